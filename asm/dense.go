@@ -25,7 +25,8 @@ func sig(m Machine, s string) string {
 // some that they have.
 type width struct {
 	vecs, bytes, last int
-	back              *Int // how many bytes early, a number below 0
+	back              *Int  // how many bytes early, a number below 0
+	part              *Part // what is used of a single vector, if not whole bytes
 }
 
 func full(vecs, bytes int) width { return width{vecs: vecs, bytes: bytes, last: bytes} }
@@ -50,13 +51,28 @@ func (w width) size(q int) int {
 	return w.bytes
 }
 
-func (w width) load(m Machine, q int, v Vec, a Addr)  { m.LoadFirst(v, w.at(q, a), w.size(q)) }
-func (w width) store(m Machine, q int, a Addr, v Vec) { m.StoreFirst(w.at(q, a), v, w.size(q)) }
+func (w width) load(m Machine, q int, v Vec, a Addr) {
+	if w.part != nil {
+		m.LoadPart(v, a, *w.part)
+	} else {
+		m.LoadFirst(v, w.at(q, a), w.size(q))
+	}
+}
+
+func (w width) store(m Machine, q int, a Addr, v Vec) {
+	if w.part != nil {
+		m.StorePart(a, v, *w.part)
+	} else {
+		m.StoreFirst(w.at(q, a), v, w.size(q))
+	}
+}
 
 // byWidth emits body for every width that cols, a positive number of elements
 // known at run time, can have. The last of several vectors may have any power
 // of two bytes from finest to a whole vector's: the fewer, the fewer cache lines
-// a row of them straddles, and the more code there is. It destroys cols.
+// a row of them straddles, and the more code there is. Where that is not a
+// whole vector's, less than a vector is two that overlap, else a part, which is
+// slower to store but one for each multiply-add. It destroys cols.
 func byWidth(m Machine, cols Int, finest int, body func(width)) {
 	s := m.Spec()
 	for v := s.MaxCols; v > 1; v-- {
@@ -94,7 +110,12 @@ func vectors(m Machine, v int, cols Int, finest int, body func(width)) {
 		early(full(v, s.VecBytes))
 		return
 	}
-	// Less than a vector is twice a half, a quarter … of it.
+	if finest == s.VecBytes {
+		part := m.MakePart(cols)
+		body(width{vecs: 1, part: &part})
+		m.FreePart(part)
+		return
+	}
 	for count := s.Lanes() / 2; count > 1; count /= 2 {
 		unless(NotEqual, count, func() { body(full(1, count*size)) })
 		unless(Less, count, func() { early(full(2, count*size)) })
@@ -212,9 +233,13 @@ func panel(m Machine) {
 }
 
 // panelRows is how many rows a tile has: as many accumulators as fit beside
-// rows of b and a register for a.
+// rows of b, a register for a and a part.
 func panelRows(s Spec, w width) int {
-	return min((s.Vecs-s.Scalars*w.vecs-1)/w.vecs, s.MaxRows)
+	others := s.Scalars*w.vecs + 1
+	if w.part != nil {
+		others += s.PartVecs
+	}
+	return min((s.Vecs-others)/w.vecs, s.MaxRows)
 }
 
 func panelTile(m Machine, r int, w width) {

@@ -2303,1186 +2303,432 @@ done99:
 	RET
 
 over93:
-	CMPQ AX, $0x04
-	JNE  over128
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x08
-	JLT  rest130
-
-tile129:
-	// acc[i,j] = init[i,j], 8×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	LEAQ    (DX)(CX*4), DI
-	VMOVUPS (BX), X0
-	VMOVUPS (BX)(CX*1), X1
-	VMOVUPS (BX)(CX*2), X2
-	VMOVUPS (BX)(DX*1), X3
-	VMOVUPS (BX)(CX*4), X4
-	VMOVUPS (BX)(SI*1), X5
-	VMOVUPS (BX)(DX*2), X6
-	VMOVUPS (BX)(DI*1), X7
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded131
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-	LEAQ    (R9)(CX*4), R11
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold132:
-	VMOVUPS      (SI), X9
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y8
-	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS (BX)(CX*1), Y8
-	VFMADD231PS  Y8, Y9, Y1
-	VBROADCASTSS (BX)(CX*2), Y8
-	VFMADD231PS  Y8, Y9, Y2
-	VBROADCASTSS (BX)(R9*1), Y8
-	VFMADD231PS  Y8, Y9, Y3
-	VBROADCASTSS (BX)(CX*4), Y8
-	VFMADD231PS  Y8, Y9, Y4
-	VBROADCASTSS (BX)(R10*1), Y8
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS (BX)(R9*2), Y8
-	VFMADD231PS  Y8, Y9, Y6
-	VBROADCASTSS (BX)(R11*1), Y8
-	VFMADD231PS  Y8, Y9, Y7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold132
-
-folded131:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y8, Y8, Y8
-	VADDPS Y8, Y0, Y0
-	VADDPS Y8, Y1, Y1
-	VADDPS Y8, Y2, Y2
-	VADDPS Y8, Y3, Y3
-	VADDPS Y8, Y4, Y4
-	VADDPS Y8, Y5, Y5
-	VADDPS Y8, Y6, Y6
-	VADDPS Y8, Y7, Y7
-	CMPQ   BX, $0x01
-	JNE    linear133
-	VMAXPS Y0, Y8, Y0
-	VMAXPS Y1, Y8, Y1
-	VMAXPS Y2, Y8, Y2
-	VMAXPS Y3, Y8, Y3
-	VMAXPS Y4, Y8, Y4
-	VMAXPS Y5, Y8, Y5
-	VMAXPS Y6, Y8, Y6
-	VMAXPS Y7, Y8, Y7
-
-linear133:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	LEAQ    (DX)(CX*4), DI
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, (BX)(CX*1)
-	VMOVUPS X2, (BX)(CX*2)
-	VMOVUPS X3, (BX)(DX*1)
-	VMOVUPS X4, (BX)(CX*4)
-	VMOVUPS X5, (BX)(SI*1)
-	VMOVUPS X6, (BX)(DX*2)
-	VMOVUPS X7, (BX)(DI*1)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
+	MOVQ    AX, BX
+	ANDQ    $0x07, BX
+	IMUL3Q  $0x04, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
 	MOVQ    rows+72(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+72(FP)
 	CMPQ    BX, $0x08
-	JGE     tile129
+	JLT     rest129
 
-rest130:
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x07
-	JNE  fewer135
-
-	// acc[i,j] = init[i,j], 7×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPS (BX), X0
-	VMOVUPS (BX)(CX*1), X1
-	VMOVUPS (BX)(CX*2), X2
-	VMOVUPS (BX)(DX*1), X3
-	VMOVUPS (BX)(CX*4), X4
-	VMOVUPS (BX)(SI*1), X5
-	VMOVUPS (BX)(DX*2), X6
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded136
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold137:
-	VMOVUPS      (SI), X8
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y7
-	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS (BX)(CX*1), Y7
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (BX)(CX*2), Y7
-	VFMADD231PS  Y7, Y8, Y2
-	VBROADCASTSS (BX)(R9*1), Y7
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (BX)(CX*4), Y7
-	VFMADD231PS  Y7, Y8, Y4
-	VBROADCASTSS (BX)(R10*1), Y7
-	VFMADD231PS  Y7, Y8, Y5
-	VBROADCASTSS (BX)(R9*2), Y7
-	VFMADD231PS  Y7, Y8, Y6
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold137
-
-folded136:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y7, Y7, Y7
-	VADDPS Y7, Y0, Y0
-	VADDPS Y7, Y1, Y1
-	VADDPS Y7, Y2, Y2
-	VADDPS Y7, Y3, Y3
-	VADDPS Y7, Y4, Y4
-	VADDPS Y7, Y5, Y5
-	VADDPS Y7, Y6, Y6
-	CMPQ   BX, $0x01
-	JNE    linear138
-	VMAXPS Y0, Y7, Y0
-	VMAXPS Y1, Y7, Y1
-	VMAXPS Y2, Y7, Y2
-	VMAXPS Y3, Y7, Y3
-	VMAXPS Y4, Y7, Y4
-	VMAXPS Y5, Y7, Y5
-	VMAXPS Y6, Y7, Y6
-
-linear138:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, (BX)(CX*1)
-	VMOVUPS X2, (BX)(CX*2)
-	VMOVUPS X3, (BX)(DX*1)
-	VMOVUPS X4, (BX)(CX*4)
-	VMOVUPS X5, (BX)(SI*1)
-	VMOVUPS X6, (BX)(DX*2)
-	JMP     done134
-
-fewer135:
-	CMPQ BX, $0x06
-	JNE  fewer139
-
-	// acc[i,j] = init[i,j], 6×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPS (BX), X0
-	VMOVUPS (BX)(CX*1), X1
-	VMOVUPS (BX)(CX*2), X2
-	VMOVUPS (BX)(DX*1), X3
-	VMOVUPS (BX)(CX*4), X4
-	VMOVUPS (BX)(SI*1), X5
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded140
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold141:
-	VMOVUPS      (SI), X7
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y6
-	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (BX)(CX*1), Y6
-	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS (BX)(CX*2), Y6
-	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (BX)(R9*1), Y6
-	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS (BX)(CX*4), Y6
-	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (BX)(R10*1), Y6
-	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold141
-
-folded140:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y6, Y6, Y6
-	VADDPS Y6, Y0, Y0
-	VADDPS Y6, Y1, Y1
-	VADDPS Y6, Y2, Y2
-	VADDPS Y6, Y3, Y3
-	VADDPS Y6, Y4, Y4
-	VADDPS Y6, Y5, Y5
-	CMPQ   BX, $0x01
-	JNE    linear142
-	VMAXPS Y0, Y6, Y0
-	VMAXPS Y1, Y6, Y1
-	VMAXPS Y2, Y6, Y2
-	VMAXPS Y3, Y6, Y3
-	VMAXPS Y4, Y6, Y4
-	VMAXPS Y5, Y6, Y5
-
-linear142:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, (BX)(CX*1)
-	VMOVUPS X2, (BX)(CX*2)
-	VMOVUPS X3, (BX)(DX*1)
-	VMOVUPS X4, (BX)(CX*4)
-	VMOVUPS X5, (BX)(SI*1)
-	JMP     done134
-
-fewer139:
-	CMPQ BX, $0x05
-	JNE  fewer143
-
-	// acc[i,j] = init[i,j], 5×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPS (BX), X0
-	VMOVUPS (BX)(CX*1), X1
-	VMOVUPS (BX)(CX*2), X2
-	VMOVUPS (BX)(DX*1), X3
-	VMOVUPS (BX)(CX*4), X4
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded144
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold145:
-	VMOVUPS      (SI), X6
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y5
-	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (BX)(CX*1), Y5
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (BX)(CX*2), Y5
-	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (BX)(R9*1), Y5
-	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS (BX)(CX*4), Y5
-	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold145
-
-folded144:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y5, Y5, Y5
-	VADDPS Y5, Y0, Y0
-	VADDPS Y5, Y1, Y1
-	VADDPS Y5, Y2, Y2
-	VADDPS Y5, Y3, Y3
-	VADDPS Y5, Y4, Y4
-	CMPQ   BX, $0x01
-	JNE    linear146
-	VMAXPS Y0, Y5, Y0
-	VMAXPS Y1, Y5, Y1
-	VMAXPS Y2, Y5, Y2
-	VMAXPS Y3, Y5, Y3
-	VMAXPS Y4, Y5, Y4
-
-linear146:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, (BX)(CX*1)
-	VMOVUPS X2, (BX)(CX*2)
-	VMOVUPS X3, (BX)(DX*1)
-	VMOVUPS X4, (BX)(CX*4)
-	JMP     done134
-
-fewer143:
-	CMPQ BX, $0x04
-	JNE  fewer147
-
-	// acc[i,j] = init[i,j], 4×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPS (BX), X0
-	VMOVUPS (BX)(CX*1), X1
-	VMOVUPS (BX)(CX*2), X2
-	VMOVUPS (BX)(DX*1), X3
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded148
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold149:
-	VMOVUPS      (SI), X5
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y4
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (BX)(CX*1), Y4
-	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS (BX)(CX*2), Y4
-	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (BX)(R9*1), Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold149
-
-folded148:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y4, Y4, Y4
-	VADDPS Y4, Y0, Y0
-	VADDPS Y4, Y1, Y1
-	VADDPS Y4, Y2, Y2
-	VADDPS Y4, Y3, Y3
-	CMPQ   BX, $0x01
-	JNE    linear150
-	VMAXPS Y0, Y4, Y0
-	VMAXPS Y1, Y4, Y1
-	VMAXPS Y2, Y4, Y2
-	VMAXPS Y3, Y4, Y3
-
-linear150:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, (BX)(CX*1)
-	VMOVUPS X2, (BX)(CX*2)
-	VMOVUPS X3, (BX)(DX*1)
-	JMP     done134
-
-fewer147:
-	CMPQ BX, $0x03
-	JNE  fewer151
-
-	// acc[i,j] = init[i,j], 3×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	VMOVUPS (BX), X0
-	VMOVUPS (BX)(CX*1), X1
-	VMOVUPS (BX)(CX*2), X2
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded152
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold153:
-	VMOVUPS      (SI), X4
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y3
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (BX)(CX*1), Y3
-	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS (BX)(CX*2), Y3
-	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold153
-
-folded152:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y3, Y3, Y3
-	VADDPS Y3, Y0, Y0
-	VADDPS Y3, Y1, Y1
-	VADDPS Y3, Y2, Y2
-	CMPQ   BX, $0x01
-	JNE    linear154
-	VMAXPS Y0, Y3, Y0
-	VMAXPS Y1, Y3, Y1
-	VMAXPS Y2, Y3, Y2
-
-linear154:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, (BX)(CX*1)
-	VMOVUPS X2, (BX)(CX*2)
-	JMP     done134
-
-fewer151:
-	CMPQ BX, $0x02
-	JNE  fewer155
-
-	// acc[i,j] = init[i,j], 2×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	VMOVUPS (BX), X0
-	VMOVUPS (BX)(CX*1), X1
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded156
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold157:
-	VMOVUPS      (SI), X3
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y2
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (BX)(CX*1), Y2
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold157
-
-folded156:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y2, Y2, Y2
-	VADDPS Y2, Y0, Y0
-	VADDPS Y2, Y1, Y1
-	CMPQ   BX, $0x01
-	JNE    linear158
-	VMAXPS Y0, Y2, Y0
-	VMAXPS Y1, Y2, Y1
-
-linear158:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, (BX)(CX*1)
-	JMP     done134
-
-fewer155:
-	CMPQ BX, $0x01
-	JNE  fewer159
-
-	// acc[i,j] = init[i,j], 1×1 vectors
-	MOVQ    init+16(FP), BX
-	VMOVUPS (BX), X0
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded160
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold161:
-	VMOVUPS      (SI), X2
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y1
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold161
-
-folded160:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y1, Y1, Y1
-	VADDPS Y1, Y0, Y0
-	CMPQ   BX, $0x01
-	JNE    linear162
-	VMAXPS Y0, Y1, Y0
-
-linear162:
-	MOVQ    c+0(FP), BX
-	VMOVUPS X0, (BX)
-	JMP     done134
-
-fewer159:
-done134:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over128:
-	CMPQ   AX, $0x04
-	JLT    over163
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x20, AX
-	MOVQ   rows+72(FP), BX
-	CMPQ   BX, $0x06
-	JLT    rest165
-
-tile164:
-	// acc[i,j] = init[i,j], 6×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPS (BX), X0
-	VMOVUPS 16(DI), X1
-	VMOVUPS (BX)(CX*1), X2
-	VMOVUPS 16(DI)(CX*1), X3
-	VMOVUPS (BX)(CX*2), X4
-	VMOVUPS 16(DI)(CX*2), X5
-	VMOVUPS (BX)(DX*1), X6
-	VMOVUPS 16(DI)(R8*1), X7
-	VMOVUPS (BX)(CX*4), X8
-	VMOVUPS 16(DI)(CX*4), X9
-	VMOVUPS (BX)(SI*1), X10
-	VMOVUPS 16(DI)(R9*1), X11
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded166
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold167:
-	VMOVUPS      (SI), X13
-	VMOVUPS      16(SI)(AX*1), X14
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y12
-	VFMADD231PS  Y12, Y13, Y0
-	VFMADD231PS  Y12, Y14, Y1
-	VBROADCASTSS (BX)(CX*1), Y12
-	VFMADD231PS  Y12, Y13, Y2
-	VFMADD231PS  Y12, Y14, Y3
-	VBROADCASTSS (BX)(CX*2), Y12
-	VFMADD231PS  Y12, Y13, Y4
-	VFMADD231PS  Y12, Y14, Y5
-	VBROADCASTSS (BX)(R9*1), Y12
-	VFMADD231PS  Y12, Y13, Y6
-	VFMADD231PS  Y12, Y14, Y7
-	VBROADCASTSS (BX)(CX*4), Y12
-	VFMADD231PS  Y12, Y13, Y8
-	VFMADD231PS  Y12, Y14, Y9
-	VBROADCASTSS (BX)(R10*1), Y12
-	VFMADD231PS  Y12, Y13, Y10
-	VFMADD231PS  Y12, Y14, Y11
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold167
-
-folded166:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y12, Y12, Y12
-	VADDPS Y12, Y0, Y0
-	VADDPS Y12, Y1, Y1
-	VADDPS Y12, Y2, Y2
-	VADDPS Y12, Y3, Y3
-	VADDPS Y12, Y4, Y4
-	VADDPS Y12, Y5, Y5
-	VADDPS Y12, Y6, Y6
-	VADDPS Y12, Y7, Y7
-	VADDPS Y12, Y8, Y8
-	VADDPS Y12, Y9, Y9
-	VADDPS Y12, Y10, Y10
-	VADDPS Y12, Y11, Y11
-	CMPQ   BX, $0x01
-	JNE    linear168
-	VMAXPS Y0, Y12, Y0
-	VMAXPS Y1, Y12, Y1
-	VMAXPS Y2, Y12, Y2
-	VMAXPS Y3, Y12, Y3
-	VMAXPS Y4, Y12, Y4
-	VMAXPS Y5, Y12, Y5
-	VMAXPS Y6, Y12, Y6
-	VMAXPS Y7, Y12, Y7
-	VMAXPS Y8, Y12, Y8
-	VMAXPS Y9, Y12, Y9
-	VMAXPS Y10, Y12, Y10
-	VMAXPS Y11, Y12, Y11
-
-linear168:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, 16(DI)
-	VMOVUPS X2, (BX)(CX*1)
-	VMOVUPS X3, 16(DI)(CX*1)
-	VMOVUPS X4, (BX)(CX*2)
-	VMOVUPS X5, 16(DI)(CX*2)
-	VMOVUPS X6, (BX)(DX*1)
-	VMOVUPS X7, 16(DI)(R8*1)
-	VMOVUPS X8, (BX)(CX*4)
-	VMOVUPS X9, 16(DI)(CX*4)
-	VMOVUPS X10, (BX)(SI*1)
-	VMOVUPS X11, 16(DI)(R9*1)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x06, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x06, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x06, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
-	SUBQ    $0x06, BX
-	MOVQ    BX, rows+72(FP)
-	CMPQ    BX, $0x06
-	JGE     tile164
-
-rest165:
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x05
-	JNE  fewer170
-
-	// acc[i,j] = init[i,j], 5×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS (BX), X0
-	VMOVUPS 16(SI), X1
-	VMOVUPS (BX)(CX*1), X2
-	VMOVUPS 16(SI)(CX*1), X3
-	VMOVUPS (BX)(CX*2), X4
-	VMOVUPS 16(SI)(CX*2), X5
-	VMOVUPS (BX)(DX*1), X6
-	VMOVUPS 16(SI)(DI*1), X7
-	VMOVUPS (BX)(CX*4), X8
-	VMOVUPS 16(SI)(CX*4), X9
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded171
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold172:
-	VMOVUPS      (SI), X11
-	VMOVUPS      16(SI)(AX*1), X12
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y10
-	VFMADD231PS  Y10, Y11, Y0
-	VFMADD231PS  Y10, Y12, Y1
-	VBROADCASTSS (BX)(CX*1), Y10
-	VFMADD231PS  Y10, Y11, Y2
-	VFMADD231PS  Y10, Y12, Y3
-	VBROADCASTSS (BX)(CX*2), Y10
-	VFMADD231PS  Y10, Y11, Y4
-	VFMADD231PS  Y10, Y12, Y5
-	VBROADCASTSS (BX)(R9*1), Y10
-	VFMADD231PS  Y10, Y11, Y6
-	VFMADD231PS  Y10, Y12, Y7
-	VBROADCASTSS (BX)(CX*4), Y10
-	VFMADD231PS  Y10, Y11, Y8
-	VFMADD231PS  Y10, Y12, Y9
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold172
-
-folded171:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y10, Y10, Y10
-	VADDPS Y10, Y0, Y0
-	VADDPS Y10, Y1, Y1
-	VADDPS Y10, Y2, Y2
-	VADDPS Y10, Y3, Y3
-	VADDPS Y10, Y4, Y4
-	VADDPS Y10, Y5, Y5
-	VADDPS Y10, Y6, Y6
-	VADDPS Y10, Y7, Y7
-	VADDPS Y10, Y8, Y8
-	VADDPS Y10, Y9, Y9
-	CMPQ   BX, $0x01
-	JNE    linear173
-	VMAXPS Y0, Y10, Y0
-	VMAXPS Y1, Y10, Y1
-	VMAXPS Y2, Y10, Y2
-	VMAXPS Y3, Y10, Y3
-	VMAXPS Y4, Y10, Y4
-	VMAXPS Y5, Y10, Y5
-	VMAXPS Y6, Y10, Y6
-	VMAXPS Y7, Y10, Y7
-	VMAXPS Y8, Y10, Y8
-	VMAXPS Y9, Y10, Y9
-
-linear173:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, 16(SI)
-	VMOVUPS X2, (BX)(CX*1)
-	VMOVUPS X3, 16(SI)(CX*1)
-	VMOVUPS X4, (BX)(CX*2)
-	VMOVUPS X5, 16(SI)(CX*2)
-	VMOVUPS X6, (BX)(DX*1)
-	VMOVUPS X7, 16(SI)(DI*1)
-	VMOVUPS X8, (BX)(CX*4)
-	VMOVUPS X9, 16(SI)(CX*4)
-	JMP     done169
-
-fewer170:
-	CMPQ BX, $0x04
-	JNE  fewer174
-
-	// acc[i,j] = init[i,j], 4×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS (BX), X0
-	VMOVUPS 16(SI), X1
-	VMOVUPS (BX)(CX*1), X2
-	VMOVUPS 16(SI)(CX*1), X3
-	VMOVUPS (BX)(CX*2), X4
-	VMOVUPS 16(SI)(CX*2), X5
-	VMOVUPS (BX)(DX*1), X6
-	VMOVUPS 16(SI)(DI*1), X7
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded175
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold176:
-	VMOVUPS      (SI), X9
-	VMOVUPS      16(SI)(AX*1), X10
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y8
-	VFMADD231PS  Y8, Y9, Y0
-	VFMADD231PS  Y8, Y10, Y1
-	VBROADCASTSS (BX)(CX*1), Y8
-	VFMADD231PS  Y8, Y9, Y2
-	VFMADD231PS  Y8, Y10, Y3
-	VBROADCASTSS (BX)(CX*2), Y8
-	VFMADD231PS  Y8, Y9, Y4
-	VFMADD231PS  Y8, Y10, Y5
-	VBROADCASTSS (BX)(R9*1), Y8
-	VFMADD231PS  Y8, Y9, Y6
-	VFMADD231PS  Y8, Y10, Y7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold176
-
-folded175:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y8, Y8, Y8
-	VADDPS Y8, Y0, Y0
-	VADDPS Y8, Y1, Y1
-	VADDPS Y8, Y2, Y2
-	VADDPS Y8, Y3, Y3
-	VADDPS Y8, Y4, Y4
-	VADDPS Y8, Y5, Y5
-	VADDPS Y8, Y6, Y6
-	VADDPS Y8, Y7, Y7
-	CMPQ   BX, $0x01
-	JNE    linear177
-	VMAXPS Y0, Y8, Y0
-	VMAXPS Y1, Y8, Y1
-	VMAXPS Y2, Y8, Y2
-	VMAXPS Y3, Y8, Y3
-	VMAXPS Y4, Y8, Y4
-	VMAXPS Y5, Y8, Y5
-	VMAXPS Y6, Y8, Y6
-	VMAXPS Y7, Y8, Y7
-
-linear177:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, 16(SI)
-	VMOVUPS X2, (BX)(CX*1)
-	VMOVUPS X3, 16(SI)(CX*1)
-	VMOVUPS X4, (BX)(CX*2)
-	VMOVUPS X5, 16(SI)(CX*2)
-	VMOVUPS X6, (BX)(DX*1)
-	VMOVUPS X7, 16(SI)(DI*1)
-	JMP     done169
-
-fewer174:
-	CMPQ BX, $0x03
-	JNE  fewer178
-
-	// acc[i,j] = init[i,j], 3×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X0
-	VMOVUPS 16(DX), X1
-	VMOVUPS (BX)(CX*1), X2
-	VMOVUPS 16(DX)(CX*1), X3
-	VMOVUPS (BX)(CX*2), X4
-	VMOVUPS 16(DX)(CX*2), X5
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded179
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold180:
-	VMOVUPS      (SI), X7
-	VMOVUPS      16(SI)(AX*1), X8
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y6
-	VFMADD231PS  Y6, Y7, Y0
-	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (BX)(CX*1), Y6
-	VFMADD231PS  Y6, Y7, Y2
-	VFMADD231PS  Y6, Y8, Y3
-	VBROADCASTSS (BX)(CX*2), Y6
-	VFMADD231PS  Y6, Y7, Y4
-	VFMADD231PS  Y6, Y8, Y5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold180
-
-folded179:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y6, Y6, Y6
-	VADDPS Y6, Y0, Y0
-	VADDPS Y6, Y1, Y1
-	VADDPS Y6, Y2, Y2
-	VADDPS Y6, Y3, Y3
-	VADDPS Y6, Y4, Y4
-	VADDPS Y6, Y5, Y5
-	CMPQ   BX, $0x01
-	JNE    linear181
-	VMAXPS Y0, Y6, Y0
-	VMAXPS Y1, Y6, Y1
-	VMAXPS Y2, Y6, Y2
-	VMAXPS Y3, Y6, Y3
-	VMAXPS Y4, Y6, Y4
-	VMAXPS Y5, Y6, Y5
-
-linear181:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, 16(DX)
-	VMOVUPS X2, (BX)(CX*1)
-	VMOVUPS X3, 16(DX)(CX*1)
-	VMOVUPS X4, (BX)(CX*2)
-	VMOVUPS X5, 16(DX)(CX*2)
-	JMP     done169
-
-fewer178:
-	CMPQ BX, $0x02
-	JNE  fewer182
-
-	// acc[i,j] = init[i,j], 2×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X0
-	VMOVUPS 16(DX), X1
-	VMOVUPS (BX)(CX*1), X2
-	VMOVUPS 16(DX)(CX*1), X3
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded183
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold184:
-	VMOVUPS      (SI), X5
-	VMOVUPS      16(SI)(AX*1), X6
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y4
-	VFMADD231PS  Y4, Y5, Y0
-	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (BX)(CX*1), Y4
-	VFMADD231PS  Y4, Y5, Y2
-	VFMADD231PS  Y4, Y6, Y3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold184
-
-folded183:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y4, Y4, Y4
-	VADDPS Y4, Y0, Y0
-	VADDPS Y4, Y1, Y1
-	VADDPS Y4, Y2, Y2
-	VADDPS Y4, Y3, Y3
-	CMPQ   BX, $0x01
-	JNE    linear185
-	VMAXPS Y0, Y4, Y0
-	VMAXPS Y1, Y4, Y1
-	VMAXPS Y2, Y4, Y2
-	VMAXPS Y3, Y4, Y3
-
-linear185:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, 16(DX)
-	VMOVUPS X2, (BX)(CX*1)
-	VMOVUPS X3, 16(DX)(CX*1)
-	JMP     done169
-
-fewer182:
-	CMPQ BX, $0x01
-	JNE  fewer186
-
-	// acc[i,j] = init[i,j], 1×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X0
-	VMOVUPS 16(DX), X1
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded187
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold188:
-	VMOVUPS      (SI), X3
-	VMOVUPS      16(SI)(AX*1), X4
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y2
-	VFMADD231PS  Y2, Y3, Y0
-	VFMADD231PS  Y2, Y4, Y1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold188
-
-folded187:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y2, Y2, Y2
-	VADDPS Y2, Y0, Y0
-	VADDPS Y2, Y1, Y1
-	CMPQ   BX, $0x01
-	JNE    linear189
-	VMAXPS Y0, Y2, Y0
-	VMAXPS Y1, Y2, Y1
-
-linear189:
-	MOVQ    c+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, 16(DX)
-	JMP     done169
-
-fewer186:
-done169:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over163:
-	CMPQ AX, $0x02
-	JNE  over190
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x08
-	JLT  rest192
-
-tile191:
+tile128:
 	// acc[i,j] = init[i,j], 8×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	LEAQ   (DX)(CX*4), DI
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	VMOVSD (BX)(CX*2), X2
-	VMOVSD (BX)(DX*1), X3
-	VMOVSD (BX)(CX*4), X4
-	VMOVSD (BX)(SI*1), X5
-	VMOVSD (BX)(DX*2), X6
-	VMOVSD (BX)(DI*1), X7
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded193
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-	LEAQ   (CX)(CX*4), R10
-	LEAQ   (R9)(CX*4), R11
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	VMASKMOVPS (BX), Y0, Y1
+	VMASKMOVPS (BX)(CX*1), Y0, Y2
+	VMASKMOVPS (BX)(CX*2), Y0, Y3
+	VMASKMOVPS (BX)(DX*1), Y0, Y4
+	VMASKMOVPS (BX)(CX*4), Y0, Y5
+	VMASKMOVPS (BX)(SI*1), Y0, Y6
+	VMASKMOVPS (BX)(DX*2), Y0, Y7
+	VMASKMOVPS (BX)(DI*1), Y0, Y8
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded130
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
+	LEAQ       (CX)(CX*4), R10
+	LEAQ       (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold194:
-	VMOVSD       (SI), X9
+fold131:
+	VMASKMOVPS   (SI), Y0, Y10
 	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y8
-	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS (BX)(CX*1), Y8
-	VFMADD231PS  Y8, Y9, Y1
-	VBROADCASTSS (BX)(CX*2), Y8
-	VFMADD231PS  Y8, Y9, Y2
-	VBROADCASTSS (BX)(R9*1), Y8
-	VFMADD231PS  Y8, Y9, Y3
-	VBROADCASTSS (BX)(CX*4), Y8
-	VFMADD231PS  Y8, Y9, Y4
-	VBROADCASTSS (BX)(R10*1), Y8
-	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS (BX)(R9*2), Y8
-	VFMADD231PS  Y8, Y9, Y6
-	VBROADCASTSS (BX)(R11*1), Y8
-	VFMADD231PS  Y8, Y9, Y7
+	VBROADCASTSS (BX), Y9
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (BX)(CX*1), Y9
+	VFMADD231PS  Y9, Y10, Y2
+	VBROADCASTSS (BX)(CX*2), Y9
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (BX)(R9*1), Y9
+	VFMADD231PS  Y9, Y10, Y4
+	VBROADCASTSS (BX)(CX*4), Y9
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (BX)(R10*1), Y9
+	VFMADD231PS  Y9, Y10, Y6
+	VBROADCASTSS (BX)(R9*2), Y9
+	VFMADD231PS  Y9, Y10, Y7
+	VBROADCASTSS (BX)(R11*1), Y9
+	VFMADD231PS  Y9, Y10, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold194
+	JNZ          fold131
 
-folded193:
+folded130:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
-	VXORPS Y8, Y8, Y8
-	VADDPS Y8, Y0, Y0
-	VADDPS Y8, Y1, Y1
-	VADDPS Y8, Y2, Y2
-	VADDPS Y8, Y3, Y3
-	VADDPS Y8, Y4, Y4
-	VADDPS Y8, Y5, Y5
-	VADDPS Y8, Y6, Y6
-	VADDPS Y8, Y7, Y7
+	VXORPS Y9, Y9, Y9
+	VADDPS Y9, Y1, Y1
+	VADDPS Y9, Y2, Y2
+	VADDPS Y9, Y3, Y3
+	VADDPS Y9, Y4, Y4
+	VADDPS Y9, Y5, Y5
+	VADDPS Y9, Y6, Y6
+	VADDPS Y9, Y7, Y7
+	VADDPS Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear195
-	VMAXPS Y0, Y8, Y0
-	VMAXPS Y1, Y8, Y1
-	VMAXPS Y2, Y8, Y2
-	VMAXPS Y3, Y8, Y3
-	VMAXPS Y4, Y8, Y4
-	VMAXPS Y5, Y8, Y5
-	VMAXPS Y6, Y8, Y6
-	VMAXPS Y7, Y8, Y7
+	JNE    linear132
+	VMAXPS Y1, Y9, Y1
+	VMAXPS Y2, Y9, Y2
+	VMAXPS Y3, Y9, Y3
+	VMAXPS Y4, Y9, Y4
+	VMAXPS Y5, Y9, Y5
+	VMAXPS Y6, Y9, Y6
+	VMAXPS Y7, Y9, Y7
+	VMAXPS Y8, Y9, Y8
 
-linear195:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	LEAQ   (DX)(CX*4), DI
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	VMOVSD X2, (BX)(CX*2)
-	VMOVSD X3, (BX)(DX*1)
-	VMOVSD X4, (BX)(CX*4)
-	VMOVSD X5, (BX)(SI*1)
-	VMOVSD X6, (BX)(DX*2)
-	VMOVSD X7, (BX)(DI*1)
+linear132:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	TESTQ        $0x00000004, AX
+	JZ           low134
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low135
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low136
+	VMOVSS       X1, 24(BX)
+
+low136:
+	JMP stored133
+
+low135:
+	TESTQ  $0x00000001, AX
+	JZ     low137
+	VMOVSS X1, 16(BX)
+
+low137:
+	JMP stored133
+
+low134:
+	TESTQ     $0x00000002, AX
+	JZ        low138
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low139
+	VMOVSS    X1, 8(BX)
+
+low139:
+	JMP stored133
+
+low138:
+	TESTQ  $0x00000001, AX
+	JZ     low140
+	VMOVSS X1, (BX)
+
+low140:
+stored133:
+	TESTQ        $0x00000004, AX
+	JZ           low142
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low143
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low144
+	VMOVSS       X2, 24(BX)(CX*1)
+
+low144:
+	JMP stored141
+
+low143:
+	TESTQ  $0x00000001, AX
+	JZ     low145
+	VMOVSS X2, 16(BX)(CX*1)
+
+low145:
+	JMP stored141
+
+low142:
+	TESTQ     $0x00000002, AX
+	JZ        low146
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low147
+	VMOVSS    X2, 8(BX)(CX*1)
+
+low147:
+	JMP stored141
+
+low146:
+	TESTQ  $0x00000001, AX
+	JZ     low148
+	VMOVSS X2, (BX)(CX*1)
+
+low148:
+stored141:
+	TESTQ        $0x00000004, AX
+	JZ           low150
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low151
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low152
+	VMOVSS       X3, 24(BX)(CX*2)
+
+low152:
+	JMP stored149
+
+low151:
+	TESTQ  $0x00000001, AX
+	JZ     low153
+	VMOVSS X3, 16(BX)(CX*2)
+
+low153:
+	JMP stored149
+
+low150:
+	TESTQ     $0x00000002, AX
+	JZ        low154
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low155
+	VMOVSS    X3, 8(BX)(CX*2)
+
+low155:
+	JMP stored149
+
+low154:
+	TESTQ  $0x00000001, AX
+	JZ     low156
+	VMOVSS X3, (BX)(CX*2)
+
+low156:
+stored149:
+	TESTQ        $0x00000004, AX
+	JZ           low158
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low159
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low160
+	VMOVSS       X4, 24(BX)(DX*1)
+
+low160:
+	JMP stored157
+
+low159:
+	TESTQ  $0x00000001, AX
+	JZ     low161
+	VMOVSS X4, 16(BX)(DX*1)
+
+low161:
+	JMP stored157
+
+low158:
+	TESTQ     $0x00000002, AX
+	JZ        low162
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low163
+	VMOVSS    X4, 8(BX)(DX*1)
+
+low163:
+	JMP stored157
+
+low162:
+	TESTQ  $0x00000001, AX
+	JZ     low164
+	VMOVSS X4, (BX)(DX*1)
+
+low164:
+stored157:
+	TESTQ        $0x00000004, AX
+	JZ           low166
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low167
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low168
+	VMOVSS       X5, 24(BX)(CX*4)
+
+low168:
+	JMP stored165
+
+low167:
+	TESTQ  $0x00000001, AX
+	JZ     low169
+	VMOVSS X5, 16(BX)(CX*4)
+
+low169:
+	JMP stored165
+
+low166:
+	TESTQ     $0x00000002, AX
+	JZ        low170
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low171
+	VMOVSS    X5, 8(BX)(CX*4)
+
+low171:
+	JMP stored165
+
+low170:
+	TESTQ  $0x00000001, AX
+	JZ     low172
+	VMOVSS X5, (BX)(CX*4)
+
+low172:
+stored165:
+	TESTQ        $0x00000004, AX
+	JZ           low174
+	VMOVUPS      X6, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low175
+	VMOVSD       X6, 16(BX)(SI*1)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low176
+	VMOVSS       X6, 24(BX)(SI*1)
+
+low176:
+	JMP stored173
+
+low175:
+	TESTQ  $0x00000001, AX
+	JZ     low177
+	VMOVSS X6, 16(BX)(SI*1)
+
+low177:
+	JMP stored173
+
+low174:
+	TESTQ     $0x00000002, AX
+	JZ        low178
+	VMOVSD    X6, (BX)(SI*1)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low179
+	VMOVSS    X6, 8(BX)(SI*1)
+
+low179:
+	JMP stored173
+
+low178:
+	TESTQ  $0x00000001, AX
+	JZ     low180
+	VMOVSS X6, (BX)(SI*1)
+
+low180:
+stored173:
+	TESTQ        $0x00000004, AX
+	JZ           low182
+	VMOVUPS      X7, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low183
+	VMOVSD       X7, 16(BX)(DX*2)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low184
+	VMOVSS       X7, 24(BX)(DX*2)
+
+low184:
+	JMP stored181
+
+low183:
+	TESTQ  $0x00000001, AX
+	JZ     low185
+	VMOVSS X7, 16(BX)(DX*2)
+
+low185:
+	JMP stored181
+
+low182:
+	TESTQ     $0x00000002, AX
+	JZ        low186
+	VMOVSD    X7, (BX)(DX*2)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low187
+	VMOVSS    X7, 8(BX)(DX*2)
+
+low187:
+	JMP stored181
+
+low186:
+	TESTQ  $0x00000001, AX
+	JZ     low188
+	VMOVSS X7, (BX)(DX*2)
+
+low188:
+stored181:
+	TESTQ        $0x00000004, AX
+	JZ           low190
+	VMOVUPS      X8, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000002, AX
+	JZ           low191
+	VMOVSD       X8, 16(BX)(DI*1)
+	VUNPCKHPD    X8, X8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low192
+	VMOVSS       X8, 24(BX)(DI*1)
+
+low192:
+	JMP stored189
+
+low191:
+	TESTQ  $0x00000001, AX
+	JZ     low193
+	VMOVSS X8, 16(BX)(DI*1)
+
+low193:
+	JMP stored189
+
+low190:
+	TESTQ     $0x00000002, AX
+	JZ        low194
+	VMOVSD    X8, (BX)(DI*1)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low195
+	VMOVSS    X8, 8(BX)(DI*1)
+
+low195:
+	JMP stored189
+
+low194:
+	TESTQ  $0x00000001, AX
+	JZ     low196
+	VMOVSS X8, (BX)(DI*1)
+
+low196:
+stored189:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	IMUL3Q $0x08, CX, CX
@@ -3502,1039 +2748,62 @@ linear195:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+72(FP)
 	CMPQ   BX, $0x08
-	JGE    tile191
+	JGE    tile128
 
-rest192:
+rest129:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer197
+	JNE  fewer198
 
 	// acc[i,j] = init[i,j], 7×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	VMOVSD (BX)(CX*2), X2
-	VMOVSD (BX)(DX*1), X3
-	VMOVSD (BX)(CX*4), X4
-	VMOVSD (BX)(SI*1), X5
-	VMOVSD (BX)(DX*2), X6
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded198
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-	LEAQ   (CX)(CX*4), R10
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	VMASKMOVPS (BX), Y0, Y1
+	VMASKMOVPS (BX)(CX*1), Y0, Y2
+	VMASKMOVPS (BX)(CX*2), Y0, Y3
+	VMASKMOVPS (BX)(DX*1), Y0, Y4
+	VMASKMOVPS (BX)(CX*4), Y0, Y5
+	VMASKMOVPS (BX)(SI*1), Y0, Y6
+	VMASKMOVPS (BX)(DX*2), Y0, Y7
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded199
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
+	LEAQ       (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold199:
-	VMOVSD       (SI), X8
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y7
-	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS (BX)(CX*1), Y7
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (BX)(CX*2), Y7
-	VFMADD231PS  Y7, Y8, Y2
-	VBROADCASTSS (BX)(R9*1), Y7
-	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (BX)(CX*4), Y7
-	VFMADD231PS  Y7, Y8, Y4
-	VBROADCASTSS (BX)(R10*1), Y7
-	VFMADD231PS  Y7, Y8, Y5
-	VBROADCASTSS (BX)(R9*2), Y7
-	VFMADD231PS  Y7, Y8, Y6
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold199
-
-folded198:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y7, Y7, Y7
-	VADDPS Y7, Y0, Y0
-	VADDPS Y7, Y1, Y1
-	VADDPS Y7, Y2, Y2
-	VADDPS Y7, Y3, Y3
-	VADDPS Y7, Y4, Y4
-	VADDPS Y7, Y5, Y5
-	VADDPS Y7, Y6, Y6
-	CMPQ   BX, $0x01
-	JNE    linear200
-	VMAXPS Y0, Y7, Y0
-	VMAXPS Y1, Y7, Y1
-	VMAXPS Y2, Y7, Y2
-	VMAXPS Y3, Y7, Y3
-	VMAXPS Y4, Y7, Y4
-	VMAXPS Y5, Y7, Y5
-	VMAXPS Y6, Y7, Y6
-
-linear200:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	VMOVSD X2, (BX)(CX*2)
-	VMOVSD X3, (BX)(DX*1)
-	VMOVSD X4, (BX)(CX*4)
-	VMOVSD X5, (BX)(SI*1)
-	VMOVSD X6, (BX)(DX*2)
-	JMP    done196
-
-fewer197:
-	CMPQ BX, $0x06
-	JNE  fewer201
-
-	// acc[i,j] = init[i,j], 6×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	VMOVSD (BX)(CX*2), X2
-	VMOVSD (BX)(DX*1), X3
-	VMOVSD (BX)(CX*4), X4
-	VMOVSD (BX)(SI*1), X5
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded202
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-	LEAQ   (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold203:
-	VMOVSD       (SI), X7
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y6
-	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (BX)(CX*1), Y6
-	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS (BX)(CX*2), Y6
-	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (BX)(R9*1), Y6
-	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS (BX)(CX*4), Y6
-	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (BX)(R10*1), Y6
-	VFMADD231PS  Y6, Y7, Y5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold203
-
-folded202:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y6, Y6, Y6
-	VADDPS Y6, Y0, Y0
-	VADDPS Y6, Y1, Y1
-	VADDPS Y6, Y2, Y2
-	VADDPS Y6, Y3, Y3
-	VADDPS Y6, Y4, Y4
-	VADDPS Y6, Y5, Y5
-	CMPQ   BX, $0x01
-	JNE    linear204
-	VMAXPS Y0, Y6, Y0
-	VMAXPS Y1, Y6, Y1
-	VMAXPS Y2, Y6, Y2
-	VMAXPS Y3, Y6, Y3
-	VMAXPS Y4, Y6, Y4
-	VMAXPS Y5, Y6, Y5
-
-linear204:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	VMOVSD X2, (BX)(CX*2)
-	VMOVSD X3, (BX)(DX*1)
-	VMOVSD X4, (BX)(CX*4)
-	VMOVSD X5, (BX)(SI*1)
-	JMP    done196
-
-fewer201:
-	CMPQ BX, $0x05
-	JNE  fewer205
-
-	// acc[i,j] = init[i,j], 5×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	VMOVSD (BX)(CX*2), X2
-	VMOVSD (BX)(DX*1), X3
-	VMOVSD (BX)(CX*4), X4
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded206
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold207:
-	VMOVSD       (SI), X6
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y5
-	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (BX)(CX*1), Y5
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (BX)(CX*2), Y5
-	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (BX)(R9*1), Y5
-	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS (BX)(CX*4), Y5
-	VFMADD231PS  Y5, Y6, Y4
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold207
-
-folded206:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y5, Y5, Y5
-	VADDPS Y5, Y0, Y0
-	VADDPS Y5, Y1, Y1
-	VADDPS Y5, Y2, Y2
-	VADDPS Y5, Y3, Y3
-	VADDPS Y5, Y4, Y4
-	CMPQ   BX, $0x01
-	JNE    linear208
-	VMAXPS Y0, Y5, Y0
-	VMAXPS Y1, Y5, Y1
-	VMAXPS Y2, Y5, Y2
-	VMAXPS Y3, Y5, Y3
-	VMAXPS Y4, Y5, Y4
-
-linear208:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	VMOVSD X2, (BX)(CX*2)
-	VMOVSD X3, (BX)(DX*1)
-	VMOVSD X4, (BX)(CX*4)
-	JMP    done196
-
-fewer205:
-	CMPQ BX, $0x04
-	JNE  fewer209
-
-	// acc[i,j] = init[i,j], 4×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	VMOVSD (BX)(CX*2), X2
-	VMOVSD (BX)(DX*1), X3
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded210
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold211:
-	VMOVSD       (SI), X5
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y4
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (BX)(CX*1), Y4
-	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS (BX)(CX*2), Y4
-	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (BX)(R9*1), Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold211
-
-folded210:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y4, Y4, Y4
-	VADDPS Y4, Y0, Y0
-	VADDPS Y4, Y1, Y1
-	VADDPS Y4, Y2, Y2
-	VADDPS Y4, Y3, Y3
-	CMPQ   BX, $0x01
-	JNE    linear212
-	VMAXPS Y0, Y4, Y0
-	VMAXPS Y1, Y4, Y1
-	VMAXPS Y2, Y4, Y2
-	VMAXPS Y3, Y4, Y3
-
-linear212:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	VMOVSD X2, (BX)(CX*2)
-	VMOVSD X3, (BX)(DX*1)
-	JMP    done196
-
-fewer209:
-	CMPQ BX, $0x03
-	JNE  fewer213
-
-	// acc[i,j] = init[i,j], 3×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	VMOVSD (BX)(CX*2), X2
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded214
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold215:
-	VMOVSD       (SI), X4
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y3
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (BX)(CX*1), Y3
-	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS (BX)(CX*2), Y3
-	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold215
-
-folded214:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y3, Y3, Y3
-	VADDPS Y3, Y0, Y0
-	VADDPS Y3, Y1, Y1
-	VADDPS Y3, Y2, Y2
-	CMPQ   BX, $0x01
-	JNE    linear216
-	VMAXPS Y0, Y3, Y0
-	VMAXPS Y1, Y3, Y1
-	VMAXPS Y2, Y3, Y2
-
-linear216:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	VMOVSD X2, (BX)(CX*2)
-	JMP    done196
-
-fewer213:
-	CMPQ BX, $0x02
-	JNE  fewer217
-
-	// acc[i,j] = init[i,j], 2×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded218
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold219:
-	VMOVSD       (SI), X3
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y2
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (BX)(CX*1), Y2
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold219
-
-folded218:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y2, Y2, Y2
-	VADDPS Y2, Y0, Y0
-	VADDPS Y2, Y1, Y1
-	CMPQ   BX, $0x01
-	JNE    linear220
-	VMAXPS Y0, Y2, Y0
-	VMAXPS Y1, Y2, Y1
-
-linear220:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	JMP    done196
-
-fewer217:
-	CMPQ BX, $0x01
-	JNE  fewer221
-
-	// acc[i,j] = init[i,j], 1×1 vectors
-	MOVQ   init+16(FP), BX
-	VMOVSD (BX), X0
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded222
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold223:
-	VMOVSD       (SI), X2
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y1
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold223
-
-folded222:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y1, Y1, Y1
-	VADDPS Y1, Y0, Y0
-	CMPQ   BX, $0x01
-	JNE    linear224
-	VMAXPS Y0, Y1, Y0
-
-linear224:
-	MOVQ   c+0(FP), BX
-	VMOVSD X0, (BX)
-	JMP    done196
-
-fewer221:
-done196:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over190:
-	CMPQ   AX, $0x02
-	JLT    over225
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x10, AX
-	MOVQ   rows+72(FP), BX
-	CMPQ   BX, $0x06
-	JLT    rest227
-
-tile226:
-	// acc[i,j] = init[i,j], 6×2 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	MOVQ   BX, DI
-	ADDQ   AX, DI
-	LEAQ   (CX)(CX*2), R8
-	LEAQ   (CX)(CX*4), R9
-	VMOVSD (BX), X0
-	VMOVSD 8(DI), X1
-	VMOVSD (BX)(CX*1), X2
-	VMOVSD 8(DI)(CX*1), X3
-	VMOVSD (BX)(CX*2), X4
-	VMOVSD 8(DI)(CX*2), X5
-	VMOVSD (BX)(DX*1), X6
-	VMOVSD 8(DI)(R8*1), X7
-	VMOVSD (BX)(CX*4), X8
-	VMOVSD 8(DI)(CX*4), X9
-	VMOVSD (BX)(SI*1), X10
-	VMOVSD 8(DI)(R9*1), X11
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded228
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-	LEAQ   (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold229:
-	VMOVSD       (SI), X13
-	VMOVSD       8(SI)(AX*1), X14
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y12
-	VFMADD231PS  Y12, Y13, Y0
-	VFMADD231PS  Y12, Y14, Y1
-	VBROADCASTSS (BX)(CX*1), Y12
-	VFMADD231PS  Y12, Y13, Y2
-	VFMADD231PS  Y12, Y14, Y3
-	VBROADCASTSS (BX)(CX*2), Y12
-	VFMADD231PS  Y12, Y13, Y4
-	VFMADD231PS  Y12, Y14, Y5
-	VBROADCASTSS (BX)(R9*1), Y12
-	VFMADD231PS  Y12, Y13, Y6
-	VFMADD231PS  Y12, Y14, Y7
-	VBROADCASTSS (BX)(CX*4), Y12
-	VFMADD231PS  Y12, Y13, Y8
-	VFMADD231PS  Y12, Y14, Y9
-	VBROADCASTSS (BX)(R10*1), Y12
-	VFMADD231PS  Y12, Y13, Y10
-	VFMADD231PS  Y12, Y14, Y11
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold229
-
-folded228:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y12, Y12, Y12
-	VADDPS Y12, Y0, Y0
-	VADDPS Y12, Y1, Y1
-	VADDPS Y12, Y2, Y2
-	VADDPS Y12, Y3, Y3
-	VADDPS Y12, Y4, Y4
-	VADDPS Y12, Y5, Y5
-	VADDPS Y12, Y6, Y6
-	VADDPS Y12, Y7, Y7
-	VADDPS Y12, Y8, Y8
-	VADDPS Y12, Y9, Y9
-	VADDPS Y12, Y10, Y10
-	VADDPS Y12, Y11, Y11
-	CMPQ   BX, $0x01
-	JNE    linear230
-	VMAXPS Y0, Y12, Y0
-	VMAXPS Y1, Y12, Y1
-	VMAXPS Y2, Y12, Y2
-	VMAXPS Y3, Y12, Y3
-	VMAXPS Y4, Y12, Y4
-	VMAXPS Y5, Y12, Y5
-	VMAXPS Y6, Y12, Y6
-	VMAXPS Y7, Y12, Y7
-	VMAXPS Y8, Y12, Y8
-	VMAXPS Y9, Y12, Y9
-	VMAXPS Y10, Y12, Y10
-	VMAXPS Y11, Y12, Y11
-
-linear230:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	MOVQ   BX, DI
-	ADDQ   AX, DI
-	LEAQ   (CX)(CX*2), R8
-	LEAQ   (CX)(CX*4), R9
-	VMOVSD X0, (BX)
-	VMOVSD X1, 8(DI)
-	VMOVSD X2, (BX)(CX*1)
-	VMOVSD X3, 8(DI)(CX*1)
-	VMOVSD X4, (BX)(CX*2)
-	VMOVSD X5, 8(DI)(CX*2)
-	VMOVSD X6, (BX)(DX*1)
-	VMOVSD X7, 8(DI)(R8*1)
-	VMOVSD X8, (BX)(CX*4)
-	VMOVSD X9, 8(DI)(CX*4)
-	VMOVSD X10, (BX)(SI*1)
-	VMOVSD X11, 8(DI)(R9*1)
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	IMUL3Q $0x06, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, c+0(FP)
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	IMUL3Q $0x06, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, init+16(FP)
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	IMUL3Q $0x06, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, a+32(FP)
-	MOVQ   rows+72(FP), BX
-	SUBQ   $0x06, BX
-	MOVQ   BX, rows+72(FP)
-	CMPQ   BX, $0x06
-	JGE    tile226
-
-rest227:
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x05
-	JNE  fewer232
-
-	// acc[i,j] = init[i,j], 5×2 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   BX, SI
-	ADDQ   AX, SI
-	LEAQ   (CX)(CX*2), DI
-	VMOVSD (BX), X0
-	VMOVSD 8(SI), X1
-	VMOVSD (BX)(CX*1), X2
-	VMOVSD 8(SI)(CX*1), X3
-	VMOVSD (BX)(CX*2), X4
-	VMOVSD 8(SI)(CX*2), X5
-	VMOVSD (BX)(DX*1), X6
-	VMOVSD 8(SI)(DI*1), X7
-	VMOVSD (BX)(CX*4), X8
-	VMOVSD 8(SI)(CX*4), X9
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded233
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold234:
-	VMOVSD       (SI), X11
-	VMOVSD       8(SI)(AX*1), X12
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y10
-	VFMADD231PS  Y10, Y11, Y0
-	VFMADD231PS  Y10, Y12, Y1
-	VBROADCASTSS (BX)(CX*1), Y10
-	VFMADD231PS  Y10, Y11, Y2
-	VFMADD231PS  Y10, Y12, Y3
-	VBROADCASTSS (BX)(CX*2), Y10
-	VFMADD231PS  Y10, Y11, Y4
-	VFMADD231PS  Y10, Y12, Y5
-	VBROADCASTSS (BX)(R9*1), Y10
-	VFMADD231PS  Y10, Y11, Y6
-	VFMADD231PS  Y10, Y12, Y7
-	VBROADCASTSS (BX)(CX*4), Y10
-	VFMADD231PS  Y10, Y11, Y8
-	VFMADD231PS  Y10, Y12, Y9
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold234
-
-folded233:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y10, Y10, Y10
-	VADDPS Y10, Y0, Y0
-	VADDPS Y10, Y1, Y1
-	VADDPS Y10, Y2, Y2
-	VADDPS Y10, Y3, Y3
-	VADDPS Y10, Y4, Y4
-	VADDPS Y10, Y5, Y5
-	VADDPS Y10, Y6, Y6
-	VADDPS Y10, Y7, Y7
-	VADDPS Y10, Y8, Y8
-	VADDPS Y10, Y9, Y9
-	CMPQ   BX, $0x01
-	JNE    linear235
-	VMAXPS Y0, Y10, Y0
-	VMAXPS Y1, Y10, Y1
-	VMAXPS Y2, Y10, Y2
-	VMAXPS Y3, Y10, Y3
-	VMAXPS Y4, Y10, Y4
-	VMAXPS Y5, Y10, Y5
-	VMAXPS Y6, Y10, Y6
-	VMAXPS Y7, Y10, Y7
-	VMAXPS Y8, Y10, Y8
-	VMAXPS Y9, Y10, Y9
-
-linear235:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   BX, SI
-	ADDQ   AX, SI
-	LEAQ   (CX)(CX*2), DI
-	VMOVSD X0, (BX)
-	VMOVSD X1, 8(SI)
-	VMOVSD X2, (BX)(CX*1)
-	VMOVSD X3, 8(SI)(CX*1)
-	VMOVSD X4, (BX)(CX*2)
-	VMOVSD X5, 8(SI)(CX*2)
-	VMOVSD X6, (BX)(DX*1)
-	VMOVSD X7, 8(SI)(DI*1)
-	VMOVSD X8, (BX)(CX*4)
-	VMOVSD X9, 8(SI)(CX*4)
-	JMP    done231
-
-fewer232:
-	CMPQ BX, $0x04
-	JNE  fewer236
-
-	// acc[i,j] = init[i,j], 4×2 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   BX, SI
-	ADDQ   AX, SI
-	LEAQ   (CX)(CX*2), DI
-	VMOVSD (BX), X0
-	VMOVSD 8(SI), X1
-	VMOVSD (BX)(CX*1), X2
-	VMOVSD 8(SI)(CX*1), X3
-	VMOVSD (BX)(CX*2), X4
-	VMOVSD 8(SI)(CX*2), X5
-	VMOVSD (BX)(DX*1), X6
-	VMOVSD 8(SI)(DI*1), X7
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded237
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold238:
-	VMOVSD       (SI), X9
-	VMOVSD       8(SI)(AX*1), X10
+fold200:
+	VMASKMOVPS   (SI), Y0, Y9
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y8
-	VFMADD231PS  Y8, Y9, Y0
-	VFMADD231PS  Y8, Y10, Y1
-	VBROADCASTSS (BX)(CX*1), Y8
-	VFMADD231PS  Y8, Y9, Y2
-	VFMADD231PS  Y8, Y10, Y3
-	VBROADCASTSS (BX)(CX*2), Y8
-	VFMADD231PS  Y8, Y9, Y4
-	VFMADD231PS  Y8, Y10, Y5
-	VBROADCASTSS (BX)(R9*1), Y8
-	VFMADD231PS  Y8, Y9, Y6
-	VFMADD231PS  Y8, Y10, Y7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold238
-
-folded237:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y8, Y8, Y8
-	VADDPS Y8, Y0, Y0
-	VADDPS Y8, Y1, Y1
-	VADDPS Y8, Y2, Y2
-	VADDPS Y8, Y3, Y3
-	VADDPS Y8, Y4, Y4
-	VADDPS Y8, Y5, Y5
-	VADDPS Y8, Y6, Y6
-	VADDPS Y8, Y7, Y7
-	CMPQ   BX, $0x01
-	JNE    linear239
-	VMAXPS Y0, Y8, Y0
-	VMAXPS Y1, Y8, Y1
-	VMAXPS Y2, Y8, Y2
-	VMAXPS Y3, Y8, Y3
-	VMAXPS Y4, Y8, Y4
-	VMAXPS Y5, Y8, Y5
-	VMAXPS Y6, Y8, Y6
-	VMAXPS Y7, Y8, Y7
-
-linear239:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   BX, SI
-	ADDQ   AX, SI
-	LEAQ   (CX)(CX*2), DI
-	VMOVSD X0, (BX)
-	VMOVSD X1, 8(SI)
-	VMOVSD X2, (BX)(CX*1)
-	VMOVSD X3, 8(SI)(CX*1)
-	VMOVSD X4, (BX)(CX*2)
-	VMOVSD X5, 8(SI)(CX*2)
-	VMOVSD X6, (BX)(DX*1)
-	VMOVSD X7, 8(SI)(DI*1)
-	JMP    done231
-
-fewer236:
-	CMPQ BX, $0x03
-	JNE  fewer240
-
-	// acc[i,j] = init[i,j], 3×2 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD (BX), X0
-	VMOVSD 8(DX), X1
-	VMOVSD (BX)(CX*1), X2
-	VMOVSD 8(DX)(CX*1), X3
-	VMOVSD (BX)(CX*2), X4
-	VMOVSD 8(DX)(CX*2), X5
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded241
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold242:
-	VMOVSD       (SI), X7
-	VMOVSD       8(SI)(AX*1), X8
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y6
-	VFMADD231PS  Y6, Y7, Y0
-	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (BX)(CX*1), Y6
-	VFMADD231PS  Y6, Y7, Y2
-	VFMADD231PS  Y6, Y8, Y3
-	VBROADCASTSS (BX)(CX*2), Y6
-	VFMADD231PS  Y6, Y7, Y4
-	VFMADD231PS  Y6, Y8, Y5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold242
-
-folded241:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y6, Y6, Y6
-	VADDPS Y6, Y0, Y0
-	VADDPS Y6, Y1, Y1
-	VADDPS Y6, Y2, Y2
-	VADDPS Y6, Y3, Y3
-	VADDPS Y6, Y4, Y4
-	VADDPS Y6, Y5, Y5
-	CMPQ   BX, $0x01
-	JNE    linear243
-	VMAXPS Y0, Y6, Y0
-	VMAXPS Y1, Y6, Y1
-	VMAXPS Y2, Y6, Y2
-	VMAXPS Y3, Y6, Y3
-	VMAXPS Y4, Y6, Y4
-	VMAXPS Y5, Y6, Y5
-
-linear243:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD X0, (BX)
-	VMOVSD X1, 8(DX)
-	VMOVSD X2, (BX)(CX*1)
-	VMOVSD X3, 8(DX)(CX*1)
-	VMOVSD X4, (BX)(CX*2)
-	VMOVSD X5, 8(DX)(CX*2)
-	JMP    done231
-
-fewer240:
-	CMPQ BX, $0x02
-	JNE  fewer244
-
-	// acc[i,j] = init[i,j], 2×2 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD (BX), X0
-	VMOVSD 8(DX), X1
-	VMOVSD (BX)(CX*1), X2
-	VMOVSD 8(DX)(CX*1), X3
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded245
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold246:
-	VMOVSD       (SI), X5
-	VMOVSD       8(SI)(AX*1), X6
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y4
-	VFMADD231PS  Y4, Y5, Y0
-	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (BX)(CX*1), Y4
-	VFMADD231PS  Y4, Y5, Y2
-	VFMADD231PS  Y4, Y6, Y3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold246
-
-folded245:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y4, Y4, Y4
-	VADDPS Y4, Y0, Y0
-	VADDPS Y4, Y1, Y1
-	VADDPS Y4, Y2, Y2
-	VADDPS Y4, Y3, Y3
-	CMPQ   BX, $0x01
-	JNE    linear247
-	VMAXPS Y0, Y4, Y0
-	VMAXPS Y1, Y4, Y1
-	VMAXPS Y2, Y4, Y2
-	VMAXPS Y3, Y4, Y3
-
-linear247:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD X0, (BX)
-	VMOVSD X1, 8(DX)
-	VMOVSD X2, (BX)(CX*1)
-	VMOVSD X3, 8(DX)(CX*1)
-	JMP    done231
-
-fewer244:
-	CMPQ BX, $0x01
-	JNE  fewer248
-
-	// acc[i,j] = init[i,j], 1×2 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD (BX), X0
-	VMOVSD 8(DX), X1
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded249
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold250:
-	VMOVSD       (SI), X3
-	VMOVSD       8(SI)(AX*1), X4
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y2
-	VFMADD231PS  Y2, Y3, Y0
-	VFMADD231PS  Y2, Y4, Y1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold250
-
-folded249:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y2, Y2, Y2
-	VADDPS Y2, Y0, Y0
-	VADDPS Y2, Y1, Y1
-	CMPQ   BX, $0x01
-	JNE    linear251
-	VMAXPS Y0, Y2, Y0
-	VMAXPS Y1, Y2, Y1
-
-linear251:
-	MOVQ   c+0(FP), BX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD X0, (BX)
-	VMOVSD X1, 8(DX)
-	JMP    done231
-
-fewer248:
-done231:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over225:
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x08
-	JLT  rest253
-
-tile252:
-	// acc[i,j] = init[i,j], 8×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	LEAQ   (DX)(CX*4), DI
-	VMOVSS (BX), X0
-	VMOVSS (BX)(CX*1), X1
-	VMOVSS (BX)(CX*2), X2
-	VMOVSS (BX)(DX*1), X3
-	VMOVSS (BX)(CX*4), X4
-	VMOVSS (BX)(SI*1), X5
-	VMOVSS (BX)(DX*2), X6
-	VMOVSS (BX)(DI*1), X7
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded254
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-	LEAQ   (CX)(CX*4), R10
-	LEAQ   (R9)(CX*4), R11
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold255:
-	VMOVSS       (SI), X9
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y8
-	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS (BX)(CX*1), Y8
 	VFMADD231PS  Y8, Y9, Y1
-	VBROADCASTSS (BX)(CX*2), Y8
+	VBROADCASTSS (BX)(CX*1), Y8
 	VFMADD231PS  Y8, Y9, Y2
-	VBROADCASTSS (BX)(R9*1), Y8
+	VBROADCASTSS (BX)(CX*2), Y8
 	VFMADD231PS  Y8, Y9, Y3
-	VBROADCASTSS (BX)(CX*4), Y8
+	VBROADCASTSS (BX)(R9*1), Y8
 	VFMADD231PS  Y8, Y9, Y4
-	VBROADCASTSS (BX)(R10*1), Y8
+	VBROADCASTSS (BX)(CX*4), Y8
 	VFMADD231PS  Y8, Y9, Y5
-	VBROADCASTSS (BX)(R9*2), Y8
+	VBROADCASTSS (BX)(R10*1), Y8
 	VFMADD231PS  Y8, Y9, Y6
-	VBROADCASTSS (BX)(R11*1), Y8
+	VBROADCASTSS (BX)(R9*2), Y8
 	VFMADD231PS  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold255
+	JNZ          fold200
 
-folded254:
+folded199:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y8, Y8, Y8
-	VADDPS Y8, Y0, Y0
 	VADDPS Y8, Y1, Y1
 	VADDPS Y8, Y2, Y2
 	VADDPS Y8, Y3, Y3
@@ -4543,8 +2812,7 @@ folded254:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear256
-	VMAXPS Y0, Y8, Y0
+	JNE    linear201
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
 	VMAXPS Y3, Y8, Y3
@@ -4553,86 +2821,348 @@ folded254:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear256:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	LEAQ   (DX)(CX*4), DI
-	VMOVSS X0, (BX)
-	VMOVSS X1, (BX)(CX*1)
-	VMOVSS X2, (BX)(CX*2)
-	VMOVSS X3, (BX)(DX*1)
-	VMOVSS X4, (BX)(CX*4)
-	VMOVSS X5, (BX)(SI*1)
-	VMOVSS X6, (BX)(DX*2)
-	VMOVSS X7, (BX)(DI*1)
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, c+0(FP)
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, init+16(FP)
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, a+32(FP)
-	MOVQ   rows+72(FP), BX
-	SUBQ   $0x08, BX
-	MOVQ   BX, rows+72(FP)
-	CMPQ   BX, $0x08
-	JGE    tile252
+linear201:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	TESTQ        $0x00000004, AX
+	JZ           low203
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low204
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low205
+	VMOVSS       X1, 24(BX)
 
-rest253:
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x07
+low205:
+	JMP stored202
+
+low204:
+	TESTQ  $0x00000001, AX
+	JZ     low206
+	VMOVSS X1, 16(BX)
+
+low206:
+	JMP stored202
+
+low203:
+	TESTQ     $0x00000002, AX
+	JZ        low207
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low208
+	VMOVSS    X1, 8(BX)
+
+low208:
+	JMP stored202
+
+low207:
+	TESTQ  $0x00000001, AX
+	JZ     low209
+	VMOVSS X1, (BX)
+
+low209:
+stored202:
+	TESTQ        $0x00000004, AX
+	JZ           low211
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low212
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low213
+	VMOVSS       X2, 24(BX)(CX*1)
+
+low213:
+	JMP stored210
+
+low212:
+	TESTQ  $0x00000001, AX
+	JZ     low214
+	VMOVSS X2, 16(BX)(CX*1)
+
+low214:
+	JMP stored210
+
+low211:
+	TESTQ     $0x00000002, AX
+	JZ        low215
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low216
+	VMOVSS    X2, 8(BX)(CX*1)
+
+low216:
+	JMP stored210
+
+low215:
+	TESTQ  $0x00000001, AX
+	JZ     low217
+	VMOVSS X2, (BX)(CX*1)
+
+low217:
+stored210:
+	TESTQ        $0x00000004, AX
+	JZ           low219
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low220
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low221
+	VMOVSS       X3, 24(BX)(CX*2)
+
+low221:
+	JMP stored218
+
+low220:
+	TESTQ  $0x00000001, AX
+	JZ     low222
+	VMOVSS X3, 16(BX)(CX*2)
+
+low222:
+	JMP stored218
+
+low219:
+	TESTQ     $0x00000002, AX
+	JZ        low223
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low224
+	VMOVSS    X3, 8(BX)(CX*2)
+
+low224:
+	JMP stored218
+
+low223:
+	TESTQ  $0x00000001, AX
+	JZ     low225
+	VMOVSS X3, (BX)(CX*2)
+
+low225:
+stored218:
+	TESTQ        $0x00000004, AX
+	JZ           low227
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low228
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low229
+	VMOVSS       X4, 24(BX)(DX*1)
+
+low229:
+	JMP stored226
+
+low228:
+	TESTQ  $0x00000001, AX
+	JZ     low230
+	VMOVSS X4, 16(BX)(DX*1)
+
+low230:
+	JMP stored226
+
+low227:
+	TESTQ     $0x00000002, AX
+	JZ        low231
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low232
+	VMOVSS    X4, 8(BX)(DX*1)
+
+low232:
+	JMP stored226
+
+low231:
+	TESTQ  $0x00000001, AX
+	JZ     low233
+	VMOVSS X4, (BX)(DX*1)
+
+low233:
+stored226:
+	TESTQ        $0x00000004, AX
+	JZ           low235
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low236
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low237
+	VMOVSS       X5, 24(BX)(CX*4)
+
+low237:
+	JMP stored234
+
+low236:
+	TESTQ  $0x00000001, AX
+	JZ     low238
+	VMOVSS X5, 16(BX)(CX*4)
+
+low238:
+	JMP stored234
+
+low235:
+	TESTQ     $0x00000002, AX
+	JZ        low239
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low240
+	VMOVSS    X5, 8(BX)(CX*4)
+
+low240:
+	JMP stored234
+
+low239:
+	TESTQ  $0x00000001, AX
+	JZ     low241
+	VMOVSS X5, (BX)(CX*4)
+
+low241:
+stored234:
+	TESTQ        $0x00000004, AX
+	JZ           low243
+	VMOVUPS      X6, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low244
+	VMOVSD       X6, 16(BX)(SI*1)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low245
+	VMOVSS       X6, 24(BX)(SI*1)
+
+low245:
+	JMP stored242
+
+low244:
+	TESTQ  $0x00000001, AX
+	JZ     low246
+	VMOVSS X6, 16(BX)(SI*1)
+
+low246:
+	JMP stored242
+
+low243:
+	TESTQ     $0x00000002, AX
+	JZ        low247
+	VMOVSD    X6, (BX)(SI*1)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low248
+	VMOVSS    X6, 8(BX)(SI*1)
+
+low248:
+	JMP stored242
+
+low247:
+	TESTQ  $0x00000001, AX
+	JZ     low249
+	VMOVSS X6, (BX)(SI*1)
+
+low249:
+stored242:
+	TESTQ        $0x00000004, AX
+	JZ           low251
+	VMOVUPS      X7, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low252
+	VMOVSD       X7, 16(BX)(DX*2)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low253
+	VMOVSS       X7, 24(BX)(DX*2)
+
+low253:
+	JMP stored250
+
+low252:
+	TESTQ  $0x00000001, AX
+	JZ     low254
+	VMOVSS X7, 16(BX)(DX*2)
+
+low254:
+	JMP stored250
+
+low251:
+	TESTQ     $0x00000002, AX
+	JZ        low255
+	VMOVSD    X7, (BX)(DX*2)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low256
+	VMOVSS    X7, 8(BX)(DX*2)
+
+low256:
+	JMP stored250
+
+low255:
+	TESTQ  $0x00000001, AX
+	JZ     low257
+	VMOVSS X7, (BX)(DX*2)
+
+low257:
+stored250:
+	JMP done197
+
+fewer198:
+	CMPQ BX, $0x06
 	JNE  fewer258
 
-	// acc[i,j] = init[i,j], 7×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	VMOVSS (BX), X0
-	VMOVSS (BX)(CX*1), X1
-	VMOVSS (BX)(CX*2), X2
-	VMOVSS (BX)(DX*1), X3
-	VMOVSS (BX)(CX*4), X4
-	VMOVSS (BX)(SI*1), X5
-	VMOVSS (BX)(DX*2), X6
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded259
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-	LEAQ   (CX)(CX*4), R10
+	// acc[i,j] = init[i,j], 6×1 vectors
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	VMASKMOVPS (BX), Y0, Y1
+	VMASKMOVPS (BX)(CX*1), Y0, Y2
+	VMASKMOVPS (BX)(CX*2), Y0, Y3
+	VMASKMOVPS (BX)(DX*1), Y0, Y4
+	VMASKMOVPS (BX)(CX*4), Y0, Y5
+	VMASKMOVPS (BX)(SI*1), Y0, Y6
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded259
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
+	LEAQ       (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold260:
-	VMOVSS       (SI), X8
+	VMASKMOVPS   (SI), Y0, Y8
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y7
-	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS (BX)(CX*1), Y7
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (BX)(CX*2), Y7
+	VBROADCASTSS (BX)(CX*1), Y7
 	VFMADD231PS  Y7, Y8, Y2
-	VBROADCASTSS (BX)(R9*1), Y7
+	VBROADCASTSS (BX)(CX*2), Y7
 	VFMADD231PS  Y7, Y8, Y3
-	VBROADCASTSS (BX)(CX*4), Y7
+	VBROADCASTSS (BX)(R9*1), Y7
 	VFMADD231PS  Y7, Y8, Y4
-	VBROADCASTSS (BX)(R10*1), Y7
+	VBROADCASTSS (BX)(CX*4), Y7
 	VFMADD231PS  Y7, Y8, Y5
-	VBROADCASTSS (BX)(R9*2), Y7
+	VBROADCASTSS (BX)(R10*1), Y7
 	VFMADD231PS  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
@@ -4642,7 +3172,6 @@ folded259:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y7, Y7, Y7
-	VADDPS Y7, Y0, Y0
 	VADDPS Y7, Y1, Y1
 	VADDPS Y7, Y2, Y2
 	VADDPS Y7, Y3, Y3
@@ -4651,7 +3180,6 @@ folded259:
 	VADDPS Y7, Y6, Y6
 	CMPQ   BX, $0x01
 	JNE    linear261
-	VMAXPS Y0, Y7, Y0
 	VMAXPS Y1, Y7, Y1
 	VMAXPS Y2, Y7, Y2
 	VMAXPS Y3, Y7, Y3
@@ -4660,373 +3188,1155 @@ folded259:
 	VMAXPS Y6, Y7, Y6
 
 linear261:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	VMOVSS X0, (BX)
-	VMOVSS X1, (BX)(CX*1)
-	VMOVSS X2, (BX)(CX*2)
-	VMOVSS X3, (BX)(DX*1)
-	VMOVSS X4, (BX)(CX*4)
-	VMOVSS X5, (BX)(SI*1)
-	VMOVSS X6, (BX)(DX*2)
-	JMP    done257
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	TESTQ        $0x00000004, AX
+	JZ           low263
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low264
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low265
+	VMOVSS       X1, 24(BX)
+
+low265:
+	JMP stored262
+
+low264:
+	TESTQ  $0x00000001, AX
+	JZ     low266
+	VMOVSS X1, 16(BX)
+
+low266:
+	JMP stored262
+
+low263:
+	TESTQ     $0x00000002, AX
+	JZ        low267
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low268
+	VMOVSS    X1, 8(BX)
+
+low268:
+	JMP stored262
+
+low267:
+	TESTQ  $0x00000001, AX
+	JZ     low269
+	VMOVSS X1, (BX)
+
+low269:
+stored262:
+	TESTQ        $0x00000004, AX
+	JZ           low271
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low272
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low273
+	VMOVSS       X2, 24(BX)(CX*1)
+
+low273:
+	JMP stored270
+
+low272:
+	TESTQ  $0x00000001, AX
+	JZ     low274
+	VMOVSS X2, 16(BX)(CX*1)
+
+low274:
+	JMP stored270
+
+low271:
+	TESTQ     $0x00000002, AX
+	JZ        low275
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low276
+	VMOVSS    X2, 8(BX)(CX*1)
+
+low276:
+	JMP stored270
+
+low275:
+	TESTQ  $0x00000001, AX
+	JZ     low277
+	VMOVSS X2, (BX)(CX*1)
+
+low277:
+stored270:
+	TESTQ        $0x00000004, AX
+	JZ           low279
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low280
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low281
+	VMOVSS       X3, 24(BX)(CX*2)
+
+low281:
+	JMP stored278
+
+low280:
+	TESTQ  $0x00000001, AX
+	JZ     low282
+	VMOVSS X3, 16(BX)(CX*2)
+
+low282:
+	JMP stored278
+
+low279:
+	TESTQ     $0x00000002, AX
+	JZ        low283
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low284
+	VMOVSS    X3, 8(BX)(CX*2)
+
+low284:
+	JMP stored278
+
+low283:
+	TESTQ  $0x00000001, AX
+	JZ     low285
+	VMOVSS X3, (BX)(CX*2)
+
+low285:
+stored278:
+	TESTQ        $0x00000004, AX
+	JZ           low287
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low288
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low289
+	VMOVSS       X4, 24(BX)(DX*1)
+
+low289:
+	JMP stored286
+
+low288:
+	TESTQ  $0x00000001, AX
+	JZ     low290
+	VMOVSS X4, 16(BX)(DX*1)
+
+low290:
+	JMP stored286
+
+low287:
+	TESTQ     $0x00000002, AX
+	JZ        low291
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low292
+	VMOVSS    X4, 8(BX)(DX*1)
+
+low292:
+	JMP stored286
+
+low291:
+	TESTQ  $0x00000001, AX
+	JZ     low293
+	VMOVSS X4, (BX)(DX*1)
+
+low293:
+stored286:
+	TESTQ        $0x00000004, AX
+	JZ           low295
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low296
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low297
+	VMOVSS       X5, 24(BX)(CX*4)
+
+low297:
+	JMP stored294
+
+low296:
+	TESTQ  $0x00000001, AX
+	JZ     low298
+	VMOVSS X5, 16(BX)(CX*4)
+
+low298:
+	JMP stored294
+
+low295:
+	TESTQ     $0x00000002, AX
+	JZ        low299
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low300
+	VMOVSS    X5, 8(BX)(CX*4)
+
+low300:
+	JMP stored294
+
+low299:
+	TESTQ  $0x00000001, AX
+	JZ     low301
+	VMOVSS X5, (BX)(CX*4)
+
+low301:
+stored294:
+	TESTQ        $0x00000004, AX
+	JZ           low303
+	VMOVUPS      X6, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low304
+	VMOVSD       X6, 16(BX)(SI*1)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low305
+	VMOVSS       X6, 24(BX)(SI*1)
+
+low305:
+	JMP stored302
+
+low304:
+	TESTQ  $0x00000001, AX
+	JZ     low306
+	VMOVSS X6, 16(BX)(SI*1)
+
+low306:
+	JMP stored302
+
+low303:
+	TESTQ     $0x00000002, AX
+	JZ        low307
+	VMOVSD    X6, (BX)(SI*1)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low308
+	VMOVSS    X6, 8(BX)(SI*1)
+
+low308:
+	JMP stored302
+
+low307:
+	TESTQ  $0x00000001, AX
+	JZ     low309
+	VMOVSS X6, (BX)(SI*1)
+
+low309:
+stored302:
+	JMP done197
 
 fewer258:
-	CMPQ BX, $0x06
-	JNE  fewer262
+	CMPQ BX, $0x05
+	JNE  fewer310
 
-	// acc[i,j] = init[i,j], 6×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	VMOVSS (BX), X0
-	VMOVSS (BX)(CX*1), X1
-	VMOVSS (BX)(CX*2), X2
-	VMOVSS (BX)(DX*1), X3
-	VMOVSS (BX)(CX*4), X4
-	VMOVSS (BX)(SI*1), X5
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded263
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-	LEAQ   (CX)(CX*4), R10
+	// acc[i,j] = init[i,j], 5×1 vectors
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	LEAQ       (CX)(CX*2), DX
+	VMASKMOVPS (BX), Y0, Y1
+	VMASKMOVPS (BX)(CX*1), Y0, Y2
+	VMASKMOVPS (BX)(CX*2), Y0, Y3
+	VMASKMOVPS (BX)(DX*1), Y0, Y4
+	VMASKMOVPS (BX)(CX*4), Y0, Y5
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded311
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold264:
-	VMOVSS       (SI), X7
+fold312:
+	VMASKMOVPS   (SI), Y0, Y7
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y6
-	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (BX)(CX*1), Y6
 	VFMADD231PS  Y6, Y7, Y1
-	VBROADCASTSS (BX)(CX*2), Y6
+	VBROADCASTSS (BX)(CX*1), Y6
 	VFMADD231PS  Y6, Y7, Y2
-	VBROADCASTSS (BX)(R9*1), Y6
+	VBROADCASTSS (BX)(CX*2), Y6
 	VFMADD231PS  Y6, Y7, Y3
-	VBROADCASTSS (BX)(CX*4), Y6
+	VBROADCASTSS (BX)(R9*1), Y6
 	VFMADD231PS  Y6, Y7, Y4
-	VBROADCASTSS (BX)(R10*1), Y6
+	VBROADCASTSS (BX)(CX*4), Y6
 	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold264
+	JNZ          fold312
 
-folded263:
+folded311:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y6, Y6, Y6
-	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y1, Y1
 	VADDPS Y6, Y2, Y2
 	VADDPS Y6, Y3, Y3
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear265
-	VMAXPS Y0, Y6, Y0
+	JNE    linear313
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear265:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	VMOVSS X0, (BX)
-	VMOVSS X1, (BX)(CX*1)
-	VMOVSS X2, (BX)(CX*2)
-	VMOVSS X3, (BX)(DX*1)
-	VMOVSS X4, (BX)(CX*4)
-	VMOVSS X5, (BX)(SI*1)
-	JMP    done257
+linear313:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	TESTQ        $0x00000004, AX
+	JZ           low315
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low316
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low317
+	VMOVSS       X1, 24(BX)
 
-fewer262:
-	CMPQ BX, $0x05
-	JNE  fewer266
+low317:
+	JMP stored314
 
-	// acc[i,j] = init[i,j], 5×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSS (BX), X0
-	VMOVSS (BX)(CX*1), X1
-	VMOVSS (BX)(CX*2), X2
-	VMOVSS (BX)(DX*1), X3
-	VMOVSS (BX)(CX*4), X4
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded267
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
+low316:
+	TESTQ  $0x00000001, AX
+	JZ     low318
+	VMOVSS X1, 16(BX)
+
+low318:
+	JMP stored314
+
+low315:
+	TESTQ     $0x00000002, AX
+	JZ        low319
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low320
+	VMOVSS    X1, 8(BX)
+
+low320:
+	JMP stored314
+
+low319:
+	TESTQ  $0x00000001, AX
+	JZ     low321
+	VMOVSS X1, (BX)
+
+low321:
+stored314:
+	TESTQ        $0x00000004, AX
+	JZ           low323
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low324
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low325
+	VMOVSS       X2, 24(BX)(CX*1)
+
+low325:
+	JMP stored322
+
+low324:
+	TESTQ  $0x00000001, AX
+	JZ     low326
+	VMOVSS X2, 16(BX)(CX*1)
+
+low326:
+	JMP stored322
+
+low323:
+	TESTQ     $0x00000002, AX
+	JZ        low327
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low328
+	VMOVSS    X2, 8(BX)(CX*1)
+
+low328:
+	JMP stored322
+
+low327:
+	TESTQ  $0x00000001, AX
+	JZ     low329
+	VMOVSS X2, (BX)(CX*1)
+
+low329:
+stored322:
+	TESTQ        $0x00000004, AX
+	JZ           low331
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low332
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low333
+	VMOVSS       X3, 24(BX)(CX*2)
+
+low333:
+	JMP stored330
+
+low332:
+	TESTQ  $0x00000001, AX
+	JZ     low334
+	VMOVSS X3, 16(BX)(CX*2)
+
+low334:
+	JMP stored330
+
+low331:
+	TESTQ     $0x00000002, AX
+	JZ        low335
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low336
+	VMOVSS    X3, 8(BX)(CX*2)
+
+low336:
+	JMP stored330
+
+low335:
+	TESTQ  $0x00000001, AX
+	JZ     low337
+	VMOVSS X3, (BX)(CX*2)
+
+low337:
+stored330:
+	TESTQ        $0x00000004, AX
+	JZ           low339
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low340
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low341
+	VMOVSS       X4, 24(BX)(DX*1)
+
+low341:
+	JMP stored338
+
+low340:
+	TESTQ  $0x00000001, AX
+	JZ     low342
+	VMOVSS X4, 16(BX)(DX*1)
+
+low342:
+	JMP stored338
+
+low339:
+	TESTQ     $0x00000002, AX
+	JZ        low343
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low344
+	VMOVSS    X4, 8(BX)(DX*1)
+
+low344:
+	JMP stored338
+
+low343:
+	TESTQ  $0x00000001, AX
+	JZ     low345
+	VMOVSS X4, (BX)(DX*1)
+
+low345:
+stored338:
+	TESTQ        $0x00000004, AX
+	JZ           low347
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low348
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low349
+	VMOVSS       X5, 24(BX)(CX*4)
+
+low349:
+	JMP stored346
+
+low348:
+	TESTQ  $0x00000001, AX
+	JZ     low350
+	VMOVSS X5, 16(BX)(CX*4)
+
+low350:
+	JMP stored346
+
+low347:
+	TESTQ     $0x00000002, AX
+	JZ        low351
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low352
+	VMOVSS    X5, 8(BX)(CX*4)
+
+low352:
+	JMP stored346
+
+low351:
+	TESTQ  $0x00000001, AX
+	JZ     low353
+	VMOVSS X5, (BX)(CX*4)
+
+low353:
+stored346:
+	JMP done197
+
+fewer310:
+	CMPQ BX, $0x04
+	JNE  fewer354
+
+	// acc[i,j] = init[i,j], 4×1 vectors
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	LEAQ       (CX)(CX*2), DX
+	VMASKMOVPS (BX), Y0, Y1
+	VMASKMOVPS (BX)(CX*1), Y0, Y2
+	VMASKMOVPS (BX)(CX*2), Y0, Y3
+	VMASKMOVPS (BX)(DX*1), Y0, Y4
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded355
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold268:
-	VMOVSS       (SI), X6
+fold356:
+	VMASKMOVPS   (SI), Y0, Y6
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y5
-	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (BX)(CX*1), Y5
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (BX)(CX*2), Y5
+	VBROADCASTSS (BX)(CX*1), Y5
 	VFMADD231PS  Y5, Y6, Y2
-	VBROADCASTSS (BX)(R9*1), Y5
+	VBROADCASTSS (BX)(CX*2), Y5
 	VFMADD231PS  Y5, Y6, Y3
-	VBROADCASTSS (BX)(CX*4), Y5
+	VBROADCASTSS (BX)(R9*1), Y5
 	VFMADD231PS  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold268
+	JNZ          fold356
 
-folded267:
+folded355:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y5, Y5, Y5
-	VADDPS Y5, Y0, Y0
 	VADDPS Y5, Y1, Y1
 	VADDPS Y5, Y2, Y2
 	VADDPS Y5, Y3, Y3
 	VADDPS Y5, Y4, Y4
 	CMPQ   BX, $0x01
-	JNE    linear269
-	VMAXPS Y0, Y5, Y0
+	JNE    linear357
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
 	VMAXPS Y4, Y5, Y4
 
-linear269:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSS X0, (BX)
-	VMOVSS X1, (BX)(CX*1)
-	VMOVSS X2, (BX)(CX*2)
-	VMOVSS X3, (BX)(DX*1)
-	VMOVSS X4, (BX)(CX*4)
-	JMP    done257
+linear357:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	TESTQ        $0x00000004, AX
+	JZ           low359
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low360
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low361
+	VMOVSS       X1, 24(BX)
 
-fewer266:
-	CMPQ BX, $0x04
-	JNE  fewer270
+low361:
+	JMP stored358
 
-	// acc[i,j] = init[i,j], 4×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSS (BX), X0
-	VMOVSS (BX)(CX*1), X1
-	VMOVSS (BX)(CX*2), X2
-	VMOVSS (BX)(DX*1), X3
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded271
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
+low360:
+	TESTQ  $0x00000001, AX
+	JZ     low362
+	VMOVSS X1, 16(BX)
+
+low362:
+	JMP stored358
+
+low359:
+	TESTQ     $0x00000002, AX
+	JZ        low363
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low364
+	VMOVSS    X1, 8(BX)
+
+low364:
+	JMP stored358
+
+low363:
+	TESTQ  $0x00000001, AX
+	JZ     low365
+	VMOVSS X1, (BX)
+
+low365:
+stored358:
+	TESTQ        $0x00000004, AX
+	JZ           low367
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low368
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low369
+	VMOVSS       X2, 24(BX)(CX*1)
+
+low369:
+	JMP stored366
+
+low368:
+	TESTQ  $0x00000001, AX
+	JZ     low370
+	VMOVSS X2, 16(BX)(CX*1)
+
+low370:
+	JMP stored366
+
+low367:
+	TESTQ     $0x00000002, AX
+	JZ        low371
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low372
+	VMOVSS    X2, 8(BX)(CX*1)
+
+low372:
+	JMP stored366
+
+low371:
+	TESTQ  $0x00000001, AX
+	JZ     low373
+	VMOVSS X2, (BX)(CX*1)
+
+low373:
+stored366:
+	TESTQ        $0x00000004, AX
+	JZ           low375
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low376
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low377
+	VMOVSS       X3, 24(BX)(CX*2)
+
+low377:
+	JMP stored374
+
+low376:
+	TESTQ  $0x00000001, AX
+	JZ     low378
+	VMOVSS X3, 16(BX)(CX*2)
+
+low378:
+	JMP stored374
+
+low375:
+	TESTQ     $0x00000002, AX
+	JZ        low379
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low380
+	VMOVSS    X3, 8(BX)(CX*2)
+
+low380:
+	JMP stored374
+
+low379:
+	TESTQ  $0x00000001, AX
+	JZ     low381
+	VMOVSS X3, (BX)(CX*2)
+
+low381:
+stored374:
+	TESTQ        $0x00000004, AX
+	JZ           low383
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low384
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low385
+	VMOVSS       X4, 24(BX)(DX*1)
+
+low385:
+	JMP stored382
+
+low384:
+	TESTQ  $0x00000001, AX
+	JZ     low386
+	VMOVSS X4, 16(BX)(DX*1)
+
+low386:
+	JMP stored382
+
+low383:
+	TESTQ     $0x00000002, AX
+	JZ        low387
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low388
+	VMOVSS    X4, 8(BX)(DX*1)
+
+low388:
+	JMP stored382
+
+low387:
+	TESTQ  $0x00000001, AX
+	JZ     low389
+	VMOVSS X4, (BX)(DX*1)
+
+low389:
+stored382:
+	JMP done197
+
+fewer354:
+	CMPQ BX, $0x03
+	JNE  fewer390
+
+	// acc[i,j] = init[i,j], 3×1 vectors
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	VMASKMOVPS (BX), Y0, Y1
+	VMASKMOVPS (BX)(CX*1), Y0, Y2
+	VMASKMOVPS (BX)(CX*2), Y0, Y3
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded391
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold272:
-	VMOVSS       (SI), X5
+fold392:
+	VMASKMOVPS   (SI), Y0, Y5
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y4
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (BX)(CX*1), Y4
 	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS (BX)(CX*2), Y4
+	VBROADCASTSS (BX)(CX*1), Y4
 	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (BX)(R9*1), Y4
+	VBROADCASTSS (BX)(CX*2), Y4
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold272
+	JNZ          fold392
 
-folded271:
+folded391:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y4, Y4, Y4
-	VADDPS Y4, Y0, Y0
 	VADDPS Y4, Y1, Y1
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear273
-	VMAXPS Y0, Y4, Y0
+	JNE    linear393
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-linear273:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSS X0, (BX)
-	VMOVSS X1, (BX)(CX*1)
-	VMOVSS X2, (BX)(CX*2)
-	VMOVSS X3, (BX)(DX*1)
-	JMP    done257
+linear393:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	TESTQ        $0x00000004, AX
+	JZ           low395
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low396
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low397
+	VMOVSS       X1, 24(BX)
 
-fewer270:
-	CMPQ BX, $0x03
-	JNE  fewer274
+low397:
+	JMP stored394
 
-	// acc[i,j] = init[i,j], 3×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	VMOVSS (BX), X0
-	VMOVSS (BX)(CX*1), X1
-	VMOVSS (BX)(CX*2), X2
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded275
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
+low396:
+	TESTQ  $0x00000001, AX
+	JZ     low398
+	VMOVSS X1, 16(BX)
+
+low398:
+	JMP stored394
+
+low395:
+	TESTQ     $0x00000002, AX
+	JZ        low399
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low400
+	VMOVSS    X1, 8(BX)
+
+low400:
+	JMP stored394
+
+low399:
+	TESTQ  $0x00000001, AX
+	JZ     low401
+	VMOVSS X1, (BX)
+
+low401:
+stored394:
+	TESTQ        $0x00000004, AX
+	JZ           low403
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low404
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low405
+	VMOVSS       X2, 24(BX)(CX*1)
+
+low405:
+	JMP stored402
+
+low404:
+	TESTQ  $0x00000001, AX
+	JZ     low406
+	VMOVSS X2, 16(BX)(CX*1)
+
+low406:
+	JMP stored402
+
+low403:
+	TESTQ     $0x00000002, AX
+	JZ        low407
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low408
+	VMOVSS    X2, 8(BX)(CX*1)
+
+low408:
+	JMP stored402
+
+low407:
+	TESTQ  $0x00000001, AX
+	JZ     low409
+	VMOVSS X2, (BX)(CX*1)
+
+low409:
+stored402:
+	TESTQ        $0x00000004, AX
+	JZ           low411
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low412
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low413
+	VMOVSS       X3, 24(BX)(CX*2)
+
+low413:
+	JMP stored410
+
+low412:
+	TESTQ  $0x00000001, AX
+	JZ     low414
+	VMOVSS X3, 16(BX)(CX*2)
+
+low414:
+	JMP stored410
+
+low411:
+	TESTQ     $0x00000002, AX
+	JZ        low415
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low416
+	VMOVSS    X3, 8(BX)(CX*2)
+
+low416:
+	JMP stored410
+
+low415:
+	TESTQ  $0x00000001, AX
+	JZ     low417
+	VMOVSS X3, (BX)(CX*2)
+
+low417:
+stored410:
+	JMP done197
+
+fewer390:
+	CMPQ BX, $0x02
+	JNE  fewer418
+
+	// acc[i,j] = init[i,j], 2×1 vectors
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	VMASKMOVPS (BX), Y0, Y1
+	VMASKMOVPS (BX)(CX*1), Y0, Y2
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded419
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold276:
-	VMOVSS       (SI), X4
+fold420:
+	VMASKMOVPS   (SI), Y0, Y4
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y3
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (BX)(CX*1), Y3
 	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS (BX)(CX*2), Y3
+	VBROADCASTSS (BX)(CX*1), Y3
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold276
+	JNZ          fold420
 
-folded275:
+folded419:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y3, Y3, Y3
-	VADDPS Y3, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear277
-	VMAXPS Y0, Y3, Y0
+	JNE    linear421
 	VMAXPS Y1, Y3, Y1
 	VMAXPS Y2, Y3, Y2
 
-linear277:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	VMOVSS X0, (BX)
-	VMOVSS X1, (BX)(CX*1)
-	VMOVSS X2, (BX)(CX*2)
-	JMP    done257
+linear421:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	TESTQ        $0x00000004, AX
+	JZ           low423
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low424
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low425
+	VMOVSS       X1, 24(BX)
 
-fewer274:
-	CMPQ BX, $0x02
-	JNE  fewer278
+low425:
+	JMP stored422
 
-	// acc[i,j] = init[i,j], 2×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	VMOVSS (BX), X0
-	VMOVSS (BX)(CX*1), X1
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded279
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
+low424:
+	TESTQ  $0x00000001, AX
+	JZ     low426
+	VMOVSS X1, 16(BX)
+
+low426:
+	JMP stored422
+
+low423:
+	TESTQ     $0x00000002, AX
+	JZ        low427
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low428
+	VMOVSS    X1, 8(BX)
+
+low428:
+	JMP stored422
+
+low427:
+	TESTQ  $0x00000001, AX
+	JZ     low429
+	VMOVSS X1, (BX)
+
+low429:
+stored422:
+	TESTQ        $0x00000004, AX
+	JZ           low431
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low432
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low433
+	VMOVSS       X2, 24(BX)(CX*1)
+
+low433:
+	JMP stored430
+
+low432:
+	TESTQ  $0x00000001, AX
+	JZ     low434
+	VMOVSS X2, 16(BX)(CX*1)
+
+low434:
+	JMP stored430
+
+low431:
+	TESTQ     $0x00000002, AX
+	JZ        low435
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low436
+	VMOVSS    X2, 8(BX)(CX*1)
+
+low436:
+	JMP stored430
+
+low435:
+	TESTQ  $0x00000001, AX
+	JZ     low437
+	VMOVSS X2, (BX)(CX*1)
+
+low437:
+stored430:
+	JMP done197
+
+fewer418:
+	CMPQ BX, $0x01
+	JNE  fewer438
+
+	// acc[i,j] = init[i,j], 1×1 vectors
+	MOVQ       init+16(FP), BX
+	VMASKMOVPS (BX), Y0, Y1
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded439
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold280:
-	VMOVSS       (SI), X3
+fold440:
+	VMASKMOVPS   (SI), Y0, Y3
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Y2
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (BX)(CX*1), Y2
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold280
+	JNZ          fold440
 
-folded279:
+folded439:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y2, Y2, Y2
-	VADDPS Y2, Y0, Y0
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear281
-	VMAXPS Y0, Y2, Y0
+	JNE    linear441
 	VMAXPS Y1, Y2, Y1
 
-linear281:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	VMOVSS X0, (BX)
-	VMOVSS X1, (BX)(CX*1)
-	JMP    done257
+linear441:
+	MOVQ         c+0(FP), BX
+	TESTQ        $0x00000004, AX
+	JZ           low443
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low444
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low445
+	VMOVSS       X1, 24(BX)
 
-fewer278:
-	CMPQ BX, $0x01
-	JNE  fewer282
+low445:
+	JMP stored442
 
-	// acc[i,j] = init[i,j], 1×1 vectors
-	MOVQ   init+16(FP), BX
-	VMOVSS (BX), X0
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded283
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
+low444:
+	TESTQ  $0x00000001, AX
+	JZ     low446
+	VMOVSS X1, 16(BX)
 
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold284:
-	VMOVSS       (SI), X2
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y1
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold284
+low446:
+	JMP stored442
 
-folded283:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y1, Y1, Y1
-	VADDPS Y1, Y0, Y0
-	CMPQ   BX, $0x01
-	JNE    linear285
-	VMAXPS Y0, Y1, Y0
+low443:
+	TESTQ     $0x00000002, AX
+	JZ        low447
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low448
+	VMOVSS    X1, 8(BX)
 
-linear285:
-	MOVQ   c+0(FP), BX
-	VMOVSS X0, (BX)
-	JMP    done257
+low448:
+	JMP stored442
 
-fewer282:
-done257:
+low447:
+	TESTQ  $0x00000001, AX
+	JZ     low449
+	VMOVSS X1, (BX)
+
+low449:
+stored442:
+	JMP done197
+
+fewer438:
+done197:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -7320,1184 +6630,256 @@ done99:
 	RET
 
 over93:
-	CMPQ AX, $0x02
-	JNE  over128
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x08
-	JLT  rest130
-
-tile129:
-	// acc[i,j] = init[i,j], 8×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	LEAQ    (DX)(CX*4), DI
-	VMOVUPD (BX), X0
-	VMOVUPD (BX)(CX*1), X1
-	VMOVUPD (BX)(CX*2), X2
-	VMOVUPD (BX)(DX*1), X3
-	VMOVUPD (BX)(CX*4), X4
-	VMOVUPD (BX)(SI*1), X5
-	VMOVUPD (BX)(DX*2), X6
-	VMOVUPD (BX)(DI*1), X7
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded131
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-	LEAQ    (R9)(CX*4), R11
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold132:
-	VMOVUPD      (SI), X9
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y8
-	VFMADD231PD  Y8, Y9, Y0
-	VBROADCASTSD (BX)(CX*1), Y8
-	VFMADD231PD  Y8, Y9, Y1
-	VBROADCASTSD (BX)(CX*2), Y8
-	VFMADD231PD  Y8, Y9, Y2
-	VBROADCASTSD (BX)(R9*1), Y8
-	VFMADD231PD  Y8, Y9, Y3
-	VBROADCASTSD (BX)(CX*4), Y8
-	VFMADD231PD  Y8, Y9, Y4
-	VBROADCASTSD (BX)(R10*1), Y8
-	VFMADD231PD  Y8, Y9, Y5
-	VBROADCASTSD (BX)(R9*2), Y8
-	VFMADD231PD  Y8, Y9, Y6
-	VBROADCASTSD (BX)(R11*1), Y8
-	VFMADD231PD  Y8, Y9, Y7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold132
-
-folded131:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y8, Y8, Y8
-	VADDPD Y8, Y0, Y0
-	VADDPD Y8, Y1, Y1
-	VADDPD Y8, Y2, Y2
-	VADDPD Y8, Y3, Y3
-	VADDPD Y8, Y4, Y4
-	VADDPD Y8, Y5, Y5
-	VADDPD Y8, Y6, Y6
-	VADDPD Y8, Y7, Y7
-	CMPQ   BX, $0x01
-	JNE    linear133
-	VMAXPD Y0, Y8, Y0
-	VMAXPD Y1, Y8, Y1
-	VMAXPD Y2, Y8, Y2
-	VMAXPD Y3, Y8, Y3
-	VMAXPD Y4, Y8, Y4
-	VMAXPD Y5, Y8, Y5
-	VMAXPD Y6, Y8, Y6
-	VMAXPD Y7, Y8, Y7
-
-linear133:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	LEAQ    (DX)(CX*4), DI
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, (BX)(CX*1)
-	VMOVUPD X2, (BX)(CX*2)
-	VMOVUPD X3, (BX)(DX*1)
-	VMOVUPD X4, (BX)(CX*4)
-	VMOVUPD X5, (BX)(SI*1)
-	VMOVUPD X6, (BX)(DX*2)
-	VMOVUPD X7, (BX)(DI*1)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
+	MOVQ    AX, BX
+	ANDQ    $0x03, BX
+	IMUL3Q  $0x08, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
 	MOVQ    rows+72(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+72(FP)
 	CMPQ    BX, $0x08
-	JGE     tile129
+	JLT     rest129
 
-rest130:
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x07
-	JNE  fewer135
-
-	// acc[i,j] = init[i,j], 7×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPD (BX), X0
-	VMOVUPD (BX)(CX*1), X1
-	VMOVUPD (BX)(CX*2), X2
-	VMOVUPD (BX)(DX*1), X3
-	VMOVUPD (BX)(CX*4), X4
-	VMOVUPD (BX)(SI*1), X5
-	VMOVUPD (BX)(DX*2), X6
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded136
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold137:
-	VMOVUPD      (SI), X8
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y7
-	VFMADD231PD  Y7, Y8, Y0
-	VBROADCASTSD (BX)(CX*1), Y7
-	VFMADD231PD  Y7, Y8, Y1
-	VBROADCASTSD (BX)(CX*2), Y7
-	VFMADD231PD  Y7, Y8, Y2
-	VBROADCASTSD (BX)(R9*1), Y7
-	VFMADD231PD  Y7, Y8, Y3
-	VBROADCASTSD (BX)(CX*4), Y7
-	VFMADD231PD  Y7, Y8, Y4
-	VBROADCASTSD (BX)(R10*1), Y7
-	VFMADD231PD  Y7, Y8, Y5
-	VBROADCASTSD (BX)(R9*2), Y7
-	VFMADD231PD  Y7, Y8, Y6
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold137
-
-folded136:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y7, Y7, Y7
-	VADDPD Y7, Y0, Y0
-	VADDPD Y7, Y1, Y1
-	VADDPD Y7, Y2, Y2
-	VADDPD Y7, Y3, Y3
-	VADDPD Y7, Y4, Y4
-	VADDPD Y7, Y5, Y5
-	VADDPD Y7, Y6, Y6
-	CMPQ   BX, $0x01
-	JNE    linear138
-	VMAXPD Y0, Y7, Y0
-	VMAXPD Y1, Y7, Y1
-	VMAXPD Y2, Y7, Y2
-	VMAXPD Y3, Y7, Y3
-	VMAXPD Y4, Y7, Y4
-	VMAXPD Y5, Y7, Y5
-	VMAXPD Y6, Y7, Y6
-
-linear138:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, (BX)(CX*1)
-	VMOVUPD X2, (BX)(CX*2)
-	VMOVUPD X3, (BX)(DX*1)
-	VMOVUPD X4, (BX)(CX*4)
-	VMOVUPD X5, (BX)(SI*1)
-	VMOVUPD X6, (BX)(DX*2)
-	JMP     done134
-
-fewer135:
-	CMPQ BX, $0x06
-	JNE  fewer139
-
-	// acc[i,j] = init[i,j], 6×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPD (BX), X0
-	VMOVUPD (BX)(CX*1), X1
-	VMOVUPD (BX)(CX*2), X2
-	VMOVUPD (BX)(DX*1), X3
-	VMOVUPD (BX)(CX*4), X4
-	VMOVUPD (BX)(SI*1), X5
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded140
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold141:
-	VMOVUPD      (SI), X7
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y6
-	VFMADD231PD  Y6, Y7, Y0
-	VBROADCASTSD (BX)(CX*1), Y6
-	VFMADD231PD  Y6, Y7, Y1
-	VBROADCASTSD (BX)(CX*2), Y6
-	VFMADD231PD  Y6, Y7, Y2
-	VBROADCASTSD (BX)(R9*1), Y6
-	VFMADD231PD  Y6, Y7, Y3
-	VBROADCASTSD (BX)(CX*4), Y6
-	VFMADD231PD  Y6, Y7, Y4
-	VBROADCASTSD (BX)(R10*1), Y6
-	VFMADD231PD  Y6, Y7, Y5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold141
-
-folded140:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y6, Y6, Y6
-	VADDPD Y6, Y0, Y0
-	VADDPD Y6, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	VADDPD Y6, Y3, Y3
-	VADDPD Y6, Y4, Y4
-	VADDPD Y6, Y5, Y5
-	CMPQ   BX, $0x01
-	JNE    linear142
-	VMAXPD Y0, Y6, Y0
-	VMAXPD Y1, Y6, Y1
-	VMAXPD Y2, Y6, Y2
-	VMAXPD Y3, Y6, Y3
-	VMAXPD Y4, Y6, Y4
-	VMAXPD Y5, Y6, Y5
-
-linear142:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, (BX)(CX*1)
-	VMOVUPD X2, (BX)(CX*2)
-	VMOVUPD X3, (BX)(DX*1)
-	VMOVUPD X4, (BX)(CX*4)
-	VMOVUPD X5, (BX)(SI*1)
-	JMP     done134
-
-fewer139:
-	CMPQ BX, $0x05
-	JNE  fewer143
-
-	// acc[i,j] = init[i,j], 5×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPD (BX), X0
-	VMOVUPD (BX)(CX*1), X1
-	VMOVUPD (BX)(CX*2), X2
-	VMOVUPD (BX)(DX*1), X3
-	VMOVUPD (BX)(CX*4), X4
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded144
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold145:
-	VMOVUPD      (SI), X6
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y5
-	VFMADD231PD  Y5, Y6, Y0
-	VBROADCASTSD (BX)(CX*1), Y5
-	VFMADD231PD  Y5, Y6, Y1
-	VBROADCASTSD (BX)(CX*2), Y5
-	VFMADD231PD  Y5, Y6, Y2
-	VBROADCASTSD (BX)(R9*1), Y5
-	VFMADD231PD  Y5, Y6, Y3
-	VBROADCASTSD (BX)(CX*4), Y5
-	VFMADD231PD  Y5, Y6, Y4
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold145
-
-folded144:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y5, Y5, Y5
-	VADDPD Y5, Y0, Y0
-	VADDPD Y5, Y1, Y1
-	VADDPD Y5, Y2, Y2
-	VADDPD Y5, Y3, Y3
-	VADDPD Y5, Y4, Y4
-	CMPQ   BX, $0x01
-	JNE    linear146
-	VMAXPD Y0, Y5, Y0
-	VMAXPD Y1, Y5, Y1
-	VMAXPD Y2, Y5, Y2
-	VMAXPD Y3, Y5, Y3
-	VMAXPD Y4, Y5, Y4
-
-linear146:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, (BX)(CX*1)
-	VMOVUPD X2, (BX)(CX*2)
-	VMOVUPD X3, (BX)(DX*1)
-	VMOVUPD X4, (BX)(CX*4)
-	JMP     done134
-
-fewer143:
-	CMPQ BX, $0x04
-	JNE  fewer147
-
-	// acc[i,j] = init[i,j], 4×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPD (BX), X0
-	VMOVUPD (BX)(CX*1), X1
-	VMOVUPD (BX)(CX*2), X2
-	VMOVUPD (BX)(DX*1), X3
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded148
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold149:
-	VMOVUPD      (SI), X5
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y4
-	VFMADD231PD  Y4, Y5, Y0
-	VBROADCASTSD (BX)(CX*1), Y4
-	VFMADD231PD  Y4, Y5, Y1
-	VBROADCASTSD (BX)(CX*2), Y4
-	VFMADD231PD  Y4, Y5, Y2
-	VBROADCASTSD (BX)(R9*1), Y4
-	VFMADD231PD  Y4, Y5, Y3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold149
-
-folded148:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y4, Y4, Y4
-	VADDPD Y4, Y0, Y0
-	VADDPD Y4, Y1, Y1
-	VADDPD Y4, Y2, Y2
-	VADDPD Y4, Y3, Y3
-	CMPQ   BX, $0x01
-	JNE    linear150
-	VMAXPD Y0, Y4, Y0
-	VMAXPD Y1, Y4, Y1
-	VMAXPD Y2, Y4, Y2
-	VMAXPD Y3, Y4, Y3
-
-linear150:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, (BX)(CX*1)
-	VMOVUPD X2, (BX)(CX*2)
-	VMOVUPD X3, (BX)(DX*1)
-	JMP     done134
-
-fewer147:
-	CMPQ BX, $0x03
-	JNE  fewer151
-
-	// acc[i,j] = init[i,j], 3×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	VMOVUPD (BX), X0
-	VMOVUPD (BX)(CX*1), X1
-	VMOVUPD (BX)(CX*2), X2
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded152
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold153:
-	VMOVUPD      (SI), X4
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y3
-	VFMADD231PD  Y3, Y4, Y0
-	VBROADCASTSD (BX)(CX*1), Y3
-	VFMADD231PD  Y3, Y4, Y1
-	VBROADCASTSD (BX)(CX*2), Y3
-	VFMADD231PD  Y3, Y4, Y2
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold153
-
-folded152:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y3, Y3, Y3
-	VADDPD Y3, Y0, Y0
-	VADDPD Y3, Y1, Y1
-	VADDPD Y3, Y2, Y2
-	CMPQ   BX, $0x01
-	JNE    linear154
-	VMAXPD Y0, Y3, Y0
-	VMAXPD Y1, Y3, Y1
-	VMAXPD Y2, Y3, Y2
-
-linear154:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, (BX)(CX*1)
-	VMOVUPD X2, (BX)(CX*2)
-	JMP     done134
-
-fewer151:
-	CMPQ BX, $0x02
-	JNE  fewer155
-
-	// acc[i,j] = init[i,j], 2×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	VMOVUPD (BX), X0
-	VMOVUPD (BX)(CX*1), X1
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded156
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold157:
-	VMOVUPD      (SI), X3
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y2
-	VFMADD231PD  Y2, Y3, Y0
-	VBROADCASTSD (BX)(CX*1), Y2
-	VFMADD231PD  Y2, Y3, Y1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold157
-
-folded156:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y2, Y2, Y2
-	VADDPD Y2, Y0, Y0
-	VADDPD Y2, Y1, Y1
-	CMPQ   BX, $0x01
-	JNE    linear158
-	VMAXPD Y0, Y2, Y0
-	VMAXPD Y1, Y2, Y1
-
-linear158:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, (BX)(CX*1)
-	JMP     done134
-
-fewer155:
-	CMPQ BX, $0x01
-	JNE  fewer159
-
-	// acc[i,j] = init[i,j], 1×1 vectors
-	MOVQ    init+16(FP), BX
-	VMOVUPD (BX), X0
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded160
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold161:
-	VMOVUPD      (SI), X2
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y1
-	VFMADD231PD  Y1, Y2, Y0
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold161
-
-folded160:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y1, Y1, Y1
-	VADDPD Y1, Y0, Y0
-	CMPQ   BX, $0x01
-	JNE    linear162
-	VMAXPD Y0, Y1, Y0
-
-linear162:
-	MOVQ    c+0(FP), BX
-	VMOVUPD X0, (BX)
-	JMP     done134
-
-fewer159:
-done134:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over128:
-	CMPQ   AX, $0x02
-	JLT    over163
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x20, AX
-	MOVQ   rows+72(FP), BX
-	CMPQ   BX, $0x06
-	JLT    rest165
-
-tile164:
-	// acc[i,j] = init[i,j], 6×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPD (BX), X0
-	VMOVUPD 16(DI), X1
-	VMOVUPD (BX)(CX*1), X2
-	VMOVUPD 16(DI)(CX*1), X3
-	VMOVUPD (BX)(CX*2), X4
-	VMOVUPD 16(DI)(CX*2), X5
-	VMOVUPD (BX)(DX*1), X6
-	VMOVUPD 16(DI)(R8*1), X7
-	VMOVUPD (BX)(CX*4), X8
-	VMOVUPD 16(DI)(CX*4), X9
-	VMOVUPD (BX)(SI*1), X10
-	VMOVUPD 16(DI)(R9*1), X11
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded166
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold167:
-	VMOVUPD      (SI), X13
-	VMOVUPD      16(SI)(AX*1), X14
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y12
-	VFMADD231PD  Y12, Y13, Y0
-	VFMADD231PD  Y12, Y14, Y1
-	VBROADCASTSD (BX)(CX*1), Y12
-	VFMADD231PD  Y12, Y13, Y2
-	VFMADD231PD  Y12, Y14, Y3
-	VBROADCASTSD (BX)(CX*2), Y12
-	VFMADD231PD  Y12, Y13, Y4
-	VFMADD231PD  Y12, Y14, Y5
-	VBROADCASTSD (BX)(R9*1), Y12
-	VFMADD231PD  Y12, Y13, Y6
-	VFMADD231PD  Y12, Y14, Y7
-	VBROADCASTSD (BX)(CX*4), Y12
-	VFMADD231PD  Y12, Y13, Y8
-	VFMADD231PD  Y12, Y14, Y9
-	VBROADCASTSD (BX)(R10*1), Y12
-	VFMADD231PD  Y12, Y13, Y10
-	VFMADD231PD  Y12, Y14, Y11
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold167
-
-folded166:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y12, Y12, Y12
-	VADDPD Y12, Y0, Y0
-	VADDPD Y12, Y1, Y1
-	VADDPD Y12, Y2, Y2
-	VADDPD Y12, Y3, Y3
-	VADDPD Y12, Y4, Y4
-	VADDPD Y12, Y5, Y5
-	VADDPD Y12, Y6, Y6
-	VADDPD Y12, Y7, Y7
-	VADDPD Y12, Y8, Y8
-	VADDPD Y12, Y9, Y9
-	VADDPD Y12, Y10, Y10
-	VADDPD Y12, Y11, Y11
-	CMPQ   BX, $0x01
-	JNE    linear168
-	VMAXPD Y0, Y12, Y0
-	VMAXPD Y1, Y12, Y1
-	VMAXPD Y2, Y12, Y2
-	VMAXPD Y3, Y12, Y3
-	VMAXPD Y4, Y12, Y4
-	VMAXPD Y5, Y12, Y5
-	VMAXPD Y6, Y12, Y6
-	VMAXPD Y7, Y12, Y7
-	VMAXPD Y8, Y12, Y8
-	VMAXPD Y9, Y12, Y9
-	VMAXPD Y10, Y12, Y10
-	VMAXPD Y11, Y12, Y11
-
-linear168:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, 16(DI)
-	VMOVUPD X2, (BX)(CX*1)
-	VMOVUPD X3, 16(DI)(CX*1)
-	VMOVUPD X4, (BX)(CX*2)
-	VMOVUPD X5, 16(DI)(CX*2)
-	VMOVUPD X6, (BX)(DX*1)
-	VMOVUPD X7, 16(DI)(R8*1)
-	VMOVUPD X8, (BX)(CX*4)
-	VMOVUPD X9, 16(DI)(CX*4)
-	VMOVUPD X10, (BX)(SI*1)
-	VMOVUPD X11, 16(DI)(R9*1)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x06, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x06, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x06, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
-	SUBQ    $0x06, BX
-	MOVQ    BX, rows+72(FP)
-	CMPQ    BX, $0x06
-	JGE     tile164
-
-rest165:
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x05
-	JNE  fewer170
-
-	// acc[i,j] = init[i,j], 5×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPD (BX), X0
-	VMOVUPD 16(SI), X1
-	VMOVUPD (BX)(CX*1), X2
-	VMOVUPD 16(SI)(CX*1), X3
-	VMOVUPD (BX)(CX*2), X4
-	VMOVUPD 16(SI)(CX*2), X5
-	VMOVUPD (BX)(DX*1), X6
-	VMOVUPD 16(SI)(DI*1), X7
-	VMOVUPD (BX)(CX*4), X8
-	VMOVUPD 16(SI)(CX*4), X9
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded171
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold172:
-	VMOVUPD      (SI), X11
-	VMOVUPD      16(SI)(AX*1), X12
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y10
-	VFMADD231PD  Y10, Y11, Y0
-	VFMADD231PD  Y10, Y12, Y1
-	VBROADCASTSD (BX)(CX*1), Y10
-	VFMADD231PD  Y10, Y11, Y2
-	VFMADD231PD  Y10, Y12, Y3
-	VBROADCASTSD (BX)(CX*2), Y10
-	VFMADD231PD  Y10, Y11, Y4
-	VFMADD231PD  Y10, Y12, Y5
-	VBROADCASTSD (BX)(R9*1), Y10
-	VFMADD231PD  Y10, Y11, Y6
-	VFMADD231PD  Y10, Y12, Y7
-	VBROADCASTSD (BX)(CX*4), Y10
-	VFMADD231PD  Y10, Y11, Y8
-	VFMADD231PD  Y10, Y12, Y9
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold172
-
-folded171:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y10, Y10, Y10
-	VADDPD Y10, Y0, Y0
-	VADDPD Y10, Y1, Y1
-	VADDPD Y10, Y2, Y2
-	VADDPD Y10, Y3, Y3
-	VADDPD Y10, Y4, Y4
-	VADDPD Y10, Y5, Y5
-	VADDPD Y10, Y6, Y6
-	VADDPD Y10, Y7, Y7
-	VADDPD Y10, Y8, Y8
-	VADDPD Y10, Y9, Y9
-	CMPQ   BX, $0x01
-	JNE    linear173
-	VMAXPD Y0, Y10, Y0
-	VMAXPD Y1, Y10, Y1
-	VMAXPD Y2, Y10, Y2
-	VMAXPD Y3, Y10, Y3
-	VMAXPD Y4, Y10, Y4
-	VMAXPD Y5, Y10, Y5
-	VMAXPD Y6, Y10, Y6
-	VMAXPD Y7, Y10, Y7
-	VMAXPD Y8, Y10, Y8
-	VMAXPD Y9, Y10, Y9
-
-linear173:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, 16(SI)
-	VMOVUPD X2, (BX)(CX*1)
-	VMOVUPD X3, 16(SI)(CX*1)
-	VMOVUPD X4, (BX)(CX*2)
-	VMOVUPD X5, 16(SI)(CX*2)
-	VMOVUPD X6, (BX)(DX*1)
-	VMOVUPD X7, 16(SI)(DI*1)
-	VMOVUPD X8, (BX)(CX*4)
-	VMOVUPD X9, 16(SI)(CX*4)
-	JMP     done169
-
-fewer170:
-	CMPQ BX, $0x04
-	JNE  fewer174
-
-	// acc[i,j] = init[i,j], 4×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPD (BX), X0
-	VMOVUPD 16(SI), X1
-	VMOVUPD (BX)(CX*1), X2
-	VMOVUPD 16(SI)(CX*1), X3
-	VMOVUPD (BX)(CX*2), X4
-	VMOVUPD 16(SI)(CX*2), X5
-	VMOVUPD (BX)(DX*1), X6
-	VMOVUPD 16(SI)(DI*1), X7
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded175
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold176:
-	VMOVUPD      (SI), X9
-	VMOVUPD      16(SI)(AX*1), X10
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y8
-	VFMADD231PD  Y8, Y9, Y0
-	VFMADD231PD  Y8, Y10, Y1
-	VBROADCASTSD (BX)(CX*1), Y8
-	VFMADD231PD  Y8, Y9, Y2
-	VFMADD231PD  Y8, Y10, Y3
-	VBROADCASTSD (BX)(CX*2), Y8
-	VFMADD231PD  Y8, Y9, Y4
-	VFMADD231PD  Y8, Y10, Y5
-	VBROADCASTSD (BX)(R9*1), Y8
-	VFMADD231PD  Y8, Y9, Y6
-	VFMADD231PD  Y8, Y10, Y7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold176
-
-folded175:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y8, Y8, Y8
-	VADDPD Y8, Y0, Y0
-	VADDPD Y8, Y1, Y1
-	VADDPD Y8, Y2, Y2
-	VADDPD Y8, Y3, Y3
-	VADDPD Y8, Y4, Y4
-	VADDPD Y8, Y5, Y5
-	VADDPD Y8, Y6, Y6
-	VADDPD Y8, Y7, Y7
-	CMPQ   BX, $0x01
-	JNE    linear177
-	VMAXPD Y0, Y8, Y0
-	VMAXPD Y1, Y8, Y1
-	VMAXPD Y2, Y8, Y2
-	VMAXPD Y3, Y8, Y3
-	VMAXPD Y4, Y8, Y4
-	VMAXPD Y5, Y8, Y5
-	VMAXPD Y6, Y8, Y6
-	VMAXPD Y7, Y8, Y7
-
-linear177:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, 16(SI)
-	VMOVUPD X2, (BX)(CX*1)
-	VMOVUPD X3, 16(SI)(CX*1)
-	VMOVUPD X4, (BX)(CX*2)
-	VMOVUPD X5, 16(SI)(CX*2)
-	VMOVUPD X6, (BX)(DX*1)
-	VMOVUPD X7, 16(SI)(DI*1)
-	JMP     done169
-
-fewer174:
-	CMPQ BX, $0x03
-	JNE  fewer178
-
-	// acc[i,j] = init[i,j], 3×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X0
-	VMOVUPD 16(DX), X1
-	VMOVUPD (BX)(CX*1), X2
-	VMOVUPD 16(DX)(CX*1), X3
-	VMOVUPD (BX)(CX*2), X4
-	VMOVUPD 16(DX)(CX*2), X5
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded179
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold180:
-	VMOVUPD      (SI), X7
-	VMOVUPD      16(SI)(AX*1), X8
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y6
-	VFMADD231PD  Y6, Y7, Y0
-	VFMADD231PD  Y6, Y8, Y1
-	VBROADCASTSD (BX)(CX*1), Y6
-	VFMADD231PD  Y6, Y7, Y2
-	VFMADD231PD  Y6, Y8, Y3
-	VBROADCASTSD (BX)(CX*2), Y6
-	VFMADD231PD  Y6, Y7, Y4
-	VFMADD231PD  Y6, Y8, Y5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold180
-
-folded179:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y6, Y6, Y6
-	VADDPD Y6, Y0, Y0
-	VADDPD Y6, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	VADDPD Y6, Y3, Y3
-	VADDPD Y6, Y4, Y4
-	VADDPD Y6, Y5, Y5
-	CMPQ   BX, $0x01
-	JNE    linear181
-	VMAXPD Y0, Y6, Y0
-	VMAXPD Y1, Y6, Y1
-	VMAXPD Y2, Y6, Y2
-	VMAXPD Y3, Y6, Y3
-	VMAXPD Y4, Y6, Y4
-	VMAXPD Y5, Y6, Y5
-
-linear181:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, 16(DX)
-	VMOVUPD X2, (BX)(CX*1)
-	VMOVUPD X3, 16(DX)(CX*1)
-	VMOVUPD X4, (BX)(CX*2)
-	VMOVUPD X5, 16(DX)(CX*2)
-	JMP     done169
-
-fewer178:
-	CMPQ BX, $0x02
-	JNE  fewer182
-
-	// acc[i,j] = init[i,j], 2×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X0
-	VMOVUPD 16(DX), X1
-	VMOVUPD (BX)(CX*1), X2
-	VMOVUPD 16(DX)(CX*1), X3
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded183
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold184:
-	VMOVUPD      (SI), X5
-	VMOVUPD      16(SI)(AX*1), X6
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y4
-	VFMADD231PD  Y4, Y5, Y0
-	VFMADD231PD  Y4, Y6, Y1
-	VBROADCASTSD (BX)(CX*1), Y4
-	VFMADD231PD  Y4, Y5, Y2
-	VFMADD231PD  Y4, Y6, Y3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold184
-
-folded183:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y4, Y4, Y4
-	VADDPD Y4, Y0, Y0
-	VADDPD Y4, Y1, Y1
-	VADDPD Y4, Y2, Y2
-	VADDPD Y4, Y3, Y3
-	CMPQ   BX, $0x01
-	JNE    linear185
-	VMAXPD Y0, Y4, Y0
-	VMAXPD Y1, Y4, Y1
-	VMAXPD Y2, Y4, Y2
-	VMAXPD Y3, Y4, Y3
-
-linear185:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, 16(DX)
-	VMOVUPD X2, (BX)(CX*1)
-	VMOVUPD X3, 16(DX)(CX*1)
-	JMP     done169
-
-fewer182:
-	CMPQ BX, $0x01
-	JNE  fewer186
-
-	// acc[i,j] = init[i,j], 1×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X0
-	VMOVUPD 16(DX), X1
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded187
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold188:
-	VMOVUPD      (SI), X3
-	VMOVUPD      16(SI)(AX*1), X4
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y2
-	VFMADD231PD  Y2, Y3, Y0
-	VFMADD231PD  Y2, Y4, Y1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold188
-
-folded187:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y2, Y2, Y2
-	VADDPD Y2, Y0, Y0
-	VADDPD Y2, Y1, Y1
-	CMPQ   BX, $0x01
-	JNE    linear189
-	VMAXPD Y0, Y2, Y0
-	VMAXPD Y1, Y2, Y1
-
-linear189:
-	MOVQ    c+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, 16(DX)
-	JMP     done169
-
-fewer186:
-done169:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over163:
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x08
-	JLT  rest191
-
-tile190:
+tile128:
 	// acc[i,j] = init[i,j], 8×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	LEAQ   (DX)(CX*4), DI
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	VMOVSD (BX)(CX*2), X2
-	VMOVSD (BX)(DX*1), X3
-	VMOVSD (BX)(CX*4), X4
-	VMOVSD (BX)(SI*1), X5
-	VMOVSD (BX)(DX*2), X6
-	VMOVSD (BX)(DI*1), X7
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded192
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-	LEAQ   (CX)(CX*4), R10
-	LEAQ   (R9)(CX*4), R11
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	VMASKMOVPD (BX), Y0, Y1
+	VMASKMOVPD (BX)(CX*1), Y0, Y2
+	VMASKMOVPD (BX)(CX*2), Y0, Y3
+	VMASKMOVPD (BX)(DX*1), Y0, Y4
+	VMASKMOVPD (BX)(CX*4), Y0, Y5
+	VMASKMOVPD (BX)(SI*1), Y0, Y6
+	VMASKMOVPD (BX)(DX*2), Y0, Y7
+	VMASKMOVPD (BX)(DI*1), Y0, Y8
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded130
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
+	LEAQ       (CX)(CX*4), R10
+	LEAQ       (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold193:
-	VMOVSD       (SI), X9
+fold131:
+	VMASKMOVPD   (SI), Y0, Y10
 	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y8
-	VFMADD231PD  Y8, Y9, Y0
-	VBROADCASTSD (BX)(CX*1), Y8
-	VFMADD231PD  Y8, Y9, Y1
-	VBROADCASTSD (BX)(CX*2), Y8
-	VFMADD231PD  Y8, Y9, Y2
-	VBROADCASTSD (BX)(R9*1), Y8
-	VFMADD231PD  Y8, Y9, Y3
-	VBROADCASTSD (BX)(CX*4), Y8
-	VFMADD231PD  Y8, Y9, Y4
-	VBROADCASTSD (BX)(R10*1), Y8
-	VFMADD231PD  Y8, Y9, Y5
-	VBROADCASTSD (BX)(R9*2), Y8
-	VFMADD231PD  Y8, Y9, Y6
-	VBROADCASTSD (BX)(R11*1), Y8
-	VFMADD231PD  Y8, Y9, Y7
+	VBROADCASTSD (BX), Y9
+	VFMADD231PD  Y9, Y10, Y1
+	VBROADCASTSD (BX)(CX*1), Y9
+	VFMADD231PD  Y9, Y10, Y2
+	VBROADCASTSD (BX)(CX*2), Y9
+	VFMADD231PD  Y9, Y10, Y3
+	VBROADCASTSD (BX)(R9*1), Y9
+	VFMADD231PD  Y9, Y10, Y4
+	VBROADCASTSD (BX)(CX*4), Y9
+	VFMADD231PD  Y9, Y10, Y5
+	VBROADCASTSD (BX)(R10*1), Y9
+	VFMADD231PD  Y9, Y10, Y6
+	VBROADCASTSD (BX)(R9*2), Y9
+	VFMADD231PD  Y9, Y10, Y7
+	VBROADCASTSD (BX)(R11*1), Y9
+	VFMADD231PD  Y9, Y10, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold193
+	JNZ          fold131
 
-folded192:
+folded130:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
-	VXORPS Y8, Y8, Y8
-	VADDPD Y8, Y0, Y0
-	VADDPD Y8, Y1, Y1
-	VADDPD Y8, Y2, Y2
-	VADDPD Y8, Y3, Y3
-	VADDPD Y8, Y4, Y4
-	VADDPD Y8, Y5, Y5
-	VADDPD Y8, Y6, Y6
-	VADDPD Y8, Y7, Y7
+	VXORPS Y9, Y9, Y9
+	VADDPD Y9, Y1, Y1
+	VADDPD Y9, Y2, Y2
+	VADDPD Y9, Y3, Y3
+	VADDPD Y9, Y4, Y4
+	VADDPD Y9, Y5, Y5
+	VADDPD Y9, Y6, Y6
+	VADDPD Y9, Y7, Y7
+	VADDPD Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear194
-	VMAXPD Y0, Y8, Y0
-	VMAXPD Y1, Y8, Y1
-	VMAXPD Y2, Y8, Y2
-	VMAXPD Y3, Y8, Y3
-	VMAXPD Y4, Y8, Y4
-	VMAXPD Y5, Y8, Y5
-	VMAXPD Y6, Y8, Y6
-	VMAXPD Y7, Y8, Y7
+	JNE    linear132
+	VMAXPD Y1, Y9, Y1
+	VMAXPD Y2, Y9, Y2
+	VMAXPD Y3, Y9, Y3
+	VMAXPD Y4, Y9, Y4
+	VMAXPD Y5, Y9, Y5
+	VMAXPD Y6, Y9, Y6
+	VMAXPD Y7, Y9, Y7
+	VMAXPD Y8, Y9, Y8
 
-linear194:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	LEAQ   (DX)(CX*4), DI
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	VMOVSD X2, (BX)(CX*2)
-	VMOVSD X3, (BX)(DX*1)
-	VMOVSD X4, (BX)(CX*4)
-	VMOVSD X5, (BX)(SI*1)
-	VMOVSD X6, (BX)(DX*2)
-	VMOVSD X7, (BX)(DI*1)
+linear132:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	LEAQ         (DX)(CX*4), DI
+	TESTQ        $0x00000002, AX
+	JZ           low134
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low135
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low135:
+	JMP stored133
+
+low134:
+	TESTQ     $0x00000001, AX
+	JZ        low136
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low136:
+stored133:
+	TESTQ        $0x00000002, AX
+	JZ           low138
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low139
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+
+low139:
+	JMP stored137
+
+low138:
+	TESTQ     $0x00000001, AX
+	JZ        low140
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+
+low140:
+stored137:
+	TESTQ        $0x00000002, AX
+	JZ           low142
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low143
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+
+low143:
+	JMP stored141
+
+low142:
+	TESTQ     $0x00000001, AX
+	JZ        low144
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+
+low144:
+stored141:
+	TESTQ        $0x00000002, AX
+	JZ           low146
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low147
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+
+low147:
+	JMP stored145
+
+low146:
+	TESTQ     $0x00000001, AX
+	JZ        low148
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+
+low148:
+stored145:
+	TESTQ        $0x00000002, AX
+	JZ           low150
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low151
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+
+low151:
+	JMP stored149
+
+low150:
+	TESTQ     $0x00000001, AX
+	JZ        low152
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+
+low152:
+stored149:
+	TESTQ        $0x00000002, AX
+	JZ           low154
+	VMOVUPS      X6, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low155
+	VMOVSD       X6, 16(BX)(SI*1)
+	VUNPCKHPD    X6, X6, X6
+
+low155:
+	JMP stored153
+
+low154:
+	TESTQ     $0x00000001, AX
+	JZ        low156
+	VMOVSD    X6, (BX)(SI*1)
+	VUNPCKHPD X6, X6, X6
+
+low156:
+stored153:
+	TESTQ        $0x00000002, AX
+	JZ           low158
+	VMOVUPS      X7, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low159
+	VMOVSD       X7, 16(BX)(DX*2)
+	VUNPCKHPD    X7, X7, X7
+
+low159:
+	JMP stored157
+
+low158:
+	TESTQ     $0x00000001, AX
+	JZ        low160
+	VMOVSD    X7, (BX)(DX*2)
+	VUNPCKHPD X7, X7, X7
+
+low160:
+stored157:
+	TESTQ        $0x00000002, AX
+	JZ           low162
+	VMOVUPS      X8, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low163
+	VMOVSD       X8, 16(BX)(DI*1)
+	VUNPCKHPD    X8, X8, X8
+
+low163:
+	JMP stored161
+
+low162:
+	TESTQ     $0x00000001, AX
+	JZ        low164
+	VMOVSD    X8, (BX)(DI*1)
+	VUNPCKHPD X8, X8, X8
+
+low164:
+stored161:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	IMUL3Q $0x08, CX, CX
@@ -8517,63 +6899,276 @@ linear194:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+72(FP)
 	CMPQ   BX, $0x08
-	JGE    tile190
+	JGE    tile128
 
-rest191:
+rest129:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer196
+	JNE  fewer166
 
 	// acc[i,j] = init[i,j], 7×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	VMOVSD (BX)(CX*2), X2
-	VMOVSD (BX)(DX*1), X3
-	VMOVSD (BX)(CX*4), X4
-	VMOVSD (BX)(SI*1), X5
-	VMOVSD (BX)(DX*2), X6
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded197
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-	LEAQ   (CX)(CX*4), R10
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	VMASKMOVPD (BX), Y0, Y1
+	VMASKMOVPD (BX)(CX*1), Y0, Y2
+	VMASKMOVPD (BX)(CX*2), Y0, Y3
+	VMASKMOVPD (BX)(DX*1), Y0, Y4
+	VMASKMOVPD (BX)(CX*4), Y0, Y5
+	VMASKMOVPD (BX)(SI*1), Y0, Y6
+	VMASKMOVPD (BX)(DX*2), Y0, Y7
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded167
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
+	LEAQ       (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold198:
-	VMOVSD       (SI), X8
+fold168:
+	VMASKMOVPD   (SI), Y0, Y9
+	ADDQ         DI, SI
+	VBROADCASTSD (BX), Y8
+	VFMADD231PD  Y8, Y9, Y1
+	VBROADCASTSD (BX)(CX*1), Y8
+	VFMADD231PD  Y8, Y9, Y2
+	VBROADCASTSD (BX)(CX*2), Y8
+	VFMADD231PD  Y8, Y9, Y3
+	VBROADCASTSD (BX)(R9*1), Y8
+	VFMADD231PD  Y8, Y9, Y4
+	VBROADCASTSD (BX)(CX*4), Y8
+	VFMADD231PD  Y8, Y9, Y5
+	VBROADCASTSD (BX)(R10*1), Y8
+	VFMADD231PD  Y8, Y9, Y6
+	VBROADCASTSD (BX)(R9*2), Y8
+	VFMADD231PD  Y8, Y9, Y7
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold168
+
+folded167:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), BX
+	VXORPS Y8, Y8, Y8
+	VADDPD Y8, Y1, Y1
+	VADDPD Y8, Y2, Y2
+	VADDPD Y8, Y3, Y3
+	VADDPD Y8, Y4, Y4
+	VADDPD Y8, Y5, Y5
+	VADDPD Y8, Y6, Y6
+	VADDPD Y8, Y7, Y7
+	CMPQ   BX, $0x01
+	JNE    linear169
+	VMAXPD Y1, Y8, Y1
+	VMAXPD Y2, Y8, Y2
+	VMAXPD Y3, Y8, Y3
+	VMAXPD Y4, Y8, Y4
+	VMAXPD Y5, Y8, Y5
+	VMAXPD Y6, Y8, Y6
+	VMAXPD Y7, Y8, Y7
+
+linear169:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	TESTQ        $0x00000002, AX
+	JZ           low171
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low172
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low172:
+	JMP stored170
+
+low171:
+	TESTQ     $0x00000001, AX
+	JZ        low173
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low173:
+stored170:
+	TESTQ        $0x00000002, AX
+	JZ           low175
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low176
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+
+low176:
+	JMP stored174
+
+low175:
+	TESTQ     $0x00000001, AX
+	JZ        low177
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+
+low177:
+stored174:
+	TESTQ        $0x00000002, AX
+	JZ           low179
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low180
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+
+low180:
+	JMP stored178
+
+low179:
+	TESTQ     $0x00000001, AX
+	JZ        low181
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+
+low181:
+stored178:
+	TESTQ        $0x00000002, AX
+	JZ           low183
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low184
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+
+low184:
+	JMP stored182
+
+low183:
+	TESTQ     $0x00000001, AX
+	JZ        low185
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+
+low185:
+stored182:
+	TESTQ        $0x00000002, AX
+	JZ           low187
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low188
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+
+low188:
+	JMP stored186
+
+low187:
+	TESTQ     $0x00000001, AX
+	JZ        low189
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+
+low189:
+stored186:
+	TESTQ        $0x00000002, AX
+	JZ           low191
+	VMOVUPS      X6, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low192
+	VMOVSD       X6, 16(BX)(SI*1)
+	VUNPCKHPD    X6, X6, X6
+
+low192:
+	JMP stored190
+
+low191:
+	TESTQ     $0x00000001, AX
+	JZ        low193
+	VMOVSD    X6, (BX)(SI*1)
+	VUNPCKHPD X6, X6, X6
+
+low193:
+stored190:
+	TESTQ        $0x00000002, AX
+	JZ           low195
+	VMOVUPS      X7, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low196
+	VMOVSD       X7, 16(BX)(DX*2)
+	VUNPCKHPD    X7, X7, X7
+
+low196:
+	JMP stored194
+
+low195:
+	TESTQ     $0x00000001, AX
+	JZ        low197
+	VMOVSD    X7, (BX)(DX*2)
+	VUNPCKHPD X7, X7, X7
+
+low197:
+stored194:
+	JMP done165
+
+fewer166:
+	CMPQ BX, $0x06
+	JNE  fewer198
+
+	// acc[i,j] = init[i,j], 6×1 vectors
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	VMASKMOVPD (BX), Y0, Y1
+	VMASKMOVPD (BX)(CX*1), Y0, Y2
+	VMASKMOVPD (BX)(CX*2), Y0, Y3
+	VMASKMOVPD (BX)(DX*1), Y0, Y4
+	VMASKMOVPD (BX)(CX*4), Y0, Y5
+	VMASKMOVPD (BX)(SI*1), Y0, Y6
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded199
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
+	LEAQ       (CX)(CX*4), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold200:
+	VMASKMOVPD   (SI), Y0, Y8
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y7
-	VFMADD231PD  Y7, Y8, Y0
-	VBROADCASTSD (BX)(CX*1), Y7
 	VFMADD231PD  Y7, Y8, Y1
-	VBROADCASTSD (BX)(CX*2), Y7
+	VBROADCASTSD (BX)(CX*1), Y7
 	VFMADD231PD  Y7, Y8, Y2
-	VBROADCASTSD (BX)(R9*1), Y7
+	VBROADCASTSD (BX)(CX*2), Y7
 	VFMADD231PD  Y7, Y8, Y3
-	VBROADCASTSD (BX)(CX*4), Y7
+	VBROADCASTSD (BX)(R9*1), Y7
 	VFMADD231PD  Y7, Y8, Y4
-	VBROADCASTSD (BX)(R10*1), Y7
+	VBROADCASTSD (BX)(CX*4), Y7
 	VFMADD231PD  Y7, Y8, Y5
-	VBROADCASTSD (BX)(R9*2), Y7
+	VBROADCASTSD (BX)(R10*1), Y7
 	VFMADD231PD  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold198
+	JNZ          fold200
 
-folded197:
+folded199:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y7, Y7, Y7
-	VADDPD Y7, Y0, Y0
 	VADDPD Y7, Y1, Y1
 	VADDPD Y7, Y2, Y2
 	VADDPD Y7, Y3, Y3
@@ -8581,8 +7176,7 @@ folded197:
 	VADDPD Y7, Y5, Y5
 	VADDPD Y7, Y6, Y6
 	CMPQ   BX, $0x01
-	JNE    linear199
-	VMAXPD Y0, Y7, Y0
+	JNE    linear201
 	VMAXPD Y1, Y7, Y1
 	VMAXPD Y2, Y7, Y2
 	VMAXPD Y3, Y7, Y3
@@ -8590,374 +7184,694 @@ folded197:
 	VMAXPD Y5, Y7, Y5
 	VMAXPD Y6, Y7, Y6
 
-linear199:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	VMOVSD X2, (BX)(CX*2)
-	VMOVSD X3, (BX)(DX*1)
-	VMOVSD X4, (BX)(CX*4)
-	VMOVSD X5, (BX)(SI*1)
-	VMOVSD X6, (BX)(DX*2)
-	JMP    done195
+linear201:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	LEAQ         (CX)(CX*4), SI
+	TESTQ        $0x00000002, AX
+	JZ           low203
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low204
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
 
-fewer196:
-	CMPQ BX, $0x06
-	JNE  fewer200
+low204:
+	JMP stored202
 
-	// acc[i,j] = init[i,j], 6×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	VMOVSD (BX)(CX*2), X2
-	VMOVSD (BX)(DX*1), X3
-	VMOVSD (BX)(CX*4), X4
-	VMOVSD (BX)(SI*1), X5
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded201
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-	LEAQ   (CX)(CX*4), R10
+low203:
+	TESTQ     $0x00000001, AX
+	JZ        low205
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low205:
+stored202:
+	TESTQ        $0x00000002, AX
+	JZ           low207
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low208
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+
+low208:
+	JMP stored206
+
+low207:
+	TESTQ     $0x00000001, AX
+	JZ        low209
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+
+low209:
+stored206:
+	TESTQ        $0x00000002, AX
+	JZ           low211
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low212
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+
+low212:
+	JMP stored210
+
+low211:
+	TESTQ     $0x00000001, AX
+	JZ        low213
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+
+low213:
+stored210:
+	TESTQ        $0x00000002, AX
+	JZ           low215
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low216
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+
+low216:
+	JMP stored214
+
+low215:
+	TESTQ     $0x00000001, AX
+	JZ        low217
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+
+low217:
+stored214:
+	TESTQ        $0x00000002, AX
+	JZ           low219
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low220
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+
+low220:
+	JMP stored218
+
+low219:
+	TESTQ     $0x00000001, AX
+	JZ        low221
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+
+low221:
+stored218:
+	TESTQ        $0x00000002, AX
+	JZ           low223
+	VMOVUPS      X6, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low224
+	VMOVSD       X6, 16(BX)(SI*1)
+	VUNPCKHPD    X6, X6, X6
+
+low224:
+	JMP stored222
+
+low223:
+	TESTQ     $0x00000001, AX
+	JZ        low225
+	VMOVSD    X6, (BX)(SI*1)
+	VUNPCKHPD X6, X6, X6
+
+low225:
+stored222:
+	JMP done165
+
+fewer198:
+	CMPQ BX, $0x05
+	JNE  fewer226
+
+	// acc[i,j] = init[i,j], 5×1 vectors
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	LEAQ       (CX)(CX*2), DX
+	VMASKMOVPD (BX), Y0, Y1
+	VMASKMOVPD (BX)(CX*1), Y0, Y2
+	VMASKMOVPD (BX)(CX*2), Y0, Y3
+	VMASKMOVPD (BX)(DX*1), Y0, Y4
+	VMASKMOVPD (BX)(CX*4), Y0, Y5
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded227
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold202:
-	VMOVSD       (SI), X7
+fold228:
+	VMASKMOVPD   (SI), Y0, Y7
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y6
-	VFMADD231PD  Y6, Y7, Y0
-	VBROADCASTSD (BX)(CX*1), Y6
 	VFMADD231PD  Y6, Y7, Y1
-	VBROADCASTSD (BX)(CX*2), Y6
+	VBROADCASTSD (BX)(CX*1), Y6
 	VFMADD231PD  Y6, Y7, Y2
-	VBROADCASTSD (BX)(R9*1), Y6
+	VBROADCASTSD (BX)(CX*2), Y6
 	VFMADD231PD  Y6, Y7, Y3
-	VBROADCASTSD (BX)(CX*4), Y6
+	VBROADCASTSD (BX)(R9*1), Y6
 	VFMADD231PD  Y6, Y7, Y4
-	VBROADCASTSD (BX)(R10*1), Y6
+	VBROADCASTSD (BX)(CX*4), Y6
 	VFMADD231PD  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold202
+	JNZ          fold228
 
-folded201:
+folded227:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y6, Y6, Y6
-	VADDPD Y6, Y0, Y0
 	VADDPD Y6, Y1, Y1
 	VADDPD Y6, Y2, Y2
 	VADDPD Y6, Y3, Y3
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear203
-	VMAXPD Y0, Y6, Y0
+	JNE    linear229
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
 	VMAXPD Y3, Y6, Y3
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear203:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	VMOVSD X2, (BX)(CX*2)
-	VMOVSD X3, (BX)(DX*1)
-	VMOVSD X4, (BX)(CX*4)
-	VMOVSD X5, (BX)(SI*1)
-	JMP    done195
+linear229:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	TESTQ        $0x00000002, AX
+	JZ           low231
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low232
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
 
-fewer200:
-	CMPQ BX, $0x05
-	JNE  fewer204
+low232:
+	JMP stored230
 
-	// acc[i,j] = init[i,j], 5×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	VMOVSD (BX)(CX*2), X2
-	VMOVSD (BX)(DX*1), X3
-	VMOVSD (BX)(CX*4), X4
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded205
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
+low231:
+	TESTQ     $0x00000001, AX
+	JZ        low233
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low233:
+stored230:
+	TESTQ        $0x00000002, AX
+	JZ           low235
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low236
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+
+low236:
+	JMP stored234
+
+low235:
+	TESTQ     $0x00000001, AX
+	JZ        low237
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+
+low237:
+stored234:
+	TESTQ        $0x00000002, AX
+	JZ           low239
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low240
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+
+low240:
+	JMP stored238
+
+low239:
+	TESTQ     $0x00000001, AX
+	JZ        low241
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+
+low241:
+stored238:
+	TESTQ        $0x00000002, AX
+	JZ           low243
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low244
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+
+low244:
+	JMP stored242
+
+low243:
+	TESTQ     $0x00000001, AX
+	JZ        low245
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+
+low245:
+stored242:
+	TESTQ        $0x00000002, AX
+	JZ           low247
+	VMOVUPS      X5, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low248
+	VMOVSD       X5, 16(BX)(CX*4)
+	VUNPCKHPD    X5, X5, X5
+
+low248:
+	JMP stored246
+
+low247:
+	TESTQ     $0x00000001, AX
+	JZ        low249
+	VMOVSD    X5, (BX)(CX*4)
+	VUNPCKHPD X5, X5, X5
+
+low249:
+stored246:
+	JMP done165
+
+fewer226:
+	CMPQ BX, $0x04
+	JNE  fewer250
+
+	// acc[i,j] = init[i,j], 4×1 vectors
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	LEAQ       (CX)(CX*2), DX
+	VMASKMOVPD (BX), Y0, Y1
+	VMASKMOVPD (BX)(CX*1), Y0, Y2
+	VMASKMOVPD (BX)(CX*2), Y0, Y3
+	VMASKMOVPD (BX)(DX*1), Y0, Y4
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded251
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
+	LEAQ       (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold206:
-	VMOVSD       (SI), X6
+fold252:
+	VMASKMOVPD   (SI), Y0, Y6
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y5
-	VFMADD231PD  Y5, Y6, Y0
-	VBROADCASTSD (BX)(CX*1), Y5
 	VFMADD231PD  Y5, Y6, Y1
-	VBROADCASTSD (BX)(CX*2), Y5
+	VBROADCASTSD (BX)(CX*1), Y5
 	VFMADD231PD  Y5, Y6, Y2
-	VBROADCASTSD (BX)(R9*1), Y5
+	VBROADCASTSD (BX)(CX*2), Y5
 	VFMADD231PD  Y5, Y6, Y3
-	VBROADCASTSD (BX)(CX*4), Y5
+	VBROADCASTSD (BX)(R9*1), Y5
 	VFMADD231PD  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold206
+	JNZ          fold252
 
-folded205:
+folded251:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y5, Y5, Y5
-	VADDPD Y5, Y0, Y0
 	VADDPD Y5, Y1, Y1
 	VADDPD Y5, Y2, Y2
 	VADDPD Y5, Y3, Y3
 	VADDPD Y5, Y4, Y4
 	CMPQ   BX, $0x01
-	JNE    linear207
-	VMAXPD Y0, Y5, Y0
+	JNE    linear253
 	VMAXPD Y1, Y5, Y1
 	VMAXPD Y2, Y5, Y2
 	VMAXPD Y3, Y5, Y3
 	VMAXPD Y4, Y5, Y4
 
-linear207:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	VMOVSD X2, (BX)(CX*2)
-	VMOVSD X3, (BX)(DX*1)
-	VMOVSD X4, (BX)(CX*4)
-	JMP    done195
+linear253:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	LEAQ         (CX)(CX*2), DX
+	TESTQ        $0x00000002, AX
+	JZ           low255
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low256
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
 
-fewer204:
-	CMPQ BX, $0x04
-	JNE  fewer208
+low256:
+	JMP stored254
 
-	// acc[i,j] = init[i,j], 4×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	VMOVSD (BX)(CX*2), X2
-	VMOVSD (BX)(DX*1), X3
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded209
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
+low255:
+	TESTQ     $0x00000001, AX
+	JZ        low257
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low257:
+stored254:
+	TESTQ        $0x00000002, AX
+	JZ           low259
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low260
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+
+low260:
+	JMP stored258
+
+low259:
+	TESTQ     $0x00000001, AX
+	JZ        low261
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+
+low261:
+stored258:
+	TESTQ        $0x00000002, AX
+	JZ           low263
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low264
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+
+low264:
+	JMP stored262
+
+low263:
+	TESTQ     $0x00000001, AX
+	JZ        low265
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+
+low265:
+stored262:
+	TESTQ        $0x00000002, AX
+	JZ           low267
+	VMOVUPS      X4, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low268
+	VMOVSD       X4, 16(BX)(DX*1)
+	VUNPCKHPD    X4, X4, X4
+
+low268:
+	JMP stored266
+
+low267:
+	TESTQ     $0x00000001, AX
+	JZ        low269
+	VMOVSD    X4, (BX)(DX*1)
+	VUNPCKHPD X4, X4, X4
+
+low269:
+stored266:
+	JMP done165
+
+fewer250:
+	CMPQ BX, $0x03
+	JNE  fewer270
+
+	// acc[i,j] = init[i,j], 3×1 vectors
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	VMASKMOVPD (BX), Y0, Y1
+	VMASKMOVPD (BX)(CX*1), Y0, Y2
+	VMASKMOVPD (BX)(CX*2), Y0, Y3
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded271
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold210:
-	VMOVSD       (SI), X5
+fold272:
+	VMASKMOVPD   (SI), Y0, Y5
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y4
-	VFMADD231PD  Y4, Y5, Y0
-	VBROADCASTSD (BX)(CX*1), Y4
 	VFMADD231PD  Y4, Y5, Y1
-	VBROADCASTSD (BX)(CX*2), Y4
+	VBROADCASTSD (BX)(CX*1), Y4
 	VFMADD231PD  Y4, Y5, Y2
-	VBROADCASTSD (BX)(R9*1), Y4
+	VBROADCASTSD (BX)(CX*2), Y4
 	VFMADD231PD  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold210
+	JNZ          fold272
 
-folded209:
+folded271:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y4, Y4, Y4
-	VADDPD Y4, Y0, Y0
 	VADDPD Y4, Y1, Y1
 	VADDPD Y4, Y2, Y2
 	VADDPD Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear211
-	VMAXPD Y0, Y4, Y0
+	JNE    linear273
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 	VMAXPD Y3, Y4, Y3
 
-linear211:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	VMOVSD X2, (BX)(CX*2)
-	VMOVSD X3, (BX)(DX*1)
-	JMP    done195
+linear273:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	TESTQ        $0x00000002, AX
+	JZ           low275
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low276
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
 
-fewer208:
-	CMPQ BX, $0x03
-	JNE  fewer212
+low276:
+	JMP stored274
 
-	// acc[i,j] = init[i,j], 3×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	VMOVSD (BX)(CX*2), X2
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded213
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
+low275:
+	TESTQ     $0x00000001, AX
+	JZ        low277
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low277:
+stored274:
+	TESTQ        $0x00000002, AX
+	JZ           low279
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low280
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+
+low280:
+	JMP stored278
+
+low279:
+	TESTQ     $0x00000001, AX
+	JZ        low281
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+
+low281:
+stored278:
+	TESTQ        $0x00000002, AX
+	JZ           low283
+	VMOVUPS      X3, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low284
+	VMOVSD       X3, 16(BX)(CX*2)
+	VUNPCKHPD    X3, X3, X3
+
+low284:
+	JMP stored282
+
+low283:
+	TESTQ     $0x00000001, AX
+	JZ        low285
+	VMOVSD    X3, (BX)(CX*2)
+	VUNPCKHPD X3, X3, X3
+
+low285:
+stored282:
+	JMP done165
+
+fewer270:
+	CMPQ BX, $0x02
+	JNE  fewer286
+
+	// acc[i,j] = init[i,j], 2×1 vectors
+	MOVQ       init+16(FP), BX
+	MOVQ       ldinit+24(FP), CX
+	VMASKMOVPD (BX), Y0, Y1
+	VMASKMOVPD (BX)(CX*1), Y0, Y2
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded287
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold214:
-	VMOVSD       (SI), X4
+fold288:
+	VMASKMOVPD   (SI), Y0, Y4
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y3
-	VFMADD231PD  Y3, Y4, Y0
-	VBROADCASTSD (BX)(CX*1), Y3
 	VFMADD231PD  Y3, Y4, Y1
-	VBROADCASTSD (BX)(CX*2), Y3
+	VBROADCASTSD (BX)(CX*1), Y3
 	VFMADD231PD  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold214
+	JNZ          fold288
 
-folded213:
+folded287:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y3, Y3, Y3
-	VADDPD Y3, Y0, Y0
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear215
-	VMAXPD Y0, Y3, Y0
+	JNE    linear289
 	VMAXPD Y1, Y3, Y1
 	VMAXPD Y2, Y3, Y2
 
-linear215:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	VMOVSD X2, (BX)(CX*2)
-	JMP    done195
+linear289:
+	MOVQ         c+0(FP), BX
+	MOVQ         ldc+8(FP), CX
+	TESTQ        $0x00000002, AX
+	JZ           low291
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low292
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
 
-fewer212:
-	CMPQ BX, $0x02
-	JNE  fewer216
+low292:
+	JMP stored290
 
-	// acc[i,j] = init[i,j], 2×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded217
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
+low291:
+	TESTQ     $0x00000001, AX
+	JZ        low293
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low293:
+stored290:
+	TESTQ        $0x00000002, AX
+	JZ           low295
+	VMOVUPS      X2, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low296
+	VMOVSD       X2, 16(BX)(CX*1)
+	VUNPCKHPD    X2, X2, X2
+
+low296:
+	JMP stored294
+
+low295:
+	TESTQ     $0x00000001, AX
+	JZ        low297
+	VMOVSD    X2, (BX)(CX*1)
+	VUNPCKHPD X2, X2, X2
+
+low297:
+stored294:
+	JMP done165
+
+fewer286:
+	CMPQ BX, $0x01
+	JNE  fewer298
+
+	// acc[i,j] = init[i,j], 1×1 vectors
+	MOVQ       init+16(FP), BX
+	VMASKMOVPD (BX), Y0, Y1
+	MOVQ       n+88(FP), R8
+	TESTQ      R8, R8
+	JLE        folded299
+	MOVQ       a+32(FP), BX
+	MOVQ       lda+40(FP), CX
+	MOVQ       stepa+48(FP), DX
+	MOVQ       b+56(FP), SI
+	MOVQ       ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold218:
-	VMOVSD       (SI), X3
+fold300:
+	VMASKMOVPD   (SI), Y0, Y3
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Y2
-	VFMADD231PD  Y2, Y3, Y0
-	VBROADCASTSD (BX)(CX*1), Y2
 	VFMADD231PD  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold218
+	JNZ          fold300
 
-folded217:
+folded299:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VXORPS Y2, Y2, Y2
-	VADDPD Y2, Y0, Y0
 	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear219
-	VMAXPD Y0, Y2, Y0
+	JNE    linear301
 	VMAXPD Y1, Y2, Y1
 
-linear219:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	JMP    done195
+linear301:
+	MOVQ         c+0(FP), BX
+	TESTQ        $0x00000002, AX
+	JZ           low303
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low304
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
 
-fewer216:
-	CMPQ BX, $0x01
-	JNE  fewer220
+low304:
+	JMP stored302
 
-	// acc[i,j] = init[i,j], 1×1 vectors
-	MOVQ   init+16(FP), BX
-	VMOVSD (BX), X0
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded221
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
+low303:
+	TESTQ     $0x00000001, AX
+	JZ        low305
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
 
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold222:
-	VMOVSD       (SI), X2
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y1
-	VFMADD231PD  Y1, Y2, Y0
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold222
+low305:
+stored302:
+	JMP done165
 
-folded221:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y1, Y1, Y1
-	VADDPD Y1, Y0, Y0
-	CMPQ   BX, $0x01
-	JNE    linear223
-	VMAXPD Y0, Y1, Y0
-
-linear223:
-	MOVQ   c+0(FP), BX
-	VMOVSD X0, (BX)
-	JMP    done195
-
-fewer220:
-done195:
+fewer298:
+done165:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func panelAVX512F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, BMI2
 TEXT ·panelAVX512F32(SB), NOSPLIT, $0-104
 	MOVQ cols+80(FP), AX
 	CMPQ AX, $0x20
@@ -4035,42 +4035,45 @@ done147:
 	RET
 
 over141:
-	CMPQ AX, $0x08
-	JNE  over176
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x08
-	JLT  rest178
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	MOVQ  rows+72(FP), BX
+	CMPQ  BX, $0x08
+	JLT   rest177
 
-tile177:
+tile176:
 	// acc[i,j] = init[i,j], 8×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	LEAQ    (DX)(CX*4), DI
-	VMOVUPS (BX), Y0
-	VMOVUPS (BX)(CX*1), Y1
-	VMOVUPS (BX)(CX*2), Y2
-	VMOVUPS (BX)(DX*1), Y3
-	VMOVUPS (BX)(CX*4), Y4
-	VMOVUPS (BX)(SI*1), Y5
-	VMOVUPS (BX)(DX*2), Y6
-	VMOVUPS (BX)(DI*1), Y7
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded179
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-	LEAQ    (R9)(CX*4), R11
+	MOVQ      init+16(FP), BX
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
+	LEAQ      (DX)(CX*4), DI
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VMOVUPS.Z (BX)(CX*2), K1, Z2
+	VMOVUPS.Z (BX)(DX*1), K1, Z3
+	VMOVUPS.Z (BX)(CX*4), K1, Z4
+	VMOVUPS.Z (BX)(SI*1), K1, Z5
+	VMOVUPS.Z (BX)(DX*2), K1, Z6
+	VMOVUPS.Z (BX)(DI*1), K1, Z7
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded178
+	MOVQ      a+32(FP), BX
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
+	LEAQ      (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold180:
-	VMOVUPS      (SI), Y9
+fold179:
+	VMOVUPS.Z    (SI), K1, Z9
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z8, Z9, Z0
@@ -4090,9 +4093,9 @@ fold180:
 	VFMADD231PS  Z8, Z9, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold180
+	JNZ          fold179
 
-folded179:
+folded178:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -4105,7 +4108,7 @@ folded179:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear181
+	JNE    linear180
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -4115,4092 +4118,732 @@ folded179:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear181:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	LEAQ    (DX)(CX*4), DI
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, (BX)(CX*1)
-	VMOVUPS Y2, (BX)(CX*2)
-	VMOVUPS Y3, (BX)(DX*1)
-	VMOVUPS Y4, (BX)(CX*4)
-	VMOVUPS Y5, (BX)(SI*1)
-	VMOVUPS Y6, (BX)(DX*2)
-	VMOVUPS Y7, (BX)(DI*1)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+72(FP)
-	CMPQ    BX, $0x08
-	JGE     tile177
-
-rest178:
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x07
-	JNE  fewer183
-
-	// acc[i,j] = init[i,j], 7×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPS (BX), Y0
-	VMOVUPS (BX)(CX*1), Y1
-	VMOVUPS (BX)(CX*2), Y2
-	VMOVUPS (BX)(DX*1), Y3
-	VMOVUPS (BX)(CX*4), Y4
-	VMOVUPS (BX)(SI*1), Y5
-	VMOVUPS (BX)(DX*2), Y6
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded184
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold185:
-	VMOVUPS      (SI), Y8
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z7
-	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (BX)(CX*1), Z7
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (BX)(CX*2), Z7
-	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (BX)(R9*1), Z7
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (BX)(CX*4), Z7
-	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (BX)(R10*1), Z7
-	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS (BX)(R9*2), Z7
-	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold185
-
-folded184:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z7, Z7, Z7
-	VADDPS Z7, Z0, Z0
-	VADDPS Z7, Z1, Z1
-	VADDPS Z7, Z2, Z2
-	VADDPS Z7, Z3, Z3
-	VADDPS Z7, Z4, Z4
-	VADDPS Z7, Z5, Z5
-	VADDPS Z7, Z6, Z6
-	CMPQ   BX, $0x01
-	JNE    linear186
-	VMAXPS Z0, Z7, Z0
-	VMAXPS Z1, Z7, Z1
-	VMAXPS Z2, Z7, Z2
-	VMAXPS Z3, Z7, Z3
-	VMAXPS Z4, Z7, Z4
-	VMAXPS Z5, Z7, Z5
-	VMAXPS Z6, Z7, Z6
-
-linear186:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, (BX)(CX*1)
-	VMOVUPS Y2, (BX)(CX*2)
-	VMOVUPS Y3, (BX)(DX*1)
-	VMOVUPS Y4, (BX)(CX*4)
-	VMOVUPS Y5, (BX)(SI*1)
-	VMOVUPS Y6, (BX)(DX*2)
-	JMP     done182
-
-fewer183:
-	CMPQ BX, $0x06
-	JNE  fewer187
-
-	// acc[i,j] = init[i,j], 6×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPS (BX), Y0
-	VMOVUPS (BX)(CX*1), Y1
-	VMOVUPS (BX)(CX*2), Y2
-	VMOVUPS (BX)(DX*1), Y3
-	VMOVUPS (BX)(CX*4), Y4
-	VMOVUPS (BX)(SI*1), Y5
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded188
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold189:
-	VMOVUPS      (SI), Y7
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z6
-	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (BX)(CX*1), Z6
-	VFMADD231PS  Z6, Z7, Z1
-	VBROADCASTSS (BX)(CX*2), Z6
-	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (BX)(R9*1), Z6
-	VFMADD231PS  Z6, Z7, Z3
-	VBROADCASTSS (BX)(CX*4), Z6
-	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (BX)(R10*1), Z6
-	VFMADD231PS  Z6, Z7, Z5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold189
-
-folded188:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z6, Z6, Z6
-	VADDPS Z6, Z0, Z0
-	VADDPS Z6, Z1, Z1
-	VADDPS Z6, Z2, Z2
-	VADDPS Z6, Z3, Z3
-	VADDPS Z6, Z4, Z4
-	VADDPS Z6, Z5, Z5
-	CMPQ   BX, $0x01
-	JNE    linear190
-	VMAXPS Z0, Z6, Z0
-	VMAXPS Z1, Z6, Z1
-	VMAXPS Z2, Z6, Z2
-	VMAXPS Z3, Z6, Z3
-	VMAXPS Z4, Z6, Z4
-	VMAXPS Z5, Z6, Z5
-
-linear190:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, (BX)(CX*1)
-	VMOVUPS Y2, (BX)(CX*2)
-	VMOVUPS Y3, (BX)(DX*1)
-	VMOVUPS Y4, (BX)(CX*4)
-	VMOVUPS Y5, (BX)(SI*1)
-	JMP     done182
-
-fewer187:
-	CMPQ BX, $0x05
-	JNE  fewer191
-
-	// acc[i,j] = init[i,j], 5×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPS (BX), Y0
-	VMOVUPS (BX)(CX*1), Y1
-	VMOVUPS (BX)(CX*2), Y2
-	VMOVUPS (BX)(DX*1), Y3
-	VMOVUPS (BX)(CX*4), Y4
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded192
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold193:
-	VMOVUPS      (SI), Y6
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z5
-	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (BX)(CX*1), Z5
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (BX)(CX*2), Z5
-	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (BX)(R9*1), Z5
-	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS (BX)(CX*4), Z5
-	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold193
-
-folded192:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z5, Z5, Z5
-	VADDPS Z5, Z0, Z0
-	VADDPS Z5, Z1, Z1
-	VADDPS Z5, Z2, Z2
-	VADDPS Z5, Z3, Z3
-	VADDPS Z5, Z4, Z4
-	CMPQ   BX, $0x01
-	JNE    linear194
-	VMAXPS Z0, Z5, Z0
-	VMAXPS Z1, Z5, Z1
-	VMAXPS Z2, Z5, Z2
-	VMAXPS Z3, Z5, Z3
-	VMAXPS Z4, Z5, Z4
-
-linear194:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, (BX)(CX*1)
-	VMOVUPS Y2, (BX)(CX*2)
-	VMOVUPS Y3, (BX)(DX*1)
-	VMOVUPS Y4, (BX)(CX*4)
-	JMP     done182
-
-fewer191:
-	CMPQ BX, $0x04
-	JNE  fewer195
-
-	// acc[i,j] = init[i,j], 4×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPS (BX), Y0
-	VMOVUPS (BX)(CX*1), Y1
-	VMOVUPS (BX)(CX*2), Y2
-	VMOVUPS (BX)(DX*1), Y3
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded196
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold197:
-	VMOVUPS      (SI), Y5
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z4
-	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (BX)(CX*1), Z4
-	VFMADD231PS  Z4, Z5, Z1
-	VBROADCASTSS (BX)(CX*2), Z4
-	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (BX)(R9*1), Z4
-	VFMADD231PS  Z4, Z5, Z3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold197
-
-folded196:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z4, Z4, Z4
-	VADDPS Z4, Z0, Z0
-	VADDPS Z4, Z1, Z1
-	VADDPS Z4, Z2, Z2
-	VADDPS Z4, Z3, Z3
-	CMPQ   BX, $0x01
-	JNE    linear198
-	VMAXPS Z0, Z4, Z0
-	VMAXPS Z1, Z4, Z1
-	VMAXPS Z2, Z4, Z2
-	VMAXPS Z3, Z4, Z3
-
-linear198:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, (BX)(CX*1)
-	VMOVUPS Y2, (BX)(CX*2)
-	VMOVUPS Y3, (BX)(DX*1)
-	JMP     done182
-
-fewer195:
-	CMPQ BX, $0x03
-	JNE  fewer199
-
-	// acc[i,j] = init[i,j], 3×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	VMOVUPS (BX), Y0
-	VMOVUPS (BX)(CX*1), Y1
-	VMOVUPS (BX)(CX*2), Y2
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded200
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold201:
-	VMOVUPS      (SI), Y4
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z3
-	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (BX)(CX*1), Z3
-	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS (BX)(CX*2), Z3
-	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold201
-
-folded200:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z3, Z3, Z3
-	VADDPS Z3, Z0, Z0
-	VADDPS Z3, Z1, Z1
-	VADDPS Z3, Z2, Z2
-	CMPQ   BX, $0x01
-	JNE    linear202
-	VMAXPS Z0, Z3, Z0
-	VMAXPS Z1, Z3, Z1
-	VMAXPS Z2, Z3, Z2
-
-linear202:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, (BX)(CX*1)
-	VMOVUPS Y2, (BX)(CX*2)
-	JMP     done182
-
-fewer199:
-	CMPQ BX, $0x02
-	JNE  fewer203
-
-	// acc[i,j] = init[i,j], 2×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	VMOVUPS (BX), Y0
-	VMOVUPS (BX)(CX*1), Y1
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded204
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold205:
-	VMOVUPS      (SI), Y3
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z2
-	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (BX)(CX*1), Z2
-	VFMADD231PS  Z2, Z3, Z1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold205
-
-folded204:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z2, Z2, Z2
-	VADDPS Z2, Z0, Z0
-	VADDPS Z2, Z1, Z1
-	CMPQ   BX, $0x01
-	JNE    linear206
-	VMAXPS Z0, Z2, Z0
-	VMAXPS Z1, Z2, Z1
-
-linear206:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, (BX)(CX*1)
-	JMP     done182
-
-fewer203:
-	CMPQ BX, $0x01
-	JNE  fewer207
-
-	// acc[i,j] = init[i,j], 1×1 vectors
-	MOVQ    init+16(FP), BX
-	VMOVUPS (BX), Y0
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded208
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold209:
-	VMOVUPS      (SI), Y2
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z1
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold209
-
-folded208:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z1, Z1, Z1
-	VADDPS Z1, Z0, Z0
-	CMPQ   BX, $0x01
-	JNE    linear210
-	VMAXPS Z0, Z1, Z0
-
-linear210:
-	MOVQ    c+0(FP), BX
-	VMOVUPS Y0, (BX)
-	JMP     done182
-
-fewer207:
-done182:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over176:
-	CMPQ   AX, $0x08
-	JLT    over211
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x40, AX
-	MOVQ   rows+72(FP), BX
-	CMPQ   BX, $0x08
-	JLT    rest213
-
-tile212:
-	// acc[i,j] = init[i,j], 8×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	LEAQ    (DX)(CX*4), DI
-	MOVQ    BX, R8
-	ADDQ    AX, R8
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-	LEAQ    (R9)(CX*4), R11
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(R8), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS 32(R8)(CX*1), Y3
-	VMOVUPS (BX)(CX*2), Y4
-	VMOVUPS 32(R8)(CX*2), Y5
-	VMOVUPS (BX)(DX*1), Y6
-	VMOVUPS 32(R8)(R9*1), Y7
-	VMOVUPS (BX)(CX*4), Y8
-	VMOVUPS 32(R8)(CX*4), Y9
-	VMOVUPS (BX)(SI*1), Y10
-	VMOVUPS 32(R8)(R10*1), Y11
-	VMOVUPS (BX)(DX*2), Y12
-	VMOVUPS 32(R8)(R9*2), Y13
-	VMOVUPS (BX)(DI*1), Y14
-	VMOVUPS 32(R8)(R11*1), Y15
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded214
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-	LEAQ    (R9)(CX*4), R11
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold215:
-	VMOVUPS      (SI), Y17
-	VMOVUPS      32(SI)(AX*1), Y18
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z16
-	VFMADD231PS  Z16, Z17, Z0
-	VFMADD231PS  Z16, Z18, Z1
-	VBROADCASTSS (BX)(CX*1), Z16
-	VFMADD231PS  Z16, Z17, Z2
-	VFMADD231PS  Z16, Z18, Z3
-	VBROADCASTSS (BX)(CX*2), Z16
-	VFMADD231PS  Z16, Z17, Z4
-	VFMADD231PS  Z16, Z18, Z5
-	VBROADCASTSS (BX)(R9*1), Z16
-	VFMADD231PS  Z16, Z17, Z6
-	VFMADD231PS  Z16, Z18, Z7
-	VBROADCASTSS (BX)(CX*4), Z16
-	VFMADD231PS  Z16, Z17, Z8
-	VFMADD231PS  Z16, Z18, Z9
-	VBROADCASTSS (BX)(R10*1), Z16
-	VFMADD231PS  Z16, Z17, Z10
-	VFMADD231PS  Z16, Z18, Z11
-	VBROADCASTSS (BX)(R9*2), Z16
-	VFMADD231PS  Z16, Z17, Z12
-	VFMADD231PS  Z16, Z18, Z13
-	VBROADCASTSS (BX)(R11*1), Z16
-	VFMADD231PS  Z16, Z17, Z14
-	VFMADD231PS  Z16, Z18, Z15
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold215
-
-folded214:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z16, Z16, Z16
-	VADDPS Z16, Z0, Z0
-	VADDPS Z16, Z1, Z1
-	VADDPS Z16, Z2, Z2
-	VADDPS Z16, Z3, Z3
-	VADDPS Z16, Z4, Z4
-	VADDPS Z16, Z5, Z5
-	VADDPS Z16, Z6, Z6
-	VADDPS Z16, Z7, Z7
-	VADDPS Z16, Z8, Z8
-	VADDPS Z16, Z9, Z9
-	VADDPS Z16, Z10, Z10
-	VADDPS Z16, Z11, Z11
-	VADDPS Z16, Z12, Z12
-	VADDPS Z16, Z13, Z13
-	VADDPS Z16, Z14, Z14
-	VADDPS Z16, Z15, Z15
-	CMPQ   BX, $0x01
-	JNE    linear216
-	VMAXPS Z0, Z16, Z0
-	VMAXPS Z1, Z16, Z1
-	VMAXPS Z2, Z16, Z2
-	VMAXPS Z3, Z16, Z3
-	VMAXPS Z4, Z16, Z4
-	VMAXPS Z5, Z16, Z5
-	VMAXPS Z6, Z16, Z6
-	VMAXPS Z7, Z16, Z7
-	VMAXPS Z8, Z16, Z8
-	VMAXPS Z9, Z16, Z9
-	VMAXPS Z10, Z16, Z10
-	VMAXPS Z11, Z16, Z11
-	VMAXPS Z12, Z16, Z12
-	VMAXPS Z13, Z16, Z13
-	VMAXPS Z14, Z16, Z14
-	VMAXPS Z15, Z16, Z15
-
-linear216:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	LEAQ    (DX)(CX*4), DI
-	MOVQ    BX, R8
-	ADDQ    AX, R8
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-	LEAQ    (R9)(CX*4), R11
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(R8)
-	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(R8)(CX*1)
-	VMOVUPS Y4, (BX)(CX*2)
-	VMOVUPS Y5, 32(R8)(CX*2)
-	VMOVUPS Y6, (BX)(DX*1)
-	VMOVUPS Y7, 32(R8)(R9*1)
-	VMOVUPS Y8, (BX)(CX*4)
-	VMOVUPS Y9, 32(R8)(CX*4)
-	VMOVUPS Y10, (BX)(SI*1)
-	VMOVUPS Y11, 32(R8)(R10*1)
-	VMOVUPS Y12, (BX)(DX*2)
-	VMOVUPS Y13, 32(R8)(R9*2)
-	VMOVUPS Y14, (BX)(DI*1)
-	VMOVUPS Y15, 32(R8)(R11*1)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+72(FP)
-	CMPQ    BX, $0x08
-	JGE     tile212
-
-rest213:
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x07
-	JNE  fewer218
-
-	// acc[i,j] = init[i,j], 7×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DI), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS 32(DI)(CX*1), Y3
-	VMOVUPS (BX)(CX*2), Y4
-	VMOVUPS 32(DI)(CX*2), Y5
-	VMOVUPS (BX)(DX*1), Y6
-	VMOVUPS 32(DI)(R8*1), Y7
-	VMOVUPS (BX)(CX*4), Y8
-	VMOVUPS 32(DI)(CX*4), Y9
-	VMOVUPS (BX)(SI*1), Y10
-	VMOVUPS 32(DI)(R9*1), Y11
-	VMOVUPS (BX)(DX*2), Y12
-	VMOVUPS 32(DI)(R8*2), Y13
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded219
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold220:
-	VMOVUPS      (SI), Y15
-	VMOVUPS      32(SI)(AX*1), Y16
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z14
-	VFMADD231PS  Z14, Z15, Z0
-	VFMADD231PS  Z14, Z16, Z1
-	VBROADCASTSS (BX)(CX*1), Z14
-	VFMADD231PS  Z14, Z15, Z2
-	VFMADD231PS  Z14, Z16, Z3
-	VBROADCASTSS (BX)(CX*2), Z14
-	VFMADD231PS  Z14, Z15, Z4
-	VFMADD231PS  Z14, Z16, Z5
-	VBROADCASTSS (BX)(R9*1), Z14
-	VFMADD231PS  Z14, Z15, Z6
-	VFMADD231PS  Z14, Z16, Z7
-	VBROADCASTSS (BX)(CX*4), Z14
-	VFMADD231PS  Z14, Z15, Z8
-	VFMADD231PS  Z14, Z16, Z9
-	VBROADCASTSS (BX)(R10*1), Z14
-	VFMADD231PS  Z14, Z15, Z10
-	VFMADD231PS  Z14, Z16, Z11
-	VBROADCASTSS (BX)(R9*2), Z14
-	VFMADD231PS  Z14, Z15, Z12
-	VFMADD231PS  Z14, Z16, Z13
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold220
-
-folded219:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z14, Z14, Z14
-	VADDPS Z14, Z0, Z0
-	VADDPS Z14, Z1, Z1
-	VADDPS Z14, Z2, Z2
-	VADDPS Z14, Z3, Z3
-	VADDPS Z14, Z4, Z4
-	VADDPS Z14, Z5, Z5
-	VADDPS Z14, Z6, Z6
-	VADDPS Z14, Z7, Z7
-	VADDPS Z14, Z8, Z8
-	VADDPS Z14, Z9, Z9
-	VADDPS Z14, Z10, Z10
-	VADDPS Z14, Z11, Z11
-	VADDPS Z14, Z12, Z12
-	VADDPS Z14, Z13, Z13
-	CMPQ   BX, $0x01
-	JNE    linear221
-	VMAXPS Z0, Z14, Z0
-	VMAXPS Z1, Z14, Z1
-	VMAXPS Z2, Z14, Z2
-	VMAXPS Z3, Z14, Z3
-	VMAXPS Z4, Z14, Z4
-	VMAXPS Z5, Z14, Z5
-	VMAXPS Z6, Z14, Z6
-	VMAXPS Z7, Z14, Z7
-	VMAXPS Z8, Z14, Z8
-	VMAXPS Z9, Z14, Z9
-	VMAXPS Z10, Z14, Z10
-	VMAXPS Z11, Z14, Z11
-	VMAXPS Z12, Z14, Z12
-	VMAXPS Z13, Z14, Z13
-
-linear221:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(DI)
-	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(DI)(CX*1)
-	VMOVUPS Y4, (BX)(CX*2)
-	VMOVUPS Y5, 32(DI)(CX*2)
-	VMOVUPS Y6, (BX)(DX*1)
-	VMOVUPS Y7, 32(DI)(R8*1)
-	VMOVUPS Y8, (BX)(CX*4)
-	VMOVUPS Y9, 32(DI)(CX*4)
-	VMOVUPS Y10, (BX)(SI*1)
-	VMOVUPS Y11, 32(DI)(R9*1)
-	VMOVUPS Y12, (BX)(DX*2)
-	VMOVUPS Y13, 32(DI)(R8*2)
-	JMP     done217
-
-fewer218:
-	CMPQ BX, $0x06
-	JNE  fewer222
-
-	// acc[i,j] = init[i,j], 6×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DI), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS 32(DI)(CX*1), Y3
-	VMOVUPS (BX)(CX*2), Y4
-	VMOVUPS 32(DI)(CX*2), Y5
-	VMOVUPS (BX)(DX*1), Y6
-	VMOVUPS 32(DI)(R8*1), Y7
-	VMOVUPS (BX)(CX*4), Y8
-	VMOVUPS 32(DI)(CX*4), Y9
-	VMOVUPS (BX)(SI*1), Y10
-	VMOVUPS 32(DI)(R9*1), Y11
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded223
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold224:
-	VMOVUPS      (SI), Y13
-	VMOVUPS      32(SI)(AX*1), Y14
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z12
-	VFMADD231PS  Z12, Z13, Z0
-	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (BX)(CX*1), Z12
-	VFMADD231PS  Z12, Z13, Z2
-	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (BX)(CX*2), Z12
-	VFMADD231PS  Z12, Z13, Z4
-	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (BX)(R9*1), Z12
-	VFMADD231PS  Z12, Z13, Z6
-	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS (BX)(CX*4), Z12
-	VFMADD231PS  Z12, Z13, Z8
-	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS (BX)(R10*1), Z12
-	VFMADD231PS  Z12, Z13, Z10
-	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold224
-
-folded223:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z12, Z12, Z12
-	VADDPS Z12, Z0, Z0
-	VADDPS Z12, Z1, Z1
-	VADDPS Z12, Z2, Z2
-	VADDPS Z12, Z3, Z3
-	VADDPS Z12, Z4, Z4
-	VADDPS Z12, Z5, Z5
-	VADDPS Z12, Z6, Z6
-	VADDPS Z12, Z7, Z7
-	VADDPS Z12, Z8, Z8
-	VADDPS Z12, Z9, Z9
-	VADDPS Z12, Z10, Z10
-	VADDPS Z12, Z11, Z11
-	CMPQ   BX, $0x01
-	JNE    linear225
-	VMAXPS Z0, Z12, Z0
-	VMAXPS Z1, Z12, Z1
-	VMAXPS Z2, Z12, Z2
-	VMAXPS Z3, Z12, Z3
-	VMAXPS Z4, Z12, Z4
-	VMAXPS Z5, Z12, Z5
-	VMAXPS Z6, Z12, Z6
-	VMAXPS Z7, Z12, Z7
-	VMAXPS Z8, Z12, Z8
-	VMAXPS Z9, Z12, Z9
-	VMAXPS Z10, Z12, Z10
-	VMAXPS Z11, Z12, Z11
-
-linear225:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(DI)
-	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(DI)(CX*1)
-	VMOVUPS Y4, (BX)(CX*2)
-	VMOVUPS Y5, 32(DI)(CX*2)
-	VMOVUPS Y6, (BX)(DX*1)
-	VMOVUPS Y7, 32(DI)(R8*1)
-	VMOVUPS Y8, (BX)(CX*4)
-	VMOVUPS Y9, 32(DI)(CX*4)
-	VMOVUPS Y10, (BX)(SI*1)
-	VMOVUPS Y11, 32(DI)(R9*1)
-	JMP     done217
-
-fewer222:
-	CMPQ BX, $0x05
-	JNE  fewer226
-
-	// acc[i,j] = init[i,j], 5×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(SI), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS 32(SI)(CX*1), Y3
-	VMOVUPS (BX)(CX*2), Y4
-	VMOVUPS 32(SI)(CX*2), Y5
-	VMOVUPS (BX)(DX*1), Y6
-	VMOVUPS 32(SI)(DI*1), Y7
-	VMOVUPS (BX)(CX*4), Y8
-	VMOVUPS 32(SI)(CX*4), Y9
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded227
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold228:
-	VMOVUPS      (SI), Y11
-	VMOVUPS      32(SI)(AX*1), Y12
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z10
-	VFMADD231PS  Z10, Z11, Z0
-	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (BX)(CX*1), Z10
-	VFMADD231PS  Z10, Z11, Z2
-	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (BX)(CX*2), Z10
-	VFMADD231PS  Z10, Z11, Z4
-	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (BX)(R9*1), Z10
-	VFMADD231PS  Z10, Z11, Z6
-	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS (BX)(CX*4), Z10
-	VFMADD231PS  Z10, Z11, Z8
-	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold228
-
-folded227:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z10, Z10, Z10
-	VADDPS Z10, Z0, Z0
-	VADDPS Z10, Z1, Z1
-	VADDPS Z10, Z2, Z2
-	VADDPS Z10, Z3, Z3
-	VADDPS Z10, Z4, Z4
-	VADDPS Z10, Z5, Z5
-	VADDPS Z10, Z6, Z6
-	VADDPS Z10, Z7, Z7
-	VADDPS Z10, Z8, Z8
-	VADDPS Z10, Z9, Z9
-	CMPQ   BX, $0x01
-	JNE    linear229
-	VMAXPS Z0, Z10, Z0
-	VMAXPS Z1, Z10, Z1
-	VMAXPS Z2, Z10, Z2
-	VMAXPS Z3, Z10, Z3
-	VMAXPS Z4, Z10, Z4
-	VMAXPS Z5, Z10, Z5
-	VMAXPS Z6, Z10, Z6
-	VMAXPS Z7, Z10, Z7
-	VMAXPS Z8, Z10, Z8
-	VMAXPS Z9, Z10, Z9
-
-linear229:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(SI)
-	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(SI)(CX*1)
-	VMOVUPS Y4, (BX)(CX*2)
-	VMOVUPS Y5, 32(SI)(CX*2)
-	VMOVUPS Y6, (BX)(DX*1)
-	VMOVUPS Y7, 32(SI)(DI*1)
-	VMOVUPS Y8, (BX)(CX*4)
-	VMOVUPS Y9, 32(SI)(CX*4)
-	JMP     done217
-
-fewer226:
-	CMPQ BX, $0x04
-	JNE  fewer230
-
-	// acc[i,j] = init[i,j], 4×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(SI), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS 32(SI)(CX*1), Y3
-	VMOVUPS (BX)(CX*2), Y4
-	VMOVUPS 32(SI)(CX*2), Y5
-	VMOVUPS (BX)(DX*1), Y6
-	VMOVUPS 32(SI)(DI*1), Y7
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded231
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold232:
-	VMOVUPS      (SI), Y9
-	VMOVUPS      32(SI)(AX*1), Y10
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z8
-	VFMADD231PS  Z8, Z9, Z0
-	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (BX)(CX*1), Z8
-	VFMADD231PS  Z8, Z9, Z2
-	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (BX)(CX*2), Z8
-	VFMADD231PS  Z8, Z9, Z4
-	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (BX)(R9*1), Z8
-	VFMADD231PS  Z8, Z9, Z6
-	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold232
-
-folded231:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z8, Z8, Z8
-	VADDPS Z8, Z0, Z0
-	VADDPS Z8, Z1, Z1
-	VADDPS Z8, Z2, Z2
-	VADDPS Z8, Z3, Z3
-	VADDPS Z8, Z4, Z4
-	VADDPS Z8, Z5, Z5
-	VADDPS Z8, Z6, Z6
-	VADDPS Z8, Z7, Z7
-	CMPQ   BX, $0x01
-	JNE    linear233
-	VMAXPS Z0, Z8, Z0
-	VMAXPS Z1, Z8, Z1
-	VMAXPS Z2, Z8, Z2
-	VMAXPS Z3, Z8, Z3
-	VMAXPS Z4, Z8, Z4
-	VMAXPS Z5, Z8, Z5
-	VMAXPS Z6, Z8, Z6
-	VMAXPS Z7, Z8, Z7
-
-linear233:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(SI)
-	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(SI)(CX*1)
-	VMOVUPS Y4, (BX)(CX*2)
-	VMOVUPS Y5, 32(SI)(CX*2)
-	VMOVUPS Y6, (BX)(DX*1)
-	VMOVUPS Y7, 32(SI)(DI*1)
-	JMP     done217
-
-fewer230:
-	CMPQ BX, $0x03
-	JNE  fewer234
-
-	// acc[i,j] = init[i,j], 3×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS 32(DX)(CX*1), Y3
-	VMOVUPS (BX)(CX*2), Y4
-	VMOVUPS 32(DX)(CX*2), Y5
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded235
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold236:
-	VMOVUPS      (SI), Y7
-	VMOVUPS      32(SI)(AX*1), Y8
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z6
-	VFMADD231PS  Z6, Z7, Z0
-	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (BX)(CX*1), Z6
-	VFMADD231PS  Z6, Z7, Z2
-	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (BX)(CX*2), Z6
-	VFMADD231PS  Z6, Z7, Z4
-	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold236
-
-folded235:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z6, Z6, Z6
-	VADDPS Z6, Z0, Z0
-	VADDPS Z6, Z1, Z1
-	VADDPS Z6, Z2, Z2
-	VADDPS Z6, Z3, Z3
-	VADDPS Z6, Z4, Z4
-	VADDPS Z6, Z5, Z5
-	CMPQ   BX, $0x01
-	JNE    linear237
-	VMAXPS Z0, Z6, Z0
-	VMAXPS Z1, Z6, Z1
-	VMAXPS Z2, Z6, Z2
-	VMAXPS Z3, Z6, Z3
-	VMAXPS Z4, Z6, Z4
-	VMAXPS Z5, Z6, Z5
-
-linear237:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(DX)
-	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(DX)(CX*1)
-	VMOVUPS Y4, (BX)(CX*2)
-	VMOVUPS Y5, 32(DX)(CX*2)
-	JMP     done217
-
-fewer234:
-	CMPQ BX, $0x02
-	JNE  fewer238
-
-	// acc[i,j] = init[i,j], 2×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS 32(DX)(CX*1), Y3
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded239
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold240:
-	VMOVUPS      (SI), Y5
-	VMOVUPS      32(SI)(AX*1), Y6
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z4
-	VFMADD231PS  Z4, Z5, Z0
-	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (BX)(CX*1), Z4
-	VFMADD231PS  Z4, Z5, Z2
-	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold240
-
-folded239:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z4, Z4, Z4
-	VADDPS Z4, Z0, Z0
-	VADDPS Z4, Z1, Z1
-	VADDPS Z4, Z2, Z2
-	VADDPS Z4, Z3, Z3
-	CMPQ   BX, $0x01
-	JNE    linear241
-	VMAXPS Z0, Z4, Z0
-	VMAXPS Z1, Z4, Z1
-	VMAXPS Z2, Z4, Z2
-	VMAXPS Z3, Z4, Z3
-
-linear241:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(DX)
-	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(DX)(CX*1)
-	JMP     done217
-
-fewer238:
-	CMPQ BX, $0x01
-	JNE  fewer242
-
-	// acc[i,j] = init[i,j], 1×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded243
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold244:
-	VMOVUPS      (SI), Y3
-	VMOVUPS      32(SI)(AX*1), Y4
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z2
-	VFMADD231PS  Z2, Z3, Z0
-	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold244
-
-folded243:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z2, Z2, Z2
-	VADDPS Z2, Z0, Z0
-	VADDPS Z2, Z1, Z1
-	CMPQ   BX, $0x01
-	JNE    linear245
-	VMAXPS Z0, Z2, Z0
-	VMAXPS Z1, Z2, Z1
-
-linear245:
-	MOVQ    c+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(DX)
-	JMP     done217
-
-fewer242:
-done217:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over211:
-	CMPQ AX, $0x04
-	JNE  over246
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x08
-	JLT  rest248
-
-tile247:
-	// acc[i,j] = init[i,j], 8×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	LEAQ    (DX)(CX*4), DI
-	VMOVUPS (BX), X0
-	VMOVUPS (BX)(CX*1), X1
-	VMOVUPS (BX)(CX*2), X2
-	VMOVUPS (BX)(DX*1), X3
-	VMOVUPS (BX)(CX*4), X4
-	VMOVUPS (BX)(SI*1), X5
-	VMOVUPS (BX)(DX*2), X6
-	VMOVUPS (BX)(DI*1), X7
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded249
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-	LEAQ    (R9)(CX*4), R11
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold250:
-	VMOVUPS      (SI), X9
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z8
-	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (BX)(CX*1), Z8
-	VFMADD231PS  Z8, Z9, Z1
-	VBROADCASTSS (BX)(CX*2), Z8
-	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (BX)(R9*1), Z8
-	VFMADD231PS  Z8, Z9, Z3
-	VBROADCASTSS (BX)(CX*4), Z8
-	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (BX)(R10*1), Z8
-	VFMADD231PS  Z8, Z9, Z5
-	VBROADCASTSS (BX)(R9*2), Z8
-	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (BX)(R11*1), Z8
-	VFMADD231PS  Z8, Z9, Z7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold250
-
-folded249:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z8, Z8, Z8
-	VADDPS Z8, Z0, Z0
-	VADDPS Z8, Z1, Z1
-	VADDPS Z8, Z2, Z2
-	VADDPS Z8, Z3, Z3
-	VADDPS Z8, Z4, Z4
-	VADDPS Z8, Z5, Z5
-	VADDPS Z8, Z6, Z6
-	VADDPS Z8, Z7, Z7
-	CMPQ   BX, $0x01
-	JNE    linear251
-	VMAXPS Z0, Z8, Z0
-	VMAXPS Z1, Z8, Z1
-	VMAXPS Z2, Z8, Z2
-	VMAXPS Z3, Z8, Z3
-	VMAXPS Z4, Z8, Z4
-	VMAXPS Z5, Z8, Z5
-	VMAXPS Z6, Z8, Z6
-	VMAXPS Z7, Z8, Z7
-
-linear251:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	LEAQ    (DX)(CX*4), DI
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, (BX)(CX*1)
-	VMOVUPS X2, (BX)(CX*2)
-	VMOVUPS X3, (BX)(DX*1)
-	VMOVUPS X4, (BX)(CX*4)
-	VMOVUPS X5, (BX)(SI*1)
-	VMOVUPS X6, (BX)(DX*2)
-	VMOVUPS X7, (BX)(DI*1)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+72(FP)
-	CMPQ    BX, $0x08
-	JGE     tile247
-
-rest248:
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x07
-	JNE  fewer253
-
-	// acc[i,j] = init[i,j], 7×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPS (BX), X0
-	VMOVUPS (BX)(CX*1), X1
-	VMOVUPS (BX)(CX*2), X2
-	VMOVUPS (BX)(DX*1), X3
-	VMOVUPS (BX)(CX*4), X4
-	VMOVUPS (BX)(SI*1), X5
-	VMOVUPS (BX)(DX*2), X6
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded254
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold255:
-	VMOVUPS      (SI), X8
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z7
-	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (BX)(CX*1), Z7
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (BX)(CX*2), Z7
-	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (BX)(R9*1), Z7
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (BX)(CX*4), Z7
-	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (BX)(R10*1), Z7
-	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS (BX)(R9*2), Z7
-	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold255
-
-folded254:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z7, Z7, Z7
-	VADDPS Z7, Z0, Z0
-	VADDPS Z7, Z1, Z1
-	VADDPS Z7, Z2, Z2
-	VADDPS Z7, Z3, Z3
-	VADDPS Z7, Z4, Z4
-	VADDPS Z7, Z5, Z5
-	VADDPS Z7, Z6, Z6
-	CMPQ   BX, $0x01
-	JNE    linear256
-	VMAXPS Z0, Z7, Z0
-	VMAXPS Z1, Z7, Z1
-	VMAXPS Z2, Z7, Z2
-	VMAXPS Z3, Z7, Z3
-	VMAXPS Z4, Z7, Z4
-	VMAXPS Z5, Z7, Z5
-	VMAXPS Z6, Z7, Z6
-
-linear256:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, (BX)(CX*1)
-	VMOVUPS X2, (BX)(CX*2)
-	VMOVUPS X3, (BX)(DX*1)
-	VMOVUPS X4, (BX)(CX*4)
-	VMOVUPS X5, (BX)(SI*1)
-	VMOVUPS X6, (BX)(DX*2)
-	JMP     done252
-
-fewer253:
-	CMPQ BX, $0x06
-	JNE  fewer257
-
-	// acc[i,j] = init[i,j], 6×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPS (BX), X0
-	VMOVUPS (BX)(CX*1), X1
-	VMOVUPS (BX)(CX*2), X2
-	VMOVUPS (BX)(DX*1), X3
-	VMOVUPS (BX)(CX*4), X4
-	VMOVUPS (BX)(SI*1), X5
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded258
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold259:
-	VMOVUPS      (SI), X7
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z6
-	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (BX)(CX*1), Z6
-	VFMADD231PS  Z6, Z7, Z1
-	VBROADCASTSS (BX)(CX*2), Z6
-	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (BX)(R9*1), Z6
-	VFMADD231PS  Z6, Z7, Z3
-	VBROADCASTSS (BX)(CX*4), Z6
-	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (BX)(R10*1), Z6
-	VFMADD231PS  Z6, Z7, Z5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold259
-
-folded258:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z6, Z6, Z6
-	VADDPS Z6, Z0, Z0
-	VADDPS Z6, Z1, Z1
-	VADDPS Z6, Z2, Z2
-	VADDPS Z6, Z3, Z3
-	VADDPS Z6, Z4, Z4
-	VADDPS Z6, Z5, Z5
-	CMPQ   BX, $0x01
-	JNE    linear260
-	VMAXPS Z0, Z6, Z0
-	VMAXPS Z1, Z6, Z1
-	VMAXPS Z2, Z6, Z2
-	VMAXPS Z3, Z6, Z3
-	VMAXPS Z4, Z6, Z4
-	VMAXPS Z5, Z6, Z5
-
-linear260:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, (BX)(CX*1)
-	VMOVUPS X2, (BX)(CX*2)
-	VMOVUPS X3, (BX)(DX*1)
-	VMOVUPS X4, (BX)(CX*4)
-	VMOVUPS X5, (BX)(SI*1)
-	JMP     done252
-
-fewer257:
-	CMPQ BX, $0x05
-	JNE  fewer261
-
-	// acc[i,j] = init[i,j], 5×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPS (BX), X0
-	VMOVUPS (BX)(CX*1), X1
-	VMOVUPS (BX)(CX*2), X2
-	VMOVUPS (BX)(DX*1), X3
-	VMOVUPS (BX)(CX*4), X4
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded262
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold263:
-	VMOVUPS      (SI), X6
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z5
-	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (BX)(CX*1), Z5
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (BX)(CX*2), Z5
-	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (BX)(R9*1), Z5
-	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS (BX)(CX*4), Z5
-	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold263
-
-folded262:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z5, Z5, Z5
-	VADDPS Z5, Z0, Z0
-	VADDPS Z5, Z1, Z1
-	VADDPS Z5, Z2, Z2
-	VADDPS Z5, Z3, Z3
-	VADDPS Z5, Z4, Z4
-	CMPQ   BX, $0x01
-	JNE    linear264
-	VMAXPS Z0, Z5, Z0
-	VMAXPS Z1, Z5, Z1
-	VMAXPS Z2, Z5, Z2
-	VMAXPS Z3, Z5, Z3
-	VMAXPS Z4, Z5, Z4
-
-linear264:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, (BX)(CX*1)
-	VMOVUPS X2, (BX)(CX*2)
-	VMOVUPS X3, (BX)(DX*1)
-	VMOVUPS X4, (BX)(CX*4)
-	JMP     done252
-
-fewer261:
-	CMPQ BX, $0x04
-	JNE  fewer265
-
-	// acc[i,j] = init[i,j], 4×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPS (BX), X0
-	VMOVUPS (BX)(CX*1), X1
-	VMOVUPS (BX)(CX*2), X2
-	VMOVUPS (BX)(DX*1), X3
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded266
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold267:
-	VMOVUPS      (SI), X5
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z4
-	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (BX)(CX*1), Z4
-	VFMADD231PS  Z4, Z5, Z1
-	VBROADCASTSS (BX)(CX*2), Z4
-	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (BX)(R9*1), Z4
-	VFMADD231PS  Z4, Z5, Z3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold267
-
-folded266:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z4, Z4, Z4
-	VADDPS Z4, Z0, Z0
-	VADDPS Z4, Z1, Z1
-	VADDPS Z4, Z2, Z2
-	VADDPS Z4, Z3, Z3
-	CMPQ   BX, $0x01
-	JNE    linear268
-	VMAXPS Z0, Z4, Z0
-	VMAXPS Z1, Z4, Z1
-	VMAXPS Z2, Z4, Z2
-	VMAXPS Z3, Z4, Z3
-
-linear268:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, (BX)(CX*1)
-	VMOVUPS X2, (BX)(CX*2)
-	VMOVUPS X3, (BX)(DX*1)
-	JMP     done252
-
-fewer265:
-	CMPQ BX, $0x03
-	JNE  fewer269
-
-	// acc[i,j] = init[i,j], 3×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	VMOVUPS (BX), X0
-	VMOVUPS (BX)(CX*1), X1
-	VMOVUPS (BX)(CX*2), X2
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded270
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold271:
-	VMOVUPS      (SI), X4
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z3
-	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (BX)(CX*1), Z3
-	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS (BX)(CX*2), Z3
-	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold271
-
-folded270:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z3, Z3, Z3
-	VADDPS Z3, Z0, Z0
-	VADDPS Z3, Z1, Z1
-	VADDPS Z3, Z2, Z2
-	CMPQ   BX, $0x01
-	JNE    linear272
-	VMAXPS Z0, Z3, Z0
-	VMAXPS Z1, Z3, Z1
-	VMAXPS Z2, Z3, Z2
-
-linear272:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, (BX)(CX*1)
-	VMOVUPS X2, (BX)(CX*2)
-	JMP     done252
-
-fewer269:
-	CMPQ BX, $0x02
-	JNE  fewer273
-
-	// acc[i,j] = init[i,j], 2×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	VMOVUPS (BX), X0
-	VMOVUPS (BX)(CX*1), X1
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded274
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold275:
-	VMOVUPS      (SI), X3
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z2
-	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (BX)(CX*1), Z2
-	VFMADD231PS  Z2, Z3, Z1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold275
-
-folded274:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z2, Z2, Z2
-	VADDPS Z2, Z0, Z0
-	VADDPS Z2, Z1, Z1
-	CMPQ   BX, $0x01
-	JNE    linear276
-	VMAXPS Z0, Z2, Z0
-	VMAXPS Z1, Z2, Z1
-
-linear276:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, (BX)(CX*1)
-	JMP     done252
-
-fewer273:
-	CMPQ BX, $0x01
-	JNE  fewer277
-
-	// acc[i,j] = init[i,j], 1×1 vectors
-	MOVQ    init+16(FP), BX
-	VMOVUPS (BX), X0
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded278
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold279:
-	VMOVUPS      (SI), X2
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z1
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold279
-
-folded278:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z1, Z1, Z1
-	VADDPS Z1, Z0, Z0
-	CMPQ   BX, $0x01
-	JNE    linear280
-	VMAXPS Z0, Z1, Z0
-
-linear280:
-	MOVQ    c+0(FP), BX
-	VMOVUPS X0, (BX)
-	JMP     done252
-
-fewer277:
-done252:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over246:
-	CMPQ   AX, $0x04
-	JLT    over281
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x20, AX
-	MOVQ   rows+72(FP), BX
-	CMPQ   BX, $0x08
-	JLT    rest283
-
-tile282:
-	// acc[i,j] = init[i,j], 8×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	LEAQ    (DX)(CX*4), DI
-	MOVQ    BX, R8
-	ADDQ    AX, R8
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-	LEAQ    (R9)(CX*4), R11
-	VMOVUPS (BX), X0
-	VMOVUPS 16(R8), X1
-	VMOVUPS (BX)(CX*1), X2
-	VMOVUPS 16(R8)(CX*1), X3
-	VMOVUPS (BX)(CX*2), X4
-	VMOVUPS 16(R8)(CX*2), X5
-	VMOVUPS (BX)(DX*1), X6
-	VMOVUPS 16(R8)(R9*1), X7
-	VMOVUPS (BX)(CX*4), X8
-	VMOVUPS 16(R8)(CX*4), X9
-	VMOVUPS (BX)(SI*1), X10
-	VMOVUPS 16(R8)(R10*1), X11
-	VMOVUPS (BX)(DX*2), X12
-	VMOVUPS 16(R8)(R9*2), X13
-	VMOVUPS (BX)(DI*1), X14
-	VMOVUPS 16(R8)(R11*1), X15
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded284
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-	LEAQ    (R9)(CX*4), R11
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold285:
-	VMOVUPS      (SI), X17
-	VMOVUPS      16(SI)(AX*1), X18
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z16
-	VFMADD231PS  Z16, Z17, Z0
-	VFMADD231PS  Z16, Z18, Z1
-	VBROADCASTSS (BX)(CX*1), Z16
-	VFMADD231PS  Z16, Z17, Z2
-	VFMADD231PS  Z16, Z18, Z3
-	VBROADCASTSS (BX)(CX*2), Z16
-	VFMADD231PS  Z16, Z17, Z4
-	VFMADD231PS  Z16, Z18, Z5
-	VBROADCASTSS (BX)(R9*1), Z16
-	VFMADD231PS  Z16, Z17, Z6
-	VFMADD231PS  Z16, Z18, Z7
-	VBROADCASTSS (BX)(CX*4), Z16
-	VFMADD231PS  Z16, Z17, Z8
-	VFMADD231PS  Z16, Z18, Z9
-	VBROADCASTSS (BX)(R10*1), Z16
-	VFMADD231PS  Z16, Z17, Z10
-	VFMADD231PS  Z16, Z18, Z11
-	VBROADCASTSS (BX)(R9*2), Z16
-	VFMADD231PS  Z16, Z17, Z12
-	VFMADD231PS  Z16, Z18, Z13
-	VBROADCASTSS (BX)(R11*1), Z16
-	VFMADD231PS  Z16, Z17, Z14
-	VFMADD231PS  Z16, Z18, Z15
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold285
-
-folded284:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z16, Z16, Z16
-	VADDPS Z16, Z0, Z0
-	VADDPS Z16, Z1, Z1
-	VADDPS Z16, Z2, Z2
-	VADDPS Z16, Z3, Z3
-	VADDPS Z16, Z4, Z4
-	VADDPS Z16, Z5, Z5
-	VADDPS Z16, Z6, Z6
-	VADDPS Z16, Z7, Z7
-	VADDPS Z16, Z8, Z8
-	VADDPS Z16, Z9, Z9
-	VADDPS Z16, Z10, Z10
-	VADDPS Z16, Z11, Z11
-	VADDPS Z16, Z12, Z12
-	VADDPS Z16, Z13, Z13
-	VADDPS Z16, Z14, Z14
-	VADDPS Z16, Z15, Z15
-	CMPQ   BX, $0x01
-	JNE    linear286
-	VMAXPS Z0, Z16, Z0
-	VMAXPS Z1, Z16, Z1
-	VMAXPS Z2, Z16, Z2
-	VMAXPS Z3, Z16, Z3
-	VMAXPS Z4, Z16, Z4
-	VMAXPS Z5, Z16, Z5
-	VMAXPS Z6, Z16, Z6
-	VMAXPS Z7, Z16, Z7
-	VMAXPS Z8, Z16, Z8
-	VMAXPS Z9, Z16, Z9
-	VMAXPS Z10, Z16, Z10
-	VMAXPS Z11, Z16, Z11
-	VMAXPS Z12, Z16, Z12
-	VMAXPS Z13, Z16, Z13
-	VMAXPS Z14, Z16, Z14
-	VMAXPS Z15, Z16, Z15
-
-linear286:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	LEAQ    (DX)(CX*4), DI
-	MOVQ    BX, R8
-	ADDQ    AX, R8
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-	LEAQ    (R9)(CX*4), R11
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, 16(R8)
-	VMOVUPS X2, (BX)(CX*1)
-	VMOVUPS X3, 16(R8)(CX*1)
-	VMOVUPS X4, (BX)(CX*2)
-	VMOVUPS X5, 16(R8)(CX*2)
-	VMOVUPS X6, (BX)(DX*1)
-	VMOVUPS X7, 16(R8)(R9*1)
-	VMOVUPS X8, (BX)(CX*4)
-	VMOVUPS X9, 16(R8)(CX*4)
-	VMOVUPS X10, (BX)(SI*1)
-	VMOVUPS X11, 16(R8)(R10*1)
-	VMOVUPS X12, (BX)(DX*2)
-	VMOVUPS X13, 16(R8)(R9*2)
-	VMOVUPS X14, (BX)(DI*1)
-	VMOVUPS X15, 16(R8)(R11*1)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+72(FP)
-	CMPQ    BX, $0x08
-	JGE     tile282
-
-rest283:
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x07
-	JNE  fewer288
-
-	// acc[i,j] = init[i,j], 7×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPS (BX), X0
-	VMOVUPS 16(DI), X1
-	VMOVUPS (BX)(CX*1), X2
-	VMOVUPS 16(DI)(CX*1), X3
-	VMOVUPS (BX)(CX*2), X4
-	VMOVUPS 16(DI)(CX*2), X5
-	VMOVUPS (BX)(DX*1), X6
-	VMOVUPS 16(DI)(R8*1), X7
-	VMOVUPS (BX)(CX*4), X8
-	VMOVUPS 16(DI)(CX*4), X9
-	VMOVUPS (BX)(SI*1), X10
-	VMOVUPS 16(DI)(R9*1), X11
-	VMOVUPS (BX)(DX*2), X12
-	VMOVUPS 16(DI)(R8*2), X13
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded289
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold290:
-	VMOVUPS      (SI), X15
-	VMOVUPS      16(SI)(AX*1), X16
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z14
-	VFMADD231PS  Z14, Z15, Z0
-	VFMADD231PS  Z14, Z16, Z1
-	VBROADCASTSS (BX)(CX*1), Z14
-	VFMADD231PS  Z14, Z15, Z2
-	VFMADD231PS  Z14, Z16, Z3
-	VBROADCASTSS (BX)(CX*2), Z14
-	VFMADD231PS  Z14, Z15, Z4
-	VFMADD231PS  Z14, Z16, Z5
-	VBROADCASTSS (BX)(R9*1), Z14
-	VFMADD231PS  Z14, Z15, Z6
-	VFMADD231PS  Z14, Z16, Z7
-	VBROADCASTSS (BX)(CX*4), Z14
-	VFMADD231PS  Z14, Z15, Z8
-	VFMADD231PS  Z14, Z16, Z9
-	VBROADCASTSS (BX)(R10*1), Z14
-	VFMADD231PS  Z14, Z15, Z10
-	VFMADD231PS  Z14, Z16, Z11
-	VBROADCASTSS (BX)(R9*2), Z14
-	VFMADD231PS  Z14, Z15, Z12
-	VFMADD231PS  Z14, Z16, Z13
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold290
-
-folded289:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z14, Z14, Z14
-	VADDPS Z14, Z0, Z0
-	VADDPS Z14, Z1, Z1
-	VADDPS Z14, Z2, Z2
-	VADDPS Z14, Z3, Z3
-	VADDPS Z14, Z4, Z4
-	VADDPS Z14, Z5, Z5
-	VADDPS Z14, Z6, Z6
-	VADDPS Z14, Z7, Z7
-	VADDPS Z14, Z8, Z8
-	VADDPS Z14, Z9, Z9
-	VADDPS Z14, Z10, Z10
-	VADDPS Z14, Z11, Z11
-	VADDPS Z14, Z12, Z12
-	VADDPS Z14, Z13, Z13
-	CMPQ   BX, $0x01
-	JNE    linear291
-	VMAXPS Z0, Z14, Z0
-	VMAXPS Z1, Z14, Z1
-	VMAXPS Z2, Z14, Z2
-	VMAXPS Z3, Z14, Z3
-	VMAXPS Z4, Z14, Z4
-	VMAXPS Z5, Z14, Z5
-	VMAXPS Z6, Z14, Z6
-	VMAXPS Z7, Z14, Z7
-	VMAXPS Z8, Z14, Z8
-	VMAXPS Z9, Z14, Z9
-	VMAXPS Z10, Z14, Z10
-	VMAXPS Z11, Z14, Z11
-	VMAXPS Z12, Z14, Z12
-	VMAXPS Z13, Z14, Z13
-
-linear291:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, 16(DI)
-	VMOVUPS X2, (BX)(CX*1)
-	VMOVUPS X3, 16(DI)(CX*1)
-	VMOVUPS X4, (BX)(CX*2)
-	VMOVUPS X5, 16(DI)(CX*2)
-	VMOVUPS X6, (BX)(DX*1)
-	VMOVUPS X7, 16(DI)(R8*1)
-	VMOVUPS X8, (BX)(CX*4)
-	VMOVUPS X9, 16(DI)(CX*4)
-	VMOVUPS X10, (BX)(SI*1)
-	VMOVUPS X11, 16(DI)(R9*1)
-	VMOVUPS X12, (BX)(DX*2)
-	VMOVUPS X13, 16(DI)(R8*2)
-	JMP     done287
-
-fewer288:
-	CMPQ BX, $0x06
-	JNE  fewer292
-
-	// acc[i,j] = init[i,j], 6×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPS (BX), X0
-	VMOVUPS 16(DI), X1
-	VMOVUPS (BX)(CX*1), X2
-	VMOVUPS 16(DI)(CX*1), X3
-	VMOVUPS (BX)(CX*2), X4
-	VMOVUPS 16(DI)(CX*2), X5
-	VMOVUPS (BX)(DX*1), X6
-	VMOVUPS 16(DI)(R8*1), X7
-	VMOVUPS (BX)(CX*4), X8
-	VMOVUPS 16(DI)(CX*4), X9
-	VMOVUPS (BX)(SI*1), X10
-	VMOVUPS 16(DI)(R9*1), X11
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded293
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold294:
-	VMOVUPS      (SI), X13
-	VMOVUPS      16(SI)(AX*1), X14
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z12
-	VFMADD231PS  Z12, Z13, Z0
-	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (BX)(CX*1), Z12
-	VFMADD231PS  Z12, Z13, Z2
-	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (BX)(CX*2), Z12
-	VFMADD231PS  Z12, Z13, Z4
-	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (BX)(R9*1), Z12
-	VFMADD231PS  Z12, Z13, Z6
-	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS (BX)(CX*4), Z12
-	VFMADD231PS  Z12, Z13, Z8
-	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS (BX)(R10*1), Z12
-	VFMADD231PS  Z12, Z13, Z10
-	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold294
-
-folded293:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z12, Z12, Z12
-	VADDPS Z12, Z0, Z0
-	VADDPS Z12, Z1, Z1
-	VADDPS Z12, Z2, Z2
-	VADDPS Z12, Z3, Z3
-	VADDPS Z12, Z4, Z4
-	VADDPS Z12, Z5, Z5
-	VADDPS Z12, Z6, Z6
-	VADDPS Z12, Z7, Z7
-	VADDPS Z12, Z8, Z8
-	VADDPS Z12, Z9, Z9
-	VADDPS Z12, Z10, Z10
-	VADDPS Z12, Z11, Z11
-	CMPQ   BX, $0x01
-	JNE    linear295
-	VMAXPS Z0, Z12, Z0
-	VMAXPS Z1, Z12, Z1
-	VMAXPS Z2, Z12, Z2
-	VMAXPS Z3, Z12, Z3
-	VMAXPS Z4, Z12, Z4
-	VMAXPS Z5, Z12, Z5
-	VMAXPS Z6, Z12, Z6
-	VMAXPS Z7, Z12, Z7
-	VMAXPS Z8, Z12, Z8
-	VMAXPS Z9, Z12, Z9
-	VMAXPS Z10, Z12, Z10
-	VMAXPS Z11, Z12, Z11
-
-linear295:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, 16(DI)
-	VMOVUPS X2, (BX)(CX*1)
-	VMOVUPS X3, 16(DI)(CX*1)
-	VMOVUPS X4, (BX)(CX*2)
-	VMOVUPS X5, 16(DI)(CX*2)
-	VMOVUPS X6, (BX)(DX*1)
-	VMOVUPS X7, 16(DI)(R8*1)
-	VMOVUPS X8, (BX)(CX*4)
-	VMOVUPS X9, 16(DI)(CX*4)
-	VMOVUPS X10, (BX)(SI*1)
-	VMOVUPS X11, 16(DI)(R9*1)
-	JMP     done287
-
-fewer292:
-	CMPQ BX, $0x05
-	JNE  fewer296
-
-	// acc[i,j] = init[i,j], 5×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS (BX), X0
-	VMOVUPS 16(SI), X1
-	VMOVUPS (BX)(CX*1), X2
-	VMOVUPS 16(SI)(CX*1), X3
-	VMOVUPS (BX)(CX*2), X4
-	VMOVUPS 16(SI)(CX*2), X5
-	VMOVUPS (BX)(DX*1), X6
-	VMOVUPS 16(SI)(DI*1), X7
-	VMOVUPS (BX)(CX*4), X8
-	VMOVUPS 16(SI)(CX*4), X9
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded297
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold298:
-	VMOVUPS      (SI), X11
-	VMOVUPS      16(SI)(AX*1), X12
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z10
-	VFMADD231PS  Z10, Z11, Z0
-	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (BX)(CX*1), Z10
-	VFMADD231PS  Z10, Z11, Z2
-	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (BX)(CX*2), Z10
-	VFMADD231PS  Z10, Z11, Z4
-	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (BX)(R9*1), Z10
-	VFMADD231PS  Z10, Z11, Z6
-	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS (BX)(CX*4), Z10
-	VFMADD231PS  Z10, Z11, Z8
-	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold298
-
-folded297:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z10, Z10, Z10
-	VADDPS Z10, Z0, Z0
-	VADDPS Z10, Z1, Z1
-	VADDPS Z10, Z2, Z2
-	VADDPS Z10, Z3, Z3
-	VADDPS Z10, Z4, Z4
-	VADDPS Z10, Z5, Z5
-	VADDPS Z10, Z6, Z6
-	VADDPS Z10, Z7, Z7
-	VADDPS Z10, Z8, Z8
-	VADDPS Z10, Z9, Z9
-	CMPQ   BX, $0x01
-	JNE    linear299
-	VMAXPS Z0, Z10, Z0
-	VMAXPS Z1, Z10, Z1
-	VMAXPS Z2, Z10, Z2
-	VMAXPS Z3, Z10, Z3
-	VMAXPS Z4, Z10, Z4
-	VMAXPS Z5, Z10, Z5
-	VMAXPS Z6, Z10, Z6
-	VMAXPS Z7, Z10, Z7
-	VMAXPS Z8, Z10, Z8
-	VMAXPS Z9, Z10, Z9
-
-linear299:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, 16(SI)
-	VMOVUPS X2, (BX)(CX*1)
-	VMOVUPS X3, 16(SI)(CX*1)
-	VMOVUPS X4, (BX)(CX*2)
-	VMOVUPS X5, 16(SI)(CX*2)
-	VMOVUPS X6, (BX)(DX*1)
-	VMOVUPS X7, 16(SI)(DI*1)
-	VMOVUPS X8, (BX)(CX*4)
-	VMOVUPS X9, 16(SI)(CX*4)
-	JMP     done287
-
-fewer296:
-	CMPQ BX, $0x04
-	JNE  fewer300
-
-	// acc[i,j] = init[i,j], 4×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS (BX), X0
-	VMOVUPS 16(SI), X1
-	VMOVUPS (BX)(CX*1), X2
-	VMOVUPS 16(SI)(CX*1), X3
-	VMOVUPS (BX)(CX*2), X4
-	VMOVUPS 16(SI)(CX*2), X5
-	VMOVUPS (BX)(DX*1), X6
-	VMOVUPS 16(SI)(DI*1), X7
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded301
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold302:
-	VMOVUPS      (SI), X9
-	VMOVUPS      16(SI)(AX*1), X10
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z8
-	VFMADD231PS  Z8, Z9, Z0
-	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (BX)(CX*1), Z8
-	VFMADD231PS  Z8, Z9, Z2
-	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (BX)(CX*2), Z8
-	VFMADD231PS  Z8, Z9, Z4
-	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (BX)(R9*1), Z8
-	VFMADD231PS  Z8, Z9, Z6
-	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold302
-
-folded301:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z8, Z8, Z8
-	VADDPS Z8, Z0, Z0
-	VADDPS Z8, Z1, Z1
-	VADDPS Z8, Z2, Z2
-	VADDPS Z8, Z3, Z3
-	VADDPS Z8, Z4, Z4
-	VADDPS Z8, Z5, Z5
-	VADDPS Z8, Z6, Z6
-	VADDPS Z8, Z7, Z7
-	CMPQ   BX, $0x01
-	JNE    linear303
-	VMAXPS Z0, Z8, Z0
-	VMAXPS Z1, Z8, Z1
-	VMAXPS Z2, Z8, Z2
-	VMAXPS Z3, Z8, Z3
-	VMAXPS Z4, Z8, Z4
-	VMAXPS Z5, Z8, Z5
-	VMAXPS Z6, Z8, Z6
-	VMAXPS Z7, Z8, Z7
-
-linear303:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, 16(SI)
-	VMOVUPS X2, (BX)(CX*1)
-	VMOVUPS X3, 16(SI)(CX*1)
-	VMOVUPS X4, (BX)(CX*2)
-	VMOVUPS X5, 16(SI)(CX*2)
-	VMOVUPS X6, (BX)(DX*1)
-	VMOVUPS X7, 16(SI)(DI*1)
-	JMP     done287
-
-fewer300:
-	CMPQ BX, $0x03
-	JNE  fewer304
-
-	// acc[i,j] = init[i,j], 3×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X0
-	VMOVUPS 16(DX), X1
-	VMOVUPS (BX)(CX*1), X2
-	VMOVUPS 16(DX)(CX*1), X3
-	VMOVUPS (BX)(CX*2), X4
-	VMOVUPS 16(DX)(CX*2), X5
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded305
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold306:
-	VMOVUPS      (SI), X7
-	VMOVUPS      16(SI)(AX*1), X8
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z6
-	VFMADD231PS  Z6, Z7, Z0
-	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (BX)(CX*1), Z6
-	VFMADD231PS  Z6, Z7, Z2
-	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (BX)(CX*2), Z6
-	VFMADD231PS  Z6, Z7, Z4
-	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold306
-
-folded305:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z6, Z6, Z6
-	VADDPS Z6, Z0, Z0
-	VADDPS Z6, Z1, Z1
-	VADDPS Z6, Z2, Z2
-	VADDPS Z6, Z3, Z3
-	VADDPS Z6, Z4, Z4
-	VADDPS Z6, Z5, Z5
-	CMPQ   BX, $0x01
-	JNE    linear307
-	VMAXPS Z0, Z6, Z0
-	VMAXPS Z1, Z6, Z1
-	VMAXPS Z2, Z6, Z2
-	VMAXPS Z3, Z6, Z3
-	VMAXPS Z4, Z6, Z4
-	VMAXPS Z5, Z6, Z5
-
-linear307:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, 16(DX)
-	VMOVUPS X2, (BX)(CX*1)
-	VMOVUPS X3, 16(DX)(CX*1)
-	VMOVUPS X4, (BX)(CX*2)
-	VMOVUPS X5, 16(DX)(CX*2)
-	JMP     done287
-
-fewer304:
-	CMPQ BX, $0x02
-	JNE  fewer308
-
-	// acc[i,j] = init[i,j], 2×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X0
-	VMOVUPS 16(DX), X1
-	VMOVUPS (BX)(CX*1), X2
-	VMOVUPS 16(DX)(CX*1), X3
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded309
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold310:
-	VMOVUPS      (SI), X5
-	VMOVUPS      16(SI)(AX*1), X6
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z4
-	VFMADD231PS  Z4, Z5, Z0
-	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (BX)(CX*1), Z4
-	VFMADD231PS  Z4, Z5, Z2
-	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold310
-
-folded309:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z4, Z4, Z4
-	VADDPS Z4, Z0, Z0
-	VADDPS Z4, Z1, Z1
-	VADDPS Z4, Z2, Z2
-	VADDPS Z4, Z3, Z3
-	CMPQ   BX, $0x01
-	JNE    linear311
-	VMAXPS Z0, Z4, Z0
-	VMAXPS Z1, Z4, Z1
-	VMAXPS Z2, Z4, Z2
-	VMAXPS Z3, Z4, Z3
-
-linear311:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, 16(DX)
-	VMOVUPS X2, (BX)(CX*1)
-	VMOVUPS X3, 16(DX)(CX*1)
-	JMP     done287
-
-fewer308:
-	CMPQ BX, $0x01
-	JNE  fewer312
-
-	// acc[i,j] = init[i,j], 1×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), X0
-	VMOVUPS 16(DX), X1
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded313
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold314:
-	VMOVUPS      (SI), X3
-	VMOVUPS      16(SI)(AX*1), X4
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z2
-	VFMADD231PS  Z2, Z3, Z0
-	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold314
-
-folded313:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z2, Z2, Z2
-	VADDPS Z2, Z0, Z0
-	VADDPS Z2, Z1, Z1
-	CMPQ   BX, $0x01
-	JNE    linear315
-	VMAXPS Z0, Z2, Z0
-	VMAXPS Z1, Z2, Z1
-
-linear315:
-	MOVQ    c+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS X0, (BX)
-	VMOVUPS X1, 16(DX)
-	JMP     done287
-
-fewer312:
-done287:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over281:
-	CMPQ AX, $0x02
-	JNE  over316
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x08
-	JLT  rest318
-
-tile317:
-	// acc[i,j] = init[i,j], 8×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	LEAQ   (DX)(CX*4), DI
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	VMOVSD (BX)(CX*2), X2
-	VMOVSD (BX)(DX*1), X3
-	VMOVSD (BX)(CX*4), X4
-	VMOVSD (BX)(SI*1), X5
-	VMOVSD (BX)(DX*2), X6
-	VMOVSD (BX)(DI*1), X7
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded319
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-	LEAQ   (CX)(CX*4), R10
-	LEAQ   (R9)(CX*4), R11
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold320:
-	VMOVSD       (SI), X9
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z8
-	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (BX)(CX*1), Z8
-	VFMADD231PS  Z8, Z9, Z1
-	VBROADCASTSS (BX)(CX*2), Z8
-	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (BX)(R9*1), Z8
-	VFMADD231PS  Z8, Z9, Z3
-	VBROADCASTSS (BX)(CX*4), Z8
-	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (BX)(R10*1), Z8
-	VFMADD231PS  Z8, Z9, Z5
-	VBROADCASTSS (BX)(R9*2), Z8
-	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (BX)(R11*1), Z8
-	VFMADD231PS  Z8, Z9, Z7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold320
-
-folded319:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z8, Z8, Z8
-	VADDPS Z8, Z0, Z0
-	VADDPS Z8, Z1, Z1
-	VADDPS Z8, Z2, Z2
-	VADDPS Z8, Z3, Z3
-	VADDPS Z8, Z4, Z4
-	VADDPS Z8, Z5, Z5
-	VADDPS Z8, Z6, Z6
-	VADDPS Z8, Z7, Z7
-	CMPQ   BX, $0x01
-	JNE    linear321
-	VMAXPS Z0, Z8, Z0
-	VMAXPS Z1, Z8, Z1
-	VMAXPS Z2, Z8, Z2
-	VMAXPS Z3, Z8, Z3
-	VMAXPS Z4, Z8, Z4
-	VMAXPS Z5, Z8, Z5
-	VMAXPS Z6, Z8, Z6
-	VMAXPS Z7, Z8, Z7
-
-linear321:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	LEAQ   (DX)(CX*4), DI
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	VMOVSD X2, (BX)(CX*2)
-	VMOVSD X3, (BX)(DX*1)
-	VMOVSD X4, (BX)(CX*4)
-	VMOVSD X5, (BX)(SI*1)
-	VMOVSD X6, (BX)(DX*2)
-	VMOVSD X7, (BX)(DI*1)
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, c+0(FP)
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, init+16(FP)
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, a+32(FP)
-	MOVQ   rows+72(FP), BX
-	SUBQ   $0x08, BX
-	MOVQ   BX, rows+72(FP)
-	CMPQ   BX, $0x08
-	JGE    tile317
-
-rest318:
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x07
-	JNE  fewer323
-
-	// acc[i,j] = init[i,j], 7×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	VMOVSD (BX)(CX*2), X2
-	VMOVSD (BX)(DX*1), X3
-	VMOVSD (BX)(CX*4), X4
-	VMOVSD (BX)(SI*1), X5
-	VMOVSD (BX)(DX*2), X6
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded324
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-	LEAQ   (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold325:
-	VMOVSD       (SI), X8
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z7
-	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (BX)(CX*1), Z7
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (BX)(CX*2), Z7
-	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (BX)(R9*1), Z7
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (BX)(CX*4), Z7
-	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (BX)(R10*1), Z7
-	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS (BX)(R9*2), Z7
-	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold325
-
-folded324:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z7, Z7, Z7
-	VADDPS Z7, Z0, Z0
-	VADDPS Z7, Z1, Z1
-	VADDPS Z7, Z2, Z2
-	VADDPS Z7, Z3, Z3
-	VADDPS Z7, Z4, Z4
-	VADDPS Z7, Z5, Z5
-	VADDPS Z7, Z6, Z6
-	CMPQ   BX, $0x01
-	JNE    linear326
-	VMAXPS Z0, Z7, Z0
-	VMAXPS Z1, Z7, Z1
-	VMAXPS Z2, Z7, Z2
-	VMAXPS Z3, Z7, Z3
-	VMAXPS Z4, Z7, Z4
-	VMAXPS Z5, Z7, Z5
-	VMAXPS Z6, Z7, Z6
-
-linear326:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	VMOVSD X2, (BX)(CX*2)
-	VMOVSD X3, (BX)(DX*1)
-	VMOVSD X4, (BX)(CX*4)
-	VMOVSD X5, (BX)(SI*1)
-	VMOVSD X6, (BX)(DX*2)
-	JMP    done322
-
-fewer323:
-	CMPQ BX, $0x06
-	JNE  fewer327
-
-	// acc[i,j] = init[i,j], 6×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	VMOVSD (BX)(CX*2), X2
-	VMOVSD (BX)(DX*1), X3
-	VMOVSD (BX)(CX*4), X4
-	VMOVSD (BX)(SI*1), X5
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded328
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-	LEAQ   (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold329:
-	VMOVSD       (SI), X7
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z6
-	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (BX)(CX*1), Z6
-	VFMADD231PS  Z6, Z7, Z1
-	VBROADCASTSS (BX)(CX*2), Z6
-	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (BX)(R9*1), Z6
-	VFMADD231PS  Z6, Z7, Z3
-	VBROADCASTSS (BX)(CX*4), Z6
-	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (BX)(R10*1), Z6
-	VFMADD231PS  Z6, Z7, Z5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold329
-
-folded328:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z6, Z6, Z6
-	VADDPS Z6, Z0, Z0
-	VADDPS Z6, Z1, Z1
-	VADDPS Z6, Z2, Z2
-	VADDPS Z6, Z3, Z3
-	VADDPS Z6, Z4, Z4
-	VADDPS Z6, Z5, Z5
-	CMPQ   BX, $0x01
-	JNE    linear330
-	VMAXPS Z0, Z6, Z0
-	VMAXPS Z1, Z6, Z1
-	VMAXPS Z2, Z6, Z2
-	VMAXPS Z3, Z6, Z3
-	VMAXPS Z4, Z6, Z4
-	VMAXPS Z5, Z6, Z5
-
-linear330:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	VMOVSD X2, (BX)(CX*2)
-	VMOVSD X3, (BX)(DX*1)
-	VMOVSD X4, (BX)(CX*4)
-	VMOVSD X5, (BX)(SI*1)
-	JMP    done322
-
-fewer327:
-	CMPQ BX, $0x05
-	JNE  fewer331
-
-	// acc[i,j] = init[i,j], 5×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	VMOVSD (BX)(CX*2), X2
-	VMOVSD (BX)(DX*1), X3
-	VMOVSD (BX)(CX*4), X4
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded332
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold333:
-	VMOVSD       (SI), X6
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z5
-	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (BX)(CX*1), Z5
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (BX)(CX*2), Z5
-	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (BX)(R9*1), Z5
-	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS (BX)(CX*4), Z5
-	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold333
-
-folded332:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z5, Z5, Z5
-	VADDPS Z5, Z0, Z0
-	VADDPS Z5, Z1, Z1
-	VADDPS Z5, Z2, Z2
-	VADDPS Z5, Z3, Z3
-	VADDPS Z5, Z4, Z4
-	CMPQ   BX, $0x01
-	JNE    linear334
-	VMAXPS Z0, Z5, Z0
-	VMAXPS Z1, Z5, Z1
-	VMAXPS Z2, Z5, Z2
-	VMAXPS Z3, Z5, Z3
-	VMAXPS Z4, Z5, Z4
-
-linear334:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	VMOVSD X2, (BX)(CX*2)
-	VMOVSD X3, (BX)(DX*1)
-	VMOVSD X4, (BX)(CX*4)
-	JMP    done322
-
-fewer331:
-	CMPQ BX, $0x04
-	JNE  fewer335
-
-	// acc[i,j] = init[i,j], 4×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	VMOVSD (BX)(CX*2), X2
-	VMOVSD (BX)(DX*1), X3
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded336
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold337:
-	VMOVSD       (SI), X5
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z4
-	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (BX)(CX*1), Z4
-	VFMADD231PS  Z4, Z5, Z1
-	VBROADCASTSS (BX)(CX*2), Z4
-	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (BX)(R9*1), Z4
-	VFMADD231PS  Z4, Z5, Z3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold337
-
-folded336:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z4, Z4, Z4
-	VADDPS Z4, Z0, Z0
-	VADDPS Z4, Z1, Z1
-	VADDPS Z4, Z2, Z2
-	VADDPS Z4, Z3, Z3
-	CMPQ   BX, $0x01
-	JNE    linear338
-	VMAXPS Z0, Z4, Z0
-	VMAXPS Z1, Z4, Z1
-	VMAXPS Z2, Z4, Z2
-	VMAXPS Z3, Z4, Z3
-
-linear338:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	VMOVSD X2, (BX)(CX*2)
-	VMOVSD X3, (BX)(DX*1)
-	JMP    done322
-
-fewer335:
-	CMPQ BX, $0x03
-	JNE  fewer339
-
-	// acc[i,j] = init[i,j], 3×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	VMOVSD (BX)(CX*2), X2
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded340
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold341:
-	VMOVSD       (SI), X4
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z3
-	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (BX)(CX*1), Z3
-	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS (BX)(CX*2), Z3
-	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold341
-
-folded340:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z3, Z3, Z3
-	VADDPS Z3, Z0, Z0
-	VADDPS Z3, Z1, Z1
-	VADDPS Z3, Z2, Z2
-	CMPQ   BX, $0x01
-	JNE    linear342
-	VMAXPS Z0, Z3, Z0
-	VMAXPS Z1, Z3, Z1
-	VMAXPS Z2, Z3, Z2
-
-linear342:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	VMOVSD X2, (BX)(CX*2)
-	JMP    done322
-
-fewer339:
-	CMPQ BX, $0x02
-	JNE  fewer343
-
-	// acc[i,j] = init[i,j], 2×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded344
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold345:
-	VMOVSD       (SI), X3
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z2
-	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (BX)(CX*1), Z2
-	VFMADD231PS  Z2, Z3, Z1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold345
-
-folded344:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z2, Z2, Z2
-	VADDPS Z2, Z0, Z0
-	VADDPS Z2, Z1, Z1
-	CMPQ   BX, $0x01
-	JNE    linear346
-	VMAXPS Z0, Z2, Z0
-	VMAXPS Z1, Z2, Z1
-
-linear346:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	JMP    done322
-
-fewer343:
-	CMPQ BX, $0x01
-	JNE  fewer347
-
-	// acc[i,j] = init[i,j], 1×1 vectors
-	MOVQ   init+16(FP), BX
-	VMOVSD (BX), X0
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded348
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold349:
-	VMOVSD       (SI), X2
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z1
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold349
-
-folded348:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z1, Z1, Z1
-	VADDPS Z1, Z0, Z0
-	CMPQ   BX, $0x01
-	JNE    linear350
-	VMAXPS Z0, Z1, Z0
-
-linear350:
-	MOVQ   c+0(FP), BX
-	VMOVSD X0, (BX)
-	JMP    done322
-
-fewer347:
-done322:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over316:
-	CMPQ   AX, $0x02
-	JLT    over351
-	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x10, AX
-	MOVQ   rows+72(FP), BX
-	CMPQ   BX, $0x08
-	JLT    rest353
-
-tile352:
-	// acc[i,j] = init[i,j], 8×2 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	LEAQ   (DX)(CX*4), DI
-	MOVQ   BX, R8
-	ADDQ   AX, R8
-	LEAQ   (CX)(CX*2), R9
-	LEAQ   (CX)(CX*4), R10
-	LEAQ   (R9)(CX*4), R11
-	VMOVSD (BX), X0
-	VMOVSD 8(R8), X1
-	VMOVSD (BX)(CX*1), X2
-	VMOVSD 8(R8)(CX*1), X3
-	VMOVSD (BX)(CX*2), X4
-	VMOVSD 8(R8)(CX*2), X5
-	VMOVSD (BX)(DX*1), X6
-	VMOVSD 8(R8)(R9*1), X7
-	VMOVSD (BX)(CX*4), X8
-	VMOVSD 8(R8)(CX*4), X9
-	VMOVSD (BX)(SI*1), X10
-	VMOVSD 8(R8)(R10*1), X11
-	VMOVSD (BX)(DX*2), X12
-	VMOVSD 8(R8)(R9*2), X13
-	VMOVSD (BX)(DI*1), X14
-	VMOVSD 8(R8)(R11*1), X15
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded354
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-	LEAQ   (CX)(CX*4), R10
-	LEAQ   (R9)(CX*4), R11
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold355:
-	VMOVSD       (SI), X17
-	VMOVSD       8(SI)(AX*1), X18
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z16
-	VFMADD231PS  Z16, Z17, Z0
-	VFMADD231PS  Z16, Z18, Z1
-	VBROADCASTSS (BX)(CX*1), Z16
-	VFMADD231PS  Z16, Z17, Z2
-	VFMADD231PS  Z16, Z18, Z3
-	VBROADCASTSS (BX)(CX*2), Z16
-	VFMADD231PS  Z16, Z17, Z4
-	VFMADD231PS  Z16, Z18, Z5
-	VBROADCASTSS (BX)(R9*1), Z16
-	VFMADD231PS  Z16, Z17, Z6
-	VFMADD231PS  Z16, Z18, Z7
-	VBROADCASTSS (BX)(CX*4), Z16
-	VFMADD231PS  Z16, Z17, Z8
-	VFMADD231PS  Z16, Z18, Z9
-	VBROADCASTSS (BX)(R10*1), Z16
-	VFMADD231PS  Z16, Z17, Z10
-	VFMADD231PS  Z16, Z18, Z11
-	VBROADCASTSS (BX)(R9*2), Z16
-	VFMADD231PS  Z16, Z17, Z12
-	VFMADD231PS  Z16, Z18, Z13
-	VBROADCASTSS (BX)(R11*1), Z16
-	VFMADD231PS  Z16, Z17, Z14
-	VFMADD231PS  Z16, Z18, Z15
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold355
-
-folded354:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z16, Z16, Z16
-	VADDPS Z16, Z0, Z0
-	VADDPS Z16, Z1, Z1
-	VADDPS Z16, Z2, Z2
-	VADDPS Z16, Z3, Z3
-	VADDPS Z16, Z4, Z4
-	VADDPS Z16, Z5, Z5
-	VADDPS Z16, Z6, Z6
-	VADDPS Z16, Z7, Z7
-	VADDPS Z16, Z8, Z8
-	VADDPS Z16, Z9, Z9
-	VADDPS Z16, Z10, Z10
-	VADDPS Z16, Z11, Z11
-	VADDPS Z16, Z12, Z12
-	VADDPS Z16, Z13, Z13
-	VADDPS Z16, Z14, Z14
-	VADDPS Z16, Z15, Z15
-	CMPQ   BX, $0x01
-	JNE    linear356
-	VMAXPS Z0, Z16, Z0
-	VMAXPS Z1, Z16, Z1
-	VMAXPS Z2, Z16, Z2
-	VMAXPS Z3, Z16, Z3
-	VMAXPS Z4, Z16, Z4
-	VMAXPS Z5, Z16, Z5
-	VMAXPS Z6, Z16, Z6
-	VMAXPS Z7, Z16, Z7
-	VMAXPS Z8, Z16, Z8
-	VMAXPS Z9, Z16, Z9
-	VMAXPS Z10, Z16, Z10
-	VMAXPS Z11, Z16, Z11
-	VMAXPS Z12, Z16, Z12
-	VMAXPS Z13, Z16, Z13
-	VMAXPS Z14, Z16, Z14
-	VMAXPS Z15, Z16, Z15
-
-linear356:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	LEAQ   (DX)(CX*4), DI
-	MOVQ   BX, R8
-	ADDQ   AX, R8
-	LEAQ   (CX)(CX*2), R9
-	LEAQ   (CX)(CX*4), R10
-	LEAQ   (R9)(CX*4), R11
-	VMOVSD X0, (BX)
-	VMOVSD X1, 8(R8)
-	VMOVSD X2, (BX)(CX*1)
-	VMOVSD X3, 8(R8)(CX*1)
-	VMOVSD X4, (BX)(CX*2)
-	VMOVSD X5, 8(R8)(CX*2)
-	VMOVSD X6, (BX)(DX*1)
-	VMOVSD X7, 8(R8)(R9*1)
-	VMOVSD X8, (BX)(CX*4)
-	VMOVSD X9, 8(R8)(CX*4)
-	VMOVSD X10, (BX)(SI*1)
-	VMOVSD X11, 8(R8)(R10*1)
-	VMOVSD X12, (BX)(DX*2)
-	VMOVSD X13, 8(R8)(R9*2)
-	VMOVSD X14, (BX)(DI*1)
-	VMOVSD X15, 8(R8)(R11*1)
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, c+0(FP)
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, init+16(FP)
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	IMUL3Q $0x08, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, a+32(FP)
-	MOVQ   rows+72(FP), BX
-	SUBQ   $0x08, BX
-	MOVQ   BX, rows+72(FP)
-	CMPQ   BX, $0x08
-	JGE    tile352
-
-rest353:
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x07
-	JNE  fewer358
-
-	// acc[i,j] = init[i,j], 7×2 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	MOVQ   BX, DI
-	ADDQ   AX, DI
-	LEAQ   (CX)(CX*2), R8
-	LEAQ   (CX)(CX*4), R9
-	VMOVSD (BX), X0
-	VMOVSD 8(DI), X1
-	VMOVSD (BX)(CX*1), X2
-	VMOVSD 8(DI)(CX*1), X3
-	VMOVSD (BX)(CX*2), X4
-	VMOVSD 8(DI)(CX*2), X5
-	VMOVSD (BX)(DX*1), X6
-	VMOVSD 8(DI)(R8*1), X7
-	VMOVSD (BX)(CX*4), X8
-	VMOVSD 8(DI)(CX*4), X9
-	VMOVSD (BX)(SI*1), X10
-	VMOVSD 8(DI)(R9*1), X11
-	VMOVSD (BX)(DX*2), X12
-	VMOVSD 8(DI)(R8*2), X13
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded359
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-	LEAQ   (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold360:
-	VMOVSD       (SI), X15
-	VMOVSD       8(SI)(AX*1), X16
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z14
-	VFMADD231PS  Z14, Z15, Z0
-	VFMADD231PS  Z14, Z16, Z1
-	VBROADCASTSS (BX)(CX*1), Z14
-	VFMADD231PS  Z14, Z15, Z2
-	VFMADD231PS  Z14, Z16, Z3
-	VBROADCASTSS (BX)(CX*2), Z14
-	VFMADD231PS  Z14, Z15, Z4
-	VFMADD231PS  Z14, Z16, Z5
-	VBROADCASTSS (BX)(R9*1), Z14
-	VFMADD231PS  Z14, Z15, Z6
-	VFMADD231PS  Z14, Z16, Z7
-	VBROADCASTSS (BX)(CX*4), Z14
-	VFMADD231PS  Z14, Z15, Z8
-	VFMADD231PS  Z14, Z16, Z9
-	VBROADCASTSS (BX)(R10*1), Z14
-	VFMADD231PS  Z14, Z15, Z10
-	VFMADD231PS  Z14, Z16, Z11
-	VBROADCASTSS (BX)(R9*2), Z14
-	VFMADD231PS  Z14, Z15, Z12
-	VFMADD231PS  Z14, Z16, Z13
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold360
-
-folded359:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z14, Z14, Z14
-	VADDPS Z14, Z0, Z0
-	VADDPS Z14, Z1, Z1
-	VADDPS Z14, Z2, Z2
-	VADDPS Z14, Z3, Z3
-	VADDPS Z14, Z4, Z4
-	VADDPS Z14, Z5, Z5
-	VADDPS Z14, Z6, Z6
-	VADDPS Z14, Z7, Z7
-	VADDPS Z14, Z8, Z8
-	VADDPS Z14, Z9, Z9
-	VADDPS Z14, Z10, Z10
-	VADDPS Z14, Z11, Z11
-	VADDPS Z14, Z12, Z12
-	VADDPS Z14, Z13, Z13
-	CMPQ   BX, $0x01
-	JNE    linear361
-	VMAXPS Z0, Z14, Z0
-	VMAXPS Z1, Z14, Z1
-	VMAXPS Z2, Z14, Z2
-	VMAXPS Z3, Z14, Z3
-	VMAXPS Z4, Z14, Z4
-	VMAXPS Z5, Z14, Z5
-	VMAXPS Z6, Z14, Z6
-	VMAXPS Z7, Z14, Z7
-	VMAXPS Z8, Z14, Z8
-	VMAXPS Z9, Z14, Z9
-	VMAXPS Z10, Z14, Z10
-	VMAXPS Z11, Z14, Z11
-	VMAXPS Z12, Z14, Z12
-	VMAXPS Z13, Z14, Z13
-
-linear361:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	MOVQ   BX, DI
-	ADDQ   AX, DI
-	LEAQ   (CX)(CX*2), R8
-	LEAQ   (CX)(CX*4), R9
-	VMOVSD X0, (BX)
-	VMOVSD X1, 8(DI)
-	VMOVSD X2, (BX)(CX*1)
-	VMOVSD X3, 8(DI)(CX*1)
-	VMOVSD X4, (BX)(CX*2)
-	VMOVSD X5, 8(DI)(CX*2)
-	VMOVSD X6, (BX)(DX*1)
-	VMOVSD X7, 8(DI)(R8*1)
-	VMOVSD X8, (BX)(CX*4)
-	VMOVSD X9, 8(DI)(CX*4)
-	VMOVSD X10, (BX)(SI*1)
-	VMOVSD X11, 8(DI)(R9*1)
-	VMOVSD X12, (BX)(DX*2)
-	VMOVSD X13, 8(DI)(R8*2)
-	JMP    done357
-
-fewer358:
-	CMPQ BX, $0x06
-	JNE  fewer362
-
-	// acc[i,j] = init[i,j], 6×2 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	MOVQ   BX, DI
-	ADDQ   AX, DI
-	LEAQ   (CX)(CX*2), R8
-	LEAQ   (CX)(CX*4), R9
-	VMOVSD (BX), X0
-	VMOVSD 8(DI), X1
-	VMOVSD (BX)(CX*1), X2
-	VMOVSD 8(DI)(CX*1), X3
-	VMOVSD (BX)(CX*2), X4
-	VMOVSD 8(DI)(CX*2), X5
-	VMOVSD (BX)(DX*1), X6
-	VMOVSD 8(DI)(R8*1), X7
-	VMOVSD (BX)(CX*4), X8
-	VMOVSD 8(DI)(CX*4), X9
-	VMOVSD (BX)(SI*1), X10
-	VMOVSD 8(DI)(R9*1), X11
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded363
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-	LEAQ   (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold364:
-	VMOVSD       (SI), X13
-	VMOVSD       8(SI)(AX*1), X14
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z12
-	VFMADD231PS  Z12, Z13, Z0
-	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (BX)(CX*1), Z12
-	VFMADD231PS  Z12, Z13, Z2
-	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (BX)(CX*2), Z12
-	VFMADD231PS  Z12, Z13, Z4
-	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (BX)(R9*1), Z12
-	VFMADD231PS  Z12, Z13, Z6
-	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS (BX)(CX*4), Z12
-	VFMADD231PS  Z12, Z13, Z8
-	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS (BX)(R10*1), Z12
-	VFMADD231PS  Z12, Z13, Z10
-	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold364
-
-folded363:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z12, Z12, Z12
-	VADDPS Z12, Z0, Z0
-	VADDPS Z12, Z1, Z1
-	VADDPS Z12, Z2, Z2
-	VADDPS Z12, Z3, Z3
-	VADDPS Z12, Z4, Z4
-	VADDPS Z12, Z5, Z5
-	VADDPS Z12, Z6, Z6
-	VADDPS Z12, Z7, Z7
-	VADDPS Z12, Z8, Z8
-	VADDPS Z12, Z9, Z9
-	VADDPS Z12, Z10, Z10
-	VADDPS Z12, Z11, Z11
-	CMPQ   BX, $0x01
-	JNE    linear365
-	VMAXPS Z0, Z12, Z0
-	VMAXPS Z1, Z12, Z1
-	VMAXPS Z2, Z12, Z2
-	VMAXPS Z3, Z12, Z3
-	VMAXPS Z4, Z12, Z4
-	VMAXPS Z5, Z12, Z5
-	VMAXPS Z6, Z12, Z6
-	VMAXPS Z7, Z12, Z7
-	VMAXPS Z8, Z12, Z8
-	VMAXPS Z9, Z12, Z9
-	VMAXPS Z10, Z12, Z10
-	VMAXPS Z11, Z12, Z11
-
-linear365:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	MOVQ   BX, DI
-	ADDQ   AX, DI
-	LEAQ   (CX)(CX*2), R8
-	LEAQ   (CX)(CX*4), R9
-	VMOVSD X0, (BX)
-	VMOVSD X1, 8(DI)
-	VMOVSD X2, (BX)(CX*1)
-	VMOVSD X3, 8(DI)(CX*1)
-	VMOVSD X4, (BX)(CX*2)
-	VMOVSD X5, 8(DI)(CX*2)
-	VMOVSD X6, (BX)(DX*1)
-	VMOVSD X7, 8(DI)(R8*1)
-	VMOVSD X8, (BX)(CX*4)
-	VMOVSD X9, 8(DI)(CX*4)
-	VMOVSD X10, (BX)(SI*1)
-	VMOVSD X11, 8(DI)(R9*1)
-	JMP    done357
-
-fewer362:
-	CMPQ BX, $0x05
-	JNE  fewer366
-
-	// acc[i,j] = init[i,j], 5×2 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   BX, SI
-	ADDQ   AX, SI
-	LEAQ   (CX)(CX*2), DI
-	VMOVSD (BX), X0
-	VMOVSD 8(SI), X1
-	VMOVSD (BX)(CX*1), X2
-	VMOVSD 8(SI)(CX*1), X3
-	VMOVSD (BX)(CX*2), X4
-	VMOVSD 8(SI)(CX*2), X5
-	VMOVSD (BX)(DX*1), X6
-	VMOVSD 8(SI)(DI*1), X7
-	VMOVSD (BX)(CX*4), X8
-	VMOVSD 8(SI)(CX*4), X9
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded367
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold368:
-	VMOVSD       (SI), X11
-	VMOVSD       8(SI)(AX*1), X12
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z10
-	VFMADD231PS  Z10, Z11, Z0
-	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (BX)(CX*1), Z10
-	VFMADD231PS  Z10, Z11, Z2
-	VFMADD231PS  Z10, Z12, Z3
-	VBROADCASTSS (BX)(CX*2), Z10
-	VFMADD231PS  Z10, Z11, Z4
-	VFMADD231PS  Z10, Z12, Z5
-	VBROADCASTSS (BX)(R9*1), Z10
-	VFMADD231PS  Z10, Z11, Z6
-	VFMADD231PS  Z10, Z12, Z7
-	VBROADCASTSS (BX)(CX*4), Z10
-	VFMADD231PS  Z10, Z11, Z8
-	VFMADD231PS  Z10, Z12, Z9
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold368
-
-folded367:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z10, Z10, Z10
-	VADDPS Z10, Z0, Z0
-	VADDPS Z10, Z1, Z1
-	VADDPS Z10, Z2, Z2
-	VADDPS Z10, Z3, Z3
-	VADDPS Z10, Z4, Z4
-	VADDPS Z10, Z5, Z5
-	VADDPS Z10, Z6, Z6
-	VADDPS Z10, Z7, Z7
-	VADDPS Z10, Z8, Z8
-	VADDPS Z10, Z9, Z9
-	CMPQ   BX, $0x01
-	JNE    linear369
-	VMAXPS Z0, Z10, Z0
-	VMAXPS Z1, Z10, Z1
-	VMAXPS Z2, Z10, Z2
-	VMAXPS Z3, Z10, Z3
-	VMAXPS Z4, Z10, Z4
-	VMAXPS Z5, Z10, Z5
-	VMAXPS Z6, Z10, Z6
-	VMAXPS Z7, Z10, Z7
-	VMAXPS Z8, Z10, Z8
-	VMAXPS Z9, Z10, Z9
-
-linear369:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   BX, SI
-	ADDQ   AX, SI
-	LEAQ   (CX)(CX*2), DI
-	VMOVSD X0, (BX)
-	VMOVSD X1, 8(SI)
-	VMOVSD X2, (BX)(CX*1)
-	VMOVSD X3, 8(SI)(CX*1)
-	VMOVSD X4, (BX)(CX*2)
-	VMOVSD X5, 8(SI)(CX*2)
-	VMOVSD X6, (BX)(DX*1)
-	VMOVSD X7, 8(SI)(DI*1)
-	VMOVSD X8, (BX)(CX*4)
-	VMOVSD X9, 8(SI)(CX*4)
-	JMP    done357
-
-fewer366:
-	CMPQ BX, $0x04
-	JNE  fewer370
-
-	// acc[i,j] = init[i,j], 4×2 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   BX, SI
-	ADDQ   AX, SI
-	LEAQ   (CX)(CX*2), DI
-	VMOVSD (BX), X0
-	VMOVSD 8(SI), X1
-	VMOVSD (BX)(CX*1), X2
-	VMOVSD 8(SI)(CX*1), X3
-	VMOVSD (BX)(CX*2), X4
-	VMOVSD 8(SI)(CX*2), X5
-	VMOVSD (BX)(DX*1), X6
-	VMOVSD 8(SI)(DI*1), X7
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded371
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold372:
-	VMOVSD       (SI), X9
-	VMOVSD       8(SI)(AX*1), X10
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z8
-	VFMADD231PS  Z8, Z9, Z0
-	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (BX)(CX*1), Z8
-	VFMADD231PS  Z8, Z9, Z2
-	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (BX)(CX*2), Z8
-	VFMADD231PS  Z8, Z9, Z4
-	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (BX)(R9*1), Z8
-	VFMADD231PS  Z8, Z9, Z6
-	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold372
-
-folded371:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z8, Z8, Z8
-	VADDPS Z8, Z0, Z0
-	VADDPS Z8, Z1, Z1
-	VADDPS Z8, Z2, Z2
-	VADDPS Z8, Z3, Z3
-	VADDPS Z8, Z4, Z4
-	VADDPS Z8, Z5, Z5
-	VADDPS Z8, Z6, Z6
-	VADDPS Z8, Z7, Z7
-	CMPQ   BX, $0x01
-	JNE    linear373
-	VMAXPS Z0, Z8, Z0
-	VMAXPS Z1, Z8, Z1
-	VMAXPS Z2, Z8, Z2
-	VMAXPS Z3, Z8, Z3
-	VMAXPS Z4, Z8, Z4
-	VMAXPS Z5, Z8, Z5
-	VMAXPS Z6, Z8, Z6
-	VMAXPS Z7, Z8, Z7
-
-linear373:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   BX, SI
-	ADDQ   AX, SI
-	LEAQ   (CX)(CX*2), DI
-	VMOVSD X0, (BX)
-	VMOVSD X1, 8(SI)
-	VMOVSD X2, (BX)(CX*1)
-	VMOVSD X3, 8(SI)(CX*1)
-	VMOVSD X4, (BX)(CX*2)
-	VMOVSD X5, 8(SI)(CX*2)
-	VMOVSD X6, (BX)(DX*1)
-	VMOVSD X7, 8(SI)(DI*1)
-	JMP    done357
-
-fewer370:
-	CMPQ BX, $0x03
-	JNE  fewer374
-
-	// acc[i,j] = init[i,j], 3×2 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD (BX), X0
-	VMOVSD 8(DX), X1
-	VMOVSD (BX)(CX*1), X2
-	VMOVSD 8(DX)(CX*1), X3
-	VMOVSD (BX)(CX*2), X4
-	VMOVSD 8(DX)(CX*2), X5
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded375
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold376:
-	VMOVSD       (SI), X7
-	VMOVSD       8(SI)(AX*1), X8
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z6
-	VFMADD231PS  Z6, Z7, Z0
-	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (BX)(CX*1), Z6
-	VFMADD231PS  Z6, Z7, Z2
-	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (BX)(CX*2), Z6
-	VFMADD231PS  Z6, Z7, Z4
-	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold376
-
-folded375:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z6, Z6, Z6
-	VADDPS Z6, Z0, Z0
-	VADDPS Z6, Z1, Z1
-	VADDPS Z6, Z2, Z2
-	VADDPS Z6, Z3, Z3
-	VADDPS Z6, Z4, Z4
-	VADDPS Z6, Z5, Z5
-	CMPQ   BX, $0x01
-	JNE    linear377
-	VMAXPS Z0, Z6, Z0
-	VMAXPS Z1, Z6, Z1
-	VMAXPS Z2, Z6, Z2
-	VMAXPS Z3, Z6, Z3
-	VMAXPS Z4, Z6, Z4
-	VMAXPS Z5, Z6, Z5
-
-linear377:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD X0, (BX)
-	VMOVSD X1, 8(DX)
-	VMOVSD X2, (BX)(CX*1)
-	VMOVSD X3, 8(DX)(CX*1)
-	VMOVSD X4, (BX)(CX*2)
-	VMOVSD X5, 8(DX)(CX*2)
-	JMP    done357
-
-fewer374:
-	CMPQ BX, $0x02
-	JNE  fewer378
-
-	// acc[i,j] = init[i,j], 2×2 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD (BX), X0
-	VMOVSD 8(DX), X1
-	VMOVSD (BX)(CX*1), X2
-	VMOVSD 8(DX)(CX*1), X3
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded379
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold380:
-	VMOVSD       (SI), X5
-	VMOVSD       8(SI)(AX*1), X6
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z4
-	VFMADD231PS  Z4, Z5, Z0
-	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (BX)(CX*1), Z4
-	VFMADD231PS  Z4, Z5, Z2
-	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold380
-
-folded379:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z4, Z4, Z4
-	VADDPS Z4, Z0, Z0
-	VADDPS Z4, Z1, Z1
-	VADDPS Z4, Z2, Z2
-	VADDPS Z4, Z3, Z3
-	CMPQ   BX, $0x01
-	JNE    linear381
-	VMAXPS Z0, Z4, Z0
-	VMAXPS Z1, Z4, Z1
-	VMAXPS Z2, Z4, Z2
-	VMAXPS Z3, Z4, Z3
-
-linear381:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD X0, (BX)
-	VMOVSD X1, 8(DX)
-	VMOVSD X2, (BX)(CX*1)
-	VMOVSD X3, 8(DX)(CX*1)
-	JMP    done357
-
-fewer378:
-	CMPQ BX, $0x01
-	JNE  fewer382
-
-	// acc[i,j] = init[i,j], 1×2 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD (BX), X0
-	VMOVSD 8(DX), X1
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded383
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold384:
-	VMOVSD       (SI), X3
-	VMOVSD       8(SI)(AX*1), X4
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z2
-	VFMADD231PS  Z2, Z3, Z0
-	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold384
-
-folded383:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z2, Z2, Z2
-	VADDPS Z2, Z0, Z0
-	VADDPS Z2, Z1, Z1
-	CMPQ   BX, $0x01
-	JNE    linear385
-	VMAXPS Z0, Z2, Z0
-	VMAXPS Z1, Z2, Z1
-
-linear385:
-	MOVQ   c+0(FP), BX
-	MOVQ   BX, DX
-	ADDQ   AX, DX
-	VMOVSD X0, (BX)
-	VMOVSD X1, 8(DX)
-	JMP    done357
-
-fewer382:
-done357:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over351:
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x08
-	JLT  rest387
-
-tile386:
-	// acc[i,j] = init[i,j], 8×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	LEAQ   (DX)(CX*4), DI
-	VMOVSS (BX), X0
-	VMOVSS (BX)(CX*1), X1
-	VMOVSS (BX)(CX*2), X2
-	VMOVSS (BX)(DX*1), X3
-	VMOVSS (BX)(CX*4), X4
-	VMOVSS (BX)(SI*1), X5
-	VMOVSS (BX)(DX*2), X6
-	VMOVSS (BX)(DI*1), X7
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded388
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-	LEAQ   (CX)(CX*4), R10
-	LEAQ   (R9)(CX*4), R11
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold389:
-	VMOVSS       (SI), X9
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z8
-	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (BX)(CX*1), Z8
-	VFMADD231PS  Z8, Z9, Z1
-	VBROADCASTSS (BX)(CX*2), Z8
-	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (BX)(R9*1), Z8
-	VFMADD231PS  Z8, Z9, Z3
-	VBROADCASTSS (BX)(CX*4), Z8
-	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (BX)(R10*1), Z8
-	VFMADD231PS  Z8, Z9, Z5
-	VBROADCASTSS (BX)(R9*2), Z8
-	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (BX)(R11*1), Z8
-	VFMADD231PS  Z8, Z9, Z7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold389
-
-folded388:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z8, Z8, Z8
-	VADDPS Z8, Z0, Z0
-	VADDPS Z8, Z1, Z1
-	VADDPS Z8, Z2, Z2
-	VADDPS Z8, Z3, Z3
-	VADDPS Z8, Z4, Z4
-	VADDPS Z8, Z5, Z5
-	VADDPS Z8, Z6, Z6
-	VADDPS Z8, Z7, Z7
-	CMPQ   BX, $0x01
-	JNE    linear390
-	VMAXPS Z0, Z8, Z0
-	VMAXPS Z1, Z8, Z1
-	VMAXPS Z2, Z8, Z2
-	VMAXPS Z3, Z8, Z3
-	VMAXPS Z4, Z8, Z4
-	VMAXPS Z5, Z8, Z5
-	VMAXPS Z6, Z8, Z6
-	VMAXPS Z7, Z8, Z7
-
-linear390:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	LEAQ   (DX)(CX*4), DI
+linear180:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	TESTQ         $0x00000008, AX
+	JZ            low182
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, AX
+	JZ            low183
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, AX
+	JZ            low184
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low185
+	VMOVSS        X0, 56(BX)
+
+low185:
+	JMP stored181
+
+low184:
+	TESTQ  $0x00000001, AX
+	JZ     low186
+	VMOVSS X0, 48(BX)
+
+low186:
+	JMP stored181
+
+low183:
+	TESTQ     $0x00000002, AX
+	JZ        low187
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low188
+	VMOVSS    X0, 40(BX)
+
+low188:
+	JMP stored181
+
+low187:
+	TESTQ  $0x00000001, AX
+	JZ     low189
+	VMOVSS X0, 32(BX)
+
+low189:
+	JMP stored181
+
+low182:
+	TESTQ        $0x00000004, AX
+	JZ           low190
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low191
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low192
+	VMOVSS       X0, 24(BX)
+
+low192:
+	JMP stored181
+
+low191:
+	TESTQ  $0x00000001, AX
+	JZ     low193
+	VMOVSS X0, 16(BX)
+
+low193:
+	JMP stored181
+
+low190:
+	TESTQ     $0x00000002, AX
+	JZ        low194
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low195
+	VMOVSS    X0, 8(BX)
+
+low195:
+	JMP stored181
+
+low194:
+	TESTQ  $0x00000001, AX
+	JZ     low196
 	VMOVSS X0, (BX)
+
+low196:
+stored181:
+	TESTQ         $0x00000008, AX
+	JZ            low198
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low199
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low200
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low201
+	VMOVSS        X1, 56(BX)(CX*1)
+
+low201:
+	JMP stored197
+
+low200:
+	TESTQ  $0x00000001, AX
+	JZ     low202
+	VMOVSS X1, 48(BX)(CX*1)
+
+low202:
+	JMP stored197
+
+low199:
+	TESTQ     $0x00000002, AX
+	JZ        low203
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low204
+	VMOVSS    X1, 40(BX)(CX*1)
+
+low204:
+	JMP stored197
+
+low203:
+	TESTQ  $0x00000001, AX
+	JZ     low205
+	VMOVSS X1, 32(BX)(CX*1)
+
+low205:
+	JMP stored197
+
+low198:
+	TESTQ        $0x00000004, AX
+	JZ           low206
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low207
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low208
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low208:
+	JMP stored197
+
+low207:
+	TESTQ  $0x00000001, AX
+	JZ     low209
+	VMOVSS X1, 16(BX)(CX*1)
+
+low209:
+	JMP stored197
+
+low206:
+	TESTQ     $0x00000002, AX
+	JZ        low210
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low211
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low211:
+	JMP stored197
+
+low210:
+	TESTQ  $0x00000001, AX
+	JZ     low212
 	VMOVSS X1, (BX)(CX*1)
+
+low212:
+stored197:
+	TESTQ         $0x00000008, AX
+	JZ            low214
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low215
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low216
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low217
+	VMOVSS        X2, 56(BX)(CX*2)
+
+low217:
+	JMP stored213
+
+low216:
+	TESTQ  $0x00000001, AX
+	JZ     low218
+	VMOVSS X2, 48(BX)(CX*2)
+
+low218:
+	JMP stored213
+
+low215:
+	TESTQ     $0x00000002, AX
+	JZ        low219
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low220
+	VMOVSS    X2, 40(BX)(CX*2)
+
+low220:
+	JMP stored213
+
+low219:
+	TESTQ  $0x00000001, AX
+	JZ     low221
+	VMOVSS X2, 32(BX)(CX*2)
+
+low221:
+	JMP stored213
+
+low214:
+	TESTQ        $0x00000004, AX
+	JZ           low222
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low223
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low224
+	VMOVSS       X2, 24(BX)(CX*2)
+
+low224:
+	JMP stored213
+
+low223:
+	TESTQ  $0x00000001, AX
+	JZ     low225
+	VMOVSS X2, 16(BX)(CX*2)
+
+low225:
+	JMP stored213
+
+low222:
+	TESTQ     $0x00000002, AX
+	JZ        low226
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low227
+	VMOVSS    X2, 8(BX)(CX*2)
+
+low227:
+	JMP stored213
+
+low226:
+	TESTQ  $0x00000001, AX
+	JZ     low228
 	VMOVSS X2, (BX)(CX*2)
+
+low228:
+stored213:
+	TESTQ         $0x00000008, AX
+	JZ            low230
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low231
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low232
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low233
+	VMOVSS        X3, 56(BX)(DX*1)
+
+low233:
+	JMP stored229
+
+low232:
+	TESTQ  $0x00000001, AX
+	JZ     low234
+	VMOVSS X3, 48(BX)(DX*1)
+
+low234:
+	JMP stored229
+
+low231:
+	TESTQ     $0x00000002, AX
+	JZ        low235
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low236
+	VMOVSS    X3, 40(BX)(DX*1)
+
+low236:
+	JMP stored229
+
+low235:
+	TESTQ  $0x00000001, AX
+	JZ     low237
+	VMOVSS X3, 32(BX)(DX*1)
+
+low237:
+	JMP stored229
+
+low230:
+	TESTQ        $0x00000004, AX
+	JZ           low238
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low239
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low240
+	VMOVSS       X3, 24(BX)(DX*1)
+
+low240:
+	JMP stored229
+
+low239:
+	TESTQ  $0x00000001, AX
+	JZ     low241
+	VMOVSS X3, 16(BX)(DX*1)
+
+low241:
+	JMP stored229
+
+low238:
+	TESTQ     $0x00000002, AX
+	JZ        low242
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low243
+	VMOVSS    X3, 8(BX)(DX*1)
+
+low243:
+	JMP stored229
+
+low242:
+	TESTQ  $0x00000001, AX
+	JZ     low244
 	VMOVSS X3, (BX)(DX*1)
+
+low244:
+stored229:
+	TESTQ         $0x00000008, AX
+	JZ            low246
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low247
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low248
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low249
+	VMOVSS        X4, 56(BX)(CX*4)
+
+low249:
+	JMP stored245
+
+low248:
+	TESTQ  $0x00000001, AX
+	JZ     low250
+	VMOVSS X4, 48(BX)(CX*4)
+
+low250:
+	JMP stored245
+
+low247:
+	TESTQ     $0x00000002, AX
+	JZ        low251
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low252
+	VMOVSS    X4, 40(BX)(CX*4)
+
+low252:
+	JMP stored245
+
+low251:
+	TESTQ  $0x00000001, AX
+	JZ     low253
+	VMOVSS X4, 32(BX)(CX*4)
+
+low253:
+	JMP stored245
+
+low246:
+	TESTQ        $0x00000004, AX
+	JZ           low254
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low255
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low256
+	VMOVSS       X4, 24(BX)(CX*4)
+
+low256:
+	JMP stored245
+
+low255:
+	TESTQ  $0x00000001, AX
+	JZ     low257
+	VMOVSS X4, 16(BX)(CX*4)
+
+low257:
+	JMP stored245
+
+low254:
+	TESTQ     $0x00000002, AX
+	JZ        low258
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low259
+	VMOVSS    X4, 8(BX)(CX*4)
+
+low259:
+	JMP stored245
+
+low258:
+	TESTQ  $0x00000001, AX
+	JZ     low260
 	VMOVSS X4, (BX)(CX*4)
+
+low260:
+stored245:
+	TESTQ         $0x00000008, AX
+	JZ            low262
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low263
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low264
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low265
+	VMOVSS        X5, 56(BX)(SI*1)
+
+low265:
+	JMP stored261
+
+low264:
+	TESTQ  $0x00000001, AX
+	JZ     low266
+	VMOVSS X5, 48(BX)(SI*1)
+
+low266:
+	JMP stored261
+
+low263:
+	TESTQ     $0x00000002, AX
+	JZ        low267
+	VMOVSD    X5, 32(BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low268
+	VMOVSS    X5, 40(BX)(SI*1)
+
+low268:
+	JMP stored261
+
+low267:
+	TESTQ  $0x00000001, AX
+	JZ     low269
+	VMOVSS X5, 32(BX)(SI*1)
+
+low269:
+	JMP stored261
+
+low262:
+	TESTQ        $0x00000004, AX
+	JZ           low270
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low271
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low272
+	VMOVSS       X5, 24(BX)(SI*1)
+
+low272:
+	JMP stored261
+
+low271:
+	TESTQ  $0x00000001, AX
+	JZ     low273
+	VMOVSS X5, 16(BX)(SI*1)
+
+low273:
+	JMP stored261
+
+low270:
+	TESTQ     $0x00000002, AX
+	JZ        low274
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low275
+	VMOVSS    X5, 8(BX)(SI*1)
+
+low275:
+	JMP stored261
+
+low274:
+	TESTQ  $0x00000001, AX
+	JZ     low276
 	VMOVSS X5, (BX)(SI*1)
+
+low276:
+stored261:
+	TESTQ         $0x00000008, AX
+	JZ            low278
+	VMOVUPS       Y6, (BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000004, AX
+	JZ            low279
+	VMOVUPS       X6, 32(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000002, AX
+	JZ            low280
+	VMOVSD        X6, 48(BX)(DX*2)
+	VUNPCKHPD     X6, X6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low281
+	VMOVSS        X6, 56(BX)(DX*2)
+
+low281:
+	JMP stored277
+
+low280:
+	TESTQ  $0x00000001, AX
+	JZ     low282
+	VMOVSS X6, 48(BX)(DX*2)
+
+low282:
+	JMP stored277
+
+low279:
+	TESTQ     $0x00000002, AX
+	JZ        low283
+	VMOVSD    X6, 32(BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low284
+	VMOVSS    X6, 40(BX)(DX*2)
+
+low284:
+	JMP stored277
+
+low283:
+	TESTQ  $0x00000001, AX
+	JZ     low285
+	VMOVSS X6, 32(BX)(DX*2)
+
+low285:
+	JMP stored277
+
+low278:
+	TESTQ        $0x00000004, AX
+	JZ           low286
+	VMOVUPS      X6, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low287
+	VMOVSD       X6, 16(BX)(DX*2)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low288
+	VMOVSS       X6, 24(BX)(DX*2)
+
+low288:
+	JMP stored277
+
+low287:
+	TESTQ  $0x00000001, AX
+	JZ     low289
+	VMOVSS X6, 16(BX)(DX*2)
+
+low289:
+	JMP stored277
+
+low286:
+	TESTQ     $0x00000002, AX
+	JZ        low290
+	VMOVSD    X6, (BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low291
+	VMOVSS    X6, 8(BX)(DX*2)
+
+low291:
+	JMP stored277
+
+low290:
+	TESTQ  $0x00000001, AX
+	JZ     low292
 	VMOVSS X6, (BX)(DX*2)
+
+low292:
+stored277:
+	TESTQ         $0x00000008, AX
+	JZ            low294
+	VMOVUPS       Y7, (BX)(DI*1)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000004, AX
+	JZ            low295
+	VMOVUPS       X7, 32(BX)(DI*1)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000002, AX
+	JZ            low296
+	VMOVSD        X7, 48(BX)(DI*1)
+	VUNPCKHPD     X7, X7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low297
+	VMOVSS        X7, 56(BX)(DI*1)
+
+low297:
+	JMP stored293
+
+low296:
+	TESTQ  $0x00000001, AX
+	JZ     low298
+	VMOVSS X7, 48(BX)(DI*1)
+
+low298:
+	JMP stored293
+
+low295:
+	TESTQ     $0x00000002, AX
+	JZ        low299
+	VMOVSD    X7, 32(BX)(DI*1)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low300
+	VMOVSS    X7, 40(BX)(DI*1)
+
+low300:
+	JMP stored293
+
+low299:
+	TESTQ  $0x00000001, AX
+	JZ     low301
+	VMOVSS X7, 32(BX)(DI*1)
+
+low301:
+	JMP stored293
+
+low294:
+	TESTQ        $0x00000004, AX
+	JZ           low302
+	VMOVUPS      X7, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low303
+	VMOVSD       X7, 16(BX)(DI*1)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low304
+	VMOVSS       X7, 24(BX)(DI*1)
+
+low304:
+	JMP stored293
+
+low303:
+	TESTQ  $0x00000001, AX
+	JZ     low305
+	VMOVSS X7, 16(BX)(DI*1)
+
+low305:
+	JMP stored293
+
+low302:
+	TESTQ     $0x00000002, AX
+	JZ        low306
+	VMOVSD    X7, (BX)(DI*1)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low307
+	VMOVSS    X7, 8(BX)(DI*1)
+
+low307:
+	JMP stored293
+
+low306:
+	TESTQ  $0x00000001, AX
+	JZ     low308
 	VMOVSS X7, (BX)(DI*1)
+
+low308:
+stored293:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	IMUL3Q $0x08, CX, CX
@@ -8220,39 +4863,39 @@ linear390:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+72(FP)
 	CMPQ   BX, $0x08
-	JGE    tile386
+	JGE    tile176
 
-rest387:
+rest177:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer392
+	JNE  fewer310
 
 	// acc[i,j] = init[i,j], 7×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	VMOVSS (BX), X0
-	VMOVSS (BX)(CX*1), X1
-	VMOVSS (BX)(CX*2), X2
-	VMOVSS (BX)(DX*1), X3
-	VMOVSS (BX)(CX*4), X4
-	VMOVSS (BX)(SI*1), X5
-	VMOVSS (BX)(DX*2), X6
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded393
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-	LEAQ   (CX)(CX*4), R10
+	MOVQ      init+16(FP), BX
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VMOVUPS.Z (BX)(CX*2), K1, Z2
+	VMOVUPS.Z (BX)(DX*1), K1, Z3
+	VMOVUPS.Z (BX)(CX*4), K1, Z4
+	VMOVUPS.Z (BX)(SI*1), K1, Z5
+	VMOVUPS.Z (BX)(DX*2), K1, Z6
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded311
+	MOVQ      a+32(FP), BX
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold394:
-	VMOVSS       (SI), X8
+fold312:
+	VMOVUPS.Z    (SI), K1, Z8
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z7
 	VFMADD231PS  Z7, Z8, Z0
@@ -8270,9 +4913,9 @@ fold394:
 	VFMADD231PS  Z7, Z8, Z6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold394
+	JNZ          fold312
 
-folded393:
+folded311:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -8284,7 +4927,7 @@ folded393:
 	VADDPS Z7, Z5, Z5
 	VADDPS Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear395
+	JNE    linear313
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
 	VMAXPS Z2, Z7, Z2
@@ -8293,49 +4936,672 @@ folded393:
 	VMAXPS Z5, Z7, Z5
 	VMAXPS Z6, Z7, Z6
 
-linear395:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	VMOVSS X0, (BX)
-	VMOVSS X1, (BX)(CX*1)
-	VMOVSS X2, (BX)(CX*2)
-	VMOVSS X3, (BX)(DX*1)
-	VMOVSS X4, (BX)(CX*4)
-	VMOVSS X5, (BX)(SI*1)
-	VMOVSS X6, (BX)(DX*2)
-	JMP    done391
+linear313:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	TESTQ         $0x00000008, AX
+	JZ            low315
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, AX
+	JZ            low316
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, AX
+	JZ            low317
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low318
+	VMOVSS        X0, 56(BX)
 
-fewer392:
+low318:
+	JMP stored314
+
+low317:
+	TESTQ  $0x00000001, AX
+	JZ     low319
+	VMOVSS X0, 48(BX)
+
+low319:
+	JMP stored314
+
+low316:
+	TESTQ     $0x00000002, AX
+	JZ        low320
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low321
+	VMOVSS    X0, 40(BX)
+
+low321:
+	JMP stored314
+
+low320:
+	TESTQ  $0x00000001, AX
+	JZ     low322
+	VMOVSS X0, 32(BX)
+
+low322:
+	JMP stored314
+
+low315:
+	TESTQ        $0x00000004, AX
+	JZ           low323
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low324
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low325
+	VMOVSS       X0, 24(BX)
+
+low325:
+	JMP stored314
+
+low324:
+	TESTQ  $0x00000001, AX
+	JZ     low326
+	VMOVSS X0, 16(BX)
+
+low326:
+	JMP stored314
+
+low323:
+	TESTQ     $0x00000002, AX
+	JZ        low327
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low328
+	VMOVSS    X0, 8(BX)
+
+low328:
+	JMP stored314
+
+low327:
+	TESTQ  $0x00000001, AX
+	JZ     low329
+	VMOVSS X0, (BX)
+
+low329:
+stored314:
+	TESTQ         $0x00000008, AX
+	JZ            low331
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low332
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low333
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low334
+	VMOVSS        X1, 56(BX)(CX*1)
+
+low334:
+	JMP stored330
+
+low333:
+	TESTQ  $0x00000001, AX
+	JZ     low335
+	VMOVSS X1, 48(BX)(CX*1)
+
+low335:
+	JMP stored330
+
+low332:
+	TESTQ     $0x00000002, AX
+	JZ        low336
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low337
+	VMOVSS    X1, 40(BX)(CX*1)
+
+low337:
+	JMP stored330
+
+low336:
+	TESTQ  $0x00000001, AX
+	JZ     low338
+	VMOVSS X1, 32(BX)(CX*1)
+
+low338:
+	JMP stored330
+
+low331:
+	TESTQ        $0x00000004, AX
+	JZ           low339
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low340
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low341
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low341:
+	JMP stored330
+
+low340:
+	TESTQ  $0x00000001, AX
+	JZ     low342
+	VMOVSS X1, 16(BX)(CX*1)
+
+low342:
+	JMP stored330
+
+low339:
+	TESTQ     $0x00000002, AX
+	JZ        low343
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low344
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low344:
+	JMP stored330
+
+low343:
+	TESTQ  $0x00000001, AX
+	JZ     low345
+	VMOVSS X1, (BX)(CX*1)
+
+low345:
+stored330:
+	TESTQ         $0x00000008, AX
+	JZ            low347
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low348
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low349
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low350
+	VMOVSS        X2, 56(BX)(CX*2)
+
+low350:
+	JMP stored346
+
+low349:
+	TESTQ  $0x00000001, AX
+	JZ     low351
+	VMOVSS X2, 48(BX)(CX*2)
+
+low351:
+	JMP stored346
+
+low348:
+	TESTQ     $0x00000002, AX
+	JZ        low352
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low353
+	VMOVSS    X2, 40(BX)(CX*2)
+
+low353:
+	JMP stored346
+
+low352:
+	TESTQ  $0x00000001, AX
+	JZ     low354
+	VMOVSS X2, 32(BX)(CX*2)
+
+low354:
+	JMP stored346
+
+low347:
+	TESTQ        $0x00000004, AX
+	JZ           low355
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low356
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low357
+	VMOVSS       X2, 24(BX)(CX*2)
+
+low357:
+	JMP stored346
+
+low356:
+	TESTQ  $0x00000001, AX
+	JZ     low358
+	VMOVSS X2, 16(BX)(CX*2)
+
+low358:
+	JMP stored346
+
+low355:
+	TESTQ     $0x00000002, AX
+	JZ        low359
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low360
+	VMOVSS    X2, 8(BX)(CX*2)
+
+low360:
+	JMP stored346
+
+low359:
+	TESTQ  $0x00000001, AX
+	JZ     low361
+	VMOVSS X2, (BX)(CX*2)
+
+low361:
+stored346:
+	TESTQ         $0x00000008, AX
+	JZ            low363
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low364
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low365
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low366
+	VMOVSS        X3, 56(BX)(DX*1)
+
+low366:
+	JMP stored362
+
+low365:
+	TESTQ  $0x00000001, AX
+	JZ     low367
+	VMOVSS X3, 48(BX)(DX*1)
+
+low367:
+	JMP stored362
+
+low364:
+	TESTQ     $0x00000002, AX
+	JZ        low368
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low369
+	VMOVSS    X3, 40(BX)(DX*1)
+
+low369:
+	JMP stored362
+
+low368:
+	TESTQ  $0x00000001, AX
+	JZ     low370
+	VMOVSS X3, 32(BX)(DX*1)
+
+low370:
+	JMP stored362
+
+low363:
+	TESTQ        $0x00000004, AX
+	JZ           low371
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low372
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low373
+	VMOVSS       X3, 24(BX)(DX*1)
+
+low373:
+	JMP stored362
+
+low372:
+	TESTQ  $0x00000001, AX
+	JZ     low374
+	VMOVSS X3, 16(BX)(DX*1)
+
+low374:
+	JMP stored362
+
+low371:
+	TESTQ     $0x00000002, AX
+	JZ        low375
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low376
+	VMOVSS    X3, 8(BX)(DX*1)
+
+low376:
+	JMP stored362
+
+low375:
+	TESTQ  $0x00000001, AX
+	JZ     low377
+	VMOVSS X3, (BX)(DX*1)
+
+low377:
+stored362:
+	TESTQ         $0x00000008, AX
+	JZ            low379
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low380
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low381
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low382
+	VMOVSS        X4, 56(BX)(CX*4)
+
+low382:
+	JMP stored378
+
+low381:
+	TESTQ  $0x00000001, AX
+	JZ     low383
+	VMOVSS X4, 48(BX)(CX*4)
+
+low383:
+	JMP stored378
+
+low380:
+	TESTQ     $0x00000002, AX
+	JZ        low384
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low385
+	VMOVSS    X4, 40(BX)(CX*4)
+
+low385:
+	JMP stored378
+
+low384:
+	TESTQ  $0x00000001, AX
+	JZ     low386
+	VMOVSS X4, 32(BX)(CX*4)
+
+low386:
+	JMP stored378
+
+low379:
+	TESTQ        $0x00000004, AX
+	JZ           low387
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low388
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low389
+	VMOVSS       X4, 24(BX)(CX*4)
+
+low389:
+	JMP stored378
+
+low388:
+	TESTQ  $0x00000001, AX
+	JZ     low390
+	VMOVSS X4, 16(BX)(CX*4)
+
+low390:
+	JMP stored378
+
+low387:
+	TESTQ     $0x00000002, AX
+	JZ        low391
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low392
+	VMOVSS    X4, 8(BX)(CX*4)
+
+low392:
+	JMP stored378
+
+low391:
+	TESTQ  $0x00000001, AX
+	JZ     low393
+	VMOVSS X4, (BX)(CX*4)
+
+low393:
+stored378:
+	TESTQ         $0x00000008, AX
+	JZ            low395
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low396
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low397
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low398
+	VMOVSS        X5, 56(BX)(SI*1)
+
+low398:
+	JMP stored394
+
+low397:
+	TESTQ  $0x00000001, AX
+	JZ     low399
+	VMOVSS X5, 48(BX)(SI*1)
+
+low399:
+	JMP stored394
+
+low396:
+	TESTQ     $0x00000002, AX
+	JZ        low400
+	VMOVSD    X5, 32(BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low401
+	VMOVSS    X5, 40(BX)(SI*1)
+
+low401:
+	JMP stored394
+
+low400:
+	TESTQ  $0x00000001, AX
+	JZ     low402
+	VMOVSS X5, 32(BX)(SI*1)
+
+low402:
+	JMP stored394
+
+low395:
+	TESTQ        $0x00000004, AX
+	JZ           low403
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low404
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low405
+	VMOVSS       X5, 24(BX)(SI*1)
+
+low405:
+	JMP stored394
+
+low404:
+	TESTQ  $0x00000001, AX
+	JZ     low406
+	VMOVSS X5, 16(BX)(SI*1)
+
+low406:
+	JMP stored394
+
+low403:
+	TESTQ     $0x00000002, AX
+	JZ        low407
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low408
+	VMOVSS    X5, 8(BX)(SI*1)
+
+low408:
+	JMP stored394
+
+low407:
+	TESTQ  $0x00000001, AX
+	JZ     low409
+	VMOVSS X5, (BX)(SI*1)
+
+low409:
+stored394:
+	TESTQ         $0x00000008, AX
+	JZ            low411
+	VMOVUPS       Y6, (BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000004, AX
+	JZ            low412
+	VMOVUPS       X6, 32(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000002, AX
+	JZ            low413
+	VMOVSD        X6, 48(BX)(DX*2)
+	VUNPCKHPD     X6, X6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low414
+	VMOVSS        X6, 56(BX)(DX*2)
+
+low414:
+	JMP stored410
+
+low413:
+	TESTQ  $0x00000001, AX
+	JZ     low415
+	VMOVSS X6, 48(BX)(DX*2)
+
+low415:
+	JMP stored410
+
+low412:
+	TESTQ     $0x00000002, AX
+	JZ        low416
+	VMOVSD    X6, 32(BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low417
+	VMOVSS    X6, 40(BX)(DX*2)
+
+low417:
+	JMP stored410
+
+low416:
+	TESTQ  $0x00000001, AX
+	JZ     low418
+	VMOVSS X6, 32(BX)(DX*2)
+
+low418:
+	JMP stored410
+
+low411:
+	TESTQ        $0x00000004, AX
+	JZ           low419
+	VMOVUPS      X6, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low420
+	VMOVSD       X6, 16(BX)(DX*2)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low421
+	VMOVSS       X6, 24(BX)(DX*2)
+
+low421:
+	JMP stored410
+
+low420:
+	TESTQ  $0x00000001, AX
+	JZ     low422
+	VMOVSS X6, 16(BX)(DX*2)
+
+low422:
+	JMP stored410
+
+low419:
+	TESTQ     $0x00000002, AX
+	JZ        low423
+	VMOVSD    X6, (BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low424
+	VMOVSS    X6, 8(BX)(DX*2)
+
+low424:
+	JMP stored410
+
+low423:
+	TESTQ  $0x00000001, AX
+	JZ     low425
+	VMOVSS X6, (BX)(DX*2)
+
+low425:
+stored410:
+	JMP done309
+
+fewer310:
 	CMPQ BX, $0x06
-	JNE  fewer396
+	JNE  fewer426
 
 	// acc[i,j] = init[i,j], 6×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	VMOVSS (BX), X0
-	VMOVSS (BX)(CX*1), X1
-	VMOVSS (BX)(CX*2), X2
-	VMOVSS (BX)(DX*1), X3
-	VMOVSS (BX)(CX*4), X4
-	VMOVSS (BX)(SI*1), X5
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded397
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-	LEAQ   (CX)(CX*4), R10
+	MOVQ      init+16(FP), BX
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VMOVUPS.Z (BX)(CX*2), K1, Z2
+	VMOVUPS.Z (BX)(DX*1), K1, Z3
+	VMOVUPS.Z (BX)(CX*4), K1, Z4
+	VMOVUPS.Z (BX)(SI*1), K1, Z5
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded427
+	MOVQ      a+32(FP), BX
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold398:
-	VMOVSS       (SI), X7
+fold428:
+	VMOVUPS.Z    (SI), K1, Z7
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z6, Z7, Z0
@@ -8351,9 +5617,9 @@ fold398:
 	VFMADD231PS  Z6, Z7, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold398
+	JNZ          fold428
 
-folded397:
+folded427:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -8364,7 +5630,7 @@ folded397:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear399
+	JNE    linear429
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -8372,45 +5638,579 @@ folded397:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear399:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	VMOVSS X0, (BX)
-	VMOVSS X1, (BX)(CX*1)
-	VMOVSS X2, (BX)(CX*2)
-	VMOVSS X3, (BX)(DX*1)
-	VMOVSS X4, (BX)(CX*4)
-	VMOVSS X5, (BX)(SI*1)
-	JMP    done391
+linear429:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	TESTQ         $0x00000008, AX
+	JZ            low431
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, AX
+	JZ            low432
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, AX
+	JZ            low433
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low434
+	VMOVSS        X0, 56(BX)
 
-fewer396:
+low434:
+	JMP stored430
+
+low433:
+	TESTQ  $0x00000001, AX
+	JZ     low435
+	VMOVSS X0, 48(BX)
+
+low435:
+	JMP stored430
+
+low432:
+	TESTQ     $0x00000002, AX
+	JZ        low436
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low437
+	VMOVSS    X0, 40(BX)
+
+low437:
+	JMP stored430
+
+low436:
+	TESTQ  $0x00000001, AX
+	JZ     low438
+	VMOVSS X0, 32(BX)
+
+low438:
+	JMP stored430
+
+low431:
+	TESTQ        $0x00000004, AX
+	JZ           low439
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low440
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low441
+	VMOVSS       X0, 24(BX)
+
+low441:
+	JMP stored430
+
+low440:
+	TESTQ  $0x00000001, AX
+	JZ     low442
+	VMOVSS X0, 16(BX)
+
+low442:
+	JMP stored430
+
+low439:
+	TESTQ     $0x00000002, AX
+	JZ        low443
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low444
+	VMOVSS    X0, 8(BX)
+
+low444:
+	JMP stored430
+
+low443:
+	TESTQ  $0x00000001, AX
+	JZ     low445
+	VMOVSS X0, (BX)
+
+low445:
+stored430:
+	TESTQ         $0x00000008, AX
+	JZ            low447
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low448
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low449
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low450
+	VMOVSS        X1, 56(BX)(CX*1)
+
+low450:
+	JMP stored446
+
+low449:
+	TESTQ  $0x00000001, AX
+	JZ     low451
+	VMOVSS X1, 48(BX)(CX*1)
+
+low451:
+	JMP stored446
+
+low448:
+	TESTQ     $0x00000002, AX
+	JZ        low452
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low453
+	VMOVSS    X1, 40(BX)(CX*1)
+
+low453:
+	JMP stored446
+
+low452:
+	TESTQ  $0x00000001, AX
+	JZ     low454
+	VMOVSS X1, 32(BX)(CX*1)
+
+low454:
+	JMP stored446
+
+low447:
+	TESTQ        $0x00000004, AX
+	JZ           low455
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low456
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low457
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low457:
+	JMP stored446
+
+low456:
+	TESTQ  $0x00000001, AX
+	JZ     low458
+	VMOVSS X1, 16(BX)(CX*1)
+
+low458:
+	JMP stored446
+
+low455:
+	TESTQ     $0x00000002, AX
+	JZ        low459
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low460
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low460:
+	JMP stored446
+
+low459:
+	TESTQ  $0x00000001, AX
+	JZ     low461
+	VMOVSS X1, (BX)(CX*1)
+
+low461:
+stored446:
+	TESTQ         $0x00000008, AX
+	JZ            low463
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low464
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low465
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low466
+	VMOVSS        X2, 56(BX)(CX*2)
+
+low466:
+	JMP stored462
+
+low465:
+	TESTQ  $0x00000001, AX
+	JZ     low467
+	VMOVSS X2, 48(BX)(CX*2)
+
+low467:
+	JMP stored462
+
+low464:
+	TESTQ     $0x00000002, AX
+	JZ        low468
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low469
+	VMOVSS    X2, 40(BX)(CX*2)
+
+low469:
+	JMP stored462
+
+low468:
+	TESTQ  $0x00000001, AX
+	JZ     low470
+	VMOVSS X2, 32(BX)(CX*2)
+
+low470:
+	JMP stored462
+
+low463:
+	TESTQ        $0x00000004, AX
+	JZ           low471
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low472
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low473
+	VMOVSS       X2, 24(BX)(CX*2)
+
+low473:
+	JMP stored462
+
+low472:
+	TESTQ  $0x00000001, AX
+	JZ     low474
+	VMOVSS X2, 16(BX)(CX*2)
+
+low474:
+	JMP stored462
+
+low471:
+	TESTQ     $0x00000002, AX
+	JZ        low475
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low476
+	VMOVSS    X2, 8(BX)(CX*2)
+
+low476:
+	JMP stored462
+
+low475:
+	TESTQ  $0x00000001, AX
+	JZ     low477
+	VMOVSS X2, (BX)(CX*2)
+
+low477:
+stored462:
+	TESTQ         $0x00000008, AX
+	JZ            low479
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low480
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low481
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low482
+	VMOVSS        X3, 56(BX)(DX*1)
+
+low482:
+	JMP stored478
+
+low481:
+	TESTQ  $0x00000001, AX
+	JZ     low483
+	VMOVSS X3, 48(BX)(DX*1)
+
+low483:
+	JMP stored478
+
+low480:
+	TESTQ     $0x00000002, AX
+	JZ        low484
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low485
+	VMOVSS    X3, 40(BX)(DX*1)
+
+low485:
+	JMP stored478
+
+low484:
+	TESTQ  $0x00000001, AX
+	JZ     low486
+	VMOVSS X3, 32(BX)(DX*1)
+
+low486:
+	JMP stored478
+
+low479:
+	TESTQ        $0x00000004, AX
+	JZ           low487
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low488
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low489
+	VMOVSS       X3, 24(BX)(DX*1)
+
+low489:
+	JMP stored478
+
+low488:
+	TESTQ  $0x00000001, AX
+	JZ     low490
+	VMOVSS X3, 16(BX)(DX*1)
+
+low490:
+	JMP stored478
+
+low487:
+	TESTQ     $0x00000002, AX
+	JZ        low491
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low492
+	VMOVSS    X3, 8(BX)(DX*1)
+
+low492:
+	JMP stored478
+
+low491:
+	TESTQ  $0x00000001, AX
+	JZ     low493
+	VMOVSS X3, (BX)(DX*1)
+
+low493:
+stored478:
+	TESTQ         $0x00000008, AX
+	JZ            low495
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low496
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low497
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low498
+	VMOVSS        X4, 56(BX)(CX*4)
+
+low498:
+	JMP stored494
+
+low497:
+	TESTQ  $0x00000001, AX
+	JZ     low499
+	VMOVSS X4, 48(BX)(CX*4)
+
+low499:
+	JMP stored494
+
+low496:
+	TESTQ     $0x00000002, AX
+	JZ        low500
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low501
+	VMOVSS    X4, 40(BX)(CX*4)
+
+low501:
+	JMP stored494
+
+low500:
+	TESTQ  $0x00000001, AX
+	JZ     low502
+	VMOVSS X4, 32(BX)(CX*4)
+
+low502:
+	JMP stored494
+
+low495:
+	TESTQ        $0x00000004, AX
+	JZ           low503
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low504
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low505
+	VMOVSS       X4, 24(BX)(CX*4)
+
+low505:
+	JMP stored494
+
+low504:
+	TESTQ  $0x00000001, AX
+	JZ     low506
+	VMOVSS X4, 16(BX)(CX*4)
+
+low506:
+	JMP stored494
+
+low503:
+	TESTQ     $0x00000002, AX
+	JZ        low507
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low508
+	VMOVSS    X4, 8(BX)(CX*4)
+
+low508:
+	JMP stored494
+
+low507:
+	TESTQ  $0x00000001, AX
+	JZ     low509
+	VMOVSS X4, (BX)(CX*4)
+
+low509:
+stored494:
+	TESTQ         $0x00000008, AX
+	JZ            low511
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low512
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low513
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low514
+	VMOVSS        X5, 56(BX)(SI*1)
+
+low514:
+	JMP stored510
+
+low513:
+	TESTQ  $0x00000001, AX
+	JZ     low515
+	VMOVSS X5, 48(BX)(SI*1)
+
+low515:
+	JMP stored510
+
+low512:
+	TESTQ     $0x00000002, AX
+	JZ        low516
+	VMOVSD    X5, 32(BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low517
+	VMOVSS    X5, 40(BX)(SI*1)
+
+low517:
+	JMP stored510
+
+low516:
+	TESTQ  $0x00000001, AX
+	JZ     low518
+	VMOVSS X5, 32(BX)(SI*1)
+
+low518:
+	JMP stored510
+
+low511:
+	TESTQ        $0x00000004, AX
+	JZ           low519
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low520
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low521
+	VMOVSS       X5, 24(BX)(SI*1)
+
+low521:
+	JMP stored510
+
+low520:
+	TESTQ  $0x00000001, AX
+	JZ     low522
+	VMOVSS X5, 16(BX)(SI*1)
+
+low522:
+	JMP stored510
+
+low519:
+	TESTQ     $0x00000002, AX
+	JZ        low523
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low524
+	VMOVSS    X5, 8(BX)(SI*1)
+
+low524:
+	JMP stored510
+
+low523:
+	TESTQ  $0x00000001, AX
+	JZ     low525
+	VMOVSS X5, (BX)(SI*1)
+
+low525:
+stored510:
+	JMP done309
+
+fewer426:
 	CMPQ BX, $0x05
-	JNE  fewer400
+	JNE  fewer526
 
 	// acc[i,j] = init[i,j], 5×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSS (BX), X0
-	VMOVSS (BX)(CX*1), X1
-	VMOVSS (BX)(CX*2), X2
-	VMOVSS (BX)(DX*1), X3
-	VMOVSS (BX)(CX*4), X4
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded401
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
+	MOVQ      init+16(FP), BX
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VMOVUPS.Z (BX)(CX*2), K1, Z2
+	VMOVUPS.Z (BX)(DX*1), K1, Z3
+	VMOVUPS.Z (BX)(CX*4), K1, Z4
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded527
+	MOVQ      a+32(FP), BX
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold402:
-	VMOVSS       (SI), X6
+fold528:
+	VMOVUPS.Z    (SI), K1, Z6
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z5
 	VFMADD231PS  Z5, Z6, Z0
@@ -8424,9 +6224,9 @@ fold402:
 	VFMADD231PS  Z5, Z6, Z4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold402
+	JNZ          fold528
 
-folded401:
+folded527:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -8436,49 +6236,494 @@ folded401:
 	VADDPS Z5, Z3, Z3
 	VADDPS Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear403
+	JNE    linear529
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
 	VMAXPS Z4, Z5, Z4
 
-linear403:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSS X0, (BX)
-	VMOVSS X1, (BX)(CX*1)
-	VMOVSS X2, (BX)(CX*2)
-	VMOVSS X3, (BX)(DX*1)
-	VMOVSS X4, (BX)(CX*4)
-	JMP    done391
+linear529:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	TESTQ         $0x00000008, AX
+	JZ            low531
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, AX
+	JZ            low532
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, AX
+	JZ            low533
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low534
+	VMOVSS        X0, 56(BX)
 
-fewer400:
+low534:
+	JMP stored530
+
+low533:
+	TESTQ  $0x00000001, AX
+	JZ     low535
+	VMOVSS X0, 48(BX)
+
+low535:
+	JMP stored530
+
+low532:
+	TESTQ     $0x00000002, AX
+	JZ        low536
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low537
+	VMOVSS    X0, 40(BX)
+
+low537:
+	JMP stored530
+
+low536:
+	TESTQ  $0x00000001, AX
+	JZ     low538
+	VMOVSS X0, 32(BX)
+
+low538:
+	JMP stored530
+
+low531:
+	TESTQ        $0x00000004, AX
+	JZ           low539
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low540
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low541
+	VMOVSS       X0, 24(BX)
+
+low541:
+	JMP stored530
+
+low540:
+	TESTQ  $0x00000001, AX
+	JZ     low542
+	VMOVSS X0, 16(BX)
+
+low542:
+	JMP stored530
+
+low539:
+	TESTQ     $0x00000002, AX
+	JZ        low543
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low544
+	VMOVSS    X0, 8(BX)
+
+low544:
+	JMP stored530
+
+low543:
+	TESTQ  $0x00000001, AX
+	JZ     low545
+	VMOVSS X0, (BX)
+
+low545:
+stored530:
+	TESTQ         $0x00000008, AX
+	JZ            low547
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low548
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low549
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low550
+	VMOVSS        X1, 56(BX)(CX*1)
+
+low550:
+	JMP stored546
+
+low549:
+	TESTQ  $0x00000001, AX
+	JZ     low551
+	VMOVSS X1, 48(BX)(CX*1)
+
+low551:
+	JMP stored546
+
+low548:
+	TESTQ     $0x00000002, AX
+	JZ        low552
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low553
+	VMOVSS    X1, 40(BX)(CX*1)
+
+low553:
+	JMP stored546
+
+low552:
+	TESTQ  $0x00000001, AX
+	JZ     low554
+	VMOVSS X1, 32(BX)(CX*1)
+
+low554:
+	JMP stored546
+
+low547:
+	TESTQ        $0x00000004, AX
+	JZ           low555
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low556
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low557
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low557:
+	JMP stored546
+
+low556:
+	TESTQ  $0x00000001, AX
+	JZ     low558
+	VMOVSS X1, 16(BX)(CX*1)
+
+low558:
+	JMP stored546
+
+low555:
+	TESTQ     $0x00000002, AX
+	JZ        low559
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low560
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low560:
+	JMP stored546
+
+low559:
+	TESTQ  $0x00000001, AX
+	JZ     low561
+	VMOVSS X1, (BX)(CX*1)
+
+low561:
+stored546:
+	TESTQ         $0x00000008, AX
+	JZ            low563
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low564
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low565
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low566
+	VMOVSS        X2, 56(BX)(CX*2)
+
+low566:
+	JMP stored562
+
+low565:
+	TESTQ  $0x00000001, AX
+	JZ     low567
+	VMOVSS X2, 48(BX)(CX*2)
+
+low567:
+	JMP stored562
+
+low564:
+	TESTQ     $0x00000002, AX
+	JZ        low568
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low569
+	VMOVSS    X2, 40(BX)(CX*2)
+
+low569:
+	JMP stored562
+
+low568:
+	TESTQ  $0x00000001, AX
+	JZ     low570
+	VMOVSS X2, 32(BX)(CX*2)
+
+low570:
+	JMP stored562
+
+low563:
+	TESTQ        $0x00000004, AX
+	JZ           low571
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low572
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low573
+	VMOVSS       X2, 24(BX)(CX*2)
+
+low573:
+	JMP stored562
+
+low572:
+	TESTQ  $0x00000001, AX
+	JZ     low574
+	VMOVSS X2, 16(BX)(CX*2)
+
+low574:
+	JMP stored562
+
+low571:
+	TESTQ     $0x00000002, AX
+	JZ        low575
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low576
+	VMOVSS    X2, 8(BX)(CX*2)
+
+low576:
+	JMP stored562
+
+low575:
+	TESTQ  $0x00000001, AX
+	JZ     low577
+	VMOVSS X2, (BX)(CX*2)
+
+low577:
+stored562:
+	TESTQ         $0x00000008, AX
+	JZ            low579
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low580
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low581
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low582
+	VMOVSS        X3, 56(BX)(DX*1)
+
+low582:
+	JMP stored578
+
+low581:
+	TESTQ  $0x00000001, AX
+	JZ     low583
+	VMOVSS X3, 48(BX)(DX*1)
+
+low583:
+	JMP stored578
+
+low580:
+	TESTQ     $0x00000002, AX
+	JZ        low584
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low585
+	VMOVSS    X3, 40(BX)(DX*1)
+
+low585:
+	JMP stored578
+
+low584:
+	TESTQ  $0x00000001, AX
+	JZ     low586
+	VMOVSS X3, 32(BX)(DX*1)
+
+low586:
+	JMP stored578
+
+low579:
+	TESTQ        $0x00000004, AX
+	JZ           low587
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low588
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low589
+	VMOVSS       X3, 24(BX)(DX*1)
+
+low589:
+	JMP stored578
+
+low588:
+	TESTQ  $0x00000001, AX
+	JZ     low590
+	VMOVSS X3, 16(BX)(DX*1)
+
+low590:
+	JMP stored578
+
+low587:
+	TESTQ     $0x00000002, AX
+	JZ        low591
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low592
+	VMOVSS    X3, 8(BX)(DX*1)
+
+low592:
+	JMP stored578
+
+low591:
+	TESTQ  $0x00000001, AX
+	JZ     low593
+	VMOVSS X3, (BX)(DX*1)
+
+low593:
+stored578:
+	TESTQ         $0x00000008, AX
+	JZ            low595
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low596
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low597
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low598
+	VMOVSS        X4, 56(BX)(CX*4)
+
+low598:
+	JMP stored594
+
+low597:
+	TESTQ  $0x00000001, AX
+	JZ     low599
+	VMOVSS X4, 48(BX)(CX*4)
+
+low599:
+	JMP stored594
+
+low596:
+	TESTQ     $0x00000002, AX
+	JZ        low600
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low601
+	VMOVSS    X4, 40(BX)(CX*4)
+
+low601:
+	JMP stored594
+
+low600:
+	TESTQ  $0x00000001, AX
+	JZ     low602
+	VMOVSS X4, 32(BX)(CX*4)
+
+low602:
+	JMP stored594
+
+low595:
+	TESTQ        $0x00000004, AX
+	JZ           low603
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low604
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low605
+	VMOVSS       X4, 24(BX)(CX*4)
+
+low605:
+	JMP stored594
+
+low604:
+	TESTQ  $0x00000001, AX
+	JZ     low606
+	VMOVSS X4, 16(BX)(CX*4)
+
+low606:
+	JMP stored594
+
+low603:
+	TESTQ     $0x00000002, AX
+	JZ        low607
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low608
+	VMOVSS    X4, 8(BX)(CX*4)
+
+low608:
+	JMP stored594
+
+low607:
+	TESTQ  $0x00000001, AX
+	JZ     low609
+	VMOVSS X4, (BX)(CX*4)
+
+low609:
+stored594:
+	JMP done309
+
+fewer526:
 	CMPQ BX, $0x04
-	JNE  fewer404
+	JNE  fewer610
 
 	// acc[i,j] = init[i,j], 4×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSS (BX), X0
-	VMOVSS (BX)(CX*1), X1
-	VMOVSS (BX)(CX*2), X2
-	VMOVSS (BX)(DX*1), X3
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded405
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
+	MOVQ      init+16(FP), BX
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VMOVUPS.Z (BX)(CX*2), K1, Z2
+	VMOVUPS.Z (BX)(DX*1), K1, Z3
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded611
+	MOVQ      a+32(FP), BX
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold406:
-	VMOVSS       (SI), X5
+fold612:
+	VMOVUPS.Z    (SI), K1, Z5
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z4
 	VFMADD231PS  Z4, Z5, Z0
@@ -8490,9 +6735,9 @@ fold406:
 	VFMADD231PS  Z4, Z5, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold406
+	JNZ          fold612
 
-folded405:
+folded611:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -8501,44 +6746,400 @@ folded405:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear407
+	JNE    linear613
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear407:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSS X0, (BX)
-	VMOVSS X1, (BX)(CX*1)
-	VMOVSS X2, (BX)(CX*2)
-	VMOVSS X3, (BX)(DX*1)
-	JMP    done391
+linear613:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	TESTQ         $0x00000008, AX
+	JZ            low615
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, AX
+	JZ            low616
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, AX
+	JZ            low617
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low618
+	VMOVSS        X0, 56(BX)
 
-fewer404:
+low618:
+	JMP stored614
+
+low617:
+	TESTQ  $0x00000001, AX
+	JZ     low619
+	VMOVSS X0, 48(BX)
+
+low619:
+	JMP stored614
+
+low616:
+	TESTQ     $0x00000002, AX
+	JZ        low620
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low621
+	VMOVSS    X0, 40(BX)
+
+low621:
+	JMP stored614
+
+low620:
+	TESTQ  $0x00000001, AX
+	JZ     low622
+	VMOVSS X0, 32(BX)
+
+low622:
+	JMP stored614
+
+low615:
+	TESTQ        $0x00000004, AX
+	JZ           low623
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low624
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low625
+	VMOVSS       X0, 24(BX)
+
+low625:
+	JMP stored614
+
+low624:
+	TESTQ  $0x00000001, AX
+	JZ     low626
+	VMOVSS X0, 16(BX)
+
+low626:
+	JMP stored614
+
+low623:
+	TESTQ     $0x00000002, AX
+	JZ        low627
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low628
+	VMOVSS    X0, 8(BX)
+
+low628:
+	JMP stored614
+
+low627:
+	TESTQ  $0x00000001, AX
+	JZ     low629
+	VMOVSS X0, (BX)
+
+low629:
+stored614:
+	TESTQ         $0x00000008, AX
+	JZ            low631
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low632
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low633
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low634
+	VMOVSS        X1, 56(BX)(CX*1)
+
+low634:
+	JMP stored630
+
+low633:
+	TESTQ  $0x00000001, AX
+	JZ     low635
+	VMOVSS X1, 48(BX)(CX*1)
+
+low635:
+	JMP stored630
+
+low632:
+	TESTQ     $0x00000002, AX
+	JZ        low636
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low637
+	VMOVSS    X1, 40(BX)(CX*1)
+
+low637:
+	JMP stored630
+
+low636:
+	TESTQ  $0x00000001, AX
+	JZ     low638
+	VMOVSS X1, 32(BX)(CX*1)
+
+low638:
+	JMP stored630
+
+low631:
+	TESTQ        $0x00000004, AX
+	JZ           low639
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low640
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low641
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low641:
+	JMP stored630
+
+low640:
+	TESTQ  $0x00000001, AX
+	JZ     low642
+	VMOVSS X1, 16(BX)(CX*1)
+
+low642:
+	JMP stored630
+
+low639:
+	TESTQ     $0x00000002, AX
+	JZ        low643
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low644
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low644:
+	JMP stored630
+
+low643:
+	TESTQ  $0x00000001, AX
+	JZ     low645
+	VMOVSS X1, (BX)(CX*1)
+
+low645:
+stored630:
+	TESTQ         $0x00000008, AX
+	JZ            low647
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low648
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low649
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low650
+	VMOVSS        X2, 56(BX)(CX*2)
+
+low650:
+	JMP stored646
+
+low649:
+	TESTQ  $0x00000001, AX
+	JZ     low651
+	VMOVSS X2, 48(BX)(CX*2)
+
+low651:
+	JMP stored646
+
+low648:
+	TESTQ     $0x00000002, AX
+	JZ        low652
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low653
+	VMOVSS    X2, 40(BX)(CX*2)
+
+low653:
+	JMP stored646
+
+low652:
+	TESTQ  $0x00000001, AX
+	JZ     low654
+	VMOVSS X2, 32(BX)(CX*2)
+
+low654:
+	JMP stored646
+
+low647:
+	TESTQ        $0x00000004, AX
+	JZ           low655
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low656
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low657
+	VMOVSS       X2, 24(BX)(CX*2)
+
+low657:
+	JMP stored646
+
+low656:
+	TESTQ  $0x00000001, AX
+	JZ     low658
+	VMOVSS X2, 16(BX)(CX*2)
+
+low658:
+	JMP stored646
+
+low655:
+	TESTQ     $0x00000002, AX
+	JZ        low659
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low660
+	VMOVSS    X2, 8(BX)(CX*2)
+
+low660:
+	JMP stored646
+
+low659:
+	TESTQ  $0x00000001, AX
+	JZ     low661
+	VMOVSS X2, (BX)(CX*2)
+
+low661:
+stored646:
+	TESTQ         $0x00000008, AX
+	JZ            low663
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low664
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low665
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low666
+	VMOVSS        X3, 56(BX)(DX*1)
+
+low666:
+	JMP stored662
+
+low665:
+	TESTQ  $0x00000001, AX
+	JZ     low667
+	VMOVSS X3, 48(BX)(DX*1)
+
+low667:
+	JMP stored662
+
+low664:
+	TESTQ     $0x00000002, AX
+	JZ        low668
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low669
+	VMOVSS    X3, 40(BX)(DX*1)
+
+low669:
+	JMP stored662
+
+low668:
+	TESTQ  $0x00000001, AX
+	JZ     low670
+	VMOVSS X3, 32(BX)(DX*1)
+
+low670:
+	JMP stored662
+
+low663:
+	TESTQ        $0x00000004, AX
+	JZ           low671
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low672
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low673
+	VMOVSS       X3, 24(BX)(DX*1)
+
+low673:
+	JMP stored662
+
+low672:
+	TESTQ  $0x00000001, AX
+	JZ     low674
+	VMOVSS X3, 16(BX)(DX*1)
+
+low674:
+	JMP stored662
+
+low671:
+	TESTQ     $0x00000002, AX
+	JZ        low675
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low676
+	VMOVSS    X3, 8(BX)(DX*1)
+
+low676:
+	JMP stored662
+
+low675:
+	TESTQ  $0x00000001, AX
+	JZ     low677
+	VMOVSS X3, (BX)(DX*1)
+
+low677:
+stored662:
+	JMP done309
+
+fewer610:
 	CMPQ BX, $0x03
-	JNE  fewer408
+	JNE  fewer678
 
 	// acc[i,j] = init[i,j], 3×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	VMOVSS (BX), X0
-	VMOVSS (BX)(CX*1), X1
-	VMOVSS (BX)(CX*2), X2
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded409
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
+	MOVQ      init+16(FP), BX
+	MOVQ      ldinit+24(FP), CX
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	VMOVUPS.Z (BX)(CX*2), K1, Z2
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded679
+	MOVQ      a+32(FP), BX
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold410:
-	VMOVSS       (SI), X4
+fold680:
+	VMOVUPS.Z    (SI), K1, Z4
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z3
 	VFMADD231PS  Z3, Z4, Z0
@@ -8548,9 +7149,9 @@ fold410:
 	VFMADD231PS  Z3, Z4, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold410
+	JNZ          fold680
 
-folded409:
+folded679:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -8558,40 +7159,307 @@ folded409:
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear411
+	JNE    linear681
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear411:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	VMOVSS X0, (BX)
-	VMOVSS X1, (BX)(CX*1)
-	VMOVSS X2, (BX)(CX*2)
-	JMP    done391
+linear681:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	TESTQ         $0x00000008, AX
+	JZ            low683
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, AX
+	JZ            low684
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, AX
+	JZ            low685
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low686
+	VMOVSS        X0, 56(BX)
 
-fewer408:
+low686:
+	JMP stored682
+
+low685:
+	TESTQ  $0x00000001, AX
+	JZ     low687
+	VMOVSS X0, 48(BX)
+
+low687:
+	JMP stored682
+
+low684:
+	TESTQ     $0x00000002, AX
+	JZ        low688
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low689
+	VMOVSS    X0, 40(BX)
+
+low689:
+	JMP stored682
+
+low688:
+	TESTQ  $0x00000001, AX
+	JZ     low690
+	VMOVSS X0, 32(BX)
+
+low690:
+	JMP stored682
+
+low683:
+	TESTQ        $0x00000004, AX
+	JZ           low691
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low692
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low693
+	VMOVSS       X0, 24(BX)
+
+low693:
+	JMP stored682
+
+low692:
+	TESTQ  $0x00000001, AX
+	JZ     low694
+	VMOVSS X0, 16(BX)
+
+low694:
+	JMP stored682
+
+low691:
+	TESTQ     $0x00000002, AX
+	JZ        low695
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low696
+	VMOVSS    X0, 8(BX)
+
+low696:
+	JMP stored682
+
+low695:
+	TESTQ  $0x00000001, AX
+	JZ     low697
+	VMOVSS X0, (BX)
+
+low697:
+stored682:
+	TESTQ         $0x00000008, AX
+	JZ            low699
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low700
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low701
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low702
+	VMOVSS        X1, 56(BX)(CX*1)
+
+low702:
+	JMP stored698
+
+low701:
+	TESTQ  $0x00000001, AX
+	JZ     low703
+	VMOVSS X1, 48(BX)(CX*1)
+
+low703:
+	JMP stored698
+
+low700:
+	TESTQ     $0x00000002, AX
+	JZ        low704
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low705
+	VMOVSS    X1, 40(BX)(CX*1)
+
+low705:
+	JMP stored698
+
+low704:
+	TESTQ  $0x00000001, AX
+	JZ     low706
+	VMOVSS X1, 32(BX)(CX*1)
+
+low706:
+	JMP stored698
+
+low699:
+	TESTQ        $0x00000004, AX
+	JZ           low707
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low708
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low709
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low709:
+	JMP stored698
+
+low708:
+	TESTQ  $0x00000001, AX
+	JZ     low710
+	VMOVSS X1, 16(BX)(CX*1)
+
+low710:
+	JMP stored698
+
+low707:
+	TESTQ     $0x00000002, AX
+	JZ        low711
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low712
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low712:
+	JMP stored698
+
+low711:
+	TESTQ  $0x00000001, AX
+	JZ     low713
+	VMOVSS X1, (BX)(CX*1)
+
+low713:
+stored698:
+	TESTQ         $0x00000008, AX
+	JZ            low715
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low716
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low717
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low718
+	VMOVSS        X2, 56(BX)(CX*2)
+
+low718:
+	JMP stored714
+
+low717:
+	TESTQ  $0x00000001, AX
+	JZ     low719
+	VMOVSS X2, 48(BX)(CX*2)
+
+low719:
+	JMP stored714
+
+low716:
+	TESTQ     $0x00000002, AX
+	JZ        low720
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low721
+	VMOVSS    X2, 40(BX)(CX*2)
+
+low721:
+	JMP stored714
+
+low720:
+	TESTQ  $0x00000001, AX
+	JZ     low722
+	VMOVSS X2, 32(BX)(CX*2)
+
+low722:
+	JMP stored714
+
+low715:
+	TESTQ        $0x00000004, AX
+	JZ           low723
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low724
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low725
+	VMOVSS       X2, 24(BX)(CX*2)
+
+low725:
+	JMP stored714
+
+low724:
+	TESTQ  $0x00000001, AX
+	JZ     low726
+	VMOVSS X2, 16(BX)(CX*2)
+
+low726:
+	JMP stored714
+
+low723:
+	TESTQ     $0x00000002, AX
+	JZ        low727
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low728
+	VMOVSS    X2, 8(BX)(CX*2)
+
+low728:
+	JMP stored714
+
+low727:
+	TESTQ  $0x00000001, AX
+	JZ     low729
+	VMOVSS X2, (BX)(CX*2)
+
+low729:
+stored714:
+	JMP done309
+
+fewer678:
 	CMPQ BX, $0x02
-	JNE  fewer412
+	JNE  fewer730
 
 	// acc[i,j] = init[i,j], 2×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	VMOVSS (BX), X0
-	VMOVSS (BX)(CX*1), X1
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded413
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
+	MOVQ      init+16(FP), BX
+	MOVQ      ldinit+24(FP), CX
+	VMOVUPS.Z (BX), K1, Z0
+	VMOVUPS.Z (BX)(CX*1), K1, Z1
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded731
+	MOVQ      a+32(FP), BX
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold414:
-	VMOVSS       (SI), X3
+fold732:
+	VMOVUPS.Z    (SI), K1, Z3
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z2
 	VFMADD231PS  Z2, Z3, Z0
@@ -8599,74 +7467,341 @@ fold414:
 	VFMADD231PS  Z2, Z3, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold414
+	JNZ          fold732
 
-folded413:
+folded731:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear415
+	JNE    linear733
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear415:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	VMOVSS X0, (BX)
-	VMOVSS X1, (BX)(CX*1)
-	JMP    done391
+linear733:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	TESTQ         $0x00000008, AX
+	JZ            low735
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, AX
+	JZ            low736
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, AX
+	JZ            low737
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low738
+	VMOVSS        X0, 56(BX)
 
-fewer412:
+low738:
+	JMP stored734
+
+low737:
+	TESTQ  $0x00000001, AX
+	JZ     low739
+	VMOVSS X0, 48(BX)
+
+low739:
+	JMP stored734
+
+low736:
+	TESTQ     $0x00000002, AX
+	JZ        low740
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low741
+	VMOVSS    X0, 40(BX)
+
+low741:
+	JMP stored734
+
+low740:
+	TESTQ  $0x00000001, AX
+	JZ     low742
+	VMOVSS X0, 32(BX)
+
+low742:
+	JMP stored734
+
+low735:
+	TESTQ        $0x00000004, AX
+	JZ           low743
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low744
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low745
+	VMOVSS       X0, 24(BX)
+
+low745:
+	JMP stored734
+
+low744:
+	TESTQ  $0x00000001, AX
+	JZ     low746
+	VMOVSS X0, 16(BX)
+
+low746:
+	JMP stored734
+
+low743:
+	TESTQ     $0x00000002, AX
+	JZ        low747
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low748
+	VMOVSS    X0, 8(BX)
+
+low748:
+	JMP stored734
+
+low747:
+	TESTQ  $0x00000001, AX
+	JZ     low749
+	VMOVSS X0, (BX)
+
+low749:
+stored734:
+	TESTQ         $0x00000008, AX
+	JZ            low751
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low752
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low753
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low754
+	VMOVSS        X1, 56(BX)(CX*1)
+
+low754:
+	JMP stored750
+
+low753:
+	TESTQ  $0x00000001, AX
+	JZ     low755
+	VMOVSS X1, 48(BX)(CX*1)
+
+low755:
+	JMP stored750
+
+low752:
+	TESTQ     $0x00000002, AX
+	JZ        low756
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low757
+	VMOVSS    X1, 40(BX)(CX*1)
+
+low757:
+	JMP stored750
+
+low756:
+	TESTQ  $0x00000001, AX
+	JZ     low758
+	VMOVSS X1, 32(BX)(CX*1)
+
+low758:
+	JMP stored750
+
+low751:
+	TESTQ        $0x00000004, AX
+	JZ           low759
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low760
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low761
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low761:
+	JMP stored750
+
+low760:
+	TESTQ  $0x00000001, AX
+	JZ     low762
+	VMOVSS X1, 16(BX)(CX*1)
+
+low762:
+	JMP stored750
+
+low759:
+	TESTQ     $0x00000002, AX
+	JZ        low763
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low764
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low764:
+	JMP stored750
+
+low763:
+	TESTQ  $0x00000001, AX
+	JZ     low765
+	VMOVSS X1, (BX)(CX*1)
+
+low765:
+stored750:
+	JMP done309
+
+fewer730:
 	CMPQ BX, $0x01
-	JNE  fewer416
+	JNE  fewer766
 
 	// acc[i,j] = init[i,j], 1×1 vectors
-	MOVQ   init+16(FP), BX
-	VMOVSS (BX), X0
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded417
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
+	MOVQ      init+16(FP), BX
+	VMOVUPS.Z (BX), K1, Z0
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded767
+	MOVQ      a+32(FP), BX
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold418:
-	VMOVSS       (SI), X2
+fold768:
+	VMOVUPS.Z    (SI), K1, Z2
 	ADDQ         DI, SI
 	VBROADCASTSS (BX), Z1
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold418
+	JNZ          fold768
 
-folded417:
+folded767:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear419
+	JNE    linear769
 	VMAXPS Z0, Z1, Z0
 
-linear419:
-	MOVQ   c+0(FP), BX
-	VMOVSS X0, (BX)
-	JMP    done391
+linear769:
+	MOVQ          c+0(FP), BX
+	TESTQ         $0x00000008, AX
+	JZ            low771
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, AX
+	JZ            low772
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, AX
+	JZ            low773
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low774
+	VMOVSS        X0, 56(BX)
 
-fewer416:
-done391:
+low774:
+	JMP stored770
+
+low773:
+	TESTQ  $0x00000001, AX
+	JZ     low775
+	VMOVSS X0, 48(BX)
+
+low775:
+	JMP stored770
+
+low772:
+	TESTQ     $0x00000002, AX
+	JZ        low776
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low777
+	VMOVSS    X0, 40(BX)
+
+low777:
+	JMP stored770
+
+low776:
+	TESTQ  $0x00000001, AX
+	JZ     low778
+	VMOVSS X0, 32(BX)
+
+low778:
+	JMP stored770
+
+low771:
+	TESTQ        $0x00000004, AX
+	JZ           low779
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low780
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low781
+	VMOVSS       X0, 24(BX)
+
+low781:
+	JMP stored770
+
+low780:
+	TESTQ  $0x00000001, AX
+	JZ     low782
+	VMOVSS X0, 16(BX)
+
+low782:
+	JMP stored770
+
+low779:
+	TESTQ     $0x00000002, AX
+	JZ        low783
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low784
+	VMOVSS    X0, 8(BX)
+
+low784:
+	JMP stored770
+
+low783:
+	TESTQ  $0x00000001, AX
+	JZ     low785
+	VMOVSS X0, (BX)
+
+low785:
+stored770:
+	JMP done309
+
+fewer766:
+done309:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 // func panelAVX512F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, BMI2
 TEXT ·panelAVX512F64(SB), NOSPLIT, $0-104
 	MOVQ cols+80(FP), AX
 	CMPQ AX, $0x10
@@ -12696,42 +11831,45 @@ done147:
 	RET
 
 over141:
-	CMPQ AX, $0x04
-	JNE  over176
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x08
-	JLT  rest178
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	MOVQ  rows+72(FP), BX
+	CMPQ  BX, $0x08
+	JLT   rest177
 
-tile177:
+tile176:
 	// acc[i,j] = init[i,j], 8×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	LEAQ    (DX)(CX*4), DI
-	VMOVUPD (BX), Y0
-	VMOVUPD (BX)(CX*1), Y1
-	VMOVUPD (BX)(CX*2), Y2
-	VMOVUPD (BX)(DX*1), Y3
-	VMOVUPD (BX)(CX*4), Y4
-	VMOVUPD (BX)(SI*1), Y5
-	VMOVUPD (BX)(DX*2), Y6
-	VMOVUPD (BX)(DI*1), Y7
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded179
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-	LEAQ    (R9)(CX*4), R11
+	MOVQ      init+16(FP), BX
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
+	LEAQ      (DX)(CX*4), DI
+	VMOVUPD.Z (BX), K1, Z0
+	VMOVUPD.Z (BX)(CX*1), K1, Z1
+	VMOVUPD.Z (BX)(CX*2), K1, Z2
+	VMOVUPD.Z (BX)(DX*1), K1, Z3
+	VMOVUPD.Z (BX)(CX*4), K1, Z4
+	VMOVUPD.Z (BX)(SI*1), K1, Z5
+	VMOVUPD.Z (BX)(DX*2), K1, Z6
+	VMOVUPD.Z (BX)(DI*1), K1, Z7
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded178
+	MOVQ      a+32(FP), BX
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
+	LEAQ      (R9)(CX*4), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold180:
-	VMOVUPD      (SI), Y9
+fold179:
+	VMOVUPD.Z    (SI), K1, Z9
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z8
 	VFMADD231PD  Z8, Z9, Z0
@@ -12751,9 +11889,9 @@ fold180:
 	VFMADD231PD  Z8, Z9, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold180
+	JNZ          fold179
 
-folded179:
+folded178:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -12766,7 +11904,7 @@ folded179:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear181
+	JNE    linear180
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -12776,2734 +11914,380 @@ folded179:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear181:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	LEAQ    (DX)(CX*4), DI
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, (BX)(CX*1)
-	VMOVUPD Y2, (BX)(CX*2)
-	VMOVUPD Y3, (BX)(DX*1)
-	VMOVUPD Y4, (BX)(CX*4)
-	VMOVUPD Y5, (BX)(SI*1)
-	VMOVUPD Y6, (BX)(DX*2)
-	VMOVUPD Y7, (BX)(DI*1)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+72(FP)
-	CMPQ    BX, $0x08
-	JGE     tile177
-
-rest178:
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x07
-	JNE  fewer183
-
-	// acc[i,j] = init[i,j], 7×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPD (BX), Y0
-	VMOVUPD (BX)(CX*1), Y1
-	VMOVUPD (BX)(CX*2), Y2
-	VMOVUPD (BX)(DX*1), Y3
-	VMOVUPD (BX)(CX*4), Y4
-	VMOVUPD (BX)(SI*1), Y5
-	VMOVUPD (BX)(DX*2), Y6
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded184
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold185:
-	VMOVUPD      (SI), Y8
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z7
-	VFMADD231PD  Z7, Z8, Z0
-	VBROADCASTSD (BX)(CX*1), Z7
-	VFMADD231PD  Z7, Z8, Z1
-	VBROADCASTSD (BX)(CX*2), Z7
-	VFMADD231PD  Z7, Z8, Z2
-	VBROADCASTSD (BX)(R9*1), Z7
-	VFMADD231PD  Z7, Z8, Z3
-	VBROADCASTSD (BX)(CX*4), Z7
-	VFMADD231PD  Z7, Z8, Z4
-	VBROADCASTSD (BX)(R10*1), Z7
-	VFMADD231PD  Z7, Z8, Z5
-	VBROADCASTSD (BX)(R9*2), Z7
-	VFMADD231PD  Z7, Z8, Z6
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold185
-
-folded184:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z7, Z7, Z7
-	VADDPD Z7, Z0, Z0
-	VADDPD Z7, Z1, Z1
-	VADDPD Z7, Z2, Z2
-	VADDPD Z7, Z3, Z3
-	VADDPD Z7, Z4, Z4
-	VADDPD Z7, Z5, Z5
-	VADDPD Z7, Z6, Z6
-	CMPQ   BX, $0x01
-	JNE    linear186
-	VMAXPD Z0, Z7, Z0
-	VMAXPD Z1, Z7, Z1
-	VMAXPD Z2, Z7, Z2
-	VMAXPD Z3, Z7, Z3
-	VMAXPD Z4, Z7, Z4
-	VMAXPD Z5, Z7, Z5
-	VMAXPD Z6, Z7, Z6
-
-linear186:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, (BX)(CX*1)
-	VMOVUPD Y2, (BX)(CX*2)
-	VMOVUPD Y3, (BX)(DX*1)
-	VMOVUPD Y4, (BX)(CX*4)
-	VMOVUPD Y5, (BX)(SI*1)
-	VMOVUPD Y6, (BX)(DX*2)
-	JMP     done182
-
-fewer183:
-	CMPQ BX, $0x06
-	JNE  fewer187
-
-	// acc[i,j] = init[i,j], 6×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPD (BX), Y0
-	VMOVUPD (BX)(CX*1), Y1
-	VMOVUPD (BX)(CX*2), Y2
-	VMOVUPD (BX)(DX*1), Y3
-	VMOVUPD (BX)(CX*4), Y4
-	VMOVUPD (BX)(SI*1), Y5
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded188
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold189:
-	VMOVUPD      (SI), Y7
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z6
-	VFMADD231PD  Z6, Z7, Z0
-	VBROADCASTSD (BX)(CX*1), Z6
-	VFMADD231PD  Z6, Z7, Z1
-	VBROADCASTSD (BX)(CX*2), Z6
-	VFMADD231PD  Z6, Z7, Z2
-	VBROADCASTSD (BX)(R9*1), Z6
-	VFMADD231PD  Z6, Z7, Z3
-	VBROADCASTSD (BX)(CX*4), Z6
-	VFMADD231PD  Z6, Z7, Z4
-	VBROADCASTSD (BX)(R10*1), Z6
-	VFMADD231PD  Z6, Z7, Z5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold189
-
-folded188:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z6, Z6, Z6
-	VADDPD Z6, Z0, Z0
-	VADDPD Z6, Z1, Z1
-	VADDPD Z6, Z2, Z2
-	VADDPD Z6, Z3, Z3
-	VADDPD Z6, Z4, Z4
-	VADDPD Z6, Z5, Z5
-	CMPQ   BX, $0x01
-	JNE    linear190
-	VMAXPD Z0, Z6, Z0
-	VMAXPD Z1, Z6, Z1
-	VMAXPD Z2, Z6, Z2
-	VMAXPD Z3, Z6, Z3
-	VMAXPD Z4, Z6, Z4
-	VMAXPD Z5, Z6, Z5
-
-linear190:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, (BX)(CX*1)
-	VMOVUPD Y2, (BX)(CX*2)
-	VMOVUPD Y3, (BX)(DX*1)
-	VMOVUPD Y4, (BX)(CX*4)
-	VMOVUPD Y5, (BX)(SI*1)
-	JMP     done182
-
-fewer187:
-	CMPQ BX, $0x05
-	JNE  fewer191
-
-	// acc[i,j] = init[i,j], 5×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPD (BX), Y0
-	VMOVUPD (BX)(CX*1), Y1
-	VMOVUPD (BX)(CX*2), Y2
-	VMOVUPD (BX)(DX*1), Y3
-	VMOVUPD (BX)(CX*4), Y4
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded192
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold193:
-	VMOVUPD      (SI), Y6
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z5
-	VFMADD231PD  Z5, Z6, Z0
-	VBROADCASTSD (BX)(CX*1), Z5
-	VFMADD231PD  Z5, Z6, Z1
-	VBROADCASTSD (BX)(CX*2), Z5
-	VFMADD231PD  Z5, Z6, Z2
-	VBROADCASTSD (BX)(R9*1), Z5
-	VFMADD231PD  Z5, Z6, Z3
-	VBROADCASTSD (BX)(CX*4), Z5
-	VFMADD231PD  Z5, Z6, Z4
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold193
-
-folded192:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z5, Z5, Z5
-	VADDPD Z5, Z0, Z0
-	VADDPD Z5, Z1, Z1
-	VADDPD Z5, Z2, Z2
-	VADDPD Z5, Z3, Z3
-	VADDPD Z5, Z4, Z4
-	CMPQ   BX, $0x01
-	JNE    linear194
-	VMAXPD Z0, Z5, Z0
-	VMAXPD Z1, Z5, Z1
-	VMAXPD Z2, Z5, Z2
-	VMAXPD Z3, Z5, Z3
-	VMAXPD Z4, Z5, Z4
-
-linear194:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, (BX)(CX*1)
-	VMOVUPD Y2, (BX)(CX*2)
-	VMOVUPD Y3, (BX)(DX*1)
-	VMOVUPD Y4, (BX)(CX*4)
-	JMP     done182
-
-fewer191:
-	CMPQ BX, $0x04
-	JNE  fewer195
-
-	// acc[i,j] = init[i,j], 4×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPD (BX), Y0
-	VMOVUPD (BX)(CX*1), Y1
-	VMOVUPD (BX)(CX*2), Y2
-	VMOVUPD (BX)(DX*1), Y3
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded196
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold197:
-	VMOVUPD      (SI), Y5
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z4
-	VFMADD231PD  Z4, Z5, Z0
-	VBROADCASTSD (BX)(CX*1), Z4
-	VFMADD231PD  Z4, Z5, Z1
-	VBROADCASTSD (BX)(CX*2), Z4
-	VFMADD231PD  Z4, Z5, Z2
-	VBROADCASTSD (BX)(R9*1), Z4
-	VFMADD231PD  Z4, Z5, Z3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold197
-
-folded196:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z4, Z4, Z4
-	VADDPD Z4, Z0, Z0
-	VADDPD Z4, Z1, Z1
-	VADDPD Z4, Z2, Z2
-	VADDPD Z4, Z3, Z3
-	CMPQ   BX, $0x01
-	JNE    linear198
-	VMAXPD Z0, Z4, Z0
-	VMAXPD Z1, Z4, Z1
-	VMAXPD Z2, Z4, Z2
-	VMAXPD Z3, Z4, Z3
-
-linear198:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, (BX)(CX*1)
-	VMOVUPD Y2, (BX)(CX*2)
-	VMOVUPD Y3, (BX)(DX*1)
-	JMP     done182
-
-fewer195:
-	CMPQ BX, $0x03
-	JNE  fewer199
-
-	// acc[i,j] = init[i,j], 3×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	VMOVUPD (BX), Y0
-	VMOVUPD (BX)(CX*1), Y1
-	VMOVUPD (BX)(CX*2), Y2
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded200
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold201:
-	VMOVUPD      (SI), Y4
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z3
-	VFMADD231PD  Z3, Z4, Z0
-	VBROADCASTSD (BX)(CX*1), Z3
-	VFMADD231PD  Z3, Z4, Z1
-	VBROADCASTSD (BX)(CX*2), Z3
-	VFMADD231PD  Z3, Z4, Z2
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold201
-
-folded200:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z3, Z3, Z3
-	VADDPD Z3, Z0, Z0
-	VADDPD Z3, Z1, Z1
-	VADDPD Z3, Z2, Z2
-	CMPQ   BX, $0x01
-	JNE    linear202
-	VMAXPD Z0, Z3, Z0
-	VMAXPD Z1, Z3, Z1
-	VMAXPD Z2, Z3, Z2
-
-linear202:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, (BX)(CX*1)
-	VMOVUPD Y2, (BX)(CX*2)
-	JMP     done182
-
-fewer199:
-	CMPQ BX, $0x02
-	JNE  fewer203
-
-	// acc[i,j] = init[i,j], 2×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	VMOVUPD (BX), Y0
-	VMOVUPD (BX)(CX*1), Y1
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded204
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold205:
-	VMOVUPD      (SI), Y3
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z2
-	VFMADD231PD  Z2, Z3, Z0
-	VBROADCASTSD (BX)(CX*1), Z2
-	VFMADD231PD  Z2, Z3, Z1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold205
-
-folded204:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z2, Z2, Z2
-	VADDPD Z2, Z0, Z0
-	VADDPD Z2, Z1, Z1
-	CMPQ   BX, $0x01
-	JNE    linear206
-	VMAXPD Z0, Z2, Z0
-	VMAXPD Z1, Z2, Z1
-
-linear206:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, (BX)(CX*1)
-	JMP     done182
-
-fewer203:
-	CMPQ BX, $0x01
-	JNE  fewer207
-
-	// acc[i,j] = init[i,j], 1×1 vectors
-	MOVQ    init+16(FP), BX
-	VMOVUPD (BX), Y0
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded208
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold209:
-	VMOVUPD      (SI), Y2
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z1
-	VFMADD231PD  Z1, Z2, Z0
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold209
-
-folded208:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z1, Z1, Z1
-	VADDPD Z1, Z0, Z0
-	CMPQ   BX, $0x01
-	JNE    linear210
-	VMAXPD Z0, Z1, Z0
-
-linear210:
-	MOVQ    c+0(FP), BX
-	VMOVUPD Y0, (BX)
-	JMP     done182
-
-fewer207:
-done182:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over176:
-	CMPQ   AX, $0x04
-	JLT    over211
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x40, AX
-	MOVQ   rows+72(FP), BX
-	CMPQ   BX, $0x08
-	JLT    rest213
-
-tile212:
-	// acc[i,j] = init[i,j], 8×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	LEAQ    (DX)(CX*4), DI
-	MOVQ    BX, R8
-	ADDQ    AX, R8
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-	LEAQ    (R9)(CX*4), R11
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(R8), Y1
-	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(R8)(CX*1), Y3
-	VMOVUPD (BX)(CX*2), Y4
-	VMOVUPD 32(R8)(CX*2), Y5
-	VMOVUPD (BX)(DX*1), Y6
-	VMOVUPD 32(R8)(R9*1), Y7
-	VMOVUPD (BX)(CX*4), Y8
-	VMOVUPD 32(R8)(CX*4), Y9
-	VMOVUPD (BX)(SI*1), Y10
-	VMOVUPD 32(R8)(R10*1), Y11
-	VMOVUPD (BX)(DX*2), Y12
-	VMOVUPD 32(R8)(R9*2), Y13
-	VMOVUPD (BX)(DI*1), Y14
-	VMOVUPD 32(R8)(R11*1), Y15
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded214
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-	LEAQ    (R9)(CX*4), R11
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold215:
-	VMOVUPD      (SI), Y17
-	VMOVUPD      32(SI)(AX*1), Y18
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z16
-	VFMADD231PD  Z16, Z17, Z0
-	VFMADD231PD  Z16, Z18, Z1
-	VBROADCASTSD (BX)(CX*1), Z16
-	VFMADD231PD  Z16, Z17, Z2
-	VFMADD231PD  Z16, Z18, Z3
-	VBROADCASTSD (BX)(CX*2), Z16
-	VFMADD231PD  Z16, Z17, Z4
-	VFMADD231PD  Z16, Z18, Z5
-	VBROADCASTSD (BX)(R9*1), Z16
-	VFMADD231PD  Z16, Z17, Z6
-	VFMADD231PD  Z16, Z18, Z7
-	VBROADCASTSD (BX)(CX*4), Z16
-	VFMADD231PD  Z16, Z17, Z8
-	VFMADD231PD  Z16, Z18, Z9
-	VBROADCASTSD (BX)(R10*1), Z16
-	VFMADD231PD  Z16, Z17, Z10
-	VFMADD231PD  Z16, Z18, Z11
-	VBROADCASTSD (BX)(R9*2), Z16
-	VFMADD231PD  Z16, Z17, Z12
-	VFMADD231PD  Z16, Z18, Z13
-	VBROADCASTSD (BX)(R11*1), Z16
-	VFMADD231PD  Z16, Z17, Z14
-	VFMADD231PD  Z16, Z18, Z15
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold215
-
-folded214:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z16, Z16, Z16
-	VADDPD Z16, Z0, Z0
-	VADDPD Z16, Z1, Z1
-	VADDPD Z16, Z2, Z2
-	VADDPD Z16, Z3, Z3
-	VADDPD Z16, Z4, Z4
-	VADDPD Z16, Z5, Z5
-	VADDPD Z16, Z6, Z6
-	VADDPD Z16, Z7, Z7
-	VADDPD Z16, Z8, Z8
-	VADDPD Z16, Z9, Z9
-	VADDPD Z16, Z10, Z10
-	VADDPD Z16, Z11, Z11
-	VADDPD Z16, Z12, Z12
-	VADDPD Z16, Z13, Z13
-	VADDPD Z16, Z14, Z14
-	VADDPD Z16, Z15, Z15
-	CMPQ   BX, $0x01
-	JNE    linear216
-	VMAXPD Z0, Z16, Z0
-	VMAXPD Z1, Z16, Z1
-	VMAXPD Z2, Z16, Z2
-	VMAXPD Z3, Z16, Z3
-	VMAXPD Z4, Z16, Z4
-	VMAXPD Z5, Z16, Z5
-	VMAXPD Z6, Z16, Z6
-	VMAXPD Z7, Z16, Z7
-	VMAXPD Z8, Z16, Z8
-	VMAXPD Z9, Z16, Z9
-	VMAXPD Z10, Z16, Z10
-	VMAXPD Z11, Z16, Z11
-	VMAXPD Z12, Z16, Z12
-	VMAXPD Z13, Z16, Z13
-	VMAXPD Z14, Z16, Z14
-	VMAXPD Z15, Z16, Z15
-
-linear216:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	LEAQ    (DX)(CX*4), DI
-	MOVQ    BX, R8
-	ADDQ    AX, R8
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-	LEAQ    (R9)(CX*4), R11
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(R8)
-	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(R8)(CX*1)
-	VMOVUPD Y4, (BX)(CX*2)
-	VMOVUPD Y5, 32(R8)(CX*2)
-	VMOVUPD Y6, (BX)(DX*1)
-	VMOVUPD Y7, 32(R8)(R9*1)
-	VMOVUPD Y8, (BX)(CX*4)
-	VMOVUPD Y9, 32(R8)(CX*4)
-	VMOVUPD Y10, (BX)(SI*1)
-	VMOVUPD Y11, 32(R8)(R10*1)
-	VMOVUPD Y12, (BX)(DX*2)
-	VMOVUPD Y13, 32(R8)(R9*2)
-	VMOVUPD Y14, (BX)(DI*1)
-	VMOVUPD Y15, 32(R8)(R11*1)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+72(FP)
-	CMPQ    BX, $0x08
-	JGE     tile212
-
-rest213:
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x07
-	JNE  fewer218
-
-	// acc[i,j] = init[i,j], 7×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(DI), Y1
-	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(DI)(CX*1), Y3
-	VMOVUPD (BX)(CX*2), Y4
-	VMOVUPD 32(DI)(CX*2), Y5
-	VMOVUPD (BX)(DX*1), Y6
-	VMOVUPD 32(DI)(R8*1), Y7
-	VMOVUPD (BX)(CX*4), Y8
-	VMOVUPD 32(DI)(CX*4), Y9
-	VMOVUPD (BX)(SI*1), Y10
-	VMOVUPD 32(DI)(R9*1), Y11
-	VMOVUPD (BX)(DX*2), Y12
-	VMOVUPD 32(DI)(R8*2), Y13
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded219
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold220:
-	VMOVUPD      (SI), Y15
-	VMOVUPD      32(SI)(AX*1), Y16
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z14
-	VFMADD231PD  Z14, Z15, Z0
-	VFMADD231PD  Z14, Z16, Z1
-	VBROADCASTSD (BX)(CX*1), Z14
-	VFMADD231PD  Z14, Z15, Z2
-	VFMADD231PD  Z14, Z16, Z3
-	VBROADCASTSD (BX)(CX*2), Z14
-	VFMADD231PD  Z14, Z15, Z4
-	VFMADD231PD  Z14, Z16, Z5
-	VBROADCASTSD (BX)(R9*1), Z14
-	VFMADD231PD  Z14, Z15, Z6
-	VFMADD231PD  Z14, Z16, Z7
-	VBROADCASTSD (BX)(CX*4), Z14
-	VFMADD231PD  Z14, Z15, Z8
-	VFMADD231PD  Z14, Z16, Z9
-	VBROADCASTSD (BX)(R10*1), Z14
-	VFMADD231PD  Z14, Z15, Z10
-	VFMADD231PD  Z14, Z16, Z11
-	VBROADCASTSD (BX)(R9*2), Z14
-	VFMADD231PD  Z14, Z15, Z12
-	VFMADD231PD  Z14, Z16, Z13
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold220
-
-folded219:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z14, Z14, Z14
-	VADDPD Z14, Z0, Z0
-	VADDPD Z14, Z1, Z1
-	VADDPD Z14, Z2, Z2
-	VADDPD Z14, Z3, Z3
-	VADDPD Z14, Z4, Z4
-	VADDPD Z14, Z5, Z5
-	VADDPD Z14, Z6, Z6
-	VADDPD Z14, Z7, Z7
-	VADDPD Z14, Z8, Z8
-	VADDPD Z14, Z9, Z9
-	VADDPD Z14, Z10, Z10
-	VADDPD Z14, Z11, Z11
-	VADDPD Z14, Z12, Z12
-	VADDPD Z14, Z13, Z13
-	CMPQ   BX, $0x01
-	JNE    linear221
-	VMAXPD Z0, Z14, Z0
-	VMAXPD Z1, Z14, Z1
-	VMAXPD Z2, Z14, Z2
-	VMAXPD Z3, Z14, Z3
-	VMAXPD Z4, Z14, Z4
-	VMAXPD Z5, Z14, Z5
-	VMAXPD Z6, Z14, Z6
-	VMAXPD Z7, Z14, Z7
-	VMAXPD Z8, Z14, Z8
-	VMAXPD Z9, Z14, Z9
-	VMAXPD Z10, Z14, Z10
-	VMAXPD Z11, Z14, Z11
-	VMAXPD Z12, Z14, Z12
-	VMAXPD Z13, Z14, Z13
-
-linear221:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(DI)
-	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(DI)(CX*1)
-	VMOVUPD Y4, (BX)(CX*2)
-	VMOVUPD Y5, 32(DI)(CX*2)
-	VMOVUPD Y6, (BX)(DX*1)
-	VMOVUPD Y7, 32(DI)(R8*1)
-	VMOVUPD Y8, (BX)(CX*4)
-	VMOVUPD Y9, 32(DI)(CX*4)
-	VMOVUPD Y10, (BX)(SI*1)
-	VMOVUPD Y11, 32(DI)(R9*1)
-	VMOVUPD Y12, (BX)(DX*2)
-	VMOVUPD Y13, 32(DI)(R8*2)
-	JMP     done217
-
-fewer218:
-	CMPQ BX, $0x06
-	JNE  fewer222
-
-	// acc[i,j] = init[i,j], 6×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(DI), Y1
-	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(DI)(CX*1), Y3
-	VMOVUPD (BX)(CX*2), Y4
-	VMOVUPD 32(DI)(CX*2), Y5
-	VMOVUPD (BX)(DX*1), Y6
-	VMOVUPD 32(DI)(R8*1), Y7
-	VMOVUPD (BX)(CX*4), Y8
-	VMOVUPD 32(DI)(CX*4), Y9
-	VMOVUPD (BX)(SI*1), Y10
-	VMOVUPD 32(DI)(R9*1), Y11
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded223
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold224:
-	VMOVUPD      (SI), Y13
-	VMOVUPD      32(SI)(AX*1), Y14
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z12
-	VFMADD231PD  Z12, Z13, Z0
-	VFMADD231PD  Z12, Z14, Z1
-	VBROADCASTSD (BX)(CX*1), Z12
-	VFMADD231PD  Z12, Z13, Z2
-	VFMADD231PD  Z12, Z14, Z3
-	VBROADCASTSD (BX)(CX*2), Z12
-	VFMADD231PD  Z12, Z13, Z4
-	VFMADD231PD  Z12, Z14, Z5
-	VBROADCASTSD (BX)(R9*1), Z12
-	VFMADD231PD  Z12, Z13, Z6
-	VFMADD231PD  Z12, Z14, Z7
-	VBROADCASTSD (BX)(CX*4), Z12
-	VFMADD231PD  Z12, Z13, Z8
-	VFMADD231PD  Z12, Z14, Z9
-	VBROADCASTSD (BX)(R10*1), Z12
-	VFMADD231PD  Z12, Z13, Z10
-	VFMADD231PD  Z12, Z14, Z11
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold224
-
-folded223:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z12, Z12, Z12
-	VADDPD Z12, Z0, Z0
-	VADDPD Z12, Z1, Z1
-	VADDPD Z12, Z2, Z2
-	VADDPD Z12, Z3, Z3
-	VADDPD Z12, Z4, Z4
-	VADDPD Z12, Z5, Z5
-	VADDPD Z12, Z6, Z6
-	VADDPD Z12, Z7, Z7
-	VADDPD Z12, Z8, Z8
-	VADDPD Z12, Z9, Z9
-	VADDPD Z12, Z10, Z10
-	VADDPD Z12, Z11, Z11
-	CMPQ   BX, $0x01
-	JNE    linear225
-	VMAXPD Z0, Z12, Z0
-	VMAXPD Z1, Z12, Z1
-	VMAXPD Z2, Z12, Z2
-	VMAXPD Z3, Z12, Z3
-	VMAXPD Z4, Z12, Z4
-	VMAXPD Z5, Z12, Z5
-	VMAXPD Z6, Z12, Z6
-	VMAXPD Z7, Z12, Z7
-	VMAXPD Z8, Z12, Z8
-	VMAXPD Z9, Z12, Z9
-	VMAXPD Z10, Z12, Z10
-	VMAXPD Z11, Z12, Z11
-
-linear225:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(DI)
-	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(DI)(CX*1)
-	VMOVUPD Y4, (BX)(CX*2)
-	VMOVUPD Y5, 32(DI)(CX*2)
-	VMOVUPD Y6, (BX)(DX*1)
-	VMOVUPD Y7, 32(DI)(R8*1)
-	VMOVUPD Y8, (BX)(CX*4)
-	VMOVUPD Y9, 32(DI)(CX*4)
-	VMOVUPD Y10, (BX)(SI*1)
-	VMOVUPD Y11, 32(DI)(R9*1)
-	JMP     done217
-
-fewer222:
-	CMPQ BX, $0x05
-	JNE  fewer226
-
-	// acc[i,j] = init[i,j], 5×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(SI), Y1
-	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(SI)(CX*1), Y3
-	VMOVUPD (BX)(CX*2), Y4
-	VMOVUPD 32(SI)(CX*2), Y5
-	VMOVUPD (BX)(DX*1), Y6
-	VMOVUPD 32(SI)(DI*1), Y7
-	VMOVUPD (BX)(CX*4), Y8
-	VMOVUPD 32(SI)(CX*4), Y9
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded227
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold228:
-	VMOVUPD      (SI), Y11
-	VMOVUPD      32(SI)(AX*1), Y12
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z10
-	VFMADD231PD  Z10, Z11, Z0
-	VFMADD231PD  Z10, Z12, Z1
-	VBROADCASTSD (BX)(CX*1), Z10
-	VFMADD231PD  Z10, Z11, Z2
-	VFMADD231PD  Z10, Z12, Z3
-	VBROADCASTSD (BX)(CX*2), Z10
-	VFMADD231PD  Z10, Z11, Z4
-	VFMADD231PD  Z10, Z12, Z5
-	VBROADCASTSD (BX)(R9*1), Z10
-	VFMADD231PD  Z10, Z11, Z6
-	VFMADD231PD  Z10, Z12, Z7
-	VBROADCASTSD (BX)(CX*4), Z10
-	VFMADD231PD  Z10, Z11, Z8
-	VFMADD231PD  Z10, Z12, Z9
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold228
-
-folded227:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z10, Z10, Z10
-	VADDPD Z10, Z0, Z0
-	VADDPD Z10, Z1, Z1
-	VADDPD Z10, Z2, Z2
-	VADDPD Z10, Z3, Z3
-	VADDPD Z10, Z4, Z4
-	VADDPD Z10, Z5, Z5
-	VADDPD Z10, Z6, Z6
-	VADDPD Z10, Z7, Z7
-	VADDPD Z10, Z8, Z8
-	VADDPD Z10, Z9, Z9
-	CMPQ   BX, $0x01
-	JNE    linear229
-	VMAXPD Z0, Z10, Z0
-	VMAXPD Z1, Z10, Z1
-	VMAXPD Z2, Z10, Z2
-	VMAXPD Z3, Z10, Z3
-	VMAXPD Z4, Z10, Z4
-	VMAXPD Z5, Z10, Z5
-	VMAXPD Z6, Z10, Z6
-	VMAXPD Z7, Z10, Z7
-	VMAXPD Z8, Z10, Z8
-	VMAXPD Z9, Z10, Z9
-
-linear229:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(SI)
-	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(SI)(CX*1)
-	VMOVUPD Y4, (BX)(CX*2)
-	VMOVUPD Y5, 32(SI)(CX*2)
-	VMOVUPD Y6, (BX)(DX*1)
-	VMOVUPD Y7, 32(SI)(DI*1)
-	VMOVUPD Y8, (BX)(CX*4)
-	VMOVUPD Y9, 32(SI)(CX*4)
-	JMP     done217
-
-fewer226:
-	CMPQ BX, $0x04
-	JNE  fewer230
-
-	// acc[i,j] = init[i,j], 4×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(SI), Y1
-	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(SI)(CX*1), Y3
-	VMOVUPD (BX)(CX*2), Y4
-	VMOVUPD 32(SI)(CX*2), Y5
-	VMOVUPD (BX)(DX*1), Y6
-	VMOVUPD 32(SI)(DI*1), Y7
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded231
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold232:
-	VMOVUPD      (SI), Y9
-	VMOVUPD      32(SI)(AX*1), Y10
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z8
-	VFMADD231PD  Z8, Z9, Z0
-	VFMADD231PD  Z8, Z10, Z1
-	VBROADCASTSD (BX)(CX*1), Z8
-	VFMADD231PD  Z8, Z9, Z2
-	VFMADD231PD  Z8, Z10, Z3
-	VBROADCASTSD (BX)(CX*2), Z8
-	VFMADD231PD  Z8, Z9, Z4
-	VFMADD231PD  Z8, Z10, Z5
-	VBROADCASTSD (BX)(R9*1), Z8
-	VFMADD231PD  Z8, Z9, Z6
-	VFMADD231PD  Z8, Z10, Z7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold232
-
-folded231:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z8, Z8, Z8
-	VADDPD Z8, Z0, Z0
-	VADDPD Z8, Z1, Z1
-	VADDPD Z8, Z2, Z2
-	VADDPD Z8, Z3, Z3
-	VADDPD Z8, Z4, Z4
-	VADDPD Z8, Z5, Z5
-	VADDPD Z8, Z6, Z6
-	VADDPD Z8, Z7, Z7
-	CMPQ   BX, $0x01
-	JNE    linear233
-	VMAXPD Z0, Z8, Z0
-	VMAXPD Z1, Z8, Z1
-	VMAXPD Z2, Z8, Z2
-	VMAXPD Z3, Z8, Z3
-	VMAXPD Z4, Z8, Z4
-	VMAXPD Z5, Z8, Z5
-	VMAXPD Z6, Z8, Z6
-	VMAXPD Z7, Z8, Z7
-
-linear233:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(SI)
-	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(SI)(CX*1)
-	VMOVUPD Y4, (BX)(CX*2)
-	VMOVUPD Y5, 32(SI)(CX*2)
-	VMOVUPD Y6, (BX)(DX*1)
-	VMOVUPD Y7, 32(SI)(DI*1)
-	JMP     done217
-
-fewer230:
-	CMPQ BX, $0x03
-	JNE  fewer234
-
-	// acc[i,j] = init[i,j], 3×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(DX), Y1
-	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(DX)(CX*1), Y3
-	VMOVUPD (BX)(CX*2), Y4
-	VMOVUPD 32(DX)(CX*2), Y5
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded235
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold236:
-	VMOVUPD      (SI), Y7
-	VMOVUPD      32(SI)(AX*1), Y8
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z6
-	VFMADD231PD  Z6, Z7, Z0
-	VFMADD231PD  Z6, Z8, Z1
-	VBROADCASTSD (BX)(CX*1), Z6
-	VFMADD231PD  Z6, Z7, Z2
-	VFMADD231PD  Z6, Z8, Z3
-	VBROADCASTSD (BX)(CX*2), Z6
-	VFMADD231PD  Z6, Z7, Z4
-	VFMADD231PD  Z6, Z8, Z5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold236
-
-folded235:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z6, Z6, Z6
-	VADDPD Z6, Z0, Z0
-	VADDPD Z6, Z1, Z1
-	VADDPD Z6, Z2, Z2
-	VADDPD Z6, Z3, Z3
-	VADDPD Z6, Z4, Z4
-	VADDPD Z6, Z5, Z5
-	CMPQ   BX, $0x01
-	JNE    linear237
-	VMAXPD Z0, Z6, Z0
-	VMAXPD Z1, Z6, Z1
-	VMAXPD Z2, Z6, Z2
-	VMAXPD Z3, Z6, Z3
-	VMAXPD Z4, Z6, Z4
-	VMAXPD Z5, Z6, Z5
-
-linear237:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(DX)
-	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(DX)(CX*1)
-	VMOVUPD Y4, (BX)(CX*2)
-	VMOVUPD Y5, 32(DX)(CX*2)
-	JMP     done217
-
-fewer234:
-	CMPQ BX, $0x02
-	JNE  fewer238
-
-	// acc[i,j] = init[i,j], 2×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(DX), Y1
-	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(DX)(CX*1), Y3
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded239
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold240:
-	VMOVUPD      (SI), Y5
-	VMOVUPD      32(SI)(AX*1), Y6
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z4
-	VFMADD231PD  Z4, Z5, Z0
-	VFMADD231PD  Z4, Z6, Z1
-	VBROADCASTSD (BX)(CX*1), Z4
-	VFMADD231PD  Z4, Z5, Z2
-	VFMADD231PD  Z4, Z6, Z3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold240
-
-folded239:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z4, Z4, Z4
-	VADDPD Z4, Z0, Z0
-	VADDPD Z4, Z1, Z1
-	VADDPD Z4, Z2, Z2
-	VADDPD Z4, Z3, Z3
-	CMPQ   BX, $0x01
-	JNE    linear241
-	VMAXPD Z0, Z4, Z0
-	VMAXPD Z1, Z4, Z1
-	VMAXPD Z2, Z4, Z2
-	VMAXPD Z3, Z4, Z3
-
-linear241:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(DX)
-	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(DX)(CX*1)
-	JMP     done217
-
-fewer238:
-	CMPQ BX, $0x01
-	JNE  fewer242
-
-	// acc[i,j] = init[i,j], 1×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(DX), Y1
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded243
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold244:
-	VMOVUPD      (SI), Y3
-	VMOVUPD      32(SI)(AX*1), Y4
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z2
-	VFMADD231PD  Z2, Z3, Z0
-	VFMADD231PD  Z2, Z4, Z1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold244
-
-folded243:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z2, Z2, Z2
-	VADDPD Z2, Z0, Z0
-	VADDPD Z2, Z1, Z1
-	CMPQ   BX, $0x01
-	JNE    linear245
-	VMAXPD Z0, Z2, Z0
-	VMAXPD Z1, Z2, Z1
-
-linear245:
-	MOVQ    c+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(DX)
-	JMP     done217
-
-fewer242:
-done217:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over211:
-	CMPQ AX, $0x02
-	JNE  over246
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x08
-	JLT  rest248
-
-tile247:
-	// acc[i,j] = init[i,j], 8×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	LEAQ    (DX)(CX*4), DI
-	VMOVUPD (BX), X0
-	VMOVUPD (BX)(CX*1), X1
-	VMOVUPD (BX)(CX*2), X2
-	VMOVUPD (BX)(DX*1), X3
-	VMOVUPD (BX)(CX*4), X4
-	VMOVUPD (BX)(SI*1), X5
-	VMOVUPD (BX)(DX*2), X6
-	VMOVUPD (BX)(DI*1), X7
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded249
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-	LEAQ    (R9)(CX*4), R11
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold250:
-	VMOVUPD      (SI), X9
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z8
-	VFMADD231PD  Z8, Z9, Z0
-	VBROADCASTSD (BX)(CX*1), Z8
-	VFMADD231PD  Z8, Z9, Z1
-	VBROADCASTSD (BX)(CX*2), Z8
-	VFMADD231PD  Z8, Z9, Z2
-	VBROADCASTSD (BX)(R9*1), Z8
-	VFMADD231PD  Z8, Z9, Z3
-	VBROADCASTSD (BX)(CX*4), Z8
-	VFMADD231PD  Z8, Z9, Z4
-	VBROADCASTSD (BX)(R10*1), Z8
-	VFMADD231PD  Z8, Z9, Z5
-	VBROADCASTSD (BX)(R9*2), Z8
-	VFMADD231PD  Z8, Z9, Z6
-	VBROADCASTSD (BX)(R11*1), Z8
-	VFMADD231PD  Z8, Z9, Z7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold250
-
-folded249:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z8, Z8, Z8
-	VADDPD Z8, Z0, Z0
-	VADDPD Z8, Z1, Z1
-	VADDPD Z8, Z2, Z2
-	VADDPD Z8, Z3, Z3
-	VADDPD Z8, Z4, Z4
-	VADDPD Z8, Z5, Z5
-	VADDPD Z8, Z6, Z6
-	VADDPD Z8, Z7, Z7
-	CMPQ   BX, $0x01
-	JNE    linear251
-	VMAXPD Z0, Z8, Z0
-	VMAXPD Z1, Z8, Z1
-	VMAXPD Z2, Z8, Z2
-	VMAXPD Z3, Z8, Z3
-	VMAXPD Z4, Z8, Z4
-	VMAXPD Z5, Z8, Z5
-	VMAXPD Z6, Z8, Z6
-	VMAXPD Z7, Z8, Z7
-
-linear251:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	LEAQ    (DX)(CX*4), DI
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, (BX)(CX*1)
-	VMOVUPD X2, (BX)(CX*2)
-	VMOVUPD X3, (BX)(DX*1)
-	VMOVUPD X4, (BX)(CX*4)
-	VMOVUPD X5, (BX)(SI*1)
-	VMOVUPD X6, (BX)(DX*2)
-	VMOVUPD X7, (BX)(DI*1)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+72(FP)
-	CMPQ    BX, $0x08
-	JGE     tile247
-
-rest248:
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x07
-	JNE  fewer253
-
-	// acc[i,j] = init[i,j], 7×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPD (BX), X0
-	VMOVUPD (BX)(CX*1), X1
-	VMOVUPD (BX)(CX*2), X2
-	VMOVUPD (BX)(DX*1), X3
-	VMOVUPD (BX)(CX*4), X4
-	VMOVUPD (BX)(SI*1), X5
-	VMOVUPD (BX)(DX*2), X6
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded254
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold255:
-	VMOVUPD      (SI), X8
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z7
-	VFMADD231PD  Z7, Z8, Z0
-	VBROADCASTSD (BX)(CX*1), Z7
-	VFMADD231PD  Z7, Z8, Z1
-	VBROADCASTSD (BX)(CX*2), Z7
-	VFMADD231PD  Z7, Z8, Z2
-	VBROADCASTSD (BX)(R9*1), Z7
-	VFMADD231PD  Z7, Z8, Z3
-	VBROADCASTSD (BX)(CX*4), Z7
-	VFMADD231PD  Z7, Z8, Z4
-	VBROADCASTSD (BX)(R10*1), Z7
-	VFMADD231PD  Z7, Z8, Z5
-	VBROADCASTSD (BX)(R9*2), Z7
-	VFMADD231PD  Z7, Z8, Z6
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold255
-
-folded254:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z7, Z7, Z7
-	VADDPD Z7, Z0, Z0
-	VADDPD Z7, Z1, Z1
-	VADDPD Z7, Z2, Z2
-	VADDPD Z7, Z3, Z3
-	VADDPD Z7, Z4, Z4
-	VADDPD Z7, Z5, Z5
-	VADDPD Z7, Z6, Z6
-	CMPQ   BX, $0x01
-	JNE    linear256
-	VMAXPD Z0, Z7, Z0
-	VMAXPD Z1, Z7, Z1
-	VMAXPD Z2, Z7, Z2
-	VMAXPD Z3, Z7, Z3
-	VMAXPD Z4, Z7, Z4
-	VMAXPD Z5, Z7, Z5
-	VMAXPD Z6, Z7, Z6
-
-linear256:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, (BX)(CX*1)
-	VMOVUPD X2, (BX)(CX*2)
-	VMOVUPD X3, (BX)(DX*1)
-	VMOVUPD X4, (BX)(CX*4)
-	VMOVUPD X5, (BX)(SI*1)
-	VMOVUPD X6, (BX)(DX*2)
-	JMP     done252
-
-fewer253:
-	CMPQ BX, $0x06
-	JNE  fewer257
-
-	// acc[i,j] = init[i,j], 6×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPD (BX), X0
-	VMOVUPD (BX)(CX*1), X1
-	VMOVUPD (BX)(CX*2), X2
-	VMOVUPD (BX)(DX*1), X3
-	VMOVUPD (BX)(CX*4), X4
-	VMOVUPD (BX)(SI*1), X5
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded258
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold259:
-	VMOVUPD      (SI), X7
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z6
-	VFMADD231PD  Z6, Z7, Z0
-	VBROADCASTSD (BX)(CX*1), Z6
-	VFMADD231PD  Z6, Z7, Z1
-	VBROADCASTSD (BX)(CX*2), Z6
-	VFMADD231PD  Z6, Z7, Z2
-	VBROADCASTSD (BX)(R9*1), Z6
-	VFMADD231PD  Z6, Z7, Z3
-	VBROADCASTSD (BX)(CX*4), Z6
-	VFMADD231PD  Z6, Z7, Z4
-	VBROADCASTSD (BX)(R10*1), Z6
-	VFMADD231PD  Z6, Z7, Z5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold259
-
-folded258:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z6, Z6, Z6
-	VADDPD Z6, Z0, Z0
-	VADDPD Z6, Z1, Z1
-	VADDPD Z6, Z2, Z2
-	VADDPD Z6, Z3, Z3
-	VADDPD Z6, Z4, Z4
-	VADDPD Z6, Z5, Z5
-	CMPQ   BX, $0x01
-	JNE    linear260
-	VMAXPD Z0, Z6, Z0
-	VMAXPD Z1, Z6, Z1
-	VMAXPD Z2, Z6, Z2
-	VMAXPD Z3, Z6, Z3
-	VMAXPD Z4, Z6, Z4
-	VMAXPD Z5, Z6, Z5
-
-linear260:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, (BX)(CX*1)
-	VMOVUPD X2, (BX)(CX*2)
-	VMOVUPD X3, (BX)(DX*1)
-	VMOVUPD X4, (BX)(CX*4)
-	VMOVUPD X5, (BX)(SI*1)
-	JMP     done252
-
-fewer257:
-	CMPQ BX, $0x05
-	JNE  fewer261
-
-	// acc[i,j] = init[i,j], 5×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPD (BX), X0
-	VMOVUPD (BX)(CX*1), X1
-	VMOVUPD (BX)(CX*2), X2
-	VMOVUPD (BX)(DX*1), X3
-	VMOVUPD (BX)(CX*4), X4
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded262
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold263:
-	VMOVUPD      (SI), X6
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z5
-	VFMADD231PD  Z5, Z6, Z0
-	VBROADCASTSD (BX)(CX*1), Z5
-	VFMADD231PD  Z5, Z6, Z1
-	VBROADCASTSD (BX)(CX*2), Z5
-	VFMADD231PD  Z5, Z6, Z2
-	VBROADCASTSD (BX)(R9*1), Z5
-	VFMADD231PD  Z5, Z6, Z3
-	VBROADCASTSD (BX)(CX*4), Z5
-	VFMADD231PD  Z5, Z6, Z4
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold263
-
-folded262:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z5, Z5, Z5
-	VADDPD Z5, Z0, Z0
-	VADDPD Z5, Z1, Z1
-	VADDPD Z5, Z2, Z2
-	VADDPD Z5, Z3, Z3
-	VADDPD Z5, Z4, Z4
-	CMPQ   BX, $0x01
-	JNE    linear264
-	VMAXPD Z0, Z5, Z0
-	VMAXPD Z1, Z5, Z1
-	VMAXPD Z2, Z5, Z2
-	VMAXPD Z3, Z5, Z3
-	VMAXPD Z4, Z5, Z4
-
-linear264:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, (BX)(CX*1)
-	VMOVUPD X2, (BX)(CX*2)
-	VMOVUPD X3, (BX)(DX*1)
-	VMOVUPD X4, (BX)(CX*4)
-	JMP     done252
-
-fewer261:
-	CMPQ BX, $0x04
-	JNE  fewer265
-
-	// acc[i,j] = init[i,j], 4×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPD (BX), X0
-	VMOVUPD (BX)(CX*1), X1
-	VMOVUPD (BX)(CX*2), X2
-	VMOVUPD (BX)(DX*1), X3
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded266
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold267:
-	VMOVUPD      (SI), X5
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z4
-	VFMADD231PD  Z4, Z5, Z0
-	VBROADCASTSD (BX)(CX*1), Z4
-	VFMADD231PD  Z4, Z5, Z1
-	VBROADCASTSD (BX)(CX*2), Z4
-	VFMADD231PD  Z4, Z5, Z2
-	VBROADCASTSD (BX)(R9*1), Z4
-	VFMADD231PD  Z4, Z5, Z3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold267
-
-folded266:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z4, Z4, Z4
-	VADDPD Z4, Z0, Z0
-	VADDPD Z4, Z1, Z1
-	VADDPD Z4, Z2, Z2
-	VADDPD Z4, Z3, Z3
-	CMPQ   BX, $0x01
-	JNE    linear268
-	VMAXPD Z0, Z4, Z0
-	VMAXPD Z1, Z4, Z1
-	VMAXPD Z2, Z4, Z2
-	VMAXPD Z3, Z4, Z3
-
-linear268:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, (BX)(CX*1)
-	VMOVUPD X2, (BX)(CX*2)
-	VMOVUPD X3, (BX)(DX*1)
-	JMP     done252
-
-fewer265:
-	CMPQ BX, $0x03
-	JNE  fewer269
-
-	// acc[i,j] = init[i,j], 3×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	VMOVUPD (BX), X0
-	VMOVUPD (BX)(CX*1), X1
-	VMOVUPD (BX)(CX*2), X2
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded270
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold271:
-	VMOVUPD      (SI), X4
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z3
-	VFMADD231PD  Z3, Z4, Z0
-	VBROADCASTSD (BX)(CX*1), Z3
-	VFMADD231PD  Z3, Z4, Z1
-	VBROADCASTSD (BX)(CX*2), Z3
-	VFMADD231PD  Z3, Z4, Z2
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold271
-
-folded270:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z3, Z3, Z3
-	VADDPD Z3, Z0, Z0
-	VADDPD Z3, Z1, Z1
-	VADDPD Z3, Z2, Z2
-	CMPQ   BX, $0x01
-	JNE    linear272
-	VMAXPD Z0, Z3, Z0
-	VMAXPD Z1, Z3, Z1
-	VMAXPD Z2, Z3, Z2
-
-linear272:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, (BX)(CX*1)
-	VMOVUPD X2, (BX)(CX*2)
-	JMP     done252
-
-fewer269:
-	CMPQ BX, $0x02
-	JNE  fewer273
-
-	// acc[i,j] = init[i,j], 2×1 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	VMOVUPD (BX), X0
-	VMOVUPD (BX)(CX*1), X1
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded274
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold275:
-	VMOVUPD      (SI), X3
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z2
-	VFMADD231PD  Z2, Z3, Z0
-	VBROADCASTSD (BX)(CX*1), Z2
-	VFMADD231PD  Z2, Z3, Z1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold275
-
-folded274:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z2, Z2, Z2
-	VADDPD Z2, Z0, Z0
-	VADDPD Z2, Z1, Z1
-	CMPQ   BX, $0x01
-	JNE    linear276
-	VMAXPD Z0, Z2, Z0
-	VMAXPD Z1, Z2, Z1
-
-linear276:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, (BX)(CX*1)
-	JMP     done252
-
-fewer273:
-	CMPQ BX, $0x01
-	JNE  fewer277
-
-	// acc[i,j] = init[i,j], 1×1 vectors
-	MOVQ    init+16(FP), BX
-	VMOVUPD (BX), X0
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded278
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold279:
-	VMOVUPD      (SI), X2
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z1
-	VFMADD231PD  Z1, Z2, Z0
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold279
-
-folded278:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z1, Z1, Z1
-	VADDPD Z1, Z0, Z0
-	CMPQ   BX, $0x01
-	JNE    linear280
-	VMAXPD Z0, Z1, Z0
-
-linear280:
-	MOVQ    c+0(FP), BX
-	VMOVUPD X0, (BX)
-	JMP     done252
-
-fewer277:
-done252:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over246:
-	CMPQ   AX, $0x02
-	JLT    over281
-	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x20, AX
-	MOVQ   rows+72(FP), BX
-	CMPQ   BX, $0x08
-	JLT    rest283
-
-tile282:
-	// acc[i,j] = init[i,j], 8×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	LEAQ    (DX)(CX*4), DI
-	MOVQ    BX, R8
-	ADDQ    AX, R8
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-	LEAQ    (R9)(CX*4), R11
-	VMOVUPD (BX), X0
-	VMOVUPD 16(R8), X1
-	VMOVUPD (BX)(CX*1), X2
-	VMOVUPD 16(R8)(CX*1), X3
-	VMOVUPD (BX)(CX*2), X4
-	VMOVUPD 16(R8)(CX*2), X5
-	VMOVUPD (BX)(DX*1), X6
-	VMOVUPD 16(R8)(R9*1), X7
-	VMOVUPD (BX)(CX*4), X8
-	VMOVUPD 16(R8)(CX*4), X9
-	VMOVUPD (BX)(SI*1), X10
-	VMOVUPD 16(R8)(R10*1), X11
-	VMOVUPD (BX)(DX*2), X12
-	VMOVUPD 16(R8)(R9*2), X13
-	VMOVUPD (BX)(DI*1), X14
-	VMOVUPD 16(R8)(R11*1), X15
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded284
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-	LEAQ    (R9)(CX*4), R11
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold285:
-	VMOVUPD      (SI), X17
-	VMOVUPD      16(SI)(AX*1), X18
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z16
-	VFMADD231PD  Z16, Z17, Z0
-	VFMADD231PD  Z16, Z18, Z1
-	VBROADCASTSD (BX)(CX*1), Z16
-	VFMADD231PD  Z16, Z17, Z2
-	VFMADD231PD  Z16, Z18, Z3
-	VBROADCASTSD (BX)(CX*2), Z16
-	VFMADD231PD  Z16, Z17, Z4
-	VFMADD231PD  Z16, Z18, Z5
-	VBROADCASTSD (BX)(R9*1), Z16
-	VFMADD231PD  Z16, Z17, Z6
-	VFMADD231PD  Z16, Z18, Z7
-	VBROADCASTSD (BX)(CX*4), Z16
-	VFMADD231PD  Z16, Z17, Z8
-	VFMADD231PD  Z16, Z18, Z9
-	VBROADCASTSD (BX)(R10*1), Z16
-	VFMADD231PD  Z16, Z17, Z10
-	VFMADD231PD  Z16, Z18, Z11
-	VBROADCASTSD (BX)(R9*2), Z16
-	VFMADD231PD  Z16, Z17, Z12
-	VFMADD231PD  Z16, Z18, Z13
-	VBROADCASTSD (BX)(R11*1), Z16
-	VFMADD231PD  Z16, Z17, Z14
-	VFMADD231PD  Z16, Z18, Z15
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold285
-
-folded284:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z16, Z16, Z16
-	VADDPD Z16, Z0, Z0
-	VADDPD Z16, Z1, Z1
-	VADDPD Z16, Z2, Z2
-	VADDPD Z16, Z3, Z3
-	VADDPD Z16, Z4, Z4
-	VADDPD Z16, Z5, Z5
-	VADDPD Z16, Z6, Z6
-	VADDPD Z16, Z7, Z7
-	VADDPD Z16, Z8, Z8
-	VADDPD Z16, Z9, Z9
-	VADDPD Z16, Z10, Z10
-	VADDPD Z16, Z11, Z11
-	VADDPD Z16, Z12, Z12
-	VADDPD Z16, Z13, Z13
-	VADDPD Z16, Z14, Z14
-	VADDPD Z16, Z15, Z15
-	CMPQ   BX, $0x01
-	JNE    linear286
-	VMAXPD Z0, Z16, Z0
-	VMAXPD Z1, Z16, Z1
-	VMAXPD Z2, Z16, Z2
-	VMAXPD Z3, Z16, Z3
-	VMAXPD Z4, Z16, Z4
-	VMAXPD Z5, Z16, Z5
-	VMAXPD Z6, Z16, Z6
-	VMAXPD Z7, Z16, Z7
-	VMAXPD Z8, Z16, Z8
-	VMAXPD Z9, Z16, Z9
-	VMAXPD Z10, Z16, Z10
-	VMAXPD Z11, Z16, Z11
-	VMAXPD Z12, Z16, Z12
-	VMAXPD Z13, Z16, Z13
-	VMAXPD Z14, Z16, Z14
-	VMAXPD Z15, Z16, Z15
-
-linear286:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	LEAQ    (DX)(CX*4), DI
-	MOVQ    BX, R8
-	ADDQ    AX, R8
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-	LEAQ    (R9)(CX*4), R11
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, 16(R8)
-	VMOVUPD X2, (BX)(CX*1)
-	VMOVUPD X3, 16(R8)(CX*1)
-	VMOVUPD X4, (BX)(CX*2)
-	VMOVUPD X5, 16(R8)(CX*2)
-	VMOVUPD X6, (BX)(DX*1)
-	VMOVUPD X7, 16(R8)(R9*1)
-	VMOVUPD X8, (BX)(CX*4)
-	VMOVUPD X9, 16(R8)(CX*4)
-	VMOVUPD X10, (BX)(SI*1)
-	VMOVUPD X11, 16(R8)(R10*1)
-	VMOVUPD X12, (BX)(DX*2)
-	VMOVUPD X13, 16(R8)(R9*2)
-	VMOVUPD X14, (BX)(DI*1)
-	VMOVUPD X15, 16(R8)(R11*1)
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, c+0(FP)
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, init+16(FP)
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	IMUL3Q  $0x08, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
-	SUBQ    $0x08, BX
-	MOVQ    BX, rows+72(FP)
-	CMPQ    BX, $0x08
-	JGE     tile282
-
-rest283:
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x07
-	JNE  fewer288
-
-	// acc[i,j] = init[i,j], 7×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPD (BX), X0
-	VMOVUPD 16(DI), X1
-	VMOVUPD (BX)(CX*1), X2
-	VMOVUPD 16(DI)(CX*1), X3
-	VMOVUPD (BX)(CX*2), X4
-	VMOVUPD 16(DI)(CX*2), X5
-	VMOVUPD (BX)(DX*1), X6
-	VMOVUPD 16(DI)(R8*1), X7
-	VMOVUPD (BX)(CX*4), X8
-	VMOVUPD 16(DI)(CX*4), X9
-	VMOVUPD (BX)(SI*1), X10
-	VMOVUPD 16(DI)(R9*1), X11
-	VMOVUPD (BX)(DX*2), X12
-	VMOVUPD 16(DI)(R8*2), X13
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded289
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold290:
-	VMOVUPD      (SI), X15
-	VMOVUPD      16(SI)(AX*1), X16
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z14
-	VFMADD231PD  Z14, Z15, Z0
-	VFMADD231PD  Z14, Z16, Z1
-	VBROADCASTSD (BX)(CX*1), Z14
-	VFMADD231PD  Z14, Z15, Z2
-	VFMADD231PD  Z14, Z16, Z3
-	VBROADCASTSD (BX)(CX*2), Z14
-	VFMADD231PD  Z14, Z15, Z4
-	VFMADD231PD  Z14, Z16, Z5
-	VBROADCASTSD (BX)(R9*1), Z14
-	VFMADD231PD  Z14, Z15, Z6
-	VFMADD231PD  Z14, Z16, Z7
-	VBROADCASTSD (BX)(CX*4), Z14
-	VFMADD231PD  Z14, Z15, Z8
-	VFMADD231PD  Z14, Z16, Z9
-	VBROADCASTSD (BX)(R10*1), Z14
-	VFMADD231PD  Z14, Z15, Z10
-	VFMADD231PD  Z14, Z16, Z11
-	VBROADCASTSD (BX)(R9*2), Z14
-	VFMADD231PD  Z14, Z15, Z12
-	VFMADD231PD  Z14, Z16, Z13
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold290
-
-folded289:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z14, Z14, Z14
-	VADDPD Z14, Z0, Z0
-	VADDPD Z14, Z1, Z1
-	VADDPD Z14, Z2, Z2
-	VADDPD Z14, Z3, Z3
-	VADDPD Z14, Z4, Z4
-	VADDPD Z14, Z5, Z5
-	VADDPD Z14, Z6, Z6
-	VADDPD Z14, Z7, Z7
-	VADDPD Z14, Z8, Z8
-	VADDPD Z14, Z9, Z9
-	VADDPD Z14, Z10, Z10
-	VADDPD Z14, Z11, Z11
-	VADDPD Z14, Z12, Z12
-	VADDPD Z14, Z13, Z13
-	CMPQ   BX, $0x01
-	JNE    linear291
-	VMAXPD Z0, Z14, Z0
-	VMAXPD Z1, Z14, Z1
-	VMAXPD Z2, Z14, Z2
-	VMAXPD Z3, Z14, Z3
-	VMAXPD Z4, Z14, Z4
-	VMAXPD Z5, Z14, Z5
-	VMAXPD Z6, Z14, Z6
-	VMAXPD Z7, Z14, Z7
-	VMAXPD Z8, Z14, Z8
-	VMAXPD Z9, Z14, Z9
-	VMAXPD Z10, Z14, Z10
-	VMAXPD Z11, Z14, Z11
-	VMAXPD Z12, Z14, Z12
-	VMAXPD Z13, Z14, Z13
-
-linear291:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, 16(DI)
-	VMOVUPD X2, (BX)(CX*1)
-	VMOVUPD X3, 16(DI)(CX*1)
-	VMOVUPD X4, (BX)(CX*2)
-	VMOVUPD X5, 16(DI)(CX*2)
-	VMOVUPD X6, (BX)(DX*1)
-	VMOVUPD X7, 16(DI)(R8*1)
-	VMOVUPD X8, (BX)(CX*4)
-	VMOVUPD X9, 16(DI)(CX*4)
-	VMOVUPD X10, (BX)(SI*1)
-	VMOVUPD X11, 16(DI)(R9*1)
-	VMOVUPD X12, (BX)(DX*2)
-	VMOVUPD X13, 16(DI)(R8*2)
-	JMP     done287
-
-fewer288:
-	CMPQ BX, $0x06
-	JNE  fewer292
-
-	// acc[i,j] = init[i,j], 6×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPD (BX), X0
-	VMOVUPD 16(DI), X1
-	VMOVUPD (BX)(CX*1), X2
-	VMOVUPD 16(DI)(CX*1), X3
-	VMOVUPD (BX)(CX*2), X4
-	VMOVUPD 16(DI)(CX*2), X5
-	VMOVUPD (BX)(DX*1), X6
-	VMOVUPD 16(DI)(R8*1), X7
-	VMOVUPD (BX)(CX*4), X8
-	VMOVUPD 16(DI)(CX*4), X9
-	VMOVUPD (BX)(SI*1), X10
-	VMOVUPD 16(DI)(R9*1), X11
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded293
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold294:
-	VMOVUPD      (SI), X13
-	VMOVUPD      16(SI)(AX*1), X14
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z12
-	VFMADD231PD  Z12, Z13, Z0
-	VFMADD231PD  Z12, Z14, Z1
-	VBROADCASTSD (BX)(CX*1), Z12
-	VFMADD231PD  Z12, Z13, Z2
-	VFMADD231PD  Z12, Z14, Z3
-	VBROADCASTSD (BX)(CX*2), Z12
-	VFMADD231PD  Z12, Z13, Z4
-	VFMADD231PD  Z12, Z14, Z5
-	VBROADCASTSD (BX)(R9*1), Z12
-	VFMADD231PD  Z12, Z13, Z6
-	VFMADD231PD  Z12, Z14, Z7
-	VBROADCASTSD (BX)(CX*4), Z12
-	VFMADD231PD  Z12, Z13, Z8
-	VFMADD231PD  Z12, Z14, Z9
-	VBROADCASTSD (BX)(R10*1), Z12
-	VFMADD231PD  Z12, Z13, Z10
-	VFMADD231PD  Z12, Z14, Z11
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold294
-
-folded293:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z12, Z12, Z12
-	VADDPD Z12, Z0, Z0
-	VADDPD Z12, Z1, Z1
-	VADDPD Z12, Z2, Z2
-	VADDPD Z12, Z3, Z3
-	VADDPD Z12, Z4, Z4
-	VADDPD Z12, Z5, Z5
-	VADDPD Z12, Z6, Z6
-	VADDPD Z12, Z7, Z7
-	VADDPD Z12, Z8, Z8
-	VADDPD Z12, Z9, Z9
-	VADDPD Z12, Z10, Z10
-	VADDPD Z12, Z11, Z11
-	CMPQ   BX, $0x01
-	JNE    linear295
-	VMAXPD Z0, Z12, Z0
-	VMAXPD Z1, Z12, Z1
-	VMAXPD Z2, Z12, Z2
-	VMAXPD Z3, Z12, Z3
-	VMAXPD Z4, Z12, Z4
-	VMAXPD Z5, Z12, Z5
-	VMAXPD Z6, Z12, Z6
-	VMAXPD Z7, Z12, Z7
-	VMAXPD Z8, Z12, Z8
-	VMAXPD Z9, Z12, Z9
-	VMAXPD Z10, Z12, Z10
-	VMAXPD Z11, Z12, Z11
-
-linear295:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, 16(DI)
-	VMOVUPD X2, (BX)(CX*1)
-	VMOVUPD X3, 16(DI)(CX*1)
-	VMOVUPD X4, (BX)(CX*2)
-	VMOVUPD X5, 16(DI)(CX*2)
-	VMOVUPD X6, (BX)(DX*1)
-	VMOVUPD X7, 16(DI)(R8*1)
-	VMOVUPD X8, (BX)(CX*4)
-	VMOVUPD X9, 16(DI)(CX*4)
-	VMOVUPD X10, (BX)(SI*1)
-	VMOVUPD X11, 16(DI)(R9*1)
-	JMP     done287
-
-fewer292:
-	CMPQ BX, $0x05
-	JNE  fewer296
-
-	// acc[i,j] = init[i,j], 5×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPD (BX), X0
-	VMOVUPD 16(SI), X1
-	VMOVUPD (BX)(CX*1), X2
-	VMOVUPD 16(SI)(CX*1), X3
-	VMOVUPD (BX)(CX*2), X4
-	VMOVUPD 16(SI)(CX*2), X5
-	VMOVUPD (BX)(DX*1), X6
-	VMOVUPD 16(SI)(DI*1), X7
-	VMOVUPD (BX)(CX*4), X8
-	VMOVUPD 16(SI)(CX*4), X9
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded297
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold298:
-	VMOVUPD      (SI), X11
-	VMOVUPD      16(SI)(AX*1), X12
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z10
-	VFMADD231PD  Z10, Z11, Z0
-	VFMADD231PD  Z10, Z12, Z1
-	VBROADCASTSD (BX)(CX*1), Z10
-	VFMADD231PD  Z10, Z11, Z2
-	VFMADD231PD  Z10, Z12, Z3
-	VBROADCASTSD (BX)(CX*2), Z10
-	VFMADD231PD  Z10, Z11, Z4
-	VFMADD231PD  Z10, Z12, Z5
-	VBROADCASTSD (BX)(R9*1), Z10
-	VFMADD231PD  Z10, Z11, Z6
-	VFMADD231PD  Z10, Z12, Z7
-	VBROADCASTSD (BX)(CX*4), Z10
-	VFMADD231PD  Z10, Z11, Z8
-	VFMADD231PD  Z10, Z12, Z9
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold298
-
-folded297:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z10, Z10, Z10
-	VADDPD Z10, Z0, Z0
-	VADDPD Z10, Z1, Z1
-	VADDPD Z10, Z2, Z2
-	VADDPD Z10, Z3, Z3
-	VADDPD Z10, Z4, Z4
-	VADDPD Z10, Z5, Z5
-	VADDPD Z10, Z6, Z6
-	VADDPD Z10, Z7, Z7
-	VADDPD Z10, Z8, Z8
-	VADDPD Z10, Z9, Z9
-	CMPQ   BX, $0x01
-	JNE    linear299
-	VMAXPD Z0, Z10, Z0
-	VMAXPD Z1, Z10, Z1
-	VMAXPD Z2, Z10, Z2
-	VMAXPD Z3, Z10, Z3
-	VMAXPD Z4, Z10, Z4
-	VMAXPD Z5, Z10, Z5
-	VMAXPD Z6, Z10, Z6
-	VMAXPD Z7, Z10, Z7
-	VMAXPD Z8, Z10, Z8
-	VMAXPD Z9, Z10, Z9
-
-linear299:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, 16(SI)
-	VMOVUPD X2, (BX)(CX*1)
-	VMOVUPD X3, 16(SI)(CX*1)
-	VMOVUPD X4, (BX)(CX*2)
-	VMOVUPD X5, 16(SI)(CX*2)
-	VMOVUPD X6, (BX)(DX*1)
-	VMOVUPD X7, 16(SI)(DI*1)
-	VMOVUPD X8, (BX)(CX*4)
-	VMOVUPD X9, 16(SI)(CX*4)
-	JMP     done287
-
-fewer296:
-	CMPQ BX, $0x04
-	JNE  fewer300
-
-	// acc[i,j] = init[i,j], 4×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPD (BX), X0
-	VMOVUPD 16(SI), X1
-	VMOVUPD (BX)(CX*1), X2
-	VMOVUPD 16(SI)(CX*1), X3
-	VMOVUPD (BX)(CX*2), X4
-	VMOVUPD 16(SI)(CX*2), X5
-	VMOVUPD (BX)(DX*1), X6
-	VMOVUPD 16(SI)(DI*1), X7
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded301
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold302:
-	VMOVUPD      (SI), X9
-	VMOVUPD      16(SI)(AX*1), X10
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z8
-	VFMADD231PD  Z8, Z9, Z0
-	VFMADD231PD  Z8, Z10, Z1
-	VBROADCASTSD (BX)(CX*1), Z8
-	VFMADD231PD  Z8, Z9, Z2
-	VFMADD231PD  Z8, Z10, Z3
-	VBROADCASTSD (BX)(CX*2), Z8
-	VFMADD231PD  Z8, Z9, Z4
-	VFMADD231PD  Z8, Z10, Z5
-	VBROADCASTSD (BX)(R9*1), Z8
-	VFMADD231PD  Z8, Z9, Z6
-	VFMADD231PD  Z8, Z10, Z7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold302
-
-folded301:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z8, Z8, Z8
-	VADDPD Z8, Z0, Z0
-	VADDPD Z8, Z1, Z1
-	VADDPD Z8, Z2, Z2
-	VADDPD Z8, Z3, Z3
-	VADDPD Z8, Z4, Z4
-	VADDPD Z8, Z5, Z5
-	VADDPD Z8, Z6, Z6
-	VADDPD Z8, Z7, Z7
-	CMPQ   BX, $0x01
-	JNE    linear303
-	VMAXPD Z0, Z8, Z0
-	VMAXPD Z1, Z8, Z1
-	VMAXPD Z2, Z8, Z2
-	VMAXPD Z3, Z8, Z3
-	VMAXPD Z4, Z8, Z4
-	VMAXPD Z5, Z8, Z5
-	VMAXPD Z6, Z8, Z6
-	VMAXPD Z7, Z8, Z7
-
-linear303:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, 16(SI)
-	VMOVUPD X2, (BX)(CX*1)
-	VMOVUPD X3, 16(SI)(CX*1)
-	VMOVUPD X4, (BX)(CX*2)
-	VMOVUPD X5, 16(SI)(CX*2)
-	VMOVUPD X6, (BX)(DX*1)
-	VMOVUPD X7, 16(SI)(DI*1)
-	JMP     done287
-
-fewer300:
-	CMPQ BX, $0x03
-	JNE  fewer304
-
-	// acc[i,j] = init[i,j], 3×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X0
-	VMOVUPD 16(DX), X1
-	VMOVUPD (BX)(CX*1), X2
-	VMOVUPD 16(DX)(CX*1), X3
-	VMOVUPD (BX)(CX*2), X4
-	VMOVUPD 16(DX)(CX*2), X5
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded305
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold306:
-	VMOVUPD      (SI), X7
-	VMOVUPD      16(SI)(AX*1), X8
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z6
-	VFMADD231PD  Z6, Z7, Z0
-	VFMADD231PD  Z6, Z8, Z1
-	VBROADCASTSD (BX)(CX*1), Z6
-	VFMADD231PD  Z6, Z7, Z2
-	VFMADD231PD  Z6, Z8, Z3
-	VBROADCASTSD (BX)(CX*2), Z6
-	VFMADD231PD  Z6, Z7, Z4
-	VFMADD231PD  Z6, Z8, Z5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold306
-
-folded305:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z6, Z6, Z6
-	VADDPD Z6, Z0, Z0
-	VADDPD Z6, Z1, Z1
-	VADDPD Z6, Z2, Z2
-	VADDPD Z6, Z3, Z3
-	VADDPD Z6, Z4, Z4
-	VADDPD Z6, Z5, Z5
-	CMPQ   BX, $0x01
-	JNE    linear307
-	VMAXPD Z0, Z6, Z0
-	VMAXPD Z1, Z6, Z1
-	VMAXPD Z2, Z6, Z2
-	VMAXPD Z3, Z6, Z3
-	VMAXPD Z4, Z6, Z4
-	VMAXPD Z5, Z6, Z5
-
-linear307:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, 16(DX)
-	VMOVUPD X2, (BX)(CX*1)
-	VMOVUPD X3, 16(DX)(CX*1)
-	VMOVUPD X4, (BX)(CX*2)
-	VMOVUPD X5, 16(DX)(CX*2)
-	JMP     done287
-
-fewer304:
-	CMPQ BX, $0x02
-	JNE  fewer308
-
-	// acc[i,j] = init[i,j], 2×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X0
-	VMOVUPD 16(DX), X1
-	VMOVUPD (BX)(CX*1), X2
-	VMOVUPD 16(DX)(CX*1), X3
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded309
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold310:
-	VMOVUPD      (SI), X5
-	VMOVUPD      16(SI)(AX*1), X6
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z4
-	VFMADD231PD  Z4, Z5, Z0
-	VFMADD231PD  Z4, Z6, Z1
-	VBROADCASTSD (BX)(CX*1), Z4
-	VFMADD231PD  Z4, Z5, Z2
-	VFMADD231PD  Z4, Z6, Z3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold310
-
-folded309:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z4, Z4, Z4
-	VADDPD Z4, Z0, Z0
-	VADDPD Z4, Z1, Z1
-	VADDPD Z4, Z2, Z2
-	VADDPD Z4, Z3, Z3
-	CMPQ   BX, $0x01
-	JNE    linear311
-	VMAXPD Z0, Z4, Z0
-	VMAXPD Z1, Z4, Z1
-	VMAXPD Z2, Z4, Z2
-	VMAXPD Z3, Z4, Z3
-
-linear311:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, 16(DX)
-	VMOVUPD X2, (BX)(CX*1)
-	VMOVUPD X3, 16(DX)(CX*1)
-	JMP     done287
-
-fewer308:
-	CMPQ BX, $0x01
-	JNE  fewer312
-
-	// acc[i,j] = init[i,j], 1×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), X0
-	VMOVUPD 16(DX), X1
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded313
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold314:
-	VMOVUPD      (SI), X3
-	VMOVUPD      16(SI)(AX*1), X4
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z2
-	VFMADD231PD  Z2, Z3, Z0
-	VFMADD231PD  Z2, Z4, Z1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold314
-
-folded313:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z2, Z2, Z2
-	VADDPD Z2, Z0, Z0
-	VADDPD Z2, Z1, Z1
-	CMPQ   BX, $0x01
-	JNE    linear315
-	VMAXPD Z0, Z2, Z0
-	VMAXPD Z1, Z2, Z1
-
-linear315:
-	MOVQ    c+0(FP), BX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD X0, (BX)
-	VMOVUPD X1, 16(DX)
-	JMP     done287
-
-fewer312:
-done287:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-over281:
-	MOVQ rows+72(FP), BX
-	CMPQ BX, $0x08
-	JLT  rest317
-
-tile316:
-	// acc[i,j] = init[i,j], 8×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	LEAQ   (DX)(CX*4), DI
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	VMOVSD (BX)(CX*2), X2
-	VMOVSD (BX)(DX*1), X3
-	VMOVSD (BX)(CX*4), X4
-	VMOVSD (BX)(SI*1), X5
-	VMOVSD (BX)(DX*2), X6
-	VMOVSD (BX)(DI*1), X7
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded318
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-	LEAQ   (CX)(CX*4), R10
-	LEAQ   (R9)(CX*4), R11
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold319:
-	VMOVSD       (SI), X9
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z8
-	VFMADD231PD  Z8, Z9, Z0
-	VBROADCASTSD (BX)(CX*1), Z8
-	VFMADD231PD  Z8, Z9, Z1
-	VBROADCASTSD (BX)(CX*2), Z8
-	VFMADD231PD  Z8, Z9, Z2
-	VBROADCASTSD (BX)(R9*1), Z8
-	VFMADD231PD  Z8, Z9, Z3
-	VBROADCASTSD (BX)(CX*4), Z8
-	VFMADD231PD  Z8, Z9, Z4
-	VBROADCASTSD (BX)(R10*1), Z8
-	VFMADD231PD  Z8, Z9, Z5
-	VBROADCASTSD (BX)(R9*2), Z8
-	VFMADD231PD  Z8, Z9, Z6
-	VBROADCASTSD (BX)(R11*1), Z8
-	VFMADD231PD  Z8, Z9, Z7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold319
-
-folded318:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z8, Z8, Z8
-	VADDPD Z8, Z0, Z0
-	VADDPD Z8, Z1, Z1
-	VADDPD Z8, Z2, Z2
-	VADDPD Z8, Z3, Z3
-	VADDPD Z8, Z4, Z4
-	VADDPD Z8, Z5, Z5
-	VADDPD Z8, Z6, Z6
-	VADDPD Z8, Z7, Z7
-	CMPQ   BX, $0x01
-	JNE    linear320
-	VMAXPD Z0, Z8, Z0
-	VMAXPD Z1, Z8, Z1
-	VMAXPD Z2, Z8, Z2
-	VMAXPD Z3, Z8, Z3
-	VMAXPD Z4, Z8, Z4
-	VMAXPD Z5, Z8, Z5
-	VMAXPD Z6, Z8, Z6
-	VMAXPD Z7, Z8, Z7
-
-linear320:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	LEAQ   (DX)(CX*4), DI
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	VMOVSD X2, (BX)(CX*2)
-	VMOVSD X3, (BX)(DX*1)
-	VMOVSD X4, (BX)(CX*4)
-	VMOVSD X5, (BX)(SI*1)
-	VMOVSD X6, (BX)(DX*2)
-	VMOVSD X7, (BX)(DI*1)
+linear180:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (DX)(CX*4), DI
+	TESTQ         $0x00000004, AX
+	JZ            low182
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, AX
+	JZ            low183
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low184
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
+
+low184:
+	JMP stored181
+
+low183:
+	TESTQ     $0x00000001, AX
+	JZ        low185
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+
+low185:
+	JMP stored181
+
+low182:
+	TESTQ        $0x00000002, AX
+	JZ           low186
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low187
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+
+low187:
+	JMP stored181
+
+low186:
+	TESTQ     $0x00000001, AX
+	JZ        low188
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+
+low188:
+stored181:
+	TESTQ         $0x00000004, AX
+	JZ            low190
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low191
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low192
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+
+low192:
+	JMP stored189
+
+low191:
+	TESTQ     $0x00000001, AX
+	JZ        low193
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low193:
+	JMP stored189
+
+low190:
+	TESTQ        $0x00000002, AX
+	JZ           low194
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low195
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low195:
+	JMP stored189
+
+low194:
+	TESTQ     $0x00000001, AX
+	JZ        low196
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low196:
+stored189:
+	TESTQ         $0x00000004, AX
+	JZ            low198
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low199
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low200
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+
+low200:
+	JMP stored197
+
+low199:
+	TESTQ     $0x00000001, AX
+	JZ        low201
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low201:
+	JMP stored197
+
+low198:
+	TESTQ        $0x00000002, AX
+	JZ           low202
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low203
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+
+low203:
+	JMP stored197
+
+low202:
+	TESTQ     $0x00000001, AX
+	JZ        low204
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low204:
+stored197:
+	TESTQ         $0x00000004, AX
+	JZ            low206
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low207
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low208
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+
+low208:
+	JMP stored205
+
+low207:
+	TESTQ     $0x00000001, AX
+	JZ        low209
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low209:
+	JMP stored205
+
+low206:
+	TESTQ        $0x00000002, AX
+	JZ           low210
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low211
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+
+low211:
+	JMP stored205
+
+low210:
+	TESTQ     $0x00000001, AX
+	JZ        low212
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low212:
+stored205:
+	TESTQ         $0x00000004, AX
+	JZ            low214
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, AX
+	JZ            low215
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low216
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+
+low216:
+	JMP stored213
+
+low215:
+	TESTQ     $0x00000001, AX
+	JZ        low217
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+
+low217:
+	JMP stored213
+
+low214:
+	TESTQ        $0x00000002, AX
+	JZ           low218
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low219
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+
+low219:
+	JMP stored213
+
+low218:
+	TESTQ     $0x00000001, AX
+	JZ        low220
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+
+low220:
+stored213:
+	TESTQ         $0x00000004, AX
+	JZ            low222
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low223
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low224
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+
+low224:
+	JMP stored221
+
+low223:
+	TESTQ     $0x00000001, AX
+	JZ        low225
+	VMOVSD    X5, 32(BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+
+low225:
+	JMP stored221
+
+low222:
+	TESTQ        $0x00000002, AX
+	JZ           low226
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low227
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+
+low227:
+	JMP stored221
+
+low226:
+	TESTQ     $0x00000001, AX
+	JZ        low228
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+
+low228:
+stored221:
+	TESTQ         $0x00000004, AX
+	JZ            low230
+	VMOVUPS       Y6, (BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000002, AX
+	JZ            low231
+	VMOVUPS       X6, 32(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low232
+	VMOVSD        X6, 48(BX)(DX*2)
+	VUNPCKHPD     X6, X6, X6
+
+low232:
+	JMP stored229
+
+low231:
+	TESTQ     $0x00000001, AX
+	JZ        low233
+	VMOVSD    X6, 32(BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+
+low233:
+	JMP stored229
+
+low230:
+	TESTQ        $0x00000002, AX
+	JZ           low234
+	VMOVUPS      X6, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low235
+	VMOVSD       X6, 16(BX)(DX*2)
+	VUNPCKHPD    X6, X6, X6
+
+low235:
+	JMP stored229
+
+low234:
+	TESTQ     $0x00000001, AX
+	JZ        low236
+	VMOVSD    X6, (BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+
+low236:
+stored229:
+	TESTQ         $0x00000004, AX
+	JZ            low238
+	VMOVUPS       Y7, (BX)(DI*1)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000002, AX
+	JZ            low239
+	VMOVUPS       X7, 32(BX)(DI*1)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low240
+	VMOVSD        X7, 48(BX)(DI*1)
+	VUNPCKHPD     X7, X7, X7
+
+low240:
+	JMP stored237
+
+low239:
+	TESTQ     $0x00000001, AX
+	JZ        low241
+	VMOVSD    X7, 32(BX)(DI*1)
+	VUNPCKHPD X7, X7, X7
+
+low241:
+	JMP stored237
+
+low238:
+	TESTQ        $0x00000002, AX
+	JZ           low242
+	VMOVUPS      X7, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low243
+	VMOVSD       X7, 16(BX)(DI*1)
+	VUNPCKHPD    X7, X7, X7
+
+low243:
+	JMP stored237
+
+low242:
+	TESTQ     $0x00000001, AX
+	JZ        low244
+	VMOVSD    X7, (BX)(DI*1)
+	VUNPCKHPD X7, X7, X7
+
+low244:
+stored237:
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	IMUL3Q $0x08, CX, CX
@@ -15523,39 +12307,39 @@ linear320:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+72(FP)
 	CMPQ   BX, $0x08
-	JGE    tile316
+	JGE    tile176
 
-rest317:
+rest177:
 	MOVQ rows+72(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer322
+	JNE  fewer246
 
 	// acc[i,j] = init[i,j], 7×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	VMOVSD (BX)(CX*2), X2
-	VMOVSD (BX)(DX*1), X3
-	VMOVSD (BX)(CX*4), X4
-	VMOVSD (BX)(SI*1), X5
-	VMOVSD (BX)(DX*2), X6
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded323
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-	LEAQ   (CX)(CX*4), R10
+	MOVQ      init+16(FP), BX
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
+	VMOVUPD.Z (BX), K1, Z0
+	VMOVUPD.Z (BX)(CX*1), K1, Z1
+	VMOVUPD.Z (BX)(CX*2), K1, Z2
+	VMOVUPD.Z (BX)(DX*1), K1, Z3
+	VMOVUPD.Z (BX)(CX*4), K1, Z4
+	VMOVUPD.Z (BX)(SI*1), K1, Z5
+	VMOVUPD.Z (BX)(DX*2), K1, Z6
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded247
+	MOVQ      a+32(FP), BX
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold324:
-	VMOVSD       (SI), X8
+fold248:
+	VMOVUPD.Z    (SI), K1, Z8
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z7
 	VFMADD231PD  Z7, Z8, Z0
@@ -15573,9 +12357,9 @@ fold324:
 	VFMADD231PD  Z7, Z8, Z6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold324
+	JNZ          fold248
 
-folded323:
+folded247:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -15587,7 +12371,7 @@ folded323:
 	VADDPD Z7, Z5, Z5
 	VADDPD Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear325
+	JNE    linear249
 	VMAXPD Z0, Z7, Z0
 	VMAXPD Z1, Z7, Z1
 	VMAXPD Z2, Z7, Z2
@@ -15596,49 +12380,364 @@ folded323:
 	VMAXPD Z5, Z7, Z5
 	VMAXPD Z6, Z7, Z6
 
-linear325:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	VMOVSD X2, (BX)(CX*2)
-	VMOVSD X3, (BX)(DX*1)
-	VMOVSD X4, (BX)(CX*4)
-	VMOVSD X5, (BX)(SI*1)
-	VMOVSD X6, (BX)(DX*2)
-	JMP    done321
+linear249:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	TESTQ         $0x00000004, AX
+	JZ            low251
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, AX
+	JZ            low252
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low253
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
 
-fewer322:
+low253:
+	JMP stored250
+
+low252:
+	TESTQ     $0x00000001, AX
+	JZ        low254
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+
+low254:
+	JMP stored250
+
+low251:
+	TESTQ        $0x00000002, AX
+	JZ           low255
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low256
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+
+low256:
+	JMP stored250
+
+low255:
+	TESTQ     $0x00000001, AX
+	JZ        low257
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+
+low257:
+stored250:
+	TESTQ         $0x00000004, AX
+	JZ            low259
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low260
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low261
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+
+low261:
+	JMP stored258
+
+low260:
+	TESTQ     $0x00000001, AX
+	JZ        low262
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low262:
+	JMP stored258
+
+low259:
+	TESTQ        $0x00000002, AX
+	JZ           low263
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low264
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low264:
+	JMP stored258
+
+low263:
+	TESTQ     $0x00000001, AX
+	JZ        low265
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low265:
+stored258:
+	TESTQ         $0x00000004, AX
+	JZ            low267
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low268
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low269
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+
+low269:
+	JMP stored266
+
+low268:
+	TESTQ     $0x00000001, AX
+	JZ        low270
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low270:
+	JMP stored266
+
+low267:
+	TESTQ        $0x00000002, AX
+	JZ           low271
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low272
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+
+low272:
+	JMP stored266
+
+low271:
+	TESTQ     $0x00000001, AX
+	JZ        low273
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low273:
+stored266:
+	TESTQ         $0x00000004, AX
+	JZ            low275
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low276
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low277
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+
+low277:
+	JMP stored274
+
+low276:
+	TESTQ     $0x00000001, AX
+	JZ        low278
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low278:
+	JMP stored274
+
+low275:
+	TESTQ        $0x00000002, AX
+	JZ           low279
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low280
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+
+low280:
+	JMP stored274
+
+low279:
+	TESTQ     $0x00000001, AX
+	JZ        low281
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low281:
+stored274:
+	TESTQ         $0x00000004, AX
+	JZ            low283
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, AX
+	JZ            low284
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low285
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+
+low285:
+	JMP stored282
+
+low284:
+	TESTQ     $0x00000001, AX
+	JZ        low286
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+
+low286:
+	JMP stored282
+
+low283:
+	TESTQ        $0x00000002, AX
+	JZ           low287
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low288
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+
+low288:
+	JMP stored282
+
+low287:
+	TESTQ     $0x00000001, AX
+	JZ        low289
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+
+low289:
+stored282:
+	TESTQ         $0x00000004, AX
+	JZ            low291
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low292
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low293
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+
+low293:
+	JMP stored290
+
+low292:
+	TESTQ     $0x00000001, AX
+	JZ        low294
+	VMOVSD    X5, 32(BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+
+low294:
+	JMP stored290
+
+low291:
+	TESTQ        $0x00000002, AX
+	JZ           low295
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low296
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+
+low296:
+	JMP stored290
+
+low295:
+	TESTQ     $0x00000001, AX
+	JZ        low297
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+
+low297:
+stored290:
+	TESTQ         $0x00000004, AX
+	JZ            low299
+	VMOVUPS       Y6, (BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000002, AX
+	JZ            low300
+	VMOVUPS       X6, 32(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low301
+	VMOVSD        X6, 48(BX)(DX*2)
+	VUNPCKHPD     X6, X6, X6
+
+low301:
+	JMP stored298
+
+low300:
+	TESTQ     $0x00000001, AX
+	JZ        low302
+	VMOVSD    X6, 32(BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+
+low302:
+	JMP stored298
+
+low299:
+	TESTQ        $0x00000002, AX
+	JZ           low303
+	VMOVUPS      X6, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low304
+	VMOVSD       X6, 16(BX)(DX*2)
+	VUNPCKHPD    X6, X6, X6
+
+low304:
+	JMP stored298
+
+low303:
+	TESTQ     $0x00000001, AX
+	JZ        low305
+	VMOVSD    X6, (BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+
+low305:
+stored298:
+	JMP done245
+
+fewer246:
 	CMPQ BX, $0x06
-	JNE  fewer326
+	JNE  fewer306
 
 	// acc[i,j] = init[i,j], 6×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	VMOVSD (BX)(CX*2), X2
-	VMOVSD (BX)(DX*1), X3
-	VMOVSD (BX)(CX*4), X4
-	VMOVSD (BX)(SI*1), X5
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded327
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
-	LEAQ   (CX)(CX*4), R10
+	MOVQ      init+16(FP), BX
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	LEAQ      (CX)(CX*4), SI
+	VMOVUPD.Z (BX), K1, Z0
+	VMOVUPD.Z (BX)(CX*1), K1, Z1
+	VMOVUPD.Z (BX)(CX*2), K1, Z2
+	VMOVUPD.Z (BX)(DX*1), K1, Z3
+	VMOVUPD.Z (BX)(CX*4), K1, Z4
+	VMOVUPD.Z (BX)(SI*1), K1, Z5
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded307
+	MOVQ      a+32(FP), BX
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
+	LEAQ      (CX)(CX*4), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold328:
-	VMOVSD       (SI), X7
+fold308:
+	VMOVUPD.Z    (SI), K1, Z7
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z6
 	VFMADD231PD  Z6, Z7, Z0
@@ -15654,9 +12753,9 @@ fold328:
 	VFMADD231PD  Z6, Z7, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold328
+	JNZ          fold308
 
-folded327:
+folded307:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -15667,7 +12766,7 @@ folded327:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear329
+	JNE    linear309
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -15675,45 +12774,315 @@ folded327:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear329:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (CX)(CX*4), SI
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	VMOVSD X2, (BX)(CX*2)
-	VMOVSD X3, (BX)(DX*1)
-	VMOVSD X4, (BX)(CX*4)
-	VMOVSD X5, (BX)(SI*1)
-	JMP    done321
+linear309:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	LEAQ          (CX)(CX*4), SI
+	TESTQ         $0x00000004, AX
+	JZ            low311
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, AX
+	JZ            low312
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low313
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
 
-fewer326:
+low313:
+	JMP stored310
+
+low312:
+	TESTQ     $0x00000001, AX
+	JZ        low314
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+
+low314:
+	JMP stored310
+
+low311:
+	TESTQ        $0x00000002, AX
+	JZ           low315
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low316
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+
+low316:
+	JMP stored310
+
+low315:
+	TESTQ     $0x00000001, AX
+	JZ        low317
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+
+low317:
+stored310:
+	TESTQ         $0x00000004, AX
+	JZ            low319
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low320
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low321
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+
+low321:
+	JMP stored318
+
+low320:
+	TESTQ     $0x00000001, AX
+	JZ        low322
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low322:
+	JMP stored318
+
+low319:
+	TESTQ        $0x00000002, AX
+	JZ           low323
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low324
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low324:
+	JMP stored318
+
+low323:
+	TESTQ     $0x00000001, AX
+	JZ        low325
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low325:
+stored318:
+	TESTQ         $0x00000004, AX
+	JZ            low327
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low328
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low329
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+
+low329:
+	JMP stored326
+
+low328:
+	TESTQ     $0x00000001, AX
+	JZ        low330
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low330:
+	JMP stored326
+
+low327:
+	TESTQ        $0x00000002, AX
+	JZ           low331
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low332
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+
+low332:
+	JMP stored326
+
+low331:
+	TESTQ     $0x00000001, AX
+	JZ        low333
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low333:
+stored326:
+	TESTQ         $0x00000004, AX
+	JZ            low335
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low336
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low337
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+
+low337:
+	JMP stored334
+
+low336:
+	TESTQ     $0x00000001, AX
+	JZ        low338
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low338:
+	JMP stored334
+
+low335:
+	TESTQ        $0x00000002, AX
+	JZ           low339
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low340
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+
+low340:
+	JMP stored334
+
+low339:
+	TESTQ     $0x00000001, AX
+	JZ        low341
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low341:
+stored334:
+	TESTQ         $0x00000004, AX
+	JZ            low343
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, AX
+	JZ            low344
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low345
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+
+low345:
+	JMP stored342
+
+low344:
+	TESTQ     $0x00000001, AX
+	JZ        low346
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+
+low346:
+	JMP stored342
+
+low343:
+	TESTQ        $0x00000002, AX
+	JZ           low347
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low348
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+
+low348:
+	JMP stored342
+
+low347:
+	TESTQ     $0x00000001, AX
+	JZ        low349
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+
+low349:
+stored342:
+	TESTQ         $0x00000004, AX
+	JZ            low351
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low352
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low353
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+
+low353:
+	JMP stored350
+
+low352:
+	TESTQ     $0x00000001, AX
+	JZ        low354
+	VMOVSD    X5, 32(BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+
+low354:
+	JMP stored350
+
+low351:
+	TESTQ        $0x00000002, AX
+	JZ           low355
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low356
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+
+low356:
+	JMP stored350
+
+low355:
+	TESTQ     $0x00000001, AX
+	JZ        low357
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+
+low357:
+stored350:
+	JMP done245
+
+fewer306:
 	CMPQ BX, $0x05
-	JNE  fewer330
+	JNE  fewer358
 
 	// acc[i,j] = init[i,j], 5×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	VMOVSD (BX)(CX*2), X2
-	VMOVSD (BX)(DX*1), X3
-	VMOVSD (BX)(CX*4), X4
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded331
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
+	MOVQ      init+16(FP), BX
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	VMOVUPD.Z (BX), K1, Z0
+	VMOVUPD.Z (BX)(CX*1), K1, Z1
+	VMOVUPD.Z (BX)(CX*2), K1, Z2
+	VMOVUPD.Z (BX)(DX*1), K1, Z3
+	VMOVUPD.Z (BX)(CX*4), K1, Z4
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded359
+	MOVQ      a+32(FP), BX
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold332:
-	VMOVSD       (SI), X6
+fold360:
+	VMOVUPD.Z    (SI), K1, Z6
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z5
 	VFMADD231PD  Z5, Z6, Z0
@@ -15727,9 +13096,9 @@ fold332:
 	VFMADD231PD  Z5, Z6, Z4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold332
+	JNZ          fold360
 
-folded331:
+folded359:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -15739,49 +13108,274 @@ folded331:
 	VADDPD Z5, Z3, Z3
 	VADDPD Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear333
+	JNE    linear361
 	VMAXPD Z0, Z5, Z0
 	VMAXPD Z1, Z5, Z1
 	VMAXPD Z2, Z5, Z2
 	VMAXPD Z3, Z5, Z3
 	VMAXPD Z4, Z5, Z4
 
-linear333:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	VMOVSD X2, (BX)(CX*2)
-	VMOVSD X3, (BX)(DX*1)
-	VMOVSD X4, (BX)(CX*4)
-	JMP    done321
+linear361:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	TESTQ         $0x00000004, AX
+	JZ            low363
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, AX
+	JZ            low364
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low365
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
 
-fewer330:
+low365:
+	JMP stored362
+
+low364:
+	TESTQ     $0x00000001, AX
+	JZ        low366
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+
+low366:
+	JMP stored362
+
+low363:
+	TESTQ        $0x00000002, AX
+	JZ           low367
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low368
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+
+low368:
+	JMP stored362
+
+low367:
+	TESTQ     $0x00000001, AX
+	JZ        low369
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+
+low369:
+stored362:
+	TESTQ         $0x00000004, AX
+	JZ            low371
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low372
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low373
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+
+low373:
+	JMP stored370
+
+low372:
+	TESTQ     $0x00000001, AX
+	JZ        low374
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low374:
+	JMP stored370
+
+low371:
+	TESTQ        $0x00000002, AX
+	JZ           low375
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low376
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low376:
+	JMP stored370
+
+low375:
+	TESTQ     $0x00000001, AX
+	JZ        low377
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low377:
+stored370:
+	TESTQ         $0x00000004, AX
+	JZ            low379
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low380
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low381
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+
+low381:
+	JMP stored378
+
+low380:
+	TESTQ     $0x00000001, AX
+	JZ        low382
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low382:
+	JMP stored378
+
+low379:
+	TESTQ        $0x00000002, AX
+	JZ           low383
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low384
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+
+low384:
+	JMP stored378
+
+low383:
+	TESTQ     $0x00000001, AX
+	JZ        low385
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low385:
+stored378:
+	TESTQ         $0x00000004, AX
+	JZ            low387
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low388
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low389
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+
+low389:
+	JMP stored386
+
+low388:
+	TESTQ     $0x00000001, AX
+	JZ        low390
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low390:
+	JMP stored386
+
+low387:
+	TESTQ        $0x00000002, AX
+	JZ           low391
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low392
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+
+low392:
+	JMP stored386
+
+low391:
+	TESTQ     $0x00000001, AX
+	JZ        low393
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low393:
+stored386:
+	TESTQ         $0x00000004, AX
+	JZ            low395
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, AX
+	JZ            low396
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low397
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+
+low397:
+	JMP stored394
+
+low396:
+	TESTQ     $0x00000001, AX
+	JZ        low398
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+
+low398:
+	JMP stored394
+
+low395:
+	TESTQ        $0x00000002, AX
+	JZ           low399
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low400
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+
+low400:
+	JMP stored394
+
+low399:
+	TESTQ     $0x00000001, AX
+	JZ        low401
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+
+low401:
+stored394:
+	JMP done245
+
+fewer358:
 	CMPQ BX, $0x04
-	JNE  fewer334
+	JNE  fewer402
 
 	// acc[i,j] = init[i,j], 4×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	VMOVSD (BX)(CX*2), X2
-	VMOVSD (BX)(DX*1), X3
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded335
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
-	LEAQ   (CX)(CX*2), R9
+	MOVQ      init+16(FP), BX
+	MOVQ      ldinit+24(FP), CX
+	LEAQ      (CX)(CX*2), DX
+	VMOVUPD.Z (BX), K1, Z0
+	VMOVUPD.Z (BX)(CX*1), K1, Z1
+	VMOVUPD.Z (BX)(CX*2), K1, Z2
+	VMOVUPD.Z (BX)(DX*1), K1, Z3
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded403
+	MOVQ      a+32(FP), BX
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
+	LEAQ      (CX)(CX*2), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold336:
-	VMOVSD       (SI), X5
+fold404:
+	VMOVUPD.Z    (SI), K1, Z5
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z4
 	VFMADD231PD  Z4, Z5, Z0
@@ -15793,9 +13387,9 @@ fold336:
 	VFMADD231PD  Z4, Z5, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold336
+	JNZ          fold404
 
-folded335:
+folded403:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -15804,44 +13398,224 @@ folded335:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear337
+	JNE    linear405
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear337:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	LEAQ   (CX)(CX*2), DX
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	VMOVSD X2, (BX)(CX*2)
-	VMOVSD X3, (BX)(DX*1)
-	JMP    done321
+linear405:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	LEAQ          (CX)(CX*2), DX
+	TESTQ         $0x00000004, AX
+	JZ            low407
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, AX
+	JZ            low408
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low409
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
 
-fewer334:
+low409:
+	JMP stored406
+
+low408:
+	TESTQ     $0x00000001, AX
+	JZ        low410
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+
+low410:
+	JMP stored406
+
+low407:
+	TESTQ        $0x00000002, AX
+	JZ           low411
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low412
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+
+low412:
+	JMP stored406
+
+low411:
+	TESTQ     $0x00000001, AX
+	JZ        low413
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+
+low413:
+stored406:
+	TESTQ         $0x00000004, AX
+	JZ            low415
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low416
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low417
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+
+low417:
+	JMP stored414
+
+low416:
+	TESTQ     $0x00000001, AX
+	JZ        low418
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low418:
+	JMP stored414
+
+low415:
+	TESTQ        $0x00000002, AX
+	JZ           low419
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low420
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low420:
+	JMP stored414
+
+low419:
+	TESTQ     $0x00000001, AX
+	JZ        low421
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low421:
+stored414:
+	TESTQ         $0x00000004, AX
+	JZ            low423
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low424
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low425
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+
+low425:
+	JMP stored422
+
+low424:
+	TESTQ     $0x00000001, AX
+	JZ        low426
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low426:
+	JMP stored422
+
+low423:
+	TESTQ        $0x00000002, AX
+	JZ           low427
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low428
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+
+low428:
+	JMP stored422
+
+low427:
+	TESTQ     $0x00000001, AX
+	JZ        low429
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low429:
+stored422:
+	TESTQ         $0x00000004, AX
+	JZ            low431
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low432
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low433
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+
+low433:
+	JMP stored430
+
+low432:
+	TESTQ     $0x00000001, AX
+	JZ        low434
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low434:
+	JMP stored430
+
+low431:
+	TESTQ        $0x00000002, AX
+	JZ           low435
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low436
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+
+low436:
+	JMP stored430
+
+low435:
+	TESTQ     $0x00000001, AX
+	JZ        low437
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+
+low437:
+stored430:
+	JMP done245
+
+fewer402:
 	CMPQ BX, $0x03
-	JNE  fewer338
+	JNE  fewer438
 
 	// acc[i,j] = init[i,j], 3×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	VMOVSD (BX)(CX*2), X2
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded339
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
+	MOVQ      init+16(FP), BX
+	MOVQ      ldinit+24(FP), CX
+	VMOVUPD.Z (BX), K1, Z0
+	VMOVUPD.Z (BX)(CX*1), K1, Z1
+	VMOVUPD.Z (BX)(CX*2), K1, Z2
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded439
+	MOVQ      a+32(FP), BX
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold340:
-	VMOVSD       (SI), X4
+fold440:
+	VMOVUPD.Z    (SI), K1, Z4
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z3
 	VFMADD231PD  Z3, Z4, Z0
@@ -15851,9 +13625,9 @@ fold340:
 	VFMADD231PD  Z3, Z4, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold340
+	JNZ          fold440
 
-folded339:
+folded439:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -15861,40 +13635,175 @@ folded339:
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear341
+	JNE    linear441
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear341:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	VMOVSD X2, (BX)(CX*2)
-	JMP    done321
+linear441:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	TESTQ         $0x00000004, AX
+	JZ            low443
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, AX
+	JZ            low444
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low445
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
 
-fewer338:
+low445:
+	JMP stored442
+
+low444:
+	TESTQ     $0x00000001, AX
+	JZ        low446
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+
+low446:
+	JMP stored442
+
+low443:
+	TESTQ        $0x00000002, AX
+	JZ           low447
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low448
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+
+low448:
+	JMP stored442
+
+low447:
+	TESTQ     $0x00000001, AX
+	JZ        low449
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+
+low449:
+stored442:
+	TESTQ         $0x00000004, AX
+	JZ            low451
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low452
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low453
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+
+low453:
+	JMP stored450
+
+low452:
+	TESTQ     $0x00000001, AX
+	JZ        low454
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low454:
+	JMP stored450
+
+low451:
+	TESTQ        $0x00000002, AX
+	JZ           low455
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low456
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low456:
+	JMP stored450
+
+low455:
+	TESTQ     $0x00000001, AX
+	JZ        low457
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low457:
+stored450:
+	TESTQ         $0x00000004, AX
+	JZ            low459
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low460
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low461
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+
+low461:
+	JMP stored458
+
+low460:
+	TESTQ     $0x00000001, AX
+	JZ        low462
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low462:
+	JMP stored458
+
+low459:
+	TESTQ        $0x00000002, AX
+	JZ           low463
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low464
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+
+low464:
+	JMP stored458
+
+low463:
+	TESTQ     $0x00000001, AX
+	JZ        low465
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+
+low465:
+stored458:
+	JMP done245
+
+fewer438:
 	CMPQ BX, $0x02
-	JNE  fewer342
+	JNE  fewer466
 
 	// acc[i,j] = init[i,j], 2×1 vectors
-	MOVQ   init+16(FP), BX
-	MOVQ   ldinit+24(FP), CX
-	VMOVSD (BX), X0
-	VMOVSD (BX)(CX*1), X1
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded343
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
+	MOVQ      init+16(FP), BX
+	MOVQ      ldinit+24(FP), CX
+	VMOVUPD.Z (BX), K1, Z0
+	VMOVUPD.Z (BX)(CX*1), K1, Z1
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded467
+	MOVQ      a+32(FP), BX
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold344:
-	VMOVSD       (SI), X3
+fold468:
+	VMOVUPD.Z    (SI), K1, Z3
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z2
 	VFMADD231PD  Z2, Z3, Z0
@@ -15902,68 +13811,203 @@ fold344:
 	VFMADD231PD  Z2, Z3, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold344
+	JNZ          fold468
 
-folded343:
+folded467:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear345
+	JNE    linear469
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear345:
-	MOVQ   c+0(FP), BX
-	MOVQ   ldc+8(FP), CX
-	VMOVSD X0, (BX)
-	VMOVSD X1, (BX)(CX*1)
-	JMP    done321
+linear469:
+	MOVQ          c+0(FP), BX
+	MOVQ          ldc+8(FP), CX
+	TESTQ         $0x00000004, AX
+	JZ            low471
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, AX
+	JZ            low472
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low473
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
 
-fewer342:
+low473:
+	JMP stored470
+
+low472:
+	TESTQ     $0x00000001, AX
+	JZ        low474
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+
+low474:
+	JMP stored470
+
+low471:
+	TESTQ        $0x00000002, AX
+	JZ           low475
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low476
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+
+low476:
+	JMP stored470
+
+low475:
+	TESTQ     $0x00000001, AX
+	JZ        low477
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+
+low477:
+stored470:
+	TESTQ         $0x00000004, AX
+	JZ            low479
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, AX
+	JZ            low480
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low481
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+
+low481:
+	JMP stored478
+
+low480:
+	TESTQ     $0x00000001, AX
+	JZ        low482
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low482:
+	JMP stored478
+
+low479:
+	TESTQ        $0x00000002, AX
+	JZ           low483
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low484
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low484:
+	JMP stored478
+
+low483:
+	TESTQ     $0x00000001, AX
+	JZ        low485
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low485:
+stored478:
+	JMP done245
+
+fewer466:
 	CMPQ BX, $0x01
-	JNE  fewer346
+	JNE  fewer486
 
 	// acc[i,j] = init[i,j], 1×1 vectors
-	MOVQ   init+16(FP), BX
-	VMOVSD (BX), X0
-	MOVQ   n+88(FP), R8
-	TESTQ  R8, R8
-	JLE    folded347
-	MOVQ   a+32(FP), BX
-	MOVQ   lda+40(FP), CX
-	MOVQ   stepa+48(FP), DX
-	MOVQ   b+56(FP), SI
-	MOVQ   ldb+64(FP), DI
+	MOVQ      init+16(FP), BX
+	VMOVUPD.Z (BX), K1, Z0
+	MOVQ      n+88(FP), R8
+	TESTQ     R8, R8
+	JLE       folded487
+	MOVQ      a+32(FP), BX
+	MOVQ      lda+40(FP), CX
+	MOVQ      stepa+48(FP), DX
+	MOVQ      b+56(FP), SI
+	MOVQ      ldb+64(FP), DI
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold348:
-	VMOVSD       (SI), X2
+fold488:
+	VMOVUPD.Z    (SI), K1, Z2
 	ADDQ         DI, SI
 	VBROADCASTSD (BX), Z1
 	VFMADD231PD  Z1, Z2, Z0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold348
+	JNZ          fold488
 
-folded347:
+folded487:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear349
+	JNE    linear489
 	VMAXPD Z0, Z1, Z0
 
-linear349:
-	MOVQ   c+0(FP), BX
-	VMOVSD X0, (BX)
-	JMP    done321
+linear489:
+	MOVQ          c+0(FP), BX
+	TESTQ         $0x00000004, AX
+	JZ            low491
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, AX
+	JZ            low492
+	VMOVUPS       X0, 32(BX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, AX
+	JZ            low493
+	VMOVSD        X0, 48(BX)
+	VUNPCKHPD     X0, X0, X0
 
-fewer346:
-done321:
+low493:
+	JMP stored490
+
+low492:
+	TESTQ     $0x00000001, AX
+	JZ        low494
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+
+low494:
+	JMP stored490
+
+low491:
+	TESTQ        $0x00000002, AX
+	JZ           low495
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low496
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+
+low496:
+	JMP stored490
+
+low495:
+	TESTQ     $0x00000001, AX
+	JZ        low497
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+
+low497:
+stored490:
+	JMP done245
+
+fewer486:
+done245:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

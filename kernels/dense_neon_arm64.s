@@ -6558,13 +6558,11 @@ done213:
 	RET
 
 over205:
-	CMP  $2, R0
-	BNE  over256
 	MOVD rows+72(FP), R1
 	CMP  $8, R1
-	BLT  rest258
+	BLT  rest257
 
-tile257:
+tile256:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -6575,40 +6573,160 @@ tile257:
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
+	TST   $2, R0
+	BEQ   one258
 	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved259
+	ADD   $8, R1, R10
+	VLD1  (R10), V0.S[2]
+	B     moved259
+
+one258:
+	FMOVS 0(R1), F0
+
+moved259:
+	TST   $2, R0
+	BEQ   one260
 	FMOVD 0(R3), F1
+	TST   $1, R0
+	BEQ   moved261
+	ADD   $8, R3, R10
+	VLD1  (R10), V1.S[2]
+	B     moved261
+
+one260:
+	FMOVS 0(R3), F1
+
+moved261:
+	TST   $2, R0
+	BEQ   one262
 	FMOVD 0(R4), F2
+	TST   $1, R0
+	BEQ   moved263
+	ADD   $8, R4, R10
+	VLD1  (R10), V2.S[2]
+	B     moved263
+
+one262:
+	FMOVS 0(R4), F2
+
+moved263:
+	TST   $2, R0
+	BEQ   one264
 	FMOVD 0(R5), F3
+	TST   $1, R0
+	BEQ   moved265
+	ADD   $8, R5, R10
+	VLD1  (R10), V3.S[2]
+	B     moved265
+
+one264:
+	FMOVS 0(R5), F3
+
+moved265:
+	TST   $2, R0
+	BEQ   one266
 	FMOVD 0(R6), F4
+	TST   $1, R0
+	BEQ   moved267
+	ADD   $8, R6, R10
+	VLD1  (R10), V4.S[2]
+	B     moved267
+
+one266:
+	FMOVS 0(R6), F4
+
+moved267:
+	TST   $2, R0
+	BEQ   one268
 	FMOVD 0(R7), F5
+	TST   $1, R0
+	BEQ   moved269
+	ADD   $8, R7, R10
+	VLD1  (R10), V5.S[2]
+	B     moved269
+
+one268:
+	FMOVS 0(R7), F5
+
+moved269:
+	TST   $2, R0
+	BEQ   one270
 	FMOVD 0(R8), F6
+	TST   $1, R0
+	BEQ   moved271
+	ADD   $8, R8, R10
+	VLD1  (R10), V6.S[2]
+	B     moved271
+
+one270:
+	FMOVS 0(R8), F6
+
+moved271:
+	TST   $2, R0
+	BEQ   one272
 	FMOVD 0(R9), F7
-	MOVD  n+88(FP), R6
-	CMP   $0, R6
-	BLE   folded259
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  stepa+48(FP), R3
-	MOVD  b+56(FP), R4
-	MOVD  ldb+64(FP), R5
-	ADD   R2, R1, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	ADD   R2, R10, R11
-	ADD   R2, R11, R12
-	ADD   R2, R12, R13
+	TST   $1, R0
+	BEQ   moved273
+	ADD   $8, R9, R10
+	VLD1  (R10), V7.S[2]
+	B     moved273
+
+one272:
+	FMOVS 0(R9), F7
+
+moved273:
+	MOVD n+88(FP), R6
+	CMP  $0, R6
+	BLE  folded274
+	MOVD a+32(FP), R1
+	MOVD lda+40(FP), R2
+	MOVD stepa+48(FP), R3
+	MOVD b+56(FP), R4
+	MOVD ldb+64(FP), R5
+	ADD  R2, R1, R7
+	ADD  R2, R7, R8
+	ADD  R2, R8, R9
+	ADD  R2, R9, R10
+	ADD  R2, R10, R11
+	ADD  R2, R11, R12
+	ADD  R2, R12, R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single261
+	BNE single276
 	CMP $2, R6
-	BLT single261
+	BLT single276
 
-several260:
+several275:
+	TST   $2, R0
+	BEQ   one277
 	FMOVD 0(R4), F9
+	TST   $1, R0
+	BEQ   moved278
+	ADD   $8, R4, R14
+	VLD1  (R14), V9.S[2]
+	B     moved278
+
+one277:
+	FMOVS 0(R4), F9
+
+moved278:
 	ADD   R5, R4
+	TST   $2, R0
+	BEQ   one279
 	FMOVD 0(R4), F10
+	TST   $1, R0
+	BEQ   moved280
+	ADD   $8, R4, R14
+	VLD1  (R14), V10.S[2]
+	B     moved280
+
+one279:
+	FMOVS 0(R4), F10
+
+moved280:
 	ADD   R5, R4
 	FMOVD 0(R1), F8
 	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
@@ -6644,14 +6762,26 @@ several260:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several260
+	BGE   several275
 	CMP   $0, R6
-	BEQ   folded259
+	BEQ   folded274
 
-single261:
+single276:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold262:
+fold281:
+	TST   $2, R0
+	BEQ   one282
 	FMOVD 0(R4), F9
+	TST   $1, R0
+	BEQ   moved283
+	ADD   $8, R4, R14
+	VLD1  (R14), V9.S[2]
+	B     moved283
+
+one282:
+	FMOVS 0(R4), F9
+
+moved283:
 	ADD   R5, R4
 	FMOVS 0(R1), F8
 	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
@@ -6678,9 +6808,9 @@ fold262:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold262
+	BNE   fold281
 
-folded259:
+folded274:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V8.B16
@@ -6693,7 +6823,7 @@ folded259:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear263
+	BNE   linear284
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -6703,7 +6833,7 @@ folded259:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear263:
+linear284:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6713,42 +6843,138 @@ linear263:
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
+	TST   $2, R0
+	BEQ   one285
 	FMOVD F0, 0(R1)
-	FMOVD F1, 0(R3)
-	FMOVD F2, 0(R4)
-	FMOVD F3, 0(R5)
-	FMOVD F4, 0(R6)
-	FMOVD F5, 0(R7)
-	FMOVD F6, 0(R8)
-	FMOVD F7, 0(R9)
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
-	ADD   R2, R1
-	MOVD  R1, c+0(FP)
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
-	ADD   R2, R1
-	MOVD  R1, init+16(FP)
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
-	ADD   R2, R1
-	MOVD  R1, a+32(FP)
-	MOVD  rows+72(FP), R1
-	SUB   $8, R1
-	MOVD  R1, rows+72(FP)
-	CMP   $8, R1
-	BGE   tile257
+	TST   $1, R0
+	BEQ   moved286
+	ADD   $8, R1, R10
+	VST1  V0.S[2], (R10)
+	B     moved286
 
-rest258:
+one285:
+	FMOVS F0, 0(R1)
+
+moved286:
+	TST   $2, R0
+	BEQ   one287
+	FMOVD F1, 0(R3)
+	TST   $1, R0
+	BEQ   moved288
+	ADD   $8, R3, R10
+	VST1  V1.S[2], (R10)
+	B     moved288
+
+one287:
+	FMOVS F1, 0(R3)
+
+moved288:
+	TST   $2, R0
+	BEQ   one289
+	FMOVD F2, 0(R4)
+	TST   $1, R0
+	BEQ   moved290
+	ADD   $8, R4, R10
+	VST1  V2.S[2], (R10)
+	B     moved290
+
+one289:
+	FMOVS F2, 0(R4)
+
+moved290:
+	TST   $2, R0
+	BEQ   one291
+	FMOVD F3, 0(R5)
+	TST   $1, R0
+	BEQ   moved292
+	ADD   $8, R5, R10
+	VST1  V3.S[2], (R10)
+	B     moved292
+
+one291:
+	FMOVS F3, 0(R5)
+
+moved292:
+	TST   $2, R0
+	BEQ   one293
+	FMOVD F4, 0(R6)
+	TST   $1, R0
+	BEQ   moved294
+	ADD   $8, R6, R10
+	VST1  V4.S[2], (R10)
+	B     moved294
+
+one293:
+	FMOVS F4, 0(R6)
+
+moved294:
+	TST   $2, R0
+	BEQ   one295
+	FMOVD F5, 0(R7)
+	TST   $1, R0
+	BEQ   moved296
+	ADD   $8, R7, R10
+	VST1  V5.S[2], (R10)
+	B     moved296
+
+one295:
+	FMOVS F5, 0(R7)
+
+moved296:
+	TST   $2, R0
+	BEQ   one297
+	FMOVD F6, 0(R8)
+	TST   $1, R0
+	BEQ   moved298
+	ADD   $8, R8, R10
+	VST1  V6.S[2], (R10)
+	B     moved298
+
+one297:
+	FMOVS F6, 0(R8)
+
+moved298:
+	TST   $2, R0
+	BEQ   one299
+	FMOVD F7, 0(R9)
+	TST   $1, R0
+	BEQ   moved300
+	ADD   $8, R9, R10
+	VST1  V7.S[2], (R10)
+	B     moved300
+
+one299:
+	FMOVS F7, 0(R9)
+
+moved300:
+	MOVD c+0(FP), R1
+	MOVD ldc+8(FP), R2
+	MOVD $8, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, c+0(FP)
+	MOVD init+16(FP), R1
+	MOVD ldinit+24(FP), R2
+	MOVD $8, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, init+16(FP)
+	MOVD a+32(FP), R1
+	MOVD lda+40(FP), R2
+	MOVD $8, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, a+32(FP)
+	MOVD rows+72(FP), R1
+	SUB  $8, R1
+	MOVD R1, rows+72(FP)
+	CMP  $8, R1
+	BGE  tile256
+
+rest257:
 	MOVD rows+72(FP), R1
 	CMP  $7, R1
-	BNE  fewer265
+	BNE  fewer302
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -6759,38 +6985,146 @@ rest258:
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
+	TST   $2, R0
+	BEQ   one303
 	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved304
+	ADD   $8, R1, R9
+	VLD1  (R9), V0.S[2]
+	B     moved304
+
+one303:
+	FMOVS 0(R1), F0
+
+moved304:
+	TST   $2, R0
+	BEQ   one305
 	FMOVD 0(R3), F1
+	TST   $1, R0
+	BEQ   moved306
+	ADD   $8, R3, R9
+	VLD1  (R9), V1.S[2]
+	B     moved306
+
+one305:
+	FMOVS 0(R3), F1
+
+moved306:
+	TST   $2, R0
+	BEQ   one307
 	FMOVD 0(R4), F2
+	TST   $1, R0
+	BEQ   moved308
+	ADD   $8, R4, R9
+	VLD1  (R9), V2.S[2]
+	B     moved308
+
+one307:
+	FMOVS 0(R4), F2
+
+moved308:
+	TST   $2, R0
+	BEQ   one309
 	FMOVD 0(R5), F3
+	TST   $1, R0
+	BEQ   moved310
+	ADD   $8, R5, R9
+	VLD1  (R9), V3.S[2]
+	B     moved310
+
+one309:
+	FMOVS 0(R5), F3
+
+moved310:
+	TST   $2, R0
+	BEQ   one311
 	FMOVD 0(R6), F4
+	TST   $1, R0
+	BEQ   moved312
+	ADD   $8, R6, R9
+	VLD1  (R9), V4.S[2]
+	B     moved312
+
+one311:
+	FMOVS 0(R6), F4
+
+moved312:
+	TST   $2, R0
+	BEQ   one313
 	FMOVD 0(R7), F5
+	TST   $1, R0
+	BEQ   moved314
+	ADD   $8, R7, R9
+	VLD1  (R9), V5.S[2]
+	B     moved314
+
+one313:
+	FMOVS 0(R7), F5
+
+moved314:
+	TST   $2, R0
+	BEQ   one315
 	FMOVD 0(R8), F6
-	MOVD  n+88(FP), R6
-	CMP   $0, R6
-	BLE   folded266
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  stepa+48(FP), R3
-	MOVD  b+56(FP), R4
-	MOVD  ldb+64(FP), R5
-	ADD   R2, R1, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	ADD   R2, R10, R11
-	ADD   R2, R11, R12
+	TST   $1, R0
+	BEQ   moved316
+	ADD   $8, R8, R9
+	VLD1  (R9), V6.S[2]
+	B     moved316
+
+one315:
+	FMOVS 0(R8), F6
+
+moved316:
+	MOVD n+88(FP), R6
+	CMP  $0, R6
+	BLE  folded317
+	MOVD a+32(FP), R1
+	MOVD lda+40(FP), R2
+	MOVD stepa+48(FP), R3
+	MOVD b+56(FP), R4
+	MOVD ldb+64(FP), R5
+	ADD  R2, R1, R7
+	ADD  R2, R7, R8
+	ADD  R2, R8, R9
+	ADD  R2, R9, R10
+	ADD  R2, R10, R11
+	ADD  R2, R11, R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single268
+	BNE single319
 	CMP $2, R6
-	BLT single268
+	BLT single319
 
-several267:
+several318:
+	TST   $2, R0
+	BEQ   one320
 	FMOVD 0(R4), F8
+	TST   $1, R0
+	BEQ   moved321
+	ADD   $8, R4, R13
+	VLD1  (R13), V8.S[2]
+	B     moved321
+
+one320:
+	FMOVS 0(R4), F8
+
+moved321:
 	ADD   R5, R4
+	TST   $2, R0
+	BEQ   one322
 	FMOVD 0(R4), F9
+	TST   $1, R0
+	BEQ   moved323
+	ADD   $8, R4, R13
+	VLD1  (R13), V9.S[2]
+	B     moved323
+
+one322:
+	FMOVS 0(R4), F9
+
+moved323:
 	ADD   R5, R4
 	FMOVD 0(R1), F7
 	WORD  $0x4f871100 // fmla v0.4s, v8.4s, v7.s[0]
@@ -6813,1055 +7147,6 @@ several267:
 	FMOVD 0(R12), F7
 	WORD  $0x4f871106 // fmla v6.4s, v8.4s, v7.s[0]
 	WORD  $0x4fa71126 // fmla v6.4s, v9.4s, v7.s[1]
-	ADD   $8, R1
-	ADD   $8, R7
-	ADD   $8, R8
-	ADD   $8, R9
-	ADD   $8, R10
-	ADD   $8, R11
-	ADD   $8, R12
-	SUB   $2, R6
-	CMP   $2, R6
-	BGE   several267
-	CMP   $0, R6
-	BEQ   folded266
-
-single268:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold269:
-	FMOVD 0(R4), F8
-	ADD   R5, R4
-	FMOVS 0(R1), F7
-	WORD  $0x4f871100 // fmla v0.4s, v8.4s, v7.s[0]
-	FMOVS 0(R7), F7
-	WORD  $0x4f871101 // fmla v1.4s, v8.4s, v7.s[0]
-	FMOVS 0(R8), F7
-	WORD  $0x4f871102 // fmla v2.4s, v8.4s, v7.s[0]
-	FMOVS 0(R9), F7
-	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
-	FMOVS 0(R10), F7
-	WORD  $0x4f871104 // fmla v4.4s, v8.4s, v7.s[0]
-	FMOVS 0(R11), F7
-	WORD  $0x4f871105 // fmla v5.4s, v8.4s, v7.s[0]
-	FMOVS 0(R12), F7
-	WORD  $0x4f871106 // fmla v6.4s, v8.4s, v7.s[0]
-	ADD   R3, R1
-	ADD   R3, R7
-	ADD   R3, R8
-	ADD   R3, R9
-	ADD   R3, R10
-	ADD   R3, R11
-	ADD   R3, R12
-	SUBS  $1, R6
-	BNE   fold269
-
-folded266:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
-	VMOVI $0, V7.B16
-	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
-	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
-	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
-	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
-	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
-	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
-	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	CMP   $1, R1
-	BNE   linear270
-	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
-	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
-	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
-	WORD  $0x4e27f463 // fmax v3.4s, v3.4s, v7.4s
-	WORD  $0x4e27f484 // fmax v4.4s, v4.4s, v7.4s
-	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
-	WORD  $0x4e27f4c6 // fmax v6.4s, v6.4s, v7.4s
-
-linear270:
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	FMOVD F0, 0(R1)
-	FMOVD F1, 0(R3)
-	FMOVD F2, 0(R4)
-	FMOVD F3, 0(R5)
-	FMOVD F4, 0(R6)
-	FMOVD F5, 0(R7)
-	FMOVD F6, 0(R8)
-	B     done264
-
-fewer265:
-	CMP $6, R1
-	BNE fewer271
-
-	// acc[i,j] = init[i,j], 6×1 vectors
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	FMOVD 0(R1), F0
-	FMOVD 0(R3), F1
-	FMOVD 0(R4), F2
-	FMOVD 0(R5), F3
-	FMOVD 0(R6), F4
-	FMOVD 0(R7), F5
-	MOVD  n+88(FP), R6
-	CMP   $0, R6
-	BLE   folded272
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  stepa+48(FP), R3
-	MOVD  b+56(FP), R4
-	MOVD  ldb+64(FP), R5
-	ADD   R2, R1, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	ADD   R2, R10, R11
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
-	CMP $4, R3
-	BNE single274
-	CMP $2, R6
-	BLT single274
-
-several273:
-	FMOVD 0(R4), F7
-	ADD   R5, R4
-	FMOVD 0(R4), F8
-	ADD   R5, R4
-	FMOVD 0(R1), F6
-	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
-	WORD  $0x4fa61100 // fmla v0.4s, v8.4s, v6.s[1]
-	FMOVD 0(R7), F6
-	WORD  $0x4f8610e1 // fmla v1.4s, v7.4s, v6.s[0]
-	WORD  $0x4fa61101 // fmla v1.4s, v8.4s, v6.s[1]
-	FMOVD 0(R8), F6
-	WORD  $0x4f8610e2 // fmla v2.4s, v7.4s, v6.s[0]
-	WORD  $0x4fa61102 // fmla v2.4s, v8.4s, v6.s[1]
-	FMOVD 0(R9), F6
-	WORD  $0x4f8610e3 // fmla v3.4s, v7.4s, v6.s[0]
-	WORD  $0x4fa61103 // fmla v3.4s, v8.4s, v6.s[1]
-	FMOVD 0(R10), F6
-	WORD  $0x4f8610e4 // fmla v4.4s, v7.4s, v6.s[0]
-	WORD  $0x4fa61104 // fmla v4.4s, v8.4s, v6.s[1]
-	FMOVD 0(R11), F6
-	WORD  $0x4f8610e5 // fmla v5.4s, v7.4s, v6.s[0]
-	WORD  $0x4fa61105 // fmla v5.4s, v8.4s, v6.s[1]
-	ADD   $8, R1
-	ADD   $8, R7
-	ADD   $8, R8
-	ADD   $8, R9
-	ADD   $8, R10
-	ADD   $8, R11
-	SUB   $2, R6
-	CMP   $2, R6
-	BGE   several273
-	CMP   $0, R6
-	BEQ   folded272
-
-single274:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold275:
-	FMOVD 0(R4), F7
-	ADD   R5, R4
-	FMOVS 0(R1), F6
-	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
-	FMOVS 0(R7), F6
-	WORD  $0x4f8610e1 // fmla v1.4s, v7.4s, v6.s[0]
-	FMOVS 0(R8), F6
-	WORD  $0x4f8610e2 // fmla v2.4s, v7.4s, v6.s[0]
-	FMOVS 0(R9), F6
-	WORD  $0x4f8610e3 // fmla v3.4s, v7.4s, v6.s[0]
-	FMOVS 0(R10), F6
-	WORD  $0x4f8610e4 // fmla v4.4s, v7.4s, v6.s[0]
-	FMOVS 0(R11), F6
-	WORD  $0x4f8610e5 // fmla v5.4s, v7.4s, v6.s[0]
-	ADD   R3, R1
-	ADD   R3, R7
-	ADD   R3, R8
-	ADD   R3, R9
-	ADD   R3, R10
-	ADD   R3, R11
-	SUBS  $1, R6
-	BNE   fold275
-
-folded272:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
-	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
-	CMP   $1, R1
-	BNE   linear276
-	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
-	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
-	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
-
-linear276:
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	FMOVD F0, 0(R1)
-	FMOVD F1, 0(R3)
-	FMOVD F2, 0(R4)
-	FMOVD F3, 0(R5)
-	FMOVD F4, 0(R6)
-	FMOVD F5, 0(R7)
-	B     done264
-
-fewer271:
-	CMP $5, R1
-	BNE fewer277
-
-	// acc[i,j] = init[i,j], 5×1 vectors
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	FMOVD 0(R1), F0
-	FMOVD 0(R3), F1
-	FMOVD 0(R4), F2
-	FMOVD 0(R5), F3
-	FMOVD 0(R6), F4
-	MOVD  n+88(FP), R6
-	CMP   $0, R6
-	BLE   folded278
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  stepa+48(FP), R3
-	MOVD  b+56(FP), R4
-	MOVD  ldb+64(FP), R5
-	ADD   R2, R1, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
-	CMP $4, R3
-	BNE single280
-	CMP $2, R6
-	BLT single280
-
-several279:
-	FMOVD 0(R4), F6
-	ADD   R5, R4
-	FMOVD 0(R4), F7
-	ADD   R5, R4
-	FMOVD 0(R1), F5
-	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
-	WORD  $0x4fa510e0 // fmla v0.4s, v7.4s, v5.s[1]
-	FMOVD 0(R7), F5
-	WORD  $0x4f8510c1 // fmla v1.4s, v6.4s, v5.s[0]
-	WORD  $0x4fa510e1 // fmla v1.4s, v7.4s, v5.s[1]
-	FMOVD 0(R8), F5
-	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
-	WORD  $0x4fa510e2 // fmla v2.4s, v7.4s, v5.s[1]
-	FMOVD 0(R9), F5
-	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
-	WORD  $0x4fa510e3 // fmla v3.4s, v7.4s, v5.s[1]
-	FMOVD 0(R10), F5
-	WORD  $0x4f8510c4 // fmla v4.4s, v6.4s, v5.s[0]
-	WORD  $0x4fa510e4 // fmla v4.4s, v7.4s, v5.s[1]
-	ADD   $8, R1
-	ADD   $8, R7
-	ADD   $8, R8
-	ADD   $8, R9
-	ADD   $8, R10
-	SUB   $2, R6
-	CMP   $2, R6
-	BGE   several279
-	CMP   $0, R6
-	BEQ   folded278
-
-single280:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold281:
-	FMOVD 0(R4), F6
-	ADD   R5, R4
-	FMOVS 0(R1), F5
-	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
-	FMOVS 0(R7), F5
-	WORD  $0x4f8510c1 // fmla v1.4s, v6.4s, v5.s[0]
-	FMOVS 0(R8), F5
-	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
-	FMOVS 0(R9), F5
-	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
-	FMOVS 0(R10), F5
-	WORD  $0x4f8510c4 // fmla v4.4s, v6.4s, v5.s[0]
-	ADD   R3, R1
-	ADD   R3, R7
-	ADD   R3, R8
-	ADD   R3, R9
-	ADD   R3, R10
-	SUBS  $1, R6
-	BNE   fold281
-
-folded278:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
-	VMOVI $0, V5.B16
-	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
-	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	CMP   $1, R1
-	BNE   linear282
-	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
-	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
-	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
-	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
-	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
-
-linear282:
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	FMOVD F0, 0(R1)
-	FMOVD F1, 0(R3)
-	FMOVD F2, 0(R4)
-	FMOVD F3, 0(R5)
-	FMOVD F4, 0(R6)
-	B     done264
-
-fewer277:
-	CMP $4, R1
-	BNE fewer283
-
-	// acc[i,j] = init[i,j], 4×1 vectors
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	FMOVD 0(R1), F0
-	FMOVD 0(R3), F1
-	FMOVD 0(R4), F2
-	FMOVD 0(R5), F3
-	MOVD  n+88(FP), R6
-	CMP   $0, R6
-	BLE   folded284
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  stepa+48(FP), R3
-	MOVD  b+56(FP), R4
-	MOVD  ldb+64(FP), R5
-	ADD   R2, R1, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
-	CMP $4, R3
-	BNE single286
-	CMP $2, R6
-	BLT single286
-
-several285:
-	FMOVD 0(R4), F5
-	ADD   R5, R4
-	FMOVD 0(R4), F6
-	ADD   R5, R4
-	FMOVD 0(R1), F4
-	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
-	WORD  $0x4fa410c0 // fmla v0.4s, v6.4s, v4.s[1]
-	FMOVD 0(R7), F4
-	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
-	WORD  $0x4fa410c1 // fmla v1.4s, v6.4s, v4.s[1]
-	FMOVD 0(R8), F4
-	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
-	WORD  $0x4fa410c2 // fmla v2.4s, v6.4s, v4.s[1]
-	FMOVD 0(R9), F4
-	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
-	WORD  $0x4fa410c3 // fmla v3.4s, v6.4s, v4.s[1]
-	ADD   $8, R1
-	ADD   $8, R7
-	ADD   $8, R8
-	ADD   $8, R9
-	SUB   $2, R6
-	CMP   $2, R6
-	BGE   several285
-	CMP   $0, R6
-	BEQ   folded284
-
-single286:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold287:
-	FMOVD 0(R4), F5
-	ADD   R5, R4
-	FMOVS 0(R1), F4
-	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
-	FMOVS 0(R7), F4
-	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
-	FMOVS 0(R8), F4
-	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
-	FMOVS 0(R9), F4
-	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
-	ADD   R3, R1
-	ADD   R3, R7
-	ADD   R3, R8
-	ADD   R3, R9
-	SUBS  $1, R6
-	BNE   fold287
-
-folded284:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
-	CMP   $1, R1
-	BNE   linear288
-	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
-	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
-
-linear288:
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	FMOVD F0, 0(R1)
-	FMOVD F1, 0(R3)
-	FMOVD F2, 0(R4)
-	FMOVD F3, 0(R5)
-	B     done264
-
-fewer283:
-	CMP $3, R1
-	BNE fewer289
-
-	// acc[i,j] = init[i,j], 3×1 vectors
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	FMOVD 0(R1), F0
-	FMOVD 0(R3), F1
-	FMOVD 0(R4), F2
-	MOVD  n+88(FP), R6
-	CMP   $0, R6
-	BLE   folded290
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  stepa+48(FP), R3
-	MOVD  b+56(FP), R4
-	MOVD  ldb+64(FP), R5
-	ADD   R2, R1, R7
-	ADD   R2, R7, R8
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
-	CMP $4, R3
-	BNE single292
-	CMP $2, R6
-	BLT single292
-
-several291:
-	FMOVD 0(R4), F4
-	ADD   R5, R4
-	FMOVD 0(R4), F5
-	ADD   R5, R4
-	FMOVD 0(R1), F3
-	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
-	WORD  $0x4fa310a0 // fmla v0.4s, v5.4s, v3.s[1]
-	FMOVD 0(R7), F3
-	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
-	WORD  $0x4fa310a1 // fmla v1.4s, v5.4s, v3.s[1]
-	FMOVD 0(R8), F3
-	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
-	WORD  $0x4fa310a2 // fmla v2.4s, v5.4s, v3.s[1]
-	ADD   $8, R1
-	ADD   $8, R7
-	ADD   $8, R8
-	SUB   $2, R6
-	CMP   $2, R6
-	BGE   several291
-	CMP   $0, R6
-	BEQ   folded290
-
-single292:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold293:
-	FMOVD 0(R4), F4
-	ADD   R5, R4
-	FMOVS 0(R1), F3
-	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
-	FMOVS 0(R7), F3
-	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
-	FMOVS 0(R8), F3
-	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
-	ADD   R3, R1
-	ADD   R3, R7
-	ADD   R3, R8
-	SUBS  $1, R6
-	BNE   fold293
-
-folded290:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
-	VMOVI $0, V3.B16
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
-	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
-	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
-	CMP   $1, R1
-	BNE   linear294
-	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
-	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
-	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
-
-linear294:
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	FMOVD F0, 0(R1)
-	FMOVD F1, 0(R3)
-	FMOVD F2, 0(R4)
-	B     done264
-
-fewer289:
-	CMP $2, R1
-	BNE fewer295
-
-	// acc[i,j] = init[i,j], 2×1 vectors
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	ADD   R2, R1, R3
-	FMOVD 0(R1), F0
-	FMOVD 0(R3), F1
-	MOVD  n+88(FP), R6
-	CMP   $0, R6
-	BLE   folded296
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  stepa+48(FP), R3
-	MOVD  b+56(FP), R4
-	MOVD  ldb+64(FP), R5
-	ADD   R2, R1, R7
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
-	CMP $4, R3
-	BNE single298
-	CMP $2, R6
-	BLT single298
-
-several297:
-	FMOVD 0(R4), F3
-	ADD   R5, R4
-	FMOVD 0(R4), F4
-	ADD   R5, R4
-	FMOVD 0(R1), F2
-	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
-	WORD  $0x4fa21080 // fmla v0.4s, v4.4s, v2.s[1]
-	FMOVD 0(R7), F2
-	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
-	WORD  $0x4fa21081 // fmla v1.4s, v4.4s, v2.s[1]
-	ADD   $8, R1
-	ADD   $8, R7
-	SUB   $2, R6
-	CMP   $2, R6
-	BGE   several297
-	CMP   $0, R6
-	BEQ   folded296
-
-single298:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold299:
-	FMOVD 0(R4), F3
-	ADD   R5, R4
-	FMOVS 0(R1), F2
-	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
-	FMOVS 0(R7), F2
-	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
-	ADD   R3, R1
-	ADD   R3, R7
-	SUBS  $1, R6
-	BNE   fold299
-
-folded296:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
-	VMOVI $0, V2.B16
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
-	CMP   $1, R1
-	BNE   linear300
-	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
-	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
-
-linear300:
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	ADD   R2, R1, R3
-	FMOVD F0, 0(R1)
-	FMOVD F1, 0(R3)
-	B     done264
-
-fewer295:
-	CMP $1, R1
-	BNE fewer301
-
-	// acc[i,j] = init[i,j], 1×1 vectors
-	MOVD  init+16(FP), R1
-	FMOVD 0(R1), F0
-	MOVD  n+88(FP), R6
-	CMP   $0, R6
-	BLE   folded302
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  stepa+48(FP), R3
-	MOVD  b+56(FP), R4
-	MOVD  ldb+64(FP), R5
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
-	CMP $4, R3
-	BNE single304
-	CMP $2, R6
-	BLT single304
-
-several303:
-	FMOVD 0(R4), F2
-	ADD   R5, R4
-	FMOVD 0(R4), F3
-	ADD   R5, R4
-	FMOVD 0(R1), F1
-	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
-	WORD  $0x4fa11060 // fmla v0.4s, v3.4s, v1.s[1]
-	ADD   $8, R1
-	SUB   $2, R6
-	CMP   $2, R6
-	BGE   several303
-	CMP   $0, R6
-	BEQ   folded302
-
-single304:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold305:
-	FMOVD 0(R4), F2
-	ADD   R5, R4
-	FMOVS 0(R1), F1
-	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
-	ADD   R3, R1
-	SUBS  $1, R6
-	BNE   fold305
-
-folded302:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
-	VMOVI $0, V1.B16
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	CMP   $1, R1
-	BNE   linear306
-	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
-
-linear306:
-	MOVD  c+0(FP), R1
-	FMOVD F0, 0(R1)
-	B     done264
-
-fewer301:
-done264:
-	RET
-
-over256:
-	CMP  $2, R0
-	BLT  over307
-	MOVD $4, R1
-	MUL  R1, R0, R0
-	SUB  $16, R0
-	MOVD rows+72(FP), R1
-	CMP  $8, R1
-	BLT  rest309
-
-tile308:
-	// acc[i,j] = init[i,j], 8×2 vectors
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	MOVD  R1, R10
-	ADD   R0, R10
-	ADD   R2, R10, R11
-	ADD   R2, R11, R12
-	ADD   R2, R12, R13
-	ADD   R2, R13, R14
-	ADD   R2, R14, R15
-	ADD   R2, R15, R19
-	ADD   R2, R19, R20
-	FMOVD 0(R1), F0
-	FMOVD 8(R10), F1
-	FMOVD 0(R3), F2
-	FMOVD 8(R11), F3
-	FMOVD 0(R4), F4
-	FMOVD 8(R12), F5
-	FMOVD 0(R5), F6
-	FMOVD 8(R13), F7
-	FMOVD 0(R6), F8
-	FMOVD 8(R14), F9
-	FMOVD 0(R7), F10
-	FMOVD 8(R15), F11
-	FMOVD 0(R8), F12
-	FMOVD 8(R19), F13
-	FMOVD 0(R9), F14
-	FMOVD 8(R20), F15
-	MOVD  n+88(FP), R6
-	CMP   $0, R6
-	BLE   folded310
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  stepa+48(FP), R3
-	MOVD  b+56(FP), R4
-	MOVD  ldb+64(FP), R5
-	ADD   R2, R1, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	ADD   R2, R10, R11
-	ADD   R2, R11, R12
-	ADD   R2, R12, R13
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
-	CMP $4, R3
-	BNE single312
-	CMP $2, R6
-	BLT single312
-
-several311:
-	FMOVD 0(R4), F17
-	ADD   R0, R4, R14
-	FMOVD 8(R14), F18
-	ADD   R5, R4
-	FMOVD 0(R4), F19
-	ADD   R0, R4, R14
-	FMOVD 8(R14), F20
-	ADD   R5, R4
-	FMOVD 0(R1), F16
-	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
-	WORD  $0x4f901241 // fmla v1.4s, v18.4s, v16.s[0]
-	WORD  $0x4fb01260 // fmla v0.4s, v19.4s, v16.s[1]
-	WORD  $0x4fb01281 // fmla v1.4s, v20.4s, v16.s[1]
-	FMOVD 0(R7), F16
-	WORD  $0x4f901222 // fmla v2.4s, v17.4s, v16.s[0]
-	WORD  $0x4f901243 // fmla v3.4s, v18.4s, v16.s[0]
-	WORD  $0x4fb01262 // fmla v2.4s, v19.4s, v16.s[1]
-	WORD  $0x4fb01283 // fmla v3.4s, v20.4s, v16.s[1]
-	FMOVD 0(R8), F16
-	WORD  $0x4f901224 // fmla v4.4s, v17.4s, v16.s[0]
-	WORD  $0x4f901245 // fmla v5.4s, v18.4s, v16.s[0]
-	WORD  $0x4fb01264 // fmla v4.4s, v19.4s, v16.s[1]
-	WORD  $0x4fb01285 // fmla v5.4s, v20.4s, v16.s[1]
-	FMOVD 0(R9), F16
-	WORD  $0x4f901226 // fmla v6.4s, v17.4s, v16.s[0]
-	WORD  $0x4f901247 // fmla v7.4s, v18.4s, v16.s[0]
-	WORD  $0x4fb01266 // fmla v6.4s, v19.4s, v16.s[1]
-	WORD  $0x4fb01287 // fmla v7.4s, v20.4s, v16.s[1]
-	FMOVD 0(R10), F16
-	WORD  $0x4f901228 // fmla v8.4s, v17.4s, v16.s[0]
-	WORD  $0x4f901249 // fmla v9.4s, v18.4s, v16.s[0]
-	WORD  $0x4fb01268 // fmla v8.4s, v19.4s, v16.s[1]
-	WORD  $0x4fb01289 // fmla v9.4s, v20.4s, v16.s[1]
-	FMOVD 0(R11), F16
-	WORD  $0x4f90122a // fmla v10.4s, v17.4s, v16.s[0]
-	WORD  $0x4f90124b // fmla v11.4s, v18.4s, v16.s[0]
-	WORD  $0x4fb0126a // fmla v10.4s, v19.4s, v16.s[1]
-	WORD  $0x4fb0128b // fmla v11.4s, v20.4s, v16.s[1]
-	FMOVD 0(R12), F16
-	WORD  $0x4f90122c // fmla v12.4s, v17.4s, v16.s[0]
-	WORD  $0x4f90124d // fmla v13.4s, v18.4s, v16.s[0]
-	WORD  $0x4fb0126c // fmla v12.4s, v19.4s, v16.s[1]
-	WORD  $0x4fb0128d // fmla v13.4s, v20.4s, v16.s[1]
-	FMOVD 0(R13), F16
-	WORD  $0x4f90122e // fmla v14.4s, v17.4s, v16.s[0]
-	WORD  $0x4f90124f // fmla v15.4s, v18.4s, v16.s[0]
-	WORD  $0x4fb0126e // fmla v14.4s, v19.4s, v16.s[1]
-	WORD  $0x4fb0128f // fmla v15.4s, v20.4s, v16.s[1]
-	ADD   $8, R1
-	ADD   $8, R7
-	ADD   $8, R8
-	ADD   $8, R9
-	ADD   $8, R10
-	ADD   $8, R11
-	ADD   $8, R12
-	ADD   $8, R13
-	SUB   $2, R6
-	CMP   $2, R6
-	BGE   several311
-	CMP   $0, R6
-	BEQ   folded310
-
-single312:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold313:
-	FMOVD 0(R4), F17
-	ADD   R0, R4, R14
-	FMOVD 8(R14), F18
-	ADD   R5, R4
-	FMOVS 0(R1), F16
-	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
-	WORD  $0x4f901241 // fmla v1.4s, v18.4s, v16.s[0]
-	FMOVS 0(R7), F16
-	WORD  $0x4f901222 // fmla v2.4s, v17.4s, v16.s[0]
-	WORD  $0x4f901243 // fmla v3.4s, v18.4s, v16.s[0]
-	FMOVS 0(R8), F16
-	WORD  $0x4f901224 // fmla v4.4s, v17.4s, v16.s[0]
-	WORD  $0x4f901245 // fmla v5.4s, v18.4s, v16.s[0]
-	FMOVS 0(R9), F16
-	WORD  $0x4f901226 // fmla v6.4s, v17.4s, v16.s[0]
-	WORD  $0x4f901247 // fmla v7.4s, v18.4s, v16.s[0]
-	FMOVS 0(R10), F16
-	WORD  $0x4f901228 // fmla v8.4s, v17.4s, v16.s[0]
-	WORD  $0x4f901249 // fmla v9.4s, v18.4s, v16.s[0]
-	FMOVS 0(R11), F16
-	WORD  $0x4f90122a // fmla v10.4s, v17.4s, v16.s[0]
-	WORD  $0x4f90124b // fmla v11.4s, v18.4s, v16.s[0]
-	FMOVS 0(R12), F16
-	WORD  $0x4f90122c // fmla v12.4s, v17.4s, v16.s[0]
-	WORD  $0x4f90124d // fmla v13.4s, v18.4s, v16.s[0]
-	FMOVS 0(R13), F16
-	WORD  $0x4f90122e // fmla v14.4s, v17.4s, v16.s[0]
-	WORD  $0x4f90124f // fmla v15.4s, v18.4s, v16.s[0]
-	ADD   R3, R1
-	ADD   R3, R7
-	ADD   R3, R8
-	ADD   R3, R9
-	ADD   R3, R10
-	ADD   R3, R11
-	ADD   R3, R12
-	ADD   R3, R13
-	SUBS  $1, R6
-	BNE   fold313
-
-folded310:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
-	VMOVI $0, V16.B16
-	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
-	WORD  $0x4e30d421 // fadd v1.4s, v1.4s, v16.4s
-	WORD  $0x4e30d442 // fadd v2.4s, v2.4s, v16.4s
-	WORD  $0x4e30d463 // fadd v3.4s, v3.4s, v16.4s
-	WORD  $0x4e30d484 // fadd v4.4s, v4.4s, v16.4s
-	WORD  $0x4e30d4a5 // fadd v5.4s, v5.4s, v16.4s
-	WORD  $0x4e30d4c6 // fadd v6.4s, v6.4s, v16.4s
-	WORD  $0x4e30d4e7 // fadd v7.4s, v7.4s, v16.4s
-	WORD  $0x4e30d508 // fadd v8.4s, v8.4s, v16.4s
-	WORD  $0x4e30d529 // fadd v9.4s, v9.4s, v16.4s
-	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
-	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
-	WORD  $0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
-	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
-	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
-	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
-	CMP   $1, R1
-	BNE   linear314
-	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
-	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
-	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
-	WORD  $0x4e30f463 // fmax v3.4s, v3.4s, v16.4s
-	WORD  $0x4e30f484 // fmax v4.4s, v4.4s, v16.4s
-	WORD  $0x4e30f4a5 // fmax v5.4s, v5.4s, v16.4s
-	WORD  $0x4e30f4c6 // fmax v6.4s, v6.4s, v16.4s
-	WORD  $0x4e30f4e7 // fmax v7.4s, v7.4s, v16.4s
-	WORD  $0x4e30f508 // fmax v8.4s, v8.4s, v16.4s
-	WORD  $0x4e30f529 // fmax v9.4s, v9.4s, v16.4s
-	WORD  $0x4e30f54a // fmax v10.4s, v10.4s, v16.4s
-	WORD  $0x4e30f56b // fmax v11.4s, v11.4s, v16.4s
-	WORD  $0x4e30f58c // fmax v12.4s, v12.4s, v16.4s
-	WORD  $0x4e30f5ad // fmax v13.4s, v13.4s, v16.4s
-	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
-	WORD  $0x4e30f5ef // fmax v15.4s, v15.4s, v16.4s
-
-linear314:
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	MOVD  R1, R10
-	ADD   R0, R10
-	ADD   R2, R10, R11
-	ADD   R2, R11, R12
-	ADD   R2, R12, R13
-	ADD   R2, R13, R14
-	ADD   R2, R14, R15
-	ADD   R2, R15, R19
-	ADD   R2, R19, R20
-	FMOVD F0, 0(R1)
-	FMOVD F1, 8(R10)
-	FMOVD F2, 0(R3)
-	FMOVD F3, 8(R11)
-	FMOVD F4, 0(R4)
-	FMOVD F5, 8(R12)
-	FMOVD F6, 0(R5)
-	FMOVD F7, 8(R13)
-	FMOVD F8, 0(R6)
-	FMOVD F9, 8(R14)
-	FMOVD F10, 0(R7)
-	FMOVD F11, 8(R15)
-	FMOVD F12, 0(R8)
-	FMOVD F13, 8(R19)
-	FMOVD F14, 0(R9)
-	FMOVD F15, 8(R20)
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
-	ADD   R2, R1
-	MOVD  R1, c+0(FP)
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
-	ADD   R2, R1
-	MOVD  R1, init+16(FP)
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
-	ADD   R2, R1
-	MOVD  R1, a+32(FP)
-	MOVD  rows+72(FP), R1
-	SUB   $8, R1
-	MOVD  R1, rows+72(FP)
-	CMP   $8, R1
-	BGE   tile308
-
-rest309:
-	MOVD rows+72(FP), R1
-	CMP  $7, R1
-	BNE  fewer316
-
-	// acc[i,j] = init[i,j], 7×2 vectors
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	MOVD  R1, R9
-	ADD   R0, R9
-	ADD   R2, R9, R10
-	ADD   R2, R10, R11
-	ADD   R2, R11, R12
-	ADD   R2, R12, R13
-	ADD   R2, R13, R14
-	ADD   R2, R14, R15
-	FMOVD 0(R1), F0
-	FMOVD 8(R9), F1
-	FMOVD 0(R3), F2
-	FMOVD 8(R10), F3
-	FMOVD 0(R4), F4
-	FMOVD 8(R11), F5
-	FMOVD 0(R5), F6
-	FMOVD 8(R12), F7
-	FMOVD 0(R6), F8
-	FMOVD 8(R13), F9
-	FMOVD 0(R7), F10
-	FMOVD 8(R14), F11
-	FMOVD 0(R8), F12
-	FMOVD 8(R15), F13
-	MOVD  n+88(FP), R6
-	CMP   $0, R6
-	BLE   folded317
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  stepa+48(FP), R3
-	MOVD  b+56(FP), R4
-	MOVD  ldb+64(FP), R5
-	ADD   R2, R1, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	ADD   R2, R10, R11
-	ADD   R2, R11, R12
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
-	CMP $4, R3
-	BNE single319
-	CMP $2, R6
-	BLT single319
-
-several318:
-	FMOVD 0(R4), F15
-	ADD   R0, R4, R13
-	FMOVD 8(R13), F16
-	ADD   R5, R4
-	FMOVD 0(R4), F17
-	ADD   R0, R4, R13
-	FMOVD 8(R13), F18
-	ADD   R5, R4
-	FMOVD 0(R1), F14
-	WORD  $0x4f8e11e0 // fmla v0.4s, v15.4s, v14.s[0]
-	WORD  $0x4f8e1201 // fmla v1.4s, v16.4s, v14.s[0]
-	WORD  $0x4fae1220 // fmla v0.4s, v17.4s, v14.s[1]
-	WORD  $0x4fae1241 // fmla v1.4s, v18.4s, v14.s[1]
-	FMOVD 0(R7), F14
-	WORD  $0x4f8e11e2 // fmla v2.4s, v15.4s, v14.s[0]
-	WORD  $0x4f8e1203 // fmla v3.4s, v16.4s, v14.s[0]
-	WORD  $0x4fae1222 // fmla v2.4s, v17.4s, v14.s[1]
-	WORD  $0x4fae1243 // fmla v3.4s, v18.4s, v14.s[1]
-	FMOVD 0(R8), F14
-	WORD  $0x4f8e11e4 // fmla v4.4s, v15.4s, v14.s[0]
-	WORD  $0x4f8e1205 // fmla v5.4s, v16.4s, v14.s[0]
-	WORD  $0x4fae1224 // fmla v4.4s, v17.4s, v14.s[1]
-	WORD  $0x4fae1245 // fmla v5.4s, v18.4s, v14.s[1]
-	FMOVD 0(R9), F14
-	WORD  $0x4f8e11e6 // fmla v6.4s, v15.4s, v14.s[0]
-	WORD  $0x4f8e1207 // fmla v7.4s, v16.4s, v14.s[0]
-	WORD  $0x4fae1226 // fmla v6.4s, v17.4s, v14.s[1]
-	WORD  $0x4fae1247 // fmla v7.4s, v18.4s, v14.s[1]
-	FMOVD 0(R10), F14
-	WORD  $0x4f8e11e8 // fmla v8.4s, v15.4s, v14.s[0]
-	WORD  $0x4f8e1209 // fmla v9.4s, v16.4s, v14.s[0]
-	WORD  $0x4fae1228 // fmla v8.4s, v17.4s, v14.s[1]
-	WORD  $0x4fae1249 // fmla v9.4s, v18.4s, v14.s[1]
-	FMOVD 0(R11), F14
-	WORD  $0x4f8e11ea // fmla v10.4s, v15.4s, v14.s[0]
-	WORD  $0x4f8e120b // fmla v11.4s, v16.4s, v14.s[0]
-	WORD  $0x4fae122a // fmla v10.4s, v17.4s, v14.s[1]
-	WORD  $0x4fae124b // fmla v11.4s, v18.4s, v14.s[1]
-	FMOVD 0(R12), F14
-	WORD  $0x4f8e11ec // fmla v12.4s, v15.4s, v14.s[0]
-	WORD  $0x4f8e120d // fmla v13.4s, v16.4s, v14.s[0]
-	WORD  $0x4fae122c // fmla v12.4s, v17.4s, v14.s[1]
-	WORD  $0x4fae124d // fmla v13.4s, v18.4s, v14.s[1]
 	ADD   $8, R1
 	ADD   $8, R7
 	ADD   $8, R8
@@ -7877,1214 +7162,20 @@ several318:
 
 single319:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold320:
-	FMOVD 0(R4), F15
-	ADD   R0, R4, R13
-	FMOVD 8(R13), F16
-	ADD   R5, R4
-	FMOVS 0(R1), F14
-	WORD  $0x4f8e11e0 // fmla v0.4s, v15.4s, v14.s[0]
-	WORD  $0x4f8e1201 // fmla v1.4s, v16.4s, v14.s[0]
-	FMOVS 0(R7), F14
-	WORD  $0x4f8e11e2 // fmla v2.4s, v15.4s, v14.s[0]
-	WORD  $0x4f8e1203 // fmla v3.4s, v16.4s, v14.s[0]
-	FMOVS 0(R8), F14
-	WORD  $0x4f8e11e4 // fmla v4.4s, v15.4s, v14.s[0]
-	WORD  $0x4f8e1205 // fmla v5.4s, v16.4s, v14.s[0]
-	FMOVS 0(R9), F14
-	WORD  $0x4f8e11e6 // fmla v6.4s, v15.4s, v14.s[0]
-	WORD  $0x4f8e1207 // fmla v7.4s, v16.4s, v14.s[0]
-	FMOVS 0(R10), F14
-	WORD  $0x4f8e11e8 // fmla v8.4s, v15.4s, v14.s[0]
-	WORD  $0x4f8e1209 // fmla v9.4s, v16.4s, v14.s[0]
-	FMOVS 0(R11), F14
-	WORD  $0x4f8e11ea // fmla v10.4s, v15.4s, v14.s[0]
-	WORD  $0x4f8e120b // fmla v11.4s, v16.4s, v14.s[0]
-	FMOVS 0(R12), F14
-	WORD  $0x4f8e11ec // fmla v12.4s, v15.4s, v14.s[0]
-	WORD  $0x4f8e120d // fmla v13.4s, v16.4s, v14.s[0]
-	ADD   R3, R1
-	ADD   R3, R7
-	ADD   R3, R8
-	ADD   R3, R9
-	ADD   R3, R10
-	ADD   R3, R11
-	ADD   R3, R12
-	SUBS  $1, R6
-	BNE   fold320
+fold324:
+	TST   $2, R0
+	BEQ   one325
+	FMOVD 0(R4), F8
+	TST   $1, R0
+	BEQ   moved326
+	ADD   $8, R4, R13
+	VLD1  (R13), V8.S[2]
+	B     moved326
 
-folded317:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
-	VMOVI $0, V14.B16
-	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
-	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
-	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
-	WORD  $0x4e2ed463 // fadd v3.4s, v3.4s, v14.4s
-	WORD  $0x4e2ed484 // fadd v4.4s, v4.4s, v14.4s
-	WORD  $0x4e2ed4a5 // fadd v5.4s, v5.4s, v14.4s
-	WORD  $0x4e2ed4c6 // fadd v6.4s, v6.4s, v14.4s
-	WORD  $0x4e2ed4e7 // fadd v7.4s, v7.4s, v14.4s
-	WORD  $0x4e2ed508 // fadd v8.4s, v8.4s, v14.4s
-	WORD  $0x4e2ed529 // fadd v9.4s, v9.4s, v14.4s
-	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
-	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
-	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
-	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
-	CMP   $1, R1
-	BNE   linear321
-	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
-	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
-	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
-	WORD  $0x4e2ef463 // fmax v3.4s, v3.4s, v14.4s
-	WORD  $0x4e2ef484 // fmax v4.4s, v4.4s, v14.4s
-	WORD  $0x4e2ef4a5 // fmax v5.4s, v5.4s, v14.4s
-	WORD  $0x4e2ef4c6 // fmax v6.4s, v6.4s, v14.4s
-	WORD  $0x4e2ef4e7 // fmax v7.4s, v7.4s, v14.4s
-	WORD  $0x4e2ef508 // fmax v8.4s, v8.4s, v14.4s
-	WORD  $0x4e2ef529 // fmax v9.4s, v9.4s, v14.4s
-	WORD  $0x4e2ef54a // fmax v10.4s, v10.4s, v14.4s
-	WORD  $0x4e2ef56b // fmax v11.4s, v11.4s, v14.4s
-	WORD  $0x4e2ef58c // fmax v12.4s, v12.4s, v14.4s
-	WORD  $0x4e2ef5ad // fmax v13.4s, v13.4s, v14.4s
-
-linear321:
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	MOVD  R1, R9
-	ADD   R0, R9
-	ADD   R2, R9, R10
-	ADD   R2, R10, R11
-	ADD   R2, R11, R12
-	ADD   R2, R12, R13
-	ADD   R2, R13, R14
-	ADD   R2, R14, R15
-	FMOVD F0, 0(R1)
-	FMOVD F1, 8(R9)
-	FMOVD F2, 0(R3)
-	FMOVD F3, 8(R10)
-	FMOVD F4, 0(R4)
-	FMOVD F5, 8(R11)
-	FMOVD F6, 0(R5)
-	FMOVD F7, 8(R12)
-	FMOVD F8, 0(R6)
-	FMOVD F9, 8(R13)
-	FMOVD F10, 0(R7)
-	FMOVD F11, 8(R14)
-	FMOVD F12, 0(R8)
-	FMOVD F13, 8(R15)
-	B     done315
-
-fewer316:
-	CMP $6, R1
-	BNE fewer322
-
-	// acc[i,j] = init[i,j], 6×2 vectors
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	MOVD  R1, R8
-	ADD   R0, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	ADD   R2, R10, R11
-	ADD   R2, R11, R12
-	ADD   R2, R12, R13
-	FMOVD 0(R1), F0
-	FMOVD 8(R8), F1
-	FMOVD 0(R3), F2
-	FMOVD 8(R9), F3
-	FMOVD 0(R4), F4
-	FMOVD 8(R10), F5
-	FMOVD 0(R5), F6
-	FMOVD 8(R11), F7
-	FMOVD 0(R6), F8
-	FMOVD 8(R12), F9
-	FMOVD 0(R7), F10
-	FMOVD 8(R13), F11
-	MOVD  n+88(FP), R6
-	CMP   $0, R6
-	BLE   folded323
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  stepa+48(FP), R3
-	MOVD  b+56(FP), R4
-	MOVD  ldb+64(FP), R5
-	ADD   R2, R1, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	ADD   R2, R10, R11
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
-	CMP $4, R3
-	BNE single325
-	CMP $2, R6
-	BLT single325
-
-several324:
-	FMOVD 0(R4), F13
-	ADD   R0, R4, R12
-	FMOVD 8(R12), F14
-	ADD   R5, R4
-	FMOVD 0(R4), F15
-	ADD   R0, R4, R12
-	FMOVD 8(R12), F16
-	ADD   R5, R4
-	FMOVD 0(R1), F12
-	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
-	WORD  $0x4f8c11c1 // fmla v1.4s, v14.4s, v12.s[0]
-	WORD  $0x4fac11e0 // fmla v0.4s, v15.4s, v12.s[1]
-	WORD  $0x4fac1201 // fmla v1.4s, v16.4s, v12.s[1]
-	FMOVD 0(R7), F12
-	WORD  $0x4f8c11a2 // fmla v2.4s, v13.4s, v12.s[0]
-	WORD  $0x4f8c11c3 // fmla v3.4s, v14.4s, v12.s[0]
-	WORD  $0x4fac11e2 // fmla v2.4s, v15.4s, v12.s[1]
-	WORD  $0x4fac1203 // fmla v3.4s, v16.4s, v12.s[1]
-	FMOVD 0(R8), F12
-	WORD  $0x4f8c11a4 // fmla v4.4s, v13.4s, v12.s[0]
-	WORD  $0x4f8c11c5 // fmla v5.4s, v14.4s, v12.s[0]
-	WORD  $0x4fac11e4 // fmla v4.4s, v15.4s, v12.s[1]
-	WORD  $0x4fac1205 // fmla v5.4s, v16.4s, v12.s[1]
-	FMOVD 0(R9), F12
-	WORD  $0x4f8c11a6 // fmla v6.4s, v13.4s, v12.s[0]
-	WORD  $0x4f8c11c7 // fmla v7.4s, v14.4s, v12.s[0]
-	WORD  $0x4fac11e6 // fmla v6.4s, v15.4s, v12.s[1]
-	WORD  $0x4fac1207 // fmla v7.4s, v16.4s, v12.s[1]
-	FMOVD 0(R10), F12
-	WORD  $0x4f8c11a8 // fmla v8.4s, v13.4s, v12.s[0]
-	WORD  $0x4f8c11c9 // fmla v9.4s, v14.4s, v12.s[0]
-	WORD  $0x4fac11e8 // fmla v8.4s, v15.4s, v12.s[1]
-	WORD  $0x4fac1209 // fmla v9.4s, v16.4s, v12.s[1]
-	FMOVD 0(R11), F12
-	WORD  $0x4f8c11aa // fmla v10.4s, v13.4s, v12.s[0]
-	WORD  $0x4f8c11cb // fmla v11.4s, v14.4s, v12.s[0]
-	WORD  $0x4fac11ea // fmla v10.4s, v15.4s, v12.s[1]
-	WORD  $0x4fac120b // fmla v11.4s, v16.4s, v12.s[1]
-	ADD   $8, R1
-	ADD   $8, R7
-	ADD   $8, R8
-	ADD   $8, R9
-	ADD   $8, R10
-	ADD   $8, R11
-	SUB   $2, R6
-	CMP   $2, R6
-	BGE   several324
-	CMP   $0, R6
-	BEQ   folded323
-
-single325:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold326:
-	FMOVD 0(R4), F13
-	ADD   R0, R4, R12
-	FMOVD 8(R12), F14
-	ADD   R5, R4
-	FMOVS 0(R1), F12
-	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
-	WORD  $0x4f8c11c1 // fmla v1.4s, v14.4s, v12.s[0]
-	FMOVS 0(R7), F12
-	WORD  $0x4f8c11a2 // fmla v2.4s, v13.4s, v12.s[0]
-	WORD  $0x4f8c11c3 // fmla v3.4s, v14.4s, v12.s[0]
-	FMOVS 0(R8), F12
-	WORD  $0x4f8c11a4 // fmla v4.4s, v13.4s, v12.s[0]
-	WORD  $0x4f8c11c5 // fmla v5.4s, v14.4s, v12.s[0]
-	FMOVS 0(R9), F12
-	WORD  $0x4f8c11a6 // fmla v6.4s, v13.4s, v12.s[0]
-	WORD  $0x4f8c11c7 // fmla v7.4s, v14.4s, v12.s[0]
-	FMOVS 0(R10), F12
-	WORD  $0x4f8c11a8 // fmla v8.4s, v13.4s, v12.s[0]
-	WORD  $0x4f8c11c9 // fmla v9.4s, v14.4s, v12.s[0]
-	FMOVS 0(R11), F12
-	WORD  $0x4f8c11aa // fmla v10.4s, v13.4s, v12.s[0]
-	WORD  $0x4f8c11cb // fmla v11.4s, v14.4s, v12.s[0]
-	ADD   R3, R1
-	ADD   R3, R7
-	ADD   R3, R8
-	ADD   R3, R9
-	ADD   R3, R10
-	ADD   R3, R11
-	SUBS  $1, R6
-	BNE   fold326
-
-folded323:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
-	VMOVI $0, V12.B16
-	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
-	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
-	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
-	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
-	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
-	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
-	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
-	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
-	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
-	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
-	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
-	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
-	CMP   $1, R1
-	BNE   linear327
-	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
-	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
-	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
-	WORD  $0x4e2cf463 // fmax v3.4s, v3.4s, v12.4s
-	WORD  $0x4e2cf484 // fmax v4.4s, v4.4s, v12.4s
-	WORD  $0x4e2cf4a5 // fmax v5.4s, v5.4s, v12.4s
-	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
-	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
-	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
-	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
-	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
-	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
-
-linear327:
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	MOVD  R1, R8
-	ADD   R0, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	ADD   R2, R10, R11
-	ADD   R2, R11, R12
-	ADD   R2, R12, R13
-	FMOVD F0, 0(R1)
-	FMOVD F1, 8(R8)
-	FMOVD F2, 0(R3)
-	FMOVD F3, 8(R9)
-	FMOVD F4, 0(R4)
-	FMOVD F5, 8(R10)
-	FMOVD F6, 0(R5)
-	FMOVD F7, 8(R11)
-	FMOVD F8, 0(R6)
-	FMOVD F9, 8(R12)
-	FMOVD F10, 0(R7)
-	FMOVD F11, 8(R13)
-	B     done315
-
-fewer322:
-	CMP $5, R1
-	BNE fewer328
-
-	// acc[i,j] = init[i,j], 5×2 vectors
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	MOVD  R1, R7
-	ADD   R0, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	ADD   R2, R10, R11
-	FMOVD 0(R1), F0
-	FMOVD 8(R7), F1
-	FMOVD 0(R3), F2
-	FMOVD 8(R8), F3
-	FMOVD 0(R4), F4
-	FMOVD 8(R9), F5
-	FMOVD 0(R5), F6
-	FMOVD 8(R10), F7
-	FMOVD 0(R6), F8
-	FMOVD 8(R11), F9
-	MOVD  n+88(FP), R6
-	CMP   $0, R6
-	BLE   folded329
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  stepa+48(FP), R3
-	MOVD  b+56(FP), R4
-	MOVD  ldb+64(FP), R5
-	ADD   R2, R1, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
-	CMP $4, R3
-	BNE single331
-	CMP $2, R6
-	BLT single331
-
-several330:
-	FMOVD 0(R4), F11
-	ADD   R0, R4, R11
-	FMOVD 8(R11), F12
-	ADD   R5, R4
-	FMOVD 0(R4), F13
-	ADD   R0, R4, R11
-	FMOVD 8(R11), F14
-	ADD   R5, R4
-	FMOVD 0(R1), F10
-	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
-	WORD  $0x4f8a1181 // fmla v1.4s, v12.4s, v10.s[0]
-	WORD  $0x4faa11a0 // fmla v0.4s, v13.4s, v10.s[1]
-	WORD  $0x4faa11c1 // fmla v1.4s, v14.4s, v10.s[1]
-	FMOVD 0(R7), F10
-	WORD  $0x4f8a1162 // fmla v2.4s, v11.4s, v10.s[0]
-	WORD  $0x4f8a1183 // fmla v3.4s, v12.4s, v10.s[0]
-	WORD  $0x4faa11a2 // fmla v2.4s, v13.4s, v10.s[1]
-	WORD  $0x4faa11c3 // fmla v3.4s, v14.4s, v10.s[1]
-	FMOVD 0(R8), F10
-	WORD  $0x4f8a1164 // fmla v4.4s, v11.4s, v10.s[0]
-	WORD  $0x4f8a1185 // fmla v5.4s, v12.4s, v10.s[0]
-	WORD  $0x4faa11a4 // fmla v4.4s, v13.4s, v10.s[1]
-	WORD  $0x4faa11c5 // fmla v5.4s, v14.4s, v10.s[1]
-	FMOVD 0(R9), F10
-	WORD  $0x4f8a1166 // fmla v6.4s, v11.4s, v10.s[0]
-	WORD  $0x4f8a1187 // fmla v7.4s, v12.4s, v10.s[0]
-	WORD  $0x4faa11a6 // fmla v6.4s, v13.4s, v10.s[1]
-	WORD  $0x4faa11c7 // fmla v7.4s, v14.4s, v10.s[1]
-	FMOVD 0(R10), F10
-	WORD  $0x4f8a1168 // fmla v8.4s, v11.4s, v10.s[0]
-	WORD  $0x4f8a1189 // fmla v9.4s, v12.4s, v10.s[0]
-	WORD  $0x4faa11a8 // fmla v8.4s, v13.4s, v10.s[1]
-	WORD  $0x4faa11c9 // fmla v9.4s, v14.4s, v10.s[1]
-	ADD   $8, R1
-	ADD   $8, R7
-	ADD   $8, R8
-	ADD   $8, R9
-	ADD   $8, R10
-	SUB   $2, R6
-	CMP   $2, R6
-	BGE   several330
-	CMP   $0, R6
-	BEQ   folded329
-
-single331:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold332:
-	FMOVD 0(R4), F11
-	ADD   R0, R4, R11
-	FMOVD 8(R11), F12
-	ADD   R5, R4
-	FMOVS 0(R1), F10
-	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
-	WORD  $0x4f8a1181 // fmla v1.4s, v12.4s, v10.s[0]
-	FMOVS 0(R7), F10
-	WORD  $0x4f8a1162 // fmla v2.4s, v11.4s, v10.s[0]
-	WORD  $0x4f8a1183 // fmla v3.4s, v12.4s, v10.s[0]
-	FMOVS 0(R8), F10
-	WORD  $0x4f8a1164 // fmla v4.4s, v11.4s, v10.s[0]
-	WORD  $0x4f8a1185 // fmla v5.4s, v12.4s, v10.s[0]
-	FMOVS 0(R9), F10
-	WORD  $0x4f8a1166 // fmla v6.4s, v11.4s, v10.s[0]
-	WORD  $0x4f8a1187 // fmla v7.4s, v12.4s, v10.s[0]
-	FMOVS 0(R10), F10
-	WORD  $0x4f8a1168 // fmla v8.4s, v11.4s, v10.s[0]
-	WORD  $0x4f8a1189 // fmla v9.4s, v12.4s, v10.s[0]
-	ADD   R3, R1
-	ADD   R3, R7
-	ADD   R3, R8
-	ADD   R3, R9
-	ADD   R3, R10
-	SUBS  $1, R6
-	BNE   fold332
-
-folded329:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
-	VMOVI $0, V10.B16
-	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
-	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
-	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
-	WORD  $0x4e2ad463 // fadd v3.4s, v3.4s, v10.4s
-	WORD  $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
-	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
-	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
-	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
-	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
-	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
-	CMP   $1, R1
-	BNE   linear333
-	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
-	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
-	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
-	WORD  $0x4e2af463 // fmax v3.4s, v3.4s, v10.4s
-	WORD  $0x4e2af484 // fmax v4.4s, v4.4s, v10.4s
-	WORD  $0x4e2af4a5 // fmax v5.4s, v5.4s, v10.4s
-	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
-	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
-	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
-	WORD  $0x4e2af529 // fmax v9.4s, v9.4s, v10.4s
-
-linear333:
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	MOVD  R1, R7
-	ADD   R0, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	ADD   R2, R10, R11
-	FMOVD F0, 0(R1)
-	FMOVD F1, 8(R7)
-	FMOVD F2, 0(R3)
-	FMOVD F3, 8(R8)
-	FMOVD F4, 0(R4)
-	FMOVD F5, 8(R9)
-	FMOVD F6, 0(R5)
-	FMOVD F7, 8(R10)
-	FMOVD F8, 0(R6)
-	FMOVD F9, 8(R11)
-	B     done315
-
-fewer328:
-	CMP $4, R1
-	BNE fewer334
-
-	// acc[i,j] = init[i,j], 4×2 vectors
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	MOVD  R1, R6
-	ADD   R0, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	FMOVD 0(R1), F0
-	FMOVD 8(R6), F1
-	FMOVD 0(R3), F2
-	FMOVD 8(R7), F3
-	FMOVD 0(R4), F4
-	FMOVD 8(R8), F5
-	FMOVD 0(R5), F6
-	FMOVD 8(R9), F7
-	MOVD  n+88(FP), R6
-	CMP   $0, R6
-	BLE   folded335
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  stepa+48(FP), R3
-	MOVD  b+56(FP), R4
-	MOVD  ldb+64(FP), R5
-	ADD   R2, R1, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
-	CMP $4, R3
-	BNE single337
-	CMP $2, R6
-	BLT single337
-
-several336:
-	FMOVD 0(R4), F9
-	ADD   R0, R4, R10
-	FMOVD 8(R10), F10
-	ADD   R5, R4
-	FMOVD 0(R4), F11
-	ADD   R0, R4, R10
-	FMOVD 8(R10), F12
-	ADD   R5, R4
-	FMOVD 0(R1), F8
-	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
-	WORD  $0x4f881141 // fmla v1.4s, v10.4s, v8.s[0]
-	WORD  $0x4fa81160 // fmla v0.4s, v11.4s, v8.s[1]
-	WORD  $0x4fa81181 // fmla v1.4s, v12.4s, v8.s[1]
-	FMOVD 0(R7), F8
-	WORD  $0x4f881122 // fmla v2.4s, v9.4s, v8.s[0]
-	WORD  $0x4f881143 // fmla v3.4s, v10.4s, v8.s[0]
-	WORD  $0x4fa81162 // fmla v2.4s, v11.4s, v8.s[1]
-	WORD  $0x4fa81183 // fmla v3.4s, v12.4s, v8.s[1]
-	FMOVD 0(R8), F8
-	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
-	WORD  $0x4f881145 // fmla v5.4s, v10.4s, v8.s[0]
-	WORD  $0x4fa81164 // fmla v4.4s, v11.4s, v8.s[1]
-	WORD  $0x4fa81185 // fmla v5.4s, v12.4s, v8.s[1]
-	FMOVD 0(R9), F8
-	WORD  $0x4f881126 // fmla v6.4s, v9.4s, v8.s[0]
-	WORD  $0x4f881147 // fmla v7.4s, v10.4s, v8.s[0]
-	WORD  $0x4fa81166 // fmla v6.4s, v11.4s, v8.s[1]
-	WORD  $0x4fa81187 // fmla v7.4s, v12.4s, v8.s[1]
-	ADD   $8, R1
-	ADD   $8, R7
-	ADD   $8, R8
-	ADD   $8, R9
-	SUB   $2, R6
-	CMP   $2, R6
-	BGE   several336
-	CMP   $0, R6
-	BEQ   folded335
-
-single337:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold338:
-	FMOVD 0(R4), F9
-	ADD   R0, R4, R10
-	FMOVD 8(R10), F10
-	ADD   R5, R4
-	FMOVS 0(R1), F8
-	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
-	WORD  $0x4f881141 // fmla v1.4s, v10.4s, v8.s[0]
-	FMOVS 0(R7), F8
-	WORD  $0x4f881122 // fmla v2.4s, v9.4s, v8.s[0]
-	WORD  $0x4f881143 // fmla v3.4s, v10.4s, v8.s[0]
-	FMOVS 0(R8), F8
-	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
-	WORD  $0x4f881145 // fmla v5.4s, v10.4s, v8.s[0]
-	FMOVS 0(R9), F8
-	WORD  $0x4f881126 // fmla v6.4s, v9.4s, v8.s[0]
-	WORD  $0x4f881147 // fmla v7.4s, v10.4s, v8.s[0]
-	ADD   R3, R1
-	ADD   R3, R7
-	ADD   R3, R8
-	ADD   R3, R9
-	SUBS  $1, R6
-	BNE   fold338
-
-folded335:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
-	VMOVI $0, V8.B16
-	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
-	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
-	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
-	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
-	CMP   $1, R1
-	BNE   linear339
-	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
-	WORD  $0x4e28f484 // fmax v4.4s, v4.4s, v8.4s
-	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
-	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
-	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
-
-linear339:
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	MOVD  R1, R6
-	ADD   R0, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	FMOVD F0, 0(R1)
-	FMOVD F1, 8(R6)
-	FMOVD F2, 0(R3)
-	FMOVD F3, 8(R7)
-	FMOVD F4, 0(R4)
-	FMOVD F5, 8(R8)
-	FMOVD F6, 0(R5)
-	FMOVD F7, 8(R9)
-	B     done315
-
-fewer334:
-	CMP $3, R1
-	BNE fewer340
-
-	// acc[i,j] = init[i,j], 3×2 vectors
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	MOVD  R1, R5
-	ADD   R0, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	FMOVD 0(R1), F0
-	FMOVD 8(R5), F1
-	FMOVD 0(R3), F2
-	FMOVD 8(R6), F3
-	FMOVD 0(R4), F4
-	FMOVD 8(R7), F5
-	MOVD  n+88(FP), R6
-	CMP   $0, R6
-	BLE   folded341
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  stepa+48(FP), R3
-	MOVD  b+56(FP), R4
-	MOVD  ldb+64(FP), R5
-	ADD   R2, R1, R7
-	ADD   R2, R7, R8
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
-	CMP $4, R3
-	BNE single343
-	CMP $2, R6
-	BLT single343
-
-several342:
-	FMOVD 0(R4), F7
-	ADD   R0, R4, R9
-	FMOVD 8(R9), F8
-	ADD   R5, R4
-	FMOVD 0(R4), F9
-	ADD   R0, R4, R9
-	FMOVD 8(R9), F10
-	ADD   R5, R4
-	FMOVD 0(R1), F6
-	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
-	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
-	WORD  $0x4fa61120 // fmla v0.4s, v9.4s, v6.s[1]
-	WORD  $0x4fa61141 // fmla v1.4s, v10.4s, v6.s[1]
-	FMOVD 0(R7), F6
-	WORD  $0x4f8610e2 // fmla v2.4s, v7.4s, v6.s[0]
-	WORD  $0x4f861103 // fmla v3.4s, v8.4s, v6.s[0]
-	WORD  $0x4fa61122 // fmla v2.4s, v9.4s, v6.s[1]
-	WORD  $0x4fa61143 // fmla v3.4s, v10.4s, v6.s[1]
-	FMOVD 0(R8), F6
-	WORD  $0x4f8610e4 // fmla v4.4s, v7.4s, v6.s[0]
-	WORD  $0x4f861105 // fmla v5.4s, v8.4s, v6.s[0]
-	WORD  $0x4fa61124 // fmla v4.4s, v9.4s, v6.s[1]
-	WORD  $0x4fa61145 // fmla v5.4s, v10.4s, v6.s[1]
-	ADD   $8, R1
-	ADD   $8, R7
-	ADD   $8, R8
-	SUB   $2, R6
-	CMP   $2, R6
-	BGE   several342
-	CMP   $0, R6
-	BEQ   folded341
-
-single343:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold344:
-	FMOVD 0(R4), F7
-	ADD   R0, R4, R9
-	FMOVD 8(R9), F8
-	ADD   R5, R4
-	FMOVS 0(R1), F6
-	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
-	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
-	FMOVS 0(R7), F6
-	WORD  $0x4f8610e2 // fmla v2.4s, v7.4s, v6.s[0]
-	WORD  $0x4f861103 // fmla v3.4s, v8.4s, v6.s[0]
-	FMOVS 0(R8), F6
-	WORD  $0x4f8610e4 // fmla v4.4s, v7.4s, v6.s[0]
-	WORD  $0x4f861105 // fmla v5.4s, v8.4s, v6.s[0]
-	ADD   R3, R1
-	ADD   R3, R7
-	ADD   R3, R8
-	SUBS  $1, R6
-	BNE   fold344
-
-folded341:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
-	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
-	CMP   $1, R1
-	BNE   linear345
-	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
-	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
-	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
-
-linear345:
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	MOVD  R1, R5
-	ADD   R0, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	FMOVD F0, 0(R1)
-	FMOVD F1, 8(R5)
-	FMOVD F2, 0(R3)
-	FMOVD F3, 8(R6)
-	FMOVD F4, 0(R4)
-	FMOVD F5, 8(R7)
-	B     done315
-
-fewer340:
-	CMP $2, R1
-	BNE fewer346
-
-	// acc[i,j] = init[i,j], 2×2 vectors
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	ADD   R2, R1, R3
-	MOVD  R1, R4
-	ADD   R0, R4
-	ADD   R2, R4, R5
-	FMOVD 0(R1), F0
-	FMOVD 8(R4), F1
-	FMOVD 0(R3), F2
-	FMOVD 8(R5), F3
-	MOVD  n+88(FP), R6
-	CMP   $0, R6
-	BLE   folded347
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  stepa+48(FP), R3
-	MOVD  b+56(FP), R4
-	MOVD  ldb+64(FP), R5
-	ADD   R2, R1, R7
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
-	CMP $4, R3
-	BNE single349
-	CMP $2, R6
-	BLT single349
-
-several348:
-	FMOVD 0(R4), F5
-	ADD   R0, R4, R8
-	FMOVD 8(R8), F6
-	ADD   R5, R4
-	FMOVD 0(R4), F7
-	ADD   R0, R4, R8
-	FMOVD 8(R8), F8
-	ADD   R5, R4
-	FMOVD 0(R1), F4
-	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
-	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
-	WORD  $0x4fa410e0 // fmla v0.4s, v7.4s, v4.s[1]
-	WORD  $0x4fa41101 // fmla v1.4s, v8.4s, v4.s[1]
-	FMOVD 0(R7), F4
-	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
-	WORD  $0x4f8410c3 // fmla v3.4s, v6.4s, v4.s[0]
-	WORD  $0x4fa410e2 // fmla v2.4s, v7.4s, v4.s[1]
-	WORD  $0x4fa41103 // fmla v3.4s, v8.4s, v4.s[1]
-	ADD   $8, R1
-	ADD   $8, R7
-	SUB   $2, R6
-	CMP   $2, R6
-	BGE   several348
-	CMP   $0, R6
-	BEQ   folded347
-
-single349:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold350:
-	FMOVD 0(R4), F5
-	ADD   R0, R4, R8
-	FMOVD 8(R8), F6
-	ADD   R5, R4
-	FMOVS 0(R1), F4
-	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
-	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
-	FMOVS 0(R7), F4
-	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
-	WORD  $0x4f8410c3 // fmla v3.4s, v6.4s, v4.s[0]
-	ADD   R3, R1
-	ADD   R3, R7
-	SUBS  $1, R6
-	BNE   fold350
-
-folded347:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
-	CMP   $1, R1
-	BNE   linear351
-	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
-	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
-
-linear351:
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	ADD   R2, R1, R3
-	MOVD  R1, R4
-	ADD   R0, R4
-	ADD   R2, R4, R5
-	FMOVD F0, 0(R1)
-	FMOVD F1, 8(R4)
-	FMOVD F2, 0(R3)
-	FMOVD F3, 8(R5)
-	B     done315
-
-fewer346:
-	CMP $1, R1
-	BNE fewer352
-
-	// acc[i,j] = init[i,j], 1×2 vectors
-	MOVD  init+16(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVD 0(R1), F0
-	FMOVD 8(R3), F1
-	MOVD  n+88(FP), R6
-	CMP   $0, R6
-	BLE   folded353
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  stepa+48(FP), R3
-	MOVD  b+56(FP), R4
-	MOVD  ldb+64(FP), R5
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
-	CMP $4, R3
-	BNE single355
-	CMP $2, R6
-	BLT single355
-
-several354:
-	FMOVD 0(R4), F3
-	ADD   R0, R4, R7
-	FMOVD 8(R7), F4
-	ADD   R5, R4
-	FMOVD 0(R4), F5
-	ADD   R0, R4, R7
-	FMOVD 8(R7), F6
-	ADD   R5, R4
-	FMOVD 0(R1), F2
-	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
-	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
-	WORD  $0x4fa210a0 // fmla v0.4s, v5.4s, v2.s[1]
-	WORD  $0x4fa210c1 // fmla v1.4s, v6.4s, v2.s[1]
-	ADD   $8, R1
-	SUB   $2, R6
-	CMP   $2, R6
-	BGE   several354
-	CMP   $0, R6
-	BEQ   folded353
-
-single355:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold356:
-	FMOVD 0(R4), F3
-	ADD   R0, R4, R7
-	FMOVD 8(R7), F4
-	ADD   R5, R4
-	FMOVS 0(R1), F2
-	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
-	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
-	ADD   R3, R1
-	SUBS  $1, R6
-	BNE   fold356
-
-folded353:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
-	VMOVI $0, V2.B16
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
-	CMP   $1, R1
-	BNE   linear357
-	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
-	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
-
-linear357:
-	MOVD  c+0(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVD F0, 0(R1)
-	FMOVD F1, 8(R3)
-	B     done315
-
-fewer352:
-done315:
-	RET
-
-over307:
-	MOVD rows+72(FP), R1
-	CMP  $8, R1
-	BLT  rest359
-
-tile358:
-	// acc[i,j] = init[i,j], 8×1 vectors
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	FMOVS 0(R1), F0
-	FMOVS 0(R3), F1
-	FMOVS 0(R4), F2
-	FMOVS 0(R5), F3
-	FMOVS 0(R6), F4
-	FMOVS 0(R7), F5
-	FMOVS 0(R8), F6
-	FMOVS 0(R9), F7
-	MOVD  n+88(FP), R6
-	CMP   $0, R6
-	BLE   folded360
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  stepa+48(FP), R3
-	MOVD  b+56(FP), R4
-	MOVD  ldb+64(FP), R5
-	ADD   R2, R1, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	ADD   R2, R10, R11
-	ADD   R2, R11, R12
-	ADD   R2, R12, R13
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
-	CMP $4, R3
-	BNE single362
-	CMP $2, R6
-	BLT single362
-
-several361:
-	FMOVS 0(R4), F9
-	ADD   R5, R4
-	FMOVS 0(R4), F10
-	ADD   R5, R4
-	FMOVD 0(R1), F8
-	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
-	WORD  $0x4fa81140 // fmla v0.4s, v10.4s, v8.s[1]
-	FMOVD 0(R7), F8
-	WORD  $0x4f881121 // fmla v1.4s, v9.4s, v8.s[0]
-	WORD  $0x4fa81141 // fmla v1.4s, v10.4s, v8.s[1]
-	FMOVD 0(R8), F8
-	WORD  $0x4f881122 // fmla v2.4s, v9.4s, v8.s[0]
-	WORD  $0x4fa81142 // fmla v2.4s, v10.4s, v8.s[1]
-	FMOVD 0(R9), F8
-	WORD  $0x4f881123 // fmla v3.4s, v9.4s, v8.s[0]
-	WORD  $0x4fa81143 // fmla v3.4s, v10.4s, v8.s[1]
-	FMOVD 0(R10), F8
-	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
-	WORD  $0x4fa81144 // fmla v4.4s, v10.4s, v8.s[1]
-	FMOVD 0(R11), F8
-	WORD  $0x4f881125 // fmla v5.4s, v9.4s, v8.s[0]
-	WORD  $0x4fa81145 // fmla v5.4s, v10.4s, v8.s[1]
-	FMOVD 0(R12), F8
-	WORD  $0x4f881126 // fmla v6.4s, v9.4s, v8.s[0]
-	WORD  $0x4fa81146 // fmla v6.4s, v10.4s, v8.s[1]
-	FMOVD 0(R13), F8
-	WORD  $0x4f881127 // fmla v7.4s, v9.4s, v8.s[0]
-	WORD  $0x4fa81147 // fmla v7.4s, v10.4s, v8.s[1]
-	ADD   $8, R1
-	ADD   $8, R7
-	ADD   $8, R8
-	ADD   $8, R9
-	ADD   $8, R10
-	ADD   $8, R11
-	ADD   $8, R12
-	ADD   $8, R13
-	SUB   $2, R6
-	CMP   $2, R6
-	BGE   several361
-	CMP   $0, R6
-	BEQ   folded360
-
-single362:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold363:
-	FMOVS 0(R4), F9
-	ADD   R5, R4
-	FMOVS 0(R1), F8
-	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
-	FMOVS 0(R7), F8
-	WORD  $0x4f881121 // fmla v1.4s, v9.4s, v8.s[0]
-	FMOVS 0(R8), F8
-	WORD  $0x4f881122 // fmla v2.4s, v9.4s, v8.s[0]
-	FMOVS 0(R9), F8
-	WORD  $0x4f881123 // fmla v3.4s, v9.4s, v8.s[0]
-	FMOVS 0(R10), F8
-	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
-	FMOVS 0(R11), F8
-	WORD  $0x4f881125 // fmla v5.4s, v9.4s, v8.s[0]
-	FMOVS 0(R12), F8
-	WORD  $0x4f881126 // fmla v6.4s, v9.4s, v8.s[0]
-	FMOVS 0(R13), F8
-	WORD  $0x4f881127 // fmla v7.4s, v9.4s, v8.s[0]
-	ADD   R3, R1
-	ADD   R3, R7
-	ADD   R3, R8
-	ADD   R3, R9
-	ADD   R3, R10
-	ADD   R3, R11
-	ADD   R3, R12
-	ADD   R3, R13
-	SUBS  $1, R6
-	BNE   fold363
-
-folded360:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
-	VMOVI $0, V8.B16
-	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
-	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
-	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
-	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
-	CMP   $1, R1
-	BNE   linear364
-	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
-	WORD  $0x4e28f484 // fmax v4.4s, v4.4s, v8.4s
-	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
-	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
-	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
-
-linear364:
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	FMOVS F0, 0(R1)
-	FMOVS F1, 0(R3)
-	FMOVS F2, 0(R4)
-	FMOVS F3, 0(R5)
-	FMOVS F4, 0(R6)
-	FMOVS F5, 0(R7)
-	FMOVS F6, 0(R8)
-	FMOVS F7, 0(R9)
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
-	ADD   R2, R1
-	MOVD  R1, c+0(FP)
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
-	ADD   R2, R1
-	MOVD  R1, init+16(FP)
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  $8, R3
-	MUL   R3, R2, R2
-	ADD   R2, R1
-	MOVD  R1, a+32(FP)
-	MOVD  rows+72(FP), R1
-	SUB   $8, R1
-	MOVD  R1, rows+72(FP)
-	CMP   $8, R1
-	BGE   tile358
-
-rest359:
-	MOVD rows+72(FP), R1
-	CMP  $7, R1
-	BNE  fewer366
-
-	// acc[i,j] = init[i,j], 7×1 vectors
-	MOVD  init+16(FP), R1
-	MOVD  ldinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	FMOVS 0(R1), F0
-	FMOVS 0(R3), F1
-	FMOVS 0(R4), F2
-	FMOVS 0(R5), F3
-	FMOVS 0(R6), F4
-	FMOVS 0(R7), F5
-	FMOVS 0(R8), F6
-	MOVD  n+88(FP), R6
-	CMP   $0, R6
-	BLE   folded367
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  stepa+48(FP), R3
-	MOVD  b+56(FP), R4
-	MOVD  ldb+64(FP), R5
-	ADD   R2, R1, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	ADD   R2, R10, R11
-	ADD   R2, R11, R12
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
-	CMP $4, R3
-	BNE single369
-	CMP $2, R6
-	BLT single369
-
-several368:
+one325:
 	FMOVS 0(R4), F8
-	ADD   R5, R4
-	FMOVS 0(R4), F9
-	ADD   R5, R4
-	FMOVD 0(R1), F7
-	WORD  $0x4f871100 // fmla v0.4s, v8.4s, v7.s[0]
-	WORD  $0x4fa71120 // fmla v0.4s, v9.4s, v7.s[1]
-	FMOVD 0(R7), F7
-	WORD  $0x4f871101 // fmla v1.4s, v8.4s, v7.s[0]
-	WORD  $0x4fa71121 // fmla v1.4s, v9.4s, v7.s[1]
-	FMOVD 0(R8), F7
-	WORD  $0x4f871102 // fmla v2.4s, v8.4s, v7.s[0]
-	WORD  $0x4fa71122 // fmla v2.4s, v9.4s, v7.s[1]
-	FMOVD 0(R9), F7
-	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
-	WORD  $0x4fa71123 // fmla v3.4s, v9.4s, v7.s[1]
-	FMOVD 0(R10), F7
-	WORD  $0x4f871104 // fmla v4.4s, v8.4s, v7.s[0]
-	WORD  $0x4fa71124 // fmla v4.4s, v9.4s, v7.s[1]
-	FMOVD 0(R11), F7
-	WORD  $0x4f871105 // fmla v5.4s, v8.4s, v7.s[0]
-	WORD  $0x4fa71125 // fmla v5.4s, v9.4s, v7.s[1]
-	FMOVD 0(R12), F7
-	WORD  $0x4f871106 // fmla v6.4s, v8.4s, v7.s[0]
-	WORD  $0x4fa71126 // fmla v6.4s, v9.4s, v7.s[1]
-	ADD   $8, R1
-	ADD   $8, R7
-	ADD   $8, R8
-	ADD   $8, R9
-	ADD   $8, R10
-	ADD   $8, R11
-	ADD   $8, R12
-	SUB   $2, R6
-	CMP   $2, R6
-	BGE   several368
-	CMP   $0, R6
-	BEQ   folded367
 
-single369:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold370:
-	FMOVS 0(R4), F8
+moved326:
 	ADD   R5, R4
 	FMOVS 0(R1), F7
 	WORD  $0x4f871100 // fmla v0.4s, v8.4s, v7.s[0]
@@ -9108,9 +7199,9 @@ fold370:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold370
+	BNE   fold324
 
-folded367:
+folded317:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V7.B16
@@ -9122,7 +7213,7 @@ folded367:
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	CMP   $1, R1
-	BNE   linear371
+	BNE   linear327
 	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
@@ -9131,7 +7222,7 @@ folded367:
 	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27f4c6 // fmax v6.4s, v6.4s, v7.4s
 
-linear371:
+linear327:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -9140,18 +7231,102 @@ linear371:
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
-	FMOVS F0, 0(R1)
-	FMOVS F1, 0(R3)
-	FMOVS F2, 0(R4)
-	FMOVS F3, 0(R5)
-	FMOVS F4, 0(R6)
-	FMOVS F5, 0(R7)
-	FMOVS F6, 0(R8)
-	B     done365
+	TST   $2, R0
+	BEQ   one328
+	FMOVD F0, 0(R1)
+	TST   $1, R0
+	BEQ   moved329
+	ADD   $8, R1, R9
+	VST1  V0.S[2], (R9)
+	B     moved329
 
-fewer366:
+one328:
+	FMOVS F0, 0(R1)
+
+moved329:
+	TST   $2, R0
+	BEQ   one330
+	FMOVD F1, 0(R3)
+	TST   $1, R0
+	BEQ   moved331
+	ADD   $8, R3, R9
+	VST1  V1.S[2], (R9)
+	B     moved331
+
+one330:
+	FMOVS F1, 0(R3)
+
+moved331:
+	TST   $2, R0
+	BEQ   one332
+	FMOVD F2, 0(R4)
+	TST   $1, R0
+	BEQ   moved333
+	ADD   $8, R4, R9
+	VST1  V2.S[2], (R9)
+	B     moved333
+
+one332:
+	FMOVS F2, 0(R4)
+
+moved333:
+	TST   $2, R0
+	BEQ   one334
+	FMOVD F3, 0(R5)
+	TST   $1, R0
+	BEQ   moved335
+	ADD   $8, R5, R9
+	VST1  V3.S[2], (R9)
+	B     moved335
+
+one334:
+	FMOVS F3, 0(R5)
+
+moved335:
+	TST   $2, R0
+	BEQ   one336
+	FMOVD F4, 0(R6)
+	TST   $1, R0
+	BEQ   moved337
+	ADD   $8, R6, R9
+	VST1  V4.S[2], (R9)
+	B     moved337
+
+one336:
+	FMOVS F4, 0(R6)
+
+moved337:
+	TST   $2, R0
+	BEQ   one338
+	FMOVD F5, 0(R7)
+	TST   $1, R0
+	BEQ   moved339
+	ADD   $8, R7, R9
+	VST1  V5.S[2], (R9)
+	B     moved339
+
+one338:
+	FMOVS F5, 0(R7)
+
+moved339:
+	TST   $2, R0
+	BEQ   one340
+	FMOVD F6, 0(R8)
+	TST   $1, R0
+	BEQ   moved341
+	ADD   $8, R8, R9
+	VST1  V6.S[2], (R9)
+	B     moved341
+
+one340:
+	FMOVS F6, 0(R8)
+
+moved341:
+	B done301
+
+fewer302:
 	CMP $6, R1
-	BNE fewer372
+	BNE fewer342
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -9161,36 +7336,132 @@ fewer366:
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
+	TST   $2, R0
+	BEQ   one343
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved344
+	ADD   $8, R1, R8
+	VLD1  (R8), V0.S[2]
+	B     moved344
+
+one343:
 	FMOVS 0(R1), F0
+
+moved344:
+	TST   $2, R0
+	BEQ   one345
+	FMOVD 0(R3), F1
+	TST   $1, R0
+	BEQ   moved346
+	ADD   $8, R3, R8
+	VLD1  (R8), V1.S[2]
+	B     moved346
+
+one345:
 	FMOVS 0(R3), F1
+
+moved346:
+	TST   $2, R0
+	BEQ   one347
+	FMOVD 0(R4), F2
+	TST   $1, R0
+	BEQ   moved348
+	ADD   $8, R4, R8
+	VLD1  (R8), V2.S[2]
+	B     moved348
+
+one347:
 	FMOVS 0(R4), F2
+
+moved348:
+	TST   $2, R0
+	BEQ   one349
+	FMOVD 0(R5), F3
+	TST   $1, R0
+	BEQ   moved350
+	ADD   $8, R5, R8
+	VLD1  (R8), V3.S[2]
+	B     moved350
+
+one349:
 	FMOVS 0(R5), F3
+
+moved350:
+	TST   $2, R0
+	BEQ   one351
+	FMOVD 0(R6), F4
+	TST   $1, R0
+	BEQ   moved352
+	ADD   $8, R6, R8
+	VLD1  (R8), V4.S[2]
+	B     moved352
+
+one351:
 	FMOVS 0(R6), F4
+
+moved352:
+	TST   $2, R0
+	BEQ   one353
+	FMOVD 0(R7), F5
+	TST   $1, R0
+	BEQ   moved354
+	ADD   $8, R7, R8
+	VLD1  (R8), V5.S[2]
+	B     moved354
+
+one353:
 	FMOVS 0(R7), F5
-	MOVD  n+88(FP), R6
-	CMP   $0, R6
-	BLE   folded373
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  stepa+48(FP), R3
-	MOVD  b+56(FP), R4
-	MOVD  ldb+64(FP), R5
-	ADD   R2, R1, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	ADD   R2, R10, R11
+
+moved354:
+	MOVD n+88(FP), R6
+	CMP  $0, R6
+	BLE  folded355
+	MOVD a+32(FP), R1
+	MOVD lda+40(FP), R2
+	MOVD stepa+48(FP), R3
+	MOVD b+56(FP), R4
+	MOVD ldb+64(FP), R5
+	ADD  R2, R1, R7
+	ADD  R2, R7, R8
+	ADD  R2, R8, R9
+	ADD  R2, R9, R10
+	ADD  R2, R10, R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single375
+	BNE single357
 	CMP $2, R6
-	BLT single375
+	BLT single357
 
-several374:
+several356:
+	TST   $2, R0
+	BEQ   one358
+	FMOVD 0(R4), F7
+	TST   $1, R0
+	BEQ   moved359
+	ADD   $8, R4, R12
+	VLD1  (R12), V7.S[2]
+	B     moved359
+
+one358:
 	FMOVS 0(R4), F7
+
+moved359:
 	ADD   R5, R4
+	TST   $2, R0
+	BEQ   one360
+	FMOVD 0(R4), F8
+	TST   $1, R0
+	BEQ   moved361
+	ADD   $8, R4, R12
+	VLD1  (R12), V8.S[2]
+	B     moved361
+
+one360:
 	FMOVS 0(R4), F8
+
+moved361:
 	ADD   R5, R4
 	FMOVD 0(R1), F6
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
@@ -9218,14 +7489,26 @@ several374:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several374
+	BGE   several356
 	CMP   $0, R6
-	BEQ   folded373
+	BEQ   folded355
 
-single375:
+single357:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold376:
+fold362:
+	TST   $2, R0
+	BEQ   one363
+	FMOVD 0(R4), F7
+	TST   $1, R0
+	BEQ   moved364
+	ADD   $8, R4, R12
+	VLD1  (R12), V7.S[2]
+	B     moved364
+
+one363:
 	FMOVS 0(R4), F7
+
+moved364:
 	ADD   R5, R4
 	FMOVS 0(R1), F6
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
@@ -9246,9 +7529,9 @@ fold376:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold376
+	BNE   fold362
 
-folded373:
+folded355:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V6.B16
@@ -9259,7 +7542,7 @@ folded373:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear377
+	BNE   linear365
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -9267,7 +7550,7 @@ folded373:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear377:
+linear365:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -9275,15 +7558,87 @@ linear377:
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
-	FMOVS F0, 0(R1)
-	FMOVS F1, 0(R3)
-	FMOVS F2, 0(R4)
-	FMOVS F3, 0(R5)
-	FMOVS F4, 0(R6)
-	FMOVS F5, 0(R7)
-	B     done365
+	TST   $2, R0
+	BEQ   one366
+	FMOVD F0, 0(R1)
+	TST   $1, R0
+	BEQ   moved367
+	ADD   $8, R1, R8
+	VST1  V0.S[2], (R8)
+	B     moved367
 
-fewer372:
+one366:
+	FMOVS F0, 0(R1)
+
+moved367:
+	TST   $2, R0
+	BEQ   one368
+	FMOVD F1, 0(R3)
+	TST   $1, R0
+	BEQ   moved369
+	ADD   $8, R3, R8
+	VST1  V1.S[2], (R8)
+	B     moved369
+
+one368:
+	FMOVS F1, 0(R3)
+
+moved369:
+	TST   $2, R0
+	BEQ   one370
+	FMOVD F2, 0(R4)
+	TST   $1, R0
+	BEQ   moved371
+	ADD   $8, R4, R8
+	VST1  V2.S[2], (R8)
+	B     moved371
+
+one370:
+	FMOVS F2, 0(R4)
+
+moved371:
+	TST   $2, R0
+	BEQ   one372
+	FMOVD F3, 0(R5)
+	TST   $1, R0
+	BEQ   moved373
+	ADD   $8, R5, R8
+	VST1  V3.S[2], (R8)
+	B     moved373
+
+one372:
+	FMOVS F3, 0(R5)
+
+moved373:
+	TST   $2, R0
+	BEQ   one374
+	FMOVD F4, 0(R6)
+	TST   $1, R0
+	BEQ   moved375
+	ADD   $8, R6, R8
+	VST1  V4.S[2], (R8)
+	B     moved375
+
+one374:
+	FMOVS F4, 0(R6)
+
+moved375:
+	TST   $2, R0
+	BEQ   one376
+	FMOVD F5, 0(R7)
+	TST   $1, R0
+	BEQ   moved377
+	ADD   $8, R7, R8
+	VST1  V5.S[2], (R8)
+	B     moved377
+
+one376:
+	FMOVS F5, 0(R7)
+
+moved377:
+	B done301
+
+fewer342:
 	CMP $5, R1
 	BNE fewer378
 
@@ -9294,34 +7649,118 @@ fewer372:
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
+	TST   $2, R0
+	BEQ   one379
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved380
+	ADD   $8, R1, R7
+	VLD1  (R7), V0.S[2]
+	B     moved380
+
+one379:
 	FMOVS 0(R1), F0
+
+moved380:
+	TST   $2, R0
+	BEQ   one381
+	FMOVD 0(R3), F1
+	TST   $1, R0
+	BEQ   moved382
+	ADD   $8, R3, R7
+	VLD1  (R7), V1.S[2]
+	B     moved382
+
+one381:
 	FMOVS 0(R3), F1
+
+moved382:
+	TST   $2, R0
+	BEQ   one383
+	FMOVD 0(R4), F2
+	TST   $1, R0
+	BEQ   moved384
+	ADD   $8, R4, R7
+	VLD1  (R7), V2.S[2]
+	B     moved384
+
+one383:
 	FMOVS 0(R4), F2
+
+moved384:
+	TST   $2, R0
+	BEQ   one385
+	FMOVD 0(R5), F3
+	TST   $1, R0
+	BEQ   moved386
+	ADD   $8, R5, R7
+	VLD1  (R7), V3.S[2]
+	B     moved386
+
+one385:
 	FMOVS 0(R5), F3
+
+moved386:
+	TST   $2, R0
+	BEQ   one387
+	FMOVD 0(R6), F4
+	TST   $1, R0
+	BEQ   moved388
+	ADD   $8, R6, R7
+	VLD1  (R7), V4.S[2]
+	B     moved388
+
+one387:
 	FMOVS 0(R6), F4
-	MOVD  n+88(FP), R6
-	CMP   $0, R6
-	BLE   folded379
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  stepa+48(FP), R3
-	MOVD  b+56(FP), R4
-	MOVD  ldb+64(FP), R5
-	ADD   R2, R1, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
+
+moved388:
+	MOVD n+88(FP), R6
+	CMP  $0, R6
+	BLE  folded389
+	MOVD a+32(FP), R1
+	MOVD lda+40(FP), R2
+	MOVD stepa+48(FP), R3
+	MOVD b+56(FP), R4
+	MOVD ldb+64(FP), R5
+	ADD  R2, R1, R7
+	ADD  R2, R7, R8
+	ADD  R2, R8, R9
+	ADD  R2, R9, R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single381
+	BNE single391
 	CMP $2, R6
-	BLT single381
+	BLT single391
 
-several380:
+several390:
+	TST   $2, R0
+	BEQ   one392
+	FMOVD 0(R4), F6
+	TST   $1, R0
+	BEQ   moved393
+	ADD   $8, R4, R11
+	VLD1  (R11), V6.S[2]
+	B     moved393
+
+one392:
 	FMOVS 0(R4), F6
+
+moved393:
 	ADD   R5, R4
+	TST   $2, R0
+	BEQ   one394
+	FMOVD 0(R4), F7
+	TST   $1, R0
+	BEQ   moved395
+	ADD   $8, R4, R11
+	VLD1  (R11), V7.S[2]
+	B     moved395
+
+one394:
 	FMOVS 0(R4), F7
+
+moved395:
 	ADD   R5, R4
 	FMOVD 0(R1), F5
 	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
@@ -9345,14 +7784,26 @@ several380:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several380
+	BGE   several390
 	CMP   $0, R6
-	BEQ   folded379
+	BEQ   folded389
 
-single381:
+single391:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold382:
+fold396:
+	TST   $2, R0
+	BEQ   one397
+	FMOVD 0(R4), F6
+	TST   $1, R0
+	BEQ   moved398
+	ADD   $8, R4, R11
+	VLD1  (R11), V6.S[2]
+	B     moved398
+
+one397:
 	FMOVS 0(R4), F6
+
+moved398:
 	ADD   R5, R4
 	FMOVS 0(R1), F5
 	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
@@ -9370,9 +7821,9 @@ fold382:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold382
+	BNE   fold396
 
-folded379:
+folded389:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V5.B16
@@ -9382,30 +7833,90 @@ folded379:
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	CMP   $1, R1
-	BNE   linear383
+	BNE   linear399
 	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
 	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
 	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
 
-linear383:
+linear399:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
+	TST   $2, R0
+	BEQ   one400
+	FMOVD F0, 0(R1)
+	TST   $1, R0
+	BEQ   moved401
+	ADD   $8, R1, R7
+	VST1  V0.S[2], (R7)
+	B     moved401
+
+one400:
 	FMOVS F0, 0(R1)
+
+moved401:
+	TST   $2, R0
+	BEQ   one402
+	FMOVD F1, 0(R3)
+	TST   $1, R0
+	BEQ   moved403
+	ADD   $8, R3, R7
+	VST1  V1.S[2], (R7)
+	B     moved403
+
+one402:
 	FMOVS F1, 0(R3)
+
+moved403:
+	TST   $2, R0
+	BEQ   one404
+	FMOVD F2, 0(R4)
+	TST   $1, R0
+	BEQ   moved405
+	ADD   $8, R4, R7
+	VST1  V2.S[2], (R7)
+	B     moved405
+
+one404:
 	FMOVS F2, 0(R4)
+
+moved405:
+	TST   $2, R0
+	BEQ   one406
+	FMOVD F3, 0(R5)
+	TST   $1, R0
+	BEQ   moved407
+	ADD   $8, R5, R7
+	VST1  V3.S[2], (R7)
+	B     moved407
+
+one406:
 	FMOVS F3, 0(R5)
+
+moved407:
+	TST   $2, R0
+	BEQ   one408
+	FMOVD F4, 0(R6)
+	TST   $1, R0
+	BEQ   moved409
+	ADD   $8, R6, R7
+	VST1  V4.S[2], (R7)
+	B     moved409
+
+one408:
 	FMOVS F4, 0(R6)
-	B     done365
+
+moved409:
+	B done301
 
 fewer378:
 	CMP $4, R1
-	BNE fewer384
+	BNE fewer410
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
@@ -9413,32 +7924,104 @@ fewer378:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
+	TST   $2, R0
+	BEQ   one411
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved412
+	ADD   $8, R1, R6
+	VLD1  (R6), V0.S[2]
+	B     moved412
+
+one411:
 	FMOVS 0(R1), F0
+
+moved412:
+	TST   $2, R0
+	BEQ   one413
+	FMOVD 0(R3), F1
+	TST   $1, R0
+	BEQ   moved414
+	ADD   $8, R3, R6
+	VLD1  (R6), V1.S[2]
+	B     moved414
+
+one413:
 	FMOVS 0(R3), F1
+
+moved414:
+	TST   $2, R0
+	BEQ   one415
+	FMOVD 0(R4), F2
+	TST   $1, R0
+	BEQ   moved416
+	ADD   $8, R4, R6
+	VLD1  (R6), V2.S[2]
+	B     moved416
+
+one415:
 	FMOVS 0(R4), F2
+
+moved416:
+	TST   $2, R0
+	BEQ   one417
+	FMOVD 0(R5), F3
+	TST   $1, R0
+	BEQ   moved418
+	ADD   $8, R5, R6
+	VLD1  (R6), V3.S[2]
+	B     moved418
+
+one417:
 	FMOVS 0(R5), F3
-	MOVD  n+88(FP), R6
-	CMP   $0, R6
-	BLE   folded385
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  stepa+48(FP), R3
-	MOVD  b+56(FP), R4
-	MOVD  ldb+64(FP), R5
-	ADD   R2, R1, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
+
+moved418:
+	MOVD n+88(FP), R6
+	CMP  $0, R6
+	BLE  folded419
+	MOVD a+32(FP), R1
+	MOVD lda+40(FP), R2
+	MOVD stepa+48(FP), R3
+	MOVD b+56(FP), R4
+	MOVD ldb+64(FP), R5
+	ADD  R2, R1, R7
+	ADD  R2, R7, R8
+	ADD  R2, R8, R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single387
+	BNE single421
 	CMP $2, R6
-	BLT single387
+	BLT single421
 
-several386:
+several420:
+	TST   $2, R0
+	BEQ   one422
+	FMOVD 0(R4), F5
+	TST   $1, R0
+	BEQ   moved423
+	ADD   $8, R4, R10
+	VLD1  (R10), V5.S[2]
+	B     moved423
+
+one422:
 	FMOVS 0(R4), F5
+
+moved423:
 	ADD   R5, R4
+	TST   $2, R0
+	BEQ   one424
+	FMOVD 0(R4), F6
+	TST   $1, R0
+	BEQ   moved425
+	ADD   $8, R4, R10
+	VLD1  (R10), V6.S[2]
+	B     moved425
+
+one424:
 	FMOVS 0(R4), F6
+
+moved425:
 	ADD   R5, R4
 	FMOVD 0(R1), F4
 	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
@@ -9458,14 +8041,26 @@ several386:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several386
+	BGE   several420
 	CMP   $0, R6
-	BEQ   folded385
+	BEQ   folded419
 
-single387:
+single421:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold388:
+fold426:
+	TST   $2, R0
+	BEQ   one427
+	FMOVD 0(R4), F5
+	TST   $1, R0
+	BEQ   moved428
+	ADD   $8, R4, R10
+	VLD1  (R10), V5.S[2]
+	B     moved428
+
+one427:
 	FMOVS 0(R4), F5
+
+moved428:
 	ADD   R5, R4
 	FMOVS 0(R1), F4
 	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
@@ -9480,9 +8075,9 @@ fold388:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold388
+	BNE   fold426
 
-folded385:
+folded419:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V4.B16
@@ -9491,57 +8086,165 @@ folded385:
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear389
+	BNE   linear429
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear389:
+linear429:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
-	FMOVS F0, 0(R1)
-	FMOVS F1, 0(R3)
-	FMOVS F2, 0(R4)
-	FMOVS F3, 0(R5)
-	B     done365
+	TST   $2, R0
+	BEQ   one430
+	FMOVD F0, 0(R1)
+	TST   $1, R0
+	BEQ   moved431
+	ADD   $8, R1, R6
+	VST1  V0.S[2], (R6)
+	B     moved431
 
-fewer384:
+one430:
+	FMOVS F0, 0(R1)
+
+moved431:
+	TST   $2, R0
+	BEQ   one432
+	FMOVD F1, 0(R3)
+	TST   $1, R0
+	BEQ   moved433
+	ADD   $8, R3, R6
+	VST1  V1.S[2], (R6)
+	B     moved433
+
+one432:
+	FMOVS F1, 0(R3)
+
+moved433:
+	TST   $2, R0
+	BEQ   one434
+	FMOVD F2, 0(R4)
+	TST   $1, R0
+	BEQ   moved435
+	ADD   $8, R4, R6
+	VST1  V2.S[2], (R6)
+	B     moved435
+
+one434:
+	FMOVS F2, 0(R4)
+
+moved435:
+	TST   $2, R0
+	BEQ   one436
+	FMOVD F3, 0(R5)
+	TST   $1, R0
+	BEQ   moved437
+	ADD   $8, R5, R6
+	VST1  V3.S[2], (R6)
+	B     moved437
+
+one436:
+	FMOVS F3, 0(R5)
+
+moved437:
+	B done301
+
+fewer410:
 	CMP $3, R1
-	BNE fewer390
+	BNE fewer438
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
+	TST   $2, R0
+	BEQ   one439
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved440
+	ADD   $8, R1, R5
+	VLD1  (R5), V0.S[2]
+	B     moved440
+
+one439:
 	FMOVS 0(R1), F0
+
+moved440:
+	TST   $2, R0
+	BEQ   one441
+	FMOVD 0(R3), F1
+	TST   $1, R0
+	BEQ   moved442
+	ADD   $8, R3, R5
+	VLD1  (R5), V1.S[2]
+	B     moved442
+
+one441:
 	FMOVS 0(R3), F1
+
+moved442:
+	TST   $2, R0
+	BEQ   one443
+	FMOVD 0(R4), F2
+	TST   $1, R0
+	BEQ   moved444
+	ADD   $8, R4, R5
+	VLD1  (R5), V2.S[2]
+	B     moved444
+
+one443:
 	FMOVS 0(R4), F2
-	MOVD  n+88(FP), R6
-	CMP   $0, R6
-	BLE   folded391
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  stepa+48(FP), R3
-	MOVD  b+56(FP), R4
-	MOVD  ldb+64(FP), R5
-	ADD   R2, R1, R7
-	ADD   R2, R7, R8
+
+moved444:
+	MOVD n+88(FP), R6
+	CMP  $0, R6
+	BLE  folded445
+	MOVD a+32(FP), R1
+	MOVD lda+40(FP), R2
+	MOVD stepa+48(FP), R3
+	MOVD b+56(FP), R4
+	MOVD ldb+64(FP), R5
+	ADD  R2, R1, R7
+	ADD  R2, R7, R8
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single393
+	BNE single447
 	CMP $2, R6
-	BLT single393
+	BLT single447
 
-several392:
+several446:
+	TST   $2, R0
+	BEQ   one448
+	FMOVD 0(R4), F4
+	TST   $1, R0
+	BEQ   moved449
+	ADD   $8, R4, R9
+	VLD1  (R9), V4.S[2]
+	B     moved449
+
+one448:
 	FMOVS 0(R4), F4
+
+moved449:
 	ADD   R5, R4
+	TST   $2, R0
+	BEQ   one450
+	FMOVD 0(R4), F5
+	TST   $1, R0
+	BEQ   moved451
+	ADD   $8, R4, R9
+	VLD1  (R9), V5.S[2]
+	B     moved451
+
+one450:
 	FMOVS 0(R4), F5
+
+moved451:
 	ADD   R5, R4
 	FMOVD 0(R1), F3
 	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
@@ -9557,14 +8260,26 @@ several392:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several392
+	BGE   several446
 	CMP   $0, R6
-	BEQ   folded391
+	BEQ   folded445
 
-single393:
+single447:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold394:
+fold452:
+	TST   $2, R0
+	BEQ   one453
+	FMOVD 0(R4), F4
+	TST   $1, R0
+	BEQ   moved454
+	ADD   $8, R4, R9
+	VLD1  (R9), V4.S[2]
+	B     moved454
+
+one453:
 	FMOVS 0(R4), F4
+
+moved454:
 	ADD   R5, R4
 	FMOVS 0(R1), F3
 	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
@@ -9576,9 +8291,9 @@ fold394:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold394
+	BNE   fold452
 
-folded391:
+folded445:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V3.B16
@@ -9586,51 +8301,135 @@ folded391:
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear395
+	BNE   linear455
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear395:
+linear455:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
-	FMOVS F0, 0(R1)
-	FMOVS F1, 0(R3)
-	FMOVS F2, 0(R4)
-	B     done365
+	TST   $2, R0
+	BEQ   one456
+	FMOVD F0, 0(R1)
+	TST   $1, R0
+	BEQ   moved457
+	ADD   $8, R1, R5
+	VST1  V0.S[2], (R5)
+	B     moved457
 
-fewer390:
+one456:
+	FMOVS F0, 0(R1)
+
+moved457:
+	TST   $2, R0
+	BEQ   one458
+	FMOVD F1, 0(R3)
+	TST   $1, R0
+	BEQ   moved459
+	ADD   $8, R3, R5
+	VST1  V1.S[2], (R5)
+	B     moved459
+
+one458:
+	FMOVS F1, 0(R3)
+
+moved459:
+	TST   $2, R0
+	BEQ   one460
+	FMOVD F2, 0(R4)
+	TST   $1, R0
+	BEQ   moved461
+	ADD   $8, R4, R5
+	VST1  V2.S[2], (R5)
+	B     moved461
+
+one460:
+	FMOVS F2, 0(R4)
+
+moved461:
+	B done301
+
+fewer438:
 	CMP $2, R1
-	BNE fewer396
+	BNE fewer462
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
 	ADD   R2, R1, R3
+	TST   $2, R0
+	BEQ   one463
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved464
+	ADD   $8, R1, R4
+	VLD1  (R4), V0.S[2]
+	B     moved464
+
+one463:
 	FMOVS 0(R1), F0
+
+moved464:
+	TST   $2, R0
+	BEQ   one465
+	FMOVD 0(R3), F1
+	TST   $1, R0
+	BEQ   moved466
+	ADD   $8, R3, R4
+	VLD1  (R4), V1.S[2]
+	B     moved466
+
+one465:
 	FMOVS 0(R3), F1
-	MOVD  n+88(FP), R6
-	CMP   $0, R6
-	BLE   folded397
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  stepa+48(FP), R3
-	MOVD  b+56(FP), R4
-	MOVD  ldb+64(FP), R5
-	ADD   R2, R1, R7
+
+moved466:
+	MOVD n+88(FP), R6
+	CMP  $0, R6
+	BLE  folded467
+	MOVD a+32(FP), R1
+	MOVD lda+40(FP), R2
+	MOVD stepa+48(FP), R3
+	MOVD b+56(FP), R4
+	MOVD ldb+64(FP), R5
+	ADD  R2, R1, R7
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single399
+	BNE single469
 	CMP $2, R6
-	BLT single399
+	BLT single469
 
-several398:
+several468:
+	TST   $2, R0
+	BEQ   one470
+	FMOVD 0(R4), F3
+	TST   $1, R0
+	BEQ   moved471
+	ADD   $8, R4, R8
+	VLD1  (R8), V3.S[2]
+	B     moved471
+
+one470:
 	FMOVS 0(R4), F3
+
+moved471:
 	ADD   R5, R4
+	TST   $2, R0
+	BEQ   one472
+	FMOVD 0(R4), F4
+	TST   $1, R0
+	BEQ   moved473
+	ADD   $8, R4, R8
+	VLD1  (R8), V4.S[2]
+	B     moved473
+
+one472:
 	FMOVS 0(R4), F4
+
+moved473:
 	ADD   R5, R4
 	FMOVD 0(R1), F2
 	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
@@ -9642,14 +8441,26 @@ several398:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several398
+	BGE   several468
 	CMP   $0, R6
-	BEQ   folded397
+	BEQ   folded467
 
-single399:
+single469:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold400:
+fold474:
+	TST   $2, R0
+	BEQ   one475
+	FMOVD 0(R4), F3
+	TST   $1, R0
+	BEQ   moved476
+	ADD   $8, R4, R8
+	VLD1  (R8), V3.S[2]
+	B     moved476
+
+one475:
 	FMOVS 0(R4), F3
+
+moved476:
 	ADD   R5, R4
 	FMOVS 0(R1), F2
 	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
@@ -9658,53 +8469,113 @@ fold400:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold400
+	BNE   fold474
 
-folded397:
+folded467:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear401
+	BNE   linear477
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear401:
+linear477:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
-	FMOVS F0, 0(R1)
-	FMOVS F1, 0(R3)
-	B     done365
+	TST   $2, R0
+	BEQ   one478
+	FMOVD F0, 0(R1)
+	TST   $1, R0
+	BEQ   moved479
+	ADD   $8, R1, R4
+	VST1  V0.S[2], (R4)
+	B     moved479
 
-fewer396:
+one478:
+	FMOVS F0, 0(R1)
+
+moved479:
+	TST   $2, R0
+	BEQ   one480
+	FMOVD F1, 0(R3)
+	TST   $1, R0
+	BEQ   moved481
+	ADD   $8, R3, R4
+	VST1  V1.S[2], (R4)
+	B     moved481
+
+one480:
+	FMOVS F1, 0(R3)
+
+moved481:
+	B done301
+
+fewer462:
 	CMP $1, R1
-	BNE fewer402
+	BNE fewer482
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVD  init+16(FP), R1
+	TST   $2, R0
+	BEQ   one483
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved484
+	ADD   $8, R1, R3
+	VLD1  (R3), V0.S[2]
+	B     moved484
+
+one483:
 	FMOVS 0(R1), F0
-	MOVD  n+88(FP), R6
-	CMP   $0, R6
-	BLE   folded403
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  stepa+48(FP), R3
-	MOVD  b+56(FP), R4
-	MOVD  ldb+64(FP), R5
+
+moved484:
+	MOVD n+88(FP), R6
+	CMP  $0, R6
+	BLE  folded485
+	MOVD a+32(FP), R1
+	MOVD lda+40(FP), R2
+	MOVD stepa+48(FP), R3
+	MOVD b+56(FP), R4
+	MOVD ldb+64(FP), R5
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single405
+	BNE single487
 	CMP $2, R6
-	BLT single405
+	BLT single487
 
-several404:
+several486:
+	TST   $2, R0
+	BEQ   one488
+	FMOVD 0(R4), F2
+	TST   $1, R0
+	BEQ   moved489
+	ADD   $8, R4, R7
+	VLD1  (R7), V2.S[2]
+	B     moved489
+
+one488:
 	FMOVS 0(R4), F2
+
+moved489:
 	ADD   R5, R4
+	TST   $2, R0
+	BEQ   one490
+	FMOVD 0(R4), F3
+	TST   $1, R0
+	BEQ   moved491
+	ADD   $8, R4, R7
+	VLD1  (R7), V3.S[2]
+	B     moved491
+
+one490:
 	FMOVS 0(R4), F3
+
+moved491:
 	ADD   R5, R4
 	FMOVD 0(R1), F1
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
@@ -9712,37 +8583,61 @@ several404:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several404
+	BGE   several486
 	CMP   $0, R6
-	BEQ   folded403
+	BEQ   folded485
 
-single405:
+single487:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold406:
+fold492:
+	TST   $2, R0
+	BEQ   one493
+	FMOVD 0(R4), F2
+	TST   $1, R0
+	BEQ   moved494
+	ADD   $8, R4, R7
+	VLD1  (R7), V2.S[2]
+	B     moved494
+
+one493:
 	FMOVS 0(R4), F2
+
+moved494:
 	ADD   R5, R4
 	FMOVS 0(R1), F1
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold406
+	BNE   fold492
 
-folded403:
+folded485:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R1
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP   $1, R1
-	BNE   linear407
+	BNE   linear495
 	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
 
-linear407:
+linear495:
 	MOVD  c+0(FP), R1
-	FMOVS F0, 0(R1)
-	B     done365
+	TST   $2, R0
+	BEQ   one496
+	FMOVD F0, 0(R1)
+	TST   $1, R0
+	BEQ   moved497
+	ADD   $8, R1, R3
+	VST1  V0.S[2], (R3)
+	B     moved497
 
-fewer402:
-done365:
+one496:
+	FMOVS F0, 0(R1)
+
+moved497:
+	B done301
+
+fewer482:
+done301:
 	RET
 
 // func panelNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)

@@ -6284,123 +6284,37 @@ linear23:
 	JMP     done6
 
 over18:
-	CMPQ BX, $0x04
-	JNE  over24
+	MOVQ    BX, CX
+	ANDQ    $0x07, CX
+	IMUL3Q  $0x04, CX, CX
+	LEAQ    mask<>+32(SB), DX
+	SUBQ    CX, DX
+	VMOVDQU (DX), Y0
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none25
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPS (CX), X0
-	VMOVUPS (CX)(DX*1), X1
-	VMOVUPS (CX)(DX*2), X2
-	VMOVUPS (CX)(SI*1), X3
-	JMP     ready26
+	MOVQ       init+16(FP), CX
+	TESTQ      CX, CX
+	JE         none24
+	ADDQ       AX, CX
+	MOVQ       ldinit+24(FP), DX
+	LEAQ       (DX)(DX*2), SI
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (CX)(DX*1), Y0, Y2
+	VMASKMOVPS (CX)(DX*2), Y0, Y3
+	VMASKMOVPS (CX)(SI*1), Y0, Y4
+	JMP        ready25
 
-none25:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready26:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded28
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
-
-fold27:
-	VBROADCASTSS (CX), Y4
-	VBROADCASTSS (CX)(DX*1), Y5
-	VBROADCASTSS (CX)(DX*2), Y6
-	VBROADCASTSS (CX)(R10*1), Y7
-	VMOVUPS      (DI), X8
-	VFMADD231PS  Y4, Y8, Y0
-	VFMADD231PS  Y5, Y8, Y1
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold27
-
-folded28:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y8, Y8, Y8
-	VADDPS Y8, Y0, Y0
-	VADDPS Y8, Y1, Y1
-	VADDPS Y8, Y2, Y2
-	VADDPS Y8, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear29
-	VMAXPS Y0, Y8, Y0
-	VMAXPS Y1, Y8, Y1
-	VMAXPS Y2, Y8, Y2
-	VMAXPS Y3, Y8, Y3
-
-linear29:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPS X0, (CX)
-	VMOVUPS X1, (CX)(DX*1)
-	VMOVUPS X2, (CX)(DX*2)
-	VMOVUPS X3, (CX)(SI*1)
-	JMP     done6
-
-over24:
-	CMPQ   BX, $0x04
-	JLT    over30
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x20, BX
-
-	// acc[i,j] = init[i,j], 4×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none31
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	MOVQ    CX, DI
-	ADDQ    BX, DI
-	LEAQ    (DX)(DX*2), R8
-	VMOVUPS (CX), X0
-	VMOVUPS 16(DI), X1
-	VMOVUPS (CX)(DX*1), X2
-	VMOVUPS 16(DI)(DX*1), X3
-	VMOVUPS (CX)(DX*2), X4
-	VMOVUPS 16(DI)(DX*2), X5
-	VMOVUPS (CX)(SI*1), X6
-	VMOVUPS 16(DI)(R8*1), X7
-	JMP     ready32
-
-none31:
-	VXORPS Y0, Y0, Y0
+none24:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
 
-ready32:
+ready25:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded34
+	JLE   folded27
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6409,336 +6323,219 @@ ready32:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold33:
-	VBROADCASTSS (CX), Y8
-	VBROADCASTSS (CX)(DX*1), Y9
-	VBROADCASTSS (CX)(DX*2), Y10
-	VBROADCASTSS (CX)(R10*1), Y11
-	VMOVUPS      (DI), X12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVUPS      16(DI)(BX*1), X12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
+fold26:
+	VBROADCASTSS (CX), Y5
+	VBROADCASTSS (CX)(DX*1), Y6
+	VBROADCASTSS (CX)(DX*2), Y7
+	VBROADCASTSS (CX)(R10*1), Y8
+	VMASKMOVPS   (DI), Y0, Y9
+	VFMADD231PS  Y5, Y9, Y1
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VFMADD231PS  Y8, Y9, Y4
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold33
+	JNZ          fold26
 
-folded34:
+folded27:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y12, Y12, Y12
-	VADDPS Y12, Y0, Y0
-	VADDPS Y12, Y1, Y1
-	VADDPS Y12, Y2, Y2
-	VADDPS Y12, Y3, Y3
-	VADDPS Y12, Y4, Y4
-	VADDPS Y12, Y5, Y5
-	VADDPS Y12, Y6, Y6
-	VADDPS Y12, Y7, Y7
+	VXORPS Y9, Y9, Y9
+	VADDPS Y9, Y1, Y1
+	VADDPS Y9, Y2, Y2
+	VADDPS Y9, Y3, Y3
+	VADDPS Y9, Y4, Y4
 	CMPQ   CX, $0x01
-	JNE    linear35
-	VMAXPS Y0, Y12, Y0
-	VMAXPS Y1, Y12, Y1
-	VMAXPS Y2, Y12, Y2
-	VMAXPS Y3, Y12, Y3
-	VMAXPS Y4, Y12, Y4
-	VMAXPS Y5, Y12, Y5
-	VMAXPS Y6, Y12, Y6
-	VMAXPS Y7, Y12, Y7
+	JNE    linear28
+	VMAXPS Y1, Y9, Y1
+	VMAXPS Y2, Y9, Y2
+	VMAXPS Y3, Y9, Y3
+	VMAXPS Y4, Y9, Y4
 
-linear35:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	MOVQ    CX, DI
-	ADDQ    BX, DI
-	LEAQ    (DX)(DX*2), R8
-	VMOVUPS X0, (CX)
-	VMOVUPS X1, 16(DI)
-	VMOVUPS X2, (CX)(DX*1)
-	VMOVUPS X3, 16(DI)(DX*1)
-	VMOVUPS X4, (CX)(DX*2)
-	VMOVUPS X5, 16(DI)(DX*2)
-	VMOVUPS X6, (CX)(SI*1)
-	VMOVUPS X7, 16(DI)(R8*1)
-	JMP     done6
+linear28:
+	MOVQ         c+0(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldc+8(FP), DX
+	LEAQ         (DX)(DX*2), SI
+	TESTQ        $0x00000004, BX
+	JZ           low30
+	VMOVUPS      X1, (CX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, BX
+	JZ           low31
+	VMOVSD       X1, 16(CX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low32
+	VMOVSS       X1, 24(CX)
 
-over30:
-	CMPQ BX, $0x02
-	JNE  over36
+low32:
+	JMP stored29
 
-	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none37
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	LEAQ   (DX)(DX*2), SI
-	VMOVSD (CX), X0
-	VMOVSD (CX)(DX*1), X1
-	VMOVSD (CX)(DX*2), X2
-	VMOVSD (CX)(SI*1), X3
-	JMP    ready38
+low31:
+	TESTQ  $0x00000001, BX
+	JZ     low33
+	VMOVSS X1, 16(CX)
 
-none37:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
+low33:
+	JMP stored29
 
-ready38:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded40
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
+low30:
+	TESTQ     $0x00000002, BX
+	JZ        low34
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low35
+	VMOVSS    X1, 8(CX)
 
-fold39:
-	VBROADCASTSS (CX), Y4
-	VBROADCASTSS (CX)(DX*1), Y5
-	VBROADCASTSS (CX)(DX*2), Y6
-	VBROADCASTSS (CX)(R10*1), Y7
-	VMOVSD       (DI), X8
-	VFMADD231PS  Y4, Y8, Y0
-	VFMADD231PS  Y5, Y8, Y1
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold39
+low35:
+	JMP stored29
 
-folded40:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y8, Y8, Y8
-	VADDPS Y8, Y0, Y0
-	VADDPS Y8, Y1, Y1
-	VADDPS Y8, Y2, Y2
-	VADDPS Y8, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear41
-	VMAXPS Y0, Y8, Y0
-	VMAXPS Y1, Y8, Y1
-	VMAXPS Y2, Y8, Y2
-	VMAXPS Y3, Y8, Y3
+low34:
+	TESTQ  $0x00000001, BX
+	JZ     low36
+	VMOVSS X1, (CX)
 
-linear41:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	LEAQ   (DX)(DX*2), SI
-	VMOVSD X0, (CX)
-	VMOVSD X1, (CX)(DX*1)
-	VMOVSD X2, (CX)(DX*2)
-	VMOVSD X3, (CX)(SI*1)
-	JMP    done6
+low36:
+stored29:
+	TESTQ        $0x00000004, BX
+	JZ           low38
+	VMOVUPS      X2, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, BX
+	JZ           low39
+	VMOVSD       X2, 16(CX)(DX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low40
+	VMOVSS       X2, 24(CX)(DX*1)
 
-over36:
-	CMPQ   BX, $0x02
-	JLT    over42
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x10, BX
+low40:
+	JMP stored37
 
-	// acc[i,j] = init[i,j], 4×2 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none43
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	LEAQ   (DX)(DX*2), SI
-	MOVQ   CX, DI
-	ADDQ   BX, DI
-	LEAQ   (DX)(DX*2), R8
-	VMOVSD (CX), X0
-	VMOVSD 8(DI), X1
-	VMOVSD (CX)(DX*1), X2
-	VMOVSD 8(DI)(DX*1), X3
-	VMOVSD (CX)(DX*2), X4
-	VMOVSD 8(DI)(DX*2), X5
-	VMOVSD (CX)(SI*1), X6
-	VMOVSD 8(DI)(R8*1), X7
-	JMP    ready44
+low39:
+	TESTQ  $0x00000001, BX
+	JZ     low41
+	VMOVSS X2, 16(CX)(DX*1)
 
-none43:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
+low41:
+	JMP stored37
 
-ready44:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded46
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
+low38:
+	TESTQ     $0x00000002, BX
+	JZ        low42
+	VMOVSD    X2, (CX)(DX*1)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low43
+	VMOVSS    X2, 8(CX)(DX*1)
 
-fold45:
-	VBROADCASTSS (CX), Y8
-	VBROADCASTSS (CX)(DX*1), Y9
-	VBROADCASTSS (CX)(DX*2), Y10
-	VBROADCASTSS (CX)(R10*1), Y11
-	VMOVSD       (DI), X12
-	VFMADD231PS  Y8, Y12, Y0
-	VFMADD231PS  Y9, Y12, Y2
-	VFMADD231PS  Y10, Y12, Y4
-	VFMADD231PS  Y11, Y12, Y6
-	VMOVSD       8(DI)(BX*1), X12
-	VFMADD231PS  Y8, Y12, Y1
-	VFMADD231PS  Y9, Y12, Y3
-	VFMADD231PS  Y10, Y12, Y5
-	VFMADD231PS  Y11, Y12, Y7
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold45
+low43:
+	JMP stored37
 
-folded46:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y12, Y12, Y12
-	VADDPS Y12, Y0, Y0
-	VADDPS Y12, Y1, Y1
-	VADDPS Y12, Y2, Y2
-	VADDPS Y12, Y3, Y3
-	VADDPS Y12, Y4, Y4
-	VADDPS Y12, Y5, Y5
-	VADDPS Y12, Y6, Y6
-	VADDPS Y12, Y7, Y7
-	CMPQ   CX, $0x01
-	JNE    linear47
-	VMAXPS Y0, Y12, Y0
-	VMAXPS Y1, Y12, Y1
-	VMAXPS Y2, Y12, Y2
-	VMAXPS Y3, Y12, Y3
-	VMAXPS Y4, Y12, Y4
-	VMAXPS Y5, Y12, Y5
-	VMAXPS Y6, Y12, Y6
-	VMAXPS Y7, Y12, Y7
+low42:
+	TESTQ  $0x00000001, BX
+	JZ     low44
+	VMOVSS X2, (CX)(DX*1)
 
-linear47:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	LEAQ   (DX)(DX*2), SI
-	MOVQ   CX, DI
-	ADDQ   BX, DI
-	LEAQ   (DX)(DX*2), R8
-	VMOVSD X0, (CX)
-	VMOVSD X1, 8(DI)
-	VMOVSD X2, (CX)(DX*1)
-	VMOVSD X3, 8(DI)(DX*1)
-	VMOVSD X4, (CX)(DX*2)
-	VMOVSD X5, 8(DI)(DX*2)
-	VMOVSD X6, (CX)(SI*1)
-	VMOVSD X7, 8(DI)(R8*1)
-	JMP    done6
+low44:
+stored37:
+	TESTQ        $0x00000004, BX
+	JZ           low46
+	VMOVUPS      X3, (CX)(DX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, BX
+	JZ           low47
+	VMOVSD       X3, 16(CX)(DX*2)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, BX
+	JZ           low48
+	VMOVSS       X3, 24(CX)(DX*2)
 
-over42:
-	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none48
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	LEAQ   (DX)(DX*2), SI
-	VMOVSS (CX), X0
-	VMOVSS (CX)(DX*1), X1
-	VMOVSS (CX)(DX*2), X2
-	VMOVSS (CX)(SI*1), X3
-	JMP    ready49
+low48:
+	JMP stored45
 
-none48:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
+low47:
+	TESTQ  $0x00000001, BX
+	JZ     low49
+	VMOVSS X3, 16(CX)(DX*2)
 
-ready49:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded51
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
+low49:
+	JMP stored45
 
-fold50:
-	VBROADCASTSS (CX), Y4
-	VBROADCASTSS (CX)(DX*1), Y5
-	VBROADCASTSS (CX)(DX*2), Y6
-	VBROADCASTSS (CX)(R10*1), Y7
-	VMOVSS       (DI), X8
-	VFMADD231PS  Y4, Y8, Y0
-	VFMADD231PS  Y5, Y8, Y1
-	VFMADD231PS  Y6, Y8, Y2
-	VFMADD231PS  Y7, Y8, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold50
+low46:
+	TESTQ     $0x00000002, BX
+	JZ        low50
+	VMOVSD    X3, (CX)(DX*2)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, BX
+	JZ        low51
+	VMOVSS    X3, 8(CX)(DX*2)
 
-folded51:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y8, Y8, Y8
-	VADDPS Y8, Y0, Y0
-	VADDPS Y8, Y1, Y1
-	VADDPS Y8, Y2, Y2
-	VADDPS Y8, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear52
-	VMAXPS Y0, Y8, Y0
-	VMAXPS Y1, Y8, Y1
-	VMAXPS Y2, Y8, Y2
-	VMAXPS Y3, Y8, Y3
+low51:
+	JMP stored45
 
-linear52:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	LEAQ   (DX)(DX*2), SI
-	VMOVSS X0, (CX)
-	VMOVSS X1, (CX)(DX*1)
-	VMOVSS X2, (CX)(DX*2)
-	VMOVSS X3, (CX)(SI*1)
-	JMP    done6
+low50:
+	TESTQ  $0x00000001, BX
+	JZ     low52
+	VMOVSS X3, (CX)(DX*2)
+
+low52:
+stored45:
+	TESTQ        $0x00000004, BX
+	JZ           low54
+	VMOVUPS      X4, (CX)(SI*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, BX
+	JZ           low55
+	VMOVSD       X4, 16(CX)(SI*1)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, BX
+	JZ           low56
+	VMOVSS       X4, 24(CX)(SI*1)
+
+low56:
+	JMP stored53
+
+low55:
+	TESTQ  $0x00000001, BX
+	JZ     low57
+	VMOVSS X4, 16(CX)(SI*1)
+
+low57:
+	JMP stored53
+
+low54:
+	TESTQ     $0x00000002, BX
+	JZ        low58
+	VMOVSD    X4, (CX)(SI*1)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, BX
+	JZ        low59
+	VMOVSS    X4, 8(CX)(SI*1)
+
+low59:
+	JMP stored53
+
+low58:
+	TESTQ  $0x00000001, BX
+	JZ     low60
+	VMOVSS X4, (CX)(SI*1)
+
+low60:
+stored53:
+	JMP done6
 
 wider17:
 	CMPQ BX, $0x10
-	JNE  over53
+	JNE  over61
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none54
+	JE      none62
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -6750,9 +6547,9 @@ wider17:
 	VMOVUPS 32(CX)(DX*2), Y5
 	VMOVUPS (CX)(SI*1), Y6
 	VMOVUPS 32(CX)(SI*1), Y7
-	JMP     ready55
+	JMP     ready63
 
-none54:
+none62:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6762,11 +6559,11 @@ none54:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready55:
+ready63:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded57
+	JLE   folded65
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6775,7 +6572,7 @@ ready55:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold56:
+fold64:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VBROADCASTSS (CX)(DX*2), Y10
@@ -6793,9 +6590,9 @@ fold56:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold56
+	JNZ          fold64
 
-folded57:
+folded65:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -6808,7 +6605,7 @@ folded57:
 	VADDPS Y12, Y6, Y6
 	VADDPS Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear58
+	JNE    linear66
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -6818,7 +6615,7 @@ folded57:
 	VMAXPS Y6, Y12, Y6
 	VMAXPS Y7, Y12, Y7
 
-linear58:
+linear66:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6833,14 +6630,14 @@ linear58:
 	VMOVUPS Y7, 32(CX)(SI*1)
 	JMP     done6
 
-over53:
+over61:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none59
+	JE      none67
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -6855,9 +6652,9 @@ over53:
 	VMOVUPS 32(DI)(DX*2), Y5
 	VMOVUPS (CX)(SI*1), Y6
 	VMOVUPS 32(DI)(R8*1), Y7
-	JMP     ready60
+	JMP     ready68
 
-none59:
+none67:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6867,11 +6664,11 @@ none59:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready60:
+ready68:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded62
+	JLE   folded70
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -6880,7 +6677,7 @@ ready60:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold61:
+fold69:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VBROADCASTSS (CX)(DX*2), Y10
@@ -6898,9 +6695,9 @@ fold61:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold61
+	JNZ          fold69
 
-folded62:
+folded70:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -6913,7 +6710,7 @@ folded62:
 	VADDPS Y12, Y6, Y6
 	VADDPS Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear63
+	JNE    linear71
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -6923,7 +6720,7 @@ folded62:
 	VMAXPS Y6, Y12, Y6
 	VMAXPS Y7, Y12, Y7
 
-linear63:
+linear71:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -6965,19 +6762,19 @@ done6:
 rest2:
 	MOVQ rows+72(FP), AX
 	CMPQ AX, $0x03
-	JNE  fewer65
+	JNE  fewer73
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 2 vectors of columns, while at least half as many more are left
-more66:
+more74:
 	CMPQ BX, $0x18
-	JLT  fewer67
+	JLT  fewer75
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none70
+	JE      none78
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -6986,9 +6783,9 @@ more66:
 	VMOVUPS 32(CX)(DX*1), Y3
 	VMOVUPS (CX)(DX*2), Y4
 	VMOVUPS 32(CX)(DX*2), Y5
-	JMP     ready71
+	JMP     ready79
 
-none70:
+none78:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6996,11 +6793,11 @@ none70:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready71:
+ready79:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded73
+	JLE   folded81
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7008,7 +6805,7 @@ ready71:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold72:
+fold80:
 	VBROADCASTSS (CX), Y6
 	VBROADCASTSS (CX)(DX*1), Y7
 	VBROADCASTSS (CX)(DX*2), Y8
@@ -7023,9 +6820,9 @@ fold72:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold72
+	JNZ          fold80
 
-folded73:
+folded81:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -7036,7 +6833,7 @@ folded73:
 	VADDPS Y9, Y4, Y4
 	VADDPS Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear74
+	JNE    linear82
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -7044,7 +6841,7 @@ folded73:
 	VMAXPS Y4, Y9, Y4
 	VMAXPS Y5, Y9, Y5
 
-linear74:
+linear82:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7056,33 +6853,33 @@ linear74:
 	VMOVUPS Y5, 32(CX)(DX*2)
 	ADDQ    $0x40, AX
 	SUBQ    $0x10, BX
-	JMP     more66
+	JMP     more74
 
-fewer67:
+fewer75:
 	CMPQ BX, $0x10
-	JLE  last68
+	JLE  last76
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none75
+	JE      none83
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
 	VMOVUPS (CX)(DX*1), Y1
 	VMOVUPS (CX)(DX*2), Y2
-	JMP     ready76
+	JMP     ready84
 
-none75:
+none83:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-ready76:
+ready84:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded78
+	JLE   folded86
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7090,7 +6887,7 @@ ready76:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold77:
+fold85:
 	VBROADCASTSS (CX), Y3
 	VBROADCASTSS (CX)(DX*1), Y4
 	VBROADCASTSS (CX)(DX*2), Y5
@@ -7101,9 +6898,9 @@ fold77:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold77
+	JNZ          fold85
 
-folded78:
+folded86:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -7111,12 +6908,12 @@ folded78:
 	VADDPS Y6, Y1, Y1
 	VADDPS Y6, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear79
+	JNE    linear87
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 
-linear79:
+linear87:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7126,33 +6923,33 @@ linear79:
 	ADDQ    $0x20, AX
 	SUBQ    $0x08, BX
 
-last68:
+last76:
 	CMPQ BX, $0x09
-	JGE  wider80
+	JGE  wider88
 	CMPQ BX, $0x08
-	JNE  over81
+	JNE  over89
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none82
+	JE      none90
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
 	VMOVUPS (CX)(DX*1), Y1
 	VMOVUPS (CX)(DX*2), Y2
-	JMP     ready83
+	JMP     ready91
 
-none82:
+none90:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-ready83:
+ready91:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded85
+	JLE   folded93
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7160,7 +6957,7 @@ ready83:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold84:
+fold92:
 	VBROADCASTSS (CX), Y3
 	VBROADCASTSS (CX)(DX*1), Y4
 	VBROADCASTSS (CX)(DX*2), Y5
@@ -7171,9 +6968,9 @@ fold84:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold84
+	JNZ          fold92
 
-folded85:
+folded93:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -7181,122 +6978,49 @@ folded85:
 	VADDPS Y6, Y1, Y1
 	VADDPS Y6, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear86
+	JNE    linear94
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 
-linear86:
+linear94:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, (CX)(DX*1)
 	VMOVUPS Y2, (CX)(DX*2)
-	JMP     done69
+	JMP     done77
 
-over81:
-	CMPQ BX, $0x04
-	JNE  over87
+over89:
+	MOVQ    BX, CX
+	ANDQ    $0x07, CX
+	IMUL3Q  $0x04, CX, CX
+	LEAQ    mask<>+32(SB), DX
+	SUBQ    CX, DX
+	VMOVDQU (DX), Y0
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none88
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), X0
-	VMOVUPS (CX)(DX*1), X1
-	VMOVUPS (CX)(DX*2), X2
-	JMP     ready89
+	MOVQ       init+16(FP), CX
+	TESTQ      CX, CX
+	JE         none95
+	ADDQ       AX, CX
+	MOVQ       ldinit+24(FP), DX
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (CX)(DX*1), Y0, Y2
+	VMASKMOVPS (CX)(DX*2), Y0, Y3
+	JMP        ready96
 
-none88:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-
-ready89:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded91
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold90:
-	VBROADCASTSS (CX), Y3
-	VBROADCASTSS (CX)(DX*1), Y4
-	VBROADCASTSS (CX)(DX*2), Y5
-	VMOVUPS      (DI), X6
-	VFMADD231PS  Y3, Y6, Y0
-	VFMADD231PS  Y4, Y6, Y1
-	VFMADD231PS  Y5, Y6, Y2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold90
-
-folded91:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPS Y6, Y0, Y0
-	VADDPS Y6, Y1, Y1
-	VADDPS Y6, Y2, Y2
-	CMPQ   CX, $0x01
-	JNE    linear92
-	VMAXPS Y0, Y6, Y0
-	VMAXPS Y1, Y6, Y1
-	VMAXPS Y2, Y6, Y2
-
-linear92:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS X0, (CX)
-	VMOVUPS X1, (CX)(DX*1)
-	VMOVUPS X2, (CX)(DX*2)
-	JMP     done69
-
-over87:
-	CMPQ   BX, $0x04
-	JLT    over93
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x20, BX
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none94
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), X0
-	VMOVUPS 16(SI), X1
-	VMOVUPS (CX)(DX*1), X2
-	VMOVUPS 16(SI)(DX*1), X3
-	VMOVUPS (CX)(DX*2), X4
-	VMOVUPS 16(SI)(DX*2), X5
-	JMP     ready95
-
-none94:
-	VXORPS Y0, Y0, Y0
+none95:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
 
-ready95:
+ready96:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded97
+	JLE   folded98
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7304,287 +7028,172 @@ ready95:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold96:
-	VBROADCASTSS (CX), Y6
-	VBROADCASTSS (CX)(DX*1), Y7
-	VBROADCASTSS (CX)(DX*2), Y8
-	VMOVUPS      (DI), X9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVUPS      16(DI)(BX*1), X9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
+fold97:
+	VBROADCASTSS (CX), Y4
+	VBROADCASTSS (CX)(DX*1), Y5
+	VBROADCASTSS (CX)(DX*2), Y6
+	VMASKMOVPS   (DI), Y0, Y7
+	VFMADD231PS  Y4, Y7, Y1
+	VFMADD231PS  Y5, Y7, Y2
+	VFMADD231PS  Y6, Y7, Y3
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold96
+	JNZ          fold97
 
-folded97:
+folded98:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y9, Y9, Y9
-	VADDPS Y9, Y0, Y0
-	VADDPS Y9, Y1, Y1
-	VADDPS Y9, Y2, Y2
-	VADDPS Y9, Y3, Y3
-	VADDPS Y9, Y4, Y4
-	VADDPS Y9, Y5, Y5
+	VXORPS Y7, Y7, Y7
+	VADDPS Y7, Y1, Y1
+	VADDPS Y7, Y2, Y2
+	VADDPS Y7, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear98
-	VMAXPS Y0, Y9, Y0
-	VMAXPS Y1, Y9, Y1
-	VMAXPS Y2, Y9, Y2
-	VMAXPS Y3, Y9, Y3
-	VMAXPS Y4, Y9, Y4
-	VMAXPS Y5, Y9, Y5
+	JNE    linear99
+	VMAXPS Y1, Y7, Y1
+	VMAXPS Y2, Y7, Y2
+	VMAXPS Y3, Y7, Y3
 
-linear98:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS X0, (CX)
-	VMOVUPS X1, 16(SI)
-	VMOVUPS X2, (CX)(DX*1)
-	VMOVUPS X3, 16(SI)(DX*1)
-	VMOVUPS X4, (CX)(DX*2)
-	VMOVUPS X5, 16(SI)(DX*2)
-	JMP     done69
+linear99:
+	MOVQ         c+0(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldc+8(FP), DX
+	TESTQ        $0x00000004, BX
+	JZ           low101
+	VMOVUPS      X1, (CX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, BX
+	JZ           low102
+	VMOVSD       X1, 16(CX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low103
+	VMOVSS       X1, 24(CX)
 
-over93:
-	CMPQ BX, $0x02
-	JNE  over99
+low103:
+	JMP stored100
 
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none100
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	VMOVSD (CX), X0
-	VMOVSD (CX)(DX*1), X1
-	VMOVSD (CX)(DX*2), X2
-	JMP    ready101
+low102:
+	TESTQ  $0x00000001, BX
+	JZ     low104
+	VMOVSS X1, 16(CX)
 
-none100:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
+low104:
+	JMP stored100
 
-ready101:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded103
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
+low101:
+	TESTQ     $0x00000002, BX
+	JZ        low105
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low106
+	VMOVSS    X1, 8(CX)
 
-fold102:
-	VBROADCASTSS (CX), Y3
-	VBROADCASTSS (CX)(DX*1), Y4
-	VBROADCASTSS (CX)(DX*2), Y5
-	VMOVSD       (DI), X6
-	VFMADD231PS  Y3, Y6, Y0
-	VFMADD231PS  Y4, Y6, Y1
-	VFMADD231PS  Y5, Y6, Y2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold102
+low106:
+	JMP stored100
 
-folded103:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPS Y6, Y0, Y0
-	VADDPS Y6, Y1, Y1
-	VADDPS Y6, Y2, Y2
-	CMPQ   CX, $0x01
-	JNE    linear104
-	VMAXPS Y0, Y6, Y0
-	VMAXPS Y1, Y6, Y1
-	VMAXPS Y2, Y6, Y2
+low105:
+	TESTQ  $0x00000001, BX
+	JZ     low107
+	VMOVSS X1, (CX)
 
-linear104:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	VMOVSD X0, (CX)
-	VMOVSD X1, (CX)(DX*1)
-	VMOVSD X2, (CX)(DX*2)
-	JMP    done69
+low107:
+stored100:
+	TESTQ        $0x00000004, BX
+	JZ           low109
+	VMOVUPS      X2, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, BX
+	JZ           low110
+	VMOVSD       X2, 16(CX)(DX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low111
+	VMOVSS       X2, 24(CX)(DX*1)
 
-over99:
-	CMPQ   BX, $0x02
-	JLT    over105
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x10, BX
+low111:
+	JMP stored108
 
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none106
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	MOVQ   CX, SI
-	ADDQ   BX, SI
-	VMOVSD (CX), X0
-	VMOVSD 8(SI), X1
-	VMOVSD (CX)(DX*1), X2
-	VMOVSD 8(SI)(DX*1), X3
-	VMOVSD (CX)(DX*2), X4
-	VMOVSD 8(SI)(DX*2), X5
-	JMP    ready107
+low110:
+	TESTQ  $0x00000001, BX
+	JZ     low112
+	VMOVSS X2, 16(CX)(DX*1)
 
-none106:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
+low112:
+	JMP stored108
 
-ready107:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded109
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
+low109:
+	TESTQ     $0x00000002, BX
+	JZ        low113
+	VMOVSD    X2, (CX)(DX*1)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low114
+	VMOVSS    X2, 8(CX)(DX*1)
 
-fold108:
-	VBROADCASTSS (CX), Y6
-	VBROADCASTSS (CX)(DX*1), Y7
-	VBROADCASTSS (CX)(DX*2), Y8
-	VMOVSD       (DI), X9
-	VFMADD231PS  Y6, Y9, Y0
-	VFMADD231PS  Y7, Y9, Y2
-	VFMADD231PS  Y8, Y9, Y4
-	VMOVSD       8(DI)(BX*1), X9
-	VFMADD231PS  Y6, Y9, Y1
-	VFMADD231PS  Y7, Y9, Y3
-	VFMADD231PS  Y8, Y9, Y5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold108
+low114:
+	JMP stored108
 
-folded109:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y9, Y9, Y9
-	VADDPS Y9, Y0, Y0
-	VADDPS Y9, Y1, Y1
-	VADDPS Y9, Y2, Y2
-	VADDPS Y9, Y3, Y3
-	VADDPS Y9, Y4, Y4
-	VADDPS Y9, Y5, Y5
-	CMPQ   CX, $0x01
-	JNE    linear110
-	VMAXPS Y0, Y9, Y0
-	VMAXPS Y1, Y9, Y1
-	VMAXPS Y2, Y9, Y2
-	VMAXPS Y3, Y9, Y3
-	VMAXPS Y4, Y9, Y4
-	VMAXPS Y5, Y9, Y5
+low113:
+	TESTQ  $0x00000001, BX
+	JZ     low115
+	VMOVSS X2, (CX)(DX*1)
 
-linear110:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	MOVQ   CX, SI
-	ADDQ   BX, SI
-	VMOVSD X0, (CX)
-	VMOVSD X1, 8(SI)
-	VMOVSD X2, (CX)(DX*1)
-	VMOVSD X3, 8(SI)(DX*1)
-	VMOVSD X4, (CX)(DX*2)
-	VMOVSD X5, 8(SI)(DX*2)
-	JMP    done69
+low115:
+stored108:
+	TESTQ        $0x00000004, BX
+	JZ           low117
+	VMOVUPS      X3, (CX)(DX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, BX
+	JZ           low118
+	VMOVSD       X3, 16(CX)(DX*2)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, BX
+	JZ           low119
+	VMOVSS       X3, 24(CX)(DX*2)
 
-over105:
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none111
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	VMOVSS (CX), X0
-	VMOVSS (CX)(DX*1), X1
-	VMOVSS (CX)(DX*2), X2
-	JMP    ready112
+low119:
+	JMP stored116
 
-none111:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
+low118:
+	TESTQ  $0x00000001, BX
+	JZ     low120
+	VMOVSS X3, 16(CX)(DX*2)
 
-ready112:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded114
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
+low120:
+	JMP stored116
 
-fold113:
-	VBROADCASTSS (CX), Y3
-	VBROADCASTSS (CX)(DX*1), Y4
-	VBROADCASTSS (CX)(DX*2), Y5
-	VMOVSS       (DI), X6
-	VFMADD231PS  Y3, Y6, Y0
-	VFMADD231PS  Y4, Y6, Y1
-	VFMADD231PS  Y5, Y6, Y2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold113
+low117:
+	TESTQ     $0x00000002, BX
+	JZ        low121
+	VMOVSD    X3, (CX)(DX*2)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, BX
+	JZ        low122
+	VMOVSS    X3, 8(CX)(DX*2)
 
-folded114:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPS Y6, Y0, Y0
-	VADDPS Y6, Y1, Y1
-	VADDPS Y6, Y2, Y2
-	CMPQ   CX, $0x01
-	JNE    linear115
-	VMAXPS Y0, Y6, Y0
-	VMAXPS Y1, Y6, Y1
-	VMAXPS Y2, Y6, Y2
+low122:
+	JMP stored116
 
-linear115:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	VMOVSS X0, (CX)
-	VMOVSS X1, (CX)(DX*1)
-	VMOVSS X2, (CX)(DX*2)
-	JMP    done69
+low121:
+	TESTQ  $0x00000001, BX
+	JZ     low123
+	VMOVSS X3, (CX)(DX*2)
 
-wider80:
+low123:
+stored116:
+	JMP done77
+
+wider88:
 	CMPQ BX, $0x10
-	JNE  over116
+	JNE  over124
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none117
+	JE      none125
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -7593,9 +7202,9 @@ wider80:
 	VMOVUPS 32(CX)(DX*1), Y3
 	VMOVUPS (CX)(DX*2), Y4
 	VMOVUPS 32(CX)(DX*2), Y5
-	JMP     ready118
+	JMP     ready126
 
-none117:
+none125:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -7603,11 +7212,11 @@ none117:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready118:
+ready126:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded120
+	JLE   folded128
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7615,7 +7224,7 @@ ready118:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold119:
+fold127:
 	VBROADCASTSS (CX), Y6
 	VBROADCASTSS (CX)(DX*1), Y7
 	VBROADCASTSS (CX)(DX*2), Y8
@@ -7630,9 +7239,9 @@ fold119:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold119
+	JNZ          fold127
 
-folded120:
+folded128:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -7643,7 +7252,7 @@ folded120:
 	VADDPS Y9, Y4, Y4
 	VADDPS Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear121
+	JNE    linear129
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -7651,7 +7260,7 @@ folded120:
 	VMAXPS Y4, Y9, Y4
 	VMAXPS Y5, Y9, Y5
 
-linear121:
+linear129:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7661,16 +7270,16 @@ linear121:
 	VMOVUPS Y3, 32(CX)(DX*1)
 	VMOVUPS Y4, (CX)(DX*2)
 	VMOVUPS Y5, 32(CX)(DX*2)
-	JMP     done69
+	JMP     done77
 
-over116:
+over124:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none122
+	JE      none130
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -7681,9 +7290,9 @@ over116:
 	VMOVUPS 32(SI)(DX*1), Y3
 	VMOVUPS (CX)(DX*2), Y4
 	VMOVUPS 32(SI)(DX*2), Y5
-	JMP     ready123
+	JMP     ready131
 
-none122:
+none130:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -7691,11 +7300,11 @@ none122:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready123:
+ready131:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded125
+	JLE   folded133
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7703,7 +7312,7 @@ ready123:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold124:
+fold132:
 	VBROADCASTSS (CX), Y6
 	VBROADCASTSS (CX)(DX*1), Y7
 	VBROADCASTSS (CX)(DX*2), Y8
@@ -7718,9 +7327,9 @@ fold124:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold124
+	JNZ          fold132
 
-folded125:
+folded133:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -7731,7 +7340,7 @@ folded125:
 	VADDPS Y9, Y4, Y4
 	VADDPS Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear126
+	JNE    linear134
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -7739,7 +7348,7 @@ folded125:
 	VMAXPS Y4, Y9, Y4
 	VMAXPS Y5, Y9, Y5
 
-linear126:
+linear134:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7752,24 +7361,24 @@ linear126:
 	VMOVUPS Y4, (CX)(DX*2)
 	VMOVUPS Y5, 32(SI)(DX*2)
 
-done69:
-	JMP done64
+done77:
+	JMP done72
 
-fewer65:
+fewer73:
 	CMPQ AX, $0x02
-	JNE  fewer127
+	JNE  fewer135
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 4 vectors of columns, while at least half as many more are left
-more128:
+more136:
 	CMPQ BX, $0x30
-	JLT  fewer129
+	JLT  fewer137
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none132
+	JE      none140
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -7780,9 +7389,9 @@ more128:
 	VMOVUPS 32(CX)(DX*1), Y5
 	VMOVUPS 64(CX)(DX*1), Y6
 	VMOVUPS 96(CX)(DX*1), Y7
-	JMP     ready133
+	JMP     ready141
 
-none132:
+none140:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -7792,11 +7401,11 @@ none132:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready133:
+ready141:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded135
+	JLE   folded143
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -7804,7 +7413,7 @@ ready133:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold134:
+fold142:
 	VBROADCASTSS (CX), Y8
 	VBROADCASTSS (CX)(DX*1), Y9
 	VMOVUPS      (DI), Y10
@@ -7822,9 +7431,9 @@ fold134:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold134
+	JNZ          fold142
 
-folded135:
+folded143:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y10, Y10, Y10
@@ -7837,7 +7446,7 @@ folded135:
 	VADDPS Y10, Y6, Y6
 	VADDPS Y10, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear136
+	JNE    linear144
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
 	VMAXPS Y2, Y10, Y2
@@ -7847,7 +7456,7 @@ folded135:
 	VMAXPS Y6, Y10, Y6
 	VMAXPS Y7, Y10, Y7
 
-linear136:
+linear144:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -7861,103 +7470,29 @@ linear136:
 	VMOVUPS Y7, 96(CX)(DX*1)
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x20, BX
-	JMP     more128
+	JMP     more136
 
-fewer129:
+fewer137:
 	CMPQ BX, $0x20
-	JLE  last130
+	JLE  last138
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none137
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS (CX)(DX*1), Y2
-	VMOVUPS 32(CX)(DX*1), Y3
-	JMP     ready138
-
-none137:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready138:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded140
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold139:
-	VBROADCASTSS (CX), Y4
-	VBROADCASTSS (CX)(DX*1), Y5
-	VMOVUPS      (DI), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y2
-	VMOVUPS      32(DI), Y6
-	VFMADD231PS  Y4, Y6, Y1
-	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold139
-
-folded140:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPS Y6, Y0, Y0
-	VADDPS Y6, Y1, Y1
-	VADDPS Y6, Y2, Y2
-	VADDPS Y6, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear141
-	VMAXPS Y0, Y6, Y0
-	VMAXPS Y1, Y6, Y1
-	VMAXPS Y2, Y6, Y2
-	VMAXPS Y3, Y6, Y3
-
-linear141:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, (CX)(DX*1)
-	VMOVUPS Y3, 32(CX)(DX*1)
-	ADDQ    $0x40, AX
-	SUBQ    $0x10, BX
-
-last130:
-	CMPQ BX, $0x11
-	JGE  wider142
-	CMPQ BX, $0x09
-	JGE  wider143
-	CMPQ BX, $0x08
-	JNE  over144
-
-	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
 	JE      none145
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
-	VMOVUPS (CX)(DX*1), Y1
+	VMOVUPS 32(CX), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VMOVUPS 32(CX)(DX*1), Y3
 	JMP     ready146
 
 none145:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
 
 ready146:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -7972,11 +7507,14 @@ ready146:
 	ADDQ  AX, DI
 
 fold147:
-	VBROADCASTSS (CX), Y2
-	VBROADCASTSS (CX)(DX*1), Y3
-	VMOVUPS      (DI), Y4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (CX), Y4
+	VBROADCASTSS (CX)(DX*1), Y5
+	VMOVUPS      (DI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y2
+	VMOVUPS      32(DI), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y6, Y3
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -7985,113 +7523,120 @@ fold147:
 folded148:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y4, Y4, Y4
-	VADDPS Y4, Y0, Y0
-	VADDPS Y4, Y1, Y1
+	VXORPS Y6, Y6, Y6
+	VADDPS Y6, Y0, Y0
+	VADDPS Y6, Y1, Y1
+	VADDPS Y6, Y2, Y2
+	VADDPS Y6, Y3, Y3
 	CMPQ   CX, $0x01
 	JNE    linear149
-	VMAXPS Y0, Y4, Y0
-	VMAXPS Y1, Y4, Y1
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+	VMAXPS Y3, Y6, Y3
 
 linear149:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, (CX)(DX*1)
+	VMOVUPS Y3, 32(CX)(DX*1)
+	ADDQ    $0x40, AX
+	SUBQ    $0x10, BX
+
+last138:
+	CMPQ BX, $0x11
+	JGE  wider150
+	CMPQ BX, $0x09
+	JGE  wider151
+	CMPQ BX, $0x08
+	JNE  over152
+
+	// acc[i,j] = init[i,j], 2×1 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none153
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS (CX)(DX*1), Y1
+	JMP     ready154
+
+none153:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+ready154:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded156
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold155:
+	VBROADCASTSS (CX), Y2
+	VBROADCASTSS (CX)(DX*1), Y3
+	VMOVUPS      (DI), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold155
+
+folded156:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y4, Y4, Y4
+	VADDPS Y4, Y0, Y0
+	VADDPS Y4, Y1, Y1
+	CMPQ   CX, $0x01
+	JNE    linear157
+	VMAXPS Y0, Y4, Y0
+	VMAXPS Y1, Y4, Y1
+
+linear157:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, (CX)(DX*1)
-	JMP     done131
+	JMP     done139
 
-over144:
-	CMPQ BX, $0x04
-	JNE  over150
+over152:
+	MOVQ    BX, CX
+	ANDQ    $0x07, CX
+	IMUL3Q  $0x04, CX, CX
+	LEAQ    mask<>+32(SB), DX
+	SUBQ    CX, DX
+	VMOVDQU (DX), Y0
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none151
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), X0
-	VMOVUPS (CX)(DX*1), X1
-	JMP     ready152
+	MOVQ       init+16(FP), CX
+	TESTQ      CX, CX
+	JE         none158
+	ADDQ       AX, CX
+	MOVQ       ldinit+24(FP), DX
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (CX)(DX*1), Y0, Y2
+	JMP        ready159
 
-none151:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-
-ready152:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded154
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold153:
-	VBROADCASTSS (CX), Y2
-	VBROADCASTSS (CX)(DX*1), Y3
-	VMOVUPS      (DI), X4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold153
-
-folded154:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y4, Y4, Y4
-	VADDPS Y4, Y0, Y0
-	VADDPS Y4, Y1, Y1
-	CMPQ   CX, $0x01
-	JNE    linear155
-	VMAXPS Y0, Y4, Y0
-	VMAXPS Y1, Y4, Y1
-
-linear155:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS X0, (CX)
-	VMOVUPS X1, (CX)(DX*1)
-	JMP     done131
-
-over150:
-	CMPQ   BX, $0x04
-	JLT    over156
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x20, BX
-
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none157
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), X0
-	VMOVUPS 16(SI), X1
-	VMOVUPS (CX)(DX*1), X2
-	VMOVUPS 16(SI)(DX*1), X3
-	JMP     ready158
-
-none157:
-	VXORPS Y0, Y0, Y0
+none158:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
 
-ready158:
+ready159:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded160
+	JLE   folded161
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -8099,244 +7644,119 @@ ready158:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold159:
-	VBROADCASTSS (CX), Y4
-	VBROADCASTSS (CX)(DX*1), Y5
-	VMOVUPS      (DI), X6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y2
-	VMOVUPS      16(DI)(BX*1), X6
-	VFMADD231PS  Y4, Y6, Y1
-	VFMADD231PS  Y5, Y6, Y3
+fold160:
+	VBROADCASTSS (CX), Y3
+	VBROADCASTSS (CX)(DX*1), Y4
+	VMASKMOVPS   (DI), Y0, Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VFMADD231PS  Y4, Y5, Y2
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold159
+	JNZ          fold160
 
-folded160:
+folded161:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPS Y6, Y0, Y0
-	VADDPS Y6, Y1, Y1
-	VADDPS Y6, Y2, Y2
-	VADDPS Y6, Y3, Y3
+	VXORPS Y5, Y5, Y5
+	VADDPS Y5, Y1, Y1
+	VADDPS Y5, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear161
-	VMAXPS Y0, Y6, Y0
-	VMAXPS Y1, Y6, Y1
-	VMAXPS Y2, Y6, Y2
-	VMAXPS Y3, Y6, Y3
+	JNE    linear162
+	VMAXPS Y1, Y5, Y1
+	VMAXPS Y2, Y5, Y2
 
-linear161:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS X0, (CX)
-	VMOVUPS X1, 16(SI)
-	VMOVUPS X2, (CX)(DX*1)
-	VMOVUPS X3, 16(SI)(DX*1)
-	JMP     done131
+linear162:
+	MOVQ         c+0(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldc+8(FP), DX
+	TESTQ        $0x00000004, BX
+	JZ           low164
+	VMOVUPS      X1, (CX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, BX
+	JZ           low165
+	VMOVSD       X1, 16(CX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low166
+	VMOVSS       X1, 24(CX)
 
-over156:
-	CMPQ BX, $0x02
-	JNE  over162
+low166:
+	JMP stored163
 
-	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none163
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	VMOVSD (CX), X0
-	VMOVSD (CX)(DX*1), X1
-	JMP    ready164
+low165:
+	TESTQ  $0x00000001, BX
+	JZ     low167
+	VMOVSS X1, 16(CX)
 
-none163:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
+low167:
+	JMP stored163
 
-ready164:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded166
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
+low164:
+	TESTQ     $0x00000002, BX
+	JZ        low168
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low169
+	VMOVSS    X1, 8(CX)
 
-fold165:
-	VBROADCASTSS (CX), Y2
-	VBROADCASTSS (CX)(DX*1), Y3
-	VMOVSD       (DI), X4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold165
+low169:
+	JMP stored163
 
-folded166:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y4, Y4, Y4
-	VADDPS Y4, Y0, Y0
-	VADDPS Y4, Y1, Y1
-	CMPQ   CX, $0x01
-	JNE    linear167
-	VMAXPS Y0, Y4, Y0
-	VMAXPS Y1, Y4, Y1
+low168:
+	TESTQ  $0x00000001, BX
+	JZ     low170
+	VMOVSS X1, (CX)
 
-linear167:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	VMOVSD X0, (CX)
-	VMOVSD X1, (CX)(DX*1)
-	JMP    done131
+low170:
+stored163:
+	TESTQ        $0x00000004, BX
+	JZ           low172
+	VMOVUPS      X2, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, BX
+	JZ           low173
+	VMOVSD       X2, 16(CX)(DX*1)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low174
+	VMOVSS       X2, 24(CX)(DX*1)
 
-over162:
-	CMPQ   BX, $0x02
-	JLT    over168
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x10, BX
+low174:
+	JMP stored171
 
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none169
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	MOVQ   CX, SI
-	ADDQ   BX, SI
-	VMOVSD (CX), X0
-	VMOVSD 8(SI), X1
-	VMOVSD (CX)(DX*1), X2
-	VMOVSD 8(SI)(DX*1), X3
-	JMP    ready170
+low173:
+	TESTQ  $0x00000001, BX
+	JZ     low175
+	VMOVSS X2, 16(CX)(DX*1)
 
-none169:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
+low175:
+	JMP stored171
 
-ready170:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded172
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
+low172:
+	TESTQ     $0x00000002, BX
+	JZ        low176
+	VMOVSD    X2, (CX)(DX*1)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low177
+	VMOVSS    X2, 8(CX)(DX*1)
 
-fold171:
-	VBROADCASTSS (CX), Y4
-	VBROADCASTSS (CX)(DX*1), Y5
-	VMOVSD       (DI), X6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y2
-	VMOVSD       8(DI)(BX*1), X6
-	VFMADD231PS  Y4, Y6, Y1
-	VFMADD231PS  Y5, Y6, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold171
+low177:
+	JMP stored171
 
-folded172:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPS Y6, Y0, Y0
-	VADDPS Y6, Y1, Y1
-	VADDPS Y6, Y2, Y2
-	VADDPS Y6, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear173
-	VMAXPS Y0, Y6, Y0
-	VMAXPS Y1, Y6, Y1
-	VMAXPS Y2, Y6, Y2
-	VMAXPS Y3, Y6, Y3
+low176:
+	TESTQ  $0x00000001, BX
+	JZ     low178
+	VMOVSS X2, (CX)(DX*1)
 
-linear173:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	MOVQ   CX, SI
-	ADDQ   BX, SI
-	VMOVSD X0, (CX)
-	VMOVSD X1, 8(SI)
-	VMOVSD X2, (CX)(DX*1)
-	VMOVSD X3, 8(SI)(DX*1)
-	JMP    done131
+low178:
+stored171:
+	JMP done139
 
-over168:
-	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none174
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	VMOVSS (CX), X0
-	VMOVSS (CX)(DX*1), X1
-	JMP    ready175
-
-none174:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-
-ready175:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded177
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold176:
-	VBROADCASTSS (CX), Y2
-	VBROADCASTSS (CX)(DX*1), Y3
-	VMOVSS       (DI), X4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold176
-
-folded177:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y4, Y4, Y4
-	VADDPS Y4, Y0, Y0
-	VADDPS Y4, Y1, Y1
-	CMPQ   CX, $0x01
-	JNE    linear178
-	VMAXPS Y0, Y4, Y0
-	VMAXPS Y1, Y4, Y1
-
-linear178:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	VMOVSS X0, (CX)
-	VMOVSS X1, (CX)(DX*1)
-	JMP    done131
-
-wider143:
+wider151:
 	CMPQ BX, $0x10
 	JNE  over179
 
@@ -8407,7 +7827,7 @@ linear184:
 	VMOVUPS Y1, 32(CX)
 	VMOVUPS Y2, (CX)(DX*1)
 	VMOVUPS Y3, 32(CX)(DX*1)
-	JMP     done131
+	JMP     done139
 
 over179:
 	IMUL3Q $0x04, BX, BX
@@ -8484,9 +7904,9 @@ linear189:
 	VMOVUPS Y1, 32(SI)
 	VMOVUPS Y2, (CX)(DX*1)
 	VMOVUPS Y3, 32(SI)(DX*1)
-	JMP     done131
+	JMP     done139
 
-wider142:
+wider150:
 	CMPQ BX, $0x19
 	JGE  wider190
 	CMPQ BX, $0x18
@@ -8572,7 +7992,7 @@ linear196:
 	VMOVUPS Y3, (CX)(DX*1)
 	VMOVUPS Y4, 32(CX)(DX*1)
 	VMOVUPS Y5, 64(CX)(DX*1)
-	JMP     done131
+	JMP     done139
 
 over191:
 	IMUL3Q $0x04, BX, BX
@@ -8662,7 +8082,7 @@ linear201:
 	VMOVUPS Y3, (CX)(DX*1)
 	VMOVUPS Y4, 32(CX)(DX*1)
 	VMOVUPS Y5, 64(SI)(DX*1)
-	JMP     done131
+	JMP     done139
 
 wider190:
 	CMPQ BX, $0x20
@@ -8761,7 +8181,7 @@ linear207:
 	VMOVUPS Y5, 32(CX)(DX*1)
 	VMOVUPS Y6, 64(CX)(DX*1)
 	VMOVUPS Y7, 96(CX)(DX*1)
-	JMP     done131
+	JMP     done139
 
 over202:
 	IMUL3Q $0x04, BX, BX
@@ -8865,10 +8285,10 @@ linear212:
 	VMOVUPS Y6, 64(CX)(DX*1)
 	VMOVUPS Y7, 96(SI)(DX*1)
 
-done131:
-	JMP done64
+done139:
+	JMP done72
 
-fewer127:
+fewer135:
 	CMPQ AX, $0x01
 	JNE  fewer213
 	MOVQ cols+80(FP), BX
@@ -9114,85 +8534,30 @@ linear236:
 	JMP     done217
 
 over231:
-	CMPQ BX, $0x04
-	JNE  over237
+	MOVQ    BX, CX
+	ANDQ    $0x07, CX
+	IMUL3Q  $0x04, CX, CX
+	LEAQ    mask<>+32(SB), DX
+	SUBQ    CX, DX
+	VMOVDQU (DX), Y0
 
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none238
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), X0
-	JMP     ready239
+	MOVQ       init+16(FP), CX
+	TESTQ      CX, CX
+	JE         none237
+	ADDQ       AX, CX
+	MOVQ       ldinit+24(FP), DX
+	VMASKMOVPS (CX), Y0, Y1
+	JMP        ready238
 
-none238:
-	VXORPS Y0, Y0, Y0
-
-ready239:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded241
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold240:
-	VBROADCASTSS (CX), Y1
-	VMOVUPS      (DI), X2
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold240
-
-folded241:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y2, Y2, Y2
-	VADDPS Y2, Y0, Y0
-	CMPQ   CX, $0x01
-	JNE    linear242
-	VMAXPS Y0, Y2, Y0
-
-linear242:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS X0, (CX)
-	JMP     done217
-
-over237:
-	CMPQ   BX, $0x04
-	JLT    over243
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x20, BX
-
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none244
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), X0
-	VMOVUPS 16(SI), X1
-	JMP     ready245
-
-none244:
-	VXORPS Y0, Y0, Y0
+none237:
 	VXORPS Y1, Y1, Y1
 
-ready245:
+ready238:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded247
+	JLE   folded240
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9200,108 +8565,147 @@ ready245:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold246:
+fold239:
 	VBROADCASTSS (CX), Y2
-	VMOVUPS      (DI), X3
-	VFMADD231PS  Y2, Y3, Y0
-	VMOVUPS      16(DI)(BX*1), X3
+	VMASKMOVPS   (DI), Y0, Y3
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold246
+	JNZ          fold239
 
-folded247:
+folded240:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y3, Y3, Y3
+	VADDPS Y3, Y1, Y1
+	CMPQ   CX, $0x01
+	JNE    linear241
+	VMAXPS Y1, Y3, Y1
+
+linear241:
+	MOVQ         c+0(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldc+8(FP), DX
+	TESTQ        $0x00000004, BX
+	JZ           low243
+	VMOVUPS      X1, (CX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, BX
+	JZ           low244
+	VMOVSD       X1, 16(CX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low245
+	VMOVSS       X1, 24(CX)
+
+low245:
+	JMP stored242
+
+low244:
+	TESTQ  $0x00000001, BX
+	JZ     low246
+	VMOVSS X1, 16(CX)
+
+low246:
+	JMP stored242
+
+low243:
+	TESTQ     $0x00000002, BX
+	JZ        low247
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low248
+	VMOVSS    X1, 8(CX)
+
+low248:
+	JMP stored242
+
+low247:
+	TESTQ  $0x00000001, BX
+	JZ     low249
+	VMOVSS X1, (CX)
+
+low249:
+stored242:
+	JMP done217
+
+wider230:
+	CMPQ BX, $0x10
+	JNE  over250
+
+	// acc[i,j] = init[i,j], 1×2 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none251
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	JMP     ready252
+
+none251:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+ready252:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded254
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold253:
+	VBROADCASTSS (CX), Y2
+	VMOVUPS      (DI), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVUPS      32(DI), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold253
+
+folded254:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear248
+	JNE    linear255
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
 
-linear248:
+linear255:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS X0, (CX)
-	VMOVUPS X1, 16(SI)
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
 	JMP     done217
 
-over243:
-	CMPQ BX, $0x02
-	JNE  over249
-
-	// acc[i,j] = init[i,j], 1×1 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none250
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	VMOVSD (CX), X0
-	JMP    ready251
-
-none250:
-	VXORPS Y0, Y0, Y0
-
-ready251:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded253
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold252:
-	VBROADCASTSS (CX), Y1
-	VMOVSD       (DI), X2
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold252
-
-folded253:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y2, Y2, Y2
-	VADDPS Y2, Y0, Y0
-	CMPQ   CX, $0x01
-	JNE    linear254
-	VMAXPS Y0, Y2, Y0
-
-linear254:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	VMOVSD X0, (CX)
-	JMP    done217
-
-over249:
-	CMPQ   BX, $0x02
-	JLT    over255
+over250:
 	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x10, BX
+	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none256
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	MOVQ   CX, SI
-	ADDQ   BX, SI
-	VMOVSD (CX), X0
-	VMOVSD 8(SI), X1
-	JMP    ready257
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none256
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(SI), Y1
+	JMP     ready257
 
 none256:
 	VXORPS Y0, Y0, Y0
@@ -9321,9 +8725,9 @@ ready257:
 
 fold258:
 	VBROADCASTSS (CX), Y2
-	VMOVSD       (DI), X3
+	VMOVUPS      (DI), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VMOVSD       8(DI)(BX*1), X3
+	VMOVUPS      32(DI)(BX*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         SI, CX
 	ADDQ         R8, DI
@@ -9342,180 +8746,6 @@ folded259:
 	VMAXPS Y1, Y3, Y1
 
 linear260:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	MOVQ   CX, SI
-	ADDQ   BX, SI
-	VMOVSD X0, (CX)
-	VMOVSD X1, 8(SI)
-	JMP    done217
-
-over255:
-	// acc[i,j] = init[i,j], 1×1 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none261
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	VMOVSS (CX), X0
-	JMP    ready262
-
-none261:
-	VXORPS Y0, Y0, Y0
-
-ready262:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded264
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold263:
-	VBROADCASTSS (CX), Y1
-	VMOVSS       (DI), X2
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold263
-
-folded264:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y2, Y2, Y2
-	VADDPS Y2, Y0, Y0
-	CMPQ   CX, $0x01
-	JNE    linear265
-	VMAXPS Y0, Y2, Y0
-
-linear265:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	VMOVSS X0, (CX)
-	JMP    done217
-
-wider230:
-	CMPQ BX, $0x10
-	JNE  over266
-
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none267
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	JMP     ready268
-
-none267:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-
-ready268:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded270
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold269:
-	VBROADCASTSS (CX), Y2
-	VMOVUPS      (DI), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VMOVUPS      32(DI), Y3
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold269
-
-folded270:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y3, Y3, Y3
-	VADDPS Y3, Y0, Y0
-	VADDPS Y3, Y1, Y1
-	CMPQ   CX, $0x01
-	JNE    linear271
-	VMAXPS Y0, Y3, Y0
-	VMAXPS Y1, Y3, Y1
-
-linear271:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	JMP     done217
-
-over266:
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x40, BX
-
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none272
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(SI), Y1
-	JMP     ready273
-
-none272:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-
-ready273:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded275
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold274:
-	VBROADCASTSS (CX), Y2
-	VMOVUPS      (DI), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VMOVUPS      32(DI)(BX*1), Y3
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold274
-
-folded275:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y3, Y3, Y3
-	VADDPS Y3, Y0, Y0
-	VADDPS Y3, Y1, Y1
-	CMPQ   CX, $0x01
-	JNE    linear276
-	VMAXPS Y0, Y3, Y0
-	VMAXPS Y1, Y3, Y1
-
-linear276:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9527,25 +8757,241 @@ linear276:
 
 wider229:
 	CMPQ BX, $0x19
-	JGE  wider277
+	JGE  wider261
 	CMPQ BX, $0x18
-	JNE  over278
+	JNE  over262
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none279
+	JE      none263
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
 	VMOVUPS 32(CX), Y1
 	VMOVUPS 64(CX), Y2
+	JMP     ready264
+
+none263:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+ready264:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded266
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold265:
+	VBROADCASTSS (CX), Y3
+	VMOVUPS      (DI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VMOVUPS      32(DI), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      64(DI), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold265
+
+folded266:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y4, Y4, Y4
+	VADDPS Y4, Y0, Y0
+	VADDPS Y4, Y1, Y1
+	VADDPS Y4, Y2, Y2
+	CMPQ   CX, $0x01
+	JNE    linear267
+	VMAXPS Y0, Y4, Y0
+	VMAXPS Y1, Y4, Y1
+	VMAXPS Y2, Y4, Y2
+
+linear267:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	JMP     done217
+
+over262:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x60, BX
+
+	// acc[i,j] = init[i,j], 1×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none268
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(SI), Y2
+	JMP     ready269
+
+none268:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+ready269:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded271
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold270:
+	VBROADCASTSS (CX), Y3
+	VMOVUPS      (DI), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VMOVUPS      32(DI), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      64(DI)(BX*1), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold270
+
+folded271:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y4, Y4, Y4
+	VADDPS Y4, Y0, Y0
+	VADDPS Y4, Y1, Y1
+	VADDPS Y4, Y2, Y2
+	CMPQ   CX, $0x01
+	JNE    linear272
+	VMAXPS Y0, Y4, Y0
+	VMAXPS Y1, Y4, Y1
+	VMAXPS Y2, Y4, Y2
+
+linear272:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(SI)
+	JMP     done217
+
+wider261:
+	CMPQ BX, $0x20
+	JNE  over273
+
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none274
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(CX), Y3
+	JMP     ready275
+
+none274:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready275:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded277
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold276:
+	VBROADCASTSS (CX), Y4
+	VMOVUPS      (DI), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      32(DI), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VMOVUPS      64(DI), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VMOVUPS      96(DI), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold276
+
+folded277:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y5, Y5, Y5
+	VADDPS Y5, Y0, Y0
+	VADDPS Y5, Y1, Y1
+	VADDPS Y5, Y2, Y2
+	VADDPS Y5, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear278
+	VMAXPS Y0, Y5, Y0
+	VMAXPS Y1, Y5, Y1
+	VMAXPS Y2, Y5, Y2
+	VMAXPS Y3, Y5, Y3
+
+linear278:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	JMP     done217
+
+over273:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000080, BX
+
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none279
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Y0
+	VMOVUPS 32(CX), Y1
+	VMOVUPS 64(CX), Y2
+	VMOVUPS 96(SI), Y3
 	JMP     ready280
 
 none279:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
 
 ready280:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -9560,222 +9006,6 @@ ready280:
 	ADDQ  AX, DI
 
 fold281:
-	VBROADCASTSS (CX), Y3
-	VMOVUPS      (DI), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VMOVUPS      32(DI), Y4
-	VFMADD231PS  Y3, Y4, Y1
-	VMOVUPS      64(DI), Y4
-	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold281
-
-folded282:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y4, Y4, Y4
-	VADDPS Y4, Y0, Y0
-	VADDPS Y4, Y1, Y1
-	VADDPS Y4, Y2, Y2
-	CMPQ   CX, $0x01
-	JNE    linear283
-	VMAXPS Y0, Y4, Y0
-	VMAXPS Y1, Y4, Y1
-	VMAXPS Y2, Y4, Y2
-
-linear283:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	JMP     done217
-
-over278:
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x60, BX
-
-	// acc[i,j] = init[i,j], 1×3 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none284
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(SI), Y2
-	JMP     ready285
-
-none284:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-
-ready285:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded287
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold286:
-	VBROADCASTSS (CX), Y3
-	VMOVUPS      (DI), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VMOVUPS      32(DI), Y4
-	VFMADD231PS  Y3, Y4, Y1
-	VMOVUPS      64(DI)(BX*1), Y4
-	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold286
-
-folded287:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y4, Y4, Y4
-	VADDPS Y4, Y0, Y0
-	VADDPS Y4, Y1, Y1
-	VADDPS Y4, Y2, Y2
-	CMPQ   CX, $0x01
-	JNE    linear288
-	VMAXPS Y0, Y4, Y0
-	VMAXPS Y1, Y4, Y1
-	VMAXPS Y2, Y4, Y2
-
-linear288:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(SI)
-	JMP     done217
-
-wider277:
-	CMPQ BX, $0x20
-	JNE  over289
-
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none290
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(CX), Y3
-	JMP     ready291
-
-none290:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready291:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded293
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold292:
-	VBROADCASTSS (CX), Y4
-	VMOVUPS      (DI), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VMOVUPS      32(DI), Y5
-	VFMADD231PS  Y4, Y5, Y1
-	VMOVUPS      64(DI), Y5
-	VFMADD231PS  Y4, Y5, Y2
-	VMOVUPS      96(DI), Y5
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold292
-
-folded293:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y5, Y5, Y5
-	VADDPS Y5, Y0, Y0
-	VADDPS Y5, Y1, Y1
-	VADDPS Y5, Y2, Y2
-	VADDPS Y5, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear294
-	VMAXPS Y0, Y5, Y0
-	VMAXPS Y1, Y5, Y1
-	VMAXPS Y2, Y5, Y2
-	VMAXPS Y3, Y5, Y3
-
-linear294:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	VMOVUPS Y2, 64(CX)
-	VMOVUPS Y3, 96(CX)
-	JMP     done217
-
-over289:
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x00000080, BX
-
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none295
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(CX), Y1
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 96(SI), Y3
-	JMP     ready296
-
-none295:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready296:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded298
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold297:
 	VBROADCASTSS (CX), Y4
 	VMOVUPS      (DI), Y5
 	VFMADD231PS  Y4, Y5, Y0
@@ -9788,9 +9018,9 @@ fold297:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold297
+	JNZ          fold281
 
-folded298:
+folded282:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y5, Y5, Y5
@@ -9799,13 +9029,13 @@ folded298:
 	VADDPS Y5, Y2, Y2
 	VADDPS Y5, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear299
+	JNE    linear283
 	VMAXPS Y0, Y5, Y0
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
 
-linear299:
+linear283:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9819,16 +9049,16 @@ linear299:
 
 wider228:
 	CMPQ BX, $0x31
-	JGE  wider300
+	JGE  wider284
 	CMPQ BX, $0x29
-	JGE  wider301
+	JGE  wider285
 	CMPQ BX, $0x28
-	JNE  over302
+	JNE  over286
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none303
+	JE      none287
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -9836,20 +9066,20 @@ wider228:
 	VMOVUPS 64(CX), Y2
 	VMOVUPS 96(CX), Y3
 	VMOVUPS 128(CX), Y4
-	JMP     ready304
+	JMP     ready288
 
-none303:
+none287:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 
-ready304:
+ready288:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded306
+	JLE   folded290
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9857,7 +9087,7 @@ ready304:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold305:
+fold289:
 	VBROADCASTSS (CX), Y5
 	VMOVUPS      (DI), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -9872,9 +9102,9 @@ fold305:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold305
+	JNZ          fold289
 
-folded306:
+folded290:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -9884,14 +9114,14 @@ folded306:
 	VADDPS Y6, Y3, Y3
 	VADDPS Y6, Y4, Y4
 	CMPQ   CX, $0x01
-	JNE    linear307
+	JNE    linear291
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 	VMAXPS Y4, Y6, Y4
 
-linear307:
+linear291:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9902,14 +9132,14 @@ linear307:
 	VMOVUPS Y4, 128(CX)
 	JMP     done217
 
-over302:
+over286:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000000a0, BX
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none308
+	JE      none292
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -9919,20 +9149,20 @@ over302:
 	VMOVUPS 64(CX), Y2
 	VMOVUPS 96(CX), Y3
 	VMOVUPS 128(SI), Y4
-	JMP     ready309
+	JMP     ready293
 
-none308:
+none292:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 
-ready309:
+ready293:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded311
+	JLE   folded295
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -9940,7 +9170,7 @@ ready309:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold310:
+fold294:
 	VBROADCASTSS (CX), Y5
 	VMOVUPS      (DI), Y6
 	VFMADD231PS  Y5, Y6, Y0
@@ -9955,9 +9185,9 @@ fold310:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold310
+	JNZ          fold294
 
-folded311:
+folded295:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -9967,14 +9197,14 @@ folded311:
 	VADDPS Y6, Y3, Y3
 	VADDPS Y6, Y4, Y4
 	CMPQ   CX, $0x01
-	JNE    linear312
+	JNE    linear296
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 	VMAXPS Y4, Y6, Y4
 
-linear312:
+linear296:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -9987,14 +9217,14 @@ linear312:
 	VMOVUPS Y4, 128(SI)
 	JMP     done217
 
-wider301:
+wider285:
 	CMPQ BX, $0x30
-	JNE  over313
+	JNE  over297
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none314
+	JE      none298
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -10003,9 +9233,9 @@ wider301:
 	VMOVUPS 96(CX), Y3
 	VMOVUPS 128(CX), Y4
 	VMOVUPS 160(CX), Y5
-	JMP     ready315
+	JMP     ready299
 
-none314:
+none298:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -10013,11 +9243,11 @@ none314:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready315:
+ready299:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded317
+	JLE   folded301
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10025,7 +9255,7 @@ ready315:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold316:
+fold300:
 	VBROADCASTSS (CX), Y6
 	VMOVUPS      (DI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -10042,9 +9272,9 @@ fold316:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold316
+	JNZ          fold300
 
-folded317:
+folded301:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y7, Y7, Y7
@@ -10055,7 +9285,7 @@ folded317:
 	VADDPS Y7, Y4, Y4
 	VADDPS Y7, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear318
+	JNE    linear302
 	VMAXPS Y0, Y7, Y0
 	VMAXPS Y1, Y7, Y1
 	VMAXPS Y2, Y7, Y2
@@ -10063,7 +9293,7 @@ folded317:
 	VMAXPS Y4, Y7, Y4
 	VMAXPS Y5, Y7, Y5
 
-linear318:
+linear302:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10075,14 +9305,14 @@ linear318:
 	VMOVUPS Y5, 160(CX)
 	JMP     done217
 
-over313:
+over297:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none319
+	JE      none303
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -10093,9 +9323,9 @@ over313:
 	VMOVUPS 96(CX), Y3
 	VMOVUPS 128(CX), Y4
 	VMOVUPS 160(SI), Y5
-	JMP     ready320
+	JMP     ready304
 
-none319:
+none303:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -10103,11 +9333,11 @@ none319:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready320:
+ready304:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded322
+	JLE   folded306
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10115,7 +9345,7 @@ ready320:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold321:
+fold305:
 	VBROADCASTSS (CX), Y6
 	VMOVUPS      (DI), Y7
 	VFMADD231PS  Y6, Y7, Y0
@@ -10132,9 +9362,9 @@ fold321:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold321
+	JNZ          fold305
 
-folded322:
+folded306:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y7, Y7, Y7
@@ -10145,7 +9375,7 @@ folded322:
 	VADDPS Y7, Y4, Y4
 	VADDPS Y7, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear323
+	JNE    linear307
 	VMAXPS Y0, Y7, Y0
 	VMAXPS Y1, Y7, Y1
 	VMAXPS Y2, Y7, Y2
@@ -10153,7 +9383,7 @@ folded322:
 	VMAXPS Y4, Y7, Y4
 	VMAXPS Y5, Y7, Y5
 
-linear323:
+linear307:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10167,16 +9397,16 @@ linear323:
 	VMOVUPS Y5, 160(SI)
 	JMP     done217
 
-wider300:
+wider284:
 	CMPQ BX, $0x39
-	JGE  wider324
+	JGE  wider308
 	CMPQ BX, $0x38
-	JNE  over325
+	JNE  over309
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none326
+	JE      none310
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -10186,9 +9416,9 @@ wider300:
 	VMOVUPS 128(CX), Y4
 	VMOVUPS 160(CX), Y5
 	VMOVUPS 192(CX), Y6
-	JMP     ready327
+	JMP     ready311
 
-none326:
+none310:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -10197,11 +9427,11 @@ none326:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready327:
+ready311:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded329
+	JLE   folded313
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10209,7 +9439,7 @@ ready327:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold328:
+fold312:
 	VBROADCASTSS (CX), Y7
 	VMOVUPS      (DI), Y8
 	VFMADD231PS  Y7, Y8, Y0
@@ -10228,9 +9458,9 @@ fold328:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold328
+	JNZ          fold312
 
-folded329:
+folded313:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -10242,7 +9472,7 @@ folded329:
 	VADDPS Y8, Y5, Y5
 	VADDPS Y8, Y6, Y6
 	CMPQ   CX, $0x01
-	JNE    linear330
+	JNE    linear314
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -10251,7 +9481,7 @@ folded329:
 	VMAXPS Y5, Y8, Y5
 	VMAXPS Y6, Y8, Y6
 
-linear330:
+linear314:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10264,14 +9494,14 @@ linear330:
 	VMOVUPS Y6, 192(CX)
 	JMP     done217
 
-over325:
+over309:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000000e0, BX
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none331
+	JE      none315
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -10283,9 +9513,9 @@ over325:
 	VMOVUPS 128(CX), Y4
 	VMOVUPS 160(CX), Y5
 	VMOVUPS 192(SI), Y6
-	JMP     ready332
+	JMP     ready316
 
-none331:
+none315:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -10294,11 +9524,11 @@ none331:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready332:
+ready316:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded334
+	JLE   folded318
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10306,7 +9536,7 @@ ready332:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold333:
+fold317:
 	VBROADCASTSS (CX), Y7
 	VMOVUPS      (DI), Y8
 	VFMADD231PS  Y7, Y8, Y0
@@ -10325,9 +9555,9 @@ fold333:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold333
+	JNZ          fold317
 
-folded334:
+folded318:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -10339,7 +9569,7 @@ folded334:
 	VADDPS Y8, Y5, Y5
 	VADDPS Y8, Y6, Y6
 	CMPQ   CX, $0x01
-	JNE    linear335
+	JNE    linear319
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -10348,7 +9578,7 @@ folded334:
 	VMAXPS Y5, Y8, Y5
 	VMAXPS Y6, Y8, Y6
 
-linear335:
+linear319:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10363,14 +9593,14 @@ linear335:
 	VMOVUPS Y6, 192(SI)
 	JMP     done217
 
-wider324:
+wider308:
 	CMPQ BX, $0x40
-	JNE  over336
+	JNE  over320
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none337
+	JE      none321
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Y0
@@ -10381,9 +9611,9 @@ wider324:
 	VMOVUPS 160(CX), Y5
 	VMOVUPS 192(CX), Y6
 	VMOVUPS 224(CX), Y7
-	JMP     ready338
+	JMP     ready322
 
-none337:
+none321:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -10393,11 +9623,11 @@ none337:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready338:
+ready322:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded340
+	JLE   folded324
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10405,7 +9635,7 @@ ready338:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold339:
+fold323:
 	VBROADCASTSS (CX), Y8
 	VMOVUPS      (DI), Y9
 	VFMADD231PS  Y8, Y9, Y0
@@ -10426,9 +9656,9 @@ fold339:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold339
+	JNZ          fold323
 
-folded340:
+folded324:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -10441,7 +9671,7 @@ folded340:
 	VADDPS Y9, Y6, Y6
 	VADDPS Y9, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear341
+	JNE    linear325
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -10451,7 +9681,7 @@ folded340:
 	VMAXPS Y6, Y9, Y6
 	VMAXPS Y7, Y9, Y7
 
-linear341:
+linear325:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10465,14 +9695,14 @@ linear341:
 	VMOVUPS Y7, 224(CX)
 	JMP     done217
 
-over336:
+over320:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none342
+	JE      none326
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -10485,9 +9715,9 @@ over336:
 	VMOVUPS 160(CX), Y5
 	VMOVUPS 192(CX), Y6
 	VMOVUPS 224(SI), Y7
-	JMP     ready343
+	JMP     ready327
 
-none342:
+none326:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -10497,11 +9727,11 @@ none342:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready343:
+ready327:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded345
+	JLE   folded329
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10509,7 +9739,7 @@ ready343:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold344:
+fold328:
 	VBROADCASTSS (CX), Y8
 	VMOVUPS      (DI), Y9
 	VFMADD231PS  Y8, Y9, Y0
@@ -10530,9 +9760,9 @@ fold344:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold344
+	JNZ          fold328
 
-folded345:
+folded329:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -10545,7 +9775,7 @@ folded345:
 	VADDPS Y9, Y6, Y6
 	VADDPS Y9, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear346
+	JNE    linear330
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -10555,7 +9785,7 @@ folded345:
 	VMAXPS Y6, Y9, Y6
 	VMAXPS Y7, Y9, Y7
 
-linear346:
+linear330:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -10571,10 +9801,10 @@ linear346:
 	VMOVUPS Y7, 224(SI)
 
 done217:
-	JMP done64
+	JMP done72
 
 fewer213:
-done64:
+done72:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -10853,123 +10083,37 @@ linear23:
 	JMP     done6
 
 over18:
-	CMPQ BX, $0x02
-	JNE  over24
+	MOVQ    BX, CX
+	ANDQ    $0x03, CX
+	IMUL3Q  $0x08, CX, CX
+	LEAQ    mask<>+32(SB), DX
+	SUBQ    CX, DX
+	VMOVDQU (DX), Y0
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none25
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPD (CX), X0
-	VMOVUPD (CX)(DX*1), X1
-	VMOVUPD (CX)(DX*2), X2
-	VMOVUPD (CX)(SI*1), X3
-	JMP     ready26
+	MOVQ       init+16(FP), CX
+	TESTQ      CX, CX
+	JE         none24
+	ADDQ       AX, CX
+	MOVQ       ldinit+24(FP), DX
+	LEAQ       (DX)(DX*2), SI
+	VMASKMOVPD (CX), Y0, Y1
+	VMASKMOVPD (CX)(DX*1), Y0, Y2
+	VMASKMOVPD (CX)(DX*2), Y0, Y3
+	VMASKMOVPD (CX)(SI*1), Y0, Y4
+	JMP        ready25
 
-none25:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-ready26:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded28
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
-
-fold27:
-	VBROADCASTSD (CX), Y4
-	VBROADCASTSD (CX)(DX*1), Y5
-	VBROADCASTSD (CX)(DX*2), Y6
-	VBROADCASTSD (CX)(R10*1), Y7
-	VMOVUPD      (DI), X8
-	VFMADD231PD  Y4, Y8, Y0
-	VFMADD231PD  Y5, Y8, Y1
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold27
-
-folded28:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y8, Y8, Y8
-	VADDPD Y8, Y0, Y0
-	VADDPD Y8, Y1, Y1
-	VADDPD Y8, Y2, Y2
-	VADDPD Y8, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear29
-	VMAXPD Y0, Y8, Y0
-	VMAXPD Y1, Y8, Y1
-	VMAXPD Y2, Y8, Y2
-	VMAXPD Y3, Y8, Y3
-
-linear29:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPD X0, (CX)
-	VMOVUPD X1, (CX)(DX*1)
-	VMOVUPD X2, (CX)(DX*2)
-	VMOVUPD X3, (CX)(SI*1)
-	JMP     done6
-
-over24:
-	CMPQ   BX, $0x02
-	JLT    over30
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x20, BX
-
-	// acc[i,j] = init[i,j], 4×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none31
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	MOVQ    CX, DI
-	ADDQ    BX, DI
-	LEAQ    (DX)(DX*2), R8
-	VMOVUPD (CX), X0
-	VMOVUPD 16(DI), X1
-	VMOVUPD (CX)(DX*1), X2
-	VMOVUPD 16(DI)(DX*1), X3
-	VMOVUPD (CX)(DX*2), X4
-	VMOVUPD 16(DI)(DX*2), X5
-	VMOVUPD (CX)(SI*1), X6
-	VMOVUPD 16(DI)(R8*1), X7
-	JMP     ready32
-
-none31:
-	VXORPS Y0, Y0, Y0
+none24:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
 
-ready32:
+ready25:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded34
+	JLE   folded27
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -10978,149 +10122,131 @@ ready32:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold33:
-	VBROADCASTSD (CX), Y8
-	VBROADCASTSD (CX)(DX*1), Y9
-	VBROADCASTSD (CX)(DX*2), Y10
-	VBROADCASTSD (CX)(R10*1), Y11
-	VMOVUPD      (DI), X12
-	VFMADD231PD  Y8, Y12, Y0
-	VFMADD231PD  Y9, Y12, Y2
-	VFMADD231PD  Y10, Y12, Y4
-	VFMADD231PD  Y11, Y12, Y6
-	VMOVUPD      16(DI)(BX*1), X12
-	VFMADD231PD  Y8, Y12, Y1
-	VFMADD231PD  Y9, Y12, Y3
-	VFMADD231PD  Y10, Y12, Y5
-	VFMADD231PD  Y11, Y12, Y7
+fold26:
+	VBROADCASTSD (CX), Y5
+	VBROADCASTSD (CX)(DX*1), Y6
+	VBROADCASTSD (CX)(DX*2), Y7
+	VBROADCASTSD (CX)(R10*1), Y8
+	VMASKMOVPD   (DI), Y0, Y9
+	VFMADD231PD  Y5, Y9, Y1
+	VFMADD231PD  Y6, Y9, Y2
+	VFMADD231PD  Y7, Y9, Y3
+	VFMADD231PD  Y8, Y9, Y4
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold33
+	JNZ          fold26
 
-folded34:
+folded27:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y12, Y12, Y12
-	VADDPD Y12, Y0, Y0
-	VADDPD Y12, Y1, Y1
-	VADDPD Y12, Y2, Y2
-	VADDPD Y12, Y3, Y3
-	VADDPD Y12, Y4, Y4
-	VADDPD Y12, Y5, Y5
-	VADDPD Y12, Y6, Y6
-	VADDPD Y12, Y7, Y7
+	VXORPS Y9, Y9, Y9
+	VADDPD Y9, Y1, Y1
+	VADDPD Y9, Y2, Y2
+	VADDPD Y9, Y3, Y3
+	VADDPD Y9, Y4, Y4
 	CMPQ   CX, $0x01
-	JNE    linear35
-	VMAXPD Y0, Y12, Y0
-	VMAXPD Y1, Y12, Y1
-	VMAXPD Y2, Y12, Y2
-	VMAXPD Y3, Y12, Y3
-	VMAXPD Y4, Y12, Y4
-	VMAXPD Y5, Y12, Y5
-	VMAXPD Y6, Y12, Y6
-	VMAXPD Y7, Y12, Y7
+	JNE    linear28
+	VMAXPD Y1, Y9, Y1
+	VMAXPD Y2, Y9, Y2
+	VMAXPD Y3, Y9, Y3
+	VMAXPD Y4, Y9, Y4
 
-linear35:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	MOVQ    CX, DI
-	ADDQ    BX, DI
-	LEAQ    (DX)(DX*2), R8
-	VMOVUPD X0, (CX)
-	VMOVUPD X1, 16(DI)
-	VMOVUPD X2, (CX)(DX*1)
-	VMOVUPD X3, 16(DI)(DX*1)
-	VMOVUPD X4, (CX)(DX*2)
-	VMOVUPD X5, 16(DI)(DX*2)
-	VMOVUPD X6, (CX)(SI*1)
-	VMOVUPD X7, 16(DI)(R8*1)
-	JMP     done6
+linear28:
+	MOVQ         c+0(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldc+8(FP), DX
+	LEAQ         (DX)(DX*2), SI
+	TESTQ        $0x00000002, BX
+	JZ           low30
+	VMOVUPS      X1, (CX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low31
+	VMOVSD       X1, 16(CX)
+	VUNPCKHPD    X1, X1, X1
 
-over30:
-	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none36
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	LEAQ   (DX)(DX*2), SI
-	VMOVSD (CX), X0
-	VMOVSD (CX)(DX*1), X1
-	VMOVSD (CX)(DX*2), X2
-	VMOVSD (CX)(SI*1), X3
-	JMP    ready37
+low31:
+	JMP stored29
 
-none36:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
+low30:
+	TESTQ     $0x00000001, BX
+	JZ        low32
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
 
-ready37:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded39
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
+low32:
+stored29:
+	TESTQ        $0x00000002, BX
+	JZ           low34
+	VMOVUPS      X2, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low35
+	VMOVSD       X2, 16(CX)(DX*1)
+	VUNPCKHPD    X2, X2, X2
 
-fold38:
-	VBROADCASTSD (CX), Y4
-	VBROADCASTSD (CX)(DX*1), Y5
-	VBROADCASTSD (CX)(DX*2), Y6
-	VBROADCASTSD (CX)(R10*1), Y7
-	VMOVSD       (DI), X8
-	VFMADD231PD  Y4, Y8, Y0
-	VFMADD231PD  Y5, Y8, Y1
-	VFMADD231PD  Y6, Y8, Y2
-	VFMADD231PD  Y7, Y8, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold38
+low35:
+	JMP stored33
 
-folded39:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y8, Y8, Y8
-	VADDPD Y8, Y0, Y0
-	VADDPD Y8, Y1, Y1
-	VADDPD Y8, Y2, Y2
-	VADDPD Y8, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear40
-	VMAXPD Y0, Y8, Y0
-	VMAXPD Y1, Y8, Y1
-	VMAXPD Y2, Y8, Y2
-	VMAXPD Y3, Y8, Y3
+low34:
+	TESTQ     $0x00000001, BX
+	JZ        low36
+	VMOVSD    X2, (CX)(DX*1)
+	VUNPCKHPD X2, X2, X2
 
-linear40:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	LEAQ   (DX)(DX*2), SI
-	VMOVSD X0, (CX)
-	VMOVSD X1, (CX)(DX*1)
-	VMOVSD X2, (CX)(DX*2)
-	VMOVSD X3, (CX)(SI*1)
-	JMP    done6
+low36:
+stored33:
+	TESTQ        $0x00000002, BX
+	JZ           low38
+	VMOVUPS      X3, (CX)(DX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, BX
+	JZ           low39
+	VMOVSD       X3, 16(CX)(DX*2)
+	VUNPCKHPD    X3, X3, X3
+
+low39:
+	JMP stored37
+
+low38:
+	TESTQ     $0x00000001, BX
+	JZ        low40
+	VMOVSD    X3, (CX)(DX*2)
+	VUNPCKHPD X3, X3, X3
+
+low40:
+stored37:
+	TESTQ        $0x00000002, BX
+	JZ           low42
+	VMOVUPS      X4, (CX)(SI*1)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, BX
+	JZ           low43
+	VMOVSD       X4, 16(CX)(SI*1)
+	VUNPCKHPD    X4, X4, X4
+
+low43:
+	JMP stored41
+
+low42:
+	TESTQ     $0x00000001, BX
+	JZ        low44
+	VMOVSD    X4, (CX)(SI*1)
+	VUNPCKHPD X4, X4, X4
+
+low44:
+stored41:
+	JMP done6
 
 wider17:
 	CMPQ BX, $0x08
-	JNE  over41
+	JNE  over45
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none42
+	JE      none46
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -11132,9 +10258,9 @@ wider17:
 	VMOVUPD 32(CX)(DX*2), Y5
 	VMOVUPD (CX)(SI*1), Y6
 	VMOVUPD 32(CX)(SI*1), Y7
-	JMP     ready43
+	JMP     ready47
 
-none42:
+none46:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -11144,11 +10270,11 @@ none42:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready43:
+ready47:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded45
+	JLE   folded49
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11157,7 +10283,7 @@ ready43:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold44:
+fold48:
 	VBROADCASTSD (CX), Y8
 	VBROADCASTSD (CX)(DX*1), Y9
 	VBROADCASTSD (CX)(DX*2), Y10
@@ -11175,9 +10301,9 @@ fold44:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold44
+	JNZ          fold48
 
-folded45:
+folded49:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -11190,7 +10316,7 @@ folded45:
 	VADDPD Y12, Y6, Y6
 	VADDPD Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear46
+	JNE    linear50
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -11200,7 +10326,7 @@ folded45:
 	VMAXPD Y6, Y12, Y6
 	VMAXPD Y7, Y12, Y7
 
-linear46:
+linear50:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11215,14 +10341,14 @@ linear46:
 	VMOVUPD Y7, 32(CX)(SI*1)
 	JMP     done6
 
-over41:
+over45:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none47
+	JE      none51
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -11237,9 +10363,9 @@ over41:
 	VMOVUPD 32(DI)(DX*2), Y5
 	VMOVUPD (CX)(SI*1), Y6
 	VMOVUPD 32(DI)(R8*1), Y7
-	JMP     ready48
+	JMP     ready52
 
-none47:
+none51:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -11249,11 +10375,11 @@ none47:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready48:
+ready52:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded50
+	JLE   folded54
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11262,7 +10388,7 @@ ready48:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold49:
+fold53:
 	VBROADCASTSD (CX), Y8
 	VBROADCASTSD (CX)(DX*1), Y9
 	VBROADCASTSD (CX)(DX*2), Y10
@@ -11280,9 +10406,9 @@ fold49:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold49
+	JNZ          fold53
 
-folded50:
+folded54:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y12, Y12, Y12
@@ -11295,7 +10421,7 @@ folded50:
 	VADDPD Y12, Y6, Y6
 	VADDPD Y12, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear51
+	JNE    linear55
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -11305,7 +10431,7 @@ folded50:
 	VMAXPD Y6, Y12, Y6
 	VMAXPD Y7, Y12, Y7
 
-linear51:
+linear55:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11347,19 +10473,19 @@ done6:
 rest2:
 	MOVQ rows+72(FP), AX
 	CMPQ AX, $0x03
-	JNE  fewer53
+	JNE  fewer57
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 2 vectors of columns, while at least half as many more are left
-more54:
+more58:
 	CMPQ BX, $0x0c
-	JLT  fewer55
+	JLT  fewer59
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none58
+	JE      none62
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -11368,9 +10494,9 @@ more54:
 	VMOVUPD 32(CX)(DX*1), Y3
 	VMOVUPD (CX)(DX*2), Y4
 	VMOVUPD 32(CX)(DX*2), Y5
-	JMP     ready59
+	JMP     ready63
 
-none58:
+none62:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -11378,11 +10504,11 @@ none58:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready59:
+ready63:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded61
+	JLE   folded65
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11390,7 +10516,7 @@ ready59:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold60:
+fold64:
 	VBROADCASTSD (CX), Y6
 	VBROADCASTSD (CX)(DX*1), Y7
 	VBROADCASTSD (CX)(DX*2), Y8
@@ -11405,9 +10531,9 @@ fold60:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold60
+	JNZ          fold64
 
-folded61:
+folded65:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -11418,7 +10544,7 @@ folded61:
 	VADDPD Y9, Y4, Y4
 	VADDPD Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear62
+	JNE    linear66
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -11426,7 +10552,7 @@ folded61:
 	VMAXPD Y4, Y9, Y4
 	VMAXPD Y5, Y9, Y5
 
-linear62:
+linear66:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11438,33 +10564,33 @@ linear62:
 	VMOVUPD Y5, 32(CX)(DX*2)
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, BX
-	JMP     more54
+	JMP     more58
 
-fewer55:
+fewer59:
 	CMPQ BX, $0x08
-	JLE  last56
+	JLE  last60
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none63
+	JE      none67
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
 	VMOVUPD (CX)(DX*1), Y1
 	VMOVUPD (CX)(DX*2), Y2
-	JMP     ready64
+	JMP     ready68
 
-none63:
+none67:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-ready64:
+ready68:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded66
+	JLE   folded70
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11472,7 +10598,7 @@ ready64:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold65:
+fold69:
 	VBROADCASTSD (CX), Y3
 	VBROADCASTSD (CX)(DX*1), Y4
 	VBROADCASTSD (CX)(DX*2), Y5
@@ -11483,9 +10609,9 @@ fold65:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold65
+	JNZ          fold69
 
-folded66:
+folded70:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -11493,12 +10619,12 @@ folded66:
 	VADDPD Y6, Y1, Y1
 	VADDPD Y6, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear67
+	JNE    linear71
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
 
-linear67:
+linear71:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11508,33 +10634,33 @@ linear67:
 	ADDQ    $0x20, AX
 	SUBQ    $0x04, BX
 
-last56:
+last60:
 	CMPQ BX, $0x05
-	JGE  wider68
+	JGE  wider72
 	CMPQ BX, $0x04
-	JNE  over69
+	JNE  over73
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none70
+	JE      none74
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
 	VMOVUPD (CX)(DX*1), Y1
 	VMOVUPD (CX)(DX*2), Y2
-	JMP     ready71
+	JMP     ready75
 
-none70:
+none74:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-ready71:
+ready75:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded73
+	JLE   folded77
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11542,7 +10668,7 @@ ready71:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold72:
+fold76:
 	VBROADCASTSD (CX), Y3
 	VBROADCASTSD (CX)(DX*1), Y4
 	VBROADCASTSD (CX)(DX*2), Y5
@@ -11553,9 +10679,9 @@ fold72:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold72
+	JNZ          fold76
 
-folded73:
+folded77:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -11563,122 +10689,49 @@ folded73:
 	VADDPD Y6, Y1, Y1
 	VADDPD Y6, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear74
+	JNE    linear78
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
 
-linear74:
+linear78:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Y0, (CX)
 	VMOVUPD Y1, (CX)(DX*1)
 	VMOVUPD Y2, (CX)(DX*2)
-	JMP     done57
+	JMP     done61
 
-over69:
-	CMPQ BX, $0x02
-	JNE  over75
+over73:
+	MOVQ    BX, CX
+	ANDQ    $0x03, CX
+	IMUL3Q  $0x08, CX, CX
+	LEAQ    mask<>+32(SB), DX
+	SUBQ    CX, DX
+	VMOVDQU (DX), Y0
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none76
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), X0
-	VMOVUPD (CX)(DX*1), X1
-	VMOVUPD (CX)(DX*2), X2
-	JMP     ready77
+	MOVQ       init+16(FP), CX
+	TESTQ      CX, CX
+	JE         none79
+	ADDQ       AX, CX
+	MOVQ       ldinit+24(FP), DX
+	VMASKMOVPD (CX), Y0, Y1
+	VMASKMOVPD (CX)(DX*1), Y0, Y2
+	VMASKMOVPD (CX)(DX*2), Y0, Y3
+	JMP        ready80
 
-none76:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-
-ready77:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded79
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold78:
-	VBROADCASTSD (CX), Y3
-	VBROADCASTSD (CX)(DX*1), Y4
-	VBROADCASTSD (CX)(DX*2), Y5
-	VMOVUPD      (DI), X6
-	VFMADD231PD  Y3, Y6, Y0
-	VFMADD231PD  Y4, Y6, Y1
-	VFMADD231PD  Y5, Y6, Y2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold78
-
-folded79:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPD Y6, Y0, Y0
-	VADDPD Y6, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	CMPQ   CX, $0x01
-	JNE    linear80
-	VMAXPD Y0, Y6, Y0
-	VMAXPD Y1, Y6, Y1
-	VMAXPD Y2, Y6, Y2
-
-linear80:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD X0, (CX)
-	VMOVUPD X1, (CX)(DX*1)
-	VMOVUPD X2, (CX)(DX*2)
-	JMP     done57
-
-over75:
-	CMPQ   BX, $0x02
-	JLT    over81
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x20, BX
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none82
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), X0
-	VMOVUPD 16(SI), X1
-	VMOVUPD (CX)(DX*1), X2
-	VMOVUPD 16(SI)(DX*1), X3
-	VMOVUPD (CX)(DX*2), X4
-	VMOVUPD 16(SI)(DX*2), X5
-	JMP     ready83
-
-none82:
-	VXORPS Y0, Y0, Y0
+none79:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
 
-ready83:
+ready80:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded85
+	JLE   folded82
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11686,128 +10739,106 @@ ready83:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold84:
-	VBROADCASTSD (CX), Y6
-	VBROADCASTSD (CX)(DX*1), Y7
-	VBROADCASTSD (CX)(DX*2), Y8
-	VMOVUPD      (DI), X9
-	VFMADD231PD  Y6, Y9, Y0
-	VFMADD231PD  Y7, Y9, Y2
-	VFMADD231PD  Y8, Y9, Y4
-	VMOVUPD      16(DI)(BX*1), X9
-	VFMADD231PD  Y6, Y9, Y1
-	VFMADD231PD  Y7, Y9, Y3
-	VFMADD231PD  Y8, Y9, Y5
+fold81:
+	VBROADCASTSD (CX), Y4
+	VBROADCASTSD (CX)(DX*1), Y5
+	VBROADCASTSD (CX)(DX*2), Y6
+	VMASKMOVPD   (DI), Y0, Y7
+	VFMADD231PD  Y4, Y7, Y1
+	VFMADD231PD  Y5, Y7, Y2
+	VFMADD231PD  Y6, Y7, Y3
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold84
+	JNZ          fold81
 
-folded85:
+folded82:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y9, Y9, Y9
-	VADDPD Y9, Y0, Y0
-	VADDPD Y9, Y1, Y1
-	VADDPD Y9, Y2, Y2
-	VADDPD Y9, Y3, Y3
-	VADDPD Y9, Y4, Y4
-	VADDPD Y9, Y5, Y5
+	VXORPS Y7, Y7, Y7
+	VADDPD Y7, Y1, Y1
+	VADDPD Y7, Y2, Y2
+	VADDPD Y7, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear86
-	VMAXPD Y0, Y9, Y0
-	VMAXPD Y1, Y9, Y1
-	VMAXPD Y2, Y9, Y2
-	VMAXPD Y3, Y9, Y3
-	VMAXPD Y4, Y9, Y4
-	VMAXPD Y5, Y9, Y5
+	JNE    linear83
+	VMAXPD Y1, Y7, Y1
+	VMAXPD Y2, Y7, Y2
+	VMAXPD Y3, Y7, Y3
 
-linear86:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD X0, (CX)
-	VMOVUPD X1, 16(SI)
-	VMOVUPD X2, (CX)(DX*1)
-	VMOVUPD X3, 16(SI)(DX*1)
-	VMOVUPD X4, (CX)(DX*2)
-	VMOVUPD X5, 16(SI)(DX*2)
-	JMP     done57
+linear83:
+	MOVQ         c+0(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldc+8(FP), DX
+	TESTQ        $0x00000002, BX
+	JZ           low85
+	VMOVUPS      X1, (CX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low86
+	VMOVSD       X1, 16(CX)
+	VUNPCKHPD    X1, X1, X1
 
-over81:
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none87
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	VMOVSD (CX), X0
-	VMOVSD (CX)(DX*1), X1
-	VMOVSD (CX)(DX*2), X2
-	JMP    ready88
+low86:
+	JMP stored84
 
-none87:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
+low85:
+	TESTQ     $0x00000001, BX
+	JZ        low87
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
 
-ready88:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded90
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
+low87:
+stored84:
+	TESTQ        $0x00000002, BX
+	JZ           low89
+	VMOVUPS      X2, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low90
+	VMOVSD       X2, 16(CX)(DX*1)
+	VUNPCKHPD    X2, X2, X2
 
-fold89:
-	VBROADCASTSD (CX), Y3
-	VBROADCASTSD (CX)(DX*1), Y4
-	VBROADCASTSD (CX)(DX*2), Y5
-	VMOVSD       (DI), X6
-	VFMADD231PD  Y3, Y6, Y0
-	VFMADD231PD  Y4, Y6, Y1
-	VFMADD231PD  Y5, Y6, Y2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold89
+low90:
+	JMP stored88
 
-folded90:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPD Y6, Y0, Y0
-	VADDPD Y6, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	CMPQ   CX, $0x01
-	JNE    linear91
-	VMAXPD Y0, Y6, Y0
-	VMAXPD Y1, Y6, Y1
-	VMAXPD Y2, Y6, Y2
+low89:
+	TESTQ     $0x00000001, BX
+	JZ        low91
+	VMOVSD    X2, (CX)(DX*1)
+	VUNPCKHPD X2, X2, X2
 
-linear91:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	VMOVSD X0, (CX)
-	VMOVSD X1, (CX)(DX*1)
-	VMOVSD X2, (CX)(DX*2)
-	JMP    done57
+low91:
+stored88:
+	TESTQ        $0x00000002, BX
+	JZ           low93
+	VMOVUPS      X3, (CX)(DX*2)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, BX
+	JZ           low94
+	VMOVSD       X3, 16(CX)(DX*2)
+	VUNPCKHPD    X3, X3, X3
 
-wider68:
+low94:
+	JMP stored92
+
+low93:
+	TESTQ     $0x00000001, BX
+	JZ        low95
+	VMOVSD    X3, (CX)(DX*2)
+	VUNPCKHPD X3, X3, X3
+
+low95:
+stored92:
+	JMP done61
+
+wider72:
 	CMPQ BX, $0x08
-	JNE  over92
+	JNE  over96
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none93
+	JE      none97
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -11816,9 +10847,9 @@ wider68:
 	VMOVUPD 32(CX)(DX*1), Y3
 	VMOVUPD (CX)(DX*2), Y4
 	VMOVUPD 32(CX)(DX*2), Y5
-	JMP     ready94
+	JMP     ready98
 
-none93:
+none97:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -11826,11 +10857,11 @@ none93:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready94:
+ready98:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded96
+	JLE   folded100
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11838,7 +10869,7 @@ ready94:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold95:
+fold99:
 	VBROADCASTSD (CX), Y6
 	VBROADCASTSD (CX)(DX*1), Y7
 	VBROADCASTSD (CX)(DX*2), Y8
@@ -11853,9 +10884,9 @@ fold95:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold95
+	JNZ          fold99
 
-folded96:
+folded100:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -11866,7 +10897,7 @@ folded96:
 	VADDPD Y9, Y4, Y4
 	VADDPD Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear97
+	JNE    linear101
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -11874,7 +10905,7 @@ folded96:
 	VMAXPD Y4, Y9, Y4
 	VMAXPD Y5, Y9, Y5
 
-linear97:
+linear101:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11884,16 +10915,16 @@ linear97:
 	VMOVUPD Y3, 32(CX)(DX*1)
 	VMOVUPD Y4, (CX)(DX*2)
 	VMOVUPD Y5, 32(CX)(DX*2)
-	JMP     done57
+	JMP     done61
 
-over92:
+over96:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none98
+	JE      none102
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -11904,9 +10935,9 @@ over92:
 	VMOVUPD 32(SI)(DX*1), Y3
 	VMOVUPD (CX)(DX*2), Y4
 	VMOVUPD 32(SI)(DX*2), Y5
-	JMP     ready99
+	JMP     ready103
 
-none98:
+none102:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -11914,11 +10945,11 @@ none98:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready99:
+ready103:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded101
+	JLE   folded105
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -11926,7 +10957,7 @@ ready99:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold100:
+fold104:
 	VBROADCASTSD (CX), Y6
 	VBROADCASTSD (CX)(DX*1), Y7
 	VBROADCASTSD (CX)(DX*2), Y8
@@ -11941,9 +10972,9 @@ fold100:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold100
+	JNZ          fold104
 
-folded101:
+folded105:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -11954,7 +10985,7 @@ folded101:
 	VADDPD Y9, Y4, Y4
 	VADDPD Y9, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear102
+	JNE    linear106
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -11962,7 +10993,7 @@ folded101:
 	VMAXPD Y4, Y9, Y4
 	VMAXPD Y5, Y9, Y5
 
-linear102:
+linear106:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -11975,24 +11006,24 @@ linear102:
 	VMOVUPD Y4, (CX)(DX*2)
 	VMOVUPD Y5, 32(SI)(DX*2)
 
-done57:
-	JMP done52
+done61:
+	JMP done56
 
-fewer53:
+fewer57:
 	CMPQ AX, $0x02
-	JNE  fewer103
+	JNE  fewer107
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 4 vectors of columns, while at least half as many more are left
-more104:
+more108:
 	CMPQ BX, $0x18
-	JLT  fewer105
+	JLT  fewer109
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none108
+	JE      none112
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -12003,9 +11034,9 @@ more104:
 	VMOVUPD 32(CX)(DX*1), Y5
 	VMOVUPD 64(CX)(DX*1), Y6
 	VMOVUPD 96(CX)(DX*1), Y7
-	JMP     ready109
+	JMP     ready113
 
-none108:
+none112:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -12015,11 +11046,11 @@ none108:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready109:
+ready113:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded111
+	JLE   folded115
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12027,7 +11058,7 @@ ready109:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold110:
+fold114:
 	VBROADCASTSD (CX), Y8
 	VBROADCASTSD (CX)(DX*1), Y9
 	VMOVUPD      (DI), Y10
@@ -12045,9 +11076,9 @@ fold110:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold110
+	JNZ          fold114
 
-folded111:
+folded115:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y10, Y10, Y10
@@ -12060,7 +11091,7 @@ folded111:
 	VADDPD Y10, Y6, Y6
 	VADDPD Y10, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear112
+	JNE    linear116
 	VMAXPD Y0, Y10, Y0
 	VMAXPD Y1, Y10, Y1
 	VMAXPD Y2, Y10, Y2
@@ -12070,7 +11101,7 @@ folded111:
 	VMAXPD Y6, Y10, Y6
 	VMAXPD Y7, Y10, Y7
 
-linear112:
+linear116:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12084,35 +11115,35 @@ linear112:
 	VMOVUPD Y7, 96(CX)(DX*1)
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x10, BX
-	JMP     more104
+	JMP     more108
 
-fewer105:
+fewer109:
 	CMPQ BX, $0x10
-	JLE  last106
+	JLE  last110
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none113
+	JE      none117
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
 	VMOVUPD 32(CX), Y1
 	VMOVUPD (CX)(DX*1), Y2
 	VMOVUPD 32(CX)(DX*1), Y3
-	JMP     ready114
+	JMP     ready118
 
-none113:
+none117:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready114:
+ready118:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded116
+	JLE   folded120
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12120,7 +11151,7 @@ ready114:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold115:
+fold119:
 	VBROADCASTSD (CX), Y4
 	VBROADCASTSD (CX)(DX*1), Y5
 	VMOVUPD      (DI), Y6
@@ -12132,9 +11163,9 @@ fold115:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold115
+	JNZ          fold119
 
-folded116:
+folded120:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -12143,13 +11174,13 @@ folded116:
 	VADDPD Y6, Y2, Y2
 	VADDPD Y6, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear117
+	JNE    linear121
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
 	VMAXPD Y3, Y6, Y3
 
-linear117:
+linear121:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -12160,33 +11191,33 @@ linear117:
 	ADDQ    $0x40, AX
 	SUBQ    $0x08, BX
 
-last106:
+last110:
 	CMPQ BX, $0x09
-	JGE  wider118
+	JGE  wider122
 	CMPQ BX, $0x05
-	JGE  wider119
+	JGE  wider123
 	CMPQ BX, $0x04
-	JNE  over120
+	JNE  over124
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none121
+	JE      none125
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
 	VMOVUPD (CX)(DX*1), Y1
-	JMP     ready122
+	JMP     ready126
 
-none121:
+none125:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-ready122:
+ready126:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded124
+	JLE   folded128
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12194,7 +11225,7 @@ ready122:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold123:
+fold127:
 	VBROADCASTSD (CX), Y2
 	VBROADCASTSD (CX)(DX*1), Y3
 	VMOVUPD      (DI), Y4
@@ -12203,118 +11234,54 @@ fold123:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold123
+	JNZ          fold127
 
-folded124:
+folded128:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y4, Y4, Y4
 	VADDPD Y4, Y0, Y0
 	VADDPD Y4, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear125
+	JNE    linear129
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 
-linear125:
+linear129:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Y0, (CX)
 	VMOVUPD Y1, (CX)(DX*1)
-	JMP     done107
+	JMP     done111
 
-over120:
-	CMPQ BX, $0x02
-	JNE  over126
+over124:
+	MOVQ    BX, CX
+	ANDQ    $0x03, CX
+	IMUL3Q  $0x08, CX, CX
+	LEAQ    mask<>+32(SB), DX
+	SUBQ    CX, DX
+	VMOVDQU (DX), Y0
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none127
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), X0
-	VMOVUPD (CX)(DX*1), X1
-	JMP     ready128
+	MOVQ       init+16(FP), CX
+	TESTQ      CX, CX
+	JE         none130
+	ADDQ       AX, CX
+	MOVQ       ldinit+24(FP), DX
+	VMASKMOVPD (CX), Y0, Y1
+	VMASKMOVPD (CX)(DX*1), Y0, Y2
+	JMP        ready131
 
-none127:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-
-ready128:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded130
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold129:
-	VBROADCASTSD (CX), Y2
-	VBROADCASTSD (CX)(DX*1), Y3
-	VMOVUPD      (DI), X4
-	VFMADD231PD  Y2, Y4, Y0
-	VFMADD231PD  Y3, Y4, Y1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold129
-
-folded130:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y4, Y4, Y4
-	VADDPD Y4, Y0, Y0
-	VADDPD Y4, Y1, Y1
-	CMPQ   CX, $0x01
-	JNE    linear131
-	VMAXPD Y0, Y4, Y0
-	VMAXPD Y1, Y4, Y1
-
-linear131:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD X0, (CX)
-	VMOVUPD X1, (CX)(DX*1)
-	JMP     done107
-
-over126:
-	CMPQ   BX, $0x02
-	JLT    over132
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x20, BX
-
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none133
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), X0
-	VMOVUPD 16(SI), X1
-	VMOVUPD (CX)(DX*1), X2
-	VMOVUPD 16(SI)(DX*1), X3
-	JMP     ready134
-
-none133:
-	VXORPS Y0, Y0, Y0
+none130:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
 
-ready134:
+ready131:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded136
+	JLE   folded133
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -12322,105 +11289,75 @@ ready134:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold135:
-	VBROADCASTSD (CX), Y4
-	VBROADCASTSD (CX)(DX*1), Y5
-	VMOVUPD      (DI), X6
-	VFMADD231PD  Y4, Y6, Y0
-	VFMADD231PD  Y5, Y6, Y2
-	VMOVUPD      16(DI)(BX*1), X6
-	VFMADD231PD  Y4, Y6, Y1
-	VFMADD231PD  Y5, Y6, Y3
+fold132:
+	VBROADCASTSD (CX), Y3
+	VBROADCASTSD (CX)(DX*1), Y4
+	VMASKMOVPD   (DI), Y0, Y5
+	VFMADD231PD  Y3, Y5, Y1
+	VFMADD231PD  Y4, Y5, Y2
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold135
+	JNZ          fold132
 
-folded136:
+folded133:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VXORPS Y6, Y6, Y6
-	VADDPD Y6, Y0, Y0
-	VADDPD Y6, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	VADDPD Y6, Y3, Y3
+	VXORPS Y5, Y5, Y5
+	VADDPD Y5, Y1, Y1
+	VADDPD Y5, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear137
-	VMAXPD Y0, Y6, Y0
-	VMAXPD Y1, Y6, Y1
-	VMAXPD Y2, Y6, Y2
-	VMAXPD Y3, Y6, Y3
+	JNE    linear134
+	VMAXPD Y1, Y5, Y1
+	VMAXPD Y2, Y5, Y2
 
-linear137:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD X0, (CX)
-	VMOVUPD X1, 16(SI)
-	VMOVUPD X2, (CX)(DX*1)
-	VMOVUPD X3, 16(SI)(DX*1)
-	JMP     done107
+linear134:
+	MOVQ         c+0(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldc+8(FP), DX
+	TESTQ        $0x00000002, BX
+	JZ           low136
+	VMOVUPS      X1, (CX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low137
+	VMOVSD       X1, 16(CX)
+	VUNPCKHPD    X1, X1, X1
 
-over132:
-	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none138
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	VMOVSD (CX), X0
-	VMOVSD (CX)(DX*1), X1
-	JMP    ready139
+low137:
+	JMP stored135
 
-none138:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
+low136:
+	TESTQ     $0x00000001, BX
+	JZ        low138
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
 
-ready139:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded141
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
+low138:
+stored135:
+	TESTQ        $0x00000002, BX
+	JZ           low140
+	VMOVUPS      X2, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low141
+	VMOVSD       X2, 16(CX)(DX*1)
+	VUNPCKHPD    X2, X2, X2
 
-fold140:
-	VBROADCASTSD (CX), Y2
-	VBROADCASTSD (CX)(DX*1), Y3
-	VMOVSD       (DI), X4
-	VFMADD231PD  Y2, Y4, Y0
-	VFMADD231PD  Y3, Y4, Y1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold140
+low141:
+	JMP stored139
 
-folded141:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y4, Y4, Y4
-	VADDPD Y4, Y0, Y0
-	VADDPD Y4, Y1, Y1
-	CMPQ   CX, $0x01
-	JNE    linear142
-	VMAXPD Y0, Y4, Y0
-	VMAXPD Y1, Y4, Y1
+low140:
+	TESTQ     $0x00000001, BX
+	JZ        low142
+	VMOVSD    X2, (CX)(DX*1)
+	VUNPCKHPD X2, X2, X2
 
-linear142:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	VMOVSD X0, (CX)
-	VMOVSD X1, (CX)(DX*1)
-	JMP    done107
+low142:
+stored139:
+	JMP done111
 
-wider119:
+wider123:
 	CMPQ BX, $0x08
 	JNE  over143
 
@@ -12491,7 +11428,7 @@ linear148:
 	VMOVUPD Y1, 32(CX)
 	VMOVUPD Y2, (CX)(DX*1)
 	VMOVUPD Y3, 32(CX)(DX*1)
-	JMP     done107
+	JMP     done111
 
 over143:
 	IMUL3Q $0x08, BX, BX
@@ -12568,9 +11505,9 @@ linear153:
 	VMOVUPD Y1, 32(SI)
 	VMOVUPD Y2, (CX)(DX*1)
 	VMOVUPD Y3, 32(SI)(DX*1)
-	JMP     done107
+	JMP     done111
 
-wider118:
+wider122:
 	CMPQ BX, $0x0d
 	JGE  wider154
 	CMPQ BX, $0x0c
@@ -12656,7 +11593,7 @@ linear160:
 	VMOVUPD Y3, (CX)(DX*1)
 	VMOVUPD Y4, 32(CX)(DX*1)
 	VMOVUPD Y5, 64(CX)(DX*1)
-	JMP     done107
+	JMP     done111
 
 over155:
 	IMUL3Q $0x08, BX, BX
@@ -12746,7 +11683,7 @@ linear165:
 	VMOVUPD Y3, (CX)(DX*1)
 	VMOVUPD Y4, 32(CX)(DX*1)
 	VMOVUPD Y5, 64(SI)(DX*1)
-	JMP     done107
+	JMP     done111
 
 wider154:
 	CMPQ BX, $0x10
@@ -12845,7 +11782,7 @@ linear171:
 	VMOVUPD Y5, 32(CX)(DX*1)
 	VMOVUPD Y6, 64(CX)(DX*1)
 	VMOVUPD Y7, 96(CX)(DX*1)
-	JMP     done107
+	JMP     done111
 
 over166:
 	IMUL3Q $0x08, BX, BX
@@ -12949,10 +11886,10 @@ linear176:
 	VMOVUPD Y6, 64(CX)(DX*1)
 	VMOVUPD Y7, 96(SI)(DX*1)
 
-done107:
-	JMP done52
+done111:
+	JMP done56
 
-fewer103:
+fewer107:
 	CMPQ AX, $0x01
 	JNE  fewer177
 	MOVQ cols+80(FP), BX
@@ -13198,85 +12135,30 @@ linear200:
 	JMP     done181
 
 over195:
-	CMPQ BX, $0x02
-	JNE  over201
+	MOVQ    BX, CX
+	ANDQ    $0x03, CX
+	IMUL3Q  $0x08, CX, CX
+	LEAQ    mask<>+32(SB), DX
+	SUBQ    CX, DX
+	VMOVDQU (DX), Y0
 
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none202
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), X0
-	JMP     ready203
+	MOVQ       init+16(FP), CX
+	TESTQ      CX, CX
+	JE         none201
+	ADDQ       AX, CX
+	MOVQ       ldinit+24(FP), DX
+	VMASKMOVPD (CX), Y0, Y1
+	JMP        ready202
 
-none202:
-	VXORPS Y0, Y0, Y0
-
-ready203:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded205
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold204:
-	VBROADCASTSD (CX), Y1
-	VMOVUPD      (DI), X2
-	VFMADD231PD  Y1, Y2, Y0
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold204
-
-folded205:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y2, Y2, Y2
-	VADDPD Y2, Y0, Y0
-	CMPQ   CX, $0x01
-	JNE    linear206
-	VMAXPD Y0, Y2, Y0
-
-linear206:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD X0, (CX)
-	JMP     done181
-
-over201:
-	CMPQ   BX, $0x02
-	JLT    over207
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x20, BX
-
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none208
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), X0
-	VMOVUPD 16(SI), X1
-	JMP     ready209
-
-none208:
-	VXORPS Y0, Y0, Y0
+none201:
 	VXORPS Y1, Y1, Y1
 
-ready209:
+ready202:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded211
+	JLE   folded204
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13284,111 +12166,73 @@ ready209:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold210:
+fold203:
 	VBROADCASTSD (CX), Y2
-	VMOVUPD      (DI), X3
-	VFMADD231PD  Y2, Y3, Y0
-	VMOVUPD      16(DI)(BX*1), X3
+	VMASKMOVPD   (DI), Y0, Y3
 	VFMADD231PD  Y2, Y3, Y1
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold210
+	JNZ          fold203
 
-folded211:
+folded204:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y3, Y3, Y3
-	VADDPD Y3, Y0, Y0
 	VADDPD Y3, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear212
-	VMAXPD Y0, Y3, Y0
+	JNE    linear205
 	VMAXPD Y1, Y3, Y1
 
-linear212:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD X0, (CX)
-	VMOVUPD X1, 16(SI)
-	JMP     done181
+linear205:
+	MOVQ         c+0(FP), CX
+	ADDQ         AX, CX
+	MOVQ         ldc+8(FP), DX
+	TESTQ        $0x00000002, BX
+	JZ           low207
+	VMOVUPS      X1, (CX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low208
+	VMOVSD       X1, 16(CX)
+	VUNPCKHPD    X1, X1, X1
 
-over207:
-	// acc[i,j] = init[i,j], 1×1 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none213
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	VMOVSD (CX), X0
-	JMP    ready214
+low208:
+	JMP stored206
 
-none213:
-	VXORPS Y0, Y0, Y0
+low207:
+	TESTQ     $0x00000001, BX
+	JZ        low209
+	VMOVSD    X1, (CX)
+	VUNPCKHPD X1, X1, X1
 
-ready214:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded216
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold215:
-	VBROADCASTSD (CX), Y1
-	VMOVSD       (DI), X2
-	VFMADD231PD  Y1, Y2, Y0
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold215
-
-folded216:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y2, Y2, Y2
-	VADDPD Y2, Y0, Y0
-	CMPQ   CX, $0x01
-	JNE    linear217
-	VMAXPD Y0, Y2, Y0
-
-linear217:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	VMOVSD X0, (CX)
-	JMP    done181
+low209:
+stored206:
+	JMP done181
 
 wider194:
 	CMPQ BX, $0x08
-	JNE  over218
+	JNE  over210
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none219
+	JE      none211
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
 	VMOVUPD 32(CX), Y1
-	JMP     ready220
+	JMP     ready212
 
-none219:
+none211:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-ready220:
+ready212:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded222
+	JLE   folded214
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13396,7 +12240,7 @@ ready220:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold221:
+fold213:
 	VBROADCASTSD (CX), Y2
 	VMOVUPD      (DI), Y3
 	VFMADD231PD  Y2, Y3, Y0
@@ -13405,20 +12249,20 @@ fold221:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold221
+	JNZ          fold213
 
-folded222:
+folded214:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y0, Y0
 	VADDPD Y3, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear223
+	JNE    linear215
 	VMAXPD Y0, Y3, Y0
 	VMAXPD Y1, Y3, Y1
 
-linear223:
+linear215:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13426,31 +12270,31 @@ linear223:
 	VMOVUPD Y1, 32(CX)
 	JMP     done181
 
-over218:
+over210:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x40, BX
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none224
+	JE      none216
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
 	VMOVUPD (CX), Y0
 	VMOVUPD 32(SI), Y1
-	JMP     ready225
+	JMP     ready217
 
-none224:
+none216:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 
-ready225:
+ready217:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded227
+	JLE   folded219
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13458,7 +12302,7 @@ ready225:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold226:
+fold218:
 	VBROADCASTSD (CX), Y2
 	VMOVUPD      (DI), Y3
 	VFMADD231PD  Y2, Y3, Y0
@@ -13467,20 +12311,20 @@ fold226:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold226
+	JNZ          fold218
 
-folded227:
+folded219:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y0, Y0
 	VADDPD Y3, Y1, Y1
 	CMPQ   CX, $0x01
-	JNE    linear228
+	JNE    linear220
 	VMAXPD Y0, Y3, Y0
 	VMAXPD Y1, Y3, Y1
 
-linear228:
+linear220:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13492,31 +12336,31 @@ linear228:
 
 wider193:
 	CMPQ BX, $0x0d
-	JGE  wider229
+	JGE  wider221
 	CMPQ BX, $0x0c
-	JNE  over230
+	JNE  over222
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none231
+	JE      none223
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
 	VMOVUPD 32(CX), Y1
 	VMOVUPD 64(CX), Y2
-	JMP     ready232
+	JMP     ready224
 
-none231:
+none223:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-ready232:
+ready224:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded234
+	JLE   folded226
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13524,7 +12368,7 @@ ready232:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold233:
+fold225:
 	VBROADCASTSD (CX), Y3
 	VMOVUPD      (DI), Y4
 	VFMADD231PD  Y3, Y4, Y0
@@ -13535,9 +12379,9 @@ fold233:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold233
+	JNZ          fold225
 
-folded234:
+folded226:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y4, Y4, Y4
@@ -13545,12 +12389,12 @@ folded234:
 	VADDPD Y4, Y1, Y1
 	VADDPD Y4, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear235
+	JNE    linear227
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 
-linear235:
+linear227:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13559,14 +12403,14 @@ linear235:
 	VMOVUPD Y2, 64(CX)
 	JMP     done181
 
-over230:
+over222:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x60, BX
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none236
+	JE      none228
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -13574,18 +12418,18 @@ over230:
 	VMOVUPD (CX), Y0
 	VMOVUPD 32(CX), Y1
 	VMOVUPD 64(SI), Y2
-	JMP     ready237
+	JMP     ready229
 
-none236:
+none228:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 
-ready237:
+ready229:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded239
+	JLE   folded231
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13593,7 +12437,7 @@ ready237:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold238:
+fold230:
 	VBROADCASTSD (CX), Y3
 	VMOVUPD      (DI), Y4
 	VFMADD231PD  Y3, Y4, Y0
@@ -13604,9 +12448,9 @@ fold238:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold238
+	JNZ          fold230
 
-folded239:
+folded231:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y4, Y4, Y4
@@ -13614,12 +12458,12 @@ folded239:
 	VADDPD Y4, Y1, Y1
 	VADDPD Y4, Y2, Y2
 	CMPQ   CX, $0x01
-	JNE    linear240
+	JNE    linear232
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 
-linear240:
+linear232:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13630,33 +12474,33 @@ linear240:
 	VMOVUPD Y2, 64(SI)
 	JMP     done181
 
-wider229:
+wider221:
 	CMPQ BX, $0x10
-	JNE  over241
+	JNE  over233
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none242
+	JE      none234
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
 	VMOVUPD 32(CX), Y1
 	VMOVUPD 64(CX), Y2
 	VMOVUPD 96(CX), Y3
-	JMP     ready243
+	JMP     ready235
 
-none242:
+none234:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-ready243:
+ready235:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded245
+	JLE   folded237
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13664,7 +12508,7 @@ ready243:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold244:
+fold236:
 	VBROADCASTSD (CX), Y4
 	VMOVUPD      (DI), Y5
 	VFMADD231PD  Y4, Y5, Y0
@@ -13677,9 +12521,9 @@ fold244:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold244
+	JNZ          fold236
 
-folded245:
+folded237:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y5, Y5, Y5
@@ -13688,13 +12532,13 @@ folded245:
 	VADDPD Y5, Y2, Y2
 	VADDPD Y5, Y3, Y3
 	CMPQ   CX, $0x01
-	JNE    linear246
+	JNE    linear238
 	VMAXPD Y0, Y5, Y0
 	VMAXPD Y1, Y5, Y1
 	VMAXPD Y2, Y5, Y2
 	VMAXPD Y3, Y5, Y3
 
-linear246:
+linear238:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13704,14 +12548,14 @@ linear246:
 	VMOVUPD Y3, 96(CX)
 	JMP     done181
 
-over241:
+over233:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none247
+	JE      none239
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -13720,6 +12564,87 @@ over241:
 	VMOVUPD 32(CX), Y1
 	VMOVUPD 64(CX), Y2
 	VMOVUPD 96(SI), Y3
+	JMP     ready240
+
+none239:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+ready240:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded242
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold241:
+	VBROADCASTSD (CX), Y4
+	VMOVUPD      (DI), Y5
+	VFMADD231PD  Y4, Y5, Y0
+	VMOVUPD      32(DI), Y5
+	VFMADD231PD  Y4, Y5, Y1
+	VMOVUPD      64(DI), Y5
+	VFMADD231PD  Y4, Y5, Y2
+	VMOVUPD      96(DI)(BX*1), Y5
+	VFMADD231PD  Y4, Y5, Y3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold241
+
+folded242:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VXORPS Y5, Y5, Y5
+	VADDPD Y5, Y0, Y0
+	VADDPD Y5, Y1, Y1
+	VADDPD Y5, Y2, Y2
+	VADDPD Y5, Y3, Y3
+	CMPQ   CX, $0x01
+	JNE    linear243
+	VMAXPD Y0, Y5, Y0
+	VMAXPD Y1, Y5, Y1
+	VMAXPD Y2, Y5, Y2
+	VMAXPD Y3, Y5, Y3
+
+linear243:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, 64(CX)
+	VMOVUPD Y3, 96(SI)
+	JMP     done181
+
+wider192:
+	CMPQ BX, $0x19
+	JGE  wider244
+	CMPQ BX, $0x15
+	JGE  wider245
+	CMPQ BX, $0x14
+	JNE  over246
+
+	// acc[i,j] = init[i,j], 1×5 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none247
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Y0
+	VMOVUPD 32(CX), Y1
+	VMOVUPD 64(CX), Y2
+	VMOVUPD 96(CX), Y3
+	VMOVUPD 128(CX), Y4
 	JMP     ready248
 
 none247:
@@ -13727,6 +12652,7 @@ none247:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
 
 ready248:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -13741,88 +12667,6 @@ ready248:
 	ADDQ  AX, DI
 
 fold249:
-	VBROADCASTSD (CX), Y4
-	VMOVUPD      (DI), Y5
-	VFMADD231PD  Y4, Y5, Y0
-	VMOVUPD      32(DI), Y5
-	VFMADD231PD  Y4, Y5, Y1
-	VMOVUPD      64(DI), Y5
-	VFMADD231PD  Y4, Y5, Y2
-	VMOVUPD      96(DI)(BX*1), Y5
-	VFMADD231PD  Y4, Y5, Y3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold249
-
-folded250:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VXORPS Y5, Y5, Y5
-	VADDPD Y5, Y0, Y0
-	VADDPD Y5, Y1, Y1
-	VADDPD Y5, Y2, Y2
-	VADDPD Y5, Y3, Y3
-	CMPQ   CX, $0x01
-	JNE    linear251
-	VMAXPD Y0, Y5, Y0
-	VMAXPD Y1, Y5, Y1
-	VMAXPD Y2, Y5, Y2
-	VMAXPD Y3, Y5, Y3
-
-linear251:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	VMOVUPD Y2, 64(CX)
-	VMOVUPD Y3, 96(SI)
-	JMP     done181
-
-wider192:
-	CMPQ BX, $0x19
-	JGE  wider252
-	CMPQ BX, $0x15
-	JGE  wider253
-	CMPQ BX, $0x14
-	JNE  over254
-
-	// acc[i,j] = init[i,j], 1×5 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none255
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(CX), Y1
-	VMOVUPD 64(CX), Y2
-	VMOVUPD 96(CX), Y3
-	VMOVUPD 128(CX), Y4
-	JMP     ready256
-
-none255:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-
-ready256:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded258
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold257:
 	VBROADCASTSD (CX), Y5
 	VMOVUPD      (DI), Y6
 	VFMADD231PD  Y5, Y6, Y0
@@ -13837,9 +12681,9 @@ fold257:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold257
+	JNZ          fold249
 
-folded258:
+folded250:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -13849,14 +12693,14 @@ folded258:
 	VADDPD Y6, Y3, Y3
 	VADDPD Y6, Y4, Y4
 	CMPQ   CX, $0x01
-	JNE    linear259
+	JNE    linear251
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
 	VMAXPD Y3, Y6, Y3
 	VMAXPD Y4, Y6, Y4
 
-linear259:
+linear251:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13867,14 +12711,14 @@ linear259:
 	VMOVUPD Y4, 128(CX)
 	JMP     done181
 
-over254:
+over246:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000a0, BX
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none260
+	JE      none252
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -13884,20 +12728,20 @@ over254:
 	VMOVUPD 64(CX), Y2
 	VMOVUPD 96(CX), Y3
 	VMOVUPD 128(SI), Y4
-	JMP     ready261
+	JMP     ready253
 
-none260:
+none252:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 
-ready261:
+ready253:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded263
+	JLE   folded255
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13905,7 +12749,7 @@ ready261:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold262:
+fold254:
 	VBROADCASTSD (CX), Y5
 	VMOVUPD      (DI), Y6
 	VFMADD231PD  Y5, Y6, Y0
@@ -13920,9 +12764,9 @@ fold262:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold262
+	JNZ          fold254
 
-folded263:
+folded255:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y6, Y6, Y6
@@ -13932,14 +12776,14 @@ folded263:
 	VADDPD Y6, Y3, Y3
 	VADDPD Y6, Y4, Y4
 	CMPQ   CX, $0x01
-	JNE    linear264
+	JNE    linear256
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
 	VMAXPD Y3, Y6, Y3
 	VMAXPD Y4, Y6, Y4
 
-linear264:
+linear256:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -13952,14 +12796,14 @@ linear264:
 	VMOVUPD Y4, 128(SI)
 	JMP     done181
 
-wider253:
+wider245:
 	CMPQ BX, $0x18
-	JNE  over265
+	JNE  over257
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none266
+	JE      none258
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -13968,9 +12812,9 @@ wider253:
 	VMOVUPD 96(CX), Y3
 	VMOVUPD 128(CX), Y4
 	VMOVUPD 160(CX), Y5
-	JMP     ready267
+	JMP     ready259
 
-none266:
+none258:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -13978,11 +12822,11 @@ none266:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready267:
+ready259:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded269
+	JLE   folded261
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -13990,7 +12834,7 @@ ready267:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold268:
+fold260:
 	VBROADCASTSD (CX), Y6
 	VMOVUPD      (DI), Y7
 	VFMADD231PD  Y6, Y7, Y0
@@ -14007,9 +12851,9 @@ fold268:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold268
+	JNZ          fold260
 
-folded269:
+folded261:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y7, Y7, Y7
@@ -14020,7 +12864,7 @@ folded269:
 	VADDPD Y7, Y4, Y4
 	VADDPD Y7, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear270
+	JNE    linear262
 	VMAXPD Y0, Y7, Y0
 	VMAXPD Y1, Y7, Y1
 	VMAXPD Y2, Y7, Y2
@@ -14028,7 +12872,7 @@ folded269:
 	VMAXPD Y4, Y7, Y4
 	VMAXPD Y5, Y7, Y5
 
-linear270:
+linear262:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14040,14 +12884,14 @@ linear270:
 	VMOVUPD Y5, 160(CX)
 	JMP     done181
 
-over265:
+over257:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none271
+	JE      none263
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -14058,9 +12902,9 @@ over265:
 	VMOVUPD 96(CX), Y3
 	VMOVUPD 128(CX), Y4
 	VMOVUPD 160(SI), Y5
-	JMP     ready272
+	JMP     ready264
 
-none271:
+none263:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -14068,11 +12912,11 @@ none271:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-ready272:
+ready264:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded274
+	JLE   folded266
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14080,7 +12924,7 @@ ready272:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold273:
+fold265:
 	VBROADCASTSD (CX), Y6
 	VMOVUPD      (DI), Y7
 	VFMADD231PD  Y6, Y7, Y0
@@ -14097,9 +12941,9 @@ fold273:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold273
+	JNZ          fold265
 
-folded274:
+folded266:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y7, Y7, Y7
@@ -14110,7 +12954,7 @@ folded274:
 	VADDPD Y7, Y4, Y4
 	VADDPD Y7, Y5, Y5
 	CMPQ   CX, $0x01
-	JNE    linear275
+	JNE    linear267
 	VMAXPD Y0, Y7, Y0
 	VMAXPD Y1, Y7, Y1
 	VMAXPD Y2, Y7, Y2
@@ -14118,7 +12962,7 @@ folded274:
 	VMAXPD Y4, Y7, Y4
 	VMAXPD Y5, Y7, Y5
 
-linear275:
+linear267:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14132,16 +12976,16 @@ linear275:
 	VMOVUPD Y5, 160(SI)
 	JMP     done181
 
-wider252:
+wider244:
 	CMPQ BX, $0x1d
-	JGE  wider276
+	JGE  wider268
 	CMPQ BX, $0x1c
-	JNE  over277
+	JNE  over269
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none278
+	JE      none270
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -14151,9 +12995,9 @@ wider252:
 	VMOVUPD 128(CX), Y4
 	VMOVUPD 160(CX), Y5
 	VMOVUPD 192(CX), Y6
-	JMP     ready279
+	JMP     ready271
 
-none278:
+none270:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -14162,11 +13006,11 @@ none278:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready279:
+ready271:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded281
+	JLE   folded273
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14174,7 +13018,7 @@ ready279:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold280:
+fold272:
 	VBROADCASTSD (CX), Y7
 	VMOVUPD      (DI), Y8
 	VFMADD231PD  Y7, Y8, Y0
@@ -14193,9 +13037,9 @@ fold280:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold280
+	JNZ          fold272
 
-folded281:
+folded273:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -14207,7 +13051,7 @@ folded281:
 	VADDPD Y8, Y5, Y5
 	VADDPD Y8, Y6, Y6
 	CMPQ   CX, $0x01
-	JNE    linear282
+	JNE    linear274
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -14216,7 +13060,7 @@ folded281:
 	VMAXPD Y5, Y8, Y5
 	VMAXPD Y6, Y8, Y6
 
-linear282:
+linear274:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14229,14 +13073,14 @@ linear282:
 	VMOVUPD Y6, 192(CX)
 	JMP     done181
 
-over277:
+over269:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000e0, BX
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none283
+	JE      none275
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -14248,9 +13092,9 @@ over277:
 	VMOVUPD 128(CX), Y4
 	VMOVUPD 160(CX), Y5
 	VMOVUPD 192(SI), Y6
-	JMP     ready284
+	JMP     ready276
 
-none283:
+none275:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -14259,11 +13103,11 @@ none283:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-ready284:
+ready276:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded286
+	JLE   folded278
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14271,7 +13115,7 @@ ready284:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold285:
+fold277:
 	VBROADCASTSD (CX), Y7
 	VMOVUPD      (DI), Y8
 	VFMADD231PD  Y7, Y8, Y0
@@ -14290,9 +13134,9 @@ fold285:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold285
+	JNZ          fold277
 
-folded286:
+folded278:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y8, Y8, Y8
@@ -14304,7 +13148,7 @@ folded286:
 	VADDPD Y8, Y5, Y5
 	VADDPD Y8, Y6, Y6
 	CMPQ   CX, $0x01
-	JNE    linear287
+	JNE    linear279
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -14313,7 +13157,7 @@ folded286:
 	VMAXPD Y5, Y8, Y5
 	VMAXPD Y6, Y8, Y6
 
-linear287:
+linear279:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14328,14 +13172,14 @@ linear287:
 	VMOVUPD Y6, 192(SI)
 	JMP     done181
 
-wider276:
+wider268:
 	CMPQ BX, $0x20
-	JNE  over288
+	JNE  over280
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none289
+	JE      none281
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Y0
@@ -14346,9 +13190,9 @@ wider276:
 	VMOVUPD 160(CX), Y5
 	VMOVUPD 192(CX), Y6
 	VMOVUPD 224(CX), Y7
-	JMP     ready290
+	JMP     ready282
 
-none289:
+none281:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -14358,11 +13202,11 @@ none289:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready290:
+ready282:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded292
+	JLE   folded284
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14370,7 +13214,7 @@ ready290:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold291:
+fold283:
 	VBROADCASTSD (CX), Y8
 	VMOVUPD      (DI), Y9
 	VFMADD231PD  Y8, Y9, Y0
@@ -14391,9 +13235,9 @@ fold291:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold291
+	JNZ          fold283
 
-folded292:
+folded284:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -14406,7 +13250,7 @@ folded292:
 	VADDPD Y9, Y6, Y6
 	VADDPD Y9, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear293
+	JNE    linear285
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -14416,7 +13260,7 @@ folded292:
 	VMAXPD Y6, Y9, Y6
 	VMAXPD Y7, Y9, Y7
 
-linear293:
+linear285:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14430,14 +13274,14 @@ linear293:
 	VMOVUPD Y7, 224(CX)
 	JMP     done181
 
-over288:
+over280:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none294
+	JE      none286
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -14450,9 +13294,9 @@ over288:
 	VMOVUPD 160(CX), Y5
 	VMOVUPD 192(CX), Y6
 	VMOVUPD 224(SI), Y7
-	JMP     ready295
+	JMP     ready287
 
-none294:
+none286:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -14462,11 +13306,11 @@ none294:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 
-ready295:
+ready287:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded297
+	JLE   folded289
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -14474,7 +13318,7 @@ ready295:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold296:
+fold288:
 	VBROADCASTSD (CX), Y8
 	VMOVUPD      (DI), Y9
 	VFMADD231PD  Y8, Y9, Y0
@@ -14495,9 +13339,9 @@ fold296:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold296
+	JNZ          fold288
 
-folded297:
+folded289:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VXORPS Y9, Y9, Y9
@@ -14510,7 +13354,7 @@ folded297:
 	VADDPD Y9, Y6, Y6
 	VADDPD Y9, Y7, Y7
 	CMPQ   CX, $0x01
-	JNE    linear298
+	JNE    linear290
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -14520,7 +13364,7 @@ folded297:
 	VMAXPD Y6, Y9, Y6
 	VMAXPD Y7, Y9, Y7
 
-linear298:
+linear290:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -14536,10 +13380,10 @@ linear298:
 	VMOVUPD Y7, 224(SI)
 
 done181:
-	JMP done52
+	JMP done56
 
 fewer177:
-done52:
+done56:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

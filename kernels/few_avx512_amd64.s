@@ -15147,7 +15147,7 @@ folded24:
 	RET
 
 // func sweepAVX512F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, BMI2
 TEXT ·sweepAVX512F32(SB), NOSPLIT, $0-104
 	MOVQ rows+72(FP), AX
 	CMPQ AX, $0x04
@@ -15497,33 +15497,36 @@ linear24:
 	JMP     done6
 
 over19:
-	CMPQ BX, $0x08
-	JNE  over25
+	MOVQ  BX, DX
+	ANDQ  $0x0f, DX
+	MOVL  $0x0000ffff, CX
+	BZHIL DX, CX, CX
+	KMOVW CX, K1
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none26
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPS (CX), Y0
-	VMOVUPS (CX)(DX*1), Y1
-	VMOVUPS (CX)(DX*2), Y2
-	VMOVUPS (CX)(SI*1), Y3
-	JMP     ready27
+	MOVQ      init+16(FP), CX
+	TESTQ     CX, CX
+	JE        none25
+	ADDQ      AX, CX
+	MOVQ      ldinit+24(FP), DX
+	LEAQ      (DX)(DX*2), SI
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (CX)(DX*1), K1, Z1
+	VMOVUPS.Z (CX)(DX*2), K1, Z2
+	VMOVUPS.Z (CX)(SI*1), K1, Z3
+	JMP       ready26
 
-none26:
+none25:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready27:
+ready26:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded29
+	JLE   folded28
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -15532,12 +15535,12 @@ ready27:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold28:
+fold27:
 	VBROADCASTSS (CX), Z4
 	VBROADCASTSS (CX)(DX*1), Z5
 	VBROADCASTSS (CX)(DX*2), Z6
 	VBROADCASTSS (CX)(R10*1), Z7
-	VMOVUPS      (DI), Y8
+	VMOVUPS.Z    (DI), K1, Z8
 	VFMADD231PS  Z4, Z8, Z0
 	VFMADD231PS  Z5, Z8, Z1
 	VFMADD231PS  Z6, Z8, Z2
@@ -15545,9 +15548,9 @@ fold28:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold28
+	JNZ          fold27
 
-folded29:
+folded28:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -15556,589 +15559,387 @@ folded29:
 	VADDPS Z8, Z2, Z2
 	VADDPS Z8, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear30
+	JNE    linear29
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
 	VMAXPS Z3, Z8, Z3
 
-linear30:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, (CX)(DX*1)
-	VMOVUPS Y2, (CX)(DX*2)
-	VMOVUPS Y3, (CX)(SI*1)
-	JMP     done6
+linear29:
+	MOVQ          c+0(FP), CX
+	ADDQ          AX, CX
+	MOVQ          ldc+8(FP), DX
+	LEAQ          (DX)(DX*2), SI
+	TESTQ         $0x00000008, BX
+	JZ            low31
+	VMOVUPS       Y0, (CX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, BX
+	JZ            low32
+	VMOVUPS       X0, 32(CX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, BX
+	JZ            low33
+	VMOVSD        X0, 48(CX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, BX
+	JZ            low34
+	VMOVSS        X0, 56(CX)
 
-over25:
-	CMPQ   BX, $0x08
-	JLT    over31
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x40, BX
+low34:
+	JMP stored30
 
-	// acc[i,j] = init[i,j], 4×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none32
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	MOVQ    CX, DI
-	ADDQ    BX, DI
-	LEAQ    (DX)(DX*2), R8
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(DI), Y1
-	VMOVUPS (CX)(DX*1), Y2
-	VMOVUPS 32(DI)(DX*1), Y3
-	VMOVUPS (CX)(DX*2), Y4
-	VMOVUPS 32(DI)(DX*2), Y5
-	VMOVUPS (CX)(SI*1), Y6
-	VMOVUPS 32(DI)(R8*1), Y7
-	JMP     ready33
+low33:
+	TESTQ  $0x00000001, BX
+	JZ     low35
+	VMOVSS X0, 48(CX)
 
-none32:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
+low35:
+	JMP stored30
 
-ready33:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded35
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
+low32:
+	TESTQ     $0x00000002, BX
+	JZ        low36
+	VMOVSD    X0, 32(CX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, BX
+	JZ        low37
+	VMOVSS    X0, 40(CX)
 
-fold34:
-	VBROADCASTSS (CX), Z8
-	VBROADCASTSS (CX)(DX*1), Z9
-	VBROADCASTSS (CX)(DX*2), Z10
-	VBROADCASTSS (CX)(R10*1), Z11
-	VMOVUPS      (DI), Y12
-	VFMADD231PS  Z8, Z12, Z0
-	VFMADD231PS  Z9, Z12, Z2
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z11, Z12, Z6
-	VMOVUPS      32(DI)(BX*1), Y12
-	VFMADD231PS  Z8, Z12, Z1
-	VFMADD231PS  Z9, Z12, Z3
-	VFMADD231PS  Z10, Z12, Z5
-	VFMADD231PS  Z11, Z12, Z7
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold34
+low37:
+	JMP stored30
 
-folded35:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z12, Z12, Z12
-	VADDPS Z12, Z0, Z0
-	VADDPS Z12, Z1, Z1
-	VADDPS Z12, Z2, Z2
-	VADDPS Z12, Z3, Z3
-	VADDPS Z12, Z4, Z4
-	VADDPS Z12, Z5, Z5
-	VADDPS Z12, Z6, Z6
-	VADDPS Z12, Z7, Z7
-	CMPQ   CX, $0x01
-	JNE    linear36
-	VMAXPS Z0, Z12, Z0
-	VMAXPS Z1, Z12, Z1
-	VMAXPS Z2, Z12, Z2
-	VMAXPS Z3, Z12, Z3
-	VMAXPS Z4, Z12, Z4
-	VMAXPS Z5, Z12, Z5
-	VMAXPS Z6, Z12, Z6
-	VMAXPS Z7, Z12, Z7
+low36:
+	TESTQ  $0x00000001, BX
+	JZ     low38
+	VMOVSS X0, 32(CX)
 
-linear36:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	MOVQ    CX, DI
-	ADDQ    BX, DI
-	LEAQ    (DX)(DX*2), R8
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(DI)
-	VMOVUPS Y2, (CX)(DX*1)
-	VMOVUPS Y3, 32(DI)(DX*1)
-	VMOVUPS Y4, (CX)(DX*2)
-	VMOVUPS Y5, 32(DI)(DX*2)
-	VMOVUPS Y6, (CX)(SI*1)
-	VMOVUPS Y7, 32(DI)(R8*1)
-	JMP     done6
+low38:
+	JMP stored30
 
-over31:
-	CMPQ BX, $0x04
-	JNE  over37
+low31:
+	TESTQ        $0x00000004, BX
+	JZ           low39
+	VMOVUPS      X0, (CX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, BX
+	JZ           low40
+	VMOVSD       X0, 16(CX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, BX
+	JZ           low41
+	VMOVSS       X0, 24(CX)
 
-	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none38
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPS (CX), X0
-	VMOVUPS (CX)(DX*1), X1
-	VMOVUPS (CX)(DX*2), X2
-	VMOVUPS (CX)(SI*1), X3
-	JMP     ready39
+low41:
+	JMP stored30
 
-none38:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
+low40:
+	TESTQ  $0x00000001, BX
+	JZ     low42
+	VMOVSS X0, 16(CX)
 
-ready39:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded41
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
+low42:
+	JMP stored30
 
-fold40:
-	VBROADCASTSS (CX), Z4
-	VBROADCASTSS (CX)(DX*1), Z5
-	VBROADCASTSS (CX)(DX*2), Z6
-	VBROADCASTSS (CX)(R10*1), Z7
-	VMOVUPS      (DI), X8
-	VFMADD231PS  Z4, Z8, Z0
-	VFMADD231PS  Z5, Z8, Z1
-	VFMADD231PS  Z6, Z8, Z2
-	VFMADD231PS  Z7, Z8, Z3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold40
+low39:
+	TESTQ     $0x00000002, BX
+	JZ        low43
+	VMOVSD    X0, (CX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, BX
+	JZ        low44
+	VMOVSS    X0, 8(CX)
 
-folded41:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z8, Z8, Z8
-	VADDPS Z8, Z0, Z0
-	VADDPS Z8, Z1, Z1
-	VADDPS Z8, Z2, Z2
-	VADDPS Z8, Z3, Z3
-	CMPQ   CX, $0x01
-	JNE    linear42
-	VMAXPS Z0, Z8, Z0
-	VMAXPS Z1, Z8, Z1
-	VMAXPS Z2, Z8, Z2
-	VMAXPS Z3, Z8, Z3
+low44:
+	JMP stored30
 
-linear42:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPS X0, (CX)
-	VMOVUPS X1, (CX)(DX*1)
-	VMOVUPS X2, (CX)(DX*2)
-	VMOVUPS X3, (CX)(SI*1)
-	JMP     done6
-
-over37:
-	CMPQ   BX, $0x04
-	JLT    over43
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x20, BX
-
-	// acc[i,j] = init[i,j], 4×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none44
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	MOVQ    CX, DI
-	ADDQ    BX, DI
-	LEAQ    (DX)(DX*2), R8
-	VMOVUPS (CX), X0
-	VMOVUPS 16(DI), X1
-	VMOVUPS (CX)(DX*1), X2
-	VMOVUPS 16(DI)(DX*1), X3
-	VMOVUPS (CX)(DX*2), X4
-	VMOVUPS 16(DI)(DX*2), X5
-	VMOVUPS (CX)(SI*1), X6
-	VMOVUPS 16(DI)(R8*1), X7
-	JMP     ready45
-
-none44:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-
-ready45:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded47
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
-
-fold46:
-	VBROADCASTSS (CX), Z8
-	VBROADCASTSS (CX)(DX*1), Z9
-	VBROADCASTSS (CX)(DX*2), Z10
-	VBROADCASTSS (CX)(R10*1), Z11
-	VMOVUPS      (DI), X12
-	VFMADD231PS  Z8, Z12, Z0
-	VFMADD231PS  Z9, Z12, Z2
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z11, Z12, Z6
-	VMOVUPS      16(DI)(BX*1), X12
-	VFMADD231PS  Z8, Z12, Z1
-	VFMADD231PS  Z9, Z12, Z3
-	VFMADD231PS  Z10, Z12, Z5
-	VFMADD231PS  Z11, Z12, Z7
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold46
-
-folded47:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z12, Z12, Z12
-	VADDPS Z12, Z0, Z0
-	VADDPS Z12, Z1, Z1
-	VADDPS Z12, Z2, Z2
-	VADDPS Z12, Z3, Z3
-	VADDPS Z12, Z4, Z4
-	VADDPS Z12, Z5, Z5
-	VADDPS Z12, Z6, Z6
-	VADDPS Z12, Z7, Z7
-	CMPQ   CX, $0x01
-	JNE    linear48
-	VMAXPS Z0, Z12, Z0
-	VMAXPS Z1, Z12, Z1
-	VMAXPS Z2, Z12, Z2
-	VMAXPS Z3, Z12, Z3
-	VMAXPS Z4, Z12, Z4
-	VMAXPS Z5, Z12, Z5
-	VMAXPS Z6, Z12, Z6
-	VMAXPS Z7, Z12, Z7
-
-linear48:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	MOVQ    CX, DI
-	ADDQ    BX, DI
-	LEAQ    (DX)(DX*2), R8
-	VMOVUPS X0, (CX)
-	VMOVUPS X1, 16(DI)
-	VMOVUPS X2, (CX)(DX*1)
-	VMOVUPS X3, 16(DI)(DX*1)
-	VMOVUPS X4, (CX)(DX*2)
-	VMOVUPS X5, 16(DI)(DX*2)
-	VMOVUPS X6, (CX)(SI*1)
-	VMOVUPS X7, 16(DI)(R8*1)
-	JMP     done6
-
-over43:
-	CMPQ BX, $0x02
-	JNE  over49
-
-	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none50
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	LEAQ   (DX)(DX*2), SI
-	VMOVSD (CX), X0
-	VMOVSD (CX)(DX*1), X1
-	VMOVSD (CX)(DX*2), X2
-	VMOVSD (CX)(SI*1), X3
-	JMP    ready51
-
-none50:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-
-ready51:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded53
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
-
-fold52:
-	VBROADCASTSS (CX), Z4
-	VBROADCASTSS (CX)(DX*1), Z5
-	VBROADCASTSS (CX)(DX*2), Z6
-	VBROADCASTSS (CX)(R10*1), Z7
-	VMOVSD       (DI), X8
-	VFMADD231PS  Z4, Z8, Z0
-	VFMADD231PS  Z5, Z8, Z1
-	VFMADD231PS  Z6, Z8, Z2
-	VFMADD231PS  Z7, Z8, Z3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold52
-
-folded53:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z8, Z8, Z8
-	VADDPS Z8, Z0, Z0
-	VADDPS Z8, Z1, Z1
-	VADDPS Z8, Z2, Z2
-	VADDPS Z8, Z3, Z3
-	CMPQ   CX, $0x01
-	JNE    linear54
-	VMAXPS Z0, Z8, Z0
-	VMAXPS Z1, Z8, Z1
-	VMAXPS Z2, Z8, Z2
-	VMAXPS Z3, Z8, Z3
-
-linear54:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	LEAQ   (DX)(DX*2), SI
-	VMOVSD X0, (CX)
-	VMOVSD X1, (CX)(DX*1)
-	VMOVSD X2, (CX)(DX*2)
-	VMOVSD X3, (CX)(SI*1)
-	JMP    done6
-
-over49:
-	CMPQ   BX, $0x02
-	JLT    over55
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x10, BX
-
-	// acc[i,j] = init[i,j], 4×2 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none56
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	LEAQ   (DX)(DX*2), SI
-	MOVQ   CX, DI
-	ADDQ   BX, DI
-	LEAQ   (DX)(DX*2), R8
-	VMOVSD (CX), X0
-	VMOVSD 8(DI), X1
-	VMOVSD (CX)(DX*1), X2
-	VMOVSD 8(DI)(DX*1), X3
-	VMOVSD (CX)(DX*2), X4
-	VMOVSD 8(DI)(DX*2), X5
-	VMOVSD (CX)(SI*1), X6
-	VMOVSD 8(DI)(R8*1), X7
-	JMP    ready57
-
-none56:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-
-ready57:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded59
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
-
-fold58:
-	VBROADCASTSS (CX), Z8
-	VBROADCASTSS (CX)(DX*1), Z9
-	VBROADCASTSS (CX)(DX*2), Z10
-	VBROADCASTSS (CX)(R10*1), Z11
-	VMOVSD       (DI), X12
-	VFMADD231PS  Z8, Z12, Z0
-	VFMADD231PS  Z9, Z12, Z2
-	VFMADD231PS  Z10, Z12, Z4
-	VFMADD231PS  Z11, Z12, Z6
-	VMOVSD       8(DI)(BX*1), X12
-	VFMADD231PS  Z8, Z12, Z1
-	VFMADD231PS  Z9, Z12, Z3
-	VFMADD231PS  Z10, Z12, Z5
-	VFMADD231PS  Z11, Z12, Z7
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold58
-
-folded59:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z12, Z12, Z12
-	VADDPS Z12, Z0, Z0
-	VADDPS Z12, Z1, Z1
-	VADDPS Z12, Z2, Z2
-	VADDPS Z12, Z3, Z3
-	VADDPS Z12, Z4, Z4
-	VADDPS Z12, Z5, Z5
-	VADDPS Z12, Z6, Z6
-	VADDPS Z12, Z7, Z7
-	CMPQ   CX, $0x01
-	JNE    linear60
-	VMAXPS Z0, Z12, Z0
-	VMAXPS Z1, Z12, Z1
-	VMAXPS Z2, Z12, Z2
-	VMAXPS Z3, Z12, Z3
-	VMAXPS Z4, Z12, Z4
-	VMAXPS Z5, Z12, Z5
-	VMAXPS Z6, Z12, Z6
-	VMAXPS Z7, Z12, Z7
-
-linear60:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	LEAQ   (DX)(DX*2), SI
-	MOVQ   CX, DI
-	ADDQ   BX, DI
-	LEAQ   (DX)(DX*2), R8
-	VMOVSD X0, (CX)
-	VMOVSD X1, 8(DI)
-	VMOVSD X2, (CX)(DX*1)
-	VMOVSD X3, 8(DI)(DX*1)
-	VMOVSD X4, (CX)(DX*2)
-	VMOVSD X5, 8(DI)(DX*2)
-	VMOVSD X6, (CX)(SI*1)
-	VMOVSD X7, 8(DI)(R8*1)
-	JMP    done6
-
-over55:
-	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none61
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	LEAQ   (DX)(DX*2), SI
-	VMOVSS (CX), X0
-	VMOVSS (CX)(DX*1), X1
-	VMOVSS (CX)(DX*2), X2
-	VMOVSS (CX)(SI*1), X3
-	JMP    ready62
-
-none61:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-
-ready62:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded64
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
-
-fold63:
-	VBROADCASTSS (CX), Z4
-	VBROADCASTSS (CX)(DX*1), Z5
-	VBROADCASTSS (CX)(DX*2), Z6
-	VBROADCASTSS (CX)(R10*1), Z7
-	VMOVSS       (DI), X8
-	VFMADD231PS  Z4, Z8, Z0
-	VFMADD231PS  Z5, Z8, Z1
-	VFMADD231PS  Z6, Z8, Z2
-	VFMADD231PS  Z7, Z8, Z3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold63
-
-folded64:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z8, Z8, Z8
-	VADDPS Z8, Z0, Z0
-	VADDPS Z8, Z1, Z1
-	VADDPS Z8, Z2, Z2
-	VADDPS Z8, Z3, Z3
-	CMPQ   CX, $0x01
-	JNE    linear65
-	VMAXPS Z0, Z8, Z0
-	VMAXPS Z1, Z8, Z1
-	VMAXPS Z2, Z8, Z2
-	VMAXPS Z3, Z8, Z3
-
-linear65:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	LEAQ   (DX)(DX*2), SI
+low43:
+	TESTQ  $0x00000001, BX
+	JZ     low45
 	VMOVSS X0, (CX)
+
+low45:
+stored30:
+	TESTQ         $0x00000008, BX
+	JZ            low47
+	VMOVUPS       Y1, (CX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, BX
+	JZ            low48
+	VMOVUPS       X1, 32(CX)(DX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, BX
+	JZ            low49
+	VMOVSD        X1, 48(CX)(DX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, BX
+	JZ            low50
+	VMOVSS        X1, 56(CX)(DX*1)
+
+low50:
+	JMP stored46
+
+low49:
+	TESTQ  $0x00000001, BX
+	JZ     low51
+	VMOVSS X1, 48(CX)(DX*1)
+
+low51:
+	JMP stored46
+
+low48:
+	TESTQ     $0x00000002, BX
+	JZ        low52
+	VMOVSD    X1, 32(CX)(DX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low53
+	VMOVSS    X1, 40(CX)(DX*1)
+
+low53:
+	JMP stored46
+
+low52:
+	TESTQ  $0x00000001, BX
+	JZ     low54
+	VMOVSS X1, 32(CX)(DX*1)
+
+low54:
+	JMP stored46
+
+low47:
+	TESTQ        $0x00000004, BX
+	JZ           low55
+	VMOVUPS      X1, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, BX
+	JZ           low56
+	VMOVSD       X1, 16(CX)(DX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low57
+	VMOVSS       X1, 24(CX)(DX*1)
+
+low57:
+	JMP stored46
+
+low56:
+	TESTQ  $0x00000001, BX
+	JZ     low58
+	VMOVSS X1, 16(CX)(DX*1)
+
+low58:
+	JMP stored46
+
+low55:
+	TESTQ     $0x00000002, BX
+	JZ        low59
+	VMOVSD    X1, (CX)(DX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low60
+	VMOVSS    X1, 8(CX)(DX*1)
+
+low60:
+	JMP stored46
+
+low59:
+	TESTQ  $0x00000001, BX
+	JZ     low61
 	VMOVSS X1, (CX)(DX*1)
+
+low61:
+stored46:
+	TESTQ         $0x00000008, BX
+	JZ            low63
+	VMOVUPS       Y2, (CX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, BX
+	JZ            low64
+	VMOVUPS       X2, 32(CX)(DX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, BX
+	JZ            low65
+	VMOVSD        X2, 48(CX)(DX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, BX
+	JZ            low66
+	VMOVSS        X2, 56(CX)(DX*2)
+
+low66:
+	JMP stored62
+
+low65:
+	TESTQ  $0x00000001, BX
+	JZ     low67
+	VMOVSS X2, 48(CX)(DX*2)
+
+low67:
+	JMP stored62
+
+low64:
+	TESTQ     $0x00000002, BX
+	JZ        low68
+	VMOVSD    X2, 32(CX)(DX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low69
+	VMOVSS    X2, 40(CX)(DX*2)
+
+low69:
+	JMP stored62
+
+low68:
+	TESTQ  $0x00000001, BX
+	JZ     low70
+	VMOVSS X2, 32(CX)(DX*2)
+
+low70:
+	JMP stored62
+
+low63:
+	TESTQ        $0x00000004, BX
+	JZ           low71
+	VMOVUPS      X2, (CX)(DX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, BX
+	JZ           low72
+	VMOVSD       X2, 16(CX)(DX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low73
+	VMOVSS       X2, 24(CX)(DX*2)
+
+low73:
+	JMP stored62
+
+low72:
+	TESTQ  $0x00000001, BX
+	JZ     low74
+	VMOVSS X2, 16(CX)(DX*2)
+
+low74:
+	JMP stored62
+
+low71:
+	TESTQ     $0x00000002, BX
+	JZ        low75
+	VMOVSD    X2, (CX)(DX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low76
+	VMOVSS    X2, 8(CX)(DX*2)
+
+low76:
+	JMP stored62
+
+low75:
+	TESTQ  $0x00000001, BX
+	JZ     low77
 	VMOVSS X2, (CX)(DX*2)
+
+low77:
+stored62:
+	TESTQ         $0x00000008, BX
+	JZ            low79
+	VMOVUPS       Y3, (CX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, BX
+	JZ            low80
+	VMOVUPS       X3, 32(CX)(SI*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, BX
+	JZ            low81
+	VMOVSD        X3, 48(CX)(SI*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, BX
+	JZ            low82
+	VMOVSS        X3, 56(CX)(SI*1)
+
+low82:
+	JMP stored78
+
+low81:
+	TESTQ  $0x00000001, BX
+	JZ     low83
+	VMOVSS X3, 48(CX)(SI*1)
+
+low83:
+	JMP stored78
+
+low80:
+	TESTQ     $0x00000002, BX
+	JZ        low84
+	VMOVSD    X3, 32(CX)(SI*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, BX
+	JZ        low85
+	VMOVSS    X3, 40(CX)(SI*1)
+
+low85:
+	JMP stored78
+
+low84:
+	TESTQ  $0x00000001, BX
+	JZ     low86
+	VMOVSS X3, 32(CX)(SI*1)
+
+low86:
+	JMP stored78
+
+low79:
+	TESTQ        $0x00000004, BX
+	JZ           low87
+	VMOVUPS      X3, (CX)(SI*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, BX
+	JZ           low88
+	VMOVSD       X3, 16(CX)(SI*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, BX
+	JZ           low89
+	VMOVSS       X3, 24(CX)(SI*1)
+
+low89:
+	JMP stored78
+
+low88:
+	TESTQ  $0x00000001, BX
+	JZ     low90
+	VMOVSS X3, 16(CX)(SI*1)
+
+low90:
+	JMP stored78
+
+low87:
+	TESTQ     $0x00000002, BX
+	JZ        low91
+	VMOVSD    X3, (CX)(SI*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, BX
+	JZ        low92
+	VMOVSS    X3, 8(CX)(SI*1)
+
+low92:
+	JMP stored78
+
+low91:
+	TESTQ  $0x00000001, BX
+	JZ     low93
 	VMOVSS X3, (CX)(SI*1)
-	JMP    done6
+
+low93:
+stored78:
+	JMP done6
 
 wider18:
 	CMPQ BX, $0x20
-	JNE  over66
+	JNE  over94
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none67
+	JE      none95
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -16150,9 +15951,9 @@ wider18:
 	VMOVUPS 64(CX)(DX*2), Z5
 	VMOVUPS (CX)(SI*1), Z6
 	VMOVUPS 64(CX)(SI*1), Z7
-	JMP     ready68
+	JMP     ready96
 
-none67:
+none95:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16162,11 +15963,11 @@ none67:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready68:
+ready96:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded70
+	JLE   folded98
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16175,7 +15976,7 @@ ready68:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold69:
+fold97:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VBROADCASTSS (CX)(DX*2), Z10
@@ -16193,9 +15994,9 @@ fold69:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold69
+	JNZ          fold97
 
-folded70:
+folded98:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -16208,7 +16009,7 @@ folded70:
 	VADDPS Z12, Z6, Z6
 	VADDPS Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear71
+	JNE    linear99
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -16218,7 +16019,7 @@ folded70:
 	VMAXPS Z6, Z12, Z6
 	VMAXPS Z7, Z12, Z7
 
-linear71:
+linear99:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16233,14 +16034,14 @@ linear71:
 	VMOVUPS Z7, 64(CX)(SI*1)
 	JMP     done6
 
-over66:
+over94:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none72
+	JE      none100
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -16255,9 +16056,9 @@ over66:
 	VMOVUPS 64(DI)(DX*2), Z5
 	VMOVUPS (CX)(SI*1), Z6
 	VMOVUPS 64(DI)(R8*1), Z7
-	JMP     ready73
+	JMP     ready101
 
-none72:
+none100:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16267,11 +16068,11 @@ none72:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready73:
+ready101:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded75
+	JLE   folded103
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16280,7 +16081,7 @@ ready73:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold74:
+fold102:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VBROADCASTSS (CX)(DX*2), Z10
@@ -16298,9 +16099,9 @@ fold74:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold74
+	JNZ          fold102
 
-folded75:
+folded103:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -16313,7 +16114,7 @@ folded75:
 	VADDPS Z12, Z6, Z6
 	VADDPS Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear76
+	JNE    linear104
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -16323,7 +16124,7 @@ folded75:
 	VMAXPS Z6, Z12, Z6
 	VMAXPS Z7, Z12, Z7
 
-linear76:
+linear104:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16343,14 +16144,14 @@ linear76:
 
 wider17:
 	CMPQ BX, $0x31
-	JGE  wider77
+	JGE  wider105
 	CMPQ BX, $0x30
-	JNE  over78
+	JNE  over106
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none79
+	JE      none107
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -16366,9 +16167,9 @@ wider17:
 	VMOVUPS (CX)(SI*1), Z9
 	VMOVUPS 64(CX)(SI*1), Z10
 	VMOVUPS 128(CX)(SI*1), Z11
-	JMP     ready80
+	JMP     ready108
 
-none79:
+none107:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16382,11 +16183,11 @@ none79:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready80:
+ready108:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded82
+	JLE   folded110
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16395,7 +16196,7 @@ ready80:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold81:
+fold109:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VBROADCASTSS (CX)(DX*2), Z14
@@ -16418,9 +16219,9 @@ fold81:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold81
+	JNZ          fold109
 
-folded82:
+folded110:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -16437,7 +16238,7 @@ folded82:
 	VADDPS Z16, Z10, Z10
 	VADDPS Z16, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear83
+	JNE    linear111
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -16451,7 +16252,7 @@ folded82:
 	VMAXPS Z10, Z16, Z10
 	VMAXPS Z11, Z16, Z11
 
-linear83:
+linear111:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16470,14 +16271,14 @@ linear83:
 	VMOVUPS Z11, 128(CX)(SI*1)
 	JMP     done6
 
-over78:
+over106:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none84
+	JE      none112
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -16496,9 +16297,9 @@ over78:
 	VMOVUPS (CX)(SI*1), Z9
 	VMOVUPS 64(CX)(SI*1), Z10
 	VMOVUPS 128(DI)(R8*1), Z11
-	JMP     ready85
+	JMP     ready113
 
-none84:
+none112:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16512,11 +16313,11 @@ none84:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready85:
+ready113:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded87
+	JLE   folded115
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16525,7 +16326,7 @@ ready85:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold86:
+fold114:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VBROADCASTSS (CX)(DX*2), Z14
@@ -16548,9 +16349,9 @@ fold86:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold86
+	JNZ          fold114
 
-folded87:
+folded115:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -16567,7 +16368,7 @@ folded87:
 	VADDPS Z16, Z10, Z10
 	VADDPS Z16, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear88
+	JNE    linear116
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -16581,7 +16382,7 @@ folded87:
 	VMAXPS Z10, Z16, Z10
 	VMAXPS Z11, Z16, Z11
 
-linear88:
+linear116:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16603,14 +16404,14 @@ linear88:
 	VMOVUPS Z11, 128(DI)(R8*1)
 	JMP     done6
 
-wider77:
+wider105:
 	CMPQ BX, $0x40
-	JNE  over89
+	JNE  over117
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none90
+	JE      none118
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -16630,9 +16431,9 @@ wider77:
 	VMOVUPS 64(CX)(SI*1), Z13
 	VMOVUPS 128(CX)(SI*1), Z14
 	VMOVUPS 192(CX)(SI*1), Z15
-	JMP     ready91
+	JMP     ready119
 
-none90:
+none118:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16650,11 +16451,11 @@ none90:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready91:
+ready119:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded93
+	JLE   folded121
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16663,7 +16464,7 @@ ready91:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold92:
+fold120:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VBROADCASTSS (CX)(DX*2), Z18
@@ -16691,9 +16492,9 @@ fold92:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold92
+	JNZ          fold120
 
-folded93:
+folded121:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -16714,7 +16515,7 @@ folded93:
 	VADDPS Z20, Z14, Z14
 	VADDPS Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear94
+	JNE    linear122
 	VMAXPS Z0, Z20, Z0
 	VMAXPS Z1, Z20, Z1
 	VMAXPS Z2, Z20, Z2
@@ -16732,7 +16533,7 @@ folded93:
 	VMAXPS Z14, Z20, Z14
 	VMAXPS Z15, Z20, Z15
 
-linear94:
+linear122:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16755,14 +16556,14 @@ linear94:
 	VMOVUPS Z15, 192(CX)(SI*1)
 	JMP     done6
 
-over89:
+over117:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none95
+	JE      none123
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -16785,9 +16586,9 @@ over89:
 	VMOVUPS 64(CX)(SI*1), Z13
 	VMOVUPS 128(CX)(SI*1), Z14
 	VMOVUPS 192(DI)(R8*1), Z15
-	JMP     ready96
+	JMP     ready124
 
-none95:
+none123:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16805,11 +16606,11 @@ none95:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready96:
+ready124:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded98
+	JLE   folded126
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16818,7 +16619,7 @@ ready96:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold97:
+fold125:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VBROADCASTSS (CX)(DX*2), Z18
@@ -16846,9 +16647,9 @@ fold97:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold97
+	JNZ          fold125
 
-folded98:
+folded126:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -16869,7 +16670,7 @@ folded98:
 	VADDPS Z20, Z14, Z14
 	VADDPS Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear99
+	JNE    linear127
 	VMAXPS Z0, Z20, Z0
 	VMAXPS Z1, Z20, Z1
 	VMAXPS Z2, Z20, Z2
@@ -16887,7 +16688,7 @@ folded98:
 	VMAXPS Z14, Z20, Z14
 	VMAXPS Z15, Z20, Z15
 
-linear99:
+linear127:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -16937,19 +16738,19 @@ done6:
 rest2:
 	MOVQ rows+72(FP), AX
 	CMPQ AX, $0x03
-	JNE  fewer101
+	JNE  fewer129
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 5 vectors of columns, while at least half as many more are left
-more102:
+more130:
 	CMPQ BX, $0x70
-	JLT  fewer103
+	JLT  fewer131
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none106
+	JE      none134
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -16967,9 +16768,9 @@ more102:
 	VMOVUPS 128(CX)(DX*2), Z12
 	VMOVUPS 192(CX)(DX*2), Z13
 	VMOVUPS 256(CX)(DX*2), Z14
-	JMP     ready107
+	JMP     ready135
 
-none106:
+none134:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -16986,11 +16787,11 @@ none106:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready107:
+ready135:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded109
+	JLE   folded137
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -16998,7 +16799,7 @@ ready107:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold108:
+fold136:
 	VBROADCASTSS (CX), Z15
 	VBROADCASTSS (CX)(DX*1), Z16
 	VBROADCASTSS (CX)(DX*2), Z17
@@ -17025,9 +16826,9 @@ fold108:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold108
+	JNZ          fold136
 
-folded109:
+folded137:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -17047,7 +16848,7 @@ folded109:
 	VADDPS Z18, Z13, Z13
 	VADDPS Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear110
+	JNE    linear138
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -17064,7 +16865,7 @@ folded109:
 	VMAXPS Z13, Z18, Z13
 	VMAXPS Z14, Z18, Z14
 
-linear110:
+linear138:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17085,16 +16886,16 @@ linear110:
 	VMOVUPS Z14, 256(CX)(DX*2)
 	ADDQ    $0x00000140, AX
 	SUBQ    $0x50, BX
-	JMP     more102
+	JMP     more130
 
-fewer103:
+fewer131:
 	CMPQ BX, $0x50
-	JLE  last104
+	JLE  last132
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none111
+	JE      none139
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -17103,9 +16904,9 @@ fewer103:
 	VMOVUPS 64(CX)(DX*1), Z3
 	VMOVUPS (CX)(DX*2), Z4
 	VMOVUPS 64(CX)(DX*2), Z5
-	JMP     ready112
+	JMP     ready140
 
-none111:
+none139:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17113,11 +16914,11 @@ none111:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready112:
+ready140:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded114
+	JLE   folded142
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17125,7 +16926,7 @@ ready112:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold113:
+fold141:
 	VBROADCASTSS (CX), Z6
 	VBROADCASTSS (CX)(DX*1), Z7
 	VBROADCASTSS (CX)(DX*2), Z8
@@ -17140,9 +16941,9 @@ fold113:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold113
+	JNZ          fold141
 
-folded114:
+folded142:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -17153,7 +16954,7 @@ folded114:
 	VADDPS Z9, Z4, Z4
 	VADDPS Z9, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear115
+	JNE    linear143
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -17161,7 +16962,7 @@ folded114:
 	VMAXPS Z4, Z9, Z4
 	VMAXPS Z5, Z9, Z5
 
-linear115:
+linear143:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17174,37 +16975,37 @@ linear115:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x20, BX
 
-last104:
+last132:
 	CMPQ BX, $0x31
-	JGE  wider116
+	JGE  wider144
 	CMPQ BX, $0x21
-	JGE  wider117
+	JGE  wider145
 	CMPQ BX, $0x11
-	JGE  wider118
+	JGE  wider146
 	CMPQ BX, $0x10
-	JNE  over119
+	JNE  over147
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none120
+	JE      none148
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
 	VMOVUPS (CX)(DX*1), Z1
 	VMOVUPS (CX)(DX*2), Z2
-	JMP     ready121
+	JMP     ready149
 
-none120:
+none148:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-ready121:
+ready149:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded123
+	JLE   folded151
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17212,7 +17013,7 @@ ready121:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold122:
+fold150:
 	VBROADCASTSS (CX), Z3
 	VBROADCASTSS (CX)(DX*1), Z4
 	VBROADCASTSS (CX)(DX*2), Z5
@@ -17223,9 +17024,9 @@ fold122:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold122
+	JNZ          fold150
 
-folded123:
+folded151:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -17233,45 +17034,48 @@ folded123:
 	VADDPS Z6, Z1, Z1
 	VADDPS Z6, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear124
+	JNE    linear152
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 
-linear124:
+linear152:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, (CX)(DX*1)
 	VMOVUPS Z2, (CX)(DX*2)
-	JMP     done105
+	JMP     done133
 
-over119:
-	CMPQ BX, $0x08
-	JNE  over125
+over147:
+	MOVQ  BX, DX
+	ANDQ  $0x0f, DX
+	MOVL  $0x0000ffff, CX
+	BZHIL DX, CX, CX
+	KMOVW CX, K1
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none126
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS (CX)(DX*1), Y1
-	VMOVUPS (CX)(DX*2), Y2
-	JMP     ready127
+	MOVQ      init+16(FP), CX
+	TESTQ     CX, CX
+	JE        none153
+	ADDQ      AX, CX
+	MOVQ      ldinit+24(FP), DX
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (CX)(DX*1), K1, Z1
+	VMOVUPS.Z (CX)(DX*2), K1, Z2
+	JMP       ready154
 
-none126:
+none153:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-ready127:
+ready154:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded129
+	JLE   folded156
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17279,20 +17083,20 @@ ready127:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold128:
+fold155:
 	VBROADCASTSS (CX), Z3
 	VBROADCASTSS (CX)(DX*1), Z4
 	VBROADCASTSS (CX)(DX*2), Z5
-	VMOVUPS      (DI), Y6
+	VMOVUPS.Z    (DI), K1, Z6
 	VFMADD231PS  Z3, Z6, Z0
 	VFMADD231PS  Z4, Z6, Z1
 	VFMADD231PS  Z5, Z6, Z2
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold128
+	JNZ          fold155
 
-folded129:
+folded156:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -17300,502 +17104,295 @@ folded129:
 	VADDPS Z6, Z1, Z1
 	VADDPS Z6, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear130
+	JNE    linear157
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 
-linear130:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, (CX)(DX*1)
-	VMOVUPS Y2, (CX)(DX*2)
-	JMP     done105
+linear157:
+	MOVQ          c+0(FP), CX
+	ADDQ          AX, CX
+	MOVQ          ldc+8(FP), DX
+	TESTQ         $0x00000008, BX
+	JZ            low159
+	VMOVUPS       Y0, (CX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, BX
+	JZ            low160
+	VMOVUPS       X0, 32(CX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, BX
+	JZ            low161
+	VMOVSD        X0, 48(CX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, BX
+	JZ            low162
+	VMOVSS        X0, 56(CX)
 
-over125:
-	CMPQ   BX, $0x08
-	JLT    over131
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x40, BX
+low162:
+	JMP stored158
 
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none132
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(SI), Y1
-	VMOVUPS (CX)(DX*1), Y2
-	VMOVUPS 32(SI)(DX*1), Y3
-	VMOVUPS (CX)(DX*2), Y4
-	VMOVUPS 32(SI)(DX*2), Y5
-	JMP     ready133
+low161:
+	TESTQ  $0x00000001, BX
+	JZ     low163
+	VMOVSS X0, 48(CX)
 
-none132:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
+low163:
+	JMP stored158
 
-ready133:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded135
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
+low160:
+	TESTQ     $0x00000002, BX
+	JZ        low164
+	VMOVSD    X0, 32(CX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, BX
+	JZ        low165
+	VMOVSS    X0, 40(CX)
 
-fold134:
-	VBROADCASTSS (CX), Z6
-	VBROADCASTSS (CX)(DX*1), Z7
-	VBROADCASTSS (CX)(DX*2), Z8
-	VMOVUPS      (DI), Y9
-	VFMADD231PS  Z6, Z9, Z0
-	VFMADD231PS  Z7, Z9, Z2
-	VFMADD231PS  Z8, Z9, Z4
-	VMOVUPS      32(DI)(BX*1), Y9
-	VFMADD231PS  Z6, Z9, Z1
-	VFMADD231PS  Z7, Z9, Z3
-	VFMADD231PS  Z8, Z9, Z5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold134
+low165:
+	JMP stored158
 
-folded135:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z9, Z9, Z9
-	VADDPS Z9, Z0, Z0
-	VADDPS Z9, Z1, Z1
-	VADDPS Z9, Z2, Z2
-	VADDPS Z9, Z3, Z3
-	VADDPS Z9, Z4, Z4
-	VADDPS Z9, Z5, Z5
-	CMPQ   CX, $0x01
-	JNE    linear136
-	VMAXPS Z0, Z9, Z0
-	VMAXPS Z1, Z9, Z1
-	VMAXPS Z2, Z9, Z2
-	VMAXPS Z3, Z9, Z3
-	VMAXPS Z4, Z9, Z4
-	VMAXPS Z5, Z9, Z5
+low164:
+	TESTQ  $0x00000001, BX
+	JZ     low166
+	VMOVSS X0, 32(CX)
 
-linear136:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(SI)
-	VMOVUPS Y2, (CX)(DX*1)
-	VMOVUPS Y3, 32(SI)(DX*1)
-	VMOVUPS Y4, (CX)(DX*2)
-	VMOVUPS Y5, 32(SI)(DX*2)
-	JMP     done105
+low166:
+	JMP stored158
 
-over131:
-	CMPQ BX, $0x04
-	JNE  over137
+low159:
+	TESTQ        $0x00000004, BX
+	JZ           low167
+	VMOVUPS      X0, (CX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, BX
+	JZ           low168
+	VMOVSD       X0, 16(CX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, BX
+	JZ           low169
+	VMOVSS       X0, 24(CX)
 
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none138
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), X0
-	VMOVUPS (CX)(DX*1), X1
-	VMOVUPS (CX)(DX*2), X2
-	JMP     ready139
+low169:
+	JMP stored158
 
-none138:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
+low168:
+	TESTQ  $0x00000001, BX
+	JZ     low170
+	VMOVSS X0, 16(CX)
 
-ready139:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded141
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
+low170:
+	JMP stored158
 
-fold140:
-	VBROADCASTSS (CX), Z3
-	VBROADCASTSS (CX)(DX*1), Z4
-	VBROADCASTSS (CX)(DX*2), Z5
-	VMOVUPS      (DI), X6
-	VFMADD231PS  Z3, Z6, Z0
-	VFMADD231PS  Z4, Z6, Z1
-	VFMADD231PS  Z5, Z6, Z2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold140
+low167:
+	TESTQ     $0x00000002, BX
+	JZ        low171
+	VMOVSD    X0, (CX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, BX
+	JZ        low172
+	VMOVSS    X0, 8(CX)
 
-folded141:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z6, Z6, Z6
-	VADDPS Z6, Z0, Z0
-	VADDPS Z6, Z1, Z1
-	VADDPS Z6, Z2, Z2
-	CMPQ   CX, $0x01
-	JNE    linear142
-	VMAXPS Z0, Z6, Z0
-	VMAXPS Z1, Z6, Z1
-	VMAXPS Z2, Z6, Z2
+low172:
+	JMP stored158
 
-linear142:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS X0, (CX)
-	VMOVUPS X1, (CX)(DX*1)
-	VMOVUPS X2, (CX)(DX*2)
-	JMP     done105
-
-over137:
-	CMPQ   BX, $0x04
-	JLT    over143
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x20, BX
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none144
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), X0
-	VMOVUPS 16(SI), X1
-	VMOVUPS (CX)(DX*1), X2
-	VMOVUPS 16(SI)(DX*1), X3
-	VMOVUPS (CX)(DX*2), X4
-	VMOVUPS 16(SI)(DX*2), X5
-	JMP     ready145
-
-none144:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-
-ready145:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded147
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold146:
-	VBROADCASTSS (CX), Z6
-	VBROADCASTSS (CX)(DX*1), Z7
-	VBROADCASTSS (CX)(DX*2), Z8
-	VMOVUPS      (DI), X9
-	VFMADD231PS  Z6, Z9, Z0
-	VFMADD231PS  Z7, Z9, Z2
-	VFMADD231PS  Z8, Z9, Z4
-	VMOVUPS      16(DI)(BX*1), X9
-	VFMADD231PS  Z6, Z9, Z1
-	VFMADD231PS  Z7, Z9, Z3
-	VFMADD231PS  Z8, Z9, Z5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold146
-
-folded147:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z9, Z9, Z9
-	VADDPS Z9, Z0, Z0
-	VADDPS Z9, Z1, Z1
-	VADDPS Z9, Z2, Z2
-	VADDPS Z9, Z3, Z3
-	VADDPS Z9, Z4, Z4
-	VADDPS Z9, Z5, Z5
-	CMPQ   CX, $0x01
-	JNE    linear148
-	VMAXPS Z0, Z9, Z0
-	VMAXPS Z1, Z9, Z1
-	VMAXPS Z2, Z9, Z2
-	VMAXPS Z3, Z9, Z3
-	VMAXPS Z4, Z9, Z4
-	VMAXPS Z5, Z9, Z5
-
-linear148:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS X0, (CX)
-	VMOVUPS X1, 16(SI)
-	VMOVUPS X2, (CX)(DX*1)
-	VMOVUPS X3, 16(SI)(DX*1)
-	VMOVUPS X4, (CX)(DX*2)
-	VMOVUPS X5, 16(SI)(DX*2)
-	JMP     done105
-
-over143:
-	CMPQ BX, $0x02
-	JNE  over149
-
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none150
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	VMOVSD (CX), X0
-	VMOVSD (CX)(DX*1), X1
-	VMOVSD (CX)(DX*2), X2
-	JMP    ready151
-
-none150:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-
-ready151:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded153
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold152:
-	VBROADCASTSS (CX), Z3
-	VBROADCASTSS (CX)(DX*1), Z4
-	VBROADCASTSS (CX)(DX*2), Z5
-	VMOVSD       (DI), X6
-	VFMADD231PS  Z3, Z6, Z0
-	VFMADD231PS  Z4, Z6, Z1
-	VFMADD231PS  Z5, Z6, Z2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold152
-
-folded153:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z6, Z6, Z6
-	VADDPS Z6, Z0, Z0
-	VADDPS Z6, Z1, Z1
-	VADDPS Z6, Z2, Z2
-	CMPQ   CX, $0x01
-	JNE    linear154
-	VMAXPS Z0, Z6, Z0
-	VMAXPS Z1, Z6, Z1
-	VMAXPS Z2, Z6, Z2
-
-linear154:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	VMOVSD X0, (CX)
-	VMOVSD X1, (CX)(DX*1)
-	VMOVSD X2, (CX)(DX*2)
-	JMP    done105
-
-over149:
-	CMPQ   BX, $0x02
-	JLT    over155
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x10, BX
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none156
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	MOVQ   CX, SI
-	ADDQ   BX, SI
-	VMOVSD (CX), X0
-	VMOVSD 8(SI), X1
-	VMOVSD (CX)(DX*1), X2
-	VMOVSD 8(SI)(DX*1), X3
-	VMOVSD (CX)(DX*2), X4
-	VMOVSD 8(SI)(DX*2), X5
-	JMP    ready157
-
-none156:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-
-ready157:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded159
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold158:
-	VBROADCASTSS (CX), Z6
-	VBROADCASTSS (CX)(DX*1), Z7
-	VBROADCASTSS (CX)(DX*2), Z8
-	VMOVSD       (DI), X9
-	VFMADD231PS  Z6, Z9, Z0
-	VFMADD231PS  Z7, Z9, Z2
-	VFMADD231PS  Z8, Z9, Z4
-	VMOVSD       8(DI)(BX*1), X9
-	VFMADD231PS  Z6, Z9, Z1
-	VFMADD231PS  Z7, Z9, Z3
-	VFMADD231PS  Z8, Z9, Z5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold158
-
-folded159:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z9, Z9, Z9
-	VADDPS Z9, Z0, Z0
-	VADDPS Z9, Z1, Z1
-	VADDPS Z9, Z2, Z2
-	VADDPS Z9, Z3, Z3
-	VADDPS Z9, Z4, Z4
-	VADDPS Z9, Z5, Z5
-	CMPQ   CX, $0x01
-	JNE    linear160
-	VMAXPS Z0, Z9, Z0
-	VMAXPS Z1, Z9, Z1
-	VMAXPS Z2, Z9, Z2
-	VMAXPS Z3, Z9, Z3
-	VMAXPS Z4, Z9, Z4
-	VMAXPS Z5, Z9, Z5
-
-linear160:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	MOVQ   CX, SI
-	ADDQ   BX, SI
-	VMOVSD X0, (CX)
-	VMOVSD X1, 8(SI)
-	VMOVSD X2, (CX)(DX*1)
-	VMOVSD X3, 8(SI)(DX*1)
-	VMOVSD X4, (CX)(DX*2)
-	VMOVSD X5, 8(SI)(DX*2)
-	JMP    done105
-
-over155:
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none161
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	VMOVSS (CX), X0
-	VMOVSS (CX)(DX*1), X1
-	VMOVSS (CX)(DX*2), X2
-	JMP    ready162
-
-none161:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-
-ready162:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded164
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold163:
-	VBROADCASTSS (CX), Z3
-	VBROADCASTSS (CX)(DX*1), Z4
-	VBROADCASTSS (CX)(DX*2), Z5
-	VMOVSS       (DI), X6
-	VFMADD231PS  Z3, Z6, Z0
-	VFMADD231PS  Z4, Z6, Z1
-	VFMADD231PS  Z5, Z6, Z2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold163
-
-folded164:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z6, Z6, Z6
-	VADDPS Z6, Z0, Z0
-	VADDPS Z6, Z1, Z1
-	VADDPS Z6, Z2, Z2
-	CMPQ   CX, $0x01
-	JNE    linear165
-	VMAXPS Z0, Z6, Z0
-	VMAXPS Z1, Z6, Z1
-	VMAXPS Z2, Z6, Z2
-
-linear165:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
+low171:
+	TESTQ  $0x00000001, BX
+	JZ     low173
 	VMOVSS X0, (CX)
-	VMOVSS X1, (CX)(DX*1)
-	VMOVSS X2, (CX)(DX*2)
-	JMP    done105
 
-wider118:
+low173:
+stored158:
+	TESTQ         $0x00000008, BX
+	JZ            low175
+	VMOVUPS       Y1, (CX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, BX
+	JZ            low176
+	VMOVUPS       X1, 32(CX)(DX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, BX
+	JZ            low177
+	VMOVSD        X1, 48(CX)(DX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, BX
+	JZ            low178
+	VMOVSS        X1, 56(CX)(DX*1)
+
+low178:
+	JMP stored174
+
+low177:
+	TESTQ  $0x00000001, BX
+	JZ     low179
+	VMOVSS X1, 48(CX)(DX*1)
+
+low179:
+	JMP stored174
+
+low176:
+	TESTQ     $0x00000002, BX
+	JZ        low180
+	VMOVSD    X1, 32(CX)(DX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low181
+	VMOVSS    X1, 40(CX)(DX*1)
+
+low181:
+	JMP stored174
+
+low180:
+	TESTQ  $0x00000001, BX
+	JZ     low182
+	VMOVSS X1, 32(CX)(DX*1)
+
+low182:
+	JMP stored174
+
+low175:
+	TESTQ        $0x00000004, BX
+	JZ           low183
+	VMOVUPS      X1, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, BX
+	JZ           low184
+	VMOVSD       X1, 16(CX)(DX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low185
+	VMOVSS       X1, 24(CX)(DX*1)
+
+low185:
+	JMP stored174
+
+low184:
+	TESTQ  $0x00000001, BX
+	JZ     low186
+	VMOVSS X1, 16(CX)(DX*1)
+
+low186:
+	JMP stored174
+
+low183:
+	TESTQ     $0x00000002, BX
+	JZ        low187
+	VMOVSD    X1, (CX)(DX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low188
+	VMOVSS    X1, 8(CX)(DX*1)
+
+low188:
+	JMP stored174
+
+low187:
+	TESTQ  $0x00000001, BX
+	JZ     low189
+	VMOVSS X1, (CX)(DX*1)
+
+low189:
+stored174:
+	TESTQ         $0x00000008, BX
+	JZ            low191
+	VMOVUPS       Y2, (CX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, BX
+	JZ            low192
+	VMOVUPS       X2, 32(CX)(DX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, BX
+	JZ            low193
+	VMOVSD        X2, 48(CX)(DX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, BX
+	JZ            low194
+	VMOVSS        X2, 56(CX)(DX*2)
+
+low194:
+	JMP stored190
+
+low193:
+	TESTQ  $0x00000001, BX
+	JZ     low195
+	VMOVSS X2, 48(CX)(DX*2)
+
+low195:
+	JMP stored190
+
+low192:
+	TESTQ     $0x00000002, BX
+	JZ        low196
+	VMOVSD    X2, 32(CX)(DX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low197
+	VMOVSS    X2, 40(CX)(DX*2)
+
+low197:
+	JMP stored190
+
+low196:
+	TESTQ  $0x00000001, BX
+	JZ     low198
+	VMOVSS X2, 32(CX)(DX*2)
+
+low198:
+	JMP stored190
+
+low191:
+	TESTQ        $0x00000004, BX
+	JZ           low199
+	VMOVUPS      X2, (CX)(DX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, BX
+	JZ           low200
+	VMOVSD       X2, 16(CX)(DX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low201
+	VMOVSS       X2, 24(CX)(DX*2)
+
+low201:
+	JMP stored190
+
+low200:
+	TESTQ  $0x00000001, BX
+	JZ     low202
+	VMOVSS X2, 16(CX)(DX*2)
+
+low202:
+	JMP stored190
+
+low199:
+	TESTQ     $0x00000002, BX
+	JZ        low203
+	VMOVSD    X2, (CX)(DX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, BX
+	JZ        low204
+	VMOVSS    X2, 8(CX)(DX*2)
+
+low204:
+	JMP stored190
+
+low203:
+	TESTQ  $0x00000001, BX
+	JZ     low205
+	VMOVSS X2, (CX)(DX*2)
+
+low205:
+stored190:
+	JMP done133
+
+wider146:
 	CMPQ BX, $0x20
-	JNE  over166
+	JNE  over206
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none167
+	JE      none207
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -17804,9 +17401,9 @@ wider118:
 	VMOVUPS 64(CX)(DX*1), Z3
 	VMOVUPS (CX)(DX*2), Z4
 	VMOVUPS 64(CX)(DX*2), Z5
-	JMP     ready168
+	JMP     ready208
 
-none167:
+none207:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17814,11 +17411,11 @@ none167:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready168:
+ready208:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded170
+	JLE   folded210
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17826,7 +17423,7 @@ ready168:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold169:
+fold209:
 	VBROADCASTSS (CX), Z6
 	VBROADCASTSS (CX)(DX*1), Z7
 	VBROADCASTSS (CX)(DX*2), Z8
@@ -17841,9 +17438,9 @@ fold169:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold169
+	JNZ          fold209
 
-folded170:
+folded210:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -17854,7 +17451,7 @@ folded170:
 	VADDPS Z9, Z4, Z4
 	VADDPS Z9, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear171
+	JNE    linear211
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -17862,7 +17459,7 @@ folded170:
 	VMAXPS Z4, Z9, Z4
 	VMAXPS Z5, Z9, Z5
 
-linear171:
+linear211:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17872,16 +17469,16 @@ linear171:
 	VMOVUPS Z3, 64(CX)(DX*1)
 	VMOVUPS Z4, (CX)(DX*2)
 	VMOVUPS Z5, 64(CX)(DX*2)
-	JMP     done105
+	JMP     done133
 
-over166:
+over206:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none172
+	JE      none212
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -17892,9 +17489,9 @@ over166:
 	VMOVUPS 64(SI)(DX*1), Z3
 	VMOVUPS (CX)(DX*2), Z4
 	VMOVUPS 64(SI)(DX*2), Z5
-	JMP     ready173
+	JMP     ready213
 
-none172:
+none212:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17902,11 +17499,11 @@ none172:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready173:
+ready213:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded175
+	JLE   folded215
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -17914,7 +17511,7 @@ ready173:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold174:
+fold214:
 	VBROADCASTSS (CX), Z6
 	VBROADCASTSS (CX)(DX*1), Z7
 	VBROADCASTSS (CX)(DX*2), Z8
@@ -17929,9 +17526,9 @@ fold174:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold174
+	JNZ          fold214
 
-folded175:
+folded215:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -17942,7 +17539,7 @@ folded175:
 	VADDPS Z9, Z4, Z4
 	VADDPS Z9, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear176
+	JNE    linear216
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -17950,7 +17547,7 @@ folded175:
 	VMAXPS Z4, Z9, Z4
 	VMAXPS Z5, Z9, Z5
 
-linear176:
+linear216:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -17962,16 +17559,16 @@ linear176:
 	VMOVUPS Z3, 64(SI)(DX*1)
 	VMOVUPS Z4, (CX)(DX*2)
 	VMOVUPS Z5, 64(SI)(DX*2)
-	JMP     done105
+	JMP     done133
 
-wider117:
+wider145:
 	CMPQ BX, $0x30
-	JNE  over177
+	JNE  over217
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none178
+	JE      none218
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -17983,9 +17580,9 @@ wider117:
 	VMOVUPS (CX)(DX*2), Z6
 	VMOVUPS 64(CX)(DX*2), Z7
 	VMOVUPS 128(CX)(DX*2), Z8
-	JMP     ready179
+	JMP     ready219
 
-none178:
+none218:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -17996,11 +17593,11 @@ none178:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready179:
+ready219:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded181
+	JLE   folded221
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18008,7 +17605,7 @@ ready179:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold180:
+fold220:
 	VBROADCASTSS (CX), Z9
 	VBROADCASTSS (CX)(DX*1), Z10
 	VBROADCASTSS (CX)(DX*2), Z11
@@ -18027,9 +17624,9 @@ fold180:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold180
+	JNZ          fold220
 
-folded181:
+folded221:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -18043,7 +17640,7 @@ folded181:
 	VADDPS Z12, Z7, Z7
 	VADDPS Z12, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear182
+	JNE    linear222
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -18054,7 +17651,7 @@ folded181:
 	VMAXPS Z7, Z12, Z7
 	VMAXPS Z8, Z12, Z8
 
-linear182:
+linear222:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -18067,16 +17664,16 @@ linear182:
 	VMOVUPS Z6, (CX)(DX*2)
 	VMOVUPS Z7, 64(CX)(DX*2)
 	VMOVUPS Z8, 128(CX)(DX*2)
-	JMP     done105
+	JMP     done133
 
-over177:
+over217:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none183
+	JE      none223
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -18090,9 +17687,9 @@ over177:
 	VMOVUPS (CX)(DX*2), Z6
 	VMOVUPS 64(CX)(DX*2), Z7
 	VMOVUPS 128(SI)(DX*2), Z8
-	JMP     ready184
+	JMP     ready224
 
-none183:
+none223:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18103,11 +17700,11 @@ none183:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready184:
+ready224:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded186
+	JLE   folded226
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18115,7 +17712,7 @@ ready184:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold185:
+fold225:
 	VBROADCASTSS (CX), Z9
 	VBROADCASTSS (CX)(DX*1), Z10
 	VBROADCASTSS (CX)(DX*2), Z11
@@ -18134,9 +17731,9 @@ fold185:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold185
+	JNZ          fold225
 
-folded186:
+folded226:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -18150,7 +17747,7 @@ folded186:
 	VADDPS Z12, Z7, Z7
 	VADDPS Z12, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear187
+	JNE    linear227
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -18161,7 +17758,7 @@ folded186:
 	VMAXPS Z7, Z12, Z7
 	VMAXPS Z8, Z12, Z8
 
-linear187:
+linear227:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -18176,18 +17773,18 @@ linear187:
 	VMOVUPS Z6, (CX)(DX*2)
 	VMOVUPS Z7, 64(CX)(DX*2)
 	VMOVUPS Z8, 128(SI)(DX*2)
-	JMP     done105
+	JMP     done133
 
-wider116:
+wider144:
 	CMPQ BX, $0x41
-	JGE  wider188
+	JGE  wider228
 	CMPQ BX, $0x40
-	JNE  over189
+	JNE  over229
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none190
+	JE      none230
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -18202,9 +17799,9 @@ wider116:
 	VMOVUPS 64(CX)(DX*2), Z9
 	VMOVUPS 128(CX)(DX*2), Z10
 	VMOVUPS 192(CX)(DX*2), Z11
-	JMP     ready191
+	JMP     ready231
 
-none190:
+none230:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18218,11 +17815,11 @@ none190:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready191:
+ready231:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded193
+	JLE   folded233
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18230,7 +17827,7 @@ ready191:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold192:
+fold232:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VBROADCASTSS (CX)(DX*2), Z14
@@ -18253,9 +17850,9 @@ fold192:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold192
+	JNZ          fold232
 
-folded193:
+folded233:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -18272,7 +17869,7 @@ folded193:
 	VADDPS Z15, Z10, Z10
 	VADDPS Z15, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear194
+	JNE    linear234
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -18286,7 +17883,7 @@ folded193:
 	VMAXPS Z10, Z15, Z10
 	VMAXPS Z11, Z15, Z11
 
-linear194:
+linear234:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -18302,16 +17899,16 @@ linear194:
 	VMOVUPS Z9, 64(CX)(DX*2)
 	VMOVUPS Z10, 128(CX)(DX*2)
 	VMOVUPS Z11, 192(CX)(DX*2)
-	JMP     done105
+	JMP     done133
 
-over189:
+over229:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none195
+	JE      none235
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -18328,9 +17925,9 @@ over189:
 	VMOVUPS 64(CX)(DX*2), Z9
 	VMOVUPS 128(CX)(DX*2), Z10
 	VMOVUPS 192(SI)(DX*2), Z11
-	JMP     ready196
+	JMP     ready236
 
-none195:
+none235:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18344,11 +17941,11 @@ none195:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready196:
+ready236:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded198
+	JLE   folded238
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18356,7 +17953,7 @@ ready196:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold197:
+fold237:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VBROADCASTSS (CX)(DX*2), Z14
@@ -18379,9 +17976,9 @@ fold197:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold197
+	JNZ          fold237
 
-folded198:
+folded238:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -18398,7 +17995,7 @@ folded198:
 	VADDPS Z15, Z10, Z10
 	VADDPS Z15, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear199
+	JNE    linear239
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -18412,7 +18009,7 @@ folded198:
 	VMAXPS Z10, Z15, Z10
 	VMAXPS Z11, Z15, Z11
 
-linear199:
+linear239:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -18430,16 +18027,16 @@ linear199:
 	VMOVUPS Z9, 64(CX)(DX*2)
 	VMOVUPS Z10, 128(CX)(DX*2)
 	VMOVUPS Z11, 192(SI)(DX*2)
-	JMP     done105
+	JMP     done133
 
-wider188:
+wider228:
 	CMPQ BX, $0x50
-	JNE  over200
+	JNE  over240
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none201
+	JE      none241
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -18457,9 +18054,9 @@ wider188:
 	VMOVUPS 128(CX)(DX*2), Z12
 	VMOVUPS 192(CX)(DX*2), Z13
 	VMOVUPS 256(CX)(DX*2), Z14
-	JMP     ready202
+	JMP     ready242
 
-none201:
+none241:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18476,11 +18073,11 @@ none201:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready202:
+ready242:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded204
+	JLE   folded244
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18488,7 +18085,7 @@ ready202:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold203:
+fold243:
 	VBROADCASTSS (CX), Z15
 	VBROADCASTSS (CX)(DX*1), Z16
 	VBROADCASTSS (CX)(DX*2), Z17
@@ -18515,9 +18112,9 @@ fold203:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold203
+	JNZ          fold243
 
-folded204:
+folded244:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -18537,7 +18134,7 @@ folded204:
 	VADDPS Z18, Z13, Z13
 	VADDPS Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear205
+	JNE    linear245
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -18554,7 +18151,7 @@ folded204:
 	VMAXPS Z13, Z18, Z13
 	VMAXPS Z14, Z18, Z14
 
-linear205:
+linear245:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -18573,16 +18170,16 @@ linear205:
 	VMOVUPS Z12, 128(CX)(DX*2)
 	VMOVUPS Z13, 192(CX)(DX*2)
 	VMOVUPS Z14, 256(CX)(DX*2)
-	JMP     done105
+	JMP     done133
 
-over200:
+over240:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000140, BX
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none206
+	JE      none246
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -18602,9 +18199,9 @@ over200:
 	VMOVUPS 128(CX)(DX*2), Z12
 	VMOVUPS 192(CX)(DX*2), Z13
 	VMOVUPS 256(SI)(DX*2), Z14
-	JMP     ready207
+	JMP     ready247
 
-none206:
+none246:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18621,11 +18218,11 @@ none206:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready207:
+ready247:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded209
+	JLE   folded249
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18633,7 +18230,7 @@ ready207:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold208:
+fold248:
 	VBROADCASTSS (CX), Z15
 	VBROADCASTSS (CX)(DX*1), Z16
 	VBROADCASTSS (CX)(DX*2), Z17
@@ -18660,9 +18257,9 @@ fold208:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold208
+	JNZ          fold248
 
-folded209:
+folded249:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -18682,7 +18279,7 @@ folded209:
 	VADDPS Z18, Z13, Z13
 	VADDPS Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear210
+	JNE    linear250
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -18699,7 +18296,7 @@ folded209:
 	VMAXPS Z13, Z18, Z13
 	VMAXPS Z14, Z18, Z14
 
-linear210:
+linear250:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -18721,24 +18318,24 @@ linear210:
 	VMOVUPS Z13, 192(CX)(DX*2)
 	VMOVUPS Z14, 256(SI)(DX*2)
 
-done105:
-	JMP done100
+done133:
+	JMP done128
 
-fewer101:
+fewer129:
 	CMPQ AX, $0x02
-	JNE  fewer211
+	JNE  fewer251
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 8 vectors of columns, while at least half as many more are left
-more212:
+more252:
 	CMPQ BX, $0x000000c0
-	JLT  fewer213
+	JLT  fewer253
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none216
+	JE      none256
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -18757,9 +18354,9 @@ more212:
 	VMOVUPS 320(CX)(DX*1), Z13
 	VMOVUPS 384(CX)(DX*1), Z14
 	VMOVUPS 448(CX)(DX*1), Z15
-	JMP     ready217
+	JMP     ready257
 
-none216:
+none256:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18777,11 +18374,11 @@ none216:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready217:
+ready257:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded219
+	JLE   folded259
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18789,7 +18386,7 @@ ready217:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold218:
+fold258:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VMOVUPS      (DI), Z18
@@ -18819,9 +18416,9 @@ fold218:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold218
+	JNZ          fold258
 
-folded219:
+folded259:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -18842,7 +18439,7 @@ folded219:
 	VADDPS Z18, Z14, Z14
 	VADDPS Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear220
+	JNE    linear260
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -18860,7 +18457,7 @@ folded219:
 	VMAXPS Z14, Z18, Z14
 	VMAXPS Z15, Z18, Z15
 
-linear220:
+linear260:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -18882,16 +18479,16 @@ linear220:
 	VMOVUPS Z15, 448(CX)(DX*1)
 	ADDQ    $0x00000200, AX
 	SUBQ    $0x00000080, BX
-	JMP     more212
+	JMP     more252
 
-fewer213:
+fewer253:
 	CMPQ BX, $0x00000080
-	JLE  last214
+	JLE  last254
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none221
+	JE      none261
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -18902,9 +18499,9 @@ fewer213:
 	VMOVUPS 64(CX)(DX*1), Z5
 	VMOVUPS 128(CX)(DX*1), Z6
 	VMOVUPS 192(CX)(DX*1), Z7
-	JMP     ready222
+	JMP     ready262
 
-none221:
+none261:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -18914,11 +18511,11 @@ none221:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready222:
+ready262:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded224
+	JLE   folded264
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -18926,7 +18523,7 @@ ready222:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold223:
+fold263:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VMOVUPS      (DI), Z10
@@ -18944,9 +18541,9 @@ fold223:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold223
+	JNZ          fold263
 
-folded224:
+folded264:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -18959,7 +18556,7 @@ folded224:
 	VADDPS Z10, Z6, Z6
 	VADDPS Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear225
+	JNE    linear265
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -18969,7 +18566,7 @@ folded224:
 	VMAXPS Z6, Z10, Z6
 	VMAXPS Z7, Z10, Z7
 
-linear225:
+linear265:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -18984,35 +18581,35 @@ linear225:
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x40, BX
 
-last214:
+last254:
 	CMPQ BX, $0x41
-	JGE  wider226
+	JGE  wider266
 	CMPQ BX, $0x21
-	JGE  wider227
+	JGE  wider267
 	CMPQ BX, $0x11
-	JGE  wider228
+	JGE  wider268
 	CMPQ BX, $0x10
-	JNE  over229
+	JNE  over269
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none230
+	JE      none270
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
 	VMOVUPS (CX)(DX*1), Z1
-	JMP     ready231
+	JMP     ready271
 
-none230:
+none270:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready231:
+ready271:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded233
+	JLE   folded273
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19020,7 +18617,7 @@ ready231:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold232:
+fold272:
 	VBROADCASTSS (CX), Z2
 	VBROADCASTSS (CX)(DX*1), Z3
 	VMOVUPS      (DI), Z4
@@ -19029,50 +18626,53 @@ fold232:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold232
+	JNZ          fold272
 
-folded233:
+folded273:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
 	VADDPS Z4, Z0, Z0
 	VADDPS Z4, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear234
+	JNE    linear274
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 
-linear234:
+linear274:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, (CX)(DX*1)
-	JMP     done215
+	JMP     done255
 
-over229:
-	CMPQ BX, $0x08
-	JNE  over235
+over269:
+	MOVQ  BX, DX
+	ANDQ  $0x0f, DX
+	MOVL  $0x0000ffff, CX
+	BZHIL DX, CX, CX
+	KMOVW CX, K1
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none236
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	VMOVUPS (CX)(DX*1), Y1
-	JMP     ready237
+	MOVQ      init+16(FP), CX
+	TESTQ     CX, CX
+	JE        none275
+	ADDQ      AX, CX
+	MOVQ      ldinit+24(FP), DX
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (CX)(DX*1), K1, Z1
+	JMP       ready276
 
-none236:
+none275:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready237:
+ready276:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded239
+	JLE   folded278
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19080,477 +18680,241 @@ ready237:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold238:
+fold277:
 	VBROADCASTSS (CX), Z2
 	VBROADCASTSS (CX)(DX*1), Z3
-	VMOVUPS      (DI), Y4
+	VMOVUPS.Z    (DI), K1, Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold238
+	JNZ          fold277
 
-folded239:
+folded278:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
 	VADDPS Z4, Z0, Z0
 	VADDPS Z4, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear240
+	JNE    linear279
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 
-linear240:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, (CX)(DX*1)
-	JMP     done215
+linear279:
+	MOVQ          c+0(FP), CX
+	ADDQ          AX, CX
+	MOVQ          ldc+8(FP), DX
+	TESTQ         $0x00000008, BX
+	JZ            low281
+	VMOVUPS       Y0, (CX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, BX
+	JZ            low282
+	VMOVUPS       X0, 32(CX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, BX
+	JZ            low283
+	VMOVSD        X0, 48(CX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, BX
+	JZ            low284
+	VMOVSS        X0, 56(CX)
 
-over235:
-	CMPQ   BX, $0x08
-	JLT    over241
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x40, BX
+low284:
+	JMP stored280
 
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none242
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(SI), Y1
-	VMOVUPS (CX)(DX*1), Y2
-	VMOVUPS 32(SI)(DX*1), Y3
-	JMP     ready243
+low283:
+	TESTQ  $0x00000001, BX
+	JZ     low285
+	VMOVSS X0, 48(CX)
 
-none242:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
+low285:
+	JMP stored280
 
-ready243:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded245
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
+low282:
+	TESTQ     $0x00000002, BX
+	JZ        low286
+	VMOVSD    X0, 32(CX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, BX
+	JZ        low287
+	VMOVSS    X0, 40(CX)
 
-fold244:
-	VBROADCASTSS (CX), Z4
-	VBROADCASTSS (CX)(DX*1), Z5
-	VMOVUPS      (DI), Y6
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Z5, Z6, Z2
-	VMOVUPS      32(DI)(BX*1), Y6
-	VFMADD231PS  Z4, Z6, Z1
-	VFMADD231PS  Z5, Z6, Z3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold244
+low287:
+	JMP stored280
 
-folded245:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z6, Z6, Z6
-	VADDPS Z6, Z0, Z0
-	VADDPS Z6, Z1, Z1
-	VADDPS Z6, Z2, Z2
-	VADDPS Z6, Z3, Z3
-	CMPQ   CX, $0x01
-	JNE    linear246
-	VMAXPS Z0, Z6, Z0
-	VMAXPS Z1, Z6, Z1
-	VMAXPS Z2, Z6, Z2
-	VMAXPS Z3, Z6, Z3
+low286:
+	TESTQ  $0x00000001, BX
+	JZ     low288
+	VMOVSS X0, 32(CX)
 
-linear246:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(SI)
-	VMOVUPS Y2, (CX)(DX*1)
-	VMOVUPS Y3, 32(SI)(DX*1)
-	JMP     done215
+low288:
+	JMP stored280
 
-over241:
-	CMPQ BX, $0x04
-	JNE  over247
+low281:
+	TESTQ        $0x00000004, BX
+	JZ           low289
+	VMOVUPS      X0, (CX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, BX
+	JZ           low290
+	VMOVSD       X0, 16(CX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, BX
+	JZ           low291
+	VMOVSS       X0, 24(CX)
 
-	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none248
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), X0
-	VMOVUPS (CX)(DX*1), X1
-	JMP     ready249
+low291:
+	JMP stored280
 
-none248:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
+low290:
+	TESTQ  $0x00000001, BX
+	JZ     low292
+	VMOVSS X0, 16(CX)
 
-ready249:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded251
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
+low292:
+	JMP stored280
 
-fold250:
-	VBROADCASTSS (CX), Z2
-	VBROADCASTSS (CX)(DX*1), Z3
-	VMOVUPS      (DI), X4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold250
+low289:
+	TESTQ     $0x00000002, BX
+	JZ        low293
+	VMOVSD    X0, (CX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, BX
+	JZ        low294
+	VMOVSS    X0, 8(CX)
 
-folded251:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z4, Z4, Z4
-	VADDPS Z4, Z0, Z0
-	VADDPS Z4, Z1, Z1
-	CMPQ   CX, $0x01
-	JNE    linear252
-	VMAXPS Z0, Z4, Z0
-	VMAXPS Z1, Z4, Z1
+low294:
+	JMP stored280
 
-linear252:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS X0, (CX)
-	VMOVUPS X1, (CX)(DX*1)
-	JMP     done215
-
-over247:
-	CMPQ   BX, $0x04
-	JLT    over253
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x20, BX
-
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none254
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), X0
-	VMOVUPS 16(SI), X1
-	VMOVUPS (CX)(DX*1), X2
-	VMOVUPS 16(SI)(DX*1), X3
-	JMP     ready255
-
-none254:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-
-ready255:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded257
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold256:
-	VBROADCASTSS (CX), Z4
-	VBROADCASTSS (CX)(DX*1), Z5
-	VMOVUPS      (DI), X6
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Z5, Z6, Z2
-	VMOVUPS      16(DI)(BX*1), X6
-	VFMADD231PS  Z4, Z6, Z1
-	VFMADD231PS  Z5, Z6, Z3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold256
-
-folded257:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z6, Z6, Z6
-	VADDPS Z6, Z0, Z0
-	VADDPS Z6, Z1, Z1
-	VADDPS Z6, Z2, Z2
-	VADDPS Z6, Z3, Z3
-	CMPQ   CX, $0x01
-	JNE    linear258
-	VMAXPS Z0, Z6, Z0
-	VMAXPS Z1, Z6, Z1
-	VMAXPS Z2, Z6, Z2
-	VMAXPS Z3, Z6, Z3
-
-linear258:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS X0, (CX)
-	VMOVUPS X1, 16(SI)
-	VMOVUPS X2, (CX)(DX*1)
-	VMOVUPS X3, 16(SI)(DX*1)
-	JMP     done215
-
-over253:
-	CMPQ BX, $0x02
-	JNE  over259
-
-	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none260
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	VMOVSD (CX), X0
-	VMOVSD (CX)(DX*1), X1
-	JMP    ready261
-
-none260:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-
-ready261:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded263
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold262:
-	VBROADCASTSS (CX), Z2
-	VBROADCASTSS (CX)(DX*1), Z3
-	VMOVSD       (DI), X4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold262
-
-folded263:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z4, Z4, Z4
-	VADDPS Z4, Z0, Z0
-	VADDPS Z4, Z1, Z1
-	CMPQ   CX, $0x01
-	JNE    linear264
-	VMAXPS Z0, Z4, Z0
-	VMAXPS Z1, Z4, Z1
-
-linear264:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	VMOVSD X0, (CX)
-	VMOVSD X1, (CX)(DX*1)
-	JMP    done215
-
-over259:
-	CMPQ   BX, $0x02
-	JLT    over265
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x10, BX
-
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none266
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	MOVQ   CX, SI
-	ADDQ   BX, SI
-	VMOVSD (CX), X0
-	VMOVSD 8(SI), X1
-	VMOVSD (CX)(DX*1), X2
-	VMOVSD 8(SI)(DX*1), X3
-	JMP    ready267
-
-none266:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-
-ready267:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded269
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold268:
-	VBROADCASTSS (CX), Z4
-	VBROADCASTSS (CX)(DX*1), Z5
-	VMOVSD       (DI), X6
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Z5, Z6, Z2
-	VMOVSD       8(DI)(BX*1), X6
-	VFMADD231PS  Z4, Z6, Z1
-	VFMADD231PS  Z5, Z6, Z3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold268
-
-folded269:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z6, Z6, Z6
-	VADDPS Z6, Z0, Z0
-	VADDPS Z6, Z1, Z1
-	VADDPS Z6, Z2, Z2
-	VADDPS Z6, Z3, Z3
-	CMPQ   CX, $0x01
-	JNE    linear270
-	VMAXPS Z0, Z6, Z0
-	VMAXPS Z1, Z6, Z1
-	VMAXPS Z2, Z6, Z2
-	VMAXPS Z3, Z6, Z3
-
-linear270:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	MOVQ   CX, SI
-	ADDQ   BX, SI
-	VMOVSD X0, (CX)
-	VMOVSD X1, 8(SI)
-	VMOVSD X2, (CX)(DX*1)
-	VMOVSD X3, 8(SI)(DX*1)
-	JMP    done215
-
-over265:
-	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none271
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	VMOVSS (CX), X0
-	VMOVSS (CX)(DX*1), X1
-	JMP    ready272
-
-none271:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-
-ready272:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded274
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold273:
-	VBROADCASTSS (CX), Z2
-	VBROADCASTSS (CX)(DX*1), Z3
-	VMOVSS       (DI), X4
-	VFMADD231PS  Z2, Z4, Z0
-	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold273
-
-folded274:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z4, Z4, Z4
-	VADDPS Z4, Z0, Z0
-	VADDPS Z4, Z1, Z1
-	CMPQ   CX, $0x01
-	JNE    linear275
-	VMAXPS Z0, Z4, Z0
-	VMAXPS Z1, Z4, Z1
-
-linear275:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
+low293:
+	TESTQ  $0x00000001, BX
+	JZ     low295
 	VMOVSS X0, (CX)
-	VMOVSS X1, (CX)(DX*1)
-	JMP    done215
 
-wider228:
+low295:
+stored280:
+	TESTQ         $0x00000008, BX
+	JZ            low297
+	VMOVUPS       Y1, (CX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, BX
+	JZ            low298
+	VMOVUPS       X1, 32(CX)(DX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, BX
+	JZ            low299
+	VMOVSD        X1, 48(CX)(DX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, BX
+	JZ            low300
+	VMOVSS        X1, 56(CX)(DX*1)
+
+low300:
+	JMP stored296
+
+low299:
+	TESTQ  $0x00000001, BX
+	JZ     low301
+	VMOVSS X1, 48(CX)(DX*1)
+
+low301:
+	JMP stored296
+
+low298:
+	TESTQ     $0x00000002, BX
+	JZ        low302
+	VMOVSD    X1, 32(CX)(DX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low303
+	VMOVSS    X1, 40(CX)(DX*1)
+
+low303:
+	JMP stored296
+
+low302:
+	TESTQ  $0x00000001, BX
+	JZ     low304
+	VMOVSS X1, 32(CX)(DX*1)
+
+low304:
+	JMP stored296
+
+low297:
+	TESTQ        $0x00000004, BX
+	JZ           low305
+	VMOVUPS      X1, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, BX
+	JZ           low306
+	VMOVSD       X1, 16(CX)(DX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low307
+	VMOVSS       X1, 24(CX)(DX*1)
+
+low307:
+	JMP stored296
+
+low306:
+	TESTQ  $0x00000001, BX
+	JZ     low308
+	VMOVSS X1, 16(CX)(DX*1)
+
+low308:
+	JMP stored296
+
+low305:
+	TESTQ     $0x00000002, BX
+	JZ        low309
+	VMOVSD    X1, (CX)(DX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, BX
+	JZ        low310
+	VMOVSS    X1, 8(CX)(DX*1)
+
+low310:
+	JMP stored296
+
+low309:
+	TESTQ  $0x00000001, BX
+	JZ     low311
+	VMOVSS X1, (CX)(DX*1)
+
+low311:
+stored296:
+	JMP done255
+
+wider268:
 	CMPQ BX, $0x20
-	JNE  over276
+	JNE  over312
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none277
+	JE      none313
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
 	VMOVUPS (CX)(DX*1), Z2
 	VMOVUPS 64(CX)(DX*1), Z3
-	JMP     ready278
+	JMP     ready314
 
-none277:
+none313:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready278:
+ready314:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded280
+	JLE   folded316
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19558,7 +18922,7 @@ ready278:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold279:
+fold315:
 	VBROADCASTSS (CX), Z4
 	VBROADCASTSS (CX)(DX*1), Z5
 	VMOVUPS      (DI), Z6
@@ -19570,9 +18934,9 @@ fold279:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold279
+	JNZ          fold315
 
-folded280:
+folded316:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -19581,13 +18945,13 @@ folded280:
 	VADDPS Z6, Z2, Z2
 	VADDPS Z6, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear281
+	JNE    linear317
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
 
-linear281:
+linear317:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -19595,16 +18959,16 @@ linear281:
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, (CX)(DX*1)
 	VMOVUPS Z3, 64(CX)(DX*1)
-	JMP     done215
+	JMP     done255
 
-over276:
+over312:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none282
+	JE      none318
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -19613,19 +18977,19 @@ over276:
 	VMOVUPS 64(SI), Z1
 	VMOVUPS (CX)(DX*1), Z2
 	VMOVUPS 64(SI)(DX*1), Z3
-	JMP     ready283
+	JMP     ready319
 
-none282:
+none318:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready283:
+ready319:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded285
+	JLE   folded321
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19633,7 +18997,7 @@ ready283:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold284:
+fold320:
 	VBROADCASTSS (CX), Z4
 	VBROADCASTSS (CX)(DX*1), Z5
 	VMOVUPS      (DI), Z6
@@ -19645,9 +19009,9 @@ fold284:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold284
+	JNZ          fold320
 
-folded285:
+folded321:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -19656,13 +19020,13 @@ folded285:
 	VADDPS Z6, Z2, Z2
 	VADDPS Z6, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear286
+	JNE    linear322
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
 
-linear286:
+linear322:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -19672,18 +19036,18 @@ linear286:
 	VMOVUPS Z1, 64(SI)
 	VMOVUPS Z2, (CX)(DX*1)
 	VMOVUPS Z3, 64(SI)(DX*1)
-	JMP     done215
+	JMP     done255
 
-wider227:
+wider267:
 	CMPQ BX, $0x31
-	JGE  wider287
+	JGE  wider323
 	CMPQ BX, $0x30
-	JNE  over288
+	JNE  over324
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none289
+	JE      none325
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -19692,9 +19056,9 @@ wider227:
 	VMOVUPS (CX)(DX*1), Z3
 	VMOVUPS 64(CX)(DX*1), Z4
 	VMOVUPS 128(CX)(DX*1), Z5
-	JMP     ready290
+	JMP     ready326
 
-none289:
+none325:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -19702,11 +19066,11 @@ none289:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready290:
+ready326:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded292
+	JLE   folded328
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19714,7 +19078,7 @@ ready290:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold291:
+fold327:
 	VBROADCASTSS (CX), Z6
 	VBROADCASTSS (CX)(DX*1), Z7
 	VMOVUPS      (DI), Z8
@@ -19729,9 +19093,9 @@ fold291:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold291
+	JNZ          fold327
 
-folded292:
+folded328:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -19742,7 +19106,7 @@ folded292:
 	VADDPS Z8, Z4, Z4
 	VADDPS Z8, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear293
+	JNE    linear329
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -19750,7 +19114,7 @@ folded292:
 	VMAXPS Z4, Z8, Z4
 	VMAXPS Z5, Z8, Z5
 
-linear293:
+linear329:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -19760,16 +19124,16 @@ linear293:
 	VMOVUPS Z3, (CX)(DX*1)
 	VMOVUPS Z4, 64(CX)(DX*1)
 	VMOVUPS Z5, 128(CX)(DX*1)
-	JMP     done215
+	JMP     done255
 
-over288:
+over324:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none294
+	JE      none330
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -19780,9 +19144,9 @@ over288:
 	VMOVUPS (CX)(DX*1), Z3
 	VMOVUPS 64(CX)(DX*1), Z4
 	VMOVUPS 128(SI)(DX*1), Z5
-	JMP     ready295
+	JMP     ready331
 
-none294:
+none330:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -19790,11 +19154,11 @@ none294:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready295:
+ready331:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded297
+	JLE   folded333
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19802,7 +19166,7 @@ ready295:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold296:
+fold332:
 	VBROADCASTSS (CX), Z6
 	VBROADCASTSS (CX)(DX*1), Z7
 	VMOVUPS      (DI), Z8
@@ -19817,9 +19181,9 @@ fold296:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold296
+	JNZ          fold332
 
-folded297:
+folded333:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -19830,7 +19194,7 @@ folded297:
 	VADDPS Z8, Z4, Z4
 	VADDPS Z8, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear298
+	JNE    linear334
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -19838,7 +19202,7 @@ folded297:
 	VMAXPS Z4, Z8, Z4
 	VMAXPS Z5, Z8, Z5
 
-linear298:
+linear334:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -19850,16 +19214,16 @@ linear298:
 	VMOVUPS Z3, (CX)(DX*1)
 	VMOVUPS Z4, 64(CX)(DX*1)
 	VMOVUPS Z5, 128(SI)(DX*1)
-	JMP     done215
+	JMP     done255
 
-wider287:
+wider323:
 	CMPQ BX, $0x40
-	JNE  over299
+	JNE  over335
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none300
+	JE      none336
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -19870,9 +19234,9 @@ wider287:
 	VMOVUPS 64(CX)(DX*1), Z5
 	VMOVUPS 128(CX)(DX*1), Z6
 	VMOVUPS 192(CX)(DX*1), Z7
-	JMP     ready301
+	JMP     ready337
 
-none300:
+none336:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -19882,11 +19246,11 @@ none300:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready301:
+ready337:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded303
+	JLE   folded339
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19894,7 +19258,7 @@ ready301:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold302:
+fold338:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VMOVUPS      (DI), Z10
@@ -19912,9 +19276,9 @@ fold302:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold302
+	JNZ          fold338
 
-folded303:
+folded339:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -19927,7 +19291,7 @@ folded303:
 	VADDPS Z10, Z6, Z6
 	VADDPS Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear304
+	JNE    linear340
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -19937,7 +19301,7 @@ folded303:
 	VMAXPS Z6, Z10, Z6
 	VMAXPS Z7, Z10, Z7
 
-linear304:
+linear340:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -19949,16 +19313,16 @@ linear304:
 	VMOVUPS Z5, 64(CX)(DX*1)
 	VMOVUPS Z6, 128(CX)(DX*1)
 	VMOVUPS Z7, 192(CX)(DX*1)
-	JMP     done215
+	JMP     done255
 
-over299:
+over335:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none305
+	JE      none341
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -19971,9 +19335,9 @@ over299:
 	VMOVUPS 64(CX)(DX*1), Z5
 	VMOVUPS 128(CX)(DX*1), Z6
 	VMOVUPS 192(SI)(DX*1), Z7
-	JMP     ready306
+	JMP     ready342
 
-none305:
+none341:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -19983,11 +19347,11 @@ none305:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready306:
+ready342:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded308
+	JLE   folded344
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -19995,7 +19359,7 @@ ready306:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold307:
+fold343:
 	VBROADCASTSS (CX), Z8
 	VBROADCASTSS (CX)(DX*1), Z9
 	VMOVUPS      (DI), Z10
@@ -20013,9 +19377,9 @@ fold307:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold307
+	JNZ          fold343
 
-folded308:
+folded344:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -20028,7 +19392,7 @@ folded308:
 	VADDPS Z10, Z6, Z6
 	VADDPS Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear309
+	JNE    linear345
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -20038,7 +19402,7 @@ folded308:
 	VMAXPS Z6, Z10, Z6
 	VMAXPS Z7, Z10, Z7
 
-linear309:
+linear345:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -20052,20 +19416,20 @@ linear309:
 	VMOVUPS Z5, 64(CX)(DX*1)
 	VMOVUPS Z6, 128(CX)(DX*1)
 	VMOVUPS Z7, 192(SI)(DX*1)
-	JMP     done215
+	JMP     done255
 
-wider226:
+wider266:
 	CMPQ BX, $0x61
-	JGE  wider310
+	JGE  wider346
 	CMPQ BX, $0x51
-	JGE  wider311
+	JGE  wider347
 	CMPQ BX, $0x50
-	JNE  over312
+	JNE  over348
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none313
+	JE      none349
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -20078,9 +19442,9 @@ wider226:
 	VMOVUPS 128(CX)(DX*1), Z7
 	VMOVUPS 192(CX)(DX*1), Z8
 	VMOVUPS 256(CX)(DX*1), Z9
-	JMP     ready314
+	JMP     ready350
 
-none313:
+none349:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -20092,11 +19456,11 @@ none313:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready314:
+ready350:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded316
+	JLE   folded352
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -20104,7 +19468,7 @@ ready314:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold315:
+fold351:
 	VBROADCASTSS (CX), Z10
 	VBROADCASTSS (CX)(DX*1), Z11
 	VMOVUPS      (DI), Z12
@@ -20125,9 +19489,9 @@ fold315:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold315
+	JNZ          fold351
 
-folded316:
+folded352:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -20142,7 +19506,7 @@ folded316:
 	VADDPS Z12, Z8, Z8
 	VADDPS Z12, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear317
+	JNE    linear353
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -20154,7 +19518,7 @@ folded316:
 	VMAXPS Z8, Z12, Z8
 	VMAXPS Z9, Z12, Z9
 
-linear317:
+linear353:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -20168,16 +19532,16 @@ linear317:
 	VMOVUPS Z7, 128(CX)(DX*1)
 	VMOVUPS Z8, 192(CX)(DX*1)
 	VMOVUPS Z9, 256(CX)(DX*1)
-	JMP     done215
+	JMP     done255
 
-over312:
+over348:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000140, BX
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none318
+	JE      none354
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -20192,9 +19556,9 @@ over312:
 	VMOVUPS 128(CX)(DX*1), Z7
 	VMOVUPS 192(CX)(DX*1), Z8
 	VMOVUPS 256(SI)(DX*1), Z9
-	JMP     ready319
+	JMP     ready355
 
-none318:
+none354:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -20206,11 +19570,11 @@ none318:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready319:
+ready355:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded321
+	JLE   folded357
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -20218,7 +19582,7 @@ ready319:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold320:
+fold356:
 	VBROADCASTSS (CX), Z10
 	VBROADCASTSS (CX)(DX*1), Z11
 	VMOVUPS      (DI), Z12
@@ -20239,9 +19603,9 @@ fold320:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold320
+	JNZ          fold356
 
-folded321:
+folded357:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -20256,7 +19620,7 @@ folded321:
 	VADDPS Z12, Z8, Z8
 	VADDPS Z12, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear322
+	JNE    linear358
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -20268,7 +19632,7 @@ folded321:
 	VMAXPS Z8, Z12, Z8
 	VMAXPS Z9, Z12, Z9
 
-linear322:
+linear358:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -20284,16 +19648,16 @@ linear322:
 	VMOVUPS Z7, 128(CX)(DX*1)
 	VMOVUPS Z8, 192(CX)(DX*1)
 	VMOVUPS Z9, 256(SI)(DX*1)
-	JMP     done215
+	JMP     done255
 
-wider311:
+wider347:
 	CMPQ BX, $0x60
-	JNE  over323
+	JNE  over359
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none324
+	JE      none360
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -20308,9 +19672,9 @@ wider311:
 	VMOVUPS 192(CX)(DX*1), Z9
 	VMOVUPS 256(CX)(DX*1), Z10
 	VMOVUPS 320(CX)(DX*1), Z11
-	JMP     ready325
+	JMP     ready361
 
-none324:
+none360:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -20324,11 +19688,11 @@ none324:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready325:
+ready361:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded327
+	JLE   folded363
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -20336,7 +19700,7 @@ ready325:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold326:
+fold362:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VMOVUPS      (DI), Z14
@@ -20360,9 +19724,9 @@ fold326:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold326
+	JNZ          fold362
 
-folded327:
+folded363:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -20379,7 +19743,7 @@ folded327:
 	VADDPS Z14, Z10, Z10
 	VADDPS Z14, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear328
+	JNE    linear364
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -20393,7 +19757,7 @@ folded327:
 	VMAXPS Z10, Z14, Z10
 	VMAXPS Z11, Z14, Z11
 
-linear328:
+linear364:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -20409,16 +19773,16 @@ linear328:
 	VMOVUPS Z9, 192(CX)(DX*1)
 	VMOVUPS Z10, 256(CX)(DX*1)
 	VMOVUPS Z11, 320(CX)(DX*1)
-	JMP     done215
+	JMP     done255
 
-over323:
+over359:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000180, BX
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none329
+	JE      none365
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -20435,9 +19799,9 @@ over323:
 	VMOVUPS 192(CX)(DX*1), Z9
 	VMOVUPS 256(CX)(DX*1), Z10
 	VMOVUPS 320(SI)(DX*1), Z11
-	JMP     ready330
+	JMP     ready366
 
-none329:
+none365:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -20451,11 +19815,11 @@ none329:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready330:
+ready366:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded332
+	JLE   folded368
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -20463,7 +19827,7 @@ ready330:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold331:
+fold367:
 	VBROADCASTSS (CX), Z12
 	VBROADCASTSS (CX)(DX*1), Z13
 	VMOVUPS      (DI), Z14
@@ -20487,9 +19851,9 @@ fold331:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold331
+	JNZ          fold367
 
-folded332:
+folded368:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -20506,7 +19870,7 @@ folded332:
 	VADDPS Z14, Z10, Z10
 	VADDPS Z14, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear333
+	JNE    linear369
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -20520,7 +19884,7 @@ folded332:
 	VMAXPS Z10, Z14, Z10
 	VMAXPS Z11, Z14, Z11
 
-linear333:
+linear369:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -20538,18 +19902,18 @@ linear333:
 	VMOVUPS Z9, 192(CX)(DX*1)
 	VMOVUPS Z10, 256(CX)(DX*1)
 	VMOVUPS Z11, 320(SI)(DX*1)
-	JMP     done215
+	JMP     done255
 
-wider310:
+wider346:
 	CMPQ BX, $0x71
-	JGE  wider334
+	JGE  wider370
 	CMPQ BX, $0x70
-	JNE  over335
+	JNE  over371
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none336
+	JE      none372
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -20566,9 +19930,9 @@ wider310:
 	VMOVUPS 256(CX)(DX*1), Z11
 	VMOVUPS 320(CX)(DX*1), Z12
 	VMOVUPS 384(CX)(DX*1), Z13
-	JMP     ready337
+	JMP     ready373
 
-none336:
+none372:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -20584,11 +19948,11 @@ none336:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready337:
+ready373:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded339
+	JLE   folded375
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -20596,7 +19960,7 @@ ready337:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold338:
+fold374:
 	VBROADCASTSS (CX), Z14
 	VBROADCASTSS (CX)(DX*1), Z15
 	VMOVUPS      (DI), Z16
@@ -20623,9 +19987,9 @@ fold338:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold338
+	JNZ          fold374
 
-folded339:
+folded375:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -20644,7 +20008,7 @@ folded339:
 	VADDPS Z16, Z12, Z12
 	VADDPS Z16, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear340
+	JNE    linear376
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -20660,7 +20024,7 @@ folded339:
 	VMAXPS Z12, Z16, Z12
 	VMAXPS Z13, Z16, Z13
 
-linear340:
+linear376:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -20678,16 +20042,16 @@ linear340:
 	VMOVUPS Z11, 256(CX)(DX*1)
 	VMOVUPS Z12, 320(CX)(DX*1)
 	VMOVUPS Z13, 384(CX)(DX*1)
-	JMP     done215
+	JMP     done255
 
-over335:
+over371:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000001c0, BX
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none341
+	JE      none377
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -20706,9 +20070,9 @@ over335:
 	VMOVUPS 256(CX)(DX*1), Z11
 	VMOVUPS 320(CX)(DX*1), Z12
 	VMOVUPS 384(SI)(DX*1), Z13
-	JMP     ready342
+	JMP     ready378
 
-none341:
+none377:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -20724,11 +20088,11 @@ none341:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready342:
+ready378:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded344
+	JLE   folded380
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -20736,7 +20100,7 @@ ready342:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold343:
+fold379:
 	VBROADCASTSS (CX), Z14
 	VBROADCASTSS (CX)(DX*1), Z15
 	VMOVUPS      (DI), Z16
@@ -20763,9 +20127,9 @@ fold343:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold343
+	JNZ          fold379
 
-folded344:
+folded380:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -20784,7 +20148,7 @@ folded344:
 	VADDPS Z16, Z12, Z12
 	VADDPS Z16, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear345
+	JNE    linear381
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -20800,7 +20164,7 @@ folded344:
 	VMAXPS Z12, Z16, Z12
 	VMAXPS Z13, Z16, Z13
 
-linear345:
+linear381:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -20820,16 +20184,16 @@ linear345:
 	VMOVUPS Z11, 256(CX)(DX*1)
 	VMOVUPS Z12, 320(CX)(DX*1)
 	VMOVUPS Z13, 384(SI)(DX*1)
-	JMP     done215
+	JMP     done255
 
-wider334:
+wider370:
 	CMPQ BX, $0x00000080
-	JNE  over346
+	JNE  over382
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none347
+	JE      none383
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -20848,9 +20212,9 @@ wider334:
 	VMOVUPS 320(CX)(DX*1), Z13
 	VMOVUPS 384(CX)(DX*1), Z14
 	VMOVUPS 448(CX)(DX*1), Z15
-	JMP     ready348
+	JMP     ready384
 
-none347:
+none383:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -20868,11 +20232,11 @@ none347:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready348:
+ready384:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded350
+	JLE   folded386
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -20880,7 +20244,7 @@ ready348:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold349:
+fold385:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VMOVUPS      (DI), Z18
@@ -20910,9 +20274,9 @@ fold349:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold349
+	JNZ          fold385
 
-folded350:
+folded386:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -20933,7 +20297,7 @@ folded350:
 	VADDPS Z18, Z14, Z14
 	VADDPS Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear351
+	JNE    linear387
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -20951,7 +20315,7 @@ folded350:
 	VMAXPS Z14, Z18, Z14
 	VMAXPS Z15, Z18, Z15
 
-linear351:
+linear387:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -20971,16 +20335,16 @@ linear351:
 	VMOVUPS Z13, 320(CX)(DX*1)
 	VMOVUPS Z14, 384(CX)(DX*1)
 	VMOVUPS Z15, 448(CX)(DX*1)
-	JMP     done215
+	JMP     done255
 
-over346:
+over382:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000200, BX
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none352
+	JE      none388
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -21001,9 +20365,9 @@ over346:
 	VMOVUPS 320(CX)(DX*1), Z13
 	VMOVUPS 384(CX)(DX*1), Z14
 	VMOVUPS 448(SI)(DX*1), Z15
-	JMP     ready353
+	JMP     ready389
 
-none352:
+none388:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -21021,11 +20385,11 @@ none352:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready353:
+ready389:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded355
+	JLE   folded391
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21033,7 +20397,7 @@ ready353:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold354:
+fold390:
 	VBROADCASTSS (CX), Z16
 	VBROADCASTSS (CX)(DX*1), Z17
 	VMOVUPS      (DI), Z18
@@ -21063,9 +20427,9 @@ fold354:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold354
+	JNZ          fold390
 
-folded355:
+folded391:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -21086,7 +20450,7 @@ folded355:
 	VADDPS Z18, Z14, Z14
 	VADDPS Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear356
+	JNE    linear392
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -21104,7 +20468,7 @@ folded355:
 	VMAXPS Z14, Z18, Z14
 	VMAXPS Z15, Z18, Z15
 
-linear356:
+linear392:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -21127,24 +20491,24 @@ linear356:
 	VMOVUPS Z14, 384(CX)(DX*1)
 	VMOVUPS Z15, 448(SI)(DX*1)
 
-done215:
-	JMP done100
+done255:
+	JMP done128
 
-fewer211:
+fewer251:
 	CMPQ AX, $0x01
-	JNE  fewer357
+	JNE  fewer393
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 16 vectors of columns, while at least half as many more are left
-more358:
+more394:
 	CMPQ BX, $0x00000180
-	JLT  fewer359
+	JLT  fewer395
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none362
+	JE      none398
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -21163,9 +20527,9 @@ more358:
 	VMOVUPS 832(CX), Z13
 	VMOVUPS 896(CX), Z14
 	VMOVUPS 960(CX), Z15
-	JMP     ready363
+	JMP     ready399
 
-none362:
+none398:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -21183,11 +20547,11 @@ none362:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready363:
+ready399:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded365
+	JLE   folded401
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21195,7 +20559,7 @@ ready363:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold364:
+fold400:
 	VBROADCASTSS (CX), Z16
 	VMOVUPS      (DI), Z17
 	VFMADD231PS  Z16, Z17, Z0
@@ -21232,9 +20596,9 @@ fold364:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold364
+	JNZ          fold400
 
-folded365:
+folded401:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z17, Z17, Z17
@@ -21255,7 +20619,7 @@ folded365:
 	VADDPS Z17, Z14, Z14
 	VADDPS Z17, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear366
+	JNE    linear402
 	VMAXPS Z0, Z17, Z0
 	VMAXPS Z1, Z17, Z1
 	VMAXPS Z2, Z17, Z2
@@ -21273,7 +20637,7 @@ folded365:
 	VMAXPS Z14, Z17, Z14
 	VMAXPS Z15, Z17, Z15
 
-linear366:
+linear402:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -21295,16 +20659,16 @@ linear366:
 	VMOVUPS Z15, 960(CX)
 	ADDQ    $0x00000400, AX
 	SUBQ    $0x00000100, BX
-	JMP     more358
+	JMP     more394
 
-fewer359:
+fewer395:
 	CMPQ BX, $0x00000100
-	JLE  last360
+	JLE  last396
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none367
+	JE      none403
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -21315,9 +20679,9 @@ fewer359:
 	VMOVUPS 320(CX), Z5
 	VMOVUPS 384(CX), Z6
 	VMOVUPS 448(CX), Z7
-	JMP     ready368
+	JMP     ready404
 
-none367:
+none403:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -21327,11 +20691,11 @@ none367:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready368:
+ready404:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded370
+	JLE   folded406
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21339,7 +20703,7 @@ ready368:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold369:
+fold405:
 	VBROADCASTSS (CX), Z8
 	VMOVUPS      (DI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -21360,9 +20724,9 @@ fold369:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold369
+	JNZ          fold405
 
-folded370:
+folded406:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -21375,7 +20739,7 @@ folded370:
 	VADDPS Z9, Z6, Z6
 	VADDPS Z9, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear371
+	JNE    linear407
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -21385,7 +20749,7 @@ folded370:
 	VMAXPS Z6, Z9, Z6
 	VMAXPS Z7, Z9, Z7
 
-linear371:
+linear407:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -21400,379 +20764,29 @@ linear371:
 	ADDQ    $0x00000200, AX
 	SUBQ    $0x00000080, BX
 
-last360:
+last396:
 	CMPQ BX, $0x00000081
-	JGE  wider372
+	JGE  wider408
 	CMPQ BX, $0x41
-	JGE  wider373
+	JGE  wider409
 	CMPQ BX, $0x21
-	JGE  wider374
+	JGE  wider410
 	CMPQ BX, $0x11
-	JGE  wider375
+	JGE  wider411
 	CMPQ BX, $0x10
-	JNE  over376
+	JNE  over412
 
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none377
+	JE      none413
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
-	JMP     ready378
-
-none377:
-	VPXORD Z0, Z0, Z0
-
-ready378:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded380
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold379:
-	VBROADCASTSS (CX), Z1
-	VMOVUPS      (DI), Z2
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold379
-
-folded380:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z2, Z2, Z2
-	VADDPS Z2, Z0, Z0
-	CMPQ   CX, $0x01
-	JNE    linear381
-	VMAXPS Z0, Z2, Z0
-
-linear381:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Z0, (CX)
-	JMP     done361
-
-over376:
-	CMPQ BX, $0x08
-	JNE  over382
-
-	// acc[i,j] = init[i,j], 1×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none383
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Y0
-	JMP     ready384
-
-none383:
-	VPXORD Z0, Z0, Z0
-
-ready384:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded386
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold385:
-	VBROADCASTSS (CX), Z1
-	VMOVUPS      (DI), Y2
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold385
-
-folded386:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z2, Z2, Z2
-	VADDPS Z2, Z0, Z0
-	CMPQ   CX, $0x01
-	JNE    linear387
-	VMAXPS Z0, Z2, Z0
-
-linear387:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Y0, (CX)
-	JMP     done361
-
-over382:
-	CMPQ   BX, $0x08
-	JLT    over388
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x40, BX
-
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none389
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), Y0
-	VMOVUPS 32(SI), Y1
-	JMP     ready390
-
-none389:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-
-ready390:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded392
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold391:
-	VBROADCASTSS (CX), Z2
-	VMOVUPS      (DI), Y3
-	VFMADD231PS  Z2, Z3, Z0
-	VMOVUPS      32(DI)(BX*1), Y3
-	VFMADD231PS  Z2, Z3, Z1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold391
-
-folded392:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z3, Z3, Z3
-	VADDPS Z3, Z0, Z0
-	VADDPS Z3, Z1, Z1
-	CMPQ   CX, $0x01
-	JNE    linear393
-	VMAXPS Z0, Z3, Z0
-	VMAXPS Z1, Z3, Z1
-
-linear393:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(SI)
-	JMP     done361
-
-over388:
-	CMPQ BX, $0x04
-	JNE  over394
-
-	// acc[i,j] = init[i,j], 1×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none395
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), X0
-	JMP     ready396
-
-none395:
-	VPXORD Z0, Z0, Z0
-
-ready396:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded398
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold397:
-	VBROADCASTSS (CX), Z1
-	VMOVUPS      (DI), X2
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold397
-
-folded398:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z2, Z2, Z2
-	VADDPS Z2, Z0, Z0
-	CMPQ   CX, $0x01
-	JNE    linear399
-	VMAXPS Z0, Z2, Z0
-
-linear399:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS X0, (CX)
-	JMP     done361
-
-over394:
-	CMPQ   BX, $0x04
-	JLT    over400
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x20, BX
-
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none401
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), X0
-	VMOVUPS 16(SI), X1
-	JMP     ready402
-
-none401:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-
-ready402:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded404
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold403:
-	VBROADCASTSS (CX), Z2
-	VMOVUPS      (DI), X3
-	VFMADD231PS  Z2, Z3, Z0
-	VMOVUPS      16(DI)(BX*1), X3
-	VFMADD231PS  Z2, Z3, Z1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold403
-
-folded404:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z3, Z3, Z3
-	VADDPS Z3, Z0, Z0
-	VADDPS Z3, Z1, Z1
-	CMPQ   CX, $0x01
-	JNE    linear405
-	VMAXPS Z0, Z3, Z0
-	VMAXPS Z1, Z3, Z1
-
-linear405:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS X0, (CX)
-	VMOVUPS X1, 16(SI)
-	JMP     done361
-
-over400:
-	CMPQ BX, $0x02
-	JNE  over406
-
-	// acc[i,j] = init[i,j], 1×1 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none407
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	VMOVSD (CX), X0
-	JMP    ready408
-
-none407:
-	VPXORD Z0, Z0, Z0
-
-ready408:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded410
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold409:
-	VBROADCASTSS (CX), Z1
-	VMOVSD       (DI), X2
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold409
-
-folded410:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z2, Z2, Z2
-	VADDPS Z2, Z0, Z0
-	CMPQ   CX, $0x01
-	JNE    linear411
-	VMAXPS Z0, Z2, Z0
-
-linear411:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	VMOVSD X0, (CX)
-	JMP    done361
-
-over406:
-	CMPQ   BX, $0x02
-	JLT    over412
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x10, BX
-
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none413
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	MOVQ   CX, SI
-	ADDQ   BX, SI
-	VMOVSD (CX), X0
-	VMOVSD 8(SI), X1
-	JMP    ready414
+	JMP     ready414
 
 none413:
 	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
 
 ready414:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -21787,11 +20801,9 @@ ready414:
 	ADDQ  AX, DI
 
 fold415:
-	VBROADCASTSS (CX), Z2
-	VMOVSD       (DI), X3
-	VFMADD231PS  Z2, Z3, Z0
-	VMOVSD       8(DI)(BX*1), X3
-	VFMADD231PS  Z2, Z3, Z1
+	VBROADCASTSS (CX), Z1
+	VMOVUPS      (DI), Z2
+	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -21800,33 +20812,34 @@ fold415:
 folded416:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
-	VPXORD Z3, Z3, Z3
-	VADDPS Z3, Z0, Z0
-	VADDPS Z3, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VADDPS Z2, Z0, Z0
 	CMPQ   CX, $0x01
 	JNE    linear417
-	VMAXPS Z0, Z3, Z0
-	VMAXPS Z1, Z3, Z1
+	VMAXPS Z0, Z2, Z0
 
 linear417:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	MOVQ   CX, SI
-	ADDQ   BX, SI
-	VMOVSD X0, (CX)
-	VMOVSD X1, 8(SI)
-	JMP    done361
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Z0, (CX)
+	JMP     done397
 
 over412:
+	MOVQ  BX, DX
+	ANDQ  $0x0f, DX
+	MOVL  $0x0000ffff, CX
+	BZHIL DX, CX, CX
+	KMOVW CX, K1
+
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none418
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	VMOVSS (CX), X0
-	JMP    ready419
+	MOVQ      init+16(FP), CX
+	TESTQ     CX, CX
+	JE        none418
+	ADDQ      AX, CX
+	MOVQ      ldinit+24(FP), DX
+	VMOVUPS.Z (CX), K1, Z0
+	JMP       ready419
 
 none418:
 	VPXORD Z0, Z0, Z0
@@ -21845,7 +20858,7 @@ ready419:
 
 fold420:
 	VBROADCASTSS (CX), Z1
-	VMOVSS       (DI), X2
+	VMOVUPS.Z    (DI), K1, Z2
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         SI, CX
 	ADDQ         R8, DI
@@ -21862,35 +20875,124 @@ folded421:
 	VMAXPS Z0, Z2, Z0
 
 linear422:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	VMOVSS X0, (CX)
-	JMP    done361
+	MOVQ          c+0(FP), CX
+	ADDQ          AX, CX
+	MOVQ          ldc+8(FP), DX
+	TESTQ         $0x00000008, BX
+	JZ            low424
+	VMOVUPS       Y0, (CX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, BX
+	JZ            low425
+	VMOVUPS       X0, 32(CX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, BX
+	JZ            low426
+	VMOVSD        X0, 48(CX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, BX
+	JZ            low427
+	VMOVSS        X0, 56(CX)
 
-wider375:
+low427:
+	JMP stored423
+
+low426:
+	TESTQ  $0x00000001, BX
+	JZ     low428
+	VMOVSS X0, 48(CX)
+
+low428:
+	JMP stored423
+
+low425:
+	TESTQ     $0x00000002, BX
+	JZ        low429
+	VMOVSD    X0, 32(CX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, BX
+	JZ        low430
+	VMOVSS    X0, 40(CX)
+
+low430:
+	JMP stored423
+
+low429:
+	TESTQ  $0x00000001, BX
+	JZ     low431
+	VMOVSS X0, 32(CX)
+
+low431:
+	JMP stored423
+
+low424:
+	TESTQ        $0x00000004, BX
+	JZ           low432
+	VMOVUPS      X0, (CX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, BX
+	JZ           low433
+	VMOVSD       X0, 16(CX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, BX
+	JZ           low434
+	VMOVSS       X0, 24(CX)
+
+low434:
+	JMP stored423
+
+low433:
+	TESTQ  $0x00000001, BX
+	JZ     low435
+	VMOVSS X0, 16(CX)
+
+low435:
+	JMP stored423
+
+low432:
+	TESTQ     $0x00000002, BX
+	JZ        low436
+	VMOVSD    X0, (CX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, BX
+	JZ        low437
+	VMOVSS    X0, 8(CX)
+
+low437:
+	JMP stored423
+
+low436:
+	TESTQ  $0x00000001, BX
+	JZ     low438
+	VMOVSS X0, (CX)
+
+low438:
+stored423:
+	JMP done397
+
+wider411:
 	CMPQ BX, $0x20
-	JNE  over423
+	JNE  over439
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none424
+	JE      none440
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
-	JMP     ready425
+	JMP     ready441
 
-none424:
+none440:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready425:
+ready441:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded427
+	JLE   folded443
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21898,7 +21000,7 @@ ready425:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold426:
+fold442:
 	VBROADCASTSS (CX), Z2
 	VMOVUPS      (DI), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -21907,52 +21009,52 @@ fold426:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold426
+	JNZ          fold442
 
-folded427:
+folded443:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z3, Z3, Z3
 	VADDPS Z3, Z0, Z0
 	VADDPS Z3, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear428
+	JNE    linear444
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 
-linear428:
+linear444:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
-	JMP     done361
+	JMP     done397
 
-over423:
+over439:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none429
+	JE      none445
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(SI), Z1
-	JMP     ready430
+	JMP     ready446
 
-none429:
+none445:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready430:
+ready446:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded432
+	JLE   folded448
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -21960,7 +21062,7 @@ ready430:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold431:
+fold447:
 	VBROADCASTSS (CX), Z2
 	VMOVUPS      (DI), Z3
 	VFMADD231PS  Z2, Z3, Z0
@@ -21969,20 +21071,20 @@ fold431:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold431
+	JNZ          fold447
 
-folded432:
+folded448:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z3, Z3, Z3
 	VADDPS Z3, Z0, Z0
 	VADDPS Z3, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear433
+	JNE    linear449
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 
-linear433:
+linear449:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -21990,245 +21092,29 @@ linear433:
 	ADDQ    BX, SI
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(SI)
-	JMP     done361
+	JMP     done397
 
-wider374:
+wider410:
 	CMPQ BX, $0x31
-	JGE  wider434
+	JGE  wider450
 	CMPQ BX, $0x30
-	JNE  over435
+	JNE  over451
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none436
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	JMP     ready437
-
-none436:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-
-ready437:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded439
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold438:
-	VBROADCASTSS (CX), Z3
-	VMOVUPS      (DI), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VMOVUPS      64(DI), Z4
-	VFMADD231PS  Z3, Z4, Z1
-	VMOVUPS      128(DI), Z4
-	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold438
-
-folded439:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z4, Z4, Z4
-	VADDPS Z4, Z0, Z0
-	VADDPS Z4, Z1, Z1
-	VADDPS Z4, Z2, Z2
-	CMPQ   CX, $0x01
-	JNE    linear440
-	VMAXPS Z0, Z4, Z0
-	VMAXPS Z1, Z4, Z1
-	VMAXPS Z2, Z4, Z2
-
-linear440:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, 128(CX)
-	JMP     done361
-
-over435:
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x000000c0, BX
-
-	// acc[i,j] = init[i,j], 1×3 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none441
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(SI), Z2
-	JMP     ready442
-
-none441:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-
-ready442:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded444
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold443:
-	VBROADCASTSS (CX), Z3
-	VMOVUPS      (DI), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VMOVUPS      64(DI), Z4
-	VFMADD231PS  Z3, Z4, Z1
-	VMOVUPS      128(DI)(BX*1), Z4
-	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold443
-
-folded444:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z4, Z4, Z4
-	VADDPS Z4, Z0, Z0
-	VADDPS Z4, Z1, Z1
-	VADDPS Z4, Z2, Z2
-	CMPQ   CX, $0x01
-	JNE    linear445
-	VMAXPS Z0, Z4, Z0
-	VMAXPS Z1, Z4, Z1
-	VMAXPS Z2, Z4, Z2
-
-linear445:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, 128(SI)
-	JMP     done361
-
-wider434:
-	CMPQ BX, $0x40
-	JNE  over446
-
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none447
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPS (CX), Z0
-	VMOVUPS 64(CX), Z1
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(CX), Z3
-	JMP     ready448
-
-none447:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-
-ready448:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded450
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold449:
-	VBROADCASTSS (CX), Z4
-	VMOVUPS      (DI), Z5
-	VFMADD231PS  Z4, Z5, Z0
-	VMOVUPS      64(DI), Z5
-	VFMADD231PS  Z4, Z5, Z1
-	VMOVUPS      128(DI), Z5
-	VFMADD231PS  Z4, Z5, Z2
-	VMOVUPS      192(DI), Z5
-	VFMADD231PS  Z4, Z5, Z3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold449
-
-folded450:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z5, Z5, Z5
-	VADDPS Z5, Z0, Z0
-	VADDPS Z5, Z1, Z1
-	VADDPS Z5, Z2, Z2
-	VADDPS Z5, Z3, Z3
-	CMPQ   CX, $0x01
-	JNE    linear451
-	VMAXPS Z0, Z5, Z0
-	VMAXPS Z1, Z5, Z1
-	VMAXPS Z2, Z5, Z2
-	VMAXPS Z3, Z5, Z3
-
-linear451:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPS Z0, (CX)
-	VMOVUPS Z1, 64(CX)
-	VMOVUPS Z2, 128(CX)
-	VMOVUPS Z3, 192(CX)
-	JMP     done361
-
-over446:
-	IMUL3Q $0x04, BX, BX
-	SUBQ   $0x00000100, BX
-
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
 	JE      none452
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
 	VMOVUPS (CX), Z0
 	VMOVUPS 64(CX), Z1
 	VMOVUPS 128(CX), Z2
-	VMOVUPS 192(SI), Z3
 	JMP     ready453
 
 none452:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
 
 ready453:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -22243,6 +21129,222 @@ ready453:
 	ADDQ  AX, DI
 
 fold454:
+	VBROADCASTSS (CX), Z3
+	VMOVUPS      (DI), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VMOVUPS      64(DI), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS      128(DI), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold454
+
+folded455:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z4, Z4, Z4
+	VADDPS Z4, Z0, Z0
+	VADDPS Z4, Z1, Z1
+	VADDPS Z4, Z2, Z2
+	CMPQ   CX, $0x01
+	JNE    linear456
+	VMAXPS Z0, Z4, Z0
+	VMAXPS Z1, Z4, Z1
+	VMAXPS Z2, Z4, Z2
+
+linear456:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	JMP     done397
+
+over451:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x000000c0, BX
+
+	// acc[i,j] = init[i,j], 1×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none457
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(SI), Z2
+	JMP     ready458
+
+none457:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+ready458:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded460
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold459:
+	VBROADCASTSS (CX), Z3
+	VMOVUPS      (DI), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VMOVUPS      64(DI), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS      128(DI)(BX*1), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold459
+
+folded460:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z4, Z4, Z4
+	VADDPS Z4, Z0, Z0
+	VADDPS Z4, Z1, Z1
+	VADDPS Z4, Z2, Z2
+	CMPQ   CX, $0x01
+	JNE    linear461
+	VMAXPS Z0, Z4, Z0
+	VMAXPS Z1, Z4, Z1
+	VMAXPS Z2, Z4, Z2
+
+linear461:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(SI)
+	JMP     done397
+
+wider450:
+	CMPQ BX, $0x40
+	JNE  over462
+
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none463
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(CX), Z3
+	JMP     ready464
+
+none463:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+ready464:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded466
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold465:
+	VBROADCASTSS (CX), Z4
+	VMOVUPS      (DI), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VMOVUPS      64(DI), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VMOVUPS      128(DI), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VMOVUPS      192(DI), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold465
+
+folded466:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z5, Z5, Z5
+	VADDPS Z5, Z0, Z0
+	VADDPS Z5, Z1, Z1
+	VADDPS Z5, Z2, Z2
+	VADDPS Z5, Z3, Z3
+	CMPQ   CX, $0x01
+	JNE    linear467
+	VMAXPS Z0, Z5, Z0
+	VMAXPS Z1, Z5, Z1
+	VMAXPS Z2, Z5, Z2
+	VMAXPS Z3, Z5, Z3
+
+linear467:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	JMP     done397
+
+over462:
+	IMUL3Q $0x04, BX, BX
+	SUBQ   $0x00000100, BX
+
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none468
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPS (CX), Z0
+	VMOVUPS 64(CX), Z1
+	VMOVUPS 128(CX), Z2
+	VMOVUPS 192(SI), Z3
+	JMP     ready469
+
+none468:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+ready469:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded471
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold470:
 	VBROADCASTSS (CX), Z4
 	VMOVUPS      (DI), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -22255,9 +21357,9 @@ fold454:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold454
+	JNZ          fold470
 
-folded455:
+folded471:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z5, Z5, Z5
@@ -22266,13 +21368,13 @@ folded455:
 	VADDPS Z5, Z2, Z2
 	VADDPS Z5, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear456
+	JNE    linear472
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
 
-linear456:
+linear472:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22282,20 +21384,20 @@ linear456:
 	VMOVUPS Z1, 64(CX)
 	VMOVUPS Z2, 128(CX)
 	VMOVUPS Z3, 192(SI)
-	JMP     done361
+	JMP     done397
 
-wider373:
+wider409:
 	CMPQ BX, $0x61
-	JGE  wider457
+	JGE  wider473
 	CMPQ BX, $0x51
-	JGE  wider458
+	JGE  wider474
 	CMPQ BX, $0x50
-	JNE  over459
+	JNE  over475
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none460
+	JE      none476
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -22303,20 +21405,20 @@ wider373:
 	VMOVUPS 128(CX), Z2
 	VMOVUPS 192(CX), Z3
 	VMOVUPS 256(CX), Z4
-	JMP     ready461
+	JMP     ready477
 
-none460:
+none476:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 
-ready461:
+ready477:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded463
+	JLE   folded479
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22324,7 +21426,7 @@ ready461:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold462:
+fold478:
 	VBROADCASTSS (CX), Z5
 	VMOVUPS      (DI), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -22339,9 +21441,9 @@ fold462:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold462
+	JNZ          fold478
 
-folded463:
+folded479:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -22351,14 +21453,14 @@ folded463:
 	VADDPS Z6, Z3, Z3
 	VADDPS Z6, Z4, Z4
 	CMPQ   CX, $0x01
-	JNE    linear464
+	JNE    linear480
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
 	VMAXPS Z4, Z6, Z4
 
-linear464:
+linear480:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22367,16 +21469,16 @@ linear464:
 	VMOVUPS Z2, 128(CX)
 	VMOVUPS Z3, 192(CX)
 	VMOVUPS Z4, 256(CX)
-	JMP     done361
+	JMP     done397
 
-over459:
+over475:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000140, BX
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none465
+	JE      none481
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -22386,20 +21488,20 @@ over459:
 	VMOVUPS 128(CX), Z2
 	VMOVUPS 192(CX), Z3
 	VMOVUPS 256(SI), Z4
-	JMP     ready466
+	JMP     ready482
 
-none465:
+none481:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 
-ready466:
+ready482:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded468
+	JLE   folded484
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22407,7 +21509,7 @@ ready466:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold467:
+fold483:
 	VBROADCASTSS (CX), Z5
 	VMOVUPS      (DI), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -22422,9 +21524,9 @@ fold467:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold467
+	JNZ          fold483
 
-folded468:
+folded484:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -22434,14 +21536,14 @@ folded468:
 	VADDPS Z6, Z3, Z3
 	VADDPS Z6, Z4, Z4
 	CMPQ   CX, $0x01
-	JNE    linear469
+	JNE    linear485
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
 	VMAXPS Z4, Z6, Z4
 
-linear469:
+linear485:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22452,16 +21554,16 @@ linear469:
 	VMOVUPS Z2, 128(CX)
 	VMOVUPS Z3, 192(CX)
 	VMOVUPS Z4, 256(SI)
-	JMP     done361
+	JMP     done397
 
-wider458:
+wider474:
 	CMPQ BX, $0x60
-	JNE  over470
+	JNE  over486
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none471
+	JE      none487
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -22470,9 +21572,9 @@ wider458:
 	VMOVUPS 192(CX), Z3
 	VMOVUPS 256(CX), Z4
 	VMOVUPS 320(CX), Z5
-	JMP     ready472
+	JMP     ready488
 
-none471:
+none487:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -22480,11 +21582,11 @@ none471:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready472:
+ready488:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded474
+	JLE   folded490
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22492,7 +21594,7 @@ ready472:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold473:
+fold489:
 	VBROADCASTSS (CX), Z6
 	VMOVUPS      (DI), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -22509,9 +21611,9 @@ fold473:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold473
+	JNZ          fold489
 
-folded474:
+folded490:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z7, Z7, Z7
@@ -22522,7 +21624,7 @@ folded474:
 	VADDPS Z7, Z4, Z4
 	VADDPS Z7, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear475
+	JNE    linear491
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
 	VMAXPS Z2, Z7, Z2
@@ -22530,7 +21632,7 @@ folded474:
 	VMAXPS Z4, Z7, Z4
 	VMAXPS Z5, Z7, Z5
 
-linear475:
+linear491:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22540,16 +21642,16 @@ linear475:
 	VMOVUPS Z3, 192(CX)
 	VMOVUPS Z4, 256(CX)
 	VMOVUPS Z5, 320(CX)
-	JMP     done361
+	JMP     done397
 
-over470:
+over486:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000180, BX
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none476
+	JE      none492
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -22560,9 +21662,9 @@ over470:
 	VMOVUPS 192(CX), Z3
 	VMOVUPS 256(CX), Z4
 	VMOVUPS 320(SI), Z5
-	JMP     ready477
+	JMP     ready493
 
-none476:
+none492:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -22570,11 +21672,11 @@ none476:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready477:
+ready493:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded479
+	JLE   folded495
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22582,7 +21684,7 @@ ready477:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold478:
+fold494:
 	VBROADCASTSS (CX), Z6
 	VMOVUPS      (DI), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -22599,9 +21701,9 @@ fold478:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold478
+	JNZ          fold494
 
-folded479:
+folded495:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z7, Z7, Z7
@@ -22612,7 +21714,7 @@ folded479:
 	VADDPS Z7, Z4, Z4
 	VADDPS Z7, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear480
+	JNE    linear496
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
 	VMAXPS Z2, Z7, Z2
@@ -22620,7 +21722,7 @@ folded479:
 	VMAXPS Z4, Z7, Z4
 	VMAXPS Z5, Z7, Z5
 
-linear480:
+linear496:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22632,18 +21734,18 @@ linear480:
 	VMOVUPS Z3, 192(CX)
 	VMOVUPS Z4, 256(CX)
 	VMOVUPS Z5, 320(SI)
-	JMP     done361
+	JMP     done397
 
-wider457:
+wider473:
 	CMPQ BX, $0x71
-	JGE  wider481
+	JGE  wider497
 	CMPQ BX, $0x70
-	JNE  over482
+	JNE  over498
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none483
+	JE      none499
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -22653,9 +21755,9 @@ wider457:
 	VMOVUPS 256(CX), Z4
 	VMOVUPS 320(CX), Z5
 	VMOVUPS 384(CX), Z6
-	JMP     ready484
+	JMP     ready500
 
-none483:
+none499:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -22664,11 +21766,11 @@ none483:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 
-ready484:
+ready500:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded486
+	JLE   folded502
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22676,7 +21778,7 @@ ready484:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold485:
+fold501:
 	VBROADCASTSS (CX), Z7
 	VMOVUPS      (DI), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -22695,9 +21797,9 @@ fold485:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold485
+	JNZ          fold501
 
-folded486:
+folded502:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -22709,7 +21811,7 @@ folded486:
 	VADDPS Z8, Z5, Z5
 	VADDPS Z8, Z6, Z6
 	CMPQ   CX, $0x01
-	JNE    linear487
+	JNE    linear503
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -22718,7 +21820,7 @@ folded486:
 	VMAXPS Z5, Z8, Z5
 	VMAXPS Z6, Z8, Z6
 
-linear487:
+linear503:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22729,16 +21831,16 @@ linear487:
 	VMOVUPS Z4, 256(CX)
 	VMOVUPS Z5, 320(CX)
 	VMOVUPS Z6, 384(CX)
-	JMP     done361
+	JMP     done397
 
-over482:
+over498:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000001c0, BX
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none488
+	JE      none504
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -22750,9 +21852,9 @@ over482:
 	VMOVUPS 256(CX), Z4
 	VMOVUPS 320(CX), Z5
 	VMOVUPS 384(SI), Z6
-	JMP     ready489
+	JMP     ready505
 
-none488:
+none504:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -22761,11 +21863,11 @@ none488:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 
-ready489:
+ready505:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded491
+	JLE   folded507
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22773,7 +21875,7 @@ ready489:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold490:
+fold506:
 	VBROADCASTSS (CX), Z7
 	VMOVUPS      (DI), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -22792,9 +21894,9 @@ fold490:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold490
+	JNZ          fold506
 
-folded491:
+folded507:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -22806,7 +21908,7 @@ folded491:
 	VADDPS Z8, Z5, Z5
 	VADDPS Z8, Z6, Z6
 	CMPQ   CX, $0x01
-	JNE    linear492
+	JNE    linear508
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -22815,7 +21917,7 @@ folded491:
 	VMAXPS Z5, Z8, Z5
 	VMAXPS Z6, Z8, Z6
 
-linear492:
+linear508:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22828,16 +21930,16 @@ linear492:
 	VMOVUPS Z4, 256(CX)
 	VMOVUPS Z5, 320(CX)
 	VMOVUPS Z6, 384(SI)
-	JMP     done361
+	JMP     done397
 
-wider481:
+wider497:
 	CMPQ BX, $0x00000080
-	JNE  over493
+	JNE  over509
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none494
+	JE      none510
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -22848,9 +21950,9 @@ wider481:
 	VMOVUPS 320(CX), Z5
 	VMOVUPS 384(CX), Z6
 	VMOVUPS 448(CX), Z7
-	JMP     ready495
+	JMP     ready511
 
-none494:
+none510:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -22860,11 +21962,11 @@ none494:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready495:
+ready511:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded497
+	JLE   folded513
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22872,7 +21974,7 @@ ready495:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold496:
+fold512:
 	VBROADCASTSS (CX), Z8
 	VMOVUPS      (DI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -22893,9 +21995,9 @@ fold496:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold496
+	JNZ          fold512
 
-folded497:
+folded513:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -22908,7 +22010,7 @@ folded497:
 	VADDPS Z9, Z6, Z6
 	VADDPS Z9, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear498
+	JNE    linear514
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -22918,7 +22020,7 @@ folded497:
 	VMAXPS Z6, Z9, Z6
 	VMAXPS Z7, Z9, Z7
 
-linear498:
+linear514:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -22930,16 +22032,16 @@ linear498:
 	VMOVUPS Z5, 320(CX)
 	VMOVUPS Z6, 384(CX)
 	VMOVUPS Z7, 448(CX)
-	JMP     done361
+	JMP     done397
 
-over493:
+over509:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000200, BX
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none499
+	JE      none515
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -22952,9 +22054,9 @@ over493:
 	VMOVUPS 320(CX), Z5
 	VMOVUPS 384(CX), Z6
 	VMOVUPS 448(SI), Z7
-	JMP     ready500
+	JMP     ready516
 
-none499:
+none515:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -22964,11 +22066,11 @@ none499:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready500:
+ready516:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded502
+	JLE   folded518
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -22976,7 +22078,7 @@ ready500:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold501:
+fold517:
 	VBROADCASTSS (CX), Z8
 	VMOVUPS      (DI), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -22997,9 +22099,9 @@ fold501:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold501
+	JNZ          fold517
 
-folded502:
+folded518:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -23012,7 +22114,7 @@ folded502:
 	VADDPS Z9, Z6, Z6
 	VADDPS Z9, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear503
+	JNE    linear519
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -23022,7 +22124,7 @@ folded502:
 	VMAXPS Z6, Z9, Z6
 	VMAXPS Z7, Z9, Z7
 
-linear503:
+linear519:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -23036,22 +22138,22 @@ linear503:
 	VMOVUPS Z5, 320(CX)
 	VMOVUPS Z6, 384(CX)
 	VMOVUPS Z7, 448(SI)
-	JMP     done361
+	JMP     done397
 
-wider372:
+wider408:
 	CMPQ BX, $0x000000c1
-	JGE  wider504
+	JGE  wider520
 	CMPQ BX, $0x000000a1
-	JGE  wider505
+	JGE  wider521
 	CMPQ BX, $0x00000091
-	JGE  wider506
+	JGE  wider522
 	CMPQ BX, $0x00000090
-	JNE  over507
+	JNE  over523
 
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none508
+	JE      none524
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -23063,9 +22165,9 @@ wider372:
 	VMOVUPS 384(CX), Z6
 	VMOVUPS 448(CX), Z7
 	VMOVUPS 512(CX), Z8
-	JMP     ready509
+	JMP     ready525
 
-none508:
+none524:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23076,11 +22178,11 @@ none508:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready509:
+ready525:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded511
+	JLE   folded527
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23088,7 +22190,7 @@ ready509:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold510:
+fold526:
 	VBROADCASTSS (CX), Z9
 	VMOVUPS      (DI), Z10
 	VFMADD231PS  Z9, Z10, Z0
@@ -23111,9 +22213,9 @@ fold510:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold510
+	JNZ          fold526
 
-folded511:
+folded527:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -23127,7 +22229,7 @@ folded511:
 	VADDPS Z10, Z7, Z7
 	VADDPS Z10, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear512
+	JNE    linear528
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -23138,7 +22240,7 @@ folded511:
 	VMAXPS Z7, Z10, Z7
 	VMAXPS Z8, Z10, Z8
 
-linear512:
+linear528:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -23151,16 +22253,16 @@ linear512:
 	VMOVUPS Z6, 384(CX)
 	VMOVUPS Z7, 448(CX)
 	VMOVUPS Z8, 512(CX)
-	JMP     done361
+	JMP     done397
 
-over507:
+over523:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000240, BX
 
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none513
+	JE      none529
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -23174,9 +22276,9 @@ over507:
 	VMOVUPS 384(CX), Z6
 	VMOVUPS 448(CX), Z7
 	VMOVUPS 512(SI), Z8
-	JMP     ready514
+	JMP     ready530
 
-none513:
+none529:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23187,11 +22289,11 @@ none513:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready514:
+ready530:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded516
+	JLE   folded532
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23199,7 +22301,7 @@ ready514:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold515:
+fold531:
 	VBROADCASTSS (CX), Z9
 	VMOVUPS      (DI), Z10
 	VFMADD231PS  Z9, Z10, Z0
@@ -23222,9 +22324,9 @@ fold515:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold515
+	JNZ          fold531
 
-folded516:
+folded532:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -23238,7 +22340,7 @@ folded516:
 	VADDPS Z10, Z7, Z7
 	VADDPS Z10, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear517
+	JNE    linear533
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -23249,7 +22351,7 @@ folded516:
 	VMAXPS Z7, Z10, Z7
 	VMAXPS Z8, Z10, Z8
 
-linear517:
+linear533:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -23264,16 +22366,16 @@ linear517:
 	VMOVUPS Z6, 384(CX)
 	VMOVUPS Z7, 448(CX)
 	VMOVUPS Z8, 512(SI)
-	JMP     done361
+	JMP     done397
 
-wider506:
+wider522:
 	CMPQ BX, $0x000000a0
-	JNE  over518
+	JNE  over534
 
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none519
+	JE      none535
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -23286,9 +22388,9 @@ wider506:
 	VMOVUPS 448(CX), Z7
 	VMOVUPS 512(CX), Z8
 	VMOVUPS 576(CX), Z9
-	JMP     ready520
+	JMP     ready536
 
-none519:
+none535:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23300,11 +22402,11 @@ none519:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready520:
+ready536:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded522
+	JLE   folded538
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23312,7 +22414,7 @@ ready520:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold521:
+fold537:
 	VBROADCASTSS (CX), Z10
 	VMOVUPS      (DI), Z11
 	VFMADD231PS  Z10, Z11, Z0
@@ -23337,9 +22439,9 @@ fold521:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold521
+	JNZ          fold537
 
-folded522:
+folded538:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z11, Z11, Z11
@@ -23354,7 +22456,7 @@ folded522:
 	VADDPS Z11, Z8, Z8
 	VADDPS Z11, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear523
+	JNE    linear539
 	VMAXPS Z0, Z11, Z0
 	VMAXPS Z1, Z11, Z1
 	VMAXPS Z2, Z11, Z2
@@ -23366,7 +22468,7 @@ folded522:
 	VMAXPS Z8, Z11, Z8
 	VMAXPS Z9, Z11, Z9
 
-linear523:
+linear539:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -23380,16 +22482,16 @@ linear523:
 	VMOVUPS Z7, 448(CX)
 	VMOVUPS Z8, 512(CX)
 	VMOVUPS Z9, 576(CX)
-	JMP     done361
+	JMP     done397
 
-over518:
+over534:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000280, BX
 
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none524
+	JE      none540
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -23404,9 +22506,9 @@ over518:
 	VMOVUPS 448(CX), Z7
 	VMOVUPS 512(CX), Z8
 	VMOVUPS 576(SI), Z9
-	JMP     ready525
+	JMP     ready541
 
-none524:
+none540:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23418,11 +22520,11 @@ none524:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready525:
+ready541:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded527
+	JLE   folded543
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23430,7 +22532,7 @@ ready525:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold526:
+fold542:
 	VBROADCASTSS (CX), Z10
 	VMOVUPS      (DI), Z11
 	VFMADD231PS  Z10, Z11, Z0
@@ -23455,9 +22557,9 @@ fold526:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold526
+	JNZ          fold542
 
-folded527:
+folded543:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z11, Z11, Z11
@@ -23472,7 +22574,7 @@ folded527:
 	VADDPS Z11, Z8, Z8
 	VADDPS Z11, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear528
+	JNE    linear544
 	VMAXPS Z0, Z11, Z0
 	VMAXPS Z1, Z11, Z1
 	VMAXPS Z2, Z11, Z2
@@ -23484,7 +22586,7 @@ folded527:
 	VMAXPS Z8, Z11, Z8
 	VMAXPS Z9, Z11, Z9
 
-linear528:
+linear544:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -23500,18 +22602,18 @@ linear528:
 	VMOVUPS Z7, 448(CX)
 	VMOVUPS Z8, 512(CX)
 	VMOVUPS Z9, 576(SI)
-	JMP     done361
+	JMP     done397
 
-wider505:
+wider521:
 	CMPQ BX, $0x000000b1
-	JGE  wider529
+	JGE  wider545
 	CMPQ BX, $0x000000b0
-	JNE  over530
+	JNE  over546
 
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none531
+	JE      none547
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -23525,9 +22627,9 @@ wider505:
 	VMOVUPS 512(CX), Z8
 	VMOVUPS 576(CX), Z9
 	VMOVUPS 640(CX), Z10
-	JMP     ready532
+	JMP     ready548
 
-none531:
+none547:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23540,11 +22642,11 @@ none531:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 
-ready532:
+ready548:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded534
+	JLE   folded550
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23552,7 +22654,7 @@ ready532:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold533:
+fold549:
 	VBROADCASTSS (CX), Z11
 	VMOVUPS      (DI), Z12
 	VFMADD231PS  Z11, Z12, Z0
@@ -23579,9 +22681,9 @@ fold533:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold533
+	JNZ          fold549
 
-folded534:
+folded550:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -23597,7 +22699,7 @@ folded534:
 	VADDPS Z12, Z9, Z9
 	VADDPS Z12, Z10, Z10
 	CMPQ   CX, $0x01
-	JNE    linear535
+	JNE    linear551
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -23610,7 +22712,7 @@ folded534:
 	VMAXPS Z9, Z12, Z9
 	VMAXPS Z10, Z12, Z10
 
-linear535:
+linear551:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -23625,16 +22727,16 @@ linear535:
 	VMOVUPS Z8, 512(CX)
 	VMOVUPS Z9, 576(CX)
 	VMOVUPS Z10, 640(CX)
-	JMP     done361
+	JMP     done397
 
-over530:
+over546:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000002c0, BX
 
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none536
+	JE      none552
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -23650,9 +22752,9 @@ over530:
 	VMOVUPS 512(CX), Z8
 	VMOVUPS 576(CX), Z9
 	VMOVUPS 640(SI), Z10
-	JMP     ready537
+	JMP     ready553
 
-none536:
+none552:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23665,11 +22767,11 @@ none536:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 
-ready537:
+ready553:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded539
+	JLE   folded555
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23677,7 +22779,7 @@ ready537:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold538:
+fold554:
 	VBROADCASTSS (CX), Z11
 	VMOVUPS      (DI), Z12
 	VFMADD231PS  Z11, Z12, Z0
@@ -23704,9 +22806,9 @@ fold538:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold538
+	JNZ          fold554
 
-folded539:
+folded555:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -23722,7 +22824,7 @@ folded539:
 	VADDPS Z12, Z9, Z9
 	VADDPS Z12, Z10, Z10
 	CMPQ   CX, $0x01
-	JNE    linear540
+	JNE    linear556
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -23735,7 +22837,7 @@ folded539:
 	VMAXPS Z9, Z12, Z9
 	VMAXPS Z10, Z12, Z10
 
-linear540:
+linear556:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -23752,16 +22854,16 @@ linear540:
 	VMOVUPS Z8, 512(CX)
 	VMOVUPS Z9, 576(CX)
 	VMOVUPS Z10, 640(SI)
-	JMP     done361
+	JMP     done397
 
-wider529:
+wider545:
 	CMPQ BX, $0x000000c0
-	JNE  over541
+	JNE  over557
 
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none542
+	JE      none558
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -23776,9 +22878,9 @@ wider529:
 	VMOVUPS 576(CX), Z9
 	VMOVUPS 640(CX), Z10
 	VMOVUPS 704(CX), Z11
-	JMP     ready543
+	JMP     ready559
 
-none542:
+none558:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23792,11 +22894,11 @@ none542:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready543:
+ready559:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded545
+	JLE   folded561
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23804,7 +22906,7 @@ ready543:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold544:
+fold560:
 	VBROADCASTSS (CX), Z12
 	VMOVUPS      (DI), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -23833,9 +22935,9 @@ fold544:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold544
+	JNZ          fold560
 
-folded545:
+folded561:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z13, Z13, Z13
@@ -23852,7 +22954,7 @@ folded545:
 	VADDPS Z13, Z10, Z10
 	VADDPS Z13, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear546
+	JNE    linear562
 	VMAXPS Z0, Z13, Z0
 	VMAXPS Z1, Z13, Z1
 	VMAXPS Z2, Z13, Z2
@@ -23866,7 +22968,7 @@ folded545:
 	VMAXPS Z10, Z13, Z10
 	VMAXPS Z11, Z13, Z11
 
-linear546:
+linear562:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -23882,16 +22984,16 @@ linear546:
 	VMOVUPS Z9, 576(CX)
 	VMOVUPS Z10, 640(CX)
 	VMOVUPS Z11, 704(CX)
-	JMP     done361
+	JMP     done397
 
-over541:
+over557:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000300, BX
 
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none547
+	JE      none563
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -23908,9 +23010,9 @@ over541:
 	VMOVUPS 576(CX), Z9
 	VMOVUPS 640(CX), Z10
 	VMOVUPS 704(SI), Z11
-	JMP     ready548
+	JMP     ready564
 
-none547:
+none563:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -23924,11 +23026,11 @@ none547:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready548:
+ready564:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded550
+	JLE   folded566
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -23936,7 +23038,7 @@ ready548:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold549:
+fold565:
 	VBROADCASTSS (CX), Z12
 	VMOVUPS      (DI), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -23965,9 +23067,9 @@ fold549:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold549
+	JNZ          fold565
 
-folded550:
+folded566:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z13, Z13, Z13
@@ -23984,7 +23086,7 @@ folded550:
 	VADDPS Z13, Z10, Z10
 	VADDPS Z13, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear551
+	JNE    linear567
 	VMAXPS Z0, Z13, Z0
 	VMAXPS Z1, Z13, Z1
 	VMAXPS Z2, Z13, Z2
@@ -23998,7 +23100,7 @@ folded550:
 	VMAXPS Z10, Z13, Z10
 	VMAXPS Z11, Z13, Z11
 
-linear551:
+linear567:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -24016,20 +23118,20 @@ linear551:
 	VMOVUPS Z9, 576(CX)
 	VMOVUPS Z10, 640(CX)
 	VMOVUPS Z11, 704(SI)
-	JMP     done361
+	JMP     done397
 
-wider504:
+wider520:
 	CMPQ BX, $0x000000e1
-	JGE  wider552
+	JGE  wider568
 	CMPQ BX, $0x000000d1
-	JGE  wider553
+	JGE  wider569
 	CMPQ BX, $0x000000d0
-	JNE  over554
+	JNE  over570
 
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none555
+	JE      none571
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -24045,9 +23147,9 @@ wider504:
 	VMOVUPS 640(CX), Z10
 	VMOVUPS 704(CX), Z11
 	VMOVUPS 768(CX), Z12
-	JMP     ready556
+	JMP     ready572
 
-none555:
+none571:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -24062,11 +23164,11 @@ none555:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-ready556:
+ready572:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded558
+	JLE   folded574
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -24074,7 +23176,7 @@ ready556:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold557:
+fold573:
 	VBROADCASTSS (CX), Z13
 	VMOVUPS      (DI), Z14
 	VFMADD231PS  Z13, Z14, Z0
@@ -24105,9 +23207,9 @@ fold557:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold557
+	JNZ          fold573
 
-folded558:
+folded574:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -24125,7 +23227,7 @@ folded558:
 	VADDPS Z14, Z11, Z11
 	VADDPS Z14, Z12, Z12
 	CMPQ   CX, $0x01
-	JNE    linear559
+	JNE    linear575
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -24140,7 +23242,7 @@ folded558:
 	VMAXPS Z11, Z14, Z11
 	VMAXPS Z12, Z14, Z12
 
-linear559:
+linear575:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -24157,16 +23259,16 @@ linear559:
 	VMOVUPS Z10, 640(CX)
 	VMOVUPS Z11, 704(CX)
 	VMOVUPS Z12, 768(CX)
-	JMP     done361
+	JMP     done397
 
-over554:
+over570:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000340, BX
 
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none560
+	JE      none576
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -24184,9 +23286,9 @@ over554:
 	VMOVUPS 640(CX), Z10
 	VMOVUPS 704(CX), Z11
 	VMOVUPS 768(SI), Z12
-	JMP     ready561
+	JMP     ready577
 
-none560:
+none576:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -24201,11 +23303,11 @@ none560:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-ready561:
+ready577:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded563
+	JLE   folded579
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -24213,7 +23315,7 @@ ready561:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold562:
+fold578:
 	VBROADCASTSS (CX), Z13
 	VMOVUPS      (DI), Z14
 	VFMADD231PS  Z13, Z14, Z0
@@ -24244,9 +23346,9 @@ fold562:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold562
+	JNZ          fold578
 
-folded563:
+folded579:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -24264,7 +23366,7 @@ folded563:
 	VADDPS Z14, Z11, Z11
 	VADDPS Z14, Z12, Z12
 	CMPQ   CX, $0x01
-	JNE    linear564
+	JNE    linear580
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -24279,7 +23381,7 @@ folded563:
 	VMAXPS Z11, Z14, Z11
 	VMAXPS Z12, Z14, Z12
 
-linear564:
+linear580:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -24298,16 +23400,16 @@ linear564:
 	VMOVUPS Z10, 640(CX)
 	VMOVUPS Z11, 704(CX)
 	VMOVUPS Z12, 768(SI)
-	JMP     done361
+	JMP     done397
 
-wider553:
+wider569:
 	CMPQ BX, $0x000000e0
-	JNE  over565
+	JNE  over581
 
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none566
+	JE      none582
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -24324,9 +23426,9 @@ wider553:
 	VMOVUPS 704(CX), Z11
 	VMOVUPS 768(CX), Z12
 	VMOVUPS 832(CX), Z13
-	JMP     ready567
+	JMP     ready583
 
-none566:
+none582:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -24342,11 +23444,11 @@ none566:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready567:
+ready583:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded569
+	JLE   folded585
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -24354,7 +23456,7 @@ ready567:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold568:
+fold584:
 	VBROADCASTSS (CX), Z14
 	VMOVUPS      (DI), Z15
 	VFMADD231PS  Z14, Z15, Z0
@@ -24387,9 +23489,9 @@ fold568:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold568
+	JNZ          fold584
 
-folded569:
+folded585:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -24408,7 +23510,7 @@ folded569:
 	VADDPS Z15, Z12, Z12
 	VADDPS Z15, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear570
+	JNE    linear586
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -24424,7 +23526,7 @@ folded569:
 	VMAXPS Z12, Z15, Z12
 	VMAXPS Z13, Z15, Z13
 
-linear570:
+linear586:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -24442,16 +23544,16 @@ linear570:
 	VMOVUPS Z11, 704(CX)
 	VMOVUPS Z12, 768(CX)
 	VMOVUPS Z13, 832(CX)
-	JMP     done361
+	JMP     done397
 
-over565:
+over581:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000380, BX
 
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none571
+	JE      none587
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -24470,9 +23572,9 @@ over565:
 	VMOVUPS 704(CX), Z11
 	VMOVUPS 768(CX), Z12
 	VMOVUPS 832(SI), Z13
-	JMP     ready572
+	JMP     ready588
 
-none571:
+none587:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -24488,11 +23590,11 @@ none571:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready572:
+ready588:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded574
+	JLE   folded590
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -24500,7 +23602,7 @@ ready572:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold573:
+fold589:
 	VBROADCASTSS (CX), Z14
 	VMOVUPS      (DI), Z15
 	VFMADD231PS  Z14, Z15, Z0
@@ -24533,9 +23635,9 @@ fold573:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold573
+	JNZ          fold589
 
-folded574:
+folded590:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -24554,7 +23656,7 @@ folded574:
 	VADDPS Z15, Z12, Z12
 	VADDPS Z15, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear575
+	JNE    linear591
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -24570,7 +23672,7 @@ folded574:
 	VMAXPS Z12, Z15, Z12
 	VMAXPS Z13, Z15, Z13
 
-linear575:
+linear591:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -24590,18 +23692,18 @@ linear575:
 	VMOVUPS Z11, 704(CX)
 	VMOVUPS Z12, 768(CX)
 	VMOVUPS Z13, 832(SI)
-	JMP     done361
+	JMP     done397
 
-wider552:
+wider568:
 	CMPQ BX, $0x000000f1
-	JGE  wider576
+	JGE  wider592
 	CMPQ BX, $0x000000f0
-	JNE  over577
+	JNE  over593
 
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none578
+	JE      none594
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -24619,9 +23721,9 @@ wider552:
 	VMOVUPS 768(CX), Z12
 	VMOVUPS 832(CX), Z13
 	VMOVUPS 896(CX), Z14
-	JMP     ready579
+	JMP     ready595
 
-none578:
+none594:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -24638,11 +23740,11 @@ none578:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready579:
+ready595:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded581
+	JLE   folded597
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -24650,7 +23752,7 @@ ready579:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold580:
+fold596:
 	VBROADCASTSS (CX), Z15
 	VMOVUPS      (DI), Z16
 	VFMADD231PS  Z15, Z16, Z0
@@ -24685,9 +23787,9 @@ fold580:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold580
+	JNZ          fold596
 
-folded581:
+folded597:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -24707,7 +23809,7 @@ folded581:
 	VADDPS Z16, Z13, Z13
 	VADDPS Z16, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear582
+	JNE    linear598
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -24724,7 +23826,7 @@ folded581:
 	VMAXPS Z13, Z16, Z13
 	VMAXPS Z14, Z16, Z14
 
-linear582:
+linear598:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -24743,16 +23845,16 @@ linear582:
 	VMOVUPS Z12, 768(CX)
 	VMOVUPS Z13, 832(CX)
 	VMOVUPS Z14, 896(CX)
-	JMP     done361
+	JMP     done397
 
-over577:
+over593:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x000003c0, BX
 
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none583
+	JE      none599
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -24772,9 +23874,9 @@ over577:
 	VMOVUPS 768(CX), Z12
 	VMOVUPS 832(CX), Z13
 	VMOVUPS 896(SI), Z14
-	JMP     ready584
+	JMP     ready600
 
-none583:
+none599:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -24791,11 +23893,11 @@ none583:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready584:
+ready600:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded586
+	JLE   folded602
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -24803,7 +23905,7 @@ ready584:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold585:
+fold601:
 	VBROADCASTSS (CX), Z15
 	VMOVUPS      (DI), Z16
 	VFMADD231PS  Z15, Z16, Z0
@@ -24838,9 +23940,9 @@ fold585:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold585
+	JNZ          fold601
 
-folded586:
+folded602:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -24860,7 +23962,7 @@ folded586:
 	VADDPS Z16, Z13, Z13
 	VADDPS Z16, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear587
+	JNE    linear603
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -24877,7 +23979,7 @@ folded586:
 	VMAXPS Z13, Z16, Z13
 	VMAXPS Z14, Z16, Z14
 
-linear587:
+linear603:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -24898,16 +24000,16 @@ linear587:
 	VMOVUPS Z12, 768(CX)
 	VMOVUPS Z13, 832(CX)
 	VMOVUPS Z14, 896(SI)
-	JMP     done361
+	JMP     done397
 
-wider576:
+wider592:
 	CMPQ BX, $0x00000100
-	JNE  over588
+	JNE  over604
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none589
+	JE      none605
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPS (CX), Z0
@@ -24926,9 +24028,9 @@ wider576:
 	VMOVUPS 832(CX), Z13
 	VMOVUPS 896(CX), Z14
 	VMOVUPS 960(CX), Z15
-	JMP     ready590
+	JMP     ready606
 
-none589:
+none605:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -24946,11 +24048,11 @@ none589:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready590:
+ready606:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded592
+	JLE   folded608
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -24958,7 +24060,7 @@ ready590:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold591:
+fold607:
 	VBROADCASTSS (CX), Z16
 	VMOVUPS      (DI), Z17
 	VFMADD231PS  Z16, Z17, Z0
@@ -24995,9 +24097,9 @@ fold591:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold591
+	JNZ          fold607
 
-folded592:
+folded608:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z17, Z17, Z17
@@ -25018,7 +24120,7 @@ folded592:
 	VADDPS Z17, Z14, Z14
 	VADDPS Z17, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear593
+	JNE    linear609
 	VMAXPS Z0, Z17, Z0
 	VMAXPS Z1, Z17, Z1
 	VMAXPS Z2, Z17, Z2
@@ -25036,7 +24138,7 @@ folded592:
 	VMAXPS Z14, Z17, Z14
 	VMAXPS Z15, Z17, Z15
 
-linear593:
+linear609:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -25056,16 +24158,16 @@ linear593:
 	VMOVUPS Z13, 832(CX)
 	VMOVUPS Z14, 896(CX)
 	VMOVUPS Z15, 960(CX)
-	JMP     done361
+	JMP     done397
 
-over588:
+over604:
 	IMUL3Q $0x04, BX, BX
 	SUBQ   $0x00000400, BX
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none594
+	JE      none610
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -25086,9 +24188,9 @@ over588:
 	VMOVUPS 832(CX), Z13
 	VMOVUPS 896(CX), Z14
 	VMOVUPS 960(SI), Z15
-	JMP     ready595
+	JMP     ready611
 
-none594:
+none610:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -25106,11 +24208,11 @@ none594:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready595:
+ready611:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded597
+	JLE   folded613
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -25118,7 +24220,7 @@ ready595:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold596:
+fold612:
 	VBROADCASTSS (CX), Z16
 	VMOVUPS      (DI), Z17
 	VFMADD231PS  Z16, Z17, Z0
@@ -25155,9 +24257,9 @@ fold596:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold596
+	JNZ          fold612
 
-folded597:
+folded613:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z17, Z17, Z17
@@ -25178,7 +24280,7 @@ folded597:
 	VADDPS Z17, Z14, Z14
 	VADDPS Z17, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear598
+	JNE    linear614
 	VMAXPS Z0, Z17, Z0
 	VMAXPS Z1, Z17, Z1
 	VMAXPS Z2, Z17, Z2
@@ -25196,7 +24298,7 @@ folded597:
 	VMAXPS Z14, Z17, Z14
 	VMAXPS Z15, Z17, Z15
 
-linear598:
+linear614:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -25219,17 +24321,17 @@ linear598:
 	VMOVUPS Z14, 896(CX)
 	VMOVUPS Z15, 960(SI)
 
-done361:
-	JMP done100
+done397:
+	JMP done128
 
-fewer357:
-done100:
+fewer393:
+done128:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 // func sweepAVX512F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, BMI2
 TEXT ·sweepAVX512F64(SB), NOSPLIT, $0-104
 	MOVQ rows+72(FP), AX
 	CMPQ AX, $0x04
@@ -25579,33 +24681,36 @@ linear24:
 	JMP     done6
 
 over19:
-	CMPQ BX, $0x04
-	JNE  over25
+	MOVQ  BX, DX
+	ANDQ  $0x07, DX
+	MOVL  $0x000000ff, CX
+	BZHIL DX, CX, CX
+	KMOVW CX, K1
 
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none26
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPD (CX), Y0
-	VMOVUPD (CX)(DX*1), Y1
-	VMOVUPD (CX)(DX*2), Y2
-	VMOVUPD (CX)(SI*1), Y3
-	JMP     ready27
+	MOVQ      init+16(FP), CX
+	TESTQ     CX, CX
+	JE        none25
+	ADDQ      AX, CX
+	MOVQ      ldinit+24(FP), DX
+	LEAQ      (DX)(DX*2), SI
+	VMOVUPD.Z (CX), K1, Z0
+	VMOVUPD.Z (CX)(DX*1), K1, Z1
+	VMOVUPD.Z (CX)(DX*2), K1, Z2
+	VMOVUPD.Z (CX)(SI*1), K1, Z3
+	JMP       ready26
 
-none26:
+none25:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-ready27:
+ready26:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded29
+	JLE   folded28
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -25614,12 +24719,12 @@ ready27:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold28:
+fold27:
 	VBROADCASTSD (CX), Z4
 	VBROADCASTSD (CX)(DX*1), Z5
 	VBROADCASTSD (CX)(DX*2), Z6
 	VBROADCASTSD (CX)(R10*1), Z7
-	VMOVUPD      (DI), Y8
+	VMOVUPD.Z    (DI), K1, Z8
 	VFMADD231PD  Z4, Z8, Z0
 	VFMADD231PD  Z5, Z8, Z1
 	VFMADD231PD  Z6, Z8, Z2
@@ -25627,9 +24732,9 @@ fold28:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold28
+	JNZ          fold27
 
-folded29:
+folded28:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -25638,402 +24743,211 @@ folded29:
 	VADDPD Z8, Z2, Z2
 	VADDPD Z8, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear30
+	JNE    linear29
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
 	VMAXPD Z3, Z8, Z3
 
-linear30:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, (CX)(DX*1)
-	VMOVUPD Y2, (CX)(DX*2)
-	VMOVUPD Y3, (CX)(SI*1)
-	JMP     done6
+linear29:
+	MOVQ          c+0(FP), CX
+	ADDQ          AX, CX
+	MOVQ          ldc+8(FP), DX
+	LEAQ          (DX)(DX*2), SI
+	TESTQ         $0x00000004, BX
+	JZ            low31
+	VMOVUPS       Y0, (CX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, BX
+	JZ            low32
+	VMOVUPS       X0, 32(CX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, BX
+	JZ            low33
+	VMOVSD        X0, 48(CX)
+	VUNPCKHPD     X0, X0, X0
 
-over25:
-	CMPQ   BX, $0x04
-	JLT    over31
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x40, BX
+low33:
+	JMP stored30
 
-	// acc[i,j] = init[i,j], 4×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none32
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	MOVQ    CX, DI
-	ADDQ    BX, DI
-	LEAQ    (DX)(DX*2), R8
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(DI), Y1
-	VMOVUPD (CX)(DX*1), Y2
-	VMOVUPD 32(DI)(DX*1), Y3
-	VMOVUPD (CX)(DX*2), Y4
-	VMOVUPD 32(DI)(DX*2), Y5
-	VMOVUPD (CX)(SI*1), Y6
-	VMOVUPD 32(DI)(R8*1), Y7
-	JMP     ready33
+low32:
+	TESTQ     $0x00000001, BX
+	JZ        low34
+	VMOVSD    X0, 32(CX)
+	VUNPCKHPD X0, X0, X0
 
-none32:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
+low34:
+	JMP stored30
 
-ready33:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded35
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
+low31:
+	TESTQ        $0x00000002, BX
+	JZ           low35
+	VMOVUPS      X0, (CX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, BX
+	JZ           low36
+	VMOVSD       X0, 16(CX)
+	VUNPCKHPD    X0, X0, X0
 
-fold34:
-	VBROADCASTSD (CX), Z8
-	VBROADCASTSD (CX)(DX*1), Z9
-	VBROADCASTSD (CX)(DX*2), Z10
-	VBROADCASTSD (CX)(R10*1), Z11
-	VMOVUPD      (DI), Y12
-	VFMADD231PD  Z8, Z12, Z0
-	VFMADD231PD  Z9, Z12, Z2
-	VFMADD231PD  Z10, Z12, Z4
-	VFMADD231PD  Z11, Z12, Z6
-	VMOVUPD      32(DI)(BX*1), Y12
-	VFMADD231PD  Z8, Z12, Z1
-	VFMADD231PD  Z9, Z12, Z3
-	VFMADD231PD  Z10, Z12, Z5
-	VFMADD231PD  Z11, Z12, Z7
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold34
+low36:
+	JMP stored30
 
-folded35:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z12, Z12, Z12
-	VADDPD Z12, Z0, Z0
-	VADDPD Z12, Z1, Z1
-	VADDPD Z12, Z2, Z2
-	VADDPD Z12, Z3, Z3
-	VADDPD Z12, Z4, Z4
-	VADDPD Z12, Z5, Z5
-	VADDPD Z12, Z6, Z6
-	VADDPD Z12, Z7, Z7
-	CMPQ   CX, $0x01
-	JNE    linear36
-	VMAXPD Z0, Z12, Z0
-	VMAXPD Z1, Z12, Z1
-	VMAXPD Z2, Z12, Z2
-	VMAXPD Z3, Z12, Z3
-	VMAXPD Z4, Z12, Z4
-	VMAXPD Z5, Z12, Z5
-	VMAXPD Z6, Z12, Z6
-	VMAXPD Z7, Z12, Z7
+low35:
+	TESTQ     $0x00000001, BX
+	JZ        low37
+	VMOVSD    X0, (CX)
+	VUNPCKHPD X0, X0, X0
 
-linear36:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	MOVQ    CX, DI
-	ADDQ    BX, DI
-	LEAQ    (DX)(DX*2), R8
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(DI)
-	VMOVUPD Y2, (CX)(DX*1)
-	VMOVUPD Y3, 32(DI)(DX*1)
-	VMOVUPD Y4, (CX)(DX*2)
-	VMOVUPD Y5, 32(DI)(DX*2)
-	VMOVUPD Y6, (CX)(SI*1)
-	VMOVUPD Y7, 32(DI)(R8*1)
-	JMP     done6
+low37:
+stored30:
+	TESTQ         $0x00000004, BX
+	JZ            low39
+	VMOVUPS       Y1, (CX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, BX
+	JZ            low40
+	VMOVUPS       X1, 32(CX)(DX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, BX
+	JZ            low41
+	VMOVSD        X1, 48(CX)(DX*1)
+	VUNPCKHPD     X1, X1, X1
 
-over31:
-	CMPQ BX, $0x02
-	JNE  over37
+low41:
+	JMP stored38
 
-	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none38
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPD (CX), X0
-	VMOVUPD (CX)(DX*1), X1
-	VMOVUPD (CX)(DX*2), X2
-	VMOVUPD (CX)(SI*1), X3
-	JMP     ready39
+low40:
+	TESTQ     $0x00000001, BX
+	JZ        low42
+	VMOVSD    X1, 32(CX)(DX*1)
+	VUNPCKHPD X1, X1, X1
 
-none38:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
+low42:
+	JMP stored38
 
-ready39:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded41
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
+low39:
+	TESTQ        $0x00000002, BX
+	JZ           low43
+	VMOVUPS      X1, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low44
+	VMOVSD       X1, 16(CX)(DX*1)
+	VUNPCKHPD    X1, X1, X1
 
-fold40:
-	VBROADCASTSD (CX), Z4
-	VBROADCASTSD (CX)(DX*1), Z5
-	VBROADCASTSD (CX)(DX*2), Z6
-	VBROADCASTSD (CX)(R10*1), Z7
-	VMOVUPD      (DI), X8
-	VFMADD231PD  Z4, Z8, Z0
-	VFMADD231PD  Z5, Z8, Z1
-	VFMADD231PD  Z6, Z8, Z2
-	VFMADD231PD  Z7, Z8, Z3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold40
+low44:
+	JMP stored38
 
-folded41:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z8, Z8, Z8
-	VADDPD Z8, Z0, Z0
-	VADDPD Z8, Z1, Z1
-	VADDPD Z8, Z2, Z2
-	VADDPD Z8, Z3, Z3
-	CMPQ   CX, $0x01
-	JNE    linear42
-	VMAXPD Z0, Z8, Z0
-	VMAXPD Z1, Z8, Z1
-	VMAXPD Z2, Z8, Z2
-	VMAXPD Z3, Z8, Z3
+low43:
+	TESTQ     $0x00000001, BX
+	JZ        low45
+	VMOVSD    X1, (CX)(DX*1)
+	VUNPCKHPD X1, X1, X1
 
-linear42:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	VMOVUPD X0, (CX)
-	VMOVUPD X1, (CX)(DX*1)
-	VMOVUPD X2, (CX)(DX*2)
-	VMOVUPD X3, (CX)(SI*1)
-	JMP     done6
+low45:
+stored38:
+	TESTQ         $0x00000004, BX
+	JZ            low47
+	VMOVUPS       Y2, (CX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, BX
+	JZ            low48
+	VMOVUPS       X2, 32(CX)(DX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, BX
+	JZ            low49
+	VMOVSD        X2, 48(CX)(DX*2)
+	VUNPCKHPD     X2, X2, X2
 
-over37:
-	CMPQ   BX, $0x02
-	JLT    over43
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x20, BX
+low49:
+	JMP stored46
 
-	// acc[i,j] = init[i,j], 4×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none44
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	MOVQ    CX, DI
-	ADDQ    BX, DI
-	LEAQ    (DX)(DX*2), R8
-	VMOVUPD (CX), X0
-	VMOVUPD 16(DI), X1
-	VMOVUPD (CX)(DX*1), X2
-	VMOVUPD 16(DI)(DX*1), X3
-	VMOVUPD (CX)(DX*2), X4
-	VMOVUPD 16(DI)(DX*2), X5
-	VMOVUPD (CX)(SI*1), X6
-	VMOVUPD 16(DI)(R8*1), X7
-	JMP     ready45
+low48:
+	TESTQ     $0x00000001, BX
+	JZ        low50
+	VMOVSD    X2, 32(CX)(DX*2)
+	VUNPCKHPD X2, X2, X2
 
-none44:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
+low50:
+	JMP stored46
 
-ready45:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded47
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
+low47:
+	TESTQ        $0x00000002, BX
+	JZ           low51
+	VMOVUPS      X2, (CX)(DX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low52
+	VMOVSD       X2, 16(CX)(DX*2)
+	VUNPCKHPD    X2, X2, X2
 
-fold46:
-	VBROADCASTSD (CX), Z8
-	VBROADCASTSD (CX)(DX*1), Z9
-	VBROADCASTSD (CX)(DX*2), Z10
-	VBROADCASTSD (CX)(R10*1), Z11
-	VMOVUPD      (DI), X12
-	VFMADD231PD  Z8, Z12, Z0
-	VFMADD231PD  Z9, Z12, Z2
-	VFMADD231PD  Z10, Z12, Z4
-	VFMADD231PD  Z11, Z12, Z6
-	VMOVUPD      16(DI)(BX*1), X12
-	VFMADD231PD  Z8, Z12, Z1
-	VFMADD231PD  Z9, Z12, Z3
-	VFMADD231PD  Z10, Z12, Z5
-	VFMADD231PD  Z11, Z12, Z7
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold46
+low52:
+	JMP stored46
 
-folded47:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z12, Z12, Z12
-	VADDPD Z12, Z0, Z0
-	VADDPD Z12, Z1, Z1
-	VADDPD Z12, Z2, Z2
-	VADDPD Z12, Z3, Z3
-	VADDPD Z12, Z4, Z4
-	VADDPD Z12, Z5, Z5
-	VADDPD Z12, Z6, Z6
-	VADDPD Z12, Z7, Z7
-	CMPQ   CX, $0x01
-	JNE    linear48
-	VMAXPD Z0, Z12, Z0
-	VMAXPD Z1, Z12, Z1
-	VMAXPD Z2, Z12, Z2
-	VMAXPD Z3, Z12, Z3
-	VMAXPD Z4, Z12, Z4
-	VMAXPD Z5, Z12, Z5
-	VMAXPD Z6, Z12, Z6
-	VMAXPD Z7, Z12, Z7
+low51:
+	TESTQ     $0x00000001, BX
+	JZ        low53
+	VMOVSD    X2, (CX)(DX*2)
+	VUNPCKHPD X2, X2, X2
 
-linear48:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	LEAQ    (DX)(DX*2), SI
-	MOVQ    CX, DI
-	ADDQ    BX, DI
-	LEAQ    (DX)(DX*2), R8
-	VMOVUPD X0, (CX)
-	VMOVUPD X1, 16(DI)
-	VMOVUPD X2, (CX)(DX*1)
-	VMOVUPD X3, 16(DI)(DX*1)
-	VMOVUPD X4, (CX)(DX*2)
-	VMOVUPD X5, 16(DI)(DX*2)
-	VMOVUPD X6, (CX)(SI*1)
-	VMOVUPD X7, 16(DI)(R8*1)
-	JMP     done6
+low53:
+stored46:
+	TESTQ         $0x00000004, BX
+	JZ            low55
+	VMOVUPS       Y3, (CX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, BX
+	JZ            low56
+	VMOVUPS       X3, 32(CX)(SI*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, BX
+	JZ            low57
+	VMOVSD        X3, 48(CX)(SI*1)
+	VUNPCKHPD     X3, X3, X3
 
-over43:
-	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none49
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	LEAQ   (DX)(DX*2), SI
-	VMOVSD (CX), X0
-	VMOVSD (CX)(DX*1), X1
-	VMOVSD (CX)(DX*2), X2
-	VMOVSD (CX)(SI*1), X3
-	JMP    ready50
+low57:
+	JMP stored54
 
-none49:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
+low56:
+	TESTQ     $0x00000001, BX
+	JZ        low58
+	VMOVSD    X3, 32(CX)(SI*1)
+	VUNPCKHPD X3, X3, X3
 
-ready50:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded52
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	LEAQ  (DX)(DX*2), R10
-	ADDQ  AX, DI
+low58:
+	JMP stored54
 
-fold51:
-	VBROADCASTSD (CX), Z4
-	VBROADCASTSD (CX)(DX*1), Z5
-	VBROADCASTSD (CX)(DX*2), Z6
-	VBROADCASTSD (CX)(R10*1), Z7
-	VMOVSD       (DI), X8
-	VFMADD231PD  Z4, Z8, Z0
-	VFMADD231PD  Z5, Z8, Z1
-	VFMADD231PD  Z6, Z8, Z2
-	VFMADD231PD  Z7, Z8, Z3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold51
+low55:
+	TESTQ        $0x00000002, BX
+	JZ           low59
+	VMOVUPS      X3, (CX)(SI*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, BX
+	JZ           low60
+	VMOVSD       X3, 16(CX)(SI*1)
+	VUNPCKHPD    X3, X3, X3
 
-folded52:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z8, Z8, Z8
-	VADDPD Z8, Z0, Z0
-	VADDPD Z8, Z1, Z1
-	VADDPD Z8, Z2, Z2
-	VADDPD Z8, Z3, Z3
-	CMPQ   CX, $0x01
-	JNE    linear53
-	VMAXPD Z0, Z8, Z0
-	VMAXPD Z1, Z8, Z1
-	VMAXPD Z2, Z8, Z2
-	VMAXPD Z3, Z8, Z3
+low60:
+	JMP stored54
 
-linear53:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	LEAQ   (DX)(DX*2), SI
-	VMOVSD X0, (CX)
-	VMOVSD X1, (CX)(DX*1)
-	VMOVSD X2, (CX)(DX*2)
-	VMOVSD X3, (CX)(SI*1)
-	JMP    done6
+low59:
+	TESTQ     $0x00000001, BX
+	JZ        low61
+	VMOVSD    X3, (CX)(SI*1)
+	VUNPCKHPD X3, X3, X3
+
+low61:
+stored54:
+	JMP done6
 
 wider18:
 	CMPQ BX, $0x10
-	JNE  over54
+	JNE  over62
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none55
+	JE      none63
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -26045,9 +24959,9 @@ wider18:
 	VMOVUPD 64(CX)(DX*2), Z5
 	VMOVUPD (CX)(SI*1), Z6
 	VMOVUPD 64(CX)(SI*1), Z7
-	JMP     ready56
+	JMP     ready64
 
-none55:
+none63:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -26057,11 +24971,11 @@ none55:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready56:
+ready64:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded58
+	JLE   folded66
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -26070,7 +24984,7 @@ ready56:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold57:
+fold65:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VBROADCASTSD (CX)(DX*2), Z10
@@ -26088,9 +25002,9 @@ fold57:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold57
+	JNZ          fold65
 
-folded58:
+folded66:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -26103,7 +25017,7 @@ folded58:
 	VADDPD Z12, Z6, Z6
 	VADDPD Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear59
+	JNE    linear67
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -26113,7 +25027,7 @@ folded58:
 	VMAXPD Z6, Z12, Z6
 	VMAXPD Z7, Z12, Z7
 
-linear59:
+linear67:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -26128,14 +25042,14 @@ linear59:
 	VMOVUPD Z7, 64(CX)(SI*1)
 	JMP     done6
 
-over54:
+over62:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none60
+	JE      none68
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -26150,9 +25064,9 @@ over54:
 	VMOVUPD 64(DI)(DX*2), Z5
 	VMOVUPD (CX)(SI*1), Z6
 	VMOVUPD 64(DI)(R8*1), Z7
-	JMP     ready61
+	JMP     ready69
 
-none60:
+none68:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -26162,11 +25076,11 @@ none60:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready61:
+ready69:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded63
+	JLE   folded71
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -26175,7 +25089,7 @@ ready61:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold62:
+fold70:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VBROADCASTSD (CX)(DX*2), Z10
@@ -26193,9 +25107,9 @@ fold62:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold62
+	JNZ          fold70
 
-folded63:
+folded71:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -26208,7 +25122,7 @@ folded63:
 	VADDPD Z12, Z6, Z6
 	VADDPD Z12, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear64
+	JNE    linear72
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -26218,7 +25132,7 @@ folded63:
 	VMAXPD Z6, Z12, Z6
 	VMAXPD Z7, Z12, Z7
 
-linear64:
+linear72:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -26238,14 +25152,14 @@ linear64:
 
 wider17:
 	CMPQ BX, $0x19
-	JGE  wider65
+	JGE  wider73
 	CMPQ BX, $0x18
-	JNE  over66
+	JNE  over74
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none67
+	JE      none75
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -26261,9 +25175,9 @@ wider17:
 	VMOVUPD (CX)(SI*1), Z9
 	VMOVUPD 64(CX)(SI*1), Z10
 	VMOVUPD 128(CX)(SI*1), Z11
-	JMP     ready68
+	JMP     ready76
 
-none67:
+none75:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -26277,11 +25191,11 @@ none67:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready68:
+ready76:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded70
+	JLE   folded78
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -26290,7 +25204,7 @@ ready68:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold69:
+fold77:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VBROADCASTSD (CX)(DX*2), Z14
@@ -26313,9 +25227,9 @@ fold69:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold69
+	JNZ          fold77
 
-folded70:
+folded78:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -26332,7 +25246,7 @@ folded70:
 	VADDPD Z16, Z10, Z10
 	VADDPD Z16, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear71
+	JNE    linear79
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -26346,7 +25260,7 @@ folded70:
 	VMAXPD Z10, Z16, Z10
 	VMAXPD Z11, Z16, Z11
 
-linear71:
+linear79:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -26365,14 +25279,14 @@ linear71:
 	VMOVUPD Z11, 128(CX)(SI*1)
 	JMP     done6
 
-over66:
+over74:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none72
+	JE      none80
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -26391,9 +25305,9 @@ over66:
 	VMOVUPD (CX)(SI*1), Z9
 	VMOVUPD 64(CX)(SI*1), Z10
 	VMOVUPD 128(DI)(R8*1), Z11
-	JMP     ready73
+	JMP     ready81
 
-none72:
+none80:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -26407,11 +25321,11 @@ none72:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready73:
+ready81:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded75
+	JLE   folded83
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -26420,7 +25334,7 @@ ready73:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold74:
+fold82:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VBROADCASTSD (CX)(DX*2), Z14
@@ -26443,9 +25357,9 @@ fold74:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold74
+	JNZ          fold82
 
-folded75:
+folded83:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -26462,7 +25376,7 @@ folded75:
 	VADDPD Z16, Z10, Z10
 	VADDPD Z16, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear76
+	JNE    linear84
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -26476,7 +25390,7 @@ folded75:
 	VMAXPD Z10, Z16, Z10
 	VMAXPD Z11, Z16, Z11
 
-linear76:
+linear84:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -26498,14 +25412,14 @@ linear76:
 	VMOVUPD Z11, 128(DI)(R8*1)
 	JMP     done6
 
-wider65:
+wider73:
 	CMPQ BX, $0x20
-	JNE  over77
+	JNE  over85
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none78
+	JE      none86
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -26525,9 +25439,9 @@ wider65:
 	VMOVUPD 64(CX)(SI*1), Z13
 	VMOVUPD 128(CX)(SI*1), Z14
 	VMOVUPD 192(CX)(SI*1), Z15
-	JMP     ready79
+	JMP     ready87
 
-none78:
+none86:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -26545,11 +25459,11 @@ none78:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready79:
+ready87:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded81
+	JLE   folded89
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -26558,7 +25472,7 @@ ready79:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold80:
+fold88:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VBROADCASTSD (CX)(DX*2), Z18
@@ -26586,9 +25500,9 @@ fold80:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold80
+	JNZ          fold88
 
-folded81:
+folded89:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -26609,7 +25523,7 @@ folded81:
 	VADDPD Z20, Z14, Z14
 	VADDPD Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear82
+	JNE    linear90
 	VMAXPD Z0, Z20, Z0
 	VMAXPD Z1, Z20, Z1
 	VMAXPD Z2, Z20, Z2
@@ -26627,7 +25541,7 @@ folded81:
 	VMAXPD Z14, Z20, Z14
 	VMAXPD Z15, Z20, Z15
 
-linear82:
+linear90:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -26650,14 +25564,14 @@ linear82:
 	VMOVUPD Z15, 192(CX)(SI*1)
 	JMP     done6
 
-over77:
+over85:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none83
+	JE      none91
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	LEAQ    (DX)(DX*2), SI
@@ -26680,9 +25594,9 @@ over77:
 	VMOVUPD 64(CX)(SI*1), Z13
 	VMOVUPD 128(CX)(SI*1), Z14
 	VMOVUPD 192(DI)(R8*1), Z15
-	JMP     ready84
+	JMP     ready92
 
-none83:
+none91:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -26700,11 +25614,11 @@ none83:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready84:
+ready92:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded86
+	JLE   folded94
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -26713,7 +25627,7 @@ ready84:
 	LEAQ  (DX)(DX*2), R10
 	ADDQ  AX, DI
 
-fold85:
+fold93:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VBROADCASTSD (CX)(DX*2), Z18
@@ -26741,9 +25655,9 @@ fold85:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold85
+	JNZ          fold93
 
-folded86:
+folded94:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z20, Z20, Z20
@@ -26764,7 +25678,7 @@ folded86:
 	VADDPD Z20, Z14, Z14
 	VADDPD Z20, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear87
+	JNE    linear95
 	VMAXPD Z0, Z20, Z0
 	VMAXPD Z1, Z20, Z1
 	VMAXPD Z2, Z20, Z2
@@ -26782,7 +25696,7 @@ folded86:
 	VMAXPD Z14, Z20, Z14
 	VMAXPD Z15, Z20, Z15
 
-linear87:
+linear95:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -26832,19 +25746,19 @@ done6:
 rest2:
 	MOVQ rows+72(FP), AX
 	CMPQ AX, $0x03
-	JNE  fewer89
+	JNE  fewer97
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 5 vectors of columns, while at least half as many more are left
-more90:
+more98:
 	CMPQ BX, $0x38
-	JLT  fewer91
+	JLT  fewer99
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none94
+	JE      none102
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -26862,9 +25776,9 @@ more90:
 	VMOVUPD 128(CX)(DX*2), Z12
 	VMOVUPD 192(CX)(DX*2), Z13
 	VMOVUPD 256(CX)(DX*2), Z14
-	JMP     ready95
+	JMP     ready103
 
-none94:
+none102:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -26881,11 +25795,11 @@ none94:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready95:
+ready103:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded97
+	JLE   folded105
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -26893,7 +25807,7 @@ ready95:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold96:
+fold104:
 	VBROADCASTSD (CX), Z15
 	VBROADCASTSD (CX)(DX*1), Z16
 	VBROADCASTSD (CX)(DX*2), Z17
@@ -26920,9 +25834,9 @@ fold96:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold96
+	JNZ          fold104
 
-folded97:
+folded105:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -26942,7 +25856,7 @@ folded97:
 	VADDPD Z18, Z13, Z13
 	VADDPD Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear98
+	JNE    linear106
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -26959,7 +25873,7 @@ folded97:
 	VMAXPD Z13, Z18, Z13
 	VMAXPD Z14, Z18, Z14
 
-linear98:
+linear106:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -26980,16 +25894,16 @@ linear98:
 	VMOVUPD Z14, 256(CX)(DX*2)
 	ADDQ    $0x00000140, AX
 	SUBQ    $0x28, BX
-	JMP     more90
+	JMP     more98
 
-fewer91:
+fewer99:
 	CMPQ BX, $0x28
-	JLE  last92
+	JLE  last100
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none99
+	JE      none107
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -26998,9 +25912,9 @@ fewer91:
 	VMOVUPD 64(CX)(DX*1), Z3
 	VMOVUPD (CX)(DX*2), Z4
 	VMOVUPD 64(CX)(DX*2), Z5
-	JMP     ready100
+	JMP     ready108
 
-none99:
+none107:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -27008,11 +25922,11 @@ none99:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready100:
+ready108:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded102
+	JLE   folded110
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -27020,7 +25934,7 @@ ready100:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold101:
+fold109:
 	VBROADCASTSD (CX), Z6
 	VBROADCASTSD (CX)(DX*1), Z7
 	VBROADCASTSD (CX)(DX*2), Z8
@@ -27035,9 +25949,9 @@ fold101:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold101
+	JNZ          fold109
 
-folded102:
+folded110:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -27048,7 +25962,7 @@ folded102:
 	VADDPD Z9, Z4, Z4
 	VADDPD Z9, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear103
+	JNE    linear111
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -27056,7 +25970,7 @@ folded102:
 	VMAXPD Z4, Z9, Z4
 	VMAXPD Z5, Z9, Z5
 
-linear103:
+linear111:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -27069,37 +25983,37 @@ linear103:
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x10, BX
 
-last92:
+last100:
 	CMPQ BX, $0x19
-	JGE  wider104
+	JGE  wider112
 	CMPQ BX, $0x11
-	JGE  wider105
+	JGE  wider113
 	CMPQ BX, $0x09
-	JGE  wider106
+	JGE  wider114
 	CMPQ BX, $0x08
-	JNE  over107
+	JNE  over115
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none108
+	JE      none116
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
 	VMOVUPD (CX)(DX*1), Z1
 	VMOVUPD (CX)(DX*2), Z2
-	JMP     ready109
+	JMP     ready117
 
-none108:
+none116:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-ready109:
+ready117:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded111
+	JLE   folded119
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -27107,7 +26021,7 @@ ready109:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold110:
+fold118:
 	VBROADCASTSD (CX), Z3
 	VBROADCASTSD (CX)(DX*1), Z4
 	VBROADCASTSD (CX)(DX*2), Z5
@@ -27118,9 +26032,9 @@ fold110:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold110
+	JNZ          fold118
 
-folded111:
+folded119:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -27128,45 +26042,48 @@ folded111:
 	VADDPD Z6, Z1, Z1
 	VADDPD Z6, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear112
+	JNE    linear120
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
 
-linear112:
+linear120:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, (CX)(DX*1)
 	VMOVUPD Z2, (CX)(DX*2)
-	JMP     done93
+	JMP     done101
 
-over107:
-	CMPQ BX, $0x04
-	JNE  over113
+over115:
+	MOVQ  BX, DX
+	ANDQ  $0x07, DX
+	MOVL  $0x000000ff, CX
+	BZHIL DX, CX, CX
+	KMOVW CX, K1
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none114
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	VMOVUPD (CX)(DX*1), Y1
-	VMOVUPD (CX)(DX*2), Y2
-	JMP     ready115
+	MOVQ      init+16(FP), CX
+	TESTQ     CX, CX
+	JE        none121
+	ADDQ      AX, CX
+	MOVQ      ldinit+24(FP), DX
+	VMOVUPD.Z (CX), K1, Z0
+	VMOVUPD.Z (CX)(DX*1), K1, Z1
+	VMOVUPD.Z (CX)(DX*2), K1, Z2
+	JMP       ready122
 
-none114:
+none121:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 
-ready115:
+ready122:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded117
+	JLE   folded124
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -27174,20 +26091,20 @@ ready115:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold116:
+fold123:
 	VBROADCASTSD (CX), Z3
 	VBROADCASTSD (CX)(DX*1), Z4
 	VBROADCASTSD (CX)(DX*2), Z5
-	VMOVUPD      (DI), Y6
+	VMOVUPD.Z    (DI), K1, Z6
 	VFMADD231PD  Z3, Z6, Z0
 	VFMADD231PD  Z4, Z6, Z1
 	VFMADD231PD  Z5, Z6, Z2
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold116
+	JNZ          fold123
 
-folded117:
+folded124:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -27195,343 +26112,163 @@ folded117:
 	VADDPD Z6, Z1, Z1
 	VADDPD Z6, Z2, Z2
 	CMPQ   CX, $0x01
-	JNE    linear118
+	JNE    linear125
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
 
-linear118:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, (CX)(DX*1)
-	VMOVUPD Y2, (CX)(DX*2)
-	JMP     done93
+linear125:
+	MOVQ          c+0(FP), CX
+	ADDQ          AX, CX
+	MOVQ          ldc+8(FP), DX
+	TESTQ         $0x00000004, BX
+	JZ            low127
+	VMOVUPS       Y0, (CX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, BX
+	JZ            low128
+	VMOVUPS       X0, 32(CX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, BX
+	JZ            low129
+	VMOVSD        X0, 48(CX)
+	VUNPCKHPD     X0, X0, X0
 
-over113:
-	CMPQ   BX, $0x04
-	JLT    over119
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x40, BX
+low129:
+	JMP stored126
 
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none120
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(SI), Y1
-	VMOVUPD (CX)(DX*1), Y2
-	VMOVUPD 32(SI)(DX*1), Y3
-	VMOVUPD (CX)(DX*2), Y4
-	VMOVUPD 32(SI)(DX*2), Y5
-	JMP     ready121
+low128:
+	TESTQ     $0x00000001, BX
+	JZ        low130
+	VMOVSD    X0, 32(CX)
+	VUNPCKHPD X0, X0, X0
 
-none120:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
+low130:
+	JMP stored126
 
-ready121:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded123
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
+low127:
+	TESTQ        $0x00000002, BX
+	JZ           low131
+	VMOVUPS      X0, (CX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, BX
+	JZ           low132
+	VMOVSD       X0, 16(CX)
+	VUNPCKHPD    X0, X0, X0
 
-fold122:
-	VBROADCASTSD (CX), Z6
-	VBROADCASTSD (CX)(DX*1), Z7
-	VBROADCASTSD (CX)(DX*2), Z8
-	VMOVUPD      (DI), Y9
-	VFMADD231PD  Z6, Z9, Z0
-	VFMADD231PD  Z7, Z9, Z2
-	VFMADD231PD  Z8, Z9, Z4
-	VMOVUPD      32(DI)(BX*1), Y9
-	VFMADD231PD  Z6, Z9, Z1
-	VFMADD231PD  Z7, Z9, Z3
-	VFMADD231PD  Z8, Z9, Z5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold122
+low132:
+	JMP stored126
 
-folded123:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z9, Z9, Z9
-	VADDPD Z9, Z0, Z0
-	VADDPD Z9, Z1, Z1
-	VADDPD Z9, Z2, Z2
-	VADDPD Z9, Z3, Z3
-	VADDPD Z9, Z4, Z4
-	VADDPD Z9, Z5, Z5
-	CMPQ   CX, $0x01
-	JNE    linear124
-	VMAXPD Z0, Z9, Z0
-	VMAXPD Z1, Z9, Z1
-	VMAXPD Z2, Z9, Z2
-	VMAXPD Z3, Z9, Z3
-	VMAXPD Z4, Z9, Z4
-	VMAXPD Z5, Z9, Z5
+low131:
+	TESTQ     $0x00000001, BX
+	JZ        low133
+	VMOVSD    X0, (CX)
+	VUNPCKHPD X0, X0, X0
 
-linear124:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(SI)
-	VMOVUPD Y2, (CX)(DX*1)
-	VMOVUPD Y3, 32(SI)(DX*1)
-	VMOVUPD Y4, (CX)(DX*2)
-	VMOVUPD Y5, 32(SI)(DX*2)
-	JMP     done93
+low133:
+stored126:
+	TESTQ         $0x00000004, BX
+	JZ            low135
+	VMOVUPS       Y1, (CX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, BX
+	JZ            low136
+	VMOVUPS       X1, 32(CX)(DX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, BX
+	JZ            low137
+	VMOVSD        X1, 48(CX)(DX*1)
+	VUNPCKHPD     X1, X1, X1
 
-over119:
-	CMPQ BX, $0x02
-	JNE  over125
+low137:
+	JMP stored134
 
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none126
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), X0
-	VMOVUPD (CX)(DX*1), X1
-	VMOVUPD (CX)(DX*2), X2
-	JMP     ready127
+low136:
+	TESTQ     $0x00000001, BX
+	JZ        low138
+	VMOVSD    X1, 32(CX)(DX*1)
+	VUNPCKHPD X1, X1, X1
 
-none126:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
+low138:
+	JMP stored134
 
-ready127:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded129
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
+low135:
+	TESTQ        $0x00000002, BX
+	JZ           low139
+	VMOVUPS      X1, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low140
+	VMOVSD       X1, 16(CX)(DX*1)
+	VUNPCKHPD    X1, X1, X1
 
-fold128:
-	VBROADCASTSD (CX), Z3
-	VBROADCASTSD (CX)(DX*1), Z4
-	VBROADCASTSD (CX)(DX*2), Z5
-	VMOVUPD      (DI), X6
-	VFMADD231PD  Z3, Z6, Z0
-	VFMADD231PD  Z4, Z6, Z1
-	VFMADD231PD  Z5, Z6, Z2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold128
+low140:
+	JMP stored134
 
-folded129:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z6, Z6, Z6
-	VADDPD Z6, Z0, Z0
-	VADDPD Z6, Z1, Z1
-	VADDPD Z6, Z2, Z2
-	CMPQ   CX, $0x01
-	JNE    linear130
-	VMAXPD Z0, Z6, Z0
-	VMAXPD Z1, Z6, Z1
-	VMAXPD Z2, Z6, Z2
+low139:
+	TESTQ     $0x00000001, BX
+	JZ        low141
+	VMOVSD    X1, (CX)(DX*1)
+	VUNPCKHPD X1, X1, X1
 
-linear130:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD X0, (CX)
-	VMOVUPD X1, (CX)(DX*1)
-	VMOVUPD X2, (CX)(DX*2)
-	JMP     done93
+low141:
+stored134:
+	TESTQ         $0x00000004, BX
+	JZ            low143
+	VMOVUPS       Y2, (CX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, BX
+	JZ            low144
+	VMOVUPS       X2, 32(CX)(DX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, BX
+	JZ            low145
+	VMOVSD        X2, 48(CX)(DX*2)
+	VUNPCKHPD     X2, X2, X2
 
-over125:
-	CMPQ   BX, $0x02
-	JLT    over131
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x20, BX
+low145:
+	JMP stored142
 
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none132
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), X0
-	VMOVUPD 16(SI), X1
-	VMOVUPD (CX)(DX*1), X2
-	VMOVUPD 16(SI)(DX*1), X3
-	VMOVUPD (CX)(DX*2), X4
-	VMOVUPD 16(SI)(DX*2), X5
-	JMP     ready133
+low144:
+	TESTQ     $0x00000001, BX
+	JZ        low146
+	VMOVSD    X2, 32(CX)(DX*2)
+	VUNPCKHPD X2, X2, X2
 
-none132:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
+low146:
+	JMP stored142
 
-ready133:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded135
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
+low143:
+	TESTQ        $0x00000002, BX
+	JZ           low147
+	VMOVUPS      X2, (CX)(DX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, BX
+	JZ           low148
+	VMOVSD       X2, 16(CX)(DX*2)
+	VUNPCKHPD    X2, X2, X2
 
-fold134:
-	VBROADCASTSD (CX), Z6
-	VBROADCASTSD (CX)(DX*1), Z7
-	VBROADCASTSD (CX)(DX*2), Z8
-	VMOVUPD      (DI), X9
-	VFMADD231PD  Z6, Z9, Z0
-	VFMADD231PD  Z7, Z9, Z2
-	VFMADD231PD  Z8, Z9, Z4
-	VMOVUPD      16(DI)(BX*1), X9
-	VFMADD231PD  Z6, Z9, Z1
-	VFMADD231PD  Z7, Z9, Z3
-	VFMADD231PD  Z8, Z9, Z5
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold134
+low148:
+	JMP stored142
 
-folded135:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z9, Z9, Z9
-	VADDPD Z9, Z0, Z0
-	VADDPD Z9, Z1, Z1
-	VADDPD Z9, Z2, Z2
-	VADDPD Z9, Z3, Z3
-	VADDPD Z9, Z4, Z4
-	VADDPD Z9, Z5, Z5
-	CMPQ   CX, $0x01
-	JNE    linear136
-	VMAXPD Z0, Z9, Z0
-	VMAXPD Z1, Z9, Z1
-	VMAXPD Z2, Z9, Z2
-	VMAXPD Z3, Z9, Z3
-	VMAXPD Z4, Z9, Z4
-	VMAXPD Z5, Z9, Z5
+low147:
+	TESTQ     $0x00000001, BX
+	JZ        low149
+	VMOVSD    X2, (CX)(DX*2)
+	VUNPCKHPD X2, X2, X2
 
-linear136:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD X0, (CX)
-	VMOVUPD X1, 16(SI)
-	VMOVUPD X2, (CX)(DX*1)
-	VMOVUPD X3, 16(SI)(DX*1)
-	VMOVUPD X4, (CX)(DX*2)
-	VMOVUPD X5, 16(SI)(DX*2)
-	JMP     done93
+low149:
+stored142:
+	JMP done101
 
-over131:
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none137
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	VMOVSD (CX), X0
-	VMOVSD (CX)(DX*1), X1
-	VMOVSD (CX)(DX*2), X2
-	JMP    ready138
-
-none137:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-
-ready138:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded140
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold139:
-	VBROADCASTSD (CX), Z3
-	VBROADCASTSD (CX)(DX*1), Z4
-	VBROADCASTSD (CX)(DX*2), Z5
-	VMOVSD       (DI), X6
-	VFMADD231PD  Z3, Z6, Z0
-	VFMADD231PD  Z4, Z6, Z1
-	VFMADD231PD  Z5, Z6, Z2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold139
-
-folded140:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z6, Z6, Z6
-	VADDPD Z6, Z0, Z0
-	VADDPD Z6, Z1, Z1
-	VADDPD Z6, Z2, Z2
-	CMPQ   CX, $0x01
-	JNE    linear141
-	VMAXPD Z0, Z6, Z0
-	VMAXPD Z1, Z6, Z1
-	VMAXPD Z2, Z6, Z2
-
-linear141:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	VMOVSD X0, (CX)
-	VMOVSD X1, (CX)(DX*1)
-	VMOVSD X2, (CX)(DX*2)
-	JMP    done93
-
-wider106:
+wider114:
 	CMPQ BX, $0x10
-	JNE  over142
+	JNE  over150
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none143
+	JE      none151
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -27540,9 +26277,9 @@ wider106:
 	VMOVUPD 64(CX)(DX*1), Z3
 	VMOVUPD (CX)(DX*2), Z4
 	VMOVUPD 64(CX)(DX*2), Z5
-	JMP     ready144
+	JMP     ready152
 
-none143:
+none151:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -27550,11 +26287,11 @@ none143:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready144:
+ready152:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded146
+	JLE   folded154
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -27562,7 +26299,7 @@ ready144:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold145:
+fold153:
 	VBROADCASTSD (CX), Z6
 	VBROADCASTSD (CX)(DX*1), Z7
 	VBROADCASTSD (CX)(DX*2), Z8
@@ -27577,9 +26314,9 @@ fold145:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold145
+	JNZ          fold153
 
-folded146:
+folded154:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -27590,7 +26327,7 @@ folded146:
 	VADDPD Z9, Z4, Z4
 	VADDPD Z9, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear147
+	JNE    linear155
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -27598,7 +26335,7 @@ folded146:
 	VMAXPD Z4, Z9, Z4
 	VMAXPD Z5, Z9, Z5
 
-linear147:
+linear155:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -27608,16 +26345,16 @@ linear147:
 	VMOVUPD Z3, 64(CX)(DX*1)
 	VMOVUPD Z4, (CX)(DX*2)
 	VMOVUPD Z5, 64(CX)(DX*2)
-	JMP     done93
+	JMP     done101
 
-over142:
+over150:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none148
+	JE      none156
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -27628,9 +26365,9 @@ over142:
 	VMOVUPD 64(SI)(DX*1), Z3
 	VMOVUPD (CX)(DX*2), Z4
 	VMOVUPD 64(SI)(DX*2), Z5
-	JMP     ready149
+	JMP     ready157
 
-none148:
+none156:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -27638,11 +26375,11 @@ none148:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready149:
+ready157:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded151
+	JLE   folded159
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -27650,7 +26387,7 @@ ready149:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold150:
+fold158:
 	VBROADCASTSD (CX), Z6
 	VBROADCASTSD (CX)(DX*1), Z7
 	VBROADCASTSD (CX)(DX*2), Z8
@@ -27665,9 +26402,9 @@ fold150:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold150
+	JNZ          fold158
 
-folded151:
+folded159:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -27678,7 +26415,7 @@ folded151:
 	VADDPD Z9, Z4, Z4
 	VADDPD Z9, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear152
+	JNE    linear160
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -27686,7 +26423,7 @@ folded151:
 	VMAXPD Z4, Z9, Z4
 	VMAXPD Z5, Z9, Z5
 
-linear152:
+linear160:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -27698,16 +26435,16 @@ linear152:
 	VMOVUPD Z3, 64(SI)(DX*1)
 	VMOVUPD Z4, (CX)(DX*2)
 	VMOVUPD Z5, 64(SI)(DX*2)
-	JMP     done93
+	JMP     done101
 
-wider105:
+wider113:
 	CMPQ BX, $0x18
-	JNE  over153
+	JNE  over161
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none154
+	JE      none162
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -27719,9 +26456,9 @@ wider105:
 	VMOVUPD (CX)(DX*2), Z6
 	VMOVUPD 64(CX)(DX*2), Z7
 	VMOVUPD 128(CX)(DX*2), Z8
-	JMP     ready155
+	JMP     ready163
 
-none154:
+none162:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -27732,11 +26469,11 @@ none154:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready155:
+ready163:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded157
+	JLE   folded165
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -27744,7 +26481,7 @@ ready155:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold156:
+fold164:
 	VBROADCASTSD (CX), Z9
 	VBROADCASTSD (CX)(DX*1), Z10
 	VBROADCASTSD (CX)(DX*2), Z11
@@ -27763,9 +26500,9 @@ fold156:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold156
+	JNZ          fold164
 
-folded157:
+folded165:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -27779,7 +26516,7 @@ folded157:
 	VADDPD Z12, Z7, Z7
 	VADDPD Z12, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear158
+	JNE    linear166
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -27790,7 +26527,7 @@ folded157:
 	VMAXPD Z7, Z12, Z7
 	VMAXPD Z8, Z12, Z8
 
-linear158:
+linear166:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -27803,16 +26540,16 @@ linear158:
 	VMOVUPD Z6, (CX)(DX*2)
 	VMOVUPD Z7, 64(CX)(DX*2)
 	VMOVUPD Z8, 128(CX)(DX*2)
-	JMP     done93
+	JMP     done101
 
-over153:
+over161:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000000c0, BX
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none159
+	JE      none167
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -27826,9 +26563,9 @@ over153:
 	VMOVUPD (CX)(DX*2), Z6
 	VMOVUPD 64(CX)(DX*2), Z7
 	VMOVUPD 128(SI)(DX*2), Z8
-	JMP     ready160
+	JMP     ready168
 
-none159:
+none167:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -27839,11 +26576,11 @@ none159:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready160:
+ready168:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded162
+	JLE   folded170
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -27851,7 +26588,7 @@ ready160:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold161:
+fold169:
 	VBROADCASTSD (CX), Z9
 	VBROADCASTSD (CX)(DX*1), Z10
 	VBROADCASTSD (CX)(DX*2), Z11
@@ -27870,9 +26607,9 @@ fold161:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold161
+	JNZ          fold169
 
-folded162:
+folded170:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -27886,7 +26623,7 @@ folded162:
 	VADDPD Z12, Z7, Z7
 	VADDPD Z12, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear163
+	JNE    linear171
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -27897,7 +26634,7 @@ folded162:
 	VMAXPD Z7, Z12, Z7
 	VMAXPD Z8, Z12, Z8
 
-linear163:
+linear171:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -27912,18 +26649,18 @@ linear163:
 	VMOVUPD Z6, (CX)(DX*2)
 	VMOVUPD Z7, 64(CX)(DX*2)
 	VMOVUPD Z8, 128(SI)(DX*2)
-	JMP     done93
+	JMP     done101
 
-wider104:
+wider112:
 	CMPQ BX, $0x21
-	JGE  wider164
+	JGE  wider172
 	CMPQ BX, $0x20
-	JNE  over165
+	JNE  over173
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none166
+	JE      none174
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -27938,9 +26675,9 @@ wider104:
 	VMOVUPD 64(CX)(DX*2), Z9
 	VMOVUPD 128(CX)(DX*2), Z10
 	VMOVUPD 192(CX)(DX*2), Z11
-	JMP     ready167
+	JMP     ready175
 
-none166:
+none174:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -27954,11 +26691,11 @@ none166:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready167:
+ready175:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded169
+	JLE   folded177
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -27966,7 +26703,7 @@ ready167:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold168:
+fold176:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VBROADCASTSD (CX)(DX*2), Z14
@@ -27989,9 +26726,9 @@ fold168:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold168
+	JNZ          fold176
 
-folded169:
+folded177:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -28008,7 +26745,7 @@ folded169:
 	VADDPD Z15, Z10, Z10
 	VADDPD Z15, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear170
+	JNE    linear178
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -28022,7 +26759,7 @@ folded169:
 	VMAXPD Z10, Z15, Z10
 	VMAXPD Z11, Z15, Z11
 
-linear170:
+linear178:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -28038,16 +26775,16 @@ linear170:
 	VMOVUPD Z9, 64(CX)(DX*2)
 	VMOVUPD Z10, 128(CX)(DX*2)
 	VMOVUPD Z11, 192(CX)(DX*2)
-	JMP     done93
+	JMP     done101
 
-over165:
+over173:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000100, BX
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none171
+	JE      none179
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -28064,9 +26801,9 @@ over165:
 	VMOVUPD 64(CX)(DX*2), Z9
 	VMOVUPD 128(CX)(DX*2), Z10
 	VMOVUPD 192(SI)(DX*2), Z11
-	JMP     ready172
+	JMP     ready180
 
-none171:
+none179:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -28080,11 +26817,11 @@ none171:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready172:
+ready180:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded174
+	JLE   folded182
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -28092,7 +26829,7 @@ ready172:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold173:
+fold181:
 	VBROADCASTSD (CX), Z12
 	VBROADCASTSD (CX)(DX*1), Z13
 	VBROADCASTSD (CX)(DX*2), Z14
@@ -28115,9 +26852,9 @@ fold173:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold173
+	JNZ          fold181
 
-folded174:
+folded182:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -28134,7 +26871,7 @@ folded174:
 	VADDPD Z15, Z10, Z10
 	VADDPD Z15, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear175
+	JNE    linear183
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -28148,7 +26885,7 @@ folded174:
 	VMAXPD Z10, Z15, Z10
 	VMAXPD Z11, Z15, Z11
 
-linear175:
+linear183:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -28166,16 +26903,16 @@ linear175:
 	VMOVUPD Z9, 64(CX)(DX*2)
 	VMOVUPD Z10, 128(CX)(DX*2)
 	VMOVUPD Z11, 192(SI)(DX*2)
-	JMP     done93
+	JMP     done101
 
-wider164:
+wider172:
 	CMPQ BX, $0x28
-	JNE  over176
+	JNE  over184
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none177
+	JE      none185
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -28193,9 +26930,9 @@ wider164:
 	VMOVUPD 128(CX)(DX*2), Z12
 	VMOVUPD 192(CX)(DX*2), Z13
 	VMOVUPD 256(CX)(DX*2), Z14
-	JMP     ready178
+	JMP     ready186
 
-none177:
+none185:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -28212,11 +26949,11 @@ none177:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready178:
+ready186:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded180
+	JLE   folded188
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -28224,7 +26961,7 @@ ready178:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold179:
+fold187:
 	VBROADCASTSD (CX), Z15
 	VBROADCASTSD (CX)(DX*1), Z16
 	VBROADCASTSD (CX)(DX*2), Z17
@@ -28251,9 +26988,9 @@ fold179:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold179
+	JNZ          fold187
 
-folded180:
+folded188:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -28273,7 +27010,7 @@ folded180:
 	VADDPD Z18, Z13, Z13
 	VADDPD Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear181
+	JNE    linear189
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -28290,7 +27027,7 @@ folded180:
 	VMAXPD Z13, Z18, Z13
 	VMAXPD Z14, Z18, Z14
 
-linear181:
+linear189:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -28309,16 +27046,16 @@ linear181:
 	VMOVUPD Z12, 128(CX)(DX*2)
 	VMOVUPD Z13, 192(CX)(DX*2)
 	VMOVUPD Z14, 256(CX)(DX*2)
-	JMP     done93
+	JMP     done101
 
-over176:
+over184:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000140, BX
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none182
+	JE      none190
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -28338,9 +27075,9 @@ over176:
 	VMOVUPD 128(CX)(DX*2), Z12
 	VMOVUPD 192(CX)(DX*2), Z13
 	VMOVUPD 256(SI)(DX*2), Z14
-	JMP     ready183
+	JMP     ready191
 
-none182:
+none190:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -28357,11 +27094,11 @@ none182:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready183:
+ready191:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded185
+	JLE   folded193
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -28369,7 +27106,7 @@ ready183:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold184:
+fold192:
 	VBROADCASTSD (CX), Z15
 	VBROADCASTSD (CX)(DX*1), Z16
 	VBROADCASTSD (CX)(DX*2), Z17
@@ -28396,9 +27133,9 @@ fold184:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold184
+	JNZ          fold192
 
-folded185:
+folded193:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -28418,7 +27155,7 @@ folded185:
 	VADDPD Z18, Z13, Z13
 	VADDPD Z18, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear186
+	JNE    linear194
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -28435,7 +27172,7 @@ folded185:
 	VMAXPD Z13, Z18, Z13
 	VMAXPD Z14, Z18, Z14
 
-linear186:
+linear194:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -28457,24 +27194,24 @@ linear186:
 	VMOVUPD Z13, 192(CX)(DX*2)
 	VMOVUPD Z14, 256(SI)(DX*2)
 
-done93:
-	JMP done88
+done101:
+	JMP done96
 
-fewer89:
+fewer97:
 	CMPQ AX, $0x02
-	JNE  fewer187
+	JNE  fewer195
 	MOVQ cols+80(FP), BX
 	MOVQ $0x00000000, AX
 
 	// 8 vectors of columns, while at least half as many more are left
-more188:
+more196:
 	CMPQ BX, $0x60
-	JLT  fewer189
+	JLT  fewer197
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none192
+	JE      none200
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -28493,9 +27230,9 @@ more188:
 	VMOVUPD 320(CX)(DX*1), Z13
 	VMOVUPD 384(CX)(DX*1), Z14
 	VMOVUPD 448(CX)(DX*1), Z15
-	JMP     ready193
+	JMP     ready201
 
-none192:
+none200:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -28513,11 +27250,11 @@ none192:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready193:
+ready201:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded195
+	JLE   folded203
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -28525,7 +27262,7 @@ ready193:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold194:
+fold202:
 	VBROADCASTSD (CX), Z16
 	VBROADCASTSD (CX)(DX*1), Z17
 	VMOVUPD      (DI), Z18
@@ -28555,9 +27292,9 @@ fold194:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold194
+	JNZ          fold202
 
-folded195:
+folded203:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z18, Z18, Z18
@@ -28578,7 +27315,7 @@ folded195:
 	VADDPD Z18, Z14, Z14
 	VADDPD Z18, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear196
+	JNE    linear204
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -28596,7 +27333,7 @@ folded195:
 	VMAXPD Z14, Z18, Z14
 	VMAXPD Z15, Z18, Z15
 
-linear196:
+linear204:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -28618,16 +27355,16 @@ linear196:
 	VMOVUPD Z15, 448(CX)(DX*1)
 	ADDQ    $0x00000200, AX
 	SUBQ    $0x40, BX
-	JMP     more188
+	JMP     more196
 
-fewer189:
+fewer197:
 	CMPQ BX, $0x40
-	JLE  last190
+	JLE  last198
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none197
+	JE      none205
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -28638,9 +27375,9 @@ fewer189:
 	VMOVUPD 64(CX)(DX*1), Z5
 	VMOVUPD 128(CX)(DX*1), Z6
 	VMOVUPD 192(CX)(DX*1), Z7
-	JMP     ready198
+	JMP     ready206
 
-none197:
+none205:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -28650,11 +27387,11 @@ none197:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready198:
+ready206:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded200
+	JLE   folded208
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -28662,7 +27399,7 @@ ready198:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold199:
+fold207:
 	VBROADCASTSD (CX), Z8
 	VBROADCASTSD (CX)(DX*1), Z9
 	VMOVUPD      (DI), Z10
@@ -28680,9 +27417,9 @@ fold199:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold199
+	JNZ          fold207
 
-folded200:
+folded208:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -28695,7 +27432,7 @@ folded200:
 	VADDPD Z10, Z6, Z6
 	VADDPD Z10, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear201
+	JNE    linear209
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -28705,7 +27442,7 @@ folded200:
 	VMAXPD Z6, Z10, Z6
 	VMAXPD Z7, Z10, Z7
 
-linear201:
+linear209:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -28720,35 +27457,35 @@ linear201:
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x20, BX
 
-last190:
+last198:
 	CMPQ BX, $0x21
-	JGE  wider202
+	JGE  wider210
 	CMPQ BX, $0x11
-	JGE  wider203
+	JGE  wider211
 	CMPQ BX, $0x09
-	JGE  wider204
+	JGE  wider212
 	CMPQ BX, $0x08
-	JNE  over205
+	JNE  over213
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none206
+	JE      none214
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
 	VMOVUPD (CX)(DX*1), Z1
-	JMP     ready207
+	JMP     ready215
 
-none206:
+none214:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready207:
+ready215:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded209
+	JLE   folded217
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -28756,7 +27493,7 @@ ready207:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold208:
+fold216:
 	VBROADCASTSD (CX), Z2
 	VBROADCASTSD (CX)(DX*1), Z3
 	VMOVUPD      (DI), Z4
@@ -28765,50 +27502,53 @@ fold208:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold208
+	JNZ          fold216
 
-folded209:
+folded217:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
 	VADDPD Z4, Z0, Z0
 	VADDPD Z4, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear210
+	JNE    linear218
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 
-linear210:
+linear218:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, (CX)(DX*1)
-	JMP     done191
+	JMP     done199
 
-over205:
-	CMPQ BX, $0x04
-	JNE  over211
+over213:
+	MOVQ  BX, DX
+	ANDQ  $0x07, DX
+	MOVL  $0x000000ff, CX
+	BZHIL DX, CX, CX
+	KMOVW CX, K1
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none212
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	VMOVUPD (CX)(DX*1), Y1
-	JMP     ready213
+	MOVQ      init+16(FP), CX
+	TESTQ     CX, CX
+	JE        none219
+	ADDQ      AX, CX
+	MOVQ      ldinit+24(FP), DX
+	VMOVUPD.Z (CX), K1, Z0
+	VMOVUPD.Z (CX)(DX*1), K1, Z1
+	JMP       ready220
 
-none212:
+none219:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready213:
+ready220:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded215
+	JLE   folded222
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -28816,312 +27556,127 @@ ready213:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold214:
+fold221:
 	VBROADCASTSD (CX), Z2
 	VBROADCASTSD (CX)(DX*1), Z3
-	VMOVUPD      (DI), Y4
+	VMOVUPD.Z    (DI), K1, Z4
 	VFMADD231PD  Z2, Z4, Z0
 	VFMADD231PD  Z3, Z4, Z1
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold214
+	JNZ          fold221
 
-folded215:
+folded222:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z4, Z4, Z4
 	VADDPD Z4, Z0, Z0
 	VADDPD Z4, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear216
+	JNE    linear223
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 
-linear216:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, (CX)(DX*1)
-	JMP     done191
+linear223:
+	MOVQ          c+0(FP), CX
+	ADDQ          AX, CX
+	MOVQ          ldc+8(FP), DX
+	TESTQ         $0x00000004, BX
+	JZ            low225
+	VMOVUPS       Y0, (CX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, BX
+	JZ            low226
+	VMOVUPS       X0, 32(CX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, BX
+	JZ            low227
+	VMOVSD        X0, 48(CX)
+	VUNPCKHPD     X0, X0, X0
 
-over211:
-	CMPQ   BX, $0x04
-	JLT    over217
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x40, BX
+low227:
+	JMP stored224
 
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none218
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(SI), Y1
-	VMOVUPD (CX)(DX*1), Y2
-	VMOVUPD 32(SI)(DX*1), Y3
-	JMP     ready219
+low226:
+	TESTQ     $0x00000001, BX
+	JZ        low228
+	VMOVSD    X0, 32(CX)
+	VUNPCKHPD X0, X0, X0
 
-none218:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
+low228:
+	JMP stored224
 
-ready219:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded221
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
+low225:
+	TESTQ        $0x00000002, BX
+	JZ           low229
+	VMOVUPS      X0, (CX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, BX
+	JZ           low230
+	VMOVSD       X0, 16(CX)
+	VUNPCKHPD    X0, X0, X0
 
-fold220:
-	VBROADCASTSD (CX), Z4
-	VBROADCASTSD (CX)(DX*1), Z5
-	VMOVUPD      (DI), Y6
-	VFMADD231PD  Z4, Z6, Z0
-	VFMADD231PD  Z5, Z6, Z2
-	VMOVUPD      32(DI)(BX*1), Y6
-	VFMADD231PD  Z4, Z6, Z1
-	VFMADD231PD  Z5, Z6, Z3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold220
+low230:
+	JMP stored224
 
-folded221:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z6, Z6, Z6
-	VADDPD Z6, Z0, Z0
-	VADDPD Z6, Z1, Z1
-	VADDPD Z6, Z2, Z2
-	VADDPD Z6, Z3, Z3
-	CMPQ   CX, $0x01
-	JNE    linear222
-	VMAXPD Z0, Z6, Z0
-	VMAXPD Z1, Z6, Z1
-	VMAXPD Z2, Z6, Z2
-	VMAXPD Z3, Z6, Z3
+low229:
+	TESTQ     $0x00000001, BX
+	JZ        low231
+	VMOVSD    X0, (CX)
+	VUNPCKHPD X0, X0, X0
 
-linear222:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(SI)
-	VMOVUPD Y2, (CX)(DX*1)
-	VMOVUPD Y3, 32(SI)(DX*1)
-	JMP     done191
+low231:
+stored224:
+	TESTQ         $0x00000004, BX
+	JZ            low233
+	VMOVUPS       Y1, (CX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, BX
+	JZ            low234
+	VMOVUPS       X1, 32(CX)(DX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, BX
+	JZ            low235
+	VMOVSD        X1, 48(CX)(DX*1)
+	VUNPCKHPD     X1, X1, X1
 
-over217:
-	CMPQ BX, $0x02
-	JNE  over223
+low235:
+	JMP stored232
 
-	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none224
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), X0
-	VMOVUPD (CX)(DX*1), X1
-	JMP     ready225
+low234:
+	TESTQ     $0x00000001, BX
+	JZ        low236
+	VMOVSD    X1, 32(CX)(DX*1)
+	VUNPCKHPD X1, X1, X1
 
-none224:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
+low236:
+	JMP stored232
 
-ready225:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded227
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
+low233:
+	TESTQ        $0x00000002, BX
+	JZ           low237
+	VMOVUPS      X1, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, BX
+	JZ           low238
+	VMOVSD       X1, 16(CX)(DX*1)
+	VUNPCKHPD    X1, X1, X1
 
-fold226:
-	VBROADCASTSD (CX), Z2
-	VBROADCASTSD (CX)(DX*1), Z3
-	VMOVUPD      (DI), X4
-	VFMADD231PD  Z2, Z4, Z0
-	VFMADD231PD  Z3, Z4, Z1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold226
+low238:
+	JMP stored232
 
-folded227:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z4, Z4, Z4
-	VADDPD Z4, Z0, Z0
-	VADDPD Z4, Z1, Z1
-	CMPQ   CX, $0x01
-	JNE    linear228
-	VMAXPD Z0, Z4, Z0
-	VMAXPD Z1, Z4, Z1
+low237:
+	TESTQ     $0x00000001, BX
+	JZ        low239
+	VMOVSD    X1, (CX)(DX*1)
+	VUNPCKHPD X1, X1, X1
 
-linear228:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD X0, (CX)
-	VMOVUPD X1, (CX)(DX*1)
-	JMP     done191
+low239:
+stored232:
+	JMP done199
 
-over223:
-	CMPQ   BX, $0x02
-	JLT    over229
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x20, BX
-
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none230
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), X0
-	VMOVUPD 16(SI), X1
-	VMOVUPD (CX)(DX*1), X2
-	VMOVUPD 16(SI)(DX*1), X3
-	JMP     ready231
-
-none230:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-
-ready231:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded233
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold232:
-	VBROADCASTSD (CX), Z4
-	VBROADCASTSD (CX)(DX*1), Z5
-	VMOVUPD      (DI), X6
-	VFMADD231PD  Z4, Z6, Z0
-	VFMADD231PD  Z5, Z6, Z2
-	VMOVUPD      16(DI)(BX*1), X6
-	VFMADD231PD  Z4, Z6, Z1
-	VFMADD231PD  Z5, Z6, Z3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold232
-
-folded233:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z6, Z6, Z6
-	VADDPD Z6, Z0, Z0
-	VADDPD Z6, Z1, Z1
-	VADDPD Z6, Z2, Z2
-	VADDPD Z6, Z3, Z3
-	CMPQ   CX, $0x01
-	JNE    linear234
-	VMAXPD Z0, Z6, Z0
-	VMAXPD Z1, Z6, Z1
-	VMAXPD Z2, Z6, Z2
-	VMAXPD Z3, Z6, Z3
-
-linear234:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD X0, (CX)
-	VMOVUPD X1, 16(SI)
-	VMOVUPD X2, (CX)(DX*1)
-	VMOVUPD X3, 16(SI)(DX*1)
-	JMP     done191
-
-over229:
-	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none235
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	VMOVSD (CX), X0
-	VMOVSD (CX)(DX*1), X1
-	JMP    ready236
-
-none235:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-
-ready236:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded238
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold237:
-	VBROADCASTSD (CX), Z2
-	VBROADCASTSD (CX)(DX*1), Z3
-	VMOVSD       (DI), X4
-	VFMADD231PD  Z2, Z4, Z0
-	VFMADD231PD  Z3, Z4, Z1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold237
-
-folded238:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z4, Z4, Z4
-	VADDPD Z4, Z0, Z0
-	VADDPD Z4, Z1, Z1
-	CMPQ   CX, $0x01
-	JNE    linear239
-	VMAXPD Z0, Z4, Z0
-	VMAXPD Z1, Z4, Z1
-
-linear239:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	VMOVSD X0, (CX)
-	VMOVSD X1, (CX)(DX*1)
-	JMP    done191
-
-wider204:
+wider212:
 	CMPQ BX, $0x10
 	JNE  over240
 
@@ -29192,7 +27747,7 @@ linear245:
 	VMOVUPD Z1, 64(CX)
 	VMOVUPD Z2, (CX)(DX*1)
 	VMOVUPD Z3, 64(CX)(DX*1)
-	JMP     done191
+	JMP     done199
 
 over240:
 	IMUL3Q $0x08, BX, BX
@@ -29269,9 +27824,9 @@ linear250:
 	VMOVUPD Z1, 64(SI)
 	VMOVUPD Z2, (CX)(DX*1)
 	VMOVUPD Z3, 64(SI)(DX*1)
-	JMP     done191
+	JMP     done199
 
-wider203:
+wider211:
 	CMPQ BX, $0x19
 	JGE  wider251
 	CMPQ BX, $0x18
@@ -29357,7 +27912,7 @@ linear257:
 	VMOVUPD Z3, (CX)(DX*1)
 	VMOVUPD Z4, 64(CX)(DX*1)
 	VMOVUPD Z5, 128(CX)(DX*1)
-	JMP     done191
+	JMP     done199
 
 over252:
 	IMUL3Q $0x08, BX, BX
@@ -29447,7 +28002,7 @@ linear262:
 	VMOVUPD Z3, (CX)(DX*1)
 	VMOVUPD Z4, 64(CX)(DX*1)
 	VMOVUPD Z5, 128(SI)(DX*1)
-	JMP     done191
+	JMP     done199
 
 wider251:
 	CMPQ BX, $0x20
@@ -29546,7 +28101,7 @@ linear268:
 	VMOVUPD Z5, 64(CX)(DX*1)
 	VMOVUPD Z6, 128(CX)(DX*1)
 	VMOVUPD Z7, 192(CX)(DX*1)
-	JMP     done191
+	JMP     done199
 
 over263:
 	IMUL3Q $0x08, BX, BX
@@ -29649,9 +28204,9 @@ linear273:
 	VMOVUPD Z5, 64(CX)(DX*1)
 	VMOVUPD Z6, 128(CX)(DX*1)
 	VMOVUPD Z7, 192(SI)(DX*1)
-	JMP     done191
+	JMP     done199
 
-wider202:
+wider210:
 	CMPQ BX, $0x31
 	JGE  wider274
 	CMPQ BX, $0x29
@@ -29765,7 +28320,7 @@ linear281:
 	VMOVUPD Z7, 128(CX)(DX*1)
 	VMOVUPD Z8, 192(CX)(DX*1)
 	VMOVUPD Z9, 256(CX)(DX*1)
-	JMP     done191
+	JMP     done199
 
 over276:
 	IMUL3Q $0x08, BX, BX
@@ -29881,7 +28436,7 @@ linear286:
 	VMOVUPD Z7, 128(CX)(DX*1)
 	VMOVUPD Z8, 192(CX)(DX*1)
 	VMOVUPD Z9, 256(SI)(DX*1)
-	JMP     done191
+	JMP     done199
 
 wider275:
 	CMPQ BX, $0x30
@@ -30006,7 +28561,7 @@ linear292:
 	VMOVUPD Z9, 192(CX)(DX*1)
 	VMOVUPD Z10, 256(CX)(DX*1)
 	VMOVUPD Z11, 320(CX)(DX*1)
-	JMP     done191
+	JMP     done199
 
 over287:
 	IMUL3Q $0x08, BX, BX
@@ -30135,7 +28690,7 @@ linear297:
 	VMOVUPD Z9, 192(CX)(DX*1)
 	VMOVUPD Z10, 256(CX)(DX*1)
 	VMOVUPD Z11, 320(SI)(DX*1)
-	JMP     done191
+	JMP     done199
 
 wider274:
 	CMPQ BX, $0x39
@@ -30275,7 +28830,7 @@ linear304:
 	VMOVUPD Z11, 256(CX)(DX*1)
 	VMOVUPD Z12, 320(CX)(DX*1)
 	VMOVUPD Z13, 384(CX)(DX*1)
-	JMP     done191
+	JMP     done199
 
 over299:
 	IMUL3Q $0x08, BX, BX
@@ -30417,7 +28972,7 @@ linear309:
 	VMOVUPD Z11, 256(CX)(DX*1)
 	VMOVUPD Z12, 320(CX)(DX*1)
 	VMOVUPD Z13, 384(SI)(DX*1)
-	JMP     done191
+	JMP     done199
 
 wider298:
 	CMPQ BX, $0x40
@@ -30568,7 +29123,7 @@ linear315:
 	VMOVUPD Z13, 320(CX)(DX*1)
 	VMOVUPD Z14, 384(CX)(DX*1)
 	VMOVUPD Z15, 448(CX)(DX*1)
-	JMP     done191
+	JMP     done199
 
 over310:
 	IMUL3Q $0x08, BX, BX
@@ -30724,10 +29279,10 @@ linear320:
 	VMOVUPD Z14, 384(CX)(DX*1)
 	VMOVUPD Z15, 448(SI)(DX*1)
 
-done191:
-	JMP done88
+done199:
+	JMP done96
 
-fewer187:
+fewer195:
 	CMPQ AX, $0x01
 	JNE  fewer321
 	MOVQ cols+80(FP), BX
@@ -31059,26 +29614,29 @@ linear345:
 	JMP     done325
 
 over340:
-	CMPQ BX, $0x04
-	JNE  over346
+	MOVQ  BX, DX
+	ANDQ  $0x07, DX
+	MOVL  $0x000000ff, CX
+	BZHIL DX, CX, CX
+	KMOVW CX, K1
 
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none347
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Y0
-	JMP     ready348
+	MOVQ      init+16(FP), CX
+	TESTQ     CX, CX
+	JE        none346
+	ADDQ      AX, CX
+	MOVQ      ldinit+24(FP), DX
+	VMOVUPD.Z (CX), K1, Z0
+	JMP       ready347
 
-none347:
+none346:
 	VPXORD Z0, Z0, Z0
 
-ready348:
+ready347:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded350
+	JLE   folded349
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -31086,58 +29644,99 @@ ready348:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold349:
+fold348:
 	VBROADCASTSD (CX), Z1
-	VMOVUPD      (DI), Y2
+	VMOVUPD.Z    (DI), K1, Z2
 	VFMADD231PD  Z1, Z2, Z0
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold349
+	JNZ          fold348
 
-folded350:
+folded349:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	CMPQ   CX, $0x01
-	JNE    linear351
+	JNE    linear350
 	VMAXPD Z0, Z2, Z0
 
-linear351:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Y0, (CX)
-	JMP     done325
+linear350:
+	MOVQ          c+0(FP), CX
+	ADDQ          AX, CX
+	MOVQ          ldc+8(FP), DX
+	TESTQ         $0x00000004, BX
+	JZ            low352
+	VMOVUPS       Y0, (CX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, BX
+	JZ            low353
+	VMOVUPS       X0, 32(CX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, BX
+	JZ            low354
+	VMOVSD        X0, 48(CX)
+	VUNPCKHPD     X0, X0, X0
 
-over346:
-	CMPQ   BX, $0x04
-	JLT    over352
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x40, BX
+low354:
+	JMP stored351
+
+low353:
+	TESTQ     $0x00000001, BX
+	JZ        low355
+	VMOVSD    X0, 32(CX)
+	VUNPCKHPD X0, X0, X0
+
+low355:
+	JMP stored351
+
+low352:
+	TESTQ        $0x00000002, BX
+	JZ           low356
+	VMOVUPS      X0, (CX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, BX
+	JZ           low357
+	VMOVSD       X0, 16(CX)
+	VUNPCKHPD    X0, X0, X0
+
+low357:
+	JMP stored351
+
+low356:
+	TESTQ     $0x00000001, BX
+	JZ        low358
+	VMOVSD    X0, (CX)
+	VUNPCKHPD X0, X0, X0
+
+low358:
+stored351:
+	JMP done325
+
+wider339:
+	CMPQ BX, $0x10
+	JNE  over359
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none353
+	JE      none360
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), Y0
-	VMOVUPD 32(SI), Y1
-	JMP     ready354
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	JMP     ready361
 
-none353:
+none360:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 
-ready354:
+ready361:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded356
+	JLE   folded363
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -31145,96 +29744,39 @@ ready354:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold355:
+fold362:
 	VBROADCASTSD (CX), Z2
-	VMOVUPD      (DI), Y3
+	VMOVUPD      (DI), Z3
 	VFMADD231PD  Z2, Z3, Z0
-	VMOVUPD      32(DI)(BX*1), Y3
+	VMOVUPD      64(DI), Z3
 	VFMADD231PD  Z2, Z3, Z1
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold355
+	JNZ          fold362
 
-folded356:
+folded363:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z3, Z3, Z3
 	VADDPD Z3, Z0, Z0
 	VADDPD Z3, Z1, Z1
 	CMPQ   CX, $0x01
-	JNE    linear357
+	JNE    linear364
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 
-linear357:
+linear364:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(SI)
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
 	JMP     done325
 
-over352:
-	CMPQ BX, $0x02
-	JNE  over358
-
-	// acc[i,j] = init[i,j], 1×1 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none359
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), X0
-	JMP     ready360
-
-none359:
-	VPXORD Z0, Z0, Z0
-
-ready360:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded362
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold361:
-	VBROADCASTSD (CX), Z1
-	VMOVUPD      (DI), X2
-	VFMADD231PD  Z1, Z2, Z0
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold361
-
-folded362:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z2, Z2, Z2
-	VADDPD Z2, Z0, Z0
-	CMPQ   CX, $0x01
-	JNE    linear363
-	VMAXPD Z0, Z2, Z0
-
-linear363:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD X0, (CX)
-	JMP     done325
-
-over358:
-	CMPQ   BX, $0x02
-	JLT    over364
+over359:
 	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x20, BX
+	SUBQ   $0x00000080, BX
 
 	// acc[i,j] = init[i,j], 1×2 vectors, or +0
 	MOVQ    init+16(FP), CX
@@ -31244,8 +29786,8 @@ over358:
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
-	VMOVUPD (CX), X0
-	VMOVUPD 16(SI), X1
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(SI), Z1
 	JMP     ready366
 
 none365:
@@ -31266,9 +29808,9 @@ ready366:
 
 fold367:
 	VBROADCASTSD (CX), Z2
-	VMOVUPD      (DI), X3
+	VMOVUPD      (DI), Z3
 	VFMADD231PD  Z2, Z3, Z0
-	VMOVUPD      16(DI)(BX*1), X3
+	VMOVUPD      64(DI)(BX*1), Z3
 	VFMADD231PD  Z2, Z3, Z1
 	ADDQ         SI, CX
 	ADDQ         R8, DI
@@ -31292,205 +29834,247 @@ linear369:
 	MOVQ    ldc+8(FP), DX
 	MOVQ    CX, SI
 	ADDQ    BX, SI
-	VMOVUPD X0, (CX)
-	VMOVUPD X1, 16(SI)
-	JMP     done325
-
-over364:
-	// acc[i,j] = init[i,j], 1×1 vectors, or +0
-	MOVQ   init+16(FP), CX
-	TESTQ  CX, CX
-	JE     none370
-	ADDQ   AX, CX
-	MOVQ   ldinit+24(FP), DX
-	VMOVSD (CX), X0
-	JMP    ready371
-
-none370:
-	VPXORD Z0, Z0, Z0
-
-ready371:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded373
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold372:
-	VBROADCASTSD (CX), Z1
-	VMOVSD       (DI), X2
-	VFMADD231PD  Z1, Z2, Z0
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold372
-
-folded373:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z2, Z2, Z2
-	VADDPD Z2, Z0, Z0
-	CMPQ   CX, $0x01
-	JNE    linear374
-	VMAXPD Z0, Z2, Z0
-
-linear374:
-	MOVQ   c+0(FP), CX
-	ADDQ   AX, CX
-	MOVQ   ldc+8(FP), DX
-	VMOVSD X0, (CX)
-	JMP    done325
-
-wider339:
-	CMPQ BX, $0x10
-	JNE  over375
-
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none376
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Z0
-	VMOVUPD 64(CX), Z1
-	JMP     ready377
-
-none376:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-
-ready377:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded379
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold378:
-	VBROADCASTSD (CX), Z2
-	VMOVUPD      (DI), Z3
-	VFMADD231PD  Z2, Z3, Z0
-	VMOVUPD      64(DI), Z3
-	VFMADD231PD  Z2, Z3, Z1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold378
-
-folded379:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z3, Z3, Z3
-	VADDPD Z3, Z0, Z0
-	VADDPD Z3, Z1, Z1
-	CMPQ   CX, $0x01
-	JNE    linear380
-	VMAXPD Z0, Z3, Z0
-	VMAXPD Z1, Z3, Z1
-
-linear380:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, 64(CX)
-	JMP     done325
-
-over375:
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x00000080, BX
-
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none381
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), Z0
-	VMOVUPD 64(SI), Z1
-	JMP     ready382
-
-none381:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-
-ready382:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded384
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold383:
-	VBROADCASTSD (CX), Z2
-	VMOVUPD      (DI), Z3
-	VFMADD231PD  Z2, Z3, Z0
-	VMOVUPD      64(DI)(BX*1), Z3
-	VFMADD231PD  Z2, Z3, Z1
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold383
-
-folded384:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z3, Z3, Z3
-	VADDPD Z3, Z0, Z0
-	VADDPD Z3, Z1, Z1
-	CMPQ   CX, $0x01
-	JNE    linear385
-	VMAXPD Z0, Z3, Z0
-	VMAXPD Z1, Z3, Z1
-
-linear385:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, 64(SI)
 	JMP     done325
 
 wider338:
 	CMPQ BX, $0x19
-	JGE  wider386
+	JGE  wider370
 	CMPQ BX, $0x18
-	JNE  over387
+	JNE  over371
 
 	// acc[i,j] = init[i,j], 1×3 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none388
+	JE      none372
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
 	VMOVUPD 64(CX), Z1
 	VMOVUPD 128(CX), Z2
+	JMP     ready373
+
+none372:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+ready373:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded375
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold374:
+	VBROADCASTSD (CX), Z3
+	VMOVUPD      (DI), Z4
+	VFMADD231PD  Z3, Z4, Z0
+	VMOVUPD      64(DI), Z4
+	VFMADD231PD  Z3, Z4, Z1
+	VMOVUPD      128(DI), Z4
+	VFMADD231PD  Z3, Z4, Z2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold374
+
+folded375:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z4, Z4, Z4
+	VADDPD Z4, Z0, Z0
+	VADDPD Z4, Z1, Z1
+	VADDPD Z4, Z2, Z2
+	CMPQ   CX, $0x01
+	JNE    linear376
+	VMAXPD Z0, Z4, Z0
+	VMAXPD Z1, Z4, Z1
+	VMAXPD Z2, Z4, Z2
+
+linear376:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	JMP     done325
+
+over371:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x000000c0, BX
+
+	// acc[i,j] = init[i,j], 1×3 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none377
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(SI), Z2
+	JMP     ready378
+
+none377:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+ready378:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded380
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold379:
+	VBROADCASTSD (CX), Z3
+	VMOVUPD      (DI), Z4
+	VFMADD231PD  Z3, Z4, Z0
+	VMOVUPD      64(DI), Z4
+	VFMADD231PD  Z3, Z4, Z1
+	VMOVUPD      128(DI)(BX*1), Z4
+	VFMADD231PD  Z3, Z4, Z2
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold379
+
+folded380:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z4, Z4, Z4
+	VADDPD Z4, Z0, Z0
+	VADDPD Z4, Z1, Z1
+	VADDPD Z4, Z2, Z2
+	CMPQ   CX, $0x01
+	JNE    linear381
+	VMAXPD Z0, Z4, Z0
+	VMAXPD Z1, Z4, Z1
+	VMAXPD Z2, Z4, Z2
+
+linear381:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(SI)
+	JMP     done325
+
+wider370:
+	CMPQ BX, $0x20
+	JNE  over382
+
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none383
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(CX), Z3
+	JMP     ready384
+
+none383:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+ready384:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+	MOVQ  n+88(FP), R9
+	TESTQ R9, R9
+	JLE   folded386
+	MOVQ  a+32(FP), CX
+	MOVQ  lda+40(FP), DX
+	MOVQ  stepa+48(FP), SI
+	MOVQ  b+56(FP), DI
+	MOVQ  ldb+64(FP), R8
+	ADDQ  AX, DI
+
+fold385:
+	VBROADCASTSD (CX), Z4
+	VMOVUPD      (DI), Z5
+	VFMADD231PD  Z4, Z5, Z0
+	VMOVUPD      64(DI), Z5
+	VFMADD231PD  Z4, Z5, Z1
+	VMOVUPD      128(DI), Z5
+	VFMADD231PD  Z4, Z5, Z2
+	VMOVUPD      192(DI), Z5
+	VFMADD231PD  Z4, Z5, Z3
+	ADDQ         SI, CX
+	ADDQ         R8, DI
+	DECQ         R9
+	JNZ          fold385
+
+folded386:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+96(FP), CX
+	VPXORD Z5, Z5, Z5
+	VADDPD Z5, Z0, Z0
+	VADDPD Z5, Z1, Z1
+	VADDPD Z5, Z2, Z2
+	VADDPD Z5, Z3, Z3
+	CMPQ   CX, $0x01
+	JNE    linear387
+	VMAXPD Z0, Z5, Z0
+	VMAXPD Z1, Z5, Z1
+	VMAXPD Z2, Z5, Z2
+	VMAXPD Z3, Z5, Z3
+
+linear387:
+	MOVQ    c+0(FP), CX
+	ADDQ    AX, CX
+	MOVQ    ldc+8(FP), DX
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, 128(CX)
+	VMOVUPD Z3, 192(CX)
+	JMP     done325
+
+over382:
+	IMUL3Q $0x08, BX, BX
+	SUBQ   $0x00000100, BX
+
+	// acc[i,j] = init[i,j], 1×4 vectors, or +0
+	MOVQ    init+16(FP), CX
+	TESTQ   CX, CX
+	JE      none388
+	ADDQ    AX, CX
+	MOVQ    ldinit+24(FP), DX
+	MOVQ    CX, SI
+	ADDQ    BX, SI
+	VMOVUPD (CX), Z0
+	VMOVUPD 64(CX), Z1
+	VMOVUPD 128(CX), Z2
+	VMOVUPD 192(SI), Z3
 	JMP     ready389
 
 none388:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
 
 ready389:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
@@ -31505,222 +30089,6 @@ ready389:
 	ADDQ  AX, DI
 
 fold390:
-	VBROADCASTSD (CX), Z3
-	VMOVUPD      (DI), Z4
-	VFMADD231PD  Z3, Z4, Z0
-	VMOVUPD      64(DI), Z4
-	VFMADD231PD  Z3, Z4, Z1
-	VMOVUPD      128(DI), Z4
-	VFMADD231PD  Z3, Z4, Z2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold390
-
-folded391:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z4, Z4, Z4
-	VADDPD Z4, Z0, Z0
-	VADDPD Z4, Z1, Z1
-	VADDPD Z4, Z2, Z2
-	CMPQ   CX, $0x01
-	JNE    linear392
-	VMAXPD Z0, Z4, Z0
-	VMAXPD Z1, Z4, Z1
-	VMAXPD Z2, Z4, Z2
-
-linear392:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, 64(CX)
-	VMOVUPD Z2, 128(CX)
-	JMP     done325
-
-over387:
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x000000c0, BX
-
-	// acc[i,j] = init[i,j], 1×3 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none393
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), Z0
-	VMOVUPD 64(CX), Z1
-	VMOVUPD 128(SI), Z2
-	JMP     ready394
-
-none393:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-
-ready394:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded396
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold395:
-	VBROADCASTSD (CX), Z3
-	VMOVUPD      (DI), Z4
-	VFMADD231PD  Z3, Z4, Z0
-	VMOVUPD      64(DI), Z4
-	VFMADD231PD  Z3, Z4, Z1
-	VMOVUPD      128(DI)(BX*1), Z4
-	VFMADD231PD  Z3, Z4, Z2
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold395
-
-folded396:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z4, Z4, Z4
-	VADDPD Z4, Z0, Z0
-	VADDPD Z4, Z1, Z1
-	VADDPD Z4, Z2, Z2
-	CMPQ   CX, $0x01
-	JNE    linear397
-	VMAXPD Z0, Z4, Z0
-	VMAXPD Z1, Z4, Z1
-	VMAXPD Z2, Z4, Z2
-
-linear397:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, 64(CX)
-	VMOVUPD Z2, 128(SI)
-	JMP     done325
-
-wider386:
-	CMPQ BX, $0x20
-	JNE  over398
-
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none399
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	VMOVUPD (CX), Z0
-	VMOVUPD 64(CX), Z1
-	VMOVUPD 128(CX), Z2
-	VMOVUPD 192(CX), Z3
-	JMP     ready400
-
-none399:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-
-ready400:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded402
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold401:
-	VBROADCASTSD (CX), Z4
-	VMOVUPD      (DI), Z5
-	VFMADD231PD  Z4, Z5, Z0
-	VMOVUPD      64(DI), Z5
-	VFMADD231PD  Z4, Z5, Z1
-	VMOVUPD      128(DI), Z5
-	VFMADD231PD  Z4, Z5, Z2
-	VMOVUPD      192(DI), Z5
-	VFMADD231PD  Z4, Z5, Z3
-	ADDQ         SI, CX
-	ADDQ         R8, DI
-	DECQ         R9
-	JNZ          fold401
-
-folded402:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), CX
-	VPXORD Z5, Z5, Z5
-	VADDPD Z5, Z0, Z0
-	VADDPD Z5, Z1, Z1
-	VADDPD Z5, Z2, Z2
-	VADDPD Z5, Z3, Z3
-	CMPQ   CX, $0x01
-	JNE    linear403
-	VMAXPD Z0, Z5, Z0
-	VMAXPD Z1, Z5, Z1
-	VMAXPD Z2, Z5, Z2
-	VMAXPD Z3, Z5, Z3
-
-linear403:
-	MOVQ    c+0(FP), CX
-	ADDQ    AX, CX
-	MOVQ    ldc+8(FP), DX
-	VMOVUPD Z0, (CX)
-	VMOVUPD Z1, 64(CX)
-	VMOVUPD Z2, 128(CX)
-	VMOVUPD Z3, 192(CX)
-	JMP     done325
-
-over398:
-	IMUL3Q $0x08, BX, BX
-	SUBQ   $0x00000100, BX
-
-	// acc[i,j] = init[i,j], 1×4 vectors, or +0
-	MOVQ    init+16(FP), CX
-	TESTQ   CX, CX
-	JE      none404
-	ADDQ    AX, CX
-	MOVQ    ldinit+24(FP), DX
-	MOVQ    CX, SI
-	ADDQ    BX, SI
-	VMOVUPD (CX), Z0
-	VMOVUPD 64(CX), Z1
-	VMOVUPD 128(CX), Z2
-	VMOVUPD 192(SI), Z3
-	JMP     ready405
-
-none404:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-
-ready405:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVQ  n+88(FP), R9
-	TESTQ R9, R9
-	JLE   folded407
-	MOVQ  a+32(FP), CX
-	MOVQ  lda+40(FP), DX
-	MOVQ  stepa+48(FP), SI
-	MOVQ  b+56(FP), DI
-	MOVQ  ldb+64(FP), R8
-	ADDQ  AX, DI
-
-fold406:
 	VBROADCASTSD (CX), Z4
 	VMOVUPD      (DI), Z5
 	VFMADD231PD  Z4, Z5, Z0
@@ -31733,9 +30101,9 @@ fold406:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold406
+	JNZ          fold390
 
-folded407:
+folded391:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z5, Z5, Z5
@@ -31744,13 +30112,13 @@ folded407:
 	VADDPD Z5, Z2, Z2
 	VADDPD Z5, Z3, Z3
 	CMPQ   CX, $0x01
-	JNE    linear408
+	JNE    linear392
 	VMAXPD Z0, Z5, Z0
 	VMAXPD Z1, Z5, Z1
 	VMAXPD Z2, Z5, Z2
 	VMAXPD Z3, Z5, Z3
 
-linear408:
+linear392:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -31764,16 +30132,16 @@ linear408:
 
 wider337:
 	CMPQ BX, $0x31
-	JGE  wider409
+	JGE  wider393
 	CMPQ BX, $0x29
-	JGE  wider410
+	JGE  wider394
 	CMPQ BX, $0x28
-	JNE  over411
+	JNE  over395
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none412
+	JE      none396
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -31781,20 +30149,20 @@ wider337:
 	VMOVUPD 128(CX), Z2
 	VMOVUPD 192(CX), Z3
 	VMOVUPD 256(CX), Z4
-	JMP     ready413
+	JMP     ready397
 
-none412:
+none396:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 
-ready413:
+ready397:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded415
+	JLE   folded399
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -31802,7 +30170,7 @@ ready413:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold414:
+fold398:
 	VBROADCASTSD (CX), Z5
 	VMOVUPD      (DI), Z6
 	VFMADD231PD  Z5, Z6, Z0
@@ -31817,9 +30185,9 @@ fold414:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold414
+	JNZ          fold398
 
-folded415:
+folded399:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -31829,14 +30197,14 @@ folded415:
 	VADDPD Z6, Z3, Z3
 	VADDPD Z6, Z4, Z4
 	CMPQ   CX, $0x01
-	JNE    linear416
+	JNE    linear400
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
 	VMAXPD Z3, Z6, Z3
 	VMAXPD Z4, Z6, Z4
 
-linear416:
+linear400:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -31847,14 +30215,14 @@ linear416:
 	VMOVUPD Z4, 256(CX)
 	JMP     done325
 
-over411:
+over395:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000140, BX
 
 	// acc[i,j] = init[i,j], 1×5 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none417
+	JE      none401
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -31864,20 +30232,20 @@ over411:
 	VMOVUPD 128(CX), Z2
 	VMOVUPD 192(CX), Z3
 	VMOVUPD 256(SI), Z4
-	JMP     ready418
+	JMP     ready402
 
-none417:
+none401:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 
-ready418:
+ready402:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded420
+	JLE   folded404
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -31885,7 +30253,7 @@ ready418:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold419:
+fold403:
 	VBROADCASTSD (CX), Z5
 	VMOVUPD      (DI), Z6
 	VFMADD231PD  Z5, Z6, Z0
@@ -31900,9 +30268,9 @@ fold419:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold419
+	JNZ          fold403
 
-folded420:
+folded404:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z6, Z6, Z6
@@ -31912,14 +30280,14 @@ folded420:
 	VADDPD Z6, Z3, Z3
 	VADDPD Z6, Z4, Z4
 	CMPQ   CX, $0x01
-	JNE    linear421
+	JNE    linear405
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
 	VMAXPD Z3, Z6, Z3
 	VMAXPD Z4, Z6, Z4
 
-linear421:
+linear405:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -31932,14 +30300,14 @@ linear421:
 	VMOVUPD Z4, 256(SI)
 	JMP     done325
 
-wider410:
+wider394:
 	CMPQ BX, $0x30
-	JNE  over422
+	JNE  over406
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none423
+	JE      none407
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -31948,9 +30316,9 @@ wider410:
 	VMOVUPD 192(CX), Z3
 	VMOVUPD 256(CX), Z4
 	VMOVUPD 320(CX), Z5
-	JMP     ready424
+	JMP     ready408
 
-none423:
+none407:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -31958,11 +30326,11 @@ none423:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready424:
+ready408:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded426
+	JLE   folded410
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -31970,7 +30338,7 @@ ready424:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold425:
+fold409:
 	VBROADCASTSD (CX), Z6
 	VMOVUPD      (DI), Z7
 	VFMADD231PD  Z6, Z7, Z0
@@ -31987,9 +30355,9 @@ fold425:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold425
+	JNZ          fold409
 
-folded426:
+folded410:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z7, Z7, Z7
@@ -32000,7 +30368,7 @@ folded426:
 	VADDPD Z7, Z4, Z4
 	VADDPD Z7, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear427
+	JNE    linear411
 	VMAXPD Z0, Z7, Z0
 	VMAXPD Z1, Z7, Z1
 	VMAXPD Z2, Z7, Z2
@@ -32008,7 +30376,7 @@ folded426:
 	VMAXPD Z4, Z7, Z4
 	VMAXPD Z5, Z7, Z5
 
-linear427:
+linear411:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -32020,14 +30388,14 @@ linear427:
 	VMOVUPD Z5, 320(CX)
 	JMP     done325
 
-over422:
+over406:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000180, BX
 
 	// acc[i,j] = init[i,j], 1×6 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none428
+	JE      none412
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -32038,9 +30406,9 @@ over422:
 	VMOVUPD 192(CX), Z3
 	VMOVUPD 256(CX), Z4
 	VMOVUPD 320(SI), Z5
-	JMP     ready429
+	JMP     ready413
 
-none428:
+none412:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -32048,11 +30416,11 @@ none428:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-ready429:
+ready413:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded431
+	JLE   folded415
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -32060,7 +30428,7 @@ ready429:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold430:
+fold414:
 	VBROADCASTSD (CX), Z6
 	VMOVUPD      (DI), Z7
 	VFMADD231PD  Z6, Z7, Z0
@@ -32077,9 +30445,9 @@ fold430:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold430
+	JNZ          fold414
 
-folded431:
+folded415:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z7, Z7, Z7
@@ -32090,7 +30458,7 @@ folded431:
 	VADDPD Z7, Z4, Z4
 	VADDPD Z7, Z5, Z5
 	CMPQ   CX, $0x01
-	JNE    linear432
+	JNE    linear416
 	VMAXPD Z0, Z7, Z0
 	VMAXPD Z1, Z7, Z1
 	VMAXPD Z2, Z7, Z2
@@ -32098,7 +30466,7 @@ folded431:
 	VMAXPD Z4, Z7, Z4
 	VMAXPD Z5, Z7, Z5
 
-linear432:
+linear416:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -32112,16 +30480,16 @@ linear432:
 	VMOVUPD Z5, 320(SI)
 	JMP     done325
 
-wider409:
+wider393:
 	CMPQ BX, $0x39
-	JGE  wider433
+	JGE  wider417
 	CMPQ BX, $0x38
-	JNE  over434
+	JNE  over418
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none435
+	JE      none419
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -32131,9 +30499,9 @@ wider409:
 	VMOVUPD 256(CX), Z4
 	VMOVUPD 320(CX), Z5
 	VMOVUPD 384(CX), Z6
-	JMP     ready436
+	JMP     ready420
 
-none435:
+none419:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -32142,11 +30510,11 @@ none435:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 
-ready436:
+ready420:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded438
+	JLE   folded422
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -32154,7 +30522,7 @@ ready436:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold437:
+fold421:
 	VBROADCASTSD (CX), Z7
 	VMOVUPD      (DI), Z8
 	VFMADD231PD  Z7, Z8, Z0
@@ -32173,9 +30541,9 @@ fold437:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold437
+	JNZ          fold421
 
-folded438:
+folded422:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -32187,7 +30555,7 @@ folded438:
 	VADDPD Z8, Z5, Z5
 	VADDPD Z8, Z6, Z6
 	CMPQ   CX, $0x01
-	JNE    linear439
+	JNE    linear423
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -32196,7 +30564,7 @@ folded438:
 	VMAXPD Z5, Z8, Z5
 	VMAXPD Z6, Z8, Z6
 
-linear439:
+linear423:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -32209,14 +30577,14 @@ linear439:
 	VMOVUPD Z6, 384(CX)
 	JMP     done325
 
-over434:
+over418:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000001c0, BX
 
 	// acc[i,j] = init[i,j], 1×7 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none440
+	JE      none424
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -32228,9 +30596,9 @@ over434:
 	VMOVUPD 256(CX), Z4
 	VMOVUPD 320(CX), Z5
 	VMOVUPD 384(SI), Z6
-	JMP     ready441
+	JMP     ready425
 
-none440:
+none424:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -32239,11 +30607,11 @@ none440:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 
-ready441:
+ready425:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded443
+	JLE   folded427
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -32251,7 +30619,7 @@ ready441:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold442:
+fold426:
 	VBROADCASTSD (CX), Z7
 	VMOVUPD      (DI), Z8
 	VFMADD231PD  Z7, Z8, Z0
@@ -32270,9 +30638,9 @@ fold442:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold442
+	JNZ          fold426
 
-folded443:
+folded427:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z8, Z8, Z8
@@ -32284,7 +30652,7 @@ folded443:
 	VADDPD Z8, Z5, Z5
 	VADDPD Z8, Z6, Z6
 	CMPQ   CX, $0x01
-	JNE    linear444
+	JNE    linear428
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -32293,7 +30661,7 @@ folded443:
 	VMAXPD Z5, Z8, Z5
 	VMAXPD Z6, Z8, Z6
 
-linear444:
+linear428:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -32308,14 +30676,14 @@ linear444:
 	VMOVUPD Z6, 384(SI)
 	JMP     done325
 
-wider433:
+wider417:
 	CMPQ BX, $0x40
-	JNE  over445
+	JNE  over429
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none446
+	JE      none430
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -32326,9 +30694,9 @@ wider433:
 	VMOVUPD 320(CX), Z5
 	VMOVUPD 384(CX), Z6
 	VMOVUPD 448(CX), Z7
-	JMP     ready447
+	JMP     ready431
 
-none446:
+none430:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -32338,11 +30706,11 @@ none446:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready447:
+ready431:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded449
+	JLE   folded433
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -32350,7 +30718,7 @@ ready447:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold448:
+fold432:
 	VBROADCASTSD (CX), Z8
 	VMOVUPD      (DI), Z9
 	VFMADD231PD  Z8, Z9, Z0
@@ -32371,9 +30739,9 @@ fold448:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold448
+	JNZ          fold432
 
-folded449:
+folded433:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -32386,7 +30754,7 @@ folded449:
 	VADDPD Z9, Z6, Z6
 	VADDPD Z9, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear450
+	JNE    linear434
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -32396,7 +30764,7 @@ folded449:
 	VMAXPD Z6, Z9, Z6
 	VMAXPD Z7, Z9, Z7
 
-linear450:
+linear434:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -32410,14 +30778,14 @@ linear450:
 	VMOVUPD Z7, 448(CX)
 	JMP     done325
 
-over445:
+over429:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000200, BX
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none451
+	JE      none435
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -32430,9 +30798,9 @@ over445:
 	VMOVUPD 320(CX), Z5
 	VMOVUPD 384(CX), Z6
 	VMOVUPD 448(SI), Z7
-	JMP     ready452
+	JMP     ready436
 
-none451:
+none435:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -32442,11 +30810,11 @@ none451:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-ready452:
+ready436:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded454
+	JLE   folded438
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -32454,7 +30822,7 @@ ready452:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold453:
+fold437:
 	VBROADCASTSD (CX), Z8
 	VMOVUPD      (DI), Z9
 	VFMADD231PD  Z8, Z9, Z0
@@ -32475,9 +30843,9 @@ fold453:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold453
+	JNZ          fold437
 
-folded454:
+folded438:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z9, Z9, Z9
@@ -32490,7 +30858,7 @@ folded454:
 	VADDPD Z9, Z6, Z6
 	VADDPD Z9, Z7, Z7
 	CMPQ   CX, $0x01
-	JNE    linear455
+	JNE    linear439
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -32500,7 +30868,7 @@ folded454:
 	VMAXPD Z6, Z9, Z6
 	VMAXPD Z7, Z9, Z7
 
-linear455:
+linear439:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -32518,18 +30886,18 @@ linear455:
 
 wider336:
 	CMPQ BX, $0x61
-	JGE  wider456
+	JGE  wider440
 	CMPQ BX, $0x51
-	JGE  wider457
+	JGE  wider441
 	CMPQ BX, $0x49
-	JGE  wider458
+	JGE  wider442
 	CMPQ BX, $0x48
-	JNE  over459
+	JNE  over443
 
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none460
+	JE      none444
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -32541,9 +30909,9 @@ wider336:
 	VMOVUPD 384(CX), Z6
 	VMOVUPD 448(CX), Z7
 	VMOVUPD 512(CX), Z8
-	JMP     ready461
+	JMP     ready445
 
-none460:
+none444:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -32554,11 +30922,11 @@ none460:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready461:
+ready445:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded463
+	JLE   folded447
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -32566,7 +30934,7 @@ ready461:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold462:
+fold446:
 	VBROADCASTSD (CX), Z9
 	VMOVUPD      (DI), Z10
 	VFMADD231PD  Z9, Z10, Z0
@@ -32589,9 +30957,9 @@ fold462:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold462
+	JNZ          fold446
 
-folded463:
+folded447:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -32605,7 +30973,7 @@ folded463:
 	VADDPD Z10, Z7, Z7
 	VADDPD Z10, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear464
+	JNE    linear448
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -32616,7 +30984,7 @@ folded463:
 	VMAXPD Z7, Z10, Z7
 	VMAXPD Z8, Z10, Z8
 
-linear464:
+linear448:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -32631,14 +30999,14 @@ linear464:
 	VMOVUPD Z8, 512(CX)
 	JMP     done325
 
-over459:
+over443:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000240, BX
 
 	// acc[i,j] = init[i,j], 1×9 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none465
+	JE      none449
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -32652,9 +31020,9 @@ over459:
 	VMOVUPD 384(CX), Z6
 	VMOVUPD 448(CX), Z7
 	VMOVUPD 512(SI), Z8
-	JMP     ready466
+	JMP     ready450
 
-none465:
+none449:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -32665,11 +31033,11 @@ none465:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 
-ready466:
+ready450:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded468
+	JLE   folded452
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -32677,7 +31045,7 @@ ready466:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold467:
+fold451:
 	VBROADCASTSD (CX), Z9
 	VMOVUPD      (DI), Z10
 	VFMADD231PD  Z9, Z10, Z0
@@ -32700,9 +31068,9 @@ fold467:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold467
+	JNZ          fold451
 
-folded468:
+folded452:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z10, Z10, Z10
@@ -32716,7 +31084,7 @@ folded468:
 	VADDPD Z10, Z7, Z7
 	VADDPD Z10, Z8, Z8
 	CMPQ   CX, $0x01
-	JNE    linear469
+	JNE    linear453
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -32727,7 +31095,7 @@ folded468:
 	VMAXPD Z7, Z10, Z7
 	VMAXPD Z8, Z10, Z8
 
-linear469:
+linear453:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -32744,14 +31112,14 @@ linear469:
 	VMOVUPD Z8, 512(SI)
 	JMP     done325
 
-wider458:
+wider442:
 	CMPQ BX, $0x50
-	JNE  over470
+	JNE  over454
 
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none471
+	JE      none455
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -32764,9 +31132,9 @@ wider458:
 	VMOVUPD 448(CX), Z7
 	VMOVUPD 512(CX), Z8
 	VMOVUPD 576(CX), Z9
-	JMP     ready472
+	JMP     ready456
 
-none471:
+none455:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -32778,11 +31146,11 @@ none471:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready472:
+ready456:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded474
+	JLE   folded458
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -32790,7 +31158,7 @@ ready472:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold473:
+fold457:
 	VBROADCASTSD (CX), Z10
 	VMOVUPD      (DI), Z11
 	VFMADD231PD  Z10, Z11, Z0
@@ -32815,9 +31183,9 @@ fold473:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold473
+	JNZ          fold457
 
-folded474:
+folded458:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z11, Z11, Z11
@@ -32832,7 +31200,7 @@ folded474:
 	VADDPD Z11, Z8, Z8
 	VADDPD Z11, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear475
+	JNE    linear459
 	VMAXPD Z0, Z11, Z0
 	VMAXPD Z1, Z11, Z1
 	VMAXPD Z2, Z11, Z2
@@ -32844,7 +31212,7 @@ folded474:
 	VMAXPD Z8, Z11, Z8
 	VMAXPD Z9, Z11, Z9
 
-linear475:
+linear459:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -32860,14 +31228,14 @@ linear475:
 	VMOVUPD Z9, 576(CX)
 	JMP     done325
 
-over470:
+over454:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000280, BX
 
 	// acc[i,j] = init[i,j], 1×10 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none476
+	JE      none460
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -32882,9 +31250,9 @@ over470:
 	VMOVUPD 448(CX), Z7
 	VMOVUPD 512(CX), Z8
 	VMOVUPD 576(SI), Z9
-	JMP     ready477
+	JMP     ready461
 
-none476:
+none460:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -32896,11 +31264,11 @@ none476:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 
-ready477:
+ready461:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded479
+	JLE   folded463
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -32908,7 +31276,7 @@ ready477:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold478:
+fold462:
 	VBROADCASTSD (CX), Z10
 	VMOVUPD      (DI), Z11
 	VFMADD231PD  Z10, Z11, Z0
@@ -32933,9 +31301,9 @@ fold478:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold478
+	JNZ          fold462
 
-folded479:
+folded463:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z11, Z11, Z11
@@ -32950,7 +31318,7 @@ folded479:
 	VADDPD Z11, Z8, Z8
 	VADDPD Z11, Z9, Z9
 	CMPQ   CX, $0x01
-	JNE    linear480
+	JNE    linear464
 	VMAXPD Z0, Z11, Z0
 	VMAXPD Z1, Z11, Z1
 	VMAXPD Z2, Z11, Z2
@@ -32962,7 +31330,7 @@ folded479:
 	VMAXPD Z8, Z11, Z8
 	VMAXPD Z9, Z11, Z9
 
-linear480:
+linear464:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -32980,16 +31348,16 @@ linear480:
 	VMOVUPD Z9, 576(SI)
 	JMP     done325
 
-wider457:
+wider441:
 	CMPQ BX, $0x59
-	JGE  wider481
+	JGE  wider465
 	CMPQ BX, $0x58
-	JNE  over482
+	JNE  over466
 
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none483
+	JE      none467
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -33003,9 +31371,9 @@ wider457:
 	VMOVUPD 512(CX), Z8
 	VMOVUPD 576(CX), Z9
 	VMOVUPD 640(CX), Z10
-	JMP     ready484
+	JMP     ready468
 
-none483:
+none467:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -33018,11 +31386,11 @@ none483:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 
-ready484:
+ready468:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded486
+	JLE   folded470
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -33030,7 +31398,7 @@ ready484:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold485:
+fold469:
 	VBROADCASTSD (CX), Z11
 	VMOVUPD      (DI), Z12
 	VFMADD231PD  Z11, Z12, Z0
@@ -33057,9 +31425,9 @@ fold485:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold485
+	JNZ          fold469
 
-folded486:
+folded470:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -33075,7 +31443,7 @@ folded486:
 	VADDPD Z12, Z9, Z9
 	VADDPD Z12, Z10, Z10
 	CMPQ   CX, $0x01
-	JNE    linear487
+	JNE    linear471
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -33088,7 +31456,7 @@ folded486:
 	VMAXPD Z9, Z12, Z9
 	VMAXPD Z10, Z12, Z10
 
-linear487:
+linear471:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -33105,14 +31473,14 @@ linear487:
 	VMOVUPD Z10, 640(CX)
 	JMP     done325
 
-over482:
+over466:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000002c0, BX
 
 	// acc[i,j] = init[i,j], 1×11 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none488
+	JE      none472
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -33128,9 +31496,9 @@ over482:
 	VMOVUPD 512(CX), Z8
 	VMOVUPD 576(CX), Z9
 	VMOVUPD 640(SI), Z10
-	JMP     ready489
+	JMP     ready473
 
-none488:
+none472:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -33143,11 +31511,11 @@ none488:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 
-ready489:
+ready473:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded491
+	JLE   folded475
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -33155,7 +31523,7 @@ ready489:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold490:
+fold474:
 	VBROADCASTSD (CX), Z11
 	VMOVUPD      (DI), Z12
 	VFMADD231PD  Z11, Z12, Z0
@@ -33182,9 +31550,9 @@ fold490:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold490
+	JNZ          fold474
 
-folded491:
+folded475:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z12, Z12, Z12
@@ -33200,7 +31568,7 @@ folded491:
 	VADDPD Z12, Z9, Z9
 	VADDPD Z12, Z10, Z10
 	CMPQ   CX, $0x01
-	JNE    linear492
+	JNE    linear476
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -33213,7 +31581,7 @@ folded491:
 	VMAXPD Z9, Z12, Z9
 	VMAXPD Z10, Z12, Z10
 
-linear492:
+linear476:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -33232,14 +31600,14 @@ linear492:
 	VMOVUPD Z10, 640(SI)
 	JMP     done325
 
-wider481:
+wider465:
 	CMPQ BX, $0x60
-	JNE  over493
+	JNE  over477
 
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none494
+	JE      none478
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -33254,9 +31622,9 @@ wider481:
 	VMOVUPD 576(CX), Z9
 	VMOVUPD 640(CX), Z10
 	VMOVUPD 704(CX), Z11
-	JMP     ready495
+	JMP     ready479
 
-none494:
+none478:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -33270,11 +31638,11 @@ none494:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready495:
+ready479:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded497
+	JLE   folded481
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -33282,7 +31650,7 @@ ready495:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold496:
+fold480:
 	VBROADCASTSD (CX), Z12
 	VMOVUPD      (DI), Z13
 	VFMADD231PD  Z12, Z13, Z0
@@ -33311,9 +31679,9 @@ fold496:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold496
+	JNZ          fold480
 
-folded497:
+folded481:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z13, Z13, Z13
@@ -33330,7 +31698,7 @@ folded497:
 	VADDPD Z13, Z10, Z10
 	VADDPD Z13, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear498
+	JNE    linear482
 	VMAXPD Z0, Z13, Z0
 	VMAXPD Z1, Z13, Z1
 	VMAXPD Z2, Z13, Z2
@@ -33344,7 +31712,7 @@ folded497:
 	VMAXPD Z10, Z13, Z10
 	VMAXPD Z11, Z13, Z11
 
-linear498:
+linear482:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -33362,14 +31730,14 @@ linear498:
 	VMOVUPD Z11, 704(CX)
 	JMP     done325
 
-over493:
+over477:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000300, BX
 
 	// acc[i,j] = init[i,j], 1×12 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none499
+	JE      none483
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -33386,9 +31754,9 @@ over493:
 	VMOVUPD 576(CX), Z9
 	VMOVUPD 640(CX), Z10
 	VMOVUPD 704(SI), Z11
-	JMP     ready500
+	JMP     ready484
 
-none499:
+none483:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -33402,11 +31770,11 @@ none499:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 
-ready500:
+ready484:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded502
+	JLE   folded486
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -33414,7 +31782,7 @@ ready500:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold501:
+fold485:
 	VBROADCASTSD (CX), Z12
 	VMOVUPD      (DI), Z13
 	VFMADD231PD  Z12, Z13, Z0
@@ -33443,9 +31811,9 @@ fold501:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold501
+	JNZ          fold485
 
-folded502:
+folded486:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z13, Z13, Z13
@@ -33462,7 +31830,7 @@ folded502:
 	VADDPD Z13, Z10, Z10
 	VADDPD Z13, Z11, Z11
 	CMPQ   CX, $0x01
-	JNE    linear503
+	JNE    linear487
 	VMAXPD Z0, Z13, Z0
 	VMAXPD Z1, Z13, Z1
 	VMAXPD Z2, Z13, Z2
@@ -33476,7 +31844,7 @@ folded502:
 	VMAXPD Z10, Z13, Z10
 	VMAXPD Z11, Z13, Z11
 
-linear503:
+linear487:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -33496,18 +31864,18 @@ linear503:
 	VMOVUPD Z11, 704(SI)
 	JMP     done325
 
-wider456:
+wider440:
 	CMPQ BX, $0x71
-	JGE  wider504
+	JGE  wider488
 	CMPQ BX, $0x69
-	JGE  wider505
+	JGE  wider489
 	CMPQ BX, $0x68
-	JNE  over506
+	JNE  over490
 
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none507
+	JE      none491
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -33523,9 +31891,9 @@ wider456:
 	VMOVUPD 640(CX), Z10
 	VMOVUPD 704(CX), Z11
 	VMOVUPD 768(CX), Z12
-	JMP     ready508
+	JMP     ready492
 
-none507:
+none491:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -33540,11 +31908,11 @@ none507:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-ready508:
+ready492:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded510
+	JLE   folded494
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -33552,7 +31920,7 @@ ready508:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold509:
+fold493:
 	VBROADCASTSD (CX), Z13
 	VMOVUPD      (DI), Z14
 	VFMADD231PD  Z13, Z14, Z0
@@ -33583,9 +31951,9 @@ fold509:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold509
+	JNZ          fold493
 
-folded510:
+folded494:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -33603,7 +31971,7 @@ folded510:
 	VADDPD Z14, Z11, Z11
 	VADDPD Z14, Z12, Z12
 	CMPQ   CX, $0x01
-	JNE    linear511
+	JNE    linear495
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -33618,7 +31986,7 @@ folded510:
 	VMAXPD Z11, Z14, Z11
 	VMAXPD Z12, Z14, Z12
 
-linear511:
+linear495:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -33637,14 +32005,14 @@ linear511:
 	VMOVUPD Z12, 768(CX)
 	JMP     done325
 
-over506:
+over490:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000340, BX
 
 	// acc[i,j] = init[i,j], 1×13 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none512
+	JE      none496
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -33662,9 +32030,9 @@ over506:
 	VMOVUPD 640(CX), Z10
 	VMOVUPD 704(CX), Z11
 	VMOVUPD 768(SI), Z12
-	JMP     ready513
+	JMP     ready497
 
-none512:
+none496:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -33679,11 +32047,11 @@ none512:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 
-ready513:
+ready497:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded515
+	JLE   folded499
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -33691,7 +32059,7 @@ ready513:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold514:
+fold498:
 	VBROADCASTSD (CX), Z13
 	VMOVUPD      (DI), Z14
 	VFMADD231PD  Z13, Z14, Z0
@@ -33722,9 +32090,9 @@ fold514:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold514
+	JNZ          fold498
 
-folded515:
+folded499:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z14, Z14, Z14
@@ -33742,7 +32110,7 @@ folded515:
 	VADDPD Z14, Z11, Z11
 	VADDPD Z14, Z12, Z12
 	CMPQ   CX, $0x01
-	JNE    linear516
+	JNE    linear500
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -33757,7 +32125,7 @@ folded515:
 	VMAXPD Z11, Z14, Z11
 	VMAXPD Z12, Z14, Z12
 
-linear516:
+linear500:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -33778,14 +32146,14 @@ linear516:
 	VMOVUPD Z12, 768(SI)
 	JMP     done325
 
-wider505:
+wider489:
 	CMPQ BX, $0x70
-	JNE  over517
+	JNE  over501
 
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none518
+	JE      none502
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -33802,9 +32170,9 @@ wider505:
 	VMOVUPD 704(CX), Z11
 	VMOVUPD 768(CX), Z12
 	VMOVUPD 832(CX), Z13
-	JMP     ready519
+	JMP     ready503
 
-none518:
+none502:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -33820,11 +32188,11 @@ none518:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready519:
+ready503:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded521
+	JLE   folded505
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -33832,7 +32200,7 @@ ready519:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold520:
+fold504:
 	VBROADCASTSD (CX), Z14
 	VMOVUPD      (DI), Z15
 	VFMADD231PD  Z14, Z15, Z0
@@ -33865,9 +32233,9 @@ fold520:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold520
+	JNZ          fold504
 
-folded521:
+folded505:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -33886,7 +32254,7 @@ folded521:
 	VADDPD Z15, Z12, Z12
 	VADDPD Z15, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear522
+	JNE    linear506
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -33902,7 +32270,7 @@ folded521:
 	VMAXPD Z12, Z15, Z12
 	VMAXPD Z13, Z15, Z13
 
-linear522:
+linear506:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -33922,14 +32290,14 @@ linear522:
 	VMOVUPD Z13, 832(CX)
 	JMP     done325
 
-over517:
+over501:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000380, BX
 
 	// acc[i,j] = init[i,j], 1×14 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none523
+	JE      none507
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -33948,9 +32316,9 @@ over517:
 	VMOVUPD 704(CX), Z11
 	VMOVUPD 768(CX), Z12
 	VMOVUPD 832(SI), Z13
-	JMP     ready524
+	JMP     ready508
 
-none523:
+none507:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -33966,11 +32334,11 @@ none523:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 
-ready524:
+ready508:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded526
+	JLE   folded510
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -33978,7 +32346,7 @@ ready524:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold525:
+fold509:
 	VBROADCASTSD (CX), Z14
 	VMOVUPD      (DI), Z15
 	VFMADD231PD  Z14, Z15, Z0
@@ -34011,9 +32379,9 @@ fold525:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold525
+	JNZ          fold509
 
-folded526:
+folded510:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z15, Z15, Z15
@@ -34032,7 +32400,7 @@ folded526:
 	VADDPD Z15, Z12, Z12
 	VADDPD Z15, Z13, Z13
 	CMPQ   CX, $0x01
-	JNE    linear527
+	JNE    linear511
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -34048,7 +32416,7 @@ folded526:
 	VMAXPD Z12, Z15, Z12
 	VMAXPD Z13, Z15, Z13
 
-linear527:
+linear511:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -34070,16 +32438,16 @@ linear527:
 	VMOVUPD Z13, 832(SI)
 	JMP     done325
 
-wider504:
+wider488:
 	CMPQ BX, $0x79
-	JGE  wider528
+	JGE  wider512
 	CMPQ BX, $0x78
-	JNE  over529
+	JNE  over513
 
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none530
+	JE      none514
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -34097,9 +32465,9 @@ wider504:
 	VMOVUPD 768(CX), Z12
 	VMOVUPD 832(CX), Z13
 	VMOVUPD 896(CX), Z14
-	JMP     ready531
+	JMP     ready515
 
-none530:
+none514:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -34116,11 +32484,11 @@ none530:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready531:
+ready515:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded533
+	JLE   folded517
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -34128,7 +32496,7 @@ ready531:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold532:
+fold516:
 	VBROADCASTSD (CX), Z15
 	VMOVUPD      (DI), Z16
 	VFMADD231PD  Z15, Z16, Z0
@@ -34163,9 +32531,9 @@ fold532:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold532
+	JNZ          fold516
 
-folded533:
+folded517:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -34185,7 +32553,7 @@ folded533:
 	VADDPD Z16, Z13, Z13
 	VADDPD Z16, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear534
+	JNE    linear518
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -34202,7 +32570,7 @@ folded533:
 	VMAXPD Z13, Z16, Z13
 	VMAXPD Z14, Z16, Z14
 
-linear534:
+linear518:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -34223,14 +32591,14 @@ linear534:
 	VMOVUPD Z14, 896(CX)
 	JMP     done325
 
-over529:
+over513:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x000003c0, BX
 
 	// acc[i,j] = init[i,j], 1×15 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none535
+	JE      none519
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -34250,9 +32618,9 @@ over529:
 	VMOVUPD 768(CX), Z12
 	VMOVUPD 832(CX), Z13
 	VMOVUPD 896(SI), Z14
-	JMP     ready536
+	JMP     ready520
 
-none535:
+none519:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -34269,11 +32637,11 @@ none535:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 
-ready536:
+ready520:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded538
+	JLE   folded522
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -34281,7 +32649,7 @@ ready536:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold537:
+fold521:
 	VBROADCASTSD (CX), Z15
 	VMOVUPD      (DI), Z16
 	VFMADD231PD  Z15, Z16, Z0
@@ -34316,9 +32684,9 @@ fold537:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold537
+	JNZ          fold521
 
-folded538:
+folded522:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z16, Z16, Z16
@@ -34338,7 +32706,7 @@ folded538:
 	VADDPD Z16, Z13, Z13
 	VADDPD Z16, Z14, Z14
 	CMPQ   CX, $0x01
-	JNE    linear539
+	JNE    linear523
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -34355,7 +32723,7 @@ folded538:
 	VMAXPD Z13, Z16, Z13
 	VMAXPD Z14, Z16, Z14
 
-linear539:
+linear523:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -34378,14 +32746,14 @@ linear539:
 	VMOVUPD Z14, 896(SI)
 	JMP     done325
 
-wider528:
+wider512:
 	CMPQ BX, $0x00000080
-	JNE  over540
+	JNE  over524
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none541
+	JE      none525
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	VMOVUPD (CX), Z0
@@ -34404,9 +32772,9 @@ wider528:
 	VMOVUPD 832(CX), Z13
 	VMOVUPD 896(CX), Z14
 	VMOVUPD 960(CX), Z15
-	JMP     ready542
+	JMP     ready526
 
-none541:
+none525:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -34424,11 +32792,11 @@ none541:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready542:
+ready526:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded544
+	JLE   folded528
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -34436,7 +32804,7 @@ ready542:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold543:
+fold527:
 	VBROADCASTSD (CX), Z16
 	VMOVUPD      (DI), Z17
 	VFMADD231PD  Z16, Z17, Z0
@@ -34473,9 +32841,9 @@ fold543:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold543
+	JNZ          fold527
 
-folded544:
+folded528:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z17, Z17, Z17
@@ -34496,7 +32864,7 @@ folded544:
 	VADDPD Z17, Z14, Z14
 	VADDPD Z17, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear545
+	JNE    linear529
 	VMAXPD Z0, Z17, Z0
 	VMAXPD Z1, Z17, Z1
 	VMAXPD Z2, Z17, Z2
@@ -34514,7 +32882,7 @@ folded544:
 	VMAXPD Z14, Z17, Z14
 	VMAXPD Z15, Z17, Z15
 
-linear545:
+linear529:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -34536,14 +32904,14 @@ linear545:
 	VMOVUPD Z15, 960(CX)
 	JMP     done325
 
-over540:
+over524:
 	IMUL3Q $0x08, BX, BX
 	SUBQ   $0x00000400, BX
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVQ    init+16(FP), CX
 	TESTQ   CX, CX
-	JE      none546
+	JE      none530
 	ADDQ    AX, CX
 	MOVQ    ldinit+24(FP), DX
 	MOVQ    CX, SI
@@ -34564,9 +32932,9 @@ over540:
 	VMOVUPD 832(CX), Z13
 	VMOVUPD 896(CX), Z14
 	VMOVUPD 960(SI), Z15
-	JMP     ready547
+	JMP     ready531
 
-none546:
+none530:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -34584,11 +32952,11 @@ none546:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 
-ready547:
+ready531:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVQ  n+88(FP), R9
 	TESTQ R9, R9
-	JLE   folded549
+	JLE   folded533
 	MOVQ  a+32(FP), CX
 	MOVQ  lda+40(FP), DX
 	MOVQ  stepa+48(FP), SI
@@ -34596,7 +32964,7 @@ ready547:
 	MOVQ  ldb+64(FP), R8
 	ADDQ  AX, DI
 
-fold548:
+fold532:
 	VBROADCASTSD (CX), Z16
 	VMOVUPD      (DI), Z17
 	VFMADD231PD  Z16, Z17, Z0
@@ -34633,9 +33001,9 @@ fold548:
 	ADDQ         SI, CX
 	ADDQ         R8, DI
 	DECQ         R9
-	JNZ          fold548
+	JNZ          fold532
 
-folded549:
+folded533:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+96(FP), CX
 	VPXORD Z17, Z17, Z17
@@ -34656,7 +33024,7 @@ folded549:
 	VADDPD Z17, Z14, Z14
 	VADDPD Z17, Z15, Z15
 	CMPQ   CX, $0x01
-	JNE    linear550
+	JNE    linear534
 	VMAXPD Z0, Z17, Z0
 	VMAXPD Z1, Z17, Z1
 	VMAXPD Z2, Z17, Z2
@@ -34674,7 +33042,7 @@ folded549:
 	VMAXPD Z14, Z17, Z14
 	VMAXPD Z15, Z17, Z15
 
-linear550:
+linear534:
 	MOVQ    c+0(FP), CX
 	ADDQ    AX, CX
 	MOVQ    ldc+8(FP), DX
@@ -34698,10 +33066,10 @@ linear550:
 	VMOVUPD Z15, 960(SI)
 
 done325:
-	JMP done88
+	JMP done96
 
 fewer321:
-done88:
+done96:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

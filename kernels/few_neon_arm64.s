@@ -6701,243 +6701,80 @@ linear24:
 	B     done6
 
 over19:
-	CMP $2, R1
-	BNE over25
-
 	// acc[i,j] = init[i,j], 4×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none26
+	BEQ   none25
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
+	TST   $2, R1
+	BEQ   one27
 	FMOVD 0(R2), F0
-	FMOVD 0(R4), F1
-	FMOVD 0(R5), F2
-	FMOVD 0(R6), F3
-	B     ready27
+	TST   $1, R1
+	BEQ   moved28
+	ADD   $8, R2, R7
+	VLD1  (R7), V0.S[2]
+	B     moved28
 
-none26:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-
-ready27:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded29
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R3, R8, R9
-	ADD  R3, R9, R10
-	ADD  R0, R5
-
-fold28:
-	FMOVS 0(R2), F4
-	FMOVS 0(R8), F5
-	FMOVS 0(R9), F6
-	FMOVS 0(R10), F7
-	FMOVD 0(R5), F8
-	WORD  $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
-	WORD  $0x4f851101 // fmla v1.4s, v8.4s, v5.s[0]
-	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
-	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold28
-
-folded29:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V8.B16
-	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
-	CMP   $1, R2
-	BNE   linear30
-	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
-
-linear30:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	ADD   R3, R5, R6
-	FMOVD F0, 0(R2)
-	FMOVD F1, 0(R4)
-	FMOVD F2, 0(R5)
-	FMOVD F3, 0(R6)
-	B     done6
-
-over25:
-	CMP  $2, R1
-	BLT  over31
-	MOVD $4, R2
-	MUL  R2, R1, R1
-	SUB  $16, R1
-
-	// acc[i,j] = init[i,j], 4×2 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none32
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	ADD   R3, R5, R6
-	MOVD  R2, R7
-	ADD   R1, R7
-	ADD   R3, R7, R8
-	ADD   R3, R8, R9
-	ADD   R3, R9, R10
-	FMOVD 0(R2), F0
-	FMOVD 8(R7), F1
-	FMOVD 0(R4), F2
-	FMOVD 8(R8), F3
-	FMOVD 0(R5), F4
-	FMOVD 8(R9), F5
-	FMOVD 0(R6), F6
-	FMOVD 8(R10), F7
-	B     ready33
-
-none32:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-
-ready33:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded35
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R3, R8, R9
-	ADD  R3, R9, R10
-	ADD  R0, R5
-
-fold34:
-	FMOVS 0(R2), F8
-	FMOVS 0(R8), F9
-	FMOVS 0(R9), F10
-	FMOVS 0(R10), F11
-	FMOVD 0(R5), F12
-	WORD  $0x4f881180 // fmla v0.4s, v12.4s, v8.s[0]
-	WORD  $0x4f891182 // fmla v2.4s, v12.4s, v9.s[0]
-	WORD  $0x4f8a1184 // fmla v4.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1186 // fmla v6.4s, v12.4s, v11.s[0]
-	ADD   R1, R5, R11
-	FMOVD 8(R11), F12
-	WORD  $0x4f881181 // fmla v1.4s, v12.4s, v8.s[0]
-	WORD  $0x4f891183 // fmla v3.4s, v12.4s, v9.s[0]
-	WORD  $0x4f8a1185 // fmla v5.4s, v12.4s, v10.s[0]
-	WORD  $0x4f8b1187 // fmla v7.4s, v12.4s, v11.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold34
-
-folded35:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V12.B16
-	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
-	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
-	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
-	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
-	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
-	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
-	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
-	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
-	CMP   $1, R2
-	BNE   linear36
-	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
-	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
-	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
-	WORD  $0x4e2cf463 // fmax v3.4s, v3.4s, v12.4s
-	WORD  $0x4e2cf484 // fmax v4.4s, v4.4s, v12.4s
-	WORD  $0x4e2cf4a5 // fmax v5.4s, v5.4s, v12.4s
-	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
-	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
-
-linear36:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	ADD   R3, R5, R6
-	MOVD  R2, R7
-	ADD   R1, R7
-	ADD   R3, R7, R8
-	ADD   R3, R8, R9
-	ADD   R3, R9, R10
-	FMOVD F0, 0(R2)
-	FMOVD F1, 8(R7)
-	FMOVD F2, 0(R4)
-	FMOVD F3, 8(R8)
-	FMOVD F4, 0(R5)
-	FMOVD F5, 8(R9)
-	FMOVD F6, 0(R6)
-	FMOVD F7, 8(R10)
-	B     done6
-
-over31:
-	// acc[i,j] = init[i,j], 4×1 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none37
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	ADD   R3, R5, R6
+one27:
 	FMOVS 0(R2), F0
-	FMOVS 0(R4), F1
-	FMOVS 0(R5), F2
-	FMOVS 0(R6), F3
-	B     ready38
 
-none37:
+moved28:
+	TST   $2, R1
+	BEQ   one29
+	FMOVD 0(R4), F1
+	TST   $1, R1
+	BEQ   moved30
+	ADD   $8, R4, R7
+	VLD1  (R7), V1.S[2]
+	B     moved30
+
+one29:
+	FMOVS 0(R4), F1
+
+moved30:
+	TST   $2, R1
+	BEQ   one31
+	FMOVD 0(R5), F2
+	TST   $1, R1
+	BEQ   moved32
+	ADD   $8, R5, R7
+	VLD1  (R7), V2.S[2]
+	B     moved32
+
+one31:
+	FMOVS 0(R5), F2
+
+moved32:
+	TST   $2, R1
+	BEQ   one33
+	FMOVD 0(R6), F3
+	TST   $1, R1
+	BEQ   moved34
+	ADD   $8, R6, R7
+	VLD1  (R7), V3.S[2]
+	B     moved34
+
+one33:
+	FMOVS 0(R6), F3
+
+moved34:
+	B ready26
+
+none25:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready38:
+ready26:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded40
+	BLE  folded36
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -6948,25 +6785,37 @@ ready38:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold39:
+fold35:
 	FMOVS 0(R2), F4
 	FMOVS 0(R8), F5
 	FMOVS 0(R9), F6
 	FMOVS 0(R10), F7
-	FMOVS 0(R5), F8
-	WORD  $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
-	WORD  $0x4f851101 // fmla v1.4s, v8.4s, v5.s[0]
-	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
-	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R4, R10
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold39
+	TST   $2, R1
+	BEQ   one37
+	FMOVD 0(R5), F8
+	TST   $1, R1
+	BEQ   moved38
+	ADD   $8, R5, R11
+	VLD1  (R11), V8.S[2]
+	B     moved38
 
-folded40:
+one37:
+	FMOVS 0(R5), F8
+
+moved38:
+	WORD $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
+	WORD $0x4f851101 // fmla v1.4s, v8.4s, v5.s[0]
+	WORD $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
+	WORD $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
+	ADD  R4, R2
+	ADD  R4, R8
+	ADD  R4, R9
+	ADD  R4, R10
+	ADD  R6, R5
+	SUBS $1, R7
+	BNE  fold35
+
+folded36:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -6975,33 +6824,81 @@ folded40:
 	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
 	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
 	CMP   $1, R2
-	BNE   linear41
+	BNE   linear39
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
 	WORD  $0x4e28f463 // fmax v3.4s, v3.4s, v8.4s
 
-linear41:
+linear39:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
 	ADD   R3, R5, R6
+	TST   $2, R1
+	BEQ   one40
+	FMOVD F0, 0(R2)
+	TST   $1, R1
+	BEQ   moved41
+	ADD   $8, R2, R7
+	VST1  V0.S[2], (R7)
+	B     moved41
+
+one40:
 	FMOVS F0, 0(R2)
+
+moved41:
+	TST   $2, R1
+	BEQ   one42
+	FMOVD F1, 0(R4)
+	TST   $1, R1
+	BEQ   moved43
+	ADD   $8, R4, R7
+	VST1  V1.S[2], (R7)
+	B     moved43
+
+one42:
 	FMOVS F1, 0(R4)
+
+moved43:
+	TST   $2, R1
+	BEQ   one44
+	FMOVD F2, 0(R5)
+	TST   $1, R1
+	BEQ   moved45
+	ADD   $8, R5, R7
+	VST1  V2.S[2], (R7)
+	B     moved45
+
+one44:
 	FMOVS F2, 0(R5)
+
+moved45:
+	TST   $2, R1
+	BEQ   one46
+	FMOVD F3, 0(R6)
+	TST   $1, R1
+	BEQ   moved47
+	ADD   $8, R6, R7
+	VST1  V3.S[2], (R7)
+	B     moved47
+
+one46:
 	FMOVS F3, 0(R6)
-	B     done6
+
+moved47:
+	B done6
 
 wider18:
 	CMP $8, R1
-	BNE over42
+	BNE over48
 
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none43
+	BEQ   none49
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -7015,9 +6912,9 @@ wider18:
 	FMOVQ 16(R5), F5
 	FMOVQ 0(R6), F6
 	FMOVQ 16(R6), F7
-	B     ready44
+	B     ready50
 
-none43:
+none49:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -7027,11 +6924,11 @@ none43:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready44:
+ready50:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded46
+	BLE  folded52
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7042,7 +6939,7 @@ ready44:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold45:
+fold51:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVS 0(R9), F10
@@ -7063,9 +6960,9 @@ fold45:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold45
+	BNE   fold51
 
-folded46:
+folded52:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -7078,7 +6975,7 @@ folded46:
 	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear47
+	BNE   linear53
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -7088,7 +6985,7 @@ folded46:
 	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
 
-linear47:
+linear53:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7105,7 +7002,7 @@ linear47:
 	FMOVQ F7, 16(R6)
 	B     done6
 
-over42:
+over48:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $32, R1
@@ -7113,7 +7010,7 @@ over42:
 	// acc[i,j] = init[i,j], 4×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none48
+	BEQ   none54
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -7132,9 +7029,9 @@ over42:
 	FMOVQ 16(R9), F5
 	FMOVQ 0(R6), F6
 	FMOVQ 16(R10), F7
-	B     ready49
+	B     ready55
 
-none48:
+none54:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -7144,11 +7041,11 @@ none48:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready49:
+ready55:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded51
+	BLE  folded57
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7159,7 +7056,7 @@ ready49:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold50:
+fold56:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVS 0(R9), F10
@@ -7181,9 +7078,9 @@ fold50:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold50
+	BNE   fold56
 
-folded51:
+folded57:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -7196,7 +7093,7 @@ folded51:
 	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear52
+	BNE   linear58
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -7206,7 +7103,7 @@ folded51:
 	WORD  $0x4e2cf4c6 // fmax v6.4s, v6.4s, v12.4s
 	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
 
-linear52:
+linear58:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7230,14 +7127,14 @@ linear52:
 
 wider17:
 	CMP $13, R1
-	BGE wider53
+	BGE wider59
 	CMP $12, R1
-	BNE over54
+	BNE over60
 
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none55
+	BEQ   none61
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -7255,9 +7152,9 @@ wider17:
 	FMOVQ 0(R6), F9
 	FMOVQ 16(R6), F10
 	FMOVQ 32(R6), F11
-	B     ready56
+	B     ready62
 
-none55:
+none61:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -7271,11 +7168,11 @@ none55:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready56:
+ready62:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded58
+	BLE  folded64
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7286,7 +7183,7 @@ ready56:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold57:
+fold63:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVS 0(R9), F14
@@ -7312,9 +7209,9 @@ fold57:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold57
+	BNE   fold63
 
-folded58:
+folded64:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -7331,7 +7228,7 @@ folded58:
 	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
 	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear59
+	BNE   linear65
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -7345,7 +7242,7 @@ folded58:
 	WORD  $0x4e30f54a // fmax v10.4s, v10.4s, v16.4s
 	WORD  $0x4e30f56b // fmax v11.4s, v11.4s, v16.4s
 
-linear59:
+linear65:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7366,7 +7263,7 @@ linear59:
 	FMOVQ F11, 32(R6)
 	B     done6
 
-over54:
+over60:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $48, R1
@@ -7374,7 +7271,7 @@ over54:
 	// acc[i,j] = init[i,j], 4×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none60
+	BEQ   none66
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -7397,9 +7294,9 @@ over54:
 	FMOVQ 0(R6), F9
 	FMOVQ 16(R6), F10
 	FMOVQ 32(R10), F11
-	B     ready61
+	B     ready67
 
-none60:
+none66:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -7413,11 +7310,11 @@ none60:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready61:
+ready67:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded63
+	BLE  folded69
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7428,7 +7325,7 @@ ready61:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold62:
+fold68:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVS 0(R9), F14
@@ -7455,9 +7352,9 @@ fold62:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold62
+	BNE   fold68
 
-folded63:
+folded69:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -7474,7 +7371,7 @@ folded63:
 	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
 	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear64
+	BNE   linear70
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -7488,7 +7385,7 @@ folded63:
 	WORD  $0x4e30f54a // fmax v10.4s, v10.4s, v16.4s
 	WORD  $0x4e30f56b // fmax v11.4s, v11.4s, v16.4s
 
-linear64:
+linear70:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7514,14 +7411,14 @@ linear64:
 	FMOVQ F11, 32(R10)
 	B     done6
 
-wider53:
+wider59:
 	CMP $16, R1
-	BNE over65
+	BNE over71
 
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none66
+	BEQ   none72
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -7543,9 +7440,9 @@ wider53:
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
 	FMOVQ 48(R6), F15
-	B     ready67
+	B     ready73
 
-none66:
+none72:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -7563,11 +7460,11 @@ none66:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready67:
+ready73:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded69
+	BLE  folded75
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7578,7 +7475,7 @@ ready67:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold68:
+fold74:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVS 0(R9), F18
@@ -7609,9 +7506,9 @@ fold68:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold68
+	BNE   fold74
 
-folded69:
+folded75:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V20.B16
@@ -7632,7 +7529,7 @@ folded69:
 	WORD  $0x4e34d5ce // fadd v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34d5ef // fadd v15.4s, v15.4s, v20.4s
 	CMP   $1, R2
-	BNE   linear70
+	BNE   linear76
 	WORD  $0x4e34f400 // fmax v0.4s, v0.4s, v20.4s
 	WORD  $0x4e34f421 // fmax v1.4s, v1.4s, v20.4s
 	WORD  $0x4e34f442 // fmax v2.4s, v2.4s, v20.4s
@@ -7650,7 +7547,7 @@ folded69:
 	WORD  $0x4e34f5ce // fmax v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34f5ef // fmax v15.4s, v15.4s, v20.4s
 
-linear70:
+linear76:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7675,7 +7572,7 @@ linear70:
 	FMOVQ F15, 48(R6)
 	B     done6
 
-over65:
+over71:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $64, R1
@@ -7683,7 +7580,7 @@ over65:
 	// acc[i,j] = init[i,j], 4×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none71
+	BEQ   none77
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -7710,9 +7607,9 @@ over65:
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
 	FMOVQ 48(R10), F15
-	B     ready72
+	B     ready78
 
-none71:
+none77:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -7730,11 +7627,11 @@ none71:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready72:
+ready78:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded74
+	BLE  folded80
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7745,7 +7642,7 @@ ready72:
 	ADD  R3, R9, R10
 	ADD  R0, R5
 
-fold73:
+fold79:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVS 0(R9), F18
@@ -7777,9 +7674,9 @@ fold73:
 	ADD   R4, R10
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold73
+	BNE   fold79
 
-folded74:
+folded80:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V20.B16
@@ -7800,7 +7697,7 @@ folded74:
 	WORD  $0x4e34d5ce // fadd v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34d5ef // fadd v15.4s, v15.4s, v20.4s
 	CMP   $1, R2
-	BNE   linear75
+	BNE   linear81
 	WORD  $0x4e34f400 // fmax v0.4s, v0.4s, v20.4s
 	WORD  $0x4e34f421 // fmax v1.4s, v1.4s, v20.4s
 	WORD  $0x4e34f442 // fmax v2.4s, v2.4s, v20.4s
@@ -7818,7 +7715,7 @@ folded74:
 	WORD  $0x4e34f5ce // fmax v14.4s, v14.4s, v20.4s
 	WORD  $0x4e34f5ef // fmax v15.4s, v15.4s, v20.4s
 
-linear75:
+linear81:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -7875,19 +7772,19 @@ done6:
 rest2:
 	MOVD rows+72(FP), R0
 	CMP  $3, R0
-	BNE  fewer77
+	BNE  fewer83
 	MOVD cols+80(FP), R1
 	MOVD $0, R0
 
 	// 5 vectors of columns, while at least half as many more are left
-more78:
+more84:
 	CMP $28, R1
-	BLT fewer79
+	BLT fewer85
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none82
+	BEQ   none88
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -7907,9 +7804,9 @@ more78:
 	FMOVQ 32(R5), F12
 	FMOVQ 48(R5), F13
 	FMOVQ 64(R5), F14
-	B     ready83
+	B     ready89
 
-none82:
+none88:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -7926,11 +7823,11 @@ none82:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 
-ready83:
+ready89:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded85
+	BLE  folded91
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -7940,7 +7837,7 @@ ready83:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold84:
+fold90:
 	FMOVS 0(R2), F15
 	FMOVS 0(R8), F16
 	FMOVS 0(R9), F17
@@ -7969,9 +7866,9 @@ fold84:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold84
+	BNE   fold90
 
-folded85:
+folded91:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -7991,7 +7888,7 @@ folded85:
 	WORD  $0x4e32d5ad // fadd v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear86
+	BNE   linear92
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -8008,7 +7905,7 @@ folded85:
 	WORD  $0x4e32f5ad // fmax v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 
-linear86:
+linear92:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -8031,16 +7928,16 @@ linear86:
 	FMOVQ F14, 64(R5)
 	ADD   $80, R0
 	SUB   $20, R1
-	B     more78
+	B     more84
 
-fewer79:
+fewer85:
 	CMP $20, R1
-	BLE last80
+	BLE last86
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none87
+	BEQ   none93
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -8051,9 +7948,9 @@ fewer79:
 	FMOVQ 16(R4), F3
 	FMOVQ 0(R5), F4
 	FMOVQ 16(R5), F5
-	B     ready88
+	B     ready94
 
-none87:
+none93:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -8061,11 +7958,11 @@ none87:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready88:
+ready94:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded90
+	BLE  folded96
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -8075,7 +7972,7 @@ ready88:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold89:
+fold95:
 	FMOVS 0(R2), F6
 	FMOVS 0(R8), F7
 	FMOVS 0(R9), F8
@@ -8092,9 +7989,9 @@ fold89:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold89
+	BNE   fold95
 
-folded90:
+folded96:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -8105,7 +8002,7 @@ folded90:
 	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
 	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
 	CMP   $1, R2
-	BNE   linear91
+	BNE   linear97
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -8113,7 +8010,7 @@ folded90:
 	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
 	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
 
-linear91:
+linear97:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -8128,89 +8025,14 @@ linear91:
 	ADD   $32, R0
 	SUB   $8, R1
 
-last80:
+last86:
 	CMP $13, R1
-	BGE wider92
+	BGE wider98
 	CMP $9, R1
-	BGE wider93
+	BGE wider99
 	CMP $5, R1
-	BGE wider94
+	BGE wider100
 	CMP $4, R1
-	BNE over95
-
-	// acc[i,j] = init[i,j], 3×1 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none96
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R4), F1
-	FMOVQ 0(R5), F2
-	B     ready97
-
-none96:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-
-ready97:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded99
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R3, R8, R9
-	ADD  R0, R5
-
-fold98:
-	FMOVS 0(R2), F3
-	FMOVS 0(R8), F4
-	FMOVS 0(R9), F5
-	FMOVQ 0(R5), F6
-	WORD  $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
-	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
-	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold98
-
-folded99:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	CMP   $1, R2
-	BNE   linear100
-	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
-
-linear100:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 0(R4)
-	FMOVQ F2, 0(R5)
-	B     done81
-
-over95:
-	CMP $2, R1
 	BNE over101
 
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
@@ -8221,9 +8043,9 @@ over95:
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
-	FMOVD 0(R2), F0
-	FMOVD 0(R4), F1
-	FMOVD 0(R5), F2
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R4), F1
+	FMOVQ 0(R5), F2
 	B     ready103
 
 none102:
@@ -8249,7 +8071,7 @@ fold104:
 	FMOVS 0(R2), F3
 	FMOVS 0(R8), F4
 	FMOVS 0(R9), F5
-	FMOVD 0(R5), F6
+	FMOVQ 0(R5), F6
 	WORD  $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
 	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
 	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
@@ -8279,137 +8101,67 @@ linear106:
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
-	FMOVD F0, 0(R2)
-	FMOVD F1, 0(R4)
-	FMOVD F2, 0(R5)
-	B     done81
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 0(R4)
+	FMOVQ F2, 0(R5)
+	B     done87
 
 over101:
-	CMP  $2, R1
-	BLT  over107
-	MOVD $4, R2
-	MUL  R2, R1, R1
-	SUB  $16, R1
-
-	// acc[i,j] = init[i,j], 3×2 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none108
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	MOVD  R2, R6
-	ADD   R1, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
-	FMOVD 0(R2), F0
-	FMOVD 8(R6), F1
-	FMOVD 0(R4), F2
-	FMOVD 8(R7), F3
-	FMOVD 0(R5), F4
-	FMOVD 8(R8), F5
-	B     ready109
-
-none108:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-
-ready109:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded111
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R3, R8, R9
-	ADD  R0, R5
-
-fold110:
-	FMOVS 0(R2), F6
-	FMOVS 0(R8), F7
-	FMOVS 0(R9), F8
-	FMOVD 0(R5), F9
-	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
-	WORD  $0x4f871122 // fmla v2.4s, v9.4s, v7.s[0]
-	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
-	ADD   R1, R5, R10
-	FMOVD 8(R10), F9
-	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
-	WORD  $0x4f871123 // fmla v3.4s, v9.4s, v7.s[0]
-	WORD  $0x4f881125 // fmla v5.4s, v9.4s, v8.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold110
-
-folded111:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V9.B16
-	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
-	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
-	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
-	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
-	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
-	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
-	CMP   $1, R2
-	BNE   linear112
-	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
-	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
-	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
-	WORD  $0x4e29f463 // fmax v3.4s, v3.4s, v9.4s
-	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
-	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
-
-linear112:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	ADD   R3, R4, R5
-	MOVD  R2, R6
-	ADD   R1, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
-	FMOVD F0, 0(R2)
-	FMOVD F1, 8(R6)
-	FMOVD F2, 0(R4)
-	FMOVD F3, 8(R7)
-	FMOVD F4, 0(R5)
-	FMOVD F5, 8(R8)
-	B     done81
-
-over107:
 	// acc[i,j] = init[i,j], 3×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none113
+	BEQ   none107
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
-	FMOVS 0(R2), F0
-	FMOVS 0(R4), F1
-	FMOVS 0(R5), F2
-	B     ready114
+	TST   $2, R1
+	BEQ   one109
+	FMOVD 0(R2), F0
+	TST   $1, R1
+	BEQ   moved110
+	ADD   $8, R2, R6
+	VLD1  (R6), V0.S[2]
+	B     moved110
 
-none113:
+one109:
+	FMOVS 0(R2), F0
+
+moved110:
+	TST   $2, R1
+	BEQ   one111
+	FMOVD 0(R4), F1
+	TST   $1, R1
+	BEQ   moved112
+	ADD   $8, R4, R6
+	VLD1  (R6), V1.S[2]
+	B     moved112
+
+one111:
+	FMOVS 0(R4), F1
+
+moved112:
+	TST   $2, R1
+	BEQ   one113
+	FMOVD 0(R5), F2
+	TST   $1, R1
+	BEQ   moved114
+	ADD   $8, R5, R6
+	VLD1  (R6), V2.S[2]
+	B     moved114
+
+one113:
+	FMOVS 0(R5), F2
+
+moved114:
+	B ready108
+
+none107:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 
-ready114:
+ready108:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
@@ -8427,16 +8179,28 @@ fold115:
 	FMOVS 0(R2), F3
 	FMOVS 0(R8), F4
 	FMOVS 0(R9), F5
+	TST   $2, R1
+	BEQ   one117
+	FMOVD 0(R5), F6
+	TST   $1, R1
+	BEQ   moved118
+	ADD   $8, R5, R10
+	VLD1  (R10), V6.S[2]
+	B     moved118
+
+one117:
 	FMOVS 0(R5), F6
-	WORD  $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
-	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
-	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R4, R9
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold115
+
+moved118:
+	WORD $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
+	WORD $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
+	WORD $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
+	ADD  R4, R2
+	ADD  R4, R8
+	ADD  R4, R9
+	ADD  R6, R5
+	SUBS $1, R7
+	BNE  fold115
 
 folded116:
 	// c[i,j] = act(acc[i,j])
@@ -8446,30 +8210,66 @@ folded116:
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
 	CMP   $1, R2
-	BNE   linear117
+	BNE   linear119
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
 
-linear117:
+linear119:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	ADD   R3, R4, R5
-	FMOVS F0, 0(R2)
-	FMOVS F1, 0(R4)
-	FMOVS F2, 0(R5)
-	B     done81
+	TST   $2, R1
+	BEQ   one120
+	FMOVD F0, 0(R2)
+	TST   $1, R1
+	BEQ   moved121
+	ADD   $8, R2, R6
+	VST1  V0.S[2], (R6)
+	B     moved121
 
-wider94:
+one120:
+	FMOVS F0, 0(R2)
+
+moved121:
+	TST   $2, R1
+	BEQ   one122
+	FMOVD F1, 0(R4)
+	TST   $1, R1
+	BEQ   moved123
+	ADD   $8, R4, R6
+	VST1  V1.S[2], (R6)
+	B     moved123
+
+one122:
+	FMOVS F1, 0(R4)
+
+moved123:
+	TST   $2, R1
+	BEQ   one124
+	FMOVD F2, 0(R5)
+	TST   $1, R1
+	BEQ   moved125
+	ADD   $8, R5, R6
+	VST1  V2.S[2], (R6)
+	B     moved125
+
+one124:
+	FMOVS F2, 0(R5)
+
+moved125:
+	B done87
+
+wider100:
 	CMP $8, R1
-	BNE over118
+	BNE over126
 
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none119
+	BEQ   none127
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -8480,9 +8280,9 @@ wider94:
 	FMOVQ 16(R4), F3
 	FMOVQ 0(R5), F4
 	FMOVQ 16(R5), F5
-	B     ready120
+	B     ready128
 
-none119:
+none127:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -8490,11 +8290,11 @@ none119:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready120:
+ready128:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded122
+	BLE  folded130
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -8504,7 +8304,7 @@ ready120:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold121:
+fold129:
 	FMOVS 0(R2), F6
 	FMOVS 0(R8), F7
 	FMOVS 0(R9), F8
@@ -8521,9 +8321,9 @@ fold121:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold121
+	BNE   fold129
 
-folded122:
+folded130:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -8534,7 +8334,7 @@ folded122:
 	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
 	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
 	CMP   $1, R2
-	BNE   linear123
+	BNE   linear131
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -8542,7 +8342,7 @@ folded122:
 	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
 	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
 
-linear123:
+linear131:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -8554,9 +8354,9 @@ linear123:
 	FMOVQ F3, 16(R4)
 	FMOVQ F4, 0(R5)
 	FMOVQ F5, 16(R5)
-	B     done81
+	B     done87
 
-over118:
+over126:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $32, R1
@@ -8564,7 +8364,7 @@ over118:
 	// acc[i,j] = init[i,j], 3×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none124
+	BEQ   none132
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -8579,9 +8379,9 @@ over118:
 	FMOVQ 16(R7), F3
 	FMOVQ 0(R5), F4
 	FMOVQ 16(R8), F5
-	B     ready125
+	B     ready133
 
-none124:
+none132:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -8589,11 +8389,11 @@ none124:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready125:
+ready133:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded127
+	BLE  folded135
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -8603,7 +8403,7 @@ ready125:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold126:
+fold134:
 	FMOVS 0(R2), F6
 	FMOVS 0(R8), F7
 	FMOVS 0(R9), F8
@@ -8621,9 +8421,9 @@ fold126:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold126
+	BNE   fold134
 
-folded127:
+folded135:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -8634,7 +8434,7 @@ folded127:
 	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
 	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
 	CMP   $1, R2
-	BNE   linear128
+	BNE   linear136
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -8642,7 +8442,7 @@ folded127:
 	WORD  $0x4e29f484 // fmax v4.4s, v4.4s, v9.4s
 	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
 
-linear128:
+linear136:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -8658,16 +8458,16 @@ linear128:
 	FMOVQ F3, 16(R7)
 	FMOVQ F4, 0(R5)
 	FMOVQ F5, 16(R8)
-	B     done81
+	B     done87
 
-wider93:
+wider99:
 	CMP $12, R1
-	BNE over129
+	BNE over137
 
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none130
+	BEQ   none138
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -8681,9 +8481,9 @@ wider93:
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R5), F7
 	FMOVQ 32(R5), F8
-	B     ready131
+	B     ready139
 
-none130:
+none138:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -8694,11 +8494,11 @@ none130:
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 
-ready131:
+ready139:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded133
+	BLE  folded141
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -8708,7 +8508,7 @@ ready131:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold132:
+fold140:
 	FMOVS 0(R2), F9
 	FMOVS 0(R8), F10
 	FMOVS 0(R9), F11
@@ -8729,9 +8529,9 @@ fold132:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold132
+	BNE   fold140
 
-folded133:
+folded141:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -8745,7 +8545,7 @@ folded133:
 	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear134
+	BNE   linear142
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -8756,7 +8556,7 @@ folded133:
 	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
 	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
 
-linear134:
+linear142:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -8771,9 +8571,9 @@ linear134:
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R5)
 	FMOVQ F8, 32(R5)
-	B     done81
+	B     done87
 
-over129:
+over137:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $48, R1
@@ -8781,7 +8581,7 @@ over129:
 	// acc[i,j] = init[i,j], 3×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none135
+	BEQ   none143
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -8799,9 +8599,9 @@ over129:
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R5), F7
 	FMOVQ 32(R8), F8
-	B     ready136
+	B     ready144
 
-none135:
+none143:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -8812,11 +8612,11 @@ none135:
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
 
-ready136:
+ready144:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded138
+	BLE  folded146
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -8826,7 +8626,7 @@ ready136:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold137:
+fold145:
 	FMOVS 0(R2), F9
 	FMOVS 0(R8), F10
 	FMOVS 0(R9), F11
@@ -8848,9 +8648,9 @@ fold137:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold137
+	BNE   fold145
 
-folded138:
+folded146:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -8864,7 +8664,7 @@ folded138:
 	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
 	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear139
+	BNE   linear147
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -8875,7 +8675,7 @@ folded138:
 	WORD  $0x4e2cf4e7 // fmax v7.4s, v7.4s, v12.4s
 	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
 
-linear139:
+linear147:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -8894,18 +8694,18 @@ linear139:
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R5)
 	FMOVQ F8, 32(R8)
-	B     done81
+	B     done87
 
-wider92:
+wider98:
 	CMP $17, R1
-	BGE wider140
+	BGE wider148
 	CMP $16, R1
-	BNE over141
+	BNE over149
 
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none142
+	BEQ   none150
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -8922,9 +8722,9 @@ wider92:
 	FMOVQ 16(R5), F9
 	FMOVQ 32(R5), F10
 	FMOVQ 48(R5), F11
-	B     ready143
+	B     ready151
 
-none142:
+none150:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -8938,11 +8738,11 @@ none142:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready143:
+ready151:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded145
+	BLE  folded153
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -8952,7 +8752,7 @@ ready143:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold144:
+fold152:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVS 0(R9), F14
@@ -8977,9 +8777,9 @@ fold144:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold144
+	BNE   fold152
 
-folded145:
+folded153:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V15.B16
@@ -8996,7 +8796,7 @@ folded145:
 	WORD  $0x4e2fd54a // fadd v10.4s, v10.4s, v15.4s
 	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
 	CMP   $1, R2
-	BNE   linear146
+	BNE   linear154
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -9010,7 +8810,7 @@ folded145:
 	WORD  $0x4e2ff54a // fmax v10.4s, v10.4s, v15.4s
 	WORD  $0x4e2ff56b // fmax v11.4s, v11.4s, v15.4s
 
-linear146:
+linear154:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -9028,9 +8828,9 @@ linear146:
 	FMOVQ F9, 16(R5)
 	FMOVQ F10, 32(R5)
 	FMOVQ F11, 48(R5)
-	B     done81
+	B     done87
 
-over141:
+over149:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $64, R1
@@ -9038,7 +8838,7 @@ over141:
 	// acc[i,j] = init[i,j], 3×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none147
+	BEQ   none155
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -9059,9 +8859,9 @@ over141:
 	FMOVQ 16(R5), F9
 	FMOVQ 32(R5), F10
 	FMOVQ 48(R8), F11
-	B     ready148
+	B     ready156
 
-none147:
+none155:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -9075,11 +8875,11 @@ none147:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready148:
+ready156:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded150
+	BLE  folded158
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9089,7 +8889,7 @@ ready148:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold149:
+fold157:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVS 0(R9), F14
@@ -9115,9 +8915,9 @@ fold149:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold149
+	BNE   fold157
 
-folded150:
+folded158:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V15.B16
@@ -9134,7 +8934,7 @@ folded150:
 	WORD  $0x4e2fd54a // fadd v10.4s, v10.4s, v15.4s
 	WORD  $0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
 	CMP   $1, R2
-	BNE   linear151
+	BNE   linear159
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -9148,7 +8948,7 @@ folded150:
 	WORD  $0x4e2ff54a // fmax v10.4s, v10.4s, v15.4s
 	WORD  $0x4e2ff56b // fmax v11.4s, v11.4s, v15.4s
 
-linear151:
+linear159:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -9170,16 +8970,16 @@ linear151:
 	FMOVQ F9, 16(R5)
 	FMOVQ F10, 32(R5)
 	FMOVQ F11, 48(R8)
-	B     done81
+	B     done87
 
-wider140:
+wider148:
 	CMP $20, R1
-	BNE over152
+	BNE over160
 
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none153
+	BEQ   none161
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -9199,9 +8999,9 @@ wider140:
 	FMOVQ 32(R5), F12
 	FMOVQ 48(R5), F13
 	FMOVQ 64(R5), F14
-	B     ready154
+	B     ready162
 
-none153:
+none161:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -9218,11 +9018,11 @@ none153:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 
-ready154:
+ready162:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded156
+	BLE  folded164
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9232,7 +9032,7 @@ ready154:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold155:
+fold163:
 	FMOVS 0(R2), F15
 	FMOVS 0(R8), F16
 	FMOVS 0(R9), F17
@@ -9261,9 +9061,9 @@ fold155:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold155
+	BNE   fold163
 
-folded156:
+folded164:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -9283,7 +9083,7 @@ folded156:
 	WORD  $0x4e32d5ad // fadd v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear157
+	BNE   linear165
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -9300,7 +9100,7 @@ folded156:
 	WORD  $0x4e32f5ad // fmax v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 
-linear157:
+linear165:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -9321,9 +9121,9 @@ linear157:
 	FMOVQ F12, 32(R5)
 	FMOVQ F13, 48(R5)
 	FMOVQ F14, 64(R5)
-	B     done81
+	B     done87
 
-over152:
+over160:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $80, R1
@@ -9331,7 +9131,7 @@ over152:
 	// acc[i,j] = init[i,j], 3×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none158
+	BEQ   none166
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -9355,9 +9155,9 @@ over152:
 	FMOVQ 32(R5), F12
 	FMOVQ 48(R5), F13
 	FMOVQ 64(R8), F14
-	B     ready159
+	B     ready167
 
-none158:
+none166:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -9374,11 +9174,11 @@ none158:
 	VMOVI $0, V13.B16
 	VMOVI $0, V14.B16
 
-ready159:
+ready167:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded161
+	BLE  folded169
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9388,7 +9188,7 @@ ready159:
 	ADD  R3, R8, R9
 	ADD  R0, R5
 
-fold160:
+fold168:
 	FMOVS 0(R2), F15
 	FMOVS 0(R8), F16
 	FMOVS 0(R9), F17
@@ -9418,9 +9218,9 @@ fold160:
 	ADD   R4, R9
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold160
+	BNE   fold168
 
-folded161:
+folded169:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -9440,7 +9240,7 @@ folded161:
 	WORD  $0x4e32d5ad // fadd v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear162
+	BNE   linear170
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -9457,7 +9257,7 @@ folded161:
 	WORD  $0x4e32f5ad // fmax v13.4s, v13.4s, v18.4s
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 
-linear162:
+linear170:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -9483,24 +9283,24 @@ linear162:
 	FMOVQ F13, 48(R5)
 	FMOVQ F14, 64(R8)
 
-done81:
-	B done76
+done87:
+	B done82
 
-fewer77:
+fewer83:
 	CMP  $2, R0
-	BNE  fewer163
+	BNE  fewer171
 	MOVD cols+80(FP), R1
 	MOVD $0, R0
 
 	// 8 vectors of columns, while at least half as many more are left
-more164:
+more172:
 	CMP $48, R1
-	BLT fewer165
+	BLT fewer173
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none168
+	BEQ   none176
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -9520,9 +9320,9 @@ more164:
 	FMOVQ 80(R4), F13
 	FMOVQ 96(R4), F14
 	FMOVQ 112(R4), F15
-	B     ready169
+	B     ready177
 
-none168:
+none176:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -9540,11 +9340,11 @@ none168:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready169:
+ready177:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded171
+	BLE  folded179
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9553,7 +9353,7 @@ ready169:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold170:
+fold178:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVQ 0(R5), F18
@@ -9584,9 +9384,9 @@ fold170:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold170
+	BNE   fold178
 
-folded171:
+folded179:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -9607,7 +9407,7 @@ folded171:
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32d5ef // fadd v15.4s, v15.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear172
+	BNE   linear180
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -9625,7 +9425,7 @@ folded171:
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32f5ef // fmax v15.4s, v15.4s, v18.4s
 
-linear172:
+linear180:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -9648,16 +9448,16 @@ linear172:
 	FMOVQ F15, 112(R4)
 	ADD   $128, R0
 	SUB   $32, R1
-	B     more164
+	B     more172
 
-fewer165:
+fewer173:
 	CMP $32, R1
-	BLE last166
+	BLE last174
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none173
+	BEQ   none181
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -9669,9 +9469,9 @@ fewer165:
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
 	FMOVQ 48(R4), F7
-	B     ready174
+	B     ready182
 
-none173:
+none181:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -9681,11 +9481,11 @@ none173:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready174:
+ready182:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded176
+	BLE  folded184
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9694,7 +9494,7 @@ ready174:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold175:
+fold183:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVQ 0(R5), F10
@@ -9713,9 +9513,9 @@ fold175:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold175
+	BNE   fold183
 
-folded176:
+folded184:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -9728,7 +9528,7 @@ folded176:
 	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
 	CMP   $1, R2
-	BNE   linear177
+	BNE   linear185
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -9738,7 +9538,7 @@ folded176:
 	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
 
-linear177:
+linear185:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -9754,36 +9554,36 @@ linear177:
 	ADD   $64, R0
 	SUB   $16, R1
 
-last166:
+last174:
 	CMP $17, R1
-	BGE wider178
+	BGE wider186
 	CMP $9, R1
-	BGE wider179
+	BGE wider187
 	CMP $5, R1
-	BGE wider180
+	BGE wider188
 	CMP $4, R1
-	BNE over181
+	BNE over189
 
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none182
+	BEQ   none190
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R4), F1
-	B     ready183
+	B     ready191
 
-none182:
+none190:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 
-ready183:
+ready191:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded185
+	BLE  folded193
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -9792,7 +9592,7 @@ ready183:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold184:
+fold192:
 	FMOVS 0(R2), F2
 	FMOVS 0(R8), F3
 	FMOVQ 0(R5), F4
@@ -9802,196 +9602,69 @@ fold184:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold184
+	BNE   fold192
 
-folded185:
+folded193:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
 	CMP   $1, R2
-	BNE   linear186
+	BNE   linear194
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 
-linear186:
+linear194:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 0(R4)
-	B     done167
+	B     done175
 
-over181:
-	CMP $2, R1
-	BNE over187
-
+over189:
 	// acc[i,j] = init[i,j], 2×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none188
+	BEQ   none195
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
+	TST   $2, R1
+	BEQ   one197
 	FMOVD 0(R2), F0
-	FMOVD 0(R4), F1
-	B     ready189
+	TST   $1, R1
+	BEQ   moved198
+	ADD   $8, R2, R5
+	VLD1  (R5), V0.S[2]
+	B     moved198
 
-none188:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-
-ready189:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded191
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold190:
-	FMOVS 0(R2), F2
-	FMOVS 0(R8), F3
-	FMOVD 0(R5), F4
-	WORD  $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
-	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold190
-
-folded191:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	CMP   $1, R2
-	BNE   linear192
-	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
-
-linear192:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	FMOVD F0, 0(R2)
-	FMOVD F1, 0(R4)
-	B     done167
-
-over187:
-	CMP  $2, R1
-	BLT  over193
-	MOVD $4, R2
-	MUL  R2, R1, R1
-	SUB  $16, R1
-
-	// acc[i,j] = init[i,j], 2×2 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none194
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
-	MOVD  R2, R5
-	ADD   R1, R5
-	ADD   R3, R5, R6
-	FMOVD 0(R2), F0
-	FMOVD 8(R5), F1
-	FMOVD 0(R4), F2
-	FMOVD 8(R6), F3
-	B     ready195
-
-none194:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-
-ready195:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded197
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R3, R2, R8
-	ADD  R0, R5
-
-fold196:
-	FMOVS 0(R2), F4
-	FMOVS 0(R8), F5
-	FMOVD 0(R5), F6
-	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
-	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
-	ADD   R1, R5, R9
-	FMOVD 8(R9), F6
-	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
-	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold196
-
-folded197:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
-	CMP   $1, R2
-	BNE   linear198
-	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
-
-linear198:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	ADD   R3, R2, R4
-	MOVD  R2, R5
-	ADD   R1, R5
-	ADD   R3, R5, R6
-	FMOVD F0, 0(R2)
-	FMOVD F1, 8(R5)
-	FMOVD F2, 0(R4)
-	FMOVD F3, 8(R6)
-	B     done167
-
-over193:
-	// acc[i,j] = init[i,j], 2×1 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none199
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	ADD   R3, R2, R4
+one197:
 	FMOVS 0(R2), F0
-	FMOVS 0(R4), F1
-	B     ready200
 
-none199:
+moved198:
+	TST   $2, R1
+	BEQ   one199
+	FMOVD 0(R4), F1
+	TST   $1, R1
+	BEQ   moved200
+	ADD   $8, R4, R5
+	VLD1  (R5), V1.S[2]
+	B     moved200
+
+one199:
+	FMOVS 0(R4), F1
+
+moved200:
+	B ready196
+
+none195:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 
-ready200:
+ready196:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
@@ -10007,14 +9680,26 @@ ready200:
 fold201:
 	FMOVS 0(R2), F2
 	FMOVS 0(R8), F3
+	TST   $2, R1
+	BEQ   one203
+	FMOVD 0(R5), F4
+	TST   $1, R1
+	BEQ   moved204
+	ADD   $8, R5, R9
+	VLD1  (R9), V4.S[2]
+	B     moved204
+
+one203:
 	FMOVS 0(R5), F4
-	WORD  $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
-	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
-	ADD   R4, R2
-	ADD   R4, R8
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold201
+
+moved204:
+	WORD $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
+	WORD $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
+	ADD  R4, R2
+	ADD  R4, R8
+	ADD  R6, R5
+	SUBS $1, R7
+	BNE  fold201
 
 folded202:
 	// c[i,j] = act(acc[i,j])
@@ -10023,27 +9708,51 @@ folded202:
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
 	CMP   $1, R2
-	BNE   linear203
+	BNE   linear205
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 
-linear203:
+linear205:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
 	ADD   R3, R2, R4
-	FMOVS F0, 0(R2)
-	FMOVS F1, 0(R4)
-	B     done167
+	TST   $2, R1
+	BEQ   one206
+	FMOVD F0, 0(R2)
+	TST   $1, R1
+	BEQ   moved207
+	ADD   $8, R2, R5
+	VST1  V0.S[2], (R5)
+	B     moved207
 
-wider180:
+one206:
+	FMOVS F0, 0(R2)
+
+moved207:
+	TST   $2, R1
+	BEQ   one208
+	FMOVD F1, 0(R4)
+	TST   $1, R1
+	BEQ   moved209
+	ADD   $8, R4, R5
+	VST1  V1.S[2], (R5)
+	B     moved209
+
+one208:
+	FMOVS F1, 0(R4)
+
+moved209:
+	B done175
+
+wider188:
 	CMP $8, R1
-	BNE over204
+	BNE over210
 
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none205
+	BEQ   none211
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -10051,19 +9760,19 @@ wider180:
 	FMOVQ 16(R2), F1
 	FMOVQ 0(R4), F2
 	FMOVQ 16(R4), F3
-	B     ready206
+	B     ready212
 
-none205:
+none211:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready206:
+ready212:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded208
+	BLE  folded214
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10072,7 +9781,7 @@ ready206:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold207:
+fold213:
 	FMOVS 0(R2), F4
 	FMOVS 0(R8), F5
 	FMOVQ 0(R5), F6
@@ -10085,9 +9794,9 @@ fold207:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold207
+	BNE   fold213
 
-folded208:
+folded214:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V6.B16
@@ -10096,13 +9805,13 @@ folded208:
 	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
 	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
 	CMP   $1, R2
-	BNE   linear209
+	BNE   linear215
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
 	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
 
-linear209:
+linear215:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10111,9 +9820,9 @@ linear209:
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 0(R4)
 	FMOVQ F3, 16(R4)
-	B     done167
+	B     done175
 
-over204:
+over210:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $32, R1
@@ -10121,7 +9830,7 @@ over204:
 	// acc[i,j] = init[i,j], 2×2 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none210
+	BEQ   none216
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -10132,19 +9841,19 @@ over204:
 	FMOVQ 16(R5), F1
 	FMOVQ 0(R4), F2
 	FMOVQ 16(R6), F3
-	B     ready211
+	B     ready217
 
-none210:
+none216:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 
-ready211:
+ready217:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded213
+	BLE  folded219
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10153,7 +9862,7 @@ ready211:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold212:
+fold218:
 	FMOVS 0(R2), F4
 	FMOVS 0(R8), F5
 	FMOVQ 0(R5), F6
@@ -10167,9 +9876,9 @@ fold212:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold212
+	BNE   fold218
 
-folded213:
+folded219:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V6.B16
@@ -10178,13 +9887,13 @@ folded213:
 	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
 	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
 	CMP   $1, R2
-	BNE   linear214
+	BNE   linear220
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
 	WORD  $0x4e26f463 // fmax v3.4s, v3.4s, v6.4s
 
-linear214:
+linear220:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10196,18 +9905,18 @@ linear214:
 	FMOVQ F1, 16(R5)
 	FMOVQ F2, 0(R4)
 	FMOVQ F3, 16(R6)
-	B     done167
+	B     done175
 
-wider179:
+wider187:
 	CMP $13, R1
-	BGE wider215
+	BGE wider221
 	CMP $12, R1
-	BNE over216
+	BNE over222
 
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none217
+	BEQ   none223
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -10217,9 +9926,9 @@ wider179:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	FMOVQ 32(R4), F5
-	B     ready218
+	B     ready224
 
-none217:
+none223:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10227,11 +9936,11 @@ none217:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready218:
+ready224:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded220
+	BLE  folded226
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10240,7 +9949,7 @@ ready218:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold219:
+fold225:
 	FMOVS 0(R2), F6
 	FMOVS 0(R8), F7
 	FMOVQ 0(R5), F8
@@ -10256,9 +9965,9 @@ fold219:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold219
+	BNE   fold225
 
-folded220:
+folded226:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -10269,7 +9978,7 @@ folded220:
 	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
 	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
 	CMP   $1, R2
-	BNE   linear221
+	BNE   linear227
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -10277,7 +9986,7 @@ folded220:
 	WORD  $0x4e28f484 // fmax v4.4s, v4.4s, v8.4s
 	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
 
-linear221:
+linear227:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10288,9 +9997,9 @@ linear221:
 	FMOVQ F3, 0(R4)
 	FMOVQ F4, 16(R4)
 	FMOVQ F5, 32(R4)
-	B     done167
+	B     done175
 
-over216:
+over222:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $48, R1
@@ -10298,7 +10007,7 @@ over216:
 	// acc[i,j] = init[i,j], 2×3 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none222
+	BEQ   none228
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -10311,9 +10020,9 @@ over216:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	FMOVQ 32(R6), F5
-	B     ready223
+	B     ready229
 
-none222:
+none228:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10321,11 +10030,11 @@ none222:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-ready223:
+ready229:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded225
+	BLE  folded231
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10334,7 +10043,7 @@ ready223:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold224:
+fold230:
 	FMOVS 0(R2), F6
 	FMOVS 0(R8), F7
 	FMOVQ 0(R5), F8
@@ -10351,9 +10060,9 @@ fold224:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold224
+	BNE   fold230
 
-folded225:
+folded231:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V8.B16
@@ -10364,7 +10073,7 @@ folded225:
 	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
 	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
 	CMP   $1, R2
-	BNE   linear226
+	BNE   linear232
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -10372,7 +10081,7 @@ folded225:
 	WORD  $0x4e28f484 // fmax v4.4s, v4.4s, v8.4s
 	WORD  $0x4e28f4a5 // fmax v5.4s, v5.4s, v8.4s
 
-linear226:
+linear232:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10386,16 +10095,16 @@ linear226:
 	FMOVQ F3, 0(R4)
 	FMOVQ F4, 16(R4)
 	FMOVQ F5, 32(R6)
-	B     done167
+	B     done175
 
-wider215:
+wider221:
 	CMP $16, R1
-	BNE over227
+	BNE over233
 
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none228
+	BEQ   none234
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -10407,9 +10116,9 @@ wider215:
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
 	FMOVQ 48(R4), F7
-	B     ready229
+	B     ready235
 
-none228:
+none234:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10419,11 +10128,11 @@ none228:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready229:
+ready235:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded231
+	BLE  folded237
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10432,7 +10141,7 @@ ready229:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold230:
+fold236:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVQ 0(R5), F10
@@ -10451,9 +10160,9 @@ fold230:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold230
+	BNE   fold236
 
-folded231:
+folded237:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -10466,7 +10175,7 @@ folded231:
 	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
 	CMP   $1, R2
-	BNE   linear232
+	BNE   linear238
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -10476,7 +10185,7 @@ folded231:
 	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
 
-linear232:
+linear238:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10489,9 +10198,9 @@ linear232:
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 32(R4)
 	FMOVQ F7, 48(R4)
-	B     done167
+	B     done175
 
-over227:
+over233:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $64, R1
@@ -10499,7 +10208,7 @@ over227:
 	// acc[i,j] = init[i,j], 2×4 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none233
+	BEQ   none239
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -10514,9 +10223,9 @@ over227:
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
 	FMOVQ 48(R6), F7
-	B     ready234
+	B     ready240
 
-none233:
+none239:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10526,11 +10235,11 @@ none233:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready234:
+ready240:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded236
+	BLE  folded242
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10539,7 +10248,7 @@ ready234:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold235:
+fold241:
 	FMOVS 0(R2), F8
 	FMOVS 0(R8), F9
 	FMOVQ 0(R5), F10
@@ -10559,9 +10268,9 @@ fold235:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold235
+	BNE   fold241
 
-folded236:
+folded242:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V10.B16
@@ -10574,7 +10283,7 @@ folded236:
 	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
 	CMP   $1, R2
-	BNE   linear237
+	BNE   linear243
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -10584,7 +10293,7 @@ folded236:
 	WORD  $0x4e2af4c6 // fmax v6.4s, v6.4s, v10.4s
 	WORD  $0x4e2af4e7 // fmax v7.4s, v7.4s, v10.4s
 
-linear237:
+linear243:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10600,20 +10309,20 @@ linear237:
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 32(R4)
 	FMOVQ F7, 48(R6)
-	B     done167
+	B     done175
 
-wider178:
+wider186:
 	CMP $25, R1
-	BGE wider238
+	BGE wider244
 	CMP $21, R1
-	BGE wider239
+	BGE wider245
 	CMP $20, R1
-	BNE over240
+	BNE over246
 
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none241
+	BEQ   none247
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -10627,9 +10336,9 @@ wider178:
 	FMOVQ 32(R4), F7
 	FMOVQ 48(R4), F8
 	FMOVQ 64(R4), F9
-	B     ready242
+	B     ready248
 
-none241:
+none247:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10641,11 +10350,11 @@ none241:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 
-ready242:
+ready248:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded244
+	BLE  folded250
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10654,7 +10363,7 @@ ready242:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold243:
+fold249:
 	FMOVS 0(R2), F10
 	FMOVS 0(R8), F11
 	FMOVQ 0(R5), F12
@@ -10676,9 +10385,9 @@ fold243:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold243
+	BNE   fold249
 
-folded244:
+folded250:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -10693,7 +10402,7 @@ folded244:
 	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
 	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear245
+	BNE   linear251
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -10705,7 +10414,7 @@ folded244:
 	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
 	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
 
-linear245:
+linear251:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10720,9 +10429,9 @@ linear245:
 	FMOVQ F7, 32(R4)
 	FMOVQ F8, 48(R4)
 	FMOVQ F9, 64(R4)
-	B     done167
+	B     done175
 
-over240:
+over246:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $80, R1
@@ -10730,7 +10439,7 @@ over240:
 	// acc[i,j] = init[i,j], 2×5 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none246
+	BEQ   none252
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -10747,9 +10456,9 @@ over240:
 	FMOVQ 32(R4), F7
 	FMOVQ 48(R4), F8
 	FMOVQ 64(R6), F9
-	B     ready247
+	B     ready253
 
-none246:
+none252:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10761,11 +10470,11 @@ none246:
 	VMOVI $0, V8.B16
 	VMOVI $0, V9.B16
 
-ready247:
+ready253:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded249
+	BLE  folded255
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10774,7 +10483,7 @@ ready247:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold248:
+fold254:
 	FMOVS 0(R2), F10
 	FMOVS 0(R8), F11
 	FMOVQ 0(R5), F12
@@ -10797,9 +10506,9 @@ fold248:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold248
+	BNE   fold254
 
-folded249:
+folded255:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V12.B16
@@ -10814,7 +10523,7 @@ folded249:
 	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
 	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
 	CMP   $1, R2
-	BNE   linear250
+	BNE   linear256
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -10826,7 +10535,7 @@ folded249:
 	WORD  $0x4e2cf508 // fmax v8.4s, v8.4s, v12.4s
 	WORD  $0x4e2cf529 // fmax v9.4s, v9.4s, v12.4s
 
-linear250:
+linear256:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10844,16 +10553,16 @@ linear250:
 	FMOVQ F7, 32(R4)
 	FMOVQ F8, 48(R4)
 	FMOVQ F9, 64(R6)
-	B     done167
+	B     done175
 
-wider239:
+wider245:
 	CMP $24, R1
-	BNE over251
+	BNE over257
 
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none252
+	BEQ   none258
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -10869,9 +10578,9 @@ wider239:
 	FMOVQ 48(R4), F9
 	FMOVQ 64(R4), F10
 	FMOVQ 80(R4), F11
-	B     ready253
+	B     ready259
 
-none252:
+none258:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10885,11 +10594,11 @@ none252:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready253:
+ready259:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded255
+	BLE  folded261
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -10898,7 +10607,7 @@ ready253:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold254:
+fold260:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVQ 0(R5), F14
@@ -10923,9 +10632,9 @@ fold254:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold254
+	BNE   fold260
 
-folded255:
+folded261:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V14.B16
@@ -10942,7 +10651,7 @@ folded255:
 	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
 	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
 	CMP   $1, R2
-	BNE   linear256
+	BNE   linear262
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -10956,7 +10665,7 @@ folded255:
 	WORD  $0x4e2ef54a // fmax v10.4s, v10.4s, v14.4s
 	WORD  $0x4e2ef56b // fmax v11.4s, v11.4s, v14.4s
 
-linear256:
+linear262:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -10973,9 +10682,9 @@ linear256:
 	FMOVQ F9, 48(R4)
 	FMOVQ F10, 64(R4)
 	FMOVQ F11, 80(R4)
-	B     done167
+	B     done175
 
-over251:
+over257:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $96, R1
@@ -10983,7 +10692,7 @@ over251:
 	// acc[i,j] = init[i,j], 2×6 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none257
+	BEQ   none263
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -11002,9 +10711,9 @@ over251:
 	FMOVQ 48(R4), F9
 	FMOVQ 64(R4), F10
 	FMOVQ 80(R6), F11
-	B     ready258
+	B     ready264
 
-none257:
+none263:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11018,11 +10727,11 @@ none257:
 	VMOVI $0, V10.B16
 	VMOVI $0, V11.B16
 
-ready258:
+ready264:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded260
+	BLE  folded266
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11031,7 +10740,7 @@ ready258:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold259:
+fold265:
 	FMOVS 0(R2), F12
 	FMOVS 0(R8), F13
 	FMOVQ 0(R5), F14
@@ -11057,9 +10766,9 @@ fold259:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold259
+	BNE   fold265
 
-folded260:
+folded266:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V14.B16
@@ -11076,7 +10785,7 @@ folded260:
 	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
 	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
 	CMP   $1, R2
-	BNE   linear261
+	BNE   linear267
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -11090,7 +10799,7 @@ folded260:
 	WORD  $0x4e2ef54a // fmax v10.4s, v10.4s, v14.4s
 	WORD  $0x4e2ef56b // fmax v11.4s, v11.4s, v14.4s
 
-linear261:
+linear267:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11110,18 +10819,18 @@ linear261:
 	FMOVQ F9, 48(R4)
 	FMOVQ F10, 64(R4)
 	FMOVQ F11, 80(R6)
-	B     done167
+	B     done175
 
-wider238:
+wider244:
 	CMP $29, R1
-	BGE wider262
+	BGE wider268
 	CMP $28, R1
-	BNE over263
+	BNE over269
 
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none264
+	BEQ   none270
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -11139,9 +10848,9 @@ wider238:
 	FMOVQ 64(R4), F11
 	FMOVQ 80(R4), F12
 	FMOVQ 96(R4), F13
-	B     ready265
+	B     ready271
 
-none264:
+none270:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11157,11 +10866,11 @@ none264:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 
-ready265:
+ready271:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded267
+	BLE  folded273
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11170,7 +10879,7 @@ ready265:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold266:
+fold272:
 	FMOVS 0(R2), F14
 	FMOVS 0(R8), F15
 	FMOVQ 0(R5), F16
@@ -11198,9 +10907,9 @@ fold266:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold266
+	BNE   fold272
 
-folded267:
+folded273:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -11219,7 +10928,7 @@ folded267:
 	WORD  $0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
 	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear268
+	BNE   linear274
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -11235,7 +10944,7 @@ folded267:
 	WORD  $0x4e30f58c // fmax v12.4s, v12.4s, v16.4s
 	WORD  $0x4e30f5ad // fmax v13.4s, v13.4s, v16.4s
 
-linear268:
+linear274:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11254,9 +10963,9 @@ linear268:
 	FMOVQ F11, 64(R4)
 	FMOVQ F12, 80(R4)
 	FMOVQ F13, 96(R4)
-	B     done167
+	B     done175
 
-over263:
+over269:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $112, R1
@@ -11264,7 +10973,7 @@ over263:
 	// acc[i,j] = init[i,j], 2×7 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none269
+	BEQ   none275
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -11285,9 +10994,9 @@ over263:
 	FMOVQ 64(R4), F11
 	FMOVQ 80(R4), F12
 	FMOVQ 96(R6), F13
-	B     ready270
+	B     ready276
 
-none269:
+none275:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11303,11 +11012,11 @@ none269:
 	VMOVI $0, V12.B16
 	VMOVI $0, V13.B16
 
-ready270:
+ready276:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded272
+	BLE  folded278
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11316,7 +11025,7 @@ ready270:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold271:
+fold277:
 	FMOVS 0(R2), F14
 	FMOVS 0(R8), F15
 	FMOVQ 0(R5), F16
@@ -11345,9 +11054,9 @@ fold271:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold271
+	BNE   fold277
 
-folded272:
+folded278:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V16.B16
@@ -11366,7 +11075,7 @@ folded272:
 	WORD  $0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
 	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
 	CMP   $1, R2
-	BNE   linear273
+	BNE   linear279
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -11382,7 +11091,7 @@ folded272:
 	WORD  $0x4e30f58c // fmax v12.4s, v12.4s, v16.4s
 	WORD  $0x4e30f5ad // fmax v13.4s, v13.4s, v16.4s
 
-linear273:
+linear279:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11404,16 +11113,16 @@ linear273:
 	FMOVQ F11, 64(R4)
 	FMOVQ F12, 80(R4)
 	FMOVQ F13, 96(R6)
-	B     done167
+	B     done175
 
-wider262:
+wider268:
 	CMP $32, R1
-	BNE over274
+	BNE over280
 
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none275
+	BEQ   none281
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -11433,9 +11142,9 @@ wider262:
 	FMOVQ 80(R4), F13
 	FMOVQ 96(R4), F14
 	FMOVQ 112(R4), F15
-	B     ready276
+	B     ready282
 
-none275:
+none281:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11453,11 +11162,11 @@ none275:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready276:
+ready282:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded278
+	BLE  folded284
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11466,7 +11175,7 @@ ready276:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold277:
+fold283:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVQ 0(R5), F18
@@ -11497,9 +11206,9 @@ fold277:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold277
+	BNE   fold283
 
-folded278:
+folded284:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -11520,7 +11229,7 @@ folded278:
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32d5ef // fadd v15.4s, v15.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear279
+	BNE   linear285
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -11538,7 +11247,7 @@ folded278:
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32f5ef // fmax v15.4s, v15.4s, v18.4s
 
-linear279:
+linear285:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11559,9 +11268,9 @@ linear279:
 	FMOVQ F13, 80(R4)
 	FMOVQ F14, 96(R4)
 	FMOVQ F15, 112(R4)
-	B     done167
+	B     done175
 
-over274:
+over280:
 	MOVD $4, R2
 	MUL  R2, R1, R1
 	SUB  $128, R1
@@ -11569,7 +11278,7 @@ over274:
 	// acc[i,j] = init[i,j], 2×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none280
+	BEQ   none286
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	ADD   R3, R2, R4
@@ -11592,9 +11301,9 @@ over274:
 	FMOVQ 80(R4), F13
 	FMOVQ 96(R4), F14
 	FMOVQ 112(R6), F15
-	B     ready281
+	B     ready287
 
-none280:
+none286:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11612,11 +11321,11 @@ none280:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready281:
+ready287:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded283
+	BLE  folded289
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11625,7 +11334,7 @@ ready281:
 	ADD  R3, R2, R8
 	ADD  R0, R5
 
-fold282:
+fold288:
 	FMOVS 0(R2), F16
 	FMOVS 0(R8), F17
 	FMOVQ 0(R5), F18
@@ -11657,9 +11366,9 @@ fold282:
 	ADD   R4, R8
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold282
+	BNE   fold288
 
-folded283:
+folded289:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V18.B16
@@ -11680,7 +11389,7 @@ folded283:
 	WORD  $0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32d5ef // fadd v15.4s, v15.4s, v18.4s
 	CMP   $1, R2
-	BNE   linear284
+	BNE   linear290
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -11698,7 +11407,7 @@ folded283:
 	WORD  $0x4e32f5ce // fmax v14.4s, v14.4s, v18.4s
 	WORD  $0x4e32f5ef // fmax v15.4s, v15.4s, v18.4s
 
-linear284:
+linear290:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11723,24 +11432,24 @@ linear284:
 	FMOVQ F14, 96(R4)
 	FMOVQ F15, 112(R6)
 
-done167:
-	B done76
+done175:
+	B done82
 
-fewer163:
+fewer171:
 	CMP  $1, R0
-	BNE  fewer285
+	BNE  fewer291
 	MOVD cols+80(FP), R1
 	MOVD $0, R0
 
 	// 16 vectors of columns, while at least half as many more are left
-more286:
+more292:
 	CMP $96, R1
-	BLT fewer287
+	BLT fewer293
 
 	// acc[i,j] = init[i,j], 1×16 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none290
+	BEQ   none296
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -11759,9 +11468,9 @@ more286:
 	FMOVQ 208(R2), F13
 	FMOVQ 224(R2), F14
 	FMOVQ 240(R2), F15
-	B     ready291
+	B     ready297
 
-none290:
+none296:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11779,11 +11488,11 @@ none290:
 	VMOVI $0, V14.B16
 	VMOVI $0, V15.B16
 
-ready291:
+ready297:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded293
+	BLE  folded299
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11791,7 +11500,7 @@ ready291:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold292:
+fold298:
 	FMOVS 0(R2), F16
 	FMOVQ 0(R5), F17
 	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
@@ -11828,9 +11537,9 @@ fold292:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold292
+	BNE   fold298
 
-folded293:
+folded299:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V17.B16
@@ -11851,7 +11560,7 @@ folded293:
 	WORD  $0x4e31d5ce // fadd v14.4s, v14.4s, v17.4s
 	WORD  $0x4e31d5ef // fadd v15.4s, v15.4s, v17.4s
 	CMP   $1, R2
-	BNE   linear294
+	BNE   linear300
 	WORD  $0x4e31f400 // fmax v0.4s, v0.4s, v17.4s
 	WORD  $0x4e31f421 // fmax v1.4s, v1.4s, v17.4s
 	WORD  $0x4e31f442 // fmax v2.4s, v2.4s, v17.4s
@@ -11869,7 +11578,7 @@ folded293:
 	WORD  $0x4e31f5ce // fmax v14.4s, v14.4s, v17.4s
 	WORD  $0x4e31f5ef // fmax v15.4s, v15.4s, v17.4s
 
-linear294:
+linear300:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11891,16 +11600,16 @@ linear294:
 	FMOVQ F15, 240(R2)
 	ADD   $256, R0
 	SUB   $64, R1
-	B     more286
+	B     more292
 
-fewer287:
+fewer293:
 	CMP $64, R1
-	BLE last288
+	BLE last294
 
 	// acc[i,j] = init[i,j], 1×8 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none295
+	BEQ   none301
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
 	FMOVQ 0(R2), F0
@@ -11911,9 +11620,9 @@ fewer287:
 	FMOVQ 80(R2), F5
 	FMOVQ 96(R2), F6
 	FMOVQ 112(R2), F7
-	B     ready296
+	B     ready302
 
-none295:
+none301:
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11923,11 +11632,11 @@ none295:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-ready296:
+ready302:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded298
+	BLE  folded304
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -11935,7 +11644,7 @@ ready296:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold297:
+fold303:
 	FMOVS 0(R2), F8
 	FMOVQ 0(R5), F9
 	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
@@ -11956,9 +11665,9 @@ fold297:
 	ADD   R4, R2
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold297
+	BNE   fold303
 
-folded298:
+folded304:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V9.B16
@@ -11971,7 +11680,7 @@ folded298:
 	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	CMP   $1, R2
-	BNE   linear299
+	BNE   linear305
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -11981,7 +11690,7 @@ folded298:
 	WORD  $0x4e29f4c6 // fmax v6.4s, v6.4s, v9.4s
 	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
 
-linear299:
+linear305:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
@@ -11996,69 +11705,16 @@ linear299:
 	ADD   $128, R0
 	SUB   $32, R1
 
-last288:
+last294:
 	CMP $33, R1
-	BGE wider300
+	BGE wider306
 	CMP $17, R1
-	BGE wider301
+	BGE wider307
 	CMP $9, R1
-	BGE wider302
+	BGE wider308
 	CMP $5, R1
-	BGE wider303
+	BGE wider309
 	CMP $4, R1
-	BNE over304
-
-	// acc[i,j] = init[i,j], 1×1 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none305
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	FMOVQ 0(R2), F0
-	B     ready306
-
-none305:
-	VMOVI $0, V0.B16
-
-ready306:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded308
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R0, R5
-
-fold307:
-	FMOVS 0(R2), F1
-	FMOVQ 0(R5), F2
-	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
-	ADD   R4, R2
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold307
-
-folded308:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V2.B16
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	CMP   $1, R2
-	BNE   linear309
-	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
-
-linear309:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	FMOVQ F0, 0(R2)
-	B     done289
-
-over304:
-	CMP $2, R1
 	BNE over310
 
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
@@ -12067,7 +11723,7 @@ over304:
 	BEQ   none311
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
-	FMOVD 0(R2), F0
+	FMOVQ 0(R2), F0
 	B     ready312
 
 none311:
@@ -12087,7 +11743,7 @@ ready312:
 
 fold313:
 	FMOVS 0(R2), F1
-	FMOVD 0(R5), F2
+	FMOVQ 0(R5), F2
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	ADD   R4, R2
 	ADD   R6, R5
@@ -12107,95 +11763,39 @@ linear315:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
-	FMOVD F0, 0(R2)
-	B     done289
+	FMOVQ F0, 0(R2)
+	B     done295
 
 over310:
-	CMP  $2, R1
-	BLT  over316
-	MOVD $4, R2
-	MUL  R2, R1, R1
-	SUB  $16, R1
-
-	// acc[i,j] = init[i,j], 1×2 vectors, or +0
-	MOVD  init+16(FP), R2
-	CMP   $0, R2
-	BEQ   none317
-	ADD   R0, R2
-	MOVD  ldinit+24(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
-	FMOVD 0(R2), F0
-	FMOVD 8(R4), F1
-	B     ready318
-
-none317:
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-
-ready318:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-	MOVD n+88(FP), R7
-	CMP  $0, R7
-	BLE  folded320
-	MOVD a+32(FP), R2
-	MOVD lda+40(FP), R3
-	MOVD stepa+48(FP), R4
-	MOVD b+56(FP), R5
-	MOVD ldb+64(FP), R6
-	ADD  R0, R5
-
-fold319:
-	FMOVS 0(R2), F2
-	FMOVD 0(R5), F3
-	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
-	ADD   R1, R5, R8
-	FMOVD 8(R8), F3
-	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
-	ADD   R4, R2
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold319
-
-folded320:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R2
-	VMOVI $0, V3.B16
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
-	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
-	CMP   $1, R2
-	BNE   linear321
-	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
-	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
-
-linear321:
-	MOVD  c+0(FP), R2
-	ADD   R0, R2
-	MOVD  ldc+8(FP), R3
-	MOVD  R2, R4
-	ADD   R1, R4
-	FMOVD F0, 0(R2)
-	FMOVD F1, 8(R4)
-	B     done289
-
-over316:
 	// acc[i,j] = init[i,j], 1×1 vectors, or +0
 	MOVD  init+16(FP), R2
 	CMP   $0, R2
-	BEQ   none322
+	BEQ   none316
 	ADD   R0, R2
 	MOVD  ldinit+24(FP), R3
-	FMOVS 0(R2), F0
-	B     ready323
+	TST   $2, R1
+	BEQ   one318
+	FMOVD 0(R2), F0
+	TST   $1, R1
+	BEQ   moved319
+	ADD   $8, R2, R4
+	VLD1  (R4), V0.S[2]
+	B     moved319
 
-none322:
+one318:
+	FMOVS 0(R2), F0
+
+moved319:
+	B ready317
+
+none316:
 	VMOVI $0, V0.B16
 
-ready323:
+ready317:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 	MOVD n+88(FP), R7
 	CMP  $0, R7
-	BLE  folded325
+	BLE  folded321
 	MOVD a+32(FP), R2
 	MOVD lda+40(FP), R3
 	MOVD stepa+48(FP), R4
@@ -12203,32 +11803,56 @@ ready323:
 	MOVD ldb+64(FP), R6
 	ADD  R0, R5
 
-fold324:
+fold320:
 	FMOVS 0(R2), F1
-	FMOVS 0(R5), F2
-	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
-	ADD   R4, R2
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold324
+	TST   $2, R1
+	BEQ   one322
+	FMOVD 0(R5), F2
+	TST   $1, R1
+	BEQ   moved323
+	ADD   $8, R5, R8
+	VLD1  (R8), V2.S[2]
+	B     moved323
 
-folded325:
+one322:
+	FMOVS 0(R5), F2
+
+moved323:
+	WORD $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
+	ADD  R4, R2
+	ADD  R6, R5
+	SUBS $1, R7
+	BNE  fold320
+
+folded321:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+96(FP), R2
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	CMP   $1, R2
-	BNE   linear326
+	BNE   linear324
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 
-linear326:
+linear324:
 	MOVD  c+0(FP), R2
 	ADD   R0, R2
 	MOVD  ldc+8(FP), R3
-	FMOVS F0, 0(R2)
-	B     done289
+	TST   $2, R1
+	BEQ   one325
+	FMOVD F0, 0(R2)
+	TST   $1, R1
+	BEQ   moved326
+	ADD   $8, R2, R4
+	VST1  V0.S[2], (R4)
+	B     moved326
 
-wider303:
+one325:
+	FMOVS F0, 0(R2)
+
+moved326:
+	B done295
+
+wider309:
 	CMP $8, R1
 	BNE over327
 
@@ -12286,7 +11910,7 @@ linear332:
 	MOVD  ldc+8(FP), R3
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
-	B     done289
+	B     done295
 
 over327:
 	MOVD $4, R2
@@ -12352,9 +11976,9 @@ linear337:
 	ADD   R1, R4
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R4)
-	B     done289
+	B     done295
 
-wider302:
+wider308:
 	CMP $13, R1
 	BGE wider338
 	CMP $12, R1
@@ -12421,7 +12045,7 @@ linear344:
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
-	B     done289
+	B     done295
 
 over339:
 	MOVD $4, R2
@@ -12494,7 +12118,7 @@ linear349:
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R4)
-	B     done289
+	B     done295
 
 wider338:
 	CMP $16, R1
@@ -12568,7 +12192,7 @@ linear355:
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
-	B     done289
+	B     done295
 
 over350:
 	MOVD $4, R2
@@ -12648,9 +12272,9 @@ linear360:
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R4)
-	B     done289
+	B     done295
 
-wider301:
+wider307:
 	CMP $25, R1
 	BGE wider361
 	CMP $21, R1
@@ -12733,7 +12357,7 @@ linear368:
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
-	B     done289
+	B     done295
 
 over363:
 	MOVD $4, R2
@@ -12820,7 +12444,7 @@ linear373:
 	FMOVQ F2, 32(R2)
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R4)
-	B     done289
+	B     done295
 
 wider362:
 	CMP $24, R1
@@ -12908,7 +12532,7 @@ linear379:
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
-	B     done289
+	B     done295
 
 over374:
 	MOVD $4, R2
@@ -13002,7 +12626,7 @@ linear384:
 	FMOVQ F3, 48(R2)
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R4)
-	B     done289
+	B     done295
 
 wider361:
 	CMP $29, R1
@@ -13099,7 +12723,7 @@ linear391:
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
-	B     done289
+	B     done295
 
 over386:
 	MOVD $4, R2
@@ -13200,7 +12824,7 @@ linear396:
 	FMOVQ F4, 64(R2)
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R4)
-	B     done289
+	B     done295
 
 wider385:
 	CMP $32, R1
@@ -13302,7 +12926,7 @@ linear402:
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R2)
-	B     done289
+	B     done295
 
 over397:
 	MOVD $4, R2
@@ -13410,9 +13034,9 @@ linear407:
 	FMOVQ F5, 80(R2)
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R4)
-	B     done289
+	B     done295
 
-wider300:
+wider306:
 	CMP $49, R1
 	BGE wider408
 	CMP $41, R1
@@ -13525,7 +13149,7 @@ linear416:
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R2)
-	B     done289
+	B     done295
 
 over411:
 	MOVD $4, R2
@@ -13640,7 +13264,7 @@ linear421:
 	FMOVQ F6, 96(R2)
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R4)
-	B     done289
+	B     done295
 
 wider410:
 	CMP $40, R1
@@ -13756,7 +13380,7 @@ linear427:
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R2)
-	B     done289
+	B     done295
 
 over422:
 	MOVD $4, R2
@@ -13878,7 +13502,7 @@ linear432:
 	FMOVQ F7, 112(R2)
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R4)
-	B     done289
+	B     done295
 
 wider409:
 	CMP $45, R1
@@ -14003,7 +13627,7 @@ linear439:
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R2)
-	B     done289
+	B     done295
 
 over434:
 	MOVD $4, R2
@@ -14132,7 +13756,7 @@ linear444:
 	FMOVQ F8, 128(R2)
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R4)
-	B     done289
+	B     done295
 
 wider433:
 	CMP $48, R1
@@ -14262,7 +13886,7 @@ linear450:
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R2)
-	B     done289
+	B     done295
 
 over445:
 	MOVD $4, R2
@@ -14398,7 +14022,7 @@ linear455:
 	FMOVQ F9, 144(R2)
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R4)
-	B     done289
+	B     done295
 
 wider408:
 	CMP $57, R1
@@ -14539,7 +14163,7 @@ linear463:
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R2)
-	B     done289
+	B     done295
 
 over458:
 	MOVD $4, R2
@@ -14682,7 +14306,7 @@ linear468:
 	FMOVQ F10, 160(R2)
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R4)
-	B     done289
+	B     done295
 
 wider457:
 	CMP $56, R1
@@ -14826,7 +14450,7 @@ linear474:
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R2)
-	B     done289
+	B     done295
 
 over469:
 	MOVD $4, R2
@@ -14976,7 +14600,7 @@ linear479:
 	FMOVQ F11, 176(R2)
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R4)
-	B     done289
+	B     done295
 
 wider456:
 	CMP $61, R1
@@ -15129,7 +14753,7 @@ linear486:
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R2)
 	FMOVQ F14, 224(R2)
-	B     done289
+	B     done295
 
 over481:
 	MOVD $4, R2
@@ -15286,7 +14910,7 @@ linear491:
 	FMOVQ F12, 192(R2)
 	FMOVQ F13, 208(R2)
 	FMOVQ F14, 224(R4)
-	B     done289
+	B     done295
 
 wider480:
 	CMP $64, R1
@@ -15444,7 +15068,7 @@ linear497:
 	FMOVQ F13, 208(R2)
 	FMOVQ F14, 224(R2)
 	FMOVQ F15, 240(R2)
-	B     done289
+	B     done295
 
 over492:
 	MOVD $4, R2
@@ -15609,11 +15233,11 @@ linear502:
 	FMOVQ F14, 224(R2)
 	FMOVQ F15, 240(R4)
 
-done289:
-	B done76
+done295:
+	B done82
 
-fewer285:
-done76:
+fewer291:
+done82:
 	RET
 
 // func sweepNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
@@ -24634,152 +24258,51 @@ row21:
 	RET
 
 over18:
-	CMP $2, R0
-	BNE over22
-
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
+	TST   $2, R0
+	BEQ   one22
 	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved23
+	ADD   $8, R1, R3
+	VLD1  (R3), V0.S[2]
+	B     moved23
 
-	// acc[i,j] = b[i,j], 2×1 vectors
-	MOVD  b+40(FP), R1
-	MOVD  ldb+48(FP), R2
-	ADD   R2, R1, R3
-	FMOVD 0(R1), F1
-	FMOVD 0(R3), F2
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V5.B16
-	CMP   $1, R6
-	BNE   linear23
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row24:
-	FMOVS 0(R3), F3
-	FMOVS 4(R3), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
-	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
-	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
-	WORD  $0x4e25f4c6 // fmax v6.4s, v6.4s, v5.4s
-	FMOVD F6, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row24
-	RET
-
-linear23:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row25:
-	FMOVS 0(R3), F3
-	FMOVS 4(R3), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
-	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
-	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
-	FMOVD F6, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row25
-	RET
-
-over22:
-	CMP  $2, R0
-	BLT  over26
-	MOVD $4, R1
-	MUL  R1, R0, R0
-	SUB  $16, R0
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVD  bias+16(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVD 0(R1), F0
-	FMOVD 8(R3), F1
-
-	// acc[i,j] = b[i,j], 2×2 vectors
-	MOVD  b+40(FP), R1
-	MOVD  ldb+48(FP), R2
-	ADD   R2, R1, R3
-	MOVD  R1, R4
-	ADD   R0, R4
-	ADD   R2, R4, R5
-	FMOVD 0(R1), F2
-	FMOVD 8(R4), F3
-	FMOVD 0(R3), F4
-	FMOVD 8(R5), F5
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V8.B16
-	CMP   $1, R6
-	BNE   linear27
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row28:
-	FMOVS 0(R3), F6
-	FMOVS 4(R3), F7
-	VORR  V0.B16, V0.B16, V9.B16
-	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
-	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
-	VORR  V1.B16, V1.B16, V10.B16
-	WORD  $0x4f86106a // fmla v10.4s, v3.4s, v6.s[0]
-	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
-	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
-	WORD  $0x4e28f529 // fmax v9.4s, v9.4s, v8.4s
-	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
-	WORD  $0x4e28f54a // fmax v10.4s, v10.4s, v8.4s
-	FMOVD F9, 0(R1)
-	ADD   R0, R1, R7
-	FMOVD F10, 8(R7)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row28
-	RET
-
-linear27:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row29:
-	FMOVS 0(R3), F6
-	FMOVS 4(R3), F7
-	VORR  V0.B16, V0.B16, V9.B16
-	WORD  $0x4f861049 // fmla v9.4s, v2.4s, v6.s[0]
-	WORD  $0x4f871089 // fmla v9.4s, v4.4s, v7.s[0]
-	VORR  V1.B16, V1.B16, V10.B16
-	WORD  $0x4f86106a // fmla v10.4s, v3.4s, v6.s[0]
-	WORD  $0x4f8710aa // fmla v10.4s, v5.4s, v7.s[0]
-	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
-	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
-	FMOVD F9, 0(R1)
-	ADD   R0, R1, R7
-	FMOVD F10, 8(R7)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row29
-	RET
-
-over26:
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVD  bias+16(FP), R1
+one22:
 	FMOVS 0(R1), F0
 
+moved23:
 	// acc[i,j] = b[i,j], 2×1 vectors
 	MOVD  b+40(FP), R1
 	MOVD  ldb+48(FP), R2
 	ADD   R2, R1, R3
+	TST   $2, R0
+	BEQ   one24
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved25
+	ADD   $8, R1, R4
+	VLD1  (R4), V1.S[2]
+	B     moved25
+
+one24:
 	FMOVS 0(R1), F1
+
+moved25:
+	TST   $2, R0
+	BEQ   one26
+	FMOVD 0(R3), F2
+	TST   $1, R0
+	BEQ   moved27
+	ADD   $8, R3, R4
+	VLD1  (R4), V2.S[2]
+	B     moved27
+
+one26:
 	FMOVS 0(R3), F2
+
+moved27:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
@@ -24788,10 +24311,10 @@ over26:
 	MOVD  act+80(FP), R6
 	VMOVI $0, V5.B16
 	CMP   $1, R6
-	BNE   linear30
+	BNE   linear28
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row31:
+row29:
 	FMOVS 0(R3), F3
 	FMOVS 4(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
@@ -24799,14 +24322,26 @@ row31:
 	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
 	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
 	WORD  $0x4e25f4c6 // fmax v6.4s, v6.4s, v5.4s
+	TST   $2, R0
+	BEQ   one30
+	FMOVD F6, 0(R1)
+	TST   $1, R0
+	BEQ   moved31
+	ADD   $8, R1, R7
+	VST1  V6.S[2], (R7)
+	B     moved31
+
+one30:
 	FMOVS F6, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row31
+
+moved31:
+	ADD  R2, R1
+	ADD  R4, R3
+	SUBS $1, R5
+	BNE  row29
 	RET
 
-linear30:
+linear28:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row32:
 	FMOVS 0(R3), F3
@@ -24815,18 +24350,30 @@ row32:
 	WORD  $0x4f831026 // fmla v6.4s, v1.4s, v3.s[0]
 	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
 	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	TST   $2, R0
+	BEQ   one33
+	FMOVD F6, 0(R1)
+	TST   $1, R0
+	BEQ   moved34
+	ADD   $8, R1, R7
+	VST1  V6.S[2], (R7)
+	B     moved34
+
+one33:
 	FMOVS F6, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row32
+
+moved34:
+	ADD  R2, R1
+	ADD  R4, R3
+	SUBS $1, R5
+	BNE  row32
 	RET
 
 fewer1:
 	CMP $8, R0
-	BLE narrower34
+	BLE narrower36
 	CMP $12, R0
-	BNE over35
+	BNE over37
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVD  bias+16(FP), R1
@@ -24847,10 +24394,10 @@ fewer1:
 	MOVD  act+80(FP), R6
 	VMOVI $0, V7.B16
 	CMP   $1, R6
-	BNE   linear36
+	BNE   linear38
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row37:
+row39:
 	FMOVS 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
 	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
@@ -24870,12 +24417,12 @@ row37:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row37
+	BNE   row39
 	RET
 
-linear36:
+linear38:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row38:
+row40:
 	FMOVS 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
 	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
@@ -24892,10 +24439,10 @@ row38:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row38
+	BNE   row40
 	RET
 
-over35:
+over37:
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $48, R0
@@ -24923,10 +24470,10 @@ over35:
 	MOVD  act+80(FP), R6
 	VMOVI $0, V7.B16
 	CMP   $1, R6
-	BNE   linear39
+	BNE   linear41
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row40:
+row42:
 	FMOVS 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
 	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
@@ -24947,12 +24494,12 @@ row40:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row40
+	BNE   row42
 	RET
 
-linear39:
+linear41:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row41:
+row43:
 	FMOVS 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
 	WORD  $0x4f861068 // fmla v8.4s, v3.4s, v6.s[0]
@@ -24970,14 +24517,14 @@ row41:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row41
+	BNE   row43
 	RET
 
-narrower34:
+narrower36:
 	CMP $4, R0
-	BLE narrower42
+	BLE narrower44
 	CMP $8, R0
-	BNE over43
+	BNE over45
 
 	// acc[i,j] = bias[i,j], 1×2 vectors
 	MOVD  bias+16(FP), R1
@@ -24996,10 +24543,10 @@ narrower34:
 	MOVD  act+80(FP), R6
 	VMOVI $0, V5.B16
 	CMP   $1, R6
-	BNE   linear44
+	BNE   linear46
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row45:
+row47:
 	FMOVS 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
@@ -25014,12 +24561,12 @@ row45:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row45
+	BNE   row47
 	RET
 
-linear44:
+linear46:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row46:
+row48:
 	FMOVS 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
@@ -25032,10 +24579,10 @@ row46:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row46
+	BNE   row48
 	RET
 
-over43:
+over45:
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $32, R0
@@ -25061,10 +24608,10 @@ over43:
 	MOVD  act+80(FP), R6
 	VMOVI $0, V5.B16
 	CMP   $1, R6
-	BNE   linear47
+	BNE   linear49
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row48:
+row50:
 	FMOVS 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
@@ -25080,12 +24627,12 @@ row48:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row48
+	BNE   row50
 	RET
 
-linear47:
+linear49:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row49:
+row51:
 	FMOVS 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
 	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
@@ -25099,12 +24646,12 @@ row49:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row49
+	BNE   row51
 	RET
 
-narrower42:
+narrower44:
 	CMP $4, R0
-	BNE over50
+	BNE over52
 
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
@@ -25121,10 +24668,10 @@ narrower42:
 	MOVD  act+80(FP), R6
 	VMOVI $0, V3.B16
 	CMP   $1, R6
-	BNE   linear51
+	BNE   linear53
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row52:
+row54:
 	FMOVS 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
 	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
@@ -25134,12 +24681,12 @@ row52:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row52
+	BNE   row54
 	RET
 
-linear51:
+linear53:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row53:
+row55:
 	FMOVS 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
 	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
@@ -25148,135 +24695,40 @@ row53:
 	ADD   R2, R1
 	ADD   R4, R3
 	SUBS  $1, R5
-	BNE   row53
+	BNE   row55
 	RET
 
-over50:
-	CMP $2, R0
-	BNE over54
-
+over52:
 	// acc[i,j] = bias[i,j], 1×1 vectors
 	MOVD  bias+16(FP), R1
+	TST   $2, R0
+	BEQ   one56
 	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved57
+	ADD   $8, R1, R3
+	VLD1  (R3), V0.S[2]
+	B     moved57
 
-	// acc[i,j] = b[i,j], 1×1 vectors
-	MOVD  b+40(FP), R1
-	FMOVD 0(R1), F1
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V3.B16
-	CMP   $1, R6
-	BNE   linear55
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row56:
-	FMOVS 0(R3), F2
-	VORR  V0.B16, V0.B16, V4.B16
-	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
-	WORD  $0x4e23f484 // fmax v4.4s, v4.4s, v3.4s
-	FMOVD F4, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row56
-	RET
-
-linear55:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row57:
-	FMOVS 0(R3), F2
-	VORR  V0.B16, V0.B16, V4.B16
-	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
-	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
-	FMOVD F4, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row57
-	RET
-
-over54:
-	CMP  $2, R0
-	BLT  over58
-	MOVD $4, R1
-	MUL  R1, R0, R0
-	SUB  $16, R0
-
-	// acc[i,j] = bias[i,j], 1×2 vectors
-	MOVD  bias+16(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVD 0(R1), F0
-	FMOVD 8(R3), F1
-
-	// acc[i,j] = b[i,j], 1×2 vectors
-	MOVD  b+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVD 0(R1), F2
-	FMOVD 8(R3), F3
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V5.B16
-	CMP   $1, R6
-	BNE   linear59
-
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row60:
-	FMOVS 0(R3), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
-	VORR  V1.B16, V1.B16, V7.B16
-	WORD  $0x4f841067 // fmla v7.4s, v3.4s, v4.s[0]
-	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
-	WORD  $0x4e25f4c6 // fmax v6.4s, v6.4s, v5.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
-	WORD  $0x4e25f4e7 // fmax v7.4s, v7.4s, v5.4s
-	FMOVD F6, 0(R1)
-	ADD   R0, R1, R7
-	FMOVD F7, 8(R7)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row60
-	RET
-
-linear59:
-	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row61:
-	FMOVS 0(R3), F4
-	VORR  V0.B16, V0.B16, V6.B16
-	WORD  $0x4f841046 // fmla v6.4s, v2.4s, v4.s[0]
-	VORR  V1.B16, V1.B16, V7.B16
-	WORD  $0x4f841067 // fmla v7.4s, v3.4s, v4.s[0]
-	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
-	FMOVD F6, 0(R1)
-	ADD   R0, R1, R7
-	FMOVD F7, 8(R7)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row61
-	RET
-
-over58:
-	// acc[i,j] = bias[i,j], 1×1 vectors
-	MOVD  bias+16(FP), R1
+one56:
 	FMOVS 0(R1), F0
 
+moved57:
 	// acc[i,j] = b[i,j], 1×1 vectors
 	MOVD  b+40(FP), R1
+	TST   $2, R0
+	BEQ   one58
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved59
+	ADD   $8, R1, R3
+	VLD1  (R3), V1.S[2]
+	B     moved59
+
+one58:
 	FMOVS 0(R1), F1
+
+moved59:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  a+24(FP), R3
@@ -25285,34 +24737,58 @@ over58:
 	MOVD  act+80(FP), R6
 	VMOVI $0, V3.B16
 	CMP   $1, R6
-	BNE   linear62
+	BNE   linear60
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-row63:
+row61:
 	FMOVS 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
 	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
 	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
 	WORD  $0x4e23f484 // fmax v4.4s, v4.4s, v3.4s
+	TST   $2, R0
+	BEQ   one62
+	FMOVD F4, 0(R1)
+	TST   $1, R0
+	BEQ   moved63
+	ADD   $8, R1, R7
+	VST1  V4.S[2], (R7)
+	B     moved63
+
+one62:
 	FMOVS F4, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row63
+
+moved63:
+	ADD  R2, R1
+	ADD  R4, R3
+	SUBS $1, R5
+	BNE  row61
 	RET
 
-linear62:
+linear60:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
 row64:
 	FMOVS 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
 	WORD  $0x4f821024 // fmla v4.4s, v1.4s, v2.s[0]
 	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
+	TST   $2, R0
+	BEQ   one65
+	FMOVD F4, 0(R1)
+	TST   $1, R0
+	BEQ   moved66
+	ADD   $8, R1, R7
+	VST1  V4.S[2], (R7)
+	B     moved66
+
+one65:
 	FMOVS F4, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	SUBS  $1, R5
-	BNE   row64
+
+moved66:
+	ADD  R2, R1
+	ADD  R4, R3
+	SUBS $1, R5
+	BNE  row64
 	RET
 
 // func thinNEONF64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)

@@ -2817,11 +2817,9 @@ unwanted180:
 	RET
 
 over145:
-	CMP  $2, R0
-	BNE  over181
 	MOVD rows+96(FP), R1
 	CMP  $4, R1
-	BNE  fewer182
+	BNE  fewer181
 
 	// acc[i,j] = dwinit[i,j], 4×1 vectors
 	MOVD  dwinit+16(FP), R1
@@ -2829,14 +2827,73 @@ over145:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
+	TST   $2, R0
+	BEQ   one182
 	FMOVD 0(R1), F0
-	FMOVD 0(R3), F1
-	FMOVD 0(R4), F2
-	FMOVD 0(R5), F3
+	TST   $1, R0
+	BEQ   moved183
+	ADD   $8, R1, R6
+	VLD1  (R6), V0.S[2]
+	B     moved183
 
+one182:
+	FMOVS 0(R1), F0
+
+moved183:
+	TST   $2, R0
+	BEQ   one184
+	FMOVD 0(R3), F1
+	TST   $1, R0
+	BEQ   moved185
+	ADD   $8, R3, R6
+	VLD1  (R6), V1.S[2]
+	B     moved185
+
+one184:
+	FMOVS 0(R3), F1
+
+moved185:
+	TST   $2, R0
+	BEQ   one186
+	FMOVD 0(R4), F2
+	TST   $1, R0
+	BEQ   moved187
+	ADD   $8, R4, R6
+	VLD1  (R6), V2.S[2]
+	B     moved187
+
+one186:
+	FMOVS 0(R4), F2
+
+moved187:
+	TST   $2, R0
+	BEQ   one188
+	FMOVD 0(R5), F3
+	TST   $1, R0
+	BEQ   moved189
+	ADD   $8, R5, R6
+	VLD1  (R6), V3.S[2]
+	B     moved189
+
+one188:
+	FMOVS 0(R5), F3
+
+moved189:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVD  dbinit+40(FP), R1
+	TST   $2, R0
+	BEQ   one190
 	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved191
+	ADD   $8, R1, R3
+	VLD1  (R3), V4.S[2]
+	B     moved191
+
+one190:
+	FMOVS 0(R1), F4
+
+moved191:
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -2846,15 +2903,39 @@ over145:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V8.B16
 	CMP   $0, R7
-	BLE   folded183
+	BLE   folded192
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other184
+	BNE   other193
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold185:
+fold194:
+	TST   $2, R0
+	BEQ   one195
 	FMOVD 0(R1), F5
+	TST   $1, R0
+	BEQ   moved196
+	ADD   $8, R1, R8
+	VLD1  (R8), V5.S[2]
+	B     moved196
+
+one195:
+	FMOVS 0(R1), F5
+
+moved196:
+	TST   $2, R0
+	BEQ   one197
 	FMOVD 0(R3), F6
+	TST   $1, R0
+	BEQ   moved198
+	ADD   $8, R3, R8
+	VLD1  (R8), V6.S[2]
+	B     moved198
+
+one197:
+	FMOVS 0(R3), F6
+
+moved198:
 	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
 	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
@@ -2866,18 +2947,42 @@ fold185:
 	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
 	FMOVS 12(R5), F7
 	WORD  $0x4f8710a3 // fmla v3.4s, v5.4s, v7.s[0]
+	TST   $2, R0
+	BEQ   one199
 	FMOVD F5, 0(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold185
-	B     folded183
+	TST   $1, R0
+	BEQ   moved200
+	ADD   $8, R1, R8
+	VST1  V5.S[2], (R8)
+	B     moved200
 
-other184:
+one199:
+	FMOVS F5, 0(R1)
+
+moved200:
+	ADD  R4, R3
+	ADD  R2, R1
+	ADD  R6, R5
+	SUBS $1, R7
+	BNE  fold194
+	B    folded192
+
+other193:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold187:
+fold202:
+	TST   $2, R0
+	BEQ   one203
 	FMOVD 0(R1), F5
+	TST   $1, R0
+	BEQ   moved204
+	ADD   $8, R1, R8
+	VLD1  (R8), V5.S[2]
+	B     moved204
+
+one203:
+	FMOVS 0(R1), F5
+
+moved204:
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	FMOVS 0(R5), F7
 	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
@@ -2890,10 +2995,10 @@ fold187:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold187
-	B     folded183
+	BNE   fold202
+	B     folded192
 
-folded183:
+folded192:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -2905,36 +3010,142 @@ folded183:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
+	TST   $2, R0
+	BEQ   one205
 	FMOVD F0, 0(R1)
+	TST   $1, R0
+	BEQ   moved206
+	ADD   $8, R1, R6
+	VST1  V0.S[2], (R6)
+	B     moved206
+
+one205:
+	FMOVS F0, 0(R1)
+
+moved206:
+	TST   $2, R0
+	BEQ   one207
 	FMOVD F1, 0(R3)
+	TST   $1, R0
+	BEQ   moved208
+	ADD   $8, R3, R6
+	VST1  V1.S[2], (R6)
+	B     moved208
+
+one207:
+	FMOVS F1, 0(R3)
+
+moved208:
+	TST   $2, R0
+	BEQ   one209
 	FMOVD F2, 0(R4)
+	TST   $1, R0
+	BEQ   moved210
+	ADD   $8, R4, R6
+	VST1  V2.S[2], (R6)
+	B     moved210
+
+one209:
+	FMOVS F2, 0(R4)
+
+moved210:
+	TST   $2, R0
+	BEQ   one211
 	FMOVD F3, 0(R5)
+	TST   $1, R0
+	BEQ   moved212
+	ADD   $8, R5, R6
+	VST1  V3.S[2], (R6)
+	B     moved212
+
+one211:
+	FMOVS F3, 0(R5)
+
+moved212:
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted188
+	BEQ   unwanted213
 	MOVD  db+32(FP), R1
+	TST   $2, R0
+	BEQ   one214
 	FMOVD F4, 0(R1)
+	TST   $1, R0
+	BEQ   moved215
+	ADD   $8, R1, R3
+	VST1  V4.S[2], (R3)
+	B     moved215
 
-unwanted188:
+one214:
+	FMOVS F4, 0(R1)
+
+moved215:
+unwanted213:
 	RET
 
-fewer182:
+fewer181:
 	MOVD rows+96(FP), R1
 	CMP  $3, R1
-	BNE  fewer189
+	BNE  fewer216
 
 	// acc[i,j] = dwinit[i,j], 3×1 vectors
 	MOVD  dwinit+16(FP), R1
 	MOVD  lddwinit+24(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
+	TST   $2, R0
+	BEQ   one217
 	FMOVD 0(R1), F0
-	FMOVD 0(R3), F1
-	FMOVD 0(R4), F2
+	TST   $1, R0
+	BEQ   moved218
+	ADD   $8, R1, R5
+	VLD1  (R5), V0.S[2]
+	B     moved218
 
+one217:
+	FMOVS 0(R1), F0
+
+moved218:
+	TST   $2, R0
+	BEQ   one219
+	FMOVD 0(R3), F1
+	TST   $1, R0
+	BEQ   moved220
+	ADD   $8, R3, R5
+	VLD1  (R5), V1.S[2]
+	B     moved220
+
+one219:
+	FMOVS 0(R3), F1
+
+moved220:
+	TST   $2, R0
+	BEQ   one221
+	FMOVD 0(R4), F2
+	TST   $1, R0
+	BEQ   moved222
+	ADD   $8, R4, R5
+	VLD1  (R5), V2.S[2]
+	B     moved222
+
+one221:
+	FMOVS 0(R4), F2
+
+moved222:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVD  dbinit+40(FP), R1
+	TST   $2, R0
+	BEQ   one223
 	FMOVD 0(R1), F3
+	TST   $1, R0
+	BEQ   moved224
+	ADD   $8, R1, R3
+	VLD1  (R3), V3.S[2]
+	B     moved224
+
+one223:
+	FMOVS 0(R1), F3
+
+moved224:
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -2944,15 +3155,39 @@ fewer182:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V7.B16
 	CMP   $0, R7
-	BLE   folded190
+	BLE   folded225
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other191
+	BNE   other226
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold192:
+fold227:
+	TST   $2, R0
+	BEQ   one228
 	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved229
+	ADD   $8, R1, R8
+	VLD1  (R8), V4.S[2]
+	B     moved229
+
+one228:
+	FMOVS 0(R1), F4
+
+moved229:
+	TST   $2, R0
+	BEQ   one230
 	FMOVD 0(R3), F5
+	TST   $1, R0
+	BEQ   moved231
+	ADD   $8, R3, R8
+	VLD1  (R8), V5.S[2]
+	B     moved231
+
+one230:
+	FMOVS 0(R3), F5
+
+moved231:
 	WORD  $0x6ea0d8a5 // fcmle v5.4s, v5.4s, #0
 	WORD  $0x4e651c84 // bic v4.16b, v4.16b, v5.16b
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
@@ -2962,18 +3197,42 @@ fold192:
 	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
 	FMOVS 8(R5), F6
 	WORD  $0x4f861082 // fmla v2.4s, v4.4s, v6.s[0]
+	TST   $2, R0
+	BEQ   one232
 	FMOVD F4, 0(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold192
-	B     folded190
+	TST   $1, R0
+	BEQ   moved233
+	ADD   $8, R1, R8
+	VST1  V4.S[2], (R8)
+	B     moved233
 
-other191:
+one232:
+	FMOVS F4, 0(R1)
+
+moved233:
+	ADD  R4, R3
+	ADD  R2, R1
+	ADD  R6, R5
+	SUBS $1, R7
+	BNE  fold227
+	B    folded225
+
+other226:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold194:
+fold235:
+	TST   $2, R0
+	BEQ   one236
 	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved237
+	ADD   $8, R1, R8
+	VLD1  (R8), V4.S[2]
+	B     moved237
+
+one236:
+	FMOVS 0(R1), F4
+
+moved237:
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	FMOVS 0(R5), F6
 	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
@@ -2984,10 +3243,10 @@ fold194:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold194
-	B     folded190
+	BNE   fold235
+	B     folded225
 
-folded190:
+folded225:
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -2997,836 +3256,115 @@ folded190:
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
+	TST   $2, R0
+	BEQ   one238
 	FMOVD F0, 0(R1)
+	TST   $1, R0
+	BEQ   moved239
+	ADD   $8, R1, R5
+	VST1  V0.S[2], (R5)
+	B     moved239
+
+one238:
+	FMOVS F0, 0(R1)
+
+moved239:
+	TST   $2, R0
+	BEQ   one240
 	FMOVD F1, 0(R3)
+	TST   $1, R0
+	BEQ   moved241
+	ADD   $8, R3, R5
+	VST1  V1.S[2], (R5)
+	B     moved241
+
+one240:
+	FMOVS F1, 0(R3)
+
+moved241:
+	TST   $2, R0
+	BEQ   one242
 	FMOVD F2, 0(R4)
+	TST   $1, R0
+	BEQ   moved243
+	ADD   $8, R4, R5
+	VST1  V2.S[2], (R5)
+	B     moved243
+
+one242:
+	FMOVS F2, 0(R4)
+
+moved243:
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted195
+	BEQ   unwanted244
 	MOVD  db+32(FP), R1
+	TST   $2, R0
+	BEQ   one245
 	FMOVD F3, 0(R1)
+	TST   $1, R0
+	BEQ   moved246
+	ADD   $8, R1, R3
+	VST1  V3.S[2], (R3)
+	B     moved246
 
-unwanted195:
+one245:
+	FMOVS F3, 0(R1)
+
+moved246:
+unwanted244:
 	RET
 
-fewer189:
+fewer216:
 	MOVD rows+96(FP), R1
 	CMP  $2, R1
-	BNE  fewer196
+	BNE  fewer247
 
 	// acc[i,j] = dwinit[i,j], 2×1 vectors
 	MOVD  dwinit+16(FP), R1
 	MOVD  lddwinit+24(FP), R2
 	ADD   R2, R1, R3
+	TST   $2, R0
+	BEQ   one248
 	FMOVD 0(R1), F0
-	FMOVD 0(R3), F1
+	TST   $1, R0
+	BEQ   moved249
+	ADD   $8, R1, R4
+	VLD1  (R4), V0.S[2]
+	B     moved249
 
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVD  dbinit+40(FP), R1
-	FMOVD 0(R1), F2
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	VMOVI $0, V6.B16
-	CMP   $0, R7
-	BLE   folded197
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other198
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold199:
-	FMOVD 0(R1), F3
-	FMOVD 0(R3), F4
-	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
-	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
-	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
-	FMOVS 0(R5), F5
-	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
-	FMOVS 4(R5), F5
-	WORD  $0x4f851061 // fmla v1.4s, v3.4s, v5.s[0]
-	FMOVD F3, 0(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold199
-	B     folded197
-
-other198:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold201:
-	FMOVD 0(R1), F3
-	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
-	FMOVS 0(R5), F5
-	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
-	FMOVS 4(R5), F5
-	WORD  $0x4f851061 // fmla v1.4s, v3.4s, v5.s[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold201
-	B     folded197
-
-folded197:
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	MOVD  dw+0(FP), R1
-	MOVD  lddw+8(FP), R2
-	ADD   R2, R1, R3
-	FMOVD F0, 0(R1)
-	FMOVD F1, 0(R3)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted202
-	MOVD  db+32(FP), R1
-	FMOVD F2, 0(R1)
-
-unwanted202:
-	RET
-
-fewer196:
-	MOVD rows+96(FP), R1
-	CMP  $1, R1
-	BNE  fewer203
-
-	// acc[i,j] = dwinit[i,j], 1×1 vectors
-	MOVD  dwinit+16(FP), R1
-	FMOVD 0(R1), F0
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVD  dbinit+40(FP), R1
-	FMOVD 0(R1), F1
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	VMOVI $0, V5.B16
-	CMP   $0, R7
-	BLE   folded204
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other205
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold206:
-	FMOVD 0(R1), F2
-	FMOVD 0(R3), F3
-	WORD  $0x6ea0d863 // fcmle v3.4s, v3.4s, #0
-	WORD  $0x4e631c42 // bic v2.16b, v2.16b, v3.16b
-	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
-	FMOVS 0(R5), F4
-	WORD  $0x4f841040 // fmla v0.4s, v2.4s, v4.s[0]
-	FMOVD F2, 0(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold206
-	B     folded204
-
-other205:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold208:
-	FMOVD 0(R1), F2
-	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
-	FMOVS 0(R5), F4
-	WORD  $0x4f841040 // fmla v0.4s, v2.4s, v4.s[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold208
-	B     folded204
-
-folded204:
-	VMOVI $0, V5.B16
-	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	MOVD  dw+0(FP), R1
-	FMOVD F0, 0(R1)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted209
-	MOVD  db+32(FP), R1
-	FMOVD F1, 0(R1)
-
-unwanted209:
-	RET
-
-fewer203:
-	// acc[i,j] = dwinit[i,j], 0×1 vectors
-	MOVD dwinit+16(FP), R1
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVD  dbinit+40(FP), R1
-	FMOVD 0(R1), F0
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	VMOVI $0, V4.B16
-	CMP   $0, R7
-	BLE   folded211
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other212
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold213:
-	FMOVD 0(R1), F1
-	FMOVD 0(R3), F2
-	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
-	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	FMOVD F1, 0(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold213
-	B     folded211
-
-other212:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold215:
-	FMOVD 0(R1), F1
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold215
-	B     folded211
-
-folded211:
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	MOVD  dw+0(FP), R1
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted216
-	MOVD  db+32(FP), R1
-	FMOVD F0, 0(R1)
-
-unwanted216:
-	RET
-
-over181:
-	CMP  $2, R0
-	BLT  over217
-	MOVD $4, R1
-	MUL  R1, R0, R0
-	SUB  $16, R0
-	MOVD rows+96(FP), R1
-	CMP  $4, R1
-	BNE  fewer218
-
-	// acc[i,j] = dwinit[i,j], 4×2 vectors
-	MOVD  dwinit+16(FP), R1
-	MOVD  lddwinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	MOVD  R1, R6
-	ADD   R0, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	FMOVD 0(R1), F0
-	FMOVD 8(R6), F1
-	FMOVD 0(R3), F2
-	FMOVD 8(R7), F3
-	FMOVD 0(R4), F4
-	FMOVD 8(R8), F5
-	FMOVD 0(R5), F6
-	FMOVD 8(R9), F7
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVD  dbinit+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVD 0(R1), F8
-	FMOVD 8(R3), F9
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	VMOVI $0, V14.B16
-	CMP   $0, R7
-	BLE   folded219
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other220
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold221:
-	FMOVD 0(R1), F10
-	FMOVD 0(R3), F12
-	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
-	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
-	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
-	ADD   R0, R1, R8
-	FMOVD 8(R8), F11
-	ADD   R0, R3, R8
-	FMOVD 8(R8), F12
-	WORD  $0x6ea0d98c // fcmle v12.4s, v12.4s, #0
-	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
-	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
-	FMOVS 0(R5), F13
-	WORD  $0x4f8d1140 // fmla v0.4s, v10.4s, v13.s[0]
-	WORD  $0x4f8d1161 // fmla v1.4s, v11.4s, v13.s[0]
-	FMOVS 4(R5), F13
-	WORD  $0x4f8d1142 // fmla v2.4s, v10.4s, v13.s[0]
-	WORD  $0x4f8d1163 // fmla v3.4s, v11.4s, v13.s[0]
-	FMOVS 8(R5), F13
-	WORD  $0x4f8d1144 // fmla v4.4s, v10.4s, v13.s[0]
-	WORD  $0x4f8d1165 // fmla v5.4s, v11.4s, v13.s[0]
-	FMOVS 12(R5), F13
-	WORD  $0x4f8d1146 // fmla v6.4s, v10.4s, v13.s[0]
-	WORD  $0x4f8d1167 // fmla v7.4s, v11.4s, v13.s[0]
-	FMOVD F10, 0(R1)
-	ADD   R0, R1, R8
-	FMOVD F11, 8(R8)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold221
-	B     folded219
-
-other220:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold223:
-	FMOVD 0(R1), F10
-	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
-	ADD   R0, R1, R8
-	FMOVD 8(R8), F11
-	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
-	FMOVS 0(R5), F13
-	WORD  $0x4f8d1140 // fmla v0.4s, v10.4s, v13.s[0]
-	WORD  $0x4f8d1161 // fmla v1.4s, v11.4s, v13.s[0]
-	FMOVS 4(R5), F13
-	WORD  $0x4f8d1142 // fmla v2.4s, v10.4s, v13.s[0]
-	WORD  $0x4f8d1163 // fmla v3.4s, v11.4s, v13.s[0]
-	FMOVS 8(R5), F13
-	WORD  $0x4f8d1144 // fmla v4.4s, v10.4s, v13.s[0]
-	WORD  $0x4f8d1165 // fmla v5.4s, v11.4s, v13.s[0]
-	FMOVS 12(R5), F13
-	WORD  $0x4f8d1146 // fmla v6.4s, v10.4s, v13.s[0]
-	WORD  $0x4f8d1167 // fmla v7.4s, v11.4s, v13.s[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold223
-	B     folded219
-
-folded219:
-	VMOVI $0, V14.B16
-	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
-	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
-	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
-	WORD  $0x4e2ed463 // fadd v3.4s, v3.4s, v14.4s
-	WORD  $0x4e2ed484 // fadd v4.4s, v4.4s, v14.4s
-	WORD  $0x4e2ed4a5 // fadd v5.4s, v5.4s, v14.4s
-	WORD  $0x4e2ed4c6 // fadd v6.4s, v6.4s, v14.4s
-	WORD  $0x4e2ed4e7 // fadd v7.4s, v7.4s, v14.4s
-	WORD  $0x4e2ed508 // fadd v8.4s, v8.4s, v14.4s
-	WORD  $0x4e2ed529 // fadd v9.4s, v9.4s, v14.4s
-	MOVD  dw+0(FP), R1
-	MOVD  lddw+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	MOVD  R1, R6
-	ADD   R0, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	FMOVD F0, 0(R1)
-	FMOVD F1, 8(R6)
-	FMOVD F2, 0(R3)
-	FMOVD F3, 8(R7)
-	FMOVD F4, 0(R4)
-	FMOVD F5, 8(R8)
-	FMOVD F6, 0(R5)
-	FMOVD F7, 8(R9)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted224
-	MOVD  db+32(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVD F8, 0(R1)
-	FMOVD F9, 8(R3)
-
-unwanted224:
-	RET
-
-fewer218:
-	MOVD rows+96(FP), R1
-	CMP  $3, R1
-	BNE  fewer225
-
-	// acc[i,j] = dwinit[i,j], 3×2 vectors
-	MOVD  dwinit+16(FP), R1
-	MOVD  lddwinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	MOVD  R1, R5
-	ADD   R0, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	FMOVD 0(R1), F0
-	FMOVD 8(R5), F1
-	FMOVD 0(R3), F2
-	FMOVD 8(R6), F3
-	FMOVD 0(R4), F4
-	FMOVD 8(R7), F5
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVD  dbinit+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVD 0(R1), F6
-	FMOVD 8(R3), F7
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	VMOVI $0, V12.B16
-	CMP   $0, R7
-	BLE   folded226
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other227
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold228:
-	FMOVD 0(R1), F8
-	FMOVD 0(R3), F10
-	WORD  $0x6ea0d94a // fcmle v10.4s, v10.4s, #0
-	WORD  $0x4e6a1d08 // bic v8.16b, v8.16b, v10.16b
-	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	ADD   R0, R1, R8
-	FMOVD 8(R8), F9
-	ADD   R0, R3, R8
-	FMOVD 8(R8), F10
-	WORD  $0x6ea0d94a // fcmle v10.4s, v10.4s, #0
-	WORD  $0x4e6a1d29 // bic v9.16b, v9.16b, v10.16b
-	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
-	FMOVS 0(R5), F11
-	WORD  $0x4f8b1100 // fmla v0.4s, v8.4s, v11.s[0]
-	WORD  $0x4f8b1121 // fmla v1.4s, v9.4s, v11.s[0]
-	FMOVS 4(R5), F11
-	WORD  $0x4f8b1102 // fmla v2.4s, v8.4s, v11.s[0]
-	WORD  $0x4f8b1123 // fmla v3.4s, v9.4s, v11.s[0]
-	FMOVS 8(R5), F11
-	WORD  $0x4f8b1104 // fmla v4.4s, v8.4s, v11.s[0]
-	WORD  $0x4f8b1125 // fmla v5.4s, v9.4s, v11.s[0]
-	FMOVD F8, 0(R1)
-	ADD   R0, R1, R8
-	FMOVD F9, 8(R8)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold228
-	B     folded226
-
-other227:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold230:
-	FMOVD 0(R1), F8
-	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	ADD   R0, R1, R8
-	FMOVD 8(R8), F9
-	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
-	FMOVS 0(R5), F11
-	WORD  $0x4f8b1100 // fmla v0.4s, v8.4s, v11.s[0]
-	WORD  $0x4f8b1121 // fmla v1.4s, v9.4s, v11.s[0]
-	FMOVS 4(R5), F11
-	WORD  $0x4f8b1102 // fmla v2.4s, v8.4s, v11.s[0]
-	WORD  $0x4f8b1123 // fmla v3.4s, v9.4s, v11.s[0]
-	FMOVS 8(R5), F11
-	WORD  $0x4f8b1104 // fmla v4.4s, v8.4s, v11.s[0]
-	WORD  $0x4f8b1125 // fmla v5.4s, v9.4s, v11.s[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold230
-	B     folded226
-
-folded226:
-	VMOVI $0, V12.B16
-	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
-	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
-	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
-	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
-	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
-	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
-	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
-	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
-	MOVD  dw+0(FP), R1
-	MOVD  lddw+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	MOVD  R1, R5
-	ADD   R0, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	FMOVD F0, 0(R1)
-	FMOVD F1, 8(R5)
-	FMOVD F2, 0(R3)
-	FMOVD F3, 8(R6)
-	FMOVD F4, 0(R4)
-	FMOVD F5, 8(R7)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted231
-	MOVD  db+32(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVD F6, 0(R1)
-	FMOVD F7, 8(R3)
-
-unwanted231:
-	RET
-
-fewer225:
-	MOVD rows+96(FP), R1
-	CMP  $2, R1
-	BNE  fewer232
-
-	// acc[i,j] = dwinit[i,j], 2×2 vectors
-	MOVD  dwinit+16(FP), R1
-	MOVD  lddwinit+24(FP), R2
-	ADD   R2, R1, R3
-	MOVD  R1, R4
-	ADD   R0, R4
-	ADD   R2, R4, R5
-	FMOVD 0(R1), F0
-	FMOVD 8(R4), F1
-	FMOVD 0(R3), F2
-	FMOVD 8(R5), F3
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVD  dbinit+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVD 0(R1), F4
-	FMOVD 8(R3), F5
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	VMOVI $0, V10.B16
-	CMP   $0, R7
-	BLE   folded233
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other234
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold235:
-	FMOVD 0(R1), F6
-	FMOVD 0(R3), F8
-	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
-	WORD  $0x4e681cc6 // bic v6.16b, v6.16b, v8.16b
-	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	ADD   R0, R1, R8
-	FMOVD 8(R8), F7
-	ADD   R0, R3, R8
-	FMOVD 8(R8), F8
-	WORD  $0x6ea0d908 // fcmle v8.4s, v8.4s, #0
-	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
-	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
-	FMOVS 0(R5), F9
-	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
-	WORD  $0x4f8910e1 // fmla v1.4s, v7.4s, v9.s[0]
-	FMOVS 4(R5), F9
-	WORD  $0x4f8910c2 // fmla v2.4s, v6.4s, v9.s[0]
-	WORD  $0x4f8910e3 // fmla v3.4s, v7.4s, v9.s[0]
-	FMOVD F6, 0(R1)
-	ADD   R0, R1, R8
-	FMOVD F7, 8(R8)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold235
-	B     folded233
-
-other234:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold237:
-	FMOVD 0(R1), F6
-	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	ADD   R0, R1, R8
-	FMOVD 8(R8), F7
-	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
-	FMOVS 0(R5), F9
-	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
-	WORD  $0x4f8910e1 // fmla v1.4s, v7.4s, v9.s[0]
-	FMOVS 4(R5), F9
-	WORD  $0x4f8910c2 // fmla v2.4s, v6.4s, v9.s[0]
-	WORD  $0x4f8910e3 // fmla v3.4s, v7.4s, v9.s[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold237
-	B     folded233
-
-folded233:
-	VMOVI $0, V10.B16
-	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
-	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
-	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
-	WORD  $0x4e2ad463 // fadd v3.4s, v3.4s, v10.4s
-	WORD  $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
-	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
-	MOVD  dw+0(FP), R1
-	MOVD  lddw+8(FP), R2
-	ADD   R2, R1, R3
-	MOVD  R1, R4
-	ADD   R0, R4
-	ADD   R2, R4, R5
-	FMOVD F0, 0(R1)
-	FMOVD F1, 8(R4)
-	FMOVD F2, 0(R3)
-	FMOVD F3, 8(R5)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted238
-	MOVD  db+32(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVD F4, 0(R1)
-	FMOVD F5, 8(R3)
-
-unwanted238:
-	RET
-
-fewer232:
-	MOVD rows+96(FP), R1
-	CMP  $1, R1
-	BNE  fewer239
-
-	// acc[i,j] = dwinit[i,j], 1×2 vectors
-	MOVD  dwinit+16(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVD 0(R1), F0
-	FMOVD 8(R3), F1
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVD  dbinit+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVD 0(R1), F2
-	FMOVD 8(R3), F3
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	VMOVI $0, V8.B16
-	CMP   $0, R7
-	BLE   folded240
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other241
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold242:
-	FMOVD 0(R1), F4
-	FMOVD 0(R3), F6
-	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
-	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
-	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	ADD   R0, R1, R8
-	FMOVD 8(R8), F5
-	ADD   R0, R3, R8
-	FMOVD 8(R8), F6
-	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
-	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
-	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
-	FMOVS 0(R5), F7
-	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
-	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
-	FMOVD F4, 0(R1)
-	ADD   R0, R1, R8
-	FMOVD F5, 8(R8)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold242
-	B     folded240
-
-other241:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold244:
-	FMOVD 0(R1), F4
-	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	ADD   R0, R1, R8
-	FMOVD 8(R8), F5
-	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
-	FMOVS 0(R5), F7
-	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
-	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold244
-	B     folded240
-
-folded240:
-	VMOVI $0, V8.B16
-	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
-	MOVD  dw+0(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVD F0, 0(R1)
-	FMOVD F1, 8(R3)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted245
-	MOVD  db+32(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVD F2, 0(R1)
-	FMOVD F3, 8(R3)
-
-unwanted245:
-	RET
-
-fewer239:
-	// acc[i,j] = dwinit[i,j], 0×2 vectors
-	MOVD dwinit+16(FP), R1
-	MOVD R1, R3
-	ADD  R0, R3
-
-	// acc[i,j] = dbinit[i,j], 1×2 vectors
-	MOVD  dbinit+40(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVD 0(R1), F0
-	FMOVD 8(R3), F1
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	VMOVI $0, V6.B16
-	CMP   $0, R7
-	BLE   folded247
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other248
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold249:
-	FMOVD 0(R1), F2
-	FMOVD 0(R3), F4
-	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
-	WORD  $0x4e641c42 // bic v2.16b, v2.16b, v4.16b
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	ADD   R0, R1, R8
-	FMOVD 8(R8), F3
-	ADD   R0, R3, R8
-	FMOVD 8(R8), F4
-	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
-	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
-	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
-	FMOVD F2, 0(R1)
-	ADD   R0, R1, R8
-	FMOVD F3, 8(R8)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold249
-	B     folded247
-
-other248:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold251:
-	FMOVD 0(R1), F2
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	ADD   R0, R1, R8
-	FMOVD 8(R8), F3
-	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold251
-	B     folded247
-
-folded247:
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	MOVD  dw+0(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted252
-	MOVD  db+32(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVD F0, 0(R1)
-	FMOVD F1, 8(R3)
-
-unwanted252:
-	RET
-
-over217:
-	MOVD rows+96(FP), R1
-	CMP  $4, R1
-	BNE  fewer253
-
-	// acc[i,j] = dwinit[i,j], 4×1 vectors
-	MOVD  dwinit+16(FP), R1
-	MOVD  lddwinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
+one248:
 	FMOVS 0(R1), F0
-	FMOVS 0(R3), F1
-	FMOVS 0(R4), F2
-	FMOVS 0(R5), F3
 
+moved249:
+	TST   $2, R0
+	BEQ   one250
+	FMOVD 0(R3), F1
+	TST   $1, R0
+	BEQ   moved251
+	ADD   $8, R3, R4
+	VLD1  (R4), V1.S[2]
+	B     moved251
+
+one250:
+	FMOVS 0(R3), F1
+
+moved251:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVD  dbinit+40(FP), R1
-	FMOVS 0(R1), F4
+	TST   $2, R0
+	BEQ   one252
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved253
+	ADD   $8, R1, R3
+	VLD1  (R3), V2.S[2]
+	B     moved253
+
+one252:
+	FMOVS 0(R1), F2
+
+moved253:
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -3834,7 +3372,7 @@ over217:
 	MOVD  x+80(FP), R5
 	MOVD  ldx+88(FP), R6
 	MOVD  n+112(FP), R7
-	VMOVI $0, V8.B16
+	VMOVI $0, V6.B16
 	CMP   $0, R7
 	BLE   folded254
 	MOVD  act+120(FP), R8
@@ -3843,195 +3381,32 @@ over217:
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold256:
-	FMOVS 0(R1), F5
-	FMOVS 0(R3), F6
-	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
-	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	FMOVS 0(R5), F7
-	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
-	FMOVS 4(R5), F7
-	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
-	FMOVS 8(R5), F7
-	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
-	FMOVS 12(R5), F7
-	WORD  $0x4f8710a3 // fmla v3.4s, v5.4s, v7.s[0]
-	FMOVS F5, 0(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold256
-	B     folded254
+	TST   $2, R0
+	BEQ   one257
+	FMOVD 0(R1), F3
+	TST   $1, R0
+	BEQ   moved258
+	ADD   $8, R1, R8
+	VLD1  (R8), V3.S[2]
+	B     moved258
 
-other255:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold258:
-	FMOVS 0(R1), F5
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	FMOVS 0(R5), F7
-	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
-	FMOVS 4(R5), F7
-	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
-	FMOVS 8(R5), F7
-	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
-	FMOVS 12(R5), F7
-	WORD  $0x4f8710a3 // fmla v3.4s, v5.4s, v7.s[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold258
-	B     folded254
-
-folded254:
-	VMOVI $0, V8.B16
-	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
-	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
-	MOVD  dw+0(FP), R1
-	MOVD  lddw+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	FMOVS F0, 0(R1)
-	FMOVS F1, 0(R3)
-	FMOVS F2, 0(R4)
-	FMOVS F3, 0(R5)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted259
-	MOVD  db+32(FP), R1
-	FMOVS F4, 0(R1)
-
-unwanted259:
-	RET
-
-fewer253:
-	MOVD rows+96(FP), R1
-	CMP  $3, R1
-	BNE  fewer260
-
-	// acc[i,j] = dwinit[i,j], 3×1 vectors
-	MOVD  dwinit+16(FP), R1
-	MOVD  lddwinit+24(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	FMOVS 0(R1), F0
-	FMOVS 0(R3), F1
-	FMOVS 0(R4), F2
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVD  dbinit+40(FP), R1
+one257:
 	FMOVS 0(R1), F3
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	VMOVI $0, V7.B16
-	CMP   $0, R7
-	BLE   folded261
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other262
 
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold263:
-	FMOVS 0(R1), F4
-	FMOVS 0(R3), F5
-	WORD  $0x6ea0d8a5 // fcmle v5.4s, v5.4s, #0
-	WORD  $0x4e651c84 // bic v4.16b, v4.16b, v5.16b
-	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
-	FMOVS 0(R5), F6
-	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
-	FMOVS 4(R5), F6
-	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
-	FMOVS 8(R5), F6
-	WORD  $0x4f861082 // fmla v2.4s, v4.4s, v6.s[0]
-	FMOVS F4, 0(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold263
-	B     folded261
+moved258:
+	TST   $2, R0
+	BEQ   one259
+	FMOVD 0(R3), F4
+	TST   $1, R0
+	BEQ   moved260
+	ADD   $8, R3, R8
+	VLD1  (R8), V4.S[2]
+	B     moved260
 
-other262:
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold265:
-	FMOVS 0(R1), F4
-	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
-	FMOVS 0(R5), F6
-	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
-	FMOVS 4(R5), F6
-	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
-	FMOVS 8(R5), F6
-	WORD  $0x4f861082 // fmla v2.4s, v4.4s, v6.s[0]
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold265
-	B     folded261
-
-folded261:
-	VMOVI $0, V7.B16
-	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
-	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
-	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
-	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
-	MOVD  dw+0(FP), R1
-	MOVD  lddw+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	FMOVS F0, 0(R1)
-	FMOVS F1, 0(R3)
-	FMOVS F2, 0(R4)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted266
-	MOVD  db+32(FP), R1
-	FMOVS F3, 0(R1)
-
-unwanted266:
-	RET
-
-fewer260:
-	MOVD rows+96(FP), R1
-	CMP  $2, R1
-	BNE  fewer267
-
-	// acc[i,j] = dwinit[i,j], 2×1 vectors
-	MOVD  dwinit+16(FP), R1
-	MOVD  lddwinit+24(FP), R2
-	ADD   R2, R1, R3
-	FMOVS 0(R1), F0
-	FMOVS 0(R3), F1
-
-	// acc[i,j] = dbinit[i,j], 1×1 vectors
-	MOVD  dbinit+40(FP), R1
-	FMOVS 0(R1), F2
-	MOVD  dy+48(FP), R1
-	MOVD  lddy+56(FP), R2
-	MOVD  y+64(FP), R3
-	MOVD  ldy+72(FP), R4
-	MOVD  x+80(FP), R5
-	MOVD  ldx+88(FP), R6
-	MOVD  n+112(FP), R7
-	VMOVI $0, V6.B16
-	CMP   $0, R7
-	BLE   folded268
-	MOVD  act+120(FP), R8
-	CMP   $1, R8
-	BNE   other269
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold270:
-	FMOVS 0(R1), F3
+one259:
 	FMOVS 0(R3), F4
+
+moved260:
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
 	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
@@ -4039,18 +3414,42 @@ fold270:
 	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
 	FMOVS 4(R5), F5
 	WORD  $0x4f851061 // fmla v1.4s, v3.4s, v5.s[0]
-	FMOVS F3, 0(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold270
-	B     folded268
+	TST   $2, R0
+	BEQ   one261
+	FMOVD F3, 0(R1)
+	TST   $1, R0
+	BEQ   moved262
+	ADD   $8, R1, R8
+	VST1  V3.S[2], (R8)
+	B     moved262
 
-other269:
+one261:
+	FMOVS F3, 0(R1)
+
+moved262:
+	ADD  R4, R3
+	ADD  R2, R1
+	ADD  R6, R5
+	SUBS $1, R7
+	BNE  fold256
+	B    folded254
+
+other255:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold272:
+fold264:
+	TST   $2, R0
+	BEQ   one265
+	FMOVD 0(R1), F3
+	TST   $1, R0
+	BEQ   moved266
+	ADD   $8, R1, R8
+	VLD1  (R8), V3.S[2]
+	B     moved266
+
+one265:
 	FMOVS 0(R1), F3
+
+moved266:
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	FMOVS 0(R5), F5
 	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
@@ -4059,10 +3458,10 @@ fold272:
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold272
-	B     folded268
+	BNE   fold264
+	B     folded254
 
-folded268:
+folded254:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -4070,29 +3469,87 @@ folded268:
 	MOVD  dw+0(FP), R1
 	MOVD  lddw+8(FP), R2
 	ADD   R2, R1, R3
+	TST   $2, R0
+	BEQ   one267
+	FMOVD F0, 0(R1)
+	TST   $1, R0
+	BEQ   moved268
+	ADD   $8, R1, R4
+	VST1  V0.S[2], (R4)
+	B     moved268
+
+one267:
 	FMOVS F0, 0(R1)
+
+moved268:
+	TST   $2, R0
+	BEQ   one269
+	FMOVD F1, 0(R3)
+	TST   $1, R0
+	BEQ   moved270
+	ADD   $8, R3, R4
+	VST1  V1.S[2], (R4)
+	B     moved270
+
+one269:
 	FMOVS F1, 0(R3)
+
+moved270:
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted273
+	BEQ   unwanted271
 	MOVD  db+32(FP), R1
+	TST   $2, R0
+	BEQ   one272
+	FMOVD F2, 0(R1)
+	TST   $1, R0
+	BEQ   moved273
+	ADD   $8, R1, R3
+	VST1  V2.S[2], (R3)
+	B     moved273
+
+one272:
 	FMOVS F2, 0(R1)
 
-unwanted273:
+moved273:
+unwanted271:
 	RET
 
-fewer267:
+fewer247:
 	MOVD rows+96(FP), R1
 	CMP  $1, R1
 	BNE  fewer274
 
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVD  dwinit+16(FP), R1
+	TST   $2, R0
+	BEQ   one275
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved276
+	ADD   $8, R1, R3
+	VLD1  (R3), V0.S[2]
+	B     moved276
+
+one275:
 	FMOVS 0(R1), F0
 
+moved276:
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVD  dbinit+40(FP), R1
+	TST   $2, R0
+	BEQ   one277
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved278
+	ADD   $8, R1, R3
+	VLD1  (R3), V1.S[2]
+	B     moved278
+
+one277:
 	FMOVS 0(R1), F1
+
+moved278:
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -4102,54 +3559,125 @@ fewer267:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V5.B16
 	CMP   $0, R7
-	BLE   folded275
+	BLE   folded279
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other276
+	BNE   other280
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold277:
+fold281:
+	TST   $2, R0
+	BEQ   one282
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved283
+	ADD   $8, R1, R8
+	VLD1  (R8), V2.S[2]
+	B     moved283
+
+one282:
 	FMOVS 0(R1), F2
+
+moved283:
+	TST   $2, R0
+	BEQ   one284
+	FMOVD 0(R3), F3
+	TST   $1, R0
+	BEQ   moved285
+	ADD   $8, R3, R8
+	VLD1  (R8), V3.S[2]
+	B     moved285
+
+one284:
 	FMOVS 0(R3), F3
+
+moved285:
 	WORD  $0x6ea0d863 // fcmle v3.4s, v3.4s, #0
 	WORD  $0x4e631c42 // bic v2.16b, v2.16b, v3.16b
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	FMOVS 0(R5), F4
 	WORD  $0x4f841040 // fmla v0.4s, v2.4s, v4.s[0]
-	FMOVS F2, 0(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold277
-	B     folded275
+	TST   $2, R0
+	BEQ   one286
+	FMOVD F2, 0(R1)
+	TST   $1, R0
+	BEQ   moved287
+	ADD   $8, R1, R8
+	VST1  V2.S[2], (R8)
+	B     moved287
 
-other276:
+one286:
+	FMOVS F2, 0(R1)
+
+moved287:
+	ADD  R4, R3
+	ADD  R2, R1
+	ADD  R6, R5
+	SUBS $1, R7
+	BNE  fold281
+	B    folded279
+
+other280:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold279:
+fold289:
+	TST   $2, R0
+	BEQ   one290
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved291
+	ADD   $8, R1, R8
+	VLD1  (R8), V2.S[2]
+	B     moved291
+
+one290:
 	FMOVS 0(R1), F2
+
+moved291:
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	FMOVS 0(R5), F4
 	WORD  $0x4f841040 // fmla v0.4s, v2.4s, v4.s[0]
 	ADD   R2, R1
 	ADD   R6, R5
 	SUBS  $1, R7
-	BNE   fold279
-	B     folded275
+	BNE   fold289
+	B     folded279
 
-folded275:
+folded279:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
 	MOVD  dw+0(FP), R1
+	TST   $2, R0
+	BEQ   one292
+	FMOVD F0, 0(R1)
+	TST   $1, R0
+	BEQ   moved293
+	ADD   $8, R1, R3
+	VST1  V0.S[2], (R3)
+	B     moved293
+
+one292:
 	FMOVS F0, 0(R1)
+
+moved293:
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted280
+	BEQ   unwanted294
 	MOVD  db+32(FP), R1
+	TST   $2, R0
+	BEQ   one295
+	FMOVD F1, 0(R1)
+	TST   $1, R0
+	BEQ   moved296
+	ADD   $8, R1, R3
+	VST1  V1.S[2], (R3)
+	B     moved296
+
+one295:
 	FMOVS F1, 0(R1)
 
-unwanted280:
+moved296:
+unwanted294:
 	RET
 
 fewer274:
@@ -4158,7 +3686,19 @@ fewer274:
 
 	// acc[i,j] = dbinit[i,j], 1×1 vectors
 	MOVD  dbinit+40(FP), R1
+	TST   $2, R0
+	BEQ   one298
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved299
+	ADD   $8, R1, R3
+	VLD1  (R3), V0.S[2]
+	B     moved299
+
+one298:
 	FMOVS 0(R1), F0
+
+moved299:
 	MOVD  dy+48(FP), R1
 	MOVD  lddy+56(FP), R2
 	MOVD  y+64(FP), R3
@@ -4168,48 +3708,107 @@ fewer274:
 	MOVD  n+112(FP), R7
 	VMOVI $0, V4.B16
 	CMP   $0, R7
-	BLE   folded282
+	BLE   folded300
 	MOVD  act+120(FP), R8
 	CMP   $1, R8
-	BNE   other283
+	BNE   other301
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold284:
+fold302:
+	TST   $2, R0
+	BEQ   one303
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved304
+	ADD   $8, R1, R8
+	VLD1  (R8), V1.S[2]
+	B     moved304
+
+one303:
 	FMOVS 0(R1), F1
+
+moved304:
+	TST   $2, R0
+	BEQ   one305
+	FMOVD 0(R3), F2
+	TST   $1, R0
+	BEQ   moved306
+	ADD   $8, R3, R8
+	VLD1  (R8), V2.S[2]
+	B     moved306
+
+one305:
 	FMOVS 0(R3), F2
+
+moved306:
 	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
 	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R0
+	BEQ   one307
+	FMOVD F1, 0(R1)
+	TST   $1, R0
+	BEQ   moved308
+	ADD   $8, R1, R8
+	VST1  V1.S[2], (R8)
+	B     moved308
+
+one307:
 	FMOVS F1, 0(R1)
-	ADD   R4, R3
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold284
-	B     folded282
 
-other283:
+moved308:
+	ADD  R4, R3
+	ADD  R2, R1
+	ADD  R6, R5
+	SUBS $1, R7
+	BNE  fold302
+	B    folded300
+
+other301:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
-fold286:
-	FMOVS 0(R1), F1
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	ADD   R2, R1
-	ADD   R6, R5
-	SUBS  $1, R7
-	BNE   fold286
-	B     folded282
+fold310:
+	TST   $2, R0
+	BEQ   one311
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved312
+	ADD   $8, R1, R8
+	VLD1  (R8), V1.S[2]
+	B     moved312
 
-folded282:
+one311:
+	FMOVS 0(R1), F1
+
+moved312:
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	ADD  R2, R1
+	ADD  R6, R5
+	SUBS $1, R7
+	BNE  fold310
+	B    folded300
+
+folded300:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	MOVD  dw+0(FP), R1
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted287
+	BEQ   unwanted313
 	MOVD  db+32(FP), R1
+	TST   $2, R0
+	BEQ   one314
+	FMOVD F0, 0(R1)
+	TST   $1, R0
+	BEQ   moved315
+	ADD   $8, R1, R3
+	VST1  V0.S[2], (R3)
+	B     moved315
+
+one314:
 	FMOVS F0, 0(R1)
 
-unwanted287:
+moved315:
+unwanted313:
 	RET
 
 // func gradNEONF64(dw *float64, lddw uintptr, dwinit *float64, lddwinit uintptr, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, rows int, cols int, n int, act int)
@@ -8159,282 +7758,36 @@ unwanted55:
 	RET
 
 over45:
-	CMP $2, R0
-	BNE over56
-
 	// acc[i,j] = dwinit[i,j], 1×1 vectors
 	MOVD  dwinit+24(FP), R1
+	TST   $2, R0
+	BEQ   one56
 	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved57
+	ADD   $8, R1, R3
+	VLD1  (R3), V0.S[2]
+	B     moved57
 
-	// acc[i,j] = w[i,j], 1×1 vectors
-	MOVD  w+96(FP), R1
-	FMOVD 0(R1), F1
-	VMOVI $0, V5.B16
-	MOVD  dbinit+40(FP), R3
-	VLD1R (R3), [V2.S4]
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  dy+48(FP), R3
-	MOVD  lddy+56(FP), R4
-	MOVD  y+64(FP), R5
-	MOVD  ldy+72(FP), R6
-	MOVD  x+80(FP), R7
-	MOVD  ldx+88(FP), R8
-	MOVD  n+112(FP), R9
-	CMP   $0, R9
-	BLE   folded57
-	MOVD  act+120(FP), R10
-	CMP   $1, R10
-	BNE   other58
-	CMP   $0, R1
-	BEQ   without59
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold60:
-	VLD1R (R3), [V3.S4]
-	VLD1R (R5), [V4.S4]
-	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
-	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
-	FMOVS F3, 0(R3)
-	ADD   R6, R5
-	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
-	FMOVD 0(R7), F4
-	VFMLA V3.S4, V4.S4, V0.S4
-	WORD  $0x6e21dc64 // fmul v4.4s, v3.4s, v1.4s
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	FMOVD F4, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold60
-	B     folded57
-
-without59:
-	// the same without dx
-fold61:
-	VLD1R (R3), [V3.S4]
-	VLD1R (R5), [V4.S4]
-	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
-	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
-	FMOVS F3, 0(R3)
-	ADD   R6, R5
-	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
-	FMOVD 0(R7), F4
-	VFMLA V3.S4, V4.S4, V0.S4
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold61
-	B     folded57
-
-other58:
-	CMP $0, R1
-	BEQ without63
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold64:
-	VLD1R (R3), [V3.S4]
-	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
-	FMOVD 0(R7), F4
-	VFMLA V3.S4, V4.S4, V0.S4
-	WORD  $0x6e21dc64 // fmul v4.4s, v3.4s, v1.4s
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	FMOVD F4, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold64
-	B     folded57
-
-without63:
-	// the same without dx
-fold65:
-	VLD1R (R3), [V3.S4]
-	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
-	FMOVD 0(R7), F4
-	VFMLA V3.S4, V4.S4, V0.S4
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold65
-	B     folded57
-
-folded57:
-	VMOVI $0, V5.B16
-	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
-	MOVD  dw+16(FP), R1
-	FMOVD F0, 0(R1)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted66
-	MOVD  db+32(FP), R1
-	FMOVS F2, 0(R1)
-
-unwanted66:
-	RET
-
-over56:
-	CMP  $2, R0
-	BLT  over67
-	MOVD $4, R1
-	MUL  R1, R0, R0
-	SUB  $16, R0
-
-	// acc[i,j] = dwinit[i,j], 1×2 vectors
-	MOVD  dwinit+24(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVD 0(R1), F0
-	FMOVD 8(R3), F1
-
-	// acc[i,j] = w[i,j], 1×2 vectors
-	MOVD  w+96(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVD 0(R1), F2
-	FMOVD 8(R3), F3
-	VMOVI $0, V7.B16
-	MOVD  dbinit+40(FP), R3
-	VLD1R (R3), [V4.S4]
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  dy+48(FP), R3
-	MOVD  lddy+56(FP), R4
-	MOVD  y+64(FP), R5
-	MOVD  ldy+72(FP), R6
-	MOVD  x+80(FP), R7
-	MOVD  ldx+88(FP), R8
-	MOVD  n+112(FP), R9
-	CMP   $0, R9
-	BLE   folded68
-	MOVD  act+120(FP), R10
-	CMP   $1, R10
-	BNE   other69
-	CMP   $0, R1
-	BEQ   without70
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold71:
-	VLD1R (R3), [V5.S4]
-	VLD1R (R5), [V6.S4]
-	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
-	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
-	FMOVS F5, 0(R3)
-	ADD   R6, R5
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	FMOVD 0(R7), F6
-	VFMLA V5.S4, V6.S4, V0.S4
-	WORD  $0x6e22dca6 // fmul v6.4s, v5.4s, v2.4s
-	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	FMOVD F6, 0(R1)
-	ADD   R0, R7, R10
-	FMOVD 8(R10), F6
-	VFMLA V5.S4, V6.S4, V1.S4
-	WORD  $0x6e23dca6 // fmul v6.4s, v5.4s, v3.4s
-	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	ADD   R0, R1, R10
-	FMOVD F6, 8(R10)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold71
-	B     folded68
-
-without70:
-	// the same without dx
-fold72:
-	VLD1R (R3), [V5.S4]
-	VLD1R (R5), [V6.S4]
-	WORD  $0x6ea0d8c6 // fcmle v6.4s, v6.4s, #0
-	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
-	FMOVS F5, 0(R3)
-	ADD   R6, R5
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	FMOVD 0(R7), F6
-	VFMLA V5.S4, V6.S4, V0.S4
-	ADD   R0, R7, R10
-	FMOVD 8(R10), F6
-	VFMLA V5.S4, V6.S4, V1.S4
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold72
-	B     folded68
-
-other69:
-	CMP $0, R1
-	BEQ without74
-
-	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold75:
-	VLD1R (R3), [V5.S4]
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	FMOVD 0(R7), F6
-	VFMLA V5.S4, V6.S4, V0.S4
-	WORD  $0x6e22dca6 // fmul v6.4s, v5.4s, v2.4s
-	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	FMOVD F6, 0(R1)
-	ADD   R0, R7, R10
-	FMOVD 8(R10), F6
-	VFMLA V5.S4, V6.S4, V1.S4
-	WORD  $0x6e23dca6 // fmul v6.4s, v5.4s, v3.4s
-	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	ADD   R0, R1, R10
-	FMOVD F6, 8(R10)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold75
-	B     folded68
-
-without74:
-	// the same without dx
-fold76:
-	VLD1R (R3), [V5.S4]
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	FMOVD 0(R7), F6
-	VFMLA V5.S4, V6.S4, V0.S4
-	ADD   R0, R7, R10
-	FMOVD 8(R10), F6
-	VFMLA V5.S4, V6.S4, V1.S4
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold76
-	B     folded68
-
-folded68:
-	VMOVI $0, V7.B16
-	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
-	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
-	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
-	MOVD  dw+16(FP), R1
-	MOVD  R1, R3
-	ADD   R0, R3
-	FMOVD F0, 0(R1)
-	FMOVD F1, 8(R3)
-	MOVD  db+32(FP), R1
-	CMP   $0, R1
-	BEQ   unwanted77
-	MOVD  db+32(FP), R1
-	FMOVS F4, 0(R1)
-
-unwanted77:
-	RET
-
-over67:
-	// acc[i,j] = dwinit[i,j], 1×1 vectors
-	MOVD  dwinit+24(FP), R1
+one56:
 	FMOVS 0(R1), F0
 
+moved57:
 	// acc[i,j] = w[i,j], 1×1 vectors
 	MOVD  w+96(FP), R1
+	TST   $2, R0
+	BEQ   one58
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved59
+	ADD   $8, R1, R3
+	VLD1  (R3), V1.S[2]
+	B     moved59
+
+one58:
 	FMOVS 0(R1), F1
+
+moved59:
 	VMOVI $0, V5.B16
 	MOVD  dbinit+40(FP), R3
 	VLD1R (R3), [V2.S4]
@@ -8448,15 +7801,15 @@ over67:
 	MOVD  ldx+88(FP), R8
 	MOVD  n+112(FP), R9
 	CMP   $0, R9
-	BLE   folded78
+	BLE   folded60
 	MOVD  act+120(FP), R10
 	CMP   $1, R10
-	BNE   other79
+	BNE   other61
 	CMP   $0, R1
-	BEQ   without80
+	BEQ   without62
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold81:
+fold63:
 	VLD1R (R3), [V3.S4]
 	VLD1R (R5), [V4.S4]
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
@@ -8464,21 +7817,45 @@ fold81:
 	FMOVS F3, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	TST   $2, R0
+	BEQ   one64
+	FMOVD 0(R7), F4
+	TST   $1, R0
+	BEQ   moved65
+	ADD   $8, R7, R10
+	VLD1  (R10), V4.S[2]
+	B     moved65
+
+one64:
 	FMOVS 0(R7), F4
+
+moved65:
 	VFMLA V3.S4, V4.S4, V0.S4
 	WORD  $0x6e21dc64 // fmul v4.4s, v3.4s, v1.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	FMOVS F4, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold81
-	B     folded78
+	TST   $2, R0
+	BEQ   one66
+	FMOVD F4, 0(R1)
+	TST   $1, R0
+	BEQ   moved67
+	ADD   $8, R1, R10
+	VST1  V4.S[2], (R10)
+	B     moved67
 
-without80:
+one66:
+	FMOVS F4, 0(R1)
+
+moved67:
+	ADD  R2, R1
+	ADD  R4, R3
+	ADD  R8, R7
+	SUBS $1, R9
+	BNE  fold63
+	B    folded60
+
+without62:
 	// the same without dx
-fold82:
+fold68:
 	VLD1R (R3), [V3.S4]
 	VLD1R (R5), [V4.S4]
 	WORD  $0x6ea0d884 // fcmle v4.4s, v4.4s, #0
@@ -8486,60 +7863,120 @@ fold82:
 	FMOVS F3, 0(R3)
 	ADD   R6, R5
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	TST   $2, R0
+	BEQ   one69
+	FMOVD 0(R7), F4
+	TST   $1, R0
+	BEQ   moved70
+	ADD   $8, R7, R10
+	VLD1  (R10), V4.S[2]
+	B     moved70
+
+one69:
 	FMOVS 0(R7), F4
+
+moved70:
 	VFMLA V3.S4, V4.S4, V0.S4
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold82
-	B     folded78
+	BNE   fold68
+	B     folded60
 
-other79:
+other61:
 	CMP $0, R1
-	BEQ without84
+	BEQ without72
 
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
-fold85:
+fold73:
 	VLD1R (R3), [V3.S4]
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	TST   $2, R0
+	BEQ   one74
+	FMOVD 0(R7), F4
+	TST   $1, R0
+	BEQ   moved75
+	ADD   $8, R7, R10
+	VLD1  (R10), V4.S[2]
+	B     moved75
+
+one74:
 	FMOVS 0(R7), F4
+
+moved75:
 	VFMLA V3.S4, V4.S4, V0.S4
 	WORD  $0x6e21dc64 // fmul v4.4s, v3.4s, v1.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	FMOVS F4, 0(R1)
-	ADD   R2, R1
-	ADD   R4, R3
-	ADD   R8, R7
-	SUBS  $1, R9
-	BNE   fold85
-	B     folded78
+	TST   $2, R0
+	BEQ   one76
+	FMOVD F4, 0(R1)
+	TST   $1, R0
+	BEQ   moved77
+	ADD   $8, R1, R10
+	VST1  V4.S[2], (R10)
+	B     moved77
 
-without84:
+one76:
+	FMOVS F4, 0(R1)
+
+moved77:
+	ADD  R2, R1
+	ADD  R4, R3
+	ADD  R8, R7
+	SUBS $1, R9
+	BNE  fold73
+	B    folded60
+
+without72:
 	// the same without dx
-fold86:
+fold78:
 	VLD1R (R3), [V3.S4]
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	TST   $2, R0
+	BEQ   one79
+	FMOVD 0(R7), F4
+	TST   $1, R0
+	BEQ   moved80
+	ADD   $8, R7, R10
+	VLD1  (R10), V4.S[2]
+	B     moved80
+
+one79:
 	FMOVS 0(R7), F4
+
+moved80:
 	VFMLA V3.S4, V4.S4, V0.S4
 	ADD   R4, R3
 	ADD   R8, R7
 	SUBS  $1, R9
-	BNE   fold86
-	B     folded78
+	BNE   fold78
+	B     folded60
 
-folded78:
+folded60:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
 	MOVD  dw+16(FP), R1
+	TST   $2, R0
+	BEQ   one81
+	FMOVD F0, 0(R1)
+	TST   $1, R0
+	BEQ   moved82
+	ADD   $8, R1, R3
+	VST1  V0.S[2], (R3)
+	B     moved82
+
+one81:
 	FMOVS F0, 0(R1)
+
+moved82:
 	MOVD  db+32(FP), R1
 	CMP   $0, R1
-	BEQ   unwanted87
+	BEQ   unwanted83
 	MOVD  db+32(FP), R1
 	FMOVS F2, 0(R1)
 
-unwanted87:
+unwanted83:
 	RET
 
 // func columnNEONF64(dx *float64, lddx uintptr, dw *float64, dwinit *float64, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, cols int, n int, act int)
