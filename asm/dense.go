@@ -29,6 +29,9 @@ type width struct {
 	part              *Part // what is used of a single vector, if not whole bytes
 }
 
+// chunkBytes is the smallest vector of every machine.
+const chunkBytes = 16
+
 func full(vecs, bytes int) width { return width{vecs: vecs, bytes: bytes, last: bytes} }
 
 // span is how many bytes the vectors reach over side by side.

@@ -164,13 +164,6 @@ type Machine interface {
 	// Gate: z = z if not y ≤ 0, else +0; zero holds +0. Destroys y.
 	Gate(z, y, zero Vec)
 
-	// LoadChunks loads 128 bits from each address, side by side; v need not
-	// be full. StoreChunk stores the first 128 bits. TransposeChunks transposes
-	// the square of elements that each 128 bits of vs, taken as rows, are.
-	LoadChunks(v Vec, at []Addr)
-	StoreChunk(a Addr, v Vec)
-	TransposeChunks(vs []Vec, t Vec)
-
 	// Transpose takes as many vectors as one has lanes for the rows of a square
 	// and returns its columns, in the same registers or others. LoadColumns
 	// returns those of rows in memory.

@@ -307,23 +307,23 @@ func (m *neon) Gate(z, y, _ Vec) {
 	m.word(words.bic, z, z, y)
 }
 
-func (m *neon) LoadChunks(v Vec, at []Addr) { m.Load(v, at[0]) }
-func (m *neon) StoreChunk(a Addr, v Vec)    { m.Store(a, v) }
-
-func (m *neon) TransposeChunks(vs []Vec, t Vec) {
+func (m *neon) Transpose(rows []Vec) []Vec {
 	zip := func(d, a, b Vec, half int, arrangement string) {
 		r := func(v Vec) text { return text(fmt.Sprintf("V%d.%s", v, arrangement)) }
 		m.op(fmt.Sprintf("VZIP%d", half), r(b), r(a), r(d))
 	}
+	t := m.Vec()
+	defer m.FreeVecs(t)
 	if m.spec.Float == F64 {
-		a, b := vs[0], vs[1]
+		a, b := rows[0], rows[1]
 		zip(t, a, b, 2, "D2")
 		zip(a, a, b, 1, "D2")
-		m.op("VORR", m.b16(t), m.b16(t), m.b16(b))
-		return
+		m.Move(b, t)
+		return rows
 	}
-	a, b, c, d := vs[0], vs[1], vs[2], vs[3]
+	a, b, c, d := rows[0], rows[1], rows[2], rows[3]
 	u := m.Vec()
+	defer m.FreeVecs(u)
 	zip(t, a, b, 2, "S4") // a2 b2 a3 b3
 	zip(a, a, b, 1, "S4") // a0 b0 a1 b1
 	zip(u, c, d, 2, "S4") // c2 d2 c3 d3
@@ -332,13 +332,6 @@ func (m *neon) TransposeChunks(vs []Vec, t Vec) {
 	zip(a, a, c, 1, "D2") // a0 b0 c0 d0
 	zip(c, t, u, 1, "D2") // a2 b2 c2 d2
 	zip(d, t, u, 2, "D2") // a3 b3 c3 d3
-	m.FreeVecs(u)
-}
-
-func (m *neon) Transpose(rows []Vec) []Vec {
-	t := m.Vec()
-	m.TransposeChunks(rows, t)
-	m.FreeVecs(t)
 	return rows
 }
 

@@ -1,85 +1,85 @@
 package main
 
-// chunkBytes are 128 bits, the smallest vector of every machine.
-const chunkBytes = 16
-
-// chunk is the number of elements in as many bits, in which a transposition
-// moves.
-func chunk(f Float) int { return chunkBytes / f.Size }
-
+// transpose moves squares as large as a vector is long.
 func transpose(m Machine) {
 	s := m.Spec()
 	m.Func("transpose", sig(m, "func(dst *T, ldd uintptr, src *T, lds uintptr, rows, cols int)"),
 		"dst[p,r] = src[r,p],  r < rows, p < cols",
 		"",
-		"The rows of dst and src are ldd and lds bytes apart. rows is the lanes of a",
-		"vector or the elements in 128 bits, cols a multiple of the latter.")
-	few := m.NewLabel("few")
+		"The rows of dst and src are ldd and lds bytes apart. rows is 1 to the lanes of",
+		"a vector; whatever it is, a whole vector is written of each row of dst, in",
+		"order of p.")
 	rows := m.Int()
 	m.Arg(rows, "rows")
-	m.JumpIf(rows, Less, s.Lanes(), few)
+	few := m.NewLabel("few")
+	m.JumpIf(rows, NotEqual, s.Lanes(), few)
 	m.FreeInts(rows)
-	transposeRows(m, s.Lanes(), Machine.Store)
+	transposeRows(m, nil)
+	rows = m.Int()
 	m.Label(few)
-	transposeRows(m, chunk(s.Float), Machine.StoreChunk)
+	transposeRows(m, &rows)
 }
 
-// transposeRows does so for a number of rows known now, and returns from the
-// function. store stores that many elements.
-func transposeRows(m Machine, count int, store func(Machine, Addr, Vec)) {
-	e := chunk(m.Spec().Float)
-	dst, ldd, src, lds, cols := m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
+// transposeRows does so for as many rows as a vector has lanes, or for a number
+// below that, and returns from the function.
+func transposeRows(m Machine, few *Int) {
+	s := m.Spec()
+	lanes := s.Lanes()
+	dst, ldd, base, lds, cols := m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
 	m.Arg(dst, "dst")
 	m.Arg(ldd, "ldd")
-	m.Arg(src, "src")
+	m.Arg(base, "src")
 	m.Arg(lds, "lds")
 	m.Arg(cols, "cols")
-
-	// All rows of src, from a base for every eight.
-	var rows []Addr
-	var sets []Rows
-	bases := []Int{src}
-	for {
-		set := m.Rows(min(8, count), bases[len(bases)-1], lds)
-		sets = append(sets, set)
-		rows = append(rows, set.At...)
-		if len(rows) == count {
-			break
+	part := m.MakePart(cols)
+	src := m.Rows(lanes, base, lds)
+	load := func(move func(Vec, Addr)) []Vec {
+		vs := m.VecsOf(lanes)
+		loaded := m.NewLabel("loaded")
+		for r, v := range vs {
+			if few != nil && r > 0 {
+				m.JumpIf(*few, Equal, r, loaded)
+			}
+			move(v, src.At[r])
 		}
-		next := m.Int()
-		m.MulConst(next, lds, 8)
-		m.Add(next, bases[len(bases)-1])
-		bases = append(bases, next)
+		m.Label(loaded)
+		return m.Transpose(vs)
 	}
-
-	vs, t := m.VecsOf(e), m.Vec()
-	loop, end := m.NewLabel("chunk"), m.NewLabel("end")
-	m.JumpIf(cols, AtMost, 0, end)
-	m.Label(loop)
-	m.Comment("chunk i of every %d rows, then %d×%d elements in each 128 bits", e, e, e)
-	for i, v := range vs {
-		var at []Addr
-		for r := i; r < len(rows); r += e {
-			at = append(at, rows[r])
-		}
-		m.LoadChunks(v, at)
+	square, tail, end := m.NewLabel("square"), m.NewLabel("tail"), m.NewLabel("end")
+	m.JumpIf(cols, Less, lanes, tail)
+	m.Label(square)
+	var vs []Vec
+	if few == nil {
+		vs = m.LoadColumns(src.At)
+	} else {
+		vs = load(m.Load)
 	}
-	m.TransposeChunks(vs, t)
 	for _, v := range vs {
-		store(m, At(dst, 0), v)
+		m.Store(At(dst, 0), v)
 		m.Add(dst, ldd)
 	}
-	for _, set := range sets {
-		m.StepConst(set, 16)
+	m.FreeVecs(vs...)
+	m.StepConst(src, s.VecBytes)
+	m.AddConst(cols, -lanes)
+	m.JumpIf(cols, AtLeast, lanes, square)
+	m.Label(tail)
+	m.JumpIf(cols, Equal, 0, end)
+	m.Comment("fewer columns")
+	vs = load(func(v Vec, a Addr) { m.LoadPart(v, a, part) })
+	for p, v := range vs[:lanes-1] {
+		m.Store(At(dst, 0), v)
+		m.Add(dst, ldd)
+		if p < lanes-2 {
+			m.JumpIf(cols, Equal, p+1, end)
+		}
 	}
-	m.AddConst(cols, -e)
-	m.JumpIf(cols, NotEqual, 0, loop)
+	m.FreeVecs(vs...)
 	m.Label(end)
 	m.Return()
-	for _, set := range sets {
-		m.FreeRows(set)
+	m.FreePart(part)
+	m.FreeRows(src)
+	m.FreeInts(dst, ldd, base, lds, cols)
+	if few != nil {
+		m.FreeInts(*few)
 	}
-	m.FreeInts(bases...)
-	m.FreeInts(dst, ldd, lds, cols)
-	m.FreeVecs(append(vs, t)...)
 }

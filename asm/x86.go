@@ -343,41 +343,6 @@ func (m *x86) ReLU(v, zero Vec) {
 	pick(m, m.VMAXPS, m.VMAXPD)(m.vec(v), m.vec(zero), m.vec(v))
 }
 
-func (m *x86) LoadChunks(v Vec, at []Addr) {
-	m.VMOVUPS(m.mem(at[0]), m.xmm(v))
-	for i, a := range at[1:] {
-		if m.spec.VecBytes == 32 {
-			m.VINSERTF128(imm(i+1), m.mem(a), m.ymm(v), m.ymm(v))
-		} else {
-			m.VINSERTF32X4(imm(i+1), m.mem(a), m.vec(v), m.vec(v))
-		}
-	}
-}
-
-func (m *x86) StoreChunk(a Addr, v Vec) { m.VMOVUPS(m.xmm(v), m.mem(a)) }
-
-func (m *x86) TransposeChunks(vs []Vec, t Vec) {
-	z := m.vec
-	if m.spec.Float == F64 {
-		a, b := vs[0], vs[1]
-		m.VUNPCKHPD(z(b), z(a), z(t))
-		m.VUNPCKLPD(z(b), z(a), z(a))
-		m.VMOVUPD(z(t), z(b))
-		return
-	}
-	a, b, c, d := vs[0], vs[1], vs[2], vs[3]
-	u := m.Vec()
-	m.VUNPCKHPS(z(b), z(a), z(t)) // a2 b2 a3 b3
-	m.VUNPCKLPS(z(b), z(a), z(a)) // a0 b0 a1 b1
-	m.VUNPCKHPS(z(d), z(c), z(u)) // c2 d2 c3 d3
-	m.VUNPCKLPS(z(d), z(c), z(c)) // c0 d0 c1 d1
-	m.VUNPCKHPD(z(c), z(a), z(b)) // a1 b1 c1 d1
-	m.VUNPCKLPD(z(c), z(a), z(a)) // a0 b0 c0 d0
-	m.VUNPCKLPD(z(u), z(t), z(c)) // a2 b2 c2 d2
-	m.VUNPCKHPD(z(u), z(t), z(d)) // a3 b3 c3 d3
-	m.FreeVecs(u)
-}
-
 // Transpose puts the halves of two rows side by side and goes on from there.
 func (m *x86) Transpose(rows []Vec) []Vec {
 	var first, second []Vec

@@ -17,94 +17,318 @@ GLOBL mask<>(SB), RODATA|NOPTR, $64
 // func transposeAVX2F32(dst *float32, ldd uintptr, src *float32, lds uintptr, rows int, cols int)
 // Requires: AVX
 TEXT ·transposeAVX2F32(SB), NOSPLIT, $0-48
-	MOVQ  rows+32(FP), AX
-	CMPQ  AX, $0x08
-	JLT   few1
-	MOVQ  dst+0(FP), AX
-	MOVQ  ldd+8(FP), BX
-	MOVQ  src+16(FP), CX
-	MOVQ  lds+24(FP), DX
-	MOVQ  cols+40(FP), SI
-	LEAQ  (DX)(DX*2), DI
-	LEAQ  (DX)(DX*4), R8
-	LEAQ  (DI)(DX*4), R9
-	TESTQ SI, SI
-	JLE   end3
+	MOVQ    rows+32(FP), AX
+	CMPQ    AX, $0x08
+	JNE     few1
+	MOVQ    dst+0(FP), AX
+	MOVQ    ldd+8(FP), BX
+	MOVQ    src+16(FP), CX
+	MOVQ    lds+24(FP), DX
+	MOVQ    cols+40(FP), SI
+	MOVQ    SI, DI
+	ANDQ    $0x07, DI
+	IMUL3Q  $0x04, DI, DI
+	LEAQ    mask<>+32(SB), R8
+	SUBQ    DI, R8
+	VMOVDQU (R8), Y0
+	LEAQ    (DX)(DX*2), DI
+	LEAQ    (DX)(DX*4), R8
+	LEAQ    (DI)(DX*4), R9
+	CMPQ    SI, $0x08
+	JLT     tail3
 
-chunk2:
-	// chunk i of every 4 rows, then 4×4 elements in each 128 bits
-	VMOVUPS     (CX), X0
-	VINSERTF128 $0x01, (CX)(DX*4), Y0, Y0
-	VMOVUPS     (CX)(DX*1), X1
-	VINSERTF128 $0x01, (CX)(R8*1), Y1, Y1
-	VMOVUPS     (CX)(DX*2), X2
-	VINSERTF128 $0x01, (CX)(DI*2), Y2, Y2
-	VMOVUPS     (CX)(DI*1), X3
-	VINSERTF128 $0x01, (CX)(R9*1), Y3, Y3
-	VUNPCKHPS   Y1, Y0, Y4
-	VUNPCKLPS   Y1, Y0, Y0
-	VUNPCKHPS   Y3, Y2, Y5
-	VUNPCKLPS   Y3, Y2, Y2
-	VUNPCKHPD   Y2, Y0, Y1
-	VUNPCKLPD   Y2, Y0, Y0
-	VUNPCKLPD   Y5, Y4, Y2
-	VUNPCKHPD   Y5, Y4, Y3
-	VMOVUPS     Y0, (AX)
-	ADDQ        BX, AX
+square2:
+	VMOVUPS     (CX), X1
+	VINSERTF128 $0x01, (CX)(DX*4), Y1, Y1
+	VMOVUPS     16(CX), X5
+	VINSERTF128 $0x01, 16(CX)(DX*4), Y5, Y5
+	VMOVUPS     (CX)(DX*1), X2
+	VINSERTF128 $0x01, (CX)(R8*1), Y2, Y2
+	VMOVUPS     16(CX)(DX*1), X6
+	VINSERTF128 $0x01, 16(CX)(R8*1), Y6, Y6
+	VMOVUPS     (CX)(DX*2), X3
+	VINSERTF128 $0x01, (CX)(DI*2), Y3, Y3
+	VMOVUPS     16(CX)(DX*2), X7
+	VINSERTF128 $0x01, 16(CX)(DI*2), Y7, Y7
+	VMOVUPS     (CX)(DI*1), X4
+	VINSERTF128 $0x01, (CX)(R9*1), Y4, Y4
+	VMOVUPS     16(CX)(DI*1), X8
+	VINSERTF128 $0x01, 16(CX)(R9*1), Y8, Y8
+	VUNPCKHPS   Y2, Y1, Y9
+	VUNPCKLPS   Y2, Y1, Y1
+	VUNPCKHPS   Y4, Y3, Y2
+	VUNPCKLPS   Y4, Y3, Y3
+	VUNPCKHPD   Y3, Y1, Y4
+	VUNPCKLPD   Y3, Y1, Y1
+	VUNPCKHPD   Y2, Y9, Y3
+	VUNPCKLPD   Y2, Y9, Y9
+	VUNPCKHPS   Y6, Y5, Y2
+	VUNPCKLPS   Y6, Y5, Y5
+	VUNPCKHPS   Y8, Y7, Y6
+	VUNPCKLPS   Y8, Y7, Y7
+	VUNPCKHPD   Y7, Y5, Y8
+	VUNPCKLPD   Y7, Y5, Y5
+	VUNPCKHPD   Y6, Y2, Y7
+	VUNPCKLPD   Y6, Y2, Y2
 	VMOVUPS     Y1, (AX)
 	ADDQ        BX, AX
-	VMOVUPS     Y2, (AX)
+	VMOVUPS     Y4, (AX)
+	ADDQ        BX, AX
+	VMOVUPS     Y9, (AX)
 	ADDQ        BX, AX
 	VMOVUPS     Y3, (AX)
 	ADDQ        BX, AX
-	ADDQ        $0x10, CX
-	SUBQ        $0x04, SI
-	TESTQ       SI, SI
-	JNE         chunk2
+	VMOVUPS     Y5, (AX)
+	ADDQ        BX, AX
+	VMOVUPS     Y8, (AX)
+	ADDQ        BX, AX
+	VMOVUPS     Y2, (AX)
+	ADDQ        BX, AX
+	VMOVUPS     Y7, (AX)
+	ADDQ        BX, AX
+	ADDQ        $0x20, CX
+	SUBQ        $0x08, SI
+	CMPQ        SI, $0x08
+	JGE         square2
 
-end3:
+tail3:
+	TESTQ SI, SI
+	JE    end4
+
+	// fewer columns
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (CX)(DX*1), Y0, Y2
+	VMASKMOVPS (CX)(DX*2), Y0, Y3
+	VMASKMOVPS (CX)(DI*1), Y0, Y4
+	VMASKMOVPS (CX)(DX*4), Y0, Y5
+	VMASKMOVPS (CX)(R8*1), Y0, Y6
+	VMASKMOVPS (CX)(DI*2), Y0, Y7
+	VMASKMOVPS (CX)(R9*1), Y0, Y8
+	VPERM2F128 $0x31, Y5, Y1, Y9
+	VPERM2F128 $0x20, Y5, Y1, Y1
+	VPERM2F128 $0x31, Y6, Y2, Y5
+	VPERM2F128 $0x20, Y6, Y2, Y2
+	VPERM2F128 $0x31, Y7, Y3, Y6
+	VPERM2F128 $0x20, Y7, Y3, Y3
+	VPERM2F128 $0x31, Y8, Y4, Y7
+	VPERM2F128 $0x20, Y8, Y4, Y4
+	VUNPCKHPS  Y2, Y1, Y8
+	VUNPCKLPS  Y2, Y1, Y1
+	VUNPCKHPS  Y4, Y3, Y2
+	VUNPCKLPS  Y4, Y3, Y3
+	VUNPCKHPD  Y3, Y1, Y4
+	VUNPCKLPD  Y3, Y1, Y1
+	VUNPCKHPD  Y2, Y8, Y3
+	VUNPCKLPD  Y2, Y8, Y8
+	VUNPCKHPS  Y5, Y9, Y2
+	VUNPCKLPS  Y5, Y9, Y9
+	VUNPCKHPS  Y7, Y6, Y5
+	VUNPCKLPS  Y7, Y6, Y6
+	VUNPCKHPD  Y6, Y9, Y7
+	VUNPCKLPD  Y6, Y9, Y9
+	VUNPCKHPD  Y5, Y2, Y6
+	VUNPCKLPD  Y5, Y2, Y2
+	VMOVUPS    Y1, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x01
+	JE         end4
+	VMOVUPS    Y4, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x02
+	JE         end4
+	VMOVUPS    Y8, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x03
+	JE         end4
+	VMOVUPS    Y3, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x04
+	JE         end4
+	VMOVUPS    Y9, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x05
+	JE         end4
+	VMOVUPS    Y7, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x06
+	JE         end4
+	VMOVUPS    Y2, (AX)
+	ADDQ       BX, AX
+
+end4:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 few1:
-	MOVQ  dst+0(FP), AX
-	MOVQ  ldd+8(FP), BX
-	MOVQ  src+16(FP), CX
-	MOVQ  lds+24(FP), DX
-	MOVQ  cols+40(FP), SI
-	LEAQ  (DX)(DX*2), DI
-	TESTQ SI, SI
-	JLE   end5
+	MOVQ    dst+0(FP), BX
+	MOVQ    ldd+8(FP), CX
+	MOVQ    src+16(FP), DX
+	MOVQ    lds+24(FP), SI
+	MOVQ    cols+40(FP), DI
+	MOVQ    DI, R8
+	ANDQ    $0x07, R8
+	IMUL3Q  $0x04, R8, R8
+	LEAQ    mask<>+32(SB), R9
+	SUBQ    R8, R9
+	VMOVDQU (R9), Y0
+	LEAQ    (SI)(SI*2), R8
+	LEAQ    (SI)(SI*4), R9
+	LEAQ    (R8)(SI*4), R10
+	CMPQ    DI, $0x08
+	JLT     tail7
 
-chunk4:
-	// chunk i of every 4 rows, then 4×4 elements in each 128 bits
-	VMOVUPS   (CX), X0
-	VMOVUPS   (CX)(DX*1), X1
-	VMOVUPS   (CX)(DX*2), X2
-	VMOVUPS   (CX)(DI*1), X3
-	VUNPCKHPS Y1, Y0, Y4
-	VUNPCKLPS Y1, Y0, Y0
-	VUNPCKHPS Y3, Y2, Y5
-	VUNPCKLPS Y3, Y2, Y2
-	VUNPCKHPD Y2, Y0, Y1
-	VUNPCKLPD Y2, Y0, Y0
-	VUNPCKLPD Y5, Y4, Y2
-	VUNPCKHPD Y5, Y4, Y3
-	VMOVUPS   X0, (AX)
-	ADDQ      BX, AX
-	VMOVUPS   X1, (AX)
-	ADDQ      BX, AX
-	VMOVUPS   X2, (AX)
-	ADDQ      BX, AX
-	VMOVUPS   X3, (AX)
-	ADDQ      BX, AX
-	ADDQ      $0x10, CX
-	SUBQ      $0x04, SI
-	TESTQ     SI, SI
-	JNE       chunk4
+square6:
+	VMOVUPS (DX), Y1
+	CMPQ    AX, $0x01
+	JE      loaded9
+	VMOVUPS (DX)(SI*1), Y2
+	CMPQ    AX, $0x02
+	JE      loaded9
+	VMOVUPS (DX)(SI*2), Y3
+	CMPQ    AX, $0x03
+	JE      loaded9
+	VMOVUPS (DX)(R8*1), Y4
+	CMPQ    AX, $0x04
+	JE      loaded9
+	VMOVUPS (DX)(SI*4), Y5
+	CMPQ    AX, $0x05
+	JE      loaded9
+	VMOVUPS (DX)(R9*1), Y6
+	CMPQ    AX, $0x06
+	JE      loaded9
+	VMOVUPS (DX)(R8*2), Y7
+	CMPQ    AX, $0x07
+	JE      loaded9
+	VMOVUPS (DX)(R10*1), Y8
 
-end5:
+loaded9:
+	VPERM2F128 $0x31, Y5, Y1, Y9
+	VPERM2F128 $0x20, Y5, Y1, Y1
+	VPERM2F128 $0x31, Y6, Y2, Y5
+	VPERM2F128 $0x20, Y6, Y2, Y2
+	VPERM2F128 $0x31, Y7, Y3, Y6
+	VPERM2F128 $0x20, Y7, Y3, Y3
+	VPERM2F128 $0x31, Y8, Y4, Y7
+	VPERM2F128 $0x20, Y8, Y4, Y4
+	VUNPCKHPS  Y2, Y1, Y8
+	VUNPCKLPS  Y2, Y1, Y1
+	VUNPCKHPS  Y4, Y3, Y2
+	VUNPCKLPS  Y4, Y3, Y3
+	VUNPCKHPD  Y3, Y1, Y4
+	VUNPCKLPD  Y3, Y1, Y1
+	VUNPCKHPD  Y2, Y8, Y3
+	VUNPCKLPD  Y2, Y8, Y8
+	VUNPCKHPS  Y5, Y9, Y2
+	VUNPCKLPS  Y5, Y9, Y9
+	VUNPCKHPS  Y7, Y6, Y5
+	VUNPCKLPS  Y7, Y6, Y6
+	VUNPCKHPD  Y6, Y9, Y7
+	VUNPCKLPD  Y6, Y9, Y9
+	VUNPCKHPD  Y5, Y2, Y6
+	VUNPCKLPD  Y5, Y2, Y2
+	VMOVUPS    Y1, (BX)
+	ADDQ       CX, BX
+	VMOVUPS    Y4, (BX)
+	ADDQ       CX, BX
+	VMOVUPS    Y8, (BX)
+	ADDQ       CX, BX
+	VMOVUPS    Y3, (BX)
+	ADDQ       CX, BX
+	VMOVUPS    Y9, (BX)
+	ADDQ       CX, BX
+	VMOVUPS    Y7, (BX)
+	ADDQ       CX, BX
+	VMOVUPS    Y2, (BX)
+	ADDQ       CX, BX
+	VMOVUPS    Y6, (BX)
+	ADDQ       CX, BX
+	ADDQ       $0x20, DX
+	SUBQ       $0x08, DI
+	CMPQ       DI, $0x08
+	JGE        square6
+
+tail7:
+	TESTQ DI, DI
+	JE    end8
+
+	// fewer columns
+	VMASKMOVPS (DX), Y0, Y1
+	CMPQ       AX, $0x01
+	JE         loaded10
+	VMASKMOVPS (DX)(SI*1), Y0, Y2
+	CMPQ       AX, $0x02
+	JE         loaded10
+	VMASKMOVPS (DX)(SI*2), Y0, Y3
+	CMPQ       AX, $0x03
+	JE         loaded10
+	VMASKMOVPS (DX)(R8*1), Y0, Y4
+	CMPQ       AX, $0x04
+	JE         loaded10
+	VMASKMOVPS (DX)(SI*4), Y0, Y5
+	CMPQ       AX, $0x05
+	JE         loaded10
+	VMASKMOVPS (DX)(R9*1), Y0, Y6
+	CMPQ       AX, $0x06
+	JE         loaded10
+	VMASKMOVPS (DX)(R8*2), Y0, Y7
+	CMPQ       AX, $0x07
+	JE         loaded10
+	VMASKMOVPS (DX)(R10*1), Y0, Y8
+
+loaded10:
+	VPERM2F128 $0x31, Y5, Y1, Y9
+	VPERM2F128 $0x20, Y5, Y1, Y1
+	VPERM2F128 $0x31, Y6, Y2, Y5
+	VPERM2F128 $0x20, Y6, Y2, Y2
+	VPERM2F128 $0x31, Y7, Y3, Y6
+	VPERM2F128 $0x20, Y7, Y3, Y3
+	VPERM2F128 $0x31, Y8, Y4, Y7
+	VPERM2F128 $0x20, Y8, Y4, Y4
+	VUNPCKHPS  Y2, Y1, Y8
+	VUNPCKLPS  Y2, Y1, Y1
+	VUNPCKHPS  Y4, Y3, Y2
+	VUNPCKLPS  Y4, Y3, Y3
+	VUNPCKHPD  Y3, Y1, Y4
+	VUNPCKLPD  Y3, Y1, Y1
+	VUNPCKHPD  Y2, Y8, Y3
+	VUNPCKLPD  Y2, Y8, Y8
+	VUNPCKHPS  Y5, Y9, Y2
+	VUNPCKLPS  Y5, Y9, Y9
+	VUNPCKHPS  Y7, Y6, Y5
+	VUNPCKLPS  Y7, Y6, Y6
+	VUNPCKHPD  Y6, Y9, Y7
+	VUNPCKLPD  Y6, Y9, Y9
+	VUNPCKHPD  Y5, Y2, Y6
+	VUNPCKLPD  Y5, Y2, Y2
+	VMOVUPS    Y1, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x01
+	JE         end8
+	VMOVUPS    Y4, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x02
+	JE         end8
+	VMOVUPS    Y8, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x03
+	JE         end8
+	VMOVUPS    Y3, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x04
+	JE         end8
+	VMOVUPS    Y9, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x05
+	JE         end8
+	VMOVUPS    Y7, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x06
+	JE         end8
+	VMOVUPS    Y2, (BX)
+	ADDQ       CX, BX
+
+end8:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -112,67 +336,170 @@ end5:
 // func transposeAVX2F64(dst *float64, ldd uintptr, src *float64, lds uintptr, rows int, cols int)
 // Requires: AVX
 TEXT ·transposeAVX2F64(SB), NOSPLIT, $0-48
-	MOVQ  rows+32(FP), AX
-	CMPQ  AX, $0x04
-	JLT   few1
-	MOVQ  dst+0(FP), AX
-	MOVQ  ldd+8(FP), BX
-	MOVQ  src+16(FP), CX
-	MOVQ  lds+24(FP), DX
-	MOVQ  cols+40(FP), SI
-	LEAQ  (DX)(DX*2), DI
-	TESTQ SI, SI
-	JLE   end3
+	MOVQ    rows+32(FP), AX
+	CMPQ    AX, $0x04
+	JNE     few1
+	MOVQ    dst+0(FP), AX
+	MOVQ    ldd+8(FP), BX
+	MOVQ    src+16(FP), CX
+	MOVQ    lds+24(FP), DX
+	MOVQ    cols+40(FP), SI
+	MOVQ    SI, DI
+	ANDQ    $0x03, DI
+	IMUL3Q  $0x08, DI, DI
+	LEAQ    mask<>+32(SB), R8
+	SUBQ    DI, R8
+	VMOVDQU (R8), Y0
+	LEAQ    (DX)(DX*2), DI
+	CMPQ    SI, $0x04
+	JLT     tail3
 
-chunk2:
-	// chunk i of every 2 rows, then 2×2 elements in each 128 bits
-	VMOVUPS     (CX), X0
-	VINSERTF128 $0x01, (CX)(DX*2), Y0, Y0
-	VMOVUPS     (CX)(DX*1), X1
-	VINSERTF128 $0x01, (CX)(DI*1), Y1, Y1
-	VUNPCKHPD   Y1, Y0, Y2
-	VUNPCKLPD   Y1, Y0, Y0
-	VMOVUPD     Y2, Y1
-	VMOVUPD     Y0, (AX)
-	ADDQ        BX, AX
+square2:
+	VMOVUPS     (CX), X1
+	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
+	VMOVUPS     16(CX), X3
+	VINSERTF128 $0x01, 16(CX)(DX*2), Y3, Y3
+	VMOVUPS     (CX)(DX*1), X2
+	VINSERTF128 $0x01, (CX)(DI*1), Y2, Y2
+	VMOVUPS     16(CX)(DX*1), X4
+	VINSERTF128 $0x01, 16(CX)(DI*1), Y4, Y4
+	VUNPCKHPD   Y2, Y1, Y5
+	VUNPCKLPD   Y2, Y1, Y1
+	VUNPCKHPD   Y4, Y3, Y2
+	VUNPCKLPD   Y4, Y3, Y3
 	VMOVUPD     Y1, (AX)
 	ADDQ        BX, AX
-	ADDQ        $0x10, CX
-	SUBQ        $0x02, SI
-	TESTQ       SI, SI
-	JNE         chunk2
+	VMOVUPD     Y5, (AX)
+	ADDQ        BX, AX
+	VMOVUPD     Y3, (AX)
+	ADDQ        BX, AX
+	VMOVUPD     Y2, (AX)
+	ADDQ        BX, AX
+	ADDQ        $0x20, CX
+	SUBQ        $0x04, SI
+	CMPQ        SI, $0x04
+	JGE         square2
 
-end3:
+tail3:
+	TESTQ SI, SI
+	JE    end4
+
+	// fewer columns
+	VMASKMOVPD (CX), Y0, Y1
+	VMASKMOVPD (CX)(DX*1), Y0, Y2
+	VMASKMOVPD (CX)(DX*2), Y0, Y3
+	VMASKMOVPD (CX)(DI*1), Y0, Y4
+	VPERM2F128 $0x31, Y3, Y1, Y5
+	VPERM2F128 $0x20, Y3, Y1, Y1
+	VPERM2F128 $0x31, Y4, Y2, Y3
+	VPERM2F128 $0x20, Y4, Y2, Y2
+	VUNPCKHPD  Y2, Y1, Y4
+	VUNPCKLPD  Y2, Y1, Y1
+	VUNPCKHPD  Y3, Y5, Y2
+	VUNPCKLPD  Y3, Y5, Y5
+	VMOVUPD    Y1, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x01
+	JE         end4
+	VMOVUPD    Y4, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x02
+	JE         end4
+	VMOVUPD    Y5, (AX)
+	ADDQ       BX, AX
+
+end4:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 few1:
-	MOVQ  dst+0(FP), AX
-	MOVQ  ldd+8(FP), BX
-	MOVQ  src+16(FP), CX
-	MOVQ  lds+24(FP), DX
-	MOVQ  cols+40(FP), SI
-	TESTQ SI, SI
-	JLE   end5
+	MOVQ    dst+0(FP), BX
+	MOVQ    ldd+8(FP), CX
+	MOVQ    src+16(FP), DX
+	MOVQ    lds+24(FP), SI
+	MOVQ    cols+40(FP), DI
+	MOVQ    DI, R8
+	ANDQ    $0x03, R8
+	IMUL3Q  $0x08, R8, R8
+	LEAQ    mask<>+32(SB), R9
+	SUBQ    R8, R9
+	VMOVDQU (R9), Y0
+	LEAQ    (SI)(SI*2), R8
+	CMPQ    DI, $0x04
+	JLT     tail7
 
-chunk4:
-	// chunk i of every 2 rows, then 2×2 elements in each 128 bits
-	VMOVUPS   (CX), X0
-	VMOVUPS   (CX)(DX*1), X1
-	VUNPCKHPD Y1, Y0, Y2
-	VUNPCKLPD Y1, Y0, Y0
-	VMOVUPD   Y2, Y1
-	VMOVUPS   X0, (AX)
-	ADDQ      BX, AX
-	VMOVUPS   X1, (AX)
-	ADDQ      BX, AX
-	ADDQ      $0x10, CX
-	SUBQ      $0x02, SI
-	TESTQ     SI, SI
-	JNE       chunk4
+square6:
+	VMOVUPD (DX), Y1
+	CMPQ    AX, $0x01
+	JE      loaded9
+	VMOVUPD (DX)(SI*1), Y2
+	CMPQ    AX, $0x02
+	JE      loaded9
+	VMOVUPD (DX)(SI*2), Y3
+	CMPQ    AX, $0x03
+	JE      loaded9
+	VMOVUPD (DX)(R8*1), Y4
 
-end5:
+loaded9:
+	VPERM2F128 $0x31, Y3, Y1, Y5
+	VPERM2F128 $0x20, Y3, Y1, Y1
+	VPERM2F128 $0x31, Y4, Y2, Y3
+	VPERM2F128 $0x20, Y4, Y2, Y2
+	VUNPCKHPD  Y2, Y1, Y4
+	VUNPCKLPD  Y2, Y1, Y1
+	VUNPCKHPD  Y3, Y5, Y2
+	VUNPCKLPD  Y3, Y5, Y5
+	VMOVUPD    Y1, (BX)
+	ADDQ       CX, BX
+	VMOVUPD    Y4, (BX)
+	ADDQ       CX, BX
+	VMOVUPD    Y5, (BX)
+	ADDQ       CX, BX
+	VMOVUPD    Y2, (BX)
+	ADDQ       CX, BX
+	ADDQ       $0x20, DX
+	SUBQ       $0x04, DI
+	CMPQ       DI, $0x04
+	JGE        square6
+
+tail7:
+	TESTQ DI, DI
+	JE    end8
+
+	// fewer columns
+	VMASKMOVPD (DX), Y0, Y1
+	CMPQ       AX, $0x01
+	JE         loaded10
+	VMASKMOVPD (DX)(SI*1), Y0, Y2
+	CMPQ       AX, $0x02
+	JE         loaded10
+	VMASKMOVPD (DX)(SI*2), Y0, Y3
+	CMPQ       AX, $0x03
+	JE         loaded10
+	VMASKMOVPD (DX)(R8*1), Y0, Y4
+
+loaded10:
+	VPERM2F128 $0x31, Y3, Y1, Y5
+	VPERM2F128 $0x20, Y3, Y1, Y1
+	VPERM2F128 $0x31, Y4, Y2, Y3
+	VPERM2F128 $0x20, Y4, Y2, Y2
+	VUNPCKHPD  Y2, Y1, Y4
+	VUNPCKLPD  Y2, Y1, Y1
+	VUNPCKHPD  Y3, Y5, Y2
+	VUNPCKLPD  Y3, Y5, Y5
+	VMOVUPD    Y1, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x01
+	JE         end8
+	VMOVUPD    Y4, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x02
+	JE         end8
+	VMOVUPD    Y5, (BX)
+	ADDQ       CX, BX
+
+end8:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -5,184 +5,959 @@
 #include "textflag.h"
 
 // func transposeAVX512F32(dst *float32, ldd uintptr, src *float32, lds uintptr, rows int, cols int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, BMI2
 TEXT ·transposeAVX512F32(SB), NOSPLIT, $0-48
-	MOVQ   rows+32(FP), AX
-	CMPQ   AX, $0x10
-	JLT    few1
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   src+16(FP), CX
-	MOVQ   lds+24(FP), DX
-	MOVQ   cols+40(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	IMUL3Q $0x08, DX, R10
-	ADDQ   CX, R10
-	LEAQ   (DX)(DX*2), R11
-	LEAQ   (DX)(DX*4), R12
-	LEAQ   (R11)(DX*4), R13
-	TESTQ  SI, SI
-	JLE    end3
-
-chunk2:
-	// chunk i of every 4 rows, then 4×4 elements in each 128 bits
-	VMOVUPS      (CX), X0
-	VINSERTF32X4 $0x01, (CX)(DX*4), Z0, Z0
-	VINSERTF32X4 $0x02, (R10), Z0, Z0
-	VINSERTF32X4 $0x03, (R10)(DX*4), Z0, Z0
-	VMOVUPS      (CX)(DX*1), X1
-	VINSERTF32X4 $0x01, (CX)(R8*1), Z1, Z1
-	VINSERTF32X4 $0x02, (R10)(DX*1), Z1, Z1
-	VINSERTF32X4 $0x03, (R10)(R12*1), Z1, Z1
-	VMOVUPS      (CX)(DX*2), X2
-	VINSERTF32X4 $0x01, (CX)(DI*2), Z2, Z2
-	VINSERTF32X4 $0x02, (R10)(DX*2), Z2, Z2
-	VINSERTF32X4 $0x03, (R10)(R11*2), Z2, Z2
-	VMOVUPS      (CX)(DI*1), X3
-	VINSERTF32X4 $0x01, (CX)(R9*1), Z3, Z3
-	VINSERTF32X4 $0x02, (R10)(R11*1), Z3, Z3
-	VINSERTF32X4 $0x03, (R10)(R13*1), Z3, Z3
-	VUNPCKHPS    Z1, Z0, Z4
-	VUNPCKLPS    Z1, Z0, Z0
-	VUNPCKHPS    Z3, Z2, Z5
-	VUNPCKLPS    Z3, Z2, Z2
-	VUNPCKHPD    Z2, Z0, Z1
-	VUNPCKLPD    Z2, Z0, Z0
-	VUNPCKLPD    Z5, Z4, Z2
-	VUNPCKHPD    Z5, Z4, Z3
-	VMOVUPS      Z0, (AX)
-	ADDQ         BX, AX
-	VMOVUPS      Z1, (AX)
-	ADDQ         BX, AX
-	VMOVUPS      Z2, (AX)
-	ADDQ         BX, AX
-	VMOVUPS      Z3, (AX)
-	ADDQ         BX, AX
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, R10
-	SUBQ         $0x04, SI
-	TESTQ        SI, SI
-	JNE          chunk2
-
-end3:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-few1:
+	MOVQ  rows+32(FP), AX
+	CMPQ  AX, $0x10
+	JNE   few1
 	MOVQ  dst+0(FP), AX
 	MOVQ  ldd+8(FP), BX
 	MOVQ  src+16(FP), CX
 	MOVQ  lds+24(FP), DX
 	MOVQ  cols+40(FP), SI
+	MOVQ  SI, R8
+	ANDQ  $0x0f, R8
+	MOVL  $0x0000ffff, DI
+	BZHIL R8, DI, DI
+	KMOVW DI, K1
 	LEAQ  (DX)(DX*2), DI
+	LEAQ  (DX)(DX*4), R8
+	LEAQ  (DI)(DX*4), R9
+	LEAQ  (CX)(DX*8), R10
+	CMPQ  SI, $0x10
+	JLT   tail3
+
+square2:
+	VMOVUPS      (CX), Y0
+	VINSERTF64X4 $0x01, (CX)(DX*4), Z0, Z0
+	VMOVUPS      32(CX), Y8
+	VINSERTF64X4 $0x01, 32(CX)(DX*4), Z8, Z8
+	VMOVUPS      (CX)(DX*1), Y1
+	VINSERTF64X4 $0x01, (CX)(R8*1), Z1, Z1
+	VMOVUPS      32(CX)(DX*1), Y9
+	VINSERTF64X4 $0x01, 32(CX)(R8*1), Z9, Z9
+	VMOVUPS      (CX)(DX*2), Y2
+	VINSERTF64X4 $0x01, (CX)(DI*2), Z2, Z2
+	VMOVUPS      32(CX)(DX*2), Y10
+	VINSERTF64X4 $0x01, 32(CX)(DI*2), Z10, Z10
+	VMOVUPS      (CX)(DI*1), Y3
+	VINSERTF64X4 $0x01, (CX)(R9*1), Z3, Z3
+	VMOVUPS      32(CX)(DI*1), Y11
+	VINSERTF64X4 $0x01, 32(CX)(R9*1), Z11, Z11
+	VMOVUPS      (R10), Y4
+	VINSERTF64X4 $0x01, (R10)(DX*4), Z4, Z4
+	VMOVUPS      32(R10), Y12
+	VINSERTF64X4 $0x01, 32(R10)(DX*4), Z12, Z12
+	VMOVUPS      (R10)(DX*1), Y5
+	VINSERTF64X4 $0x01, (R10)(R8*1), Z5, Z5
+	VMOVUPS      32(R10)(DX*1), Y13
+	VINSERTF64X4 $0x01, 32(R10)(R8*1), Z13, Z13
+	VMOVUPS      (R10)(DX*2), Y6
+	VINSERTF64X4 $0x01, (R10)(DI*2), Z6, Z6
+	VMOVUPS      32(R10)(DX*2), Y14
+	VINSERTF64X4 $0x01, 32(R10)(DI*2), Z14, Z14
+	VMOVUPS      (R10)(DI*1), Y7
+	VINSERTF64X4 $0x01, (R10)(R9*1), Z7, Z7
+	VMOVUPS      32(R10)(DI*1), Y15
+	VINSERTF64X4 $0x01, 32(R10)(R9*1), Z15, Z15
+	VUNPCKHPS    Z1, Z0, Z16
+	VUNPCKLPS    Z1, Z0, Z0
+	VUNPCKHPS    Z3, Z2, Z1
+	VUNPCKLPS    Z3, Z2, Z2
+	VUNPCKHPD    Z2, Z0, Z3
+	VUNPCKLPD    Z2, Z0, Z0
+	VUNPCKHPD    Z1, Z16, Z2
+	VUNPCKLPD    Z1, Z16, Z16
+	VUNPCKHPS    Z5, Z4, Z1
+	VUNPCKLPS    Z5, Z4, Z4
+	VUNPCKHPS    Z7, Z6, Z5
+	VUNPCKLPS    Z7, Z6, Z6
+	VUNPCKHPD    Z6, Z4, Z7
+	VUNPCKLPD    Z6, Z4, Z4
+	VUNPCKHPD    Z5, Z1, Z6
+	VUNPCKLPD    Z5, Z1, Z1
+	VUNPCKHPS    Z9, Z8, Z5
+	VUNPCKLPS    Z9, Z8, Z8
+	VUNPCKHPS    Z11, Z10, Z9
+	VUNPCKLPS    Z11, Z10, Z10
+	VUNPCKHPD    Z10, Z8, Z11
+	VUNPCKLPD    Z10, Z8, Z8
+	VUNPCKHPD    Z9, Z5, Z10
+	VUNPCKLPD    Z9, Z5, Z5
+	VUNPCKHPS    Z13, Z12, Z9
+	VUNPCKLPS    Z13, Z12, Z12
+	VUNPCKHPS    Z15, Z14, Z13
+	VUNPCKLPS    Z15, Z14, Z14
+	VUNPCKHPD    Z14, Z12, Z15
+	VUNPCKLPD    Z14, Z12, Z12
+	VUNPCKHPD    Z13, Z9, Z14
+	VUNPCKLPD    Z13, Z9, Z9
+	VSHUFF64X2   $0xdd, Z4, Z0, Z13
+	VSHUFF64X2   $0x88, Z4, Z0, Z0
+	VSHUFF64X2   $0xdd, Z7, Z3, Z4
+	VSHUFF64X2   $0x88, Z7, Z3, Z3
+	VSHUFF64X2   $0xdd, Z1, Z16, Z7
+	VSHUFF64X2   $0x88, Z1, Z16, Z16
+	VSHUFF64X2   $0xdd, Z6, Z2, Z1
+	VSHUFF64X2   $0x88, Z6, Z2, Z2
+	VSHUFF64X2   $0xdd, Z12, Z8, Z6
+	VSHUFF64X2   $0x88, Z12, Z8, Z8
+	VSHUFF64X2   $0xdd, Z15, Z11, Z12
+	VSHUFF64X2   $0x88, Z15, Z11, Z11
+	VSHUFF64X2   $0xdd, Z9, Z5, Z15
+	VSHUFF64X2   $0x88, Z9, Z5, Z5
+	VSHUFF64X2   $0xdd, Z14, Z10, Z9
+	VSHUFF64X2   $0x88, Z14, Z10, Z10
+	VMOVUPS      Z0, (AX)
+	ADDQ         BX, AX
+	VMOVUPS      Z3, (AX)
+	ADDQ         BX, AX
+	VMOVUPS      Z16, (AX)
+	ADDQ         BX, AX
+	VMOVUPS      Z2, (AX)
+	ADDQ         BX, AX
+	VMOVUPS      Z13, (AX)
+	ADDQ         BX, AX
+	VMOVUPS      Z4, (AX)
+	ADDQ         BX, AX
+	VMOVUPS      Z7, (AX)
+	ADDQ         BX, AX
+	VMOVUPS      Z1, (AX)
+	ADDQ         BX, AX
+	VMOVUPS      Z8, (AX)
+	ADDQ         BX, AX
+	VMOVUPS      Z11, (AX)
+	ADDQ         BX, AX
+	VMOVUPS      Z5, (AX)
+	ADDQ         BX, AX
+	VMOVUPS      Z10, (AX)
+	ADDQ         BX, AX
+	VMOVUPS      Z6, (AX)
+	ADDQ         BX, AX
+	VMOVUPS      Z12, (AX)
+	ADDQ         BX, AX
+	VMOVUPS      Z15, (AX)
+	ADDQ         BX, AX
+	VMOVUPS      Z9, (AX)
+	ADDQ         BX, AX
+	ADDQ         $0x40, CX
+	ADDQ         $0x40, R10
+	SUBQ         $0x10, SI
+	CMPQ         SI, $0x10
+	JGE          square2
+
+tail3:
 	TESTQ SI, SI
-	JLE   end5
+	JE    end4
 
-chunk4:
-	// chunk i of every 4 rows, then 4×4 elements in each 128 bits
-	VMOVUPS   (CX), X0
-	VMOVUPS   (CX)(DX*1), X1
-	VMOVUPS   (CX)(DX*2), X2
-	VMOVUPS   (CX)(DI*1), X3
-	VUNPCKHPS Z1, Z0, Z4
-	VUNPCKLPS Z1, Z0, Z0
-	VUNPCKHPS Z3, Z2, Z5
-	VUNPCKLPS Z3, Z2, Z2
-	VUNPCKHPD Z2, Z0, Z1
-	VUNPCKLPD Z2, Z0, Z0
-	VUNPCKLPD Z5, Z4, Z2
-	VUNPCKHPD Z5, Z4, Z3
-	VMOVUPS   X0, (AX)
-	ADDQ      BX, AX
-	VMOVUPS   X1, (AX)
-	ADDQ      BX, AX
-	VMOVUPS   X2, (AX)
-	ADDQ      BX, AX
-	VMOVUPS   X3, (AX)
-	ADDQ      BX, AX
-	ADDQ      $0x10, CX
-	SUBQ      $0x04, SI
-	TESTQ     SI, SI
-	JNE       chunk4
+	// fewer columns
+	VMOVUPS.Z  (CX), K1, Z0
+	VMOVUPS.Z  (CX)(DX*1), K1, Z1
+	VMOVUPS.Z  (CX)(DX*2), K1, Z2
+	VMOVUPS.Z  (CX)(DI*1), K1, Z3
+	VMOVUPS.Z  (CX)(DX*4), K1, Z4
+	VMOVUPS.Z  (CX)(R8*1), K1, Z5
+	VMOVUPS.Z  (CX)(DI*2), K1, Z6
+	VMOVUPS.Z  (CX)(R9*1), K1, Z7
+	VMOVUPS.Z  (R10), K1, Z8
+	VMOVUPS.Z  (R10)(DX*1), K1, Z9
+	VMOVUPS.Z  (R10)(DX*2), K1, Z10
+	VMOVUPS.Z  (R10)(DI*1), K1, Z11
+	VMOVUPS.Z  (R10)(DX*4), K1, Z12
+	VMOVUPS.Z  (R10)(R8*1), K1, Z13
+	VMOVUPS.Z  (R10)(DI*2), K1, Z14
+	VMOVUPS.Z  (R10)(R9*1), K1, Z15
+	VSHUFF64X2 $0xee, Z4, Z0, Z16
+	VSHUFF64X2 $0x44, Z4, Z0, Z0
+	VSHUFF64X2 $0xee, Z5, Z1, Z4
+	VSHUFF64X2 $0x44, Z5, Z1, Z1
+	VSHUFF64X2 $0xee, Z6, Z2, Z5
+	VSHUFF64X2 $0x44, Z6, Z2, Z2
+	VSHUFF64X2 $0xee, Z7, Z3, Z6
+	VSHUFF64X2 $0x44, Z7, Z3, Z3
+	VSHUFF64X2 $0xee, Z12, Z8, Z7
+	VSHUFF64X2 $0x44, Z12, Z8, Z8
+	VSHUFF64X2 $0xee, Z13, Z9, Z12
+	VSHUFF64X2 $0x44, Z13, Z9, Z9
+	VSHUFF64X2 $0xee, Z14, Z10, Z13
+	VSHUFF64X2 $0x44, Z14, Z10, Z10
+	VSHUFF64X2 $0xee, Z15, Z11, Z14
+	VSHUFF64X2 $0x44, Z15, Z11, Z11
+	VUNPCKHPS  Z1, Z0, Z15
+	VUNPCKLPS  Z1, Z0, Z0
+	VUNPCKHPS  Z3, Z2, Z1
+	VUNPCKLPS  Z3, Z2, Z2
+	VUNPCKHPD  Z2, Z0, Z3
+	VUNPCKLPD  Z2, Z0, Z0
+	VUNPCKHPD  Z1, Z15, Z2
+	VUNPCKLPD  Z1, Z15, Z15
+	VUNPCKHPS  Z9, Z8, Z1
+	VUNPCKLPS  Z9, Z8, Z8
+	VUNPCKHPS  Z11, Z10, Z9
+	VUNPCKLPS  Z11, Z10, Z10
+	VUNPCKHPD  Z10, Z8, Z11
+	VUNPCKLPD  Z10, Z8, Z8
+	VUNPCKHPD  Z9, Z1, Z10
+	VUNPCKLPD  Z9, Z1, Z1
+	VUNPCKHPS  Z4, Z16, Z9
+	VUNPCKLPS  Z4, Z16, Z16
+	VUNPCKHPS  Z6, Z5, Z4
+	VUNPCKLPS  Z6, Z5, Z5
+	VUNPCKHPD  Z5, Z16, Z6
+	VUNPCKLPD  Z5, Z16, Z16
+	VUNPCKHPD  Z4, Z9, Z5
+	VUNPCKLPD  Z4, Z9, Z9
+	VUNPCKHPS  Z12, Z7, Z4
+	VUNPCKLPS  Z12, Z7, Z7
+	VUNPCKHPS  Z14, Z13, Z12
+	VUNPCKLPS  Z14, Z13, Z13
+	VUNPCKHPD  Z13, Z7, Z14
+	VUNPCKLPD  Z13, Z7, Z7
+	VUNPCKHPD  Z12, Z4, Z13
+	VUNPCKLPD  Z12, Z4, Z4
+	VSHUFF64X2 $0xdd, Z8, Z0, Z12
+	VSHUFF64X2 $0x88, Z8, Z0, Z0
+	VSHUFF64X2 $0xdd, Z11, Z3, Z8
+	VSHUFF64X2 $0x88, Z11, Z3, Z3
+	VSHUFF64X2 $0xdd, Z1, Z15, Z11
+	VSHUFF64X2 $0x88, Z1, Z15, Z15
+	VSHUFF64X2 $0xdd, Z10, Z2, Z1
+	VSHUFF64X2 $0x88, Z10, Z2, Z2
+	VSHUFF64X2 $0xdd, Z7, Z16, Z10
+	VSHUFF64X2 $0x88, Z7, Z16, Z16
+	VSHUFF64X2 $0xdd, Z14, Z6, Z7
+	VSHUFF64X2 $0x88, Z14, Z6, Z6
+	VSHUFF64X2 $0xdd, Z4, Z9, Z14
+	VSHUFF64X2 $0x88, Z4, Z9, Z9
+	VSHUFF64X2 $0xdd, Z13, Z5, Z4
+	VSHUFF64X2 $0x88, Z13, Z5, Z5
+	VMOVUPS    Z0, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x01
+	JE         end4
+	VMOVUPS    Z3, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x02
+	JE         end4
+	VMOVUPS    Z15, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x03
+	JE         end4
+	VMOVUPS    Z2, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x04
+	JE         end4
+	VMOVUPS    Z12, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x05
+	JE         end4
+	VMOVUPS    Z8, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x06
+	JE         end4
+	VMOVUPS    Z11, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x07
+	JE         end4
+	VMOVUPS    Z1, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x08
+	JE         end4
+	VMOVUPS    Z16, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x09
+	JE         end4
+	VMOVUPS    Z6, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x0a
+	JE         end4
+	VMOVUPS    Z9, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x0b
+	JE         end4
+	VMOVUPS    Z5, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x0c
+	JE         end4
+	VMOVUPS    Z10, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x0d
+	JE         end4
+	VMOVUPS    Z7, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x0e
+	JE         end4
+	VMOVUPS    Z14, (AX)
+	ADDQ       BX, AX
 
-end5:
+end4:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+few1:
+	MOVQ  dst+0(FP), BX
+	MOVQ  ldd+8(FP), CX
+	MOVQ  src+16(FP), DX
+	MOVQ  lds+24(FP), SI
+	MOVQ  cols+40(FP), DI
+	MOVQ  DI, R9
+	ANDQ  $0x0f, R9
+	MOVL  $0x0000ffff, R8
+	BZHIL R9, R8, R8
+	KMOVW R8, K1
+	LEAQ  (SI)(SI*2), R8
+	LEAQ  (SI)(SI*4), R9
+	LEAQ  (R8)(SI*4), R10
+	LEAQ  (DX)(SI*8), R11
+	CMPQ  DI, $0x10
+	JLT   tail7
+
+square6:
+	VMOVUPS (DX), Z0
+	CMPQ    AX, $0x01
+	JE      loaded9
+	VMOVUPS (DX)(SI*1), Z1
+	CMPQ    AX, $0x02
+	JE      loaded9
+	VMOVUPS (DX)(SI*2), Z2
+	CMPQ    AX, $0x03
+	JE      loaded9
+	VMOVUPS (DX)(R8*1), Z3
+	CMPQ    AX, $0x04
+	JE      loaded9
+	VMOVUPS (DX)(SI*4), Z4
+	CMPQ    AX, $0x05
+	JE      loaded9
+	VMOVUPS (DX)(R9*1), Z5
+	CMPQ    AX, $0x06
+	JE      loaded9
+	VMOVUPS (DX)(R8*2), Z6
+	CMPQ    AX, $0x07
+	JE      loaded9
+	VMOVUPS (DX)(R10*1), Z7
+	CMPQ    AX, $0x08
+	JE      loaded9
+	VMOVUPS (R11), Z8
+	CMPQ    AX, $0x09
+	JE      loaded9
+	VMOVUPS (R11)(SI*1), Z9
+	CMPQ    AX, $0x0a
+	JE      loaded9
+	VMOVUPS (R11)(SI*2), Z10
+	CMPQ    AX, $0x0b
+	JE      loaded9
+	VMOVUPS (R11)(R8*1), Z11
+	CMPQ    AX, $0x0c
+	JE      loaded9
+	VMOVUPS (R11)(SI*4), Z12
+	CMPQ    AX, $0x0d
+	JE      loaded9
+	VMOVUPS (R11)(R9*1), Z13
+	CMPQ    AX, $0x0e
+	JE      loaded9
+	VMOVUPS (R11)(R8*2), Z14
+	CMPQ    AX, $0x0f
+	JE      loaded9
+	VMOVUPS (R11)(R10*1), Z15
+
+loaded9:
+	VSHUFF64X2 $0xee, Z4, Z0, Z16
+	VSHUFF64X2 $0x44, Z4, Z0, Z0
+	VSHUFF64X2 $0xee, Z5, Z1, Z4
+	VSHUFF64X2 $0x44, Z5, Z1, Z1
+	VSHUFF64X2 $0xee, Z6, Z2, Z5
+	VSHUFF64X2 $0x44, Z6, Z2, Z2
+	VSHUFF64X2 $0xee, Z7, Z3, Z6
+	VSHUFF64X2 $0x44, Z7, Z3, Z3
+	VSHUFF64X2 $0xee, Z12, Z8, Z7
+	VSHUFF64X2 $0x44, Z12, Z8, Z8
+	VSHUFF64X2 $0xee, Z13, Z9, Z12
+	VSHUFF64X2 $0x44, Z13, Z9, Z9
+	VSHUFF64X2 $0xee, Z14, Z10, Z13
+	VSHUFF64X2 $0x44, Z14, Z10, Z10
+	VSHUFF64X2 $0xee, Z15, Z11, Z14
+	VSHUFF64X2 $0x44, Z15, Z11, Z11
+	VUNPCKHPS  Z1, Z0, Z15
+	VUNPCKLPS  Z1, Z0, Z0
+	VUNPCKHPS  Z3, Z2, Z1
+	VUNPCKLPS  Z3, Z2, Z2
+	VUNPCKHPD  Z2, Z0, Z3
+	VUNPCKLPD  Z2, Z0, Z0
+	VUNPCKHPD  Z1, Z15, Z2
+	VUNPCKLPD  Z1, Z15, Z15
+	VUNPCKHPS  Z9, Z8, Z1
+	VUNPCKLPS  Z9, Z8, Z8
+	VUNPCKHPS  Z11, Z10, Z9
+	VUNPCKLPS  Z11, Z10, Z10
+	VUNPCKHPD  Z10, Z8, Z11
+	VUNPCKLPD  Z10, Z8, Z8
+	VUNPCKHPD  Z9, Z1, Z10
+	VUNPCKLPD  Z9, Z1, Z1
+	VUNPCKHPS  Z4, Z16, Z9
+	VUNPCKLPS  Z4, Z16, Z16
+	VUNPCKHPS  Z6, Z5, Z4
+	VUNPCKLPS  Z6, Z5, Z5
+	VUNPCKHPD  Z5, Z16, Z6
+	VUNPCKLPD  Z5, Z16, Z16
+	VUNPCKHPD  Z4, Z9, Z5
+	VUNPCKLPD  Z4, Z9, Z9
+	VUNPCKHPS  Z12, Z7, Z4
+	VUNPCKLPS  Z12, Z7, Z7
+	VUNPCKHPS  Z14, Z13, Z12
+	VUNPCKLPS  Z14, Z13, Z13
+	VUNPCKHPD  Z13, Z7, Z14
+	VUNPCKLPD  Z13, Z7, Z7
+	VUNPCKHPD  Z12, Z4, Z13
+	VUNPCKLPD  Z12, Z4, Z4
+	VSHUFF64X2 $0xdd, Z8, Z0, Z12
+	VSHUFF64X2 $0x88, Z8, Z0, Z0
+	VSHUFF64X2 $0xdd, Z11, Z3, Z8
+	VSHUFF64X2 $0x88, Z11, Z3, Z3
+	VSHUFF64X2 $0xdd, Z1, Z15, Z11
+	VSHUFF64X2 $0x88, Z1, Z15, Z15
+	VSHUFF64X2 $0xdd, Z10, Z2, Z1
+	VSHUFF64X2 $0x88, Z10, Z2, Z2
+	VSHUFF64X2 $0xdd, Z7, Z16, Z10
+	VSHUFF64X2 $0x88, Z7, Z16, Z16
+	VSHUFF64X2 $0xdd, Z14, Z6, Z7
+	VSHUFF64X2 $0x88, Z14, Z6, Z6
+	VSHUFF64X2 $0xdd, Z4, Z9, Z14
+	VSHUFF64X2 $0x88, Z4, Z9, Z9
+	VSHUFF64X2 $0xdd, Z13, Z5, Z4
+	VSHUFF64X2 $0x88, Z13, Z5, Z5
+	VMOVUPS    Z0, (BX)
+	ADDQ       CX, BX
+	VMOVUPS    Z3, (BX)
+	ADDQ       CX, BX
+	VMOVUPS    Z15, (BX)
+	ADDQ       CX, BX
+	VMOVUPS    Z2, (BX)
+	ADDQ       CX, BX
+	VMOVUPS    Z12, (BX)
+	ADDQ       CX, BX
+	VMOVUPS    Z8, (BX)
+	ADDQ       CX, BX
+	VMOVUPS    Z11, (BX)
+	ADDQ       CX, BX
+	VMOVUPS    Z1, (BX)
+	ADDQ       CX, BX
+	VMOVUPS    Z16, (BX)
+	ADDQ       CX, BX
+	VMOVUPS    Z6, (BX)
+	ADDQ       CX, BX
+	VMOVUPS    Z9, (BX)
+	ADDQ       CX, BX
+	VMOVUPS    Z5, (BX)
+	ADDQ       CX, BX
+	VMOVUPS    Z10, (BX)
+	ADDQ       CX, BX
+	VMOVUPS    Z7, (BX)
+	ADDQ       CX, BX
+	VMOVUPS    Z14, (BX)
+	ADDQ       CX, BX
+	VMOVUPS    Z4, (BX)
+	ADDQ       CX, BX
+	ADDQ       $0x40, DX
+	ADDQ       $0x40, R11
+	SUBQ       $0x10, DI
+	CMPQ       DI, $0x10
+	JGE        square6
+
+tail7:
+	TESTQ DI, DI
+	JE    end8
+
+	// fewer columns
+	VMOVUPS.Z (DX), K1, Z0
+	CMPQ      AX, $0x01
+	JE        loaded10
+	VMOVUPS.Z (DX)(SI*1), K1, Z1
+	CMPQ      AX, $0x02
+	JE        loaded10
+	VMOVUPS.Z (DX)(SI*2), K1, Z2
+	CMPQ      AX, $0x03
+	JE        loaded10
+	VMOVUPS.Z (DX)(R8*1), K1, Z3
+	CMPQ      AX, $0x04
+	JE        loaded10
+	VMOVUPS.Z (DX)(SI*4), K1, Z4
+	CMPQ      AX, $0x05
+	JE        loaded10
+	VMOVUPS.Z (DX)(R9*1), K1, Z5
+	CMPQ      AX, $0x06
+	JE        loaded10
+	VMOVUPS.Z (DX)(R8*2), K1, Z6
+	CMPQ      AX, $0x07
+	JE        loaded10
+	VMOVUPS.Z (DX)(R10*1), K1, Z7
+	CMPQ      AX, $0x08
+	JE        loaded10
+	VMOVUPS.Z (R11), K1, Z8
+	CMPQ      AX, $0x09
+	JE        loaded10
+	VMOVUPS.Z (R11)(SI*1), K1, Z9
+	CMPQ      AX, $0x0a
+	JE        loaded10
+	VMOVUPS.Z (R11)(SI*2), K1, Z10
+	CMPQ      AX, $0x0b
+	JE        loaded10
+	VMOVUPS.Z (R11)(R8*1), K1, Z11
+	CMPQ      AX, $0x0c
+	JE        loaded10
+	VMOVUPS.Z (R11)(SI*4), K1, Z12
+	CMPQ      AX, $0x0d
+	JE        loaded10
+	VMOVUPS.Z (R11)(R9*1), K1, Z13
+	CMPQ      AX, $0x0e
+	JE        loaded10
+	VMOVUPS.Z (R11)(R8*2), K1, Z14
+	CMPQ      AX, $0x0f
+	JE        loaded10
+	VMOVUPS.Z (R11)(R10*1), K1, Z15
+
+loaded10:
+	VSHUFF64X2 $0xee, Z4, Z0, Z16
+	VSHUFF64X2 $0x44, Z4, Z0, Z0
+	VSHUFF64X2 $0xee, Z5, Z1, Z4
+	VSHUFF64X2 $0x44, Z5, Z1, Z1
+	VSHUFF64X2 $0xee, Z6, Z2, Z5
+	VSHUFF64X2 $0x44, Z6, Z2, Z2
+	VSHUFF64X2 $0xee, Z7, Z3, Z6
+	VSHUFF64X2 $0x44, Z7, Z3, Z3
+	VSHUFF64X2 $0xee, Z12, Z8, Z7
+	VSHUFF64X2 $0x44, Z12, Z8, Z8
+	VSHUFF64X2 $0xee, Z13, Z9, Z12
+	VSHUFF64X2 $0x44, Z13, Z9, Z9
+	VSHUFF64X2 $0xee, Z14, Z10, Z13
+	VSHUFF64X2 $0x44, Z14, Z10, Z10
+	VSHUFF64X2 $0xee, Z15, Z11, Z14
+	VSHUFF64X2 $0x44, Z15, Z11, Z11
+	VUNPCKHPS  Z1, Z0, Z15
+	VUNPCKLPS  Z1, Z0, Z0
+	VUNPCKHPS  Z3, Z2, Z1
+	VUNPCKLPS  Z3, Z2, Z2
+	VUNPCKHPD  Z2, Z0, Z3
+	VUNPCKLPD  Z2, Z0, Z0
+	VUNPCKHPD  Z1, Z15, Z2
+	VUNPCKLPD  Z1, Z15, Z15
+	VUNPCKHPS  Z9, Z8, Z1
+	VUNPCKLPS  Z9, Z8, Z8
+	VUNPCKHPS  Z11, Z10, Z9
+	VUNPCKLPS  Z11, Z10, Z10
+	VUNPCKHPD  Z10, Z8, Z11
+	VUNPCKLPD  Z10, Z8, Z8
+	VUNPCKHPD  Z9, Z1, Z10
+	VUNPCKLPD  Z9, Z1, Z1
+	VUNPCKHPS  Z4, Z16, Z9
+	VUNPCKLPS  Z4, Z16, Z16
+	VUNPCKHPS  Z6, Z5, Z4
+	VUNPCKLPS  Z6, Z5, Z5
+	VUNPCKHPD  Z5, Z16, Z6
+	VUNPCKLPD  Z5, Z16, Z16
+	VUNPCKHPD  Z4, Z9, Z5
+	VUNPCKLPD  Z4, Z9, Z9
+	VUNPCKHPS  Z12, Z7, Z4
+	VUNPCKLPS  Z12, Z7, Z7
+	VUNPCKHPS  Z14, Z13, Z12
+	VUNPCKLPS  Z14, Z13, Z13
+	VUNPCKHPD  Z13, Z7, Z14
+	VUNPCKLPD  Z13, Z7, Z7
+	VUNPCKHPD  Z12, Z4, Z13
+	VUNPCKLPD  Z12, Z4, Z4
+	VSHUFF64X2 $0xdd, Z8, Z0, Z12
+	VSHUFF64X2 $0x88, Z8, Z0, Z0
+	VSHUFF64X2 $0xdd, Z11, Z3, Z8
+	VSHUFF64X2 $0x88, Z11, Z3, Z3
+	VSHUFF64X2 $0xdd, Z1, Z15, Z11
+	VSHUFF64X2 $0x88, Z1, Z15, Z15
+	VSHUFF64X2 $0xdd, Z10, Z2, Z1
+	VSHUFF64X2 $0x88, Z10, Z2, Z2
+	VSHUFF64X2 $0xdd, Z7, Z16, Z10
+	VSHUFF64X2 $0x88, Z7, Z16, Z16
+	VSHUFF64X2 $0xdd, Z14, Z6, Z7
+	VSHUFF64X2 $0x88, Z14, Z6, Z6
+	VSHUFF64X2 $0xdd, Z4, Z9, Z14
+	VSHUFF64X2 $0x88, Z4, Z9, Z9
+	VSHUFF64X2 $0xdd, Z13, Z5, Z4
+	VSHUFF64X2 $0x88, Z13, Z5, Z5
+	VMOVUPS    Z0, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x01
+	JE         end8
+	VMOVUPS    Z3, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x02
+	JE         end8
+	VMOVUPS    Z15, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x03
+	JE         end8
+	VMOVUPS    Z2, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x04
+	JE         end8
+	VMOVUPS    Z12, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x05
+	JE         end8
+	VMOVUPS    Z8, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x06
+	JE         end8
+	VMOVUPS    Z11, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x07
+	JE         end8
+	VMOVUPS    Z1, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x08
+	JE         end8
+	VMOVUPS    Z16, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x09
+	JE         end8
+	VMOVUPS    Z6, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x0a
+	JE         end8
+	VMOVUPS    Z9, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x0b
+	JE         end8
+	VMOVUPS    Z5, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x0c
+	JE         end8
+	VMOVUPS    Z10, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x0d
+	JE         end8
+	VMOVUPS    Z7, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x0e
+	JE         end8
+	VMOVUPS    Z14, (BX)
+	ADDQ       CX, BX
+
+end8:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 // func transposeAVX512F64(dst *float64, ldd uintptr, src *float64, lds uintptr, rows int, cols int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, BMI2
 TEXT ·transposeAVX512F64(SB), NOSPLIT, $0-48
 	MOVQ  rows+32(FP), AX
 	CMPQ  AX, $0x08
-	JLT   few1
+	JNE   few1
 	MOVQ  dst+0(FP), AX
 	MOVQ  ldd+8(FP), BX
 	MOVQ  src+16(FP), CX
 	MOVQ  lds+24(FP), DX
 	MOVQ  cols+40(FP), SI
+	MOVQ  SI, R8
+	ANDQ  $0x07, R8
+	MOVL  $0x000000ff, DI
+	BZHIL R8, DI, DI
+	KMOVW DI, K1
 	LEAQ  (DX)(DX*2), DI
 	LEAQ  (DX)(DX*4), R8
 	LEAQ  (DI)(DX*4), R9
-	TESTQ SI, SI
-	JLE   end3
+	CMPQ  SI, $0x08
+	JLT   tail3
 
-chunk2:
-	// chunk i of every 2 rows, then 2×2 elements in each 128 bits
-	VMOVUPS      (CX), X0
-	VINSERTF32X4 $0x01, (CX)(DX*2), Z0, Z0
-	VINSERTF32X4 $0x02, (CX)(DX*4), Z0, Z0
-	VINSERTF32X4 $0x03, (CX)(DI*2), Z0, Z0
-	VMOVUPS      (CX)(DX*1), X1
-	VINSERTF32X4 $0x01, (CX)(DI*1), Z1, Z1
-	VINSERTF32X4 $0x02, (CX)(R8*1), Z1, Z1
-	VINSERTF32X4 $0x03, (CX)(R9*1), Z1, Z1
-	VUNPCKHPD    Z1, Z0, Z2
+square2:
+	VMOVUPS      (CX), Y0
+	VINSERTF64X4 $0x01, (CX)(DX*2), Z0, Z0
+	VMOVUPS      32(CX), Y4
+	VINSERTF64X4 $0x01, 32(CX)(DX*2), Z4, Z4
+	VMOVUPS      (CX)(DX*1), Y1
+	VINSERTF64X4 $0x01, (CX)(DI*1), Z1, Z1
+	VMOVUPS      32(CX)(DX*1), Y5
+	VINSERTF64X4 $0x01, 32(CX)(DI*1), Z5, Z5
+	VMOVUPS      (CX)(DX*4), Y2
+	VINSERTF64X4 $0x01, (CX)(DI*2), Z2, Z2
+	VMOVUPS      32(CX)(DX*4), Y6
+	VINSERTF64X4 $0x01, 32(CX)(DI*2), Z6, Z6
+	VMOVUPS      (CX)(R8*1), Y3
+	VINSERTF64X4 $0x01, (CX)(R9*1), Z3, Z3
+	VMOVUPS      32(CX)(R8*1), Y7
+	VINSERTF64X4 $0x01, 32(CX)(R9*1), Z7, Z7
+	VUNPCKHPD    Z1, Z0, Z8
 	VUNPCKLPD    Z1, Z0, Z0
-	VMOVUPD      Z2, Z1
+	VUNPCKHPD    Z3, Z2, Z1
+	VUNPCKLPD    Z3, Z2, Z2
+	VUNPCKHPD    Z5, Z4, Z3
+	VUNPCKLPD    Z5, Z4, Z4
+	VUNPCKHPD    Z7, Z6, Z5
+	VUNPCKLPD    Z7, Z6, Z6
+	VSHUFF64X2   $0xdd, Z2, Z0, Z7
+	VSHUFF64X2   $0x88, Z2, Z0, Z0
+	VSHUFF64X2   $0xdd, Z1, Z8, Z2
+	VSHUFF64X2   $0x88, Z1, Z8, Z8
+	VSHUFF64X2   $0xdd, Z6, Z4, Z1
+	VSHUFF64X2   $0x88, Z6, Z4, Z4
+	VSHUFF64X2   $0xdd, Z5, Z3, Z6
+	VSHUFF64X2   $0x88, Z5, Z3, Z3
 	VMOVUPD      Z0, (AX)
+	ADDQ         BX, AX
+	VMOVUPD      Z8, (AX)
+	ADDQ         BX, AX
+	VMOVUPD      Z7, (AX)
+	ADDQ         BX, AX
+	VMOVUPD      Z2, (AX)
+	ADDQ         BX, AX
+	VMOVUPD      Z4, (AX)
+	ADDQ         BX, AX
+	VMOVUPD      Z3, (AX)
 	ADDQ         BX, AX
 	VMOVUPD      Z1, (AX)
 	ADDQ         BX, AX
-	ADDQ         $0x10, CX
-	SUBQ         $0x02, SI
-	TESTQ        SI, SI
-	JNE          chunk2
+	VMOVUPD      Z6, (AX)
+	ADDQ         BX, AX
+	ADDQ         $0x40, CX
+	SUBQ         $0x08, SI
+	CMPQ         SI, $0x08
+	JGE          square2
 
-end3:
+tail3:
+	TESTQ SI, SI
+	JE    end4
+
+	// fewer columns
+	VMOVUPD.Z  (CX), K1, Z0
+	VMOVUPD.Z  (CX)(DX*1), K1, Z1
+	VMOVUPD.Z  (CX)(DX*2), K1, Z2
+	VMOVUPD.Z  (CX)(DI*1), K1, Z3
+	VMOVUPD.Z  (CX)(DX*4), K1, Z4
+	VMOVUPD.Z  (CX)(R8*1), K1, Z5
+	VMOVUPD.Z  (CX)(DI*2), K1, Z6
+	VMOVUPD.Z  (CX)(R9*1), K1, Z7
+	VSHUFF64X2 $0xee, Z2, Z0, Z8
+	VSHUFF64X2 $0x44, Z2, Z0, Z0
+	VSHUFF64X2 $0xee, Z3, Z1, Z2
+	VSHUFF64X2 $0x44, Z3, Z1, Z1
+	VSHUFF64X2 $0xee, Z6, Z4, Z3
+	VSHUFF64X2 $0x44, Z6, Z4, Z4
+	VSHUFF64X2 $0xee, Z7, Z5, Z6
+	VSHUFF64X2 $0x44, Z7, Z5, Z5
+	VUNPCKHPD  Z1, Z0, Z7
+	VUNPCKLPD  Z1, Z0, Z0
+	VUNPCKHPD  Z5, Z4, Z1
+	VUNPCKLPD  Z5, Z4, Z4
+	VUNPCKHPD  Z2, Z8, Z5
+	VUNPCKLPD  Z2, Z8, Z8
+	VUNPCKHPD  Z6, Z3, Z2
+	VUNPCKLPD  Z6, Z3, Z3
+	VSHUFF64X2 $0xdd, Z4, Z0, Z6
+	VSHUFF64X2 $0x88, Z4, Z0, Z0
+	VSHUFF64X2 $0xdd, Z1, Z7, Z4
+	VSHUFF64X2 $0x88, Z1, Z7, Z7
+	VSHUFF64X2 $0xdd, Z3, Z8, Z1
+	VSHUFF64X2 $0x88, Z3, Z8, Z8
+	VSHUFF64X2 $0xdd, Z2, Z5, Z3
+	VSHUFF64X2 $0x88, Z2, Z5, Z5
+	VMOVUPD    Z0, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x01
+	JE         end4
+	VMOVUPD    Z7, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x02
+	JE         end4
+	VMOVUPD    Z6, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x03
+	JE         end4
+	VMOVUPD    Z4, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x04
+	JE         end4
+	VMOVUPD    Z8, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x05
+	JE         end4
+	VMOVUPD    Z5, (AX)
+	ADDQ       BX, AX
+	CMPQ       SI, $0x06
+	JE         end4
+	VMOVUPD    Z1, (AX)
+	ADDQ       BX, AX
+
+end4:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 few1:
-	MOVQ  dst+0(FP), AX
-	MOVQ  ldd+8(FP), BX
-	MOVQ  src+16(FP), CX
-	MOVQ  lds+24(FP), DX
-	MOVQ  cols+40(FP), SI
-	TESTQ SI, SI
-	JLE   end5
+	MOVQ  dst+0(FP), BX
+	MOVQ  ldd+8(FP), CX
+	MOVQ  src+16(FP), DX
+	MOVQ  lds+24(FP), SI
+	MOVQ  cols+40(FP), DI
+	MOVQ  DI, R9
+	ANDQ  $0x07, R9
+	MOVL  $0x000000ff, R8
+	BZHIL R9, R8, R8
+	KMOVW R8, K1
+	LEAQ  (SI)(SI*2), R8
+	LEAQ  (SI)(SI*4), R9
+	LEAQ  (R8)(SI*4), R10
+	CMPQ  DI, $0x08
+	JLT   tail7
 
-chunk4:
-	// chunk i of every 2 rows, then 2×2 elements in each 128 bits
-	VMOVUPS   (CX), X0
-	VMOVUPS   (CX)(DX*1), X1
-	VUNPCKHPD Z1, Z0, Z2
-	VUNPCKLPD Z1, Z0, Z0
-	VMOVUPD   Z2, Z1
-	VMOVUPS   X0, (AX)
-	ADDQ      BX, AX
-	VMOVUPS   X1, (AX)
-	ADDQ      BX, AX
-	ADDQ      $0x10, CX
-	SUBQ      $0x02, SI
-	TESTQ     SI, SI
-	JNE       chunk4
+square6:
+	VMOVUPD (DX), Z0
+	CMPQ    AX, $0x01
+	JE      loaded9
+	VMOVUPD (DX)(SI*1), Z1
+	CMPQ    AX, $0x02
+	JE      loaded9
+	VMOVUPD (DX)(SI*2), Z2
+	CMPQ    AX, $0x03
+	JE      loaded9
+	VMOVUPD (DX)(R8*1), Z3
+	CMPQ    AX, $0x04
+	JE      loaded9
+	VMOVUPD (DX)(SI*4), Z4
+	CMPQ    AX, $0x05
+	JE      loaded9
+	VMOVUPD (DX)(R9*1), Z5
+	CMPQ    AX, $0x06
+	JE      loaded9
+	VMOVUPD (DX)(R8*2), Z6
+	CMPQ    AX, $0x07
+	JE      loaded9
+	VMOVUPD (DX)(R10*1), Z7
 
-end5:
+loaded9:
+	VSHUFF64X2 $0xee, Z2, Z0, Z8
+	VSHUFF64X2 $0x44, Z2, Z0, Z0
+	VSHUFF64X2 $0xee, Z3, Z1, Z2
+	VSHUFF64X2 $0x44, Z3, Z1, Z1
+	VSHUFF64X2 $0xee, Z6, Z4, Z3
+	VSHUFF64X2 $0x44, Z6, Z4, Z4
+	VSHUFF64X2 $0xee, Z7, Z5, Z6
+	VSHUFF64X2 $0x44, Z7, Z5, Z5
+	VUNPCKHPD  Z1, Z0, Z7
+	VUNPCKLPD  Z1, Z0, Z0
+	VUNPCKHPD  Z5, Z4, Z1
+	VUNPCKLPD  Z5, Z4, Z4
+	VUNPCKHPD  Z2, Z8, Z5
+	VUNPCKLPD  Z2, Z8, Z8
+	VUNPCKHPD  Z6, Z3, Z2
+	VUNPCKLPD  Z6, Z3, Z3
+	VSHUFF64X2 $0xdd, Z4, Z0, Z6
+	VSHUFF64X2 $0x88, Z4, Z0, Z0
+	VSHUFF64X2 $0xdd, Z1, Z7, Z4
+	VSHUFF64X2 $0x88, Z1, Z7, Z7
+	VSHUFF64X2 $0xdd, Z3, Z8, Z1
+	VSHUFF64X2 $0x88, Z3, Z8, Z8
+	VSHUFF64X2 $0xdd, Z2, Z5, Z3
+	VSHUFF64X2 $0x88, Z2, Z5, Z5
+	VMOVUPD    Z0, (BX)
+	ADDQ       CX, BX
+	VMOVUPD    Z7, (BX)
+	ADDQ       CX, BX
+	VMOVUPD    Z6, (BX)
+	ADDQ       CX, BX
+	VMOVUPD    Z4, (BX)
+	ADDQ       CX, BX
+	VMOVUPD    Z8, (BX)
+	ADDQ       CX, BX
+	VMOVUPD    Z5, (BX)
+	ADDQ       CX, BX
+	VMOVUPD    Z1, (BX)
+	ADDQ       CX, BX
+	VMOVUPD    Z3, (BX)
+	ADDQ       CX, BX
+	ADDQ       $0x40, DX
+	SUBQ       $0x08, DI
+	CMPQ       DI, $0x08
+	JGE        square6
+
+tail7:
+	TESTQ DI, DI
+	JE    end8
+
+	// fewer columns
+	VMOVUPD.Z (DX), K1, Z0
+	CMPQ      AX, $0x01
+	JE        loaded10
+	VMOVUPD.Z (DX)(SI*1), K1, Z1
+	CMPQ      AX, $0x02
+	JE        loaded10
+	VMOVUPD.Z (DX)(SI*2), K1, Z2
+	CMPQ      AX, $0x03
+	JE        loaded10
+	VMOVUPD.Z (DX)(R8*1), K1, Z3
+	CMPQ      AX, $0x04
+	JE        loaded10
+	VMOVUPD.Z (DX)(SI*4), K1, Z4
+	CMPQ      AX, $0x05
+	JE        loaded10
+	VMOVUPD.Z (DX)(R9*1), K1, Z5
+	CMPQ      AX, $0x06
+	JE        loaded10
+	VMOVUPD.Z (DX)(R8*2), K1, Z6
+	CMPQ      AX, $0x07
+	JE        loaded10
+	VMOVUPD.Z (DX)(R10*1), K1, Z7
+
+loaded10:
+	VSHUFF64X2 $0xee, Z2, Z0, Z8
+	VSHUFF64X2 $0x44, Z2, Z0, Z0
+	VSHUFF64X2 $0xee, Z3, Z1, Z2
+	VSHUFF64X2 $0x44, Z3, Z1, Z1
+	VSHUFF64X2 $0xee, Z6, Z4, Z3
+	VSHUFF64X2 $0x44, Z6, Z4, Z4
+	VSHUFF64X2 $0xee, Z7, Z5, Z6
+	VSHUFF64X2 $0x44, Z7, Z5, Z5
+	VUNPCKHPD  Z1, Z0, Z7
+	VUNPCKLPD  Z1, Z0, Z0
+	VUNPCKHPD  Z5, Z4, Z1
+	VUNPCKLPD  Z5, Z4, Z4
+	VUNPCKHPD  Z2, Z8, Z5
+	VUNPCKLPD  Z2, Z8, Z8
+	VUNPCKHPD  Z6, Z3, Z2
+	VUNPCKLPD  Z6, Z3, Z3
+	VSHUFF64X2 $0xdd, Z4, Z0, Z6
+	VSHUFF64X2 $0x88, Z4, Z0, Z0
+	VSHUFF64X2 $0xdd, Z1, Z7, Z4
+	VSHUFF64X2 $0x88, Z1, Z7, Z7
+	VSHUFF64X2 $0xdd, Z3, Z8, Z1
+	VSHUFF64X2 $0x88, Z3, Z8, Z8
+	VSHUFF64X2 $0xdd, Z2, Z5, Z3
+	VSHUFF64X2 $0x88, Z2, Z5, Z5
+	VMOVUPD    Z0, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x01
+	JE         end8
+	VMOVUPD    Z7, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x02
+	JE         end8
+	VMOVUPD    Z6, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x03
+	JE         end8
+	VMOVUPD    Z4, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x04
+	JE         end8
+	VMOVUPD    Z8, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x05
+	JE         end8
+	VMOVUPD    Z5, (BX)
+	ADDQ       CX, BX
+	CMPQ       DI, $0x06
+	JE         end8
+	VMOVUPD    Z1, (BX)
+	ADDQ       CX, BX
+
+end8:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -8,7 +8,7 @@
 TEXT ·transposeNEONF32(SB), NOSPLIT, $0-48
 	MOVD rows+32(FP), R0
 	CMP  $4, R0
-	BLT  few1
+	BNE  few1
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD src+16(FP), R2
@@ -17,11 +17,10 @@ TEXT ·transposeNEONF32(SB), NOSPLIT, $0-48
 	ADD  R3, R2, R5
 	ADD  R3, R5, R6
 	ADD  R3, R6, R7
-	CMP  $0, R4
-	BLE  end3
+	CMP  $4, R4
+	BLT  tail3
 
-chunk2:
-	// chunk i of every 4 rows, then 4×4 elements in each 128 bits
+square2:
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R5), F1
 	FMOVQ 0(R6), F2
@@ -47,30 +46,113 @@ chunk2:
 	ADD   $16, R6
 	ADD   $16, R7
 	SUB   $4, R4
-	CMP   $0, R4
-	BNE   chunk2
+	CMP   $4, R4
+	BGE   square2
 
-end3:
+tail3:
+	CMP $0, R4
+	BEQ end4
+
+	// fewer columns
+	TST   $2, R4
+	BEQ   one6
+	FMOVD 0(R2), F0
+	TST   $1, R4
+	BEQ   moved7
+	ADD   $8, R2, R8
+	VLD1  (R8), V0.S[2]
+	B     moved7
+
+one6:
+	FMOVS 0(R2), F0
+
+moved7:
+	TST   $2, R4
+	BEQ   one8
+	FMOVD 0(R5), F1
+	TST   $1, R4
+	BEQ   moved9
+	ADD   $8, R5, R8
+	VLD1  (R8), V1.S[2]
+	B     moved9
+
+one8:
+	FMOVS 0(R5), F1
+
+moved9:
+	TST   $2, R4
+	BEQ   one10
+	FMOVD 0(R6), F2
+	TST   $1, R4
+	BEQ   moved11
+	ADD   $8, R6, R8
+	VLD1  (R8), V2.S[2]
+	B     moved11
+
+one10:
+	FMOVS 0(R6), F2
+
+moved11:
+	TST   $2, R4
+	BEQ   one12
+	FMOVD 0(R7), F3
+	TST   $1, R4
+	BEQ   moved13
+	ADD   $8, R7, R8
+	VLD1  (R8), V3.S[2]
+	B     moved13
+
+one12:
+	FMOVS 0(R7), F3
+
+moved13:
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	FMOVQ F0, 0(R0)
+	ADD   R1, R0
+	CMP   $1, R4
+	BEQ   end4
+	FMOVQ F1, 0(R0)
+	ADD   R1, R0
+	CMP   $2, R4
+	BEQ   end4
+	FMOVQ F2, 0(R0)
+	ADD   R1, R0
+
+end4:
 	RET
 
 few1:
-	MOVD dst+0(FP), R0
-	MOVD ldd+8(FP), R1
-	MOVD src+16(FP), R2
-	MOVD lds+24(FP), R3
-	MOVD cols+40(FP), R4
-	ADD  R3, R2, R5
-	ADD  R3, R5, R6
-	ADD  R3, R6, R7
-	CMP  $0, R4
-	BLE  end5
+	MOVD dst+0(FP), R1
+	MOVD ldd+8(FP), R2
+	MOVD src+16(FP), R3
+	MOVD lds+24(FP), R4
+	MOVD cols+40(FP), R5
+	ADD  R4, R3, R6
+	ADD  R4, R6, R7
+	ADD  R4, R7, R8
+	CMP  $4, R5
+	BLT  tail15
 
-chunk4:
-	// chunk i of every 4 rows, then 4×4 elements in each 128 bits
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R5), F1
-	FMOVQ 0(R6), F2
-	FMOVQ 0(R7), F3
+square14:
+	FMOVQ 0(R3), F0
+	CMP   $1, R0
+	BEQ   loaded17
+	FMOVQ 0(R6), F1
+	CMP   $2, R0
+	BEQ   loaded17
+	FMOVQ 0(R7), F2
+	CMP   $3, R0
+	BEQ   loaded17
+	FMOVQ 0(R8), F3
+
+loaded17:
 	VZIP2 V1.S4, V0.S4, V4.S4
 	VZIP1 V1.S4, V0.S4, V0.S4
 	VZIP2 V3.S4, V2.S4, V5.S4
@@ -79,41 +161,123 @@ chunk4:
 	VZIP1 V2.D2, V0.D2, V0.D2
 	VZIP1 V5.D2, V4.D2, V2.D2
 	VZIP2 V5.D2, V4.D2, V3.D2
-	FMOVQ F0, 0(R0)
-	ADD   R1, R0
-	FMOVQ F1, 0(R0)
-	ADD   R1, R0
-	FMOVQ F2, 0(R0)
-	ADD   R1, R0
-	FMOVQ F3, 0(R0)
-	ADD   R1, R0
-	ADD   $16, R2
-	ADD   $16, R5
+	FMOVQ F0, 0(R1)
+	ADD   R2, R1
+	FMOVQ F1, 0(R1)
+	ADD   R2, R1
+	FMOVQ F2, 0(R1)
+	ADD   R2, R1
+	FMOVQ F3, 0(R1)
+	ADD   R2, R1
+	ADD   $16, R3
 	ADD   $16, R6
 	ADD   $16, R7
-	SUB   $4, R4
-	CMP   $0, R4
-	BNE   chunk4
+	ADD   $16, R8
+	SUB   $4, R5
+	CMP   $4, R5
+	BGE   square14
 
-end5:
+tail15:
+	CMP $0, R5
+	BEQ end16
+
+	// fewer columns
+	TST   $2, R5
+	BEQ   one19
+	FMOVD 0(R3), F0
+	TST   $1, R5
+	BEQ   moved20
+	ADD   $8, R3, R9
+	VLD1  (R9), V0.S[2]
+	B     moved20
+
+one19:
+	FMOVS 0(R3), F0
+
+moved20:
+	CMP   $1, R0
+	BEQ   loaded18
+	TST   $2, R5
+	BEQ   one21
+	FMOVD 0(R6), F1
+	TST   $1, R5
+	BEQ   moved22
+	ADD   $8, R6, R9
+	VLD1  (R9), V1.S[2]
+	B     moved22
+
+one21:
+	FMOVS 0(R6), F1
+
+moved22:
+	CMP   $2, R0
+	BEQ   loaded18
+	TST   $2, R5
+	BEQ   one23
+	FMOVD 0(R7), F2
+	TST   $1, R5
+	BEQ   moved24
+	ADD   $8, R7, R9
+	VLD1  (R9), V2.S[2]
+	B     moved24
+
+one23:
+	FMOVS 0(R7), F2
+
+moved24:
+	CMP   $3, R0
+	BEQ   loaded18
+	TST   $2, R5
+	BEQ   one25
+	FMOVD 0(R8), F3
+	TST   $1, R5
+	BEQ   moved26
+	ADD   $8, R8, R9
+	VLD1  (R9), V3.S[2]
+	B     moved26
+
+one25:
+	FMOVS 0(R8), F3
+
+moved26:
+loaded18:
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	FMOVQ F0, 0(R1)
+	ADD   R2, R1
+	CMP   $1, R5
+	BEQ   end16
+	FMOVQ F1, 0(R1)
+	ADD   R2, R1
+	CMP   $2, R5
+	BEQ   end16
+	FMOVQ F2, 0(R1)
+	ADD   R2, R1
+
+end16:
 	RET
 
 // func transposeNEONF64(dst *float64, ldd uintptr, src *float64, lds uintptr, rows int, cols int)
 TEXT ·transposeNEONF64(SB), NOSPLIT, $0-48
 	MOVD rows+32(FP), R0
 	CMP  $2, R0
-	BLT  few1
+	BNE  few1
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD src+16(FP), R2
 	MOVD lds+24(FP), R3
 	MOVD cols+40(FP), R4
 	ADD  R3, R2, R5
-	CMP  $0, R4
-	BLE  end3
+	CMP  $2, R4
+	BLT  tail3
 
-chunk2:
-	// chunk i of every 2 rows, then 2×2 elements in each 128 bits
+square2:
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R5), F1
 	VZIP2 V1.D2, V0.D2, V2.D2
@@ -126,38 +290,71 @@ chunk2:
 	ADD   $16, R2
 	ADD   $16, R5
 	SUB   $2, R4
-	CMP   $0, R4
-	BNE   chunk2
+	CMP   $2, R4
+	BGE   square2
 
-end3:
+tail3:
+	CMP $0, R4
+	BEQ end4
+
+	// fewer columns
+	FMOVD 0(R2), F0
+	FMOVD 0(R5), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVQ F0, 0(R0)
+	ADD   R1, R0
+
+end4:
 	RET
 
 few1:
-	MOVD dst+0(FP), R0
-	MOVD ldd+8(FP), R1
-	MOVD src+16(FP), R2
-	MOVD lds+24(FP), R3
-	MOVD cols+40(FP), R4
-	ADD  R3, R2, R5
-	CMP  $0, R4
-	BLE  end5
+	MOVD dst+0(FP), R1
+	MOVD ldd+8(FP), R2
+	MOVD src+16(FP), R3
+	MOVD lds+24(FP), R4
+	MOVD cols+40(FP), R5
+	ADD  R4, R3, R6
+	CMP  $2, R5
+	BLT  tail7
 
-chunk4:
-	// chunk i of every 2 rows, then 2×2 elements in each 128 bits
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R5), F1
+square6:
+	FMOVQ 0(R3), F0
+	CMP   $1, R0
+	BEQ   loaded9
+	FMOVQ 0(R6), F1
+
+loaded9:
 	VZIP2 V1.D2, V0.D2, V2.D2
 	VZIP1 V1.D2, V0.D2, V0.D2
 	VORR  V2.B16, V2.B16, V1.B16
-	FMOVQ F0, 0(R0)
-	ADD   R1, R0
-	FMOVQ F1, 0(R0)
-	ADD   R1, R0
-	ADD   $16, R2
-	ADD   $16, R5
-	SUB   $2, R4
-	CMP   $0, R4
-	BNE   chunk4
+	FMOVQ F0, 0(R1)
+	ADD   R2, R1
+	FMOVQ F1, 0(R1)
+	ADD   R2, R1
+	ADD   $16, R3
+	ADD   $16, R6
+	SUB   $2, R5
+	CMP   $2, R5
+	BGE   square6
 
-end5:
+tail7:
+	CMP $0, R5
+	BEQ end8
+
+	// fewer columns
+	FMOVD 0(R3), F0
+	CMP   $1, R0
+	BEQ   loaded10
+	FMOVD 0(R6), F1
+
+loaded10:
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVQ F0, 0(R1)
+	ADD   R2, R1
+
+end8:
 	RET

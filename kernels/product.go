@@ -53,7 +53,7 @@ func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], k int, tran
 	if transposed || end-from >= 64 && crowded(m.pitch()) {
 		s := t.scratch.Get().(*scratch[T])
 		defer t.scratch.Put(s)
-		packed = s.grow(max(1, p.n) * min(p.c.Cols, maxPacked))
+		packed = s.grow(max(1, p.n)*min(p.c.Cols, maxPacked) + t.lanes)
 	}
 	for first := 0; first < p.c.Cols; first += maxPacked {
 		last := min(first+maxPacked, p.c.Cols)
@@ -115,25 +115,14 @@ func even(total, limit int) int {
 }
 
 // packTransposed copies the elements (i, j) to (i+rows-1, j+cols-1) of m to
-// dst, column after column.
+// dst, column after column. It may write up to a vector behind them.
 func (t *tiles[T]) packTransposed(dst []T, m *Mat[T], i, rows, j, cols int) {
-	// Squares of 128 bits, as many at a time as a vector holds, then one by
-	// one; what is left by elements.
-	chunk := 16 / int(size[T]())
-	whole := cols / chunk * chunk
-	r := 0
-	for _, count := range [2]int{t.lanes, chunk} {
-		for ; r+count <= rows && whole > 0; r += count {
-			t.transpose(&dst[r], uintptr(rows)*size[T](), m.at(i+r, j), m.pitch(), count, whole)
-		}
+	if cols == 0 {
+		return
 	}
-	for s := range rows {
-		q := 0
-		if s < r {
-			q = whole
-		}
-		for ; q < cols; q++ {
-			dst[q*rows+s] = m.Data[(i+s)*m.Stride+j+q]
-		}
+	for r := 0; r < rows; r += t.lanes {
+		// The last rows are perhaps taken once more.
+		r := max(0, min(r, rows-t.lanes))
+		t.transpose(&dst[r], uintptr(rows)*size[T](), m.at(i+r, j), m.pitch(), min(t.lanes, rows-r), cols)
 	}
 }

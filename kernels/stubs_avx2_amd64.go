@@ -180,16 +180,18 @@ func thinAVX2F64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr
 
 // dst[p,r] = src[r,p],  r < rows, p < cols
 //
-// The rows of dst and src are ldd and lds bytes apart. rows is the lanes of a
-// vector or the elements in 128 bits, cols a multiple of the latter.
+// The rows of dst and src are ldd and lds bytes apart. rows is 1 to the lanes of
+// a vector; whatever it is, a whole vector is written of each row of dst, in
+// order of p.
 //
 //go:noescape
 func transposeAVX2F32(dst *float32, ldd uintptr, src *float32, lds uintptr, rows int, cols int)
 
 // dst[p,r] = src[r,p],  r < rows, p < cols
 //
-// The rows of dst and src are ldd and lds bytes apart. rows is the lanes of a
-// vector or the elements in 128 bits, cols a multiple of the latter.
+// The rows of dst and src are ldd and lds bytes apart. rows is 1 to the lanes of
+// a vector; whatever it is, a whole vector is written of each row of dst, in
+// order of p.
 //
 //go:noescape
 func transposeAVX2F64(dst *float64, ldd uintptr, src *float64, lds uintptr, rows int, cols int)

@@ -188,7 +188,7 @@ func (t *tiles[T]) forwardNarrow(y, x, w *Mat[T], b []T, act Activation) {
 	}
 	columns := w.at(0, 0)
 	if x.Cols <= maxRun && s != nil && !w.empty() {
-		packed := s.grow(w.Rows * w.Cols)
+		packed := s.grow(w.Rows*w.Cols + t.lanes)
 		t.packTransposed(packed, w, 0, w.Rows, 0, w.Cols)
 		columns = &packed[0]
 	}
