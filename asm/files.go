@@ -25,7 +25,7 @@ var sources = []struct {
 	kernels []kernel
 }{
 	{"dense", []kernel{{"panel", panel}, {"narrow", narrow}, {"dot", dot}}},
-	{"grad", []kernel{{"grad", grad}, {"column", column}}},
+	{"grad", []kernel{{"grad", grad}, {"gate", gate}, {"column", column}}},
 	{"few", []kernel{{"input", input}, {"turned", turned}, {"dots", dots}, {"sweep", sweep}, {"thin", thin}}},
 	{"pack", []kernel{{"transpose", transpose}}},
 	{"loss", []kernel{{"mse", mse}}},

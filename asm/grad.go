@@ -133,6 +133,81 @@ func storeIfWanted(m Machine, ptr string, store func()) {
 	m.Label(unwanted)
 }
 
+// gate is grad without dw, for layers with many outputs: a few rows at a time,
+// as they lie in memory.
+func gate(m Machine) {
+	m.Func("gate", sig(m, "func(db, dy *T, lddy uintptr, y *T, ldy uintptr, rows, cols, act int)"),
+		"dz[i,j] = dy[i,j]·act'(y[i,j])  i < rows, j < cols, written over dy",
+		"db[j]   = db[j] + Σ_i dz[i,j]",
+		"",
+		"Each sum is one chain of additions in order of i; a zero is +0. The rows of dy",
+		"and y are as many bytes apart as follows each. db may be nil.")
+	byHeight(m, 4, [][2]string{{"dy", "lddy"}, {"y", "ldy"}}, func(rows int) { gateRows(m, rows) })
+}
+
+func gateRows(m Machine, r int) {
+	done := m.NewLabel("gated")
+	byDerivative(m, done, func(d derivative) {
+		without := m.NewLabel("without")
+		db := m.Int()
+		m.Arg(db, "db")
+		m.JumpIf(db, Equal, 0, without)
+		m.Comment("dz = dy·act'(y);  db += dz")
+		gateColumns(m, r, d, &db)
+		m.Jump(done)
+		m.Label(without)
+		m.FreeInts(db)
+		if d.times != nil {
+			m.Comment("dz = dy·act'(y)")
+			gateColumns(m, r, d, nil)
+		}
+	})
+}
+
+func gateColumns(m Machine, r int, d derivative, db *Int) {
+	dy, lddy, y, ldy, cols := m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
+	m.Arg(dy, "dy")
+	m.Arg(lddy, "lddy")
+	m.Arg(y, "y")
+	m.Arg(ldy, "ldy")
+	m.Arg(cols, "cols")
+	dyRows, yRows := m.Rows(r, dy, lddy), m.Rows(r, y, ldy)
+	sum, z, yv, zero := m.Vec(), m.Vec(), m.Vec(), m.Vec()
+	m.Zero(zero)
+	inBlocks(m, cols, 2, func(q int, p piece) {
+		if db != nil {
+			p.load(m, q, sum, At(*db, 0))
+		}
+		for i := range r {
+			p.load(m, q, z, dyRows.At[i])
+			if d.times != nil {
+				p.load(m, q, yv, yRows.At[i])
+				d.times(m, z, yv, zero)
+			}
+			if db != nil {
+				m.AddVec(sum, sum, z)
+			}
+			if d.times != nil {
+				p.store(m, q, dyRows.At[i], z)
+			}
+		}
+		if db != nil {
+			m.AddVec(sum, sum, zero)
+			p.store(m, q, At(*db, 0), sum)
+		}
+	}, func(bytes int) {
+		m.StepConst(dyRows, bytes)
+		m.StepConst(yRows, bytes)
+		if db != nil {
+			m.AddConst(*db, bytes)
+		}
+	})
+	m.FreeRows(dyRows)
+	m.FreeRows(yRows)
+	m.FreeVecs(sum, z, yv, zero)
+	m.FreeInts(dy, lddy, y, ldy, cols)
+}
+
 func column(m Machine) {
 	m.Func("column", sig(m, "func(dx *T, lddx uintptr, dw, dwinit, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, w *T, cols, n, act int)"),
 		"dz[i]   = dy[i]·act'(y[i])               i < n, written over dy",

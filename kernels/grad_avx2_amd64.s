@@ -6128,6 +6128,6242 @@ unwanted219:
 	VZEROUPPER
 	RET
 
+// func gateAVX2F32(db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, rows int, cols int, act int)
+// Requires: AVX
+TEXT ·gateAVX2F32(SB), NOSPLIT, $0-64
+	MOVQ rows+40(FP), AX
+	CMPQ AX, $0x04
+	JLT  rest2
+
+tile1:
+	MOVQ  act+56(FP), AX
+	CMPQ  AX, $0x01
+	JNE   other4
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without5
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	LEAQ   (CX)(CX*2), R8
+	LEAQ   (SI)(SI*2), R9
+	VXORPS Y3, Y3, Y3
+	CMPQ   DI, $0x10
+	JLT    tail7
+
+block6:
+	VMOVUPS (AX), Y0
+	VMOVUPS (BX), Y1
+	VMOVUPS (DX), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, (BX)
+	VMOVUPS (BX)(CX*1), Y1
+	VMOVUPS (DX)(SI*1), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, (BX)(CX*1)
+	VMOVUPS (BX)(CX*2), Y1
+	VMOVUPS (DX)(SI*2), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, (BX)(CX*2)
+	VMOVUPS (BX)(R8*1), Y1
+	VMOVUPS (DX)(R9*1), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, (BX)(R8*1)
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS Y0, (AX)
+	VMOVUPS 32(AX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 32(DX), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS 32(BX)(CX*1), Y1
+	VMOVUPS 32(DX)(SI*1), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, 32(BX)(CX*1)
+	VMOVUPS 32(BX)(CX*2), Y1
+	VMOVUPS 32(DX)(SI*2), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, 32(BX)(CX*2)
+	VMOVUPS 32(BX)(R8*1), Y1
+	VMOVUPS 32(DX)(R9*1), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, 32(BX)(R8*1)
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS Y0, 32(AX)
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, AX
+	SUBQ    $0x10, DI
+	CMPQ    DI, $0x10
+	JGE     block6
+
+tail7:
+	TESTQ   DI, DI
+	JLE     end8
+	CMPQ    DI, $0x08
+	JLT     part9
+	VMOVUPS (AX), Y0
+	VMOVUPS (BX), Y1
+	VMOVUPS (DX), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, (BX)
+	VMOVUPS (BX)(CX*1), Y1
+	VMOVUPS (DX)(SI*1), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, (BX)(CX*1)
+	VMOVUPS (BX)(CX*2), Y1
+	VMOVUPS (DX)(SI*2), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, (BX)(CX*2)
+	VMOVUPS (BX)(R8*1), Y1
+	VMOVUPS (DX)(R9*1), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, (BX)(R8*1)
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS Y0, (AX)
+	JMP     over10
+
+part9:
+	MOVQ         DI, R10
+	ANDQ         $0x07, R10
+	IMUL3Q       $0x04, R10, R10
+	LEAQ         mask<>+32(SB), R11
+	SUBQ         R10, R11
+	VMOVDQU      (R11), Y4
+	VMASKMOVPS   (AX), Y4, Y0
+	VMASKMOVPS   (BX), Y4, Y1
+	VMASKMOVPS   (DX), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low12
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low13
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low14
+	VMOVSS       X1, 24(BX)
+
+low14:
+	JMP stored11
+
+low13:
+	TESTQ  $0x00000001, DI
+	JZ     low15
+	VMOVSS X1, 16(BX)
+
+low15:
+	JMP stored11
+
+low12:
+	TESTQ     $0x00000002, DI
+	JZ        low16
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low17
+	VMOVSS    X1, 8(BX)
+
+low17:
+	JMP stored11
+
+low16:
+	TESTQ  $0x00000001, DI
+	JZ     low18
+	VMOVSS X1, (BX)
+
+low18:
+stored11:
+	VMASKMOVPS   (BX)(CX*1), Y4, Y1
+	VMASKMOVPS   (DX)(SI*1), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low20
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low21
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low22
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low22:
+	JMP stored19
+
+low21:
+	TESTQ  $0x00000001, DI
+	JZ     low23
+	VMOVSS X1, 16(BX)(CX*1)
+
+low23:
+	JMP stored19
+
+low20:
+	TESTQ     $0x00000002, DI
+	JZ        low24
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low25
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low25:
+	JMP stored19
+
+low24:
+	TESTQ  $0x00000001, DI
+	JZ     low26
+	VMOVSS X1, (BX)(CX*1)
+
+low26:
+stored19:
+	VMASKMOVPS   (BX)(CX*2), Y4, Y1
+	VMASKMOVPS   (DX)(SI*2), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low28
+	VMOVUPS      X1, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low29
+	VMOVSD       X1, 16(BX)(CX*2)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low30
+	VMOVSS       X1, 24(BX)(CX*2)
+
+low30:
+	JMP stored27
+
+low29:
+	TESTQ  $0x00000001, DI
+	JZ     low31
+	VMOVSS X1, 16(BX)(CX*2)
+
+low31:
+	JMP stored27
+
+low28:
+	TESTQ     $0x00000002, DI
+	JZ        low32
+	VMOVSD    X1, (BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low33
+	VMOVSS    X1, 8(BX)(CX*2)
+
+low33:
+	JMP stored27
+
+low32:
+	TESTQ  $0x00000001, DI
+	JZ     low34
+	VMOVSS X1, (BX)(CX*2)
+
+low34:
+stored27:
+	VMASKMOVPS   (BX)(R8*1), Y4, Y1
+	VMASKMOVPS   (DX)(R9*1), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low36
+	VMOVUPS      X1, (BX)(R8*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low37
+	VMOVSD       X1, 16(BX)(R8*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low38
+	VMOVSS       X1, 24(BX)(R8*1)
+
+low38:
+	JMP stored35
+
+low37:
+	TESTQ  $0x00000001, DI
+	JZ     low39
+	VMOVSS X1, 16(BX)(R8*1)
+
+low39:
+	JMP stored35
+
+low36:
+	TESTQ     $0x00000002, DI
+	JZ        low40
+	VMOVSD    X1, (BX)(R8*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low41
+	VMOVSS    X1, 8(BX)(R8*1)
+
+low41:
+	JMP stored35
+
+low40:
+	TESTQ  $0x00000001, DI
+	JZ     low42
+	VMOVSS X1, (BX)(R8*1)
+
+low42:
+stored35:
+	VADDPS       Y3, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low44
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low45
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low46
+	VMOVSS       X0, 24(AX)
+
+low46:
+	JMP stored43
+
+low45:
+	TESTQ  $0x00000001, DI
+	JZ     low47
+	VMOVSS X0, 16(AX)
+
+low47:
+	JMP stored43
+
+low44:
+	TESTQ     $0x00000002, DI
+	JZ        low48
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low49
+	VMOVSS    X0, 8(AX)
+
+low49:
+	JMP stored43
+
+low48:
+	TESTQ  $0x00000001, DI
+	JZ     low50
+	VMOVSS X0, (AX)
+
+low50:
+stored43:
+	JMP end8
+
+over10:
+	CMPQ         DI, $0x08
+	JLE          end8
+	MOVQ         DI, R10
+	ANDQ         $0x07, R10
+	IMUL3Q       $0x04, R10, R10
+	LEAQ         mask<>+32(SB), R11
+	SUBQ         R10, R11
+	VMOVDQU      (R11), Y4
+	VMASKMOVPS   32(AX), Y4, Y0
+	VMASKMOVPS   32(BX), Y4, Y1
+	VMASKMOVPS   32(DX), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low53
+	VMOVUPS      X1, 32(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low54
+	VMOVSD       X1, 48(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low55
+	VMOVSS       X1, 56(BX)
+
+low55:
+	JMP stored52
+
+low54:
+	TESTQ  $0x00000001, DI
+	JZ     low56
+	VMOVSS X1, 48(BX)
+
+low56:
+	JMP stored52
+
+low53:
+	TESTQ     $0x00000002, DI
+	JZ        low57
+	VMOVSD    X1, 32(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low58
+	VMOVSS    X1, 40(BX)
+
+low58:
+	JMP stored52
+
+low57:
+	TESTQ  $0x00000001, DI
+	JZ     low59
+	VMOVSS X1, 32(BX)
+
+low59:
+stored52:
+	VMASKMOVPS   32(BX)(CX*1), Y4, Y1
+	VMASKMOVPS   32(DX)(SI*1), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low61
+	VMOVUPS      X1, 32(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low62
+	VMOVSD       X1, 48(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low63
+	VMOVSS       X1, 56(BX)(CX*1)
+
+low63:
+	JMP stored60
+
+low62:
+	TESTQ  $0x00000001, DI
+	JZ     low64
+	VMOVSS X1, 48(BX)(CX*1)
+
+low64:
+	JMP stored60
+
+low61:
+	TESTQ     $0x00000002, DI
+	JZ        low65
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low66
+	VMOVSS    X1, 40(BX)(CX*1)
+
+low66:
+	JMP stored60
+
+low65:
+	TESTQ  $0x00000001, DI
+	JZ     low67
+	VMOVSS X1, 32(BX)(CX*1)
+
+low67:
+stored60:
+	VMASKMOVPS   32(BX)(CX*2), Y4, Y1
+	VMASKMOVPS   32(DX)(SI*2), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low69
+	VMOVUPS      X1, 32(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low70
+	VMOVSD       X1, 48(BX)(CX*2)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low71
+	VMOVSS       X1, 56(BX)(CX*2)
+
+low71:
+	JMP stored68
+
+low70:
+	TESTQ  $0x00000001, DI
+	JZ     low72
+	VMOVSS X1, 48(BX)(CX*2)
+
+low72:
+	JMP stored68
+
+low69:
+	TESTQ     $0x00000002, DI
+	JZ        low73
+	VMOVSD    X1, 32(BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low74
+	VMOVSS    X1, 40(BX)(CX*2)
+
+low74:
+	JMP stored68
+
+low73:
+	TESTQ  $0x00000001, DI
+	JZ     low75
+	VMOVSS X1, 32(BX)(CX*2)
+
+low75:
+stored68:
+	VMASKMOVPS   32(BX)(R8*1), Y4, Y1
+	VMASKMOVPS   32(DX)(R9*1), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low77
+	VMOVUPS      X1, 32(BX)(R8*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low78
+	VMOVSD       X1, 48(BX)(R8*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low79
+	VMOVSS       X1, 56(BX)(R8*1)
+
+low79:
+	JMP stored76
+
+low78:
+	TESTQ  $0x00000001, DI
+	JZ     low80
+	VMOVSS X1, 48(BX)(R8*1)
+
+low80:
+	JMP stored76
+
+low77:
+	TESTQ     $0x00000002, DI
+	JZ        low81
+	VMOVSD    X1, 32(BX)(R8*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low82
+	VMOVSS    X1, 40(BX)(R8*1)
+
+low82:
+	JMP stored76
+
+low81:
+	TESTQ  $0x00000001, DI
+	JZ     low83
+	VMOVSS X1, 32(BX)(R8*1)
+
+low83:
+stored76:
+	VADDPS       Y3, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low85
+	VMOVUPS      X0, 32(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low86
+	VMOVSD       X0, 48(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low87
+	VMOVSS       X0, 56(AX)
+
+low87:
+	JMP stored84
+
+low86:
+	TESTQ  $0x00000001, DI
+	JZ     low88
+	VMOVSS X0, 48(AX)
+
+low88:
+	JMP stored84
+
+low85:
+	TESTQ     $0x00000002, DI
+	JZ        low89
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low90
+	VMOVSS    X0, 40(AX)
+
+low90:
+	JMP stored84
+
+low89:
+	TESTQ  $0x00000001, DI
+	JZ     low91
+	VMOVSS X0, 32(AX)
+
+low91:
+stored84:
+end8:
+	JMP gated3
+
+without5:
+	// dz = dy·act'(y)
+	MOVQ   dy+8(FP), AX
+	MOVQ   lddy+16(FP), BX
+	MOVQ   y+24(FP), CX
+	MOVQ   ldy+32(FP), DX
+	MOVQ   cols+48(FP), SI
+	LEAQ   (BX)(BX*2), DI
+	LEAQ   (DX)(DX*2), R8
+	VXORPS Y3, Y3, Y3
+	CMPQ   SI, $0x10
+	JLT    tail93
+
+block92:
+	VMOVUPS (AX), Y1
+	VMOVUPS (CX), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)
+	VMOVUPS (AX)(BX*1), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	VMOVUPS (AX)(BX*2), Y1
+	VMOVUPS (CX)(DX*2), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*2)
+	VMOVUPS (AX)(DI*1), Y1
+	VMOVUPS (CX)(R8*1), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(DI*1)
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 32(CX), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS 32(AX)(BX*1), Y1
+	VMOVUPS 32(CX)(DX*1), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, 32(AX)(BX*1)
+	VMOVUPS 32(AX)(BX*2), Y1
+	VMOVUPS 32(CX)(DX*2), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, 32(AX)(BX*2)
+	VMOVUPS 32(AX)(DI*1), Y1
+	VMOVUPS 32(CX)(R8*1), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, 32(AX)(DI*1)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, SI
+	CMPQ    SI, $0x10
+	JGE     block92
+
+tail93:
+	TESTQ   SI, SI
+	JLE     end94
+	CMPQ    SI, $0x08
+	JLT     part95
+	VMOVUPS (AX), Y1
+	VMOVUPS (CX), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)
+	VMOVUPS (AX)(BX*1), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	VMOVUPS (AX)(BX*2), Y1
+	VMOVUPS (CX)(DX*2), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*2)
+	VMOVUPS (AX)(DI*1), Y1
+	VMOVUPS (CX)(R8*1), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(DI*1)
+	JMP     over96
+
+part95:
+	MOVQ         SI, R9
+	ANDQ         $0x07, R9
+	IMUL3Q       $0x04, R9, R9
+	LEAQ         mask<>+32(SB), R10
+	SUBQ         R9, R10
+	VMOVDQU      (R10), Y4
+	VMASKMOVPS   (AX), Y4, Y1
+	VMASKMOVPS   (CX), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	TESTQ        $0x00000004, SI
+	JZ           low98
+	VMOVUPS      X1, (AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low99
+	VMOVSD       X1, 16(AX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low100
+	VMOVSS       X1, 24(AX)
+
+low100:
+	JMP stored97
+
+low99:
+	TESTQ  $0x00000001, SI
+	JZ     low101
+	VMOVSS X1, 16(AX)
+
+low101:
+	JMP stored97
+
+low98:
+	TESTQ     $0x00000002, SI
+	JZ        low102
+	VMOVSD    X1, (AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low103
+	VMOVSS    X1, 8(AX)
+
+low103:
+	JMP stored97
+
+low102:
+	TESTQ  $0x00000001, SI
+	JZ     low104
+	VMOVSS X1, (AX)
+
+low104:
+stored97:
+	VMASKMOVPS   (AX)(BX*1), Y4, Y1
+	VMASKMOVPS   (CX)(DX*1), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	TESTQ        $0x00000004, SI
+	JZ           low106
+	VMOVUPS      X1, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low107
+	VMOVSD       X1, 16(AX)(BX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low108
+	VMOVSS       X1, 24(AX)(BX*1)
+
+low108:
+	JMP stored105
+
+low107:
+	TESTQ  $0x00000001, SI
+	JZ     low109
+	VMOVSS X1, 16(AX)(BX*1)
+
+low109:
+	JMP stored105
+
+low106:
+	TESTQ     $0x00000002, SI
+	JZ        low110
+	VMOVSD    X1, (AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low111
+	VMOVSS    X1, 8(AX)(BX*1)
+
+low111:
+	JMP stored105
+
+low110:
+	TESTQ  $0x00000001, SI
+	JZ     low112
+	VMOVSS X1, (AX)(BX*1)
+
+low112:
+stored105:
+	VMASKMOVPS   (AX)(BX*2), Y4, Y1
+	VMASKMOVPS   (CX)(DX*2), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	TESTQ        $0x00000004, SI
+	JZ           low114
+	VMOVUPS      X1, (AX)(BX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low115
+	VMOVSD       X1, 16(AX)(BX*2)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low116
+	VMOVSS       X1, 24(AX)(BX*2)
+
+low116:
+	JMP stored113
+
+low115:
+	TESTQ  $0x00000001, SI
+	JZ     low117
+	VMOVSS X1, 16(AX)(BX*2)
+
+low117:
+	JMP stored113
+
+low114:
+	TESTQ     $0x00000002, SI
+	JZ        low118
+	VMOVSD    X1, (AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low119
+	VMOVSS    X1, 8(AX)(BX*2)
+
+low119:
+	JMP stored113
+
+low118:
+	TESTQ  $0x00000001, SI
+	JZ     low120
+	VMOVSS X1, (AX)(BX*2)
+
+low120:
+stored113:
+	VMASKMOVPS   (AX)(DI*1), Y4, Y1
+	VMASKMOVPS   (CX)(R8*1), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	TESTQ        $0x00000004, SI
+	JZ           low122
+	VMOVUPS      X1, (AX)(DI*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low123
+	VMOVSD       X1, 16(AX)(DI*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low124
+	VMOVSS       X1, 24(AX)(DI*1)
+
+low124:
+	JMP stored121
+
+low123:
+	TESTQ  $0x00000001, SI
+	JZ     low125
+	VMOVSS X1, 16(AX)(DI*1)
+
+low125:
+	JMP stored121
+
+low122:
+	TESTQ     $0x00000002, SI
+	JZ        low126
+	VMOVSD    X1, (AX)(DI*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low127
+	VMOVSS    X1, 8(AX)(DI*1)
+
+low127:
+	JMP stored121
+
+low126:
+	TESTQ  $0x00000001, SI
+	JZ     low128
+	VMOVSS X1, (AX)(DI*1)
+
+low128:
+stored121:
+	JMP end94
+
+over96:
+	CMPQ         SI, $0x08
+	JLE          end94
+	MOVQ         SI, R9
+	ANDQ         $0x07, R9
+	IMUL3Q       $0x04, R9, R9
+	LEAQ         mask<>+32(SB), R10
+	SUBQ         R9, R10
+	VMOVDQU      (R10), Y4
+	VMASKMOVPS   32(AX), Y4, Y1
+	VMASKMOVPS   32(CX), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	TESTQ        $0x00000004, SI
+	JZ           low131
+	VMOVUPS      X1, 32(AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low132
+	VMOVSD       X1, 48(AX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low133
+	VMOVSS       X1, 56(AX)
+
+low133:
+	JMP stored130
+
+low132:
+	TESTQ  $0x00000001, SI
+	JZ     low134
+	VMOVSS X1, 48(AX)
+
+low134:
+	JMP stored130
+
+low131:
+	TESTQ     $0x00000002, SI
+	JZ        low135
+	VMOVSD    X1, 32(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low136
+	VMOVSS    X1, 40(AX)
+
+low136:
+	JMP stored130
+
+low135:
+	TESTQ  $0x00000001, SI
+	JZ     low137
+	VMOVSS X1, 32(AX)
+
+low137:
+stored130:
+	VMASKMOVPS   32(AX)(BX*1), Y4, Y1
+	VMASKMOVPS   32(CX)(DX*1), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	TESTQ        $0x00000004, SI
+	JZ           low139
+	VMOVUPS      X1, 32(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low140
+	VMOVSD       X1, 48(AX)(BX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low141
+	VMOVSS       X1, 56(AX)(BX*1)
+
+low141:
+	JMP stored138
+
+low140:
+	TESTQ  $0x00000001, SI
+	JZ     low142
+	VMOVSS X1, 48(AX)(BX*1)
+
+low142:
+	JMP stored138
+
+low139:
+	TESTQ     $0x00000002, SI
+	JZ        low143
+	VMOVSD    X1, 32(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low144
+	VMOVSS    X1, 40(AX)(BX*1)
+
+low144:
+	JMP stored138
+
+low143:
+	TESTQ  $0x00000001, SI
+	JZ     low145
+	VMOVSS X1, 32(AX)(BX*1)
+
+low145:
+stored138:
+	VMASKMOVPS   32(AX)(BX*2), Y4, Y1
+	VMASKMOVPS   32(CX)(DX*2), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	TESTQ        $0x00000004, SI
+	JZ           low147
+	VMOVUPS      X1, 32(AX)(BX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low148
+	VMOVSD       X1, 48(AX)(BX*2)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low149
+	VMOVSS       X1, 56(AX)(BX*2)
+
+low149:
+	JMP stored146
+
+low148:
+	TESTQ  $0x00000001, SI
+	JZ     low150
+	VMOVSS X1, 48(AX)(BX*2)
+
+low150:
+	JMP stored146
+
+low147:
+	TESTQ     $0x00000002, SI
+	JZ        low151
+	VMOVSD    X1, 32(AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low152
+	VMOVSS    X1, 40(AX)(BX*2)
+
+low152:
+	JMP stored146
+
+low151:
+	TESTQ  $0x00000001, SI
+	JZ     low153
+	VMOVSS X1, 32(AX)(BX*2)
+
+low153:
+stored146:
+	VMASKMOVPS   32(AX)(DI*1), Y4, Y1
+	VMASKMOVPS   32(CX)(R8*1), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	TESTQ        $0x00000004, SI
+	JZ           low155
+	VMOVUPS      X1, 32(AX)(DI*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low156
+	VMOVSD       X1, 48(AX)(DI*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low157
+	VMOVSS       X1, 56(AX)(DI*1)
+
+low157:
+	JMP stored154
+
+low156:
+	TESTQ  $0x00000001, SI
+	JZ     low158
+	VMOVSS X1, 48(AX)(DI*1)
+
+low158:
+	JMP stored154
+
+low155:
+	TESTQ     $0x00000002, SI
+	JZ        low159
+	VMOVSD    X1, 32(AX)(DI*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low160
+	VMOVSS    X1, 40(AX)(DI*1)
+
+low160:
+	JMP stored154
+
+low159:
+	TESTQ  $0x00000001, SI
+	JZ     low161
+	VMOVSS X1, 32(AX)(DI*1)
+
+low161:
+stored154:
+end94:
+	JMP gated3
+
+other4:
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without163
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	LEAQ   (CX)(CX*2), R8
+	LEAQ   (SI)(SI*2), R9
+	VXORPS Y3, Y3, Y3
+	CMPQ   DI, $0x10
+	JLT    tail165
+
+block164:
+	VMOVUPS (AX), Y0
+	VMOVUPS (BX), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS (BX)(CX*1), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS (BX)(CX*2), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS (BX)(R8*1), Y1
+	VADDPS  Y1, Y0, Y0
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS Y0, (AX)
+	VMOVUPS 32(AX), Y0
+	VMOVUPS 32(BX), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS 32(BX)(CX*1), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS 32(BX)(CX*2), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS 32(BX)(R8*1), Y1
+	VADDPS  Y1, Y0, Y0
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS Y0, 32(AX)
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, AX
+	SUBQ    $0x10, DI
+	CMPQ    DI, $0x10
+	JGE     block164
+
+tail165:
+	TESTQ   DI, DI
+	JLE     end166
+	CMPQ    DI, $0x08
+	JLT     part167
+	VMOVUPS (AX), Y0
+	VMOVUPS (BX), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS (BX)(CX*1), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS (BX)(CX*2), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS (BX)(R8*1), Y1
+	VADDPS  Y1, Y0, Y0
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS Y0, (AX)
+	JMP     over168
+
+part167:
+	MOVQ         DI, R10
+	ANDQ         $0x07, R10
+	IMUL3Q       $0x04, R10, R10
+	LEAQ         mask<>+32(SB), R11
+	SUBQ         R10, R11
+	VMOVDQU      (R11), Y4
+	VMASKMOVPS   (AX), Y4, Y0
+	VMASKMOVPS   (BX), Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VMASKMOVPS   (BX)(CX*1), Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VMASKMOVPS   (BX)(CX*2), Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VMASKMOVPS   (BX)(R8*1), Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low170
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low171
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low172
+	VMOVSS       X0, 24(AX)
+
+low172:
+	JMP stored169
+
+low171:
+	TESTQ  $0x00000001, DI
+	JZ     low173
+	VMOVSS X0, 16(AX)
+
+low173:
+	JMP stored169
+
+low170:
+	TESTQ     $0x00000002, DI
+	JZ        low174
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low175
+	VMOVSS    X0, 8(AX)
+
+low175:
+	JMP stored169
+
+low174:
+	TESTQ  $0x00000001, DI
+	JZ     low176
+	VMOVSS X0, (AX)
+
+low176:
+stored169:
+	JMP end166
+
+over168:
+	CMPQ         DI, $0x08
+	JLE          end166
+	MOVQ         DI, R10
+	ANDQ         $0x07, R10
+	IMUL3Q       $0x04, R10, R10
+	LEAQ         mask<>+32(SB), R11
+	SUBQ         R10, R11
+	VMOVDQU      (R11), Y4
+	VMASKMOVPS   32(AX), Y4, Y0
+	VMASKMOVPS   32(BX), Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VMASKMOVPS   32(BX)(CX*1), Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VMASKMOVPS   32(BX)(CX*2), Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VMASKMOVPS   32(BX)(R8*1), Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low179
+	VMOVUPS      X0, 32(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low180
+	VMOVSD       X0, 48(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low181
+	VMOVSS       X0, 56(AX)
+
+low181:
+	JMP stored178
+
+low180:
+	TESTQ  $0x00000001, DI
+	JZ     low182
+	VMOVSS X0, 48(AX)
+
+low182:
+	JMP stored178
+
+low179:
+	TESTQ     $0x00000002, DI
+	JZ        low183
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low184
+	VMOVSS    X0, 40(AX)
+
+low184:
+	JMP stored178
+
+low183:
+	TESTQ  $0x00000001, DI
+	JZ     low185
+	VMOVSS X0, 32(AX)
+
+low185:
+stored178:
+end166:
+	JMP gated3
+
+without163:
+	JMP gated3
+
+gated3:
+	MOVQ   dy+8(FP), AX
+	MOVQ   lddy+16(FP), BX
+	IMUL3Q $0x04, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, dy+8(FP)
+	MOVQ   y+24(FP), AX
+	MOVQ   ldy+32(FP), BX
+	IMUL3Q $0x04, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, y+24(FP)
+	MOVQ   rows+40(FP), AX
+	SUBQ   $0x04, AX
+	MOVQ   AX, rows+40(FP)
+	CMPQ   AX, $0x04
+	JGE    tile1
+
+rest2:
+	MOVQ  rows+40(FP), AX
+	CMPQ  AX, $0x03
+	JNE   fewer187
+	MOVQ  act+56(FP), AX
+	CMPQ  AX, $0x01
+	JNE   other189
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without190
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	VXORPS Y3, Y3, Y3
+	CMPQ   DI, $0x10
+	JLT    tail192
+
+block191:
+	VMOVUPS (AX), Y0
+	VMOVUPS (BX), Y1
+	VMOVUPS (DX), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, (BX)
+	VMOVUPS (BX)(CX*1), Y1
+	VMOVUPS (DX)(SI*1), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, (BX)(CX*1)
+	VMOVUPS (BX)(CX*2), Y1
+	VMOVUPS (DX)(SI*2), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, (BX)(CX*2)
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS Y0, (AX)
+	VMOVUPS 32(AX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 32(DX), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS 32(BX)(CX*1), Y1
+	VMOVUPS 32(DX)(SI*1), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, 32(BX)(CX*1)
+	VMOVUPS 32(BX)(CX*2), Y1
+	VMOVUPS 32(DX)(SI*2), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, 32(BX)(CX*2)
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS Y0, 32(AX)
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, AX
+	SUBQ    $0x10, DI
+	CMPQ    DI, $0x10
+	JGE     block191
+
+tail192:
+	TESTQ   DI, DI
+	JLE     end193
+	CMPQ    DI, $0x08
+	JLT     part194
+	VMOVUPS (AX), Y0
+	VMOVUPS (BX), Y1
+	VMOVUPS (DX), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, (BX)
+	VMOVUPS (BX)(CX*1), Y1
+	VMOVUPS (DX)(SI*1), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, (BX)(CX*1)
+	VMOVUPS (BX)(CX*2), Y1
+	VMOVUPS (DX)(SI*2), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, (BX)(CX*2)
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS Y0, (AX)
+	JMP     over195
+
+part194:
+	MOVQ         DI, R8
+	ANDQ         $0x07, R8
+	IMUL3Q       $0x04, R8, R8
+	LEAQ         mask<>+32(SB), R9
+	SUBQ         R8, R9
+	VMOVDQU      (R9), Y4
+	VMASKMOVPS   (AX), Y4, Y0
+	VMASKMOVPS   (BX), Y4, Y1
+	VMASKMOVPS   (DX), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low197
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low198
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low199
+	VMOVSS       X1, 24(BX)
+
+low199:
+	JMP stored196
+
+low198:
+	TESTQ  $0x00000001, DI
+	JZ     low200
+	VMOVSS X1, 16(BX)
+
+low200:
+	JMP stored196
+
+low197:
+	TESTQ     $0x00000002, DI
+	JZ        low201
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low202
+	VMOVSS    X1, 8(BX)
+
+low202:
+	JMP stored196
+
+low201:
+	TESTQ  $0x00000001, DI
+	JZ     low203
+	VMOVSS X1, (BX)
+
+low203:
+stored196:
+	VMASKMOVPS   (BX)(CX*1), Y4, Y1
+	VMASKMOVPS   (DX)(SI*1), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low205
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low206
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low207
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low207:
+	JMP stored204
+
+low206:
+	TESTQ  $0x00000001, DI
+	JZ     low208
+	VMOVSS X1, 16(BX)(CX*1)
+
+low208:
+	JMP stored204
+
+low205:
+	TESTQ     $0x00000002, DI
+	JZ        low209
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low210
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low210:
+	JMP stored204
+
+low209:
+	TESTQ  $0x00000001, DI
+	JZ     low211
+	VMOVSS X1, (BX)(CX*1)
+
+low211:
+stored204:
+	VMASKMOVPS   (BX)(CX*2), Y4, Y1
+	VMASKMOVPS   (DX)(SI*2), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low213
+	VMOVUPS      X1, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low214
+	VMOVSD       X1, 16(BX)(CX*2)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low215
+	VMOVSS       X1, 24(BX)(CX*2)
+
+low215:
+	JMP stored212
+
+low214:
+	TESTQ  $0x00000001, DI
+	JZ     low216
+	VMOVSS X1, 16(BX)(CX*2)
+
+low216:
+	JMP stored212
+
+low213:
+	TESTQ     $0x00000002, DI
+	JZ        low217
+	VMOVSD    X1, (BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low218
+	VMOVSS    X1, 8(BX)(CX*2)
+
+low218:
+	JMP stored212
+
+low217:
+	TESTQ  $0x00000001, DI
+	JZ     low219
+	VMOVSS X1, (BX)(CX*2)
+
+low219:
+stored212:
+	VADDPS       Y3, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low221
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low222
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low223
+	VMOVSS       X0, 24(AX)
+
+low223:
+	JMP stored220
+
+low222:
+	TESTQ  $0x00000001, DI
+	JZ     low224
+	VMOVSS X0, 16(AX)
+
+low224:
+	JMP stored220
+
+low221:
+	TESTQ     $0x00000002, DI
+	JZ        low225
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low226
+	VMOVSS    X0, 8(AX)
+
+low226:
+	JMP stored220
+
+low225:
+	TESTQ  $0x00000001, DI
+	JZ     low227
+	VMOVSS X0, (AX)
+
+low227:
+stored220:
+	JMP end193
+
+over195:
+	CMPQ         DI, $0x08
+	JLE          end193
+	MOVQ         DI, R8
+	ANDQ         $0x07, R8
+	IMUL3Q       $0x04, R8, R8
+	LEAQ         mask<>+32(SB), R9
+	SUBQ         R8, R9
+	VMOVDQU      (R9), Y4
+	VMASKMOVPS   32(AX), Y4, Y0
+	VMASKMOVPS   32(BX), Y4, Y1
+	VMASKMOVPS   32(DX), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low230
+	VMOVUPS      X1, 32(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low231
+	VMOVSD       X1, 48(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low232
+	VMOVSS       X1, 56(BX)
+
+low232:
+	JMP stored229
+
+low231:
+	TESTQ  $0x00000001, DI
+	JZ     low233
+	VMOVSS X1, 48(BX)
+
+low233:
+	JMP stored229
+
+low230:
+	TESTQ     $0x00000002, DI
+	JZ        low234
+	VMOVSD    X1, 32(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low235
+	VMOVSS    X1, 40(BX)
+
+low235:
+	JMP stored229
+
+low234:
+	TESTQ  $0x00000001, DI
+	JZ     low236
+	VMOVSS X1, 32(BX)
+
+low236:
+stored229:
+	VMASKMOVPS   32(BX)(CX*1), Y4, Y1
+	VMASKMOVPS   32(DX)(SI*1), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low238
+	VMOVUPS      X1, 32(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low239
+	VMOVSD       X1, 48(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low240
+	VMOVSS       X1, 56(BX)(CX*1)
+
+low240:
+	JMP stored237
+
+low239:
+	TESTQ  $0x00000001, DI
+	JZ     low241
+	VMOVSS X1, 48(BX)(CX*1)
+
+low241:
+	JMP stored237
+
+low238:
+	TESTQ     $0x00000002, DI
+	JZ        low242
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low243
+	VMOVSS    X1, 40(BX)(CX*1)
+
+low243:
+	JMP stored237
+
+low242:
+	TESTQ  $0x00000001, DI
+	JZ     low244
+	VMOVSS X1, 32(BX)(CX*1)
+
+low244:
+stored237:
+	VMASKMOVPS   32(BX)(CX*2), Y4, Y1
+	VMASKMOVPS   32(DX)(SI*2), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low246
+	VMOVUPS      X1, 32(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low247
+	VMOVSD       X1, 48(BX)(CX*2)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low248
+	VMOVSS       X1, 56(BX)(CX*2)
+
+low248:
+	JMP stored245
+
+low247:
+	TESTQ  $0x00000001, DI
+	JZ     low249
+	VMOVSS X1, 48(BX)(CX*2)
+
+low249:
+	JMP stored245
+
+low246:
+	TESTQ     $0x00000002, DI
+	JZ        low250
+	VMOVSD    X1, 32(BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low251
+	VMOVSS    X1, 40(BX)(CX*2)
+
+low251:
+	JMP stored245
+
+low250:
+	TESTQ  $0x00000001, DI
+	JZ     low252
+	VMOVSS X1, 32(BX)(CX*2)
+
+low252:
+stored245:
+	VADDPS       Y3, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low254
+	VMOVUPS      X0, 32(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low255
+	VMOVSD       X0, 48(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low256
+	VMOVSS       X0, 56(AX)
+
+low256:
+	JMP stored253
+
+low255:
+	TESTQ  $0x00000001, DI
+	JZ     low257
+	VMOVSS X0, 48(AX)
+
+low257:
+	JMP stored253
+
+low254:
+	TESTQ     $0x00000002, DI
+	JZ        low258
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low259
+	VMOVSS    X0, 40(AX)
+
+low259:
+	JMP stored253
+
+low258:
+	TESTQ  $0x00000001, DI
+	JZ     low260
+	VMOVSS X0, 32(AX)
+
+low260:
+stored253:
+end193:
+	JMP gated188
+
+without190:
+	// dz = dy·act'(y)
+	MOVQ   dy+8(FP), AX
+	MOVQ   lddy+16(FP), BX
+	MOVQ   y+24(FP), CX
+	MOVQ   ldy+32(FP), DX
+	MOVQ   cols+48(FP), SI
+	VXORPS Y3, Y3, Y3
+	CMPQ   SI, $0x10
+	JLT    tail262
+
+block261:
+	VMOVUPS (AX), Y1
+	VMOVUPS (CX), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)
+	VMOVUPS (AX)(BX*1), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	VMOVUPS (AX)(BX*2), Y1
+	VMOVUPS (CX)(DX*2), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*2)
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 32(CX), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS 32(AX)(BX*1), Y1
+	VMOVUPS 32(CX)(DX*1), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, 32(AX)(BX*1)
+	VMOVUPS 32(AX)(BX*2), Y1
+	VMOVUPS 32(CX)(DX*2), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, 32(AX)(BX*2)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, SI
+	CMPQ    SI, $0x10
+	JGE     block261
+
+tail262:
+	TESTQ   SI, SI
+	JLE     end263
+	CMPQ    SI, $0x08
+	JLT     part264
+	VMOVUPS (AX), Y1
+	VMOVUPS (CX), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)
+	VMOVUPS (AX)(BX*1), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	VMOVUPS (AX)(BX*2), Y1
+	VMOVUPS (CX)(DX*2), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*2)
+	JMP     over265
+
+part264:
+	MOVQ         SI, DI
+	ANDQ         $0x07, DI
+	IMUL3Q       $0x04, DI, DI
+	LEAQ         mask<>+32(SB), R8
+	SUBQ         DI, R8
+	VMOVDQU      (R8), Y4
+	VMASKMOVPS   (AX), Y4, Y1
+	VMASKMOVPS   (CX), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	TESTQ        $0x00000004, SI
+	JZ           low267
+	VMOVUPS      X1, (AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low268
+	VMOVSD       X1, 16(AX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low269
+	VMOVSS       X1, 24(AX)
+
+low269:
+	JMP stored266
+
+low268:
+	TESTQ  $0x00000001, SI
+	JZ     low270
+	VMOVSS X1, 16(AX)
+
+low270:
+	JMP stored266
+
+low267:
+	TESTQ     $0x00000002, SI
+	JZ        low271
+	VMOVSD    X1, (AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low272
+	VMOVSS    X1, 8(AX)
+
+low272:
+	JMP stored266
+
+low271:
+	TESTQ  $0x00000001, SI
+	JZ     low273
+	VMOVSS X1, (AX)
+
+low273:
+stored266:
+	VMASKMOVPS   (AX)(BX*1), Y4, Y1
+	VMASKMOVPS   (CX)(DX*1), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	TESTQ        $0x00000004, SI
+	JZ           low275
+	VMOVUPS      X1, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low276
+	VMOVSD       X1, 16(AX)(BX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low277
+	VMOVSS       X1, 24(AX)(BX*1)
+
+low277:
+	JMP stored274
+
+low276:
+	TESTQ  $0x00000001, SI
+	JZ     low278
+	VMOVSS X1, 16(AX)(BX*1)
+
+low278:
+	JMP stored274
+
+low275:
+	TESTQ     $0x00000002, SI
+	JZ        low279
+	VMOVSD    X1, (AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low280
+	VMOVSS    X1, 8(AX)(BX*1)
+
+low280:
+	JMP stored274
+
+low279:
+	TESTQ  $0x00000001, SI
+	JZ     low281
+	VMOVSS X1, (AX)(BX*1)
+
+low281:
+stored274:
+	VMASKMOVPS   (AX)(BX*2), Y4, Y1
+	VMASKMOVPS   (CX)(DX*2), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	TESTQ        $0x00000004, SI
+	JZ           low283
+	VMOVUPS      X1, (AX)(BX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low284
+	VMOVSD       X1, 16(AX)(BX*2)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low285
+	VMOVSS       X1, 24(AX)(BX*2)
+
+low285:
+	JMP stored282
+
+low284:
+	TESTQ  $0x00000001, SI
+	JZ     low286
+	VMOVSS X1, 16(AX)(BX*2)
+
+low286:
+	JMP stored282
+
+low283:
+	TESTQ     $0x00000002, SI
+	JZ        low287
+	VMOVSD    X1, (AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low288
+	VMOVSS    X1, 8(AX)(BX*2)
+
+low288:
+	JMP stored282
+
+low287:
+	TESTQ  $0x00000001, SI
+	JZ     low289
+	VMOVSS X1, (AX)(BX*2)
+
+low289:
+stored282:
+	JMP end263
+
+over265:
+	CMPQ         SI, $0x08
+	JLE          end263
+	MOVQ         SI, DI
+	ANDQ         $0x07, DI
+	IMUL3Q       $0x04, DI, DI
+	LEAQ         mask<>+32(SB), R8
+	SUBQ         DI, R8
+	VMOVDQU      (R8), Y4
+	VMASKMOVPS   32(AX), Y4, Y1
+	VMASKMOVPS   32(CX), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	TESTQ        $0x00000004, SI
+	JZ           low292
+	VMOVUPS      X1, 32(AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low293
+	VMOVSD       X1, 48(AX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low294
+	VMOVSS       X1, 56(AX)
+
+low294:
+	JMP stored291
+
+low293:
+	TESTQ  $0x00000001, SI
+	JZ     low295
+	VMOVSS X1, 48(AX)
+
+low295:
+	JMP stored291
+
+low292:
+	TESTQ     $0x00000002, SI
+	JZ        low296
+	VMOVSD    X1, 32(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low297
+	VMOVSS    X1, 40(AX)
+
+low297:
+	JMP stored291
+
+low296:
+	TESTQ  $0x00000001, SI
+	JZ     low298
+	VMOVSS X1, 32(AX)
+
+low298:
+stored291:
+	VMASKMOVPS   32(AX)(BX*1), Y4, Y1
+	VMASKMOVPS   32(CX)(DX*1), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	TESTQ        $0x00000004, SI
+	JZ           low300
+	VMOVUPS      X1, 32(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low301
+	VMOVSD       X1, 48(AX)(BX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low302
+	VMOVSS       X1, 56(AX)(BX*1)
+
+low302:
+	JMP stored299
+
+low301:
+	TESTQ  $0x00000001, SI
+	JZ     low303
+	VMOVSS X1, 48(AX)(BX*1)
+
+low303:
+	JMP stored299
+
+low300:
+	TESTQ     $0x00000002, SI
+	JZ        low304
+	VMOVSD    X1, 32(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low305
+	VMOVSS    X1, 40(AX)(BX*1)
+
+low305:
+	JMP stored299
+
+low304:
+	TESTQ  $0x00000001, SI
+	JZ     low306
+	VMOVSS X1, 32(AX)(BX*1)
+
+low306:
+stored299:
+	VMASKMOVPS   32(AX)(BX*2), Y4, Y1
+	VMASKMOVPS   32(CX)(DX*2), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	TESTQ        $0x00000004, SI
+	JZ           low308
+	VMOVUPS      X1, 32(AX)(BX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low309
+	VMOVSD       X1, 48(AX)(BX*2)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low310
+	VMOVSS       X1, 56(AX)(BX*2)
+
+low310:
+	JMP stored307
+
+low309:
+	TESTQ  $0x00000001, SI
+	JZ     low311
+	VMOVSS X1, 48(AX)(BX*2)
+
+low311:
+	JMP stored307
+
+low308:
+	TESTQ     $0x00000002, SI
+	JZ        low312
+	VMOVSD    X1, 32(AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low313
+	VMOVSS    X1, 40(AX)(BX*2)
+
+low313:
+	JMP stored307
+
+low312:
+	TESTQ  $0x00000001, SI
+	JZ     low314
+	VMOVSS X1, 32(AX)(BX*2)
+
+low314:
+stored307:
+end263:
+	JMP gated188
+
+other189:
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without316
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	VXORPS Y3, Y3, Y3
+	CMPQ   DI, $0x10
+	JLT    tail318
+
+block317:
+	VMOVUPS (AX), Y0
+	VMOVUPS (BX), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS (BX)(CX*1), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS (BX)(CX*2), Y1
+	VADDPS  Y1, Y0, Y0
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS Y0, (AX)
+	VMOVUPS 32(AX), Y0
+	VMOVUPS 32(BX), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS 32(BX)(CX*1), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS 32(BX)(CX*2), Y1
+	VADDPS  Y1, Y0, Y0
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS Y0, 32(AX)
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, AX
+	SUBQ    $0x10, DI
+	CMPQ    DI, $0x10
+	JGE     block317
+
+tail318:
+	TESTQ   DI, DI
+	JLE     end319
+	CMPQ    DI, $0x08
+	JLT     part320
+	VMOVUPS (AX), Y0
+	VMOVUPS (BX), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS (BX)(CX*1), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS (BX)(CX*2), Y1
+	VADDPS  Y1, Y0, Y0
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS Y0, (AX)
+	JMP     over321
+
+part320:
+	MOVQ         DI, R8
+	ANDQ         $0x07, R8
+	IMUL3Q       $0x04, R8, R8
+	LEAQ         mask<>+32(SB), R9
+	SUBQ         R8, R9
+	VMOVDQU      (R9), Y4
+	VMASKMOVPS   (AX), Y4, Y0
+	VMASKMOVPS   (BX), Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VMASKMOVPS   (BX)(CX*1), Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VMASKMOVPS   (BX)(CX*2), Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low323
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low324
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low325
+	VMOVSS       X0, 24(AX)
+
+low325:
+	JMP stored322
+
+low324:
+	TESTQ  $0x00000001, DI
+	JZ     low326
+	VMOVSS X0, 16(AX)
+
+low326:
+	JMP stored322
+
+low323:
+	TESTQ     $0x00000002, DI
+	JZ        low327
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low328
+	VMOVSS    X0, 8(AX)
+
+low328:
+	JMP stored322
+
+low327:
+	TESTQ  $0x00000001, DI
+	JZ     low329
+	VMOVSS X0, (AX)
+
+low329:
+stored322:
+	JMP end319
+
+over321:
+	CMPQ         DI, $0x08
+	JLE          end319
+	MOVQ         DI, R8
+	ANDQ         $0x07, R8
+	IMUL3Q       $0x04, R8, R8
+	LEAQ         mask<>+32(SB), R9
+	SUBQ         R8, R9
+	VMOVDQU      (R9), Y4
+	VMASKMOVPS   32(AX), Y4, Y0
+	VMASKMOVPS   32(BX), Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VMASKMOVPS   32(BX)(CX*1), Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VMASKMOVPS   32(BX)(CX*2), Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low332
+	VMOVUPS      X0, 32(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low333
+	VMOVSD       X0, 48(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low334
+	VMOVSS       X0, 56(AX)
+
+low334:
+	JMP stored331
+
+low333:
+	TESTQ  $0x00000001, DI
+	JZ     low335
+	VMOVSS X0, 48(AX)
+
+low335:
+	JMP stored331
+
+low332:
+	TESTQ     $0x00000002, DI
+	JZ        low336
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low337
+	VMOVSS    X0, 40(AX)
+
+low337:
+	JMP stored331
+
+low336:
+	TESTQ  $0x00000001, DI
+	JZ     low338
+	VMOVSS X0, 32(AX)
+
+low338:
+stored331:
+end319:
+	JMP gated188
+
+without316:
+	JMP gated188
+
+gated188:
+	JMP done186
+
+fewer187:
+	CMPQ  AX, $0x02
+	JNE   fewer339
+	MOVQ  act+56(FP), AX
+	CMPQ  AX, $0x01
+	JNE   other341
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without342
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	VXORPS Y3, Y3, Y3
+	CMPQ   DI, $0x10
+	JLT    tail344
+
+block343:
+	VMOVUPS (AX), Y0
+	VMOVUPS (BX), Y1
+	VMOVUPS (DX), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, (BX)
+	VMOVUPS (BX)(CX*1), Y1
+	VMOVUPS (DX)(SI*1), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, (BX)(CX*1)
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS Y0, (AX)
+	VMOVUPS 32(AX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 32(DX), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS 32(BX)(CX*1), Y1
+	VMOVUPS 32(DX)(SI*1), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, 32(BX)(CX*1)
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS Y0, 32(AX)
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, AX
+	SUBQ    $0x10, DI
+	CMPQ    DI, $0x10
+	JGE     block343
+
+tail344:
+	TESTQ   DI, DI
+	JLE     end345
+	CMPQ    DI, $0x08
+	JLT     part346
+	VMOVUPS (AX), Y0
+	VMOVUPS (BX), Y1
+	VMOVUPS (DX), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, (BX)
+	VMOVUPS (BX)(CX*1), Y1
+	VMOVUPS (DX)(SI*1), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, (BX)(CX*1)
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS Y0, (AX)
+	JMP     over347
+
+part346:
+	MOVQ         DI, R8
+	ANDQ         $0x07, R8
+	IMUL3Q       $0x04, R8, R8
+	LEAQ         mask<>+32(SB), R9
+	SUBQ         R8, R9
+	VMOVDQU      (R9), Y4
+	VMASKMOVPS   (AX), Y4, Y0
+	VMASKMOVPS   (BX), Y4, Y1
+	VMASKMOVPS   (DX), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low349
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low350
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low351
+	VMOVSS       X1, 24(BX)
+
+low351:
+	JMP stored348
+
+low350:
+	TESTQ  $0x00000001, DI
+	JZ     low352
+	VMOVSS X1, 16(BX)
+
+low352:
+	JMP stored348
+
+low349:
+	TESTQ     $0x00000002, DI
+	JZ        low353
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low354
+	VMOVSS    X1, 8(BX)
+
+low354:
+	JMP stored348
+
+low353:
+	TESTQ  $0x00000001, DI
+	JZ     low355
+	VMOVSS X1, (BX)
+
+low355:
+stored348:
+	VMASKMOVPS   (BX)(CX*1), Y4, Y1
+	VMASKMOVPS   (DX)(SI*1), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low357
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low358
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low359
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low359:
+	JMP stored356
+
+low358:
+	TESTQ  $0x00000001, DI
+	JZ     low360
+	VMOVSS X1, 16(BX)(CX*1)
+
+low360:
+	JMP stored356
+
+low357:
+	TESTQ     $0x00000002, DI
+	JZ        low361
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low362
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low362:
+	JMP stored356
+
+low361:
+	TESTQ  $0x00000001, DI
+	JZ     low363
+	VMOVSS X1, (BX)(CX*1)
+
+low363:
+stored356:
+	VADDPS       Y3, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low365
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low366
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low367
+	VMOVSS       X0, 24(AX)
+
+low367:
+	JMP stored364
+
+low366:
+	TESTQ  $0x00000001, DI
+	JZ     low368
+	VMOVSS X0, 16(AX)
+
+low368:
+	JMP stored364
+
+low365:
+	TESTQ     $0x00000002, DI
+	JZ        low369
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low370
+	VMOVSS    X0, 8(AX)
+
+low370:
+	JMP stored364
+
+low369:
+	TESTQ  $0x00000001, DI
+	JZ     low371
+	VMOVSS X0, (AX)
+
+low371:
+stored364:
+	JMP end345
+
+over347:
+	CMPQ         DI, $0x08
+	JLE          end345
+	MOVQ         DI, R8
+	ANDQ         $0x07, R8
+	IMUL3Q       $0x04, R8, R8
+	LEAQ         mask<>+32(SB), R9
+	SUBQ         R8, R9
+	VMOVDQU      (R9), Y4
+	VMASKMOVPS   32(AX), Y4, Y0
+	VMASKMOVPS   32(BX), Y4, Y1
+	VMASKMOVPS   32(DX), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low374
+	VMOVUPS      X1, 32(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low375
+	VMOVSD       X1, 48(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low376
+	VMOVSS       X1, 56(BX)
+
+low376:
+	JMP stored373
+
+low375:
+	TESTQ  $0x00000001, DI
+	JZ     low377
+	VMOVSS X1, 48(BX)
+
+low377:
+	JMP stored373
+
+low374:
+	TESTQ     $0x00000002, DI
+	JZ        low378
+	VMOVSD    X1, 32(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low379
+	VMOVSS    X1, 40(BX)
+
+low379:
+	JMP stored373
+
+low378:
+	TESTQ  $0x00000001, DI
+	JZ     low380
+	VMOVSS X1, 32(BX)
+
+low380:
+stored373:
+	VMASKMOVPS   32(BX)(CX*1), Y4, Y1
+	VMASKMOVPS   32(DX)(SI*1), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low382
+	VMOVUPS      X1, 32(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low383
+	VMOVSD       X1, 48(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low384
+	VMOVSS       X1, 56(BX)(CX*1)
+
+low384:
+	JMP stored381
+
+low383:
+	TESTQ  $0x00000001, DI
+	JZ     low385
+	VMOVSS X1, 48(BX)(CX*1)
+
+low385:
+	JMP stored381
+
+low382:
+	TESTQ     $0x00000002, DI
+	JZ        low386
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low387
+	VMOVSS    X1, 40(BX)(CX*1)
+
+low387:
+	JMP stored381
+
+low386:
+	TESTQ  $0x00000001, DI
+	JZ     low388
+	VMOVSS X1, 32(BX)(CX*1)
+
+low388:
+stored381:
+	VADDPS       Y3, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low390
+	VMOVUPS      X0, 32(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low391
+	VMOVSD       X0, 48(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low392
+	VMOVSS       X0, 56(AX)
+
+low392:
+	JMP stored389
+
+low391:
+	TESTQ  $0x00000001, DI
+	JZ     low393
+	VMOVSS X0, 48(AX)
+
+low393:
+	JMP stored389
+
+low390:
+	TESTQ     $0x00000002, DI
+	JZ        low394
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low395
+	VMOVSS    X0, 40(AX)
+
+low395:
+	JMP stored389
+
+low394:
+	TESTQ  $0x00000001, DI
+	JZ     low396
+	VMOVSS X0, 32(AX)
+
+low396:
+stored389:
+end345:
+	JMP gated340
+
+without342:
+	// dz = dy·act'(y)
+	MOVQ   dy+8(FP), AX
+	MOVQ   lddy+16(FP), BX
+	MOVQ   y+24(FP), CX
+	MOVQ   ldy+32(FP), DX
+	MOVQ   cols+48(FP), SI
+	VXORPS Y3, Y3, Y3
+	CMPQ   SI, $0x10
+	JLT    tail398
+
+block397:
+	VMOVUPS (AX), Y1
+	VMOVUPS (CX), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)
+	VMOVUPS (AX)(BX*1), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 32(CX), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS 32(AX)(BX*1), Y1
+	VMOVUPS 32(CX)(DX*1), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, 32(AX)(BX*1)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, SI
+	CMPQ    SI, $0x10
+	JGE     block397
+
+tail398:
+	TESTQ   SI, SI
+	JLE     end399
+	CMPQ    SI, $0x08
+	JLT     part400
+	VMOVUPS (AX), Y1
+	VMOVUPS (CX), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)
+	VMOVUPS (AX)(BX*1), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(BX*1)
+	JMP     over401
+
+part400:
+	MOVQ         SI, DI
+	ANDQ         $0x07, DI
+	IMUL3Q       $0x04, DI, DI
+	LEAQ         mask<>+32(SB), R8
+	SUBQ         DI, R8
+	VMOVDQU      (R8), Y4
+	VMASKMOVPS   (AX), Y4, Y1
+	VMASKMOVPS   (CX), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	TESTQ        $0x00000004, SI
+	JZ           low403
+	VMOVUPS      X1, (AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low404
+	VMOVSD       X1, 16(AX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low405
+	VMOVSS       X1, 24(AX)
+
+low405:
+	JMP stored402
+
+low404:
+	TESTQ  $0x00000001, SI
+	JZ     low406
+	VMOVSS X1, 16(AX)
+
+low406:
+	JMP stored402
+
+low403:
+	TESTQ     $0x00000002, SI
+	JZ        low407
+	VMOVSD    X1, (AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low408
+	VMOVSS    X1, 8(AX)
+
+low408:
+	JMP stored402
+
+low407:
+	TESTQ  $0x00000001, SI
+	JZ     low409
+	VMOVSS X1, (AX)
+
+low409:
+stored402:
+	VMASKMOVPS   (AX)(BX*1), Y4, Y1
+	VMASKMOVPS   (CX)(DX*1), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	TESTQ        $0x00000004, SI
+	JZ           low411
+	VMOVUPS      X1, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low412
+	VMOVSD       X1, 16(AX)(BX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low413
+	VMOVSS       X1, 24(AX)(BX*1)
+
+low413:
+	JMP stored410
+
+low412:
+	TESTQ  $0x00000001, SI
+	JZ     low414
+	VMOVSS X1, 16(AX)(BX*1)
+
+low414:
+	JMP stored410
+
+low411:
+	TESTQ     $0x00000002, SI
+	JZ        low415
+	VMOVSD    X1, (AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low416
+	VMOVSS    X1, 8(AX)(BX*1)
+
+low416:
+	JMP stored410
+
+low415:
+	TESTQ  $0x00000001, SI
+	JZ     low417
+	VMOVSS X1, (AX)(BX*1)
+
+low417:
+stored410:
+	JMP end399
+
+over401:
+	CMPQ         SI, $0x08
+	JLE          end399
+	MOVQ         SI, DI
+	ANDQ         $0x07, DI
+	IMUL3Q       $0x04, DI, DI
+	LEAQ         mask<>+32(SB), R8
+	SUBQ         DI, R8
+	VMOVDQU      (R8), Y4
+	VMASKMOVPS   32(AX), Y4, Y1
+	VMASKMOVPS   32(CX), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	TESTQ        $0x00000004, SI
+	JZ           low420
+	VMOVUPS      X1, 32(AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low421
+	VMOVSD       X1, 48(AX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low422
+	VMOVSS       X1, 56(AX)
+
+low422:
+	JMP stored419
+
+low421:
+	TESTQ  $0x00000001, SI
+	JZ     low423
+	VMOVSS X1, 48(AX)
+
+low423:
+	JMP stored419
+
+low420:
+	TESTQ     $0x00000002, SI
+	JZ        low424
+	VMOVSD    X1, 32(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low425
+	VMOVSS    X1, 40(AX)
+
+low425:
+	JMP stored419
+
+low424:
+	TESTQ  $0x00000001, SI
+	JZ     low426
+	VMOVSS X1, 32(AX)
+
+low426:
+stored419:
+	VMASKMOVPS   32(AX)(BX*1), Y4, Y1
+	VMASKMOVPS   32(CX)(DX*1), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	TESTQ        $0x00000004, SI
+	JZ           low428
+	VMOVUPS      X1, 32(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low429
+	VMOVSD       X1, 48(AX)(BX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low430
+	VMOVSS       X1, 56(AX)(BX*1)
+
+low430:
+	JMP stored427
+
+low429:
+	TESTQ  $0x00000001, SI
+	JZ     low431
+	VMOVSS X1, 48(AX)(BX*1)
+
+low431:
+	JMP stored427
+
+low428:
+	TESTQ     $0x00000002, SI
+	JZ        low432
+	VMOVSD    X1, 32(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low433
+	VMOVSS    X1, 40(AX)(BX*1)
+
+low433:
+	JMP stored427
+
+low432:
+	TESTQ  $0x00000001, SI
+	JZ     low434
+	VMOVSS X1, 32(AX)(BX*1)
+
+low434:
+stored427:
+end399:
+	JMP gated340
+
+other341:
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without436
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	VXORPS Y3, Y3, Y3
+	CMPQ   DI, $0x10
+	JLT    tail438
+
+block437:
+	VMOVUPS (AX), Y0
+	VMOVUPS (BX), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS (BX)(CX*1), Y1
+	VADDPS  Y1, Y0, Y0
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS Y0, (AX)
+	VMOVUPS 32(AX), Y0
+	VMOVUPS 32(BX), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS 32(BX)(CX*1), Y1
+	VADDPS  Y1, Y0, Y0
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS Y0, 32(AX)
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, AX
+	SUBQ    $0x10, DI
+	CMPQ    DI, $0x10
+	JGE     block437
+
+tail438:
+	TESTQ   DI, DI
+	JLE     end439
+	CMPQ    DI, $0x08
+	JLT     part440
+	VMOVUPS (AX), Y0
+	VMOVUPS (BX), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS (BX)(CX*1), Y1
+	VADDPS  Y1, Y0, Y0
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS Y0, (AX)
+	JMP     over441
+
+part440:
+	MOVQ         DI, R8
+	ANDQ         $0x07, R8
+	IMUL3Q       $0x04, R8, R8
+	LEAQ         mask<>+32(SB), R9
+	SUBQ         R8, R9
+	VMOVDQU      (R9), Y4
+	VMASKMOVPS   (AX), Y4, Y0
+	VMASKMOVPS   (BX), Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VMASKMOVPS   (BX)(CX*1), Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low443
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low444
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low445
+	VMOVSS       X0, 24(AX)
+
+low445:
+	JMP stored442
+
+low444:
+	TESTQ  $0x00000001, DI
+	JZ     low446
+	VMOVSS X0, 16(AX)
+
+low446:
+	JMP stored442
+
+low443:
+	TESTQ     $0x00000002, DI
+	JZ        low447
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low448
+	VMOVSS    X0, 8(AX)
+
+low448:
+	JMP stored442
+
+low447:
+	TESTQ  $0x00000001, DI
+	JZ     low449
+	VMOVSS X0, (AX)
+
+low449:
+stored442:
+	JMP end439
+
+over441:
+	CMPQ         DI, $0x08
+	JLE          end439
+	MOVQ         DI, R8
+	ANDQ         $0x07, R8
+	IMUL3Q       $0x04, R8, R8
+	LEAQ         mask<>+32(SB), R9
+	SUBQ         R8, R9
+	VMOVDQU      (R9), Y4
+	VMASKMOVPS   32(AX), Y4, Y0
+	VMASKMOVPS   32(BX), Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VMASKMOVPS   32(BX)(CX*1), Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low452
+	VMOVUPS      X0, 32(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low453
+	VMOVSD       X0, 48(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low454
+	VMOVSS       X0, 56(AX)
+
+low454:
+	JMP stored451
+
+low453:
+	TESTQ  $0x00000001, DI
+	JZ     low455
+	VMOVSS X0, 48(AX)
+
+low455:
+	JMP stored451
+
+low452:
+	TESTQ     $0x00000002, DI
+	JZ        low456
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low457
+	VMOVSS    X0, 40(AX)
+
+low457:
+	JMP stored451
+
+low456:
+	TESTQ  $0x00000001, DI
+	JZ     low458
+	VMOVSS X0, 32(AX)
+
+low458:
+stored451:
+end439:
+	JMP gated340
+
+without436:
+	JMP gated340
+
+gated340:
+	JMP done186
+
+fewer339:
+	CMPQ  AX, $0x01
+	JNE   fewer459
+	MOVQ  act+56(FP), AX
+	CMPQ  AX, $0x01
+	JNE   other461
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without462
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	VXORPS Y3, Y3, Y3
+	CMPQ   DI, $0x10
+	JLT    tail464
+
+block463:
+	VMOVUPS (AX), Y0
+	VMOVUPS (BX), Y1
+	VMOVUPS (DX), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, (BX)
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS Y0, (AX)
+	VMOVUPS 32(AX), Y0
+	VMOVUPS 32(BX), Y1
+	VMOVUPS 32(DX), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, 32(BX)
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS Y0, 32(AX)
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, AX
+	SUBQ    $0x10, DI
+	CMPQ    DI, $0x10
+	JGE     block463
+
+tail464:
+	TESTQ   DI, DI
+	JLE     end465
+	CMPQ    DI, $0x08
+	JLT     part466
+	VMOVUPS (AX), Y0
+	VMOVUPS (BX), Y1
+	VMOVUPS (DX), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y1, (BX)
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS Y0, (AX)
+	JMP     over467
+
+part466:
+	MOVQ         DI, R8
+	ANDQ         $0x07, R8
+	IMUL3Q       $0x04, R8, R8
+	LEAQ         mask<>+32(SB), R9
+	SUBQ         R8, R9
+	VMOVDQU      (R9), Y4
+	VMASKMOVPS   (AX), Y4, Y0
+	VMASKMOVPS   (BX), Y4, Y1
+	VMASKMOVPS   (DX), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low469
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low470
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low471
+	VMOVSS       X1, 24(BX)
+
+low471:
+	JMP stored468
+
+low470:
+	TESTQ  $0x00000001, DI
+	JZ     low472
+	VMOVSS X1, 16(BX)
+
+low472:
+	JMP stored468
+
+low469:
+	TESTQ     $0x00000002, DI
+	JZ        low473
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low474
+	VMOVSS    X1, 8(BX)
+
+low474:
+	JMP stored468
+
+low473:
+	TESTQ  $0x00000001, DI
+	JZ     low475
+	VMOVSS X1, (BX)
+
+low475:
+stored468:
+	VADDPS       Y3, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low477
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low478
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low479
+	VMOVSS       X0, 24(AX)
+
+low479:
+	JMP stored476
+
+low478:
+	TESTQ  $0x00000001, DI
+	JZ     low480
+	VMOVSS X0, 16(AX)
+
+low480:
+	JMP stored476
+
+low477:
+	TESTQ     $0x00000002, DI
+	JZ        low481
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low482
+	VMOVSS    X0, 8(AX)
+
+low482:
+	JMP stored476
+
+low481:
+	TESTQ  $0x00000001, DI
+	JZ     low483
+	VMOVSS X0, (AX)
+
+low483:
+stored476:
+	JMP end465
+
+over467:
+	CMPQ         DI, $0x08
+	JLE          end465
+	MOVQ         DI, R8
+	ANDQ         $0x07, R8
+	IMUL3Q       $0x04, R8, R8
+	LEAQ         mask<>+32(SB), R9
+	SUBQ         R8, R9
+	VMOVDQU      (R9), Y4
+	VMASKMOVPS   32(AX), Y4, Y0
+	VMASKMOVPS   32(BX), Y4, Y1
+	VMASKMOVPS   32(DX), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low486
+	VMOVUPS      X1, 32(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low487
+	VMOVSD       X1, 48(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low488
+	VMOVSS       X1, 56(BX)
+
+low488:
+	JMP stored485
+
+low487:
+	TESTQ  $0x00000001, DI
+	JZ     low489
+	VMOVSS X1, 48(BX)
+
+low489:
+	JMP stored485
+
+low486:
+	TESTQ     $0x00000002, DI
+	JZ        low490
+	VMOVSD    X1, 32(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low491
+	VMOVSS    X1, 40(BX)
+
+low491:
+	JMP stored485
+
+low490:
+	TESTQ  $0x00000001, DI
+	JZ     low492
+	VMOVSS X1, 32(BX)
+
+low492:
+stored485:
+	VADDPS       Y3, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low494
+	VMOVUPS      X0, 32(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low495
+	VMOVSD       X0, 48(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low496
+	VMOVSS       X0, 56(AX)
+
+low496:
+	JMP stored493
+
+low495:
+	TESTQ  $0x00000001, DI
+	JZ     low497
+	VMOVSS X0, 48(AX)
+
+low497:
+	JMP stored493
+
+low494:
+	TESTQ     $0x00000002, DI
+	JZ        low498
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low499
+	VMOVSS    X0, 40(AX)
+
+low499:
+	JMP stored493
+
+low498:
+	TESTQ  $0x00000001, DI
+	JZ     low500
+	VMOVSS X0, 32(AX)
+
+low500:
+stored493:
+end465:
+	JMP gated460
+
+without462:
+	// dz = dy·act'(y)
+	MOVQ   dy+8(FP), AX
+	MOVQ   lddy+16(FP), BX
+	MOVQ   y+24(FP), CX
+	MOVQ   ldy+32(FP), DX
+	MOVQ   cols+48(FP), SI
+	VXORPS Y3, Y3, Y3
+	CMPQ   SI, $0x10
+	JLT    tail502
+
+block501:
+	VMOVUPS (AX), Y1
+	VMOVUPS (CX), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 32(CX), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, 32(AX)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, CX
+	SUBQ    $0x10, SI
+	CMPQ    SI, $0x10
+	JGE     block501
+
+tail502:
+	TESTQ   SI, SI
+	JLE     end503
+	CMPQ    SI, $0x08
+	JLT     part504
+	VMOVUPS (AX), Y1
+	VMOVUPS (CX), Y2
+	VCMPPS  $0x06, Y3, Y2, Y2
+	VANDPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)
+	JMP     over505
+
+part504:
+	MOVQ         SI, DI
+	ANDQ         $0x07, DI
+	IMUL3Q       $0x04, DI, DI
+	LEAQ         mask<>+32(SB), R8
+	SUBQ         DI, R8
+	VMOVDQU      (R8), Y4
+	VMASKMOVPS   (AX), Y4, Y1
+	VMASKMOVPS   (CX), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	TESTQ        $0x00000004, SI
+	JZ           low507
+	VMOVUPS      X1, (AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low508
+	VMOVSD       X1, 16(AX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low509
+	VMOVSS       X1, 24(AX)
+
+low509:
+	JMP stored506
+
+low508:
+	TESTQ  $0x00000001, SI
+	JZ     low510
+	VMOVSS X1, 16(AX)
+
+low510:
+	JMP stored506
+
+low507:
+	TESTQ     $0x00000002, SI
+	JZ        low511
+	VMOVSD    X1, (AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low512
+	VMOVSS    X1, 8(AX)
+
+low512:
+	JMP stored506
+
+low511:
+	TESTQ  $0x00000001, SI
+	JZ     low513
+	VMOVSS X1, (AX)
+
+low513:
+stored506:
+	JMP end503
+
+over505:
+	CMPQ         SI, $0x08
+	JLE          end503
+	MOVQ         SI, DI
+	ANDQ         $0x07, DI
+	IMUL3Q       $0x04, DI, DI
+	LEAQ         mask<>+32(SB), R8
+	SUBQ         DI, R8
+	VMOVDQU      (R8), Y4
+	VMASKMOVPS   32(AX), Y4, Y1
+	VMASKMOVPS   32(CX), Y4, Y2
+	VCMPPS       $0x06, Y3, Y2, Y2
+	VANDPS       Y2, Y1, Y1
+	TESTQ        $0x00000004, SI
+	JZ           low516
+	VMOVUPS      X1, 32(AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low517
+	VMOVSD       X1, 48(AX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low518
+	VMOVSS       X1, 56(AX)
+
+low518:
+	JMP stored515
+
+low517:
+	TESTQ  $0x00000001, SI
+	JZ     low519
+	VMOVSS X1, 48(AX)
+
+low519:
+	JMP stored515
+
+low516:
+	TESTQ     $0x00000002, SI
+	JZ        low520
+	VMOVSD    X1, 32(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low521
+	VMOVSS    X1, 40(AX)
+
+low521:
+	JMP stored515
+
+low520:
+	TESTQ  $0x00000001, SI
+	JZ     low522
+	VMOVSS X1, 32(AX)
+
+low522:
+stored515:
+end503:
+	JMP gated460
+
+other461:
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without524
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	VXORPS Y3, Y3, Y3
+	CMPQ   DI, $0x10
+	JLT    tail526
+
+block525:
+	VMOVUPS (AX), Y0
+	VMOVUPS (BX), Y1
+	VADDPS  Y1, Y0, Y0
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS Y0, (AX)
+	VMOVUPS 32(AX), Y0
+	VMOVUPS 32(BX), Y1
+	VADDPS  Y1, Y0, Y0
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS Y0, 32(AX)
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, AX
+	SUBQ    $0x10, DI
+	CMPQ    DI, $0x10
+	JGE     block525
+
+tail526:
+	TESTQ   DI, DI
+	JLE     end527
+	CMPQ    DI, $0x08
+	JLT     part528
+	VMOVUPS (AX), Y0
+	VMOVUPS (BX), Y1
+	VADDPS  Y1, Y0, Y0
+	VADDPS  Y3, Y0, Y0
+	VMOVUPS Y0, (AX)
+	JMP     over529
+
+part528:
+	MOVQ         DI, R8
+	ANDQ         $0x07, R8
+	IMUL3Q       $0x04, R8, R8
+	LEAQ         mask<>+32(SB), R9
+	SUBQ         R8, R9
+	VMOVDQU      (R9), Y4
+	VMASKMOVPS   (AX), Y4, Y0
+	VMASKMOVPS   (BX), Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low531
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low532
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low533
+	VMOVSS       X0, 24(AX)
+
+low533:
+	JMP stored530
+
+low532:
+	TESTQ  $0x00000001, DI
+	JZ     low534
+	VMOVSS X0, 16(AX)
+
+low534:
+	JMP stored530
+
+low531:
+	TESTQ     $0x00000002, DI
+	JZ        low535
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low536
+	VMOVSS    X0, 8(AX)
+
+low536:
+	JMP stored530
+
+low535:
+	TESTQ  $0x00000001, DI
+	JZ     low537
+	VMOVSS X0, (AX)
+
+low537:
+stored530:
+	JMP end527
+
+over529:
+	CMPQ         DI, $0x08
+	JLE          end527
+	MOVQ         DI, R8
+	ANDQ         $0x07, R8
+	IMUL3Q       $0x04, R8, R8
+	LEAQ         mask<>+32(SB), R9
+	SUBQ         R8, R9
+	VMOVDQU      (R9), Y4
+	VMASKMOVPS   32(AX), Y4, Y0
+	VMASKMOVPS   32(BX), Y4, Y1
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y0, Y0
+	TESTQ        $0x00000004, DI
+	JZ           low540
+	VMOVUPS      X0, 32(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low541
+	VMOVSD       X0, 48(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low542
+	VMOVSS       X0, 56(AX)
+
+low542:
+	JMP stored539
+
+low541:
+	TESTQ  $0x00000001, DI
+	JZ     low543
+	VMOVSS X0, 48(AX)
+
+low543:
+	JMP stored539
+
+low540:
+	TESTQ     $0x00000002, DI
+	JZ        low544
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low545
+	VMOVSS    X0, 40(AX)
+
+low545:
+	JMP stored539
+
+low544:
+	TESTQ  $0x00000001, DI
+	JZ     low546
+	VMOVSS X0, 32(AX)
+
+low546:
+stored539:
+end527:
+	JMP gated460
+
+without524:
+	JMP gated460
+
+gated460:
+	JMP done186
+
+fewer459:
+done186:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func gateAVX2F64(db *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, rows int, cols int, act int)
+// Requires: AVX
+TEXT ·gateAVX2F64(SB), NOSPLIT, $0-64
+	MOVQ rows+40(FP), AX
+	CMPQ AX, $0x04
+	JLT  rest2
+
+tile1:
+	MOVQ  act+56(FP), AX
+	CMPQ  AX, $0x01
+	JNE   other4
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without5
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	LEAQ   (CX)(CX*2), R8
+	LEAQ   (SI)(SI*2), R9
+	VXORPS Y3, Y3, Y3
+	CMPQ   DI, $0x08
+	JLT    tail7
+
+block6:
+	VMOVUPD (AX), Y0
+	VMOVUPD (BX), Y1
+	VMOVUPD (DX), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, (BX)
+	VMOVUPD (BX)(CX*1), Y1
+	VMOVUPD (DX)(SI*1), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, (BX)(CX*1)
+	VMOVUPD (BX)(CX*2), Y1
+	VMOVUPD (DX)(SI*2), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, (BX)(CX*2)
+	VMOVUPD (BX)(R8*1), Y1
+	VMOVUPD (DX)(R9*1), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, (BX)(R8*1)
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD Y0, (AX)
+	VMOVUPD 32(AX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 32(DX), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD 32(BX)(CX*1), Y1
+	VMOVUPD 32(DX)(SI*1), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, 32(BX)(CX*1)
+	VMOVUPD 32(BX)(CX*2), Y1
+	VMOVUPD 32(DX)(SI*2), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, 32(BX)(CX*2)
+	VMOVUPD 32(BX)(R8*1), Y1
+	VMOVUPD 32(DX)(R9*1), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, 32(BX)(R8*1)
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD Y0, 32(AX)
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, AX
+	SUBQ    $0x08, DI
+	CMPQ    DI, $0x08
+	JGE     block6
+
+tail7:
+	TESTQ   DI, DI
+	JLE     end8
+	CMPQ    DI, $0x04
+	JLT     part9
+	VMOVUPD (AX), Y0
+	VMOVUPD (BX), Y1
+	VMOVUPD (DX), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, (BX)
+	VMOVUPD (BX)(CX*1), Y1
+	VMOVUPD (DX)(SI*1), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, (BX)(CX*1)
+	VMOVUPD (BX)(CX*2), Y1
+	VMOVUPD (DX)(SI*2), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, (BX)(CX*2)
+	VMOVUPD (BX)(R8*1), Y1
+	VMOVUPD (DX)(R9*1), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, (BX)(R8*1)
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD Y0, (AX)
+	JMP     over10
+
+part9:
+	MOVQ         DI, R10
+	ANDQ         $0x03, R10
+	IMUL3Q       $0x08, R10, R10
+	LEAQ         mask<>+32(SB), R11
+	SUBQ         R10, R11
+	VMOVDQU      (R11), Y4
+	VMASKMOVPD   (AX), Y4, Y0
+	VMASKMOVPD   (BX), Y4, Y1
+	VMASKMOVPD   (DX), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low12
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low13
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low13:
+	JMP stored11
+
+low12:
+	TESTQ     $0x00000001, DI
+	JZ        low14
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low14:
+stored11:
+	VMASKMOVPD   (BX)(CX*1), Y4, Y1
+	VMASKMOVPD   (DX)(SI*1), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low16
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low17
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low17:
+	JMP stored15
+
+low16:
+	TESTQ     $0x00000001, DI
+	JZ        low18
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low18:
+stored15:
+	VMASKMOVPD   (BX)(CX*2), Y4, Y1
+	VMASKMOVPD   (DX)(SI*2), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low20
+	VMOVUPS      X1, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low21
+	VMOVSD       X1, 16(BX)(CX*2)
+	VUNPCKHPD    X1, X1, X1
+
+low21:
+	JMP stored19
+
+low20:
+	TESTQ     $0x00000001, DI
+	JZ        low22
+	VMOVSD    X1, (BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+
+low22:
+stored19:
+	VMASKMOVPD   (BX)(R8*1), Y4, Y1
+	VMASKMOVPD   (DX)(R9*1), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low24
+	VMOVUPS      X1, (BX)(R8*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low25
+	VMOVSD       X1, 16(BX)(R8*1)
+	VUNPCKHPD    X1, X1, X1
+
+low25:
+	JMP stored23
+
+low24:
+	TESTQ     $0x00000001, DI
+	JZ        low26
+	VMOVSD    X1, (BX)(R8*1)
+	VUNPCKHPD X1, X1, X1
+
+low26:
+stored23:
+	VADDPD       Y3, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low28
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low29
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low29:
+	JMP stored27
+
+low28:
+	TESTQ     $0x00000001, DI
+	JZ        low30
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+
+low30:
+stored27:
+	JMP end8
+
+over10:
+	CMPQ         DI, $0x04
+	JLE          end8
+	MOVQ         DI, R10
+	ANDQ         $0x03, R10
+	IMUL3Q       $0x08, R10, R10
+	LEAQ         mask<>+32(SB), R11
+	SUBQ         R10, R11
+	VMOVDQU      (R11), Y4
+	VMASKMOVPD   32(AX), Y4, Y0
+	VMASKMOVPD   32(BX), Y4, Y1
+	VMASKMOVPD   32(DX), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low33
+	VMOVUPS      X1, 32(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low34
+	VMOVSD       X1, 48(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low34:
+	JMP stored32
+
+low33:
+	TESTQ     $0x00000001, DI
+	JZ        low35
+	VMOVSD    X1, 32(BX)
+	VUNPCKHPD X1, X1, X1
+
+low35:
+stored32:
+	VMASKMOVPD   32(BX)(CX*1), Y4, Y1
+	VMASKMOVPD   32(DX)(SI*1), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low37
+	VMOVUPS      X1, 32(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low38
+	VMOVSD       X1, 48(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low38:
+	JMP stored36
+
+low37:
+	TESTQ     $0x00000001, DI
+	JZ        low39
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low39:
+stored36:
+	VMASKMOVPD   32(BX)(CX*2), Y4, Y1
+	VMASKMOVPD   32(DX)(SI*2), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low41
+	VMOVUPS      X1, 32(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low42
+	VMOVSD       X1, 48(BX)(CX*2)
+	VUNPCKHPD    X1, X1, X1
+
+low42:
+	JMP stored40
+
+low41:
+	TESTQ     $0x00000001, DI
+	JZ        low43
+	VMOVSD    X1, 32(BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+
+low43:
+stored40:
+	VMASKMOVPD   32(BX)(R8*1), Y4, Y1
+	VMASKMOVPD   32(DX)(R9*1), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low45
+	VMOVUPS      X1, 32(BX)(R8*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low46
+	VMOVSD       X1, 48(BX)(R8*1)
+	VUNPCKHPD    X1, X1, X1
+
+low46:
+	JMP stored44
+
+low45:
+	TESTQ     $0x00000001, DI
+	JZ        low47
+	VMOVSD    X1, 32(BX)(R8*1)
+	VUNPCKHPD X1, X1, X1
+
+low47:
+stored44:
+	VADDPD       Y3, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low49
+	VMOVUPS      X0, 32(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low50
+	VMOVSD       X0, 48(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low50:
+	JMP stored48
+
+low49:
+	TESTQ     $0x00000001, DI
+	JZ        low51
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+
+low51:
+stored48:
+end8:
+	JMP gated3
+
+without5:
+	// dz = dy·act'(y)
+	MOVQ   dy+8(FP), AX
+	MOVQ   lddy+16(FP), BX
+	MOVQ   y+24(FP), CX
+	MOVQ   ldy+32(FP), DX
+	MOVQ   cols+48(FP), SI
+	LEAQ   (BX)(BX*2), DI
+	LEAQ   (DX)(DX*2), R8
+	VXORPS Y3, Y3, Y3
+	CMPQ   SI, $0x08
+	JLT    tail53
+
+block52:
+	VMOVUPD (AX), Y1
+	VMOVUPD (CX), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, (AX)
+	VMOVUPD (AX)(BX*1), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, (AX)(BX*1)
+	VMOVUPD (AX)(BX*2), Y1
+	VMOVUPD (CX)(DX*2), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, (AX)(BX*2)
+	VMOVUPD (AX)(DI*1), Y1
+	VMOVUPD (CX)(R8*1), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, (AX)(DI*1)
+	VMOVUPD 32(AX), Y1
+	VMOVUPD 32(CX), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, 32(AX)
+	VMOVUPD 32(AX)(BX*1), Y1
+	VMOVUPD 32(CX)(DX*1), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, 32(AX)(BX*1)
+	VMOVUPD 32(AX)(BX*2), Y1
+	VMOVUPD 32(CX)(DX*2), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, 32(AX)(BX*2)
+	VMOVUPD 32(AX)(DI*1), Y1
+	VMOVUPD 32(CX)(R8*1), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, 32(AX)(DI*1)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, CX
+	SUBQ    $0x08, SI
+	CMPQ    SI, $0x08
+	JGE     block52
+
+tail53:
+	TESTQ   SI, SI
+	JLE     end54
+	CMPQ    SI, $0x04
+	JLT     part55
+	VMOVUPD (AX), Y1
+	VMOVUPD (CX), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, (AX)
+	VMOVUPD (AX)(BX*1), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, (AX)(BX*1)
+	VMOVUPD (AX)(BX*2), Y1
+	VMOVUPD (CX)(DX*2), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, (AX)(BX*2)
+	VMOVUPD (AX)(DI*1), Y1
+	VMOVUPD (CX)(R8*1), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, (AX)(DI*1)
+	JMP     over56
+
+part55:
+	MOVQ         SI, R9
+	ANDQ         $0x03, R9
+	IMUL3Q       $0x08, R9, R9
+	LEAQ         mask<>+32(SB), R10
+	SUBQ         R9, R10
+	VMOVDQU      (R10), Y4
+	VMASKMOVPD   (AX), Y4, Y1
+	VMASKMOVPD   (CX), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	TESTQ        $0x00000002, SI
+	JZ           low58
+	VMOVUPS      X1, (AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low59
+	VMOVSD       X1, 16(AX)
+	VUNPCKHPD    X1, X1, X1
+
+low59:
+	JMP stored57
+
+low58:
+	TESTQ     $0x00000001, SI
+	JZ        low60
+	VMOVSD    X1, (AX)
+	VUNPCKHPD X1, X1, X1
+
+low60:
+stored57:
+	VMASKMOVPD   (AX)(BX*1), Y4, Y1
+	VMASKMOVPD   (CX)(DX*1), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	TESTQ        $0x00000002, SI
+	JZ           low62
+	VMOVUPS      X1, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low63
+	VMOVSD       X1, 16(AX)(BX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low63:
+	JMP stored61
+
+low62:
+	TESTQ     $0x00000001, SI
+	JZ        low64
+	VMOVSD    X1, (AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+
+low64:
+stored61:
+	VMASKMOVPD   (AX)(BX*2), Y4, Y1
+	VMASKMOVPD   (CX)(DX*2), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	TESTQ        $0x00000002, SI
+	JZ           low66
+	VMOVUPS      X1, (AX)(BX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low67
+	VMOVSD       X1, 16(AX)(BX*2)
+	VUNPCKHPD    X1, X1, X1
+
+low67:
+	JMP stored65
+
+low66:
+	TESTQ     $0x00000001, SI
+	JZ        low68
+	VMOVSD    X1, (AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+
+low68:
+stored65:
+	VMASKMOVPD   (AX)(DI*1), Y4, Y1
+	VMASKMOVPD   (CX)(R8*1), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	TESTQ        $0x00000002, SI
+	JZ           low70
+	VMOVUPS      X1, (AX)(DI*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low71
+	VMOVSD       X1, 16(AX)(DI*1)
+	VUNPCKHPD    X1, X1, X1
+
+low71:
+	JMP stored69
+
+low70:
+	TESTQ     $0x00000001, SI
+	JZ        low72
+	VMOVSD    X1, (AX)(DI*1)
+	VUNPCKHPD X1, X1, X1
+
+low72:
+stored69:
+	JMP end54
+
+over56:
+	CMPQ         SI, $0x04
+	JLE          end54
+	MOVQ         SI, R9
+	ANDQ         $0x03, R9
+	IMUL3Q       $0x08, R9, R9
+	LEAQ         mask<>+32(SB), R10
+	SUBQ         R9, R10
+	VMOVDQU      (R10), Y4
+	VMASKMOVPD   32(AX), Y4, Y1
+	VMASKMOVPD   32(CX), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	TESTQ        $0x00000002, SI
+	JZ           low75
+	VMOVUPS      X1, 32(AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low76
+	VMOVSD       X1, 48(AX)
+	VUNPCKHPD    X1, X1, X1
+
+low76:
+	JMP stored74
+
+low75:
+	TESTQ     $0x00000001, SI
+	JZ        low77
+	VMOVSD    X1, 32(AX)
+	VUNPCKHPD X1, X1, X1
+
+low77:
+stored74:
+	VMASKMOVPD   32(AX)(BX*1), Y4, Y1
+	VMASKMOVPD   32(CX)(DX*1), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	TESTQ        $0x00000002, SI
+	JZ           low79
+	VMOVUPS      X1, 32(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low80
+	VMOVSD       X1, 48(AX)(BX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low80:
+	JMP stored78
+
+low79:
+	TESTQ     $0x00000001, SI
+	JZ        low81
+	VMOVSD    X1, 32(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+
+low81:
+stored78:
+	VMASKMOVPD   32(AX)(BX*2), Y4, Y1
+	VMASKMOVPD   32(CX)(DX*2), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	TESTQ        $0x00000002, SI
+	JZ           low83
+	VMOVUPS      X1, 32(AX)(BX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low84
+	VMOVSD       X1, 48(AX)(BX*2)
+	VUNPCKHPD    X1, X1, X1
+
+low84:
+	JMP stored82
+
+low83:
+	TESTQ     $0x00000001, SI
+	JZ        low85
+	VMOVSD    X1, 32(AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+
+low85:
+stored82:
+	VMASKMOVPD   32(AX)(DI*1), Y4, Y1
+	VMASKMOVPD   32(CX)(R8*1), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	TESTQ        $0x00000002, SI
+	JZ           low87
+	VMOVUPS      X1, 32(AX)(DI*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low88
+	VMOVSD       X1, 48(AX)(DI*1)
+	VUNPCKHPD    X1, X1, X1
+
+low88:
+	JMP stored86
+
+low87:
+	TESTQ     $0x00000001, SI
+	JZ        low89
+	VMOVSD    X1, 32(AX)(DI*1)
+	VUNPCKHPD X1, X1, X1
+
+low89:
+stored86:
+end54:
+	JMP gated3
+
+other4:
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without91
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	LEAQ   (CX)(CX*2), R8
+	LEAQ   (SI)(SI*2), R9
+	VXORPS Y3, Y3, Y3
+	CMPQ   DI, $0x08
+	JLT    tail93
+
+block92:
+	VMOVUPD (AX), Y0
+	VMOVUPD (BX), Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD (BX)(CX*1), Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD (BX)(CX*2), Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD (BX)(R8*1), Y1
+	VADDPD  Y1, Y0, Y0
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD Y0, (AX)
+	VMOVUPD 32(AX), Y0
+	VMOVUPD 32(BX), Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD 32(BX)(CX*1), Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD 32(BX)(CX*2), Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD 32(BX)(R8*1), Y1
+	VADDPD  Y1, Y0, Y0
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD Y0, 32(AX)
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, AX
+	SUBQ    $0x08, DI
+	CMPQ    DI, $0x08
+	JGE     block92
+
+tail93:
+	TESTQ   DI, DI
+	JLE     end94
+	CMPQ    DI, $0x04
+	JLT     part95
+	VMOVUPD (AX), Y0
+	VMOVUPD (BX), Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD (BX)(CX*1), Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD (BX)(CX*2), Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD (BX)(R8*1), Y1
+	VADDPD  Y1, Y0, Y0
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD Y0, (AX)
+	JMP     over96
+
+part95:
+	MOVQ         DI, R10
+	ANDQ         $0x03, R10
+	IMUL3Q       $0x08, R10, R10
+	LEAQ         mask<>+32(SB), R11
+	SUBQ         R10, R11
+	VMOVDQU      (R11), Y4
+	VMASKMOVPD   (AX), Y4, Y0
+	VMASKMOVPD   (BX), Y4, Y1
+	VADDPD       Y1, Y0, Y0
+	VMASKMOVPD   (BX)(CX*1), Y4, Y1
+	VADDPD       Y1, Y0, Y0
+	VMASKMOVPD   (BX)(CX*2), Y4, Y1
+	VADDPD       Y1, Y0, Y0
+	VMASKMOVPD   (BX)(R8*1), Y4, Y1
+	VADDPD       Y1, Y0, Y0
+	VADDPD       Y3, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low98
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low99
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low99:
+	JMP stored97
+
+low98:
+	TESTQ     $0x00000001, DI
+	JZ        low100
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+
+low100:
+stored97:
+	JMP end94
+
+over96:
+	CMPQ         DI, $0x04
+	JLE          end94
+	MOVQ         DI, R10
+	ANDQ         $0x03, R10
+	IMUL3Q       $0x08, R10, R10
+	LEAQ         mask<>+32(SB), R11
+	SUBQ         R10, R11
+	VMOVDQU      (R11), Y4
+	VMASKMOVPD   32(AX), Y4, Y0
+	VMASKMOVPD   32(BX), Y4, Y1
+	VADDPD       Y1, Y0, Y0
+	VMASKMOVPD   32(BX)(CX*1), Y4, Y1
+	VADDPD       Y1, Y0, Y0
+	VMASKMOVPD   32(BX)(CX*2), Y4, Y1
+	VADDPD       Y1, Y0, Y0
+	VMASKMOVPD   32(BX)(R8*1), Y4, Y1
+	VADDPD       Y1, Y0, Y0
+	VADDPD       Y3, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low103
+	VMOVUPS      X0, 32(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low104
+	VMOVSD       X0, 48(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low104:
+	JMP stored102
+
+low103:
+	TESTQ     $0x00000001, DI
+	JZ        low105
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+
+low105:
+stored102:
+end94:
+	JMP gated3
+
+without91:
+	JMP gated3
+
+gated3:
+	MOVQ   dy+8(FP), AX
+	MOVQ   lddy+16(FP), BX
+	IMUL3Q $0x04, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, dy+8(FP)
+	MOVQ   y+24(FP), AX
+	MOVQ   ldy+32(FP), BX
+	IMUL3Q $0x04, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, y+24(FP)
+	MOVQ   rows+40(FP), AX
+	SUBQ   $0x04, AX
+	MOVQ   AX, rows+40(FP)
+	CMPQ   AX, $0x04
+	JGE    tile1
+
+rest2:
+	MOVQ  rows+40(FP), AX
+	CMPQ  AX, $0x03
+	JNE   fewer107
+	MOVQ  act+56(FP), AX
+	CMPQ  AX, $0x01
+	JNE   other109
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without110
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	VXORPS Y3, Y3, Y3
+	CMPQ   DI, $0x08
+	JLT    tail112
+
+block111:
+	VMOVUPD (AX), Y0
+	VMOVUPD (BX), Y1
+	VMOVUPD (DX), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, (BX)
+	VMOVUPD (BX)(CX*1), Y1
+	VMOVUPD (DX)(SI*1), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, (BX)(CX*1)
+	VMOVUPD (BX)(CX*2), Y1
+	VMOVUPD (DX)(SI*2), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, (BX)(CX*2)
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD Y0, (AX)
+	VMOVUPD 32(AX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 32(DX), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD 32(BX)(CX*1), Y1
+	VMOVUPD 32(DX)(SI*1), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, 32(BX)(CX*1)
+	VMOVUPD 32(BX)(CX*2), Y1
+	VMOVUPD 32(DX)(SI*2), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, 32(BX)(CX*2)
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD Y0, 32(AX)
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, AX
+	SUBQ    $0x08, DI
+	CMPQ    DI, $0x08
+	JGE     block111
+
+tail112:
+	TESTQ   DI, DI
+	JLE     end113
+	CMPQ    DI, $0x04
+	JLT     part114
+	VMOVUPD (AX), Y0
+	VMOVUPD (BX), Y1
+	VMOVUPD (DX), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, (BX)
+	VMOVUPD (BX)(CX*1), Y1
+	VMOVUPD (DX)(SI*1), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, (BX)(CX*1)
+	VMOVUPD (BX)(CX*2), Y1
+	VMOVUPD (DX)(SI*2), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, (BX)(CX*2)
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD Y0, (AX)
+	JMP     over115
+
+part114:
+	MOVQ         DI, R8
+	ANDQ         $0x03, R8
+	IMUL3Q       $0x08, R8, R8
+	LEAQ         mask<>+32(SB), R9
+	SUBQ         R8, R9
+	VMOVDQU      (R9), Y4
+	VMASKMOVPD   (AX), Y4, Y0
+	VMASKMOVPD   (BX), Y4, Y1
+	VMASKMOVPD   (DX), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low117
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low118
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low118:
+	JMP stored116
+
+low117:
+	TESTQ     $0x00000001, DI
+	JZ        low119
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low119:
+stored116:
+	VMASKMOVPD   (BX)(CX*1), Y4, Y1
+	VMASKMOVPD   (DX)(SI*1), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low121
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low122
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low122:
+	JMP stored120
+
+low121:
+	TESTQ     $0x00000001, DI
+	JZ        low123
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low123:
+stored120:
+	VMASKMOVPD   (BX)(CX*2), Y4, Y1
+	VMASKMOVPD   (DX)(SI*2), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low125
+	VMOVUPS      X1, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low126
+	VMOVSD       X1, 16(BX)(CX*2)
+	VUNPCKHPD    X1, X1, X1
+
+low126:
+	JMP stored124
+
+low125:
+	TESTQ     $0x00000001, DI
+	JZ        low127
+	VMOVSD    X1, (BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+
+low127:
+stored124:
+	VADDPD       Y3, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low129
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low130
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low130:
+	JMP stored128
+
+low129:
+	TESTQ     $0x00000001, DI
+	JZ        low131
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+
+low131:
+stored128:
+	JMP end113
+
+over115:
+	CMPQ         DI, $0x04
+	JLE          end113
+	MOVQ         DI, R8
+	ANDQ         $0x03, R8
+	IMUL3Q       $0x08, R8, R8
+	LEAQ         mask<>+32(SB), R9
+	SUBQ         R8, R9
+	VMOVDQU      (R9), Y4
+	VMASKMOVPD   32(AX), Y4, Y0
+	VMASKMOVPD   32(BX), Y4, Y1
+	VMASKMOVPD   32(DX), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low134
+	VMOVUPS      X1, 32(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low135
+	VMOVSD       X1, 48(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low135:
+	JMP stored133
+
+low134:
+	TESTQ     $0x00000001, DI
+	JZ        low136
+	VMOVSD    X1, 32(BX)
+	VUNPCKHPD X1, X1, X1
+
+low136:
+stored133:
+	VMASKMOVPD   32(BX)(CX*1), Y4, Y1
+	VMASKMOVPD   32(DX)(SI*1), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low138
+	VMOVUPS      X1, 32(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low139
+	VMOVSD       X1, 48(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low139:
+	JMP stored137
+
+low138:
+	TESTQ     $0x00000001, DI
+	JZ        low140
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low140:
+stored137:
+	VMASKMOVPD   32(BX)(CX*2), Y4, Y1
+	VMASKMOVPD   32(DX)(SI*2), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low142
+	VMOVUPS      X1, 32(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low143
+	VMOVSD       X1, 48(BX)(CX*2)
+	VUNPCKHPD    X1, X1, X1
+
+low143:
+	JMP stored141
+
+low142:
+	TESTQ     $0x00000001, DI
+	JZ        low144
+	VMOVSD    X1, 32(BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+
+low144:
+stored141:
+	VADDPD       Y3, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low146
+	VMOVUPS      X0, 32(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low147
+	VMOVSD       X0, 48(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low147:
+	JMP stored145
+
+low146:
+	TESTQ     $0x00000001, DI
+	JZ        low148
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+
+low148:
+stored145:
+end113:
+	JMP gated108
+
+without110:
+	// dz = dy·act'(y)
+	MOVQ   dy+8(FP), AX
+	MOVQ   lddy+16(FP), BX
+	MOVQ   y+24(FP), CX
+	MOVQ   ldy+32(FP), DX
+	MOVQ   cols+48(FP), SI
+	VXORPS Y3, Y3, Y3
+	CMPQ   SI, $0x08
+	JLT    tail150
+
+block149:
+	VMOVUPD (AX), Y1
+	VMOVUPD (CX), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, (AX)
+	VMOVUPD (AX)(BX*1), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, (AX)(BX*1)
+	VMOVUPD (AX)(BX*2), Y1
+	VMOVUPD (CX)(DX*2), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, (AX)(BX*2)
+	VMOVUPD 32(AX), Y1
+	VMOVUPD 32(CX), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, 32(AX)
+	VMOVUPD 32(AX)(BX*1), Y1
+	VMOVUPD 32(CX)(DX*1), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, 32(AX)(BX*1)
+	VMOVUPD 32(AX)(BX*2), Y1
+	VMOVUPD 32(CX)(DX*2), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, 32(AX)(BX*2)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, CX
+	SUBQ    $0x08, SI
+	CMPQ    SI, $0x08
+	JGE     block149
+
+tail150:
+	TESTQ   SI, SI
+	JLE     end151
+	CMPQ    SI, $0x04
+	JLT     part152
+	VMOVUPD (AX), Y1
+	VMOVUPD (CX), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, (AX)
+	VMOVUPD (AX)(BX*1), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, (AX)(BX*1)
+	VMOVUPD (AX)(BX*2), Y1
+	VMOVUPD (CX)(DX*2), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, (AX)(BX*2)
+	JMP     over153
+
+part152:
+	MOVQ         SI, DI
+	ANDQ         $0x03, DI
+	IMUL3Q       $0x08, DI, DI
+	LEAQ         mask<>+32(SB), R8
+	SUBQ         DI, R8
+	VMOVDQU      (R8), Y4
+	VMASKMOVPD   (AX), Y4, Y1
+	VMASKMOVPD   (CX), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	TESTQ        $0x00000002, SI
+	JZ           low155
+	VMOVUPS      X1, (AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low156
+	VMOVSD       X1, 16(AX)
+	VUNPCKHPD    X1, X1, X1
+
+low156:
+	JMP stored154
+
+low155:
+	TESTQ     $0x00000001, SI
+	JZ        low157
+	VMOVSD    X1, (AX)
+	VUNPCKHPD X1, X1, X1
+
+low157:
+stored154:
+	VMASKMOVPD   (AX)(BX*1), Y4, Y1
+	VMASKMOVPD   (CX)(DX*1), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	TESTQ        $0x00000002, SI
+	JZ           low159
+	VMOVUPS      X1, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low160
+	VMOVSD       X1, 16(AX)(BX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low160:
+	JMP stored158
+
+low159:
+	TESTQ     $0x00000001, SI
+	JZ        low161
+	VMOVSD    X1, (AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+
+low161:
+stored158:
+	VMASKMOVPD   (AX)(BX*2), Y4, Y1
+	VMASKMOVPD   (CX)(DX*2), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	TESTQ        $0x00000002, SI
+	JZ           low163
+	VMOVUPS      X1, (AX)(BX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low164
+	VMOVSD       X1, 16(AX)(BX*2)
+	VUNPCKHPD    X1, X1, X1
+
+low164:
+	JMP stored162
+
+low163:
+	TESTQ     $0x00000001, SI
+	JZ        low165
+	VMOVSD    X1, (AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+
+low165:
+stored162:
+	JMP end151
+
+over153:
+	CMPQ         SI, $0x04
+	JLE          end151
+	MOVQ         SI, DI
+	ANDQ         $0x03, DI
+	IMUL3Q       $0x08, DI, DI
+	LEAQ         mask<>+32(SB), R8
+	SUBQ         DI, R8
+	VMOVDQU      (R8), Y4
+	VMASKMOVPD   32(AX), Y4, Y1
+	VMASKMOVPD   32(CX), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	TESTQ        $0x00000002, SI
+	JZ           low168
+	VMOVUPS      X1, 32(AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low169
+	VMOVSD       X1, 48(AX)
+	VUNPCKHPD    X1, X1, X1
+
+low169:
+	JMP stored167
+
+low168:
+	TESTQ     $0x00000001, SI
+	JZ        low170
+	VMOVSD    X1, 32(AX)
+	VUNPCKHPD X1, X1, X1
+
+low170:
+stored167:
+	VMASKMOVPD   32(AX)(BX*1), Y4, Y1
+	VMASKMOVPD   32(CX)(DX*1), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	TESTQ        $0x00000002, SI
+	JZ           low172
+	VMOVUPS      X1, 32(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low173
+	VMOVSD       X1, 48(AX)(BX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low173:
+	JMP stored171
+
+low172:
+	TESTQ     $0x00000001, SI
+	JZ        low174
+	VMOVSD    X1, 32(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+
+low174:
+stored171:
+	VMASKMOVPD   32(AX)(BX*2), Y4, Y1
+	VMASKMOVPD   32(CX)(DX*2), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	TESTQ        $0x00000002, SI
+	JZ           low176
+	VMOVUPS      X1, 32(AX)(BX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low177
+	VMOVSD       X1, 48(AX)(BX*2)
+	VUNPCKHPD    X1, X1, X1
+
+low177:
+	JMP stored175
+
+low176:
+	TESTQ     $0x00000001, SI
+	JZ        low178
+	VMOVSD    X1, 32(AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+
+low178:
+stored175:
+end151:
+	JMP gated108
+
+other109:
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without180
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	VXORPS Y3, Y3, Y3
+	CMPQ   DI, $0x08
+	JLT    tail182
+
+block181:
+	VMOVUPD (AX), Y0
+	VMOVUPD (BX), Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD (BX)(CX*1), Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD (BX)(CX*2), Y1
+	VADDPD  Y1, Y0, Y0
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD Y0, (AX)
+	VMOVUPD 32(AX), Y0
+	VMOVUPD 32(BX), Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD 32(BX)(CX*1), Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD 32(BX)(CX*2), Y1
+	VADDPD  Y1, Y0, Y0
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD Y0, 32(AX)
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, AX
+	SUBQ    $0x08, DI
+	CMPQ    DI, $0x08
+	JGE     block181
+
+tail182:
+	TESTQ   DI, DI
+	JLE     end183
+	CMPQ    DI, $0x04
+	JLT     part184
+	VMOVUPD (AX), Y0
+	VMOVUPD (BX), Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD (BX)(CX*1), Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD (BX)(CX*2), Y1
+	VADDPD  Y1, Y0, Y0
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD Y0, (AX)
+	JMP     over185
+
+part184:
+	MOVQ         DI, R8
+	ANDQ         $0x03, R8
+	IMUL3Q       $0x08, R8, R8
+	LEAQ         mask<>+32(SB), R9
+	SUBQ         R8, R9
+	VMOVDQU      (R9), Y4
+	VMASKMOVPD   (AX), Y4, Y0
+	VMASKMOVPD   (BX), Y4, Y1
+	VADDPD       Y1, Y0, Y0
+	VMASKMOVPD   (BX)(CX*1), Y4, Y1
+	VADDPD       Y1, Y0, Y0
+	VMASKMOVPD   (BX)(CX*2), Y4, Y1
+	VADDPD       Y1, Y0, Y0
+	VADDPD       Y3, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low187
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low188
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low188:
+	JMP stored186
+
+low187:
+	TESTQ     $0x00000001, DI
+	JZ        low189
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+
+low189:
+stored186:
+	JMP end183
+
+over185:
+	CMPQ         DI, $0x04
+	JLE          end183
+	MOVQ         DI, R8
+	ANDQ         $0x03, R8
+	IMUL3Q       $0x08, R8, R8
+	LEAQ         mask<>+32(SB), R9
+	SUBQ         R8, R9
+	VMOVDQU      (R9), Y4
+	VMASKMOVPD   32(AX), Y4, Y0
+	VMASKMOVPD   32(BX), Y4, Y1
+	VADDPD       Y1, Y0, Y0
+	VMASKMOVPD   32(BX)(CX*1), Y4, Y1
+	VADDPD       Y1, Y0, Y0
+	VMASKMOVPD   32(BX)(CX*2), Y4, Y1
+	VADDPD       Y1, Y0, Y0
+	VADDPD       Y3, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low192
+	VMOVUPS      X0, 32(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low193
+	VMOVSD       X0, 48(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low193:
+	JMP stored191
+
+low192:
+	TESTQ     $0x00000001, DI
+	JZ        low194
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+
+low194:
+stored191:
+end183:
+	JMP gated108
+
+without180:
+	JMP gated108
+
+gated108:
+	JMP done106
+
+fewer107:
+	CMPQ  AX, $0x02
+	JNE   fewer195
+	MOVQ  act+56(FP), AX
+	CMPQ  AX, $0x01
+	JNE   other197
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without198
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	VXORPS Y3, Y3, Y3
+	CMPQ   DI, $0x08
+	JLT    tail200
+
+block199:
+	VMOVUPD (AX), Y0
+	VMOVUPD (BX), Y1
+	VMOVUPD (DX), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, (BX)
+	VMOVUPD (BX)(CX*1), Y1
+	VMOVUPD (DX)(SI*1), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, (BX)(CX*1)
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD Y0, (AX)
+	VMOVUPD 32(AX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 32(DX), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD 32(BX)(CX*1), Y1
+	VMOVUPD 32(DX)(SI*1), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, 32(BX)(CX*1)
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD Y0, 32(AX)
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, AX
+	SUBQ    $0x08, DI
+	CMPQ    DI, $0x08
+	JGE     block199
+
+tail200:
+	TESTQ   DI, DI
+	JLE     end201
+	CMPQ    DI, $0x04
+	JLT     part202
+	VMOVUPD (AX), Y0
+	VMOVUPD (BX), Y1
+	VMOVUPD (DX), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, (BX)
+	VMOVUPD (BX)(CX*1), Y1
+	VMOVUPD (DX)(SI*1), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, (BX)(CX*1)
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD Y0, (AX)
+	JMP     over203
+
+part202:
+	MOVQ         DI, R8
+	ANDQ         $0x03, R8
+	IMUL3Q       $0x08, R8, R8
+	LEAQ         mask<>+32(SB), R9
+	SUBQ         R8, R9
+	VMOVDQU      (R9), Y4
+	VMASKMOVPD   (AX), Y4, Y0
+	VMASKMOVPD   (BX), Y4, Y1
+	VMASKMOVPD   (DX), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low205
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low206
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low206:
+	JMP stored204
+
+low205:
+	TESTQ     $0x00000001, DI
+	JZ        low207
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low207:
+stored204:
+	VMASKMOVPD   (BX)(CX*1), Y4, Y1
+	VMASKMOVPD   (DX)(SI*1), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low209
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low210
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low210:
+	JMP stored208
+
+low209:
+	TESTQ     $0x00000001, DI
+	JZ        low211
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low211:
+stored208:
+	VADDPD       Y3, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low213
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low214
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low214:
+	JMP stored212
+
+low213:
+	TESTQ     $0x00000001, DI
+	JZ        low215
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+
+low215:
+stored212:
+	JMP end201
+
+over203:
+	CMPQ         DI, $0x04
+	JLE          end201
+	MOVQ         DI, R8
+	ANDQ         $0x03, R8
+	IMUL3Q       $0x08, R8, R8
+	LEAQ         mask<>+32(SB), R9
+	SUBQ         R8, R9
+	VMOVDQU      (R9), Y4
+	VMASKMOVPD   32(AX), Y4, Y0
+	VMASKMOVPD   32(BX), Y4, Y1
+	VMASKMOVPD   32(DX), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low218
+	VMOVUPS      X1, 32(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low219
+	VMOVSD       X1, 48(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low219:
+	JMP stored217
+
+low218:
+	TESTQ     $0x00000001, DI
+	JZ        low220
+	VMOVSD    X1, 32(BX)
+	VUNPCKHPD X1, X1, X1
+
+low220:
+stored217:
+	VMASKMOVPD   32(BX)(CX*1), Y4, Y1
+	VMASKMOVPD   32(DX)(SI*1), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low222
+	VMOVUPS      X1, 32(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low223
+	VMOVSD       X1, 48(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low223:
+	JMP stored221
+
+low222:
+	TESTQ     $0x00000001, DI
+	JZ        low224
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low224:
+stored221:
+	VADDPD       Y3, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low226
+	VMOVUPS      X0, 32(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low227
+	VMOVSD       X0, 48(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low227:
+	JMP stored225
+
+low226:
+	TESTQ     $0x00000001, DI
+	JZ        low228
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+
+low228:
+stored225:
+end201:
+	JMP gated196
+
+without198:
+	// dz = dy·act'(y)
+	MOVQ   dy+8(FP), AX
+	MOVQ   lddy+16(FP), BX
+	MOVQ   y+24(FP), CX
+	MOVQ   ldy+32(FP), DX
+	MOVQ   cols+48(FP), SI
+	VXORPS Y3, Y3, Y3
+	CMPQ   SI, $0x08
+	JLT    tail230
+
+block229:
+	VMOVUPD (AX), Y1
+	VMOVUPD (CX), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, (AX)
+	VMOVUPD (AX)(BX*1), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, (AX)(BX*1)
+	VMOVUPD 32(AX), Y1
+	VMOVUPD 32(CX), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, 32(AX)
+	VMOVUPD 32(AX)(BX*1), Y1
+	VMOVUPD 32(CX)(DX*1), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, 32(AX)(BX*1)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, CX
+	SUBQ    $0x08, SI
+	CMPQ    SI, $0x08
+	JGE     block229
+
+tail230:
+	TESTQ   SI, SI
+	JLE     end231
+	CMPQ    SI, $0x04
+	JLT     part232
+	VMOVUPD (AX), Y1
+	VMOVUPD (CX), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, (AX)
+	VMOVUPD (AX)(BX*1), Y1
+	VMOVUPD (CX)(DX*1), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, (AX)(BX*1)
+	JMP     over233
+
+part232:
+	MOVQ         SI, DI
+	ANDQ         $0x03, DI
+	IMUL3Q       $0x08, DI, DI
+	LEAQ         mask<>+32(SB), R8
+	SUBQ         DI, R8
+	VMOVDQU      (R8), Y4
+	VMASKMOVPD   (AX), Y4, Y1
+	VMASKMOVPD   (CX), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	TESTQ        $0x00000002, SI
+	JZ           low235
+	VMOVUPS      X1, (AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low236
+	VMOVSD       X1, 16(AX)
+	VUNPCKHPD    X1, X1, X1
+
+low236:
+	JMP stored234
+
+low235:
+	TESTQ     $0x00000001, SI
+	JZ        low237
+	VMOVSD    X1, (AX)
+	VUNPCKHPD X1, X1, X1
+
+low237:
+stored234:
+	VMASKMOVPD   (AX)(BX*1), Y4, Y1
+	VMASKMOVPD   (CX)(DX*1), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	TESTQ        $0x00000002, SI
+	JZ           low239
+	VMOVUPS      X1, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low240
+	VMOVSD       X1, 16(AX)(BX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low240:
+	JMP stored238
+
+low239:
+	TESTQ     $0x00000001, SI
+	JZ        low241
+	VMOVSD    X1, (AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+
+low241:
+stored238:
+	JMP end231
+
+over233:
+	CMPQ         SI, $0x04
+	JLE          end231
+	MOVQ         SI, DI
+	ANDQ         $0x03, DI
+	IMUL3Q       $0x08, DI, DI
+	LEAQ         mask<>+32(SB), R8
+	SUBQ         DI, R8
+	VMOVDQU      (R8), Y4
+	VMASKMOVPD   32(AX), Y4, Y1
+	VMASKMOVPD   32(CX), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	TESTQ        $0x00000002, SI
+	JZ           low244
+	VMOVUPS      X1, 32(AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low245
+	VMOVSD       X1, 48(AX)
+	VUNPCKHPD    X1, X1, X1
+
+low245:
+	JMP stored243
+
+low244:
+	TESTQ     $0x00000001, SI
+	JZ        low246
+	VMOVSD    X1, 32(AX)
+	VUNPCKHPD X1, X1, X1
+
+low246:
+stored243:
+	VMASKMOVPD   32(AX)(BX*1), Y4, Y1
+	VMASKMOVPD   32(CX)(DX*1), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	TESTQ        $0x00000002, SI
+	JZ           low248
+	VMOVUPS      X1, 32(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low249
+	VMOVSD       X1, 48(AX)(BX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low249:
+	JMP stored247
+
+low248:
+	TESTQ     $0x00000001, SI
+	JZ        low250
+	VMOVSD    X1, 32(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+
+low250:
+stored247:
+end231:
+	JMP gated196
+
+other197:
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without252
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	VXORPS Y3, Y3, Y3
+	CMPQ   DI, $0x08
+	JLT    tail254
+
+block253:
+	VMOVUPD (AX), Y0
+	VMOVUPD (BX), Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD (BX)(CX*1), Y1
+	VADDPD  Y1, Y0, Y0
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD Y0, (AX)
+	VMOVUPD 32(AX), Y0
+	VMOVUPD 32(BX), Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD 32(BX)(CX*1), Y1
+	VADDPD  Y1, Y0, Y0
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD Y0, 32(AX)
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, AX
+	SUBQ    $0x08, DI
+	CMPQ    DI, $0x08
+	JGE     block253
+
+tail254:
+	TESTQ   DI, DI
+	JLE     end255
+	CMPQ    DI, $0x04
+	JLT     part256
+	VMOVUPD (AX), Y0
+	VMOVUPD (BX), Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD (BX)(CX*1), Y1
+	VADDPD  Y1, Y0, Y0
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD Y0, (AX)
+	JMP     over257
+
+part256:
+	MOVQ         DI, R8
+	ANDQ         $0x03, R8
+	IMUL3Q       $0x08, R8, R8
+	LEAQ         mask<>+32(SB), R9
+	SUBQ         R8, R9
+	VMOVDQU      (R9), Y4
+	VMASKMOVPD   (AX), Y4, Y0
+	VMASKMOVPD   (BX), Y4, Y1
+	VADDPD       Y1, Y0, Y0
+	VMASKMOVPD   (BX)(CX*1), Y4, Y1
+	VADDPD       Y1, Y0, Y0
+	VADDPD       Y3, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low259
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low260
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low260:
+	JMP stored258
+
+low259:
+	TESTQ     $0x00000001, DI
+	JZ        low261
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+
+low261:
+stored258:
+	JMP end255
+
+over257:
+	CMPQ         DI, $0x04
+	JLE          end255
+	MOVQ         DI, R8
+	ANDQ         $0x03, R8
+	IMUL3Q       $0x08, R8, R8
+	LEAQ         mask<>+32(SB), R9
+	SUBQ         R8, R9
+	VMOVDQU      (R9), Y4
+	VMASKMOVPD   32(AX), Y4, Y0
+	VMASKMOVPD   32(BX), Y4, Y1
+	VADDPD       Y1, Y0, Y0
+	VMASKMOVPD   32(BX)(CX*1), Y4, Y1
+	VADDPD       Y1, Y0, Y0
+	VADDPD       Y3, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low264
+	VMOVUPS      X0, 32(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low265
+	VMOVSD       X0, 48(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low265:
+	JMP stored263
+
+low264:
+	TESTQ     $0x00000001, DI
+	JZ        low266
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+
+low266:
+stored263:
+end255:
+	JMP gated196
+
+without252:
+	JMP gated196
+
+gated196:
+	JMP done106
+
+fewer195:
+	CMPQ  AX, $0x01
+	JNE   fewer267
+	MOVQ  act+56(FP), AX
+	CMPQ  AX, $0x01
+	JNE   other269
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without270
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	VXORPS Y3, Y3, Y3
+	CMPQ   DI, $0x08
+	JLT    tail272
+
+block271:
+	VMOVUPD (AX), Y0
+	VMOVUPD (BX), Y1
+	VMOVUPD (DX), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, (BX)
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD Y0, (AX)
+	VMOVUPD 32(AX), Y0
+	VMOVUPD 32(BX), Y1
+	VMOVUPD 32(DX), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, 32(BX)
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD Y0, 32(AX)
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, AX
+	SUBQ    $0x08, DI
+	CMPQ    DI, $0x08
+	JGE     block271
+
+tail272:
+	TESTQ   DI, DI
+	JLE     end273
+	CMPQ    DI, $0x04
+	JLT     part274
+	VMOVUPD (AX), Y0
+	VMOVUPD (BX), Y1
+	VMOVUPD (DX), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VADDPD  Y1, Y0, Y0
+	VMOVUPD Y1, (BX)
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD Y0, (AX)
+	JMP     over275
+
+part274:
+	MOVQ         DI, R8
+	ANDQ         $0x03, R8
+	IMUL3Q       $0x08, R8, R8
+	LEAQ         mask<>+32(SB), R9
+	SUBQ         R8, R9
+	VMOVDQU      (R9), Y4
+	VMASKMOVPD   (AX), Y4, Y0
+	VMASKMOVPD   (BX), Y4, Y1
+	VMASKMOVPD   (DX), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low277
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low278
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low278:
+	JMP stored276
+
+low277:
+	TESTQ     $0x00000001, DI
+	JZ        low279
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low279:
+stored276:
+	VADDPD       Y3, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low281
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low282
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low282:
+	JMP stored280
+
+low281:
+	TESTQ     $0x00000001, DI
+	JZ        low283
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+
+low283:
+stored280:
+	JMP end273
+
+over275:
+	CMPQ         DI, $0x04
+	JLE          end273
+	MOVQ         DI, R8
+	ANDQ         $0x03, R8
+	IMUL3Q       $0x08, R8, R8
+	LEAQ         mask<>+32(SB), R9
+	SUBQ         R8, R9
+	VMOVDQU      (R9), Y4
+	VMASKMOVPD   32(AX), Y4, Y0
+	VMASKMOVPD   32(BX), Y4, Y1
+	VMASKMOVPD   32(DX), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low286
+	VMOVUPS      X1, 32(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low287
+	VMOVSD       X1, 48(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low287:
+	JMP stored285
+
+low286:
+	TESTQ     $0x00000001, DI
+	JZ        low288
+	VMOVSD    X1, 32(BX)
+	VUNPCKHPD X1, X1, X1
+
+low288:
+stored285:
+	VADDPD       Y3, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low290
+	VMOVUPS      X0, 32(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low291
+	VMOVSD       X0, 48(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low291:
+	JMP stored289
+
+low290:
+	TESTQ     $0x00000001, DI
+	JZ        low292
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+
+low292:
+stored289:
+end273:
+	JMP gated268
+
+without270:
+	// dz = dy·act'(y)
+	MOVQ   dy+8(FP), AX
+	MOVQ   lddy+16(FP), BX
+	MOVQ   y+24(FP), CX
+	MOVQ   ldy+32(FP), DX
+	MOVQ   cols+48(FP), SI
+	VXORPS Y3, Y3, Y3
+	CMPQ   SI, $0x08
+	JLT    tail294
+
+block293:
+	VMOVUPD (AX), Y1
+	VMOVUPD (CX), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, (AX)
+	VMOVUPD 32(AX), Y1
+	VMOVUPD 32(CX), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, 32(AX)
+	ADDQ    $0x40, AX
+	ADDQ    $0x40, CX
+	SUBQ    $0x08, SI
+	CMPQ    SI, $0x08
+	JGE     block293
+
+tail294:
+	TESTQ   SI, SI
+	JLE     end295
+	CMPQ    SI, $0x04
+	JLT     part296
+	VMOVUPD (AX), Y1
+	VMOVUPD (CX), Y2
+	VCMPPD  $0x06, Y3, Y2, Y2
+	VANDPD  Y2, Y1, Y1
+	VMOVUPD Y1, (AX)
+	JMP     over297
+
+part296:
+	MOVQ         SI, DI
+	ANDQ         $0x03, DI
+	IMUL3Q       $0x08, DI, DI
+	LEAQ         mask<>+32(SB), R8
+	SUBQ         DI, R8
+	VMOVDQU      (R8), Y4
+	VMASKMOVPD   (AX), Y4, Y1
+	VMASKMOVPD   (CX), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	TESTQ        $0x00000002, SI
+	JZ           low299
+	VMOVUPS      X1, (AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low300
+	VMOVSD       X1, 16(AX)
+	VUNPCKHPD    X1, X1, X1
+
+low300:
+	JMP stored298
+
+low299:
+	TESTQ     $0x00000001, SI
+	JZ        low301
+	VMOVSD    X1, (AX)
+	VUNPCKHPD X1, X1, X1
+
+low301:
+stored298:
+	JMP end295
+
+over297:
+	CMPQ         SI, $0x04
+	JLE          end295
+	MOVQ         SI, DI
+	ANDQ         $0x03, DI
+	IMUL3Q       $0x08, DI, DI
+	LEAQ         mask<>+32(SB), R8
+	SUBQ         DI, R8
+	VMOVDQU      (R8), Y4
+	VMASKMOVPD   32(AX), Y4, Y1
+	VMASKMOVPD   32(CX), Y4, Y2
+	VCMPPD       $0x06, Y3, Y2, Y2
+	VANDPD       Y2, Y1, Y1
+	TESTQ        $0x00000002, SI
+	JZ           low304
+	VMOVUPS      X1, 32(AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low305
+	VMOVSD       X1, 48(AX)
+	VUNPCKHPD    X1, X1, X1
+
+low305:
+	JMP stored303
+
+low304:
+	TESTQ     $0x00000001, SI
+	JZ        low306
+	VMOVSD    X1, 32(AX)
+	VUNPCKHPD X1, X1, X1
+
+low306:
+stored303:
+end295:
+	JMP gated268
+
+other269:
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without308
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	VXORPS Y3, Y3, Y3
+	CMPQ   DI, $0x08
+	JLT    tail310
+
+block309:
+	VMOVUPD (AX), Y0
+	VMOVUPD (BX), Y1
+	VADDPD  Y1, Y0, Y0
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD Y0, (AX)
+	VMOVUPD 32(AX), Y0
+	VMOVUPD 32(BX), Y1
+	VADDPD  Y1, Y0, Y0
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD Y0, 32(AX)
+	ADDQ    $0x40, BX
+	ADDQ    $0x40, DX
+	ADDQ    $0x40, AX
+	SUBQ    $0x08, DI
+	CMPQ    DI, $0x08
+	JGE     block309
+
+tail310:
+	TESTQ   DI, DI
+	JLE     end311
+	CMPQ    DI, $0x04
+	JLT     part312
+	VMOVUPD (AX), Y0
+	VMOVUPD (BX), Y1
+	VADDPD  Y1, Y0, Y0
+	VADDPD  Y3, Y0, Y0
+	VMOVUPD Y0, (AX)
+	JMP     over313
+
+part312:
+	MOVQ         DI, R8
+	ANDQ         $0x03, R8
+	IMUL3Q       $0x08, R8, R8
+	LEAQ         mask<>+32(SB), R9
+	SUBQ         R8, R9
+	VMOVDQU      (R9), Y4
+	VMASKMOVPD   (AX), Y4, Y0
+	VMASKMOVPD   (BX), Y4, Y1
+	VADDPD       Y1, Y0, Y0
+	VADDPD       Y3, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low315
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low316
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low316:
+	JMP stored314
+
+low315:
+	TESTQ     $0x00000001, DI
+	JZ        low317
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+
+low317:
+stored314:
+	JMP end311
+
+over313:
+	CMPQ         DI, $0x04
+	JLE          end311
+	MOVQ         DI, R8
+	ANDQ         $0x03, R8
+	IMUL3Q       $0x08, R8, R8
+	LEAQ         mask<>+32(SB), R9
+	SUBQ         R8, R9
+	VMOVDQU      (R9), Y4
+	VMASKMOVPD   32(AX), Y4, Y0
+	VMASKMOVPD   32(BX), Y4, Y1
+	VADDPD       Y1, Y0, Y0
+	VADDPD       Y3, Y0, Y0
+	TESTQ        $0x00000002, DI
+	JZ           low320
+	VMOVUPS      X0, 32(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low321
+	VMOVSD       X0, 48(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low321:
+	JMP stored319
+
+low320:
+	TESTQ     $0x00000001, DI
+	JZ        low322
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+
+low322:
+stored319:
+end311:
+	JMP gated268
+
+without308:
+	JMP gated268
+
+gated268:
+	JMP done106
+
+fewer267:
+done106:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
 // func columnAVX2F32(dx *float32, lddx uintptr, dw *float32, dwinit *float32, db *float32, dbinit *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·columnAVX2F32(SB), NOSPLIT, $0-128

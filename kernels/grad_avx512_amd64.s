@@ -15979,6 +15979,10338 @@ unwanted503:
 	VZEROUPPER
 	RET
 
+// func gateAVX512F32(db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, rows int, cols int, act int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·gateAVX512F32(SB), NOSPLIT, $0-64
+	MOVQ rows+40(FP), AX
+	CMPQ AX, $0x04
+	JLT  rest2
+
+tile1:
+	MOVQ  act+56(FP), AX
+	CMPQ  AX, $0x01
+	JNE   other4
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without5
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	LEAQ   (CX)(CX*2), R8
+	LEAQ   (SI)(SI*2), R9
+	VPXORD Z3, Z3, Z3
+	CMPQ   DI, $0x20
+	JLT    tail7
+
+block6:
+	VMOVUPS   (AX), Z0
+	VMOVUPS   (BX), Z1
+	VMOVUPS   (DX), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, (BX)
+	VMOVUPS   (BX)(CX*1), Z1
+	VMOVUPS   (DX)(SI*1), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, (BX)(CX*1)
+	VMOVUPS   (BX)(CX*2), Z1
+	VMOVUPS   (DX)(SI*2), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, (BX)(CX*2)
+	VMOVUPS   (BX)(R8*1), Z1
+	VMOVUPS   (DX)(R9*1), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, (BX)(R8*1)
+	VADDPS    Z3, Z0, Z0
+	VMOVUPS   Z0, (AX)
+	VMOVUPS   64(AX), Z0
+	VMOVUPS   64(BX), Z1
+	VMOVUPS   64(DX), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, 64(BX)
+	VMOVUPS   64(BX)(CX*1), Z1
+	VMOVUPS   64(DX)(SI*1), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, 64(BX)(CX*1)
+	VMOVUPS   64(BX)(CX*2), Z1
+	VMOVUPS   64(DX)(SI*2), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, 64(BX)(CX*2)
+	VMOVUPS   64(BX)(R8*1), Z1
+	VMOVUPS   64(DX)(R9*1), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, 64(BX)(R8*1)
+	VADDPS    Z3, Z0, Z0
+	VMOVUPS   Z0, 64(AX)
+	ADDQ      $0x00000080, BX
+	ADDQ      $0x00000080, DX
+	ADDQ      $0x00000080, AX
+	SUBQ      $0x20, DI
+	CMPQ      DI, $0x20
+	JGE       block6
+
+tail7:
+	TESTQ     DI, DI
+	JLE       end8
+	CMPQ      DI, $0x10
+	JLT       part9
+	VMOVUPS   (AX), Z0
+	VMOVUPS   (BX), Z1
+	VMOVUPS   (DX), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, (BX)
+	VMOVUPS   (BX)(CX*1), Z1
+	VMOVUPS   (DX)(SI*1), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, (BX)(CX*1)
+	VMOVUPS   (BX)(CX*2), Z1
+	VMOVUPS   (DX)(SI*2), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, (BX)(CX*2)
+	VMOVUPS   (BX)(R8*1), Z1
+	VMOVUPS   (DX)(R9*1), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, (BX)(R8*1)
+	VADDPS    Z3, Z0, Z0
+	VMOVUPS   Z0, (AX)
+	JMP       over10
+
+part9:
+	MOVQ          DI, R11
+	ANDQ          $0x0f, R11
+	MOVL          $0x0000ffff, R10
+	BZHIL         R11, R10, R10
+	KMOVW         R10, K1
+	VMOVUPS.Z     (AX), K1, Z0
+	VMOVUPS.Z     (BX), K1, Z1
+	VMOVUPS.Z     (DX), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	VADDPS        Z1, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low12
+	VMOVUPS       Y1, (BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, DI
+	JZ            low13
+	VMOVUPS       X1, 32(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, DI
+	JZ            low14
+	VMOVSD        X1, 48(BX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low15
+	VMOVSS        X1, 56(BX)
+
+low15:
+	JMP stored11
+
+low14:
+	TESTQ  $0x00000001, DI
+	JZ     low16
+	VMOVSS X1, 48(BX)
+
+low16:
+	JMP stored11
+
+low13:
+	TESTQ     $0x00000002, DI
+	JZ        low17
+	VMOVSD    X1, 32(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low18
+	VMOVSS    X1, 40(BX)
+
+low18:
+	JMP stored11
+
+low17:
+	TESTQ  $0x00000001, DI
+	JZ     low19
+	VMOVSS X1, 32(BX)
+
+low19:
+	JMP stored11
+
+low12:
+	TESTQ        $0x00000004, DI
+	JZ           low20
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low21
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low22
+	VMOVSS       X1, 24(BX)
+
+low22:
+	JMP stored11
+
+low21:
+	TESTQ  $0x00000001, DI
+	JZ     low23
+	VMOVSS X1, 16(BX)
+
+low23:
+	JMP stored11
+
+low20:
+	TESTQ     $0x00000002, DI
+	JZ        low24
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low25
+	VMOVSS    X1, 8(BX)
+
+low25:
+	JMP stored11
+
+low24:
+	TESTQ  $0x00000001, DI
+	JZ     low26
+	VMOVSS X1, (BX)
+
+low26:
+stored11:
+	VMOVUPS.Z     (BX)(CX*1), K1, Z1
+	VMOVUPS.Z     (DX)(SI*1), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	VADDPS        Z1, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low28
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, DI
+	JZ            low29
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, DI
+	JZ            low30
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low31
+	VMOVSS        X1, 56(BX)(CX*1)
+
+low31:
+	JMP stored27
+
+low30:
+	TESTQ  $0x00000001, DI
+	JZ     low32
+	VMOVSS X1, 48(BX)(CX*1)
+
+low32:
+	JMP stored27
+
+low29:
+	TESTQ     $0x00000002, DI
+	JZ        low33
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low34
+	VMOVSS    X1, 40(BX)(CX*1)
+
+low34:
+	JMP stored27
+
+low33:
+	TESTQ  $0x00000001, DI
+	JZ     low35
+	VMOVSS X1, 32(BX)(CX*1)
+
+low35:
+	JMP stored27
+
+low28:
+	TESTQ        $0x00000004, DI
+	JZ           low36
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low37
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low38
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low38:
+	JMP stored27
+
+low37:
+	TESTQ  $0x00000001, DI
+	JZ     low39
+	VMOVSS X1, 16(BX)(CX*1)
+
+low39:
+	JMP stored27
+
+low36:
+	TESTQ     $0x00000002, DI
+	JZ        low40
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low41
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low41:
+	JMP stored27
+
+low40:
+	TESTQ  $0x00000001, DI
+	JZ     low42
+	VMOVSS X1, (BX)(CX*1)
+
+low42:
+stored27:
+	VMOVUPS.Z     (BX)(CX*2), K1, Z1
+	VMOVUPS.Z     (DX)(SI*2), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	VADDPS        Z1, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low44
+	VMOVUPS       Y1, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, DI
+	JZ            low45
+	VMOVUPS       X1, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, DI
+	JZ            low46
+	VMOVSD        X1, 48(BX)(CX*2)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low47
+	VMOVSS        X1, 56(BX)(CX*2)
+
+low47:
+	JMP stored43
+
+low46:
+	TESTQ  $0x00000001, DI
+	JZ     low48
+	VMOVSS X1, 48(BX)(CX*2)
+
+low48:
+	JMP stored43
+
+low45:
+	TESTQ     $0x00000002, DI
+	JZ        low49
+	VMOVSD    X1, 32(BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low50
+	VMOVSS    X1, 40(BX)(CX*2)
+
+low50:
+	JMP stored43
+
+low49:
+	TESTQ  $0x00000001, DI
+	JZ     low51
+	VMOVSS X1, 32(BX)(CX*2)
+
+low51:
+	JMP stored43
+
+low44:
+	TESTQ        $0x00000004, DI
+	JZ           low52
+	VMOVUPS      X1, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low53
+	VMOVSD       X1, 16(BX)(CX*2)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low54
+	VMOVSS       X1, 24(BX)(CX*2)
+
+low54:
+	JMP stored43
+
+low53:
+	TESTQ  $0x00000001, DI
+	JZ     low55
+	VMOVSS X1, 16(BX)(CX*2)
+
+low55:
+	JMP stored43
+
+low52:
+	TESTQ     $0x00000002, DI
+	JZ        low56
+	VMOVSD    X1, (BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low57
+	VMOVSS    X1, 8(BX)(CX*2)
+
+low57:
+	JMP stored43
+
+low56:
+	TESTQ  $0x00000001, DI
+	JZ     low58
+	VMOVSS X1, (BX)(CX*2)
+
+low58:
+stored43:
+	VMOVUPS.Z     (BX)(R8*1), K1, Z1
+	VMOVUPS.Z     (DX)(R9*1), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	VADDPS        Z1, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low60
+	VMOVUPS       Y1, (BX)(R8*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, DI
+	JZ            low61
+	VMOVUPS       X1, 32(BX)(R8*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, DI
+	JZ            low62
+	VMOVSD        X1, 48(BX)(R8*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low63
+	VMOVSS        X1, 56(BX)(R8*1)
+
+low63:
+	JMP stored59
+
+low62:
+	TESTQ  $0x00000001, DI
+	JZ     low64
+	VMOVSS X1, 48(BX)(R8*1)
+
+low64:
+	JMP stored59
+
+low61:
+	TESTQ     $0x00000002, DI
+	JZ        low65
+	VMOVSD    X1, 32(BX)(R8*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low66
+	VMOVSS    X1, 40(BX)(R8*1)
+
+low66:
+	JMP stored59
+
+low65:
+	TESTQ  $0x00000001, DI
+	JZ     low67
+	VMOVSS X1, 32(BX)(R8*1)
+
+low67:
+	JMP stored59
+
+low60:
+	TESTQ        $0x00000004, DI
+	JZ           low68
+	VMOVUPS      X1, (BX)(R8*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low69
+	VMOVSD       X1, 16(BX)(R8*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low70
+	VMOVSS       X1, 24(BX)(R8*1)
+
+low70:
+	JMP stored59
+
+low69:
+	TESTQ  $0x00000001, DI
+	JZ     low71
+	VMOVSS X1, 16(BX)(R8*1)
+
+low71:
+	JMP stored59
+
+low68:
+	TESTQ     $0x00000002, DI
+	JZ        low72
+	VMOVSD    X1, (BX)(R8*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low73
+	VMOVSS    X1, 8(BX)(R8*1)
+
+low73:
+	JMP stored59
+
+low72:
+	TESTQ  $0x00000001, DI
+	JZ     low74
+	VMOVSS X1, (BX)(R8*1)
+
+low74:
+stored59:
+	VADDPS        Z3, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low76
+	VMOVUPS       Y0, (AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, DI
+	JZ            low77
+	VMOVUPS       X0, 32(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, DI
+	JZ            low78
+	VMOVSD        X0, 48(AX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low79
+	VMOVSS        X0, 56(AX)
+
+low79:
+	JMP stored75
+
+low78:
+	TESTQ  $0x00000001, DI
+	JZ     low80
+	VMOVSS X0, 48(AX)
+
+low80:
+	JMP stored75
+
+low77:
+	TESTQ     $0x00000002, DI
+	JZ        low81
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low82
+	VMOVSS    X0, 40(AX)
+
+low82:
+	JMP stored75
+
+low81:
+	TESTQ  $0x00000001, DI
+	JZ     low83
+	VMOVSS X0, 32(AX)
+
+low83:
+	JMP stored75
+
+low76:
+	TESTQ        $0x00000004, DI
+	JZ           low84
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low85
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low86
+	VMOVSS       X0, 24(AX)
+
+low86:
+	JMP stored75
+
+low85:
+	TESTQ  $0x00000001, DI
+	JZ     low87
+	VMOVSS X0, 16(AX)
+
+low87:
+	JMP stored75
+
+low84:
+	TESTQ     $0x00000002, DI
+	JZ        low88
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low89
+	VMOVSS    X0, 8(AX)
+
+low89:
+	JMP stored75
+
+low88:
+	TESTQ  $0x00000001, DI
+	JZ     low90
+	VMOVSS X0, (AX)
+
+low90:
+stored75:
+	JMP end8
+
+over10:
+	CMPQ          DI, $0x10
+	JLE           end8
+	MOVQ          DI, R11
+	ANDQ          $0x0f, R11
+	MOVL          $0x0000ffff, R10
+	BZHIL         R11, R10, R10
+	KMOVW         R10, K1
+	VMOVUPS.Z     64(AX), K1, Z0
+	VMOVUPS.Z     64(BX), K1, Z1
+	VMOVUPS.Z     64(DX), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	VADDPS        Z1, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low93
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, DI
+	JZ            low94
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, DI
+	JZ            low95
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low96
+	VMOVSS        X1, 120(BX)
+
+low96:
+	JMP stored92
+
+low95:
+	TESTQ  $0x00000001, DI
+	JZ     low97
+	VMOVSS X1, 112(BX)
+
+low97:
+	JMP stored92
+
+low94:
+	TESTQ     $0x00000002, DI
+	JZ        low98
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low99
+	VMOVSS    X1, 104(BX)
+
+low99:
+	JMP stored92
+
+low98:
+	TESTQ  $0x00000001, DI
+	JZ     low100
+	VMOVSS X1, 96(BX)
+
+low100:
+	JMP stored92
+
+low93:
+	TESTQ        $0x00000004, DI
+	JZ           low101
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low102
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low103
+	VMOVSS       X1, 88(BX)
+
+low103:
+	JMP stored92
+
+low102:
+	TESTQ  $0x00000001, DI
+	JZ     low104
+	VMOVSS X1, 80(BX)
+
+low104:
+	JMP stored92
+
+low101:
+	TESTQ     $0x00000002, DI
+	JZ        low105
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low106
+	VMOVSS    X1, 72(BX)
+
+low106:
+	JMP stored92
+
+low105:
+	TESTQ  $0x00000001, DI
+	JZ     low107
+	VMOVSS X1, 64(BX)
+
+low107:
+stored92:
+	VMOVUPS.Z     64(BX)(CX*1), K1, Z1
+	VMOVUPS.Z     64(DX)(SI*1), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	VADDPS        Z1, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low109
+	VMOVUPS       Y1, 64(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, DI
+	JZ            low110
+	VMOVUPS       X1, 96(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, DI
+	JZ            low111
+	VMOVSD        X1, 112(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low112
+	VMOVSS        X1, 120(BX)(CX*1)
+
+low112:
+	JMP stored108
+
+low111:
+	TESTQ  $0x00000001, DI
+	JZ     low113
+	VMOVSS X1, 112(BX)(CX*1)
+
+low113:
+	JMP stored108
+
+low110:
+	TESTQ     $0x00000002, DI
+	JZ        low114
+	VMOVSD    X1, 96(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low115
+	VMOVSS    X1, 104(BX)(CX*1)
+
+low115:
+	JMP stored108
+
+low114:
+	TESTQ  $0x00000001, DI
+	JZ     low116
+	VMOVSS X1, 96(BX)(CX*1)
+
+low116:
+	JMP stored108
+
+low109:
+	TESTQ        $0x00000004, DI
+	JZ           low117
+	VMOVUPS      X1, 64(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low118
+	VMOVSD       X1, 80(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low119
+	VMOVSS       X1, 88(BX)(CX*1)
+
+low119:
+	JMP stored108
+
+low118:
+	TESTQ  $0x00000001, DI
+	JZ     low120
+	VMOVSS X1, 80(BX)(CX*1)
+
+low120:
+	JMP stored108
+
+low117:
+	TESTQ     $0x00000002, DI
+	JZ        low121
+	VMOVSD    X1, 64(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low122
+	VMOVSS    X1, 72(BX)(CX*1)
+
+low122:
+	JMP stored108
+
+low121:
+	TESTQ  $0x00000001, DI
+	JZ     low123
+	VMOVSS X1, 64(BX)(CX*1)
+
+low123:
+stored108:
+	VMOVUPS.Z     64(BX)(CX*2), K1, Z1
+	VMOVUPS.Z     64(DX)(SI*2), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	VADDPS        Z1, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low125
+	VMOVUPS       Y1, 64(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, DI
+	JZ            low126
+	VMOVUPS       X1, 96(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, DI
+	JZ            low127
+	VMOVSD        X1, 112(BX)(CX*2)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low128
+	VMOVSS        X1, 120(BX)(CX*2)
+
+low128:
+	JMP stored124
+
+low127:
+	TESTQ  $0x00000001, DI
+	JZ     low129
+	VMOVSS X1, 112(BX)(CX*2)
+
+low129:
+	JMP stored124
+
+low126:
+	TESTQ     $0x00000002, DI
+	JZ        low130
+	VMOVSD    X1, 96(BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low131
+	VMOVSS    X1, 104(BX)(CX*2)
+
+low131:
+	JMP stored124
+
+low130:
+	TESTQ  $0x00000001, DI
+	JZ     low132
+	VMOVSS X1, 96(BX)(CX*2)
+
+low132:
+	JMP stored124
+
+low125:
+	TESTQ        $0x00000004, DI
+	JZ           low133
+	VMOVUPS      X1, 64(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low134
+	VMOVSD       X1, 80(BX)(CX*2)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low135
+	VMOVSS       X1, 88(BX)(CX*2)
+
+low135:
+	JMP stored124
+
+low134:
+	TESTQ  $0x00000001, DI
+	JZ     low136
+	VMOVSS X1, 80(BX)(CX*2)
+
+low136:
+	JMP stored124
+
+low133:
+	TESTQ     $0x00000002, DI
+	JZ        low137
+	VMOVSD    X1, 64(BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low138
+	VMOVSS    X1, 72(BX)(CX*2)
+
+low138:
+	JMP stored124
+
+low137:
+	TESTQ  $0x00000001, DI
+	JZ     low139
+	VMOVSS X1, 64(BX)(CX*2)
+
+low139:
+stored124:
+	VMOVUPS.Z     64(BX)(R8*1), K1, Z1
+	VMOVUPS.Z     64(DX)(R9*1), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	VADDPS        Z1, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low141
+	VMOVUPS       Y1, 64(BX)(R8*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, DI
+	JZ            low142
+	VMOVUPS       X1, 96(BX)(R8*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, DI
+	JZ            low143
+	VMOVSD        X1, 112(BX)(R8*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low144
+	VMOVSS        X1, 120(BX)(R8*1)
+
+low144:
+	JMP stored140
+
+low143:
+	TESTQ  $0x00000001, DI
+	JZ     low145
+	VMOVSS X1, 112(BX)(R8*1)
+
+low145:
+	JMP stored140
+
+low142:
+	TESTQ     $0x00000002, DI
+	JZ        low146
+	VMOVSD    X1, 96(BX)(R8*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low147
+	VMOVSS    X1, 104(BX)(R8*1)
+
+low147:
+	JMP stored140
+
+low146:
+	TESTQ  $0x00000001, DI
+	JZ     low148
+	VMOVSS X1, 96(BX)(R8*1)
+
+low148:
+	JMP stored140
+
+low141:
+	TESTQ        $0x00000004, DI
+	JZ           low149
+	VMOVUPS      X1, 64(BX)(R8*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low150
+	VMOVSD       X1, 80(BX)(R8*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low151
+	VMOVSS       X1, 88(BX)(R8*1)
+
+low151:
+	JMP stored140
+
+low150:
+	TESTQ  $0x00000001, DI
+	JZ     low152
+	VMOVSS X1, 80(BX)(R8*1)
+
+low152:
+	JMP stored140
+
+low149:
+	TESTQ     $0x00000002, DI
+	JZ        low153
+	VMOVSD    X1, 64(BX)(R8*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low154
+	VMOVSS    X1, 72(BX)(R8*1)
+
+low154:
+	JMP stored140
+
+low153:
+	TESTQ  $0x00000001, DI
+	JZ     low155
+	VMOVSS X1, 64(BX)(R8*1)
+
+low155:
+stored140:
+	VADDPS        Z3, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low157
+	VMOVUPS       Y0, 64(AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, DI
+	JZ            low158
+	VMOVUPS       X0, 96(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, DI
+	JZ            low159
+	VMOVSD        X0, 112(AX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low160
+	VMOVSS        X0, 120(AX)
+
+low160:
+	JMP stored156
+
+low159:
+	TESTQ  $0x00000001, DI
+	JZ     low161
+	VMOVSS X0, 112(AX)
+
+low161:
+	JMP stored156
+
+low158:
+	TESTQ     $0x00000002, DI
+	JZ        low162
+	VMOVSD    X0, 96(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low163
+	VMOVSS    X0, 104(AX)
+
+low163:
+	JMP stored156
+
+low162:
+	TESTQ  $0x00000001, DI
+	JZ     low164
+	VMOVSS X0, 96(AX)
+
+low164:
+	JMP stored156
+
+low157:
+	TESTQ        $0x00000004, DI
+	JZ           low165
+	VMOVUPS      X0, 64(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low166
+	VMOVSD       X0, 80(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low167
+	VMOVSS       X0, 88(AX)
+
+low167:
+	JMP stored156
+
+low166:
+	TESTQ  $0x00000001, DI
+	JZ     low168
+	VMOVSS X0, 80(AX)
+
+low168:
+	JMP stored156
+
+low165:
+	TESTQ     $0x00000002, DI
+	JZ        low169
+	VMOVSD    X0, 64(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low170
+	VMOVSS    X0, 72(AX)
+
+low170:
+	JMP stored156
+
+low169:
+	TESTQ  $0x00000001, DI
+	JZ     low171
+	VMOVSS X0, 64(AX)
+
+low171:
+stored156:
+end8:
+	JMP gated3
+
+without5:
+	// dz = dy·act'(y)
+	MOVQ   dy+8(FP), AX
+	MOVQ   lddy+16(FP), BX
+	MOVQ   y+24(FP), CX
+	MOVQ   ldy+32(FP), DX
+	MOVQ   cols+48(FP), SI
+	LEAQ   (BX)(BX*2), DI
+	LEAQ   (DX)(DX*2), R8
+	VPXORD Z3, Z3, Z3
+	CMPQ   SI, $0x20
+	JLT    tail173
+
+block172:
+	VMOVUPS   (AX), Z1
+	VMOVUPS   (CX), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, (AX)
+	VMOVUPS   (AX)(BX*1), Z1
+	VMOVUPS   (CX)(DX*1), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, (AX)(BX*1)
+	VMOVUPS   (AX)(BX*2), Z1
+	VMOVUPS   (CX)(DX*2), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, (AX)(BX*2)
+	VMOVUPS   (AX)(DI*1), Z1
+	VMOVUPS   (CX)(R8*1), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, (AX)(DI*1)
+	VMOVUPS   64(AX), Z1
+	VMOVUPS   64(CX), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, 64(AX)
+	VMOVUPS   64(AX)(BX*1), Z1
+	VMOVUPS   64(CX)(DX*1), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, 64(AX)(BX*1)
+	VMOVUPS   64(AX)(BX*2), Z1
+	VMOVUPS   64(CX)(DX*2), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, 64(AX)(BX*2)
+	VMOVUPS   64(AX)(DI*1), Z1
+	VMOVUPS   64(CX)(R8*1), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, 64(AX)(DI*1)
+	ADDQ      $0x00000080, AX
+	ADDQ      $0x00000080, CX
+	SUBQ      $0x20, SI
+	CMPQ      SI, $0x20
+	JGE       block172
+
+tail173:
+	TESTQ     SI, SI
+	JLE       end174
+	CMPQ      SI, $0x10
+	JLT       part175
+	VMOVUPS   (AX), Z1
+	VMOVUPS   (CX), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, (AX)
+	VMOVUPS   (AX)(BX*1), Z1
+	VMOVUPS   (CX)(DX*1), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, (AX)(BX*1)
+	VMOVUPS   (AX)(BX*2), Z1
+	VMOVUPS   (CX)(DX*2), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, (AX)(BX*2)
+	VMOVUPS   (AX)(DI*1), Z1
+	VMOVUPS   (CX)(R8*1), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, (AX)(DI*1)
+	JMP       over176
+
+part175:
+	MOVQ          SI, R10
+	ANDQ          $0x0f, R10
+	MOVL          $0x0000ffff, R9
+	BZHIL         R10, R9, R9
+	KMOVW         R9, K1
+	VMOVUPS.Z     (AX), K1, Z1
+	VMOVUPS.Z     (CX), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	TESTQ         $0x00000008, SI
+	JZ            low178
+	VMOVUPS       Y1, (AX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, SI
+	JZ            low179
+	VMOVUPS       X1, 32(AX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, SI
+	JZ            low180
+	VMOVSD        X1, 48(AX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low181
+	VMOVSS        X1, 56(AX)
+
+low181:
+	JMP stored177
+
+low180:
+	TESTQ  $0x00000001, SI
+	JZ     low182
+	VMOVSS X1, 48(AX)
+
+low182:
+	JMP stored177
+
+low179:
+	TESTQ     $0x00000002, SI
+	JZ        low183
+	VMOVSD    X1, 32(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low184
+	VMOVSS    X1, 40(AX)
+
+low184:
+	JMP stored177
+
+low183:
+	TESTQ  $0x00000001, SI
+	JZ     low185
+	VMOVSS X1, 32(AX)
+
+low185:
+	JMP stored177
+
+low178:
+	TESTQ        $0x00000004, SI
+	JZ           low186
+	VMOVUPS      X1, (AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low187
+	VMOVSD       X1, 16(AX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low188
+	VMOVSS       X1, 24(AX)
+
+low188:
+	JMP stored177
+
+low187:
+	TESTQ  $0x00000001, SI
+	JZ     low189
+	VMOVSS X1, 16(AX)
+
+low189:
+	JMP stored177
+
+low186:
+	TESTQ     $0x00000002, SI
+	JZ        low190
+	VMOVSD    X1, (AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low191
+	VMOVSS    X1, 8(AX)
+
+low191:
+	JMP stored177
+
+low190:
+	TESTQ  $0x00000001, SI
+	JZ     low192
+	VMOVSS X1, (AX)
+
+low192:
+stored177:
+	VMOVUPS.Z     (AX)(BX*1), K1, Z1
+	VMOVUPS.Z     (CX)(DX*1), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	TESTQ         $0x00000008, SI
+	JZ            low194
+	VMOVUPS       Y1, (AX)(BX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, SI
+	JZ            low195
+	VMOVUPS       X1, 32(AX)(BX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, SI
+	JZ            low196
+	VMOVSD        X1, 48(AX)(BX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low197
+	VMOVSS        X1, 56(AX)(BX*1)
+
+low197:
+	JMP stored193
+
+low196:
+	TESTQ  $0x00000001, SI
+	JZ     low198
+	VMOVSS X1, 48(AX)(BX*1)
+
+low198:
+	JMP stored193
+
+low195:
+	TESTQ     $0x00000002, SI
+	JZ        low199
+	VMOVSD    X1, 32(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low200
+	VMOVSS    X1, 40(AX)(BX*1)
+
+low200:
+	JMP stored193
+
+low199:
+	TESTQ  $0x00000001, SI
+	JZ     low201
+	VMOVSS X1, 32(AX)(BX*1)
+
+low201:
+	JMP stored193
+
+low194:
+	TESTQ        $0x00000004, SI
+	JZ           low202
+	VMOVUPS      X1, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low203
+	VMOVSD       X1, 16(AX)(BX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low204
+	VMOVSS       X1, 24(AX)(BX*1)
+
+low204:
+	JMP stored193
+
+low203:
+	TESTQ  $0x00000001, SI
+	JZ     low205
+	VMOVSS X1, 16(AX)(BX*1)
+
+low205:
+	JMP stored193
+
+low202:
+	TESTQ     $0x00000002, SI
+	JZ        low206
+	VMOVSD    X1, (AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low207
+	VMOVSS    X1, 8(AX)(BX*1)
+
+low207:
+	JMP stored193
+
+low206:
+	TESTQ  $0x00000001, SI
+	JZ     low208
+	VMOVSS X1, (AX)(BX*1)
+
+low208:
+stored193:
+	VMOVUPS.Z     (AX)(BX*2), K1, Z1
+	VMOVUPS.Z     (CX)(DX*2), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	TESTQ         $0x00000008, SI
+	JZ            low210
+	VMOVUPS       Y1, (AX)(BX*2)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, SI
+	JZ            low211
+	VMOVUPS       X1, 32(AX)(BX*2)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, SI
+	JZ            low212
+	VMOVSD        X1, 48(AX)(BX*2)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low213
+	VMOVSS        X1, 56(AX)(BX*2)
+
+low213:
+	JMP stored209
+
+low212:
+	TESTQ  $0x00000001, SI
+	JZ     low214
+	VMOVSS X1, 48(AX)(BX*2)
+
+low214:
+	JMP stored209
+
+low211:
+	TESTQ     $0x00000002, SI
+	JZ        low215
+	VMOVSD    X1, 32(AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low216
+	VMOVSS    X1, 40(AX)(BX*2)
+
+low216:
+	JMP stored209
+
+low215:
+	TESTQ  $0x00000001, SI
+	JZ     low217
+	VMOVSS X1, 32(AX)(BX*2)
+
+low217:
+	JMP stored209
+
+low210:
+	TESTQ        $0x00000004, SI
+	JZ           low218
+	VMOVUPS      X1, (AX)(BX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low219
+	VMOVSD       X1, 16(AX)(BX*2)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low220
+	VMOVSS       X1, 24(AX)(BX*2)
+
+low220:
+	JMP stored209
+
+low219:
+	TESTQ  $0x00000001, SI
+	JZ     low221
+	VMOVSS X1, 16(AX)(BX*2)
+
+low221:
+	JMP stored209
+
+low218:
+	TESTQ     $0x00000002, SI
+	JZ        low222
+	VMOVSD    X1, (AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low223
+	VMOVSS    X1, 8(AX)(BX*2)
+
+low223:
+	JMP stored209
+
+low222:
+	TESTQ  $0x00000001, SI
+	JZ     low224
+	VMOVSS X1, (AX)(BX*2)
+
+low224:
+stored209:
+	VMOVUPS.Z     (AX)(DI*1), K1, Z1
+	VMOVUPS.Z     (CX)(R8*1), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	TESTQ         $0x00000008, SI
+	JZ            low226
+	VMOVUPS       Y1, (AX)(DI*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, SI
+	JZ            low227
+	VMOVUPS       X1, 32(AX)(DI*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, SI
+	JZ            low228
+	VMOVSD        X1, 48(AX)(DI*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low229
+	VMOVSS        X1, 56(AX)(DI*1)
+
+low229:
+	JMP stored225
+
+low228:
+	TESTQ  $0x00000001, SI
+	JZ     low230
+	VMOVSS X1, 48(AX)(DI*1)
+
+low230:
+	JMP stored225
+
+low227:
+	TESTQ     $0x00000002, SI
+	JZ        low231
+	VMOVSD    X1, 32(AX)(DI*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low232
+	VMOVSS    X1, 40(AX)(DI*1)
+
+low232:
+	JMP stored225
+
+low231:
+	TESTQ  $0x00000001, SI
+	JZ     low233
+	VMOVSS X1, 32(AX)(DI*1)
+
+low233:
+	JMP stored225
+
+low226:
+	TESTQ        $0x00000004, SI
+	JZ           low234
+	VMOVUPS      X1, (AX)(DI*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low235
+	VMOVSD       X1, 16(AX)(DI*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low236
+	VMOVSS       X1, 24(AX)(DI*1)
+
+low236:
+	JMP stored225
+
+low235:
+	TESTQ  $0x00000001, SI
+	JZ     low237
+	VMOVSS X1, 16(AX)(DI*1)
+
+low237:
+	JMP stored225
+
+low234:
+	TESTQ     $0x00000002, SI
+	JZ        low238
+	VMOVSD    X1, (AX)(DI*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low239
+	VMOVSS    X1, 8(AX)(DI*1)
+
+low239:
+	JMP stored225
+
+low238:
+	TESTQ  $0x00000001, SI
+	JZ     low240
+	VMOVSS X1, (AX)(DI*1)
+
+low240:
+stored225:
+	JMP end174
+
+over176:
+	CMPQ          SI, $0x10
+	JLE           end174
+	MOVQ          SI, R10
+	ANDQ          $0x0f, R10
+	MOVL          $0x0000ffff, R9
+	BZHIL         R10, R9, R9
+	KMOVW         R9, K1
+	VMOVUPS.Z     64(AX), K1, Z1
+	VMOVUPS.Z     64(CX), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	TESTQ         $0x00000008, SI
+	JZ            low243
+	VMOVUPS       Y1, 64(AX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, SI
+	JZ            low244
+	VMOVUPS       X1, 96(AX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, SI
+	JZ            low245
+	VMOVSD        X1, 112(AX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low246
+	VMOVSS        X1, 120(AX)
+
+low246:
+	JMP stored242
+
+low245:
+	TESTQ  $0x00000001, SI
+	JZ     low247
+	VMOVSS X1, 112(AX)
+
+low247:
+	JMP stored242
+
+low244:
+	TESTQ     $0x00000002, SI
+	JZ        low248
+	VMOVSD    X1, 96(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low249
+	VMOVSS    X1, 104(AX)
+
+low249:
+	JMP stored242
+
+low248:
+	TESTQ  $0x00000001, SI
+	JZ     low250
+	VMOVSS X1, 96(AX)
+
+low250:
+	JMP stored242
+
+low243:
+	TESTQ        $0x00000004, SI
+	JZ           low251
+	VMOVUPS      X1, 64(AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low252
+	VMOVSD       X1, 80(AX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low253
+	VMOVSS       X1, 88(AX)
+
+low253:
+	JMP stored242
+
+low252:
+	TESTQ  $0x00000001, SI
+	JZ     low254
+	VMOVSS X1, 80(AX)
+
+low254:
+	JMP stored242
+
+low251:
+	TESTQ     $0x00000002, SI
+	JZ        low255
+	VMOVSD    X1, 64(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low256
+	VMOVSS    X1, 72(AX)
+
+low256:
+	JMP stored242
+
+low255:
+	TESTQ  $0x00000001, SI
+	JZ     low257
+	VMOVSS X1, 64(AX)
+
+low257:
+stored242:
+	VMOVUPS.Z     64(AX)(BX*1), K1, Z1
+	VMOVUPS.Z     64(CX)(DX*1), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	TESTQ         $0x00000008, SI
+	JZ            low259
+	VMOVUPS       Y1, 64(AX)(BX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, SI
+	JZ            low260
+	VMOVUPS       X1, 96(AX)(BX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, SI
+	JZ            low261
+	VMOVSD        X1, 112(AX)(BX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low262
+	VMOVSS        X1, 120(AX)(BX*1)
+
+low262:
+	JMP stored258
+
+low261:
+	TESTQ  $0x00000001, SI
+	JZ     low263
+	VMOVSS X1, 112(AX)(BX*1)
+
+low263:
+	JMP stored258
+
+low260:
+	TESTQ     $0x00000002, SI
+	JZ        low264
+	VMOVSD    X1, 96(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low265
+	VMOVSS    X1, 104(AX)(BX*1)
+
+low265:
+	JMP stored258
+
+low264:
+	TESTQ  $0x00000001, SI
+	JZ     low266
+	VMOVSS X1, 96(AX)(BX*1)
+
+low266:
+	JMP stored258
+
+low259:
+	TESTQ        $0x00000004, SI
+	JZ           low267
+	VMOVUPS      X1, 64(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low268
+	VMOVSD       X1, 80(AX)(BX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low269
+	VMOVSS       X1, 88(AX)(BX*1)
+
+low269:
+	JMP stored258
+
+low268:
+	TESTQ  $0x00000001, SI
+	JZ     low270
+	VMOVSS X1, 80(AX)(BX*1)
+
+low270:
+	JMP stored258
+
+low267:
+	TESTQ     $0x00000002, SI
+	JZ        low271
+	VMOVSD    X1, 64(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low272
+	VMOVSS    X1, 72(AX)(BX*1)
+
+low272:
+	JMP stored258
+
+low271:
+	TESTQ  $0x00000001, SI
+	JZ     low273
+	VMOVSS X1, 64(AX)(BX*1)
+
+low273:
+stored258:
+	VMOVUPS.Z     64(AX)(BX*2), K1, Z1
+	VMOVUPS.Z     64(CX)(DX*2), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	TESTQ         $0x00000008, SI
+	JZ            low275
+	VMOVUPS       Y1, 64(AX)(BX*2)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, SI
+	JZ            low276
+	VMOVUPS       X1, 96(AX)(BX*2)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, SI
+	JZ            low277
+	VMOVSD        X1, 112(AX)(BX*2)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low278
+	VMOVSS        X1, 120(AX)(BX*2)
+
+low278:
+	JMP stored274
+
+low277:
+	TESTQ  $0x00000001, SI
+	JZ     low279
+	VMOVSS X1, 112(AX)(BX*2)
+
+low279:
+	JMP stored274
+
+low276:
+	TESTQ     $0x00000002, SI
+	JZ        low280
+	VMOVSD    X1, 96(AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low281
+	VMOVSS    X1, 104(AX)(BX*2)
+
+low281:
+	JMP stored274
+
+low280:
+	TESTQ  $0x00000001, SI
+	JZ     low282
+	VMOVSS X1, 96(AX)(BX*2)
+
+low282:
+	JMP stored274
+
+low275:
+	TESTQ        $0x00000004, SI
+	JZ           low283
+	VMOVUPS      X1, 64(AX)(BX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low284
+	VMOVSD       X1, 80(AX)(BX*2)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low285
+	VMOVSS       X1, 88(AX)(BX*2)
+
+low285:
+	JMP stored274
+
+low284:
+	TESTQ  $0x00000001, SI
+	JZ     low286
+	VMOVSS X1, 80(AX)(BX*2)
+
+low286:
+	JMP stored274
+
+low283:
+	TESTQ     $0x00000002, SI
+	JZ        low287
+	VMOVSD    X1, 64(AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low288
+	VMOVSS    X1, 72(AX)(BX*2)
+
+low288:
+	JMP stored274
+
+low287:
+	TESTQ  $0x00000001, SI
+	JZ     low289
+	VMOVSS X1, 64(AX)(BX*2)
+
+low289:
+stored274:
+	VMOVUPS.Z     64(AX)(DI*1), K1, Z1
+	VMOVUPS.Z     64(CX)(R8*1), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	TESTQ         $0x00000008, SI
+	JZ            low291
+	VMOVUPS       Y1, 64(AX)(DI*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, SI
+	JZ            low292
+	VMOVUPS       X1, 96(AX)(DI*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, SI
+	JZ            low293
+	VMOVSD        X1, 112(AX)(DI*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low294
+	VMOVSS        X1, 120(AX)(DI*1)
+
+low294:
+	JMP stored290
+
+low293:
+	TESTQ  $0x00000001, SI
+	JZ     low295
+	VMOVSS X1, 112(AX)(DI*1)
+
+low295:
+	JMP stored290
+
+low292:
+	TESTQ     $0x00000002, SI
+	JZ        low296
+	VMOVSD    X1, 96(AX)(DI*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low297
+	VMOVSS    X1, 104(AX)(DI*1)
+
+low297:
+	JMP stored290
+
+low296:
+	TESTQ  $0x00000001, SI
+	JZ     low298
+	VMOVSS X1, 96(AX)(DI*1)
+
+low298:
+	JMP stored290
+
+low291:
+	TESTQ        $0x00000004, SI
+	JZ           low299
+	VMOVUPS      X1, 64(AX)(DI*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low300
+	VMOVSD       X1, 80(AX)(DI*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low301
+	VMOVSS       X1, 88(AX)(DI*1)
+
+low301:
+	JMP stored290
+
+low300:
+	TESTQ  $0x00000001, SI
+	JZ     low302
+	VMOVSS X1, 80(AX)(DI*1)
+
+low302:
+	JMP stored290
+
+low299:
+	TESTQ     $0x00000002, SI
+	JZ        low303
+	VMOVSD    X1, 64(AX)(DI*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low304
+	VMOVSS    X1, 72(AX)(DI*1)
+
+low304:
+	JMP stored290
+
+low303:
+	TESTQ  $0x00000001, SI
+	JZ     low305
+	VMOVSS X1, 64(AX)(DI*1)
+
+low305:
+stored290:
+end174:
+	JMP gated3
+
+other4:
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without307
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	LEAQ   (CX)(CX*2), R8
+	LEAQ   (SI)(SI*2), R9
+	VPXORD Z3, Z3, Z3
+	CMPQ   DI, $0x20
+	JLT    tail309
+
+block308:
+	VMOVUPS (AX), Z0
+	VMOVUPS (BX), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS (BX)(CX*2), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS (BX)(R8*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VADDPS  Z3, Z0, Z0
+	VMOVUPS Z0, (AX)
+	VMOVUPS 64(AX), Z0
+	VMOVUPS 64(BX), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS 64(BX)(CX*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS 64(BX)(CX*2), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS 64(BX)(R8*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VADDPS  Z3, Z0, Z0
+	VMOVUPS Z0, 64(AX)
+	ADDQ    $0x00000080, BX
+	ADDQ    $0x00000080, DX
+	ADDQ    $0x00000080, AX
+	SUBQ    $0x20, DI
+	CMPQ    DI, $0x20
+	JGE     block308
+
+tail309:
+	TESTQ   DI, DI
+	JLE     end310
+	CMPQ    DI, $0x10
+	JLT     part311
+	VMOVUPS (AX), Z0
+	VMOVUPS (BX), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS (BX)(CX*2), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS (BX)(R8*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VADDPS  Z3, Z0, Z0
+	VMOVUPS Z0, (AX)
+	JMP     over312
+
+part311:
+	MOVQ          DI, R11
+	ANDQ          $0x0f, R11
+	MOVL          $0x0000ffff, R10
+	BZHIL         R11, R10, R10
+	KMOVW         R10, K1
+	VMOVUPS.Z     (AX), K1, Z0
+	VMOVUPS.Z     (BX), K1, Z1
+	VADDPS        Z1, Z0, Z0
+	VMOVUPS.Z     (BX)(CX*1), K1, Z1
+	VADDPS        Z1, Z0, Z0
+	VMOVUPS.Z     (BX)(CX*2), K1, Z1
+	VADDPS        Z1, Z0, Z0
+	VMOVUPS.Z     (BX)(R8*1), K1, Z1
+	VADDPS        Z1, Z0, Z0
+	VADDPS        Z3, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low314
+	VMOVUPS       Y0, (AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, DI
+	JZ            low315
+	VMOVUPS       X0, 32(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, DI
+	JZ            low316
+	VMOVSD        X0, 48(AX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low317
+	VMOVSS        X0, 56(AX)
+
+low317:
+	JMP stored313
+
+low316:
+	TESTQ  $0x00000001, DI
+	JZ     low318
+	VMOVSS X0, 48(AX)
+
+low318:
+	JMP stored313
+
+low315:
+	TESTQ     $0x00000002, DI
+	JZ        low319
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low320
+	VMOVSS    X0, 40(AX)
+
+low320:
+	JMP stored313
+
+low319:
+	TESTQ  $0x00000001, DI
+	JZ     low321
+	VMOVSS X0, 32(AX)
+
+low321:
+	JMP stored313
+
+low314:
+	TESTQ        $0x00000004, DI
+	JZ           low322
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low323
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low324
+	VMOVSS       X0, 24(AX)
+
+low324:
+	JMP stored313
+
+low323:
+	TESTQ  $0x00000001, DI
+	JZ     low325
+	VMOVSS X0, 16(AX)
+
+low325:
+	JMP stored313
+
+low322:
+	TESTQ     $0x00000002, DI
+	JZ        low326
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low327
+	VMOVSS    X0, 8(AX)
+
+low327:
+	JMP stored313
+
+low326:
+	TESTQ  $0x00000001, DI
+	JZ     low328
+	VMOVSS X0, (AX)
+
+low328:
+stored313:
+	JMP end310
+
+over312:
+	CMPQ          DI, $0x10
+	JLE           end310
+	MOVQ          DI, R11
+	ANDQ          $0x0f, R11
+	MOVL          $0x0000ffff, R10
+	BZHIL         R11, R10, R10
+	KMOVW         R10, K1
+	VMOVUPS.Z     64(AX), K1, Z0
+	VMOVUPS.Z     64(BX), K1, Z1
+	VADDPS        Z1, Z0, Z0
+	VMOVUPS.Z     64(BX)(CX*1), K1, Z1
+	VADDPS        Z1, Z0, Z0
+	VMOVUPS.Z     64(BX)(CX*2), K1, Z1
+	VADDPS        Z1, Z0, Z0
+	VMOVUPS.Z     64(BX)(R8*1), K1, Z1
+	VADDPS        Z1, Z0, Z0
+	VADDPS        Z3, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low331
+	VMOVUPS       Y0, 64(AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, DI
+	JZ            low332
+	VMOVUPS       X0, 96(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, DI
+	JZ            low333
+	VMOVSD        X0, 112(AX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low334
+	VMOVSS        X0, 120(AX)
+
+low334:
+	JMP stored330
+
+low333:
+	TESTQ  $0x00000001, DI
+	JZ     low335
+	VMOVSS X0, 112(AX)
+
+low335:
+	JMP stored330
+
+low332:
+	TESTQ     $0x00000002, DI
+	JZ        low336
+	VMOVSD    X0, 96(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low337
+	VMOVSS    X0, 104(AX)
+
+low337:
+	JMP stored330
+
+low336:
+	TESTQ  $0x00000001, DI
+	JZ     low338
+	VMOVSS X0, 96(AX)
+
+low338:
+	JMP stored330
+
+low331:
+	TESTQ        $0x00000004, DI
+	JZ           low339
+	VMOVUPS      X0, 64(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low340
+	VMOVSD       X0, 80(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low341
+	VMOVSS       X0, 88(AX)
+
+low341:
+	JMP stored330
+
+low340:
+	TESTQ  $0x00000001, DI
+	JZ     low342
+	VMOVSS X0, 80(AX)
+
+low342:
+	JMP stored330
+
+low339:
+	TESTQ     $0x00000002, DI
+	JZ        low343
+	VMOVSD    X0, 64(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low344
+	VMOVSS    X0, 72(AX)
+
+low344:
+	JMP stored330
+
+low343:
+	TESTQ  $0x00000001, DI
+	JZ     low345
+	VMOVSS X0, 64(AX)
+
+low345:
+stored330:
+end310:
+	JMP gated3
+
+without307:
+	JMP gated3
+
+gated3:
+	MOVQ   dy+8(FP), AX
+	MOVQ   lddy+16(FP), BX
+	IMUL3Q $0x04, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, dy+8(FP)
+	MOVQ   y+24(FP), AX
+	MOVQ   ldy+32(FP), BX
+	IMUL3Q $0x04, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, y+24(FP)
+	MOVQ   rows+40(FP), AX
+	SUBQ   $0x04, AX
+	MOVQ   AX, rows+40(FP)
+	CMPQ   AX, $0x04
+	JGE    tile1
+
+rest2:
+	MOVQ  rows+40(FP), AX
+	CMPQ  AX, $0x03
+	JNE   fewer347
+	MOVQ  act+56(FP), AX
+	CMPQ  AX, $0x01
+	JNE   other349
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without350
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	VPXORD Z3, Z3, Z3
+	CMPQ   DI, $0x20
+	JLT    tail352
+
+block351:
+	VMOVUPS   (AX), Z0
+	VMOVUPS   (BX), Z1
+	VMOVUPS   (DX), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, (BX)
+	VMOVUPS   (BX)(CX*1), Z1
+	VMOVUPS   (DX)(SI*1), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, (BX)(CX*1)
+	VMOVUPS   (BX)(CX*2), Z1
+	VMOVUPS   (DX)(SI*2), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, (BX)(CX*2)
+	VADDPS    Z3, Z0, Z0
+	VMOVUPS   Z0, (AX)
+	VMOVUPS   64(AX), Z0
+	VMOVUPS   64(BX), Z1
+	VMOVUPS   64(DX), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, 64(BX)
+	VMOVUPS   64(BX)(CX*1), Z1
+	VMOVUPS   64(DX)(SI*1), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, 64(BX)(CX*1)
+	VMOVUPS   64(BX)(CX*2), Z1
+	VMOVUPS   64(DX)(SI*2), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, 64(BX)(CX*2)
+	VADDPS    Z3, Z0, Z0
+	VMOVUPS   Z0, 64(AX)
+	ADDQ      $0x00000080, BX
+	ADDQ      $0x00000080, DX
+	ADDQ      $0x00000080, AX
+	SUBQ      $0x20, DI
+	CMPQ      DI, $0x20
+	JGE       block351
+
+tail352:
+	TESTQ     DI, DI
+	JLE       end353
+	CMPQ      DI, $0x10
+	JLT       part354
+	VMOVUPS   (AX), Z0
+	VMOVUPS   (BX), Z1
+	VMOVUPS   (DX), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, (BX)
+	VMOVUPS   (BX)(CX*1), Z1
+	VMOVUPS   (DX)(SI*1), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, (BX)(CX*1)
+	VMOVUPS   (BX)(CX*2), Z1
+	VMOVUPS   (DX)(SI*2), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, (BX)(CX*2)
+	VADDPS    Z3, Z0, Z0
+	VMOVUPS   Z0, (AX)
+	JMP       over355
+
+part354:
+	MOVQ          DI, R9
+	ANDQ          $0x0f, R9
+	MOVL          $0x0000ffff, R8
+	BZHIL         R9, R8, R8
+	KMOVW         R8, K1
+	VMOVUPS.Z     (AX), K1, Z0
+	VMOVUPS.Z     (BX), K1, Z1
+	VMOVUPS.Z     (DX), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	VADDPS        Z1, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low357
+	VMOVUPS       Y1, (BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, DI
+	JZ            low358
+	VMOVUPS       X1, 32(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, DI
+	JZ            low359
+	VMOVSD        X1, 48(BX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low360
+	VMOVSS        X1, 56(BX)
+
+low360:
+	JMP stored356
+
+low359:
+	TESTQ  $0x00000001, DI
+	JZ     low361
+	VMOVSS X1, 48(BX)
+
+low361:
+	JMP stored356
+
+low358:
+	TESTQ     $0x00000002, DI
+	JZ        low362
+	VMOVSD    X1, 32(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low363
+	VMOVSS    X1, 40(BX)
+
+low363:
+	JMP stored356
+
+low362:
+	TESTQ  $0x00000001, DI
+	JZ     low364
+	VMOVSS X1, 32(BX)
+
+low364:
+	JMP stored356
+
+low357:
+	TESTQ        $0x00000004, DI
+	JZ           low365
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low366
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low367
+	VMOVSS       X1, 24(BX)
+
+low367:
+	JMP stored356
+
+low366:
+	TESTQ  $0x00000001, DI
+	JZ     low368
+	VMOVSS X1, 16(BX)
+
+low368:
+	JMP stored356
+
+low365:
+	TESTQ     $0x00000002, DI
+	JZ        low369
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low370
+	VMOVSS    X1, 8(BX)
+
+low370:
+	JMP stored356
+
+low369:
+	TESTQ  $0x00000001, DI
+	JZ     low371
+	VMOVSS X1, (BX)
+
+low371:
+stored356:
+	VMOVUPS.Z     (BX)(CX*1), K1, Z1
+	VMOVUPS.Z     (DX)(SI*1), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	VADDPS        Z1, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low373
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, DI
+	JZ            low374
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, DI
+	JZ            low375
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low376
+	VMOVSS        X1, 56(BX)(CX*1)
+
+low376:
+	JMP stored372
+
+low375:
+	TESTQ  $0x00000001, DI
+	JZ     low377
+	VMOVSS X1, 48(BX)(CX*1)
+
+low377:
+	JMP stored372
+
+low374:
+	TESTQ     $0x00000002, DI
+	JZ        low378
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low379
+	VMOVSS    X1, 40(BX)(CX*1)
+
+low379:
+	JMP stored372
+
+low378:
+	TESTQ  $0x00000001, DI
+	JZ     low380
+	VMOVSS X1, 32(BX)(CX*1)
+
+low380:
+	JMP stored372
+
+low373:
+	TESTQ        $0x00000004, DI
+	JZ           low381
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low382
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low383
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low383:
+	JMP stored372
+
+low382:
+	TESTQ  $0x00000001, DI
+	JZ     low384
+	VMOVSS X1, 16(BX)(CX*1)
+
+low384:
+	JMP stored372
+
+low381:
+	TESTQ     $0x00000002, DI
+	JZ        low385
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low386
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low386:
+	JMP stored372
+
+low385:
+	TESTQ  $0x00000001, DI
+	JZ     low387
+	VMOVSS X1, (BX)(CX*1)
+
+low387:
+stored372:
+	VMOVUPS.Z     (BX)(CX*2), K1, Z1
+	VMOVUPS.Z     (DX)(SI*2), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	VADDPS        Z1, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low389
+	VMOVUPS       Y1, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, DI
+	JZ            low390
+	VMOVUPS       X1, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, DI
+	JZ            low391
+	VMOVSD        X1, 48(BX)(CX*2)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low392
+	VMOVSS        X1, 56(BX)(CX*2)
+
+low392:
+	JMP stored388
+
+low391:
+	TESTQ  $0x00000001, DI
+	JZ     low393
+	VMOVSS X1, 48(BX)(CX*2)
+
+low393:
+	JMP stored388
+
+low390:
+	TESTQ     $0x00000002, DI
+	JZ        low394
+	VMOVSD    X1, 32(BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low395
+	VMOVSS    X1, 40(BX)(CX*2)
+
+low395:
+	JMP stored388
+
+low394:
+	TESTQ  $0x00000001, DI
+	JZ     low396
+	VMOVSS X1, 32(BX)(CX*2)
+
+low396:
+	JMP stored388
+
+low389:
+	TESTQ        $0x00000004, DI
+	JZ           low397
+	VMOVUPS      X1, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low398
+	VMOVSD       X1, 16(BX)(CX*2)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low399
+	VMOVSS       X1, 24(BX)(CX*2)
+
+low399:
+	JMP stored388
+
+low398:
+	TESTQ  $0x00000001, DI
+	JZ     low400
+	VMOVSS X1, 16(BX)(CX*2)
+
+low400:
+	JMP stored388
+
+low397:
+	TESTQ     $0x00000002, DI
+	JZ        low401
+	VMOVSD    X1, (BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low402
+	VMOVSS    X1, 8(BX)(CX*2)
+
+low402:
+	JMP stored388
+
+low401:
+	TESTQ  $0x00000001, DI
+	JZ     low403
+	VMOVSS X1, (BX)(CX*2)
+
+low403:
+stored388:
+	VADDPS        Z3, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low405
+	VMOVUPS       Y0, (AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, DI
+	JZ            low406
+	VMOVUPS       X0, 32(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, DI
+	JZ            low407
+	VMOVSD        X0, 48(AX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low408
+	VMOVSS        X0, 56(AX)
+
+low408:
+	JMP stored404
+
+low407:
+	TESTQ  $0x00000001, DI
+	JZ     low409
+	VMOVSS X0, 48(AX)
+
+low409:
+	JMP stored404
+
+low406:
+	TESTQ     $0x00000002, DI
+	JZ        low410
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low411
+	VMOVSS    X0, 40(AX)
+
+low411:
+	JMP stored404
+
+low410:
+	TESTQ  $0x00000001, DI
+	JZ     low412
+	VMOVSS X0, 32(AX)
+
+low412:
+	JMP stored404
+
+low405:
+	TESTQ        $0x00000004, DI
+	JZ           low413
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low414
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low415
+	VMOVSS       X0, 24(AX)
+
+low415:
+	JMP stored404
+
+low414:
+	TESTQ  $0x00000001, DI
+	JZ     low416
+	VMOVSS X0, 16(AX)
+
+low416:
+	JMP stored404
+
+low413:
+	TESTQ     $0x00000002, DI
+	JZ        low417
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low418
+	VMOVSS    X0, 8(AX)
+
+low418:
+	JMP stored404
+
+low417:
+	TESTQ  $0x00000001, DI
+	JZ     low419
+	VMOVSS X0, (AX)
+
+low419:
+stored404:
+	JMP end353
+
+over355:
+	CMPQ          DI, $0x10
+	JLE           end353
+	MOVQ          DI, R9
+	ANDQ          $0x0f, R9
+	MOVL          $0x0000ffff, R8
+	BZHIL         R9, R8, R8
+	KMOVW         R8, K1
+	VMOVUPS.Z     64(AX), K1, Z0
+	VMOVUPS.Z     64(BX), K1, Z1
+	VMOVUPS.Z     64(DX), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	VADDPS        Z1, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low422
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, DI
+	JZ            low423
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, DI
+	JZ            low424
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low425
+	VMOVSS        X1, 120(BX)
+
+low425:
+	JMP stored421
+
+low424:
+	TESTQ  $0x00000001, DI
+	JZ     low426
+	VMOVSS X1, 112(BX)
+
+low426:
+	JMP stored421
+
+low423:
+	TESTQ     $0x00000002, DI
+	JZ        low427
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low428
+	VMOVSS    X1, 104(BX)
+
+low428:
+	JMP stored421
+
+low427:
+	TESTQ  $0x00000001, DI
+	JZ     low429
+	VMOVSS X1, 96(BX)
+
+low429:
+	JMP stored421
+
+low422:
+	TESTQ        $0x00000004, DI
+	JZ           low430
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low431
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low432
+	VMOVSS       X1, 88(BX)
+
+low432:
+	JMP stored421
+
+low431:
+	TESTQ  $0x00000001, DI
+	JZ     low433
+	VMOVSS X1, 80(BX)
+
+low433:
+	JMP stored421
+
+low430:
+	TESTQ     $0x00000002, DI
+	JZ        low434
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low435
+	VMOVSS    X1, 72(BX)
+
+low435:
+	JMP stored421
+
+low434:
+	TESTQ  $0x00000001, DI
+	JZ     low436
+	VMOVSS X1, 64(BX)
+
+low436:
+stored421:
+	VMOVUPS.Z     64(BX)(CX*1), K1, Z1
+	VMOVUPS.Z     64(DX)(SI*1), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	VADDPS        Z1, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low438
+	VMOVUPS       Y1, 64(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, DI
+	JZ            low439
+	VMOVUPS       X1, 96(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, DI
+	JZ            low440
+	VMOVSD        X1, 112(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low441
+	VMOVSS        X1, 120(BX)(CX*1)
+
+low441:
+	JMP stored437
+
+low440:
+	TESTQ  $0x00000001, DI
+	JZ     low442
+	VMOVSS X1, 112(BX)(CX*1)
+
+low442:
+	JMP stored437
+
+low439:
+	TESTQ     $0x00000002, DI
+	JZ        low443
+	VMOVSD    X1, 96(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low444
+	VMOVSS    X1, 104(BX)(CX*1)
+
+low444:
+	JMP stored437
+
+low443:
+	TESTQ  $0x00000001, DI
+	JZ     low445
+	VMOVSS X1, 96(BX)(CX*1)
+
+low445:
+	JMP stored437
+
+low438:
+	TESTQ        $0x00000004, DI
+	JZ           low446
+	VMOVUPS      X1, 64(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low447
+	VMOVSD       X1, 80(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low448
+	VMOVSS       X1, 88(BX)(CX*1)
+
+low448:
+	JMP stored437
+
+low447:
+	TESTQ  $0x00000001, DI
+	JZ     low449
+	VMOVSS X1, 80(BX)(CX*1)
+
+low449:
+	JMP stored437
+
+low446:
+	TESTQ     $0x00000002, DI
+	JZ        low450
+	VMOVSD    X1, 64(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low451
+	VMOVSS    X1, 72(BX)(CX*1)
+
+low451:
+	JMP stored437
+
+low450:
+	TESTQ  $0x00000001, DI
+	JZ     low452
+	VMOVSS X1, 64(BX)(CX*1)
+
+low452:
+stored437:
+	VMOVUPS.Z     64(BX)(CX*2), K1, Z1
+	VMOVUPS.Z     64(DX)(SI*2), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	VADDPS        Z1, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low454
+	VMOVUPS       Y1, 64(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, DI
+	JZ            low455
+	VMOVUPS       X1, 96(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, DI
+	JZ            low456
+	VMOVSD        X1, 112(BX)(CX*2)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low457
+	VMOVSS        X1, 120(BX)(CX*2)
+
+low457:
+	JMP stored453
+
+low456:
+	TESTQ  $0x00000001, DI
+	JZ     low458
+	VMOVSS X1, 112(BX)(CX*2)
+
+low458:
+	JMP stored453
+
+low455:
+	TESTQ     $0x00000002, DI
+	JZ        low459
+	VMOVSD    X1, 96(BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low460
+	VMOVSS    X1, 104(BX)(CX*2)
+
+low460:
+	JMP stored453
+
+low459:
+	TESTQ  $0x00000001, DI
+	JZ     low461
+	VMOVSS X1, 96(BX)(CX*2)
+
+low461:
+	JMP stored453
+
+low454:
+	TESTQ        $0x00000004, DI
+	JZ           low462
+	VMOVUPS      X1, 64(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low463
+	VMOVSD       X1, 80(BX)(CX*2)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low464
+	VMOVSS       X1, 88(BX)(CX*2)
+
+low464:
+	JMP stored453
+
+low463:
+	TESTQ  $0x00000001, DI
+	JZ     low465
+	VMOVSS X1, 80(BX)(CX*2)
+
+low465:
+	JMP stored453
+
+low462:
+	TESTQ     $0x00000002, DI
+	JZ        low466
+	VMOVSD    X1, 64(BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low467
+	VMOVSS    X1, 72(BX)(CX*2)
+
+low467:
+	JMP stored453
+
+low466:
+	TESTQ  $0x00000001, DI
+	JZ     low468
+	VMOVSS X1, 64(BX)(CX*2)
+
+low468:
+stored453:
+	VADDPS        Z3, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low470
+	VMOVUPS       Y0, 64(AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, DI
+	JZ            low471
+	VMOVUPS       X0, 96(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, DI
+	JZ            low472
+	VMOVSD        X0, 112(AX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low473
+	VMOVSS        X0, 120(AX)
+
+low473:
+	JMP stored469
+
+low472:
+	TESTQ  $0x00000001, DI
+	JZ     low474
+	VMOVSS X0, 112(AX)
+
+low474:
+	JMP stored469
+
+low471:
+	TESTQ     $0x00000002, DI
+	JZ        low475
+	VMOVSD    X0, 96(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low476
+	VMOVSS    X0, 104(AX)
+
+low476:
+	JMP stored469
+
+low475:
+	TESTQ  $0x00000001, DI
+	JZ     low477
+	VMOVSS X0, 96(AX)
+
+low477:
+	JMP stored469
+
+low470:
+	TESTQ        $0x00000004, DI
+	JZ           low478
+	VMOVUPS      X0, 64(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low479
+	VMOVSD       X0, 80(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low480
+	VMOVSS       X0, 88(AX)
+
+low480:
+	JMP stored469
+
+low479:
+	TESTQ  $0x00000001, DI
+	JZ     low481
+	VMOVSS X0, 80(AX)
+
+low481:
+	JMP stored469
+
+low478:
+	TESTQ     $0x00000002, DI
+	JZ        low482
+	VMOVSD    X0, 64(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low483
+	VMOVSS    X0, 72(AX)
+
+low483:
+	JMP stored469
+
+low482:
+	TESTQ  $0x00000001, DI
+	JZ     low484
+	VMOVSS X0, 64(AX)
+
+low484:
+stored469:
+end353:
+	JMP gated348
+
+without350:
+	// dz = dy·act'(y)
+	MOVQ   dy+8(FP), AX
+	MOVQ   lddy+16(FP), BX
+	MOVQ   y+24(FP), CX
+	MOVQ   ldy+32(FP), DX
+	MOVQ   cols+48(FP), SI
+	VPXORD Z3, Z3, Z3
+	CMPQ   SI, $0x20
+	JLT    tail486
+
+block485:
+	VMOVUPS   (AX), Z1
+	VMOVUPS   (CX), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, (AX)
+	VMOVUPS   (AX)(BX*1), Z1
+	VMOVUPS   (CX)(DX*1), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, (AX)(BX*1)
+	VMOVUPS   (AX)(BX*2), Z1
+	VMOVUPS   (CX)(DX*2), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, (AX)(BX*2)
+	VMOVUPS   64(AX), Z1
+	VMOVUPS   64(CX), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, 64(AX)
+	VMOVUPS   64(AX)(BX*1), Z1
+	VMOVUPS   64(CX)(DX*1), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, 64(AX)(BX*1)
+	VMOVUPS   64(AX)(BX*2), Z1
+	VMOVUPS   64(CX)(DX*2), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, 64(AX)(BX*2)
+	ADDQ      $0x00000080, AX
+	ADDQ      $0x00000080, CX
+	SUBQ      $0x20, SI
+	CMPQ      SI, $0x20
+	JGE       block485
+
+tail486:
+	TESTQ     SI, SI
+	JLE       end487
+	CMPQ      SI, $0x10
+	JLT       part488
+	VMOVUPS   (AX), Z1
+	VMOVUPS   (CX), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, (AX)
+	VMOVUPS   (AX)(BX*1), Z1
+	VMOVUPS   (CX)(DX*1), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, (AX)(BX*1)
+	VMOVUPS   (AX)(BX*2), Z1
+	VMOVUPS   (CX)(DX*2), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, (AX)(BX*2)
+	JMP       over489
+
+part488:
+	MOVQ          SI, R8
+	ANDQ          $0x0f, R8
+	MOVL          $0x0000ffff, DI
+	BZHIL         R8, DI, DI
+	KMOVW         DI, K1
+	VMOVUPS.Z     (AX), K1, Z1
+	VMOVUPS.Z     (CX), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	TESTQ         $0x00000008, SI
+	JZ            low491
+	VMOVUPS       Y1, (AX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, SI
+	JZ            low492
+	VMOVUPS       X1, 32(AX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, SI
+	JZ            low493
+	VMOVSD        X1, 48(AX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low494
+	VMOVSS        X1, 56(AX)
+
+low494:
+	JMP stored490
+
+low493:
+	TESTQ  $0x00000001, SI
+	JZ     low495
+	VMOVSS X1, 48(AX)
+
+low495:
+	JMP stored490
+
+low492:
+	TESTQ     $0x00000002, SI
+	JZ        low496
+	VMOVSD    X1, 32(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low497
+	VMOVSS    X1, 40(AX)
+
+low497:
+	JMP stored490
+
+low496:
+	TESTQ  $0x00000001, SI
+	JZ     low498
+	VMOVSS X1, 32(AX)
+
+low498:
+	JMP stored490
+
+low491:
+	TESTQ        $0x00000004, SI
+	JZ           low499
+	VMOVUPS      X1, (AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low500
+	VMOVSD       X1, 16(AX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low501
+	VMOVSS       X1, 24(AX)
+
+low501:
+	JMP stored490
+
+low500:
+	TESTQ  $0x00000001, SI
+	JZ     low502
+	VMOVSS X1, 16(AX)
+
+low502:
+	JMP stored490
+
+low499:
+	TESTQ     $0x00000002, SI
+	JZ        low503
+	VMOVSD    X1, (AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low504
+	VMOVSS    X1, 8(AX)
+
+low504:
+	JMP stored490
+
+low503:
+	TESTQ  $0x00000001, SI
+	JZ     low505
+	VMOVSS X1, (AX)
+
+low505:
+stored490:
+	VMOVUPS.Z     (AX)(BX*1), K1, Z1
+	VMOVUPS.Z     (CX)(DX*1), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	TESTQ         $0x00000008, SI
+	JZ            low507
+	VMOVUPS       Y1, (AX)(BX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, SI
+	JZ            low508
+	VMOVUPS       X1, 32(AX)(BX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, SI
+	JZ            low509
+	VMOVSD        X1, 48(AX)(BX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low510
+	VMOVSS        X1, 56(AX)(BX*1)
+
+low510:
+	JMP stored506
+
+low509:
+	TESTQ  $0x00000001, SI
+	JZ     low511
+	VMOVSS X1, 48(AX)(BX*1)
+
+low511:
+	JMP stored506
+
+low508:
+	TESTQ     $0x00000002, SI
+	JZ        low512
+	VMOVSD    X1, 32(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low513
+	VMOVSS    X1, 40(AX)(BX*1)
+
+low513:
+	JMP stored506
+
+low512:
+	TESTQ  $0x00000001, SI
+	JZ     low514
+	VMOVSS X1, 32(AX)(BX*1)
+
+low514:
+	JMP stored506
+
+low507:
+	TESTQ        $0x00000004, SI
+	JZ           low515
+	VMOVUPS      X1, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low516
+	VMOVSD       X1, 16(AX)(BX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low517
+	VMOVSS       X1, 24(AX)(BX*1)
+
+low517:
+	JMP stored506
+
+low516:
+	TESTQ  $0x00000001, SI
+	JZ     low518
+	VMOVSS X1, 16(AX)(BX*1)
+
+low518:
+	JMP stored506
+
+low515:
+	TESTQ     $0x00000002, SI
+	JZ        low519
+	VMOVSD    X1, (AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low520
+	VMOVSS    X1, 8(AX)(BX*1)
+
+low520:
+	JMP stored506
+
+low519:
+	TESTQ  $0x00000001, SI
+	JZ     low521
+	VMOVSS X1, (AX)(BX*1)
+
+low521:
+stored506:
+	VMOVUPS.Z     (AX)(BX*2), K1, Z1
+	VMOVUPS.Z     (CX)(DX*2), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	TESTQ         $0x00000008, SI
+	JZ            low523
+	VMOVUPS       Y1, (AX)(BX*2)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, SI
+	JZ            low524
+	VMOVUPS       X1, 32(AX)(BX*2)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, SI
+	JZ            low525
+	VMOVSD        X1, 48(AX)(BX*2)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low526
+	VMOVSS        X1, 56(AX)(BX*2)
+
+low526:
+	JMP stored522
+
+low525:
+	TESTQ  $0x00000001, SI
+	JZ     low527
+	VMOVSS X1, 48(AX)(BX*2)
+
+low527:
+	JMP stored522
+
+low524:
+	TESTQ     $0x00000002, SI
+	JZ        low528
+	VMOVSD    X1, 32(AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low529
+	VMOVSS    X1, 40(AX)(BX*2)
+
+low529:
+	JMP stored522
+
+low528:
+	TESTQ  $0x00000001, SI
+	JZ     low530
+	VMOVSS X1, 32(AX)(BX*2)
+
+low530:
+	JMP stored522
+
+low523:
+	TESTQ        $0x00000004, SI
+	JZ           low531
+	VMOVUPS      X1, (AX)(BX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low532
+	VMOVSD       X1, 16(AX)(BX*2)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low533
+	VMOVSS       X1, 24(AX)(BX*2)
+
+low533:
+	JMP stored522
+
+low532:
+	TESTQ  $0x00000001, SI
+	JZ     low534
+	VMOVSS X1, 16(AX)(BX*2)
+
+low534:
+	JMP stored522
+
+low531:
+	TESTQ     $0x00000002, SI
+	JZ        low535
+	VMOVSD    X1, (AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low536
+	VMOVSS    X1, 8(AX)(BX*2)
+
+low536:
+	JMP stored522
+
+low535:
+	TESTQ  $0x00000001, SI
+	JZ     low537
+	VMOVSS X1, (AX)(BX*2)
+
+low537:
+stored522:
+	JMP end487
+
+over489:
+	CMPQ          SI, $0x10
+	JLE           end487
+	MOVQ          SI, R8
+	ANDQ          $0x0f, R8
+	MOVL          $0x0000ffff, DI
+	BZHIL         R8, DI, DI
+	KMOVW         DI, K1
+	VMOVUPS.Z     64(AX), K1, Z1
+	VMOVUPS.Z     64(CX), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	TESTQ         $0x00000008, SI
+	JZ            low540
+	VMOVUPS       Y1, 64(AX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, SI
+	JZ            low541
+	VMOVUPS       X1, 96(AX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, SI
+	JZ            low542
+	VMOVSD        X1, 112(AX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low543
+	VMOVSS        X1, 120(AX)
+
+low543:
+	JMP stored539
+
+low542:
+	TESTQ  $0x00000001, SI
+	JZ     low544
+	VMOVSS X1, 112(AX)
+
+low544:
+	JMP stored539
+
+low541:
+	TESTQ     $0x00000002, SI
+	JZ        low545
+	VMOVSD    X1, 96(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low546
+	VMOVSS    X1, 104(AX)
+
+low546:
+	JMP stored539
+
+low545:
+	TESTQ  $0x00000001, SI
+	JZ     low547
+	VMOVSS X1, 96(AX)
+
+low547:
+	JMP stored539
+
+low540:
+	TESTQ        $0x00000004, SI
+	JZ           low548
+	VMOVUPS      X1, 64(AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low549
+	VMOVSD       X1, 80(AX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low550
+	VMOVSS       X1, 88(AX)
+
+low550:
+	JMP stored539
+
+low549:
+	TESTQ  $0x00000001, SI
+	JZ     low551
+	VMOVSS X1, 80(AX)
+
+low551:
+	JMP stored539
+
+low548:
+	TESTQ     $0x00000002, SI
+	JZ        low552
+	VMOVSD    X1, 64(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low553
+	VMOVSS    X1, 72(AX)
+
+low553:
+	JMP stored539
+
+low552:
+	TESTQ  $0x00000001, SI
+	JZ     low554
+	VMOVSS X1, 64(AX)
+
+low554:
+stored539:
+	VMOVUPS.Z     64(AX)(BX*1), K1, Z1
+	VMOVUPS.Z     64(CX)(DX*1), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	TESTQ         $0x00000008, SI
+	JZ            low556
+	VMOVUPS       Y1, 64(AX)(BX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, SI
+	JZ            low557
+	VMOVUPS       X1, 96(AX)(BX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, SI
+	JZ            low558
+	VMOVSD        X1, 112(AX)(BX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low559
+	VMOVSS        X1, 120(AX)(BX*1)
+
+low559:
+	JMP stored555
+
+low558:
+	TESTQ  $0x00000001, SI
+	JZ     low560
+	VMOVSS X1, 112(AX)(BX*1)
+
+low560:
+	JMP stored555
+
+low557:
+	TESTQ     $0x00000002, SI
+	JZ        low561
+	VMOVSD    X1, 96(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low562
+	VMOVSS    X1, 104(AX)(BX*1)
+
+low562:
+	JMP stored555
+
+low561:
+	TESTQ  $0x00000001, SI
+	JZ     low563
+	VMOVSS X1, 96(AX)(BX*1)
+
+low563:
+	JMP stored555
+
+low556:
+	TESTQ        $0x00000004, SI
+	JZ           low564
+	VMOVUPS      X1, 64(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low565
+	VMOVSD       X1, 80(AX)(BX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low566
+	VMOVSS       X1, 88(AX)(BX*1)
+
+low566:
+	JMP stored555
+
+low565:
+	TESTQ  $0x00000001, SI
+	JZ     low567
+	VMOVSS X1, 80(AX)(BX*1)
+
+low567:
+	JMP stored555
+
+low564:
+	TESTQ     $0x00000002, SI
+	JZ        low568
+	VMOVSD    X1, 64(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low569
+	VMOVSS    X1, 72(AX)(BX*1)
+
+low569:
+	JMP stored555
+
+low568:
+	TESTQ  $0x00000001, SI
+	JZ     low570
+	VMOVSS X1, 64(AX)(BX*1)
+
+low570:
+stored555:
+	VMOVUPS.Z     64(AX)(BX*2), K1, Z1
+	VMOVUPS.Z     64(CX)(DX*2), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	TESTQ         $0x00000008, SI
+	JZ            low572
+	VMOVUPS       Y1, 64(AX)(BX*2)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, SI
+	JZ            low573
+	VMOVUPS       X1, 96(AX)(BX*2)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, SI
+	JZ            low574
+	VMOVSD        X1, 112(AX)(BX*2)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low575
+	VMOVSS        X1, 120(AX)(BX*2)
+
+low575:
+	JMP stored571
+
+low574:
+	TESTQ  $0x00000001, SI
+	JZ     low576
+	VMOVSS X1, 112(AX)(BX*2)
+
+low576:
+	JMP stored571
+
+low573:
+	TESTQ     $0x00000002, SI
+	JZ        low577
+	VMOVSD    X1, 96(AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low578
+	VMOVSS    X1, 104(AX)(BX*2)
+
+low578:
+	JMP stored571
+
+low577:
+	TESTQ  $0x00000001, SI
+	JZ     low579
+	VMOVSS X1, 96(AX)(BX*2)
+
+low579:
+	JMP stored571
+
+low572:
+	TESTQ        $0x00000004, SI
+	JZ           low580
+	VMOVUPS      X1, 64(AX)(BX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low581
+	VMOVSD       X1, 80(AX)(BX*2)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low582
+	VMOVSS       X1, 88(AX)(BX*2)
+
+low582:
+	JMP stored571
+
+low581:
+	TESTQ  $0x00000001, SI
+	JZ     low583
+	VMOVSS X1, 80(AX)(BX*2)
+
+low583:
+	JMP stored571
+
+low580:
+	TESTQ     $0x00000002, SI
+	JZ        low584
+	VMOVSD    X1, 64(AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low585
+	VMOVSS    X1, 72(AX)(BX*2)
+
+low585:
+	JMP stored571
+
+low584:
+	TESTQ  $0x00000001, SI
+	JZ     low586
+	VMOVSS X1, 64(AX)(BX*2)
+
+low586:
+stored571:
+end487:
+	JMP gated348
+
+other349:
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without588
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	VPXORD Z3, Z3, Z3
+	CMPQ   DI, $0x20
+	JLT    tail590
+
+block589:
+	VMOVUPS (AX), Z0
+	VMOVUPS (BX), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS (BX)(CX*2), Z1
+	VADDPS  Z1, Z0, Z0
+	VADDPS  Z3, Z0, Z0
+	VMOVUPS Z0, (AX)
+	VMOVUPS 64(AX), Z0
+	VMOVUPS 64(BX), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS 64(BX)(CX*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS 64(BX)(CX*2), Z1
+	VADDPS  Z1, Z0, Z0
+	VADDPS  Z3, Z0, Z0
+	VMOVUPS Z0, 64(AX)
+	ADDQ    $0x00000080, BX
+	ADDQ    $0x00000080, DX
+	ADDQ    $0x00000080, AX
+	SUBQ    $0x20, DI
+	CMPQ    DI, $0x20
+	JGE     block589
+
+tail590:
+	TESTQ   DI, DI
+	JLE     end591
+	CMPQ    DI, $0x10
+	JLT     part592
+	VMOVUPS (AX), Z0
+	VMOVUPS (BX), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS (BX)(CX*2), Z1
+	VADDPS  Z1, Z0, Z0
+	VADDPS  Z3, Z0, Z0
+	VMOVUPS Z0, (AX)
+	JMP     over593
+
+part592:
+	MOVQ          DI, R9
+	ANDQ          $0x0f, R9
+	MOVL          $0x0000ffff, R8
+	BZHIL         R9, R8, R8
+	KMOVW         R8, K1
+	VMOVUPS.Z     (AX), K1, Z0
+	VMOVUPS.Z     (BX), K1, Z1
+	VADDPS        Z1, Z0, Z0
+	VMOVUPS.Z     (BX)(CX*1), K1, Z1
+	VADDPS        Z1, Z0, Z0
+	VMOVUPS.Z     (BX)(CX*2), K1, Z1
+	VADDPS        Z1, Z0, Z0
+	VADDPS        Z3, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low595
+	VMOVUPS       Y0, (AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, DI
+	JZ            low596
+	VMOVUPS       X0, 32(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, DI
+	JZ            low597
+	VMOVSD        X0, 48(AX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low598
+	VMOVSS        X0, 56(AX)
+
+low598:
+	JMP stored594
+
+low597:
+	TESTQ  $0x00000001, DI
+	JZ     low599
+	VMOVSS X0, 48(AX)
+
+low599:
+	JMP stored594
+
+low596:
+	TESTQ     $0x00000002, DI
+	JZ        low600
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low601
+	VMOVSS    X0, 40(AX)
+
+low601:
+	JMP stored594
+
+low600:
+	TESTQ  $0x00000001, DI
+	JZ     low602
+	VMOVSS X0, 32(AX)
+
+low602:
+	JMP stored594
+
+low595:
+	TESTQ        $0x00000004, DI
+	JZ           low603
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low604
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low605
+	VMOVSS       X0, 24(AX)
+
+low605:
+	JMP stored594
+
+low604:
+	TESTQ  $0x00000001, DI
+	JZ     low606
+	VMOVSS X0, 16(AX)
+
+low606:
+	JMP stored594
+
+low603:
+	TESTQ     $0x00000002, DI
+	JZ        low607
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low608
+	VMOVSS    X0, 8(AX)
+
+low608:
+	JMP stored594
+
+low607:
+	TESTQ  $0x00000001, DI
+	JZ     low609
+	VMOVSS X0, (AX)
+
+low609:
+stored594:
+	JMP end591
+
+over593:
+	CMPQ          DI, $0x10
+	JLE           end591
+	MOVQ          DI, R9
+	ANDQ          $0x0f, R9
+	MOVL          $0x0000ffff, R8
+	BZHIL         R9, R8, R8
+	KMOVW         R8, K1
+	VMOVUPS.Z     64(AX), K1, Z0
+	VMOVUPS.Z     64(BX), K1, Z1
+	VADDPS        Z1, Z0, Z0
+	VMOVUPS.Z     64(BX)(CX*1), K1, Z1
+	VADDPS        Z1, Z0, Z0
+	VMOVUPS.Z     64(BX)(CX*2), K1, Z1
+	VADDPS        Z1, Z0, Z0
+	VADDPS        Z3, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low612
+	VMOVUPS       Y0, 64(AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, DI
+	JZ            low613
+	VMOVUPS       X0, 96(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, DI
+	JZ            low614
+	VMOVSD        X0, 112(AX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low615
+	VMOVSS        X0, 120(AX)
+
+low615:
+	JMP stored611
+
+low614:
+	TESTQ  $0x00000001, DI
+	JZ     low616
+	VMOVSS X0, 112(AX)
+
+low616:
+	JMP stored611
+
+low613:
+	TESTQ     $0x00000002, DI
+	JZ        low617
+	VMOVSD    X0, 96(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low618
+	VMOVSS    X0, 104(AX)
+
+low618:
+	JMP stored611
+
+low617:
+	TESTQ  $0x00000001, DI
+	JZ     low619
+	VMOVSS X0, 96(AX)
+
+low619:
+	JMP stored611
+
+low612:
+	TESTQ        $0x00000004, DI
+	JZ           low620
+	VMOVUPS      X0, 64(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low621
+	VMOVSD       X0, 80(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low622
+	VMOVSS       X0, 88(AX)
+
+low622:
+	JMP stored611
+
+low621:
+	TESTQ  $0x00000001, DI
+	JZ     low623
+	VMOVSS X0, 80(AX)
+
+low623:
+	JMP stored611
+
+low620:
+	TESTQ     $0x00000002, DI
+	JZ        low624
+	VMOVSD    X0, 64(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low625
+	VMOVSS    X0, 72(AX)
+
+low625:
+	JMP stored611
+
+low624:
+	TESTQ  $0x00000001, DI
+	JZ     low626
+	VMOVSS X0, 64(AX)
+
+low626:
+stored611:
+end591:
+	JMP gated348
+
+without588:
+	JMP gated348
+
+gated348:
+	JMP done346
+
+fewer347:
+	CMPQ  AX, $0x02
+	JNE   fewer627
+	MOVQ  act+56(FP), AX
+	CMPQ  AX, $0x01
+	JNE   other629
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without630
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	VPXORD Z3, Z3, Z3
+	CMPQ   DI, $0x20
+	JLT    tail632
+
+block631:
+	VMOVUPS   (AX), Z0
+	VMOVUPS   (BX), Z1
+	VMOVUPS   (DX), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, (BX)
+	VMOVUPS   (BX)(CX*1), Z1
+	VMOVUPS   (DX)(SI*1), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, (BX)(CX*1)
+	VADDPS    Z3, Z0, Z0
+	VMOVUPS   Z0, (AX)
+	VMOVUPS   64(AX), Z0
+	VMOVUPS   64(BX), Z1
+	VMOVUPS   64(DX), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, 64(BX)
+	VMOVUPS   64(BX)(CX*1), Z1
+	VMOVUPS   64(DX)(SI*1), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, 64(BX)(CX*1)
+	VADDPS    Z3, Z0, Z0
+	VMOVUPS   Z0, 64(AX)
+	ADDQ      $0x00000080, BX
+	ADDQ      $0x00000080, DX
+	ADDQ      $0x00000080, AX
+	SUBQ      $0x20, DI
+	CMPQ      DI, $0x20
+	JGE       block631
+
+tail632:
+	TESTQ     DI, DI
+	JLE       end633
+	CMPQ      DI, $0x10
+	JLT       part634
+	VMOVUPS   (AX), Z0
+	VMOVUPS   (BX), Z1
+	VMOVUPS   (DX), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, (BX)
+	VMOVUPS   (BX)(CX*1), Z1
+	VMOVUPS   (DX)(SI*1), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, (BX)(CX*1)
+	VADDPS    Z3, Z0, Z0
+	VMOVUPS   Z0, (AX)
+	JMP       over635
+
+part634:
+	MOVQ          DI, R9
+	ANDQ          $0x0f, R9
+	MOVL          $0x0000ffff, R8
+	BZHIL         R9, R8, R8
+	KMOVW         R8, K1
+	VMOVUPS.Z     (AX), K1, Z0
+	VMOVUPS.Z     (BX), K1, Z1
+	VMOVUPS.Z     (DX), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	VADDPS        Z1, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low637
+	VMOVUPS       Y1, (BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, DI
+	JZ            low638
+	VMOVUPS       X1, 32(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, DI
+	JZ            low639
+	VMOVSD        X1, 48(BX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low640
+	VMOVSS        X1, 56(BX)
+
+low640:
+	JMP stored636
+
+low639:
+	TESTQ  $0x00000001, DI
+	JZ     low641
+	VMOVSS X1, 48(BX)
+
+low641:
+	JMP stored636
+
+low638:
+	TESTQ     $0x00000002, DI
+	JZ        low642
+	VMOVSD    X1, 32(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low643
+	VMOVSS    X1, 40(BX)
+
+low643:
+	JMP stored636
+
+low642:
+	TESTQ  $0x00000001, DI
+	JZ     low644
+	VMOVSS X1, 32(BX)
+
+low644:
+	JMP stored636
+
+low637:
+	TESTQ        $0x00000004, DI
+	JZ           low645
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low646
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low647
+	VMOVSS       X1, 24(BX)
+
+low647:
+	JMP stored636
+
+low646:
+	TESTQ  $0x00000001, DI
+	JZ     low648
+	VMOVSS X1, 16(BX)
+
+low648:
+	JMP stored636
+
+low645:
+	TESTQ     $0x00000002, DI
+	JZ        low649
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low650
+	VMOVSS    X1, 8(BX)
+
+low650:
+	JMP stored636
+
+low649:
+	TESTQ  $0x00000001, DI
+	JZ     low651
+	VMOVSS X1, (BX)
+
+low651:
+stored636:
+	VMOVUPS.Z     (BX)(CX*1), K1, Z1
+	VMOVUPS.Z     (DX)(SI*1), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	VADDPS        Z1, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low653
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, DI
+	JZ            low654
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, DI
+	JZ            low655
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low656
+	VMOVSS        X1, 56(BX)(CX*1)
+
+low656:
+	JMP stored652
+
+low655:
+	TESTQ  $0x00000001, DI
+	JZ     low657
+	VMOVSS X1, 48(BX)(CX*1)
+
+low657:
+	JMP stored652
+
+low654:
+	TESTQ     $0x00000002, DI
+	JZ        low658
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low659
+	VMOVSS    X1, 40(BX)(CX*1)
+
+low659:
+	JMP stored652
+
+low658:
+	TESTQ  $0x00000001, DI
+	JZ     low660
+	VMOVSS X1, 32(BX)(CX*1)
+
+low660:
+	JMP stored652
+
+low653:
+	TESTQ        $0x00000004, DI
+	JZ           low661
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low662
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low663
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low663:
+	JMP stored652
+
+low662:
+	TESTQ  $0x00000001, DI
+	JZ     low664
+	VMOVSS X1, 16(BX)(CX*1)
+
+low664:
+	JMP stored652
+
+low661:
+	TESTQ     $0x00000002, DI
+	JZ        low665
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low666
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low666:
+	JMP stored652
+
+low665:
+	TESTQ  $0x00000001, DI
+	JZ     low667
+	VMOVSS X1, (BX)(CX*1)
+
+low667:
+stored652:
+	VADDPS        Z3, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low669
+	VMOVUPS       Y0, (AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, DI
+	JZ            low670
+	VMOVUPS       X0, 32(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, DI
+	JZ            low671
+	VMOVSD        X0, 48(AX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low672
+	VMOVSS        X0, 56(AX)
+
+low672:
+	JMP stored668
+
+low671:
+	TESTQ  $0x00000001, DI
+	JZ     low673
+	VMOVSS X0, 48(AX)
+
+low673:
+	JMP stored668
+
+low670:
+	TESTQ     $0x00000002, DI
+	JZ        low674
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low675
+	VMOVSS    X0, 40(AX)
+
+low675:
+	JMP stored668
+
+low674:
+	TESTQ  $0x00000001, DI
+	JZ     low676
+	VMOVSS X0, 32(AX)
+
+low676:
+	JMP stored668
+
+low669:
+	TESTQ        $0x00000004, DI
+	JZ           low677
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low678
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low679
+	VMOVSS       X0, 24(AX)
+
+low679:
+	JMP stored668
+
+low678:
+	TESTQ  $0x00000001, DI
+	JZ     low680
+	VMOVSS X0, 16(AX)
+
+low680:
+	JMP stored668
+
+low677:
+	TESTQ     $0x00000002, DI
+	JZ        low681
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low682
+	VMOVSS    X0, 8(AX)
+
+low682:
+	JMP stored668
+
+low681:
+	TESTQ  $0x00000001, DI
+	JZ     low683
+	VMOVSS X0, (AX)
+
+low683:
+stored668:
+	JMP end633
+
+over635:
+	CMPQ          DI, $0x10
+	JLE           end633
+	MOVQ          DI, R9
+	ANDQ          $0x0f, R9
+	MOVL          $0x0000ffff, R8
+	BZHIL         R9, R8, R8
+	KMOVW         R8, K1
+	VMOVUPS.Z     64(AX), K1, Z0
+	VMOVUPS.Z     64(BX), K1, Z1
+	VMOVUPS.Z     64(DX), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	VADDPS        Z1, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low686
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, DI
+	JZ            low687
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, DI
+	JZ            low688
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low689
+	VMOVSS        X1, 120(BX)
+
+low689:
+	JMP stored685
+
+low688:
+	TESTQ  $0x00000001, DI
+	JZ     low690
+	VMOVSS X1, 112(BX)
+
+low690:
+	JMP stored685
+
+low687:
+	TESTQ     $0x00000002, DI
+	JZ        low691
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low692
+	VMOVSS    X1, 104(BX)
+
+low692:
+	JMP stored685
+
+low691:
+	TESTQ  $0x00000001, DI
+	JZ     low693
+	VMOVSS X1, 96(BX)
+
+low693:
+	JMP stored685
+
+low686:
+	TESTQ        $0x00000004, DI
+	JZ           low694
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low695
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low696
+	VMOVSS       X1, 88(BX)
+
+low696:
+	JMP stored685
+
+low695:
+	TESTQ  $0x00000001, DI
+	JZ     low697
+	VMOVSS X1, 80(BX)
+
+low697:
+	JMP stored685
+
+low694:
+	TESTQ     $0x00000002, DI
+	JZ        low698
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low699
+	VMOVSS    X1, 72(BX)
+
+low699:
+	JMP stored685
+
+low698:
+	TESTQ  $0x00000001, DI
+	JZ     low700
+	VMOVSS X1, 64(BX)
+
+low700:
+stored685:
+	VMOVUPS.Z     64(BX)(CX*1), K1, Z1
+	VMOVUPS.Z     64(DX)(SI*1), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	VADDPS        Z1, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low702
+	VMOVUPS       Y1, 64(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, DI
+	JZ            low703
+	VMOVUPS       X1, 96(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, DI
+	JZ            low704
+	VMOVSD        X1, 112(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low705
+	VMOVSS        X1, 120(BX)(CX*1)
+
+low705:
+	JMP stored701
+
+low704:
+	TESTQ  $0x00000001, DI
+	JZ     low706
+	VMOVSS X1, 112(BX)(CX*1)
+
+low706:
+	JMP stored701
+
+low703:
+	TESTQ     $0x00000002, DI
+	JZ        low707
+	VMOVSD    X1, 96(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low708
+	VMOVSS    X1, 104(BX)(CX*1)
+
+low708:
+	JMP stored701
+
+low707:
+	TESTQ  $0x00000001, DI
+	JZ     low709
+	VMOVSS X1, 96(BX)(CX*1)
+
+low709:
+	JMP stored701
+
+low702:
+	TESTQ        $0x00000004, DI
+	JZ           low710
+	VMOVUPS      X1, 64(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low711
+	VMOVSD       X1, 80(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low712
+	VMOVSS       X1, 88(BX)(CX*1)
+
+low712:
+	JMP stored701
+
+low711:
+	TESTQ  $0x00000001, DI
+	JZ     low713
+	VMOVSS X1, 80(BX)(CX*1)
+
+low713:
+	JMP stored701
+
+low710:
+	TESTQ     $0x00000002, DI
+	JZ        low714
+	VMOVSD    X1, 64(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low715
+	VMOVSS    X1, 72(BX)(CX*1)
+
+low715:
+	JMP stored701
+
+low714:
+	TESTQ  $0x00000001, DI
+	JZ     low716
+	VMOVSS X1, 64(BX)(CX*1)
+
+low716:
+stored701:
+	VADDPS        Z3, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low718
+	VMOVUPS       Y0, 64(AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, DI
+	JZ            low719
+	VMOVUPS       X0, 96(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, DI
+	JZ            low720
+	VMOVSD        X0, 112(AX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low721
+	VMOVSS        X0, 120(AX)
+
+low721:
+	JMP stored717
+
+low720:
+	TESTQ  $0x00000001, DI
+	JZ     low722
+	VMOVSS X0, 112(AX)
+
+low722:
+	JMP stored717
+
+low719:
+	TESTQ     $0x00000002, DI
+	JZ        low723
+	VMOVSD    X0, 96(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low724
+	VMOVSS    X0, 104(AX)
+
+low724:
+	JMP stored717
+
+low723:
+	TESTQ  $0x00000001, DI
+	JZ     low725
+	VMOVSS X0, 96(AX)
+
+low725:
+	JMP stored717
+
+low718:
+	TESTQ        $0x00000004, DI
+	JZ           low726
+	VMOVUPS      X0, 64(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low727
+	VMOVSD       X0, 80(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low728
+	VMOVSS       X0, 88(AX)
+
+low728:
+	JMP stored717
+
+low727:
+	TESTQ  $0x00000001, DI
+	JZ     low729
+	VMOVSS X0, 80(AX)
+
+low729:
+	JMP stored717
+
+low726:
+	TESTQ     $0x00000002, DI
+	JZ        low730
+	VMOVSD    X0, 64(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low731
+	VMOVSS    X0, 72(AX)
+
+low731:
+	JMP stored717
+
+low730:
+	TESTQ  $0x00000001, DI
+	JZ     low732
+	VMOVSS X0, 64(AX)
+
+low732:
+stored717:
+end633:
+	JMP gated628
+
+without630:
+	// dz = dy·act'(y)
+	MOVQ   dy+8(FP), AX
+	MOVQ   lddy+16(FP), BX
+	MOVQ   y+24(FP), CX
+	MOVQ   ldy+32(FP), DX
+	MOVQ   cols+48(FP), SI
+	VPXORD Z3, Z3, Z3
+	CMPQ   SI, $0x20
+	JLT    tail734
+
+block733:
+	VMOVUPS   (AX), Z1
+	VMOVUPS   (CX), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, (AX)
+	VMOVUPS   (AX)(BX*1), Z1
+	VMOVUPS   (CX)(DX*1), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, (AX)(BX*1)
+	VMOVUPS   64(AX), Z1
+	VMOVUPS   64(CX), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, 64(AX)
+	VMOVUPS   64(AX)(BX*1), Z1
+	VMOVUPS   64(CX)(DX*1), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, 64(AX)(BX*1)
+	ADDQ      $0x00000080, AX
+	ADDQ      $0x00000080, CX
+	SUBQ      $0x20, SI
+	CMPQ      SI, $0x20
+	JGE       block733
+
+tail734:
+	TESTQ     SI, SI
+	JLE       end735
+	CMPQ      SI, $0x10
+	JLT       part736
+	VMOVUPS   (AX), Z1
+	VMOVUPS   (CX), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, (AX)
+	VMOVUPS   (AX)(BX*1), Z1
+	VMOVUPS   (CX)(DX*1), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, (AX)(BX*1)
+	JMP       over737
+
+part736:
+	MOVQ          SI, R8
+	ANDQ          $0x0f, R8
+	MOVL          $0x0000ffff, DI
+	BZHIL         R8, DI, DI
+	KMOVW         DI, K1
+	VMOVUPS.Z     (AX), K1, Z1
+	VMOVUPS.Z     (CX), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	TESTQ         $0x00000008, SI
+	JZ            low739
+	VMOVUPS       Y1, (AX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, SI
+	JZ            low740
+	VMOVUPS       X1, 32(AX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, SI
+	JZ            low741
+	VMOVSD        X1, 48(AX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low742
+	VMOVSS        X1, 56(AX)
+
+low742:
+	JMP stored738
+
+low741:
+	TESTQ  $0x00000001, SI
+	JZ     low743
+	VMOVSS X1, 48(AX)
+
+low743:
+	JMP stored738
+
+low740:
+	TESTQ     $0x00000002, SI
+	JZ        low744
+	VMOVSD    X1, 32(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low745
+	VMOVSS    X1, 40(AX)
+
+low745:
+	JMP stored738
+
+low744:
+	TESTQ  $0x00000001, SI
+	JZ     low746
+	VMOVSS X1, 32(AX)
+
+low746:
+	JMP stored738
+
+low739:
+	TESTQ        $0x00000004, SI
+	JZ           low747
+	VMOVUPS      X1, (AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low748
+	VMOVSD       X1, 16(AX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low749
+	VMOVSS       X1, 24(AX)
+
+low749:
+	JMP stored738
+
+low748:
+	TESTQ  $0x00000001, SI
+	JZ     low750
+	VMOVSS X1, 16(AX)
+
+low750:
+	JMP stored738
+
+low747:
+	TESTQ     $0x00000002, SI
+	JZ        low751
+	VMOVSD    X1, (AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low752
+	VMOVSS    X1, 8(AX)
+
+low752:
+	JMP stored738
+
+low751:
+	TESTQ  $0x00000001, SI
+	JZ     low753
+	VMOVSS X1, (AX)
+
+low753:
+stored738:
+	VMOVUPS.Z     (AX)(BX*1), K1, Z1
+	VMOVUPS.Z     (CX)(DX*1), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	TESTQ         $0x00000008, SI
+	JZ            low755
+	VMOVUPS       Y1, (AX)(BX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, SI
+	JZ            low756
+	VMOVUPS       X1, 32(AX)(BX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, SI
+	JZ            low757
+	VMOVSD        X1, 48(AX)(BX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low758
+	VMOVSS        X1, 56(AX)(BX*1)
+
+low758:
+	JMP stored754
+
+low757:
+	TESTQ  $0x00000001, SI
+	JZ     low759
+	VMOVSS X1, 48(AX)(BX*1)
+
+low759:
+	JMP stored754
+
+low756:
+	TESTQ     $0x00000002, SI
+	JZ        low760
+	VMOVSD    X1, 32(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low761
+	VMOVSS    X1, 40(AX)(BX*1)
+
+low761:
+	JMP stored754
+
+low760:
+	TESTQ  $0x00000001, SI
+	JZ     low762
+	VMOVSS X1, 32(AX)(BX*1)
+
+low762:
+	JMP stored754
+
+low755:
+	TESTQ        $0x00000004, SI
+	JZ           low763
+	VMOVUPS      X1, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low764
+	VMOVSD       X1, 16(AX)(BX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low765
+	VMOVSS       X1, 24(AX)(BX*1)
+
+low765:
+	JMP stored754
+
+low764:
+	TESTQ  $0x00000001, SI
+	JZ     low766
+	VMOVSS X1, 16(AX)(BX*1)
+
+low766:
+	JMP stored754
+
+low763:
+	TESTQ     $0x00000002, SI
+	JZ        low767
+	VMOVSD    X1, (AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low768
+	VMOVSS    X1, 8(AX)(BX*1)
+
+low768:
+	JMP stored754
+
+low767:
+	TESTQ  $0x00000001, SI
+	JZ     low769
+	VMOVSS X1, (AX)(BX*1)
+
+low769:
+stored754:
+	JMP end735
+
+over737:
+	CMPQ          SI, $0x10
+	JLE           end735
+	MOVQ          SI, R8
+	ANDQ          $0x0f, R8
+	MOVL          $0x0000ffff, DI
+	BZHIL         R8, DI, DI
+	KMOVW         DI, K1
+	VMOVUPS.Z     64(AX), K1, Z1
+	VMOVUPS.Z     64(CX), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	TESTQ         $0x00000008, SI
+	JZ            low772
+	VMOVUPS       Y1, 64(AX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, SI
+	JZ            low773
+	VMOVUPS       X1, 96(AX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, SI
+	JZ            low774
+	VMOVSD        X1, 112(AX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low775
+	VMOVSS        X1, 120(AX)
+
+low775:
+	JMP stored771
+
+low774:
+	TESTQ  $0x00000001, SI
+	JZ     low776
+	VMOVSS X1, 112(AX)
+
+low776:
+	JMP stored771
+
+low773:
+	TESTQ     $0x00000002, SI
+	JZ        low777
+	VMOVSD    X1, 96(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low778
+	VMOVSS    X1, 104(AX)
+
+low778:
+	JMP stored771
+
+low777:
+	TESTQ  $0x00000001, SI
+	JZ     low779
+	VMOVSS X1, 96(AX)
+
+low779:
+	JMP stored771
+
+low772:
+	TESTQ        $0x00000004, SI
+	JZ           low780
+	VMOVUPS      X1, 64(AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low781
+	VMOVSD       X1, 80(AX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low782
+	VMOVSS       X1, 88(AX)
+
+low782:
+	JMP stored771
+
+low781:
+	TESTQ  $0x00000001, SI
+	JZ     low783
+	VMOVSS X1, 80(AX)
+
+low783:
+	JMP stored771
+
+low780:
+	TESTQ     $0x00000002, SI
+	JZ        low784
+	VMOVSD    X1, 64(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low785
+	VMOVSS    X1, 72(AX)
+
+low785:
+	JMP stored771
+
+low784:
+	TESTQ  $0x00000001, SI
+	JZ     low786
+	VMOVSS X1, 64(AX)
+
+low786:
+stored771:
+	VMOVUPS.Z     64(AX)(BX*1), K1, Z1
+	VMOVUPS.Z     64(CX)(DX*1), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	TESTQ         $0x00000008, SI
+	JZ            low788
+	VMOVUPS       Y1, 64(AX)(BX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, SI
+	JZ            low789
+	VMOVUPS       X1, 96(AX)(BX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, SI
+	JZ            low790
+	VMOVSD        X1, 112(AX)(BX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low791
+	VMOVSS        X1, 120(AX)(BX*1)
+
+low791:
+	JMP stored787
+
+low790:
+	TESTQ  $0x00000001, SI
+	JZ     low792
+	VMOVSS X1, 112(AX)(BX*1)
+
+low792:
+	JMP stored787
+
+low789:
+	TESTQ     $0x00000002, SI
+	JZ        low793
+	VMOVSD    X1, 96(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low794
+	VMOVSS    X1, 104(AX)(BX*1)
+
+low794:
+	JMP stored787
+
+low793:
+	TESTQ  $0x00000001, SI
+	JZ     low795
+	VMOVSS X1, 96(AX)(BX*1)
+
+low795:
+	JMP stored787
+
+low788:
+	TESTQ        $0x00000004, SI
+	JZ           low796
+	VMOVUPS      X1, 64(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low797
+	VMOVSD       X1, 80(AX)(BX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low798
+	VMOVSS       X1, 88(AX)(BX*1)
+
+low798:
+	JMP stored787
+
+low797:
+	TESTQ  $0x00000001, SI
+	JZ     low799
+	VMOVSS X1, 80(AX)(BX*1)
+
+low799:
+	JMP stored787
+
+low796:
+	TESTQ     $0x00000002, SI
+	JZ        low800
+	VMOVSD    X1, 64(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low801
+	VMOVSS    X1, 72(AX)(BX*1)
+
+low801:
+	JMP stored787
+
+low800:
+	TESTQ  $0x00000001, SI
+	JZ     low802
+	VMOVSS X1, 64(AX)(BX*1)
+
+low802:
+stored787:
+end735:
+	JMP gated628
+
+other629:
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without804
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	VPXORD Z3, Z3, Z3
+	CMPQ   DI, $0x20
+	JLT    tail806
+
+block805:
+	VMOVUPS (AX), Z0
+	VMOVUPS (BX), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VADDPS  Z3, Z0, Z0
+	VMOVUPS Z0, (AX)
+	VMOVUPS 64(AX), Z0
+	VMOVUPS 64(BX), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS 64(BX)(CX*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VADDPS  Z3, Z0, Z0
+	VMOVUPS Z0, 64(AX)
+	ADDQ    $0x00000080, BX
+	ADDQ    $0x00000080, DX
+	ADDQ    $0x00000080, AX
+	SUBQ    $0x20, DI
+	CMPQ    DI, $0x20
+	JGE     block805
+
+tail806:
+	TESTQ   DI, DI
+	JLE     end807
+	CMPQ    DI, $0x10
+	JLT     part808
+	VMOVUPS (AX), Z0
+	VMOVUPS (BX), Z1
+	VADDPS  Z1, Z0, Z0
+	VMOVUPS (BX)(CX*1), Z1
+	VADDPS  Z1, Z0, Z0
+	VADDPS  Z3, Z0, Z0
+	VMOVUPS Z0, (AX)
+	JMP     over809
+
+part808:
+	MOVQ          DI, R9
+	ANDQ          $0x0f, R9
+	MOVL          $0x0000ffff, R8
+	BZHIL         R9, R8, R8
+	KMOVW         R8, K1
+	VMOVUPS.Z     (AX), K1, Z0
+	VMOVUPS.Z     (BX), K1, Z1
+	VADDPS        Z1, Z0, Z0
+	VMOVUPS.Z     (BX)(CX*1), K1, Z1
+	VADDPS        Z1, Z0, Z0
+	VADDPS        Z3, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low811
+	VMOVUPS       Y0, (AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, DI
+	JZ            low812
+	VMOVUPS       X0, 32(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, DI
+	JZ            low813
+	VMOVSD        X0, 48(AX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low814
+	VMOVSS        X0, 56(AX)
+
+low814:
+	JMP stored810
+
+low813:
+	TESTQ  $0x00000001, DI
+	JZ     low815
+	VMOVSS X0, 48(AX)
+
+low815:
+	JMP stored810
+
+low812:
+	TESTQ     $0x00000002, DI
+	JZ        low816
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low817
+	VMOVSS    X0, 40(AX)
+
+low817:
+	JMP stored810
+
+low816:
+	TESTQ  $0x00000001, DI
+	JZ     low818
+	VMOVSS X0, 32(AX)
+
+low818:
+	JMP stored810
+
+low811:
+	TESTQ        $0x00000004, DI
+	JZ           low819
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low820
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low821
+	VMOVSS       X0, 24(AX)
+
+low821:
+	JMP stored810
+
+low820:
+	TESTQ  $0x00000001, DI
+	JZ     low822
+	VMOVSS X0, 16(AX)
+
+low822:
+	JMP stored810
+
+low819:
+	TESTQ     $0x00000002, DI
+	JZ        low823
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low824
+	VMOVSS    X0, 8(AX)
+
+low824:
+	JMP stored810
+
+low823:
+	TESTQ  $0x00000001, DI
+	JZ     low825
+	VMOVSS X0, (AX)
+
+low825:
+stored810:
+	JMP end807
+
+over809:
+	CMPQ          DI, $0x10
+	JLE           end807
+	MOVQ          DI, R9
+	ANDQ          $0x0f, R9
+	MOVL          $0x0000ffff, R8
+	BZHIL         R9, R8, R8
+	KMOVW         R8, K1
+	VMOVUPS.Z     64(AX), K1, Z0
+	VMOVUPS.Z     64(BX), K1, Z1
+	VADDPS        Z1, Z0, Z0
+	VMOVUPS.Z     64(BX)(CX*1), K1, Z1
+	VADDPS        Z1, Z0, Z0
+	VADDPS        Z3, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low828
+	VMOVUPS       Y0, 64(AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, DI
+	JZ            low829
+	VMOVUPS       X0, 96(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, DI
+	JZ            low830
+	VMOVSD        X0, 112(AX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low831
+	VMOVSS        X0, 120(AX)
+
+low831:
+	JMP stored827
+
+low830:
+	TESTQ  $0x00000001, DI
+	JZ     low832
+	VMOVSS X0, 112(AX)
+
+low832:
+	JMP stored827
+
+low829:
+	TESTQ     $0x00000002, DI
+	JZ        low833
+	VMOVSD    X0, 96(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low834
+	VMOVSS    X0, 104(AX)
+
+low834:
+	JMP stored827
+
+low833:
+	TESTQ  $0x00000001, DI
+	JZ     low835
+	VMOVSS X0, 96(AX)
+
+low835:
+	JMP stored827
+
+low828:
+	TESTQ        $0x00000004, DI
+	JZ           low836
+	VMOVUPS      X0, 64(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low837
+	VMOVSD       X0, 80(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low838
+	VMOVSS       X0, 88(AX)
+
+low838:
+	JMP stored827
+
+low837:
+	TESTQ  $0x00000001, DI
+	JZ     low839
+	VMOVSS X0, 80(AX)
+
+low839:
+	JMP stored827
+
+low836:
+	TESTQ     $0x00000002, DI
+	JZ        low840
+	VMOVSD    X0, 64(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low841
+	VMOVSS    X0, 72(AX)
+
+low841:
+	JMP stored827
+
+low840:
+	TESTQ  $0x00000001, DI
+	JZ     low842
+	VMOVSS X0, 64(AX)
+
+low842:
+stored827:
+end807:
+	JMP gated628
+
+without804:
+	JMP gated628
+
+gated628:
+	JMP done346
+
+fewer627:
+	CMPQ  AX, $0x01
+	JNE   fewer843
+	MOVQ  act+56(FP), AX
+	CMPQ  AX, $0x01
+	JNE   other845
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without846
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	VPXORD Z3, Z3, Z3
+	CMPQ   DI, $0x20
+	JLT    tail848
+
+block847:
+	VMOVUPS   (AX), Z0
+	VMOVUPS   (BX), Z1
+	VMOVUPS   (DX), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, (BX)
+	VADDPS    Z3, Z0, Z0
+	VMOVUPS   Z0, (AX)
+	VMOVUPS   64(AX), Z0
+	VMOVUPS   64(BX), Z1
+	VMOVUPS   64(DX), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, 64(BX)
+	VADDPS    Z3, Z0, Z0
+	VMOVUPS   Z0, 64(AX)
+	ADDQ      $0x00000080, BX
+	ADDQ      $0x00000080, DX
+	ADDQ      $0x00000080, AX
+	SUBQ      $0x20, DI
+	CMPQ      DI, $0x20
+	JGE       block847
+
+tail848:
+	TESTQ     DI, DI
+	JLE       end849
+	CMPQ      DI, $0x10
+	JLT       part850
+	VMOVUPS   (AX), Z0
+	VMOVUPS   (BX), Z1
+	VMOVUPS   (DX), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z1, (BX)
+	VADDPS    Z3, Z0, Z0
+	VMOVUPS   Z0, (AX)
+	JMP       over851
+
+part850:
+	MOVQ          DI, R9
+	ANDQ          $0x0f, R9
+	MOVL          $0x0000ffff, R8
+	BZHIL         R9, R8, R8
+	KMOVW         R8, K1
+	VMOVUPS.Z     (AX), K1, Z0
+	VMOVUPS.Z     (BX), K1, Z1
+	VMOVUPS.Z     (DX), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	VADDPS        Z1, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low853
+	VMOVUPS       Y1, (BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, DI
+	JZ            low854
+	VMOVUPS       X1, 32(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, DI
+	JZ            low855
+	VMOVSD        X1, 48(BX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low856
+	VMOVSS        X1, 56(BX)
+
+low856:
+	JMP stored852
+
+low855:
+	TESTQ  $0x00000001, DI
+	JZ     low857
+	VMOVSS X1, 48(BX)
+
+low857:
+	JMP stored852
+
+low854:
+	TESTQ     $0x00000002, DI
+	JZ        low858
+	VMOVSD    X1, 32(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low859
+	VMOVSS    X1, 40(BX)
+
+low859:
+	JMP stored852
+
+low858:
+	TESTQ  $0x00000001, DI
+	JZ     low860
+	VMOVSS X1, 32(BX)
+
+low860:
+	JMP stored852
+
+low853:
+	TESTQ        $0x00000004, DI
+	JZ           low861
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low862
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low863
+	VMOVSS       X1, 24(BX)
+
+low863:
+	JMP stored852
+
+low862:
+	TESTQ  $0x00000001, DI
+	JZ     low864
+	VMOVSS X1, 16(BX)
+
+low864:
+	JMP stored852
+
+low861:
+	TESTQ     $0x00000002, DI
+	JZ        low865
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low866
+	VMOVSS    X1, 8(BX)
+
+low866:
+	JMP stored852
+
+low865:
+	TESTQ  $0x00000001, DI
+	JZ     low867
+	VMOVSS X1, (BX)
+
+low867:
+stored852:
+	VADDPS        Z3, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low869
+	VMOVUPS       Y0, (AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, DI
+	JZ            low870
+	VMOVUPS       X0, 32(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, DI
+	JZ            low871
+	VMOVSD        X0, 48(AX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low872
+	VMOVSS        X0, 56(AX)
+
+low872:
+	JMP stored868
+
+low871:
+	TESTQ  $0x00000001, DI
+	JZ     low873
+	VMOVSS X0, 48(AX)
+
+low873:
+	JMP stored868
+
+low870:
+	TESTQ     $0x00000002, DI
+	JZ        low874
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low875
+	VMOVSS    X0, 40(AX)
+
+low875:
+	JMP stored868
+
+low874:
+	TESTQ  $0x00000001, DI
+	JZ     low876
+	VMOVSS X0, 32(AX)
+
+low876:
+	JMP stored868
+
+low869:
+	TESTQ        $0x00000004, DI
+	JZ           low877
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low878
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low879
+	VMOVSS       X0, 24(AX)
+
+low879:
+	JMP stored868
+
+low878:
+	TESTQ  $0x00000001, DI
+	JZ     low880
+	VMOVSS X0, 16(AX)
+
+low880:
+	JMP stored868
+
+low877:
+	TESTQ     $0x00000002, DI
+	JZ        low881
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low882
+	VMOVSS    X0, 8(AX)
+
+low882:
+	JMP stored868
+
+low881:
+	TESTQ  $0x00000001, DI
+	JZ     low883
+	VMOVSS X0, (AX)
+
+low883:
+stored868:
+	JMP end849
+
+over851:
+	CMPQ          DI, $0x10
+	JLE           end849
+	MOVQ          DI, R9
+	ANDQ          $0x0f, R9
+	MOVL          $0x0000ffff, R8
+	BZHIL         R9, R8, R8
+	KMOVW         R8, K1
+	VMOVUPS.Z     64(AX), K1, Z0
+	VMOVUPS.Z     64(BX), K1, Z1
+	VMOVUPS.Z     64(DX), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	VADDPS        Z1, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low886
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, DI
+	JZ            low887
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, DI
+	JZ            low888
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low889
+	VMOVSS        X1, 120(BX)
+
+low889:
+	JMP stored885
+
+low888:
+	TESTQ  $0x00000001, DI
+	JZ     low890
+	VMOVSS X1, 112(BX)
+
+low890:
+	JMP stored885
+
+low887:
+	TESTQ     $0x00000002, DI
+	JZ        low891
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low892
+	VMOVSS    X1, 104(BX)
+
+low892:
+	JMP stored885
+
+low891:
+	TESTQ  $0x00000001, DI
+	JZ     low893
+	VMOVSS X1, 96(BX)
+
+low893:
+	JMP stored885
+
+low886:
+	TESTQ        $0x00000004, DI
+	JZ           low894
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, DI
+	JZ           low895
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low896
+	VMOVSS       X1, 88(BX)
+
+low896:
+	JMP stored885
+
+low895:
+	TESTQ  $0x00000001, DI
+	JZ     low897
+	VMOVSS X1, 80(BX)
+
+low897:
+	JMP stored885
+
+low894:
+	TESTQ     $0x00000002, DI
+	JZ        low898
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, DI
+	JZ        low899
+	VMOVSS    X1, 72(BX)
+
+low899:
+	JMP stored885
+
+low898:
+	TESTQ  $0x00000001, DI
+	JZ     low900
+	VMOVSS X1, 64(BX)
+
+low900:
+stored885:
+	VADDPS        Z3, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low902
+	VMOVUPS       Y0, 64(AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, DI
+	JZ            low903
+	VMOVUPS       X0, 96(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, DI
+	JZ            low904
+	VMOVSD        X0, 112(AX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low905
+	VMOVSS        X0, 120(AX)
+
+low905:
+	JMP stored901
+
+low904:
+	TESTQ  $0x00000001, DI
+	JZ     low906
+	VMOVSS X0, 112(AX)
+
+low906:
+	JMP stored901
+
+low903:
+	TESTQ     $0x00000002, DI
+	JZ        low907
+	VMOVSD    X0, 96(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low908
+	VMOVSS    X0, 104(AX)
+
+low908:
+	JMP stored901
+
+low907:
+	TESTQ  $0x00000001, DI
+	JZ     low909
+	VMOVSS X0, 96(AX)
+
+low909:
+	JMP stored901
+
+low902:
+	TESTQ        $0x00000004, DI
+	JZ           low910
+	VMOVUPS      X0, 64(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low911
+	VMOVSD       X0, 80(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low912
+	VMOVSS       X0, 88(AX)
+
+low912:
+	JMP stored901
+
+low911:
+	TESTQ  $0x00000001, DI
+	JZ     low913
+	VMOVSS X0, 80(AX)
+
+low913:
+	JMP stored901
+
+low910:
+	TESTQ     $0x00000002, DI
+	JZ        low914
+	VMOVSD    X0, 64(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low915
+	VMOVSS    X0, 72(AX)
+
+low915:
+	JMP stored901
+
+low914:
+	TESTQ  $0x00000001, DI
+	JZ     low916
+	VMOVSS X0, 64(AX)
+
+low916:
+stored901:
+end849:
+	JMP gated844
+
+without846:
+	// dz = dy·act'(y)
+	MOVQ   dy+8(FP), AX
+	MOVQ   lddy+16(FP), BX
+	MOVQ   y+24(FP), CX
+	MOVQ   ldy+32(FP), DX
+	MOVQ   cols+48(FP), SI
+	VPXORD Z3, Z3, Z3
+	CMPQ   SI, $0x20
+	JLT    tail918
+
+block917:
+	VMOVUPS   (AX), Z1
+	VMOVUPS   (CX), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, (AX)
+	VMOVUPS   64(AX), Z1
+	VMOVUPS   64(CX), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, 64(AX)
+	ADDQ      $0x00000080, AX
+	ADDQ      $0x00000080, CX
+	SUBQ      $0x20, SI
+	CMPQ      SI, $0x20
+	JGE       block917
+
+tail918:
+	TESTQ     SI, SI
+	JLE       end919
+	CMPQ      SI, $0x10
+	JLT       part920
+	VMOVUPS   (AX), Z1
+	VMOVUPS   (CX), Z2
+	VCMPPS    $0x06, Z3, Z2, K2
+	VMOVAPS.Z Z1, K2, Z1
+	VMOVUPS   Z1, (AX)
+	JMP       over921
+
+part920:
+	MOVQ          SI, R8
+	ANDQ          $0x0f, R8
+	MOVL          $0x0000ffff, DI
+	BZHIL         R8, DI, DI
+	KMOVW         DI, K1
+	VMOVUPS.Z     (AX), K1, Z1
+	VMOVUPS.Z     (CX), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	TESTQ         $0x00000008, SI
+	JZ            low923
+	VMOVUPS       Y1, (AX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, SI
+	JZ            low924
+	VMOVUPS       X1, 32(AX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, SI
+	JZ            low925
+	VMOVSD        X1, 48(AX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low926
+	VMOVSS        X1, 56(AX)
+
+low926:
+	JMP stored922
+
+low925:
+	TESTQ  $0x00000001, SI
+	JZ     low927
+	VMOVSS X1, 48(AX)
+
+low927:
+	JMP stored922
+
+low924:
+	TESTQ     $0x00000002, SI
+	JZ        low928
+	VMOVSD    X1, 32(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low929
+	VMOVSS    X1, 40(AX)
+
+low929:
+	JMP stored922
+
+low928:
+	TESTQ  $0x00000001, SI
+	JZ     low930
+	VMOVSS X1, 32(AX)
+
+low930:
+	JMP stored922
+
+low923:
+	TESTQ        $0x00000004, SI
+	JZ           low931
+	VMOVUPS      X1, (AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low932
+	VMOVSD       X1, 16(AX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low933
+	VMOVSS       X1, 24(AX)
+
+low933:
+	JMP stored922
+
+low932:
+	TESTQ  $0x00000001, SI
+	JZ     low934
+	VMOVSS X1, 16(AX)
+
+low934:
+	JMP stored922
+
+low931:
+	TESTQ     $0x00000002, SI
+	JZ        low935
+	VMOVSD    X1, (AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low936
+	VMOVSS    X1, 8(AX)
+
+low936:
+	JMP stored922
+
+low935:
+	TESTQ  $0x00000001, SI
+	JZ     low937
+	VMOVSS X1, (AX)
+
+low937:
+stored922:
+	JMP end919
+
+over921:
+	CMPQ          SI, $0x10
+	JLE           end919
+	MOVQ          SI, R8
+	ANDQ          $0x0f, R8
+	MOVL          $0x0000ffff, DI
+	BZHIL         R8, DI, DI
+	KMOVW         DI, K1
+	VMOVUPS.Z     64(AX), K1, Z1
+	VMOVUPS.Z     64(CX), K1, Z2
+	VCMPPS        $0x06, Z3, Z2, K2
+	VMOVAPS.Z     Z1, K2, Z1
+	TESTQ         $0x00000008, SI
+	JZ            low940
+	VMOVUPS       Y1, 64(AX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, SI
+	JZ            low941
+	VMOVUPS       X1, 96(AX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, SI
+	JZ            low942
+	VMOVSD        X1, 112(AX)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low943
+	VMOVSS        X1, 120(AX)
+
+low943:
+	JMP stored939
+
+low942:
+	TESTQ  $0x00000001, SI
+	JZ     low944
+	VMOVSS X1, 112(AX)
+
+low944:
+	JMP stored939
+
+low941:
+	TESTQ     $0x00000002, SI
+	JZ        low945
+	VMOVSD    X1, 96(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low946
+	VMOVSS    X1, 104(AX)
+
+low946:
+	JMP stored939
+
+low945:
+	TESTQ  $0x00000001, SI
+	JZ     low947
+	VMOVSS X1, 96(AX)
+
+low947:
+	JMP stored939
+
+low940:
+	TESTQ        $0x00000004, SI
+	JZ           low948
+	VMOVUPS      X1, 64(AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, SI
+	JZ           low949
+	VMOVSD       X1, 80(AX)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low950
+	VMOVSS       X1, 88(AX)
+
+low950:
+	JMP stored939
+
+low949:
+	TESTQ  $0x00000001, SI
+	JZ     low951
+	VMOVSS X1, 80(AX)
+
+low951:
+	JMP stored939
+
+low948:
+	TESTQ     $0x00000002, SI
+	JZ        low952
+	VMOVSD    X1, 64(AX)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, SI
+	JZ        low953
+	VMOVSS    X1, 72(AX)
+
+low953:
+	JMP stored939
+
+low952:
+	TESTQ  $0x00000001, SI
+	JZ     low954
+	VMOVSS X1, 64(AX)
+
+low954:
+stored939:
+end919:
+	JMP gated844
+
+other845:
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without956
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	VPXORD Z3, Z3, Z3
+	CMPQ   DI, $0x20
+	JLT    tail958
+
+block957:
+	VMOVUPS (AX), Z0
+	VMOVUPS (BX), Z1
+	VADDPS  Z1, Z0, Z0
+	VADDPS  Z3, Z0, Z0
+	VMOVUPS Z0, (AX)
+	VMOVUPS 64(AX), Z0
+	VMOVUPS 64(BX), Z1
+	VADDPS  Z1, Z0, Z0
+	VADDPS  Z3, Z0, Z0
+	VMOVUPS Z0, 64(AX)
+	ADDQ    $0x00000080, BX
+	ADDQ    $0x00000080, DX
+	ADDQ    $0x00000080, AX
+	SUBQ    $0x20, DI
+	CMPQ    DI, $0x20
+	JGE     block957
+
+tail958:
+	TESTQ   DI, DI
+	JLE     end959
+	CMPQ    DI, $0x10
+	JLT     part960
+	VMOVUPS (AX), Z0
+	VMOVUPS (BX), Z1
+	VADDPS  Z1, Z0, Z0
+	VADDPS  Z3, Z0, Z0
+	VMOVUPS Z0, (AX)
+	JMP     over961
+
+part960:
+	MOVQ          DI, R9
+	ANDQ          $0x0f, R9
+	MOVL          $0x0000ffff, R8
+	BZHIL         R9, R8, R8
+	KMOVW         R8, K1
+	VMOVUPS.Z     (AX), K1, Z0
+	VMOVUPS.Z     (BX), K1, Z1
+	VADDPS        Z1, Z0, Z0
+	VADDPS        Z3, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low963
+	VMOVUPS       Y0, (AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, DI
+	JZ            low964
+	VMOVUPS       X0, 32(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, DI
+	JZ            low965
+	VMOVSD        X0, 48(AX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low966
+	VMOVSS        X0, 56(AX)
+
+low966:
+	JMP stored962
+
+low965:
+	TESTQ  $0x00000001, DI
+	JZ     low967
+	VMOVSS X0, 48(AX)
+
+low967:
+	JMP stored962
+
+low964:
+	TESTQ     $0x00000002, DI
+	JZ        low968
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low969
+	VMOVSS    X0, 40(AX)
+
+low969:
+	JMP stored962
+
+low968:
+	TESTQ  $0x00000001, DI
+	JZ     low970
+	VMOVSS X0, 32(AX)
+
+low970:
+	JMP stored962
+
+low963:
+	TESTQ        $0x00000004, DI
+	JZ           low971
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low972
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low973
+	VMOVSS       X0, 24(AX)
+
+low973:
+	JMP stored962
+
+low972:
+	TESTQ  $0x00000001, DI
+	JZ     low974
+	VMOVSS X0, 16(AX)
+
+low974:
+	JMP stored962
+
+low971:
+	TESTQ     $0x00000002, DI
+	JZ        low975
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low976
+	VMOVSS    X0, 8(AX)
+
+low976:
+	JMP stored962
+
+low975:
+	TESTQ  $0x00000001, DI
+	JZ     low977
+	VMOVSS X0, (AX)
+
+low977:
+stored962:
+	JMP end959
+
+over961:
+	CMPQ          DI, $0x10
+	JLE           end959
+	MOVQ          DI, R9
+	ANDQ          $0x0f, R9
+	MOVL          $0x0000ffff, R8
+	BZHIL         R9, R8, R8
+	KMOVW         R8, K1
+	VMOVUPS.Z     64(AX), K1, Z0
+	VMOVUPS.Z     64(BX), K1, Z1
+	VADDPS        Z1, Z0, Z0
+	VADDPS        Z3, Z0, Z0
+	TESTQ         $0x00000008, DI
+	JZ            low980
+	VMOVUPS       Y0, 64(AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000004, DI
+	JZ            low981
+	VMOVUPS       X0, 96(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000002, DI
+	JZ            low982
+	VMOVSD        X0, 112(AX)
+	VUNPCKHPD     X0, X0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low983
+	VMOVSS        X0, 120(AX)
+
+low983:
+	JMP stored979
+
+low982:
+	TESTQ  $0x00000001, DI
+	JZ     low984
+	VMOVSS X0, 112(AX)
+
+low984:
+	JMP stored979
+
+low981:
+	TESTQ     $0x00000002, DI
+	JZ        low985
+	VMOVSD    X0, 96(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low986
+	VMOVSS    X0, 104(AX)
+
+low986:
+	JMP stored979
+
+low985:
+	TESTQ  $0x00000001, DI
+	JZ     low987
+	VMOVSS X0, 96(AX)
+
+low987:
+	JMP stored979
+
+low980:
+	TESTQ        $0x00000004, DI
+	JZ           low988
+	VMOVUPS      X0, 64(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, DI
+	JZ           low989
+	VMOVSD       X0, 80(AX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low990
+	VMOVSS       X0, 88(AX)
+
+low990:
+	JMP stored979
+
+low989:
+	TESTQ  $0x00000001, DI
+	JZ     low991
+	VMOVSS X0, 80(AX)
+
+low991:
+	JMP stored979
+
+low988:
+	TESTQ     $0x00000002, DI
+	JZ        low992
+	VMOVSD    X0, 64(AX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, DI
+	JZ        low993
+	VMOVSS    X0, 72(AX)
+
+low993:
+	JMP stored979
+
+low992:
+	TESTQ  $0x00000001, DI
+	JZ     low994
+	VMOVSS X0, 64(AX)
+
+low994:
+stored979:
+end959:
+	JMP gated844
+
+without956:
+	JMP gated844
+
+gated844:
+	JMP done346
+
+fewer843:
+done346:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func gateAVX512F64(db *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, rows int, cols int, act int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·gateAVX512F64(SB), NOSPLIT, $0-64
+	MOVQ rows+40(FP), AX
+	CMPQ AX, $0x04
+	JLT  rest2
+
+tile1:
+	MOVQ  act+56(FP), AX
+	CMPQ  AX, $0x01
+	JNE   other4
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without5
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	LEAQ   (CX)(CX*2), R8
+	LEAQ   (SI)(SI*2), R9
+	VPXORD Z3, Z3, Z3
+	CMPQ   DI, $0x10
+	JLT    tail7
+
+block6:
+	VMOVUPD   (AX), Z0
+	VMOVUPD   (BX), Z1
+	VMOVUPD   (DX), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, (BX)
+	VMOVUPD   (BX)(CX*1), Z1
+	VMOVUPD   (DX)(SI*1), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, (BX)(CX*1)
+	VMOVUPD   (BX)(CX*2), Z1
+	VMOVUPD   (DX)(SI*2), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, (BX)(CX*2)
+	VMOVUPD   (BX)(R8*1), Z1
+	VMOVUPD   (DX)(R9*1), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, (BX)(R8*1)
+	VADDPD    Z3, Z0, Z0
+	VMOVUPD   Z0, (AX)
+	VMOVUPD   64(AX), Z0
+	VMOVUPD   64(BX), Z1
+	VMOVUPD   64(DX), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, 64(BX)
+	VMOVUPD   64(BX)(CX*1), Z1
+	VMOVUPD   64(DX)(SI*1), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, 64(BX)(CX*1)
+	VMOVUPD   64(BX)(CX*2), Z1
+	VMOVUPD   64(DX)(SI*2), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, 64(BX)(CX*2)
+	VMOVUPD   64(BX)(R8*1), Z1
+	VMOVUPD   64(DX)(R9*1), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, 64(BX)(R8*1)
+	VADDPD    Z3, Z0, Z0
+	VMOVUPD   Z0, 64(AX)
+	ADDQ      $0x00000080, BX
+	ADDQ      $0x00000080, DX
+	ADDQ      $0x00000080, AX
+	SUBQ      $0x10, DI
+	CMPQ      DI, $0x10
+	JGE       block6
+
+tail7:
+	TESTQ     DI, DI
+	JLE       end8
+	CMPQ      DI, $0x08
+	JLT       part9
+	VMOVUPD   (AX), Z0
+	VMOVUPD   (BX), Z1
+	VMOVUPD   (DX), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, (BX)
+	VMOVUPD   (BX)(CX*1), Z1
+	VMOVUPD   (DX)(SI*1), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, (BX)(CX*1)
+	VMOVUPD   (BX)(CX*2), Z1
+	VMOVUPD   (DX)(SI*2), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, (BX)(CX*2)
+	VMOVUPD   (BX)(R8*1), Z1
+	VMOVUPD   (DX)(R9*1), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, (BX)(R8*1)
+	VADDPD    Z3, Z0, Z0
+	VMOVUPD   Z0, (AX)
+	JMP       over10
+
+part9:
+	MOVQ          DI, R11
+	ANDQ          $0x07, R11
+	MOVL          $0x000000ff, R10
+	BZHIL         R11, R10, R10
+	KMOVW         R10, K1
+	VMOVUPD.Z     (AX), K1, Z0
+	VMOVUPD.Z     (BX), K1, Z1
+	VMOVUPD.Z     (DX), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	VADDPD        Z1, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low12
+	VMOVUPS       Y1, (BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, DI
+	JZ            low13
+	VMOVUPS       X1, 32(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low14
+	VMOVSD        X1, 48(BX)
+	VUNPCKHPD     X1, X1, X1
+
+low14:
+	JMP stored11
+
+low13:
+	TESTQ     $0x00000001, DI
+	JZ        low15
+	VMOVSD    X1, 32(BX)
+	VUNPCKHPD X1, X1, X1
+
+low15:
+	JMP stored11
+
+low12:
+	TESTQ        $0x00000002, DI
+	JZ           low16
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low17
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low17:
+	JMP stored11
+
+low16:
+	TESTQ     $0x00000001, DI
+	JZ        low18
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low18:
+stored11:
+	VMOVUPD.Z     (BX)(CX*1), K1, Z1
+	VMOVUPD.Z     (DX)(SI*1), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	VADDPD        Z1, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low20
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, DI
+	JZ            low21
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low22
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+
+low22:
+	JMP stored19
+
+low21:
+	TESTQ     $0x00000001, DI
+	JZ        low23
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low23:
+	JMP stored19
+
+low20:
+	TESTQ        $0x00000002, DI
+	JZ           low24
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low25
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low25:
+	JMP stored19
+
+low24:
+	TESTQ     $0x00000001, DI
+	JZ        low26
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low26:
+stored19:
+	VMOVUPD.Z     (BX)(CX*2), K1, Z1
+	VMOVUPD.Z     (DX)(SI*2), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	VADDPD        Z1, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low28
+	VMOVUPS       Y1, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, DI
+	JZ            low29
+	VMOVUPS       X1, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low30
+	VMOVSD        X1, 48(BX)(CX*2)
+	VUNPCKHPD     X1, X1, X1
+
+low30:
+	JMP stored27
+
+low29:
+	TESTQ     $0x00000001, DI
+	JZ        low31
+	VMOVSD    X1, 32(BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+
+low31:
+	JMP stored27
+
+low28:
+	TESTQ        $0x00000002, DI
+	JZ           low32
+	VMOVUPS      X1, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low33
+	VMOVSD       X1, 16(BX)(CX*2)
+	VUNPCKHPD    X1, X1, X1
+
+low33:
+	JMP stored27
+
+low32:
+	TESTQ     $0x00000001, DI
+	JZ        low34
+	VMOVSD    X1, (BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+
+low34:
+stored27:
+	VMOVUPD.Z     (BX)(R8*1), K1, Z1
+	VMOVUPD.Z     (DX)(R9*1), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	VADDPD        Z1, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low36
+	VMOVUPS       Y1, (BX)(R8*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, DI
+	JZ            low37
+	VMOVUPS       X1, 32(BX)(R8*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low38
+	VMOVSD        X1, 48(BX)(R8*1)
+	VUNPCKHPD     X1, X1, X1
+
+low38:
+	JMP stored35
+
+low37:
+	TESTQ     $0x00000001, DI
+	JZ        low39
+	VMOVSD    X1, 32(BX)(R8*1)
+	VUNPCKHPD X1, X1, X1
+
+low39:
+	JMP stored35
+
+low36:
+	TESTQ        $0x00000002, DI
+	JZ           low40
+	VMOVUPS      X1, (BX)(R8*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low41
+	VMOVSD       X1, 16(BX)(R8*1)
+	VUNPCKHPD    X1, X1, X1
+
+low41:
+	JMP stored35
+
+low40:
+	TESTQ     $0x00000001, DI
+	JZ        low42
+	VMOVSD    X1, (BX)(R8*1)
+	VUNPCKHPD X1, X1, X1
+
+low42:
+stored35:
+	VADDPD        Z3, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low44
+	VMOVUPS       Y0, (AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, DI
+	JZ            low45
+	VMOVUPS       X0, 32(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low46
+	VMOVSD        X0, 48(AX)
+	VUNPCKHPD     X0, X0, X0
+
+low46:
+	JMP stored43
+
+low45:
+	TESTQ     $0x00000001, DI
+	JZ        low47
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+
+low47:
+	JMP stored43
+
+low44:
+	TESTQ        $0x00000002, DI
+	JZ           low48
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low49
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low49:
+	JMP stored43
+
+low48:
+	TESTQ     $0x00000001, DI
+	JZ        low50
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+
+low50:
+stored43:
+	JMP end8
+
+over10:
+	CMPQ          DI, $0x08
+	JLE           end8
+	MOVQ          DI, R11
+	ANDQ          $0x07, R11
+	MOVL          $0x000000ff, R10
+	BZHIL         R11, R10, R10
+	KMOVW         R10, K1
+	VMOVUPD.Z     64(AX), K1, Z0
+	VMOVUPD.Z     64(BX), K1, Z1
+	VMOVUPD.Z     64(DX), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	VADDPD        Z1, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low53
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, DI
+	JZ            low54
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low55
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
+
+low55:
+	JMP stored52
+
+low54:
+	TESTQ     $0x00000001, DI
+	JZ        low56
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
+
+low56:
+	JMP stored52
+
+low53:
+	TESTQ        $0x00000002, DI
+	JZ           low57
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low58
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low58:
+	JMP stored52
+
+low57:
+	TESTQ     $0x00000001, DI
+	JZ        low59
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+
+low59:
+stored52:
+	VMOVUPD.Z     64(BX)(CX*1), K1, Z1
+	VMOVUPD.Z     64(DX)(SI*1), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	VADDPD        Z1, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low61
+	VMOVUPS       Y1, 64(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, DI
+	JZ            low62
+	VMOVUPS       X1, 96(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low63
+	VMOVSD        X1, 112(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+
+low63:
+	JMP stored60
+
+low62:
+	TESTQ     $0x00000001, DI
+	JZ        low64
+	VMOVSD    X1, 96(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low64:
+	JMP stored60
+
+low61:
+	TESTQ        $0x00000002, DI
+	JZ           low65
+	VMOVUPS      X1, 64(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low66
+	VMOVSD       X1, 80(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low66:
+	JMP stored60
+
+low65:
+	TESTQ     $0x00000001, DI
+	JZ        low67
+	VMOVSD    X1, 64(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low67:
+stored60:
+	VMOVUPD.Z     64(BX)(CX*2), K1, Z1
+	VMOVUPD.Z     64(DX)(SI*2), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	VADDPD        Z1, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low69
+	VMOVUPS       Y1, 64(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, DI
+	JZ            low70
+	VMOVUPS       X1, 96(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low71
+	VMOVSD        X1, 112(BX)(CX*2)
+	VUNPCKHPD     X1, X1, X1
+
+low71:
+	JMP stored68
+
+low70:
+	TESTQ     $0x00000001, DI
+	JZ        low72
+	VMOVSD    X1, 96(BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+
+low72:
+	JMP stored68
+
+low69:
+	TESTQ        $0x00000002, DI
+	JZ           low73
+	VMOVUPS      X1, 64(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low74
+	VMOVSD       X1, 80(BX)(CX*2)
+	VUNPCKHPD    X1, X1, X1
+
+low74:
+	JMP stored68
+
+low73:
+	TESTQ     $0x00000001, DI
+	JZ        low75
+	VMOVSD    X1, 64(BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+
+low75:
+stored68:
+	VMOVUPD.Z     64(BX)(R8*1), K1, Z1
+	VMOVUPD.Z     64(DX)(R9*1), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	VADDPD        Z1, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low77
+	VMOVUPS       Y1, 64(BX)(R8*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, DI
+	JZ            low78
+	VMOVUPS       X1, 96(BX)(R8*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low79
+	VMOVSD        X1, 112(BX)(R8*1)
+	VUNPCKHPD     X1, X1, X1
+
+low79:
+	JMP stored76
+
+low78:
+	TESTQ     $0x00000001, DI
+	JZ        low80
+	VMOVSD    X1, 96(BX)(R8*1)
+	VUNPCKHPD X1, X1, X1
+
+low80:
+	JMP stored76
+
+low77:
+	TESTQ        $0x00000002, DI
+	JZ           low81
+	VMOVUPS      X1, 64(BX)(R8*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low82
+	VMOVSD       X1, 80(BX)(R8*1)
+	VUNPCKHPD    X1, X1, X1
+
+low82:
+	JMP stored76
+
+low81:
+	TESTQ     $0x00000001, DI
+	JZ        low83
+	VMOVSD    X1, 64(BX)(R8*1)
+	VUNPCKHPD X1, X1, X1
+
+low83:
+stored76:
+	VADDPD        Z3, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low85
+	VMOVUPS       Y0, 64(AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, DI
+	JZ            low86
+	VMOVUPS       X0, 96(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low87
+	VMOVSD        X0, 112(AX)
+	VUNPCKHPD     X0, X0, X0
+
+low87:
+	JMP stored84
+
+low86:
+	TESTQ     $0x00000001, DI
+	JZ        low88
+	VMOVSD    X0, 96(AX)
+	VUNPCKHPD X0, X0, X0
+
+low88:
+	JMP stored84
+
+low85:
+	TESTQ        $0x00000002, DI
+	JZ           low89
+	VMOVUPS      X0, 64(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low90
+	VMOVSD       X0, 80(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low90:
+	JMP stored84
+
+low89:
+	TESTQ     $0x00000001, DI
+	JZ        low91
+	VMOVSD    X0, 64(AX)
+	VUNPCKHPD X0, X0, X0
+
+low91:
+stored84:
+end8:
+	JMP gated3
+
+without5:
+	// dz = dy·act'(y)
+	MOVQ   dy+8(FP), AX
+	MOVQ   lddy+16(FP), BX
+	MOVQ   y+24(FP), CX
+	MOVQ   ldy+32(FP), DX
+	MOVQ   cols+48(FP), SI
+	LEAQ   (BX)(BX*2), DI
+	LEAQ   (DX)(DX*2), R8
+	VPXORD Z3, Z3, Z3
+	CMPQ   SI, $0x10
+	JLT    tail93
+
+block92:
+	VMOVUPD   (AX), Z1
+	VMOVUPD   (CX), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, (AX)
+	VMOVUPD   (AX)(BX*1), Z1
+	VMOVUPD   (CX)(DX*1), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, (AX)(BX*1)
+	VMOVUPD   (AX)(BX*2), Z1
+	VMOVUPD   (CX)(DX*2), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, (AX)(BX*2)
+	VMOVUPD   (AX)(DI*1), Z1
+	VMOVUPD   (CX)(R8*1), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, (AX)(DI*1)
+	VMOVUPD   64(AX), Z1
+	VMOVUPD   64(CX), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, 64(AX)
+	VMOVUPD   64(AX)(BX*1), Z1
+	VMOVUPD   64(CX)(DX*1), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, 64(AX)(BX*1)
+	VMOVUPD   64(AX)(BX*2), Z1
+	VMOVUPD   64(CX)(DX*2), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, 64(AX)(BX*2)
+	VMOVUPD   64(AX)(DI*1), Z1
+	VMOVUPD   64(CX)(R8*1), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, 64(AX)(DI*1)
+	ADDQ      $0x00000080, AX
+	ADDQ      $0x00000080, CX
+	SUBQ      $0x10, SI
+	CMPQ      SI, $0x10
+	JGE       block92
+
+tail93:
+	TESTQ     SI, SI
+	JLE       end94
+	CMPQ      SI, $0x08
+	JLT       part95
+	VMOVUPD   (AX), Z1
+	VMOVUPD   (CX), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, (AX)
+	VMOVUPD   (AX)(BX*1), Z1
+	VMOVUPD   (CX)(DX*1), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, (AX)(BX*1)
+	VMOVUPD   (AX)(BX*2), Z1
+	VMOVUPD   (CX)(DX*2), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, (AX)(BX*2)
+	VMOVUPD   (AX)(DI*1), Z1
+	VMOVUPD   (CX)(R8*1), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, (AX)(DI*1)
+	JMP       over96
+
+part95:
+	MOVQ          SI, R10
+	ANDQ          $0x07, R10
+	MOVL          $0x000000ff, R9
+	BZHIL         R10, R9, R9
+	KMOVW         R9, K1
+	VMOVUPD.Z     (AX), K1, Z1
+	VMOVUPD.Z     (CX), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	TESTQ         $0x00000004, SI
+	JZ            low98
+	VMOVUPS       Y1, (AX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, SI
+	JZ            low99
+	VMOVUPS       X1, 32(AX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low100
+	VMOVSD        X1, 48(AX)
+	VUNPCKHPD     X1, X1, X1
+
+low100:
+	JMP stored97
+
+low99:
+	TESTQ     $0x00000001, SI
+	JZ        low101
+	VMOVSD    X1, 32(AX)
+	VUNPCKHPD X1, X1, X1
+
+low101:
+	JMP stored97
+
+low98:
+	TESTQ        $0x00000002, SI
+	JZ           low102
+	VMOVUPS      X1, (AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low103
+	VMOVSD       X1, 16(AX)
+	VUNPCKHPD    X1, X1, X1
+
+low103:
+	JMP stored97
+
+low102:
+	TESTQ     $0x00000001, SI
+	JZ        low104
+	VMOVSD    X1, (AX)
+	VUNPCKHPD X1, X1, X1
+
+low104:
+stored97:
+	VMOVUPD.Z     (AX)(BX*1), K1, Z1
+	VMOVUPD.Z     (CX)(DX*1), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	TESTQ         $0x00000004, SI
+	JZ            low106
+	VMOVUPS       Y1, (AX)(BX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, SI
+	JZ            low107
+	VMOVUPS       X1, 32(AX)(BX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low108
+	VMOVSD        X1, 48(AX)(BX*1)
+	VUNPCKHPD     X1, X1, X1
+
+low108:
+	JMP stored105
+
+low107:
+	TESTQ     $0x00000001, SI
+	JZ        low109
+	VMOVSD    X1, 32(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+
+low109:
+	JMP stored105
+
+low106:
+	TESTQ        $0x00000002, SI
+	JZ           low110
+	VMOVUPS      X1, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low111
+	VMOVSD       X1, 16(AX)(BX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low111:
+	JMP stored105
+
+low110:
+	TESTQ     $0x00000001, SI
+	JZ        low112
+	VMOVSD    X1, (AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+
+low112:
+stored105:
+	VMOVUPD.Z     (AX)(BX*2), K1, Z1
+	VMOVUPD.Z     (CX)(DX*2), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	TESTQ         $0x00000004, SI
+	JZ            low114
+	VMOVUPS       Y1, (AX)(BX*2)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, SI
+	JZ            low115
+	VMOVUPS       X1, 32(AX)(BX*2)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low116
+	VMOVSD        X1, 48(AX)(BX*2)
+	VUNPCKHPD     X1, X1, X1
+
+low116:
+	JMP stored113
+
+low115:
+	TESTQ     $0x00000001, SI
+	JZ        low117
+	VMOVSD    X1, 32(AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+
+low117:
+	JMP stored113
+
+low114:
+	TESTQ        $0x00000002, SI
+	JZ           low118
+	VMOVUPS      X1, (AX)(BX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low119
+	VMOVSD       X1, 16(AX)(BX*2)
+	VUNPCKHPD    X1, X1, X1
+
+low119:
+	JMP stored113
+
+low118:
+	TESTQ     $0x00000001, SI
+	JZ        low120
+	VMOVSD    X1, (AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+
+low120:
+stored113:
+	VMOVUPD.Z     (AX)(DI*1), K1, Z1
+	VMOVUPD.Z     (CX)(R8*1), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	TESTQ         $0x00000004, SI
+	JZ            low122
+	VMOVUPS       Y1, (AX)(DI*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, SI
+	JZ            low123
+	VMOVUPS       X1, 32(AX)(DI*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low124
+	VMOVSD        X1, 48(AX)(DI*1)
+	VUNPCKHPD     X1, X1, X1
+
+low124:
+	JMP stored121
+
+low123:
+	TESTQ     $0x00000001, SI
+	JZ        low125
+	VMOVSD    X1, 32(AX)(DI*1)
+	VUNPCKHPD X1, X1, X1
+
+low125:
+	JMP stored121
+
+low122:
+	TESTQ        $0x00000002, SI
+	JZ           low126
+	VMOVUPS      X1, (AX)(DI*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low127
+	VMOVSD       X1, 16(AX)(DI*1)
+	VUNPCKHPD    X1, X1, X1
+
+low127:
+	JMP stored121
+
+low126:
+	TESTQ     $0x00000001, SI
+	JZ        low128
+	VMOVSD    X1, (AX)(DI*1)
+	VUNPCKHPD X1, X1, X1
+
+low128:
+stored121:
+	JMP end94
+
+over96:
+	CMPQ          SI, $0x08
+	JLE           end94
+	MOVQ          SI, R10
+	ANDQ          $0x07, R10
+	MOVL          $0x000000ff, R9
+	BZHIL         R10, R9, R9
+	KMOVW         R9, K1
+	VMOVUPD.Z     64(AX), K1, Z1
+	VMOVUPD.Z     64(CX), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	TESTQ         $0x00000004, SI
+	JZ            low131
+	VMOVUPS       Y1, 64(AX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, SI
+	JZ            low132
+	VMOVUPS       X1, 96(AX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low133
+	VMOVSD        X1, 112(AX)
+	VUNPCKHPD     X1, X1, X1
+
+low133:
+	JMP stored130
+
+low132:
+	TESTQ     $0x00000001, SI
+	JZ        low134
+	VMOVSD    X1, 96(AX)
+	VUNPCKHPD X1, X1, X1
+
+low134:
+	JMP stored130
+
+low131:
+	TESTQ        $0x00000002, SI
+	JZ           low135
+	VMOVUPS      X1, 64(AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low136
+	VMOVSD       X1, 80(AX)
+	VUNPCKHPD    X1, X1, X1
+
+low136:
+	JMP stored130
+
+low135:
+	TESTQ     $0x00000001, SI
+	JZ        low137
+	VMOVSD    X1, 64(AX)
+	VUNPCKHPD X1, X1, X1
+
+low137:
+stored130:
+	VMOVUPD.Z     64(AX)(BX*1), K1, Z1
+	VMOVUPD.Z     64(CX)(DX*1), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	TESTQ         $0x00000004, SI
+	JZ            low139
+	VMOVUPS       Y1, 64(AX)(BX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, SI
+	JZ            low140
+	VMOVUPS       X1, 96(AX)(BX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low141
+	VMOVSD        X1, 112(AX)(BX*1)
+	VUNPCKHPD     X1, X1, X1
+
+low141:
+	JMP stored138
+
+low140:
+	TESTQ     $0x00000001, SI
+	JZ        low142
+	VMOVSD    X1, 96(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+
+low142:
+	JMP stored138
+
+low139:
+	TESTQ        $0x00000002, SI
+	JZ           low143
+	VMOVUPS      X1, 64(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low144
+	VMOVSD       X1, 80(AX)(BX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low144:
+	JMP stored138
+
+low143:
+	TESTQ     $0x00000001, SI
+	JZ        low145
+	VMOVSD    X1, 64(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+
+low145:
+stored138:
+	VMOVUPD.Z     64(AX)(BX*2), K1, Z1
+	VMOVUPD.Z     64(CX)(DX*2), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	TESTQ         $0x00000004, SI
+	JZ            low147
+	VMOVUPS       Y1, 64(AX)(BX*2)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, SI
+	JZ            low148
+	VMOVUPS       X1, 96(AX)(BX*2)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low149
+	VMOVSD        X1, 112(AX)(BX*2)
+	VUNPCKHPD     X1, X1, X1
+
+low149:
+	JMP stored146
+
+low148:
+	TESTQ     $0x00000001, SI
+	JZ        low150
+	VMOVSD    X1, 96(AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+
+low150:
+	JMP stored146
+
+low147:
+	TESTQ        $0x00000002, SI
+	JZ           low151
+	VMOVUPS      X1, 64(AX)(BX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low152
+	VMOVSD       X1, 80(AX)(BX*2)
+	VUNPCKHPD    X1, X1, X1
+
+low152:
+	JMP stored146
+
+low151:
+	TESTQ     $0x00000001, SI
+	JZ        low153
+	VMOVSD    X1, 64(AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+
+low153:
+stored146:
+	VMOVUPD.Z     64(AX)(DI*1), K1, Z1
+	VMOVUPD.Z     64(CX)(R8*1), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	TESTQ         $0x00000004, SI
+	JZ            low155
+	VMOVUPS       Y1, 64(AX)(DI*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, SI
+	JZ            low156
+	VMOVUPS       X1, 96(AX)(DI*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low157
+	VMOVSD        X1, 112(AX)(DI*1)
+	VUNPCKHPD     X1, X1, X1
+
+low157:
+	JMP stored154
+
+low156:
+	TESTQ     $0x00000001, SI
+	JZ        low158
+	VMOVSD    X1, 96(AX)(DI*1)
+	VUNPCKHPD X1, X1, X1
+
+low158:
+	JMP stored154
+
+low155:
+	TESTQ        $0x00000002, SI
+	JZ           low159
+	VMOVUPS      X1, 64(AX)(DI*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low160
+	VMOVSD       X1, 80(AX)(DI*1)
+	VUNPCKHPD    X1, X1, X1
+
+low160:
+	JMP stored154
+
+low159:
+	TESTQ     $0x00000001, SI
+	JZ        low161
+	VMOVSD    X1, 64(AX)(DI*1)
+	VUNPCKHPD X1, X1, X1
+
+low161:
+stored154:
+end94:
+	JMP gated3
+
+other4:
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without163
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	LEAQ   (CX)(CX*2), R8
+	LEAQ   (SI)(SI*2), R9
+	VPXORD Z3, Z3, Z3
+	CMPQ   DI, $0x10
+	JLT    tail165
+
+block164:
+	VMOVUPD (AX), Z0
+	VMOVUPD (BX), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPD (BX)(CX*1), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPD (BX)(CX*2), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPD (BX)(R8*1), Z1
+	VADDPD  Z1, Z0, Z0
+	VADDPD  Z3, Z0, Z0
+	VMOVUPD Z0, (AX)
+	VMOVUPD 64(AX), Z0
+	VMOVUPD 64(BX), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPD 64(BX)(CX*1), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPD 64(BX)(CX*2), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPD 64(BX)(R8*1), Z1
+	VADDPD  Z1, Z0, Z0
+	VADDPD  Z3, Z0, Z0
+	VMOVUPD Z0, 64(AX)
+	ADDQ    $0x00000080, BX
+	ADDQ    $0x00000080, DX
+	ADDQ    $0x00000080, AX
+	SUBQ    $0x10, DI
+	CMPQ    DI, $0x10
+	JGE     block164
+
+tail165:
+	TESTQ   DI, DI
+	JLE     end166
+	CMPQ    DI, $0x08
+	JLT     part167
+	VMOVUPD (AX), Z0
+	VMOVUPD (BX), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPD (BX)(CX*1), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPD (BX)(CX*2), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPD (BX)(R8*1), Z1
+	VADDPD  Z1, Z0, Z0
+	VADDPD  Z3, Z0, Z0
+	VMOVUPD Z0, (AX)
+	JMP     over168
+
+part167:
+	MOVQ          DI, R11
+	ANDQ          $0x07, R11
+	MOVL          $0x000000ff, R10
+	BZHIL         R11, R10, R10
+	KMOVW         R10, K1
+	VMOVUPD.Z     (AX), K1, Z0
+	VMOVUPD.Z     (BX), K1, Z1
+	VADDPD        Z1, Z0, Z0
+	VMOVUPD.Z     (BX)(CX*1), K1, Z1
+	VADDPD        Z1, Z0, Z0
+	VMOVUPD.Z     (BX)(CX*2), K1, Z1
+	VADDPD        Z1, Z0, Z0
+	VMOVUPD.Z     (BX)(R8*1), K1, Z1
+	VADDPD        Z1, Z0, Z0
+	VADDPD        Z3, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low170
+	VMOVUPS       Y0, (AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, DI
+	JZ            low171
+	VMOVUPS       X0, 32(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low172
+	VMOVSD        X0, 48(AX)
+	VUNPCKHPD     X0, X0, X0
+
+low172:
+	JMP stored169
+
+low171:
+	TESTQ     $0x00000001, DI
+	JZ        low173
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+
+low173:
+	JMP stored169
+
+low170:
+	TESTQ        $0x00000002, DI
+	JZ           low174
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low175
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low175:
+	JMP stored169
+
+low174:
+	TESTQ     $0x00000001, DI
+	JZ        low176
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+
+low176:
+stored169:
+	JMP end166
+
+over168:
+	CMPQ          DI, $0x08
+	JLE           end166
+	MOVQ          DI, R11
+	ANDQ          $0x07, R11
+	MOVL          $0x000000ff, R10
+	BZHIL         R11, R10, R10
+	KMOVW         R10, K1
+	VMOVUPD.Z     64(AX), K1, Z0
+	VMOVUPD.Z     64(BX), K1, Z1
+	VADDPD        Z1, Z0, Z0
+	VMOVUPD.Z     64(BX)(CX*1), K1, Z1
+	VADDPD        Z1, Z0, Z0
+	VMOVUPD.Z     64(BX)(CX*2), K1, Z1
+	VADDPD        Z1, Z0, Z0
+	VMOVUPD.Z     64(BX)(R8*1), K1, Z1
+	VADDPD        Z1, Z0, Z0
+	VADDPD        Z3, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low179
+	VMOVUPS       Y0, 64(AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, DI
+	JZ            low180
+	VMOVUPS       X0, 96(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low181
+	VMOVSD        X0, 112(AX)
+	VUNPCKHPD     X0, X0, X0
+
+low181:
+	JMP stored178
+
+low180:
+	TESTQ     $0x00000001, DI
+	JZ        low182
+	VMOVSD    X0, 96(AX)
+	VUNPCKHPD X0, X0, X0
+
+low182:
+	JMP stored178
+
+low179:
+	TESTQ        $0x00000002, DI
+	JZ           low183
+	VMOVUPS      X0, 64(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low184
+	VMOVSD       X0, 80(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low184:
+	JMP stored178
+
+low183:
+	TESTQ     $0x00000001, DI
+	JZ        low185
+	VMOVSD    X0, 64(AX)
+	VUNPCKHPD X0, X0, X0
+
+low185:
+stored178:
+end166:
+	JMP gated3
+
+without163:
+	JMP gated3
+
+gated3:
+	MOVQ   dy+8(FP), AX
+	MOVQ   lddy+16(FP), BX
+	IMUL3Q $0x04, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, dy+8(FP)
+	MOVQ   y+24(FP), AX
+	MOVQ   ldy+32(FP), BX
+	IMUL3Q $0x04, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, y+24(FP)
+	MOVQ   rows+40(FP), AX
+	SUBQ   $0x04, AX
+	MOVQ   AX, rows+40(FP)
+	CMPQ   AX, $0x04
+	JGE    tile1
+
+rest2:
+	MOVQ  rows+40(FP), AX
+	CMPQ  AX, $0x03
+	JNE   fewer187
+	MOVQ  act+56(FP), AX
+	CMPQ  AX, $0x01
+	JNE   other189
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without190
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	VPXORD Z3, Z3, Z3
+	CMPQ   DI, $0x10
+	JLT    tail192
+
+block191:
+	VMOVUPD   (AX), Z0
+	VMOVUPD   (BX), Z1
+	VMOVUPD   (DX), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, (BX)
+	VMOVUPD   (BX)(CX*1), Z1
+	VMOVUPD   (DX)(SI*1), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, (BX)(CX*1)
+	VMOVUPD   (BX)(CX*2), Z1
+	VMOVUPD   (DX)(SI*2), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, (BX)(CX*2)
+	VADDPD    Z3, Z0, Z0
+	VMOVUPD   Z0, (AX)
+	VMOVUPD   64(AX), Z0
+	VMOVUPD   64(BX), Z1
+	VMOVUPD   64(DX), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, 64(BX)
+	VMOVUPD   64(BX)(CX*1), Z1
+	VMOVUPD   64(DX)(SI*1), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, 64(BX)(CX*1)
+	VMOVUPD   64(BX)(CX*2), Z1
+	VMOVUPD   64(DX)(SI*2), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, 64(BX)(CX*2)
+	VADDPD    Z3, Z0, Z0
+	VMOVUPD   Z0, 64(AX)
+	ADDQ      $0x00000080, BX
+	ADDQ      $0x00000080, DX
+	ADDQ      $0x00000080, AX
+	SUBQ      $0x10, DI
+	CMPQ      DI, $0x10
+	JGE       block191
+
+tail192:
+	TESTQ     DI, DI
+	JLE       end193
+	CMPQ      DI, $0x08
+	JLT       part194
+	VMOVUPD   (AX), Z0
+	VMOVUPD   (BX), Z1
+	VMOVUPD   (DX), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, (BX)
+	VMOVUPD   (BX)(CX*1), Z1
+	VMOVUPD   (DX)(SI*1), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, (BX)(CX*1)
+	VMOVUPD   (BX)(CX*2), Z1
+	VMOVUPD   (DX)(SI*2), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, (BX)(CX*2)
+	VADDPD    Z3, Z0, Z0
+	VMOVUPD   Z0, (AX)
+	JMP       over195
+
+part194:
+	MOVQ          DI, R9
+	ANDQ          $0x07, R9
+	MOVL          $0x000000ff, R8
+	BZHIL         R9, R8, R8
+	KMOVW         R8, K1
+	VMOVUPD.Z     (AX), K1, Z0
+	VMOVUPD.Z     (BX), K1, Z1
+	VMOVUPD.Z     (DX), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	VADDPD        Z1, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low197
+	VMOVUPS       Y1, (BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, DI
+	JZ            low198
+	VMOVUPS       X1, 32(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low199
+	VMOVSD        X1, 48(BX)
+	VUNPCKHPD     X1, X1, X1
+
+low199:
+	JMP stored196
+
+low198:
+	TESTQ     $0x00000001, DI
+	JZ        low200
+	VMOVSD    X1, 32(BX)
+	VUNPCKHPD X1, X1, X1
+
+low200:
+	JMP stored196
+
+low197:
+	TESTQ        $0x00000002, DI
+	JZ           low201
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low202
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low202:
+	JMP stored196
+
+low201:
+	TESTQ     $0x00000001, DI
+	JZ        low203
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low203:
+stored196:
+	VMOVUPD.Z     (BX)(CX*1), K1, Z1
+	VMOVUPD.Z     (DX)(SI*1), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	VADDPD        Z1, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low205
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, DI
+	JZ            low206
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low207
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+
+low207:
+	JMP stored204
+
+low206:
+	TESTQ     $0x00000001, DI
+	JZ        low208
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low208:
+	JMP stored204
+
+low205:
+	TESTQ        $0x00000002, DI
+	JZ           low209
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low210
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low210:
+	JMP stored204
+
+low209:
+	TESTQ     $0x00000001, DI
+	JZ        low211
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low211:
+stored204:
+	VMOVUPD.Z     (BX)(CX*2), K1, Z1
+	VMOVUPD.Z     (DX)(SI*2), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	VADDPD        Z1, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low213
+	VMOVUPS       Y1, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, DI
+	JZ            low214
+	VMOVUPS       X1, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low215
+	VMOVSD        X1, 48(BX)(CX*2)
+	VUNPCKHPD     X1, X1, X1
+
+low215:
+	JMP stored212
+
+low214:
+	TESTQ     $0x00000001, DI
+	JZ        low216
+	VMOVSD    X1, 32(BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+
+low216:
+	JMP stored212
+
+low213:
+	TESTQ        $0x00000002, DI
+	JZ           low217
+	VMOVUPS      X1, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low218
+	VMOVSD       X1, 16(BX)(CX*2)
+	VUNPCKHPD    X1, X1, X1
+
+low218:
+	JMP stored212
+
+low217:
+	TESTQ     $0x00000001, DI
+	JZ        low219
+	VMOVSD    X1, (BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+
+low219:
+stored212:
+	VADDPD        Z3, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low221
+	VMOVUPS       Y0, (AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, DI
+	JZ            low222
+	VMOVUPS       X0, 32(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low223
+	VMOVSD        X0, 48(AX)
+	VUNPCKHPD     X0, X0, X0
+
+low223:
+	JMP stored220
+
+low222:
+	TESTQ     $0x00000001, DI
+	JZ        low224
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+
+low224:
+	JMP stored220
+
+low221:
+	TESTQ        $0x00000002, DI
+	JZ           low225
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low226
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low226:
+	JMP stored220
+
+low225:
+	TESTQ     $0x00000001, DI
+	JZ        low227
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+
+low227:
+stored220:
+	JMP end193
+
+over195:
+	CMPQ          DI, $0x08
+	JLE           end193
+	MOVQ          DI, R9
+	ANDQ          $0x07, R9
+	MOVL          $0x000000ff, R8
+	BZHIL         R9, R8, R8
+	KMOVW         R8, K1
+	VMOVUPD.Z     64(AX), K1, Z0
+	VMOVUPD.Z     64(BX), K1, Z1
+	VMOVUPD.Z     64(DX), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	VADDPD        Z1, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low230
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, DI
+	JZ            low231
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low232
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
+
+low232:
+	JMP stored229
+
+low231:
+	TESTQ     $0x00000001, DI
+	JZ        low233
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
+
+low233:
+	JMP stored229
+
+low230:
+	TESTQ        $0x00000002, DI
+	JZ           low234
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low235
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low235:
+	JMP stored229
+
+low234:
+	TESTQ     $0x00000001, DI
+	JZ        low236
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+
+low236:
+stored229:
+	VMOVUPD.Z     64(BX)(CX*1), K1, Z1
+	VMOVUPD.Z     64(DX)(SI*1), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	VADDPD        Z1, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low238
+	VMOVUPS       Y1, 64(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, DI
+	JZ            low239
+	VMOVUPS       X1, 96(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low240
+	VMOVSD        X1, 112(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+
+low240:
+	JMP stored237
+
+low239:
+	TESTQ     $0x00000001, DI
+	JZ        low241
+	VMOVSD    X1, 96(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low241:
+	JMP stored237
+
+low238:
+	TESTQ        $0x00000002, DI
+	JZ           low242
+	VMOVUPS      X1, 64(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low243
+	VMOVSD       X1, 80(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low243:
+	JMP stored237
+
+low242:
+	TESTQ     $0x00000001, DI
+	JZ        low244
+	VMOVSD    X1, 64(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low244:
+stored237:
+	VMOVUPD.Z     64(BX)(CX*2), K1, Z1
+	VMOVUPD.Z     64(DX)(SI*2), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	VADDPD        Z1, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low246
+	VMOVUPS       Y1, 64(BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, DI
+	JZ            low247
+	VMOVUPS       X1, 96(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low248
+	VMOVSD        X1, 112(BX)(CX*2)
+	VUNPCKHPD     X1, X1, X1
+
+low248:
+	JMP stored245
+
+low247:
+	TESTQ     $0x00000001, DI
+	JZ        low249
+	VMOVSD    X1, 96(BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+
+low249:
+	JMP stored245
+
+low246:
+	TESTQ        $0x00000002, DI
+	JZ           low250
+	VMOVUPS      X1, 64(BX)(CX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low251
+	VMOVSD       X1, 80(BX)(CX*2)
+	VUNPCKHPD    X1, X1, X1
+
+low251:
+	JMP stored245
+
+low250:
+	TESTQ     $0x00000001, DI
+	JZ        low252
+	VMOVSD    X1, 64(BX)(CX*2)
+	VUNPCKHPD X1, X1, X1
+
+low252:
+stored245:
+	VADDPD        Z3, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low254
+	VMOVUPS       Y0, 64(AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, DI
+	JZ            low255
+	VMOVUPS       X0, 96(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low256
+	VMOVSD        X0, 112(AX)
+	VUNPCKHPD     X0, X0, X0
+
+low256:
+	JMP stored253
+
+low255:
+	TESTQ     $0x00000001, DI
+	JZ        low257
+	VMOVSD    X0, 96(AX)
+	VUNPCKHPD X0, X0, X0
+
+low257:
+	JMP stored253
+
+low254:
+	TESTQ        $0x00000002, DI
+	JZ           low258
+	VMOVUPS      X0, 64(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low259
+	VMOVSD       X0, 80(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low259:
+	JMP stored253
+
+low258:
+	TESTQ     $0x00000001, DI
+	JZ        low260
+	VMOVSD    X0, 64(AX)
+	VUNPCKHPD X0, X0, X0
+
+low260:
+stored253:
+end193:
+	JMP gated188
+
+without190:
+	// dz = dy·act'(y)
+	MOVQ   dy+8(FP), AX
+	MOVQ   lddy+16(FP), BX
+	MOVQ   y+24(FP), CX
+	MOVQ   ldy+32(FP), DX
+	MOVQ   cols+48(FP), SI
+	VPXORD Z3, Z3, Z3
+	CMPQ   SI, $0x10
+	JLT    tail262
+
+block261:
+	VMOVUPD   (AX), Z1
+	VMOVUPD   (CX), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, (AX)
+	VMOVUPD   (AX)(BX*1), Z1
+	VMOVUPD   (CX)(DX*1), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, (AX)(BX*1)
+	VMOVUPD   (AX)(BX*2), Z1
+	VMOVUPD   (CX)(DX*2), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, (AX)(BX*2)
+	VMOVUPD   64(AX), Z1
+	VMOVUPD   64(CX), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, 64(AX)
+	VMOVUPD   64(AX)(BX*1), Z1
+	VMOVUPD   64(CX)(DX*1), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, 64(AX)(BX*1)
+	VMOVUPD   64(AX)(BX*2), Z1
+	VMOVUPD   64(CX)(DX*2), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, 64(AX)(BX*2)
+	ADDQ      $0x00000080, AX
+	ADDQ      $0x00000080, CX
+	SUBQ      $0x10, SI
+	CMPQ      SI, $0x10
+	JGE       block261
+
+tail262:
+	TESTQ     SI, SI
+	JLE       end263
+	CMPQ      SI, $0x08
+	JLT       part264
+	VMOVUPD   (AX), Z1
+	VMOVUPD   (CX), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, (AX)
+	VMOVUPD   (AX)(BX*1), Z1
+	VMOVUPD   (CX)(DX*1), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, (AX)(BX*1)
+	VMOVUPD   (AX)(BX*2), Z1
+	VMOVUPD   (CX)(DX*2), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, (AX)(BX*2)
+	JMP       over265
+
+part264:
+	MOVQ          SI, R8
+	ANDQ          $0x07, R8
+	MOVL          $0x000000ff, DI
+	BZHIL         R8, DI, DI
+	KMOVW         DI, K1
+	VMOVUPD.Z     (AX), K1, Z1
+	VMOVUPD.Z     (CX), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	TESTQ         $0x00000004, SI
+	JZ            low267
+	VMOVUPS       Y1, (AX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, SI
+	JZ            low268
+	VMOVUPS       X1, 32(AX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low269
+	VMOVSD        X1, 48(AX)
+	VUNPCKHPD     X1, X1, X1
+
+low269:
+	JMP stored266
+
+low268:
+	TESTQ     $0x00000001, SI
+	JZ        low270
+	VMOVSD    X1, 32(AX)
+	VUNPCKHPD X1, X1, X1
+
+low270:
+	JMP stored266
+
+low267:
+	TESTQ        $0x00000002, SI
+	JZ           low271
+	VMOVUPS      X1, (AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low272
+	VMOVSD       X1, 16(AX)
+	VUNPCKHPD    X1, X1, X1
+
+low272:
+	JMP stored266
+
+low271:
+	TESTQ     $0x00000001, SI
+	JZ        low273
+	VMOVSD    X1, (AX)
+	VUNPCKHPD X1, X1, X1
+
+low273:
+stored266:
+	VMOVUPD.Z     (AX)(BX*1), K1, Z1
+	VMOVUPD.Z     (CX)(DX*1), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	TESTQ         $0x00000004, SI
+	JZ            low275
+	VMOVUPS       Y1, (AX)(BX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, SI
+	JZ            low276
+	VMOVUPS       X1, 32(AX)(BX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low277
+	VMOVSD        X1, 48(AX)(BX*1)
+	VUNPCKHPD     X1, X1, X1
+
+low277:
+	JMP stored274
+
+low276:
+	TESTQ     $0x00000001, SI
+	JZ        low278
+	VMOVSD    X1, 32(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+
+low278:
+	JMP stored274
+
+low275:
+	TESTQ        $0x00000002, SI
+	JZ           low279
+	VMOVUPS      X1, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low280
+	VMOVSD       X1, 16(AX)(BX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low280:
+	JMP stored274
+
+low279:
+	TESTQ     $0x00000001, SI
+	JZ        low281
+	VMOVSD    X1, (AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+
+low281:
+stored274:
+	VMOVUPD.Z     (AX)(BX*2), K1, Z1
+	VMOVUPD.Z     (CX)(DX*2), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	TESTQ         $0x00000004, SI
+	JZ            low283
+	VMOVUPS       Y1, (AX)(BX*2)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, SI
+	JZ            low284
+	VMOVUPS       X1, 32(AX)(BX*2)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low285
+	VMOVSD        X1, 48(AX)(BX*2)
+	VUNPCKHPD     X1, X1, X1
+
+low285:
+	JMP stored282
+
+low284:
+	TESTQ     $0x00000001, SI
+	JZ        low286
+	VMOVSD    X1, 32(AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+
+low286:
+	JMP stored282
+
+low283:
+	TESTQ        $0x00000002, SI
+	JZ           low287
+	VMOVUPS      X1, (AX)(BX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low288
+	VMOVSD       X1, 16(AX)(BX*2)
+	VUNPCKHPD    X1, X1, X1
+
+low288:
+	JMP stored282
+
+low287:
+	TESTQ     $0x00000001, SI
+	JZ        low289
+	VMOVSD    X1, (AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+
+low289:
+stored282:
+	JMP end263
+
+over265:
+	CMPQ          SI, $0x08
+	JLE           end263
+	MOVQ          SI, R8
+	ANDQ          $0x07, R8
+	MOVL          $0x000000ff, DI
+	BZHIL         R8, DI, DI
+	KMOVW         DI, K1
+	VMOVUPD.Z     64(AX), K1, Z1
+	VMOVUPD.Z     64(CX), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	TESTQ         $0x00000004, SI
+	JZ            low292
+	VMOVUPS       Y1, 64(AX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, SI
+	JZ            low293
+	VMOVUPS       X1, 96(AX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low294
+	VMOVSD        X1, 112(AX)
+	VUNPCKHPD     X1, X1, X1
+
+low294:
+	JMP stored291
+
+low293:
+	TESTQ     $0x00000001, SI
+	JZ        low295
+	VMOVSD    X1, 96(AX)
+	VUNPCKHPD X1, X1, X1
+
+low295:
+	JMP stored291
+
+low292:
+	TESTQ        $0x00000002, SI
+	JZ           low296
+	VMOVUPS      X1, 64(AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low297
+	VMOVSD       X1, 80(AX)
+	VUNPCKHPD    X1, X1, X1
+
+low297:
+	JMP stored291
+
+low296:
+	TESTQ     $0x00000001, SI
+	JZ        low298
+	VMOVSD    X1, 64(AX)
+	VUNPCKHPD X1, X1, X1
+
+low298:
+stored291:
+	VMOVUPD.Z     64(AX)(BX*1), K1, Z1
+	VMOVUPD.Z     64(CX)(DX*1), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	TESTQ         $0x00000004, SI
+	JZ            low300
+	VMOVUPS       Y1, 64(AX)(BX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, SI
+	JZ            low301
+	VMOVUPS       X1, 96(AX)(BX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low302
+	VMOVSD        X1, 112(AX)(BX*1)
+	VUNPCKHPD     X1, X1, X1
+
+low302:
+	JMP stored299
+
+low301:
+	TESTQ     $0x00000001, SI
+	JZ        low303
+	VMOVSD    X1, 96(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+
+low303:
+	JMP stored299
+
+low300:
+	TESTQ        $0x00000002, SI
+	JZ           low304
+	VMOVUPS      X1, 64(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low305
+	VMOVSD       X1, 80(AX)(BX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low305:
+	JMP stored299
+
+low304:
+	TESTQ     $0x00000001, SI
+	JZ        low306
+	VMOVSD    X1, 64(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+
+low306:
+stored299:
+	VMOVUPD.Z     64(AX)(BX*2), K1, Z1
+	VMOVUPD.Z     64(CX)(DX*2), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	TESTQ         $0x00000004, SI
+	JZ            low308
+	VMOVUPS       Y1, 64(AX)(BX*2)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, SI
+	JZ            low309
+	VMOVUPS       X1, 96(AX)(BX*2)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low310
+	VMOVSD        X1, 112(AX)(BX*2)
+	VUNPCKHPD     X1, X1, X1
+
+low310:
+	JMP stored307
+
+low309:
+	TESTQ     $0x00000001, SI
+	JZ        low311
+	VMOVSD    X1, 96(AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+
+low311:
+	JMP stored307
+
+low308:
+	TESTQ        $0x00000002, SI
+	JZ           low312
+	VMOVUPS      X1, 64(AX)(BX*2)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low313
+	VMOVSD       X1, 80(AX)(BX*2)
+	VUNPCKHPD    X1, X1, X1
+
+low313:
+	JMP stored307
+
+low312:
+	TESTQ     $0x00000001, SI
+	JZ        low314
+	VMOVSD    X1, 64(AX)(BX*2)
+	VUNPCKHPD X1, X1, X1
+
+low314:
+stored307:
+end263:
+	JMP gated188
+
+other189:
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without316
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	VPXORD Z3, Z3, Z3
+	CMPQ   DI, $0x10
+	JLT    tail318
+
+block317:
+	VMOVUPD (AX), Z0
+	VMOVUPD (BX), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPD (BX)(CX*1), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPD (BX)(CX*2), Z1
+	VADDPD  Z1, Z0, Z0
+	VADDPD  Z3, Z0, Z0
+	VMOVUPD Z0, (AX)
+	VMOVUPD 64(AX), Z0
+	VMOVUPD 64(BX), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPD 64(BX)(CX*1), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPD 64(BX)(CX*2), Z1
+	VADDPD  Z1, Z0, Z0
+	VADDPD  Z3, Z0, Z0
+	VMOVUPD Z0, 64(AX)
+	ADDQ    $0x00000080, BX
+	ADDQ    $0x00000080, DX
+	ADDQ    $0x00000080, AX
+	SUBQ    $0x10, DI
+	CMPQ    DI, $0x10
+	JGE     block317
+
+tail318:
+	TESTQ   DI, DI
+	JLE     end319
+	CMPQ    DI, $0x08
+	JLT     part320
+	VMOVUPD (AX), Z0
+	VMOVUPD (BX), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPD (BX)(CX*1), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPD (BX)(CX*2), Z1
+	VADDPD  Z1, Z0, Z0
+	VADDPD  Z3, Z0, Z0
+	VMOVUPD Z0, (AX)
+	JMP     over321
+
+part320:
+	MOVQ          DI, R9
+	ANDQ          $0x07, R9
+	MOVL          $0x000000ff, R8
+	BZHIL         R9, R8, R8
+	KMOVW         R8, K1
+	VMOVUPD.Z     (AX), K1, Z0
+	VMOVUPD.Z     (BX), K1, Z1
+	VADDPD        Z1, Z0, Z0
+	VMOVUPD.Z     (BX)(CX*1), K1, Z1
+	VADDPD        Z1, Z0, Z0
+	VMOVUPD.Z     (BX)(CX*2), K1, Z1
+	VADDPD        Z1, Z0, Z0
+	VADDPD        Z3, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low323
+	VMOVUPS       Y0, (AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, DI
+	JZ            low324
+	VMOVUPS       X0, 32(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low325
+	VMOVSD        X0, 48(AX)
+	VUNPCKHPD     X0, X0, X0
+
+low325:
+	JMP stored322
+
+low324:
+	TESTQ     $0x00000001, DI
+	JZ        low326
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+
+low326:
+	JMP stored322
+
+low323:
+	TESTQ        $0x00000002, DI
+	JZ           low327
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low328
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low328:
+	JMP stored322
+
+low327:
+	TESTQ     $0x00000001, DI
+	JZ        low329
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+
+low329:
+stored322:
+	JMP end319
+
+over321:
+	CMPQ          DI, $0x08
+	JLE           end319
+	MOVQ          DI, R9
+	ANDQ          $0x07, R9
+	MOVL          $0x000000ff, R8
+	BZHIL         R9, R8, R8
+	KMOVW         R8, K1
+	VMOVUPD.Z     64(AX), K1, Z0
+	VMOVUPD.Z     64(BX), K1, Z1
+	VADDPD        Z1, Z0, Z0
+	VMOVUPD.Z     64(BX)(CX*1), K1, Z1
+	VADDPD        Z1, Z0, Z0
+	VMOVUPD.Z     64(BX)(CX*2), K1, Z1
+	VADDPD        Z1, Z0, Z0
+	VADDPD        Z3, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low332
+	VMOVUPS       Y0, 64(AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, DI
+	JZ            low333
+	VMOVUPS       X0, 96(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low334
+	VMOVSD        X0, 112(AX)
+	VUNPCKHPD     X0, X0, X0
+
+low334:
+	JMP stored331
+
+low333:
+	TESTQ     $0x00000001, DI
+	JZ        low335
+	VMOVSD    X0, 96(AX)
+	VUNPCKHPD X0, X0, X0
+
+low335:
+	JMP stored331
+
+low332:
+	TESTQ        $0x00000002, DI
+	JZ           low336
+	VMOVUPS      X0, 64(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low337
+	VMOVSD       X0, 80(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low337:
+	JMP stored331
+
+low336:
+	TESTQ     $0x00000001, DI
+	JZ        low338
+	VMOVSD    X0, 64(AX)
+	VUNPCKHPD X0, X0, X0
+
+low338:
+stored331:
+end319:
+	JMP gated188
+
+without316:
+	JMP gated188
+
+gated188:
+	JMP done186
+
+fewer187:
+	CMPQ  AX, $0x02
+	JNE   fewer339
+	MOVQ  act+56(FP), AX
+	CMPQ  AX, $0x01
+	JNE   other341
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without342
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	VPXORD Z3, Z3, Z3
+	CMPQ   DI, $0x10
+	JLT    tail344
+
+block343:
+	VMOVUPD   (AX), Z0
+	VMOVUPD   (BX), Z1
+	VMOVUPD   (DX), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, (BX)
+	VMOVUPD   (BX)(CX*1), Z1
+	VMOVUPD   (DX)(SI*1), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, (BX)(CX*1)
+	VADDPD    Z3, Z0, Z0
+	VMOVUPD   Z0, (AX)
+	VMOVUPD   64(AX), Z0
+	VMOVUPD   64(BX), Z1
+	VMOVUPD   64(DX), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, 64(BX)
+	VMOVUPD   64(BX)(CX*1), Z1
+	VMOVUPD   64(DX)(SI*1), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, 64(BX)(CX*1)
+	VADDPD    Z3, Z0, Z0
+	VMOVUPD   Z0, 64(AX)
+	ADDQ      $0x00000080, BX
+	ADDQ      $0x00000080, DX
+	ADDQ      $0x00000080, AX
+	SUBQ      $0x10, DI
+	CMPQ      DI, $0x10
+	JGE       block343
+
+tail344:
+	TESTQ     DI, DI
+	JLE       end345
+	CMPQ      DI, $0x08
+	JLT       part346
+	VMOVUPD   (AX), Z0
+	VMOVUPD   (BX), Z1
+	VMOVUPD   (DX), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, (BX)
+	VMOVUPD   (BX)(CX*1), Z1
+	VMOVUPD   (DX)(SI*1), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, (BX)(CX*1)
+	VADDPD    Z3, Z0, Z0
+	VMOVUPD   Z0, (AX)
+	JMP       over347
+
+part346:
+	MOVQ          DI, R9
+	ANDQ          $0x07, R9
+	MOVL          $0x000000ff, R8
+	BZHIL         R9, R8, R8
+	KMOVW         R8, K1
+	VMOVUPD.Z     (AX), K1, Z0
+	VMOVUPD.Z     (BX), K1, Z1
+	VMOVUPD.Z     (DX), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	VADDPD        Z1, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low349
+	VMOVUPS       Y1, (BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, DI
+	JZ            low350
+	VMOVUPS       X1, 32(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low351
+	VMOVSD        X1, 48(BX)
+	VUNPCKHPD     X1, X1, X1
+
+low351:
+	JMP stored348
+
+low350:
+	TESTQ     $0x00000001, DI
+	JZ        low352
+	VMOVSD    X1, 32(BX)
+	VUNPCKHPD X1, X1, X1
+
+low352:
+	JMP stored348
+
+low349:
+	TESTQ        $0x00000002, DI
+	JZ           low353
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low354
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low354:
+	JMP stored348
+
+low353:
+	TESTQ     $0x00000001, DI
+	JZ        low355
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low355:
+stored348:
+	VMOVUPD.Z     (BX)(CX*1), K1, Z1
+	VMOVUPD.Z     (DX)(SI*1), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	VADDPD        Z1, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low357
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, DI
+	JZ            low358
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low359
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+
+low359:
+	JMP stored356
+
+low358:
+	TESTQ     $0x00000001, DI
+	JZ        low360
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low360:
+	JMP stored356
+
+low357:
+	TESTQ        $0x00000002, DI
+	JZ           low361
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low362
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low362:
+	JMP stored356
+
+low361:
+	TESTQ     $0x00000001, DI
+	JZ        low363
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low363:
+stored356:
+	VADDPD        Z3, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low365
+	VMOVUPS       Y0, (AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, DI
+	JZ            low366
+	VMOVUPS       X0, 32(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low367
+	VMOVSD        X0, 48(AX)
+	VUNPCKHPD     X0, X0, X0
+
+low367:
+	JMP stored364
+
+low366:
+	TESTQ     $0x00000001, DI
+	JZ        low368
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+
+low368:
+	JMP stored364
+
+low365:
+	TESTQ        $0x00000002, DI
+	JZ           low369
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low370
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low370:
+	JMP stored364
+
+low369:
+	TESTQ     $0x00000001, DI
+	JZ        low371
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+
+low371:
+stored364:
+	JMP end345
+
+over347:
+	CMPQ          DI, $0x08
+	JLE           end345
+	MOVQ          DI, R9
+	ANDQ          $0x07, R9
+	MOVL          $0x000000ff, R8
+	BZHIL         R9, R8, R8
+	KMOVW         R8, K1
+	VMOVUPD.Z     64(AX), K1, Z0
+	VMOVUPD.Z     64(BX), K1, Z1
+	VMOVUPD.Z     64(DX), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	VADDPD        Z1, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low374
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, DI
+	JZ            low375
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low376
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
+
+low376:
+	JMP stored373
+
+low375:
+	TESTQ     $0x00000001, DI
+	JZ        low377
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
+
+low377:
+	JMP stored373
+
+low374:
+	TESTQ        $0x00000002, DI
+	JZ           low378
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low379
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low379:
+	JMP stored373
+
+low378:
+	TESTQ     $0x00000001, DI
+	JZ        low380
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+
+low380:
+stored373:
+	VMOVUPD.Z     64(BX)(CX*1), K1, Z1
+	VMOVUPD.Z     64(DX)(SI*1), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	VADDPD        Z1, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low382
+	VMOVUPS       Y1, 64(BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, DI
+	JZ            low383
+	VMOVUPS       X1, 96(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low384
+	VMOVSD        X1, 112(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+
+low384:
+	JMP stored381
+
+low383:
+	TESTQ     $0x00000001, DI
+	JZ        low385
+	VMOVSD    X1, 96(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low385:
+	JMP stored381
+
+low382:
+	TESTQ        $0x00000002, DI
+	JZ           low386
+	VMOVUPS      X1, 64(BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low387
+	VMOVSD       X1, 80(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low387:
+	JMP stored381
+
+low386:
+	TESTQ     $0x00000001, DI
+	JZ        low388
+	VMOVSD    X1, 64(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+
+low388:
+stored381:
+	VADDPD        Z3, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low390
+	VMOVUPS       Y0, 64(AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, DI
+	JZ            low391
+	VMOVUPS       X0, 96(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low392
+	VMOVSD        X0, 112(AX)
+	VUNPCKHPD     X0, X0, X0
+
+low392:
+	JMP stored389
+
+low391:
+	TESTQ     $0x00000001, DI
+	JZ        low393
+	VMOVSD    X0, 96(AX)
+	VUNPCKHPD X0, X0, X0
+
+low393:
+	JMP stored389
+
+low390:
+	TESTQ        $0x00000002, DI
+	JZ           low394
+	VMOVUPS      X0, 64(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low395
+	VMOVSD       X0, 80(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low395:
+	JMP stored389
+
+low394:
+	TESTQ     $0x00000001, DI
+	JZ        low396
+	VMOVSD    X0, 64(AX)
+	VUNPCKHPD X0, X0, X0
+
+low396:
+stored389:
+end345:
+	JMP gated340
+
+without342:
+	// dz = dy·act'(y)
+	MOVQ   dy+8(FP), AX
+	MOVQ   lddy+16(FP), BX
+	MOVQ   y+24(FP), CX
+	MOVQ   ldy+32(FP), DX
+	MOVQ   cols+48(FP), SI
+	VPXORD Z3, Z3, Z3
+	CMPQ   SI, $0x10
+	JLT    tail398
+
+block397:
+	VMOVUPD   (AX), Z1
+	VMOVUPD   (CX), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, (AX)
+	VMOVUPD   (AX)(BX*1), Z1
+	VMOVUPD   (CX)(DX*1), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, (AX)(BX*1)
+	VMOVUPD   64(AX), Z1
+	VMOVUPD   64(CX), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, 64(AX)
+	VMOVUPD   64(AX)(BX*1), Z1
+	VMOVUPD   64(CX)(DX*1), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, 64(AX)(BX*1)
+	ADDQ      $0x00000080, AX
+	ADDQ      $0x00000080, CX
+	SUBQ      $0x10, SI
+	CMPQ      SI, $0x10
+	JGE       block397
+
+tail398:
+	TESTQ     SI, SI
+	JLE       end399
+	CMPQ      SI, $0x08
+	JLT       part400
+	VMOVUPD   (AX), Z1
+	VMOVUPD   (CX), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, (AX)
+	VMOVUPD   (AX)(BX*1), Z1
+	VMOVUPD   (CX)(DX*1), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, (AX)(BX*1)
+	JMP       over401
+
+part400:
+	MOVQ          SI, R8
+	ANDQ          $0x07, R8
+	MOVL          $0x000000ff, DI
+	BZHIL         R8, DI, DI
+	KMOVW         DI, K1
+	VMOVUPD.Z     (AX), K1, Z1
+	VMOVUPD.Z     (CX), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	TESTQ         $0x00000004, SI
+	JZ            low403
+	VMOVUPS       Y1, (AX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, SI
+	JZ            low404
+	VMOVUPS       X1, 32(AX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low405
+	VMOVSD        X1, 48(AX)
+	VUNPCKHPD     X1, X1, X1
+
+low405:
+	JMP stored402
+
+low404:
+	TESTQ     $0x00000001, SI
+	JZ        low406
+	VMOVSD    X1, 32(AX)
+	VUNPCKHPD X1, X1, X1
+
+low406:
+	JMP stored402
+
+low403:
+	TESTQ        $0x00000002, SI
+	JZ           low407
+	VMOVUPS      X1, (AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low408
+	VMOVSD       X1, 16(AX)
+	VUNPCKHPD    X1, X1, X1
+
+low408:
+	JMP stored402
+
+low407:
+	TESTQ     $0x00000001, SI
+	JZ        low409
+	VMOVSD    X1, (AX)
+	VUNPCKHPD X1, X1, X1
+
+low409:
+stored402:
+	VMOVUPD.Z     (AX)(BX*1), K1, Z1
+	VMOVUPD.Z     (CX)(DX*1), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	TESTQ         $0x00000004, SI
+	JZ            low411
+	VMOVUPS       Y1, (AX)(BX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, SI
+	JZ            low412
+	VMOVUPS       X1, 32(AX)(BX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low413
+	VMOVSD        X1, 48(AX)(BX*1)
+	VUNPCKHPD     X1, X1, X1
+
+low413:
+	JMP stored410
+
+low412:
+	TESTQ     $0x00000001, SI
+	JZ        low414
+	VMOVSD    X1, 32(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+
+low414:
+	JMP stored410
+
+low411:
+	TESTQ        $0x00000002, SI
+	JZ           low415
+	VMOVUPS      X1, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low416
+	VMOVSD       X1, 16(AX)(BX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low416:
+	JMP stored410
+
+low415:
+	TESTQ     $0x00000001, SI
+	JZ        low417
+	VMOVSD    X1, (AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+
+low417:
+stored410:
+	JMP end399
+
+over401:
+	CMPQ          SI, $0x08
+	JLE           end399
+	MOVQ          SI, R8
+	ANDQ          $0x07, R8
+	MOVL          $0x000000ff, DI
+	BZHIL         R8, DI, DI
+	KMOVW         DI, K1
+	VMOVUPD.Z     64(AX), K1, Z1
+	VMOVUPD.Z     64(CX), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	TESTQ         $0x00000004, SI
+	JZ            low420
+	VMOVUPS       Y1, 64(AX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, SI
+	JZ            low421
+	VMOVUPS       X1, 96(AX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low422
+	VMOVSD        X1, 112(AX)
+	VUNPCKHPD     X1, X1, X1
+
+low422:
+	JMP stored419
+
+low421:
+	TESTQ     $0x00000001, SI
+	JZ        low423
+	VMOVSD    X1, 96(AX)
+	VUNPCKHPD X1, X1, X1
+
+low423:
+	JMP stored419
+
+low420:
+	TESTQ        $0x00000002, SI
+	JZ           low424
+	VMOVUPS      X1, 64(AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low425
+	VMOVSD       X1, 80(AX)
+	VUNPCKHPD    X1, X1, X1
+
+low425:
+	JMP stored419
+
+low424:
+	TESTQ     $0x00000001, SI
+	JZ        low426
+	VMOVSD    X1, 64(AX)
+	VUNPCKHPD X1, X1, X1
+
+low426:
+stored419:
+	VMOVUPD.Z     64(AX)(BX*1), K1, Z1
+	VMOVUPD.Z     64(CX)(DX*1), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	TESTQ         $0x00000004, SI
+	JZ            low428
+	VMOVUPS       Y1, 64(AX)(BX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, SI
+	JZ            low429
+	VMOVUPS       X1, 96(AX)(BX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low430
+	VMOVSD        X1, 112(AX)(BX*1)
+	VUNPCKHPD     X1, X1, X1
+
+low430:
+	JMP stored427
+
+low429:
+	TESTQ     $0x00000001, SI
+	JZ        low431
+	VMOVSD    X1, 96(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+
+low431:
+	JMP stored427
+
+low428:
+	TESTQ        $0x00000002, SI
+	JZ           low432
+	VMOVUPS      X1, 64(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low433
+	VMOVSD       X1, 80(AX)(BX*1)
+	VUNPCKHPD    X1, X1, X1
+
+low433:
+	JMP stored427
+
+low432:
+	TESTQ     $0x00000001, SI
+	JZ        low434
+	VMOVSD    X1, 64(AX)(BX*1)
+	VUNPCKHPD X1, X1, X1
+
+low434:
+stored427:
+end399:
+	JMP gated340
+
+other341:
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without436
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	VPXORD Z3, Z3, Z3
+	CMPQ   DI, $0x10
+	JLT    tail438
+
+block437:
+	VMOVUPD (AX), Z0
+	VMOVUPD (BX), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPD (BX)(CX*1), Z1
+	VADDPD  Z1, Z0, Z0
+	VADDPD  Z3, Z0, Z0
+	VMOVUPD Z0, (AX)
+	VMOVUPD 64(AX), Z0
+	VMOVUPD 64(BX), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPD 64(BX)(CX*1), Z1
+	VADDPD  Z1, Z0, Z0
+	VADDPD  Z3, Z0, Z0
+	VMOVUPD Z0, 64(AX)
+	ADDQ    $0x00000080, BX
+	ADDQ    $0x00000080, DX
+	ADDQ    $0x00000080, AX
+	SUBQ    $0x10, DI
+	CMPQ    DI, $0x10
+	JGE     block437
+
+tail438:
+	TESTQ   DI, DI
+	JLE     end439
+	CMPQ    DI, $0x08
+	JLT     part440
+	VMOVUPD (AX), Z0
+	VMOVUPD (BX), Z1
+	VADDPD  Z1, Z0, Z0
+	VMOVUPD (BX)(CX*1), Z1
+	VADDPD  Z1, Z0, Z0
+	VADDPD  Z3, Z0, Z0
+	VMOVUPD Z0, (AX)
+	JMP     over441
+
+part440:
+	MOVQ          DI, R9
+	ANDQ          $0x07, R9
+	MOVL          $0x000000ff, R8
+	BZHIL         R9, R8, R8
+	KMOVW         R8, K1
+	VMOVUPD.Z     (AX), K1, Z0
+	VMOVUPD.Z     (BX), K1, Z1
+	VADDPD        Z1, Z0, Z0
+	VMOVUPD.Z     (BX)(CX*1), K1, Z1
+	VADDPD        Z1, Z0, Z0
+	VADDPD        Z3, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low443
+	VMOVUPS       Y0, (AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, DI
+	JZ            low444
+	VMOVUPS       X0, 32(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low445
+	VMOVSD        X0, 48(AX)
+	VUNPCKHPD     X0, X0, X0
+
+low445:
+	JMP stored442
+
+low444:
+	TESTQ     $0x00000001, DI
+	JZ        low446
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+
+low446:
+	JMP stored442
+
+low443:
+	TESTQ        $0x00000002, DI
+	JZ           low447
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low448
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low448:
+	JMP stored442
+
+low447:
+	TESTQ     $0x00000001, DI
+	JZ        low449
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+
+low449:
+stored442:
+	JMP end439
+
+over441:
+	CMPQ          DI, $0x08
+	JLE           end439
+	MOVQ          DI, R9
+	ANDQ          $0x07, R9
+	MOVL          $0x000000ff, R8
+	BZHIL         R9, R8, R8
+	KMOVW         R8, K1
+	VMOVUPD.Z     64(AX), K1, Z0
+	VMOVUPD.Z     64(BX), K1, Z1
+	VADDPD        Z1, Z0, Z0
+	VMOVUPD.Z     64(BX)(CX*1), K1, Z1
+	VADDPD        Z1, Z0, Z0
+	VADDPD        Z3, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low452
+	VMOVUPS       Y0, 64(AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, DI
+	JZ            low453
+	VMOVUPS       X0, 96(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low454
+	VMOVSD        X0, 112(AX)
+	VUNPCKHPD     X0, X0, X0
+
+low454:
+	JMP stored451
+
+low453:
+	TESTQ     $0x00000001, DI
+	JZ        low455
+	VMOVSD    X0, 96(AX)
+	VUNPCKHPD X0, X0, X0
+
+low455:
+	JMP stored451
+
+low452:
+	TESTQ        $0x00000002, DI
+	JZ           low456
+	VMOVUPS      X0, 64(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low457
+	VMOVSD       X0, 80(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low457:
+	JMP stored451
+
+low456:
+	TESTQ     $0x00000001, DI
+	JZ        low458
+	VMOVSD    X0, 64(AX)
+	VUNPCKHPD X0, X0, X0
+
+low458:
+stored451:
+end439:
+	JMP gated340
+
+without436:
+	JMP gated340
+
+gated340:
+	JMP done186
+
+fewer339:
+	CMPQ  AX, $0x01
+	JNE   fewer459
+	MOVQ  act+56(FP), AX
+	CMPQ  AX, $0x01
+	JNE   other461
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without462
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	VPXORD Z3, Z3, Z3
+	CMPQ   DI, $0x10
+	JLT    tail464
+
+block463:
+	VMOVUPD   (AX), Z0
+	VMOVUPD   (BX), Z1
+	VMOVUPD   (DX), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, (BX)
+	VADDPD    Z3, Z0, Z0
+	VMOVUPD   Z0, (AX)
+	VMOVUPD   64(AX), Z0
+	VMOVUPD   64(BX), Z1
+	VMOVUPD   64(DX), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, 64(BX)
+	VADDPD    Z3, Z0, Z0
+	VMOVUPD   Z0, 64(AX)
+	ADDQ      $0x00000080, BX
+	ADDQ      $0x00000080, DX
+	ADDQ      $0x00000080, AX
+	SUBQ      $0x10, DI
+	CMPQ      DI, $0x10
+	JGE       block463
+
+tail464:
+	TESTQ     DI, DI
+	JLE       end465
+	CMPQ      DI, $0x08
+	JLT       part466
+	VMOVUPD   (AX), Z0
+	VMOVUPD   (BX), Z1
+	VMOVUPD   (DX), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z1, (BX)
+	VADDPD    Z3, Z0, Z0
+	VMOVUPD   Z0, (AX)
+	JMP       over467
+
+part466:
+	MOVQ          DI, R9
+	ANDQ          $0x07, R9
+	MOVL          $0x000000ff, R8
+	BZHIL         R9, R8, R8
+	KMOVW         R8, K1
+	VMOVUPD.Z     (AX), K1, Z0
+	VMOVUPD.Z     (BX), K1, Z1
+	VMOVUPD.Z     (DX), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	VADDPD        Z1, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low469
+	VMOVUPS       Y1, (BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, DI
+	JZ            low470
+	VMOVUPS       X1, 32(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low471
+	VMOVSD        X1, 48(BX)
+	VUNPCKHPD     X1, X1, X1
+
+low471:
+	JMP stored468
+
+low470:
+	TESTQ     $0x00000001, DI
+	JZ        low472
+	VMOVSD    X1, 32(BX)
+	VUNPCKHPD X1, X1, X1
+
+low472:
+	JMP stored468
+
+low469:
+	TESTQ        $0x00000002, DI
+	JZ           low473
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low474
+	VMOVSD       X1, 16(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low474:
+	JMP stored468
+
+low473:
+	TESTQ     $0x00000001, DI
+	JZ        low475
+	VMOVSD    X1, (BX)
+	VUNPCKHPD X1, X1, X1
+
+low475:
+stored468:
+	VADDPD        Z3, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low477
+	VMOVUPS       Y0, (AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, DI
+	JZ            low478
+	VMOVUPS       X0, 32(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low479
+	VMOVSD        X0, 48(AX)
+	VUNPCKHPD     X0, X0, X0
+
+low479:
+	JMP stored476
+
+low478:
+	TESTQ     $0x00000001, DI
+	JZ        low480
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+
+low480:
+	JMP stored476
+
+low477:
+	TESTQ        $0x00000002, DI
+	JZ           low481
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low482
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low482:
+	JMP stored476
+
+low481:
+	TESTQ     $0x00000001, DI
+	JZ        low483
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+
+low483:
+stored476:
+	JMP end465
+
+over467:
+	CMPQ          DI, $0x08
+	JLE           end465
+	MOVQ          DI, R9
+	ANDQ          $0x07, R9
+	MOVL          $0x000000ff, R8
+	BZHIL         R9, R8, R8
+	KMOVW         R8, K1
+	VMOVUPD.Z     64(AX), K1, Z0
+	VMOVUPD.Z     64(BX), K1, Z1
+	VMOVUPD.Z     64(DX), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	VADDPD        Z1, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low486
+	VMOVUPS       Y1, 64(BX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, DI
+	JZ            low487
+	VMOVUPS       X1, 96(BX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, DI
+	JZ            low488
+	VMOVSD        X1, 112(BX)
+	VUNPCKHPD     X1, X1, X1
+
+low488:
+	JMP stored485
+
+low487:
+	TESTQ     $0x00000001, DI
+	JZ        low489
+	VMOVSD    X1, 96(BX)
+	VUNPCKHPD X1, X1, X1
+
+low489:
+	JMP stored485
+
+low486:
+	TESTQ        $0x00000002, DI
+	JZ           low490
+	VMOVUPS      X1, 64(BX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, DI
+	JZ           low491
+	VMOVSD       X1, 80(BX)
+	VUNPCKHPD    X1, X1, X1
+
+low491:
+	JMP stored485
+
+low490:
+	TESTQ     $0x00000001, DI
+	JZ        low492
+	VMOVSD    X1, 64(BX)
+	VUNPCKHPD X1, X1, X1
+
+low492:
+stored485:
+	VADDPD        Z3, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low494
+	VMOVUPS       Y0, 64(AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, DI
+	JZ            low495
+	VMOVUPS       X0, 96(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low496
+	VMOVSD        X0, 112(AX)
+	VUNPCKHPD     X0, X0, X0
+
+low496:
+	JMP stored493
+
+low495:
+	TESTQ     $0x00000001, DI
+	JZ        low497
+	VMOVSD    X0, 96(AX)
+	VUNPCKHPD X0, X0, X0
+
+low497:
+	JMP stored493
+
+low494:
+	TESTQ        $0x00000002, DI
+	JZ           low498
+	VMOVUPS      X0, 64(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low499
+	VMOVSD       X0, 80(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low499:
+	JMP stored493
+
+low498:
+	TESTQ     $0x00000001, DI
+	JZ        low500
+	VMOVSD    X0, 64(AX)
+	VUNPCKHPD X0, X0, X0
+
+low500:
+stored493:
+end465:
+	JMP gated460
+
+without462:
+	// dz = dy·act'(y)
+	MOVQ   dy+8(FP), AX
+	MOVQ   lddy+16(FP), BX
+	MOVQ   y+24(FP), CX
+	MOVQ   ldy+32(FP), DX
+	MOVQ   cols+48(FP), SI
+	VPXORD Z3, Z3, Z3
+	CMPQ   SI, $0x10
+	JLT    tail502
+
+block501:
+	VMOVUPD   (AX), Z1
+	VMOVUPD   (CX), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, (AX)
+	VMOVUPD   64(AX), Z1
+	VMOVUPD   64(CX), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, 64(AX)
+	ADDQ      $0x00000080, AX
+	ADDQ      $0x00000080, CX
+	SUBQ      $0x10, SI
+	CMPQ      SI, $0x10
+	JGE       block501
+
+tail502:
+	TESTQ     SI, SI
+	JLE       end503
+	CMPQ      SI, $0x08
+	JLT       part504
+	VMOVUPD   (AX), Z1
+	VMOVUPD   (CX), Z2
+	VCMPPD    $0x06, Z3, Z2, K2
+	VMOVAPD.Z Z1, K2, Z1
+	VMOVUPD   Z1, (AX)
+	JMP       over505
+
+part504:
+	MOVQ          SI, R8
+	ANDQ          $0x07, R8
+	MOVL          $0x000000ff, DI
+	BZHIL         R8, DI, DI
+	KMOVW         DI, K1
+	VMOVUPD.Z     (AX), K1, Z1
+	VMOVUPD.Z     (CX), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	TESTQ         $0x00000004, SI
+	JZ            low507
+	VMOVUPS       Y1, (AX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, SI
+	JZ            low508
+	VMOVUPS       X1, 32(AX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low509
+	VMOVSD        X1, 48(AX)
+	VUNPCKHPD     X1, X1, X1
+
+low509:
+	JMP stored506
+
+low508:
+	TESTQ     $0x00000001, SI
+	JZ        low510
+	VMOVSD    X1, 32(AX)
+	VUNPCKHPD X1, X1, X1
+
+low510:
+	JMP stored506
+
+low507:
+	TESTQ        $0x00000002, SI
+	JZ           low511
+	VMOVUPS      X1, (AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low512
+	VMOVSD       X1, 16(AX)
+	VUNPCKHPD    X1, X1, X1
+
+low512:
+	JMP stored506
+
+low511:
+	TESTQ     $0x00000001, SI
+	JZ        low513
+	VMOVSD    X1, (AX)
+	VUNPCKHPD X1, X1, X1
+
+low513:
+stored506:
+	JMP end503
+
+over505:
+	CMPQ          SI, $0x08
+	JLE           end503
+	MOVQ          SI, R8
+	ANDQ          $0x07, R8
+	MOVL          $0x000000ff, DI
+	BZHIL         R8, DI, DI
+	KMOVW         DI, K1
+	VMOVUPD.Z     64(AX), K1, Z1
+	VMOVUPD.Z     64(CX), K1, Z2
+	VCMPPD        $0x06, Z3, Z2, K2
+	VMOVAPD.Z     Z1, K2, Z1
+	TESTQ         $0x00000004, SI
+	JZ            low516
+	VMOVUPS       Y1, 64(AX)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000002, SI
+	JZ            low517
+	VMOVUPS       X1, 96(AX)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000001, SI
+	JZ            low518
+	VMOVSD        X1, 112(AX)
+	VUNPCKHPD     X1, X1, X1
+
+low518:
+	JMP stored515
+
+low517:
+	TESTQ     $0x00000001, SI
+	JZ        low519
+	VMOVSD    X1, 96(AX)
+	VUNPCKHPD X1, X1, X1
+
+low519:
+	JMP stored515
+
+low516:
+	TESTQ        $0x00000002, SI
+	JZ           low520
+	VMOVUPS      X1, 64(AX)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000001, SI
+	JZ           low521
+	VMOVSD       X1, 80(AX)
+	VUNPCKHPD    X1, X1, X1
+
+low521:
+	JMP stored515
+
+low520:
+	TESTQ     $0x00000001, SI
+	JZ        low522
+	VMOVSD    X1, 64(AX)
+	VUNPCKHPD X1, X1, X1
+
+low522:
+stored515:
+end503:
+	JMP gated460
+
+other461:
+	MOVQ  db+0(FP), AX
+	TESTQ AX, AX
+	JE    without524
+
+	// dz = dy·act'(y);  db += dz
+	MOVQ   dy+8(FP), BX
+	MOVQ   lddy+16(FP), CX
+	MOVQ   y+24(FP), DX
+	MOVQ   ldy+32(FP), SI
+	MOVQ   cols+48(FP), DI
+	VPXORD Z3, Z3, Z3
+	CMPQ   DI, $0x10
+	JLT    tail526
+
+block525:
+	VMOVUPD (AX), Z0
+	VMOVUPD (BX), Z1
+	VADDPD  Z1, Z0, Z0
+	VADDPD  Z3, Z0, Z0
+	VMOVUPD Z0, (AX)
+	VMOVUPD 64(AX), Z0
+	VMOVUPD 64(BX), Z1
+	VADDPD  Z1, Z0, Z0
+	VADDPD  Z3, Z0, Z0
+	VMOVUPD Z0, 64(AX)
+	ADDQ    $0x00000080, BX
+	ADDQ    $0x00000080, DX
+	ADDQ    $0x00000080, AX
+	SUBQ    $0x10, DI
+	CMPQ    DI, $0x10
+	JGE     block525
+
+tail526:
+	TESTQ   DI, DI
+	JLE     end527
+	CMPQ    DI, $0x08
+	JLT     part528
+	VMOVUPD (AX), Z0
+	VMOVUPD (BX), Z1
+	VADDPD  Z1, Z0, Z0
+	VADDPD  Z3, Z0, Z0
+	VMOVUPD Z0, (AX)
+	JMP     over529
+
+part528:
+	MOVQ          DI, R9
+	ANDQ          $0x07, R9
+	MOVL          $0x000000ff, R8
+	BZHIL         R9, R8, R8
+	KMOVW         R8, K1
+	VMOVUPD.Z     (AX), K1, Z0
+	VMOVUPD.Z     (BX), K1, Z1
+	VADDPD        Z1, Z0, Z0
+	VADDPD        Z3, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low531
+	VMOVUPS       Y0, (AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, DI
+	JZ            low532
+	VMOVUPS       X0, 32(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low533
+	VMOVSD        X0, 48(AX)
+	VUNPCKHPD     X0, X0, X0
+
+low533:
+	JMP stored530
+
+low532:
+	TESTQ     $0x00000001, DI
+	JZ        low534
+	VMOVSD    X0, 32(AX)
+	VUNPCKHPD X0, X0, X0
+
+low534:
+	JMP stored530
+
+low531:
+	TESTQ        $0x00000002, DI
+	JZ           low535
+	VMOVUPS      X0, (AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low536
+	VMOVSD       X0, 16(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low536:
+	JMP stored530
+
+low535:
+	TESTQ     $0x00000001, DI
+	JZ        low537
+	VMOVSD    X0, (AX)
+	VUNPCKHPD X0, X0, X0
+
+low537:
+stored530:
+	JMP end527
+
+over529:
+	CMPQ          DI, $0x08
+	JLE           end527
+	MOVQ          DI, R9
+	ANDQ          $0x07, R9
+	MOVL          $0x000000ff, R8
+	BZHIL         R9, R8, R8
+	KMOVW         R8, K1
+	VMOVUPD.Z     64(AX), K1, Z0
+	VMOVUPD.Z     64(BX), K1, Z1
+	VADDPD        Z1, Z0, Z0
+	VADDPD        Z3, Z0, Z0
+	TESTQ         $0x00000004, DI
+	JZ            low540
+	VMOVUPS       Y0, 64(AX)
+	VEXTRACTF64X4 $0x01, Z0, Y0
+	TESTQ         $0x00000002, DI
+	JZ            low541
+	VMOVUPS       X0, 96(AX)
+	VEXTRACTF128  $0x01, Y0, X0
+	TESTQ         $0x00000001, DI
+	JZ            low542
+	VMOVSD        X0, 112(AX)
+	VUNPCKHPD     X0, X0, X0
+
+low542:
+	JMP stored539
+
+low541:
+	TESTQ     $0x00000001, DI
+	JZ        low543
+	VMOVSD    X0, 96(AX)
+	VUNPCKHPD X0, X0, X0
+
+low543:
+	JMP stored539
+
+low540:
+	TESTQ        $0x00000002, DI
+	JZ           low544
+	VMOVUPS      X0, 64(AX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000001, DI
+	JZ           low545
+	VMOVSD       X0, 80(AX)
+	VUNPCKHPD    X0, X0, X0
+
+low545:
+	JMP stored539
+
+low544:
+	TESTQ     $0x00000001, DI
+	JZ        low546
+	VMOVSD    X0, 64(AX)
+	VUNPCKHPD X0, X0, X0
+
+low546:
+stored539:
+end527:
+	JMP gated460
+
+without524:
+	JMP gated460
+
+gated460:
+	JMP done186
+
+fewer459:
+done186:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
 // func columnAVX512F32(dx *float32, lddx uintptr, dw *float32, dwinit *float32, db *float32, dbinit *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, cols int, n int, act int)
 // Requires: AVX, AVX512F
 TEXT ·columnAVX512F32(SB), NOSPLIT, $0-128

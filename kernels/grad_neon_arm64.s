@@ -7027,6 +7027,4800 @@ folded210:
 unwanted215:
 	RET
 
+// func gateNEONF32(db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, rows int, cols int, act int)
+TEXT ·gateNEONF32(SB), NOSPLIT, $0-64
+	MOVD rows+40(FP), R0
+	CMP  $4, R0
+	BLT  rest2
+
+tile1:
+	MOVD act+56(FP), R0
+	CMP  $1, R0
+	BNE  other4
+	MOVD db+0(FP), R0
+	CMP  $0, R0
+	BEQ  without5
+
+	// dz = dy·act'(y);  db += dz
+	MOVD  dy+8(FP), R1
+	MOVD  lddy+16(FP), R2
+	MOVD  y+24(FP), R3
+	MOVD  ldy+32(FP), R4
+	MOVD  cols+48(FP), R5
+	ADD   R2, R1, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R4, R3, R9
+	ADD   R4, R9, R10
+	ADD   R4, R10, R11
+	VMOVI $0, V3.B16
+	CMP   $8, R5
+	BLT   tail7
+
+block6:
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 0(R1)
+	FMOVQ 0(R6), F1
+	FMOVQ 0(R9), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 0(R6)
+	FMOVQ 0(R7), F1
+	FMOVQ 0(R10), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 0(R7)
+	FMOVQ 0(R8), F1
+	FMOVQ 0(R11), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 0(R8)
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	FMOVQ F0, 0(R0)
+	FMOVQ 16(R0), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 16(R3), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 16(R1)
+	FMOVQ 16(R6), F1
+	FMOVQ 16(R9), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 16(R6)
+	FMOVQ 16(R7), F1
+	FMOVQ 16(R10), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 16(R7)
+	FMOVQ 16(R8), F1
+	FMOVQ 16(R11), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 16(R8)
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	FMOVQ F0, 16(R0)
+	ADD   $32, R1
+	ADD   $32, R6
+	ADD   $32, R7
+	ADD   $32, R8
+	ADD   $32, R3
+	ADD   $32, R9
+	ADD   $32, R10
+	ADD   $32, R11
+	ADD   $32, R0
+	SUB   $8, R5
+	CMP   $8, R5
+	BGE   block6
+
+tail7:
+	CMP   $0, R5
+	BLE   end8
+	CMP   $4, R5
+	BLT   part9
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 0(R1)
+	FMOVQ 0(R6), F1
+	FMOVQ 0(R9), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 0(R6)
+	FMOVQ 0(R7), F1
+	FMOVQ 0(R10), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 0(R7)
+	FMOVQ 0(R8), F1
+	FMOVQ 0(R11), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 0(R8)
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	FMOVQ F0, 0(R0)
+	B     over10
+
+part9:
+	TST   $2, R5
+	BEQ   one11
+	FMOVD 0(R0), F0
+	TST   $1, R5
+	BEQ   moved12
+	ADD   $8, R0, R12
+	VLD1  (R12), V0.S[2]
+	B     moved12
+
+one11:
+	FMOVS 0(R0), F0
+
+moved12:
+	TST   $2, R5
+	BEQ   one13
+	FMOVD 0(R1), F1
+	TST   $1, R5
+	BEQ   moved14
+	ADD   $8, R1, R12
+	VLD1  (R12), V1.S[2]
+	B     moved14
+
+one13:
+	FMOVS 0(R1), F1
+
+moved14:
+	TST   $2, R5
+	BEQ   one15
+	FMOVD 0(R3), F2
+	TST   $1, R5
+	BEQ   moved16
+	ADD   $8, R3, R12
+	VLD1  (R12), V2.S[2]
+	B     moved16
+
+one15:
+	FMOVS 0(R3), F2
+
+moved16:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one17
+	FMOVD F1, 0(R1)
+	TST   $1, R5
+	BEQ   moved18
+	ADD   $8, R1, R12
+	VST1  V1.S[2], (R12)
+	B     moved18
+
+one17:
+	FMOVS F1, 0(R1)
+
+moved18:
+	TST   $2, R5
+	BEQ   one19
+	FMOVD 0(R6), F1
+	TST   $1, R5
+	BEQ   moved20
+	ADD   $8, R6, R12
+	VLD1  (R12), V1.S[2]
+	B     moved20
+
+one19:
+	FMOVS 0(R6), F1
+
+moved20:
+	TST   $2, R5
+	BEQ   one21
+	FMOVD 0(R9), F2
+	TST   $1, R5
+	BEQ   moved22
+	ADD   $8, R9, R12
+	VLD1  (R12), V2.S[2]
+	B     moved22
+
+one21:
+	FMOVS 0(R9), F2
+
+moved22:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one23
+	FMOVD F1, 0(R6)
+	TST   $1, R5
+	BEQ   moved24
+	ADD   $8, R6, R12
+	VST1  V1.S[2], (R12)
+	B     moved24
+
+one23:
+	FMOVS F1, 0(R6)
+
+moved24:
+	TST   $2, R5
+	BEQ   one25
+	FMOVD 0(R7), F1
+	TST   $1, R5
+	BEQ   moved26
+	ADD   $8, R7, R12
+	VLD1  (R12), V1.S[2]
+	B     moved26
+
+one25:
+	FMOVS 0(R7), F1
+
+moved26:
+	TST   $2, R5
+	BEQ   one27
+	FMOVD 0(R10), F2
+	TST   $1, R5
+	BEQ   moved28
+	ADD   $8, R10, R12
+	VLD1  (R12), V2.S[2]
+	B     moved28
+
+one27:
+	FMOVS 0(R10), F2
+
+moved28:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one29
+	FMOVD F1, 0(R7)
+	TST   $1, R5
+	BEQ   moved30
+	ADD   $8, R7, R12
+	VST1  V1.S[2], (R12)
+	B     moved30
+
+one29:
+	FMOVS F1, 0(R7)
+
+moved30:
+	TST   $2, R5
+	BEQ   one31
+	FMOVD 0(R8), F1
+	TST   $1, R5
+	BEQ   moved32
+	ADD   $8, R8, R12
+	VLD1  (R12), V1.S[2]
+	B     moved32
+
+one31:
+	FMOVS 0(R8), F1
+
+moved32:
+	TST   $2, R5
+	BEQ   one33
+	FMOVD 0(R11), F2
+	TST   $1, R5
+	BEQ   moved34
+	ADD   $8, R11, R12
+	VLD1  (R12), V2.S[2]
+	B     moved34
+
+one33:
+	FMOVS 0(R11), F2
+
+moved34:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one35
+	FMOVD F1, 0(R8)
+	TST   $1, R5
+	BEQ   moved36
+	ADD   $8, R8, R12
+	VST1  V1.S[2], (R12)
+	B     moved36
+
+one35:
+	FMOVS F1, 0(R8)
+
+moved36:
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	TST   $2, R5
+	BEQ   one37
+	FMOVD F0, 0(R0)
+	TST   $1, R5
+	BEQ   moved38
+	ADD   $8, R0, R12
+	VST1  V0.S[2], (R12)
+	B     moved38
+
+one37:
+	FMOVS F0, 0(R0)
+
+moved38:
+	B end8
+
+over10:
+	CMP   $4, R5
+	BLE   end8
+	TST   $2, R5
+	BEQ   one40
+	FMOVD 16(R0), F0
+	TST   $1, R5
+	BEQ   moved41
+	ADD   $24, R0, R12
+	VLD1  (R12), V0.S[2]
+	B     moved41
+
+one40:
+	FMOVS 16(R0), F0
+
+moved41:
+	TST   $2, R5
+	BEQ   one42
+	FMOVD 16(R1), F1
+	TST   $1, R5
+	BEQ   moved43
+	ADD   $24, R1, R12
+	VLD1  (R12), V1.S[2]
+	B     moved43
+
+one42:
+	FMOVS 16(R1), F1
+
+moved43:
+	TST   $2, R5
+	BEQ   one44
+	FMOVD 16(R3), F2
+	TST   $1, R5
+	BEQ   moved45
+	ADD   $24, R3, R12
+	VLD1  (R12), V2.S[2]
+	B     moved45
+
+one44:
+	FMOVS 16(R3), F2
+
+moved45:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one46
+	FMOVD F1, 16(R1)
+	TST   $1, R5
+	BEQ   moved47
+	ADD   $24, R1, R12
+	VST1  V1.S[2], (R12)
+	B     moved47
+
+one46:
+	FMOVS F1, 16(R1)
+
+moved47:
+	TST   $2, R5
+	BEQ   one48
+	FMOVD 16(R6), F1
+	TST   $1, R5
+	BEQ   moved49
+	ADD   $24, R6, R12
+	VLD1  (R12), V1.S[2]
+	B     moved49
+
+one48:
+	FMOVS 16(R6), F1
+
+moved49:
+	TST   $2, R5
+	BEQ   one50
+	FMOVD 16(R9), F2
+	TST   $1, R5
+	BEQ   moved51
+	ADD   $24, R9, R12
+	VLD1  (R12), V2.S[2]
+	B     moved51
+
+one50:
+	FMOVS 16(R9), F2
+
+moved51:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one52
+	FMOVD F1, 16(R6)
+	TST   $1, R5
+	BEQ   moved53
+	ADD   $24, R6, R12
+	VST1  V1.S[2], (R12)
+	B     moved53
+
+one52:
+	FMOVS F1, 16(R6)
+
+moved53:
+	TST   $2, R5
+	BEQ   one54
+	FMOVD 16(R7), F1
+	TST   $1, R5
+	BEQ   moved55
+	ADD   $24, R7, R12
+	VLD1  (R12), V1.S[2]
+	B     moved55
+
+one54:
+	FMOVS 16(R7), F1
+
+moved55:
+	TST   $2, R5
+	BEQ   one56
+	FMOVD 16(R10), F2
+	TST   $1, R5
+	BEQ   moved57
+	ADD   $24, R10, R12
+	VLD1  (R12), V2.S[2]
+	B     moved57
+
+one56:
+	FMOVS 16(R10), F2
+
+moved57:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one58
+	FMOVD F1, 16(R7)
+	TST   $1, R5
+	BEQ   moved59
+	ADD   $24, R7, R12
+	VST1  V1.S[2], (R12)
+	B     moved59
+
+one58:
+	FMOVS F1, 16(R7)
+
+moved59:
+	TST   $2, R5
+	BEQ   one60
+	FMOVD 16(R8), F1
+	TST   $1, R5
+	BEQ   moved61
+	ADD   $24, R8, R12
+	VLD1  (R12), V1.S[2]
+	B     moved61
+
+one60:
+	FMOVS 16(R8), F1
+
+moved61:
+	TST   $2, R5
+	BEQ   one62
+	FMOVD 16(R11), F2
+	TST   $1, R5
+	BEQ   moved63
+	ADD   $24, R11, R12
+	VLD1  (R12), V2.S[2]
+	B     moved63
+
+one62:
+	FMOVS 16(R11), F2
+
+moved63:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one64
+	FMOVD F1, 16(R8)
+	TST   $1, R5
+	BEQ   moved65
+	ADD   $24, R8, R12
+	VST1  V1.S[2], (R12)
+	B     moved65
+
+one64:
+	FMOVS F1, 16(R8)
+
+moved65:
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	TST   $2, R5
+	BEQ   one66
+	FMOVD F0, 16(R0)
+	TST   $1, R5
+	BEQ   moved67
+	ADD   $24, R0, R12
+	VST1  V0.S[2], (R12)
+	B     moved67
+
+one66:
+	FMOVS F0, 16(R0)
+
+moved67:
+end8:
+	B gated3
+
+without5:
+	// dz = dy·act'(y)
+	MOVD  dy+8(FP), R0
+	MOVD  lddy+16(FP), R1
+	MOVD  y+24(FP), R2
+	MOVD  ldy+32(FP), R3
+	MOVD  cols+48(FP), R4
+	ADD   R1, R0, R5
+	ADD   R1, R5, R6
+	ADD   R1, R6, R7
+	ADD   R3, R2, R8
+	ADD   R3, R8, R9
+	ADD   R3, R9, R10
+	VMOVI $0, V3.B16
+	CMP   $8, R4
+	BLT   tail69
+
+block68:
+	FMOVQ 0(R0), F1
+	FMOVQ 0(R2), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R0)
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R8), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R5)
+	FMOVQ 0(R6), F1
+	FMOVQ 0(R9), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R6)
+	FMOVQ 0(R7), F1
+	FMOVQ 0(R10), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R7)
+	FMOVQ 16(R0), F1
+	FMOVQ 16(R2), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 16(R0)
+	FMOVQ 16(R5), F1
+	FMOVQ 16(R8), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 16(R5)
+	FMOVQ 16(R6), F1
+	FMOVQ 16(R9), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 16(R6)
+	FMOVQ 16(R7), F1
+	FMOVQ 16(R10), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 16(R7)
+	ADD   $32, R0
+	ADD   $32, R5
+	ADD   $32, R6
+	ADD   $32, R7
+	ADD   $32, R2
+	ADD   $32, R8
+	ADD   $32, R9
+	ADD   $32, R10
+	SUB   $8, R4
+	CMP   $8, R4
+	BGE   block68
+
+tail69:
+	CMP   $0, R4
+	BLE   end70
+	CMP   $4, R4
+	BLT   part71
+	FMOVQ 0(R0), F1
+	FMOVQ 0(R2), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R0)
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R8), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R5)
+	FMOVQ 0(R6), F1
+	FMOVQ 0(R9), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R6)
+	FMOVQ 0(R7), F1
+	FMOVQ 0(R10), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R7)
+	B     over72
+
+part71:
+	TST   $2, R4
+	BEQ   one73
+	FMOVD 0(R0), F1
+	TST   $1, R4
+	BEQ   moved74
+	ADD   $8, R0, R11
+	VLD1  (R11), V1.S[2]
+	B     moved74
+
+one73:
+	FMOVS 0(R0), F1
+
+moved74:
+	TST   $2, R4
+	BEQ   one75
+	FMOVD 0(R2), F2
+	TST   $1, R4
+	BEQ   moved76
+	ADD   $8, R2, R11
+	VLD1  (R11), V2.S[2]
+	B     moved76
+
+one75:
+	FMOVS 0(R2), F2
+
+moved76:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	TST   $2, R4
+	BEQ   one77
+	FMOVD F1, 0(R0)
+	TST   $1, R4
+	BEQ   moved78
+	ADD   $8, R0, R11
+	VST1  V1.S[2], (R11)
+	B     moved78
+
+one77:
+	FMOVS F1, 0(R0)
+
+moved78:
+	TST   $2, R4
+	BEQ   one79
+	FMOVD 0(R5), F1
+	TST   $1, R4
+	BEQ   moved80
+	ADD   $8, R5, R11
+	VLD1  (R11), V1.S[2]
+	B     moved80
+
+one79:
+	FMOVS 0(R5), F1
+
+moved80:
+	TST   $2, R4
+	BEQ   one81
+	FMOVD 0(R8), F2
+	TST   $1, R4
+	BEQ   moved82
+	ADD   $8, R8, R11
+	VLD1  (R11), V2.S[2]
+	B     moved82
+
+one81:
+	FMOVS 0(R8), F2
+
+moved82:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	TST   $2, R4
+	BEQ   one83
+	FMOVD F1, 0(R5)
+	TST   $1, R4
+	BEQ   moved84
+	ADD   $8, R5, R11
+	VST1  V1.S[2], (R11)
+	B     moved84
+
+one83:
+	FMOVS F1, 0(R5)
+
+moved84:
+	TST   $2, R4
+	BEQ   one85
+	FMOVD 0(R6), F1
+	TST   $1, R4
+	BEQ   moved86
+	ADD   $8, R6, R11
+	VLD1  (R11), V1.S[2]
+	B     moved86
+
+one85:
+	FMOVS 0(R6), F1
+
+moved86:
+	TST   $2, R4
+	BEQ   one87
+	FMOVD 0(R9), F2
+	TST   $1, R4
+	BEQ   moved88
+	ADD   $8, R9, R11
+	VLD1  (R11), V2.S[2]
+	B     moved88
+
+one87:
+	FMOVS 0(R9), F2
+
+moved88:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	TST   $2, R4
+	BEQ   one89
+	FMOVD F1, 0(R6)
+	TST   $1, R4
+	BEQ   moved90
+	ADD   $8, R6, R11
+	VST1  V1.S[2], (R11)
+	B     moved90
+
+one89:
+	FMOVS F1, 0(R6)
+
+moved90:
+	TST   $2, R4
+	BEQ   one91
+	FMOVD 0(R7), F1
+	TST   $1, R4
+	BEQ   moved92
+	ADD   $8, R7, R11
+	VLD1  (R11), V1.S[2]
+	B     moved92
+
+one91:
+	FMOVS 0(R7), F1
+
+moved92:
+	TST   $2, R4
+	BEQ   one93
+	FMOVD 0(R10), F2
+	TST   $1, R4
+	BEQ   moved94
+	ADD   $8, R10, R11
+	VLD1  (R11), V2.S[2]
+	B     moved94
+
+one93:
+	FMOVS 0(R10), F2
+
+moved94:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	TST   $2, R4
+	BEQ   one95
+	FMOVD F1, 0(R7)
+	TST   $1, R4
+	BEQ   moved96
+	ADD   $8, R7, R11
+	VST1  V1.S[2], (R11)
+	B     moved96
+
+one95:
+	FMOVS F1, 0(R7)
+
+moved96:
+	B end70
+
+over72:
+	CMP   $4, R4
+	BLE   end70
+	TST   $2, R4
+	BEQ   one98
+	FMOVD 16(R0), F1
+	TST   $1, R4
+	BEQ   moved99
+	ADD   $24, R0, R11
+	VLD1  (R11), V1.S[2]
+	B     moved99
+
+one98:
+	FMOVS 16(R0), F1
+
+moved99:
+	TST   $2, R4
+	BEQ   one100
+	FMOVD 16(R2), F2
+	TST   $1, R4
+	BEQ   moved101
+	ADD   $24, R2, R11
+	VLD1  (R11), V2.S[2]
+	B     moved101
+
+one100:
+	FMOVS 16(R2), F2
+
+moved101:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	TST   $2, R4
+	BEQ   one102
+	FMOVD F1, 16(R0)
+	TST   $1, R4
+	BEQ   moved103
+	ADD   $24, R0, R11
+	VST1  V1.S[2], (R11)
+	B     moved103
+
+one102:
+	FMOVS F1, 16(R0)
+
+moved103:
+	TST   $2, R4
+	BEQ   one104
+	FMOVD 16(R5), F1
+	TST   $1, R4
+	BEQ   moved105
+	ADD   $24, R5, R11
+	VLD1  (R11), V1.S[2]
+	B     moved105
+
+one104:
+	FMOVS 16(R5), F1
+
+moved105:
+	TST   $2, R4
+	BEQ   one106
+	FMOVD 16(R8), F2
+	TST   $1, R4
+	BEQ   moved107
+	ADD   $24, R8, R11
+	VLD1  (R11), V2.S[2]
+	B     moved107
+
+one106:
+	FMOVS 16(R8), F2
+
+moved107:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	TST   $2, R4
+	BEQ   one108
+	FMOVD F1, 16(R5)
+	TST   $1, R4
+	BEQ   moved109
+	ADD   $24, R5, R11
+	VST1  V1.S[2], (R11)
+	B     moved109
+
+one108:
+	FMOVS F1, 16(R5)
+
+moved109:
+	TST   $2, R4
+	BEQ   one110
+	FMOVD 16(R6), F1
+	TST   $1, R4
+	BEQ   moved111
+	ADD   $24, R6, R11
+	VLD1  (R11), V1.S[2]
+	B     moved111
+
+one110:
+	FMOVS 16(R6), F1
+
+moved111:
+	TST   $2, R4
+	BEQ   one112
+	FMOVD 16(R9), F2
+	TST   $1, R4
+	BEQ   moved113
+	ADD   $24, R9, R11
+	VLD1  (R11), V2.S[2]
+	B     moved113
+
+one112:
+	FMOVS 16(R9), F2
+
+moved113:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	TST   $2, R4
+	BEQ   one114
+	FMOVD F1, 16(R6)
+	TST   $1, R4
+	BEQ   moved115
+	ADD   $24, R6, R11
+	VST1  V1.S[2], (R11)
+	B     moved115
+
+one114:
+	FMOVS F1, 16(R6)
+
+moved115:
+	TST   $2, R4
+	BEQ   one116
+	FMOVD 16(R7), F1
+	TST   $1, R4
+	BEQ   moved117
+	ADD   $24, R7, R11
+	VLD1  (R11), V1.S[2]
+	B     moved117
+
+one116:
+	FMOVS 16(R7), F1
+
+moved117:
+	TST   $2, R4
+	BEQ   one118
+	FMOVD 16(R10), F2
+	TST   $1, R4
+	BEQ   moved119
+	ADD   $24, R10, R11
+	VLD1  (R11), V2.S[2]
+	B     moved119
+
+one118:
+	FMOVS 16(R10), F2
+
+moved119:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	TST   $2, R4
+	BEQ   one120
+	FMOVD F1, 16(R7)
+	TST   $1, R4
+	BEQ   moved121
+	ADD   $24, R7, R11
+	VST1  V1.S[2], (R11)
+	B     moved121
+
+one120:
+	FMOVS F1, 16(R7)
+
+moved121:
+end70:
+	B gated3
+
+other4:
+	MOVD db+0(FP), R0
+	CMP  $0, R0
+	BEQ  without123
+
+	// dz = dy·act'(y);  db += dz
+	MOVD  dy+8(FP), R1
+	MOVD  lddy+16(FP), R2
+	MOVD  y+24(FP), R3
+	MOVD  ldy+32(FP), R4
+	MOVD  cols+48(FP), R5
+	ADD   R2, R1, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R4, R3, R9
+	ADD   R4, R9, R10
+	ADD   R4, R10, R11
+	VMOVI $0, V3.B16
+	CMP   $8, R5
+	BLT   tail125
+
+block124:
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ 0(R6), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ 0(R7), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ 0(R8), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	FMOVQ F0, 0(R0)
+	FMOVQ 16(R0), F0
+	FMOVQ 16(R1), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ 16(R6), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ 16(R7), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ 16(R8), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	FMOVQ F0, 16(R0)
+	ADD   $32, R1
+	ADD   $32, R6
+	ADD   $32, R7
+	ADD   $32, R8
+	ADD   $32, R3
+	ADD   $32, R9
+	ADD   $32, R10
+	ADD   $32, R11
+	ADD   $32, R0
+	SUB   $8, R5
+	CMP   $8, R5
+	BGE   block124
+
+tail125:
+	CMP   $0, R5
+	BLE   end126
+	CMP   $4, R5
+	BLT   part127
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ 0(R6), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ 0(R7), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ 0(R8), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	FMOVQ F0, 0(R0)
+	B     over128
+
+part127:
+	TST   $2, R5
+	BEQ   one129
+	FMOVD 0(R0), F0
+	TST   $1, R5
+	BEQ   moved130
+	ADD   $8, R0, R12
+	VLD1  (R12), V0.S[2]
+	B     moved130
+
+one129:
+	FMOVS 0(R0), F0
+
+moved130:
+	TST   $2, R5
+	BEQ   one131
+	FMOVD 0(R1), F1
+	TST   $1, R5
+	BEQ   moved132
+	ADD   $8, R1, R12
+	VLD1  (R12), V1.S[2]
+	B     moved132
+
+one131:
+	FMOVS 0(R1), F1
+
+moved132:
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one133
+	FMOVD 0(R6), F1
+	TST   $1, R5
+	BEQ   moved134
+	ADD   $8, R6, R12
+	VLD1  (R12), V1.S[2]
+	B     moved134
+
+one133:
+	FMOVS 0(R6), F1
+
+moved134:
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one135
+	FMOVD 0(R7), F1
+	TST   $1, R5
+	BEQ   moved136
+	ADD   $8, R7, R12
+	VLD1  (R12), V1.S[2]
+	B     moved136
+
+one135:
+	FMOVS 0(R7), F1
+
+moved136:
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one137
+	FMOVD 0(R8), F1
+	TST   $1, R5
+	BEQ   moved138
+	ADD   $8, R8, R12
+	VLD1  (R12), V1.S[2]
+	B     moved138
+
+one137:
+	FMOVS 0(R8), F1
+
+moved138:
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	TST   $2, R5
+	BEQ   one139
+	FMOVD F0, 0(R0)
+	TST   $1, R5
+	BEQ   moved140
+	ADD   $8, R0, R12
+	VST1  V0.S[2], (R12)
+	B     moved140
+
+one139:
+	FMOVS F0, 0(R0)
+
+moved140:
+	B end126
+
+over128:
+	CMP   $4, R5
+	BLE   end126
+	TST   $2, R5
+	BEQ   one142
+	FMOVD 16(R0), F0
+	TST   $1, R5
+	BEQ   moved143
+	ADD   $24, R0, R12
+	VLD1  (R12), V0.S[2]
+	B     moved143
+
+one142:
+	FMOVS 16(R0), F0
+
+moved143:
+	TST   $2, R5
+	BEQ   one144
+	FMOVD 16(R1), F1
+	TST   $1, R5
+	BEQ   moved145
+	ADD   $24, R1, R12
+	VLD1  (R12), V1.S[2]
+	B     moved145
+
+one144:
+	FMOVS 16(R1), F1
+
+moved145:
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one146
+	FMOVD 16(R6), F1
+	TST   $1, R5
+	BEQ   moved147
+	ADD   $24, R6, R12
+	VLD1  (R12), V1.S[2]
+	B     moved147
+
+one146:
+	FMOVS 16(R6), F1
+
+moved147:
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one148
+	FMOVD 16(R7), F1
+	TST   $1, R5
+	BEQ   moved149
+	ADD   $24, R7, R12
+	VLD1  (R12), V1.S[2]
+	B     moved149
+
+one148:
+	FMOVS 16(R7), F1
+
+moved149:
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one150
+	FMOVD 16(R8), F1
+	TST   $1, R5
+	BEQ   moved151
+	ADD   $24, R8, R12
+	VLD1  (R12), V1.S[2]
+	B     moved151
+
+one150:
+	FMOVS 16(R8), F1
+
+moved151:
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	TST   $2, R5
+	BEQ   one152
+	FMOVD F0, 16(R0)
+	TST   $1, R5
+	BEQ   moved153
+	ADD   $24, R0, R12
+	VST1  V0.S[2], (R12)
+	B     moved153
+
+one152:
+	FMOVS F0, 16(R0)
+
+moved153:
+end126:
+	B gated3
+
+without123:
+	B gated3
+
+gated3:
+	MOVD dy+8(FP), R0
+	MOVD lddy+16(FP), R1
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	ADD  R1, R0
+	MOVD R0, dy+8(FP)
+	MOVD y+24(FP), R0
+	MOVD ldy+32(FP), R1
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	ADD  R1, R0
+	MOVD R0, y+24(FP)
+	MOVD rows+40(FP), R0
+	SUB  $4, R0
+	MOVD R0, rows+40(FP)
+	CMP  $4, R0
+	BGE  tile1
+
+rest2:
+	MOVD rows+40(FP), R0
+	CMP  $3, R0
+	BNE  fewer155
+	MOVD act+56(FP), R0
+	CMP  $1, R0
+	BNE  other157
+	MOVD db+0(FP), R0
+	CMP  $0, R0
+	BEQ  without158
+
+	// dz = dy·act'(y);  db += dz
+	MOVD  dy+8(FP), R1
+	MOVD  lddy+16(FP), R2
+	MOVD  y+24(FP), R3
+	MOVD  ldy+32(FP), R4
+	MOVD  cols+48(FP), R5
+	ADD   R2, R1, R6
+	ADD   R2, R6, R7
+	ADD   R4, R3, R8
+	ADD   R4, R8, R9
+	VMOVI $0, V3.B16
+	CMP   $8, R5
+	BLT   tail160
+
+block159:
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 0(R1)
+	FMOVQ 0(R6), F1
+	FMOVQ 0(R8), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 0(R6)
+	FMOVQ 0(R7), F1
+	FMOVQ 0(R9), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 0(R7)
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	FMOVQ F0, 0(R0)
+	FMOVQ 16(R0), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 16(R3), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 16(R1)
+	FMOVQ 16(R6), F1
+	FMOVQ 16(R8), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 16(R6)
+	FMOVQ 16(R7), F1
+	FMOVQ 16(R9), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 16(R7)
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	FMOVQ F0, 16(R0)
+	ADD   $32, R1
+	ADD   $32, R6
+	ADD   $32, R7
+	ADD   $32, R3
+	ADD   $32, R8
+	ADD   $32, R9
+	ADD   $32, R0
+	SUB   $8, R5
+	CMP   $8, R5
+	BGE   block159
+
+tail160:
+	CMP   $0, R5
+	BLE   end161
+	CMP   $4, R5
+	BLT   part162
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 0(R1)
+	FMOVQ 0(R6), F1
+	FMOVQ 0(R8), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 0(R6)
+	FMOVQ 0(R7), F1
+	FMOVQ 0(R9), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 0(R7)
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	FMOVQ F0, 0(R0)
+	B     over163
+
+part162:
+	TST   $2, R5
+	BEQ   one164
+	FMOVD 0(R0), F0
+	TST   $1, R5
+	BEQ   moved165
+	ADD   $8, R0, R10
+	VLD1  (R10), V0.S[2]
+	B     moved165
+
+one164:
+	FMOVS 0(R0), F0
+
+moved165:
+	TST   $2, R5
+	BEQ   one166
+	FMOVD 0(R1), F1
+	TST   $1, R5
+	BEQ   moved167
+	ADD   $8, R1, R10
+	VLD1  (R10), V1.S[2]
+	B     moved167
+
+one166:
+	FMOVS 0(R1), F1
+
+moved167:
+	TST   $2, R5
+	BEQ   one168
+	FMOVD 0(R3), F2
+	TST   $1, R5
+	BEQ   moved169
+	ADD   $8, R3, R10
+	VLD1  (R10), V2.S[2]
+	B     moved169
+
+one168:
+	FMOVS 0(R3), F2
+
+moved169:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one170
+	FMOVD F1, 0(R1)
+	TST   $1, R5
+	BEQ   moved171
+	ADD   $8, R1, R10
+	VST1  V1.S[2], (R10)
+	B     moved171
+
+one170:
+	FMOVS F1, 0(R1)
+
+moved171:
+	TST   $2, R5
+	BEQ   one172
+	FMOVD 0(R6), F1
+	TST   $1, R5
+	BEQ   moved173
+	ADD   $8, R6, R10
+	VLD1  (R10), V1.S[2]
+	B     moved173
+
+one172:
+	FMOVS 0(R6), F1
+
+moved173:
+	TST   $2, R5
+	BEQ   one174
+	FMOVD 0(R8), F2
+	TST   $1, R5
+	BEQ   moved175
+	ADD   $8, R8, R10
+	VLD1  (R10), V2.S[2]
+	B     moved175
+
+one174:
+	FMOVS 0(R8), F2
+
+moved175:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one176
+	FMOVD F1, 0(R6)
+	TST   $1, R5
+	BEQ   moved177
+	ADD   $8, R6, R10
+	VST1  V1.S[2], (R10)
+	B     moved177
+
+one176:
+	FMOVS F1, 0(R6)
+
+moved177:
+	TST   $2, R5
+	BEQ   one178
+	FMOVD 0(R7), F1
+	TST   $1, R5
+	BEQ   moved179
+	ADD   $8, R7, R10
+	VLD1  (R10), V1.S[2]
+	B     moved179
+
+one178:
+	FMOVS 0(R7), F1
+
+moved179:
+	TST   $2, R5
+	BEQ   one180
+	FMOVD 0(R9), F2
+	TST   $1, R5
+	BEQ   moved181
+	ADD   $8, R9, R10
+	VLD1  (R10), V2.S[2]
+	B     moved181
+
+one180:
+	FMOVS 0(R9), F2
+
+moved181:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one182
+	FMOVD F1, 0(R7)
+	TST   $1, R5
+	BEQ   moved183
+	ADD   $8, R7, R10
+	VST1  V1.S[2], (R10)
+	B     moved183
+
+one182:
+	FMOVS F1, 0(R7)
+
+moved183:
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	TST   $2, R5
+	BEQ   one184
+	FMOVD F0, 0(R0)
+	TST   $1, R5
+	BEQ   moved185
+	ADD   $8, R0, R10
+	VST1  V0.S[2], (R10)
+	B     moved185
+
+one184:
+	FMOVS F0, 0(R0)
+
+moved185:
+	B end161
+
+over163:
+	CMP   $4, R5
+	BLE   end161
+	TST   $2, R5
+	BEQ   one187
+	FMOVD 16(R0), F0
+	TST   $1, R5
+	BEQ   moved188
+	ADD   $24, R0, R10
+	VLD1  (R10), V0.S[2]
+	B     moved188
+
+one187:
+	FMOVS 16(R0), F0
+
+moved188:
+	TST   $2, R5
+	BEQ   one189
+	FMOVD 16(R1), F1
+	TST   $1, R5
+	BEQ   moved190
+	ADD   $24, R1, R10
+	VLD1  (R10), V1.S[2]
+	B     moved190
+
+one189:
+	FMOVS 16(R1), F1
+
+moved190:
+	TST   $2, R5
+	BEQ   one191
+	FMOVD 16(R3), F2
+	TST   $1, R5
+	BEQ   moved192
+	ADD   $24, R3, R10
+	VLD1  (R10), V2.S[2]
+	B     moved192
+
+one191:
+	FMOVS 16(R3), F2
+
+moved192:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one193
+	FMOVD F1, 16(R1)
+	TST   $1, R5
+	BEQ   moved194
+	ADD   $24, R1, R10
+	VST1  V1.S[2], (R10)
+	B     moved194
+
+one193:
+	FMOVS F1, 16(R1)
+
+moved194:
+	TST   $2, R5
+	BEQ   one195
+	FMOVD 16(R6), F1
+	TST   $1, R5
+	BEQ   moved196
+	ADD   $24, R6, R10
+	VLD1  (R10), V1.S[2]
+	B     moved196
+
+one195:
+	FMOVS 16(R6), F1
+
+moved196:
+	TST   $2, R5
+	BEQ   one197
+	FMOVD 16(R8), F2
+	TST   $1, R5
+	BEQ   moved198
+	ADD   $24, R8, R10
+	VLD1  (R10), V2.S[2]
+	B     moved198
+
+one197:
+	FMOVS 16(R8), F2
+
+moved198:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one199
+	FMOVD F1, 16(R6)
+	TST   $1, R5
+	BEQ   moved200
+	ADD   $24, R6, R10
+	VST1  V1.S[2], (R10)
+	B     moved200
+
+one199:
+	FMOVS F1, 16(R6)
+
+moved200:
+	TST   $2, R5
+	BEQ   one201
+	FMOVD 16(R7), F1
+	TST   $1, R5
+	BEQ   moved202
+	ADD   $24, R7, R10
+	VLD1  (R10), V1.S[2]
+	B     moved202
+
+one201:
+	FMOVS 16(R7), F1
+
+moved202:
+	TST   $2, R5
+	BEQ   one203
+	FMOVD 16(R9), F2
+	TST   $1, R5
+	BEQ   moved204
+	ADD   $24, R9, R10
+	VLD1  (R10), V2.S[2]
+	B     moved204
+
+one203:
+	FMOVS 16(R9), F2
+
+moved204:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one205
+	FMOVD F1, 16(R7)
+	TST   $1, R5
+	BEQ   moved206
+	ADD   $24, R7, R10
+	VST1  V1.S[2], (R10)
+	B     moved206
+
+one205:
+	FMOVS F1, 16(R7)
+
+moved206:
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	TST   $2, R5
+	BEQ   one207
+	FMOVD F0, 16(R0)
+	TST   $1, R5
+	BEQ   moved208
+	ADD   $24, R0, R10
+	VST1  V0.S[2], (R10)
+	B     moved208
+
+one207:
+	FMOVS F0, 16(R0)
+
+moved208:
+end161:
+	B gated156
+
+without158:
+	// dz = dy·act'(y)
+	MOVD  dy+8(FP), R0
+	MOVD  lddy+16(FP), R1
+	MOVD  y+24(FP), R2
+	MOVD  ldy+32(FP), R3
+	MOVD  cols+48(FP), R4
+	ADD   R1, R0, R5
+	ADD   R1, R5, R6
+	ADD   R3, R2, R7
+	ADD   R3, R7, R8
+	VMOVI $0, V3.B16
+	CMP   $8, R4
+	BLT   tail210
+
+block209:
+	FMOVQ 0(R0), F1
+	FMOVQ 0(R2), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R0)
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R7), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R5)
+	FMOVQ 0(R6), F1
+	FMOVQ 0(R8), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R6)
+	FMOVQ 16(R0), F1
+	FMOVQ 16(R2), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 16(R0)
+	FMOVQ 16(R5), F1
+	FMOVQ 16(R7), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 16(R5)
+	FMOVQ 16(R6), F1
+	FMOVQ 16(R8), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 16(R6)
+	ADD   $32, R0
+	ADD   $32, R5
+	ADD   $32, R6
+	ADD   $32, R2
+	ADD   $32, R7
+	ADD   $32, R8
+	SUB   $8, R4
+	CMP   $8, R4
+	BGE   block209
+
+tail210:
+	CMP   $0, R4
+	BLE   end211
+	CMP   $4, R4
+	BLT   part212
+	FMOVQ 0(R0), F1
+	FMOVQ 0(R2), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R0)
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R7), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R5)
+	FMOVQ 0(R6), F1
+	FMOVQ 0(R8), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R6)
+	B     over213
+
+part212:
+	TST   $2, R4
+	BEQ   one214
+	FMOVD 0(R0), F1
+	TST   $1, R4
+	BEQ   moved215
+	ADD   $8, R0, R9
+	VLD1  (R9), V1.S[2]
+	B     moved215
+
+one214:
+	FMOVS 0(R0), F1
+
+moved215:
+	TST   $2, R4
+	BEQ   one216
+	FMOVD 0(R2), F2
+	TST   $1, R4
+	BEQ   moved217
+	ADD   $8, R2, R9
+	VLD1  (R9), V2.S[2]
+	B     moved217
+
+one216:
+	FMOVS 0(R2), F2
+
+moved217:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	TST   $2, R4
+	BEQ   one218
+	FMOVD F1, 0(R0)
+	TST   $1, R4
+	BEQ   moved219
+	ADD   $8, R0, R9
+	VST1  V1.S[2], (R9)
+	B     moved219
+
+one218:
+	FMOVS F1, 0(R0)
+
+moved219:
+	TST   $2, R4
+	BEQ   one220
+	FMOVD 0(R5), F1
+	TST   $1, R4
+	BEQ   moved221
+	ADD   $8, R5, R9
+	VLD1  (R9), V1.S[2]
+	B     moved221
+
+one220:
+	FMOVS 0(R5), F1
+
+moved221:
+	TST   $2, R4
+	BEQ   one222
+	FMOVD 0(R7), F2
+	TST   $1, R4
+	BEQ   moved223
+	ADD   $8, R7, R9
+	VLD1  (R9), V2.S[2]
+	B     moved223
+
+one222:
+	FMOVS 0(R7), F2
+
+moved223:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	TST   $2, R4
+	BEQ   one224
+	FMOVD F1, 0(R5)
+	TST   $1, R4
+	BEQ   moved225
+	ADD   $8, R5, R9
+	VST1  V1.S[2], (R9)
+	B     moved225
+
+one224:
+	FMOVS F1, 0(R5)
+
+moved225:
+	TST   $2, R4
+	BEQ   one226
+	FMOVD 0(R6), F1
+	TST   $1, R4
+	BEQ   moved227
+	ADD   $8, R6, R9
+	VLD1  (R9), V1.S[2]
+	B     moved227
+
+one226:
+	FMOVS 0(R6), F1
+
+moved227:
+	TST   $2, R4
+	BEQ   one228
+	FMOVD 0(R8), F2
+	TST   $1, R4
+	BEQ   moved229
+	ADD   $8, R8, R9
+	VLD1  (R9), V2.S[2]
+	B     moved229
+
+one228:
+	FMOVS 0(R8), F2
+
+moved229:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	TST   $2, R4
+	BEQ   one230
+	FMOVD F1, 0(R6)
+	TST   $1, R4
+	BEQ   moved231
+	ADD   $8, R6, R9
+	VST1  V1.S[2], (R9)
+	B     moved231
+
+one230:
+	FMOVS F1, 0(R6)
+
+moved231:
+	B end211
+
+over213:
+	CMP   $4, R4
+	BLE   end211
+	TST   $2, R4
+	BEQ   one233
+	FMOVD 16(R0), F1
+	TST   $1, R4
+	BEQ   moved234
+	ADD   $24, R0, R9
+	VLD1  (R9), V1.S[2]
+	B     moved234
+
+one233:
+	FMOVS 16(R0), F1
+
+moved234:
+	TST   $2, R4
+	BEQ   one235
+	FMOVD 16(R2), F2
+	TST   $1, R4
+	BEQ   moved236
+	ADD   $24, R2, R9
+	VLD1  (R9), V2.S[2]
+	B     moved236
+
+one235:
+	FMOVS 16(R2), F2
+
+moved236:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	TST   $2, R4
+	BEQ   one237
+	FMOVD F1, 16(R0)
+	TST   $1, R4
+	BEQ   moved238
+	ADD   $24, R0, R9
+	VST1  V1.S[2], (R9)
+	B     moved238
+
+one237:
+	FMOVS F1, 16(R0)
+
+moved238:
+	TST   $2, R4
+	BEQ   one239
+	FMOVD 16(R5), F1
+	TST   $1, R4
+	BEQ   moved240
+	ADD   $24, R5, R9
+	VLD1  (R9), V1.S[2]
+	B     moved240
+
+one239:
+	FMOVS 16(R5), F1
+
+moved240:
+	TST   $2, R4
+	BEQ   one241
+	FMOVD 16(R7), F2
+	TST   $1, R4
+	BEQ   moved242
+	ADD   $24, R7, R9
+	VLD1  (R9), V2.S[2]
+	B     moved242
+
+one241:
+	FMOVS 16(R7), F2
+
+moved242:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	TST   $2, R4
+	BEQ   one243
+	FMOVD F1, 16(R5)
+	TST   $1, R4
+	BEQ   moved244
+	ADD   $24, R5, R9
+	VST1  V1.S[2], (R9)
+	B     moved244
+
+one243:
+	FMOVS F1, 16(R5)
+
+moved244:
+	TST   $2, R4
+	BEQ   one245
+	FMOVD 16(R6), F1
+	TST   $1, R4
+	BEQ   moved246
+	ADD   $24, R6, R9
+	VLD1  (R9), V1.S[2]
+	B     moved246
+
+one245:
+	FMOVS 16(R6), F1
+
+moved246:
+	TST   $2, R4
+	BEQ   one247
+	FMOVD 16(R8), F2
+	TST   $1, R4
+	BEQ   moved248
+	ADD   $24, R8, R9
+	VLD1  (R9), V2.S[2]
+	B     moved248
+
+one247:
+	FMOVS 16(R8), F2
+
+moved248:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	TST   $2, R4
+	BEQ   one249
+	FMOVD F1, 16(R6)
+	TST   $1, R4
+	BEQ   moved250
+	ADD   $24, R6, R9
+	VST1  V1.S[2], (R9)
+	B     moved250
+
+one249:
+	FMOVS F1, 16(R6)
+
+moved250:
+end211:
+	B gated156
+
+other157:
+	MOVD db+0(FP), R0
+	CMP  $0, R0
+	BEQ  without252
+
+	// dz = dy·act'(y);  db += dz
+	MOVD  dy+8(FP), R1
+	MOVD  lddy+16(FP), R2
+	MOVD  y+24(FP), R3
+	MOVD  ldy+32(FP), R4
+	MOVD  cols+48(FP), R5
+	ADD   R2, R1, R6
+	ADD   R2, R6, R7
+	ADD   R4, R3, R8
+	ADD   R4, R8, R9
+	VMOVI $0, V3.B16
+	CMP   $8, R5
+	BLT   tail254
+
+block253:
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ 0(R6), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ 0(R7), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	FMOVQ F0, 0(R0)
+	FMOVQ 16(R0), F0
+	FMOVQ 16(R1), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ 16(R6), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ 16(R7), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	FMOVQ F0, 16(R0)
+	ADD   $32, R1
+	ADD   $32, R6
+	ADD   $32, R7
+	ADD   $32, R3
+	ADD   $32, R8
+	ADD   $32, R9
+	ADD   $32, R0
+	SUB   $8, R5
+	CMP   $8, R5
+	BGE   block253
+
+tail254:
+	CMP   $0, R5
+	BLE   end255
+	CMP   $4, R5
+	BLT   part256
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ 0(R6), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ 0(R7), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	FMOVQ F0, 0(R0)
+	B     over257
+
+part256:
+	TST   $2, R5
+	BEQ   one258
+	FMOVD 0(R0), F0
+	TST   $1, R5
+	BEQ   moved259
+	ADD   $8, R0, R10
+	VLD1  (R10), V0.S[2]
+	B     moved259
+
+one258:
+	FMOVS 0(R0), F0
+
+moved259:
+	TST   $2, R5
+	BEQ   one260
+	FMOVD 0(R1), F1
+	TST   $1, R5
+	BEQ   moved261
+	ADD   $8, R1, R10
+	VLD1  (R10), V1.S[2]
+	B     moved261
+
+one260:
+	FMOVS 0(R1), F1
+
+moved261:
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one262
+	FMOVD 0(R6), F1
+	TST   $1, R5
+	BEQ   moved263
+	ADD   $8, R6, R10
+	VLD1  (R10), V1.S[2]
+	B     moved263
+
+one262:
+	FMOVS 0(R6), F1
+
+moved263:
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one264
+	FMOVD 0(R7), F1
+	TST   $1, R5
+	BEQ   moved265
+	ADD   $8, R7, R10
+	VLD1  (R10), V1.S[2]
+	B     moved265
+
+one264:
+	FMOVS 0(R7), F1
+
+moved265:
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	TST   $2, R5
+	BEQ   one266
+	FMOVD F0, 0(R0)
+	TST   $1, R5
+	BEQ   moved267
+	ADD   $8, R0, R10
+	VST1  V0.S[2], (R10)
+	B     moved267
+
+one266:
+	FMOVS F0, 0(R0)
+
+moved267:
+	B end255
+
+over257:
+	CMP   $4, R5
+	BLE   end255
+	TST   $2, R5
+	BEQ   one269
+	FMOVD 16(R0), F0
+	TST   $1, R5
+	BEQ   moved270
+	ADD   $24, R0, R10
+	VLD1  (R10), V0.S[2]
+	B     moved270
+
+one269:
+	FMOVS 16(R0), F0
+
+moved270:
+	TST   $2, R5
+	BEQ   one271
+	FMOVD 16(R1), F1
+	TST   $1, R5
+	BEQ   moved272
+	ADD   $24, R1, R10
+	VLD1  (R10), V1.S[2]
+	B     moved272
+
+one271:
+	FMOVS 16(R1), F1
+
+moved272:
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one273
+	FMOVD 16(R6), F1
+	TST   $1, R5
+	BEQ   moved274
+	ADD   $24, R6, R10
+	VLD1  (R10), V1.S[2]
+	B     moved274
+
+one273:
+	FMOVS 16(R6), F1
+
+moved274:
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one275
+	FMOVD 16(R7), F1
+	TST   $1, R5
+	BEQ   moved276
+	ADD   $24, R7, R10
+	VLD1  (R10), V1.S[2]
+	B     moved276
+
+one275:
+	FMOVS 16(R7), F1
+
+moved276:
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	TST   $2, R5
+	BEQ   one277
+	FMOVD F0, 16(R0)
+	TST   $1, R5
+	BEQ   moved278
+	ADD   $24, R0, R10
+	VST1  V0.S[2], (R10)
+	B     moved278
+
+one277:
+	FMOVS F0, 16(R0)
+
+moved278:
+end255:
+	B gated156
+
+without252:
+	B gated156
+
+gated156:
+	B done154
+
+fewer155:
+	CMP  $2, R0
+	BNE  fewer279
+	MOVD act+56(FP), R0
+	CMP  $1, R0
+	BNE  other281
+	MOVD db+0(FP), R0
+	CMP  $0, R0
+	BEQ  without282
+
+	// dz = dy·act'(y);  db += dz
+	MOVD  dy+8(FP), R1
+	MOVD  lddy+16(FP), R2
+	MOVD  y+24(FP), R3
+	MOVD  ldy+32(FP), R4
+	MOVD  cols+48(FP), R5
+	ADD   R2, R1, R6
+	ADD   R4, R3, R7
+	VMOVI $0, V3.B16
+	CMP   $8, R5
+	BLT   tail284
+
+block283:
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 0(R1)
+	FMOVQ 0(R6), F1
+	FMOVQ 0(R7), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 0(R6)
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	FMOVQ F0, 0(R0)
+	FMOVQ 16(R0), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 16(R3), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 16(R1)
+	FMOVQ 16(R6), F1
+	FMOVQ 16(R7), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 16(R6)
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	FMOVQ F0, 16(R0)
+	ADD   $32, R1
+	ADD   $32, R6
+	ADD   $32, R3
+	ADD   $32, R7
+	ADD   $32, R0
+	SUB   $8, R5
+	CMP   $8, R5
+	BGE   block283
+
+tail284:
+	CMP   $0, R5
+	BLE   end285
+	CMP   $4, R5
+	BLT   part286
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 0(R1)
+	FMOVQ 0(R6), F1
+	FMOVQ 0(R7), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 0(R6)
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	FMOVQ F0, 0(R0)
+	B     over287
+
+part286:
+	TST   $2, R5
+	BEQ   one288
+	FMOVD 0(R0), F0
+	TST   $1, R5
+	BEQ   moved289
+	ADD   $8, R0, R8
+	VLD1  (R8), V0.S[2]
+	B     moved289
+
+one288:
+	FMOVS 0(R0), F0
+
+moved289:
+	TST   $2, R5
+	BEQ   one290
+	FMOVD 0(R1), F1
+	TST   $1, R5
+	BEQ   moved291
+	ADD   $8, R1, R8
+	VLD1  (R8), V1.S[2]
+	B     moved291
+
+one290:
+	FMOVS 0(R1), F1
+
+moved291:
+	TST   $2, R5
+	BEQ   one292
+	FMOVD 0(R3), F2
+	TST   $1, R5
+	BEQ   moved293
+	ADD   $8, R3, R8
+	VLD1  (R8), V2.S[2]
+	B     moved293
+
+one292:
+	FMOVS 0(R3), F2
+
+moved293:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one294
+	FMOVD F1, 0(R1)
+	TST   $1, R5
+	BEQ   moved295
+	ADD   $8, R1, R8
+	VST1  V1.S[2], (R8)
+	B     moved295
+
+one294:
+	FMOVS F1, 0(R1)
+
+moved295:
+	TST   $2, R5
+	BEQ   one296
+	FMOVD 0(R6), F1
+	TST   $1, R5
+	BEQ   moved297
+	ADD   $8, R6, R8
+	VLD1  (R8), V1.S[2]
+	B     moved297
+
+one296:
+	FMOVS 0(R6), F1
+
+moved297:
+	TST   $2, R5
+	BEQ   one298
+	FMOVD 0(R7), F2
+	TST   $1, R5
+	BEQ   moved299
+	ADD   $8, R7, R8
+	VLD1  (R8), V2.S[2]
+	B     moved299
+
+one298:
+	FMOVS 0(R7), F2
+
+moved299:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one300
+	FMOVD F1, 0(R6)
+	TST   $1, R5
+	BEQ   moved301
+	ADD   $8, R6, R8
+	VST1  V1.S[2], (R8)
+	B     moved301
+
+one300:
+	FMOVS F1, 0(R6)
+
+moved301:
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	TST   $2, R5
+	BEQ   one302
+	FMOVD F0, 0(R0)
+	TST   $1, R5
+	BEQ   moved303
+	ADD   $8, R0, R8
+	VST1  V0.S[2], (R8)
+	B     moved303
+
+one302:
+	FMOVS F0, 0(R0)
+
+moved303:
+	B end285
+
+over287:
+	CMP   $4, R5
+	BLE   end285
+	TST   $2, R5
+	BEQ   one305
+	FMOVD 16(R0), F0
+	TST   $1, R5
+	BEQ   moved306
+	ADD   $24, R0, R8
+	VLD1  (R8), V0.S[2]
+	B     moved306
+
+one305:
+	FMOVS 16(R0), F0
+
+moved306:
+	TST   $2, R5
+	BEQ   one307
+	FMOVD 16(R1), F1
+	TST   $1, R5
+	BEQ   moved308
+	ADD   $24, R1, R8
+	VLD1  (R8), V1.S[2]
+	B     moved308
+
+one307:
+	FMOVS 16(R1), F1
+
+moved308:
+	TST   $2, R5
+	BEQ   one309
+	FMOVD 16(R3), F2
+	TST   $1, R5
+	BEQ   moved310
+	ADD   $24, R3, R8
+	VLD1  (R8), V2.S[2]
+	B     moved310
+
+one309:
+	FMOVS 16(R3), F2
+
+moved310:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one311
+	FMOVD F1, 16(R1)
+	TST   $1, R5
+	BEQ   moved312
+	ADD   $24, R1, R8
+	VST1  V1.S[2], (R8)
+	B     moved312
+
+one311:
+	FMOVS F1, 16(R1)
+
+moved312:
+	TST   $2, R5
+	BEQ   one313
+	FMOVD 16(R6), F1
+	TST   $1, R5
+	BEQ   moved314
+	ADD   $24, R6, R8
+	VLD1  (R8), V1.S[2]
+	B     moved314
+
+one313:
+	FMOVS 16(R6), F1
+
+moved314:
+	TST   $2, R5
+	BEQ   one315
+	FMOVD 16(R7), F2
+	TST   $1, R5
+	BEQ   moved316
+	ADD   $24, R7, R8
+	VLD1  (R8), V2.S[2]
+	B     moved316
+
+one315:
+	FMOVS 16(R7), F2
+
+moved316:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one317
+	FMOVD F1, 16(R6)
+	TST   $1, R5
+	BEQ   moved318
+	ADD   $24, R6, R8
+	VST1  V1.S[2], (R8)
+	B     moved318
+
+one317:
+	FMOVS F1, 16(R6)
+
+moved318:
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	TST   $2, R5
+	BEQ   one319
+	FMOVD F0, 16(R0)
+	TST   $1, R5
+	BEQ   moved320
+	ADD   $24, R0, R8
+	VST1  V0.S[2], (R8)
+	B     moved320
+
+one319:
+	FMOVS F0, 16(R0)
+
+moved320:
+end285:
+	B gated280
+
+without282:
+	// dz = dy·act'(y)
+	MOVD  dy+8(FP), R0
+	MOVD  lddy+16(FP), R1
+	MOVD  y+24(FP), R2
+	MOVD  ldy+32(FP), R3
+	MOVD  cols+48(FP), R4
+	ADD   R1, R0, R5
+	ADD   R3, R2, R6
+	VMOVI $0, V3.B16
+	CMP   $8, R4
+	BLT   tail322
+
+block321:
+	FMOVQ 0(R0), F1
+	FMOVQ 0(R2), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R0)
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R6), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R5)
+	FMOVQ 16(R0), F1
+	FMOVQ 16(R2), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 16(R0)
+	FMOVQ 16(R5), F1
+	FMOVQ 16(R6), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 16(R5)
+	ADD   $32, R0
+	ADD   $32, R5
+	ADD   $32, R2
+	ADD   $32, R6
+	SUB   $8, R4
+	CMP   $8, R4
+	BGE   block321
+
+tail322:
+	CMP   $0, R4
+	BLE   end323
+	CMP   $4, R4
+	BLT   part324
+	FMOVQ 0(R0), F1
+	FMOVQ 0(R2), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R0)
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R6), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R5)
+	B     over325
+
+part324:
+	TST   $2, R4
+	BEQ   one326
+	FMOVD 0(R0), F1
+	TST   $1, R4
+	BEQ   moved327
+	ADD   $8, R0, R7
+	VLD1  (R7), V1.S[2]
+	B     moved327
+
+one326:
+	FMOVS 0(R0), F1
+
+moved327:
+	TST   $2, R4
+	BEQ   one328
+	FMOVD 0(R2), F2
+	TST   $1, R4
+	BEQ   moved329
+	ADD   $8, R2, R7
+	VLD1  (R7), V2.S[2]
+	B     moved329
+
+one328:
+	FMOVS 0(R2), F2
+
+moved329:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	TST   $2, R4
+	BEQ   one330
+	FMOVD F1, 0(R0)
+	TST   $1, R4
+	BEQ   moved331
+	ADD   $8, R0, R7
+	VST1  V1.S[2], (R7)
+	B     moved331
+
+one330:
+	FMOVS F1, 0(R0)
+
+moved331:
+	TST   $2, R4
+	BEQ   one332
+	FMOVD 0(R5), F1
+	TST   $1, R4
+	BEQ   moved333
+	ADD   $8, R5, R7
+	VLD1  (R7), V1.S[2]
+	B     moved333
+
+one332:
+	FMOVS 0(R5), F1
+
+moved333:
+	TST   $2, R4
+	BEQ   one334
+	FMOVD 0(R6), F2
+	TST   $1, R4
+	BEQ   moved335
+	ADD   $8, R6, R7
+	VLD1  (R7), V2.S[2]
+	B     moved335
+
+one334:
+	FMOVS 0(R6), F2
+
+moved335:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	TST   $2, R4
+	BEQ   one336
+	FMOVD F1, 0(R5)
+	TST   $1, R4
+	BEQ   moved337
+	ADD   $8, R5, R7
+	VST1  V1.S[2], (R7)
+	B     moved337
+
+one336:
+	FMOVS F1, 0(R5)
+
+moved337:
+	B end323
+
+over325:
+	CMP   $4, R4
+	BLE   end323
+	TST   $2, R4
+	BEQ   one339
+	FMOVD 16(R0), F1
+	TST   $1, R4
+	BEQ   moved340
+	ADD   $24, R0, R7
+	VLD1  (R7), V1.S[2]
+	B     moved340
+
+one339:
+	FMOVS 16(R0), F1
+
+moved340:
+	TST   $2, R4
+	BEQ   one341
+	FMOVD 16(R2), F2
+	TST   $1, R4
+	BEQ   moved342
+	ADD   $24, R2, R7
+	VLD1  (R7), V2.S[2]
+	B     moved342
+
+one341:
+	FMOVS 16(R2), F2
+
+moved342:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	TST   $2, R4
+	BEQ   one343
+	FMOVD F1, 16(R0)
+	TST   $1, R4
+	BEQ   moved344
+	ADD   $24, R0, R7
+	VST1  V1.S[2], (R7)
+	B     moved344
+
+one343:
+	FMOVS F1, 16(R0)
+
+moved344:
+	TST   $2, R4
+	BEQ   one345
+	FMOVD 16(R5), F1
+	TST   $1, R4
+	BEQ   moved346
+	ADD   $24, R5, R7
+	VLD1  (R7), V1.S[2]
+	B     moved346
+
+one345:
+	FMOVS 16(R5), F1
+
+moved346:
+	TST   $2, R4
+	BEQ   one347
+	FMOVD 16(R6), F2
+	TST   $1, R4
+	BEQ   moved348
+	ADD   $24, R6, R7
+	VLD1  (R7), V2.S[2]
+	B     moved348
+
+one347:
+	FMOVS 16(R6), F2
+
+moved348:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	TST   $2, R4
+	BEQ   one349
+	FMOVD F1, 16(R5)
+	TST   $1, R4
+	BEQ   moved350
+	ADD   $24, R5, R7
+	VST1  V1.S[2], (R7)
+	B     moved350
+
+one349:
+	FMOVS F1, 16(R5)
+
+moved350:
+end323:
+	B gated280
+
+other281:
+	MOVD db+0(FP), R0
+	CMP  $0, R0
+	BEQ  without352
+
+	// dz = dy·act'(y);  db += dz
+	MOVD  dy+8(FP), R1
+	MOVD  lddy+16(FP), R2
+	MOVD  y+24(FP), R3
+	MOVD  ldy+32(FP), R4
+	MOVD  cols+48(FP), R5
+	ADD   R2, R1, R6
+	ADD   R4, R3, R7
+	VMOVI $0, V3.B16
+	CMP   $8, R5
+	BLT   tail354
+
+block353:
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ 0(R6), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	FMOVQ F0, 0(R0)
+	FMOVQ 16(R0), F0
+	FMOVQ 16(R1), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ 16(R6), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	FMOVQ F0, 16(R0)
+	ADD   $32, R1
+	ADD   $32, R6
+	ADD   $32, R3
+	ADD   $32, R7
+	ADD   $32, R0
+	SUB   $8, R5
+	CMP   $8, R5
+	BGE   block353
+
+tail354:
+	CMP   $0, R5
+	BLE   end355
+	CMP   $4, R5
+	BLT   part356
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ 0(R6), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	FMOVQ F0, 0(R0)
+	B     over357
+
+part356:
+	TST   $2, R5
+	BEQ   one358
+	FMOVD 0(R0), F0
+	TST   $1, R5
+	BEQ   moved359
+	ADD   $8, R0, R8
+	VLD1  (R8), V0.S[2]
+	B     moved359
+
+one358:
+	FMOVS 0(R0), F0
+
+moved359:
+	TST   $2, R5
+	BEQ   one360
+	FMOVD 0(R1), F1
+	TST   $1, R5
+	BEQ   moved361
+	ADD   $8, R1, R8
+	VLD1  (R8), V1.S[2]
+	B     moved361
+
+one360:
+	FMOVS 0(R1), F1
+
+moved361:
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one362
+	FMOVD 0(R6), F1
+	TST   $1, R5
+	BEQ   moved363
+	ADD   $8, R6, R8
+	VLD1  (R8), V1.S[2]
+	B     moved363
+
+one362:
+	FMOVS 0(R6), F1
+
+moved363:
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	TST   $2, R5
+	BEQ   one364
+	FMOVD F0, 0(R0)
+	TST   $1, R5
+	BEQ   moved365
+	ADD   $8, R0, R8
+	VST1  V0.S[2], (R8)
+	B     moved365
+
+one364:
+	FMOVS F0, 0(R0)
+
+moved365:
+	B end355
+
+over357:
+	CMP   $4, R5
+	BLE   end355
+	TST   $2, R5
+	BEQ   one367
+	FMOVD 16(R0), F0
+	TST   $1, R5
+	BEQ   moved368
+	ADD   $24, R0, R8
+	VLD1  (R8), V0.S[2]
+	B     moved368
+
+one367:
+	FMOVS 16(R0), F0
+
+moved368:
+	TST   $2, R5
+	BEQ   one369
+	FMOVD 16(R1), F1
+	TST   $1, R5
+	BEQ   moved370
+	ADD   $24, R1, R8
+	VLD1  (R8), V1.S[2]
+	B     moved370
+
+one369:
+	FMOVS 16(R1), F1
+
+moved370:
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one371
+	FMOVD 16(R6), F1
+	TST   $1, R5
+	BEQ   moved372
+	ADD   $24, R6, R8
+	VLD1  (R8), V1.S[2]
+	B     moved372
+
+one371:
+	FMOVS 16(R6), F1
+
+moved372:
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	TST   $2, R5
+	BEQ   one373
+	FMOVD F0, 16(R0)
+	TST   $1, R5
+	BEQ   moved374
+	ADD   $24, R0, R8
+	VST1  V0.S[2], (R8)
+	B     moved374
+
+one373:
+	FMOVS F0, 16(R0)
+
+moved374:
+end355:
+	B gated280
+
+without352:
+	B gated280
+
+gated280:
+	B done154
+
+fewer279:
+	CMP  $1, R0
+	BNE  fewer375
+	MOVD act+56(FP), R0
+	CMP  $1, R0
+	BNE  other377
+	MOVD db+0(FP), R0
+	CMP  $0, R0
+	BEQ  without378
+
+	// dz = dy·act'(y);  db += dz
+	MOVD  dy+8(FP), R1
+	MOVD  lddy+16(FP), R2
+	MOVD  y+24(FP), R3
+	MOVD  ldy+32(FP), R4
+	MOVD  cols+48(FP), R5
+	VMOVI $0, V3.B16
+	CMP   $8, R5
+	BLT   tail380
+
+block379:
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 0(R1)
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	FMOVQ F0, 0(R0)
+	FMOVQ 16(R0), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 16(R3), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 16(R1)
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	FMOVQ F0, 16(R0)
+	ADD   $32, R1
+	ADD   $32, R3
+	ADD   $32, R0
+	SUB   $8, R5
+	CMP   $8, R5
+	BGE   block379
+
+tail380:
+	CMP   $0, R5
+	BLE   end381
+	CMP   $4, R5
+	BLT   part382
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	FMOVQ F1, 0(R1)
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	FMOVQ F0, 0(R0)
+	B     over383
+
+part382:
+	TST   $2, R5
+	BEQ   one384
+	FMOVD 0(R0), F0
+	TST   $1, R5
+	BEQ   moved385
+	ADD   $8, R0, R6
+	VLD1  (R6), V0.S[2]
+	B     moved385
+
+one384:
+	FMOVS 0(R0), F0
+
+moved385:
+	TST   $2, R5
+	BEQ   one386
+	FMOVD 0(R1), F1
+	TST   $1, R5
+	BEQ   moved387
+	ADD   $8, R1, R6
+	VLD1  (R6), V1.S[2]
+	B     moved387
+
+one386:
+	FMOVS 0(R1), F1
+
+moved387:
+	TST   $2, R5
+	BEQ   one388
+	FMOVD 0(R3), F2
+	TST   $1, R5
+	BEQ   moved389
+	ADD   $8, R3, R6
+	VLD1  (R6), V2.S[2]
+	B     moved389
+
+one388:
+	FMOVS 0(R3), F2
+
+moved389:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one390
+	FMOVD F1, 0(R1)
+	TST   $1, R5
+	BEQ   moved391
+	ADD   $8, R1, R6
+	VST1  V1.S[2], (R6)
+	B     moved391
+
+one390:
+	FMOVS F1, 0(R1)
+
+moved391:
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	TST   $2, R5
+	BEQ   one392
+	FMOVD F0, 0(R0)
+	TST   $1, R5
+	BEQ   moved393
+	ADD   $8, R0, R6
+	VST1  V0.S[2], (R6)
+	B     moved393
+
+one392:
+	FMOVS F0, 0(R0)
+
+moved393:
+	B end381
+
+over383:
+	CMP   $4, R5
+	BLE   end381
+	TST   $2, R5
+	BEQ   one395
+	FMOVD 16(R0), F0
+	TST   $1, R5
+	BEQ   moved396
+	ADD   $24, R0, R6
+	VLD1  (R6), V0.S[2]
+	B     moved396
+
+one395:
+	FMOVS 16(R0), F0
+
+moved396:
+	TST   $2, R5
+	BEQ   one397
+	FMOVD 16(R1), F1
+	TST   $1, R5
+	BEQ   moved398
+	ADD   $24, R1, R6
+	VLD1  (R6), V1.S[2]
+	B     moved398
+
+one397:
+	FMOVS 16(R1), F1
+
+moved398:
+	TST   $2, R5
+	BEQ   one399
+	FMOVD 16(R3), F2
+	TST   $1, R5
+	BEQ   moved400
+	ADD   $24, R3, R6
+	VLD1  (R6), V2.S[2]
+	B     moved400
+
+one399:
+	FMOVS 16(R3), F2
+
+moved400:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	TST   $2, R5
+	BEQ   one401
+	FMOVD F1, 16(R1)
+	TST   $1, R5
+	BEQ   moved402
+	ADD   $24, R1, R6
+	VST1  V1.S[2], (R6)
+	B     moved402
+
+one401:
+	FMOVS F1, 16(R1)
+
+moved402:
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	TST   $2, R5
+	BEQ   one403
+	FMOVD F0, 16(R0)
+	TST   $1, R5
+	BEQ   moved404
+	ADD   $24, R0, R6
+	VST1  V0.S[2], (R6)
+	B     moved404
+
+one403:
+	FMOVS F0, 16(R0)
+
+moved404:
+end381:
+	B gated376
+
+without378:
+	// dz = dy·act'(y)
+	MOVD  dy+8(FP), R0
+	MOVD  lddy+16(FP), R1
+	MOVD  y+24(FP), R2
+	MOVD  ldy+32(FP), R3
+	MOVD  cols+48(FP), R4
+	VMOVI $0, V3.B16
+	CMP   $8, R4
+	BLT   tail406
+
+block405:
+	FMOVQ 0(R0), F1
+	FMOVQ 0(R2), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R0)
+	FMOVQ 16(R0), F1
+	FMOVQ 16(R2), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 16(R0)
+	ADD   $32, R0
+	ADD   $32, R2
+	SUB   $8, R4
+	CMP   $8, R4
+	BGE   block405
+
+tail406:
+	CMP   $0, R4
+	BLE   end407
+	CMP   $4, R4
+	BLT   part408
+	FMOVQ 0(R0), F1
+	FMOVQ 0(R2), F2
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R0)
+	B     over409
+
+part408:
+	TST   $2, R4
+	BEQ   one410
+	FMOVD 0(R0), F1
+	TST   $1, R4
+	BEQ   moved411
+	ADD   $8, R0, R5
+	VLD1  (R5), V1.S[2]
+	B     moved411
+
+one410:
+	FMOVS 0(R0), F1
+
+moved411:
+	TST   $2, R4
+	BEQ   one412
+	FMOVD 0(R2), F2
+	TST   $1, R4
+	BEQ   moved413
+	ADD   $8, R2, R5
+	VLD1  (R5), V2.S[2]
+	B     moved413
+
+one412:
+	FMOVS 0(R2), F2
+
+moved413:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	TST   $2, R4
+	BEQ   one414
+	FMOVD F1, 0(R0)
+	TST   $1, R4
+	BEQ   moved415
+	ADD   $8, R0, R5
+	VST1  V1.S[2], (R5)
+	B     moved415
+
+one414:
+	FMOVS F1, 0(R0)
+
+moved415:
+	B end407
+
+over409:
+	CMP   $4, R4
+	BLE   end407
+	TST   $2, R4
+	BEQ   one417
+	FMOVD 16(R0), F1
+	TST   $1, R4
+	BEQ   moved418
+	ADD   $24, R0, R5
+	VLD1  (R5), V1.S[2]
+	B     moved418
+
+one417:
+	FMOVS 16(R0), F1
+
+moved418:
+	TST   $2, R4
+	BEQ   one419
+	FMOVD 16(R2), F2
+	TST   $1, R4
+	BEQ   moved420
+	ADD   $24, R2, R5
+	VLD1  (R5), V2.S[2]
+	B     moved420
+
+one419:
+	FMOVS 16(R2), F2
+
+moved420:
+	WORD  $0x6ea0d842 // fcmle v2.4s, v2.4s, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	TST   $2, R4
+	BEQ   one421
+	FMOVD F1, 16(R0)
+	TST   $1, R4
+	BEQ   moved422
+	ADD   $24, R0, R5
+	VST1  V1.S[2], (R5)
+	B     moved422
+
+one421:
+	FMOVS F1, 16(R0)
+
+moved422:
+end407:
+	B gated376
+
+other377:
+	MOVD db+0(FP), R0
+	CMP  $0, R0
+	BEQ  without424
+
+	// dz = dy·act'(y);  db += dz
+	MOVD  dy+8(FP), R1
+	MOVD  lddy+16(FP), R2
+	MOVD  y+24(FP), R3
+	MOVD  ldy+32(FP), R4
+	MOVD  cols+48(FP), R5
+	VMOVI $0, V3.B16
+	CMP   $8, R5
+	BLT   tail426
+
+block425:
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	FMOVQ F0, 0(R0)
+	FMOVQ 16(R0), F0
+	FMOVQ 16(R1), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	FMOVQ F0, 16(R0)
+	ADD   $32, R1
+	ADD   $32, R3
+	ADD   $32, R0
+	SUB   $8, R5
+	CMP   $8, R5
+	BGE   block425
+
+tail426:
+	CMP   $0, R5
+	BLE   end427
+	CMP   $4, R5
+	BLT   part428
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	FMOVQ F0, 0(R0)
+	B     over429
+
+part428:
+	TST   $2, R5
+	BEQ   one430
+	FMOVD 0(R0), F0
+	TST   $1, R5
+	BEQ   moved431
+	ADD   $8, R0, R6
+	VLD1  (R6), V0.S[2]
+	B     moved431
+
+one430:
+	FMOVS 0(R0), F0
+
+moved431:
+	TST   $2, R5
+	BEQ   one432
+	FMOVD 0(R1), F1
+	TST   $1, R5
+	BEQ   moved433
+	ADD   $8, R1, R6
+	VLD1  (R6), V1.S[2]
+	B     moved433
+
+one432:
+	FMOVS 0(R1), F1
+
+moved433:
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	TST   $2, R5
+	BEQ   one434
+	FMOVD F0, 0(R0)
+	TST   $1, R5
+	BEQ   moved435
+	ADD   $8, R0, R6
+	VST1  V0.S[2], (R6)
+	B     moved435
+
+one434:
+	FMOVS F0, 0(R0)
+
+moved435:
+	B end427
+
+over429:
+	CMP   $4, R5
+	BLE   end427
+	TST   $2, R5
+	BEQ   one437
+	FMOVD 16(R0), F0
+	TST   $1, R5
+	BEQ   moved438
+	ADD   $24, R0, R6
+	VLD1  (R6), V0.S[2]
+	B     moved438
+
+one437:
+	FMOVS 16(R0), F0
+
+moved438:
+	TST   $2, R5
+	BEQ   one439
+	FMOVD 16(R1), F1
+	TST   $1, R5
+	BEQ   moved440
+	ADD   $24, R1, R6
+	VLD1  (R6), V1.S[2]
+	B     moved440
+
+one439:
+	FMOVS 16(R1), F1
+
+moved440:
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	TST   $2, R5
+	BEQ   one441
+	FMOVD F0, 16(R0)
+	TST   $1, R5
+	BEQ   moved442
+	ADD   $24, R0, R6
+	VST1  V0.S[2], (R6)
+	B     moved442
+
+one441:
+	FMOVS F0, 16(R0)
+
+moved442:
+end427:
+	B gated376
+
+without424:
+	B gated376
+
+gated376:
+	B done154
+
+fewer375:
+done154:
+	RET
+
+// func gateNEONF64(db *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, rows int, cols int, act int)
+TEXT ·gateNEONF64(SB), NOSPLIT, $0-64
+	MOVD rows+40(FP), R0
+	CMP  $4, R0
+	BLT  rest2
+
+tile1:
+	MOVD act+56(FP), R0
+	CMP  $1, R0
+	BNE  other4
+	MOVD db+0(FP), R0
+	CMP  $0, R0
+	BEQ  without5
+
+	// dz = dy·act'(y);  db += dz
+	MOVD  dy+8(FP), R1
+	MOVD  lddy+16(FP), R2
+	MOVD  y+24(FP), R3
+	MOVD  ldy+32(FP), R4
+	MOVD  cols+48(FP), R5
+	ADD   R2, R1, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R4, R3, R9
+	ADD   R4, R9, R10
+	ADD   R4, R10, R11
+	VMOVI $0, V3.B16
+	CMP   $4, R5
+	BLT   tail7
+
+block6:
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 0(R1)
+	FMOVQ 0(R6), F1
+	FMOVQ 0(R9), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 0(R6)
+	FMOVQ 0(R7), F1
+	FMOVQ 0(R10), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 0(R7)
+	FMOVQ 0(R8), F1
+	FMOVQ 0(R11), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 0(R8)
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ F0, 0(R0)
+	FMOVQ 16(R0), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 16(R3), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 16(R1)
+	FMOVQ 16(R6), F1
+	FMOVQ 16(R9), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 16(R6)
+	FMOVQ 16(R7), F1
+	FMOVQ 16(R10), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 16(R7)
+	FMOVQ 16(R8), F1
+	FMOVQ 16(R11), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 16(R8)
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ F0, 16(R0)
+	ADD   $32, R1
+	ADD   $32, R6
+	ADD   $32, R7
+	ADD   $32, R8
+	ADD   $32, R3
+	ADD   $32, R9
+	ADD   $32, R10
+	ADD   $32, R11
+	ADD   $32, R0
+	SUB   $4, R5
+	CMP   $4, R5
+	BGE   block6
+
+tail7:
+	CMP   $0, R5
+	BLE   end8
+	CMP   $2, R5
+	BLT   part9
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 0(R1)
+	FMOVQ 0(R6), F1
+	FMOVQ 0(R9), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 0(R6)
+	FMOVQ 0(R7), F1
+	FMOVQ 0(R10), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 0(R7)
+	FMOVQ 0(R8), F1
+	FMOVQ 0(R11), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 0(R8)
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ F0, 0(R0)
+	B     over10
+
+part9:
+	FMOVD 0(R0), F0
+	FMOVD 0(R1), F1
+	FMOVD 0(R3), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD F1, 0(R1)
+	FMOVD 0(R6), F1
+	FMOVD 0(R9), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD F1, 0(R6)
+	FMOVD 0(R7), F1
+	FMOVD 0(R10), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD F1, 0(R7)
+	FMOVD 0(R8), F1
+	FMOVD 0(R11), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD F1, 0(R8)
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVD F0, 0(R0)
+	B     end8
+
+over10:
+	CMP   $2, R5
+	BLE   end8
+	FMOVD 16(R0), F0
+	FMOVD 16(R1), F1
+	FMOVD 16(R3), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD F1, 16(R1)
+	FMOVD 16(R6), F1
+	FMOVD 16(R9), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD F1, 16(R6)
+	FMOVD 16(R7), F1
+	FMOVD 16(R10), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD F1, 16(R7)
+	FMOVD 16(R8), F1
+	FMOVD 16(R11), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD F1, 16(R8)
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVD F0, 16(R0)
+
+end8:
+	B gated3
+
+without5:
+	// dz = dy·act'(y)
+	MOVD  dy+8(FP), R0
+	MOVD  lddy+16(FP), R1
+	MOVD  y+24(FP), R2
+	MOVD  ldy+32(FP), R3
+	MOVD  cols+48(FP), R4
+	ADD   R1, R0, R5
+	ADD   R1, R5, R6
+	ADD   R1, R6, R7
+	ADD   R3, R2, R8
+	ADD   R3, R8, R9
+	ADD   R3, R9, R10
+	VMOVI $0, V3.B16
+	CMP   $4, R4
+	BLT   tail13
+
+block12:
+	FMOVQ 0(R0), F1
+	FMOVQ 0(R2), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R0)
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R8), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R5)
+	FMOVQ 0(R6), F1
+	FMOVQ 0(R9), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R6)
+	FMOVQ 0(R7), F1
+	FMOVQ 0(R10), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R7)
+	FMOVQ 16(R0), F1
+	FMOVQ 16(R2), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 16(R0)
+	FMOVQ 16(R5), F1
+	FMOVQ 16(R8), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 16(R5)
+	FMOVQ 16(R6), F1
+	FMOVQ 16(R9), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 16(R6)
+	FMOVQ 16(R7), F1
+	FMOVQ 16(R10), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 16(R7)
+	ADD   $32, R0
+	ADD   $32, R5
+	ADD   $32, R6
+	ADD   $32, R7
+	ADD   $32, R2
+	ADD   $32, R8
+	ADD   $32, R9
+	ADD   $32, R10
+	SUB   $4, R4
+	CMP   $4, R4
+	BGE   block12
+
+tail13:
+	CMP   $0, R4
+	BLE   end14
+	CMP   $2, R4
+	BLT   part15
+	FMOVQ 0(R0), F1
+	FMOVQ 0(R2), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R0)
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R8), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R5)
+	FMOVQ 0(R6), F1
+	FMOVQ 0(R9), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R6)
+	FMOVQ 0(R7), F1
+	FMOVQ 0(R10), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R7)
+	B     over16
+
+part15:
+	FMOVD 0(R0), F1
+	FMOVD 0(R2), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVD F1, 0(R0)
+	FMOVD 0(R5), F1
+	FMOVD 0(R8), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVD F1, 0(R5)
+	FMOVD 0(R6), F1
+	FMOVD 0(R9), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVD F1, 0(R6)
+	FMOVD 0(R7), F1
+	FMOVD 0(R10), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVD F1, 0(R7)
+	B     end14
+
+over16:
+	CMP   $2, R4
+	BLE   end14
+	FMOVD 16(R0), F1
+	FMOVD 16(R2), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVD F1, 16(R0)
+	FMOVD 16(R5), F1
+	FMOVD 16(R8), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVD F1, 16(R5)
+	FMOVD 16(R6), F1
+	FMOVD 16(R9), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVD F1, 16(R6)
+	FMOVD 16(R7), F1
+	FMOVD 16(R10), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVD F1, 16(R7)
+
+end14:
+	B gated3
+
+other4:
+	MOVD db+0(FP), R0
+	CMP  $0, R0
+	BEQ  without19
+
+	// dz = dy·act'(y);  db += dz
+	MOVD  dy+8(FP), R1
+	MOVD  lddy+16(FP), R2
+	MOVD  y+24(FP), R3
+	MOVD  ldy+32(FP), R4
+	MOVD  cols+48(FP), R5
+	ADD   R2, R1, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R4, R3, R9
+	ADD   R4, R9, R10
+	ADD   R4, R10, R11
+	VMOVI $0, V3.B16
+	CMP   $4, R5
+	BLT   tail21
+
+block20:
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ 0(R6), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ 0(R7), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ 0(R8), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ F0, 0(R0)
+	FMOVQ 16(R0), F0
+	FMOVQ 16(R1), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ 16(R6), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ 16(R7), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ 16(R8), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ F0, 16(R0)
+	ADD   $32, R1
+	ADD   $32, R6
+	ADD   $32, R7
+	ADD   $32, R8
+	ADD   $32, R3
+	ADD   $32, R9
+	ADD   $32, R10
+	ADD   $32, R11
+	ADD   $32, R0
+	SUB   $4, R5
+	CMP   $4, R5
+	BGE   block20
+
+tail21:
+	CMP   $0, R5
+	BLE   end22
+	CMP   $2, R5
+	BLT   part23
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ 0(R6), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ 0(R7), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ 0(R8), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ F0, 0(R0)
+	B     over24
+
+part23:
+	FMOVD 0(R0), F0
+	FMOVD 0(R1), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD 0(R6), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD 0(R7), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD 0(R8), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVD F0, 0(R0)
+	B     end22
+
+over24:
+	CMP   $2, R5
+	BLE   end22
+	FMOVD 16(R0), F0
+	FMOVD 16(R1), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD 16(R6), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD 16(R7), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD 16(R8), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVD F0, 16(R0)
+
+end22:
+	B gated3
+
+without19:
+	B gated3
+
+gated3:
+	MOVD dy+8(FP), R0
+	MOVD lddy+16(FP), R1
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	ADD  R1, R0
+	MOVD R0, dy+8(FP)
+	MOVD y+24(FP), R0
+	MOVD ldy+32(FP), R1
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	ADD  R1, R0
+	MOVD R0, y+24(FP)
+	MOVD rows+40(FP), R0
+	SUB  $4, R0
+	MOVD R0, rows+40(FP)
+	CMP  $4, R0
+	BGE  tile1
+
+rest2:
+	MOVD rows+40(FP), R0
+	CMP  $3, R0
+	BNE  fewer27
+	MOVD act+56(FP), R0
+	CMP  $1, R0
+	BNE  other29
+	MOVD db+0(FP), R0
+	CMP  $0, R0
+	BEQ  without30
+
+	// dz = dy·act'(y);  db += dz
+	MOVD  dy+8(FP), R1
+	MOVD  lddy+16(FP), R2
+	MOVD  y+24(FP), R3
+	MOVD  ldy+32(FP), R4
+	MOVD  cols+48(FP), R5
+	ADD   R2, R1, R6
+	ADD   R2, R6, R7
+	ADD   R4, R3, R8
+	ADD   R4, R8, R9
+	VMOVI $0, V3.B16
+	CMP   $4, R5
+	BLT   tail32
+
+block31:
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 0(R1)
+	FMOVQ 0(R6), F1
+	FMOVQ 0(R8), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 0(R6)
+	FMOVQ 0(R7), F1
+	FMOVQ 0(R9), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 0(R7)
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ F0, 0(R0)
+	FMOVQ 16(R0), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 16(R3), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 16(R1)
+	FMOVQ 16(R6), F1
+	FMOVQ 16(R8), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 16(R6)
+	FMOVQ 16(R7), F1
+	FMOVQ 16(R9), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 16(R7)
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ F0, 16(R0)
+	ADD   $32, R1
+	ADD   $32, R6
+	ADD   $32, R7
+	ADD   $32, R3
+	ADD   $32, R8
+	ADD   $32, R9
+	ADD   $32, R0
+	SUB   $4, R5
+	CMP   $4, R5
+	BGE   block31
+
+tail32:
+	CMP   $0, R5
+	BLE   end33
+	CMP   $2, R5
+	BLT   part34
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 0(R1)
+	FMOVQ 0(R6), F1
+	FMOVQ 0(R8), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 0(R6)
+	FMOVQ 0(R7), F1
+	FMOVQ 0(R9), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 0(R7)
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ F0, 0(R0)
+	B     over35
+
+part34:
+	FMOVD 0(R0), F0
+	FMOVD 0(R1), F1
+	FMOVD 0(R3), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD F1, 0(R1)
+	FMOVD 0(R6), F1
+	FMOVD 0(R8), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD F1, 0(R6)
+	FMOVD 0(R7), F1
+	FMOVD 0(R9), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD F1, 0(R7)
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVD F0, 0(R0)
+	B     end33
+
+over35:
+	CMP   $2, R5
+	BLE   end33
+	FMOVD 16(R0), F0
+	FMOVD 16(R1), F1
+	FMOVD 16(R3), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD F1, 16(R1)
+	FMOVD 16(R6), F1
+	FMOVD 16(R8), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD F1, 16(R6)
+	FMOVD 16(R7), F1
+	FMOVD 16(R9), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD F1, 16(R7)
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVD F0, 16(R0)
+
+end33:
+	B gated28
+
+without30:
+	// dz = dy·act'(y)
+	MOVD  dy+8(FP), R0
+	MOVD  lddy+16(FP), R1
+	MOVD  y+24(FP), R2
+	MOVD  ldy+32(FP), R3
+	MOVD  cols+48(FP), R4
+	ADD   R1, R0, R5
+	ADD   R1, R5, R6
+	ADD   R3, R2, R7
+	ADD   R3, R7, R8
+	VMOVI $0, V3.B16
+	CMP   $4, R4
+	BLT   tail38
+
+block37:
+	FMOVQ 0(R0), F1
+	FMOVQ 0(R2), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R0)
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R7), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R5)
+	FMOVQ 0(R6), F1
+	FMOVQ 0(R8), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R6)
+	FMOVQ 16(R0), F1
+	FMOVQ 16(R2), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 16(R0)
+	FMOVQ 16(R5), F1
+	FMOVQ 16(R7), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 16(R5)
+	FMOVQ 16(R6), F1
+	FMOVQ 16(R8), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 16(R6)
+	ADD   $32, R0
+	ADD   $32, R5
+	ADD   $32, R6
+	ADD   $32, R2
+	ADD   $32, R7
+	ADD   $32, R8
+	SUB   $4, R4
+	CMP   $4, R4
+	BGE   block37
+
+tail38:
+	CMP   $0, R4
+	BLE   end39
+	CMP   $2, R4
+	BLT   part40
+	FMOVQ 0(R0), F1
+	FMOVQ 0(R2), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R0)
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R7), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R5)
+	FMOVQ 0(R6), F1
+	FMOVQ 0(R8), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R6)
+	B     over41
+
+part40:
+	FMOVD 0(R0), F1
+	FMOVD 0(R2), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVD F1, 0(R0)
+	FMOVD 0(R5), F1
+	FMOVD 0(R7), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVD F1, 0(R5)
+	FMOVD 0(R6), F1
+	FMOVD 0(R8), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVD F1, 0(R6)
+	B     end39
+
+over41:
+	CMP   $2, R4
+	BLE   end39
+	FMOVD 16(R0), F1
+	FMOVD 16(R2), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVD F1, 16(R0)
+	FMOVD 16(R5), F1
+	FMOVD 16(R7), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVD F1, 16(R5)
+	FMOVD 16(R6), F1
+	FMOVD 16(R8), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVD F1, 16(R6)
+
+end39:
+	B gated28
+
+other29:
+	MOVD db+0(FP), R0
+	CMP  $0, R0
+	BEQ  without44
+
+	// dz = dy·act'(y);  db += dz
+	MOVD  dy+8(FP), R1
+	MOVD  lddy+16(FP), R2
+	MOVD  y+24(FP), R3
+	MOVD  ldy+32(FP), R4
+	MOVD  cols+48(FP), R5
+	ADD   R2, R1, R6
+	ADD   R2, R6, R7
+	ADD   R4, R3, R8
+	ADD   R4, R8, R9
+	VMOVI $0, V3.B16
+	CMP   $4, R5
+	BLT   tail46
+
+block45:
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ 0(R6), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ 0(R7), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ F0, 0(R0)
+	FMOVQ 16(R0), F0
+	FMOVQ 16(R1), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ 16(R6), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ 16(R7), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ F0, 16(R0)
+	ADD   $32, R1
+	ADD   $32, R6
+	ADD   $32, R7
+	ADD   $32, R3
+	ADD   $32, R8
+	ADD   $32, R9
+	ADD   $32, R0
+	SUB   $4, R5
+	CMP   $4, R5
+	BGE   block45
+
+tail46:
+	CMP   $0, R5
+	BLE   end47
+	CMP   $2, R5
+	BLT   part48
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ 0(R6), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ 0(R7), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ F0, 0(R0)
+	B     over49
+
+part48:
+	FMOVD 0(R0), F0
+	FMOVD 0(R1), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD 0(R6), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD 0(R7), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVD F0, 0(R0)
+	B     end47
+
+over49:
+	CMP   $2, R5
+	BLE   end47
+	FMOVD 16(R0), F0
+	FMOVD 16(R1), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD 16(R6), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD 16(R7), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVD F0, 16(R0)
+
+end47:
+	B gated28
+
+without44:
+	B gated28
+
+gated28:
+	B done26
+
+fewer27:
+	CMP  $2, R0
+	BNE  fewer51
+	MOVD act+56(FP), R0
+	CMP  $1, R0
+	BNE  other53
+	MOVD db+0(FP), R0
+	CMP  $0, R0
+	BEQ  without54
+
+	// dz = dy·act'(y);  db += dz
+	MOVD  dy+8(FP), R1
+	MOVD  lddy+16(FP), R2
+	MOVD  y+24(FP), R3
+	MOVD  ldy+32(FP), R4
+	MOVD  cols+48(FP), R5
+	ADD   R2, R1, R6
+	ADD   R4, R3, R7
+	VMOVI $0, V3.B16
+	CMP   $4, R5
+	BLT   tail56
+
+block55:
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 0(R1)
+	FMOVQ 0(R6), F1
+	FMOVQ 0(R7), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 0(R6)
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ F0, 0(R0)
+	FMOVQ 16(R0), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 16(R3), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 16(R1)
+	FMOVQ 16(R6), F1
+	FMOVQ 16(R7), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 16(R6)
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ F0, 16(R0)
+	ADD   $32, R1
+	ADD   $32, R6
+	ADD   $32, R3
+	ADD   $32, R7
+	ADD   $32, R0
+	SUB   $4, R5
+	CMP   $4, R5
+	BGE   block55
+
+tail56:
+	CMP   $0, R5
+	BLE   end57
+	CMP   $2, R5
+	BLT   part58
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 0(R1)
+	FMOVQ 0(R6), F1
+	FMOVQ 0(R7), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 0(R6)
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ F0, 0(R0)
+	B     over59
+
+part58:
+	FMOVD 0(R0), F0
+	FMOVD 0(R1), F1
+	FMOVD 0(R3), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD F1, 0(R1)
+	FMOVD 0(R6), F1
+	FMOVD 0(R7), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD F1, 0(R6)
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVD F0, 0(R0)
+	B     end57
+
+over59:
+	CMP   $2, R5
+	BLE   end57
+	FMOVD 16(R0), F0
+	FMOVD 16(R1), F1
+	FMOVD 16(R3), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD F1, 16(R1)
+	FMOVD 16(R6), F1
+	FMOVD 16(R7), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD F1, 16(R6)
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVD F0, 16(R0)
+
+end57:
+	B gated52
+
+without54:
+	// dz = dy·act'(y)
+	MOVD  dy+8(FP), R0
+	MOVD  lddy+16(FP), R1
+	MOVD  y+24(FP), R2
+	MOVD  ldy+32(FP), R3
+	MOVD  cols+48(FP), R4
+	ADD   R1, R0, R5
+	ADD   R3, R2, R6
+	VMOVI $0, V3.B16
+	CMP   $4, R4
+	BLT   tail62
+
+block61:
+	FMOVQ 0(R0), F1
+	FMOVQ 0(R2), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R0)
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R6), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R5)
+	FMOVQ 16(R0), F1
+	FMOVQ 16(R2), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 16(R0)
+	FMOVQ 16(R5), F1
+	FMOVQ 16(R6), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 16(R5)
+	ADD   $32, R0
+	ADD   $32, R5
+	ADD   $32, R2
+	ADD   $32, R6
+	SUB   $4, R4
+	CMP   $4, R4
+	BGE   block61
+
+tail62:
+	CMP   $0, R4
+	BLE   end63
+	CMP   $2, R4
+	BLT   part64
+	FMOVQ 0(R0), F1
+	FMOVQ 0(R2), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R0)
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R6), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R5)
+	B     over65
+
+part64:
+	FMOVD 0(R0), F1
+	FMOVD 0(R2), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVD F1, 0(R0)
+	FMOVD 0(R5), F1
+	FMOVD 0(R6), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVD F1, 0(R5)
+	B     end63
+
+over65:
+	CMP   $2, R4
+	BLE   end63
+	FMOVD 16(R0), F1
+	FMOVD 16(R2), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVD F1, 16(R0)
+	FMOVD 16(R5), F1
+	FMOVD 16(R6), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVD F1, 16(R5)
+
+end63:
+	B gated52
+
+other53:
+	MOVD db+0(FP), R0
+	CMP  $0, R0
+	BEQ  without68
+
+	// dz = dy·act'(y);  db += dz
+	MOVD  dy+8(FP), R1
+	MOVD  lddy+16(FP), R2
+	MOVD  y+24(FP), R3
+	MOVD  ldy+32(FP), R4
+	MOVD  cols+48(FP), R5
+	ADD   R2, R1, R6
+	ADD   R4, R3, R7
+	VMOVI $0, V3.B16
+	CMP   $4, R5
+	BLT   tail70
+
+block69:
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ 0(R6), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ F0, 0(R0)
+	FMOVQ 16(R0), F0
+	FMOVQ 16(R1), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ 16(R6), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ F0, 16(R0)
+	ADD   $32, R1
+	ADD   $32, R6
+	ADD   $32, R3
+	ADD   $32, R7
+	ADD   $32, R0
+	SUB   $4, R5
+	CMP   $4, R5
+	BGE   block69
+
+tail70:
+	CMP   $0, R5
+	BLE   end71
+	CMP   $2, R5
+	BLT   part72
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ 0(R6), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ F0, 0(R0)
+	B     over73
+
+part72:
+	FMOVD 0(R0), F0
+	FMOVD 0(R1), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD 0(R6), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVD F0, 0(R0)
+	B     end71
+
+over73:
+	CMP   $2, R5
+	BLE   end71
+	FMOVD 16(R0), F0
+	FMOVD 16(R1), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD 16(R6), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVD F0, 16(R0)
+
+end71:
+	B gated52
+
+without68:
+	B gated52
+
+gated52:
+	B done26
+
+fewer51:
+	CMP  $1, R0
+	BNE  fewer75
+	MOVD act+56(FP), R0
+	CMP  $1, R0
+	BNE  other77
+	MOVD db+0(FP), R0
+	CMP  $0, R0
+	BEQ  without78
+
+	// dz = dy·act'(y);  db += dz
+	MOVD  dy+8(FP), R1
+	MOVD  lddy+16(FP), R2
+	MOVD  y+24(FP), R3
+	MOVD  ldy+32(FP), R4
+	MOVD  cols+48(FP), R5
+	VMOVI $0, V3.B16
+	CMP   $4, R5
+	BLT   tail80
+
+block79:
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 0(R1)
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ F0, 0(R0)
+	FMOVQ 16(R0), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 16(R3), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 16(R1)
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ F0, 16(R0)
+	ADD   $32, R1
+	ADD   $32, R3
+	ADD   $32, R0
+	SUB   $4, R5
+	CMP   $4, R5
+	BGE   block79
+
+tail80:
+	CMP   $0, R5
+	BLE   end81
+	CMP   $2, R5
+	BLT   part82
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	FMOVQ 0(R3), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVQ F1, 0(R1)
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ F0, 0(R0)
+	B     over83
+
+part82:
+	FMOVD 0(R0), F0
+	FMOVD 0(R1), F1
+	FMOVD 0(R3), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD F1, 0(R1)
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVD F0, 0(R0)
+	B     end81
+
+over83:
+	CMP   $2, R5
+	BLE   end81
+	FMOVD 16(R0), F0
+	FMOVD 16(R1), F1
+	FMOVD 16(R3), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	FMOVD F1, 16(R1)
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVD F0, 16(R0)
+
+end81:
+	B gated76
+
+without78:
+	// dz = dy·act'(y)
+	MOVD  dy+8(FP), R0
+	MOVD  lddy+16(FP), R1
+	MOVD  y+24(FP), R2
+	MOVD  ldy+32(FP), R3
+	MOVD  cols+48(FP), R4
+	VMOVI $0, V3.B16
+	CMP   $4, R4
+	BLT   tail86
+
+block85:
+	FMOVQ 0(R0), F1
+	FMOVQ 0(R2), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R0)
+	FMOVQ 16(R0), F1
+	FMOVQ 16(R2), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 16(R0)
+	ADD   $32, R0
+	ADD   $32, R2
+	SUB   $4, R4
+	CMP   $4, R4
+	BGE   block85
+
+tail86:
+	CMP   $0, R4
+	BLE   end87
+	CMP   $2, R4
+	BLT   part88
+	FMOVQ 0(R0), F1
+	FMOVQ 0(R2), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVQ F1, 0(R0)
+	B     over89
+
+part88:
+	FMOVD 0(R0), F1
+	FMOVD 0(R2), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVD F1, 0(R0)
+	B     end87
+
+over89:
+	CMP   $2, R4
+	BLE   end87
+	FMOVD 16(R0), F1
+	FMOVD 16(R2), F2
+	WORD  $0x6ee0d842 // fcmle v2.2d, v2.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+	FMOVD F1, 16(R0)
+
+end87:
+	B gated76
+
+other77:
+	MOVD db+0(FP), R0
+	CMP  $0, R0
+	BEQ  without92
+
+	// dz = dy·act'(y);  db += dz
+	MOVD  dy+8(FP), R1
+	MOVD  lddy+16(FP), R2
+	MOVD  y+24(FP), R3
+	MOVD  ldy+32(FP), R4
+	MOVD  cols+48(FP), R5
+	VMOVI $0, V3.B16
+	CMP   $4, R5
+	BLT   tail94
+
+block93:
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ F0, 0(R0)
+	FMOVQ 16(R0), F0
+	FMOVQ 16(R1), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ F0, 16(R0)
+	ADD   $32, R1
+	ADD   $32, R3
+	ADD   $32, R0
+	SUB   $4, R5
+	CMP   $4, R5
+	BGE   block93
+
+tail94:
+	CMP   $0, R5
+	BLE   end95
+	CMP   $2, R5
+	BLT   part96
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R1), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVQ F0, 0(R0)
+	B     over97
+
+part96:
+	FMOVD 0(R0), F0
+	FMOVD 0(R1), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVD F0, 0(R0)
+	B     end95
+
+over97:
+	CMP   $2, R5
+	BLE   end95
+	FMOVD 16(R0), F0
+	FMOVD 16(R1), F1
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	FMOVD F0, 16(R0)
+
+end95:
+	B gated76
+
+without92:
+	B gated76
+
+gated76:
+	B done26
+
+fewer75:
+done26:
+	RET
+
 // func columnNEONF32(dx *float32, lddx uintptr, dw *float32, dwinit *float32, db *float32, dbinit *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, cols int, n int, act int)
 TEXT ·columnNEONF32(SB), NOSPLIT, $0-128
 	MOVD cols+104(FP), R0

@@ -33,6 +33,7 @@ var costs = map[string]func(n []int) (work, run int){
 	"narrow":    func(n []int) (work, run int) { return 4 * n[0] * (n[1] + lanes), max(n[0], n[1]) },
 	"dot":       func(n []int) (work, run int) { return n[0] + lanes, n[0] },
 	"grad":      func(n []int) (work, run int) { return (n[0] + 1) * n[1] * n[2], max(n[0], n[2]) },
+	"gate":      func(n []int) (work, run int) { return 8 * n[0] * n[1], n[0] },
 	"column":    func(n []int) (work, run int) { return (2*n[0] + 1) * n[1], 4 * n[1] },
 	"transpose": func(n []int) (work, run int) { return n[0] * n[1], max(n[0], n[1]) },
 	"mse":       func(n []int) (work, run int) { return 2 * n[0], n[0] },

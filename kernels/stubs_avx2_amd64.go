@@ -80,6 +80,24 @@ func gradAVX2F32(dw *float32, lddw uintptr, dwinit *float32, lddwinit uintptr, d
 //go:noescape
 func gradAVX2F64(dw *float64, lddw uintptr, dwinit *float64, lddwinit uintptr, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, rows int, cols int, n int, act int)
 
+// dz[i,j] = dy[i,j]·act'(y[i,j])  i < rows, j < cols, written over dy
+// db[j]   = db[j] + Σ_i dz[i,j]
+//
+// Each sum is one chain of additions in order of i; a zero is +0. The rows of dy
+// and y are as many bytes apart as follows each. db may be nil.
+//
+//go:noescape
+func gateAVX2F32(db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, rows int, cols int, act int)
+
+// dz[i,j] = dy[i,j]·act'(y[i,j])  i < rows, j < cols, written over dy
+// db[j]   = db[j] + Σ_i dz[i,j]
+//
+// Each sum is one chain of additions in order of i; a zero is +0. The rows of dy
+// and y are as many bytes apart as follows each. db may be nil.
+//
+//go:noescape
+func gateAVX2F64(db *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, rows int, cols int, act int)
+
 // dz[i]   = dy[i]·act'(y[i])               i < n, written over dy
 // db      = dbinit + Σ_i dz[i]
 // dw[k]   = dwinit[k] + Σ_i x[i,k]·dz[i]   k < cols
@@ -241,6 +259,7 @@ var avx2F32 = tiles[float32]{
 	narrow:    narrowAVX2F32,
 	dot:       dotAVX2F32,
 	grad:      gradAVX2F32,
+	gate:      gateAVX2F32,
 	column:    columnAVX2F32,
 	input:     inputAVX2F32,
 	turned:    turnedAVX2F32,
@@ -263,6 +282,7 @@ var avx2F64 = tiles[float64]{
 	narrow:    narrowAVX2F64,
 	dot:       dotAVX2F64,
 	grad:      gradAVX2F64,
+	gate:      gateAVX2F64,
 	column:    columnAVX2F64,
 	input:     inputAVX2F64,
 	turned:    turnedAVX2F64,

@@ -80,6 +80,24 @@ func gradAVX512F32(dw *float32, lddw uintptr, dwinit *float32, lddwinit uintptr,
 //go:noescape
 func gradAVX512F64(dw *float64, lddw uintptr, dwinit *float64, lddwinit uintptr, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, rows int, cols int, n int, act int)
 
+// dz[i,j] = dy[i,j]·act'(y[i,j])  i < rows, j < cols, written over dy
+// db[j]   = db[j] + Σ_i dz[i,j]
+//
+// Each sum is one chain of additions in order of i; a zero is +0. The rows of dy
+// and y are as many bytes apart as follows each. db may be nil.
+//
+//go:noescape
+func gateAVX512F32(db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, rows int, cols int, act int)
+
+// dz[i,j] = dy[i,j]·act'(y[i,j])  i < rows, j < cols, written over dy
+// db[j]   = db[j] + Σ_i dz[i,j]
+//
+// Each sum is one chain of additions in order of i; a zero is +0. The rows of dy
+// and y are as many bytes apart as follows each. db may be nil.
+//
+//go:noescape
+func gateAVX512F64(db *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, rows int, cols int, act int)
+
 // dz[i]   = dy[i]·act'(y[i])               i < n, written over dy
 // db      = dbinit + Σ_i dz[i]
 // dw[k]   = dwinit[k] + Σ_i x[i,k]·dz[i]   k < cols
@@ -241,6 +259,7 @@ var avx512F32 = tiles[float32]{
 	narrow:    narrowAVX512F32,
 	dot:       dotAVX512F32,
 	grad:      gradAVX512F32,
+	gate:      gateAVX512F32,
 	column:    columnAVX512F32,
 	input:     inputAVX512F32,
 	turned:    turnedAVX512F32,
@@ -263,6 +282,7 @@ var avx512F64 = tiles[float64]{
 	narrow:    narrowAVX512F64,
 	dot:       dotAVX512F64,
 	grad:      gradAVX512F64,
+	gate:      gateAVX512F64,
 	column:    columnAVX512F64,
 	input:     inputAVX512F64,
 	turned:    turnedAVX512F64,

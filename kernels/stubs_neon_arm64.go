@@ -80,6 +80,24 @@ func gradNEONF32(dw *float32, lddw uintptr, dwinit *float32, lddwinit uintptr, d
 //go:noescape
 func gradNEONF64(dw *float64, lddw uintptr, dwinit *float64, lddwinit uintptr, db *float64, dbinit *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, x *float64, ldx uintptr, rows int, cols int, n int, act int)
 
+// dz[i,j] = dy[i,j]·act'(y[i,j])  i < rows, j < cols, written over dy
+// db[j]   = db[j] + Σ_i dz[i,j]
+//
+// Each sum is one chain of additions in order of i; a zero is +0. The rows of dy
+// and y are as many bytes apart as follows each. db may be nil.
+//
+//go:noescape
+func gateNEONF32(db *float32, dy *float32, lddy uintptr, y *float32, ldy uintptr, rows int, cols int, act int)
+
+// dz[i,j] = dy[i,j]·act'(y[i,j])  i < rows, j < cols, written over dy
+// db[j]   = db[j] + Σ_i dz[i,j]
+//
+// Each sum is one chain of additions in order of i; a zero is +0. The rows of dy
+// and y are as many bytes apart as follows each. db may be nil.
+//
+//go:noescape
+func gateNEONF64(db *float64, dy *float64, lddy uintptr, y *float64, ldy uintptr, rows int, cols int, act int)
+
 // dz[i]   = dy[i]·act'(y[i])               i < n, written over dy
 // db      = dbinit + Σ_i dz[i]
 // dw[k]   = dwinit[k] + Σ_i x[i,k]·dz[i]   k < cols
@@ -241,6 +259,7 @@ var neonF32 = tiles[float32]{
 	narrow:    narrowNEONF32,
 	dot:       dotNEONF32,
 	grad:      gradNEONF32,
+	gate:      gateNEONF32,
 	column:    columnNEONF32,
 	input:     inputNEONF32,
 	turned:    turnedNEONF32,
@@ -263,6 +282,7 @@ var neonF64 = tiles[float64]{
 	narrow:    narrowNEONF64,
 	dot:       dotNEONF64,
 	grad:      gradNEONF64,
+	gate:      gateNEONF64,
 	column:    columnNEONF64,
 	input:     inputNEONF64,
 	turned:    turnedNEONF64,

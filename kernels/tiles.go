@@ -22,6 +22,7 @@ type tiles[T Float] struct {
 	narrow    func(y *T, ldy uintptr, x *T, ldx uintptr, w, bias *T, rows, n, act int)
 	dot       func(lane [lanes]T, x, w *T, n int) [lanes]T
 	grad      func(dw *T, lddw uintptr, dwinit *T, lddwinit uintptr, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, rows, cols, n, act int)
+	gate      func(db, dy *T, lddy uintptr, y *T, ldy uintptr, rows, cols, act int)
 	column    func(dx *T, lddx uintptr, dw, dwinit, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, w *T, cols, n, act int)
 	input     func(dx *T, lddx uintptr, dz *T, lddz uintptr, w *T, ldw uintptr, rows, cols, n int)
 	turned    func(dx *T, lddx uintptr, w *T, ldw uintptr, dz *T, lddz uintptr, rows, cols, n int)
@@ -50,18 +51,20 @@ func (t *tiles[T]) table() table[T] {
 const (
 	maxFold = 256
 	maxWork = 1 << 19
+	cached  = 1 << 15 // bytes that the first-level cache holds beside others
 	maxRun  = 1 << 12 // elements, where each takes a few cycles,
 	maxRows = 1 << 10 // or rows, of few columns
 
-	maxPacked = 960 // columns that a block of rows meets: a multiple of every panel
-	rowBlock  = 256 // rows of that block, for the second-level cache
-	dotsRows  = 4   // of the largest tile of dots
-	dotsCols  = 2
-	smallRows = 32  // of a product that a single call of panel does
-	sweepRows = 4   // that sweep computes at a time
-	thinTerms = 2   // of a sum that thin computes, at the most
-	fewTerms  = 8   // of a sum, so that its operands stay in the first-level cache
-	maxWide   = 128 // columns of a wide tile of float64, half of one of float32
+	maxPacked  = 960 // columns that a block of rows meets: a multiple of every panel
+	rowBlock   = 256 // rows of that block, for the second-level cache
+	dotsRows   = 4   // of the largest tile of dots
+	dotsCols   = 2
+	smallRows  = 32  // of a product that a single call of panel does
+	sweepRows  = 4   // that sweep computes at a time
+	thinTerms  = 2   // of a sum that thin computes, at the most
+	fewInputs  = 8   // of a layer whose dw stays in the first-level cache
+	sweepTerms = 24  // of a sum, up to which whole rows are better than whole tiles
+	maxWide    = 128 // columns of a wide tile of float64, half of one of float32
 )
 
 // scratch is the memory a call borrows for operands that must be rearranged:
@@ -117,15 +120,20 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		t.forwardNarrow(y, x, w, b, act)
 		return
 	}
-	if 0 < x.Cols && x.Cols <= thinTerms {
+	if 0 < x.Cols && x.Cols <= thinTerms && y.Cols <= t.panelCols {
 		t.forwardThin(y, x, w, b, act)
 		return
 	}
 	if t.forwardSmall(y, x, w, b, act) {
 		return
 	}
+	// The rows that sweep takes: all if there are few terms, else those that
+	// fill no tile.
 	few := y.Rows % t.panelRows
-	if few > 2 {
+	switch {
+	case x.Cols <= sweepTerms && y.Cols > t.panelCols:
+		few = y.Rows
+	case few > 2:
 		few = 0
 	}
 	fold := even(x.Cols, maxFold)
@@ -165,17 +173,15 @@ func (t *tiles[T]) forwardSmall(y, x, w *Mat[T], b []T, act Activation) bool {
 	return true
 }
 
-// forwardThin is forward for layers with one or two inputs.
+// forwardThin is forward for layers with one or two inputs and few outputs.
 func (t *tiles[T]) forwardThin(y, x, w *Mat[T], b []T, act Activation) {
-	for j := 0; j < y.Cols; j += t.panelCols {
-		bias := zero[T]()
-		if b != nil {
-			bias = &b[j]
-		}
-		for i := 0; i < y.Rows; i += maxRows {
-			t.thin(y.at(i, j), y.pitch(), bias, x.at(i, 0), x.pitch(), w.at(0, j), w.pitch(),
-				min(maxRows, y.Rows-i), min(t.panelCols, y.Cols-j), x.Cols, int(act))
-		}
+	bias := zero[T]()
+	if b != nil {
+		bias = &b[0]
+	}
+	for i := 0; i < y.Rows; i += maxRows {
+		t.thin(y.at(i, 0), y.pitch(), bias, x.at(i, 0), x.pitch(), w.at(0, 0), w.pitch(),
+			min(maxRows, y.Rows-i), y.Cols, x.Cols, int(act))
 	}
 }
 
@@ -247,34 +253,34 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		t.backwardColumn(dx, dw, db, dy, y, x, w, act, add)
 		return
 	}
-	// dz, db and the first rows of dw, panel by panel; then its other rows.
-	first := min(t.gradRows, dw.Rows)
-	few := dy.Rows <= fewTerms && dw.Rows > first && dw.Cols > t.panelCols
-	if few {
-		first = 0
+	// With few outputs, dz, db and the first rows of dw are made together; with
+	// many, dz and db first. Then come the other rows of dw.
+	many := dw.Cols > t.panelCols
+	first := 0
+	if !many {
+		first = min(t.gradRows, dw.Rows)
+	} else if db != nil && !add {
+		clear(db)
 	}
+	// Where dw is small, its rows rather than those of dz leave the cache.
 	fold := even(dy.Rows, maxFold)
+	if many && dw.Rows <= fewInputs {
+		fold = even(dy.Rows, max(16, min(maxFold, cached/int(size[T]())/dw.Cols)))
+	}
 	for i := 0; i == 0 || i < dy.Rows; i += fold {
 		p := product[T]{
 			c: *dw, add: add || i > 0,
 			a: x.at(i, 0), lda: size[T](), stepa: x.pitch(), n: min(fold, dy.Rows-i),
 		}
-		for j := 0; j < dw.Cols; j += t.panelCols {
-			dbj, dbinit := (*T)(nil), zero[T]()
-			if db != nil {
-				dbj = &db[j]
-				if p.add {
-					dbinit = dbj
-				}
-			}
-			init, ldinit := p.init(0, j)
-			t.grad(dw.at(0, j), dw.pitch(), init, ldinit, dbj, dbinit,
-				dy.at(i, j), dy.pitch(), y.at(i, j), y.pitch(), x.at(i, 0), x.pitch(),
-				first, min(t.panelCols, dw.Cols-j), p.n, int(act))
+		if many {
+			t.gateAll(db, dy, y, i, i+p.n, act)
+		} else {
+			t.gradPanel(&p, db, dy, y, i, first, act)
 		}
-		if few {
+		switch {
+		case many && (p.n <= sweepTerms || dw.Rows <= fewInputs):
 			t.sweepRows(&p, 0, dw.Rows, dy.at(i, 0), dy.pitch())
-		} else if first < dw.Rows {
+		case first < dw.Rows:
 			t.multiply(&p, first, dw.Rows, dy, i, false)
 		}
 	}
@@ -300,6 +306,44 @@ func (t *tiles[T]) atMost(lanes int) *tiles[T] {
 		t = t.half
 	}
 	return t
+}
+
+// gradPanel makes dz of the rows of dy that p has terms for, from row i on, and
+// continues db and the first rows of dw.
+func (t *tiles[T]) gradPanel(p *product[T], db []T, dy, y *Mat[T], i, first int, act Activation) {
+	if p.c.Cols == 0 {
+		return
+	}
+	dbp, dbinit := (*T)(nil), zero[T]()
+	if db != nil {
+		dbp = &db[0]
+		if p.add {
+			dbinit = dbp
+		}
+	}
+	init, ldinit := p.init(0, 0)
+	t.grad(p.c.at(0, 0), p.c.pitch(), init, ldinit, dbp, dbinit, dy.at(i, 0), dy.pitch(), y.at(i, 0), y.pitch(),
+		p.a, p.stepa, first, p.c.Cols, p.n, int(act))
+}
+
+// gateAll makes dz of rows i to end-1 of dy and continues db.
+func (t *tiles[T]) gateAll(db []T, dy, y *Mat[T], i, end int, act Activation) {
+	cols := min(dy.Cols, maxWork/64)
+	tall := max(maxWork/8/cols/4*4, 4)
+	if dy.Rows == 0 {
+		for j := range db {
+			db[j] += 0
+		}
+	}
+	for ; i < end; i += tall {
+		for j := 0; j < dy.Cols; j += cols {
+			var dbj *T
+			if db != nil {
+				dbj = &db[j]
+			}
+			t.gate(dbj, dy.at(i, j), dy.pitch(), y.at(i, j), y.pitch(), min(tall, end-i), min(cols, dy.Cols-j), int(act))
+		}
+	}
 }
 
 // backwardFew computes dx if it has few rows or few columns.
