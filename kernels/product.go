@@ -95,7 +95,7 @@ func (t *tiles[T]) sweepRows(p *product[T], i, end int, b *T, ldb uintptr) {
 	// As many columns as a call may take, in whole tiles, and as many rows.
 	terms := max(p.n, 8)
 	cols := min(p.c.Cols, max(maxWork/2/terms/t.wideCols, 1)*t.wideCols)
-	tall := max(maxWork/(cols*terms), 2)
+	tall := min(max(maxWork/(cols*terms), 2), maxRun)
 	for ; i < end; i += tall {
 		for j := 0; j < p.c.Cols; j += cols {
 			init, ldinit := p.init(i, j)
