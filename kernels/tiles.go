@@ -120,7 +120,7 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		t.forwardNarrow(y, x, w, b, act)
 		return
 	}
-	if 0 < x.Cols && x.Cols <= thinTerms && y.Cols <= t.panelCols {
+	if 0 < x.Cols && x.Cols <= thinTerms && y.Cols <= 2*t.panelCols {
 		t.forwardThin(y, x, w, b, act)
 		return
 	}
@@ -175,13 +175,15 @@ func (t *tiles[T]) forwardSmall(y, x, w *Mat[T], b []T, act Activation) bool {
 
 // forwardThin is forward for layers with one or two inputs and few outputs.
 func (t *tiles[T]) forwardThin(y, x, w *Mat[T], b []T, act Activation) {
-	bias := zero[T]()
-	if b != nil {
-		bias = &b[0]
-	}
-	for i := 0; i < y.Rows; i += maxRows {
-		t.thin(y.at(i, 0), y.pitch(), bias, x.at(i, 0), x.pitch(), w.at(0, 0), w.pitch(),
-			min(maxRows, y.Rows-i), y.Cols, x.Cols, int(act))
+	for j := 0; j < y.Cols; j += t.panelCols {
+		bias := zero[T]()
+		if b != nil {
+			bias = &b[j]
+		}
+		for i := 0; i < y.Rows; i += maxRows {
+			t.thin(y.at(i, j), y.pitch(), bias, x.at(i, 0), x.pitch(), w.at(0, j), w.pitch(),
+				min(maxRows, y.Rows-i), min(t.panelCols, y.Cols-j), x.Cols, int(act))
+		}
 	}
 }
 
