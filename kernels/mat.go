@@ -96,6 +96,12 @@ func (m *Mat[T]) ordinary() bool {
 
 // check panics unless m is a valid view; name is the argument's.
 func (m *Mat[T]) check(fn, name string) {
+	if !m.ordinary() {
+		m.checkAll(fn, name)
+	}
+}
+
+func (m *Mat[T]) checkAll(fn, name string) {
 	switch n, ok := 0, false; {
 	case m.Rows < 0 || m.Cols < 0:
 		panic(fmt.Sprintf("lockstep: %s: %s has the negative size %d×%d", fn, name, m.Rows, m.Cols))
