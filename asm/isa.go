@@ -128,6 +128,9 @@ type Machine interface {
 	LoadPart(v Vec, a Addr, p Part)
 	StorePart(a Addr, v Vec, p Part)
 
+	// Prefetch asks for the cache line of a, which may be anywhere at all.
+	Prefetch(a Addr)
+
 	// Single elements: LoadOne sets the other lanes to +0, Splat sets all
 	// lanes alike, Scalars loads n neighbours that only FMAScalar may use; n
 	// is 1 or the Spec's.
@@ -157,8 +160,9 @@ type Machine interface {
 	Gate(z, y, t Vec)
 
 	// LoadChunks loads 128 bits from each address, side by side; v need not
-	// be full. StoreChunk stores the first 128 bits. TransposeChunks transposes
+	// be full. MakeChunks has to come before it in the function. StoreChunk stores the first 128 bits. TransposeChunks transposes
 	// the square of elements that each 128 bits of vs, taken as rows, are.
+	MakeChunks()
 	LoadChunks(v Vec, at []Addr)
 	StoreChunk(a Addr, v Vec)
 	TransposeChunks(vs []Vec, t Vec)

@@ -186,6 +186,12 @@ func (m *neon) StepConst(r Rows, by int) {
 func (m *neon) Load(v Vec, a Addr)  { m.op("FMOVQ", m.mem(a), m.f(v)) }
 func (m *neon) Store(a Addr, v Vec) { m.op("FMOVQ", m.f(v), m.mem(a)) }
 
+// Prefetch: a displacement must be a multiple of 8.
+func (m *neon) Prefetch(a Addr) {
+	a.Disp &^= 7
+	m.op("PRFM", m.mem(a), text("PLDL1KEEP"))
+}
+
 func (m *neon) MakePart(count Int) Part { return Part{Count: count} }
 func (m *neon) FreePart(Part)           {}
 
@@ -273,6 +279,7 @@ func (m *neon) Gate(z, y, t Vec) {
 	m.word(words.bic, z, z, y)
 }
 
+func (m *neon) MakeChunks()                 {}
 func (m *neon) LoadChunks(v Vec, at []Addr) { m.Load(v, at[0]) }
 func (m *neon) StoreChunk(a Addr, v Vec)    { m.Store(a, v) }
 

@@ -24,6 +24,7 @@ func transpose(m Machine) {
 // function. store stores that many elements.
 func transposeRows(m Machine, count int, store func(Machine, Addr, Vec)) {
 	e := chunk(m.Spec().Float)
+	m.MakeChunks()
 	dst, ldd, src, lds, cols := m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
 	m.Arg(dst, "dst")
 	m.Arg(ldd, "ldd")

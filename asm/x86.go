@@ -36,7 +36,8 @@ func newAVX2(c *build.Context, f Float) Machine {
 }
 
 // avx512 is AVX-512 with F, VL, BW and DQ: thirty-two registers of 512 bits,
-// masks in registers of their own, K1 for a part, K2 within a verb.
+// masks in registers of their own, K1 for a part, K2 within a verb, K3 to K5 for
+// chunks.
 type avx512 struct{ x86 }
 
 func newAVX512(c *build.Context, f Float) Machine {
@@ -200,6 +201,8 @@ func (m *x86) StepConst(r Rows, by int) { m.AddConst(r.At[0].Base, by) }
 func (m *x86) Load(v Vec, a Addr)  { pick(m, m.VMOVUPS, m.VMOVUPD)(m.mem(a), m.vec(v)) }
 func (m *x86) Store(a Addr, v Vec) { pick(m, m.VMOVUPS, m.VMOVUPD)(m.vec(v), m.mem(a)) }
 
+func (m *x86) Prefetch(a Addr) { m.PREFETCHT0(m.mem(a)) }
+
 // StorePart stores the lanes in exact pieces, by the bits of the count. A
 // masked store would be slower, AVX-512's as well, and keep later loads
 // waiting. What is left is always moved to the low lanes.
@@ -280,17 +283,6 @@ func (m *x86) FMAScalar(acc, a, s Vec, _ int) { m.FMA(acc, a, s) }
 // one of the two is NaN or both are zero.
 func (m *x86) ReLU(v, zero Vec) {
 	pick(m, m.VMAXPS, m.VMAXPD)(m.vec(v), m.vec(zero), m.vec(v))
-}
-
-func (m *x86) LoadChunks(v Vec, at []Addr) {
-	m.VMOVUPS(m.mem(at[0]), m.xmm(v))
-	for i, a := range at[1:] {
-		if m.spec.VecBytes == 32 {
-			m.VINSERTF128(imm(i+1), m.mem(a), m.ymm(v), m.ymm(v))
-		} else {
-			m.VINSERTF32X4(imm(i+1), m.mem(a), m.vec(v), m.vec(v))
-		}
-	}
 }
 
 func (m *x86) StoreChunk(a Addr, v Vec) { m.VMOVUPS(m.xmm(v), m.mem(a)) }
@@ -392,6 +384,15 @@ func x86Masks(c *build.Context, vecBytes int) {
 	}
 }
 
+func (m *avx2) MakeChunks() {}
+
+func (m *avx2) LoadChunks(v Vec, at []Addr) {
+	m.VMOVUPS(m.mem(at[0]), m.xmm(v))
+	for i, a := range at[1:] {
+		m.VINSERTF128(imm(i+1), m.mem(a), m.ymm(v), m.ymm(v))
+	}
+}
+
 func (m *avx2) FreePart(p Part) { m.FreeVecs(p.Mask) }
 
 func (m *avx2) LoadPart(v Vec, a Addr, p Part) {
@@ -419,6 +420,27 @@ func (m *avx512) MakePart(count Int) Part {
 	m.KMOVW(m.gp(bits).As32(), reg.K1)
 	m.FreeInts(bits, n)
 	return Part{Count: count}
+}
+
+// chunkMasks choose the second, the third and the fourth 128 bits.
+var chunkMasks = []reg.OpmaskPhysical{reg.K3, reg.K4, reg.K5}
+
+func (m *avx512) MakeChunks() {
+	bits := m.Int()
+	for i, k := range chunkMasks {
+		m.MOVL(operand.U32(0xf<<(4*(i+1))), m.gp(bits).As32())
+		m.KMOVW(m.gp(bits).As32(), k)
+	}
+	m.FreeInts(bits)
+}
+
+// LoadChunks: a load that lets a mask choose where it goes needs no shuffle, as
+// an insertion would.
+func (m *avx512) LoadChunks(v Vec, at []Addr) {
+	m.VMOVUPS(m.mem(at[0]), m.xmm(v))
+	for i, a := range at[1:] {
+		m.VBROADCASTF32X4(m.mem(a), chunkMasks[i], m.vec(v))
+	}
 }
 
 func (m *avx512) FreePart(Part) {}

@@ -10,6 +10,12 @@ TEXT ·transposeAVX512F32(SB), NOSPLIT, $0-48
 	MOVQ   rows+32(FP), AX
 	CMPQ   AX, $0x10
 	JLT    few1
+	MOVL   $0x000000f0, AX
+	KMOVW  AX, K3
+	MOVL   $0x00000f00, AX
+	KMOVW  AX, K4
+	MOVL   $0x0000f000, AX
+	KMOVW  AX, K5
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   src+16(FP), CX
@@ -28,43 +34,43 @@ TEXT ·transposeAVX512F32(SB), NOSPLIT, $0-48
 
 chunk2:
 	// chunk i of every 4 rows, then 4×4 elements in each 128 bits
-	VMOVUPS      (CX), X0
-	VINSERTF32X4 $0x01, (CX)(DX*4), Z0, Z0
-	VINSERTF32X4 $0x02, (R10), Z0, Z0
-	VINSERTF32X4 $0x03, (R10)(DX*4), Z0, Z0
-	VMOVUPS      (CX)(DX*1), X1
-	VINSERTF32X4 $0x01, (CX)(R8*1), Z1, Z1
-	VINSERTF32X4 $0x02, (R10)(DX*1), Z1, Z1
-	VINSERTF32X4 $0x03, (R10)(R12*1), Z1, Z1
-	VMOVUPS      (CX)(DX*2), X2
-	VINSERTF32X4 $0x01, (CX)(DI*2), Z2, Z2
-	VINSERTF32X4 $0x02, (R10)(DX*2), Z2, Z2
-	VINSERTF32X4 $0x03, (R10)(R11*2), Z2, Z2
-	VMOVUPS      (CX)(DI*1), X3
-	VINSERTF32X4 $0x01, (CX)(R9*1), Z3, Z3
-	VINSERTF32X4 $0x02, (R10)(R11*1), Z3, Z3
-	VINSERTF32X4 $0x03, (R10)(R13*1), Z3, Z3
-	VUNPCKHPS    Z1, Z0, Z4
-	VUNPCKLPS    Z1, Z0, Z0
-	VUNPCKHPS    Z3, Z2, Z5
-	VUNPCKLPS    Z3, Z2, Z2
-	VUNPCKHPD    Z2, Z0, Z1
-	VUNPCKLPD    Z2, Z0, Z0
-	VUNPCKLPD    Z5, Z4, Z2
-	VUNPCKHPD    Z5, Z4, Z3
-	VMOVUPS      Z0, (AX)
-	ADDQ         BX, AX
-	VMOVUPS      Z1, (AX)
-	ADDQ         BX, AX
-	VMOVUPS      Z2, (AX)
-	ADDQ         BX, AX
-	VMOVUPS      Z3, (AX)
-	ADDQ         BX, AX
-	ADDQ         $0x10, CX
-	ADDQ         $0x10, R10
-	SUBQ         $0x04, SI
-	TESTQ        SI, SI
-	JNE          chunk2
+	VMOVUPS         (CX), X0
+	VBROADCASTF32X4 (CX)(DX*4), K3, Z0
+	VBROADCASTF32X4 (R10), K4, Z0
+	VBROADCASTF32X4 (R10)(DX*4), K5, Z0
+	VMOVUPS         (CX)(DX*1), X1
+	VBROADCASTF32X4 (CX)(R8*1), K3, Z1
+	VBROADCASTF32X4 (R10)(DX*1), K4, Z1
+	VBROADCASTF32X4 (R10)(R12*1), K5, Z1
+	VMOVUPS         (CX)(DX*2), X2
+	VBROADCASTF32X4 (CX)(DI*2), K3, Z2
+	VBROADCASTF32X4 (R10)(DX*2), K4, Z2
+	VBROADCASTF32X4 (R10)(R11*2), K5, Z2
+	VMOVUPS         (CX)(DI*1), X3
+	VBROADCASTF32X4 (CX)(R9*1), K3, Z3
+	VBROADCASTF32X4 (R10)(R11*1), K4, Z3
+	VBROADCASTF32X4 (R10)(R13*1), K5, Z3
+	VUNPCKHPS       Z1, Z0, Z4
+	VUNPCKLPS       Z1, Z0, Z0
+	VUNPCKHPS       Z3, Z2, Z5
+	VUNPCKLPS       Z3, Z2, Z2
+	VUNPCKHPD       Z2, Z0, Z1
+	VUNPCKLPD       Z2, Z0, Z0
+	VUNPCKLPD       Z5, Z4, Z2
+	VUNPCKHPD       Z5, Z4, Z3
+	VMOVUPS         Z0, (AX)
+	ADDQ            BX, AX
+	VMOVUPS         Z1, (AX)
+	ADDQ            BX, AX
+	VMOVUPS         Z2, (AX)
+	ADDQ            BX, AX
+	VMOVUPS         Z3, (AX)
+	ADDQ            BX, AX
+	ADDQ            $0x10, CX
+	ADDQ            $0x10, R10
+	SUBQ            $0x04, SI
+	TESTQ           SI, SI
+	JNE             chunk2
 
 end3:
 	VXORPS X15, X15, X15
@@ -72,6 +78,12 @@ end3:
 	RET
 
 few1:
+	MOVL  $0x000000f0, AX
+	KMOVW AX, K3
+	MOVL  $0x00000f00, AX
+	KMOVW AX, K4
+	MOVL  $0x0000f000, AX
+	KMOVW AX, K5
 	MOVQ  dst+0(FP), AX
 	MOVQ  ldd+8(FP), BX
 	MOVQ  src+16(FP), CX
@@ -119,6 +131,12 @@ TEXT ·transposeAVX512F64(SB), NOSPLIT, $0-48
 	MOVQ  rows+32(FP), AX
 	CMPQ  AX, $0x08
 	JLT   few1
+	MOVL  $0x000000f0, AX
+	KMOVW AX, K3
+	MOVL  $0x00000f00, AX
+	KMOVW AX, K4
+	MOVL  $0x0000f000, AX
+	KMOVW AX, K5
 	MOVQ  dst+0(FP), AX
 	MOVQ  ldd+8(FP), BX
 	MOVQ  src+16(FP), CX
@@ -132,25 +150,25 @@ TEXT ·transposeAVX512F64(SB), NOSPLIT, $0-48
 
 chunk2:
 	// chunk i of every 2 rows, then 2×2 elements in each 128 bits
-	VMOVUPS      (CX), X0
-	VINSERTF32X4 $0x01, (CX)(DX*2), Z0, Z0
-	VINSERTF32X4 $0x02, (CX)(DX*4), Z0, Z0
-	VINSERTF32X4 $0x03, (CX)(DI*2), Z0, Z0
-	VMOVUPS      (CX)(DX*1), X1
-	VINSERTF32X4 $0x01, (CX)(DI*1), Z1, Z1
-	VINSERTF32X4 $0x02, (CX)(R8*1), Z1, Z1
-	VINSERTF32X4 $0x03, (CX)(R9*1), Z1, Z1
-	VUNPCKHPD    Z1, Z0, Z2
-	VUNPCKLPD    Z1, Z0, Z0
-	VMOVUPD      Z2, Z1
-	VMOVUPD      Z0, (AX)
-	ADDQ         BX, AX
-	VMOVUPD      Z1, (AX)
-	ADDQ         BX, AX
-	ADDQ         $0x10, CX
-	SUBQ         $0x02, SI
-	TESTQ        SI, SI
-	JNE          chunk2
+	VMOVUPS         (CX), X0
+	VBROADCASTF32X4 (CX)(DX*2), K3, Z0
+	VBROADCASTF32X4 (CX)(DX*4), K4, Z0
+	VBROADCASTF32X4 (CX)(DI*2), K5, Z0
+	VMOVUPS         (CX)(DX*1), X1
+	VBROADCASTF32X4 (CX)(DI*1), K3, Z1
+	VBROADCASTF32X4 (CX)(R8*1), K4, Z1
+	VBROADCASTF32X4 (CX)(R9*1), K5, Z1
+	VUNPCKHPD       Z1, Z0, Z2
+	VUNPCKLPD       Z1, Z0, Z0
+	VMOVUPD         Z2, Z1
+	VMOVUPD         Z0, (AX)
+	ADDQ            BX, AX
+	VMOVUPD         Z1, (AX)
+	ADDQ            BX, AX
+	ADDQ            $0x10, CX
+	SUBQ            $0x02, SI
+	TESTQ           SI, SI
+	JNE             chunk2
 
 end3:
 	VXORPS X15, X15, X15
@@ -158,6 +176,12 @@ end3:
 	RET
 
 few1:
+	MOVL  $0x000000f0, AX
+	KMOVW AX, K3
+	MOVL  $0x00000f00, AX
+	KMOVW AX, K4
+	MOVL  $0x0000f000, AX
+	KMOVW AX, K5
 	MOVQ  dst+0(FP), AX
 	MOVQ  ldd+8(FP), BX
 	MOVQ  src+16(FP), CX
