@@ -24,7 +24,7 @@ var sources = []struct {
 	stem    string
 	kernels []kernel
 }{
-	{"dense", []kernel{{"panel", panel}, {"wide", wide}, {"narrow", narrow}, {"dot", dot}}},
+	{"dense", []kernel{{"panel", panel}, {"packing", packing}, {"wide", wide}, {"narrow", narrow}, {"dot", dot}}},
 	{"grad", []kernel{{"grad", grad}, {"column", column}}},
 	{"pack", []kernel{{"transpose", transpose}}},
 	{"loss", []kernel{{"mse", mse}}},

@@ -33,74 +33,106 @@ func (p *product[T]) block(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, ui
 	kernel(p.c.at(i, j), p.c.pitch(), init, ldinit, a, p.lda, p.stepa, b, ldb, rows, cols, p.n, int(p.act))
 }
 
-// rows computes rows i to end-1 of a panel, some tiles at a call.
-func (t *tiles[T]) rows(p *product[T], i, end, j, cols int, b *T, ldb uintptr) {
-	tall := maxWork / maxFold / t.panelCols / t.panelRows * t.panelRows
-	for ; i < end; i += tall {
-		p.block(t.panel, i, min(tall, end-i), j, cols, b, ldb)
+// terms is the part of the product that has n terms from k on.
+func (p *product[T]) terms(k, n int) product[T] {
+	q := *p
+	q.a = plus(p.a, uintptr(k)*p.stepa)
+	q.n = n
+	q.add = p.add || k > 0
+	if k+n < p.n {
+		q.act = Identity
 	}
+	return q
 }
 
-// multiply computes rows from to end-1 of the product, whose right factor is
-// rows k and on of m, or with transposed columns k and on of it. A block of
-// rows meets panel after panel, which lie in m or are packed before.
-func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], k int, transposed bool) {
+// multiply computes rows from to end-1 of the product, whose right factor is m
+// or with transposed its transpose. A block of rows, which the second-level
+// cache holds, meets panel after panel of the first terms, then of the next: so
+// what stays near is c.
+func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], transposed bool) {
+	rows := end - from
+	if rows <= 0 {
+		return
+	}
+	fold, height, tall := max(1, p.n), rows, rows
+	if fold > maxFold || rows > manyRows {
+		fold = even(p.n, maxFold)
+		height = t.wholeTiles(even(rows, max(t.panelRows, blockBytes/(fold*int(size[T]())))))
+		tall = t.wholeTiles(even(min(rows, height), max(1, t.lanes*maxWork/fold/t.panelCols)))
+	}
 	var packed []T
-	if transposed || end-from >= 64 && crowded(m.pitch()) {
+	if transposed || rows >= manyRows && p.n > 0 && crowded(m.pitch()) {
 		s := t.scratch.Get().(*scratch[T])
 		defer t.scratch.Put(s)
-		packed = s.grow(max(1, p.n) * min(p.c.Cols, maxPacked))
+		packed = s.grow(fold * t.panelCols)
 	}
-	for first := 0; first < p.c.Cols; first += maxPacked {
-		last := min(first+maxPacked, p.c.Cols)
-		for j := first; j < last && packed != nil; j += t.panelCols {
-			to := packed[(j-first)*p.n:]
-			if cols := min(t.panelCols, last-j); transposed {
-				t.packTransposed(to, m, j, cols, k, p.n)
-			} else {
-				m.pack(to, k, p.n, j, cols)
+	var piece product[T]
+	for i := from; i < end; i += height {
+		stop := min(i+height, end)
+		for k := 0; k == 0 || k < p.n; k += fold {
+			q := p
+			if fold < p.n {
+				piece = p.terms(k, min(fold, p.n-k))
+				q = &piece
 			}
-		}
-		for i := from; i < end; i += rowBlock {
-			for j := first; j < last; j += t.panelCols {
-				cols := min(t.panelCols, last-j)
-				var b *T
-				ldb := m.pitch()
-				if packed == nil {
-					b = m.at(k, j)
-				} else {
-					b = plus(&packed[0], uintptr((j-first)*p.n)*size[T]())
-					ldb = uintptr(cols) * size[T]()
+			for j := 0; j < p.c.Cols; j += t.panelCols {
+				cols := min(t.panelCols, p.c.Cols-j)
+				b, ldb, r := m.at(k, j), m.pitch(), i
+				if transposed {
+					t.packTransposed(packed, m, j, cols, k, q.n)
+					b, ldb = &packed[0], uintptr(cols)*size[T]()
+				} else if packed != nil && cols == t.panelCols && stop-i >= t.panelRows {
+					init, ldinit := q.init(i, j)
+					t.packing(&packed[0], q.c.at(i, j), q.c.pitch(), init, ldinit, plus(q.a, uintptr(i)*q.lda), q.lda, q.stepa, b, ldb, q.n, int(q.act))
+					b, ldb = &packed[0], uintptr(cols)*size[T]()
+					r += t.panelRows
 				}
-				t.rows(p, i, min(i+rowBlock, end), j, cols, b, ldb)
+				for r < stop {
+					count := t.together(stop-r, tall)
+					q.block(t.panel, r, count, j, cols, b, ldb)
+					r += count
+				}
 			}
 		}
 	}
 }
 
-// pack copies the elements (i, j) to (i+rows-1, j+cols-1) of m to dst.
-func (m *Mat[T]) pack(dst []T, i, rows, j, cols int) {
-	for r := range rows {
-		copy(dst[r*cols:][:cols], m.Data[(i+r)*m.Stride+j:])
+// wholeTiles rounds a number of rows up to the tallest tiles.
+func (t *tiles[T]) wholeTiles(rows int) int {
+	return (rows + t.panelRows - 1) / t.panelRows * t.panelRows
+}
+
+// together is how many of the rows left to compute in one call: whole tiles, no
+// more than tall. Where one or two rows are over, too few chains for a tile of
+// their own, they share two tiles with the last whole one.
+func (t *tiles[T]) together(left, tall int) int {
+	over := left % t.panelRows
+	switch {
+	case over == 0 || over > 2 || left < t.panelRows || left == tall:
+		return min(left, tall)
+	case left > 2*t.panelRows:
+		return min(left-over-t.panelRows, tall)
 	}
+	return (left + 1) / 2
 }
 
 // fewRows computes the last one or two rows of c, which fill no tile.
-func (t *tiles[T]) fewRows(p *product[T], rows int, b *T, ldb uintptr) {
+func (t *tiles[T]) fewRows(p *product[T], rows int, w *Mat[T]) {
 	i, cols := p.c.Rows-rows, p.c.Cols
-	for j := 0; j < cols; {
-		bj := plus(b, uintptr(j)*size[T]())
-		width := t.wideCols / rows
-		for width > cols-j {
-			width /= 2
+	fold := even(p.n, maxFold)
+	for k := 0; k == 0 || k < p.n; k += fold {
+		q := p.terms(k, min(fold, p.n-k))
+		for j := 0; j < cols; {
+			kernel, width := t.wide, t.wideCols/rows
+			for width > cols-j {
+				width /= 2
+			}
+			if width < t.wideUnit {
+				kernel, width = t.panel, min(t.panelCols, cols-j)
+			}
+			q.block(kernel, i, rows, j, width, w.at(k, j), w.pitch())
+			j += width
 		}
-		if width >= t.wideUnit {
-			p.block(t.wide, i, rows, j, width, bj, ldb)
-		} else {
-			width = min(t.panelCols, cols-j)
-			p.block(t.panel, i, rows, j, width, bj, ldb)
-		}
-		j += width
 	}
 }
 

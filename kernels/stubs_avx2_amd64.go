@@ -22,6 +22,18 @@ func panelAVX2F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *flo
 //go:noescape
 func panelAVX2F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 
+// What panel computes, for as many rows as the widest panel's tile has and all
+// columns of a panel; b is copied to dst, where its rows lie tight.
+//
+//go:noescape
+func packingAVX2F32(dst *float32, c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, n int, act int)
+
+// What panel computes, for as many rows as the widest panel's tile has and all
+// columns of a panel; b is copied to dst, where its rows lie tight.
+//
+//go:noescape
+func packingAVX2F64(dst *float64, c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, n int, act int)
+
 // What panel computes, for 1 or 2 rows and 4, 8, … vectors of columns, up to
 // wideCols in all rows together.
 //
@@ -176,6 +188,7 @@ var avx2F32 = tiles[float32]{
 	wideUnit:  32,
 	gradRows:  2,
 	panel:     panelAVX2F32,
+	packing:   packingAVX2F32,
 	wide:      wideAVX2F32,
 	narrow:    narrowAVX2F32,
 	dot:       dotAVX2F32,
@@ -194,6 +207,7 @@ var avx2F64 = tiles[float64]{
 	wideUnit:  16,
 	gradRows:  2,
 	panel:     panelAVX2F64,
+	packing:   packingAVX2F64,
 	wide:      wideAVX2F64,
 	narrow:    narrowAVX2F64,
 	dot:       dotAVX2F64,

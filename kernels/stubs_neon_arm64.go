@@ -22,6 +22,18 @@ func panelNEONF32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *flo
 //go:noescape
 func panelNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 
+// What panel computes, for as many rows as the widest panel's tile has and all
+// columns of a panel; b is copied to dst, where its rows lie tight.
+//
+//go:noescape
+func packingNEONF32(dst *float32, c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, n int, act int)
+
+// What panel computes, for as many rows as the widest panel's tile has and all
+// columns of a panel; b is copied to dst, where its rows lie tight.
+//
+//go:noescape
+func packingNEONF64(dst *float64, c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, n int, act int)
+
 // What panel computes, for 1 or 2 rows and 4, 8, … vectors of columns, up to
 // wideCols in all rows together.
 //
@@ -176,6 +188,7 @@ var neonF32 = tiles[float32]{
 	wideUnit:  16,
 	gradRows:  4,
 	panel:     panelNEONF32,
+	packing:   packingNEONF32,
 	wide:      wideNEONF32,
 	narrow:    narrowNEONF32,
 	dot:       dotNEONF32,
@@ -194,6 +207,7 @@ var neonF64 = tiles[float64]{
 	wideUnit:  8,
 	gradRows:  4,
 	panel:     panelNEONF64,
+	packing:   packingNEONF64,
 	wide:      wideNEONF64,
 	narrow:    narrowNEONF64,
 	dot:       dotNEONF64,

@@ -19,6 +19,7 @@ type tiles[T Float] struct {
 	gradRows  int // rows of dw that grad computes
 
 	panel     func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
+	packing   func(dst *T, c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, n, act int)
 	wide      func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
 	narrow    func(y *T, ldy uintptr, x *T, ldx uintptr, w, bias *T, rows, n, act int)
 	dot       func(lane [lanes]T, x, w *T, n int) [lanes]T
@@ -32,7 +33,7 @@ type tiles[T Float] struct {
 }
 
 func (t *tiles[T]) table() table[T] {
-	if maxPacked%t.panelCols != 0 || rowBlock%t.panelRows != 0 || uintptr(t.wideCols)*size[T]() > unsafe.Sizeof(nothing) {
+	if uintptr(t.wideCols)*size[T]() > unsafe.Sizeof(nothing) {
 		panic("lockstep: tiles do not fit the blocks")
 	}
 	t.scratch.New = func() any { return new(scratch[T]) }
@@ -41,30 +42,32 @@ func (t *tiles[T]) table() table[T] {
 
 // A fold over more than maxFold terms is cut into pieces that are continued
 // from memory, and a call into assembly does no more than about maxWork
-// multiply-adds: Go can neither preempt it nor collect garbage meanwhile.
+// multiply-adds of vectors: Go can neither preempt it nor collect garbage
+// meanwhile.
 const (
-	maxFold = 256
-	maxWork = 1 << 19
+	maxFold = 320
+	maxWork = 1 << 17
 	maxRun  = 1 << 12 // rows or elements, where each takes a few cycles
 
-	maxPacked = 960 // columns that a block of rows meets: a multiple of every panel
-	rowBlock  = 256 // rows of that block, for the second-level cache
-	maxWide   = 128 // columns of a wide tile of float64, half of one of float32
+	blockBytes = 640 << 10 // of the left factor, for the second-level cache
+	manyRows   = 64        // for which it pays to rearrange an operand
+	maxWide    = 128       // columns of a wide tile of float64, half of one of float32
 )
 
 // scratch is the memory a call borrows for operands that must be rearranged:
-// at most maxFold·maxPacked + 2·maxRun elements (2 MiB of float64) and sixteen
-// sums in sixteen lanes.
+// a panel or the weights of a narrow layer, at most 7·maxRun elements, and
+// 2·maxRun elements and sixteen sums in sixteen lanes beside it.
 type scratch[T Float] struct {
-	packed []T // panels of a right factor, as many as were needed so far
+	packed []T
 	line   [2 * maxRun]T
 	lane   [16][lanes]T
 }
 
-// grow returns the memory for panels, at least n elements of it.
+// grow returns the memory for a packed operand, at least n elements of it that
+// begin at a cache line.
 func (s *scratch[T]) grow(n int) []T {
 	if len(s.packed) < n {
-		s.packed = make([]T, n)
+		s.packed = aligned[T](n)
 	}
 	return s.packed
 }
@@ -106,22 +109,13 @@ func (t *tiles[T]) forward(y, x, w Mat[T], b []T, act Activation) {
 		return
 	}
 	few := y.Rows % t.panelRows
-	if few > 2 {
+	if few > 2 || y.Rows > manyRows {
 		few = 0
 	}
-	fold := even(x.Cols, maxFold)
-	for k := 0; k == 0 || k < x.Cols; k += fold {
-		p := product[T]{
-			c: y, add: k > 0, bias: b,
-			a: x.at(0, k), lda: x.pitch(), stepa: size[T](), n: min(fold, x.Cols-k),
-		}
-		if k+p.n == x.Cols {
-			p.act = act
-		}
-		t.multiply(&p, 0, y.Rows-few, &w, k, false)
-		if few > 0 {
-			t.fewRows(&p, few, w.at(k, 0), w.pitch())
-		}
+	p := product[T]{c: y, bias: b, a: x.at(0, 0), lda: x.pitch(), stepa: size[T](), n: x.Cols, act: act}
+	t.multiply(&p, 0, y.Rows-few, &w, false)
+	if few > 0 {
+		t.fewRows(&p, few, &w)
 	}
 }
 
@@ -148,7 +142,7 @@ func (t *tiles[T]) forwardNarrow(y, x, w Mat[T], b []T, act Activation) {
 			continue
 		}
 		wj := plus(columns, uintptr(j*w.Rows)*size[T]())
-		tall := min(maxWork/2/(x.Cols+lanes), maxRun)
+		tall := min(2*maxWork/(x.Cols+lanes), maxRun)
 		for i := 0; i < y.Rows; i += tall {
 			t.narrow(y.at(i, j), y.pitch(), x.at(i, 0), x.pitch(), wj, bias, min(tall, y.Rows-i), x.Cols, int(act))
 		}
@@ -214,19 +208,14 @@ func (t *tiles[T]) backward(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activ
 				dy.at(i, j), dy.pitch(), y.at(i, j), y.pitch(), x.at(i, 0), x.pitch(),
 				first, min(t.panelCols, dw.Cols-j), p.n, int(act))
 		}
-		t.multiply(&p, first, dw.Rows, &dy, i, false)
 	}
+	p := product[T]{c: dw, add: add, a: x.at(0, 0), lda: size[T](), stepa: x.pitch(), n: dy.Rows}
+	t.multiply(&p, first, dw.Rows, &dy, false)
 	if dx.empty() {
 		return
 	}
-	fold = even(dy.Cols, maxFold)
-	for j := 0; j == 0 || j < dy.Cols; j += fold {
-		p := product[T]{
-			c: dx, add: j > 0,
-			a: dy.at(0, j), lda: dy.pitch(), stepa: size[T](), n: min(fold, dy.Cols-j),
-		}
-		t.multiply(&p, 0, dx.Rows, &w, j, true)
-	}
+	p = product[T]{c: dx, a: dy.at(0, 0), lda: dy.pitch(), stepa: size[T](), n: dy.Cols}
+	t.multiply(&p, 0, dx.Rows, &w, true)
 }
 
 // backwardColumn is backward for a layer with one output: one pass over the
