@@ -159,9 +159,10 @@ type Machine interface {
 	// Gate: z = z if not y ≤ 0, else +0. Destroys y and t.
 	Gate(z, y, t Vec)
 
-	// LoadChunks loads 128 bits from each address, side by side; v need not
-	// be full. MakeChunks has to come before it in the function. StoreChunk stores the first 128 bits. TransposeChunks transposes
-	// the square of elements that each 128 bits of vs, taken as rows, are.
+	// LoadChunks loads 128 bits from each address, side by side, behind a
+	// MakeChunks in the same function; v need not be full. StoreChunk stores
+	// the first 128 bits. TransposeChunks transposes the square of elements
+	// that each 128 bits of vs, taken as rows, are.
 	MakeChunks()
 	LoadChunks(v Vec, at []Addr)
 	StoreChunk(a Addr, v Vec)
