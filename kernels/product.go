@@ -47,8 +47,8 @@ func (p *product[T]) terms(k, n int) product[T] {
 
 // multiply computes rows from to end-1 of the product, whose right factor is m
 // or with transposed its transpose. A block of rows, which the second-level
-// cache holds, meets panel after panel of the first terms, then of the next: so
-// what stays near is c.
+// cache holds, meets panel after panel. If it pays, the first block packs them
+// for those that follow.
 func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], transposed bool) {
 	rows := end - from
 	if rows <= 0 {
@@ -61,39 +61,59 @@ func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], transposed 
 		tall = t.wholeTiles(even(min(rows, height), max(1, t.lanes*maxWork/fold/t.panelCols)))
 	}
 	var packed []T
+	each := 0 // elements from one packed panel to the next
 	if transposed || rows >= manyRows && p.n > 0 && crowded(m.pitch()) {
 		s := t.scratch.Get().(*scratch[T])
 		defer t.scratch.Put(s)
-		packed = s.grow(fold * t.panelCols)
+		panels := 1
+		if height < rows {
+			each = fold * t.panelCols
+			panels = (min(p.c.Cols, maxPacked) + t.panelCols - 1) / t.panelCols
+		}
+		packed = s.grow(fold * t.panelCols * panels)
 	}
 	var piece product[T]
-	for i := from; i < end; i += height {
-		stop := min(i+height, end)
-		for k := 0; k == 0 || k < p.n; k += fold {
-			q := p
-			if fold < p.n {
-				piece = p.terms(k, min(fold, p.n-k))
-				q = &piece
-			}
-			for j := 0; j < p.c.Cols; j += t.panelCols {
-				cols := min(t.panelCols, p.c.Cols-j)
-				b, ldb, r := m.at(k, j), m.pitch(), i
-				if transposed {
-					t.packTransposed(packed, m, j, cols, k, q.n)
-					b, ldb = &packed[0], uintptr(cols)*size[T]()
-				} else if packed != nil && cols == t.panelCols && stop-i >= t.panelRows {
-					init, ldinit := q.init(i, j)
-					t.packing(&packed[0], q.c.at(i, j), q.c.pitch(), init, ldinit, plus(q.a, uintptr(i)*q.lda), q.lda, q.stepa, b, ldb, q.n, int(q.act))
-					b, ldb = &packed[0], uintptr(cols)*size[T]()
-					r += t.panelRows
-				}
-				for r < stop {
-					count := t.together(stop-r, tall)
-					q.block(t.panel, r, count, j, cols, b, ldb)
-					r += count
+	for k := 0; k == 0 || k < p.n; k += fold {
+		q := p
+		if fold < p.n {
+			piece = p.terms(k, min(fold, p.n-k))
+			q = &piece
+		}
+		for first := 0; first < p.c.Cols; first += maxPacked {
+			last := min(first+maxPacked, p.c.Cols)
+			for i := from; i < end; i += height {
+				to := packed
+				for j := first; j < last; j += t.panelCols {
+					t.panelOf(q, i, min(i+height, end), tall, m, k, j, min(t.panelCols, last-j), to, i == from, transposed)
+					if each > 0 {
+						to = to[each:]
+					}
 				}
 			}
 		}
+	}
+}
+
+// panelOf computes rows i to end-1 of one panel, tall rows at a call. Unless to
+// is nil the panel of the right factor is packed there, or with fresh to be.
+func (t *tiles[T]) panelOf(p *product[T], i, end, tall int, m *Mat[T], k, j, cols int, to []T, fresh, transposed bool) {
+	b, ldb := m.at(k, j), m.pitch()
+	if to != nil && (transposed || cols == t.panelCols) {
+		b, ldb = &to[0], uintptr(cols)*size[T]()
+		switch {
+		case !fresh:
+		case transposed:
+			t.packTransposed(to, m, j, cols, k, p.n)
+		default:
+			init, ldinit := p.init(i, j)
+			t.packing(b, p.c.at(i, j), p.c.pitch(), init, ldinit, plus(p.a, uintptr(i)*p.lda), p.lda, p.stepa, m.at(k, j), m.pitch(), p.n, int(p.act))
+			i += t.panelRows
+		}
+	}
+	for i < end {
+		count := t.together(end-i, tall)
+		p.block(t.panel, i, count, j, cols, b, ldb)
+		i += count
 	}
 }
 

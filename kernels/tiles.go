@@ -33,7 +33,7 @@ type tiles[T Float] struct {
 }
 
 func (t *tiles[T]) table() table[T] {
-	if uintptr(t.wideCols)*size[T]() > unsafe.Sizeof(nothing) {
+	if maxPacked%t.panelCols != 0 || manyRows < t.panelRows || uintptr(t.wideCols)*size[T]() > unsafe.Sizeof(nothing) {
 		panic("lockstep: tiles do not fit the blocks")
 	}
 	t.scratch.New = func() any { return new(scratch[T]) }
@@ -49,14 +49,15 @@ const (
 	maxWork = 1 << 17
 	maxRun  = 1 << 12 // rows or elements, where each takes a few cycles
 
-	blockBytes = 640 << 10 // of the left factor, for the second-level cache
+	maxPacked  = 768       // columns that a block of rows meets: a multiple of every panel
+	blockBytes = 512 << 10 // of the left factor, for the second-level cache
 	manyRows   = 64        // for which it pays to rearrange an operand
 	maxWide    = 128       // columns of a wide tile of float64, half of one of float32
 )
 
 // scratch is the memory a call borrows for operands that must be rearranged:
-// a panel or the weights of a narrow layer, at most 7·maxRun elements, and
-// 2·maxRun elements and sixteen sums in sixteen lanes beside it.
+// at most maxFold·maxPacked + 2·maxRun elements (2 MiB of float64) and sixteen
+// sums in sixteen lanes.
 type scratch[T Float] struct {
 	packed []T
 	line   [2 * maxRun]T
