@@ -231,8 +231,19 @@ func panel(m Machine) {
 	byWidth(m, cols, s.VecBytes, func(w width) {
 		tall := panelRows(s, w)
 		advance := [][2]string{{"c", "ldc"}, {"init", "ldinit"}, {"a", "lda"}}
-		byHeight(m, tall, advance, func(rows int) { panelTile(m, rows, w) })
+		byHeight(m, tall, advance, func(rows int) { panelTile(m, rows, w, false) })
 	})
+}
+
+// packing is panel for its first rows, whose loop over the terms has time to
+// store b as well. The lines of b are far apart, so it asks for them early.
+func packing(m Machine) {
+	m.Func("packing", sig(m, "func(dst *T, c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, n, act int)"),
+		"What panel computes, for as many rows as the widest panel's tile has and all",
+		"columns of a panel; b is copied to dst, where its rows lie tight.")
+	w := full(m.Spec().MaxCols, m.Spec().VecBytes)
+	panelTile(m, panelRows(m.Spec(), w), w, true)
+	m.Return()
 }
 
 // panelRows is how many rows a tile has: as many accumulators as fit beside
@@ -245,11 +256,11 @@ func panelRows(s Spec, w width) int {
 	return min((s.Vecs-others)/w.vecs, s.MaxRows)
 }
 
-func panelTile(m Machine, r int, w width) {
+func panelTile(m Machine, r int, w width, pack bool) {
 	acc := loadTile(m, r, w, "init", "ldinit")
 
 	x := m.Vec()
-	foldTile(m, acc, w, x)
+	foldTile(m, acc, w, x, pack)
 
 	m.Comment("c[i,j] = act(acc[i,j])")
 	act := m.Int()
@@ -260,12 +271,32 @@ func panelTile(m Machine, r int, w width) {
 	storeTile(m, acc, w, "c", "ldc")
 }
 
+// line is the size of a cache line that Prefetch counts on.
+const line = 64
+
+// prefetchRow asks for all lines of w's vectors at a.
+func prefetchRow(m Machine, a Addr, w width) {
+	bytes := w.vecs * m.Spec().VecBytes
+	for d := 0; d < bytes; d += line {
+		m.Prefetch(a.Plus(d))
+	}
+	m.Prefetch(a.Plus(bytes - 1))
+}
+
 // foldTile continues acc with all terms, taking as many at a time as the
-// machine holds scalars if they are neighbours in a. It destroys x.
-func foldTile(m Machine, acc [][]Vec, w width, x Vec) {
+// machine holds scalars if they are neighbours in a. It destroys x. With pack
+// it copies the right factor to the parameter dst.
+func foldTile(m Machine, acc [][]Vec, w width, x Vec, pack bool) {
 	s := m.Spec()
 	end := m.NewLabel("folded")
 	f := loadFactors(m, len(acc), end)
+	var dst, soon Int
+	if pack {
+		dst, soon = m.Int(), m.Int()
+		m.Arg(dst, "dst")
+		m.MulConst(soon, f.ldb, rowsAhead)
+		m.Add(soon, f.b)
+	}
 
 	terms := func(count int) {
 		var bp []Vec
@@ -273,8 +304,16 @@ func foldTile(m Machine, acc [][]Vec, w width, x Vec) {
 			row := m.VecsOf(w.vecs)
 			for q, v := range row {
 				w.load(m, q, v, At(f.b, 0))
+				if pack {
+					m.Store(At(dst, q*s.VecBytes), v)
+				}
 			}
 			m.Add(f.b, f.ldb)
+			if pack {
+				prefetchRow(m, At(soon, 0), w)
+				m.Add(soon, f.ldb)
+				m.AddConst(dst, w.vecs*s.VecBytes)
+			}
 			bp = append(bp, row...)
 		}
 		for i := range acc {
@@ -307,8 +346,14 @@ func foldTile(m Machine, acc [][]Vec, w width, x Vec) {
 	m.Step(f.a, f.step)
 	m.LoopDown(f.n, loop)
 	m.Label(end)
+	if pack {
+		m.FreeInts(dst, soon)
+	}
 	f.free(m)
 }
+
+// rowsAhead is how far ahead of its use a row is prefetched.
+const rowsAhead = 4
 
 // factors are the operands of a product as a loop over its terms steps on.
 type factors struct {

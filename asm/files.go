@@ -24,7 +24,7 @@ var sources = []struct {
 	stem    string
 	kernels []kernel
 }{
-	{"dense", []kernel{{"panel", panel}, {"narrow", narrow}, {"dot", dot}}},
+	{"dense", []kernel{{"panel", panel}, {"packing", packing}, {"narrow", narrow}, {"dot", dot}}},
 	{"grad", []kernel{{"grad", grad}, {"gate", gate}, {"column", column}}},
 	{"few", []kernel{{"input", input}, {"turned", turned}, {"dots", dots}, {"sweep", sweep}, {"thin", thin}}},
 	{"pack", []kernel{{"transpose", transpose}}},

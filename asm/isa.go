@@ -134,6 +134,9 @@ type Machine interface {
 	LoadPart(v Vec, a Addr, p Part)
 	StorePart(a Addr, v Vec, p Part)
 
+	// Prefetch asks for the cache line of a, which may be anywhere at all.
+	Prefetch(a Addr)
+
 	// Single elements: LoadOne sets the other lanes to +0, Splat sets all
 	// lanes alike, Scalars loads n neighbours that only FMAScalar may use; n
 	// is 1 or the Spec's.

@@ -214,6 +214,12 @@ func (m *neon) unindexed(a Addr, f func(Addr)) {
 	m.FreeInts(t)
 }
 
+// Prefetch: a displacement must be a multiple of 8.
+func (m *neon) Prefetch(a Addr) {
+	a.Disp &^= 7
+	m.op("PRFM", m.mem(a), text("PLDL1KEEP"))
+}
+
 func (m *neon) MakePart(count Int) Part { return Part{Count: count} }
 func (m *neon) FreePart(Part)           {}
 

@@ -18,7 +18,7 @@ func TestAllocations(t *testing.T) {
 }
 
 func testAllocations[T Float](t *testing.T) {
-	shapes := []shape{{1, 1, 1}, {5, 17, 3}, {9, 16, 33}, {65, 130, 70}}
+	shapes := []shape{{1, 1, 1}, {5, 17, 3}, {9, 16, 33}, {65, 130, 70}, {70, 330, 512}}
 	if testing.Short() {
 		shapes = shapes[:3]
 	}

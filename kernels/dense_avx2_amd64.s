@@ -7876,6 +7876,240 @@ done165:
 	VZEROUPPER
 	RET
 
+// func packingAVX2F32(dst *float32, c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, n int, act int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·packingAVX2F32(SB), NOSPLIT, $0-96
+	// acc[i,j] = init[i,j], 4×3 vectors
+	MOVQ    init+24(FP), AX
+	MOVQ    ldinit+32(FP), BX
+	LEAQ    (BX)(BX*2), CX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS (AX)(BX*1), Y3
+	VMOVUPS 32(AX)(BX*1), Y4
+	VMOVUPS 64(AX)(BX*1), Y5
+	VMOVUPS (AX)(BX*2), Y6
+	VMOVUPS 32(AX)(BX*2), Y7
+	VMOVUPS 64(AX)(BX*2), Y8
+	VMOVUPS (AX)(CX*1), Y9
+	VMOVUPS 32(AX)(CX*1), Y10
+	VMOVUPS 64(AX)(CX*1), Y11
+	MOVQ    n+80(FP), DI
+	TESTQ   DI, DI
+	JLE     folded1
+	MOVQ    a+40(FP), AX
+	MOVQ    lda+48(FP), BX
+	MOVQ    stepa+56(FP), CX
+	MOVQ    b+64(FP), DX
+	MOVQ    ldb+72(FP), SI
+	LEAQ    (BX)(BX*2), R8
+	MOVQ    dst+0(FP), R9
+	IMUL3Q  $0x04, SI, R10
+	ADDQ    DX, R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold2:
+	VMOVUPS      (DX), Y13
+	VMOVUPS      Y13, (R9)
+	VMOVUPS      32(DX), Y14
+	VMOVUPS      Y14, 32(R9)
+	VMOVUPS      64(DX), Y15
+	VMOVUPS      Y15, 64(R9)
+	ADDQ         SI, DX
+	PREFETCHT0   (R10)
+	PREFETCHT0   64(R10)
+	PREFETCHT0   95(R10)
+	ADDQ         SI, R10
+	ADDQ         $0x60, R9
+	VBROADCASTSS (AX), Y12
+	VFMADD231PS  Y12, Y13, Y0
+	VFMADD231PS  Y12, Y14, Y1
+	VFMADD231PS  Y12, Y15, Y2
+	VBROADCASTSS (AX)(BX*1), Y12
+	VFMADD231PS  Y12, Y13, Y3
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y12, Y15, Y5
+	VBROADCASTSS (AX)(BX*2), Y12
+	VFMADD231PS  Y12, Y13, Y6
+	VFMADD231PS  Y12, Y14, Y7
+	VFMADD231PS  Y12, Y15, Y8
+	VBROADCASTSS (AX)(R8*1), Y12
+	VFMADD231PS  Y12, Y13, Y9
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y12, Y15, Y11
+	ADDQ         CX, AX
+	DECQ         DI
+	JNZ          fold2
+
+folded1:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+88(FP), AX
+	VXORPS Y12, Y12, Y12
+	VADDPS Y12, Y0, Y0
+	VADDPS Y12, Y1, Y1
+	VADDPS Y12, Y2, Y2
+	VADDPS Y12, Y3, Y3
+	VADDPS Y12, Y4, Y4
+	VADDPS Y12, Y5, Y5
+	VADDPS Y12, Y6, Y6
+	VADDPS Y12, Y7, Y7
+	VADDPS Y12, Y8, Y8
+	VADDPS Y12, Y9, Y9
+	VADDPS Y12, Y10, Y10
+	VADDPS Y12, Y11, Y11
+	CMPQ   AX, $0x01
+	JNE    linear3
+	VMAXPS Y0, Y12, Y0
+	VMAXPS Y1, Y12, Y1
+	VMAXPS Y2, Y12, Y2
+	VMAXPS Y3, Y12, Y3
+	VMAXPS Y4, Y12, Y4
+	VMAXPS Y5, Y12, Y5
+	VMAXPS Y6, Y12, Y6
+	VMAXPS Y7, Y12, Y7
+	VMAXPS Y8, Y12, Y8
+	VMAXPS Y9, Y12, Y9
+	VMAXPS Y10, Y12, Y10
+	VMAXPS Y11, Y12, Y11
+
+linear3:
+	MOVQ    c+8(FP), AX
+	MOVQ    ldc+16(FP), BX
+	LEAQ    (BX)(BX*2), CX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS Y3, (AX)(BX*1)
+	VMOVUPS Y4, 32(AX)(BX*1)
+	VMOVUPS Y5, 64(AX)(BX*1)
+	VMOVUPS Y6, (AX)(BX*2)
+	VMOVUPS Y7, 32(AX)(BX*2)
+	VMOVUPS Y8, 64(AX)(BX*2)
+	VMOVUPS Y9, (AX)(CX*1)
+	VMOVUPS Y10, 32(AX)(CX*1)
+	VMOVUPS Y11, 64(AX)(CX*1)
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func packingAVX2F64(dst *float64, c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, n int, act int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·packingAVX2F64(SB), NOSPLIT, $0-96
+	// acc[i,j] = init[i,j], 4×3 vectors
+	MOVQ    init+24(FP), AX
+	MOVQ    ldinit+32(FP), BX
+	LEAQ    (BX)(BX*2), CX
+	VMOVUPD (AX), Y0
+	VMOVUPD 32(AX), Y1
+	VMOVUPD 64(AX), Y2
+	VMOVUPD (AX)(BX*1), Y3
+	VMOVUPD 32(AX)(BX*1), Y4
+	VMOVUPD 64(AX)(BX*1), Y5
+	VMOVUPD (AX)(BX*2), Y6
+	VMOVUPD 32(AX)(BX*2), Y7
+	VMOVUPD 64(AX)(BX*2), Y8
+	VMOVUPD (AX)(CX*1), Y9
+	VMOVUPD 32(AX)(CX*1), Y10
+	VMOVUPD 64(AX)(CX*1), Y11
+	MOVQ    n+80(FP), DI
+	TESTQ   DI, DI
+	JLE     folded1
+	MOVQ    a+40(FP), AX
+	MOVQ    lda+48(FP), BX
+	MOVQ    stepa+56(FP), CX
+	MOVQ    b+64(FP), DX
+	MOVQ    ldb+72(FP), SI
+	LEAQ    (BX)(BX*2), R8
+	MOVQ    dst+0(FP), R9
+	IMUL3Q  $0x04, SI, R10
+	ADDQ    DX, R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold2:
+	VMOVUPD      (DX), Y13
+	VMOVUPD      Y13, (R9)
+	VMOVUPD      32(DX), Y14
+	VMOVUPD      Y14, 32(R9)
+	VMOVUPD      64(DX), Y15
+	VMOVUPD      Y15, 64(R9)
+	ADDQ         SI, DX
+	PREFETCHT0   (R10)
+	PREFETCHT0   64(R10)
+	PREFETCHT0   95(R10)
+	ADDQ         SI, R10
+	ADDQ         $0x60, R9
+	VBROADCASTSD (AX), Y12
+	VFMADD231PD  Y12, Y13, Y0
+	VFMADD231PD  Y12, Y14, Y1
+	VFMADD231PD  Y12, Y15, Y2
+	VBROADCASTSD (AX)(BX*1), Y12
+	VFMADD231PD  Y12, Y13, Y3
+	VFMADD231PD  Y12, Y14, Y4
+	VFMADD231PD  Y12, Y15, Y5
+	VBROADCASTSD (AX)(BX*2), Y12
+	VFMADD231PD  Y12, Y13, Y6
+	VFMADD231PD  Y12, Y14, Y7
+	VFMADD231PD  Y12, Y15, Y8
+	VBROADCASTSD (AX)(R8*1), Y12
+	VFMADD231PD  Y12, Y13, Y9
+	VFMADD231PD  Y12, Y14, Y10
+	VFMADD231PD  Y12, Y15, Y11
+	ADDQ         CX, AX
+	DECQ         DI
+	JNZ          fold2
+
+folded1:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+88(FP), AX
+	VXORPS Y12, Y12, Y12
+	VADDPD Y12, Y0, Y0
+	VADDPD Y12, Y1, Y1
+	VADDPD Y12, Y2, Y2
+	VADDPD Y12, Y3, Y3
+	VADDPD Y12, Y4, Y4
+	VADDPD Y12, Y5, Y5
+	VADDPD Y12, Y6, Y6
+	VADDPD Y12, Y7, Y7
+	VADDPD Y12, Y8, Y8
+	VADDPD Y12, Y9, Y9
+	VADDPD Y12, Y10, Y10
+	VADDPD Y12, Y11, Y11
+	CMPQ   AX, $0x01
+	JNE    linear3
+	VMAXPD Y0, Y12, Y0
+	VMAXPD Y1, Y12, Y1
+	VMAXPD Y2, Y12, Y2
+	VMAXPD Y3, Y12, Y3
+	VMAXPD Y4, Y12, Y4
+	VMAXPD Y5, Y12, Y5
+	VMAXPD Y6, Y12, Y6
+	VMAXPD Y7, Y12, Y7
+	VMAXPD Y8, Y12, Y8
+	VMAXPD Y9, Y12, Y9
+	VMAXPD Y10, Y12, Y10
+	VMAXPD Y11, Y12, Y11
+
+linear3:
+	MOVQ    c+8(FP), AX
+	MOVQ    ldc+16(FP), BX
+	LEAQ    (BX)(BX*2), CX
+	VMOVUPD Y0, (AX)
+	VMOVUPD Y1, 32(AX)
+	VMOVUPD Y2, 64(AX)
+	VMOVUPD Y3, (AX)(BX*1)
+	VMOVUPD Y4, 32(AX)(BX*1)
+	VMOVUPD Y5, 64(AX)(BX*1)
+	VMOVUPD Y6, (AX)(BX*2)
+	VMOVUPD Y7, 32(AX)(BX*2)
+	VMOVUPD Y8, 64(AX)(BX*2)
+	VMOVUPD Y9, (AX)(CX*1)
+	VMOVUPD Y10, 32(AX)(CX*1)
+	VMOVUPD Y11, 64(AX)(CX*1)
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
 // func narrowAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, bias *float32, rows int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·narrowAVX2F32(SB), NOSPLIT, $0-72

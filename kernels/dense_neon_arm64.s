@@ -16124,6 +16124,612 @@ fewer300:
 done263:
 	RET
 
+// func packingNEONF32(dst *float32, c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, n int, act int)
+TEXT ·packingNEONF32(SB), NOSPLIT, $0-96
+	// acc[i,j] = init[i,j], 8×3 vectors
+	MOVD  init+24(FP), R0
+	MOVD  ldinit+32(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	ADD   R1, R4, R5
+	ADD   R1, R5, R6
+	ADD   R1, R6, R7
+	ADD   R1, R7, R8
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	FMOVQ 0(R2), F3
+	FMOVQ 16(R2), F4
+	FMOVQ 32(R2), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+	FMOVQ 32(R3), F8
+	FMOVQ 0(R4), F9
+	FMOVQ 16(R4), F10
+	FMOVQ 32(R4), F11
+	FMOVQ 0(R5), F12
+	FMOVQ 16(R5), F13
+	FMOVQ 32(R5), F14
+	FMOVQ 0(R6), F15
+	FMOVQ 16(R6), F16
+	FMOVQ 32(R6), F17
+	FMOVQ 0(R7), F18
+	FMOVQ 16(R7), F19
+	FMOVQ 32(R7), F20
+	FMOVQ 0(R8), F21
+	FMOVQ 16(R8), F22
+	FMOVQ 32(R8), F23
+	MOVD  n+80(FP), R5
+	CMP   $0, R5
+	BLE   folded1
+	MOVD  a+40(FP), R0
+	MOVD  lda+48(FP), R1
+	MOVD  stepa+56(FP), R2
+	MOVD  b+64(FP), R3
+	MOVD  ldb+72(FP), R4
+	ADD   R1, R0, R6
+	ADD   R1, R6, R7
+	ADD   R1, R7, R8
+	ADD   R1, R8, R9
+	ADD   R1, R9, R10
+	ADD   R1, R10, R11
+	ADD   R1, R11, R12
+	MOVD  dst+0(FP), R13
+	MOVD  $4, R15
+	MUL   R15, R4, R14
+	ADD   R3, R14
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $4, R2
+	BNE single3
+	CMP $2, R5
+	BLT single3
+
+several2:
+	FMOVQ 0(R3), F25
+	FMOVQ F25, 0(R13)
+	FMOVQ 16(R3), F26
+	FMOVQ F26, 16(R13)
+	FMOVQ 32(R3), F27
+	FMOVQ F27, 32(R13)
+	ADD   R4, R3
+	PRFM  0(R14), PLDL1KEEP
+	PRFM  40(R14), PLDL1KEEP
+	ADD   R4, R14
+	ADD   $48, R13
+	FMOVQ 0(R3), F28
+	FMOVQ F28, 0(R13)
+	FMOVQ 16(R3), F29
+	FMOVQ F29, 16(R13)
+	FMOVQ 32(R3), F30
+	FMOVQ F30, 32(R13)
+	ADD   R4, R3
+	PRFM  0(R14), PLDL1KEEP
+	PRFM  40(R14), PLDL1KEEP
+	ADD   R4, R14
+	ADD   $48, R13
+	FMOVD 0(R0), F24
+	WORD  $0x4f981320 // fmla v0.4s, v25.4s, v24.s[0]
+	WORD  $0x4f981341 // fmla v1.4s, v26.4s, v24.s[0]
+	WORD  $0x4f981362 // fmla v2.4s, v27.4s, v24.s[0]
+	WORD  $0x4fb81380 // fmla v0.4s, v28.4s, v24.s[1]
+	WORD  $0x4fb813a1 // fmla v1.4s, v29.4s, v24.s[1]
+	WORD  $0x4fb813c2 // fmla v2.4s, v30.4s, v24.s[1]
+	FMOVD 0(R6), F24
+	WORD  $0x4f981323 // fmla v3.4s, v25.4s, v24.s[0]
+	WORD  $0x4f981344 // fmla v4.4s, v26.4s, v24.s[0]
+	WORD  $0x4f981365 // fmla v5.4s, v27.4s, v24.s[0]
+	WORD  $0x4fb81383 // fmla v3.4s, v28.4s, v24.s[1]
+	WORD  $0x4fb813a4 // fmla v4.4s, v29.4s, v24.s[1]
+	WORD  $0x4fb813c5 // fmla v5.4s, v30.4s, v24.s[1]
+	FMOVD 0(R7), F24
+	WORD  $0x4f981326 // fmla v6.4s, v25.4s, v24.s[0]
+	WORD  $0x4f981347 // fmla v7.4s, v26.4s, v24.s[0]
+	WORD  $0x4f981368 // fmla v8.4s, v27.4s, v24.s[0]
+	WORD  $0x4fb81386 // fmla v6.4s, v28.4s, v24.s[1]
+	WORD  $0x4fb813a7 // fmla v7.4s, v29.4s, v24.s[1]
+	WORD  $0x4fb813c8 // fmla v8.4s, v30.4s, v24.s[1]
+	FMOVD 0(R8), F24
+	WORD  $0x4f981329 // fmla v9.4s, v25.4s, v24.s[0]
+	WORD  $0x4f98134a // fmla v10.4s, v26.4s, v24.s[0]
+	WORD  $0x4f98136b // fmla v11.4s, v27.4s, v24.s[0]
+	WORD  $0x4fb81389 // fmla v9.4s, v28.4s, v24.s[1]
+	WORD  $0x4fb813aa // fmla v10.4s, v29.4s, v24.s[1]
+	WORD  $0x4fb813cb // fmla v11.4s, v30.4s, v24.s[1]
+	FMOVD 0(R9), F24
+	WORD  $0x4f98132c // fmla v12.4s, v25.4s, v24.s[0]
+	WORD  $0x4f98134d // fmla v13.4s, v26.4s, v24.s[0]
+	WORD  $0x4f98136e // fmla v14.4s, v27.4s, v24.s[0]
+	WORD  $0x4fb8138c // fmla v12.4s, v28.4s, v24.s[1]
+	WORD  $0x4fb813ad // fmla v13.4s, v29.4s, v24.s[1]
+	WORD  $0x4fb813ce // fmla v14.4s, v30.4s, v24.s[1]
+	FMOVD 0(R10), F24
+	WORD  $0x4f98132f // fmla v15.4s, v25.4s, v24.s[0]
+	WORD  $0x4f981350 // fmla v16.4s, v26.4s, v24.s[0]
+	WORD  $0x4f981371 // fmla v17.4s, v27.4s, v24.s[0]
+	WORD  $0x4fb8138f // fmla v15.4s, v28.4s, v24.s[1]
+	WORD  $0x4fb813b0 // fmla v16.4s, v29.4s, v24.s[1]
+	WORD  $0x4fb813d1 // fmla v17.4s, v30.4s, v24.s[1]
+	FMOVD 0(R11), F24
+	WORD  $0x4f981332 // fmla v18.4s, v25.4s, v24.s[0]
+	WORD  $0x4f981353 // fmla v19.4s, v26.4s, v24.s[0]
+	WORD  $0x4f981374 // fmla v20.4s, v27.4s, v24.s[0]
+	WORD  $0x4fb81392 // fmla v18.4s, v28.4s, v24.s[1]
+	WORD  $0x4fb813b3 // fmla v19.4s, v29.4s, v24.s[1]
+	WORD  $0x4fb813d4 // fmla v20.4s, v30.4s, v24.s[1]
+	FMOVD 0(R12), F24
+	WORD  $0x4f981335 // fmla v21.4s, v25.4s, v24.s[0]
+	WORD  $0x4f981356 // fmla v22.4s, v26.4s, v24.s[0]
+	WORD  $0x4f981377 // fmla v23.4s, v27.4s, v24.s[0]
+	WORD  $0x4fb81395 // fmla v21.4s, v28.4s, v24.s[1]
+	WORD  $0x4fb813b6 // fmla v22.4s, v29.4s, v24.s[1]
+	WORD  $0x4fb813d7 // fmla v23.4s, v30.4s, v24.s[1]
+	ADD   $8, R0
+	ADD   $8, R6
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	ADD   $8, R12
+	SUB   $2, R5
+	CMP   $2, R5
+	BGE   several2
+	CMP   $0, R5
+	BEQ   folded1
+
+single3:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold4:
+	FMOVQ 0(R3), F25
+	FMOVQ F25, 0(R13)
+	FMOVQ 16(R3), F26
+	FMOVQ F26, 16(R13)
+	FMOVQ 32(R3), F27
+	FMOVQ F27, 32(R13)
+	ADD   R4, R3
+	PRFM  0(R14), PLDL1KEEP
+	PRFM  40(R14), PLDL1KEEP
+	ADD   R4, R14
+	ADD   $48, R13
+	FMOVS 0(R0), F24
+	WORD  $0x4f981320 // fmla v0.4s, v25.4s, v24.s[0]
+	WORD  $0x4f981341 // fmla v1.4s, v26.4s, v24.s[0]
+	WORD  $0x4f981362 // fmla v2.4s, v27.4s, v24.s[0]
+	FMOVS 0(R6), F24
+	WORD  $0x4f981323 // fmla v3.4s, v25.4s, v24.s[0]
+	WORD  $0x4f981344 // fmla v4.4s, v26.4s, v24.s[0]
+	WORD  $0x4f981365 // fmla v5.4s, v27.4s, v24.s[0]
+	FMOVS 0(R7), F24
+	WORD  $0x4f981326 // fmla v6.4s, v25.4s, v24.s[0]
+	WORD  $0x4f981347 // fmla v7.4s, v26.4s, v24.s[0]
+	WORD  $0x4f981368 // fmla v8.4s, v27.4s, v24.s[0]
+	FMOVS 0(R8), F24
+	WORD  $0x4f981329 // fmla v9.4s, v25.4s, v24.s[0]
+	WORD  $0x4f98134a // fmla v10.4s, v26.4s, v24.s[0]
+	WORD  $0x4f98136b // fmla v11.4s, v27.4s, v24.s[0]
+	FMOVS 0(R9), F24
+	WORD  $0x4f98132c // fmla v12.4s, v25.4s, v24.s[0]
+	WORD  $0x4f98134d // fmla v13.4s, v26.4s, v24.s[0]
+	WORD  $0x4f98136e // fmla v14.4s, v27.4s, v24.s[0]
+	FMOVS 0(R10), F24
+	WORD  $0x4f98132f // fmla v15.4s, v25.4s, v24.s[0]
+	WORD  $0x4f981350 // fmla v16.4s, v26.4s, v24.s[0]
+	WORD  $0x4f981371 // fmla v17.4s, v27.4s, v24.s[0]
+	FMOVS 0(R11), F24
+	WORD  $0x4f981332 // fmla v18.4s, v25.4s, v24.s[0]
+	WORD  $0x4f981353 // fmla v19.4s, v26.4s, v24.s[0]
+	WORD  $0x4f981374 // fmla v20.4s, v27.4s, v24.s[0]
+	FMOVS 0(R12), F24
+	WORD  $0x4f981335 // fmla v21.4s, v25.4s, v24.s[0]
+	WORD  $0x4f981356 // fmla v22.4s, v26.4s, v24.s[0]
+	WORD  $0x4f981377 // fmla v23.4s, v27.4s, v24.s[0]
+	ADD   R2, R0
+	ADD   R2, R6
+	ADD   R2, R7
+	ADD   R2, R8
+	ADD   R2, R9
+	ADD   R2, R10
+	ADD   R2, R11
+	ADD   R2, R12
+	SUBS  $1, R5
+	BNE   fold4
+
+folded1:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+88(FP), R0
+	VMOVI $0, V24.B16
+	WORD  $0x4e38d400 // fadd v0.4s, v0.4s, v24.4s
+	WORD  $0x4e38d421 // fadd v1.4s, v1.4s, v24.4s
+	WORD  $0x4e38d442 // fadd v2.4s, v2.4s, v24.4s
+	WORD  $0x4e38d463 // fadd v3.4s, v3.4s, v24.4s
+	WORD  $0x4e38d484 // fadd v4.4s, v4.4s, v24.4s
+	WORD  $0x4e38d4a5 // fadd v5.4s, v5.4s, v24.4s
+	WORD  $0x4e38d4c6 // fadd v6.4s, v6.4s, v24.4s
+	WORD  $0x4e38d4e7 // fadd v7.4s, v7.4s, v24.4s
+	WORD  $0x4e38d508 // fadd v8.4s, v8.4s, v24.4s
+	WORD  $0x4e38d529 // fadd v9.4s, v9.4s, v24.4s
+	WORD  $0x4e38d54a // fadd v10.4s, v10.4s, v24.4s
+	WORD  $0x4e38d56b // fadd v11.4s, v11.4s, v24.4s
+	WORD  $0x4e38d58c // fadd v12.4s, v12.4s, v24.4s
+	WORD  $0x4e38d5ad // fadd v13.4s, v13.4s, v24.4s
+	WORD  $0x4e38d5ce // fadd v14.4s, v14.4s, v24.4s
+	WORD  $0x4e38d5ef // fadd v15.4s, v15.4s, v24.4s
+	WORD  $0x4e38d610 // fadd v16.4s, v16.4s, v24.4s
+	WORD  $0x4e38d631 // fadd v17.4s, v17.4s, v24.4s
+	WORD  $0x4e38d652 // fadd v18.4s, v18.4s, v24.4s
+	WORD  $0x4e38d673 // fadd v19.4s, v19.4s, v24.4s
+	WORD  $0x4e38d694 // fadd v20.4s, v20.4s, v24.4s
+	WORD  $0x4e38d6b5 // fadd v21.4s, v21.4s, v24.4s
+	WORD  $0x4e38d6d6 // fadd v22.4s, v22.4s, v24.4s
+	WORD  $0x4e38d6f7 // fadd v23.4s, v23.4s, v24.4s
+	CMP   $1, R0
+	BNE   linear5
+	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
+	WORD  $0x4e38f421 // fmax v1.4s, v1.4s, v24.4s
+	WORD  $0x4e38f442 // fmax v2.4s, v2.4s, v24.4s
+	WORD  $0x4e38f463 // fmax v3.4s, v3.4s, v24.4s
+	WORD  $0x4e38f484 // fmax v4.4s, v4.4s, v24.4s
+	WORD  $0x4e38f4a5 // fmax v5.4s, v5.4s, v24.4s
+	WORD  $0x4e38f4c6 // fmax v6.4s, v6.4s, v24.4s
+	WORD  $0x4e38f4e7 // fmax v7.4s, v7.4s, v24.4s
+	WORD  $0x4e38f508 // fmax v8.4s, v8.4s, v24.4s
+	WORD  $0x4e38f529 // fmax v9.4s, v9.4s, v24.4s
+	WORD  $0x4e38f54a // fmax v10.4s, v10.4s, v24.4s
+	WORD  $0x4e38f56b // fmax v11.4s, v11.4s, v24.4s
+	WORD  $0x4e38f58c // fmax v12.4s, v12.4s, v24.4s
+	WORD  $0x4e38f5ad // fmax v13.4s, v13.4s, v24.4s
+	WORD  $0x4e38f5ce // fmax v14.4s, v14.4s, v24.4s
+	WORD  $0x4e38f5ef // fmax v15.4s, v15.4s, v24.4s
+	WORD  $0x4e38f610 // fmax v16.4s, v16.4s, v24.4s
+	WORD  $0x4e38f631 // fmax v17.4s, v17.4s, v24.4s
+	WORD  $0x4e38f652 // fmax v18.4s, v18.4s, v24.4s
+	WORD  $0x4e38f673 // fmax v19.4s, v19.4s, v24.4s
+	WORD  $0x4e38f694 // fmax v20.4s, v20.4s, v24.4s
+	WORD  $0x4e38f6b5 // fmax v21.4s, v21.4s, v24.4s
+	WORD  $0x4e38f6d6 // fmax v22.4s, v22.4s, v24.4s
+	WORD  $0x4e38f6f7 // fmax v23.4s, v23.4s, v24.4s
+
+linear5:
+	MOVD  c+8(FP), R0
+	MOVD  ldc+16(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	ADD   R1, R4, R5
+	ADD   R1, R5, R6
+	ADD   R1, R6, R7
+	ADD   R1, R7, R8
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	FMOVQ F3, 0(R2)
+	FMOVQ F4, 16(R2)
+	FMOVQ F5, 32(R2)
+	FMOVQ F6, 0(R3)
+	FMOVQ F7, 16(R3)
+	FMOVQ F8, 32(R3)
+	FMOVQ F9, 0(R4)
+	FMOVQ F10, 16(R4)
+	FMOVQ F11, 32(R4)
+	FMOVQ F12, 0(R5)
+	FMOVQ F13, 16(R5)
+	FMOVQ F14, 32(R5)
+	FMOVQ F15, 0(R6)
+	FMOVQ F16, 16(R6)
+	FMOVQ F17, 32(R6)
+	FMOVQ F18, 0(R7)
+	FMOVQ F19, 16(R7)
+	FMOVQ F20, 32(R7)
+	FMOVQ F21, 0(R8)
+	FMOVQ F22, 16(R8)
+	FMOVQ F23, 32(R8)
+	RET
+
+// func packingNEONF64(dst *float64, c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, n int, act int)
+TEXT ·packingNEONF64(SB), NOSPLIT, $0-96
+	// acc[i,j] = init[i,j], 8×3 vectors
+	MOVD  init+24(FP), R0
+	MOVD  ldinit+32(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	ADD   R1, R4, R5
+	ADD   R1, R5, R6
+	ADD   R1, R6, R7
+	ADD   R1, R7, R8
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	FMOVQ 0(R2), F3
+	FMOVQ 16(R2), F4
+	FMOVQ 32(R2), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 16(R3), F7
+	FMOVQ 32(R3), F8
+	FMOVQ 0(R4), F9
+	FMOVQ 16(R4), F10
+	FMOVQ 32(R4), F11
+	FMOVQ 0(R5), F12
+	FMOVQ 16(R5), F13
+	FMOVQ 32(R5), F14
+	FMOVQ 0(R6), F15
+	FMOVQ 16(R6), F16
+	FMOVQ 32(R6), F17
+	FMOVQ 0(R7), F18
+	FMOVQ 16(R7), F19
+	FMOVQ 32(R7), F20
+	FMOVQ 0(R8), F21
+	FMOVQ 16(R8), F22
+	FMOVQ 32(R8), F23
+	MOVD  n+80(FP), R5
+	CMP   $0, R5
+	BLE   folded1
+	MOVD  a+40(FP), R0
+	MOVD  lda+48(FP), R1
+	MOVD  stepa+56(FP), R2
+	MOVD  b+64(FP), R3
+	MOVD  ldb+72(FP), R4
+	ADD   R1, R0, R6
+	ADD   R1, R6, R7
+	ADD   R1, R7, R8
+	ADD   R1, R8, R9
+	ADD   R1, R9, R10
+	ADD   R1, R10, R11
+	ADD   R1, R11, R12
+	MOVD  dst+0(FP), R13
+	MOVD  $4, R15
+	MUL   R15, R4, R14
+	ADD   R3, R14
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R2
+	BNE single3
+	CMP $2, R5
+	BLT single3
+
+several2:
+	FMOVQ 0(R3), F25
+	FMOVQ F25, 0(R13)
+	FMOVQ 16(R3), F26
+	FMOVQ F26, 16(R13)
+	FMOVQ 32(R3), F27
+	FMOVQ F27, 32(R13)
+	ADD   R4, R3
+	PRFM  0(R14), PLDL1KEEP
+	PRFM  40(R14), PLDL1KEEP
+	ADD   R4, R14
+	ADD   $48, R13
+	FMOVQ 0(R3), F28
+	FMOVQ F28, 0(R13)
+	FMOVQ 16(R3), F29
+	FMOVQ F29, 16(R13)
+	FMOVQ 32(R3), F30
+	FMOVQ F30, 32(R13)
+	ADD   R4, R3
+	PRFM  0(R14), PLDL1KEEP
+	PRFM  40(R14), PLDL1KEEP
+	ADD   R4, R14
+	ADD   $48, R13
+	FMOVQ 0(R0), F24
+	WORD  $0x4fd81320 // fmla v0.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd81341 // fmla v1.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd81362 // fmla v2.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd81b80 // fmla v0.2d, v28.2d, v24.d[1]
+	WORD  $0x4fd81ba1 // fmla v1.2d, v29.2d, v24.d[1]
+	WORD  $0x4fd81bc2 // fmla v2.2d, v30.2d, v24.d[1]
+	FMOVQ 0(R6), F24
+	WORD  $0x4fd81323 // fmla v3.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd81344 // fmla v4.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd81365 // fmla v5.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd81b83 // fmla v3.2d, v28.2d, v24.d[1]
+	WORD  $0x4fd81ba4 // fmla v4.2d, v29.2d, v24.d[1]
+	WORD  $0x4fd81bc5 // fmla v5.2d, v30.2d, v24.d[1]
+	FMOVQ 0(R7), F24
+	WORD  $0x4fd81326 // fmla v6.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd81347 // fmla v7.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd81368 // fmla v8.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd81b86 // fmla v6.2d, v28.2d, v24.d[1]
+	WORD  $0x4fd81ba7 // fmla v7.2d, v29.2d, v24.d[1]
+	WORD  $0x4fd81bc8 // fmla v8.2d, v30.2d, v24.d[1]
+	FMOVQ 0(R8), F24
+	WORD  $0x4fd81329 // fmla v9.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd8134a // fmla v10.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd8136b // fmla v11.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd81b89 // fmla v9.2d, v28.2d, v24.d[1]
+	WORD  $0x4fd81baa // fmla v10.2d, v29.2d, v24.d[1]
+	WORD  $0x4fd81bcb // fmla v11.2d, v30.2d, v24.d[1]
+	FMOVQ 0(R9), F24
+	WORD  $0x4fd8132c // fmla v12.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd8134d // fmla v13.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd8136e // fmla v14.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd81b8c // fmla v12.2d, v28.2d, v24.d[1]
+	WORD  $0x4fd81bad // fmla v13.2d, v29.2d, v24.d[1]
+	WORD  $0x4fd81bce // fmla v14.2d, v30.2d, v24.d[1]
+	FMOVQ 0(R10), F24
+	WORD  $0x4fd8132f // fmla v15.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd81350 // fmla v16.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd81371 // fmla v17.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd81b8f // fmla v15.2d, v28.2d, v24.d[1]
+	WORD  $0x4fd81bb0 // fmla v16.2d, v29.2d, v24.d[1]
+	WORD  $0x4fd81bd1 // fmla v17.2d, v30.2d, v24.d[1]
+	FMOVQ 0(R11), F24
+	WORD  $0x4fd81332 // fmla v18.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd81353 // fmla v19.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd81374 // fmla v20.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd81b92 // fmla v18.2d, v28.2d, v24.d[1]
+	WORD  $0x4fd81bb3 // fmla v19.2d, v29.2d, v24.d[1]
+	WORD  $0x4fd81bd4 // fmla v20.2d, v30.2d, v24.d[1]
+	FMOVQ 0(R12), F24
+	WORD  $0x4fd81335 // fmla v21.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd81356 // fmla v22.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd81377 // fmla v23.2d, v27.2d, v24.d[0]
+	WORD  $0x4fd81b95 // fmla v21.2d, v28.2d, v24.d[1]
+	WORD  $0x4fd81bb6 // fmla v22.2d, v29.2d, v24.d[1]
+	WORD  $0x4fd81bd7 // fmla v23.2d, v30.2d, v24.d[1]
+	ADD   $16, R0
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	SUB   $2, R5
+	CMP   $2, R5
+	BGE   several2
+	CMP   $0, R5
+	BEQ   folded1
+
+single3:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold4:
+	FMOVQ 0(R3), F25
+	FMOVQ F25, 0(R13)
+	FMOVQ 16(R3), F26
+	FMOVQ F26, 16(R13)
+	FMOVQ 32(R3), F27
+	FMOVQ F27, 32(R13)
+	ADD   R4, R3
+	PRFM  0(R14), PLDL1KEEP
+	PRFM  40(R14), PLDL1KEEP
+	ADD   R4, R14
+	ADD   $48, R13
+	FMOVD 0(R0), F24
+	WORD  $0x4fd81320 // fmla v0.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd81341 // fmla v1.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd81362 // fmla v2.2d, v27.2d, v24.d[0]
+	FMOVD 0(R6), F24
+	WORD  $0x4fd81323 // fmla v3.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd81344 // fmla v4.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd81365 // fmla v5.2d, v27.2d, v24.d[0]
+	FMOVD 0(R7), F24
+	WORD  $0x4fd81326 // fmla v6.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd81347 // fmla v7.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd81368 // fmla v8.2d, v27.2d, v24.d[0]
+	FMOVD 0(R8), F24
+	WORD  $0x4fd81329 // fmla v9.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd8134a // fmla v10.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd8136b // fmla v11.2d, v27.2d, v24.d[0]
+	FMOVD 0(R9), F24
+	WORD  $0x4fd8132c // fmla v12.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd8134d // fmla v13.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd8136e // fmla v14.2d, v27.2d, v24.d[0]
+	FMOVD 0(R10), F24
+	WORD  $0x4fd8132f // fmla v15.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd81350 // fmla v16.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd81371 // fmla v17.2d, v27.2d, v24.d[0]
+	FMOVD 0(R11), F24
+	WORD  $0x4fd81332 // fmla v18.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd81353 // fmla v19.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd81374 // fmla v20.2d, v27.2d, v24.d[0]
+	FMOVD 0(R12), F24
+	WORD  $0x4fd81335 // fmla v21.2d, v25.2d, v24.d[0]
+	WORD  $0x4fd81356 // fmla v22.2d, v26.2d, v24.d[0]
+	WORD  $0x4fd81377 // fmla v23.2d, v27.2d, v24.d[0]
+	ADD   R2, R0
+	ADD   R2, R6
+	ADD   R2, R7
+	ADD   R2, R8
+	ADD   R2, R9
+	ADD   R2, R10
+	ADD   R2, R11
+	ADD   R2, R12
+	SUBS  $1, R5
+	BNE   fold4
+
+folded1:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+88(FP), R0
+	VMOVI $0, V24.B16
+	WORD  $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
+	WORD  $0x4e78d421 // fadd v1.2d, v1.2d, v24.2d
+	WORD  $0x4e78d442 // fadd v2.2d, v2.2d, v24.2d
+	WORD  $0x4e78d463 // fadd v3.2d, v3.2d, v24.2d
+	WORD  $0x4e78d484 // fadd v4.2d, v4.2d, v24.2d
+	WORD  $0x4e78d4a5 // fadd v5.2d, v5.2d, v24.2d
+	WORD  $0x4e78d4c6 // fadd v6.2d, v6.2d, v24.2d
+	WORD  $0x4e78d4e7 // fadd v7.2d, v7.2d, v24.2d
+	WORD  $0x4e78d508 // fadd v8.2d, v8.2d, v24.2d
+	WORD  $0x4e78d529 // fadd v9.2d, v9.2d, v24.2d
+	WORD  $0x4e78d54a // fadd v10.2d, v10.2d, v24.2d
+	WORD  $0x4e78d56b // fadd v11.2d, v11.2d, v24.2d
+	WORD  $0x4e78d58c // fadd v12.2d, v12.2d, v24.2d
+	WORD  $0x4e78d5ad // fadd v13.2d, v13.2d, v24.2d
+	WORD  $0x4e78d5ce // fadd v14.2d, v14.2d, v24.2d
+	WORD  $0x4e78d5ef // fadd v15.2d, v15.2d, v24.2d
+	WORD  $0x4e78d610 // fadd v16.2d, v16.2d, v24.2d
+	WORD  $0x4e78d631 // fadd v17.2d, v17.2d, v24.2d
+	WORD  $0x4e78d652 // fadd v18.2d, v18.2d, v24.2d
+	WORD  $0x4e78d673 // fadd v19.2d, v19.2d, v24.2d
+	WORD  $0x4e78d694 // fadd v20.2d, v20.2d, v24.2d
+	WORD  $0x4e78d6b5 // fadd v21.2d, v21.2d, v24.2d
+	WORD  $0x4e78d6d6 // fadd v22.2d, v22.2d, v24.2d
+	WORD  $0x4e78d6f7 // fadd v23.2d, v23.2d, v24.2d
+	CMP   $1, R0
+	BNE   linear5
+	WORD  $0x4e78f400 // fmax v0.2d, v0.2d, v24.2d
+	WORD  $0x4e78f421 // fmax v1.2d, v1.2d, v24.2d
+	WORD  $0x4e78f442 // fmax v2.2d, v2.2d, v24.2d
+	WORD  $0x4e78f463 // fmax v3.2d, v3.2d, v24.2d
+	WORD  $0x4e78f484 // fmax v4.2d, v4.2d, v24.2d
+	WORD  $0x4e78f4a5 // fmax v5.2d, v5.2d, v24.2d
+	WORD  $0x4e78f4c6 // fmax v6.2d, v6.2d, v24.2d
+	WORD  $0x4e78f4e7 // fmax v7.2d, v7.2d, v24.2d
+	WORD  $0x4e78f508 // fmax v8.2d, v8.2d, v24.2d
+	WORD  $0x4e78f529 // fmax v9.2d, v9.2d, v24.2d
+	WORD  $0x4e78f54a // fmax v10.2d, v10.2d, v24.2d
+	WORD  $0x4e78f56b // fmax v11.2d, v11.2d, v24.2d
+	WORD  $0x4e78f58c // fmax v12.2d, v12.2d, v24.2d
+	WORD  $0x4e78f5ad // fmax v13.2d, v13.2d, v24.2d
+	WORD  $0x4e78f5ce // fmax v14.2d, v14.2d, v24.2d
+	WORD  $0x4e78f5ef // fmax v15.2d, v15.2d, v24.2d
+	WORD  $0x4e78f610 // fmax v16.2d, v16.2d, v24.2d
+	WORD  $0x4e78f631 // fmax v17.2d, v17.2d, v24.2d
+	WORD  $0x4e78f652 // fmax v18.2d, v18.2d, v24.2d
+	WORD  $0x4e78f673 // fmax v19.2d, v19.2d, v24.2d
+	WORD  $0x4e78f694 // fmax v20.2d, v20.2d, v24.2d
+	WORD  $0x4e78f6b5 // fmax v21.2d, v21.2d, v24.2d
+	WORD  $0x4e78f6d6 // fmax v22.2d, v22.2d, v24.2d
+	WORD  $0x4e78f6f7 // fmax v23.2d, v23.2d, v24.2d
+
+linear5:
+	MOVD  c+8(FP), R0
+	MOVD  ldc+16(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	ADD   R1, R4, R5
+	ADD   R1, R5, R6
+	ADD   R1, R6, R7
+	ADD   R1, R7, R8
+	FMOVQ F0, 0(R0)
+	FMOVQ F1, 16(R0)
+	FMOVQ F2, 32(R0)
+	FMOVQ F3, 0(R2)
+	FMOVQ F4, 16(R2)
+	FMOVQ F5, 32(R2)
+	FMOVQ F6, 0(R3)
+	FMOVQ F7, 16(R3)
+	FMOVQ F8, 32(R3)
+	FMOVQ F9, 0(R4)
+	FMOVQ F10, 16(R4)
+	FMOVQ F11, 32(R4)
+	FMOVQ F12, 0(R5)
+	FMOVQ F13, 16(R5)
+	FMOVQ F14, 32(R5)
+	FMOVQ F15, 0(R6)
+	FMOVQ F16, 16(R6)
+	FMOVQ F17, 32(R6)
+	FMOVQ F18, 0(R7)
+	FMOVQ F19, 16(R7)
+	FMOVQ F20, 32(R7)
+	FMOVQ F21, 0(R8)
+	FMOVQ F22, 16(R8)
+	FMOVQ F23, 32(R8)
+	RET
+
 // func narrowNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, bias *float32, rows int, n int, act int)
 TEXT ·narrowNEONF32(SB), NOSPLIT, $0-72
 	MOVD rows+48(FP), R0

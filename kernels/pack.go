@@ -28,7 +28,6 @@ func Pack[T Float](w Mat[T], b []T) *Packed[T] {
 	if b != nil {
 		colsAreLen(fn, "w", &w, "b", b)
 	}
-	const line = 64
 	size := int(unsafe.Sizeof(T(0)))
 	perLine := line / size
 	stride := w.Cols // narrow layers read columns, and one column is best tight
@@ -44,9 +43,7 @@ func Pack[T Float](w Mat[T], b []T) *Packed[T] {
 		panic(fmt.Sprintf("lockstep: %s: w is %d×%d, whose copy overflows int", fn, w.Rows, w.Cols))
 	}
 	if n > 0 {
-		data := make([]T, n+perLine)
-		skip := -int(uintptr(unsafe.Pointer(&data[0]))/uintptr(size)) & (perLine - 1)
-		p.w.Data = data[skip : skip+n]
+		p.w.Data = aligned[T](n)
 		for k := range w.Rows {
 			copy(p.w.Row(k), w.Row(k))
 		}
@@ -55,6 +52,17 @@ func Pack[T Float](w Mat[T], b []T) *Packed[T] {
 		p.bias = append([]T{}, b...)
 	}
 	return p
+}
+
+// line is the size of a cache line.
+const line = 64
+
+// aligned returns n elements that begin at a cache line.
+func aligned[T Float](n int) []T {
+	size := int(unsafe.Sizeof(T(0)))
+	data := make([]T, n+line/size)
+	skip := -int(uintptr(unsafe.Pointer(&data[0]))/uintptr(size)) & (line/size - 1)
+	return data[skip : skip+n]
 }
 
 // Forward computes the packed layer for a batch of n rows:

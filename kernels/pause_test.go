@@ -16,8 +16,9 @@ import (
 // every instruction set of the GOARCH, on any CPU.
 
 const (
-	mostWork = 1 << 19 // multiply-adds of a call: 50 µs at ten a nanosecond
-	mostRun  = 1 << 12 // its rows or elements, each of which may be a cache miss
+	mostWork    = 1 << 19 // multiply-adds of a call: 50 µs at ten a nanosecond,
+	mostVectors = 1 << 16 // or of vectors, if that is more
+	mostRun     = 1 << 12 // its rows or elements, each of which may be a cache miss
 )
 
 // costs gives for every kernel, from the ints that it is called with, how many
@@ -30,6 +31,7 @@ var costs = map[string]func(n []int) (work, run int){
 	"input":     func(n []int) (work, run int) { return (n[0] + 1) * n[1] * n[2], n[2] },
 	"turned":    func(n []int) (work, run int) { return (n[0] + 1) * n[1] * n[2], n[2] },
 	"dots":      func(n []int) (work, run int) { return 8 * n[2], n[2] },
+	"packing":   func(n []int) (work, run int) { return 8 * 48 * n[0], n[0] },
 	"narrow":    func(n []int) (work, run int) { return 4 * n[0] * (n[1] + lanes), max(n[0], n[1]) },
 	"dot":       func(n []int) (work, run int) { return n[0] + lanes, n[0] },
 	"grad":      func(n []int) (work, run int) { return (n[0] + 1) * n[1] * n[2], max(n[0], n[2]) },
@@ -60,14 +62,15 @@ func testShortCalls[T Float](t *testing.T, of *tiles[T]) {
 	var now string // what is being computed
 	var count int  // calls for it
 	calls := map[string]int{}
+	most := max(mostWork, of.lanes*mostVectors)
 	fake := counted(t, of, calls, func(kernel string, n []int) {
 		calls[kernel]++
 		if count++; count > 1<<18 {
 			t.Fatalf("%s: calls without an end, now of %s%v", now, kernel, n)
 		}
-		if work, run := costs[kernel](n); work > mostWork || run > mostRun {
+		if work, run := costs[kernel](n); work > most || run > mostRun {
 			t.Fatalf("%s: %s%v is one call of %d multiply-adds over %d rows or elements; they must be at most %d and %d",
-				now, kernel, n, work, run, mostWork, mostRun)
+				now, kernel, n, work, run, most, mostRun)
 		}
 	})
 	table := fake.table()

@@ -33,77 +33,133 @@ func (p *product[T]) block(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, ui
 	kernel(p.c.at(i, j), p.c.pitch(), init, ldinit, a, p.lda, p.stepa, b, ldb, rows, cols, p.n, int(p.act))
 }
 
-// rows computes rows i to end-1 of a panel, some tiles at a call.
-func (t *tiles[T]) rows(p *product[T], i, end, j, cols int, b *T, ldb uintptr) {
-	tall := maxWork / maxFold / t.panelCols / t.panelRows * t.panelRows
-	for ; i < end; i += tall {
-		p.block(t.panel, i, min(tall, end-i), j, cols, b, ldb)
+// terms is the part of the product that has n terms from k on.
+func (p *product[T]) terms(k, n int) product[T] {
+	q := *p
+	q.a = plus(p.a, uintptr(k)*p.stepa)
+	q.n = n
+	q.add = p.add || k > 0
+	if k+n < p.n {
+		q.act = Identity
 	}
+	return q
 }
 
-// multiply computes rows from to end-1 of the product, whose right factor is
-// rows k and on of m, or with transposed columns k and on of it. A block of
-// rows meets panel after panel, which lie in m or are packed before.
-func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], k int, transposed bool) {
-	if end-from <= smallRows && p.c.Cols <= t.panelCols && !p.c.empty() && !transposed {
-		p.block(t.panel, from, end-from, 0, p.c.Cols, m.at(k, 0), m.pitch())
+// multiply computes rows from to end-1 of the product, whose right factor is m
+// or with transposed its transpose. A block of rows, which the second-level
+// cache holds, meets panel after panel. If it pays, the first block packs them
+// for those that follow.
+func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], transposed bool) {
+	rows := end - from
+	switch {
+	case rows <= 0:
+		return
+	case rows <= smallRows && p.n <= maxFold && p.c.Cols <= t.panelCols && !transposed && !p.c.empty():
+		p.block(t.panel, from, rows, 0, p.c.Cols, m.at(0, 0), m.pitch())
 		return
 	}
+	fold, height, tall := max(1, p.n), rows, rows
+	if fold > maxFold || rows > manyRows {
+		fold = even(p.n, maxFold)
+		height = t.wholeTiles(even(rows, max(t.panelRows, blockBytes/(fold*int(size[T]())))))
+		most := min(t.lanes*maxVectors/fold/t.panelCols, maxRun) / t.panelRows * t.panelRows
+		tall = t.wholeTiles(even(min(rows, height), most))
+	}
 	var packed []T
-	if transposed || end-from >= 64 && crowded(m.pitch()) {
+	each := 0 // elements from one packed panel to the next
+	if transposed || rows >= manyRows && p.n > 0 && crowded(m.pitch()) {
 		s := t.scratch.Get().(*scratch[T])
 		defer t.scratch.Put(s)
-		packed = s.grow(max(1, p.n)*min(p.c.Cols, maxPacked) + t.lanes)
-	}
-	for first := 0; first < p.c.Cols; first += maxPacked {
-		last := min(first+maxPacked, p.c.Cols)
-		for j := first; j < last && packed != nil; j += t.panelCols {
-			to := packed[(j-first)*p.n:]
-			if cols := min(t.panelCols, last-j); transposed {
-				t.packTransposed(to, m, j, cols, k, p.n)
-			} else {
-				m.pack(to, k, p.n, j, cols)
-			}
+		panels := 1
+		if height < rows {
+			each = fold * t.panelCols
+			panels = (min(p.c.Cols, maxPacked) + t.panelCols - 1) / t.panelCols
 		}
-		for i := from; i < end; i += rowBlock {
-			for j := first; j < last; j += t.panelCols {
-				cols := min(t.panelCols, last-j)
-				var b *T
-				ldb := m.pitch()
-				if packed == nil {
-					b = m.at(k, j)
-				} else {
-					b = plus(&packed[0], uintptr((j-first)*p.n)*size[T]())
-					ldb = uintptr(cols) * size[T]()
+		packed = s.grow(fold * t.panelCols * panels)
+	}
+	var piece product[T]
+	for k := 0; k == 0 || k < p.n; k += fold {
+		q := p
+		if fold < p.n {
+			piece = p.terms(k, min(fold, p.n-k))
+			q = &piece
+		}
+		for first := 0; first < p.c.Cols; first += maxPacked {
+			last := min(first+maxPacked, p.c.Cols)
+			for i := from; i < end; i += height {
+				to := packed
+				for j := first; j < last; j += t.panelCols {
+					t.panelOf(q, i, min(i+height, end), tall, m, k, j, min(t.panelCols, last-j), to, i == from, transposed)
+					if each > 0 {
+						to = to[each:]
+					}
 				}
-				t.rows(p, i, min(i+rowBlock, end), j, cols, b, ldb)
 			}
 		}
 	}
 }
 
-// pack copies the elements (i, j) to (i+rows-1, j+cols-1) of m to dst.
-func (m *Mat[T]) pack(dst []T, i, rows, j, cols int) {
-	for r := range rows {
-		copy(dst[r*cols:][:cols], m.Data[(i+r)*m.Stride+j:])
+// panelOf computes rows i to end-1 of one panel, tall rows at a call. Unless to
+// is nil the panel of the right factor is packed there, or with fresh to be.
+func (t *tiles[T]) panelOf(p *product[T], i, end, tall int, m *Mat[T], k, j, cols int, to []T, fresh, transposed bool) {
+	b, ldb := m.at(k, j), m.pitch()
+	if to != nil && (transposed || cols == t.panelCols) {
+		b, ldb = &to[0], uintptr(cols)*size[T]()
+		switch {
+		case !fresh:
+		case transposed:
+			t.packTransposed(to, m, j, cols, k, p.n)
+		default:
+			init, ldinit := p.init(i, j)
+			t.packing(b, p.c.at(i, j), p.c.pitch(), init, ldinit, plus(p.a, uintptr(i)*p.lda), p.lda, p.stepa, m.at(k, j), m.pitch(), p.n, int(p.act))
+			i += t.panelRows
+		}
 	}
+	for i < end {
+		count := t.together(end-i, tall)
+		p.block(t.panel, i, count, j, cols, b, ldb)
+		i += count
+	}
+}
+
+// wholeTiles rounds a number of rows up to the tallest tiles.
+func (t *tiles[T]) wholeTiles(rows int) int {
+	return (rows + t.panelRows - 1) / t.panelRows * t.panelRows
+}
+
+// together is how many of the rows left to compute in one call: whole tiles, no
+// more than tall. Where one or two rows are over, too few chains for a tile of
+// their own, they share two tiles with the last whole one.
+func (t *tiles[T]) together(left, tall int) int {
+	over := left % t.panelRows
+	switch {
+	case over == 0 || over > 2 || left < t.panelRows || left == tall:
+		return min(left, tall)
+	case left > 2*t.panelRows:
+		return min(left-over-t.panelRows, tall)
+	}
+	return (left + 1) / 2
 }
 
 // sweepRows computes rows i to end-1 of c, few of them or of few terms, a row
 // at a time.
-func (t *tiles[T]) sweepRows(p *product[T], i, end int, b *T, ldb uintptr) {
+func (t *tiles[T]) sweepRows(p *product[T], i, end int, m *Mat[T], k int) {
 	// As many columns as a call may take, in whole tiles, and as many rows.
-	terms := max(p.n, 8)
+	fold := even(p.n, maxFold)
+	terms := max(fold, 8)
 	cols := min(p.c.Cols, max(maxWork/2/terms/t.wideCols, 1)*t.wideCols)
 	tall := min(max(maxWork/(cols*terms), 2), maxRun)
 	for ; i < end; i += tall {
-		for j := 0; j < p.c.Cols; j += cols {
-			init, ldinit := p.init(i, j)
-			if !p.add && p.bias == nil {
-				init = nil
+		for q := 0; q == 0 || q < p.n; q += fold {
+			part := p.terms(q, min(fold, p.n-q))
+			for j := 0; j < p.c.Cols; j += cols {
+				init, ldinit := part.init(i, j)
+				if !part.add && part.bias == nil {
+					init = nil
+				}
+				t.sweep(p.c.at(i, j), p.c.pitch(), init, ldinit, plus(part.a, uintptr(i)*p.lda), p.lda, p.stepa,
+					m.at(k+q, j), m.pitch(), min(tall, end-i), min(cols, p.c.Cols-j), part.n, int(part.act))
 			}
-			t.sweep(p.c.at(i, j), p.c.pitch(), init, ldinit, plus(p.a, uintptr(i)*p.lda), p.lda, p.stepa,
-				plus(b, uintptr(j)*size[T]()), ldb, min(tall, end-i), min(cols, p.c.Cols-j), p.n, int(p.act))
 		}
 	}
 }

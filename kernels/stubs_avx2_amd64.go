@@ -22,6 +22,18 @@ func panelAVX2F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *flo
 //go:noescape
 func panelAVX2F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 
+// What panel computes, for as many rows as the widest panel's tile has and all
+// columns of a panel; b is copied to dst, where its rows lie tight.
+//
+//go:noescape
+func packingAVX2F32(dst *float32, c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, n int, act int)
+
+// What panel computes, for as many rows as the widest panel's tile has and all
+// columns of a panel; b is copied to dst, where its rows lie tight.
+//
+//go:noescape
+func packingAVX2F64(dst *float64, c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, n int, act int)
+
 // y[i] = act(bias + Σ_k x[i,k]·w[k]),  i < rows, k < n
 //
 // The sum is sixteen chains of fused multiply-adds, term k in chain k mod 16,
@@ -256,6 +268,7 @@ var avx2F32 = tiles[float32]{
 	gradRows:  2,
 	inputRows: 5,
 	panel:     panelAVX2F32,
+	packing:   packingAVX2F32,
 	narrow:    narrowAVX2F32,
 	dot:       dotAVX2F32,
 	grad:      gradAVX2F32,
@@ -279,6 +292,7 @@ var avx2F64 = tiles[float64]{
 	gradRows:  2,
 	inputRows: 8,
 	panel:     panelAVX2F64,
+	packing:   packingAVX2F64,
 	narrow:    narrowAVX2F64,
 	dot:       dotAVX2F64,
 	grad:      gradAVX2F64,

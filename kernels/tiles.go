@@ -19,6 +19,7 @@ type tiles[T Float] struct {
 	inputRows int // rows of dx that input computes at a time
 
 	panel     func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
+	packing   func(dst *T, c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, n, act int)
 	narrow    func(y *T, ldy uintptr, x *T, ldx uintptr, w, bias *T, rows, n, act int)
 	dot       func(lane [lanes]T, x, w *T, n int) [lanes]T
 	grad      func(dw *T, lddw uintptr, dwinit *T, lddwinit uintptr, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, rows, cols, n, act int)
@@ -38,7 +39,7 @@ type tiles[T Float] struct {
 }
 
 func (t *tiles[T]) table() table[T] {
-	if maxPacked%t.panelCols != 0 || rowBlock%t.panelRows != 0 || uintptr(t.wideCols)*size[T]() > unsafe.Sizeof(nothing) {
+	if maxPacked%t.panelCols != 0 || manyRows < t.panelRows || uintptr(t.wideCols)*size[T]() > unsafe.Sizeof(nothing) {
 		panic("lockstep: tiles do not fit the blocks")
 	}
 	t.scratch.New = func() any { return new(scratch[T]) }
@@ -49,15 +50,17 @@ func (t *tiles[T]) table() table[T] {
 // from memory, and a call into assembly does no more than about maxWork
 // multiply-adds: Go can neither preempt it nor collect garbage meanwhile.
 const (
-	maxFold = 256
-	maxWork = 1 << 19
-	cached  = 1 << 15 // bytes that the first-level cache holds beside others
-	maxRun  = 1 << 12 // elements, where each takes a few cycles,
-	maxRows = 1 << 10 // or rows, of few columns
+	maxFold    = 320
+	maxWork    = 1 << 19
+	maxVectors = 1 << 16 // multiply-adds of vectors, of panel
+	cached     = 1 << 15 // bytes that the first-level cache holds beside others
+	maxRun     = 1 << 12 // elements, where each takes a few cycles,
+	maxRows    = 1 << 10 // or rows, of few columns
 
-	maxPacked  = 960 // columns that a block of rows meets: a multiple of every panel
-	rowBlock   = 256 // rows of that block, for the second-level cache
-	dotsRows   = 4   // of the largest tile of dots
+	maxPacked  = 768       // columns that a block of rows meets: a multiple of every panel
+	blockBytes = 512 << 10 // of the left factor, for the second-level cache
+	manyRows   = 64        // for which it pays to rearrange an operand
+	dotsRows   = 4         // of the largest tile of dots
 	dotsCols   = 2
 	smallRows  = 32  // of a product that a single call of panel does
 	sweepRows  = 4   // that sweep computes at a time
@@ -71,15 +74,16 @@ const (
 // at most maxFold·maxPacked + 2·maxRun elements (2 MiB of float64) and sixteen
 // sums in sixteen lanes.
 type scratch[T Float] struct {
-	packed []T // panels of a right factor, as many as were needed so far
+	packed []T
 	line   [2 * maxRun]T
 	lane   [16][lanes]T
 }
 
-// grow returns the memory for panels, at least n elements of it.
+// grow returns the memory for a packed operand, at least n elements of it that
+// begin at a cache line.
 func (s *scratch[T]) grow(n int) []T {
 	if len(s.packed) < n {
-		s.packed = make([]T, n)
+		s.packed = aligned[T](n)
 	}
 	return s.packed
 }
@@ -133,23 +137,12 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 	switch {
 	case x.Cols <= sweepTerms && y.Cols > t.panelCols:
 		few = y.Rows
-	case few > 2:
+	case few > 2 || y.Rows > manyRows:
 		few = 0
 	}
-	fold := even(x.Cols, maxFold)
-	for k := 0; k == 0 || k < x.Cols; k += fold {
-		p := product[T]{
-			c: *y, add: k > 0, bias: b,
-			a: x.at(0, k), lda: x.pitch(), stepa: size[T](), n: min(fold, x.Cols-k),
-		}
-		if k+p.n == x.Cols {
-			p.act = act
-		}
-		t.multiply(&p, 0, y.Rows-few, w, k, false)
-		if few > 0 {
-			t.sweepRows(&p, y.Rows-few, y.Rows, w.at(k, 0), w.pitch())
-		}
-	}
+	p := product[T]{c: *y, bias: b, a: x.at(0, 0), lda: x.pitch(), stepa: size[T](), n: x.Cols, act: act}
+	t.multiply(&p, 0, y.Rows-few, w, false)
+	t.sweepRows(&p, y.Rows-few, y.Rows, w, 0)
 }
 
 // forwardSmall is forward for a product that a single call can do.
@@ -158,7 +151,7 @@ func (t *tiles[T]) forwardSmall(y, x, w *Mat[T], b []T, act Activation) bool {
 	switch {
 	case x.Cols > maxFold:
 		return false
-	case y.Rows <= sweepRows && y.Cols <= 2*t.wideCols:
+	case y.Rows <= sweepRows && y.Rows*y.Cols <= 4*t.wideCols:
 		kernel = t.sweep
 	case y.Rows > smallRows || y.Cols > t.panelCols:
 		return false
@@ -264,50 +257,32 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 	} else if db != nil && !add {
 		clear(db)
 	}
-	// Where dw is small, its rows rather than those of dz leave the cache.
-	fold := even(dy.Rows, maxFold)
-	if many && dw.Rows <= fewInputs {
-		fold = even(dy.Rows, max(16, min(maxFold, cached/int(size[T]())/dw.Cols)))
+	p := product[T]{c: *dw, add: add, a: x.at(0, 0), lda: size[T](), stepa: x.pitch(), n: dy.Rows}
+	sweep := many && (p.n <= sweepTerms || dw.Rows <= fewInputs)
+	fold := even(p.n, maxFold)
+	if sweep {
+		// What is read of dz is to be in the first-level cache still.
+		fold = even(p.n, max(16, min(maxFold, cached/int(size[T]())/dw.Cols)))
 	}
-	for i := 0; i == 0 || i < dy.Rows; i += fold {
-		p := product[T]{
-			c: *dw, add: add || i > 0,
-			a: x.at(i, 0), lda: size[T](), stepa: x.pitch(), n: min(fold, dy.Rows-i),
-		}
+	for i := 0; i == 0 || i < p.n; i += fold {
+		q := p.terms(i, min(fold, p.n-i))
 		if many {
-			t.gateAll(db, dy, y, i, i+p.n, act)
+			t.gateAll(db, dy, y, i, i+q.n, act)
 		} else {
-			t.gradPanel(&p, db, dy, y, i, first, act)
+			t.gradPanel(&q, db, dy, y, i, first, act)
 		}
-		switch {
-		case many && (p.n <= sweepTerms || dw.Rows <= fewInputs):
-			t.sweepRows(&p, 0, dw.Rows, dy.at(i, 0), dy.pitch())
-		case first < dw.Rows:
-			t.multiply(&p, first, dw.Rows, dy, i, false)
+		if sweep {
+			t.sweepRows(&q, 0, dw.Rows, dy, i)
 		}
 	}
-	if dx.empty() {
+	if !sweep {
+		t.multiply(&p, first, dw.Rows, dy, false)
+	}
+	if dx.empty() || dy.Cols <= maxRun && t.backwardFew(dx, dy, w) {
 		return
 	}
-	if dy.Cols <= maxRun && t.backwardFew(dx, dy, w) {
-		return
-	}
-	fold = even(dy.Cols, maxFold)
-	for j := 0; j == 0 || j < dy.Cols; j += fold {
-		p := product[T]{
-			c: *dx, add: j > 0,
-			a: dy.at(0, j), lda: dy.pitch(), stepa: size[T](), n: min(fold, dy.Cols-j),
-		}
-		t.multiply(&p, 0, dx.Rows, w, j, true)
-	}
-}
-
-// atMost returns the widest tiles with at most so many lanes, or nil.
-func (t *tiles[T]) atMost(lanes int) *tiles[T] {
-	for t != nil && t.lanes > lanes {
-		t = t.half
-	}
-	return t
+	p = product[T]{c: *dx, a: dy.at(0, 0), lda: dy.pitch(), stepa: size[T](), n: dy.Cols}
+	t.multiply(&p, 0, dx.Rows, w, true)
 }
 
 // gradPanel makes dz of the rows of dy that p has terms for, from row i on, and
@@ -346,6 +321,14 @@ func (t *tiles[T]) gateAll(db []T, dy, y *Mat[T], i, end int, act Activation) {
 			t.gate(dbj, dy.at(i, j), dy.pitch(), y.at(i, j), y.pitch(), min(tall, end-i), min(cols, dy.Cols-j), int(act))
 		}
 	}
+}
+
+// atMost returns the widest tiles with at most so many lanes, or nil.
+func (t *tiles[T]) atMost(lanes int) *tiles[T] {
+	for t != nil && t.lanes > lanes {
+		t = t.half
+	}
+	return t
 }
 
 // backwardFew computes dx if it has few rows or few columns.
