@@ -2,13 +2,16 @@
 
 package kernels
 
+import "unsafe"
+
 // A product is what panel and wide compute, c = act(init + a·b), for all of c:
 // its methods do a block at a time.
 type product[T Float] struct {
 	c          Mat[T]
 	add        bool // the sums start from c,
 	bias       []T  // else from the bias, if there is one
-	a          *T   // its element (0, 0)
+	a          *T   // its element (first, 0)
+	first      int
 	lda, stepa uintptr
 	n          int
 	act        Activation
@@ -29,9 +32,11 @@ func (p *product[T]) init(i, j int) (*T, uintptr) {
 // *b is the element (0, j), by panel or by wide.
 func (p *product[T]) block(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, uintptr, *T, uintptr, int, int, int, int), i, rows, j, cols int, b *T, ldb uintptr) {
 	init, ldinit := p.init(i, j)
-	a := plus(p.a, uintptr(i)*p.lda)
-	kernel(p.c.at(i, j), p.c.pitch(), init, ldinit, a, p.lda, p.stepa, b, ldb, rows, cols, p.n, int(p.act))
+	kernel(p.c.at(i, j), p.c.pitch(), init, ldinit, p.row(i), p.lda, p.stepa, b, ldb, rows, cols, p.n, int(p.act))
 }
+
+// row points at row i of the left factor.
+func (p *product[T]) row(i int) *T { return plus(p.a, uintptr(i-p.first)*p.lda) }
 
 // terms is the part of the product that has n terms from k on.
 func (p *product[T]) terms(k, n int) product[T] {
@@ -65,11 +70,17 @@ func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], transposed 
 		most := min(t.lanes*maxVectors/fold/t.panelCols, maxRun) / t.panelRows * t.panelRows
 		tall = t.wholeTiles(even(min(rows, height), most))
 	}
+	// Columns of the left factor that crowd the first-level cache are copied too.
+	left := p.lda < p.stepa && rows >= manyRows && p.c.Cols > 2*t.panelCols && crowds(p.stepa, fold)
+	right := transposed || rows >= manyRows && p.n > 0 && crowded(m.pitch())
+	var s *scratch[T]
 	var packed []T
 	each := 0 // elements from one packed panel to the next
-	if transposed || rows >= manyRows && p.n > 0 && crowded(m.pitch()) {
-		s := t.scratch.Get().(*scratch[T])
+	if left || right {
+		s = t.scratch.Get().(*scratch[T])
 		defer t.scratch.Put(s)
+	}
+	if right {
 		panels := 1
 		if height < rows {
 			each = fold * t.panelCols
@@ -84,12 +95,17 @@ func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], transposed 
 			piece = p.terms(k, min(fold, p.n-k))
 			q = &piece
 		}
+		r := q
 		for first := 0; first < p.c.Cols; first += maxPacked {
 			last := min(first+maxPacked, p.c.Cols)
 			for i := from; i < end; i += height {
+				if left {
+					copied := q.copyLeft(s, i, min(i+height, end))
+					r = &copied
+				}
 				to := packed
 				for j := first; j < last; j += t.panelCols {
-					t.panelOf(q, i, min(i+height, end), tall, m, k, j, min(t.panelCols, last-j), to, i == from, transposed)
+					t.panelOf(r, i, min(i+height, end), tall, m, k, j, min(t.panelCols, last-j), to, i == from, transposed)
 					if each > 0 {
 						to = to[each:]
 					}
@@ -97,6 +113,25 @@ func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], transposed 
 			}
 		}
 	}
+}
+
+// copyLeft is p for rows i to end-1 alone, with their part of the left factor
+// copied to where its columns do not crowd.
+func (p *product[T]) copyLeft(s *scratch[T], i, end int) product[T] {
+	rows, perLine := end-i, line/int(size[T]())
+	pitch := (rows/perLine + 1) * perLine
+	if crowds(uintptr(pitch)*size[T](), p.n) {
+		pitch += perLine
+	}
+	if len(s.left) < p.n*pitch {
+		s.left = aligned[T](p.n * pitch)
+	}
+	for k := range p.n {
+		copy(s.left[k*pitch:], unsafe.Slice(plus(p.row(i), uintptr(k)*p.stepa), rows))
+	}
+	q := *p
+	q.a, q.first, q.stepa = &s.left[0], i, uintptr(pitch)*size[T]()
+	return q
 }
 
 // panelOf computes rows i to end-1 of one panel, tall rows at a call. Unless to
@@ -111,7 +146,7 @@ func (t *tiles[T]) panelOf(p *product[T], i, end, tall int, m *Mat[T], k, j, col
 			t.packTransposed(to, m, j, cols, k, p.n)
 		default:
 			init, ldinit := p.init(i, j)
-			t.packing(b, p.c.at(i, j), p.c.pitch(), init, ldinit, plus(p.a, uintptr(i)*p.lda), p.lda, p.stepa, m.at(k, j), m.pitch(), p.n, int(p.act))
+			t.packing(b, p.c.at(i, j), p.c.pitch(), init, ldinit, p.row(i), p.lda, p.stepa, m.at(k, j), m.pitch(), p.n, int(p.act))
 			i += t.panelRows
 		}
 	}
@@ -157,7 +192,7 @@ func (t *tiles[T]) sweepRows(p *product[T], i, end int, m *Mat[T], k int) {
 				if !part.add && part.bias == nil {
 					init = nil
 				}
-				t.sweep(p.c.at(i, j), p.c.pitch(), init, ldinit, plus(part.a, uintptr(i)*p.lda), p.lda, p.stepa,
+				t.sweep(p.c.at(i, j), p.c.pitch(), init, ldinit, part.row(i), p.lda, p.stepa,
 					m.at(k+q, j), m.pitch(), min(tall, end-i), min(cols, p.c.Cols-j), part.n, int(part.act))
 			}
 		}

@@ -74,7 +74,8 @@ const (
 // at most maxFold·maxPacked + 2·maxRun elements (2 MiB of float64) and sixteen
 // sums in sixteen lanes.
 type scratch[T Float] struct {
-	packed []T
+	packed []T // panels of the right factor
+	left   []T // a block of rows of the left one
 	line   [2 * maxRun]T
 	lane   [16][lanes]T
 }
