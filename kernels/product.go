@@ -59,12 +59,12 @@ func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], transposed 
 	switch {
 	case rows <= 0:
 		return
-	case rows <= smallRows && p.n <= maxFold && p.c.Cols <= t.panelCols && !transposed && !p.c.empty():
+	case rows <= smallRows && p.n <= smallTerms && p.c.Cols <= t.panelCols && !transposed && !p.c.empty():
 		p.block(t.panel, from, rows, 0, p.c.Cols, m.at(0, 0), m.pitch())
 		return
 	}
 	fold, height, tall := max(1, p.n), rows, rows
-	if fold > maxFold || rows > manyRows {
+	if fold > smallTerms || rows > manyRows {
 		fold = even(p.n, maxFold)
 		height = t.wholeTiles(even(rows, max(t.panelRows, blockBytes/(fold*int(size[T]())))))
 		most := min(t.lanes*maxVectors/fold/t.panelCols, maxRun) / t.panelRows * t.panelRows

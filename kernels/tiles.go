@@ -50,19 +50,20 @@ func (t *tiles[T]) table() table[T] {
 // from memory, and a call into assembly does no more than about maxWork
 // multiply-adds: Go can neither preempt it nor collect garbage meanwhile.
 const (
-	maxFold    = 320
+	maxFold    = 1024
 	maxWork    = 1 << 19
 	maxVectors = 1 << 16 // multiply-adds of vectors, of panel
 	cached     = 1 << 15 // bytes that the first-level cache holds beside others
 	maxRun     = 1 << 12 // elements, where each takes a few cycles,
 	maxRows    = 1 << 10 // or rows, of few columns
 
-	maxPacked  = 768       // columns that a block of rows meets: a multiple of every panel
+	maxPacked  = 384       // columns that a block of rows meets: a multiple of every panel
 	blockBytes = 512 << 10 // of the left factor, for the second-level cache
 	manyRows   = 64        // for which it pays to rearrange an operand
 	dotsRows   = 4         // of the largest tile of dots
 	dotsCols   = 2
-	smallRows  = 32  // of a product that a single call of panel does
+	smallRows  = 32  // of a product that a single call of panel does,
+	smallTerms = 320 // of its sums
 	sweepRows  = 4   // that sweep computes at a time
 	thinTerms  = 2   // of a sum that thin computes, at the most
 	fewInputs  = 8   // of a layer whose dw stays in the first-level cache
@@ -71,8 +72,8 @@ const (
 )
 
 // scratch is the memory a call borrows for operands that must be rearranged:
-// at most maxFold·maxPacked + 2·maxRun elements (2 MiB of float64) and sixteen
-// sums in sixteen lanes.
+// at most maxFold·maxPacked + 2·maxRun elements and blockBytes (4 MiB of float64
+// in all) and sixteen sums in sixteen lanes.
 type scratch[T Float] struct {
 	packed []T // panels of the right factor
 	left   []T // a block of rows of the left one
@@ -150,7 +151,7 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 func (t *tiles[T]) forwardSmall(y, x, w *Mat[T], b []T, act Activation) bool {
 	kernel := t.panel
 	switch {
-	case x.Cols > maxFold:
+	case x.Cols > smallTerms:
 		return false
 	case y.Rows <= sweepRows && y.Rows*y.Cols <= 4*t.wideCols:
 		kernel = t.sweep
