@@ -14,19 +14,23 @@ func fma[T Float](a, b, c T) T {
 }
 
 // fma32 is the float32 fma on float64 arithmetic. The product of two float32
-// is exact in float64 (48 ≤ 53 bits), so only the sum rounds, to 53 bits, and
-// its conversion to float32 rounds again, to 24. Rounding twice is rounding
-// once unless the sum lies exactly half way between two float32, which it may
-// do just because it was rounded: its low 29 bits are then 1000…0. Below the
+// is exact in float64 (48 ≤ 53 bits), so only the sum rounds.
+func fma32(a, b, c float32) float32 {
+	return float32(sum32(float64(a)*float64(b), float64(c)))
+}
+
+// sum32 returns a+b for rounding to float32. The sum rounds to 53 bits, and its
+// conversion to float32 rounds again, to 24. Rounding twice is rounding once
+// unless the sum lies exactly half way between two float32, which it may do
+// just because it was rounded: its low 29 bits are then 1000…0. Below the
 // normal float32 the half-way point lies elsewhere, so those sums take the
 // slow way too.
-func fma32(a, b, c float32) float32 {
-	p := float64(a) * float64(b)
-	s := p + float64(c)
+func sum32(a, b float64) float64 {
+	s := a + b
 	if u := math.Float64bits(s); u&(1<<29-1) == 1<<28 || u<<1 < minNormal32<<1 {
-		return float32(sumToOdd(p, float64(c)))
+		return sumToOdd(a, b)
 	}
-	return float32(s)
+	return s
 }
 
 const minNormal32 = (1023 - 126) << 52 // the bits of 2⁻¹²⁶ as a float64

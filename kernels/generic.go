@@ -1,7 +1,8 @@
 package kernels
 
 // This file is the reference: what every other backend computes, bit for bit.
-// It follows the numeric contract of the package documentation line by line.
+// It follows the numeric contract of the package documentation line by line,
+// but for fold, which has a file of its own.
 
 // A view is a matrix of any orientation: element (i, j) is at i*row + j*col.
 type view[T Float] struct {
@@ -10,7 +11,11 @@ type view[T Float] struct {
 }
 
 func (m *Mat[T]) view() view[T]       { return view[T]{m.Data, m.Stride, 1} }
-func (m *Mat[T]) transposed() view[T] { return view[T]{m.Data, 1, m.Stride} }
+func (m *Mat[T]) transposed() view[T] { return m.view().transposed() }
+func (v view[T]) transposed() view[T] { return view[T]{v.data, v.col, v.row} }
+
+// from is v from the element (i, j) on.
+func (v view[T]) from(i, j int) view[T] { return view[T]{v.data[i*v.row+j*v.col:], v.row, v.col} }
 
 func forwardGeneric[T Float](y, x, w *Mat[T], b []T, act Activation) {
 	for i := range y.Rows {
@@ -80,35 +85,6 @@ func foldAll[T Float](c Mat[T], a, b view[T], n int, add bool) {
 			row[j] += 0
 		}
 	}
-}
-
-// fold continues in c, for every element, the sum over p of a[i,p]·b[p,j]: one
-// chain of fused multiply-adds in order of p. Tiles of 4×2 elements share the
-// loads and keep eight chains in flight; the order within a chain is the same.
-func fold[T Float](c Mat[T], a, b view[T], n int) {
-	for i := 0; i < c.Rows; i += tileRows {
-		for j := 0; j < c.Cols; j += tileCols {
-			if i+tileRows <= c.Rows && j+tileCols <= c.Cols {
-				foldTile(c, a, b, n, i, j)
-				continue
-			}
-			for r := i; r < min(i+tileRows, c.Rows); r++ {
-				for s := j; s < min(j+tileCols, c.Cols); s++ {
-					c.Data[r*c.Stride+s] = foldOne(c.Data[r*c.Stride+s], a, b, n, r, s)
-				}
-			}
-		}
-	}
-}
-
-func foldOne[T Float](acc T, a, b view[T], n, i, j int) T {
-	ap, bp := i*a.row, j*b.col
-	for range n {
-		acc = fma(a.data[ap], b.data[bp], acc)
-		ap += a.col
-		bp += b.row
-	}
-	return acc
 }
 
 const (

@@ -2,73 +2,213 @@ package kernels
 
 import (
 	"math"
+	"sync"
 	"unsafe"
 )
 
-// The reference's register tile, once for each type: the compiler inlines
-// math.FMA here, but nothing as long as fma32, and no generic function that
-// could be either.
+// This file is the reference's matrix product, fold. It takes b by blocks that
+// stay in the cache, as float64, which a float32 fits in. All it gains by that
+// is speed, for the terms of every sum keep their order.
 
-const tileRows, tileCols = 4, 2
+const (
+	depth = 32  // rows of a block
+	width = 128 // columns of a block
+	tile  = 8   // terms, or columns, at a time
+)
 
-// foldTile is fold for the elements (i, j) to (i+3, j+1) of c.
-func foldTile[T Float](c Mat[T], a, b view[T], n, i, j int) {
-	var s [tileRows * tileCols]T
-	for r := range tileRows {
-		copy(s[r*tileCols:][:tileCols], c.Row(i + r)[j:])
+// A block is a part of b, by eights, and those of one row of a and of c that
+// meet it.
+type block struct {
+	a [depth]float64
+	b [depth * width / tile][tile]float64
+	c [width]float64
+}
+
+var blocks = sync.Pool{New: func() any { return new(block) }}
+
+// fold continues in c, for every element, the sum over p of a[i,p]·b[p,j]: one
+// chain of fused multiply-adds in order of p.
+func fold[T Float](c Mat[T], a, b view[T], n int) {
+	rows, cols, sum := c.Rows, c.Cols, c.view()
+	if cols < 2*tile && cols < rows { // better few long rows than many short ones
+		rows, cols, sum, a, b = cols, rows, sum.transposed(), b.transposed(), a.transposed()
 	}
-	if n > 0 {
-		a.data, b.data = a.data[i*a.row:], b.data[j*b.col:]
-		if unsafe.Sizeof(T(0)) == 8 {
-			foldTile64((*[8]float64)(unsafe.Pointer(&s)), retype[float64](a), retype[float64](b), n)
-		} else {
-			foldTile32((*[8]float32)(unsafe.Pointer(&s)), retype[float32](a), retype[float32](b), n)
+	s := blocks.Get().(*block)
+	for j := 0; j < cols; j += width {
+		w := min(width, cols-j)
+		clear(s.c[w:])
+		for p := 0; p < n; p += depth {
+			d := min(depth, n-p)
+			var leastB uint64
+			if unsafe.Sizeof(T(0)) == 8 {
+				pack(&s.b, b.from(p, j).transposed(), w, d, 1, width)
+			} else {
+				leastB = pack(&s.b, b.from(p, j), d, w, width/tile, 1)
+			}
+			for i := range rows {
+				leastA := widen(s.a[:d], a.data[i*a.row+p*a.col:], a.col)
+				c := sum.data[i*sum.row+j*sum.col:]
+				for q := range s.c[:w] {
+					s.c[q] = float64(c[q*sum.col])
+				}
+				if unsafe.Sizeof(T(0)) == 8 {
+					s.fold64(d, w)
+				} else {
+					s.fold32(d, w, leastA, leastB)
+				}
+				for q, v := range s.c[:w] {
+					c[q*sum.col] = T(v)
+				}
+			}
 		}
 	}
-	for r := range tileRows {
-		copy(c.Row(i + r)[j:], s[r*tileCols:][:tileCols])
+	blocks.Put(s)
+}
+
+// pack copies rows by eights, with zeros behind the last: the eights of one row
+// are across apart, and the rows down. It returns what widen does.
+func pack[T Float](dst *[depth * width / tile][tile]float64, src view[T], rows, cols, down, across int) uint64 {
+	least := none
+	for i := range rows {
+		for j := 0; j < cols; j += tile {
+			to := &dst[i*down+j/tile*across]
+			n := min(tile, cols-j)
+			least = min(least, widen(to[:n], src.data[i*src.row+j*src.col:], src.col))
+			clear(to[n:])
+		}
+	}
+	return least
+}
+
+// widen copies every step-th element of src. Of float32 it returns the bits,
+// less one, of the least magnitude that is not zero.
+func widen[T Float](dst []float64, src []T, step int) uint64 {
+	least := none
+	for i := range dst {
+		v := float64(src[i*step])
+		dst[i] = v
+		if unsafe.Sizeof(T(0)) == 4 {
+			least = min(least, math.Float64bits(v)&^(1<<63)-1)
+		}
+	}
+	return least
+}
+
+const none uint64 = 0x7ff<<52 - 1 // least of nothing: an infinity
+
+// fold64 continues w sums by d terms.
+func (s *block) fold64(d, w int) {
+	c := s.c[:w]
+	for k := 0; k < d; k += tile {
+		b := s.b[k/tile*width:][:w]
+		if k+tile <= d {
+			chain64(c, (*[tile]float64)(s.a[k:]), b)
+			continue
+		}
+		for p, x := range s.a[k:d] {
+			for j := range c {
+				c[j] = math.FMA(x, b[j][p], c[j])
+			}
+		}
 	}
 }
 
-// retype names T by the type it is.
-func retype[U, T Float](v view[T]) view[U] { return *(*view[U])(unsafe.Pointer(&v)) }
-
-func foldTile64(s *[8]float64, a, b view[float64], n int) {
-	s00, s01, s10, s11, s20, s21, s30, s31 := s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]
-	a0, a1, a2, a3 := a.data, a.data[a.row:], a.data[2*a.row:], a.data[3*a.row:]
-	b0, b1 := b.data, b.data[b.col:]
-	ap, bp := 0, 0
-	for range n {
-		u, v := b0[bp], b1[bp]
-		x := a0[ap]
-		s00, s01 = math.FMA(x, u, s00), math.FMA(x, v, s01)
-		x = a1[ap]
-		s10, s11 = math.FMA(x, u, s10), math.FMA(x, v, s11)
-		x = a2[ap]
-		s20, s21 = math.FMA(x, u, s20), math.FMA(x, v, s21)
-		x = a3[ap]
-		s30, s31 = math.FMA(x, u, s30), math.FMA(x, v, s31)
-		ap += a.col
-		bp += b.row
+// chain64 continues each sum by eight terms. An FMA comes with a branch to one
+// in software, unless the compiler knows that the CPU has it, and whatever is
+// needed behind that branch is kept in memory too. That is why there is one sum
+// at a time; the CPU starts the next ones by itself.
+func chain64(c []float64, a *[tile]float64, b [][tile]float64) {
+	a0, a1, a2, a3, a4, a5, a6, a7 := a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]
+	b = b[:len(c)]
+	for j := range b {
+		q := &b[j]
+		t := c[j]
+		t = math.FMA(a0, q[0], t)
+		t = math.FMA(a1, q[1], t)
+		t = math.FMA(a2, q[2], t)
+		t = math.FMA(a3, q[3], t)
+		t = math.FMA(a4, q[4], t)
+		t = math.FMA(a5, q[5], t)
+		t = math.FMA(a6, q[6], t)
+		t = math.FMA(a7, q[7], t)
+		c[j] = t
 	}
-	*s = [8]float64{s00, s01, s10, s11, s20, s21, s30, s31}
 }
 
-func foldTile32(s *[8]float32, a, b view[float32], n int) {
-	a0, a1, a2, a3 := a.data, a.data[a.row:], a.data[2*a.row:], a.data[3*a.row:]
-	b0, b1 := b.data, b.data[b.col:]
-	ap, bp := 0, 0
-	for range n {
-		u, v := b0[bp], b1[bp]
-		x := a0[ap]
-		s[0], s[1] = fma32(x, u, s[0]), fma32(x, v, s[1])
-		x = a1[ap]
-		s[2], s[3] = fma32(x, u, s[2]), fma32(x, v, s[3])
-		x = a2[ap]
-		s[4], s[5] = fma32(x, u, s[4]), fma32(x, v, s[5])
-		x = a3[ap]
-		s[6], s[7] = fma32(x, u, s[6]), fma32(x, v, s[7])
-		ap += a.col
-		bp += b.row
+// fold32 continues w sums by d terms in float32.
+//
+// Numbers of magnitude 2ᵉ and 2ᶠ or more have products that are multiples of
+// 2ᵉ⁺ᶠ⁻⁴⁶, and a product of 2⁻¹³¹ or more means that e+f ≥ -132. A sum of such
+// products and float32 is a multiple of 2⁻¹⁷⁸, so if it is below 2⁻¹²⁶, the
+// normal float32, a float64 holds it. It is rounded once, and only sums that
+// seem to lie half way need sum32.
+func (s *block) fold32(d, w int, leastA, leastB uint64) {
+	quick := math.Float64frombits(leastA+1)*math.Float64frombits(leastB+1) >= 0x1p-131
+	for j := 0; j < w; j += tile {
+		if quick && s.tile32(d, j) {
+			continue
+		}
+		c := (*[tile]float64)(s.c[j:])
+		for p, x := range s.a[:d] {
+			b := &s.b[p*(width/tile)+j/tile]
+			for q, t := range c {
+				c[q] = float64(float32(sum32(x*b[q], t)))
+			}
+		}
 	}
+}
+
+// tile32 continues eight sums like sum32, whose words on half way apply. At the
+// first sum that it cannot be sure of it returns false and leaves all as they
+// were. (A compiler that fuses a product with a sum does no harm here, since
+// the product is exact.)
+func (s *block) tile32(d, j int) bool {
+	const low, half = 1<<29 - 1, 1 << 28
+	c := (*[tile]float64)(s.c[j:])
+	t0, t1, t2, t3, t4, t5, t6, t7 := c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]
+	for p, x := range s.a[:d] {
+		b := &s.b[p*(width/tile)+j/tile]
+		v := x*b[0] + t0
+		if math.Float64bits(v)&low == half {
+			return false
+		}
+		t0 = float64(float32(v))
+		v = x*b[1] + t1
+		if math.Float64bits(v)&low == half {
+			return false
+		}
+		t1 = float64(float32(v))
+		v = x*b[2] + t2
+		if math.Float64bits(v)&low == half {
+			return false
+		}
+		t2 = float64(float32(v))
+		v = x*b[3] + t3
+		if math.Float64bits(v)&low == half {
+			return false
+		}
+		t3 = float64(float32(v))
+		v = x*b[4] + t4
+		if math.Float64bits(v)&low == half {
+			return false
+		}
+		t4 = float64(float32(v))
+		v = x*b[5] + t5
+		if math.Float64bits(v)&low == half {
+			return false
+		}
+		t5 = float64(float32(v))
+		v = x*b[6] + t6
+		if math.Float64bits(v)&low == half {
+			return false
+		}
+		t6 = float64(float32(v))
+		v = x*b[7] + t7
+		if math.Float64bits(v)&low == half {
+			return false
+		}
+		t7 = float64(float32(v))
+	}
+	*c = [tile]float64{t0, t1, t2, t3, t4, t5, t6, t7}
+	return true
 }

@@ -127,6 +127,7 @@ func testFMA[T Float](t *testing.T) {
 // more, gets wrong: they lie so close to half way between two float32 that
 // float64 takes them for half way.
 func TestDoubleRounding(t *testing.T) {
+	rng := newRand(5)
 	signed := func(a, b, c float32) {
 		t.Helper()
 		for s := range 8 {
@@ -137,6 +138,7 @@ func TestDoubleRounding(t *testing.T) {
 				return v
 			}
 			checkFMA(t, sign(1, a), sign(2, b), sign(4, c))
+			checkFold(t, rng, sign(1, a), sign(2, b), sign(4, c))
 		}
 	}
 
@@ -148,7 +150,6 @@ func TestDoubleRounding(t *testing.T) {
 
 	// A product of two odd numbers that takes 25 bits is half way; the addend
 	// tips it from ever further below, at every scale that the type has.
-	rng := newRand(5)
 	for bits := 2; bits <= 23; bits++ {
 		a := uint64(1<<bits) | 1 | rng.Uint64N(1<<bits)
 		for try := range 24 {
@@ -196,6 +197,24 @@ func TestDoubleRounding(t *testing.T) {
 				signed(0x1p-75, 0x1p-75, c)
 				signed(up*0x1p-74, down*0x1p-74, c)
 				signed(up*0x1p-75, down*0x3p-75, c)
+			}
+		}
+	}
+
+	// The largest product whose sum with a float32 may lie there and take more
+	// than 53 bits: 2⁻¹³³ and more, half a place and, 2⁻¹⁸⁰ beside it, the last
+	// of its 48 bits.
+	for found := 0; found < 200; {
+		a := 1<<23 | rng.Uint64N(1<<23) | 1
+		inverse := a // modulo ever higher powers of 2
+		for range 5 {
+			inverse *= 2 - a*inverse
+		}
+		for _, tip := range []uint64{1<<30 - 1, 1<<30 + 1} {
+			b := tip * inverse % (1 << 31)
+			if b >= 1<<23 && b < 1<<24 && a*b >= 1<<47 {
+				found++
+				signed(float32(a)*0x1p-90, float32(b)*0x1p-90, float32(1<<22+rng.IntN(1<<21))*0x1p-149)
 			}
 		}
 	}
