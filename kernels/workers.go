@@ -30,9 +30,10 @@ func SetWorkers(n int) (restore func()) {
 }
 
 const (
-	minShare = 1 << 19 // multiply-adds that are worth a goroutine
+	minShare = 1 << 22 // multiply-adds that are worth a goroutine
 	rowUnit  = 8       // where rows and columns are cut: at whole tiles and
-	colUnit  = 16      // vectors of every backend
+	colUnit  = 48      // panels of every backend
+	pieces   = 8       // for each worker: one may begin late, or be slower
 )
 
 // shares is how many goroutines are to share work over length rows or columns,
@@ -45,20 +46,23 @@ func shares(work float64, length, least int) int {
 	return max(1, min(n, length/least, int(work/minShare)))
 }
 
-// split calls f for count pieces of [0, length), cut at multiples of unit, each
-// in a goroutine of its own but for the first, and waits for all.
+// split calls f for the pieces of [0, length), cut at multiples of unit, by so
+// many goroutines, the caller's among them, each of which takes the next piece
+// when it is done with one. It waits for all.
 func split(count, length, unit int, f func(from, to int)) {
-	var wg sync.WaitGroup
-	cut := func(i int) int {
-		if i == count {
-			return length
+	parts := min(count*pieces, (length+unit-1)/unit)
+	cut := func(i int) int { return min((length+unit-1)/unit*i/parts*unit, length) }
+	var next atomic.Int64
+	work := func() {
+		for i := next.Add(1); i <= int64(parts); i = next.Add(1) {
+			f(cut(int(i)-1), cut(int(i)))
 		}
-		return length / unit * i / count * unit
 	}
-	for i := 1; i < count; i++ {
-		wg.Go(func() { f(cut(i), cut(i+1)) })
+	var wg sync.WaitGroup
+	for range count - 1 {
+		wg.Go(work)
 	}
-	f(0, cut(1))
+	work()
 	wg.Wait()
 }
 
@@ -96,7 +100,7 @@ func (t *table[T]) forwardShared(y, x, w *Mat[T], b []T, act Activation) {
 func (t *table[T]) forwardSplit(y, x, w Mat[T], b []T, act Activation) bool {
 	work := float64(y.Rows) * float64(y.Cols) * float64(x.Cols)
 	// Many columns are better split than rows: a piece of w meets one worker.
-	if n := shares(work, y.Cols, 128); n > 1 {
+	if n := shares(work, y.Cols, 2*colUnit); n > 1 {
 		split(n, y.Cols, colUnit, func(from, to int) {
 			bias := b
 			if b != nil {
@@ -107,7 +111,7 @@ func (t *table[T]) forwardSplit(y, x, w Mat[T], b []T, act Activation) bool {
 		})
 		return true
 	}
-	if n := shares(work, y.Rows, 2*rowUnit); n > 1 {
+	if n := shares(work, y.Rows, 4*rowUnit); n > 1 {
 		split(n, y.Rows, rowUnit, func(from, to int) {
 			yPart, xPart := y.rowsFrom(from, to), x.rowsFrom(from, to)
 			t.forward(&yPart, &xPart, &w, b, act)
@@ -129,7 +133,7 @@ func (t *table[T]) backwardShared(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], a
 
 func (t *table[T]) backwardSplit(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Activation, add bool) bool {
 	work := 2 * float64(dy.Rows) * float64(dy.Cols) * float64(x.Cols)
-	n := shares(work, x.Cols, 2*colUnit)
+	n := shares(work, x.Cols, colUnit)
 	if n == 1 {
 		return false
 	}

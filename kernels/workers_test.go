@@ -66,29 +66,29 @@ func testWorkers[T Float](t *testing.T) {
 }
 
 // The pieces of a split follow each other without gap, begin at whole units and
-// are as many as asked for.
+// are several for each worker, if there are as many units.
 func TestSplit(t *testing.T) {
 	for _, c := range []struct{ count, length, unit int }{
 		{1, 5, 8}, {2, 32, 16}, {3, 100, 16}, {2, 129, 16}, {5, 1000, 8}, {7, 112, 16},
 	} {
-		pieces := make([][2]int, 0, c.count)
-		ch := make(chan [2]int, c.count)
+		var parts [][2]int
+		ch := make(chan [2]int, c.length)
 		split(c.count, c.length, c.unit, func(from, to int) { ch <- [2]int{from, to} })
 		close(ch)
 		for p := range ch {
-			pieces = append(pieces, p)
+			parts = append(parts, p)
 		}
-		slices.SortFunc(pieces, func(a, b [2]int) int { return a[0] - b[0] })
+		slices.SortFunc(parts, func(a, b [2]int) int { return a[0] - b[0] })
 		at := 0
-		for _, p := range pieces {
+		for _, p := range parts {
 			if p[0] != at || p[0]%c.unit != 0 || p[1] <= p[0] {
-				t.Errorf("%+v: pieces %v", c, pieces)
+				t.Errorf("%+v: pieces %v", c, parts)
 				break
 			}
 			at = p[1]
 		}
-		if at != c.length || len(pieces) != c.count {
-			t.Errorf("%+v: pieces %v", c, pieces)
+		if want := min(c.count*pieces, (c.length+c.unit-1)/c.unit); at != c.length || len(parts) != want {
+			t.Errorf("%+v: pieces %v", c, parts)
 		}
 	}
 }
