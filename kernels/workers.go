@@ -147,7 +147,7 @@ func (t *table[T]) backwardSplit(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act 
 		t.backward(&dxPart, &dwPart, db, &dy, &y, &xPart, &wPart, act, add)
 	}
 	part(0, 0, db, act)
-	split(n, x.Cols, colUnit, func(from, to int) { part(from, to, nil, Identity) })
+	split(n, x.Cols, 2*colUnit, func(from, to int) { part(from, to, nil, Identity) })
 	return true
 }
 
