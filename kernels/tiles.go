@@ -59,12 +59,12 @@ const (
 
 	maxPacked  = 384       // columns that a block of rows meets: a multiple of every panel
 	blockBytes = 512 << 10 // of the left factor, for the second-level cache
-	manyRows   = 64        // for which it pays to rearrange an operand
+	manyRows   = 48        // for which it pays to rearrange an operand
 	dotsRows   = 4         // of the largest tile of dots
 	dotsCols   = 2
 	smallRows  = 32  // of a product that a single call of panel does,
 	smallTerms = 320 // of its sums
-	sweepRows  = 4   // that sweep computes at a time
+	fewRows    = 8   // that sweep computes as well as panel, and in one call
 	thinTerms  = 2   // of a sum that thin computes, at the most
 	fewInputs  = 8   // of a layer whose dw stays in the first-level cache
 	sweepTerms = 24  // of a sum, up to which whole rows are better than whole tiles
@@ -149,20 +149,18 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 
 // forwardSmall is forward for a product that a single call can do.
 func (t *tiles[T]) forwardSmall(y, x, w *Mat[T], b []T, act Activation) bool {
-	kernel := t.panel
-	switch {
-	case x.Cols > smallTerms:
+	if x.Cols > smallTerms {
 		return false
-	case y.Rows <= sweepRows && y.Rows*y.Cols <= 4*t.wideCols:
-		kernel = t.sweep
+	}
+	bias, kernel := zero[T](), t.panel
+	switch {
+	case y.Rows <= fewRows && y.Rows*y.Cols <= 4*t.wideCols && (y.Rows <= fewRows/2 || y.Cols > t.panelCols):
+		bias, kernel = nil, t.sweep
 	case y.Rows > smallRows || y.Cols > t.panelCols:
 		return false
 	}
-	bias := zero[T]()
 	if b != nil {
 		bias = &b[0]
-	} else if y.Rows <= sweepRows {
-		bias = nil
 	}
 	kernel(y.at(0, 0), y.pitch(), bias, 0, x.at(0, 0), x.pitch(), size[T](), w.at(0, 0), w.pitch(), y.Rows, y.Cols, x.Cols, int(act))
 	return true

@@ -31,9 +31,9 @@ func SetWorkers(n int) (restore func()) {
 
 const (
 	minShare = 1 << 22 // multiply-adds that are worth a goroutine
+	bigShare = 1 << 27 // or that take so long that it matters little when it begins
 	rowUnit  = 8       // where rows and columns are cut: at whole tiles and
 	colUnit  = 48      // panels of every backend
-	pieces   = 8       // for each worker: one may begin late, or be slower
 )
 
 // shares is how many goroutines are to share work over length rows or columns,
@@ -46,11 +46,21 @@ func shares(work float64, length, least int) int {
 	return max(1, min(n, length/least, int(work/minShare)))
 }
 
-// split calls f for the pieces of [0, length), cut at multiples of unit, by so
-// many goroutines, the caller's among them, each of which takes the next piece
-// when it is done with one. It waits for all.
-func split(count, length, unit int, f func(from, to int)) {
-	parts := min(count*pieces, (length+unit-1)/unit)
+// pieces is how many pieces each of count goroutines is to have of some work:
+// several, since one may begin late, unless that is no matter.
+func pieces(work float64, count int) int {
+	if work/float64(count) < bigShare {
+		return 8
+	}
+	return 1
+}
+
+// split calls f for pieces of [0, length), cut at multiples of unit, by count
+// goroutines, the caller's among them, each of which takes the next piece when
+// it is done with one. There are each of them for every goroutine, if length
+// has as many units. It waits for all.
+func split(count, each, length, unit int, f func(from, to int)) {
+	parts := min(count*each, (length+unit-1)/unit)
 	cut := func(i int) int { return min((length+unit-1)/unit*i/parts*unit, length) }
 	var next atomic.Int64
 	work := func() {
@@ -101,7 +111,7 @@ func (t *table[T]) forwardSplit(y, x, w Mat[T], b []T, act Activation) bool {
 	work := float64(y.Rows) * float64(y.Cols) * float64(x.Cols)
 	// Many columns are better split than rows: a piece of w meets one worker.
 	if n := shares(work, y.Cols, 2*colUnit); n > 1 {
-		split(n, y.Cols, colUnit, func(from, to int) {
+		split(n, pieces(work, n), y.Cols, colUnit, func(from, to int) {
 			bias := b
 			if b != nil {
 				bias = b[from:to]
@@ -112,7 +122,7 @@ func (t *table[T]) forwardSplit(y, x, w Mat[T], b []T, act Activation) bool {
 		return true
 	}
 	if n := shares(work, y.Rows, 4*rowUnit); n > 1 {
-		split(n, y.Rows, rowUnit, func(from, to int) {
+		split(n, pieces(work, n), y.Rows, rowUnit, func(from, to int) {
 			yPart, xPart := y.rowsFrom(from, to), x.rowsFrom(from, to)
 			t.forward(&yPart, &xPart, &w, b, act)
 		})
@@ -147,7 +157,7 @@ func (t *table[T]) backwardSplit(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act 
 		t.backward(&dxPart, &dwPart, db, &dy, &y, &xPart, &wPart, act, add)
 	}
 	part(0, 0, db, act)
-	split(n, x.Cols, 2*colUnit, func(from, to int) { part(from, to, nil, Identity) })
+	split(n, pieces(work, n), x.Cols, colUnit, func(from, to int) { part(from, to, nil, Identity) })
 	return true
 }
 

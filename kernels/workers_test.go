@@ -68,12 +68,12 @@ func testWorkers[T Float](t *testing.T) {
 // The pieces of a split follow each other without gap, begin at whole units and
 // are several for each worker, if there are as many units.
 func TestSplit(t *testing.T) {
-	for _, c := range []struct{ count, length, unit int }{
-		{1, 5, 8}, {2, 32, 16}, {3, 100, 16}, {2, 129, 16}, {5, 1000, 8}, {7, 112, 16},
+	for _, c := range []struct{ count, each, length, unit int }{
+		{1, 1, 5, 8}, {2, 8, 32, 16}, {3, 2, 100, 16}, {2, 4, 129, 16}, {5, 8, 1000, 8}, {7, 2, 112, 16},
 	} {
 		var parts [][2]int
 		ch := make(chan [2]int, c.length)
-		split(c.count, c.length, c.unit, func(from, to int) { ch <- [2]int{from, to} })
+		split(c.count, c.each, c.length, c.unit, func(from, to int) { ch <- [2]int{from, to} })
 		close(ch)
 		for p := range ch {
 			parts = append(parts, p)
@@ -87,7 +87,7 @@ func TestSplit(t *testing.T) {
 			}
 			at = p[1]
 		}
-		if want := min(c.count*pieces, (c.length+c.unit-1)/c.unit); at != c.length || len(parts) != want {
+		if want := min(c.count*c.each, (c.length+c.unit-1)/c.unit); at != c.length || len(parts) != want {
 			t.Errorf("%+v: pieces %v", c, parts)
 		}
 	}
