@@ -38,31 +38,40 @@ func (p *product[T]) block(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, ui
 // row points at row i of the left factor.
 func (p *product[T]) row(i int) *T { return plus(p.a, uintptr(i-p.first)*p.lda) }
 
-// terms is the part of the product that has n terms from k on.
-func (p *product[T]) terms(k, n int) product[T] {
-	q := *p
+// piece is the part of the product that has up to n terms from k on: p itself,
+// or what it puts into q.
+func (p *product[T]) piece(q *product[T], k, n int) *product[T] {
+	if n >= p.n {
+		return p
+	}
+	*q = *p
 	q.a = plus(p.a, uintptr(k)*p.stepa)
-	q.n = n
+	q.n = min(n, p.n-k)
 	q.add = p.add || k > 0
-	if k+n < p.n {
+	if k+q.n < p.n {
 		q.act = Identity
 	}
 	return q
 }
 
 // multiply computes rows from to end-1 of the product, whose right factor is m
-// or with transposed its transpose. A block of rows, which the second-level
-// cache holds, meets panel after panel. If it pays, the first block packs them
-// for those that follow.
+// or with transposed its transpose.
 func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], transposed bool) {
 	rows := end - from
 	switch {
-	case rows <= 0:
-		return
-	case rows <= smallRows && p.n <= smallTerms && p.c.Cols <= t.panelCols && !transposed && !p.c.empty():
+	case rows <= 0 || p.c.Cols == 0:
+	case rows <= smallRows && p.n <= smallTerms && p.c.Cols <= t.panelCols && !transposed:
 		p.block(t.panel, from, rows, 0, p.c.Cols, m.at(0, 0), m.pitch())
-		return
+	default:
+		t.multiplyBlocks(p, from, end, m, transposed)
 	}
+}
+
+// multiplyBlocks does so by blocks of rows, which the second-level cache holds
+// and which meet panel after panel. If it pays, the first block packs the panels
+// for those that follow.
+func (t *tiles[T]) multiplyBlocks(p *product[T], from, end int, m *Mat[T], transposed bool) {
+	rows := end - from
 	fold, height, tall := max(1, p.n), rows, rows
 	if fold > smallTerms || rows > manyRows {
 		fold = even(p.n, maxFold)
@@ -88,19 +97,15 @@ func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], transposed 
 		}
 		packed = s.grow(fold * t.panelCols * panels)
 	}
-	var piece product[T]
+	var part, copied product[T]
 	for k := 0; k == 0 || k < p.n; k += fold {
-		q := p
-		if fold < p.n {
-			piece = p.terms(k, min(fold, p.n-k))
-			q = &piece
-		}
+		q := p.piece(&part, k, fold)
 		r := q
 		for first := 0; first < p.c.Cols; first += maxPacked {
 			last := min(first+maxPacked, p.c.Cols)
 			for i := from; i < end; i += height {
 				if left {
-					copied := q.copyLeft(s, i, min(i+height, end))
+					copied = q.copyLeft(s, i, min(i+height, end))
 					r = &copied
 				}
 				to := packed
@@ -184,16 +189,17 @@ func (t *tiles[T]) sweepRows(p *product[T], i, end int, m *Mat[T], k int) {
 	terms := max(fold, 8)
 	cols := min(p.c.Cols, max(maxWork/2/terms/t.wideCols, 1)*t.wideCols)
 	tall := min(max(maxWork/(cols*terms), 2), maxRun)
+	var part product[T]
 	for ; i < end; i += tall {
-		for q := 0; q == 0 || q < p.n; q += fold {
-			part := p.terms(q, min(fold, p.n-q))
+		for from := 0; from == 0 || from < p.n; from += fold {
+			q := p.piece(&part, from, fold)
 			for j := 0; j < p.c.Cols; j += cols {
-				init, ldinit := part.init(i, j)
-				if !part.add && part.bias == nil {
+				init, ldinit := q.init(i, j)
+				if !q.add && q.bias == nil {
 					init = nil
 				}
-				t.sweep(p.c.at(i, j), p.c.pitch(), init, ldinit, part.row(i), p.lda, p.stepa,
-					m.at(k+q, j), m.pitch(), min(tall, end-i), min(cols, p.c.Cols-j), part.n, int(part.act))
+				t.sweep(p.c.at(i, j), p.c.pitch(), init, ldinit, q.row(i), p.lda, p.stepa,
+					m.at(k+from, j), m.pitch(), min(tall, end-i), min(cols, p.c.Cols-j), q.n, int(q.act))
 			}
 		}
 	}

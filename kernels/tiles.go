@@ -264,15 +264,16 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		// What is read of dz is to be in the first-level cache still.
 		fold = even(p.n, max(16, min(maxFold, cached/int(size[T]())/dw.Cols)))
 	}
+	var part product[T]
 	for i := 0; i == 0 || i < p.n; i += fold {
-		q := p.terms(i, min(fold, p.n-i))
+		q := p.piece(&part, i, fold)
 		if many {
 			t.gateAll(db, dy, y, i, i+q.n, act)
 		} else {
-			t.gradPanel(&q, db, dy, y, i, first, act)
+			t.gradPanel(q, db, dy, y, i, first, act)
 		}
 		if sweep {
-			t.sweepRows(&q, 0, dw.Rows, dy, i)
+			t.sweepRows(q, 0, dw.Rows, dy, i)
 		}
 	}
 	if !sweep {
