@@ -455,22 +455,27 @@ func narrow(m Machine) {
 		"the first from bias and the others from +0, halved at the end; a zero is +0.",
 		"The elements of y are ldy bytes apart, the rows of x ldx; w lies tight.")
 	lanes := m.Spec().Lanes()
+	n := m.Int()
+	m.Arg(n, "n")
+	part := m.MakePart(n)
+	m.FreeInts(n)
 	advance := [][2]string{{"y", "ldy"}, {"x", "ldx"}}
-	whileRows(m, lanes, advance, func(rows int) { narrowSquare(m, rows) })
+	whileRows(m, lanes, advance, func(rows int) { narrowSquare(m, rows, part) })
 	for r := 4; r >= 1; r /= 2 {
 		if r < lanes {
-			whileRows(m, r, advance, func(rows int) { narrowRows(m, rows) })
+			whileRows(m, r, advance, func(rows int) { narrowRows(m, rows, part) })
 		}
 	}
+	m.FreePart(part)
 	m.Return()
 }
 
 // narrowSquare computes as many rows as a vector has lanes.
-func narrowSquare(m Machine, r int) {
+func narrowSquare(m Machine, r int, part Part) {
 	s := m.Spec()
 	var sums []Vec
 	for group := narrowGroup(s); len(sums) < r; {
-		sums = append(sums, narrowSums(m, len(sums), group)...)
+		sums = append(sums, narrowSums(m, len(sums), group, part)...)
 	}
 	v := m.FoldSquare(sums)
 	t := m.Vec()
@@ -506,7 +511,7 @@ func narrowGroup(s Spec) int {
 }
 
 // narrowSums folds rows from to from+r-1 of x and halves each sum to a vector.
-func narrowSums(m Machine, from, r int) []Vec {
+func narrowSums(m Machine, from, r int, part Part) []Vec {
 	vecs := chains / m.Spec().Lanes()
 	m.Comment("%d rows: acc[i,0] = bias, the other lanes +0", r)
 	p := m.Int()
@@ -535,7 +540,7 @@ func narrowSums(m Machine, from, r int) []Vec {
 		m.Add(base, skip)
 		m.FreeInts(skip)
 	}
-	foldChains(m, acc, m.Rows(r, base, stride))
+	foldChains(m, acc, m.Rows(r, base, stride), part)
 	m.FreeInts(base, stride)
 
 	var sums []Vec
@@ -552,8 +557,8 @@ func narrowSums(m Machine, from, r int) []Vec {
 }
 
 // narrowRows computes few rows.
-func narrowRows(m Machine, r int) {
-	rows := narrowSums(m, 0, r)
+func narrowRows(m Machine, r int, part Part) {
+	rows := narrowSums(m, 0, r, part)
 	m.Comment("y[i] = act(halved lanes)")
 	t := m.Vec()
 	sums := m.FoldRows(rows, t)
@@ -579,14 +584,15 @@ func narrowRows(m Machine, r int) {
 }
 
 // foldChains continues the sixteen lanes acc[i] with x[i,k]·w[k] for k < n; w
-// and n are parameters. It gives x back.
-func foldChains(m Machine, acc [][]Vec, x Rows) {
+// and n are parameters, and part is made of n. It gives x back.
+func foldChains(m Machine, acc [][]Vec, x Rows, part Part) {
 	m.Comment("acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])")
 	w, n := m.Int(), m.Int()
 	m.Arg(w, "w")
 	m.Arg(n, "n")
 	wk, xk := m.Vec(), m.Vec()
-	inBlocks(m, n, len(acc[0]), func(q int, p piece) {
+	part.Count = n
+	inBlocksOf(m, n, len(acc[0]), part, func(q int, p piece) {
 		p.load(m, q, wk, At(w, 0))
 		for i := range acc {
 			p.load(m, q, xk, x.At[i])
@@ -626,6 +632,13 @@ func (p piece) store(m Machine, q int, a Addr, v Vec) {
 // q-th vector of a block, step moves on by a block's bytes. In the last block
 // vectors may be missing and one may be a part.
 func inBlocks(m Machine, n Int, vecs int, body func(q int, w piece), step func(bytes int)) {
+	part := m.MakePart(n)
+	inBlocksOf(m, n, vecs, part, body, step)
+	m.FreePart(part)
+}
+
+// inBlocksOf is inBlocks with the part of n made before.
+func inBlocksOf(m Machine, n Int, vecs int, p Part, body func(q int, w piece), step func(bytes int)) {
 	s := m.Spec()
 	block := vecs * s.Lanes()
 	loop, tail, end := m.NewLabel("block"), m.NewLabel("tail"), m.NewLabel("end")
@@ -648,38 +661,54 @@ func inBlocks(m Machine, n Int, vecs int, body func(q int, w piece), step func(b
 			over := m.NewLabel("over")
 			m.Jump(over)
 			m.Label(part)
-			lastPart(m, n, q, end, body)
+			body(q, piece{&p})
+			m.Jump(end)
 			m.Label(over)
 		} else {
-			lastPart(m, n, q, end, body)
+			body(q, piece{&p})
+			m.Jump(end)
 		}
 	}
 	m.Label(end)
 }
 
-func lastPart(m Machine, n Int, q int, end string, body func(q int, w piece)) {
-	p := m.MakePart(n)
-	body(q, piece{&p})
-	m.FreePart(p)
-	m.Jump(end)
-}
-
 func dot(m Machine) {
-	s := m.Spec()
-	m.Func("dot", sig(m, "func(lane [16]T, x, w *T, n int) (sum [16]T)"),
-		"sum[l] = lane[l] + Σ x[k]·w[k] over k < n with k mod 16 = l",
+	m.Func("dot", sig(m, "func(lane *T, x, w *T, n int)"),
+		"lane[l] = lane[l] + Σ x[k]·w[k] over k < n with k mod 16 = l",
 		"",
 		"Each is one chain of fused multiply-adds in order of k: a piece of the sum of",
-		"a narrow layer with very many inputs. x and w lie tight.")
-	acc := m.VecsOf(chains / s.Lanes())
-	for q, v := range acc {
-		m.LoadArray(v, "lane", q)
-	}
+		"a narrow layer with very many inputs. lane, of 16, x and w lie tight.")
+	acc := loadLanes(m)
 	x := m.Int()
 	m.Arg(x, "x")
-	foldChains(m, [][]Vec{acc}, Rows{At: []Addr{At(x, 0)}})
-	for q, v := range acc {
-		m.StoreArray("sum", q, v)
-	}
+	n := m.Int()
+	m.Arg(n, "n")
+	part := m.MakePart(n)
+	m.FreeInts(n)
+	foldChains(m, [][]Vec{acc}, Rows{At: []Addr{At(x, 0)}}, part)
+	m.FreePart(part)
+	storeLanes(m, acc)
 	m.Return()
+}
+
+// loadLanes loads the sixteen lanes of a fold from the parameter lane, and
+// storeLanes stores them there.
+func loadLanes(m Machine) []Vec {
+	p := m.Int()
+	m.Arg(p, "lane")
+	acc := m.VecsOf(chains / m.Spec().Lanes())
+	for q, v := range acc {
+		m.Load(v, At(p, q*m.Spec().VecBytes))
+	}
+	m.FreeInts(p)
+	return acc
+}
+
+func storeLanes(m Machine, acc []Vec) {
+	p := m.Int()
+	m.Arg(p, "lane")
+	for q, v := range acc {
+		m.Store(At(p, q*m.Spec().VecBytes), v)
+	}
+	m.FreeInts(p)
 }

@@ -147,11 +147,6 @@ type Machine interface {
 	StoreLane(a Addr, l Lane)
 	StoreLanes(at []Addr, v, t Vec) // all of v; may destroy t
 
-	// The sixteen lanes of a fold, as a parameter or result that is an array:
-	// the i-th vector of it.
-	LoadArray(v Vec, name string, i int)
-	StoreArray(name string, i int, v Vec)
-
 	// Arithmetic, every result rounded once.
 	Zero(v Vec)
 	Move(d, s Vec)                  // d = s

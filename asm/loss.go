@@ -1,19 +1,14 @@
 package main
 
 func mse(m Machine) {
-	s := m.Spec()
-	m.Func("mse", sig(m, "func(lane [16]T, grad, pred, target *T, n int, c T) (sum [16]T)"),
+	m.Func("mse", sig(m, "func(lane, grad, pred, target *T, n int, c T)"),
 		"d[q]    = pred[q] - target[q],  q < n",
-		"sum[l]  = lane[l] + Σ d[q]² over q mod 16 = l",
+		"lane[l] = lane[l] + Σ d[q]² over q mod 16 = l",
 		"grad[q] = d[q]·c",
 		"",
 		"Each sum is one chain of fused multiply-adds in order of q. grad may be nil,",
 		"pred or target.")
-	vecs := chains / s.Lanes()
-	acc := m.VecsOf(vecs)
-	for q, v := range acc {
-		m.LoadArray(v, "lane", q)
-	}
+	acc := loadLanes(m)
 	g, p, t, n := m.Int(), m.Int(), m.Int(), m.Int()
 	c, d, dt := m.Vec(), m.Vec(), m.Vec()
 	m.Arg(g, "grad")
@@ -22,7 +17,7 @@ func mse(m Machine) {
 	m.Arg(n, "n")
 	m.SplatArg(c, "c")
 	body := func(wantGrad bool) {
-		inBlocks(m, n, vecs, func(q int, w piece) {
+		inBlocks(m, n, len(acc), func(q int, w piece) {
 			w.load(m, q, d, At(p, 0))
 			w.load(m, q, dt, At(t, 0))
 			m.SubVec(d, d, dt)
@@ -47,8 +42,6 @@ func mse(m Machine) {
 	m.Comment("the same without grad")
 	body(false)
 	m.Label(end)
-	for q, v := range acc {
-		m.StoreArray("sum", q, v)
-	}
+	storeLanes(m, acc)
 	m.Return()
 }

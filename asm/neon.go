@@ -287,14 +287,6 @@ func (m *neon) StoreLanes(at []Addr, v, _ Vec) {
 	}
 }
 
-func (m *neon) LoadArray(v Vec, name string, i int) {
-	m.op("FMOVQ", m.param(m.c.Param(name).Index(i*m.spec.Lanes())), m.f(v))
-}
-
-func (m *neon) StoreArray(name string, i int, v Vec) {
-	m.op("FMOVQ", m.f(v), m.param(m.c.Return(name).Index(i*m.spec.Lanes())))
-}
-
 func (m *neon) Zero(v Vec)         { m.op("VMOVI", m.imm(0), m.b16(v)) }
 func (m *neon) Move(d, s Vec)      { m.op("VORR", m.b16(s), m.b16(s), m.b16(d)) }
 func (m *neon) AddVec(d, a, b Vec) { m.word(words.fadd, d, a, b) }

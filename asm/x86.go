@@ -322,14 +322,6 @@ func (m *x86) StoreLanes(at []Addr, v, t Vec) {
 	}
 }
 
-func (m *x86) LoadArray(v Vec, name string, i int) {
-	pick(m, m.VMOVUPS, m.VMOVUPD)(m.param(m.Param(name).Index(i*m.spec.Lanes())), m.vec(v))
-}
-
-func (m *x86) StoreArray(name string, i int, v Vec) {
-	pick(m, m.VMOVUPS, m.VMOVUPD)(m.vec(v), m.param(m.Context.Return(name).Index(i*m.spec.Lanes())))
-}
-
 func (m *x86) Move(d, s Vec)      { pick(m, m.VMOVAPS, m.VMOVAPD)(m.vec(s), m.vec(d)) }
 func (m *x86) AddVec(d, a, b Vec) { pick(m, m.VADDPS, m.VADDPD)(m.vec(b), m.vec(a), m.vec(d)) }
 func (m *x86) SubVec(d, a, b Vec) { pick(m, m.VSUBPS, m.VSUBPD)(m.vec(b), m.vec(a), m.vec(d)) }

@@ -89,6 +89,14 @@ func current[T Float]() *table[T] {
 	return (*table[T])(unsafe.Pointer(&b.f64))
 }
 
+// hidden is p, but the compiler does not see that: it would move what p points
+// at to the heap, because a call through a pointer to a function might keep it.
+// None of those here does.
+func hidden[T any](p *T) *T {
+	address := uintptr(unsafe.Pointer(p))
+	return *(**T)(unsafe.Pointer(&address))
+}
+
 // Backend returns the name of the backend in use: "avx512", "avx2", "neon" or
 // "generic".
 func Backend() string { return selected.Load().name }

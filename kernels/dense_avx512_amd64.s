@@ -14391,9 +14391,15 @@ linear3:
 // func narrowAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, bias *float32, rows int, n int, act int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·narrowAVX512F32(SB), NOSPLIT, $0-72
-	MOVQ rows+48(FP), AX
-	CMPQ AX, $0x10
-	JLT  rest2
+	MOVQ  n+56(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	MOVQ  rows+48(FP), AX
+	CMPQ  AX, $0x10
+	JLT   rest2
 
 tile1:
 	// 16 rows: acc[i,0] = bias, the other lanes +0
@@ -14471,11 +14477,6 @@ block3:
 tail4:
 	TESTQ       R9, R9
 	JLE         end5
-	MOVQ        R9, R11
-	ANDQ        $0x0f, R11
-	MOVL        $0x0000ffff, R10
-	BZHIL       R11, R10, R10
-	KMOVW       R10, K1
 	VMOVUPS.Z   (R8), K1, Z16
 	VMOVUPS.Z   (AX), K1, Z17
 	VFMADD231PS Z16, Z17, Z0
@@ -14654,11 +14655,6 @@ block12:
 tail13:
 	TESTQ       SI, SI
 	JLE         end14
-	MOVQ        SI, R8
-	ANDQ        $0x0f, R8
-	MOVL        $0x0000ffff, DI
-	BZHIL       R8, DI, DI
-	KMOVW       DI, K1
 	VMOVUPS.Z   (DX), K1, Z4
 	VMOVUPS.Z   (AX), K1, Z5
 	VFMADD231PS Z4, Z5, Z0
@@ -14759,11 +14755,6 @@ block19:
 tail20:
 	TESTQ       DX, DX
 	JLE         end21
-	MOVQ        DX, DI
-	ANDQ        $0x0f, DI
-	MOVL        $0x0000ffff, SI
-	BZHIL       DI, SI, SI
-	KMOVW       SI, K1
 	VMOVUPS.Z   (CX), K1, Z2
 	VMOVUPS.Z   (AX), K1, Z3
 	VFMADD231PS Z2, Z3, Z0
@@ -14843,11 +14834,6 @@ block26:
 tail27:
 	TESTQ       DX, DX
 	JLE         end28
-	MOVQ        DX, DI
-	ANDQ        $0x0f, DI
-	MOVL        $0x0000ffff, SI
-	BZHIL       DI, SI, SI
-	KMOVW       SI, K1
 	VMOVUPS.Z   (CX), K1, Z1
 	VMOVUPS.Z   (AX), K1, Z2
 	VFMADD231PS Z1, Z2, Z0
@@ -14897,9 +14883,15 @@ rest25:
 // func narrowAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, bias *float64, rows int, n int, act int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·narrowAVX512F64(SB), NOSPLIT, $0-72
-	MOVQ rows+48(FP), AX
-	CMPQ AX, $0x08
-	JLT  rest2
+	MOVQ  n+56(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	MOVQ  rows+48(FP), AX
+	CMPQ  AX, $0x08
+	JLT   rest2
 
 tile1:
 	// 8 rows: acc[i,0] = bias, the other lanes +0
@@ -14998,11 +14990,6 @@ tail4:
 	JMP         over7
 
 part6:
-	MOVQ        R8, R10
-	ANDQ        $0x07, R10
-	MOVL        $0x000000ff, R9
-	BZHIL       R10, R9, R9
-	KMOVW       R9, K1
 	VMOVUPD.Z   (DI), K1, Z16
 	VMOVUPD.Z   (AX), K1, Z17
 	VFMADD231PD Z16, Z17, Z0
@@ -15025,11 +15012,6 @@ part6:
 over7:
 	CMPQ        R8, $0x08
 	JLE         end5
-	MOVQ        R8, R10
-	ANDQ        $0x07, R10
-	MOVL        $0x000000ff, R9
-	BZHIL       R10, R9, R9
-	KMOVW       R9, K1
 	VMOVUPD.Z   64(DI), K1, Z16
 	VMOVUPD.Z   64(AX), K1, Z17
 	VFMADD231PD Z16, Z17, Z1
@@ -15194,11 +15176,6 @@ tail15:
 	JMP         over18
 
 part17:
-	MOVQ        SI, R8
-	ANDQ        $0x07, R8
-	MOVL        $0x000000ff, DI
-	BZHIL       R8, DI, DI
-	KMOVW       DI, K1
 	VMOVUPD.Z   (DX), K1, Z8
 	VMOVUPD.Z   (AX), K1, Z9
 	VFMADD231PD Z8, Z9, Z0
@@ -15213,11 +15190,6 @@ part17:
 over18:
 	CMPQ        SI, $0x08
 	JLE         end16
-	MOVQ        SI, R8
-	ANDQ        $0x07, R8
-	MOVL        $0x000000ff, DI
-	BZHIL       R8, DI, DI
-	KMOVW       DI, K1
 	VMOVUPD.Z   64(DX), K1, Z8
 	VMOVUPD.Z   64(AX), K1, Z9
 	VFMADD231PD Z8, Z9, Z1
@@ -15337,11 +15309,6 @@ tail24:
 	JMP         over27
 
 part26:
-	MOVQ        DX, DI
-	ANDQ        $0x07, DI
-	MOVL        $0x000000ff, SI
-	BZHIL       DI, SI, SI
-	KMOVW       SI, K1
 	VMOVUPD.Z   (CX), K1, Z4
 	VMOVUPD.Z   (AX), K1, Z5
 	VFMADD231PD Z4, Z5, Z0
@@ -15352,11 +15319,6 @@ part26:
 over27:
 	CMPQ        DX, $0x08
 	JLE         end25
-	MOVQ        DX, DI
-	ANDQ        $0x07, DI
-	MOVL        $0x000000ff, SI
-	BZHIL       DI, SI, SI
-	KMOVW       SI, K1
 	VMOVUPD.Z   64(CX), K1, Z4
 	VMOVUPD.Z   64(AX), K1, Z5
 	VFMADD231PD Z4, Z5, Z1
@@ -15448,11 +15410,6 @@ tail33:
 	JMP         over36
 
 part35:
-	MOVQ        DX, DI
-	ANDQ        $0x07, DI
-	MOVL        $0x000000ff, SI
-	BZHIL       DI, SI, SI
-	KMOVW       SI, K1
 	VMOVUPD.Z   (CX), K1, Z2
 	VMOVUPD.Z   (AX), K1, Z3
 	VFMADD231PD Z2, Z3, Z0
@@ -15461,11 +15418,6 @@ part35:
 over36:
 	CMPQ        DX, $0x08
 	JLE         end34
-	MOVQ        DX, DI
-	ANDQ        $0x07, DI
-	MOVL        $0x000000ff, SI
-	BZHIL       DI, SI, SI
-	KMOVW       SI, K1
 	VMOVUPD.Z   64(CX), K1, Z2
 	VMOVUPD.Z   64(AX), K1, Z3
 	VFMADD231PD Z2, Z3, Z1
@@ -15511,15 +15463,22 @@ rest31:
 	VZEROUPPER
 	RET
 
-// func dotAVX512F32(lane [16]float32, x *float32, w *float32, n int) (sum [16]float32)
+// func dotAVX512F32(lane *float32, x *float32, w *float32, n int)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·dotAVX512F32(SB), NOSPLIT, $0-152
-	VMOVUPS lane_0+0(FP), Z0
-	MOVQ    x+64(FP), AX
+TEXT ·dotAVX512F32(SB), NOSPLIT, $0-32
+	MOVQ    lane+0(FP), AX
+	VMOVUPS (AX), Z0
+	MOVQ    x+8(FP), AX
+	MOVQ    n+24(FP), BX
+	MOVQ    BX, DX
+	ANDQ    $0x0f, DX
+	MOVL    $0x0000ffff, CX
+	BZHIL   DX, CX, CX
+	KMOVW   CX, K1
 
 	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
-	MOVQ w+72(FP), BX
-	MOVQ n+80(FP), CX
+	MOVQ w+16(FP), BX
+	MOVQ n+24(FP), CX
 	CMPQ CX, $0x10
 	JLT  tail2
 
@@ -15536,31 +15495,34 @@ block1:
 tail2:
 	TESTQ       CX, CX
 	JLE         end3
-	MOVQ        CX, SI
-	ANDQ        $0x0f, SI
-	MOVL        $0x0000ffff, DX
-	BZHIL       SI, DX, DX
-	KMOVW       DX, K1
 	VMOVUPS.Z   (BX), K1, Z1
 	VMOVUPS.Z   (AX), K1, Z2
 	VFMADD231PS Z1, Z2, Z0
 
 end3:
-	VMOVUPS Z0, sum_0+88(FP)
+	MOVQ    lane+0(FP), BX
+	VMOVUPS Z0, (BX)
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-// func dotAVX512F64(lane [16]float64, x *float64, w *float64, n int) (sum [16]float64)
+// func dotAVX512F64(lane *float64, x *float64, w *float64, n int)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·dotAVX512F64(SB), NOSPLIT, $0-280
-	VMOVUPD lane_0+0(FP), Z0
-	VMOVUPD lane_8+64(FP), Z1
-	MOVQ    x+128(FP), AX
+TEXT ·dotAVX512F64(SB), NOSPLIT, $0-32
+	MOVQ    lane+0(FP), AX
+	VMOVUPD (AX), Z0
+	VMOVUPD 64(AX), Z1
+	MOVQ    x+8(FP), AX
+	MOVQ    n+24(FP), BX
+	MOVQ    BX, DX
+	ANDQ    $0x07, DX
+	MOVL    $0x000000ff, CX
+	BZHIL   DX, CX, CX
+	KMOVW   CX, K1
 
 	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
-	MOVQ w+136(FP), BX
-	MOVQ n+144(FP), CX
+	MOVQ w+16(FP), BX
+	MOVQ n+24(FP), CX
 	CMPQ CX, $0x10
 	JLT  tail2
 
@@ -15588,11 +15550,6 @@ tail2:
 	JMP         over5
 
 part4:
-	MOVQ        CX, SI
-	ANDQ        $0x07, SI
-	MOVL        $0x000000ff, DX
-	BZHIL       SI, DX, DX
-	KMOVW       DX, K1
 	VMOVUPD.Z   (BX), K1, Z2
 	VMOVUPD.Z   (AX), K1, Z3
 	VFMADD231PD Z2, Z3, Z0
@@ -15601,18 +15558,14 @@ part4:
 over5:
 	CMPQ        CX, $0x08
 	JLE         end3
-	MOVQ        CX, SI
-	ANDQ        $0x07, SI
-	MOVL        $0x000000ff, DX
-	BZHIL       SI, DX, DX
-	KMOVW       DX, K1
 	VMOVUPD.Z   64(BX), K1, Z2
 	VMOVUPD.Z   64(AX), K1, Z3
 	VFMADD231PD Z2, Z3, Z1
 
 end3:
-	VMOVUPD Z0, sum_0+152(FP)
-	VMOVUPD Z1, sum_8+216(FP)
+	MOVQ    lane+0(FP), BX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET

@@ -16732,6 +16732,7 @@ linear5:
 
 // func narrowNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, bias *float32, rows int, n int, act int)
 TEXT ·narrowNEONF32(SB), NOSPLIT, $0-72
+	MOVD n+56(FP), R0
 	MOVD rows+48(FP), R0
 	CMP  $4, R0
 	BLT  rest2
@@ -17759,6 +17760,7 @@ rest94:
 
 // func narrowNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, bias *float64, rows int, n int, act int)
 TEXT ·narrowNEONF64(SB), NOSPLIT, $0-72
+	MOVD n+56(FP), R0
 	MOVD rows+48(FP), R0
 	CMP  $2, R0
 	BLT  rest2
@@ -18262,17 +18264,19 @@ linear44:
 rest25:
 	RET
 
-// func dotNEONF32(lane [16]float32, x *float32, w *float32, n int) (sum [16]float32)
-TEXT ·dotNEONF32(SB), NOSPLIT, $0-152
-	FMOVQ lane_0+0(FP), F0
-	FMOVQ lane_4+16(FP), F1
-	FMOVQ lane_8+32(FP), F2
-	FMOVQ lane_12+48(FP), F3
-	MOVD  x+64(FP), R0
+// func dotNEONF32(lane *float32, x *float32, w *float32, n int)
+TEXT ·dotNEONF32(SB), NOSPLIT, $0-32
+	MOVD  lane+0(FP), R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	FMOVQ 48(R0), F3
+	MOVD  x+8(FP), R0
+	MOVD  n+24(FP), R1
 
 	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
-	MOVD w+72(FP), R1
-	MOVD n+80(FP), R2
+	MOVD w+16(FP), R1
+	MOVD n+24(FP), R2
 	CMP  $16, R2
 	BLT  tail2
 
@@ -18447,27 +18451,30 @@ moved26:
 	VFMLA V4.S4, V5.S4, V3.S4
 
 end3:
-	FMOVQ F0, sum_0+88(FP)
-	FMOVQ F1, sum_4+104(FP)
-	FMOVQ F2, sum_8+120(FP)
-	FMOVQ F3, sum_12+136(FP)
+	MOVD  lane+0(FP), R1
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R1)
+	FMOVQ F2, 32(R1)
+	FMOVQ F3, 48(R1)
 	RET
 
-// func dotNEONF64(lane [16]float64, x *float64, w *float64, n int) (sum [16]float64)
-TEXT ·dotNEONF64(SB), NOSPLIT, $0-280
-	FMOVQ lane_0+0(FP), F0
-	FMOVQ lane_2+16(FP), F1
-	FMOVQ lane_4+32(FP), F2
-	FMOVQ lane_6+48(FP), F3
-	FMOVQ lane_8+64(FP), F4
-	FMOVQ lane_10+80(FP), F5
-	FMOVQ lane_12+96(FP), F6
-	FMOVQ lane_14+112(FP), F7
-	MOVD  x+128(FP), R0
+// func dotNEONF64(lane *float64, x *float64, w *float64, n int)
+TEXT ·dotNEONF64(SB), NOSPLIT, $0-32
+	MOVD  lane+0(FP), R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	FMOVQ 48(R0), F3
+	FMOVQ 64(R0), F4
+	FMOVQ 80(R0), F5
+	FMOVQ 96(R0), F6
+	FMOVQ 112(R0), F7
+	MOVD  x+8(FP), R0
+	MOVD  n+24(FP), R1
 
 	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
-	MOVD w+136(FP), R1
-	MOVD n+144(FP), R2
+	MOVD w+16(FP), R1
+	MOVD n+24(FP), R2
 	CMP  $16, R2
 	BLT  tail2
 
@@ -18622,12 +18629,13 @@ over17:
 	VFMLA V8.D2, V9.D2, V7.D2
 
 end3:
-	FMOVQ F0, sum_0+152(FP)
-	FMOVQ F1, sum_2+168(FP)
-	FMOVQ F2, sum_4+184(FP)
-	FMOVQ F3, sum_6+200(FP)
-	FMOVQ F4, sum_8+216(FP)
-	FMOVQ F5, sum_10+232(FP)
-	FMOVQ F6, sum_12+248(FP)
-	FMOVQ F7, sum_14+264(FP)
+	MOVD  lane+0(FP), R1
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R1)
+	FMOVQ F2, 32(R1)
+	FMOVQ F3, 48(R1)
+	FMOVQ F4, 64(R1)
+	FMOVQ F5, 80(R1)
+	FMOVQ F6, 96(R1)
+	FMOVQ F7, 112(R1)
 	RET

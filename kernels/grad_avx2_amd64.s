@@ -6144,16 +6144,22 @@ tile1:
 	JE    without5
 
 	// dz = dy·act'(y);  db += dz
-	MOVQ   dy+8(FP), BX
-	MOVQ   lddy+16(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), SI
-	MOVQ   cols+48(FP), DI
-	LEAQ   (CX)(CX*2), R8
-	LEAQ   (SI)(SI*2), R9
-	VXORPS Y3, Y3, Y3
-	CMPQ   DI, $0x10
-	JLT    tail7
+	MOVQ    dy+8(FP), BX
+	MOVQ    lddy+16(FP), CX
+	MOVQ    y+24(FP), DX
+	MOVQ    ldy+32(FP), SI
+	MOVQ    cols+48(FP), DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (SI)(SI*2), R9
+	VXORPS  Y3, Y3, Y3
+	MOVQ    DI, R10
+	ANDQ    $0x07, R10
+	IMUL3Q  $0x04, R10, R10
+	LEAQ    mask<>+32(SB), R11
+	SUBQ    R10, R11
+	VMOVDQU (R11), Y4
+	CMPQ    DI, $0x10
+	JLT     tail7
 
 block6:
 	VMOVUPS (AX), Y0
@@ -6252,12 +6258,6 @@ tail7:
 	JMP     over10
 
 part9:
-	MOVQ         DI, R10
-	ANDQ         $0x07, R10
-	IMUL3Q       $0x04, R10, R10
-	LEAQ         mask<>+32(SB), R11
-	SUBQ         R10, R11
-	VMOVDQU      (R11), Y4
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VMASKMOVPS   (DX), Y4, Y2
@@ -6495,12 +6495,6 @@ stored43:
 over10:
 	CMPQ         DI, $0x08
 	JLE          end8
-	MOVQ         DI, R10
-	ANDQ         $0x07, R10
-	IMUL3Q       $0x04, R10, R10
-	LEAQ         mask<>+32(SB), R11
-	SUBQ         R10, R11
-	VMOVDQU      (R11), Y4
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VMASKMOVPS   32(DX), Y4, Y2
@@ -6738,16 +6732,22 @@ end8:
 
 without5:
 	// dz = dy·act'(y)
-	MOVQ   dy+8(FP), AX
-	MOVQ   lddy+16(FP), BX
-	MOVQ   y+24(FP), CX
-	MOVQ   ldy+32(FP), DX
-	MOVQ   cols+48(FP), SI
-	LEAQ   (BX)(BX*2), DI
-	LEAQ   (DX)(DX*2), R8
-	VXORPS Y3, Y3, Y3
-	CMPQ   SI, $0x10
-	JLT    tail93
+	MOVQ    dy+8(FP), AX
+	MOVQ    lddy+16(FP), BX
+	MOVQ    y+24(FP), CX
+	MOVQ    ldy+32(FP), DX
+	MOVQ    cols+48(FP), SI
+	LEAQ    (BX)(BX*2), DI
+	LEAQ    (DX)(DX*2), R8
+	VXORPS  Y3, Y3, Y3
+	MOVQ    SI, R9
+	ANDQ    $0x07, R9
+	IMUL3Q  $0x04, R9, R9
+	LEAQ    mask<>+32(SB), R10
+	SUBQ    R9, R10
+	VMOVDQU (R10), Y4
+	CMPQ    SI, $0x10
+	JLT     tail93
 
 block92:
 	VMOVUPS (AX), Y1
@@ -6824,12 +6824,6 @@ tail93:
 	JMP     over96
 
 part95:
-	MOVQ         SI, R9
-	ANDQ         $0x07, R9
-	IMUL3Q       $0x04, R9, R9
-	LEAQ         mask<>+32(SB), R10
-	SUBQ         R9, R10
-	VMOVDQU      (R10), Y4
 	VMASKMOVPS   (AX), Y4, Y1
 	VMASKMOVPS   (CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
@@ -7019,12 +7013,6 @@ stored121:
 over96:
 	CMPQ         SI, $0x08
 	JLE          end94
-	MOVQ         SI, R9
-	ANDQ         $0x07, R9
-	IMUL3Q       $0x04, R9, R9
-	LEAQ         mask<>+32(SB), R10
-	SUBQ         R9, R10
-	VMOVDQU      (R10), Y4
 	VMASKMOVPS   32(AX), Y4, Y1
 	VMASKMOVPS   32(CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
@@ -7218,16 +7206,22 @@ other4:
 	JE    without163
 
 	// dz = dy·act'(y);  db += dz
-	MOVQ   dy+8(FP), BX
-	MOVQ   lddy+16(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), SI
-	MOVQ   cols+48(FP), DI
-	LEAQ   (CX)(CX*2), R8
-	LEAQ   (SI)(SI*2), R9
-	VXORPS Y3, Y3, Y3
-	CMPQ   DI, $0x10
-	JLT    tail165
+	MOVQ    dy+8(FP), BX
+	MOVQ    lddy+16(FP), CX
+	MOVQ    y+24(FP), DX
+	MOVQ    ldy+32(FP), SI
+	MOVQ    cols+48(FP), DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (SI)(SI*2), R9
+	VXORPS  Y3, Y3, Y3
+	MOVQ    DI, R10
+	ANDQ    $0x07, R10
+	IMUL3Q  $0x04, R10, R10
+	LEAQ    mask<>+32(SB), R11
+	SUBQ    R10, R11
+	VMOVDQU (R11), Y4
+	CMPQ    DI, $0x10
+	JLT     tail165
 
 block164:
 	VMOVUPS (AX), Y0
@@ -7278,12 +7272,6 @@ tail165:
 	JMP     over168
 
 part167:
-	MOVQ         DI, R10
-	ANDQ         $0x07, R10
-	IMUL3Q       $0x04, R10, R10
-	LEAQ         mask<>+32(SB), R11
-	SUBQ         R10, R11
-	VMOVDQU      (R11), Y4
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
@@ -7341,12 +7329,6 @@ stored169:
 over168:
 	CMPQ         DI, $0x08
 	JLE          end166
-	MOVQ         DI, R10
-	ANDQ         $0x07, R10
-	IMUL3Q       $0x04, R10, R10
-	LEAQ         mask<>+32(SB), R11
-	SUBQ         R10, R11
-	VMOVDQU      (R11), Y4
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
@@ -7434,14 +7416,20 @@ rest2:
 	JE    without190
 
 	// dz = dy·act'(y);  db += dz
-	MOVQ   dy+8(FP), BX
-	MOVQ   lddy+16(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), SI
-	MOVQ   cols+48(FP), DI
-	VXORPS Y3, Y3, Y3
-	CMPQ   DI, $0x10
-	JLT    tail192
+	MOVQ    dy+8(FP), BX
+	MOVQ    lddy+16(FP), CX
+	MOVQ    y+24(FP), DX
+	MOVQ    ldy+32(FP), SI
+	MOVQ    cols+48(FP), DI
+	VXORPS  Y3, Y3, Y3
+	MOVQ    DI, R8
+	ANDQ    $0x07, R8
+	IMUL3Q  $0x04, R8, R8
+	LEAQ    mask<>+32(SB), R9
+	SUBQ    R8, R9
+	VMOVDQU (R9), Y4
+	CMPQ    DI, $0x10
+	JLT     tail192
 
 block191:
 	VMOVUPS (AX), Y0
@@ -7522,12 +7510,6 @@ tail192:
 	JMP     over195
 
 part194:
-	MOVQ         DI, R8
-	ANDQ         $0x07, R8
-	IMUL3Q       $0x04, R8, R8
-	LEAQ         mask<>+32(SB), R9
-	SUBQ         R8, R9
-	VMOVDQU      (R9), Y4
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VMASKMOVPS   (DX), Y4, Y2
@@ -7718,12 +7700,6 @@ stored220:
 over195:
 	CMPQ         DI, $0x08
 	JLE          end193
-	MOVQ         DI, R8
-	ANDQ         $0x07, R8
-	IMUL3Q       $0x04, R8, R8
-	LEAQ         mask<>+32(SB), R9
-	SUBQ         R8, R9
-	VMOVDQU      (R9), Y4
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VMASKMOVPS   32(DX), Y4, Y2
@@ -7914,14 +7890,20 @@ end193:
 
 without190:
 	// dz = dy·act'(y)
-	MOVQ   dy+8(FP), AX
-	MOVQ   lddy+16(FP), BX
-	MOVQ   y+24(FP), CX
-	MOVQ   ldy+32(FP), DX
-	MOVQ   cols+48(FP), SI
-	VXORPS Y3, Y3, Y3
-	CMPQ   SI, $0x10
-	JLT    tail262
+	MOVQ    dy+8(FP), AX
+	MOVQ    lddy+16(FP), BX
+	MOVQ    y+24(FP), CX
+	MOVQ    ldy+32(FP), DX
+	MOVQ    cols+48(FP), SI
+	VXORPS  Y3, Y3, Y3
+	MOVQ    SI, DI
+	ANDQ    $0x07, DI
+	IMUL3Q  $0x04, DI, DI
+	LEAQ    mask<>+32(SB), R8
+	SUBQ    DI, R8
+	VMOVDQU (R8), Y4
+	CMPQ    SI, $0x10
+	JLT     tail262
 
 block261:
 	VMOVUPS (AX), Y1
@@ -7983,12 +7965,6 @@ tail262:
 	JMP     over265
 
 part264:
-	MOVQ         SI, DI
-	ANDQ         $0x07, DI
-	IMUL3Q       $0x04, DI, DI
-	LEAQ         mask<>+32(SB), R8
-	SUBQ         DI, R8
-	VMOVDQU      (R8), Y4
 	VMASKMOVPS   (AX), Y4, Y1
 	VMASKMOVPS   (CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
@@ -8132,12 +8108,6 @@ stored282:
 over265:
 	CMPQ         SI, $0x08
 	JLE          end263
-	MOVQ         SI, DI
-	ANDQ         $0x07, DI
-	IMUL3Q       $0x04, DI, DI
-	LEAQ         mask<>+32(SB), R8
-	SUBQ         DI, R8
-	VMOVDQU      (R8), Y4
 	VMASKMOVPS   32(AX), Y4, Y1
 	VMASKMOVPS   32(CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
@@ -8285,14 +8255,20 @@ other189:
 	JE    without316
 
 	// dz = dy·act'(y);  db += dz
-	MOVQ   dy+8(FP), BX
-	MOVQ   lddy+16(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), SI
-	MOVQ   cols+48(FP), DI
-	VXORPS Y3, Y3, Y3
-	CMPQ   DI, $0x10
-	JLT    tail318
+	MOVQ    dy+8(FP), BX
+	MOVQ    lddy+16(FP), CX
+	MOVQ    y+24(FP), DX
+	MOVQ    ldy+32(FP), SI
+	MOVQ    cols+48(FP), DI
+	VXORPS  Y3, Y3, Y3
+	MOVQ    DI, R8
+	ANDQ    $0x07, R8
+	IMUL3Q  $0x04, R8, R8
+	LEAQ    mask<>+32(SB), R9
+	SUBQ    R8, R9
+	VMOVDQU (R9), Y4
+	CMPQ    DI, $0x10
+	JLT     tail318
 
 block317:
 	VMOVUPS (AX), Y0
@@ -8337,12 +8313,6 @@ tail318:
 	JMP     over321
 
 part320:
-	MOVQ         DI, R8
-	ANDQ         $0x07, R8
-	IMUL3Q       $0x04, R8, R8
-	LEAQ         mask<>+32(SB), R9
-	SUBQ         R8, R9
-	VMOVDQU      (R9), Y4
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
@@ -8398,12 +8368,6 @@ stored322:
 over321:
 	CMPQ         DI, $0x08
 	JLE          end319
-	MOVQ         DI, R8
-	ANDQ         $0x07, R8
-	IMUL3Q       $0x04, R8, R8
-	LEAQ         mask<>+32(SB), R9
-	SUBQ         R8, R9
-	VMOVDQU      (R9), Y4
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
@@ -8474,14 +8438,20 @@ fewer187:
 	JE    without342
 
 	// dz = dy·act'(y);  db += dz
-	MOVQ   dy+8(FP), BX
-	MOVQ   lddy+16(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), SI
-	MOVQ   cols+48(FP), DI
-	VXORPS Y3, Y3, Y3
-	CMPQ   DI, $0x10
-	JLT    tail344
+	MOVQ    dy+8(FP), BX
+	MOVQ    lddy+16(FP), CX
+	MOVQ    y+24(FP), DX
+	MOVQ    ldy+32(FP), SI
+	MOVQ    cols+48(FP), DI
+	VXORPS  Y3, Y3, Y3
+	MOVQ    DI, R8
+	ANDQ    $0x07, R8
+	IMUL3Q  $0x04, R8, R8
+	LEAQ    mask<>+32(SB), R9
+	SUBQ    R8, R9
+	VMOVDQU (R9), Y4
+	CMPQ    DI, $0x10
+	JLT     tail344
 
 block343:
 	VMOVUPS (AX), Y0
@@ -8544,12 +8514,6 @@ tail344:
 	JMP     over347
 
 part346:
-	MOVQ         DI, R8
-	ANDQ         $0x07, R8
-	IMUL3Q       $0x04, R8, R8
-	LEAQ         mask<>+32(SB), R9
-	SUBQ         R8, R9
-	VMOVDQU      (R9), Y4
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VMASKMOVPS   (DX), Y4, Y2
@@ -8693,12 +8657,6 @@ stored364:
 over347:
 	CMPQ         DI, $0x08
 	JLE          end345
-	MOVQ         DI, R8
-	ANDQ         $0x07, R8
-	IMUL3Q       $0x04, R8, R8
-	LEAQ         mask<>+32(SB), R9
-	SUBQ         R8, R9
-	VMOVDQU      (R9), Y4
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VMASKMOVPS   32(DX), Y4, Y2
@@ -8842,14 +8800,20 @@ end345:
 
 without342:
 	// dz = dy·act'(y)
-	MOVQ   dy+8(FP), AX
-	MOVQ   lddy+16(FP), BX
-	MOVQ   y+24(FP), CX
-	MOVQ   ldy+32(FP), DX
-	MOVQ   cols+48(FP), SI
-	VXORPS Y3, Y3, Y3
-	CMPQ   SI, $0x10
-	JLT    tail398
+	MOVQ    dy+8(FP), AX
+	MOVQ    lddy+16(FP), BX
+	MOVQ    y+24(FP), CX
+	MOVQ    ldy+32(FP), DX
+	MOVQ    cols+48(FP), SI
+	VXORPS  Y3, Y3, Y3
+	MOVQ    SI, DI
+	ANDQ    $0x07, DI
+	IMUL3Q  $0x04, DI, DI
+	LEAQ    mask<>+32(SB), R8
+	SUBQ    DI, R8
+	VMOVDQU (R8), Y4
+	CMPQ    SI, $0x10
+	JLT     tail398
 
 block397:
 	VMOVUPS (AX), Y1
@@ -8896,12 +8860,6 @@ tail398:
 	JMP     over401
 
 part400:
-	MOVQ         SI, DI
-	ANDQ         $0x07, DI
-	IMUL3Q       $0x04, DI, DI
-	LEAQ         mask<>+32(SB), R8
-	SUBQ         DI, R8
-	VMOVDQU      (R8), Y4
 	VMASKMOVPS   (AX), Y4, Y1
 	VMASKMOVPS   (CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
@@ -8999,12 +8957,6 @@ stored410:
 over401:
 	CMPQ         SI, $0x08
 	JLE          end399
-	MOVQ         SI, DI
-	ANDQ         $0x07, DI
-	IMUL3Q       $0x04, DI, DI
-	LEAQ         mask<>+32(SB), R8
-	SUBQ         DI, R8
-	VMOVDQU      (R8), Y4
 	VMASKMOVPS   32(AX), Y4, Y1
 	VMASKMOVPS   32(CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
@@ -9106,14 +9058,20 @@ other341:
 	JE    without436
 
 	// dz = dy·act'(y);  db += dz
-	MOVQ   dy+8(FP), BX
-	MOVQ   lddy+16(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), SI
-	MOVQ   cols+48(FP), DI
-	VXORPS Y3, Y3, Y3
-	CMPQ   DI, $0x10
-	JLT    tail438
+	MOVQ    dy+8(FP), BX
+	MOVQ    lddy+16(FP), CX
+	MOVQ    y+24(FP), DX
+	MOVQ    ldy+32(FP), SI
+	MOVQ    cols+48(FP), DI
+	VXORPS  Y3, Y3, Y3
+	MOVQ    DI, R8
+	ANDQ    $0x07, R8
+	IMUL3Q  $0x04, R8, R8
+	LEAQ    mask<>+32(SB), R9
+	SUBQ    R8, R9
+	VMOVDQU (R9), Y4
+	CMPQ    DI, $0x10
+	JLT     tail438
 
 block437:
 	VMOVUPS (AX), Y0
@@ -9152,12 +9110,6 @@ tail438:
 	JMP     over441
 
 part440:
-	MOVQ         DI, R8
-	ANDQ         $0x07, R8
-	IMUL3Q       $0x04, R8, R8
-	LEAQ         mask<>+32(SB), R9
-	SUBQ         R8, R9
-	VMOVDQU      (R9), Y4
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
@@ -9211,12 +9163,6 @@ stored442:
 over441:
 	CMPQ         DI, $0x08
 	JLE          end439
-	MOVQ         DI, R8
-	ANDQ         $0x07, R8
-	IMUL3Q       $0x04, R8, R8
-	LEAQ         mask<>+32(SB), R9
-	SUBQ         R8, R9
-	VMOVDQU      (R9), Y4
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
@@ -9285,14 +9231,20 @@ fewer339:
 	JE    without462
 
 	// dz = dy·act'(y);  db += dz
-	MOVQ   dy+8(FP), BX
-	MOVQ   lddy+16(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), SI
-	MOVQ   cols+48(FP), DI
-	VXORPS Y3, Y3, Y3
-	CMPQ   DI, $0x10
-	JLT    tail464
+	MOVQ    dy+8(FP), BX
+	MOVQ    lddy+16(FP), CX
+	MOVQ    y+24(FP), DX
+	MOVQ    ldy+32(FP), SI
+	MOVQ    cols+48(FP), DI
+	VXORPS  Y3, Y3, Y3
+	MOVQ    DI, R8
+	ANDQ    $0x07, R8
+	IMUL3Q  $0x04, R8, R8
+	LEAQ    mask<>+32(SB), R9
+	SUBQ    R8, R9
+	VMOVDQU (R9), Y4
+	CMPQ    DI, $0x10
+	JLT     tail464
 
 block463:
 	VMOVUPS (AX), Y0
@@ -9337,12 +9289,6 @@ tail464:
 	JMP     over467
 
 part466:
-	MOVQ         DI, R8
-	ANDQ         $0x07, R8
-	IMUL3Q       $0x04, R8, R8
-	LEAQ         mask<>+32(SB), R9
-	SUBQ         R8, R9
-	VMOVDQU      (R9), Y4
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VMASKMOVPS   (DX), Y4, Y2
@@ -9439,12 +9385,6 @@ stored476:
 over467:
 	CMPQ         DI, $0x08
 	JLE          end465
-	MOVQ         DI, R8
-	ANDQ         $0x07, R8
-	IMUL3Q       $0x04, R8, R8
-	LEAQ         mask<>+32(SB), R9
-	SUBQ         R8, R9
-	VMOVDQU      (R9), Y4
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VMASKMOVPS   32(DX), Y4, Y2
@@ -9541,14 +9481,20 @@ end465:
 
 without462:
 	// dz = dy·act'(y)
-	MOVQ   dy+8(FP), AX
-	MOVQ   lddy+16(FP), BX
-	MOVQ   y+24(FP), CX
-	MOVQ   ldy+32(FP), DX
-	MOVQ   cols+48(FP), SI
-	VXORPS Y3, Y3, Y3
-	CMPQ   SI, $0x10
-	JLT    tail502
+	MOVQ    dy+8(FP), AX
+	MOVQ    lddy+16(FP), BX
+	MOVQ    y+24(FP), CX
+	MOVQ    ldy+32(FP), DX
+	MOVQ    cols+48(FP), SI
+	VXORPS  Y3, Y3, Y3
+	MOVQ    SI, DI
+	ANDQ    $0x07, DI
+	IMUL3Q  $0x04, DI, DI
+	LEAQ    mask<>+32(SB), R8
+	SUBQ    DI, R8
+	VMOVDQU (R8), Y4
+	CMPQ    SI, $0x10
+	JLT     tail502
 
 block501:
 	VMOVUPS (AX), Y1
@@ -9580,12 +9526,6 @@ tail502:
 	JMP     over505
 
 part504:
-	MOVQ         SI, DI
-	ANDQ         $0x07, DI
-	IMUL3Q       $0x04, DI, DI
-	LEAQ         mask<>+32(SB), R8
-	SUBQ         DI, R8
-	VMOVDQU      (R8), Y4
 	VMASKMOVPS   (AX), Y4, Y1
 	VMASKMOVPS   (CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
@@ -9637,12 +9577,6 @@ stored506:
 over505:
 	CMPQ         SI, $0x08
 	JLE          end503
-	MOVQ         SI, DI
-	ANDQ         $0x07, DI
-	IMUL3Q       $0x04, DI, DI
-	LEAQ         mask<>+32(SB), R8
-	SUBQ         DI, R8
-	VMOVDQU      (R8), Y4
 	VMASKMOVPS   32(AX), Y4, Y1
 	VMASKMOVPS   32(CX), Y4, Y2
 	VCMPPS       $0x06, Y3, Y2, Y2
@@ -9698,14 +9632,20 @@ other461:
 	JE    without524
 
 	// dz = dy·act'(y);  db += dz
-	MOVQ   dy+8(FP), BX
-	MOVQ   lddy+16(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), SI
-	MOVQ   cols+48(FP), DI
-	VXORPS Y3, Y3, Y3
-	CMPQ   DI, $0x10
-	JLT    tail526
+	MOVQ    dy+8(FP), BX
+	MOVQ    lddy+16(FP), CX
+	MOVQ    y+24(FP), DX
+	MOVQ    ldy+32(FP), SI
+	MOVQ    cols+48(FP), DI
+	VXORPS  Y3, Y3, Y3
+	MOVQ    DI, R8
+	ANDQ    $0x07, R8
+	IMUL3Q  $0x04, R8, R8
+	LEAQ    mask<>+32(SB), R9
+	SUBQ    R8, R9
+	VMOVDQU (R9), Y4
+	CMPQ    DI, $0x10
+	JLT     tail526
 
 block525:
 	VMOVUPS (AX), Y0
@@ -9738,12 +9678,6 @@ tail526:
 	JMP     over529
 
 part528:
-	MOVQ         DI, R8
-	ANDQ         $0x07, R8
-	IMUL3Q       $0x04, R8, R8
-	LEAQ         mask<>+32(SB), R9
-	SUBQ         R8, R9
-	VMOVDQU      (R9), Y4
 	VMASKMOVPS   (AX), Y4, Y0
 	VMASKMOVPS   (BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
@@ -9795,12 +9729,6 @@ stored530:
 over529:
 	CMPQ         DI, $0x08
 	JLE          end527
-	MOVQ         DI, R8
-	ANDQ         $0x07, R8
-	IMUL3Q       $0x04, R8, R8
-	LEAQ         mask<>+32(SB), R9
-	SUBQ         R8, R9
-	VMOVDQU      (R9), Y4
 	VMASKMOVPS   32(AX), Y4, Y0
 	VMASKMOVPS   32(BX), Y4, Y1
 	VADDPS       Y1, Y0, Y0
@@ -9878,16 +9806,22 @@ tile1:
 	JE    without5
 
 	// dz = dy·act'(y);  db += dz
-	MOVQ   dy+8(FP), BX
-	MOVQ   lddy+16(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), SI
-	MOVQ   cols+48(FP), DI
-	LEAQ   (CX)(CX*2), R8
-	LEAQ   (SI)(SI*2), R9
-	VXORPS Y3, Y3, Y3
-	CMPQ   DI, $0x08
-	JLT    tail7
+	MOVQ    dy+8(FP), BX
+	MOVQ    lddy+16(FP), CX
+	MOVQ    y+24(FP), DX
+	MOVQ    ldy+32(FP), SI
+	MOVQ    cols+48(FP), DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (SI)(SI*2), R9
+	VXORPS  Y3, Y3, Y3
+	MOVQ    DI, R10
+	ANDQ    $0x03, R10
+	IMUL3Q  $0x08, R10, R10
+	LEAQ    mask<>+32(SB), R11
+	SUBQ    R10, R11
+	VMOVDQU (R11), Y4
+	CMPQ    DI, $0x08
+	JLT     tail7
 
 block6:
 	VMOVUPD (AX), Y0
@@ -9986,12 +9920,6 @@ tail7:
 	JMP     over10
 
 part9:
-	MOVQ         DI, R10
-	ANDQ         $0x03, R10
-	IMUL3Q       $0x08, R10, R10
-	LEAQ         mask<>+32(SB), R11
-	SUBQ         R10, R11
-	VMOVDQU      (R11), Y4
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VMASKMOVPD   (DX), Y4, Y2
@@ -10119,12 +10047,6 @@ stored27:
 over10:
 	CMPQ         DI, $0x04
 	JLE          end8
-	MOVQ         DI, R10
-	ANDQ         $0x03, R10
-	IMUL3Q       $0x08, R10, R10
-	LEAQ         mask<>+32(SB), R11
-	SUBQ         R10, R11
-	VMOVDQU      (R11), Y4
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VMASKMOVPD   32(DX), Y4, Y2
@@ -10252,16 +10174,22 @@ end8:
 
 without5:
 	// dz = dy·act'(y)
-	MOVQ   dy+8(FP), AX
-	MOVQ   lddy+16(FP), BX
-	MOVQ   y+24(FP), CX
-	MOVQ   ldy+32(FP), DX
-	MOVQ   cols+48(FP), SI
-	LEAQ   (BX)(BX*2), DI
-	LEAQ   (DX)(DX*2), R8
-	VXORPS Y3, Y3, Y3
-	CMPQ   SI, $0x08
-	JLT    tail53
+	MOVQ    dy+8(FP), AX
+	MOVQ    lddy+16(FP), BX
+	MOVQ    y+24(FP), CX
+	MOVQ    ldy+32(FP), DX
+	MOVQ    cols+48(FP), SI
+	LEAQ    (BX)(BX*2), DI
+	LEAQ    (DX)(DX*2), R8
+	VXORPS  Y3, Y3, Y3
+	MOVQ    SI, R9
+	ANDQ    $0x03, R9
+	IMUL3Q  $0x08, R9, R9
+	LEAQ    mask<>+32(SB), R10
+	SUBQ    R9, R10
+	VMOVDQU (R10), Y4
+	CMPQ    SI, $0x08
+	JLT     tail53
 
 block52:
 	VMOVUPD (AX), Y1
@@ -10338,12 +10266,6 @@ tail53:
 	JMP     over56
 
 part55:
-	MOVQ         SI, R9
-	ANDQ         $0x03, R9
-	IMUL3Q       $0x08, R9, R9
-	LEAQ         mask<>+32(SB), R10
-	SUBQ         R9, R10
-	VMOVDQU      (R10), Y4
 	VMASKMOVPD   (AX), Y4, Y1
 	VMASKMOVPD   (CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
@@ -10445,12 +10367,6 @@ stored69:
 over56:
 	CMPQ         SI, $0x04
 	JLE          end54
-	MOVQ         SI, R9
-	ANDQ         $0x03, R9
-	IMUL3Q       $0x08, R9, R9
-	LEAQ         mask<>+32(SB), R10
-	SUBQ         R9, R10
-	VMOVDQU      (R10), Y4
 	VMASKMOVPD   32(AX), Y4, Y1
 	VMASKMOVPD   32(CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
@@ -10556,16 +10472,22 @@ other4:
 	JE    without91
 
 	// dz = dy·act'(y);  db += dz
-	MOVQ   dy+8(FP), BX
-	MOVQ   lddy+16(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), SI
-	MOVQ   cols+48(FP), DI
-	LEAQ   (CX)(CX*2), R8
-	LEAQ   (SI)(SI*2), R9
-	VXORPS Y3, Y3, Y3
-	CMPQ   DI, $0x08
-	JLT    tail93
+	MOVQ    dy+8(FP), BX
+	MOVQ    lddy+16(FP), CX
+	MOVQ    y+24(FP), DX
+	MOVQ    ldy+32(FP), SI
+	MOVQ    cols+48(FP), DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (SI)(SI*2), R9
+	VXORPS  Y3, Y3, Y3
+	MOVQ    DI, R10
+	ANDQ    $0x03, R10
+	IMUL3Q  $0x08, R10, R10
+	LEAQ    mask<>+32(SB), R11
+	SUBQ    R10, R11
+	VMOVDQU (R11), Y4
+	CMPQ    DI, $0x08
+	JLT     tail93
 
 block92:
 	VMOVUPD (AX), Y0
@@ -10616,12 +10538,6 @@ tail93:
 	JMP     over96
 
 part95:
-	MOVQ         DI, R10
-	ANDQ         $0x03, R10
-	IMUL3Q       $0x08, R10, R10
-	LEAQ         mask<>+32(SB), R11
-	SUBQ         R10, R11
-	VMOVDQU      (R11), Y4
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
@@ -10657,12 +10573,6 @@ stored97:
 over96:
 	CMPQ         DI, $0x04
 	JLE          end94
-	MOVQ         DI, R10
-	ANDQ         $0x03, R10
-	IMUL3Q       $0x08, R10, R10
-	LEAQ         mask<>+32(SB), R11
-	SUBQ         R10, R11
-	VMOVDQU      (R11), Y4
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
@@ -10728,14 +10638,20 @@ rest2:
 	JE    without110
 
 	// dz = dy·act'(y);  db += dz
-	MOVQ   dy+8(FP), BX
-	MOVQ   lddy+16(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), SI
-	MOVQ   cols+48(FP), DI
-	VXORPS Y3, Y3, Y3
-	CMPQ   DI, $0x08
-	JLT    tail112
+	MOVQ    dy+8(FP), BX
+	MOVQ    lddy+16(FP), CX
+	MOVQ    y+24(FP), DX
+	MOVQ    ldy+32(FP), SI
+	MOVQ    cols+48(FP), DI
+	VXORPS  Y3, Y3, Y3
+	MOVQ    DI, R8
+	ANDQ    $0x03, R8
+	IMUL3Q  $0x08, R8, R8
+	LEAQ    mask<>+32(SB), R9
+	SUBQ    R8, R9
+	VMOVDQU (R9), Y4
+	CMPQ    DI, $0x08
+	JLT     tail112
 
 block111:
 	VMOVUPD (AX), Y0
@@ -10816,12 +10732,6 @@ tail112:
 	JMP     over115
 
 part114:
-	MOVQ         DI, R8
-	ANDQ         $0x03, R8
-	IMUL3Q       $0x08, R8, R8
-	LEAQ         mask<>+32(SB), R9
-	SUBQ         R8, R9
-	VMOVDQU      (R9), Y4
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VMASKMOVPD   (DX), Y4, Y2
@@ -10924,12 +10834,6 @@ stored128:
 over115:
 	CMPQ         DI, $0x04
 	JLE          end113
-	MOVQ         DI, R8
-	ANDQ         $0x03, R8
-	IMUL3Q       $0x08, R8, R8
-	LEAQ         mask<>+32(SB), R9
-	SUBQ         R8, R9
-	VMOVDQU      (R9), Y4
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VMASKMOVPD   32(DX), Y4, Y2
@@ -11032,14 +10936,20 @@ end113:
 
 without110:
 	// dz = dy·act'(y)
-	MOVQ   dy+8(FP), AX
-	MOVQ   lddy+16(FP), BX
-	MOVQ   y+24(FP), CX
-	MOVQ   ldy+32(FP), DX
-	MOVQ   cols+48(FP), SI
-	VXORPS Y3, Y3, Y3
-	CMPQ   SI, $0x08
-	JLT    tail150
+	MOVQ    dy+8(FP), AX
+	MOVQ    lddy+16(FP), BX
+	MOVQ    y+24(FP), CX
+	MOVQ    ldy+32(FP), DX
+	MOVQ    cols+48(FP), SI
+	VXORPS  Y3, Y3, Y3
+	MOVQ    SI, DI
+	ANDQ    $0x03, DI
+	IMUL3Q  $0x08, DI, DI
+	LEAQ    mask<>+32(SB), R8
+	SUBQ    DI, R8
+	VMOVDQU (R8), Y4
+	CMPQ    SI, $0x08
+	JLT     tail150
 
 block149:
 	VMOVUPD (AX), Y1
@@ -11101,12 +11011,6 @@ tail150:
 	JMP     over153
 
 part152:
-	MOVQ         SI, DI
-	ANDQ         $0x03, DI
-	IMUL3Q       $0x08, DI, DI
-	LEAQ         mask<>+32(SB), R8
-	SUBQ         DI, R8
-	VMOVDQU      (R8), Y4
 	VMASKMOVPD   (AX), Y4, Y1
 	VMASKMOVPD   (CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
@@ -11184,12 +11088,6 @@ stored162:
 over153:
 	CMPQ         SI, $0x04
 	JLE          end151
-	MOVQ         SI, DI
-	ANDQ         $0x03, DI
-	IMUL3Q       $0x08, DI, DI
-	LEAQ         mask<>+32(SB), R8
-	SUBQ         DI, R8
-	VMOVDQU      (R8), Y4
 	VMASKMOVPD   32(AX), Y4, Y1
 	VMASKMOVPD   32(CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
@@ -11271,14 +11169,20 @@ other109:
 	JE    without180
 
 	// dz = dy·act'(y);  db += dz
-	MOVQ   dy+8(FP), BX
-	MOVQ   lddy+16(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), SI
-	MOVQ   cols+48(FP), DI
-	VXORPS Y3, Y3, Y3
-	CMPQ   DI, $0x08
-	JLT    tail182
+	MOVQ    dy+8(FP), BX
+	MOVQ    lddy+16(FP), CX
+	MOVQ    y+24(FP), DX
+	MOVQ    ldy+32(FP), SI
+	MOVQ    cols+48(FP), DI
+	VXORPS  Y3, Y3, Y3
+	MOVQ    DI, R8
+	ANDQ    $0x03, R8
+	IMUL3Q  $0x08, R8, R8
+	LEAQ    mask<>+32(SB), R9
+	SUBQ    R8, R9
+	VMOVDQU (R9), Y4
+	CMPQ    DI, $0x08
+	JLT     tail182
 
 block181:
 	VMOVUPD (AX), Y0
@@ -11323,12 +11227,6 @@ tail182:
 	JMP     over185
 
 part184:
-	MOVQ         DI, R8
-	ANDQ         $0x03, R8
-	IMUL3Q       $0x08, R8, R8
-	LEAQ         mask<>+32(SB), R9
-	SUBQ         R8, R9
-	VMOVDQU      (R9), Y4
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
@@ -11362,12 +11260,6 @@ stored186:
 over185:
 	CMPQ         DI, $0x04
 	JLE          end183
-	MOVQ         DI, R8
-	ANDQ         $0x03, R8
-	IMUL3Q       $0x08, R8, R8
-	LEAQ         mask<>+32(SB), R9
-	SUBQ         R8, R9
-	VMOVDQU      (R9), Y4
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
@@ -11416,14 +11308,20 @@ fewer107:
 	JE    without198
 
 	// dz = dy·act'(y);  db += dz
-	MOVQ   dy+8(FP), BX
-	MOVQ   lddy+16(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), SI
-	MOVQ   cols+48(FP), DI
-	VXORPS Y3, Y3, Y3
-	CMPQ   DI, $0x08
-	JLT    tail200
+	MOVQ    dy+8(FP), BX
+	MOVQ    lddy+16(FP), CX
+	MOVQ    y+24(FP), DX
+	MOVQ    ldy+32(FP), SI
+	MOVQ    cols+48(FP), DI
+	VXORPS  Y3, Y3, Y3
+	MOVQ    DI, R8
+	ANDQ    $0x03, R8
+	IMUL3Q  $0x08, R8, R8
+	LEAQ    mask<>+32(SB), R9
+	SUBQ    R8, R9
+	VMOVDQU (R9), Y4
+	CMPQ    DI, $0x08
+	JLT     tail200
 
 block199:
 	VMOVUPD (AX), Y0
@@ -11486,12 +11384,6 @@ tail200:
 	JMP     over203
 
 part202:
-	MOVQ         DI, R8
-	ANDQ         $0x03, R8
-	IMUL3Q       $0x08, R8, R8
-	LEAQ         mask<>+32(SB), R9
-	SUBQ         R8, R9
-	VMOVDQU      (R9), Y4
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VMASKMOVPD   (DX), Y4, Y2
@@ -11569,12 +11461,6 @@ stored212:
 over203:
 	CMPQ         DI, $0x04
 	JLE          end201
-	MOVQ         DI, R8
-	ANDQ         $0x03, R8
-	IMUL3Q       $0x08, R8, R8
-	LEAQ         mask<>+32(SB), R9
-	SUBQ         R8, R9
-	VMOVDQU      (R9), Y4
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VMASKMOVPD   32(DX), Y4, Y2
@@ -11652,14 +11538,20 @@ end201:
 
 without198:
 	// dz = dy·act'(y)
-	MOVQ   dy+8(FP), AX
-	MOVQ   lddy+16(FP), BX
-	MOVQ   y+24(FP), CX
-	MOVQ   ldy+32(FP), DX
-	MOVQ   cols+48(FP), SI
-	VXORPS Y3, Y3, Y3
-	CMPQ   SI, $0x08
-	JLT    tail230
+	MOVQ    dy+8(FP), AX
+	MOVQ    lddy+16(FP), BX
+	MOVQ    y+24(FP), CX
+	MOVQ    ldy+32(FP), DX
+	MOVQ    cols+48(FP), SI
+	VXORPS  Y3, Y3, Y3
+	MOVQ    SI, DI
+	ANDQ    $0x03, DI
+	IMUL3Q  $0x08, DI, DI
+	LEAQ    mask<>+32(SB), R8
+	SUBQ    DI, R8
+	VMOVDQU (R8), Y4
+	CMPQ    SI, $0x08
+	JLT     tail230
 
 block229:
 	VMOVUPD (AX), Y1
@@ -11706,12 +11598,6 @@ tail230:
 	JMP     over233
 
 part232:
-	MOVQ         SI, DI
-	ANDQ         $0x03, DI
-	IMUL3Q       $0x08, DI, DI
-	LEAQ         mask<>+32(SB), R8
-	SUBQ         DI, R8
-	VMOVDQU      (R8), Y4
 	VMASKMOVPD   (AX), Y4, Y1
 	VMASKMOVPD   (CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
@@ -11765,12 +11651,6 @@ stored238:
 over233:
 	CMPQ         SI, $0x04
 	JLE          end231
-	MOVQ         SI, DI
-	ANDQ         $0x03, DI
-	IMUL3Q       $0x08, DI, DI
-	LEAQ         mask<>+32(SB), R8
-	SUBQ         DI, R8
-	VMOVDQU      (R8), Y4
 	VMASKMOVPD   32(AX), Y4, Y1
 	VMASKMOVPD   32(CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
@@ -11828,14 +11708,20 @@ other197:
 	JE    without252
 
 	// dz = dy·act'(y);  db += dz
-	MOVQ   dy+8(FP), BX
-	MOVQ   lddy+16(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), SI
-	MOVQ   cols+48(FP), DI
-	VXORPS Y3, Y3, Y3
-	CMPQ   DI, $0x08
-	JLT    tail254
+	MOVQ    dy+8(FP), BX
+	MOVQ    lddy+16(FP), CX
+	MOVQ    y+24(FP), DX
+	MOVQ    ldy+32(FP), SI
+	MOVQ    cols+48(FP), DI
+	VXORPS  Y3, Y3, Y3
+	MOVQ    DI, R8
+	ANDQ    $0x03, R8
+	IMUL3Q  $0x08, R8, R8
+	LEAQ    mask<>+32(SB), R9
+	SUBQ    R8, R9
+	VMOVDQU (R9), Y4
+	CMPQ    DI, $0x08
+	JLT     tail254
 
 block253:
 	VMOVUPD (AX), Y0
@@ -11874,12 +11760,6 @@ tail254:
 	JMP     over257
 
 part256:
-	MOVQ         DI, R8
-	ANDQ         $0x03, R8
-	IMUL3Q       $0x08, R8, R8
-	LEAQ         mask<>+32(SB), R9
-	SUBQ         R8, R9
-	VMOVDQU      (R9), Y4
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
@@ -11911,12 +11791,6 @@ stored258:
 over257:
 	CMPQ         DI, $0x04
 	JLE          end255
-	MOVQ         DI, R8
-	ANDQ         $0x03, R8
-	IMUL3Q       $0x08, R8, R8
-	LEAQ         mask<>+32(SB), R9
-	SUBQ         R8, R9
-	VMOVDQU      (R9), Y4
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
@@ -11963,14 +11837,20 @@ fewer195:
 	JE    without270
 
 	// dz = dy·act'(y);  db += dz
-	MOVQ   dy+8(FP), BX
-	MOVQ   lddy+16(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), SI
-	MOVQ   cols+48(FP), DI
-	VXORPS Y3, Y3, Y3
-	CMPQ   DI, $0x08
-	JLT    tail272
+	MOVQ    dy+8(FP), BX
+	MOVQ    lddy+16(FP), CX
+	MOVQ    y+24(FP), DX
+	MOVQ    ldy+32(FP), SI
+	MOVQ    cols+48(FP), DI
+	VXORPS  Y3, Y3, Y3
+	MOVQ    DI, R8
+	ANDQ    $0x03, R8
+	IMUL3Q  $0x08, R8, R8
+	LEAQ    mask<>+32(SB), R9
+	SUBQ    R8, R9
+	VMOVDQU (R9), Y4
+	CMPQ    DI, $0x08
+	JLT     tail272
 
 block271:
 	VMOVUPD (AX), Y0
@@ -12015,12 +11895,6 @@ tail272:
 	JMP     over275
 
 part274:
-	MOVQ         DI, R8
-	ANDQ         $0x03, R8
-	IMUL3Q       $0x08, R8, R8
-	LEAQ         mask<>+32(SB), R9
-	SUBQ         R8, R9
-	VMOVDQU      (R9), Y4
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VMASKMOVPD   (DX), Y4, Y2
@@ -12073,12 +11947,6 @@ stored280:
 over275:
 	CMPQ         DI, $0x04
 	JLE          end273
-	MOVQ         DI, R8
-	ANDQ         $0x03, R8
-	IMUL3Q       $0x08, R8, R8
-	LEAQ         mask<>+32(SB), R9
-	SUBQ         R8, R9
-	VMOVDQU      (R9), Y4
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VMASKMOVPD   32(DX), Y4, Y2
@@ -12131,14 +11999,20 @@ end273:
 
 without270:
 	// dz = dy·act'(y)
-	MOVQ   dy+8(FP), AX
-	MOVQ   lddy+16(FP), BX
-	MOVQ   y+24(FP), CX
-	MOVQ   ldy+32(FP), DX
-	MOVQ   cols+48(FP), SI
-	VXORPS Y3, Y3, Y3
-	CMPQ   SI, $0x08
-	JLT    tail294
+	MOVQ    dy+8(FP), AX
+	MOVQ    lddy+16(FP), BX
+	MOVQ    y+24(FP), CX
+	MOVQ    ldy+32(FP), DX
+	MOVQ    cols+48(FP), SI
+	VXORPS  Y3, Y3, Y3
+	MOVQ    SI, DI
+	ANDQ    $0x03, DI
+	IMUL3Q  $0x08, DI, DI
+	LEAQ    mask<>+32(SB), R8
+	SUBQ    DI, R8
+	VMOVDQU (R8), Y4
+	CMPQ    SI, $0x08
+	JLT     tail294
 
 block293:
 	VMOVUPD (AX), Y1
@@ -12170,12 +12044,6 @@ tail294:
 	JMP     over297
 
 part296:
-	MOVQ         SI, DI
-	ANDQ         $0x03, DI
-	IMUL3Q       $0x08, DI, DI
-	LEAQ         mask<>+32(SB), R8
-	SUBQ         DI, R8
-	VMOVDQU      (R8), Y4
 	VMASKMOVPD   (AX), Y4, Y1
 	VMASKMOVPD   (CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
@@ -12205,12 +12073,6 @@ stored298:
 over297:
 	CMPQ         SI, $0x04
 	JLE          end295
-	MOVQ         SI, DI
-	ANDQ         $0x03, DI
-	IMUL3Q       $0x08, DI, DI
-	LEAQ         mask<>+32(SB), R8
-	SUBQ         DI, R8
-	VMOVDQU      (R8), Y4
 	VMASKMOVPD   32(AX), Y4, Y1
 	VMASKMOVPD   32(CX), Y4, Y2
 	VCMPPD       $0x06, Y3, Y2, Y2
@@ -12244,14 +12106,20 @@ other269:
 	JE    without308
 
 	// dz = dy·act'(y);  db += dz
-	MOVQ   dy+8(FP), BX
-	MOVQ   lddy+16(FP), CX
-	MOVQ   y+24(FP), DX
-	MOVQ   ldy+32(FP), SI
-	MOVQ   cols+48(FP), DI
-	VXORPS Y3, Y3, Y3
-	CMPQ   DI, $0x08
-	JLT    tail310
+	MOVQ    dy+8(FP), BX
+	MOVQ    lddy+16(FP), CX
+	MOVQ    y+24(FP), DX
+	MOVQ    ldy+32(FP), SI
+	MOVQ    cols+48(FP), DI
+	VXORPS  Y3, Y3, Y3
+	MOVQ    DI, R8
+	ANDQ    $0x03, R8
+	IMUL3Q  $0x08, R8, R8
+	LEAQ    mask<>+32(SB), R9
+	SUBQ    R8, R9
+	VMOVDQU (R9), Y4
+	CMPQ    DI, $0x08
+	JLT     tail310
 
 block309:
 	VMOVUPD (AX), Y0
@@ -12284,12 +12152,6 @@ tail310:
 	JMP     over313
 
 part312:
-	MOVQ         DI, R8
-	ANDQ         $0x03, R8
-	IMUL3Q       $0x08, R8, R8
-	LEAQ         mask<>+32(SB), R9
-	SUBQ         R8, R9
-	VMOVDQU      (R9), Y4
 	VMASKMOVPD   (AX), Y4, Y0
 	VMASKMOVPD   (BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0
@@ -12319,12 +12181,6 @@ stored314:
 over313:
 	CMPQ         DI, $0x04
 	JLE          end311
-	MOVQ         DI, R8
-	ANDQ         $0x03, R8
-	IMUL3Q       $0x08, R8, R8
-	LEAQ         mask<>+32(SB), R9
-	SUBQ         R8, R9
-	VMOVDQU      (R9), Y4
 	VMASKMOVPD   32(AX), Y4, Y0
 	VMASKMOVPD   32(BX), Y4, Y1
 	VADDPD       Y1, Y0, Y0

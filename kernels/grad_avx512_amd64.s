@@ -16003,6 +16003,11 @@ tile1:
 	LEAQ   (CX)(CX*2), R8
 	LEAQ   (SI)(SI*2), R9
 	VPXORD Z3, Z3, Z3
+	MOVQ   DI, R11
+	ANDQ   $0x0f, R11
+	MOVL   $0x0000ffff, R10
+	BZHIL  R11, R10, R10
+	KMOVW  R10, K1
 	CMPQ   DI, $0x20
 	JLT    tail7
 
@@ -16103,11 +16108,6 @@ tail7:
 	JMP       over10
 
 part9:
-	MOVQ          DI, R11
-	ANDQ          $0x0f, R11
-	MOVL          $0x0000ffff, R10
-	BZHIL         R11, R10, R10
-	KMOVW         R10, K1
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VMOVUPS.Z     (DX), K1, Z2
@@ -16585,11 +16585,6 @@ stored75:
 over10:
 	CMPQ          DI, $0x10
 	JLE           end8
-	MOVQ          DI, R11
-	ANDQ          $0x0f, R11
-	MOVL          $0x0000ffff, R10
-	BZHIL         R11, R10, R10
-	KMOVW         R10, K1
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VMOVUPS.Z     64(DX), K1, Z2
@@ -17075,6 +17070,11 @@ without5:
 	LEAQ   (BX)(BX*2), DI
 	LEAQ   (DX)(DX*2), R8
 	VPXORD Z3, Z3, Z3
+	MOVQ   SI, R10
+	ANDQ   $0x0f, R10
+	MOVL   $0x0000ffff, R9
+	BZHIL  R10, R9, R9
+	KMOVW  R9, K1
 	CMPQ   SI, $0x20
 	JLT    tail173
 
@@ -17153,11 +17153,6 @@ tail173:
 	JMP       over176
 
 part175:
-	MOVQ          SI, R10
-	ANDQ          $0x0f, R10
-	MOVL          $0x0000ffff, R9
-	BZHIL         R10, R9, R9
-	KMOVW         R9, K1
 	VMOVUPS.Z     (AX), K1, Z1
 	VMOVUPS.Z     (CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
@@ -17539,11 +17534,6 @@ stored225:
 over176:
 	CMPQ          SI, $0x10
 	JLE           end174
-	MOVQ          SI, R10
-	ANDQ          $0x0f, R10
-	MOVL          $0x0000ffff, R9
-	BZHIL         R10, R9, R9
-	KMOVW         R9, K1
 	VMOVUPS.Z     64(AX), K1, Z1
 	VMOVUPS.Z     64(CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
@@ -17937,6 +17927,11 @@ other4:
 	LEAQ   (CX)(CX*2), R8
 	LEAQ   (SI)(SI*2), R9
 	VPXORD Z3, Z3, Z3
+	MOVQ   DI, R11
+	ANDQ   $0x0f, R11
+	MOVL   $0x0000ffff, R10
+	BZHIL  R11, R10, R10
+	KMOVW  R10, K1
 	CMPQ   DI, $0x20
 	JLT    tail309
 
@@ -17989,11 +17984,6 @@ tail309:
 	JMP     over312
 
 part311:
-	MOVQ          DI, R11
-	ANDQ          $0x0f, R11
-	MOVL          $0x0000ffff, R10
-	BZHIL         R11, R10, R10
-	KMOVW         R10, K1
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -18099,11 +18089,6 @@ stored313:
 over312:
 	CMPQ          DI, $0x10
 	JLE           end310
-	MOVQ          DI, R11
-	ANDQ          $0x0f, R11
-	MOVL          $0x0000ffff, R10
-	BZHIL         R11, R10, R10
-	KMOVW         R10, K1
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -18245,6 +18230,11 @@ rest2:
 	MOVQ   ldy+32(FP), SI
 	MOVQ   cols+48(FP), DI
 	VPXORD Z3, Z3, Z3
+	MOVQ   DI, R9
+	ANDQ   $0x0f, R9
+	MOVL   $0x0000ffff, R8
+	BZHIL  R9, R8, R8
+	KMOVW  R8, K1
 	CMPQ   DI, $0x20
 	JLT    tail352
 
@@ -18327,11 +18317,6 @@ tail352:
 	JMP       over355
 
 part354:
-	MOVQ          DI, R9
-	ANDQ          $0x0f, R9
-	MOVL          $0x0000ffff, R8
-	BZHIL         R9, R8, R8
-	KMOVW         R8, K1
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VMOVUPS.Z     (DX), K1, Z2
@@ -18714,11 +18699,6 @@ stored404:
 over355:
 	CMPQ          DI, $0x10
 	JLE           end353
-	MOVQ          DI, R9
-	ANDQ          $0x0f, R9
-	MOVL          $0x0000ffff, R8
-	BZHIL         R9, R8, R8
-	KMOVW         R8, K1
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VMOVUPS.Z     64(DX), K1, Z2
@@ -19107,6 +19087,11 @@ without350:
 	MOVQ   ldy+32(FP), DX
 	MOVQ   cols+48(FP), SI
 	VPXORD Z3, Z3, Z3
+	MOVQ   SI, R8
+	ANDQ   $0x0f, R8
+	MOVL   $0x0000ffff, DI
+	BZHIL  R8, DI, DI
+	KMOVW  DI, K1
 	CMPQ   SI, $0x20
 	JLT    tail486
 
@@ -19170,11 +19155,6 @@ tail486:
 	JMP       over489
 
 part488:
-	MOVQ          SI, R8
-	ANDQ          $0x0f, R8
-	MOVL          $0x0000ffff, DI
-	BZHIL         R8, DI, DI
-	KMOVW         DI, K1
 	VMOVUPS.Z     (AX), K1, Z1
 	VMOVUPS.Z     (CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
@@ -19462,11 +19442,6 @@ stored522:
 over489:
 	CMPQ          SI, $0x10
 	JLE           end487
-	MOVQ          SI, R8
-	ANDQ          $0x0f, R8
-	MOVL          $0x0000ffff, DI
-	BZHIL         R8, DI, DI
-	KMOVW         DI, K1
 	VMOVUPS.Z     64(AX), K1, Z1
 	VMOVUPS.Z     64(CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
@@ -19764,6 +19739,11 @@ other349:
 	MOVQ   ldy+32(FP), SI
 	MOVQ   cols+48(FP), DI
 	VPXORD Z3, Z3, Z3
+	MOVQ   DI, R9
+	ANDQ   $0x0f, R9
+	MOVL   $0x0000ffff, R8
+	BZHIL  R9, R8, R8
+	KMOVW  R8, K1
 	CMPQ   DI, $0x20
 	JLT    tail590
 
@@ -19810,11 +19790,6 @@ tail590:
 	JMP     over593
 
 part592:
-	MOVQ          DI, R9
-	ANDQ          $0x0f, R9
-	MOVL          $0x0000ffff, R8
-	BZHIL         R9, R8, R8
-	KMOVW         R8, K1
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -19918,11 +19893,6 @@ stored594:
 over593:
 	CMPQ          DI, $0x10
 	JLE           end591
-	MOVQ          DI, R9
-	ANDQ          $0x0f, R9
-	MOVL          $0x0000ffff, R8
-	BZHIL         R9, R8, R8
-	KMOVW         R8, K1
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -20047,6 +20017,11 @@ fewer347:
 	MOVQ   ldy+32(FP), SI
 	MOVQ   cols+48(FP), DI
 	VPXORD Z3, Z3, Z3
+	MOVQ   DI, R9
+	ANDQ   $0x0f, R9
+	MOVL   $0x0000ffff, R8
+	BZHIL  R9, R8, R8
+	KMOVW  R8, K1
 	CMPQ   DI, $0x20
 	JLT    tail632
 
@@ -20111,11 +20086,6 @@ tail632:
 	JMP       over635
 
 part634:
-	MOVQ          DI, R9
-	ANDQ          $0x0f, R9
-	MOVL          $0x0000ffff, R8
-	BZHIL         R9, R8, R8
-	KMOVW         R8, K1
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VMOVUPS.Z     (DX), K1, Z2
@@ -20403,11 +20373,6 @@ stored668:
 over635:
 	CMPQ          DI, $0x10
 	JLE           end633
-	MOVQ          DI, R9
-	ANDQ          $0x0f, R9
-	MOVL          $0x0000ffff, R8
-	BZHIL         R9, R8, R8
-	KMOVW         R8, K1
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VMOVUPS.Z     64(DX), K1, Z2
@@ -20701,6 +20666,11 @@ without630:
 	MOVQ   ldy+32(FP), DX
 	MOVQ   cols+48(FP), SI
 	VPXORD Z3, Z3, Z3
+	MOVQ   SI, R8
+	ANDQ   $0x0f, R8
+	MOVL   $0x0000ffff, DI
+	BZHIL  R8, DI, DI
+	KMOVW  DI, K1
 	CMPQ   SI, $0x20
 	JLT    tail734
 
@@ -20749,11 +20719,6 @@ tail734:
 	JMP       over737
 
 part736:
-	MOVQ          SI, R8
-	ANDQ          $0x0f, R8
-	MOVL          $0x0000ffff, DI
-	BZHIL         R8, DI, DI
-	KMOVW         DI, K1
 	VMOVUPS.Z     (AX), K1, Z1
 	VMOVUPS.Z     (CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
@@ -20947,11 +20912,6 @@ stored754:
 over737:
 	CMPQ          SI, $0x10
 	JLE           end735
-	MOVQ          SI, R8
-	ANDQ          $0x0f, R8
-	MOVL          $0x0000ffff, DI
-	BZHIL         R8, DI, DI
-	KMOVW         DI, K1
 	VMOVUPS.Z     64(AX), K1, Z1
 	VMOVUPS.Z     64(CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
@@ -21155,6 +21115,11 @@ other629:
 	MOVQ   ldy+32(FP), SI
 	MOVQ   cols+48(FP), DI
 	VPXORD Z3, Z3, Z3
+	MOVQ   DI, R9
+	ANDQ   $0x0f, R9
+	MOVL   $0x0000ffff, R8
+	BZHIL  R9, R8, R8
+	KMOVW  R8, K1
 	CMPQ   DI, $0x20
 	JLT    tail806
 
@@ -21195,11 +21160,6 @@ tail806:
 	JMP     over809
 
 part808:
-	MOVQ          DI, R9
-	ANDQ          $0x0f, R9
-	MOVL          $0x0000ffff, R8
-	BZHIL         R9, R8, R8
-	KMOVW         R8, K1
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -21301,11 +21261,6 @@ stored810:
 over809:
 	CMPQ          DI, $0x10
 	JLE           end807
-	MOVQ          DI, R9
-	ANDQ          $0x0f, R9
-	MOVL          $0x0000ffff, R8
-	BZHIL         R9, R8, R8
-	KMOVW         R8, K1
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -21428,6 +21383,11 @@ fewer627:
 	MOVQ   ldy+32(FP), SI
 	MOVQ   cols+48(FP), DI
 	VPXORD Z3, Z3, Z3
+	MOVQ   DI, R9
+	ANDQ   $0x0f, R9
+	MOVL   $0x0000ffff, R8
+	BZHIL  R9, R8, R8
+	KMOVW  R8, K1
 	CMPQ   DI, $0x20
 	JLT    tail848
 
@@ -21474,11 +21434,6 @@ tail848:
 	JMP       over851
 
 part850:
-	MOVQ          DI, R9
-	ANDQ          $0x0f, R9
-	MOVL          $0x0000ffff, R8
-	BZHIL         R9, R8, R8
-	KMOVW         R8, K1
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VMOVUPS.Z     (DX), K1, Z2
@@ -21671,11 +21626,6 @@ stored868:
 over851:
 	CMPQ          DI, $0x10
 	JLE           end849
-	MOVQ          DI, R9
-	ANDQ          $0x0f, R9
-	MOVL          $0x0000ffff, R8
-	BZHIL         R9, R8, R8
-	KMOVW         R8, K1
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VMOVUPS.Z     64(DX), K1, Z2
@@ -21874,6 +21824,11 @@ without846:
 	MOVQ   ldy+32(FP), DX
 	MOVQ   cols+48(FP), SI
 	VPXORD Z3, Z3, Z3
+	MOVQ   SI, R8
+	ANDQ   $0x0f, R8
+	MOVL   $0x0000ffff, DI
+	BZHIL  R8, DI, DI
+	KMOVW  DI, K1
 	CMPQ   SI, $0x20
 	JLT    tail918
 
@@ -21907,11 +21862,6 @@ tail918:
 	JMP       over921
 
 part920:
-	MOVQ          SI, R8
-	ANDQ          $0x0f, R8
-	MOVL          $0x0000ffff, DI
-	BZHIL         R8, DI, DI
-	KMOVW         DI, K1
 	VMOVUPS.Z     (AX), K1, Z1
 	VMOVUPS.Z     (CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
@@ -22011,11 +21961,6 @@ stored922:
 over921:
 	CMPQ          SI, $0x10
 	JLE           end919
-	MOVQ          SI, R8
-	ANDQ          $0x0f, R8
-	MOVL          $0x0000ffff, DI
-	BZHIL         R8, DI, DI
-	KMOVW         DI, K1
 	VMOVUPS.Z     64(AX), K1, Z1
 	VMOVUPS.Z     64(CX), K1, Z2
 	VCMPPS        $0x06, Z3, Z2, K2
@@ -22125,6 +22070,11 @@ other845:
 	MOVQ   ldy+32(FP), SI
 	MOVQ   cols+48(FP), DI
 	VPXORD Z3, Z3, Z3
+	MOVQ   DI, R9
+	ANDQ   $0x0f, R9
+	MOVL   $0x0000ffff, R8
+	BZHIL  R9, R8, R8
+	KMOVW  R8, K1
 	CMPQ   DI, $0x20
 	JLT    tail958
 
@@ -22159,11 +22109,6 @@ tail958:
 	JMP     over961
 
 part960:
-	MOVQ          DI, R9
-	ANDQ          $0x0f, R9
-	MOVL          $0x0000ffff, R8
-	BZHIL         R9, R8, R8
-	KMOVW         R8, K1
 	VMOVUPS.Z     (AX), K1, Z0
 	VMOVUPS.Z     (BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -22263,11 +22208,6 @@ stored962:
 over961:
 	CMPQ          DI, $0x10
 	JLE           end959
-	MOVQ          DI, R9
-	ANDQ          $0x0f, R9
-	MOVL          $0x0000ffff, R8
-	BZHIL         R9, R8, R8
-	KMOVW         R8, K1
 	VMOVUPS.Z     64(AX), K1, Z0
 	VMOVUPS.Z     64(BX), K1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -22401,6 +22341,11 @@ tile1:
 	LEAQ   (CX)(CX*2), R8
 	LEAQ   (SI)(SI*2), R9
 	VPXORD Z3, Z3, Z3
+	MOVQ   DI, R11
+	ANDQ   $0x07, R11
+	MOVL   $0x000000ff, R10
+	BZHIL  R11, R10, R10
+	KMOVW  R10, K1
 	CMPQ   DI, $0x10
 	JLT    tail7
 
@@ -22501,11 +22446,6 @@ tail7:
 	JMP       over10
 
 part9:
-	MOVQ          DI, R11
-	ANDQ          $0x07, R11
-	MOVL          $0x000000ff, R10
-	BZHIL         R11, R10, R10
-	KMOVW         R10, K1
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VMOVUPD.Z     (DX), K1, Z2
@@ -22763,11 +22703,6 @@ stored43:
 over10:
 	CMPQ          DI, $0x08
 	JLE           end8
-	MOVQ          DI, R11
-	ANDQ          $0x07, R11
-	MOVL          $0x000000ff, R10
-	BZHIL         R11, R10, R10
-	KMOVW         R10, K1
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VMOVUPD.Z     64(DX), K1, Z2
@@ -23033,6 +22968,11 @@ without5:
 	LEAQ   (BX)(BX*2), DI
 	LEAQ   (DX)(DX*2), R8
 	VPXORD Z3, Z3, Z3
+	MOVQ   SI, R10
+	ANDQ   $0x07, R10
+	MOVL   $0x000000ff, R9
+	BZHIL  R10, R9, R9
+	KMOVW  R9, K1
 	CMPQ   SI, $0x10
 	JLT    tail93
 
@@ -23111,11 +23051,6 @@ tail93:
 	JMP       over96
 
 part95:
-	MOVQ          SI, R10
-	ANDQ          $0x07, R10
-	MOVL          $0x000000ff, R9
-	BZHIL         R10, R9, R9
-	KMOVW         R9, K1
 	VMOVUPD.Z     (AX), K1, Z1
 	VMOVUPD.Z     (CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
@@ -23321,11 +23256,6 @@ stored121:
 over96:
 	CMPQ          SI, $0x08
 	JLE           end94
-	MOVQ          SI, R10
-	ANDQ          $0x07, R10
-	MOVL          $0x000000ff, R9
-	BZHIL         R10, R9, R9
-	KMOVW         R9, K1
 	VMOVUPD.Z     64(AX), K1, Z1
 	VMOVUPD.Z     64(CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
@@ -23543,6 +23473,11 @@ other4:
 	LEAQ   (CX)(CX*2), R8
 	LEAQ   (SI)(SI*2), R9
 	VPXORD Z3, Z3, Z3
+	MOVQ   DI, R11
+	ANDQ   $0x07, R11
+	MOVL   $0x000000ff, R10
+	BZHIL  R11, R10, R10
+	KMOVW  R10, K1
 	CMPQ   DI, $0x10
 	JLT    tail165
 
@@ -23595,11 +23530,6 @@ tail165:
 	JMP     over168
 
 part167:
-	MOVQ          DI, R11
-	ANDQ          $0x07, R11
-	MOVL          $0x000000ff, R10
-	BZHIL         R11, R10, R10
-	KMOVW         R10, K1
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -23661,11 +23591,6 @@ stored169:
 over168:
 	CMPQ          DI, $0x08
 	JLE           end166
-	MOVQ          DI, R11
-	ANDQ          $0x07, R11
-	MOVL          $0x000000ff, R10
-	BZHIL         R11, R10, R10
-	KMOVW         R10, K1
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -23763,6 +23688,11 @@ rest2:
 	MOVQ   ldy+32(FP), SI
 	MOVQ   cols+48(FP), DI
 	VPXORD Z3, Z3, Z3
+	MOVQ   DI, R9
+	ANDQ   $0x07, R9
+	MOVL   $0x000000ff, R8
+	BZHIL  R9, R8, R8
+	KMOVW  R8, K1
 	CMPQ   DI, $0x10
 	JLT    tail192
 
@@ -23845,11 +23775,6 @@ tail192:
 	JMP       over195
 
 part194:
-	MOVQ          DI, R9
-	ANDQ          $0x07, R9
-	MOVL          $0x000000ff, R8
-	BZHIL         R9, R8, R8
-	KMOVW         R8, K1
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VMOVUPD.Z     (DX), K1, Z2
@@ -24056,11 +23981,6 @@ stored220:
 over195:
 	CMPQ          DI, $0x08
 	JLE           end193
-	MOVQ          DI, R9
-	ANDQ          $0x07, R9
-	MOVL          $0x000000ff, R8
-	BZHIL         R9, R8, R8
-	KMOVW         R8, K1
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VMOVUPD.Z     64(DX), K1, Z2
@@ -24273,6 +24193,11 @@ without190:
 	MOVQ   ldy+32(FP), DX
 	MOVQ   cols+48(FP), SI
 	VPXORD Z3, Z3, Z3
+	MOVQ   SI, R8
+	ANDQ   $0x07, R8
+	MOVL   $0x000000ff, DI
+	BZHIL  R8, DI, DI
+	KMOVW  DI, K1
 	CMPQ   SI, $0x10
 	JLT    tail262
 
@@ -24336,11 +24261,6 @@ tail262:
 	JMP       over265
 
 part264:
-	MOVQ          SI, R8
-	ANDQ          $0x07, R8
-	MOVL          $0x000000ff, DI
-	BZHIL         R8, DI, DI
-	KMOVW         DI, K1
 	VMOVUPD.Z     (AX), K1, Z1
 	VMOVUPD.Z     (CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
@@ -24496,11 +24416,6 @@ stored282:
 over265:
 	CMPQ          SI, $0x08
 	JLE           end263
-	MOVQ          SI, R8
-	ANDQ          $0x07, R8
-	MOVL          $0x000000ff, DI
-	BZHIL         R8, DI, DI
-	KMOVW         DI, K1
 	VMOVUPD.Z     64(AX), K1, Z1
 	VMOVUPD.Z     64(CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
@@ -24666,6 +24581,11 @@ other189:
 	MOVQ   ldy+32(FP), SI
 	MOVQ   cols+48(FP), DI
 	VPXORD Z3, Z3, Z3
+	MOVQ   DI, R9
+	ANDQ   $0x07, R9
+	MOVL   $0x000000ff, R8
+	BZHIL  R9, R8, R8
+	KMOVW  R8, K1
 	CMPQ   DI, $0x10
 	JLT    tail318
 
@@ -24712,11 +24632,6 @@ tail318:
 	JMP     over321
 
 part320:
-	MOVQ          DI, R9
-	ANDQ          $0x07, R9
-	MOVL          $0x000000ff, R8
-	BZHIL         R9, R8, R8
-	KMOVW         R8, K1
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -24776,11 +24691,6 @@ stored322:
 over321:
 	CMPQ          DI, $0x08
 	JLE           end319
-	MOVQ          DI, R9
-	ANDQ          $0x07, R9
-	MOVL          $0x000000ff, R8
-	BZHIL         R9, R8, R8
-	KMOVW         R8, K1
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -24861,6 +24771,11 @@ fewer187:
 	MOVQ   ldy+32(FP), SI
 	MOVQ   cols+48(FP), DI
 	VPXORD Z3, Z3, Z3
+	MOVQ   DI, R9
+	ANDQ   $0x07, R9
+	MOVL   $0x000000ff, R8
+	BZHIL  R9, R8, R8
+	KMOVW  R8, K1
 	CMPQ   DI, $0x10
 	JLT    tail344
 
@@ -24925,11 +24840,6 @@ tail344:
 	JMP       over347
 
 part346:
-	MOVQ          DI, R9
-	ANDQ          $0x07, R9
-	MOVL          $0x000000ff, R8
-	BZHIL         R9, R8, R8
-	KMOVW         R8, K1
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VMOVUPD.Z     (DX), K1, Z2
@@ -25085,11 +24995,6 @@ stored364:
 over347:
 	CMPQ          DI, $0x08
 	JLE           end345
-	MOVQ          DI, R9
-	ANDQ          $0x07, R9
-	MOVL          $0x000000ff, R8
-	BZHIL         R9, R8, R8
-	KMOVW         R8, K1
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VMOVUPD.Z     64(DX), K1, Z2
@@ -25251,6 +25156,11 @@ without342:
 	MOVQ   ldy+32(FP), DX
 	MOVQ   cols+48(FP), SI
 	VPXORD Z3, Z3, Z3
+	MOVQ   SI, R8
+	ANDQ   $0x07, R8
+	MOVL   $0x000000ff, DI
+	BZHIL  R8, DI, DI
+	KMOVW  DI, K1
 	CMPQ   SI, $0x10
 	JLT    tail398
 
@@ -25299,11 +25209,6 @@ tail398:
 	JMP       over401
 
 part400:
-	MOVQ          SI, R8
-	ANDQ          $0x07, R8
-	MOVL          $0x000000ff, DI
-	BZHIL         R8, DI, DI
-	KMOVW         DI, K1
 	VMOVUPD.Z     (AX), K1, Z1
 	VMOVUPD.Z     (CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
@@ -25409,11 +25314,6 @@ stored410:
 over401:
 	CMPQ          SI, $0x08
 	JLE           end399
-	MOVQ          SI, R8
-	ANDQ          $0x07, R8
-	MOVL          $0x000000ff, DI
-	BZHIL         R8, DI, DI
-	KMOVW         DI, K1
 	VMOVUPD.Z     64(AX), K1, Z1
 	VMOVUPD.Z     64(CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
@@ -25529,6 +25429,11 @@ other341:
 	MOVQ   ldy+32(FP), SI
 	MOVQ   cols+48(FP), DI
 	VPXORD Z3, Z3, Z3
+	MOVQ   DI, R9
+	ANDQ   $0x07, R9
+	MOVL   $0x000000ff, R8
+	BZHIL  R9, R8, R8
+	KMOVW  R8, K1
 	CMPQ   DI, $0x10
 	JLT    tail438
 
@@ -25569,11 +25474,6 @@ tail438:
 	JMP     over441
 
 part440:
-	MOVQ          DI, R9
-	ANDQ          $0x07, R9
-	MOVL          $0x000000ff, R8
-	BZHIL         R9, R8, R8
-	KMOVW         R8, K1
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -25631,11 +25531,6 @@ stored442:
 over441:
 	CMPQ          DI, $0x08
 	JLE           end439
-	MOVQ          DI, R9
-	ANDQ          $0x07, R9
-	MOVL          $0x000000ff, R8
-	BZHIL         R9, R8, R8
-	KMOVW         R8, K1
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -25714,6 +25609,11 @@ fewer339:
 	MOVQ   ldy+32(FP), SI
 	MOVQ   cols+48(FP), DI
 	VPXORD Z3, Z3, Z3
+	MOVQ   DI, R9
+	ANDQ   $0x07, R9
+	MOVL   $0x000000ff, R8
+	BZHIL  R9, R8, R8
+	KMOVW  R8, K1
 	CMPQ   DI, $0x10
 	JLT    tail464
 
@@ -25760,11 +25660,6 @@ tail464:
 	JMP       over467
 
 part466:
-	MOVQ          DI, R9
-	ANDQ          $0x07, R9
-	MOVL          $0x000000ff, R8
-	BZHIL         R9, R8, R8
-	KMOVW         R8, K1
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VMOVUPD.Z     (DX), K1, Z2
@@ -25869,11 +25764,6 @@ stored476:
 over467:
 	CMPQ          DI, $0x08
 	JLE           end465
-	MOVQ          DI, R9
-	ANDQ          $0x07, R9
-	MOVL          $0x000000ff, R8
-	BZHIL         R9, R8, R8
-	KMOVW         R8, K1
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VMOVUPD.Z     64(DX), K1, Z2
@@ -25984,6 +25874,11 @@ without462:
 	MOVQ   ldy+32(FP), DX
 	MOVQ   cols+48(FP), SI
 	VPXORD Z3, Z3, Z3
+	MOVQ   SI, R8
+	ANDQ   $0x07, R8
+	MOVL   $0x000000ff, DI
+	BZHIL  R8, DI, DI
+	KMOVW  DI, K1
 	CMPQ   SI, $0x10
 	JLT    tail502
 
@@ -26017,11 +25912,6 @@ tail502:
 	JMP       over505
 
 part504:
-	MOVQ          SI, R8
-	ANDQ          $0x07, R8
-	MOVL          $0x000000ff, DI
-	BZHIL         R8, DI, DI
-	KMOVW         DI, K1
 	VMOVUPD.Z     (AX), K1, Z1
 	VMOVUPD.Z     (CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
@@ -26077,11 +25967,6 @@ stored506:
 over505:
 	CMPQ          SI, $0x08
 	JLE           end503
-	MOVQ          SI, R8
-	ANDQ          $0x07, R8
-	MOVL          $0x000000ff, DI
-	BZHIL         R8, DI, DI
-	KMOVW         DI, K1
 	VMOVUPD.Z     64(AX), K1, Z1
 	VMOVUPD.Z     64(CX), K1, Z2
 	VCMPPD        $0x06, Z3, Z2, K2
@@ -26147,6 +26032,11 @@ other461:
 	MOVQ   ldy+32(FP), SI
 	MOVQ   cols+48(FP), DI
 	VPXORD Z3, Z3, Z3
+	MOVQ   DI, R9
+	ANDQ   $0x07, R9
+	MOVL   $0x000000ff, R8
+	BZHIL  R9, R8, R8
+	KMOVW  R8, K1
 	CMPQ   DI, $0x10
 	JLT    tail526
 
@@ -26181,11 +26071,6 @@ tail526:
 	JMP     over529
 
 part528:
-	MOVQ          DI, R9
-	ANDQ          $0x07, R9
-	MOVL          $0x000000ff, R8
-	BZHIL         R9, R8, R8
-	KMOVW         R8, K1
 	VMOVUPD.Z     (AX), K1, Z0
 	VMOVUPD.Z     (BX), K1, Z1
 	VADDPD        Z1, Z0, Z0
@@ -26241,11 +26126,6 @@ stored530:
 over529:
 	CMPQ          DI, $0x08
 	JLE           end527
-	MOVQ          DI, R9
-	ANDQ          $0x07, R9
-	MOVL          $0x000000ff, R8
-	BZHIL         R9, R8, R8
-	KMOVW         R8, K1
 	VMOVUPD.Z     64(AX), K1, Z0
 	VMOVUPD.Z     64(BX), K1, Z1
 	VADDPD        Z1, Z0, Z0

@@ -14,18 +14,25 @@ DATA mask<>+48(SB)/8, $0x0000000000000000
 DATA mask<>+56(SB)/8, $0x0000000000000000
 GLOBL mask<>(SB), RODATA|NOPTR, $64
 
-// func mseAVX2F32(lane [16]float32, grad *float32, pred *float32, target *float32, n int, c float32) (sum [16]float32)
+// func mseAVX2F32(lane *float32, grad *float32, pred *float32, target *float32, n int, c float32)
 // Requires: AVX, FMA3
-TEXT ·mseAVX2F32(SB), NOSPLIT, $0-168
-	VMOVUPS      lane_0+0(FP), Y0
-	VMOVUPS      lane_8+32(FP), Y1
-	MOVQ         grad+64(FP), AX
-	MOVQ         pred+72(FP), BX
-	MOVQ         target+80(FP), CX
-	MOVQ         n+88(FP), DX
-	VBROADCASTSS c+96(FP), Y2
+TEXT ·mseAVX2F32(SB), NOSPLIT, $0-44
+	MOVQ         lane+0(FP), AX
+	VMOVUPS      (AX), Y0
+	VMOVUPS      32(AX), Y1
+	MOVQ         grad+8(FP), AX
+	MOVQ         pred+16(FP), BX
+	MOVQ         target+24(FP), CX
+	MOVQ         n+32(FP), DX
+	VBROADCASTSS c+40(FP), Y2
 	TESTQ        AX, AX
 	JE           without1
+	MOVQ         DX, SI
+	ANDQ         $0x07, SI
+	IMUL3Q       $0x04, SI, SI
+	LEAQ         mask<>+32(SB), DI
+	SUBQ         SI, DI
+	VMOVDQU      (DI), Y5
 	CMPQ         DX, $0x10
 	JLT          tail4
 
@@ -63,12 +70,6 @@ tail4:
 	JMP         over7
 
 part6:
-	MOVQ         DX, SI
-	ANDQ         $0x07, SI
-	IMUL3Q       $0x04, SI, SI
-	LEAQ         mask<>+32(SB), DI
-	SUBQ         SI, DI
-	VMOVDQU      (DI), Y5
 	VMASKMOVPS   (BX), Y5, Y3
 	VMASKMOVPS   (CX), Y5, Y4
 	VSUBPS       Y4, Y3, Y3
@@ -121,12 +122,6 @@ stored8:
 over7:
 	CMPQ         DX, $0x08
 	JLE          end5
-	MOVQ         DX, SI
-	ANDQ         $0x07, SI
-	IMUL3Q       $0x04, SI, SI
-	LEAQ         mask<>+32(SB), DI
-	SUBQ         SI, DI
-	VMOVDQU      (DI), Y5
 	VMASKMOVPS   32(BX), Y5, Y3
 	VMASKMOVPS   32(CX), Y5, Y4
 	VSUBPS       Y4, Y3, Y3
@@ -179,8 +174,14 @@ end5:
 
 without1:
 	// the same without grad
-	CMPQ DX, $0x10
-	JLT  tail26
+	MOVQ    DX, SI
+	ANDQ    $0x07, SI
+	IMUL3Q  $0x04, SI, SI
+	LEAQ    mask<>+32(SB), DI
+	SUBQ    SI, DI
+	VMOVDQU (DI), Y5
+	CMPQ    DX, $0x10
+	JLT     tail26
 
 block25:
 	VMOVUPS     (BX), Y3
@@ -209,12 +210,6 @@ tail26:
 	JMP         over29
 
 part28:
-	MOVQ        DX, SI
-	ANDQ        $0x07, SI
-	IMUL3Q      $0x04, SI, SI
-	LEAQ        mask<>+32(SB), DI
-	SUBQ        SI, DI
-	VMOVDQU     (DI), Y5
 	VMASKMOVPS  (BX), Y5, Y3
 	VMASKMOVPS  (CX), Y5, Y4
 	VSUBPS      Y4, Y3, Y3
@@ -224,12 +219,6 @@ part28:
 over29:
 	CMPQ        DX, $0x08
 	JLE         end27
-	MOVQ        DX, SI
-	ANDQ        $0x07, SI
-	IMUL3Q      $0x04, SI, SI
-	LEAQ        mask<>+32(SB), DI
-	SUBQ        SI, DI
-	VMOVDQU     (DI), Y5
 	VMASKMOVPS  32(BX), Y5, Y3
 	VMASKMOVPS  32(CX), Y5, Y4
 	VSUBPS      Y4, Y3, Y3
@@ -237,26 +226,34 @@ over29:
 
 end27:
 folded2:
-	VMOVUPS Y0, sum_0+104(FP)
-	VMOVUPS Y1, sum_8+136(FP)
+	MOVQ    lane+0(FP), SI
+	VMOVUPS Y0, (SI)
+	VMOVUPS Y1, 32(SI)
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-// func mseAVX2F64(lane [16]float64, grad *float64, pred *float64, target *float64, n int, c float64) (sum [16]float64)
+// func mseAVX2F64(lane *float64, grad *float64, pred *float64, target *float64, n int, c float64)
 // Requires: AVX, FMA3
-TEXT ·mseAVX2F64(SB), NOSPLIT, $0-296
-	VMOVUPD      lane_0+0(FP), Y0
-	VMOVUPD      lane_4+32(FP), Y1
-	VMOVUPD      lane_8+64(FP), Y2
-	VMOVUPD      lane_12+96(FP), Y3
-	MOVQ         grad+128(FP), AX
-	MOVQ         pred+136(FP), BX
-	MOVQ         target+144(FP), CX
-	MOVQ         n+152(FP), DX
-	VBROADCASTSD c+160(FP), Y4
+TEXT ·mseAVX2F64(SB), NOSPLIT, $0-48
+	MOVQ         lane+0(FP), AX
+	VMOVUPD      (AX), Y0
+	VMOVUPD      32(AX), Y1
+	VMOVUPD      64(AX), Y2
+	VMOVUPD      96(AX), Y3
+	MOVQ         grad+8(FP), AX
+	MOVQ         pred+16(FP), BX
+	MOVQ         target+24(FP), CX
+	MOVQ         n+32(FP), DX
+	VBROADCASTSD c+40(FP), Y4
 	TESTQ        AX, AX
 	JE           without1
+	MOVQ         DX, SI
+	ANDQ         $0x03, SI
+	IMUL3Q       $0x08, SI, SI
+	LEAQ         mask<>+32(SB), DI
+	SUBQ         SI, DI
+	VMOVDQU      (DI), Y7
 	CMPQ         DX, $0x10
 	JLT          tail4
 
@@ -306,12 +303,6 @@ tail4:
 	JMP         over7
 
 part6:
-	MOVQ         DX, SI
-	ANDQ         $0x03, SI
-	IMUL3Q       $0x08, SI, SI
-	LEAQ         mask<>+32(SB), DI
-	SUBQ         SI, DI
-	VMOVDQU      (DI), Y7
 	VMASKMOVPD   (BX), Y7, Y5
 	VMASKMOVPD   (CX), Y7, Y6
 	VSUBPD       Y6, Y5, Y5
@@ -353,12 +344,6 @@ over7:
 	JMP         over13
 
 part12:
-	MOVQ         DX, SI
-	ANDQ         $0x03, SI
-	IMUL3Q       $0x08, SI, SI
-	LEAQ         mask<>+32(SB), DI
-	SUBQ         SI, DI
-	VMOVDQU      (DI), Y7
 	VMASKMOVPD   32(BX), Y7, Y5
 	VMASKMOVPD   32(CX), Y7, Y6
 	VSUBPD       Y6, Y5, Y5
@@ -400,12 +385,6 @@ over13:
 	JMP         over19
 
 part18:
-	MOVQ         DX, SI
-	ANDQ         $0x03, SI
-	IMUL3Q       $0x08, SI, SI
-	LEAQ         mask<>+32(SB), DI
-	SUBQ         SI, DI
-	VMOVDQU      (DI), Y7
 	VMASKMOVPD   64(BX), Y7, Y5
 	VMASKMOVPD   64(CX), Y7, Y6
 	VSUBPD       Y6, Y5, Y5
@@ -436,12 +415,6 @@ stored20:
 over19:
 	CMPQ         DX, $0x0c
 	JLE          end5
-	MOVQ         DX, SI
-	ANDQ         $0x03, SI
-	IMUL3Q       $0x08, SI, SI
-	LEAQ         mask<>+32(SB), DI
-	SUBQ         SI, DI
-	VMOVDQU      (DI), Y7
 	VMASKMOVPD   96(BX), Y7, Y5
 	VMASKMOVPD   96(CX), Y7, Y6
 	VSUBPD       Y6, Y5, Y5
@@ -472,8 +445,14 @@ end5:
 
 without1:
 	// the same without grad
-	CMPQ DX, $0x10
-	JLT  tail30
+	MOVQ    DX, SI
+	ANDQ    $0x03, SI
+	IMUL3Q  $0x08, SI, SI
+	LEAQ    mask<>+32(SB), DI
+	SUBQ    SI, DI
+	VMOVDQU (DI), Y7
+	CMPQ    DX, $0x10
+	JLT     tail30
 
 block29:
 	VMOVUPD     (BX), Y5
@@ -510,12 +489,6 @@ tail30:
 	JMP         over33
 
 part32:
-	MOVQ        DX, SI
-	ANDQ        $0x03, SI
-	IMUL3Q      $0x08, SI, SI
-	LEAQ        mask<>+32(SB), DI
-	SUBQ        SI, DI
-	VMOVDQU     (DI), Y7
 	VMASKMOVPD  (BX), Y7, Y5
 	VMASKMOVPD  (CX), Y7, Y6
 	VSUBPD      Y6, Y5, Y5
@@ -534,12 +507,6 @@ over33:
 	JMP         over35
 
 part34:
-	MOVQ        DX, SI
-	ANDQ        $0x03, SI
-	IMUL3Q      $0x08, SI, SI
-	LEAQ        mask<>+32(SB), DI
-	SUBQ        SI, DI
-	VMOVDQU     (DI), Y7
 	VMASKMOVPD  32(BX), Y7, Y5
 	VMASKMOVPD  32(CX), Y7, Y6
 	VSUBPD      Y6, Y5, Y5
@@ -558,12 +525,6 @@ over35:
 	JMP         over37
 
 part36:
-	MOVQ        DX, SI
-	ANDQ        $0x03, SI
-	IMUL3Q      $0x08, SI, SI
-	LEAQ        mask<>+32(SB), DI
-	SUBQ        SI, DI
-	VMOVDQU     (DI), Y7
 	VMASKMOVPD  64(BX), Y7, Y5
 	VMASKMOVPD  64(CX), Y7, Y6
 	VSUBPD      Y6, Y5, Y5
@@ -573,12 +534,6 @@ part36:
 over37:
 	CMPQ        DX, $0x0c
 	JLE         end31
-	MOVQ        DX, SI
-	ANDQ        $0x03, SI
-	IMUL3Q      $0x08, SI, SI
-	LEAQ        mask<>+32(SB), DI
-	SUBQ        SI, DI
-	VMOVDQU     (DI), Y7
 	VMASKMOVPD  96(BX), Y7, Y5
 	VMASKMOVPD  96(CX), Y7, Y6
 	VSUBPD      Y6, Y5, Y5
@@ -586,10 +541,11 @@ over37:
 
 end31:
 folded2:
-	VMOVUPD Y0, sum_0+168(FP)
-	VMOVUPD Y1, sum_4+200(FP)
-	VMOVUPD Y2, sum_8+232(FP)
-	VMOVUPD Y3, sum_12+264(FP)
+	MOVQ    lane+0(FP), SI
+	VMOVUPD Y0, (SI)
+	VMOVUPD Y1, 32(SI)
+	VMOVUPD Y2, 64(SI)
+	VMOVUPD Y3, 96(SI)
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET

@@ -4,17 +4,23 @@
 
 #include "textflag.h"
 
-// func mseAVX512F32(lane [16]float32, grad *float32, pred *float32, target *float32, n int, c float32) (sum [16]float32)
+// func mseAVX512F32(lane *float32, grad *float32, pred *float32, target *float32, n int, c float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mseAVX512F32(SB), NOSPLIT, $0-168
-	VMOVUPS      lane_0+0(FP), Z0
-	MOVQ         grad+64(FP), AX
-	MOVQ         pred+72(FP), BX
-	MOVQ         target+80(FP), CX
-	MOVQ         n+88(FP), DX
-	VBROADCASTSS c+96(FP), Z1
+TEXT ·mseAVX512F32(SB), NOSPLIT, $0-44
+	MOVQ         lane+0(FP), AX
+	VMOVUPS      (AX), Z0
+	MOVQ         grad+8(FP), AX
+	MOVQ         pred+16(FP), BX
+	MOVQ         target+24(FP), CX
+	MOVQ         n+32(FP), DX
+	VBROADCASTSS c+40(FP), Z1
 	TESTQ        AX, AX
 	JE           without1
+	MOVQ         DX, DI
+	ANDQ         $0x0f, DI
+	MOVL         $0x0000ffff, SI
+	BZHIL        DI, SI, SI
+	KMOVW        SI, K1
 	CMPQ         DX, $0x10
 	JLT          tail4
 
@@ -35,11 +41,6 @@ block3:
 tail4:
 	TESTQ         DX, DX
 	JLE           end5
-	MOVQ          DX, DI
-	ANDQ          $0x0f, DI
-	MOVL          $0x0000ffff, SI
-	BZHIL         DI, SI, SI
-	KMOVW         SI, K1
 	VMOVUPS.Z     (BX), K1, Z2
 	VMOVUPS.Z     (CX), K1, Z3
 	VSUBPS        Z3, Z2, Z2
@@ -140,8 +141,13 @@ end5:
 
 without1:
 	// the same without grad
-	CMPQ DX, $0x10
-	JLT  tail24
+	MOVQ  DX, DI
+	ANDQ  $0x0f, DI
+	MOVL  $0x0000ffff, SI
+	BZHIL DI, SI, SI
+	KMOVW SI, K1
+	CMPQ  DX, $0x10
+	JLT   tail24
 
 block23:
 	VMOVUPS     (BX), Z2
@@ -157,11 +163,6 @@ block23:
 tail24:
 	TESTQ       DX, DX
 	JLE         end25
-	MOVQ        DX, DI
-	ANDQ        $0x0f, DI
-	MOVL        $0x0000ffff, SI
-	BZHIL       DI, SI, SI
-	KMOVW       SI, K1
 	VMOVUPS.Z   (BX), K1, Z2
 	VMOVUPS.Z   (CX), K1, Z3
 	VSUBPS      Z3, Z2, Z2
@@ -169,23 +170,30 @@ tail24:
 
 end25:
 folded2:
-	VMOVUPS Z0, sum_0+104(FP)
+	MOVQ    lane+0(FP), SI
+	VMOVUPS Z0, (SI)
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET
 
-// func mseAVX512F64(lane [16]float64, grad *float64, pred *float64, target *float64, n int, c float64) (sum [16]float64)
+// func mseAVX512F64(lane *float64, grad *float64, pred *float64, target *float64, n int, c float64)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mseAVX512F64(SB), NOSPLIT, $0-296
-	VMOVUPD      lane_0+0(FP), Z0
-	VMOVUPD      lane_8+64(FP), Z1
-	MOVQ         grad+128(FP), AX
-	MOVQ         pred+136(FP), BX
-	MOVQ         target+144(FP), CX
-	MOVQ         n+152(FP), DX
-	VBROADCASTSD c+160(FP), Z2
+TEXT ·mseAVX512F64(SB), NOSPLIT, $0-48
+	MOVQ         lane+0(FP), AX
+	VMOVUPD      (AX), Z0
+	VMOVUPD      64(AX), Z1
+	MOVQ         grad+8(FP), AX
+	MOVQ         pred+16(FP), BX
+	MOVQ         target+24(FP), CX
+	MOVQ         n+32(FP), DX
+	VBROADCASTSD c+40(FP), Z2
 	TESTQ        AX, AX
 	JE           without1
+	MOVQ         DX, DI
+	ANDQ         $0x07, DI
+	MOVL         $0x000000ff, SI
+	BZHIL        DI, SI, SI
+	KMOVW        SI, K1
 	CMPQ         DX, $0x10
 	JLT          tail4
 
@@ -223,11 +231,6 @@ tail4:
 	JMP         over7
 
 part6:
-	MOVQ          DX, DI
-	ANDQ          $0x07, DI
-	MOVL          $0x000000ff, SI
-	BZHIL         DI, SI, SI
-	KMOVW         SI, K1
 	VMOVUPD.Z     (BX), K1, Z3
 	VMOVUPD.Z     (CX), K1, Z4
 	VSUBPD        Z4, Z3, Z3
@@ -284,11 +287,6 @@ stored8:
 over7:
 	CMPQ          DX, $0x08
 	JLE           end5
-	MOVQ          DX, DI
-	ANDQ          $0x07, DI
-	MOVL          $0x000000ff, SI
-	BZHIL         DI, SI, SI
-	KMOVW         SI, K1
 	VMOVUPD.Z     64(BX), K1, Z3
 	VMOVUPD.Z     64(CX), K1, Z4
 	VSUBPD        Z4, Z3, Z3
@@ -345,8 +343,13 @@ end5:
 
 without1:
 	// the same without grad
-	CMPQ DX, $0x10
-	JLT  tail26
+	MOVQ  DX, DI
+	ANDQ  $0x07, DI
+	MOVL  $0x000000ff, SI
+	BZHIL DI, SI, SI
+	KMOVW SI, K1
+	CMPQ  DX, $0x10
+	JLT   tail26
 
 block25:
 	VMOVUPD     (BX), Z3
@@ -375,11 +378,6 @@ tail26:
 	JMP         over29
 
 part28:
-	MOVQ        DX, DI
-	ANDQ        $0x07, DI
-	MOVL        $0x000000ff, SI
-	BZHIL       DI, SI, SI
-	KMOVW       SI, K1
 	VMOVUPD.Z   (BX), K1, Z3
 	VMOVUPD.Z   (CX), K1, Z4
 	VSUBPD      Z4, Z3, Z3
@@ -389,11 +387,6 @@ part28:
 over29:
 	CMPQ        DX, $0x08
 	JLE         end27
-	MOVQ        DX, DI
-	ANDQ        $0x07, DI
-	MOVL        $0x000000ff, SI
-	BZHIL       DI, SI, SI
-	KMOVW       SI, K1
 	VMOVUPD.Z   64(BX), K1, Z3
 	VMOVUPD.Z   64(CX), K1, Z4
 	VSUBPD      Z4, Z3, Z3
@@ -401,8 +394,9 @@ over29:
 
 end27:
 folded2:
-	VMOVUPD Z0, sum_0+168(FP)
-	VMOVUPD Z1, sum_8+232(FP)
+	MOVQ    lane+0(FP), SI
+	VMOVUPD Z0, (SI)
+	VMOVUPD Z1, 64(SI)
 	VXORPS  X15, X15, X15
 	VZEROUPPER
 	RET

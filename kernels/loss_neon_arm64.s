@@ -4,17 +4,18 @@
 
 #include "textflag.h"
 
-// func mseNEONF32(lane [16]float32, grad *float32, pred *float32, target *float32, n int, c float32) (sum [16]float32)
-TEXT ·mseNEONF32(SB), NOSPLIT, $0-168
-	FMOVQ lane_0+0(FP), F0
-	FMOVQ lane_4+16(FP), F1
-	FMOVQ lane_8+32(FP), F2
-	FMOVQ lane_12+48(FP), F3
-	MOVD  grad+64(FP), R0
-	MOVD  pred+72(FP), R1
-	MOVD  target+80(FP), R2
-	MOVD  n+88(FP), R3
-	FMOVS c+96(FP), F4
+// func mseNEONF32(lane *float32, grad *float32, pred *float32, target *float32, n int, c float32)
+TEXT ·mseNEONF32(SB), NOSPLIT, $0-44
+	MOVD  lane+0(FP), R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	FMOVQ 48(R0), F3
+	MOVD  grad+8(FP), R0
+	MOVD  pred+16(FP), R1
+	MOVD  target+24(FP), R2
+	MOVD  n+32(FP), R3
+	FMOVS c+40(FP), F4
 	VDUP  V4.S[0], V4.S4
 	CMP   $0, R0
 	BEQ   without1
@@ -463,27 +464,29 @@ moved62:
 
 end39:
 folded2:
-	FMOVQ F0, sum_0+104(FP)
-	FMOVQ F1, sum_4+120(FP)
-	FMOVQ F2, sum_8+136(FP)
-	FMOVQ F3, sum_12+152(FP)
+	MOVD  lane+0(FP), R4
+	FMOVQ F0, 0(R4)
+	FMOVQ F1, 16(R4)
+	FMOVQ F2, 32(R4)
+	FMOVQ F3, 48(R4)
 	RET
 
-// func mseNEONF64(lane [16]float64, grad *float64, pred *float64, target *float64, n int, c float64) (sum [16]float64)
-TEXT ·mseNEONF64(SB), NOSPLIT, $0-296
-	FMOVQ lane_0+0(FP), F0
-	FMOVQ lane_2+16(FP), F1
-	FMOVQ lane_4+32(FP), F2
-	FMOVQ lane_6+48(FP), F3
-	FMOVQ lane_8+64(FP), F4
-	FMOVQ lane_10+80(FP), F5
-	FMOVQ lane_12+96(FP), F6
-	FMOVQ lane_14+112(FP), F7
-	MOVD  grad+128(FP), R0
-	MOVD  pred+136(FP), R1
-	MOVD  target+144(FP), R2
-	MOVD  n+152(FP), R3
-	FMOVD c+160(FP), F8
+// func mseNEONF64(lane *float64, grad *float64, pred *float64, target *float64, n int, c float64)
+TEXT ·mseNEONF64(SB), NOSPLIT, $0-48
+	MOVD  lane+0(FP), R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	FMOVQ 48(R0), F3
+	FMOVQ 64(R0), F4
+	FMOVQ 80(R0), F5
+	FMOVQ 96(R0), F6
+	FMOVQ 112(R0), F7
+	MOVD  grad+8(FP), R0
+	MOVD  pred+16(FP), R1
+	MOVD  target+24(FP), R2
+	MOVD  n+32(FP), R3
+	FMOVD c+40(FP), F8
 	VDUP  V8.D[0], V8.D2
 	CMP   $0, R0
 	BEQ   without1
@@ -893,12 +896,13 @@ over37:
 
 end23:
 folded2:
-	FMOVQ F0, sum_0+168(FP)
-	FMOVQ F1, sum_2+184(FP)
-	FMOVQ F2, sum_4+200(FP)
-	FMOVQ F3, sum_6+216(FP)
-	FMOVQ F4, sum_8+232(FP)
-	FMOVQ F5, sum_10+248(FP)
-	FMOVQ F6, sum_12+264(FP)
-	FMOVQ F7, sum_14+280(FP)
+	MOVD  lane+0(FP), R4
+	FMOVQ F0, 0(R4)
+	FMOVQ F1, 16(R4)
+	FMOVQ F2, 32(R4)
+	FMOVQ F3, 48(R4)
+	FMOVQ F4, 64(R4)
+	FMOVQ F5, 80(R4)
+	FMOVQ F6, 96(R4)
+	FMOVQ F7, 112(R4)
 	RET

@@ -52,21 +52,21 @@ func narrowNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32,
 //go:noescape
 func narrowNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, bias *float64, rows int, n int, act int)
 
-// sum[l] = lane[l] + Σ x[k]·w[k] over k < n with k mod 16 = l
+// lane[l] = lane[l] + Σ x[k]·w[k] over k < n with k mod 16 = l
 //
 // Each is one chain of fused multiply-adds in order of k: a piece of the sum of
-// a narrow layer with very many inputs. x and w lie tight.
+// a narrow layer with very many inputs. lane, of 16, x and w lie tight.
 //
 //go:noescape
-func dotNEONF32(lane [16]float32, x *float32, w *float32, n int) (sum [16]float32)
+func dotNEONF32(lane *float32, x *float32, w *float32, n int)
 
-// sum[l] = lane[l] + Σ x[k]·w[k] over k < n with k mod 16 = l
+// lane[l] = lane[l] + Σ x[k]·w[k] over k < n with k mod 16 = l
 //
 // Each is one chain of fused multiply-adds in order of k: a piece of the sum of
-// a narrow layer with very many inputs. x and w lie tight.
+// a narrow layer with very many inputs. lane, of 16, x and w lie tight.
 //
 //go:noescape
-func dotNEONF64(lane [16]float64, x *float64, w *float64, n int) (sum [16]float64)
+func dotNEONF64(lane *float64, x *float64, w *float64, n int)
 
 // dz[i,j] = dy[i,j]·act'(y[i,j])              i < n, j < cols, written over dy
 // db[j]   = dbinit[j] + Σ_i dz[i,j]
@@ -227,24 +227,24 @@ func transposeNEONF32(dst *float32, ldd uintptr, src *float32, lds uintptr, rows
 func transposeNEONF64(dst *float64, ldd uintptr, src *float64, lds uintptr, rows int, cols int)
 
 // d[q]    = pred[q] - target[q],  q < n
-// sum[l]  = lane[l] + Σ d[q]² over q mod 16 = l
+// lane[l] = lane[l] + Σ d[q]² over q mod 16 = l
 // grad[q] = d[q]·c
 //
 // Each sum is one chain of fused multiply-adds in order of q. grad may be nil,
 // pred or target.
 //
 //go:noescape
-func mseNEONF32(lane [16]float32, grad *float32, pred *float32, target *float32, n int, c float32) (sum [16]float32)
+func mseNEONF32(lane *float32, grad *float32, pred *float32, target *float32, n int, c float32)
 
 // d[q]    = pred[q] - target[q],  q < n
-// sum[l]  = lane[l] + Σ d[q]² over q mod 16 = l
+// lane[l] = lane[l] + Σ d[q]² over q mod 16 = l
 // grad[q] = d[q]·c
 //
 // Each sum is one chain of fused multiply-adds in order of q. grad may be nil,
 // pred or target.
 //
 //go:noescape
-func mseNEONF64(lane [16]float64, grad *float64, pred *float64, target *float64, n int, c float64) (sum [16]float64)
+func mseNEONF64(lane *float64, grad *float64, pred *float64, target *float64, n int, c float64)
 
 // w[i] = fma(rate, dw[i], w[i]),  i < n
 //

@@ -21,7 +21,7 @@ type tiles[T Float] struct {
 	panel     func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
 	packing   func(dst *T, c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, n, act int)
 	narrow    func(y *T, ldy uintptr, x *T, ldx uintptr, w, bias *T, rows, n, act int)
-	dot       func(lane [lanes]T, x, w *T, n int) [lanes]T
+	dot       func(lane, x, w *T, n int)
 	grad      func(dw *T, lddw uintptr, dwinit *T, lddwinit uintptr, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, rows, cols, n, act int)
 	gate      func(db, dy *T, lddy uintptr, y *T, ldy uintptr, rows, cols, act int)
 	column    func(dx *T, lddx uintptr, dw, dwinit, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, w *T, cols, n, act int)
@@ -31,7 +31,7 @@ type tiles[T Float] struct {
 	sweep     func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
 	thin      func(c *T, ldc uintptr, bias *T, a *T, lda uintptr, b *T, ldb uintptr, rows, cols, n, act int)
 	transpose func(dst *T, ldd uintptr, src *T, lds uintptr, rows, cols int)
-	mse       func(lane [lanes]T, grad, pred, target *T, n int, c T) [lanes]T
+	mse       func(lane, grad, pred, target *T, n int, c T)
 	sgd       func(w, dw *T, rate T, n int)
 
 	half    *tiles[T] // the same CPU's with vectors half as long, if there are any
@@ -234,7 +234,7 @@ func (t *tiles[T]) forwardLong(s *scratch[T], y, x, w *Mat[T], j int, bias T, ac
 			n := min(maxRun, x.Cols-k)
 			wj := w.tightColumn(j, k, n, s)
 			for i := range rows {
-				s.lane[i] = t.dot(s.lane[i], x.at(i0+i, k), wj, n)
+				t.dot(&s.lane[i][0], x.at(i0+i, k), wj, n)
 			}
 		}
 		for i := range rows {
@@ -427,6 +427,7 @@ func (t *tiles[T]) backwardColumn(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], a
 
 func (t *tiles[T]) meanSquares(grad, pred, target Mat[T], c T) T {
 	var lane [lanes]T
+	to := hidden(&lane[0])
 	if pred.tight() && target.tight() && (grad.IsZero() || grad.tight()) {
 		total := pred.Rows * pred.Cols
 		for q := 0; q < total; q += maxRun {
@@ -434,7 +435,7 @@ func (t *tiles[T]) meanSquares(grad, pred, target Mat[T], c T) T {
 			if !grad.IsZero() {
 				g = &grad.Data[q]
 			}
-			lane = t.mse(lane, g, &pred.Data[q], &target.Data[q], min(maxRun, total-q), c)
+			t.mse(to, g, &pred.Data[q], &target.Data[q], min(maxRun, total-q), c)
 		}
 		return halve(&lane)
 	}
@@ -453,7 +454,7 @@ func (t *tiles[T]) meanSquares(grad, pred, target Mat[T], c T) T {
 		if !grad.IsZero() {
 			g = &p[0]
 		}
-		lane = t.mse(lane, g, &p[0], &d[0], n, c)
+		t.mse(to, g, &p[0], &d[0], n, c)
 		if g != nil {
 			grad.scatter(p[:n], q)
 		}

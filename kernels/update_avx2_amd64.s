@@ -21,6 +21,12 @@ TEXT ·sgdAVX2F32(SB), NOSPLIT, $0-32
 	MOVQ         dw+8(FP), BX
 	VBROADCASTSS rate+16(FP), Y0
 	MOVQ         n+24(FP), CX
+	MOVQ         CX, DX
+	ANDQ         $0x07, DX
+	IMUL3Q       $0x04, DX, DX
+	LEAQ         mask<>+32(SB), SI
+	SUBQ         DX, SI
+	VMOVDQU      (SI), Y3
 	CMPQ         CX, $0x20
 	JLT          tail2
 
@@ -59,12 +65,6 @@ tail2:
 	JMP         over5
 
 part4:
-	MOVQ         CX, DX
-	ANDQ         $0x07, DX
-	IMUL3Q       $0x04, DX, DX
-	LEAQ         mask<>+32(SB), SI
-	SUBQ         DX, SI
-	VMOVDQU      (SI), Y3
 	VMASKMOVPS   (BX), Y3, Y2
 	VMASKMOVPS   (AX), Y3, Y1
 	VFMADD231PS  Y0, Y2, Y1
@@ -124,12 +124,6 @@ over5:
 	JMP         over15
 
 part14:
-	MOVQ         CX, DX
-	ANDQ         $0x07, DX
-	IMUL3Q       $0x04, DX, DX
-	LEAQ         mask<>+32(SB), SI
-	SUBQ         DX, SI
-	VMOVDQU      (SI), Y3
 	VMASKMOVPS   32(BX), Y3, Y2
 	VMASKMOVPS   32(AX), Y3, Y1
 	VFMADD231PS  Y0, Y2, Y1
@@ -189,12 +183,6 @@ over15:
 	JMP         over25
 
 part24:
-	MOVQ         CX, DX
-	ANDQ         $0x07, DX
-	IMUL3Q       $0x04, DX, DX
-	LEAQ         mask<>+32(SB), SI
-	SUBQ         DX, SI
-	VMOVDQU      (SI), Y3
 	VMASKMOVPS   64(BX), Y3, Y2
 	VMASKMOVPS   64(AX), Y3, Y1
 	VFMADD231PS  Y0, Y2, Y1
@@ -245,12 +233,6 @@ stored26:
 over25:
 	CMPQ         CX, $0x18
 	JLE          end3
-	MOVQ         CX, DX
-	ANDQ         $0x07, DX
-	IMUL3Q       $0x04, DX, DX
-	LEAQ         mask<>+32(SB), SI
-	SUBQ         DX, SI
-	VMOVDQU      (SI), Y3
 	VMASKMOVPS   96(BX), Y3, Y2
 	VMASKMOVPS   96(AX), Y3, Y1
 	VFMADD231PS  Y0, Y2, Y1
@@ -308,6 +290,12 @@ TEXT ·sgdAVX2F64(SB), NOSPLIT, $0-32
 	MOVQ         dw+8(FP), BX
 	VBROADCASTSD rate+16(FP), Y0
 	MOVQ         n+24(FP), CX
+	MOVQ         CX, DX
+	ANDQ         $0x03, DX
+	IMUL3Q       $0x08, DX, DX
+	LEAQ         mask<>+32(SB), SI
+	SUBQ         DX, SI
+	VMOVDQU      (SI), Y3
 	CMPQ         CX, $0x10
 	JLT          tail2
 
@@ -346,12 +334,6 @@ tail2:
 	JMP         over5
 
 part4:
-	MOVQ         CX, DX
-	ANDQ         $0x03, DX
-	IMUL3Q       $0x08, DX, DX
-	LEAQ         mask<>+32(SB), SI
-	SUBQ         DX, SI
-	VMOVDQU      (SI), Y3
 	VMASKMOVPD   (BX), Y3, Y2
 	VMASKMOVPD   (AX), Y3, Y1
 	VFMADD231PD  Y0, Y2, Y1
@@ -389,12 +371,6 @@ over5:
 	JMP         over11
 
 part10:
-	MOVQ         CX, DX
-	ANDQ         $0x03, DX
-	IMUL3Q       $0x08, DX, DX
-	LEAQ         mask<>+32(SB), SI
-	SUBQ         DX, SI
-	VMOVDQU      (SI), Y3
 	VMASKMOVPD   32(BX), Y3, Y2
 	VMASKMOVPD   32(AX), Y3, Y1
 	VFMADD231PD  Y0, Y2, Y1
@@ -432,12 +408,6 @@ over11:
 	JMP         over17
 
 part16:
-	MOVQ         CX, DX
-	ANDQ         $0x03, DX
-	IMUL3Q       $0x08, DX, DX
-	LEAQ         mask<>+32(SB), SI
-	SUBQ         DX, SI
-	VMOVDQU      (SI), Y3
 	VMASKMOVPD   64(BX), Y3, Y2
 	VMASKMOVPD   64(AX), Y3, Y1
 	VFMADD231PD  Y0, Y2, Y1
@@ -466,12 +436,6 @@ stored18:
 over17:
 	CMPQ         CX, $0x0c
 	JLE          end3
-	MOVQ         CX, DX
-	ANDQ         $0x03, DX
-	IMUL3Q       $0x08, DX, DX
-	LEAQ         mask<>+32(SB), SI
-	SUBQ         DX, SI
-	VMOVDQU      (SI), Y3
 	VMASKMOVPD   96(BX), Y3, Y2
 	VMASKMOVPD   96(AX), Y3, Y1
 	VFMADD231PD  Y0, Y2, Y1

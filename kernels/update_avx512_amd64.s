@@ -11,6 +11,11 @@ TEXT ·sgdAVX512F32(SB), NOSPLIT, $0-32
 	MOVQ         dw+8(FP), BX
 	VBROADCASTSS rate+16(FP), Z0
 	MOVQ         n+24(FP), CX
+	MOVQ         CX, SI
+	ANDQ         $0x0f, SI
+	MOVL         $0x0000ffff, DX
+	BZHIL        SI, DX, DX
+	KMOVW        DX, K1
 	CMPQ         CX, $0x40
 	JLT          tail2
 
@@ -49,11 +54,6 @@ tail2:
 	JMP         over5
 
 part4:
-	MOVQ          CX, SI
-	ANDQ          $0x0f, SI
-	MOVL          $0x0000ffff, DX
-	BZHIL         SI, DX, DX
-	KMOVW         DX, K1
 	VMOVUPS.Z     (BX), K1, Z2
 	VMOVUPS.Z     (AX), K1, Z1
 	VFMADD231PS   Z0, Z2, Z1
@@ -161,11 +161,6 @@ over5:
 	JMP         over23
 
 part22:
-	MOVQ          CX, SI
-	ANDQ          $0x0f, SI
-	MOVL          $0x0000ffff, DX
-	BZHIL         SI, DX, DX
-	KMOVW         DX, K1
 	VMOVUPS.Z     64(BX), K1, Z2
 	VMOVUPS.Z     64(AX), K1, Z1
 	VFMADD231PS   Z0, Z2, Z1
@@ -273,11 +268,6 @@ over23:
 	JMP         over41
 
 part40:
-	MOVQ          CX, SI
-	ANDQ          $0x0f, SI
-	MOVL          $0x0000ffff, DX
-	BZHIL         SI, DX, DX
-	KMOVW         DX, K1
 	VMOVUPS.Z     128(BX), K1, Z2
 	VMOVUPS.Z     128(AX), K1, Z1
 	VFMADD231PS   Z0, Z2, Z1
@@ -376,11 +366,6 @@ stored42:
 over41:
 	CMPQ          CX, $0x30
 	JLE           end3
-	MOVQ          CX, SI
-	ANDQ          $0x0f, SI
-	MOVL          $0x0000ffff, DX
-	BZHIL         SI, DX, DX
-	KMOVW         DX, K1
 	VMOVUPS.Z     192(BX), K1, Z2
 	VMOVUPS.Z     192(AX), K1, Z1
 	VFMADD231PS   Z0, Z2, Z1
@@ -486,6 +471,11 @@ TEXT ·sgdAVX512F64(SB), NOSPLIT, $0-32
 	MOVQ         dw+8(FP), BX
 	VBROADCASTSD rate+16(FP), Z0
 	MOVQ         n+24(FP), CX
+	MOVQ         CX, SI
+	ANDQ         $0x07, SI
+	MOVL         $0x000000ff, DX
+	BZHIL        SI, DX, DX
+	KMOVW        DX, K1
 	CMPQ         CX, $0x20
 	JLT          tail2
 
@@ -524,11 +514,6 @@ tail2:
 	JMP         over5
 
 part4:
-	MOVQ          CX, SI
-	ANDQ          $0x07, SI
-	MOVL          $0x000000ff, DX
-	BZHIL         SI, DX, DX
-	KMOVW         DX, K1
 	VMOVUPD.Z     (BX), K1, Z2
 	VMOVUPD.Z     (AX), K1, Z1
 	VFMADD231PD   Z0, Z2, Z1
@@ -592,11 +577,6 @@ over5:
 	JMP         over15
 
 part14:
-	MOVQ          CX, SI
-	ANDQ          $0x07, SI
-	MOVL          $0x000000ff, DX
-	BZHIL         SI, DX, DX
-	KMOVW         DX, K1
 	VMOVUPD.Z     64(BX), K1, Z2
 	VMOVUPD.Z     64(AX), K1, Z1
 	VFMADD231PD   Z0, Z2, Z1
@@ -660,11 +640,6 @@ over15:
 	JMP         over25
 
 part24:
-	MOVQ          CX, SI
-	ANDQ          $0x07, SI
-	MOVL          $0x000000ff, DX
-	BZHIL         SI, DX, DX
-	KMOVW         DX, K1
 	VMOVUPD.Z     128(BX), K1, Z2
 	VMOVUPD.Z     128(AX), K1, Z1
 	VFMADD231PD   Z0, Z2, Z1
@@ -719,11 +694,6 @@ stored26:
 over25:
 	CMPQ          CX, $0x18
 	JLE           end3
-	MOVQ          CX, SI
-	ANDQ          $0x07, SI
-	MOVL          $0x000000ff, DX
-	BZHIL         SI, DX, DX
-	KMOVW         DX, K1
 	VMOVUPD.Z     192(BX), K1, Z2
 	VMOVUPD.Z     192(AX), K1, Z1
 	VFMADD231PD   Z0, Z2, Z1

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"unsafe"
 )
 
 // workers is how many goroutines one call may use, the caller's among them,
@@ -159,12 +158,4 @@ func (t *table[T]) backwardSplit(dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act 
 	part(0, 0, db, act)
 	split(n, pieces(work, n), x.Cols, colUnit, func(from, to int) { part(from, to, nil, Identity) })
 	return true
-}
-
-// hidden is p, but the compiler does not see that: it would move what p points
-// at to the heap, because a call through a pointer to a function might keep it.
-// No table's function does.
-func hidden[T any](p *T) *T {
-	address := uintptr(unsafe.Pointer(p))
-	return *(**T)(unsafe.Pointer(&address))
 }

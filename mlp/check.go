@@ -132,6 +132,13 @@ func row[T kernels.Float](s []T) kernels.Mat[T] {
 // overlap reports whether the valid views a and b share an element. Rows that
 // interleave, as those of two columns of one table do, share none.
 func overlap[T kernels.Float](a, b *kernels.Mat[T]) bool {
+	p, q := uintptr(unsafe.Pointer(unsafe.SliceData(a.Data))), uintptr(unsafe.Pointer(unsafe.SliceData(b.Data)))
+	size := unsafe.Sizeof(T(0))
+	return p < q+uintptr(len(b.Data))*size && q < p+uintptr(len(a.Data))*size && overlapByRows(a, b)
+}
+
+// overlapByRows looks at the rows of two whose Data have an address in common.
+func overlapByRows[T kernels.Float](a, b *kernels.Mat[T]) bool {
 	if a.Rows == 0 || a.Cols == 0 || b.Rows == 0 || b.Cols == 0 {
 		return false
 	}
