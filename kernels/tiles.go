@@ -57,18 +57,20 @@ const (
 	maxRun     = 1 << 12 // elements, where each takes a few cycles,
 	maxRows    = 1 << 10 // or rows, of few columns
 
-	maxPacked  = 384       // columns that a block of rows meets: a multiple of every panel
-	blockBytes = 512 << 10 // of the left factor, for the second-level cache
-	manyRows   = 48        // for which it pays to rearrange an operand
-	dotsRows   = 4         // of the largest tile of dots
-	dotsCols   = 2
-	smallRows  = 32  // of a product that a single call of panel does,
-	smallTerms = 320 // of its sums
-	fewRows    = 8   // that sweep computes as well as panel, and in one call
-	thinTerms  = 2   // of a sum that thin computes, at the most
-	fewInputs  = 8   // of a layer whose dw stays in the first-level cache
-	sweepTerms = 24  // of a sum, up to which whole rows are better than whole tiles
-	maxWide    = 128 // columns of a wide tile of float64, half of one of float32
+	maxTurned   = maxFold * maxPacked // elements of a transpose that is kept whole
+	maxPacked   = 384                 // columns that a block of rows meets: a multiple of every panel
+	blockBytes  = 512 << 10           // of the left factor, for the second-level cache
+	manyRows    = 48                  // for which it pays to rearrange an operand
+	dotsRows    = 4                   // of the largest tile of dots
+	dotsCols    = 2
+	smallRows   = 32  // of a product that a single call of panel does,
+	smallTerms  = 320 // of its sums
+	fewRows     = 8   // that sweep computes as well as panel, and in one call
+	thinTerms   = 2   // of a sum that thin computes, at the most
+	fewInputs   = 8   // of a layer whose dw stays in the first-level cache
+	turnedTerms = 32  // of a sum of dw from which its transpose pays for few outputs
+	sweepTerms  = 24  // of a sum, up to which whole rows are better than whole tiles
+	maxWide     = 128 // columns of a wide tile of float64, half of one of float32
 )
 
 // scratch is the memory a call borrows for operands that must be rearranged:
@@ -88,6 +90,11 @@ func (s *scratch[T]) grow(n int) []T {
 		s.packed = aligned[T](n)
 	}
 	return s.packed
+}
+
+// turned returns memory for a transpose of that size and some elements behind.
+func (s *scratch[T]) turned(rows, cols, behind int) Mat[T] {
+	return Mat[T]{rows, cols, s.grow(rows*cols + behind), cols}
 }
 
 // nothing is what a sum starts from when there is no bias and nothing to add to.
@@ -251,11 +258,13 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 	// With few outputs, dz, db and the first rows of dw are made together; with
 	// many, dz and db first. Then come the other rows of dw.
 	many := dw.Cols > t.panelCols
+	thin := dw.Cols < min(narrow, t.lanes) && dw.Rows >= 2*t.lanes && dw.Rows*dw.Cols <= maxTurned && dy.Rows >= turnedTerms
 	first := 0
-	if !many {
-		first = min(t.gradRows, dw.Rows)
-	} else if db != nil && !add {
+	switch {
+	case many && db != nil && !add:
 		clear(db)
+	case !many && !thin:
+		first = min(t.gradRows, dw.Rows)
 	}
 	p := product[T]{c: *dw, add: add, a: x.at(0, 0), lda: size[T](), stepa: x.pitch(), n: dy.Rows}
 	sweep := many && (p.n <= sweepTerms || dw.Rows <= fewInputs)
@@ -276,14 +285,48 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 			t.sweepRows(q, 0, dw.Rows, dy, i)
 		}
 	}
-	if !sweep {
+	switch {
+	case thin:
+		t.turnedWeights(dw, dy, x, add)
+	case !sweep:
 		t.multiply(&p, first, dw.Rows, dy, false)
 	}
 	if dx.empty() || dy.Cols <= maxRun && t.backwardFew(dx, dy, w) {
 		return
 	}
 	p = product[T]{c: *dx, a: dy.at(0, 0), lda: dy.pitch(), stepa: size[T](), n: dy.Cols}
+	if p.n <= 2*narrow && dx.Cols > t.panelCols && p.n*dx.Cols <= maxTurned {
+		s := t.scratch.Get().(*scratch[T])
+		defer t.scratch.Put(s)
+		wt := s.turned(w.Cols, w.Rows, t.lanes)
+		t.packTransposed(wt.Data, w, 0, w.Rows, 0, w.Cols)
+		t.sweepRows(&p, 0, dx.Rows, &wt, 0)
+		return
+	}
 	t.multiply(&p, 0, dx.Rows, w, true)
+}
+
+// turnedWeights computes dw of a layer with fewer outputs than a vector has
+// lanes as its transpose, dzᵀ·x, whose rows fill vectors.
+func (t *tiles[T]) turnedWeights(dw, dz, x *Mat[T], add bool) {
+	s := t.scratch.Get().(*scratch[T])
+	defer t.scratch.Put(s)
+	c := s.turned(dw.Cols, dw.Rows, 0)
+	if add {
+		for k := range dw.Rows {
+			for j, v := range dw.Row(k) {
+				c.Data[j*c.Stride+k] = v
+			}
+		}
+	}
+	p := product[T]{c: c, add: add, a: dz.at(0, 0), lda: size[T](), stepa: dz.pitch(), n: dz.Rows}
+	t.sweepRows(&p, 0, c.Rows, x, 0)
+	for k := range dw.Rows {
+		row := dw.Row(k)
+		for j := range row {
+			row[j] = c.Data[j*c.Stride+k]
+		}
+	}
 }
 
 // gradPanel makes dz of the rows of dy that p has terms for, from row i on, and
