@@ -109,8 +109,9 @@ func (t *tiles[T]) multiplyBlocks(p *product[T], from, end int, m *Mat[T], trans
 					r = &copied
 				}
 				to := packed
-				for j := first; j < last; j += t.panelCols {
-					t.panelOf(r, i, min(i+height, end), tall, m, k, j, min(t.panelCols, last-j), to, i == from, transposed)
+				for j, cols := first, 0; j < last; j += cols {
+					cols = t.panelWidth(last - j)
+					t.panelOf(r, i, min(i+height, end), tall, m, k, j, cols, to, i == from, transposed)
 					if each > 0 {
 						to = to[each:]
 					}
@@ -160,6 +161,15 @@ func (t *tiles[T]) panelOf(p *product[T], i, end, tall int, m *Mat[T], k, j, col
 		p.block(t.panel, i, count, j, cols, b, ldb)
 		i += count
 	}
+}
+
+// panelWidth is how many of the columns that are left the next panel has. The
+// last two share what is left: a panel of one vector has few chains.
+func (t *tiles[T]) panelWidth(left int) int {
+	if t.panelCols < left && left < 2*t.panelCols {
+		return (left/2 + t.lanes - 1) / t.lanes * t.lanes
+	}
+	return min(left, t.panelCols)
 }
 
 // wholeTiles rounds a number of rows up to the tallest tiles.

@@ -470,7 +470,6 @@ func (t *tiles[T]) backwardColumn(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], a
 
 func (t *tiles[T]) meanSquares(grad, pred, target Mat[T], c T) T {
 	var lane [lanes]T
-	to := hidden(&lane[0])
 	if pred.tight() && target.tight() && (grad.IsZero() || grad.tight()) {
 		total := pred.Rows * pred.Cols
 		for q := 0; q < total; q += maxRun {
@@ -478,7 +477,7 @@ func (t *tiles[T]) meanSquares(grad, pred, target Mat[T], c T) T {
 			if !grad.IsZero() {
 				g = &grad.Data[q]
 			}
-			t.mse(to, g, &pred.Data[q], &target.Data[q], min(maxRun, total-q), c)
+			t.mse(hidden(&lane[0]), g, &pred.Data[q], &target.Data[q], min(maxRun, total-q), c)
 		}
 		return halve(&lane)
 	}
@@ -497,7 +496,7 @@ func (t *tiles[T]) meanSquares(grad, pred, target Mat[T], c T) T {
 		if !grad.IsZero() {
 			g = &p[0]
 		}
-		t.mse(to, g, &p[0], &d[0], n, c)
+		t.mse(hidden(&lane[0]), g, &p[0], &d[0], n, c)
 		if g != nil {
 			grad.scatter(p[:n], q)
 		}
