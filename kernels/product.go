@@ -143,7 +143,8 @@ func (p *product[T]) copyLeft(s *scratch[T], i, end int) product[T] {
 // panelOf computes rows i to end-1 of one panel, tall rows at a call. Unless to
 // is nil the panel of the right factor is packed there, or with fresh to be.
 func (t *tiles[T]) panelOf(p *product[T], i, end, tall int, m *Mat[T], k, j, cols int, to []T, fresh, transposed bool) {
-	b, ldb := m.at(k, j), m.pitch()
+	var b *T
+	ldb := m.pitch()
 	if to != nil && (transposed || cols == t.panelCols) {
 		b, ldb = &to[0], uintptr(cols)*size[T]()
 		switch {
@@ -155,6 +156,8 @@ func (t *tiles[T]) panelOf(p *product[T], i, end, tall int, m *Mat[T], k, j, col
 			t.packing(b, p.c.at(i, j), p.c.pitch(), init, ldinit, p.row(i), p.lda, p.stepa, m.at(k, j), m.pitch(), p.n, int(p.act))
 			i += t.panelRows
 		}
+	} else {
+		b = m.at(k, j)
 	}
 	for i < end {
 		count := t.together(end-i, tall)
