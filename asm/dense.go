@@ -173,7 +173,7 @@ func (t tileRows) vector(m Machine, i, q int, f func(width, Addr)) {
 
 // whileRows emits body for tiles of the given height, as often as the parameter
 // rows allows, advancing the pointers by their strides.
-func whileRows(m Machine, tall int, advance [][2]string, body func(rows int)) {
+func whileRows(m Machine, tall int, ptrs []string, body func(rows int)) {
 	left := m.Int()
 	again, rest := m.NewLabel("tile"), m.NewLabel("rest")
 	m.Arg(left, "rows")
@@ -182,12 +182,12 @@ func whileRows(m Machine, tall int, advance [][2]string, body func(rows int)) {
 	m.FreeInts(left)
 	body(tall)
 	left, by := m.Int(), m.Int()
-	for _, a := range advance {
-		m.Arg(left, a[0])
-		m.Arg(by, a[1])
+	for _, p := range ptrs {
+		m.Arg(left, p)
+		m.Arg(by, "ld"+p)
 		m.MulConst(by, by, tall)
 		m.Add(left, by)
-		m.SetArg(a[0], left)
+		m.SetArg(p, left)
 	}
 	m.FreeInts(by)
 	m.Arg(left, "rows")
@@ -200,8 +200,8 @@ func whileRows(m Machine, tall int, advance [][2]string, body func(rows int)) {
 
 // byHeight is whileRows, and then body for what is left. It returns from the
 // function.
-func byHeight(m Machine, tall int, advance [][2]string, body func(rows int)) {
-	whileRows(m, tall, advance, body)
+func byHeight(m Machine, tall int, ptrs []string, body func(rows int)) {
+	whileRows(m, tall, ptrs, body)
 	left, done := m.Int(), m.NewLabel("done")
 	m.Arg(left, "rows")
 	for r := tall - 1; r >= 1; r-- {
@@ -220,29 +220,42 @@ func byHeight(m Machine, tall int, advance [][2]string, body func(rows int)) {
 
 func panel(m Machine) {
 	s := m.Spec()
-	m.Func("panel", sig(m, "func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)"),
+	m.Func("panel", sig(m, "func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb, soon, ldsoon uintptr, rows, cols, n, act int)"),
 		"c[i,j] = act(init[i,j] + Σ_p a[i,p]·b[p,j]),  i < rows, j < cols, p < n",
 		"",
 		"Each sum is one chain of fused multiply-adds in order of p; a zero is +0.",
 		"The rows of c, init and b are ldc, ldinit and ldb bytes apart, and a[i,p] is",
-		"i·lda + p·stepa bytes behind a. cols is at least 1 and at most a panel's.")
+		"i·lda + p·stepa bytes behind a. cols is at least 1 and at most a panel's.",
+		"",
+		"What will be b next is at soon, rows of it ldsoon bytes apart. The first tile",
+		"asks for the first cache line of n rows, the second for the next one, and so",
+		"on. If nothing is wanted soon is any address in use and ldsoon is 0.")
 	cols := m.Int()
 	m.Arg(cols, "cols")
 	byWidth(m, cols, s.VecBytes, func(w width) {
 		tall := panelRows(s, w)
-		advance := [][2]string{{"c", "ldc"}, {"init", "ldinit"}, {"a", "lda"}}
-		byHeight(m, tall, advance, func(rows int) { panelTile(m, rows, w, false) })
+		byHeight(m, tall, []string{"c", "init", "a"}, func(rows int) {
+			if rows == tall {
+				prefetchTile(m, rows, w)
+			}
+			panelTile(m, rows, w, prefetching)
+			soon := m.Int()
+			m.Arg(soon, "soon")
+			m.AddConst(soon, line)
+			m.SetArg("soon", soon)
+			m.FreeInts(soon)
+		})
 	})
 }
 
 // packing is panel for its first rows, whose loop over the terms has time to
-// store b as well. The lines of b are far apart, so it asks for them early.
+// store b as well.
 func packing(m Machine) {
 	m.Func("packing", sig(m, "func(dst *T, c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, n, act int)"),
 		"What panel computes, for as many rows as the widest panel's tile has and all",
 		"columns of a panel; b is copied to dst, where its rows lie tight.")
 	w := full(m.Spec().MaxCols, m.Spec().VecBytes)
-	panelTile(m, panelRows(m.Spec(), w), w, true)
+	panelTile(m, panelRows(m.Spec(), w), w, copying)
 	m.Return()
 }
 
@@ -256,11 +269,10 @@ func panelRows(s Spec, w width) int {
 	return min((s.Vecs-others)/w.vecs, s.MaxRows)
 }
 
-func panelTile(m Machine, r int, w width, pack bool) {
+func panelTile(m Machine, r int, w width, aside aside) {
 	acc := loadTile(m, r, w, "init", "ldinit")
-
 	x := m.Vec()
-	foldTile(m, acc, w, x, pack)
+	foldTile(m, acc, w, x, aside)
 
 	m.Comment("c[i,j] = act(acc[i,j])")
 	act := m.Int()
@@ -271,50 +283,59 @@ func panelTile(m Machine, r int, w width, pack bool) {
 	storeTile(m, acc, w, "c", "ldc")
 }
 
-// line is the size of a cache line that Prefetch counts on.
+// prefetchTerms is how many terms make it worth to ask for c ahead of its use.
+const prefetchTerms = 128
+
+// prefetchTile asks for the next tile of c while this one has many terms to go.
+func prefetchTile(m Machine, r int, w width) {
+	base, ld, few := m.Int(), m.Int(), m.NewLabel("few")
+	m.Arg(ld, "n")
+	m.JumpIf(ld, Less, prefetchTerms, few)
+	m.Comment("c of the next tile, %d×%d vectors", r, w.vecs)
+	m.Arg(ld, "ldc")
+	m.MulConst(base, ld, r)
+	next := m.Int()
+	m.Arg(next, "c")
+	m.Add(base, next)
+	m.FreeInts(next)
+	rows := m.Rows(r, base, ld)
+	for _, a := range rows.At {
+		linesOf(a, w.vecs*m.Spec().VecBytes, m.PrefetchSoon)
+	}
+	m.FreeRows(rows)
+	m.FreeInts(base, ld)
+	m.Label(few)
+}
+
+// line is the size of a cache line that the prefetches count on.
 const line = 64
 
-// prefetchRow asks for all lines of w's vectors at a.
-func prefetchRow(m Machine, a Addr, w width) {
-	bytes := w.vecs * m.Spec().VecBytes
+// linesOf calls prefetch for every line of so many bytes.
+func linesOf(a Addr, bytes int, prefetch func(Addr)) {
 	for d := 0; d < bytes; d += line {
-		m.Prefetch(a.Plus(d))
+		prefetch(a.Plus(d))
 	}
-	m.Prefetch(a.Plus(bytes - 1))
+	prefetch(a.Plus(bytes - 1))
 }
 
 // foldTile continues acc with all terms, taking as many at a time as the
-// machine holds scalars if they are neighbours in a. It destroys x. With pack
-// it copies the right factor to the parameter dst.
-func foldTile(m Machine, acc [][]Vec, w width, x Vec, pack bool) {
+// machine holds scalars if they are neighbours in a. It destroys x.
+func foldTile(m Machine, acc [][]Vec, w width, x Vec, aside aside) {
 	s := m.Spec()
 	end := m.NewLabel("folded")
 	f := loadFactors(m, len(acc), end)
-	var dst, soon Int
-	if pack {
-		dst, soon = m.Int(), m.Int()
-		m.Arg(dst, "dst")
-		m.MulConst(soon, f.ldb, rowsAhead)
-		m.Add(soon, f.b)
-	}
+	row, free := aside(m, f)
 
 	terms := func(count int) {
 		var bp []Vec
 		for range count {
-			row := m.VecsOf(w.vecs)
-			for q, v := range row {
+			vs := m.VecsOf(w.vecs)
+			for q, v := range vs {
 				w.load(m, q, v, At(f.b, 0))
-				if pack {
-					m.Store(At(dst, q*s.VecBytes), v)
-				}
 			}
 			m.Add(f.b, f.ldb)
-			if pack {
-				prefetchRow(m, At(soon, 0), w)
-				m.Add(soon, f.ldb)
-				m.AddConst(dst, w.vecs*s.VecBytes)
-			}
-			bp = append(bp, row...)
+			row(vs)
+			bp = append(bp, vs...)
 		}
 		for i := range acc {
 			m.Scalars(x, f.a.At[i], count)
@@ -346,14 +367,45 @@ func foldTile(m Machine, acc [][]Vec, w width, x Vec, pack bool) {
 	m.Step(f.a, f.step)
 	m.LoopDown(f.n, loop)
 	m.Label(end)
-	if pack {
-		m.FreeInts(dst, soon)
-	}
+	free()
 	f.free(m)
 }
 
+// An aside is what foldTile does besides with each row of the right factor, in
+// the time that the multiply-adds leave.
+type aside func(m Machine, f factors) (row func([]Vec), free func())
+
+// prefetching asks for the right factor that comes next.
+func prefetching(m Machine, _ factors) (row func([]Vec), free func()) {
+	soon, step := m.Int(), m.Int()
+	m.Arg(soon, "soon")
+	m.Arg(step, "ldsoon")
+	return func([]Vec) {
+		m.PrefetchSoon(At(soon, 0))
+		m.Add(soon, step)
+	}, func() { m.FreeInts(soon, step) }
+}
+
+// copying stores the row at the parameter dst. The rows are far apart, so it asks
+// for them early.
+func copying(m Machine, f factors) (row func([]Vec), free func()) {
+	soon, dst := m.Int(), m.Int()
+	m.Arg(dst, "dst")
+	m.MulConst(soon, f.ldb, rowsAhead)
+	m.Add(soon, f.b)
+	return func(vs []Vec) {
+		bytes := len(vs) * m.Spec().VecBytes
+		for q, v := range vs {
+			m.Store(At(dst, q*m.Spec().VecBytes), v)
+		}
+		linesOf(At(soon, 0), bytes, m.Prefetch)
+		m.Add(soon, f.ldb)
+		m.AddConst(dst, bytes)
+	}, func() { m.FreeInts(soon, dst) }
+}
+
 // rowsAhead is how far ahead of its use a row is prefetched.
-const rowsAhead = 4
+const rowsAhead = 8
 
 // factors are the operands of a product as a loop over its terms steps on.
 type factors struct {
@@ -459,11 +511,10 @@ func narrow(m Machine) {
 	m.Arg(n, "n")
 	part := m.MakePart(n)
 	m.FreeInts(n)
-	advance := [][2]string{{"y", "ldy"}, {"x", "ldx"}}
-	whileRows(m, lanes, advance, func(rows int) { narrowSquare(m, rows, part) })
+	whileRows(m, lanes, []string{"y", "x"}, func(rows int) { narrowSquare(m, rows, part) })
 	for r := 4; r >= 1; r /= 2 {
 		if r < lanes {
-			whileRows(m, r, advance, func(rows int) { narrowRows(m, rows, part) })
+			whileRows(m, r, []string{"y", "x"}, func(rows int) { narrowRows(m, rows, part) })
 		}
 	}
 	m.FreePart(part)

@@ -135,7 +135,9 @@ type Machine interface {
 	StorePart(a Addr, v Vec, p Part)
 
 	// Prefetch asks for the cache line of a, which may be anywhere at all.
+	// PrefetchSoon does so for the second-level cache.
 	Prefetch(a Addr)
+	PrefetchSoon(a Addr)
 
 	// Single elements: LoadOne sets the other lanes to +0, Splat sets all
 	// lanes alike, Scalars loads n neighbours that only FMAScalar may use; n

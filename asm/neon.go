@@ -214,10 +214,13 @@ func (m *neon) unindexed(a Addr, f func(Addr)) {
 	m.FreeInts(t)
 }
 
-// Prefetch: a displacement must be a multiple of 8.
-func (m *neon) Prefetch(a Addr) {
+func (m *neon) Prefetch(a Addr)     { m.prefetch(a, "PLDL1KEEP") }
+func (m *neon) PrefetchSoon(a Addr) { m.prefetch(a, "PLDL2KEEP") }
+
+// prefetch: a displacement must be a multiple of 8.
+func (m *neon) prefetch(a Addr, to string) {
 	a.Disp &^= 7
-	m.op("PRFM", m.mem(a), text("PLDL1KEEP"))
+	m.op("PRFM", m.mem(a), text(to))
 }
 
 func (m *neon) MakePart(count Int) Part { return Part{Count: count} }

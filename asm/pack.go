@@ -20,6 +20,9 @@ func transpose(m Machine) {
 	transposeRows(m, &rows)
 }
 
+// squaresAhead is how far ahead of its use a square is prefetched.
+const squaresAhead = 4
+
 // transposeRows does so for as many rows as a vector has lanes, or for a number
 // below that, and returns from the function.
 func transposeRows(m Machine, few *Int) {
@@ -48,6 +51,9 @@ func transposeRows(m Machine, few *Int) {
 	square, tail, end := m.NewLabel("square"), m.NewLabel("tail"), m.NewLabel("end")
 	m.JumpIf(cols, Less, lanes, tail)
 	m.Label(square)
+	for _, a := range src.At {
+		m.Prefetch(a.Plus(squaresAhead * s.VecBytes))
+	}
 	var vs []Vec
 	if few == nil {
 		vs = m.LoadColumns(src.At)

@@ -242,7 +242,8 @@ func (m *x86) first(bytes int) func(...operand.Op) {
 	return m.VMOVUPD
 }
 
-func (m *x86) Prefetch(a Addr) { m.PREFETCHT0(m.mem(a)) }
+func (m *x86) Prefetch(a Addr)     { m.PREFETCHT0(m.mem(a)) }
+func (m *x86) PrefetchSoon(a Addr) { m.PREFETCHT1(m.mem(a)) }
 
 // StorePart stores the lanes in exact pieces, by the bits of the count. A
 // masked store would be slower, AVX-512's as well, and keep later loads

@@ -14,19 +14,43 @@ DATA mask<>+48(SB)/8, $0x0000000000000000
 DATA mask<>+56(SB)/8, $0x0000000000000000
 GLOBL mask<>(SB), RODATA|NOPTR, $64
 
-// func panelAVX2F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, FMA3
-TEXT ·panelAVX2F32(SB), NOSPLIT, $0-104
-	MOVQ cols+80(FP), AX
+// func panelAVX2F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, soon uintptr, ldsoon uintptr, rows int, cols int, n int, act int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·panelAVX2F32(SB), NOSPLIT, $0-120
+	MOVQ cols+96(FP), AX
 	CMPQ AX, $0x10
 	JLE  narrower1
 	CMPQ AX, $0x18
 	JNE  over2
-	MOVQ rows+72(FP), BX
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x04
 	JLT  rest4
 
 tile3:
+	MOVQ n+104(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few5
+
+	// c of the next tile, 4×3 vectors
+	MOVQ       ldc+8(FP), CX
+	IMUL3Q     $0x04, CX, BX
+	MOVQ       c+0(FP), DX
+	ADDQ       DX, BX
+	LEAQ       (CX)(CX*2), DX
+	PREFETCHT1 (BX)
+	PREFETCHT1 64(BX)
+	PREFETCHT1 95(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 64(BX)(CX*1)
+	PREFETCHT1 95(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 64(BX)(CX*2)
+	PREFETCHT1 95(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 64(BX)(DX*1)
+	PREFETCHT1 95(BX)(DX*1)
+
+few5:
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -43,22 +67,26 @@ tile3:
 	VMOVUPS (BX)(DX*1), Y9
 	VMOVUPS 32(BX)(DX*1), Y10
 	VMOVUPS 64(BX)(DX*1), Y11
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded5
+	JLE     folded6
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold6:
+fold7:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI), Y14
 	VMOVUPS      64(SI), Y15
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSS (BX), Y12
 	VFMADD231PS  Y12, Y13, Y0
 	VFMADD231PS  Y12, Y14, Y1
@@ -77,11 +105,11 @@ fold6:
 	VFMADD231PS  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold6
+	JNZ          fold7
 
-folded5:
+folded6:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y12, Y12, Y12
 	VADDPS Y12, Y0, Y0
 	VADDPS Y12, Y1, Y1
@@ -96,7 +124,7 @@ folded5:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear7
+	JNE    linear8
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -110,7 +138,7 @@ folded5:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear7:
+linear8:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -126,6 +154,9 @@ linear7:
 	VMOVUPS Y9, (BX)(DX*1)
 	VMOVUPS Y10, 32(BX)(DX*1)
 	VMOVUPS Y11, 64(BX)(DX*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x04, CX, CX
@@ -141,16 +172,16 @@ linear7:
 	IMUL3Q  $0x04, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
+	MOVQ    rows+88(FP), BX
 	SUBQ    $0x04, BX
-	MOVQ    BX, rows+72(FP)
+	MOVQ    BX, rows+88(FP)
 	CMPQ    BX, $0x04
 	JGE     tile3
 
 rest4:
-	MOVQ rows+72(FP), BX
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer9
+	JNE  fewer10
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -164,21 +195,25 @@ rest4:
 	VMOVUPS (BX)(CX*2), Y6
 	VMOVUPS 32(BX)(CX*2), Y7
 	VMOVUPS 64(BX)(CX*2), Y8
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded10
+	JLE     folded11
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold11:
+fold12:
 	VMOVUPS      (SI), Y10
 	VMOVUPS      32(SI), Y11
 	VMOVUPS      64(SI), Y12
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Y9
 	VFMADD231PS  Y9, Y10, Y0
 	VFMADD231PS  Y9, Y11, Y1
@@ -193,11 +228,11 @@ fold11:
 	VFMADD231PS  Y9, Y12, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold11
+	JNZ          fold12
 
-folded10:
+folded11:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y9, Y9, Y9
 	VADDPS Y9, Y0, Y0
 	VADDPS Y9, Y1, Y1
@@ -209,7 +244,7 @@ folded10:
 	VADDPS Y9, Y7, Y7
 	VADDPS Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear12
+	JNE    linear13
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -220,7 +255,7 @@ folded10:
 	VMAXPS Y7, Y9, Y7
 	VMAXPS Y8, Y9, Y8
 
-linear12:
+linear13:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -232,11 +267,14 @@ linear12:
 	VMOVUPS Y6, (BX)(CX*2)
 	VMOVUPS Y7, 32(BX)(CX*2)
 	VMOVUPS Y8, 64(BX)(CX*2)
-	JMP     done8
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done9
 
-fewer9:
+fewer10:
 	CMPQ BX, $0x02
-	JNE  fewer13
+	JNE  fewer14
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -247,21 +285,25 @@ fewer9:
 	VMOVUPS (BX)(CX*1), Y3
 	VMOVUPS 32(BX)(CX*1), Y4
 	VMOVUPS 64(BX)(CX*1), Y5
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded14
+	JLE     folded15
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold15:
+fold16:
 	VMOVUPS      (SI), Y7
 	VMOVUPS      32(SI), Y8
 	VMOVUPS      64(SI), Y9
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y6, Y7, Y0
 	VFMADD231PS  Y6, Y8, Y1
@@ -272,11 +314,11 @@ fold15:
 	VFMADD231PS  Y6, Y9, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold15
+	JNZ          fold16
 
-folded14:
+folded15:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y6, Y6, Y6
 	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y1, Y1
@@ -285,7 +327,7 @@ folded14:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear16
+	JNE    linear17
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -293,7 +335,7 @@ folded14:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear16:
+linear17:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -302,62 +344,72 @@ linear16:
 	VMOVUPS Y3, (BX)(CX*1)
 	VMOVUPS Y4, 32(BX)(CX*1)
 	VMOVUPS Y5, 64(BX)(CX*1)
-	JMP     done8
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done9
 
-fewer13:
+fewer14:
 	CMPQ BX, $0x01
-	JNE  fewer17
+	JNE  fewer18
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
 	VMOVUPS 64(BX), Y2
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded18
+	JLE     folded19
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold19:
+fold20:
 	VMOVUPS      (SI), Y4
 	VMOVUPS      32(SI), Y5
 	VMOVUPS      64(SI), Y6
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Y3
 	VFMADD231PS  Y3, Y4, Y0
 	VFMADD231PS  Y3, Y5, Y1
 	VFMADD231PS  Y3, Y6, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold19
+	JNZ          fold20
 
-folded18:
+folded19:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear20
+	JNE    linear21
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
 	VMAXPS Y2, Y3, Y2
 
-linear20:
+linear21:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
 	VMOVUPS Y2, 64(BX)
-	JMP     done8
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done9
 
-fewer17:
-done8:
+fewer18:
+done9:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -365,11 +417,35 @@ done8:
 over2:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
-	MOVQ   rows+72(FP), BX
+	MOVQ   rows+88(FP), BX
 	CMPQ   BX, $0x04
-	JLT    rest22
+	JLT    rest23
 
-tile21:
+tile22:
+	MOVQ n+104(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few24
+
+	// c of the next tile, 4×3 vectors
+	MOVQ       ldc+8(FP), CX
+	IMUL3Q     $0x04, CX, BX
+	MOVQ       c+0(FP), DX
+	ADDQ       DX, BX
+	LEAQ       (CX)(CX*2), DX
+	PREFETCHT1 (BX)
+	PREFETCHT1 64(BX)
+	PREFETCHT1 95(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 64(BX)(CX*1)
+	PREFETCHT1 95(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 64(BX)(CX*2)
+	PREFETCHT1 95(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 64(BX)(DX*1)
+	PREFETCHT1 95(BX)(DX*1)
+
+few24:
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -389,22 +465,26 @@ tile21:
 	VMOVUPS (BX)(DX*1), Y9
 	VMOVUPS 32(BX)(DX*1), Y10
 	VMOVUPS 64(SI)(DI*1), Y11
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded23
+	JLE     folded25
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold24:
+fold26:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI), Y14
 	VMOVUPS      64(SI)(AX*1), Y15
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSS (BX), Y12
 	VFMADD231PS  Y12, Y13, Y0
 	VFMADD231PS  Y12, Y14, Y1
@@ -423,11 +503,11 @@ fold24:
 	VFMADD231PS  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold24
+	JNZ          fold26
 
-folded23:
+folded25:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y12, Y12, Y12
 	VADDPS Y12, Y0, Y0
 	VADDPS Y12, Y1, Y1
@@ -442,7 +522,7 @@ folded23:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear25
+	JNE    linear27
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -456,7 +536,7 @@ folded23:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear25:
+linear27:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -475,6 +555,9 @@ linear25:
 	VMOVUPS Y9, (BX)(DX*1)
 	VMOVUPS Y10, 32(BX)(DX*1)
 	VMOVUPS Y11, 64(SI)(DI*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x04, CX, CX
@@ -490,16 +573,16 @@ linear25:
 	IMUL3Q  $0x04, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
+	MOVQ    rows+88(FP), BX
 	SUBQ    $0x04, BX
-	MOVQ    BX, rows+72(FP)
+	MOVQ    BX, rows+88(FP)
 	CMPQ    BX, $0x04
-	JGE     tile21
+	JGE     tile22
 
-rest22:
-	MOVQ rows+72(FP), BX
+rest23:
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer27
+	JNE  fewer29
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -515,21 +598,25 @@ rest22:
 	VMOVUPS (BX)(CX*2), Y6
 	VMOVUPS 32(BX)(CX*2), Y7
 	VMOVUPS 64(DX)(CX*2), Y8
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded28
+	JLE     folded30
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold29:
+fold31:
 	VMOVUPS      (SI), Y10
 	VMOVUPS      32(SI), Y11
 	VMOVUPS      64(SI)(AX*1), Y12
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Y9
 	VFMADD231PS  Y9, Y10, Y0
 	VFMADD231PS  Y9, Y11, Y1
@@ -544,11 +631,11 @@ fold29:
 	VFMADD231PS  Y9, Y12, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold29
+	JNZ          fold31
 
-folded28:
+folded30:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y9, Y9, Y9
 	VADDPS Y9, Y0, Y0
 	VADDPS Y9, Y1, Y1
@@ -560,7 +647,7 @@ folded28:
 	VADDPS Y9, Y7, Y7
 	VADDPS Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear30
+	JNE    linear32
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -571,7 +658,7 @@ folded28:
 	VMAXPS Y7, Y9, Y7
 	VMAXPS Y8, Y9, Y8
 
-linear30:
+linear32:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -585,11 +672,14 @@ linear30:
 	VMOVUPS Y6, (BX)(CX*2)
 	VMOVUPS Y7, 32(BX)(CX*2)
 	VMOVUPS Y8, 64(DX)(CX*2)
-	JMP     done26
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done28
 
-fewer27:
+fewer29:
 	CMPQ BX, $0x02
-	JNE  fewer31
+	JNE  fewer33
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -602,21 +692,25 @@ fewer27:
 	VMOVUPS (BX)(CX*1), Y3
 	VMOVUPS 32(BX)(CX*1), Y4
 	VMOVUPS 64(DX)(CX*1), Y5
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded32
+	JLE     folded34
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold33:
+fold35:
 	VMOVUPS      (SI), Y7
 	VMOVUPS      32(SI), Y8
 	VMOVUPS      64(SI)(AX*1), Y9
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y6, Y7, Y0
 	VFMADD231PS  Y6, Y8, Y1
@@ -627,11 +721,11 @@ fold33:
 	VFMADD231PS  Y6, Y9, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold33
+	JNZ          fold35
 
-folded32:
+folded34:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y6, Y6, Y6
 	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y1, Y1
@@ -640,7 +734,7 @@ folded32:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear34
+	JNE    linear36
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -648,7 +742,7 @@ folded32:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear34:
+linear36:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -659,11 +753,14 @@ linear34:
 	VMOVUPS Y3, (BX)(CX*1)
 	VMOVUPS Y4, 32(BX)(CX*1)
 	VMOVUPS Y5, 64(DX)(CX*1)
-	JMP     done26
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done28
 
-fewer31:
+fewer33:
 	CMPQ BX, $0x01
-	JNE  fewer35
+	JNE  fewer37
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -672,67 +769,99 @@ fewer31:
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
 	VMOVUPS 64(DX), Y2
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded36
+	JLE     folded38
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold37:
+fold39:
 	VMOVUPS      (SI), Y4
 	VMOVUPS      32(SI), Y5
 	VMOVUPS      64(SI)(AX*1), Y6
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Y3
 	VFMADD231PS  Y3, Y4, Y0
 	VFMADD231PS  Y3, Y5, Y1
 	VFMADD231PS  Y3, Y6, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold37
+	JNZ          fold39
 
-folded36:
+folded38:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear38
+	JNE    linear40
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
 	VMAXPS Y2, Y3, Y2
 
-linear38:
+linear40:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
 	VMOVUPS Y2, 64(DX)
-	JMP     done26
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done28
 
-fewer35:
-done26:
+fewer37:
+done28:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x08
-	JLE  narrower39
+	JLE  narrower41
 	CMPQ AX, $0x10
-	JNE  over40
-	MOVQ rows+72(FP), BX
+	JNE  over42
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x06
-	JLT  rest42
+	JLT  rest44
 
-tile41:
+tile43:
+	MOVQ n+104(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few45
+
+	// c of the next tile, 6×2 vectors
+	MOVQ       ldc+8(FP), CX
+	IMUL3Q     $0x06, CX, BX
+	MOVQ       c+0(FP), DX
+	ADDQ       DX, BX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	PREFETCHT1 (BX)
+	PREFETCHT1 63(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 63(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 63(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 63(BX)(DX*1)
+	PREFETCHT1 (BX)(CX*4)
+	PREFETCHT1 63(BX)(CX*4)
+	PREFETCHT1 (BX)(SI*1)
+	PREFETCHT1 63(BX)(SI*1)
+
+few45:
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -750,9 +879,9 @@ tile41:
 	VMOVUPS 32(BX)(CX*4), Y9
 	VMOVUPS (BX)(SI*1), Y10
 	VMOVUPS 32(BX)(SI*1), Y11
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded43
+	JLE     folded46
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -760,12 +889,16 @@ tile41:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold44:
+fold47:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI), Y14
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSS (BX), Y12
 	VFMADD231PS  Y12, Y13, Y0
 	VFMADD231PS  Y12, Y14, Y1
@@ -786,11 +919,11 @@ fold44:
 	VFMADD231PS  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold44
+	JNZ          fold47
 
-folded43:
+folded46:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y12, Y12, Y12
 	VADDPS Y12, Y0, Y0
 	VADDPS Y12, Y1, Y1
@@ -805,7 +938,7 @@ folded43:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear45
+	JNE    linear48
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -819,7 +952,7 @@ folded43:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear45:
+linear48:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -836,6 +969,9 @@ linear45:
 	VMOVUPS Y9, 32(BX)(CX*4)
 	VMOVUPS Y10, (BX)(SI*1)
 	VMOVUPS Y11, 32(BX)(SI*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x06, CX, CX
@@ -851,16 +987,16 @@ linear45:
 	IMUL3Q  $0x06, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
+	MOVQ    rows+88(FP), BX
 	SUBQ    $0x06, BX
-	MOVQ    BX, rows+72(FP)
+	MOVQ    BX, rows+88(FP)
 	CMPQ    BX, $0x06
-	JGE     tile41
+	JGE     tile43
 
-rest42:
-	MOVQ rows+72(FP), BX
+rest44:
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x05
-	JNE  fewer47
+	JNE  fewer50
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -876,21 +1012,25 @@ rest42:
 	VMOVUPS 32(BX)(DX*1), Y7
 	VMOVUPS (BX)(CX*4), Y8
 	VMOVUPS 32(BX)(CX*4), Y9
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded48
+	JLE     folded51
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold49:
+fold52:
 	VMOVUPS      (SI), Y11
 	VMOVUPS      32(SI), Y12
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSS (BX), Y10
 	VFMADD231PS  Y10, Y11, Y0
 	VFMADD231PS  Y10, Y12, Y1
@@ -908,11 +1048,11 @@ fold49:
 	VFMADD231PS  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold49
+	JNZ          fold52
 
-folded48:
+folded51:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y10, Y10, Y10
 	VADDPS Y10, Y0, Y0
 	VADDPS Y10, Y1, Y1
@@ -925,7 +1065,7 @@ folded48:
 	VADDPS Y10, Y8, Y8
 	VADDPS Y10, Y9, Y9
 	CMPQ   BX, $0x01
-	JNE    linear50
+	JNE    linear53
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
 	VMAXPS Y2, Y10, Y2
@@ -937,7 +1077,7 @@ folded48:
 	VMAXPS Y8, Y10, Y8
 	VMAXPS Y9, Y10, Y9
 
-linear50:
+linear53:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -951,11 +1091,14 @@ linear50:
 	VMOVUPS Y7, 32(BX)(DX*1)
 	VMOVUPS Y8, (BX)(CX*4)
 	VMOVUPS Y9, 32(BX)(CX*4)
-	JMP     done46
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done49
 
-fewer47:
+fewer50:
 	CMPQ BX, $0x04
-	JNE  fewer51
+	JNE  fewer54
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -969,21 +1112,25 @@ fewer47:
 	VMOVUPS 32(BX)(CX*2), Y5
 	VMOVUPS (BX)(DX*1), Y6
 	VMOVUPS 32(BX)(DX*1), Y7
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded52
+	JLE     folded55
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold53:
+fold56:
 	VMOVUPS      (SI), Y9
 	VMOVUPS      32(SI), Y10
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSS (BX), Y8
 	VFMADD231PS  Y8, Y9, Y0
 	VFMADD231PS  Y8, Y10, Y1
@@ -998,11 +1145,11 @@ fold53:
 	VFMADD231PS  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold53
+	JNZ          fold56
 
-folded52:
+folded55:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y8, Y8, Y8
 	VADDPS Y8, Y0, Y0
 	VADDPS Y8, Y1, Y1
@@ -1013,7 +1160,7 @@ folded52:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear54
+	JNE    linear57
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -1023,7 +1170,7 @@ folded52:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear54:
+linear57:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1035,11 +1182,14 @@ linear54:
 	VMOVUPS Y5, 32(BX)(CX*2)
 	VMOVUPS Y6, (BX)(DX*1)
 	VMOVUPS Y7, 32(BX)(DX*1)
-	JMP     done46
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done49
 
-fewer51:
+fewer54:
 	CMPQ BX, $0x03
-	JNE  fewer55
+	JNE  fewer58
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1050,20 +1200,24 @@ fewer51:
 	VMOVUPS 32(BX)(CX*1), Y3
 	VMOVUPS (BX)(CX*2), Y4
 	VMOVUPS 32(BX)(CX*2), Y5
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded56
+	JLE     folded59
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold57:
+fold60:
 	VMOVUPS      (SI), Y7
 	VMOVUPS      32(SI), Y8
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y6, Y7, Y0
 	VFMADD231PS  Y6, Y8, Y1
@@ -1075,11 +1229,11 @@ fold57:
 	VFMADD231PS  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold57
+	JNZ          fold60
 
-folded56:
+folded59:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y6, Y6, Y6
 	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y1, Y1
@@ -1088,7 +1242,7 @@ folded56:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear58
+	JNE    linear61
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -1096,7 +1250,7 @@ folded56:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear58:
+linear61:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -1105,11 +1259,14 @@ linear58:
 	VMOVUPS Y3, 32(BX)(CX*1)
 	VMOVUPS Y4, (BX)(CX*2)
 	VMOVUPS Y5, 32(BX)(CX*2)
-	JMP     done46
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done49
 
-fewer55:
+fewer58:
 	CMPQ BX, $0x02
-	JNE  fewer59
+	JNE  fewer62
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1118,20 +1275,24 @@ fewer55:
 	VMOVUPS 32(BX), Y1
 	VMOVUPS (BX)(CX*1), Y2
 	VMOVUPS 32(BX)(CX*1), Y3
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded60
+	JLE     folded63
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold61:
+fold64:
 	VMOVUPS      (SI), Y5
 	VMOVUPS      32(SI), Y6
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Y4
 	VFMADD231PS  Y4, Y5, Y0
 	VFMADD231PS  Y4, Y6, Y1
@@ -1140,92 +1301,127 @@ fold61:
 	VFMADD231PS  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold61
+	JNZ          fold64
 
-folded60:
+folded63:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y4, Y4, Y4
 	VADDPS Y4, Y0, Y0
 	VADDPS Y4, Y1, Y1
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear62
+	JNE    linear65
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-linear62:
+linear65:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
 	VMOVUPS Y2, (BX)(CX*1)
 	VMOVUPS Y3, 32(BX)(CX*1)
-	JMP     done46
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done49
 
-fewer59:
+fewer62:
 	CMPQ BX, $0x01
-	JNE  fewer63
+	JNE  fewer66
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded64
+	JLE     folded67
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold65:
+fold68:
 	VMOVUPS      (SI), Y3
 	VMOVUPS      32(SI), Y4
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Y2
 	VFMADD231PS  Y2, Y3, Y0
 	VFMADD231PS  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold65
+	JNZ          fold68
 
-folded64:
+folded67:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y0, Y0
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear66
+	JNE    linear69
 	VMAXPS Y0, Y2, Y0
 	VMAXPS Y1, Y2, Y1
 
-linear66:
+linear69:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
-	JMP     done46
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done49
 
-fewer63:
-done46:
+fewer66:
+done49:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over40:
+over42:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
-	MOVQ   rows+72(FP), BX
+	MOVQ   rows+88(FP), BX
 	CMPQ   BX, $0x06
-	JLT    rest68
+	JLT    rest71
 
-tile67:
+tile70:
+	MOVQ n+104(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few72
+
+	// c of the next tile, 6×2 vectors
+	MOVQ       ldc+8(FP), CX
+	IMUL3Q     $0x06, CX, BX
+	MOVQ       c+0(FP), DX
+	ADDQ       DX, BX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	PREFETCHT1 (BX)
+	PREFETCHT1 63(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 63(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 63(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 63(BX)(DX*1)
+	PREFETCHT1 (BX)(CX*4)
+	PREFETCHT1 63(BX)(CX*4)
+	PREFETCHT1 (BX)(SI*1)
+	PREFETCHT1 63(BX)(SI*1)
+
+few72:
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -1247,9 +1443,9 @@ tile67:
 	VMOVUPS 32(DI)(CX*4), Y9
 	VMOVUPS (BX)(SI*1), Y10
 	VMOVUPS 32(DI)(R9*1), Y11
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded69
+	JLE     folded73
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1257,12 +1453,16 @@ tile67:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold70:
+fold74:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI)(AX*1), Y14
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSS (BX), Y12
 	VFMADD231PS  Y12, Y13, Y0
 	VFMADD231PS  Y12, Y14, Y1
@@ -1283,11 +1483,11 @@ fold70:
 	VFMADD231PS  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold70
+	JNZ          fold74
 
-folded69:
+folded73:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y12, Y12, Y12
 	VADDPS Y12, Y0, Y0
 	VADDPS Y12, Y1, Y1
@@ -1302,7 +1502,7 @@ folded69:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear71
+	JNE    linear75
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -1316,7 +1516,7 @@ folded69:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear71:
+linear75:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1337,6 +1537,9 @@ linear71:
 	VMOVUPS Y9, 32(DI)(CX*4)
 	VMOVUPS Y10, (BX)(SI*1)
 	VMOVUPS Y11, 32(DI)(R9*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x06, CX, CX
@@ -1352,16 +1555,16 @@ linear71:
 	IMUL3Q  $0x06, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
+	MOVQ    rows+88(FP), BX
 	SUBQ    $0x06, BX
-	MOVQ    BX, rows+72(FP)
+	MOVQ    BX, rows+88(FP)
 	CMPQ    BX, $0x06
-	JGE     tile67
+	JGE     tile70
 
-rest68:
-	MOVQ rows+72(FP), BX
+rest71:
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x05
-	JNE  fewer73
+	JNE  fewer77
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1380,21 +1583,25 @@ rest68:
 	VMOVUPS 32(SI)(DI*1), Y7
 	VMOVUPS (BX)(CX*4), Y8
 	VMOVUPS 32(SI)(CX*4), Y9
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded74
+	JLE     folded78
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold75:
+fold79:
 	VMOVUPS      (SI), Y11
 	VMOVUPS      32(SI)(AX*1), Y12
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSS (BX), Y10
 	VFMADD231PS  Y10, Y11, Y0
 	VFMADD231PS  Y10, Y12, Y1
@@ -1412,11 +1619,11 @@ fold75:
 	VFMADD231PS  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold75
+	JNZ          fold79
 
-folded74:
+folded78:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y10, Y10, Y10
 	VADDPS Y10, Y0, Y0
 	VADDPS Y10, Y1, Y1
@@ -1429,7 +1636,7 @@ folded74:
 	VADDPS Y10, Y8, Y8
 	VADDPS Y10, Y9, Y9
 	CMPQ   BX, $0x01
-	JNE    linear76
+	JNE    linear80
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
 	VMAXPS Y2, Y10, Y2
@@ -1440,98 +1647,6 @@ folded74:
 	VMAXPS Y7, Y10, Y7
 	VMAXPS Y8, Y10, Y8
 	VMAXPS Y9, Y10, Y9
-
-linear76:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(SI)
-	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(SI)(CX*1)
-	VMOVUPS Y4, (BX)(CX*2)
-	VMOVUPS Y5, 32(SI)(CX*2)
-	VMOVUPS Y6, (BX)(DX*1)
-	VMOVUPS Y7, 32(SI)(DI*1)
-	VMOVUPS Y8, (BX)(CX*4)
-	VMOVUPS Y9, 32(SI)(CX*4)
-	JMP     done72
-
-fewer73:
-	CMPQ BX, $0x04
-	JNE  fewer77
-
-	// acc[i,j] = init[i,j], 4×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(SI), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS 32(SI)(CX*1), Y3
-	VMOVUPS (BX)(CX*2), Y4
-	VMOVUPS 32(SI)(CX*2), Y5
-	VMOVUPS (BX)(DX*1), Y6
-	VMOVUPS 32(SI)(DI*1), Y7
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded78
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold79:
-	VMOVUPS      (SI), Y9
-	VMOVUPS      32(SI)(AX*1), Y10
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y8
-	VFMADD231PS  Y8, Y9, Y0
-	VFMADD231PS  Y8, Y10, Y1
-	VBROADCASTSS (BX)(CX*1), Y8
-	VFMADD231PS  Y8, Y9, Y2
-	VFMADD231PS  Y8, Y10, Y3
-	VBROADCASTSS (BX)(CX*2), Y8
-	VFMADD231PS  Y8, Y9, Y4
-	VFMADD231PS  Y8, Y10, Y5
-	VBROADCASTSS (BX)(R9*1), Y8
-	VFMADD231PS  Y8, Y9, Y6
-	VFMADD231PS  Y8, Y10, Y7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold79
-
-folded78:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y8, Y8, Y8
-	VADDPS Y8, Y0, Y0
-	VADDPS Y8, Y1, Y1
-	VADDPS Y8, Y2, Y2
-	VADDPS Y8, Y3, Y3
-	VADDPS Y8, Y4, Y4
-	VADDPS Y8, Y5, Y5
-	VADDPS Y8, Y6, Y6
-	VADDPS Y8, Y7, Y7
-	CMPQ   BX, $0x01
-	JNE    linear80
-	VMAXPS Y0, Y8, Y0
-	VMAXPS Y1, Y8, Y1
-	VMAXPS Y2, Y8, Y2
-	VMAXPS Y3, Y8, Y3
-	VMAXPS Y4, Y8, Y4
-	VMAXPS Y5, Y8, Y5
-	VMAXPS Y6, Y8, Y6
-	VMAXPS Y7, Y8, Y7
 
 linear80:
 	MOVQ    c+0(FP), BX
@@ -1548,11 +1663,113 @@ linear80:
 	VMOVUPS Y5, 32(SI)(CX*2)
 	VMOVUPS Y6, (BX)(DX*1)
 	VMOVUPS Y7, 32(SI)(DI*1)
-	JMP     done72
+	VMOVUPS Y8, (BX)(CX*4)
+	VMOVUPS Y9, 32(SI)(CX*4)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done76
 
 fewer77:
-	CMPQ BX, $0x03
+	CMPQ BX, $0x04
 	JNE  fewer81
+
+	// acc[i,j] = init[i,j], 4×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(SI), Y1
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS 32(SI)(CX*1), Y3
+	VMOVUPS (BX)(CX*2), Y4
+	VMOVUPS 32(SI)(CX*2), Y5
+	VMOVUPS (BX)(DX*1), Y6
+	VMOVUPS 32(SI)(DI*1), Y7
+	MOVQ    n+104(FP), R8
+	TESTQ   R8, R8
+	JLE     folded82
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold83:
+	VMOVUPS      (SI), Y9
+	VMOVUPS      32(SI)(AX*1), Y10
+	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
+	VBROADCASTSS (BX), Y8
+	VFMADD231PS  Y8, Y9, Y0
+	VFMADD231PS  Y8, Y10, Y1
+	VBROADCASTSS (BX)(CX*1), Y8
+	VFMADD231PS  Y8, Y9, Y2
+	VFMADD231PS  Y8, Y10, Y3
+	VBROADCASTSS (BX)(CX*2), Y8
+	VFMADD231PS  Y8, Y9, Y4
+	VFMADD231PS  Y8, Y10, Y5
+	VBROADCASTSS (BX)(R9*1), Y8
+	VFMADD231PS  Y8, Y9, Y6
+	VFMADD231PS  Y8, Y10, Y7
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold83
+
+folded82:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+112(FP), BX
+	VXORPS Y8, Y8, Y8
+	VADDPS Y8, Y0, Y0
+	VADDPS Y8, Y1, Y1
+	VADDPS Y8, Y2, Y2
+	VADDPS Y8, Y3, Y3
+	VADDPS Y8, Y4, Y4
+	VADDPS Y8, Y5, Y5
+	VADDPS Y8, Y6, Y6
+	VADDPS Y8, Y7, Y7
+	CMPQ   BX, $0x01
+	JNE    linear84
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+	VMAXPS Y6, Y8, Y6
+	VMAXPS Y7, Y8, Y7
+
+linear84:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(SI)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(SI)(CX*1)
+	VMOVUPS Y4, (BX)(CX*2)
+	VMOVUPS Y5, 32(SI)(CX*2)
+	VMOVUPS Y6, (BX)(DX*1)
+	VMOVUPS Y7, 32(SI)(DI*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done76
+
+fewer81:
+	CMPQ BX, $0x03
+	JNE  fewer85
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1565,20 +1782,24 @@ fewer77:
 	VMOVUPS 32(DX)(CX*1), Y3
 	VMOVUPS (BX)(CX*2), Y4
 	VMOVUPS 32(DX)(CX*2), Y5
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded82
+	JLE     folded86
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold83:
+fold87:
 	VMOVUPS      (SI), Y7
 	VMOVUPS      32(SI)(AX*1), Y8
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y6, Y7, Y0
 	VFMADD231PS  Y6, Y8, Y1
@@ -1590,11 +1811,11 @@ fold83:
 	VFMADD231PS  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold83
+	JNZ          fold87
 
-folded82:
+folded86:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y6, Y6, Y6
 	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y1, Y1
@@ -1603,78 +1824,13 @@ folded82:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear84
+	JNE    linear88
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
-
-linear84:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(DX)
-	VMOVUPS Y2, (BX)(CX*1)
-	VMOVUPS Y3, 32(DX)(CX*1)
-	VMOVUPS Y4, (BX)(CX*2)
-	VMOVUPS Y5, 32(DX)(CX*2)
-	JMP     done72
-
-fewer81:
-	CMPQ BX, $0x02
-	JNE  fewer85
-
-	// acc[i,j] = init[i,j], 2×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Y0
-	VMOVUPS 32(DX), Y1
-	VMOVUPS (BX)(CX*1), Y2
-	VMOVUPS 32(DX)(CX*1), Y3
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded86
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold87:
-	VMOVUPS      (SI), Y5
-	VMOVUPS      32(SI)(AX*1), Y6
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y4
-	VFMADD231PS  Y4, Y5, Y0
-	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (BX)(CX*1), Y4
-	VFMADD231PS  Y4, Y5, Y2
-	VFMADD231PS  Y4, Y6, Y3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold87
-
-folded86:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y4, Y4, Y4
-	VADDPS Y4, Y0, Y0
-	VADDPS Y4, Y1, Y1
-	VADDPS Y4, Y2, Y2
-	VADDPS Y4, Y3, Y3
-	CMPQ   BX, $0x01
-	JNE    linear88
-	VMAXPS Y0, Y4, Y0
-	VMAXPS Y1, Y4, Y1
-	VMAXPS Y2, Y4, Y2
-	VMAXPS Y3, Y4, Y3
 
 linear88:
 	MOVQ    c+0(FP), BX
@@ -1685,19 +1841,27 @@ linear88:
 	VMOVUPS Y1, 32(DX)
 	VMOVUPS Y2, (BX)(CX*1)
 	VMOVUPS Y3, 32(DX)(CX*1)
-	JMP     done72
+	VMOVUPS Y4, (BX)(CX*2)
+	VMOVUPS Y5, 32(DX)(CX*2)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done76
 
 fewer85:
-	CMPQ BX, $0x01
+	CMPQ BX, $0x02
 	JNE  fewer89
 
-	// acc[i,j] = init[i,j], 1×2 vectors
+	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(DX), Y1
-	MOVQ    n+88(FP), R8
+	VMOVUPS (BX)(CX*1), Y2
+	VMOVUPS 32(DX)(CX*1), Y3
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
 	JLE     folded90
 	MOVQ    a+32(FP), BX
@@ -1705,52 +1869,156 @@ fewer85:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold91:
-	VMOVUPS      (SI), Y3
-	VMOVUPS      32(SI)(AX*1), Y4
+	VMOVUPS      (SI), Y5
+	VMOVUPS      32(SI)(AX*1), Y6
 	ADDQ         DI, SI
-	VBROADCASTSS (BX), Y2
-	VFMADD231PS  Y2, Y3, Y0
-	VFMADD231PS  Y2, Y4, Y1
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
+	VBROADCASTSS (BX), Y4
+	VFMADD231PS  Y4, Y5, Y0
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS (BX)(CX*1), Y4
+	VFMADD231PS  Y4, Y5, Y2
+	VFMADD231PS  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
 	JNZ          fold91
 
 folded90:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
+	VXORPS Y4, Y4, Y4
+	VADDPS Y4, Y0, Y0
+	VADDPS Y4, Y1, Y1
+	VADDPS Y4, Y2, Y2
+	VADDPS Y4, Y3, Y3
+	CMPQ   BX, $0x01
+	JNE    linear92
+	VMAXPS Y0, Y4, Y0
+	VMAXPS Y1, Y4, Y1
+	VMAXPS Y2, Y4, Y2
+	VMAXPS Y3, Y4, Y3
+
+linear92:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(DX)
+	VMOVUPS Y2, (BX)(CX*1)
+	VMOVUPS Y3, 32(DX)(CX*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done76
+
+fewer89:
+	CMPQ BX, $0x01
+	JNE  fewer93
+
+	// acc[i,j] = init[i,j], 1×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Y0
+	VMOVUPS 32(DX), Y1
+	MOVQ    n+104(FP), R8
+	TESTQ   R8, R8
+	JLE     folded94
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold95:
+	VMOVUPS      (SI), Y3
+	VMOVUPS      32(SI)(AX*1), Y4
+	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
+	VBROADCASTSS (BX), Y2
+	VFMADD231PS  Y2, Y3, Y0
+	VFMADD231PS  Y2, Y4, Y1
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold95
+
+folded94:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+112(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y0, Y0
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear92
+	JNE    linear96
 	VMAXPS Y0, Y2, Y0
 	VMAXPS Y1, Y2, Y1
 
-linear92:
+linear96:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(DX)
-	JMP     done72
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done76
 
-fewer89:
-done72:
+fewer93:
+done76:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower39:
+narrower41:
 	CMPQ AX, $0x08
-	JNE  over93
-	MOVQ rows+72(FP), BX
+	JNE  over97
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest95
+	JLT  rest99
 
-tile94:
+tile98:
+	MOVQ n+104(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few100
+
+	// c of the next tile, 8×1 vectors
+	MOVQ       ldc+8(FP), CX
+	IMUL3Q     $0x08, CX, BX
+	MOVQ       c+0(FP), DX
+	ADDQ       DX, BX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	PREFETCHT1 (BX)
+	PREFETCHT1 31(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 31(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 31(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 31(BX)(DX*1)
+	PREFETCHT1 (BX)(CX*4)
+	PREFETCHT1 31(BX)(CX*4)
+	PREFETCHT1 (BX)(SI*1)
+	PREFETCHT1 31(BX)(SI*1)
+	PREFETCHT1 (BX)(DX*2)
+	PREFETCHT1 31(BX)(DX*2)
+	PREFETCHT1 (BX)(DI*1)
+	PREFETCHT1 31(BX)(DI*1)
+
+few100:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -1765,9 +2033,9 @@ tile94:
 	VMOVUPS (BX)(SI*1), Y5
 	VMOVUPS (BX)(DX*2), Y6
 	VMOVUPS (BX)(DI*1), Y7
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded96
+	JLE     folded101
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1776,11 +2044,15 @@ tile94:
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
 	LEAQ    (R9)(CX*4), R11
+	MOVQ    soon+72(FP), R12
+	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold97:
+fold102:
 	VMOVUPS      (SI), Y9
 	ADDQ         DI, SI
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
 	VBROADCASTSS (BX), Y8
 	VFMADD231PS  Y8, Y9, Y0
 	VBROADCASTSS (BX)(CX*1), Y8
@@ -1799,11 +2071,11 @@ fold97:
 	VFMADD231PS  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold97
+	JNZ          fold102
 
-folded96:
+folded101:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y8, Y8, Y8
 	VADDPS Y8, Y0, Y0
 	VADDPS Y8, Y1, Y1
@@ -1814,7 +2086,7 @@ folded96:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear98
+	JNE    linear103
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -1824,7 +2096,7 @@ folded96:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear98:
+linear103:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1838,6 +2110,9 @@ linear98:
 	VMOVUPS Y5, (BX)(SI*1)
 	VMOVUPS Y6, (BX)(DX*2)
 	VMOVUPS Y7, (BX)(DI*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x08, CX, CX
@@ -1853,16 +2128,16 @@ linear98:
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
+	MOVQ    rows+88(FP), BX
 	SUBQ    $0x08, BX
-	MOVQ    BX, rows+72(FP)
+	MOVQ    BX, rows+88(FP)
 	CMPQ    BX, $0x08
-	JGE     tile94
+	JGE     tile98
 
-rest95:
-	MOVQ rows+72(FP), BX
+rest99:
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer100
+	JNE  fewer105
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
@@ -1876,9 +2151,9 @@ rest95:
 	VMOVUPS (BX)(CX*4), Y4
 	VMOVUPS (BX)(SI*1), Y5
 	VMOVUPS (BX)(DX*2), Y6
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded101
+	JLE     folded106
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1886,11 +2161,15 @@ rest95:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold102:
+fold107:
 	VMOVUPS      (SI), Y8
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSS (BX), Y7
 	VFMADD231PS  Y7, Y8, Y0
 	VBROADCASTSS (BX)(CX*1), Y7
@@ -1907,11 +2186,11 @@ fold102:
 	VFMADD231PS  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold102
+	JNZ          fold107
 
-folded101:
+folded106:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y7, Y7, Y7
 	VADDPS Y7, Y0, Y0
 	VADDPS Y7, Y1, Y1
@@ -1921,7 +2200,7 @@ folded101:
 	VADDPS Y7, Y5, Y5
 	VADDPS Y7, Y6, Y6
 	CMPQ   BX, $0x01
-	JNE    linear103
+	JNE    linear108
 	VMAXPS Y0, Y7, Y0
 	VMAXPS Y1, Y7, Y1
 	VMAXPS Y2, Y7, Y2
@@ -1930,7 +2209,7 @@ folded101:
 	VMAXPS Y5, Y7, Y5
 	VMAXPS Y6, Y7, Y6
 
-linear103:
+linear108:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1942,11 +2221,14 @@ linear103:
 	VMOVUPS Y4, (BX)(CX*4)
 	VMOVUPS Y5, (BX)(SI*1)
 	VMOVUPS Y6, (BX)(DX*2)
-	JMP     done99
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done104
 
-fewer100:
+fewer105:
 	CMPQ BX, $0x06
-	JNE  fewer104
+	JNE  fewer109
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -1959,9 +2241,9 @@ fewer100:
 	VMOVUPS (BX)(DX*1), Y3
 	VMOVUPS (BX)(CX*4), Y4
 	VMOVUPS (BX)(SI*1), Y5
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded105
+	JLE     folded110
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1969,11 +2251,15 @@ fewer100:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold106:
+fold111:
 	VMOVUPS      (SI), Y7
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y6, Y7, Y0
 	VBROADCASTSS (BX)(CX*1), Y6
@@ -1988,11 +2274,11 @@ fold106:
 	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold106
+	JNZ          fold111
 
-folded105:
+folded110:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y6, Y6, Y6
 	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y1, Y1
@@ -2001,7 +2287,7 @@ folded105:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear107
+	JNE    linear112
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -2009,7 +2295,7 @@ folded105:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear107:
+linear112:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2020,11 +2306,14 @@ linear107:
 	VMOVUPS Y3, (BX)(DX*1)
 	VMOVUPS Y4, (BX)(CX*4)
 	VMOVUPS Y5, (BX)(SI*1)
-	JMP     done99
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done104
 
-fewer104:
+fewer109:
 	CMPQ BX, $0x05
-	JNE  fewer108
+	JNE  fewer113
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
@@ -2035,20 +2324,24 @@ fewer104:
 	VMOVUPS (BX)(CX*2), Y2
 	VMOVUPS (BX)(DX*1), Y3
 	VMOVUPS (BX)(CX*4), Y4
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded109
+	JLE     folded114
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold110:
+fold115:
 	VMOVUPS      (SI), Y6
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSS (BX), Y5
 	VFMADD231PS  Y5, Y6, Y0
 	VBROADCASTSS (BX)(CX*1), Y5
@@ -2061,11 +2354,11 @@ fold110:
 	VFMADD231PS  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold110
+	JNZ          fold115
 
-folded109:
+folded114:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y5, Y5, Y5
 	VADDPS Y5, Y0, Y0
 	VADDPS Y5, Y1, Y1
@@ -2073,14 +2366,14 @@ folded109:
 	VADDPS Y5, Y3, Y3
 	VADDPS Y5, Y4, Y4
 	CMPQ   BX, $0x01
-	JNE    linear111
+	JNE    linear116
 	VMAXPS Y0, Y5, Y0
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
 	VMAXPS Y4, Y5, Y4
 
-linear111:
+linear116:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2089,11 +2382,14 @@ linear111:
 	VMOVUPS Y2, (BX)(CX*2)
 	VMOVUPS Y3, (BX)(DX*1)
 	VMOVUPS Y4, (BX)(CX*4)
-	JMP     done99
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done104
 
-fewer108:
+fewer113:
 	CMPQ BX, $0x04
-	JNE  fewer112
+	JNE  fewer117
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
@@ -2103,20 +2399,24 @@ fewer108:
 	VMOVUPS (BX)(CX*1), Y1
 	VMOVUPS (BX)(CX*2), Y2
 	VMOVUPS (BX)(DX*1), Y3
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded113
+	JLE     folded118
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold114:
+fold119:
 	VMOVUPS      (SI), Y5
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSS (BX), Y4
 	VFMADD231PS  Y4, Y5, Y0
 	VBROADCASTSS (BX)(CX*1), Y4
@@ -2127,24 +2427,24 @@ fold114:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold114
+	JNZ          fold119
 
-folded113:
+folded118:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y4, Y4, Y4
 	VADDPS Y4, Y0, Y0
 	VADDPS Y4, Y1, Y1
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear115
+	JNE    linear120
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-linear115:
+linear120:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2152,11 +2452,14 @@ linear115:
 	VMOVUPS Y1, (BX)(CX*1)
 	VMOVUPS Y2, (BX)(CX*2)
 	VMOVUPS Y3, (BX)(DX*1)
-	JMP     done99
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done104
 
-fewer112:
+fewer117:
 	CMPQ BX, $0x03
-	JNE  fewer116
+	JNE  fewer121
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -2164,19 +2467,23 @@ fewer112:
 	VMOVUPS (BX), Y0
 	VMOVUPS (BX)(CX*1), Y1
 	VMOVUPS (BX)(CX*2), Y2
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded117
+	JLE     folded122
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold118:
+fold123:
 	VMOVUPS      (SI), Y4
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Y3
 	VFMADD231PS  Y3, Y4, Y0
 	VBROADCASTSS (BX)(CX*1), Y3
@@ -2185,135 +2492,182 @@ fold118:
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold118
+	JNZ          fold123
 
-folded117:
+folded122:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear119
+	JNE    linear124
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
 	VMAXPS Y2, Y3, Y2
 
-linear119:
+linear124:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, (BX)(CX*1)
 	VMOVUPS Y2, (BX)(CX*2)
-	JMP     done99
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done104
 
-fewer116:
+fewer121:
 	CMPQ BX, $0x02
-	JNE  fewer120
+	JNE  fewer125
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
 	VMOVUPS (BX), Y0
 	VMOVUPS (BX)(CX*1), Y1
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded121
+	JLE     folded126
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold122:
+fold127:
 	VMOVUPS      (SI), Y3
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Y2
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS (BX)(CX*1), Y2
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold122
+	JNZ          fold127
 
-folded121:
+folded126:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y0, Y0
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear123
+	JNE    linear128
 	VMAXPS Y0, Y2, Y0
 	VMAXPS Y1, Y2, Y1
 
-linear123:
+linear128:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, (BX)(CX*1)
-	JMP     done99
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done104
 
-fewer120:
+fewer125:
 	CMPQ BX, $0x01
-	JNE  fewer124
+	JNE  fewer129
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Y0
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded125
+	JLE     folded130
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold126:
+fold131:
 	VMOVUPS      (SI), Y2
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Y1
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold126
+	JNZ          fold131
 
-folded125:
+folded130:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y1, Y1, Y1
 	VADDPS Y1, Y0, Y0
 	CMPQ   BX, $0x01
-	JNE    linear127
+	JNE    linear132
 	VMAXPS Y0, Y1, Y0
 
-linear127:
+linear132:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Y0, (BX)
-	JMP     done99
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done104
 
-fewer124:
-done99:
+fewer129:
+done104:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over93:
+over97:
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
 	IMUL3Q  $0x04, BX, BX
 	LEAQ    mask<>+32(SB), CX
 	SUBQ    BX, CX
 	VMOVDQU (CX), Y0
-	MOVQ    rows+72(FP), BX
+	MOVQ    rows+88(FP), BX
 	CMPQ    BX, $0x08
-	JLT     rest129
+	JLT     rest134
 
-tile128:
+tile133:
+	MOVQ n+104(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few135
+
+	// c of the next tile, 8×1 vectors
+	MOVQ       ldc+8(FP), CX
+	IMUL3Q     $0x08, CX, BX
+	MOVQ       c+0(FP), DX
+	ADDQ       DX, BX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	PREFETCHT1 (BX)
+	PREFETCHT1 31(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 31(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 31(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 31(BX)(DX*1)
+	PREFETCHT1 (BX)(CX*4)
+	PREFETCHT1 31(BX)(CX*4)
+	PREFETCHT1 (BX)(SI*1)
+	PREFETCHT1 31(BX)(SI*1)
+	PREFETCHT1 (BX)(DX*2)
+	PREFETCHT1 31(BX)(DX*2)
+	PREFETCHT1 (BX)(DI*1)
+	PREFETCHT1 31(BX)(DI*1)
+
+few135:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ       init+16(FP), BX
 	MOVQ       ldinit+24(FP), CX
@@ -2328,9 +2682,9 @@ tile128:
 	VMASKMOVPS (BX)(SI*1), Y0, Y6
 	VMASKMOVPS (BX)(DX*2), Y0, Y7
 	VMASKMOVPS (BX)(DI*1), Y0, Y8
-	MOVQ       n+88(FP), R8
+	MOVQ       n+104(FP), R8
 	TESTQ      R8, R8
-	JLE        folded130
+	JLE        folded136
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -2339,11 +2693,15 @@ tile128:
 	LEAQ       (CX)(CX*2), R9
 	LEAQ       (CX)(CX*4), R10
 	LEAQ       (R9)(CX*4), R11
+	MOVQ       soon+72(FP), R12
+	MOVQ       ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold131:
+fold137:
 	VMASKMOVPS   (SI), Y0, Y10
 	ADDQ         DI, SI
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
 	VBROADCASTSS (BX), Y9
 	VFMADD231PS  Y9, Y10, Y1
 	VBROADCASTSS (BX)(CX*1), Y9
@@ -2362,11 +2720,11 @@ fold131:
 	VFMADD231PS  Y9, Y10, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold131
+	JNZ          fold137
 
-folded130:
+folded136:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y9, Y9, Y9
 	VADDPS Y9, Y1, Y1
 	VADDPS Y9, Y2, Y2
@@ -2377,7 +2735,7 @@ folded130:
 	VADDPS Y9, Y7, Y7
 	VADDPS Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear132
+	JNE    linear138
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
 	VMAXPS Y3, Y9, Y3
@@ -2387,348 +2745,351 @@ folded130:
 	VMAXPS Y7, Y9, Y7
 	VMAXPS Y8, Y9, Y8
 
-linear132:
+linear138:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	TESTQ        $0x00000004, AX
-	JZ           low134
+	JZ           low140
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low135
+	JZ           low141
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low136
+	JZ           low142
 	VMOVSS       X1, 24(BX)
 
-low136:
-	JMP stored133
+low142:
+	JMP stored139
 
-low135:
+low141:
 	TESTQ  $0x00000001, AX
-	JZ     low137
+	JZ     low143
 	VMOVSS X1, 16(BX)
 
-low137:
-	JMP stored133
+low143:
+	JMP stored139
 
-low134:
+low140:
 	TESTQ     $0x00000002, AX
-	JZ        low138
+	JZ        low144
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low139
+	JZ        low145
 	VMOVSS    X1, 8(BX)
 
-low139:
-	JMP stored133
+low145:
+	JMP stored139
 
-low138:
+low144:
 	TESTQ  $0x00000001, AX
-	JZ     low140
+	JZ     low146
 	VMOVSS X1, (BX)
 
-low140:
-stored133:
+low146:
+stored139:
 	TESTQ        $0x00000004, AX
-	JZ           low142
+	JZ           low148
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low143
+	JZ           low149
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low144
+	JZ           low150
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low144:
-	JMP stored141
+low150:
+	JMP stored147
 
-low143:
+low149:
 	TESTQ  $0x00000001, AX
-	JZ     low145
+	JZ     low151
 	VMOVSS X2, 16(BX)(CX*1)
 
-low145:
-	JMP stored141
+low151:
+	JMP stored147
 
-low142:
+low148:
 	TESTQ     $0x00000002, AX
-	JZ        low146
+	JZ        low152
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low147
+	JZ        low153
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low147:
-	JMP stored141
+low153:
+	JMP stored147
 
-low146:
+low152:
 	TESTQ  $0x00000001, AX
-	JZ     low148
+	JZ     low154
 	VMOVSS X2, (BX)(CX*1)
 
-low148:
-stored141:
+low154:
+stored147:
 	TESTQ        $0x00000004, AX
-	JZ           low150
+	JZ           low156
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low151
+	JZ           low157
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low152
+	JZ           low158
 	VMOVSS       X3, 24(BX)(CX*2)
 
-low152:
-	JMP stored149
+low158:
+	JMP stored155
 
-low151:
+low157:
 	TESTQ  $0x00000001, AX
-	JZ     low153
+	JZ     low159
 	VMOVSS X3, 16(BX)(CX*2)
 
-low153:
-	JMP stored149
+low159:
+	JMP stored155
 
-low150:
+low156:
 	TESTQ     $0x00000002, AX
-	JZ        low154
+	JZ        low160
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low155
+	JZ        low161
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low155:
-	JMP stored149
+low161:
+	JMP stored155
 
-low154:
+low160:
 	TESTQ  $0x00000001, AX
-	JZ     low156
+	JZ     low162
 	VMOVSS X3, (BX)(CX*2)
 
-low156:
-stored149:
+low162:
+stored155:
 	TESTQ        $0x00000004, AX
-	JZ           low158
+	JZ           low164
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low159
+	JZ           low165
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low160
+	JZ           low166
 	VMOVSS       X4, 24(BX)(DX*1)
 
-low160:
-	JMP stored157
+low166:
+	JMP stored163
 
-low159:
+low165:
 	TESTQ  $0x00000001, AX
-	JZ     low161
+	JZ     low167
 	VMOVSS X4, 16(BX)(DX*1)
 
-low161:
-	JMP stored157
+low167:
+	JMP stored163
 
-low158:
+low164:
 	TESTQ     $0x00000002, AX
-	JZ        low162
+	JZ        low168
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low163
+	JZ        low169
 	VMOVSS    X4, 8(BX)(DX*1)
 
-low163:
-	JMP stored157
+low169:
+	JMP stored163
 
-low162:
+low168:
 	TESTQ  $0x00000001, AX
-	JZ     low164
+	JZ     low170
 	VMOVSS X4, (BX)(DX*1)
 
-low164:
-stored157:
+low170:
+stored163:
 	TESTQ        $0x00000004, AX
-	JZ           low166
+	JZ           low172
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low167
+	JZ           low173
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low168
+	JZ           low174
 	VMOVSS       X5, 24(BX)(CX*4)
 
-low168:
-	JMP stored165
+low174:
+	JMP stored171
 
-low167:
+low173:
 	TESTQ  $0x00000001, AX
-	JZ     low169
+	JZ     low175
 	VMOVSS X5, 16(BX)(CX*4)
 
-low169:
-	JMP stored165
+low175:
+	JMP stored171
 
-low166:
+low172:
 	TESTQ     $0x00000002, AX
-	JZ        low170
+	JZ        low176
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low171
+	JZ        low177
 	VMOVSS    X5, 8(BX)(CX*4)
 
-low171:
-	JMP stored165
+low177:
+	JMP stored171
 
-low170:
+low176:
 	TESTQ  $0x00000001, AX
-	JZ     low172
+	JZ     low178
 	VMOVSS X5, (BX)(CX*4)
 
-low172:
-stored165:
+low178:
+stored171:
 	TESTQ        $0x00000004, AX
-	JZ           low174
+	JZ           low180
 	VMOVUPS      X6, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000002, AX
-	JZ           low175
+	JZ           low181
 	VMOVSD       X6, 16(BX)(SI*1)
 	VUNPCKHPD    X6, X6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low176
+	JZ           low182
 	VMOVSS       X6, 24(BX)(SI*1)
 
-low176:
-	JMP stored173
+low182:
+	JMP stored179
 
-low175:
+low181:
 	TESTQ  $0x00000001, AX
-	JZ     low177
+	JZ     low183
 	VMOVSS X6, 16(BX)(SI*1)
 
-low177:
-	JMP stored173
+low183:
+	JMP stored179
 
-low174:
+low180:
 	TESTQ     $0x00000002, AX
-	JZ        low178
+	JZ        low184
 	VMOVSD    X6, (BX)(SI*1)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low179
+	JZ        low185
 	VMOVSS    X6, 8(BX)(SI*1)
 
-low179:
-	JMP stored173
+low185:
+	JMP stored179
 
-low178:
+low184:
 	TESTQ  $0x00000001, AX
-	JZ     low180
+	JZ     low186
 	VMOVSS X6, (BX)(SI*1)
 
-low180:
-stored173:
+low186:
+stored179:
 	TESTQ        $0x00000004, AX
-	JZ           low182
+	JZ           low188
 	VMOVUPS      X7, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, AX
-	JZ           low183
+	JZ           low189
 	VMOVSD       X7, 16(BX)(DX*2)
 	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low184
+	JZ           low190
 	VMOVSS       X7, 24(BX)(DX*2)
 
-low184:
-	JMP stored181
+low190:
+	JMP stored187
 
-low183:
+low189:
 	TESTQ  $0x00000001, AX
-	JZ     low185
+	JZ     low191
 	VMOVSS X7, 16(BX)(DX*2)
 
-low185:
-	JMP stored181
+low191:
+	JMP stored187
 
-low182:
+low188:
 	TESTQ     $0x00000002, AX
-	JZ        low186
+	JZ        low192
 	VMOVSD    X7, (BX)(DX*2)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
-	JZ        low187
+	JZ        low193
 	VMOVSS    X7, 8(BX)(DX*2)
 
-low187:
-	JMP stored181
+low193:
+	JMP stored187
 
-low186:
+low192:
 	TESTQ  $0x00000001, AX
-	JZ     low188
+	JZ     low194
 	VMOVSS X7, (BX)(DX*2)
 
-low188:
-stored181:
+low194:
+stored187:
 	TESTQ        $0x00000004, AX
-	JZ           low190
+	JZ           low196
 	VMOVUPS      X8, (BX)(DI*1)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000002, AX
-	JZ           low191
+	JZ           low197
 	VMOVSD       X8, 16(BX)(DI*1)
 	VUNPCKHPD    X8, X8, X8
 	TESTQ        $0x00000001, AX
-	JZ           low192
+	JZ           low198
 	VMOVSS       X8, 24(BX)(DI*1)
 
-low192:
-	JMP stored189
+low198:
+	JMP stored195
 
-low191:
+low197:
 	TESTQ  $0x00000001, AX
-	JZ     low193
+	JZ     low199
 	VMOVSS X8, 16(BX)(DI*1)
 
-low193:
-	JMP stored189
+low199:
+	JMP stored195
 
-low190:
+low196:
 	TESTQ     $0x00000002, AX
-	JZ        low194
+	JZ        low200
 	VMOVSD    X8, (BX)(DI*1)
 	VUNPCKHPD X8, X8, X8
 	TESTQ     $0x00000001, AX
-	JZ        low195
+	JZ        low201
 	VMOVSS    X8, 8(BX)(DI*1)
 
-low195:
-	JMP stored189
+low201:
+	JMP stored195
 
-low194:
+low200:
 	TESTQ  $0x00000001, AX
-	JZ     low196
+	JZ     low202
 	VMOVSS X8, (BX)(DI*1)
 
-low196:
-stored189:
+low202:
+stored195:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	IMUL3Q $0x08, CX, CX
@@ -2744,16 +3105,16 @@ stored189:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, a+32(FP)
-	MOVQ   rows+72(FP), BX
+	MOVQ   rows+88(FP), BX
 	SUBQ   $0x08, BX
-	MOVQ   BX, rows+72(FP)
+	MOVQ   BX, rows+88(FP)
 	CMPQ   BX, $0x08
-	JGE    tile128
+	JGE    tile133
 
-rest129:
-	MOVQ rows+72(FP), BX
+rest134:
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer198
+	JNE  fewer204
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ       init+16(FP), BX
@@ -2767,9 +3128,9 @@ rest129:
 	VMASKMOVPS (BX)(CX*4), Y0, Y5
 	VMASKMOVPS (BX)(SI*1), Y0, Y6
 	VMASKMOVPS (BX)(DX*2), Y0, Y7
-	MOVQ       n+88(FP), R8
+	MOVQ       n+104(FP), R8
 	TESTQ      R8, R8
-	JLE        folded199
+	JLE        folded205
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -2777,11 +3138,15 @@ rest129:
 	MOVQ       ldb+64(FP), DI
 	LEAQ       (CX)(CX*2), R9
 	LEAQ       (CX)(CX*4), R10
+	MOVQ       soon+72(FP), R11
+	MOVQ       ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold200:
+fold206:
 	VMASKMOVPS   (SI), Y0, Y9
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSS (BX), Y8
 	VFMADD231PS  Y8, Y9, Y1
 	VBROADCASTSS (BX)(CX*1), Y8
@@ -2798,11 +3163,11 @@ fold200:
 	VFMADD231PS  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold200
+	JNZ          fold206
 
-folded199:
+folded205:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y8, Y8, Y8
 	VADDPS Y8, Y1, Y1
 	VADDPS Y8, Y2, Y2
@@ -2812,7 +3177,7 @@ folded199:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear201
+	JNE    linear207
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
 	VMAXPS Y3, Y8, Y3
@@ -2821,310 +3186,313 @@ folded199:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear201:
+linear207:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	TESTQ        $0x00000004, AX
-	JZ           low203
+	JZ           low209
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low204
+	JZ           low210
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low205
+	JZ           low211
 	VMOVSS       X1, 24(BX)
 
-low205:
-	JMP stored202
+low211:
+	JMP stored208
 
-low204:
+low210:
 	TESTQ  $0x00000001, AX
-	JZ     low206
+	JZ     low212
 	VMOVSS X1, 16(BX)
 
-low206:
-	JMP stored202
+low212:
+	JMP stored208
 
-low203:
+low209:
 	TESTQ     $0x00000002, AX
-	JZ        low207
+	JZ        low213
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low208
+	JZ        low214
 	VMOVSS    X1, 8(BX)
 
-low208:
-	JMP stored202
+low214:
+	JMP stored208
 
-low207:
+low213:
 	TESTQ  $0x00000001, AX
-	JZ     low209
+	JZ     low215
 	VMOVSS X1, (BX)
 
-low209:
-stored202:
+low215:
+stored208:
 	TESTQ        $0x00000004, AX
-	JZ           low211
+	JZ           low217
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low212
+	JZ           low218
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low213
+	JZ           low219
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low213:
-	JMP stored210
+low219:
+	JMP stored216
 
-low212:
+low218:
 	TESTQ  $0x00000001, AX
-	JZ     low214
+	JZ     low220
 	VMOVSS X2, 16(BX)(CX*1)
 
-low214:
-	JMP stored210
+low220:
+	JMP stored216
 
-low211:
+low217:
 	TESTQ     $0x00000002, AX
-	JZ        low215
+	JZ        low221
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low216
+	JZ        low222
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low216:
-	JMP stored210
+low222:
+	JMP stored216
 
-low215:
+low221:
 	TESTQ  $0x00000001, AX
-	JZ     low217
+	JZ     low223
 	VMOVSS X2, (BX)(CX*1)
 
-low217:
-stored210:
+low223:
+stored216:
 	TESTQ        $0x00000004, AX
-	JZ           low219
+	JZ           low225
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low220
+	JZ           low226
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low221
+	JZ           low227
 	VMOVSS       X3, 24(BX)(CX*2)
 
-low221:
-	JMP stored218
+low227:
+	JMP stored224
 
-low220:
+low226:
 	TESTQ  $0x00000001, AX
-	JZ     low222
+	JZ     low228
 	VMOVSS X3, 16(BX)(CX*2)
 
-low222:
-	JMP stored218
+low228:
+	JMP stored224
 
-low219:
+low225:
 	TESTQ     $0x00000002, AX
-	JZ        low223
+	JZ        low229
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low224
+	JZ        low230
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low224:
-	JMP stored218
+low230:
+	JMP stored224
 
-low223:
+low229:
 	TESTQ  $0x00000001, AX
-	JZ     low225
+	JZ     low231
 	VMOVSS X3, (BX)(CX*2)
 
-low225:
-stored218:
+low231:
+stored224:
 	TESTQ        $0x00000004, AX
-	JZ           low227
+	JZ           low233
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low228
+	JZ           low234
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low229
+	JZ           low235
 	VMOVSS       X4, 24(BX)(DX*1)
 
-low229:
-	JMP stored226
+low235:
+	JMP stored232
 
-low228:
+low234:
 	TESTQ  $0x00000001, AX
-	JZ     low230
+	JZ     low236
 	VMOVSS X4, 16(BX)(DX*1)
 
-low230:
-	JMP stored226
+low236:
+	JMP stored232
 
-low227:
+low233:
 	TESTQ     $0x00000002, AX
-	JZ        low231
+	JZ        low237
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low232
+	JZ        low238
 	VMOVSS    X4, 8(BX)(DX*1)
 
-low232:
-	JMP stored226
+low238:
+	JMP stored232
 
-low231:
+low237:
 	TESTQ  $0x00000001, AX
-	JZ     low233
+	JZ     low239
 	VMOVSS X4, (BX)(DX*1)
 
-low233:
-stored226:
+low239:
+stored232:
 	TESTQ        $0x00000004, AX
-	JZ           low235
+	JZ           low241
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low236
+	JZ           low242
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low237
+	JZ           low243
 	VMOVSS       X5, 24(BX)(CX*4)
 
-low237:
-	JMP stored234
+low243:
+	JMP stored240
 
-low236:
+low242:
 	TESTQ  $0x00000001, AX
-	JZ     low238
+	JZ     low244
 	VMOVSS X5, 16(BX)(CX*4)
 
-low238:
-	JMP stored234
+low244:
+	JMP stored240
 
-low235:
+low241:
 	TESTQ     $0x00000002, AX
-	JZ        low239
+	JZ        low245
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low240
+	JZ        low246
 	VMOVSS    X5, 8(BX)(CX*4)
 
-low240:
-	JMP stored234
+low246:
+	JMP stored240
 
-low239:
+low245:
 	TESTQ  $0x00000001, AX
-	JZ     low241
+	JZ     low247
 	VMOVSS X5, (BX)(CX*4)
 
-low241:
-stored234:
+low247:
+stored240:
 	TESTQ        $0x00000004, AX
-	JZ           low243
+	JZ           low249
 	VMOVUPS      X6, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000002, AX
-	JZ           low244
+	JZ           low250
 	VMOVSD       X6, 16(BX)(SI*1)
 	VUNPCKHPD    X6, X6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low245
+	JZ           low251
 	VMOVSS       X6, 24(BX)(SI*1)
 
-low245:
-	JMP stored242
+low251:
+	JMP stored248
 
-low244:
+low250:
 	TESTQ  $0x00000001, AX
-	JZ     low246
+	JZ     low252
 	VMOVSS X6, 16(BX)(SI*1)
 
-low246:
-	JMP stored242
+low252:
+	JMP stored248
 
-low243:
+low249:
 	TESTQ     $0x00000002, AX
-	JZ        low247
+	JZ        low253
 	VMOVSD    X6, (BX)(SI*1)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low248
+	JZ        low254
 	VMOVSS    X6, 8(BX)(SI*1)
 
-low248:
-	JMP stored242
+low254:
+	JMP stored248
 
-low247:
+low253:
 	TESTQ  $0x00000001, AX
-	JZ     low249
+	JZ     low255
 	VMOVSS X6, (BX)(SI*1)
 
-low249:
-stored242:
+low255:
+stored248:
 	TESTQ        $0x00000004, AX
-	JZ           low251
+	JZ           low257
 	VMOVUPS      X7, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, AX
-	JZ           low252
+	JZ           low258
 	VMOVSD       X7, 16(BX)(DX*2)
 	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low253
+	JZ           low259
 	VMOVSS       X7, 24(BX)(DX*2)
 
-low253:
-	JMP stored250
+low259:
+	JMP stored256
 
-low252:
+low258:
 	TESTQ  $0x00000001, AX
-	JZ     low254
+	JZ     low260
 	VMOVSS X7, 16(BX)(DX*2)
 
-low254:
-	JMP stored250
+low260:
+	JMP stored256
 
-low251:
+low257:
 	TESTQ     $0x00000002, AX
-	JZ        low255
+	JZ        low261
 	VMOVSD    X7, (BX)(DX*2)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
-	JZ        low256
+	JZ        low262
 	VMOVSS    X7, 8(BX)(DX*2)
 
-low256:
-	JMP stored250
+low262:
+	JMP stored256
 
-low255:
+low261:
 	TESTQ  $0x00000001, AX
-	JZ     low257
+	JZ     low263
 	VMOVSS X7, (BX)(DX*2)
 
-low257:
-stored250:
-	JMP done197
+low263:
+stored256:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done203
 
-fewer198:
+fewer204:
 	CMPQ BX, $0x06
-	JNE  fewer258
+	JNE  fewer264
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ       init+16(FP), BX
@@ -3137,9 +3505,9 @@ fewer198:
 	VMASKMOVPS (BX)(DX*1), Y0, Y4
 	VMASKMOVPS (BX)(CX*4), Y0, Y5
 	VMASKMOVPS (BX)(SI*1), Y0, Y6
-	MOVQ       n+88(FP), R8
+	MOVQ       n+104(FP), R8
 	TESTQ      R8, R8
-	JLE        folded259
+	JLE        folded265
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -3147,11 +3515,15 @@ fewer198:
 	MOVQ       ldb+64(FP), DI
 	LEAQ       (CX)(CX*2), R9
 	LEAQ       (CX)(CX*4), R10
+	MOVQ       soon+72(FP), R11
+	MOVQ       ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold260:
+fold266:
 	VMASKMOVPS   (SI), Y0, Y8
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSS (BX), Y7
 	VFMADD231PS  Y7, Y8, Y1
 	VBROADCASTSS (BX)(CX*1), Y7
@@ -3166,11 +3538,11 @@ fold260:
 	VFMADD231PS  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold260
+	JNZ          fold266
 
-folded259:
+folded265:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y7, Y7, Y7
 	VADDPS Y7, Y1, Y1
 	VADDPS Y7, Y2, Y2
@@ -3179,7 +3551,7 @@ folded259:
 	VADDPS Y7, Y5, Y5
 	VADDPS Y7, Y6, Y6
 	CMPQ   BX, $0x01
-	JNE    linear261
+	JNE    linear267
 	VMAXPS Y1, Y7, Y1
 	VMAXPS Y2, Y7, Y2
 	VMAXPS Y3, Y7, Y3
@@ -3187,268 +3559,271 @@ folded259:
 	VMAXPS Y5, Y7, Y5
 	VMAXPS Y6, Y7, Y6
 
-linear261:
+linear267:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	TESTQ        $0x00000004, AX
-	JZ           low263
+	JZ           low269
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low264
+	JZ           low270
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low265
+	JZ           low271
 	VMOVSS       X1, 24(BX)
 
-low265:
-	JMP stored262
+low271:
+	JMP stored268
 
-low264:
+low270:
 	TESTQ  $0x00000001, AX
-	JZ     low266
+	JZ     low272
 	VMOVSS X1, 16(BX)
 
-low266:
-	JMP stored262
+low272:
+	JMP stored268
 
-low263:
+low269:
 	TESTQ     $0x00000002, AX
-	JZ        low267
+	JZ        low273
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low268
+	JZ        low274
 	VMOVSS    X1, 8(BX)
 
-low268:
-	JMP stored262
+low274:
+	JMP stored268
 
-low267:
+low273:
 	TESTQ  $0x00000001, AX
-	JZ     low269
+	JZ     low275
 	VMOVSS X1, (BX)
 
-low269:
-stored262:
+low275:
+stored268:
 	TESTQ        $0x00000004, AX
-	JZ           low271
+	JZ           low277
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low272
+	JZ           low278
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low273
+	JZ           low279
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low273:
-	JMP stored270
+low279:
+	JMP stored276
 
-low272:
+low278:
 	TESTQ  $0x00000001, AX
-	JZ     low274
+	JZ     low280
 	VMOVSS X2, 16(BX)(CX*1)
 
-low274:
-	JMP stored270
+low280:
+	JMP stored276
 
-low271:
+low277:
 	TESTQ     $0x00000002, AX
-	JZ        low275
+	JZ        low281
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low276
+	JZ        low282
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low276:
-	JMP stored270
+low282:
+	JMP stored276
 
-low275:
+low281:
 	TESTQ  $0x00000001, AX
-	JZ     low277
+	JZ     low283
 	VMOVSS X2, (BX)(CX*1)
 
-low277:
-stored270:
+low283:
+stored276:
 	TESTQ        $0x00000004, AX
-	JZ           low279
+	JZ           low285
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low280
+	JZ           low286
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low281
+	JZ           low287
 	VMOVSS       X3, 24(BX)(CX*2)
 
-low281:
-	JMP stored278
+low287:
+	JMP stored284
 
-low280:
+low286:
 	TESTQ  $0x00000001, AX
-	JZ     low282
+	JZ     low288
 	VMOVSS X3, 16(BX)(CX*2)
 
-low282:
-	JMP stored278
+low288:
+	JMP stored284
 
-low279:
+low285:
 	TESTQ     $0x00000002, AX
-	JZ        low283
+	JZ        low289
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low284
+	JZ        low290
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low284:
-	JMP stored278
+low290:
+	JMP stored284
 
-low283:
+low289:
 	TESTQ  $0x00000001, AX
-	JZ     low285
+	JZ     low291
 	VMOVSS X3, (BX)(CX*2)
 
-low285:
-stored278:
+low291:
+stored284:
 	TESTQ        $0x00000004, AX
-	JZ           low287
+	JZ           low293
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low288
+	JZ           low294
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low289
+	JZ           low295
 	VMOVSS       X4, 24(BX)(DX*1)
 
-low289:
-	JMP stored286
+low295:
+	JMP stored292
 
-low288:
+low294:
 	TESTQ  $0x00000001, AX
-	JZ     low290
+	JZ     low296
 	VMOVSS X4, 16(BX)(DX*1)
 
-low290:
-	JMP stored286
+low296:
+	JMP stored292
 
-low287:
+low293:
 	TESTQ     $0x00000002, AX
-	JZ        low291
+	JZ        low297
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low292
+	JZ        low298
 	VMOVSS    X4, 8(BX)(DX*1)
 
-low292:
-	JMP stored286
+low298:
+	JMP stored292
 
-low291:
+low297:
 	TESTQ  $0x00000001, AX
-	JZ     low293
+	JZ     low299
 	VMOVSS X4, (BX)(DX*1)
 
-low293:
-stored286:
+low299:
+stored292:
 	TESTQ        $0x00000004, AX
-	JZ           low295
+	JZ           low301
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low296
+	JZ           low302
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low297
+	JZ           low303
 	VMOVSS       X5, 24(BX)(CX*4)
 
-low297:
-	JMP stored294
+low303:
+	JMP stored300
 
-low296:
+low302:
 	TESTQ  $0x00000001, AX
-	JZ     low298
+	JZ     low304
 	VMOVSS X5, 16(BX)(CX*4)
 
-low298:
-	JMP stored294
+low304:
+	JMP stored300
 
-low295:
+low301:
 	TESTQ     $0x00000002, AX
-	JZ        low299
+	JZ        low305
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low300
+	JZ        low306
 	VMOVSS    X5, 8(BX)(CX*4)
 
-low300:
-	JMP stored294
+low306:
+	JMP stored300
 
-low299:
+low305:
 	TESTQ  $0x00000001, AX
-	JZ     low301
+	JZ     low307
 	VMOVSS X5, (BX)(CX*4)
 
-low301:
-stored294:
+low307:
+stored300:
 	TESTQ        $0x00000004, AX
-	JZ           low303
+	JZ           low309
 	VMOVUPS      X6, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000002, AX
-	JZ           low304
+	JZ           low310
 	VMOVSD       X6, 16(BX)(SI*1)
 	VUNPCKHPD    X6, X6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low305
+	JZ           low311
 	VMOVSS       X6, 24(BX)(SI*1)
 
-low305:
-	JMP stored302
+low311:
+	JMP stored308
 
-low304:
+low310:
 	TESTQ  $0x00000001, AX
-	JZ     low306
+	JZ     low312
 	VMOVSS X6, 16(BX)(SI*1)
 
-low306:
-	JMP stored302
+low312:
+	JMP stored308
 
-low303:
+low309:
 	TESTQ     $0x00000002, AX
-	JZ        low307
+	JZ        low313
 	VMOVSD    X6, (BX)(SI*1)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low308
+	JZ        low314
 	VMOVSS    X6, 8(BX)(SI*1)
 
-low308:
-	JMP stored302
+low314:
+	JMP stored308
 
-low307:
+low313:
 	TESTQ  $0x00000001, AX
-	JZ     low309
+	JZ     low315
 	VMOVSS X6, (BX)(SI*1)
 
-low309:
-stored302:
-	JMP done197
+low315:
+stored308:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done203
 
-fewer258:
+fewer264:
 	CMPQ BX, $0x05
-	JNE  fewer310
+	JNE  fewer316
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ       init+16(FP), BX
@@ -3459,20 +3834,24 @@ fewer258:
 	VMASKMOVPS (BX)(CX*2), Y0, Y3
 	VMASKMOVPS (BX)(DX*1), Y0, Y4
 	VMASKMOVPS (BX)(CX*4), Y0, Y5
-	MOVQ       n+88(FP), R8
+	MOVQ       n+104(FP), R8
 	TESTQ      R8, R8
-	JLE        folded311
+	JLE        folded317
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
 	MOVQ       b+56(FP), SI
 	MOVQ       ldb+64(FP), DI
 	LEAQ       (CX)(CX*2), R9
+	MOVQ       soon+72(FP), R10
+	MOVQ       ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold312:
+fold318:
 	VMASKMOVPS   (SI), Y0, Y7
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSS (BX), Y6
 	VFMADD231PS  Y6, Y7, Y1
 	VBROADCASTSS (BX)(CX*1), Y6
@@ -3485,11 +3864,11 @@ fold312:
 	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold312
+	JNZ          fold318
 
-folded311:
+folded317:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y6, Y6, Y6
 	VADDPS Y6, Y1, Y1
 	VADDPS Y6, Y2, Y2
@@ -3497,232 +3876,235 @@ folded311:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear313
+	JNE    linear319
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear313:
+linear319:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	TESTQ        $0x00000004, AX
-	JZ           low315
+	JZ           low321
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low316
+	JZ           low322
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low317
+	JZ           low323
 	VMOVSS       X1, 24(BX)
 
-low317:
-	JMP stored314
+low323:
+	JMP stored320
 
-low316:
+low322:
 	TESTQ  $0x00000001, AX
-	JZ     low318
+	JZ     low324
 	VMOVSS X1, 16(BX)
 
-low318:
-	JMP stored314
+low324:
+	JMP stored320
 
-low315:
+low321:
 	TESTQ     $0x00000002, AX
-	JZ        low319
+	JZ        low325
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low320
+	JZ        low326
 	VMOVSS    X1, 8(BX)
 
-low320:
-	JMP stored314
+low326:
+	JMP stored320
 
-low319:
+low325:
 	TESTQ  $0x00000001, AX
-	JZ     low321
+	JZ     low327
 	VMOVSS X1, (BX)
 
-low321:
-stored314:
+low327:
+stored320:
 	TESTQ        $0x00000004, AX
-	JZ           low323
+	JZ           low329
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low324
+	JZ           low330
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low325
+	JZ           low331
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low325:
-	JMP stored322
+low331:
+	JMP stored328
 
-low324:
+low330:
 	TESTQ  $0x00000001, AX
-	JZ     low326
+	JZ     low332
 	VMOVSS X2, 16(BX)(CX*1)
 
-low326:
-	JMP stored322
+low332:
+	JMP stored328
 
-low323:
+low329:
 	TESTQ     $0x00000002, AX
-	JZ        low327
+	JZ        low333
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low328
+	JZ        low334
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low328:
-	JMP stored322
+low334:
+	JMP stored328
 
-low327:
+low333:
 	TESTQ  $0x00000001, AX
-	JZ     low329
+	JZ     low335
 	VMOVSS X2, (BX)(CX*1)
 
-low329:
-stored322:
+low335:
+stored328:
 	TESTQ        $0x00000004, AX
-	JZ           low331
+	JZ           low337
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low332
+	JZ           low338
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low333
+	JZ           low339
 	VMOVSS       X3, 24(BX)(CX*2)
 
-low333:
-	JMP stored330
+low339:
+	JMP stored336
 
-low332:
+low338:
 	TESTQ  $0x00000001, AX
-	JZ     low334
+	JZ     low340
 	VMOVSS X3, 16(BX)(CX*2)
 
-low334:
-	JMP stored330
+low340:
+	JMP stored336
 
-low331:
+low337:
 	TESTQ     $0x00000002, AX
-	JZ        low335
+	JZ        low341
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low336
+	JZ        low342
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low336:
-	JMP stored330
+low342:
+	JMP stored336
 
-low335:
+low341:
 	TESTQ  $0x00000001, AX
-	JZ     low337
+	JZ     low343
 	VMOVSS X3, (BX)(CX*2)
 
-low337:
-stored330:
+low343:
+stored336:
 	TESTQ        $0x00000004, AX
-	JZ           low339
+	JZ           low345
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low340
+	JZ           low346
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low341
+	JZ           low347
 	VMOVSS       X4, 24(BX)(DX*1)
 
-low341:
-	JMP stored338
+low347:
+	JMP stored344
 
-low340:
+low346:
 	TESTQ  $0x00000001, AX
-	JZ     low342
+	JZ     low348
 	VMOVSS X4, 16(BX)(DX*1)
 
-low342:
-	JMP stored338
+low348:
+	JMP stored344
 
-low339:
+low345:
 	TESTQ     $0x00000002, AX
-	JZ        low343
+	JZ        low349
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low344
+	JZ        low350
 	VMOVSS    X4, 8(BX)(DX*1)
 
-low344:
-	JMP stored338
+low350:
+	JMP stored344
 
-low343:
+low349:
 	TESTQ  $0x00000001, AX
-	JZ     low345
+	JZ     low351
 	VMOVSS X4, (BX)(DX*1)
 
-low345:
-stored338:
+low351:
+stored344:
 	TESTQ        $0x00000004, AX
-	JZ           low347
+	JZ           low353
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low348
+	JZ           low354
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low349
+	JZ           low355
 	VMOVSS       X5, 24(BX)(CX*4)
 
-low349:
-	JMP stored346
+low355:
+	JMP stored352
 
-low348:
+low354:
 	TESTQ  $0x00000001, AX
-	JZ     low350
+	JZ     low356
 	VMOVSS X5, 16(BX)(CX*4)
 
-low350:
-	JMP stored346
+low356:
+	JMP stored352
 
-low347:
+low353:
 	TESTQ     $0x00000002, AX
-	JZ        low351
+	JZ        low357
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low352
+	JZ        low358
 	VMOVSS    X5, 8(BX)(CX*4)
 
-low352:
-	JMP stored346
+low358:
+	JMP stored352
 
-low351:
+low357:
 	TESTQ  $0x00000001, AX
-	JZ     low353
+	JZ     low359
 	VMOVSS X5, (BX)(CX*4)
 
-low353:
-stored346:
-	JMP done197
+low359:
+stored352:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done203
 
-fewer310:
+fewer316:
 	CMPQ BX, $0x04
-	JNE  fewer354
+	JNE  fewer360
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ       init+16(FP), BX
@@ -3732,20 +4114,24 @@ fewer310:
 	VMASKMOVPS (BX)(CX*1), Y0, Y2
 	VMASKMOVPS (BX)(CX*2), Y0, Y3
 	VMASKMOVPS (BX)(DX*1), Y0, Y4
-	MOVQ       n+88(FP), R8
+	MOVQ       n+104(FP), R8
 	TESTQ      R8, R8
-	JLE        folded355
+	JLE        folded361
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
 	MOVQ       b+56(FP), SI
 	MOVQ       ldb+64(FP), DI
 	LEAQ       (CX)(CX*2), R9
+	MOVQ       soon+72(FP), R10
+	MOVQ       ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold356:
+fold362:
 	VMASKMOVPS   (SI), Y0, Y6
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSS (BX), Y5
 	VFMADD231PS  Y5, Y6, Y1
 	VBROADCASTSS (BX)(CX*1), Y5
@@ -3756,200 +4142,203 @@ fold356:
 	VFMADD231PS  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold356
+	JNZ          fold362
 
-folded355:
+folded361:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y5, Y5, Y5
 	VADDPS Y5, Y1, Y1
 	VADDPS Y5, Y2, Y2
 	VADDPS Y5, Y3, Y3
 	VADDPS Y5, Y4, Y4
 	CMPQ   BX, $0x01
-	JNE    linear357
+	JNE    linear363
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
 	VMAXPS Y4, Y5, Y4
 
-linear357:
+linear363:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	TESTQ        $0x00000004, AX
-	JZ           low359
+	JZ           low365
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low360
+	JZ           low366
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low361
+	JZ           low367
 	VMOVSS       X1, 24(BX)
 
-low361:
-	JMP stored358
+low367:
+	JMP stored364
 
-low360:
+low366:
 	TESTQ  $0x00000001, AX
-	JZ     low362
+	JZ     low368
 	VMOVSS X1, 16(BX)
 
-low362:
-	JMP stored358
+low368:
+	JMP stored364
 
-low359:
+low365:
 	TESTQ     $0x00000002, AX
-	JZ        low363
+	JZ        low369
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low364
+	JZ        low370
 	VMOVSS    X1, 8(BX)
 
-low364:
-	JMP stored358
+low370:
+	JMP stored364
 
-low363:
+low369:
 	TESTQ  $0x00000001, AX
-	JZ     low365
+	JZ     low371
 	VMOVSS X1, (BX)
 
-low365:
-stored358:
+low371:
+stored364:
 	TESTQ        $0x00000004, AX
-	JZ           low367
+	JZ           low373
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low368
+	JZ           low374
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low369
+	JZ           low375
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low369:
-	JMP stored366
+low375:
+	JMP stored372
 
-low368:
+low374:
 	TESTQ  $0x00000001, AX
-	JZ     low370
+	JZ     low376
 	VMOVSS X2, 16(BX)(CX*1)
 
-low370:
-	JMP stored366
+low376:
+	JMP stored372
 
-low367:
+low373:
 	TESTQ     $0x00000002, AX
-	JZ        low371
+	JZ        low377
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low372
+	JZ        low378
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low372:
-	JMP stored366
+low378:
+	JMP stored372
 
-low371:
+low377:
 	TESTQ  $0x00000001, AX
-	JZ     low373
+	JZ     low379
 	VMOVSS X2, (BX)(CX*1)
 
-low373:
-stored366:
+low379:
+stored372:
 	TESTQ        $0x00000004, AX
-	JZ           low375
+	JZ           low381
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low376
+	JZ           low382
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low377
+	JZ           low383
 	VMOVSS       X3, 24(BX)(CX*2)
 
-low377:
-	JMP stored374
+low383:
+	JMP stored380
 
-low376:
+low382:
 	TESTQ  $0x00000001, AX
-	JZ     low378
+	JZ     low384
 	VMOVSS X3, 16(BX)(CX*2)
 
-low378:
-	JMP stored374
+low384:
+	JMP stored380
 
-low375:
+low381:
 	TESTQ     $0x00000002, AX
-	JZ        low379
+	JZ        low385
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low380
+	JZ        low386
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low380:
-	JMP stored374
+low386:
+	JMP stored380
 
-low379:
+low385:
 	TESTQ  $0x00000001, AX
-	JZ     low381
+	JZ     low387
 	VMOVSS X3, (BX)(CX*2)
 
-low381:
-stored374:
+low387:
+stored380:
 	TESTQ        $0x00000004, AX
-	JZ           low383
+	JZ           low389
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low384
+	JZ           low390
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low385
+	JZ           low391
 	VMOVSS       X4, 24(BX)(DX*1)
 
-low385:
-	JMP stored382
+low391:
+	JMP stored388
 
-low384:
+low390:
 	TESTQ  $0x00000001, AX
-	JZ     low386
+	JZ     low392
 	VMOVSS X4, 16(BX)(DX*1)
 
-low386:
-	JMP stored382
+low392:
+	JMP stored388
 
-low383:
+low389:
 	TESTQ     $0x00000002, AX
-	JZ        low387
+	JZ        low393
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low388
+	JZ        low394
 	VMOVSS    X4, 8(BX)(DX*1)
 
-low388:
-	JMP stored382
+low394:
+	JMP stored388
 
-low387:
+low393:
 	TESTQ  $0x00000001, AX
-	JZ     low389
+	JZ     low395
 	VMOVSS X4, (BX)(DX*1)
 
-low389:
-stored382:
-	JMP done197
+low395:
+stored388:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done203
 
-fewer354:
+fewer360:
 	CMPQ BX, $0x03
-	JNE  fewer390
+	JNE  fewer396
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ       init+16(FP), BX
@@ -3957,19 +4346,23 @@ fewer354:
 	VMASKMOVPS (BX), Y0, Y1
 	VMASKMOVPS (BX)(CX*1), Y0, Y2
 	VMASKMOVPS (BX)(CX*2), Y0, Y3
-	MOVQ       n+88(FP), R8
+	MOVQ       n+104(FP), R8
 	TESTQ      R8, R8
-	JLE        folded391
+	JLE        folded397
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
 	MOVQ       b+56(FP), SI
 	MOVQ       ldb+64(FP), DI
+	MOVQ       soon+72(FP), R9
+	MOVQ       ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold392:
+fold398:
 	VMASKMOVPS   (SI), Y0, Y5
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Y4
 	VFMADD231PS  Y4, Y5, Y1
 	VBROADCASTSS (BX)(CX*1), Y4
@@ -3978,382 +4371,423 @@ fold392:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold392
+	JNZ          fold398
 
-folded391:
+folded397:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y4, Y4, Y4
 	VADDPS Y4, Y1, Y1
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear393
+	JNE    linear399
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-linear393:
+linear399:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	TESTQ        $0x00000004, AX
-	JZ           low395
+	JZ           low401
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low396
+	JZ           low402
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low397
+	JZ           low403
 	VMOVSS       X1, 24(BX)
 
-low397:
-	JMP stored394
+low403:
+	JMP stored400
 
-low396:
+low402:
 	TESTQ  $0x00000001, AX
-	JZ     low398
+	JZ     low404
 	VMOVSS X1, 16(BX)
 
-low398:
-	JMP stored394
+low404:
+	JMP stored400
 
-low395:
+low401:
 	TESTQ     $0x00000002, AX
-	JZ        low399
+	JZ        low405
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low400
+	JZ        low406
 	VMOVSS    X1, 8(BX)
 
-low400:
-	JMP stored394
+low406:
+	JMP stored400
 
-low399:
+low405:
 	TESTQ  $0x00000001, AX
-	JZ     low401
+	JZ     low407
 	VMOVSS X1, (BX)
 
-low401:
-stored394:
+low407:
+stored400:
 	TESTQ        $0x00000004, AX
-	JZ           low403
+	JZ           low409
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low404
+	JZ           low410
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low405
+	JZ           low411
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low405:
-	JMP stored402
+low411:
+	JMP stored408
 
-low404:
+low410:
 	TESTQ  $0x00000001, AX
-	JZ     low406
+	JZ     low412
 	VMOVSS X2, 16(BX)(CX*1)
 
-low406:
-	JMP stored402
+low412:
+	JMP stored408
 
-low403:
+low409:
 	TESTQ     $0x00000002, AX
-	JZ        low407
+	JZ        low413
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low408
+	JZ        low414
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low408:
-	JMP stored402
+low414:
+	JMP stored408
 
-low407:
+low413:
 	TESTQ  $0x00000001, AX
-	JZ     low409
+	JZ     low415
 	VMOVSS X2, (BX)(CX*1)
 
-low409:
-stored402:
+low415:
+stored408:
 	TESTQ        $0x00000004, AX
-	JZ           low411
+	JZ           low417
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low412
+	JZ           low418
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low413
+	JZ           low419
 	VMOVSS       X3, 24(BX)(CX*2)
 
-low413:
-	JMP stored410
+low419:
+	JMP stored416
 
-low412:
+low418:
 	TESTQ  $0x00000001, AX
-	JZ     low414
+	JZ     low420
 	VMOVSS X3, 16(BX)(CX*2)
 
-low414:
-	JMP stored410
+low420:
+	JMP stored416
 
-low411:
+low417:
 	TESTQ     $0x00000002, AX
-	JZ        low415
+	JZ        low421
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low416
+	JZ        low422
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low416:
-	JMP stored410
+low422:
+	JMP stored416
 
-low415:
+low421:
 	TESTQ  $0x00000001, AX
-	JZ     low417
+	JZ     low423
 	VMOVSS X3, (BX)(CX*2)
 
-low417:
-stored410:
-	JMP done197
+low423:
+stored416:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done203
 
-fewer390:
+fewer396:
 	CMPQ BX, $0x02
-	JNE  fewer418
+	JNE  fewer424
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ       init+16(FP), BX
 	MOVQ       ldinit+24(FP), CX
 	VMASKMOVPS (BX), Y0, Y1
 	VMASKMOVPS (BX)(CX*1), Y0, Y2
-	MOVQ       n+88(FP), R8
+	MOVQ       n+104(FP), R8
 	TESTQ      R8, R8
-	JLE        folded419
+	JLE        folded425
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
 	MOVQ       b+56(FP), SI
 	MOVQ       ldb+64(FP), DI
+	MOVQ       soon+72(FP), R9
+	MOVQ       ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold420:
+fold426:
 	VMASKMOVPS   (SI), Y0, Y4
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Y3
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS (BX)(CX*1), Y3
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold420
+	JNZ          fold426
 
-folded419:
+folded425:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear421
+	JNE    linear427
 	VMAXPS Y1, Y3, Y1
 	VMAXPS Y2, Y3, Y2
 
-linear421:
+linear427:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	TESTQ        $0x00000004, AX
-	JZ           low423
+	JZ           low429
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low424
+	JZ           low430
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low425
+	JZ           low431
 	VMOVSS       X1, 24(BX)
 
-low425:
-	JMP stored422
+low431:
+	JMP stored428
 
-low424:
+low430:
 	TESTQ  $0x00000001, AX
-	JZ     low426
+	JZ     low432
 	VMOVSS X1, 16(BX)
 
-low426:
-	JMP stored422
+low432:
+	JMP stored428
 
-low423:
+low429:
 	TESTQ     $0x00000002, AX
-	JZ        low427
+	JZ        low433
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low428
+	JZ        low434
 	VMOVSS    X1, 8(BX)
 
-low428:
-	JMP stored422
+low434:
+	JMP stored428
 
-low427:
+low433:
 	TESTQ  $0x00000001, AX
-	JZ     low429
+	JZ     low435
 	VMOVSS X1, (BX)
 
-low429:
-stored422:
+low435:
+stored428:
 	TESTQ        $0x00000004, AX
-	JZ           low431
+	JZ           low437
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low432
+	JZ           low438
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low433
+	JZ           low439
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low433:
-	JMP stored430
+low439:
+	JMP stored436
 
-low432:
+low438:
 	TESTQ  $0x00000001, AX
-	JZ     low434
+	JZ     low440
 	VMOVSS X2, 16(BX)(CX*1)
 
-low434:
-	JMP stored430
+low440:
+	JMP stored436
 
-low431:
+low437:
 	TESTQ     $0x00000002, AX
-	JZ        low435
+	JZ        low441
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low436
+	JZ        low442
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low436:
-	JMP stored430
+low442:
+	JMP stored436
 
-low435:
+low441:
 	TESTQ  $0x00000001, AX
-	JZ     low437
+	JZ     low443
 	VMOVSS X2, (BX)(CX*1)
 
-low437:
-stored430:
-	JMP done197
+low443:
+stored436:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done203
 
-fewer418:
+fewer424:
 	CMPQ BX, $0x01
-	JNE  fewer438
+	JNE  fewer444
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ       init+16(FP), BX
 	VMASKMOVPS (BX), Y0, Y1
-	MOVQ       n+88(FP), R8
+	MOVQ       n+104(FP), R8
 	TESTQ      R8, R8
-	JLE        folded439
+	JLE        folded445
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
 	MOVQ       b+56(FP), SI
 	MOVQ       ldb+64(FP), DI
+	MOVQ       soon+72(FP), R9
+	MOVQ       ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold440:
+fold446:
 	VMASKMOVPS   (SI), Y0, Y3
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Y2
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold440
+	JNZ          fold446
 
-folded439:
+folded445:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear441
+	JNE    linear447
 	VMAXPS Y1, Y2, Y1
 
-linear441:
+linear447:
 	MOVQ         c+0(FP), BX
 	TESTQ        $0x00000004, AX
-	JZ           low443
+	JZ           low449
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low444
+	JZ           low450
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low445
+	JZ           low451
 	VMOVSS       X1, 24(BX)
 
-low445:
-	JMP stored442
+low451:
+	JMP stored448
 
-low444:
+low450:
 	TESTQ  $0x00000001, AX
-	JZ     low446
+	JZ     low452
 	VMOVSS X1, 16(BX)
 
-low446:
-	JMP stored442
+low452:
+	JMP stored448
 
-low443:
+low449:
 	TESTQ     $0x00000002, AX
-	JZ        low447
+	JZ        low453
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low448
+	JZ        low454
 	VMOVSS    X1, 8(BX)
 
-low448:
-	JMP stored442
+low454:
+	JMP stored448
 
-low447:
+low453:
 	TESTQ  $0x00000001, AX
-	JZ     low449
+	JZ     low455
 	VMOVSS X1, (BX)
 
-low449:
-stored442:
-	JMP done197
+low455:
+stored448:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done203
 
-fewer438:
-done197:
+fewer444:
+done203:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-// func panelAVX2F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, FMA3
-TEXT ·panelAVX2F64(SB), NOSPLIT, $0-104
-	MOVQ cols+80(FP), AX
+// func panelAVX2F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, soon uintptr, ldsoon uintptr, rows int, cols int, n int, act int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·panelAVX2F64(SB), NOSPLIT, $0-120
+	MOVQ cols+96(FP), AX
 	CMPQ AX, $0x08
 	JLE  narrower1
 	CMPQ AX, $0x0c
 	JNE  over2
-	MOVQ rows+72(FP), BX
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x04
 	JLT  rest4
 
 tile3:
+	MOVQ n+104(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few5
+
+	// c of the next tile, 4×3 vectors
+	MOVQ       ldc+8(FP), CX
+	IMUL3Q     $0x04, CX, BX
+	MOVQ       c+0(FP), DX
+	ADDQ       DX, BX
+	LEAQ       (CX)(CX*2), DX
+	PREFETCHT1 (BX)
+	PREFETCHT1 64(BX)
+	PREFETCHT1 95(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 64(BX)(CX*1)
+	PREFETCHT1 95(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 64(BX)(CX*2)
+	PREFETCHT1 95(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 64(BX)(DX*1)
+	PREFETCHT1 95(BX)(DX*1)
+
+few5:
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -4370,22 +4804,26 @@ tile3:
 	VMOVUPD (BX)(DX*1), Y9
 	VMOVUPD 32(BX)(DX*1), Y10
 	VMOVUPD 64(BX)(DX*1), Y11
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded5
+	JLE     folded6
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold6:
+fold7:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI), Y14
 	VMOVUPD      64(SI), Y15
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSD (BX), Y12
 	VFMADD231PD  Y12, Y13, Y0
 	VFMADD231PD  Y12, Y14, Y1
@@ -4404,11 +4842,11 @@ fold6:
 	VFMADD231PD  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold6
+	JNZ          fold7
 
-folded5:
+folded6:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y12, Y12, Y12
 	VADDPD Y12, Y0, Y0
 	VADDPD Y12, Y1, Y1
@@ -4423,7 +4861,7 @@ folded5:
 	VADDPD Y12, Y10, Y10
 	VADDPD Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear7
+	JNE    linear8
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -4437,7 +4875,7 @@ folded5:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-linear7:
+linear8:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4453,6 +4891,9 @@ linear7:
 	VMOVUPD Y9, (BX)(DX*1)
 	VMOVUPD Y10, 32(BX)(DX*1)
 	VMOVUPD Y11, 64(BX)(DX*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x04, CX, CX
@@ -4468,16 +4909,16 @@ linear7:
 	IMUL3Q  $0x04, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
+	MOVQ    rows+88(FP), BX
 	SUBQ    $0x04, BX
-	MOVQ    BX, rows+72(FP)
+	MOVQ    BX, rows+88(FP)
 	CMPQ    BX, $0x04
 	JGE     tile3
 
 rest4:
-	MOVQ rows+72(FP), BX
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer9
+	JNE  fewer10
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -4491,21 +4932,25 @@ rest4:
 	VMOVUPD (BX)(CX*2), Y6
 	VMOVUPD 32(BX)(CX*2), Y7
 	VMOVUPD 64(BX)(CX*2), Y8
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded10
+	JLE     folded11
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold11:
+fold12:
 	VMOVUPD      (SI), Y10
 	VMOVUPD      32(SI), Y11
 	VMOVUPD      64(SI), Y12
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Y9
 	VFMADD231PD  Y9, Y10, Y0
 	VFMADD231PD  Y9, Y11, Y1
@@ -4520,11 +4965,11 @@ fold11:
 	VFMADD231PD  Y9, Y12, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold11
+	JNZ          fold12
 
-folded10:
+folded11:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y9, Y9, Y9
 	VADDPD Y9, Y0, Y0
 	VADDPD Y9, Y1, Y1
@@ -4536,7 +4981,7 @@ folded10:
 	VADDPD Y9, Y7, Y7
 	VADDPD Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear12
+	JNE    linear13
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -4547,7 +4992,7 @@ folded10:
 	VMAXPD Y7, Y9, Y7
 	VMAXPD Y8, Y9, Y8
 
-linear12:
+linear13:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
@@ -4559,11 +5004,14 @@ linear12:
 	VMOVUPD Y6, (BX)(CX*2)
 	VMOVUPD Y7, 32(BX)(CX*2)
 	VMOVUPD Y8, 64(BX)(CX*2)
-	JMP     done8
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done9
 
-fewer9:
+fewer10:
 	CMPQ BX, $0x02
-	JNE  fewer13
+	JNE  fewer14
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -4574,21 +5022,25 @@ fewer9:
 	VMOVUPD (BX)(CX*1), Y3
 	VMOVUPD 32(BX)(CX*1), Y4
 	VMOVUPD 64(BX)(CX*1), Y5
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded14
+	JLE     folded15
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold15:
+fold16:
 	VMOVUPD      (SI), Y7
 	VMOVUPD      32(SI), Y8
 	VMOVUPD      64(SI), Y9
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Y6
 	VFMADD231PD  Y6, Y7, Y0
 	VFMADD231PD  Y6, Y8, Y1
@@ -4599,11 +5051,11 @@ fold15:
 	VFMADD231PD  Y6, Y9, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold15
+	JNZ          fold16
 
-folded14:
+folded15:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y6, Y6, Y6
 	VADDPD Y6, Y0, Y0
 	VADDPD Y6, Y1, Y1
@@ -4612,7 +5064,7 @@ folded14:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear16
+	JNE    linear17
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
@@ -4620,7 +5072,7 @@ folded14:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear16:
+linear17:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
@@ -4629,62 +5081,72 @@ linear16:
 	VMOVUPD Y3, (BX)(CX*1)
 	VMOVUPD Y4, 32(BX)(CX*1)
 	VMOVUPD Y5, 64(BX)(CX*1)
-	JMP     done8
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done9
 
-fewer13:
+fewer14:
 	CMPQ BX, $0x01
-	JNE  fewer17
+	JNE  fewer18
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Y0
 	VMOVUPD 32(BX), Y1
 	VMOVUPD 64(BX), Y2
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded18
+	JLE     folded19
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold19:
+fold20:
 	VMOVUPD      (SI), Y4
 	VMOVUPD      32(SI), Y5
 	VMOVUPD      64(SI), Y6
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Y3
 	VFMADD231PD  Y3, Y4, Y0
 	VFMADD231PD  Y3, Y5, Y1
 	VFMADD231PD  Y3, Y6, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold19
+	JNZ          fold20
 
-folded18:
+folded19:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y0, Y0
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear20
+	JNE    linear21
 	VMAXPD Y0, Y3, Y0
 	VMAXPD Y1, Y3, Y1
 	VMAXPD Y2, Y3, Y2
 
-linear20:
+linear21:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
 	VMOVUPD Y2, 64(BX)
-	JMP     done8
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done9
 
-fewer17:
-done8:
+fewer18:
+done9:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -4692,11 +5154,35 @@ done8:
 over2:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
-	MOVQ   rows+72(FP), BX
+	MOVQ   rows+88(FP), BX
 	CMPQ   BX, $0x04
-	JLT    rest22
+	JLT    rest23
 
-tile21:
+tile22:
+	MOVQ n+104(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few24
+
+	// c of the next tile, 4×3 vectors
+	MOVQ       ldc+8(FP), CX
+	IMUL3Q     $0x04, CX, BX
+	MOVQ       c+0(FP), DX
+	ADDQ       DX, BX
+	LEAQ       (CX)(CX*2), DX
+	PREFETCHT1 (BX)
+	PREFETCHT1 64(BX)
+	PREFETCHT1 95(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 64(BX)(CX*1)
+	PREFETCHT1 95(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 64(BX)(CX*2)
+	PREFETCHT1 95(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 64(BX)(DX*1)
+	PREFETCHT1 95(BX)(DX*1)
+
+few24:
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -4716,22 +5202,26 @@ tile21:
 	VMOVUPD (BX)(DX*1), Y9
 	VMOVUPD 32(BX)(DX*1), Y10
 	VMOVUPD 64(SI)(DI*1), Y11
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded23
+	JLE     folded25
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold24:
+fold26:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI), Y14
 	VMOVUPD      64(SI)(AX*1), Y15
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSD (BX), Y12
 	VFMADD231PD  Y12, Y13, Y0
 	VFMADD231PD  Y12, Y14, Y1
@@ -4750,11 +5240,11 @@ fold24:
 	VFMADD231PD  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold24
+	JNZ          fold26
 
-folded23:
+folded25:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y12, Y12, Y12
 	VADDPD Y12, Y0, Y0
 	VADDPD Y12, Y1, Y1
@@ -4769,7 +5259,7 @@ folded23:
 	VADDPD Y12, Y10, Y10
 	VADDPD Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear25
+	JNE    linear27
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -4783,7 +5273,7 @@ folded23:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-linear25:
+linear27:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4802,6 +5292,9 @@ linear25:
 	VMOVUPD Y9, (BX)(DX*1)
 	VMOVUPD Y10, 32(BX)(DX*1)
 	VMOVUPD Y11, 64(SI)(DI*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x04, CX, CX
@@ -4817,16 +5310,16 @@ linear25:
 	IMUL3Q  $0x04, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
+	MOVQ    rows+88(FP), BX
 	SUBQ    $0x04, BX
-	MOVQ    BX, rows+72(FP)
+	MOVQ    BX, rows+88(FP)
 	CMPQ    BX, $0x04
-	JGE     tile21
+	JGE     tile22
 
-rest22:
-	MOVQ rows+72(FP), BX
+rest23:
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer27
+	JNE  fewer29
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -4842,21 +5335,25 @@ rest22:
 	VMOVUPD (BX)(CX*2), Y6
 	VMOVUPD 32(BX)(CX*2), Y7
 	VMOVUPD 64(DX)(CX*2), Y8
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded28
+	JLE     folded30
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold29:
+fold31:
 	VMOVUPD      (SI), Y10
 	VMOVUPD      32(SI), Y11
 	VMOVUPD      64(SI)(AX*1), Y12
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Y9
 	VFMADD231PD  Y9, Y10, Y0
 	VFMADD231PD  Y9, Y11, Y1
@@ -4871,11 +5368,11 @@ fold29:
 	VFMADD231PD  Y9, Y12, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold29
+	JNZ          fold31
 
-folded28:
+folded30:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y9, Y9, Y9
 	VADDPD Y9, Y0, Y0
 	VADDPD Y9, Y1, Y1
@@ -4887,7 +5384,7 @@ folded28:
 	VADDPD Y9, Y7, Y7
 	VADDPD Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear30
+	JNE    linear32
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -4898,7 +5395,7 @@ folded28:
 	VMAXPD Y7, Y9, Y7
 	VMAXPD Y8, Y9, Y8
 
-linear30:
+linear32:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -4912,11 +5409,14 @@ linear30:
 	VMOVUPD Y6, (BX)(CX*2)
 	VMOVUPD Y7, 32(BX)(CX*2)
 	VMOVUPD Y8, 64(DX)(CX*2)
-	JMP     done26
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done28
 
-fewer27:
+fewer29:
 	CMPQ BX, $0x02
-	JNE  fewer31
+	JNE  fewer33
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -4929,21 +5429,25 @@ fewer27:
 	VMOVUPD (BX)(CX*1), Y3
 	VMOVUPD 32(BX)(CX*1), Y4
 	VMOVUPD 64(DX)(CX*1), Y5
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded32
+	JLE     folded34
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold33:
+fold35:
 	VMOVUPD      (SI), Y7
 	VMOVUPD      32(SI), Y8
 	VMOVUPD      64(SI)(AX*1), Y9
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Y6
 	VFMADD231PD  Y6, Y7, Y0
 	VFMADD231PD  Y6, Y8, Y1
@@ -4954,11 +5458,11 @@ fold33:
 	VFMADD231PD  Y6, Y9, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold33
+	JNZ          fold35
 
-folded32:
+folded34:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y6, Y6, Y6
 	VADDPD Y6, Y0, Y0
 	VADDPD Y6, Y1, Y1
@@ -4967,7 +5471,7 @@ folded32:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear34
+	JNE    linear36
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
@@ -4975,7 +5479,7 @@ folded32:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear34:
+linear36:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -4986,11 +5490,14 @@ linear34:
 	VMOVUPD Y3, (BX)(CX*1)
 	VMOVUPD Y4, 32(BX)(CX*1)
 	VMOVUPD Y5, 64(DX)(CX*1)
-	JMP     done26
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done28
 
-fewer31:
+fewer33:
 	CMPQ BX, $0x01
-	JNE  fewer35
+	JNE  fewer37
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -4999,67 +5506,99 @@ fewer31:
 	VMOVUPD (BX), Y0
 	VMOVUPD 32(BX), Y1
 	VMOVUPD 64(DX), Y2
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded36
+	JLE     folded38
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold37:
+fold39:
 	VMOVUPD      (SI), Y4
 	VMOVUPD      32(SI), Y5
 	VMOVUPD      64(SI)(AX*1), Y6
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Y3
 	VFMADD231PD  Y3, Y4, Y0
 	VFMADD231PD  Y3, Y5, Y1
 	VFMADD231PD  Y3, Y6, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold37
+	JNZ          fold39
 
-folded36:
+folded38:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y0, Y0
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear38
+	JNE    linear40
 	VMAXPD Y0, Y3, Y0
 	VMAXPD Y1, Y3, Y1
 	VMAXPD Y2, Y3, Y2
 
-linear38:
+linear40:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
 	VMOVUPD Y2, 64(DX)
-	JMP     done26
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done28
 
-fewer35:
-done26:
+fewer37:
+done28:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x04
-	JLE  narrower39
+	JLE  narrower41
 	CMPQ AX, $0x08
-	JNE  over40
-	MOVQ rows+72(FP), BX
+	JNE  over42
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x06
-	JLT  rest42
+	JLT  rest44
 
-tile41:
+tile43:
+	MOVQ n+104(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few45
+
+	// c of the next tile, 6×2 vectors
+	MOVQ       ldc+8(FP), CX
+	IMUL3Q     $0x06, CX, BX
+	MOVQ       c+0(FP), DX
+	ADDQ       DX, BX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	PREFETCHT1 (BX)
+	PREFETCHT1 63(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 63(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 63(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 63(BX)(DX*1)
+	PREFETCHT1 (BX)(CX*4)
+	PREFETCHT1 63(BX)(CX*4)
+	PREFETCHT1 (BX)(SI*1)
+	PREFETCHT1 63(BX)(SI*1)
+
+few45:
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -5077,9 +5616,9 @@ tile41:
 	VMOVUPD 32(BX)(CX*4), Y9
 	VMOVUPD (BX)(SI*1), Y10
 	VMOVUPD 32(BX)(SI*1), Y11
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded43
+	JLE     folded46
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5087,12 +5626,16 @@ tile41:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold44:
+fold47:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI), Y14
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSD (BX), Y12
 	VFMADD231PD  Y12, Y13, Y0
 	VFMADD231PD  Y12, Y14, Y1
@@ -5113,11 +5656,11 @@ fold44:
 	VFMADD231PD  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold44
+	JNZ          fold47
 
-folded43:
+folded46:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y12, Y12, Y12
 	VADDPD Y12, Y0, Y0
 	VADDPD Y12, Y1, Y1
@@ -5132,7 +5675,7 @@ folded43:
 	VADDPD Y12, Y10, Y10
 	VADDPD Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear45
+	JNE    linear48
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -5146,7 +5689,7 @@ folded43:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-linear45:
+linear48:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5163,6 +5706,9 @@ linear45:
 	VMOVUPD Y9, 32(BX)(CX*4)
 	VMOVUPD Y10, (BX)(SI*1)
 	VMOVUPD Y11, 32(BX)(SI*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x06, CX, CX
@@ -5178,16 +5724,16 @@ linear45:
 	IMUL3Q  $0x06, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
+	MOVQ    rows+88(FP), BX
 	SUBQ    $0x06, BX
-	MOVQ    BX, rows+72(FP)
+	MOVQ    BX, rows+88(FP)
 	CMPQ    BX, $0x06
-	JGE     tile41
+	JGE     tile43
 
-rest42:
-	MOVQ rows+72(FP), BX
+rest44:
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x05
-	JNE  fewer47
+	JNE  fewer50
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5203,21 +5749,25 @@ rest42:
 	VMOVUPD 32(BX)(DX*1), Y7
 	VMOVUPD (BX)(CX*4), Y8
 	VMOVUPD 32(BX)(CX*4), Y9
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded48
+	JLE     folded51
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold49:
+fold52:
 	VMOVUPD      (SI), Y11
 	VMOVUPD      32(SI), Y12
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSD (BX), Y10
 	VFMADD231PD  Y10, Y11, Y0
 	VFMADD231PD  Y10, Y12, Y1
@@ -5235,11 +5785,11 @@ fold49:
 	VFMADD231PD  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold49
+	JNZ          fold52
 
-folded48:
+folded51:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y10, Y10, Y10
 	VADDPD Y10, Y0, Y0
 	VADDPD Y10, Y1, Y1
@@ -5252,7 +5802,7 @@ folded48:
 	VADDPD Y10, Y8, Y8
 	VADDPD Y10, Y9, Y9
 	CMPQ   BX, $0x01
-	JNE    linear50
+	JNE    linear53
 	VMAXPD Y0, Y10, Y0
 	VMAXPD Y1, Y10, Y1
 	VMAXPD Y2, Y10, Y2
@@ -5264,7 +5814,7 @@ folded48:
 	VMAXPD Y8, Y10, Y8
 	VMAXPD Y9, Y10, Y9
 
-linear50:
+linear53:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5278,11 +5828,14 @@ linear50:
 	VMOVUPD Y7, 32(BX)(DX*1)
 	VMOVUPD Y8, (BX)(CX*4)
 	VMOVUPD Y9, 32(BX)(CX*4)
-	JMP     done46
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done49
 
-fewer47:
+fewer50:
 	CMPQ BX, $0x04
-	JNE  fewer51
+	JNE  fewer54
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5296,21 +5849,25 @@ fewer47:
 	VMOVUPD 32(BX)(CX*2), Y5
 	VMOVUPD (BX)(DX*1), Y6
 	VMOVUPD 32(BX)(DX*1), Y7
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded52
+	JLE     folded55
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold53:
+fold56:
 	VMOVUPD      (SI), Y9
 	VMOVUPD      32(SI), Y10
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSD (BX), Y8
 	VFMADD231PD  Y8, Y9, Y0
 	VFMADD231PD  Y8, Y10, Y1
@@ -5325,11 +5882,11 @@ fold53:
 	VFMADD231PD  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold53
+	JNZ          fold56
 
-folded52:
+folded55:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y8, Y8, Y8
 	VADDPD Y8, Y0, Y0
 	VADDPD Y8, Y1, Y1
@@ -5340,7 +5897,7 @@ folded52:
 	VADDPD Y8, Y6, Y6
 	VADDPD Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear54
+	JNE    linear57
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -5350,7 +5907,7 @@ folded52:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-linear54:
+linear57:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5362,11 +5919,14 @@ linear54:
 	VMOVUPD Y5, 32(BX)(CX*2)
 	VMOVUPD Y6, (BX)(DX*1)
 	VMOVUPD Y7, 32(BX)(DX*1)
-	JMP     done46
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done49
 
-fewer51:
+fewer54:
 	CMPQ BX, $0x03
-	JNE  fewer55
+	JNE  fewer58
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5377,20 +5937,24 @@ fewer51:
 	VMOVUPD 32(BX)(CX*1), Y3
 	VMOVUPD (BX)(CX*2), Y4
 	VMOVUPD 32(BX)(CX*2), Y5
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded56
+	JLE     folded59
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold57:
+fold60:
 	VMOVUPD      (SI), Y7
 	VMOVUPD      32(SI), Y8
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Y6
 	VFMADD231PD  Y6, Y7, Y0
 	VFMADD231PD  Y6, Y8, Y1
@@ -5402,11 +5966,11 @@ fold57:
 	VFMADD231PD  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold57
+	JNZ          fold60
 
-folded56:
+folded59:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y6, Y6, Y6
 	VADDPD Y6, Y0, Y0
 	VADDPD Y6, Y1, Y1
@@ -5415,7 +5979,7 @@ folded56:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear58
+	JNE    linear61
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
@@ -5423,7 +5987,7 @@ folded56:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear58:
+linear61:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
@@ -5432,11 +5996,14 @@ linear58:
 	VMOVUPD Y3, 32(BX)(CX*1)
 	VMOVUPD Y4, (BX)(CX*2)
 	VMOVUPD Y5, 32(BX)(CX*2)
-	JMP     done46
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done49
 
-fewer55:
+fewer58:
 	CMPQ BX, $0x02
-	JNE  fewer59
+	JNE  fewer62
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5445,20 +6012,24 @@ fewer55:
 	VMOVUPD 32(BX), Y1
 	VMOVUPD (BX)(CX*1), Y2
 	VMOVUPD 32(BX)(CX*1), Y3
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded60
+	JLE     folded63
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold61:
+fold64:
 	VMOVUPD      (SI), Y5
 	VMOVUPD      32(SI), Y6
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Y4
 	VFMADD231PD  Y4, Y5, Y0
 	VFMADD231PD  Y4, Y6, Y1
@@ -5467,92 +6038,127 @@ fold61:
 	VFMADD231PD  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold61
+	JNZ          fold64
 
-folded60:
+folded63:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y4, Y4, Y4
 	VADDPD Y4, Y0, Y0
 	VADDPD Y4, Y1, Y1
 	VADDPD Y4, Y2, Y2
 	VADDPD Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear62
+	JNE    linear65
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 	VMAXPD Y3, Y4, Y3
 
-linear62:
+linear65:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
 	VMOVUPD Y2, (BX)(CX*1)
 	VMOVUPD Y3, 32(BX)(CX*1)
-	JMP     done46
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done49
 
-fewer59:
+fewer62:
 	CMPQ BX, $0x01
-	JNE  fewer63
+	JNE  fewer66
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Y0
 	VMOVUPD 32(BX), Y1
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded64
+	JLE     folded67
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold65:
+fold68:
 	VMOVUPD      (SI), Y3
 	VMOVUPD      32(SI), Y4
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Y2
 	VFMADD231PD  Y2, Y3, Y0
 	VFMADD231PD  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold65
+	JNZ          fold68
 
-folded64:
+folded67:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y0, Y0
 	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear66
+	JNE    linear69
 	VMAXPD Y0, Y2, Y0
 	VMAXPD Y1, Y2, Y1
 
-linear66:
+linear69:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
-	JMP     done46
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done49
 
-fewer63:
-done46:
+fewer66:
+done49:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over40:
+over42:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
-	MOVQ   rows+72(FP), BX
+	MOVQ   rows+88(FP), BX
 	CMPQ   BX, $0x06
-	JLT    rest68
+	JLT    rest71
 
-tile67:
+tile70:
+	MOVQ n+104(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few72
+
+	// c of the next tile, 6×2 vectors
+	MOVQ       ldc+8(FP), CX
+	IMUL3Q     $0x06, CX, BX
+	MOVQ       c+0(FP), DX
+	ADDQ       DX, BX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	PREFETCHT1 (BX)
+	PREFETCHT1 63(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 63(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 63(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 63(BX)(DX*1)
+	PREFETCHT1 (BX)(CX*4)
+	PREFETCHT1 63(BX)(CX*4)
+	PREFETCHT1 (BX)(SI*1)
+	PREFETCHT1 63(BX)(SI*1)
+
+few72:
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -5574,9 +6180,9 @@ tile67:
 	VMOVUPD 32(DI)(CX*4), Y9
 	VMOVUPD (BX)(SI*1), Y10
 	VMOVUPD 32(DI)(R9*1), Y11
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded69
+	JLE     folded73
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5584,12 +6190,16 @@ tile67:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold70:
+fold74:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI)(AX*1), Y14
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSD (BX), Y12
 	VFMADD231PD  Y12, Y13, Y0
 	VFMADD231PD  Y12, Y14, Y1
@@ -5610,11 +6220,11 @@ fold70:
 	VFMADD231PD  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold70
+	JNZ          fold74
 
-folded69:
+folded73:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y12, Y12, Y12
 	VADDPD Y12, Y0, Y0
 	VADDPD Y12, Y1, Y1
@@ -5629,7 +6239,7 @@ folded69:
 	VADDPD Y12, Y10, Y10
 	VADDPD Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear71
+	JNE    linear75
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -5643,7 +6253,7 @@ folded69:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-linear71:
+linear75:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5664,6 +6274,9 @@ linear71:
 	VMOVUPD Y9, 32(DI)(CX*4)
 	VMOVUPD Y10, (BX)(SI*1)
 	VMOVUPD Y11, 32(DI)(R9*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x06, CX, CX
@@ -5679,16 +6292,16 @@ linear71:
 	IMUL3Q  $0x06, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
+	MOVQ    rows+88(FP), BX
 	SUBQ    $0x06, BX
-	MOVQ    BX, rows+72(FP)
+	MOVQ    BX, rows+88(FP)
 	CMPQ    BX, $0x06
-	JGE     tile67
+	JGE     tile70
 
-rest68:
-	MOVQ rows+72(FP), BX
+rest71:
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x05
-	JNE  fewer73
+	JNE  fewer77
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5707,21 +6320,25 @@ rest68:
 	VMOVUPD 32(SI)(DI*1), Y7
 	VMOVUPD (BX)(CX*4), Y8
 	VMOVUPD 32(SI)(CX*4), Y9
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded74
+	JLE     folded78
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold75:
+fold79:
 	VMOVUPD      (SI), Y11
 	VMOVUPD      32(SI)(AX*1), Y12
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSD (BX), Y10
 	VFMADD231PD  Y10, Y11, Y0
 	VFMADD231PD  Y10, Y12, Y1
@@ -5739,11 +6356,11 @@ fold75:
 	VFMADD231PD  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold75
+	JNZ          fold79
 
-folded74:
+folded78:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y10, Y10, Y10
 	VADDPD Y10, Y0, Y0
 	VADDPD Y10, Y1, Y1
@@ -5756,7 +6373,7 @@ folded74:
 	VADDPD Y10, Y8, Y8
 	VADDPD Y10, Y9, Y9
 	CMPQ   BX, $0x01
-	JNE    linear76
+	JNE    linear80
 	VMAXPD Y0, Y10, Y0
 	VMAXPD Y1, Y10, Y1
 	VMAXPD Y2, Y10, Y2
@@ -5767,98 +6384,6 @@ folded74:
 	VMAXPD Y7, Y10, Y7
 	VMAXPD Y8, Y10, Y8
 	VMAXPD Y9, Y10, Y9
-
-linear76:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(SI)
-	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(SI)(CX*1)
-	VMOVUPD Y4, (BX)(CX*2)
-	VMOVUPD Y5, 32(SI)(CX*2)
-	VMOVUPD Y6, (BX)(DX*1)
-	VMOVUPD Y7, 32(SI)(DI*1)
-	VMOVUPD Y8, (BX)(CX*4)
-	VMOVUPD Y9, 32(SI)(CX*4)
-	JMP     done72
-
-fewer73:
-	CMPQ BX, $0x04
-	JNE  fewer77
-
-	// acc[i,j] = init[i,j], 4×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(SI), Y1
-	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(SI)(CX*1), Y3
-	VMOVUPD (BX)(CX*2), Y4
-	VMOVUPD 32(SI)(CX*2), Y5
-	VMOVUPD (BX)(DX*1), Y6
-	VMOVUPD 32(SI)(DI*1), Y7
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded78
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold79:
-	VMOVUPD      (SI), Y9
-	VMOVUPD      32(SI)(AX*1), Y10
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y8
-	VFMADD231PD  Y8, Y9, Y0
-	VFMADD231PD  Y8, Y10, Y1
-	VBROADCASTSD (BX)(CX*1), Y8
-	VFMADD231PD  Y8, Y9, Y2
-	VFMADD231PD  Y8, Y10, Y3
-	VBROADCASTSD (BX)(CX*2), Y8
-	VFMADD231PD  Y8, Y9, Y4
-	VFMADD231PD  Y8, Y10, Y5
-	VBROADCASTSD (BX)(R9*1), Y8
-	VFMADD231PD  Y8, Y9, Y6
-	VFMADD231PD  Y8, Y10, Y7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold79
-
-folded78:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y8, Y8, Y8
-	VADDPD Y8, Y0, Y0
-	VADDPD Y8, Y1, Y1
-	VADDPD Y8, Y2, Y2
-	VADDPD Y8, Y3, Y3
-	VADDPD Y8, Y4, Y4
-	VADDPD Y8, Y5, Y5
-	VADDPD Y8, Y6, Y6
-	VADDPD Y8, Y7, Y7
-	CMPQ   BX, $0x01
-	JNE    linear80
-	VMAXPD Y0, Y8, Y0
-	VMAXPD Y1, Y8, Y1
-	VMAXPD Y2, Y8, Y2
-	VMAXPD Y3, Y8, Y3
-	VMAXPD Y4, Y8, Y4
-	VMAXPD Y5, Y8, Y5
-	VMAXPD Y6, Y8, Y6
-	VMAXPD Y7, Y8, Y7
 
 linear80:
 	MOVQ    c+0(FP), BX
@@ -5875,11 +6400,113 @@ linear80:
 	VMOVUPD Y5, 32(SI)(CX*2)
 	VMOVUPD Y6, (BX)(DX*1)
 	VMOVUPD Y7, 32(SI)(DI*1)
-	JMP     done72
+	VMOVUPD Y8, (BX)(CX*4)
+	VMOVUPD Y9, 32(SI)(CX*4)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done76
 
 fewer77:
-	CMPQ BX, $0x03
+	CMPQ BX, $0x04
 	JNE  fewer81
+
+	// acc[i,j] = init[i,j], 4×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(SI), Y1
+	VMOVUPD (BX)(CX*1), Y2
+	VMOVUPD 32(SI)(CX*1), Y3
+	VMOVUPD (BX)(CX*2), Y4
+	VMOVUPD 32(SI)(CX*2), Y5
+	VMOVUPD (BX)(DX*1), Y6
+	VMOVUPD 32(SI)(DI*1), Y7
+	MOVQ    n+104(FP), R8
+	TESTQ   R8, R8
+	JLE     folded82
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold83:
+	VMOVUPD      (SI), Y9
+	VMOVUPD      32(SI)(AX*1), Y10
+	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
+	VBROADCASTSD (BX), Y8
+	VFMADD231PD  Y8, Y9, Y0
+	VFMADD231PD  Y8, Y10, Y1
+	VBROADCASTSD (BX)(CX*1), Y8
+	VFMADD231PD  Y8, Y9, Y2
+	VFMADD231PD  Y8, Y10, Y3
+	VBROADCASTSD (BX)(CX*2), Y8
+	VFMADD231PD  Y8, Y9, Y4
+	VFMADD231PD  Y8, Y10, Y5
+	VBROADCASTSD (BX)(R9*1), Y8
+	VFMADD231PD  Y8, Y9, Y6
+	VFMADD231PD  Y8, Y10, Y7
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold83
+
+folded82:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+112(FP), BX
+	VXORPS Y8, Y8, Y8
+	VADDPD Y8, Y0, Y0
+	VADDPD Y8, Y1, Y1
+	VADDPD Y8, Y2, Y2
+	VADDPD Y8, Y3, Y3
+	VADDPD Y8, Y4, Y4
+	VADDPD Y8, Y5, Y5
+	VADDPD Y8, Y6, Y6
+	VADDPD Y8, Y7, Y7
+	CMPQ   BX, $0x01
+	JNE    linear84
+	VMAXPD Y0, Y8, Y0
+	VMAXPD Y1, Y8, Y1
+	VMAXPD Y2, Y8, Y2
+	VMAXPD Y3, Y8, Y3
+	VMAXPD Y4, Y8, Y4
+	VMAXPD Y5, Y8, Y5
+	VMAXPD Y6, Y8, Y6
+	VMAXPD Y7, Y8, Y7
+
+linear84:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(SI)
+	VMOVUPD Y2, (BX)(CX*1)
+	VMOVUPD Y3, 32(SI)(CX*1)
+	VMOVUPD Y4, (BX)(CX*2)
+	VMOVUPD Y5, 32(SI)(CX*2)
+	VMOVUPD Y6, (BX)(DX*1)
+	VMOVUPD Y7, 32(SI)(DI*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done76
+
+fewer81:
+	CMPQ BX, $0x03
+	JNE  fewer85
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5892,20 +6519,24 @@ fewer77:
 	VMOVUPD 32(DX)(CX*1), Y3
 	VMOVUPD (BX)(CX*2), Y4
 	VMOVUPD 32(DX)(CX*2), Y5
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded82
+	JLE     folded86
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold83:
+fold87:
 	VMOVUPD      (SI), Y7
 	VMOVUPD      32(SI)(AX*1), Y8
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Y6
 	VFMADD231PD  Y6, Y7, Y0
 	VFMADD231PD  Y6, Y8, Y1
@@ -5917,11 +6548,11 @@ fold83:
 	VFMADD231PD  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold83
+	JNZ          fold87
 
-folded82:
+folded86:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y6, Y6, Y6
 	VADDPD Y6, Y0, Y0
 	VADDPD Y6, Y1, Y1
@@ -5930,78 +6561,13 @@ folded82:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear84
+	JNE    linear88
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
 	VMAXPD Y3, Y6, Y3
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
-
-linear84:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Y0, (BX)
-	VMOVUPD Y1, 32(DX)
-	VMOVUPD Y2, (BX)(CX*1)
-	VMOVUPD Y3, 32(DX)(CX*1)
-	VMOVUPD Y4, (BX)(CX*2)
-	VMOVUPD Y5, 32(DX)(CX*2)
-	JMP     done72
-
-fewer81:
-	CMPQ BX, $0x02
-	JNE  fewer85
-
-	// acc[i,j] = init[i,j], 2×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Y0
-	VMOVUPD 32(DX), Y1
-	VMOVUPD (BX)(CX*1), Y2
-	VMOVUPD 32(DX)(CX*1), Y3
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded86
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold87:
-	VMOVUPD      (SI), Y5
-	VMOVUPD      32(SI)(AX*1), Y6
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y4
-	VFMADD231PD  Y4, Y5, Y0
-	VFMADD231PD  Y4, Y6, Y1
-	VBROADCASTSD (BX)(CX*1), Y4
-	VFMADD231PD  Y4, Y5, Y2
-	VFMADD231PD  Y4, Y6, Y3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold87
-
-folded86:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VXORPS Y4, Y4, Y4
-	VADDPD Y4, Y0, Y0
-	VADDPD Y4, Y1, Y1
-	VADDPD Y4, Y2, Y2
-	VADDPD Y4, Y3, Y3
-	CMPQ   BX, $0x01
-	JNE    linear88
-	VMAXPD Y0, Y4, Y0
-	VMAXPD Y1, Y4, Y1
-	VMAXPD Y2, Y4, Y2
-	VMAXPD Y3, Y4, Y3
 
 linear88:
 	MOVQ    c+0(FP), BX
@@ -6012,19 +6578,27 @@ linear88:
 	VMOVUPD Y1, 32(DX)
 	VMOVUPD Y2, (BX)(CX*1)
 	VMOVUPD Y3, 32(DX)(CX*1)
-	JMP     done72
+	VMOVUPD Y4, (BX)(CX*2)
+	VMOVUPD Y5, 32(DX)(CX*2)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done76
 
 fewer85:
-	CMPQ BX, $0x01
+	CMPQ BX, $0x02
 	JNE  fewer89
 
-	// acc[i,j] = init[i,j], 1×2 vectors
+	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), Y0
 	VMOVUPD 32(DX), Y1
-	MOVQ    n+88(FP), R8
+	VMOVUPD (BX)(CX*1), Y2
+	VMOVUPD 32(DX)(CX*1), Y3
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
 	JLE     folded90
 	MOVQ    a+32(FP), BX
@@ -6032,52 +6606,156 @@ fewer85:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold91:
-	VMOVUPD      (SI), Y3
-	VMOVUPD      32(SI)(AX*1), Y4
+	VMOVUPD      (SI), Y5
+	VMOVUPD      32(SI)(AX*1), Y6
 	ADDQ         DI, SI
-	VBROADCASTSD (BX), Y2
-	VFMADD231PD  Y2, Y3, Y0
-	VFMADD231PD  Y2, Y4, Y1
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
+	VBROADCASTSD (BX), Y4
+	VFMADD231PD  Y4, Y5, Y0
+	VFMADD231PD  Y4, Y6, Y1
+	VBROADCASTSD (BX)(CX*1), Y4
+	VFMADD231PD  Y4, Y5, Y2
+	VFMADD231PD  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
 	JNZ          fold91
 
 folded90:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
+	VXORPS Y4, Y4, Y4
+	VADDPD Y4, Y0, Y0
+	VADDPD Y4, Y1, Y1
+	VADDPD Y4, Y2, Y2
+	VADDPD Y4, Y3, Y3
+	CMPQ   BX, $0x01
+	JNE    linear92
+	VMAXPD Y0, Y4, Y0
+	VMAXPD Y1, Y4, Y1
+	VMAXPD Y2, Y4, Y2
+	VMAXPD Y3, Y4, Y3
+
+linear92:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(DX)
+	VMOVUPD Y2, (BX)(CX*1)
+	VMOVUPD Y3, 32(DX)(CX*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done76
+
+fewer89:
+	CMPQ BX, $0x01
+	JNE  fewer93
+
+	// acc[i,j] = init[i,j], 1×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Y0
+	VMOVUPD 32(DX), Y1
+	MOVQ    n+104(FP), R8
+	TESTQ   R8, R8
+	JLE     folded94
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold95:
+	VMOVUPD      (SI), Y3
+	VMOVUPD      32(SI)(AX*1), Y4
+	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
+	VBROADCASTSD (BX), Y2
+	VFMADD231PD  Y2, Y3, Y0
+	VFMADD231PD  Y2, Y4, Y1
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold95
+
+folded94:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+112(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y0, Y0
 	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear92
+	JNE    linear96
 	VMAXPD Y0, Y2, Y0
 	VMAXPD Y1, Y2, Y1
 
-linear92:
+linear96:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(DX)
-	JMP     done72
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done76
 
-fewer89:
-done72:
+fewer93:
+done76:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower39:
+narrower41:
 	CMPQ AX, $0x04
-	JNE  over93
-	MOVQ rows+72(FP), BX
+	JNE  over97
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest95
+	JLT  rest99
 
-tile94:
+tile98:
+	MOVQ n+104(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few100
+
+	// c of the next tile, 8×1 vectors
+	MOVQ       ldc+8(FP), CX
+	IMUL3Q     $0x08, CX, BX
+	MOVQ       c+0(FP), DX
+	ADDQ       DX, BX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	PREFETCHT1 (BX)
+	PREFETCHT1 31(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 31(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 31(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 31(BX)(DX*1)
+	PREFETCHT1 (BX)(CX*4)
+	PREFETCHT1 31(BX)(CX*4)
+	PREFETCHT1 (BX)(SI*1)
+	PREFETCHT1 31(BX)(SI*1)
+	PREFETCHT1 (BX)(DX*2)
+	PREFETCHT1 31(BX)(DX*2)
+	PREFETCHT1 (BX)(DI*1)
+	PREFETCHT1 31(BX)(DI*1)
+
+few100:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -6092,9 +6770,9 @@ tile94:
 	VMOVUPD (BX)(SI*1), Y5
 	VMOVUPD (BX)(DX*2), Y6
 	VMOVUPD (BX)(DI*1), Y7
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded96
+	JLE     folded101
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6103,11 +6781,15 @@ tile94:
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
 	LEAQ    (R9)(CX*4), R11
+	MOVQ    soon+72(FP), R12
+	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold97:
+fold102:
 	VMOVUPD      (SI), Y9
 	ADDQ         DI, SI
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
 	VBROADCASTSD (BX), Y8
 	VFMADD231PD  Y8, Y9, Y0
 	VBROADCASTSD (BX)(CX*1), Y8
@@ -6126,11 +6808,11 @@ fold97:
 	VFMADD231PD  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold97
+	JNZ          fold102
 
-folded96:
+folded101:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y8, Y8, Y8
 	VADDPD Y8, Y0, Y0
 	VADDPD Y8, Y1, Y1
@@ -6141,7 +6823,7 @@ folded96:
 	VADDPD Y8, Y6, Y6
 	VADDPD Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear98
+	JNE    linear103
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -6151,7 +6833,7 @@ folded96:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-linear98:
+linear103:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6165,6 +6847,9 @@ linear98:
 	VMOVUPD Y5, (BX)(SI*1)
 	VMOVUPD Y6, (BX)(DX*2)
 	VMOVUPD Y7, (BX)(DI*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x08, CX, CX
@@ -6180,16 +6865,16 @@ linear98:
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
+	MOVQ    rows+88(FP), BX
 	SUBQ    $0x08, BX
-	MOVQ    BX, rows+72(FP)
+	MOVQ    BX, rows+88(FP)
 	CMPQ    BX, $0x08
-	JGE     tile94
+	JGE     tile98
 
-rest95:
-	MOVQ rows+72(FP), BX
+rest99:
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer100
+	JNE  fewer105
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
@@ -6203,9 +6888,9 @@ rest95:
 	VMOVUPD (BX)(CX*4), Y4
 	VMOVUPD (BX)(SI*1), Y5
 	VMOVUPD (BX)(DX*2), Y6
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded101
+	JLE     folded106
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6213,11 +6898,15 @@ rest95:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold102:
+fold107:
 	VMOVUPD      (SI), Y8
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSD (BX), Y7
 	VFMADD231PD  Y7, Y8, Y0
 	VBROADCASTSD (BX)(CX*1), Y7
@@ -6234,11 +6923,11 @@ fold102:
 	VFMADD231PD  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold102
+	JNZ          fold107
 
-folded101:
+folded106:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y7, Y7, Y7
 	VADDPD Y7, Y0, Y0
 	VADDPD Y7, Y1, Y1
@@ -6248,7 +6937,7 @@ folded101:
 	VADDPD Y7, Y5, Y5
 	VADDPD Y7, Y6, Y6
 	CMPQ   BX, $0x01
-	JNE    linear103
+	JNE    linear108
 	VMAXPD Y0, Y7, Y0
 	VMAXPD Y1, Y7, Y1
 	VMAXPD Y2, Y7, Y2
@@ -6257,7 +6946,7 @@ folded101:
 	VMAXPD Y5, Y7, Y5
 	VMAXPD Y6, Y7, Y6
 
-linear103:
+linear108:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6269,11 +6958,14 @@ linear103:
 	VMOVUPD Y4, (BX)(CX*4)
 	VMOVUPD Y5, (BX)(SI*1)
 	VMOVUPD Y6, (BX)(DX*2)
-	JMP     done99
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done104
 
-fewer100:
+fewer105:
 	CMPQ BX, $0x06
-	JNE  fewer104
+	JNE  fewer109
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -6286,9 +6978,9 @@ fewer100:
 	VMOVUPD (BX)(DX*1), Y3
 	VMOVUPD (BX)(CX*4), Y4
 	VMOVUPD (BX)(SI*1), Y5
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded105
+	JLE     folded110
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6296,11 +6988,15 @@ fewer100:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold106:
+fold111:
 	VMOVUPD      (SI), Y7
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSD (BX), Y6
 	VFMADD231PD  Y6, Y7, Y0
 	VBROADCASTSD (BX)(CX*1), Y6
@@ -6315,11 +7011,11 @@ fold106:
 	VFMADD231PD  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold106
+	JNZ          fold111
 
-folded105:
+folded110:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y6, Y6, Y6
 	VADDPD Y6, Y0, Y0
 	VADDPD Y6, Y1, Y1
@@ -6328,7 +7024,7 @@ folded105:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear107
+	JNE    linear112
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
@@ -6336,7 +7032,7 @@ folded105:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear107:
+linear112:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6347,11 +7043,14 @@ linear107:
 	VMOVUPD Y3, (BX)(DX*1)
 	VMOVUPD Y4, (BX)(CX*4)
 	VMOVUPD Y5, (BX)(SI*1)
-	JMP     done99
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done104
 
-fewer104:
+fewer109:
 	CMPQ BX, $0x05
-	JNE  fewer108
+	JNE  fewer113
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
@@ -6362,20 +7061,24 @@ fewer104:
 	VMOVUPD (BX)(CX*2), Y2
 	VMOVUPD (BX)(DX*1), Y3
 	VMOVUPD (BX)(CX*4), Y4
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded109
+	JLE     folded114
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold110:
+fold115:
 	VMOVUPD      (SI), Y6
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSD (BX), Y5
 	VFMADD231PD  Y5, Y6, Y0
 	VBROADCASTSD (BX)(CX*1), Y5
@@ -6388,11 +7091,11 @@ fold110:
 	VFMADD231PD  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold110
+	JNZ          fold115
 
-folded109:
+folded114:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y0, Y0
 	VADDPD Y5, Y1, Y1
@@ -6400,14 +7103,14 @@ folded109:
 	VADDPD Y5, Y3, Y3
 	VADDPD Y5, Y4, Y4
 	CMPQ   BX, $0x01
-	JNE    linear111
+	JNE    linear116
 	VMAXPD Y0, Y5, Y0
 	VMAXPD Y1, Y5, Y1
 	VMAXPD Y2, Y5, Y2
 	VMAXPD Y3, Y5, Y3
 	VMAXPD Y4, Y5, Y4
 
-linear111:
+linear116:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6416,11 +7119,14 @@ linear111:
 	VMOVUPD Y2, (BX)(CX*2)
 	VMOVUPD Y3, (BX)(DX*1)
 	VMOVUPD Y4, (BX)(CX*4)
-	JMP     done99
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done104
 
-fewer108:
+fewer113:
 	CMPQ BX, $0x04
-	JNE  fewer112
+	JNE  fewer117
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
@@ -6430,20 +7136,24 @@ fewer108:
 	VMOVUPD (BX)(CX*1), Y1
 	VMOVUPD (BX)(CX*2), Y2
 	VMOVUPD (BX)(DX*1), Y3
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded113
+	JLE     folded118
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold114:
+fold119:
 	VMOVUPD      (SI), Y5
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSD (BX), Y4
 	VFMADD231PD  Y4, Y5, Y0
 	VBROADCASTSD (BX)(CX*1), Y4
@@ -6454,24 +7164,24 @@ fold114:
 	VFMADD231PD  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold114
+	JNZ          fold119
 
-folded113:
+folded118:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y4, Y4, Y4
 	VADDPD Y4, Y0, Y0
 	VADDPD Y4, Y1, Y1
 	VADDPD Y4, Y2, Y2
 	VADDPD Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear115
+	JNE    linear120
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 	VMAXPD Y3, Y4, Y3
 
-linear115:
+linear120:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6479,11 +7189,14 @@ linear115:
 	VMOVUPD Y1, (BX)(CX*1)
 	VMOVUPD Y2, (BX)(CX*2)
 	VMOVUPD Y3, (BX)(DX*1)
-	JMP     done99
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done104
 
-fewer112:
+fewer117:
 	CMPQ BX, $0x03
-	JNE  fewer116
+	JNE  fewer121
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -6491,19 +7204,23 @@ fewer112:
 	VMOVUPD (BX), Y0
 	VMOVUPD (BX)(CX*1), Y1
 	VMOVUPD (BX)(CX*2), Y2
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded117
+	JLE     folded122
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold118:
+fold123:
 	VMOVUPD      (SI), Y4
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Y3
 	VFMADD231PD  Y3, Y4, Y0
 	VBROADCASTSD (BX)(CX*1), Y3
@@ -6512,135 +7229,182 @@ fold118:
 	VFMADD231PD  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold118
+	JNZ          fold123
 
-folded117:
+folded122:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y0, Y0
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear119
+	JNE    linear124
 	VMAXPD Y0, Y3, Y0
 	VMAXPD Y1, Y3, Y1
 	VMAXPD Y2, Y3, Y2
 
-linear119:
+linear124:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, (BX)(CX*1)
 	VMOVUPD Y2, (BX)(CX*2)
-	JMP     done99
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done104
 
-fewer116:
+fewer121:
 	CMPQ BX, $0x02
-	JNE  fewer120
+	JNE  fewer125
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
 	VMOVUPD (BX), Y0
 	VMOVUPD (BX)(CX*1), Y1
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded121
+	JLE     folded126
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold122:
+fold127:
 	VMOVUPD      (SI), Y3
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Y2
 	VFMADD231PD  Y2, Y3, Y0
 	VBROADCASTSD (BX)(CX*1), Y2
 	VFMADD231PD  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold122
+	JNZ          fold127
 
-folded121:
+folded126:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y0, Y0
 	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear123
+	JNE    linear128
 	VMAXPD Y0, Y2, Y0
 	VMAXPD Y1, Y2, Y1
 
-linear123:
+linear128:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, (BX)(CX*1)
-	JMP     done99
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done104
 
-fewer120:
+fewer125:
 	CMPQ BX, $0x01
-	JNE  fewer124
+	JNE  fewer129
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Y0
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded125
+	JLE     folded130
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold126:
+fold131:
 	VMOVUPD      (SI), Y2
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Y1
 	VFMADD231PD  Y1, Y2, Y0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold126
+	JNZ          fold131
 
-folded125:
+folded130:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y1, Y1, Y1
 	VADDPD Y1, Y0, Y0
 	CMPQ   BX, $0x01
-	JNE    linear127
+	JNE    linear132
 	VMAXPD Y0, Y1, Y0
 
-linear127:
+linear132:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Y0, (BX)
-	JMP     done99
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done104
 
-fewer124:
-done99:
+fewer129:
+done104:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over93:
+over97:
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
 	LEAQ    mask<>+32(SB), CX
 	SUBQ    BX, CX
 	VMOVDQU (CX), Y0
-	MOVQ    rows+72(FP), BX
+	MOVQ    rows+88(FP), BX
 	CMPQ    BX, $0x08
-	JLT     rest129
+	JLT     rest134
 
-tile128:
+tile133:
+	MOVQ n+104(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few135
+
+	// c of the next tile, 8×1 vectors
+	MOVQ       ldc+8(FP), CX
+	IMUL3Q     $0x08, CX, BX
+	MOVQ       c+0(FP), DX
+	ADDQ       DX, BX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	PREFETCHT1 (BX)
+	PREFETCHT1 31(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 31(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 31(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 31(BX)(DX*1)
+	PREFETCHT1 (BX)(CX*4)
+	PREFETCHT1 31(BX)(CX*4)
+	PREFETCHT1 (BX)(SI*1)
+	PREFETCHT1 31(BX)(SI*1)
+	PREFETCHT1 (BX)(DX*2)
+	PREFETCHT1 31(BX)(DX*2)
+	PREFETCHT1 (BX)(DI*1)
+	PREFETCHT1 31(BX)(DI*1)
+
+few135:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ       init+16(FP), BX
 	MOVQ       ldinit+24(FP), CX
@@ -6655,9 +7419,9 @@ tile128:
 	VMASKMOVPD (BX)(SI*1), Y0, Y6
 	VMASKMOVPD (BX)(DX*2), Y0, Y7
 	VMASKMOVPD (BX)(DI*1), Y0, Y8
-	MOVQ       n+88(FP), R8
+	MOVQ       n+104(FP), R8
 	TESTQ      R8, R8
-	JLE        folded130
+	JLE        folded136
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -6666,11 +7430,15 @@ tile128:
 	LEAQ       (CX)(CX*2), R9
 	LEAQ       (CX)(CX*4), R10
 	LEAQ       (R9)(CX*4), R11
+	MOVQ       soon+72(FP), R12
+	MOVQ       ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold131:
+fold137:
 	VMASKMOVPD   (SI), Y0, Y10
 	ADDQ         DI, SI
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
 	VBROADCASTSD (BX), Y9
 	VFMADD231PD  Y9, Y10, Y1
 	VBROADCASTSD (BX)(CX*1), Y9
@@ -6689,11 +7457,11 @@ fold131:
 	VFMADD231PD  Y9, Y10, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold131
+	JNZ          fold137
 
-folded130:
+folded136:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y9, Y9, Y9
 	VADDPD Y9, Y1, Y1
 	VADDPD Y9, Y2, Y2
@@ -6704,7 +7472,7 @@ folded130:
 	VADDPD Y9, Y7, Y7
 	VADDPD Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear132
+	JNE    linear138
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
 	VMAXPD Y3, Y9, Y3
@@ -6714,172 +7482,175 @@ folded130:
 	VMAXPD Y7, Y9, Y7
 	VMAXPD Y8, Y9, Y8
 
-linear132:
+linear138:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	TESTQ        $0x00000002, AX
-	JZ           low134
+	JZ           low140
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low135
+	JZ           low141
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low135:
-	JMP stored133
+low141:
+	JMP stored139
 
-low134:
+low140:
 	TESTQ     $0x00000001, AX
-	JZ        low136
+	JZ        low142
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low136:
-stored133:
+low142:
+stored139:
 	TESTQ        $0x00000002, AX
-	JZ           low138
+	JZ           low144
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low139
+	JZ           low145
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low139:
-	JMP stored137
+low145:
+	JMP stored143
 
-low138:
+low144:
 	TESTQ     $0x00000001, AX
-	JZ        low140
+	JZ        low146
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 
-low140:
-stored137:
+low146:
+stored143:
 	TESTQ        $0x00000002, AX
-	JZ           low142
+	JZ           low148
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low143
+	JZ           low149
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 
-low143:
-	JMP stored141
+low149:
+	JMP stored147
 
-low142:
+low148:
 	TESTQ     $0x00000001, AX
-	JZ        low144
+	JZ        low150
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 
-low144:
-stored141:
+low150:
+stored147:
 	TESTQ        $0x00000002, AX
-	JZ           low146
+	JZ           low152
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low147
+	JZ           low153
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 
-low147:
-	JMP stored145
+low153:
+	JMP stored151
 
-low146:
+low152:
 	TESTQ     $0x00000001, AX
-	JZ        low148
+	JZ        low154
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 
-low148:
-stored145:
+low154:
+stored151:
 	TESTQ        $0x00000002, AX
-	JZ           low150
+	JZ           low156
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low151
+	JZ           low157
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 
-low151:
-	JMP stored149
+low157:
+	JMP stored155
 
-low150:
+low156:
 	TESTQ     $0x00000001, AX
-	JZ        low152
+	JZ        low158
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 
-low152:
-stored149:
+low158:
+stored155:
 	TESTQ        $0x00000002, AX
-	JZ           low154
+	JZ           low160
 	VMOVUPS      X6, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low155
+	JZ           low161
 	VMOVSD       X6, 16(BX)(SI*1)
 	VUNPCKHPD    X6, X6, X6
 
-low155:
-	JMP stored153
+low161:
+	JMP stored159
 
-low154:
+low160:
 	TESTQ     $0x00000001, AX
-	JZ        low156
+	JZ        low162
 	VMOVSD    X6, (BX)(SI*1)
 	VUNPCKHPD X6, X6, X6
 
-low156:
-stored153:
+low162:
+stored159:
 	TESTQ        $0x00000002, AX
-	JZ           low158
+	JZ           low164
 	VMOVUPS      X7, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low159
+	JZ           low165
 	VMOVSD       X7, 16(BX)(DX*2)
 	VUNPCKHPD    X7, X7, X7
 
-low159:
-	JMP stored157
+low165:
+	JMP stored163
 
-low158:
+low164:
 	TESTQ     $0x00000001, AX
-	JZ        low160
+	JZ        low166
 	VMOVSD    X7, (BX)(DX*2)
 	VUNPCKHPD X7, X7, X7
 
-low160:
-stored157:
+low166:
+stored163:
 	TESTQ        $0x00000002, AX
-	JZ           low162
+	JZ           low168
 	VMOVUPS      X8, (BX)(DI*1)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, AX
-	JZ           low163
+	JZ           low169
 	VMOVSD       X8, 16(BX)(DI*1)
 	VUNPCKHPD    X8, X8, X8
 
-low163:
-	JMP stored161
+low169:
+	JMP stored167
 
-low162:
+low168:
 	TESTQ     $0x00000001, AX
-	JZ        low164
+	JZ        low170
 	VMOVSD    X8, (BX)(DI*1)
 	VUNPCKHPD X8, X8, X8
 
-low164:
-stored161:
+low170:
+stored167:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	IMUL3Q $0x08, CX, CX
@@ -6895,16 +7666,16 @@ stored161:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, a+32(FP)
-	MOVQ   rows+72(FP), BX
+	MOVQ   rows+88(FP), BX
 	SUBQ   $0x08, BX
-	MOVQ   BX, rows+72(FP)
+	MOVQ   BX, rows+88(FP)
 	CMPQ   BX, $0x08
-	JGE    tile128
+	JGE    tile133
 
-rest129:
-	MOVQ rows+72(FP), BX
+rest134:
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer166
+	JNE  fewer172
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ       init+16(FP), BX
@@ -6918,9 +7689,9 @@ rest129:
 	VMASKMOVPD (BX)(CX*4), Y0, Y5
 	VMASKMOVPD (BX)(SI*1), Y0, Y6
 	VMASKMOVPD (BX)(DX*2), Y0, Y7
-	MOVQ       n+88(FP), R8
+	MOVQ       n+104(FP), R8
 	TESTQ      R8, R8
-	JLE        folded167
+	JLE        folded173
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -6928,11 +7699,15 @@ rest129:
 	MOVQ       ldb+64(FP), DI
 	LEAQ       (CX)(CX*2), R9
 	LEAQ       (CX)(CX*4), R10
+	MOVQ       soon+72(FP), R11
+	MOVQ       ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold168:
+fold174:
 	VMASKMOVPD   (SI), Y0, Y9
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSD (BX), Y8
 	VFMADD231PD  Y8, Y9, Y1
 	VBROADCASTSD (BX)(CX*1), Y8
@@ -6949,11 +7724,11 @@ fold168:
 	VFMADD231PD  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold168
+	JNZ          fold174
 
-folded167:
+folded173:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y8, Y8, Y8
 	VADDPD Y8, Y1, Y1
 	VADDPD Y8, Y2, Y2
@@ -6963,7 +7738,7 @@ folded167:
 	VADDPD Y8, Y6, Y6
 	VADDPD Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear169
+	JNE    linear175
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
 	VMAXPD Y3, Y8, Y3
@@ -6972,156 +7747,159 @@ folded167:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-linear169:
+linear175:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	TESTQ        $0x00000002, AX
-	JZ           low171
+	JZ           low177
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low172
+	JZ           low178
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low172:
-	JMP stored170
+low178:
+	JMP stored176
 
-low171:
+low177:
 	TESTQ     $0x00000001, AX
-	JZ        low173
+	JZ        low179
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low173:
-stored170:
+low179:
+stored176:
 	TESTQ        $0x00000002, AX
-	JZ           low175
+	JZ           low181
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low176
+	JZ           low182
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low176:
-	JMP stored174
+low182:
+	JMP stored180
 
-low175:
+low181:
 	TESTQ     $0x00000001, AX
-	JZ        low177
+	JZ        low183
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 
-low177:
-stored174:
+low183:
+stored180:
 	TESTQ        $0x00000002, AX
-	JZ           low179
+	JZ           low185
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low180
+	JZ           low186
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 
-low180:
-	JMP stored178
+low186:
+	JMP stored184
 
-low179:
+low185:
 	TESTQ     $0x00000001, AX
-	JZ        low181
+	JZ        low187
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 
-low181:
-stored178:
+low187:
+stored184:
 	TESTQ        $0x00000002, AX
-	JZ           low183
+	JZ           low189
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low184
+	JZ           low190
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 
-low184:
-	JMP stored182
+low190:
+	JMP stored188
 
-low183:
+low189:
 	TESTQ     $0x00000001, AX
-	JZ        low185
+	JZ        low191
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 
-low185:
-stored182:
+low191:
+stored188:
 	TESTQ        $0x00000002, AX
-	JZ           low187
+	JZ           low193
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low188
+	JZ           low194
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 
-low188:
-	JMP stored186
+low194:
+	JMP stored192
 
-low187:
+low193:
 	TESTQ     $0x00000001, AX
-	JZ        low189
+	JZ        low195
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 
-low189:
-stored186:
+low195:
+stored192:
 	TESTQ        $0x00000002, AX
-	JZ           low191
+	JZ           low197
 	VMOVUPS      X6, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low192
+	JZ           low198
 	VMOVSD       X6, 16(BX)(SI*1)
 	VUNPCKHPD    X6, X6, X6
 
-low192:
-	JMP stored190
+low198:
+	JMP stored196
 
-low191:
+low197:
 	TESTQ     $0x00000001, AX
-	JZ        low193
+	JZ        low199
 	VMOVSD    X6, (BX)(SI*1)
 	VUNPCKHPD X6, X6, X6
 
-low193:
-stored190:
+low199:
+stored196:
 	TESTQ        $0x00000002, AX
-	JZ           low195
+	JZ           low201
 	VMOVUPS      X7, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low196
+	JZ           low202
 	VMOVSD       X7, 16(BX)(DX*2)
 	VUNPCKHPD    X7, X7, X7
 
-low196:
-	JMP stored194
+low202:
+	JMP stored200
 
-low195:
+low201:
 	TESTQ     $0x00000001, AX
-	JZ        low197
+	JZ        low203
 	VMOVSD    X7, (BX)(DX*2)
 	VUNPCKHPD X7, X7, X7
 
-low197:
-stored194:
-	JMP done165
+low203:
+stored200:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done171
 
-fewer166:
+fewer172:
 	CMPQ BX, $0x06
-	JNE  fewer198
+	JNE  fewer204
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ       init+16(FP), BX
@@ -7134,9 +7912,9 @@ fewer166:
 	VMASKMOVPD (BX)(DX*1), Y0, Y4
 	VMASKMOVPD (BX)(CX*4), Y0, Y5
 	VMASKMOVPD (BX)(SI*1), Y0, Y6
-	MOVQ       n+88(FP), R8
+	MOVQ       n+104(FP), R8
 	TESTQ      R8, R8
-	JLE        folded199
+	JLE        folded205
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -7144,11 +7922,15 @@ fewer166:
 	MOVQ       ldb+64(FP), DI
 	LEAQ       (CX)(CX*2), R9
 	LEAQ       (CX)(CX*4), R10
+	MOVQ       soon+72(FP), R11
+	MOVQ       ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold200:
+fold206:
 	VMASKMOVPD   (SI), Y0, Y8
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSD (BX), Y7
 	VFMADD231PD  Y7, Y8, Y1
 	VBROADCASTSD (BX)(CX*1), Y7
@@ -7163,11 +7945,11 @@ fold200:
 	VFMADD231PD  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold200
+	JNZ          fold206
 
-folded199:
+folded205:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y7, Y7, Y7
 	VADDPD Y7, Y1, Y1
 	VADDPD Y7, Y2, Y2
@@ -7176,7 +7958,7 @@ folded199:
 	VADDPD Y7, Y5, Y5
 	VADDPD Y7, Y6, Y6
 	CMPQ   BX, $0x01
-	JNE    linear201
+	JNE    linear207
 	VMAXPD Y1, Y7, Y1
 	VMAXPD Y2, Y7, Y2
 	VMAXPD Y3, Y7, Y3
@@ -7184,136 +7966,139 @@ folded199:
 	VMAXPD Y5, Y7, Y5
 	VMAXPD Y6, Y7, Y6
 
-linear201:
+linear207:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	TESTQ        $0x00000002, AX
-	JZ           low203
+	JZ           low209
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low204
+	JZ           low210
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low204:
-	JMP stored202
+low210:
+	JMP stored208
 
-low203:
+low209:
 	TESTQ     $0x00000001, AX
-	JZ        low205
+	JZ        low211
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low205:
-stored202:
+low211:
+stored208:
 	TESTQ        $0x00000002, AX
-	JZ           low207
+	JZ           low213
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low208
+	JZ           low214
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low208:
-	JMP stored206
+low214:
+	JMP stored212
 
-low207:
+low213:
 	TESTQ     $0x00000001, AX
-	JZ        low209
+	JZ        low215
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 
-low209:
-stored206:
+low215:
+stored212:
 	TESTQ        $0x00000002, AX
-	JZ           low211
+	JZ           low217
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low212
+	JZ           low218
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 
-low212:
-	JMP stored210
+low218:
+	JMP stored216
 
-low211:
+low217:
 	TESTQ     $0x00000001, AX
-	JZ        low213
+	JZ        low219
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 
-low213:
-stored210:
+low219:
+stored216:
 	TESTQ        $0x00000002, AX
-	JZ           low215
+	JZ           low221
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low216
+	JZ           low222
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 
-low216:
-	JMP stored214
+low222:
+	JMP stored220
 
-low215:
+low221:
 	TESTQ     $0x00000001, AX
-	JZ        low217
+	JZ        low223
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 
-low217:
-stored214:
+low223:
+stored220:
 	TESTQ        $0x00000002, AX
-	JZ           low219
+	JZ           low225
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low220
+	JZ           low226
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 
-low220:
-	JMP stored218
+low226:
+	JMP stored224
 
-low219:
+low225:
 	TESTQ     $0x00000001, AX
-	JZ        low221
+	JZ        low227
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 
-low221:
-stored218:
+low227:
+stored224:
 	TESTQ        $0x00000002, AX
-	JZ           low223
+	JZ           low229
 	VMOVUPS      X6, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low224
+	JZ           low230
 	VMOVSD       X6, 16(BX)(SI*1)
 	VUNPCKHPD    X6, X6, X6
 
-low224:
-	JMP stored222
+low230:
+	JMP stored228
 
-low223:
+low229:
 	TESTQ     $0x00000001, AX
-	JZ        low225
+	JZ        low231
 	VMOVSD    X6, (BX)(SI*1)
 	VUNPCKHPD X6, X6, X6
 
-low225:
-stored222:
-	JMP done165
+low231:
+stored228:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done171
 
-fewer198:
+fewer204:
 	CMPQ BX, $0x05
-	JNE  fewer226
+	JNE  fewer232
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ       init+16(FP), BX
@@ -7324,20 +8109,24 @@ fewer198:
 	VMASKMOVPD (BX)(CX*2), Y0, Y3
 	VMASKMOVPD (BX)(DX*1), Y0, Y4
 	VMASKMOVPD (BX)(CX*4), Y0, Y5
-	MOVQ       n+88(FP), R8
+	MOVQ       n+104(FP), R8
 	TESTQ      R8, R8
-	JLE        folded227
+	JLE        folded233
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
 	MOVQ       b+56(FP), SI
 	MOVQ       ldb+64(FP), DI
 	LEAQ       (CX)(CX*2), R9
+	MOVQ       soon+72(FP), R10
+	MOVQ       ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold228:
+fold234:
 	VMASKMOVPD   (SI), Y0, Y7
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSD (BX), Y6
 	VFMADD231PD  Y6, Y7, Y1
 	VBROADCASTSD (BX)(CX*1), Y6
@@ -7350,11 +8139,11 @@ fold228:
 	VFMADD231PD  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold228
+	JNZ          fold234
 
-folded227:
+folded233:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y6, Y6, Y6
 	VADDPD Y6, Y1, Y1
 	VADDPD Y6, Y2, Y2
@@ -7362,122 +8151,125 @@ folded227:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear229
+	JNE    linear235
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
 	VMAXPD Y3, Y6, Y3
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear229:
+linear235:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	TESTQ        $0x00000002, AX
-	JZ           low231
+	JZ           low237
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low232
+	JZ           low238
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low232:
-	JMP stored230
+low238:
+	JMP stored236
 
-low231:
+low237:
 	TESTQ     $0x00000001, AX
-	JZ        low233
+	JZ        low239
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low233:
-stored230:
+low239:
+stored236:
 	TESTQ        $0x00000002, AX
-	JZ           low235
+	JZ           low241
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low236
+	JZ           low242
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low236:
-	JMP stored234
+low242:
+	JMP stored240
 
-low235:
+low241:
 	TESTQ     $0x00000001, AX
-	JZ        low237
+	JZ        low243
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 
-low237:
-stored234:
+low243:
+stored240:
 	TESTQ        $0x00000002, AX
-	JZ           low239
+	JZ           low245
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low240
+	JZ           low246
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 
-low240:
-	JMP stored238
+low246:
+	JMP stored244
 
-low239:
+low245:
 	TESTQ     $0x00000001, AX
-	JZ        low241
+	JZ        low247
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 
-low241:
-stored238:
+low247:
+stored244:
 	TESTQ        $0x00000002, AX
-	JZ           low243
+	JZ           low249
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low244
+	JZ           low250
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 
-low244:
-	JMP stored242
+low250:
+	JMP stored248
 
-low243:
+low249:
 	TESTQ     $0x00000001, AX
-	JZ        low245
+	JZ        low251
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 
-low245:
-stored242:
+low251:
+stored248:
 	TESTQ        $0x00000002, AX
-	JZ           low247
+	JZ           low253
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low248
+	JZ           low254
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 
-low248:
-	JMP stored246
+low254:
+	JMP stored252
 
-low247:
+low253:
 	TESTQ     $0x00000001, AX
-	JZ        low249
+	JZ        low255
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 
-low249:
-stored246:
-	JMP done165
+low255:
+stored252:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done171
 
-fewer226:
+fewer232:
 	CMPQ BX, $0x04
-	JNE  fewer250
+	JNE  fewer256
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ       init+16(FP), BX
@@ -7487,20 +8279,24 @@ fewer226:
 	VMASKMOVPD (BX)(CX*1), Y0, Y2
 	VMASKMOVPD (BX)(CX*2), Y0, Y3
 	VMASKMOVPD (BX)(DX*1), Y0, Y4
-	MOVQ       n+88(FP), R8
+	MOVQ       n+104(FP), R8
 	TESTQ      R8, R8
-	JLE        folded251
+	JLE        folded257
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
 	MOVQ       b+56(FP), SI
 	MOVQ       ldb+64(FP), DI
 	LEAQ       (CX)(CX*2), R9
+	MOVQ       soon+72(FP), R10
+	MOVQ       ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold252:
+fold258:
 	VMASKMOVPD   (SI), Y0, Y6
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSD (BX), Y5
 	VFMADD231PD  Y5, Y6, Y1
 	VBROADCASTSD (BX)(CX*1), Y5
@@ -7511,112 +8307,115 @@ fold252:
 	VFMADD231PD  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold252
+	JNZ          fold258
 
-folded251:
+folded257:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y1, Y1
 	VADDPD Y5, Y2, Y2
 	VADDPD Y5, Y3, Y3
 	VADDPD Y5, Y4, Y4
 	CMPQ   BX, $0x01
-	JNE    linear253
+	JNE    linear259
 	VMAXPD Y1, Y5, Y1
 	VMAXPD Y2, Y5, Y2
 	VMAXPD Y3, Y5, Y3
 	VMAXPD Y4, Y5, Y4
 
-linear253:
+linear259:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	TESTQ        $0x00000002, AX
-	JZ           low255
+	JZ           low261
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low256
+	JZ           low262
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low256:
-	JMP stored254
+low262:
+	JMP stored260
 
-low255:
+low261:
 	TESTQ     $0x00000001, AX
-	JZ        low257
+	JZ        low263
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low257:
-stored254:
+low263:
+stored260:
 	TESTQ        $0x00000002, AX
-	JZ           low259
+	JZ           low265
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low260
+	JZ           low266
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low260:
-	JMP stored258
+low266:
+	JMP stored264
 
-low259:
+low265:
 	TESTQ     $0x00000001, AX
-	JZ        low261
+	JZ        low267
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 
-low261:
-stored258:
+low267:
+stored264:
 	TESTQ        $0x00000002, AX
-	JZ           low263
+	JZ           low269
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low264
+	JZ           low270
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 
-low264:
-	JMP stored262
+low270:
+	JMP stored268
 
-low263:
+low269:
 	TESTQ     $0x00000001, AX
-	JZ        low265
+	JZ        low271
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 
-low265:
-stored262:
+low271:
+stored268:
 	TESTQ        $0x00000002, AX
-	JZ           low267
+	JZ           low273
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low268
+	JZ           low274
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 
-low268:
-	JMP stored266
+low274:
+	JMP stored272
 
-low267:
+low273:
 	TESTQ     $0x00000001, AX
-	JZ        low269
+	JZ        low275
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 
-low269:
-stored266:
-	JMP done165
+low275:
+stored272:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done171
 
-fewer250:
+fewer256:
 	CMPQ BX, $0x03
-	JNE  fewer270
+	JNE  fewer276
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ       init+16(FP), BX
@@ -7624,19 +8423,23 @@ fewer250:
 	VMASKMOVPD (BX), Y0, Y1
 	VMASKMOVPD (BX)(CX*1), Y0, Y2
 	VMASKMOVPD (BX)(CX*2), Y0, Y3
-	MOVQ       n+88(FP), R8
+	MOVQ       n+104(FP), R8
 	TESTQ      R8, R8
-	JLE        folded271
+	JLE        folded277
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
 	MOVQ       b+56(FP), SI
 	MOVQ       ldb+64(FP), DI
+	MOVQ       soon+72(FP), R9
+	MOVQ       ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold272:
+fold278:
 	VMASKMOVPD   (SI), Y0, Y5
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Y4
 	VFMADD231PD  Y4, Y5, Y1
 	VBROADCASTSD (BX)(CX*1), Y4
@@ -7645,233 +8448,250 @@ fold272:
 	VFMADD231PD  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold272
+	JNZ          fold278
 
-folded271:
+folded277:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y4, Y4, Y4
 	VADDPD Y4, Y1, Y1
 	VADDPD Y4, Y2, Y2
 	VADDPD Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear273
+	JNE    linear279
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 	VMAXPD Y3, Y4, Y3
 
-linear273:
+linear279:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	TESTQ        $0x00000002, AX
-	JZ           low275
+	JZ           low281
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low276
+	JZ           low282
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low276:
-	JMP stored274
+low282:
+	JMP stored280
 
-low275:
+low281:
 	TESTQ     $0x00000001, AX
-	JZ        low277
+	JZ        low283
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low277:
-stored274:
+low283:
+stored280:
 	TESTQ        $0x00000002, AX
-	JZ           low279
+	JZ           low285
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low280
+	JZ           low286
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low280:
-	JMP stored278
+low286:
+	JMP stored284
 
-low279:
+low285:
 	TESTQ     $0x00000001, AX
-	JZ        low281
+	JZ        low287
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 
-low281:
-stored278:
+low287:
+stored284:
 	TESTQ        $0x00000002, AX
-	JZ           low283
+	JZ           low289
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low284
+	JZ           low290
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 
-low284:
-	JMP stored282
+low290:
+	JMP stored288
 
-low283:
+low289:
 	TESTQ     $0x00000001, AX
-	JZ        low285
+	JZ        low291
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 
-low285:
-stored282:
-	JMP done165
+low291:
+stored288:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done171
 
-fewer270:
+fewer276:
 	CMPQ BX, $0x02
-	JNE  fewer286
+	JNE  fewer292
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ       init+16(FP), BX
 	MOVQ       ldinit+24(FP), CX
 	VMASKMOVPD (BX), Y0, Y1
 	VMASKMOVPD (BX)(CX*1), Y0, Y2
-	MOVQ       n+88(FP), R8
+	MOVQ       n+104(FP), R8
 	TESTQ      R8, R8
-	JLE        folded287
+	JLE        folded293
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
 	MOVQ       b+56(FP), SI
 	MOVQ       ldb+64(FP), DI
+	MOVQ       soon+72(FP), R9
+	MOVQ       ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold288:
+fold294:
 	VMASKMOVPD   (SI), Y0, Y4
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Y3
 	VFMADD231PD  Y3, Y4, Y1
 	VBROADCASTSD (BX)(CX*1), Y3
 	VFMADD231PD  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold288
+	JNZ          fold294
 
-folded287:
+folded293:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear289
+	JNE    linear295
 	VMAXPD Y1, Y3, Y1
 	VMAXPD Y2, Y3, Y2
 
-linear289:
+linear295:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	TESTQ        $0x00000002, AX
-	JZ           low291
+	JZ           low297
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low292
+	JZ           low298
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low292:
-	JMP stored290
+low298:
+	JMP stored296
 
-low291:
+low297:
 	TESTQ     $0x00000001, AX
-	JZ        low293
+	JZ        low299
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low293:
-stored290:
+low299:
+stored296:
 	TESTQ        $0x00000002, AX
-	JZ           low295
+	JZ           low301
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low296
+	JZ           low302
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low296:
-	JMP stored294
+low302:
+	JMP stored300
 
-low295:
+low301:
 	TESTQ     $0x00000001, AX
-	JZ        low297
+	JZ        low303
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 
-low297:
-stored294:
-	JMP done165
+low303:
+stored300:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done171
 
-fewer286:
+fewer292:
 	CMPQ BX, $0x01
-	JNE  fewer298
+	JNE  fewer304
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ       init+16(FP), BX
 	VMASKMOVPD (BX), Y0, Y1
-	MOVQ       n+88(FP), R8
+	MOVQ       n+104(FP), R8
 	TESTQ      R8, R8
-	JLE        folded299
+	JLE        folded305
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
 	MOVQ       b+56(FP), SI
 	MOVQ       ldb+64(FP), DI
+	MOVQ       soon+72(FP), R9
+	MOVQ       ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold300:
+fold306:
 	VMASKMOVPD   (SI), Y0, Y3
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Y2
 	VFMADD231PD  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold300
+	JNZ          fold306
 
-folded299:
+folded305:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear301
+	JNE    linear307
 	VMAXPD Y1, Y2, Y1
 
-linear301:
+linear307:
 	MOVQ         c+0(FP), BX
 	TESTQ        $0x00000002, AX
-	JZ           low303
+	JZ           low309
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low304
+	JZ           low310
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low304:
-	JMP stored302
+low310:
+	JMP stored308
 
-low303:
+low309:
 	TESTQ     $0x00000001, AX
-	JZ        low305
+	JZ        low311
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low305:
-stored302:
-	JMP done165
+low311:
+stored308:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done171
 
-fewer298:
-done165:
+fewer304:
+done171:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -7904,24 +8724,24 @@ TEXT ·packingAVX2F32(SB), NOSPLIT, $0-96
 	MOVQ    b+64(FP), DX
 	MOVQ    ldb+72(FP), SI
 	LEAQ    (BX)(BX*2), R8
-	MOVQ    dst+0(FP), R9
-	IMUL3Q  $0x04, SI, R10
-	ADDQ    DX, R10
+	MOVQ    dst+0(FP), R10
+	IMUL3Q  $0x08, SI, R9
+	ADDQ    DX, R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold2:
 	VMOVUPS      (DX), Y13
-	VMOVUPS      Y13, (R9)
 	VMOVUPS      32(DX), Y14
-	VMOVUPS      Y14, 32(R9)
 	VMOVUPS      64(DX), Y15
-	VMOVUPS      Y15, 64(R9)
 	ADDQ         SI, DX
-	PREFETCHT0   (R10)
-	PREFETCHT0   64(R10)
-	PREFETCHT0   95(R10)
-	ADDQ         SI, R10
-	ADDQ         $0x60, R9
+	VMOVUPS      Y13, (R10)
+	VMOVUPS      Y14, 32(R10)
+	VMOVUPS      Y15, 64(R10)
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	PREFETCHT0   95(R9)
+	ADDQ         SI, R9
+	ADDQ         $0x60, R10
 	VBROADCASTSS (AX), Y12
 	VFMADD231PS  Y12, Y13, Y0
 	VFMADD231PS  Y12, Y14, Y1
@@ -8021,24 +8841,24 @@ TEXT ·packingAVX2F64(SB), NOSPLIT, $0-96
 	MOVQ    b+64(FP), DX
 	MOVQ    ldb+72(FP), SI
 	LEAQ    (BX)(BX*2), R8
-	MOVQ    dst+0(FP), R9
-	IMUL3Q  $0x04, SI, R10
-	ADDQ    DX, R10
+	MOVQ    dst+0(FP), R10
+	IMUL3Q  $0x08, SI, R9
+	ADDQ    DX, R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold2:
 	VMOVUPD      (DX), Y13
-	VMOVUPD      Y13, (R9)
 	VMOVUPD      32(DX), Y14
-	VMOVUPD      Y14, 32(R9)
 	VMOVUPD      64(DX), Y15
-	VMOVUPD      Y15, 64(R9)
 	ADDQ         SI, DX
-	PREFETCHT0   (R10)
-	PREFETCHT0   64(R10)
-	PREFETCHT0   95(R10)
-	ADDQ         SI, R10
-	ADDQ         $0x60, R9
+	VMOVUPD      Y13, (R10)
+	VMOVUPD      Y14, 32(R10)
+	VMOVUPD      Y15, 64(R10)
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	PREFETCHT0   95(R9)
+	ADDQ         SI, R9
+	ADDQ         $0x60, R10
 	VBROADCASTSD (AX), Y12
 	VFMADD231PD  Y12, Y13, Y0
 	VFMADD231PD  Y12, Y14, Y1

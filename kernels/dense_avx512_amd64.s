@@ -4,19 +4,65 @@
 
 #include "textflag.h"
 
-// func panelAVX512F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·panelAVX512F32(SB), NOSPLIT, $0-104
-	MOVQ cols+80(FP), AX
+// func panelAVX512F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, soon uintptr, ldsoon uintptr, rows int, cols int, n int, act int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·panelAVX512F32(SB), NOSPLIT, $0-120
+	MOVQ cols+96(FP), AX
 	CMPQ AX, $0x20
 	JLE  narrower1
 	CMPQ AX, $0x30
 	JNE  over2
-	MOVQ rows+72(FP), BX
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x08
 	JLT  rest4
 
 tile3:
+	MOVQ n+104(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few5
+
+	// c of the next tile, 8×3 vectors
+	MOVQ       ldc+8(FP), CX
+	IMUL3Q     $0x08, CX, BX
+	MOVQ       c+0(FP), DX
+	ADDQ       DX, BX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	PREFETCHT1 (BX)
+	PREFETCHT1 64(BX)
+	PREFETCHT1 128(BX)
+	PREFETCHT1 191(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 64(BX)(CX*1)
+	PREFETCHT1 128(BX)(CX*1)
+	PREFETCHT1 191(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 64(BX)(CX*2)
+	PREFETCHT1 128(BX)(CX*2)
+	PREFETCHT1 191(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 64(BX)(DX*1)
+	PREFETCHT1 128(BX)(DX*1)
+	PREFETCHT1 191(BX)(DX*1)
+	PREFETCHT1 (BX)(CX*4)
+	PREFETCHT1 64(BX)(CX*4)
+	PREFETCHT1 128(BX)(CX*4)
+	PREFETCHT1 191(BX)(CX*4)
+	PREFETCHT1 (BX)(SI*1)
+	PREFETCHT1 64(BX)(SI*1)
+	PREFETCHT1 128(BX)(SI*1)
+	PREFETCHT1 191(BX)(SI*1)
+	PREFETCHT1 (BX)(DX*2)
+	PREFETCHT1 64(BX)(DX*2)
+	PREFETCHT1 128(BX)(DX*2)
+	PREFETCHT1 191(BX)(DX*2)
+	PREFETCHT1 (BX)(DI*1)
+	PREFETCHT1 64(BX)(DI*1)
+	PREFETCHT1 128(BX)(DI*1)
+	PREFETCHT1 191(BX)(DI*1)
+
+few5:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -47,9 +93,9 @@ tile3:
 	VMOVUPS (BX)(DI*1), Z21
 	VMOVUPS 64(BX)(DI*1), Z22
 	VMOVUPS 128(BX)(DI*1), Z23
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded5
+	JLE     folded6
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -58,13 +104,17 @@ tile3:
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
 	LEAQ    (R9)(CX*4), R11
+	MOVQ    soon+72(FP), R12
+	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold6:
+fold7:
 	VMOVUPS      (SI), Z25
 	VMOVUPS      64(SI), Z26
 	VMOVUPS      128(SI), Z27
 	ADDQ         DI, SI
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
 	VBROADCASTSS (BX), Z24
 	VFMADD231PS  Z24, Z25, Z0
 	VFMADD231PS  Z24, Z26, Z1
@@ -99,11 +149,11 @@ fold6:
 	VFMADD231PS  Z24, Z27, Z23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold6
+	JNZ          fold7
 
-folded5:
+folded6:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z24, Z24, Z24
 	VADDPS Z24, Z0, Z0
 	VADDPS Z24, Z1, Z1
@@ -130,7 +180,7 @@ folded5:
 	VADDPS Z24, Z22, Z22
 	VADDPS Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear7
+	JNE    linear8
 	VMAXPS Z0, Z24, Z0
 	VMAXPS Z1, Z24, Z1
 	VMAXPS Z2, Z24, Z2
@@ -156,7 +206,7 @@ folded5:
 	VMAXPS Z22, Z24, Z22
 	VMAXPS Z23, Z24, Z23
 
-linear7:
+linear8:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -186,6 +236,9 @@ linear7:
 	VMOVUPS Z21, (BX)(DI*1)
 	VMOVUPS Z22, 64(BX)(DI*1)
 	VMOVUPS Z23, 128(BX)(DI*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x08, CX, CX
@@ -201,16 +254,16 @@ linear7:
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
+	MOVQ    rows+88(FP), BX
 	SUBQ    $0x08, BX
-	MOVQ    BX, rows+72(FP)
+	MOVQ    BX, rows+88(FP)
 	CMPQ    BX, $0x08
 	JGE     tile3
 
 rest4:
-	MOVQ rows+72(FP), BX
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer9
+	JNE  fewer10
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
@@ -238,9 +291,9 @@ rest4:
 	VMOVUPS (BX)(DX*2), Z18
 	VMOVUPS 64(BX)(DX*2), Z19
 	VMOVUPS 128(BX)(DX*2), Z20
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded10
+	JLE     folded11
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -248,13 +301,17 @@ rest4:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold11:
+fold12:
 	VMOVUPS      (SI), Z22
 	VMOVUPS      64(SI), Z23
 	VMOVUPS      128(SI), Z24
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSS (BX), Z21
 	VFMADD231PS  Z21, Z22, Z0
 	VFMADD231PS  Z21, Z23, Z1
@@ -285,11 +342,11 @@ fold11:
 	VFMADD231PS  Z21, Z24, Z20
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold11
+	JNZ          fold12
 
-folded10:
+folded11:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z21, Z21, Z21
 	VADDPS Z21, Z0, Z0
 	VADDPS Z21, Z1, Z1
@@ -313,7 +370,7 @@ folded10:
 	VADDPS Z21, Z19, Z19
 	VADDPS Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear12
+	JNE    linear13
 	VMAXPS Z0, Z21, Z0
 	VMAXPS Z1, Z21, Z1
 	VMAXPS Z2, Z21, Z2
@@ -336,7 +393,7 @@ folded10:
 	VMAXPS Z19, Z21, Z19
 	VMAXPS Z20, Z21, Z20
 
-linear12:
+linear13:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -362,11 +419,14 @@ linear12:
 	VMOVUPS Z18, (BX)(DX*2)
 	VMOVUPS Z19, 64(BX)(DX*2)
 	VMOVUPS Z20, 128(BX)(DX*2)
-	JMP     done8
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done9
 
-fewer9:
+fewer10:
 	CMPQ BX, $0x06
-	JNE  fewer13
+	JNE  fewer14
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -391,9 +451,9 @@ fewer9:
 	VMOVUPS (BX)(SI*1), Z15
 	VMOVUPS 64(BX)(SI*1), Z16
 	VMOVUPS 128(BX)(SI*1), Z17
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded14
+	JLE     folded15
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -401,13 +461,17 @@ fewer9:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold15:
+fold16:
 	VMOVUPS      (SI), Z19
 	VMOVUPS      64(SI), Z20
 	VMOVUPS      128(SI), Z21
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSS (BX), Z18
 	VFMADD231PS  Z18, Z19, Z0
 	VFMADD231PS  Z18, Z20, Z1
@@ -434,11 +498,11 @@ fold15:
 	VFMADD231PS  Z18, Z21, Z17
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold15
+	JNZ          fold16
 
-folded14:
+folded15:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z18, Z18, Z18
 	VADDPS Z18, Z0, Z0
 	VADDPS Z18, Z1, Z1
@@ -459,7 +523,7 @@ folded14:
 	VADDPS Z18, Z16, Z16
 	VADDPS Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear16
+	JNE    linear17
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -479,7 +543,7 @@ folded14:
 	VMAXPS Z16, Z18, Z16
 	VMAXPS Z17, Z18, Z17
 
-linear16:
+linear17:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -502,11 +566,14 @@ linear16:
 	VMOVUPS Z15, (BX)(SI*1)
 	VMOVUPS Z16, 64(BX)(SI*1)
 	VMOVUPS Z17, 128(BX)(SI*1)
-	JMP     done8
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done9
 
-fewer13:
+fewer14:
 	CMPQ BX, $0x05
-	JNE  fewer17
+	JNE  fewer18
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
@@ -527,22 +594,26 @@ fewer13:
 	VMOVUPS (BX)(CX*4), Z12
 	VMOVUPS 64(BX)(CX*4), Z13
 	VMOVUPS 128(BX)(CX*4), Z14
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded18
+	JLE     folded19
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold19:
+fold20:
 	VMOVUPS      (SI), Z16
 	VMOVUPS      64(SI), Z17
 	VMOVUPS      128(SI), Z18
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSS (BX), Z15
 	VFMADD231PS  Z15, Z16, Z0
 	VFMADD231PS  Z15, Z17, Z1
@@ -565,11 +636,11 @@ fold19:
 	VFMADD231PS  Z15, Z18, Z14
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold19
+	JNZ          fold20
 
-folded18:
+folded19:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z15, Z15, Z15
 	VADDPS Z15, Z0, Z0
 	VADDPS Z15, Z1, Z1
@@ -587,7 +658,7 @@ folded18:
 	VADDPS Z15, Z13, Z13
 	VADDPS Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear20
+	JNE    linear21
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -604,7 +675,7 @@ folded18:
 	VMAXPS Z13, Z15, Z13
 	VMAXPS Z14, Z15, Z14
 
-linear20:
+linear21:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -623,11 +694,14 @@ linear20:
 	VMOVUPS Z12, (BX)(CX*4)
 	VMOVUPS Z13, 64(BX)(CX*4)
 	VMOVUPS Z14, 128(BX)(CX*4)
-	JMP     done8
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done9
 
-fewer17:
+fewer18:
 	CMPQ BX, $0x04
-	JNE  fewer21
+	JNE  fewer22
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -645,22 +719,26 @@ fewer17:
 	VMOVUPS (BX)(DX*1), Z9
 	VMOVUPS 64(BX)(DX*1), Z10
 	VMOVUPS 128(BX)(DX*1), Z11
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded22
+	JLE     folded23
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold23:
+fold24:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI), Z14
 	VMOVUPS      128(SI), Z15
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z12, Z13, Z0
 	VFMADD231PS  Z12, Z14, Z1
@@ -679,11 +757,11 @@ fold23:
 	VFMADD231PS  Z12, Z15, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold23
+	JNZ          fold24
 
-folded22:
+folded23:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z12, Z12, Z12
 	VADDPS Z12, Z0, Z0
 	VADDPS Z12, Z1, Z1
@@ -698,7 +776,7 @@ folded22:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear24
+	JNE    linear25
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -712,7 +790,7 @@ folded22:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear24:
+linear25:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -728,11 +806,14 @@ linear24:
 	VMOVUPS Z9, (BX)(DX*1)
 	VMOVUPS Z10, 64(BX)(DX*1)
 	VMOVUPS Z11, 128(BX)(DX*1)
-	JMP     done8
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done9
 
-fewer21:
+fewer22:
 	CMPQ BX, $0x03
-	JNE  fewer25
+	JNE  fewer26
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -746,21 +827,25 @@ fewer21:
 	VMOVUPS (BX)(CX*2), Z6
 	VMOVUPS 64(BX)(CX*2), Z7
 	VMOVUPS 128(BX)(CX*2), Z8
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded26
+	JLE     folded27
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold27:
+fold28:
 	VMOVUPS      (SI), Z10
 	VMOVUPS      64(SI), Z11
 	VMOVUPS      128(SI), Z12
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z9
 	VFMADD231PS  Z9, Z10, Z0
 	VFMADD231PS  Z9, Z11, Z1
@@ -775,11 +860,11 @@ fold27:
 	VFMADD231PS  Z9, Z12, Z8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold27
+	JNZ          fold28
 
-folded26:
+folded27:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z9, Z9, Z9
 	VADDPS Z9, Z0, Z0
 	VADDPS Z9, Z1, Z1
@@ -791,7 +876,7 @@ folded26:
 	VADDPS Z9, Z7, Z7
 	VADDPS Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear28
+	JNE    linear29
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -802,7 +887,7 @@ folded26:
 	VMAXPS Z7, Z9, Z7
 	VMAXPS Z8, Z9, Z8
 
-linear28:
+linear29:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -814,11 +899,14 @@ linear28:
 	VMOVUPS Z6, (BX)(CX*2)
 	VMOVUPS Z7, 64(BX)(CX*2)
 	VMOVUPS Z8, 128(BX)(CX*2)
-	JMP     done8
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done9
 
-fewer25:
+fewer26:
 	CMPQ BX, $0x02
-	JNE  fewer29
+	JNE  fewer30
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -829,21 +917,25 @@ fewer25:
 	VMOVUPS (BX)(CX*1), Z3
 	VMOVUPS 64(BX)(CX*1), Z4
 	VMOVUPS 128(BX)(CX*1), Z5
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded30
+	JLE     folded31
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold31:
+fold32:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI), Z8
 	VMOVUPS      128(SI), Z9
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z6, Z7, Z0
 	VFMADD231PS  Z6, Z8, Z1
@@ -854,11 +946,11 @@ fold31:
 	VFMADD231PS  Z6, Z9, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold31
+	JNZ          fold32
 
-folded30:
+folded31:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -867,7 +959,7 @@ folded30:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear32
+	JNE    linear33
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -875,7 +967,7 @@ folded30:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear32:
+linear33:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -884,62 +976,72 @@ linear32:
 	VMOVUPS Z3, (BX)(CX*1)
 	VMOVUPS Z4, 64(BX)(CX*1)
 	VMOVUPS Z5, 128(BX)(CX*1)
-	JMP     done8
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done9
 
-fewer29:
+fewer30:
 	CMPQ BX, $0x01
-	JNE  fewer33
+	JNE  fewer34
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
 	VMOVUPS 128(BX), Z2
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded34
+	JLE     folded35
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold35:
+fold36:
 	VMOVUPS      (SI), Z4
 	VMOVUPS      64(SI), Z5
 	VMOVUPS      128(SI), Z6
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z3
 	VFMADD231PS  Z3, Z4, Z0
 	VFMADD231PS  Z3, Z5, Z1
 	VFMADD231PS  Z3, Z6, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold35
+	JNZ          fold36
 
-folded34:
+folded35:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z3, Z3, Z3
 	VADDPS Z3, Z0, Z0
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear36
+	JNE    linear37
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear36:
+linear37:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
 	VMOVUPS Z2, 128(BX)
-	JMP     done8
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done9
 
-fewer33:
-done8:
+fewer34:
+done9:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -947,11 +1049,57 @@ done8:
 over2:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
-	MOVQ   rows+72(FP), BX
+	MOVQ   rows+88(FP), BX
 	CMPQ   BX, $0x08
-	JLT    rest38
+	JLT    rest39
 
-tile37:
+tile38:
+	MOVQ n+104(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few40
+
+	// c of the next tile, 8×3 vectors
+	MOVQ       ldc+8(FP), CX
+	IMUL3Q     $0x08, CX, BX
+	MOVQ       c+0(FP), DX
+	ADDQ       DX, BX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	PREFETCHT1 (BX)
+	PREFETCHT1 64(BX)
+	PREFETCHT1 128(BX)
+	PREFETCHT1 191(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 64(BX)(CX*1)
+	PREFETCHT1 128(BX)(CX*1)
+	PREFETCHT1 191(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 64(BX)(CX*2)
+	PREFETCHT1 128(BX)(CX*2)
+	PREFETCHT1 191(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 64(BX)(DX*1)
+	PREFETCHT1 128(BX)(DX*1)
+	PREFETCHT1 191(BX)(DX*1)
+	PREFETCHT1 (BX)(CX*4)
+	PREFETCHT1 64(BX)(CX*4)
+	PREFETCHT1 128(BX)(CX*4)
+	PREFETCHT1 191(BX)(CX*4)
+	PREFETCHT1 (BX)(SI*1)
+	PREFETCHT1 64(BX)(SI*1)
+	PREFETCHT1 128(BX)(SI*1)
+	PREFETCHT1 191(BX)(SI*1)
+	PREFETCHT1 (BX)(DX*2)
+	PREFETCHT1 64(BX)(DX*2)
+	PREFETCHT1 128(BX)(DX*2)
+	PREFETCHT1 191(BX)(DX*2)
+	PREFETCHT1 (BX)(DI*1)
+	PREFETCHT1 64(BX)(DI*1)
+	PREFETCHT1 128(BX)(DI*1)
+	PREFETCHT1 191(BX)(DI*1)
+
+few40:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -987,9 +1135,9 @@ tile37:
 	VMOVUPS (BX)(DI*1), Z21
 	VMOVUPS 64(BX)(DI*1), Z22
 	VMOVUPS 128(R8)(R11*1), Z23
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded39
+	JLE     folded41
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -998,13 +1146,17 @@ tile37:
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
 	LEAQ    (R9)(CX*4), R11
+	MOVQ    soon+72(FP), R12
+	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold40:
+fold42:
 	VMOVUPS      (SI), Z25
 	VMOVUPS      64(SI), Z26
 	VMOVUPS      128(SI)(AX*1), Z27
 	ADDQ         DI, SI
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
 	VBROADCASTSS (BX), Z24
 	VFMADD231PS  Z24, Z25, Z0
 	VFMADD231PS  Z24, Z26, Z1
@@ -1039,11 +1191,11 @@ fold40:
 	VFMADD231PS  Z24, Z27, Z23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold40
+	JNZ          fold42
 
-folded39:
+folded41:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z24, Z24, Z24
 	VADDPS Z24, Z0, Z0
 	VADDPS Z24, Z1, Z1
@@ -1070,7 +1222,7 @@ folded39:
 	VADDPS Z24, Z22, Z22
 	VADDPS Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear41
+	JNE    linear43
 	VMAXPS Z0, Z24, Z0
 	VMAXPS Z1, Z24, Z1
 	VMAXPS Z2, Z24, Z2
@@ -1096,7 +1248,7 @@ folded39:
 	VMAXPS Z22, Z24, Z22
 	VMAXPS Z23, Z24, Z23
 
-linear41:
+linear43:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1131,6 +1283,9 @@ linear41:
 	VMOVUPS Z21, (BX)(DI*1)
 	VMOVUPS Z22, 64(BX)(DI*1)
 	VMOVUPS Z23, 128(R8)(R11*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x08, CX, CX
@@ -1146,16 +1301,16 @@ linear41:
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
+	MOVQ    rows+88(FP), BX
 	SUBQ    $0x08, BX
-	MOVQ    BX, rows+72(FP)
+	MOVQ    BX, rows+88(FP)
 	CMPQ    BX, $0x08
-	JGE     tile37
+	JGE     tile38
 
-rest38:
-	MOVQ rows+72(FP), BX
+rest39:
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer43
+	JNE  fewer45
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1187,9 +1342,9 @@ rest38:
 	VMOVUPS (BX)(DX*2), Z18
 	VMOVUPS 64(BX)(DX*2), Z19
 	VMOVUPS 128(DI)(R8*2), Z20
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded44
+	JLE     folded46
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1197,13 +1352,17 @@ rest38:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold45:
+fold47:
 	VMOVUPS      (SI), Z22
 	VMOVUPS      64(SI), Z23
 	VMOVUPS      128(SI)(AX*1), Z24
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSS (BX), Z21
 	VFMADD231PS  Z21, Z22, Z0
 	VFMADD231PS  Z21, Z23, Z1
@@ -1234,11 +1393,11 @@ fold45:
 	VFMADD231PS  Z21, Z24, Z20
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold45
+	JNZ          fold47
 
-folded44:
+folded46:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z21, Z21, Z21
 	VADDPS Z21, Z0, Z0
 	VADDPS Z21, Z1, Z1
@@ -1262,7 +1421,7 @@ folded44:
 	VADDPS Z21, Z19, Z19
 	VADDPS Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear46
+	JNE    linear48
 	VMAXPS Z0, Z21, Z0
 	VMAXPS Z1, Z21, Z1
 	VMAXPS Z2, Z21, Z2
@@ -1285,7 +1444,7 @@ folded44:
 	VMAXPS Z19, Z21, Z19
 	VMAXPS Z20, Z21, Z20
 
-linear46:
+linear48:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1315,11 +1474,14 @@ linear46:
 	VMOVUPS Z18, (BX)(DX*2)
 	VMOVUPS Z19, 64(BX)(DX*2)
 	VMOVUPS Z20, 128(DI)(R8*2)
-	JMP     done42
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done44
 
-fewer43:
+fewer45:
 	CMPQ BX, $0x06
-	JNE  fewer47
+	JNE  fewer49
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1348,9 +1510,9 @@ fewer43:
 	VMOVUPS (BX)(SI*1), Z15
 	VMOVUPS 64(BX)(SI*1), Z16
 	VMOVUPS 128(DI)(R9*1), Z17
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded48
+	JLE     folded50
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1358,13 +1520,17 @@ fewer43:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold49:
+fold51:
 	VMOVUPS      (SI), Z19
 	VMOVUPS      64(SI), Z20
 	VMOVUPS      128(SI)(AX*1), Z21
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSS (BX), Z18
 	VFMADD231PS  Z18, Z19, Z0
 	VFMADD231PS  Z18, Z20, Z1
@@ -1391,11 +1557,11 @@ fold49:
 	VFMADD231PS  Z18, Z21, Z17
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold49
+	JNZ          fold51
 
-folded48:
+folded50:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z18, Z18, Z18
 	VADDPS Z18, Z0, Z0
 	VADDPS Z18, Z1, Z1
@@ -1416,7 +1582,7 @@ folded48:
 	VADDPS Z18, Z16, Z16
 	VADDPS Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear50
+	JNE    linear52
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -1436,7 +1602,7 @@ folded48:
 	VMAXPS Z16, Z18, Z16
 	VMAXPS Z17, Z18, Z17
 
-linear50:
+linear52:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1463,11 +1629,14 @@ linear50:
 	VMOVUPS Z15, (BX)(SI*1)
 	VMOVUPS Z16, 64(BX)(SI*1)
 	VMOVUPS Z17, 128(DI)(R9*1)
-	JMP     done42
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done44
 
-fewer47:
+fewer49:
 	CMPQ BX, $0x05
-	JNE  fewer51
+	JNE  fewer53
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1491,22 +1660,26 @@ fewer47:
 	VMOVUPS (BX)(CX*4), Z12
 	VMOVUPS 64(BX)(CX*4), Z13
 	VMOVUPS 128(SI)(CX*4), Z14
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded52
+	JLE     folded54
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold53:
+fold55:
 	VMOVUPS      (SI), Z16
 	VMOVUPS      64(SI), Z17
 	VMOVUPS      128(SI)(AX*1), Z18
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSS (BX), Z15
 	VFMADD231PS  Z15, Z16, Z0
 	VFMADD231PS  Z15, Z17, Z1
@@ -1529,11 +1702,11 @@ fold53:
 	VFMADD231PS  Z15, Z18, Z14
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold53
+	JNZ          fold55
 
-folded52:
+folded54:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z15, Z15, Z15
 	VADDPS Z15, Z0, Z0
 	VADDPS Z15, Z1, Z1
@@ -1551,7 +1724,7 @@ folded52:
 	VADDPS Z15, Z13, Z13
 	VADDPS Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear54
+	JNE    linear56
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -1568,7 +1741,7 @@ folded52:
 	VMAXPS Z13, Z15, Z13
 	VMAXPS Z14, Z15, Z14
 
-linear54:
+linear56:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1590,11 +1763,14 @@ linear54:
 	VMOVUPS Z12, (BX)(CX*4)
 	VMOVUPS Z13, 64(BX)(CX*4)
 	VMOVUPS Z14, 128(SI)(CX*4)
-	JMP     done42
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done44
 
-fewer51:
+fewer53:
 	CMPQ BX, $0x04
-	JNE  fewer55
+	JNE  fewer57
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1615,22 +1791,26 @@ fewer51:
 	VMOVUPS (BX)(DX*1), Z9
 	VMOVUPS 64(BX)(DX*1), Z10
 	VMOVUPS 128(SI)(DI*1), Z11
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded56
+	JLE     folded58
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold57:
+fold59:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI), Z14
 	VMOVUPS      128(SI)(AX*1), Z15
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z12, Z13, Z0
 	VFMADD231PS  Z12, Z14, Z1
@@ -1649,11 +1829,11 @@ fold57:
 	VFMADD231PS  Z12, Z15, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold57
+	JNZ          fold59
 
-folded56:
+folded58:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z12, Z12, Z12
 	VADDPS Z12, Z0, Z0
 	VADDPS Z12, Z1, Z1
@@ -1668,7 +1848,7 @@ folded56:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear58
+	JNE    linear60
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -1682,7 +1862,7 @@ folded56:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear58:
+linear60:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1701,11 +1881,14 @@ linear58:
 	VMOVUPS Z9, (BX)(DX*1)
 	VMOVUPS Z10, 64(BX)(DX*1)
 	VMOVUPS Z11, 128(SI)(DI*1)
-	JMP     done42
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done44
 
-fewer55:
+fewer57:
 	CMPQ BX, $0x03
-	JNE  fewer59
+	JNE  fewer61
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1721,21 +1904,25 @@ fewer55:
 	VMOVUPS (BX)(CX*2), Z6
 	VMOVUPS 64(BX)(CX*2), Z7
 	VMOVUPS 128(DX)(CX*2), Z8
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded60
+	JLE     folded62
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold61:
+fold63:
 	VMOVUPS      (SI), Z10
 	VMOVUPS      64(SI), Z11
 	VMOVUPS      128(SI)(AX*1), Z12
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z9
 	VFMADD231PS  Z9, Z10, Z0
 	VFMADD231PS  Z9, Z11, Z1
@@ -1750,11 +1937,11 @@ fold61:
 	VFMADD231PS  Z9, Z12, Z8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold61
+	JNZ          fold63
 
-folded60:
+folded62:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z9, Z9, Z9
 	VADDPS Z9, Z0, Z0
 	VADDPS Z9, Z1, Z1
@@ -1766,7 +1953,7 @@ folded60:
 	VADDPS Z9, Z7, Z7
 	VADDPS Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear62
+	JNE    linear64
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -1777,7 +1964,7 @@ folded60:
 	VMAXPS Z7, Z9, Z7
 	VMAXPS Z8, Z9, Z8
 
-linear62:
+linear64:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -1791,11 +1978,14 @@ linear62:
 	VMOVUPS Z6, (BX)(CX*2)
 	VMOVUPS Z7, 64(BX)(CX*2)
 	VMOVUPS Z8, 128(DX)(CX*2)
-	JMP     done42
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done44
 
-fewer59:
+fewer61:
 	CMPQ BX, $0x02
-	JNE  fewer63
+	JNE  fewer65
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1808,21 +1998,25 @@ fewer59:
 	VMOVUPS (BX)(CX*1), Z3
 	VMOVUPS 64(BX)(CX*1), Z4
 	VMOVUPS 128(DX)(CX*1), Z5
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded64
+	JLE     folded66
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold65:
+fold67:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI), Z8
 	VMOVUPS      128(SI)(AX*1), Z9
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z6, Z7, Z0
 	VFMADD231PS  Z6, Z8, Z1
@@ -1833,11 +2027,11 @@ fold65:
 	VFMADD231PS  Z6, Z9, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold65
+	JNZ          fold67
 
-folded64:
+folded66:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -1846,7 +2040,7 @@ folded64:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear66
+	JNE    linear68
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -1854,7 +2048,7 @@ folded64:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear66:
+linear68:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -1865,11 +2059,14 @@ linear66:
 	VMOVUPS Z3, (BX)(CX*1)
 	VMOVUPS Z4, 64(BX)(CX*1)
 	VMOVUPS Z5, 128(DX)(CX*1)
-	JMP     done42
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done44
 
-fewer63:
+fewer65:
 	CMPQ BX, $0x01
-	JNE  fewer67
+	JNE  fewer69
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1878,67 +2075,112 @@ fewer63:
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
 	VMOVUPS 128(DX), Z2
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded68
+	JLE     folded70
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold69:
+fold71:
 	VMOVUPS      (SI), Z4
 	VMOVUPS      64(SI), Z5
 	VMOVUPS      128(SI)(AX*1), Z6
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z3
 	VFMADD231PS  Z3, Z4, Z0
 	VFMADD231PS  Z3, Z5, Z1
 	VFMADD231PS  Z3, Z6, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold69
+	JNZ          fold71
 
-folded68:
+folded70:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z3, Z3, Z3
 	VADDPS Z3, Z0, Z0
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear70
+	JNE    linear72
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear70:
+linear72:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
 	VMOVUPS Z2, 128(DX)
-	JMP     done42
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done44
 
-fewer67:
-done42:
+fewer69:
+done44:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x10
-	JLE  narrower71
+	JLE  narrower73
 	CMPQ AX, $0x20
-	JNE  over72
-	MOVQ rows+72(FP), BX
+	JNE  over74
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest74
+	JLT  rest76
 
-tile73:
+tile75:
+	MOVQ n+104(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few77
+
+	// c of the next tile, 8×2 vectors
+	MOVQ       ldc+8(FP), CX
+	IMUL3Q     $0x08, CX, BX
+	MOVQ       c+0(FP), DX
+	ADDQ       DX, BX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	PREFETCHT1 (BX)
+	PREFETCHT1 64(BX)
+	PREFETCHT1 127(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 64(BX)(CX*1)
+	PREFETCHT1 127(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 64(BX)(CX*2)
+	PREFETCHT1 127(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 64(BX)(DX*1)
+	PREFETCHT1 127(BX)(DX*1)
+	PREFETCHT1 (BX)(CX*4)
+	PREFETCHT1 64(BX)(CX*4)
+	PREFETCHT1 127(BX)(CX*4)
+	PREFETCHT1 (BX)(SI*1)
+	PREFETCHT1 64(BX)(SI*1)
+	PREFETCHT1 127(BX)(SI*1)
+	PREFETCHT1 (BX)(DX*2)
+	PREFETCHT1 64(BX)(DX*2)
+	PREFETCHT1 127(BX)(DX*2)
+	PREFETCHT1 (BX)(DI*1)
+	PREFETCHT1 64(BX)(DI*1)
+	PREFETCHT1 127(BX)(DI*1)
+
+few77:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -1961,9 +2203,9 @@ tile73:
 	VMOVUPS 64(BX)(DX*2), Z13
 	VMOVUPS (BX)(DI*1), Z14
 	VMOVUPS 64(BX)(DI*1), Z15
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded75
+	JLE     folded78
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1972,12 +2214,16 @@ tile73:
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
 	LEAQ    (R9)(CX*4), R11
+	MOVQ    soon+72(FP), R12
+	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold76:
+fold79:
 	VMOVUPS      (SI), Z17
 	VMOVUPS      64(SI), Z18
 	ADDQ         DI, SI
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
 	VBROADCASTSS (BX), Z16
 	VFMADD231PS  Z16, Z17, Z0
 	VFMADD231PS  Z16, Z18, Z1
@@ -2004,11 +2250,11 @@ fold76:
 	VFMADD231PS  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold76
+	JNZ          fold79
 
-folded75:
+folded78:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z16, Z16, Z16
 	VADDPS Z16, Z0, Z0
 	VADDPS Z16, Z1, Z1
@@ -2027,7 +2273,7 @@ folded75:
 	VADDPS Z16, Z14, Z14
 	VADDPS Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear77
+	JNE    linear80
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -2045,7 +2291,7 @@ folded75:
 	VMAXPS Z14, Z16, Z14
 	VMAXPS Z15, Z16, Z15
 
-linear77:
+linear80:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2067,6 +2313,9 @@ linear77:
 	VMOVUPS Z13, 64(BX)(DX*2)
 	VMOVUPS Z14, (BX)(DI*1)
 	VMOVUPS Z15, 64(BX)(DI*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x08, CX, CX
@@ -2082,16 +2331,16 @@ linear77:
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
+	MOVQ    rows+88(FP), BX
 	SUBQ    $0x08, BX
-	MOVQ    BX, rows+72(FP)
+	MOVQ    BX, rows+88(FP)
 	CMPQ    BX, $0x08
-	JGE     tile73
+	JGE     tile75
 
-rest74:
-	MOVQ rows+72(FP), BX
+rest76:
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer79
+	JNE  fewer82
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2112,9 +2361,9 @@ rest74:
 	VMOVUPS 64(BX)(SI*1), Z11
 	VMOVUPS (BX)(DX*2), Z12
 	VMOVUPS 64(BX)(DX*2), Z13
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded80
+	JLE     folded83
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2122,12 +2371,16 @@ rest74:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold81:
+fold84:
 	VMOVUPS      (SI), Z15
 	VMOVUPS      64(SI), Z16
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSS (BX), Z14
 	VFMADD231PS  Z14, Z15, Z0
 	VFMADD231PS  Z14, Z16, Z1
@@ -2151,11 +2404,11 @@ fold81:
 	VFMADD231PS  Z14, Z16, Z13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold81
+	JNZ          fold84
 
-folded80:
+folded83:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z14, Z14, Z14
 	VADDPS Z14, Z0, Z0
 	VADDPS Z14, Z1, Z1
@@ -2172,7 +2425,7 @@ folded80:
 	VADDPS Z14, Z12, Z12
 	VADDPS Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear82
+	JNE    linear85
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -2188,7 +2441,7 @@ folded80:
 	VMAXPS Z12, Z14, Z12
 	VMAXPS Z13, Z14, Z13
 
-linear82:
+linear85:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2207,11 +2460,14 @@ linear82:
 	VMOVUPS Z11, 64(BX)(SI*1)
 	VMOVUPS Z12, (BX)(DX*2)
 	VMOVUPS Z13, 64(BX)(DX*2)
-	JMP     done78
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done81
 
-fewer79:
+fewer82:
 	CMPQ BX, $0x06
-	JNE  fewer83
+	JNE  fewer86
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2230,9 +2486,9 @@ fewer79:
 	VMOVUPS 64(BX)(CX*4), Z9
 	VMOVUPS (BX)(SI*1), Z10
 	VMOVUPS 64(BX)(SI*1), Z11
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded84
+	JLE     folded87
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2240,12 +2496,16 @@ fewer79:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold85:
+fold88:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI), Z14
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSS (BX), Z12
 	VFMADD231PS  Z12, Z13, Z0
 	VFMADD231PS  Z12, Z14, Z1
@@ -2266,11 +2526,11 @@ fold85:
 	VFMADD231PS  Z12, Z14, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold85
+	JNZ          fold88
 
-folded84:
+folded87:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z12, Z12, Z12
 	VADDPS Z12, Z0, Z0
 	VADDPS Z12, Z1, Z1
@@ -2285,7 +2545,7 @@ folded84:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear86
+	JNE    linear89
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -2299,7 +2559,7 @@ folded84:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear86:
+linear89:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2316,11 +2576,14 @@ linear86:
 	VMOVUPS Z9, 64(BX)(CX*4)
 	VMOVUPS Z10, (BX)(SI*1)
 	VMOVUPS Z11, 64(BX)(SI*1)
-	JMP     done78
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done81
 
-fewer83:
+fewer86:
 	CMPQ BX, $0x05
-	JNE  fewer87
+	JNE  fewer90
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2336,21 +2599,25 @@ fewer83:
 	VMOVUPS 64(BX)(DX*1), Z7
 	VMOVUPS (BX)(CX*4), Z8
 	VMOVUPS 64(BX)(CX*4), Z9
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded88
+	JLE     folded91
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold89:
+fold92:
 	VMOVUPS      (SI), Z11
 	VMOVUPS      64(SI), Z12
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSS (BX), Z10
 	VFMADD231PS  Z10, Z11, Z0
 	VFMADD231PS  Z10, Z12, Z1
@@ -2368,11 +2635,11 @@ fold89:
 	VFMADD231PS  Z10, Z12, Z9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold89
+	JNZ          fold92
 
-folded88:
+folded91:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z10, Z10, Z10
 	VADDPS Z10, Z0, Z0
 	VADDPS Z10, Z1, Z1
@@ -2385,7 +2652,7 @@ folded88:
 	VADDPS Z10, Z8, Z8
 	VADDPS Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear90
+	JNE    linear93
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -2397,7 +2664,7 @@ folded88:
 	VMAXPS Z8, Z10, Z8
 	VMAXPS Z9, Z10, Z9
 
-linear90:
+linear93:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2411,11 +2678,14 @@ linear90:
 	VMOVUPS Z7, 64(BX)(DX*1)
 	VMOVUPS Z8, (BX)(CX*4)
 	VMOVUPS Z9, 64(BX)(CX*4)
-	JMP     done78
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done81
 
-fewer87:
+fewer90:
 	CMPQ BX, $0x04
-	JNE  fewer91
+	JNE  fewer94
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2429,21 +2699,25 @@ fewer87:
 	VMOVUPS 64(BX)(CX*2), Z5
 	VMOVUPS (BX)(DX*1), Z6
 	VMOVUPS 64(BX)(DX*1), Z7
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded92
+	JLE     folded95
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold93:
+fold96:
 	VMOVUPS      (SI), Z9
 	VMOVUPS      64(SI), Z10
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z8, Z9, Z0
 	VFMADD231PS  Z8, Z10, Z1
@@ -2458,11 +2732,11 @@ fold93:
 	VFMADD231PS  Z8, Z10, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold93
+	JNZ          fold96
 
-folded92:
+folded95:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z8, Z8, Z8
 	VADDPS Z8, Z0, Z0
 	VADDPS Z8, Z1, Z1
@@ -2473,7 +2747,7 @@ folded92:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear94
+	JNE    linear97
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -2483,7 +2757,7 @@ folded92:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear94:
+linear97:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2495,11 +2769,14 @@ linear94:
 	VMOVUPS Z5, 64(BX)(CX*2)
 	VMOVUPS Z6, (BX)(DX*1)
 	VMOVUPS Z7, 64(BX)(DX*1)
-	JMP     done78
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done81
 
-fewer91:
+fewer94:
 	CMPQ BX, $0x03
-	JNE  fewer95
+	JNE  fewer98
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2510,20 +2787,24 @@ fewer91:
 	VMOVUPS 64(BX)(CX*1), Z3
 	VMOVUPS (BX)(CX*2), Z4
 	VMOVUPS 64(BX)(CX*2), Z5
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded96
+	JLE     folded99
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold97:
+fold100:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI), Z8
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z6, Z7, Z0
 	VFMADD231PS  Z6, Z8, Z1
@@ -2535,11 +2816,11 @@ fold97:
 	VFMADD231PS  Z6, Z8, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold97
+	JNZ          fold100
 
-folded96:
+folded99:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -2548,7 +2829,7 @@ folded96:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear98
+	JNE    linear101
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -2556,7 +2837,7 @@ folded96:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear98:
+linear101:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -2565,11 +2846,14 @@ linear98:
 	VMOVUPS Z3, 64(BX)(CX*1)
 	VMOVUPS Z4, (BX)(CX*2)
 	VMOVUPS Z5, 64(BX)(CX*2)
-	JMP     done78
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done81
 
-fewer95:
+fewer98:
 	CMPQ BX, $0x02
-	JNE  fewer99
+	JNE  fewer102
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2578,20 +2862,24 @@ fewer95:
 	VMOVUPS 64(BX), Z1
 	VMOVUPS (BX)(CX*1), Z2
 	VMOVUPS 64(BX)(CX*1), Z3
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded100
+	JLE     folded103
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold101:
+fold104:
 	VMOVUPS      (SI), Z5
 	VMOVUPS      64(SI), Z6
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z4
 	VFMADD231PS  Z4, Z5, Z0
 	VFMADD231PS  Z4, Z6, Z1
@@ -2600,92 +2888,140 @@ fold101:
 	VFMADD231PS  Z4, Z6, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold101
+	JNZ          fold104
 
-folded100:
+folded103:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z4, Z4, Z4
 	VADDPS Z4, Z0, Z0
 	VADDPS Z4, Z1, Z1
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear102
+	JNE    linear105
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear102:
+linear105:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
 	VMOVUPS Z2, (BX)(CX*1)
 	VMOVUPS Z3, 64(BX)(CX*1)
-	JMP     done78
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done81
 
-fewer99:
+fewer102:
 	CMPQ BX, $0x01
-	JNE  fewer103
+	JNE  fewer106
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded104
+	JLE     folded107
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold105:
+fold108:
 	VMOVUPS      (SI), Z3
 	VMOVUPS      64(SI), Z4
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z2
 	VFMADD231PS  Z2, Z3, Z0
 	VFMADD231PS  Z2, Z4, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold105
+	JNZ          fold108
 
-folded104:
+folded107:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear106
+	JNE    linear109
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear106:
+linear109:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
-	JMP     done78
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done81
 
-fewer103:
-done78:
+fewer106:
+done81:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over72:
+over74:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
-	MOVQ   rows+72(FP), BX
+	MOVQ   rows+88(FP), BX
 	CMPQ   BX, $0x08
-	JLT    rest108
+	JLT    rest111
 
-tile107:
+tile110:
+	MOVQ n+104(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few112
+
+	// c of the next tile, 8×2 vectors
+	MOVQ       ldc+8(FP), CX
+	IMUL3Q     $0x08, CX, BX
+	MOVQ       c+0(FP), DX
+	ADDQ       DX, BX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	PREFETCHT1 (BX)
+	PREFETCHT1 64(BX)
+	PREFETCHT1 127(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 64(BX)(CX*1)
+	PREFETCHT1 127(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 64(BX)(CX*2)
+	PREFETCHT1 127(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 64(BX)(DX*1)
+	PREFETCHT1 127(BX)(DX*1)
+	PREFETCHT1 (BX)(CX*4)
+	PREFETCHT1 64(BX)(CX*4)
+	PREFETCHT1 127(BX)(CX*4)
+	PREFETCHT1 (BX)(SI*1)
+	PREFETCHT1 64(BX)(SI*1)
+	PREFETCHT1 127(BX)(SI*1)
+	PREFETCHT1 (BX)(DX*2)
+	PREFETCHT1 64(BX)(DX*2)
+	PREFETCHT1 127(BX)(DX*2)
+	PREFETCHT1 (BX)(DI*1)
+	PREFETCHT1 64(BX)(DI*1)
+	PREFETCHT1 127(BX)(DI*1)
+
+few112:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -2713,9 +3049,9 @@ tile107:
 	VMOVUPS 64(R8)(R9*2), Z13
 	VMOVUPS (BX)(DI*1), Z14
 	VMOVUPS 64(R8)(R11*1), Z15
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded109
+	JLE     folded113
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2724,12 +3060,16 @@ tile107:
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
 	LEAQ    (R9)(CX*4), R11
+	MOVQ    soon+72(FP), R12
+	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold110:
+fold114:
 	VMOVUPS      (SI), Z17
 	VMOVUPS      64(SI)(AX*1), Z18
 	ADDQ         DI, SI
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
 	VBROADCASTSS (BX), Z16
 	VFMADD231PS  Z16, Z17, Z0
 	VFMADD231PS  Z16, Z18, Z1
@@ -2756,11 +3096,11 @@ fold110:
 	VFMADD231PS  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold110
+	JNZ          fold114
 
-folded109:
+folded113:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z16, Z16, Z16
 	VADDPS Z16, Z0, Z0
 	VADDPS Z16, Z1, Z1
@@ -2779,7 +3119,7 @@ folded109:
 	VADDPS Z16, Z14, Z14
 	VADDPS Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear111
+	JNE    linear115
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -2797,7 +3137,7 @@ folded109:
 	VMAXPS Z14, Z16, Z14
 	VMAXPS Z15, Z16, Z15
 
-linear111:
+linear115:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2824,6 +3164,9 @@ linear111:
 	VMOVUPS Z13, 64(R8)(R9*2)
 	VMOVUPS Z14, (BX)(DI*1)
 	VMOVUPS Z15, 64(R8)(R11*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x08, CX, CX
@@ -2839,16 +3182,16 @@ linear111:
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
+	MOVQ    rows+88(FP), BX
 	SUBQ    $0x08, BX
-	MOVQ    BX, rows+72(FP)
+	MOVQ    BX, rows+88(FP)
 	CMPQ    BX, $0x08
-	JGE     tile107
+	JGE     tile110
 
-rest108:
-	MOVQ rows+72(FP), BX
+rest111:
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer113
+	JNE  fewer117
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2873,9 +3216,9 @@ rest108:
 	VMOVUPS 64(DI)(R9*1), Z11
 	VMOVUPS (BX)(DX*2), Z12
 	VMOVUPS 64(DI)(R8*2), Z13
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded114
+	JLE     folded118
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2883,12 +3226,16 @@ rest108:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold115:
+fold119:
 	VMOVUPS      (SI), Z15
 	VMOVUPS      64(SI)(AX*1), Z16
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSS (BX), Z14
 	VFMADD231PS  Z14, Z15, Z0
 	VFMADD231PS  Z14, Z16, Z1
@@ -2912,11 +3259,11 @@ fold115:
 	VFMADD231PS  Z14, Z16, Z13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold115
+	JNZ          fold119
 
-folded114:
+folded118:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z14, Z14, Z14
 	VADDPS Z14, Z0, Z0
 	VADDPS Z14, Z1, Z1
@@ -2933,7 +3280,7 @@ folded114:
 	VADDPS Z14, Z12, Z12
 	VADDPS Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear116
+	JNE    linear120
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -2948,125 +3295,6 @@ folded114:
 	VMAXPS Z11, Z14, Z11
 	VMAXPS Z12, Z14, Z12
 	VMAXPS Z13, Z14, Z13
-
-linear116:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(DI)
-	VMOVUPS Z2, (BX)(CX*1)
-	VMOVUPS Z3, 64(DI)(CX*1)
-	VMOVUPS Z4, (BX)(CX*2)
-	VMOVUPS Z5, 64(DI)(CX*2)
-	VMOVUPS Z6, (BX)(DX*1)
-	VMOVUPS Z7, 64(DI)(R8*1)
-	VMOVUPS Z8, (BX)(CX*4)
-	VMOVUPS Z9, 64(DI)(CX*4)
-	VMOVUPS Z10, (BX)(SI*1)
-	VMOVUPS Z11, 64(DI)(R9*1)
-	VMOVUPS Z12, (BX)(DX*2)
-	VMOVUPS Z13, 64(DI)(R8*2)
-	JMP     done112
-
-fewer113:
-	CMPQ BX, $0x06
-	JNE  fewer117
-
-	// acc[i,j] = init[i,j], 6×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(DI), Z1
-	VMOVUPS (BX)(CX*1), Z2
-	VMOVUPS 64(DI)(CX*1), Z3
-	VMOVUPS (BX)(CX*2), Z4
-	VMOVUPS 64(DI)(CX*2), Z5
-	VMOVUPS (BX)(DX*1), Z6
-	VMOVUPS 64(DI)(R8*1), Z7
-	VMOVUPS (BX)(CX*4), Z8
-	VMOVUPS 64(DI)(CX*4), Z9
-	VMOVUPS (BX)(SI*1), Z10
-	VMOVUPS 64(DI)(R9*1), Z11
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded118
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold119:
-	VMOVUPS      (SI), Z13
-	VMOVUPS      64(SI)(AX*1), Z14
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z12
-	VFMADD231PS  Z12, Z13, Z0
-	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (BX)(CX*1), Z12
-	VFMADD231PS  Z12, Z13, Z2
-	VFMADD231PS  Z12, Z14, Z3
-	VBROADCASTSS (BX)(CX*2), Z12
-	VFMADD231PS  Z12, Z13, Z4
-	VFMADD231PS  Z12, Z14, Z5
-	VBROADCASTSS (BX)(R9*1), Z12
-	VFMADD231PS  Z12, Z13, Z6
-	VFMADD231PS  Z12, Z14, Z7
-	VBROADCASTSS (BX)(CX*4), Z12
-	VFMADD231PS  Z12, Z13, Z8
-	VFMADD231PS  Z12, Z14, Z9
-	VBROADCASTSS (BX)(R10*1), Z12
-	VFMADD231PS  Z12, Z13, Z10
-	VFMADD231PS  Z12, Z14, Z11
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold119
-
-folded118:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z12, Z12, Z12
-	VADDPS Z12, Z0, Z0
-	VADDPS Z12, Z1, Z1
-	VADDPS Z12, Z2, Z2
-	VADDPS Z12, Z3, Z3
-	VADDPS Z12, Z4, Z4
-	VADDPS Z12, Z5, Z5
-	VADDPS Z12, Z6, Z6
-	VADDPS Z12, Z7, Z7
-	VADDPS Z12, Z8, Z8
-	VADDPS Z12, Z9, Z9
-	VADDPS Z12, Z10, Z10
-	VADDPS Z12, Z11, Z11
-	CMPQ   BX, $0x01
-	JNE    linear120
-	VMAXPS Z0, Z12, Z0
-	VMAXPS Z1, Z12, Z1
-	VMAXPS Z2, Z12, Z2
-	VMAXPS Z3, Z12, Z3
-	VMAXPS Z4, Z12, Z4
-	VMAXPS Z5, Z12, Z5
-	VMAXPS Z6, Z12, Z6
-	VMAXPS Z7, Z12, Z7
-	VMAXPS Z8, Z12, Z8
-	VMAXPS Z9, Z12, Z9
-	VMAXPS Z10, Z12, Z10
-	VMAXPS Z11, Z12, Z11
 
 linear120:
 	MOVQ    c+0(FP), BX
@@ -3089,11 +3317,140 @@ linear120:
 	VMOVUPS Z9, 64(DI)(CX*4)
 	VMOVUPS Z10, (BX)(SI*1)
 	VMOVUPS Z11, 64(DI)(R9*1)
-	JMP     done112
+	VMOVUPS Z12, (BX)(DX*2)
+	VMOVUPS Z13, 64(DI)(R8*2)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done116
 
 fewer117:
-	CMPQ BX, $0x05
+	CMPQ BX, $0x06
 	JNE  fewer121
+
+	// acc[i,j] = init[i,j], 6×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS 64(DI)(CX*1), Z3
+	VMOVUPS (BX)(CX*2), Z4
+	VMOVUPS 64(DI)(CX*2), Z5
+	VMOVUPS (BX)(DX*1), Z6
+	VMOVUPS 64(DI)(R8*1), Z7
+	VMOVUPS (BX)(CX*4), Z8
+	VMOVUPS 64(DI)(CX*4), Z9
+	VMOVUPS (BX)(SI*1), Z10
+	VMOVUPS 64(DI)(R9*1), Z11
+	MOVQ    n+104(FP), R8
+	TESTQ   R8, R8
+	JLE     folded122
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold123:
+	VMOVUPS      (SI), Z13
+	VMOVUPS      64(SI)(AX*1), Z14
+	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z12, Z13, Z0
+	VFMADD231PS  Z12, Z14, Z1
+	VBROADCASTSS (BX)(CX*1), Z12
+	VFMADD231PS  Z12, Z13, Z2
+	VFMADD231PS  Z12, Z14, Z3
+	VBROADCASTSS (BX)(CX*2), Z12
+	VFMADD231PS  Z12, Z13, Z4
+	VFMADD231PS  Z12, Z14, Z5
+	VBROADCASTSS (BX)(R9*1), Z12
+	VFMADD231PS  Z12, Z13, Z6
+	VFMADD231PS  Z12, Z14, Z7
+	VBROADCASTSS (BX)(CX*4), Z12
+	VFMADD231PS  Z12, Z13, Z8
+	VFMADD231PS  Z12, Z14, Z9
+	VBROADCASTSS (BX)(R10*1), Z12
+	VFMADD231PS  Z12, Z13, Z10
+	VFMADD231PS  Z12, Z14, Z11
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold123
+
+folded122:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+112(FP), BX
+	VPXORD Z12, Z12, Z12
+	VADDPS Z12, Z0, Z0
+	VADDPS Z12, Z1, Z1
+	VADDPS Z12, Z2, Z2
+	VADDPS Z12, Z3, Z3
+	VADDPS Z12, Z4, Z4
+	VADDPS Z12, Z5, Z5
+	VADDPS Z12, Z6, Z6
+	VADDPS Z12, Z7, Z7
+	VADDPS Z12, Z8, Z8
+	VADDPS Z12, Z9, Z9
+	VADDPS Z12, Z10, Z10
+	VADDPS Z12, Z11, Z11
+	CMPQ   BX, $0x01
+	JNE    linear124
+	VMAXPS Z0, Z12, Z0
+	VMAXPS Z1, Z12, Z1
+	VMAXPS Z2, Z12, Z2
+	VMAXPS Z3, Z12, Z3
+	VMAXPS Z4, Z12, Z4
+	VMAXPS Z5, Z12, Z5
+	VMAXPS Z6, Z12, Z6
+	VMAXPS Z7, Z12, Z7
+	VMAXPS Z8, Z12, Z8
+	VMAXPS Z9, Z12, Z9
+	VMAXPS Z10, Z12, Z10
+	VMAXPS Z11, Z12, Z11
+
+linear124:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, (BX)(CX*1)
+	VMOVUPS Z3, 64(DI)(CX*1)
+	VMOVUPS Z4, (BX)(CX*2)
+	VMOVUPS Z5, 64(DI)(CX*2)
+	VMOVUPS Z6, (BX)(DX*1)
+	VMOVUPS Z7, 64(DI)(R8*1)
+	VMOVUPS Z8, (BX)(CX*4)
+	VMOVUPS Z9, 64(DI)(CX*4)
+	VMOVUPS Z10, (BX)(SI*1)
+	VMOVUPS Z11, 64(DI)(R9*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done116
+
+fewer121:
+	CMPQ BX, $0x05
+	JNE  fewer125
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3112,21 +3469,25 @@ fewer117:
 	VMOVUPS 64(SI)(DI*1), Z7
 	VMOVUPS (BX)(CX*4), Z8
 	VMOVUPS 64(SI)(CX*4), Z9
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded122
+	JLE     folded126
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold123:
+fold127:
 	VMOVUPS      (SI), Z11
 	VMOVUPS      64(SI)(AX*1), Z12
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSS (BX), Z10
 	VFMADD231PS  Z10, Z11, Z0
 	VFMADD231PS  Z10, Z12, Z1
@@ -3144,11 +3505,11 @@ fold123:
 	VFMADD231PS  Z10, Z12, Z9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold123
+	JNZ          fold127
 
-folded122:
+folded126:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z10, Z10, Z10
 	VADDPS Z10, Z0, Z0
 	VADDPS Z10, Z1, Z1
@@ -3161,7 +3522,7 @@ folded122:
 	VADDPS Z10, Z8, Z8
 	VADDPS Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear124
+	JNE    linear128
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -3172,98 +3533,6 @@ folded122:
 	VMAXPS Z7, Z10, Z7
 	VMAXPS Z8, Z10, Z8
 	VMAXPS Z9, Z10, Z9
-
-linear124:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(SI)
-	VMOVUPS Z2, (BX)(CX*1)
-	VMOVUPS Z3, 64(SI)(CX*1)
-	VMOVUPS Z4, (BX)(CX*2)
-	VMOVUPS Z5, 64(SI)(CX*2)
-	VMOVUPS Z6, (BX)(DX*1)
-	VMOVUPS Z7, 64(SI)(DI*1)
-	VMOVUPS Z8, (BX)(CX*4)
-	VMOVUPS Z9, 64(SI)(CX*4)
-	JMP     done112
-
-fewer121:
-	CMPQ BX, $0x04
-	JNE  fewer125
-
-	// acc[i,j] = init[i,j], 4×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(SI), Z1
-	VMOVUPS (BX)(CX*1), Z2
-	VMOVUPS 64(SI)(CX*1), Z3
-	VMOVUPS (BX)(CX*2), Z4
-	VMOVUPS 64(SI)(CX*2), Z5
-	VMOVUPS (BX)(DX*1), Z6
-	VMOVUPS 64(SI)(DI*1), Z7
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded126
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold127:
-	VMOVUPS      (SI), Z9
-	VMOVUPS      64(SI)(AX*1), Z10
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z8
-	VFMADD231PS  Z8, Z9, Z0
-	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (BX)(CX*1), Z8
-	VFMADD231PS  Z8, Z9, Z2
-	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (BX)(CX*2), Z8
-	VFMADD231PS  Z8, Z9, Z4
-	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (BX)(R9*1), Z8
-	VFMADD231PS  Z8, Z9, Z6
-	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold127
-
-folded126:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z8, Z8, Z8
-	VADDPS Z8, Z0, Z0
-	VADDPS Z8, Z1, Z1
-	VADDPS Z8, Z2, Z2
-	VADDPS Z8, Z3, Z3
-	VADDPS Z8, Z4, Z4
-	VADDPS Z8, Z5, Z5
-	VADDPS Z8, Z6, Z6
-	VADDPS Z8, Z7, Z7
-	CMPQ   BX, $0x01
-	JNE    linear128
-	VMAXPS Z0, Z8, Z0
-	VMAXPS Z1, Z8, Z1
-	VMAXPS Z2, Z8, Z2
-	VMAXPS Z3, Z8, Z3
-	VMAXPS Z4, Z8, Z4
-	VMAXPS Z5, Z8, Z5
-	VMAXPS Z6, Z8, Z6
-	VMAXPS Z7, Z8, Z7
 
 linear128:
 	MOVQ    c+0(FP), BX
@@ -3280,11 +3549,113 @@ linear128:
 	VMOVUPS Z5, 64(SI)(CX*2)
 	VMOVUPS Z6, (BX)(DX*1)
 	VMOVUPS Z7, 64(SI)(DI*1)
-	JMP     done112
+	VMOVUPS Z8, (BX)(CX*4)
+	VMOVUPS Z9, 64(SI)(CX*4)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done116
 
 fewer125:
-	CMPQ BX, $0x03
+	CMPQ BX, $0x04
 	JNE  fewer129
+
+	// acc[i,j] = init[i,j], 4×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(SI), Z1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS 64(SI)(CX*1), Z3
+	VMOVUPS (BX)(CX*2), Z4
+	VMOVUPS 64(SI)(CX*2), Z5
+	VMOVUPS (BX)(DX*1), Z6
+	VMOVUPS 64(SI)(DI*1), Z7
+	MOVQ    n+104(FP), R8
+	TESTQ   R8, R8
+	JLE     folded130
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold131:
+	VMOVUPS      (SI), Z9
+	VMOVUPS      64(SI)(AX*1), Z10
+	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  Z8, Z9, Z0
+	VFMADD231PS  Z8, Z10, Z1
+	VBROADCASTSS (BX)(CX*1), Z8
+	VFMADD231PS  Z8, Z9, Z2
+	VFMADD231PS  Z8, Z10, Z3
+	VBROADCASTSS (BX)(CX*2), Z8
+	VFMADD231PS  Z8, Z9, Z4
+	VFMADD231PS  Z8, Z10, Z5
+	VBROADCASTSS (BX)(R9*1), Z8
+	VFMADD231PS  Z8, Z9, Z6
+	VFMADD231PS  Z8, Z10, Z7
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold131
+
+folded130:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+112(FP), BX
+	VPXORD Z8, Z8, Z8
+	VADDPS Z8, Z0, Z0
+	VADDPS Z8, Z1, Z1
+	VADDPS Z8, Z2, Z2
+	VADDPS Z8, Z3, Z3
+	VADDPS Z8, Z4, Z4
+	VADDPS Z8, Z5, Z5
+	VADDPS Z8, Z6, Z6
+	VADDPS Z8, Z7, Z7
+	CMPQ   BX, $0x01
+	JNE    linear132
+	VMAXPS Z0, Z8, Z0
+	VMAXPS Z1, Z8, Z1
+	VMAXPS Z2, Z8, Z2
+	VMAXPS Z3, Z8, Z3
+	VMAXPS Z4, Z8, Z4
+	VMAXPS Z5, Z8, Z5
+	VMAXPS Z6, Z8, Z6
+	VMAXPS Z7, Z8, Z7
+
+linear132:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(SI)
+	VMOVUPS Z2, (BX)(CX*1)
+	VMOVUPS Z3, 64(SI)(CX*1)
+	VMOVUPS Z4, (BX)(CX*2)
+	VMOVUPS Z5, 64(SI)(CX*2)
+	VMOVUPS Z6, (BX)(DX*1)
+	VMOVUPS Z7, 64(SI)(DI*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done116
+
+fewer129:
+	CMPQ BX, $0x03
+	JNE  fewer133
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3297,20 +3668,24 @@ fewer125:
 	VMOVUPS 64(DX)(CX*1), Z3
 	VMOVUPS (BX)(CX*2), Z4
 	VMOVUPS 64(DX)(CX*2), Z5
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded130
+	JLE     folded134
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold131:
+fold135:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI)(AX*1), Z8
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z6, Z7, Z0
 	VFMADD231PS  Z6, Z8, Z1
@@ -3322,11 +3697,11 @@ fold131:
 	VFMADD231PS  Z6, Z8, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold131
+	JNZ          fold135
 
-folded130:
+folded134:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -3335,78 +3710,13 @@ folded130:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear132
+	JNE    linear136
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
 	VMAXPS Z3, Z6, Z3
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
-
-linear132:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS Z0, (BX)
-	VMOVUPS Z1, 64(DX)
-	VMOVUPS Z2, (BX)(CX*1)
-	VMOVUPS Z3, 64(DX)(CX*1)
-	VMOVUPS Z4, (BX)(CX*2)
-	VMOVUPS Z5, 64(DX)(CX*2)
-	JMP     done112
-
-fewer129:
-	CMPQ BX, $0x02
-	JNE  fewer133
-
-	// acc[i,j] = init[i,j], 2×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPS (BX), Z0
-	VMOVUPS 64(DX), Z1
-	VMOVUPS (BX)(CX*1), Z2
-	VMOVUPS 64(DX)(CX*1), Z3
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded134
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold135:
-	VMOVUPS      (SI), Z5
-	VMOVUPS      64(SI)(AX*1), Z6
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z4
-	VFMADD231PS  Z4, Z5, Z0
-	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (BX)(CX*1), Z4
-	VFMADD231PS  Z4, Z5, Z2
-	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold135
-
-folded134:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z4, Z4, Z4
-	VADDPS Z4, Z0, Z0
-	VADDPS Z4, Z1, Z1
-	VADDPS Z4, Z2, Z2
-	VADDPS Z4, Z3, Z3
-	CMPQ   BX, $0x01
-	JNE    linear136
-	VMAXPS Z0, Z4, Z0
-	VMAXPS Z1, Z4, Z1
-	VMAXPS Z2, Z4, Z2
-	VMAXPS Z3, Z4, Z3
 
 linear136:
 	MOVQ    c+0(FP), BX
@@ -3417,19 +3727,27 @@ linear136:
 	VMOVUPS Z1, 64(DX)
 	VMOVUPS Z2, (BX)(CX*1)
 	VMOVUPS Z3, 64(DX)(CX*1)
-	JMP     done112
+	VMOVUPS Z4, (BX)(CX*2)
+	VMOVUPS Z5, 64(DX)(CX*2)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done116
 
 fewer133:
-	CMPQ BX, $0x01
+	CMPQ BX, $0x02
 	JNE  fewer137
 
-	// acc[i,j] = init[i,j], 1×2 vectors
+	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(DX), Z1
-	MOVQ    n+88(FP), R8
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS 64(DX)(CX*1), Z3
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
 	JLE     folded138
 	MOVQ    a+32(FP), BX
@@ -3437,52 +3755,156 @@ fewer133:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold139:
-	VMOVUPS      (SI), Z3
-	VMOVUPS      64(SI)(AX*1), Z4
+	VMOVUPS      (SI), Z5
+	VMOVUPS      64(SI)(AX*1), Z6
 	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z2
-	VFMADD231PS  Z2, Z3, Z0
-	VFMADD231PS  Z2, Z4, Z1
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
+	VBROADCASTSS (BX), Z4
+	VFMADD231PS  Z4, Z5, Z0
+	VFMADD231PS  Z4, Z6, Z1
+	VBROADCASTSS (BX)(CX*1), Z4
+	VFMADD231PS  Z4, Z5, Z2
+	VFMADD231PS  Z4, Z6, Z3
 	ADDQ         DX, BX
 	DECQ         R8
 	JNZ          fold139
 
 folded138:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
+	VPXORD Z4, Z4, Z4
+	VADDPS Z4, Z0, Z0
+	VADDPS Z4, Z1, Z1
+	VADDPS Z4, Z2, Z2
+	VADDPS Z4, Z3, Z3
+	CMPQ   BX, $0x01
+	JNE    linear140
+	VMAXPS Z0, Z4, Z0
+	VMAXPS Z1, Z4, Z1
+	VMAXPS Z2, Z4, Z2
+	VMAXPS Z3, Z4, Z3
+
+linear140:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(DX)
+	VMOVUPS Z2, (BX)(CX*1)
+	VMOVUPS Z3, 64(DX)(CX*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done116
+
+fewer137:
+	CMPQ BX, $0x01
+	JNE  fewer141
+
+	// acc[i,j] = init[i,j], 1×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), Z1
+	MOVQ    n+104(FP), R8
+	TESTQ   R8, R8
+	JLE     folded142
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold143:
+	VMOVUPS      (SI), Z3
+	VMOVUPS      64(SI)(AX*1), Z4
+	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
+	VBROADCASTSS (BX), Z2
+	VFMADD231PS  Z2, Z3, Z0
+	VFMADD231PS  Z2, Z4, Z1
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold143
+
+folded142:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+112(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear140
+	JNE    linear144
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear140:
+linear144:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(DX)
-	JMP     done112
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done116
 
-fewer137:
-done112:
+fewer141:
+done116:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower71:
+narrower73:
 	CMPQ AX, $0x10
-	JNE  over141
-	MOVQ rows+72(FP), BX
+	JNE  over145
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest143
+	JLT  rest147
 
-tile142:
+tile146:
+	MOVQ n+104(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few148
+
+	// c of the next tile, 8×1 vectors
+	MOVQ       ldc+8(FP), CX
+	IMUL3Q     $0x08, CX, BX
+	MOVQ       c+0(FP), DX
+	ADDQ       DX, BX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	PREFETCHT1 (BX)
+	PREFETCHT1 63(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 63(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 63(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 63(BX)(DX*1)
+	PREFETCHT1 (BX)(CX*4)
+	PREFETCHT1 63(BX)(CX*4)
+	PREFETCHT1 (BX)(SI*1)
+	PREFETCHT1 63(BX)(SI*1)
+	PREFETCHT1 (BX)(DX*2)
+	PREFETCHT1 63(BX)(DX*2)
+	PREFETCHT1 (BX)(DI*1)
+	PREFETCHT1 63(BX)(DI*1)
+
+few148:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -3497,9 +3919,9 @@ tile142:
 	VMOVUPS (BX)(SI*1), Z5
 	VMOVUPS (BX)(DX*2), Z6
 	VMOVUPS (BX)(DI*1), Z7
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded144
+	JLE     folded149
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3508,11 +3930,15 @@ tile142:
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
 	LEAQ    (R9)(CX*4), R11
+	MOVQ    soon+72(FP), R12
+	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold145:
+fold150:
 	VMOVUPS      (SI), Z9
 	ADDQ         DI, SI
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
 	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z8, Z9, Z0
 	VBROADCASTSS (BX)(CX*1), Z8
@@ -3531,11 +3957,11 @@ fold145:
 	VFMADD231PS  Z8, Z9, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold145
+	JNZ          fold150
 
-folded144:
+folded149:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z8, Z8, Z8
 	VADDPS Z8, Z0, Z0
 	VADDPS Z8, Z1, Z1
@@ -3546,7 +3972,7 @@ folded144:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear146
+	JNE    linear151
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -3556,7 +3982,7 @@ folded144:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear146:
+linear151:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3570,6 +3996,9 @@ linear146:
 	VMOVUPS Z5, (BX)(SI*1)
 	VMOVUPS Z6, (BX)(DX*2)
 	VMOVUPS Z7, (BX)(DI*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x08, CX, CX
@@ -3585,16 +4014,16 @@ linear146:
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
+	MOVQ    rows+88(FP), BX
 	SUBQ    $0x08, BX
-	MOVQ    BX, rows+72(FP)
+	MOVQ    BX, rows+88(FP)
 	CMPQ    BX, $0x08
-	JGE     tile142
+	JGE     tile146
 
-rest143:
-	MOVQ rows+72(FP), BX
+rest147:
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer148
+	JNE  fewer153
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
@@ -3608,9 +4037,9 @@ rest143:
 	VMOVUPS (BX)(CX*4), Z4
 	VMOVUPS (BX)(SI*1), Z5
 	VMOVUPS (BX)(DX*2), Z6
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded149
+	JLE     folded154
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3618,11 +4047,15 @@ rest143:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold150:
+fold155:
 	VMOVUPS      (SI), Z8
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSS (BX), Z7
 	VFMADD231PS  Z7, Z8, Z0
 	VBROADCASTSS (BX)(CX*1), Z7
@@ -3639,11 +4072,11 @@ fold150:
 	VFMADD231PS  Z7, Z8, Z6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold150
+	JNZ          fold155
 
-folded149:
+folded154:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z7, Z7, Z7
 	VADDPS Z7, Z0, Z0
 	VADDPS Z7, Z1, Z1
@@ -3653,7 +4086,7 @@ folded149:
 	VADDPS Z7, Z5, Z5
 	VADDPS Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear151
+	JNE    linear156
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
 	VMAXPS Z2, Z7, Z2
@@ -3662,7 +4095,7 @@ folded149:
 	VMAXPS Z5, Z7, Z5
 	VMAXPS Z6, Z7, Z6
 
-linear151:
+linear156:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3674,11 +4107,14 @@ linear151:
 	VMOVUPS Z4, (BX)(CX*4)
 	VMOVUPS Z5, (BX)(SI*1)
 	VMOVUPS Z6, (BX)(DX*2)
-	JMP     done147
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done152
 
-fewer148:
+fewer153:
 	CMPQ BX, $0x06
-	JNE  fewer152
+	JNE  fewer157
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -3691,9 +4127,9 @@ fewer148:
 	VMOVUPS (BX)(DX*1), Z3
 	VMOVUPS (BX)(CX*4), Z4
 	VMOVUPS (BX)(SI*1), Z5
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded153
+	JLE     folded158
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3701,11 +4137,15 @@ fewer148:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold154:
+fold159:
 	VMOVUPS      (SI), Z7
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z6, Z7, Z0
 	VBROADCASTSS (BX)(CX*1), Z6
@@ -3720,11 +4160,11 @@ fold154:
 	VFMADD231PS  Z6, Z7, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold154
+	JNZ          fold159
 
-folded153:
+folded158:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -3733,7 +4173,7 @@ folded153:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear155
+	JNE    linear160
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -3741,7 +4181,7 @@ folded153:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear155:
+linear160:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3752,11 +4192,14 @@ linear155:
 	VMOVUPS Z3, (BX)(DX*1)
 	VMOVUPS Z4, (BX)(CX*4)
 	VMOVUPS Z5, (BX)(SI*1)
-	JMP     done147
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done152
 
-fewer152:
+fewer157:
 	CMPQ BX, $0x05
-	JNE  fewer156
+	JNE  fewer161
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
@@ -3767,20 +4210,24 @@ fewer152:
 	VMOVUPS (BX)(CX*2), Z2
 	VMOVUPS (BX)(DX*1), Z3
 	VMOVUPS (BX)(CX*4), Z4
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded157
+	JLE     folded162
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold158:
+fold163:
 	VMOVUPS      (SI), Z6
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSS (BX), Z5
 	VFMADD231PS  Z5, Z6, Z0
 	VBROADCASTSS (BX)(CX*1), Z5
@@ -3793,11 +4240,11 @@ fold158:
 	VFMADD231PS  Z5, Z6, Z4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold158
+	JNZ          fold163
 
-folded157:
+folded162:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z5, Z5, Z5
 	VADDPS Z5, Z0, Z0
 	VADDPS Z5, Z1, Z1
@@ -3805,14 +4252,14 @@ folded157:
 	VADDPS Z5, Z3, Z3
 	VADDPS Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear159
+	JNE    linear164
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
 	VMAXPS Z4, Z5, Z4
 
-linear159:
+linear164:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3821,11 +4268,14 @@ linear159:
 	VMOVUPS Z2, (BX)(CX*2)
 	VMOVUPS Z3, (BX)(DX*1)
 	VMOVUPS Z4, (BX)(CX*4)
-	JMP     done147
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done152
 
-fewer156:
+fewer161:
 	CMPQ BX, $0x04
-	JNE  fewer160
+	JNE  fewer165
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
@@ -3835,20 +4285,24 @@ fewer156:
 	VMOVUPS (BX)(CX*1), Z1
 	VMOVUPS (BX)(CX*2), Z2
 	VMOVUPS (BX)(DX*1), Z3
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded161
+	JLE     folded166
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold162:
+fold167:
 	VMOVUPS      (SI), Z5
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSS (BX), Z4
 	VFMADD231PS  Z4, Z5, Z0
 	VBROADCASTSS (BX)(CX*1), Z4
@@ -3859,24 +4313,24 @@ fold162:
 	VFMADD231PS  Z4, Z5, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold162
+	JNZ          fold167
 
-folded161:
+folded166:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z4, Z4, Z4
 	VADDPS Z4, Z0, Z0
 	VADDPS Z4, Z1, Z1
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear163
+	JNE    linear168
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear163:
+linear168:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3884,11 +4338,14 @@ linear163:
 	VMOVUPS Z1, (BX)(CX*1)
 	VMOVUPS Z2, (BX)(CX*2)
 	VMOVUPS Z3, (BX)(DX*1)
-	JMP     done147
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done152
 
-fewer160:
+fewer165:
 	CMPQ BX, $0x03
-	JNE  fewer164
+	JNE  fewer169
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -3896,19 +4353,23 @@ fewer160:
 	VMOVUPS (BX), Z0
 	VMOVUPS (BX)(CX*1), Z1
 	VMOVUPS (BX)(CX*2), Z2
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded165
+	JLE     folded170
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold166:
+fold171:
 	VMOVUPS      (SI), Z4
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z3
 	VFMADD231PS  Z3, Z4, Z0
 	VBROADCASTSS (BX)(CX*1), Z3
@@ -3917,134 +4378,181 @@ fold166:
 	VFMADD231PS  Z3, Z4, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold166
+	JNZ          fold171
 
-folded165:
+folded170:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z3, Z3, Z3
 	VADDPS Z3, Z0, Z0
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear167
+	JNE    linear172
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear167:
+linear172:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, (BX)(CX*1)
 	VMOVUPS Z2, (BX)(CX*2)
-	JMP     done147
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done152
 
-fewer164:
+fewer169:
 	CMPQ BX, $0x02
-	JNE  fewer168
+	JNE  fewer173
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
 	VMOVUPS (BX), Z0
 	VMOVUPS (BX)(CX*1), Z1
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded169
+	JLE     folded174
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold170:
+fold175:
 	VMOVUPS      (SI), Z3
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z2
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS (BX)(CX*1), Z2
 	VFMADD231PS  Z2, Z3, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold170
+	JNZ          fold175
 
-folded169:
+folded174:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear171
+	JNE    linear176
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear171:
+linear176:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, (BX)(CX*1)
-	JMP     done147
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done152
 
-fewer168:
+fewer173:
 	CMPQ BX, $0x01
-	JNE  fewer172
+	JNE  fewer177
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Z0
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded173
+	JLE     folded178
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold174:
+fold179:
 	VMOVUPS      (SI), Z2
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z1
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold174
+	JNZ          fold179
 
-folded173:
+folded178:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear175
+	JNE    linear180
 	VMAXPS Z0, Z1, Z0
 
-linear175:
+linear180:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Z0, (BX)
-	JMP     done147
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done152
 
-fewer172:
-done147:
+fewer177:
+done152:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over141:
+over145:
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
 	MOVL  $0x0000ffff, BX
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
-	MOVQ  rows+72(FP), BX
+	MOVQ  rows+88(FP), BX
 	CMPQ  BX, $0x08
-	JLT   rest177
+	JLT   rest182
 
-tile176:
+tile181:
+	MOVQ n+104(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few183
+
+	// c of the next tile, 8×1 vectors
+	MOVQ       ldc+8(FP), CX
+	IMUL3Q     $0x08, CX, BX
+	MOVQ       c+0(FP), DX
+	ADDQ       DX, BX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	PREFETCHT1 (BX)
+	PREFETCHT1 63(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 63(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 63(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 63(BX)(DX*1)
+	PREFETCHT1 (BX)(CX*4)
+	PREFETCHT1 63(BX)(CX*4)
+	PREFETCHT1 (BX)(SI*1)
+	PREFETCHT1 63(BX)(SI*1)
+	PREFETCHT1 (BX)(DX*2)
+	PREFETCHT1 63(BX)(DX*2)
+	PREFETCHT1 (BX)(DI*1)
+	PREFETCHT1 63(BX)(DI*1)
+
+few183:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ      init+16(FP), BX
 	MOVQ      ldinit+24(FP), CX
@@ -4059,9 +4567,9 @@ tile176:
 	VMOVUPS.Z (BX)(SI*1), K1, Z5
 	VMOVUPS.Z (BX)(DX*2), K1, Z6
 	VMOVUPS.Z (BX)(DI*1), K1, Z7
-	MOVQ      n+88(FP), R8
+	MOVQ      n+104(FP), R8
 	TESTQ     R8, R8
-	JLE       folded178
+	JLE       folded184
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -4070,11 +4578,15 @@ tile176:
 	LEAQ      (CX)(CX*2), R9
 	LEAQ      (CX)(CX*4), R10
 	LEAQ      (R9)(CX*4), R11
+	MOVQ      soon+72(FP), R12
+	MOVQ      ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold179:
+fold185:
 	VMOVUPS.Z    (SI), K1, Z9
 	ADDQ         DI, SI
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
 	VBROADCASTSS (BX), Z8
 	VFMADD231PS  Z8, Z9, Z0
 	VBROADCASTSS (BX)(CX*1), Z8
@@ -4093,11 +4605,11 @@ fold179:
 	VFMADD231PS  Z8, Z9, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold179
+	JNZ          fold185
 
-folded178:
+folded184:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z8, Z8, Z8
 	VADDPS Z8, Z0, Z0
 	VADDPS Z8, Z1, Z1
@@ -4108,7 +4620,7 @@ folded178:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear180
+	JNE    linear186
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -4118,732 +4630,735 @@ folded178:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear180:
+linear186:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	LEAQ          (DX)(CX*4), DI
 	TESTQ         $0x00000008, AX
-	JZ            low182
+	JZ            low188
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low183
+	JZ            low189
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low184
+	JZ            low190
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low185
+	JZ            low191
 	VMOVSS        X0, 56(BX)
 
-low185:
-	JMP stored181
+low191:
+	JMP stored187
 
-low184:
+low190:
 	TESTQ  $0x00000001, AX
-	JZ     low186
+	JZ     low192
 	VMOVSS X0, 48(BX)
 
-low186:
-	JMP stored181
+low192:
+	JMP stored187
 
-low183:
+low189:
 	TESTQ     $0x00000002, AX
-	JZ        low187
+	JZ        low193
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low188
+	JZ        low194
 	VMOVSS    X0, 40(BX)
 
-low188:
-	JMP stored181
+low194:
+	JMP stored187
 
-low187:
+low193:
 	TESTQ  $0x00000001, AX
-	JZ     low189
+	JZ     low195
 	VMOVSS X0, 32(BX)
 
-low189:
-	JMP stored181
+low195:
+	JMP stored187
 
-low182:
+low188:
 	TESTQ        $0x00000004, AX
-	JZ           low190
+	JZ           low196
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low191
+	JZ           low197
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low192
+	JZ           low198
 	VMOVSS       X0, 24(BX)
 
-low192:
-	JMP stored181
+low198:
+	JMP stored187
 
-low191:
+low197:
 	TESTQ  $0x00000001, AX
-	JZ     low193
+	JZ     low199
 	VMOVSS X0, 16(BX)
 
-low193:
-	JMP stored181
+low199:
+	JMP stored187
 
-low190:
+low196:
 	TESTQ     $0x00000002, AX
-	JZ        low194
+	JZ        low200
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low195
+	JZ        low201
 	VMOVSS    X0, 8(BX)
 
-low195:
-	JMP stored181
-
-low194:
-	TESTQ  $0x00000001, AX
-	JZ     low196
-	VMOVSS X0, (BX)
-
-low196:
-stored181:
-	TESTQ         $0x00000008, AX
-	JZ            low198
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low199
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low200
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low201
-	VMOVSS        X1, 56(BX)(CX*1)
-
 low201:
-	JMP stored197
+	JMP stored187
 
 low200:
 	TESTQ  $0x00000001, AX
 	JZ     low202
-	VMOVSS X1, 48(BX)(CX*1)
+	VMOVSS X0, (BX)
 
 low202:
-	JMP stored197
+stored187:
+	TESTQ         $0x00000008, AX
+	JZ            low204
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low205
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low206
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low207
+	VMOVSS        X1, 56(BX)(CX*1)
 
-low199:
+low207:
+	JMP stored203
+
+low206:
+	TESTQ  $0x00000001, AX
+	JZ     low208
+	VMOVSS X1, 48(BX)(CX*1)
+
+low208:
+	JMP stored203
+
+low205:
 	TESTQ     $0x00000002, AX
-	JZ        low203
+	JZ        low209
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low204
+	JZ        low210
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low204:
-	JMP stored197
+low210:
+	JMP stored203
 
-low203:
+low209:
 	TESTQ  $0x00000001, AX
-	JZ     low205
+	JZ     low211
 	VMOVSS X1, 32(BX)(CX*1)
 
-low205:
-	JMP stored197
+low211:
+	JMP stored203
 
-low198:
+low204:
 	TESTQ        $0x00000004, AX
-	JZ           low206
+	JZ           low212
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low207
+	JZ           low213
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low208
+	JZ           low214
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low208:
-	JMP stored197
+low214:
+	JMP stored203
 
-low207:
+low213:
 	TESTQ  $0x00000001, AX
-	JZ     low209
+	JZ     low215
 	VMOVSS X1, 16(BX)(CX*1)
 
-low209:
-	JMP stored197
+low215:
+	JMP stored203
 
-low206:
+low212:
 	TESTQ     $0x00000002, AX
-	JZ        low210
+	JZ        low216
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low211
+	JZ        low217
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low211:
-	JMP stored197
-
-low210:
-	TESTQ  $0x00000001, AX
-	JZ     low212
-	VMOVSS X1, (BX)(CX*1)
-
-low212:
-stored197:
-	TESTQ         $0x00000008, AX
-	JZ            low214
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low215
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low216
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low217
-	VMOVSS        X2, 56(BX)(CX*2)
-
 low217:
-	JMP stored213
+	JMP stored203
 
 low216:
 	TESTQ  $0x00000001, AX
 	JZ     low218
-	VMOVSS X2, 48(BX)(CX*2)
+	VMOVSS X1, (BX)(CX*1)
 
 low218:
-	JMP stored213
+stored203:
+	TESTQ         $0x00000008, AX
+	JZ            low220
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low221
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low222
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low223
+	VMOVSS        X2, 56(BX)(CX*2)
 
-low215:
+low223:
+	JMP stored219
+
+low222:
+	TESTQ  $0x00000001, AX
+	JZ     low224
+	VMOVSS X2, 48(BX)(CX*2)
+
+low224:
+	JMP stored219
+
+low221:
 	TESTQ     $0x00000002, AX
-	JZ        low219
+	JZ        low225
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low220
+	JZ        low226
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low220:
-	JMP stored213
+low226:
+	JMP stored219
 
-low219:
+low225:
 	TESTQ  $0x00000001, AX
-	JZ     low221
+	JZ     low227
 	VMOVSS X2, 32(BX)(CX*2)
 
-low221:
-	JMP stored213
+low227:
+	JMP stored219
 
-low214:
+low220:
 	TESTQ        $0x00000004, AX
-	JZ           low222
+	JZ           low228
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low223
+	JZ           low229
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low224
+	JZ           low230
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low224:
-	JMP stored213
+low230:
+	JMP stored219
 
-low223:
+low229:
 	TESTQ  $0x00000001, AX
-	JZ     low225
+	JZ     low231
 	VMOVSS X2, 16(BX)(CX*2)
 
-low225:
-	JMP stored213
+low231:
+	JMP stored219
 
-low222:
+low228:
 	TESTQ     $0x00000002, AX
-	JZ        low226
+	JZ        low232
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low227
+	JZ        low233
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low227:
-	JMP stored213
-
-low226:
-	TESTQ  $0x00000001, AX
-	JZ     low228
-	VMOVSS X2, (BX)(CX*2)
-
-low228:
-stored213:
-	TESTQ         $0x00000008, AX
-	JZ            low230
-	VMOVUPS       Y3, (BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low231
-	VMOVUPS       X3, 32(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low232
-	VMOVSD        X3, 48(BX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low233
-	VMOVSS        X3, 56(BX)(DX*1)
-
 low233:
-	JMP stored229
+	JMP stored219
 
 low232:
 	TESTQ  $0x00000001, AX
 	JZ     low234
-	VMOVSS X3, 48(BX)(DX*1)
+	VMOVSS X2, (BX)(CX*2)
 
 low234:
-	JMP stored229
+stored219:
+	TESTQ         $0x00000008, AX
+	JZ            low236
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low237
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low238
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low239
+	VMOVSS        X3, 56(BX)(DX*1)
 
-low231:
+low239:
+	JMP stored235
+
+low238:
+	TESTQ  $0x00000001, AX
+	JZ     low240
+	VMOVSS X3, 48(BX)(DX*1)
+
+low240:
+	JMP stored235
+
+low237:
 	TESTQ     $0x00000002, AX
-	JZ        low235
+	JZ        low241
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low236
+	JZ        low242
 	VMOVSS    X3, 40(BX)(DX*1)
 
-low236:
-	JMP stored229
+low242:
+	JMP stored235
 
-low235:
+low241:
 	TESTQ  $0x00000001, AX
-	JZ     low237
+	JZ     low243
 	VMOVSS X3, 32(BX)(DX*1)
 
-low237:
-	JMP stored229
+low243:
+	JMP stored235
 
-low230:
+low236:
 	TESTQ        $0x00000004, AX
-	JZ           low238
+	JZ           low244
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low239
+	JZ           low245
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low240
+	JZ           low246
 	VMOVSS       X3, 24(BX)(DX*1)
 
-low240:
-	JMP stored229
+low246:
+	JMP stored235
 
-low239:
+low245:
 	TESTQ  $0x00000001, AX
-	JZ     low241
+	JZ     low247
 	VMOVSS X3, 16(BX)(DX*1)
 
-low241:
-	JMP stored229
+low247:
+	JMP stored235
 
-low238:
+low244:
 	TESTQ     $0x00000002, AX
-	JZ        low242
+	JZ        low248
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low243
+	JZ        low249
 	VMOVSS    X3, 8(BX)(DX*1)
 
-low243:
-	JMP stored229
-
-low242:
-	TESTQ  $0x00000001, AX
-	JZ     low244
-	VMOVSS X3, (BX)(DX*1)
-
-low244:
-stored229:
-	TESTQ         $0x00000008, AX
-	JZ            low246
-	VMOVUPS       Y4, (BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000004, AX
-	JZ            low247
-	VMOVUPS       X4, 32(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000002, AX
-	JZ            low248
-	VMOVSD        X4, 48(BX)(CX*4)
-	VUNPCKHPD     X4, X4, X4
-	TESTQ         $0x00000001, AX
-	JZ            low249
-	VMOVSS        X4, 56(BX)(CX*4)
-
 low249:
-	JMP stored245
+	JMP stored235
 
 low248:
 	TESTQ  $0x00000001, AX
 	JZ     low250
-	VMOVSS X4, 48(BX)(CX*4)
+	VMOVSS X3, (BX)(DX*1)
 
 low250:
-	JMP stored245
+stored235:
+	TESTQ         $0x00000008, AX
+	JZ            low252
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low253
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low254
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low255
+	VMOVSS        X4, 56(BX)(CX*4)
 
-low247:
+low255:
+	JMP stored251
+
+low254:
+	TESTQ  $0x00000001, AX
+	JZ     low256
+	VMOVSS X4, 48(BX)(CX*4)
+
+low256:
+	JMP stored251
+
+low253:
 	TESTQ     $0x00000002, AX
-	JZ        low251
+	JZ        low257
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low252
+	JZ        low258
 	VMOVSS    X4, 40(BX)(CX*4)
 
-low252:
-	JMP stored245
+low258:
+	JMP stored251
 
-low251:
+low257:
 	TESTQ  $0x00000001, AX
-	JZ     low253
+	JZ     low259
 	VMOVSS X4, 32(BX)(CX*4)
 
-low253:
-	JMP stored245
+low259:
+	JMP stored251
 
-low246:
+low252:
 	TESTQ        $0x00000004, AX
-	JZ           low254
+	JZ           low260
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low255
+	JZ           low261
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low256
+	JZ           low262
 	VMOVSS       X4, 24(BX)(CX*4)
 
-low256:
-	JMP stored245
+low262:
+	JMP stored251
 
-low255:
+low261:
 	TESTQ  $0x00000001, AX
-	JZ     low257
+	JZ     low263
 	VMOVSS X4, 16(BX)(CX*4)
 
-low257:
-	JMP stored245
+low263:
+	JMP stored251
 
-low254:
+low260:
 	TESTQ     $0x00000002, AX
-	JZ        low258
+	JZ        low264
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low259
+	JZ        low265
 	VMOVSS    X4, 8(BX)(CX*4)
 
-low259:
-	JMP stored245
-
-low258:
-	TESTQ  $0x00000001, AX
-	JZ     low260
-	VMOVSS X4, (BX)(CX*4)
-
-low260:
-stored245:
-	TESTQ         $0x00000008, AX
-	JZ            low262
-	VMOVUPS       Y5, (BX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low263
-	VMOVUPS       X5, 32(BX)(SI*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low264
-	VMOVSD        X5, 48(BX)(SI*1)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low265
-	VMOVSS        X5, 56(BX)(SI*1)
-
 low265:
-	JMP stored261
+	JMP stored251
 
 low264:
 	TESTQ  $0x00000001, AX
 	JZ     low266
-	VMOVSS X5, 48(BX)(SI*1)
+	VMOVSS X4, (BX)(CX*4)
 
 low266:
-	JMP stored261
+stored251:
+	TESTQ         $0x00000008, AX
+	JZ            low268
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low269
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low270
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low271
+	VMOVSS        X5, 56(BX)(SI*1)
 
-low263:
+low271:
+	JMP stored267
+
+low270:
+	TESTQ  $0x00000001, AX
+	JZ     low272
+	VMOVSS X5, 48(BX)(SI*1)
+
+low272:
+	JMP stored267
+
+low269:
 	TESTQ     $0x00000002, AX
-	JZ        low267
+	JZ        low273
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low268
+	JZ        low274
 	VMOVSS    X5, 40(BX)(SI*1)
 
-low268:
-	JMP stored261
+low274:
+	JMP stored267
 
-low267:
+low273:
 	TESTQ  $0x00000001, AX
-	JZ     low269
+	JZ     low275
 	VMOVSS X5, 32(BX)(SI*1)
 
-low269:
-	JMP stored261
+low275:
+	JMP stored267
 
-low262:
+low268:
 	TESTQ        $0x00000004, AX
-	JZ           low270
+	JZ           low276
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low271
+	JZ           low277
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low272
+	JZ           low278
 	VMOVSS       X5, 24(BX)(SI*1)
 
-low272:
-	JMP stored261
+low278:
+	JMP stored267
 
-low271:
+low277:
 	TESTQ  $0x00000001, AX
-	JZ     low273
+	JZ     low279
 	VMOVSS X5, 16(BX)(SI*1)
 
-low273:
-	JMP stored261
+low279:
+	JMP stored267
 
-low270:
+low276:
 	TESTQ     $0x00000002, AX
-	JZ        low274
+	JZ        low280
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low275
+	JZ        low281
 	VMOVSS    X5, 8(BX)(SI*1)
 
-low275:
-	JMP stored261
-
-low274:
-	TESTQ  $0x00000001, AX
-	JZ     low276
-	VMOVSS X5, (BX)(SI*1)
-
-low276:
-stored261:
-	TESTQ         $0x00000008, AX
-	JZ            low278
-	VMOVUPS       Y6, (BX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z6, Y6
-	TESTQ         $0x00000004, AX
-	JZ            low279
-	VMOVUPS       X6, 32(BX)(DX*2)
-	VEXTRACTF128  $0x01, Y6, X6
-	TESTQ         $0x00000002, AX
-	JZ            low280
-	VMOVSD        X6, 48(BX)(DX*2)
-	VUNPCKHPD     X6, X6, X6
-	TESTQ         $0x00000001, AX
-	JZ            low281
-	VMOVSS        X6, 56(BX)(DX*2)
-
 low281:
-	JMP stored277
+	JMP stored267
 
 low280:
 	TESTQ  $0x00000001, AX
 	JZ     low282
-	VMOVSS X6, 48(BX)(DX*2)
+	VMOVSS X5, (BX)(SI*1)
 
 low282:
-	JMP stored277
+stored267:
+	TESTQ         $0x00000008, AX
+	JZ            low284
+	VMOVUPS       Y6, (BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000004, AX
+	JZ            low285
+	VMOVUPS       X6, 32(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000002, AX
+	JZ            low286
+	VMOVSD        X6, 48(BX)(DX*2)
+	VUNPCKHPD     X6, X6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low287
+	VMOVSS        X6, 56(BX)(DX*2)
 
-low279:
+low287:
+	JMP stored283
+
+low286:
+	TESTQ  $0x00000001, AX
+	JZ     low288
+	VMOVSS X6, 48(BX)(DX*2)
+
+low288:
+	JMP stored283
+
+low285:
 	TESTQ     $0x00000002, AX
-	JZ        low283
+	JZ        low289
 	VMOVSD    X6, 32(BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low284
+	JZ        low290
 	VMOVSS    X6, 40(BX)(DX*2)
 
-low284:
-	JMP stored277
+low290:
+	JMP stored283
 
-low283:
+low289:
 	TESTQ  $0x00000001, AX
-	JZ     low285
+	JZ     low291
 	VMOVSS X6, 32(BX)(DX*2)
 
-low285:
-	JMP stored277
+low291:
+	JMP stored283
 
-low278:
+low284:
 	TESTQ        $0x00000004, AX
-	JZ           low286
+	JZ           low292
 	VMOVUPS      X6, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000002, AX
-	JZ           low287
+	JZ           low293
 	VMOVSD       X6, 16(BX)(DX*2)
 	VUNPCKHPD    X6, X6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low288
+	JZ           low294
 	VMOVSS       X6, 24(BX)(DX*2)
 
-low288:
-	JMP stored277
+low294:
+	JMP stored283
 
-low287:
+low293:
 	TESTQ  $0x00000001, AX
-	JZ     low289
+	JZ     low295
 	VMOVSS X6, 16(BX)(DX*2)
 
-low289:
-	JMP stored277
+low295:
+	JMP stored283
 
-low286:
+low292:
 	TESTQ     $0x00000002, AX
-	JZ        low290
+	JZ        low296
 	VMOVSD    X6, (BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low291
+	JZ        low297
 	VMOVSS    X6, 8(BX)(DX*2)
 
-low291:
-	JMP stored277
-
-low290:
-	TESTQ  $0x00000001, AX
-	JZ     low292
-	VMOVSS X6, (BX)(DX*2)
-
-low292:
-stored277:
-	TESTQ         $0x00000008, AX
-	JZ            low294
-	VMOVUPS       Y7, (BX)(DI*1)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000004, AX
-	JZ            low295
-	VMOVUPS       X7, 32(BX)(DI*1)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000002, AX
-	JZ            low296
-	VMOVSD        X7, 48(BX)(DI*1)
-	VUNPCKHPD     X7, X7, X7
-	TESTQ         $0x00000001, AX
-	JZ            low297
-	VMOVSS        X7, 56(BX)(DI*1)
-
 low297:
-	JMP stored293
+	JMP stored283
 
 low296:
 	TESTQ  $0x00000001, AX
 	JZ     low298
-	VMOVSS X7, 48(BX)(DI*1)
+	VMOVSS X6, (BX)(DX*2)
 
 low298:
-	JMP stored293
+stored283:
+	TESTQ         $0x00000008, AX
+	JZ            low300
+	VMOVUPS       Y7, (BX)(DI*1)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000004, AX
+	JZ            low301
+	VMOVUPS       X7, 32(BX)(DI*1)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000002, AX
+	JZ            low302
+	VMOVSD        X7, 48(BX)(DI*1)
+	VUNPCKHPD     X7, X7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low303
+	VMOVSS        X7, 56(BX)(DI*1)
 
-low295:
+low303:
+	JMP stored299
+
+low302:
+	TESTQ  $0x00000001, AX
+	JZ     low304
+	VMOVSS X7, 48(BX)(DI*1)
+
+low304:
+	JMP stored299
+
+low301:
 	TESTQ     $0x00000002, AX
-	JZ        low299
+	JZ        low305
 	VMOVSD    X7, 32(BX)(DI*1)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
-	JZ        low300
+	JZ        low306
 	VMOVSS    X7, 40(BX)(DI*1)
 
-low300:
-	JMP stored293
+low306:
+	JMP stored299
 
-low299:
+low305:
 	TESTQ  $0x00000001, AX
-	JZ     low301
+	JZ     low307
 	VMOVSS X7, 32(BX)(DI*1)
 
-low301:
-	JMP stored293
+low307:
+	JMP stored299
 
-low294:
+low300:
 	TESTQ        $0x00000004, AX
-	JZ           low302
+	JZ           low308
 	VMOVUPS      X7, (BX)(DI*1)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, AX
-	JZ           low303
+	JZ           low309
 	VMOVSD       X7, 16(BX)(DI*1)
 	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low304
+	JZ           low310
 	VMOVSS       X7, 24(BX)(DI*1)
 
-low304:
-	JMP stored293
+low310:
+	JMP stored299
 
-low303:
+low309:
 	TESTQ  $0x00000001, AX
-	JZ     low305
+	JZ     low311
 	VMOVSS X7, 16(BX)(DI*1)
 
-low305:
-	JMP stored293
+low311:
+	JMP stored299
 
-low302:
+low308:
 	TESTQ     $0x00000002, AX
-	JZ        low306
+	JZ        low312
 	VMOVSD    X7, (BX)(DI*1)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
-	JZ        low307
+	JZ        low313
 	VMOVSS    X7, 8(BX)(DI*1)
 
-low307:
-	JMP stored293
+low313:
+	JMP stored299
 
-low306:
+low312:
 	TESTQ  $0x00000001, AX
-	JZ     low308
+	JZ     low314
 	VMOVSS X7, (BX)(DI*1)
 
-low308:
-stored293:
+low314:
+stored299:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	IMUL3Q $0x08, CX, CX
@@ -4859,16 +5374,16 @@ stored293:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, a+32(FP)
-	MOVQ   rows+72(FP), BX
+	MOVQ   rows+88(FP), BX
 	SUBQ   $0x08, BX
-	MOVQ   BX, rows+72(FP)
+	MOVQ   BX, rows+88(FP)
 	CMPQ   BX, $0x08
-	JGE    tile176
+	JGE    tile181
 
-rest177:
-	MOVQ rows+72(FP), BX
+rest182:
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer310
+	JNE  fewer316
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ      init+16(FP), BX
@@ -4882,9 +5397,9 @@ rest177:
 	VMOVUPS.Z (BX)(CX*4), K1, Z4
 	VMOVUPS.Z (BX)(SI*1), K1, Z5
 	VMOVUPS.Z (BX)(DX*2), K1, Z6
-	MOVQ      n+88(FP), R8
+	MOVQ      n+104(FP), R8
 	TESTQ     R8, R8
-	JLE       folded311
+	JLE       folded317
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -4892,11 +5407,15 @@ rest177:
 	MOVQ      ldb+64(FP), DI
 	LEAQ      (CX)(CX*2), R9
 	LEAQ      (CX)(CX*4), R10
+	MOVQ      soon+72(FP), R11
+	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold312:
+fold318:
 	VMOVUPS.Z    (SI), K1, Z8
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSS (BX), Z7
 	VFMADD231PS  Z7, Z8, Z0
 	VBROADCASTSS (BX)(CX*1), Z7
@@ -4913,11 +5432,11 @@ fold312:
 	VFMADD231PS  Z7, Z8, Z6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold312
+	JNZ          fold318
 
-folded311:
+folded317:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z7, Z7, Z7
 	VADDPS Z7, Z0, Z0
 	VADDPS Z7, Z1, Z1
@@ -4927,7 +5446,7 @@ folded311:
 	VADDPS Z7, Z5, Z5
 	VADDPS Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear313
+	JNE    linear319
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
 	VMAXPS Z2, Z7, Z2
@@ -4936,646 +5455,649 @@ folded311:
 	VMAXPS Z5, Z7, Z5
 	VMAXPS Z6, Z7, Z6
 
-linear313:
+linear319:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000008, AX
-	JZ            low315
+	JZ            low321
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low316
+	JZ            low322
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low317
+	JZ            low323
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low318
+	JZ            low324
 	VMOVSS        X0, 56(BX)
 
-low318:
-	JMP stored314
+low324:
+	JMP stored320
 
-low317:
+low323:
 	TESTQ  $0x00000001, AX
-	JZ     low319
+	JZ     low325
 	VMOVSS X0, 48(BX)
 
-low319:
-	JMP stored314
+low325:
+	JMP stored320
 
-low316:
+low322:
 	TESTQ     $0x00000002, AX
-	JZ        low320
+	JZ        low326
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low321
+	JZ        low327
 	VMOVSS    X0, 40(BX)
 
-low321:
-	JMP stored314
+low327:
+	JMP stored320
 
-low320:
+low326:
 	TESTQ  $0x00000001, AX
-	JZ     low322
+	JZ     low328
 	VMOVSS X0, 32(BX)
 
-low322:
-	JMP stored314
+low328:
+	JMP stored320
 
-low315:
+low321:
 	TESTQ        $0x00000004, AX
-	JZ           low323
+	JZ           low329
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low324
+	JZ           low330
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low325
+	JZ           low331
 	VMOVSS       X0, 24(BX)
 
-low325:
-	JMP stored314
+low331:
+	JMP stored320
 
-low324:
+low330:
 	TESTQ  $0x00000001, AX
-	JZ     low326
+	JZ     low332
 	VMOVSS X0, 16(BX)
 
-low326:
-	JMP stored314
+low332:
+	JMP stored320
 
-low323:
+low329:
 	TESTQ     $0x00000002, AX
-	JZ        low327
+	JZ        low333
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low328
+	JZ        low334
 	VMOVSS    X0, 8(BX)
 
-low328:
-	JMP stored314
-
-low327:
-	TESTQ  $0x00000001, AX
-	JZ     low329
-	VMOVSS X0, (BX)
-
-low329:
-stored314:
-	TESTQ         $0x00000008, AX
-	JZ            low331
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low332
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low333
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low334
-	VMOVSS        X1, 56(BX)(CX*1)
-
 low334:
-	JMP stored330
+	JMP stored320
 
 low333:
 	TESTQ  $0x00000001, AX
 	JZ     low335
-	VMOVSS X1, 48(BX)(CX*1)
+	VMOVSS X0, (BX)
 
 low335:
-	JMP stored330
+stored320:
+	TESTQ         $0x00000008, AX
+	JZ            low337
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low338
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low339
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low340
+	VMOVSS        X1, 56(BX)(CX*1)
 
-low332:
+low340:
+	JMP stored336
+
+low339:
+	TESTQ  $0x00000001, AX
+	JZ     low341
+	VMOVSS X1, 48(BX)(CX*1)
+
+low341:
+	JMP stored336
+
+low338:
 	TESTQ     $0x00000002, AX
-	JZ        low336
+	JZ        low342
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low337
+	JZ        low343
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low337:
-	JMP stored330
+low343:
+	JMP stored336
 
-low336:
+low342:
 	TESTQ  $0x00000001, AX
-	JZ     low338
+	JZ     low344
 	VMOVSS X1, 32(BX)(CX*1)
 
-low338:
-	JMP stored330
+low344:
+	JMP stored336
 
-low331:
+low337:
 	TESTQ        $0x00000004, AX
-	JZ           low339
+	JZ           low345
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low340
+	JZ           low346
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low341
+	JZ           low347
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low341:
-	JMP stored330
+low347:
+	JMP stored336
 
-low340:
+low346:
 	TESTQ  $0x00000001, AX
-	JZ     low342
+	JZ     low348
 	VMOVSS X1, 16(BX)(CX*1)
 
-low342:
-	JMP stored330
+low348:
+	JMP stored336
 
-low339:
+low345:
 	TESTQ     $0x00000002, AX
-	JZ        low343
+	JZ        low349
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low344
+	JZ        low350
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low344:
-	JMP stored330
-
-low343:
-	TESTQ  $0x00000001, AX
-	JZ     low345
-	VMOVSS X1, (BX)(CX*1)
-
-low345:
-stored330:
-	TESTQ         $0x00000008, AX
-	JZ            low347
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low348
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low349
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low350
-	VMOVSS        X2, 56(BX)(CX*2)
-
 low350:
-	JMP stored346
+	JMP stored336
 
 low349:
 	TESTQ  $0x00000001, AX
 	JZ     low351
-	VMOVSS X2, 48(BX)(CX*2)
+	VMOVSS X1, (BX)(CX*1)
 
 low351:
-	JMP stored346
+stored336:
+	TESTQ         $0x00000008, AX
+	JZ            low353
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low354
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low355
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low356
+	VMOVSS        X2, 56(BX)(CX*2)
 
-low348:
+low356:
+	JMP stored352
+
+low355:
+	TESTQ  $0x00000001, AX
+	JZ     low357
+	VMOVSS X2, 48(BX)(CX*2)
+
+low357:
+	JMP stored352
+
+low354:
 	TESTQ     $0x00000002, AX
-	JZ        low352
+	JZ        low358
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low353
+	JZ        low359
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low353:
-	JMP stored346
+low359:
+	JMP stored352
 
-low352:
+low358:
 	TESTQ  $0x00000001, AX
-	JZ     low354
+	JZ     low360
 	VMOVSS X2, 32(BX)(CX*2)
 
-low354:
-	JMP stored346
+low360:
+	JMP stored352
 
-low347:
+low353:
 	TESTQ        $0x00000004, AX
-	JZ           low355
+	JZ           low361
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low356
+	JZ           low362
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low357
+	JZ           low363
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low357:
-	JMP stored346
+low363:
+	JMP stored352
 
-low356:
+low362:
 	TESTQ  $0x00000001, AX
-	JZ     low358
+	JZ     low364
 	VMOVSS X2, 16(BX)(CX*2)
 
-low358:
-	JMP stored346
+low364:
+	JMP stored352
 
-low355:
+low361:
 	TESTQ     $0x00000002, AX
-	JZ        low359
+	JZ        low365
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low360
+	JZ        low366
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low360:
-	JMP stored346
-
-low359:
-	TESTQ  $0x00000001, AX
-	JZ     low361
-	VMOVSS X2, (BX)(CX*2)
-
-low361:
-stored346:
-	TESTQ         $0x00000008, AX
-	JZ            low363
-	VMOVUPS       Y3, (BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low364
-	VMOVUPS       X3, 32(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low365
-	VMOVSD        X3, 48(BX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low366
-	VMOVSS        X3, 56(BX)(DX*1)
-
 low366:
-	JMP stored362
+	JMP stored352
 
 low365:
 	TESTQ  $0x00000001, AX
 	JZ     low367
-	VMOVSS X3, 48(BX)(DX*1)
+	VMOVSS X2, (BX)(CX*2)
 
 low367:
-	JMP stored362
+stored352:
+	TESTQ         $0x00000008, AX
+	JZ            low369
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low370
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low371
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low372
+	VMOVSS        X3, 56(BX)(DX*1)
 
-low364:
+low372:
+	JMP stored368
+
+low371:
+	TESTQ  $0x00000001, AX
+	JZ     low373
+	VMOVSS X3, 48(BX)(DX*1)
+
+low373:
+	JMP stored368
+
+low370:
 	TESTQ     $0x00000002, AX
-	JZ        low368
+	JZ        low374
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low369
+	JZ        low375
 	VMOVSS    X3, 40(BX)(DX*1)
 
-low369:
-	JMP stored362
+low375:
+	JMP stored368
 
-low368:
+low374:
 	TESTQ  $0x00000001, AX
-	JZ     low370
+	JZ     low376
 	VMOVSS X3, 32(BX)(DX*1)
 
-low370:
-	JMP stored362
+low376:
+	JMP stored368
 
-low363:
+low369:
 	TESTQ        $0x00000004, AX
-	JZ           low371
+	JZ           low377
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low372
+	JZ           low378
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low373
+	JZ           low379
 	VMOVSS       X3, 24(BX)(DX*1)
 
-low373:
-	JMP stored362
+low379:
+	JMP stored368
 
-low372:
+low378:
 	TESTQ  $0x00000001, AX
-	JZ     low374
+	JZ     low380
 	VMOVSS X3, 16(BX)(DX*1)
 
-low374:
-	JMP stored362
+low380:
+	JMP stored368
 
-low371:
+low377:
 	TESTQ     $0x00000002, AX
-	JZ        low375
+	JZ        low381
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low376
+	JZ        low382
 	VMOVSS    X3, 8(BX)(DX*1)
 
-low376:
-	JMP stored362
-
-low375:
-	TESTQ  $0x00000001, AX
-	JZ     low377
-	VMOVSS X3, (BX)(DX*1)
-
-low377:
-stored362:
-	TESTQ         $0x00000008, AX
-	JZ            low379
-	VMOVUPS       Y4, (BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000004, AX
-	JZ            low380
-	VMOVUPS       X4, 32(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000002, AX
-	JZ            low381
-	VMOVSD        X4, 48(BX)(CX*4)
-	VUNPCKHPD     X4, X4, X4
-	TESTQ         $0x00000001, AX
-	JZ            low382
-	VMOVSS        X4, 56(BX)(CX*4)
-
 low382:
-	JMP stored378
+	JMP stored368
 
 low381:
 	TESTQ  $0x00000001, AX
 	JZ     low383
-	VMOVSS X4, 48(BX)(CX*4)
+	VMOVSS X3, (BX)(DX*1)
 
 low383:
-	JMP stored378
+stored368:
+	TESTQ         $0x00000008, AX
+	JZ            low385
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low386
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low387
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low388
+	VMOVSS        X4, 56(BX)(CX*4)
 
-low380:
+low388:
+	JMP stored384
+
+low387:
+	TESTQ  $0x00000001, AX
+	JZ     low389
+	VMOVSS X4, 48(BX)(CX*4)
+
+low389:
+	JMP stored384
+
+low386:
 	TESTQ     $0x00000002, AX
-	JZ        low384
+	JZ        low390
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low385
+	JZ        low391
 	VMOVSS    X4, 40(BX)(CX*4)
 
-low385:
-	JMP stored378
+low391:
+	JMP stored384
 
-low384:
+low390:
 	TESTQ  $0x00000001, AX
-	JZ     low386
+	JZ     low392
 	VMOVSS X4, 32(BX)(CX*4)
 
-low386:
-	JMP stored378
+low392:
+	JMP stored384
 
-low379:
+low385:
 	TESTQ        $0x00000004, AX
-	JZ           low387
+	JZ           low393
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low388
+	JZ           low394
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low389
+	JZ           low395
 	VMOVSS       X4, 24(BX)(CX*4)
 
-low389:
-	JMP stored378
+low395:
+	JMP stored384
 
-low388:
+low394:
 	TESTQ  $0x00000001, AX
-	JZ     low390
+	JZ     low396
 	VMOVSS X4, 16(BX)(CX*4)
 
-low390:
-	JMP stored378
+low396:
+	JMP stored384
 
-low387:
+low393:
 	TESTQ     $0x00000002, AX
-	JZ        low391
+	JZ        low397
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low392
+	JZ        low398
 	VMOVSS    X4, 8(BX)(CX*4)
 
-low392:
-	JMP stored378
-
-low391:
-	TESTQ  $0x00000001, AX
-	JZ     low393
-	VMOVSS X4, (BX)(CX*4)
-
-low393:
-stored378:
-	TESTQ         $0x00000008, AX
-	JZ            low395
-	VMOVUPS       Y5, (BX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low396
-	VMOVUPS       X5, 32(BX)(SI*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low397
-	VMOVSD        X5, 48(BX)(SI*1)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low398
-	VMOVSS        X5, 56(BX)(SI*1)
-
 low398:
-	JMP stored394
+	JMP stored384
 
 low397:
 	TESTQ  $0x00000001, AX
 	JZ     low399
-	VMOVSS X5, 48(BX)(SI*1)
+	VMOVSS X4, (BX)(CX*4)
 
 low399:
-	JMP stored394
+stored384:
+	TESTQ         $0x00000008, AX
+	JZ            low401
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low402
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low403
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low404
+	VMOVSS        X5, 56(BX)(SI*1)
 
-low396:
+low404:
+	JMP stored400
+
+low403:
+	TESTQ  $0x00000001, AX
+	JZ     low405
+	VMOVSS X5, 48(BX)(SI*1)
+
+low405:
+	JMP stored400
+
+low402:
 	TESTQ     $0x00000002, AX
-	JZ        low400
+	JZ        low406
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low401
+	JZ        low407
 	VMOVSS    X5, 40(BX)(SI*1)
 
-low401:
-	JMP stored394
+low407:
+	JMP stored400
 
-low400:
+low406:
 	TESTQ  $0x00000001, AX
-	JZ     low402
+	JZ     low408
 	VMOVSS X5, 32(BX)(SI*1)
 
-low402:
-	JMP stored394
+low408:
+	JMP stored400
 
-low395:
+low401:
 	TESTQ        $0x00000004, AX
-	JZ           low403
+	JZ           low409
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low404
+	JZ           low410
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low405
+	JZ           low411
 	VMOVSS       X5, 24(BX)(SI*1)
 
-low405:
-	JMP stored394
+low411:
+	JMP stored400
 
-low404:
+low410:
 	TESTQ  $0x00000001, AX
-	JZ     low406
+	JZ     low412
 	VMOVSS X5, 16(BX)(SI*1)
 
-low406:
-	JMP stored394
+low412:
+	JMP stored400
 
-low403:
+low409:
 	TESTQ     $0x00000002, AX
-	JZ        low407
+	JZ        low413
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low408
+	JZ        low414
 	VMOVSS    X5, 8(BX)(SI*1)
 
-low408:
-	JMP stored394
-
-low407:
-	TESTQ  $0x00000001, AX
-	JZ     low409
-	VMOVSS X5, (BX)(SI*1)
-
-low409:
-stored394:
-	TESTQ         $0x00000008, AX
-	JZ            low411
-	VMOVUPS       Y6, (BX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z6, Y6
-	TESTQ         $0x00000004, AX
-	JZ            low412
-	VMOVUPS       X6, 32(BX)(DX*2)
-	VEXTRACTF128  $0x01, Y6, X6
-	TESTQ         $0x00000002, AX
-	JZ            low413
-	VMOVSD        X6, 48(BX)(DX*2)
-	VUNPCKHPD     X6, X6, X6
-	TESTQ         $0x00000001, AX
-	JZ            low414
-	VMOVSS        X6, 56(BX)(DX*2)
-
 low414:
-	JMP stored410
+	JMP stored400
 
 low413:
 	TESTQ  $0x00000001, AX
 	JZ     low415
-	VMOVSS X6, 48(BX)(DX*2)
+	VMOVSS X5, (BX)(SI*1)
 
 low415:
-	JMP stored410
+stored400:
+	TESTQ         $0x00000008, AX
+	JZ            low417
+	VMOVUPS       Y6, (BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000004, AX
+	JZ            low418
+	VMOVUPS       X6, 32(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000002, AX
+	JZ            low419
+	VMOVSD        X6, 48(BX)(DX*2)
+	VUNPCKHPD     X6, X6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low420
+	VMOVSS        X6, 56(BX)(DX*2)
 
-low412:
+low420:
+	JMP stored416
+
+low419:
+	TESTQ  $0x00000001, AX
+	JZ     low421
+	VMOVSS X6, 48(BX)(DX*2)
+
+low421:
+	JMP stored416
+
+low418:
 	TESTQ     $0x00000002, AX
-	JZ        low416
+	JZ        low422
 	VMOVSD    X6, 32(BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low417
+	JZ        low423
 	VMOVSS    X6, 40(BX)(DX*2)
 
-low417:
-	JMP stored410
+low423:
+	JMP stored416
 
-low416:
+low422:
 	TESTQ  $0x00000001, AX
-	JZ     low418
+	JZ     low424
 	VMOVSS X6, 32(BX)(DX*2)
 
-low418:
-	JMP stored410
+low424:
+	JMP stored416
 
-low411:
+low417:
 	TESTQ        $0x00000004, AX
-	JZ           low419
+	JZ           low425
 	VMOVUPS      X6, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000002, AX
-	JZ           low420
+	JZ           low426
 	VMOVSD       X6, 16(BX)(DX*2)
 	VUNPCKHPD    X6, X6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low421
+	JZ           low427
 	VMOVSS       X6, 24(BX)(DX*2)
 
-low421:
-	JMP stored410
+low427:
+	JMP stored416
 
-low420:
+low426:
 	TESTQ  $0x00000001, AX
-	JZ     low422
+	JZ     low428
 	VMOVSS X6, 16(BX)(DX*2)
 
-low422:
-	JMP stored410
+low428:
+	JMP stored416
 
-low419:
+low425:
 	TESTQ     $0x00000002, AX
-	JZ        low423
+	JZ        low429
 	VMOVSD    X6, (BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low424
+	JZ        low430
 	VMOVSS    X6, 8(BX)(DX*2)
 
-low424:
-	JMP stored410
+low430:
+	JMP stored416
 
-low423:
+low429:
 	TESTQ  $0x00000001, AX
-	JZ     low425
+	JZ     low431
 	VMOVSS X6, (BX)(DX*2)
 
-low425:
-stored410:
-	JMP done309
+low431:
+stored416:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done315
 
-fewer310:
+fewer316:
 	CMPQ BX, $0x06
-	JNE  fewer426
+	JNE  fewer432
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ      init+16(FP), BX
@@ -5588,9 +6110,9 @@ fewer310:
 	VMOVUPS.Z (BX)(DX*1), K1, Z3
 	VMOVUPS.Z (BX)(CX*4), K1, Z4
 	VMOVUPS.Z (BX)(SI*1), K1, Z5
-	MOVQ      n+88(FP), R8
+	MOVQ      n+104(FP), R8
 	TESTQ     R8, R8
-	JLE       folded427
+	JLE       folded433
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -5598,11 +6120,15 @@ fewer310:
 	MOVQ      ldb+64(FP), DI
 	LEAQ      (CX)(CX*2), R9
 	LEAQ      (CX)(CX*4), R10
+	MOVQ      soon+72(FP), R11
+	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold428:
+fold434:
 	VMOVUPS.Z    (SI), K1, Z7
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSS (BX), Z6
 	VFMADD231PS  Z6, Z7, Z0
 	VBROADCASTSS (BX)(CX*1), Z6
@@ -5617,11 +6143,11 @@ fold428:
 	VFMADD231PS  Z6, Z7, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold428
+	JNZ          fold434
 
-folded427:
+folded433:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -5630,7 +6156,7 @@ folded427:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear429
+	JNE    linear435
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -5638,556 +6164,559 @@ folded427:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear429:
+linear435:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000008, AX
-	JZ            low431
+	JZ            low437
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low432
+	JZ            low438
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low433
+	JZ            low439
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low434
+	JZ            low440
 	VMOVSS        X0, 56(BX)
 
-low434:
-	JMP stored430
+low440:
+	JMP stored436
 
-low433:
+low439:
 	TESTQ  $0x00000001, AX
-	JZ     low435
+	JZ     low441
 	VMOVSS X0, 48(BX)
 
-low435:
-	JMP stored430
+low441:
+	JMP stored436
 
-low432:
+low438:
 	TESTQ     $0x00000002, AX
-	JZ        low436
+	JZ        low442
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low437
+	JZ        low443
 	VMOVSS    X0, 40(BX)
 
-low437:
-	JMP stored430
+low443:
+	JMP stored436
 
-low436:
+low442:
 	TESTQ  $0x00000001, AX
-	JZ     low438
+	JZ     low444
 	VMOVSS X0, 32(BX)
 
-low438:
-	JMP stored430
+low444:
+	JMP stored436
 
-low431:
+low437:
 	TESTQ        $0x00000004, AX
-	JZ           low439
+	JZ           low445
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low440
+	JZ           low446
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low441
+	JZ           low447
 	VMOVSS       X0, 24(BX)
 
-low441:
-	JMP stored430
+low447:
+	JMP stored436
 
-low440:
+low446:
 	TESTQ  $0x00000001, AX
-	JZ     low442
+	JZ     low448
 	VMOVSS X0, 16(BX)
 
-low442:
-	JMP stored430
+low448:
+	JMP stored436
 
-low439:
+low445:
 	TESTQ     $0x00000002, AX
-	JZ        low443
+	JZ        low449
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low444
+	JZ        low450
 	VMOVSS    X0, 8(BX)
 
-low444:
-	JMP stored430
-
-low443:
-	TESTQ  $0x00000001, AX
-	JZ     low445
-	VMOVSS X0, (BX)
-
-low445:
-stored430:
-	TESTQ         $0x00000008, AX
-	JZ            low447
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low448
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low449
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low450
-	VMOVSS        X1, 56(BX)(CX*1)
-
 low450:
-	JMP stored446
+	JMP stored436
 
 low449:
 	TESTQ  $0x00000001, AX
 	JZ     low451
-	VMOVSS X1, 48(BX)(CX*1)
+	VMOVSS X0, (BX)
 
 low451:
-	JMP stored446
+stored436:
+	TESTQ         $0x00000008, AX
+	JZ            low453
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low454
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low455
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low456
+	VMOVSS        X1, 56(BX)(CX*1)
 
-low448:
+low456:
+	JMP stored452
+
+low455:
+	TESTQ  $0x00000001, AX
+	JZ     low457
+	VMOVSS X1, 48(BX)(CX*1)
+
+low457:
+	JMP stored452
+
+low454:
 	TESTQ     $0x00000002, AX
-	JZ        low452
+	JZ        low458
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low453
+	JZ        low459
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low453:
-	JMP stored446
+low459:
+	JMP stored452
 
-low452:
+low458:
 	TESTQ  $0x00000001, AX
-	JZ     low454
+	JZ     low460
 	VMOVSS X1, 32(BX)(CX*1)
 
-low454:
-	JMP stored446
+low460:
+	JMP stored452
 
-low447:
+low453:
 	TESTQ        $0x00000004, AX
-	JZ           low455
+	JZ           low461
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low456
+	JZ           low462
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low457
+	JZ           low463
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low457:
-	JMP stored446
+low463:
+	JMP stored452
 
-low456:
+low462:
 	TESTQ  $0x00000001, AX
-	JZ     low458
+	JZ     low464
 	VMOVSS X1, 16(BX)(CX*1)
 
-low458:
-	JMP stored446
+low464:
+	JMP stored452
 
-low455:
+low461:
 	TESTQ     $0x00000002, AX
-	JZ        low459
+	JZ        low465
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low460
+	JZ        low466
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low460:
-	JMP stored446
-
-low459:
-	TESTQ  $0x00000001, AX
-	JZ     low461
-	VMOVSS X1, (BX)(CX*1)
-
-low461:
-stored446:
-	TESTQ         $0x00000008, AX
-	JZ            low463
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low464
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low465
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low466
-	VMOVSS        X2, 56(BX)(CX*2)
-
 low466:
-	JMP stored462
+	JMP stored452
 
 low465:
 	TESTQ  $0x00000001, AX
 	JZ     low467
-	VMOVSS X2, 48(BX)(CX*2)
+	VMOVSS X1, (BX)(CX*1)
 
 low467:
-	JMP stored462
+stored452:
+	TESTQ         $0x00000008, AX
+	JZ            low469
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low470
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low471
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low472
+	VMOVSS        X2, 56(BX)(CX*2)
 
-low464:
+low472:
+	JMP stored468
+
+low471:
+	TESTQ  $0x00000001, AX
+	JZ     low473
+	VMOVSS X2, 48(BX)(CX*2)
+
+low473:
+	JMP stored468
+
+low470:
 	TESTQ     $0x00000002, AX
-	JZ        low468
+	JZ        low474
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low469
+	JZ        low475
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low469:
-	JMP stored462
+low475:
+	JMP stored468
 
-low468:
+low474:
 	TESTQ  $0x00000001, AX
-	JZ     low470
+	JZ     low476
 	VMOVSS X2, 32(BX)(CX*2)
 
-low470:
-	JMP stored462
+low476:
+	JMP stored468
 
-low463:
+low469:
 	TESTQ        $0x00000004, AX
-	JZ           low471
+	JZ           low477
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low472
+	JZ           low478
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low473
+	JZ           low479
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low473:
-	JMP stored462
+low479:
+	JMP stored468
 
-low472:
+low478:
 	TESTQ  $0x00000001, AX
-	JZ     low474
+	JZ     low480
 	VMOVSS X2, 16(BX)(CX*2)
 
-low474:
-	JMP stored462
+low480:
+	JMP stored468
 
-low471:
+low477:
 	TESTQ     $0x00000002, AX
-	JZ        low475
+	JZ        low481
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low476
+	JZ        low482
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low476:
-	JMP stored462
-
-low475:
-	TESTQ  $0x00000001, AX
-	JZ     low477
-	VMOVSS X2, (BX)(CX*2)
-
-low477:
-stored462:
-	TESTQ         $0x00000008, AX
-	JZ            low479
-	VMOVUPS       Y3, (BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low480
-	VMOVUPS       X3, 32(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low481
-	VMOVSD        X3, 48(BX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low482
-	VMOVSS        X3, 56(BX)(DX*1)
-
 low482:
-	JMP stored478
+	JMP stored468
 
 low481:
 	TESTQ  $0x00000001, AX
 	JZ     low483
-	VMOVSS X3, 48(BX)(DX*1)
+	VMOVSS X2, (BX)(CX*2)
 
 low483:
-	JMP stored478
+stored468:
+	TESTQ         $0x00000008, AX
+	JZ            low485
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low486
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low487
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low488
+	VMOVSS        X3, 56(BX)(DX*1)
 
-low480:
+low488:
+	JMP stored484
+
+low487:
+	TESTQ  $0x00000001, AX
+	JZ     low489
+	VMOVSS X3, 48(BX)(DX*1)
+
+low489:
+	JMP stored484
+
+low486:
 	TESTQ     $0x00000002, AX
-	JZ        low484
+	JZ        low490
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low485
+	JZ        low491
 	VMOVSS    X3, 40(BX)(DX*1)
 
-low485:
-	JMP stored478
+low491:
+	JMP stored484
 
-low484:
+low490:
 	TESTQ  $0x00000001, AX
-	JZ     low486
+	JZ     low492
 	VMOVSS X3, 32(BX)(DX*1)
 
-low486:
-	JMP stored478
+low492:
+	JMP stored484
 
-low479:
+low485:
 	TESTQ        $0x00000004, AX
-	JZ           low487
+	JZ           low493
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low488
+	JZ           low494
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low489
+	JZ           low495
 	VMOVSS       X3, 24(BX)(DX*1)
 
-low489:
-	JMP stored478
+low495:
+	JMP stored484
 
-low488:
+low494:
 	TESTQ  $0x00000001, AX
-	JZ     low490
+	JZ     low496
 	VMOVSS X3, 16(BX)(DX*1)
 
-low490:
-	JMP stored478
+low496:
+	JMP stored484
 
-low487:
+low493:
 	TESTQ     $0x00000002, AX
-	JZ        low491
+	JZ        low497
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low492
+	JZ        low498
 	VMOVSS    X3, 8(BX)(DX*1)
 
-low492:
-	JMP stored478
-
-low491:
-	TESTQ  $0x00000001, AX
-	JZ     low493
-	VMOVSS X3, (BX)(DX*1)
-
-low493:
-stored478:
-	TESTQ         $0x00000008, AX
-	JZ            low495
-	VMOVUPS       Y4, (BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000004, AX
-	JZ            low496
-	VMOVUPS       X4, 32(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000002, AX
-	JZ            low497
-	VMOVSD        X4, 48(BX)(CX*4)
-	VUNPCKHPD     X4, X4, X4
-	TESTQ         $0x00000001, AX
-	JZ            low498
-	VMOVSS        X4, 56(BX)(CX*4)
-
 low498:
-	JMP stored494
+	JMP stored484
 
 low497:
 	TESTQ  $0x00000001, AX
 	JZ     low499
-	VMOVSS X4, 48(BX)(CX*4)
+	VMOVSS X3, (BX)(DX*1)
 
 low499:
-	JMP stored494
+stored484:
+	TESTQ         $0x00000008, AX
+	JZ            low501
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low502
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low503
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low504
+	VMOVSS        X4, 56(BX)(CX*4)
 
-low496:
+low504:
+	JMP stored500
+
+low503:
+	TESTQ  $0x00000001, AX
+	JZ     low505
+	VMOVSS X4, 48(BX)(CX*4)
+
+low505:
+	JMP stored500
+
+low502:
 	TESTQ     $0x00000002, AX
-	JZ        low500
+	JZ        low506
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low501
+	JZ        low507
 	VMOVSS    X4, 40(BX)(CX*4)
 
-low501:
-	JMP stored494
+low507:
+	JMP stored500
 
-low500:
+low506:
 	TESTQ  $0x00000001, AX
-	JZ     low502
+	JZ     low508
 	VMOVSS X4, 32(BX)(CX*4)
 
-low502:
-	JMP stored494
+low508:
+	JMP stored500
 
-low495:
+low501:
 	TESTQ        $0x00000004, AX
-	JZ           low503
+	JZ           low509
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low504
+	JZ           low510
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low505
+	JZ           low511
 	VMOVSS       X4, 24(BX)(CX*4)
 
-low505:
-	JMP stored494
+low511:
+	JMP stored500
 
-low504:
+low510:
 	TESTQ  $0x00000001, AX
-	JZ     low506
+	JZ     low512
 	VMOVSS X4, 16(BX)(CX*4)
 
-low506:
-	JMP stored494
+low512:
+	JMP stored500
 
-low503:
+low509:
 	TESTQ     $0x00000002, AX
-	JZ        low507
+	JZ        low513
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low508
+	JZ        low514
 	VMOVSS    X4, 8(BX)(CX*4)
 
-low508:
-	JMP stored494
-
-low507:
-	TESTQ  $0x00000001, AX
-	JZ     low509
-	VMOVSS X4, (BX)(CX*4)
-
-low509:
-stored494:
-	TESTQ         $0x00000008, AX
-	JZ            low511
-	VMOVUPS       Y5, (BX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low512
-	VMOVUPS       X5, 32(BX)(SI*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low513
-	VMOVSD        X5, 48(BX)(SI*1)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low514
-	VMOVSS        X5, 56(BX)(SI*1)
-
 low514:
-	JMP stored510
+	JMP stored500
 
 low513:
 	TESTQ  $0x00000001, AX
 	JZ     low515
-	VMOVSS X5, 48(BX)(SI*1)
+	VMOVSS X4, (BX)(CX*4)
 
 low515:
-	JMP stored510
+stored500:
+	TESTQ         $0x00000008, AX
+	JZ            low517
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low518
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low519
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low520
+	VMOVSS        X5, 56(BX)(SI*1)
 
-low512:
+low520:
+	JMP stored516
+
+low519:
+	TESTQ  $0x00000001, AX
+	JZ     low521
+	VMOVSS X5, 48(BX)(SI*1)
+
+low521:
+	JMP stored516
+
+low518:
 	TESTQ     $0x00000002, AX
-	JZ        low516
+	JZ        low522
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low517
+	JZ        low523
 	VMOVSS    X5, 40(BX)(SI*1)
 
-low517:
-	JMP stored510
+low523:
+	JMP stored516
 
-low516:
+low522:
 	TESTQ  $0x00000001, AX
-	JZ     low518
+	JZ     low524
 	VMOVSS X5, 32(BX)(SI*1)
 
-low518:
-	JMP stored510
+low524:
+	JMP stored516
 
-low511:
+low517:
 	TESTQ        $0x00000004, AX
-	JZ           low519
+	JZ           low525
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low520
+	JZ           low526
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low521
+	JZ           low527
 	VMOVSS       X5, 24(BX)(SI*1)
 
-low521:
-	JMP stored510
+low527:
+	JMP stored516
 
-low520:
+low526:
 	TESTQ  $0x00000001, AX
-	JZ     low522
+	JZ     low528
 	VMOVSS X5, 16(BX)(SI*1)
 
-low522:
-	JMP stored510
+low528:
+	JMP stored516
 
-low519:
+low525:
 	TESTQ     $0x00000002, AX
-	JZ        low523
+	JZ        low529
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low524
+	JZ        low530
 	VMOVSS    X5, 8(BX)(SI*1)
 
-low524:
-	JMP stored510
+low530:
+	JMP stored516
 
-low523:
+low529:
 	TESTQ  $0x00000001, AX
-	JZ     low525
+	JZ     low531
 	VMOVSS X5, (BX)(SI*1)
 
-low525:
-stored510:
-	JMP done309
+low531:
+stored516:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done315
 
-fewer426:
+fewer432:
 	CMPQ BX, $0x05
-	JNE  fewer526
+	JNE  fewer532
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ      init+16(FP), BX
@@ -6198,20 +6727,24 @@ fewer426:
 	VMOVUPS.Z (BX)(CX*2), K1, Z2
 	VMOVUPS.Z (BX)(DX*1), K1, Z3
 	VMOVUPS.Z (BX)(CX*4), K1, Z4
-	MOVQ      n+88(FP), R8
+	MOVQ      n+104(FP), R8
 	TESTQ     R8, R8
-	JLE       folded527
+	JLE       folded533
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
 	MOVQ      b+56(FP), SI
 	MOVQ      ldb+64(FP), DI
 	LEAQ      (CX)(CX*2), R9
+	MOVQ      soon+72(FP), R10
+	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold528:
+fold534:
 	VMOVUPS.Z    (SI), K1, Z6
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSS (BX), Z5
 	VFMADD231PS  Z5, Z6, Z0
 	VBROADCASTSS (BX)(CX*1), Z5
@@ -6224,11 +6757,11 @@ fold528:
 	VFMADD231PS  Z5, Z6, Z4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold528
+	JNZ          fold534
 
-folded527:
+folded533:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z5, Z5, Z5
 	VADDPS Z5, Z0, Z0
 	VADDPS Z5, Z1, Z1
@@ -6236,472 +6769,475 @@ folded527:
 	VADDPS Z5, Z3, Z3
 	VADDPS Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear529
+	JNE    linear535
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
 	VMAXPS Z4, Z5, Z4
 
-linear529:
+linear535:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000008, AX
-	JZ            low531
+	JZ            low537
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low532
+	JZ            low538
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low533
+	JZ            low539
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low534
+	JZ            low540
 	VMOVSS        X0, 56(BX)
 
-low534:
-	JMP stored530
+low540:
+	JMP stored536
 
-low533:
+low539:
 	TESTQ  $0x00000001, AX
-	JZ     low535
+	JZ     low541
 	VMOVSS X0, 48(BX)
 
-low535:
-	JMP stored530
+low541:
+	JMP stored536
 
-low532:
+low538:
 	TESTQ     $0x00000002, AX
-	JZ        low536
+	JZ        low542
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low537
+	JZ        low543
 	VMOVSS    X0, 40(BX)
 
-low537:
-	JMP stored530
+low543:
+	JMP stored536
 
-low536:
+low542:
 	TESTQ  $0x00000001, AX
-	JZ     low538
+	JZ     low544
 	VMOVSS X0, 32(BX)
 
-low538:
-	JMP stored530
+low544:
+	JMP stored536
 
-low531:
+low537:
 	TESTQ        $0x00000004, AX
-	JZ           low539
+	JZ           low545
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low540
+	JZ           low546
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low541
+	JZ           low547
 	VMOVSS       X0, 24(BX)
 
-low541:
-	JMP stored530
+low547:
+	JMP stored536
 
-low540:
+low546:
 	TESTQ  $0x00000001, AX
-	JZ     low542
+	JZ     low548
 	VMOVSS X0, 16(BX)
 
-low542:
-	JMP stored530
+low548:
+	JMP stored536
 
-low539:
+low545:
 	TESTQ     $0x00000002, AX
-	JZ        low543
+	JZ        low549
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low544
+	JZ        low550
 	VMOVSS    X0, 8(BX)
 
-low544:
-	JMP stored530
-
-low543:
-	TESTQ  $0x00000001, AX
-	JZ     low545
-	VMOVSS X0, (BX)
-
-low545:
-stored530:
-	TESTQ         $0x00000008, AX
-	JZ            low547
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low548
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low549
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low550
-	VMOVSS        X1, 56(BX)(CX*1)
-
 low550:
-	JMP stored546
+	JMP stored536
 
 low549:
 	TESTQ  $0x00000001, AX
 	JZ     low551
-	VMOVSS X1, 48(BX)(CX*1)
+	VMOVSS X0, (BX)
 
 low551:
-	JMP stored546
+stored536:
+	TESTQ         $0x00000008, AX
+	JZ            low553
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low554
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low555
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low556
+	VMOVSS        X1, 56(BX)(CX*1)
 
-low548:
+low556:
+	JMP stored552
+
+low555:
+	TESTQ  $0x00000001, AX
+	JZ     low557
+	VMOVSS X1, 48(BX)(CX*1)
+
+low557:
+	JMP stored552
+
+low554:
 	TESTQ     $0x00000002, AX
-	JZ        low552
+	JZ        low558
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low553
+	JZ        low559
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low553:
-	JMP stored546
+low559:
+	JMP stored552
 
-low552:
+low558:
 	TESTQ  $0x00000001, AX
-	JZ     low554
+	JZ     low560
 	VMOVSS X1, 32(BX)(CX*1)
 
-low554:
-	JMP stored546
+low560:
+	JMP stored552
 
-low547:
+low553:
 	TESTQ        $0x00000004, AX
-	JZ           low555
+	JZ           low561
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low556
+	JZ           low562
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low557
+	JZ           low563
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low557:
-	JMP stored546
+low563:
+	JMP stored552
 
-low556:
+low562:
 	TESTQ  $0x00000001, AX
-	JZ     low558
+	JZ     low564
 	VMOVSS X1, 16(BX)(CX*1)
 
-low558:
-	JMP stored546
+low564:
+	JMP stored552
 
-low555:
+low561:
 	TESTQ     $0x00000002, AX
-	JZ        low559
+	JZ        low565
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low560
+	JZ        low566
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low560:
-	JMP stored546
-
-low559:
-	TESTQ  $0x00000001, AX
-	JZ     low561
-	VMOVSS X1, (BX)(CX*1)
-
-low561:
-stored546:
-	TESTQ         $0x00000008, AX
-	JZ            low563
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low564
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low565
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low566
-	VMOVSS        X2, 56(BX)(CX*2)
-
 low566:
-	JMP stored562
+	JMP stored552
 
 low565:
 	TESTQ  $0x00000001, AX
 	JZ     low567
-	VMOVSS X2, 48(BX)(CX*2)
+	VMOVSS X1, (BX)(CX*1)
 
 low567:
-	JMP stored562
+stored552:
+	TESTQ         $0x00000008, AX
+	JZ            low569
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low570
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low571
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low572
+	VMOVSS        X2, 56(BX)(CX*2)
 
-low564:
+low572:
+	JMP stored568
+
+low571:
+	TESTQ  $0x00000001, AX
+	JZ     low573
+	VMOVSS X2, 48(BX)(CX*2)
+
+low573:
+	JMP stored568
+
+low570:
 	TESTQ     $0x00000002, AX
-	JZ        low568
+	JZ        low574
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low569
+	JZ        low575
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low569:
-	JMP stored562
+low575:
+	JMP stored568
 
-low568:
+low574:
 	TESTQ  $0x00000001, AX
-	JZ     low570
+	JZ     low576
 	VMOVSS X2, 32(BX)(CX*2)
 
-low570:
-	JMP stored562
+low576:
+	JMP stored568
 
-low563:
+low569:
 	TESTQ        $0x00000004, AX
-	JZ           low571
+	JZ           low577
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low572
+	JZ           low578
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low573
+	JZ           low579
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low573:
-	JMP stored562
+low579:
+	JMP stored568
 
-low572:
+low578:
 	TESTQ  $0x00000001, AX
-	JZ     low574
+	JZ     low580
 	VMOVSS X2, 16(BX)(CX*2)
 
-low574:
-	JMP stored562
+low580:
+	JMP stored568
 
-low571:
+low577:
 	TESTQ     $0x00000002, AX
-	JZ        low575
+	JZ        low581
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low576
+	JZ        low582
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low576:
-	JMP stored562
-
-low575:
-	TESTQ  $0x00000001, AX
-	JZ     low577
-	VMOVSS X2, (BX)(CX*2)
-
-low577:
-stored562:
-	TESTQ         $0x00000008, AX
-	JZ            low579
-	VMOVUPS       Y3, (BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low580
-	VMOVUPS       X3, 32(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low581
-	VMOVSD        X3, 48(BX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low582
-	VMOVSS        X3, 56(BX)(DX*1)
-
 low582:
-	JMP stored578
+	JMP stored568
 
 low581:
 	TESTQ  $0x00000001, AX
 	JZ     low583
-	VMOVSS X3, 48(BX)(DX*1)
+	VMOVSS X2, (BX)(CX*2)
 
 low583:
-	JMP stored578
+stored568:
+	TESTQ         $0x00000008, AX
+	JZ            low585
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low586
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low587
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low588
+	VMOVSS        X3, 56(BX)(DX*1)
 
-low580:
+low588:
+	JMP stored584
+
+low587:
+	TESTQ  $0x00000001, AX
+	JZ     low589
+	VMOVSS X3, 48(BX)(DX*1)
+
+low589:
+	JMP stored584
+
+low586:
 	TESTQ     $0x00000002, AX
-	JZ        low584
+	JZ        low590
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low585
+	JZ        low591
 	VMOVSS    X3, 40(BX)(DX*1)
 
-low585:
-	JMP stored578
+low591:
+	JMP stored584
 
-low584:
+low590:
 	TESTQ  $0x00000001, AX
-	JZ     low586
+	JZ     low592
 	VMOVSS X3, 32(BX)(DX*1)
 
-low586:
-	JMP stored578
+low592:
+	JMP stored584
 
-low579:
+low585:
 	TESTQ        $0x00000004, AX
-	JZ           low587
+	JZ           low593
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low588
+	JZ           low594
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low589
+	JZ           low595
 	VMOVSS       X3, 24(BX)(DX*1)
 
-low589:
-	JMP stored578
+low595:
+	JMP stored584
 
-low588:
+low594:
 	TESTQ  $0x00000001, AX
-	JZ     low590
+	JZ     low596
 	VMOVSS X3, 16(BX)(DX*1)
 
-low590:
-	JMP stored578
+low596:
+	JMP stored584
 
-low587:
+low593:
 	TESTQ     $0x00000002, AX
-	JZ        low591
+	JZ        low597
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low592
+	JZ        low598
 	VMOVSS    X3, 8(BX)(DX*1)
 
-low592:
-	JMP stored578
-
-low591:
-	TESTQ  $0x00000001, AX
-	JZ     low593
-	VMOVSS X3, (BX)(DX*1)
-
-low593:
-stored578:
-	TESTQ         $0x00000008, AX
-	JZ            low595
-	VMOVUPS       Y4, (BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000004, AX
-	JZ            low596
-	VMOVUPS       X4, 32(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000002, AX
-	JZ            low597
-	VMOVSD        X4, 48(BX)(CX*4)
-	VUNPCKHPD     X4, X4, X4
-	TESTQ         $0x00000001, AX
-	JZ            low598
-	VMOVSS        X4, 56(BX)(CX*4)
-
 low598:
-	JMP stored594
+	JMP stored584
 
 low597:
 	TESTQ  $0x00000001, AX
 	JZ     low599
-	VMOVSS X4, 48(BX)(CX*4)
+	VMOVSS X3, (BX)(DX*1)
 
 low599:
-	JMP stored594
+stored584:
+	TESTQ         $0x00000008, AX
+	JZ            low601
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low602
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low603
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low604
+	VMOVSS        X4, 56(BX)(CX*4)
 
-low596:
+low604:
+	JMP stored600
+
+low603:
+	TESTQ  $0x00000001, AX
+	JZ     low605
+	VMOVSS X4, 48(BX)(CX*4)
+
+low605:
+	JMP stored600
+
+low602:
 	TESTQ     $0x00000002, AX
-	JZ        low600
+	JZ        low606
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low601
+	JZ        low607
 	VMOVSS    X4, 40(BX)(CX*4)
 
-low601:
-	JMP stored594
+low607:
+	JMP stored600
 
-low600:
+low606:
 	TESTQ  $0x00000001, AX
-	JZ     low602
+	JZ     low608
 	VMOVSS X4, 32(BX)(CX*4)
 
-low602:
-	JMP stored594
+low608:
+	JMP stored600
 
-low595:
+low601:
 	TESTQ        $0x00000004, AX
-	JZ           low603
+	JZ           low609
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low604
+	JZ           low610
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low605
+	JZ           low611
 	VMOVSS       X4, 24(BX)(CX*4)
 
-low605:
-	JMP stored594
+low611:
+	JMP stored600
 
-low604:
+low610:
 	TESTQ  $0x00000001, AX
-	JZ     low606
+	JZ     low612
 	VMOVSS X4, 16(BX)(CX*4)
 
-low606:
-	JMP stored594
+low612:
+	JMP stored600
 
-low603:
+low609:
 	TESTQ     $0x00000002, AX
-	JZ        low607
+	JZ        low613
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low608
+	JZ        low614
 	VMOVSS    X4, 8(BX)(CX*4)
 
-low608:
-	JMP stored594
+low614:
+	JMP stored600
 
-low607:
+low613:
 	TESTQ  $0x00000001, AX
-	JZ     low609
+	JZ     low615
 	VMOVSS X4, (BX)(CX*4)
 
-low609:
-stored594:
-	JMP done309
+low615:
+stored600:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done315
 
-fewer526:
+fewer532:
 	CMPQ BX, $0x04
-	JNE  fewer610
+	JNE  fewer616
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ      init+16(FP), BX
@@ -6711,20 +7247,24 @@ fewer526:
 	VMOVUPS.Z (BX)(CX*1), K1, Z1
 	VMOVUPS.Z (BX)(CX*2), K1, Z2
 	VMOVUPS.Z (BX)(DX*1), K1, Z3
-	MOVQ      n+88(FP), R8
+	MOVQ      n+104(FP), R8
 	TESTQ     R8, R8
-	JLE       folded611
+	JLE       folded617
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
 	MOVQ      b+56(FP), SI
 	MOVQ      ldb+64(FP), DI
 	LEAQ      (CX)(CX*2), R9
+	MOVQ      soon+72(FP), R10
+	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold612:
+fold618:
 	VMOVUPS.Z    (SI), K1, Z5
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSS (BX), Z4
 	VFMADD231PS  Z4, Z5, Z0
 	VBROADCASTSS (BX)(CX*1), Z4
@@ -6735,392 +7275,395 @@ fold612:
 	VFMADD231PS  Z4, Z5, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold612
+	JNZ          fold618
 
-folded611:
+folded617:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z4, Z4, Z4
 	VADDPS Z4, Z0, Z0
 	VADDPS Z4, Z1, Z1
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear613
+	JNE    linear619
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear613:
+linear619:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000008, AX
-	JZ            low615
+	JZ            low621
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low616
+	JZ            low622
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low617
+	JZ            low623
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low618
+	JZ            low624
 	VMOVSS        X0, 56(BX)
 
-low618:
-	JMP stored614
+low624:
+	JMP stored620
 
-low617:
+low623:
 	TESTQ  $0x00000001, AX
-	JZ     low619
+	JZ     low625
 	VMOVSS X0, 48(BX)
 
-low619:
-	JMP stored614
+low625:
+	JMP stored620
 
-low616:
+low622:
 	TESTQ     $0x00000002, AX
-	JZ        low620
+	JZ        low626
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low621
+	JZ        low627
 	VMOVSS    X0, 40(BX)
 
-low621:
-	JMP stored614
+low627:
+	JMP stored620
 
-low620:
+low626:
 	TESTQ  $0x00000001, AX
-	JZ     low622
+	JZ     low628
 	VMOVSS X0, 32(BX)
 
-low622:
-	JMP stored614
+low628:
+	JMP stored620
 
-low615:
+low621:
 	TESTQ        $0x00000004, AX
-	JZ           low623
+	JZ           low629
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low624
+	JZ           low630
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low625
+	JZ           low631
 	VMOVSS       X0, 24(BX)
 
-low625:
-	JMP stored614
+low631:
+	JMP stored620
 
-low624:
+low630:
 	TESTQ  $0x00000001, AX
-	JZ     low626
+	JZ     low632
 	VMOVSS X0, 16(BX)
 
-low626:
-	JMP stored614
+low632:
+	JMP stored620
 
-low623:
+low629:
 	TESTQ     $0x00000002, AX
-	JZ        low627
+	JZ        low633
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low628
+	JZ        low634
 	VMOVSS    X0, 8(BX)
 
-low628:
-	JMP stored614
-
-low627:
-	TESTQ  $0x00000001, AX
-	JZ     low629
-	VMOVSS X0, (BX)
-
-low629:
-stored614:
-	TESTQ         $0x00000008, AX
-	JZ            low631
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low632
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low633
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low634
-	VMOVSS        X1, 56(BX)(CX*1)
-
 low634:
-	JMP stored630
+	JMP stored620
 
 low633:
 	TESTQ  $0x00000001, AX
 	JZ     low635
-	VMOVSS X1, 48(BX)(CX*1)
+	VMOVSS X0, (BX)
 
 low635:
-	JMP stored630
+stored620:
+	TESTQ         $0x00000008, AX
+	JZ            low637
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low638
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low639
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low640
+	VMOVSS        X1, 56(BX)(CX*1)
 
-low632:
+low640:
+	JMP stored636
+
+low639:
+	TESTQ  $0x00000001, AX
+	JZ     low641
+	VMOVSS X1, 48(BX)(CX*1)
+
+low641:
+	JMP stored636
+
+low638:
 	TESTQ     $0x00000002, AX
-	JZ        low636
+	JZ        low642
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low637
+	JZ        low643
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low637:
-	JMP stored630
+low643:
+	JMP stored636
 
-low636:
+low642:
 	TESTQ  $0x00000001, AX
-	JZ     low638
+	JZ     low644
 	VMOVSS X1, 32(BX)(CX*1)
 
-low638:
-	JMP stored630
+low644:
+	JMP stored636
 
-low631:
+low637:
 	TESTQ        $0x00000004, AX
-	JZ           low639
+	JZ           low645
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low640
+	JZ           low646
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low641
+	JZ           low647
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low641:
-	JMP stored630
+low647:
+	JMP stored636
 
-low640:
+low646:
 	TESTQ  $0x00000001, AX
-	JZ     low642
+	JZ     low648
 	VMOVSS X1, 16(BX)(CX*1)
 
-low642:
-	JMP stored630
+low648:
+	JMP stored636
 
-low639:
+low645:
 	TESTQ     $0x00000002, AX
-	JZ        low643
+	JZ        low649
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low644
+	JZ        low650
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low644:
-	JMP stored630
-
-low643:
-	TESTQ  $0x00000001, AX
-	JZ     low645
-	VMOVSS X1, (BX)(CX*1)
-
-low645:
-stored630:
-	TESTQ         $0x00000008, AX
-	JZ            low647
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low648
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low649
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low650
-	VMOVSS        X2, 56(BX)(CX*2)
-
 low650:
-	JMP stored646
+	JMP stored636
 
 low649:
 	TESTQ  $0x00000001, AX
 	JZ     low651
-	VMOVSS X2, 48(BX)(CX*2)
+	VMOVSS X1, (BX)(CX*1)
 
 low651:
-	JMP stored646
+stored636:
+	TESTQ         $0x00000008, AX
+	JZ            low653
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low654
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low655
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low656
+	VMOVSS        X2, 56(BX)(CX*2)
 
-low648:
+low656:
+	JMP stored652
+
+low655:
+	TESTQ  $0x00000001, AX
+	JZ     low657
+	VMOVSS X2, 48(BX)(CX*2)
+
+low657:
+	JMP stored652
+
+low654:
 	TESTQ     $0x00000002, AX
-	JZ        low652
+	JZ        low658
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low653
+	JZ        low659
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low653:
-	JMP stored646
+low659:
+	JMP stored652
 
-low652:
+low658:
 	TESTQ  $0x00000001, AX
-	JZ     low654
+	JZ     low660
 	VMOVSS X2, 32(BX)(CX*2)
 
-low654:
-	JMP stored646
+low660:
+	JMP stored652
 
-low647:
+low653:
 	TESTQ        $0x00000004, AX
-	JZ           low655
+	JZ           low661
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low656
+	JZ           low662
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low657
+	JZ           low663
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low657:
-	JMP stored646
+low663:
+	JMP stored652
 
-low656:
+low662:
 	TESTQ  $0x00000001, AX
-	JZ     low658
+	JZ     low664
 	VMOVSS X2, 16(BX)(CX*2)
 
-low658:
-	JMP stored646
+low664:
+	JMP stored652
 
-low655:
+low661:
 	TESTQ     $0x00000002, AX
-	JZ        low659
+	JZ        low665
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low660
+	JZ        low666
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low660:
-	JMP stored646
-
-low659:
-	TESTQ  $0x00000001, AX
-	JZ     low661
-	VMOVSS X2, (BX)(CX*2)
-
-low661:
-stored646:
-	TESTQ         $0x00000008, AX
-	JZ            low663
-	VMOVUPS       Y3, (BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low664
-	VMOVUPS       X3, 32(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low665
-	VMOVSD        X3, 48(BX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low666
-	VMOVSS        X3, 56(BX)(DX*1)
-
 low666:
-	JMP stored662
+	JMP stored652
 
 low665:
 	TESTQ  $0x00000001, AX
 	JZ     low667
-	VMOVSS X3, 48(BX)(DX*1)
+	VMOVSS X2, (BX)(CX*2)
 
 low667:
-	JMP stored662
+stored652:
+	TESTQ         $0x00000008, AX
+	JZ            low669
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low670
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low671
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low672
+	VMOVSS        X3, 56(BX)(DX*1)
 
-low664:
+low672:
+	JMP stored668
+
+low671:
+	TESTQ  $0x00000001, AX
+	JZ     low673
+	VMOVSS X3, 48(BX)(DX*1)
+
+low673:
+	JMP stored668
+
+low670:
 	TESTQ     $0x00000002, AX
-	JZ        low668
+	JZ        low674
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low669
+	JZ        low675
 	VMOVSS    X3, 40(BX)(DX*1)
 
-low669:
-	JMP stored662
+low675:
+	JMP stored668
 
-low668:
+low674:
 	TESTQ  $0x00000001, AX
-	JZ     low670
+	JZ     low676
 	VMOVSS X3, 32(BX)(DX*1)
 
-low670:
-	JMP stored662
+low676:
+	JMP stored668
 
-low663:
+low669:
 	TESTQ        $0x00000004, AX
-	JZ           low671
+	JZ           low677
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low672
+	JZ           low678
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low673
+	JZ           low679
 	VMOVSS       X3, 24(BX)(DX*1)
 
-low673:
-	JMP stored662
+low679:
+	JMP stored668
 
-low672:
+low678:
 	TESTQ  $0x00000001, AX
-	JZ     low674
+	JZ     low680
 	VMOVSS X3, 16(BX)(DX*1)
 
-low674:
-	JMP stored662
+low680:
+	JMP stored668
 
-low671:
+low677:
 	TESTQ     $0x00000002, AX
-	JZ        low675
+	JZ        low681
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low676
+	JZ        low682
 	VMOVSS    X3, 8(BX)(DX*1)
 
-low676:
-	JMP stored662
+low682:
+	JMP stored668
 
-low675:
+low681:
 	TESTQ  $0x00000001, AX
-	JZ     low677
+	JZ     low683
 	VMOVSS X3, (BX)(DX*1)
 
-low677:
-stored662:
-	JMP done309
+low683:
+stored668:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done315
 
-fewer610:
+fewer616:
 	CMPQ BX, $0x03
-	JNE  fewer678
+	JNE  fewer684
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ      init+16(FP), BX
@@ -7128,19 +7671,23 @@ fewer610:
 	VMOVUPS.Z (BX), K1, Z0
 	VMOVUPS.Z (BX)(CX*1), K1, Z1
 	VMOVUPS.Z (BX)(CX*2), K1, Z2
-	MOVQ      n+88(FP), R8
+	MOVQ      n+104(FP), R8
 	TESTQ     R8, R8
-	JLE       folded679
+	JLE       folded685
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
 	MOVQ      b+56(FP), SI
 	MOVQ      ldb+64(FP), DI
+	MOVQ      soon+72(FP), R9
+	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold680:
+fold686:
 	VMOVUPS.Z    (SI), K1, Z4
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z3
 	VFMADD231PS  Z3, Z4, Z0
 	VBROADCASTSS (BX)(CX*1), Z3
@@ -7149,670 +7696,733 @@ fold680:
 	VFMADD231PS  Z3, Z4, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold680
+	JNZ          fold686
 
-folded679:
+folded685:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z3, Z3, Z3
 	VADDPS Z3, Z0, Z0
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear681
+	JNE    linear687
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear681:
+linear687:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000008, AX
-	JZ            low683
+	JZ            low689
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low684
+	JZ            low690
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low685
+	JZ            low691
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low686
+	JZ            low692
 	VMOVSS        X0, 56(BX)
 
-low686:
-	JMP stored682
+low692:
+	JMP stored688
 
-low685:
+low691:
 	TESTQ  $0x00000001, AX
-	JZ     low687
+	JZ     low693
 	VMOVSS X0, 48(BX)
 
-low687:
-	JMP stored682
+low693:
+	JMP stored688
 
-low684:
+low690:
 	TESTQ     $0x00000002, AX
-	JZ        low688
+	JZ        low694
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low689
+	JZ        low695
 	VMOVSS    X0, 40(BX)
 
-low689:
-	JMP stored682
+low695:
+	JMP stored688
 
-low688:
+low694:
 	TESTQ  $0x00000001, AX
-	JZ     low690
+	JZ     low696
 	VMOVSS X0, 32(BX)
 
-low690:
-	JMP stored682
+low696:
+	JMP stored688
 
-low683:
+low689:
 	TESTQ        $0x00000004, AX
-	JZ           low691
+	JZ           low697
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low692
+	JZ           low698
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low693
+	JZ           low699
 	VMOVSS       X0, 24(BX)
 
-low693:
-	JMP stored682
+low699:
+	JMP stored688
 
-low692:
+low698:
 	TESTQ  $0x00000001, AX
-	JZ     low694
+	JZ     low700
 	VMOVSS X0, 16(BX)
 
-low694:
-	JMP stored682
+low700:
+	JMP stored688
 
-low691:
+low697:
 	TESTQ     $0x00000002, AX
-	JZ        low695
+	JZ        low701
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low696
+	JZ        low702
 	VMOVSS    X0, 8(BX)
 
-low696:
-	JMP stored682
-
-low695:
-	TESTQ  $0x00000001, AX
-	JZ     low697
-	VMOVSS X0, (BX)
-
-low697:
-stored682:
-	TESTQ         $0x00000008, AX
-	JZ            low699
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low700
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low701
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low702
-	VMOVSS        X1, 56(BX)(CX*1)
-
 low702:
-	JMP stored698
+	JMP stored688
 
 low701:
 	TESTQ  $0x00000001, AX
 	JZ     low703
-	VMOVSS X1, 48(BX)(CX*1)
+	VMOVSS X0, (BX)
 
 low703:
-	JMP stored698
+stored688:
+	TESTQ         $0x00000008, AX
+	JZ            low705
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low706
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low707
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low708
+	VMOVSS        X1, 56(BX)(CX*1)
 
-low700:
+low708:
+	JMP stored704
+
+low707:
+	TESTQ  $0x00000001, AX
+	JZ     low709
+	VMOVSS X1, 48(BX)(CX*1)
+
+low709:
+	JMP stored704
+
+low706:
 	TESTQ     $0x00000002, AX
-	JZ        low704
+	JZ        low710
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low705
+	JZ        low711
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low705:
-	JMP stored698
+low711:
+	JMP stored704
 
-low704:
+low710:
 	TESTQ  $0x00000001, AX
-	JZ     low706
+	JZ     low712
 	VMOVSS X1, 32(BX)(CX*1)
 
-low706:
-	JMP stored698
+low712:
+	JMP stored704
 
-low699:
+low705:
 	TESTQ        $0x00000004, AX
-	JZ           low707
+	JZ           low713
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low708
+	JZ           low714
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low709
+	JZ           low715
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low709:
-	JMP stored698
+low715:
+	JMP stored704
 
-low708:
+low714:
 	TESTQ  $0x00000001, AX
-	JZ     low710
+	JZ     low716
 	VMOVSS X1, 16(BX)(CX*1)
 
-low710:
-	JMP stored698
+low716:
+	JMP stored704
 
-low707:
+low713:
 	TESTQ     $0x00000002, AX
-	JZ        low711
+	JZ        low717
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low712
+	JZ        low718
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low712:
-	JMP stored698
-
-low711:
-	TESTQ  $0x00000001, AX
-	JZ     low713
-	VMOVSS X1, (BX)(CX*1)
-
-low713:
-stored698:
-	TESTQ         $0x00000008, AX
-	JZ            low715
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low716
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low717
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low718
-	VMOVSS        X2, 56(BX)(CX*2)
-
 low718:
-	JMP stored714
+	JMP stored704
 
 low717:
 	TESTQ  $0x00000001, AX
 	JZ     low719
-	VMOVSS X2, 48(BX)(CX*2)
+	VMOVSS X1, (BX)(CX*1)
 
 low719:
-	JMP stored714
+stored704:
+	TESTQ         $0x00000008, AX
+	JZ            low721
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low722
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low723
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low724
+	VMOVSS        X2, 56(BX)(CX*2)
 
-low716:
+low724:
+	JMP stored720
+
+low723:
+	TESTQ  $0x00000001, AX
+	JZ     low725
+	VMOVSS X2, 48(BX)(CX*2)
+
+low725:
+	JMP stored720
+
+low722:
 	TESTQ     $0x00000002, AX
-	JZ        low720
+	JZ        low726
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low721
+	JZ        low727
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low721:
-	JMP stored714
+low727:
+	JMP stored720
 
-low720:
+low726:
 	TESTQ  $0x00000001, AX
-	JZ     low722
+	JZ     low728
 	VMOVSS X2, 32(BX)(CX*2)
 
-low722:
-	JMP stored714
+low728:
+	JMP stored720
 
-low715:
+low721:
 	TESTQ        $0x00000004, AX
-	JZ           low723
+	JZ           low729
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low724
+	JZ           low730
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low725
+	JZ           low731
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low725:
-	JMP stored714
+low731:
+	JMP stored720
 
-low724:
+low730:
 	TESTQ  $0x00000001, AX
-	JZ     low726
+	JZ     low732
 	VMOVSS X2, 16(BX)(CX*2)
 
-low726:
-	JMP stored714
+low732:
+	JMP stored720
 
-low723:
+low729:
 	TESTQ     $0x00000002, AX
-	JZ        low727
+	JZ        low733
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low728
+	JZ        low734
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low728:
-	JMP stored714
+low734:
+	JMP stored720
 
-low727:
+low733:
 	TESTQ  $0x00000001, AX
-	JZ     low729
+	JZ     low735
 	VMOVSS X2, (BX)(CX*2)
 
-low729:
-stored714:
-	JMP done309
+low735:
+stored720:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done315
 
-fewer678:
+fewer684:
 	CMPQ BX, $0x02
-	JNE  fewer730
+	JNE  fewer736
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ      init+16(FP), BX
 	MOVQ      ldinit+24(FP), CX
 	VMOVUPS.Z (BX), K1, Z0
 	VMOVUPS.Z (BX)(CX*1), K1, Z1
-	MOVQ      n+88(FP), R8
+	MOVQ      n+104(FP), R8
 	TESTQ     R8, R8
-	JLE       folded731
+	JLE       folded737
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
 	MOVQ      b+56(FP), SI
 	MOVQ      ldb+64(FP), DI
+	MOVQ      soon+72(FP), R9
+	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold732:
+fold738:
 	VMOVUPS.Z    (SI), K1, Z3
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z2
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS (BX)(CX*1), Z2
 	VFMADD231PS  Z2, Z3, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold732
+	JNZ          fold738
 
-folded731:
+folded737:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear733
+	JNE    linear739
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear733:
+linear739:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000008, AX
-	JZ            low735
+	JZ            low741
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low736
+	JZ            low742
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low737
+	JZ            low743
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low738
+	JZ            low744
 	VMOVSS        X0, 56(BX)
 
-low738:
-	JMP stored734
+low744:
+	JMP stored740
 
-low737:
+low743:
 	TESTQ  $0x00000001, AX
-	JZ     low739
+	JZ     low745
 	VMOVSS X0, 48(BX)
 
-low739:
-	JMP stored734
+low745:
+	JMP stored740
 
-low736:
+low742:
 	TESTQ     $0x00000002, AX
-	JZ        low740
+	JZ        low746
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low741
+	JZ        low747
 	VMOVSS    X0, 40(BX)
 
-low741:
-	JMP stored734
+low747:
+	JMP stored740
 
-low740:
+low746:
 	TESTQ  $0x00000001, AX
-	JZ     low742
+	JZ     low748
 	VMOVSS X0, 32(BX)
 
-low742:
-	JMP stored734
+low748:
+	JMP stored740
 
-low735:
+low741:
 	TESTQ        $0x00000004, AX
-	JZ           low743
+	JZ           low749
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low744
+	JZ           low750
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low745
+	JZ           low751
 	VMOVSS       X0, 24(BX)
 
-low745:
-	JMP stored734
+low751:
+	JMP stored740
 
-low744:
+low750:
 	TESTQ  $0x00000001, AX
-	JZ     low746
+	JZ     low752
 	VMOVSS X0, 16(BX)
 
-low746:
-	JMP stored734
+low752:
+	JMP stored740
 
-low743:
+low749:
 	TESTQ     $0x00000002, AX
-	JZ        low747
+	JZ        low753
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low748
+	JZ        low754
 	VMOVSS    X0, 8(BX)
 
-low748:
-	JMP stored734
-
-low747:
-	TESTQ  $0x00000001, AX
-	JZ     low749
-	VMOVSS X0, (BX)
-
-low749:
-stored734:
-	TESTQ         $0x00000008, AX
-	JZ            low751
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low752
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low753
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low754
-	VMOVSS        X1, 56(BX)(CX*1)
-
 low754:
-	JMP stored750
+	JMP stored740
 
 low753:
 	TESTQ  $0x00000001, AX
 	JZ     low755
-	VMOVSS X1, 48(BX)(CX*1)
+	VMOVSS X0, (BX)
 
 low755:
-	JMP stored750
+stored740:
+	TESTQ         $0x00000008, AX
+	JZ            low757
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low758
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low759
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low760
+	VMOVSS        X1, 56(BX)(CX*1)
 
-low752:
+low760:
+	JMP stored756
+
+low759:
+	TESTQ  $0x00000001, AX
+	JZ     low761
+	VMOVSS X1, 48(BX)(CX*1)
+
+low761:
+	JMP stored756
+
+low758:
 	TESTQ     $0x00000002, AX
-	JZ        low756
+	JZ        low762
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low757
+	JZ        low763
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low757:
-	JMP stored750
+low763:
+	JMP stored756
 
-low756:
+low762:
 	TESTQ  $0x00000001, AX
-	JZ     low758
+	JZ     low764
 	VMOVSS X1, 32(BX)(CX*1)
 
-low758:
-	JMP stored750
+low764:
+	JMP stored756
 
-low751:
+low757:
 	TESTQ        $0x00000004, AX
-	JZ           low759
+	JZ           low765
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low760
+	JZ           low766
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low761
+	JZ           low767
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low761:
-	JMP stored750
+low767:
+	JMP stored756
 
-low760:
+low766:
 	TESTQ  $0x00000001, AX
-	JZ     low762
+	JZ     low768
 	VMOVSS X1, 16(BX)(CX*1)
 
-low762:
-	JMP stored750
+low768:
+	JMP stored756
 
-low759:
+low765:
 	TESTQ     $0x00000002, AX
-	JZ        low763
+	JZ        low769
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low764
+	JZ        low770
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low764:
-	JMP stored750
+low770:
+	JMP stored756
 
-low763:
+low769:
 	TESTQ  $0x00000001, AX
-	JZ     low765
+	JZ     low771
 	VMOVSS X1, (BX)(CX*1)
 
-low765:
-stored750:
-	JMP done309
+low771:
+stored756:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done315
 
-fewer730:
+fewer736:
 	CMPQ BX, $0x01
-	JNE  fewer766
+	JNE  fewer772
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ      init+16(FP), BX
 	VMOVUPS.Z (BX), K1, Z0
-	MOVQ      n+88(FP), R8
+	MOVQ      n+104(FP), R8
 	TESTQ     R8, R8
-	JLE       folded767
+	JLE       folded773
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
 	MOVQ      b+56(FP), SI
 	MOVQ      ldb+64(FP), DI
+	MOVQ      soon+72(FP), R9
+	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold768:
+fold774:
 	VMOVUPS.Z    (SI), K1, Z2
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSS (BX), Z1
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold768
+	JNZ          fold774
 
-folded767:
+folded773:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear769
+	JNE    linear775
 	VMAXPS Z0, Z1, Z0
 
-linear769:
+linear775:
 	MOVQ          c+0(FP), BX
 	TESTQ         $0x00000008, AX
-	JZ            low771
+	JZ            low777
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low772
+	JZ            low778
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low773
+	JZ            low779
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low774
+	JZ            low780
 	VMOVSS        X0, 56(BX)
 
-low774:
-	JMP stored770
+low780:
+	JMP stored776
 
-low773:
+low779:
 	TESTQ  $0x00000001, AX
-	JZ     low775
+	JZ     low781
 	VMOVSS X0, 48(BX)
 
-low775:
-	JMP stored770
+low781:
+	JMP stored776
 
-low772:
+low778:
 	TESTQ     $0x00000002, AX
-	JZ        low776
+	JZ        low782
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low777
+	JZ        low783
 	VMOVSS    X0, 40(BX)
 
-low777:
-	JMP stored770
+low783:
+	JMP stored776
 
-low776:
+low782:
 	TESTQ  $0x00000001, AX
-	JZ     low778
+	JZ     low784
 	VMOVSS X0, 32(BX)
 
-low778:
-	JMP stored770
+low784:
+	JMP stored776
 
-low771:
+low777:
 	TESTQ        $0x00000004, AX
-	JZ           low779
+	JZ           low785
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low780
+	JZ           low786
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low781
+	JZ           low787
 	VMOVSS       X0, 24(BX)
 
-low781:
-	JMP stored770
+low787:
+	JMP stored776
 
-low780:
+low786:
 	TESTQ  $0x00000001, AX
-	JZ     low782
+	JZ     low788
 	VMOVSS X0, 16(BX)
 
-low782:
-	JMP stored770
+low788:
+	JMP stored776
 
-low779:
+low785:
 	TESTQ     $0x00000002, AX
-	JZ        low783
+	JZ        low789
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low784
+	JZ        low790
 	VMOVSS    X0, 8(BX)
 
-low784:
-	JMP stored770
+low790:
+	JMP stored776
 
-low783:
+low789:
 	TESTQ  $0x00000001, AX
-	JZ     low785
+	JZ     low791
 	VMOVSS X0, (BX)
 
-low785:
-stored770:
-	JMP done309
+low791:
+stored776:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done315
 
-fewer766:
-done309:
+fewer772:
+done315:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-// func panelAVX512F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·panelAVX512F64(SB), NOSPLIT, $0-104
-	MOVQ cols+80(FP), AX
+// func panelAVX512F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, soon uintptr, ldsoon uintptr, rows int, cols int, n int, act int)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·panelAVX512F64(SB), NOSPLIT, $0-120
+	MOVQ cols+96(FP), AX
 	CMPQ AX, $0x10
 	JLE  narrower1
 	CMPQ AX, $0x18
 	JNE  over2
-	MOVQ rows+72(FP), BX
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x08
 	JLT  rest4
 
 tile3:
+	MOVQ n+104(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few5
+
+	// c of the next tile, 8×3 vectors
+	MOVQ       ldc+8(FP), CX
+	IMUL3Q     $0x08, CX, BX
+	MOVQ       c+0(FP), DX
+	ADDQ       DX, BX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	PREFETCHT1 (BX)
+	PREFETCHT1 64(BX)
+	PREFETCHT1 128(BX)
+	PREFETCHT1 191(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 64(BX)(CX*1)
+	PREFETCHT1 128(BX)(CX*1)
+	PREFETCHT1 191(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 64(BX)(CX*2)
+	PREFETCHT1 128(BX)(CX*2)
+	PREFETCHT1 191(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 64(BX)(DX*1)
+	PREFETCHT1 128(BX)(DX*1)
+	PREFETCHT1 191(BX)(DX*1)
+	PREFETCHT1 (BX)(CX*4)
+	PREFETCHT1 64(BX)(CX*4)
+	PREFETCHT1 128(BX)(CX*4)
+	PREFETCHT1 191(BX)(CX*4)
+	PREFETCHT1 (BX)(SI*1)
+	PREFETCHT1 64(BX)(SI*1)
+	PREFETCHT1 128(BX)(SI*1)
+	PREFETCHT1 191(BX)(SI*1)
+	PREFETCHT1 (BX)(DX*2)
+	PREFETCHT1 64(BX)(DX*2)
+	PREFETCHT1 128(BX)(DX*2)
+	PREFETCHT1 191(BX)(DX*2)
+	PREFETCHT1 (BX)(DI*1)
+	PREFETCHT1 64(BX)(DI*1)
+	PREFETCHT1 128(BX)(DI*1)
+	PREFETCHT1 191(BX)(DI*1)
+
+few5:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -7843,9 +8453,9 @@ tile3:
 	VMOVUPD (BX)(DI*1), Z21
 	VMOVUPD 64(BX)(DI*1), Z22
 	VMOVUPD 128(BX)(DI*1), Z23
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded5
+	JLE     folded6
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7854,13 +8464,17 @@ tile3:
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
 	LEAQ    (R9)(CX*4), R11
+	MOVQ    soon+72(FP), R12
+	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold6:
+fold7:
 	VMOVUPD      (SI), Z25
 	VMOVUPD      64(SI), Z26
 	VMOVUPD      128(SI), Z27
 	ADDQ         DI, SI
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
 	VBROADCASTSD (BX), Z24
 	VFMADD231PD  Z24, Z25, Z0
 	VFMADD231PD  Z24, Z26, Z1
@@ -7895,11 +8509,11 @@ fold6:
 	VFMADD231PD  Z24, Z27, Z23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold6
+	JNZ          fold7
 
-folded5:
+folded6:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z24, Z24, Z24
 	VADDPD Z24, Z0, Z0
 	VADDPD Z24, Z1, Z1
@@ -7926,7 +8540,7 @@ folded5:
 	VADDPD Z24, Z22, Z22
 	VADDPD Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear7
+	JNE    linear8
 	VMAXPD Z0, Z24, Z0
 	VMAXPD Z1, Z24, Z1
 	VMAXPD Z2, Z24, Z2
@@ -7952,7 +8566,7 @@ folded5:
 	VMAXPD Z22, Z24, Z22
 	VMAXPD Z23, Z24, Z23
 
-linear7:
+linear8:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7982,6 +8596,9 @@ linear7:
 	VMOVUPD Z21, (BX)(DI*1)
 	VMOVUPD Z22, 64(BX)(DI*1)
 	VMOVUPD Z23, 128(BX)(DI*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x08, CX, CX
@@ -7997,16 +8614,16 @@ linear7:
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
+	MOVQ    rows+88(FP), BX
 	SUBQ    $0x08, BX
-	MOVQ    BX, rows+72(FP)
+	MOVQ    BX, rows+88(FP)
 	CMPQ    BX, $0x08
 	JGE     tile3
 
 rest4:
-	MOVQ rows+72(FP), BX
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer9
+	JNE  fewer10
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
@@ -8034,9 +8651,9 @@ rest4:
 	VMOVUPD (BX)(DX*2), Z18
 	VMOVUPD 64(BX)(DX*2), Z19
 	VMOVUPD 128(BX)(DX*2), Z20
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded10
+	JLE     folded11
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -8044,13 +8661,17 @@ rest4:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold11:
+fold12:
 	VMOVUPD      (SI), Z22
 	VMOVUPD      64(SI), Z23
 	VMOVUPD      128(SI), Z24
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSD (BX), Z21
 	VFMADD231PD  Z21, Z22, Z0
 	VFMADD231PD  Z21, Z23, Z1
@@ -8081,11 +8702,11 @@ fold11:
 	VFMADD231PD  Z21, Z24, Z20
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold11
+	JNZ          fold12
 
-folded10:
+folded11:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z21, Z21, Z21
 	VADDPD Z21, Z0, Z0
 	VADDPD Z21, Z1, Z1
@@ -8109,7 +8730,7 @@ folded10:
 	VADDPD Z21, Z19, Z19
 	VADDPD Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear12
+	JNE    linear13
 	VMAXPD Z0, Z21, Z0
 	VMAXPD Z1, Z21, Z1
 	VMAXPD Z2, Z21, Z2
@@ -8132,7 +8753,7 @@ folded10:
 	VMAXPD Z19, Z21, Z19
 	VMAXPD Z20, Z21, Z20
 
-linear12:
+linear13:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -8158,11 +8779,14 @@ linear12:
 	VMOVUPD Z18, (BX)(DX*2)
 	VMOVUPD Z19, 64(BX)(DX*2)
 	VMOVUPD Z20, 128(BX)(DX*2)
-	JMP     done8
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done9
 
-fewer9:
+fewer10:
 	CMPQ BX, $0x06
-	JNE  fewer13
+	JNE  fewer14
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -8187,9 +8811,9 @@ fewer9:
 	VMOVUPD (BX)(SI*1), Z15
 	VMOVUPD 64(BX)(SI*1), Z16
 	VMOVUPD 128(BX)(SI*1), Z17
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded14
+	JLE     folded15
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -8197,13 +8821,17 @@ fewer9:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold15:
+fold16:
 	VMOVUPD      (SI), Z19
 	VMOVUPD      64(SI), Z20
 	VMOVUPD      128(SI), Z21
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSD (BX), Z18
 	VFMADD231PD  Z18, Z19, Z0
 	VFMADD231PD  Z18, Z20, Z1
@@ -8230,11 +8858,11 @@ fold15:
 	VFMADD231PD  Z18, Z21, Z17
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold15
+	JNZ          fold16
 
-folded14:
+folded15:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z18, Z18, Z18
 	VADDPD Z18, Z0, Z0
 	VADDPD Z18, Z1, Z1
@@ -8255,7 +8883,7 @@ folded14:
 	VADDPD Z18, Z16, Z16
 	VADDPD Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear16
+	JNE    linear17
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -8275,7 +8903,7 @@ folded14:
 	VMAXPD Z16, Z18, Z16
 	VMAXPD Z17, Z18, Z17
 
-linear16:
+linear17:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -8298,11 +8926,14 @@ linear16:
 	VMOVUPD Z15, (BX)(SI*1)
 	VMOVUPD Z16, 64(BX)(SI*1)
 	VMOVUPD Z17, 128(BX)(SI*1)
-	JMP     done8
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done9
 
-fewer13:
+fewer14:
 	CMPQ BX, $0x05
-	JNE  fewer17
+	JNE  fewer18
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
@@ -8323,22 +8954,26 @@ fewer13:
 	VMOVUPD (BX)(CX*4), Z12
 	VMOVUPD 64(BX)(CX*4), Z13
 	VMOVUPD 128(BX)(CX*4), Z14
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded18
+	JLE     folded19
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold19:
+fold20:
 	VMOVUPD      (SI), Z16
 	VMOVUPD      64(SI), Z17
 	VMOVUPD      128(SI), Z18
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSD (BX), Z15
 	VFMADD231PD  Z15, Z16, Z0
 	VFMADD231PD  Z15, Z17, Z1
@@ -8361,11 +8996,11 @@ fold19:
 	VFMADD231PD  Z15, Z18, Z14
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold19
+	JNZ          fold20
 
-folded18:
+folded19:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z15, Z15, Z15
 	VADDPD Z15, Z0, Z0
 	VADDPD Z15, Z1, Z1
@@ -8383,7 +9018,7 @@ folded18:
 	VADDPD Z15, Z13, Z13
 	VADDPD Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear20
+	JNE    linear21
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -8400,7 +9035,7 @@ folded18:
 	VMAXPD Z13, Z15, Z13
 	VMAXPD Z14, Z15, Z14
 
-linear20:
+linear21:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -8419,11 +9054,14 @@ linear20:
 	VMOVUPD Z12, (BX)(CX*4)
 	VMOVUPD Z13, 64(BX)(CX*4)
 	VMOVUPD Z14, 128(BX)(CX*4)
-	JMP     done8
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done9
 
-fewer17:
+fewer18:
 	CMPQ BX, $0x04
-	JNE  fewer21
+	JNE  fewer22
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -8441,22 +9079,26 @@ fewer17:
 	VMOVUPD (BX)(DX*1), Z9
 	VMOVUPD 64(BX)(DX*1), Z10
 	VMOVUPD 128(BX)(DX*1), Z11
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded22
+	JLE     folded23
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold23:
+fold24:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI), Z14
 	VMOVUPD      128(SI), Z15
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSD (BX), Z12
 	VFMADD231PD  Z12, Z13, Z0
 	VFMADD231PD  Z12, Z14, Z1
@@ -8475,11 +9117,11 @@ fold23:
 	VFMADD231PD  Z12, Z15, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold23
+	JNZ          fold24
 
-folded22:
+folded23:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z12, Z12, Z12
 	VADDPD Z12, Z0, Z0
 	VADDPD Z12, Z1, Z1
@@ -8494,7 +9136,7 @@ folded22:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear24
+	JNE    linear25
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -8508,7 +9150,7 @@ folded22:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear24:
+linear25:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -8524,11 +9166,14 @@ linear24:
 	VMOVUPD Z9, (BX)(DX*1)
 	VMOVUPD Z10, 64(BX)(DX*1)
 	VMOVUPD Z11, 128(BX)(DX*1)
-	JMP     done8
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done9
 
-fewer21:
+fewer22:
 	CMPQ BX, $0x03
-	JNE  fewer25
+	JNE  fewer26
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -8542,21 +9187,25 @@ fewer21:
 	VMOVUPD (BX)(CX*2), Z6
 	VMOVUPD 64(BX)(CX*2), Z7
 	VMOVUPD 128(BX)(CX*2), Z8
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded26
+	JLE     folded27
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold27:
+fold28:
 	VMOVUPD      (SI), Z10
 	VMOVUPD      64(SI), Z11
 	VMOVUPD      128(SI), Z12
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z9
 	VFMADD231PD  Z9, Z10, Z0
 	VFMADD231PD  Z9, Z11, Z1
@@ -8571,11 +9220,11 @@ fold27:
 	VFMADD231PD  Z9, Z12, Z8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold27
+	JNZ          fold28
 
-folded26:
+folded27:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z9, Z9, Z9
 	VADDPD Z9, Z0, Z0
 	VADDPD Z9, Z1, Z1
@@ -8587,7 +9236,7 @@ folded26:
 	VADDPD Z9, Z7, Z7
 	VADDPD Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear28
+	JNE    linear29
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -8598,7 +9247,7 @@ folded26:
 	VMAXPD Z7, Z9, Z7
 	VMAXPD Z8, Z9, Z8
 
-linear28:
+linear29:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -8610,11 +9259,14 @@ linear28:
 	VMOVUPD Z6, (BX)(CX*2)
 	VMOVUPD Z7, 64(BX)(CX*2)
 	VMOVUPD Z8, 128(BX)(CX*2)
-	JMP     done8
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done9
 
-fewer25:
+fewer26:
 	CMPQ BX, $0x02
-	JNE  fewer29
+	JNE  fewer30
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -8625,21 +9277,25 @@ fewer25:
 	VMOVUPD (BX)(CX*1), Z3
 	VMOVUPD 64(BX)(CX*1), Z4
 	VMOVUPD 128(BX)(CX*1), Z5
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded30
+	JLE     folded31
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold31:
+fold32:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI), Z8
 	VMOVUPD      128(SI), Z9
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z6
 	VFMADD231PD  Z6, Z7, Z0
 	VFMADD231PD  Z6, Z8, Z1
@@ -8650,11 +9306,11 @@ fold31:
 	VFMADD231PD  Z6, Z9, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold31
+	JNZ          fold32
 
-folded30:
+folded31:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z6, Z6, Z6
 	VADDPD Z6, Z0, Z0
 	VADDPD Z6, Z1, Z1
@@ -8663,7 +9319,7 @@ folded30:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear32
+	JNE    linear33
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -8671,7 +9327,7 @@ folded30:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear32:
+linear33:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -8680,62 +9336,72 @@ linear32:
 	VMOVUPD Z3, (BX)(CX*1)
 	VMOVUPD Z4, 64(BX)(CX*1)
 	VMOVUPD Z5, 128(BX)(CX*1)
-	JMP     done8
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done9
 
-fewer29:
+fewer30:
 	CMPQ BX, $0x01
-	JNE  fewer33
+	JNE  fewer34
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Z0
 	VMOVUPD 64(BX), Z1
 	VMOVUPD 128(BX), Z2
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded34
+	JLE     folded35
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold35:
+fold36:
 	VMOVUPD      (SI), Z4
 	VMOVUPD      64(SI), Z5
 	VMOVUPD      128(SI), Z6
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z3
 	VFMADD231PD  Z3, Z4, Z0
 	VFMADD231PD  Z3, Z5, Z1
 	VFMADD231PD  Z3, Z6, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold35
+	JNZ          fold36
 
-folded34:
+folded35:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z3, Z3, Z3
 	VADDPD Z3, Z0, Z0
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear36
+	JNE    linear37
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear36:
+linear37:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
 	VMOVUPD Z2, 128(BX)
-	JMP     done8
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done9
 
-fewer33:
-done8:
+fewer34:
+done9:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -8743,11 +9409,57 @@ done8:
 over2:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
-	MOVQ   rows+72(FP), BX
+	MOVQ   rows+88(FP), BX
 	CMPQ   BX, $0x08
-	JLT    rest38
+	JLT    rest39
 
-tile37:
+tile38:
+	MOVQ n+104(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few40
+
+	// c of the next tile, 8×3 vectors
+	MOVQ       ldc+8(FP), CX
+	IMUL3Q     $0x08, CX, BX
+	MOVQ       c+0(FP), DX
+	ADDQ       DX, BX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	PREFETCHT1 (BX)
+	PREFETCHT1 64(BX)
+	PREFETCHT1 128(BX)
+	PREFETCHT1 191(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 64(BX)(CX*1)
+	PREFETCHT1 128(BX)(CX*1)
+	PREFETCHT1 191(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 64(BX)(CX*2)
+	PREFETCHT1 128(BX)(CX*2)
+	PREFETCHT1 191(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 64(BX)(DX*1)
+	PREFETCHT1 128(BX)(DX*1)
+	PREFETCHT1 191(BX)(DX*1)
+	PREFETCHT1 (BX)(CX*4)
+	PREFETCHT1 64(BX)(CX*4)
+	PREFETCHT1 128(BX)(CX*4)
+	PREFETCHT1 191(BX)(CX*4)
+	PREFETCHT1 (BX)(SI*1)
+	PREFETCHT1 64(BX)(SI*1)
+	PREFETCHT1 128(BX)(SI*1)
+	PREFETCHT1 191(BX)(SI*1)
+	PREFETCHT1 (BX)(DX*2)
+	PREFETCHT1 64(BX)(DX*2)
+	PREFETCHT1 128(BX)(DX*2)
+	PREFETCHT1 191(BX)(DX*2)
+	PREFETCHT1 (BX)(DI*1)
+	PREFETCHT1 64(BX)(DI*1)
+	PREFETCHT1 128(BX)(DI*1)
+	PREFETCHT1 191(BX)(DI*1)
+
+few40:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -8783,9 +9495,9 @@ tile37:
 	VMOVUPD (BX)(DI*1), Z21
 	VMOVUPD 64(BX)(DI*1), Z22
 	VMOVUPD 128(R8)(R11*1), Z23
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded39
+	JLE     folded41
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -8794,13 +9506,17 @@ tile37:
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
 	LEAQ    (R9)(CX*4), R11
+	MOVQ    soon+72(FP), R12
+	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold40:
+fold42:
 	VMOVUPD      (SI), Z25
 	VMOVUPD      64(SI), Z26
 	VMOVUPD      128(SI)(AX*1), Z27
 	ADDQ         DI, SI
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
 	VBROADCASTSD (BX), Z24
 	VFMADD231PD  Z24, Z25, Z0
 	VFMADD231PD  Z24, Z26, Z1
@@ -8835,11 +9551,11 @@ fold40:
 	VFMADD231PD  Z24, Z27, Z23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold40
+	JNZ          fold42
 
-folded39:
+folded41:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z24, Z24, Z24
 	VADDPD Z24, Z0, Z0
 	VADDPD Z24, Z1, Z1
@@ -8866,7 +9582,7 @@ folded39:
 	VADDPD Z24, Z22, Z22
 	VADDPD Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear41
+	JNE    linear43
 	VMAXPD Z0, Z24, Z0
 	VMAXPD Z1, Z24, Z1
 	VMAXPD Z2, Z24, Z2
@@ -8892,7 +9608,7 @@ folded39:
 	VMAXPD Z22, Z24, Z22
 	VMAXPD Z23, Z24, Z23
 
-linear41:
+linear43:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -8927,6 +9643,9 @@ linear41:
 	VMOVUPD Z21, (BX)(DI*1)
 	VMOVUPD Z22, 64(BX)(DI*1)
 	VMOVUPD Z23, 128(R8)(R11*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x08, CX, CX
@@ -8942,16 +9661,16 @@ linear41:
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
+	MOVQ    rows+88(FP), BX
 	SUBQ    $0x08, BX
-	MOVQ    BX, rows+72(FP)
+	MOVQ    BX, rows+88(FP)
 	CMPQ    BX, $0x08
-	JGE     tile37
+	JGE     tile38
 
-rest38:
-	MOVQ rows+72(FP), BX
+rest39:
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer43
+	JNE  fewer45
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
@@ -8983,9 +9702,9 @@ rest38:
 	VMOVUPD (BX)(DX*2), Z18
 	VMOVUPD 64(BX)(DX*2), Z19
 	VMOVUPD 128(DI)(R8*2), Z20
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded44
+	JLE     folded46
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -8993,13 +9712,17 @@ rest38:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold45:
+fold47:
 	VMOVUPD      (SI), Z22
 	VMOVUPD      64(SI), Z23
 	VMOVUPD      128(SI)(AX*1), Z24
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSD (BX), Z21
 	VFMADD231PD  Z21, Z22, Z0
 	VFMADD231PD  Z21, Z23, Z1
@@ -9030,11 +9753,11 @@ fold45:
 	VFMADD231PD  Z21, Z24, Z20
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold45
+	JNZ          fold47
 
-folded44:
+folded46:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z21, Z21, Z21
 	VADDPD Z21, Z0, Z0
 	VADDPD Z21, Z1, Z1
@@ -9058,7 +9781,7 @@ folded44:
 	VADDPD Z21, Z19, Z19
 	VADDPD Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear46
+	JNE    linear48
 	VMAXPD Z0, Z21, Z0
 	VMAXPD Z1, Z21, Z1
 	VMAXPD Z2, Z21, Z2
@@ -9081,7 +9804,7 @@ folded44:
 	VMAXPD Z19, Z21, Z19
 	VMAXPD Z20, Z21, Z20
 
-linear46:
+linear48:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -9111,11 +9834,14 @@ linear46:
 	VMOVUPD Z18, (BX)(DX*2)
 	VMOVUPD Z19, 64(BX)(DX*2)
 	VMOVUPD Z20, 128(DI)(R8*2)
-	JMP     done42
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done44
 
-fewer43:
+fewer45:
 	CMPQ BX, $0x06
-	JNE  fewer47
+	JNE  fewer49
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -9144,9 +9870,9 @@ fewer43:
 	VMOVUPD (BX)(SI*1), Z15
 	VMOVUPD 64(BX)(SI*1), Z16
 	VMOVUPD 128(DI)(R9*1), Z17
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded48
+	JLE     folded50
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9154,13 +9880,17 @@ fewer43:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold49:
+fold51:
 	VMOVUPD      (SI), Z19
 	VMOVUPD      64(SI), Z20
 	VMOVUPD      128(SI)(AX*1), Z21
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSD (BX), Z18
 	VFMADD231PD  Z18, Z19, Z0
 	VFMADD231PD  Z18, Z20, Z1
@@ -9187,11 +9917,11 @@ fold49:
 	VFMADD231PD  Z18, Z21, Z17
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold49
+	JNZ          fold51
 
-folded48:
+folded50:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z18, Z18, Z18
 	VADDPD Z18, Z0, Z0
 	VADDPD Z18, Z1, Z1
@@ -9212,7 +9942,7 @@ folded48:
 	VADDPD Z18, Z16, Z16
 	VADDPD Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear50
+	JNE    linear52
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -9232,7 +9962,7 @@ folded48:
 	VMAXPD Z16, Z18, Z16
 	VMAXPD Z17, Z18, Z17
 
-linear50:
+linear52:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -9259,11 +9989,14 @@ linear50:
 	VMOVUPD Z15, (BX)(SI*1)
 	VMOVUPD Z16, 64(BX)(SI*1)
 	VMOVUPD Z17, 128(DI)(R9*1)
-	JMP     done42
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done44
 
-fewer47:
+fewer49:
 	CMPQ BX, $0x05
-	JNE  fewer51
+	JNE  fewer53
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
@@ -9287,22 +10020,26 @@ fewer47:
 	VMOVUPD (BX)(CX*4), Z12
 	VMOVUPD 64(BX)(CX*4), Z13
 	VMOVUPD 128(SI)(CX*4), Z14
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded52
+	JLE     folded54
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold53:
+fold55:
 	VMOVUPD      (SI), Z16
 	VMOVUPD      64(SI), Z17
 	VMOVUPD      128(SI)(AX*1), Z18
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSD (BX), Z15
 	VFMADD231PD  Z15, Z16, Z0
 	VFMADD231PD  Z15, Z17, Z1
@@ -9325,11 +10062,11 @@ fold53:
 	VFMADD231PD  Z15, Z18, Z14
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold53
+	JNZ          fold55
 
-folded52:
+folded54:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z15, Z15, Z15
 	VADDPD Z15, Z0, Z0
 	VADDPD Z15, Z1, Z1
@@ -9347,7 +10084,7 @@ folded52:
 	VADDPD Z15, Z13, Z13
 	VADDPD Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear54
+	JNE    linear56
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -9364,7 +10101,7 @@ folded52:
 	VMAXPD Z13, Z15, Z13
 	VMAXPD Z14, Z15, Z14
 
-linear54:
+linear56:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -9386,11 +10123,14 @@ linear54:
 	VMOVUPD Z12, (BX)(CX*4)
 	VMOVUPD Z13, 64(BX)(CX*4)
 	VMOVUPD Z14, 128(SI)(CX*4)
-	JMP     done42
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done44
 
-fewer51:
+fewer53:
 	CMPQ BX, $0x04
-	JNE  fewer55
+	JNE  fewer57
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -9411,22 +10151,26 @@ fewer51:
 	VMOVUPD (BX)(DX*1), Z9
 	VMOVUPD 64(BX)(DX*1), Z10
 	VMOVUPD 128(SI)(DI*1), Z11
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded56
+	JLE     folded58
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold57:
+fold59:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI), Z14
 	VMOVUPD      128(SI)(AX*1), Z15
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSD (BX), Z12
 	VFMADD231PD  Z12, Z13, Z0
 	VFMADD231PD  Z12, Z14, Z1
@@ -9445,11 +10189,11 @@ fold57:
 	VFMADD231PD  Z12, Z15, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold57
+	JNZ          fold59
 
-folded56:
+folded58:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z12, Z12, Z12
 	VADDPD Z12, Z0, Z0
 	VADDPD Z12, Z1, Z1
@@ -9464,7 +10208,7 @@ folded56:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear58
+	JNE    linear60
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -9478,7 +10222,7 @@ folded56:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear58:
+linear60:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -9497,11 +10241,14 @@ linear58:
 	VMOVUPD Z9, (BX)(DX*1)
 	VMOVUPD Z10, 64(BX)(DX*1)
 	VMOVUPD Z11, 128(SI)(DI*1)
-	JMP     done42
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done44
 
-fewer55:
+fewer57:
 	CMPQ BX, $0x03
-	JNE  fewer59
+	JNE  fewer61
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -9517,21 +10264,25 @@ fewer55:
 	VMOVUPD (BX)(CX*2), Z6
 	VMOVUPD 64(BX)(CX*2), Z7
 	VMOVUPD 128(DX)(CX*2), Z8
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded60
+	JLE     folded62
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold61:
+fold63:
 	VMOVUPD      (SI), Z10
 	VMOVUPD      64(SI), Z11
 	VMOVUPD      128(SI)(AX*1), Z12
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z9
 	VFMADD231PD  Z9, Z10, Z0
 	VFMADD231PD  Z9, Z11, Z1
@@ -9546,11 +10297,11 @@ fold61:
 	VFMADD231PD  Z9, Z12, Z8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold61
+	JNZ          fold63
 
-folded60:
+folded62:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z9, Z9, Z9
 	VADDPD Z9, Z0, Z0
 	VADDPD Z9, Z1, Z1
@@ -9562,7 +10313,7 @@ folded60:
 	VADDPD Z9, Z7, Z7
 	VADDPD Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear62
+	JNE    linear64
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -9573,7 +10324,7 @@ folded60:
 	VMAXPD Z7, Z9, Z7
 	VMAXPD Z8, Z9, Z8
 
-linear62:
+linear64:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -9587,11 +10338,14 @@ linear62:
 	VMOVUPD Z6, (BX)(CX*2)
 	VMOVUPD Z7, 64(BX)(CX*2)
 	VMOVUPD Z8, 128(DX)(CX*2)
-	JMP     done42
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done44
 
-fewer59:
+fewer61:
 	CMPQ BX, $0x02
-	JNE  fewer63
+	JNE  fewer65
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -9604,21 +10358,25 @@ fewer59:
 	VMOVUPD (BX)(CX*1), Z3
 	VMOVUPD 64(BX)(CX*1), Z4
 	VMOVUPD 128(DX)(CX*1), Z5
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded64
+	JLE     folded66
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold65:
+fold67:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI), Z8
 	VMOVUPD      128(SI)(AX*1), Z9
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z6
 	VFMADD231PD  Z6, Z7, Z0
 	VFMADD231PD  Z6, Z8, Z1
@@ -9629,11 +10387,11 @@ fold65:
 	VFMADD231PD  Z6, Z9, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold65
+	JNZ          fold67
 
-folded64:
+folded66:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z6, Z6, Z6
 	VADDPD Z6, Z0, Z0
 	VADDPD Z6, Z1, Z1
@@ -9642,7 +10400,7 @@ folded64:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear66
+	JNE    linear68
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -9650,7 +10408,7 @@ folded64:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear66:
+linear68:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -9661,11 +10419,14 @@ linear66:
 	VMOVUPD Z3, (BX)(CX*1)
 	VMOVUPD Z4, 64(BX)(CX*1)
 	VMOVUPD Z5, 128(DX)(CX*1)
-	JMP     done42
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done44
 
-fewer63:
+fewer65:
 	CMPQ BX, $0x01
-	JNE  fewer67
+	JNE  fewer69
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -9674,67 +10435,112 @@ fewer63:
 	VMOVUPD (BX), Z0
 	VMOVUPD 64(BX), Z1
 	VMOVUPD 128(DX), Z2
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded68
+	JLE     folded70
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold69:
+fold71:
 	VMOVUPD      (SI), Z4
 	VMOVUPD      64(SI), Z5
 	VMOVUPD      128(SI)(AX*1), Z6
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z3
 	VFMADD231PD  Z3, Z4, Z0
 	VFMADD231PD  Z3, Z5, Z1
 	VFMADD231PD  Z3, Z6, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold69
+	JNZ          fold71
 
-folded68:
+folded70:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z3, Z3, Z3
 	VADDPD Z3, Z0, Z0
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear70
+	JNE    linear72
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear70:
+linear72:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
 	VMOVUPD Z2, 128(DX)
-	JMP     done42
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done44
 
-fewer67:
-done42:
+fewer69:
+done44:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x08
-	JLE  narrower71
+	JLE  narrower73
 	CMPQ AX, $0x10
-	JNE  over72
-	MOVQ rows+72(FP), BX
+	JNE  over74
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest74
+	JLT  rest76
 
-tile73:
+tile75:
+	MOVQ n+104(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few77
+
+	// c of the next tile, 8×2 vectors
+	MOVQ       ldc+8(FP), CX
+	IMUL3Q     $0x08, CX, BX
+	MOVQ       c+0(FP), DX
+	ADDQ       DX, BX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	PREFETCHT1 (BX)
+	PREFETCHT1 64(BX)
+	PREFETCHT1 127(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 64(BX)(CX*1)
+	PREFETCHT1 127(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 64(BX)(CX*2)
+	PREFETCHT1 127(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 64(BX)(DX*1)
+	PREFETCHT1 127(BX)(DX*1)
+	PREFETCHT1 (BX)(CX*4)
+	PREFETCHT1 64(BX)(CX*4)
+	PREFETCHT1 127(BX)(CX*4)
+	PREFETCHT1 (BX)(SI*1)
+	PREFETCHT1 64(BX)(SI*1)
+	PREFETCHT1 127(BX)(SI*1)
+	PREFETCHT1 (BX)(DX*2)
+	PREFETCHT1 64(BX)(DX*2)
+	PREFETCHT1 127(BX)(DX*2)
+	PREFETCHT1 (BX)(DI*1)
+	PREFETCHT1 64(BX)(DI*1)
+	PREFETCHT1 127(BX)(DI*1)
+
+few77:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -9757,9 +10563,9 @@ tile73:
 	VMOVUPD 64(BX)(DX*2), Z13
 	VMOVUPD (BX)(DI*1), Z14
 	VMOVUPD 64(BX)(DI*1), Z15
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded75
+	JLE     folded78
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9768,12 +10574,16 @@ tile73:
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
 	LEAQ    (R9)(CX*4), R11
+	MOVQ    soon+72(FP), R12
+	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold76:
+fold79:
 	VMOVUPD      (SI), Z17
 	VMOVUPD      64(SI), Z18
 	ADDQ         DI, SI
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
 	VBROADCASTSD (BX), Z16
 	VFMADD231PD  Z16, Z17, Z0
 	VFMADD231PD  Z16, Z18, Z1
@@ -9800,11 +10610,11 @@ fold76:
 	VFMADD231PD  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold76
+	JNZ          fold79
 
-folded75:
+folded78:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z16, Z16, Z16
 	VADDPD Z16, Z0, Z0
 	VADDPD Z16, Z1, Z1
@@ -9823,7 +10633,7 @@ folded75:
 	VADDPD Z16, Z14, Z14
 	VADDPD Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear77
+	JNE    linear80
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -9841,7 +10651,7 @@ folded75:
 	VMAXPD Z14, Z16, Z14
 	VMAXPD Z15, Z16, Z15
 
-linear77:
+linear80:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -9863,6 +10673,9 @@ linear77:
 	VMOVUPD Z13, 64(BX)(DX*2)
 	VMOVUPD Z14, (BX)(DI*1)
 	VMOVUPD Z15, 64(BX)(DI*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x08, CX, CX
@@ -9878,16 +10691,16 @@ linear77:
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
+	MOVQ    rows+88(FP), BX
 	SUBQ    $0x08, BX
-	MOVQ    BX, rows+72(FP)
+	MOVQ    BX, rows+88(FP)
 	CMPQ    BX, $0x08
-	JGE     tile73
+	JGE     tile75
 
-rest74:
-	MOVQ rows+72(FP), BX
+rest76:
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer79
+	JNE  fewer82
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -9908,9 +10721,9 @@ rest74:
 	VMOVUPD 64(BX)(SI*1), Z11
 	VMOVUPD (BX)(DX*2), Z12
 	VMOVUPD 64(BX)(DX*2), Z13
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded80
+	JLE     folded83
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9918,12 +10731,16 @@ rest74:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold81:
+fold84:
 	VMOVUPD      (SI), Z15
 	VMOVUPD      64(SI), Z16
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSD (BX), Z14
 	VFMADD231PD  Z14, Z15, Z0
 	VFMADD231PD  Z14, Z16, Z1
@@ -9947,11 +10764,11 @@ fold81:
 	VFMADD231PD  Z14, Z16, Z13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold81
+	JNZ          fold84
 
-folded80:
+folded83:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z14, Z14, Z14
 	VADDPD Z14, Z0, Z0
 	VADDPD Z14, Z1, Z1
@@ -9968,7 +10785,7 @@ folded80:
 	VADDPD Z14, Z12, Z12
 	VADDPD Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear82
+	JNE    linear85
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -9984,7 +10801,7 @@ folded80:
 	VMAXPD Z12, Z14, Z12
 	VMAXPD Z13, Z14, Z13
 
-linear82:
+linear85:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -10003,11 +10820,14 @@ linear82:
 	VMOVUPD Z11, 64(BX)(SI*1)
 	VMOVUPD Z12, (BX)(DX*2)
 	VMOVUPD Z13, 64(BX)(DX*2)
-	JMP     done78
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done81
 
-fewer79:
+fewer82:
 	CMPQ BX, $0x06
-	JNE  fewer83
+	JNE  fewer86
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -10026,9 +10846,9 @@ fewer79:
 	VMOVUPD 64(BX)(CX*4), Z9
 	VMOVUPD (BX)(SI*1), Z10
 	VMOVUPD 64(BX)(SI*1), Z11
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded84
+	JLE     folded87
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10036,12 +10856,16 @@ fewer79:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold85:
+fold88:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI), Z14
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSD (BX), Z12
 	VFMADD231PD  Z12, Z13, Z0
 	VFMADD231PD  Z12, Z14, Z1
@@ -10062,11 +10886,11 @@ fold85:
 	VFMADD231PD  Z12, Z14, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold85
+	JNZ          fold88
 
-folded84:
+folded87:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z12, Z12, Z12
 	VADDPD Z12, Z0, Z0
 	VADDPD Z12, Z1, Z1
@@ -10081,7 +10905,7 @@ folded84:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear86
+	JNE    linear89
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -10095,7 +10919,7 @@ folded84:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear86:
+linear89:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -10112,11 +10936,14 @@ linear86:
 	VMOVUPD Z9, 64(BX)(CX*4)
 	VMOVUPD Z10, (BX)(SI*1)
 	VMOVUPD Z11, 64(BX)(SI*1)
-	JMP     done78
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done81
 
-fewer83:
+fewer86:
 	CMPQ BX, $0x05
-	JNE  fewer87
+	JNE  fewer90
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -10132,21 +10959,25 @@ fewer83:
 	VMOVUPD 64(BX)(DX*1), Z7
 	VMOVUPD (BX)(CX*4), Z8
 	VMOVUPD 64(BX)(CX*4), Z9
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded88
+	JLE     folded91
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold89:
+fold92:
 	VMOVUPD      (SI), Z11
 	VMOVUPD      64(SI), Z12
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSD (BX), Z10
 	VFMADD231PD  Z10, Z11, Z0
 	VFMADD231PD  Z10, Z12, Z1
@@ -10164,11 +10995,11 @@ fold89:
 	VFMADD231PD  Z10, Z12, Z9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold89
+	JNZ          fold92
 
-folded88:
+folded91:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z10, Z10, Z10
 	VADDPD Z10, Z0, Z0
 	VADDPD Z10, Z1, Z1
@@ -10181,7 +11012,7 @@ folded88:
 	VADDPD Z10, Z8, Z8
 	VADDPD Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear90
+	JNE    linear93
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -10193,7 +11024,7 @@ folded88:
 	VMAXPD Z8, Z10, Z8
 	VMAXPD Z9, Z10, Z9
 
-linear90:
+linear93:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -10207,11 +11038,14 @@ linear90:
 	VMOVUPD Z7, 64(BX)(DX*1)
 	VMOVUPD Z8, (BX)(CX*4)
 	VMOVUPD Z9, 64(BX)(CX*4)
-	JMP     done78
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done81
 
-fewer87:
+fewer90:
 	CMPQ BX, $0x04
-	JNE  fewer91
+	JNE  fewer94
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -10225,21 +11059,25 @@ fewer87:
 	VMOVUPD 64(BX)(CX*2), Z5
 	VMOVUPD (BX)(DX*1), Z6
 	VMOVUPD 64(BX)(DX*1), Z7
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded92
+	JLE     folded95
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold93:
+fold96:
 	VMOVUPD      (SI), Z9
 	VMOVUPD      64(SI), Z10
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSD (BX), Z8
 	VFMADD231PD  Z8, Z9, Z0
 	VFMADD231PD  Z8, Z10, Z1
@@ -10254,11 +11092,11 @@ fold93:
 	VFMADD231PD  Z8, Z10, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold93
+	JNZ          fold96
 
-folded92:
+folded95:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z8, Z8, Z8
 	VADDPD Z8, Z0, Z0
 	VADDPD Z8, Z1, Z1
@@ -10269,7 +11107,7 @@ folded92:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear94
+	JNE    linear97
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -10279,7 +11117,7 @@ folded92:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear94:
+linear97:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -10291,11 +11129,14 @@ linear94:
 	VMOVUPD Z5, 64(BX)(CX*2)
 	VMOVUPD Z6, (BX)(DX*1)
 	VMOVUPD Z7, 64(BX)(DX*1)
-	JMP     done78
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done81
 
-fewer91:
+fewer94:
 	CMPQ BX, $0x03
-	JNE  fewer95
+	JNE  fewer98
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -10306,20 +11147,24 @@ fewer91:
 	VMOVUPD 64(BX)(CX*1), Z3
 	VMOVUPD (BX)(CX*2), Z4
 	VMOVUPD 64(BX)(CX*2), Z5
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded96
+	JLE     folded99
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold97:
+fold100:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI), Z8
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z6
 	VFMADD231PD  Z6, Z7, Z0
 	VFMADD231PD  Z6, Z8, Z1
@@ -10331,11 +11176,11 @@ fold97:
 	VFMADD231PD  Z6, Z8, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold97
+	JNZ          fold100
 
-folded96:
+folded99:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z6, Z6, Z6
 	VADDPD Z6, Z0, Z0
 	VADDPD Z6, Z1, Z1
@@ -10344,7 +11189,7 @@ folded96:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear98
+	JNE    linear101
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -10352,7 +11197,7 @@ folded96:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear98:
+linear101:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -10361,11 +11206,14 @@ linear98:
 	VMOVUPD Z3, 64(BX)(CX*1)
 	VMOVUPD Z4, (BX)(CX*2)
 	VMOVUPD Z5, 64(BX)(CX*2)
-	JMP     done78
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done81
 
-fewer95:
+fewer98:
 	CMPQ BX, $0x02
-	JNE  fewer99
+	JNE  fewer102
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -10374,20 +11222,24 @@ fewer95:
 	VMOVUPD 64(BX), Z1
 	VMOVUPD (BX)(CX*1), Z2
 	VMOVUPD 64(BX)(CX*1), Z3
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded100
+	JLE     folded103
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold101:
+fold104:
 	VMOVUPD      (SI), Z5
 	VMOVUPD      64(SI), Z6
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z4
 	VFMADD231PD  Z4, Z5, Z0
 	VFMADD231PD  Z4, Z6, Z1
@@ -10396,92 +11248,140 @@ fold101:
 	VFMADD231PD  Z4, Z6, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold101
+	JNZ          fold104
 
-folded100:
+folded103:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z4, Z4, Z4
 	VADDPD Z4, Z0, Z0
 	VADDPD Z4, Z1, Z1
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear102
+	JNE    linear105
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear102:
+linear105:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
 	VMOVUPD Z2, (BX)(CX*1)
 	VMOVUPD Z3, 64(BX)(CX*1)
-	JMP     done78
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done81
 
-fewer99:
+fewer102:
 	CMPQ BX, $0x01
-	JNE  fewer103
+	JNE  fewer106
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Z0
 	VMOVUPD 64(BX), Z1
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded104
+	JLE     folded107
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold105:
+fold108:
 	VMOVUPD      (SI), Z3
 	VMOVUPD      64(SI), Z4
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z2
 	VFMADD231PD  Z2, Z3, Z0
 	VFMADD231PD  Z2, Z4, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold105
+	JNZ          fold108
 
-folded104:
+folded107:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear106
+	JNE    linear109
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear106:
+linear109:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
-	JMP     done78
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done81
 
-fewer103:
-done78:
+fewer106:
+done81:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over72:
+over74:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
-	MOVQ   rows+72(FP), BX
+	MOVQ   rows+88(FP), BX
 	CMPQ   BX, $0x08
-	JLT    rest108
+	JLT    rest111
 
-tile107:
+tile110:
+	MOVQ n+104(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few112
+
+	// c of the next tile, 8×2 vectors
+	MOVQ       ldc+8(FP), CX
+	IMUL3Q     $0x08, CX, BX
+	MOVQ       c+0(FP), DX
+	ADDQ       DX, BX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	PREFETCHT1 (BX)
+	PREFETCHT1 64(BX)
+	PREFETCHT1 127(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 64(BX)(CX*1)
+	PREFETCHT1 127(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 64(BX)(CX*2)
+	PREFETCHT1 127(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 64(BX)(DX*1)
+	PREFETCHT1 127(BX)(DX*1)
+	PREFETCHT1 (BX)(CX*4)
+	PREFETCHT1 64(BX)(CX*4)
+	PREFETCHT1 127(BX)(CX*4)
+	PREFETCHT1 (BX)(SI*1)
+	PREFETCHT1 64(BX)(SI*1)
+	PREFETCHT1 127(BX)(SI*1)
+	PREFETCHT1 (BX)(DX*2)
+	PREFETCHT1 64(BX)(DX*2)
+	PREFETCHT1 127(BX)(DX*2)
+	PREFETCHT1 (BX)(DI*1)
+	PREFETCHT1 64(BX)(DI*1)
+	PREFETCHT1 127(BX)(DI*1)
+
+few112:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -10509,9 +11409,9 @@ tile107:
 	VMOVUPD 64(R8)(R9*2), Z13
 	VMOVUPD (BX)(DI*1), Z14
 	VMOVUPD 64(R8)(R11*1), Z15
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded109
+	JLE     folded113
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10520,12 +11420,16 @@ tile107:
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
 	LEAQ    (R9)(CX*4), R11
+	MOVQ    soon+72(FP), R12
+	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold110:
+fold114:
 	VMOVUPD      (SI), Z17
 	VMOVUPD      64(SI)(AX*1), Z18
 	ADDQ         DI, SI
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
 	VBROADCASTSD (BX), Z16
 	VFMADD231PD  Z16, Z17, Z0
 	VFMADD231PD  Z16, Z18, Z1
@@ -10552,11 +11456,11 @@ fold110:
 	VFMADD231PD  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold110
+	JNZ          fold114
 
-folded109:
+folded113:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z16, Z16, Z16
 	VADDPD Z16, Z0, Z0
 	VADDPD Z16, Z1, Z1
@@ -10575,7 +11479,7 @@ folded109:
 	VADDPD Z16, Z14, Z14
 	VADDPD Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear111
+	JNE    linear115
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -10593,7 +11497,7 @@ folded109:
 	VMAXPD Z14, Z16, Z14
 	VMAXPD Z15, Z16, Z15
 
-linear111:
+linear115:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -10620,6 +11524,9 @@ linear111:
 	VMOVUPD Z13, 64(R8)(R9*2)
 	VMOVUPD Z14, (BX)(DI*1)
 	VMOVUPD Z15, 64(R8)(R11*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x08, CX, CX
@@ -10635,16 +11542,16 @@ linear111:
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
+	MOVQ    rows+88(FP), BX
 	SUBQ    $0x08, BX
-	MOVQ    BX, rows+72(FP)
+	MOVQ    BX, rows+88(FP)
 	CMPQ    BX, $0x08
-	JGE     tile107
+	JGE     tile110
 
-rest108:
-	MOVQ rows+72(FP), BX
+rest111:
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer113
+	JNE  fewer117
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -10669,9 +11576,9 @@ rest108:
 	VMOVUPD 64(DI)(R9*1), Z11
 	VMOVUPD (BX)(DX*2), Z12
 	VMOVUPD 64(DI)(R8*2), Z13
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded114
+	JLE     folded118
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10679,12 +11586,16 @@ rest108:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold115:
+fold119:
 	VMOVUPD      (SI), Z15
 	VMOVUPD      64(SI)(AX*1), Z16
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSD (BX), Z14
 	VFMADD231PD  Z14, Z15, Z0
 	VFMADD231PD  Z14, Z16, Z1
@@ -10708,11 +11619,11 @@ fold115:
 	VFMADD231PD  Z14, Z16, Z13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold115
+	JNZ          fold119
 
-folded114:
+folded118:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z14, Z14, Z14
 	VADDPD Z14, Z0, Z0
 	VADDPD Z14, Z1, Z1
@@ -10729,7 +11640,7 @@ folded114:
 	VADDPD Z14, Z12, Z12
 	VADDPD Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear116
+	JNE    linear120
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -10744,125 +11655,6 @@ folded114:
 	VMAXPD Z11, Z14, Z11
 	VMAXPD Z12, Z14, Z12
 	VMAXPD Z13, Z14, Z13
-
-linear116:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(DI)
-	VMOVUPD Z2, (BX)(CX*1)
-	VMOVUPD Z3, 64(DI)(CX*1)
-	VMOVUPD Z4, (BX)(CX*2)
-	VMOVUPD Z5, 64(DI)(CX*2)
-	VMOVUPD Z6, (BX)(DX*1)
-	VMOVUPD Z7, 64(DI)(R8*1)
-	VMOVUPD Z8, (BX)(CX*4)
-	VMOVUPD Z9, 64(DI)(CX*4)
-	VMOVUPD Z10, (BX)(SI*1)
-	VMOVUPD Z11, 64(DI)(R9*1)
-	VMOVUPD Z12, (BX)(DX*2)
-	VMOVUPD Z13, 64(DI)(R8*2)
-	JMP     done112
-
-fewer113:
-	CMPQ BX, $0x06
-	JNE  fewer117
-
-	// acc[i,j] = init[i,j], 6×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	LEAQ    (CX)(CX*4), SI
-	MOVQ    BX, DI
-	ADDQ    AX, DI
-	LEAQ    (CX)(CX*2), R8
-	LEAQ    (CX)(CX*4), R9
-	VMOVUPD (BX), Z0
-	VMOVUPD 64(DI), Z1
-	VMOVUPD (BX)(CX*1), Z2
-	VMOVUPD 64(DI)(CX*1), Z3
-	VMOVUPD (BX)(CX*2), Z4
-	VMOVUPD 64(DI)(CX*2), Z5
-	VMOVUPD (BX)(DX*1), Z6
-	VMOVUPD 64(DI)(R8*1), Z7
-	VMOVUPD (BX)(CX*4), Z8
-	VMOVUPD 64(DI)(CX*4), Z9
-	VMOVUPD (BX)(SI*1), Z10
-	VMOVUPD 64(DI)(R9*1), Z11
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded118
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-	LEAQ    (CX)(CX*4), R10
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold119:
-	VMOVUPD      (SI), Z13
-	VMOVUPD      64(SI)(AX*1), Z14
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z12
-	VFMADD231PD  Z12, Z13, Z0
-	VFMADD231PD  Z12, Z14, Z1
-	VBROADCASTSD (BX)(CX*1), Z12
-	VFMADD231PD  Z12, Z13, Z2
-	VFMADD231PD  Z12, Z14, Z3
-	VBROADCASTSD (BX)(CX*2), Z12
-	VFMADD231PD  Z12, Z13, Z4
-	VFMADD231PD  Z12, Z14, Z5
-	VBROADCASTSD (BX)(R9*1), Z12
-	VFMADD231PD  Z12, Z13, Z6
-	VFMADD231PD  Z12, Z14, Z7
-	VBROADCASTSD (BX)(CX*4), Z12
-	VFMADD231PD  Z12, Z13, Z8
-	VFMADD231PD  Z12, Z14, Z9
-	VBROADCASTSD (BX)(R10*1), Z12
-	VFMADD231PD  Z12, Z13, Z10
-	VFMADD231PD  Z12, Z14, Z11
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold119
-
-folded118:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z12, Z12, Z12
-	VADDPD Z12, Z0, Z0
-	VADDPD Z12, Z1, Z1
-	VADDPD Z12, Z2, Z2
-	VADDPD Z12, Z3, Z3
-	VADDPD Z12, Z4, Z4
-	VADDPD Z12, Z5, Z5
-	VADDPD Z12, Z6, Z6
-	VADDPD Z12, Z7, Z7
-	VADDPD Z12, Z8, Z8
-	VADDPD Z12, Z9, Z9
-	VADDPD Z12, Z10, Z10
-	VADDPD Z12, Z11, Z11
-	CMPQ   BX, $0x01
-	JNE    linear120
-	VMAXPD Z0, Z12, Z0
-	VMAXPD Z1, Z12, Z1
-	VMAXPD Z2, Z12, Z2
-	VMAXPD Z3, Z12, Z3
-	VMAXPD Z4, Z12, Z4
-	VMAXPD Z5, Z12, Z5
-	VMAXPD Z6, Z12, Z6
-	VMAXPD Z7, Z12, Z7
-	VMAXPD Z8, Z12, Z8
-	VMAXPD Z9, Z12, Z9
-	VMAXPD Z10, Z12, Z10
-	VMAXPD Z11, Z12, Z11
 
 linear120:
 	MOVQ    c+0(FP), BX
@@ -10885,11 +11677,140 @@ linear120:
 	VMOVUPD Z9, 64(DI)(CX*4)
 	VMOVUPD Z10, (BX)(SI*1)
 	VMOVUPD Z11, 64(DI)(R9*1)
-	JMP     done112
+	VMOVUPD Z12, (BX)(DX*2)
+	VMOVUPD Z13, 64(DI)(R8*2)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done116
 
 fewer117:
-	CMPQ BX, $0x05
+	CMPQ BX, $0x06
 	JNE  fewer121
+
+	// acc[i,j] = init[i,j], 6×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DI), Z1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD 64(DI)(CX*1), Z3
+	VMOVUPD (BX)(CX*2), Z4
+	VMOVUPD 64(DI)(CX*2), Z5
+	VMOVUPD (BX)(DX*1), Z6
+	VMOVUPD 64(DI)(R8*1), Z7
+	VMOVUPD (BX)(CX*4), Z8
+	VMOVUPD 64(DI)(CX*4), Z9
+	VMOVUPD (BX)(SI*1), Z10
+	VMOVUPD 64(DI)(R9*1), Z11
+	MOVQ    n+104(FP), R8
+	TESTQ   R8, R8
+	JLE     folded122
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold123:
+	VMOVUPD      (SI), Z13
+	VMOVUPD      64(SI)(AX*1), Z14
+	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
+	VBROADCASTSD (BX), Z12
+	VFMADD231PD  Z12, Z13, Z0
+	VFMADD231PD  Z12, Z14, Z1
+	VBROADCASTSD (BX)(CX*1), Z12
+	VFMADD231PD  Z12, Z13, Z2
+	VFMADD231PD  Z12, Z14, Z3
+	VBROADCASTSD (BX)(CX*2), Z12
+	VFMADD231PD  Z12, Z13, Z4
+	VFMADD231PD  Z12, Z14, Z5
+	VBROADCASTSD (BX)(R9*1), Z12
+	VFMADD231PD  Z12, Z13, Z6
+	VFMADD231PD  Z12, Z14, Z7
+	VBROADCASTSD (BX)(CX*4), Z12
+	VFMADD231PD  Z12, Z13, Z8
+	VFMADD231PD  Z12, Z14, Z9
+	VBROADCASTSD (BX)(R10*1), Z12
+	VFMADD231PD  Z12, Z13, Z10
+	VFMADD231PD  Z12, Z14, Z11
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold123
+
+folded122:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+112(FP), BX
+	VPXORD Z12, Z12, Z12
+	VADDPD Z12, Z0, Z0
+	VADDPD Z12, Z1, Z1
+	VADDPD Z12, Z2, Z2
+	VADDPD Z12, Z3, Z3
+	VADDPD Z12, Z4, Z4
+	VADDPD Z12, Z5, Z5
+	VADDPD Z12, Z6, Z6
+	VADDPD Z12, Z7, Z7
+	VADDPD Z12, Z8, Z8
+	VADDPD Z12, Z9, Z9
+	VADDPD Z12, Z10, Z10
+	VADDPD Z12, Z11, Z11
+	CMPQ   BX, $0x01
+	JNE    linear124
+	VMAXPD Z0, Z12, Z0
+	VMAXPD Z1, Z12, Z1
+	VMAXPD Z2, Z12, Z2
+	VMAXPD Z3, Z12, Z3
+	VMAXPD Z4, Z12, Z4
+	VMAXPD Z5, Z12, Z5
+	VMAXPD Z6, Z12, Z6
+	VMAXPD Z7, Z12, Z7
+	VMAXPD Z8, Z12, Z8
+	VMAXPD Z9, Z12, Z9
+	VMAXPD Z10, Z12, Z10
+	VMAXPD Z11, Z12, Z11
+
+linear124:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(DI)
+	VMOVUPD Z2, (BX)(CX*1)
+	VMOVUPD Z3, 64(DI)(CX*1)
+	VMOVUPD Z4, (BX)(CX*2)
+	VMOVUPD Z5, 64(DI)(CX*2)
+	VMOVUPD Z6, (BX)(DX*1)
+	VMOVUPD Z7, 64(DI)(R8*1)
+	VMOVUPD Z8, (BX)(CX*4)
+	VMOVUPD Z9, 64(DI)(CX*4)
+	VMOVUPD Z10, (BX)(SI*1)
+	VMOVUPD Z11, 64(DI)(R9*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done116
+
+fewer121:
+	CMPQ BX, $0x05
+	JNE  fewer125
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -10908,21 +11829,25 @@ fewer117:
 	VMOVUPD 64(SI)(DI*1), Z7
 	VMOVUPD (BX)(CX*4), Z8
 	VMOVUPD 64(SI)(CX*4), Z9
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded122
+	JLE     folded126
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold123:
+fold127:
 	VMOVUPD      (SI), Z11
 	VMOVUPD      64(SI)(AX*1), Z12
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSD (BX), Z10
 	VFMADD231PD  Z10, Z11, Z0
 	VFMADD231PD  Z10, Z12, Z1
@@ -10940,11 +11865,11 @@ fold123:
 	VFMADD231PD  Z10, Z12, Z9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold123
+	JNZ          fold127
 
-folded122:
+folded126:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z10, Z10, Z10
 	VADDPD Z10, Z0, Z0
 	VADDPD Z10, Z1, Z1
@@ -10957,7 +11882,7 @@ folded122:
 	VADDPD Z10, Z8, Z8
 	VADDPD Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear124
+	JNE    linear128
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -10968,98 +11893,6 @@ folded122:
 	VMAXPD Z7, Z10, Z7
 	VMAXPD Z8, Z10, Z8
 	VMAXPD Z9, Z10, Z9
-
-linear124:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(SI)
-	VMOVUPD Z2, (BX)(CX*1)
-	VMOVUPD Z3, 64(SI)(CX*1)
-	VMOVUPD Z4, (BX)(CX*2)
-	VMOVUPD Z5, 64(SI)(CX*2)
-	VMOVUPD Z6, (BX)(DX*1)
-	VMOVUPD Z7, 64(SI)(DI*1)
-	VMOVUPD Z8, (BX)(CX*4)
-	VMOVUPD Z9, 64(SI)(CX*4)
-	JMP     done112
-
-fewer121:
-	CMPQ BX, $0x04
-	JNE  fewer125
-
-	// acc[i,j] = init[i,j], 4×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    BX, SI
-	ADDQ    AX, SI
-	LEAQ    (CX)(CX*2), DI
-	VMOVUPD (BX), Z0
-	VMOVUPD 64(SI), Z1
-	VMOVUPD (BX)(CX*1), Z2
-	VMOVUPD 64(SI)(CX*1), Z3
-	VMOVUPD (BX)(CX*2), Z4
-	VMOVUPD 64(SI)(CX*2), Z5
-	VMOVUPD (BX)(DX*1), Z6
-	VMOVUPD 64(SI)(DI*1), Z7
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded126
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-	LEAQ    (CX)(CX*2), R9
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold127:
-	VMOVUPD      (SI), Z9
-	VMOVUPD      64(SI)(AX*1), Z10
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z8
-	VFMADD231PD  Z8, Z9, Z0
-	VFMADD231PD  Z8, Z10, Z1
-	VBROADCASTSD (BX)(CX*1), Z8
-	VFMADD231PD  Z8, Z9, Z2
-	VFMADD231PD  Z8, Z10, Z3
-	VBROADCASTSD (BX)(CX*2), Z8
-	VFMADD231PD  Z8, Z9, Z4
-	VFMADD231PD  Z8, Z10, Z5
-	VBROADCASTSD (BX)(R9*1), Z8
-	VFMADD231PD  Z8, Z9, Z6
-	VFMADD231PD  Z8, Z10, Z7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold127
-
-folded126:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z8, Z8, Z8
-	VADDPD Z8, Z0, Z0
-	VADDPD Z8, Z1, Z1
-	VADDPD Z8, Z2, Z2
-	VADDPD Z8, Z3, Z3
-	VADDPD Z8, Z4, Z4
-	VADDPD Z8, Z5, Z5
-	VADDPD Z8, Z6, Z6
-	VADDPD Z8, Z7, Z7
-	CMPQ   BX, $0x01
-	JNE    linear128
-	VMAXPD Z0, Z8, Z0
-	VMAXPD Z1, Z8, Z1
-	VMAXPD Z2, Z8, Z2
-	VMAXPD Z3, Z8, Z3
-	VMAXPD Z4, Z8, Z4
-	VMAXPD Z5, Z8, Z5
-	VMAXPD Z6, Z8, Z6
-	VMAXPD Z7, Z8, Z7
 
 linear128:
 	MOVQ    c+0(FP), BX
@@ -11076,11 +11909,113 @@ linear128:
 	VMOVUPD Z5, 64(SI)(CX*2)
 	VMOVUPD Z6, (BX)(DX*1)
 	VMOVUPD Z7, 64(SI)(DI*1)
-	JMP     done112
+	VMOVUPD Z8, (BX)(CX*4)
+	VMOVUPD Z9, 64(SI)(CX*4)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done116
 
 fewer125:
-	CMPQ BX, $0x03
+	CMPQ BX, $0x04
 	JNE  fewer129
+
+	// acc[i,j] = init[i,j], 4×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(SI), Z1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD 64(SI)(CX*1), Z3
+	VMOVUPD (BX)(CX*2), Z4
+	VMOVUPD 64(SI)(CX*2), Z5
+	VMOVUPD (BX)(DX*1), Z6
+	VMOVUPD 64(SI)(DI*1), Z7
+	MOVQ    n+104(FP), R8
+	TESTQ   R8, R8
+	JLE     folded130
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold131:
+	VMOVUPD      (SI), Z9
+	VMOVUPD      64(SI)(AX*1), Z10
+	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
+	VBROADCASTSD (BX), Z8
+	VFMADD231PD  Z8, Z9, Z0
+	VFMADD231PD  Z8, Z10, Z1
+	VBROADCASTSD (BX)(CX*1), Z8
+	VFMADD231PD  Z8, Z9, Z2
+	VFMADD231PD  Z8, Z10, Z3
+	VBROADCASTSD (BX)(CX*2), Z8
+	VFMADD231PD  Z8, Z9, Z4
+	VFMADD231PD  Z8, Z10, Z5
+	VBROADCASTSD (BX)(R9*1), Z8
+	VFMADD231PD  Z8, Z9, Z6
+	VFMADD231PD  Z8, Z10, Z7
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold131
+
+folded130:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+112(FP), BX
+	VPXORD Z8, Z8, Z8
+	VADDPD Z8, Z0, Z0
+	VADDPD Z8, Z1, Z1
+	VADDPD Z8, Z2, Z2
+	VADDPD Z8, Z3, Z3
+	VADDPD Z8, Z4, Z4
+	VADDPD Z8, Z5, Z5
+	VADDPD Z8, Z6, Z6
+	VADDPD Z8, Z7, Z7
+	CMPQ   BX, $0x01
+	JNE    linear132
+	VMAXPD Z0, Z8, Z0
+	VMAXPD Z1, Z8, Z1
+	VMAXPD Z2, Z8, Z2
+	VMAXPD Z3, Z8, Z3
+	VMAXPD Z4, Z8, Z4
+	VMAXPD Z5, Z8, Z5
+	VMAXPD Z6, Z8, Z6
+	VMAXPD Z7, Z8, Z7
+
+linear132:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(SI)
+	VMOVUPD Z2, (BX)(CX*1)
+	VMOVUPD Z3, 64(SI)(CX*1)
+	VMOVUPD Z4, (BX)(CX*2)
+	VMOVUPD Z5, 64(SI)(CX*2)
+	VMOVUPD Z6, (BX)(DX*1)
+	VMOVUPD Z7, 64(SI)(DI*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done116
+
+fewer129:
+	CMPQ BX, $0x03
+	JNE  fewer133
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -11093,20 +12028,24 @@ fewer125:
 	VMOVUPD 64(DX)(CX*1), Z3
 	VMOVUPD (BX)(CX*2), Z4
 	VMOVUPD 64(DX)(CX*2), Z5
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded130
+	JLE     folded134
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold131:
+fold135:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI)(AX*1), Z8
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z6
 	VFMADD231PD  Z6, Z7, Z0
 	VFMADD231PD  Z6, Z8, Z1
@@ -11118,11 +12057,11 @@ fold131:
 	VFMADD231PD  Z6, Z8, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold131
+	JNZ          fold135
 
-folded130:
+folded134:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z6, Z6, Z6
 	VADDPD Z6, Z0, Z0
 	VADDPD Z6, Z1, Z1
@@ -11131,78 +12070,13 @@ folded130:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear132
+	JNE    linear136
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
 	VMAXPD Z3, Z6, Z3
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
-
-linear132:
-	MOVQ    c+0(FP), BX
-	MOVQ    ldc+8(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD Z0, (BX)
-	VMOVUPD Z1, 64(DX)
-	VMOVUPD Z2, (BX)(CX*1)
-	VMOVUPD Z3, 64(DX)(CX*1)
-	VMOVUPD Z4, (BX)(CX*2)
-	VMOVUPD Z5, 64(DX)(CX*2)
-	JMP     done112
-
-fewer129:
-	CMPQ BX, $0x02
-	JNE  fewer133
-
-	// acc[i,j] = init[i,j], 2×2 vectors
-	MOVQ    init+16(FP), BX
-	MOVQ    ldinit+24(FP), CX
-	MOVQ    BX, DX
-	ADDQ    AX, DX
-	VMOVUPD (BX), Z0
-	VMOVUPD 64(DX), Z1
-	VMOVUPD (BX)(CX*1), Z2
-	VMOVUPD 64(DX)(CX*1), Z3
-	MOVQ    n+88(FP), R8
-	TESTQ   R8, R8
-	JLE     folded134
-	MOVQ    a+32(FP), BX
-	MOVQ    lda+40(FP), CX
-	MOVQ    stepa+48(FP), DX
-	MOVQ    b+56(FP), SI
-	MOVQ    ldb+64(FP), DI
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold135:
-	VMOVUPD      (SI), Z5
-	VMOVUPD      64(SI)(AX*1), Z6
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z4
-	VFMADD231PD  Z4, Z5, Z0
-	VFMADD231PD  Z4, Z6, Z1
-	VBROADCASTSD (BX)(CX*1), Z4
-	VFMADD231PD  Z4, Z5, Z2
-	VFMADD231PD  Z4, Z6, Z3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold135
-
-folded134:
-	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
-	VPXORD Z4, Z4, Z4
-	VADDPD Z4, Z0, Z0
-	VADDPD Z4, Z1, Z1
-	VADDPD Z4, Z2, Z2
-	VADDPD Z4, Z3, Z3
-	CMPQ   BX, $0x01
-	JNE    linear136
-	VMAXPD Z0, Z4, Z0
-	VMAXPD Z1, Z4, Z1
-	VMAXPD Z2, Z4, Z2
-	VMAXPD Z3, Z4, Z3
 
 linear136:
 	MOVQ    c+0(FP), BX
@@ -11213,19 +12087,27 @@ linear136:
 	VMOVUPD Z1, 64(DX)
 	VMOVUPD Z2, (BX)(CX*1)
 	VMOVUPD Z3, 64(DX)(CX*1)
-	JMP     done112
+	VMOVUPD Z4, (BX)(CX*2)
+	VMOVUPD Z5, 64(DX)(CX*2)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done116
 
 fewer133:
-	CMPQ BX, $0x01
+	CMPQ BX, $0x02
 	JNE  fewer137
 
-	// acc[i,j] = init[i,j], 1×2 vectors
+	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD (BX), Z0
 	VMOVUPD 64(DX), Z1
-	MOVQ    n+88(FP), R8
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD 64(DX)(CX*1), Z3
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
 	JLE     folded138
 	MOVQ    a+32(FP), BX
@@ -11233,52 +12115,156 @@ fewer133:
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold139:
-	VMOVUPD      (SI), Z3
-	VMOVUPD      64(SI)(AX*1), Z4
+	VMOVUPD      (SI), Z5
+	VMOVUPD      64(SI)(AX*1), Z6
 	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z2
-	VFMADD231PD  Z2, Z3, Z0
-	VFMADD231PD  Z2, Z4, Z1
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
+	VBROADCASTSD (BX), Z4
+	VFMADD231PD  Z4, Z5, Z0
+	VFMADD231PD  Z4, Z6, Z1
+	VBROADCASTSD (BX)(CX*1), Z4
+	VFMADD231PD  Z4, Z5, Z2
+	VFMADD231PD  Z4, Z6, Z3
 	ADDQ         DX, BX
 	DECQ         R8
 	JNZ          fold139
 
 folded138:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
+	VPXORD Z4, Z4, Z4
+	VADDPD Z4, Z0, Z0
+	VADDPD Z4, Z1, Z1
+	VADDPD Z4, Z2, Z2
+	VADDPD Z4, Z3, Z3
+	CMPQ   BX, $0x01
+	JNE    linear140
+	VMAXPD Z0, Z4, Z0
+	VMAXPD Z1, Z4, Z1
+	VMAXPD Z2, Z4, Z2
+	VMAXPD Z3, Z4, Z3
+
+linear140:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(DX)
+	VMOVUPD Z2, (BX)(CX*1)
+	VMOVUPD Z3, 64(DX)(CX*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done116
+
+fewer137:
+	CMPQ BX, $0x01
+	JNE  fewer141
+
+	// acc[i,j] = init[i,j], 1×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), Z1
+	MOVQ    n+104(FP), R8
+	TESTQ   R8, R8
+	JLE     folded142
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold143:
+	VMOVUPD      (SI), Z3
+	VMOVUPD      64(SI)(AX*1), Z4
+	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
+	VBROADCASTSD (BX), Z2
+	VFMADD231PD  Z2, Z3, Z0
+	VFMADD231PD  Z2, Z4, Z1
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold143
+
+folded142:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+112(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear140
+	JNE    linear144
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear140:
+linear144:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(DX)
-	JMP     done112
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done116
 
-fewer137:
-done112:
+fewer141:
+done116:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower71:
+narrower73:
 	CMPQ AX, $0x08
-	JNE  over141
-	MOVQ rows+72(FP), BX
+	JNE  over145
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest143
+	JLT  rest147
 
-tile142:
+tile146:
+	MOVQ n+104(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few148
+
+	// c of the next tile, 8×1 vectors
+	MOVQ       ldc+8(FP), CX
+	IMUL3Q     $0x08, CX, BX
+	MOVQ       c+0(FP), DX
+	ADDQ       DX, BX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	PREFETCHT1 (BX)
+	PREFETCHT1 63(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 63(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 63(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 63(BX)(DX*1)
+	PREFETCHT1 (BX)(CX*4)
+	PREFETCHT1 63(BX)(CX*4)
+	PREFETCHT1 (BX)(SI*1)
+	PREFETCHT1 63(BX)(SI*1)
+	PREFETCHT1 (BX)(DX*2)
+	PREFETCHT1 63(BX)(DX*2)
+	PREFETCHT1 (BX)(DI*1)
+	PREFETCHT1 63(BX)(DI*1)
+
+few148:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -11293,9 +12279,9 @@ tile142:
 	VMOVUPD (BX)(SI*1), Z5
 	VMOVUPD (BX)(DX*2), Z6
 	VMOVUPD (BX)(DI*1), Z7
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded144
+	JLE     folded149
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11304,11 +12290,15 @@ tile142:
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
 	LEAQ    (R9)(CX*4), R11
+	MOVQ    soon+72(FP), R12
+	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold145:
+fold150:
 	VMOVUPD      (SI), Z9
 	ADDQ         DI, SI
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
 	VBROADCASTSD (BX), Z8
 	VFMADD231PD  Z8, Z9, Z0
 	VBROADCASTSD (BX)(CX*1), Z8
@@ -11327,11 +12317,11 @@ fold145:
 	VFMADD231PD  Z8, Z9, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold145
+	JNZ          fold150
 
-folded144:
+folded149:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z8, Z8, Z8
 	VADDPD Z8, Z0, Z0
 	VADDPD Z8, Z1, Z1
@@ -11342,7 +12332,7 @@ folded144:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear146
+	JNE    linear151
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -11352,7 +12342,7 @@ folded144:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear146:
+linear151:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11366,6 +12356,9 @@ linear146:
 	VMOVUPD Z5, (BX)(SI*1)
 	VMOVUPD Z6, (BX)(DX*2)
 	VMOVUPD Z7, (BX)(DI*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	IMUL3Q  $0x08, CX, CX
@@ -11381,16 +12374,16 @@ linear146:
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+72(FP), BX
+	MOVQ    rows+88(FP), BX
 	SUBQ    $0x08, BX
-	MOVQ    BX, rows+72(FP)
+	MOVQ    BX, rows+88(FP)
 	CMPQ    BX, $0x08
-	JGE     tile142
+	JGE     tile146
 
-rest143:
-	MOVQ rows+72(FP), BX
+rest147:
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer148
+	JNE  fewer153
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
@@ -11404,9 +12397,9 @@ rest143:
 	VMOVUPD (BX)(CX*4), Z4
 	VMOVUPD (BX)(SI*1), Z5
 	VMOVUPD (BX)(DX*2), Z6
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded149
+	JLE     folded154
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11414,11 +12407,15 @@ rest143:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold150:
+fold155:
 	VMOVUPD      (SI), Z8
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSD (BX), Z7
 	VFMADD231PD  Z7, Z8, Z0
 	VBROADCASTSD (BX)(CX*1), Z7
@@ -11435,11 +12432,11 @@ fold150:
 	VFMADD231PD  Z7, Z8, Z6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold150
+	JNZ          fold155
 
-folded149:
+folded154:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z7, Z7, Z7
 	VADDPD Z7, Z0, Z0
 	VADDPD Z7, Z1, Z1
@@ -11449,7 +12446,7 @@ folded149:
 	VADDPD Z7, Z5, Z5
 	VADDPD Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear151
+	JNE    linear156
 	VMAXPD Z0, Z7, Z0
 	VMAXPD Z1, Z7, Z1
 	VMAXPD Z2, Z7, Z2
@@ -11458,7 +12455,7 @@ folded149:
 	VMAXPD Z5, Z7, Z5
 	VMAXPD Z6, Z7, Z6
 
-linear151:
+linear156:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11470,11 +12467,14 @@ linear151:
 	VMOVUPD Z4, (BX)(CX*4)
 	VMOVUPD Z5, (BX)(SI*1)
 	VMOVUPD Z6, (BX)(DX*2)
-	JMP     done147
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done152
 
-fewer148:
+fewer153:
 	CMPQ BX, $0x06
-	JNE  fewer152
+	JNE  fewer157
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -11487,9 +12487,9 @@ fewer148:
 	VMOVUPD (BX)(DX*1), Z3
 	VMOVUPD (BX)(CX*4), Z4
 	VMOVUPD (BX)(SI*1), Z5
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded153
+	JLE     folded158
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11497,11 +12497,15 @@ fewer148:
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
 	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold154:
+fold159:
 	VMOVUPD      (SI), Z7
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSD (BX), Z6
 	VFMADD231PD  Z6, Z7, Z0
 	VBROADCASTSD (BX)(CX*1), Z6
@@ -11516,11 +12520,11 @@ fold154:
 	VFMADD231PD  Z6, Z7, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold154
+	JNZ          fold159
 
-folded153:
+folded158:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z6, Z6, Z6
 	VADDPD Z6, Z0, Z0
 	VADDPD Z6, Z1, Z1
@@ -11529,7 +12533,7 @@ folded153:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear155
+	JNE    linear160
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -11537,7 +12541,7 @@ folded153:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear155:
+linear160:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11548,11 +12552,14 @@ linear155:
 	VMOVUPD Z3, (BX)(DX*1)
 	VMOVUPD Z4, (BX)(CX*4)
 	VMOVUPD Z5, (BX)(SI*1)
-	JMP     done147
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done152
 
-fewer152:
+fewer157:
 	CMPQ BX, $0x05
-	JNE  fewer156
+	JNE  fewer161
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
@@ -11563,20 +12570,24 @@ fewer152:
 	VMOVUPD (BX)(CX*2), Z2
 	VMOVUPD (BX)(DX*1), Z3
 	VMOVUPD (BX)(CX*4), Z4
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded157
+	JLE     folded162
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold158:
+fold163:
 	VMOVUPD      (SI), Z6
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSD (BX), Z5
 	VFMADD231PD  Z5, Z6, Z0
 	VBROADCASTSD (BX)(CX*1), Z5
@@ -11589,11 +12600,11 @@ fold158:
 	VFMADD231PD  Z5, Z6, Z4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold158
+	JNZ          fold163
 
-folded157:
+folded162:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z5, Z5, Z5
 	VADDPD Z5, Z0, Z0
 	VADDPD Z5, Z1, Z1
@@ -11601,14 +12612,14 @@ folded157:
 	VADDPD Z5, Z3, Z3
 	VADDPD Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear159
+	JNE    linear164
 	VMAXPD Z0, Z5, Z0
 	VMAXPD Z1, Z5, Z1
 	VMAXPD Z2, Z5, Z2
 	VMAXPD Z3, Z5, Z3
 	VMAXPD Z4, Z5, Z4
 
-linear159:
+linear164:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11617,11 +12628,14 @@ linear159:
 	VMOVUPD Z2, (BX)(CX*2)
 	VMOVUPD Z3, (BX)(DX*1)
 	VMOVUPD Z4, (BX)(CX*4)
-	JMP     done147
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done152
 
-fewer156:
+fewer161:
 	CMPQ BX, $0x04
-	JNE  fewer160
+	JNE  fewer165
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
@@ -11631,20 +12645,24 @@ fewer156:
 	VMOVUPD (BX)(CX*1), Z1
 	VMOVUPD (BX)(CX*2), Z2
 	VMOVUPD (BX)(DX*1), Z3
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded161
+	JLE     folded166
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
 	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold162:
+fold167:
 	VMOVUPD      (SI), Z5
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSD (BX), Z4
 	VFMADD231PD  Z4, Z5, Z0
 	VBROADCASTSD (BX)(CX*1), Z4
@@ -11655,24 +12673,24 @@ fold162:
 	VFMADD231PD  Z4, Z5, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold162
+	JNZ          fold167
 
-folded161:
+folded166:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z4, Z4, Z4
 	VADDPD Z4, Z0, Z0
 	VADDPD Z4, Z1, Z1
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear163
+	JNE    linear168
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear163:
+linear168:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11680,11 +12698,14 @@ linear163:
 	VMOVUPD Z1, (BX)(CX*1)
 	VMOVUPD Z2, (BX)(CX*2)
 	VMOVUPD Z3, (BX)(DX*1)
-	JMP     done147
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done152
 
-fewer160:
+fewer165:
 	CMPQ BX, $0x03
-	JNE  fewer164
+	JNE  fewer169
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -11692,19 +12713,23 @@ fewer160:
 	VMOVUPD (BX), Z0
 	VMOVUPD (BX)(CX*1), Z1
 	VMOVUPD (BX)(CX*2), Z2
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded165
+	JLE     folded170
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold166:
+fold171:
 	VMOVUPD      (SI), Z4
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z3
 	VFMADD231PD  Z3, Z4, Z0
 	VBROADCASTSD (BX)(CX*1), Z3
@@ -11713,134 +12738,181 @@ fold166:
 	VFMADD231PD  Z3, Z4, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold166
+	JNZ          fold171
 
-folded165:
+folded170:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z3, Z3, Z3
 	VADDPD Z3, Z0, Z0
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear167
+	JNE    linear172
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear167:
+linear172:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, (BX)(CX*1)
 	VMOVUPD Z2, (BX)(CX*2)
-	JMP     done147
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done152
 
-fewer164:
+fewer169:
 	CMPQ BX, $0x02
-	JNE  fewer168
+	JNE  fewer173
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
 	VMOVUPD (BX), Z0
 	VMOVUPD (BX)(CX*1), Z1
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded169
+	JLE     folded174
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold170:
+fold175:
 	VMOVUPD      (SI), Z3
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z2
 	VFMADD231PD  Z2, Z3, Z0
 	VBROADCASTSD (BX)(CX*1), Z2
 	VFMADD231PD  Z2, Z3, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold170
+	JNZ          fold175
 
-folded169:
+folded174:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear171
+	JNE    linear176
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear171:
+linear176:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, (BX)(CX*1)
-	JMP     done147
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done152
 
-fewer168:
+fewer173:
 	CMPQ BX, $0x01
-	JNE  fewer172
+	JNE  fewer177
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Z0
-	MOVQ    n+88(FP), R8
+	MOVQ    n+104(FP), R8
 	TESTQ   R8, R8
-	JLE     folded173
+	JLE     folded178
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
 	MOVQ    b+56(FP), SI
 	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold174:
+fold179:
 	VMOVUPD      (SI), Z2
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z1
 	VFMADD231PD  Z1, Z2, Z0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold174
+	JNZ          fold179
 
-folded173:
+folded178:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear175
+	JNE    linear180
 	VMAXPD Z0, Z1, Z0
 
-linear175:
+linear180:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Z0, (BX)
-	JMP     done147
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done152
 
-fewer172:
-done147:
+fewer177:
+done152:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over141:
+over145:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
-	MOVQ  rows+72(FP), BX
+	MOVQ  rows+88(FP), BX
 	CMPQ  BX, $0x08
-	JLT   rest177
+	JLT   rest182
 
-tile176:
+tile181:
+	MOVQ n+104(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few183
+
+	// c of the next tile, 8×1 vectors
+	MOVQ       ldc+8(FP), CX
+	IMUL3Q     $0x08, CX, BX
+	MOVQ       c+0(FP), DX
+	ADDQ       DX, BX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	PREFETCHT1 (BX)
+	PREFETCHT1 63(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 63(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 63(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 63(BX)(DX*1)
+	PREFETCHT1 (BX)(CX*4)
+	PREFETCHT1 63(BX)(CX*4)
+	PREFETCHT1 (BX)(SI*1)
+	PREFETCHT1 63(BX)(SI*1)
+	PREFETCHT1 (BX)(DX*2)
+	PREFETCHT1 63(BX)(DX*2)
+	PREFETCHT1 (BX)(DI*1)
+	PREFETCHT1 63(BX)(DI*1)
+
+few183:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ      init+16(FP), BX
 	MOVQ      ldinit+24(FP), CX
@@ -11855,9 +12927,9 @@ tile176:
 	VMOVUPD.Z (BX)(SI*1), K1, Z5
 	VMOVUPD.Z (BX)(DX*2), K1, Z6
 	VMOVUPD.Z (BX)(DI*1), K1, Z7
-	MOVQ      n+88(FP), R8
+	MOVQ      n+104(FP), R8
 	TESTQ     R8, R8
-	JLE       folded178
+	JLE       folded184
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -11866,11 +12938,15 @@ tile176:
 	LEAQ      (CX)(CX*2), R9
 	LEAQ      (CX)(CX*4), R10
 	LEAQ      (R9)(CX*4), R11
+	MOVQ      soon+72(FP), R12
+	MOVQ      ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold179:
+fold185:
 	VMOVUPD.Z    (SI), K1, Z9
 	ADDQ         DI, SI
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
 	VBROADCASTSD (BX), Z8
 	VFMADD231PD  Z8, Z9, Z0
 	VBROADCASTSD (BX)(CX*1), Z8
@@ -11889,11 +12965,11 @@ fold179:
 	VFMADD231PD  Z8, Z9, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold179
+	JNZ          fold185
 
-folded178:
+folded184:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z8, Z8, Z8
 	VADDPD Z8, Z0, Z0
 	VADDPD Z8, Z1, Z1
@@ -11904,7 +12980,7 @@ folded178:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear180
+	JNE    linear186
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -11914,380 +12990,383 @@ folded178:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear180:
+linear186:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	LEAQ          (DX)(CX*4), DI
 	TESTQ         $0x00000004, AX
-	JZ            low182
+	JZ            low188
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low183
+	JZ            low189
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low184
+	JZ            low190
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low184:
-	JMP stored181
+low190:
+	JMP stored187
 
-low183:
+low189:
 	TESTQ     $0x00000001, AX
-	JZ        low185
+	JZ        low191
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low185:
-	JMP stored181
+low191:
+	JMP stored187
 
-low182:
+low188:
 	TESTQ        $0x00000002, AX
-	JZ           low186
+	JZ           low192
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low187
+	JZ           low193
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low187:
-	JMP stored181
+low193:
+	JMP stored187
 
-low186:
+low192:
 	TESTQ     $0x00000001, AX
-	JZ        low188
+	JZ        low194
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low188:
-stored181:
+low194:
+stored187:
 	TESTQ         $0x00000004, AX
-	JZ            low190
+	JZ            low196
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low191
+	JZ            low197
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low192
+	JZ            low198
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low192:
-	JMP stored189
+low198:
+	JMP stored195
 
-low191:
+low197:
 	TESTQ     $0x00000001, AX
-	JZ        low193
+	JZ        low199
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low193:
-	JMP stored189
+low199:
+	JMP stored195
 
-low190:
+low196:
 	TESTQ        $0x00000002, AX
-	JZ           low194
+	JZ           low200
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low195
+	JZ           low201
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low195:
-	JMP stored189
+low201:
+	JMP stored195
 
-low194:
+low200:
 	TESTQ     $0x00000001, AX
-	JZ        low196
+	JZ        low202
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low196:
-stored189:
+low202:
+stored195:
 	TESTQ         $0x00000004, AX
-	JZ            low198
+	JZ            low204
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low199
+	JZ            low205
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low200
+	JZ            low206
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low200:
-	JMP stored197
+low206:
+	JMP stored203
 
-low199:
+low205:
 	TESTQ     $0x00000001, AX
-	JZ        low201
+	JZ        low207
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low201:
-	JMP stored197
+low207:
+	JMP stored203
 
-low198:
+low204:
 	TESTQ        $0x00000002, AX
-	JZ           low202
+	JZ           low208
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low203
+	JZ           low209
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low203:
-	JMP stored197
+low209:
+	JMP stored203
 
-low202:
+low208:
 	TESTQ     $0x00000001, AX
-	JZ        low204
+	JZ        low210
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low204:
-stored197:
+low210:
+stored203:
 	TESTQ         $0x00000004, AX
-	JZ            low206
+	JZ            low212
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low207
+	JZ            low213
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low208
+	JZ            low214
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low208:
-	JMP stored205
+low214:
+	JMP stored211
 
-low207:
+low213:
 	TESTQ     $0x00000001, AX
-	JZ        low209
+	JZ        low215
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low209:
-	JMP stored205
+low215:
+	JMP stored211
 
-low206:
+low212:
 	TESTQ        $0x00000002, AX
-	JZ           low210
+	JZ           low216
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low211
+	JZ           low217
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low211:
-	JMP stored205
+low217:
+	JMP stored211
 
-low210:
+low216:
 	TESTQ     $0x00000001, AX
-	JZ        low212
+	JZ        low218
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low212:
-stored205:
+low218:
+stored211:
 	TESTQ         $0x00000004, AX
-	JZ            low214
+	JZ            low220
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low215
+	JZ            low221
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low216
+	JZ            low222
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 
-low216:
-	JMP stored213
+low222:
+	JMP stored219
 
-low215:
+low221:
 	TESTQ     $0x00000001, AX
-	JZ        low217
+	JZ        low223
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low217:
-	JMP stored213
+low223:
+	JMP stored219
 
-low214:
+low220:
 	TESTQ        $0x00000002, AX
-	JZ           low218
+	JZ           low224
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low219
+	JZ           low225
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 
-low219:
-	JMP stored213
+low225:
+	JMP stored219
 
-low218:
+low224:
 	TESTQ     $0x00000001, AX
-	JZ        low220
+	JZ        low226
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low220:
-stored213:
+low226:
+stored219:
 	TESTQ         $0x00000004, AX
-	JZ            low222
+	JZ            low228
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000002, AX
-	JZ            low223
+	JZ            low229
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low224
+	JZ            low230
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 
-low224:
-	JMP stored221
+low230:
+	JMP stored227
 
-low223:
+low229:
 	TESTQ     $0x00000001, AX
-	JZ        low225
+	JZ        low231
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low225:
-	JMP stored221
+low231:
+	JMP stored227
 
-low222:
+low228:
 	TESTQ        $0x00000002, AX
-	JZ           low226
+	JZ           low232
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low227
+	JZ           low233
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 
-low227:
-	JMP stored221
+low233:
+	JMP stored227
 
-low226:
+low232:
 	TESTQ     $0x00000001, AX
-	JZ        low228
+	JZ        low234
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low228:
-stored221:
+low234:
+stored227:
 	TESTQ         $0x00000004, AX
-	JZ            low230
+	JZ            low236
 	VMOVUPS       Y6, (BX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z6, Y6
 	TESTQ         $0x00000002, AX
-	JZ            low231
+	JZ            low237
 	VMOVUPS       X6, 32(BX)(DX*2)
 	VEXTRACTF128  $0x01, Y6, X6
 	TESTQ         $0x00000001, AX
-	JZ            low232
+	JZ            low238
 	VMOVSD        X6, 48(BX)(DX*2)
 	VUNPCKHPD     X6, X6, X6
 
-low232:
-	JMP stored229
+low238:
+	JMP stored235
 
-low231:
+low237:
 	TESTQ     $0x00000001, AX
-	JZ        low233
+	JZ        low239
 	VMOVSD    X6, 32(BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 
-low233:
-	JMP stored229
+low239:
+	JMP stored235
 
-low230:
+low236:
 	TESTQ        $0x00000002, AX
-	JZ           low234
+	JZ           low240
 	VMOVUPS      X6, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low235
+	JZ           low241
 	VMOVSD       X6, 16(BX)(DX*2)
 	VUNPCKHPD    X6, X6, X6
 
-low235:
-	JMP stored229
+low241:
+	JMP stored235
 
-low234:
+low240:
 	TESTQ     $0x00000001, AX
-	JZ        low236
+	JZ        low242
 	VMOVSD    X6, (BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 
-low236:
-stored229:
+low242:
+stored235:
 	TESTQ         $0x00000004, AX
-	JZ            low238
+	JZ            low244
 	VMOVUPS       Y7, (BX)(DI*1)
 	VEXTRACTF64X4 $0x01, Z7, Y7
 	TESTQ         $0x00000002, AX
-	JZ            low239
+	JZ            low245
 	VMOVUPS       X7, 32(BX)(DI*1)
 	VEXTRACTF128  $0x01, Y7, X7
 	TESTQ         $0x00000001, AX
-	JZ            low240
+	JZ            low246
 	VMOVSD        X7, 48(BX)(DI*1)
 	VUNPCKHPD     X7, X7, X7
 
-low240:
-	JMP stored237
+low246:
+	JMP stored243
 
-low239:
+low245:
 	TESTQ     $0x00000001, AX
-	JZ        low241
+	JZ        low247
 	VMOVSD    X7, 32(BX)(DI*1)
 	VUNPCKHPD X7, X7, X7
 
-low241:
-	JMP stored237
+low247:
+	JMP stored243
 
-low238:
+low244:
 	TESTQ        $0x00000002, AX
-	JZ           low242
+	JZ           low248
 	VMOVUPS      X7, (BX)(DI*1)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low243
+	JZ           low249
 	VMOVSD       X7, 16(BX)(DI*1)
 	VUNPCKHPD    X7, X7, X7
 
-low243:
-	JMP stored237
+low249:
+	JMP stored243
 
-low242:
+low248:
 	TESTQ     $0x00000001, AX
-	JZ        low244
+	JZ        low250
 	VMOVSD    X7, (BX)(DI*1)
 	VUNPCKHPD X7, X7, X7
 
-low244:
-stored237:
+low250:
+stored243:
+	MOVQ   soon+72(FP), BX
+	ADDQ   $0x40, BX
+	MOVQ   BX, soon+72(FP)
 	MOVQ   c+0(FP), BX
 	MOVQ   ldc+8(FP), CX
 	IMUL3Q $0x08, CX, CX
@@ -12303,16 +13382,16 @@ stored237:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, a+32(FP)
-	MOVQ   rows+72(FP), BX
+	MOVQ   rows+88(FP), BX
 	SUBQ   $0x08, BX
-	MOVQ   BX, rows+72(FP)
+	MOVQ   BX, rows+88(FP)
 	CMPQ   BX, $0x08
-	JGE    tile176
+	JGE    tile181
 
-rest177:
-	MOVQ rows+72(FP), BX
+rest182:
+	MOVQ rows+88(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer246
+	JNE  fewer252
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ      init+16(FP), BX
@@ -12326,9 +13405,9 @@ rest177:
 	VMOVUPD.Z (BX)(CX*4), K1, Z4
 	VMOVUPD.Z (BX)(SI*1), K1, Z5
 	VMOVUPD.Z (BX)(DX*2), K1, Z6
-	MOVQ      n+88(FP), R8
+	MOVQ      n+104(FP), R8
 	TESTQ     R8, R8
-	JLE       folded247
+	JLE       folded253
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -12336,11 +13415,15 @@ rest177:
 	MOVQ      ldb+64(FP), DI
 	LEAQ      (CX)(CX*2), R9
 	LEAQ      (CX)(CX*4), R10
+	MOVQ      soon+72(FP), R11
+	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold248:
+fold254:
 	VMOVUPD.Z    (SI), K1, Z8
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSD (BX), Z7
 	VFMADD231PD  Z7, Z8, Z0
 	VBROADCASTSD (BX)(CX*1), Z7
@@ -12357,11 +13440,11 @@ fold248:
 	VFMADD231PD  Z7, Z8, Z6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold248
+	JNZ          fold254
 
-folded247:
+folded253:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z7, Z7, Z7
 	VADDPD Z7, Z0, Z0
 	VADDPD Z7, Z1, Z1
@@ -12371,7 +13454,7 @@ folded247:
 	VADDPD Z7, Z5, Z5
 	VADDPD Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear249
+	JNE    linear255
 	VMAXPD Z0, Z7, Z0
 	VMAXPD Z1, Z7, Z1
 	VMAXPD Z2, Z7, Z2
@@ -12380,338 +13463,341 @@ folded247:
 	VMAXPD Z5, Z7, Z5
 	VMAXPD Z6, Z7, Z6
 
-linear249:
+linear255:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000004, AX
-	JZ            low251
+	JZ            low257
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low252
+	JZ            low258
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low253
+	JZ            low259
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low253:
-	JMP stored250
+low259:
+	JMP stored256
 
-low252:
+low258:
 	TESTQ     $0x00000001, AX
-	JZ        low254
+	JZ        low260
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low254:
-	JMP stored250
+low260:
+	JMP stored256
 
-low251:
+low257:
 	TESTQ        $0x00000002, AX
-	JZ           low255
+	JZ           low261
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low256
+	JZ           low262
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low256:
-	JMP stored250
+low262:
+	JMP stored256
 
-low255:
+low261:
 	TESTQ     $0x00000001, AX
-	JZ        low257
+	JZ        low263
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low257:
-stored250:
+low263:
+stored256:
 	TESTQ         $0x00000004, AX
-	JZ            low259
+	JZ            low265
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low260
+	JZ            low266
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low261
+	JZ            low267
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low261:
-	JMP stored258
+low267:
+	JMP stored264
 
-low260:
+low266:
 	TESTQ     $0x00000001, AX
-	JZ        low262
+	JZ        low268
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low262:
-	JMP stored258
+low268:
+	JMP stored264
 
-low259:
+low265:
 	TESTQ        $0x00000002, AX
-	JZ           low263
+	JZ           low269
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low264
+	JZ           low270
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low264:
-	JMP stored258
+low270:
+	JMP stored264
 
-low263:
+low269:
 	TESTQ     $0x00000001, AX
-	JZ        low265
+	JZ        low271
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low265:
-stored258:
+low271:
+stored264:
 	TESTQ         $0x00000004, AX
-	JZ            low267
+	JZ            low273
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low268
+	JZ            low274
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low269
+	JZ            low275
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low269:
-	JMP stored266
+low275:
+	JMP stored272
 
-low268:
+low274:
 	TESTQ     $0x00000001, AX
-	JZ        low270
+	JZ        low276
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low270:
-	JMP stored266
+low276:
+	JMP stored272
 
-low267:
+low273:
 	TESTQ        $0x00000002, AX
-	JZ           low271
+	JZ           low277
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low272
+	JZ           low278
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low272:
-	JMP stored266
+low278:
+	JMP stored272
 
-low271:
+low277:
 	TESTQ     $0x00000001, AX
-	JZ        low273
+	JZ        low279
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low273:
-stored266:
+low279:
+stored272:
 	TESTQ         $0x00000004, AX
-	JZ            low275
+	JZ            low281
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low276
+	JZ            low282
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low277
+	JZ            low283
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low277:
-	JMP stored274
+low283:
+	JMP stored280
 
-low276:
+low282:
 	TESTQ     $0x00000001, AX
-	JZ        low278
+	JZ        low284
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low278:
-	JMP stored274
+low284:
+	JMP stored280
 
-low275:
+low281:
 	TESTQ        $0x00000002, AX
-	JZ           low279
+	JZ           low285
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low280
+	JZ           low286
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low280:
-	JMP stored274
+low286:
+	JMP stored280
 
-low279:
+low285:
 	TESTQ     $0x00000001, AX
-	JZ        low281
+	JZ        low287
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low281:
-stored274:
+low287:
+stored280:
 	TESTQ         $0x00000004, AX
-	JZ            low283
+	JZ            low289
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low284
+	JZ            low290
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low285
+	JZ            low291
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 
-low285:
-	JMP stored282
+low291:
+	JMP stored288
 
-low284:
+low290:
 	TESTQ     $0x00000001, AX
-	JZ        low286
+	JZ        low292
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low286:
-	JMP stored282
+low292:
+	JMP stored288
 
-low283:
+low289:
 	TESTQ        $0x00000002, AX
-	JZ           low287
+	JZ           low293
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low288
+	JZ           low294
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 
-low288:
-	JMP stored282
+low294:
+	JMP stored288
 
-low287:
+low293:
 	TESTQ     $0x00000001, AX
-	JZ        low289
+	JZ        low295
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low289:
-stored282:
+low295:
+stored288:
 	TESTQ         $0x00000004, AX
-	JZ            low291
+	JZ            low297
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000002, AX
-	JZ            low292
+	JZ            low298
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low293
+	JZ            low299
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 
-low293:
-	JMP stored290
+low299:
+	JMP stored296
 
-low292:
+low298:
 	TESTQ     $0x00000001, AX
-	JZ        low294
+	JZ        low300
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low294:
-	JMP stored290
+low300:
+	JMP stored296
 
-low291:
+low297:
 	TESTQ        $0x00000002, AX
-	JZ           low295
+	JZ           low301
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low296
+	JZ           low302
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 
-low296:
-	JMP stored290
+low302:
+	JMP stored296
 
-low295:
+low301:
 	TESTQ     $0x00000001, AX
-	JZ        low297
+	JZ        low303
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low297:
-stored290:
+low303:
+stored296:
 	TESTQ         $0x00000004, AX
-	JZ            low299
+	JZ            low305
 	VMOVUPS       Y6, (BX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z6, Y6
 	TESTQ         $0x00000002, AX
-	JZ            low300
+	JZ            low306
 	VMOVUPS       X6, 32(BX)(DX*2)
 	VEXTRACTF128  $0x01, Y6, X6
 	TESTQ         $0x00000001, AX
-	JZ            low301
+	JZ            low307
 	VMOVSD        X6, 48(BX)(DX*2)
 	VUNPCKHPD     X6, X6, X6
 
-low301:
-	JMP stored298
+low307:
+	JMP stored304
 
-low300:
+low306:
 	TESTQ     $0x00000001, AX
-	JZ        low302
+	JZ        low308
 	VMOVSD    X6, 32(BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 
-low302:
-	JMP stored298
+low308:
+	JMP stored304
 
-low299:
+low305:
 	TESTQ        $0x00000002, AX
-	JZ           low303
+	JZ           low309
 	VMOVUPS      X6, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low304
+	JZ           low310
 	VMOVSD       X6, 16(BX)(DX*2)
 	VUNPCKHPD    X6, X6, X6
 
-low304:
-	JMP stored298
+low310:
+	JMP stored304
 
-low303:
+low309:
 	TESTQ     $0x00000001, AX
-	JZ        low305
+	JZ        low311
 	VMOVSD    X6, (BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 
-low305:
-stored298:
-	JMP done245
+low311:
+stored304:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done251
 
-fewer246:
+fewer252:
 	CMPQ BX, $0x06
-	JNE  fewer306
+	JNE  fewer312
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ      init+16(FP), BX
@@ -12724,9 +13810,9 @@ fewer246:
 	VMOVUPD.Z (BX)(DX*1), K1, Z3
 	VMOVUPD.Z (BX)(CX*4), K1, Z4
 	VMOVUPD.Z (BX)(SI*1), K1, Z5
-	MOVQ      n+88(FP), R8
+	MOVQ      n+104(FP), R8
 	TESTQ     R8, R8
-	JLE       folded307
+	JLE       folded313
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -12734,11 +13820,15 @@ fewer246:
 	MOVQ      ldb+64(FP), DI
 	LEAQ      (CX)(CX*2), R9
 	LEAQ      (CX)(CX*4), R10
+	MOVQ      soon+72(FP), R11
+	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold308:
+fold314:
 	VMOVUPD.Z    (SI), K1, Z7
 	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
 	VBROADCASTSD (BX), Z6
 	VFMADD231PD  Z6, Z7, Z0
 	VBROADCASTSD (BX)(CX*1), Z6
@@ -12753,11 +13843,11 @@ fold308:
 	VFMADD231PD  Z6, Z7, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold308
+	JNZ          fold314
 
-folded307:
+folded313:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z6, Z6, Z6
 	VADDPD Z6, Z0, Z0
 	VADDPD Z6, Z1, Z1
@@ -12766,7 +13856,7 @@ folded307:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear309
+	JNE    linear315
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -12774,292 +13864,295 @@ folded307:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear309:
+linear315:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000004, AX
-	JZ            low311
+	JZ            low317
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low312
+	JZ            low318
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low313
+	JZ            low319
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low313:
-	JMP stored310
+low319:
+	JMP stored316
 
-low312:
+low318:
 	TESTQ     $0x00000001, AX
-	JZ        low314
+	JZ        low320
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low314:
-	JMP stored310
+low320:
+	JMP stored316
 
-low311:
+low317:
 	TESTQ        $0x00000002, AX
-	JZ           low315
+	JZ           low321
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low316
+	JZ           low322
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low316:
-	JMP stored310
+low322:
+	JMP stored316
 
-low315:
+low321:
 	TESTQ     $0x00000001, AX
-	JZ        low317
+	JZ        low323
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low317:
-stored310:
+low323:
+stored316:
 	TESTQ         $0x00000004, AX
-	JZ            low319
+	JZ            low325
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low320
+	JZ            low326
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low321
+	JZ            low327
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low321:
-	JMP stored318
+low327:
+	JMP stored324
 
-low320:
+low326:
 	TESTQ     $0x00000001, AX
-	JZ        low322
+	JZ        low328
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low322:
-	JMP stored318
+low328:
+	JMP stored324
 
-low319:
+low325:
 	TESTQ        $0x00000002, AX
-	JZ           low323
+	JZ           low329
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low324
+	JZ           low330
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low324:
-	JMP stored318
+low330:
+	JMP stored324
 
-low323:
+low329:
 	TESTQ     $0x00000001, AX
-	JZ        low325
+	JZ        low331
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low325:
-stored318:
+low331:
+stored324:
 	TESTQ         $0x00000004, AX
-	JZ            low327
+	JZ            low333
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low328
+	JZ            low334
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low329
+	JZ            low335
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low329:
-	JMP stored326
+low335:
+	JMP stored332
 
-low328:
+low334:
 	TESTQ     $0x00000001, AX
-	JZ        low330
+	JZ        low336
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low330:
-	JMP stored326
+low336:
+	JMP stored332
 
-low327:
+low333:
 	TESTQ        $0x00000002, AX
-	JZ           low331
+	JZ           low337
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low332
+	JZ           low338
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low332:
-	JMP stored326
+low338:
+	JMP stored332
 
-low331:
+low337:
 	TESTQ     $0x00000001, AX
-	JZ        low333
+	JZ        low339
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low333:
-stored326:
+low339:
+stored332:
 	TESTQ         $0x00000004, AX
-	JZ            low335
+	JZ            low341
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low336
+	JZ            low342
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low337
+	JZ            low343
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low337:
-	JMP stored334
+low343:
+	JMP stored340
 
-low336:
+low342:
 	TESTQ     $0x00000001, AX
-	JZ        low338
+	JZ        low344
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low338:
-	JMP stored334
+low344:
+	JMP stored340
 
-low335:
+low341:
 	TESTQ        $0x00000002, AX
-	JZ           low339
+	JZ           low345
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low340
+	JZ           low346
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low340:
-	JMP stored334
+low346:
+	JMP stored340
 
-low339:
+low345:
 	TESTQ     $0x00000001, AX
-	JZ        low341
+	JZ        low347
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low341:
-stored334:
+low347:
+stored340:
 	TESTQ         $0x00000004, AX
-	JZ            low343
+	JZ            low349
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low344
+	JZ            low350
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low345
+	JZ            low351
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 
-low345:
-	JMP stored342
+low351:
+	JMP stored348
 
-low344:
+low350:
 	TESTQ     $0x00000001, AX
-	JZ        low346
+	JZ        low352
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low346:
-	JMP stored342
+low352:
+	JMP stored348
 
-low343:
+low349:
 	TESTQ        $0x00000002, AX
-	JZ           low347
+	JZ           low353
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low348
+	JZ           low354
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 
-low348:
-	JMP stored342
+low354:
+	JMP stored348
 
-low347:
+low353:
 	TESTQ     $0x00000001, AX
-	JZ        low349
+	JZ        low355
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low349:
-stored342:
+low355:
+stored348:
 	TESTQ         $0x00000004, AX
-	JZ            low351
+	JZ            low357
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000002, AX
-	JZ            low352
+	JZ            low358
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low353
+	JZ            low359
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 
-low353:
-	JMP stored350
+low359:
+	JMP stored356
 
-low352:
+low358:
 	TESTQ     $0x00000001, AX
-	JZ        low354
+	JZ        low360
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low354:
-	JMP stored350
+low360:
+	JMP stored356
 
-low351:
+low357:
 	TESTQ        $0x00000002, AX
-	JZ           low355
+	JZ           low361
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low356
+	JZ           low362
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 
-low356:
-	JMP stored350
+low362:
+	JMP stored356
 
-low355:
+low361:
 	TESTQ     $0x00000001, AX
-	JZ        low357
+	JZ        low363
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low357:
-stored350:
-	JMP done245
+low363:
+stored356:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done251
 
-fewer306:
+fewer312:
 	CMPQ BX, $0x05
-	JNE  fewer358
+	JNE  fewer364
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ      init+16(FP), BX
@@ -13070,20 +14163,24 @@ fewer306:
 	VMOVUPD.Z (BX)(CX*2), K1, Z2
 	VMOVUPD.Z (BX)(DX*1), K1, Z3
 	VMOVUPD.Z (BX)(CX*4), K1, Z4
-	MOVQ      n+88(FP), R8
+	MOVQ      n+104(FP), R8
 	TESTQ     R8, R8
-	JLE       folded359
+	JLE       folded365
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
 	MOVQ      b+56(FP), SI
 	MOVQ      ldb+64(FP), DI
 	LEAQ      (CX)(CX*2), R9
+	MOVQ      soon+72(FP), R10
+	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold360:
+fold366:
 	VMOVUPD.Z    (SI), K1, Z6
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSD (BX), Z5
 	VFMADD231PD  Z5, Z6, Z0
 	VBROADCASTSD (BX)(CX*1), Z5
@@ -13096,11 +14193,11 @@ fold360:
 	VFMADD231PD  Z5, Z6, Z4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold360
+	JNZ          fold366
 
-folded359:
+folded365:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z5, Z5, Z5
 	VADDPD Z5, Z0, Z0
 	VADDPD Z5, Z1, Z1
@@ -13108,252 +14205,255 @@ folded359:
 	VADDPD Z5, Z3, Z3
 	VADDPD Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear361
+	JNE    linear367
 	VMAXPD Z0, Z5, Z0
 	VMAXPD Z1, Z5, Z1
 	VMAXPD Z2, Z5, Z2
 	VMAXPD Z3, Z5, Z3
 	VMAXPD Z4, Z5, Z4
 
-linear361:
+linear367:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000004, AX
-	JZ            low363
+	JZ            low369
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low364
+	JZ            low370
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low365
+	JZ            low371
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low365:
-	JMP stored362
+low371:
+	JMP stored368
 
-low364:
+low370:
 	TESTQ     $0x00000001, AX
-	JZ        low366
+	JZ        low372
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low366:
-	JMP stored362
+low372:
+	JMP stored368
 
-low363:
+low369:
 	TESTQ        $0x00000002, AX
-	JZ           low367
+	JZ           low373
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low368
+	JZ           low374
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low368:
-	JMP stored362
+low374:
+	JMP stored368
 
-low367:
+low373:
 	TESTQ     $0x00000001, AX
-	JZ        low369
+	JZ        low375
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low369:
-stored362:
+low375:
+stored368:
 	TESTQ         $0x00000004, AX
-	JZ            low371
+	JZ            low377
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low372
+	JZ            low378
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low373
+	JZ            low379
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low373:
-	JMP stored370
+low379:
+	JMP stored376
 
-low372:
+low378:
 	TESTQ     $0x00000001, AX
-	JZ        low374
+	JZ        low380
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low374:
-	JMP stored370
+low380:
+	JMP stored376
 
-low371:
+low377:
 	TESTQ        $0x00000002, AX
-	JZ           low375
+	JZ           low381
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low376
+	JZ           low382
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low376:
-	JMP stored370
+low382:
+	JMP stored376
 
-low375:
+low381:
 	TESTQ     $0x00000001, AX
-	JZ        low377
+	JZ        low383
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low377:
-stored370:
+low383:
+stored376:
 	TESTQ         $0x00000004, AX
-	JZ            low379
+	JZ            low385
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low380
+	JZ            low386
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low381
+	JZ            low387
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low381:
-	JMP stored378
+low387:
+	JMP stored384
 
-low380:
+low386:
 	TESTQ     $0x00000001, AX
-	JZ        low382
+	JZ        low388
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low382:
-	JMP stored378
+low388:
+	JMP stored384
 
-low379:
+low385:
 	TESTQ        $0x00000002, AX
-	JZ           low383
+	JZ           low389
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low384
+	JZ           low390
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low384:
-	JMP stored378
+low390:
+	JMP stored384
 
-low383:
+low389:
 	TESTQ     $0x00000001, AX
-	JZ        low385
+	JZ        low391
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low385:
-stored378:
+low391:
+stored384:
 	TESTQ         $0x00000004, AX
-	JZ            low387
+	JZ            low393
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low388
+	JZ            low394
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low389
+	JZ            low395
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low389:
-	JMP stored386
+low395:
+	JMP stored392
 
-low388:
+low394:
 	TESTQ     $0x00000001, AX
-	JZ        low390
+	JZ        low396
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low390:
-	JMP stored386
+low396:
+	JMP stored392
 
-low387:
+low393:
 	TESTQ        $0x00000002, AX
-	JZ           low391
+	JZ           low397
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low392
+	JZ           low398
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low392:
-	JMP stored386
+low398:
+	JMP stored392
 
-low391:
+low397:
 	TESTQ     $0x00000001, AX
-	JZ        low393
+	JZ        low399
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low393:
-stored386:
+low399:
+stored392:
 	TESTQ         $0x00000004, AX
-	JZ            low395
+	JZ            low401
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low396
+	JZ            low402
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low397
+	JZ            low403
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 
-low397:
-	JMP stored394
+low403:
+	JMP stored400
 
-low396:
+low402:
 	TESTQ     $0x00000001, AX
-	JZ        low398
+	JZ        low404
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low398:
-	JMP stored394
+low404:
+	JMP stored400
 
-low395:
+low401:
 	TESTQ        $0x00000002, AX
-	JZ           low399
+	JZ           low405
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low400
+	JZ           low406
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 
-low400:
-	JMP stored394
+low406:
+	JMP stored400
 
-low399:
+low405:
 	TESTQ     $0x00000001, AX
-	JZ        low401
+	JZ        low407
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low401:
-stored394:
-	JMP done245
+low407:
+stored400:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done251
 
-fewer358:
+fewer364:
 	CMPQ BX, $0x04
-	JNE  fewer402
+	JNE  fewer408
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ      init+16(FP), BX
@@ -13363,20 +14463,24 @@ fewer358:
 	VMOVUPD.Z (BX)(CX*1), K1, Z1
 	VMOVUPD.Z (BX)(CX*2), K1, Z2
 	VMOVUPD.Z (BX)(DX*1), K1, Z3
-	MOVQ      n+88(FP), R8
+	MOVQ      n+104(FP), R8
 	TESTQ     R8, R8
-	JLE       folded403
+	JLE       folded409
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
 	MOVQ      b+56(FP), SI
 	MOVQ      ldb+64(FP), DI
 	LEAQ      (CX)(CX*2), R9
+	MOVQ      soon+72(FP), R10
+	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold404:
+fold410:
 	VMOVUPD.Z    (SI), K1, Z5
 	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
 	VBROADCASTSD (BX), Z4
 	VFMADD231PD  Z4, Z5, Z0
 	VBROADCASTSD (BX)(CX*1), Z4
@@ -13387,216 +14491,219 @@ fold404:
 	VFMADD231PD  Z4, Z5, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold404
+	JNZ          fold410
 
-folded403:
+folded409:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z4, Z4, Z4
 	VADDPD Z4, Z0, Z0
 	VADDPD Z4, Z1, Z1
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear405
+	JNE    linear411
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear405:
+linear411:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000004, AX
-	JZ            low407
+	JZ            low413
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low408
+	JZ            low414
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low409
+	JZ            low415
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low409:
-	JMP stored406
+low415:
+	JMP stored412
 
-low408:
+low414:
 	TESTQ     $0x00000001, AX
-	JZ        low410
+	JZ        low416
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low410:
-	JMP stored406
+low416:
+	JMP stored412
 
-low407:
+low413:
 	TESTQ        $0x00000002, AX
-	JZ           low411
+	JZ           low417
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low412
+	JZ           low418
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low412:
-	JMP stored406
+low418:
+	JMP stored412
 
-low411:
+low417:
 	TESTQ     $0x00000001, AX
-	JZ        low413
+	JZ        low419
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low413:
-stored406:
+low419:
+stored412:
 	TESTQ         $0x00000004, AX
-	JZ            low415
+	JZ            low421
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low416
+	JZ            low422
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low417
+	JZ            low423
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low417:
-	JMP stored414
+low423:
+	JMP stored420
 
-low416:
+low422:
 	TESTQ     $0x00000001, AX
-	JZ        low418
+	JZ        low424
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low418:
-	JMP stored414
+low424:
+	JMP stored420
 
-low415:
+low421:
 	TESTQ        $0x00000002, AX
-	JZ           low419
+	JZ           low425
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low420
+	JZ           low426
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low420:
-	JMP stored414
+low426:
+	JMP stored420
 
-low419:
+low425:
 	TESTQ     $0x00000001, AX
-	JZ        low421
+	JZ        low427
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low421:
-stored414:
+low427:
+stored420:
 	TESTQ         $0x00000004, AX
-	JZ            low423
+	JZ            low429
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low424
+	JZ            low430
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low425
+	JZ            low431
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low425:
-	JMP stored422
+low431:
+	JMP stored428
 
-low424:
+low430:
 	TESTQ     $0x00000001, AX
-	JZ        low426
+	JZ        low432
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low426:
-	JMP stored422
+low432:
+	JMP stored428
 
-low423:
+low429:
 	TESTQ        $0x00000002, AX
-	JZ           low427
+	JZ           low433
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low428
+	JZ           low434
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low428:
-	JMP stored422
+low434:
+	JMP stored428
 
-low427:
+low433:
 	TESTQ     $0x00000001, AX
-	JZ        low429
+	JZ        low435
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low429:
-stored422:
+low435:
+stored428:
 	TESTQ         $0x00000004, AX
-	JZ            low431
+	JZ            low437
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low432
+	JZ            low438
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low433
+	JZ            low439
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low433:
-	JMP stored430
+low439:
+	JMP stored436
 
-low432:
+low438:
 	TESTQ     $0x00000001, AX
-	JZ        low434
+	JZ        low440
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low434:
-	JMP stored430
+low440:
+	JMP stored436
 
-low431:
+low437:
 	TESTQ        $0x00000002, AX
-	JZ           low435
+	JZ           low441
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low436
+	JZ           low442
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low436:
-	JMP stored430
+low442:
+	JMP stored436
 
-low435:
+low441:
 	TESTQ     $0x00000001, AX
-	JZ        low437
+	JZ        low443
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low437:
-stored430:
-	JMP done245
+low443:
+stored436:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done251
 
-fewer402:
+fewer408:
 	CMPQ BX, $0x03
-	JNE  fewer438
+	JNE  fewer444
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ      init+16(FP), BX
@@ -13604,19 +14711,23 @@ fewer402:
 	VMOVUPD.Z (BX), K1, Z0
 	VMOVUPD.Z (BX)(CX*1), K1, Z1
 	VMOVUPD.Z (BX)(CX*2), K1, Z2
-	MOVQ      n+88(FP), R8
+	MOVQ      n+104(FP), R8
 	TESTQ     R8, R8
-	JLE       folded439
+	JLE       folded445
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
 	MOVQ      b+56(FP), SI
 	MOVQ      ldb+64(FP), DI
+	MOVQ      soon+72(FP), R9
+	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold440:
+fold446:
 	VMOVUPD.Z    (SI), K1, Z4
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z3
 	VFMADD231PD  Z3, Z4, Z0
 	VBROADCASTSD (BX)(CX*1), Z3
@@ -13625,389 +14736,406 @@ fold440:
 	VFMADD231PD  Z3, Z4, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold440
+	JNZ          fold446
 
-folded439:
+folded445:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z3, Z3, Z3
 	VADDPD Z3, Z0, Z0
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear441
+	JNE    linear447
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear441:
+linear447:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000004, AX
-	JZ            low443
+	JZ            low449
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low444
+	JZ            low450
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low445
+	JZ            low451
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low445:
-	JMP stored442
+low451:
+	JMP stored448
 
-low444:
+low450:
 	TESTQ     $0x00000001, AX
-	JZ        low446
+	JZ        low452
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low446:
-	JMP stored442
+low452:
+	JMP stored448
 
-low443:
+low449:
 	TESTQ        $0x00000002, AX
-	JZ           low447
+	JZ           low453
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low448
+	JZ           low454
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low448:
-	JMP stored442
+low454:
+	JMP stored448
 
-low447:
+low453:
 	TESTQ     $0x00000001, AX
-	JZ        low449
+	JZ        low455
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low449:
-stored442:
+low455:
+stored448:
 	TESTQ         $0x00000004, AX
-	JZ            low451
+	JZ            low457
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low452
+	JZ            low458
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low453
+	JZ            low459
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low453:
-	JMP stored450
+low459:
+	JMP stored456
 
-low452:
+low458:
 	TESTQ     $0x00000001, AX
-	JZ        low454
+	JZ        low460
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low454:
-	JMP stored450
+low460:
+	JMP stored456
 
-low451:
+low457:
 	TESTQ        $0x00000002, AX
-	JZ           low455
+	JZ           low461
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low456
+	JZ           low462
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low456:
-	JMP stored450
+low462:
+	JMP stored456
 
-low455:
+low461:
 	TESTQ     $0x00000001, AX
-	JZ        low457
+	JZ        low463
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low457:
-stored450:
+low463:
+stored456:
 	TESTQ         $0x00000004, AX
-	JZ            low459
+	JZ            low465
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low460
+	JZ            low466
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low461
+	JZ            low467
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low461:
-	JMP stored458
+low467:
+	JMP stored464
 
-low460:
+low466:
 	TESTQ     $0x00000001, AX
-	JZ        low462
+	JZ        low468
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low462:
-	JMP stored458
+low468:
+	JMP stored464
 
-low459:
+low465:
 	TESTQ        $0x00000002, AX
-	JZ           low463
+	JZ           low469
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low464
+	JZ           low470
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low464:
-	JMP stored458
+low470:
+	JMP stored464
 
-low463:
+low469:
 	TESTQ     $0x00000001, AX
-	JZ        low465
+	JZ        low471
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low465:
-stored458:
-	JMP done245
+low471:
+stored464:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done251
 
-fewer438:
+fewer444:
 	CMPQ BX, $0x02
-	JNE  fewer466
+	JNE  fewer472
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ      init+16(FP), BX
 	MOVQ      ldinit+24(FP), CX
 	VMOVUPD.Z (BX), K1, Z0
 	VMOVUPD.Z (BX)(CX*1), K1, Z1
-	MOVQ      n+88(FP), R8
+	MOVQ      n+104(FP), R8
 	TESTQ     R8, R8
-	JLE       folded467
+	JLE       folded473
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
 	MOVQ      b+56(FP), SI
 	MOVQ      ldb+64(FP), DI
+	MOVQ      soon+72(FP), R9
+	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold468:
+fold474:
 	VMOVUPD.Z    (SI), K1, Z3
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z2
 	VFMADD231PD  Z2, Z3, Z0
 	VBROADCASTSD (BX)(CX*1), Z2
 	VFMADD231PD  Z2, Z3, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold468
+	JNZ          fold474
 
-folded467:
+folded473:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear469
+	JNE    linear475
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear469:
+linear475:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000004, AX
-	JZ            low471
+	JZ            low477
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low472
+	JZ            low478
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low473
+	JZ            low479
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low473:
-	JMP stored470
+low479:
+	JMP stored476
 
-low472:
+low478:
 	TESTQ     $0x00000001, AX
-	JZ        low474
+	JZ        low480
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low474:
-	JMP stored470
+low480:
+	JMP stored476
 
-low471:
+low477:
 	TESTQ        $0x00000002, AX
-	JZ           low475
+	JZ           low481
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low476
+	JZ           low482
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low476:
-	JMP stored470
+low482:
+	JMP stored476
 
-low475:
+low481:
 	TESTQ     $0x00000001, AX
-	JZ        low477
+	JZ        low483
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low477:
-stored470:
+low483:
+stored476:
 	TESTQ         $0x00000004, AX
-	JZ            low479
+	JZ            low485
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low480
+	JZ            low486
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low481
+	JZ            low487
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low481:
-	JMP stored478
+low487:
+	JMP stored484
 
-low480:
+low486:
 	TESTQ     $0x00000001, AX
-	JZ        low482
+	JZ        low488
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low482:
-	JMP stored478
+low488:
+	JMP stored484
 
-low479:
+low485:
 	TESTQ        $0x00000002, AX
-	JZ           low483
+	JZ           low489
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low484
+	JZ           low490
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low484:
-	JMP stored478
+low490:
+	JMP stored484
 
-low483:
+low489:
 	TESTQ     $0x00000001, AX
-	JZ        low485
+	JZ        low491
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low485:
-stored478:
-	JMP done245
+low491:
+stored484:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done251
 
-fewer466:
+fewer472:
 	CMPQ BX, $0x01
-	JNE  fewer486
+	JNE  fewer492
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ      init+16(FP), BX
 	VMOVUPD.Z (BX), K1, Z0
-	MOVQ      n+88(FP), R8
+	MOVQ      n+104(FP), R8
 	TESTQ     R8, R8
-	JLE       folded487
+	JLE       folded493
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
 	MOVQ      b+56(FP), SI
 	MOVQ      ldb+64(FP), DI
+	MOVQ      soon+72(FP), R9
+	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold488:
+fold494:
 	VMOVUPD.Z    (SI), K1, Z2
 	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
 	VBROADCASTSD (BX), Z1
 	VFMADD231PD  Z1, Z2, Z0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold488
+	JNZ          fold494
 
-folded487:
+folded493:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+96(FP), BX
+	MOVQ   act+112(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear489
+	JNE    linear495
 	VMAXPD Z0, Z1, Z0
 
-linear489:
+linear495:
 	MOVQ          c+0(FP), BX
 	TESTQ         $0x00000004, AX
-	JZ            low491
+	JZ            low497
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low492
+	JZ            low498
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low493
+	JZ            low499
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low493:
-	JMP stored490
+low499:
+	JMP stored496
 
-low492:
+low498:
 	TESTQ     $0x00000001, AX
-	JZ        low494
+	JZ        low500
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low494:
-	JMP stored490
+low500:
+	JMP stored496
 
-low491:
+low497:
 	TESTQ        $0x00000002, AX
-	JZ           low495
+	JZ           low501
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low496
+	JZ           low502
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low496:
-	JMP stored490
+low502:
+	JMP stored496
 
-low495:
+low501:
 	TESTQ     $0x00000001, AX
-	JZ        low497
+	JZ        low503
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low497:
-stored490:
-	JMP done245
+low503:
+stored496:
+	MOVQ soon+72(FP), BX
+	ADDQ $0x40, BX
+	MOVQ BX, soon+72(FP)
+	JMP  done251
 
-fewer486:
-done245:
+fewer492:
+done251:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -14056,25 +15184,25 @@ TEXT ·packingAVX512F32(SB), NOSPLIT, $0-96
 	LEAQ    (BX)(BX*2), R8
 	LEAQ    (BX)(BX*4), R9
 	LEAQ    (R8)(BX*4), R10
-	MOVQ    dst+0(FP), R11
-	IMUL3Q  $0x04, SI, R12
-	ADDQ    DX, R12
+	MOVQ    dst+0(FP), R12
+	IMUL3Q  $0x08, SI, R11
+	ADDQ    DX, R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold2:
 	VMOVUPS      (DX), Z25
-	VMOVUPS      Z25, (R11)
 	VMOVUPS      64(DX), Z26
-	VMOVUPS      Z26, 64(R11)
 	VMOVUPS      128(DX), Z27
-	VMOVUPS      Z27, 128(R11)
 	ADDQ         SI, DX
-	PREFETCHT0   (R12)
-	PREFETCHT0   64(R12)
-	PREFETCHT0   128(R12)
-	PREFETCHT0   191(R12)
-	ADDQ         SI, R12
-	ADDQ         $0x000000c0, R11
+	VMOVUPS      Z25, (R12)
+	VMOVUPS      Z26, 64(R12)
+	VMOVUPS      Z27, 128(R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	PREFETCHT0   128(R11)
+	PREFETCHT0   191(R11)
+	ADDQ         SI, R11
+	ADDQ         $0x000000c0, R12
 	VBROADCASTSS (AX), Z24
 	VFMADD231PS  Z24, Z25, Z0
 	VFMADD231PS  Z24, Z26, Z1
@@ -14244,25 +15372,25 @@ TEXT ·packingAVX512F64(SB), NOSPLIT, $0-96
 	LEAQ    (BX)(BX*2), R8
 	LEAQ    (BX)(BX*4), R9
 	LEAQ    (R8)(BX*4), R10
-	MOVQ    dst+0(FP), R11
-	IMUL3Q  $0x04, SI, R12
-	ADDQ    DX, R12
+	MOVQ    dst+0(FP), R12
+	IMUL3Q  $0x08, SI, R11
+	ADDQ    DX, R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold2:
 	VMOVUPD      (DX), Z25
-	VMOVUPD      Z25, (R11)
 	VMOVUPD      64(DX), Z26
-	VMOVUPD      Z26, 64(R11)
 	VMOVUPD      128(DX), Z27
-	VMOVUPD      Z27, 128(R11)
 	ADDQ         SI, DX
-	PREFETCHT0   (R12)
-	PREFETCHT0   64(R12)
-	PREFETCHT0   128(R12)
-	PREFETCHT0   191(R12)
-	ADDQ         SI, R12
-	ADDQ         $0x000000c0, R11
+	VMOVUPD      Z25, (R12)
+	VMOVUPD      Z26, 64(R12)
+	VMOVUPD      Z27, 128(R12)
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	PREFETCHT0   128(R11)
+	PREFETCHT0   191(R11)
+	ADDQ         SI, R11
+	ADDQ         $0x000000c0, R12
 	VBROADCASTSD (AX), Z24
 	VFMADD231PD  Z24, Z25, Z0
 	VFMADD231PD  Z24, Z26, Z1

@@ -4,18 +4,53 @@
 
 #include "textflag.h"
 
-// func panelNEONF32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
-TEXT ·panelNEONF32(SB), NOSPLIT, $0-104
-	MOVD cols+80(FP), R0
+// func panelNEONF32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, soon uintptr, ldsoon uintptr, rows int, cols int, n int, act int)
+TEXT ·panelNEONF32(SB), NOSPLIT, $0-120
+	MOVD cols+96(FP), R0
 	CMP  $8, R0
 	BLE  narrower1
 	CMP  $12, R0
 	BNE  over2
-	MOVD rows+72(FP), R1
+	MOVD rows+88(FP), R1
 	CMP  $8, R1
 	BLT  rest4
 
 tile3:
+	MOVD n+104(FP), R2
+	CMP  $128, R2
+	BLT  few5
+
+	// c of the next tile, 8×3 vectors
+	MOVD ldc+8(FP), R2
+	MOVD $8, R3
+	MUL  R3, R2, R1
+	MOVD c+0(FP), R3
+	ADD  R3, R1
+	ADD  R2, R1, R3
+	ADD  R2, R3, R4
+	ADD  R2, R4, R5
+	ADD  R2, R5, R6
+	ADD  R2, R6, R7
+	ADD  R2, R7, R8
+	ADD  R2, R8, R9
+	PRFM 0(R1), PLDL2KEEP
+	PRFM 40(R1), PLDL2KEEP
+	PRFM 0(R3), PLDL2KEEP
+	PRFM 40(R3), PLDL2KEEP
+	PRFM 0(R4), PLDL2KEEP
+	PRFM 40(R4), PLDL2KEEP
+	PRFM 0(R5), PLDL2KEEP
+	PRFM 40(R5), PLDL2KEEP
+	PRFM 0(R6), PLDL2KEEP
+	PRFM 40(R6), PLDL2KEEP
+	PRFM 0(R7), PLDL2KEEP
+	PRFM 40(R7), PLDL2KEEP
+	PRFM 0(R8), PLDL2KEEP
+	PRFM 40(R8), PLDL2KEEP
+	PRFM 0(R9), PLDL2KEEP
+	PRFM 40(R9), PLDL2KEEP
+
+few5:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -50,9 +85,9 @@ tile3:
 	FMOVQ 0(R9), F21
 	FMOVQ 16(R9), F22
 	FMOVQ 32(R9), F23
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded5
+	BLE   folded6
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -65,22 +100,28 @@ tile3:
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
 	ADD   R2, R12, R13
+	MOVD  soon+72(FP), R14
+	MOVD  ldsoon+80(FP), R15
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single7
+	BNE single8
 	CMP $2, R6
-	BLT single7
+	BLT single8
 
-several6:
+several7:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	FMOVQ 32(R4), F27
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVQ 0(R4), F28
 	FMOVQ 16(R4), F29
 	FMOVQ 32(R4), F30
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVD 0(R1), F24
 	WORD  $0x4f981320 // fmla v0.4s, v25.4s, v24.s[0]
 	WORD  $0x4f981341 // fmla v1.4s, v26.4s, v24.s[0]
@@ -147,17 +188,19 @@ several6:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several6
+	BGE   several7
 	CMP   $0, R6
-	BEQ   folded5
+	BEQ   folded6
 
-single7:
+single8:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold8:
+fold9:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	FMOVQ 32(R4), F27
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVS 0(R1), F24
 	WORD  $0x4f981320 // fmla v0.4s, v25.4s, v24.s[0]
 	WORD  $0x4f981341 // fmla v1.4s, v26.4s, v24.s[0]
@@ -199,11 +242,11 @@ fold8:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold8
+	BNE   fold9
 
-folded5:
+folded6:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V24.B16
 	WORD  $0x4e38d400 // fadd v0.4s, v0.4s, v24.4s
 	WORD  $0x4e38d421 // fadd v1.4s, v1.4s, v24.4s
@@ -230,7 +273,7 @@ folded5:
 	WORD  $0x4e38d6d6 // fadd v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38d6f7 // fadd v23.4s, v23.4s, v24.4s
 	CMP   $1, R1
-	BNE   linear9
+	BNE   linear10
 	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
 	WORD  $0x4e38f421 // fmax v1.4s, v1.4s, v24.4s
 	WORD  $0x4e38f442 // fmax v2.4s, v2.4s, v24.4s
@@ -256,7 +299,7 @@ folded5:
 	WORD  $0x4e38f6d6 // fmax v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38f6f7 // fmax v23.4s, v23.4s, v24.4s
 
-linear9:
+linear10:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -290,6 +333,9 @@ linear9:
 	FMOVQ F21, 0(R9)
 	FMOVQ F22, 16(R9)
 	FMOVQ F23, 32(R9)
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  $8, R3
@@ -308,16 +354,16 @@ linear9:
 	MUL   R3, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
-	MOVD  rows+72(FP), R1
+	MOVD  rows+88(FP), R1
 	SUB   $8, R1
-	MOVD  R1, rows+72(FP)
+	MOVD  R1, rows+88(FP)
 	CMP   $8, R1
 	BGE   tile3
 
 rest4:
-	MOVD rows+72(FP), R1
+	MOVD rows+88(FP), R1
 	CMP  $7, R1
-	BNE  fewer11
+	BNE  fewer12
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
@@ -349,9 +395,9 @@ rest4:
 	FMOVQ 0(R8), F18
 	FMOVQ 16(R8), F19
 	FMOVQ 32(R8), F20
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded12
+	BLE   folded13
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -363,22 +409,28 @@ rest4:
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
+	MOVD  soon+72(FP), R13
+	MOVD  ldsoon+80(FP), R14
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single14
+	BNE single15
 	CMP $2, R6
-	BLT single14
+	BLT single15
 
-several13:
+several14:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	FMOVQ 32(R4), F24
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	FMOVQ 32(R4), F27
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVD 0(R1), F21
 	WORD  $0x4f9512c0 // fmla v0.4s, v22.4s, v21.s[0]
 	WORD  $0x4f9512e1 // fmla v1.4s, v23.4s, v21.s[0]
@@ -437,17 +489,19 @@ several13:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several13
+	BGE   several14
 	CMP   $0, R6
-	BEQ   folded12
+	BEQ   folded13
 
-single14:
+single15:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold15:
+fold16:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	FMOVQ 32(R4), F24
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVS 0(R1), F21
 	WORD  $0x4f9512c0 // fmla v0.4s, v22.4s, v21.s[0]
 	WORD  $0x4f9512e1 // fmla v1.4s, v23.4s, v21.s[0]
@@ -484,11 +538,11 @@ fold15:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold15
+	BNE   fold16
 
-folded12:
+folded13:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V21.B16
 	WORD  $0x4e35d400 // fadd v0.4s, v0.4s, v21.4s
 	WORD  $0x4e35d421 // fadd v1.4s, v1.4s, v21.4s
@@ -512,7 +566,7 @@ folded12:
 	WORD  $0x4e35d673 // fadd v19.4s, v19.4s, v21.4s
 	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
 	CMP   $1, R1
-	BNE   linear16
+	BNE   linear17
 	WORD  $0x4e35f400 // fmax v0.4s, v0.4s, v21.4s
 	WORD  $0x4e35f421 // fmax v1.4s, v1.4s, v21.4s
 	WORD  $0x4e35f442 // fmax v2.4s, v2.4s, v21.4s
@@ -535,7 +589,7 @@ folded12:
 	WORD  $0x4e35f673 // fmax v19.4s, v19.4s, v21.4s
 	WORD  $0x4e35f694 // fmax v20.4s, v20.4s, v21.4s
 
-linear16:
+linear17:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -565,11 +619,14 @@ linear16:
 	FMOVQ F18, 0(R8)
 	FMOVQ F19, 16(R8)
 	FMOVQ F20, 32(R8)
-	B     done10
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done11
 
-fewer11:
+fewer12:
 	CMP $6, R1
-	BNE fewer17
+	BNE fewer18
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVD  init+16(FP), R1
@@ -597,9 +654,9 @@ fewer11:
 	FMOVQ 0(R7), F15
 	FMOVQ 16(R7), F16
 	FMOVQ 32(R7), F17
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded18
+	BLE   folded19
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -610,22 +667,28 @@ fewer11:
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
+	MOVD  soon+72(FP), R12
+	MOVD  ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single20
+	BNE single21
 	CMP $2, R6
-	BLT single20
+	BLT single21
 
-several19:
+several20:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	FMOVQ 32(R4), F21
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	FMOVQ 32(R4), F24
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVD 0(R1), F18
 	WORD  $0x4f921260 // fmla v0.4s, v19.4s, v18.s[0]
 	WORD  $0x4f921281 // fmla v1.4s, v20.4s, v18.s[0]
@@ -676,17 +739,19 @@ several19:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several19
+	BGE   several20
 	CMP   $0, R6
-	BEQ   folded18
+	BEQ   folded19
 
-single20:
+single21:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold21:
+fold22:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	FMOVQ 32(R4), F21
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVS 0(R1), F18
 	WORD  $0x4f921260 // fmla v0.4s, v19.4s, v18.s[0]
 	WORD  $0x4f921281 // fmla v1.4s, v20.4s, v18.s[0]
@@ -718,11 +783,11 @@ fold21:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold21
+	BNE   fold22
 
-folded18:
+folded19:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V18.B16
 	WORD  $0x4e32d400 // fadd v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32d421 // fadd v1.4s, v1.4s, v18.4s
@@ -743,7 +808,7 @@ folded18:
 	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	CMP   $1, R1
-	BNE   linear22
+	BNE   linear23
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -763,7 +828,7 @@ folded18:
 	WORD  $0x4e32f610 // fmax v16.4s, v16.4s, v18.4s
 	WORD  $0x4e32f631 // fmax v17.4s, v17.4s, v18.4s
 
-linear22:
+linear23:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -789,11 +854,14 @@ linear22:
 	FMOVQ F15, 0(R7)
 	FMOVQ F16, 16(R7)
 	FMOVQ F17, 32(R7)
-	B     done10
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done11
 
-fewer17:
+fewer18:
 	CMP $5, R1
-	BNE fewer23
+	BNE fewer24
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVD  init+16(FP), R1
@@ -817,9 +885,9 @@ fewer17:
 	FMOVQ 0(R6), F12
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded24
+	BLE   folded25
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -829,22 +897,28 @@ fewer17:
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
+	MOVD  soon+72(FP), R11
+	MOVD  ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single26
+	BNE single27
 	CMP $2, R6
-	BLT single26
+	BLT single27
 
-several25:
+several26:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	FMOVQ 32(R4), F18
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	FMOVQ 32(R4), F21
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVD 0(R1), F15
 	WORD  $0x4f8f1200 // fmla v0.4s, v16.4s, v15.s[0]
 	WORD  $0x4f8f1221 // fmla v1.4s, v17.4s, v15.s[0]
@@ -887,17 +961,19 @@ several25:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several25
+	BGE   several26
 	CMP   $0, R6
-	BEQ   folded24
+	BEQ   folded25
 
-single26:
+single27:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold27:
+fold28:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	FMOVQ 32(R4), F18
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVS 0(R1), F15
 	WORD  $0x4f8f1200 // fmla v0.4s, v16.4s, v15.s[0]
 	WORD  $0x4f8f1221 // fmla v1.4s, v17.4s, v15.s[0]
@@ -924,11 +1000,11 @@ fold27:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold27
+	BNE   fold28
 
-folded24:
+folded25:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V15.B16
 	WORD  $0x4e2fd400 // fadd v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2fd421 // fadd v1.4s, v1.4s, v15.4s
@@ -946,7 +1022,7 @@ folded24:
 	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	CMP   $1, R1
-	BNE   linear28
+	BNE   linear29
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -963,7 +1039,7 @@ folded24:
 	WORD  $0x4e2ff5ad // fmax v13.4s, v13.4s, v15.4s
 	WORD  $0x4e2ff5ce // fmax v14.4s, v14.4s, v15.4s
 
-linear28:
+linear29:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -985,11 +1061,14 @@ linear28:
 	FMOVQ F12, 0(R6)
 	FMOVQ F13, 16(R6)
 	FMOVQ F14, 32(R6)
-	B     done10
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done11
 
-fewer23:
+fewer24:
 	CMP $4, R1
-	BNE fewer29
+	BNE fewer30
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVD  init+16(FP), R1
@@ -1009,9 +1088,9 @@ fewer23:
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
 	FMOVQ 32(R5), F11
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded30
+	BLE   folded31
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -1020,22 +1099,28 @@ fewer23:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
+	MOVD  soon+72(FP), R10
+	MOVD  ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single32
+	BNE single33
 	CMP $2, R6
-	BLT single32
+	BLT single33
 
-several31:
+several32:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	FMOVQ 32(R4), F15
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	FMOVQ 32(R4), F18
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVD 0(R1), F12
 	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
 	WORD  $0x4f8c11c1 // fmla v1.4s, v14.4s, v12.s[0]
@@ -1070,17 +1155,19 @@ several31:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several31
+	BGE   several32
 	CMP   $0, R6
-	BEQ   folded30
+	BEQ   folded31
 
-single32:
+single33:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold33:
+fold34:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	FMOVQ 32(R4), F15
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVS 0(R1), F12
 	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
 	WORD  $0x4f8c11c1 // fmla v1.4s, v14.4s, v12.s[0]
@@ -1102,11 +1189,11 @@ fold33:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold33
+	BNE   fold34
 
-folded30:
+folded31:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V12.B16
 	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
@@ -1121,7 +1208,7 @@ folded30:
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R1
-	BNE   linear34
+	BNE   linear35
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -1135,7 +1222,7 @@ folded30:
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear34:
+linear35:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -1153,11 +1240,14 @@ linear34:
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
 	FMOVQ F11, 32(R5)
-	B     done10
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done11
 
-fewer29:
+fewer30:
 	CMP $3, R1
-	BNE fewer35
+	BNE fewer36
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVD  init+16(FP), R1
@@ -1173,9 +1263,9 @@ fewer29:
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
 	FMOVQ 32(R4), F8
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded36
+	BLE   folded37
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -1183,22 +1273,28 @@ fewer29:
 	MOVD  ldb+64(FP), R5
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
+	MOVD  soon+72(FP), R9
+	MOVD  ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single38
+	BNE single39
 	CMP $2, R6
-	BLT single38
+	BLT single39
 
-several37:
+several38:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	FMOVQ 32(R4), F12
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	FMOVQ 32(R4), F15
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVD 0(R1), F9
 	WORD  $0x4f891140 // fmla v0.4s, v10.4s, v9.s[0]
 	WORD  $0x4f891161 // fmla v1.4s, v11.4s, v9.s[0]
@@ -1225,17 +1321,19 @@ several37:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several37
+	BGE   several38
 	CMP   $0, R6
-	BEQ   folded36
+	BEQ   folded37
 
-single38:
+single39:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold39:
+fold40:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	FMOVQ 32(R4), F12
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVS 0(R1), F9
 	WORD  $0x4f891140 // fmla v0.4s, v10.4s, v9.s[0]
 	WORD  $0x4f891161 // fmla v1.4s, v11.4s, v9.s[0]
@@ -1252,11 +1350,11 @@ fold39:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold39
+	BNE   fold40
 
-folded36:
+folded37:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V9.B16
 	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
@@ -1268,7 +1366,7 @@ folded36:
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	CMP   $1, R1
-	BNE   linear40
+	BNE   linear41
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -1279,7 +1377,7 @@ folded36:
 	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
 	WORD  $0x4e29f508 // fmax v8.4s, v8.4s, v9.4s
 
-linear40:
+linear41:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -1293,11 +1391,14 @@ linear40:
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
 	FMOVQ F8, 32(R4)
-	B     done10
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done11
 
-fewer35:
+fewer36:
 	CMP $2, R1
-	BNE fewer41
+	BNE fewer42
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVD  init+16(FP), R1
@@ -1309,31 +1410,37 @@ fewer35:
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
 	FMOVQ 32(R3), F5
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded42
+	BLE   folded43
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
 	MOVD  b+56(FP), R4
 	MOVD  ldb+64(FP), R5
 	ADD   R2, R1, R7
+	MOVD  soon+72(FP), R8
+	MOVD  ldsoon+80(FP), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single44
+	BNE single45
 	CMP $2, R6
-	BLT single44
+	BLT single45
 
-several43:
+several44:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	FMOVQ 32(R4), F9
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	FMOVQ 32(R4), F12
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVD 0(R1), F6
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
 	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
@@ -1352,17 +1459,19 @@ several43:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several43
+	BGE   several44
 	CMP   $0, R6
-	BEQ   folded42
+	BEQ   folded43
 
-single44:
+single45:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold45:
+fold46:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	FMOVQ 32(R4), F9
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVS 0(R1), F6
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
 	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
@@ -1374,11 +1483,11 @@ fold45:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold45
+	BNE   fold46
 
-folded42:
+folded43:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -1387,7 +1496,7 @@ folded42:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear46
+	BNE   linear47
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -1395,7 +1504,7 @@ folded42:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear46:
+linear47:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -1405,41 +1514,50 @@ linear46:
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
 	FMOVQ F5, 32(R3)
-	B     done10
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done11
 
-fewer41:
+fewer42:
 	CMP $1, R1
-	BNE fewer47
+	BNE fewer48
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
 	FMOVQ 32(R1), F2
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded48
+	BLE   folded49
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
 	MOVD  b+56(FP), R4
 	MOVD  ldb+64(FP), R5
+	MOVD  soon+72(FP), R7
+	MOVD  ldsoon+80(FP), R8
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single50
+	BNE single51
 	CMP $2, R6
-	BLT single50
+	BLT single51
 
-several49:
+several50:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	FMOVQ 32(R4), F9
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVD 0(R1), F3
 	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
 	WORD  $0x4f8310a1 // fmla v1.4s, v5.4s, v3.s[0]
@@ -1450,58 +1568,98 @@ several49:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several49
+	BGE   several50
 	CMP   $0, R6
-	BEQ   folded48
+	BEQ   folded49
 
-single50:
+single51:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold51:
+fold52:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVS 0(R1), F3
 	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
 	WORD  $0x4f8310a1 // fmla v1.4s, v5.4s, v3.s[0]
 	WORD  $0x4f8310c2 // fmla v2.4s, v6.4s, v3.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold51
+	BNE   fold52
 
-folded48:
+folded49:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear52
+	BNE   linear53
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear52:
+linear53:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	FMOVQ F2, 32(R1)
-	B     done10
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done11
 
-fewer47:
-done10:
+fewer48:
+done11:
 	RET
 
 over2:
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $48, R0
-	MOVD rows+72(FP), R1
+	MOVD rows+88(FP), R1
 	CMP  $8, R1
-	BLT  rest54
+	BLT  rest55
 
-tile53:
+tile54:
+	MOVD n+104(FP), R2
+	CMP  $128, R2
+	BLT  few56
+
+	// c of the next tile, 8×3 vectors
+	MOVD ldc+8(FP), R2
+	MOVD $8, R3
+	MUL  R3, R2, R1
+	MOVD c+0(FP), R3
+	ADD  R3, R1
+	ADD  R2, R1, R3
+	ADD  R2, R3, R4
+	ADD  R2, R4, R5
+	ADD  R2, R5, R6
+	ADD  R2, R6, R7
+	ADD  R2, R7, R8
+	ADD  R2, R8, R9
+	PRFM 0(R1), PLDL2KEEP
+	PRFM 40(R1), PLDL2KEEP
+	PRFM 0(R3), PLDL2KEEP
+	PRFM 40(R3), PLDL2KEEP
+	PRFM 0(R4), PLDL2KEEP
+	PRFM 40(R4), PLDL2KEEP
+	PRFM 0(R5), PLDL2KEEP
+	PRFM 40(R5), PLDL2KEEP
+	PRFM 0(R6), PLDL2KEEP
+	PRFM 40(R6), PLDL2KEEP
+	PRFM 0(R7), PLDL2KEEP
+	PRFM 40(R7), PLDL2KEEP
+	PRFM 0(R8), PLDL2KEEP
+	PRFM 40(R8), PLDL2KEEP
+	PRFM 0(R9), PLDL2KEEP
+	PRFM 40(R9), PLDL2KEEP
+
+few56:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -1545,9 +1703,9 @@ tile53:
 	FMOVQ 0(R9), F21
 	FMOVQ 16(R9), F22
 	FMOVQ 32(R20), F23
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded55
+	BLE   folded57
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -1560,24 +1718,30 @@ tile53:
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
 	ADD   R2, R12, R13
+	MOVD  soon+72(FP), R14
+	MOVD  ldsoon+80(FP), R15
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single57
+	BNE single59
 	CMP $2, R6
-	BLT single57
+	BLT single59
 
-several56:
+several58:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
-	ADD   R0, R4, R14
-	FMOVQ 32(R14), F27
+	ADD   R0, R4, R19
+	FMOVQ 32(R19), F27
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVQ 0(R4), F28
 	FMOVQ 16(R4), F29
-	ADD   R0, R4, R14
-	FMOVQ 32(R14), F30
+	ADD   R0, R4, R19
+	FMOVQ 32(R19), F30
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVD 0(R1), F24
 	WORD  $0x4f981320 // fmla v0.4s, v25.4s, v24.s[0]
 	WORD  $0x4f981341 // fmla v1.4s, v26.4s, v24.s[0]
@@ -1644,18 +1808,20 @@ several56:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several56
+	BGE   several58
 	CMP   $0, R6
-	BEQ   folded55
+	BEQ   folded57
 
-single57:
+single59:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold58:
+fold60:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
-	ADD   R0, R4, R14
-	FMOVQ 32(R14), F27
+	ADD   R0, R4, R19
+	FMOVQ 32(R19), F27
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVS 0(R1), F24
 	WORD  $0x4f981320 // fmla v0.4s, v25.4s, v24.s[0]
 	WORD  $0x4f981341 // fmla v1.4s, v26.4s, v24.s[0]
@@ -1697,11 +1863,11 @@ fold58:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold58
+	BNE   fold60
 
-folded55:
+folded57:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V24.B16
 	WORD  $0x4e38d400 // fadd v0.4s, v0.4s, v24.4s
 	WORD  $0x4e38d421 // fadd v1.4s, v1.4s, v24.4s
@@ -1728,7 +1894,7 @@ folded55:
 	WORD  $0x4e38d6d6 // fadd v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38d6f7 // fadd v23.4s, v23.4s, v24.4s
 	CMP   $1, R1
-	BNE   linear59
+	BNE   linear61
 	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
 	WORD  $0x4e38f421 // fmax v1.4s, v1.4s, v24.4s
 	WORD  $0x4e38f442 // fmax v2.4s, v2.4s, v24.4s
@@ -1754,7 +1920,7 @@ folded55:
 	WORD  $0x4e38f6d6 // fmax v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38f6f7 // fmax v23.4s, v23.4s, v24.4s
 
-linear59:
+linear61:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -1797,6 +1963,9 @@ linear59:
 	FMOVQ F21, 0(R9)
 	FMOVQ F22, 16(R9)
 	FMOVQ F23, 32(R20)
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  $8, R3
@@ -1815,16 +1984,16 @@ linear59:
 	MUL   R3, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
-	MOVD  rows+72(FP), R1
+	MOVD  rows+88(FP), R1
 	SUB   $8, R1
-	MOVD  R1, rows+72(FP)
+	MOVD  R1, rows+88(FP)
 	CMP   $8, R1
-	BGE   tile53
+	BGE   tile54
 
-rest54:
-	MOVD rows+72(FP), R1
+rest55:
+	MOVD rows+88(FP), R1
 	CMP  $7, R1
-	BNE  fewer61
+	BNE  fewer63
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
@@ -1864,9 +2033,9 @@ rest54:
 	FMOVQ 0(R8), F18
 	FMOVQ 16(R8), F19
 	FMOVQ 32(R15), F20
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded62
+	BLE   folded64
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -1878,24 +2047,30 @@ rest54:
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
+	MOVD  soon+72(FP), R13
+	MOVD  ldsoon+80(FP), R14
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single64
+	BNE single66
 	CMP $2, R6
-	BLT single64
+	BLT single66
 
-several63:
+several65:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
-	ADD   R0, R4, R13
-	FMOVQ 32(R13), F24
+	ADD   R0, R4, R15
+	FMOVQ 32(R15), F24
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
-	ADD   R0, R4, R13
-	FMOVQ 32(R13), F27
+	ADD   R0, R4, R15
+	FMOVQ 32(R15), F27
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVD 0(R1), F21
 	WORD  $0x4f9512c0 // fmla v0.4s, v22.4s, v21.s[0]
 	WORD  $0x4f9512e1 // fmla v1.4s, v23.4s, v21.s[0]
@@ -1954,18 +2129,20 @@ several63:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several63
+	BGE   several65
 	CMP   $0, R6
-	BEQ   folded62
+	BEQ   folded64
 
-single64:
+single66:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold65:
+fold67:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
-	ADD   R0, R4, R13
-	FMOVQ 32(R13), F24
+	ADD   R0, R4, R15
+	FMOVQ 32(R15), F24
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVS 0(R1), F21
 	WORD  $0x4f9512c0 // fmla v0.4s, v22.4s, v21.s[0]
 	WORD  $0x4f9512e1 // fmla v1.4s, v23.4s, v21.s[0]
@@ -2002,11 +2179,11 @@ fold65:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold65
+	BNE   fold67
 
-folded62:
+folded64:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V21.B16
 	WORD  $0x4e35d400 // fadd v0.4s, v0.4s, v21.4s
 	WORD  $0x4e35d421 // fadd v1.4s, v1.4s, v21.4s
@@ -2030,7 +2207,7 @@ folded62:
 	WORD  $0x4e35d673 // fadd v19.4s, v19.4s, v21.4s
 	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
 	CMP   $1, R1
-	BNE   linear66
+	BNE   linear68
 	WORD  $0x4e35f400 // fmax v0.4s, v0.4s, v21.4s
 	WORD  $0x4e35f421 // fmax v1.4s, v1.4s, v21.4s
 	WORD  $0x4e35f442 // fmax v2.4s, v2.4s, v21.4s
@@ -2053,7 +2230,7 @@ folded62:
 	WORD  $0x4e35f673 // fmax v19.4s, v19.4s, v21.4s
 	WORD  $0x4e35f694 // fmax v20.4s, v20.4s, v21.4s
 
-linear66:
+linear68:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2091,11 +2268,14 @@ linear66:
 	FMOVQ F18, 0(R8)
 	FMOVQ F19, 16(R8)
 	FMOVQ F20, 32(R15)
-	B     done60
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done62
 
-fewer61:
+fewer63:
 	CMP $6, R1
-	BNE fewer67
+	BNE fewer69
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVD  init+16(FP), R1
@@ -2130,9 +2310,9 @@ fewer61:
 	FMOVQ 0(R7), F15
 	FMOVQ 16(R7), F16
 	FMOVQ 32(R13), F17
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded68
+	BLE   folded70
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -2143,24 +2323,30 @@ fewer61:
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
+	MOVD  soon+72(FP), R12
+	MOVD  ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single70
+	BNE single72
 	CMP $2, R6
-	BLT single70
+	BLT single72
 
-several69:
+several71:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
-	ADD   R0, R4, R12
-	FMOVQ 32(R12), F21
+	ADD   R0, R4, R14
+	FMOVQ 32(R14), F21
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
-	ADD   R0, R4, R12
-	FMOVQ 32(R12), F24
+	ADD   R0, R4, R14
+	FMOVQ 32(R14), F24
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVD 0(R1), F18
 	WORD  $0x4f921260 // fmla v0.4s, v19.4s, v18.s[0]
 	WORD  $0x4f921281 // fmla v1.4s, v20.4s, v18.s[0]
@@ -2211,18 +2397,20 @@ several69:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several69
+	BGE   several71
 	CMP   $0, R6
-	BEQ   folded68
+	BEQ   folded70
 
-single70:
+single72:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold71:
+fold73:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
-	ADD   R0, R4, R12
-	FMOVQ 32(R12), F21
+	ADD   R0, R4, R14
+	FMOVQ 32(R14), F21
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVS 0(R1), F18
 	WORD  $0x4f921260 // fmla v0.4s, v19.4s, v18.s[0]
 	WORD  $0x4f921281 // fmla v1.4s, v20.4s, v18.s[0]
@@ -2254,11 +2442,11 @@ fold71:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold71
+	BNE   fold73
 
-folded68:
+folded70:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V18.B16
 	WORD  $0x4e32d400 // fadd v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32d421 // fadd v1.4s, v1.4s, v18.4s
@@ -2279,7 +2467,7 @@ folded68:
 	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	CMP   $1, R1
-	BNE   linear72
+	BNE   linear74
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -2299,7 +2487,7 @@ folded68:
 	WORD  $0x4e32f610 // fmax v16.4s, v16.4s, v18.4s
 	WORD  $0x4e32f631 // fmax v17.4s, v17.4s, v18.4s
 
-linear72:
+linear74:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2332,11 +2520,14 @@ linear72:
 	FMOVQ F15, 0(R7)
 	FMOVQ F16, 16(R7)
 	FMOVQ F17, 32(R13)
-	B     done60
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done62
 
-fewer67:
+fewer69:
 	CMP $5, R1
-	BNE fewer73
+	BNE fewer75
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVD  init+16(FP), R1
@@ -2366,9 +2557,9 @@ fewer67:
 	FMOVQ 0(R6), F12
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R11), F14
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded74
+	BLE   folded76
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -2378,24 +2569,30 @@ fewer67:
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
+	MOVD  soon+72(FP), R11
+	MOVD  ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single76
+	BNE single78
 	CMP $2, R6
-	BLT single76
+	BLT single78
 
-several75:
+several77:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
-	ADD   R0, R4, R11
-	FMOVQ 32(R11), F18
+	ADD   R0, R4, R13
+	FMOVQ 32(R13), F18
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
-	ADD   R0, R4, R11
-	FMOVQ 32(R11), F21
+	ADD   R0, R4, R13
+	FMOVQ 32(R13), F21
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVD 0(R1), F15
 	WORD  $0x4f8f1200 // fmla v0.4s, v16.4s, v15.s[0]
 	WORD  $0x4f8f1221 // fmla v1.4s, v17.4s, v15.s[0]
@@ -2438,18 +2635,20 @@ several75:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several75
+	BGE   several77
 	CMP   $0, R6
-	BEQ   folded74
+	BEQ   folded76
 
-single76:
+single78:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold77:
+fold79:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
-	ADD   R0, R4, R11
-	FMOVQ 32(R11), F18
+	ADD   R0, R4, R13
+	FMOVQ 32(R13), F18
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVS 0(R1), F15
 	WORD  $0x4f8f1200 // fmla v0.4s, v16.4s, v15.s[0]
 	WORD  $0x4f8f1221 // fmla v1.4s, v17.4s, v15.s[0]
@@ -2476,11 +2675,11 @@ fold77:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold77
+	BNE   fold79
 
-folded74:
+folded76:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V15.B16
 	WORD  $0x4e2fd400 // fadd v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2fd421 // fadd v1.4s, v1.4s, v15.4s
@@ -2498,7 +2697,7 @@ folded74:
 	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	CMP   $1, R1
-	BNE   linear78
+	BNE   linear80
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -2515,7 +2714,7 @@ folded74:
 	WORD  $0x4e2ff5ad // fmax v13.4s, v13.4s, v15.4s
 	WORD  $0x4e2ff5ce // fmax v14.4s, v14.4s, v15.4s
 
-linear78:
+linear80:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2543,11 +2742,14 @@ linear78:
 	FMOVQ F12, 0(R6)
 	FMOVQ F13, 16(R6)
 	FMOVQ F14, 32(R11)
-	B     done60
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done62
 
-fewer73:
+fewer75:
 	CMP $4, R1
-	BNE fewer79
+	BNE fewer81
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVD  init+16(FP), R1
@@ -2572,9 +2774,9 @@ fewer73:
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
 	FMOVQ 32(R9), F11
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded80
+	BLE   folded82
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -2583,24 +2785,30 @@ fewer73:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
+	MOVD  soon+72(FP), R10
+	MOVD  ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single82
+	BNE single84
 	CMP $2, R6
-	BLT single82
+	BLT single84
 
-several81:
+several83:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
-	ADD   R0, R4, R10
-	FMOVQ 32(R10), F15
+	ADD   R0, R4, R12
+	FMOVQ 32(R12), F15
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
-	ADD   R0, R4, R10
-	FMOVQ 32(R10), F18
+	ADD   R0, R4, R12
+	FMOVQ 32(R12), F18
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVD 0(R1), F12
 	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
 	WORD  $0x4f8c11c1 // fmla v1.4s, v14.4s, v12.s[0]
@@ -2635,18 +2843,20 @@ several81:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several81
+	BGE   several83
 	CMP   $0, R6
-	BEQ   folded80
+	BEQ   folded82
 
-single82:
+single84:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold83:
+fold85:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
-	ADD   R0, R4, R10
-	FMOVQ 32(R10), F15
+	ADD   R0, R4, R12
+	FMOVQ 32(R12), F15
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVS 0(R1), F12
 	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
 	WORD  $0x4f8c11c1 // fmla v1.4s, v14.4s, v12.s[0]
@@ -2668,11 +2878,11 @@ fold83:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold83
+	BNE   fold85
 
-folded80:
+folded82:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V12.B16
 	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
@@ -2687,7 +2897,7 @@ folded80:
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R1
-	BNE   linear84
+	BNE   linear86
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -2701,7 +2911,7 @@ folded80:
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear84:
+linear86:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2724,11 +2934,14 @@ linear84:
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
 	FMOVQ F11, 32(R9)
-	B     done60
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done62
 
-fewer79:
+fewer81:
 	CMP $3, R1
-	BNE fewer85
+	BNE fewer87
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVD  init+16(FP), R1
@@ -2748,9 +2961,9 @@ fewer79:
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
 	FMOVQ 32(R7), F8
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded86
+	BLE   folded88
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -2758,24 +2971,30 @@ fewer79:
 	MOVD  ldb+64(FP), R5
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
+	MOVD  soon+72(FP), R9
+	MOVD  ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single88
+	BNE single90
 	CMP $2, R6
-	BLT single88
+	BLT single90
 
-several87:
+several89:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
-	ADD   R0, R4, R9
-	FMOVQ 32(R9), F12
+	ADD   R0, R4, R11
+	FMOVQ 32(R11), F12
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
-	ADD   R0, R4, R9
-	FMOVQ 32(R9), F15
+	ADD   R0, R4, R11
+	FMOVQ 32(R11), F15
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVD 0(R1), F9
 	WORD  $0x4f891140 // fmla v0.4s, v10.4s, v9.s[0]
 	WORD  $0x4f891161 // fmla v1.4s, v11.4s, v9.s[0]
@@ -2802,18 +3021,20 @@ several87:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several87
+	BGE   several89
 	CMP   $0, R6
-	BEQ   folded86
+	BEQ   folded88
 
-single88:
+single90:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold89:
+fold91:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
-	ADD   R0, R4, R9
-	FMOVQ 32(R9), F12
+	ADD   R0, R4, R11
+	FMOVQ 32(R11), F12
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVS 0(R1), F9
 	WORD  $0x4f891140 // fmla v0.4s, v10.4s, v9.s[0]
 	WORD  $0x4f891161 // fmla v1.4s, v11.4s, v9.s[0]
@@ -2830,11 +3051,11 @@ fold89:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold89
+	BNE   fold91
 
-folded86:
+folded88:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V9.B16
 	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
@@ -2846,7 +3067,7 @@ folded86:
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	CMP   $1, R1
-	BNE   linear90
+	BNE   linear92
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -2857,7 +3078,7 @@ folded86:
 	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
 	WORD  $0x4e29f508 // fmax v8.4s, v8.4s, v9.4s
 
-linear90:
+linear92:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2875,11 +3096,14 @@ linear90:
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
 	FMOVQ F8, 32(R7)
-	B     done60
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done62
 
-fewer85:
+fewer87:
 	CMP $2, R1
-	BNE fewer91
+	BNE fewer93
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVD  init+16(FP), R1
@@ -2894,33 +3118,39 @@ fewer85:
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
 	FMOVQ 32(R5), F5
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded92
+	BLE   folded94
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
 	MOVD  b+56(FP), R4
 	MOVD  ldb+64(FP), R5
 	ADD   R2, R1, R7
+	MOVD  soon+72(FP), R8
+	MOVD  ldsoon+80(FP), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single94
+	BNE single96
 	CMP $2, R6
-	BLT single94
+	BLT single96
 
-several93:
+several95:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
-	ADD   R0, R4, R8
-	FMOVQ 32(R8), F9
+	ADD   R0, R4, R10
+	FMOVQ 32(R10), F9
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
-	ADD   R0, R4, R8
-	FMOVQ 32(R8), F12
+	ADD   R0, R4, R10
+	FMOVQ 32(R10), F12
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVD 0(R1), F6
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
 	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
@@ -2939,18 +3169,20 @@ several93:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several93
+	BGE   several95
 	CMP   $0, R6
-	BEQ   folded92
+	BEQ   folded94
 
-single94:
+single96:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold95:
+fold97:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
-	ADD   R0, R4, R8
-	FMOVQ 32(R8), F9
+	ADD   R0, R4, R10
+	FMOVQ 32(R10), F9
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVS 0(R1), F6
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
 	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
@@ -2962,11 +3194,11 @@ fold95:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold95
+	BNE   fold97
 
-folded92:
+folded94:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -2975,7 +3207,7 @@ folded92:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear96
+	BNE   linear98
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -2983,7 +3215,7 @@ folded92:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear96:
+linear98:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2996,11 +3228,14 @@ linear96:
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
 	FMOVQ F5, 32(R5)
-	B     done60
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done62
 
-fewer91:
+fewer93:
 	CMP $1, R1
-	BNE fewer97
+	BNE fewer99
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVD  init+16(FP), R1
@@ -3009,32 +3244,38 @@ fewer91:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
 	FMOVQ 32(R3), F2
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded98
+	BLE   folded100
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
 	MOVD  b+56(FP), R4
 	MOVD  ldb+64(FP), R5
+	MOVD  soon+72(FP), R7
+	MOVD  ldsoon+80(FP), R8
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single100
+	BNE single102
 	CMP $2, R6
-	BLT single100
+	BLT single102
 
-several99:
+several101:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
-	ADD   R0, R4, R7
-	FMOVQ 32(R7), F6
+	ADD   R0, R4, R9
+	FMOVQ 32(R9), F6
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
-	ADD   R0, R4, R7
-	FMOVQ 32(R7), F9
+	ADD   R0, R4, R9
+	FMOVQ 32(R9), F9
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVD 0(R1), F3
 	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
 	WORD  $0x4f8310a1 // fmla v1.4s, v5.4s, v3.s[0]
@@ -3045,62 +3286,102 @@ several99:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several99
+	BGE   several101
 	CMP   $0, R6
-	BEQ   folded98
+	BEQ   folded100
 
-single100:
+single102:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold101:
+fold103:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
-	ADD   R0, R4, R7
-	FMOVQ 32(R7), F6
+	ADD   R0, R4, R9
+	FMOVQ 32(R9), F6
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVS 0(R1), F3
 	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
 	WORD  $0x4f8310a1 // fmla v1.4s, v5.4s, v3.s[0]
 	WORD  $0x4f8310c2 // fmla v2.4s, v6.4s, v3.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold101
+	BNE   fold103
 
-folded98:
+folded100:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear102
+	BNE   linear104
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear102:
+linear104:
 	MOVD  c+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	FMOVQ F2, 32(R3)
-	B     done60
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done62
 
-fewer97:
-done60:
+fewer99:
+done62:
 	RET
 
 narrower1:
 	CMP  $4, R0
-	BLE  narrower103
+	BLE  narrower105
 	CMP  $8, R0
-	BNE  over104
-	MOVD rows+72(FP), R1
+	BNE  over106
+	MOVD rows+88(FP), R1
 	CMP  $8, R1
-	BLT  rest106
+	BLT  rest108
 
-tile105:
+tile107:
+	MOVD n+104(FP), R2
+	CMP  $128, R2
+	BLT  few109
+
+	// c of the next tile, 8×2 vectors
+	MOVD ldc+8(FP), R2
+	MOVD $8, R3
+	MUL  R3, R2, R1
+	MOVD c+0(FP), R3
+	ADD  R3, R1
+	ADD  R2, R1, R3
+	ADD  R2, R3, R4
+	ADD  R2, R4, R5
+	ADD  R2, R5, R6
+	ADD  R2, R6, R7
+	ADD  R2, R7, R8
+	ADD  R2, R8, R9
+	PRFM 0(R1), PLDL2KEEP
+	PRFM 24(R1), PLDL2KEEP
+	PRFM 0(R3), PLDL2KEEP
+	PRFM 24(R3), PLDL2KEEP
+	PRFM 0(R4), PLDL2KEEP
+	PRFM 24(R4), PLDL2KEEP
+	PRFM 0(R5), PLDL2KEEP
+	PRFM 24(R5), PLDL2KEEP
+	PRFM 0(R6), PLDL2KEEP
+	PRFM 24(R6), PLDL2KEEP
+	PRFM 0(R7), PLDL2KEEP
+	PRFM 24(R7), PLDL2KEEP
+	PRFM 0(R8), PLDL2KEEP
+	PRFM 24(R8), PLDL2KEEP
+	PRFM 0(R9), PLDL2KEEP
+	PRFM 24(R9), PLDL2KEEP
+
+few109:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -3127,9 +3408,9 @@ tile105:
 	FMOVQ 16(R8), F13
 	FMOVQ 0(R9), F14
 	FMOVQ 16(R9), F15
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded107
+	BLE   folded110
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3142,20 +3423,26 @@ tile105:
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
 	ADD   R2, R12, R13
+	MOVD  soon+72(FP), R14
+	MOVD  ldsoon+80(FP), R15
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single109
+	BNE single112
 	CMP $2, R6
-	BLT single109
+	BLT single112
 
-several108:
+several111:
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVD 0(R1), F16
 	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
 	WORD  $0x4f901241 // fmla v1.4s, v18.4s, v16.s[0]
@@ -3206,16 +3493,18 @@ several108:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several108
+	BGE   several111
 	CMP   $0, R6
-	BEQ   folded107
+	BEQ   folded110
 
-single109:
+single112:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold110:
+fold113:
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVS 0(R1), F16
 	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
 	WORD  $0x4f901241 // fmla v1.4s, v18.4s, v16.s[0]
@@ -3249,11 +3538,11 @@ fold110:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold110
+	BNE   fold113
 
-folded107:
+folded110:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V16.B16
 	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30d421 // fadd v1.4s, v1.4s, v16.4s
@@ -3272,7 +3561,7 @@ folded107:
 	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	CMP   $1, R1
-	BNE   linear111
+	BNE   linear114
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -3290,7 +3579,7 @@ folded107:
 	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30f5ef // fmax v15.4s, v15.4s, v16.4s
 
-linear111:
+linear114:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -3316,6 +3605,9 @@ linear111:
 	FMOVQ F13, 16(R8)
 	FMOVQ F14, 0(R9)
 	FMOVQ F15, 16(R9)
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  $8, R3
@@ -3334,16 +3626,16 @@ linear111:
 	MUL   R3, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
-	MOVD  rows+72(FP), R1
+	MOVD  rows+88(FP), R1
 	SUB   $8, R1
-	MOVD  R1, rows+72(FP)
+	MOVD  R1, rows+88(FP)
 	CMP   $8, R1
-	BGE   tile105
+	BGE   tile107
 
-rest106:
-	MOVD rows+72(FP), R1
+rest108:
+	MOVD rows+88(FP), R1
 	CMP  $7, R1
-	BNE  fewer113
+	BNE  fewer116
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
@@ -3368,9 +3660,9 @@ rest106:
 	FMOVQ 16(R7), F11
 	FMOVQ 0(R8), F12
 	FMOVQ 16(R8), F13
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded114
+	BLE   folded117
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3382,20 +3674,26 @@ rest106:
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
+	MOVD  soon+72(FP), R13
+	MOVD  ldsoon+80(FP), R14
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single116
+	BNE single119
 	CMP $2, R6
-	BLT single116
+	BLT single119
 
-several115:
+several118:
 	FMOVQ 0(R4), F15
 	FMOVQ 16(R4), F16
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVD 0(R1), F14
 	WORD  $0x4f8e11e0 // fmla v0.4s, v15.4s, v14.s[0]
 	WORD  $0x4f8e1201 // fmla v1.4s, v16.4s, v14.s[0]
@@ -3440,16 +3738,18 @@ several115:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several115
+	BGE   several118
 	CMP   $0, R6
-	BEQ   folded114
+	BEQ   folded117
 
-single116:
+single119:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold117:
+fold120:
 	FMOVQ 0(R4), F15
 	FMOVQ 16(R4), F16
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVS 0(R1), F14
 	WORD  $0x4f8e11e0 // fmla v0.4s, v15.4s, v14.s[0]
 	WORD  $0x4f8e1201 // fmla v1.4s, v16.4s, v14.s[0]
@@ -3479,11 +3779,11 @@ fold117:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold117
+	BNE   fold120
 
-folded114:
+folded117:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V14.B16
 	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
@@ -3500,7 +3800,7 @@ folded114:
 	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	CMP   $1, R1
-	BNE   linear118
+	BNE   linear121
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -3516,7 +3816,7 @@ folded114:
 	WORD  $0x4e2ef58c // fmax v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ef5ad // fmax v13.4s, v13.4s, v14.4s
 
-linear118:
+linear121:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -3539,11 +3839,14 @@ linear118:
 	FMOVQ F11, 16(R7)
 	FMOVQ F12, 0(R8)
 	FMOVQ F13, 16(R8)
-	B     done112
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done115
 
-fewer113:
+fewer116:
 	CMP $6, R1
-	BNE fewer119
+	BNE fewer122
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVD  init+16(FP), R1
@@ -3565,9 +3868,9 @@ fewer113:
 	FMOVQ 16(R6), F9
 	FMOVQ 0(R7), F10
 	FMOVQ 16(R7), F11
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded120
+	BLE   folded123
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3578,20 +3881,26 @@ fewer113:
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
+	MOVD  soon+72(FP), R12
+	MOVD  ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single122
+	BNE single125
 	CMP $2, R6
-	BLT single122
+	BLT single125
 
-several121:
+several124:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVQ 0(R4), F15
 	FMOVQ 16(R4), F16
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVD 0(R1), F12
 	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
 	WORD  $0x4f8c11c1 // fmla v1.4s, v14.4s, v12.s[0]
@@ -3630,16 +3939,18 @@ several121:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several121
+	BGE   several124
 	CMP   $0, R6
-	BEQ   folded120
+	BEQ   folded123
 
-single122:
+single125:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold123:
+fold126:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVS 0(R1), F12
 	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
 	WORD  $0x4f8c11c1 // fmla v1.4s, v14.4s, v12.s[0]
@@ -3665,11 +3976,11 @@ fold123:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold123
+	BNE   fold126
 
-folded120:
+folded123:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V12.B16
 	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
@@ -3684,7 +3995,7 @@ folded120:
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R1
-	BNE   linear124
+	BNE   linear127
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -3698,7 +4009,7 @@ folded120:
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear124:
+linear127:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -3718,11 +4029,14 @@ linear124:
 	FMOVQ F9, 16(R6)
 	FMOVQ F10, 0(R7)
 	FMOVQ F11, 16(R7)
-	B     done112
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done115
 
-fewer119:
+fewer122:
 	CMP $5, R1
-	BNE fewer125
+	BNE fewer128
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVD  init+16(FP), R1
@@ -3741,9 +4055,9 @@ fewer119:
 	FMOVQ 16(R5), F7
 	FMOVQ 0(R6), F8
 	FMOVQ 16(R6), F9
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded126
+	BLE   folded129
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3753,20 +4067,26 @@ fewer119:
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
+	MOVD  soon+72(FP), R11
+	MOVD  ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single128
+	BNE single131
 	CMP $2, R6
-	BLT single128
+	BLT single131
 
-several127:
+several130:
 	FMOVQ 0(R4), F11
 	FMOVQ 16(R4), F12
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVD 0(R1), F10
 	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
 	WORD  $0x4f8a1181 // fmla v1.4s, v12.4s, v10.s[0]
@@ -3799,16 +4119,18 @@ several127:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several127
+	BGE   several130
 	CMP   $0, R6
-	BEQ   folded126
+	BEQ   folded129
 
-single128:
+single131:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold129:
+fold132:
 	FMOVQ 0(R4), F11
 	FMOVQ 16(R4), F12
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVS 0(R1), F10
 	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
 	WORD  $0x4f8a1181 // fmla v1.4s, v12.4s, v10.s[0]
@@ -3830,11 +4152,11 @@ fold129:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold129
+	BNE   fold132
 
-folded126:
+folded129:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V10.B16
 	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
@@ -3847,7 +4169,7 @@ folded126:
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	CMP   $1, R1
-	BNE   linear130
+	BNE   linear133
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -3859,7 +4181,7 @@ folded126:
 	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2af529 // fmax v9.4s, v9.4s, v10.4s
 
-linear130:
+linear133:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -3876,11 +4198,14 @@ linear130:
 	FMOVQ F7, 16(R5)
 	FMOVQ F8, 0(R6)
 	FMOVQ F9, 16(R6)
-	B     done112
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done115
 
-fewer125:
+fewer128:
 	CMP $4, R1
-	BNE fewer131
+	BNE fewer134
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVD  init+16(FP), R1
@@ -3896,9 +4221,9 @@ fewer125:
 	FMOVQ 16(R4), F5
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R5), F7
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded132
+	BLE   folded135
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3907,20 +4232,26 @@ fewer125:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
+	MOVD  soon+72(FP), R10
+	MOVD  ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single134
+	BNE single137
 	CMP $2, R6
-	BLT single134
+	BLT single137
 
-several133:
+several136:
 	FMOVQ 0(R4), F9
 	FMOVQ 16(R4), F10
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVQ 0(R4), F11
 	FMOVQ 16(R4), F12
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVD 0(R1), F8
 	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
 	WORD  $0x4f881141 // fmla v1.4s, v10.4s, v8.s[0]
@@ -3947,16 +4278,18 @@ several133:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several133
+	BGE   several136
 	CMP   $0, R6
-	BEQ   folded132
+	BEQ   folded135
 
-single134:
+single137:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold135:
+fold138:
 	FMOVQ 0(R4), F9
 	FMOVQ 16(R4), F10
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVS 0(R1), F8
 	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
 	WORD  $0x4f881141 // fmla v1.4s, v10.4s, v8.s[0]
@@ -3974,11 +4307,11 @@ fold135:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold135
+	BNE   fold138
 
-folded132:
+folded135:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -3989,7 +4322,7 @@ folded132:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear136
+	BNE   linear139
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -3999,7 +4332,7 @@ folded132:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear136:
+linear139:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4013,11 +4346,14 @@ linear136:
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R5)
-	B     done112
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done115
 
-fewer131:
+fewer134:
 	CMP $3, R1
-	BNE fewer137
+	BNE fewer140
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVD  init+16(FP), R1
@@ -4030,9 +4366,9 @@ fewer131:
 	FMOVQ 16(R3), F3
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded138
+	BLE   folded141
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4040,20 +4376,26 @@ fewer131:
 	MOVD  ldb+64(FP), R5
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
+	MOVD  soon+72(FP), R9
+	MOVD  ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single140
+	BNE single143
 	CMP $2, R6
-	BLT single140
+	BLT single143
 
-several139:
+several142:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVQ 0(R4), F9
 	FMOVQ 16(R4), F10
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVD 0(R1), F6
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
 	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
@@ -4074,16 +4416,18 @@ several139:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several139
+	BGE   several142
 	CMP   $0, R6
-	BEQ   folded138
+	BEQ   folded141
 
-single140:
+single143:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold141:
+fold144:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVS 0(R1), F6
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
 	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
@@ -4097,11 +4441,11 @@ fold141:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold141
+	BNE   fold144
 
-folded138:
+folded141:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -4110,7 +4454,7 @@ folded138:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear142
+	BNE   linear145
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -4118,7 +4462,7 @@ folded138:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear142:
+linear145:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4129,11 +4473,14 @@ linear142:
 	FMOVQ F3, 16(R3)
 	FMOVQ F4, 0(R4)
 	FMOVQ F5, 16(R4)
-	B     done112
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done115
 
-fewer137:
+fewer140:
 	CMP $2, R1
-	BNE fewer143
+	BNE fewer146
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVD  init+16(FP), R1
@@ -4143,29 +4490,35 @@ fewer137:
 	FMOVQ 16(R1), F1
 	FMOVQ 0(R3), F2
 	FMOVQ 16(R3), F3
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded144
+	BLE   folded147
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
 	MOVD  b+56(FP), R4
 	MOVD  ldb+64(FP), R5
 	ADD   R2, R1, R7
+	MOVD  soon+72(FP), R8
+	MOVD  ldsoon+80(FP), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single146
+	BNE single149
 	CMP $2, R6
-	BLT single146
+	BLT single149
 
-several145:
+several148:
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVD 0(R1), F4
 	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
 	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
@@ -4180,16 +4533,18 @@ several145:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several145
+	BGE   several148
 	CMP   $0, R6
-	BEQ   folded144
+	BEQ   folded147
 
-single146:
+single149:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold147:
+fold150:
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVS 0(R1), F4
 	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
 	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
@@ -4199,24 +4554,24 @@ fold147:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold147
+	BNE   fold150
 
-folded144:
+folded147:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear148
+	BNE   linear151
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear148:
+linear151:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4224,38 +4579,47 @@ linear148:
 	FMOVQ F1, 16(R1)
 	FMOVQ F2, 0(R3)
 	FMOVQ F3, 16(R3)
-	B     done112
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done115
 
-fewer143:
+fewer146:
 	CMP $1, R1
-	BNE fewer149
+	BNE fewer152
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded150
+	BLE   folded153
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
 	MOVD  b+56(FP), R4
 	MOVD  ldb+64(FP), R5
+	MOVD  soon+72(FP), R7
+	MOVD  ldsoon+80(FP), R8
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single152
+	BNE single155
 	CMP $2, R6
-	BLT single152
+	BLT single155
 
-several151:
+several154:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVD 0(R1), F2
 	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
 	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
@@ -4264,53 +4628,93 @@ several151:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several151
+	BGE   several154
 	CMP   $0, R6
-	BEQ   folded150
+	BEQ   folded153
 
-single152:
+single155:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold153:
+fold156:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVS 0(R1), F2
 	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
 	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold153
+	BNE   fold156
 
-folded150:
+folded153:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear154
+	BNE   linear157
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear154:
+linear157:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	B     done112
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done115
 
-fewer149:
-done112:
+fewer152:
+done115:
 	RET
 
-over104:
+over106:
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $32, R0
-	MOVD rows+72(FP), R1
+	MOVD rows+88(FP), R1
 	CMP  $8, R1
-	BLT  rest156
+	BLT  rest159
 
-tile155:
+tile158:
+	MOVD n+104(FP), R2
+	CMP  $128, R2
+	BLT  few160
+
+	// c of the next tile, 8×2 vectors
+	MOVD ldc+8(FP), R2
+	MOVD $8, R3
+	MUL  R3, R2, R1
+	MOVD c+0(FP), R3
+	ADD  R3, R1
+	ADD  R2, R1, R3
+	ADD  R2, R3, R4
+	ADD  R2, R4, R5
+	ADD  R2, R5, R6
+	ADD  R2, R6, R7
+	ADD  R2, R7, R8
+	ADD  R2, R8, R9
+	PRFM 0(R1), PLDL2KEEP
+	PRFM 24(R1), PLDL2KEEP
+	PRFM 0(R3), PLDL2KEEP
+	PRFM 24(R3), PLDL2KEEP
+	PRFM 0(R4), PLDL2KEEP
+	PRFM 24(R4), PLDL2KEEP
+	PRFM 0(R5), PLDL2KEEP
+	PRFM 24(R5), PLDL2KEEP
+	PRFM 0(R6), PLDL2KEEP
+	PRFM 24(R6), PLDL2KEEP
+	PRFM 0(R7), PLDL2KEEP
+	PRFM 24(R7), PLDL2KEEP
+	PRFM 0(R8), PLDL2KEEP
+	PRFM 24(R8), PLDL2KEEP
+	PRFM 0(R9), PLDL2KEEP
+	PRFM 24(R9), PLDL2KEEP
+
+few160:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -4346,9 +4750,9 @@ tile155:
 	FMOVQ 16(R19), F13
 	FMOVQ 0(R9), F14
 	FMOVQ 16(R20), F15
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded157
+	BLE   folded161
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4361,22 +4765,28 @@ tile155:
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
 	ADD   R2, R12, R13
+	MOVD  soon+72(FP), R14
+	MOVD  ldsoon+80(FP), R15
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single159
+	BNE single163
 	CMP $2, R6
-	BLT single159
+	BLT single163
 
-several158:
+several162:
 	FMOVQ 0(R4), F17
-	ADD   R0, R4, R14
-	FMOVQ 16(R14), F18
+	ADD   R0, R4, R19
+	FMOVQ 16(R19), F18
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVQ 0(R4), F19
-	ADD   R0, R4, R14
-	FMOVQ 16(R14), F20
+	ADD   R0, R4, R19
+	FMOVQ 16(R19), F20
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVD 0(R1), F16
 	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
 	WORD  $0x4f901241 // fmla v1.4s, v18.4s, v16.s[0]
@@ -4427,17 +4837,19 @@ several158:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several158
+	BGE   several162
 	CMP   $0, R6
-	BEQ   folded157
+	BEQ   folded161
 
-single159:
+single163:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold160:
+fold164:
 	FMOVQ 0(R4), F17
-	ADD   R0, R4, R14
-	FMOVQ 16(R14), F18
+	ADD   R0, R4, R19
+	FMOVQ 16(R19), F18
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVS 0(R1), F16
 	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
 	WORD  $0x4f901241 // fmla v1.4s, v18.4s, v16.s[0]
@@ -4471,11 +4883,11 @@ fold160:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold160
+	BNE   fold164
 
-folded157:
+folded161:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V16.B16
 	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30d421 // fadd v1.4s, v1.4s, v16.4s
@@ -4494,7 +4906,7 @@ folded157:
 	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	CMP   $1, R1
-	BNE   linear161
+	BNE   linear165
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -4512,7 +4924,7 @@ folded157:
 	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30f5ef // fmax v15.4s, v15.4s, v16.4s
 
-linear161:
+linear165:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4547,6 +4959,9 @@ linear161:
 	FMOVQ F13, 16(R19)
 	FMOVQ F14, 0(R9)
 	FMOVQ F15, 16(R20)
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  $8, R3
@@ -4565,16 +4980,16 @@ linear161:
 	MUL   R3, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
-	MOVD  rows+72(FP), R1
+	MOVD  rows+88(FP), R1
 	SUB   $8, R1
-	MOVD  R1, rows+72(FP)
+	MOVD  R1, rows+88(FP)
 	CMP   $8, R1
-	BGE   tile155
+	BGE   tile158
 
-rest156:
-	MOVD rows+72(FP), R1
+rest159:
+	MOVD rows+88(FP), R1
 	CMP  $7, R1
-	BNE  fewer163
+	BNE  fewer167
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
@@ -4607,9 +5022,9 @@ rest156:
 	FMOVQ 16(R14), F11
 	FMOVQ 0(R8), F12
 	FMOVQ 16(R15), F13
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded164
+	BLE   folded168
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4621,22 +5036,28 @@ rest156:
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
+	MOVD  soon+72(FP), R13
+	MOVD  ldsoon+80(FP), R14
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single166
+	BNE single170
 	CMP $2, R6
-	BLT single166
+	BLT single170
 
-several165:
+several169:
 	FMOVQ 0(R4), F15
-	ADD   R0, R4, R13
-	FMOVQ 16(R13), F16
+	ADD   R0, R4, R15
+	FMOVQ 16(R15), F16
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVQ 0(R4), F17
-	ADD   R0, R4, R13
-	FMOVQ 16(R13), F18
+	ADD   R0, R4, R15
+	FMOVQ 16(R15), F18
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVD 0(R1), F14
 	WORD  $0x4f8e11e0 // fmla v0.4s, v15.4s, v14.s[0]
 	WORD  $0x4f8e1201 // fmla v1.4s, v16.4s, v14.s[0]
@@ -4681,17 +5102,19 @@ several165:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several165
+	BGE   several169
 	CMP   $0, R6
-	BEQ   folded164
+	BEQ   folded168
 
-single166:
+single170:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold167:
+fold171:
 	FMOVQ 0(R4), F15
-	ADD   R0, R4, R13
-	FMOVQ 16(R13), F16
+	ADD   R0, R4, R15
+	FMOVQ 16(R15), F16
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVS 0(R1), F14
 	WORD  $0x4f8e11e0 // fmla v0.4s, v15.4s, v14.s[0]
 	WORD  $0x4f8e1201 // fmla v1.4s, v16.4s, v14.s[0]
@@ -4721,11 +5144,11 @@ fold167:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold167
+	BNE   fold171
 
-folded164:
+folded168:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V14.B16
 	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
@@ -4742,7 +5165,7 @@ folded164:
 	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	CMP   $1, R1
-	BNE   linear168
+	BNE   linear172
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -4758,7 +5181,7 @@ folded164:
 	WORD  $0x4e2ef58c // fmax v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ef5ad // fmax v13.4s, v13.4s, v14.4s
 
-linear168:
+linear172:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4789,11 +5212,14 @@ linear168:
 	FMOVQ F11, 16(R14)
 	FMOVQ F12, 0(R8)
 	FMOVQ F13, 16(R15)
-	B     done162
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done166
 
-fewer163:
+fewer167:
 	CMP $6, R1
-	BNE fewer169
+	BNE fewer173
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVD  init+16(FP), R1
@@ -4822,9 +5248,9 @@ fewer163:
 	FMOVQ 16(R12), F9
 	FMOVQ 0(R7), F10
 	FMOVQ 16(R13), F11
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded170
+	BLE   folded174
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4835,22 +5261,28 @@ fewer163:
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
+	MOVD  soon+72(FP), R12
+	MOVD  ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single172
+	BNE single176
 	CMP $2, R6
-	BLT single172
+	BLT single176
 
-several171:
+several175:
 	FMOVQ 0(R4), F13
-	ADD   R0, R4, R12
-	FMOVQ 16(R12), F14
+	ADD   R0, R4, R14
+	FMOVQ 16(R14), F14
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVQ 0(R4), F15
-	ADD   R0, R4, R12
-	FMOVQ 16(R12), F16
+	ADD   R0, R4, R14
+	FMOVQ 16(R14), F16
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVD 0(R1), F12
 	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
 	WORD  $0x4f8c11c1 // fmla v1.4s, v14.4s, v12.s[0]
@@ -4889,17 +5321,19 @@ several171:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several171
+	BGE   several175
 	CMP   $0, R6
-	BEQ   folded170
+	BEQ   folded174
 
-single172:
+single176:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold173:
+fold177:
 	FMOVQ 0(R4), F13
-	ADD   R0, R4, R12
-	FMOVQ 16(R12), F14
+	ADD   R0, R4, R14
+	FMOVQ 16(R14), F14
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVS 0(R1), F12
 	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
 	WORD  $0x4f8c11c1 // fmla v1.4s, v14.4s, v12.s[0]
@@ -4925,11 +5359,11 @@ fold173:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold173
+	BNE   fold177
 
-folded170:
+folded174:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V12.B16
 	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
@@ -4944,7 +5378,7 @@ folded170:
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R1
-	BNE   linear174
+	BNE   linear178
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -4958,7 +5392,7 @@ folded170:
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear174:
+linear178:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4985,11 +5419,14 @@ linear174:
 	FMOVQ F9, 16(R12)
 	FMOVQ F10, 0(R7)
 	FMOVQ F11, 16(R13)
-	B     done162
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done166
 
-fewer169:
+fewer173:
 	CMP $5, R1
-	BNE fewer175
+	BNE fewer179
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVD  init+16(FP), R1
@@ -5014,9 +5451,9 @@ fewer169:
 	FMOVQ 16(R10), F7
 	FMOVQ 0(R6), F8
 	FMOVQ 16(R11), F9
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded176
+	BLE   folded180
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5026,22 +5463,28 @@ fewer169:
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
+	MOVD  soon+72(FP), R11
+	MOVD  ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single178
+	BNE single182
 	CMP $2, R6
-	BLT single178
+	BLT single182
 
-several177:
+several181:
 	FMOVQ 0(R4), F11
-	ADD   R0, R4, R11
-	FMOVQ 16(R11), F12
+	ADD   R0, R4, R13
+	FMOVQ 16(R13), F12
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVQ 0(R4), F13
-	ADD   R0, R4, R11
-	FMOVQ 16(R11), F14
+	ADD   R0, R4, R13
+	FMOVQ 16(R13), F14
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVD 0(R1), F10
 	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
 	WORD  $0x4f8a1181 // fmla v1.4s, v12.4s, v10.s[0]
@@ -5074,17 +5517,19 @@ several177:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several177
+	BGE   several181
 	CMP   $0, R6
-	BEQ   folded176
+	BEQ   folded180
 
-single178:
+single182:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold179:
+fold183:
 	FMOVQ 0(R4), F11
-	ADD   R0, R4, R11
-	FMOVQ 16(R11), F12
+	ADD   R0, R4, R13
+	FMOVQ 16(R13), F12
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVS 0(R1), F10
 	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
 	WORD  $0x4f8a1181 // fmla v1.4s, v12.4s, v10.s[0]
@@ -5106,11 +5551,11 @@ fold179:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold179
+	BNE   fold183
 
-folded176:
+folded180:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V10.B16
 	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
@@ -5123,7 +5568,7 @@ folded176:
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	CMP   $1, R1
-	BNE   linear180
+	BNE   linear184
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -5135,7 +5580,7 @@ folded176:
 	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2af529 // fmax v9.4s, v9.4s, v10.4s
 
-linear180:
+linear184:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5158,11 +5603,14 @@ linear180:
 	FMOVQ F7, 16(R10)
 	FMOVQ F8, 0(R6)
 	FMOVQ F9, 16(R11)
-	B     done162
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done166
 
-fewer175:
+fewer179:
 	CMP $4, R1
-	BNE fewer181
+	BNE fewer185
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVD  init+16(FP), R1
@@ -5183,9 +5631,9 @@ fewer175:
 	FMOVQ 16(R8), F5
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R9), F7
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded182
+	BLE   folded186
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5194,22 +5642,28 @@ fewer175:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
+	MOVD  soon+72(FP), R10
+	MOVD  ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single184
+	BNE single188
 	CMP $2, R6
-	BLT single184
+	BLT single188
 
-several183:
+several187:
 	FMOVQ 0(R4), F9
-	ADD   R0, R4, R10
-	FMOVQ 16(R10), F10
+	ADD   R0, R4, R12
+	FMOVQ 16(R12), F10
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVQ 0(R4), F11
-	ADD   R0, R4, R10
-	FMOVQ 16(R10), F12
+	ADD   R0, R4, R12
+	FMOVQ 16(R12), F12
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVD 0(R1), F8
 	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
 	WORD  $0x4f881141 // fmla v1.4s, v10.4s, v8.s[0]
@@ -5236,17 +5690,19 @@ several183:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several183
+	BGE   several187
 	CMP   $0, R6
-	BEQ   folded182
+	BEQ   folded186
 
-single184:
+single188:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold185:
+fold189:
 	FMOVQ 0(R4), F9
-	ADD   R0, R4, R10
-	FMOVQ 16(R10), F10
+	ADD   R0, R4, R12
+	FMOVQ 16(R12), F10
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVS 0(R1), F8
 	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
 	WORD  $0x4f881141 // fmla v1.4s, v10.4s, v8.s[0]
@@ -5264,11 +5720,11 @@ fold185:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold185
+	BNE   fold189
 
-folded182:
+folded186:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -5279,7 +5735,7 @@ folded182:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear186
+	BNE   linear190
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -5289,7 +5745,7 @@ folded182:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear186:
+linear190:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5308,11 +5764,14 @@ linear186:
 	FMOVQ F5, 16(R8)
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R9)
-	B     done162
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done166
 
-fewer181:
+fewer185:
 	CMP $3, R1
-	BNE fewer187
+	BNE fewer191
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVD  init+16(FP), R1
@@ -5329,9 +5788,9 @@ fewer181:
 	FMOVQ 16(R6), F3
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R7), F5
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded188
+	BLE   folded192
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5339,22 +5798,28 @@ fewer181:
 	MOVD  ldb+64(FP), R5
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
+	MOVD  soon+72(FP), R9
+	MOVD  ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single190
+	BNE single194
 	CMP $2, R6
-	BLT single190
+	BLT single194
 
-several189:
+several193:
 	FMOVQ 0(R4), F7
-	ADD   R0, R4, R9
-	FMOVQ 16(R9), F8
+	ADD   R0, R4, R11
+	FMOVQ 16(R11), F8
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVQ 0(R4), F9
-	ADD   R0, R4, R9
-	FMOVQ 16(R9), F10
+	ADD   R0, R4, R11
+	FMOVQ 16(R11), F10
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVD 0(R1), F6
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
 	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
@@ -5375,17 +5840,19 @@ several189:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several189
+	BGE   several193
 	CMP   $0, R6
-	BEQ   folded188
+	BEQ   folded192
 
-single190:
+single194:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold191:
+fold195:
 	FMOVQ 0(R4), F7
-	ADD   R0, R4, R9
-	FMOVQ 16(R9), F8
+	ADD   R0, R4, R11
+	FMOVQ 16(R11), F8
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVS 0(R1), F6
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
 	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
@@ -5399,11 +5866,11 @@ fold191:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold191
+	BNE   fold195
 
-folded188:
+folded192:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -5412,7 +5879,7 @@ folded188:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear192
+	BNE   linear196
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -5420,7 +5887,7 @@ folded188:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear192:
+linear196:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5435,11 +5902,14 @@ linear192:
 	FMOVQ F3, 16(R6)
 	FMOVQ F4, 0(R4)
 	FMOVQ F5, 16(R7)
-	B     done162
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done166
 
-fewer187:
+fewer191:
 	CMP $2, R1
-	BNE fewer193
+	BNE fewer197
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVD  init+16(FP), R1
@@ -5452,31 +5922,37 @@ fewer187:
 	FMOVQ 16(R4), F1
 	FMOVQ 0(R3), F2
 	FMOVQ 16(R5), F3
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded194
+	BLE   folded198
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
 	MOVD  b+56(FP), R4
 	MOVD  ldb+64(FP), R5
 	ADD   R2, R1, R7
+	MOVD  soon+72(FP), R8
+	MOVD  ldsoon+80(FP), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single196
+	BNE single200
 	CMP $2, R6
-	BLT single196
+	BLT single200
 
-several195:
+several199:
 	FMOVQ 0(R4), F5
-	ADD   R0, R4, R8
-	FMOVQ 16(R8), F6
+	ADD   R0, R4, R10
+	FMOVQ 16(R10), F6
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVQ 0(R4), F7
-	ADD   R0, R4, R8
-	FMOVQ 16(R8), F8
+	ADD   R0, R4, R10
+	FMOVQ 16(R10), F8
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVD 0(R1), F4
 	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
 	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
@@ -5491,17 +5967,19 @@ several195:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several195
+	BGE   several199
 	CMP   $0, R6
-	BEQ   folded194
+	BEQ   folded198
 
-single196:
+single200:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold197:
+fold201:
 	FMOVQ 0(R4), F5
-	ADD   R0, R4, R8
-	FMOVQ 16(R8), F6
+	ADD   R0, R4, R10
+	FMOVQ 16(R10), F6
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVS 0(R1), F4
 	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
 	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
@@ -5511,24 +5989,24 @@ fold197:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold197
+	BNE   fold201
 
-folded194:
+folded198:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear198
+	BNE   linear202
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear198:
+linear202:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5539,11 +6017,14 @@ linear198:
 	FMOVQ F1, 16(R4)
 	FMOVQ F2, 0(R3)
 	FMOVQ F3, 16(R5)
-	B     done162
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done166
 
-fewer193:
+fewer197:
 	CMP $1, R1
-	BNE fewer199
+	BNE fewer203
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVD  init+16(FP), R1
@@ -5551,30 +6032,36 @@ fewer193:
 	ADD   R0, R3
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R3), F1
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded200
+	BLE   folded204
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
 	MOVD  b+56(FP), R4
 	MOVD  ldb+64(FP), R5
+	MOVD  soon+72(FP), R7
+	MOVD  ldsoon+80(FP), R8
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single202
+	BNE single206
 	CMP $2, R6
-	BLT single202
+	BLT single206
 
-several201:
+several205:
 	FMOVQ 0(R4), F3
-	ADD   R0, R4, R7
-	FMOVQ 16(R7), F4
+	ADD   R0, R4, R9
+	FMOVQ 16(R9), F4
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVQ 0(R4), F5
-	ADD   R0, R4, R7
-	FMOVQ 16(R7), F6
+	ADD   R0, R4, R9
+	FMOVQ 16(R9), F6
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVD 0(R1), F2
 	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
 	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
@@ -5583,55 +6070,95 @@ several201:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several201
+	BGE   several205
 	CMP   $0, R6
-	BEQ   folded200
+	BEQ   folded204
 
-single202:
+single206:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold203:
+fold207:
 	FMOVQ 0(R4), F3
-	ADD   R0, R4, R7
-	FMOVQ 16(R7), F4
+	ADD   R0, R4, R9
+	FMOVQ 16(R9), F4
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVS 0(R1), F2
 	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
 	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold203
+	BNE   fold207
 
-folded200:
+folded204:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear204
+	BNE   linear208
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear204:
+linear208:
 	MOVD  c+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R3)
-	B     done162
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done166
 
-fewer199:
-done162:
+fewer203:
+done166:
 	RET
 
-narrower103:
+narrower105:
 	CMP  $4, R0
-	BNE  over205
-	MOVD rows+72(FP), R1
+	BNE  over209
+	MOVD rows+88(FP), R1
 	CMP  $8, R1
-	BLT  rest207
+	BLT  rest211
 
-tile206:
+tile210:
+	MOVD n+104(FP), R2
+	CMP  $128, R2
+	BLT  few212
+
+	// c of the next tile, 8×1 vectors
+	MOVD ldc+8(FP), R2
+	MOVD $8, R3
+	MUL  R3, R2, R1
+	MOVD c+0(FP), R3
+	ADD  R3, R1
+	ADD  R2, R1, R3
+	ADD  R2, R3, R4
+	ADD  R2, R4, R5
+	ADD  R2, R5, R6
+	ADD  R2, R6, R7
+	ADD  R2, R7, R8
+	ADD  R2, R8, R9
+	PRFM 0(R1), PLDL2KEEP
+	PRFM 8(R1), PLDL2KEEP
+	PRFM 0(R3), PLDL2KEEP
+	PRFM 8(R3), PLDL2KEEP
+	PRFM 0(R4), PLDL2KEEP
+	PRFM 8(R4), PLDL2KEEP
+	PRFM 0(R5), PLDL2KEEP
+	PRFM 8(R5), PLDL2KEEP
+	PRFM 0(R6), PLDL2KEEP
+	PRFM 8(R6), PLDL2KEEP
+	PRFM 0(R7), PLDL2KEEP
+	PRFM 8(R7), PLDL2KEEP
+	PRFM 0(R8), PLDL2KEEP
+	PRFM 8(R8), PLDL2KEEP
+	PRFM 0(R9), PLDL2KEEP
+	PRFM 8(R9), PLDL2KEEP
+
+few212:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -5650,9 +6177,9 @@ tile206:
 	FMOVQ 0(R7), F5
 	FMOVQ 0(R8), F6
 	FMOVQ 0(R9), F7
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded208
+	BLE   folded213
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5665,18 +6192,24 @@ tile206:
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
 	ADD   R2, R12, R13
+	MOVD  soon+72(FP), R14
+	MOVD  ldsoon+80(FP), R15
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single210
+	BNE single215
 	CMP $2, R6
-	BLT single210
+	BLT single215
 
-several209:
+several214:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVQ 0(R4), F10
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVD 0(R1), F8
 	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
 	WORD  $0x4fa81140 // fmla v0.4s, v10.4s, v8.s[1]
@@ -5711,15 +6244,17 @@ several209:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several209
+	BGE   several214
 	CMP   $0, R6
-	BEQ   folded208
+	BEQ   folded213
 
-single210:
+single215:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold211:
+fold216:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVS 0(R1), F8
 	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
 	FMOVS 0(R7), F8
@@ -5745,11 +6280,11 @@ fold211:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold211
+	BNE   fold216
 
-folded208:
+folded213:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -5760,7 +6295,7 @@ folded208:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear212
+	BNE   linear217
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -5770,7 +6305,7 @@ folded208:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear212:
+linear217:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5788,6 +6323,9 @@ linear212:
 	FMOVQ F5, 0(R7)
 	FMOVQ F6, 0(R8)
 	FMOVQ F7, 0(R9)
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  $8, R3
@@ -5806,16 +6344,16 @@ linear212:
 	MUL   R3, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
-	MOVD  rows+72(FP), R1
+	MOVD  rows+88(FP), R1
 	SUB   $8, R1
-	MOVD  R1, rows+72(FP)
+	MOVD  R1, rows+88(FP)
 	CMP   $8, R1
-	BGE   tile206
+	BGE   tile210
 
-rest207:
-	MOVD rows+72(FP), R1
+rest211:
+	MOVD rows+88(FP), R1
 	CMP  $7, R1
-	BNE  fewer214
+	BNE  fewer219
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -5833,9 +6371,9 @@ rest207:
 	FMOVQ 0(R6), F4
 	FMOVQ 0(R7), F5
 	FMOVQ 0(R8), F6
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded215
+	BLE   folded220
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5847,18 +6385,24 @@ rest207:
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
+	MOVD  soon+72(FP), R13
+	MOVD  ldsoon+80(FP), R14
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single217
+	BNE single222
 	CMP $2, R6
-	BLT single217
+	BLT single222
 
-several216:
+several221:
 	FMOVQ 0(R4), F8
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVD 0(R1), F7
 	WORD  $0x4f871100 // fmla v0.4s, v8.4s, v7.s[0]
 	WORD  $0x4fa71120 // fmla v0.4s, v9.4s, v7.s[1]
@@ -5889,15 +6433,17 @@ several216:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several216
+	BGE   several221
 	CMP   $0, R6
-	BEQ   folded215
+	BEQ   folded220
 
-single217:
+single222:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold218:
+fold223:
 	FMOVQ 0(R4), F8
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVS 0(R1), F7
 	WORD  $0x4f871100 // fmla v0.4s, v8.4s, v7.s[0]
 	FMOVS 0(R7), F7
@@ -5920,11 +6466,11 @@ fold218:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold218
+	BNE   fold223
 
-folded215:
+folded220:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -5934,7 +6480,7 @@ folded215:
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	CMP   $1, R1
-	BNE   linear219
+	BNE   linear224
 	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
@@ -5943,7 +6489,7 @@ folded215:
 	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27f4c6 // fmax v6.4s, v6.4s, v7.4s
 
-linear219:
+linear224:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5959,11 +6505,14 @@ linear219:
 	FMOVQ F4, 0(R6)
 	FMOVQ F5, 0(R7)
 	FMOVQ F6, 0(R8)
-	B     done213
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done218
 
-fewer214:
+fewer219:
 	CMP $6, R1
-	BNE fewer220
+	BNE fewer225
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -5979,9 +6528,9 @@ fewer214:
 	FMOVQ 0(R5), F3
 	FMOVQ 0(R6), F4
 	FMOVQ 0(R7), F5
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded221
+	BLE   folded226
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5992,18 +6541,24 @@ fewer214:
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
+	MOVD  soon+72(FP), R12
+	MOVD  ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single223
+	BNE single228
 	CMP $2, R6
-	BLT single223
+	BLT single228
 
-several222:
+several227:
 	FMOVQ 0(R4), F7
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVQ 0(R4), F8
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVD 0(R1), F6
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
 	WORD  $0x4fa61100 // fmla v0.4s, v8.4s, v6.s[1]
@@ -6030,15 +6585,17 @@ several222:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several222
+	BGE   several227
 	CMP   $0, R6
-	BEQ   folded221
+	BEQ   folded226
 
-single223:
+single228:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold224:
+fold229:
 	FMOVQ 0(R4), F7
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVS 0(R1), F6
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
 	FMOVS 0(R7), F6
@@ -6058,11 +6615,11 @@ fold224:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold224
+	BNE   fold229
 
-folded221:
+folded226:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -6071,7 +6628,7 @@ folded221:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear225
+	BNE   linear230
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -6079,7 +6636,7 @@ folded221:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear225:
+linear230:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6093,11 +6650,14 @@ linear225:
 	FMOVQ F3, 0(R5)
 	FMOVQ F4, 0(R6)
 	FMOVQ F5, 0(R7)
-	B     done213
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done218
 
-fewer220:
+fewer225:
 	CMP $5, R1
-	BNE fewer226
+	BNE fewer231
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVD  init+16(FP), R1
@@ -6111,9 +6671,9 @@ fewer220:
 	FMOVQ 0(R4), F2
 	FMOVQ 0(R5), F3
 	FMOVQ 0(R6), F4
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded227
+	BLE   folded232
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6123,18 +6683,24 @@ fewer220:
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
+	MOVD  soon+72(FP), R11
+	MOVD  ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single229
+	BNE single234
 	CMP $2, R6
-	BLT single229
+	BLT single234
 
-several228:
+several233:
 	FMOVQ 0(R4), F6
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVQ 0(R4), F7
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVD 0(R1), F5
 	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
 	WORD  $0x4fa510e0 // fmla v0.4s, v7.4s, v5.s[1]
@@ -6157,15 +6723,17 @@ several228:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several228
+	BGE   several233
 	CMP   $0, R6
-	BEQ   folded227
+	BEQ   folded232
 
-single229:
+single234:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold230:
+fold235:
 	FMOVQ 0(R4), F6
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVS 0(R1), F5
 	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
 	FMOVS 0(R7), F5
@@ -6182,11 +6750,11 @@ fold230:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold230
+	BNE   fold235
 
-folded227:
+folded232:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
@@ -6194,14 +6762,14 @@ folded227:
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	CMP   $1, R1
-	BNE   linear231
+	BNE   linear236
 	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
 	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
 	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
 
-linear231:
+linear236:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6213,11 +6781,14 @@ linear231:
 	FMOVQ F2, 0(R4)
 	FMOVQ F3, 0(R5)
 	FMOVQ F4, 0(R6)
-	B     done213
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done218
 
-fewer226:
+fewer231:
 	CMP $4, R1
-	BNE fewer232
+	BNE fewer237
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
@@ -6229,9 +6800,9 @@ fewer226:
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R4), F2
 	FMOVQ 0(R5), F3
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded233
+	BLE   folded238
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6240,18 +6811,24 @@ fewer226:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
+	MOVD  soon+72(FP), R10
+	MOVD  ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single235
+	BNE single240
 	CMP $2, R6
-	BLT single235
+	BLT single240
 
-several234:
+several239:
 	FMOVQ 0(R4), F5
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVQ 0(R4), F6
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVD 0(R1), F4
 	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
 	WORD  $0x4fa410c0 // fmla v0.4s, v6.4s, v4.s[1]
@@ -6270,15 +6847,17 @@ several234:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several234
+	BGE   several239
 	CMP   $0, R6
-	BEQ   folded233
+	BEQ   folded238
 
-single235:
+single240:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold236:
+fold241:
 	FMOVQ 0(R4), F5
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVS 0(R1), F4
 	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
 	FMOVS 0(R7), F4
@@ -6292,24 +6871,24 @@ fold236:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold236
+	BNE   fold241
 
-folded233:
+folded238:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear237
+	BNE   linear242
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear237:
+linear242:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6319,11 +6898,14 @@ linear237:
 	FMOVQ F1, 0(R3)
 	FMOVQ F2, 0(R4)
 	FMOVQ F3, 0(R5)
-	B     done213
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done218
 
-fewer232:
+fewer237:
 	CMP $3, R1
-	BNE fewer238
+	BNE fewer243
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
@@ -6333,9 +6915,9 @@ fewer232:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R4), F2
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded239
+	BLE   folded244
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6343,18 +6925,24 @@ fewer232:
 	MOVD  ldb+64(FP), R5
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
+	MOVD  soon+72(FP), R9
+	MOVD  ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single241
+	BNE single246
 	CMP $2, R6
-	BLT single241
+	BLT single246
 
-several240:
+several245:
 	FMOVQ 0(R4), F4
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVQ 0(R4), F5
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVD 0(R1), F3
 	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
 	WORD  $0x4fa310a0 // fmla v0.4s, v5.4s, v3.s[1]
@@ -6369,15 +6957,17 @@ several240:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several240
+	BGE   several245
 	CMP   $0, R6
-	BEQ   folded239
+	BEQ   folded244
 
-single241:
+single246:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold242:
+fold247:
 	FMOVQ 0(R4), F4
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVS 0(R1), F3
 	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
 	FMOVS 0(R7), F3
@@ -6388,22 +6978,22 @@ fold242:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold242
+	BNE   fold247
 
-folded239:
+folded244:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear243
+	BNE   linear248
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear243:
+linear248:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6411,11 +7001,14 @@ linear243:
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 0(R3)
 	FMOVQ F2, 0(R4)
-	B     done213
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done218
 
-fewer238:
+fewer243:
 	CMP $2, R1
-	BNE fewer244
+	BNE fewer249
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
@@ -6423,27 +7016,33 @@ fewer238:
 	ADD   R2, R1, R3
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R3), F1
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded245
+	BLE   folded250
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
 	MOVD  b+56(FP), R4
 	MOVD  ldb+64(FP), R5
 	ADD   R2, R1, R7
+	MOVD  soon+72(FP), R8
+	MOVD  ldsoon+80(FP), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single247
+	BNE single252
 	CMP $2, R6
-	BLT single247
+	BLT single252
 
-several246:
+several251:
 	FMOVQ 0(R4), F3
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVQ 0(R4), F4
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVD 0(R1), F2
 	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
 	WORD  $0x4fa21080 // fmla v0.4s, v4.4s, v2.s[1]
@@ -6454,15 +7053,17 @@ several246:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several246
+	BGE   several251
 	CMP   $0, R6
-	BEQ   folded245
+	BEQ   folded250
 
-single247:
+single252:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold248:
+fold253:
 	FMOVQ 0(R4), F3
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVS 0(R1), F2
 	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
 	FMOVS 0(R7), F2
@@ -6470,99 +7071,148 @@ fold248:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold248
+	BNE   fold253
 
-folded245:
+folded250:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear249
+	BNE   linear254
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear249:
+linear254:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 0(R3)
-	B     done213
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done218
 
-fewer244:
+fewer249:
 	CMP $1, R1
-	BNE fewer250
+	BNE fewer255
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded251
+	BLE   folded256
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
 	MOVD  b+56(FP), R4
 	MOVD  ldb+64(FP), R5
+	MOVD  soon+72(FP), R7
+	MOVD  ldsoon+80(FP), R8
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single253
+	BNE single258
 	CMP $2, R6
-	BLT single253
+	BLT single258
 
-several252:
+several257:
 	FMOVQ 0(R4), F2
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVQ 0(R4), F3
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVD 0(R1), F1
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	WORD  $0x4fa11060 // fmla v0.4s, v3.4s, v1.s[1]
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several252
+	BGE   several257
 	CMP   $0, R6
-	BEQ   folded251
+	BEQ   folded256
 
-single253:
+single258:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold254:
+fold259:
 	FMOVQ 0(R4), F2
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVS 0(R1), F1
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold254
+	BNE   fold259
 
-folded251:
+folded256:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP   $1, R1
-	BNE   linear255
+	BNE   linear260
 	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
 
-linear255:
+linear260:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
-	B     done213
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done218
 
-fewer250:
-done213:
+fewer255:
+done218:
 	RET
 
-over205:
-	MOVD rows+72(FP), R1
+over209:
+	MOVD rows+88(FP), R1
 	CMP  $8, R1
-	BLT  rest257
+	BLT  rest262
 
-tile256:
+tile261:
+	MOVD n+104(FP), R2
+	CMP  $128, R2
+	BLT  few263
+
+	// c of the next tile, 8×1 vectors
+	MOVD ldc+8(FP), R2
+	MOVD $8, R3
+	MUL  R3, R2, R1
+	MOVD c+0(FP), R3
+	ADD  R3, R1
+	ADD  R2, R1, R3
+	ADD  R2, R3, R4
+	ADD  R2, R4, R5
+	ADD  R2, R5, R6
+	ADD  R2, R6, R7
+	ADD  R2, R7, R8
+	ADD  R2, R8, R9
+	PRFM 0(R1), PLDL2KEEP
+	PRFM 8(R1), PLDL2KEEP
+	PRFM 0(R3), PLDL2KEEP
+	PRFM 8(R3), PLDL2KEEP
+	PRFM 0(R4), PLDL2KEEP
+	PRFM 8(R4), PLDL2KEEP
+	PRFM 0(R5), PLDL2KEEP
+	PRFM 8(R5), PLDL2KEEP
+	PRFM 0(R6), PLDL2KEEP
+	PRFM 8(R6), PLDL2KEEP
+	PRFM 0(R7), PLDL2KEEP
+	PRFM 8(R7), PLDL2KEEP
+	PRFM 0(R8), PLDL2KEEP
+	PRFM 8(R8), PLDL2KEEP
+	PRFM 0(R9), PLDL2KEEP
+	PRFM 8(R9), PLDL2KEEP
+
+few263:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -6574,112 +7224,112 @@ tile256:
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	TST   $2, R0
-	BEQ   one258
+	BEQ   one264
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved259
+	BEQ   moved265
 	ADD   $8, R1, R10
 	VLD1  (R10), V0.S[2]
-	B     moved259
-
-one258:
-	FMOVS 0(R1), F0
-
-moved259:
-	TST   $2, R0
-	BEQ   one260
-	FMOVD 0(R3), F1
-	TST   $1, R0
-	BEQ   moved261
-	ADD   $8, R3, R10
-	VLD1  (R10), V1.S[2]
-	B     moved261
-
-one260:
-	FMOVS 0(R3), F1
-
-moved261:
-	TST   $2, R0
-	BEQ   one262
-	FMOVD 0(R4), F2
-	TST   $1, R0
-	BEQ   moved263
-	ADD   $8, R4, R10
-	VLD1  (R10), V2.S[2]
-	B     moved263
-
-one262:
-	FMOVS 0(R4), F2
-
-moved263:
-	TST   $2, R0
-	BEQ   one264
-	FMOVD 0(R5), F3
-	TST   $1, R0
-	BEQ   moved265
-	ADD   $8, R5, R10
-	VLD1  (R10), V3.S[2]
 	B     moved265
 
 one264:
-	FMOVS 0(R5), F3
+	FMOVS 0(R1), F0
 
 moved265:
 	TST   $2, R0
 	BEQ   one266
-	FMOVD 0(R6), F4
+	FMOVD 0(R3), F1
 	TST   $1, R0
 	BEQ   moved267
-	ADD   $8, R6, R10
-	VLD1  (R10), V4.S[2]
+	ADD   $8, R3, R10
+	VLD1  (R10), V1.S[2]
 	B     moved267
 
 one266:
-	FMOVS 0(R6), F4
+	FMOVS 0(R3), F1
 
 moved267:
 	TST   $2, R0
 	BEQ   one268
-	FMOVD 0(R7), F5
+	FMOVD 0(R4), F2
 	TST   $1, R0
 	BEQ   moved269
-	ADD   $8, R7, R10
-	VLD1  (R10), V5.S[2]
+	ADD   $8, R4, R10
+	VLD1  (R10), V2.S[2]
 	B     moved269
 
 one268:
-	FMOVS 0(R7), F5
+	FMOVS 0(R4), F2
 
 moved269:
 	TST   $2, R0
 	BEQ   one270
-	FMOVD 0(R8), F6
+	FMOVD 0(R5), F3
 	TST   $1, R0
 	BEQ   moved271
-	ADD   $8, R8, R10
-	VLD1  (R10), V6.S[2]
+	ADD   $8, R5, R10
+	VLD1  (R10), V3.S[2]
 	B     moved271
 
 one270:
-	FMOVS 0(R8), F6
+	FMOVS 0(R5), F3
 
 moved271:
 	TST   $2, R0
 	BEQ   one272
-	FMOVD 0(R9), F7
+	FMOVD 0(R6), F4
 	TST   $1, R0
 	BEQ   moved273
-	ADD   $8, R9, R10
-	VLD1  (R10), V7.S[2]
+	ADD   $8, R6, R10
+	VLD1  (R10), V4.S[2]
 	B     moved273
 
 one272:
-	FMOVS 0(R9), F7
+	FMOVS 0(R6), F4
 
 moved273:
-	MOVD n+88(FP), R6
+	TST   $2, R0
+	BEQ   one274
+	FMOVD 0(R7), F5
+	TST   $1, R0
+	BEQ   moved275
+	ADD   $8, R7, R10
+	VLD1  (R10), V5.S[2]
+	B     moved275
+
+one274:
+	FMOVS 0(R7), F5
+
+moved275:
+	TST   $2, R0
+	BEQ   one276
+	FMOVD 0(R8), F6
+	TST   $1, R0
+	BEQ   moved277
+	ADD   $8, R8, R10
+	VLD1  (R10), V6.S[2]
+	B     moved277
+
+one276:
+	FMOVS 0(R8), F6
+
+moved277:
+	TST   $2, R0
+	BEQ   one278
+	FMOVD 0(R9), F7
+	TST   $1, R0
+	BEQ   moved279
+	ADD   $8, R9, R10
+	VLD1  (R10), V7.S[2]
+	B     moved279
+
+one278:
+	FMOVS 0(R9), F7
+
+moved279:
+	MOVD n+104(FP), R6
 	CMP  $0, R6
-	BLE  folded274
+	BLE  folded280
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -6692,42 +7342,48 @@ moved273:
 	ADD  R2, R10, R11
 	ADD  R2, R11, R12
 	ADD  R2, R12, R13
+	MOVD soon+72(FP), R14
+	MOVD ldsoon+80(FP), R15
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single276
+	BNE single282
 	CMP $2, R6
-	BLT single276
+	BLT single282
 
-several275:
+several281:
 	TST   $2, R0
-	BEQ   one277
+	BEQ   one283
 	FMOVD 0(R4), F9
 	TST   $1, R0
-	BEQ   moved278
-	ADD   $8, R4, R14
-	VLD1  (R14), V9.S[2]
-	B     moved278
+	BEQ   moved284
+	ADD   $8, R4, R19
+	VLD1  (R19), V9.S[2]
+	B     moved284
 
-one277:
+one283:
 	FMOVS 0(R4), F9
 
-moved278:
+moved284:
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	TST   $2, R0
-	BEQ   one279
+	BEQ   one285
 	FMOVD 0(R4), F10
 	TST   $1, R0
-	BEQ   moved280
-	ADD   $8, R4, R14
-	VLD1  (R14), V10.S[2]
-	B     moved280
+	BEQ   moved286
+	ADD   $8, R4, R19
+	VLD1  (R19), V10.S[2]
+	B     moved286
 
-one279:
+one285:
 	FMOVS 0(R4), F10
 
-moved280:
+moved286:
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVD 0(R1), F8
 	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
 	WORD  $0x4fa81140 // fmla v0.4s, v10.4s, v8.s[1]
@@ -6762,27 +7418,29 @@ moved280:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several275
+	BGE   several281
 	CMP   $0, R6
-	BEQ   folded274
+	BEQ   folded280
 
-single276:
+single282:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold281:
+fold287:
 	TST   $2, R0
-	BEQ   one282
+	BEQ   one288
 	FMOVD 0(R4), F9
 	TST   $1, R0
-	BEQ   moved283
-	ADD   $8, R4, R14
-	VLD1  (R14), V9.S[2]
-	B     moved283
+	BEQ   moved289
+	ADD   $8, R4, R19
+	VLD1  (R19), V9.S[2]
+	B     moved289
 
-one282:
+one288:
 	FMOVS 0(R4), F9
 
-moved283:
+moved289:
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVS 0(R1), F8
 	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
 	FMOVS 0(R7), F8
@@ -6808,11 +7466,11 @@ moved283:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold281
+	BNE   fold287
 
-folded274:
+folded280:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -6823,7 +7481,7 @@ folded274:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear284
+	BNE   linear290
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -6833,7 +7491,7 @@ folded274:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear284:
+linear290:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6844,109 +7502,112 @@ linear284:
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	TST   $2, R0
-	BEQ   one285
+	BEQ   one291
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved286
+	BEQ   moved292
 	ADD   $8, R1, R10
 	VST1  V0.S[2], (R10)
-	B     moved286
-
-one285:
-	FMOVS F0, 0(R1)
-
-moved286:
-	TST   $2, R0
-	BEQ   one287
-	FMOVD F1, 0(R3)
-	TST   $1, R0
-	BEQ   moved288
-	ADD   $8, R3, R10
-	VST1  V1.S[2], (R10)
-	B     moved288
-
-one287:
-	FMOVS F1, 0(R3)
-
-moved288:
-	TST   $2, R0
-	BEQ   one289
-	FMOVD F2, 0(R4)
-	TST   $1, R0
-	BEQ   moved290
-	ADD   $8, R4, R10
-	VST1  V2.S[2], (R10)
-	B     moved290
-
-one289:
-	FMOVS F2, 0(R4)
-
-moved290:
-	TST   $2, R0
-	BEQ   one291
-	FMOVD F3, 0(R5)
-	TST   $1, R0
-	BEQ   moved292
-	ADD   $8, R5, R10
-	VST1  V3.S[2], (R10)
 	B     moved292
 
 one291:
-	FMOVS F3, 0(R5)
+	FMOVS F0, 0(R1)
 
 moved292:
 	TST   $2, R0
 	BEQ   one293
-	FMOVD F4, 0(R6)
+	FMOVD F1, 0(R3)
 	TST   $1, R0
 	BEQ   moved294
-	ADD   $8, R6, R10
-	VST1  V4.S[2], (R10)
+	ADD   $8, R3, R10
+	VST1  V1.S[2], (R10)
 	B     moved294
 
 one293:
-	FMOVS F4, 0(R6)
+	FMOVS F1, 0(R3)
 
 moved294:
 	TST   $2, R0
 	BEQ   one295
-	FMOVD F5, 0(R7)
+	FMOVD F2, 0(R4)
 	TST   $1, R0
 	BEQ   moved296
-	ADD   $8, R7, R10
-	VST1  V5.S[2], (R10)
+	ADD   $8, R4, R10
+	VST1  V2.S[2], (R10)
 	B     moved296
 
 one295:
-	FMOVS F5, 0(R7)
+	FMOVS F2, 0(R4)
 
 moved296:
 	TST   $2, R0
 	BEQ   one297
-	FMOVD F6, 0(R8)
+	FMOVD F3, 0(R5)
 	TST   $1, R0
 	BEQ   moved298
-	ADD   $8, R8, R10
-	VST1  V6.S[2], (R10)
+	ADD   $8, R5, R10
+	VST1  V3.S[2], (R10)
 	B     moved298
 
 one297:
-	FMOVS F6, 0(R8)
+	FMOVS F3, 0(R5)
 
 moved298:
 	TST   $2, R0
 	BEQ   one299
-	FMOVD F7, 0(R9)
+	FMOVD F4, 0(R6)
 	TST   $1, R0
 	BEQ   moved300
-	ADD   $8, R9, R10
-	VST1  V7.S[2], (R10)
+	ADD   $8, R6, R10
+	VST1  V4.S[2], (R10)
 	B     moved300
 
 one299:
-	FMOVS F7, 0(R9)
+	FMOVS F4, 0(R6)
 
 moved300:
+	TST   $2, R0
+	BEQ   one301
+	FMOVD F5, 0(R7)
+	TST   $1, R0
+	BEQ   moved302
+	ADD   $8, R7, R10
+	VST1  V5.S[2], (R10)
+	B     moved302
+
+one301:
+	FMOVS F5, 0(R7)
+
+moved302:
+	TST   $2, R0
+	BEQ   one303
+	FMOVD F6, 0(R8)
+	TST   $1, R0
+	BEQ   moved304
+	ADD   $8, R8, R10
+	VST1  V6.S[2], (R10)
+	B     moved304
+
+one303:
+	FMOVS F6, 0(R8)
+
+moved304:
+	TST   $2, R0
+	BEQ   one305
+	FMOVD F7, 0(R9)
+	TST   $1, R0
+	BEQ   moved306
+	ADD   $8, R9, R10
+	VST1  V7.S[2], (R10)
+	B     moved306
+
+one305:
+	FMOVS F7, 0(R9)
+
+moved306:
+	MOVD soon+72(FP), R1
+	ADD  $64, R1
+	MOVD R1, soon+72(FP)
 	MOVD c+0(FP), R1
 	MOVD ldc+8(FP), R2
 	MOVD $8, R3
@@ -6965,16 +7626,16 @@ moved300:
 	MUL  R3, R2, R2
 	ADD  R2, R1
 	MOVD R1, a+32(FP)
-	MOVD rows+72(FP), R1
+	MOVD rows+88(FP), R1
 	SUB  $8, R1
-	MOVD R1, rows+72(FP)
+	MOVD R1, rows+88(FP)
 	CMP  $8, R1
-	BGE  tile256
+	BGE  tile261
 
-rest257:
-	MOVD rows+72(FP), R1
+rest262:
+	MOVD rows+88(FP), R1
 	CMP  $7, R1
-	BNE  fewer302
+	BNE  fewer308
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -6986,99 +7647,99 @@ rest257:
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	TST   $2, R0
-	BEQ   one303
+	BEQ   one309
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved304
+	BEQ   moved310
 	ADD   $8, R1, R9
 	VLD1  (R9), V0.S[2]
-	B     moved304
-
-one303:
-	FMOVS 0(R1), F0
-
-moved304:
-	TST   $2, R0
-	BEQ   one305
-	FMOVD 0(R3), F1
-	TST   $1, R0
-	BEQ   moved306
-	ADD   $8, R3, R9
-	VLD1  (R9), V1.S[2]
-	B     moved306
-
-one305:
-	FMOVS 0(R3), F1
-
-moved306:
-	TST   $2, R0
-	BEQ   one307
-	FMOVD 0(R4), F2
-	TST   $1, R0
-	BEQ   moved308
-	ADD   $8, R4, R9
-	VLD1  (R9), V2.S[2]
-	B     moved308
-
-one307:
-	FMOVS 0(R4), F2
-
-moved308:
-	TST   $2, R0
-	BEQ   one309
-	FMOVD 0(R5), F3
-	TST   $1, R0
-	BEQ   moved310
-	ADD   $8, R5, R9
-	VLD1  (R9), V3.S[2]
 	B     moved310
 
 one309:
-	FMOVS 0(R5), F3
+	FMOVS 0(R1), F0
 
 moved310:
 	TST   $2, R0
 	BEQ   one311
-	FMOVD 0(R6), F4
+	FMOVD 0(R3), F1
 	TST   $1, R0
 	BEQ   moved312
-	ADD   $8, R6, R9
-	VLD1  (R9), V4.S[2]
+	ADD   $8, R3, R9
+	VLD1  (R9), V1.S[2]
 	B     moved312
 
 one311:
-	FMOVS 0(R6), F4
+	FMOVS 0(R3), F1
 
 moved312:
 	TST   $2, R0
 	BEQ   one313
-	FMOVD 0(R7), F5
+	FMOVD 0(R4), F2
 	TST   $1, R0
 	BEQ   moved314
-	ADD   $8, R7, R9
-	VLD1  (R9), V5.S[2]
+	ADD   $8, R4, R9
+	VLD1  (R9), V2.S[2]
 	B     moved314
 
 one313:
-	FMOVS 0(R7), F5
+	FMOVS 0(R4), F2
 
 moved314:
 	TST   $2, R0
 	BEQ   one315
-	FMOVD 0(R8), F6
+	FMOVD 0(R5), F3
 	TST   $1, R0
 	BEQ   moved316
-	ADD   $8, R8, R9
-	VLD1  (R9), V6.S[2]
+	ADD   $8, R5, R9
+	VLD1  (R9), V3.S[2]
 	B     moved316
 
 one315:
-	FMOVS 0(R8), F6
+	FMOVS 0(R5), F3
 
 moved316:
-	MOVD n+88(FP), R6
+	TST   $2, R0
+	BEQ   one317
+	FMOVD 0(R6), F4
+	TST   $1, R0
+	BEQ   moved318
+	ADD   $8, R6, R9
+	VLD1  (R9), V4.S[2]
+	B     moved318
+
+one317:
+	FMOVS 0(R6), F4
+
+moved318:
+	TST   $2, R0
+	BEQ   one319
+	FMOVD 0(R7), F5
+	TST   $1, R0
+	BEQ   moved320
+	ADD   $8, R7, R9
+	VLD1  (R9), V5.S[2]
+	B     moved320
+
+one319:
+	FMOVS 0(R7), F5
+
+moved320:
+	TST   $2, R0
+	BEQ   one321
+	FMOVD 0(R8), F6
+	TST   $1, R0
+	BEQ   moved322
+	ADD   $8, R8, R9
+	VLD1  (R9), V6.S[2]
+	B     moved322
+
+one321:
+	FMOVS 0(R8), F6
+
+moved322:
+	MOVD n+104(FP), R6
 	CMP  $0, R6
-	BLE  folded317
+	BLE  folded323
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -7090,42 +7751,48 @@ moved316:
 	ADD  R2, R9, R10
 	ADD  R2, R10, R11
 	ADD  R2, R11, R12
+	MOVD soon+72(FP), R13
+	MOVD ldsoon+80(FP), R14
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single319
+	BNE single325
 	CMP $2, R6
-	BLT single319
+	BLT single325
 
-several318:
+several324:
 	TST   $2, R0
-	BEQ   one320
+	BEQ   one326
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved321
-	ADD   $8, R4, R13
-	VLD1  (R13), V8.S[2]
-	B     moved321
+	BEQ   moved327
+	ADD   $8, R4, R15
+	VLD1  (R15), V8.S[2]
+	B     moved327
 
-one320:
+one326:
 	FMOVS 0(R4), F8
 
-moved321:
+moved327:
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	TST   $2, R0
-	BEQ   one322
+	BEQ   one328
 	FMOVD 0(R4), F9
 	TST   $1, R0
-	BEQ   moved323
-	ADD   $8, R4, R13
-	VLD1  (R13), V9.S[2]
-	B     moved323
+	BEQ   moved329
+	ADD   $8, R4, R15
+	VLD1  (R15), V9.S[2]
+	B     moved329
 
-one322:
+one328:
 	FMOVS 0(R4), F9
 
-moved323:
+moved329:
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVD 0(R1), F7
 	WORD  $0x4f871100 // fmla v0.4s, v8.4s, v7.s[0]
 	WORD  $0x4fa71120 // fmla v0.4s, v9.4s, v7.s[1]
@@ -7156,27 +7823,29 @@ moved323:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several318
+	BGE   several324
 	CMP   $0, R6
-	BEQ   folded317
+	BEQ   folded323
 
-single319:
+single325:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold324:
+fold330:
 	TST   $2, R0
-	BEQ   one325
+	BEQ   one331
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved326
-	ADD   $8, R4, R13
-	VLD1  (R13), V8.S[2]
-	B     moved326
+	BEQ   moved332
+	ADD   $8, R4, R15
+	VLD1  (R15), V8.S[2]
+	B     moved332
 
-one325:
+one331:
 	FMOVS 0(R4), F8
 
-moved326:
+moved332:
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVS 0(R1), F7
 	WORD  $0x4f871100 // fmla v0.4s, v8.4s, v7.s[0]
 	FMOVS 0(R7), F7
@@ -7199,11 +7868,11 @@ moved326:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold324
+	BNE   fold330
 
-folded317:
+folded323:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -7213,7 +7882,7 @@ folded317:
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	CMP   $1, R1
-	BNE   linear327
+	BNE   linear333
 	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
@@ -7222,7 +7891,7 @@ folded317:
 	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27f4c6 // fmax v6.4s, v6.4s, v7.4s
 
-linear327:
+linear333:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7232,101 +7901,104 @@ linear327:
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	TST   $2, R0
-	BEQ   one328
+	BEQ   one334
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved329
+	BEQ   moved335
 	ADD   $8, R1, R9
 	VST1  V0.S[2], (R9)
-	B     moved329
-
-one328:
-	FMOVS F0, 0(R1)
-
-moved329:
-	TST   $2, R0
-	BEQ   one330
-	FMOVD F1, 0(R3)
-	TST   $1, R0
-	BEQ   moved331
-	ADD   $8, R3, R9
-	VST1  V1.S[2], (R9)
-	B     moved331
-
-one330:
-	FMOVS F1, 0(R3)
-
-moved331:
-	TST   $2, R0
-	BEQ   one332
-	FMOVD F2, 0(R4)
-	TST   $1, R0
-	BEQ   moved333
-	ADD   $8, R4, R9
-	VST1  V2.S[2], (R9)
-	B     moved333
-
-one332:
-	FMOVS F2, 0(R4)
-
-moved333:
-	TST   $2, R0
-	BEQ   one334
-	FMOVD F3, 0(R5)
-	TST   $1, R0
-	BEQ   moved335
-	ADD   $8, R5, R9
-	VST1  V3.S[2], (R9)
 	B     moved335
 
 one334:
-	FMOVS F3, 0(R5)
+	FMOVS F0, 0(R1)
 
 moved335:
 	TST   $2, R0
 	BEQ   one336
-	FMOVD F4, 0(R6)
+	FMOVD F1, 0(R3)
 	TST   $1, R0
 	BEQ   moved337
-	ADD   $8, R6, R9
-	VST1  V4.S[2], (R9)
+	ADD   $8, R3, R9
+	VST1  V1.S[2], (R9)
 	B     moved337
 
 one336:
-	FMOVS F4, 0(R6)
+	FMOVS F1, 0(R3)
 
 moved337:
 	TST   $2, R0
 	BEQ   one338
-	FMOVD F5, 0(R7)
+	FMOVD F2, 0(R4)
 	TST   $1, R0
 	BEQ   moved339
-	ADD   $8, R7, R9
-	VST1  V5.S[2], (R9)
+	ADD   $8, R4, R9
+	VST1  V2.S[2], (R9)
 	B     moved339
 
 one338:
-	FMOVS F5, 0(R7)
+	FMOVS F2, 0(R4)
 
 moved339:
 	TST   $2, R0
 	BEQ   one340
-	FMOVD F6, 0(R8)
+	FMOVD F3, 0(R5)
 	TST   $1, R0
 	BEQ   moved341
-	ADD   $8, R8, R9
-	VST1  V6.S[2], (R9)
+	ADD   $8, R5, R9
+	VST1  V3.S[2], (R9)
 	B     moved341
 
 one340:
-	FMOVS F6, 0(R8)
+	FMOVS F3, 0(R5)
 
 moved341:
-	B done301
+	TST   $2, R0
+	BEQ   one342
+	FMOVD F4, 0(R6)
+	TST   $1, R0
+	BEQ   moved343
+	ADD   $8, R6, R9
+	VST1  V4.S[2], (R9)
+	B     moved343
 
-fewer302:
+one342:
+	FMOVS F4, 0(R6)
+
+moved343:
+	TST   $2, R0
+	BEQ   one344
+	FMOVD F5, 0(R7)
+	TST   $1, R0
+	BEQ   moved345
+	ADD   $8, R7, R9
+	VST1  V5.S[2], (R9)
+	B     moved345
+
+one344:
+	FMOVS F5, 0(R7)
+
+moved345:
+	TST   $2, R0
+	BEQ   one346
+	FMOVD F6, 0(R8)
+	TST   $1, R0
+	BEQ   moved347
+	ADD   $8, R8, R9
+	VST1  V6.S[2], (R9)
+	B     moved347
+
+one346:
+	FMOVS F6, 0(R8)
+
+moved347:
+	MOVD soon+72(FP), R1
+	ADD  $64, R1
+	MOVD R1, soon+72(FP)
+	B    done307
+
+fewer308:
 	CMP $6, R1
-	BNE fewer342
+	BNE fewer348
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -7337,86 +8009,86 @@ fewer302:
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
 	TST   $2, R0
-	BEQ   one343
+	BEQ   one349
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved344
+	BEQ   moved350
 	ADD   $8, R1, R8
 	VLD1  (R8), V0.S[2]
-	B     moved344
-
-one343:
-	FMOVS 0(R1), F0
-
-moved344:
-	TST   $2, R0
-	BEQ   one345
-	FMOVD 0(R3), F1
-	TST   $1, R0
-	BEQ   moved346
-	ADD   $8, R3, R8
-	VLD1  (R8), V1.S[2]
-	B     moved346
-
-one345:
-	FMOVS 0(R3), F1
-
-moved346:
-	TST   $2, R0
-	BEQ   one347
-	FMOVD 0(R4), F2
-	TST   $1, R0
-	BEQ   moved348
-	ADD   $8, R4, R8
-	VLD1  (R8), V2.S[2]
-	B     moved348
-
-one347:
-	FMOVS 0(R4), F2
-
-moved348:
-	TST   $2, R0
-	BEQ   one349
-	FMOVD 0(R5), F3
-	TST   $1, R0
-	BEQ   moved350
-	ADD   $8, R5, R8
-	VLD1  (R8), V3.S[2]
 	B     moved350
 
 one349:
-	FMOVS 0(R5), F3
+	FMOVS 0(R1), F0
 
 moved350:
 	TST   $2, R0
 	BEQ   one351
-	FMOVD 0(R6), F4
+	FMOVD 0(R3), F1
 	TST   $1, R0
 	BEQ   moved352
-	ADD   $8, R6, R8
-	VLD1  (R8), V4.S[2]
+	ADD   $8, R3, R8
+	VLD1  (R8), V1.S[2]
 	B     moved352
 
 one351:
-	FMOVS 0(R6), F4
+	FMOVS 0(R3), F1
 
 moved352:
 	TST   $2, R0
 	BEQ   one353
-	FMOVD 0(R7), F5
+	FMOVD 0(R4), F2
 	TST   $1, R0
 	BEQ   moved354
-	ADD   $8, R7, R8
-	VLD1  (R8), V5.S[2]
+	ADD   $8, R4, R8
+	VLD1  (R8), V2.S[2]
 	B     moved354
 
 one353:
-	FMOVS 0(R7), F5
+	FMOVS 0(R4), F2
 
 moved354:
-	MOVD n+88(FP), R6
+	TST   $2, R0
+	BEQ   one355
+	FMOVD 0(R5), F3
+	TST   $1, R0
+	BEQ   moved356
+	ADD   $8, R5, R8
+	VLD1  (R8), V3.S[2]
+	B     moved356
+
+one355:
+	FMOVS 0(R5), F3
+
+moved356:
+	TST   $2, R0
+	BEQ   one357
+	FMOVD 0(R6), F4
+	TST   $1, R0
+	BEQ   moved358
+	ADD   $8, R6, R8
+	VLD1  (R8), V4.S[2]
+	B     moved358
+
+one357:
+	FMOVS 0(R6), F4
+
+moved358:
+	TST   $2, R0
+	BEQ   one359
+	FMOVD 0(R7), F5
+	TST   $1, R0
+	BEQ   moved360
+	ADD   $8, R7, R8
+	VLD1  (R8), V5.S[2]
+	B     moved360
+
+one359:
+	FMOVS 0(R7), F5
+
+moved360:
+	MOVD n+104(FP), R6
 	CMP  $0, R6
-	BLE  folded355
+	BLE  folded361
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -7427,42 +8099,48 @@ moved354:
 	ADD  R2, R8, R9
 	ADD  R2, R9, R10
 	ADD  R2, R10, R11
+	MOVD soon+72(FP), R12
+	MOVD ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single357
+	BNE single363
 	CMP $2, R6
-	BLT single357
+	BLT single363
 
-several356:
+several362:
 	TST   $2, R0
-	BEQ   one358
+	BEQ   one364
 	FMOVD 0(R4), F7
 	TST   $1, R0
-	BEQ   moved359
-	ADD   $8, R4, R12
-	VLD1  (R12), V7.S[2]
-	B     moved359
+	BEQ   moved365
+	ADD   $8, R4, R14
+	VLD1  (R14), V7.S[2]
+	B     moved365
 
-one358:
+one364:
 	FMOVS 0(R4), F7
 
-moved359:
+moved365:
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	TST   $2, R0
-	BEQ   one360
+	BEQ   one366
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved361
-	ADD   $8, R4, R12
-	VLD1  (R12), V8.S[2]
-	B     moved361
+	BEQ   moved367
+	ADD   $8, R4, R14
+	VLD1  (R14), V8.S[2]
+	B     moved367
 
-one360:
+one366:
 	FMOVS 0(R4), F8
 
-moved361:
+moved367:
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVD 0(R1), F6
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
 	WORD  $0x4fa61100 // fmla v0.4s, v8.4s, v6.s[1]
@@ -7489,27 +8167,29 @@ moved361:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several356
+	BGE   several362
 	CMP   $0, R6
-	BEQ   folded355
+	BEQ   folded361
 
-single357:
+single363:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold362:
+fold368:
 	TST   $2, R0
-	BEQ   one363
+	BEQ   one369
 	FMOVD 0(R4), F7
 	TST   $1, R0
-	BEQ   moved364
-	ADD   $8, R4, R12
-	VLD1  (R12), V7.S[2]
-	B     moved364
+	BEQ   moved370
+	ADD   $8, R4, R14
+	VLD1  (R14), V7.S[2]
+	B     moved370
 
-one363:
+one369:
 	FMOVS 0(R4), F7
 
-moved364:
+moved370:
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVS 0(R1), F6
 	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
 	FMOVS 0(R7), F6
@@ -7529,11 +8209,11 @@ moved364:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold362
+	BNE   fold368
 
-folded355:
+folded361:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -7542,7 +8222,7 @@ folded355:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear365
+	BNE   linear371
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -7550,7 +8230,7 @@ folded355:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear365:
+linear371:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7559,88 +8239,91 @@ linear365:
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
 	TST   $2, R0
-	BEQ   one366
+	BEQ   one372
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved367
+	BEQ   moved373
 	ADD   $8, R1, R8
 	VST1  V0.S[2], (R8)
-	B     moved367
-
-one366:
-	FMOVS F0, 0(R1)
-
-moved367:
-	TST   $2, R0
-	BEQ   one368
-	FMOVD F1, 0(R3)
-	TST   $1, R0
-	BEQ   moved369
-	ADD   $8, R3, R8
-	VST1  V1.S[2], (R8)
-	B     moved369
-
-one368:
-	FMOVS F1, 0(R3)
-
-moved369:
-	TST   $2, R0
-	BEQ   one370
-	FMOVD F2, 0(R4)
-	TST   $1, R0
-	BEQ   moved371
-	ADD   $8, R4, R8
-	VST1  V2.S[2], (R8)
-	B     moved371
-
-one370:
-	FMOVS F2, 0(R4)
-
-moved371:
-	TST   $2, R0
-	BEQ   one372
-	FMOVD F3, 0(R5)
-	TST   $1, R0
-	BEQ   moved373
-	ADD   $8, R5, R8
-	VST1  V3.S[2], (R8)
 	B     moved373
 
 one372:
-	FMOVS F3, 0(R5)
+	FMOVS F0, 0(R1)
 
 moved373:
 	TST   $2, R0
 	BEQ   one374
-	FMOVD F4, 0(R6)
+	FMOVD F1, 0(R3)
 	TST   $1, R0
 	BEQ   moved375
-	ADD   $8, R6, R8
-	VST1  V4.S[2], (R8)
+	ADD   $8, R3, R8
+	VST1  V1.S[2], (R8)
 	B     moved375
 
 one374:
-	FMOVS F4, 0(R6)
+	FMOVS F1, 0(R3)
 
 moved375:
 	TST   $2, R0
 	BEQ   one376
-	FMOVD F5, 0(R7)
+	FMOVD F2, 0(R4)
 	TST   $1, R0
 	BEQ   moved377
-	ADD   $8, R7, R8
-	VST1  V5.S[2], (R8)
+	ADD   $8, R4, R8
+	VST1  V2.S[2], (R8)
 	B     moved377
 
 one376:
-	FMOVS F5, 0(R7)
+	FMOVS F2, 0(R4)
 
 moved377:
-	B done301
+	TST   $2, R0
+	BEQ   one378
+	FMOVD F3, 0(R5)
+	TST   $1, R0
+	BEQ   moved379
+	ADD   $8, R5, R8
+	VST1  V3.S[2], (R8)
+	B     moved379
 
-fewer342:
+one378:
+	FMOVS F3, 0(R5)
+
+moved379:
+	TST   $2, R0
+	BEQ   one380
+	FMOVD F4, 0(R6)
+	TST   $1, R0
+	BEQ   moved381
+	ADD   $8, R6, R8
+	VST1  V4.S[2], (R8)
+	B     moved381
+
+one380:
+	FMOVS F4, 0(R6)
+
+moved381:
+	TST   $2, R0
+	BEQ   one382
+	FMOVD F5, 0(R7)
+	TST   $1, R0
+	BEQ   moved383
+	ADD   $8, R7, R8
+	VST1  V5.S[2], (R8)
+	B     moved383
+
+one382:
+	FMOVS F5, 0(R7)
+
+moved383:
+	MOVD soon+72(FP), R1
+	ADD  $64, R1
+	MOVD R1, soon+72(FP)
+	B    done307
+
+fewer348:
 	CMP $5, R1
-	BNE fewer378
+	BNE fewer384
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVD  init+16(FP), R1
@@ -7650,73 +8333,73 @@ fewer342:
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
 	TST   $2, R0
-	BEQ   one379
+	BEQ   one385
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved380
+	BEQ   moved386
 	ADD   $8, R1, R7
 	VLD1  (R7), V0.S[2]
-	B     moved380
-
-one379:
-	FMOVS 0(R1), F0
-
-moved380:
-	TST   $2, R0
-	BEQ   one381
-	FMOVD 0(R3), F1
-	TST   $1, R0
-	BEQ   moved382
-	ADD   $8, R3, R7
-	VLD1  (R7), V1.S[2]
-	B     moved382
-
-one381:
-	FMOVS 0(R3), F1
-
-moved382:
-	TST   $2, R0
-	BEQ   one383
-	FMOVD 0(R4), F2
-	TST   $1, R0
-	BEQ   moved384
-	ADD   $8, R4, R7
-	VLD1  (R7), V2.S[2]
-	B     moved384
-
-one383:
-	FMOVS 0(R4), F2
-
-moved384:
-	TST   $2, R0
-	BEQ   one385
-	FMOVD 0(R5), F3
-	TST   $1, R0
-	BEQ   moved386
-	ADD   $8, R5, R7
-	VLD1  (R7), V3.S[2]
 	B     moved386
 
 one385:
-	FMOVS 0(R5), F3
+	FMOVS 0(R1), F0
 
 moved386:
 	TST   $2, R0
 	BEQ   one387
-	FMOVD 0(R6), F4
+	FMOVD 0(R3), F1
 	TST   $1, R0
 	BEQ   moved388
-	ADD   $8, R6, R7
-	VLD1  (R7), V4.S[2]
+	ADD   $8, R3, R7
+	VLD1  (R7), V1.S[2]
 	B     moved388
 
 one387:
-	FMOVS 0(R6), F4
+	FMOVS 0(R3), F1
 
 moved388:
-	MOVD n+88(FP), R6
+	TST   $2, R0
+	BEQ   one389
+	FMOVD 0(R4), F2
+	TST   $1, R0
+	BEQ   moved390
+	ADD   $8, R4, R7
+	VLD1  (R7), V2.S[2]
+	B     moved390
+
+one389:
+	FMOVS 0(R4), F2
+
+moved390:
+	TST   $2, R0
+	BEQ   one391
+	FMOVD 0(R5), F3
+	TST   $1, R0
+	BEQ   moved392
+	ADD   $8, R5, R7
+	VLD1  (R7), V3.S[2]
+	B     moved392
+
+one391:
+	FMOVS 0(R5), F3
+
+moved392:
+	TST   $2, R0
+	BEQ   one393
+	FMOVD 0(R6), F4
+	TST   $1, R0
+	BEQ   moved394
+	ADD   $8, R6, R7
+	VLD1  (R7), V4.S[2]
+	B     moved394
+
+one393:
+	FMOVS 0(R6), F4
+
+moved394:
+	MOVD n+104(FP), R6
 	CMP  $0, R6
-	BLE  folded389
+	BLE  folded395
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -7726,42 +8409,48 @@ moved388:
 	ADD  R2, R7, R8
 	ADD  R2, R8, R9
 	ADD  R2, R9, R10
+	MOVD soon+72(FP), R11
+	MOVD ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single391
+	BNE single397
 	CMP $2, R6
-	BLT single391
+	BLT single397
 
-several390:
+several396:
 	TST   $2, R0
-	BEQ   one392
+	BEQ   one398
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved393
-	ADD   $8, R4, R11
-	VLD1  (R11), V6.S[2]
-	B     moved393
+	BEQ   moved399
+	ADD   $8, R4, R13
+	VLD1  (R13), V6.S[2]
+	B     moved399
 
-one392:
+one398:
 	FMOVS 0(R4), F6
 
-moved393:
+moved399:
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	TST   $2, R0
-	BEQ   one394
+	BEQ   one400
 	FMOVD 0(R4), F7
 	TST   $1, R0
-	BEQ   moved395
-	ADD   $8, R4, R11
-	VLD1  (R11), V7.S[2]
-	B     moved395
+	BEQ   moved401
+	ADD   $8, R4, R13
+	VLD1  (R13), V7.S[2]
+	B     moved401
 
-one394:
+one400:
 	FMOVS 0(R4), F7
 
-moved395:
+moved401:
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVD 0(R1), F5
 	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
 	WORD  $0x4fa510e0 // fmla v0.4s, v7.4s, v5.s[1]
@@ -7784,27 +8473,29 @@ moved395:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several390
+	BGE   several396
 	CMP   $0, R6
-	BEQ   folded389
+	BEQ   folded395
 
-single391:
+single397:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold396:
+fold402:
 	TST   $2, R0
-	BEQ   one397
+	BEQ   one403
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved398
-	ADD   $8, R4, R11
-	VLD1  (R11), V6.S[2]
-	B     moved398
+	BEQ   moved404
+	ADD   $8, R4, R13
+	VLD1  (R13), V6.S[2]
+	B     moved404
 
-one397:
+one403:
 	FMOVS 0(R4), F6
 
-moved398:
+moved404:
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVS 0(R1), F5
 	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
 	FMOVS 0(R7), F5
@@ -7821,11 +8512,11 @@ moved398:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold396
+	BNE   fold402
 
-folded389:
+folded395:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
@@ -7833,14 +8524,14 @@ folded389:
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	CMP   $1, R1
-	BNE   linear399
+	BNE   linear405
 	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
 	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
 	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
 
-linear399:
+linear405:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7848,75 +8539,78 @@ linear399:
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
 	TST   $2, R0
-	BEQ   one400
+	BEQ   one406
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved401
+	BEQ   moved407
 	ADD   $8, R1, R7
 	VST1  V0.S[2], (R7)
-	B     moved401
-
-one400:
-	FMOVS F0, 0(R1)
-
-moved401:
-	TST   $2, R0
-	BEQ   one402
-	FMOVD F1, 0(R3)
-	TST   $1, R0
-	BEQ   moved403
-	ADD   $8, R3, R7
-	VST1  V1.S[2], (R7)
-	B     moved403
-
-one402:
-	FMOVS F1, 0(R3)
-
-moved403:
-	TST   $2, R0
-	BEQ   one404
-	FMOVD F2, 0(R4)
-	TST   $1, R0
-	BEQ   moved405
-	ADD   $8, R4, R7
-	VST1  V2.S[2], (R7)
-	B     moved405
-
-one404:
-	FMOVS F2, 0(R4)
-
-moved405:
-	TST   $2, R0
-	BEQ   one406
-	FMOVD F3, 0(R5)
-	TST   $1, R0
-	BEQ   moved407
-	ADD   $8, R5, R7
-	VST1  V3.S[2], (R7)
 	B     moved407
 
 one406:
-	FMOVS F3, 0(R5)
+	FMOVS F0, 0(R1)
 
 moved407:
 	TST   $2, R0
 	BEQ   one408
-	FMOVD F4, 0(R6)
+	FMOVD F1, 0(R3)
 	TST   $1, R0
 	BEQ   moved409
-	ADD   $8, R6, R7
-	VST1  V4.S[2], (R7)
+	ADD   $8, R3, R7
+	VST1  V1.S[2], (R7)
 	B     moved409
 
 one408:
-	FMOVS F4, 0(R6)
+	FMOVS F1, 0(R3)
 
 moved409:
-	B done301
+	TST   $2, R0
+	BEQ   one410
+	FMOVD F2, 0(R4)
+	TST   $1, R0
+	BEQ   moved411
+	ADD   $8, R4, R7
+	VST1  V2.S[2], (R7)
+	B     moved411
 
-fewer378:
+one410:
+	FMOVS F2, 0(R4)
+
+moved411:
+	TST   $2, R0
+	BEQ   one412
+	FMOVD F3, 0(R5)
+	TST   $1, R0
+	BEQ   moved413
+	ADD   $8, R5, R7
+	VST1  V3.S[2], (R7)
+	B     moved413
+
+one412:
+	FMOVS F3, 0(R5)
+
+moved413:
+	TST   $2, R0
+	BEQ   one414
+	FMOVD F4, 0(R6)
+	TST   $1, R0
+	BEQ   moved415
+	ADD   $8, R6, R7
+	VST1  V4.S[2], (R7)
+	B     moved415
+
+one414:
+	FMOVS F4, 0(R6)
+
+moved415:
+	MOVD soon+72(FP), R1
+	ADD  $64, R1
+	MOVD R1, soon+72(FP)
+	B    done307
+
+fewer384:
 	CMP $4, R1
-	BNE fewer410
+	BNE fewer416
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
@@ -7925,60 +8619,60 @@ fewer378:
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	TST   $2, R0
-	BEQ   one411
+	BEQ   one417
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved412
+	BEQ   moved418
 	ADD   $8, R1, R6
 	VLD1  (R6), V0.S[2]
-	B     moved412
-
-one411:
-	FMOVS 0(R1), F0
-
-moved412:
-	TST   $2, R0
-	BEQ   one413
-	FMOVD 0(R3), F1
-	TST   $1, R0
-	BEQ   moved414
-	ADD   $8, R3, R6
-	VLD1  (R6), V1.S[2]
-	B     moved414
-
-one413:
-	FMOVS 0(R3), F1
-
-moved414:
-	TST   $2, R0
-	BEQ   one415
-	FMOVD 0(R4), F2
-	TST   $1, R0
-	BEQ   moved416
-	ADD   $8, R4, R6
-	VLD1  (R6), V2.S[2]
-	B     moved416
-
-one415:
-	FMOVS 0(R4), F2
-
-moved416:
-	TST   $2, R0
-	BEQ   one417
-	FMOVD 0(R5), F3
-	TST   $1, R0
-	BEQ   moved418
-	ADD   $8, R5, R6
-	VLD1  (R6), V3.S[2]
 	B     moved418
 
 one417:
-	FMOVS 0(R5), F3
+	FMOVS 0(R1), F0
 
 moved418:
-	MOVD n+88(FP), R6
+	TST   $2, R0
+	BEQ   one419
+	FMOVD 0(R3), F1
+	TST   $1, R0
+	BEQ   moved420
+	ADD   $8, R3, R6
+	VLD1  (R6), V1.S[2]
+	B     moved420
+
+one419:
+	FMOVS 0(R3), F1
+
+moved420:
+	TST   $2, R0
+	BEQ   one421
+	FMOVD 0(R4), F2
+	TST   $1, R0
+	BEQ   moved422
+	ADD   $8, R4, R6
+	VLD1  (R6), V2.S[2]
+	B     moved422
+
+one421:
+	FMOVS 0(R4), F2
+
+moved422:
+	TST   $2, R0
+	BEQ   one423
+	FMOVD 0(R5), F3
+	TST   $1, R0
+	BEQ   moved424
+	ADD   $8, R5, R6
+	VLD1  (R6), V3.S[2]
+	B     moved424
+
+one423:
+	FMOVS 0(R5), F3
+
+moved424:
+	MOVD n+104(FP), R6
 	CMP  $0, R6
-	BLE  folded419
+	BLE  folded425
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -7987,42 +8681,48 @@ moved418:
 	ADD  R2, R1, R7
 	ADD  R2, R7, R8
 	ADD  R2, R8, R9
+	MOVD soon+72(FP), R10
+	MOVD ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single421
+	BNE single427
 	CMP $2, R6
-	BLT single421
+	BLT single427
 
-several420:
+several426:
 	TST   $2, R0
-	BEQ   one422
+	BEQ   one428
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved423
-	ADD   $8, R4, R10
-	VLD1  (R10), V5.S[2]
-	B     moved423
+	BEQ   moved429
+	ADD   $8, R4, R12
+	VLD1  (R12), V5.S[2]
+	B     moved429
 
-one422:
+one428:
 	FMOVS 0(R4), F5
 
-moved423:
+moved429:
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	TST   $2, R0
-	BEQ   one424
+	BEQ   one430
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved425
-	ADD   $8, R4, R10
-	VLD1  (R10), V6.S[2]
-	B     moved425
+	BEQ   moved431
+	ADD   $8, R4, R12
+	VLD1  (R12), V6.S[2]
+	B     moved431
 
-one424:
+one430:
 	FMOVS 0(R4), F6
 
-moved425:
+moved431:
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVD 0(R1), F4
 	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
 	WORD  $0x4fa410c0 // fmla v0.4s, v6.4s, v4.s[1]
@@ -8041,27 +8741,29 @@ moved425:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several420
+	BGE   several426
 	CMP   $0, R6
-	BEQ   folded419
+	BEQ   folded425
 
-single421:
+single427:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold426:
+fold432:
 	TST   $2, R0
-	BEQ   one427
+	BEQ   one433
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved428
-	ADD   $8, R4, R10
-	VLD1  (R10), V5.S[2]
-	B     moved428
+	BEQ   moved434
+	ADD   $8, R4, R12
+	VLD1  (R12), V5.S[2]
+	B     moved434
 
-one427:
+one433:
 	FMOVS 0(R4), F5
 
-moved428:
+moved434:
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVS 0(R1), F4
 	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
 	FMOVS 0(R7), F4
@@ -8075,86 +8777,89 @@ moved428:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold426
+	BNE   fold432
 
-folded419:
+folded425:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear429
+	BNE   linear435
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear429:
+linear435:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	TST   $2, R0
-	BEQ   one430
+	BEQ   one436
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved431
+	BEQ   moved437
 	ADD   $8, R1, R6
 	VST1  V0.S[2], (R6)
-	B     moved431
-
-one430:
-	FMOVS F0, 0(R1)
-
-moved431:
-	TST   $2, R0
-	BEQ   one432
-	FMOVD F1, 0(R3)
-	TST   $1, R0
-	BEQ   moved433
-	ADD   $8, R3, R6
-	VST1  V1.S[2], (R6)
-	B     moved433
-
-one432:
-	FMOVS F1, 0(R3)
-
-moved433:
-	TST   $2, R0
-	BEQ   one434
-	FMOVD F2, 0(R4)
-	TST   $1, R0
-	BEQ   moved435
-	ADD   $8, R4, R6
-	VST1  V2.S[2], (R6)
-	B     moved435
-
-one434:
-	FMOVS F2, 0(R4)
-
-moved435:
-	TST   $2, R0
-	BEQ   one436
-	FMOVD F3, 0(R5)
-	TST   $1, R0
-	BEQ   moved437
-	ADD   $8, R5, R6
-	VST1  V3.S[2], (R6)
 	B     moved437
 
 one436:
-	FMOVS F3, 0(R5)
+	FMOVS F0, 0(R1)
 
 moved437:
-	B done301
+	TST   $2, R0
+	BEQ   one438
+	FMOVD F1, 0(R3)
+	TST   $1, R0
+	BEQ   moved439
+	ADD   $8, R3, R6
+	VST1  V1.S[2], (R6)
+	B     moved439
 
-fewer410:
+one438:
+	FMOVS F1, 0(R3)
+
+moved439:
+	TST   $2, R0
+	BEQ   one440
+	FMOVD F2, 0(R4)
+	TST   $1, R0
+	BEQ   moved441
+	ADD   $8, R4, R6
+	VST1  V2.S[2], (R6)
+	B     moved441
+
+one440:
+	FMOVS F2, 0(R4)
+
+moved441:
+	TST   $2, R0
+	BEQ   one442
+	FMOVD F3, 0(R5)
+	TST   $1, R0
+	BEQ   moved443
+	ADD   $8, R5, R6
+	VST1  V3.S[2], (R6)
+	B     moved443
+
+one442:
+	FMOVS F3, 0(R5)
+
+moved443:
+	MOVD soon+72(FP), R1
+	ADD  $64, R1
+	MOVD R1, soon+72(FP)
+	B    done307
+
+fewer416:
 	CMP $3, R1
-	BNE fewer438
+	BNE fewer444
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
@@ -8162,47 +8867,47 @@ fewer410:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	TST   $2, R0
-	BEQ   one439
+	BEQ   one445
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved440
+	BEQ   moved446
 	ADD   $8, R1, R5
 	VLD1  (R5), V0.S[2]
-	B     moved440
+	B     moved446
 
-one439:
+one445:
 	FMOVS 0(R1), F0
 
-moved440:
+moved446:
 	TST   $2, R0
-	BEQ   one441
+	BEQ   one447
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved442
+	BEQ   moved448
 	ADD   $8, R3, R5
 	VLD1  (R5), V1.S[2]
-	B     moved442
+	B     moved448
 
-one441:
+one447:
 	FMOVS 0(R3), F1
 
-moved442:
+moved448:
 	TST   $2, R0
-	BEQ   one443
+	BEQ   one449
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved444
+	BEQ   moved450
 	ADD   $8, R4, R5
 	VLD1  (R5), V2.S[2]
-	B     moved444
+	B     moved450
 
-one443:
+one449:
 	FMOVS 0(R4), F2
 
-moved444:
-	MOVD n+88(FP), R6
+moved450:
+	MOVD n+104(FP), R6
 	CMP  $0, R6
-	BLE  folded445
+	BLE  folded451
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -8210,42 +8915,48 @@ moved444:
 	MOVD ldb+64(FP), R5
 	ADD  R2, R1, R7
 	ADD  R2, R7, R8
+	MOVD soon+72(FP), R9
+	MOVD ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single447
+	BNE single453
 	CMP $2, R6
-	BLT single447
+	BLT single453
 
-several446:
+several452:
 	TST   $2, R0
-	BEQ   one448
+	BEQ   one454
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved449
-	ADD   $8, R4, R9
-	VLD1  (R9), V4.S[2]
-	B     moved449
+	BEQ   moved455
+	ADD   $8, R4, R11
+	VLD1  (R11), V4.S[2]
+	B     moved455
 
-one448:
+one454:
 	FMOVS 0(R4), F4
 
-moved449:
+moved455:
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	TST   $2, R0
-	BEQ   one450
+	BEQ   one456
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved451
-	ADD   $8, R4, R9
-	VLD1  (R9), V5.S[2]
-	B     moved451
+	BEQ   moved457
+	ADD   $8, R4, R11
+	VLD1  (R11), V5.S[2]
+	B     moved457
 
-one450:
+one456:
 	FMOVS 0(R4), F5
 
-moved451:
+moved457:
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVD 0(R1), F3
 	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
 	WORD  $0x4fa310a0 // fmla v0.4s, v5.4s, v3.s[1]
@@ -8260,27 +8971,29 @@ moved451:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several446
+	BGE   several452
 	CMP   $0, R6
-	BEQ   folded445
+	BEQ   folded451
 
-single447:
+single453:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold452:
+fold458:
 	TST   $2, R0
-	BEQ   one453
+	BEQ   one459
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved454
-	ADD   $8, R4, R9
-	VLD1  (R9), V4.S[2]
-	B     moved454
+	BEQ   moved460
+	ADD   $8, R4, R11
+	VLD1  (R11), V4.S[2]
+	B     moved460
 
-one453:
+one459:
 	FMOVS 0(R4), F4
 
-moved454:
+moved460:
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVS 0(R1), F3
 	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
 	FMOVS 0(R7), F3
@@ -8291,146 +9004,155 @@ moved454:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold452
+	BNE   fold458
 
-folded445:
+folded451:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear455
+	BNE   linear461
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear455:
+linear461:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	TST   $2, R0
-	BEQ   one456
+	BEQ   one462
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved457
+	BEQ   moved463
 	ADD   $8, R1, R5
 	VST1  V0.S[2], (R5)
-	B     moved457
+	B     moved463
 
-one456:
+one462:
 	FMOVS F0, 0(R1)
 
-moved457:
+moved463:
 	TST   $2, R0
-	BEQ   one458
+	BEQ   one464
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved459
+	BEQ   moved465
 	ADD   $8, R3, R5
 	VST1  V1.S[2], (R5)
-	B     moved459
+	B     moved465
 
-one458:
+one464:
 	FMOVS F1, 0(R3)
 
-moved459:
+moved465:
 	TST   $2, R0
-	BEQ   one460
+	BEQ   one466
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved461
+	BEQ   moved467
 	ADD   $8, R4, R5
 	VST1  V2.S[2], (R5)
-	B     moved461
+	B     moved467
 
-one460:
+one466:
 	FMOVS F2, 0(R4)
 
-moved461:
-	B done301
+moved467:
+	MOVD soon+72(FP), R1
+	ADD  $64, R1
+	MOVD R1, soon+72(FP)
+	B    done307
 
-fewer438:
+fewer444:
 	CMP $2, R1
-	BNE fewer462
+	BNE fewer468
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
 	ADD   R2, R1, R3
 	TST   $2, R0
-	BEQ   one463
+	BEQ   one469
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved464
+	BEQ   moved470
 	ADD   $8, R1, R4
 	VLD1  (R4), V0.S[2]
-	B     moved464
+	B     moved470
 
-one463:
+one469:
 	FMOVS 0(R1), F0
 
-moved464:
+moved470:
 	TST   $2, R0
-	BEQ   one465
+	BEQ   one471
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved466
+	BEQ   moved472
 	ADD   $8, R3, R4
 	VLD1  (R4), V1.S[2]
-	B     moved466
+	B     moved472
 
-one465:
+one471:
 	FMOVS 0(R3), F1
 
-moved466:
-	MOVD n+88(FP), R6
+moved472:
+	MOVD n+104(FP), R6
 	CMP  $0, R6
-	BLE  folded467
+	BLE  folded473
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
 	MOVD b+56(FP), R4
 	MOVD ldb+64(FP), R5
 	ADD  R2, R1, R7
+	MOVD soon+72(FP), R8
+	MOVD ldsoon+80(FP), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single469
+	BNE single475
 	CMP $2, R6
-	BLT single469
+	BLT single475
 
-several468:
+several474:
 	TST   $2, R0
-	BEQ   one470
+	BEQ   one476
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved471
-	ADD   $8, R4, R8
-	VLD1  (R8), V3.S[2]
-	B     moved471
+	BEQ   moved477
+	ADD   $8, R4, R10
+	VLD1  (R10), V3.S[2]
+	B     moved477
 
-one470:
+one476:
 	FMOVS 0(R4), F3
 
-moved471:
+moved477:
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	TST   $2, R0
-	BEQ   one472
+	BEQ   one478
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved473
-	ADD   $8, R4, R8
-	VLD1  (R8), V4.S[2]
-	B     moved473
+	BEQ   moved479
+	ADD   $8, R4, R10
+	VLD1  (R10), V4.S[2]
+	B     moved479
 
-one472:
+one478:
 	FMOVS 0(R4), F4
 
-moved473:
+moved479:
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVD 0(R1), F2
 	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
 	WORD  $0x4fa21080 // fmla v0.4s, v4.4s, v2.s[1]
@@ -8441,27 +9163,29 @@ moved473:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several468
+	BGE   several474
 	CMP   $0, R6
-	BEQ   folded467
+	BEQ   folded473
 
-single469:
+single475:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold474:
+fold480:
 	TST   $2, R0
-	BEQ   one475
+	BEQ   one481
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved476
-	ADD   $8, R4, R8
-	VLD1  (R8), V3.S[2]
-	B     moved476
+	BEQ   moved482
+	ADD   $8, R4, R10
+	VLD1  (R10), V3.S[2]
+	B     moved482
 
-one475:
+one481:
 	FMOVS 0(R4), F3
 
-moved476:
+moved482:
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVS 0(R1), F2
 	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
 	FMOVS 0(R7), F2
@@ -8469,189 +9193,238 @@ moved476:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold474
+	BNE   fold480
 
-folded467:
+folded473:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear477
+	BNE   linear483
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear477:
+linear483:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	TST   $2, R0
-	BEQ   one478
+	BEQ   one484
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved479
+	BEQ   moved485
 	ADD   $8, R1, R4
 	VST1  V0.S[2], (R4)
-	B     moved479
+	B     moved485
 
-one478:
+one484:
 	FMOVS F0, 0(R1)
 
-moved479:
+moved485:
 	TST   $2, R0
-	BEQ   one480
+	BEQ   one486
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved481
+	BEQ   moved487
 	ADD   $8, R3, R4
 	VST1  V1.S[2], (R4)
-	B     moved481
+	B     moved487
 
-one480:
+one486:
 	FMOVS F1, 0(R3)
 
-moved481:
-	B done301
+moved487:
+	MOVD soon+72(FP), R1
+	ADD  $64, R1
+	MOVD R1, soon+72(FP)
+	B    done307
 
-fewer462:
+fewer468:
 	CMP $1, R1
-	BNE fewer482
+	BNE fewer488
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVD  init+16(FP), R1
 	TST   $2, R0
-	BEQ   one483
+	BEQ   one489
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved484
+	BEQ   moved490
 	ADD   $8, R1, R3
 	VLD1  (R3), V0.S[2]
-	B     moved484
+	B     moved490
 
-one483:
+one489:
 	FMOVS 0(R1), F0
 
-moved484:
-	MOVD n+88(FP), R6
+moved490:
+	MOVD n+104(FP), R6
 	CMP  $0, R6
-	BLE  folded485
+	BLE  folded491
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
 	MOVD b+56(FP), R4
 	MOVD ldb+64(FP), R5
+	MOVD soon+72(FP), R7
+	MOVD ldsoon+80(FP), R8
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single487
+	BNE single493
 	CMP $2, R6
-	BLT single487
+	BLT single493
 
-several486:
+several492:
 	TST   $2, R0
-	BEQ   one488
+	BEQ   one494
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved489
-	ADD   $8, R4, R7
-	VLD1  (R7), V2.S[2]
-	B     moved489
+	BEQ   moved495
+	ADD   $8, R4, R9
+	VLD1  (R9), V2.S[2]
+	B     moved495
 
-one488:
+one494:
 	FMOVS 0(R4), F2
 
-moved489:
+moved495:
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	TST   $2, R0
-	BEQ   one490
+	BEQ   one496
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved491
-	ADD   $8, R4, R7
-	VLD1  (R7), V3.S[2]
-	B     moved491
+	BEQ   moved497
+	ADD   $8, R4, R9
+	VLD1  (R9), V3.S[2]
+	B     moved497
 
-one490:
+one496:
 	FMOVS 0(R4), F3
 
-moved491:
+moved497:
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVD 0(R1), F1
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	WORD  $0x4fa11060 // fmla v0.4s, v3.4s, v1.s[1]
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several486
+	BGE   several492
 	CMP   $0, R6
-	BEQ   folded485
+	BEQ   folded491
 
-single487:
+single493:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold492:
+fold498:
 	TST   $2, R0
-	BEQ   one493
+	BEQ   one499
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved494
-	ADD   $8, R4, R7
-	VLD1  (R7), V2.S[2]
-	B     moved494
+	BEQ   moved500
+	ADD   $8, R4, R9
+	VLD1  (R9), V2.S[2]
+	B     moved500
 
-one493:
+one499:
 	FMOVS 0(R4), F2
 
-moved494:
+moved500:
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVS 0(R1), F1
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold492
+	BNE   fold498
 
-folded485:
+folded491:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP   $1, R1
-	BNE   linear495
+	BNE   linear501
 	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
 
-linear495:
+linear501:
 	MOVD  c+0(FP), R1
 	TST   $2, R0
-	BEQ   one496
+	BEQ   one502
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved497
+	BEQ   moved503
 	ADD   $8, R1, R3
 	VST1  V0.S[2], (R3)
-	B     moved497
+	B     moved503
 
-one496:
+one502:
 	FMOVS F0, 0(R1)
 
-moved497:
-	B done301
+moved503:
+	MOVD soon+72(FP), R1
+	ADD  $64, R1
+	MOVD R1, soon+72(FP)
+	B    done307
 
-fewer482:
-done301:
+fewer488:
+done307:
 	RET
 
-// func panelNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
-TEXT ·panelNEONF64(SB), NOSPLIT, $0-104
-	MOVD cols+80(FP), R0
+// func panelNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, soon uintptr, ldsoon uintptr, rows int, cols int, n int, act int)
+TEXT ·panelNEONF64(SB), NOSPLIT, $0-120
+	MOVD cols+96(FP), R0
 	CMP  $4, R0
 	BLE  narrower1
 	CMP  $6, R0
 	BNE  over2
-	MOVD rows+72(FP), R1
+	MOVD rows+88(FP), R1
 	CMP  $8, R1
 	BLT  rest4
 
 tile3:
+	MOVD n+104(FP), R2
+	CMP  $128, R2
+	BLT  few5
+
+	// c of the next tile, 8×3 vectors
+	MOVD ldc+8(FP), R2
+	MOVD $8, R3
+	MUL  R3, R2, R1
+	MOVD c+0(FP), R3
+	ADD  R3, R1
+	ADD  R2, R1, R3
+	ADD  R2, R3, R4
+	ADD  R2, R4, R5
+	ADD  R2, R5, R6
+	ADD  R2, R6, R7
+	ADD  R2, R7, R8
+	ADD  R2, R8, R9
+	PRFM 0(R1), PLDL2KEEP
+	PRFM 40(R1), PLDL2KEEP
+	PRFM 0(R3), PLDL2KEEP
+	PRFM 40(R3), PLDL2KEEP
+	PRFM 0(R4), PLDL2KEEP
+	PRFM 40(R4), PLDL2KEEP
+	PRFM 0(R5), PLDL2KEEP
+	PRFM 40(R5), PLDL2KEEP
+	PRFM 0(R6), PLDL2KEEP
+	PRFM 40(R6), PLDL2KEEP
+	PRFM 0(R7), PLDL2KEEP
+	PRFM 40(R7), PLDL2KEEP
+	PRFM 0(R8), PLDL2KEEP
+	PRFM 40(R8), PLDL2KEEP
+	PRFM 0(R9), PLDL2KEEP
+	PRFM 40(R9), PLDL2KEEP
+
+few5:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -8686,9 +9459,9 @@ tile3:
 	FMOVQ 0(R9), F21
 	FMOVQ 16(R9), F22
 	FMOVQ 32(R9), F23
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded5
+	BLE   folded6
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -8701,22 +9474,28 @@ tile3:
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
 	ADD   R2, R12, R13
+	MOVD  soon+72(FP), R14
+	MOVD  ldsoon+80(FP), R15
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single7
+	BNE single8
 	CMP $2, R6
-	BLT single7
+	BLT single8
 
-several6:
+several7:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	FMOVQ 32(R4), F27
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVQ 0(R4), F28
 	FMOVQ 16(R4), F29
 	FMOVQ 32(R4), F30
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVQ 0(R1), F24
 	WORD  $0x4fd81320 // fmla v0.2d, v25.2d, v24.d[0]
 	WORD  $0x4fd81341 // fmla v1.2d, v26.2d, v24.d[0]
@@ -8783,17 +9562,19 @@ several6:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several6
+	BGE   several7
 	CMP   $0, R6
-	BEQ   folded5
+	BEQ   folded6
 
-single7:
+single8:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold8:
+fold9:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	FMOVQ 32(R4), F27
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVD 0(R1), F24
 	WORD  $0x4fd81320 // fmla v0.2d, v25.2d, v24.d[0]
 	WORD  $0x4fd81341 // fmla v1.2d, v26.2d, v24.d[0]
@@ -8835,11 +9616,11 @@ fold8:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold8
+	BNE   fold9
 
-folded5:
+folded6:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V24.B16
 	WORD  $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
 	WORD  $0x4e78d421 // fadd v1.2d, v1.2d, v24.2d
@@ -8866,7 +9647,7 @@ folded5:
 	WORD  $0x4e78d6d6 // fadd v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78d6f7 // fadd v23.2d, v23.2d, v24.2d
 	CMP   $1, R1
-	BNE   linear9
+	BNE   linear10
 	WORD  $0x4e78f400 // fmax v0.2d, v0.2d, v24.2d
 	WORD  $0x4e78f421 // fmax v1.2d, v1.2d, v24.2d
 	WORD  $0x4e78f442 // fmax v2.2d, v2.2d, v24.2d
@@ -8892,7 +9673,7 @@ folded5:
 	WORD  $0x4e78f6d6 // fmax v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78f6f7 // fmax v23.2d, v23.2d, v24.2d
 
-linear9:
+linear10:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8926,6 +9707,9 @@ linear9:
 	FMOVQ F21, 0(R9)
 	FMOVQ F22, 16(R9)
 	FMOVQ F23, 32(R9)
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  $8, R3
@@ -8944,16 +9728,16 @@ linear9:
 	MUL   R3, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
-	MOVD  rows+72(FP), R1
+	MOVD  rows+88(FP), R1
 	SUB   $8, R1
-	MOVD  R1, rows+72(FP)
+	MOVD  R1, rows+88(FP)
 	CMP   $8, R1
 	BGE   tile3
 
 rest4:
-	MOVD rows+72(FP), R1
+	MOVD rows+88(FP), R1
 	CMP  $7, R1
-	BNE  fewer11
+	BNE  fewer12
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
@@ -8985,9 +9769,9 @@ rest4:
 	FMOVQ 0(R8), F18
 	FMOVQ 16(R8), F19
 	FMOVQ 32(R8), F20
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded12
+	BLE   folded13
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -8999,22 +9783,28 @@ rest4:
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
+	MOVD  soon+72(FP), R13
+	MOVD  ldsoon+80(FP), R14
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single14
+	BNE single15
 	CMP $2, R6
-	BLT single14
+	BLT single15
 
-several13:
+several14:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	FMOVQ 32(R4), F24
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	FMOVQ 32(R4), F27
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVQ 0(R1), F21
 	WORD  $0x4fd512c0 // fmla v0.2d, v22.2d, v21.d[0]
 	WORD  $0x4fd512e1 // fmla v1.2d, v23.2d, v21.d[0]
@@ -9073,17 +9863,19 @@ several13:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several13
+	BGE   several14
 	CMP   $0, R6
-	BEQ   folded12
+	BEQ   folded13
 
-single14:
+single15:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold15:
+fold16:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	FMOVQ 32(R4), F24
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVD 0(R1), F21
 	WORD  $0x4fd512c0 // fmla v0.2d, v22.2d, v21.d[0]
 	WORD  $0x4fd512e1 // fmla v1.2d, v23.2d, v21.d[0]
@@ -9120,11 +9912,11 @@ fold15:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold15
+	BNE   fold16
 
-folded12:
+folded13:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V21.B16
 	WORD  $0x4e75d400 // fadd v0.2d, v0.2d, v21.2d
 	WORD  $0x4e75d421 // fadd v1.2d, v1.2d, v21.2d
@@ -9148,7 +9940,7 @@ folded12:
 	WORD  $0x4e75d673 // fadd v19.2d, v19.2d, v21.2d
 	WORD  $0x4e75d694 // fadd v20.2d, v20.2d, v21.2d
 	CMP   $1, R1
-	BNE   linear16
+	BNE   linear17
 	WORD  $0x4e75f400 // fmax v0.2d, v0.2d, v21.2d
 	WORD  $0x4e75f421 // fmax v1.2d, v1.2d, v21.2d
 	WORD  $0x4e75f442 // fmax v2.2d, v2.2d, v21.2d
@@ -9171,7 +9963,7 @@ folded12:
 	WORD  $0x4e75f673 // fmax v19.2d, v19.2d, v21.2d
 	WORD  $0x4e75f694 // fmax v20.2d, v20.2d, v21.2d
 
-linear16:
+linear17:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -9201,11 +9993,14 @@ linear16:
 	FMOVQ F18, 0(R8)
 	FMOVQ F19, 16(R8)
 	FMOVQ F20, 32(R8)
-	B     done10
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done11
 
-fewer11:
+fewer12:
 	CMP $6, R1
-	BNE fewer17
+	BNE fewer18
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVD  init+16(FP), R1
@@ -9233,9 +10028,9 @@ fewer11:
 	FMOVQ 0(R7), F15
 	FMOVQ 16(R7), F16
 	FMOVQ 32(R7), F17
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded18
+	BLE   folded19
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -9246,22 +10041,28 @@ fewer11:
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
+	MOVD  soon+72(FP), R12
+	MOVD  ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single20
+	BNE single21
 	CMP $2, R6
-	BLT single20
+	BLT single21
 
-several19:
+several20:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	FMOVQ 32(R4), F21
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	FMOVQ 32(R4), F24
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVQ 0(R1), F18
 	WORD  $0x4fd21260 // fmla v0.2d, v19.2d, v18.d[0]
 	WORD  $0x4fd21281 // fmla v1.2d, v20.2d, v18.d[0]
@@ -9312,17 +10113,19 @@ several19:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several19
+	BGE   several20
 	CMP   $0, R6
-	BEQ   folded18
+	BEQ   folded19
 
-single20:
+single21:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold21:
+fold22:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	FMOVQ 32(R4), F21
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVD 0(R1), F18
 	WORD  $0x4fd21260 // fmla v0.2d, v19.2d, v18.d[0]
 	WORD  $0x4fd21281 // fmla v1.2d, v20.2d, v18.d[0]
@@ -9354,11 +10157,11 @@ fold21:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold21
+	BNE   fold22
 
-folded18:
+folded19:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V18.B16
 	WORD  $0x4e72d400 // fadd v0.2d, v0.2d, v18.2d
 	WORD  $0x4e72d421 // fadd v1.2d, v1.2d, v18.2d
@@ -9379,7 +10182,7 @@ folded18:
 	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	CMP   $1, R1
-	BNE   linear22
+	BNE   linear23
 	WORD  $0x4e72f400 // fmax v0.2d, v0.2d, v18.2d
 	WORD  $0x4e72f421 // fmax v1.2d, v1.2d, v18.2d
 	WORD  $0x4e72f442 // fmax v2.2d, v2.2d, v18.2d
@@ -9399,7 +10202,7 @@ folded18:
 	WORD  $0x4e72f610 // fmax v16.2d, v16.2d, v18.2d
 	WORD  $0x4e72f631 // fmax v17.2d, v17.2d, v18.2d
 
-linear22:
+linear23:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -9425,11 +10228,14 @@ linear22:
 	FMOVQ F15, 0(R7)
 	FMOVQ F16, 16(R7)
 	FMOVQ F17, 32(R7)
-	B     done10
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done11
 
-fewer17:
+fewer18:
 	CMP $5, R1
-	BNE fewer23
+	BNE fewer24
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVD  init+16(FP), R1
@@ -9453,9 +10259,9 @@ fewer17:
 	FMOVQ 0(R6), F12
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded24
+	BLE   folded25
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -9465,22 +10271,28 @@ fewer17:
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
+	MOVD  soon+72(FP), R11
+	MOVD  ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single26
+	BNE single27
 	CMP $2, R6
-	BLT single26
+	BLT single27
 
-several25:
+several26:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	FMOVQ 32(R4), F18
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	FMOVQ 32(R4), F21
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVQ 0(R1), F15
 	WORD  $0x4fcf1200 // fmla v0.2d, v16.2d, v15.d[0]
 	WORD  $0x4fcf1221 // fmla v1.2d, v17.2d, v15.d[0]
@@ -9523,17 +10335,19 @@ several25:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several25
+	BGE   several26
 	CMP   $0, R6
-	BEQ   folded24
+	BEQ   folded25
 
-single26:
+single27:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold27:
+fold28:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	FMOVQ 32(R4), F18
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVD 0(R1), F15
 	WORD  $0x4fcf1200 // fmla v0.2d, v16.2d, v15.d[0]
 	WORD  $0x4fcf1221 // fmla v1.2d, v17.2d, v15.d[0]
@@ -9560,11 +10374,11 @@ fold27:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold27
+	BNE   fold28
 
-folded24:
+folded25:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V15.B16
 	WORD  $0x4e6fd400 // fadd v0.2d, v0.2d, v15.2d
 	WORD  $0x4e6fd421 // fadd v1.2d, v1.2d, v15.2d
@@ -9582,7 +10396,7 @@ folded24:
 	WORD  $0x4e6fd5ad // fadd v13.2d, v13.2d, v15.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	CMP   $1, R1
-	BNE   linear28
+	BNE   linear29
 	WORD  $0x4e6ff400 // fmax v0.2d, v0.2d, v15.2d
 	WORD  $0x4e6ff421 // fmax v1.2d, v1.2d, v15.2d
 	WORD  $0x4e6ff442 // fmax v2.2d, v2.2d, v15.2d
@@ -9599,7 +10413,7 @@ folded24:
 	WORD  $0x4e6ff5ad // fmax v13.2d, v13.2d, v15.2d
 	WORD  $0x4e6ff5ce // fmax v14.2d, v14.2d, v15.2d
 
-linear28:
+linear29:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -9621,11 +10435,14 @@ linear28:
 	FMOVQ F12, 0(R6)
 	FMOVQ F13, 16(R6)
 	FMOVQ F14, 32(R6)
-	B     done10
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done11
 
-fewer23:
+fewer24:
 	CMP $4, R1
-	BNE fewer29
+	BNE fewer30
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVD  init+16(FP), R1
@@ -9645,9 +10462,9 @@ fewer23:
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
 	FMOVQ 32(R5), F11
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded30
+	BLE   folded31
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -9656,22 +10473,28 @@ fewer23:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
+	MOVD  soon+72(FP), R10
+	MOVD  ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single32
+	BNE single33
 	CMP $2, R6
-	BLT single32
+	BLT single33
 
-several31:
+several32:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	FMOVQ 32(R4), F15
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	FMOVQ 32(R4), F18
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVQ 0(R1), F12
 	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
 	WORD  $0x4fcc11c1 // fmla v1.2d, v14.2d, v12.d[0]
@@ -9706,17 +10529,19 @@ several31:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several31
+	BGE   several32
 	CMP   $0, R6
-	BEQ   folded30
+	BEQ   folded31
 
-single32:
+single33:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold33:
+fold34:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	FMOVQ 32(R4), F15
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVD 0(R1), F12
 	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
 	WORD  $0x4fcc11c1 // fmla v1.2d, v14.2d, v12.d[0]
@@ -9738,11 +10563,11 @@ fold33:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold33
+	BNE   fold34
 
-folded30:
+folded31:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V12.B16
 	WORD  $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
@@ -9757,7 +10582,7 @@ folded30:
 	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	CMP   $1, R1
-	BNE   linear34
+	BNE   linear35
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -9771,7 +10596,7 @@ folded30:
 	WORD  $0x4e6cf54a // fmax v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
 
-linear34:
+linear35:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -9789,11 +10614,14 @@ linear34:
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
 	FMOVQ F11, 32(R5)
-	B     done10
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done11
 
-fewer29:
+fewer30:
 	CMP $3, R1
-	BNE fewer35
+	BNE fewer36
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVD  init+16(FP), R1
@@ -9809,9 +10637,9 @@ fewer29:
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
 	FMOVQ 32(R4), F8
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded36
+	BLE   folded37
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -9819,22 +10647,28 @@ fewer29:
 	MOVD  ldb+64(FP), R5
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
+	MOVD  soon+72(FP), R9
+	MOVD  ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single38
+	BNE single39
 	CMP $2, R6
-	BLT single38
+	BLT single39
 
-several37:
+several38:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	FMOVQ 32(R4), F12
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	FMOVQ 32(R4), F15
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVQ 0(R1), F9
 	WORD  $0x4fc91140 // fmla v0.2d, v10.2d, v9.d[0]
 	WORD  $0x4fc91161 // fmla v1.2d, v11.2d, v9.d[0]
@@ -9861,17 +10695,19 @@ several37:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several37
+	BGE   several38
 	CMP   $0, R6
-	BEQ   folded36
+	BEQ   folded37
 
-single38:
+single39:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold39:
+fold40:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	FMOVQ 32(R4), F12
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVD 0(R1), F9
 	WORD  $0x4fc91140 // fmla v0.2d, v10.2d, v9.d[0]
 	WORD  $0x4fc91161 // fmla v1.2d, v11.2d, v9.d[0]
@@ -9888,11 +10724,11 @@ fold39:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold39
+	BNE   fold40
 
-folded36:
+folded37:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V9.B16
 	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
 	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
@@ -9904,7 +10740,7 @@ folded36:
 	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
 	CMP   $1, R1
-	BNE   linear40
+	BNE   linear41
 	WORD  $0x4e69f400 // fmax v0.2d, v0.2d, v9.2d
 	WORD  $0x4e69f421 // fmax v1.2d, v1.2d, v9.2d
 	WORD  $0x4e69f442 // fmax v2.2d, v2.2d, v9.2d
@@ -9915,7 +10751,7 @@ folded36:
 	WORD  $0x4e69f4e7 // fmax v7.2d, v7.2d, v9.2d
 	WORD  $0x4e69f508 // fmax v8.2d, v8.2d, v9.2d
 
-linear40:
+linear41:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -9929,11 +10765,14 @@ linear40:
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
 	FMOVQ F8, 32(R4)
-	B     done10
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done11
 
-fewer35:
+fewer36:
 	CMP $2, R1
-	BNE fewer41
+	BNE fewer42
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVD  init+16(FP), R1
@@ -9945,31 +10784,37 @@ fewer35:
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
 	FMOVQ 32(R3), F5
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded42
+	BLE   folded43
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
 	MOVD  b+56(FP), R4
 	MOVD  ldb+64(FP), R5
 	ADD   R2, R1, R7
+	MOVD  soon+72(FP), R8
+	MOVD  ldsoon+80(FP), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single44
+	BNE single45
 	CMP $2, R6
-	BLT single44
+	BLT single45
 
-several43:
+several44:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	FMOVQ 32(R4), F9
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	FMOVQ 32(R4), F12
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVQ 0(R1), F6
 	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
 	WORD  $0x4fc61101 // fmla v1.2d, v8.2d, v6.d[0]
@@ -9988,17 +10833,19 @@ several43:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several43
+	BGE   several44
 	CMP   $0, R6
-	BEQ   folded42
+	BEQ   folded43
 
-single44:
+single45:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold45:
+fold46:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	FMOVQ 32(R4), F9
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVD 0(R1), F6
 	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
 	WORD  $0x4fc61101 // fmla v1.2d, v8.2d, v6.d[0]
@@ -10010,11 +10857,11 @@ fold45:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold45
+	BNE   fold46
 
-folded42:
+folded43:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -10023,7 +10870,7 @@ folded42:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear46
+	BNE   linear47
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -10031,7 +10878,7 @@ folded42:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear46:
+linear47:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -10041,41 +10888,50 @@ linear46:
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
 	FMOVQ F5, 32(R3)
-	B     done10
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done11
 
-fewer41:
+fewer42:
 	CMP $1, R1
-	BNE fewer47
+	BNE fewer48
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
 	FMOVQ 32(R1), F2
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded48
+	BLE   folded49
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
 	MOVD  b+56(FP), R4
 	MOVD  ldb+64(FP), R5
+	MOVD  soon+72(FP), R7
+	MOVD  ldsoon+80(FP), R8
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single50
+	BNE single51
 	CMP $2, R6
-	BLT single50
+	BLT single51
 
-several49:
+several50:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	FMOVQ 32(R4), F9
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVQ 0(R1), F3
 	WORD  $0x4fc31080 // fmla v0.2d, v4.2d, v3.d[0]
 	WORD  $0x4fc310a1 // fmla v1.2d, v5.2d, v3.d[0]
@@ -10086,58 +10942,98 @@ several49:
 	ADD   $16, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several49
+	BGE   several50
 	CMP   $0, R6
-	BEQ   folded48
+	BEQ   folded49
 
-single50:
+single51:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold51:
+fold52:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVD 0(R1), F3
 	WORD  $0x4fc31080 // fmla v0.2d, v4.2d, v3.d[0]
 	WORD  $0x4fc310a1 // fmla v1.2d, v5.2d, v3.d[0]
 	WORD  $0x4fc310c2 // fmla v2.2d, v6.2d, v3.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold51
+	BNE   fold52
 
-folded48:
+folded49:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	CMP   $1, R1
-	BNE   linear52
+	BNE   linear53
 	WORD  $0x4e63f400 // fmax v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63f421 // fmax v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63f442 // fmax v2.2d, v2.2d, v3.2d
 
-linear52:
+linear53:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	FMOVQ F2, 32(R1)
-	B     done10
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done11
 
-fewer47:
-done10:
+fewer48:
+done11:
 	RET
 
 over2:
 	MOVD $8, R1
 	MUL  R1, R0, R0
 	SUB  $48, R0
-	MOVD rows+72(FP), R1
+	MOVD rows+88(FP), R1
 	CMP  $8, R1
-	BLT  rest54
+	BLT  rest55
 
-tile53:
+tile54:
+	MOVD n+104(FP), R2
+	CMP  $128, R2
+	BLT  few56
+
+	// c of the next tile, 8×3 vectors
+	MOVD ldc+8(FP), R2
+	MOVD $8, R3
+	MUL  R3, R2, R1
+	MOVD c+0(FP), R3
+	ADD  R3, R1
+	ADD  R2, R1, R3
+	ADD  R2, R3, R4
+	ADD  R2, R4, R5
+	ADD  R2, R5, R6
+	ADD  R2, R6, R7
+	ADD  R2, R7, R8
+	ADD  R2, R8, R9
+	PRFM 0(R1), PLDL2KEEP
+	PRFM 40(R1), PLDL2KEEP
+	PRFM 0(R3), PLDL2KEEP
+	PRFM 40(R3), PLDL2KEEP
+	PRFM 0(R4), PLDL2KEEP
+	PRFM 40(R4), PLDL2KEEP
+	PRFM 0(R5), PLDL2KEEP
+	PRFM 40(R5), PLDL2KEEP
+	PRFM 0(R6), PLDL2KEEP
+	PRFM 40(R6), PLDL2KEEP
+	PRFM 0(R7), PLDL2KEEP
+	PRFM 40(R7), PLDL2KEEP
+	PRFM 0(R8), PLDL2KEEP
+	PRFM 40(R8), PLDL2KEEP
+	PRFM 0(R9), PLDL2KEEP
+	PRFM 40(R9), PLDL2KEEP
+
+few56:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -10181,9 +11077,9 @@ tile53:
 	FMOVQ 0(R9), F21
 	FMOVQ 16(R9), F22
 	FMOVQ 32(R20), F23
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded55
+	BLE   folded57
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10196,24 +11092,30 @@ tile53:
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
 	ADD   R2, R12, R13
+	MOVD  soon+72(FP), R14
+	MOVD  ldsoon+80(FP), R15
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single57
+	BNE single59
 	CMP $2, R6
-	BLT single57
+	BLT single59
 
-several56:
+several58:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
-	ADD   R0, R4, R14
-	FMOVQ 32(R14), F27
+	ADD   R0, R4, R19
+	FMOVQ 32(R19), F27
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVQ 0(R4), F28
 	FMOVQ 16(R4), F29
-	ADD   R0, R4, R14
-	FMOVQ 32(R14), F30
+	ADD   R0, R4, R19
+	FMOVQ 32(R19), F30
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVQ 0(R1), F24
 	WORD  $0x4fd81320 // fmla v0.2d, v25.2d, v24.d[0]
 	WORD  $0x4fd81341 // fmla v1.2d, v26.2d, v24.d[0]
@@ -10280,18 +11182,20 @@ several56:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several56
+	BGE   several58
 	CMP   $0, R6
-	BEQ   folded55
+	BEQ   folded57
 
-single57:
+single59:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold58:
+fold60:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
-	ADD   R0, R4, R14
-	FMOVQ 32(R14), F27
+	ADD   R0, R4, R19
+	FMOVQ 32(R19), F27
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVD 0(R1), F24
 	WORD  $0x4fd81320 // fmla v0.2d, v25.2d, v24.d[0]
 	WORD  $0x4fd81341 // fmla v1.2d, v26.2d, v24.d[0]
@@ -10333,11 +11237,11 @@ fold58:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold58
+	BNE   fold60
 
-folded55:
+folded57:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V24.B16
 	WORD  $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
 	WORD  $0x4e78d421 // fadd v1.2d, v1.2d, v24.2d
@@ -10364,7 +11268,7 @@ folded55:
 	WORD  $0x4e78d6d6 // fadd v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78d6f7 // fadd v23.2d, v23.2d, v24.2d
 	CMP   $1, R1
-	BNE   linear59
+	BNE   linear61
 	WORD  $0x4e78f400 // fmax v0.2d, v0.2d, v24.2d
 	WORD  $0x4e78f421 // fmax v1.2d, v1.2d, v24.2d
 	WORD  $0x4e78f442 // fmax v2.2d, v2.2d, v24.2d
@@ -10390,7 +11294,7 @@ folded55:
 	WORD  $0x4e78f6d6 // fmax v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78f6f7 // fmax v23.2d, v23.2d, v24.2d
 
-linear59:
+linear61:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -10433,6 +11337,9 @@ linear59:
 	FMOVQ F21, 0(R9)
 	FMOVQ F22, 16(R9)
 	FMOVQ F23, 32(R20)
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  $8, R3
@@ -10451,16 +11358,16 @@ linear59:
 	MUL   R3, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
-	MOVD  rows+72(FP), R1
+	MOVD  rows+88(FP), R1
 	SUB   $8, R1
-	MOVD  R1, rows+72(FP)
+	MOVD  R1, rows+88(FP)
 	CMP   $8, R1
-	BGE   tile53
+	BGE   tile54
 
-rest54:
-	MOVD rows+72(FP), R1
+rest55:
+	MOVD rows+88(FP), R1
 	CMP  $7, R1
-	BNE  fewer61
+	BNE  fewer63
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
@@ -10500,9 +11407,9 @@ rest54:
 	FMOVQ 0(R8), F18
 	FMOVQ 16(R8), F19
 	FMOVQ 32(R15), F20
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded62
+	BLE   folded64
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10514,24 +11421,30 @@ rest54:
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
+	MOVD  soon+72(FP), R13
+	MOVD  ldsoon+80(FP), R14
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single64
+	BNE single66
 	CMP $2, R6
-	BLT single64
+	BLT single66
 
-several63:
+several65:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
-	ADD   R0, R4, R13
-	FMOVQ 32(R13), F24
+	ADD   R0, R4, R15
+	FMOVQ 32(R15), F24
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
-	ADD   R0, R4, R13
-	FMOVQ 32(R13), F27
+	ADD   R0, R4, R15
+	FMOVQ 32(R15), F27
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVQ 0(R1), F21
 	WORD  $0x4fd512c0 // fmla v0.2d, v22.2d, v21.d[0]
 	WORD  $0x4fd512e1 // fmla v1.2d, v23.2d, v21.d[0]
@@ -10590,18 +11503,20 @@ several63:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several63
+	BGE   several65
 	CMP   $0, R6
-	BEQ   folded62
+	BEQ   folded64
 
-single64:
+single66:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold65:
+fold67:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
-	ADD   R0, R4, R13
-	FMOVQ 32(R13), F24
+	ADD   R0, R4, R15
+	FMOVQ 32(R15), F24
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVD 0(R1), F21
 	WORD  $0x4fd512c0 // fmla v0.2d, v22.2d, v21.d[0]
 	WORD  $0x4fd512e1 // fmla v1.2d, v23.2d, v21.d[0]
@@ -10638,11 +11553,11 @@ fold65:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold65
+	BNE   fold67
 
-folded62:
+folded64:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V21.B16
 	WORD  $0x4e75d400 // fadd v0.2d, v0.2d, v21.2d
 	WORD  $0x4e75d421 // fadd v1.2d, v1.2d, v21.2d
@@ -10666,7 +11581,7 @@ folded62:
 	WORD  $0x4e75d673 // fadd v19.2d, v19.2d, v21.2d
 	WORD  $0x4e75d694 // fadd v20.2d, v20.2d, v21.2d
 	CMP   $1, R1
-	BNE   linear66
+	BNE   linear68
 	WORD  $0x4e75f400 // fmax v0.2d, v0.2d, v21.2d
 	WORD  $0x4e75f421 // fmax v1.2d, v1.2d, v21.2d
 	WORD  $0x4e75f442 // fmax v2.2d, v2.2d, v21.2d
@@ -10689,7 +11604,7 @@ folded62:
 	WORD  $0x4e75f673 // fmax v19.2d, v19.2d, v21.2d
 	WORD  $0x4e75f694 // fmax v20.2d, v20.2d, v21.2d
 
-linear66:
+linear68:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -10727,11 +11642,14 @@ linear66:
 	FMOVQ F18, 0(R8)
 	FMOVQ F19, 16(R8)
 	FMOVQ F20, 32(R15)
-	B     done60
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done62
 
-fewer61:
+fewer63:
 	CMP $6, R1
-	BNE fewer67
+	BNE fewer69
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVD  init+16(FP), R1
@@ -10766,9 +11684,9 @@ fewer61:
 	FMOVQ 0(R7), F15
 	FMOVQ 16(R7), F16
 	FMOVQ 32(R13), F17
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded68
+	BLE   folded70
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10779,24 +11697,30 @@ fewer61:
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
+	MOVD  soon+72(FP), R12
+	MOVD  ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single70
+	BNE single72
 	CMP $2, R6
-	BLT single70
+	BLT single72
 
-several69:
+several71:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
-	ADD   R0, R4, R12
-	FMOVQ 32(R12), F21
+	ADD   R0, R4, R14
+	FMOVQ 32(R14), F21
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
-	ADD   R0, R4, R12
-	FMOVQ 32(R12), F24
+	ADD   R0, R4, R14
+	FMOVQ 32(R14), F24
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVQ 0(R1), F18
 	WORD  $0x4fd21260 // fmla v0.2d, v19.2d, v18.d[0]
 	WORD  $0x4fd21281 // fmla v1.2d, v20.2d, v18.d[0]
@@ -10847,18 +11771,20 @@ several69:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several69
+	BGE   several71
 	CMP   $0, R6
-	BEQ   folded68
+	BEQ   folded70
 
-single70:
+single72:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold71:
+fold73:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
-	ADD   R0, R4, R12
-	FMOVQ 32(R12), F21
+	ADD   R0, R4, R14
+	FMOVQ 32(R14), F21
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVD 0(R1), F18
 	WORD  $0x4fd21260 // fmla v0.2d, v19.2d, v18.d[0]
 	WORD  $0x4fd21281 // fmla v1.2d, v20.2d, v18.d[0]
@@ -10890,11 +11816,11 @@ fold71:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold71
+	BNE   fold73
 
-folded68:
+folded70:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V18.B16
 	WORD  $0x4e72d400 // fadd v0.2d, v0.2d, v18.2d
 	WORD  $0x4e72d421 // fadd v1.2d, v1.2d, v18.2d
@@ -10915,7 +11841,7 @@ folded68:
 	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	CMP   $1, R1
-	BNE   linear72
+	BNE   linear74
 	WORD  $0x4e72f400 // fmax v0.2d, v0.2d, v18.2d
 	WORD  $0x4e72f421 // fmax v1.2d, v1.2d, v18.2d
 	WORD  $0x4e72f442 // fmax v2.2d, v2.2d, v18.2d
@@ -10935,7 +11861,7 @@ folded68:
 	WORD  $0x4e72f610 // fmax v16.2d, v16.2d, v18.2d
 	WORD  $0x4e72f631 // fmax v17.2d, v17.2d, v18.2d
 
-linear72:
+linear74:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -10968,11 +11894,14 @@ linear72:
 	FMOVQ F15, 0(R7)
 	FMOVQ F16, 16(R7)
 	FMOVQ F17, 32(R13)
-	B     done60
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done62
 
-fewer67:
+fewer69:
 	CMP $5, R1
-	BNE fewer73
+	BNE fewer75
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVD  init+16(FP), R1
@@ -11002,9 +11931,9 @@ fewer67:
 	FMOVQ 0(R6), F12
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R11), F14
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded74
+	BLE   folded76
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -11014,24 +11943,30 @@ fewer67:
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
+	MOVD  soon+72(FP), R11
+	MOVD  ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single76
+	BNE single78
 	CMP $2, R6
-	BLT single76
+	BLT single78
 
-several75:
+several77:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
-	ADD   R0, R4, R11
-	FMOVQ 32(R11), F18
+	ADD   R0, R4, R13
+	FMOVQ 32(R13), F18
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
-	ADD   R0, R4, R11
-	FMOVQ 32(R11), F21
+	ADD   R0, R4, R13
+	FMOVQ 32(R13), F21
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVQ 0(R1), F15
 	WORD  $0x4fcf1200 // fmla v0.2d, v16.2d, v15.d[0]
 	WORD  $0x4fcf1221 // fmla v1.2d, v17.2d, v15.d[0]
@@ -11074,18 +12009,20 @@ several75:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several75
+	BGE   several77
 	CMP   $0, R6
-	BEQ   folded74
+	BEQ   folded76
 
-single76:
+single78:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold77:
+fold79:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
-	ADD   R0, R4, R11
-	FMOVQ 32(R11), F18
+	ADD   R0, R4, R13
+	FMOVQ 32(R13), F18
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVD 0(R1), F15
 	WORD  $0x4fcf1200 // fmla v0.2d, v16.2d, v15.d[0]
 	WORD  $0x4fcf1221 // fmla v1.2d, v17.2d, v15.d[0]
@@ -11112,11 +12049,11 @@ fold77:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold77
+	BNE   fold79
 
-folded74:
+folded76:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V15.B16
 	WORD  $0x4e6fd400 // fadd v0.2d, v0.2d, v15.2d
 	WORD  $0x4e6fd421 // fadd v1.2d, v1.2d, v15.2d
@@ -11134,7 +12071,7 @@ folded74:
 	WORD  $0x4e6fd5ad // fadd v13.2d, v13.2d, v15.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	CMP   $1, R1
-	BNE   linear78
+	BNE   linear80
 	WORD  $0x4e6ff400 // fmax v0.2d, v0.2d, v15.2d
 	WORD  $0x4e6ff421 // fmax v1.2d, v1.2d, v15.2d
 	WORD  $0x4e6ff442 // fmax v2.2d, v2.2d, v15.2d
@@ -11151,7 +12088,7 @@ folded74:
 	WORD  $0x4e6ff5ad // fmax v13.2d, v13.2d, v15.2d
 	WORD  $0x4e6ff5ce // fmax v14.2d, v14.2d, v15.2d
 
-linear78:
+linear80:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -11179,11 +12116,14 @@ linear78:
 	FMOVQ F12, 0(R6)
 	FMOVQ F13, 16(R6)
 	FMOVQ F14, 32(R11)
-	B     done60
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done62
 
-fewer73:
+fewer75:
 	CMP $4, R1
-	BNE fewer79
+	BNE fewer81
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVD  init+16(FP), R1
@@ -11208,9 +12148,9 @@ fewer73:
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
 	FMOVQ 32(R9), F11
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded80
+	BLE   folded82
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -11219,24 +12159,30 @@ fewer73:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
+	MOVD  soon+72(FP), R10
+	MOVD  ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single82
+	BNE single84
 	CMP $2, R6
-	BLT single82
+	BLT single84
 
-several81:
+several83:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
-	ADD   R0, R4, R10
-	FMOVQ 32(R10), F15
+	ADD   R0, R4, R12
+	FMOVQ 32(R12), F15
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
-	ADD   R0, R4, R10
-	FMOVQ 32(R10), F18
+	ADD   R0, R4, R12
+	FMOVQ 32(R12), F18
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVQ 0(R1), F12
 	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
 	WORD  $0x4fcc11c1 // fmla v1.2d, v14.2d, v12.d[0]
@@ -11271,18 +12217,20 @@ several81:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several81
+	BGE   several83
 	CMP   $0, R6
-	BEQ   folded80
+	BEQ   folded82
 
-single82:
+single84:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold83:
+fold85:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
-	ADD   R0, R4, R10
-	FMOVQ 32(R10), F15
+	ADD   R0, R4, R12
+	FMOVQ 32(R12), F15
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVD 0(R1), F12
 	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
 	WORD  $0x4fcc11c1 // fmla v1.2d, v14.2d, v12.d[0]
@@ -11304,11 +12252,11 @@ fold83:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold83
+	BNE   fold85
 
-folded80:
+folded82:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V12.B16
 	WORD  $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
@@ -11323,7 +12271,7 @@ folded80:
 	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	CMP   $1, R1
-	BNE   linear84
+	BNE   linear86
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -11337,7 +12285,7 @@ folded80:
 	WORD  $0x4e6cf54a // fmax v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
 
-linear84:
+linear86:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -11360,11 +12308,14 @@ linear84:
 	FMOVQ F9, 0(R5)
 	FMOVQ F10, 16(R5)
 	FMOVQ F11, 32(R9)
-	B     done60
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done62
 
-fewer79:
+fewer81:
 	CMP $3, R1
-	BNE fewer85
+	BNE fewer87
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVD  init+16(FP), R1
@@ -11384,9 +12335,9 @@ fewer79:
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
 	FMOVQ 32(R7), F8
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded86
+	BLE   folded88
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -11394,24 +12345,30 @@ fewer79:
 	MOVD  ldb+64(FP), R5
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
+	MOVD  soon+72(FP), R9
+	MOVD  ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single88
+	BNE single90
 	CMP $2, R6
-	BLT single88
+	BLT single90
 
-several87:
+several89:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
-	ADD   R0, R4, R9
-	FMOVQ 32(R9), F12
+	ADD   R0, R4, R11
+	FMOVQ 32(R11), F12
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
-	ADD   R0, R4, R9
-	FMOVQ 32(R9), F15
+	ADD   R0, R4, R11
+	FMOVQ 32(R11), F15
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVQ 0(R1), F9
 	WORD  $0x4fc91140 // fmla v0.2d, v10.2d, v9.d[0]
 	WORD  $0x4fc91161 // fmla v1.2d, v11.2d, v9.d[0]
@@ -11438,18 +12395,20 @@ several87:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several87
+	BGE   several89
 	CMP   $0, R6
-	BEQ   folded86
+	BEQ   folded88
 
-single88:
+single90:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold89:
+fold91:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
-	ADD   R0, R4, R9
-	FMOVQ 32(R9), F12
+	ADD   R0, R4, R11
+	FMOVQ 32(R11), F12
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVD 0(R1), F9
 	WORD  $0x4fc91140 // fmla v0.2d, v10.2d, v9.d[0]
 	WORD  $0x4fc91161 // fmla v1.2d, v11.2d, v9.d[0]
@@ -11466,11 +12425,11 @@ fold89:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold89
+	BNE   fold91
 
-folded86:
+folded88:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V9.B16
 	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
 	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
@@ -11482,7 +12441,7 @@ folded86:
 	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
 	CMP   $1, R1
-	BNE   linear90
+	BNE   linear92
 	WORD  $0x4e69f400 // fmax v0.2d, v0.2d, v9.2d
 	WORD  $0x4e69f421 // fmax v1.2d, v1.2d, v9.2d
 	WORD  $0x4e69f442 // fmax v2.2d, v2.2d, v9.2d
@@ -11493,7 +12452,7 @@ folded86:
 	WORD  $0x4e69f4e7 // fmax v7.2d, v7.2d, v9.2d
 	WORD  $0x4e69f508 // fmax v8.2d, v8.2d, v9.2d
 
-linear90:
+linear92:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -11511,11 +12470,14 @@ linear90:
 	FMOVQ F6, 0(R4)
 	FMOVQ F7, 16(R4)
 	FMOVQ F8, 32(R7)
-	B     done60
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done62
 
-fewer85:
+fewer87:
 	CMP $2, R1
-	BNE fewer91
+	BNE fewer93
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVD  init+16(FP), R1
@@ -11530,33 +12492,39 @@ fewer85:
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
 	FMOVQ 32(R5), F5
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded92
+	BLE   folded94
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
 	MOVD  b+56(FP), R4
 	MOVD  ldb+64(FP), R5
 	ADD   R2, R1, R7
+	MOVD  soon+72(FP), R8
+	MOVD  ldsoon+80(FP), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single94
+	BNE single96
 	CMP $2, R6
-	BLT single94
+	BLT single96
 
-several93:
+several95:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
-	ADD   R0, R4, R8
-	FMOVQ 32(R8), F9
+	ADD   R0, R4, R10
+	FMOVQ 32(R10), F9
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
-	ADD   R0, R4, R8
-	FMOVQ 32(R8), F12
+	ADD   R0, R4, R10
+	FMOVQ 32(R10), F12
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVQ 0(R1), F6
 	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
 	WORD  $0x4fc61101 // fmla v1.2d, v8.2d, v6.d[0]
@@ -11575,18 +12543,20 @@ several93:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several93
+	BGE   several95
 	CMP   $0, R6
-	BEQ   folded92
+	BEQ   folded94
 
-single94:
+single96:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold95:
+fold97:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
-	ADD   R0, R4, R8
-	FMOVQ 32(R8), F9
+	ADD   R0, R4, R10
+	FMOVQ 32(R10), F9
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVD 0(R1), F6
 	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
 	WORD  $0x4fc61101 // fmla v1.2d, v8.2d, v6.d[0]
@@ -11598,11 +12568,11 @@ fold95:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold95
+	BNE   fold97
 
-folded92:
+folded94:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -11611,7 +12581,7 @@ folded92:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear96
+	BNE   linear98
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -11619,7 +12589,7 @@ folded92:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear96:
+linear98:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -11632,11 +12602,14 @@ linear96:
 	FMOVQ F3, 0(R3)
 	FMOVQ F4, 16(R3)
 	FMOVQ F5, 32(R5)
-	B     done60
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done62
 
-fewer91:
+fewer93:
 	CMP $1, R1
-	BNE fewer97
+	BNE fewer99
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVD  init+16(FP), R1
@@ -11645,32 +12618,38 @@ fewer91:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
 	FMOVQ 32(R3), F2
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded98
+	BLE   folded100
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
 	MOVD  b+56(FP), R4
 	MOVD  ldb+64(FP), R5
+	MOVD  soon+72(FP), R7
+	MOVD  ldsoon+80(FP), R8
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single100
+	BNE single102
 	CMP $2, R6
-	BLT single100
+	BLT single102
 
-several99:
+several101:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
-	ADD   R0, R4, R7
-	FMOVQ 32(R7), F6
+	ADD   R0, R4, R9
+	FMOVQ 32(R9), F6
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
-	ADD   R0, R4, R7
-	FMOVQ 32(R7), F9
+	ADD   R0, R4, R9
+	FMOVQ 32(R9), F9
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVQ 0(R1), F3
 	WORD  $0x4fc31080 // fmla v0.2d, v4.2d, v3.d[0]
 	WORD  $0x4fc310a1 // fmla v1.2d, v5.2d, v3.d[0]
@@ -11681,62 +12660,102 @@ several99:
 	ADD   $16, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several99
+	BGE   several101
 	CMP   $0, R6
-	BEQ   folded98
+	BEQ   folded100
 
-single100:
+single102:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold101:
+fold103:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
-	ADD   R0, R4, R7
-	FMOVQ 32(R7), F6
+	ADD   R0, R4, R9
+	FMOVQ 32(R9), F6
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVD 0(R1), F3
 	WORD  $0x4fc31080 // fmla v0.2d, v4.2d, v3.d[0]
 	WORD  $0x4fc310a1 // fmla v1.2d, v5.2d, v3.d[0]
 	WORD  $0x4fc310c2 // fmla v2.2d, v6.2d, v3.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold101
+	BNE   fold103
 
-folded98:
+folded100:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	CMP   $1, R1
-	BNE   linear102
+	BNE   linear104
 	WORD  $0x4e63f400 // fmax v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63f421 // fmax v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63f442 // fmax v2.2d, v2.2d, v3.2d
 
-linear102:
+linear104:
 	MOVD  c+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	FMOVQ F2, 32(R3)
-	B     done60
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done62
 
-fewer97:
-done60:
+fewer99:
+done62:
 	RET
 
 narrower1:
 	CMP  $2, R0
-	BLE  narrower103
+	BLE  narrower105
 	CMP  $4, R0
-	BNE  over104
-	MOVD rows+72(FP), R1
+	BNE  over106
+	MOVD rows+88(FP), R1
 	CMP  $8, R1
-	BLT  rest106
+	BLT  rest108
 
-tile105:
+tile107:
+	MOVD n+104(FP), R2
+	CMP  $128, R2
+	BLT  few109
+
+	// c of the next tile, 8×2 vectors
+	MOVD ldc+8(FP), R2
+	MOVD $8, R3
+	MUL  R3, R2, R1
+	MOVD c+0(FP), R3
+	ADD  R3, R1
+	ADD  R2, R1, R3
+	ADD  R2, R3, R4
+	ADD  R2, R4, R5
+	ADD  R2, R5, R6
+	ADD  R2, R6, R7
+	ADD  R2, R7, R8
+	ADD  R2, R8, R9
+	PRFM 0(R1), PLDL2KEEP
+	PRFM 24(R1), PLDL2KEEP
+	PRFM 0(R3), PLDL2KEEP
+	PRFM 24(R3), PLDL2KEEP
+	PRFM 0(R4), PLDL2KEEP
+	PRFM 24(R4), PLDL2KEEP
+	PRFM 0(R5), PLDL2KEEP
+	PRFM 24(R5), PLDL2KEEP
+	PRFM 0(R6), PLDL2KEEP
+	PRFM 24(R6), PLDL2KEEP
+	PRFM 0(R7), PLDL2KEEP
+	PRFM 24(R7), PLDL2KEEP
+	PRFM 0(R8), PLDL2KEEP
+	PRFM 24(R8), PLDL2KEEP
+	PRFM 0(R9), PLDL2KEEP
+	PRFM 24(R9), PLDL2KEEP
+
+few109:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -11763,9 +12782,9 @@ tile105:
 	FMOVQ 16(R8), F13
 	FMOVQ 0(R9), F14
 	FMOVQ 16(R9), F15
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded107
+	BLE   folded110
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -11778,20 +12797,26 @@ tile105:
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
 	ADD   R2, R12, R13
+	MOVD  soon+72(FP), R14
+	MOVD  ldsoon+80(FP), R15
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single109
+	BNE single112
 	CMP $2, R6
-	BLT single109
+	BLT single112
 
-several108:
+several111:
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVQ 0(R1), F16
 	WORD  $0x4fd01220 // fmla v0.2d, v17.2d, v16.d[0]
 	WORD  $0x4fd01241 // fmla v1.2d, v18.2d, v16.d[0]
@@ -11842,16 +12867,18 @@ several108:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several108
+	BGE   several111
 	CMP   $0, R6
-	BEQ   folded107
+	BEQ   folded110
 
-single109:
+single112:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold110:
+fold113:
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVD 0(R1), F16
 	WORD  $0x4fd01220 // fmla v0.2d, v17.2d, v16.d[0]
 	WORD  $0x4fd01241 // fmla v1.2d, v18.2d, v16.d[0]
@@ -11885,11 +12912,11 @@ fold110:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold110
+	BNE   fold113
 
-folded107:
+folded110:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V16.B16
 	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70d421 // fadd v1.2d, v1.2d, v16.2d
@@ -11908,7 +12935,7 @@ folded107:
 	WORD  $0x4e70d5ce // fadd v14.2d, v14.2d, v16.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	CMP   $1, R1
-	BNE   linear111
+	BNE   linear114
 	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70f421 // fmax v1.2d, v1.2d, v16.2d
 	WORD  $0x4e70f442 // fmax v2.2d, v2.2d, v16.2d
@@ -11926,7 +12953,7 @@ folded107:
 	WORD  $0x4e70f5ce // fmax v14.2d, v14.2d, v16.2d
 	WORD  $0x4e70f5ef // fmax v15.2d, v15.2d, v16.2d
 
-linear111:
+linear114:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -11952,6 +12979,9 @@ linear111:
 	FMOVQ F13, 16(R8)
 	FMOVQ F14, 0(R9)
 	FMOVQ F15, 16(R9)
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  $8, R3
@@ -11970,16 +13000,16 @@ linear111:
 	MUL   R3, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
-	MOVD  rows+72(FP), R1
+	MOVD  rows+88(FP), R1
 	SUB   $8, R1
-	MOVD  R1, rows+72(FP)
+	MOVD  R1, rows+88(FP)
 	CMP   $8, R1
-	BGE   tile105
+	BGE   tile107
 
-rest106:
-	MOVD rows+72(FP), R1
+rest108:
+	MOVD rows+88(FP), R1
 	CMP  $7, R1
-	BNE  fewer113
+	BNE  fewer116
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
@@ -12004,9 +13034,9 @@ rest106:
 	FMOVQ 16(R7), F11
 	FMOVQ 0(R8), F12
 	FMOVQ 16(R8), F13
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded114
+	BLE   folded117
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -12018,20 +13048,26 @@ rest106:
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
+	MOVD  soon+72(FP), R13
+	MOVD  ldsoon+80(FP), R14
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single116
+	BNE single119
 	CMP $2, R6
-	BLT single116
+	BLT single119
 
-several115:
+several118:
 	FMOVQ 0(R4), F15
 	FMOVQ 16(R4), F16
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVQ 0(R1), F14
 	WORD  $0x4fce11e0 // fmla v0.2d, v15.2d, v14.d[0]
 	WORD  $0x4fce1201 // fmla v1.2d, v16.2d, v14.d[0]
@@ -12076,16 +13112,18 @@ several115:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several115
+	BGE   several118
 	CMP   $0, R6
-	BEQ   folded114
+	BEQ   folded117
 
-single116:
+single119:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold117:
+fold120:
 	FMOVQ 0(R4), F15
 	FMOVQ 16(R4), F16
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVD 0(R1), F14
 	WORD  $0x4fce11e0 // fmla v0.2d, v15.2d, v14.d[0]
 	WORD  $0x4fce1201 // fmla v1.2d, v16.2d, v14.d[0]
@@ -12115,11 +13153,11 @@ fold117:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold117
+	BNE   fold120
 
-folded114:
+folded117:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V14.B16
 	WORD  $0x4e6ed400 // fadd v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ed421 // fadd v1.2d, v1.2d, v14.2d
@@ -12136,7 +13174,7 @@ folded114:
 	WORD  $0x4e6ed58c // fadd v12.2d, v12.2d, v14.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	CMP   $1, R1
-	BNE   linear118
+	BNE   linear121
 	WORD  $0x4e6ef400 // fmax v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ef421 // fmax v1.2d, v1.2d, v14.2d
 	WORD  $0x4e6ef442 // fmax v2.2d, v2.2d, v14.2d
@@ -12152,7 +13190,7 @@ folded114:
 	WORD  $0x4e6ef58c // fmax v12.2d, v12.2d, v14.2d
 	WORD  $0x4e6ef5ad // fmax v13.2d, v13.2d, v14.2d
 
-linear118:
+linear121:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12175,11 +13213,14 @@ linear118:
 	FMOVQ F11, 16(R7)
 	FMOVQ F12, 0(R8)
 	FMOVQ F13, 16(R8)
-	B     done112
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done115
 
-fewer113:
+fewer116:
 	CMP $6, R1
-	BNE fewer119
+	BNE fewer122
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVD  init+16(FP), R1
@@ -12201,9 +13242,9 @@ fewer113:
 	FMOVQ 16(R6), F9
 	FMOVQ 0(R7), F10
 	FMOVQ 16(R7), F11
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded120
+	BLE   folded123
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -12214,20 +13255,26 @@ fewer113:
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
+	MOVD  soon+72(FP), R12
+	MOVD  ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single122
+	BNE single125
 	CMP $2, R6
-	BLT single122
+	BLT single125
 
-several121:
+several124:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVQ 0(R4), F15
 	FMOVQ 16(R4), F16
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVQ 0(R1), F12
 	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
 	WORD  $0x4fcc11c1 // fmla v1.2d, v14.2d, v12.d[0]
@@ -12266,16 +13313,18 @@ several121:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several121
+	BGE   several124
 	CMP   $0, R6
-	BEQ   folded120
+	BEQ   folded123
 
-single122:
+single125:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold123:
+fold126:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVD 0(R1), F12
 	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
 	WORD  $0x4fcc11c1 // fmla v1.2d, v14.2d, v12.d[0]
@@ -12301,11 +13350,11 @@ fold123:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold123
+	BNE   fold126
 
-folded120:
+folded123:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V12.B16
 	WORD  $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
@@ -12320,7 +13369,7 @@ folded120:
 	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	CMP   $1, R1
-	BNE   linear124
+	BNE   linear127
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -12334,7 +13383,7 @@ folded120:
 	WORD  $0x4e6cf54a // fmax v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
 
-linear124:
+linear127:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12354,11 +13403,14 @@ linear124:
 	FMOVQ F9, 16(R6)
 	FMOVQ F10, 0(R7)
 	FMOVQ F11, 16(R7)
-	B     done112
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done115
 
-fewer119:
+fewer122:
 	CMP $5, R1
-	BNE fewer125
+	BNE fewer128
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVD  init+16(FP), R1
@@ -12377,9 +13429,9 @@ fewer119:
 	FMOVQ 16(R5), F7
 	FMOVQ 0(R6), F8
 	FMOVQ 16(R6), F9
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded126
+	BLE   folded129
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -12389,20 +13441,26 @@ fewer119:
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
+	MOVD  soon+72(FP), R11
+	MOVD  ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single128
+	BNE single131
 	CMP $2, R6
-	BLT single128
+	BLT single131
 
-several127:
+several130:
 	FMOVQ 0(R4), F11
 	FMOVQ 16(R4), F12
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVQ 0(R1), F10
 	WORD  $0x4fca1160 // fmla v0.2d, v11.2d, v10.d[0]
 	WORD  $0x4fca1181 // fmla v1.2d, v12.2d, v10.d[0]
@@ -12435,16 +13493,18 @@ several127:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several127
+	BGE   several130
 	CMP   $0, R6
-	BEQ   folded126
+	BEQ   folded129
 
-single128:
+single131:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold129:
+fold132:
 	FMOVQ 0(R4), F11
 	FMOVQ 16(R4), F12
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVD 0(R1), F10
 	WORD  $0x4fca1160 // fmla v0.2d, v11.2d, v10.d[0]
 	WORD  $0x4fca1181 // fmla v1.2d, v12.2d, v10.d[0]
@@ -12466,11 +13526,11 @@ fold129:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold129
+	BNE   fold132
 
-folded126:
+folded129:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V10.B16
 	WORD  $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
@@ -12483,7 +13543,7 @@ folded126:
 	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
 	CMP   $1, R1
-	BNE   linear130
+	BNE   linear133
 	WORD  $0x4e6af400 // fmax v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6af421 // fmax v1.2d, v1.2d, v10.2d
 	WORD  $0x4e6af442 // fmax v2.2d, v2.2d, v10.2d
@@ -12495,7 +13555,7 @@ folded126:
 	WORD  $0x4e6af508 // fmax v8.2d, v8.2d, v10.2d
 	WORD  $0x4e6af529 // fmax v9.2d, v9.2d, v10.2d
 
-linear130:
+linear133:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12512,11 +13572,14 @@ linear130:
 	FMOVQ F7, 16(R5)
 	FMOVQ F8, 0(R6)
 	FMOVQ F9, 16(R6)
-	B     done112
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done115
 
-fewer125:
+fewer128:
 	CMP $4, R1
-	BNE fewer131
+	BNE fewer134
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVD  init+16(FP), R1
@@ -12532,9 +13595,9 @@ fewer125:
 	FMOVQ 16(R4), F5
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R5), F7
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded132
+	BLE   folded135
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -12543,20 +13606,26 @@ fewer125:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
+	MOVD  soon+72(FP), R10
+	MOVD  ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single134
+	BNE single137
 	CMP $2, R6
-	BLT single134
+	BLT single137
 
-several133:
+several136:
 	FMOVQ 0(R4), F9
 	FMOVQ 16(R4), F10
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVQ 0(R4), F11
 	FMOVQ 16(R4), F12
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVQ 0(R1), F8
 	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
 	WORD  $0x4fc81141 // fmla v1.2d, v10.2d, v8.d[0]
@@ -12583,16 +13652,18 @@ several133:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several133
+	BGE   several136
 	CMP   $0, R6
-	BEQ   folded132
+	BEQ   folded135
 
-single134:
+single137:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold135:
+fold138:
 	FMOVQ 0(R4), F9
 	FMOVQ 16(R4), F10
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVD 0(R1), F8
 	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
 	WORD  $0x4fc81141 // fmla v1.2d, v10.2d, v8.d[0]
@@ -12610,11 +13681,11 @@ fold135:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold135
+	BNE   fold138
 
-folded132:
+folded135:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
@@ -12625,7 +13696,7 @@ folded132:
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R1
-	BNE   linear136
+	BNE   linear139
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -12635,7 +13706,7 @@ folded132:
 	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear136:
+linear139:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12649,11 +13720,14 @@ linear136:
 	FMOVQ F5, 16(R4)
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R5)
-	B     done112
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done115
 
-fewer131:
+fewer134:
 	CMP $3, R1
-	BNE fewer137
+	BNE fewer140
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVD  init+16(FP), R1
@@ -12666,9 +13740,9 @@ fewer131:
 	FMOVQ 16(R3), F3
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded138
+	BLE   folded141
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -12676,20 +13750,26 @@ fewer131:
 	MOVD  ldb+64(FP), R5
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
+	MOVD  soon+72(FP), R9
+	MOVD  ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single140
+	BNE single143
 	CMP $2, R6
-	BLT single140
+	BLT single143
 
-several139:
+several142:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVQ 0(R4), F9
 	FMOVQ 16(R4), F10
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVQ 0(R1), F6
 	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
 	WORD  $0x4fc61101 // fmla v1.2d, v8.2d, v6.d[0]
@@ -12710,16 +13790,18 @@ several139:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several139
+	BGE   several142
 	CMP   $0, R6
-	BEQ   folded138
+	BEQ   folded141
 
-single140:
+single143:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold141:
+fold144:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVD 0(R1), F6
 	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
 	WORD  $0x4fc61101 // fmla v1.2d, v8.2d, v6.d[0]
@@ -12733,11 +13815,11 @@ fold141:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold141
+	BNE   fold144
 
-folded138:
+folded141:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -12746,7 +13828,7 @@ folded138:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear142
+	BNE   linear145
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -12754,7 +13836,7 @@ folded138:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear142:
+linear145:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12765,11 +13847,14 @@ linear142:
 	FMOVQ F3, 16(R3)
 	FMOVQ F4, 0(R4)
 	FMOVQ F5, 16(R4)
-	B     done112
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done115
 
-fewer137:
+fewer140:
 	CMP $2, R1
-	BNE fewer143
+	BNE fewer146
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVD  init+16(FP), R1
@@ -12779,29 +13864,35 @@ fewer137:
 	FMOVQ 16(R1), F1
 	FMOVQ 0(R3), F2
 	FMOVQ 16(R3), F3
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded144
+	BLE   folded147
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
 	MOVD  b+56(FP), R4
 	MOVD  ldb+64(FP), R5
 	ADD   R2, R1, R7
+	MOVD  soon+72(FP), R8
+	MOVD  ldsoon+80(FP), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single146
+	BNE single149
 	CMP $2, R6
-	BLT single146
+	BLT single149
 
-several145:
+several148:
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVQ 0(R1), F4
 	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
 	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
@@ -12816,16 +13907,18 @@ several145:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several145
+	BGE   several148
 	CMP   $0, R6
-	BEQ   folded144
+	BEQ   folded147
 
-single146:
+single149:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold147:
+fold150:
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVD 0(R1), F4
 	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
 	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
@@ -12835,24 +13928,24 @@ fold147:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold147
+	BNE   fold150
 
-folded144:
+folded147:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	CMP   $1, R1
-	BNE   linear148
+	BNE   linear151
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
 
-linear148:
+linear151:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12860,38 +13953,47 @@ linear148:
 	FMOVQ F1, 16(R1)
 	FMOVQ F2, 0(R3)
 	FMOVQ F3, 16(R3)
-	B     done112
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done115
 
-fewer143:
+fewer146:
 	CMP $1, R1
-	BNE fewer149
+	BNE fewer152
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded150
+	BLE   folded153
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
 	MOVD  b+56(FP), R4
 	MOVD  ldb+64(FP), R5
+	MOVD  soon+72(FP), R7
+	MOVD  ldsoon+80(FP), R8
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single152
+	BNE single155
 	CMP $2, R6
-	BLT single152
+	BLT single155
 
-several151:
+several154:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVQ 0(R1), F2
 	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
 	WORD  $0x4fc21081 // fmla v1.2d, v4.2d, v2.d[0]
@@ -12900,53 +14002,93 @@ several151:
 	ADD   $16, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several151
+	BGE   several154
 	CMP   $0, R6
-	BEQ   folded150
+	BEQ   folded153
 
-single152:
+single155:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold153:
+fold156:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVD 0(R1), F2
 	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
 	WORD  $0x4fc21081 // fmla v1.2d, v4.2d, v2.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold153
+	BNE   fold156
 
-folded150:
+folded153:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	CMP   $1, R1
-	BNE   linear154
+	BNE   linear157
 	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
 
-linear154:
+linear157:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
-	B     done112
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done115
 
-fewer149:
-done112:
+fewer152:
+done115:
 	RET
 
-over104:
+over106:
 	MOVD $8, R1
 	MUL  R1, R0, R0
 	SUB  $32, R0
-	MOVD rows+72(FP), R1
+	MOVD rows+88(FP), R1
 	CMP  $8, R1
-	BLT  rest156
+	BLT  rest159
 
-tile155:
+tile158:
+	MOVD n+104(FP), R2
+	CMP  $128, R2
+	BLT  few160
+
+	// c of the next tile, 8×2 vectors
+	MOVD ldc+8(FP), R2
+	MOVD $8, R3
+	MUL  R3, R2, R1
+	MOVD c+0(FP), R3
+	ADD  R3, R1
+	ADD  R2, R1, R3
+	ADD  R2, R3, R4
+	ADD  R2, R4, R5
+	ADD  R2, R5, R6
+	ADD  R2, R6, R7
+	ADD  R2, R7, R8
+	ADD  R2, R8, R9
+	PRFM 0(R1), PLDL2KEEP
+	PRFM 24(R1), PLDL2KEEP
+	PRFM 0(R3), PLDL2KEEP
+	PRFM 24(R3), PLDL2KEEP
+	PRFM 0(R4), PLDL2KEEP
+	PRFM 24(R4), PLDL2KEEP
+	PRFM 0(R5), PLDL2KEEP
+	PRFM 24(R5), PLDL2KEEP
+	PRFM 0(R6), PLDL2KEEP
+	PRFM 24(R6), PLDL2KEEP
+	PRFM 0(R7), PLDL2KEEP
+	PRFM 24(R7), PLDL2KEEP
+	PRFM 0(R8), PLDL2KEEP
+	PRFM 24(R8), PLDL2KEEP
+	PRFM 0(R9), PLDL2KEEP
+	PRFM 24(R9), PLDL2KEEP
+
+few160:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -12982,9 +14124,9 @@ tile155:
 	FMOVQ 16(R19), F13
 	FMOVQ 0(R9), F14
 	FMOVQ 16(R20), F15
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded157
+	BLE   folded161
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -12997,22 +14139,28 @@ tile155:
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
 	ADD   R2, R12, R13
+	MOVD  soon+72(FP), R14
+	MOVD  ldsoon+80(FP), R15
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single159
+	BNE single163
 	CMP $2, R6
-	BLT single159
+	BLT single163
 
-several158:
+several162:
 	FMOVQ 0(R4), F17
-	ADD   R0, R4, R14
-	FMOVQ 16(R14), F18
+	ADD   R0, R4, R19
+	FMOVQ 16(R19), F18
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVQ 0(R4), F19
-	ADD   R0, R4, R14
-	FMOVQ 16(R14), F20
+	ADD   R0, R4, R19
+	FMOVQ 16(R19), F20
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVQ 0(R1), F16
 	WORD  $0x4fd01220 // fmla v0.2d, v17.2d, v16.d[0]
 	WORD  $0x4fd01241 // fmla v1.2d, v18.2d, v16.d[0]
@@ -13063,17 +14211,19 @@ several158:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several158
+	BGE   several162
 	CMP   $0, R6
-	BEQ   folded157
+	BEQ   folded161
 
-single159:
+single163:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold160:
+fold164:
 	FMOVQ 0(R4), F17
-	ADD   R0, R4, R14
-	FMOVQ 16(R14), F18
+	ADD   R0, R4, R19
+	FMOVQ 16(R19), F18
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVD 0(R1), F16
 	WORD  $0x4fd01220 // fmla v0.2d, v17.2d, v16.d[0]
 	WORD  $0x4fd01241 // fmla v1.2d, v18.2d, v16.d[0]
@@ -13107,11 +14257,11 @@ fold160:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold160
+	BNE   fold164
 
-folded157:
+folded161:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V16.B16
 	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70d421 // fadd v1.2d, v1.2d, v16.2d
@@ -13130,7 +14280,7 @@ folded157:
 	WORD  $0x4e70d5ce // fadd v14.2d, v14.2d, v16.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	CMP   $1, R1
-	BNE   linear161
+	BNE   linear165
 	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70f421 // fmax v1.2d, v1.2d, v16.2d
 	WORD  $0x4e70f442 // fmax v2.2d, v2.2d, v16.2d
@@ -13148,7 +14298,7 @@ folded157:
 	WORD  $0x4e70f5ce // fmax v14.2d, v14.2d, v16.2d
 	WORD  $0x4e70f5ef // fmax v15.2d, v15.2d, v16.2d
 
-linear161:
+linear165:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -13183,6 +14333,9 @@ linear161:
 	FMOVQ F13, 16(R19)
 	FMOVQ F14, 0(R9)
 	FMOVQ F15, 16(R20)
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  $8, R3
@@ -13201,16 +14354,16 @@ linear161:
 	MUL   R3, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
-	MOVD  rows+72(FP), R1
+	MOVD  rows+88(FP), R1
 	SUB   $8, R1
-	MOVD  R1, rows+72(FP)
+	MOVD  R1, rows+88(FP)
 	CMP   $8, R1
-	BGE   tile155
+	BGE   tile158
 
-rest156:
-	MOVD rows+72(FP), R1
+rest159:
+	MOVD rows+88(FP), R1
 	CMP  $7, R1
-	BNE  fewer163
+	BNE  fewer167
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
@@ -13243,9 +14396,9 @@ rest156:
 	FMOVQ 16(R14), F11
 	FMOVQ 0(R8), F12
 	FMOVQ 16(R15), F13
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded164
+	BLE   folded168
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -13257,22 +14410,28 @@ rest156:
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
+	MOVD  soon+72(FP), R13
+	MOVD  ldsoon+80(FP), R14
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single166
+	BNE single170
 	CMP $2, R6
-	BLT single166
+	BLT single170
 
-several165:
+several169:
 	FMOVQ 0(R4), F15
-	ADD   R0, R4, R13
-	FMOVQ 16(R13), F16
+	ADD   R0, R4, R15
+	FMOVQ 16(R15), F16
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVQ 0(R4), F17
-	ADD   R0, R4, R13
-	FMOVQ 16(R13), F18
+	ADD   R0, R4, R15
+	FMOVQ 16(R15), F18
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVQ 0(R1), F14
 	WORD  $0x4fce11e0 // fmla v0.2d, v15.2d, v14.d[0]
 	WORD  $0x4fce1201 // fmla v1.2d, v16.2d, v14.d[0]
@@ -13317,17 +14476,19 @@ several165:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several165
+	BGE   several169
 	CMP   $0, R6
-	BEQ   folded164
+	BEQ   folded168
 
-single166:
+single170:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold167:
+fold171:
 	FMOVQ 0(R4), F15
-	ADD   R0, R4, R13
-	FMOVQ 16(R13), F16
+	ADD   R0, R4, R15
+	FMOVQ 16(R15), F16
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVD 0(R1), F14
 	WORD  $0x4fce11e0 // fmla v0.2d, v15.2d, v14.d[0]
 	WORD  $0x4fce1201 // fmla v1.2d, v16.2d, v14.d[0]
@@ -13357,11 +14518,11 @@ fold167:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold167
+	BNE   fold171
 
-folded164:
+folded168:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V14.B16
 	WORD  $0x4e6ed400 // fadd v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ed421 // fadd v1.2d, v1.2d, v14.2d
@@ -13378,7 +14539,7 @@ folded164:
 	WORD  $0x4e6ed58c // fadd v12.2d, v12.2d, v14.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	CMP   $1, R1
-	BNE   linear168
+	BNE   linear172
 	WORD  $0x4e6ef400 // fmax v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ef421 // fmax v1.2d, v1.2d, v14.2d
 	WORD  $0x4e6ef442 // fmax v2.2d, v2.2d, v14.2d
@@ -13394,7 +14555,7 @@ folded164:
 	WORD  $0x4e6ef58c // fmax v12.2d, v12.2d, v14.2d
 	WORD  $0x4e6ef5ad // fmax v13.2d, v13.2d, v14.2d
 
-linear168:
+linear172:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -13425,11 +14586,14 @@ linear168:
 	FMOVQ F11, 16(R14)
 	FMOVQ F12, 0(R8)
 	FMOVQ F13, 16(R15)
-	B     done162
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done166
 
-fewer163:
+fewer167:
 	CMP $6, R1
-	BNE fewer169
+	BNE fewer173
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVD  init+16(FP), R1
@@ -13458,9 +14622,9 @@ fewer163:
 	FMOVQ 16(R12), F9
 	FMOVQ 0(R7), F10
 	FMOVQ 16(R13), F11
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded170
+	BLE   folded174
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -13471,22 +14635,28 @@ fewer163:
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
+	MOVD  soon+72(FP), R12
+	MOVD  ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single172
+	BNE single176
 	CMP $2, R6
-	BLT single172
+	BLT single176
 
-several171:
+several175:
 	FMOVQ 0(R4), F13
-	ADD   R0, R4, R12
-	FMOVQ 16(R12), F14
+	ADD   R0, R4, R14
+	FMOVQ 16(R14), F14
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVQ 0(R4), F15
-	ADD   R0, R4, R12
-	FMOVQ 16(R12), F16
+	ADD   R0, R4, R14
+	FMOVQ 16(R14), F16
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVQ 0(R1), F12
 	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
 	WORD  $0x4fcc11c1 // fmla v1.2d, v14.2d, v12.d[0]
@@ -13525,17 +14695,19 @@ several171:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several171
+	BGE   several175
 	CMP   $0, R6
-	BEQ   folded170
+	BEQ   folded174
 
-single172:
+single176:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold173:
+fold177:
 	FMOVQ 0(R4), F13
-	ADD   R0, R4, R12
-	FMOVQ 16(R12), F14
+	ADD   R0, R4, R14
+	FMOVQ 16(R14), F14
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVD 0(R1), F12
 	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
 	WORD  $0x4fcc11c1 // fmla v1.2d, v14.2d, v12.d[0]
@@ -13561,11 +14733,11 @@ fold173:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold173
+	BNE   fold177
 
-folded170:
+folded174:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V12.B16
 	WORD  $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
@@ -13580,7 +14752,7 @@ folded170:
 	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	CMP   $1, R1
-	BNE   linear174
+	BNE   linear178
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -13594,7 +14766,7 @@ folded170:
 	WORD  $0x4e6cf54a // fmax v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
 
-linear174:
+linear178:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -13621,11 +14793,14 @@ linear174:
 	FMOVQ F9, 16(R12)
 	FMOVQ F10, 0(R7)
 	FMOVQ F11, 16(R13)
-	B     done162
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done166
 
-fewer169:
+fewer173:
 	CMP $5, R1
-	BNE fewer175
+	BNE fewer179
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVD  init+16(FP), R1
@@ -13650,9 +14825,9 @@ fewer169:
 	FMOVQ 16(R10), F7
 	FMOVQ 0(R6), F8
 	FMOVQ 16(R11), F9
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded176
+	BLE   folded180
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -13662,22 +14837,28 @@ fewer169:
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
+	MOVD  soon+72(FP), R11
+	MOVD  ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single178
+	BNE single182
 	CMP $2, R6
-	BLT single178
+	BLT single182
 
-several177:
+several181:
 	FMOVQ 0(R4), F11
-	ADD   R0, R4, R11
-	FMOVQ 16(R11), F12
+	ADD   R0, R4, R13
+	FMOVQ 16(R13), F12
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVQ 0(R4), F13
-	ADD   R0, R4, R11
-	FMOVQ 16(R11), F14
+	ADD   R0, R4, R13
+	FMOVQ 16(R13), F14
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVQ 0(R1), F10
 	WORD  $0x4fca1160 // fmla v0.2d, v11.2d, v10.d[0]
 	WORD  $0x4fca1181 // fmla v1.2d, v12.2d, v10.d[0]
@@ -13710,17 +14891,19 @@ several177:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several177
+	BGE   several181
 	CMP   $0, R6
-	BEQ   folded176
+	BEQ   folded180
 
-single178:
+single182:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold179:
+fold183:
 	FMOVQ 0(R4), F11
-	ADD   R0, R4, R11
-	FMOVQ 16(R11), F12
+	ADD   R0, R4, R13
+	FMOVQ 16(R13), F12
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVD 0(R1), F10
 	WORD  $0x4fca1160 // fmla v0.2d, v11.2d, v10.d[0]
 	WORD  $0x4fca1181 // fmla v1.2d, v12.2d, v10.d[0]
@@ -13742,11 +14925,11 @@ fold179:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold179
+	BNE   fold183
 
-folded176:
+folded180:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V10.B16
 	WORD  $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
@@ -13759,7 +14942,7 @@ folded176:
 	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
 	CMP   $1, R1
-	BNE   linear180
+	BNE   linear184
 	WORD  $0x4e6af400 // fmax v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6af421 // fmax v1.2d, v1.2d, v10.2d
 	WORD  $0x4e6af442 // fmax v2.2d, v2.2d, v10.2d
@@ -13771,7 +14954,7 @@ folded176:
 	WORD  $0x4e6af508 // fmax v8.2d, v8.2d, v10.2d
 	WORD  $0x4e6af529 // fmax v9.2d, v9.2d, v10.2d
 
-linear180:
+linear184:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -13794,11 +14977,14 @@ linear180:
 	FMOVQ F7, 16(R10)
 	FMOVQ F8, 0(R6)
 	FMOVQ F9, 16(R11)
-	B     done162
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done166
 
-fewer175:
+fewer179:
 	CMP $4, R1
-	BNE fewer181
+	BNE fewer185
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVD  init+16(FP), R1
@@ -13819,9 +15005,9 @@ fewer175:
 	FMOVQ 16(R8), F5
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R9), F7
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded182
+	BLE   folded186
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -13830,22 +15016,28 @@ fewer175:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
+	MOVD  soon+72(FP), R10
+	MOVD  ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single184
+	BNE single188
 	CMP $2, R6
-	BLT single184
+	BLT single188
 
-several183:
+several187:
 	FMOVQ 0(R4), F9
-	ADD   R0, R4, R10
-	FMOVQ 16(R10), F10
+	ADD   R0, R4, R12
+	FMOVQ 16(R12), F10
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVQ 0(R4), F11
-	ADD   R0, R4, R10
-	FMOVQ 16(R10), F12
+	ADD   R0, R4, R12
+	FMOVQ 16(R12), F12
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVQ 0(R1), F8
 	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
 	WORD  $0x4fc81141 // fmla v1.2d, v10.2d, v8.d[0]
@@ -13872,17 +15064,19 @@ several183:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several183
+	BGE   several187
 	CMP   $0, R6
-	BEQ   folded182
+	BEQ   folded186
 
-single184:
+single188:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold185:
+fold189:
 	FMOVQ 0(R4), F9
-	ADD   R0, R4, R10
-	FMOVQ 16(R10), F10
+	ADD   R0, R4, R12
+	FMOVQ 16(R12), F10
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVD 0(R1), F8
 	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
 	WORD  $0x4fc81141 // fmla v1.2d, v10.2d, v8.d[0]
@@ -13900,11 +15094,11 @@ fold185:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold185
+	BNE   fold189
 
-folded182:
+folded186:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
@@ -13915,7 +15109,7 @@ folded182:
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R1
-	BNE   linear186
+	BNE   linear190
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -13925,7 +15119,7 @@ folded182:
 	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear186:
+linear190:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -13944,11 +15138,14 @@ linear186:
 	FMOVQ F5, 16(R8)
 	FMOVQ F6, 0(R5)
 	FMOVQ F7, 16(R9)
-	B     done162
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done166
 
-fewer181:
+fewer185:
 	CMP $3, R1
-	BNE fewer187
+	BNE fewer191
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVD  init+16(FP), R1
@@ -13965,9 +15162,9 @@ fewer181:
 	FMOVQ 16(R6), F3
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R7), F5
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded188
+	BLE   folded192
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -13975,22 +15172,28 @@ fewer181:
 	MOVD  ldb+64(FP), R5
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
+	MOVD  soon+72(FP), R9
+	MOVD  ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single190
+	BNE single194
 	CMP $2, R6
-	BLT single190
+	BLT single194
 
-several189:
+several193:
 	FMOVQ 0(R4), F7
-	ADD   R0, R4, R9
-	FMOVQ 16(R9), F8
+	ADD   R0, R4, R11
+	FMOVQ 16(R11), F8
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVQ 0(R4), F9
-	ADD   R0, R4, R9
-	FMOVQ 16(R9), F10
+	ADD   R0, R4, R11
+	FMOVQ 16(R11), F10
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVQ 0(R1), F6
 	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
 	WORD  $0x4fc61101 // fmla v1.2d, v8.2d, v6.d[0]
@@ -14011,17 +15214,19 @@ several189:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several189
+	BGE   several193
 	CMP   $0, R6
-	BEQ   folded188
+	BEQ   folded192
 
-single190:
+single194:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold191:
+fold195:
 	FMOVQ 0(R4), F7
-	ADD   R0, R4, R9
-	FMOVQ 16(R9), F8
+	ADD   R0, R4, R11
+	FMOVQ 16(R11), F8
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVD 0(R1), F6
 	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
 	WORD  $0x4fc61101 // fmla v1.2d, v8.2d, v6.d[0]
@@ -14035,11 +15240,11 @@ fold191:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold191
+	BNE   fold195
 
-folded188:
+folded192:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -14048,7 +15253,7 @@ folded188:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear192
+	BNE   linear196
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -14056,7 +15261,7 @@ folded188:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear192:
+linear196:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -14071,11 +15276,14 @@ linear192:
 	FMOVQ F3, 16(R6)
 	FMOVQ F4, 0(R4)
 	FMOVQ F5, 16(R7)
-	B     done162
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done166
 
-fewer187:
+fewer191:
 	CMP $2, R1
-	BNE fewer193
+	BNE fewer197
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVD  init+16(FP), R1
@@ -14088,31 +15296,37 @@ fewer187:
 	FMOVQ 16(R4), F1
 	FMOVQ 0(R3), F2
 	FMOVQ 16(R5), F3
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded194
+	BLE   folded198
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
 	MOVD  b+56(FP), R4
 	MOVD  ldb+64(FP), R5
 	ADD   R2, R1, R7
+	MOVD  soon+72(FP), R8
+	MOVD  ldsoon+80(FP), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single196
+	BNE single200
 	CMP $2, R6
-	BLT single196
+	BLT single200
 
-several195:
+several199:
 	FMOVQ 0(R4), F5
-	ADD   R0, R4, R8
-	FMOVQ 16(R8), F6
+	ADD   R0, R4, R10
+	FMOVQ 16(R10), F6
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVQ 0(R4), F7
-	ADD   R0, R4, R8
-	FMOVQ 16(R8), F8
+	ADD   R0, R4, R10
+	FMOVQ 16(R10), F8
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVQ 0(R1), F4
 	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
 	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
@@ -14127,17 +15341,19 @@ several195:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several195
+	BGE   several199
 	CMP   $0, R6
-	BEQ   folded194
+	BEQ   folded198
 
-single196:
+single200:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold197:
+fold201:
 	FMOVQ 0(R4), F5
-	ADD   R0, R4, R8
-	FMOVQ 16(R8), F6
+	ADD   R0, R4, R10
+	FMOVQ 16(R10), F6
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVD 0(R1), F4
 	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
 	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
@@ -14147,24 +15363,24 @@ fold197:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold197
+	BNE   fold201
 
-folded194:
+folded198:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	CMP   $1, R1
-	BNE   linear198
+	BNE   linear202
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
 
-linear198:
+linear202:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -14175,11 +15391,14 @@ linear198:
 	FMOVQ F1, 16(R4)
 	FMOVQ F2, 0(R3)
 	FMOVQ F3, 16(R5)
-	B     done162
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done166
 
-fewer193:
+fewer197:
 	CMP $1, R1
-	BNE fewer199
+	BNE fewer203
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVD  init+16(FP), R1
@@ -14187,30 +15406,36 @@ fewer193:
 	ADD   R0, R3
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R3), F1
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded200
+	BLE   folded204
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
 	MOVD  b+56(FP), R4
 	MOVD  ldb+64(FP), R5
+	MOVD  soon+72(FP), R7
+	MOVD  ldsoon+80(FP), R8
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single202
+	BNE single206
 	CMP $2, R6
-	BLT single202
+	BLT single206
 
-several201:
+several205:
 	FMOVQ 0(R4), F3
-	ADD   R0, R4, R7
-	FMOVQ 16(R7), F4
+	ADD   R0, R4, R9
+	FMOVQ 16(R9), F4
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVQ 0(R4), F5
-	ADD   R0, R4, R7
-	FMOVQ 16(R7), F6
+	ADD   R0, R4, R9
+	FMOVQ 16(R9), F6
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVQ 0(R1), F2
 	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
 	WORD  $0x4fc21081 // fmla v1.2d, v4.2d, v2.d[0]
@@ -14219,55 +15444,95 @@ several201:
 	ADD   $16, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several201
+	BGE   several205
 	CMP   $0, R6
-	BEQ   folded200
+	BEQ   folded204
 
-single202:
+single206:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold203:
+fold207:
 	FMOVQ 0(R4), F3
-	ADD   R0, R4, R7
-	FMOVQ 16(R7), F4
+	ADD   R0, R4, R9
+	FMOVQ 16(R9), F4
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVD 0(R1), F2
 	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
 	WORD  $0x4fc21081 // fmla v1.2d, v4.2d, v2.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold203
+	BNE   fold207
 
-folded200:
+folded204:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	CMP   $1, R1
-	BNE   linear204
+	BNE   linear208
 	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
 
-linear204:
+linear208:
 	MOVD  c+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R3)
-	B     done162
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done166
 
-fewer199:
-done162:
+fewer203:
+done166:
 	RET
 
-narrower103:
+narrower105:
 	CMP  $2, R0
-	BNE  over205
-	MOVD rows+72(FP), R1
+	BNE  over209
+	MOVD rows+88(FP), R1
 	CMP  $8, R1
-	BLT  rest207
+	BLT  rest211
 
-tile206:
+tile210:
+	MOVD n+104(FP), R2
+	CMP  $128, R2
+	BLT  few212
+
+	// c of the next tile, 8×1 vectors
+	MOVD ldc+8(FP), R2
+	MOVD $8, R3
+	MUL  R3, R2, R1
+	MOVD c+0(FP), R3
+	ADD  R3, R1
+	ADD  R2, R1, R3
+	ADD  R2, R3, R4
+	ADD  R2, R4, R5
+	ADD  R2, R5, R6
+	ADD  R2, R6, R7
+	ADD  R2, R7, R8
+	ADD  R2, R8, R9
+	PRFM 0(R1), PLDL2KEEP
+	PRFM 8(R1), PLDL2KEEP
+	PRFM 0(R3), PLDL2KEEP
+	PRFM 8(R3), PLDL2KEEP
+	PRFM 0(R4), PLDL2KEEP
+	PRFM 8(R4), PLDL2KEEP
+	PRFM 0(R5), PLDL2KEEP
+	PRFM 8(R5), PLDL2KEEP
+	PRFM 0(R6), PLDL2KEEP
+	PRFM 8(R6), PLDL2KEEP
+	PRFM 0(R7), PLDL2KEEP
+	PRFM 8(R7), PLDL2KEEP
+	PRFM 0(R8), PLDL2KEEP
+	PRFM 8(R8), PLDL2KEEP
+	PRFM 0(R9), PLDL2KEEP
+	PRFM 8(R9), PLDL2KEEP
+
+few212:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -14286,9 +15551,9 @@ tile206:
 	FMOVQ 0(R7), F5
 	FMOVQ 0(R8), F6
 	FMOVQ 0(R9), F7
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded208
+	BLE   folded213
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -14301,18 +15566,24 @@ tile206:
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
 	ADD   R2, R12, R13
+	MOVD  soon+72(FP), R14
+	MOVD  ldsoon+80(FP), R15
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single210
+	BNE single215
 	CMP $2, R6
-	BLT single210
+	BLT single215
 
-several209:
+several214:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVQ 0(R4), F10
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVQ 0(R1), F8
 	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
 	WORD  $0x4fc81940 // fmla v0.2d, v10.2d, v8.d[1]
@@ -14347,15 +15618,17 @@ several209:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several209
+	BGE   several214
 	CMP   $0, R6
-	BEQ   folded208
+	BEQ   folded213
 
-single210:
+single215:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold211:
+fold216:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVD 0(R1), F8
 	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
 	FMOVD 0(R7), F8
@@ -14381,11 +15654,11 @@ fold211:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold211
+	BNE   fold216
 
-folded208:
+folded213:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
@@ -14396,7 +15669,7 @@ folded208:
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R1
-	BNE   linear212
+	BNE   linear217
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -14406,7 +15679,7 @@ folded208:
 	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear212:
+linear217:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -14424,6 +15697,9 @@ linear212:
 	FMOVQ F5, 0(R7)
 	FMOVQ F6, 0(R8)
 	FMOVQ F7, 0(R9)
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  $8, R3
@@ -14442,16 +15718,16 @@ linear212:
 	MUL   R3, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
-	MOVD  rows+72(FP), R1
+	MOVD  rows+88(FP), R1
 	SUB   $8, R1
-	MOVD  R1, rows+72(FP)
+	MOVD  R1, rows+88(FP)
 	CMP   $8, R1
-	BGE   tile206
+	BGE   tile210
 
-rest207:
-	MOVD rows+72(FP), R1
+rest211:
+	MOVD rows+88(FP), R1
 	CMP  $7, R1
-	BNE  fewer214
+	BNE  fewer219
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -14469,9 +15745,9 @@ rest207:
 	FMOVQ 0(R6), F4
 	FMOVQ 0(R7), F5
 	FMOVQ 0(R8), F6
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded215
+	BLE   folded220
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -14483,18 +15759,24 @@ rest207:
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
+	MOVD  soon+72(FP), R13
+	MOVD  ldsoon+80(FP), R14
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single217
+	BNE single222
 	CMP $2, R6
-	BLT single217
+	BLT single222
 
-several216:
+several221:
 	FMOVQ 0(R4), F8
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVQ 0(R1), F7
 	WORD  $0x4fc71100 // fmla v0.2d, v8.2d, v7.d[0]
 	WORD  $0x4fc71920 // fmla v0.2d, v9.2d, v7.d[1]
@@ -14525,15 +15807,17 @@ several216:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several216
+	BGE   several221
 	CMP   $0, R6
-	BEQ   folded215
+	BEQ   folded220
 
-single217:
+single222:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold218:
+fold223:
 	FMOVQ 0(R4), F8
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVD 0(R1), F7
 	WORD  $0x4fc71100 // fmla v0.2d, v8.2d, v7.d[0]
 	FMOVD 0(R7), F7
@@ -14556,11 +15840,11 @@ fold218:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold218
+	BNE   fold223
 
-folded215:
+folded220:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V7.B16
 	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
@@ -14570,7 +15854,7 @@ folded215:
 	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	CMP   $1, R1
-	BNE   linear219
+	BNE   linear224
 	WORD  $0x4e67f400 // fmax v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67f421 // fmax v1.2d, v1.2d, v7.2d
 	WORD  $0x4e67f442 // fmax v2.2d, v2.2d, v7.2d
@@ -14579,7 +15863,7 @@ folded215:
 	WORD  $0x4e67f4a5 // fmax v5.2d, v5.2d, v7.2d
 	WORD  $0x4e67f4c6 // fmax v6.2d, v6.2d, v7.2d
 
-linear219:
+linear224:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -14595,11 +15879,14 @@ linear219:
 	FMOVQ F4, 0(R6)
 	FMOVQ F5, 0(R7)
 	FMOVQ F6, 0(R8)
-	B     done213
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done218
 
-fewer214:
+fewer219:
 	CMP $6, R1
-	BNE fewer220
+	BNE fewer225
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -14615,9 +15902,9 @@ fewer214:
 	FMOVQ 0(R5), F3
 	FMOVQ 0(R6), F4
 	FMOVQ 0(R7), F5
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded221
+	BLE   folded226
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -14628,18 +15915,24 @@ fewer214:
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
+	MOVD  soon+72(FP), R12
+	MOVD  ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single223
+	BNE single228
 	CMP $2, R6
-	BLT single223
+	BLT single228
 
-several222:
+several227:
 	FMOVQ 0(R4), F7
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVQ 0(R4), F8
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVQ 0(R1), F6
 	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
 	WORD  $0x4fc61900 // fmla v0.2d, v8.2d, v6.d[1]
@@ -14666,15 +15959,17 @@ several222:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several222
+	BGE   several227
 	CMP   $0, R6
-	BEQ   folded221
+	BEQ   folded226
 
-single223:
+single228:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold224:
+fold229:
 	FMOVQ 0(R4), F7
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVD 0(R1), F6
 	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
 	FMOVD 0(R7), F6
@@ -14694,11 +15989,11 @@ fold224:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold224
+	BNE   fold229
 
-folded221:
+folded226:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -14707,7 +16002,7 @@ folded221:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear225
+	BNE   linear230
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -14715,7 +16010,7 @@ folded221:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear225:
+linear230:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -14729,11 +16024,14 @@ linear225:
 	FMOVQ F3, 0(R5)
 	FMOVQ F4, 0(R6)
 	FMOVQ F5, 0(R7)
-	B     done213
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done218
 
-fewer220:
+fewer225:
 	CMP $5, R1
-	BNE fewer226
+	BNE fewer231
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVD  init+16(FP), R1
@@ -14747,9 +16045,9 @@ fewer220:
 	FMOVQ 0(R4), F2
 	FMOVQ 0(R5), F3
 	FMOVQ 0(R6), F4
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded227
+	BLE   folded232
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -14759,18 +16057,24 @@ fewer220:
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
+	MOVD  soon+72(FP), R11
+	MOVD  ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single229
+	BNE single234
 	CMP $2, R6
-	BLT single229
+	BLT single234
 
-several228:
+several233:
 	FMOVQ 0(R4), F6
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVQ 0(R4), F7
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVQ 0(R1), F5
 	WORD  $0x4fc510c0 // fmla v0.2d, v6.2d, v5.d[0]
 	WORD  $0x4fc518e0 // fmla v0.2d, v7.2d, v5.d[1]
@@ -14793,15 +16097,17 @@ several228:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several228
+	BGE   several233
 	CMP   $0, R6
-	BEQ   folded227
+	BEQ   folded232
 
-single229:
+single234:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold230:
+fold235:
 	FMOVQ 0(R4), F6
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVD 0(R1), F5
 	WORD  $0x4fc510c0 // fmla v0.2d, v6.2d, v5.d[0]
 	FMOVD 0(R7), F5
@@ -14818,11 +16124,11 @@ fold230:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold230
+	BNE   fold235
 
-folded227:
+folded232:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V5.B16
 	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
@@ -14830,14 +16136,14 @@ folded227:
 	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	CMP   $1, R1
-	BNE   linear231
+	BNE   linear236
 	WORD  $0x4e65f400 // fmax v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65f421 // fmax v1.2d, v1.2d, v5.2d
 	WORD  $0x4e65f442 // fmax v2.2d, v2.2d, v5.2d
 	WORD  $0x4e65f463 // fmax v3.2d, v3.2d, v5.2d
 	WORD  $0x4e65f484 // fmax v4.2d, v4.2d, v5.2d
 
-linear231:
+linear236:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -14849,11 +16155,14 @@ linear231:
 	FMOVQ F2, 0(R4)
 	FMOVQ F3, 0(R5)
 	FMOVQ F4, 0(R6)
-	B     done213
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done218
 
-fewer226:
+fewer231:
 	CMP $4, R1
-	BNE fewer232
+	BNE fewer237
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
@@ -14865,9 +16174,9 @@ fewer226:
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R4), F2
 	FMOVQ 0(R5), F3
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded233
+	BLE   folded238
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -14876,18 +16185,24 @@ fewer226:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
+	MOVD  soon+72(FP), R10
+	MOVD  ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single235
+	BNE single240
 	CMP $2, R6
-	BLT single235
+	BLT single240
 
-several234:
+several239:
 	FMOVQ 0(R4), F5
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVQ 0(R4), F6
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVQ 0(R1), F4
 	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
 	WORD  $0x4fc418c0 // fmla v0.2d, v6.2d, v4.d[1]
@@ -14906,15 +16221,17 @@ several234:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several234
+	BGE   several239
 	CMP   $0, R6
-	BEQ   folded233
+	BEQ   folded238
 
-single235:
+single240:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold236:
+fold241:
 	FMOVQ 0(R4), F5
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVD 0(R1), F4
 	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
 	FMOVD 0(R7), F4
@@ -14928,24 +16245,24 @@ fold236:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold236
+	BNE   fold241
 
-folded233:
+folded238:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	CMP   $1, R1
-	BNE   linear237
+	BNE   linear242
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
 
-linear237:
+linear242:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -14955,11 +16272,14 @@ linear237:
 	FMOVQ F1, 0(R3)
 	FMOVQ F2, 0(R4)
 	FMOVQ F3, 0(R5)
-	B     done213
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done218
 
-fewer232:
+fewer237:
 	CMP $3, R1
-	BNE fewer238
+	BNE fewer243
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
@@ -14969,9 +16289,9 @@ fewer232:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R4), F2
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded239
+	BLE   folded244
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -14979,18 +16299,24 @@ fewer232:
 	MOVD  ldb+64(FP), R5
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
+	MOVD  soon+72(FP), R9
+	MOVD  ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single241
+	BNE single246
 	CMP $2, R6
-	BLT single241
+	BLT single246
 
-several240:
+several245:
 	FMOVQ 0(R4), F4
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVQ 0(R4), F5
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVQ 0(R1), F3
 	WORD  $0x4fc31080 // fmla v0.2d, v4.2d, v3.d[0]
 	WORD  $0x4fc318a0 // fmla v0.2d, v5.2d, v3.d[1]
@@ -15005,15 +16331,17 @@ several240:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several240
+	BGE   several245
 	CMP   $0, R6
-	BEQ   folded239
+	BEQ   folded244
 
-single241:
+single246:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold242:
+fold247:
 	FMOVQ 0(R4), F4
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVD 0(R1), F3
 	WORD  $0x4fc31080 // fmla v0.2d, v4.2d, v3.d[0]
 	FMOVD 0(R7), F3
@@ -15024,22 +16352,22 @@ fold242:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold242
+	BNE   fold247
 
-folded239:
+folded244:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	CMP   $1, R1
-	BNE   linear243
+	BNE   linear248
 	WORD  $0x4e63f400 // fmax v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63f421 // fmax v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63f442 // fmax v2.2d, v2.2d, v3.2d
 
-linear243:
+linear248:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15047,11 +16375,14 @@ linear243:
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 0(R3)
 	FMOVQ F2, 0(R4)
-	B     done213
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done218
 
-fewer238:
+fewer243:
 	CMP $2, R1
-	BNE fewer244
+	BNE fewer249
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
@@ -15059,27 +16390,33 @@ fewer238:
 	ADD   R2, R1, R3
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R3), F1
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded245
+	BLE   folded250
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
 	MOVD  b+56(FP), R4
 	MOVD  ldb+64(FP), R5
 	ADD   R2, R1, R7
+	MOVD  soon+72(FP), R8
+	MOVD  ldsoon+80(FP), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single247
+	BNE single252
 	CMP $2, R6
-	BLT single247
+	BLT single252
 
-several246:
+several251:
 	FMOVQ 0(R4), F3
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVQ 0(R4), F4
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVQ 0(R1), F2
 	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
 	WORD  $0x4fc21880 // fmla v0.2d, v4.2d, v2.d[1]
@@ -15090,15 +16427,17 @@ several246:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several246
+	BGE   several251
 	CMP   $0, R6
-	BEQ   folded245
+	BEQ   folded250
 
-single247:
+single252:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold248:
+fold253:
 	FMOVQ 0(R4), F3
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVD 0(R1), F2
 	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
 	FMOVD 0(R7), F2
@@ -15106,99 +16445,148 @@ fold248:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold248
+	BNE   fold253
 
-folded245:
+folded250:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	CMP   $1, R1
-	BNE   linear249
+	BNE   linear254
 	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
 
-linear249:
+linear254:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 0(R3)
-	B     done213
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done218
 
-fewer244:
+fewer249:
 	CMP $1, R1
-	BNE fewer250
+	BNE fewer255
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded251
+	BLE   folded256
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
 	MOVD  b+56(FP), R4
 	MOVD  ldb+64(FP), R5
+	MOVD  soon+72(FP), R7
+	MOVD  ldsoon+80(FP), R8
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single253
+	BNE single258
 	CMP $2, R6
-	BLT single253
+	BLT single258
 
-several252:
+several257:
 	FMOVQ 0(R4), F2
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVQ 0(R4), F3
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVQ 0(R1), F1
 	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
 	WORD  $0x4fc11860 // fmla v0.2d, v3.2d, v1.d[1]
 	ADD   $16, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several252
+	BGE   several257
 	CMP   $0, R6
-	BEQ   folded251
+	BEQ   folded256
 
-single253:
+single258:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold254:
+fold259:
 	FMOVQ 0(R4), F2
 	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
 	FMOVD 0(R1), F1
 	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold254
+	BNE   fold259
 
-folded251:
+folded256:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	CMP   $1, R1
-	BNE   linear255
+	BNE   linear260
 	WORD  $0x4e61f400 // fmax v0.2d, v0.2d, v1.2d
 
-linear255:
+linear260:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
-	B     done213
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done218
 
-fewer250:
-done213:
+fewer255:
+done218:
 	RET
 
-over205:
-	MOVD rows+72(FP), R1
+over209:
+	MOVD rows+88(FP), R1
 	CMP  $8, R1
-	BLT  rest257
+	BLT  rest262
 
-tile256:
+tile261:
+	MOVD n+104(FP), R2
+	CMP  $128, R2
+	BLT  few263
+
+	// c of the next tile, 8×1 vectors
+	MOVD ldc+8(FP), R2
+	MOVD $8, R3
+	MUL  R3, R2, R1
+	MOVD c+0(FP), R3
+	ADD  R3, R1
+	ADD  R2, R1, R3
+	ADD  R2, R3, R4
+	ADD  R2, R4, R5
+	ADD  R2, R5, R6
+	ADD  R2, R6, R7
+	ADD  R2, R7, R8
+	ADD  R2, R8, R9
+	PRFM 0(R1), PLDL2KEEP
+	PRFM 8(R1), PLDL2KEEP
+	PRFM 0(R3), PLDL2KEEP
+	PRFM 8(R3), PLDL2KEEP
+	PRFM 0(R4), PLDL2KEEP
+	PRFM 8(R4), PLDL2KEEP
+	PRFM 0(R5), PLDL2KEEP
+	PRFM 8(R5), PLDL2KEEP
+	PRFM 0(R6), PLDL2KEEP
+	PRFM 8(R6), PLDL2KEEP
+	PRFM 0(R7), PLDL2KEEP
+	PRFM 8(R7), PLDL2KEEP
+	PRFM 0(R8), PLDL2KEEP
+	PRFM 8(R8), PLDL2KEEP
+	PRFM 0(R9), PLDL2KEEP
+	PRFM 8(R9), PLDL2KEEP
+
+few263:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -15217,9 +16605,9 @@ tile256:
 	FMOVD 0(R7), F5
 	FMOVD 0(R8), F6
 	FMOVD 0(R9), F7
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded258
+	BLE   folded264
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15232,18 +16620,24 @@ tile256:
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
 	ADD   R2, R12, R13
+	MOVD  soon+72(FP), R14
+	MOVD  ldsoon+80(FP), R15
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single260
+	BNE single266
 	CMP $2, R6
-	BLT single260
+	BLT single266
 
-several259:
+several265:
 	FMOVD 0(R4), F9
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVD 0(R4), F10
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVQ 0(R1), F8
 	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
 	WORD  $0x4fc81940 // fmla v0.2d, v10.2d, v8.d[1]
@@ -15278,15 +16672,17 @@ several259:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several259
+	BGE   several265
 	CMP   $0, R6
-	BEQ   folded258
+	BEQ   folded264
 
-single260:
+single266:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold261:
+fold267:
 	FMOVD 0(R4), F9
 	ADD   R5, R4
+	PRFM  0(R14), PLDL2KEEP
+	ADD   R15, R14
 	FMOVD 0(R1), F8
 	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
 	FMOVD 0(R7), F8
@@ -15312,11 +16708,11 @@ fold261:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold261
+	BNE   fold267
 
-folded258:
+folded264:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
@@ -15327,7 +16723,7 @@ folded258:
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R1
-	BNE   linear262
+	BNE   linear268
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -15337,7 +16733,7 @@ folded258:
 	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear262:
+linear268:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15355,6 +16751,9 @@ linear262:
 	FMOVD F5, 0(R7)
 	FMOVD F6, 0(R8)
 	FMOVD F7, 0(R9)
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	MOVD  $8, R3
@@ -15373,16 +16772,16 @@ linear262:
 	MUL   R3, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
-	MOVD  rows+72(FP), R1
+	MOVD  rows+88(FP), R1
 	SUB   $8, R1
-	MOVD  R1, rows+72(FP)
+	MOVD  R1, rows+88(FP)
 	CMP   $8, R1
-	BGE   tile256
+	BGE   tile261
 
-rest257:
-	MOVD rows+72(FP), R1
+rest262:
+	MOVD rows+88(FP), R1
 	CMP  $7, R1
-	BNE  fewer264
+	BNE  fewer270
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -15400,9 +16799,9 @@ rest257:
 	FMOVD 0(R6), F4
 	FMOVD 0(R7), F5
 	FMOVD 0(R8), F6
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded265
+	BLE   folded271
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15414,18 +16813,24 @@ rest257:
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
+	MOVD  soon+72(FP), R13
+	MOVD  ldsoon+80(FP), R14
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single267
+	BNE single273
 	CMP $2, R6
-	BLT single267
+	BLT single273
 
-several266:
+several272:
 	FMOVD 0(R4), F8
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVD 0(R4), F9
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVQ 0(R1), F7
 	WORD  $0x4fc71100 // fmla v0.2d, v8.2d, v7.d[0]
 	WORD  $0x4fc71920 // fmla v0.2d, v9.2d, v7.d[1]
@@ -15456,15 +16861,17 @@ several266:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several266
+	BGE   several272
 	CMP   $0, R6
-	BEQ   folded265
+	BEQ   folded271
 
-single267:
+single273:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold268:
+fold274:
 	FMOVD 0(R4), F8
 	ADD   R5, R4
+	PRFM  0(R13), PLDL2KEEP
+	ADD   R14, R13
 	FMOVD 0(R1), F7
 	WORD  $0x4fc71100 // fmla v0.2d, v8.2d, v7.d[0]
 	FMOVD 0(R7), F7
@@ -15487,11 +16894,11 @@ fold268:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold268
+	BNE   fold274
 
-folded265:
+folded271:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V7.B16
 	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
@@ -15501,7 +16908,7 @@ folded265:
 	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	CMP   $1, R1
-	BNE   linear269
+	BNE   linear275
 	WORD  $0x4e67f400 // fmax v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67f421 // fmax v1.2d, v1.2d, v7.2d
 	WORD  $0x4e67f442 // fmax v2.2d, v2.2d, v7.2d
@@ -15510,7 +16917,7 @@ folded265:
 	WORD  $0x4e67f4a5 // fmax v5.2d, v5.2d, v7.2d
 	WORD  $0x4e67f4c6 // fmax v6.2d, v6.2d, v7.2d
 
-linear269:
+linear275:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15526,11 +16933,14 @@ linear269:
 	FMOVD F4, 0(R6)
 	FMOVD F5, 0(R7)
 	FMOVD F6, 0(R8)
-	B     done263
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done269
 
-fewer264:
+fewer270:
 	CMP $6, R1
-	BNE fewer270
+	BNE fewer276
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -15546,9 +16956,9 @@ fewer264:
 	FMOVD 0(R5), F3
 	FMOVD 0(R6), F4
 	FMOVD 0(R7), F5
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded271
+	BLE   folded277
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15559,18 +16969,24 @@ fewer264:
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
+	MOVD  soon+72(FP), R12
+	MOVD  ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single273
+	BNE single279
 	CMP $2, R6
-	BLT single273
+	BLT single279
 
-several272:
+several278:
 	FMOVD 0(R4), F7
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVD 0(R4), F8
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVQ 0(R1), F6
 	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
 	WORD  $0x4fc61900 // fmla v0.2d, v8.2d, v6.d[1]
@@ -15597,15 +17013,17 @@ several272:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several272
+	BGE   several278
 	CMP   $0, R6
-	BEQ   folded271
+	BEQ   folded277
 
-single273:
+single279:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold274:
+fold280:
 	FMOVD 0(R4), F7
 	ADD   R5, R4
+	PRFM  0(R12), PLDL2KEEP
+	ADD   R13, R12
 	FMOVD 0(R1), F6
 	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
 	FMOVD 0(R7), F6
@@ -15625,11 +17043,11 @@ fold274:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold274
+	BNE   fold280
 
-folded271:
+folded277:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -15638,7 +17056,7 @@ folded271:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear275
+	BNE   linear281
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -15646,7 +17064,7 @@ folded271:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear275:
+linear281:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15660,11 +17078,14 @@ linear275:
 	FMOVD F3, 0(R5)
 	FMOVD F4, 0(R6)
 	FMOVD F5, 0(R7)
-	B     done263
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done269
 
-fewer270:
+fewer276:
 	CMP $5, R1
-	BNE fewer276
+	BNE fewer282
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVD  init+16(FP), R1
@@ -15678,9 +17099,9 @@ fewer270:
 	FMOVD 0(R4), F2
 	FMOVD 0(R5), F3
 	FMOVD 0(R6), F4
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded277
+	BLE   folded283
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15690,18 +17111,24 @@ fewer270:
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
+	MOVD  soon+72(FP), R11
+	MOVD  ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single279
+	BNE single285
 	CMP $2, R6
-	BLT single279
+	BLT single285
 
-several278:
+several284:
 	FMOVD 0(R4), F6
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVD 0(R4), F7
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVQ 0(R1), F5
 	WORD  $0x4fc510c0 // fmla v0.2d, v6.2d, v5.d[0]
 	WORD  $0x4fc518e0 // fmla v0.2d, v7.2d, v5.d[1]
@@ -15724,15 +17151,17 @@ several278:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several278
+	BGE   several284
 	CMP   $0, R6
-	BEQ   folded277
+	BEQ   folded283
 
-single279:
+single285:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold280:
+fold286:
 	FMOVD 0(R4), F6
 	ADD   R5, R4
+	PRFM  0(R11), PLDL2KEEP
+	ADD   R12, R11
 	FMOVD 0(R1), F5
 	WORD  $0x4fc510c0 // fmla v0.2d, v6.2d, v5.d[0]
 	FMOVD 0(R7), F5
@@ -15749,11 +17178,11 @@ fold280:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold280
+	BNE   fold286
 
-folded277:
+folded283:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V5.B16
 	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
@@ -15761,14 +17190,14 @@ folded277:
 	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	CMP   $1, R1
-	BNE   linear281
+	BNE   linear287
 	WORD  $0x4e65f400 // fmax v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65f421 // fmax v1.2d, v1.2d, v5.2d
 	WORD  $0x4e65f442 // fmax v2.2d, v2.2d, v5.2d
 	WORD  $0x4e65f463 // fmax v3.2d, v3.2d, v5.2d
 	WORD  $0x4e65f484 // fmax v4.2d, v4.2d, v5.2d
 
-linear281:
+linear287:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15780,11 +17209,14 @@ linear281:
 	FMOVD F2, 0(R4)
 	FMOVD F3, 0(R5)
 	FMOVD F4, 0(R6)
-	B     done263
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done269
 
-fewer276:
+fewer282:
 	CMP $4, R1
-	BNE fewer282
+	BNE fewer288
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
@@ -15796,9 +17228,9 @@ fewer276:
 	FMOVD 0(R3), F1
 	FMOVD 0(R4), F2
 	FMOVD 0(R5), F3
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded283
+	BLE   folded289
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15807,18 +17239,24 @@ fewer276:
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
+	MOVD  soon+72(FP), R10
+	MOVD  ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single285
+	BNE single291
 	CMP $2, R6
-	BLT single285
+	BLT single291
 
-several284:
+several290:
 	FMOVD 0(R4), F5
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVD 0(R4), F6
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVQ 0(R1), F4
 	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
 	WORD  $0x4fc418c0 // fmla v0.2d, v6.2d, v4.d[1]
@@ -15837,15 +17275,17 @@ several284:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several284
+	BGE   several290
 	CMP   $0, R6
-	BEQ   folded283
+	BEQ   folded289
 
-single285:
+single291:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold286:
+fold292:
 	FMOVD 0(R4), F5
 	ADD   R5, R4
+	PRFM  0(R10), PLDL2KEEP
+	ADD   R11, R10
 	FMOVD 0(R1), F4
 	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
 	FMOVD 0(R7), F4
@@ -15859,24 +17299,24 @@ fold286:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold286
+	BNE   fold292
 
-folded283:
+folded289:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	CMP   $1, R1
-	BNE   linear287
+	BNE   linear293
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
 
-linear287:
+linear293:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15886,11 +17326,14 @@ linear287:
 	FMOVD F1, 0(R3)
 	FMOVD F2, 0(R4)
 	FMOVD F3, 0(R5)
-	B     done263
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done269
 
-fewer282:
+fewer288:
 	CMP $3, R1
-	BNE fewer288
+	BNE fewer294
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
@@ -15900,9 +17343,9 @@ fewer282:
 	FMOVD 0(R1), F0
 	FMOVD 0(R3), F1
 	FMOVD 0(R4), F2
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded289
+	BLE   folded295
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15910,18 +17353,24 @@ fewer282:
 	MOVD  ldb+64(FP), R5
 	ADD   R2, R1, R7
 	ADD   R2, R7, R8
+	MOVD  soon+72(FP), R9
+	MOVD  ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single291
+	BNE single297
 	CMP $2, R6
-	BLT single291
+	BLT single297
 
-several290:
+several296:
 	FMOVD 0(R4), F4
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVD 0(R4), F5
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVQ 0(R1), F3
 	WORD  $0x4fc31080 // fmla v0.2d, v4.2d, v3.d[0]
 	WORD  $0x4fc318a0 // fmla v0.2d, v5.2d, v3.d[1]
@@ -15936,15 +17385,17 @@ several290:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several290
+	BGE   several296
 	CMP   $0, R6
-	BEQ   folded289
+	BEQ   folded295
 
-single291:
+single297:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold292:
+fold298:
 	FMOVD 0(R4), F4
 	ADD   R5, R4
+	PRFM  0(R9), PLDL2KEEP
+	ADD   R10, R9
 	FMOVD 0(R1), F3
 	WORD  $0x4fc31080 // fmla v0.2d, v4.2d, v3.d[0]
 	FMOVD 0(R7), F3
@@ -15955,22 +17406,22 @@ fold292:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold292
+	BNE   fold298
 
-folded289:
+folded295:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
+	MOVD  act+112(FP), R1
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	CMP   $1, R1
-	BNE   linear293
+	BNE   linear299
 	WORD  $0x4e63f400 // fmax v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63f421 // fmax v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63f442 // fmax v2.2d, v2.2d, v3.2d
 
-linear293:
+linear299:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15978,11 +17429,14 @@ linear293:
 	FMOVD F0, 0(R1)
 	FMOVD F1, 0(R3)
 	FMOVD F2, 0(R4)
-	B     done263
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done269
 
-fewer288:
+fewer294:
 	CMP $2, R1
-	BNE fewer294
+	BNE fewer300
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
@@ -15990,27 +17444,33 @@ fewer288:
 	ADD   R2, R1, R3
 	FMOVD 0(R1), F0
 	FMOVD 0(R3), F1
-	MOVD  n+88(FP), R6
+	MOVD  n+104(FP), R6
 	CMP   $0, R6
-	BLE   folded295
+	BLE   folded301
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
 	MOVD  b+56(FP), R4
 	MOVD  ldb+64(FP), R5
 	ADD   R2, R1, R7
+	MOVD  soon+72(FP), R8
+	MOVD  ldsoon+80(FP), R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single297
+	BNE single303
 	CMP $2, R6
-	BLT single297
+	BLT single303
 
-several296:
+several302:
 	FMOVD 0(R4), F3
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVD 0(R4), F4
 	ADD   R5, R4
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
 	FMOVQ 0(R1), F2
 	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
 	WORD  $0x4fc21880 // fmla v0.2d, v4.2d, v2.d[1]
@@ -16021,76 +17481,6 @@ several296:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several296
-	CMP   $0, R6
-	BEQ   folded295
-
-single297:
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold298:
-	FMOVD 0(R4), F3
-	ADD   R5, R4
-	FMOVD 0(R1), F2
-	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
-	FMOVD 0(R7), F2
-	WORD  $0x4fc21061 // fmla v1.2d, v3.2d, v2.d[0]
-	ADD   R3, R1
-	ADD   R3, R7
-	SUBS  $1, R6
-	BNE   fold298
-
-folded295:
-	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
-	VMOVI $0, V2.B16
-	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
-	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
-	CMP   $1, R1
-	BNE   linear299
-	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
-	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
-
-linear299:
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	ADD   R2, R1, R3
-	FMOVD F0, 0(R1)
-	FMOVD F1, 0(R3)
-	B     done263
-
-fewer294:
-	CMP $1, R1
-	BNE fewer300
-
-	// acc[i,j] = init[i,j], 1×1 vectors
-	MOVD  init+16(FP), R1
-	FMOVD 0(R1), F0
-	MOVD  n+88(FP), R6
-	CMP   $0, R6
-	BLE   folded301
-	MOVD  a+32(FP), R1
-	MOVD  lda+40(FP), R2
-	MOVD  stepa+48(FP), R3
-	MOVD  b+56(FP), R4
-	MOVD  ldb+64(FP), R5
-
-	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
-	CMP $8, R3
-	BNE single303
-	CMP $2, R6
-	BLT single303
-
-several302:
-	FMOVD 0(R4), F2
-	ADD   R5, R4
-	FMOVD 0(R4), F3
-	ADD   R5, R4
-	FMOVQ 0(R1), F1
-	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
-	WORD  $0x4fc11860 // fmla v0.2d, v3.2d, v1.d[1]
-	ADD   $16, R1
-	SUB   $2, R6
-	CMP   $2, R6
 	BGE   several302
 	CMP   $0, R6
 	BEQ   folded301
@@ -16098,30 +17488,116 @@ several302:
 single303:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold304:
-	FMOVD 0(R4), F2
+	FMOVD 0(R4), F3
 	ADD   R5, R4
-	FMOVD 0(R1), F1
-	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
+	PRFM  0(R8), PLDL2KEEP
+	ADD   R9, R8
+	FMOVD 0(R1), F2
+	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
+	FMOVD 0(R7), F2
+	WORD  $0x4fc21061 // fmla v1.2d, v3.2d, v2.d[0]
 	ADD   R3, R1
+	ADD   R3, R7
 	SUBS  $1, R6
 	BNE   fold304
 
 folded301:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+96(FP), R1
-	VMOVI $0, V1.B16
-	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	MOVD  act+112(FP), R1
+	VMOVI $0, V2.B16
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	CMP   $1, R1
 	BNE   linear305
-	WORD  $0x4e61f400 // fmax v0.2d, v0.2d, v1.2d
+	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
+	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
 
 linear305:
 	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	ADD   R2, R1, R3
 	FMOVD F0, 0(R1)
-	B     done263
+	FMOVD F1, 0(R3)
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done269
 
 fewer300:
-done263:
+	CMP $1, R1
+	BNE fewer306
+
+	// acc[i,j] = init[i,j], 1×1 vectors
+	MOVD  init+16(FP), R1
+	FMOVD 0(R1), F0
+	MOVD  n+104(FP), R6
+	CMP   $0, R6
+	BLE   folded307
+	MOVD  a+32(FP), R1
+	MOVD  lda+40(FP), R2
+	MOVD  stepa+48(FP), R3
+	MOVD  b+56(FP), R4
+	MOVD  ldb+64(FP), R5
+	MOVD  soon+72(FP), R7
+	MOVD  ldsoon+80(FP), R8
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
+	CMP $8, R3
+	BNE single309
+	CMP $2, R6
+	BLT single309
+
+several308:
+	FMOVD 0(R4), F2
+	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
+	FMOVD 0(R4), F3
+	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
+	FMOVQ 0(R1), F1
+	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
+	WORD  $0x4fc11860 // fmla v0.2d, v3.2d, v1.d[1]
+	ADD   $16, R1
+	SUB   $2, R6
+	CMP   $2, R6
+	BGE   several308
+	CMP   $0, R6
+	BEQ   folded307
+
+single309:
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold310:
+	FMOVD 0(R4), F2
+	ADD   R5, R4
+	PRFM  0(R7), PLDL2KEEP
+	ADD   R8, R7
+	FMOVD 0(R1), F1
+	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
+	ADD   R3, R1
+	SUBS  $1, R6
+	BNE   fold310
+
+folded307:
+	// c[i,j] = act(acc[i,j])
+	MOVD  act+112(FP), R1
+	VMOVI $0, V1.B16
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	CMP   $1, R1
+	BNE   linear311
+	WORD  $0x4e61f400 // fmax v0.2d, v0.2d, v1.2d
+
+linear311:
+	MOVD  c+0(FP), R1
+	FMOVD F0, 0(R1)
+	MOVD  soon+72(FP), R1
+	ADD   $64, R1
+	MOVD  R1, soon+72(FP)
+	B     done269
+
+fewer306:
+done269:
 	RET
 
 // func packingNEONF32(dst *float32, c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, n int, act int)
@@ -16175,10 +17651,10 @@ TEXT ·packingNEONF32(SB), NOSPLIT, $0-96
 	ADD   R1, R9, R10
 	ADD   R1, R10, R11
 	ADD   R1, R11, R12
-	MOVD  dst+0(FP), R13
-	MOVD  $4, R15
-	MUL   R15, R4, R14
-	ADD   R3, R14
+	MOVD  dst+0(FP), R14
+	MOVD  $8, R15
+	MUL   R15, R4, R13
+	ADD   R3, R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R2
@@ -16188,27 +17664,27 @@ TEXT ·packingNEONF32(SB), NOSPLIT, $0-96
 
 several2:
 	FMOVQ 0(R3), F25
-	FMOVQ F25, 0(R13)
 	FMOVQ 16(R3), F26
-	FMOVQ F26, 16(R13)
 	FMOVQ 32(R3), F27
-	FMOVQ F27, 32(R13)
 	ADD   R4, R3
-	PRFM  0(R14), PLDL1KEEP
-	PRFM  40(R14), PLDL1KEEP
-	ADD   R4, R14
-	ADD   $48, R13
+	FMOVQ F25, 0(R14)
+	FMOVQ F26, 16(R14)
+	FMOVQ F27, 32(R14)
+	PRFM  0(R13), PLDL1KEEP
+	PRFM  40(R13), PLDL1KEEP
+	ADD   R4, R13
+	ADD   $48, R14
 	FMOVQ 0(R3), F28
-	FMOVQ F28, 0(R13)
 	FMOVQ 16(R3), F29
-	FMOVQ F29, 16(R13)
 	FMOVQ 32(R3), F30
-	FMOVQ F30, 32(R13)
 	ADD   R4, R3
-	PRFM  0(R14), PLDL1KEEP
-	PRFM  40(R14), PLDL1KEEP
-	ADD   R4, R14
-	ADD   $48, R13
+	FMOVQ F28, 0(R14)
+	FMOVQ F29, 16(R14)
+	FMOVQ F30, 32(R14)
+	PRFM  0(R13), PLDL1KEEP
+	PRFM  40(R13), PLDL1KEEP
+	ADD   R4, R13
+	ADD   $48, R14
 	FMOVD 0(R0), F24
 	WORD  $0x4f981320 // fmla v0.4s, v25.4s, v24.s[0]
 	WORD  $0x4f981341 // fmla v1.4s, v26.4s, v24.s[0]
@@ -16283,16 +17759,16 @@ single3:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold4:
 	FMOVQ 0(R3), F25
-	FMOVQ F25, 0(R13)
 	FMOVQ 16(R3), F26
-	FMOVQ F26, 16(R13)
 	FMOVQ 32(R3), F27
-	FMOVQ F27, 32(R13)
 	ADD   R4, R3
-	PRFM  0(R14), PLDL1KEEP
-	PRFM  40(R14), PLDL1KEEP
-	ADD   R4, R14
-	ADD   $48, R13
+	FMOVQ F25, 0(R14)
+	FMOVQ F26, 16(R14)
+	FMOVQ F27, 32(R14)
+	PRFM  0(R13), PLDL1KEEP
+	PRFM  40(R13), PLDL1KEEP
+	ADD   R4, R13
+	ADD   $48, R14
 	FMOVS 0(R0), F24
 	WORD  $0x4f981320 // fmla v0.4s, v25.4s, v24.s[0]
 	WORD  $0x4f981341 // fmla v1.4s, v26.4s, v24.s[0]
@@ -16478,10 +17954,10 @@ TEXT ·packingNEONF64(SB), NOSPLIT, $0-96
 	ADD   R1, R9, R10
 	ADD   R1, R10, R11
 	ADD   R1, R11, R12
-	MOVD  dst+0(FP), R13
-	MOVD  $4, R15
-	MUL   R15, R4, R14
-	ADD   R3, R14
+	MOVD  dst+0(FP), R14
+	MOVD  $8, R15
+	MUL   R15, R4, R13
+	ADD   R3, R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R2
@@ -16491,27 +17967,27 @@ TEXT ·packingNEONF64(SB), NOSPLIT, $0-96
 
 several2:
 	FMOVQ 0(R3), F25
-	FMOVQ F25, 0(R13)
 	FMOVQ 16(R3), F26
-	FMOVQ F26, 16(R13)
 	FMOVQ 32(R3), F27
-	FMOVQ F27, 32(R13)
 	ADD   R4, R3
-	PRFM  0(R14), PLDL1KEEP
-	PRFM  40(R14), PLDL1KEEP
-	ADD   R4, R14
-	ADD   $48, R13
+	FMOVQ F25, 0(R14)
+	FMOVQ F26, 16(R14)
+	FMOVQ F27, 32(R14)
+	PRFM  0(R13), PLDL1KEEP
+	PRFM  40(R13), PLDL1KEEP
+	ADD   R4, R13
+	ADD   $48, R14
 	FMOVQ 0(R3), F28
-	FMOVQ F28, 0(R13)
 	FMOVQ 16(R3), F29
-	FMOVQ F29, 16(R13)
 	FMOVQ 32(R3), F30
-	FMOVQ F30, 32(R13)
 	ADD   R4, R3
-	PRFM  0(R14), PLDL1KEEP
-	PRFM  40(R14), PLDL1KEEP
-	ADD   R4, R14
-	ADD   $48, R13
+	FMOVQ F28, 0(R14)
+	FMOVQ F29, 16(R14)
+	FMOVQ F30, 32(R14)
+	PRFM  0(R13), PLDL1KEEP
+	PRFM  40(R13), PLDL1KEEP
+	ADD   R4, R13
+	ADD   $48, R14
 	FMOVQ 0(R0), F24
 	WORD  $0x4fd81320 // fmla v0.2d, v25.2d, v24.d[0]
 	WORD  $0x4fd81341 // fmla v1.2d, v26.2d, v24.d[0]
@@ -16586,16 +18062,16 @@ single3:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold4:
 	FMOVQ 0(R3), F25
-	FMOVQ F25, 0(R13)
 	FMOVQ 16(R3), F26
-	FMOVQ F26, 16(R13)
 	FMOVQ 32(R3), F27
-	FMOVQ F27, 32(R13)
 	ADD   R4, R3
-	PRFM  0(R14), PLDL1KEEP
-	PRFM  40(R14), PLDL1KEEP
-	ADD   R4, R14
-	ADD   $48, R13
+	FMOVQ F25, 0(R14)
+	FMOVQ F26, 16(R14)
+	FMOVQ F27, 32(R14)
+	PRFM  0(R13), PLDL1KEEP
+	PRFM  40(R13), PLDL1KEEP
+	ADD   R4, R13
+	ADD   $48, R14
 	FMOVD 0(R0), F24
 	WORD  $0x4fd81320 // fmla v0.2d, v25.2d, v24.d[0]
 	WORD  $0x4fd81341 // fmla v1.2d, v26.2d, v24.d[0]

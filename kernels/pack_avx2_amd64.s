@@ -15,7 +15,7 @@ DATA mask<>+56(SB)/8, $0x0000000000000000
 GLOBL mask<>(SB), RODATA|NOPTR, $64
 
 // func transposeAVX2F32(dst *float32, ldd uintptr, src *float32, lds uintptr, rows int, cols int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·transposeAVX2F32(SB), NOSPLIT, $0-48
 	MOVQ    rows+32(FP), AX
 	CMPQ    AX, $0x08
@@ -38,6 +38,14 @@ TEXT ·transposeAVX2F32(SB), NOSPLIT, $0-48
 	JLT     tail3
 
 square2:
+	PREFETCHT0  128(CX)
+	PREFETCHT0  128(CX)(DX*1)
+	PREFETCHT0  128(CX)(DX*2)
+	PREFETCHT0  128(CX)(DI*1)
+	PREFETCHT0  128(CX)(DX*4)
+	PREFETCHT0  128(CX)(R8*1)
+	PREFETCHT0  128(CX)(DI*2)
+	PREFETCHT0  128(CX)(R9*1)
 	VMOVUPS     (CX), X1
 	VINSERTF128 $0x01, (CX)(DX*4), Y1, Y1
 	VMOVUPS     16(CX), X5
@@ -179,28 +187,36 @@ few1:
 	JLT     tail7
 
 square6:
-	VMOVUPS (DX), Y1
-	CMPQ    AX, $0x01
-	JE      loaded9
-	VMOVUPS (DX)(SI*1), Y2
-	CMPQ    AX, $0x02
-	JE      loaded9
-	VMOVUPS (DX)(SI*2), Y3
-	CMPQ    AX, $0x03
-	JE      loaded9
-	VMOVUPS (DX)(R8*1), Y4
-	CMPQ    AX, $0x04
-	JE      loaded9
-	VMOVUPS (DX)(SI*4), Y5
-	CMPQ    AX, $0x05
-	JE      loaded9
-	VMOVUPS (DX)(R9*1), Y6
-	CMPQ    AX, $0x06
-	JE      loaded9
-	VMOVUPS (DX)(R8*2), Y7
-	CMPQ    AX, $0x07
-	JE      loaded9
-	VMOVUPS (DX)(R10*1), Y8
+	PREFETCHT0 128(DX)
+	PREFETCHT0 128(DX)(SI*1)
+	PREFETCHT0 128(DX)(SI*2)
+	PREFETCHT0 128(DX)(R8*1)
+	PREFETCHT0 128(DX)(SI*4)
+	PREFETCHT0 128(DX)(R9*1)
+	PREFETCHT0 128(DX)(R8*2)
+	PREFETCHT0 128(DX)(R10*1)
+	VMOVUPS    (DX), Y1
+	CMPQ       AX, $0x01
+	JE         loaded9
+	VMOVUPS    (DX)(SI*1), Y2
+	CMPQ       AX, $0x02
+	JE         loaded9
+	VMOVUPS    (DX)(SI*2), Y3
+	CMPQ       AX, $0x03
+	JE         loaded9
+	VMOVUPS    (DX)(R8*1), Y4
+	CMPQ       AX, $0x04
+	JE         loaded9
+	VMOVUPS    (DX)(SI*4), Y5
+	CMPQ       AX, $0x05
+	JE         loaded9
+	VMOVUPS    (DX)(R9*1), Y6
+	CMPQ       AX, $0x06
+	JE         loaded9
+	VMOVUPS    (DX)(R8*2), Y7
+	CMPQ       AX, $0x07
+	JE         loaded9
+	VMOVUPS    (DX)(R10*1), Y8
 
 loaded9:
 	VPERM2F128 $0x31, Y5, Y1, Y9
@@ -334,7 +350,7 @@ end8:
 	RET
 
 // func transposeAVX2F64(dst *float64, ldd uintptr, src *float64, lds uintptr, rows int, cols int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·transposeAVX2F64(SB), NOSPLIT, $0-48
 	MOVQ    rows+32(FP), AX
 	CMPQ    AX, $0x04
@@ -355,6 +371,10 @@ TEXT ·transposeAVX2F64(SB), NOSPLIT, $0-48
 	JLT     tail3
 
 square2:
+	PREFETCHT0  128(CX)
+	PREFETCHT0  128(CX)(DX*1)
+	PREFETCHT0  128(CX)(DX*2)
+	PREFETCHT0  128(CX)(DI*1)
 	VMOVUPS     (CX), X1
 	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
 	VMOVUPS     16(CX), X3
@@ -430,16 +450,20 @@ few1:
 	JLT     tail7
 
 square6:
-	VMOVUPD (DX), Y1
-	CMPQ    AX, $0x01
-	JE      loaded9
-	VMOVUPD (DX)(SI*1), Y2
-	CMPQ    AX, $0x02
-	JE      loaded9
-	VMOVUPD (DX)(SI*2), Y3
-	CMPQ    AX, $0x03
-	JE      loaded9
-	VMOVUPD (DX)(R8*1), Y4
+	PREFETCHT0 128(DX)
+	PREFETCHT0 128(DX)(SI*1)
+	PREFETCHT0 128(DX)(SI*2)
+	PREFETCHT0 128(DX)(R8*1)
+	VMOVUPD    (DX), Y1
+	CMPQ       AX, $0x01
+	JE         loaded9
+	VMOVUPD    (DX)(SI*1), Y2
+	CMPQ       AX, $0x02
+	JE         loaded9
+	VMOVUPD    (DX)(SI*2), Y3
+	CMPQ       AX, $0x03
+	JE         loaded9
+	VMOVUPD    (DX)(R8*1), Y4
 
 loaded9:
 	VPERM2F128 $0x31, Y3, Y1, Y5

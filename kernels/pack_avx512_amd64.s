@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func transposeAVX512F32(dst *float32, ldd uintptr, src *float32, lds uintptr, rows int, cols int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·transposeAVX512F32(SB), NOSPLIT, $0-48
 	MOVQ  rows+32(FP), AX
 	CMPQ  AX, $0x10
@@ -28,6 +28,22 @@ TEXT ·transposeAVX512F32(SB), NOSPLIT, $0-48
 	JLT   tail3
 
 square2:
+	PREFETCHT0   256(CX)
+	PREFETCHT0   256(CX)(DX*1)
+	PREFETCHT0   256(CX)(DX*2)
+	PREFETCHT0   256(CX)(DI*1)
+	PREFETCHT0   256(CX)(DX*4)
+	PREFETCHT0   256(CX)(R8*1)
+	PREFETCHT0   256(CX)(DI*2)
+	PREFETCHT0   256(CX)(R9*1)
+	PREFETCHT0   256(R10)
+	PREFETCHT0   256(R10)(DX*1)
+	PREFETCHT0   256(R10)(DX*2)
+	PREFETCHT0   256(R10)(DI*1)
+	PREFETCHT0   256(R10)(DX*4)
+	PREFETCHT0   256(R10)(R8*1)
+	PREFETCHT0   256(R10)(DI*2)
+	PREFETCHT0   256(R10)(R9*1)
 	VMOVUPS      (CX), Y0
 	VINSERTF64X4 $0x01, (CX)(DX*4), Z0, Z0
 	VMOVUPS      32(CX), Y8
@@ -314,52 +330,68 @@ few1:
 	JLT   tail7
 
 square6:
-	VMOVUPS (DX), Z0
-	CMPQ    AX, $0x01
-	JE      loaded9
-	VMOVUPS (DX)(SI*1), Z1
-	CMPQ    AX, $0x02
-	JE      loaded9
-	VMOVUPS (DX)(SI*2), Z2
-	CMPQ    AX, $0x03
-	JE      loaded9
-	VMOVUPS (DX)(R8*1), Z3
-	CMPQ    AX, $0x04
-	JE      loaded9
-	VMOVUPS (DX)(SI*4), Z4
-	CMPQ    AX, $0x05
-	JE      loaded9
-	VMOVUPS (DX)(R9*1), Z5
-	CMPQ    AX, $0x06
-	JE      loaded9
-	VMOVUPS (DX)(R8*2), Z6
-	CMPQ    AX, $0x07
-	JE      loaded9
-	VMOVUPS (DX)(R10*1), Z7
-	CMPQ    AX, $0x08
-	JE      loaded9
-	VMOVUPS (R11), Z8
-	CMPQ    AX, $0x09
-	JE      loaded9
-	VMOVUPS (R11)(SI*1), Z9
-	CMPQ    AX, $0x0a
-	JE      loaded9
-	VMOVUPS (R11)(SI*2), Z10
-	CMPQ    AX, $0x0b
-	JE      loaded9
-	VMOVUPS (R11)(R8*1), Z11
-	CMPQ    AX, $0x0c
-	JE      loaded9
-	VMOVUPS (R11)(SI*4), Z12
-	CMPQ    AX, $0x0d
-	JE      loaded9
-	VMOVUPS (R11)(R9*1), Z13
-	CMPQ    AX, $0x0e
-	JE      loaded9
-	VMOVUPS (R11)(R8*2), Z14
-	CMPQ    AX, $0x0f
-	JE      loaded9
-	VMOVUPS (R11)(R10*1), Z15
+	PREFETCHT0 256(DX)
+	PREFETCHT0 256(DX)(SI*1)
+	PREFETCHT0 256(DX)(SI*2)
+	PREFETCHT0 256(DX)(R8*1)
+	PREFETCHT0 256(DX)(SI*4)
+	PREFETCHT0 256(DX)(R9*1)
+	PREFETCHT0 256(DX)(R8*2)
+	PREFETCHT0 256(DX)(R10*1)
+	PREFETCHT0 256(R11)
+	PREFETCHT0 256(R11)(SI*1)
+	PREFETCHT0 256(R11)(SI*2)
+	PREFETCHT0 256(R11)(R8*1)
+	PREFETCHT0 256(R11)(SI*4)
+	PREFETCHT0 256(R11)(R9*1)
+	PREFETCHT0 256(R11)(R8*2)
+	PREFETCHT0 256(R11)(R10*1)
+	VMOVUPS    (DX), Z0
+	CMPQ       AX, $0x01
+	JE         loaded9
+	VMOVUPS    (DX)(SI*1), Z1
+	CMPQ       AX, $0x02
+	JE         loaded9
+	VMOVUPS    (DX)(SI*2), Z2
+	CMPQ       AX, $0x03
+	JE         loaded9
+	VMOVUPS    (DX)(R8*1), Z3
+	CMPQ       AX, $0x04
+	JE         loaded9
+	VMOVUPS    (DX)(SI*4), Z4
+	CMPQ       AX, $0x05
+	JE         loaded9
+	VMOVUPS    (DX)(R9*1), Z5
+	CMPQ       AX, $0x06
+	JE         loaded9
+	VMOVUPS    (DX)(R8*2), Z6
+	CMPQ       AX, $0x07
+	JE         loaded9
+	VMOVUPS    (DX)(R10*1), Z7
+	CMPQ       AX, $0x08
+	JE         loaded9
+	VMOVUPS    (R11), Z8
+	CMPQ       AX, $0x09
+	JE         loaded9
+	VMOVUPS    (R11)(SI*1), Z9
+	CMPQ       AX, $0x0a
+	JE         loaded9
+	VMOVUPS    (R11)(SI*2), Z10
+	CMPQ       AX, $0x0b
+	JE         loaded9
+	VMOVUPS    (R11)(R8*1), Z11
+	CMPQ       AX, $0x0c
+	JE         loaded9
+	VMOVUPS    (R11)(SI*4), Z12
+	CMPQ       AX, $0x0d
+	JE         loaded9
+	VMOVUPS    (R11)(R9*1), Z13
+	CMPQ       AX, $0x0e
+	JE         loaded9
+	VMOVUPS    (R11)(R8*2), Z14
+	CMPQ       AX, $0x0f
+	JE         loaded9
+	VMOVUPS    (R11)(R10*1), Z15
 
 loaded9:
 	VSHUFF64X2 $0xee, Z4, Z0, Z16
@@ -646,7 +678,7 @@ end8:
 	RET
 
 // func transposeAVX512F64(dst *float64, ldd uintptr, src *float64, lds uintptr, rows int, cols int)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·transposeAVX512F64(SB), NOSPLIT, $0-48
 	MOVQ  rows+32(FP), AX
 	CMPQ  AX, $0x08
@@ -668,6 +700,14 @@ TEXT ·transposeAVX512F64(SB), NOSPLIT, $0-48
 	JLT   tail3
 
 square2:
+	PREFETCHT0   256(CX)
+	PREFETCHT0   256(CX)(DX*1)
+	PREFETCHT0   256(CX)(DX*2)
+	PREFETCHT0   256(CX)(DI*1)
+	PREFETCHT0   256(CX)(DX*4)
+	PREFETCHT0   256(CX)(R8*1)
+	PREFETCHT0   256(CX)(DI*2)
+	PREFETCHT0   256(CX)(R9*1)
 	VMOVUPS      (CX), Y0
 	VINSERTF64X4 $0x01, (CX)(DX*2), Z0, Z0
 	VMOVUPS      32(CX), Y4
@@ -808,28 +848,36 @@ few1:
 	JLT   tail7
 
 square6:
-	VMOVUPD (DX), Z0
-	CMPQ    AX, $0x01
-	JE      loaded9
-	VMOVUPD (DX)(SI*1), Z1
-	CMPQ    AX, $0x02
-	JE      loaded9
-	VMOVUPD (DX)(SI*2), Z2
-	CMPQ    AX, $0x03
-	JE      loaded9
-	VMOVUPD (DX)(R8*1), Z3
-	CMPQ    AX, $0x04
-	JE      loaded9
-	VMOVUPD (DX)(SI*4), Z4
-	CMPQ    AX, $0x05
-	JE      loaded9
-	VMOVUPD (DX)(R9*1), Z5
-	CMPQ    AX, $0x06
-	JE      loaded9
-	VMOVUPD (DX)(R8*2), Z6
-	CMPQ    AX, $0x07
-	JE      loaded9
-	VMOVUPD (DX)(R10*1), Z7
+	PREFETCHT0 256(DX)
+	PREFETCHT0 256(DX)(SI*1)
+	PREFETCHT0 256(DX)(SI*2)
+	PREFETCHT0 256(DX)(R8*1)
+	PREFETCHT0 256(DX)(SI*4)
+	PREFETCHT0 256(DX)(R9*1)
+	PREFETCHT0 256(DX)(R8*2)
+	PREFETCHT0 256(DX)(R10*1)
+	VMOVUPD    (DX), Z0
+	CMPQ       AX, $0x01
+	JE         loaded9
+	VMOVUPD    (DX)(SI*1), Z1
+	CMPQ       AX, $0x02
+	JE         loaded9
+	VMOVUPD    (DX)(SI*2), Z2
+	CMPQ       AX, $0x03
+	JE         loaded9
+	VMOVUPD    (DX)(R8*1), Z3
+	CMPQ       AX, $0x04
+	JE         loaded9
+	VMOVUPD    (DX)(SI*4), Z4
+	CMPQ       AX, $0x05
+	JE         loaded9
+	VMOVUPD    (DX)(R9*1), Z5
+	CMPQ       AX, $0x06
+	JE         loaded9
+	VMOVUPD    (DX)(R8*2), Z6
+	CMPQ       AX, $0x07
+	JE         loaded9
+	VMOVUPD    (DX)(R10*1), Z7
 
 loaded9:
 	VSHUFF64X2 $0xee, Z2, Z0, Z8

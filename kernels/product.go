@@ -28,11 +28,23 @@ func (p *product[T]) init(i, j int) (*T, uintptr) {
 	return zero[T](), 0
 }
 
-// block computes rows i to i+rows-1 of columns j to j+cols-1 from b, of which
-// *b is the element (0, j), by panel or by wide.
-func (p *product[T]) block(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, uintptr, *T, uintptr, int, int, int, int), i, rows, j, cols int, b *T, ldb uintptr) {
-	init, ldinit := p.init(i, j)
-	kernel(p.c.at(i, j), p.c.pitch(), init, ldinit, p.row(i), p.lda, p.stepa, b, ldb, rows, cols, p.n, int(p.act))
+// A panel is columns j to j+cols-1 of the product and of its right factor, whose
+// element (0, j) is b. If ldsoon is not 0 it says where the next one begins.
+type panel[T Float] struct {
+	j, cols      int
+	b            *T
+	ldb          uintptr
+	soon, ldsoon uintptr
+}
+
+// block computes rows i to i+rows-1 of a panel.
+func (t *tiles[T]) block(p *product[T], i, rows int, b *panel[T]) {
+	init, ldinit := p.init(i, b.j)
+	soon := b.soon
+	if b.ldsoon == 0 {
+		soon = uintptr(unsafe.Pointer(b.b))
+	}
+	t.panel(p.c.at(i, b.j), p.c.pitch(), init, ldinit, p.row(i), p.lda, p.stepa, b.b, b.ldb, soon, b.ldsoon, rows, b.cols, p.n, int(p.act))
 }
 
 // row points at row i of the left factor.
@@ -61,7 +73,7 @@ func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], transposed 
 	switch {
 	case rows <= 0 || p.c.Cols == 0:
 	case rows <= smallRows && p.n <= smallTerms && p.c.Cols <= t.panelCols && !transposed:
-		p.block(t.panel, from, rows, 0, p.c.Cols, m.at(0, 0), m.pitch())
+		t.block(p, from, rows, &panel[T]{cols: p.c.Cols, b: m.at(0, 0), ldb: m.pitch()})
 	default:
 		t.multiplyBlocks(p, from, end, m, transposed)
 	}
@@ -81,7 +93,7 @@ func (t *tiles[T]) multiplyBlocks(p *product[T], from, end int, m *Mat[T], trans
 	}
 	// Columns of the left factor that crowd the first-level cache are copied too.
 	left := p.lda < p.stepa && rows >= manyRows && p.c.Cols > 2*t.panelCols && crowds(p.stepa, fold)
-	right := transposed || rows >= manyRows && p.n > 0 && crowded(m.pitch())
+	right := transposed || rows >= manyRows && p.n > 0 && (crowded(m.pitch()) || int(m.pitch())*fold >= manyBytes)
 	var s *scratch[T]
 	var packed []T
 	each := 0 // elements from one packed panel to the next
@@ -109,9 +121,17 @@ func (t *tiles[T]) multiplyBlocks(p *product[T], from, end int, m *Mat[T], trans
 					r = &copied
 				}
 				to := packed
-				for j, cols := first, 0; j < last; j += cols {
-					cols = t.panelWidth(last - j)
-					t.panelOf(r, i, min(i+height, end), tall, m, k, j, cols, to, i == from, transposed)
+				for b := (panel[T]{j: first}); b.j < last; b.j += b.cols {
+					b.cols = t.panelWidth(last - b.j)
+					b.soon, b.ldsoon = 0, 0
+					switch next := b.j + b.cols; {
+					case next == last:
+					case right && i > from:
+						b.soon, b.ldsoon = uintptr(unsafe.Pointer(&to[each])), uintptr(t.panelWidth(last-next))*size[T]()
+					case !transposed:
+						b.soon, b.ldsoon = uintptr(unsafe.Pointer(m.at(k, next))), m.pitch()
+					}
+					t.panelOf(r, i, min(i+height, end), tall, m, k, &b, to, i == from, transposed)
 					if each > 0 {
 						to = to[each:]
 					}
@@ -142,27 +162,31 @@ func (p *product[T]) copyLeft(s *scratch[T], i, end int) product[T] {
 
 // panelOf computes rows i to end-1 of one panel, tall rows at a call. Unless to
 // is nil the panel of the right factor is packed there, or with fresh to be.
-func (t *tiles[T]) panelOf(p *product[T], i, end, tall int, m *Mat[T], k, j, cols int, to []T, fresh, transposed bool) {
-	var b *T
-	ldb := m.pitch()
-	if to != nil && (transposed || cols == t.panelCols) {
-		b, ldb = &to[0], uintptr(cols)*size[T]()
+func (t *tiles[T]) panelOf(p *product[T], i, end, tall int, m *Mat[T], k int, b *panel[T], to []T, fresh, transposed bool) {
+	if to != nil && (transposed || b.cols == t.panelCols) {
+		b.b, b.ldb = &to[0], uintptr(b.cols)*size[T]()
 		switch {
 		case !fresh:
 		case transposed:
-			t.packTransposed(to, m, j, cols, k, p.n)
+			t.packTransposed(to, m, b.j, b.cols, k, p.n)
 		default:
-			init, ldinit := p.init(i, j)
-			t.packing(b, p.c.at(i, j), p.c.pitch(), init, ldinit, p.row(i), p.lda, p.stepa, m.at(k, j), m.pitch(), p.n, int(p.act))
+			init, ldinit := p.init(i, b.j)
+			t.packing(b.b, p.c.at(i, b.j), p.c.pitch(), init, ldinit, p.row(i), p.lda, p.stepa, m.at(k, b.j), m.pitch(), p.n, int(p.act))
 			i += t.panelRows
 		}
 	} else {
-		b = m.at(k, j)
+		b.b, b.ldb = m.at(k, b.j), m.pitch()
 	}
-	for i < end {
+	// Each tile asks for one line of the next panel's rows, until they are there.
+	for asked, lines := 0, t.panelCols*int(size[T]())/line+1; i < end; {
 		count := t.together(end-i, tall)
-		p.block(t.panel, i, count, j, cols, b, ldb)
+		if asked >= lines {
+			b.ldsoon = 0
+		}
+		t.block(p, i, count, b)
 		i += count
+		asked += count / t.panelRows
+		b.soon += uintptr(count / t.panelRows * line)
 	}
 }
 

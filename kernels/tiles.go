@@ -18,7 +18,7 @@ type tiles[T Float] struct {
 	gradRows  int // rows of dw that grad computes
 	inputRows int // rows of dx that input computes at a time
 
-	panel     func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
+	panel     func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb, soon, ldsoon uintptr, rows, cols, n, act int)
 	packing   func(dst *T, c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, n, act int)
 	narrow    func(y *T, ldy uintptr, x *T, ldx uintptr, w, bias *T, rows, n, act int)
 	dot       func(lane, x, w *T, n int)
@@ -59,8 +59,9 @@ const (
 
 	maxTurned   = maxFold * maxPacked // elements of a transpose that is kept whole
 	maxPacked   = 384                 // columns that a block of rows meets: a multiple of every panel
-	blockBytes  = 512 << 10           // of the left factor, for the second-level cache
-	manyRows    = 48                  // for which it pays to rearrange an operand
+	blockBytes  = 256 << 10           // of the left factor, for the second-level cache
+	manyBytes   = 1 << 20             // that a panel is spread over, as an operand lies in memory,
+	manyRows    = 48                  // and rows for which it pays to rearrange it
 	dotsRows    = 4                   // of the largest tile of dots
 	dotsCols    = 2
 	smallRows   = 32  // of a product that a single call of panel does,
@@ -159,17 +160,22 @@ func (t *tiles[T]) forwardSmall(y, x, w *Mat[T], b []T, act Activation) bool {
 	if x.Cols > smallTerms {
 		return false
 	}
-	bias, kernel := zero[T](), t.panel
-	switch {
-	case y.Rows <= fewRows && y.Rows*y.Cols <= 4*t.wideCols && (y.Rows <= fewRows/2 || y.Cols > t.panelCols):
-		bias, kernel = nil, t.sweep
-	case y.Rows > smallRows || y.Cols > t.panelCols:
-		return false
-	}
+	var bias *T
 	if b != nil {
 		bias = &b[0]
 	}
-	kernel(y.at(0, 0), y.pitch(), bias, 0, x.at(0, 0), x.pitch(), size[T](), w.at(0, 0), w.pitch(), y.Rows, y.Cols, x.Cols, int(act))
+	c := y.at(0, 0)
+	switch {
+	case y.Rows <= fewRows && y.Rows*y.Cols <= 4*t.wideCols && (y.Rows <= fewRows/2 || y.Cols > t.panelCols):
+		t.sweep(c, y.pitch(), bias, 0, x.at(0, 0), x.pitch(), size[T](), w.at(0, 0), w.pitch(), y.Rows, y.Cols, x.Cols, int(act))
+	case y.Rows <= smallRows && y.Cols <= t.panelCols:
+		if bias == nil {
+			bias = zero[T]()
+		}
+		t.panel(c, y.pitch(), bias, 0, x.at(0, 0), x.pitch(), size[T](), w.at(0, 0), w.pitch(), uintptr(unsafe.Pointer(c)), 0, y.Rows, y.Cols, x.Cols, int(act))
+	default:
+		return false
+	}
 	return true
 }
 
