@@ -220,7 +220,7 @@ func byHeight(m Machine, tall int, ptrs []string, body func(rows int)) {
 
 func panel(m Machine) {
 	s := m.Spec()
-	m.Func("panel", sig(m, "func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb, soon, ldsoon uintptr, rows, cols, n, act int)"),
+	m.Func("panel", sig(m, "func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb, soon, ldsoon, then uintptr, rows, cols, n, act int)"),
 		"c[i,j] = act(init[i,j] + Σ_p a[i,p]·b[p,j]),  i < rows, j < cols, p < n",
 		"",
 		"Each sum is one chain of fused multiply-adds in order of p; a zero is +0.",
@@ -229,14 +229,23 @@ func panel(m Machine) {
 		"",
 		"What will be b next is at soon, rows of it ldsoon bytes apart. The first tile",
 		"asks for the first cache line of n rows, the second for the next one, and so",
-		"on. If nothing is wanted soon is any address in use and ldsoon is 0.")
+		"on. If nothing is wanted soon is any address in use and ldsoon is 0. What will",
+		"be c is at then.")
 	cols := m.Int()
 	m.Arg(cols, "cols")
 	byWidth(m, cols, s.VecBytes, func(w width) {
 		tall := panelRows(s, w)
 		byHeight(m, tall, []string{"c", "init", "a"}, func(rows int) {
 			if rows == tall {
-				prefetchTile(m, rows, w)
+				then := func(c Int) { // of the next call, if this is the last tile
+					left, more := m.Int(), m.NewLabel("more")
+					m.Arg(left, "rows")
+					m.JumpIf(left, AtLeast, 2*tall, more)
+					m.Arg(c, "then")
+					m.Label(more)
+					m.FreeInts(left)
+				}
+				prefetchTile(m, rows, w, then)
 			}
 			panelTile(m, rows, w, prefetching)
 			soon := m.Int()
@@ -255,7 +264,9 @@ func packing(m Machine) {
 		"What panel computes, for as many rows as the widest panel's tile has and all",
 		"columns of a panel; b is copied to dst, where its rows lie tight.")
 	w := full(m.Spec().MaxCols, m.Spec().VecBytes)
-	panelTile(m, panelRows(m.Spec(), w), w, copying)
+	tall := panelRows(m.Spec(), w)
+	prefetchTile(m, tall, w, func(Int) {})
+	panelTile(m, tall, w, copying)
 	m.Return()
 }
 
@@ -286,8 +297,9 @@ func panelTile(m Machine, r int, w width, aside aside) {
 // prefetchTerms is how many terms make it worth to ask for c ahead of its use.
 const prefetchTerms = 128
 
-// prefetchTile asks for the next tile of c while this one has many terms to go.
-func prefetchTile(m Machine, r int, w width) {
+// prefetchTile asks for the next tile of c, the one below or what then says,
+// while this one has many terms to go.
+func prefetchTile(m Machine, r int, w width, then func(c Int)) {
 	base, ld, few := m.Int(), m.Int(), m.NewLabel("few")
 	m.Arg(ld, "n")
 	m.JumpIf(ld, Less, prefetchTerms, few)
@@ -298,6 +310,7 @@ func prefetchTile(m Machine, r int, w width) {
 	m.Arg(next, "c")
 	m.Add(base, next)
 	m.FreeInts(next)
+	then(base)
 	rows := m.Rows(r, base, ld)
 	for _, a := range rows.At {
 		linesOf(a, w.vecs*m.Spec().VecBytes, m.PrefetchSoon)

@@ -14,28 +14,34 @@ DATA mask<>+48(SB)/8, $0x0000000000000000
 DATA mask<>+56(SB)/8, $0x0000000000000000
 GLOBL mask<>(SB), RODATA|NOPTR, $64
 
-// func panelAVX2F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, soon uintptr, ldsoon uintptr, rows int, cols int, n int, act int)
+// func panelAVX2F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, soon uintptr, ldsoon uintptr, then uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·panelAVX2F32(SB), NOSPLIT, $0-120
-	MOVQ cols+96(FP), AX
+TEXT ·panelAVX2F32(SB), NOSPLIT, $0-128
+	MOVQ cols+104(FP), AX
 	CMPQ AX, $0x10
 	JLE  narrower1
 	CMPQ AX, $0x18
 	JNE  over2
-	MOVQ rows+88(FP), BX
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
 	JLT  rest4
 
 tile3:
-	MOVQ n+104(FP), CX
+	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
 	JLT  few5
 
 	// c of the next tile, 4×3 vectors
-	MOVQ       ldc+8(FP), CX
-	IMUL3Q     $0x04, CX, BX
-	MOVQ       c+0(FP), DX
-	ADDQ       DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x04, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x08
+	JGE    more6
+	MOVQ   then+88(FP), BX
+
+more6:
 	LEAQ       (CX)(CX*2), DX
 	PREFETCHT1 (BX)
 	PREFETCHT1 64(BX)
@@ -67,9 +73,9 @@ few5:
 	VMOVUPS (BX)(DX*1), Y9
 	VMOVUPS 32(BX)(DX*1), Y10
 	VMOVUPS 64(BX)(DX*1), Y11
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded6
+	JLE     folded7
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -80,7 +86,7 @@ few5:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold7:
+fold8:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI), Y14
 	VMOVUPS      64(SI), Y15
@@ -105,11 +111,11 @@ fold7:
 	VFMADD231PS  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold7
+	JNZ          fold8
 
-folded6:
+folded7:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
 	VADDPS Y12, Y0, Y0
 	VADDPS Y12, Y1, Y1
@@ -124,7 +130,7 @@ folded6:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear8
+	JNE    linear9
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -138,7 +144,7 @@ folded6:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear8:
+linear9:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -172,16 +178,16 @@ linear8:
 	IMUL3Q  $0x04, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+88(FP), BX
+	MOVQ    rows+96(FP), BX
 	SUBQ    $0x04, BX
-	MOVQ    BX, rows+88(FP)
+	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x04
 	JGE     tile3
 
 rest4:
-	MOVQ rows+88(FP), BX
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer10
+	JNE  fewer11
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -195,9 +201,9 @@ rest4:
 	VMOVUPS (BX)(CX*2), Y6
 	VMOVUPS 32(BX)(CX*2), Y7
 	VMOVUPS 64(BX)(CX*2), Y8
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded11
+	JLE     folded12
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -207,7 +213,7 @@ rest4:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold12:
+fold13:
 	VMOVUPS      (SI), Y10
 	VMOVUPS      32(SI), Y11
 	VMOVUPS      64(SI), Y12
@@ -228,11 +234,11 @@ fold12:
 	VFMADD231PS  Y9, Y12, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold12
+	JNZ          fold13
 
-folded11:
+folded12:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y9, Y9, Y9
 	VADDPS Y9, Y0, Y0
 	VADDPS Y9, Y1, Y1
@@ -244,7 +250,7 @@ folded11:
 	VADDPS Y9, Y7, Y7
 	VADDPS Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear13
+	JNE    linear14
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -255,7 +261,7 @@ folded11:
 	VMAXPS Y7, Y9, Y7
 	VMAXPS Y8, Y9, Y8
 
-linear13:
+linear14:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -270,11 +276,11 @@ linear13:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done9
+	JMP     done10
 
-fewer10:
+fewer11:
 	CMPQ BX, $0x02
-	JNE  fewer14
+	JNE  fewer15
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -285,9 +291,9 @@ fewer10:
 	VMOVUPS (BX)(CX*1), Y3
 	VMOVUPS 32(BX)(CX*1), Y4
 	VMOVUPS 64(BX)(CX*1), Y5
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded15
+	JLE     folded16
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -297,7 +303,7 @@ fewer10:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold16:
+fold17:
 	VMOVUPS      (SI), Y7
 	VMOVUPS      32(SI), Y8
 	VMOVUPS      64(SI), Y9
@@ -314,11 +320,11 @@ fold16:
 	VFMADD231PS  Y6, Y9, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold16
+	JNZ          fold17
 
-folded15:
+folded16:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
 	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y1, Y1
@@ -327,7 +333,7 @@ folded15:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear17
+	JNE    linear18
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -335,7 +341,7 @@ folded15:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear17:
+linear18:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -347,20 +353,20 @@ linear17:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done9
+	JMP     done10
 
-fewer14:
+fewer15:
 	CMPQ BX, $0x01
-	JNE  fewer18
+	JNE  fewer19
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
 	VMOVUPS 64(BX), Y2
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded19
+	JLE     folded20
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -370,7 +376,7 @@ fewer14:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold20:
+fold21:
 	VMOVUPS      (SI), Y4
 	VMOVUPS      32(SI), Y5
 	VMOVUPS      64(SI), Y6
@@ -383,22 +389,22 @@ fold20:
 	VFMADD231PS  Y3, Y6, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold20
+	JNZ          fold21
 
-folded19:
+folded20:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear21
+	JNE    linear22
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
 	VMAXPS Y2, Y3, Y2
 
-linear21:
+linear22:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
@@ -406,10 +412,10 @@ linear21:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done9
+	JMP     done10
 
-fewer18:
-done9:
+fewer19:
+done10:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -417,20 +423,26 @@ done9:
 over2:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x60, AX
-	MOVQ   rows+88(FP), BX
+	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JLT    rest23
+	JLT    rest24
 
-tile22:
-	MOVQ n+104(FP), CX
+tile23:
+	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few24
+	JLT  few25
 
 	// c of the next tile, 4×3 vectors
-	MOVQ       ldc+8(FP), CX
-	IMUL3Q     $0x04, CX, BX
-	MOVQ       c+0(FP), DX
-	ADDQ       DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x04, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x08
+	JGE    more26
+	MOVQ   then+88(FP), BX
+
+more26:
 	LEAQ       (CX)(CX*2), DX
 	PREFETCHT1 (BX)
 	PREFETCHT1 64(BX)
@@ -445,7 +457,7 @@ tile22:
 	PREFETCHT1 64(BX)(DX*1)
 	PREFETCHT1 95(BX)(DX*1)
 
-few24:
+few25:
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -465,9 +477,9 @@ few24:
 	VMOVUPS (BX)(DX*1), Y9
 	VMOVUPS 32(BX)(DX*1), Y10
 	VMOVUPS 64(SI)(DI*1), Y11
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded25
+	JLE     folded27
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -478,7 +490,7 @@ few24:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold26:
+fold28:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI), Y14
 	VMOVUPS      64(SI)(AX*1), Y15
@@ -503,11 +515,11 @@ fold26:
 	VFMADD231PS  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold26
+	JNZ          fold28
 
-folded25:
+folded27:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
 	VADDPS Y12, Y0, Y0
 	VADDPS Y12, Y1, Y1
@@ -522,7 +534,7 @@ folded25:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear27
+	JNE    linear29
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -536,7 +548,7 @@ folded25:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear27:
+linear29:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -573,16 +585,16 @@ linear27:
 	IMUL3Q  $0x04, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+88(FP), BX
+	MOVQ    rows+96(FP), BX
 	SUBQ    $0x04, BX
-	MOVQ    BX, rows+88(FP)
+	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x04
-	JGE     tile22
+	JGE     tile23
 
-rest23:
-	MOVQ rows+88(FP), BX
+rest24:
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer29
+	JNE  fewer31
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -598,9 +610,9 @@ rest23:
 	VMOVUPS (BX)(CX*2), Y6
 	VMOVUPS 32(BX)(CX*2), Y7
 	VMOVUPS 64(DX)(CX*2), Y8
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded30
+	JLE     folded32
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -610,7 +622,7 @@ rest23:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold31:
+fold33:
 	VMOVUPS      (SI), Y10
 	VMOVUPS      32(SI), Y11
 	VMOVUPS      64(SI)(AX*1), Y12
@@ -631,11 +643,11 @@ fold31:
 	VFMADD231PS  Y9, Y12, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold31
+	JNZ          fold33
 
-folded30:
+folded32:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y9, Y9, Y9
 	VADDPS Y9, Y0, Y0
 	VADDPS Y9, Y1, Y1
@@ -647,7 +659,7 @@ folded30:
 	VADDPS Y9, Y7, Y7
 	VADDPS Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear32
+	JNE    linear34
 	VMAXPS Y0, Y9, Y0
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
@@ -658,7 +670,7 @@ folded30:
 	VMAXPS Y7, Y9, Y7
 	VMAXPS Y8, Y9, Y8
 
-linear32:
+linear34:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -675,11 +687,11 @@ linear32:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done28
+	JMP     done30
 
-fewer29:
+fewer31:
 	CMPQ BX, $0x02
-	JNE  fewer33
+	JNE  fewer35
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -692,9 +704,9 @@ fewer29:
 	VMOVUPS (BX)(CX*1), Y3
 	VMOVUPS 32(BX)(CX*1), Y4
 	VMOVUPS 64(DX)(CX*1), Y5
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded34
+	JLE     folded36
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -704,7 +716,7 @@ fewer29:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold35:
+fold37:
 	VMOVUPS      (SI), Y7
 	VMOVUPS      32(SI), Y8
 	VMOVUPS      64(SI)(AX*1), Y9
@@ -721,11 +733,11 @@ fold35:
 	VFMADD231PS  Y6, Y9, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold35
+	JNZ          fold37
 
-folded34:
+folded36:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
 	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y1, Y1
@@ -734,7 +746,7 @@ folded34:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear36
+	JNE    linear38
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -742,7 +754,7 @@ folded34:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear36:
+linear38:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -756,11 +768,11 @@ linear36:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done28
+	JMP     done30
 
-fewer33:
+fewer35:
 	CMPQ BX, $0x01
-	JNE  fewer37
+	JNE  fewer39
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -769,9 +781,9 @@ fewer33:
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
 	VMOVUPS 64(DX), Y2
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded38
+	JLE     folded40
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -781,7 +793,7 @@ fewer33:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold39:
+fold41:
 	VMOVUPS      (SI), Y4
 	VMOVUPS      32(SI), Y5
 	VMOVUPS      64(SI)(AX*1), Y6
@@ -794,22 +806,22 @@ fold39:
 	VFMADD231PS  Y3, Y6, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold39
+	JNZ          fold41
 
-folded38:
+folded40:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear40
+	JNE    linear42
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
 	VMAXPS Y2, Y3, Y2
 
-linear40:
+linear42:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -819,33 +831,39 @@ linear40:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done28
+	JMP     done30
 
-fewer37:
-done28:
+fewer39:
+done30:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x08
-	JLE  narrower41
+	JLE  narrower43
 	CMPQ AX, $0x10
-	JNE  over42
-	MOVQ rows+88(FP), BX
+	JNE  over44
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x06
-	JLT  rest44
+	JLT  rest46
 
-tile43:
-	MOVQ n+104(FP), CX
+tile45:
+	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few45
+	JLT  few47
 
 	// c of the next tile, 6×2 vectors
-	MOVQ       ldc+8(FP), CX
-	IMUL3Q     $0x06, CX, BX
-	MOVQ       c+0(FP), DX
-	ADDQ       DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x06, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x0c
+	JGE    more48
+	MOVQ   then+88(FP), BX
+
+more48:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	PREFETCHT1 (BX)
@@ -861,7 +879,7 @@ tile43:
 	PREFETCHT1 (BX)(SI*1)
 	PREFETCHT1 63(BX)(SI*1)
 
-few45:
+few47:
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -879,9 +897,9 @@ few45:
 	VMOVUPS 32(BX)(CX*4), Y9
 	VMOVUPS (BX)(SI*1), Y10
 	VMOVUPS 32(BX)(SI*1), Y11
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded46
+	JLE     folded49
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -893,7 +911,7 @@ few45:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold47:
+fold50:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI), Y14
 	ADDQ         DI, SI
@@ -919,11 +937,11 @@ fold47:
 	VFMADD231PS  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold47
+	JNZ          fold50
 
-folded46:
+folded49:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
 	VADDPS Y12, Y0, Y0
 	VADDPS Y12, Y1, Y1
@@ -938,7 +956,7 @@ folded46:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear48
+	JNE    linear51
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -952,7 +970,7 @@ folded46:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear48:
+linear51:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -987,16 +1005,16 @@ linear48:
 	IMUL3Q  $0x06, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+88(FP), BX
+	MOVQ    rows+96(FP), BX
 	SUBQ    $0x06, BX
-	MOVQ    BX, rows+88(FP)
+	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x06
-	JGE     tile43
+	JGE     tile45
 
-rest44:
-	MOVQ rows+88(FP), BX
+rest46:
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x05
-	JNE  fewer50
+	JNE  fewer53
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1012,9 +1030,9 @@ rest44:
 	VMOVUPS 32(BX)(DX*1), Y7
 	VMOVUPS (BX)(CX*4), Y8
 	VMOVUPS 32(BX)(CX*4), Y9
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded51
+	JLE     folded54
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1025,7 +1043,7 @@ rest44:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold52:
+fold55:
 	VMOVUPS      (SI), Y11
 	VMOVUPS      32(SI), Y12
 	ADDQ         DI, SI
@@ -1048,11 +1066,11 @@ fold52:
 	VFMADD231PS  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold52
+	JNZ          fold55
 
-folded51:
+folded54:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y10, Y10, Y10
 	VADDPS Y10, Y0, Y0
 	VADDPS Y10, Y1, Y1
@@ -1065,7 +1083,7 @@ folded51:
 	VADDPS Y10, Y8, Y8
 	VADDPS Y10, Y9, Y9
 	CMPQ   BX, $0x01
-	JNE    linear53
+	JNE    linear56
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
 	VMAXPS Y2, Y10, Y2
@@ -1077,7 +1095,7 @@ folded51:
 	VMAXPS Y8, Y10, Y8
 	VMAXPS Y9, Y10, Y9
 
-linear53:
+linear56:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1094,11 +1112,11 @@ linear53:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done49
+	JMP     done52
 
-fewer50:
+fewer53:
 	CMPQ BX, $0x04
-	JNE  fewer54
+	JNE  fewer57
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1112,9 +1130,9 @@ fewer50:
 	VMOVUPS 32(BX)(CX*2), Y5
 	VMOVUPS (BX)(DX*1), Y6
 	VMOVUPS 32(BX)(DX*1), Y7
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded55
+	JLE     folded58
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1125,7 +1143,7 @@ fewer50:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold56:
+fold59:
 	VMOVUPS      (SI), Y9
 	VMOVUPS      32(SI), Y10
 	ADDQ         DI, SI
@@ -1145,11 +1163,11 @@ fold56:
 	VFMADD231PS  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold56
+	JNZ          fold59
 
-folded55:
+folded58:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
 	VADDPS Y8, Y0, Y0
 	VADDPS Y8, Y1, Y1
@@ -1160,7 +1178,7 @@ folded55:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear57
+	JNE    linear60
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -1170,7 +1188,7 @@ folded55:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear57:
+linear60:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1185,11 +1203,11 @@ linear57:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done49
+	JMP     done52
 
-fewer54:
+fewer57:
 	CMPQ BX, $0x03
-	JNE  fewer58
+	JNE  fewer61
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1200,9 +1218,9 @@ fewer54:
 	VMOVUPS 32(BX)(CX*1), Y3
 	VMOVUPS (BX)(CX*2), Y4
 	VMOVUPS 32(BX)(CX*2), Y5
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded59
+	JLE     folded62
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1212,7 +1230,7 @@ fewer54:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold60:
+fold63:
 	VMOVUPS      (SI), Y7
 	VMOVUPS      32(SI), Y8
 	ADDQ         DI, SI
@@ -1229,11 +1247,11 @@ fold60:
 	VFMADD231PS  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold60
+	JNZ          fold63
 
-folded59:
+folded62:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
 	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y1, Y1
@@ -1242,7 +1260,7 @@ folded59:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear61
+	JNE    linear64
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -1250,7 +1268,7 @@ folded59:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear61:
+linear64:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -1262,11 +1280,11 @@ linear61:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done49
+	JMP     done52
 
-fewer58:
+fewer61:
 	CMPQ BX, $0x02
-	JNE  fewer62
+	JNE  fewer65
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1275,9 +1293,9 @@ fewer58:
 	VMOVUPS 32(BX), Y1
 	VMOVUPS (BX)(CX*1), Y2
 	VMOVUPS 32(BX)(CX*1), Y3
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded63
+	JLE     folded66
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1287,7 +1305,7 @@ fewer58:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold64:
+fold67:
 	VMOVUPS      (SI), Y5
 	VMOVUPS      32(SI), Y6
 	ADDQ         DI, SI
@@ -1301,24 +1319,24 @@ fold64:
 	VFMADD231PS  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold64
+	JNZ          fold67
 
-folded63:
+folded66:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
 	VADDPS Y4, Y0, Y0
 	VADDPS Y4, Y1, Y1
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear65
+	JNE    linear68
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-linear65:
+linear68:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -1328,19 +1346,19 @@ linear65:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done49
+	JMP     done52
 
-fewer62:
+fewer65:
 	CMPQ BX, $0x01
-	JNE  fewer66
+	JNE  fewer69
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded67
+	JLE     folded70
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1350,7 +1368,7 @@ fewer62:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold68:
+fold71:
 	VMOVUPS      (SI), Y3
 	VMOVUPS      32(SI), Y4
 	ADDQ         DI, SI
@@ -1361,51 +1379,57 @@ fold68:
 	VFMADD231PS  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold68
+	JNZ          fold71
 
-folded67:
+folded70:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y0, Y0
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear69
+	JNE    linear72
 	VMAXPS Y0, Y2, Y0
 	VMAXPS Y1, Y2, Y1
 
-linear69:
+linear72:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done49
+	JMP     done52
 
-fewer66:
-done49:
+fewer69:
+done52:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over42:
+over44:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x40, AX
-	MOVQ   rows+88(FP), BX
+	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x06
-	JLT    rest71
+	JLT    rest74
 
-tile70:
-	MOVQ n+104(FP), CX
+tile73:
+	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few72
+	JLT  few75
 
 	// c of the next tile, 6×2 vectors
-	MOVQ       ldc+8(FP), CX
-	IMUL3Q     $0x06, CX, BX
-	MOVQ       c+0(FP), DX
-	ADDQ       DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x06, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x0c
+	JGE    more76
+	MOVQ   then+88(FP), BX
+
+more76:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	PREFETCHT1 (BX)
@@ -1421,7 +1445,7 @@ tile70:
 	PREFETCHT1 (BX)(SI*1)
 	PREFETCHT1 63(BX)(SI*1)
 
-few72:
+few75:
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -1443,9 +1467,9 @@ few72:
 	VMOVUPS 32(DI)(CX*4), Y9
 	VMOVUPS (BX)(SI*1), Y10
 	VMOVUPS 32(DI)(R9*1), Y11
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded73
+	JLE     folded77
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1457,7 +1481,7 @@ few72:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold74:
+fold78:
 	VMOVUPS      (SI), Y13
 	VMOVUPS      32(SI)(AX*1), Y14
 	ADDQ         DI, SI
@@ -1483,11 +1507,11 @@ fold74:
 	VFMADD231PS  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold74
+	JNZ          fold78
 
-folded73:
+folded77:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
 	VADDPS Y12, Y0, Y0
 	VADDPS Y12, Y1, Y1
@@ -1502,7 +1526,7 @@ folded73:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear75
+	JNE    linear79
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -1516,7 +1540,7 @@ folded73:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear75:
+linear79:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1555,16 +1579,16 @@ linear75:
 	IMUL3Q  $0x06, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+88(FP), BX
+	MOVQ    rows+96(FP), BX
 	SUBQ    $0x06, BX
-	MOVQ    BX, rows+88(FP)
+	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x06
-	JGE     tile70
+	JGE     tile73
 
-rest71:
-	MOVQ rows+88(FP), BX
+rest74:
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x05
-	JNE  fewer77
+	JNE  fewer81
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1583,9 +1607,9 @@ rest71:
 	VMOVUPS 32(SI)(DI*1), Y7
 	VMOVUPS (BX)(CX*4), Y8
 	VMOVUPS 32(SI)(CX*4), Y9
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded78
+	JLE     folded82
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1596,7 +1620,7 @@ rest71:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold79:
+fold83:
 	VMOVUPS      (SI), Y11
 	VMOVUPS      32(SI)(AX*1), Y12
 	ADDQ         DI, SI
@@ -1619,11 +1643,11 @@ fold79:
 	VFMADD231PS  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold79
+	JNZ          fold83
 
-folded78:
+folded82:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y10, Y10, Y10
 	VADDPS Y10, Y0, Y0
 	VADDPS Y10, Y1, Y1
@@ -1636,7 +1660,7 @@ folded78:
 	VADDPS Y10, Y8, Y8
 	VADDPS Y10, Y9, Y9
 	CMPQ   BX, $0x01
-	JNE    linear80
+	JNE    linear84
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
 	VMAXPS Y2, Y10, Y2
@@ -1648,7 +1672,7 @@ folded78:
 	VMAXPS Y8, Y10, Y8
 	VMAXPS Y9, Y10, Y9
 
-linear80:
+linear84:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1668,11 +1692,11 @@ linear80:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done76
+	JMP     done80
 
-fewer77:
+fewer81:
 	CMPQ BX, $0x04
-	JNE  fewer81
+	JNE  fewer85
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1689,9 +1713,9 @@ fewer77:
 	VMOVUPS 32(SI)(CX*2), Y5
 	VMOVUPS (BX)(DX*1), Y6
 	VMOVUPS 32(SI)(DI*1), Y7
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded82
+	JLE     folded86
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1702,7 +1726,7 @@ fewer77:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold83:
+fold87:
 	VMOVUPS      (SI), Y9
 	VMOVUPS      32(SI)(AX*1), Y10
 	ADDQ         DI, SI
@@ -1722,11 +1746,11 @@ fold83:
 	VFMADD231PS  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold83
+	JNZ          fold87
 
-folded82:
+folded86:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
 	VADDPS Y8, Y0, Y0
 	VADDPS Y8, Y1, Y1
@@ -1737,7 +1761,7 @@ folded82:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear84
+	JNE    linear88
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -1747,7 +1771,7 @@ folded82:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear84:
+linear88:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1765,11 +1789,11 @@ linear84:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done76
+	JMP     done80
 
-fewer81:
+fewer85:
 	CMPQ BX, $0x03
-	JNE  fewer85
+	JNE  fewer89
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1782,9 +1806,9 @@ fewer81:
 	VMOVUPS 32(DX)(CX*1), Y3
 	VMOVUPS (BX)(CX*2), Y4
 	VMOVUPS 32(DX)(CX*2), Y5
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded86
+	JLE     folded90
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1794,7 +1818,7 @@ fewer81:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold87:
+fold91:
 	VMOVUPS      (SI), Y7
 	VMOVUPS      32(SI)(AX*1), Y8
 	ADDQ         DI, SI
@@ -1811,11 +1835,11 @@ fold87:
 	VFMADD231PS  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold87
+	JNZ          fold91
 
-folded86:
+folded90:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
 	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y1, Y1
@@ -1824,7 +1848,7 @@ folded86:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear88
+	JNE    linear92
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -1832,7 +1856,7 @@ folded86:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear88:
+linear92:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -1846,11 +1870,11 @@ linear88:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done76
+	JMP     done80
 
-fewer85:
+fewer89:
 	CMPQ BX, $0x02
-	JNE  fewer89
+	JNE  fewer93
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1861,9 +1885,9 @@ fewer85:
 	VMOVUPS 32(DX), Y1
 	VMOVUPS (BX)(CX*1), Y2
 	VMOVUPS 32(DX)(CX*1), Y3
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded90
+	JLE     folded94
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1873,7 +1897,7 @@ fewer85:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold91:
+fold95:
 	VMOVUPS      (SI), Y5
 	VMOVUPS      32(SI)(AX*1), Y6
 	ADDQ         DI, SI
@@ -1887,24 +1911,24 @@ fold91:
 	VFMADD231PS  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold91
+	JNZ          fold95
 
-folded90:
+folded94:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
 	VADDPS Y4, Y0, Y0
 	VADDPS Y4, Y1, Y1
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear92
+	JNE    linear96
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-linear92:
+linear96:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -1916,11 +1940,11 @@ linear92:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done76
+	JMP     done80
 
-fewer89:
+fewer93:
 	CMPQ BX, $0x01
-	JNE  fewer93
+	JNE  fewer97
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -1928,9 +1952,9 @@ fewer89:
 	ADDQ    AX, DX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(DX), Y1
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded94
+	JLE     folded98
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1940,7 +1964,7 @@ fewer89:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold95:
+fold99:
 	VMOVUPS      (SI), Y3
 	VMOVUPS      32(SI)(AX*1), Y4
 	ADDQ         DI, SI
@@ -1951,20 +1975,20 @@ fold95:
 	VFMADD231PS  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold95
+	JNZ          fold99
 
-folded94:
+folded98:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y0, Y0
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear96
+	JNE    linear100
 	VMAXPS Y0, Y2, Y0
 	VMAXPS Y1, Y2, Y1
 
-linear96:
+linear100:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -1973,31 +1997,37 @@ linear96:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done76
+	JMP     done80
 
-fewer93:
-done76:
+fewer97:
+done80:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower41:
+narrower43:
 	CMPQ AX, $0x08
-	JNE  over97
-	MOVQ rows+88(FP), BX
+	JNE  over101
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest99
+	JLT  rest103
 
-tile98:
-	MOVQ n+104(FP), CX
+tile102:
+	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few100
+	JLT  few104
 
 	// c of the next tile, 8×1 vectors
-	MOVQ       ldc+8(FP), CX
-	IMUL3Q     $0x08, CX, BX
-	MOVQ       c+0(FP), DX
-	ADDQ       DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x10
+	JGE    more105
+	MOVQ   then+88(FP), BX
+
+more105:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -2018,7 +2048,7 @@ tile98:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 31(BX)(DI*1)
 
-few100:
+few104:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -2033,9 +2063,9 @@ few100:
 	VMOVUPS (BX)(SI*1), Y5
 	VMOVUPS (BX)(DX*2), Y6
 	VMOVUPS (BX)(DI*1), Y7
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded101
+	JLE     folded106
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2048,7 +2078,7 @@ few100:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold102:
+fold107:
 	VMOVUPS      (SI), Y9
 	ADDQ         DI, SI
 	PREFETCHT1   (R12)
@@ -2071,11 +2101,11 @@ fold102:
 	VFMADD231PS  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold102
+	JNZ          fold107
 
-folded101:
+folded106:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
 	VADDPS Y8, Y0, Y0
 	VADDPS Y8, Y1, Y1
@@ -2086,7 +2116,7 @@ folded101:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear103
+	JNE    linear108
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
@@ -2096,7 +2126,7 @@ folded101:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear103:
+linear108:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2128,16 +2158,16 @@ linear103:
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+88(FP), BX
+	MOVQ    rows+96(FP), BX
 	SUBQ    $0x08, BX
-	MOVQ    BX, rows+88(FP)
+	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x08
-	JGE     tile98
+	JGE     tile102
 
-rest99:
-	MOVQ rows+88(FP), BX
+rest103:
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer105
+	JNE  fewer110
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
@@ -2151,9 +2181,9 @@ rest99:
 	VMOVUPS (BX)(CX*4), Y4
 	VMOVUPS (BX)(SI*1), Y5
 	VMOVUPS (BX)(DX*2), Y6
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded106
+	JLE     folded111
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2165,7 +2195,7 @@ rest99:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold107:
+fold112:
 	VMOVUPS      (SI), Y8
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -2186,11 +2216,11 @@ fold107:
 	VFMADD231PS  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold107
+	JNZ          fold112
 
-folded106:
+folded111:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y7, Y7, Y7
 	VADDPS Y7, Y0, Y0
 	VADDPS Y7, Y1, Y1
@@ -2200,7 +2230,7 @@ folded106:
 	VADDPS Y7, Y5, Y5
 	VADDPS Y7, Y6, Y6
 	CMPQ   BX, $0x01
-	JNE    linear108
+	JNE    linear113
 	VMAXPS Y0, Y7, Y0
 	VMAXPS Y1, Y7, Y1
 	VMAXPS Y2, Y7, Y2
@@ -2209,7 +2239,7 @@ folded106:
 	VMAXPS Y5, Y7, Y5
 	VMAXPS Y6, Y7, Y6
 
-linear108:
+linear113:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2224,11 +2254,11 @@ linear108:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done104
+	JMP     done109
 
-fewer105:
+fewer110:
 	CMPQ BX, $0x06
-	JNE  fewer109
+	JNE  fewer114
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -2241,9 +2271,9 @@ fewer105:
 	VMOVUPS (BX)(DX*1), Y3
 	VMOVUPS (BX)(CX*4), Y4
 	VMOVUPS (BX)(SI*1), Y5
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded110
+	JLE     folded115
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2255,7 +2285,7 @@ fewer105:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold111:
+fold116:
 	VMOVUPS      (SI), Y7
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -2274,11 +2304,11 @@ fold111:
 	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold111
+	JNZ          fold116
 
-folded110:
+folded115:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
 	VADDPS Y6, Y0, Y0
 	VADDPS Y6, Y1, Y1
@@ -2287,7 +2317,7 @@ folded110:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear112
+	JNE    linear117
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
@@ -2295,7 +2325,7 @@ folded110:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear112:
+linear117:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2309,11 +2339,11 @@ linear112:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done104
+	JMP     done109
 
-fewer109:
+fewer114:
 	CMPQ BX, $0x05
-	JNE  fewer113
+	JNE  fewer118
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
@@ -2324,9 +2354,9 @@ fewer109:
 	VMOVUPS (BX)(CX*2), Y2
 	VMOVUPS (BX)(DX*1), Y3
 	VMOVUPS (BX)(CX*4), Y4
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded114
+	JLE     folded119
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2337,7 +2367,7 @@ fewer109:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold115:
+fold120:
 	VMOVUPS      (SI), Y6
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -2354,11 +2384,11 @@ fold115:
 	VFMADD231PS  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold115
+	JNZ          fold120
 
-folded114:
+folded119:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y5, Y5, Y5
 	VADDPS Y5, Y0, Y0
 	VADDPS Y5, Y1, Y1
@@ -2366,14 +2396,14 @@ folded114:
 	VADDPS Y5, Y3, Y3
 	VADDPS Y5, Y4, Y4
 	CMPQ   BX, $0x01
-	JNE    linear116
+	JNE    linear121
 	VMAXPS Y0, Y5, Y0
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
 	VMAXPS Y4, Y5, Y4
 
-linear116:
+linear121:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2385,11 +2415,11 @@ linear116:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done104
+	JMP     done109
 
-fewer113:
+fewer118:
 	CMPQ BX, $0x04
-	JNE  fewer117
+	JNE  fewer122
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
@@ -2399,9 +2429,9 @@ fewer113:
 	VMOVUPS (BX)(CX*1), Y1
 	VMOVUPS (BX)(CX*2), Y2
 	VMOVUPS (BX)(DX*1), Y3
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded118
+	JLE     folded123
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2412,7 +2442,7 @@ fewer113:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold119:
+fold124:
 	VMOVUPS      (SI), Y5
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -2427,24 +2457,24 @@ fold119:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold119
+	JNZ          fold124
 
-folded118:
+folded123:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
 	VADDPS Y4, Y0, Y0
 	VADDPS Y4, Y1, Y1
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear120
+	JNE    linear125
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-linear120:
+linear125:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2455,11 +2485,11 @@ linear120:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done104
+	JMP     done109
 
-fewer117:
+fewer122:
 	CMPQ BX, $0x03
-	JNE  fewer121
+	JNE  fewer126
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -2467,9 +2497,9 @@ fewer117:
 	VMOVUPS (BX), Y0
 	VMOVUPS (BX)(CX*1), Y1
 	VMOVUPS (BX)(CX*2), Y2
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded122
+	JLE     folded127
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2479,7 +2509,7 @@ fewer117:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold123:
+fold128:
 	VMOVUPS      (SI), Y4
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -2492,22 +2522,22 @@ fold123:
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold123
+	JNZ          fold128
 
-folded122:
+folded127:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y0, Y0
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear124
+	JNE    linear129
 	VMAXPS Y0, Y3, Y0
 	VMAXPS Y1, Y3, Y1
 	VMAXPS Y2, Y3, Y2
 
-linear124:
+linear129:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -2516,20 +2546,20 @@ linear124:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done104
+	JMP     done109
 
-fewer121:
+fewer126:
 	CMPQ BX, $0x02
-	JNE  fewer125
+	JNE  fewer130
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
 	VMOVUPS (BX), Y0
 	VMOVUPS (BX)(CX*1), Y1
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded126
+	JLE     folded131
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2539,7 +2569,7 @@ fewer121:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold127:
+fold132:
 	VMOVUPS      (SI), Y3
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -2550,20 +2580,20 @@ fold127:
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold127
+	JNZ          fold132
 
-folded126:
+folded131:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y0, Y0
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear128
+	JNE    linear133
 	VMAXPS Y0, Y2, Y0
 	VMAXPS Y1, Y2, Y1
 
-linear128:
+linear133:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Y0, (BX)
@@ -2571,18 +2601,18 @@ linear128:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done104
+	JMP     done109
 
-fewer125:
+fewer130:
 	CMPQ BX, $0x01
-	JNE  fewer129
+	JNE  fewer134
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Y0
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded130
+	JLE     folded135
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2592,7 +2622,7 @@ fewer125:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold131:
+fold136:
 	VMOVUPS      (SI), Y2
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -2601,52 +2631,58 @@ fold131:
 	VFMADD231PS  Y1, Y2, Y0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold131
+	JNZ          fold136
 
-folded130:
+folded135:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y1, Y1, Y1
 	VADDPS Y1, Y0, Y0
 	CMPQ   BX, $0x01
-	JNE    linear132
+	JNE    linear137
 	VMAXPS Y0, Y1, Y0
 
-linear132:
+linear137:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Y0, (BX)
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done104
+	JMP     done109
 
-fewer129:
-done104:
+fewer134:
+done109:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over97:
+over101:
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
 	IMUL3Q  $0x04, BX, BX
 	LEAQ    mask<>+32(SB), CX
 	SUBQ    BX, CX
 	VMOVDQU (CX), Y0
-	MOVQ    rows+88(FP), BX
+	MOVQ    rows+96(FP), BX
 	CMPQ    BX, $0x08
-	JLT     rest134
+	JLT     rest139
 
-tile133:
-	MOVQ n+104(FP), CX
+tile138:
+	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few135
+	JLT  few140
 
 	// c of the next tile, 8×1 vectors
-	MOVQ       ldc+8(FP), CX
-	IMUL3Q     $0x08, CX, BX
-	MOVQ       c+0(FP), DX
-	ADDQ       DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x10
+	JGE    more141
+	MOVQ   then+88(FP), BX
+
+more141:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -2667,7 +2703,7 @@ tile133:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 31(BX)(DI*1)
 
-few135:
+few140:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ       init+16(FP), BX
 	MOVQ       ldinit+24(FP), CX
@@ -2682,9 +2718,9 @@ few135:
 	VMASKMOVPS (BX)(SI*1), Y0, Y6
 	VMASKMOVPS (BX)(DX*2), Y0, Y7
 	VMASKMOVPS (BX)(DI*1), Y0, Y8
-	MOVQ       n+104(FP), R8
+	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded136
+	JLE        folded142
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -2697,7 +2733,7 @@ few135:
 	MOVQ       ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold137:
+fold143:
 	VMASKMOVPS   (SI), Y0, Y10
 	ADDQ         DI, SI
 	PREFETCHT1   (R12)
@@ -2720,11 +2756,11 @@ fold137:
 	VFMADD231PS  Y9, Y10, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold137
+	JNZ          fold143
 
-folded136:
+folded142:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y9, Y9, Y9
 	VADDPS Y9, Y1, Y1
 	VADDPS Y9, Y2, Y2
@@ -2735,7 +2771,7 @@ folded136:
 	VADDPS Y9, Y7, Y7
 	VADDPS Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear138
+	JNE    linear144
 	VMAXPS Y1, Y9, Y1
 	VMAXPS Y2, Y9, Y2
 	VMAXPS Y3, Y9, Y3
@@ -2745,348 +2781,348 @@ folded136:
 	VMAXPS Y7, Y9, Y7
 	VMAXPS Y8, Y9, Y8
 
-linear138:
+linear144:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	TESTQ        $0x00000004, AX
-	JZ           low140
+	JZ           low146
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low141
+	JZ           low147
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low142
+	JZ           low148
 	VMOVSS       X1, 24(BX)
 
-low142:
-	JMP stored139
+low148:
+	JMP stored145
 
-low141:
+low147:
 	TESTQ  $0x00000001, AX
-	JZ     low143
+	JZ     low149
 	VMOVSS X1, 16(BX)
 
-low143:
-	JMP stored139
+low149:
+	JMP stored145
 
-low140:
+low146:
 	TESTQ     $0x00000002, AX
-	JZ        low144
+	JZ        low150
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low145
+	JZ        low151
 	VMOVSS    X1, 8(BX)
 
-low145:
-	JMP stored139
+low151:
+	JMP stored145
 
-low144:
+low150:
 	TESTQ  $0x00000001, AX
-	JZ     low146
+	JZ     low152
 	VMOVSS X1, (BX)
 
-low146:
-stored139:
+low152:
+stored145:
 	TESTQ        $0x00000004, AX
-	JZ           low148
+	JZ           low154
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low149
+	JZ           low155
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low150
+	JZ           low156
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low150:
-	JMP stored147
+low156:
+	JMP stored153
 
-low149:
+low155:
 	TESTQ  $0x00000001, AX
-	JZ     low151
+	JZ     low157
 	VMOVSS X2, 16(BX)(CX*1)
 
-low151:
-	JMP stored147
+low157:
+	JMP stored153
 
-low148:
+low154:
 	TESTQ     $0x00000002, AX
-	JZ        low152
+	JZ        low158
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low153
+	JZ        low159
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low153:
-	JMP stored147
+low159:
+	JMP stored153
 
-low152:
+low158:
 	TESTQ  $0x00000001, AX
-	JZ     low154
+	JZ     low160
 	VMOVSS X2, (BX)(CX*1)
 
-low154:
-stored147:
+low160:
+stored153:
 	TESTQ        $0x00000004, AX
-	JZ           low156
+	JZ           low162
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low157
+	JZ           low163
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low158
+	JZ           low164
 	VMOVSS       X3, 24(BX)(CX*2)
 
-low158:
-	JMP stored155
+low164:
+	JMP stored161
 
-low157:
+low163:
 	TESTQ  $0x00000001, AX
-	JZ     low159
+	JZ     low165
 	VMOVSS X3, 16(BX)(CX*2)
 
-low159:
-	JMP stored155
+low165:
+	JMP stored161
 
-low156:
+low162:
 	TESTQ     $0x00000002, AX
-	JZ        low160
+	JZ        low166
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low161
+	JZ        low167
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low161:
-	JMP stored155
+low167:
+	JMP stored161
 
-low160:
+low166:
 	TESTQ  $0x00000001, AX
-	JZ     low162
+	JZ     low168
 	VMOVSS X3, (BX)(CX*2)
 
-low162:
-stored155:
+low168:
+stored161:
 	TESTQ        $0x00000004, AX
-	JZ           low164
+	JZ           low170
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low165
+	JZ           low171
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low166
+	JZ           low172
 	VMOVSS       X4, 24(BX)(DX*1)
 
-low166:
-	JMP stored163
+low172:
+	JMP stored169
 
-low165:
+low171:
 	TESTQ  $0x00000001, AX
-	JZ     low167
+	JZ     low173
 	VMOVSS X4, 16(BX)(DX*1)
 
-low167:
-	JMP stored163
+low173:
+	JMP stored169
 
-low164:
+low170:
 	TESTQ     $0x00000002, AX
-	JZ        low168
+	JZ        low174
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low169
+	JZ        low175
 	VMOVSS    X4, 8(BX)(DX*1)
 
-low169:
-	JMP stored163
+low175:
+	JMP stored169
 
-low168:
+low174:
 	TESTQ  $0x00000001, AX
-	JZ     low170
+	JZ     low176
 	VMOVSS X4, (BX)(DX*1)
 
-low170:
-stored163:
+low176:
+stored169:
 	TESTQ        $0x00000004, AX
-	JZ           low172
+	JZ           low178
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low173
+	JZ           low179
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low174
+	JZ           low180
 	VMOVSS       X5, 24(BX)(CX*4)
 
-low174:
-	JMP stored171
+low180:
+	JMP stored177
 
-low173:
+low179:
 	TESTQ  $0x00000001, AX
-	JZ     low175
+	JZ     low181
 	VMOVSS X5, 16(BX)(CX*4)
 
-low175:
-	JMP stored171
+low181:
+	JMP stored177
 
-low172:
+low178:
 	TESTQ     $0x00000002, AX
-	JZ        low176
+	JZ        low182
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low177
+	JZ        low183
 	VMOVSS    X5, 8(BX)(CX*4)
 
-low177:
-	JMP stored171
+low183:
+	JMP stored177
 
-low176:
+low182:
 	TESTQ  $0x00000001, AX
-	JZ     low178
+	JZ     low184
 	VMOVSS X5, (BX)(CX*4)
 
-low178:
-stored171:
+low184:
+stored177:
 	TESTQ        $0x00000004, AX
-	JZ           low180
+	JZ           low186
 	VMOVUPS      X6, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000002, AX
-	JZ           low181
+	JZ           low187
 	VMOVSD       X6, 16(BX)(SI*1)
 	VUNPCKHPD    X6, X6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low182
+	JZ           low188
 	VMOVSS       X6, 24(BX)(SI*1)
 
-low182:
-	JMP stored179
+low188:
+	JMP stored185
 
-low181:
+low187:
 	TESTQ  $0x00000001, AX
-	JZ     low183
+	JZ     low189
 	VMOVSS X6, 16(BX)(SI*1)
 
-low183:
-	JMP stored179
+low189:
+	JMP stored185
 
-low180:
+low186:
 	TESTQ     $0x00000002, AX
-	JZ        low184
+	JZ        low190
 	VMOVSD    X6, (BX)(SI*1)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low185
+	JZ        low191
 	VMOVSS    X6, 8(BX)(SI*1)
 
-low185:
-	JMP stored179
+low191:
+	JMP stored185
 
-low184:
+low190:
 	TESTQ  $0x00000001, AX
-	JZ     low186
+	JZ     low192
 	VMOVSS X6, (BX)(SI*1)
 
-low186:
-stored179:
+low192:
+stored185:
 	TESTQ        $0x00000004, AX
-	JZ           low188
+	JZ           low194
 	VMOVUPS      X7, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, AX
-	JZ           low189
+	JZ           low195
 	VMOVSD       X7, 16(BX)(DX*2)
 	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low190
+	JZ           low196
 	VMOVSS       X7, 24(BX)(DX*2)
 
-low190:
-	JMP stored187
+low196:
+	JMP stored193
 
-low189:
+low195:
 	TESTQ  $0x00000001, AX
-	JZ     low191
+	JZ     low197
 	VMOVSS X7, 16(BX)(DX*2)
 
-low191:
-	JMP stored187
+low197:
+	JMP stored193
 
-low188:
+low194:
 	TESTQ     $0x00000002, AX
-	JZ        low192
+	JZ        low198
 	VMOVSD    X7, (BX)(DX*2)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
-	JZ        low193
+	JZ        low199
 	VMOVSS    X7, 8(BX)(DX*2)
 
-low193:
-	JMP stored187
+low199:
+	JMP stored193
 
-low192:
+low198:
 	TESTQ  $0x00000001, AX
-	JZ     low194
+	JZ     low200
 	VMOVSS X7, (BX)(DX*2)
 
-low194:
-stored187:
+low200:
+stored193:
 	TESTQ        $0x00000004, AX
-	JZ           low196
+	JZ           low202
 	VMOVUPS      X8, (BX)(DI*1)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000002, AX
-	JZ           low197
+	JZ           low203
 	VMOVSD       X8, 16(BX)(DI*1)
 	VUNPCKHPD    X8, X8, X8
 	TESTQ        $0x00000001, AX
-	JZ           low198
+	JZ           low204
 	VMOVSS       X8, 24(BX)(DI*1)
 
-low198:
-	JMP stored195
+low204:
+	JMP stored201
 
-low197:
+low203:
 	TESTQ  $0x00000001, AX
-	JZ     low199
+	JZ     low205
 	VMOVSS X8, 16(BX)(DI*1)
 
-low199:
-	JMP stored195
+low205:
+	JMP stored201
 
-low196:
+low202:
 	TESTQ     $0x00000002, AX
-	JZ        low200
+	JZ        low206
 	VMOVSD    X8, (BX)(DI*1)
 	VUNPCKHPD X8, X8, X8
 	TESTQ     $0x00000001, AX
-	JZ        low201
+	JZ        low207
 	VMOVSS    X8, 8(BX)(DI*1)
 
-low201:
-	JMP stored195
+low207:
+	JMP stored201
 
-low200:
+low206:
 	TESTQ  $0x00000001, AX
-	JZ     low202
+	JZ     low208
 	VMOVSS X8, (BX)(DI*1)
 
-low202:
-stored195:
+low208:
+stored201:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -3105,16 +3141,16 @@ stored195:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, a+32(FP)
-	MOVQ   rows+88(FP), BX
+	MOVQ   rows+96(FP), BX
 	SUBQ   $0x08, BX
-	MOVQ   BX, rows+88(FP)
+	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x08
-	JGE    tile133
+	JGE    tile138
 
-rest134:
-	MOVQ rows+88(FP), BX
+rest139:
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer204
+	JNE  fewer210
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ       init+16(FP), BX
@@ -3128,9 +3164,9 @@ rest134:
 	VMASKMOVPS (BX)(CX*4), Y0, Y5
 	VMASKMOVPS (BX)(SI*1), Y0, Y6
 	VMASKMOVPS (BX)(DX*2), Y0, Y7
-	MOVQ       n+104(FP), R8
+	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded205
+	JLE        folded211
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -3142,7 +3178,7 @@ rest134:
 	MOVQ       ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold206:
+fold212:
 	VMASKMOVPS   (SI), Y0, Y9
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -3163,11 +3199,11 @@ fold206:
 	VFMADD231PS  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold206
+	JNZ          fold212
 
-folded205:
+folded211:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
 	VADDPS Y8, Y1, Y1
 	VADDPS Y8, Y2, Y2
@@ -3177,7 +3213,7 @@ folded205:
 	VADDPS Y8, Y6, Y6
 	VADDPS Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear207
+	JNE    linear213
 	VMAXPS Y1, Y8, Y1
 	VMAXPS Y2, Y8, Y2
 	VMAXPS Y3, Y8, Y3
@@ -3186,313 +3222,313 @@ folded205:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-linear207:
+linear213:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	TESTQ        $0x00000004, AX
-	JZ           low209
+	JZ           low215
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low210
+	JZ           low216
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low211
+	JZ           low217
 	VMOVSS       X1, 24(BX)
 
-low211:
-	JMP stored208
+low217:
+	JMP stored214
 
-low210:
+low216:
 	TESTQ  $0x00000001, AX
-	JZ     low212
+	JZ     low218
 	VMOVSS X1, 16(BX)
 
-low212:
-	JMP stored208
+low218:
+	JMP stored214
 
-low209:
+low215:
 	TESTQ     $0x00000002, AX
-	JZ        low213
+	JZ        low219
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low214
+	JZ        low220
 	VMOVSS    X1, 8(BX)
 
-low214:
-	JMP stored208
+low220:
+	JMP stored214
 
-low213:
+low219:
 	TESTQ  $0x00000001, AX
-	JZ     low215
+	JZ     low221
 	VMOVSS X1, (BX)
 
-low215:
-stored208:
+low221:
+stored214:
 	TESTQ        $0x00000004, AX
-	JZ           low217
+	JZ           low223
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low218
+	JZ           low224
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low219
+	JZ           low225
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low219:
-	JMP stored216
+low225:
+	JMP stored222
 
-low218:
+low224:
 	TESTQ  $0x00000001, AX
-	JZ     low220
+	JZ     low226
 	VMOVSS X2, 16(BX)(CX*1)
 
-low220:
-	JMP stored216
+low226:
+	JMP stored222
 
-low217:
+low223:
 	TESTQ     $0x00000002, AX
-	JZ        low221
+	JZ        low227
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low222
+	JZ        low228
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low222:
-	JMP stored216
+low228:
+	JMP stored222
 
-low221:
+low227:
 	TESTQ  $0x00000001, AX
-	JZ     low223
+	JZ     low229
 	VMOVSS X2, (BX)(CX*1)
 
-low223:
-stored216:
+low229:
+stored222:
 	TESTQ        $0x00000004, AX
-	JZ           low225
+	JZ           low231
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low226
+	JZ           low232
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low227
+	JZ           low233
 	VMOVSS       X3, 24(BX)(CX*2)
 
-low227:
-	JMP stored224
+low233:
+	JMP stored230
 
-low226:
+low232:
 	TESTQ  $0x00000001, AX
-	JZ     low228
+	JZ     low234
 	VMOVSS X3, 16(BX)(CX*2)
 
-low228:
-	JMP stored224
+low234:
+	JMP stored230
 
-low225:
+low231:
 	TESTQ     $0x00000002, AX
-	JZ        low229
+	JZ        low235
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low230
+	JZ        low236
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low230:
-	JMP stored224
+low236:
+	JMP stored230
 
-low229:
+low235:
 	TESTQ  $0x00000001, AX
-	JZ     low231
+	JZ     low237
 	VMOVSS X3, (BX)(CX*2)
 
-low231:
-stored224:
+low237:
+stored230:
 	TESTQ        $0x00000004, AX
-	JZ           low233
+	JZ           low239
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low234
+	JZ           low240
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low235
+	JZ           low241
 	VMOVSS       X4, 24(BX)(DX*1)
 
-low235:
-	JMP stored232
+low241:
+	JMP stored238
 
-low234:
+low240:
 	TESTQ  $0x00000001, AX
-	JZ     low236
+	JZ     low242
 	VMOVSS X4, 16(BX)(DX*1)
 
-low236:
-	JMP stored232
+low242:
+	JMP stored238
 
-low233:
+low239:
 	TESTQ     $0x00000002, AX
-	JZ        low237
+	JZ        low243
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low238
+	JZ        low244
 	VMOVSS    X4, 8(BX)(DX*1)
 
-low238:
-	JMP stored232
+low244:
+	JMP stored238
 
-low237:
+low243:
 	TESTQ  $0x00000001, AX
-	JZ     low239
+	JZ     low245
 	VMOVSS X4, (BX)(DX*1)
 
-low239:
-stored232:
+low245:
+stored238:
 	TESTQ        $0x00000004, AX
-	JZ           low241
+	JZ           low247
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low242
+	JZ           low248
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low243
+	JZ           low249
 	VMOVSS       X5, 24(BX)(CX*4)
 
-low243:
-	JMP stored240
+low249:
+	JMP stored246
 
-low242:
+low248:
 	TESTQ  $0x00000001, AX
-	JZ     low244
+	JZ     low250
 	VMOVSS X5, 16(BX)(CX*4)
 
-low244:
-	JMP stored240
+low250:
+	JMP stored246
 
-low241:
+low247:
 	TESTQ     $0x00000002, AX
-	JZ        low245
+	JZ        low251
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low246
+	JZ        low252
 	VMOVSS    X5, 8(BX)(CX*4)
 
-low246:
-	JMP stored240
+low252:
+	JMP stored246
 
-low245:
+low251:
 	TESTQ  $0x00000001, AX
-	JZ     low247
+	JZ     low253
 	VMOVSS X5, (BX)(CX*4)
 
-low247:
-stored240:
+low253:
+stored246:
 	TESTQ        $0x00000004, AX
-	JZ           low249
+	JZ           low255
 	VMOVUPS      X6, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000002, AX
-	JZ           low250
+	JZ           low256
 	VMOVSD       X6, 16(BX)(SI*1)
 	VUNPCKHPD    X6, X6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low251
+	JZ           low257
 	VMOVSS       X6, 24(BX)(SI*1)
 
-low251:
-	JMP stored248
+low257:
+	JMP stored254
 
-low250:
+low256:
 	TESTQ  $0x00000001, AX
-	JZ     low252
+	JZ     low258
 	VMOVSS X6, 16(BX)(SI*1)
 
-low252:
-	JMP stored248
+low258:
+	JMP stored254
 
-low249:
+low255:
 	TESTQ     $0x00000002, AX
-	JZ        low253
+	JZ        low259
 	VMOVSD    X6, (BX)(SI*1)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low254
+	JZ        low260
 	VMOVSS    X6, 8(BX)(SI*1)
 
-low254:
-	JMP stored248
+low260:
+	JMP stored254
 
-low253:
+low259:
 	TESTQ  $0x00000001, AX
-	JZ     low255
+	JZ     low261
 	VMOVSS X6, (BX)(SI*1)
 
-low255:
-stored248:
+low261:
+stored254:
 	TESTQ        $0x00000004, AX
-	JZ           low257
+	JZ           low263
 	VMOVUPS      X7, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, AX
-	JZ           low258
+	JZ           low264
 	VMOVSD       X7, 16(BX)(DX*2)
 	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low259
+	JZ           low265
 	VMOVSS       X7, 24(BX)(DX*2)
 
-low259:
-	JMP stored256
+low265:
+	JMP stored262
 
-low258:
+low264:
 	TESTQ  $0x00000001, AX
-	JZ     low260
+	JZ     low266
 	VMOVSS X7, 16(BX)(DX*2)
 
-low260:
-	JMP stored256
+low266:
+	JMP stored262
 
-low257:
+low263:
 	TESTQ     $0x00000002, AX
-	JZ        low261
+	JZ        low267
 	VMOVSD    X7, (BX)(DX*2)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
-	JZ        low262
+	JZ        low268
 	VMOVSS    X7, 8(BX)(DX*2)
 
-low262:
-	JMP stored256
+low268:
+	JMP stored262
 
-low261:
+low267:
 	TESTQ  $0x00000001, AX
-	JZ     low263
+	JZ     low269
 	VMOVSS X7, (BX)(DX*2)
 
-low263:
-stored256:
+low269:
+stored262:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done203
+	JMP  done209
 
-fewer204:
+fewer210:
 	CMPQ BX, $0x06
-	JNE  fewer264
+	JNE  fewer270
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ       init+16(FP), BX
@@ -3505,9 +3541,9 @@ fewer204:
 	VMASKMOVPS (BX)(DX*1), Y0, Y4
 	VMASKMOVPS (BX)(CX*4), Y0, Y5
 	VMASKMOVPS (BX)(SI*1), Y0, Y6
-	MOVQ       n+104(FP), R8
+	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded265
+	JLE        folded271
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -3519,7 +3555,7 @@ fewer204:
 	MOVQ       ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold266:
+fold272:
 	VMASKMOVPS   (SI), Y0, Y8
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -3538,11 +3574,11 @@ fold266:
 	VFMADD231PS  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold266
+	JNZ          fold272
 
-folded265:
+folded271:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y7, Y7, Y7
 	VADDPS Y7, Y1, Y1
 	VADDPS Y7, Y2, Y2
@@ -3551,7 +3587,7 @@ folded265:
 	VADDPS Y7, Y5, Y5
 	VADDPS Y7, Y6, Y6
 	CMPQ   BX, $0x01
-	JNE    linear267
+	JNE    linear273
 	VMAXPS Y1, Y7, Y1
 	VMAXPS Y2, Y7, Y2
 	VMAXPS Y3, Y7, Y3
@@ -3559,271 +3595,271 @@ folded265:
 	VMAXPS Y5, Y7, Y5
 	VMAXPS Y6, Y7, Y6
 
-linear267:
+linear273:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	TESTQ        $0x00000004, AX
-	JZ           low269
+	JZ           low275
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low270
+	JZ           low276
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low271
+	JZ           low277
 	VMOVSS       X1, 24(BX)
 
-low271:
-	JMP stored268
+low277:
+	JMP stored274
 
-low270:
+low276:
 	TESTQ  $0x00000001, AX
-	JZ     low272
+	JZ     low278
 	VMOVSS X1, 16(BX)
 
-low272:
-	JMP stored268
+low278:
+	JMP stored274
 
-low269:
+low275:
 	TESTQ     $0x00000002, AX
-	JZ        low273
+	JZ        low279
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low274
+	JZ        low280
 	VMOVSS    X1, 8(BX)
 
-low274:
-	JMP stored268
+low280:
+	JMP stored274
 
-low273:
+low279:
 	TESTQ  $0x00000001, AX
-	JZ     low275
+	JZ     low281
 	VMOVSS X1, (BX)
 
-low275:
-stored268:
+low281:
+stored274:
 	TESTQ        $0x00000004, AX
-	JZ           low277
+	JZ           low283
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low278
+	JZ           low284
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low279
+	JZ           low285
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low279:
-	JMP stored276
+low285:
+	JMP stored282
 
-low278:
+low284:
 	TESTQ  $0x00000001, AX
-	JZ     low280
+	JZ     low286
 	VMOVSS X2, 16(BX)(CX*1)
 
-low280:
-	JMP stored276
+low286:
+	JMP stored282
 
-low277:
+low283:
 	TESTQ     $0x00000002, AX
-	JZ        low281
+	JZ        low287
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low282
+	JZ        low288
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low282:
-	JMP stored276
+low288:
+	JMP stored282
 
-low281:
+low287:
 	TESTQ  $0x00000001, AX
-	JZ     low283
+	JZ     low289
 	VMOVSS X2, (BX)(CX*1)
 
-low283:
-stored276:
+low289:
+stored282:
 	TESTQ        $0x00000004, AX
-	JZ           low285
+	JZ           low291
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low286
+	JZ           low292
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low287
+	JZ           low293
 	VMOVSS       X3, 24(BX)(CX*2)
 
-low287:
-	JMP stored284
+low293:
+	JMP stored290
 
-low286:
+low292:
 	TESTQ  $0x00000001, AX
-	JZ     low288
+	JZ     low294
 	VMOVSS X3, 16(BX)(CX*2)
 
-low288:
-	JMP stored284
+low294:
+	JMP stored290
 
-low285:
+low291:
 	TESTQ     $0x00000002, AX
-	JZ        low289
+	JZ        low295
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low290
+	JZ        low296
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low290:
-	JMP stored284
+low296:
+	JMP stored290
 
-low289:
+low295:
 	TESTQ  $0x00000001, AX
-	JZ     low291
+	JZ     low297
 	VMOVSS X3, (BX)(CX*2)
 
-low291:
-stored284:
+low297:
+stored290:
 	TESTQ        $0x00000004, AX
-	JZ           low293
+	JZ           low299
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low294
+	JZ           low300
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low295
+	JZ           low301
 	VMOVSS       X4, 24(BX)(DX*1)
 
-low295:
-	JMP stored292
+low301:
+	JMP stored298
 
-low294:
+low300:
 	TESTQ  $0x00000001, AX
-	JZ     low296
+	JZ     low302
 	VMOVSS X4, 16(BX)(DX*1)
 
-low296:
-	JMP stored292
+low302:
+	JMP stored298
 
-low293:
+low299:
 	TESTQ     $0x00000002, AX
-	JZ        low297
+	JZ        low303
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low298
+	JZ        low304
 	VMOVSS    X4, 8(BX)(DX*1)
 
-low298:
-	JMP stored292
+low304:
+	JMP stored298
 
-low297:
+low303:
 	TESTQ  $0x00000001, AX
-	JZ     low299
+	JZ     low305
 	VMOVSS X4, (BX)(DX*1)
 
-low299:
-stored292:
+low305:
+stored298:
 	TESTQ        $0x00000004, AX
-	JZ           low301
+	JZ           low307
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low302
+	JZ           low308
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low303
+	JZ           low309
 	VMOVSS       X5, 24(BX)(CX*4)
 
-low303:
-	JMP stored300
+low309:
+	JMP stored306
 
-low302:
+low308:
 	TESTQ  $0x00000001, AX
-	JZ     low304
+	JZ     low310
 	VMOVSS X5, 16(BX)(CX*4)
 
-low304:
-	JMP stored300
+low310:
+	JMP stored306
 
-low301:
+low307:
 	TESTQ     $0x00000002, AX
-	JZ        low305
+	JZ        low311
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low306
+	JZ        low312
 	VMOVSS    X5, 8(BX)(CX*4)
 
-low306:
-	JMP stored300
+low312:
+	JMP stored306
 
-low305:
+low311:
 	TESTQ  $0x00000001, AX
-	JZ     low307
+	JZ     low313
 	VMOVSS X5, (BX)(CX*4)
 
-low307:
-stored300:
+low313:
+stored306:
 	TESTQ        $0x00000004, AX
-	JZ           low309
+	JZ           low315
 	VMOVUPS      X6, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000002, AX
-	JZ           low310
+	JZ           low316
 	VMOVSD       X6, 16(BX)(SI*1)
 	VUNPCKHPD    X6, X6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low311
+	JZ           low317
 	VMOVSS       X6, 24(BX)(SI*1)
 
-low311:
-	JMP stored308
+low317:
+	JMP stored314
 
-low310:
+low316:
 	TESTQ  $0x00000001, AX
-	JZ     low312
+	JZ     low318
 	VMOVSS X6, 16(BX)(SI*1)
 
-low312:
-	JMP stored308
+low318:
+	JMP stored314
 
-low309:
+low315:
 	TESTQ     $0x00000002, AX
-	JZ        low313
+	JZ        low319
 	VMOVSD    X6, (BX)(SI*1)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low314
+	JZ        low320
 	VMOVSS    X6, 8(BX)(SI*1)
 
-low314:
-	JMP stored308
+low320:
+	JMP stored314
 
-low313:
+low319:
 	TESTQ  $0x00000001, AX
-	JZ     low315
+	JZ     low321
 	VMOVSS X6, (BX)(SI*1)
 
-low315:
-stored308:
+low321:
+stored314:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done203
+	JMP  done209
 
-fewer264:
+fewer270:
 	CMPQ BX, $0x05
-	JNE  fewer316
+	JNE  fewer322
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ       init+16(FP), BX
@@ -3834,9 +3870,9 @@ fewer264:
 	VMASKMOVPS (BX)(CX*2), Y0, Y3
 	VMASKMOVPS (BX)(DX*1), Y0, Y4
 	VMASKMOVPS (BX)(CX*4), Y0, Y5
-	MOVQ       n+104(FP), R8
+	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded317
+	JLE        folded323
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -3847,7 +3883,7 @@ fewer264:
 	MOVQ       ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold318:
+fold324:
 	VMASKMOVPS   (SI), Y0, Y7
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -3864,11 +3900,11 @@ fold318:
 	VFMADD231PS  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold318
+	JNZ          fold324
 
-folded317:
+folded323:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
 	VADDPS Y6, Y1, Y1
 	VADDPS Y6, Y2, Y2
@@ -3876,235 +3912,235 @@ folded317:
 	VADDPS Y6, Y4, Y4
 	VADDPS Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear319
+	JNE    linear325
 	VMAXPS Y1, Y6, Y1
 	VMAXPS Y2, Y6, Y2
 	VMAXPS Y3, Y6, Y3
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-linear319:
+linear325:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	TESTQ        $0x00000004, AX
-	JZ           low321
+	JZ           low327
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low322
+	JZ           low328
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low323
+	JZ           low329
 	VMOVSS       X1, 24(BX)
 
-low323:
-	JMP stored320
+low329:
+	JMP stored326
 
-low322:
+low328:
 	TESTQ  $0x00000001, AX
-	JZ     low324
+	JZ     low330
 	VMOVSS X1, 16(BX)
 
-low324:
-	JMP stored320
+low330:
+	JMP stored326
 
-low321:
+low327:
 	TESTQ     $0x00000002, AX
-	JZ        low325
+	JZ        low331
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low326
+	JZ        low332
 	VMOVSS    X1, 8(BX)
 
-low326:
-	JMP stored320
+low332:
+	JMP stored326
 
-low325:
+low331:
 	TESTQ  $0x00000001, AX
-	JZ     low327
+	JZ     low333
 	VMOVSS X1, (BX)
 
-low327:
-stored320:
+low333:
+stored326:
 	TESTQ        $0x00000004, AX
-	JZ           low329
+	JZ           low335
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low330
+	JZ           low336
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low331
+	JZ           low337
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low331:
-	JMP stored328
+low337:
+	JMP stored334
 
-low330:
+low336:
 	TESTQ  $0x00000001, AX
-	JZ     low332
+	JZ     low338
 	VMOVSS X2, 16(BX)(CX*1)
 
-low332:
-	JMP stored328
+low338:
+	JMP stored334
 
-low329:
+low335:
 	TESTQ     $0x00000002, AX
-	JZ        low333
+	JZ        low339
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low334
+	JZ        low340
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low334:
-	JMP stored328
+low340:
+	JMP stored334
 
-low333:
+low339:
 	TESTQ  $0x00000001, AX
-	JZ     low335
+	JZ     low341
 	VMOVSS X2, (BX)(CX*1)
 
-low335:
-stored328:
+low341:
+stored334:
 	TESTQ        $0x00000004, AX
-	JZ           low337
+	JZ           low343
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low338
+	JZ           low344
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low339
+	JZ           low345
 	VMOVSS       X3, 24(BX)(CX*2)
 
-low339:
-	JMP stored336
+low345:
+	JMP stored342
 
-low338:
+low344:
 	TESTQ  $0x00000001, AX
-	JZ     low340
+	JZ     low346
 	VMOVSS X3, 16(BX)(CX*2)
 
-low340:
-	JMP stored336
+low346:
+	JMP stored342
 
-low337:
+low343:
 	TESTQ     $0x00000002, AX
-	JZ        low341
+	JZ        low347
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low342
+	JZ        low348
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low342:
-	JMP stored336
+low348:
+	JMP stored342
 
-low341:
+low347:
 	TESTQ  $0x00000001, AX
-	JZ     low343
+	JZ     low349
 	VMOVSS X3, (BX)(CX*2)
 
-low343:
-stored336:
+low349:
+stored342:
 	TESTQ        $0x00000004, AX
-	JZ           low345
+	JZ           low351
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low346
+	JZ           low352
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low347
+	JZ           low353
 	VMOVSS       X4, 24(BX)(DX*1)
 
-low347:
-	JMP stored344
+low353:
+	JMP stored350
 
-low346:
+low352:
 	TESTQ  $0x00000001, AX
-	JZ     low348
+	JZ     low354
 	VMOVSS X4, 16(BX)(DX*1)
 
-low348:
-	JMP stored344
+low354:
+	JMP stored350
 
-low345:
+low351:
 	TESTQ     $0x00000002, AX
-	JZ        low349
+	JZ        low355
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low350
+	JZ        low356
 	VMOVSS    X4, 8(BX)(DX*1)
 
-low350:
-	JMP stored344
+low356:
+	JMP stored350
 
-low349:
+low355:
 	TESTQ  $0x00000001, AX
-	JZ     low351
+	JZ     low357
 	VMOVSS X4, (BX)(DX*1)
 
-low351:
-stored344:
+low357:
+stored350:
 	TESTQ        $0x00000004, AX
-	JZ           low353
+	JZ           low359
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low354
+	JZ           low360
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low355
+	JZ           low361
 	VMOVSS       X5, 24(BX)(CX*4)
 
-low355:
-	JMP stored352
+low361:
+	JMP stored358
 
-low354:
+low360:
 	TESTQ  $0x00000001, AX
-	JZ     low356
+	JZ     low362
 	VMOVSS X5, 16(BX)(CX*4)
 
-low356:
-	JMP stored352
+low362:
+	JMP stored358
 
-low353:
+low359:
 	TESTQ     $0x00000002, AX
-	JZ        low357
+	JZ        low363
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low358
+	JZ        low364
 	VMOVSS    X5, 8(BX)(CX*4)
 
-low358:
-	JMP stored352
+low364:
+	JMP stored358
 
-low357:
+low363:
 	TESTQ  $0x00000001, AX
-	JZ     low359
+	JZ     low365
 	VMOVSS X5, (BX)(CX*4)
 
-low359:
-stored352:
+low365:
+stored358:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done203
+	JMP  done209
 
-fewer316:
+fewer322:
 	CMPQ BX, $0x04
-	JNE  fewer360
+	JNE  fewer366
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ       init+16(FP), BX
@@ -4114,9 +4150,9 @@ fewer316:
 	VMASKMOVPS (BX)(CX*1), Y0, Y2
 	VMASKMOVPS (BX)(CX*2), Y0, Y3
 	VMASKMOVPS (BX)(DX*1), Y0, Y4
-	MOVQ       n+104(FP), R8
+	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded361
+	JLE        folded367
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -4127,7 +4163,7 @@ fewer316:
 	MOVQ       ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold362:
+fold368:
 	VMASKMOVPS   (SI), Y0, Y6
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -4142,203 +4178,203 @@ fold362:
 	VFMADD231PS  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold362
+	JNZ          fold368
 
-folded361:
+folded367:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y5, Y5, Y5
 	VADDPS Y5, Y1, Y1
 	VADDPS Y5, Y2, Y2
 	VADDPS Y5, Y3, Y3
 	VADDPS Y5, Y4, Y4
 	CMPQ   BX, $0x01
-	JNE    linear363
+	JNE    linear369
 	VMAXPS Y1, Y5, Y1
 	VMAXPS Y2, Y5, Y2
 	VMAXPS Y3, Y5, Y3
 	VMAXPS Y4, Y5, Y4
 
-linear363:
+linear369:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	TESTQ        $0x00000004, AX
-	JZ           low365
+	JZ           low371
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low366
+	JZ           low372
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low367
+	JZ           low373
 	VMOVSS       X1, 24(BX)
 
-low367:
-	JMP stored364
+low373:
+	JMP stored370
 
-low366:
+low372:
 	TESTQ  $0x00000001, AX
-	JZ     low368
+	JZ     low374
 	VMOVSS X1, 16(BX)
 
-low368:
-	JMP stored364
+low374:
+	JMP stored370
 
-low365:
+low371:
 	TESTQ     $0x00000002, AX
-	JZ        low369
+	JZ        low375
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low370
+	JZ        low376
 	VMOVSS    X1, 8(BX)
 
-low370:
-	JMP stored364
+low376:
+	JMP stored370
 
-low369:
+low375:
 	TESTQ  $0x00000001, AX
-	JZ     low371
+	JZ     low377
 	VMOVSS X1, (BX)
 
-low371:
-stored364:
+low377:
+stored370:
 	TESTQ        $0x00000004, AX
-	JZ           low373
+	JZ           low379
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low374
+	JZ           low380
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low375
+	JZ           low381
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low375:
-	JMP stored372
+low381:
+	JMP stored378
 
-low374:
+low380:
 	TESTQ  $0x00000001, AX
-	JZ     low376
+	JZ     low382
 	VMOVSS X2, 16(BX)(CX*1)
 
-low376:
-	JMP stored372
+low382:
+	JMP stored378
 
-low373:
+low379:
 	TESTQ     $0x00000002, AX
-	JZ        low377
+	JZ        low383
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low378
+	JZ        low384
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low378:
-	JMP stored372
+low384:
+	JMP stored378
 
-low377:
+low383:
 	TESTQ  $0x00000001, AX
-	JZ     low379
+	JZ     low385
 	VMOVSS X2, (BX)(CX*1)
 
-low379:
-stored372:
+low385:
+stored378:
 	TESTQ        $0x00000004, AX
-	JZ           low381
+	JZ           low387
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low382
+	JZ           low388
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low383
+	JZ           low389
 	VMOVSS       X3, 24(BX)(CX*2)
 
-low383:
-	JMP stored380
+low389:
+	JMP stored386
 
-low382:
+low388:
 	TESTQ  $0x00000001, AX
-	JZ     low384
+	JZ     low390
 	VMOVSS X3, 16(BX)(CX*2)
 
-low384:
-	JMP stored380
+low390:
+	JMP stored386
 
-low381:
+low387:
 	TESTQ     $0x00000002, AX
-	JZ        low385
+	JZ        low391
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low386
+	JZ        low392
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low386:
-	JMP stored380
+low392:
+	JMP stored386
 
-low385:
+low391:
 	TESTQ  $0x00000001, AX
-	JZ     low387
+	JZ     low393
 	VMOVSS X3, (BX)(CX*2)
 
-low387:
-stored380:
+low393:
+stored386:
 	TESTQ        $0x00000004, AX
-	JZ           low389
+	JZ           low395
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low390
+	JZ           low396
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low391
+	JZ           low397
 	VMOVSS       X4, 24(BX)(DX*1)
 
-low391:
-	JMP stored388
+low397:
+	JMP stored394
 
-low390:
+low396:
 	TESTQ  $0x00000001, AX
-	JZ     low392
+	JZ     low398
 	VMOVSS X4, 16(BX)(DX*1)
 
-low392:
-	JMP stored388
+low398:
+	JMP stored394
 
-low389:
+low395:
 	TESTQ     $0x00000002, AX
-	JZ        low393
+	JZ        low399
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low394
+	JZ        low400
 	VMOVSS    X4, 8(BX)(DX*1)
 
-low394:
-	JMP stored388
+low400:
+	JMP stored394
 
-low393:
+low399:
 	TESTQ  $0x00000001, AX
-	JZ     low395
+	JZ     low401
 	VMOVSS X4, (BX)(DX*1)
 
-low395:
-stored388:
+low401:
+stored394:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done203
+	JMP  done209
 
-fewer360:
+fewer366:
 	CMPQ BX, $0x03
-	JNE  fewer396
+	JNE  fewer402
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ       init+16(FP), BX
@@ -4346,9 +4382,9 @@ fewer360:
 	VMASKMOVPS (BX), Y0, Y1
 	VMASKMOVPS (BX)(CX*1), Y0, Y2
 	VMASKMOVPS (BX)(CX*2), Y0, Y3
-	MOVQ       n+104(FP), R8
+	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded397
+	JLE        folded403
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -4358,7 +4394,7 @@ fewer360:
 	MOVQ       ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold398:
+fold404:
 	VMASKMOVPS   (SI), Y0, Y5
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -4371,167 +4407,167 @@ fold398:
 	VFMADD231PS  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold398
+	JNZ          fold404
 
-folded397:
+folded403:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
 	VADDPS Y4, Y1, Y1
 	VADDPS Y4, Y2, Y2
 	VADDPS Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear399
+	JNE    linear405
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-linear399:
+linear405:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	TESTQ        $0x00000004, AX
-	JZ           low401
+	JZ           low407
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low402
+	JZ           low408
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low403
+	JZ           low409
 	VMOVSS       X1, 24(BX)
 
-low403:
-	JMP stored400
+low409:
+	JMP stored406
 
-low402:
+low408:
 	TESTQ  $0x00000001, AX
-	JZ     low404
+	JZ     low410
 	VMOVSS X1, 16(BX)
 
-low404:
-	JMP stored400
+low410:
+	JMP stored406
 
-low401:
+low407:
 	TESTQ     $0x00000002, AX
-	JZ        low405
+	JZ        low411
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low406
+	JZ        low412
 	VMOVSS    X1, 8(BX)
 
-low406:
-	JMP stored400
+low412:
+	JMP stored406
 
-low405:
+low411:
 	TESTQ  $0x00000001, AX
-	JZ     low407
+	JZ     low413
 	VMOVSS X1, (BX)
 
-low407:
-stored400:
+low413:
+stored406:
 	TESTQ        $0x00000004, AX
-	JZ           low409
+	JZ           low415
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low410
+	JZ           low416
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low411
+	JZ           low417
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low411:
-	JMP stored408
+low417:
+	JMP stored414
 
-low410:
+low416:
 	TESTQ  $0x00000001, AX
-	JZ     low412
+	JZ     low418
 	VMOVSS X2, 16(BX)(CX*1)
 
-low412:
-	JMP stored408
+low418:
+	JMP stored414
 
-low409:
+low415:
 	TESTQ     $0x00000002, AX
-	JZ        low413
+	JZ        low419
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low414
+	JZ        low420
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low414:
-	JMP stored408
+low420:
+	JMP stored414
 
-low413:
+low419:
 	TESTQ  $0x00000001, AX
-	JZ     low415
+	JZ     low421
 	VMOVSS X2, (BX)(CX*1)
 
-low415:
-stored408:
+low421:
+stored414:
 	TESTQ        $0x00000004, AX
-	JZ           low417
+	JZ           low423
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low418
+	JZ           low424
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low419
+	JZ           low425
 	VMOVSS       X3, 24(BX)(CX*2)
 
-low419:
-	JMP stored416
+low425:
+	JMP stored422
 
-low418:
+low424:
 	TESTQ  $0x00000001, AX
-	JZ     low420
+	JZ     low426
 	VMOVSS X3, 16(BX)(CX*2)
 
-low420:
-	JMP stored416
+low426:
+	JMP stored422
 
-low417:
+low423:
 	TESTQ     $0x00000002, AX
-	JZ        low421
+	JZ        low427
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low422
+	JZ        low428
 	VMOVSS    X3, 8(BX)(CX*2)
 
-low422:
-	JMP stored416
+low428:
+	JMP stored422
 
-low421:
+low427:
 	TESTQ  $0x00000001, AX
-	JZ     low423
+	JZ     low429
 	VMOVSS X3, (BX)(CX*2)
 
-low423:
-stored416:
+low429:
+stored422:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done203
+	JMP  done209
 
-fewer396:
+fewer402:
 	CMPQ BX, $0x02
-	JNE  fewer424
+	JNE  fewer430
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ       init+16(FP), BX
 	MOVQ       ldinit+24(FP), CX
 	VMASKMOVPS (BX), Y0, Y1
 	VMASKMOVPS (BX)(CX*1), Y0, Y2
-	MOVQ       n+104(FP), R8
+	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded425
+	JLE        folded431
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -4541,7 +4577,7 @@ fewer396:
 	MOVQ       ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold426:
+fold432:
 	VMASKMOVPS   (SI), Y0, Y4
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -4552,121 +4588,121 @@ fold426:
 	VFMADD231PS  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold426
+	JNZ          fold432
 
-folded425:
+folded431:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear427
+	JNE    linear433
 	VMAXPS Y1, Y3, Y1
 	VMAXPS Y2, Y3, Y2
 
-linear427:
+linear433:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	TESTQ        $0x00000004, AX
-	JZ           low429
+	JZ           low435
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low430
+	JZ           low436
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low431
+	JZ           low437
 	VMOVSS       X1, 24(BX)
 
-low431:
-	JMP stored428
+low437:
+	JMP stored434
 
-low430:
+low436:
 	TESTQ  $0x00000001, AX
-	JZ     low432
+	JZ     low438
 	VMOVSS X1, 16(BX)
 
-low432:
-	JMP stored428
+low438:
+	JMP stored434
 
-low429:
+low435:
 	TESTQ     $0x00000002, AX
-	JZ        low433
+	JZ        low439
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low434
+	JZ        low440
 	VMOVSS    X1, 8(BX)
 
-low434:
-	JMP stored428
+low440:
+	JMP stored434
 
-low433:
+low439:
 	TESTQ  $0x00000001, AX
-	JZ     low435
+	JZ     low441
 	VMOVSS X1, (BX)
 
-low435:
-stored428:
+low441:
+stored434:
 	TESTQ        $0x00000004, AX
-	JZ           low437
+	JZ           low443
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low438
+	JZ           low444
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low439
+	JZ           low445
 	VMOVSS       X2, 24(BX)(CX*1)
 
-low439:
-	JMP stored436
+low445:
+	JMP stored442
 
-low438:
+low444:
 	TESTQ  $0x00000001, AX
-	JZ     low440
+	JZ     low446
 	VMOVSS X2, 16(BX)(CX*1)
 
-low440:
-	JMP stored436
+low446:
+	JMP stored442
 
-low437:
+low443:
 	TESTQ     $0x00000002, AX
-	JZ        low441
+	JZ        low447
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low442
+	JZ        low448
 	VMOVSS    X2, 8(BX)(CX*1)
 
-low442:
-	JMP stored436
+low448:
+	JMP stored442
 
-low441:
+low447:
 	TESTQ  $0x00000001, AX
-	JZ     low443
+	JZ     low449
 	VMOVSS X2, (BX)(CX*1)
 
-low443:
-stored436:
+low449:
+stored442:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done203
+	JMP  done209
 
-fewer424:
+fewer430:
 	CMPQ BX, $0x01
-	JNE  fewer444
+	JNE  fewer450
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ       init+16(FP), BX
 	VMASKMOVPS (BX), Y0, Y1
-	MOVQ       n+104(FP), R8
+	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded445
+	JLE        folded451
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -4676,7 +4712,7 @@ fewer424:
 	MOVQ       ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold446:
+fold452:
 	VMASKMOVPS   (SI), Y0, Y3
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -4685,94 +4721,100 @@ fold446:
 	VFMADD231PS  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold446
+	JNZ          fold452
 
-folded445:
+folded451:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear447
+	JNE    linear453
 	VMAXPS Y1, Y2, Y1
 
-linear447:
+linear453:
 	MOVQ         c+0(FP), BX
 	TESTQ        $0x00000004, AX
-	JZ           low449
+	JZ           low455
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low450
+	JZ           low456
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low451
+	JZ           low457
 	VMOVSS       X1, 24(BX)
 
-low451:
-	JMP stored448
+low457:
+	JMP stored454
 
-low450:
+low456:
 	TESTQ  $0x00000001, AX
-	JZ     low452
+	JZ     low458
 	VMOVSS X1, 16(BX)
 
-low452:
-	JMP stored448
+low458:
+	JMP stored454
 
-low449:
+low455:
 	TESTQ     $0x00000002, AX
-	JZ        low453
+	JZ        low459
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low454
+	JZ        low460
 	VMOVSS    X1, 8(BX)
 
-low454:
-	JMP stored448
+low460:
+	JMP stored454
 
-low453:
+low459:
 	TESTQ  $0x00000001, AX
-	JZ     low455
+	JZ     low461
 	VMOVSS X1, (BX)
 
-low455:
-stored448:
+low461:
+stored454:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done203
+	JMP  done209
 
-fewer444:
-done203:
+fewer450:
+done209:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-// func panelAVX2F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, soon uintptr, ldsoon uintptr, rows int, cols int, n int, act int)
+// func panelAVX2F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, soon uintptr, ldsoon uintptr, then uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·panelAVX2F64(SB), NOSPLIT, $0-120
-	MOVQ cols+96(FP), AX
+TEXT ·panelAVX2F64(SB), NOSPLIT, $0-128
+	MOVQ cols+104(FP), AX
 	CMPQ AX, $0x08
 	JLE  narrower1
 	CMPQ AX, $0x0c
 	JNE  over2
-	MOVQ rows+88(FP), BX
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x04
 	JLT  rest4
 
 tile3:
-	MOVQ n+104(FP), CX
+	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
 	JLT  few5
 
 	// c of the next tile, 4×3 vectors
-	MOVQ       ldc+8(FP), CX
-	IMUL3Q     $0x04, CX, BX
-	MOVQ       c+0(FP), DX
-	ADDQ       DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x04, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x08
+	JGE    more6
+	MOVQ   then+88(FP), BX
+
+more6:
 	LEAQ       (CX)(CX*2), DX
 	PREFETCHT1 (BX)
 	PREFETCHT1 64(BX)
@@ -4804,9 +4846,9 @@ few5:
 	VMOVUPD (BX)(DX*1), Y9
 	VMOVUPD 32(BX)(DX*1), Y10
 	VMOVUPD 64(BX)(DX*1), Y11
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded6
+	JLE     folded7
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4817,7 +4859,7 @@ few5:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold7:
+fold8:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI), Y14
 	VMOVUPD      64(SI), Y15
@@ -4842,11 +4884,11 @@ fold7:
 	VFMADD231PD  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold7
+	JNZ          fold8
 
-folded6:
+folded7:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
 	VADDPD Y12, Y0, Y0
 	VADDPD Y12, Y1, Y1
@@ -4861,7 +4903,7 @@ folded6:
 	VADDPD Y12, Y10, Y10
 	VADDPD Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear8
+	JNE    linear9
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -4875,7 +4917,7 @@ folded6:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-linear8:
+linear9:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4909,16 +4951,16 @@ linear8:
 	IMUL3Q  $0x04, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+88(FP), BX
+	MOVQ    rows+96(FP), BX
 	SUBQ    $0x04, BX
-	MOVQ    BX, rows+88(FP)
+	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x04
 	JGE     tile3
 
 rest4:
-	MOVQ rows+88(FP), BX
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer10
+	JNE  fewer11
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -4932,9 +4974,9 @@ rest4:
 	VMOVUPD (BX)(CX*2), Y6
 	VMOVUPD 32(BX)(CX*2), Y7
 	VMOVUPD 64(BX)(CX*2), Y8
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded11
+	JLE     folded12
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4944,7 +4986,7 @@ rest4:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold12:
+fold13:
 	VMOVUPD      (SI), Y10
 	VMOVUPD      32(SI), Y11
 	VMOVUPD      64(SI), Y12
@@ -4965,11 +5007,11 @@ fold12:
 	VFMADD231PD  Y9, Y12, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold12
+	JNZ          fold13
 
-folded11:
+folded12:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y9, Y9, Y9
 	VADDPD Y9, Y0, Y0
 	VADDPD Y9, Y1, Y1
@@ -4981,7 +5023,7 @@ folded11:
 	VADDPD Y9, Y7, Y7
 	VADDPD Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear13
+	JNE    linear14
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -4992,7 +5034,7 @@ folded11:
 	VMAXPD Y7, Y9, Y7
 	VMAXPD Y8, Y9, Y8
 
-linear13:
+linear14:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
@@ -5007,11 +5049,11 @@ linear13:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done9
+	JMP     done10
 
-fewer10:
+fewer11:
 	CMPQ BX, $0x02
-	JNE  fewer14
+	JNE  fewer15
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -5022,9 +5064,9 @@ fewer10:
 	VMOVUPD (BX)(CX*1), Y3
 	VMOVUPD 32(BX)(CX*1), Y4
 	VMOVUPD 64(BX)(CX*1), Y5
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded15
+	JLE     folded16
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5034,7 +5076,7 @@ fewer10:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold16:
+fold17:
 	VMOVUPD      (SI), Y7
 	VMOVUPD      32(SI), Y8
 	VMOVUPD      64(SI), Y9
@@ -5051,11 +5093,11 @@ fold16:
 	VFMADD231PD  Y6, Y9, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold16
+	JNZ          fold17
 
-folded15:
+folded16:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
 	VADDPD Y6, Y0, Y0
 	VADDPD Y6, Y1, Y1
@@ -5064,7 +5106,7 @@ folded15:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear17
+	JNE    linear18
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
@@ -5072,7 +5114,7 @@ folded15:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear17:
+linear18:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
@@ -5084,20 +5126,20 @@ linear17:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done9
+	JMP     done10
 
-fewer14:
+fewer15:
 	CMPQ BX, $0x01
-	JNE  fewer18
+	JNE  fewer19
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Y0
 	VMOVUPD 32(BX), Y1
 	VMOVUPD 64(BX), Y2
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded19
+	JLE     folded20
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5107,7 +5149,7 @@ fewer14:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold20:
+fold21:
 	VMOVUPD      (SI), Y4
 	VMOVUPD      32(SI), Y5
 	VMOVUPD      64(SI), Y6
@@ -5120,22 +5162,22 @@ fold20:
 	VFMADD231PD  Y3, Y6, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold20
+	JNZ          fold21
 
-folded19:
+folded20:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y0, Y0
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear21
+	JNE    linear22
 	VMAXPD Y0, Y3, Y0
 	VMAXPD Y1, Y3, Y1
 	VMAXPD Y2, Y3, Y2
 
-linear21:
+linear22:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
@@ -5143,10 +5185,10 @@ linear21:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done9
+	JMP     done10
 
-fewer18:
-done9:
+fewer19:
+done10:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -5154,20 +5196,26 @@ done9:
 over2:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x60, AX
-	MOVQ   rows+88(FP), BX
+	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x04
-	JLT    rest23
+	JLT    rest24
 
-tile22:
-	MOVQ n+104(FP), CX
+tile23:
+	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few24
+	JLT  few25
 
 	// c of the next tile, 4×3 vectors
-	MOVQ       ldc+8(FP), CX
-	IMUL3Q     $0x04, CX, BX
-	MOVQ       c+0(FP), DX
-	ADDQ       DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x04, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x08
+	JGE    more26
+	MOVQ   then+88(FP), BX
+
+more26:
 	LEAQ       (CX)(CX*2), DX
 	PREFETCHT1 (BX)
 	PREFETCHT1 64(BX)
@@ -5182,7 +5230,7 @@ tile22:
 	PREFETCHT1 64(BX)(DX*1)
 	PREFETCHT1 95(BX)(DX*1)
 
-few24:
+few25:
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -5202,9 +5250,9 @@ few24:
 	VMOVUPD (BX)(DX*1), Y9
 	VMOVUPD 32(BX)(DX*1), Y10
 	VMOVUPD 64(SI)(DI*1), Y11
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded25
+	JLE     folded27
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5215,7 +5263,7 @@ few24:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold26:
+fold28:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI), Y14
 	VMOVUPD      64(SI)(AX*1), Y15
@@ -5240,11 +5288,11 @@ fold26:
 	VFMADD231PD  Y12, Y15, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold26
+	JNZ          fold28
 
-folded25:
+folded27:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
 	VADDPD Y12, Y0, Y0
 	VADDPD Y12, Y1, Y1
@@ -5259,7 +5307,7 @@ folded25:
 	VADDPD Y12, Y10, Y10
 	VADDPD Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear27
+	JNE    linear29
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -5273,7 +5321,7 @@ folded25:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-linear27:
+linear29:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5310,16 +5358,16 @@ linear27:
 	IMUL3Q  $0x04, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+88(FP), BX
+	MOVQ    rows+96(FP), BX
 	SUBQ    $0x04, BX
-	MOVQ    BX, rows+88(FP)
+	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x04
-	JGE     tile22
+	JGE     tile23
 
-rest23:
-	MOVQ rows+88(FP), BX
+rest24:
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x03
-	JNE  fewer29
+	JNE  fewer31
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -5335,9 +5383,9 @@ rest23:
 	VMOVUPD (BX)(CX*2), Y6
 	VMOVUPD 32(BX)(CX*2), Y7
 	VMOVUPD 64(DX)(CX*2), Y8
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded30
+	JLE     folded32
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5347,7 +5395,7 @@ rest23:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold31:
+fold33:
 	VMOVUPD      (SI), Y10
 	VMOVUPD      32(SI), Y11
 	VMOVUPD      64(SI)(AX*1), Y12
@@ -5368,11 +5416,11 @@ fold31:
 	VFMADD231PD  Y9, Y12, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold31
+	JNZ          fold33
 
-folded30:
+folded32:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y9, Y9, Y9
 	VADDPD Y9, Y0, Y0
 	VADDPD Y9, Y1, Y1
@@ -5384,7 +5432,7 @@ folded30:
 	VADDPD Y9, Y7, Y7
 	VADDPD Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear32
+	JNE    linear34
 	VMAXPD Y0, Y9, Y0
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
@@ -5395,7 +5443,7 @@ folded30:
 	VMAXPD Y7, Y9, Y7
 	VMAXPD Y8, Y9, Y8
 
-linear32:
+linear34:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -5412,11 +5460,11 @@ linear32:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done28
+	JMP     done30
 
-fewer29:
+fewer31:
 	CMPQ BX, $0x02
-	JNE  fewer33
+	JNE  fewer35
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -5429,9 +5477,9 @@ fewer29:
 	VMOVUPD (BX)(CX*1), Y3
 	VMOVUPD 32(BX)(CX*1), Y4
 	VMOVUPD 64(DX)(CX*1), Y5
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded34
+	JLE     folded36
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5441,7 +5489,7 @@ fewer29:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold35:
+fold37:
 	VMOVUPD      (SI), Y7
 	VMOVUPD      32(SI), Y8
 	VMOVUPD      64(SI)(AX*1), Y9
@@ -5458,11 +5506,11 @@ fold35:
 	VFMADD231PD  Y6, Y9, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold35
+	JNZ          fold37
 
-folded34:
+folded36:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
 	VADDPD Y6, Y0, Y0
 	VADDPD Y6, Y1, Y1
@@ -5471,7 +5519,7 @@ folded34:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear36
+	JNE    linear38
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
@@ -5479,7 +5527,7 @@ folded34:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear36:
+linear38:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -5493,11 +5541,11 @@ linear36:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done28
+	JMP     done30
 
-fewer33:
+fewer35:
 	CMPQ BX, $0x01
-	JNE  fewer37
+	JNE  fewer39
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -5506,9 +5554,9 @@ fewer33:
 	VMOVUPD (BX), Y0
 	VMOVUPD 32(BX), Y1
 	VMOVUPD 64(DX), Y2
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded38
+	JLE     folded40
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5518,7 +5566,7 @@ fewer33:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold39:
+fold41:
 	VMOVUPD      (SI), Y4
 	VMOVUPD      32(SI), Y5
 	VMOVUPD      64(SI)(AX*1), Y6
@@ -5531,22 +5579,22 @@ fold39:
 	VFMADD231PD  Y3, Y6, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold39
+	JNZ          fold41
 
-folded38:
+folded40:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y0, Y0
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear40
+	JNE    linear42
 	VMAXPD Y0, Y3, Y0
 	VMAXPD Y1, Y3, Y1
 	VMAXPD Y2, Y3, Y2
 
-linear40:
+linear42:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -5556,33 +5604,39 @@ linear40:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done28
+	JMP     done30
 
-fewer37:
-done28:
+fewer39:
+done30:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x04
-	JLE  narrower41
+	JLE  narrower43
 	CMPQ AX, $0x08
-	JNE  over42
-	MOVQ rows+88(FP), BX
+	JNE  over44
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x06
-	JLT  rest44
+	JLT  rest46
 
-tile43:
-	MOVQ n+104(FP), CX
+tile45:
+	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few45
+	JLT  few47
 
 	// c of the next tile, 6×2 vectors
-	MOVQ       ldc+8(FP), CX
-	IMUL3Q     $0x06, CX, BX
-	MOVQ       c+0(FP), DX
-	ADDQ       DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x06, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x0c
+	JGE    more48
+	MOVQ   then+88(FP), BX
+
+more48:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	PREFETCHT1 (BX)
@@ -5598,7 +5652,7 @@ tile43:
 	PREFETCHT1 (BX)(SI*1)
 	PREFETCHT1 63(BX)(SI*1)
 
-few45:
+few47:
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -5616,9 +5670,9 @@ few45:
 	VMOVUPD 32(BX)(CX*4), Y9
 	VMOVUPD (BX)(SI*1), Y10
 	VMOVUPD 32(BX)(SI*1), Y11
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded46
+	JLE     folded49
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5630,7 +5684,7 @@ few45:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold47:
+fold50:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI), Y14
 	ADDQ         DI, SI
@@ -5656,11 +5710,11 @@ fold47:
 	VFMADD231PD  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold47
+	JNZ          fold50
 
-folded46:
+folded49:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
 	VADDPD Y12, Y0, Y0
 	VADDPD Y12, Y1, Y1
@@ -5675,7 +5729,7 @@ folded46:
 	VADDPD Y12, Y10, Y10
 	VADDPD Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear48
+	JNE    linear51
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -5689,7 +5743,7 @@ folded46:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-linear48:
+linear51:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5724,16 +5778,16 @@ linear48:
 	IMUL3Q  $0x06, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+88(FP), BX
+	MOVQ    rows+96(FP), BX
 	SUBQ    $0x06, BX
-	MOVQ    BX, rows+88(FP)
+	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x06
-	JGE     tile43
+	JGE     tile45
 
-rest44:
-	MOVQ rows+88(FP), BX
+rest46:
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x05
-	JNE  fewer50
+	JNE  fewer53
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5749,9 +5803,9 @@ rest44:
 	VMOVUPD 32(BX)(DX*1), Y7
 	VMOVUPD (BX)(CX*4), Y8
 	VMOVUPD 32(BX)(CX*4), Y9
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded51
+	JLE     folded54
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5762,7 +5816,7 @@ rest44:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold52:
+fold55:
 	VMOVUPD      (SI), Y11
 	VMOVUPD      32(SI), Y12
 	ADDQ         DI, SI
@@ -5785,11 +5839,11 @@ fold52:
 	VFMADD231PD  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold52
+	JNZ          fold55
 
-folded51:
+folded54:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y10, Y10, Y10
 	VADDPD Y10, Y0, Y0
 	VADDPD Y10, Y1, Y1
@@ -5802,7 +5856,7 @@ folded51:
 	VADDPD Y10, Y8, Y8
 	VADDPD Y10, Y9, Y9
 	CMPQ   BX, $0x01
-	JNE    linear53
+	JNE    linear56
 	VMAXPD Y0, Y10, Y0
 	VMAXPD Y1, Y10, Y1
 	VMAXPD Y2, Y10, Y2
@@ -5814,7 +5868,7 @@ folded51:
 	VMAXPD Y8, Y10, Y8
 	VMAXPD Y9, Y10, Y9
 
-linear53:
+linear56:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5831,11 +5885,11 @@ linear53:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done49
+	JMP     done52
 
-fewer50:
+fewer53:
 	CMPQ BX, $0x04
-	JNE  fewer54
+	JNE  fewer57
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5849,9 +5903,9 @@ fewer50:
 	VMOVUPD 32(BX)(CX*2), Y5
 	VMOVUPD (BX)(DX*1), Y6
 	VMOVUPD 32(BX)(DX*1), Y7
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded55
+	JLE     folded58
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5862,7 +5916,7 @@ fewer50:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold56:
+fold59:
 	VMOVUPD      (SI), Y9
 	VMOVUPD      32(SI), Y10
 	ADDQ         DI, SI
@@ -5882,11 +5936,11 @@ fold56:
 	VFMADD231PD  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold56
+	JNZ          fold59
 
-folded55:
+folded58:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
 	VADDPD Y8, Y0, Y0
 	VADDPD Y8, Y1, Y1
@@ -5897,7 +5951,7 @@ folded55:
 	VADDPD Y8, Y6, Y6
 	VADDPD Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear57
+	JNE    linear60
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -5907,7 +5961,7 @@ folded55:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-linear57:
+linear60:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -5922,11 +5976,11 @@ linear57:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done49
+	JMP     done52
 
-fewer54:
+fewer57:
 	CMPQ BX, $0x03
-	JNE  fewer58
+	JNE  fewer61
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -5937,9 +5991,9 @@ fewer54:
 	VMOVUPD 32(BX)(CX*1), Y3
 	VMOVUPD (BX)(CX*2), Y4
 	VMOVUPD 32(BX)(CX*2), Y5
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded59
+	JLE     folded62
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -5949,7 +6003,7 @@ fewer54:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold60:
+fold63:
 	VMOVUPD      (SI), Y7
 	VMOVUPD      32(SI), Y8
 	ADDQ         DI, SI
@@ -5966,11 +6020,11 @@ fold60:
 	VFMADD231PD  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold60
+	JNZ          fold63
 
-folded59:
+folded62:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
 	VADDPD Y6, Y0, Y0
 	VADDPD Y6, Y1, Y1
@@ -5979,7 +6033,7 @@ folded59:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear61
+	JNE    linear64
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
@@ -5987,7 +6041,7 @@ folded59:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear61:
+linear64:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
@@ -5999,11 +6053,11 @@ linear61:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done49
+	JMP     done52
 
-fewer58:
+fewer61:
 	CMPQ BX, $0x02
-	JNE  fewer62
+	JNE  fewer65
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6012,9 +6066,9 @@ fewer58:
 	VMOVUPD 32(BX), Y1
 	VMOVUPD (BX)(CX*1), Y2
 	VMOVUPD 32(BX)(CX*1), Y3
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded63
+	JLE     folded66
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6024,7 +6078,7 @@ fewer58:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold64:
+fold67:
 	VMOVUPD      (SI), Y5
 	VMOVUPD      32(SI), Y6
 	ADDQ         DI, SI
@@ -6038,24 +6092,24 @@ fold64:
 	VFMADD231PD  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold64
+	JNZ          fold67
 
-folded63:
+folded66:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
 	VADDPD Y4, Y0, Y0
 	VADDPD Y4, Y1, Y1
 	VADDPD Y4, Y2, Y2
 	VADDPD Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear65
+	JNE    linear68
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 	VMAXPD Y3, Y4, Y3
 
-linear65:
+linear68:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
@@ -6065,19 +6119,19 @@ linear65:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done49
+	JMP     done52
 
-fewer62:
+fewer65:
 	CMPQ BX, $0x01
-	JNE  fewer66
+	JNE  fewer69
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Y0
 	VMOVUPD 32(BX), Y1
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded67
+	JLE     folded70
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6087,7 +6141,7 @@ fewer62:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold68:
+fold71:
 	VMOVUPD      (SI), Y3
 	VMOVUPD      32(SI), Y4
 	ADDQ         DI, SI
@@ -6098,51 +6152,57 @@ fold68:
 	VFMADD231PD  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold68
+	JNZ          fold71
 
-folded67:
+folded70:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y0, Y0
 	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear69
+	JNE    linear72
 	VMAXPD Y0, Y2, Y0
 	VMAXPD Y1, Y2, Y1
 
-linear69:
+linear72:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Y0, (BX)
 	VMOVUPD Y1, 32(BX)
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done49
+	JMP     done52
 
-fewer66:
-done49:
+fewer69:
+done52:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over42:
+over44:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x40, AX
-	MOVQ   rows+88(FP), BX
+	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x06
-	JLT    rest71
+	JLT    rest74
 
-tile70:
-	MOVQ n+104(FP), CX
+tile73:
+	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few72
+	JLT  few75
 
 	// c of the next tile, 6×2 vectors
-	MOVQ       ldc+8(FP), CX
-	IMUL3Q     $0x06, CX, BX
-	MOVQ       c+0(FP), DX
-	ADDQ       DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x06, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x0c
+	JGE    more76
+	MOVQ   then+88(FP), BX
+
+more76:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	PREFETCHT1 (BX)
@@ -6158,7 +6218,7 @@ tile70:
 	PREFETCHT1 (BX)(SI*1)
 	PREFETCHT1 63(BX)(SI*1)
 
-few72:
+few75:
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -6180,9 +6240,9 @@ few72:
 	VMOVUPD 32(DI)(CX*4), Y9
 	VMOVUPD (BX)(SI*1), Y10
 	VMOVUPD 32(DI)(R9*1), Y11
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded73
+	JLE     folded77
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6194,7 +6254,7 @@ few72:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold74:
+fold78:
 	VMOVUPD      (SI), Y13
 	VMOVUPD      32(SI)(AX*1), Y14
 	ADDQ         DI, SI
@@ -6220,11 +6280,11 @@ fold74:
 	VFMADD231PD  Y12, Y14, Y11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold74
+	JNZ          fold78
 
-folded73:
+folded77:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y12, Y12, Y12
 	VADDPD Y12, Y0, Y0
 	VADDPD Y12, Y1, Y1
@@ -6239,7 +6299,7 @@ folded73:
 	VADDPD Y12, Y10, Y10
 	VADDPD Y12, Y11, Y11
 	CMPQ   BX, $0x01
-	JNE    linear75
+	JNE    linear79
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -6253,7 +6313,7 @@ folded73:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-linear75:
+linear79:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6292,16 +6352,16 @@ linear75:
 	IMUL3Q  $0x06, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+88(FP), BX
+	MOVQ    rows+96(FP), BX
 	SUBQ    $0x06, BX
-	MOVQ    BX, rows+88(FP)
+	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x06
-	JGE     tile70
+	JGE     tile73
 
-rest71:
-	MOVQ rows+88(FP), BX
+rest74:
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x05
-	JNE  fewer77
+	JNE  fewer81
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6320,9 +6380,9 @@ rest71:
 	VMOVUPD 32(SI)(DI*1), Y7
 	VMOVUPD (BX)(CX*4), Y8
 	VMOVUPD 32(SI)(CX*4), Y9
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded78
+	JLE     folded82
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6333,7 +6393,7 @@ rest71:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold79:
+fold83:
 	VMOVUPD      (SI), Y11
 	VMOVUPD      32(SI)(AX*1), Y12
 	ADDQ         DI, SI
@@ -6356,11 +6416,11 @@ fold79:
 	VFMADD231PD  Y10, Y12, Y9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold79
+	JNZ          fold83
 
-folded78:
+folded82:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y10, Y10, Y10
 	VADDPD Y10, Y0, Y0
 	VADDPD Y10, Y1, Y1
@@ -6373,7 +6433,7 @@ folded78:
 	VADDPD Y10, Y8, Y8
 	VADDPD Y10, Y9, Y9
 	CMPQ   BX, $0x01
-	JNE    linear80
+	JNE    linear84
 	VMAXPD Y0, Y10, Y0
 	VMAXPD Y1, Y10, Y1
 	VMAXPD Y2, Y10, Y2
@@ -6385,7 +6445,7 @@ folded78:
 	VMAXPD Y8, Y10, Y8
 	VMAXPD Y9, Y10, Y9
 
-linear80:
+linear84:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6405,11 +6465,11 @@ linear80:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done76
+	JMP     done80
 
-fewer77:
+fewer81:
 	CMPQ BX, $0x04
-	JNE  fewer81
+	JNE  fewer85
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6426,9 +6486,9 @@ fewer77:
 	VMOVUPD 32(SI)(CX*2), Y5
 	VMOVUPD (BX)(DX*1), Y6
 	VMOVUPD 32(SI)(DI*1), Y7
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded82
+	JLE     folded86
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6439,7 +6499,7 @@ fewer77:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold83:
+fold87:
 	VMOVUPD      (SI), Y9
 	VMOVUPD      32(SI)(AX*1), Y10
 	ADDQ         DI, SI
@@ -6459,11 +6519,11 @@ fold83:
 	VFMADD231PD  Y8, Y10, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold83
+	JNZ          fold87
 
-folded82:
+folded86:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
 	VADDPD Y8, Y0, Y0
 	VADDPD Y8, Y1, Y1
@@ -6474,7 +6534,7 @@ folded82:
 	VADDPD Y8, Y6, Y6
 	VADDPD Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear84
+	JNE    linear88
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -6484,7 +6544,7 @@ folded82:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-linear84:
+linear88:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6502,11 +6562,11 @@ linear84:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done76
+	JMP     done80
 
-fewer81:
+fewer85:
 	CMPQ BX, $0x03
-	JNE  fewer85
+	JNE  fewer89
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6519,9 +6579,9 @@ fewer81:
 	VMOVUPD 32(DX)(CX*1), Y3
 	VMOVUPD (BX)(CX*2), Y4
 	VMOVUPD 32(DX)(CX*2), Y5
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded86
+	JLE     folded90
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6531,7 +6591,7 @@ fewer81:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold87:
+fold91:
 	VMOVUPD      (SI), Y7
 	VMOVUPD      32(SI)(AX*1), Y8
 	ADDQ         DI, SI
@@ -6548,11 +6608,11 @@ fold87:
 	VFMADD231PD  Y6, Y8, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold87
+	JNZ          fold91
 
-folded86:
+folded90:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
 	VADDPD Y6, Y0, Y0
 	VADDPD Y6, Y1, Y1
@@ -6561,7 +6621,7 @@ folded86:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear88
+	JNE    linear92
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
@@ -6569,7 +6629,7 @@ folded86:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear88:
+linear92:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -6583,11 +6643,11 @@ linear88:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done76
+	JMP     done80
 
-fewer85:
+fewer89:
 	CMPQ BX, $0x02
-	JNE  fewer89
+	JNE  fewer93
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6598,9 +6658,9 @@ fewer85:
 	VMOVUPD 32(DX), Y1
 	VMOVUPD (BX)(CX*1), Y2
 	VMOVUPD 32(DX)(CX*1), Y3
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded90
+	JLE     folded94
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6610,7 +6670,7 @@ fewer85:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold91:
+fold95:
 	VMOVUPD      (SI), Y5
 	VMOVUPD      32(SI)(AX*1), Y6
 	ADDQ         DI, SI
@@ -6624,24 +6684,24 @@ fold91:
 	VFMADD231PD  Y4, Y6, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold91
+	JNZ          fold95
 
-folded90:
+folded94:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
 	VADDPD Y4, Y0, Y0
 	VADDPD Y4, Y1, Y1
 	VADDPD Y4, Y2, Y2
 	VADDPD Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear92
+	JNE    linear96
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 	VMAXPD Y3, Y4, Y3
 
-linear92:
+linear96:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -6653,11 +6713,11 @@ linear92:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done76
+	JMP     done80
 
-fewer89:
+fewer93:
 	CMPQ BX, $0x01
-	JNE  fewer93
+	JNE  fewer97
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -6665,9 +6725,9 @@ fewer89:
 	ADDQ    AX, DX
 	VMOVUPD (BX), Y0
 	VMOVUPD 32(DX), Y1
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded94
+	JLE     folded98
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6677,7 +6737,7 @@ fewer89:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold95:
+fold99:
 	VMOVUPD      (SI), Y3
 	VMOVUPD      32(SI)(AX*1), Y4
 	ADDQ         DI, SI
@@ -6688,20 +6748,20 @@ fold95:
 	VFMADD231PD  Y2, Y4, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold95
+	JNZ          fold99
 
-folded94:
+folded98:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y0, Y0
 	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear96
+	JNE    linear100
 	VMAXPD Y0, Y2, Y0
 	VMAXPD Y1, Y2, Y1
 
-linear96:
+linear100:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -6710,31 +6770,37 @@ linear96:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done76
+	JMP     done80
 
-fewer93:
-done76:
+fewer97:
+done80:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower41:
+narrower43:
 	CMPQ AX, $0x04
-	JNE  over97
-	MOVQ rows+88(FP), BX
+	JNE  over101
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest99
+	JLT  rest103
 
-tile98:
-	MOVQ n+104(FP), CX
+tile102:
+	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few100
+	JLT  few104
 
 	// c of the next tile, 8×1 vectors
-	MOVQ       ldc+8(FP), CX
-	IMUL3Q     $0x08, CX, BX
-	MOVQ       c+0(FP), DX
-	ADDQ       DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x10
+	JGE    more105
+	MOVQ   then+88(FP), BX
+
+more105:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -6755,7 +6821,7 @@ tile98:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 31(BX)(DI*1)
 
-few100:
+few104:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -6770,9 +6836,9 @@ few100:
 	VMOVUPD (BX)(SI*1), Y5
 	VMOVUPD (BX)(DX*2), Y6
 	VMOVUPD (BX)(DI*1), Y7
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded101
+	JLE     folded106
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6785,7 +6851,7 @@ few100:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold102:
+fold107:
 	VMOVUPD      (SI), Y9
 	ADDQ         DI, SI
 	PREFETCHT1   (R12)
@@ -6808,11 +6874,11 @@ fold102:
 	VFMADD231PD  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold102
+	JNZ          fold107
 
-folded101:
+folded106:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
 	VADDPD Y8, Y0, Y0
 	VADDPD Y8, Y1, Y1
@@ -6823,7 +6889,7 @@ folded101:
 	VADDPD Y8, Y6, Y6
 	VADDPD Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear103
+	JNE    linear108
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
@@ -6833,7 +6899,7 @@ folded101:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-linear103:
+linear108:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6865,16 +6931,16 @@ linear103:
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+88(FP), BX
+	MOVQ    rows+96(FP), BX
 	SUBQ    $0x08, BX
-	MOVQ    BX, rows+88(FP)
+	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x08
-	JGE     tile98
+	JGE     tile102
 
-rest99:
-	MOVQ rows+88(FP), BX
+rest103:
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer105
+	JNE  fewer110
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
@@ -6888,9 +6954,9 @@ rest99:
 	VMOVUPD (BX)(CX*4), Y4
 	VMOVUPD (BX)(SI*1), Y5
 	VMOVUPD (BX)(DX*2), Y6
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded106
+	JLE     folded111
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6902,7 +6968,7 @@ rest99:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold107:
+fold112:
 	VMOVUPD      (SI), Y8
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -6923,11 +6989,11 @@ fold107:
 	VFMADD231PD  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold107
+	JNZ          fold112
 
-folded106:
+folded111:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y7, Y7, Y7
 	VADDPD Y7, Y0, Y0
 	VADDPD Y7, Y1, Y1
@@ -6937,7 +7003,7 @@ folded106:
 	VADDPD Y7, Y5, Y5
 	VADDPD Y7, Y6, Y6
 	CMPQ   BX, $0x01
-	JNE    linear108
+	JNE    linear113
 	VMAXPD Y0, Y7, Y0
 	VMAXPD Y1, Y7, Y1
 	VMAXPD Y2, Y7, Y2
@@ -6946,7 +7012,7 @@ folded106:
 	VMAXPD Y5, Y7, Y5
 	VMAXPD Y6, Y7, Y6
 
-linear108:
+linear113:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -6961,11 +7027,11 @@ linear108:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done104
+	JMP     done109
 
-fewer105:
+fewer110:
 	CMPQ BX, $0x06
-	JNE  fewer109
+	JNE  fewer114
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -6978,9 +7044,9 @@ fewer105:
 	VMOVUPD (BX)(DX*1), Y3
 	VMOVUPD (BX)(CX*4), Y4
 	VMOVUPD (BX)(SI*1), Y5
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded110
+	JLE     folded115
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -6992,7 +7058,7 @@ fewer105:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold111:
+fold116:
 	VMOVUPD      (SI), Y7
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -7011,11 +7077,11 @@ fold111:
 	VFMADD231PD  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold111
+	JNZ          fold116
 
-folded110:
+folded115:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
 	VADDPD Y6, Y0, Y0
 	VADDPD Y6, Y1, Y1
@@ -7024,7 +7090,7 @@ folded110:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear112
+	JNE    linear117
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
@@ -7032,7 +7098,7 @@ folded110:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear112:
+linear117:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7046,11 +7112,11 @@ linear112:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done104
+	JMP     done109
 
-fewer109:
+fewer114:
 	CMPQ BX, $0x05
-	JNE  fewer113
+	JNE  fewer118
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
@@ -7061,9 +7127,9 @@ fewer109:
 	VMOVUPD (BX)(CX*2), Y2
 	VMOVUPD (BX)(DX*1), Y3
 	VMOVUPD (BX)(CX*4), Y4
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded114
+	JLE     folded119
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7074,7 +7140,7 @@ fewer109:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold115:
+fold120:
 	VMOVUPD      (SI), Y6
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -7091,11 +7157,11 @@ fold115:
 	VFMADD231PD  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold115
+	JNZ          fold120
 
-folded114:
+folded119:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y0, Y0
 	VADDPD Y5, Y1, Y1
@@ -7103,14 +7169,14 @@ folded114:
 	VADDPD Y5, Y3, Y3
 	VADDPD Y5, Y4, Y4
 	CMPQ   BX, $0x01
-	JNE    linear116
+	JNE    linear121
 	VMAXPD Y0, Y5, Y0
 	VMAXPD Y1, Y5, Y1
 	VMAXPD Y2, Y5, Y2
 	VMAXPD Y3, Y5, Y3
 	VMAXPD Y4, Y5, Y4
 
-linear116:
+linear121:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7122,11 +7188,11 @@ linear116:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done104
+	JMP     done109
 
-fewer113:
+fewer118:
 	CMPQ BX, $0x04
-	JNE  fewer117
+	JNE  fewer122
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
@@ -7136,9 +7202,9 @@ fewer113:
 	VMOVUPD (BX)(CX*1), Y1
 	VMOVUPD (BX)(CX*2), Y2
 	VMOVUPD (BX)(DX*1), Y3
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded118
+	JLE     folded123
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7149,7 +7215,7 @@ fewer113:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold119:
+fold124:
 	VMOVUPD      (SI), Y5
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -7164,24 +7230,24 @@ fold119:
 	VFMADD231PD  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold119
+	JNZ          fold124
 
-folded118:
+folded123:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
 	VADDPD Y4, Y0, Y0
 	VADDPD Y4, Y1, Y1
 	VADDPD Y4, Y2, Y2
 	VADDPD Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear120
+	JNE    linear125
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 	VMAXPD Y3, Y4, Y3
 
-linear120:
+linear125:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -7192,11 +7258,11 @@ linear120:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done104
+	JMP     done109
 
-fewer117:
+fewer122:
 	CMPQ BX, $0x03
-	JNE  fewer121
+	JNE  fewer126
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -7204,9 +7270,9 @@ fewer117:
 	VMOVUPD (BX), Y0
 	VMOVUPD (BX)(CX*1), Y1
 	VMOVUPD (BX)(CX*2), Y2
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded122
+	JLE     folded127
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7216,7 +7282,7 @@ fewer117:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold123:
+fold128:
 	VMOVUPD      (SI), Y4
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -7229,22 +7295,22 @@ fold123:
 	VFMADD231PD  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold123
+	JNZ          fold128
 
-folded122:
+folded127:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y0, Y0
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear124
+	JNE    linear129
 	VMAXPD Y0, Y3, Y0
 	VMAXPD Y1, Y3, Y1
 	VMAXPD Y2, Y3, Y2
 
-linear124:
+linear129:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
@@ -7253,20 +7319,20 @@ linear124:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done104
+	JMP     done109
 
-fewer121:
+fewer126:
 	CMPQ BX, $0x02
-	JNE  fewer125
+	JNE  fewer130
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
 	VMOVUPD (BX), Y0
 	VMOVUPD (BX)(CX*1), Y1
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded126
+	JLE     folded131
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7276,7 +7342,7 @@ fewer121:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold127:
+fold132:
 	VMOVUPD      (SI), Y3
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -7287,20 +7353,20 @@ fold127:
 	VFMADD231PD  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold127
+	JNZ          fold132
 
-folded126:
+folded131:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y0, Y0
 	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear128
+	JNE    linear133
 	VMAXPD Y0, Y2, Y0
 	VMAXPD Y1, Y2, Y1
 
-linear128:
+linear133:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Y0, (BX)
@@ -7308,18 +7374,18 @@ linear128:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done104
+	JMP     done109
 
-fewer125:
+fewer130:
 	CMPQ BX, $0x01
-	JNE  fewer129
+	JNE  fewer134
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Y0
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded130
+	JLE     folded135
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -7329,7 +7395,7 @@ fewer125:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold131:
+fold136:
 	VMOVUPD      (SI), Y2
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -7338,52 +7404,58 @@ fold131:
 	VFMADD231PD  Y1, Y2, Y0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold131
+	JNZ          fold136
 
-folded130:
+folded135:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y1, Y1, Y1
 	VADDPD Y1, Y0, Y0
 	CMPQ   BX, $0x01
-	JNE    linear132
+	JNE    linear137
 	VMAXPD Y0, Y1, Y0
 
-linear132:
+linear137:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Y0, (BX)
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done104
+	JMP     done109
 
-fewer129:
-done104:
+fewer134:
+done109:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over97:
+over101:
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
 	LEAQ    mask<>+32(SB), CX
 	SUBQ    BX, CX
 	VMOVDQU (CX), Y0
-	MOVQ    rows+88(FP), BX
+	MOVQ    rows+96(FP), BX
 	CMPQ    BX, $0x08
-	JLT     rest134
+	JLT     rest139
 
-tile133:
-	MOVQ n+104(FP), CX
+tile138:
+	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few135
+	JLT  few140
 
 	// c of the next tile, 8×1 vectors
-	MOVQ       ldc+8(FP), CX
-	IMUL3Q     $0x08, CX, BX
-	MOVQ       c+0(FP), DX
-	ADDQ       DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x10
+	JGE    more141
+	MOVQ   then+88(FP), BX
+
+more141:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -7404,7 +7476,7 @@ tile133:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 31(BX)(DI*1)
 
-few135:
+few140:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ       init+16(FP), BX
 	MOVQ       ldinit+24(FP), CX
@@ -7419,9 +7491,9 @@ few135:
 	VMASKMOVPD (BX)(SI*1), Y0, Y6
 	VMASKMOVPD (BX)(DX*2), Y0, Y7
 	VMASKMOVPD (BX)(DI*1), Y0, Y8
-	MOVQ       n+104(FP), R8
+	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded136
+	JLE        folded142
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -7434,7 +7506,7 @@ few135:
 	MOVQ       ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold137:
+fold143:
 	VMASKMOVPD   (SI), Y0, Y10
 	ADDQ         DI, SI
 	PREFETCHT1   (R12)
@@ -7457,11 +7529,11 @@ fold137:
 	VFMADD231PD  Y9, Y10, Y8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold137
+	JNZ          fold143
 
-folded136:
+folded142:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y9, Y9, Y9
 	VADDPD Y9, Y1, Y1
 	VADDPD Y9, Y2, Y2
@@ -7472,7 +7544,7 @@ folded136:
 	VADDPD Y9, Y7, Y7
 	VADDPD Y9, Y8, Y8
 	CMPQ   BX, $0x01
-	JNE    linear138
+	JNE    linear144
 	VMAXPD Y1, Y9, Y1
 	VMAXPD Y2, Y9, Y2
 	VMAXPD Y3, Y9, Y3
@@ -7482,172 +7554,172 @@ folded136:
 	VMAXPD Y7, Y9, Y7
 	VMAXPD Y8, Y9, Y8
 
-linear138:
+linear144:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	LEAQ         (DX)(CX*4), DI
 	TESTQ        $0x00000002, AX
-	JZ           low140
+	JZ           low146
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low141
+	JZ           low147
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low141:
-	JMP stored139
+low147:
+	JMP stored145
 
-low140:
+low146:
 	TESTQ     $0x00000001, AX
-	JZ        low142
+	JZ        low148
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low142:
-stored139:
+low148:
+stored145:
 	TESTQ        $0x00000002, AX
-	JZ           low144
+	JZ           low150
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low145
+	JZ           low151
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low145:
-	JMP stored143
+low151:
+	JMP stored149
 
-low144:
+low150:
 	TESTQ     $0x00000001, AX
-	JZ        low146
+	JZ        low152
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 
-low146:
-stored143:
+low152:
+stored149:
 	TESTQ        $0x00000002, AX
-	JZ           low148
+	JZ           low154
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low149
+	JZ           low155
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 
-low149:
-	JMP stored147
+low155:
+	JMP stored153
 
-low148:
+low154:
 	TESTQ     $0x00000001, AX
-	JZ        low150
+	JZ        low156
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 
-low150:
-stored147:
+low156:
+stored153:
 	TESTQ        $0x00000002, AX
-	JZ           low152
+	JZ           low158
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low153
+	JZ           low159
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 
-low153:
-	JMP stored151
+low159:
+	JMP stored157
 
-low152:
+low158:
 	TESTQ     $0x00000001, AX
-	JZ        low154
+	JZ        low160
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 
-low154:
-stored151:
+low160:
+stored157:
 	TESTQ        $0x00000002, AX
-	JZ           low156
+	JZ           low162
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low157
+	JZ           low163
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 
-low157:
-	JMP stored155
+low163:
+	JMP stored161
 
-low156:
+low162:
 	TESTQ     $0x00000001, AX
-	JZ        low158
+	JZ        low164
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 
-low158:
-stored155:
+low164:
+stored161:
 	TESTQ        $0x00000002, AX
-	JZ           low160
+	JZ           low166
 	VMOVUPS      X6, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low161
+	JZ           low167
 	VMOVSD       X6, 16(BX)(SI*1)
 	VUNPCKHPD    X6, X6, X6
 
-low161:
-	JMP stored159
+low167:
+	JMP stored165
 
-low160:
+low166:
 	TESTQ     $0x00000001, AX
-	JZ        low162
+	JZ        low168
 	VMOVSD    X6, (BX)(SI*1)
 	VUNPCKHPD X6, X6, X6
 
-low162:
-stored159:
+low168:
+stored165:
 	TESTQ        $0x00000002, AX
-	JZ           low164
+	JZ           low170
 	VMOVUPS      X7, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low165
+	JZ           low171
 	VMOVSD       X7, 16(BX)(DX*2)
 	VUNPCKHPD    X7, X7, X7
 
-low165:
-	JMP stored163
+low171:
+	JMP stored169
 
-low164:
+low170:
 	TESTQ     $0x00000001, AX
-	JZ        low166
+	JZ        low172
 	VMOVSD    X7, (BX)(DX*2)
 	VUNPCKHPD X7, X7, X7
 
-low166:
-stored163:
+low172:
+stored169:
 	TESTQ        $0x00000002, AX
-	JZ           low168
+	JZ           low174
 	VMOVUPS      X8, (BX)(DI*1)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, AX
-	JZ           low169
+	JZ           low175
 	VMOVSD       X8, 16(BX)(DI*1)
 	VUNPCKHPD    X8, X8, X8
 
-low169:
-	JMP stored167
+low175:
+	JMP stored173
 
-low168:
+low174:
 	TESTQ     $0x00000001, AX
-	JZ        low170
+	JZ        low176
 	VMOVSD    X8, (BX)(DI*1)
 	VUNPCKHPD X8, X8, X8
 
-low170:
-stored167:
+low176:
+stored173:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -7666,16 +7738,16 @@ stored167:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, a+32(FP)
-	MOVQ   rows+88(FP), BX
+	MOVQ   rows+96(FP), BX
 	SUBQ   $0x08, BX
-	MOVQ   BX, rows+88(FP)
+	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x08
-	JGE    tile133
+	JGE    tile138
 
-rest134:
-	MOVQ rows+88(FP), BX
+rest139:
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer172
+	JNE  fewer178
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ       init+16(FP), BX
@@ -7689,9 +7761,9 @@ rest134:
 	VMASKMOVPD (BX)(CX*4), Y0, Y5
 	VMASKMOVPD (BX)(SI*1), Y0, Y6
 	VMASKMOVPD (BX)(DX*2), Y0, Y7
-	MOVQ       n+104(FP), R8
+	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded173
+	JLE        folded179
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -7703,7 +7775,7 @@ rest134:
 	MOVQ       ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold174:
+fold180:
 	VMASKMOVPD   (SI), Y0, Y9
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -7724,11 +7796,11 @@ fold174:
 	VFMADD231PD  Y8, Y9, Y7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold174
+	JNZ          fold180
 
-folded173:
+folded179:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y8, Y8, Y8
 	VADDPD Y8, Y1, Y1
 	VADDPD Y8, Y2, Y2
@@ -7738,7 +7810,7 @@ folded173:
 	VADDPD Y8, Y6, Y6
 	VADDPD Y8, Y7, Y7
 	CMPQ   BX, $0x01
-	JNE    linear175
+	JNE    linear181
 	VMAXPD Y1, Y8, Y1
 	VMAXPD Y2, Y8, Y2
 	VMAXPD Y3, Y8, Y3
@@ -7747,159 +7819,159 @@ folded173:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-linear175:
+linear181:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	TESTQ        $0x00000002, AX
-	JZ           low177
+	JZ           low183
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low178
+	JZ           low184
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low178:
-	JMP stored176
+low184:
+	JMP stored182
 
-low177:
+low183:
 	TESTQ     $0x00000001, AX
-	JZ        low179
+	JZ        low185
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low179:
-stored176:
+low185:
+stored182:
 	TESTQ        $0x00000002, AX
-	JZ           low181
+	JZ           low187
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low182
+	JZ           low188
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low182:
-	JMP stored180
+low188:
+	JMP stored186
 
-low181:
+low187:
 	TESTQ     $0x00000001, AX
-	JZ        low183
+	JZ        low189
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 
-low183:
-stored180:
+low189:
+stored186:
 	TESTQ        $0x00000002, AX
-	JZ           low185
+	JZ           low191
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low186
+	JZ           low192
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 
-low186:
-	JMP stored184
+low192:
+	JMP stored190
 
-low185:
+low191:
 	TESTQ     $0x00000001, AX
-	JZ        low187
+	JZ        low193
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 
-low187:
-stored184:
+low193:
+stored190:
 	TESTQ        $0x00000002, AX
-	JZ           low189
+	JZ           low195
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low190
+	JZ           low196
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 
-low190:
-	JMP stored188
+low196:
+	JMP stored194
 
-low189:
+low195:
 	TESTQ     $0x00000001, AX
-	JZ        low191
+	JZ        low197
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 
-low191:
-stored188:
+low197:
+stored194:
 	TESTQ        $0x00000002, AX
-	JZ           low193
+	JZ           low199
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low194
+	JZ           low200
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 
-low194:
-	JMP stored192
+low200:
+	JMP stored198
 
-low193:
+low199:
 	TESTQ     $0x00000001, AX
-	JZ        low195
+	JZ        low201
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 
-low195:
-stored192:
+low201:
+stored198:
 	TESTQ        $0x00000002, AX
-	JZ           low197
+	JZ           low203
 	VMOVUPS      X6, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low198
+	JZ           low204
 	VMOVSD       X6, 16(BX)(SI*1)
 	VUNPCKHPD    X6, X6, X6
 
-low198:
-	JMP stored196
+low204:
+	JMP stored202
 
-low197:
+low203:
 	TESTQ     $0x00000001, AX
-	JZ        low199
+	JZ        low205
 	VMOVSD    X6, (BX)(SI*1)
 	VUNPCKHPD X6, X6, X6
 
-low199:
-stored196:
+low205:
+stored202:
 	TESTQ        $0x00000002, AX
-	JZ           low201
+	JZ           low207
 	VMOVUPS      X7, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low202
+	JZ           low208
 	VMOVSD       X7, 16(BX)(DX*2)
 	VUNPCKHPD    X7, X7, X7
 
-low202:
-	JMP stored200
+low208:
+	JMP stored206
 
-low201:
+low207:
 	TESTQ     $0x00000001, AX
-	JZ        low203
+	JZ        low209
 	VMOVSD    X7, (BX)(DX*2)
 	VUNPCKHPD X7, X7, X7
 
-low203:
-stored200:
+low209:
+stored206:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done171
+	JMP  done177
 
-fewer172:
+fewer178:
 	CMPQ BX, $0x06
-	JNE  fewer204
+	JNE  fewer210
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ       init+16(FP), BX
@@ -7912,9 +7984,9 @@ fewer172:
 	VMASKMOVPD (BX)(DX*1), Y0, Y4
 	VMASKMOVPD (BX)(CX*4), Y0, Y5
 	VMASKMOVPD (BX)(SI*1), Y0, Y6
-	MOVQ       n+104(FP), R8
+	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded205
+	JLE        folded211
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -7926,7 +7998,7 @@ fewer172:
 	MOVQ       ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold206:
+fold212:
 	VMASKMOVPD   (SI), Y0, Y8
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -7945,11 +8017,11 @@ fold206:
 	VFMADD231PD  Y7, Y8, Y6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold206
+	JNZ          fold212
 
-folded205:
+folded211:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y7, Y7, Y7
 	VADDPD Y7, Y1, Y1
 	VADDPD Y7, Y2, Y2
@@ -7958,7 +8030,7 @@ folded205:
 	VADDPD Y7, Y5, Y5
 	VADDPD Y7, Y6, Y6
 	CMPQ   BX, $0x01
-	JNE    linear207
+	JNE    linear213
 	VMAXPD Y1, Y7, Y1
 	VMAXPD Y2, Y7, Y2
 	VMAXPD Y3, Y7, Y3
@@ -7966,139 +8038,139 @@ folded205:
 	VMAXPD Y5, Y7, Y5
 	VMAXPD Y6, Y7, Y6
 
-linear207:
+linear213:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	LEAQ         (CX)(CX*4), SI
 	TESTQ        $0x00000002, AX
-	JZ           low209
+	JZ           low215
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low210
+	JZ           low216
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low210:
-	JMP stored208
+low216:
+	JMP stored214
 
-low209:
+low215:
 	TESTQ     $0x00000001, AX
-	JZ        low211
+	JZ        low217
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low211:
-stored208:
+low217:
+stored214:
 	TESTQ        $0x00000002, AX
-	JZ           low213
+	JZ           low219
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low214
+	JZ           low220
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low214:
-	JMP stored212
+low220:
+	JMP stored218
 
-low213:
+low219:
 	TESTQ     $0x00000001, AX
-	JZ        low215
+	JZ        low221
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 
-low215:
-stored212:
+low221:
+stored218:
 	TESTQ        $0x00000002, AX
-	JZ           low217
+	JZ           low223
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low218
+	JZ           low224
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 
-low218:
-	JMP stored216
+low224:
+	JMP stored222
 
-low217:
+low223:
 	TESTQ     $0x00000001, AX
-	JZ        low219
+	JZ        low225
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 
-low219:
-stored216:
+low225:
+stored222:
 	TESTQ        $0x00000002, AX
-	JZ           low221
+	JZ           low227
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low222
+	JZ           low228
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 
-low222:
-	JMP stored220
+low228:
+	JMP stored226
 
-low221:
+low227:
 	TESTQ     $0x00000001, AX
-	JZ        low223
+	JZ        low229
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 
-low223:
-stored220:
+low229:
+stored226:
 	TESTQ        $0x00000002, AX
-	JZ           low225
+	JZ           low231
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low226
+	JZ           low232
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 
-low226:
-	JMP stored224
+low232:
+	JMP stored230
 
-low225:
+low231:
 	TESTQ     $0x00000001, AX
-	JZ        low227
+	JZ        low233
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 
-low227:
-stored224:
+low233:
+stored230:
 	TESTQ        $0x00000002, AX
-	JZ           low229
+	JZ           low235
 	VMOVUPS      X6, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low230
+	JZ           low236
 	VMOVSD       X6, 16(BX)(SI*1)
 	VUNPCKHPD    X6, X6, X6
 
-low230:
-	JMP stored228
+low236:
+	JMP stored234
 
-low229:
+low235:
 	TESTQ     $0x00000001, AX
-	JZ        low231
+	JZ        low237
 	VMOVSD    X6, (BX)(SI*1)
 	VUNPCKHPD X6, X6, X6
 
-low231:
-stored228:
+low237:
+stored234:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done171
+	JMP  done177
 
-fewer204:
+fewer210:
 	CMPQ BX, $0x05
-	JNE  fewer232
+	JNE  fewer238
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ       init+16(FP), BX
@@ -8109,9 +8181,9 @@ fewer204:
 	VMASKMOVPD (BX)(CX*2), Y0, Y3
 	VMASKMOVPD (BX)(DX*1), Y0, Y4
 	VMASKMOVPD (BX)(CX*4), Y0, Y5
-	MOVQ       n+104(FP), R8
+	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded233
+	JLE        folded239
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -8122,7 +8194,7 @@ fewer204:
 	MOVQ       ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold234:
+fold240:
 	VMASKMOVPD   (SI), Y0, Y7
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -8139,11 +8211,11 @@ fold234:
 	VFMADD231PD  Y6, Y7, Y5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold234
+	JNZ          fold240
 
-folded233:
+folded239:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y6, Y6, Y6
 	VADDPD Y6, Y1, Y1
 	VADDPD Y6, Y2, Y2
@@ -8151,125 +8223,125 @@ folded233:
 	VADDPD Y6, Y4, Y4
 	VADDPD Y6, Y5, Y5
 	CMPQ   BX, $0x01
-	JNE    linear235
+	JNE    linear241
 	VMAXPD Y1, Y6, Y1
 	VMAXPD Y2, Y6, Y2
 	VMAXPD Y3, Y6, Y3
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-linear235:
+linear241:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	TESTQ        $0x00000002, AX
-	JZ           low237
+	JZ           low243
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low238
+	JZ           low244
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low238:
-	JMP stored236
+low244:
+	JMP stored242
 
-low237:
+low243:
 	TESTQ     $0x00000001, AX
-	JZ        low239
+	JZ        low245
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low239:
-stored236:
+low245:
+stored242:
 	TESTQ        $0x00000002, AX
-	JZ           low241
+	JZ           low247
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low242
+	JZ           low248
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low242:
-	JMP stored240
+low248:
+	JMP stored246
 
-low241:
+low247:
 	TESTQ     $0x00000001, AX
-	JZ        low243
+	JZ        low249
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 
-low243:
-stored240:
+low249:
+stored246:
 	TESTQ        $0x00000002, AX
-	JZ           low245
+	JZ           low251
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low246
+	JZ           low252
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 
-low246:
-	JMP stored244
+low252:
+	JMP stored250
 
-low245:
+low251:
 	TESTQ     $0x00000001, AX
-	JZ        low247
+	JZ        low253
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 
-low247:
-stored244:
+low253:
+stored250:
 	TESTQ        $0x00000002, AX
-	JZ           low249
+	JZ           low255
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low250
+	JZ           low256
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 
-low250:
-	JMP stored248
+low256:
+	JMP stored254
 
-low249:
+low255:
 	TESTQ     $0x00000001, AX
-	JZ        low251
+	JZ        low257
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 
-low251:
-stored248:
+low257:
+stored254:
 	TESTQ        $0x00000002, AX
-	JZ           low253
+	JZ           low259
 	VMOVUPS      X5, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low254
+	JZ           low260
 	VMOVSD       X5, 16(BX)(CX*4)
 	VUNPCKHPD    X5, X5, X5
 
-low254:
-	JMP stored252
+low260:
+	JMP stored258
 
-low253:
+low259:
 	TESTQ     $0x00000001, AX
-	JZ        low255
+	JZ        low261
 	VMOVSD    X5, (BX)(CX*4)
 	VUNPCKHPD X5, X5, X5
 
-low255:
-stored252:
+low261:
+stored258:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done171
+	JMP  done177
 
-fewer232:
+fewer238:
 	CMPQ BX, $0x04
-	JNE  fewer256
+	JNE  fewer262
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ       init+16(FP), BX
@@ -8279,9 +8351,9 @@ fewer232:
 	VMASKMOVPD (BX)(CX*1), Y0, Y2
 	VMASKMOVPD (BX)(CX*2), Y0, Y3
 	VMASKMOVPD (BX)(DX*1), Y0, Y4
-	MOVQ       n+104(FP), R8
+	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded257
+	JLE        folded263
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -8292,7 +8364,7 @@ fewer232:
 	MOVQ       ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold258:
+fold264:
 	VMASKMOVPD   (SI), Y0, Y6
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -8307,115 +8379,115 @@ fold258:
 	VFMADD231PD  Y5, Y6, Y4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold258
+	JNZ          fold264
 
-folded257:
+folded263:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y1, Y1
 	VADDPD Y5, Y2, Y2
 	VADDPD Y5, Y3, Y3
 	VADDPD Y5, Y4, Y4
 	CMPQ   BX, $0x01
-	JNE    linear259
+	JNE    linear265
 	VMAXPD Y1, Y5, Y1
 	VMAXPD Y2, Y5, Y2
 	VMAXPD Y3, Y5, Y3
 	VMAXPD Y4, Y5, Y4
 
-linear259:
+linear265:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	LEAQ         (CX)(CX*2), DX
 	TESTQ        $0x00000002, AX
-	JZ           low261
+	JZ           low267
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low262
+	JZ           low268
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low262:
-	JMP stored260
+low268:
+	JMP stored266
 
-low261:
+low267:
 	TESTQ     $0x00000001, AX
-	JZ        low263
+	JZ        low269
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low263:
-stored260:
+low269:
+stored266:
 	TESTQ        $0x00000002, AX
-	JZ           low265
+	JZ           low271
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low266
+	JZ           low272
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low266:
-	JMP stored264
+low272:
+	JMP stored270
 
-low265:
+low271:
 	TESTQ     $0x00000001, AX
-	JZ        low267
+	JZ        low273
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 
-low267:
-stored264:
+low273:
+stored270:
 	TESTQ        $0x00000002, AX
-	JZ           low269
+	JZ           low275
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low270
+	JZ           low276
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 
-low270:
-	JMP stored268
+low276:
+	JMP stored274
 
-low269:
+low275:
 	TESTQ     $0x00000001, AX
-	JZ        low271
+	JZ        low277
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 
-low271:
-stored268:
+low277:
+stored274:
 	TESTQ        $0x00000002, AX
-	JZ           low273
+	JZ           low279
 	VMOVUPS      X4, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low274
+	JZ           low280
 	VMOVSD       X4, 16(BX)(DX*1)
 	VUNPCKHPD    X4, X4, X4
 
-low274:
-	JMP stored272
+low280:
+	JMP stored278
 
-low273:
+low279:
 	TESTQ     $0x00000001, AX
-	JZ        low275
+	JZ        low281
 	VMOVSD    X4, (BX)(DX*1)
 	VUNPCKHPD X4, X4, X4
 
-low275:
-stored272:
+low281:
+stored278:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done171
+	JMP  done177
 
-fewer256:
+fewer262:
 	CMPQ BX, $0x03
-	JNE  fewer276
+	JNE  fewer282
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ       init+16(FP), BX
@@ -8423,9 +8495,9 @@ fewer256:
 	VMASKMOVPD (BX), Y0, Y1
 	VMASKMOVPD (BX)(CX*1), Y0, Y2
 	VMASKMOVPD (BX)(CX*2), Y0, Y3
-	MOVQ       n+104(FP), R8
+	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded277
+	JLE        folded283
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -8435,7 +8507,7 @@ fewer256:
 	MOVQ       ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold278:
+fold284:
 	VMASKMOVPD   (SI), Y0, Y5
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -8448,101 +8520,101 @@ fold278:
 	VFMADD231PD  Y4, Y5, Y3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold278
+	JNZ          fold284
 
-folded277:
+folded283:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y4, Y4, Y4
 	VADDPD Y4, Y1, Y1
 	VADDPD Y4, Y2, Y2
 	VADDPD Y4, Y3, Y3
 	CMPQ   BX, $0x01
-	JNE    linear279
+	JNE    linear285
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 	VMAXPD Y3, Y4, Y3
 
-linear279:
+linear285:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	TESTQ        $0x00000002, AX
-	JZ           low281
+	JZ           low287
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low282
+	JZ           low288
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low282:
-	JMP stored280
+low288:
+	JMP stored286
 
-low281:
+low287:
 	TESTQ     $0x00000001, AX
-	JZ        low283
+	JZ        low289
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low283:
-stored280:
+low289:
+stored286:
 	TESTQ        $0x00000002, AX
-	JZ           low285
+	JZ           low291
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low286
+	JZ           low292
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low286:
-	JMP stored284
+low292:
+	JMP stored290
 
-low285:
+low291:
 	TESTQ     $0x00000001, AX
-	JZ        low287
+	JZ        low293
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 
-low287:
-stored284:
+low293:
+stored290:
 	TESTQ        $0x00000002, AX
-	JZ           low289
+	JZ           low295
 	VMOVUPS      X3, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low290
+	JZ           low296
 	VMOVSD       X3, 16(BX)(CX*2)
 	VUNPCKHPD    X3, X3, X3
 
-low290:
-	JMP stored288
+low296:
+	JMP stored294
 
-low289:
+low295:
 	TESTQ     $0x00000001, AX
-	JZ        low291
+	JZ        low297
 	VMOVSD    X3, (BX)(CX*2)
 	VUNPCKHPD X3, X3, X3
 
-low291:
-stored288:
+low297:
+stored294:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done171
+	JMP  done177
 
-fewer276:
+fewer282:
 	CMPQ BX, $0x02
-	JNE  fewer292
+	JNE  fewer298
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ       init+16(FP), BX
 	MOVQ       ldinit+24(FP), CX
 	VMASKMOVPD (BX), Y0, Y1
 	VMASKMOVPD (BX)(CX*1), Y0, Y2
-	MOVQ       n+104(FP), R8
+	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded293
+	JLE        folded299
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -8552,7 +8624,7 @@ fewer276:
 	MOVQ       ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold294:
+fold300:
 	VMASKMOVPD   (SI), Y0, Y4
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -8563,77 +8635,77 @@ fold294:
 	VFMADD231PD  Y3, Y4, Y2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold294
+	JNZ          fold300
 
-folded293:
+folded299:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear295
+	JNE    linear301
 	VMAXPD Y1, Y3, Y1
 	VMAXPD Y2, Y3, Y2
 
-linear295:
+linear301:
 	MOVQ         c+0(FP), BX
 	MOVQ         ldc+8(FP), CX
 	TESTQ        $0x00000002, AX
-	JZ           low297
+	JZ           low303
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low298
+	JZ           low304
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low298:
-	JMP stored296
+low304:
+	JMP stored302
 
-low297:
+low303:
 	TESTQ     $0x00000001, AX
-	JZ        low299
+	JZ        low305
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low299:
-stored296:
+low305:
+stored302:
 	TESTQ        $0x00000002, AX
-	JZ           low301
+	JZ           low307
 	VMOVUPS      X2, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low302
+	JZ           low308
 	VMOVSD       X2, 16(BX)(CX*1)
 	VUNPCKHPD    X2, X2, X2
 
-low302:
-	JMP stored300
+low308:
+	JMP stored306
 
-low301:
+low307:
 	TESTQ     $0x00000001, AX
-	JZ        low303
+	JZ        low309
 	VMOVSD    X2, (BX)(CX*1)
 	VUNPCKHPD X2, X2, X2
 
-low303:
-stored300:
+low309:
+stored306:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done171
+	JMP  done177
 
-fewer292:
+fewer298:
 	CMPQ BX, $0x01
-	JNE  fewer304
+	JNE  fewer310
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ       init+16(FP), BX
 	VMASKMOVPD (BX), Y0, Y1
-	MOVQ       n+104(FP), R8
+	MOVQ       n+112(FP), R8
 	TESTQ      R8, R8
-	JLE        folded305
+	JLE        folded311
 	MOVQ       a+32(FP), BX
 	MOVQ       lda+40(FP), CX
 	MOVQ       stepa+48(FP), DX
@@ -8643,7 +8715,7 @@ fewer292:
 	MOVQ       ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold306:
+fold312:
 	VMASKMOVPD   (SI), Y0, Y3
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -8652,46 +8724,46 @@ fold306:
 	VFMADD231PD  Y2, Y3, Y1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold306
+	JNZ          fold312
 
-folded305:
+folded311:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear307
+	JNE    linear313
 	VMAXPD Y1, Y2, Y1
 
-linear307:
+linear313:
 	MOVQ         c+0(FP), BX
 	TESTQ        $0x00000002, AX
-	JZ           low309
+	JZ           low315
 	VMOVUPS      X1, (BX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low310
+	JZ           low316
 	VMOVSD       X1, 16(BX)
 	VUNPCKHPD    X1, X1, X1
 
-low310:
-	JMP stored308
+low316:
+	JMP stored314
 
-low309:
+low315:
 	TESTQ     $0x00000001, AX
-	JZ        low311
+	JZ        low317
 	VMOVSD    X1, (BX)
 	VUNPCKHPD X1, X1, X1
 
-low311:
-stored308:
+low317:
+stored314:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done171
+	JMP  done177
 
-fewer304:
-done171:
+fewer310:
+done177:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -8699,6 +8771,30 @@ done171:
 // func packingAVX2F32(dst *float32, c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, n int, act int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·packingAVX2F32(SB), NOSPLIT, $0-96
+	MOVQ n+80(FP), BX
+	CMPQ BX, $0x00000080
+	JLT  few1
+
+	// c of the next tile, 4×3 vectors
+	MOVQ       ldc+16(FP), BX
+	IMUL3Q     $0x04, BX, AX
+	MOVQ       c+8(FP), CX
+	ADDQ       CX, AX
+	LEAQ       (BX)(BX*2), CX
+	PREFETCHT1 (AX)
+	PREFETCHT1 64(AX)
+	PREFETCHT1 95(AX)
+	PREFETCHT1 (AX)(BX*1)
+	PREFETCHT1 64(AX)(BX*1)
+	PREFETCHT1 95(AX)(BX*1)
+	PREFETCHT1 (AX)(BX*2)
+	PREFETCHT1 64(AX)(BX*2)
+	PREFETCHT1 95(AX)(BX*2)
+	PREFETCHT1 (AX)(CX*1)
+	PREFETCHT1 64(AX)(CX*1)
+	PREFETCHT1 95(AX)(CX*1)
+
+few1:
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+24(FP), AX
 	MOVQ    ldinit+32(FP), BX
@@ -8717,7 +8813,7 @@ TEXT ·packingAVX2F32(SB), NOSPLIT, $0-96
 	VMOVUPS 64(AX)(CX*1), Y11
 	MOVQ    n+80(FP), DI
 	TESTQ   DI, DI
-	JLE     folded1
+	JLE     folded2
 	MOVQ    a+40(FP), AX
 	MOVQ    lda+48(FP), BX
 	MOVQ    stepa+56(FP), CX
@@ -8729,7 +8825,7 @@ TEXT ·packingAVX2F32(SB), NOSPLIT, $0-96
 	ADDQ    DX, R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold2:
+fold3:
 	VMOVUPS      (DX), Y13
 	VMOVUPS      32(DX), Y14
 	VMOVUPS      64(DX), Y15
@@ -8760,9 +8856,9 @@ fold2:
 	VFMADD231PS  Y12, Y15, Y11
 	ADDQ         CX, AX
 	DECQ         DI
-	JNZ          fold2
+	JNZ          fold3
 
-folded1:
+folded2:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+88(FP), AX
 	VXORPS Y12, Y12, Y12
@@ -8779,7 +8875,7 @@ folded1:
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
 	CMPQ   AX, $0x01
-	JNE    linear3
+	JNE    linear4
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
 	VMAXPS Y2, Y12, Y2
@@ -8793,7 +8889,7 @@ folded1:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-linear3:
+linear4:
 	MOVQ    c+8(FP), AX
 	MOVQ    ldc+16(FP), BX
 	LEAQ    (BX)(BX*2), CX
@@ -8816,6 +8912,30 @@ linear3:
 // func packingAVX2F64(dst *float64, c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, n int, act int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·packingAVX2F64(SB), NOSPLIT, $0-96
+	MOVQ n+80(FP), BX
+	CMPQ BX, $0x00000080
+	JLT  few1
+
+	// c of the next tile, 4×3 vectors
+	MOVQ       ldc+16(FP), BX
+	IMUL3Q     $0x04, BX, AX
+	MOVQ       c+8(FP), CX
+	ADDQ       CX, AX
+	LEAQ       (BX)(BX*2), CX
+	PREFETCHT1 (AX)
+	PREFETCHT1 64(AX)
+	PREFETCHT1 95(AX)
+	PREFETCHT1 (AX)(BX*1)
+	PREFETCHT1 64(AX)(BX*1)
+	PREFETCHT1 95(AX)(BX*1)
+	PREFETCHT1 (AX)(BX*2)
+	PREFETCHT1 64(AX)(BX*2)
+	PREFETCHT1 95(AX)(BX*2)
+	PREFETCHT1 (AX)(CX*1)
+	PREFETCHT1 64(AX)(CX*1)
+	PREFETCHT1 95(AX)(CX*1)
+
+few1:
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+24(FP), AX
 	MOVQ    ldinit+32(FP), BX
@@ -8834,7 +8954,7 @@ TEXT ·packingAVX2F64(SB), NOSPLIT, $0-96
 	VMOVUPD 64(AX)(CX*1), Y11
 	MOVQ    n+80(FP), DI
 	TESTQ   DI, DI
-	JLE     folded1
+	JLE     folded2
 	MOVQ    a+40(FP), AX
 	MOVQ    lda+48(FP), BX
 	MOVQ    stepa+56(FP), CX
@@ -8846,7 +8966,7 @@ TEXT ·packingAVX2F64(SB), NOSPLIT, $0-96
 	ADDQ    DX, R9
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold2:
+fold3:
 	VMOVUPD      (DX), Y13
 	VMOVUPD      32(DX), Y14
 	VMOVUPD      64(DX), Y15
@@ -8877,9 +8997,9 @@ fold2:
 	VFMADD231PD  Y12, Y15, Y11
 	ADDQ         CX, AX
 	DECQ         DI
-	JNZ          fold2
+	JNZ          fold3
 
-folded1:
+folded2:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+88(FP), AX
 	VXORPS Y12, Y12, Y12
@@ -8896,7 +9016,7 @@ folded1:
 	VADDPD Y12, Y10, Y10
 	VADDPD Y12, Y11, Y11
 	CMPQ   AX, $0x01
-	JNE    linear3
+	JNE    linear4
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
 	VMAXPD Y2, Y12, Y2
@@ -8910,7 +9030,7 @@ folded1:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-linear3:
+linear4:
 	MOVQ    c+8(FP), AX
 	MOVQ    ldc+16(FP), BX
 	LEAQ    (BX)(BX*2), CX

@@ -4,28 +4,34 @@
 
 #include "textflag.h"
 
-// func panelAVX512F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, soon uintptr, ldsoon uintptr, rows int, cols int, n int, act int)
+// func panelAVX512F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, soon uintptr, ldsoon uintptr, then uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·panelAVX512F32(SB), NOSPLIT, $0-120
-	MOVQ cols+96(FP), AX
+TEXT ·panelAVX512F32(SB), NOSPLIT, $0-128
+	MOVQ cols+104(FP), AX
 	CMPQ AX, $0x20
 	JLE  narrower1
 	CMPQ AX, $0x30
 	JNE  over2
-	MOVQ rows+88(FP), BX
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x08
 	JLT  rest4
 
 tile3:
-	MOVQ n+104(FP), CX
+	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
 	JLT  few5
 
 	// c of the next tile, 8×3 vectors
-	MOVQ       ldc+8(FP), CX
-	IMUL3Q     $0x08, CX, BX
-	MOVQ       c+0(FP), DX
-	ADDQ       DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x10
+	JGE    more6
+	MOVQ   then+88(FP), BX
+
+more6:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -93,9 +99,9 @@ few5:
 	VMOVUPS (BX)(DI*1), Z21
 	VMOVUPS 64(BX)(DI*1), Z22
 	VMOVUPS 128(BX)(DI*1), Z23
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded6
+	JLE     folded7
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -108,7 +114,7 @@ few5:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold7:
+fold8:
 	VMOVUPS      (SI), Z25
 	VMOVUPS      64(SI), Z26
 	VMOVUPS      128(SI), Z27
@@ -149,11 +155,11 @@ fold7:
 	VFMADD231PS  Z24, Z27, Z23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold7
+	JNZ          fold8
 
-folded6:
+folded7:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z24, Z24, Z24
 	VADDPS Z24, Z0, Z0
 	VADDPS Z24, Z1, Z1
@@ -180,7 +186,7 @@ folded6:
 	VADDPS Z24, Z22, Z22
 	VADDPS Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear8
+	JNE    linear9
 	VMAXPS Z0, Z24, Z0
 	VMAXPS Z1, Z24, Z1
 	VMAXPS Z2, Z24, Z2
@@ -206,7 +212,7 @@ folded6:
 	VMAXPS Z22, Z24, Z22
 	VMAXPS Z23, Z24, Z23
 
-linear8:
+linear9:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -254,16 +260,16 @@ linear8:
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+88(FP), BX
+	MOVQ    rows+96(FP), BX
 	SUBQ    $0x08, BX
-	MOVQ    BX, rows+88(FP)
+	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x08
 	JGE     tile3
 
 rest4:
-	MOVQ rows+88(FP), BX
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer10
+	JNE  fewer11
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
@@ -291,9 +297,9 @@ rest4:
 	VMOVUPS (BX)(DX*2), Z18
 	VMOVUPS 64(BX)(DX*2), Z19
 	VMOVUPS 128(BX)(DX*2), Z20
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded11
+	JLE     folded12
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -305,7 +311,7 @@ rest4:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold12:
+fold13:
 	VMOVUPS      (SI), Z22
 	VMOVUPS      64(SI), Z23
 	VMOVUPS      128(SI), Z24
@@ -342,11 +348,11 @@ fold12:
 	VFMADD231PS  Z21, Z24, Z20
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold12
+	JNZ          fold13
 
-folded11:
+folded12:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z21, Z21, Z21
 	VADDPS Z21, Z0, Z0
 	VADDPS Z21, Z1, Z1
@@ -370,7 +376,7 @@ folded11:
 	VADDPS Z21, Z19, Z19
 	VADDPS Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear13
+	JNE    linear14
 	VMAXPS Z0, Z21, Z0
 	VMAXPS Z1, Z21, Z1
 	VMAXPS Z2, Z21, Z2
@@ -393,7 +399,7 @@ folded11:
 	VMAXPS Z19, Z21, Z19
 	VMAXPS Z20, Z21, Z20
 
-linear13:
+linear14:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -422,11 +428,11 @@ linear13:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done9
+	JMP     done10
 
-fewer10:
+fewer11:
 	CMPQ BX, $0x06
-	JNE  fewer14
+	JNE  fewer15
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -451,9 +457,9 @@ fewer10:
 	VMOVUPS (BX)(SI*1), Z15
 	VMOVUPS 64(BX)(SI*1), Z16
 	VMOVUPS 128(BX)(SI*1), Z17
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded15
+	JLE     folded16
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -465,7 +471,7 @@ fewer10:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold16:
+fold17:
 	VMOVUPS      (SI), Z19
 	VMOVUPS      64(SI), Z20
 	VMOVUPS      128(SI), Z21
@@ -498,11 +504,11 @@ fold16:
 	VFMADD231PS  Z18, Z21, Z17
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold16
+	JNZ          fold17
 
-folded15:
+folded16:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z18, Z18, Z18
 	VADDPS Z18, Z0, Z0
 	VADDPS Z18, Z1, Z1
@@ -523,7 +529,7 @@ folded15:
 	VADDPS Z18, Z16, Z16
 	VADDPS Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear17
+	JNE    linear18
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -543,7 +549,7 @@ folded15:
 	VMAXPS Z16, Z18, Z16
 	VMAXPS Z17, Z18, Z17
 
-linear17:
+linear18:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -569,11 +575,11 @@ linear17:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done9
+	JMP     done10
 
-fewer14:
+fewer15:
 	CMPQ BX, $0x05
-	JNE  fewer18
+	JNE  fewer19
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
@@ -594,9 +600,9 @@ fewer14:
 	VMOVUPS (BX)(CX*4), Z12
 	VMOVUPS 64(BX)(CX*4), Z13
 	VMOVUPS 128(BX)(CX*4), Z14
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded19
+	JLE     folded20
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -607,7 +613,7 @@ fewer14:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold20:
+fold21:
 	VMOVUPS      (SI), Z16
 	VMOVUPS      64(SI), Z17
 	VMOVUPS      128(SI), Z18
@@ -636,11 +642,11 @@ fold20:
 	VFMADD231PS  Z15, Z18, Z14
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold20
+	JNZ          fold21
 
-folded19:
+folded20:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z15, Z15, Z15
 	VADDPS Z15, Z0, Z0
 	VADDPS Z15, Z1, Z1
@@ -658,7 +664,7 @@ folded19:
 	VADDPS Z15, Z13, Z13
 	VADDPS Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear21
+	JNE    linear22
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -675,7 +681,7 @@ folded19:
 	VMAXPS Z13, Z15, Z13
 	VMAXPS Z14, Z15, Z14
 
-linear21:
+linear22:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -697,11 +703,11 @@ linear21:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done9
+	JMP     done10
 
-fewer18:
+fewer19:
 	CMPQ BX, $0x04
-	JNE  fewer22
+	JNE  fewer23
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -719,9 +725,9 @@ fewer18:
 	VMOVUPS (BX)(DX*1), Z9
 	VMOVUPS 64(BX)(DX*1), Z10
 	VMOVUPS 128(BX)(DX*1), Z11
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded23
+	JLE     folded24
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -732,7 +738,7 @@ fewer18:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold24:
+fold25:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI), Z14
 	VMOVUPS      128(SI), Z15
@@ -757,11 +763,11 @@ fold24:
 	VFMADD231PS  Z12, Z15, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold24
+	JNZ          fold25
 
-folded23:
+folded24:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
 	VADDPS Z12, Z0, Z0
 	VADDPS Z12, Z1, Z1
@@ -776,7 +782,7 @@ folded23:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear25
+	JNE    linear26
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -790,7 +796,7 @@ folded23:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear25:
+linear26:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -809,11 +815,11 @@ linear25:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done9
+	JMP     done10
 
-fewer22:
+fewer23:
 	CMPQ BX, $0x03
-	JNE  fewer26
+	JNE  fewer27
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -827,9 +833,9 @@ fewer22:
 	VMOVUPS (BX)(CX*2), Z6
 	VMOVUPS 64(BX)(CX*2), Z7
 	VMOVUPS 128(BX)(CX*2), Z8
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded27
+	JLE     folded28
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -839,7 +845,7 @@ fewer22:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold28:
+fold29:
 	VMOVUPS      (SI), Z10
 	VMOVUPS      64(SI), Z11
 	VMOVUPS      128(SI), Z12
@@ -860,11 +866,11 @@ fold28:
 	VFMADD231PS  Z9, Z12, Z8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold28
+	JNZ          fold29
 
-folded27:
+folded28:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z9, Z9, Z9
 	VADDPS Z9, Z0, Z0
 	VADDPS Z9, Z1, Z1
@@ -876,7 +882,7 @@ folded27:
 	VADDPS Z9, Z7, Z7
 	VADDPS Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear29
+	JNE    linear30
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -887,7 +893,7 @@ folded27:
 	VMAXPS Z7, Z9, Z7
 	VMAXPS Z8, Z9, Z8
 
-linear29:
+linear30:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -902,11 +908,11 @@ linear29:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done9
+	JMP     done10
 
-fewer26:
+fewer27:
 	CMPQ BX, $0x02
-	JNE  fewer30
+	JNE  fewer31
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -917,9 +923,9 @@ fewer26:
 	VMOVUPS (BX)(CX*1), Z3
 	VMOVUPS 64(BX)(CX*1), Z4
 	VMOVUPS 128(BX)(CX*1), Z5
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded31
+	JLE     folded32
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -929,7 +935,7 @@ fewer26:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold32:
+fold33:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI), Z8
 	VMOVUPS      128(SI), Z9
@@ -946,11 +952,11 @@ fold32:
 	VFMADD231PS  Z6, Z9, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold32
+	JNZ          fold33
 
-folded31:
+folded32:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -959,7 +965,7 @@ folded31:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear33
+	JNE    linear34
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -967,7 +973,7 @@ folded31:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear33:
+linear34:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -979,20 +985,20 @@ linear33:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done9
+	JMP     done10
 
-fewer30:
+fewer31:
 	CMPQ BX, $0x01
-	JNE  fewer34
+	JNE  fewer35
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
 	VMOVUPS 128(BX), Z2
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded35
+	JLE     folded36
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1002,7 +1008,7 @@ fewer30:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold36:
+fold37:
 	VMOVUPS      (SI), Z4
 	VMOVUPS      64(SI), Z5
 	VMOVUPS      128(SI), Z6
@@ -1015,22 +1021,22 @@ fold36:
 	VFMADD231PS  Z3, Z6, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold36
+	JNZ          fold37
 
-folded35:
+folded36:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
 	VADDPS Z3, Z0, Z0
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear37
+	JNE    linear38
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear37:
+linear38:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
@@ -1038,10 +1044,10 @@ linear37:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done9
+	JMP     done10
 
-fewer34:
-done9:
+fewer35:
+done10:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -1049,20 +1055,26 @@ done9:
 over2:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x000000c0, AX
-	MOVQ   rows+88(FP), BX
+	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x08
-	JLT    rest39
+	JLT    rest40
 
-tile38:
-	MOVQ n+104(FP), CX
+tile39:
+	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few40
+	JLT  few41
 
 	// c of the next tile, 8×3 vectors
-	MOVQ       ldc+8(FP), CX
-	IMUL3Q     $0x08, CX, BX
-	MOVQ       c+0(FP), DX
-	ADDQ       DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x10
+	JGE    more42
+	MOVQ   then+88(FP), BX
+
+more42:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -1099,7 +1111,7 @@ tile38:
 	PREFETCHT1 128(BX)(DI*1)
 	PREFETCHT1 191(BX)(DI*1)
 
-few40:
+few41:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -1135,9 +1147,9 @@ few40:
 	VMOVUPS (BX)(DI*1), Z21
 	VMOVUPS 64(BX)(DI*1), Z22
 	VMOVUPS 128(R8)(R11*1), Z23
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded41
+	JLE     folded43
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1150,7 +1162,7 @@ few40:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold42:
+fold44:
 	VMOVUPS      (SI), Z25
 	VMOVUPS      64(SI), Z26
 	VMOVUPS      128(SI)(AX*1), Z27
@@ -1191,11 +1203,11 @@ fold42:
 	VFMADD231PS  Z24, Z27, Z23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold42
+	JNZ          fold44
 
-folded41:
+folded43:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z24, Z24, Z24
 	VADDPS Z24, Z0, Z0
 	VADDPS Z24, Z1, Z1
@@ -1222,7 +1234,7 @@ folded41:
 	VADDPS Z24, Z22, Z22
 	VADDPS Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear43
+	JNE    linear45
 	VMAXPS Z0, Z24, Z0
 	VMAXPS Z1, Z24, Z1
 	VMAXPS Z2, Z24, Z2
@@ -1248,7 +1260,7 @@ folded41:
 	VMAXPS Z22, Z24, Z22
 	VMAXPS Z23, Z24, Z23
 
-linear43:
+linear45:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1301,16 +1313,16 @@ linear43:
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+88(FP), BX
+	MOVQ    rows+96(FP), BX
 	SUBQ    $0x08, BX
-	MOVQ    BX, rows+88(FP)
+	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x08
-	JGE     tile38
+	JGE     tile39
 
-rest39:
-	MOVQ rows+88(FP), BX
+rest40:
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer45
+	JNE  fewer47
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1342,9 +1354,9 @@ rest39:
 	VMOVUPS (BX)(DX*2), Z18
 	VMOVUPS 64(BX)(DX*2), Z19
 	VMOVUPS 128(DI)(R8*2), Z20
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded46
+	JLE     folded48
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1356,7 +1368,7 @@ rest39:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold47:
+fold49:
 	VMOVUPS      (SI), Z22
 	VMOVUPS      64(SI), Z23
 	VMOVUPS      128(SI)(AX*1), Z24
@@ -1393,11 +1405,11 @@ fold47:
 	VFMADD231PS  Z21, Z24, Z20
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold47
+	JNZ          fold49
 
-folded46:
+folded48:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z21, Z21, Z21
 	VADDPS Z21, Z0, Z0
 	VADDPS Z21, Z1, Z1
@@ -1421,7 +1433,7 @@ folded46:
 	VADDPS Z21, Z19, Z19
 	VADDPS Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear48
+	JNE    linear50
 	VMAXPS Z0, Z21, Z0
 	VMAXPS Z1, Z21, Z1
 	VMAXPS Z2, Z21, Z2
@@ -1444,7 +1456,7 @@ folded46:
 	VMAXPS Z19, Z21, Z19
 	VMAXPS Z20, Z21, Z20
 
-linear48:
+linear50:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1477,11 +1489,11 @@ linear48:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done44
+	JMP     done46
 
-fewer45:
+fewer47:
 	CMPQ BX, $0x06
-	JNE  fewer49
+	JNE  fewer51
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1510,9 +1522,9 @@ fewer45:
 	VMOVUPS (BX)(SI*1), Z15
 	VMOVUPS 64(BX)(SI*1), Z16
 	VMOVUPS 128(DI)(R9*1), Z17
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded50
+	JLE     folded52
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1524,7 +1536,7 @@ fewer45:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold51:
+fold53:
 	VMOVUPS      (SI), Z19
 	VMOVUPS      64(SI), Z20
 	VMOVUPS      128(SI)(AX*1), Z21
@@ -1557,11 +1569,11 @@ fold51:
 	VFMADD231PS  Z18, Z21, Z17
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold51
+	JNZ          fold53
 
-folded50:
+folded52:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z18, Z18, Z18
 	VADDPS Z18, Z0, Z0
 	VADDPS Z18, Z1, Z1
@@ -1582,7 +1594,7 @@ folded50:
 	VADDPS Z18, Z16, Z16
 	VADDPS Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear52
+	JNE    linear54
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -1602,7 +1614,7 @@ folded50:
 	VMAXPS Z16, Z18, Z16
 	VMAXPS Z17, Z18, Z17
 
-linear52:
+linear54:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1632,11 +1644,11 @@ linear52:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done44
+	JMP     done46
 
-fewer49:
+fewer51:
 	CMPQ BX, $0x05
-	JNE  fewer53
+	JNE  fewer55
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1660,9 +1672,9 @@ fewer49:
 	VMOVUPS (BX)(CX*4), Z12
 	VMOVUPS 64(BX)(CX*4), Z13
 	VMOVUPS 128(SI)(CX*4), Z14
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded54
+	JLE     folded56
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1673,7 +1685,7 @@ fewer49:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold55:
+fold57:
 	VMOVUPS      (SI), Z16
 	VMOVUPS      64(SI), Z17
 	VMOVUPS      128(SI)(AX*1), Z18
@@ -1702,11 +1714,11 @@ fold55:
 	VFMADD231PS  Z15, Z18, Z14
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold55
+	JNZ          fold57
 
-folded54:
+folded56:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z15, Z15, Z15
 	VADDPS Z15, Z0, Z0
 	VADDPS Z15, Z1, Z1
@@ -1724,7 +1736,7 @@ folded54:
 	VADDPS Z15, Z13, Z13
 	VADDPS Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear56
+	JNE    linear58
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -1741,7 +1753,7 @@ folded54:
 	VMAXPS Z13, Z15, Z13
 	VMAXPS Z14, Z15, Z14
 
-linear56:
+linear58:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1766,11 +1778,11 @@ linear56:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done44
+	JMP     done46
 
-fewer53:
+fewer55:
 	CMPQ BX, $0x04
-	JNE  fewer57
+	JNE  fewer59
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1791,9 +1803,9 @@ fewer53:
 	VMOVUPS (BX)(DX*1), Z9
 	VMOVUPS 64(BX)(DX*1), Z10
 	VMOVUPS 128(SI)(DI*1), Z11
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded58
+	JLE     folded60
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1804,7 +1816,7 @@ fewer53:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold59:
+fold61:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI), Z14
 	VMOVUPS      128(SI)(AX*1), Z15
@@ -1829,11 +1841,11 @@ fold59:
 	VFMADD231PS  Z12, Z15, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold59
+	JNZ          fold61
 
-folded58:
+folded60:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
 	VADDPS Z12, Z0, Z0
 	VADDPS Z12, Z1, Z1
@@ -1848,7 +1860,7 @@ folded58:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear60
+	JNE    linear62
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -1862,7 +1874,7 @@ folded58:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear60:
+linear62:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1884,11 +1896,11 @@ linear60:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done44
+	JMP     done46
 
-fewer57:
+fewer59:
 	CMPQ BX, $0x03
-	JNE  fewer61
+	JNE  fewer63
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1904,9 +1916,9 @@ fewer57:
 	VMOVUPS (BX)(CX*2), Z6
 	VMOVUPS 64(BX)(CX*2), Z7
 	VMOVUPS 128(DX)(CX*2), Z8
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded62
+	JLE     folded64
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1916,7 +1928,7 @@ fewer57:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold63:
+fold65:
 	VMOVUPS      (SI), Z10
 	VMOVUPS      64(SI), Z11
 	VMOVUPS      128(SI)(AX*1), Z12
@@ -1937,11 +1949,11 @@ fold63:
 	VFMADD231PS  Z9, Z12, Z8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold63
+	JNZ          fold65
 
-folded62:
+folded64:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z9, Z9, Z9
 	VADDPS Z9, Z0, Z0
 	VADDPS Z9, Z1, Z1
@@ -1953,7 +1965,7 @@ folded62:
 	VADDPS Z9, Z7, Z7
 	VADDPS Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear64
+	JNE    linear66
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -1964,7 +1976,7 @@ folded62:
 	VMAXPS Z7, Z9, Z7
 	VMAXPS Z8, Z9, Z8
 
-linear64:
+linear66:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -1981,11 +1993,11 @@ linear64:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done44
+	JMP     done46
 
-fewer61:
+fewer63:
 	CMPQ BX, $0x02
-	JNE  fewer65
+	JNE  fewer67
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1998,9 +2010,9 @@ fewer61:
 	VMOVUPS (BX)(CX*1), Z3
 	VMOVUPS 64(BX)(CX*1), Z4
 	VMOVUPS 128(DX)(CX*1), Z5
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded66
+	JLE     folded68
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2010,7 +2022,7 @@ fewer61:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold67:
+fold69:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI), Z8
 	VMOVUPS      128(SI)(AX*1), Z9
@@ -2027,11 +2039,11 @@ fold67:
 	VFMADD231PS  Z6, Z9, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold67
+	JNZ          fold69
 
-folded66:
+folded68:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -2040,7 +2052,7 @@ folded66:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear68
+	JNE    linear70
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -2048,7 +2060,7 @@ folded66:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear68:
+linear70:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -2062,11 +2074,11 @@ linear68:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done44
+	JMP     done46
 
-fewer65:
+fewer67:
 	CMPQ BX, $0x01
-	JNE  fewer69
+	JNE  fewer71
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -2075,9 +2087,9 @@ fewer65:
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
 	VMOVUPS 128(DX), Z2
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded70
+	JLE     folded72
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2087,7 +2099,7 @@ fewer65:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold71:
+fold73:
 	VMOVUPS      (SI), Z4
 	VMOVUPS      64(SI), Z5
 	VMOVUPS      128(SI)(AX*1), Z6
@@ -2100,22 +2112,22 @@ fold71:
 	VFMADD231PS  Z3, Z6, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold71
+	JNZ          fold73
 
-folded70:
+folded72:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
 	VADDPS Z3, Z0, Z0
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear72
+	JNE    linear74
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear72:
+linear74:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -2125,33 +2137,39 @@ linear72:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done44
+	JMP     done46
 
-fewer69:
-done44:
+fewer71:
+done46:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x10
-	JLE  narrower73
+	JLE  narrower75
 	CMPQ AX, $0x20
-	JNE  over74
-	MOVQ rows+88(FP), BX
+	JNE  over76
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest76
+	JLT  rest78
 
-tile75:
-	MOVQ n+104(FP), CX
+tile77:
+	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few77
+	JLT  few79
 
 	// c of the next tile, 8×2 vectors
-	MOVQ       ldc+8(FP), CX
-	IMUL3Q     $0x08, CX, BX
-	MOVQ       c+0(FP), DX
-	ADDQ       DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x10
+	JGE    more80
+	MOVQ   then+88(FP), BX
+
+more80:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -2180,7 +2198,7 @@ tile75:
 	PREFETCHT1 64(BX)(DI*1)
 	PREFETCHT1 127(BX)(DI*1)
 
-few77:
+few79:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -2203,9 +2221,9 @@ few77:
 	VMOVUPS 64(BX)(DX*2), Z13
 	VMOVUPS (BX)(DI*1), Z14
 	VMOVUPS 64(BX)(DI*1), Z15
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded78
+	JLE     folded81
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2218,7 +2236,7 @@ few77:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold79:
+fold82:
 	VMOVUPS      (SI), Z17
 	VMOVUPS      64(SI), Z18
 	ADDQ         DI, SI
@@ -2250,11 +2268,11 @@ fold79:
 	VFMADD231PS  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold79
+	JNZ          fold82
 
-folded78:
+folded81:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z16, Z16, Z16
 	VADDPS Z16, Z0, Z0
 	VADDPS Z16, Z1, Z1
@@ -2273,7 +2291,7 @@ folded78:
 	VADDPS Z16, Z14, Z14
 	VADDPS Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear80
+	JNE    linear83
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -2291,7 +2309,7 @@ folded78:
 	VMAXPS Z14, Z16, Z14
 	VMAXPS Z15, Z16, Z15
 
-linear80:
+linear83:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2331,16 +2349,16 @@ linear80:
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+88(FP), BX
+	MOVQ    rows+96(FP), BX
 	SUBQ    $0x08, BX
-	MOVQ    BX, rows+88(FP)
+	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x08
-	JGE     tile75
+	JGE     tile77
 
-rest76:
-	MOVQ rows+88(FP), BX
+rest78:
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer82
+	JNE  fewer85
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2361,9 +2379,9 @@ rest76:
 	VMOVUPS 64(BX)(SI*1), Z11
 	VMOVUPS (BX)(DX*2), Z12
 	VMOVUPS 64(BX)(DX*2), Z13
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded83
+	JLE     folded86
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2375,7 +2393,7 @@ rest76:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold84:
+fold87:
 	VMOVUPS      (SI), Z15
 	VMOVUPS      64(SI), Z16
 	ADDQ         DI, SI
@@ -2404,11 +2422,11 @@ fold84:
 	VFMADD231PS  Z14, Z16, Z13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold84
+	JNZ          fold87
 
-folded83:
+folded86:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z14, Z14, Z14
 	VADDPS Z14, Z0, Z0
 	VADDPS Z14, Z1, Z1
@@ -2425,7 +2443,7 @@ folded83:
 	VADDPS Z14, Z12, Z12
 	VADDPS Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear85
+	JNE    linear88
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -2441,7 +2459,7 @@ folded83:
 	VMAXPS Z12, Z14, Z12
 	VMAXPS Z13, Z14, Z13
 
-linear85:
+linear88:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2463,11 +2481,11 @@ linear85:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done81
+	JMP     done84
 
-fewer82:
+fewer85:
 	CMPQ BX, $0x06
-	JNE  fewer86
+	JNE  fewer89
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2486,9 +2504,9 @@ fewer82:
 	VMOVUPS 64(BX)(CX*4), Z9
 	VMOVUPS (BX)(SI*1), Z10
 	VMOVUPS 64(BX)(SI*1), Z11
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded87
+	JLE     folded90
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2500,7 +2518,7 @@ fewer82:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold88:
+fold91:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI), Z14
 	ADDQ         DI, SI
@@ -2526,11 +2544,11 @@ fold88:
 	VFMADD231PS  Z12, Z14, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold88
+	JNZ          fold91
 
-folded87:
+folded90:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
 	VADDPS Z12, Z0, Z0
 	VADDPS Z12, Z1, Z1
@@ -2545,7 +2563,7 @@ folded87:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear89
+	JNE    linear92
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -2559,7 +2577,7 @@ folded87:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear89:
+linear92:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2579,11 +2597,11 @@ linear89:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done81
+	JMP     done84
 
-fewer86:
+fewer89:
 	CMPQ BX, $0x05
-	JNE  fewer90
+	JNE  fewer93
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2599,9 +2617,9 @@ fewer86:
 	VMOVUPS 64(BX)(DX*1), Z7
 	VMOVUPS (BX)(CX*4), Z8
 	VMOVUPS 64(BX)(CX*4), Z9
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded91
+	JLE     folded94
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2612,7 +2630,7 @@ fewer86:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold92:
+fold95:
 	VMOVUPS      (SI), Z11
 	VMOVUPS      64(SI), Z12
 	ADDQ         DI, SI
@@ -2635,11 +2653,11 @@ fold92:
 	VFMADD231PS  Z10, Z12, Z9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold92
+	JNZ          fold95
 
-folded91:
+folded94:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z10, Z10, Z10
 	VADDPS Z10, Z0, Z0
 	VADDPS Z10, Z1, Z1
@@ -2652,7 +2670,7 @@ folded91:
 	VADDPS Z10, Z8, Z8
 	VADDPS Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear93
+	JNE    linear96
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -2664,7 +2682,7 @@ folded91:
 	VMAXPS Z8, Z10, Z8
 	VMAXPS Z9, Z10, Z9
 
-linear93:
+linear96:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2681,11 +2699,11 @@ linear93:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done81
+	JMP     done84
 
-fewer90:
+fewer93:
 	CMPQ BX, $0x04
-	JNE  fewer94
+	JNE  fewer97
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2699,9 +2717,9 @@ fewer90:
 	VMOVUPS 64(BX)(CX*2), Z5
 	VMOVUPS (BX)(DX*1), Z6
 	VMOVUPS 64(BX)(DX*1), Z7
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded95
+	JLE     folded98
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2712,7 +2730,7 @@ fewer90:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold96:
+fold99:
 	VMOVUPS      (SI), Z9
 	VMOVUPS      64(SI), Z10
 	ADDQ         DI, SI
@@ -2732,11 +2750,11 @@ fold96:
 	VFMADD231PS  Z8, Z10, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold96
+	JNZ          fold99
 
-folded95:
+folded98:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
 	VADDPS Z8, Z0, Z0
 	VADDPS Z8, Z1, Z1
@@ -2747,7 +2765,7 @@ folded95:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear97
+	JNE    linear100
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -2757,7 +2775,7 @@ folded95:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear97:
+linear100:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2772,11 +2790,11 @@ linear97:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done81
+	JMP     done84
 
-fewer94:
+fewer97:
 	CMPQ BX, $0x03
-	JNE  fewer98
+	JNE  fewer101
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2787,9 +2805,9 @@ fewer94:
 	VMOVUPS 64(BX)(CX*1), Z3
 	VMOVUPS (BX)(CX*2), Z4
 	VMOVUPS 64(BX)(CX*2), Z5
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded99
+	JLE     folded102
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2799,7 +2817,7 @@ fewer94:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold100:
+fold103:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI), Z8
 	ADDQ         DI, SI
@@ -2816,11 +2834,11 @@ fold100:
 	VFMADD231PS  Z6, Z8, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold100
+	JNZ          fold103
 
-folded99:
+folded102:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -2829,7 +2847,7 @@ folded99:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear101
+	JNE    linear104
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -2837,7 +2855,7 @@ folded99:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear101:
+linear104:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -2849,11 +2867,11 @@ linear101:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done81
+	JMP     done84
 
-fewer98:
+fewer101:
 	CMPQ BX, $0x02
-	JNE  fewer102
+	JNE  fewer105
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2862,9 +2880,9 @@ fewer98:
 	VMOVUPS 64(BX), Z1
 	VMOVUPS (BX)(CX*1), Z2
 	VMOVUPS 64(BX)(CX*1), Z3
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded103
+	JLE     folded106
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2874,7 +2892,7 @@ fewer98:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold104:
+fold107:
 	VMOVUPS      (SI), Z5
 	VMOVUPS      64(SI), Z6
 	ADDQ         DI, SI
@@ -2888,24 +2906,24 @@ fold104:
 	VFMADD231PS  Z4, Z6, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold104
+	JNZ          fold107
 
-folded103:
+folded106:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
 	VADDPS Z4, Z0, Z0
 	VADDPS Z4, Z1, Z1
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear105
+	JNE    linear108
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear105:
+linear108:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -2915,19 +2933,19 @@ linear105:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done81
+	JMP     done84
 
-fewer102:
+fewer105:
 	CMPQ BX, $0x01
-	JNE  fewer106
+	JNE  fewer109
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded107
+	JLE     folded110
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2937,7 +2955,7 @@ fewer102:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold108:
+fold111:
 	VMOVUPS      (SI), Z3
 	VMOVUPS      64(SI), Z4
 	ADDQ         DI, SI
@@ -2948,51 +2966,57 @@ fold108:
 	VFMADD231PS  Z2, Z4, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold108
+	JNZ          fold111
 
-folded107:
+folded110:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear109
+	JNE    linear112
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear109:
+linear112:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done81
+	JMP     done84
 
-fewer106:
-done81:
+fewer109:
+done84:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over74:
+over76:
 	IMUL3Q $0x04, AX, AX
 	SUBQ   $0x00000080, AX
-	MOVQ   rows+88(FP), BX
+	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x08
-	JLT    rest111
+	JLT    rest114
 
-tile110:
-	MOVQ n+104(FP), CX
+tile113:
+	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few112
+	JLT  few115
 
 	// c of the next tile, 8×2 vectors
-	MOVQ       ldc+8(FP), CX
-	IMUL3Q     $0x08, CX, BX
-	MOVQ       c+0(FP), DX
-	ADDQ       DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x10
+	JGE    more116
+	MOVQ   then+88(FP), BX
+
+more116:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -3021,7 +3045,7 @@ tile110:
 	PREFETCHT1 64(BX)(DI*1)
 	PREFETCHT1 127(BX)(DI*1)
 
-few112:
+few115:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -3049,9 +3073,9 @@ few112:
 	VMOVUPS 64(R8)(R9*2), Z13
 	VMOVUPS (BX)(DI*1), Z14
 	VMOVUPS 64(R8)(R11*1), Z15
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded113
+	JLE     folded117
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3064,7 +3088,7 @@ few112:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold114:
+fold118:
 	VMOVUPS      (SI), Z17
 	VMOVUPS      64(SI)(AX*1), Z18
 	ADDQ         DI, SI
@@ -3096,11 +3120,11 @@ fold114:
 	VFMADD231PS  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold114
+	JNZ          fold118
 
-folded113:
+folded117:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z16, Z16, Z16
 	VADDPS Z16, Z0, Z0
 	VADDPS Z16, Z1, Z1
@@ -3119,7 +3143,7 @@ folded113:
 	VADDPS Z16, Z14, Z14
 	VADDPS Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear115
+	JNE    linear119
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -3137,7 +3161,7 @@ folded113:
 	VMAXPS Z14, Z16, Z14
 	VMAXPS Z15, Z16, Z15
 
-linear115:
+linear119:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3182,16 +3206,16 @@ linear115:
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+88(FP), BX
+	MOVQ    rows+96(FP), BX
 	SUBQ    $0x08, BX
-	MOVQ    BX, rows+88(FP)
+	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x08
-	JGE     tile110
+	JGE     tile113
 
-rest111:
-	MOVQ rows+88(FP), BX
+rest114:
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer117
+	JNE  fewer121
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3216,9 +3240,9 @@ rest111:
 	VMOVUPS 64(DI)(R9*1), Z11
 	VMOVUPS (BX)(DX*2), Z12
 	VMOVUPS 64(DI)(R8*2), Z13
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded118
+	JLE     folded122
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3230,7 +3254,7 @@ rest111:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold119:
+fold123:
 	VMOVUPS      (SI), Z15
 	VMOVUPS      64(SI)(AX*1), Z16
 	ADDQ         DI, SI
@@ -3259,11 +3283,11 @@ fold119:
 	VFMADD231PS  Z14, Z16, Z13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold119
+	JNZ          fold123
 
-folded118:
+folded122:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z14, Z14, Z14
 	VADDPS Z14, Z0, Z0
 	VADDPS Z14, Z1, Z1
@@ -3280,7 +3304,7 @@ folded118:
 	VADDPS Z14, Z12, Z12
 	VADDPS Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear120
+	JNE    linear124
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -3296,7 +3320,7 @@ folded118:
 	VMAXPS Z12, Z14, Z12
 	VMAXPS Z13, Z14, Z13
 
-linear120:
+linear124:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3322,11 +3346,11 @@ linear120:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done116
+	JMP     done120
 
-fewer117:
+fewer121:
 	CMPQ BX, $0x06
-	JNE  fewer121
+	JNE  fewer125
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3349,9 +3373,9 @@ fewer117:
 	VMOVUPS 64(DI)(CX*4), Z9
 	VMOVUPS (BX)(SI*1), Z10
 	VMOVUPS 64(DI)(R9*1), Z11
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded122
+	JLE     folded126
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3363,7 +3387,7 @@ fewer117:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold123:
+fold127:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI)(AX*1), Z14
 	ADDQ         DI, SI
@@ -3389,11 +3413,11 @@ fold123:
 	VFMADD231PS  Z12, Z14, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold123
+	JNZ          fold127
 
-folded122:
+folded126:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
 	VADDPS Z12, Z0, Z0
 	VADDPS Z12, Z1, Z1
@@ -3408,7 +3432,7 @@ folded122:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear124
+	JNE    linear128
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -3422,7 +3446,7 @@ folded122:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear124:
+linear128:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3446,11 +3470,11 @@ linear124:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done116
+	JMP     done120
 
-fewer121:
+fewer125:
 	CMPQ BX, $0x05
-	JNE  fewer125
+	JNE  fewer129
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3469,9 +3493,9 @@ fewer121:
 	VMOVUPS 64(SI)(DI*1), Z7
 	VMOVUPS (BX)(CX*4), Z8
 	VMOVUPS 64(SI)(CX*4), Z9
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded126
+	JLE     folded130
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3482,7 +3506,7 @@ fewer121:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold127:
+fold131:
 	VMOVUPS      (SI), Z11
 	VMOVUPS      64(SI)(AX*1), Z12
 	ADDQ         DI, SI
@@ -3505,11 +3529,11 @@ fold127:
 	VFMADD231PS  Z10, Z12, Z9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold127
+	JNZ          fold131
 
-folded126:
+folded130:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z10, Z10, Z10
 	VADDPS Z10, Z0, Z0
 	VADDPS Z10, Z1, Z1
@@ -3522,7 +3546,7 @@ folded126:
 	VADDPS Z10, Z8, Z8
 	VADDPS Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear128
+	JNE    linear132
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -3534,7 +3558,7 @@ folded126:
 	VMAXPS Z8, Z10, Z8
 	VMAXPS Z9, Z10, Z9
 
-linear128:
+linear132:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3554,11 +3578,11 @@ linear128:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done116
+	JMP     done120
 
-fewer125:
+fewer129:
 	CMPQ BX, $0x04
-	JNE  fewer129
+	JNE  fewer133
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3575,9 +3599,9 @@ fewer125:
 	VMOVUPS 64(SI)(CX*2), Z5
 	VMOVUPS (BX)(DX*1), Z6
 	VMOVUPS 64(SI)(DI*1), Z7
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded130
+	JLE     folded134
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3588,7 +3612,7 @@ fewer125:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold131:
+fold135:
 	VMOVUPS      (SI), Z9
 	VMOVUPS      64(SI)(AX*1), Z10
 	ADDQ         DI, SI
@@ -3608,11 +3632,11 @@ fold131:
 	VFMADD231PS  Z8, Z10, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold131
+	JNZ          fold135
 
-folded130:
+folded134:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
 	VADDPS Z8, Z0, Z0
 	VADDPS Z8, Z1, Z1
@@ -3623,7 +3647,7 @@ folded130:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear132
+	JNE    linear136
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -3633,7 +3657,7 @@ folded130:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear132:
+linear136:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3651,11 +3675,11 @@ linear132:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done116
+	JMP     done120
 
-fewer129:
+fewer133:
 	CMPQ BX, $0x03
-	JNE  fewer133
+	JNE  fewer137
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3668,9 +3692,9 @@ fewer129:
 	VMOVUPS 64(DX)(CX*1), Z3
 	VMOVUPS (BX)(CX*2), Z4
 	VMOVUPS 64(DX)(CX*2), Z5
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded134
+	JLE     folded138
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3680,7 +3704,7 @@ fewer129:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold135:
+fold139:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI)(AX*1), Z8
 	ADDQ         DI, SI
@@ -3697,11 +3721,11 @@ fold135:
 	VFMADD231PS  Z6, Z8, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold135
+	JNZ          fold139
 
-folded134:
+folded138:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -3710,7 +3734,7 @@ folded134:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear136
+	JNE    linear140
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -3718,7 +3742,7 @@ folded134:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear136:
+linear140:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -3732,11 +3756,11 @@ linear136:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done116
+	JMP     done120
 
-fewer133:
+fewer137:
 	CMPQ BX, $0x02
-	JNE  fewer137
+	JNE  fewer141
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3747,9 +3771,9 @@ fewer133:
 	VMOVUPS 64(DX), Z1
 	VMOVUPS (BX)(CX*1), Z2
 	VMOVUPS 64(DX)(CX*1), Z3
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded138
+	JLE     folded142
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3759,7 +3783,7 @@ fewer133:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold139:
+fold143:
 	VMOVUPS      (SI), Z5
 	VMOVUPS      64(SI)(AX*1), Z6
 	ADDQ         DI, SI
@@ -3773,24 +3797,24 @@ fold139:
 	VFMADD231PS  Z4, Z6, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold139
+	JNZ          fold143
 
-folded138:
+folded142:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
 	VADDPS Z4, Z0, Z0
 	VADDPS Z4, Z1, Z1
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear140
+	JNE    linear144
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear140:
+linear144:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -3802,11 +3826,11 @@ linear140:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done116
+	JMP     done120
 
-fewer137:
+fewer141:
 	CMPQ BX, $0x01
-	JNE  fewer141
+	JNE  fewer145
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3814,9 +3838,9 @@ fewer137:
 	ADDQ    AX, DX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(DX), Z1
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded142
+	JLE     folded146
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3826,7 +3850,7 @@ fewer137:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold143:
+fold147:
 	VMOVUPS      (SI), Z3
 	VMOVUPS      64(SI)(AX*1), Z4
 	ADDQ         DI, SI
@@ -3837,20 +3861,20 @@ fold143:
 	VFMADD231PS  Z2, Z4, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold143
+	JNZ          fold147
 
-folded142:
+folded146:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear144
+	JNE    linear148
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear144:
+linear148:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -3859,31 +3883,37 @@ linear144:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done116
+	JMP     done120
 
-fewer141:
-done116:
+fewer145:
+done120:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower73:
+narrower75:
 	CMPQ AX, $0x10
-	JNE  over145
-	MOVQ rows+88(FP), BX
+	JNE  over149
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest147
+	JLT  rest151
 
-tile146:
-	MOVQ n+104(FP), CX
+tile150:
+	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few148
+	JLT  few152
 
 	// c of the next tile, 8×1 vectors
-	MOVQ       ldc+8(FP), CX
-	IMUL3Q     $0x08, CX, BX
-	MOVQ       c+0(FP), DX
-	ADDQ       DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x10
+	JGE    more153
+	MOVQ   then+88(FP), BX
+
+more153:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -3904,7 +3934,7 @@ tile146:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 63(BX)(DI*1)
 
-few148:
+few152:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -3919,9 +3949,9 @@ few148:
 	VMOVUPS (BX)(SI*1), Z5
 	VMOVUPS (BX)(DX*2), Z6
 	VMOVUPS (BX)(DI*1), Z7
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded149
+	JLE     folded154
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3934,7 +3964,7 @@ few148:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold150:
+fold155:
 	VMOVUPS      (SI), Z9
 	ADDQ         DI, SI
 	PREFETCHT1   (R12)
@@ -3957,11 +3987,11 @@ fold150:
 	VFMADD231PS  Z8, Z9, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold150
+	JNZ          fold155
 
-folded149:
+folded154:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
 	VADDPS Z8, Z0, Z0
 	VADDPS Z8, Z1, Z1
@@ -3972,7 +4002,7 @@ folded149:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear151
+	JNE    linear156
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -3982,7 +4012,7 @@ folded149:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear151:
+linear156:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4014,16 +4044,16 @@ linear151:
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+88(FP), BX
+	MOVQ    rows+96(FP), BX
 	SUBQ    $0x08, BX
-	MOVQ    BX, rows+88(FP)
+	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x08
-	JGE     tile146
+	JGE     tile150
 
-rest147:
-	MOVQ rows+88(FP), BX
+rest151:
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer153
+	JNE  fewer158
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
@@ -4037,9 +4067,9 @@ rest147:
 	VMOVUPS (BX)(CX*4), Z4
 	VMOVUPS (BX)(SI*1), Z5
 	VMOVUPS (BX)(DX*2), Z6
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded154
+	JLE     folded159
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4051,7 +4081,7 @@ rest147:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold155:
+fold160:
 	VMOVUPS      (SI), Z8
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -4072,11 +4102,11 @@ fold155:
 	VFMADD231PS  Z7, Z8, Z6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold155
+	JNZ          fold160
 
-folded154:
+folded159:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z7, Z7, Z7
 	VADDPS Z7, Z0, Z0
 	VADDPS Z7, Z1, Z1
@@ -4086,7 +4116,7 @@ folded154:
 	VADDPS Z7, Z5, Z5
 	VADDPS Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear156
+	JNE    linear161
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
 	VMAXPS Z2, Z7, Z2
@@ -4095,7 +4125,7 @@ folded154:
 	VMAXPS Z5, Z7, Z5
 	VMAXPS Z6, Z7, Z6
 
-linear156:
+linear161:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4110,11 +4140,11 @@ linear156:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done152
+	JMP     done157
 
-fewer153:
+fewer158:
 	CMPQ BX, $0x06
-	JNE  fewer157
+	JNE  fewer162
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -4127,9 +4157,9 @@ fewer153:
 	VMOVUPS (BX)(DX*1), Z3
 	VMOVUPS (BX)(CX*4), Z4
 	VMOVUPS (BX)(SI*1), Z5
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded158
+	JLE     folded163
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4141,7 +4171,7 @@ fewer153:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold159:
+fold164:
 	VMOVUPS      (SI), Z7
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -4160,11 +4190,11 @@ fold159:
 	VFMADD231PS  Z6, Z7, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold159
+	JNZ          fold164
 
-folded158:
+folded163:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -4173,7 +4203,7 @@ folded158:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear160
+	JNE    linear165
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -4181,7 +4211,7 @@ folded158:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear160:
+linear165:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4195,11 +4225,11 @@ linear160:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done152
+	JMP     done157
 
-fewer157:
+fewer162:
 	CMPQ BX, $0x05
-	JNE  fewer161
+	JNE  fewer166
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
@@ -4210,9 +4240,9 @@ fewer157:
 	VMOVUPS (BX)(CX*2), Z2
 	VMOVUPS (BX)(DX*1), Z3
 	VMOVUPS (BX)(CX*4), Z4
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded162
+	JLE     folded167
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4223,7 +4253,7 @@ fewer157:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold163:
+fold168:
 	VMOVUPS      (SI), Z6
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -4240,11 +4270,11 @@ fold163:
 	VFMADD231PS  Z5, Z6, Z4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold163
+	JNZ          fold168
 
-folded162:
+folded167:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z5, Z5, Z5
 	VADDPS Z5, Z0, Z0
 	VADDPS Z5, Z1, Z1
@@ -4252,14 +4282,14 @@ folded162:
 	VADDPS Z5, Z3, Z3
 	VADDPS Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear164
+	JNE    linear169
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
 	VMAXPS Z4, Z5, Z4
 
-linear164:
+linear169:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4271,11 +4301,11 @@ linear164:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done152
+	JMP     done157
 
-fewer161:
+fewer166:
 	CMPQ BX, $0x04
-	JNE  fewer165
+	JNE  fewer170
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
@@ -4285,9 +4315,9 @@ fewer161:
 	VMOVUPS (BX)(CX*1), Z1
 	VMOVUPS (BX)(CX*2), Z2
 	VMOVUPS (BX)(DX*1), Z3
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded166
+	JLE     folded171
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4298,7 +4328,7 @@ fewer161:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold167:
+fold172:
 	VMOVUPS      (SI), Z5
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -4313,24 +4343,24 @@ fold167:
 	VFMADD231PS  Z4, Z5, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold167
+	JNZ          fold172
 
-folded166:
+folded171:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
 	VADDPS Z4, Z0, Z0
 	VADDPS Z4, Z1, Z1
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear168
+	JNE    linear173
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear168:
+linear173:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4341,11 +4371,11 @@ linear168:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done152
+	JMP     done157
 
-fewer165:
+fewer170:
 	CMPQ BX, $0x03
-	JNE  fewer169
+	JNE  fewer174
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -4353,9 +4383,9 @@ fewer165:
 	VMOVUPS (BX), Z0
 	VMOVUPS (BX)(CX*1), Z1
 	VMOVUPS (BX)(CX*2), Z2
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded170
+	JLE     folded175
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4365,7 +4395,7 @@ fewer165:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold171:
+fold176:
 	VMOVUPS      (SI), Z4
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -4378,22 +4408,22 @@ fold171:
 	VFMADD231PS  Z3, Z4, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold171
+	JNZ          fold176
 
-folded170:
+folded175:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
 	VADDPS Z3, Z0, Z0
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear172
+	JNE    linear177
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear172:
+linear177:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -4402,20 +4432,20 @@ linear172:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done152
+	JMP     done157
 
-fewer169:
+fewer174:
 	CMPQ BX, $0x02
-	JNE  fewer173
+	JNE  fewer178
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
 	VMOVUPS (BX), Z0
 	VMOVUPS (BX)(CX*1), Z1
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded174
+	JLE     folded179
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4425,7 +4455,7 @@ fewer169:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold175:
+fold180:
 	VMOVUPS      (SI), Z3
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -4436,20 +4466,20 @@ fold175:
 	VFMADD231PS  Z2, Z3, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold175
+	JNZ          fold180
 
-folded174:
+folded179:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear176
+	JNE    linear181
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear176:
+linear181:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -4457,18 +4487,18 @@ linear176:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done152
+	JMP     done157
 
-fewer173:
+fewer178:
 	CMPQ BX, $0x01
-	JNE  fewer177
+	JNE  fewer182
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Z0
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded178
+	JLE     folded183
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4478,7 +4508,7 @@ fewer173:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold179:
+fold184:
 	VMOVUPS      (SI), Z2
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -4487,51 +4517,57 @@ fold179:
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold179
+	JNZ          fold184
 
-folded178:
+folded183:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear180
+	JNE    linear185
 	VMAXPS Z0, Z1, Z0
 
-linear180:
+linear185:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Z0, (BX)
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done152
+	JMP     done157
 
-fewer177:
-done152:
+fewer182:
+done157:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over145:
+over149:
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
 	MOVL  $0x0000ffff, BX
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
-	MOVQ  rows+88(FP), BX
+	MOVQ  rows+96(FP), BX
 	CMPQ  BX, $0x08
-	JLT   rest182
+	JLT   rest187
 
-tile181:
-	MOVQ n+104(FP), CX
+tile186:
+	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few183
+	JLT  few188
 
 	// c of the next tile, 8×1 vectors
-	MOVQ       ldc+8(FP), CX
-	IMUL3Q     $0x08, CX, BX
-	MOVQ       c+0(FP), DX
-	ADDQ       DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x10
+	JGE    more189
+	MOVQ   then+88(FP), BX
+
+more189:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -4552,7 +4588,7 @@ tile181:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 63(BX)(DI*1)
 
-few183:
+few188:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ      init+16(FP), BX
 	MOVQ      ldinit+24(FP), CX
@@ -4567,9 +4603,9 @@ few183:
 	VMOVUPS.Z (BX)(SI*1), K1, Z5
 	VMOVUPS.Z (BX)(DX*2), K1, Z6
 	VMOVUPS.Z (BX)(DI*1), K1, Z7
-	MOVQ      n+104(FP), R8
+	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded184
+	JLE       folded190
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -4582,7 +4618,7 @@ few183:
 	MOVQ      ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold185:
+fold191:
 	VMOVUPS.Z    (SI), K1, Z9
 	ADDQ         DI, SI
 	PREFETCHT1   (R12)
@@ -4605,11 +4641,11 @@ fold185:
 	VFMADD231PS  Z8, Z9, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold185
+	JNZ          fold191
 
-folded184:
+folded190:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
 	VADDPS Z8, Z0, Z0
 	VADDPS Z8, Z1, Z1
@@ -4620,7 +4656,7 @@ folded184:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear186
+	JNE    linear192
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -4630,732 +4666,732 @@ folded184:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear186:
+linear192:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	LEAQ          (DX)(CX*4), DI
 	TESTQ         $0x00000008, AX
-	JZ            low188
+	JZ            low194
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low189
+	JZ            low195
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low190
+	JZ            low196
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low191
+	JZ            low197
 	VMOVSS        X0, 56(BX)
 
-low191:
-	JMP stored187
+low197:
+	JMP stored193
 
-low190:
+low196:
 	TESTQ  $0x00000001, AX
-	JZ     low192
+	JZ     low198
 	VMOVSS X0, 48(BX)
 
-low192:
-	JMP stored187
+low198:
+	JMP stored193
 
-low189:
+low195:
 	TESTQ     $0x00000002, AX
-	JZ        low193
+	JZ        low199
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low194
+	JZ        low200
 	VMOVSS    X0, 40(BX)
 
-low194:
-	JMP stored187
+low200:
+	JMP stored193
 
-low193:
+low199:
 	TESTQ  $0x00000001, AX
-	JZ     low195
+	JZ     low201
 	VMOVSS X0, 32(BX)
 
-low195:
-	JMP stored187
+low201:
+	JMP stored193
 
-low188:
+low194:
 	TESTQ        $0x00000004, AX
-	JZ           low196
+	JZ           low202
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low197
+	JZ           low203
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low198
+	JZ           low204
 	VMOVSS       X0, 24(BX)
 
-low198:
-	JMP stored187
+low204:
+	JMP stored193
 
-low197:
+low203:
 	TESTQ  $0x00000001, AX
-	JZ     low199
+	JZ     low205
 	VMOVSS X0, 16(BX)
 
-low199:
-	JMP stored187
+low205:
+	JMP stored193
 
-low196:
+low202:
 	TESTQ     $0x00000002, AX
-	JZ        low200
+	JZ        low206
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low201
+	JZ        low207
 	VMOVSS    X0, 8(BX)
 
-low201:
-	JMP stored187
-
-low200:
-	TESTQ  $0x00000001, AX
-	JZ     low202
-	VMOVSS X0, (BX)
-
-low202:
-stored187:
-	TESTQ         $0x00000008, AX
-	JZ            low204
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low205
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low206
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low207
-	VMOVSS        X1, 56(BX)(CX*1)
-
 low207:
-	JMP stored203
+	JMP stored193
 
 low206:
 	TESTQ  $0x00000001, AX
 	JZ     low208
-	VMOVSS X1, 48(BX)(CX*1)
+	VMOVSS X0, (BX)
 
 low208:
-	JMP stored203
+stored193:
+	TESTQ         $0x00000008, AX
+	JZ            low210
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low211
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low212
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low213
+	VMOVSS        X1, 56(BX)(CX*1)
 
-low205:
+low213:
+	JMP stored209
+
+low212:
+	TESTQ  $0x00000001, AX
+	JZ     low214
+	VMOVSS X1, 48(BX)(CX*1)
+
+low214:
+	JMP stored209
+
+low211:
 	TESTQ     $0x00000002, AX
-	JZ        low209
+	JZ        low215
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low210
+	JZ        low216
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low210:
-	JMP stored203
+low216:
+	JMP stored209
 
-low209:
+low215:
 	TESTQ  $0x00000001, AX
-	JZ     low211
+	JZ     low217
 	VMOVSS X1, 32(BX)(CX*1)
 
-low211:
-	JMP stored203
+low217:
+	JMP stored209
 
-low204:
+low210:
 	TESTQ        $0x00000004, AX
-	JZ           low212
+	JZ           low218
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low213
+	JZ           low219
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low214
+	JZ           low220
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low214:
-	JMP stored203
+low220:
+	JMP stored209
 
-low213:
+low219:
 	TESTQ  $0x00000001, AX
-	JZ     low215
+	JZ     low221
 	VMOVSS X1, 16(BX)(CX*1)
 
-low215:
-	JMP stored203
+low221:
+	JMP stored209
 
-low212:
+low218:
 	TESTQ     $0x00000002, AX
-	JZ        low216
+	JZ        low222
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low217
+	JZ        low223
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low217:
-	JMP stored203
-
-low216:
-	TESTQ  $0x00000001, AX
-	JZ     low218
-	VMOVSS X1, (BX)(CX*1)
-
-low218:
-stored203:
-	TESTQ         $0x00000008, AX
-	JZ            low220
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low221
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low222
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low223
-	VMOVSS        X2, 56(BX)(CX*2)
-
 low223:
-	JMP stored219
+	JMP stored209
 
 low222:
 	TESTQ  $0x00000001, AX
 	JZ     low224
-	VMOVSS X2, 48(BX)(CX*2)
+	VMOVSS X1, (BX)(CX*1)
 
 low224:
-	JMP stored219
+stored209:
+	TESTQ         $0x00000008, AX
+	JZ            low226
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low227
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low228
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low229
+	VMOVSS        X2, 56(BX)(CX*2)
 
-low221:
+low229:
+	JMP stored225
+
+low228:
+	TESTQ  $0x00000001, AX
+	JZ     low230
+	VMOVSS X2, 48(BX)(CX*2)
+
+low230:
+	JMP stored225
+
+low227:
 	TESTQ     $0x00000002, AX
-	JZ        low225
+	JZ        low231
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low226
+	JZ        low232
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low226:
-	JMP stored219
+low232:
+	JMP stored225
 
-low225:
+low231:
 	TESTQ  $0x00000001, AX
-	JZ     low227
+	JZ     low233
 	VMOVSS X2, 32(BX)(CX*2)
 
-low227:
-	JMP stored219
+low233:
+	JMP stored225
 
-low220:
+low226:
 	TESTQ        $0x00000004, AX
-	JZ           low228
+	JZ           low234
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low229
+	JZ           low235
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low230
+	JZ           low236
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low230:
-	JMP stored219
+low236:
+	JMP stored225
 
-low229:
+low235:
 	TESTQ  $0x00000001, AX
-	JZ     low231
+	JZ     low237
 	VMOVSS X2, 16(BX)(CX*2)
 
-low231:
-	JMP stored219
+low237:
+	JMP stored225
 
-low228:
+low234:
 	TESTQ     $0x00000002, AX
-	JZ        low232
+	JZ        low238
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low233
+	JZ        low239
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low233:
-	JMP stored219
-
-low232:
-	TESTQ  $0x00000001, AX
-	JZ     low234
-	VMOVSS X2, (BX)(CX*2)
-
-low234:
-stored219:
-	TESTQ         $0x00000008, AX
-	JZ            low236
-	VMOVUPS       Y3, (BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low237
-	VMOVUPS       X3, 32(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low238
-	VMOVSD        X3, 48(BX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low239
-	VMOVSS        X3, 56(BX)(DX*1)
-
 low239:
-	JMP stored235
+	JMP stored225
 
 low238:
 	TESTQ  $0x00000001, AX
 	JZ     low240
-	VMOVSS X3, 48(BX)(DX*1)
+	VMOVSS X2, (BX)(CX*2)
 
 low240:
-	JMP stored235
+stored225:
+	TESTQ         $0x00000008, AX
+	JZ            low242
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low243
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low244
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low245
+	VMOVSS        X3, 56(BX)(DX*1)
 
-low237:
+low245:
+	JMP stored241
+
+low244:
+	TESTQ  $0x00000001, AX
+	JZ     low246
+	VMOVSS X3, 48(BX)(DX*1)
+
+low246:
+	JMP stored241
+
+low243:
 	TESTQ     $0x00000002, AX
-	JZ        low241
+	JZ        low247
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low242
+	JZ        low248
 	VMOVSS    X3, 40(BX)(DX*1)
 
-low242:
-	JMP stored235
+low248:
+	JMP stored241
 
-low241:
+low247:
 	TESTQ  $0x00000001, AX
-	JZ     low243
+	JZ     low249
 	VMOVSS X3, 32(BX)(DX*1)
 
-low243:
-	JMP stored235
+low249:
+	JMP stored241
 
-low236:
+low242:
 	TESTQ        $0x00000004, AX
-	JZ           low244
+	JZ           low250
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low245
+	JZ           low251
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low246
+	JZ           low252
 	VMOVSS       X3, 24(BX)(DX*1)
 
-low246:
-	JMP stored235
+low252:
+	JMP stored241
 
-low245:
+low251:
 	TESTQ  $0x00000001, AX
-	JZ     low247
+	JZ     low253
 	VMOVSS X3, 16(BX)(DX*1)
 
-low247:
-	JMP stored235
+low253:
+	JMP stored241
 
-low244:
+low250:
 	TESTQ     $0x00000002, AX
-	JZ        low248
+	JZ        low254
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low249
+	JZ        low255
 	VMOVSS    X3, 8(BX)(DX*1)
 
-low249:
-	JMP stored235
-
-low248:
-	TESTQ  $0x00000001, AX
-	JZ     low250
-	VMOVSS X3, (BX)(DX*1)
-
-low250:
-stored235:
-	TESTQ         $0x00000008, AX
-	JZ            low252
-	VMOVUPS       Y4, (BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000004, AX
-	JZ            low253
-	VMOVUPS       X4, 32(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000002, AX
-	JZ            low254
-	VMOVSD        X4, 48(BX)(CX*4)
-	VUNPCKHPD     X4, X4, X4
-	TESTQ         $0x00000001, AX
-	JZ            low255
-	VMOVSS        X4, 56(BX)(CX*4)
-
 low255:
-	JMP stored251
+	JMP stored241
 
 low254:
 	TESTQ  $0x00000001, AX
 	JZ     low256
-	VMOVSS X4, 48(BX)(CX*4)
+	VMOVSS X3, (BX)(DX*1)
 
 low256:
-	JMP stored251
+stored241:
+	TESTQ         $0x00000008, AX
+	JZ            low258
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low259
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low260
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low261
+	VMOVSS        X4, 56(BX)(CX*4)
 
-low253:
+low261:
+	JMP stored257
+
+low260:
+	TESTQ  $0x00000001, AX
+	JZ     low262
+	VMOVSS X4, 48(BX)(CX*4)
+
+low262:
+	JMP stored257
+
+low259:
 	TESTQ     $0x00000002, AX
-	JZ        low257
+	JZ        low263
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low258
+	JZ        low264
 	VMOVSS    X4, 40(BX)(CX*4)
 
-low258:
-	JMP stored251
+low264:
+	JMP stored257
 
-low257:
+low263:
 	TESTQ  $0x00000001, AX
-	JZ     low259
+	JZ     low265
 	VMOVSS X4, 32(BX)(CX*4)
 
-low259:
-	JMP stored251
+low265:
+	JMP stored257
 
-low252:
+low258:
 	TESTQ        $0x00000004, AX
-	JZ           low260
+	JZ           low266
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low261
+	JZ           low267
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low262
+	JZ           low268
 	VMOVSS       X4, 24(BX)(CX*4)
 
-low262:
-	JMP stored251
+low268:
+	JMP stored257
 
-low261:
+low267:
 	TESTQ  $0x00000001, AX
-	JZ     low263
+	JZ     low269
 	VMOVSS X4, 16(BX)(CX*4)
 
-low263:
-	JMP stored251
+low269:
+	JMP stored257
 
-low260:
+low266:
 	TESTQ     $0x00000002, AX
-	JZ        low264
+	JZ        low270
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low265
+	JZ        low271
 	VMOVSS    X4, 8(BX)(CX*4)
 
-low265:
-	JMP stored251
-
-low264:
-	TESTQ  $0x00000001, AX
-	JZ     low266
-	VMOVSS X4, (BX)(CX*4)
-
-low266:
-stored251:
-	TESTQ         $0x00000008, AX
-	JZ            low268
-	VMOVUPS       Y5, (BX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low269
-	VMOVUPS       X5, 32(BX)(SI*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low270
-	VMOVSD        X5, 48(BX)(SI*1)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low271
-	VMOVSS        X5, 56(BX)(SI*1)
-
 low271:
-	JMP stored267
+	JMP stored257
 
 low270:
 	TESTQ  $0x00000001, AX
 	JZ     low272
-	VMOVSS X5, 48(BX)(SI*1)
+	VMOVSS X4, (BX)(CX*4)
 
 low272:
-	JMP stored267
+stored257:
+	TESTQ         $0x00000008, AX
+	JZ            low274
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low275
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low276
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low277
+	VMOVSS        X5, 56(BX)(SI*1)
 
-low269:
+low277:
+	JMP stored273
+
+low276:
+	TESTQ  $0x00000001, AX
+	JZ     low278
+	VMOVSS X5, 48(BX)(SI*1)
+
+low278:
+	JMP stored273
+
+low275:
 	TESTQ     $0x00000002, AX
-	JZ        low273
+	JZ        low279
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low274
+	JZ        low280
 	VMOVSS    X5, 40(BX)(SI*1)
 
-low274:
-	JMP stored267
+low280:
+	JMP stored273
 
-low273:
+low279:
 	TESTQ  $0x00000001, AX
-	JZ     low275
+	JZ     low281
 	VMOVSS X5, 32(BX)(SI*1)
 
-low275:
-	JMP stored267
+low281:
+	JMP stored273
 
-low268:
+low274:
 	TESTQ        $0x00000004, AX
-	JZ           low276
+	JZ           low282
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low277
+	JZ           low283
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low278
+	JZ           low284
 	VMOVSS       X5, 24(BX)(SI*1)
 
-low278:
-	JMP stored267
+low284:
+	JMP stored273
 
-low277:
+low283:
 	TESTQ  $0x00000001, AX
-	JZ     low279
+	JZ     low285
 	VMOVSS X5, 16(BX)(SI*1)
 
-low279:
-	JMP stored267
+low285:
+	JMP stored273
 
-low276:
+low282:
 	TESTQ     $0x00000002, AX
-	JZ        low280
+	JZ        low286
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low281
+	JZ        low287
 	VMOVSS    X5, 8(BX)(SI*1)
 
-low281:
-	JMP stored267
-
-low280:
-	TESTQ  $0x00000001, AX
-	JZ     low282
-	VMOVSS X5, (BX)(SI*1)
-
-low282:
-stored267:
-	TESTQ         $0x00000008, AX
-	JZ            low284
-	VMOVUPS       Y6, (BX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z6, Y6
-	TESTQ         $0x00000004, AX
-	JZ            low285
-	VMOVUPS       X6, 32(BX)(DX*2)
-	VEXTRACTF128  $0x01, Y6, X6
-	TESTQ         $0x00000002, AX
-	JZ            low286
-	VMOVSD        X6, 48(BX)(DX*2)
-	VUNPCKHPD     X6, X6, X6
-	TESTQ         $0x00000001, AX
-	JZ            low287
-	VMOVSS        X6, 56(BX)(DX*2)
-
 low287:
-	JMP stored283
+	JMP stored273
 
 low286:
 	TESTQ  $0x00000001, AX
 	JZ     low288
-	VMOVSS X6, 48(BX)(DX*2)
+	VMOVSS X5, (BX)(SI*1)
 
 low288:
-	JMP stored283
+stored273:
+	TESTQ         $0x00000008, AX
+	JZ            low290
+	VMOVUPS       Y6, (BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000004, AX
+	JZ            low291
+	VMOVUPS       X6, 32(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000002, AX
+	JZ            low292
+	VMOVSD        X6, 48(BX)(DX*2)
+	VUNPCKHPD     X6, X6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low293
+	VMOVSS        X6, 56(BX)(DX*2)
 
-low285:
+low293:
+	JMP stored289
+
+low292:
+	TESTQ  $0x00000001, AX
+	JZ     low294
+	VMOVSS X6, 48(BX)(DX*2)
+
+low294:
+	JMP stored289
+
+low291:
 	TESTQ     $0x00000002, AX
-	JZ        low289
+	JZ        low295
 	VMOVSD    X6, 32(BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low290
+	JZ        low296
 	VMOVSS    X6, 40(BX)(DX*2)
 
-low290:
-	JMP stored283
+low296:
+	JMP stored289
 
-low289:
+low295:
 	TESTQ  $0x00000001, AX
-	JZ     low291
+	JZ     low297
 	VMOVSS X6, 32(BX)(DX*2)
 
-low291:
-	JMP stored283
+low297:
+	JMP stored289
 
-low284:
+low290:
 	TESTQ        $0x00000004, AX
-	JZ           low292
+	JZ           low298
 	VMOVUPS      X6, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000002, AX
-	JZ           low293
+	JZ           low299
 	VMOVSD       X6, 16(BX)(DX*2)
 	VUNPCKHPD    X6, X6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low294
+	JZ           low300
 	VMOVSS       X6, 24(BX)(DX*2)
 
-low294:
-	JMP stored283
+low300:
+	JMP stored289
 
-low293:
+low299:
 	TESTQ  $0x00000001, AX
-	JZ     low295
+	JZ     low301
 	VMOVSS X6, 16(BX)(DX*2)
 
-low295:
-	JMP stored283
+low301:
+	JMP stored289
 
-low292:
+low298:
 	TESTQ     $0x00000002, AX
-	JZ        low296
+	JZ        low302
 	VMOVSD    X6, (BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low297
+	JZ        low303
 	VMOVSS    X6, 8(BX)(DX*2)
 
-low297:
-	JMP stored283
-
-low296:
-	TESTQ  $0x00000001, AX
-	JZ     low298
-	VMOVSS X6, (BX)(DX*2)
-
-low298:
-stored283:
-	TESTQ         $0x00000008, AX
-	JZ            low300
-	VMOVUPS       Y7, (BX)(DI*1)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000004, AX
-	JZ            low301
-	VMOVUPS       X7, 32(BX)(DI*1)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000002, AX
-	JZ            low302
-	VMOVSD        X7, 48(BX)(DI*1)
-	VUNPCKHPD     X7, X7, X7
-	TESTQ         $0x00000001, AX
-	JZ            low303
-	VMOVSS        X7, 56(BX)(DI*1)
-
 low303:
-	JMP stored299
+	JMP stored289
 
 low302:
 	TESTQ  $0x00000001, AX
 	JZ     low304
-	VMOVSS X7, 48(BX)(DI*1)
+	VMOVSS X6, (BX)(DX*2)
 
 low304:
-	JMP stored299
+stored289:
+	TESTQ         $0x00000008, AX
+	JZ            low306
+	VMOVUPS       Y7, (BX)(DI*1)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000004, AX
+	JZ            low307
+	VMOVUPS       X7, 32(BX)(DI*1)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000002, AX
+	JZ            low308
+	VMOVSD        X7, 48(BX)(DI*1)
+	VUNPCKHPD     X7, X7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low309
+	VMOVSS        X7, 56(BX)(DI*1)
 
-low301:
+low309:
+	JMP stored305
+
+low308:
+	TESTQ  $0x00000001, AX
+	JZ     low310
+	VMOVSS X7, 48(BX)(DI*1)
+
+low310:
+	JMP stored305
+
+low307:
 	TESTQ     $0x00000002, AX
-	JZ        low305
+	JZ        low311
 	VMOVSD    X7, 32(BX)(DI*1)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
-	JZ        low306
+	JZ        low312
 	VMOVSS    X7, 40(BX)(DI*1)
 
-low306:
-	JMP stored299
+low312:
+	JMP stored305
 
-low305:
+low311:
 	TESTQ  $0x00000001, AX
-	JZ     low307
+	JZ     low313
 	VMOVSS X7, 32(BX)(DI*1)
 
-low307:
-	JMP stored299
+low313:
+	JMP stored305
 
-low300:
+low306:
 	TESTQ        $0x00000004, AX
-	JZ           low308
+	JZ           low314
 	VMOVUPS      X7, (BX)(DI*1)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, AX
-	JZ           low309
+	JZ           low315
 	VMOVSD       X7, 16(BX)(DI*1)
 	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low310
+	JZ           low316
 	VMOVSS       X7, 24(BX)(DI*1)
 
-low310:
-	JMP stored299
+low316:
+	JMP stored305
 
-low309:
+low315:
 	TESTQ  $0x00000001, AX
-	JZ     low311
+	JZ     low317
 	VMOVSS X7, 16(BX)(DI*1)
 
-low311:
-	JMP stored299
+low317:
+	JMP stored305
 
-low308:
+low314:
 	TESTQ     $0x00000002, AX
-	JZ        low312
+	JZ        low318
 	VMOVSD    X7, (BX)(DI*1)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
-	JZ        low313
+	JZ        low319
 	VMOVSS    X7, 8(BX)(DI*1)
 
-low313:
-	JMP stored299
+low319:
+	JMP stored305
 
-low312:
+low318:
 	TESTQ  $0x00000001, AX
-	JZ     low314
+	JZ     low320
 	VMOVSS X7, (BX)(DI*1)
 
-low314:
-stored299:
+low320:
+stored305:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -5374,16 +5410,16 @@ stored299:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, a+32(FP)
-	MOVQ   rows+88(FP), BX
+	MOVQ   rows+96(FP), BX
 	SUBQ   $0x08, BX
-	MOVQ   BX, rows+88(FP)
+	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x08
-	JGE    tile181
+	JGE    tile186
 
-rest182:
-	MOVQ rows+88(FP), BX
+rest187:
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer316
+	JNE  fewer322
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ      init+16(FP), BX
@@ -5397,9 +5433,9 @@ rest182:
 	VMOVUPS.Z (BX)(CX*4), K1, Z4
 	VMOVUPS.Z (BX)(SI*1), K1, Z5
 	VMOVUPS.Z (BX)(DX*2), K1, Z6
-	MOVQ      n+104(FP), R8
+	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded317
+	JLE       folded323
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -5411,7 +5447,7 @@ rest182:
 	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold318:
+fold324:
 	VMOVUPS.Z    (SI), K1, Z8
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -5432,11 +5468,11 @@ fold318:
 	VFMADD231PS  Z7, Z8, Z6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold318
+	JNZ          fold324
 
-folded317:
+folded323:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z7, Z7, Z7
 	VADDPS Z7, Z0, Z0
 	VADDPS Z7, Z1, Z1
@@ -5446,7 +5482,7 @@ folded317:
 	VADDPS Z7, Z5, Z5
 	VADDPS Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear319
+	JNE    linear325
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
 	VMAXPS Z2, Z7, Z2
@@ -5455,649 +5491,649 @@ folded317:
 	VMAXPS Z5, Z7, Z5
 	VMAXPS Z6, Z7, Z6
 
-linear319:
+linear325:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000008, AX
-	JZ            low321
+	JZ            low327
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low322
+	JZ            low328
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low323
+	JZ            low329
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low324
+	JZ            low330
 	VMOVSS        X0, 56(BX)
 
-low324:
-	JMP stored320
+low330:
+	JMP stored326
 
-low323:
+low329:
 	TESTQ  $0x00000001, AX
-	JZ     low325
+	JZ     low331
 	VMOVSS X0, 48(BX)
 
-low325:
-	JMP stored320
+low331:
+	JMP stored326
 
-low322:
+low328:
 	TESTQ     $0x00000002, AX
-	JZ        low326
+	JZ        low332
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low327
+	JZ        low333
 	VMOVSS    X0, 40(BX)
 
-low327:
-	JMP stored320
+low333:
+	JMP stored326
 
-low326:
+low332:
 	TESTQ  $0x00000001, AX
-	JZ     low328
+	JZ     low334
 	VMOVSS X0, 32(BX)
 
-low328:
-	JMP stored320
+low334:
+	JMP stored326
 
-low321:
+low327:
 	TESTQ        $0x00000004, AX
-	JZ           low329
+	JZ           low335
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low330
+	JZ           low336
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low331
+	JZ           low337
 	VMOVSS       X0, 24(BX)
 
-low331:
-	JMP stored320
+low337:
+	JMP stored326
 
-low330:
+low336:
 	TESTQ  $0x00000001, AX
-	JZ     low332
+	JZ     low338
 	VMOVSS X0, 16(BX)
 
-low332:
-	JMP stored320
+low338:
+	JMP stored326
 
-low329:
+low335:
 	TESTQ     $0x00000002, AX
-	JZ        low333
+	JZ        low339
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low334
+	JZ        low340
 	VMOVSS    X0, 8(BX)
 
-low334:
-	JMP stored320
-
-low333:
-	TESTQ  $0x00000001, AX
-	JZ     low335
-	VMOVSS X0, (BX)
-
-low335:
-stored320:
-	TESTQ         $0x00000008, AX
-	JZ            low337
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low338
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low339
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low340
-	VMOVSS        X1, 56(BX)(CX*1)
-
 low340:
-	JMP stored336
+	JMP stored326
 
 low339:
 	TESTQ  $0x00000001, AX
 	JZ     low341
-	VMOVSS X1, 48(BX)(CX*1)
+	VMOVSS X0, (BX)
 
 low341:
-	JMP stored336
+stored326:
+	TESTQ         $0x00000008, AX
+	JZ            low343
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low344
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low345
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low346
+	VMOVSS        X1, 56(BX)(CX*1)
 
-low338:
+low346:
+	JMP stored342
+
+low345:
+	TESTQ  $0x00000001, AX
+	JZ     low347
+	VMOVSS X1, 48(BX)(CX*1)
+
+low347:
+	JMP stored342
+
+low344:
 	TESTQ     $0x00000002, AX
-	JZ        low342
+	JZ        low348
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low343
+	JZ        low349
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low343:
-	JMP stored336
+low349:
+	JMP stored342
 
-low342:
+low348:
 	TESTQ  $0x00000001, AX
-	JZ     low344
+	JZ     low350
 	VMOVSS X1, 32(BX)(CX*1)
 
-low344:
-	JMP stored336
+low350:
+	JMP stored342
 
-low337:
+low343:
 	TESTQ        $0x00000004, AX
-	JZ           low345
+	JZ           low351
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low346
+	JZ           low352
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low347
+	JZ           low353
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low347:
-	JMP stored336
+low353:
+	JMP stored342
 
-low346:
+low352:
 	TESTQ  $0x00000001, AX
-	JZ     low348
+	JZ     low354
 	VMOVSS X1, 16(BX)(CX*1)
 
-low348:
-	JMP stored336
+low354:
+	JMP stored342
 
-low345:
+low351:
 	TESTQ     $0x00000002, AX
-	JZ        low349
+	JZ        low355
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low350
+	JZ        low356
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low350:
-	JMP stored336
-
-low349:
-	TESTQ  $0x00000001, AX
-	JZ     low351
-	VMOVSS X1, (BX)(CX*1)
-
-low351:
-stored336:
-	TESTQ         $0x00000008, AX
-	JZ            low353
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low354
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low355
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low356
-	VMOVSS        X2, 56(BX)(CX*2)
-
 low356:
-	JMP stored352
+	JMP stored342
 
 low355:
 	TESTQ  $0x00000001, AX
 	JZ     low357
-	VMOVSS X2, 48(BX)(CX*2)
+	VMOVSS X1, (BX)(CX*1)
 
 low357:
-	JMP stored352
+stored342:
+	TESTQ         $0x00000008, AX
+	JZ            low359
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low360
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low361
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low362
+	VMOVSS        X2, 56(BX)(CX*2)
 
-low354:
+low362:
+	JMP stored358
+
+low361:
+	TESTQ  $0x00000001, AX
+	JZ     low363
+	VMOVSS X2, 48(BX)(CX*2)
+
+low363:
+	JMP stored358
+
+low360:
 	TESTQ     $0x00000002, AX
-	JZ        low358
+	JZ        low364
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low359
+	JZ        low365
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low359:
-	JMP stored352
+low365:
+	JMP stored358
 
-low358:
+low364:
 	TESTQ  $0x00000001, AX
-	JZ     low360
+	JZ     low366
 	VMOVSS X2, 32(BX)(CX*2)
 
-low360:
-	JMP stored352
+low366:
+	JMP stored358
 
-low353:
+low359:
 	TESTQ        $0x00000004, AX
-	JZ           low361
+	JZ           low367
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low362
+	JZ           low368
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low363
+	JZ           low369
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low363:
-	JMP stored352
+low369:
+	JMP stored358
 
-low362:
+low368:
 	TESTQ  $0x00000001, AX
-	JZ     low364
+	JZ     low370
 	VMOVSS X2, 16(BX)(CX*2)
 
-low364:
-	JMP stored352
+low370:
+	JMP stored358
 
-low361:
+low367:
 	TESTQ     $0x00000002, AX
-	JZ        low365
+	JZ        low371
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low366
+	JZ        low372
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low366:
-	JMP stored352
-
-low365:
-	TESTQ  $0x00000001, AX
-	JZ     low367
-	VMOVSS X2, (BX)(CX*2)
-
-low367:
-stored352:
-	TESTQ         $0x00000008, AX
-	JZ            low369
-	VMOVUPS       Y3, (BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low370
-	VMOVUPS       X3, 32(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low371
-	VMOVSD        X3, 48(BX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low372
-	VMOVSS        X3, 56(BX)(DX*1)
-
 low372:
-	JMP stored368
+	JMP stored358
 
 low371:
 	TESTQ  $0x00000001, AX
 	JZ     low373
-	VMOVSS X3, 48(BX)(DX*1)
+	VMOVSS X2, (BX)(CX*2)
 
 low373:
-	JMP stored368
+stored358:
+	TESTQ         $0x00000008, AX
+	JZ            low375
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low376
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low377
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low378
+	VMOVSS        X3, 56(BX)(DX*1)
 
-low370:
+low378:
+	JMP stored374
+
+low377:
+	TESTQ  $0x00000001, AX
+	JZ     low379
+	VMOVSS X3, 48(BX)(DX*1)
+
+low379:
+	JMP stored374
+
+low376:
 	TESTQ     $0x00000002, AX
-	JZ        low374
+	JZ        low380
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low375
+	JZ        low381
 	VMOVSS    X3, 40(BX)(DX*1)
 
-low375:
-	JMP stored368
+low381:
+	JMP stored374
 
-low374:
+low380:
 	TESTQ  $0x00000001, AX
-	JZ     low376
+	JZ     low382
 	VMOVSS X3, 32(BX)(DX*1)
 
-low376:
-	JMP stored368
+low382:
+	JMP stored374
 
-low369:
+low375:
 	TESTQ        $0x00000004, AX
-	JZ           low377
+	JZ           low383
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low378
+	JZ           low384
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low379
+	JZ           low385
 	VMOVSS       X3, 24(BX)(DX*1)
 
-low379:
-	JMP stored368
+low385:
+	JMP stored374
 
-low378:
+low384:
 	TESTQ  $0x00000001, AX
-	JZ     low380
+	JZ     low386
 	VMOVSS X3, 16(BX)(DX*1)
 
-low380:
-	JMP stored368
+low386:
+	JMP stored374
 
-low377:
+low383:
 	TESTQ     $0x00000002, AX
-	JZ        low381
+	JZ        low387
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low382
+	JZ        low388
 	VMOVSS    X3, 8(BX)(DX*1)
 
-low382:
-	JMP stored368
-
-low381:
-	TESTQ  $0x00000001, AX
-	JZ     low383
-	VMOVSS X3, (BX)(DX*1)
-
-low383:
-stored368:
-	TESTQ         $0x00000008, AX
-	JZ            low385
-	VMOVUPS       Y4, (BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000004, AX
-	JZ            low386
-	VMOVUPS       X4, 32(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000002, AX
-	JZ            low387
-	VMOVSD        X4, 48(BX)(CX*4)
-	VUNPCKHPD     X4, X4, X4
-	TESTQ         $0x00000001, AX
-	JZ            low388
-	VMOVSS        X4, 56(BX)(CX*4)
-
 low388:
-	JMP stored384
+	JMP stored374
 
 low387:
 	TESTQ  $0x00000001, AX
 	JZ     low389
-	VMOVSS X4, 48(BX)(CX*4)
+	VMOVSS X3, (BX)(DX*1)
 
 low389:
-	JMP stored384
+stored374:
+	TESTQ         $0x00000008, AX
+	JZ            low391
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low392
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low393
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low394
+	VMOVSS        X4, 56(BX)(CX*4)
 
-low386:
+low394:
+	JMP stored390
+
+low393:
+	TESTQ  $0x00000001, AX
+	JZ     low395
+	VMOVSS X4, 48(BX)(CX*4)
+
+low395:
+	JMP stored390
+
+low392:
 	TESTQ     $0x00000002, AX
-	JZ        low390
+	JZ        low396
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low391
+	JZ        low397
 	VMOVSS    X4, 40(BX)(CX*4)
 
-low391:
-	JMP stored384
+low397:
+	JMP stored390
 
-low390:
+low396:
 	TESTQ  $0x00000001, AX
-	JZ     low392
+	JZ     low398
 	VMOVSS X4, 32(BX)(CX*4)
 
-low392:
-	JMP stored384
+low398:
+	JMP stored390
 
-low385:
+low391:
 	TESTQ        $0x00000004, AX
-	JZ           low393
+	JZ           low399
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low394
+	JZ           low400
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low395
+	JZ           low401
 	VMOVSS       X4, 24(BX)(CX*4)
 
-low395:
-	JMP stored384
+low401:
+	JMP stored390
 
-low394:
+low400:
 	TESTQ  $0x00000001, AX
-	JZ     low396
+	JZ     low402
 	VMOVSS X4, 16(BX)(CX*4)
 
-low396:
-	JMP stored384
+low402:
+	JMP stored390
 
-low393:
+low399:
 	TESTQ     $0x00000002, AX
-	JZ        low397
+	JZ        low403
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low398
+	JZ        low404
 	VMOVSS    X4, 8(BX)(CX*4)
 
-low398:
-	JMP stored384
-
-low397:
-	TESTQ  $0x00000001, AX
-	JZ     low399
-	VMOVSS X4, (BX)(CX*4)
-
-low399:
-stored384:
-	TESTQ         $0x00000008, AX
-	JZ            low401
-	VMOVUPS       Y5, (BX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low402
-	VMOVUPS       X5, 32(BX)(SI*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low403
-	VMOVSD        X5, 48(BX)(SI*1)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low404
-	VMOVSS        X5, 56(BX)(SI*1)
-
 low404:
-	JMP stored400
+	JMP stored390
 
 low403:
 	TESTQ  $0x00000001, AX
 	JZ     low405
-	VMOVSS X5, 48(BX)(SI*1)
+	VMOVSS X4, (BX)(CX*4)
 
 low405:
-	JMP stored400
+stored390:
+	TESTQ         $0x00000008, AX
+	JZ            low407
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low408
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low409
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low410
+	VMOVSS        X5, 56(BX)(SI*1)
 
-low402:
+low410:
+	JMP stored406
+
+low409:
+	TESTQ  $0x00000001, AX
+	JZ     low411
+	VMOVSS X5, 48(BX)(SI*1)
+
+low411:
+	JMP stored406
+
+low408:
 	TESTQ     $0x00000002, AX
-	JZ        low406
+	JZ        low412
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low407
+	JZ        low413
 	VMOVSS    X5, 40(BX)(SI*1)
 
-low407:
-	JMP stored400
+low413:
+	JMP stored406
 
-low406:
+low412:
 	TESTQ  $0x00000001, AX
-	JZ     low408
+	JZ     low414
 	VMOVSS X5, 32(BX)(SI*1)
 
-low408:
-	JMP stored400
+low414:
+	JMP stored406
 
-low401:
+low407:
 	TESTQ        $0x00000004, AX
-	JZ           low409
+	JZ           low415
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low410
+	JZ           low416
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low411
+	JZ           low417
 	VMOVSS       X5, 24(BX)(SI*1)
 
-low411:
-	JMP stored400
+low417:
+	JMP stored406
 
-low410:
+low416:
 	TESTQ  $0x00000001, AX
-	JZ     low412
+	JZ     low418
 	VMOVSS X5, 16(BX)(SI*1)
 
-low412:
-	JMP stored400
+low418:
+	JMP stored406
 
-low409:
+low415:
 	TESTQ     $0x00000002, AX
-	JZ        low413
+	JZ        low419
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low414
+	JZ        low420
 	VMOVSS    X5, 8(BX)(SI*1)
 
-low414:
-	JMP stored400
-
-low413:
-	TESTQ  $0x00000001, AX
-	JZ     low415
-	VMOVSS X5, (BX)(SI*1)
-
-low415:
-stored400:
-	TESTQ         $0x00000008, AX
-	JZ            low417
-	VMOVUPS       Y6, (BX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z6, Y6
-	TESTQ         $0x00000004, AX
-	JZ            low418
-	VMOVUPS       X6, 32(BX)(DX*2)
-	VEXTRACTF128  $0x01, Y6, X6
-	TESTQ         $0x00000002, AX
-	JZ            low419
-	VMOVSD        X6, 48(BX)(DX*2)
-	VUNPCKHPD     X6, X6, X6
-	TESTQ         $0x00000001, AX
-	JZ            low420
-	VMOVSS        X6, 56(BX)(DX*2)
-
 low420:
-	JMP stored416
+	JMP stored406
 
 low419:
 	TESTQ  $0x00000001, AX
 	JZ     low421
-	VMOVSS X6, 48(BX)(DX*2)
+	VMOVSS X5, (BX)(SI*1)
 
 low421:
-	JMP stored416
+stored406:
+	TESTQ         $0x00000008, AX
+	JZ            low423
+	VMOVUPS       Y6, (BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000004, AX
+	JZ            low424
+	VMOVUPS       X6, 32(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000002, AX
+	JZ            low425
+	VMOVSD        X6, 48(BX)(DX*2)
+	VUNPCKHPD     X6, X6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low426
+	VMOVSS        X6, 56(BX)(DX*2)
 
-low418:
+low426:
+	JMP stored422
+
+low425:
+	TESTQ  $0x00000001, AX
+	JZ     low427
+	VMOVSS X6, 48(BX)(DX*2)
+
+low427:
+	JMP stored422
+
+low424:
 	TESTQ     $0x00000002, AX
-	JZ        low422
+	JZ        low428
 	VMOVSD    X6, 32(BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low423
+	JZ        low429
 	VMOVSS    X6, 40(BX)(DX*2)
 
-low423:
-	JMP stored416
+low429:
+	JMP stored422
 
-low422:
+low428:
 	TESTQ  $0x00000001, AX
-	JZ     low424
+	JZ     low430
 	VMOVSS X6, 32(BX)(DX*2)
 
-low424:
-	JMP stored416
+low430:
+	JMP stored422
 
-low417:
+low423:
 	TESTQ        $0x00000004, AX
-	JZ           low425
+	JZ           low431
 	VMOVUPS      X6, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000002, AX
-	JZ           low426
+	JZ           low432
 	VMOVSD       X6, 16(BX)(DX*2)
 	VUNPCKHPD    X6, X6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low427
+	JZ           low433
 	VMOVSS       X6, 24(BX)(DX*2)
 
-low427:
-	JMP stored416
+low433:
+	JMP stored422
 
-low426:
+low432:
 	TESTQ  $0x00000001, AX
-	JZ     low428
+	JZ     low434
 	VMOVSS X6, 16(BX)(DX*2)
 
-low428:
-	JMP stored416
+low434:
+	JMP stored422
 
-low425:
+low431:
 	TESTQ     $0x00000002, AX
-	JZ        low429
+	JZ        low435
 	VMOVSD    X6, (BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low430
+	JZ        low436
 	VMOVSS    X6, 8(BX)(DX*2)
 
-low430:
-	JMP stored416
+low436:
+	JMP stored422
 
-low429:
+low435:
 	TESTQ  $0x00000001, AX
-	JZ     low431
+	JZ     low437
 	VMOVSS X6, (BX)(DX*2)
 
-low431:
-stored416:
+low437:
+stored422:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done315
+	JMP  done321
 
-fewer316:
+fewer322:
 	CMPQ BX, $0x06
-	JNE  fewer432
+	JNE  fewer438
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ      init+16(FP), BX
@@ -6110,9 +6146,9 @@ fewer316:
 	VMOVUPS.Z (BX)(DX*1), K1, Z3
 	VMOVUPS.Z (BX)(CX*4), K1, Z4
 	VMOVUPS.Z (BX)(SI*1), K1, Z5
-	MOVQ      n+104(FP), R8
+	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded433
+	JLE       folded439
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -6124,7 +6160,7 @@ fewer316:
 	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold434:
+fold440:
 	VMOVUPS.Z    (SI), K1, Z7
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -6143,11 +6179,11 @@ fold434:
 	VFMADD231PS  Z6, Z7, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold434
+	JNZ          fold440
 
-folded433:
+folded439:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -6156,7 +6192,7 @@ folded433:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear435
+	JNE    linear441
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -6164,559 +6200,559 @@ folded433:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear435:
+linear441:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000008, AX
-	JZ            low437
+	JZ            low443
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low438
+	JZ            low444
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low439
+	JZ            low445
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low440
+	JZ            low446
 	VMOVSS        X0, 56(BX)
 
-low440:
-	JMP stored436
+low446:
+	JMP stored442
 
-low439:
+low445:
 	TESTQ  $0x00000001, AX
-	JZ     low441
+	JZ     low447
 	VMOVSS X0, 48(BX)
 
-low441:
-	JMP stored436
+low447:
+	JMP stored442
 
-low438:
+low444:
 	TESTQ     $0x00000002, AX
-	JZ        low442
+	JZ        low448
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low443
+	JZ        low449
 	VMOVSS    X0, 40(BX)
 
-low443:
-	JMP stored436
+low449:
+	JMP stored442
 
-low442:
+low448:
 	TESTQ  $0x00000001, AX
-	JZ     low444
+	JZ     low450
 	VMOVSS X0, 32(BX)
 
-low444:
-	JMP stored436
+low450:
+	JMP stored442
 
-low437:
+low443:
 	TESTQ        $0x00000004, AX
-	JZ           low445
+	JZ           low451
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low446
+	JZ           low452
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low447
+	JZ           low453
 	VMOVSS       X0, 24(BX)
 
-low447:
-	JMP stored436
+low453:
+	JMP stored442
 
-low446:
+low452:
 	TESTQ  $0x00000001, AX
-	JZ     low448
+	JZ     low454
 	VMOVSS X0, 16(BX)
 
-low448:
-	JMP stored436
+low454:
+	JMP stored442
 
-low445:
+low451:
 	TESTQ     $0x00000002, AX
-	JZ        low449
+	JZ        low455
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low450
+	JZ        low456
 	VMOVSS    X0, 8(BX)
 
-low450:
-	JMP stored436
-
-low449:
-	TESTQ  $0x00000001, AX
-	JZ     low451
-	VMOVSS X0, (BX)
-
-low451:
-stored436:
-	TESTQ         $0x00000008, AX
-	JZ            low453
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low454
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low455
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low456
-	VMOVSS        X1, 56(BX)(CX*1)
-
 low456:
-	JMP stored452
+	JMP stored442
 
 low455:
 	TESTQ  $0x00000001, AX
 	JZ     low457
-	VMOVSS X1, 48(BX)(CX*1)
+	VMOVSS X0, (BX)
 
 low457:
-	JMP stored452
+stored442:
+	TESTQ         $0x00000008, AX
+	JZ            low459
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low460
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low461
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low462
+	VMOVSS        X1, 56(BX)(CX*1)
 
-low454:
+low462:
+	JMP stored458
+
+low461:
+	TESTQ  $0x00000001, AX
+	JZ     low463
+	VMOVSS X1, 48(BX)(CX*1)
+
+low463:
+	JMP stored458
+
+low460:
 	TESTQ     $0x00000002, AX
-	JZ        low458
+	JZ        low464
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low459
+	JZ        low465
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low459:
-	JMP stored452
+low465:
+	JMP stored458
 
-low458:
+low464:
 	TESTQ  $0x00000001, AX
-	JZ     low460
+	JZ     low466
 	VMOVSS X1, 32(BX)(CX*1)
 
-low460:
-	JMP stored452
+low466:
+	JMP stored458
 
-low453:
+low459:
 	TESTQ        $0x00000004, AX
-	JZ           low461
+	JZ           low467
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low462
+	JZ           low468
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low463
+	JZ           low469
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low463:
-	JMP stored452
+low469:
+	JMP stored458
 
-low462:
+low468:
 	TESTQ  $0x00000001, AX
-	JZ     low464
+	JZ     low470
 	VMOVSS X1, 16(BX)(CX*1)
 
-low464:
-	JMP stored452
+low470:
+	JMP stored458
 
-low461:
+low467:
 	TESTQ     $0x00000002, AX
-	JZ        low465
+	JZ        low471
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low466
+	JZ        low472
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low466:
-	JMP stored452
-
-low465:
-	TESTQ  $0x00000001, AX
-	JZ     low467
-	VMOVSS X1, (BX)(CX*1)
-
-low467:
-stored452:
-	TESTQ         $0x00000008, AX
-	JZ            low469
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low470
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low471
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low472
-	VMOVSS        X2, 56(BX)(CX*2)
-
 low472:
-	JMP stored468
+	JMP stored458
 
 low471:
 	TESTQ  $0x00000001, AX
 	JZ     low473
-	VMOVSS X2, 48(BX)(CX*2)
+	VMOVSS X1, (BX)(CX*1)
 
 low473:
-	JMP stored468
+stored458:
+	TESTQ         $0x00000008, AX
+	JZ            low475
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low476
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low477
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low478
+	VMOVSS        X2, 56(BX)(CX*2)
 
-low470:
+low478:
+	JMP stored474
+
+low477:
+	TESTQ  $0x00000001, AX
+	JZ     low479
+	VMOVSS X2, 48(BX)(CX*2)
+
+low479:
+	JMP stored474
+
+low476:
 	TESTQ     $0x00000002, AX
-	JZ        low474
+	JZ        low480
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low475
+	JZ        low481
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low475:
-	JMP stored468
+low481:
+	JMP stored474
 
-low474:
+low480:
 	TESTQ  $0x00000001, AX
-	JZ     low476
+	JZ     low482
 	VMOVSS X2, 32(BX)(CX*2)
 
-low476:
-	JMP stored468
+low482:
+	JMP stored474
 
-low469:
+low475:
 	TESTQ        $0x00000004, AX
-	JZ           low477
+	JZ           low483
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low478
+	JZ           low484
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low479
+	JZ           low485
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low479:
-	JMP stored468
+low485:
+	JMP stored474
 
-low478:
+low484:
 	TESTQ  $0x00000001, AX
-	JZ     low480
+	JZ     low486
 	VMOVSS X2, 16(BX)(CX*2)
 
-low480:
-	JMP stored468
+low486:
+	JMP stored474
 
-low477:
+low483:
 	TESTQ     $0x00000002, AX
-	JZ        low481
+	JZ        low487
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low482
+	JZ        low488
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low482:
-	JMP stored468
-
-low481:
-	TESTQ  $0x00000001, AX
-	JZ     low483
-	VMOVSS X2, (BX)(CX*2)
-
-low483:
-stored468:
-	TESTQ         $0x00000008, AX
-	JZ            low485
-	VMOVUPS       Y3, (BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low486
-	VMOVUPS       X3, 32(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low487
-	VMOVSD        X3, 48(BX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low488
-	VMOVSS        X3, 56(BX)(DX*1)
-
 low488:
-	JMP stored484
+	JMP stored474
 
 low487:
 	TESTQ  $0x00000001, AX
 	JZ     low489
-	VMOVSS X3, 48(BX)(DX*1)
+	VMOVSS X2, (BX)(CX*2)
 
 low489:
-	JMP stored484
+stored474:
+	TESTQ         $0x00000008, AX
+	JZ            low491
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low492
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low493
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low494
+	VMOVSS        X3, 56(BX)(DX*1)
 
-low486:
+low494:
+	JMP stored490
+
+low493:
+	TESTQ  $0x00000001, AX
+	JZ     low495
+	VMOVSS X3, 48(BX)(DX*1)
+
+low495:
+	JMP stored490
+
+low492:
 	TESTQ     $0x00000002, AX
-	JZ        low490
+	JZ        low496
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low491
+	JZ        low497
 	VMOVSS    X3, 40(BX)(DX*1)
 
-low491:
-	JMP stored484
+low497:
+	JMP stored490
 
-low490:
+low496:
 	TESTQ  $0x00000001, AX
-	JZ     low492
+	JZ     low498
 	VMOVSS X3, 32(BX)(DX*1)
 
-low492:
-	JMP stored484
+low498:
+	JMP stored490
 
-low485:
+low491:
 	TESTQ        $0x00000004, AX
-	JZ           low493
+	JZ           low499
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low494
+	JZ           low500
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low495
+	JZ           low501
 	VMOVSS       X3, 24(BX)(DX*1)
 
-low495:
-	JMP stored484
+low501:
+	JMP stored490
 
-low494:
+low500:
 	TESTQ  $0x00000001, AX
-	JZ     low496
+	JZ     low502
 	VMOVSS X3, 16(BX)(DX*1)
 
-low496:
-	JMP stored484
+low502:
+	JMP stored490
 
-low493:
+low499:
 	TESTQ     $0x00000002, AX
-	JZ        low497
+	JZ        low503
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low498
+	JZ        low504
 	VMOVSS    X3, 8(BX)(DX*1)
 
-low498:
-	JMP stored484
-
-low497:
-	TESTQ  $0x00000001, AX
-	JZ     low499
-	VMOVSS X3, (BX)(DX*1)
-
-low499:
-stored484:
-	TESTQ         $0x00000008, AX
-	JZ            low501
-	VMOVUPS       Y4, (BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000004, AX
-	JZ            low502
-	VMOVUPS       X4, 32(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000002, AX
-	JZ            low503
-	VMOVSD        X4, 48(BX)(CX*4)
-	VUNPCKHPD     X4, X4, X4
-	TESTQ         $0x00000001, AX
-	JZ            low504
-	VMOVSS        X4, 56(BX)(CX*4)
-
 low504:
-	JMP stored500
+	JMP stored490
 
 low503:
 	TESTQ  $0x00000001, AX
 	JZ     low505
-	VMOVSS X4, 48(BX)(CX*4)
+	VMOVSS X3, (BX)(DX*1)
 
 low505:
-	JMP stored500
+stored490:
+	TESTQ         $0x00000008, AX
+	JZ            low507
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low508
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low509
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low510
+	VMOVSS        X4, 56(BX)(CX*4)
 
-low502:
+low510:
+	JMP stored506
+
+low509:
+	TESTQ  $0x00000001, AX
+	JZ     low511
+	VMOVSS X4, 48(BX)(CX*4)
+
+low511:
+	JMP stored506
+
+low508:
 	TESTQ     $0x00000002, AX
-	JZ        low506
+	JZ        low512
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low507
+	JZ        low513
 	VMOVSS    X4, 40(BX)(CX*4)
 
-low507:
-	JMP stored500
+low513:
+	JMP stored506
 
-low506:
+low512:
 	TESTQ  $0x00000001, AX
-	JZ     low508
+	JZ     low514
 	VMOVSS X4, 32(BX)(CX*4)
 
-low508:
-	JMP stored500
+low514:
+	JMP stored506
 
-low501:
+low507:
 	TESTQ        $0x00000004, AX
-	JZ           low509
+	JZ           low515
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low510
+	JZ           low516
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low511
+	JZ           low517
 	VMOVSS       X4, 24(BX)(CX*4)
 
-low511:
-	JMP stored500
+low517:
+	JMP stored506
 
-low510:
+low516:
 	TESTQ  $0x00000001, AX
-	JZ     low512
+	JZ     low518
 	VMOVSS X4, 16(BX)(CX*4)
 
-low512:
-	JMP stored500
+low518:
+	JMP stored506
 
-low509:
+low515:
 	TESTQ     $0x00000002, AX
-	JZ        low513
+	JZ        low519
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low514
+	JZ        low520
 	VMOVSS    X4, 8(BX)(CX*4)
 
-low514:
-	JMP stored500
-
-low513:
-	TESTQ  $0x00000001, AX
-	JZ     low515
-	VMOVSS X4, (BX)(CX*4)
-
-low515:
-stored500:
-	TESTQ         $0x00000008, AX
-	JZ            low517
-	VMOVUPS       Y5, (BX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low518
-	VMOVUPS       X5, 32(BX)(SI*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low519
-	VMOVSD        X5, 48(BX)(SI*1)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low520
-	VMOVSS        X5, 56(BX)(SI*1)
-
 low520:
-	JMP stored516
+	JMP stored506
 
 low519:
 	TESTQ  $0x00000001, AX
 	JZ     low521
-	VMOVSS X5, 48(BX)(SI*1)
+	VMOVSS X4, (BX)(CX*4)
 
 low521:
-	JMP stored516
+stored506:
+	TESTQ         $0x00000008, AX
+	JZ            low523
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low524
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low525
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low526
+	VMOVSS        X5, 56(BX)(SI*1)
 
-low518:
+low526:
+	JMP stored522
+
+low525:
+	TESTQ  $0x00000001, AX
+	JZ     low527
+	VMOVSS X5, 48(BX)(SI*1)
+
+low527:
+	JMP stored522
+
+low524:
 	TESTQ     $0x00000002, AX
-	JZ        low522
+	JZ        low528
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low523
+	JZ        low529
 	VMOVSS    X5, 40(BX)(SI*1)
 
-low523:
-	JMP stored516
+low529:
+	JMP stored522
 
-low522:
+low528:
 	TESTQ  $0x00000001, AX
-	JZ     low524
+	JZ     low530
 	VMOVSS X5, 32(BX)(SI*1)
 
-low524:
-	JMP stored516
+low530:
+	JMP stored522
 
-low517:
+low523:
 	TESTQ        $0x00000004, AX
-	JZ           low525
+	JZ           low531
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low526
+	JZ           low532
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low527
+	JZ           low533
 	VMOVSS       X5, 24(BX)(SI*1)
 
-low527:
-	JMP stored516
+low533:
+	JMP stored522
 
-low526:
+low532:
 	TESTQ  $0x00000001, AX
-	JZ     low528
+	JZ     low534
 	VMOVSS X5, 16(BX)(SI*1)
 
-low528:
-	JMP stored516
+low534:
+	JMP stored522
 
-low525:
+low531:
 	TESTQ     $0x00000002, AX
-	JZ        low529
+	JZ        low535
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low530
+	JZ        low536
 	VMOVSS    X5, 8(BX)(SI*1)
 
-low530:
-	JMP stored516
+low536:
+	JMP stored522
 
-low529:
+low535:
 	TESTQ  $0x00000001, AX
-	JZ     low531
+	JZ     low537
 	VMOVSS X5, (BX)(SI*1)
 
-low531:
-stored516:
+low537:
+stored522:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done315
+	JMP  done321
 
-fewer432:
+fewer438:
 	CMPQ BX, $0x05
-	JNE  fewer532
+	JNE  fewer538
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ      init+16(FP), BX
@@ -6727,9 +6763,9 @@ fewer432:
 	VMOVUPS.Z (BX)(CX*2), K1, Z2
 	VMOVUPS.Z (BX)(DX*1), K1, Z3
 	VMOVUPS.Z (BX)(CX*4), K1, Z4
-	MOVQ      n+104(FP), R8
+	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded533
+	JLE       folded539
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -6740,7 +6776,7 @@ fewer432:
 	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold534:
+fold540:
 	VMOVUPS.Z    (SI), K1, Z6
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -6757,11 +6793,11 @@ fold534:
 	VFMADD231PS  Z5, Z6, Z4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold534
+	JNZ          fold540
 
-folded533:
+folded539:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z5, Z5, Z5
 	VADDPS Z5, Z0, Z0
 	VADDPS Z5, Z1, Z1
@@ -6769,475 +6805,475 @@ folded533:
 	VADDPS Z5, Z3, Z3
 	VADDPS Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear535
+	JNE    linear541
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
 	VMAXPS Z4, Z5, Z4
 
-linear535:
+linear541:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000008, AX
-	JZ            low537
+	JZ            low543
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low538
+	JZ            low544
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low539
+	JZ            low545
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low540
+	JZ            low546
 	VMOVSS        X0, 56(BX)
 
-low540:
-	JMP stored536
+low546:
+	JMP stored542
 
-low539:
+low545:
 	TESTQ  $0x00000001, AX
-	JZ     low541
+	JZ     low547
 	VMOVSS X0, 48(BX)
 
-low541:
-	JMP stored536
+low547:
+	JMP stored542
 
-low538:
+low544:
 	TESTQ     $0x00000002, AX
-	JZ        low542
+	JZ        low548
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low543
+	JZ        low549
 	VMOVSS    X0, 40(BX)
 
-low543:
-	JMP stored536
+low549:
+	JMP stored542
 
-low542:
+low548:
 	TESTQ  $0x00000001, AX
-	JZ     low544
+	JZ     low550
 	VMOVSS X0, 32(BX)
 
-low544:
-	JMP stored536
+low550:
+	JMP stored542
 
-low537:
+low543:
 	TESTQ        $0x00000004, AX
-	JZ           low545
+	JZ           low551
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low546
+	JZ           low552
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low547
+	JZ           low553
 	VMOVSS       X0, 24(BX)
 
-low547:
-	JMP stored536
+low553:
+	JMP stored542
 
-low546:
+low552:
 	TESTQ  $0x00000001, AX
-	JZ     low548
+	JZ     low554
 	VMOVSS X0, 16(BX)
 
-low548:
-	JMP stored536
+low554:
+	JMP stored542
 
-low545:
+low551:
 	TESTQ     $0x00000002, AX
-	JZ        low549
+	JZ        low555
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low550
+	JZ        low556
 	VMOVSS    X0, 8(BX)
 
-low550:
-	JMP stored536
-
-low549:
-	TESTQ  $0x00000001, AX
-	JZ     low551
-	VMOVSS X0, (BX)
-
-low551:
-stored536:
-	TESTQ         $0x00000008, AX
-	JZ            low553
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low554
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low555
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low556
-	VMOVSS        X1, 56(BX)(CX*1)
-
 low556:
-	JMP stored552
+	JMP stored542
 
 low555:
 	TESTQ  $0x00000001, AX
 	JZ     low557
-	VMOVSS X1, 48(BX)(CX*1)
+	VMOVSS X0, (BX)
 
 low557:
-	JMP stored552
+stored542:
+	TESTQ         $0x00000008, AX
+	JZ            low559
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low560
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low561
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low562
+	VMOVSS        X1, 56(BX)(CX*1)
 
-low554:
+low562:
+	JMP stored558
+
+low561:
+	TESTQ  $0x00000001, AX
+	JZ     low563
+	VMOVSS X1, 48(BX)(CX*1)
+
+low563:
+	JMP stored558
+
+low560:
 	TESTQ     $0x00000002, AX
-	JZ        low558
+	JZ        low564
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low559
+	JZ        low565
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low559:
-	JMP stored552
+low565:
+	JMP stored558
 
-low558:
+low564:
 	TESTQ  $0x00000001, AX
-	JZ     low560
+	JZ     low566
 	VMOVSS X1, 32(BX)(CX*1)
 
-low560:
-	JMP stored552
+low566:
+	JMP stored558
 
-low553:
+low559:
 	TESTQ        $0x00000004, AX
-	JZ           low561
+	JZ           low567
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low562
+	JZ           low568
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low563
+	JZ           low569
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low563:
-	JMP stored552
+low569:
+	JMP stored558
 
-low562:
+low568:
 	TESTQ  $0x00000001, AX
-	JZ     low564
+	JZ     low570
 	VMOVSS X1, 16(BX)(CX*1)
 
-low564:
-	JMP stored552
+low570:
+	JMP stored558
 
-low561:
+low567:
 	TESTQ     $0x00000002, AX
-	JZ        low565
+	JZ        low571
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low566
+	JZ        low572
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low566:
-	JMP stored552
-
-low565:
-	TESTQ  $0x00000001, AX
-	JZ     low567
-	VMOVSS X1, (BX)(CX*1)
-
-low567:
-stored552:
-	TESTQ         $0x00000008, AX
-	JZ            low569
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low570
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low571
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low572
-	VMOVSS        X2, 56(BX)(CX*2)
-
 low572:
-	JMP stored568
+	JMP stored558
 
 low571:
 	TESTQ  $0x00000001, AX
 	JZ     low573
-	VMOVSS X2, 48(BX)(CX*2)
+	VMOVSS X1, (BX)(CX*1)
 
 low573:
-	JMP stored568
+stored558:
+	TESTQ         $0x00000008, AX
+	JZ            low575
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low576
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low577
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low578
+	VMOVSS        X2, 56(BX)(CX*2)
 
-low570:
+low578:
+	JMP stored574
+
+low577:
+	TESTQ  $0x00000001, AX
+	JZ     low579
+	VMOVSS X2, 48(BX)(CX*2)
+
+low579:
+	JMP stored574
+
+low576:
 	TESTQ     $0x00000002, AX
-	JZ        low574
+	JZ        low580
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low575
+	JZ        low581
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low575:
-	JMP stored568
+low581:
+	JMP stored574
 
-low574:
+low580:
 	TESTQ  $0x00000001, AX
-	JZ     low576
+	JZ     low582
 	VMOVSS X2, 32(BX)(CX*2)
 
-low576:
-	JMP stored568
+low582:
+	JMP stored574
 
-low569:
+low575:
 	TESTQ        $0x00000004, AX
-	JZ           low577
+	JZ           low583
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low578
+	JZ           low584
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low579
+	JZ           low585
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low579:
-	JMP stored568
+low585:
+	JMP stored574
 
-low578:
+low584:
 	TESTQ  $0x00000001, AX
-	JZ     low580
+	JZ     low586
 	VMOVSS X2, 16(BX)(CX*2)
 
-low580:
-	JMP stored568
+low586:
+	JMP stored574
 
-low577:
+low583:
 	TESTQ     $0x00000002, AX
-	JZ        low581
+	JZ        low587
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low582
+	JZ        low588
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low582:
-	JMP stored568
-
-low581:
-	TESTQ  $0x00000001, AX
-	JZ     low583
-	VMOVSS X2, (BX)(CX*2)
-
-low583:
-stored568:
-	TESTQ         $0x00000008, AX
-	JZ            low585
-	VMOVUPS       Y3, (BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low586
-	VMOVUPS       X3, 32(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low587
-	VMOVSD        X3, 48(BX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low588
-	VMOVSS        X3, 56(BX)(DX*1)
-
 low588:
-	JMP stored584
+	JMP stored574
 
 low587:
 	TESTQ  $0x00000001, AX
 	JZ     low589
-	VMOVSS X3, 48(BX)(DX*1)
+	VMOVSS X2, (BX)(CX*2)
 
 low589:
-	JMP stored584
+stored574:
+	TESTQ         $0x00000008, AX
+	JZ            low591
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low592
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low593
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low594
+	VMOVSS        X3, 56(BX)(DX*1)
 
-low586:
+low594:
+	JMP stored590
+
+low593:
+	TESTQ  $0x00000001, AX
+	JZ     low595
+	VMOVSS X3, 48(BX)(DX*1)
+
+low595:
+	JMP stored590
+
+low592:
 	TESTQ     $0x00000002, AX
-	JZ        low590
+	JZ        low596
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low591
+	JZ        low597
 	VMOVSS    X3, 40(BX)(DX*1)
 
-low591:
-	JMP stored584
+low597:
+	JMP stored590
 
-low590:
+low596:
 	TESTQ  $0x00000001, AX
-	JZ     low592
+	JZ     low598
 	VMOVSS X3, 32(BX)(DX*1)
 
-low592:
-	JMP stored584
+low598:
+	JMP stored590
 
-low585:
+low591:
 	TESTQ        $0x00000004, AX
-	JZ           low593
+	JZ           low599
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low594
+	JZ           low600
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low595
+	JZ           low601
 	VMOVSS       X3, 24(BX)(DX*1)
 
-low595:
-	JMP stored584
+low601:
+	JMP stored590
 
-low594:
+low600:
 	TESTQ  $0x00000001, AX
-	JZ     low596
+	JZ     low602
 	VMOVSS X3, 16(BX)(DX*1)
 
-low596:
-	JMP stored584
+low602:
+	JMP stored590
 
-low593:
+low599:
 	TESTQ     $0x00000002, AX
-	JZ        low597
+	JZ        low603
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low598
+	JZ        low604
 	VMOVSS    X3, 8(BX)(DX*1)
 
-low598:
-	JMP stored584
-
-low597:
-	TESTQ  $0x00000001, AX
-	JZ     low599
-	VMOVSS X3, (BX)(DX*1)
-
-low599:
-stored584:
-	TESTQ         $0x00000008, AX
-	JZ            low601
-	VMOVUPS       Y4, (BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000004, AX
-	JZ            low602
-	VMOVUPS       X4, 32(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000002, AX
-	JZ            low603
-	VMOVSD        X4, 48(BX)(CX*4)
-	VUNPCKHPD     X4, X4, X4
-	TESTQ         $0x00000001, AX
-	JZ            low604
-	VMOVSS        X4, 56(BX)(CX*4)
-
 low604:
-	JMP stored600
+	JMP stored590
 
 low603:
 	TESTQ  $0x00000001, AX
 	JZ     low605
-	VMOVSS X4, 48(BX)(CX*4)
+	VMOVSS X3, (BX)(DX*1)
 
 low605:
-	JMP stored600
+stored590:
+	TESTQ         $0x00000008, AX
+	JZ            low607
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low608
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low609
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low610
+	VMOVSS        X4, 56(BX)(CX*4)
 
-low602:
+low610:
+	JMP stored606
+
+low609:
+	TESTQ  $0x00000001, AX
+	JZ     low611
+	VMOVSS X4, 48(BX)(CX*4)
+
+low611:
+	JMP stored606
+
+low608:
 	TESTQ     $0x00000002, AX
-	JZ        low606
+	JZ        low612
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low607
+	JZ        low613
 	VMOVSS    X4, 40(BX)(CX*4)
 
-low607:
-	JMP stored600
+low613:
+	JMP stored606
 
-low606:
+low612:
 	TESTQ  $0x00000001, AX
-	JZ     low608
+	JZ     low614
 	VMOVSS X4, 32(BX)(CX*4)
 
-low608:
-	JMP stored600
+low614:
+	JMP stored606
 
-low601:
+low607:
 	TESTQ        $0x00000004, AX
-	JZ           low609
+	JZ           low615
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low610
+	JZ           low616
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low611
+	JZ           low617
 	VMOVSS       X4, 24(BX)(CX*4)
 
-low611:
-	JMP stored600
+low617:
+	JMP stored606
 
-low610:
+low616:
 	TESTQ  $0x00000001, AX
-	JZ     low612
+	JZ     low618
 	VMOVSS X4, 16(BX)(CX*4)
 
-low612:
-	JMP stored600
+low618:
+	JMP stored606
 
-low609:
+low615:
 	TESTQ     $0x00000002, AX
-	JZ        low613
+	JZ        low619
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low614
+	JZ        low620
 	VMOVSS    X4, 8(BX)(CX*4)
 
-low614:
-	JMP stored600
+low620:
+	JMP stored606
 
-low613:
+low619:
 	TESTQ  $0x00000001, AX
-	JZ     low615
+	JZ     low621
 	VMOVSS X4, (BX)(CX*4)
 
-low615:
-stored600:
+low621:
+stored606:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done315
+	JMP  done321
 
-fewer532:
+fewer538:
 	CMPQ BX, $0x04
-	JNE  fewer616
+	JNE  fewer622
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ      init+16(FP), BX
@@ -7247,9 +7283,9 @@ fewer532:
 	VMOVUPS.Z (BX)(CX*1), K1, Z1
 	VMOVUPS.Z (BX)(CX*2), K1, Z2
 	VMOVUPS.Z (BX)(DX*1), K1, Z3
-	MOVQ      n+104(FP), R8
+	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded617
+	JLE       folded623
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -7260,7 +7296,7 @@ fewer532:
 	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold618:
+fold624:
 	VMOVUPS.Z    (SI), K1, Z5
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -7275,395 +7311,395 @@ fold618:
 	VFMADD231PS  Z4, Z5, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold618
+	JNZ          fold624
 
-folded617:
+folded623:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
 	VADDPS Z4, Z0, Z0
 	VADDPS Z4, Z1, Z1
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear619
+	JNE    linear625
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear619:
+linear625:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000008, AX
-	JZ            low621
+	JZ            low627
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low622
+	JZ            low628
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low623
+	JZ            low629
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low624
+	JZ            low630
 	VMOVSS        X0, 56(BX)
 
-low624:
-	JMP stored620
+low630:
+	JMP stored626
 
-low623:
+low629:
 	TESTQ  $0x00000001, AX
-	JZ     low625
+	JZ     low631
 	VMOVSS X0, 48(BX)
 
-low625:
-	JMP stored620
+low631:
+	JMP stored626
 
-low622:
+low628:
 	TESTQ     $0x00000002, AX
-	JZ        low626
+	JZ        low632
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low627
+	JZ        low633
 	VMOVSS    X0, 40(BX)
 
-low627:
-	JMP stored620
+low633:
+	JMP stored626
 
-low626:
+low632:
 	TESTQ  $0x00000001, AX
-	JZ     low628
+	JZ     low634
 	VMOVSS X0, 32(BX)
 
-low628:
-	JMP stored620
+low634:
+	JMP stored626
 
-low621:
+low627:
 	TESTQ        $0x00000004, AX
-	JZ           low629
+	JZ           low635
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low630
+	JZ           low636
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low631
+	JZ           low637
 	VMOVSS       X0, 24(BX)
 
-low631:
-	JMP stored620
+low637:
+	JMP stored626
 
-low630:
+low636:
 	TESTQ  $0x00000001, AX
-	JZ     low632
+	JZ     low638
 	VMOVSS X0, 16(BX)
 
-low632:
-	JMP stored620
+low638:
+	JMP stored626
 
-low629:
+low635:
 	TESTQ     $0x00000002, AX
-	JZ        low633
+	JZ        low639
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low634
+	JZ        low640
 	VMOVSS    X0, 8(BX)
 
-low634:
-	JMP stored620
-
-low633:
-	TESTQ  $0x00000001, AX
-	JZ     low635
-	VMOVSS X0, (BX)
-
-low635:
-stored620:
-	TESTQ         $0x00000008, AX
-	JZ            low637
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low638
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low639
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low640
-	VMOVSS        X1, 56(BX)(CX*1)
-
 low640:
-	JMP stored636
+	JMP stored626
 
 low639:
 	TESTQ  $0x00000001, AX
 	JZ     low641
-	VMOVSS X1, 48(BX)(CX*1)
+	VMOVSS X0, (BX)
 
 low641:
-	JMP stored636
+stored626:
+	TESTQ         $0x00000008, AX
+	JZ            low643
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low644
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low645
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low646
+	VMOVSS        X1, 56(BX)(CX*1)
 
-low638:
+low646:
+	JMP stored642
+
+low645:
+	TESTQ  $0x00000001, AX
+	JZ     low647
+	VMOVSS X1, 48(BX)(CX*1)
+
+low647:
+	JMP stored642
+
+low644:
 	TESTQ     $0x00000002, AX
-	JZ        low642
+	JZ        low648
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low643
+	JZ        low649
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low643:
-	JMP stored636
+low649:
+	JMP stored642
 
-low642:
+low648:
 	TESTQ  $0x00000001, AX
-	JZ     low644
+	JZ     low650
 	VMOVSS X1, 32(BX)(CX*1)
 
-low644:
-	JMP stored636
+low650:
+	JMP stored642
 
-low637:
+low643:
 	TESTQ        $0x00000004, AX
-	JZ           low645
+	JZ           low651
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low646
+	JZ           low652
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low647
+	JZ           low653
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low647:
-	JMP stored636
+low653:
+	JMP stored642
 
-low646:
+low652:
 	TESTQ  $0x00000001, AX
-	JZ     low648
+	JZ     low654
 	VMOVSS X1, 16(BX)(CX*1)
 
-low648:
-	JMP stored636
+low654:
+	JMP stored642
 
-low645:
+low651:
 	TESTQ     $0x00000002, AX
-	JZ        low649
+	JZ        low655
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low650
+	JZ        low656
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low650:
-	JMP stored636
-
-low649:
-	TESTQ  $0x00000001, AX
-	JZ     low651
-	VMOVSS X1, (BX)(CX*1)
-
-low651:
-stored636:
-	TESTQ         $0x00000008, AX
-	JZ            low653
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low654
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low655
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low656
-	VMOVSS        X2, 56(BX)(CX*2)
-
 low656:
-	JMP stored652
+	JMP stored642
 
 low655:
 	TESTQ  $0x00000001, AX
 	JZ     low657
-	VMOVSS X2, 48(BX)(CX*2)
+	VMOVSS X1, (BX)(CX*1)
 
 low657:
-	JMP stored652
+stored642:
+	TESTQ         $0x00000008, AX
+	JZ            low659
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low660
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low661
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low662
+	VMOVSS        X2, 56(BX)(CX*2)
 
-low654:
+low662:
+	JMP stored658
+
+low661:
+	TESTQ  $0x00000001, AX
+	JZ     low663
+	VMOVSS X2, 48(BX)(CX*2)
+
+low663:
+	JMP stored658
+
+low660:
 	TESTQ     $0x00000002, AX
-	JZ        low658
+	JZ        low664
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low659
+	JZ        low665
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low659:
-	JMP stored652
+low665:
+	JMP stored658
 
-low658:
+low664:
 	TESTQ  $0x00000001, AX
-	JZ     low660
+	JZ     low666
 	VMOVSS X2, 32(BX)(CX*2)
 
-low660:
-	JMP stored652
+low666:
+	JMP stored658
 
-low653:
+low659:
 	TESTQ        $0x00000004, AX
-	JZ           low661
+	JZ           low667
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low662
+	JZ           low668
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low663
+	JZ           low669
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low663:
-	JMP stored652
+low669:
+	JMP stored658
 
-low662:
+low668:
 	TESTQ  $0x00000001, AX
-	JZ     low664
+	JZ     low670
 	VMOVSS X2, 16(BX)(CX*2)
 
-low664:
-	JMP stored652
+low670:
+	JMP stored658
 
-low661:
+low667:
 	TESTQ     $0x00000002, AX
-	JZ        low665
+	JZ        low671
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low666
+	JZ        low672
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low666:
-	JMP stored652
-
-low665:
-	TESTQ  $0x00000001, AX
-	JZ     low667
-	VMOVSS X2, (BX)(CX*2)
-
-low667:
-stored652:
-	TESTQ         $0x00000008, AX
-	JZ            low669
-	VMOVUPS       Y3, (BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low670
-	VMOVUPS       X3, 32(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low671
-	VMOVSD        X3, 48(BX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low672
-	VMOVSS        X3, 56(BX)(DX*1)
-
 low672:
-	JMP stored668
+	JMP stored658
 
 low671:
 	TESTQ  $0x00000001, AX
 	JZ     low673
-	VMOVSS X3, 48(BX)(DX*1)
+	VMOVSS X2, (BX)(CX*2)
 
 low673:
-	JMP stored668
+stored658:
+	TESTQ         $0x00000008, AX
+	JZ            low675
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low676
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low677
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low678
+	VMOVSS        X3, 56(BX)(DX*1)
 
-low670:
+low678:
+	JMP stored674
+
+low677:
+	TESTQ  $0x00000001, AX
+	JZ     low679
+	VMOVSS X3, 48(BX)(DX*1)
+
+low679:
+	JMP stored674
+
+low676:
 	TESTQ     $0x00000002, AX
-	JZ        low674
+	JZ        low680
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low675
+	JZ        low681
 	VMOVSS    X3, 40(BX)(DX*1)
 
-low675:
-	JMP stored668
+low681:
+	JMP stored674
 
-low674:
+low680:
 	TESTQ  $0x00000001, AX
-	JZ     low676
+	JZ     low682
 	VMOVSS X3, 32(BX)(DX*1)
 
-low676:
-	JMP stored668
+low682:
+	JMP stored674
 
-low669:
+low675:
 	TESTQ        $0x00000004, AX
-	JZ           low677
+	JZ           low683
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low678
+	JZ           low684
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low679
+	JZ           low685
 	VMOVSS       X3, 24(BX)(DX*1)
 
-low679:
-	JMP stored668
+low685:
+	JMP stored674
 
-low678:
+low684:
 	TESTQ  $0x00000001, AX
-	JZ     low680
+	JZ     low686
 	VMOVSS X3, 16(BX)(DX*1)
 
-low680:
-	JMP stored668
+low686:
+	JMP stored674
 
-low677:
+low683:
 	TESTQ     $0x00000002, AX
-	JZ        low681
+	JZ        low687
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low682
+	JZ        low688
 	VMOVSS    X3, 8(BX)(DX*1)
 
-low682:
-	JMP stored668
+low688:
+	JMP stored674
 
-low681:
+low687:
 	TESTQ  $0x00000001, AX
-	JZ     low683
+	JZ     low689
 	VMOVSS X3, (BX)(DX*1)
 
-low683:
-stored668:
+low689:
+stored674:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done315
+	JMP  done321
 
-fewer616:
+fewer622:
 	CMPQ BX, $0x03
-	JNE  fewer684
+	JNE  fewer690
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ      init+16(FP), BX
@@ -7671,9 +7707,9 @@ fewer616:
 	VMOVUPS.Z (BX), K1, Z0
 	VMOVUPS.Z (BX)(CX*1), K1, Z1
 	VMOVUPS.Z (BX)(CX*2), K1, Z2
-	MOVQ      n+104(FP), R8
+	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded685
+	JLE       folded691
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -7683,7 +7719,7 @@ fewer616:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold686:
+fold692:
 	VMOVUPS.Z    (SI), K1, Z4
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -7696,311 +7732,311 @@ fold686:
 	VFMADD231PS  Z3, Z4, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold686
+	JNZ          fold692
 
-folded685:
+folded691:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
 	VADDPS Z3, Z0, Z0
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear687
+	JNE    linear693
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear687:
+linear693:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000008, AX
-	JZ            low689
+	JZ            low695
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low690
+	JZ            low696
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low691
+	JZ            low697
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low692
+	JZ            low698
 	VMOVSS        X0, 56(BX)
 
-low692:
-	JMP stored688
+low698:
+	JMP stored694
 
-low691:
+low697:
 	TESTQ  $0x00000001, AX
-	JZ     low693
+	JZ     low699
 	VMOVSS X0, 48(BX)
 
-low693:
-	JMP stored688
+low699:
+	JMP stored694
 
-low690:
+low696:
 	TESTQ     $0x00000002, AX
-	JZ        low694
+	JZ        low700
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low695
+	JZ        low701
 	VMOVSS    X0, 40(BX)
 
-low695:
-	JMP stored688
+low701:
+	JMP stored694
 
-low694:
+low700:
 	TESTQ  $0x00000001, AX
-	JZ     low696
+	JZ     low702
 	VMOVSS X0, 32(BX)
 
-low696:
-	JMP stored688
+low702:
+	JMP stored694
 
-low689:
+low695:
 	TESTQ        $0x00000004, AX
-	JZ           low697
+	JZ           low703
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low698
+	JZ           low704
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low699
+	JZ           low705
 	VMOVSS       X0, 24(BX)
 
-low699:
-	JMP stored688
+low705:
+	JMP stored694
 
-low698:
+low704:
 	TESTQ  $0x00000001, AX
-	JZ     low700
+	JZ     low706
 	VMOVSS X0, 16(BX)
 
-low700:
-	JMP stored688
+low706:
+	JMP stored694
 
-low697:
+low703:
 	TESTQ     $0x00000002, AX
-	JZ        low701
+	JZ        low707
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low702
+	JZ        low708
 	VMOVSS    X0, 8(BX)
 
-low702:
-	JMP stored688
-
-low701:
-	TESTQ  $0x00000001, AX
-	JZ     low703
-	VMOVSS X0, (BX)
-
-low703:
-stored688:
-	TESTQ         $0x00000008, AX
-	JZ            low705
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low706
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low707
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low708
-	VMOVSS        X1, 56(BX)(CX*1)
-
 low708:
-	JMP stored704
+	JMP stored694
 
 low707:
 	TESTQ  $0x00000001, AX
 	JZ     low709
-	VMOVSS X1, 48(BX)(CX*1)
+	VMOVSS X0, (BX)
 
 low709:
-	JMP stored704
+stored694:
+	TESTQ         $0x00000008, AX
+	JZ            low711
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low712
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low713
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low714
+	VMOVSS        X1, 56(BX)(CX*1)
 
-low706:
+low714:
+	JMP stored710
+
+low713:
+	TESTQ  $0x00000001, AX
+	JZ     low715
+	VMOVSS X1, 48(BX)(CX*1)
+
+low715:
+	JMP stored710
+
+low712:
 	TESTQ     $0x00000002, AX
-	JZ        low710
+	JZ        low716
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low711
+	JZ        low717
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low711:
-	JMP stored704
+low717:
+	JMP stored710
 
-low710:
+low716:
 	TESTQ  $0x00000001, AX
-	JZ     low712
+	JZ     low718
 	VMOVSS X1, 32(BX)(CX*1)
 
-low712:
-	JMP stored704
+low718:
+	JMP stored710
 
-low705:
+low711:
 	TESTQ        $0x00000004, AX
-	JZ           low713
+	JZ           low719
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low714
+	JZ           low720
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low715
+	JZ           low721
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low715:
-	JMP stored704
+low721:
+	JMP stored710
 
-low714:
+low720:
 	TESTQ  $0x00000001, AX
-	JZ     low716
+	JZ     low722
 	VMOVSS X1, 16(BX)(CX*1)
 
-low716:
-	JMP stored704
+low722:
+	JMP stored710
 
-low713:
+low719:
 	TESTQ     $0x00000002, AX
-	JZ        low717
+	JZ        low723
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low718
+	JZ        low724
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low718:
-	JMP stored704
-
-low717:
-	TESTQ  $0x00000001, AX
-	JZ     low719
-	VMOVSS X1, (BX)(CX*1)
-
-low719:
-stored704:
-	TESTQ         $0x00000008, AX
-	JZ            low721
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low722
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low723
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low724
-	VMOVSS        X2, 56(BX)(CX*2)
-
 low724:
-	JMP stored720
+	JMP stored710
 
 low723:
 	TESTQ  $0x00000001, AX
 	JZ     low725
-	VMOVSS X2, 48(BX)(CX*2)
+	VMOVSS X1, (BX)(CX*1)
 
 low725:
-	JMP stored720
+stored710:
+	TESTQ         $0x00000008, AX
+	JZ            low727
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low728
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low729
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low730
+	VMOVSS        X2, 56(BX)(CX*2)
 
-low722:
+low730:
+	JMP stored726
+
+low729:
+	TESTQ  $0x00000001, AX
+	JZ     low731
+	VMOVSS X2, 48(BX)(CX*2)
+
+low731:
+	JMP stored726
+
+low728:
 	TESTQ     $0x00000002, AX
-	JZ        low726
+	JZ        low732
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low727
+	JZ        low733
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low727:
-	JMP stored720
+low733:
+	JMP stored726
 
-low726:
+low732:
 	TESTQ  $0x00000001, AX
-	JZ     low728
+	JZ     low734
 	VMOVSS X2, 32(BX)(CX*2)
 
-low728:
-	JMP stored720
+low734:
+	JMP stored726
 
-low721:
+low727:
 	TESTQ        $0x00000004, AX
-	JZ           low729
+	JZ           low735
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low730
+	JZ           low736
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low731
+	JZ           low737
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low731:
-	JMP stored720
+low737:
+	JMP stored726
 
-low730:
+low736:
 	TESTQ  $0x00000001, AX
-	JZ     low732
+	JZ     low738
 	VMOVSS X2, 16(BX)(CX*2)
 
-low732:
-	JMP stored720
+low738:
+	JMP stored726
 
-low729:
+low735:
 	TESTQ     $0x00000002, AX
-	JZ        low733
+	JZ        low739
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low734
+	JZ        low740
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low734:
-	JMP stored720
+low740:
+	JMP stored726
 
-low733:
+low739:
 	TESTQ  $0x00000001, AX
-	JZ     low735
+	JZ     low741
 	VMOVSS X2, (BX)(CX*2)
 
-low735:
-stored720:
+low741:
+stored726:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done315
+	JMP  done321
 
-fewer684:
+fewer690:
 	CMPQ BX, $0x02
-	JNE  fewer736
+	JNE  fewer742
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ      init+16(FP), BX
 	MOVQ      ldinit+24(FP), CX
 	VMOVUPS.Z (BX), K1, Z0
 	VMOVUPS.Z (BX)(CX*1), K1, Z1
-	MOVQ      n+104(FP), R8
+	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded737
+	JLE       folded743
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -8010,7 +8046,7 @@ fewer684:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold738:
+fold744:
 	VMOVUPS.Z    (SI), K1, Z3
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -8021,217 +8057,217 @@ fold738:
 	VFMADD231PS  Z2, Z3, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold738
+	JNZ          fold744
 
-folded737:
+folded743:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear739
+	JNE    linear745
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear739:
+linear745:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000008, AX
-	JZ            low741
+	JZ            low747
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low742
+	JZ            low748
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low743
+	JZ            low749
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low744
+	JZ            low750
 	VMOVSS        X0, 56(BX)
 
-low744:
-	JMP stored740
+low750:
+	JMP stored746
 
-low743:
+low749:
 	TESTQ  $0x00000001, AX
-	JZ     low745
+	JZ     low751
 	VMOVSS X0, 48(BX)
 
-low745:
-	JMP stored740
+low751:
+	JMP stored746
 
-low742:
+low748:
 	TESTQ     $0x00000002, AX
-	JZ        low746
+	JZ        low752
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low747
+	JZ        low753
 	VMOVSS    X0, 40(BX)
 
-low747:
-	JMP stored740
+low753:
+	JMP stored746
 
-low746:
+low752:
 	TESTQ  $0x00000001, AX
-	JZ     low748
+	JZ     low754
 	VMOVSS X0, 32(BX)
 
-low748:
-	JMP stored740
+low754:
+	JMP stored746
 
-low741:
+low747:
 	TESTQ        $0x00000004, AX
-	JZ           low749
+	JZ           low755
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low750
+	JZ           low756
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low751
+	JZ           low757
 	VMOVSS       X0, 24(BX)
 
-low751:
-	JMP stored740
+low757:
+	JMP stored746
 
-low750:
+low756:
 	TESTQ  $0x00000001, AX
-	JZ     low752
+	JZ     low758
 	VMOVSS X0, 16(BX)
 
-low752:
-	JMP stored740
+low758:
+	JMP stored746
 
-low749:
+low755:
 	TESTQ     $0x00000002, AX
-	JZ        low753
+	JZ        low759
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low754
+	JZ        low760
 	VMOVSS    X0, 8(BX)
 
-low754:
-	JMP stored740
-
-low753:
-	TESTQ  $0x00000001, AX
-	JZ     low755
-	VMOVSS X0, (BX)
-
-low755:
-stored740:
-	TESTQ         $0x00000008, AX
-	JZ            low757
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low758
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low759
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low760
-	VMOVSS        X1, 56(BX)(CX*1)
-
 low760:
-	JMP stored756
+	JMP stored746
 
 low759:
 	TESTQ  $0x00000001, AX
 	JZ     low761
-	VMOVSS X1, 48(BX)(CX*1)
+	VMOVSS X0, (BX)
 
 low761:
-	JMP stored756
+stored746:
+	TESTQ         $0x00000008, AX
+	JZ            low763
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low764
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low765
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low766
+	VMOVSS        X1, 56(BX)(CX*1)
 
-low758:
+low766:
+	JMP stored762
+
+low765:
+	TESTQ  $0x00000001, AX
+	JZ     low767
+	VMOVSS X1, 48(BX)(CX*1)
+
+low767:
+	JMP stored762
+
+low764:
 	TESTQ     $0x00000002, AX
-	JZ        low762
+	JZ        low768
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low763
+	JZ        low769
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low763:
-	JMP stored756
+low769:
+	JMP stored762
 
-low762:
+low768:
 	TESTQ  $0x00000001, AX
-	JZ     low764
+	JZ     low770
 	VMOVSS X1, 32(BX)(CX*1)
 
-low764:
-	JMP stored756
+low770:
+	JMP stored762
 
-low757:
+low763:
 	TESTQ        $0x00000004, AX
-	JZ           low765
+	JZ           low771
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low766
+	JZ           low772
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low767
+	JZ           low773
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low767:
-	JMP stored756
+low773:
+	JMP stored762
 
-low766:
+low772:
 	TESTQ  $0x00000001, AX
-	JZ     low768
+	JZ     low774
 	VMOVSS X1, 16(BX)(CX*1)
 
-low768:
-	JMP stored756
+low774:
+	JMP stored762
 
-low765:
+low771:
 	TESTQ     $0x00000002, AX
-	JZ        low769
+	JZ        low775
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low770
+	JZ        low776
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low770:
-	JMP stored756
+low776:
+	JMP stored762
 
-low769:
+low775:
 	TESTQ  $0x00000001, AX
-	JZ     low771
+	JZ     low777
 	VMOVSS X1, (BX)(CX*1)
 
-low771:
-stored756:
+low777:
+stored762:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done315
+	JMP  done321
 
-fewer736:
+fewer742:
 	CMPQ BX, $0x01
-	JNE  fewer772
+	JNE  fewer778
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ      init+16(FP), BX
 	VMOVUPS.Z (BX), K1, Z0
-	MOVQ      n+104(FP), R8
+	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded773
+	JLE       folded779
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -8241,7 +8277,7 @@ fewer736:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold774:
+fold780:
 	VMOVUPS.Z    (SI), K1, Z2
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -8250,142 +8286,148 @@ fold774:
 	VFMADD231PS  Z1, Z2, Z0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold774
+	JNZ          fold780
 
-folded773:
+folded779:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear775
+	JNE    linear781
 	VMAXPS Z0, Z1, Z0
 
-linear775:
+linear781:
 	MOVQ          c+0(FP), BX
 	TESTQ         $0x00000008, AX
-	JZ            low777
+	JZ            low783
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low778
+	JZ            low784
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low779
+	JZ            low785
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low780
+	JZ            low786
 	VMOVSS        X0, 56(BX)
 
-low780:
-	JMP stored776
+low786:
+	JMP stored782
 
-low779:
+low785:
 	TESTQ  $0x00000001, AX
-	JZ     low781
+	JZ     low787
 	VMOVSS X0, 48(BX)
 
-low781:
-	JMP stored776
+low787:
+	JMP stored782
 
-low778:
+low784:
 	TESTQ     $0x00000002, AX
-	JZ        low782
+	JZ        low788
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low783
+	JZ        low789
 	VMOVSS    X0, 40(BX)
 
-low783:
-	JMP stored776
+low789:
+	JMP stored782
 
-low782:
+low788:
 	TESTQ  $0x00000001, AX
-	JZ     low784
+	JZ     low790
 	VMOVSS X0, 32(BX)
 
-low784:
-	JMP stored776
+low790:
+	JMP stored782
 
-low777:
+low783:
 	TESTQ        $0x00000004, AX
-	JZ           low785
+	JZ           low791
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low786
+	JZ           low792
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low787
+	JZ           low793
 	VMOVSS       X0, 24(BX)
 
-low787:
-	JMP stored776
+low793:
+	JMP stored782
 
-low786:
+low792:
 	TESTQ  $0x00000001, AX
-	JZ     low788
+	JZ     low794
 	VMOVSS X0, 16(BX)
 
-low788:
-	JMP stored776
+low794:
+	JMP stored782
 
-low785:
+low791:
 	TESTQ     $0x00000002, AX
-	JZ        low789
+	JZ        low795
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low790
+	JZ        low796
 	VMOVSS    X0, 8(BX)
 
-low790:
-	JMP stored776
+low796:
+	JMP stored782
 
-low789:
+low795:
 	TESTQ  $0x00000001, AX
-	JZ     low791
+	JZ     low797
 	VMOVSS X0, (BX)
 
-low791:
-stored776:
+low797:
+stored782:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done315
+	JMP  done321
 
-fewer772:
-done315:
+fewer778:
+done321:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-// func panelAVX512F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, soon uintptr, ldsoon uintptr, rows int, cols int, n int, act int)
+// func panelAVX512F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, soon uintptr, ldsoon uintptr, then uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·panelAVX512F64(SB), NOSPLIT, $0-120
-	MOVQ cols+96(FP), AX
+TEXT ·panelAVX512F64(SB), NOSPLIT, $0-128
+	MOVQ cols+104(FP), AX
 	CMPQ AX, $0x10
 	JLE  narrower1
 	CMPQ AX, $0x18
 	JNE  over2
-	MOVQ rows+88(FP), BX
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x08
 	JLT  rest4
 
 tile3:
-	MOVQ n+104(FP), CX
+	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
 	JLT  few5
 
 	// c of the next tile, 8×3 vectors
-	MOVQ       ldc+8(FP), CX
-	IMUL3Q     $0x08, CX, BX
-	MOVQ       c+0(FP), DX
-	ADDQ       DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x10
+	JGE    more6
+	MOVQ   then+88(FP), BX
+
+more6:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -8453,9 +8495,9 @@ few5:
 	VMOVUPD (BX)(DI*1), Z21
 	VMOVUPD 64(BX)(DI*1), Z22
 	VMOVUPD 128(BX)(DI*1), Z23
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded6
+	JLE     folded7
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -8468,7 +8510,7 @@ few5:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold7:
+fold8:
 	VMOVUPD      (SI), Z25
 	VMOVUPD      64(SI), Z26
 	VMOVUPD      128(SI), Z27
@@ -8509,11 +8551,11 @@ fold7:
 	VFMADD231PD  Z24, Z27, Z23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold7
+	JNZ          fold8
 
-folded6:
+folded7:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z24, Z24, Z24
 	VADDPD Z24, Z0, Z0
 	VADDPD Z24, Z1, Z1
@@ -8540,7 +8582,7 @@ folded6:
 	VADDPD Z24, Z22, Z22
 	VADDPD Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear8
+	JNE    linear9
 	VMAXPD Z0, Z24, Z0
 	VMAXPD Z1, Z24, Z1
 	VMAXPD Z2, Z24, Z2
@@ -8566,7 +8608,7 @@ folded6:
 	VMAXPD Z22, Z24, Z22
 	VMAXPD Z23, Z24, Z23
 
-linear8:
+linear9:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -8614,16 +8656,16 @@ linear8:
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+88(FP), BX
+	MOVQ    rows+96(FP), BX
 	SUBQ    $0x08, BX
-	MOVQ    BX, rows+88(FP)
+	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x08
 	JGE     tile3
 
 rest4:
-	MOVQ rows+88(FP), BX
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer10
+	JNE  fewer11
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
@@ -8651,9 +8693,9 @@ rest4:
 	VMOVUPD (BX)(DX*2), Z18
 	VMOVUPD 64(BX)(DX*2), Z19
 	VMOVUPD 128(BX)(DX*2), Z20
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded11
+	JLE     folded12
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -8665,7 +8707,7 @@ rest4:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold12:
+fold13:
 	VMOVUPD      (SI), Z22
 	VMOVUPD      64(SI), Z23
 	VMOVUPD      128(SI), Z24
@@ -8702,11 +8744,11 @@ fold12:
 	VFMADD231PD  Z21, Z24, Z20
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold12
+	JNZ          fold13
 
-folded11:
+folded12:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z21, Z21, Z21
 	VADDPD Z21, Z0, Z0
 	VADDPD Z21, Z1, Z1
@@ -8730,7 +8772,7 @@ folded11:
 	VADDPD Z21, Z19, Z19
 	VADDPD Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear13
+	JNE    linear14
 	VMAXPD Z0, Z21, Z0
 	VMAXPD Z1, Z21, Z1
 	VMAXPD Z2, Z21, Z2
@@ -8753,7 +8795,7 @@ folded11:
 	VMAXPD Z19, Z21, Z19
 	VMAXPD Z20, Z21, Z20
 
-linear13:
+linear14:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -8782,11 +8824,11 @@ linear13:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done9
+	JMP     done10
 
-fewer10:
+fewer11:
 	CMPQ BX, $0x06
-	JNE  fewer14
+	JNE  fewer15
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -8811,9 +8853,9 @@ fewer10:
 	VMOVUPD (BX)(SI*1), Z15
 	VMOVUPD 64(BX)(SI*1), Z16
 	VMOVUPD 128(BX)(SI*1), Z17
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded15
+	JLE     folded16
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -8825,7 +8867,7 @@ fewer10:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold16:
+fold17:
 	VMOVUPD      (SI), Z19
 	VMOVUPD      64(SI), Z20
 	VMOVUPD      128(SI), Z21
@@ -8858,11 +8900,11 @@ fold16:
 	VFMADD231PD  Z18, Z21, Z17
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold16
+	JNZ          fold17
 
-folded15:
+folded16:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z18, Z18, Z18
 	VADDPD Z18, Z0, Z0
 	VADDPD Z18, Z1, Z1
@@ -8883,7 +8925,7 @@ folded15:
 	VADDPD Z18, Z16, Z16
 	VADDPD Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear17
+	JNE    linear18
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -8903,7 +8945,7 @@ folded15:
 	VMAXPD Z16, Z18, Z16
 	VMAXPD Z17, Z18, Z17
 
-linear17:
+linear18:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -8929,11 +8971,11 @@ linear17:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done9
+	JMP     done10
 
-fewer14:
+fewer15:
 	CMPQ BX, $0x05
-	JNE  fewer18
+	JNE  fewer19
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
@@ -8954,9 +8996,9 @@ fewer14:
 	VMOVUPD (BX)(CX*4), Z12
 	VMOVUPD 64(BX)(CX*4), Z13
 	VMOVUPD 128(BX)(CX*4), Z14
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded19
+	JLE     folded20
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -8967,7 +9009,7 @@ fewer14:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold20:
+fold21:
 	VMOVUPD      (SI), Z16
 	VMOVUPD      64(SI), Z17
 	VMOVUPD      128(SI), Z18
@@ -8996,11 +9038,11 @@ fold20:
 	VFMADD231PD  Z15, Z18, Z14
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold20
+	JNZ          fold21
 
-folded19:
+folded20:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z15, Z15, Z15
 	VADDPD Z15, Z0, Z0
 	VADDPD Z15, Z1, Z1
@@ -9018,7 +9060,7 @@ folded19:
 	VADDPD Z15, Z13, Z13
 	VADDPD Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear21
+	JNE    linear22
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -9035,7 +9077,7 @@ folded19:
 	VMAXPD Z13, Z15, Z13
 	VMAXPD Z14, Z15, Z14
 
-linear21:
+linear22:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -9057,11 +9099,11 @@ linear21:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done9
+	JMP     done10
 
-fewer18:
+fewer19:
 	CMPQ BX, $0x04
-	JNE  fewer22
+	JNE  fewer23
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -9079,9 +9121,9 @@ fewer18:
 	VMOVUPD (BX)(DX*1), Z9
 	VMOVUPD 64(BX)(DX*1), Z10
 	VMOVUPD 128(BX)(DX*1), Z11
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded23
+	JLE     folded24
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9092,7 +9134,7 @@ fewer18:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold24:
+fold25:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI), Z14
 	VMOVUPD      128(SI), Z15
@@ -9117,11 +9159,11 @@ fold24:
 	VFMADD231PD  Z12, Z15, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold24
+	JNZ          fold25
 
-folded23:
+folded24:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
 	VADDPD Z12, Z0, Z0
 	VADDPD Z12, Z1, Z1
@@ -9136,7 +9178,7 @@ folded23:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear25
+	JNE    linear26
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -9150,7 +9192,7 @@ folded23:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear25:
+linear26:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -9169,11 +9211,11 @@ linear25:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done9
+	JMP     done10
 
-fewer22:
+fewer23:
 	CMPQ BX, $0x03
-	JNE  fewer26
+	JNE  fewer27
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -9187,9 +9229,9 @@ fewer22:
 	VMOVUPD (BX)(CX*2), Z6
 	VMOVUPD 64(BX)(CX*2), Z7
 	VMOVUPD 128(BX)(CX*2), Z8
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded27
+	JLE     folded28
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9199,7 +9241,7 @@ fewer22:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold28:
+fold29:
 	VMOVUPD      (SI), Z10
 	VMOVUPD      64(SI), Z11
 	VMOVUPD      128(SI), Z12
@@ -9220,11 +9262,11 @@ fold28:
 	VFMADD231PD  Z9, Z12, Z8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold28
+	JNZ          fold29
 
-folded27:
+folded28:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z9, Z9, Z9
 	VADDPD Z9, Z0, Z0
 	VADDPD Z9, Z1, Z1
@@ -9236,7 +9278,7 @@ folded27:
 	VADDPD Z9, Z7, Z7
 	VADDPD Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear29
+	JNE    linear30
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -9247,7 +9289,7 @@ folded27:
 	VMAXPD Z7, Z9, Z7
 	VMAXPD Z8, Z9, Z8
 
-linear29:
+linear30:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -9262,11 +9304,11 @@ linear29:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done9
+	JMP     done10
 
-fewer26:
+fewer27:
 	CMPQ BX, $0x02
-	JNE  fewer30
+	JNE  fewer31
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -9277,9 +9319,9 @@ fewer26:
 	VMOVUPD (BX)(CX*1), Z3
 	VMOVUPD 64(BX)(CX*1), Z4
 	VMOVUPD 128(BX)(CX*1), Z5
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded31
+	JLE     folded32
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9289,7 +9331,7 @@ fewer26:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold32:
+fold33:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI), Z8
 	VMOVUPD      128(SI), Z9
@@ -9306,11 +9348,11 @@ fold32:
 	VFMADD231PD  Z6, Z9, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold32
+	JNZ          fold33
 
-folded31:
+folded32:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
 	VADDPD Z6, Z0, Z0
 	VADDPD Z6, Z1, Z1
@@ -9319,7 +9361,7 @@ folded31:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear33
+	JNE    linear34
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -9327,7 +9369,7 @@ folded31:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear33:
+linear34:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -9339,20 +9381,20 @@ linear33:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done9
+	JMP     done10
 
-fewer30:
+fewer31:
 	CMPQ BX, $0x01
-	JNE  fewer34
+	JNE  fewer35
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Z0
 	VMOVUPD 64(BX), Z1
 	VMOVUPD 128(BX), Z2
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded35
+	JLE     folded36
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9362,7 +9404,7 @@ fewer30:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold36:
+fold37:
 	VMOVUPD      (SI), Z4
 	VMOVUPD      64(SI), Z5
 	VMOVUPD      128(SI), Z6
@@ -9375,22 +9417,22 @@ fold36:
 	VFMADD231PD  Z3, Z6, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold36
+	JNZ          fold37
 
-folded35:
+folded36:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
 	VADDPD Z3, Z0, Z0
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear37
+	JNE    linear38
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear37:
+linear38:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
@@ -9398,10 +9440,10 @@ linear37:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done9
+	JMP     done10
 
-fewer34:
-done9:
+fewer35:
+done10:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -9409,20 +9451,26 @@ done9:
 over2:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x000000c0, AX
-	MOVQ   rows+88(FP), BX
+	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x08
-	JLT    rest39
+	JLT    rest40
 
-tile38:
-	MOVQ n+104(FP), CX
+tile39:
+	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few40
+	JLT  few41
 
 	// c of the next tile, 8×3 vectors
-	MOVQ       ldc+8(FP), CX
-	IMUL3Q     $0x08, CX, BX
-	MOVQ       c+0(FP), DX
-	ADDQ       DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x10
+	JGE    more42
+	MOVQ   then+88(FP), BX
+
+more42:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -9459,7 +9507,7 @@ tile38:
 	PREFETCHT1 128(BX)(DI*1)
 	PREFETCHT1 191(BX)(DI*1)
 
-few40:
+few41:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -9495,9 +9543,9 @@ few40:
 	VMOVUPD (BX)(DI*1), Z21
 	VMOVUPD 64(BX)(DI*1), Z22
 	VMOVUPD 128(R8)(R11*1), Z23
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded41
+	JLE     folded43
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9510,7 +9558,7 @@ few40:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold42:
+fold44:
 	VMOVUPD      (SI), Z25
 	VMOVUPD      64(SI), Z26
 	VMOVUPD      128(SI)(AX*1), Z27
@@ -9551,11 +9599,11 @@ fold42:
 	VFMADD231PD  Z24, Z27, Z23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold42
+	JNZ          fold44
 
-folded41:
+folded43:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z24, Z24, Z24
 	VADDPD Z24, Z0, Z0
 	VADDPD Z24, Z1, Z1
@@ -9582,7 +9630,7 @@ folded41:
 	VADDPD Z24, Z22, Z22
 	VADDPD Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear43
+	JNE    linear45
 	VMAXPD Z0, Z24, Z0
 	VMAXPD Z1, Z24, Z1
 	VMAXPD Z2, Z24, Z2
@@ -9608,7 +9656,7 @@ folded41:
 	VMAXPD Z22, Z24, Z22
 	VMAXPD Z23, Z24, Z23
 
-linear43:
+linear45:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -9661,16 +9709,16 @@ linear43:
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+88(FP), BX
+	MOVQ    rows+96(FP), BX
 	SUBQ    $0x08, BX
-	MOVQ    BX, rows+88(FP)
+	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x08
-	JGE     tile38
+	JGE     tile39
 
-rest39:
-	MOVQ rows+88(FP), BX
+rest40:
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer45
+	JNE  fewer47
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
@@ -9702,9 +9750,9 @@ rest39:
 	VMOVUPD (BX)(DX*2), Z18
 	VMOVUPD 64(BX)(DX*2), Z19
 	VMOVUPD 128(DI)(R8*2), Z20
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded46
+	JLE     folded48
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9716,7 +9764,7 @@ rest39:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold47:
+fold49:
 	VMOVUPD      (SI), Z22
 	VMOVUPD      64(SI), Z23
 	VMOVUPD      128(SI)(AX*1), Z24
@@ -9753,11 +9801,11 @@ fold47:
 	VFMADD231PD  Z21, Z24, Z20
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold47
+	JNZ          fold49
 
-folded46:
+folded48:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z21, Z21, Z21
 	VADDPD Z21, Z0, Z0
 	VADDPD Z21, Z1, Z1
@@ -9781,7 +9829,7 @@ folded46:
 	VADDPD Z21, Z19, Z19
 	VADDPD Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear48
+	JNE    linear50
 	VMAXPD Z0, Z21, Z0
 	VMAXPD Z1, Z21, Z1
 	VMAXPD Z2, Z21, Z2
@@ -9804,7 +9852,7 @@ folded46:
 	VMAXPD Z19, Z21, Z19
 	VMAXPD Z20, Z21, Z20
 
-linear48:
+linear50:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -9837,11 +9885,11 @@ linear48:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done44
+	JMP     done46
 
-fewer45:
+fewer47:
 	CMPQ BX, $0x06
-	JNE  fewer49
+	JNE  fewer51
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -9870,9 +9918,9 @@ fewer45:
 	VMOVUPD (BX)(SI*1), Z15
 	VMOVUPD 64(BX)(SI*1), Z16
 	VMOVUPD 128(DI)(R9*1), Z17
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded50
+	JLE     folded52
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9884,7 +9932,7 @@ fewer45:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold51:
+fold53:
 	VMOVUPD      (SI), Z19
 	VMOVUPD      64(SI), Z20
 	VMOVUPD      128(SI)(AX*1), Z21
@@ -9917,11 +9965,11 @@ fold51:
 	VFMADD231PD  Z18, Z21, Z17
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold51
+	JNZ          fold53
 
-folded50:
+folded52:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z18, Z18, Z18
 	VADDPD Z18, Z0, Z0
 	VADDPD Z18, Z1, Z1
@@ -9942,7 +9990,7 @@ folded50:
 	VADDPD Z18, Z16, Z16
 	VADDPD Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear52
+	JNE    linear54
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -9962,7 +10010,7 @@ folded50:
 	VMAXPD Z16, Z18, Z16
 	VMAXPD Z17, Z18, Z17
 
-linear52:
+linear54:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -9992,11 +10040,11 @@ linear52:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done44
+	JMP     done46
 
-fewer49:
+fewer51:
 	CMPQ BX, $0x05
-	JNE  fewer53
+	JNE  fewer55
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
@@ -10020,9 +10068,9 @@ fewer49:
 	VMOVUPD (BX)(CX*4), Z12
 	VMOVUPD 64(BX)(CX*4), Z13
 	VMOVUPD 128(SI)(CX*4), Z14
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded54
+	JLE     folded56
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10033,7 +10081,7 @@ fewer49:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold55:
+fold57:
 	VMOVUPD      (SI), Z16
 	VMOVUPD      64(SI), Z17
 	VMOVUPD      128(SI)(AX*1), Z18
@@ -10062,11 +10110,11 @@ fold55:
 	VFMADD231PD  Z15, Z18, Z14
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold55
+	JNZ          fold57
 
-folded54:
+folded56:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z15, Z15, Z15
 	VADDPD Z15, Z0, Z0
 	VADDPD Z15, Z1, Z1
@@ -10084,7 +10132,7 @@ folded54:
 	VADDPD Z15, Z13, Z13
 	VADDPD Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear56
+	JNE    linear58
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -10101,7 +10149,7 @@ folded54:
 	VMAXPD Z13, Z15, Z13
 	VMAXPD Z14, Z15, Z14
 
-linear56:
+linear58:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -10126,11 +10174,11 @@ linear56:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done44
+	JMP     done46
 
-fewer53:
+fewer55:
 	CMPQ BX, $0x04
-	JNE  fewer57
+	JNE  fewer59
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -10151,9 +10199,9 @@ fewer53:
 	VMOVUPD (BX)(DX*1), Z9
 	VMOVUPD 64(BX)(DX*1), Z10
 	VMOVUPD 128(SI)(DI*1), Z11
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded58
+	JLE     folded60
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10164,7 +10212,7 @@ fewer53:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold59:
+fold61:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI), Z14
 	VMOVUPD      128(SI)(AX*1), Z15
@@ -10189,11 +10237,11 @@ fold59:
 	VFMADD231PD  Z12, Z15, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold59
+	JNZ          fold61
 
-folded58:
+folded60:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
 	VADDPD Z12, Z0, Z0
 	VADDPD Z12, Z1, Z1
@@ -10208,7 +10256,7 @@ folded58:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear60
+	JNE    linear62
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -10222,7 +10270,7 @@ folded58:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear60:
+linear62:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -10244,11 +10292,11 @@ linear60:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done44
+	JMP     done46
 
-fewer57:
+fewer59:
 	CMPQ BX, $0x03
-	JNE  fewer61
+	JNE  fewer63
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -10264,9 +10312,9 @@ fewer57:
 	VMOVUPD (BX)(CX*2), Z6
 	VMOVUPD 64(BX)(CX*2), Z7
 	VMOVUPD 128(DX)(CX*2), Z8
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded62
+	JLE     folded64
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10276,7 +10324,7 @@ fewer57:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold63:
+fold65:
 	VMOVUPD      (SI), Z10
 	VMOVUPD      64(SI), Z11
 	VMOVUPD      128(SI)(AX*1), Z12
@@ -10297,11 +10345,11 @@ fold63:
 	VFMADD231PD  Z9, Z12, Z8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold63
+	JNZ          fold65
 
-folded62:
+folded64:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z9, Z9, Z9
 	VADDPD Z9, Z0, Z0
 	VADDPD Z9, Z1, Z1
@@ -10313,7 +10361,7 @@ folded62:
 	VADDPD Z9, Z7, Z7
 	VADDPD Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear64
+	JNE    linear66
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -10324,7 +10372,7 @@ folded62:
 	VMAXPD Z7, Z9, Z7
 	VMAXPD Z8, Z9, Z8
 
-linear64:
+linear66:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -10341,11 +10389,11 @@ linear64:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done44
+	JMP     done46
 
-fewer61:
+fewer63:
 	CMPQ BX, $0x02
-	JNE  fewer65
+	JNE  fewer67
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -10358,9 +10406,9 @@ fewer61:
 	VMOVUPD (BX)(CX*1), Z3
 	VMOVUPD 64(BX)(CX*1), Z4
 	VMOVUPD 128(DX)(CX*1), Z5
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded66
+	JLE     folded68
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10370,7 +10418,7 @@ fewer61:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold67:
+fold69:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI), Z8
 	VMOVUPD      128(SI)(AX*1), Z9
@@ -10387,11 +10435,11 @@ fold67:
 	VFMADD231PD  Z6, Z9, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold67
+	JNZ          fold69
 
-folded66:
+folded68:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
 	VADDPD Z6, Z0, Z0
 	VADDPD Z6, Z1, Z1
@@ -10400,7 +10448,7 @@ folded66:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear68
+	JNE    linear70
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -10408,7 +10456,7 @@ folded66:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear68:
+linear70:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -10422,11 +10470,11 @@ linear68:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done44
+	JMP     done46
 
-fewer65:
+fewer67:
 	CMPQ BX, $0x01
-	JNE  fewer69
+	JNE  fewer71
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -10435,9 +10483,9 @@ fewer65:
 	VMOVUPD (BX), Z0
 	VMOVUPD 64(BX), Z1
 	VMOVUPD 128(DX), Z2
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded70
+	JLE     folded72
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10447,7 +10495,7 @@ fewer65:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold71:
+fold73:
 	VMOVUPD      (SI), Z4
 	VMOVUPD      64(SI), Z5
 	VMOVUPD      128(SI)(AX*1), Z6
@@ -10460,22 +10508,22 @@ fold71:
 	VFMADD231PD  Z3, Z6, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold71
+	JNZ          fold73
 
-folded70:
+folded72:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
 	VADDPD Z3, Z0, Z0
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear72
+	JNE    linear74
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear72:
+linear74:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -10485,33 +10533,39 @@ linear72:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done44
+	JMP     done46
 
-fewer69:
-done44:
+fewer71:
+done46:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x08
-	JLE  narrower73
+	JLE  narrower75
 	CMPQ AX, $0x10
-	JNE  over74
-	MOVQ rows+88(FP), BX
+	JNE  over76
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest76
+	JLT  rest78
 
-tile75:
-	MOVQ n+104(FP), CX
+tile77:
+	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few77
+	JLT  few79
 
 	// c of the next tile, 8×2 vectors
-	MOVQ       ldc+8(FP), CX
-	IMUL3Q     $0x08, CX, BX
-	MOVQ       c+0(FP), DX
-	ADDQ       DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x10
+	JGE    more80
+	MOVQ   then+88(FP), BX
+
+more80:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -10540,7 +10594,7 @@ tile75:
 	PREFETCHT1 64(BX)(DI*1)
 	PREFETCHT1 127(BX)(DI*1)
 
-few77:
+few79:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -10563,9 +10617,9 @@ few77:
 	VMOVUPD 64(BX)(DX*2), Z13
 	VMOVUPD (BX)(DI*1), Z14
 	VMOVUPD 64(BX)(DI*1), Z15
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded78
+	JLE     folded81
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10578,7 +10632,7 @@ few77:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold79:
+fold82:
 	VMOVUPD      (SI), Z17
 	VMOVUPD      64(SI), Z18
 	ADDQ         DI, SI
@@ -10610,11 +10664,11 @@ fold79:
 	VFMADD231PD  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold79
+	JNZ          fold82
 
-folded78:
+folded81:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z16, Z16, Z16
 	VADDPD Z16, Z0, Z0
 	VADDPD Z16, Z1, Z1
@@ -10633,7 +10687,7 @@ folded78:
 	VADDPD Z16, Z14, Z14
 	VADDPD Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear80
+	JNE    linear83
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -10651,7 +10705,7 @@ folded78:
 	VMAXPD Z14, Z16, Z14
 	VMAXPD Z15, Z16, Z15
 
-linear80:
+linear83:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -10691,16 +10745,16 @@ linear80:
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+88(FP), BX
+	MOVQ    rows+96(FP), BX
 	SUBQ    $0x08, BX
-	MOVQ    BX, rows+88(FP)
+	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x08
-	JGE     tile75
+	JGE     tile77
 
-rest76:
-	MOVQ rows+88(FP), BX
+rest78:
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer82
+	JNE  fewer85
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -10721,9 +10775,9 @@ rest76:
 	VMOVUPD 64(BX)(SI*1), Z11
 	VMOVUPD (BX)(DX*2), Z12
 	VMOVUPD 64(BX)(DX*2), Z13
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded83
+	JLE     folded86
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10735,7 +10789,7 @@ rest76:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold84:
+fold87:
 	VMOVUPD      (SI), Z15
 	VMOVUPD      64(SI), Z16
 	ADDQ         DI, SI
@@ -10764,11 +10818,11 @@ fold84:
 	VFMADD231PD  Z14, Z16, Z13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold84
+	JNZ          fold87
 
-folded83:
+folded86:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z14, Z14, Z14
 	VADDPD Z14, Z0, Z0
 	VADDPD Z14, Z1, Z1
@@ -10785,7 +10839,7 @@ folded83:
 	VADDPD Z14, Z12, Z12
 	VADDPD Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear85
+	JNE    linear88
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -10801,7 +10855,7 @@ folded83:
 	VMAXPD Z12, Z14, Z12
 	VMAXPD Z13, Z14, Z13
 
-linear85:
+linear88:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -10823,11 +10877,11 @@ linear85:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done81
+	JMP     done84
 
-fewer82:
+fewer85:
 	CMPQ BX, $0x06
-	JNE  fewer86
+	JNE  fewer89
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -10846,9 +10900,9 @@ fewer82:
 	VMOVUPD 64(BX)(CX*4), Z9
 	VMOVUPD (BX)(SI*1), Z10
 	VMOVUPD 64(BX)(SI*1), Z11
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded87
+	JLE     folded90
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10860,7 +10914,7 @@ fewer82:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold88:
+fold91:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI), Z14
 	ADDQ         DI, SI
@@ -10886,11 +10940,11 @@ fold88:
 	VFMADD231PD  Z12, Z14, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold88
+	JNZ          fold91
 
-folded87:
+folded90:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
 	VADDPD Z12, Z0, Z0
 	VADDPD Z12, Z1, Z1
@@ -10905,7 +10959,7 @@ folded87:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear89
+	JNE    linear92
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -10919,7 +10973,7 @@ folded87:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear89:
+linear92:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -10939,11 +10993,11 @@ linear89:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done81
+	JMP     done84
 
-fewer86:
+fewer89:
 	CMPQ BX, $0x05
-	JNE  fewer90
+	JNE  fewer93
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -10959,9 +11013,9 @@ fewer86:
 	VMOVUPD 64(BX)(DX*1), Z7
 	VMOVUPD (BX)(CX*4), Z8
 	VMOVUPD 64(BX)(CX*4), Z9
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded91
+	JLE     folded94
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10972,7 +11026,7 @@ fewer86:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold92:
+fold95:
 	VMOVUPD      (SI), Z11
 	VMOVUPD      64(SI), Z12
 	ADDQ         DI, SI
@@ -10995,11 +11049,11 @@ fold92:
 	VFMADD231PD  Z10, Z12, Z9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold92
+	JNZ          fold95
 
-folded91:
+folded94:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z10, Z10, Z10
 	VADDPD Z10, Z0, Z0
 	VADDPD Z10, Z1, Z1
@@ -11012,7 +11066,7 @@ folded91:
 	VADDPD Z10, Z8, Z8
 	VADDPD Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear93
+	JNE    linear96
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -11024,7 +11078,7 @@ folded91:
 	VMAXPD Z8, Z10, Z8
 	VMAXPD Z9, Z10, Z9
 
-linear93:
+linear96:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11041,11 +11095,11 @@ linear93:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done81
+	JMP     done84
 
-fewer90:
+fewer93:
 	CMPQ BX, $0x04
-	JNE  fewer94
+	JNE  fewer97
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -11059,9 +11113,9 @@ fewer90:
 	VMOVUPD 64(BX)(CX*2), Z5
 	VMOVUPD (BX)(DX*1), Z6
 	VMOVUPD 64(BX)(DX*1), Z7
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded95
+	JLE     folded98
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11072,7 +11126,7 @@ fewer90:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold96:
+fold99:
 	VMOVUPD      (SI), Z9
 	VMOVUPD      64(SI), Z10
 	ADDQ         DI, SI
@@ -11092,11 +11146,11 @@ fold96:
 	VFMADD231PD  Z8, Z10, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold96
+	JNZ          fold99
 
-folded95:
+folded98:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
 	VADDPD Z8, Z0, Z0
 	VADDPD Z8, Z1, Z1
@@ -11107,7 +11161,7 @@ folded95:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear97
+	JNE    linear100
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -11117,7 +11171,7 @@ folded95:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear97:
+linear100:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11132,11 +11186,11 @@ linear97:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done81
+	JMP     done84
 
-fewer94:
+fewer97:
 	CMPQ BX, $0x03
-	JNE  fewer98
+	JNE  fewer101
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -11147,9 +11201,9 @@ fewer94:
 	VMOVUPD 64(BX)(CX*1), Z3
 	VMOVUPD (BX)(CX*2), Z4
 	VMOVUPD 64(BX)(CX*2), Z5
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded99
+	JLE     folded102
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11159,7 +11213,7 @@ fewer94:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold100:
+fold103:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI), Z8
 	ADDQ         DI, SI
@@ -11176,11 +11230,11 @@ fold100:
 	VFMADD231PD  Z6, Z8, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold100
+	JNZ          fold103
 
-folded99:
+folded102:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
 	VADDPD Z6, Z0, Z0
 	VADDPD Z6, Z1, Z1
@@ -11189,7 +11243,7 @@ folded99:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear101
+	JNE    linear104
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -11197,7 +11251,7 @@ folded99:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear101:
+linear104:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -11209,11 +11263,11 @@ linear101:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done81
+	JMP     done84
 
-fewer98:
+fewer101:
 	CMPQ BX, $0x02
-	JNE  fewer102
+	JNE  fewer105
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -11222,9 +11276,9 @@ fewer98:
 	VMOVUPD 64(BX), Z1
 	VMOVUPD (BX)(CX*1), Z2
 	VMOVUPD 64(BX)(CX*1), Z3
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded103
+	JLE     folded106
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11234,7 +11288,7 @@ fewer98:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold104:
+fold107:
 	VMOVUPD      (SI), Z5
 	VMOVUPD      64(SI), Z6
 	ADDQ         DI, SI
@@ -11248,24 +11302,24 @@ fold104:
 	VFMADD231PD  Z4, Z6, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold104
+	JNZ          fold107
 
-folded103:
+folded106:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
 	VADDPD Z4, Z0, Z0
 	VADDPD Z4, Z1, Z1
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear105
+	JNE    linear108
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear105:
+linear108:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -11275,19 +11329,19 @@ linear105:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done81
+	JMP     done84
 
-fewer102:
+fewer105:
 	CMPQ BX, $0x01
-	JNE  fewer106
+	JNE  fewer109
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Z0
 	VMOVUPD 64(BX), Z1
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded107
+	JLE     folded110
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11297,7 +11351,7 @@ fewer102:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold108:
+fold111:
 	VMOVUPD      (SI), Z3
 	VMOVUPD      64(SI), Z4
 	ADDQ         DI, SI
@@ -11308,51 +11362,57 @@ fold108:
 	VFMADD231PD  Z2, Z4, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold108
+	JNZ          fold111
 
-folded107:
+folded110:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear109
+	JNE    linear112
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear109:
+linear112:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done81
+	JMP     done84
 
-fewer106:
-done81:
+fewer109:
+done84:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over74:
+over76:
 	IMUL3Q $0x08, AX, AX
 	SUBQ   $0x00000080, AX
-	MOVQ   rows+88(FP), BX
+	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x08
-	JLT    rest111
+	JLT    rest114
 
-tile110:
-	MOVQ n+104(FP), CX
+tile113:
+	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few112
+	JLT  few115
 
 	// c of the next tile, 8×2 vectors
-	MOVQ       ldc+8(FP), CX
-	IMUL3Q     $0x08, CX, BX
-	MOVQ       c+0(FP), DX
-	ADDQ       DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x10
+	JGE    more116
+	MOVQ   then+88(FP), BX
+
+more116:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -11381,7 +11441,7 @@ tile110:
 	PREFETCHT1 64(BX)(DI*1)
 	PREFETCHT1 127(BX)(DI*1)
 
-few112:
+few115:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -11409,9 +11469,9 @@ few112:
 	VMOVUPD 64(R8)(R9*2), Z13
 	VMOVUPD (BX)(DI*1), Z14
 	VMOVUPD 64(R8)(R11*1), Z15
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded113
+	JLE     folded117
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11424,7 +11484,7 @@ few112:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold114:
+fold118:
 	VMOVUPD      (SI), Z17
 	VMOVUPD      64(SI)(AX*1), Z18
 	ADDQ         DI, SI
@@ -11456,11 +11516,11 @@ fold114:
 	VFMADD231PD  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold114
+	JNZ          fold118
 
-folded113:
+folded117:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z16, Z16, Z16
 	VADDPD Z16, Z0, Z0
 	VADDPD Z16, Z1, Z1
@@ -11479,7 +11539,7 @@ folded113:
 	VADDPD Z16, Z14, Z14
 	VADDPD Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear115
+	JNE    linear119
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -11497,7 +11557,7 @@ folded113:
 	VMAXPD Z14, Z16, Z14
 	VMAXPD Z15, Z16, Z15
 
-linear115:
+linear119:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11542,16 +11602,16 @@ linear115:
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+88(FP), BX
+	MOVQ    rows+96(FP), BX
 	SUBQ    $0x08, BX
-	MOVQ    BX, rows+88(FP)
+	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x08
-	JGE     tile110
+	JGE     tile113
 
-rest111:
-	MOVQ rows+88(FP), BX
+rest114:
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer117
+	JNE  fewer121
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -11576,9 +11636,9 @@ rest111:
 	VMOVUPD 64(DI)(R9*1), Z11
 	VMOVUPD (BX)(DX*2), Z12
 	VMOVUPD 64(DI)(R8*2), Z13
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded118
+	JLE     folded122
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11590,7 +11650,7 @@ rest111:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold119:
+fold123:
 	VMOVUPD      (SI), Z15
 	VMOVUPD      64(SI)(AX*1), Z16
 	ADDQ         DI, SI
@@ -11619,11 +11679,11 @@ fold119:
 	VFMADD231PD  Z14, Z16, Z13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold119
+	JNZ          fold123
 
-folded118:
+folded122:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z14, Z14, Z14
 	VADDPD Z14, Z0, Z0
 	VADDPD Z14, Z1, Z1
@@ -11640,7 +11700,7 @@ folded118:
 	VADDPD Z14, Z12, Z12
 	VADDPD Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear120
+	JNE    linear124
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -11656,7 +11716,7 @@ folded118:
 	VMAXPD Z12, Z14, Z12
 	VMAXPD Z13, Z14, Z13
 
-linear120:
+linear124:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11682,11 +11742,11 @@ linear120:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done116
+	JMP     done120
 
-fewer117:
+fewer121:
 	CMPQ BX, $0x06
-	JNE  fewer121
+	JNE  fewer125
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -11709,9 +11769,9 @@ fewer117:
 	VMOVUPD 64(DI)(CX*4), Z9
 	VMOVUPD (BX)(SI*1), Z10
 	VMOVUPD 64(DI)(R9*1), Z11
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded122
+	JLE     folded126
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11723,7 +11783,7 @@ fewer117:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold123:
+fold127:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI)(AX*1), Z14
 	ADDQ         DI, SI
@@ -11749,11 +11809,11 @@ fold123:
 	VFMADD231PD  Z12, Z14, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold123
+	JNZ          fold127
 
-folded122:
+folded126:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
 	VADDPD Z12, Z0, Z0
 	VADDPD Z12, Z1, Z1
@@ -11768,7 +11828,7 @@ folded122:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear124
+	JNE    linear128
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -11782,7 +11842,7 @@ folded122:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear124:
+linear128:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11806,11 +11866,11 @@ linear124:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done116
+	JMP     done120
 
-fewer121:
+fewer125:
 	CMPQ BX, $0x05
-	JNE  fewer125
+	JNE  fewer129
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -11829,9 +11889,9 @@ fewer121:
 	VMOVUPD 64(SI)(DI*1), Z7
 	VMOVUPD (BX)(CX*4), Z8
 	VMOVUPD 64(SI)(CX*4), Z9
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded126
+	JLE     folded130
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11842,7 +11902,7 @@ fewer121:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold127:
+fold131:
 	VMOVUPD      (SI), Z11
 	VMOVUPD      64(SI)(AX*1), Z12
 	ADDQ         DI, SI
@@ -11865,11 +11925,11 @@ fold127:
 	VFMADD231PD  Z10, Z12, Z9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold127
+	JNZ          fold131
 
-folded126:
+folded130:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z10, Z10, Z10
 	VADDPD Z10, Z0, Z0
 	VADDPD Z10, Z1, Z1
@@ -11882,7 +11942,7 @@ folded126:
 	VADDPD Z10, Z8, Z8
 	VADDPD Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear128
+	JNE    linear132
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -11894,7 +11954,7 @@ folded126:
 	VMAXPD Z8, Z10, Z8
 	VMAXPD Z9, Z10, Z9
 
-linear128:
+linear132:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11914,11 +11974,11 @@ linear128:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done116
+	JMP     done120
 
-fewer125:
+fewer129:
 	CMPQ BX, $0x04
-	JNE  fewer129
+	JNE  fewer133
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -11935,9 +11995,9 @@ fewer125:
 	VMOVUPD 64(SI)(CX*2), Z5
 	VMOVUPD (BX)(DX*1), Z6
 	VMOVUPD 64(SI)(DI*1), Z7
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded130
+	JLE     folded134
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11948,7 +12008,7 @@ fewer125:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold131:
+fold135:
 	VMOVUPD      (SI), Z9
 	VMOVUPD      64(SI)(AX*1), Z10
 	ADDQ         DI, SI
@@ -11968,11 +12028,11 @@ fold131:
 	VFMADD231PD  Z8, Z10, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold131
+	JNZ          fold135
 
-folded130:
+folded134:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
 	VADDPD Z8, Z0, Z0
 	VADDPD Z8, Z1, Z1
@@ -11983,7 +12043,7 @@ folded130:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear132
+	JNE    linear136
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -11993,7 +12053,7 @@ folded130:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear132:
+linear136:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -12011,11 +12071,11 @@ linear132:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done116
+	JMP     done120
 
-fewer129:
+fewer133:
 	CMPQ BX, $0x03
-	JNE  fewer133
+	JNE  fewer137
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -12028,9 +12088,9 @@ fewer129:
 	VMOVUPD 64(DX)(CX*1), Z3
 	VMOVUPD (BX)(CX*2), Z4
 	VMOVUPD 64(DX)(CX*2), Z5
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded134
+	JLE     folded138
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12040,7 +12100,7 @@ fewer129:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold135:
+fold139:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI)(AX*1), Z8
 	ADDQ         DI, SI
@@ -12057,11 +12117,11 @@ fold135:
 	VFMADD231PD  Z6, Z8, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold135
+	JNZ          fold139
 
-folded134:
+folded138:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
 	VADDPD Z6, Z0, Z0
 	VADDPD Z6, Z1, Z1
@@ -12070,7 +12130,7 @@ folded134:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear136
+	JNE    linear140
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -12078,7 +12138,7 @@ folded134:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear136:
+linear140:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -12092,11 +12152,11 @@ linear136:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done116
+	JMP     done120
 
-fewer133:
+fewer137:
 	CMPQ BX, $0x02
-	JNE  fewer137
+	JNE  fewer141
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -12107,9 +12167,9 @@ fewer133:
 	VMOVUPD 64(DX), Z1
 	VMOVUPD (BX)(CX*1), Z2
 	VMOVUPD 64(DX)(CX*1), Z3
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded138
+	JLE     folded142
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12119,7 +12179,7 @@ fewer133:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold139:
+fold143:
 	VMOVUPD      (SI), Z5
 	VMOVUPD      64(SI)(AX*1), Z6
 	ADDQ         DI, SI
@@ -12133,24 +12193,24 @@ fold139:
 	VFMADD231PD  Z4, Z6, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold139
+	JNZ          fold143
 
-folded138:
+folded142:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
 	VADDPD Z4, Z0, Z0
 	VADDPD Z4, Z1, Z1
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear140
+	JNE    linear144
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear140:
+linear144:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -12162,11 +12222,11 @@ linear140:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done116
+	JMP     done120
 
-fewer137:
+fewer141:
 	CMPQ BX, $0x01
-	JNE  fewer141
+	JNE  fewer145
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -12174,9 +12234,9 @@ fewer137:
 	ADDQ    AX, DX
 	VMOVUPD (BX), Z0
 	VMOVUPD 64(DX), Z1
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded142
+	JLE     folded146
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12186,7 +12246,7 @@ fewer137:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold143:
+fold147:
 	VMOVUPD      (SI), Z3
 	VMOVUPD      64(SI)(AX*1), Z4
 	ADDQ         DI, SI
@@ -12197,20 +12257,20 @@ fold143:
 	VFMADD231PD  Z2, Z4, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold143
+	JNZ          fold147
 
-folded142:
+folded146:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear144
+	JNE    linear148
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear144:
+linear148:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -12219,31 +12279,37 @@ linear144:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done116
+	JMP     done120
 
-fewer141:
-done116:
+fewer145:
+done120:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower73:
+narrower75:
 	CMPQ AX, $0x08
-	JNE  over145
-	MOVQ rows+88(FP), BX
+	JNE  over149
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest147
+	JLT  rest151
 
-tile146:
-	MOVQ n+104(FP), CX
+tile150:
+	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few148
+	JLT  few152
 
 	// c of the next tile, 8×1 vectors
-	MOVQ       ldc+8(FP), CX
-	IMUL3Q     $0x08, CX, BX
-	MOVQ       c+0(FP), DX
-	ADDQ       DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x10
+	JGE    more153
+	MOVQ   then+88(FP), BX
+
+more153:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -12264,7 +12330,7 @@ tile146:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 63(BX)(DI*1)
 
-few148:
+few152:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -12279,9 +12345,9 @@ few148:
 	VMOVUPD (BX)(SI*1), Z5
 	VMOVUPD (BX)(DX*2), Z6
 	VMOVUPD (BX)(DI*1), Z7
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded149
+	JLE     folded154
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12294,7 +12360,7 @@ few148:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold150:
+fold155:
 	VMOVUPD      (SI), Z9
 	ADDQ         DI, SI
 	PREFETCHT1   (R12)
@@ -12317,11 +12383,11 @@ fold150:
 	VFMADD231PD  Z8, Z9, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold150
+	JNZ          fold155
 
-folded149:
+folded154:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
 	VADDPD Z8, Z0, Z0
 	VADDPD Z8, Z1, Z1
@@ -12332,7 +12398,7 @@ folded149:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear151
+	JNE    linear156
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -12342,7 +12408,7 @@ folded149:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear151:
+linear156:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -12374,16 +12440,16 @@ linear151:
 	IMUL3Q  $0x08, CX, CX
 	ADDQ    CX, BX
 	MOVQ    BX, a+32(FP)
-	MOVQ    rows+88(FP), BX
+	MOVQ    rows+96(FP), BX
 	SUBQ    $0x08, BX
-	MOVQ    BX, rows+88(FP)
+	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x08
-	JGE     tile146
+	JGE     tile150
 
-rest147:
-	MOVQ rows+88(FP), BX
+rest151:
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer153
+	JNE  fewer158
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
@@ -12397,9 +12463,9 @@ rest147:
 	VMOVUPD (BX)(CX*4), Z4
 	VMOVUPD (BX)(SI*1), Z5
 	VMOVUPD (BX)(DX*2), Z6
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded154
+	JLE     folded159
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12411,7 +12477,7 @@ rest147:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold155:
+fold160:
 	VMOVUPD      (SI), Z8
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -12432,11 +12498,11 @@ fold155:
 	VFMADD231PD  Z7, Z8, Z6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold155
+	JNZ          fold160
 
-folded154:
+folded159:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z7, Z7, Z7
 	VADDPD Z7, Z0, Z0
 	VADDPD Z7, Z1, Z1
@@ -12446,7 +12512,7 @@ folded154:
 	VADDPD Z7, Z5, Z5
 	VADDPD Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear156
+	JNE    linear161
 	VMAXPD Z0, Z7, Z0
 	VMAXPD Z1, Z7, Z1
 	VMAXPD Z2, Z7, Z2
@@ -12455,7 +12521,7 @@ folded154:
 	VMAXPD Z5, Z7, Z5
 	VMAXPD Z6, Z7, Z6
 
-linear156:
+linear161:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -12470,11 +12536,11 @@ linear156:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done152
+	JMP     done157
 
-fewer153:
+fewer158:
 	CMPQ BX, $0x06
-	JNE  fewer157
+	JNE  fewer162
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -12487,9 +12553,9 @@ fewer153:
 	VMOVUPD (BX)(DX*1), Z3
 	VMOVUPD (BX)(CX*4), Z4
 	VMOVUPD (BX)(SI*1), Z5
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded158
+	JLE     folded163
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12501,7 +12567,7 @@ fewer153:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold159:
+fold164:
 	VMOVUPD      (SI), Z7
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -12520,11 +12586,11 @@ fold159:
 	VFMADD231PD  Z6, Z7, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold159
+	JNZ          fold164
 
-folded158:
+folded163:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
 	VADDPD Z6, Z0, Z0
 	VADDPD Z6, Z1, Z1
@@ -12533,7 +12599,7 @@ folded158:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear160
+	JNE    linear165
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -12541,7 +12607,7 @@ folded158:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear160:
+linear165:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -12555,11 +12621,11 @@ linear160:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done152
+	JMP     done157
 
-fewer157:
+fewer162:
 	CMPQ BX, $0x05
-	JNE  fewer161
+	JNE  fewer166
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
@@ -12570,9 +12636,9 @@ fewer157:
 	VMOVUPD (BX)(CX*2), Z2
 	VMOVUPD (BX)(DX*1), Z3
 	VMOVUPD (BX)(CX*4), Z4
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded162
+	JLE     folded167
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12583,7 +12649,7 @@ fewer157:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold163:
+fold168:
 	VMOVUPD      (SI), Z6
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -12600,11 +12666,11 @@ fold163:
 	VFMADD231PD  Z5, Z6, Z4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold163
+	JNZ          fold168
 
-folded162:
+folded167:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z5, Z5, Z5
 	VADDPD Z5, Z0, Z0
 	VADDPD Z5, Z1, Z1
@@ -12612,14 +12678,14 @@ folded162:
 	VADDPD Z5, Z3, Z3
 	VADDPD Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear164
+	JNE    linear169
 	VMAXPD Z0, Z5, Z0
 	VMAXPD Z1, Z5, Z1
 	VMAXPD Z2, Z5, Z2
 	VMAXPD Z3, Z5, Z3
 	VMAXPD Z4, Z5, Z4
 
-linear164:
+linear169:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -12631,11 +12697,11 @@ linear164:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done152
+	JMP     done157
 
-fewer161:
+fewer166:
 	CMPQ BX, $0x04
-	JNE  fewer165
+	JNE  fewer170
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
@@ -12645,9 +12711,9 @@ fewer161:
 	VMOVUPD (BX)(CX*1), Z1
 	VMOVUPD (BX)(CX*2), Z2
 	VMOVUPD (BX)(DX*1), Z3
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded166
+	JLE     folded171
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12658,7 +12724,7 @@ fewer161:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold167:
+fold172:
 	VMOVUPD      (SI), Z5
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -12673,24 +12739,24 @@ fold167:
 	VFMADD231PD  Z4, Z5, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold167
+	JNZ          fold172
 
-folded166:
+folded171:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
 	VADDPD Z4, Z0, Z0
 	VADDPD Z4, Z1, Z1
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear168
+	JNE    linear173
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear168:
+linear173:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -12701,11 +12767,11 @@ linear168:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done152
+	JMP     done157
 
-fewer165:
+fewer170:
 	CMPQ BX, $0x03
-	JNE  fewer169
+	JNE  fewer174
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -12713,9 +12779,9 @@ fewer165:
 	VMOVUPD (BX), Z0
 	VMOVUPD (BX)(CX*1), Z1
 	VMOVUPD (BX)(CX*2), Z2
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded170
+	JLE     folded175
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12725,7 +12791,7 @@ fewer165:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold171:
+fold176:
 	VMOVUPD      (SI), Z4
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -12738,22 +12804,22 @@ fold171:
 	VFMADD231PD  Z3, Z4, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold171
+	JNZ          fold176
 
-folded170:
+folded175:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
 	VADDPD Z3, Z0, Z0
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear172
+	JNE    linear177
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear172:
+linear177:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -12762,20 +12828,20 @@ linear172:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done152
+	JMP     done157
 
-fewer169:
+fewer174:
 	CMPQ BX, $0x02
-	JNE  fewer173
+	JNE  fewer178
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
 	VMOVUPD (BX), Z0
 	VMOVUPD (BX)(CX*1), Z1
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded174
+	JLE     folded179
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12785,7 +12851,7 @@ fewer169:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold175:
+fold180:
 	VMOVUPD      (SI), Z3
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -12796,20 +12862,20 @@ fold175:
 	VFMADD231PD  Z2, Z3, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold175
+	JNZ          fold180
 
-folded174:
+folded179:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear176
+	JNE    linear181
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear176:
+linear181:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -12817,18 +12883,18 @@ linear176:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done152
+	JMP     done157
 
-fewer173:
+fewer178:
 	CMPQ BX, $0x01
-	JNE  fewer177
+	JNE  fewer182
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Z0
-	MOVQ    n+104(FP), R8
+	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded178
+	JLE     folded183
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12838,7 +12904,7 @@ fewer173:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold179:
+fold184:
 	VMOVUPD      (SI), Z2
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -12847,51 +12913,57 @@ fold179:
 	VFMADD231PD  Z1, Z2, Z0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold179
+	JNZ          fold184
 
-folded178:
+folded183:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear180
+	JNE    linear185
 	VMAXPD Z0, Z1, Z0
 
-linear180:
+linear185:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Z0, (BX)
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done152
+	JMP     done157
 
-fewer177:
-done152:
+fewer182:
+done157:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over145:
+over149:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
-	MOVQ  rows+88(FP), BX
+	MOVQ  rows+96(FP), BX
 	CMPQ  BX, $0x08
-	JLT   rest182
+	JLT   rest187
 
-tile181:
-	MOVQ n+104(FP), CX
+tile186:
+	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few183
+	JLT  few188
 
 	// c of the next tile, 8×1 vectors
-	MOVQ       ldc+8(FP), CX
-	IMUL3Q     $0x08, CX, BX
-	MOVQ       c+0(FP), DX
-	ADDQ       DX, BX
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x10
+	JGE    more189
+	MOVQ   then+88(FP), BX
+
+more189:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -12912,7 +12984,7 @@ tile181:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 63(BX)(DI*1)
 
-few183:
+few188:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ      init+16(FP), BX
 	MOVQ      ldinit+24(FP), CX
@@ -12927,9 +12999,9 @@ few183:
 	VMOVUPD.Z (BX)(SI*1), K1, Z5
 	VMOVUPD.Z (BX)(DX*2), K1, Z6
 	VMOVUPD.Z (BX)(DI*1), K1, Z7
-	MOVQ      n+104(FP), R8
+	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded184
+	JLE       folded190
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -12942,7 +13014,7 @@ few183:
 	MOVQ      ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold185:
+fold191:
 	VMOVUPD.Z    (SI), K1, Z9
 	ADDQ         DI, SI
 	PREFETCHT1   (R12)
@@ -12965,11 +13037,11 @@ fold185:
 	VFMADD231PD  Z8, Z9, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold185
+	JNZ          fold191
 
-folded184:
+folded190:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
 	VADDPD Z8, Z0, Z0
 	VADDPD Z8, Z1, Z1
@@ -12980,7 +13052,7 @@ folded184:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear186
+	JNE    linear192
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -12990,380 +13062,380 @@ folded184:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear186:
+linear192:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	LEAQ          (DX)(CX*4), DI
 	TESTQ         $0x00000004, AX
-	JZ            low188
+	JZ            low194
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low189
+	JZ            low195
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low190
+	JZ            low196
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low190:
-	JMP stored187
+low196:
+	JMP stored193
 
-low189:
+low195:
 	TESTQ     $0x00000001, AX
-	JZ        low191
+	JZ        low197
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low191:
-	JMP stored187
+low197:
+	JMP stored193
 
-low188:
+low194:
 	TESTQ        $0x00000002, AX
-	JZ           low192
+	JZ           low198
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low193
+	JZ           low199
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low193:
-	JMP stored187
+low199:
+	JMP stored193
 
-low192:
+low198:
 	TESTQ     $0x00000001, AX
-	JZ        low194
+	JZ        low200
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low194:
-stored187:
+low200:
+stored193:
 	TESTQ         $0x00000004, AX
-	JZ            low196
+	JZ            low202
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low197
+	JZ            low203
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low198
+	JZ            low204
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low198:
-	JMP stored195
+low204:
+	JMP stored201
 
-low197:
+low203:
 	TESTQ     $0x00000001, AX
-	JZ        low199
+	JZ        low205
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low199:
-	JMP stored195
+low205:
+	JMP stored201
 
-low196:
+low202:
 	TESTQ        $0x00000002, AX
-	JZ           low200
+	JZ           low206
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low201
+	JZ           low207
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low201:
-	JMP stored195
+low207:
+	JMP stored201
 
-low200:
+low206:
 	TESTQ     $0x00000001, AX
-	JZ        low202
+	JZ        low208
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low202:
-stored195:
+low208:
+stored201:
 	TESTQ         $0x00000004, AX
-	JZ            low204
+	JZ            low210
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low205
+	JZ            low211
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low206
+	JZ            low212
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low206:
-	JMP stored203
+low212:
+	JMP stored209
 
-low205:
+low211:
 	TESTQ     $0x00000001, AX
-	JZ        low207
+	JZ        low213
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low207:
-	JMP stored203
+low213:
+	JMP stored209
 
-low204:
+low210:
 	TESTQ        $0x00000002, AX
-	JZ           low208
+	JZ           low214
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low209
+	JZ           low215
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low209:
-	JMP stored203
+low215:
+	JMP stored209
 
-low208:
+low214:
 	TESTQ     $0x00000001, AX
-	JZ        low210
+	JZ        low216
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low210:
-stored203:
+low216:
+stored209:
 	TESTQ         $0x00000004, AX
-	JZ            low212
+	JZ            low218
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low213
+	JZ            low219
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low214
+	JZ            low220
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low214:
-	JMP stored211
+low220:
+	JMP stored217
 
-low213:
+low219:
 	TESTQ     $0x00000001, AX
-	JZ        low215
+	JZ        low221
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low215:
-	JMP stored211
+low221:
+	JMP stored217
 
-low212:
+low218:
 	TESTQ        $0x00000002, AX
-	JZ           low216
+	JZ           low222
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low217
+	JZ           low223
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low217:
-	JMP stored211
+low223:
+	JMP stored217
 
-low216:
+low222:
 	TESTQ     $0x00000001, AX
-	JZ        low218
+	JZ        low224
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low218:
-stored211:
+low224:
+stored217:
 	TESTQ         $0x00000004, AX
-	JZ            low220
+	JZ            low226
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low221
+	JZ            low227
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low222
+	JZ            low228
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 
-low222:
-	JMP stored219
+low228:
+	JMP stored225
 
-low221:
+low227:
 	TESTQ     $0x00000001, AX
-	JZ        low223
+	JZ        low229
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low223:
-	JMP stored219
+low229:
+	JMP stored225
 
-low220:
+low226:
 	TESTQ        $0x00000002, AX
-	JZ           low224
+	JZ           low230
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low225
+	JZ           low231
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 
-low225:
-	JMP stored219
+low231:
+	JMP stored225
 
-low224:
+low230:
 	TESTQ     $0x00000001, AX
-	JZ        low226
+	JZ        low232
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low226:
-stored219:
+low232:
+stored225:
 	TESTQ         $0x00000004, AX
-	JZ            low228
+	JZ            low234
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000002, AX
-	JZ            low229
+	JZ            low235
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low230
+	JZ            low236
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 
-low230:
-	JMP stored227
+low236:
+	JMP stored233
 
-low229:
+low235:
 	TESTQ     $0x00000001, AX
-	JZ        low231
+	JZ        low237
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low231:
-	JMP stored227
+low237:
+	JMP stored233
 
-low228:
+low234:
 	TESTQ        $0x00000002, AX
-	JZ           low232
+	JZ           low238
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low233
+	JZ           low239
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 
-low233:
-	JMP stored227
+low239:
+	JMP stored233
 
-low232:
+low238:
 	TESTQ     $0x00000001, AX
-	JZ        low234
+	JZ        low240
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low234:
-stored227:
+low240:
+stored233:
 	TESTQ         $0x00000004, AX
-	JZ            low236
+	JZ            low242
 	VMOVUPS       Y6, (BX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z6, Y6
 	TESTQ         $0x00000002, AX
-	JZ            low237
+	JZ            low243
 	VMOVUPS       X6, 32(BX)(DX*2)
 	VEXTRACTF128  $0x01, Y6, X6
 	TESTQ         $0x00000001, AX
-	JZ            low238
+	JZ            low244
 	VMOVSD        X6, 48(BX)(DX*2)
 	VUNPCKHPD     X6, X6, X6
 
-low238:
-	JMP stored235
+low244:
+	JMP stored241
 
-low237:
+low243:
 	TESTQ     $0x00000001, AX
-	JZ        low239
+	JZ        low245
 	VMOVSD    X6, 32(BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 
-low239:
-	JMP stored235
+low245:
+	JMP stored241
 
-low236:
+low242:
 	TESTQ        $0x00000002, AX
-	JZ           low240
+	JZ           low246
 	VMOVUPS      X6, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low241
+	JZ           low247
 	VMOVSD       X6, 16(BX)(DX*2)
 	VUNPCKHPD    X6, X6, X6
 
-low241:
-	JMP stored235
+low247:
+	JMP stored241
 
-low240:
+low246:
 	TESTQ     $0x00000001, AX
-	JZ        low242
+	JZ        low248
 	VMOVSD    X6, (BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 
-low242:
-stored235:
+low248:
+stored241:
 	TESTQ         $0x00000004, AX
-	JZ            low244
+	JZ            low250
 	VMOVUPS       Y7, (BX)(DI*1)
 	VEXTRACTF64X4 $0x01, Z7, Y7
 	TESTQ         $0x00000002, AX
-	JZ            low245
+	JZ            low251
 	VMOVUPS       X7, 32(BX)(DI*1)
 	VEXTRACTF128  $0x01, Y7, X7
 	TESTQ         $0x00000001, AX
-	JZ            low246
+	JZ            low252
 	VMOVSD        X7, 48(BX)(DI*1)
 	VUNPCKHPD     X7, X7, X7
 
-low246:
-	JMP stored243
+low252:
+	JMP stored249
 
-low245:
+low251:
 	TESTQ     $0x00000001, AX
-	JZ        low247
+	JZ        low253
 	VMOVSD    X7, 32(BX)(DI*1)
 	VUNPCKHPD X7, X7, X7
 
-low247:
-	JMP stored243
+low253:
+	JMP stored249
 
-low244:
+low250:
 	TESTQ        $0x00000002, AX
-	JZ           low248
+	JZ           low254
 	VMOVUPS      X7, (BX)(DI*1)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low249
+	JZ           low255
 	VMOVSD       X7, 16(BX)(DI*1)
 	VUNPCKHPD    X7, X7, X7
 
-low249:
-	JMP stored243
+low255:
+	JMP stored249
 
-low248:
+low254:
 	TESTQ     $0x00000001, AX
-	JZ        low250
+	JZ        low256
 	VMOVSD    X7, (BX)(DI*1)
 	VUNPCKHPD X7, X7, X7
 
-low250:
-stored243:
+low256:
+stored249:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -13382,16 +13454,16 @@ stored243:
 	IMUL3Q $0x08, CX, CX
 	ADDQ   CX, BX
 	MOVQ   BX, a+32(FP)
-	MOVQ   rows+88(FP), BX
+	MOVQ   rows+96(FP), BX
 	SUBQ   $0x08, BX
-	MOVQ   BX, rows+88(FP)
+	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x08
-	JGE    tile181
+	JGE    tile186
 
-rest182:
-	MOVQ rows+88(FP), BX
+rest187:
+	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer252
+	JNE  fewer258
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ      init+16(FP), BX
@@ -13405,9 +13477,9 @@ rest182:
 	VMOVUPD.Z (BX)(CX*4), K1, Z4
 	VMOVUPD.Z (BX)(SI*1), K1, Z5
 	VMOVUPD.Z (BX)(DX*2), K1, Z6
-	MOVQ      n+104(FP), R8
+	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded253
+	JLE       folded259
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -13419,7 +13491,7 @@ rest182:
 	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold254:
+fold260:
 	VMOVUPD.Z    (SI), K1, Z8
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -13440,11 +13512,11 @@ fold254:
 	VFMADD231PD  Z7, Z8, Z6
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold254
+	JNZ          fold260
 
-folded253:
+folded259:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z7, Z7, Z7
 	VADDPD Z7, Z0, Z0
 	VADDPD Z7, Z1, Z1
@@ -13454,7 +13526,7 @@ folded253:
 	VADDPD Z7, Z5, Z5
 	VADDPD Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear255
+	JNE    linear261
 	VMAXPD Z0, Z7, Z0
 	VMAXPD Z1, Z7, Z1
 	VMAXPD Z2, Z7, Z2
@@ -13463,341 +13535,341 @@ folded253:
 	VMAXPD Z5, Z7, Z5
 	VMAXPD Z6, Z7, Z6
 
-linear255:
+linear261:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000004, AX
-	JZ            low257
+	JZ            low263
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low258
+	JZ            low264
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low259
+	JZ            low265
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low259:
-	JMP stored256
+low265:
+	JMP stored262
 
-low258:
+low264:
 	TESTQ     $0x00000001, AX
-	JZ        low260
+	JZ        low266
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low260:
-	JMP stored256
+low266:
+	JMP stored262
 
-low257:
+low263:
 	TESTQ        $0x00000002, AX
-	JZ           low261
+	JZ           low267
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low262
+	JZ           low268
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low262:
-	JMP stored256
+low268:
+	JMP stored262
 
-low261:
+low267:
 	TESTQ     $0x00000001, AX
-	JZ        low263
+	JZ        low269
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low263:
-stored256:
+low269:
+stored262:
 	TESTQ         $0x00000004, AX
-	JZ            low265
+	JZ            low271
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low266
+	JZ            low272
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low267
+	JZ            low273
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low267:
-	JMP stored264
+low273:
+	JMP stored270
 
-low266:
+low272:
 	TESTQ     $0x00000001, AX
-	JZ        low268
+	JZ        low274
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low268:
-	JMP stored264
+low274:
+	JMP stored270
 
-low265:
+low271:
 	TESTQ        $0x00000002, AX
-	JZ           low269
+	JZ           low275
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low270
+	JZ           low276
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low270:
-	JMP stored264
+low276:
+	JMP stored270
 
-low269:
+low275:
 	TESTQ     $0x00000001, AX
-	JZ        low271
+	JZ        low277
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low271:
-stored264:
+low277:
+stored270:
 	TESTQ         $0x00000004, AX
-	JZ            low273
+	JZ            low279
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low274
+	JZ            low280
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low275
+	JZ            low281
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low275:
-	JMP stored272
+low281:
+	JMP stored278
 
-low274:
+low280:
 	TESTQ     $0x00000001, AX
-	JZ        low276
+	JZ        low282
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low276:
-	JMP stored272
+low282:
+	JMP stored278
 
-low273:
+low279:
 	TESTQ        $0x00000002, AX
-	JZ           low277
+	JZ           low283
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low278
+	JZ           low284
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low278:
-	JMP stored272
+low284:
+	JMP stored278
 
-low277:
+low283:
 	TESTQ     $0x00000001, AX
-	JZ        low279
+	JZ        low285
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low279:
-stored272:
+low285:
+stored278:
 	TESTQ         $0x00000004, AX
-	JZ            low281
+	JZ            low287
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low282
+	JZ            low288
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low283
+	JZ            low289
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low283:
-	JMP stored280
+low289:
+	JMP stored286
 
-low282:
+low288:
 	TESTQ     $0x00000001, AX
-	JZ        low284
+	JZ        low290
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low284:
-	JMP stored280
+low290:
+	JMP stored286
 
-low281:
+low287:
 	TESTQ        $0x00000002, AX
-	JZ           low285
+	JZ           low291
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low286
+	JZ           low292
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low286:
-	JMP stored280
+low292:
+	JMP stored286
 
-low285:
+low291:
 	TESTQ     $0x00000001, AX
-	JZ        low287
+	JZ        low293
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low287:
-stored280:
+low293:
+stored286:
 	TESTQ         $0x00000004, AX
-	JZ            low289
+	JZ            low295
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low290
+	JZ            low296
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low291
+	JZ            low297
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 
-low291:
-	JMP stored288
+low297:
+	JMP stored294
 
-low290:
+low296:
 	TESTQ     $0x00000001, AX
-	JZ        low292
+	JZ        low298
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low292:
-	JMP stored288
+low298:
+	JMP stored294
 
-low289:
+low295:
 	TESTQ        $0x00000002, AX
-	JZ           low293
+	JZ           low299
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low294
+	JZ           low300
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 
-low294:
-	JMP stored288
+low300:
+	JMP stored294
 
-low293:
+low299:
 	TESTQ     $0x00000001, AX
-	JZ        low295
+	JZ        low301
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low295:
-stored288:
+low301:
+stored294:
 	TESTQ         $0x00000004, AX
-	JZ            low297
+	JZ            low303
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000002, AX
-	JZ            low298
+	JZ            low304
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low299
+	JZ            low305
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 
-low299:
-	JMP stored296
+low305:
+	JMP stored302
 
-low298:
+low304:
 	TESTQ     $0x00000001, AX
-	JZ        low300
+	JZ        low306
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low300:
-	JMP stored296
+low306:
+	JMP stored302
 
-low297:
+low303:
 	TESTQ        $0x00000002, AX
-	JZ           low301
+	JZ           low307
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low302
+	JZ           low308
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 
-low302:
-	JMP stored296
+low308:
+	JMP stored302
 
-low301:
+low307:
 	TESTQ     $0x00000001, AX
-	JZ        low303
+	JZ        low309
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low303:
-stored296:
+low309:
+stored302:
 	TESTQ         $0x00000004, AX
-	JZ            low305
+	JZ            low311
 	VMOVUPS       Y6, (BX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z6, Y6
 	TESTQ         $0x00000002, AX
-	JZ            low306
+	JZ            low312
 	VMOVUPS       X6, 32(BX)(DX*2)
 	VEXTRACTF128  $0x01, Y6, X6
 	TESTQ         $0x00000001, AX
-	JZ            low307
+	JZ            low313
 	VMOVSD        X6, 48(BX)(DX*2)
 	VUNPCKHPD     X6, X6, X6
 
-low307:
-	JMP stored304
+low313:
+	JMP stored310
 
-low306:
+low312:
 	TESTQ     $0x00000001, AX
-	JZ        low308
+	JZ        low314
 	VMOVSD    X6, 32(BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 
-low308:
-	JMP stored304
+low314:
+	JMP stored310
 
-low305:
+low311:
 	TESTQ        $0x00000002, AX
-	JZ           low309
+	JZ           low315
 	VMOVUPS      X6, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low310
+	JZ           low316
 	VMOVSD       X6, 16(BX)(DX*2)
 	VUNPCKHPD    X6, X6, X6
 
-low310:
-	JMP stored304
+low316:
+	JMP stored310
 
-low309:
+low315:
 	TESTQ     $0x00000001, AX
-	JZ        low311
+	JZ        low317
 	VMOVSD    X6, (BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 
-low311:
-stored304:
+low317:
+stored310:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done251
+	JMP  done257
 
-fewer252:
+fewer258:
 	CMPQ BX, $0x06
-	JNE  fewer312
+	JNE  fewer318
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ      init+16(FP), BX
@@ -13810,9 +13882,9 @@ fewer252:
 	VMOVUPD.Z (BX)(DX*1), K1, Z3
 	VMOVUPD.Z (BX)(CX*4), K1, Z4
 	VMOVUPD.Z (BX)(SI*1), K1, Z5
-	MOVQ      n+104(FP), R8
+	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded313
+	JLE       folded319
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -13824,7 +13896,7 @@ fewer252:
 	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold314:
+fold320:
 	VMOVUPD.Z    (SI), K1, Z7
 	ADDQ         DI, SI
 	PREFETCHT1   (R11)
@@ -13843,11 +13915,11 @@ fold314:
 	VFMADD231PD  Z6, Z7, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold314
+	JNZ          fold320
 
-folded313:
+folded319:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
 	VADDPD Z6, Z0, Z0
 	VADDPD Z6, Z1, Z1
@@ -13856,7 +13928,7 @@ folded313:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear315
+	JNE    linear321
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -13864,295 +13936,295 @@ folded313:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear315:
+linear321:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000004, AX
-	JZ            low317
+	JZ            low323
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low318
+	JZ            low324
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low319
+	JZ            low325
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low319:
-	JMP stored316
+low325:
+	JMP stored322
 
-low318:
+low324:
 	TESTQ     $0x00000001, AX
-	JZ        low320
+	JZ        low326
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low320:
-	JMP stored316
+low326:
+	JMP stored322
 
-low317:
+low323:
 	TESTQ        $0x00000002, AX
-	JZ           low321
+	JZ           low327
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low322
+	JZ           low328
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low322:
-	JMP stored316
+low328:
+	JMP stored322
 
-low321:
+low327:
 	TESTQ     $0x00000001, AX
-	JZ        low323
+	JZ        low329
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low323:
-stored316:
+low329:
+stored322:
 	TESTQ         $0x00000004, AX
-	JZ            low325
+	JZ            low331
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low326
+	JZ            low332
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low327
+	JZ            low333
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low327:
-	JMP stored324
+low333:
+	JMP stored330
 
-low326:
+low332:
 	TESTQ     $0x00000001, AX
-	JZ        low328
+	JZ        low334
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low328:
-	JMP stored324
+low334:
+	JMP stored330
 
-low325:
+low331:
 	TESTQ        $0x00000002, AX
-	JZ           low329
+	JZ           low335
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low330
+	JZ           low336
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low330:
-	JMP stored324
+low336:
+	JMP stored330
 
-low329:
+low335:
 	TESTQ     $0x00000001, AX
-	JZ        low331
+	JZ        low337
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low331:
-stored324:
+low337:
+stored330:
 	TESTQ         $0x00000004, AX
-	JZ            low333
+	JZ            low339
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low334
+	JZ            low340
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low335
+	JZ            low341
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low335:
-	JMP stored332
+low341:
+	JMP stored338
 
-low334:
+low340:
 	TESTQ     $0x00000001, AX
-	JZ        low336
+	JZ        low342
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low336:
-	JMP stored332
+low342:
+	JMP stored338
 
-low333:
+low339:
 	TESTQ        $0x00000002, AX
-	JZ           low337
+	JZ           low343
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low338
+	JZ           low344
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low338:
-	JMP stored332
+low344:
+	JMP stored338
 
-low337:
+low343:
 	TESTQ     $0x00000001, AX
-	JZ        low339
+	JZ        low345
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low339:
-stored332:
+low345:
+stored338:
 	TESTQ         $0x00000004, AX
-	JZ            low341
+	JZ            low347
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low342
+	JZ            low348
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low343
+	JZ            low349
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low343:
-	JMP stored340
+low349:
+	JMP stored346
 
-low342:
+low348:
 	TESTQ     $0x00000001, AX
-	JZ        low344
+	JZ        low350
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low344:
-	JMP stored340
+low350:
+	JMP stored346
 
-low341:
+low347:
 	TESTQ        $0x00000002, AX
-	JZ           low345
+	JZ           low351
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low346
+	JZ           low352
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low346:
-	JMP stored340
+low352:
+	JMP stored346
 
-low345:
+low351:
 	TESTQ     $0x00000001, AX
-	JZ        low347
+	JZ        low353
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low347:
-stored340:
+low353:
+stored346:
 	TESTQ         $0x00000004, AX
-	JZ            low349
+	JZ            low355
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low350
+	JZ            low356
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low351
+	JZ            low357
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 
-low351:
-	JMP stored348
+low357:
+	JMP stored354
 
-low350:
+low356:
 	TESTQ     $0x00000001, AX
-	JZ        low352
+	JZ        low358
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low352:
-	JMP stored348
+low358:
+	JMP stored354
 
-low349:
+low355:
 	TESTQ        $0x00000002, AX
-	JZ           low353
+	JZ           low359
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low354
+	JZ           low360
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 
-low354:
-	JMP stored348
+low360:
+	JMP stored354
 
-low353:
+low359:
 	TESTQ     $0x00000001, AX
-	JZ        low355
+	JZ        low361
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low355:
-stored348:
+low361:
+stored354:
 	TESTQ         $0x00000004, AX
-	JZ            low357
+	JZ            low363
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000002, AX
-	JZ            low358
+	JZ            low364
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low359
+	JZ            low365
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 
-low359:
-	JMP stored356
+low365:
+	JMP stored362
 
-low358:
+low364:
 	TESTQ     $0x00000001, AX
-	JZ        low360
+	JZ        low366
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low360:
-	JMP stored356
+low366:
+	JMP stored362
 
-low357:
+low363:
 	TESTQ        $0x00000002, AX
-	JZ           low361
+	JZ           low367
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low362
+	JZ           low368
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 
-low362:
-	JMP stored356
+low368:
+	JMP stored362
 
-low361:
+low367:
 	TESTQ     $0x00000001, AX
-	JZ        low363
+	JZ        low369
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low363:
-stored356:
+low369:
+stored362:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done251
+	JMP  done257
 
-fewer312:
+fewer318:
 	CMPQ BX, $0x05
-	JNE  fewer364
+	JNE  fewer370
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ      init+16(FP), BX
@@ -14163,9 +14235,9 @@ fewer312:
 	VMOVUPD.Z (BX)(CX*2), K1, Z2
 	VMOVUPD.Z (BX)(DX*1), K1, Z3
 	VMOVUPD.Z (BX)(CX*4), K1, Z4
-	MOVQ      n+104(FP), R8
+	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded365
+	JLE       folded371
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -14176,7 +14248,7 @@ fewer312:
 	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold366:
+fold372:
 	VMOVUPD.Z    (SI), K1, Z6
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -14193,11 +14265,11 @@ fold366:
 	VFMADD231PD  Z5, Z6, Z4
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold366
+	JNZ          fold372
 
-folded365:
+folded371:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z5, Z5, Z5
 	VADDPD Z5, Z0, Z0
 	VADDPD Z5, Z1, Z1
@@ -14205,255 +14277,255 @@ folded365:
 	VADDPD Z5, Z3, Z3
 	VADDPD Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear367
+	JNE    linear373
 	VMAXPD Z0, Z5, Z0
 	VMAXPD Z1, Z5, Z1
 	VMAXPD Z2, Z5, Z2
 	VMAXPD Z3, Z5, Z3
 	VMAXPD Z4, Z5, Z4
 
-linear367:
+linear373:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000004, AX
-	JZ            low369
+	JZ            low375
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low370
+	JZ            low376
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low371
+	JZ            low377
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low371:
-	JMP stored368
+low377:
+	JMP stored374
 
-low370:
+low376:
 	TESTQ     $0x00000001, AX
-	JZ        low372
+	JZ        low378
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low372:
-	JMP stored368
+low378:
+	JMP stored374
 
-low369:
+low375:
 	TESTQ        $0x00000002, AX
-	JZ           low373
+	JZ           low379
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low374
+	JZ           low380
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low374:
-	JMP stored368
+low380:
+	JMP stored374
 
-low373:
+low379:
 	TESTQ     $0x00000001, AX
-	JZ        low375
+	JZ        low381
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low375:
-stored368:
+low381:
+stored374:
 	TESTQ         $0x00000004, AX
-	JZ            low377
+	JZ            low383
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low378
+	JZ            low384
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low379
+	JZ            low385
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low379:
-	JMP stored376
+low385:
+	JMP stored382
 
-low378:
+low384:
 	TESTQ     $0x00000001, AX
-	JZ        low380
+	JZ        low386
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low380:
-	JMP stored376
+low386:
+	JMP stored382
 
-low377:
+low383:
 	TESTQ        $0x00000002, AX
-	JZ           low381
+	JZ           low387
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low382
+	JZ           low388
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low382:
-	JMP stored376
+low388:
+	JMP stored382
 
-low381:
+low387:
 	TESTQ     $0x00000001, AX
-	JZ        low383
+	JZ        low389
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low383:
-stored376:
+low389:
+stored382:
 	TESTQ         $0x00000004, AX
-	JZ            low385
+	JZ            low391
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low386
+	JZ            low392
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low387
+	JZ            low393
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low387:
-	JMP stored384
+low393:
+	JMP stored390
 
-low386:
+low392:
 	TESTQ     $0x00000001, AX
-	JZ        low388
+	JZ        low394
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low388:
-	JMP stored384
+low394:
+	JMP stored390
 
-low385:
+low391:
 	TESTQ        $0x00000002, AX
-	JZ           low389
+	JZ           low395
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low390
+	JZ           low396
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low390:
-	JMP stored384
+low396:
+	JMP stored390
 
-low389:
+low395:
 	TESTQ     $0x00000001, AX
-	JZ        low391
+	JZ        low397
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low391:
-stored384:
+low397:
+stored390:
 	TESTQ         $0x00000004, AX
-	JZ            low393
+	JZ            low399
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low394
+	JZ            low400
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low395
+	JZ            low401
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low395:
-	JMP stored392
+low401:
+	JMP stored398
 
-low394:
+low400:
 	TESTQ     $0x00000001, AX
-	JZ        low396
+	JZ        low402
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low396:
-	JMP stored392
+low402:
+	JMP stored398
 
-low393:
+low399:
 	TESTQ        $0x00000002, AX
-	JZ           low397
+	JZ           low403
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low398
+	JZ           low404
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low398:
-	JMP stored392
+low404:
+	JMP stored398
 
-low397:
+low403:
 	TESTQ     $0x00000001, AX
-	JZ        low399
+	JZ        low405
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low399:
-stored392:
+low405:
+stored398:
 	TESTQ         $0x00000004, AX
-	JZ            low401
+	JZ            low407
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low402
+	JZ            low408
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low403
+	JZ            low409
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 
-low403:
-	JMP stored400
+low409:
+	JMP stored406
 
-low402:
+low408:
 	TESTQ     $0x00000001, AX
-	JZ        low404
+	JZ        low410
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low404:
-	JMP stored400
+low410:
+	JMP stored406
 
-low401:
+low407:
 	TESTQ        $0x00000002, AX
-	JZ           low405
+	JZ           low411
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low406
+	JZ           low412
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 
-low406:
-	JMP stored400
+low412:
+	JMP stored406
 
-low405:
+low411:
 	TESTQ     $0x00000001, AX
-	JZ        low407
+	JZ        low413
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low407:
-stored400:
+low413:
+stored406:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done251
+	JMP  done257
 
-fewer364:
+fewer370:
 	CMPQ BX, $0x04
-	JNE  fewer408
+	JNE  fewer414
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ      init+16(FP), BX
@@ -14463,9 +14535,9 @@ fewer364:
 	VMOVUPD.Z (BX)(CX*1), K1, Z1
 	VMOVUPD.Z (BX)(CX*2), K1, Z2
 	VMOVUPD.Z (BX)(DX*1), K1, Z3
-	MOVQ      n+104(FP), R8
+	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded409
+	JLE       folded415
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -14476,7 +14548,7 @@ fewer364:
 	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold410:
+fold416:
 	VMOVUPD.Z    (SI), K1, Z5
 	ADDQ         DI, SI
 	PREFETCHT1   (R10)
@@ -14491,219 +14563,219 @@ fold410:
 	VFMADD231PD  Z4, Z5, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold410
+	JNZ          fold416
 
-folded409:
+folded415:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
 	VADDPD Z4, Z0, Z0
 	VADDPD Z4, Z1, Z1
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear411
+	JNE    linear417
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear411:
+linear417:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000004, AX
-	JZ            low413
+	JZ            low419
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low414
+	JZ            low420
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low415
+	JZ            low421
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low415:
-	JMP stored412
+low421:
+	JMP stored418
 
-low414:
+low420:
 	TESTQ     $0x00000001, AX
-	JZ        low416
+	JZ        low422
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low416:
-	JMP stored412
+low422:
+	JMP stored418
 
-low413:
+low419:
 	TESTQ        $0x00000002, AX
-	JZ           low417
+	JZ           low423
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low418
+	JZ           low424
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low418:
-	JMP stored412
+low424:
+	JMP stored418
 
-low417:
+low423:
 	TESTQ     $0x00000001, AX
-	JZ        low419
+	JZ        low425
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low419:
-stored412:
+low425:
+stored418:
 	TESTQ         $0x00000004, AX
-	JZ            low421
+	JZ            low427
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low422
+	JZ            low428
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low423
+	JZ            low429
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low423:
-	JMP stored420
+low429:
+	JMP stored426
 
-low422:
+low428:
 	TESTQ     $0x00000001, AX
-	JZ        low424
+	JZ        low430
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low424:
-	JMP stored420
+low430:
+	JMP stored426
 
-low421:
+low427:
 	TESTQ        $0x00000002, AX
-	JZ           low425
+	JZ           low431
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low426
+	JZ           low432
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low426:
-	JMP stored420
+low432:
+	JMP stored426
 
-low425:
+low431:
 	TESTQ     $0x00000001, AX
-	JZ        low427
+	JZ        low433
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low427:
-stored420:
+low433:
+stored426:
 	TESTQ         $0x00000004, AX
-	JZ            low429
+	JZ            low435
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low430
+	JZ            low436
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low431
+	JZ            low437
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low431:
-	JMP stored428
+low437:
+	JMP stored434
 
-low430:
+low436:
 	TESTQ     $0x00000001, AX
-	JZ        low432
+	JZ        low438
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low432:
-	JMP stored428
+low438:
+	JMP stored434
 
-low429:
+low435:
 	TESTQ        $0x00000002, AX
-	JZ           low433
+	JZ           low439
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low434
+	JZ           low440
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low434:
-	JMP stored428
+low440:
+	JMP stored434
 
-low433:
+low439:
 	TESTQ     $0x00000001, AX
-	JZ        low435
+	JZ        low441
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low435:
-stored428:
+low441:
+stored434:
 	TESTQ         $0x00000004, AX
-	JZ            low437
+	JZ            low443
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low438
+	JZ            low444
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low439
+	JZ            low445
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low439:
-	JMP stored436
+low445:
+	JMP stored442
 
-low438:
+low444:
 	TESTQ     $0x00000001, AX
-	JZ        low440
+	JZ        low446
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low440:
-	JMP stored436
+low446:
+	JMP stored442
 
-low437:
+low443:
 	TESTQ        $0x00000002, AX
-	JZ           low441
+	JZ           low447
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low442
+	JZ           low448
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low442:
-	JMP stored436
+low448:
+	JMP stored442
 
-low441:
+low447:
 	TESTQ     $0x00000001, AX
-	JZ        low443
+	JZ        low449
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low443:
-stored436:
+low449:
+stored442:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done251
+	JMP  done257
 
-fewer408:
+fewer414:
 	CMPQ BX, $0x03
-	JNE  fewer444
+	JNE  fewer450
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ      init+16(FP), BX
@@ -14711,9 +14783,9 @@ fewer408:
 	VMOVUPD.Z (BX), K1, Z0
 	VMOVUPD.Z (BX)(CX*1), K1, Z1
 	VMOVUPD.Z (BX)(CX*2), K1, Z2
-	MOVQ      n+104(FP), R8
+	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded445
+	JLE       folded451
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -14723,7 +14795,7 @@ fewer408:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold446:
+fold452:
 	VMOVUPD.Z    (SI), K1, Z4
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -14736,179 +14808,179 @@ fold446:
 	VFMADD231PD  Z3, Z4, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold446
+	JNZ          fold452
 
-folded445:
+folded451:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
 	VADDPD Z3, Z0, Z0
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear447
+	JNE    linear453
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear447:
+linear453:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000004, AX
-	JZ            low449
+	JZ            low455
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low450
+	JZ            low456
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low451
+	JZ            low457
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low451:
-	JMP stored448
+low457:
+	JMP stored454
 
-low450:
+low456:
 	TESTQ     $0x00000001, AX
-	JZ        low452
+	JZ        low458
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low452:
-	JMP stored448
+low458:
+	JMP stored454
 
-low449:
+low455:
 	TESTQ        $0x00000002, AX
-	JZ           low453
+	JZ           low459
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low454
+	JZ           low460
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low454:
-	JMP stored448
+low460:
+	JMP stored454
 
-low453:
+low459:
 	TESTQ     $0x00000001, AX
-	JZ        low455
+	JZ        low461
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low455:
-stored448:
+low461:
+stored454:
 	TESTQ         $0x00000004, AX
-	JZ            low457
+	JZ            low463
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low458
+	JZ            low464
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low459
+	JZ            low465
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low459:
-	JMP stored456
+low465:
+	JMP stored462
 
-low458:
+low464:
 	TESTQ     $0x00000001, AX
-	JZ        low460
+	JZ        low466
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low460:
-	JMP stored456
+low466:
+	JMP stored462
 
-low457:
+low463:
 	TESTQ        $0x00000002, AX
-	JZ           low461
+	JZ           low467
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low462
+	JZ           low468
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low462:
-	JMP stored456
+low468:
+	JMP stored462
 
-low461:
+low467:
 	TESTQ     $0x00000001, AX
-	JZ        low463
+	JZ        low469
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low463:
-stored456:
+low469:
+stored462:
 	TESTQ         $0x00000004, AX
-	JZ            low465
+	JZ            low471
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low466
+	JZ            low472
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low467
+	JZ            low473
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low467:
-	JMP stored464
+low473:
+	JMP stored470
 
-low466:
+low472:
 	TESTQ     $0x00000001, AX
-	JZ        low468
+	JZ        low474
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low468:
-	JMP stored464
+low474:
+	JMP stored470
 
-low465:
+low471:
 	TESTQ        $0x00000002, AX
-	JZ           low469
+	JZ           low475
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low470
+	JZ           low476
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low470:
-	JMP stored464
+low476:
+	JMP stored470
 
-low469:
+low475:
 	TESTQ     $0x00000001, AX
-	JZ        low471
+	JZ        low477
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low471:
-stored464:
+low477:
+stored470:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done251
+	JMP  done257
 
-fewer444:
+fewer450:
 	CMPQ BX, $0x02
-	JNE  fewer472
+	JNE  fewer478
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ      init+16(FP), BX
 	MOVQ      ldinit+24(FP), CX
 	VMOVUPD.Z (BX), K1, Z0
 	VMOVUPD.Z (BX)(CX*1), K1, Z1
-	MOVQ      n+104(FP), R8
+	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded473
+	JLE       folded479
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -14918,7 +14990,7 @@ fewer444:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold474:
+fold480:
 	VMOVUPD.Z    (SI), K1, Z3
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -14929,129 +15001,129 @@ fold474:
 	VFMADD231PD  Z2, Z3, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold474
+	JNZ          fold480
 
-folded473:
+folded479:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear475
+	JNE    linear481
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear475:
+linear481:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000004, AX
-	JZ            low477
+	JZ            low483
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low478
+	JZ            low484
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low479
+	JZ            low485
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low479:
-	JMP stored476
+low485:
+	JMP stored482
 
-low478:
+low484:
 	TESTQ     $0x00000001, AX
-	JZ        low480
+	JZ        low486
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low480:
-	JMP stored476
+low486:
+	JMP stored482
 
-low477:
+low483:
 	TESTQ        $0x00000002, AX
-	JZ           low481
+	JZ           low487
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low482
+	JZ           low488
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low482:
-	JMP stored476
+low488:
+	JMP stored482
 
-low481:
+low487:
 	TESTQ     $0x00000001, AX
-	JZ        low483
+	JZ        low489
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low483:
-stored476:
+low489:
+stored482:
 	TESTQ         $0x00000004, AX
-	JZ            low485
+	JZ            low491
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low486
+	JZ            low492
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low487
+	JZ            low493
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low487:
-	JMP stored484
+low493:
+	JMP stored490
 
-low486:
+low492:
 	TESTQ     $0x00000001, AX
-	JZ        low488
+	JZ        low494
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low488:
-	JMP stored484
+low494:
+	JMP stored490
 
-low485:
+low491:
 	TESTQ        $0x00000002, AX
-	JZ           low489
+	JZ           low495
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low490
+	JZ           low496
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low490:
-	JMP stored484
+low496:
+	JMP stored490
 
-low489:
+low495:
 	TESTQ     $0x00000001, AX
-	JZ        low491
+	JZ        low497
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low491:
-stored484:
+low497:
+stored490:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done251
+	JMP  done257
 
-fewer472:
+fewer478:
 	CMPQ BX, $0x01
-	JNE  fewer492
+	JNE  fewer498
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ      init+16(FP), BX
 	VMOVUPD.Z (BX), K1, Z0
-	MOVQ      n+104(FP), R8
+	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded493
+	JLE       folded499
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -15061,7 +15133,7 @@ fewer472:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold494:
+fold500:
 	VMOVUPD.Z    (SI), K1, Z2
 	ADDQ         DI, SI
 	PREFETCHT1   (R9)
@@ -15070,72 +15142,72 @@ fold494:
 	VFMADD231PD  Z1, Z2, Z0
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold494
+	JNZ          fold500
 
-folded493:
+folded499:
 	// c[i,j] = act(acc[i,j])
-	MOVQ   act+112(FP), BX
+	MOVQ   act+120(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear495
+	JNE    linear501
 	VMAXPD Z0, Z1, Z0
 
-linear495:
+linear501:
 	MOVQ          c+0(FP), BX
 	TESTQ         $0x00000004, AX
-	JZ            low497
+	JZ            low503
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low498
+	JZ            low504
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low499
+	JZ            low505
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low499:
-	JMP stored496
+low505:
+	JMP stored502
 
-low498:
+low504:
 	TESTQ     $0x00000001, AX
-	JZ        low500
+	JZ        low506
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low500:
-	JMP stored496
+low506:
+	JMP stored502
 
-low497:
+low503:
 	TESTQ        $0x00000002, AX
-	JZ           low501
+	JZ           low507
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low502
+	JZ           low508
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low502:
-	JMP stored496
+low508:
+	JMP stored502
 
-low501:
+low507:
 	TESTQ     $0x00000001, AX
-	JZ        low503
+	JZ        low509
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low503:
-stored496:
+low509:
+stored502:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done251
+	JMP  done257
 
-fewer492:
-done251:
+fewer498:
+done257:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -15143,6 +15215,52 @@ done251:
 // func packingAVX512F32(dst *float32, c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, n int, act int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·packingAVX512F32(SB), NOSPLIT, $0-96
+	MOVQ n+80(FP), BX
+	CMPQ BX, $0x00000080
+	JLT  few1
+
+	// c of the next tile, 8×3 vectors
+	MOVQ       ldc+16(FP), BX
+	IMUL3Q     $0x08, BX, AX
+	MOVQ       c+8(FP), CX
+	ADDQ       CX, AX
+	LEAQ       (BX)(BX*2), CX
+	LEAQ       (BX)(BX*4), DX
+	LEAQ       (CX)(BX*4), SI
+	PREFETCHT1 (AX)
+	PREFETCHT1 64(AX)
+	PREFETCHT1 128(AX)
+	PREFETCHT1 191(AX)
+	PREFETCHT1 (AX)(BX*1)
+	PREFETCHT1 64(AX)(BX*1)
+	PREFETCHT1 128(AX)(BX*1)
+	PREFETCHT1 191(AX)(BX*1)
+	PREFETCHT1 (AX)(BX*2)
+	PREFETCHT1 64(AX)(BX*2)
+	PREFETCHT1 128(AX)(BX*2)
+	PREFETCHT1 191(AX)(BX*2)
+	PREFETCHT1 (AX)(CX*1)
+	PREFETCHT1 64(AX)(CX*1)
+	PREFETCHT1 128(AX)(CX*1)
+	PREFETCHT1 191(AX)(CX*1)
+	PREFETCHT1 (AX)(BX*4)
+	PREFETCHT1 64(AX)(BX*4)
+	PREFETCHT1 128(AX)(BX*4)
+	PREFETCHT1 191(AX)(BX*4)
+	PREFETCHT1 (AX)(DX*1)
+	PREFETCHT1 64(AX)(DX*1)
+	PREFETCHT1 128(AX)(DX*1)
+	PREFETCHT1 191(AX)(DX*1)
+	PREFETCHT1 (AX)(CX*2)
+	PREFETCHT1 64(AX)(CX*2)
+	PREFETCHT1 128(AX)(CX*2)
+	PREFETCHT1 191(AX)(CX*2)
+	PREFETCHT1 (AX)(SI*1)
+	PREFETCHT1 64(AX)(SI*1)
+	PREFETCHT1 128(AX)(SI*1)
+	PREFETCHT1 191(AX)(SI*1)
+
+few1:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+24(FP), AX
 	MOVQ    ldinit+32(FP), BX
@@ -15175,7 +15293,7 @@ TEXT ·packingAVX512F32(SB), NOSPLIT, $0-96
 	VMOVUPS 128(AX)(SI*1), Z23
 	MOVQ    n+80(FP), DI
 	TESTQ   DI, DI
-	JLE     folded1
+	JLE     folded2
 	MOVQ    a+40(FP), AX
 	MOVQ    lda+48(FP), BX
 	MOVQ    stepa+56(FP), CX
@@ -15189,7 +15307,7 @@ TEXT ·packingAVX512F32(SB), NOSPLIT, $0-96
 	ADDQ    DX, R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold2:
+fold3:
 	VMOVUPS      (DX), Z25
 	VMOVUPS      64(DX), Z26
 	VMOVUPS      128(DX), Z27
@@ -15237,9 +15355,9 @@ fold2:
 	VFMADD231PS  Z24, Z27, Z23
 	ADDQ         CX, AX
 	DECQ         DI
-	JNZ          fold2
+	JNZ          fold3
 
-folded1:
+folded2:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+88(FP), AX
 	VPXORD Z24, Z24, Z24
@@ -15268,7 +15386,7 @@ folded1:
 	VADDPS Z24, Z22, Z22
 	VADDPS Z24, Z23, Z23
 	CMPQ   AX, $0x01
-	JNE    linear3
+	JNE    linear4
 	VMAXPS Z0, Z24, Z0
 	VMAXPS Z1, Z24, Z1
 	VMAXPS Z2, Z24, Z2
@@ -15294,7 +15412,7 @@ folded1:
 	VMAXPS Z22, Z24, Z22
 	VMAXPS Z23, Z24, Z23
 
-linear3:
+linear4:
 	MOVQ    c+8(FP), AX
 	MOVQ    ldc+16(FP), BX
 	LEAQ    (BX)(BX*2), CX
@@ -15331,6 +15449,52 @@ linear3:
 // func packingAVX512F64(dst *float64, c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, n int, act int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·packingAVX512F64(SB), NOSPLIT, $0-96
+	MOVQ n+80(FP), BX
+	CMPQ BX, $0x00000080
+	JLT  few1
+
+	// c of the next tile, 8×3 vectors
+	MOVQ       ldc+16(FP), BX
+	IMUL3Q     $0x08, BX, AX
+	MOVQ       c+8(FP), CX
+	ADDQ       CX, AX
+	LEAQ       (BX)(BX*2), CX
+	LEAQ       (BX)(BX*4), DX
+	LEAQ       (CX)(BX*4), SI
+	PREFETCHT1 (AX)
+	PREFETCHT1 64(AX)
+	PREFETCHT1 128(AX)
+	PREFETCHT1 191(AX)
+	PREFETCHT1 (AX)(BX*1)
+	PREFETCHT1 64(AX)(BX*1)
+	PREFETCHT1 128(AX)(BX*1)
+	PREFETCHT1 191(AX)(BX*1)
+	PREFETCHT1 (AX)(BX*2)
+	PREFETCHT1 64(AX)(BX*2)
+	PREFETCHT1 128(AX)(BX*2)
+	PREFETCHT1 191(AX)(BX*2)
+	PREFETCHT1 (AX)(CX*1)
+	PREFETCHT1 64(AX)(CX*1)
+	PREFETCHT1 128(AX)(CX*1)
+	PREFETCHT1 191(AX)(CX*1)
+	PREFETCHT1 (AX)(BX*4)
+	PREFETCHT1 64(AX)(BX*4)
+	PREFETCHT1 128(AX)(BX*4)
+	PREFETCHT1 191(AX)(BX*4)
+	PREFETCHT1 (AX)(DX*1)
+	PREFETCHT1 64(AX)(DX*1)
+	PREFETCHT1 128(AX)(DX*1)
+	PREFETCHT1 191(AX)(DX*1)
+	PREFETCHT1 (AX)(CX*2)
+	PREFETCHT1 64(AX)(CX*2)
+	PREFETCHT1 128(AX)(CX*2)
+	PREFETCHT1 191(AX)(CX*2)
+	PREFETCHT1 (AX)(SI*1)
+	PREFETCHT1 64(AX)(SI*1)
+	PREFETCHT1 128(AX)(SI*1)
+	PREFETCHT1 191(AX)(SI*1)
+
+few1:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+24(FP), AX
 	MOVQ    ldinit+32(FP), BX
@@ -15363,7 +15527,7 @@ TEXT ·packingAVX512F64(SB), NOSPLIT, $0-96
 	VMOVUPD 128(AX)(SI*1), Z23
 	MOVQ    n+80(FP), DI
 	TESTQ   DI, DI
-	JLE     folded1
+	JLE     folded2
 	MOVQ    a+40(FP), AX
 	MOVQ    lda+48(FP), BX
 	MOVQ    stepa+56(FP), CX
@@ -15377,7 +15541,7 @@ TEXT ·packingAVX512F64(SB), NOSPLIT, $0-96
 	ADDQ    DX, R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold2:
+fold3:
 	VMOVUPD      (DX), Z25
 	VMOVUPD      64(DX), Z26
 	VMOVUPD      128(DX), Z27
@@ -15425,9 +15589,9 @@ fold2:
 	VFMADD231PD  Z24, Z27, Z23
 	ADDQ         CX, AX
 	DECQ         DI
-	JNZ          fold2
+	JNZ          fold3
 
-folded1:
+folded2:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+88(FP), AX
 	VPXORD Z24, Z24, Z24
@@ -15456,7 +15620,7 @@ folded1:
 	VADDPD Z24, Z22, Z22
 	VADDPD Z24, Z23, Z23
 	CMPQ   AX, $0x01
-	JNE    linear3
+	JNE    linear4
 	VMAXPD Z0, Z24, Z0
 	VMAXPD Z1, Z24, Z1
 	VMAXPD Z2, Z24, Z2
@@ -15482,7 +15646,7 @@ folded1:
 	VMAXPD Z22, Z24, Z22
 	VMAXPD Z23, Z24, Z23
 
-linear3:
+linear4:
 	MOVQ    c+8(FP), AX
 	MOVQ    ldc+16(FP), BX
 	LEAQ    (BX)(BX*2), CX

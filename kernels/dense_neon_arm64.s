@@ -4,19 +4,19 @@
 
 #include "textflag.h"
 
-// func panelNEONF32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, soon uintptr, ldsoon uintptr, rows int, cols int, n int, act int)
-TEXT ·panelNEONF32(SB), NOSPLIT, $0-120
-	MOVD cols+96(FP), R0
+// func panelNEONF32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, soon uintptr, ldsoon uintptr, then uintptr, rows int, cols int, n int, act int)
+TEXT ·panelNEONF32(SB), NOSPLIT, $0-128
+	MOVD cols+104(FP), R0
 	CMP  $8, R0
 	BLE  narrower1
 	CMP  $12, R0
 	BNE  over2
-	MOVD rows+88(FP), R1
+	MOVD rows+96(FP), R1
 	CMP  $8, R1
 	BLT  rest4
 
 tile3:
-	MOVD n+104(FP), R2
+	MOVD n+112(FP), R2
 	CMP  $128, R2
 	BLT  few5
 
@@ -26,6 +26,12 @@ tile3:
 	MUL  R3, R2, R1
 	MOVD c+0(FP), R3
 	ADD  R3, R1
+	MOVD rows+96(FP), R3
+	CMP  $16, R3
+	BGE  more6
+	MOVD then+88(FP), R1
+
+more6:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -85,9 +91,9 @@ few5:
 	FMOVQ 0(R9), F21
 	FMOVQ 16(R9), F22
 	FMOVQ 32(R9), F23
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded6
+	BLE   folded7
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -105,11 +111,11 @@ few5:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single8
+	BNE single9
 	CMP $2, R6
-	BLT single8
+	BLT single9
 
-several7:
+several8:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	FMOVQ 32(R4), F27
@@ -188,13 +194,13 @@ several7:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several7
+	BGE   several8
 	CMP   $0, R6
-	BEQ   folded6
+	BEQ   folded7
 
-single8:
+single9:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold9:
+fold10:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	FMOVQ 32(R4), F27
@@ -242,11 +248,11 @@ fold9:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold9
+	BNE   fold10
 
-folded6:
+folded7:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V24.B16
 	WORD  $0x4e38d400 // fadd v0.4s, v0.4s, v24.4s
 	WORD  $0x4e38d421 // fadd v1.4s, v1.4s, v24.4s
@@ -273,7 +279,7 @@ folded6:
 	WORD  $0x4e38d6d6 // fadd v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38d6f7 // fadd v23.4s, v23.4s, v24.4s
 	CMP   $1, R1
-	BNE   linear10
+	BNE   linear11
 	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
 	WORD  $0x4e38f421 // fmax v1.4s, v1.4s, v24.4s
 	WORD  $0x4e38f442 // fmax v2.4s, v2.4s, v24.4s
@@ -299,7 +305,7 @@ folded6:
 	WORD  $0x4e38f6d6 // fmax v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38f6f7 // fmax v23.4s, v23.4s, v24.4s
 
-linear10:
+linear11:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -354,16 +360,16 @@ linear10:
 	MUL   R3, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
-	MOVD  rows+88(FP), R1
+	MOVD  rows+96(FP), R1
 	SUB   $8, R1
-	MOVD  R1, rows+88(FP)
+	MOVD  R1, rows+96(FP)
 	CMP   $8, R1
 	BGE   tile3
 
 rest4:
-	MOVD rows+88(FP), R1
+	MOVD rows+96(FP), R1
 	CMP  $7, R1
-	BNE  fewer12
+	BNE  fewer13
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
@@ -395,9 +401,9 @@ rest4:
 	FMOVQ 0(R8), F18
 	FMOVQ 16(R8), F19
 	FMOVQ 32(R8), F20
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded13
+	BLE   folded14
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -414,11 +420,11 @@ rest4:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single15
+	BNE single16
 	CMP $2, R6
-	BLT single15
+	BLT single16
 
-several14:
+several15:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	FMOVQ 32(R4), F24
@@ -489,13 +495,13 @@ several14:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several14
+	BGE   several15
 	CMP   $0, R6
-	BEQ   folded13
+	BEQ   folded14
 
-single15:
+single16:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold16:
+fold17:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	FMOVQ 32(R4), F24
@@ -538,11 +544,11 @@ fold16:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold16
+	BNE   fold17
 
-folded13:
+folded14:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V21.B16
 	WORD  $0x4e35d400 // fadd v0.4s, v0.4s, v21.4s
 	WORD  $0x4e35d421 // fadd v1.4s, v1.4s, v21.4s
@@ -566,7 +572,7 @@ folded13:
 	WORD  $0x4e35d673 // fadd v19.4s, v19.4s, v21.4s
 	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
 	CMP   $1, R1
-	BNE   linear17
+	BNE   linear18
 	WORD  $0x4e35f400 // fmax v0.4s, v0.4s, v21.4s
 	WORD  $0x4e35f421 // fmax v1.4s, v1.4s, v21.4s
 	WORD  $0x4e35f442 // fmax v2.4s, v2.4s, v21.4s
@@ -589,7 +595,7 @@ folded13:
 	WORD  $0x4e35f673 // fmax v19.4s, v19.4s, v21.4s
 	WORD  $0x4e35f694 // fmax v20.4s, v20.4s, v21.4s
 
-linear17:
+linear18:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -622,11 +628,11 @@ linear17:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done11
+	B     done12
 
-fewer12:
+fewer13:
 	CMP $6, R1
-	BNE fewer18
+	BNE fewer19
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVD  init+16(FP), R1
@@ -654,9 +660,9 @@ fewer12:
 	FMOVQ 0(R7), F15
 	FMOVQ 16(R7), F16
 	FMOVQ 32(R7), F17
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded19
+	BLE   folded20
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -672,11 +678,11 @@ fewer12:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single21
+	BNE single22
 	CMP $2, R6
-	BLT single21
+	BLT single22
 
-several20:
+several21:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	FMOVQ 32(R4), F21
@@ -739,13 +745,13 @@ several20:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several20
+	BGE   several21
 	CMP   $0, R6
-	BEQ   folded19
+	BEQ   folded20
 
-single21:
+single22:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold22:
+fold23:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	FMOVQ 32(R4), F21
@@ -783,11 +789,11 @@ fold22:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold22
+	BNE   fold23
 
-folded19:
+folded20:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V18.B16
 	WORD  $0x4e32d400 // fadd v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32d421 // fadd v1.4s, v1.4s, v18.4s
@@ -808,7 +814,7 @@ folded19:
 	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	CMP   $1, R1
-	BNE   linear23
+	BNE   linear24
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -828,7 +834,7 @@ folded19:
 	WORD  $0x4e32f610 // fmax v16.4s, v16.4s, v18.4s
 	WORD  $0x4e32f631 // fmax v17.4s, v17.4s, v18.4s
 
-linear23:
+linear24:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -857,11 +863,11 @@ linear23:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done11
+	B     done12
 
-fewer18:
+fewer19:
 	CMP $5, R1
-	BNE fewer24
+	BNE fewer25
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVD  init+16(FP), R1
@@ -885,9 +891,9 @@ fewer18:
 	FMOVQ 0(R6), F12
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded25
+	BLE   folded26
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -902,11 +908,11 @@ fewer18:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single27
+	BNE single28
 	CMP $2, R6
-	BLT single27
+	BLT single28
 
-several26:
+several27:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	FMOVQ 32(R4), F18
@@ -961,13 +967,13 @@ several26:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several26
+	BGE   several27
 	CMP   $0, R6
-	BEQ   folded25
+	BEQ   folded26
 
-single27:
+single28:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold28:
+fold29:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	FMOVQ 32(R4), F18
@@ -1000,11 +1006,11 @@ fold28:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold28
+	BNE   fold29
 
-folded25:
+folded26:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V15.B16
 	WORD  $0x4e2fd400 // fadd v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2fd421 // fadd v1.4s, v1.4s, v15.4s
@@ -1022,7 +1028,7 @@ folded25:
 	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	CMP   $1, R1
-	BNE   linear29
+	BNE   linear30
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -1039,7 +1045,7 @@ folded25:
 	WORD  $0x4e2ff5ad // fmax v13.4s, v13.4s, v15.4s
 	WORD  $0x4e2ff5ce // fmax v14.4s, v14.4s, v15.4s
 
-linear29:
+linear30:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -1064,11 +1070,11 @@ linear29:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done11
+	B     done12
 
-fewer24:
+fewer25:
 	CMP $4, R1
-	BNE fewer30
+	BNE fewer31
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVD  init+16(FP), R1
@@ -1088,9 +1094,9 @@ fewer24:
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
 	FMOVQ 32(R5), F11
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded31
+	BLE   folded32
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -1104,11 +1110,11 @@ fewer24:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single33
+	BNE single34
 	CMP $2, R6
-	BLT single33
+	BLT single34
 
-several32:
+several33:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	FMOVQ 32(R4), F15
@@ -1155,13 +1161,13 @@ several32:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several32
+	BGE   several33
 	CMP   $0, R6
-	BEQ   folded31
+	BEQ   folded32
 
-single33:
+single34:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold34:
+fold35:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	FMOVQ 32(R4), F15
@@ -1189,11 +1195,11 @@ fold34:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold34
+	BNE   fold35
 
-folded31:
+folded32:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
 	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
@@ -1208,7 +1214,7 @@ folded31:
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R1
-	BNE   linear35
+	BNE   linear36
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -1222,7 +1228,7 @@ folded31:
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear35:
+linear36:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -1243,11 +1249,11 @@ linear35:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done11
+	B     done12
 
-fewer30:
+fewer31:
 	CMP $3, R1
-	BNE fewer36
+	BNE fewer37
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVD  init+16(FP), R1
@@ -1263,9 +1269,9 @@ fewer30:
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
 	FMOVQ 32(R4), F8
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded37
+	BLE   folded38
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -1278,11 +1284,11 @@ fewer30:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single39
+	BNE single40
 	CMP $2, R6
-	BLT single39
+	BLT single40
 
-several38:
+several39:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	FMOVQ 32(R4), F12
@@ -1321,13 +1327,13 @@ several38:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several38
+	BGE   several39
 	CMP   $0, R6
-	BEQ   folded37
+	BEQ   folded38
 
-single39:
+single40:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold40:
+fold41:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	FMOVQ 32(R4), F12
@@ -1350,11 +1356,11 @@ fold40:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold40
+	BNE   fold41
 
-folded37:
+folded38:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V9.B16
 	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
@@ -1366,7 +1372,7 @@ folded37:
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	CMP   $1, R1
-	BNE   linear41
+	BNE   linear42
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -1377,7 +1383,7 @@ folded37:
 	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
 	WORD  $0x4e29f508 // fmax v8.4s, v8.4s, v9.4s
 
-linear41:
+linear42:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -1394,11 +1400,11 @@ linear41:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done11
+	B     done12
 
-fewer36:
+fewer37:
 	CMP $2, R1
-	BNE fewer42
+	BNE fewer43
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVD  init+16(FP), R1
@@ -1410,9 +1416,9 @@ fewer36:
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
 	FMOVQ 32(R3), F5
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded43
+	BLE   folded44
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -1424,11 +1430,11 @@ fewer36:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single45
+	BNE single46
 	CMP $2, R6
-	BLT single45
+	BLT single46
 
-several44:
+several45:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	FMOVQ 32(R4), F9
@@ -1459,13 +1465,13 @@ several44:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several44
+	BGE   several45
 	CMP   $0, R6
-	BEQ   folded43
+	BEQ   folded44
 
-single45:
+single46:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold46:
+fold47:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	FMOVQ 32(R4), F9
@@ -1483,11 +1489,11 @@ fold46:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold46
+	BNE   fold47
 
-folded43:
+folded44:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -1496,7 +1502,7 @@ folded43:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear47
+	BNE   linear48
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -1504,7 +1510,7 @@ folded43:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear47:
+linear48:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -1517,20 +1523,20 @@ linear47:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done11
+	B     done12
 
-fewer42:
+fewer43:
 	CMP $1, R1
-	BNE fewer48
+	BNE fewer49
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
 	FMOVQ 32(R1), F2
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded49
+	BLE   folded50
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -1541,11 +1547,11 @@ fewer42:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single51
+	BNE single52
 	CMP $2, R6
-	BLT single51
+	BLT single52
 
-several50:
+several51:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
@@ -1568,13 +1574,13 @@ several50:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several50
+	BGE   several51
 	CMP   $0, R6
-	BEQ   folded49
+	BEQ   folded50
 
-single51:
+single52:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold52:
+fold53:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
@@ -1587,22 +1593,22 @@ fold52:
 	WORD  $0x4f8310c2 // fmla v2.4s, v6.4s, v3.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold52
+	BNE   fold53
 
-folded49:
+folded50:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear53
+	BNE   linear54
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear53:
+linear54:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
@@ -1610,24 +1616,24 @@ linear53:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done11
+	B     done12
 
-fewer48:
-done11:
+fewer49:
+done12:
 	RET
 
 over2:
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $48, R0
-	MOVD rows+88(FP), R1
+	MOVD rows+96(FP), R1
 	CMP  $8, R1
-	BLT  rest55
+	BLT  rest56
 
-tile54:
-	MOVD n+104(FP), R2
+tile55:
+	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few56
+	BLT  few57
 
 	// c of the next tile, 8×3 vectors
 	MOVD ldc+8(FP), R2
@@ -1635,6 +1641,12 @@ tile54:
 	MUL  R3, R2, R1
 	MOVD c+0(FP), R3
 	ADD  R3, R1
+	MOVD rows+96(FP), R3
+	CMP  $16, R3
+	BGE  more58
+	MOVD then+88(FP), R1
+
+more58:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -1659,7 +1671,7 @@ tile54:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 40(R9), PLDL2KEEP
 
-few56:
+few57:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -1703,9 +1715,9 @@ few56:
 	FMOVQ 0(R9), F21
 	FMOVQ 16(R9), F22
 	FMOVQ 32(R20), F23
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded57
+	BLE   folded59
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -1723,11 +1735,11 @@ few56:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single59
+	BNE single61
 	CMP $2, R6
-	BLT single59
+	BLT single61
 
-several58:
+several60:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	ADD   R0, R4, R19
@@ -1808,13 +1820,13 @@ several58:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several58
+	BGE   several60
 	CMP   $0, R6
-	BEQ   folded57
+	BEQ   folded59
 
-single59:
+single61:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold60:
+fold62:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	ADD   R0, R4, R19
@@ -1863,11 +1875,11 @@ fold60:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold60
+	BNE   fold62
 
-folded57:
+folded59:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V24.B16
 	WORD  $0x4e38d400 // fadd v0.4s, v0.4s, v24.4s
 	WORD  $0x4e38d421 // fadd v1.4s, v1.4s, v24.4s
@@ -1894,7 +1906,7 @@ folded57:
 	WORD  $0x4e38d6d6 // fadd v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38d6f7 // fadd v23.4s, v23.4s, v24.4s
 	CMP   $1, R1
-	BNE   linear61
+	BNE   linear63
 	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
 	WORD  $0x4e38f421 // fmax v1.4s, v1.4s, v24.4s
 	WORD  $0x4e38f442 // fmax v2.4s, v2.4s, v24.4s
@@ -1920,7 +1932,7 @@ folded57:
 	WORD  $0x4e38f6d6 // fmax v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38f6f7 // fmax v23.4s, v23.4s, v24.4s
 
-linear61:
+linear63:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -1984,16 +1996,16 @@ linear61:
 	MUL   R3, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
-	MOVD  rows+88(FP), R1
+	MOVD  rows+96(FP), R1
 	SUB   $8, R1
-	MOVD  R1, rows+88(FP)
+	MOVD  R1, rows+96(FP)
 	CMP   $8, R1
-	BGE   tile54
+	BGE   tile55
 
-rest55:
-	MOVD rows+88(FP), R1
+rest56:
+	MOVD rows+96(FP), R1
 	CMP  $7, R1
-	BNE  fewer63
+	BNE  fewer65
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
@@ -2033,9 +2045,9 @@ rest55:
 	FMOVQ 0(R8), F18
 	FMOVQ 16(R8), F19
 	FMOVQ 32(R15), F20
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded64
+	BLE   folded66
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -2052,11 +2064,11 @@ rest55:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single66
+	BNE single68
 	CMP $2, R6
-	BLT single66
+	BLT single68
 
-several65:
+several67:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	ADD   R0, R4, R15
@@ -2129,13 +2141,13 @@ several65:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several65
+	BGE   several67
 	CMP   $0, R6
-	BEQ   folded64
+	BEQ   folded66
 
-single66:
+single68:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold67:
+fold69:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	ADD   R0, R4, R15
@@ -2179,11 +2191,11 @@ fold67:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold67
+	BNE   fold69
 
-folded64:
+folded66:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V21.B16
 	WORD  $0x4e35d400 // fadd v0.4s, v0.4s, v21.4s
 	WORD  $0x4e35d421 // fadd v1.4s, v1.4s, v21.4s
@@ -2207,7 +2219,7 @@ folded64:
 	WORD  $0x4e35d673 // fadd v19.4s, v19.4s, v21.4s
 	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
 	CMP   $1, R1
-	BNE   linear68
+	BNE   linear70
 	WORD  $0x4e35f400 // fmax v0.4s, v0.4s, v21.4s
 	WORD  $0x4e35f421 // fmax v1.4s, v1.4s, v21.4s
 	WORD  $0x4e35f442 // fmax v2.4s, v2.4s, v21.4s
@@ -2230,7 +2242,7 @@ folded64:
 	WORD  $0x4e35f673 // fmax v19.4s, v19.4s, v21.4s
 	WORD  $0x4e35f694 // fmax v20.4s, v20.4s, v21.4s
 
-linear68:
+linear70:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2271,11 +2283,11 @@ linear68:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done62
+	B     done64
 
-fewer63:
+fewer65:
 	CMP $6, R1
-	BNE fewer69
+	BNE fewer71
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVD  init+16(FP), R1
@@ -2310,9 +2322,9 @@ fewer63:
 	FMOVQ 0(R7), F15
 	FMOVQ 16(R7), F16
 	FMOVQ 32(R13), F17
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded70
+	BLE   folded72
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -2328,11 +2340,11 @@ fewer63:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single72
+	BNE single74
 	CMP $2, R6
-	BLT single72
+	BLT single74
 
-several71:
+several73:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	ADD   R0, R4, R14
@@ -2397,13 +2409,13 @@ several71:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several71
+	BGE   several73
 	CMP   $0, R6
-	BEQ   folded70
+	BEQ   folded72
 
-single72:
+single74:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold73:
+fold75:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	ADD   R0, R4, R14
@@ -2442,11 +2454,11 @@ fold73:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold73
+	BNE   fold75
 
-folded70:
+folded72:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V18.B16
 	WORD  $0x4e32d400 // fadd v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32d421 // fadd v1.4s, v1.4s, v18.4s
@@ -2467,7 +2479,7 @@ folded70:
 	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
 	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
 	CMP   $1, R1
-	BNE   linear74
+	BNE   linear76
 	WORD  $0x4e32f400 // fmax v0.4s, v0.4s, v18.4s
 	WORD  $0x4e32f421 // fmax v1.4s, v1.4s, v18.4s
 	WORD  $0x4e32f442 // fmax v2.4s, v2.4s, v18.4s
@@ -2487,7 +2499,7 @@ folded70:
 	WORD  $0x4e32f610 // fmax v16.4s, v16.4s, v18.4s
 	WORD  $0x4e32f631 // fmax v17.4s, v17.4s, v18.4s
 
-linear74:
+linear76:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2523,11 +2535,11 @@ linear74:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done62
+	B     done64
 
-fewer69:
+fewer71:
 	CMP $5, R1
-	BNE fewer75
+	BNE fewer77
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVD  init+16(FP), R1
@@ -2557,9 +2569,9 @@ fewer69:
 	FMOVQ 0(R6), F12
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R11), F14
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded76
+	BLE   folded78
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -2574,11 +2586,11 @@ fewer69:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single78
+	BNE single80
 	CMP $2, R6
-	BLT single78
+	BLT single80
 
-several77:
+several79:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	ADD   R0, R4, R13
@@ -2635,13 +2647,13 @@ several77:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several77
+	BGE   several79
 	CMP   $0, R6
-	BEQ   folded76
+	BEQ   folded78
 
-single78:
+single80:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold79:
+fold81:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	ADD   R0, R4, R13
@@ -2675,11 +2687,11 @@ fold79:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold79
+	BNE   fold81
 
-folded76:
+folded78:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V15.B16
 	WORD  $0x4e2fd400 // fadd v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2fd421 // fadd v1.4s, v1.4s, v15.4s
@@ -2697,7 +2709,7 @@ folded76:
 	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
 	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
 	CMP   $1, R1
-	BNE   linear80
+	BNE   linear82
 	WORD  $0x4e2ff400 // fmax v0.4s, v0.4s, v15.4s
 	WORD  $0x4e2ff421 // fmax v1.4s, v1.4s, v15.4s
 	WORD  $0x4e2ff442 // fmax v2.4s, v2.4s, v15.4s
@@ -2714,7 +2726,7 @@ folded76:
 	WORD  $0x4e2ff5ad // fmax v13.4s, v13.4s, v15.4s
 	WORD  $0x4e2ff5ce // fmax v14.4s, v14.4s, v15.4s
 
-linear80:
+linear82:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2745,11 +2757,11 @@ linear80:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done62
+	B     done64
 
-fewer75:
+fewer77:
 	CMP $4, R1
-	BNE fewer81
+	BNE fewer83
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVD  init+16(FP), R1
@@ -2774,9 +2786,9 @@ fewer75:
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
 	FMOVQ 32(R9), F11
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded82
+	BLE   folded84
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -2790,11 +2802,11 @@ fewer75:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single84
+	BNE single86
 	CMP $2, R6
-	BLT single84
+	BLT single86
 
-several83:
+several85:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R0, R4, R12
@@ -2843,13 +2855,13 @@ several83:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several83
+	BGE   several85
 	CMP   $0, R6
-	BEQ   folded82
+	BEQ   folded84
 
-single84:
+single86:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold85:
+fold87:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R0, R4, R12
@@ -2878,11 +2890,11 @@ fold85:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold85
+	BNE   fold87
 
-folded82:
+folded84:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
 	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
@@ -2897,7 +2909,7 @@ folded82:
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R1
-	BNE   linear86
+	BNE   linear88
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -2911,7 +2923,7 @@ folded82:
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear86:
+linear88:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -2937,11 +2949,11 @@ linear86:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done62
+	B     done64
 
-fewer81:
+fewer83:
 	CMP $3, R1
-	BNE fewer87
+	BNE fewer89
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVD  init+16(FP), R1
@@ -2961,9 +2973,9 @@ fewer81:
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
 	FMOVQ 32(R7), F8
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded88
+	BLE   folded90
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -2976,11 +2988,11 @@ fewer81:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single90
+	BNE single92
 	CMP $2, R6
-	BLT single90
+	BLT single92
 
-several89:
+several91:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	ADD   R0, R4, R11
@@ -3021,13 +3033,13 @@ several89:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several89
+	BGE   several91
 	CMP   $0, R6
-	BEQ   folded88
+	BEQ   folded90
 
-single90:
+single92:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold91:
+fold93:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	ADD   R0, R4, R11
@@ -3051,11 +3063,11 @@ fold91:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold91
+	BNE   fold93
 
-folded88:
+folded90:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V9.B16
 	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
@@ -3067,7 +3079,7 @@ folded88:
 	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	CMP   $1, R1
-	BNE   linear92
+	BNE   linear94
 	WORD  $0x4e29f400 // fmax v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29f421 // fmax v1.4s, v1.4s, v9.4s
 	WORD  $0x4e29f442 // fmax v2.4s, v2.4s, v9.4s
@@ -3078,7 +3090,7 @@ folded88:
 	WORD  $0x4e29f4e7 // fmax v7.4s, v7.4s, v9.4s
 	WORD  $0x4e29f508 // fmax v8.4s, v8.4s, v9.4s
 
-linear92:
+linear94:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -3099,11 +3111,11 @@ linear92:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done62
+	B     done64
 
-fewer87:
+fewer89:
 	CMP $2, R1
-	BNE fewer93
+	BNE fewer95
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVD  init+16(FP), R1
@@ -3118,9 +3130,9 @@ fewer87:
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
 	FMOVQ 32(R5), F5
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded94
+	BLE   folded96
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3132,11 +3144,11 @@ fewer87:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single96
+	BNE single98
 	CMP $2, R6
-	BLT single96
+	BLT single98
 
-several95:
+several97:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R0, R4, R10
@@ -3169,13 +3181,13 @@ several95:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several95
+	BGE   several97
 	CMP   $0, R6
-	BEQ   folded94
+	BEQ   folded96
 
-single96:
+single98:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold97:
+fold99:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R0, R4, R10
@@ -3194,11 +3206,11 @@ fold97:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold97
+	BNE   fold99
 
-folded94:
+folded96:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -3207,7 +3219,7 @@ folded94:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear98
+	BNE   linear100
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -3215,7 +3227,7 @@ folded94:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear98:
+linear100:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -3231,11 +3243,11 @@ linear98:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done62
+	B     done64
 
-fewer93:
+fewer95:
 	CMP $1, R1
-	BNE fewer99
+	BNE fewer101
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVD  init+16(FP), R1
@@ -3244,9 +3256,9 @@ fewer93:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
 	FMOVQ 32(R3), F2
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded100
+	BLE   folded102
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3257,11 +3269,11 @@ fewer93:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single102
+	BNE single104
 	CMP $2, R6
-	BLT single102
+	BLT single104
 
-several101:
+several103:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	ADD   R0, R4, R9
@@ -3286,13 +3298,13 @@ several101:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several101
+	BGE   several103
 	CMP   $0, R6
-	BEQ   folded100
+	BEQ   folded102
 
-single102:
+single104:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold103:
+fold105:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	ADD   R0, R4, R9
@@ -3306,22 +3318,22 @@ fold103:
 	WORD  $0x4f8310c2 // fmla v2.4s, v6.4s, v3.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold103
+	BNE   fold105
 
-folded100:
+folded102:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear104
+	BNE   linear106
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear104:
+linear106:
 	MOVD  c+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -3331,25 +3343,25 @@ linear104:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done62
+	B     done64
 
-fewer99:
-done62:
+fewer101:
+done64:
 	RET
 
 narrower1:
 	CMP  $4, R0
-	BLE  narrower105
+	BLE  narrower107
 	CMP  $8, R0
-	BNE  over106
-	MOVD rows+88(FP), R1
+	BNE  over108
+	MOVD rows+96(FP), R1
 	CMP  $8, R1
-	BLT  rest108
+	BLT  rest110
 
-tile107:
-	MOVD n+104(FP), R2
+tile109:
+	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few109
+	BLT  few111
 
 	// c of the next tile, 8×2 vectors
 	MOVD ldc+8(FP), R2
@@ -3357,6 +3369,12 @@ tile107:
 	MUL  R3, R2, R1
 	MOVD c+0(FP), R3
 	ADD  R3, R1
+	MOVD rows+96(FP), R3
+	CMP  $16, R3
+	BGE  more112
+	MOVD then+88(FP), R1
+
+more112:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -3381,7 +3399,7 @@ tile107:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 24(R9), PLDL2KEEP
 
-few109:
+few111:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -3408,9 +3426,9 @@ few109:
 	FMOVQ 16(R8), F13
 	FMOVQ 0(R9), F14
 	FMOVQ 16(R9), F15
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded110
+	BLE   folded113
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3428,11 +3446,11 @@ few109:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single112
+	BNE single115
 	CMP $2, R6
-	BLT single112
+	BLT single115
 
-several111:
+several114:
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
@@ -3493,13 +3511,13 @@ several111:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several111
+	BGE   several114
 	CMP   $0, R6
-	BEQ   folded110
+	BEQ   folded113
 
-single112:
+single115:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold113:
+fold116:
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
@@ -3538,11 +3556,11 @@ fold113:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold113
+	BNE   fold116
 
-folded110:
+folded113:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V16.B16
 	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30d421 // fadd v1.4s, v1.4s, v16.4s
@@ -3561,7 +3579,7 @@ folded110:
 	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	CMP   $1, R1
-	BNE   linear114
+	BNE   linear117
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -3579,7 +3597,7 @@ folded110:
 	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30f5ef // fmax v15.4s, v15.4s, v16.4s
 
-linear114:
+linear117:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -3626,16 +3644,16 @@ linear114:
 	MUL   R3, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
-	MOVD  rows+88(FP), R1
+	MOVD  rows+96(FP), R1
 	SUB   $8, R1
-	MOVD  R1, rows+88(FP)
+	MOVD  R1, rows+96(FP)
 	CMP   $8, R1
-	BGE   tile107
+	BGE   tile109
 
-rest108:
-	MOVD rows+88(FP), R1
+rest110:
+	MOVD rows+96(FP), R1
 	CMP  $7, R1
-	BNE  fewer116
+	BNE  fewer119
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
@@ -3660,9 +3678,9 @@ rest108:
 	FMOVQ 16(R7), F11
 	FMOVQ 0(R8), F12
 	FMOVQ 16(R8), F13
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded117
+	BLE   folded120
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3679,11 +3697,11 @@ rest108:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single119
+	BNE single122
 	CMP $2, R6
-	BLT single119
+	BLT single122
 
-several118:
+several121:
 	FMOVQ 0(R4), F15
 	FMOVQ 16(R4), F16
 	ADD   R5, R4
@@ -3738,13 +3756,13 @@ several118:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several118
+	BGE   several121
 	CMP   $0, R6
-	BEQ   folded117
+	BEQ   folded120
 
-single119:
+single122:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold120:
+fold123:
 	FMOVQ 0(R4), F15
 	FMOVQ 16(R4), F16
 	ADD   R5, R4
@@ -3779,11 +3797,11 @@ fold120:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold120
+	BNE   fold123
 
-folded117:
+folded120:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V14.B16
 	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
@@ -3800,7 +3818,7 @@ folded117:
 	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	CMP   $1, R1
-	BNE   linear121
+	BNE   linear124
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -3816,7 +3834,7 @@ folded117:
 	WORD  $0x4e2ef58c // fmax v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ef5ad // fmax v13.4s, v13.4s, v14.4s
 
-linear121:
+linear124:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -3842,11 +3860,11 @@ linear121:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done115
+	B     done118
 
-fewer116:
+fewer119:
 	CMP $6, R1
-	BNE fewer122
+	BNE fewer125
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVD  init+16(FP), R1
@@ -3868,9 +3886,9 @@ fewer116:
 	FMOVQ 16(R6), F9
 	FMOVQ 0(R7), F10
 	FMOVQ 16(R7), F11
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded123
+	BLE   folded126
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -3886,11 +3904,11 @@ fewer116:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single125
+	BNE single128
 	CMP $2, R6
-	BLT single125
+	BLT single128
 
-several124:
+several127:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R5, R4
@@ -3939,13 +3957,13 @@ several124:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several124
+	BGE   several127
 	CMP   $0, R6
-	BEQ   folded123
+	BEQ   folded126
 
-single125:
+single128:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold126:
+fold129:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R5, R4
@@ -3976,11 +3994,11 @@ fold126:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold126
+	BNE   fold129
 
-folded123:
+folded126:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
 	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
@@ -3995,7 +4013,7 @@ folded123:
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R1
-	BNE   linear127
+	BNE   linear130
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -4009,7 +4027,7 @@ folded123:
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear127:
+linear130:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4032,11 +4050,11 @@ linear127:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done115
+	B     done118
 
-fewer122:
+fewer125:
 	CMP $5, R1
-	BNE fewer128
+	BNE fewer131
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVD  init+16(FP), R1
@@ -4055,9 +4073,9 @@ fewer122:
 	FMOVQ 16(R5), F7
 	FMOVQ 0(R6), F8
 	FMOVQ 16(R6), F9
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded129
+	BLE   folded132
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4072,11 +4090,11 @@ fewer122:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single131
+	BNE single134
 	CMP $2, R6
-	BLT single131
+	BLT single134
 
-several130:
+several133:
 	FMOVQ 0(R4), F11
 	FMOVQ 16(R4), F12
 	ADD   R5, R4
@@ -4119,13 +4137,13 @@ several130:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several130
+	BGE   several133
 	CMP   $0, R6
-	BEQ   folded129
+	BEQ   folded132
 
-single131:
+single134:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold132:
+fold135:
 	FMOVQ 0(R4), F11
 	FMOVQ 16(R4), F12
 	ADD   R5, R4
@@ -4152,11 +4170,11 @@ fold132:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold132
+	BNE   fold135
 
-folded129:
+folded132:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V10.B16
 	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
@@ -4169,7 +4187,7 @@ folded129:
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	CMP   $1, R1
-	BNE   linear133
+	BNE   linear136
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -4181,7 +4199,7 @@ folded129:
 	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2af529 // fmax v9.4s, v9.4s, v10.4s
 
-linear133:
+linear136:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4201,11 +4219,11 @@ linear133:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done115
+	B     done118
 
-fewer128:
+fewer131:
 	CMP $4, R1
-	BNE fewer134
+	BNE fewer137
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVD  init+16(FP), R1
@@ -4221,9 +4239,9 @@ fewer128:
 	FMOVQ 16(R4), F5
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R5), F7
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded135
+	BLE   folded138
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4237,11 +4255,11 @@ fewer128:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single137
+	BNE single140
 	CMP $2, R6
-	BLT single137
+	BLT single140
 
-several136:
+several139:
 	FMOVQ 0(R4), F9
 	FMOVQ 16(R4), F10
 	ADD   R5, R4
@@ -4278,13 +4296,13 @@ several136:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several136
+	BGE   several139
 	CMP   $0, R6
-	BEQ   folded135
+	BEQ   folded138
 
-single137:
+single140:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold138:
+fold141:
 	FMOVQ 0(R4), F9
 	FMOVQ 16(R4), F10
 	ADD   R5, R4
@@ -4307,11 +4325,11 @@ fold138:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold138
+	BNE   fold141
 
-folded135:
+folded138:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -4322,7 +4340,7 @@ folded135:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear139
+	BNE   linear142
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -4332,7 +4350,7 @@ folded135:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear139:
+linear142:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4349,11 +4367,11 @@ linear139:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done115
+	B     done118
 
-fewer134:
+fewer137:
 	CMP $3, R1
-	BNE fewer140
+	BNE fewer143
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVD  init+16(FP), R1
@@ -4366,9 +4384,9 @@ fewer134:
 	FMOVQ 16(R3), F3
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded141
+	BLE   folded144
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4381,11 +4399,11 @@ fewer134:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single143
+	BNE single146
 	CMP $2, R6
-	BLT single143
+	BLT single146
 
-several142:
+several145:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R5, R4
@@ -4416,13 +4434,13 @@ several142:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several142
+	BGE   several145
 	CMP   $0, R6
-	BEQ   folded141
+	BEQ   folded144
 
-single143:
+single146:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold144:
+fold147:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R5, R4
@@ -4441,11 +4459,11 @@ fold144:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold144
+	BNE   fold147
 
-folded141:
+folded144:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -4454,7 +4472,7 @@ folded141:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear145
+	BNE   linear148
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -4462,7 +4480,7 @@ folded141:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear145:
+linear148:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4476,11 +4494,11 @@ linear145:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done115
+	B     done118
 
-fewer140:
+fewer143:
 	CMP $2, R1
-	BNE fewer146
+	BNE fewer149
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVD  init+16(FP), R1
@@ -4490,9 +4508,9 @@ fewer140:
 	FMOVQ 16(R1), F1
 	FMOVQ 0(R3), F2
 	FMOVQ 16(R3), F3
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded147
+	BLE   folded150
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4504,11 +4522,11 @@ fewer140:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single149
+	BNE single152
 	CMP $2, R6
-	BLT single149
+	BLT single152
 
-several148:
+several151:
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	ADD   R5, R4
@@ -4533,13 +4551,13 @@ several148:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several148
+	BGE   several151
 	CMP   $0, R6
-	BEQ   folded147
+	BEQ   folded150
 
-single149:
+single152:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold150:
+fold153:
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	ADD   R5, R4
@@ -4554,24 +4572,24 @@ fold150:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold150
+	BNE   fold153
 
-folded147:
+folded150:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear151
+	BNE   linear154
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear151:
+linear154:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4582,19 +4600,19 @@ linear151:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done115
+	B     done118
 
-fewer146:
+fewer149:
 	CMP $1, R1
-	BNE fewer152
+	BNE fewer155
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded153
+	BLE   folded156
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4605,11 +4623,11 @@ fewer146:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single155
+	BNE single158
 	CMP $2, R6
-	BLT single155
+	BLT single158
 
-several154:
+several157:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	ADD   R5, R4
@@ -4628,13 +4646,13 @@ several154:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several154
+	BGE   several157
 	CMP   $0, R6
-	BEQ   folded153
+	BEQ   folded156
 
-single155:
+single158:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold156:
+fold159:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	ADD   R5, R4
@@ -4645,44 +4663,44 @@ fold156:
 	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold156
+	BNE   fold159
 
-folded153:
+folded156:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear157
+	BNE   linear160
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear157:
+linear160:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done115
+	B     done118
 
-fewer152:
-done115:
+fewer155:
+done118:
 	RET
 
-over106:
+over108:
 	MOVD $4, R1
 	MUL  R1, R0, R0
 	SUB  $32, R0
-	MOVD rows+88(FP), R1
+	MOVD rows+96(FP), R1
 	CMP  $8, R1
-	BLT  rest159
+	BLT  rest162
 
-tile158:
-	MOVD n+104(FP), R2
+tile161:
+	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few160
+	BLT  few163
 
 	// c of the next tile, 8×2 vectors
 	MOVD ldc+8(FP), R2
@@ -4690,6 +4708,12 @@ tile158:
 	MUL  R3, R2, R1
 	MOVD c+0(FP), R3
 	ADD  R3, R1
+	MOVD rows+96(FP), R3
+	CMP  $16, R3
+	BGE  more164
+	MOVD then+88(FP), R1
+
+more164:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -4714,7 +4738,7 @@ tile158:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 24(R9), PLDL2KEEP
 
-few160:
+few163:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -4750,9 +4774,9 @@ few160:
 	FMOVQ 16(R19), F13
 	FMOVQ 0(R9), F14
 	FMOVQ 16(R20), F15
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded161
+	BLE   folded165
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -4770,11 +4794,11 @@ few160:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single163
+	BNE single167
 	CMP $2, R6
-	BLT single163
+	BLT single167
 
-several162:
+several166:
 	FMOVQ 0(R4), F17
 	ADD   R0, R4, R19
 	FMOVQ 16(R19), F18
@@ -4837,13 +4861,13 @@ several162:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several162
+	BGE   several166
 	CMP   $0, R6
-	BEQ   folded161
+	BEQ   folded165
 
-single163:
+single167:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold164:
+fold168:
 	FMOVQ 0(R4), F17
 	ADD   R0, R4, R19
 	FMOVQ 16(R19), F18
@@ -4883,11 +4907,11 @@ fold164:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold164
+	BNE   fold168
 
-folded161:
+folded165:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V16.B16
 	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30d421 // fadd v1.4s, v1.4s, v16.4s
@@ -4906,7 +4930,7 @@ folded161:
 	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	CMP   $1, R1
-	BNE   linear165
+	BNE   linear169
 	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
 	WORD  $0x4e30f421 // fmax v1.4s, v1.4s, v16.4s
 	WORD  $0x4e30f442 // fmax v2.4s, v2.4s, v16.4s
@@ -4924,7 +4948,7 @@ folded161:
 	WORD  $0x4e30f5ce // fmax v14.4s, v14.4s, v16.4s
 	WORD  $0x4e30f5ef // fmax v15.4s, v15.4s, v16.4s
 
-linear165:
+linear169:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -4980,16 +5004,16 @@ linear165:
 	MUL   R3, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
-	MOVD  rows+88(FP), R1
+	MOVD  rows+96(FP), R1
 	SUB   $8, R1
-	MOVD  R1, rows+88(FP)
+	MOVD  R1, rows+96(FP)
 	CMP   $8, R1
-	BGE   tile158
+	BGE   tile161
 
-rest159:
-	MOVD rows+88(FP), R1
+rest162:
+	MOVD rows+96(FP), R1
 	CMP  $7, R1
-	BNE  fewer167
+	BNE  fewer171
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
@@ -5022,9 +5046,9 @@ rest159:
 	FMOVQ 16(R14), F11
 	FMOVQ 0(R8), F12
 	FMOVQ 16(R15), F13
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded168
+	BLE   folded172
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5041,11 +5065,11 @@ rest159:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single170
+	BNE single174
 	CMP $2, R6
-	BLT single170
+	BLT single174
 
-several169:
+several173:
 	FMOVQ 0(R4), F15
 	ADD   R0, R4, R15
 	FMOVQ 16(R15), F16
@@ -5102,13 +5126,13 @@ several169:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several169
+	BGE   several173
 	CMP   $0, R6
-	BEQ   folded168
+	BEQ   folded172
 
-single170:
+single174:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold171:
+fold175:
 	FMOVQ 0(R4), F15
 	ADD   R0, R4, R15
 	FMOVQ 16(R15), F16
@@ -5144,11 +5168,11 @@ fold171:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold171
+	BNE   fold175
 
-folded168:
+folded172:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V14.B16
 	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
@@ -5165,7 +5189,7 @@ folded168:
 	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	CMP   $1, R1
-	BNE   linear172
+	BNE   linear176
 	WORD  $0x4e2ef400 // fmax v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ef421 // fmax v1.4s, v1.4s, v14.4s
 	WORD  $0x4e2ef442 // fmax v2.4s, v2.4s, v14.4s
@@ -5181,7 +5205,7 @@ folded168:
 	WORD  $0x4e2ef58c // fmax v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2ef5ad // fmax v13.4s, v13.4s, v14.4s
 
-linear172:
+linear176:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5215,11 +5239,11 @@ linear172:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done166
+	B     done170
 
-fewer167:
+fewer171:
 	CMP $6, R1
-	BNE fewer173
+	BNE fewer177
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVD  init+16(FP), R1
@@ -5248,9 +5272,9 @@ fewer167:
 	FMOVQ 16(R12), F9
 	FMOVQ 0(R7), F10
 	FMOVQ 16(R13), F11
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded174
+	BLE   folded178
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5266,11 +5290,11 @@ fewer167:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single176
+	BNE single180
 	CMP $2, R6
-	BLT single176
+	BLT single180
 
-several175:
+several179:
 	FMOVQ 0(R4), F13
 	ADD   R0, R4, R14
 	FMOVQ 16(R14), F14
@@ -5321,13 +5345,13 @@ several175:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several175
+	BGE   several179
 	CMP   $0, R6
-	BEQ   folded174
+	BEQ   folded178
 
-single176:
+single180:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold177:
+fold181:
 	FMOVQ 0(R4), F13
 	ADD   R0, R4, R14
 	FMOVQ 16(R14), F14
@@ -5359,11 +5383,11 @@ fold177:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold177
+	BNE   fold181
 
-folded174:
+folded178:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
 	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
@@ -5378,7 +5402,7 @@ folded174:
 	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	CMP   $1, R1
-	BNE   linear178
+	BNE   linear182
 	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cf421 // fmax v1.4s, v1.4s, v12.4s
 	WORD  $0x4e2cf442 // fmax v2.4s, v2.4s, v12.4s
@@ -5392,7 +5416,7 @@ folded174:
 	WORD  $0x4e2cf54a // fmax v10.4s, v10.4s, v12.4s
 	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
 
-linear178:
+linear182:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5422,11 +5446,11 @@ linear178:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done166
+	B     done170
 
-fewer173:
+fewer177:
 	CMP $5, R1
-	BNE fewer179
+	BNE fewer183
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVD  init+16(FP), R1
@@ -5451,9 +5475,9 @@ fewer173:
 	FMOVQ 16(R10), F7
 	FMOVQ 0(R6), F8
 	FMOVQ 16(R11), F9
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded180
+	BLE   folded184
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5468,11 +5492,11 @@ fewer173:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single182
+	BNE single186
 	CMP $2, R6
-	BLT single182
+	BLT single186
 
-several181:
+several185:
 	FMOVQ 0(R4), F11
 	ADD   R0, R4, R13
 	FMOVQ 16(R13), F12
@@ -5517,13 +5541,13 @@ several181:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several181
+	BGE   several185
 	CMP   $0, R6
-	BEQ   folded180
+	BEQ   folded184
 
-single182:
+single186:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold183:
+fold187:
 	FMOVQ 0(R4), F11
 	ADD   R0, R4, R13
 	FMOVQ 16(R13), F12
@@ -5551,11 +5575,11 @@ fold183:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold183
+	BNE   fold187
 
-folded180:
+folded184:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V10.B16
 	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
@@ -5568,7 +5592,7 @@ folded180:
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	CMP   $1, R1
-	BNE   linear184
+	BNE   linear188
 	WORD  $0x4e2af400 // fmax v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2af421 // fmax v1.4s, v1.4s, v10.4s
 	WORD  $0x4e2af442 // fmax v2.4s, v2.4s, v10.4s
@@ -5580,7 +5604,7 @@ folded180:
 	WORD  $0x4e2af508 // fmax v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2af529 // fmax v9.4s, v9.4s, v10.4s
 
-linear184:
+linear188:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5606,11 +5630,11 @@ linear184:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done166
+	B     done170
 
-fewer179:
+fewer183:
 	CMP $4, R1
-	BNE fewer185
+	BNE fewer189
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVD  init+16(FP), R1
@@ -5631,9 +5655,9 @@ fewer179:
 	FMOVQ 16(R8), F5
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R9), F7
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded186
+	BLE   folded190
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5647,11 +5671,11 @@ fewer179:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single188
+	BNE single192
 	CMP $2, R6
-	BLT single188
+	BLT single192
 
-several187:
+several191:
 	FMOVQ 0(R4), F9
 	ADD   R0, R4, R12
 	FMOVQ 16(R12), F10
@@ -5690,13 +5714,13 @@ several187:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several187
+	BGE   several191
 	CMP   $0, R6
-	BEQ   folded186
+	BEQ   folded190
 
-single188:
+single192:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold189:
+fold193:
 	FMOVQ 0(R4), F9
 	ADD   R0, R4, R12
 	FMOVQ 16(R12), F10
@@ -5720,11 +5744,11 @@ fold189:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold189
+	BNE   fold193
 
-folded186:
+folded190:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -5735,7 +5759,7 @@ folded186:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear190
+	BNE   linear194
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -5745,7 +5769,7 @@ folded186:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear190:
+linear194:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5767,11 +5791,11 @@ linear190:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done166
+	B     done170
 
-fewer185:
+fewer189:
 	CMP $3, R1
-	BNE fewer191
+	BNE fewer195
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVD  init+16(FP), R1
@@ -5788,9 +5812,9 @@ fewer185:
 	FMOVQ 16(R6), F3
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R7), F5
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded192
+	BLE   folded196
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5803,11 +5827,11 @@ fewer185:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single194
+	BNE single198
 	CMP $2, R6
-	BLT single194
+	BLT single198
 
-several193:
+several197:
 	FMOVQ 0(R4), F7
 	ADD   R0, R4, R11
 	FMOVQ 16(R11), F8
@@ -5840,13 +5864,13 @@ several193:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several193
+	BGE   several197
 	CMP   $0, R6
-	BEQ   folded192
+	BEQ   folded196
 
-single194:
+single198:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold195:
+fold199:
 	FMOVQ 0(R4), F7
 	ADD   R0, R4, R11
 	FMOVQ 16(R11), F8
@@ -5866,11 +5890,11 @@ fold195:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold195
+	BNE   fold199
 
-folded192:
+folded196:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -5879,7 +5903,7 @@ folded192:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear196
+	BNE   linear200
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -5887,7 +5911,7 @@ folded192:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear196:
+linear200:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -5905,11 +5929,11 @@ linear196:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done166
+	B     done170
 
-fewer191:
+fewer195:
 	CMP $2, R1
-	BNE fewer197
+	BNE fewer201
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVD  init+16(FP), R1
@@ -5922,9 +5946,9 @@ fewer191:
 	FMOVQ 16(R4), F1
 	FMOVQ 0(R3), F2
 	FMOVQ 16(R5), F3
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded198
+	BLE   folded202
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -5936,11 +5960,11 @@ fewer191:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single200
+	BNE single204
 	CMP $2, R6
-	BLT single200
+	BLT single204
 
-several199:
+several203:
 	FMOVQ 0(R4), F5
 	ADD   R0, R4, R10
 	FMOVQ 16(R10), F6
@@ -5967,13 +5991,13 @@ several199:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several199
+	BGE   several203
 	CMP   $0, R6
-	BEQ   folded198
+	BEQ   folded202
 
-single200:
+single204:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold201:
+fold205:
 	FMOVQ 0(R4), F5
 	ADD   R0, R4, R10
 	FMOVQ 16(R10), F6
@@ -5989,24 +6013,24 @@ fold201:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold201
+	BNE   fold205
 
-folded198:
+folded202:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear202
+	BNE   linear206
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear202:
+linear206:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6020,11 +6044,11 @@ linear202:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done166
+	B     done170
 
-fewer197:
+fewer201:
 	CMP $1, R1
-	BNE fewer203
+	BNE fewer207
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVD  init+16(FP), R1
@@ -6032,9 +6056,9 @@ fewer197:
 	ADD   R0, R3
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R3), F1
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded204
+	BLE   folded208
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6045,11 +6069,11 @@ fewer197:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single206
+	BNE single210
 	CMP $2, R6
-	BLT single206
+	BLT single210
 
-several205:
+several209:
 	FMOVQ 0(R4), F3
 	ADD   R0, R4, R9
 	FMOVQ 16(R9), F4
@@ -6070,13 +6094,13 @@ several205:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several205
+	BGE   several209
 	CMP   $0, R6
-	BEQ   folded204
+	BEQ   folded208
 
-single206:
+single210:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold207:
+fold211:
 	FMOVQ 0(R4), F3
 	ADD   R0, R4, R9
 	FMOVQ 16(R9), F4
@@ -6088,20 +6112,20 @@ fold207:
 	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold207
+	BNE   fold211
 
-folded204:
+folded208:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear208
+	BNE   linear212
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear208:
+linear212:
 	MOVD  c+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -6110,23 +6134,23 @@ linear208:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done166
+	B     done170
 
-fewer203:
-done166:
+fewer207:
+done170:
 	RET
 
-narrower105:
+narrower107:
 	CMP  $4, R0
-	BNE  over209
-	MOVD rows+88(FP), R1
+	BNE  over213
+	MOVD rows+96(FP), R1
 	CMP  $8, R1
-	BLT  rest211
+	BLT  rest215
 
-tile210:
-	MOVD n+104(FP), R2
+tile214:
+	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few212
+	BLT  few216
 
 	// c of the next tile, 8×1 vectors
 	MOVD ldc+8(FP), R2
@@ -6134,6 +6158,12 @@ tile210:
 	MUL  R3, R2, R1
 	MOVD c+0(FP), R3
 	ADD  R3, R1
+	MOVD rows+96(FP), R3
+	CMP  $16, R3
+	BGE  more217
+	MOVD then+88(FP), R1
+
+more217:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -6158,7 +6188,7 @@ tile210:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 8(R9), PLDL2KEEP
 
-few212:
+few216:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -6177,9 +6207,9 @@ few212:
 	FMOVQ 0(R7), F5
 	FMOVQ 0(R8), F6
 	FMOVQ 0(R9), F7
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded213
+	BLE   folded218
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6197,11 +6227,11 @@ few212:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single215
+	BNE single220
 	CMP $2, R6
-	BLT single215
+	BLT single220
 
-several214:
+several219:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
@@ -6244,13 +6274,13 @@ several214:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several214
+	BGE   several219
 	CMP   $0, R6
-	BEQ   folded213
+	BEQ   folded218
 
-single215:
+single220:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold216:
+fold221:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
@@ -6280,11 +6310,11 @@ fold216:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold216
+	BNE   fold221
 
-folded213:
+folded218:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -6295,7 +6325,7 @@ folded213:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear217
+	BNE   linear222
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -6305,7 +6335,7 @@ folded213:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear217:
+linear222:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6344,16 +6374,16 @@ linear217:
 	MUL   R3, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
-	MOVD  rows+88(FP), R1
+	MOVD  rows+96(FP), R1
 	SUB   $8, R1
-	MOVD  R1, rows+88(FP)
+	MOVD  R1, rows+96(FP)
 	CMP   $8, R1
-	BGE   tile210
+	BGE   tile214
 
-rest211:
-	MOVD rows+88(FP), R1
+rest215:
+	MOVD rows+96(FP), R1
 	CMP  $7, R1
-	BNE  fewer219
+	BNE  fewer224
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -6371,9 +6401,9 @@ rest211:
 	FMOVQ 0(R6), F4
 	FMOVQ 0(R7), F5
 	FMOVQ 0(R8), F6
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded220
+	BLE   folded225
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6390,11 +6420,11 @@ rest211:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single222
+	BNE single227
 	CMP $2, R6
-	BLT single222
+	BLT single227
 
-several221:
+several226:
 	FMOVQ 0(R4), F8
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
@@ -6433,13 +6463,13 @@ several221:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several221
+	BGE   several226
 	CMP   $0, R6
-	BEQ   folded220
+	BEQ   folded225
 
-single222:
+single227:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold223:
+fold228:
 	FMOVQ 0(R4), F8
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
@@ -6466,11 +6496,11 @@ fold223:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold223
+	BNE   fold228
 
-folded220:
+folded225:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -6480,7 +6510,7 @@ folded220:
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	CMP   $1, R1
-	BNE   linear224
+	BNE   linear229
 	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
@@ -6489,7 +6519,7 @@ folded220:
 	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27f4c6 // fmax v6.4s, v6.4s, v7.4s
 
-linear224:
+linear229:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6508,11 +6538,11 @@ linear224:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done218
+	B     done223
 
-fewer219:
+fewer224:
 	CMP $6, R1
-	BNE fewer225
+	BNE fewer230
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -6528,9 +6558,9 @@ fewer219:
 	FMOVQ 0(R5), F3
 	FMOVQ 0(R6), F4
 	FMOVQ 0(R7), F5
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded226
+	BLE   folded231
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6546,11 +6576,11 @@ fewer219:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single228
+	BNE single233
 	CMP $2, R6
-	BLT single228
+	BLT single233
 
-several227:
+several232:
 	FMOVQ 0(R4), F7
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
@@ -6585,13 +6615,13 @@ several227:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several227
+	BGE   several232
 	CMP   $0, R6
-	BEQ   folded226
+	BEQ   folded231
 
-single228:
+single233:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold229:
+fold234:
 	FMOVQ 0(R4), F7
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
@@ -6615,11 +6645,11 @@ fold229:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold229
+	BNE   fold234
 
-folded226:
+folded231:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -6628,7 +6658,7 @@ folded226:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear230
+	BNE   linear235
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -6636,7 +6666,7 @@ folded226:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear230:
+linear235:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6653,11 +6683,11 @@ linear230:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done218
+	B     done223
 
-fewer225:
+fewer230:
 	CMP $5, R1
-	BNE fewer231
+	BNE fewer236
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVD  init+16(FP), R1
@@ -6671,9 +6701,9 @@ fewer225:
 	FMOVQ 0(R4), F2
 	FMOVQ 0(R5), F3
 	FMOVQ 0(R6), F4
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded232
+	BLE   folded237
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6688,11 +6718,11 @@ fewer225:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single234
+	BNE single239
 	CMP $2, R6
-	BLT single234
+	BLT single239
 
-several233:
+several238:
 	FMOVQ 0(R4), F6
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
@@ -6723,13 +6753,13 @@ several233:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several233
+	BGE   several238
 	CMP   $0, R6
-	BEQ   folded232
+	BEQ   folded237
 
-single234:
+single239:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold235:
+fold240:
 	FMOVQ 0(R4), F6
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
@@ -6750,11 +6780,11 @@ fold235:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold235
+	BNE   fold240
 
-folded232:
+folded237:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
@@ -6762,14 +6792,14 @@ folded232:
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	CMP   $1, R1
-	BNE   linear236
+	BNE   linear241
 	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
 	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
 	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
 
-linear236:
+linear241:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6784,11 +6814,11 @@ linear236:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done218
+	B     done223
 
-fewer231:
+fewer236:
 	CMP $4, R1
-	BNE fewer237
+	BNE fewer242
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
@@ -6800,9 +6830,9 @@ fewer231:
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R4), F2
 	FMOVQ 0(R5), F3
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded238
+	BLE   folded243
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6816,11 +6846,11 @@ fewer231:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single240
+	BNE single245
 	CMP $2, R6
-	BLT single240
+	BLT single245
 
-several239:
+several244:
 	FMOVQ 0(R4), F5
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
@@ -6847,13 +6877,13 @@ several239:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several239
+	BGE   several244
 	CMP   $0, R6
-	BEQ   folded238
+	BEQ   folded243
 
-single240:
+single245:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold241:
+fold246:
 	FMOVQ 0(R4), F5
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
@@ -6871,24 +6901,24 @@ fold241:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold241
+	BNE   fold246
 
-folded238:
+folded243:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear242
+	BNE   linear247
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear242:
+linear247:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -6901,11 +6931,11 @@ linear242:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done218
+	B     done223
 
-fewer237:
+fewer242:
 	CMP $3, R1
-	BNE fewer243
+	BNE fewer248
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
@@ -6915,9 +6945,9 @@ fewer237:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R4), F2
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded244
+	BLE   folded249
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -6930,11 +6960,11 @@ fewer237:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single246
+	BNE single251
 	CMP $2, R6
-	BLT single246
+	BLT single251
 
-several245:
+several250:
 	FMOVQ 0(R4), F4
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
@@ -6957,13 +6987,13 @@ several245:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several245
+	BGE   several250
 	CMP   $0, R6
-	BEQ   folded244
+	BEQ   folded249
 
-single246:
+single251:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold247:
+fold252:
 	FMOVQ 0(R4), F4
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
@@ -6978,22 +7008,22 @@ fold247:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold247
+	BNE   fold252
 
-folded244:
+folded249:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear248
+	BNE   linear253
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear248:
+linear253:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7004,11 +7034,11 @@ linear248:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done218
+	B     done223
 
-fewer243:
+fewer248:
 	CMP $2, R1
-	BNE fewer249
+	BNE fewer254
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
@@ -7016,9 +7046,9 @@ fewer243:
 	ADD   R2, R1, R3
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R3), F1
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded250
+	BLE   folded255
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -7030,11 +7060,11 @@ fewer243:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single252
+	BNE single257
 	CMP $2, R6
-	BLT single252
+	BLT single257
 
-several251:
+several256:
 	FMOVQ 0(R4), F3
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
@@ -7053,13 +7083,13 @@ several251:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several251
+	BGE   several256
 	CMP   $0, R6
-	BEQ   folded250
+	BEQ   folded255
 
-single252:
+single257:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold253:
+fold258:
 	FMOVQ 0(R4), F3
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
@@ -7071,20 +7101,20 @@ fold253:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold253
+	BNE   fold258
 
-folded250:
+folded255:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear254
+	BNE   linear259
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear254:
+linear259:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7093,18 +7123,18 @@ linear254:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done218
+	B     done223
 
-fewer249:
+fewer254:
 	CMP $1, R1
-	BNE fewer255
+	BNE fewer260
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded256
+	BLE   folded261
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -7115,11 +7145,11 @@ fewer249:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single258
+	BNE single263
 	CMP $2, R6
-	BLT single258
+	BLT single263
 
-several257:
+several262:
 	FMOVQ 0(R4), F2
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
@@ -7134,13 +7164,13 @@ several257:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several257
+	BGE   several262
 	CMP   $0, R6
-	BEQ   folded256
+	BEQ   folded261
 
-single258:
+single263:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold259:
+fold264:
 	FMOVQ 0(R4), F2
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
@@ -7149,38 +7179,38 @@ fold259:
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold259
+	BNE   fold264
 
-folded256:
+folded261:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP   $1, R1
-	BNE   linear260
+	BNE   linear265
 	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
 
-linear260:
+linear265:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done218
+	B     done223
 
-fewer255:
-done218:
+fewer260:
+done223:
 	RET
 
-over209:
-	MOVD rows+88(FP), R1
+over213:
+	MOVD rows+96(FP), R1
 	CMP  $8, R1
-	BLT  rest262
+	BLT  rest267
 
-tile261:
-	MOVD n+104(FP), R2
+tile266:
+	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few263
+	BLT  few268
 
 	// c of the next tile, 8×1 vectors
 	MOVD ldc+8(FP), R2
@@ -7188,6 +7218,12 @@ tile261:
 	MUL  R3, R2, R1
 	MOVD c+0(FP), R3
 	ADD  R3, R1
+	MOVD rows+96(FP), R3
+	CMP  $16, R3
+	BGE  more269
+	MOVD then+88(FP), R1
+
+more269:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -7212,7 +7248,7 @@ tile261:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 8(R9), PLDL2KEEP
 
-few263:
+few268:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -7224,112 +7260,112 @@ few263:
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	TST   $2, R0
-	BEQ   one264
+	BEQ   one270
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved265
+	BEQ   moved271
 	ADD   $8, R1, R10
 	VLD1  (R10), V0.S[2]
-	B     moved265
-
-one264:
-	FMOVS 0(R1), F0
-
-moved265:
-	TST   $2, R0
-	BEQ   one266
-	FMOVD 0(R3), F1
-	TST   $1, R0
-	BEQ   moved267
-	ADD   $8, R3, R10
-	VLD1  (R10), V1.S[2]
-	B     moved267
-
-one266:
-	FMOVS 0(R3), F1
-
-moved267:
-	TST   $2, R0
-	BEQ   one268
-	FMOVD 0(R4), F2
-	TST   $1, R0
-	BEQ   moved269
-	ADD   $8, R4, R10
-	VLD1  (R10), V2.S[2]
-	B     moved269
-
-one268:
-	FMOVS 0(R4), F2
-
-moved269:
-	TST   $2, R0
-	BEQ   one270
-	FMOVD 0(R5), F3
-	TST   $1, R0
-	BEQ   moved271
-	ADD   $8, R5, R10
-	VLD1  (R10), V3.S[2]
 	B     moved271
 
 one270:
-	FMOVS 0(R5), F3
+	FMOVS 0(R1), F0
 
 moved271:
 	TST   $2, R0
 	BEQ   one272
-	FMOVD 0(R6), F4
+	FMOVD 0(R3), F1
 	TST   $1, R0
 	BEQ   moved273
-	ADD   $8, R6, R10
-	VLD1  (R10), V4.S[2]
+	ADD   $8, R3, R10
+	VLD1  (R10), V1.S[2]
 	B     moved273
 
 one272:
-	FMOVS 0(R6), F4
+	FMOVS 0(R3), F1
 
 moved273:
 	TST   $2, R0
 	BEQ   one274
-	FMOVD 0(R7), F5
+	FMOVD 0(R4), F2
 	TST   $1, R0
 	BEQ   moved275
-	ADD   $8, R7, R10
-	VLD1  (R10), V5.S[2]
+	ADD   $8, R4, R10
+	VLD1  (R10), V2.S[2]
 	B     moved275
 
 one274:
-	FMOVS 0(R7), F5
+	FMOVS 0(R4), F2
 
 moved275:
 	TST   $2, R0
 	BEQ   one276
-	FMOVD 0(R8), F6
+	FMOVD 0(R5), F3
 	TST   $1, R0
 	BEQ   moved277
-	ADD   $8, R8, R10
-	VLD1  (R10), V6.S[2]
+	ADD   $8, R5, R10
+	VLD1  (R10), V3.S[2]
 	B     moved277
 
 one276:
-	FMOVS 0(R8), F6
+	FMOVS 0(R5), F3
 
 moved277:
 	TST   $2, R0
 	BEQ   one278
-	FMOVD 0(R9), F7
+	FMOVD 0(R6), F4
 	TST   $1, R0
 	BEQ   moved279
-	ADD   $8, R9, R10
-	VLD1  (R10), V7.S[2]
+	ADD   $8, R6, R10
+	VLD1  (R10), V4.S[2]
 	B     moved279
 
 one278:
-	FMOVS 0(R9), F7
+	FMOVS 0(R6), F4
 
 moved279:
-	MOVD n+104(FP), R6
+	TST   $2, R0
+	BEQ   one280
+	FMOVD 0(R7), F5
+	TST   $1, R0
+	BEQ   moved281
+	ADD   $8, R7, R10
+	VLD1  (R10), V5.S[2]
+	B     moved281
+
+one280:
+	FMOVS 0(R7), F5
+
+moved281:
+	TST   $2, R0
+	BEQ   one282
+	FMOVD 0(R8), F6
+	TST   $1, R0
+	BEQ   moved283
+	ADD   $8, R8, R10
+	VLD1  (R10), V6.S[2]
+	B     moved283
+
+one282:
+	FMOVS 0(R8), F6
+
+moved283:
+	TST   $2, R0
+	BEQ   one284
+	FMOVD 0(R9), F7
+	TST   $1, R0
+	BEQ   moved285
+	ADD   $8, R9, R10
+	VLD1  (R10), V7.S[2]
+	B     moved285
+
+one284:
+	FMOVS 0(R9), F7
+
+moved285:
+	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded280
+	BLE  folded286
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -7347,40 +7383,40 @@ moved279:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single282
+	BNE single288
 	CMP $2, R6
-	BLT single282
+	BLT single288
 
-several281:
+several287:
 	TST   $2, R0
-	BEQ   one283
+	BEQ   one289
 	FMOVD 0(R4), F9
 	TST   $1, R0
-	BEQ   moved284
+	BEQ   moved290
 	ADD   $8, R4, R19
 	VLD1  (R19), V9.S[2]
-	B     moved284
+	B     moved290
 
-one283:
+one289:
 	FMOVS 0(R4), F9
 
-moved284:
+moved290:
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
 	ADD   R15, R14
 	TST   $2, R0
-	BEQ   one285
+	BEQ   one291
 	FMOVD 0(R4), F10
 	TST   $1, R0
-	BEQ   moved286
+	BEQ   moved292
 	ADD   $8, R4, R19
 	VLD1  (R19), V10.S[2]
-	B     moved286
+	B     moved292
 
-one285:
+one291:
 	FMOVS 0(R4), F10
 
-moved286:
+moved292:
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
 	ADD   R15, R14
@@ -7418,26 +7454,26 @@ moved286:
 	ADD   $8, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several281
+	BGE   several287
 	CMP   $0, R6
-	BEQ   folded280
+	BEQ   folded286
 
-single282:
+single288:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold287:
+fold293:
 	TST   $2, R0
-	BEQ   one288
+	BEQ   one294
 	FMOVD 0(R4), F9
 	TST   $1, R0
-	BEQ   moved289
+	BEQ   moved295
 	ADD   $8, R4, R19
 	VLD1  (R19), V9.S[2]
-	B     moved289
+	B     moved295
 
-one288:
+one294:
 	FMOVS 0(R4), F9
 
-moved289:
+moved295:
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
 	ADD   R15, R14
@@ -7466,11 +7502,11 @@ moved289:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold287
+	BNE   fold293
 
-folded280:
+folded286:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -7481,7 +7517,7 @@ folded280:
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	CMP   $1, R1
-	BNE   linear290
+	BNE   linear296
 	WORD  $0x4e28f400 // fmax v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28f421 // fmax v1.4s, v1.4s, v8.4s
 	WORD  $0x4e28f442 // fmax v2.4s, v2.4s, v8.4s
@@ -7491,7 +7527,7 @@ folded280:
 	WORD  $0x4e28f4c6 // fmax v6.4s, v6.4s, v8.4s
 	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
 
-linear290:
+linear296:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7502,109 +7538,109 @@ linear290:
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	TST   $2, R0
-	BEQ   one291
+	BEQ   one297
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved292
+	BEQ   moved298
 	ADD   $8, R1, R10
 	VST1  V0.S[2], (R10)
-	B     moved292
-
-one291:
-	FMOVS F0, 0(R1)
-
-moved292:
-	TST   $2, R0
-	BEQ   one293
-	FMOVD F1, 0(R3)
-	TST   $1, R0
-	BEQ   moved294
-	ADD   $8, R3, R10
-	VST1  V1.S[2], (R10)
-	B     moved294
-
-one293:
-	FMOVS F1, 0(R3)
-
-moved294:
-	TST   $2, R0
-	BEQ   one295
-	FMOVD F2, 0(R4)
-	TST   $1, R0
-	BEQ   moved296
-	ADD   $8, R4, R10
-	VST1  V2.S[2], (R10)
-	B     moved296
-
-one295:
-	FMOVS F2, 0(R4)
-
-moved296:
-	TST   $2, R0
-	BEQ   one297
-	FMOVD F3, 0(R5)
-	TST   $1, R0
-	BEQ   moved298
-	ADD   $8, R5, R10
-	VST1  V3.S[2], (R10)
 	B     moved298
 
 one297:
-	FMOVS F3, 0(R5)
+	FMOVS F0, 0(R1)
 
 moved298:
 	TST   $2, R0
 	BEQ   one299
-	FMOVD F4, 0(R6)
+	FMOVD F1, 0(R3)
 	TST   $1, R0
 	BEQ   moved300
-	ADD   $8, R6, R10
-	VST1  V4.S[2], (R10)
+	ADD   $8, R3, R10
+	VST1  V1.S[2], (R10)
 	B     moved300
 
 one299:
-	FMOVS F4, 0(R6)
+	FMOVS F1, 0(R3)
 
 moved300:
 	TST   $2, R0
 	BEQ   one301
-	FMOVD F5, 0(R7)
+	FMOVD F2, 0(R4)
 	TST   $1, R0
 	BEQ   moved302
-	ADD   $8, R7, R10
-	VST1  V5.S[2], (R10)
+	ADD   $8, R4, R10
+	VST1  V2.S[2], (R10)
 	B     moved302
 
 one301:
-	FMOVS F5, 0(R7)
+	FMOVS F2, 0(R4)
 
 moved302:
 	TST   $2, R0
 	BEQ   one303
-	FMOVD F6, 0(R8)
+	FMOVD F3, 0(R5)
 	TST   $1, R0
 	BEQ   moved304
-	ADD   $8, R8, R10
-	VST1  V6.S[2], (R10)
+	ADD   $8, R5, R10
+	VST1  V3.S[2], (R10)
 	B     moved304
 
 one303:
-	FMOVS F6, 0(R8)
+	FMOVS F3, 0(R5)
 
 moved304:
 	TST   $2, R0
 	BEQ   one305
-	FMOVD F7, 0(R9)
+	FMOVD F4, 0(R6)
 	TST   $1, R0
 	BEQ   moved306
-	ADD   $8, R9, R10
-	VST1  V7.S[2], (R10)
+	ADD   $8, R6, R10
+	VST1  V4.S[2], (R10)
 	B     moved306
 
 one305:
-	FMOVS F7, 0(R9)
+	FMOVS F4, 0(R6)
 
 moved306:
+	TST   $2, R0
+	BEQ   one307
+	FMOVD F5, 0(R7)
+	TST   $1, R0
+	BEQ   moved308
+	ADD   $8, R7, R10
+	VST1  V5.S[2], (R10)
+	B     moved308
+
+one307:
+	FMOVS F5, 0(R7)
+
+moved308:
+	TST   $2, R0
+	BEQ   one309
+	FMOVD F6, 0(R8)
+	TST   $1, R0
+	BEQ   moved310
+	ADD   $8, R8, R10
+	VST1  V6.S[2], (R10)
+	B     moved310
+
+one309:
+	FMOVS F6, 0(R8)
+
+moved310:
+	TST   $2, R0
+	BEQ   one311
+	FMOVD F7, 0(R9)
+	TST   $1, R0
+	BEQ   moved312
+	ADD   $8, R9, R10
+	VST1  V7.S[2], (R10)
+	B     moved312
+
+one311:
+	FMOVS F7, 0(R9)
+
+moved312:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
@@ -7626,16 +7662,16 @@ moved306:
 	MUL  R3, R2, R2
 	ADD  R2, R1
 	MOVD R1, a+32(FP)
-	MOVD rows+88(FP), R1
+	MOVD rows+96(FP), R1
 	SUB  $8, R1
-	MOVD R1, rows+88(FP)
+	MOVD R1, rows+96(FP)
 	CMP  $8, R1
-	BGE  tile261
+	BGE  tile266
 
-rest262:
-	MOVD rows+88(FP), R1
+rest267:
+	MOVD rows+96(FP), R1
 	CMP  $7, R1
-	BNE  fewer308
+	BNE  fewer314
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -7647,99 +7683,99 @@ rest262:
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	TST   $2, R0
-	BEQ   one309
+	BEQ   one315
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved310
+	BEQ   moved316
 	ADD   $8, R1, R9
 	VLD1  (R9), V0.S[2]
-	B     moved310
-
-one309:
-	FMOVS 0(R1), F0
-
-moved310:
-	TST   $2, R0
-	BEQ   one311
-	FMOVD 0(R3), F1
-	TST   $1, R0
-	BEQ   moved312
-	ADD   $8, R3, R9
-	VLD1  (R9), V1.S[2]
-	B     moved312
-
-one311:
-	FMOVS 0(R3), F1
-
-moved312:
-	TST   $2, R0
-	BEQ   one313
-	FMOVD 0(R4), F2
-	TST   $1, R0
-	BEQ   moved314
-	ADD   $8, R4, R9
-	VLD1  (R9), V2.S[2]
-	B     moved314
-
-one313:
-	FMOVS 0(R4), F2
-
-moved314:
-	TST   $2, R0
-	BEQ   one315
-	FMOVD 0(R5), F3
-	TST   $1, R0
-	BEQ   moved316
-	ADD   $8, R5, R9
-	VLD1  (R9), V3.S[2]
 	B     moved316
 
 one315:
-	FMOVS 0(R5), F3
+	FMOVS 0(R1), F0
 
 moved316:
 	TST   $2, R0
 	BEQ   one317
-	FMOVD 0(R6), F4
+	FMOVD 0(R3), F1
 	TST   $1, R0
 	BEQ   moved318
-	ADD   $8, R6, R9
-	VLD1  (R9), V4.S[2]
+	ADD   $8, R3, R9
+	VLD1  (R9), V1.S[2]
 	B     moved318
 
 one317:
-	FMOVS 0(R6), F4
+	FMOVS 0(R3), F1
 
 moved318:
 	TST   $2, R0
 	BEQ   one319
-	FMOVD 0(R7), F5
+	FMOVD 0(R4), F2
 	TST   $1, R0
 	BEQ   moved320
-	ADD   $8, R7, R9
-	VLD1  (R9), V5.S[2]
+	ADD   $8, R4, R9
+	VLD1  (R9), V2.S[2]
 	B     moved320
 
 one319:
-	FMOVS 0(R7), F5
+	FMOVS 0(R4), F2
 
 moved320:
 	TST   $2, R0
 	BEQ   one321
-	FMOVD 0(R8), F6
+	FMOVD 0(R5), F3
 	TST   $1, R0
 	BEQ   moved322
-	ADD   $8, R8, R9
-	VLD1  (R9), V6.S[2]
+	ADD   $8, R5, R9
+	VLD1  (R9), V3.S[2]
 	B     moved322
 
 one321:
-	FMOVS 0(R8), F6
+	FMOVS 0(R5), F3
 
 moved322:
-	MOVD n+104(FP), R6
+	TST   $2, R0
+	BEQ   one323
+	FMOVD 0(R6), F4
+	TST   $1, R0
+	BEQ   moved324
+	ADD   $8, R6, R9
+	VLD1  (R9), V4.S[2]
+	B     moved324
+
+one323:
+	FMOVS 0(R6), F4
+
+moved324:
+	TST   $2, R0
+	BEQ   one325
+	FMOVD 0(R7), F5
+	TST   $1, R0
+	BEQ   moved326
+	ADD   $8, R7, R9
+	VLD1  (R9), V5.S[2]
+	B     moved326
+
+one325:
+	FMOVS 0(R7), F5
+
+moved326:
+	TST   $2, R0
+	BEQ   one327
+	FMOVD 0(R8), F6
+	TST   $1, R0
+	BEQ   moved328
+	ADD   $8, R8, R9
+	VLD1  (R9), V6.S[2]
+	B     moved328
+
+one327:
+	FMOVS 0(R8), F6
+
+moved328:
+	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded323
+	BLE  folded329
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -7756,40 +7792,40 @@ moved322:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single325
+	BNE single331
 	CMP $2, R6
-	BLT single325
+	BLT single331
 
-several324:
+several330:
 	TST   $2, R0
-	BEQ   one326
+	BEQ   one332
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved327
+	BEQ   moved333
 	ADD   $8, R4, R15
 	VLD1  (R15), V8.S[2]
-	B     moved327
+	B     moved333
 
-one326:
+one332:
 	FMOVS 0(R4), F8
 
-moved327:
+moved333:
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
 	ADD   R14, R13
 	TST   $2, R0
-	BEQ   one328
+	BEQ   one334
 	FMOVD 0(R4), F9
 	TST   $1, R0
-	BEQ   moved329
+	BEQ   moved335
 	ADD   $8, R4, R15
 	VLD1  (R15), V9.S[2]
-	B     moved329
+	B     moved335
 
-one328:
+one334:
 	FMOVS 0(R4), F9
 
-moved329:
+moved335:
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
 	ADD   R14, R13
@@ -7823,26 +7859,26 @@ moved329:
 	ADD   $8, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several324
+	BGE   several330
 	CMP   $0, R6
-	BEQ   folded323
+	BEQ   folded329
 
-single325:
+single331:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold330:
+fold336:
 	TST   $2, R0
-	BEQ   one331
+	BEQ   one337
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved332
+	BEQ   moved338
 	ADD   $8, R4, R15
 	VLD1  (R15), V8.S[2]
-	B     moved332
+	B     moved338
 
-one331:
+one337:
 	FMOVS 0(R4), F8
 
-moved332:
+moved338:
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
 	ADD   R14, R13
@@ -7868,11 +7904,11 @@ moved332:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold330
+	BNE   fold336
 
-folded323:
+folded329:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -7882,7 +7918,7 @@ folded323:
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	CMP   $1, R1
-	BNE   linear333
+	BNE   linear339
 	WORD  $0x4e27f400 // fmax v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27f421 // fmax v1.4s, v1.4s, v7.4s
 	WORD  $0x4e27f442 // fmax v2.4s, v2.4s, v7.4s
@@ -7891,7 +7927,7 @@ folded323:
 	WORD  $0x4e27f4a5 // fmax v5.4s, v5.4s, v7.4s
 	WORD  $0x4e27f4c6 // fmax v6.4s, v6.4s, v7.4s
 
-linear333:
+linear339:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -7901,104 +7937,104 @@ linear333:
 	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	TST   $2, R0
-	BEQ   one334
+	BEQ   one340
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved335
+	BEQ   moved341
 	ADD   $8, R1, R9
 	VST1  V0.S[2], (R9)
-	B     moved335
-
-one334:
-	FMOVS F0, 0(R1)
-
-moved335:
-	TST   $2, R0
-	BEQ   one336
-	FMOVD F1, 0(R3)
-	TST   $1, R0
-	BEQ   moved337
-	ADD   $8, R3, R9
-	VST1  V1.S[2], (R9)
-	B     moved337
-
-one336:
-	FMOVS F1, 0(R3)
-
-moved337:
-	TST   $2, R0
-	BEQ   one338
-	FMOVD F2, 0(R4)
-	TST   $1, R0
-	BEQ   moved339
-	ADD   $8, R4, R9
-	VST1  V2.S[2], (R9)
-	B     moved339
-
-one338:
-	FMOVS F2, 0(R4)
-
-moved339:
-	TST   $2, R0
-	BEQ   one340
-	FMOVD F3, 0(R5)
-	TST   $1, R0
-	BEQ   moved341
-	ADD   $8, R5, R9
-	VST1  V3.S[2], (R9)
 	B     moved341
 
 one340:
-	FMOVS F3, 0(R5)
+	FMOVS F0, 0(R1)
 
 moved341:
 	TST   $2, R0
 	BEQ   one342
-	FMOVD F4, 0(R6)
+	FMOVD F1, 0(R3)
 	TST   $1, R0
 	BEQ   moved343
-	ADD   $8, R6, R9
-	VST1  V4.S[2], (R9)
+	ADD   $8, R3, R9
+	VST1  V1.S[2], (R9)
 	B     moved343
 
 one342:
-	FMOVS F4, 0(R6)
+	FMOVS F1, 0(R3)
 
 moved343:
 	TST   $2, R0
 	BEQ   one344
-	FMOVD F5, 0(R7)
+	FMOVD F2, 0(R4)
 	TST   $1, R0
 	BEQ   moved345
-	ADD   $8, R7, R9
-	VST1  V5.S[2], (R9)
+	ADD   $8, R4, R9
+	VST1  V2.S[2], (R9)
 	B     moved345
 
 one344:
-	FMOVS F5, 0(R7)
+	FMOVS F2, 0(R4)
 
 moved345:
 	TST   $2, R0
 	BEQ   one346
-	FMOVD F6, 0(R8)
+	FMOVD F3, 0(R5)
 	TST   $1, R0
 	BEQ   moved347
-	ADD   $8, R8, R9
-	VST1  V6.S[2], (R9)
+	ADD   $8, R5, R9
+	VST1  V3.S[2], (R9)
 	B     moved347
 
 one346:
-	FMOVS F6, 0(R8)
+	FMOVS F3, 0(R5)
 
 moved347:
+	TST   $2, R0
+	BEQ   one348
+	FMOVD F4, 0(R6)
+	TST   $1, R0
+	BEQ   moved349
+	ADD   $8, R6, R9
+	VST1  V4.S[2], (R9)
+	B     moved349
+
+one348:
+	FMOVS F4, 0(R6)
+
+moved349:
+	TST   $2, R0
+	BEQ   one350
+	FMOVD F5, 0(R7)
+	TST   $1, R0
+	BEQ   moved351
+	ADD   $8, R7, R9
+	VST1  V5.S[2], (R9)
+	B     moved351
+
+one350:
+	FMOVS F5, 0(R7)
+
+moved351:
+	TST   $2, R0
+	BEQ   one352
+	FMOVD F6, 0(R8)
+	TST   $1, R0
+	BEQ   moved353
+	ADD   $8, R8, R9
+	VST1  V6.S[2], (R9)
+	B     moved353
+
+one352:
+	FMOVS F6, 0(R8)
+
+moved353:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
-	B    done307
+	B    done313
 
-fewer308:
+fewer314:
 	CMP $6, R1
-	BNE fewer348
+	BNE fewer354
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -8009,86 +8045,86 @@ fewer308:
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
 	TST   $2, R0
-	BEQ   one349
+	BEQ   one355
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved350
+	BEQ   moved356
 	ADD   $8, R1, R8
 	VLD1  (R8), V0.S[2]
-	B     moved350
-
-one349:
-	FMOVS 0(R1), F0
-
-moved350:
-	TST   $2, R0
-	BEQ   one351
-	FMOVD 0(R3), F1
-	TST   $1, R0
-	BEQ   moved352
-	ADD   $8, R3, R8
-	VLD1  (R8), V1.S[2]
-	B     moved352
-
-one351:
-	FMOVS 0(R3), F1
-
-moved352:
-	TST   $2, R0
-	BEQ   one353
-	FMOVD 0(R4), F2
-	TST   $1, R0
-	BEQ   moved354
-	ADD   $8, R4, R8
-	VLD1  (R8), V2.S[2]
-	B     moved354
-
-one353:
-	FMOVS 0(R4), F2
-
-moved354:
-	TST   $2, R0
-	BEQ   one355
-	FMOVD 0(R5), F3
-	TST   $1, R0
-	BEQ   moved356
-	ADD   $8, R5, R8
-	VLD1  (R8), V3.S[2]
 	B     moved356
 
 one355:
-	FMOVS 0(R5), F3
+	FMOVS 0(R1), F0
 
 moved356:
 	TST   $2, R0
 	BEQ   one357
-	FMOVD 0(R6), F4
+	FMOVD 0(R3), F1
 	TST   $1, R0
 	BEQ   moved358
-	ADD   $8, R6, R8
-	VLD1  (R8), V4.S[2]
+	ADD   $8, R3, R8
+	VLD1  (R8), V1.S[2]
 	B     moved358
 
 one357:
-	FMOVS 0(R6), F4
+	FMOVS 0(R3), F1
 
 moved358:
 	TST   $2, R0
 	BEQ   one359
-	FMOVD 0(R7), F5
+	FMOVD 0(R4), F2
 	TST   $1, R0
 	BEQ   moved360
-	ADD   $8, R7, R8
-	VLD1  (R8), V5.S[2]
+	ADD   $8, R4, R8
+	VLD1  (R8), V2.S[2]
 	B     moved360
 
 one359:
-	FMOVS 0(R7), F5
+	FMOVS 0(R4), F2
 
 moved360:
-	MOVD n+104(FP), R6
+	TST   $2, R0
+	BEQ   one361
+	FMOVD 0(R5), F3
+	TST   $1, R0
+	BEQ   moved362
+	ADD   $8, R5, R8
+	VLD1  (R8), V3.S[2]
+	B     moved362
+
+one361:
+	FMOVS 0(R5), F3
+
+moved362:
+	TST   $2, R0
+	BEQ   one363
+	FMOVD 0(R6), F4
+	TST   $1, R0
+	BEQ   moved364
+	ADD   $8, R6, R8
+	VLD1  (R8), V4.S[2]
+	B     moved364
+
+one363:
+	FMOVS 0(R6), F4
+
+moved364:
+	TST   $2, R0
+	BEQ   one365
+	FMOVD 0(R7), F5
+	TST   $1, R0
+	BEQ   moved366
+	ADD   $8, R7, R8
+	VLD1  (R8), V5.S[2]
+	B     moved366
+
+one365:
+	FMOVS 0(R7), F5
+
+moved366:
+	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded361
+	BLE  folded367
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -8104,40 +8140,40 @@ moved360:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single363
+	BNE single369
 	CMP $2, R6
-	BLT single363
+	BLT single369
 
-several362:
+several368:
 	TST   $2, R0
-	BEQ   one364
+	BEQ   one370
 	FMOVD 0(R4), F7
 	TST   $1, R0
-	BEQ   moved365
+	BEQ   moved371
 	ADD   $8, R4, R14
 	VLD1  (R14), V7.S[2]
-	B     moved365
+	B     moved371
 
-one364:
+one370:
 	FMOVS 0(R4), F7
 
-moved365:
+moved371:
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
 	ADD   R13, R12
 	TST   $2, R0
-	BEQ   one366
+	BEQ   one372
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved367
+	BEQ   moved373
 	ADD   $8, R4, R14
 	VLD1  (R14), V8.S[2]
-	B     moved367
+	B     moved373
 
-one366:
+one372:
 	FMOVS 0(R4), F8
 
-moved367:
+moved373:
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
 	ADD   R13, R12
@@ -8167,26 +8203,26 @@ moved367:
 	ADD   $8, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several362
+	BGE   several368
 	CMP   $0, R6
-	BEQ   folded361
+	BEQ   folded367
 
-single363:
+single369:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold368:
+fold374:
 	TST   $2, R0
-	BEQ   one369
+	BEQ   one375
 	FMOVD 0(R4), F7
 	TST   $1, R0
-	BEQ   moved370
+	BEQ   moved376
 	ADD   $8, R4, R14
 	VLD1  (R14), V7.S[2]
-	B     moved370
+	B     moved376
 
-one369:
+one375:
 	FMOVS 0(R4), F7
 
-moved370:
+moved376:
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
 	ADD   R13, R12
@@ -8209,11 +8245,11 @@ moved370:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold368
+	BNE   fold374
 
-folded361:
+folded367:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -8222,7 +8258,7 @@ folded361:
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	CMP   $1, R1
-	BNE   linear371
+	BNE   linear377
 	WORD  $0x4e26f400 // fmax v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26f421 // fmax v1.4s, v1.4s, v6.4s
 	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
@@ -8230,7 +8266,7 @@ folded361:
 	WORD  $0x4e26f484 // fmax v4.4s, v4.4s, v6.4s
 	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
 
-linear371:
+linear377:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8239,91 +8275,91 @@ linear371:
 	ADD   R2, R5, R6
 	ADD   R2, R6, R7
 	TST   $2, R0
-	BEQ   one372
+	BEQ   one378
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved373
+	BEQ   moved379
 	ADD   $8, R1, R8
 	VST1  V0.S[2], (R8)
-	B     moved373
-
-one372:
-	FMOVS F0, 0(R1)
-
-moved373:
-	TST   $2, R0
-	BEQ   one374
-	FMOVD F1, 0(R3)
-	TST   $1, R0
-	BEQ   moved375
-	ADD   $8, R3, R8
-	VST1  V1.S[2], (R8)
-	B     moved375
-
-one374:
-	FMOVS F1, 0(R3)
-
-moved375:
-	TST   $2, R0
-	BEQ   one376
-	FMOVD F2, 0(R4)
-	TST   $1, R0
-	BEQ   moved377
-	ADD   $8, R4, R8
-	VST1  V2.S[2], (R8)
-	B     moved377
-
-one376:
-	FMOVS F2, 0(R4)
-
-moved377:
-	TST   $2, R0
-	BEQ   one378
-	FMOVD F3, 0(R5)
-	TST   $1, R0
-	BEQ   moved379
-	ADD   $8, R5, R8
-	VST1  V3.S[2], (R8)
 	B     moved379
 
 one378:
-	FMOVS F3, 0(R5)
+	FMOVS F0, 0(R1)
 
 moved379:
 	TST   $2, R0
 	BEQ   one380
-	FMOVD F4, 0(R6)
+	FMOVD F1, 0(R3)
 	TST   $1, R0
 	BEQ   moved381
-	ADD   $8, R6, R8
-	VST1  V4.S[2], (R8)
+	ADD   $8, R3, R8
+	VST1  V1.S[2], (R8)
 	B     moved381
 
 one380:
-	FMOVS F4, 0(R6)
+	FMOVS F1, 0(R3)
 
 moved381:
 	TST   $2, R0
 	BEQ   one382
-	FMOVD F5, 0(R7)
+	FMOVD F2, 0(R4)
 	TST   $1, R0
 	BEQ   moved383
-	ADD   $8, R7, R8
-	VST1  V5.S[2], (R8)
+	ADD   $8, R4, R8
+	VST1  V2.S[2], (R8)
 	B     moved383
 
 one382:
-	FMOVS F5, 0(R7)
+	FMOVS F2, 0(R4)
 
 moved383:
+	TST   $2, R0
+	BEQ   one384
+	FMOVD F3, 0(R5)
+	TST   $1, R0
+	BEQ   moved385
+	ADD   $8, R5, R8
+	VST1  V3.S[2], (R8)
+	B     moved385
+
+one384:
+	FMOVS F3, 0(R5)
+
+moved385:
+	TST   $2, R0
+	BEQ   one386
+	FMOVD F4, 0(R6)
+	TST   $1, R0
+	BEQ   moved387
+	ADD   $8, R6, R8
+	VST1  V4.S[2], (R8)
+	B     moved387
+
+one386:
+	FMOVS F4, 0(R6)
+
+moved387:
+	TST   $2, R0
+	BEQ   one388
+	FMOVD F5, 0(R7)
+	TST   $1, R0
+	BEQ   moved389
+	ADD   $8, R7, R8
+	VST1  V5.S[2], (R8)
+	B     moved389
+
+one388:
+	FMOVS F5, 0(R7)
+
+moved389:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
-	B    done307
+	B    done313
 
-fewer348:
+fewer354:
 	CMP $5, R1
-	BNE fewer384
+	BNE fewer390
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVD  init+16(FP), R1
@@ -8333,73 +8369,73 @@ fewer348:
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
 	TST   $2, R0
-	BEQ   one385
+	BEQ   one391
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved386
+	BEQ   moved392
 	ADD   $8, R1, R7
 	VLD1  (R7), V0.S[2]
-	B     moved386
-
-one385:
-	FMOVS 0(R1), F0
-
-moved386:
-	TST   $2, R0
-	BEQ   one387
-	FMOVD 0(R3), F1
-	TST   $1, R0
-	BEQ   moved388
-	ADD   $8, R3, R7
-	VLD1  (R7), V1.S[2]
-	B     moved388
-
-one387:
-	FMOVS 0(R3), F1
-
-moved388:
-	TST   $2, R0
-	BEQ   one389
-	FMOVD 0(R4), F2
-	TST   $1, R0
-	BEQ   moved390
-	ADD   $8, R4, R7
-	VLD1  (R7), V2.S[2]
-	B     moved390
-
-one389:
-	FMOVS 0(R4), F2
-
-moved390:
-	TST   $2, R0
-	BEQ   one391
-	FMOVD 0(R5), F3
-	TST   $1, R0
-	BEQ   moved392
-	ADD   $8, R5, R7
-	VLD1  (R7), V3.S[2]
 	B     moved392
 
 one391:
-	FMOVS 0(R5), F3
+	FMOVS 0(R1), F0
 
 moved392:
 	TST   $2, R0
 	BEQ   one393
-	FMOVD 0(R6), F4
+	FMOVD 0(R3), F1
 	TST   $1, R0
 	BEQ   moved394
-	ADD   $8, R6, R7
-	VLD1  (R7), V4.S[2]
+	ADD   $8, R3, R7
+	VLD1  (R7), V1.S[2]
 	B     moved394
 
 one393:
-	FMOVS 0(R6), F4
+	FMOVS 0(R3), F1
 
 moved394:
-	MOVD n+104(FP), R6
+	TST   $2, R0
+	BEQ   one395
+	FMOVD 0(R4), F2
+	TST   $1, R0
+	BEQ   moved396
+	ADD   $8, R4, R7
+	VLD1  (R7), V2.S[2]
+	B     moved396
+
+one395:
+	FMOVS 0(R4), F2
+
+moved396:
+	TST   $2, R0
+	BEQ   one397
+	FMOVD 0(R5), F3
+	TST   $1, R0
+	BEQ   moved398
+	ADD   $8, R5, R7
+	VLD1  (R7), V3.S[2]
+	B     moved398
+
+one397:
+	FMOVS 0(R5), F3
+
+moved398:
+	TST   $2, R0
+	BEQ   one399
+	FMOVD 0(R6), F4
+	TST   $1, R0
+	BEQ   moved400
+	ADD   $8, R6, R7
+	VLD1  (R7), V4.S[2]
+	B     moved400
+
+one399:
+	FMOVS 0(R6), F4
+
+moved400:
+	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded395
+	BLE  folded401
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -8414,40 +8450,40 @@ moved394:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single397
+	BNE single403
 	CMP $2, R6
-	BLT single397
+	BLT single403
 
-several396:
+several402:
 	TST   $2, R0
-	BEQ   one398
+	BEQ   one404
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved399
+	BEQ   moved405
 	ADD   $8, R4, R13
 	VLD1  (R13), V6.S[2]
-	B     moved399
+	B     moved405
 
-one398:
+one404:
 	FMOVS 0(R4), F6
 
-moved399:
+moved405:
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
 	ADD   R12, R11
 	TST   $2, R0
-	BEQ   one400
+	BEQ   one406
 	FMOVD 0(R4), F7
 	TST   $1, R0
-	BEQ   moved401
+	BEQ   moved407
 	ADD   $8, R4, R13
 	VLD1  (R13), V7.S[2]
-	B     moved401
+	B     moved407
 
-one400:
+one406:
 	FMOVS 0(R4), F7
 
-moved401:
+moved407:
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
 	ADD   R12, R11
@@ -8473,26 +8509,26 @@ moved401:
 	ADD   $8, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several396
+	BGE   several402
 	CMP   $0, R6
-	BEQ   folded395
+	BEQ   folded401
 
-single397:
+single403:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold402:
+fold408:
 	TST   $2, R0
-	BEQ   one403
+	BEQ   one409
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved404
+	BEQ   moved410
 	ADD   $8, R4, R13
 	VLD1  (R13), V6.S[2]
-	B     moved404
+	B     moved410
 
-one403:
+one409:
 	FMOVS 0(R4), F6
 
-moved404:
+moved410:
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
 	ADD   R12, R11
@@ -8512,11 +8548,11 @@ moved404:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold402
+	BNE   fold408
 
-folded395:
+folded401:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
@@ -8524,14 +8560,14 @@ folded395:
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	CMP   $1, R1
-	BNE   linear405
+	BNE   linear411
 	WORD  $0x4e25f400 // fmax v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25f421 // fmax v1.4s, v1.4s, v5.4s
 	WORD  $0x4e25f442 // fmax v2.4s, v2.4s, v5.4s
 	WORD  $0x4e25f463 // fmax v3.4s, v3.4s, v5.4s
 	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
 
-linear405:
+linear411:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -8539,78 +8575,78 @@ linear405:
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
 	TST   $2, R0
-	BEQ   one406
+	BEQ   one412
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved407
+	BEQ   moved413
 	ADD   $8, R1, R7
 	VST1  V0.S[2], (R7)
-	B     moved407
-
-one406:
-	FMOVS F0, 0(R1)
-
-moved407:
-	TST   $2, R0
-	BEQ   one408
-	FMOVD F1, 0(R3)
-	TST   $1, R0
-	BEQ   moved409
-	ADD   $8, R3, R7
-	VST1  V1.S[2], (R7)
-	B     moved409
-
-one408:
-	FMOVS F1, 0(R3)
-
-moved409:
-	TST   $2, R0
-	BEQ   one410
-	FMOVD F2, 0(R4)
-	TST   $1, R0
-	BEQ   moved411
-	ADD   $8, R4, R7
-	VST1  V2.S[2], (R7)
-	B     moved411
-
-one410:
-	FMOVS F2, 0(R4)
-
-moved411:
-	TST   $2, R0
-	BEQ   one412
-	FMOVD F3, 0(R5)
-	TST   $1, R0
-	BEQ   moved413
-	ADD   $8, R5, R7
-	VST1  V3.S[2], (R7)
 	B     moved413
 
 one412:
-	FMOVS F3, 0(R5)
+	FMOVS F0, 0(R1)
 
 moved413:
 	TST   $2, R0
 	BEQ   one414
-	FMOVD F4, 0(R6)
+	FMOVD F1, 0(R3)
 	TST   $1, R0
 	BEQ   moved415
-	ADD   $8, R6, R7
-	VST1  V4.S[2], (R7)
+	ADD   $8, R3, R7
+	VST1  V1.S[2], (R7)
 	B     moved415
 
 one414:
-	FMOVS F4, 0(R6)
+	FMOVS F1, 0(R3)
 
 moved415:
+	TST   $2, R0
+	BEQ   one416
+	FMOVD F2, 0(R4)
+	TST   $1, R0
+	BEQ   moved417
+	ADD   $8, R4, R7
+	VST1  V2.S[2], (R7)
+	B     moved417
+
+one416:
+	FMOVS F2, 0(R4)
+
+moved417:
+	TST   $2, R0
+	BEQ   one418
+	FMOVD F3, 0(R5)
+	TST   $1, R0
+	BEQ   moved419
+	ADD   $8, R5, R7
+	VST1  V3.S[2], (R7)
+	B     moved419
+
+one418:
+	FMOVS F3, 0(R5)
+
+moved419:
+	TST   $2, R0
+	BEQ   one420
+	FMOVD F4, 0(R6)
+	TST   $1, R0
+	BEQ   moved421
+	ADD   $8, R6, R7
+	VST1  V4.S[2], (R7)
+	B     moved421
+
+one420:
+	FMOVS F4, 0(R6)
+
+moved421:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
-	B    done307
+	B    done313
 
-fewer384:
+fewer390:
 	CMP $4, R1
-	BNE fewer416
+	BNE fewer422
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
@@ -8619,60 +8655,60 @@ fewer384:
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	TST   $2, R0
-	BEQ   one417
+	BEQ   one423
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved418
+	BEQ   moved424
 	ADD   $8, R1, R6
 	VLD1  (R6), V0.S[2]
-	B     moved418
-
-one417:
-	FMOVS 0(R1), F0
-
-moved418:
-	TST   $2, R0
-	BEQ   one419
-	FMOVD 0(R3), F1
-	TST   $1, R0
-	BEQ   moved420
-	ADD   $8, R3, R6
-	VLD1  (R6), V1.S[2]
-	B     moved420
-
-one419:
-	FMOVS 0(R3), F1
-
-moved420:
-	TST   $2, R0
-	BEQ   one421
-	FMOVD 0(R4), F2
-	TST   $1, R0
-	BEQ   moved422
-	ADD   $8, R4, R6
-	VLD1  (R6), V2.S[2]
-	B     moved422
-
-one421:
-	FMOVS 0(R4), F2
-
-moved422:
-	TST   $2, R0
-	BEQ   one423
-	FMOVD 0(R5), F3
-	TST   $1, R0
-	BEQ   moved424
-	ADD   $8, R5, R6
-	VLD1  (R6), V3.S[2]
 	B     moved424
 
 one423:
-	FMOVS 0(R5), F3
+	FMOVS 0(R1), F0
 
 moved424:
-	MOVD n+104(FP), R6
+	TST   $2, R0
+	BEQ   one425
+	FMOVD 0(R3), F1
+	TST   $1, R0
+	BEQ   moved426
+	ADD   $8, R3, R6
+	VLD1  (R6), V1.S[2]
+	B     moved426
+
+one425:
+	FMOVS 0(R3), F1
+
+moved426:
+	TST   $2, R0
+	BEQ   one427
+	FMOVD 0(R4), F2
+	TST   $1, R0
+	BEQ   moved428
+	ADD   $8, R4, R6
+	VLD1  (R6), V2.S[2]
+	B     moved428
+
+one427:
+	FMOVS 0(R4), F2
+
+moved428:
+	TST   $2, R0
+	BEQ   one429
+	FMOVD 0(R5), F3
+	TST   $1, R0
+	BEQ   moved430
+	ADD   $8, R5, R6
+	VLD1  (R6), V3.S[2]
+	B     moved430
+
+one429:
+	FMOVS 0(R5), F3
+
+moved430:
+	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded425
+	BLE  folded431
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -8686,40 +8722,40 @@ moved424:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single427
+	BNE single433
 	CMP $2, R6
-	BLT single427
+	BLT single433
 
-several426:
+several432:
 	TST   $2, R0
-	BEQ   one428
+	BEQ   one434
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved429
+	BEQ   moved435
 	ADD   $8, R4, R12
 	VLD1  (R12), V5.S[2]
-	B     moved429
+	B     moved435
 
-one428:
+one434:
 	FMOVS 0(R4), F5
 
-moved429:
+moved435:
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
 	ADD   R11, R10
 	TST   $2, R0
-	BEQ   one430
+	BEQ   one436
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved431
+	BEQ   moved437
 	ADD   $8, R4, R12
 	VLD1  (R12), V6.S[2]
-	B     moved431
+	B     moved437
 
-one430:
+one436:
 	FMOVS 0(R4), F6
 
-moved431:
+moved437:
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
 	ADD   R11, R10
@@ -8741,26 +8777,26 @@ moved431:
 	ADD   $8, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several426
+	BGE   several432
 	CMP   $0, R6
-	BEQ   folded425
+	BEQ   folded431
 
-single427:
+single433:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold432:
+fold438:
 	TST   $2, R0
-	BEQ   one433
+	BEQ   one439
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved434
+	BEQ   moved440
 	ADD   $8, R4, R12
 	VLD1  (R12), V5.S[2]
-	B     moved434
+	B     moved440
 
-one433:
+one439:
 	FMOVS 0(R4), F5
 
-moved434:
+moved440:
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
 	ADD   R11, R10
@@ -8777,89 +8813,89 @@ moved434:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold432
+	BNE   fold438
 
-folded425:
+folded431:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	CMP   $1, R1
-	BNE   linear435
+	BNE   linear441
 	WORD  $0x4e24f400 // fmax v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24f421 // fmax v1.4s, v1.4s, v4.4s
 	WORD  $0x4e24f442 // fmax v2.4s, v2.4s, v4.4s
 	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
 
-linear435:
+linear441:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	ADD   R2, R4, R5
 	TST   $2, R0
-	BEQ   one436
+	BEQ   one442
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved437
+	BEQ   moved443
 	ADD   $8, R1, R6
 	VST1  V0.S[2], (R6)
-	B     moved437
-
-one436:
-	FMOVS F0, 0(R1)
-
-moved437:
-	TST   $2, R0
-	BEQ   one438
-	FMOVD F1, 0(R3)
-	TST   $1, R0
-	BEQ   moved439
-	ADD   $8, R3, R6
-	VST1  V1.S[2], (R6)
-	B     moved439
-
-one438:
-	FMOVS F1, 0(R3)
-
-moved439:
-	TST   $2, R0
-	BEQ   one440
-	FMOVD F2, 0(R4)
-	TST   $1, R0
-	BEQ   moved441
-	ADD   $8, R4, R6
-	VST1  V2.S[2], (R6)
-	B     moved441
-
-one440:
-	FMOVS F2, 0(R4)
-
-moved441:
-	TST   $2, R0
-	BEQ   one442
-	FMOVD F3, 0(R5)
-	TST   $1, R0
-	BEQ   moved443
-	ADD   $8, R5, R6
-	VST1  V3.S[2], (R6)
 	B     moved443
 
 one442:
-	FMOVS F3, 0(R5)
+	FMOVS F0, 0(R1)
 
 moved443:
+	TST   $2, R0
+	BEQ   one444
+	FMOVD F1, 0(R3)
+	TST   $1, R0
+	BEQ   moved445
+	ADD   $8, R3, R6
+	VST1  V1.S[2], (R6)
+	B     moved445
+
+one444:
+	FMOVS F1, 0(R3)
+
+moved445:
+	TST   $2, R0
+	BEQ   one446
+	FMOVD F2, 0(R4)
+	TST   $1, R0
+	BEQ   moved447
+	ADD   $8, R4, R6
+	VST1  V2.S[2], (R6)
+	B     moved447
+
+one446:
+	FMOVS F2, 0(R4)
+
+moved447:
+	TST   $2, R0
+	BEQ   one448
+	FMOVD F3, 0(R5)
+	TST   $1, R0
+	BEQ   moved449
+	ADD   $8, R5, R6
+	VST1  V3.S[2], (R6)
+	B     moved449
+
+one448:
+	FMOVS F3, 0(R5)
+
+moved449:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
-	B    done307
+	B    done313
 
-fewer416:
+fewer422:
 	CMP $3, R1
-	BNE fewer444
+	BNE fewer450
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
@@ -8867,47 +8903,47 @@ fewer416:
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	TST   $2, R0
-	BEQ   one445
+	BEQ   one451
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved446
+	BEQ   moved452
 	ADD   $8, R1, R5
 	VLD1  (R5), V0.S[2]
-	B     moved446
+	B     moved452
 
-one445:
+one451:
 	FMOVS 0(R1), F0
 
-moved446:
+moved452:
 	TST   $2, R0
-	BEQ   one447
+	BEQ   one453
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved448
+	BEQ   moved454
 	ADD   $8, R3, R5
 	VLD1  (R5), V1.S[2]
-	B     moved448
+	B     moved454
 
-one447:
+one453:
 	FMOVS 0(R3), F1
 
-moved448:
+moved454:
 	TST   $2, R0
-	BEQ   one449
+	BEQ   one455
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved450
+	BEQ   moved456
 	ADD   $8, R4, R5
 	VLD1  (R5), V2.S[2]
-	B     moved450
+	B     moved456
 
-one449:
+one455:
 	FMOVS 0(R4), F2
 
-moved450:
-	MOVD n+104(FP), R6
+moved456:
+	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded451
+	BLE  folded457
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -8920,40 +8956,40 @@ moved450:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single453
+	BNE single459
 	CMP $2, R6
-	BLT single453
+	BLT single459
 
-several452:
+several458:
 	TST   $2, R0
-	BEQ   one454
+	BEQ   one460
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved455
+	BEQ   moved461
 	ADD   $8, R4, R11
 	VLD1  (R11), V4.S[2]
-	B     moved455
+	B     moved461
 
-one454:
+one460:
 	FMOVS 0(R4), F4
 
-moved455:
+moved461:
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
 	ADD   R10, R9
 	TST   $2, R0
-	BEQ   one456
+	BEQ   one462
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved457
+	BEQ   moved463
 	ADD   $8, R4, R11
 	VLD1  (R11), V5.S[2]
-	B     moved457
+	B     moved463
 
-one456:
+one462:
 	FMOVS 0(R4), F5
 
-moved457:
+moved463:
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
 	ADD   R10, R9
@@ -8971,26 +9007,26 @@ moved457:
 	ADD   $8, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several452
+	BGE   several458
 	CMP   $0, R6
-	BEQ   folded451
+	BEQ   folded457
 
-single453:
+single459:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold458:
+fold464:
 	TST   $2, R0
-	BEQ   one459
+	BEQ   one465
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved460
+	BEQ   moved466
 	ADD   $8, R4, R11
 	VLD1  (R11), V4.S[2]
-	B     moved460
+	B     moved466
 
-one459:
+one465:
 	FMOVS 0(R4), F4
 
-moved460:
+moved466:
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
 	ADD   R10, R9
@@ -9004,107 +9040,107 @@ moved460:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold458
+	BNE   fold464
 
-folded451:
+folded457:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	CMP   $1, R1
-	BNE   linear461
+	BNE   linear467
 	WORD  $0x4e23f400 // fmax v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23f421 // fmax v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23f442 // fmax v2.4s, v2.4s, v3.4s
 
-linear461:
+linear467:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	ADD   R2, R3, R4
 	TST   $2, R0
-	BEQ   one462
+	BEQ   one468
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved463
+	BEQ   moved469
 	ADD   $8, R1, R5
 	VST1  V0.S[2], (R5)
-	B     moved463
+	B     moved469
 
-one462:
+one468:
 	FMOVS F0, 0(R1)
 
-moved463:
+moved469:
 	TST   $2, R0
-	BEQ   one464
+	BEQ   one470
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved465
+	BEQ   moved471
 	ADD   $8, R3, R5
 	VST1  V1.S[2], (R5)
-	B     moved465
+	B     moved471
 
-one464:
+one470:
 	FMOVS F1, 0(R3)
 
-moved465:
+moved471:
 	TST   $2, R0
-	BEQ   one466
+	BEQ   one472
 	FMOVD F2, 0(R4)
 	TST   $1, R0
-	BEQ   moved467
+	BEQ   moved473
 	ADD   $8, R4, R5
 	VST1  V2.S[2], (R5)
-	B     moved467
+	B     moved473
 
-one466:
+one472:
 	FMOVS F2, 0(R4)
 
-moved467:
+moved473:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
-	B    done307
+	B    done313
 
-fewer444:
+fewer450:
 	CMP $2, R1
-	BNE fewer468
+	BNE fewer474
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
 	ADD   R2, R1, R3
 	TST   $2, R0
-	BEQ   one469
+	BEQ   one475
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved470
+	BEQ   moved476
 	ADD   $8, R1, R4
 	VLD1  (R4), V0.S[2]
-	B     moved470
+	B     moved476
 
-one469:
+one475:
 	FMOVS 0(R1), F0
 
-moved470:
+moved476:
 	TST   $2, R0
-	BEQ   one471
+	BEQ   one477
 	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved472
+	BEQ   moved478
 	ADD   $8, R3, R4
 	VLD1  (R4), V1.S[2]
-	B     moved472
+	B     moved478
 
-one471:
+one477:
 	FMOVS 0(R3), F1
 
-moved472:
-	MOVD n+104(FP), R6
+moved478:
+	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded473
+	BLE  folded479
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -9116,40 +9152,40 @@ moved472:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single475
+	BNE single481
 	CMP $2, R6
-	BLT single475
+	BLT single481
 
-several474:
+several480:
 	TST   $2, R0
-	BEQ   one476
+	BEQ   one482
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved477
+	BEQ   moved483
 	ADD   $8, R4, R10
 	VLD1  (R10), V3.S[2]
-	B     moved477
+	B     moved483
 
-one476:
+one482:
 	FMOVS 0(R4), F3
 
-moved477:
+moved483:
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
 	ADD   R9, R8
 	TST   $2, R0
-	BEQ   one478
+	BEQ   one484
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved479
+	BEQ   moved485
 	ADD   $8, R4, R10
 	VLD1  (R10), V4.S[2]
-	B     moved479
+	B     moved485
 
-one478:
+one484:
 	FMOVS 0(R4), F4
 
-moved479:
+moved485:
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
 	ADD   R9, R8
@@ -9163,26 +9199,26 @@ moved479:
 	ADD   $8, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several474
+	BGE   several480
 	CMP   $0, R6
-	BEQ   folded473
+	BEQ   folded479
 
-single475:
+single481:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold480:
+fold486:
 	TST   $2, R0
-	BEQ   one481
+	BEQ   one487
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved482
+	BEQ   moved488
 	ADD   $8, R4, R10
 	VLD1  (R10), V3.S[2]
-	B     moved482
+	B     moved488
 
-one481:
+one487:
 	FMOVS 0(R4), F3
 
-moved482:
+moved488:
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
 	ADD   R9, R8
@@ -9193,76 +9229,76 @@ moved482:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold480
+	BNE   fold486
 
-folded473:
+folded479:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear483
+	BNE   linear489
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear483:
+linear489:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
 	TST   $2, R0
-	BEQ   one484
+	BEQ   one490
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved485
+	BEQ   moved491
 	ADD   $8, R1, R4
 	VST1  V0.S[2], (R4)
-	B     moved485
+	B     moved491
 
-one484:
+one490:
 	FMOVS F0, 0(R1)
 
-moved485:
+moved491:
 	TST   $2, R0
-	BEQ   one486
+	BEQ   one492
 	FMOVD F1, 0(R3)
 	TST   $1, R0
-	BEQ   moved487
+	BEQ   moved493
 	ADD   $8, R3, R4
 	VST1  V1.S[2], (R4)
-	B     moved487
+	B     moved493
 
-one486:
+one492:
 	FMOVS F1, 0(R3)
 
-moved487:
+moved493:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
-	B    done307
+	B    done313
 
-fewer468:
+fewer474:
 	CMP $1, R1
-	BNE fewer488
+	BNE fewer494
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVD  init+16(FP), R1
 	TST   $2, R0
-	BEQ   one489
+	BEQ   one495
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved490
+	BEQ   moved496
 	ADD   $8, R1, R3
 	VLD1  (R3), V0.S[2]
-	B     moved490
+	B     moved496
 
-one489:
+one495:
 	FMOVS 0(R1), F0
 
-moved490:
-	MOVD n+104(FP), R6
+moved496:
+	MOVD n+112(FP), R6
 	CMP  $0, R6
-	BLE  folded491
+	BLE  folded497
 	MOVD a+32(FP), R1
 	MOVD lda+40(FP), R2
 	MOVD stepa+48(FP), R3
@@ -9273,40 +9309,40 @@ moved490:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R3
-	BNE single493
+	BNE single499
 	CMP $2, R6
-	BLT single493
+	BLT single499
 
-several492:
+several498:
 	TST   $2, R0
-	BEQ   one494
+	BEQ   one500
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved495
+	BEQ   moved501
 	ADD   $8, R4, R9
 	VLD1  (R9), V2.S[2]
-	B     moved495
+	B     moved501
 
-one494:
+one500:
 	FMOVS 0(R4), F2
 
-moved495:
+moved501:
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
 	ADD   R8, R7
 	TST   $2, R0
-	BEQ   one496
+	BEQ   one502
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved497
+	BEQ   moved503
 	ADD   $8, R4, R9
 	VLD1  (R9), V3.S[2]
-	B     moved497
+	B     moved503
 
-one496:
+one502:
 	FMOVS 0(R4), F3
 
-moved497:
+moved503:
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
 	ADD   R8, R7
@@ -9316,26 +9352,26 @@ moved497:
 	ADD   $8, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several492
+	BGE   several498
 	CMP   $0, R6
-	BEQ   folded491
+	BEQ   folded497
 
-single493:
+single499:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold498:
+fold504:
 	TST   $2, R0
-	BEQ   one499
+	BEQ   one505
 	FMOVD 0(R4), F2
 	TST   $1, R0
-	BEQ   moved500
+	BEQ   moved506
 	ADD   $8, R4, R9
 	VLD1  (R9), V2.S[2]
-	B     moved500
+	B     moved506
 
-one499:
+one505:
 	FMOVS 0(R4), F2
 
-moved500:
+moved506:
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
 	ADD   R8, R7
@@ -9343,54 +9379,54 @@ moved500:
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold498
+	BNE   fold504
 
-folded491:
+folded497:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP   $1, R1
-	BNE   linear501
+	BNE   linear507
 	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
 
-linear501:
+linear507:
 	MOVD  c+0(FP), R1
 	TST   $2, R0
-	BEQ   one502
+	BEQ   one508
 	FMOVD F0, 0(R1)
 	TST   $1, R0
-	BEQ   moved503
+	BEQ   moved509
 	ADD   $8, R1, R3
 	VST1  V0.S[2], (R3)
-	B     moved503
+	B     moved509
 
-one502:
+one508:
 	FMOVS F0, 0(R1)
 
-moved503:
+moved509:
 	MOVD soon+72(FP), R1
 	ADD  $64, R1
 	MOVD R1, soon+72(FP)
-	B    done307
+	B    done313
 
-fewer488:
-done307:
+fewer494:
+done313:
 	RET
 
-// func panelNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, soon uintptr, ldsoon uintptr, rows int, cols int, n int, act int)
-TEXT ·panelNEONF64(SB), NOSPLIT, $0-120
-	MOVD cols+96(FP), R0
+// func panelNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, soon uintptr, ldsoon uintptr, then uintptr, rows int, cols int, n int, act int)
+TEXT ·panelNEONF64(SB), NOSPLIT, $0-128
+	MOVD cols+104(FP), R0
 	CMP  $4, R0
 	BLE  narrower1
 	CMP  $6, R0
 	BNE  over2
-	MOVD rows+88(FP), R1
+	MOVD rows+96(FP), R1
 	CMP  $8, R1
 	BLT  rest4
 
 tile3:
-	MOVD n+104(FP), R2
+	MOVD n+112(FP), R2
 	CMP  $128, R2
 	BLT  few5
 
@@ -9400,6 +9436,12 @@ tile3:
 	MUL  R3, R2, R1
 	MOVD c+0(FP), R3
 	ADD  R3, R1
+	MOVD rows+96(FP), R3
+	CMP  $16, R3
+	BGE  more6
+	MOVD then+88(FP), R1
+
+more6:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -9459,9 +9501,9 @@ few5:
 	FMOVQ 0(R9), F21
 	FMOVQ 16(R9), F22
 	FMOVQ 32(R9), F23
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded6
+	BLE   folded7
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -9479,11 +9521,11 @@ few5:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single8
+	BNE single9
 	CMP $2, R6
-	BLT single8
+	BLT single9
 
-several7:
+several8:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	FMOVQ 32(R4), F27
@@ -9562,13 +9604,13 @@ several7:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several7
+	BGE   several8
 	CMP   $0, R6
-	BEQ   folded6
+	BEQ   folded7
 
-single8:
+single9:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold9:
+fold10:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	FMOVQ 32(R4), F27
@@ -9616,11 +9658,11 @@ fold9:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold9
+	BNE   fold10
 
-folded6:
+folded7:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V24.B16
 	WORD  $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
 	WORD  $0x4e78d421 // fadd v1.2d, v1.2d, v24.2d
@@ -9647,7 +9689,7 @@ folded6:
 	WORD  $0x4e78d6d6 // fadd v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78d6f7 // fadd v23.2d, v23.2d, v24.2d
 	CMP   $1, R1
-	BNE   linear10
+	BNE   linear11
 	WORD  $0x4e78f400 // fmax v0.2d, v0.2d, v24.2d
 	WORD  $0x4e78f421 // fmax v1.2d, v1.2d, v24.2d
 	WORD  $0x4e78f442 // fmax v2.2d, v2.2d, v24.2d
@@ -9673,7 +9715,7 @@ folded6:
 	WORD  $0x4e78f6d6 // fmax v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78f6f7 // fmax v23.2d, v23.2d, v24.2d
 
-linear10:
+linear11:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -9728,16 +9770,16 @@ linear10:
 	MUL   R3, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
-	MOVD  rows+88(FP), R1
+	MOVD  rows+96(FP), R1
 	SUB   $8, R1
-	MOVD  R1, rows+88(FP)
+	MOVD  R1, rows+96(FP)
 	CMP   $8, R1
 	BGE   tile3
 
 rest4:
-	MOVD rows+88(FP), R1
+	MOVD rows+96(FP), R1
 	CMP  $7, R1
-	BNE  fewer12
+	BNE  fewer13
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
@@ -9769,9 +9811,9 @@ rest4:
 	FMOVQ 0(R8), F18
 	FMOVQ 16(R8), F19
 	FMOVQ 32(R8), F20
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded13
+	BLE   folded14
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -9788,11 +9830,11 @@ rest4:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single15
+	BNE single16
 	CMP $2, R6
-	BLT single15
+	BLT single16
 
-several14:
+several15:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	FMOVQ 32(R4), F24
@@ -9863,13 +9905,13 @@ several14:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several14
+	BGE   several15
 	CMP   $0, R6
-	BEQ   folded13
+	BEQ   folded14
 
-single15:
+single16:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold16:
+fold17:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	FMOVQ 32(R4), F24
@@ -9912,11 +9954,11 @@ fold16:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold16
+	BNE   fold17
 
-folded13:
+folded14:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V21.B16
 	WORD  $0x4e75d400 // fadd v0.2d, v0.2d, v21.2d
 	WORD  $0x4e75d421 // fadd v1.2d, v1.2d, v21.2d
@@ -9940,7 +9982,7 @@ folded13:
 	WORD  $0x4e75d673 // fadd v19.2d, v19.2d, v21.2d
 	WORD  $0x4e75d694 // fadd v20.2d, v20.2d, v21.2d
 	CMP   $1, R1
-	BNE   linear17
+	BNE   linear18
 	WORD  $0x4e75f400 // fmax v0.2d, v0.2d, v21.2d
 	WORD  $0x4e75f421 // fmax v1.2d, v1.2d, v21.2d
 	WORD  $0x4e75f442 // fmax v2.2d, v2.2d, v21.2d
@@ -9963,7 +10005,7 @@ folded13:
 	WORD  $0x4e75f673 // fmax v19.2d, v19.2d, v21.2d
 	WORD  $0x4e75f694 // fmax v20.2d, v20.2d, v21.2d
 
-linear17:
+linear18:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -9996,11 +10038,11 @@ linear17:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done11
+	B     done12
 
-fewer12:
+fewer13:
 	CMP $6, R1
-	BNE fewer18
+	BNE fewer19
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVD  init+16(FP), R1
@@ -10028,9 +10070,9 @@ fewer12:
 	FMOVQ 0(R7), F15
 	FMOVQ 16(R7), F16
 	FMOVQ 32(R7), F17
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded19
+	BLE   folded20
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10046,11 +10088,11 @@ fewer12:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single21
+	BNE single22
 	CMP $2, R6
-	BLT single21
+	BLT single22
 
-several20:
+several21:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	FMOVQ 32(R4), F21
@@ -10113,13 +10155,13 @@ several20:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several20
+	BGE   several21
 	CMP   $0, R6
-	BEQ   folded19
+	BEQ   folded20
 
-single21:
+single22:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold22:
+fold23:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	FMOVQ 32(R4), F21
@@ -10157,11 +10199,11 @@ fold22:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold22
+	BNE   fold23
 
-folded19:
+folded20:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V18.B16
 	WORD  $0x4e72d400 // fadd v0.2d, v0.2d, v18.2d
 	WORD  $0x4e72d421 // fadd v1.2d, v1.2d, v18.2d
@@ -10182,7 +10224,7 @@ folded19:
 	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	CMP   $1, R1
-	BNE   linear23
+	BNE   linear24
 	WORD  $0x4e72f400 // fmax v0.2d, v0.2d, v18.2d
 	WORD  $0x4e72f421 // fmax v1.2d, v1.2d, v18.2d
 	WORD  $0x4e72f442 // fmax v2.2d, v2.2d, v18.2d
@@ -10202,7 +10244,7 @@ folded19:
 	WORD  $0x4e72f610 // fmax v16.2d, v16.2d, v18.2d
 	WORD  $0x4e72f631 // fmax v17.2d, v17.2d, v18.2d
 
-linear23:
+linear24:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -10231,11 +10273,11 @@ linear23:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done11
+	B     done12
 
-fewer18:
+fewer19:
 	CMP $5, R1
-	BNE fewer24
+	BNE fewer25
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVD  init+16(FP), R1
@@ -10259,9 +10301,9 @@ fewer18:
 	FMOVQ 0(R6), F12
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R6), F14
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded25
+	BLE   folded26
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10276,11 +10318,11 @@ fewer18:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single27
+	BNE single28
 	CMP $2, R6
-	BLT single27
+	BLT single28
 
-several26:
+several27:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	FMOVQ 32(R4), F18
@@ -10335,13 +10377,13 @@ several26:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several26
+	BGE   several27
 	CMP   $0, R6
-	BEQ   folded25
+	BEQ   folded26
 
-single27:
+single28:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold28:
+fold29:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	FMOVQ 32(R4), F18
@@ -10374,11 +10416,11 @@ fold28:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold28
+	BNE   fold29
 
-folded25:
+folded26:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V15.B16
 	WORD  $0x4e6fd400 // fadd v0.2d, v0.2d, v15.2d
 	WORD  $0x4e6fd421 // fadd v1.2d, v1.2d, v15.2d
@@ -10396,7 +10438,7 @@ folded25:
 	WORD  $0x4e6fd5ad // fadd v13.2d, v13.2d, v15.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	CMP   $1, R1
-	BNE   linear29
+	BNE   linear30
 	WORD  $0x4e6ff400 // fmax v0.2d, v0.2d, v15.2d
 	WORD  $0x4e6ff421 // fmax v1.2d, v1.2d, v15.2d
 	WORD  $0x4e6ff442 // fmax v2.2d, v2.2d, v15.2d
@@ -10413,7 +10455,7 @@ folded25:
 	WORD  $0x4e6ff5ad // fmax v13.2d, v13.2d, v15.2d
 	WORD  $0x4e6ff5ce // fmax v14.2d, v14.2d, v15.2d
 
-linear29:
+linear30:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -10438,11 +10480,11 @@ linear29:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done11
+	B     done12
 
-fewer24:
+fewer25:
 	CMP $4, R1
-	BNE fewer30
+	BNE fewer31
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVD  init+16(FP), R1
@@ -10462,9 +10504,9 @@ fewer24:
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
 	FMOVQ 32(R5), F11
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded31
+	BLE   folded32
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10478,11 +10520,11 @@ fewer24:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single33
+	BNE single34
 	CMP $2, R6
-	BLT single33
+	BLT single34
 
-several32:
+several33:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	FMOVQ 32(R4), F15
@@ -10529,13 +10571,13 @@ several32:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several32
+	BGE   several33
 	CMP   $0, R6
-	BEQ   folded31
+	BEQ   folded32
 
-single33:
+single34:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold34:
+fold35:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	FMOVQ 32(R4), F15
@@ -10563,11 +10605,11 @@ fold34:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold34
+	BNE   fold35
 
-folded31:
+folded32:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
 	WORD  $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
@@ -10582,7 +10624,7 @@ folded31:
 	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	CMP   $1, R1
-	BNE   linear35
+	BNE   linear36
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -10596,7 +10638,7 @@ folded31:
 	WORD  $0x4e6cf54a // fmax v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
 
-linear35:
+linear36:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -10617,11 +10659,11 @@ linear35:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done11
+	B     done12
 
-fewer30:
+fewer31:
 	CMP $3, R1
-	BNE fewer36
+	BNE fewer37
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVD  init+16(FP), R1
@@ -10637,9 +10679,9 @@ fewer30:
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
 	FMOVQ 32(R4), F8
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded37
+	BLE   folded38
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10652,11 +10694,11 @@ fewer30:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single39
+	BNE single40
 	CMP $2, R6
-	BLT single39
+	BLT single40
 
-several38:
+several39:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	FMOVQ 32(R4), F12
@@ -10695,13 +10737,13 @@ several38:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several38
+	BGE   several39
 	CMP   $0, R6
-	BEQ   folded37
+	BEQ   folded38
 
-single39:
+single40:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold40:
+fold41:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	FMOVQ 32(R4), F12
@@ -10724,11 +10766,11 @@ fold40:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold40
+	BNE   fold41
 
-folded37:
+folded38:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V9.B16
 	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
 	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
@@ -10740,7 +10782,7 @@ folded37:
 	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
 	CMP   $1, R1
-	BNE   linear41
+	BNE   linear42
 	WORD  $0x4e69f400 // fmax v0.2d, v0.2d, v9.2d
 	WORD  $0x4e69f421 // fmax v1.2d, v1.2d, v9.2d
 	WORD  $0x4e69f442 // fmax v2.2d, v2.2d, v9.2d
@@ -10751,7 +10793,7 @@ folded37:
 	WORD  $0x4e69f4e7 // fmax v7.2d, v7.2d, v9.2d
 	WORD  $0x4e69f508 // fmax v8.2d, v8.2d, v9.2d
 
-linear41:
+linear42:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -10768,11 +10810,11 @@ linear41:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done11
+	B     done12
 
-fewer36:
+fewer37:
 	CMP $2, R1
-	BNE fewer42
+	BNE fewer43
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVD  init+16(FP), R1
@@ -10784,9 +10826,9 @@ fewer36:
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
 	FMOVQ 32(R3), F5
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded43
+	BLE   folded44
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10798,11 +10840,11 @@ fewer36:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single45
+	BNE single46
 	CMP $2, R6
-	BLT single45
+	BLT single46
 
-several44:
+several45:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	FMOVQ 32(R4), F9
@@ -10833,13 +10875,13 @@ several44:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several44
+	BGE   several45
 	CMP   $0, R6
-	BEQ   folded43
+	BEQ   folded44
 
-single45:
+single46:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold46:
+fold47:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	FMOVQ 32(R4), F9
@@ -10857,11 +10899,11 @@ fold46:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold46
+	BNE   fold47
 
-folded43:
+folded44:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -10870,7 +10912,7 @@ folded43:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear47
+	BNE   linear48
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -10878,7 +10920,7 @@ folded43:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear47:
+linear48:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -10891,20 +10933,20 @@ linear47:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done11
+	B     done12
 
-fewer42:
+fewer43:
 	CMP $1, R1
-	BNE fewer48
+	BNE fewer49
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
 	FMOVQ 32(R1), F2
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded49
+	BLE   folded50
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -10915,11 +10957,11 @@ fewer42:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single51
+	BNE single52
 	CMP $2, R6
-	BLT single51
+	BLT single52
 
-several50:
+several51:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
@@ -10942,13 +10984,13 @@ several50:
 	ADD   $16, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several50
+	BGE   several51
 	CMP   $0, R6
-	BEQ   folded49
+	BEQ   folded50
 
-single51:
+single52:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold52:
+fold53:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	FMOVQ 32(R4), F6
@@ -10961,22 +11003,22 @@ fold52:
 	WORD  $0x4fc310c2 // fmla v2.2d, v6.2d, v3.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold52
+	BNE   fold53
 
-folded49:
+folded50:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	CMP   $1, R1
-	BNE   linear53
+	BNE   linear54
 	WORD  $0x4e63f400 // fmax v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63f421 // fmax v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63f442 // fmax v2.2d, v2.2d, v3.2d
 
-linear53:
+linear54:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
@@ -10984,24 +11026,24 @@ linear53:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done11
+	B     done12
 
-fewer48:
-done11:
+fewer49:
+done12:
 	RET
 
 over2:
 	MOVD $8, R1
 	MUL  R1, R0, R0
 	SUB  $48, R0
-	MOVD rows+88(FP), R1
+	MOVD rows+96(FP), R1
 	CMP  $8, R1
-	BLT  rest55
+	BLT  rest56
 
-tile54:
-	MOVD n+104(FP), R2
+tile55:
+	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few56
+	BLT  few57
 
 	// c of the next tile, 8×3 vectors
 	MOVD ldc+8(FP), R2
@@ -11009,6 +11051,12 @@ tile54:
 	MUL  R3, R2, R1
 	MOVD c+0(FP), R3
 	ADD  R3, R1
+	MOVD rows+96(FP), R3
+	CMP  $16, R3
+	BGE  more58
+	MOVD then+88(FP), R1
+
+more58:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -11033,7 +11081,7 @@ tile54:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 40(R9), PLDL2KEEP
 
-few56:
+few57:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -11077,9 +11125,9 @@ few56:
 	FMOVQ 0(R9), F21
 	FMOVQ 16(R9), F22
 	FMOVQ 32(R20), F23
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded57
+	BLE   folded59
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -11097,11 +11145,11 @@ few56:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single59
+	BNE single61
 	CMP $2, R6
-	BLT single59
+	BLT single61
 
-several58:
+several60:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	ADD   R0, R4, R19
@@ -11182,13 +11230,13 @@ several58:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several58
+	BGE   several60
 	CMP   $0, R6
-	BEQ   folded57
+	BEQ   folded59
 
-single59:
+single61:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold60:
+fold62:
 	FMOVQ 0(R4), F25
 	FMOVQ 16(R4), F26
 	ADD   R0, R4, R19
@@ -11237,11 +11285,11 @@ fold60:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold60
+	BNE   fold62
 
-folded57:
+folded59:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V24.B16
 	WORD  $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
 	WORD  $0x4e78d421 // fadd v1.2d, v1.2d, v24.2d
@@ -11268,7 +11316,7 @@ folded57:
 	WORD  $0x4e78d6d6 // fadd v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78d6f7 // fadd v23.2d, v23.2d, v24.2d
 	CMP   $1, R1
-	BNE   linear61
+	BNE   linear63
 	WORD  $0x4e78f400 // fmax v0.2d, v0.2d, v24.2d
 	WORD  $0x4e78f421 // fmax v1.2d, v1.2d, v24.2d
 	WORD  $0x4e78f442 // fmax v2.2d, v2.2d, v24.2d
@@ -11294,7 +11342,7 @@ folded57:
 	WORD  $0x4e78f6d6 // fmax v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78f6f7 // fmax v23.2d, v23.2d, v24.2d
 
-linear61:
+linear63:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -11358,16 +11406,16 @@ linear61:
 	MUL   R3, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
-	MOVD  rows+88(FP), R1
+	MOVD  rows+96(FP), R1
 	SUB   $8, R1
-	MOVD  R1, rows+88(FP)
+	MOVD  R1, rows+96(FP)
 	CMP   $8, R1
-	BGE   tile54
+	BGE   tile55
 
-rest55:
-	MOVD rows+88(FP), R1
+rest56:
+	MOVD rows+96(FP), R1
 	CMP  $7, R1
-	BNE  fewer63
+	BNE  fewer65
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVD  init+16(FP), R1
@@ -11407,9 +11455,9 @@ rest55:
 	FMOVQ 0(R8), F18
 	FMOVQ 16(R8), F19
 	FMOVQ 32(R15), F20
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded64
+	BLE   folded66
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -11426,11 +11474,11 @@ rest55:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single66
+	BNE single68
 	CMP $2, R6
-	BLT single66
+	BLT single68
 
-several65:
+several67:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	ADD   R0, R4, R15
@@ -11503,13 +11551,13 @@ several65:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several65
+	BGE   several67
 	CMP   $0, R6
-	BEQ   folded64
+	BEQ   folded66
 
-single66:
+single68:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold67:
+fold69:
 	FMOVQ 0(R4), F22
 	FMOVQ 16(R4), F23
 	ADD   R0, R4, R15
@@ -11553,11 +11601,11 @@ fold67:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold67
+	BNE   fold69
 
-folded64:
+folded66:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V21.B16
 	WORD  $0x4e75d400 // fadd v0.2d, v0.2d, v21.2d
 	WORD  $0x4e75d421 // fadd v1.2d, v1.2d, v21.2d
@@ -11581,7 +11629,7 @@ folded64:
 	WORD  $0x4e75d673 // fadd v19.2d, v19.2d, v21.2d
 	WORD  $0x4e75d694 // fadd v20.2d, v20.2d, v21.2d
 	CMP   $1, R1
-	BNE   linear68
+	BNE   linear70
 	WORD  $0x4e75f400 // fmax v0.2d, v0.2d, v21.2d
 	WORD  $0x4e75f421 // fmax v1.2d, v1.2d, v21.2d
 	WORD  $0x4e75f442 // fmax v2.2d, v2.2d, v21.2d
@@ -11604,7 +11652,7 @@ folded64:
 	WORD  $0x4e75f673 // fmax v19.2d, v19.2d, v21.2d
 	WORD  $0x4e75f694 // fmax v20.2d, v20.2d, v21.2d
 
-linear68:
+linear70:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -11645,11 +11693,11 @@ linear68:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done62
+	B     done64
 
-fewer63:
+fewer65:
 	CMP $6, R1
-	BNE fewer69
+	BNE fewer71
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVD  init+16(FP), R1
@@ -11684,9 +11732,9 @@ fewer63:
 	FMOVQ 0(R7), F15
 	FMOVQ 16(R7), F16
 	FMOVQ 32(R13), F17
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded70
+	BLE   folded72
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -11702,11 +11750,11 @@ fewer63:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single72
+	BNE single74
 	CMP $2, R6
-	BLT single72
+	BLT single74
 
-several71:
+several73:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	ADD   R0, R4, R14
@@ -11771,13 +11819,13 @@ several71:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several71
+	BGE   several73
 	CMP   $0, R6
-	BEQ   folded70
+	BEQ   folded72
 
-single72:
+single74:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold73:
+fold75:
 	FMOVQ 0(R4), F19
 	FMOVQ 16(R4), F20
 	ADD   R0, R4, R14
@@ -11816,11 +11864,11 @@ fold73:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold73
+	BNE   fold75
 
-folded70:
+folded72:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V18.B16
 	WORD  $0x4e72d400 // fadd v0.2d, v0.2d, v18.2d
 	WORD  $0x4e72d421 // fadd v1.2d, v1.2d, v18.2d
@@ -11841,7 +11889,7 @@ folded70:
 	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
 	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
 	CMP   $1, R1
-	BNE   linear74
+	BNE   linear76
 	WORD  $0x4e72f400 // fmax v0.2d, v0.2d, v18.2d
 	WORD  $0x4e72f421 // fmax v1.2d, v1.2d, v18.2d
 	WORD  $0x4e72f442 // fmax v2.2d, v2.2d, v18.2d
@@ -11861,7 +11909,7 @@ folded70:
 	WORD  $0x4e72f610 // fmax v16.2d, v16.2d, v18.2d
 	WORD  $0x4e72f631 // fmax v17.2d, v17.2d, v18.2d
 
-linear74:
+linear76:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -11897,11 +11945,11 @@ linear74:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done62
+	B     done64
 
-fewer69:
+fewer71:
 	CMP $5, R1
-	BNE fewer75
+	BNE fewer77
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVD  init+16(FP), R1
@@ -11931,9 +11979,9 @@ fewer69:
 	FMOVQ 0(R6), F12
 	FMOVQ 16(R6), F13
 	FMOVQ 32(R11), F14
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded76
+	BLE   folded78
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -11948,11 +11996,11 @@ fewer69:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single78
+	BNE single80
 	CMP $2, R6
-	BLT single78
+	BLT single80
 
-several77:
+several79:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	ADD   R0, R4, R13
@@ -12009,13 +12057,13 @@ several77:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several77
+	BGE   several79
 	CMP   $0, R6
-	BEQ   folded76
+	BEQ   folded78
 
-single78:
+single80:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold79:
+fold81:
 	FMOVQ 0(R4), F16
 	FMOVQ 16(R4), F17
 	ADD   R0, R4, R13
@@ -12049,11 +12097,11 @@ fold79:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold79
+	BNE   fold81
 
-folded76:
+folded78:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V15.B16
 	WORD  $0x4e6fd400 // fadd v0.2d, v0.2d, v15.2d
 	WORD  $0x4e6fd421 // fadd v1.2d, v1.2d, v15.2d
@@ -12071,7 +12119,7 @@ folded76:
 	WORD  $0x4e6fd5ad // fadd v13.2d, v13.2d, v15.2d
 	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
 	CMP   $1, R1
-	BNE   linear80
+	BNE   linear82
 	WORD  $0x4e6ff400 // fmax v0.2d, v0.2d, v15.2d
 	WORD  $0x4e6ff421 // fmax v1.2d, v1.2d, v15.2d
 	WORD  $0x4e6ff442 // fmax v2.2d, v2.2d, v15.2d
@@ -12088,7 +12136,7 @@ folded76:
 	WORD  $0x4e6ff5ad // fmax v13.2d, v13.2d, v15.2d
 	WORD  $0x4e6ff5ce // fmax v14.2d, v14.2d, v15.2d
 
-linear80:
+linear82:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12119,11 +12167,11 @@ linear80:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done62
+	B     done64
 
-fewer75:
+fewer77:
 	CMP $4, R1
-	BNE fewer81
+	BNE fewer83
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVD  init+16(FP), R1
@@ -12148,9 +12196,9 @@ fewer75:
 	FMOVQ 0(R5), F9
 	FMOVQ 16(R5), F10
 	FMOVQ 32(R9), F11
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded82
+	BLE   folded84
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -12164,11 +12212,11 @@ fewer75:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single84
+	BNE single86
 	CMP $2, R6
-	BLT single84
+	BLT single86
 
-several83:
+several85:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R0, R4, R12
@@ -12217,13 +12265,13 @@ several83:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several83
+	BGE   several85
 	CMP   $0, R6
-	BEQ   folded82
+	BEQ   folded84
 
-single84:
+single86:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold85:
+fold87:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R0, R4, R12
@@ -12252,11 +12300,11 @@ fold85:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold85
+	BNE   fold87
 
-folded82:
+folded84:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
 	WORD  $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
@@ -12271,7 +12319,7 @@ folded82:
 	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	CMP   $1, R1
-	BNE   linear86
+	BNE   linear88
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -12285,7 +12333,7 @@ folded82:
 	WORD  $0x4e6cf54a // fmax v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
 
-linear86:
+linear88:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12311,11 +12359,11 @@ linear86:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done62
+	B     done64
 
-fewer81:
+fewer83:
 	CMP $3, R1
-	BNE fewer87
+	BNE fewer89
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVD  init+16(FP), R1
@@ -12335,9 +12383,9 @@ fewer81:
 	FMOVQ 0(R4), F6
 	FMOVQ 16(R4), F7
 	FMOVQ 32(R7), F8
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded88
+	BLE   folded90
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -12350,11 +12398,11 @@ fewer81:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single90
+	BNE single92
 	CMP $2, R6
-	BLT single90
+	BLT single92
 
-several89:
+several91:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	ADD   R0, R4, R11
@@ -12395,13 +12443,13 @@ several89:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several89
+	BGE   several91
 	CMP   $0, R6
-	BEQ   folded88
+	BEQ   folded90
 
-single90:
+single92:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold91:
+fold93:
 	FMOVQ 0(R4), F10
 	FMOVQ 16(R4), F11
 	ADD   R0, R4, R11
@@ -12425,11 +12473,11 @@ fold91:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold91
+	BNE   fold93
 
-folded88:
+folded90:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V9.B16
 	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
 	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
@@ -12441,7 +12489,7 @@ folded88:
 	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
 	CMP   $1, R1
-	BNE   linear92
+	BNE   linear94
 	WORD  $0x4e69f400 // fmax v0.2d, v0.2d, v9.2d
 	WORD  $0x4e69f421 // fmax v1.2d, v1.2d, v9.2d
 	WORD  $0x4e69f442 // fmax v2.2d, v2.2d, v9.2d
@@ -12452,7 +12500,7 @@ folded88:
 	WORD  $0x4e69f4e7 // fmax v7.2d, v7.2d, v9.2d
 	WORD  $0x4e69f508 // fmax v8.2d, v8.2d, v9.2d
 
-linear92:
+linear94:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12473,11 +12521,11 @@ linear92:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done62
+	B     done64
 
-fewer87:
+fewer89:
 	CMP $2, R1
-	BNE fewer93
+	BNE fewer95
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVD  init+16(FP), R1
@@ -12492,9 +12540,9 @@ fewer87:
 	FMOVQ 0(R3), F3
 	FMOVQ 16(R3), F4
 	FMOVQ 32(R5), F5
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded94
+	BLE   folded96
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -12506,11 +12554,11 @@ fewer87:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single96
+	BNE single98
 	CMP $2, R6
-	BLT single96
+	BLT single98
 
-several95:
+several97:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R0, R4, R10
@@ -12543,13 +12591,13 @@ several95:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several95
+	BGE   several97
 	CMP   $0, R6
-	BEQ   folded94
+	BEQ   folded96
 
-single96:
+single98:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold97:
+fold99:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R0, R4, R10
@@ -12568,11 +12616,11 @@ fold97:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold97
+	BNE   fold99
 
-folded94:
+folded96:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -12581,7 +12629,7 @@ folded94:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear98
+	BNE   linear100
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -12589,7 +12637,7 @@ folded94:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear98:
+linear100:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -12605,11 +12653,11 @@ linear98:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done62
+	B     done64
 
-fewer93:
+fewer95:
 	CMP $1, R1
-	BNE fewer99
+	BNE fewer101
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVD  init+16(FP), R1
@@ -12618,9 +12666,9 @@ fewer93:
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
 	FMOVQ 32(R3), F2
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded100
+	BLE   folded102
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -12631,11 +12679,11 @@ fewer93:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single102
+	BNE single104
 	CMP $2, R6
-	BLT single102
+	BLT single104
 
-several101:
+several103:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	ADD   R0, R4, R9
@@ -12660,13 +12708,13 @@ several101:
 	ADD   $16, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several101
+	BGE   several103
 	CMP   $0, R6
-	BEQ   folded100
+	BEQ   folded102
 
-single102:
+single104:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold103:
+fold105:
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
 	ADD   R0, R4, R9
@@ -12680,22 +12728,22 @@ fold103:
 	WORD  $0x4fc310c2 // fmla v2.2d, v6.2d, v3.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold103
+	BNE   fold105
 
-folded100:
+folded102:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	CMP   $1, R1
-	BNE   linear104
+	BNE   linear106
 	WORD  $0x4e63f400 // fmax v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63f421 // fmax v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63f442 // fmax v2.2d, v2.2d, v3.2d
 
-linear104:
+linear106:
 	MOVD  c+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -12705,25 +12753,25 @@ linear104:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done62
+	B     done64
 
-fewer99:
-done62:
+fewer101:
+done64:
 	RET
 
 narrower1:
 	CMP  $2, R0
-	BLE  narrower105
+	BLE  narrower107
 	CMP  $4, R0
-	BNE  over106
-	MOVD rows+88(FP), R1
+	BNE  over108
+	MOVD rows+96(FP), R1
 	CMP  $8, R1
-	BLT  rest108
+	BLT  rest110
 
-tile107:
-	MOVD n+104(FP), R2
+tile109:
+	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few109
+	BLT  few111
 
 	// c of the next tile, 8×2 vectors
 	MOVD ldc+8(FP), R2
@@ -12731,6 +12779,12 @@ tile107:
 	MUL  R3, R2, R1
 	MOVD c+0(FP), R3
 	ADD  R3, R1
+	MOVD rows+96(FP), R3
+	CMP  $16, R3
+	BGE  more112
+	MOVD then+88(FP), R1
+
+more112:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -12755,7 +12809,7 @@ tile107:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 24(R9), PLDL2KEEP
 
-few109:
+few111:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -12782,9 +12836,9 @@ few109:
 	FMOVQ 16(R8), F13
 	FMOVQ 0(R9), F14
 	FMOVQ 16(R9), F15
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded110
+	BLE   folded113
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -12802,11 +12856,11 @@ few109:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single112
+	BNE single115
 	CMP $2, R6
-	BLT single112
+	BLT single115
 
-several111:
+several114:
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
@@ -12867,13 +12921,13 @@ several111:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several111
+	BGE   several114
 	CMP   $0, R6
-	BEQ   folded110
+	BEQ   folded113
 
-single112:
+single115:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold113:
+fold116:
 	FMOVQ 0(R4), F17
 	FMOVQ 16(R4), F18
 	ADD   R5, R4
@@ -12912,11 +12966,11 @@ fold113:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold113
+	BNE   fold116
 
-folded110:
+folded113:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V16.B16
 	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70d421 // fadd v1.2d, v1.2d, v16.2d
@@ -12935,7 +12989,7 @@ folded110:
 	WORD  $0x4e70d5ce // fadd v14.2d, v14.2d, v16.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	CMP   $1, R1
-	BNE   linear114
+	BNE   linear117
 	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70f421 // fmax v1.2d, v1.2d, v16.2d
 	WORD  $0x4e70f442 // fmax v2.2d, v2.2d, v16.2d
@@ -12953,7 +13007,7 @@ folded110:
 	WORD  $0x4e70f5ce // fmax v14.2d, v14.2d, v16.2d
 	WORD  $0x4e70f5ef // fmax v15.2d, v15.2d, v16.2d
 
-linear114:
+linear117:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -13000,16 +13054,16 @@ linear114:
 	MUL   R3, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
-	MOVD  rows+88(FP), R1
+	MOVD  rows+96(FP), R1
 	SUB   $8, R1
-	MOVD  R1, rows+88(FP)
+	MOVD  R1, rows+96(FP)
 	CMP   $8, R1
-	BGE   tile107
+	BGE   tile109
 
-rest108:
-	MOVD rows+88(FP), R1
+rest110:
+	MOVD rows+96(FP), R1
 	CMP  $7, R1
-	BNE  fewer116
+	BNE  fewer119
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
@@ -13034,9 +13088,9 @@ rest108:
 	FMOVQ 16(R7), F11
 	FMOVQ 0(R8), F12
 	FMOVQ 16(R8), F13
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded117
+	BLE   folded120
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -13053,11 +13107,11 @@ rest108:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single119
+	BNE single122
 	CMP $2, R6
-	BLT single119
+	BLT single122
 
-several118:
+several121:
 	FMOVQ 0(R4), F15
 	FMOVQ 16(R4), F16
 	ADD   R5, R4
@@ -13112,13 +13166,13 @@ several118:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several118
+	BGE   several121
 	CMP   $0, R6
-	BEQ   folded117
+	BEQ   folded120
 
-single119:
+single122:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold120:
+fold123:
 	FMOVQ 0(R4), F15
 	FMOVQ 16(R4), F16
 	ADD   R5, R4
@@ -13153,11 +13207,11 @@ fold120:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold120
+	BNE   fold123
 
-folded117:
+folded120:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V14.B16
 	WORD  $0x4e6ed400 // fadd v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ed421 // fadd v1.2d, v1.2d, v14.2d
@@ -13174,7 +13228,7 @@ folded117:
 	WORD  $0x4e6ed58c // fadd v12.2d, v12.2d, v14.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	CMP   $1, R1
-	BNE   linear121
+	BNE   linear124
 	WORD  $0x4e6ef400 // fmax v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ef421 // fmax v1.2d, v1.2d, v14.2d
 	WORD  $0x4e6ef442 // fmax v2.2d, v2.2d, v14.2d
@@ -13190,7 +13244,7 @@ folded117:
 	WORD  $0x4e6ef58c // fmax v12.2d, v12.2d, v14.2d
 	WORD  $0x4e6ef5ad // fmax v13.2d, v13.2d, v14.2d
 
-linear121:
+linear124:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -13216,11 +13270,11 @@ linear121:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done115
+	B     done118
 
-fewer116:
+fewer119:
 	CMP $6, R1
-	BNE fewer122
+	BNE fewer125
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVD  init+16(FP), R1
@@ -13242,9 +13296,9 @@ fewer116:
 	FMOVQ 16(R6), F9
 	FMOVQ 0(R7), F10
 	FMOVQ 16(R7), F11
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded123
+	BLE   folded126
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -13260,11 +13314,11 @@ fewer116:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single125
+	BNE single128
 	CMP $2, R6
-	BLT single125
+	BLT single128
 
-several124:
+several127:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R5, R4
@@ -13313,13 +13367,13 @@ several124:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several124
+	BGE   several127
 	CMP   $0, R6
-	BEQ   folded123
+	BEQ   folded126
 
-single125:
+single128:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold126:
+fold129:
 	FMOVQ 0(R4), F13
 	FMOVQ 16(R4), F14
 	ADD   R5, R4
@@ -13350,11 +13404,11 @@ fold126:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold126
+	BNE   fold129
 
-folded123:
+folded126:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
 	WORD  $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
@@ -13369,7 +13423,7 @@ folded123:
 	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	CMP   $1, R1
-	BNE   linear127
+	BNE   linear130
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -13383,7 +13437,7 @@ folded123:
 	WORD  $0x4e6cf54a // fmax v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
 
-linear127:
+linear130:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -13406,11 +13460,11 @@ linear127:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done115
+	B     done118
 
-fewer122:
+fewer125:
 	CMP $5, R1
-	BNE fewer128
+	BNE fewer131
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVD  init+16(FP), R1
@@ -13429,9 +13483,9 @@ fewer122:
 	FMOVQ 16(R5), F7
 	FMOVQ 0(R6), F8
 	FMOVQ 16(R6), F9
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded129
+	BLE   folded132
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -13446,11 +13500,11 @@ fewer122:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single131
+	BNE single134
 	CMP $2, R6
-	BLT single131
+	BLT single134
 
-several130:
+several133:
 	FMOVQ 0(R4), F11
 	FMOVQ 16(R4), F12
 	ADD   R5, R4
@@ -13493,13 +13547,13 @@ several130:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several130
+	BGE   several133
 	CMP   $0, R6
-	BEQ   folded129
+	BEQ   folded132
 
-single131:
+single134:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold132:
+fold135:
 	FMOVQ 0(R4), F11
 	FMOVQ 16(R4), F12
 	ADD   R5, R4
@@ -13526,11 +13580,11 @@ fold132:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold132
+	BNE   fold135
 
-folded129:
+folded132:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V10.B16
 	WORD  $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
@@ -13543,7 +13597,7 @@ folded129:
 	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
 	CMP   $1, R1
-	BNE   linear133
+	BNE   linear136
 	WORD  $0x4e6af400 // fmax v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6af421 // fmax v1.2d, v1.2d, v10.2d
 	WORD  $0x4e6af442 // fmax v2.2d, v2.2d, v10.2d
@@ -13555,7 +13609,7 @@ folded129:
 	WORD  $0x4e6af508 // fmax v8.2d, v8.2d, v10.2d
 	WORD  $0x4e6af529 // fmax v9.2d, v9.2d, v10.2d
 
-linear133:
+linear136:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -13575,11 +13629,11 @@ linear133:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done115
+	B     done118
 
-fewer128:
+fewer131:
 	CMP $4, R1
-	BNE fewer134
+	BNE fewer137
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVD  init+16(FP), R1
@@ -13595,9 +13649,9 @@ fewer128:
 	FMOVQ 16(R4), F5
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R5), F7
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded135
+	BLE   folded138
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -13611,11 +13665,11 @@ fewer128:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single137
+	BNE single140
 	CMP $2, R6
-	BLT single137
+	BLT single140
 
-several136:
+several139:
 	FMOVQ 0(R4), F9
 	FMOVQ 16(R4), F10
 	ADD   R5, R4
@@ -13652,13 +13706,13 @@ several136:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several136
+	BGE   several139
 	CMP   $0, R6
-	BEQ   folded135
+	BEQ   folded138
 
-single137:
+single140:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold138:
+fold141:
 	FMOVQ 0(R4), F9
 	FMOVQ 16(R4), F10
 	ADD   R5, R4
@@ -13681,11 +13735,11 @@ fold138:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold138
+	BNE   fold141
 
-folded135:
+folded138:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
@@ -13696,7 +13750,7 @@ folded135:
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R1
-	BNE   linear139
+	BNE   linear142
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -13706,7 +13760,7 @@ folded135:
 	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear139:
+linear142:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -13723,11 +13777,11 @@ linear139:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done115
+	B     done118
 
-fewer134:
+fewer137:
 	CMP $3, R1
-	BNE fewer140
+	BNE fewer143
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVD  init+16(FP), R1
@@ -13740,9 +13794,9 @@ fewer134:
 	FMOVQ 16(R3), F3
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R4), F5
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded141
+	BLE   folded144
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -13755,11 +13809,11 @@ fewer134:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single143
+	BNE single146
 	CMP $2, R6
-	BLT single143
+	BLT single146
 
-several142:
+several145:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R5, R4
@@ -13790,13 +13844,13 @@ several142:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several142
+	BGE   several145
 	CMP   $0, R6
-	BEQ   folded141
+	BEQ   folded144
 
-single143:
+single146:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold144:
+fold147:
 	FMOVQ 0(R4), F7
 	FMOVQ 16(R4), F8
 	ADD   R5, R4
@@ -13815,11 +13869,11 @@ fold144:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold144
+	BNE   fold147
 
-folded141:
+folded144:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -13828,7 +13882,7 @@ folded141:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear145
+	BNE   linear148
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -13836,7 +13890,7 @@ folded141:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear145:
+linear148:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -13850,11 +13904,11 @@ linear145:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done115
+	B     done118
 
-fewer140:
+fewer143:
 	CMP $2, R1
-	BNE fewer146
+	BNE fewer149
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVD  init+16(FP), R1
@@ -13864,9 +13918,9 @@ fewer140:
 	FMOVQ 16(R1), F1
 	FMOVQ 0(R3), F2
 	FMOVQ 16(R3), F3
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded147
+	BLE   folded150
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -13878,11 +13932,11 @@ fewer140:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single149
+	BNE single152
 	CMP $2, R6
-	BLT single149
+	BLT single152
 
-several148:
+several151:
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	ADD   R5, R4
@@ -13907,13 +13961,13 @@ several148:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several148
+	BGE   several151
 	CMP   $0, R6
-	BEQ   folded147
+	BEQ   folded150
 
-single149:
+single152:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold150:
+fold153:
 	FMOVQ 0(R4), F5
 	FMOVQ 16(R4), F6
 	ADD   R5, R4
@@ -13928,24 +13982,24 @@ fold150:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold150
+	BNE   fold153
 
-folded147:
+folded150:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	CMP   $1, R1
-	BNE   linear151
+	BNE   linear154
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
 
-linear151:
+linear154:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -13956,19 +14010,19 @@ linear151:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done115
+	B     done118
 
-fewer146:
+fewer149:
 	CMP $1, R1
-	BNE fewer152
+	BNE fewer155
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded153
+	BLE   folded156
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -13979,11 +14033,11 @@ fewer146:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single155
+	BNE single158
 	CMP $2, R6
-	BLT single155
+	BLT single158
 
-several154:
+several157:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	ADD   R5, R4
@@ -14002,13 +14056,13 @@ several154:
 	ADD   $16, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several154
+	BGE   several157
 	CMP   $0, R6
-	BEQ   folded153
+	BEQ   folded156
 
-single155:
+single158:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold156:
+fold159:
 	FMOVQ 0(R4), F3
 	FMOVQ 16(R4), F4
 	ADD   R5, R4
@@ -14019,44 +14073,44 @@ fold156:
 	WORD  $0x4fc21081 // fmla v1.2d, v4.2d, v2.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold156
+	BNE   fold159
 
-folded153:
+folded156:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	CMP   $1, R1
-	BNE   linear157
+	BNE   linear160
 	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
 
-linear157:
+linear160:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	FMOVQ F1, 16(R1)
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done115
+	B     done118
 
-fewer152:
-done115:
+fewer155:
+done118:
 	RET
 
-over106:
+over108:
 	MOVD $8, R1
 	MUL  R1, R0, R0
 	SUB  $32, R0
-	MOVD rows+88(FP), R1
+	MOVD rows+96(FP), R1
 	CMP  $8, R1
-	BLT  rest159
+	BLT  rest162
 
-tile158:
-	MOVD n+104(FP), R2
+tile161:
+	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few160
+	BLT  few163
 
 	// c of the next tile, 8×2 vectors
 	MOVD ldc+8(FP), R2
@@ -14064,6 +14118,12 @@ tile158:
 	MUL  R3, R2, R1
 	MOVD c+0(FP), R3
 	ADD  R3, R1
+	MOVD rows+96(FP), R3
+	CMP  $16, R3
+	BGE  more164
+	MOVD then+88(FP), R1
+
+more164:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -14088,7 +14148,7 @@ tile158:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 24(R9), PLDL2KEEP
 
-few160:
+few163:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -14124,9 +14184,9 @@ few160:
 	FMOVQ 16(R19), F13
 	FMOVQ 0(R9), F14
 	FMOVQ 16(R20), F15
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded161
+	BLE   folded165
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -14144,11 +14204,11 @@ few160:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single163
+	BNE single167
 	CMP $2, R6
-	BLT single163
+	BLT single167
 
-several162:
+several166:
 	FMOVQ 0(R4), F17
 	ADD   R0, R4, R19
 	FMOVQ 16(R19), F18
@@ -14211,13 +14271,13 @@ several162:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several162
+	BGE   several166
 	CMP   $0, R6
-	BEQ   folded161
+	BEQ   folded165
 
-single163:
+single167:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold164:
+fold168:
 	FMOVQ 0(R4), F17
 	ADD   R0, R4, R19
 	FMOVQ 16(R19), F18
@@ -14257,11 +14317,11 @@ fold164:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold164
+	BNE   fold168
 
-folded161:
+folded165:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V16.B16
 	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70d421 // fadd v1.2d, v1.2d, v16.2d
@@ -14280,7 +14340,7 @@ folded161:
 	WORD  $0x4e70d5ce // fadd v14.2d, v14.2d, v16.2d
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	CMP   $1, R1
-	BNE   linear165
+	BNE   linear169
 	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
 	WORD  $0x4e70f421 // fmax v1.2d, v1.2d, v16.2d
 	WORD  $0x4e70f442 // fmax v2.2d, v2.2d, v16.2d
@@ -14298,7 +14358,7 @@ folded161:
 	WORD  $0x4e70f5ce // fmax v14.2d, v14.2d, v16.2d
 	WORD  $0x4e70f5ef // fmax v15.2d, v15.2d, v16.2d
 
-linear165:
+linear169:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -14354,16 +14414,16 @@ linear165:
 	MUL   R3, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
-	MOVD  rows+88(FP), R1
+	MOVD  rows+96(FP), R1
 	SUB   $8, R1
-	MOVD  R1, rows+88(FP)
+	MOVD  R1, rows+96(FP)
 	CMP   $8, R1
-	BGE   tile158
+	BGE   tile161
 
-rest159:
-	MOVD rows+88(FP), R1
+rest162:
+	MOVD rows+96(FP), R1
 	CMP  $7, R1
-	BNE  fewer167
+	BNE  fewer171
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVD  init+16(FP), R1
@@ -14396,9 +14456,9 @@ rest159:
 	FMOVQ 16(R14), F11
 	FMOVQ 0(R8), F12
 	FMOVQ 16(R15), F13
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded168
+	BLE   folded172
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -14415,11 +14475,11 @@ rest159:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single170
+	BNE single174
 	CMP $2, R6
-	BLT single170
+	BLT single174
 
-several169:
+several173:
 	FMOVQ 0(R4), F15
 	ADD   R0, R4, R15
 	FMOVQ 16(R15), F16
@@ -14476,13 +14536,13 @@ several169:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several169
+	BGE   several173
 	CMP   $0, R6
-	BEQ   folded168
+	BEQ   folded172
 
-single170:
+single174:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold171:
+fold175:
 	FMOVQ 0(R4), F15
 	ADD   R0, R4, R15
 	FMOVQ 16(R15), F16
@@ -14518,11 +14578,11 @@ fold171:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold171
+	BNE   fold175
 
-folded168:
+folded172:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V14.B16
 	WORD  $0x4e6ed400 // fadd v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ed421 // fadd v1.2d, v1.2d, v14.2d
@@ -14539,7 +14599,7 @@ folded168:
 	WORD  $0x4e6ed58c // fadd v12.2d, v12.2d, v14.2d
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	CMP   $1, R1
-	BNE   linear172
+	BNE   linear176
 	WORD  $0x4e6ef400 // fmax v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ef421 // fmax v1.2d, v1.2d, v14.2d
 	WORD  $0x4e6ef442 // fmax v2.2d, v2.2d, v14.2d
@@ -14555,7 +14615,7 @@ folded168:
 	WORD  $0x4e6ef58c // fmax v12.2d, v12.2d, v14.2d
 	WORD  $0x4e6ef5ad // fmax v13.2d, v13.2d, v14.2d
 
-linear172:
+linear176:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -14589,11 +14649,11 @@ linear172:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done166
+	B     done170
 
-fewer167:
+fewer171:
 	CMP $6, R1
-	BNE fewer173
+	BNE fewer177
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVD  init+16(FP), R1
@@ -14622,9 +14682,9 @@ fewer167:
 	FMOVQ 16(R12), F9
 	FMOVQ 0(R7), F10
 	FMOVQ 16(R13), F11
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded174
+	BLE   folded178
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -14640,11 +14700,11 @@ fewer167:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single176
+	BNE single180
 	CMP $2, R6
-	BLT single176
+	BLT single180
 
-several175:
+several179:
 	FMOVQ 0(R4), F13
 	ADD   R0, R4, R14
 	FMOVQ 16(R14), F14
@@ -14695,13 +14755,13 @@ several175:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several175
+	BGE   several179
 	CMP   $0, R6
-	BEQ   folded174
+	BEQ   folded178
 
-single176:
+single180:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold177:
+fold181:
 	FMOVQ 0(R4), F13
 	ADD   R0, R4, R14
 	FMOVQ 16(R14), F14
@@ -14733,11 +14793,11 @@ fold177:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold177
+	BNE   fold181
 
-folded174:
+folded178:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V12.B16
 	WORD  $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
@@ -14752,7 +14812,7 @@ folded174:
 	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	CMP   $1, R1
-	BNE   linear178
+	BNE   linear182
 	WORD  $0x4e6cf400 // fmax v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cf421 // fmax v1.2d, v1.2d, v12.2d
 	WORD  $0x4e6cf442 // fmax v2.2d, v2.2d, v12.2d
@@ -14766,7 +14826,7 @@ folded174:
 	WORD  $0x4e6cf54a // fmax v10.2d, v10.2d, v12.2d
 	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
 
-linear178:
+linear182:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -14796,11 +14856,11 @@ linear178:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done166
+	B     done170
 
-fewer173:
+fewer177:
 	CMP $5, R1
-	BNE fewer179
+	BNE fewer183
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVD  init+16(FP), R1
@@ -14825,9 +14885,9 @@ fewer173:
 	FMOVQ 16(R10), F7
 	FMOVQ 0(R6), F8
 	FMOVQ 16(R11), F9
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded180
+	BLE   folded184
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -14842,11 +14902,11 @@ fewer173:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single182
+	BNE single186
 	CMP $2, R6
-	BLT single182
+	BLT single186
 
-several181:
+several185:
 	FMOVQ 0(R4), F11
 	ADD   R0, R4, R13
 	FMOVQ 16(R13), F12
@@ -14891,13 +14951,13 @@ several181:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several181
+	BGE   several185
 	CMP   $0, R6
-	BEQ   folded180
+	BEQ   folded184
 
-single182:
+single186:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold183:
+fold187:
 	FMOVQ 0(R4), F11
 	ADD   R0, R4, R13
 	FMOVQ 16(R13), F12
@@ -14925,11 +14985,11 @@ fold183:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold183
+	BNE   fold187
 
-folded180:
+folded184:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V10.B16
 	WORD  $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
@@ -14942,7 +15002,7 @@ folded180:
 	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
 	CMP   $1, R1
-	BNE   linear184
+	BNE   linear188
 	WORD  $0x4e6af400 // fmax v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6af421 // fmax v1.2d, v1.2d, v10.2d
 	WORD  $0x4e6af442 // fmax v2.2d, v2.2d, v10.2d
@@ -14954,7 +15014,7 @@ folded180:
 	WORD  $0x4e6af508 // fmax v8.2d, v8.2d, v10.2d
 	WORD  $0x4e6af529 // fmax v9.2d, v9.2d, v10.2d
 
-linear184:
+linear188:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -14980,11 +15040,11 @@ linear184:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done166
+	B     done170
 
-fewer179:
+fewer183:
 	CMP $4, R1
-	BNE fewer185
+	BNE fewer189
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVD  init+16(FP), R1
@@ -15005,9 +15065,9 @@ fewer179:
 	FMOVQ 16(R8), F5
 	FMOVQ 0(R5), F6
 	FMOVQ 16(R9), F7
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded186
+	BLE   folded190
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15021,11 +15081,11 @@ fewer179:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single188
+	BNE single192
 	CMP $2, R6
-	BLT single188
+	BLT single192
 
-several187:
+several191:
 	FMOVQ 0(R4), F9
 	ADD   R0, R4, R12
 	FMOVQ 16(R12), F10
@@ -15064,13 +15124,13 @@ several187:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several187
+	BGE   several191
 	CMP   $0, R6
-	BEQ   folded186
+	BEQ   folded190
 
-single188:
+single192:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold189:
+fold193:
 	FMOVQ 0(R4), F9
 	ADD   R0, R4, R12
 	FMOVQ 16(R12), F10
@@ -15094,11 +15154,11 @@ fold189:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold189
+	BNE   fold193
 
-folded186:
+folded190:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
@@ -15109,7 +15169,7 @@ folded186:
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R1
-	BNE   linear190
+	BNE   linear194
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -15119,7 +15179,7 @@ folded186:
 	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear190:
+linear194:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15141,11 +15201,11 @@ linear190:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done166
+	B     done170
 
-fewer185:
+fewer189:
 	CMP $3, R1
-	BNE fewer191
+	BNE fewer195
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVD  init+16(FP), R1
@@ -15162,9 +15222,9 @@ fewer185:
 	FMOVQ 16(R6), F3
 	FMOVQ 0(R4), F4
 	FMOVQ 16(R7), F5
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded192
+	BLE   folded196
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15177,11 +15237,11 @@ fewer185:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single194
+	BNE single198
 	CMP $2, R6
-	BLT single194
+	BLT single198
 
-several193:
+several197:
 	FMOVQ 0(R4), F7
 	ADD   R0, R4, R11
 	FMOVQ 16(R11), F8
@@ -15214,13 +15274,13 @@ several193:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several193
+	BGE   several197
 	CMP   $0, R6
-	BEQ   folded192
+	BEQ   folded196
 
-single194:
+single198:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold195:
+fold199:
 	FMOVQ 0(R4), F7
 	ADD   R0, R4, R11
 	FMOVQ 16(R11), F8
@@ -15240,11 +15300,11 @@ fold195:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold195
+	BNE   fold199
 
-folded192:
+folded196:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -15253,7 +15313,7 @@ folded192:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear196
+	BNE   linear200
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -15261,7 +15321,7 @@ folded192:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear196:
+linear200:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15279,11 +15339,11 @@ linear196:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done166
+	B     done170
 
-fewer191:
+fewer195:
 	CMP $2, R1
-	BNE fewer197
+	BNE fewer201
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVD  init+16(FP), R1
@@ -15296,9 +15356,9 @@ fewer191:
 	FMOVQ 16(R4), F1
 	FMOVQ 0(R3), F2
 	FMOVQ 16(R5), F3
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded198
+	BLE   folded202
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15310,11 +15370,11 @@ fewer191:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single200
+	BNE single204
 	CMP $2, R6
-	BLT single200
+	BLT single204
 
-several199:
+several203:
 	FMOVQ 0(R4), F5
 	ADD   R0, R4, R10
 	FMOVQ 16(R10), F6
@@ -15341,13 +15401,13 @@ several199:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several199
+	BGE   several203
 	CMP   $0, R6
-	BEQ   folded198
+	BEQ   folded202
 
-single200:
+single204:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold201:
+fold205:
 	FMOVQ 0(R4), F5
 	ADD   R0, R4, R10
 	FMOVQ 16(R10), F6
@@ -15363,24 +15423,24 @@ fold201:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold201
+	BNE   fold205
 
-folded198:
+folded202:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	CMP   $1, R1
-	BNE   linear202
+	BNE   linear206
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
 
-linear202:
+linear206:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15394,11 +15454,11 @@ linear202:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done166
+	B     done170
 
-fewer197:
+fewer201:
 	CMP $1, R1
-	BNE fewer203
+	BNE fewer207
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVD  init+16(FP), R1
@@ -15406,9 +15466,9 @@ fewer197:
 	ADD   R0, R3
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R3), F1
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded204
+	BLE   folded208
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15419,11 +15479,11 @@ fewer197:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single206
+	BNE single210
 	CMP $2, R6
-	BLT single206
+	BLT single210
 
-several205:
+several209:
 	FMOVQ 0(R4), F3
 	ADD   R0, R4, R9
 	FMOVQ 16(R9), F4
@@ -15444,13 +15504,13 @@ several205:
 	ADD   $16, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several205
+	BGE   several209
 	CMP   $0, R6
-	BEQ   folded204
+	BEQ   folded208
 
-single206:
+single210:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold207:
+fold211:
 	FMOVQ 0(R4), F3
 	ADD   R0, R4, R9
 	FMOVQ 16(R9), F4
@@ -15462,20 +15522,20 @@ fold207:
 	WORD  $0x4fc21081 // fmla v1.2d, v4.2d, v2.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold207
+	BNE   fold211
 
-folded204:
+folded208:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	CMP   $1, R1
-	BNE   linear208
+	BNE   linear212
 	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
 
-linear208:
+linear212:
 	MOVD  c+0(FP), R1
 	MOVD  R1, R3
 	ADD   R0, R3
@@ -15484,23 +15544,23 @@ linear208:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done166
+	B     done170
 
-fewer203:
-done166:
+fewer207:
+done170:
 	RET
 
-narrower105:
+narrower107:
 	CMP  $2, R0
-	BNE  over209
-	MOVD rows+88(FP), R1
+	BNE  over213
+	MOVD rows+96(FP), R1
 	CMP  $8, R1
-	BLT  rest211
+	BLT  rest215
 
-tile210:
-	MOVD n+104(FP), R2
+tile214:
+	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few212
+	BLT  few216
 
 	// c of the next tile, 8×1 vectors
 	MOVD ldc+8(FP), R2
@@ -15508,6 +15568,12 @@ tile210:
 	MUL  R3, R2, R1
 	MOVD c+0(FP), R3
 	ADD  R3, R1
+	MOVD rows+96(FP), R3
+	CMP  $16, R3
+	BGE  more217
+	MOVD then+88(FP), R1
+
+more217:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -15532,7 +15598,7 @@ tile210:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 8(R9), PLDL2KEEP
 
-few212:
+few216:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -15551,9 +15617,9 @@ few212:
 	FMOVQ 0(R7), F5
 	FMOVQ 0(R8), F6
 	FMOVQ 0(R9), F7
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded213
+	BLE   folded218
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15571,11 +15637,11 @@ few212:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single215
+	BNE single220
 	CMP $2, R6
-	BLT single215
+	BLT single220
 
-several214:
+several219:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
@@ -15618,13 +15684,13 @@ several214:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several214
+	BGE   several219
 	CMP   $0, R6
-	BEQ   folded213
+	BEQ   folded218
 
-single215:
+single220:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold216:
+fold221:
 	FMOVQ 0(R4), F9
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
@@ -15654,11 +15720,11 @@ fold216:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold216
+	BNE   fold221
 
-folded213:
+folded218:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
@@ -15669,7 +15735,7 @@ folded213:
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R1
-	BNE   linear217
+	BNE   linear222
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -15679,7 +15745,7 @@ folded213:
 	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear217:
+linear222:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15718,16 +15784,16 @@ linear217:
 	MUL   R3, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
-	MOVD  rows+88(FP), R1
+	MOVD  rows+96(FP), R1
 	SUB   $8, R1
-	MOVD  R1, rows+88(FP)
+	MOVD  R1, rows+96(FP)
 	CMP   $8, R1
-	BGE   tile210
+	BGE   tile214
 
-rest211:
-	MOVD rows+88(FP), R1
+rest215:
+	MOVD rows+96(FP), R1
 	CMP  $7, R1
-	BNE  fewer219
+	BNE  fewer224
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -15745,9 +15811,9 @@ rest211:
 	FMOVQ 0(R6), F4
 	FMOVQ 0(R7), F5
 	FMOVQ 0(R8), F6
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded220
+	BLE   folded225
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15764,11 +15830,11 @@ rest211:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single222
+	BNE single227
 	CMP $2, R6
-	BLT single222
+	BLT single227
 
-several221:
+several226:
 	FMOVQ 0(R4), F8
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
@@ -15807,13 +15873,13 @@ several221:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several221
+	BGE   several226
 	CMP   $0, R6
-	BEQ   folded220
+	BEQ   folded225
 
-single222:
+single227:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold223:
+fold228:
 	FMOVQ 0(R4), F8
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
@@ -15840,11 +15906,11 @@ fold223:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold223
+	BNE   fold228
 
-folded220:
+folded225:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V7.B16
 	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
@@ -15854,7 +15920,7 @@ folded220:
 	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	CMP   $1, R1
-	BNE   linear224
+	BNE   linear229
 	WORD  $0x4e67f400 // fmax v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67f421 // fmax v1.2d, v1.2d, v7.2d
 	WORD  $0x4e67f442 // fmax v2.2d, v2.2d, v7.2d
@@ -15863,7 +15929,7 @@ folded220:
 	WORD  $0x4e67f4a5 // fmax v5.2d, v5.2d, v7.2d
 	WORD  $0x4e67f4c6 // fmax v6.2d, v6.2d, v7.2d
 
-linear224:
+linear229:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -15882,11 +15948,11 @@ linear224:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done218
+	B     done223
 
-fewer219:
+fewer224:
 	CMP $6, R1
-	BNE fewer225
+	BNE fewer230
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -15902,9 +15968,9 @@ fewer219:
 	FMOVQ 0(R5), F3
 	FMOVQ 0(R6), F4
 	FMOVQ 0(R7), F5
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded226
+	BLE   folded231
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -15920,11 +15986,11 @@ fewer219:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single228
+	BNE single233
 	CMP $2, R6
-	BLT single228
+	BLT single233
 
-several227:
+several232:
 	FMOVQ 0(R4), F7
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
@@ -15959,13 +16025,13 @@ several227:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several227
+	BGE   several232
 	CMP   $0, R6
-	BEQ   folded226
+	BEQ   folded231
 
-single228:
+single233:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold229:
+fold234:
 	FMOVQ 0(R4), F7
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
@@ -15989,11 +16055,11 @@ fold229:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold229
+	BNE   fold234
 
-folded226:
+folded231:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -16002,7 +16068,7 @@ folded226:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear230
+	BNE   linear235
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -16010,7 +16076,7 @@ folded226:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear230:
+linear235:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -16027,11 +16093,11 @@ linear230:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done218
+	B     done223
 
-fewer225:
+fewer230:
 	CMP $5, R1
-	BNE fewer231
+	BNE fewer236
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVD  init+16(FP), R1
@@ -16045,9 +16111,9 @@ fewer225:
 	FMOVQ 0(R4), F2
 	FMOVQ 0(R5), F3
 	FMOVQ 0(R6), F4
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded232
+	BLE   folded237
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16062,11 +16128,11 @@ fewer225:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single234
+	BNE single239
 	CMP $2, R6
-	BLT single234
+	BLT single239
 
-several233:
+several238:
 	FMOVQ 0(R4), F6
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
@@ -16097,13 +16163,13 @@ several233:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several233
+	BGE   several238
 	CMP   $0, R6
-	BEQ   folded232
+	BEQ   folded237
 
-single234:
+single239:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold235:
+fold240:
 	FMOVQ 0(R4), F6
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
@@ -16124,11 +16190,11 @@ fold235:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold235
+	BNE   fold240
 
-folded232:
+folded237:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V5.B16
 	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
@@ -16136,14 +16202,14 @@ folded232:
 	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	CMP   $1, R1
-	BNE   linear236
+	BNE   linear241
 	WORD  $0x4e65f400 // fmax v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65f421 // fmax v1.2d, v1.2d, v5.2d
 	WORD  $0x4e65f442 // fmax v2.2d, v2.2d, v5.2d
 	WORD  $0x4e65f463 // fmax v3.2d, v3.2d, v5.2d
 	WORD  $0x4e65f484 // fmax v4.2d, v4.2d, v5.2d
 
-linear236:
+linear241:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -16158,11 +16224,11 @@ linear236:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done218
+	B     done223
 
-fewer231:
+fewer236:
 	CMP $4, R1
-	BNE fewer237
+	BNE fewer242
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
@@ -16174,9 +16240,9 @@ fewer231:
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R4), F2
 	FMOVQ 0(R5), F3
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded238
+	BLE   folded243
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16190,11 +16256,11 @@ fewer231:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single240
+	BNE single245
 	CMP $2, R6
-	BLT single240
+	BLT single245
 
-several239:
+several244:
 	FMOVQ 0(R4), F5
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
@@ -16221,13 +16287,13 @@ several239:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several239
+	BGE   several244
 	CMP   $0, R6
-	BEQ   folded238
+	BEQ   folded243
 
-single240:
+single245:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold241:
+fold246:
 	FMOVQ 0(R4), F5
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
@@ -16245,24 +16311,24 @@ fold241:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold241
+	BNE   fold246
 
-folded238:
+folded243:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	CMP   $1, R1
-	BNE   linear242
+	BNE   linear247
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
 
-linear242:
+linear247:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -16275,11 +16341,11 @@ linear242:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done218
+	B     done223
 
-fewer237:
+fewer242:
 	CMP $3, R1
-	BNE fewer243
+	BNE fewer248
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
@@ -16289,9 +16355,9 @@ fewer237:
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R3), F1
 	FMOVQ 0(R4), F2
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded244
+	BLE   folded249
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16304,11 +16370,11 @@ fewer237:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single246
+	BNE single251
 	CMP $2, R6
-	BLT single246
+	BLT single251
 
-several245:
+several250:
 	FMOVQ 0(R4), F4
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
@@ -16331,13 +16397,13 @@ several245:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several245
+	BGE   several250
 	CMP   $0, R6
-	BEQ   folded244
+	BEQ   folded249
 
-single246:
+single251:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold247:
+fold252:
 	FMOVQ 0(R4), F4
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
@@ -16352,22 +16418,22 @@ fold247:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold247
+	BNE   fold252
 
-folded244:
+folded249:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	CMP   $1, R1
-	BNE   linear248
+	BNE   linear253
 	WORD  $0x4e63f400 // fmax v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63f421 // fmax v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63f442 // fmax v2.2d, v2.2d, v3.2d
 
-linear248:
+linear253:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -16378,11 +16444,11 @@ linear248:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done218
+	B     done223
 
-fewer243:
+fewer248:
 	CMP $2, R1
-	BNE fewer249
+	BNE fewer254
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
@@ -16390,9 +16456,9 @@ fewer243:
 	ADD   R2, R1, R3
 	FMOVQ 0(R1), F0
 	FMOVQ 0(R3), F1
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded250
+	BLE   folded255
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16404,11 +16470,11 @@ fewer243:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single252
+	BNE single257
 	CMP $2, R6
-	BLT single252
+	BLT single257
 
-several251:
+several256:
 	FMOVQ 0(R4), F3
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
@@ -16427,13 +16493,13 @@ several251:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several251
+	BGE   several256
 	CMP   $0, R6
-	BEQ   folded250
+	BEQ   folded255
 
-single252:
+single257:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold253:
+fold258:
 	FMOVQ 0(R4), F3
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
@@ -16445,20 +16511,20 @@ fold253:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold253
+	BNE   fold258
 
-folded250:
+folded255:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	CMP   $1, R1
-	BNE   linear254
+	BNE   linear259
 	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
 
-linear254:
+linear259:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -16467,18 +16533,18 @@ linear254:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done218
+	B     done223
 
-fewer249:
+fewer254:
 	CMP $1, R1
-	BNE fewer255
+	BNE fewer260
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVD  init+16(FP), R1
 	FMOVQ 0(R1), F0
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded256
+	BLE   folded261
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16489,11 +16555,11 @@ fewer249:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single258
+	BNE single263
 	CMP $2, R6
-	BLT single258
+	BLT single263
 
-several257:
+several262:
 	FMOVQ 0(R4), F2
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
@@ -16508,13 +16574,13 @@ several257:
 	ADD   $16, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several257
+	BGE   several262
 	CMP   $0, R6
-	BEQ   folded256
+	BEQ   folded261
 
-single258:
+single263:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold259:
+fold264:
 	FMOVQ 0(R4), F2
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
@@ -16523,38 +16589,38 @@ fold259:
 	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold259
+	BNE   fold264
 
-folded256:
+folded261:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	CMP   $1, R1
-	BNE   linear260
+	BNE   linear265
 	WORD  $0x4e61f400 // fmax v0.2d, v0.2d, v1.2d
 
-linear260:
+linear265:
 	MOVD  c+0(FP), R1
 	FMOVQ F0, 0(R1)
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done218
+	B     done223
 
-fewer255:
-done218:
+fewer260:
+done223:
 	RET
 
-over209:
-	MOVD rows+88(FP), R1
+over213:
+	MOVD rows+96(FP), R1
 	CMP  $8, R1
-	BLT  rest262
+	BLT  rest267
 
-tile261:
-	MOVD n+104(FP), R2
+tile266:
+	MOVD n+112(FP), R2
 	CMP  $128, R2
-	BLT  few263
+	BLT  few268
 
 	// c of the next tile, 8×1 vectors
 	MOVD ldc+8(FP), R2
@@ -16562,6 +16628,12 @@ tile261:
 	MUL  R3, R2, R1
 	MOVD c+0(FP), R3
 	ADD  R3, R1
+	MOVD rows+96(FP), R3
+	CMP  $16, R3
+	BGE  more269
+	MOVD then+88(FP), R1
+
+more269:
 	ADD  R2, R1, R3
 	ADD  R2, R3, R4
 	ADD  R2, R4, R5
@@ -16586,7 +16658,7 @@ tile261:
 	PRFM 0(R9), PLDL2KEEP
 	PRFM 8(R9), PLDL2KEEP
 
-few263:
+few268:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVD  init+16(FP), R1
 	MOVD  ldinit+24(FP), R2
@@ -16605,9 +16677,9 @@ few263:
 	FMOVD 0(R7), F5
 	FMOVD 0(R8), F6
 	FMOVD 0(R9), F7
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded264
+	BLE   folded270
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16625,11 +16697,11 @@ few263:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single266
+	BNE single272
 	CMP $2, R6
-	BLT single266
+	BLT single272
 
-several265:
+several271:
 	FMOVD 0(R4), F9
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
@@ -16672,13 +16744,13 @@ several265:
 	ADD   $16, R13
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several265
+	BGE   several271
 	CMP   $0, R6
-	BEQ   folded264
+	BEQ   folded270
 
-single266:
+single272:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold267:
+fold273:
 	FMOVD 0(R4), F9
 	ADD   R5, R4
 	PRFM  0(R14), PLDL2KEEP
@@ -16708,11 +16780,11 @@ fold267:
 	ADD   R3, R12
 	ADD   R3, R13
 	SUBS  $1, R6
-	BNE   fold267
+	BNE   fold273
 
-folded264:
+folded270:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
@@ -16723,7 +16795,7 @@ folded264:
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	CMP   $1, R1
-	BNE   linear268
+	BNE   linear274
 	WORD  $0x4e68f400 // fmax v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68f421 // fmax v1.2d, v1.2d, v8.2d
 	WORD  $0x4e68f442 // fmax v2.2d, v2.2d, v8.2d
@@ -16733,7 +16805,7 @@ folded264:
 	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
 	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
 
-linear268:
+linear274:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -16772,16 +16844,16 @@ linear268:
 	MUL   R3, R2, R2
 	ADD   R2, R1
 	MOVD  R1, a+32(FP)
-	MOVD  rows+88(FP), R1
+	MOVD  rows+96(FP), R1
 	SUB   $8, R1
-	MOVD  R1, rows+88(FP)
+	MOVD  R1, rows+96(FP)
 	CMP   $8, R1
-	BGE   tile261
+	BGE   tile266
 
-rest262:
-	MOVD rows+88(FP), R1
+rest267:
+	MOVD rows+96(FP), R1
 	CMP  $7, R1
-	BNE  fewer270
+	BNE  fewer276
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVD  init+16(FP), R1
@@ -16799,9 +16871,9 @@ rest262:
 	FMOVD 0(R6), F4
 	FMOVD 0(R7), F5
 	FMOVD 0(R8), F6
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded271
+	BLE   folded277
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16818,11 +16890,11 @@ rest262:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single273
+	BNE single279
 	CMP $2, R6
-	BLT single273
+	BLT single279
 
-several272:
+several278:
 	FMOVD 0(R4), F8
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
@@ -16861,13 +16933,13 @@ several272:
 	ADD   $16, R12
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several272
+	BGE   several278
 	CMP   $0, R6
-	BEQ   folded271
+	BEQ   folded277
 
-single273:
+single279:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold274:
+fold280:
 	FMOVD 0(R4), F8
 	ADD   R5, R4
 	PRFM  0(R13), PLDL2KEEP
@@ -16894,11 +16966,11 @@ fold274:
 	ADD   R3, R11
 	ADD   R3, R12
 	SUBS  $1, R6
-	BNE   fold274
+	BNE   fold280
 
-folded271:
+folded277:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V7.B16
 	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
@@ -16908,7 +16980,7 @@ folded271:
 	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	CMP   $1, R1
-	BNE   linear275
+	BNE   linear281
 	WORD  $0x4e67f400 // fmax v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67f421 // fmax v1.2d, v1.2d, v7.2d
 	WORD  $0x4e67f442 // fmax v2.2d, v2.2d, v7.2d
@@ -16917,7 +16989,7 @@ folded271:
 	WORD  $0x4e67f4a5 // fmax v5.2d, v5.2d, v7.2d
 	WORD  $0x4e67f4c6 // fmax v6.2d, v6.2d, v7.2d
 
-linear275:
+linear281:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -16936,11 +17008,11 @@ linear275:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done269
+	B     done275
 
-fewer270:
+fewer276:
 	CMP $6, R1
-	BNE fewer276
+	BNE fewer282
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVD  init+16(FP), R1
@@ -16956,9 +17028,9 @@ fewer270:
 	FMOVD 0(R5), F3
 	FMOVD 0(R6), F4
 	FMOVD 0(R7), F5
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded277
+	BLE   folded283
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -16974,11 +17046,11 @@ fewer270:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single279
+	BNE single285
 	CMP $2, R6
-	BLT single279
+	BLT single285
 
-several278:
+several284:
 	FMOVD 0(R4), F7
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
@@ -17013,13 +17085,13 @@ several278:
 	ADD   $16, R11
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several278
+	BGE   several284
 	CMP   $0, R6
-	BEQ   folded277
+	BEQ   folded283
 
-single279:
+single285:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold280:
+fold286:
 	FMOVD 0(R4), F7
 	ADD   R5, R4
 	PRFM  0(R12), PLDL2KEEP
@@ -17043,11 +17115,11 @@ fold280:
 	ADD   R3, R10
 	ADD   R3, R11
 	SUBS  $1, R6
-	BNE   fold280
+	BNE   fold286
 
-folded277:
+folded283:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -17056,7 +17128,7 @@ folded277:
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	CMP   $1, R1
-	BNE   linear281
+	BNE   linear287
 	WORD  $0x4e66f400 // fmax v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66f421 // fmax v1.2d, v1.2d, v6.2d
 	WORD  $0x4e66f442 // fmax v2.2d, v2.2d, v6.2d
@@ -17064,7 +17136,7 @@ folded277:
 	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
 	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
 
-linear281:
+linear287:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -17081,11 +17153,11 @@ linear281:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done269
+	B     done275
 
-fewer276:
+fewer282:
 	CMP $5, R1
-	BNE fewer282
+	BNE fewer288
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVD  init+16(FP), R1
@@ -17099,9 +17171,9 @@ fewer276:
 	FMOVD 0(R4), F2
 	FMOVD 0(R5), F3
 	FMOVD 0(R6), F4
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded283
+	BLE   folded289
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -17116,11 +17188,11 @@ fewer276:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single285
+	BNE single291
 	CMP $2, R6
-	BLT single285
+	BLT single291
 
-several284:
+several290:
 	FMOVD 0(R4), F6
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
@@ -17151,13 +17223,13 @@ several284:
 	ADD   $16, R10
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several284
+	BGE   several290
 	CMP   $0, R6
-	BEQ   folded283
+	BEQ   folded289
 
-single285:
+single291:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold286:
+fold292:
 	FMOVD 0(R4), F6
 	ADD   R5, R4
 	PRFM  0(R11), PLDL2KEEP
@@ -17178,11 +17250,11 @@ fold286:
 	ADD   R3, R9
 	ADD   R3, R10
 	SUBS  $1, R6
-	BNE   fold286
+	BNE   fold292
 
-folded283:
+folded289:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V5.B16
 	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
@@ -17190,14 +17262,14 @@ folded283:
 	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	CMP   $1, R1
-	BNE   linear287
+	BNE   linear293
 	WORD  $0x4e65f400 // fmax v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65f421 // fmax v1.2d, v1.2d, v5.2d
 	WORD  $0x4e65f442 // fmax v2.2d, v2.2d, v5.2d
 	WORD  $0x4e65f463 // fmax v3.2d, v3.2d, v5.2d
 	WORD  $0x4e65f484 // fmax v4.2d, v4.2d, v5.2d
 
-linear287:
+linear293:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -17212,11 +17284,11 @@ linear287:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done269
+	B     done275
 
-fewer282:
+fewer288:
 	CMP $4, R1
-	BNE fewer288
+	BNE fewer294
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVD  init+16(FP), R1
@@ -17228,9 +17300,9 @@ fewer282:
 	FMOVD 0(R3), F1
 	FMOVD 0(R4), F2
 	FMOVD 0(R5), F3
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded289
+	BLE   folded295
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -17244,11 +17316,11 @@ fewer282:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single291
+	BNE single297
 	CMP $2, R6
-	BLT single291
+	BLT single297
 
-several290:
+several296:
 	FMOVD 0(R4), F5
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
@@ -17275,13 +17347,13 @@ several290:
 	ADD   $16, R9
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several290
+	BGE   several296
 	CMP   $0, R6
-	BEQ   folded289
+	BEQ   folded295
 
-single291:
+single297:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold292:
+fold298:
 	FMOVD 0(R4), F5
 	ADD   R5, R4
 	PRFM  0(R10), PLDL2KEEP
@@ -17299,24 +17371,24 @@ fold292:
 	ADD   R3, R8
 	ADD   R3, R9
 	SUBS  $1, R6
-	BNE   fold292
+	BNE   fold298
 
-folded289:
+folded295:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	CMP   $1, R1
-	BNE   linear293
+	BNE   linear299
 	WORD  $0x4e64f400 // fmax v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64f421 // fmax v1.2d, v1.2d, v4.2d
 	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
 	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
 
-linear293:
+linear299:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -17329,11 +17401,11 @@ linear293:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done269
+	B     done275
 
-fewer288:
+fewer294:
 	CMP $3, R1
-	BNE fewer294
+	BNE fewer300
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVD  init+16(FP), R1
@@ -17343,9 +17415,9 @@ fewer288:
 	FMOVD 0(R1), F0
 	FMOVD 0(R3), F1
 	FMOVD 0(R4), F2
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded295
+	BLE   folded301
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -17358,11 +17430,11 @@ fewer288:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single297
+	BNE single303
 	CMP $2, R6
-	BLT single297
+	BLT single303
 
-several296:
+several302:
 	FMOVD 0(R4), F4
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
@@ -17385,13 +17457,13 @@ several296:
 	ADD   $16, R8
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several296
+	BGE   several302
 	CMP   $0, R6
-	BEQ   folded295
+	BEQ   folded301
 
-single297:
+single303:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold298:
+fold304:
 	FMOVD 0(R4), F4
 	ADD   R5, R4
 	PRFM  0(R9), PLDL2KEEP
@@ -17406,22 +17478,22 @@ fold298:
 	ADD   R3, R7
 	ADD   R3, R8
 	SUBS  $1, R6
-	BNE   fold298
+	BNE   fold304
 
-folded295:
+folded301:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	CMP   $1, R1
-	BNE   linear299
+	BNE   linear305
 	WORD  $0x4e63f400 // fmax v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63f421 // fmax v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63f442 // fmax v2.2d, v2.2d, v3.2d
 
-linear299:
+linear305:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -17432,11 +17504,11 @@ linear299:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done269
+	B     done275
 
-fewer294:
+fewer300:
 	CMP $2, R1
-	BNE fewer300
+	BNE fewer306
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVD  init+16(FP), R1
@@ -17444,9 +17516,9 @@ fewer294:
 	ADD   R2, R1, R3
 	FMOVD 0(R1), F0
 	FMOVD 0(R3), F1
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded301
+	BLE   folded307
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -17458,11 +17530,11 @@ fewer294:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single303
+	BNE single309
 	CMP $2, R6
-	BLT single303
+	BLT single309
 
-several302:
+several308:
 	FMOVD 0(R4), F3
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
@@ -17481,13 +17553,13 @@ several302:
 	ADD   $16, R7
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several302
+	BGE   several308
 	CMP   $0, R6
-	BEQ   folded301
+	BEQ   folded307
 
-single303:
+single309:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold304:
+fold310:
 	FMOVD 0(R4), F3
 	ADD   R5, R4
 	PRFM  0(R8), PLDL2KEEP
@@ -17499,20 +17571,20 @@ fold304:
 	ADD   R3, R1
 	ADD   R3, R7
 	SUBS  $1, R6
-	BNE   fold304
+	BNE   fold310
 
-folded301:
+folded307:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	CMP   $1, R1
-	BNE   linear305
+	BNE   linear311
 	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
 
-linear305:
+linear311:
 	MOVD  c+0(FP), R1
 	MOVD  ldc+8(FP), R2
 	ADD   R2, R1, R3
@@ -17521,18 +17593,18 @@ linear305:
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done269
+	B     done275
 
-fewer300:
+fewer306:
 	CMP $1, R1
-	BNE fewer306
+	BNE fewer312
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVD  init+16(FP), R1
 	FMOVD 0(R1), F0
-	MOVD  n+104(FP), R6
+	MOVD  n+112(FP), R6
 	CMP   $0, R6
-	BLE   folded307
+	BLE   folded313
 	MOVD  a+32(FP), R1
 	MOVD  lda+40(FP), R2
 	MOVD  stepa+48(FP), R3
@@ -17543,11 +17615,11 @@ fewer300:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R3
-	BNE single309
+	BNE single315
 	CMP $2, R6
-	BLT single309
+	BLT single315
 
-several308:
+several314:
 	FMOVD 0(R4), F2
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
@@ -17562,13 +17634,13 @@ several308:
 	ADD   $16, R1
 	SUB   $2, R6
 	CMP   $2, R6
-	BGE   several308
+	BGE   several314
 	CMP   $0, R6
-	BEQ   folded307
+	BEQ   folded313
 
-single309:
+single315:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold310:
+fold316:
 	FMOVD 0(R4), F2
 	ADD   R5, R4
 	PRFM  0(R7), PLDL2KEEP
@@ -17577,31 +17649,66 @@ fold310:
 	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
 	ADD   R3, R1
 	SUBS  $1, R6
-	BNE   fold310
+	BNE   fold316
 
-folded307:
+folded313:
 	// c[i,j] = act(acc[i,j])
-	MOVD  act+112(FP), R1
+	MOVD  act+120(FP), R1
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	CMP   $1, R1
-	BNE   linear311
+	BNE   linear317
 	WORD  $0x4e61f400 // fmax v0.2d, v0.2d, v1.2d
 
-linear311:
+linear317:
 	MOVD  c+0(FP), R1
 	FMOVD F0, 0(R1)
 	MOVD  soon+72(FP), R1
 	ADD   $64, R1
 	MOVD  R1, soon+72(FP)
-	B     done269
+	B     done275
 
-fewer306:
-done269:
+fewer312:
+done275:
 	RET
 
 // func packingNEONF32(dst *float32, c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, n int, act int)
 TEXT ·packingNEONF32(SB), NOSPLIT, $0-96
+	MOVD n+80(FP), R1
+	CMP  $128, R1
+	BLT  few1
+
+	// c of the next tile, 8×3 vectors
+	MOVD ldc+16(FP), R1
+	MOVD $8, R2
+	MUL  R2, R1, R0
+	MOVD c+8(FP), R2
+	ADD  R2, R0
+	ADD  R1, R0, R2
+	ADD  R1, R2, R3
+	ADD  R1, R3, R4
+	ADD  R1, R4, R5
+	ADD  R1, R5, R6
+	ADD  R1, R6, R7
+	ADD  R1, R7, R8
+	PRFM 0(R0), PLDL2KEEP
+	PRFM 40(R0), PLDL2KEEP
+	PRFM 0(R2), PLDL2KEEP
+	PRFM 40(R2), PLDL2KEEP
+	PRFM 0(R3), PLDL2KEEP
+	PRFM 40(R3), PLDL2KEEP
+	PRFM 0(R4), PLDL2KEEP
+	PRFM 40(R4), PLDL2KEEP
+	PRFM 0(R5), PLDL2KEEP
+	PRFM 40(R5), PLDL2KEEP
+	PRFM 0(R6), PLDL2KEEP
+	PRFM 40(R6), PLDL2KEEP
+	PRFM 0(R7), PLDL2KEEP
+	PRFM 40(R7), PLDL2KEEP
+	PRFM 0(R8), PLDL2KEEP
+	PRFM 40(R8), PLDL2KEEP
+
+few1:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVD  init+24(FP), R0
 	MOVD  ldinit+32(FP), R1
@@ -17638,7 +17745,7 @@ TEXT ·packingNEONF32(SB), NOSPLIT, $0-96
 	FMOVQ 32(R8), F23
 	MOVD  n+80(FP), R5
 	CMP   $0, R5
-	BLE   folded1
+	BLE   folded2
 	MOVD  a+40(FP), R0
 	MOVD  lda+48(FP), R1
 	MOVD  stepa+56(FP), R2
@@ -17658,11 +17765,11 @@ TEXT ·packingNEONF32(SB), NOSPLIT, $0-96
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $4, R2
-	BNE single3
+	BNE single4
 	CMP $2, R5
-	BLT single3
+	BLT single4
 
-several2:
+several3:
 	FMOVQ 0(R3), F25
 	FMOVQ 16(R3), F26
 	FMOVQ 32(R3), F27
@@ -17751,13 +17858,13 @@ several2:
 	ADD   $8, R12
 	SUB   $2, R5
 	CMP   $2, R5
-	BGE   several2
+	BGE   several3
 	CMP   $0, R5
-	BEQ   folded1
+	BEQ   folded2
 
-single3:
+single4:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold4:
+fold5:
 	FMOVQ 0(R3), F25
 	FMOVQ 16(R3), F26
 	FMOVQ 32(R3), F27
@@ -17810,9 +17917,9 @@ fold4:
 	ADD   R2, R11
 	ADD   R2, R12
 	SUBS  $1, R5
-	BNE   fold4
+	BNE   fold5
 
-folded1:
+folded2:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+88(FP), R0
 	VMOVI $0, V24.B16
@@ -17841,7 +17948,7 @@ folded1:
 	WORD  $0x4e38d6d6 // fadd v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38d6f7 // fadd v23.4s, v23.4s, v24.4s
 	CMP   $1, R0
-	BNE   linear5
+	BNE   linear6
 	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
 	WORD  $0x4e38f421 // fmax v1.4s, v1.4s, v24.4s
 	WORD  $0x4e38f442 // fmax v2.4s, v2.4s, v24.4s
@@ -17867,7 +17974,7 @@ folded1:
 	WORD  $0x4e38f6d6 // fmax v22.4s, v22.4s, v24.4s
 	WORD  $0x4e38f6f7 // fmax v23.4s, v23.4s, v24.4s
 
-linear5:
+linear6:
 	MOVD  c+8(FP), R0
 	MOVD  ldc+16(FP), R1
 	ADD   R1, R0, R2
@@ -17905,6 +18012,41 @@ linear5:
 
 // func packingNEONF64(dst *float64, c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, n int, act int)
 TEXT ·packingNEONF64(SB), NOSPLIT, $0-96
+	MOVD n+80(FP), R1
+	CMP  $128, R1
+	BLT  few1
+
+	// c of the next tile, 8×3 vectors
+	MOVD ldc+16(FP), R1
+	MOVD $8, R2
+	MUL  R2, R1, R0
+	MOVD c+8(FP), R2
+	ADD  R2, R0
+	ADD  R1, R0, R2
+	ADD  R1, R2, R3
+	ADD  R1, R3, R4
+	ADD  R1, R4, R5
+	ADD  R1, R5, R6
+	ADD  R1, R6, R7
+	ADD  R1, R7, R8
+	PRFM 0(R0), PLDL2KEEP
+	PRFM 40(R0), PLDL2KEEP
+	PRFM 0(R2), PLDL2KEEP
+	PRFM 40(R2), PLDL2KEEP
+	PRFM 0(R3), PLDL2KEEP
+	PRFM 40(R3), PLDL2KEEP
+	PRFM 0(R4), PLDL2KEEP
+	PRFM 40(R4), PLDL2KEEP
+	PRFM 0(R5), PLDL2KEEP
+	PRFM 40(R5), PLDL2KEEP
+	PRFM 0(R6), PLDL2KEEP
+	PRFM 40(R6), PLDL2KEEP
+	PRFM 0(R7), PLDL2KEEP
+	PRFM 40(R7), PLDL2KEEP
+	PRFM 0(R8), PLDL2KEEP
+	PRFM 40(R8), PLDL2KEEP
+
+few1:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVD  init+24(FP), R0
 	MOVD  ldinit+32(FP), R1
@@ -17941,7 +18083,7 @@ TEXT ·packingNEONF64(SB), NOSPLIT, $0-96
 	FMOVQ 32(R8), F23
 	MOVD  n+80(FP), R5
 	CMP   $0, R5
-	BLE   folded1
+	BLE   folded2
 	MOVD  a+40(FP), R0
 	MOVD  lda+48(FP), R1
 	MOVD  stepa+56(FP), R2
@@ -17961,11 +18103,11 @@ TEXT ·packingNEONF64(SB), NOSPLIT, $0-96
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j]), 2 neighbours p at a time
 	CMP $8, R2
-	BNE single3
+	BNE single4
 	CMP $2, R5
-	BLT single3
+	BLT single4
 
-several2:
+several3:
 	FMOVQ 0(R3), F25
 	FMOVQ 16(R3), F26
 	FMOVQ 32(R3), F27
@@ -18054,13 +18196,13 @@ several2:
 	ADD   $16, R12
 	SUB   $2, R5
 	CMP   $2, R5
-	BGE   several2
+	BGE   several3
 	CMP   $0, R5
-	BEQ   folded1
+	BEQ   folded2
 
-single3:
+single4:
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold4:
+fold5:
 	FMOVQ 0(R3), F25
 	FMOVQ 16(R3), F26
 	FMOVQ 32(R3), F27
@@ -18113,9 +18255,9 @@ fold4:
 	ADD   R2, R11
 	ADD   R2, R12
 	SUBS  $1, R5
-	BNE   fold4
+	BNE   fold5
 
-folded1:
+folded2:
 	// c[i,j] = act(acc[i,j])
 	MOVD  act+88(FP), R0
 	VMOVI $0, V24.B16
@@ -18144,7 +18286,7 @@ folded1:
 	WORD  $0x4e78d6d6 // fadd v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78d6f7 // fadd v23.2d, v23.2d, v24.2d
 	CMP   $1, R0
-	BNE   linear5
+	BNE   linear6
 	WORD  $0x4e78f400 // fmax v0.2d, v0.2d, v24.2d
 	WORD  $0x4e78f421 // fmax v1.2d, v1.2d, v24.2d
 	WORD  $0x4e78f442 // fmax v2.2d, v2.2d, v24.2d
@@ -18170,7 +18312,7 @@ folded1:
 	WORD  $0x4e78f6d6 // fmax v22.2d, v22.2d, v24.2d
 	WORD  $0x4e78f6f7 // fmax v23.2d, v23.2d, v24.2d
 
-linear5:
+linear6:
 	MOVD  c+8(FP), R0
 	MOVD  ldc+16(FP), R1
 	ADD   R1, R0, R2

@@ -29,22 +29,28 @@ func (p *product[T]) init(i, j int) (*T, uintptr) {
 }
 
 // A panel is columns j to j+cols-1 of the product and of its right factor, whose
-// element (0, j) is b. If ldsoon is not 0 it says where the next one begins.
+// element (0, j) is b. If ldsoon is not 0 soon is where the next one begins, and
+// then is where it does in c.
 type panel[T Float] struct {
-	j, cols      int
-	b            *T
-	ldb          uintptr
-	soon, ldsoon uintptr
+	j, cols            int
+	b                  *T
+	ldb                uintptr
+	soon, ldsoon, then uintptr
 }
 
-// block computes rows i to i+rows-1 of a panel.
-func (t *tiles[T]) block(p *product[T], i, rows int, b *panel[T]) {
+// block computes rows i to i+rows-1 of a panel, the last of them or not.
+func (t *tiles[T]) block(p *product[T], i, rows int, b *panel[T], last bool) {
 	init, ldinit := p.init(i, b.j)
 	soon := b.soon
 	if b.ldsoon == 0 {
 		soon = uintptr(unsafe.Pointer(b.b))
 	}
-	t.panel(p.c.at(i, b.j), p.c.pitch(), init, ldinit, p.row(i), p.lda, p.stepa, b.b, b.ldb, soon, b.ldsoon, rows, b.cols, p.n, int(p.act))
+	c := p.c.at(i, b.j)
+	then := b.then
+	if !last {
+		then = uintptr(unsafe.Pointer(c)) + uintptr(rows)*p.c.pitch()
+	}
+	t.panel(c, p.c.pitch(), init, ldinit, p.row(i), p.lda, p.stepa, b.b, b.ldb, soon, b.ldsoon, then, rows, b.cols, p.n, int(p.act))
 }
 
 // row points at row i of the left factor.
@@ -73,7 +79,7 @@ func (t *tiles[T]) multiply(p *product[T], from, end int, m *Mat[T], transposed 
 	switch {
 	case rows <= 0 || p.c.Cols == 0:
 	case rows <= smallRows && p.n <= smallTerms && p.c.Cols <= t.panelCols && !transposed:
-		t.block(p, from, rows, &panel[T]{cols: p.c.Cols, b: m.at(0, 0), ldb: m.pitch()})
+		t.block(p, from, rows, &panel[T]{cols: p.c.Cols, b: m.at(0, 0), ldb: m.pitch()}, true)
 	default:
 		t.multiplyBlocks(p, from, end, m, transposed)
 	}
@@ -123,8 +129,9 @@ func (t *tiles[T]) multiplyBlocks(p *product[T], from, end int, m *Mat[T], trans
 				to := packed
 				for b := (panel[T]{j: first}); b.j < last; b.j += b.cols {
 					b.cols = t.panelWidth(last - b.j)
-					b.soon, b.ldsoon = 0, 0
-					switch next := b.j + b.cols; {
+					next := b.j + b.cols
+					b.soon, b.ldsoon, b.then = 0, 0, uintptr(unsafe.Pointer(p.c.at(i, next%p.c.Cols)))
+					switch {
 					case next == last:
 					case right && i > from:
 						b.soon, b.ldsoon = uintptr(unsafe.Pointer(&to[each])), uintptr(t.panelWidth(last-next))*size[T]()
@@ -183,7 +190,7 @@ func (t *tiles[T]) panelOf(p *product[T], i, end, tall int, m *Mat[T], k int, b 
 		if asked >= lines {
 			b.ldsoon = 0
 		}
-		t.block(p, i, count, b)
+		t.block(p, i, count, b, i+count == end)
 		i += count
 		asked += count / t.panelRows
 		b.soon += uintptr(count / t.panelRows * line)

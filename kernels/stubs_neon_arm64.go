@@ -12,10 +12,11 @@ package kernels
 //
 // What will be b next is at soon, rows of it ldsoon bytes apart. The first tile
 // asks for the first cache line of n rows, the second for the next one, and so
-// on. If nothing is wanted soon is any address in use and ldsoon is 0.
+// on. If nothing is wanted soon is any address in use and ldsoon is 0. What will
+// be c is at then.
 //
 //go:noescape
-func panelNEONF32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, soon uintptr, ldsoon uintptr, rows int, cols int, n int, act int)
+func panelNEONF32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, soon uintptr, ldsoon uintptr, then uintptr, rows int, cols int, n int, act int)
 
 // c[i,j] = act(init[i,j] + Σ_p a[i,p]·b[p,j]),  i < rows, j < cols, p < n
 //
@@ -25,10 +26,11 @@ func panelNEONF32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *flo
 //
 // What will be b next is at soon, rows of it ldsoon bytes apart. The first tile
 // asks for the first cache line of n rows, the second for the next one, and so
-// on. If nothing is wanted soon is any address in use and ldsoon is 0.
+// on. If nothing is wanted soon is any address in use and ldsoon is 0. What will
+// be c is at then.
 //
 //go:noescape
-func panelNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, soon uintptr, ldsoon uintptr, rows int, cols int, n int, act int)
+func panelNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, soon uintptr, ldsoon uintptr, then uintptr, rows int, cols int, n int, act int)
 
 // What panel computes, for as many rows as the widest panel's tile has and all
 // columns of a panel; b is copied to dst, where its rows lie tight.

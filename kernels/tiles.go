@@ -18,7 +18,7 @@ type tiles[T Float] struct {
 	gradRows  int // rows of dw that grad computes
 	inputRows int // rows of dx that input computes at a time
 
-	panel     func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb, soon, ldsoon uintptr, rows, cols, n, act int)
+	panel     func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb, soon, ldsoon, then uintptr, rows, cols, n, act int)
 	packing   func(dst *T, c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, n, act int)
 	narrow    func(y *T, ldy uintptr, x *T, ldx uintptr, w, bias *T, rows, n, act int)
 	dot       func(lane, x, w *T, n int)
@@ -172,7 +172,7 @@ func (t *tiles[T]) forwardSmall(y, x, w *Mat[T], b []T, act Activation) bool {
 		if bias == nil {
 			bias = zero[T]()
 		}
-		t.panel(c, y.pitch(), bias, 0, x.at(0, 0), x.pitch(), size[T](), w.at(0, 0), w.pitch(), uintptr(unsafe.Pointer(c)), 0, y.Rows, y.Cols, x.Cols, int(act))
+		t.panel(c, y.pitch(), bias, 0, x.at(0, 0), x.pitch(), size[T](), w.at(0, 0), w.pitch(), uintptr(unsafe.Pointer(c)), 0, uintptr(unsafe.Pointer(c)), y.Rows, y.Cols, x.Cols, int(act))
 	default:
 		return false
 	}
@@ -357,6 +357,9 @@ func (t *tiles[T]) gradPanel(p *product[T], db []T, dy, y *Mat[T], i, first int,
 func (t *tiles[T]) gateAll(db []T, dy, y *Mat[T], i, end int, act Activation) {
 	cols := min(dy.Cols, maxWork/64)
 	tall := max(maxWork/8/cols/4*4, 4)
+	if dy.Rows*dy.Cols*int(size[T]()) > blockBytes {
+		tall = 1 // they come from afar, best as few streams
+	}
 	if dy.Rows == 0 {
 		for j := range db {
 			db[j] += 0
