@@ -229,9 +229,12 @@ func (t *tiles[T]) together(left, tall int) int {
 // at a time.
 func (t *tiles[T]) sweepRows(p *product[T], i, end int, m *Mat[T], k int) {
 	// As many columns as a call may take, in whole tiles, and as many rows.
-	fold := even(p.n, maxFold)
+	fold, cols := even(p.n, maxFold), p.c.Cols
+	if m.far() {
+		fold, cols = even(p.n, streams), min(cols, maxWork/8/fewRows)
+	}
 	terms := max(fold, 8)
-	cols := min(p.c.Cols, max(maxWork/2/terms/t.wideCols, 1)*t.wideCols)
+	cols = min(cols, max(maxWork/2/terms/t.wideCols, 1)*t.wideCols)
 	tall := min(max(maxWork/(cols*terms), 2), maxRun)
 	var part product[T]
 	for ; i < end; i += tall {

@@ -62,6 +62,8 @@ const (
 	blockBytes  = 256 << 10           // of the left factor, for the second-level cache
 	manyBytes   = 1 << 20             // that a panel is spread over, as an operand lies in memory,
 	manyRows    = 48                  // and rows for which it pays to rearrange it
+	farBytes    = 6 << 20             // of an operand that comes from memory each time,
+	streams     = 6                   // best as so many rows at a time, each as it lies there
 	dotsRows    = 4                   // of the largest tile of dots
 	dotsCols    = 2
 	smallRows   = 32  // of a product that a single call of panel does,
@@ -129,6 +131,9 @@ func plus[T Float](p *T, bytes uintptr) *T {
 // pitch is the distance of m's rows in bytes.
 func (m *Mat[T]) pitch() uintptr { return uintptr(m.Stride) * size[T]() }
 
+// far reports whether m is too large to be in a cache.
+func (m *Mat[T]) far() bool { return m.Rows*m.Cols*int(size[T]()) > farBytes }
+
 func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 	if y.Cols < narrow {
 		t.forwardNarrow(y, x, w, b, act)
@@ -141,11 +146,11 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 	if t.forwardSmall(y, x, w, b, act) {
 		return
 	}
-	// The rows that sweep takes: all if there are few terms, else those that
-	// fill no tile.
+	// The rows that sweep takes: all if there are few terms, or few rows while w
+	// takes its time to come, else those that fill no tile.
 	few := y.Rows % t.panelRows
 	switch {
-	case x.Cols <= sweepTerms && y.Cols > t.panelCols:
+	case x.Cols <= sweepTerms && y.Cols > t.panelCols, y.Rows <= fewRows && w.far():
 		few = y.Rows
 	case few > 2 || y.Rows > manyRows:
 		few = 0
