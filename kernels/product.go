@@ -230,11 +230,15 @@ func (t *tiles[T]) together(left, tall int) int {
 func (t *tiles[T]) sweepRows(p *product[T], i, end int, m *Mat[T], k int) {
 	// As many columns as a call may take, in whole tiles, and as many rows.
 	fold, cols := even(p.n, maxFold), p.c.Cols
-	if m.far() {
+	far := m.far()
+	if far {
 		fold, cols = even(p.n, streams), min(cols, maxWork/8/fewRows)
 	}
 	terms := max(fold, 8)
 	cols = min(cols, max(maxWork/2/terms/t.wideCols, 1)*t.wideCols)
+	if far && end-i == 1 {
+		cols = min(cols, 4*t.lanes) // a wider tile makes the streams take longer turns
+	}
 	tall := min(max(maxWork/(cols*terms), 2), maxRun)
 	var part product[T]
 	for ; i < end; i += tall {

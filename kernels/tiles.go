@@ -63,7 +63,7 @@ const (
 	manyBytes   = 1 << 20             // that a panel is spread over, as an operand lies in memory,
 	manyRows    = 48                  // and rows for which it pays to rearrange it
 	farBytes    = 6 << 20             // of an operand that comes from memory each time,
-	streams     = 6                   // best as so many rows at a time, each as it lies there
+	streams     = 8                   // best as so many rows at a time, each as it lies there
 	dotsRows    = 4                   // of the largest tile of dots
 	dotsCols    = 2
 	smallRows   = 32  // of a product that a single call of panel does,
