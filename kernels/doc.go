@@ -111,8 +111,8 @@
 //
 // A kernel allocates nothing once it has run, and starts no goroutine unless
 // [SetWorkers] allows it. Calls that must rearrange an operand borrow memory
-// from a pool for as long as they run: at most about 4 MiB each for float64,
-// 2 MiB for float32.
+// from a pool for as long as they run: at most about 10 MiB each for float64,
+// 5 MiB for float32.
 //
 // All functions may be called from many goroutines at once, as long as none
 // writes what another reads or writes; [SetBackend] and [SetWorkers] too,

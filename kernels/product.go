@@ -100,6 +100,10 @@ func (t *tiles[T]) multiplyBlocks(p *product[T], from, end int, m *Mat[T], trans
 	// Columns of the left factor that crowd the first-level cache are copied too.
 	left := p.lda < p.stepa && rows >= manyRows && p.c.Cols > 2*t.panelCols && crowds(p.stepa, fold)
 	right := transposed || rows >= manyRows && p.n > 0 && (crowded(m.pitch()) || int(m.pitch())*fold >= manyBytes)
+	group := fewPacked
+	if left {
+		group = maxPacked // each copy of the left factor meets one group
+	}
 	var s *scratch[T]
 	var packed []T
 	each := 0 // elements from one packed panel to the next
@@ -111,7 +115,7 @@ func (t *tiles[T]) multiplyBlocks(p *product[T], from, end int, m *Mat[T], trans
 		panels := 1
 		if height < rows {
 			each = fold * t.panelCols
-			panels = (min(p.c.Cols, maxPacked) + t.panelCols - 1) / t.panelCols
+			panels = (min(p.c.Cols, group) + t.panelCols - 1) / t.panelCols
 		}
 		packed = s.grow(fold * t.panelCols * panels)
 	}
@@ -119,8 +123,8 @@ func (t *tiles[T]) multiplyBlocks(p *product[T], from, end int, m *Mat[T], trans
 	for k := 0; k == 0 || k < p.n; k += fold {
 		q := p.piece(&part, k, fold)
 		r := q
-		for first := 0; first < p.c.Cols; first += maxPacked {
-			last := min(first+maxPacked, p.c.Cols)
+		for first := 0; first < p.c.Cols; first += group {
+			last := min(first+group, p.c.Cols)
 			for i := from; i < end; i += height {
 				if left {
 					copied = q.copyLeft(s, i, min(i+height, end))

@@ -39,7 +39,7 @@ type tiles[T Float] struct {
 }
 
 func (t *tiles[T]) table() table[T] {
-	if maxPacked%t.panelCols != 0 || manyRows < t.panelRows || uintptr(t.wideCols)*size[T]() > unsafe.Sizeof(nothing) {
+	if fewPacked%t.panelCols != 0 || manyRows < t.panelRows || uintptr(t.wideCols)*size[T]() > unsafe.Sizeof(nothing) {
 		panic("lockstep: tiles do not fit the blocks")
 	}
 	t.scratch.New = func() any { return new(scratch[T]) }
@@ -58,7 +58,8 @@ const (
 	maxRows    = 1 << 10 // or rows, of few columns
 
 	maxTurned   = maxFold * maxPacked // elements of a transpose that is kept whole
-	maxPacked   = 384                 // columns that a block of rows meets: a multiple of every panel
+	fewPacked   = 384                 // columns that a block of rows meets: a multiple of every panel,
+	maxPacked   = 3 * fewPacked       // and more if the block is copied
 	blockBytes  = 256 << 10           // of the left factor, for the second-level cache
 	manyBytes   = 1 << 20             // that a panel is spread over, as an operand lies in memory,
 	manyRows    = 48                  // and rows for which it pays to rearrange it
@@ -77,7 +78,7 @@ const (
 )
 
 // scratch is the memory a call borrows for operands that must be rearranged:
-// at most maxFold·maxPacked + 2·maxRun elements and blockBytes (4 MiB of float64
+// at most maxFold·maxPacked + 2·maxRun elements and blockBytes (10 MiB of float64
 // in all) and sixteen sums in sixteen lanes.
 type scratch[T Float] struct {
 	packed []T // panels of the right factor
