@@ -1,5 +1,49 @@
 package main
 
+// tighten copies rows that are far apart, so it asks for them early.
+func tighten(m Machine) {
+	s := m.Spec()
+	m.Func("tighten", sig(m, "func(dst *T, ldd uintptr, src *T, lds uintptr, rows, cols int)"),
+		"dst[p,i] = src[p,i],  p < rows, i < cols",
+		"",
+		"The rows of dst and src are ldd and lds bytes apart. There are at least as many",
+		"columns as a vector has lanes.")
+	dst, ldd, src, lds, rows, cols := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
+	m.Arg(dst, "dst")
+	m.Arg(ldd, "ldd")
+	m.Arg(src, "src")
+	m.Arg(lds, "lds")
+	m.Arg(rows, "rows")
+	m.Arg(cols, "cols")
+	m.AddConst(cols, -s.Lanes())
+	m.MulConst(cols, cols, s.Float.Size) // where the last vector of a row begins
+	soon, to, from, left, v := m.Int(), m.Int(), m.Int(), m.Int(), m.Vec()
+	m.MulConst(soon, lds, rowsAhead)
+	row, vector, last := m.NewLabel("row"), m.NewLabel("vector"), m.NewLabel("last")
+	m.Label(row)
+	m.Copy(to, dst)
+	m.Copy(from, src)
+	m.Copy(left, cols)
+	m.JumpIf(left, AtMost, 0, last)
+	m.Label(vector)
+	move := func(t, f Addr) {
+		m.Load(v, f)
+		m.Store(t, v)
+	}
+	m.Prefetch(Addr{Base: from, Index: soon, Scale: 1})
+	move(At(to, 0), At(from, 0))
+	m.AddConst(to, s.VecBytes)
+	m.AddConst(from, s.VecBytes)
+	m.AddConst(left, -s.VecBytes)
+	m.JumpIf(left, AtLeast, 1, vector)
+	m.Label(last)
+	move(Addr{Base: dst, Index: cols, Scale: 1}, Addr{Base: src, Index: cols, Scale: 1})
+	m.Add(dst, ldd)
+	m.Add(src, lds)
+	m.LoopDown(rows, row)
+	m.Return()
+}
+
 // transpose moves squares as large as a vector is long.
 func transpose(m Machine) {
 	s := m.Spec()

@@ -527,3 +527,85 @@ end8:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
+
+// func tightenAVX2F32(dst *float32, ldd uintptr, src *float32, lds uintptr, rows int, cols int)
+// Requires: AVX, MMX+
+TEXT ·tightenAVX2F32(SB), NOSPLIT, $0-48
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   src+16(FP), CX
+	MOVQ   lds+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	MOVQ   cols+40(FP), DI
+	SUBQ   $0x08, DI
+	IMUL3Q $0x04, DI, DI
+	IMUL3Q $0x08, DX, R8
+
+row1:
+	MOVQ  AX, R9
+	MOVQ  CX, R10
+	MOVQ  DI, R11
+	TESTQ R11, R11
+	JLE   last3
+
+vector2:
+	PREFETCHT0 (R10)(R8*1)
+	VMOVUPS    (R10), Y0
+	VMOVUPS    Y0, (R9)
+	ADDQ       $0x20, R9
+	ADDQ       $0x20, R10
+	SUBQ       $0x20, R11
+	CMPQ       R11, $0x01
+	JGE        vector2
+
+last3:
+	VMOVUPS (CX)(DI*1), Y0
+	VMOVUPS Y0, (AX)(DI*1)
+	ADDQ    BX, AX
+	ADDQ    DX, CX
+	DECQ    SI
+	JNZ     row1
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func tightenAVX2F64(dst *float64, ldd uintptr, src *float64, lds uintptr, rows int, cols int)
+// Requires: AVX, MMX+
+TEXT ·tightenAVX2F64(SB), NOSPLIT, $0-48
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   src+16(FP), CX
+	MOVQ   lds+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	MOVQ   cols+40(FP), DI
+	SUBQ   $0x04, DI
+	IMUL3Q $0x08, DI, DI
+	IMUL3Q $0x08, DX, R8
+
+row1:
+	MOVQ  AX, R9
+	MOVQ  CX, R10
+	MOVQ  DI, R11
+	TESTQ R11, R11
+	JLE   last3
+
+vector2:
+	PREFETCHT0 (R10)(R8*1)
+	VMOVUPD    (R10), Y0
+	VMOVUPD    Y0, (R9)
+	ADDQ       $0x20, R9
+	ADDQ       $0x20, R10
+	SUBQ       $0x20, R11
+	CMPQ       R11, $0x01
+	JGE        vector2
+
+last3:
+	VMOVUPD (CX)(DI*1), Y0
+	VMOVUPD Y0, (AX)(DI*1)
+	ADDQ    BX, AX
+	ADDQ    DX, CX
+	DECQ    SI
+	JNZ     row1
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET

@@ -1009,3 +1009,85 @@ end8:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
+
+// func tightenAVX512F32(dst *float32, ldd uintptr, src *float32, lds uintptr, rows int, cols int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·tightenAVX512F32(SB), NOSPLIT, $0-48
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   src+16(FP), CX
+	MOVQ   lds+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	MOVQ   cols+40(FP), DI
+	SUBQ   $0x10, DI
+	IMUL3Q $0x04, DI, DI
+	IMUL3Q $0x08, DX, R8
+
+row1:
+	MOVQ  AX, R9
+	MOVQ  CX, R10
+	MOVQ  DI, R11
+	TESTQ R11, R11
+	JLE   last3
+
+vector2:
+	PREFETCHT0 (R10)(R8*1)
+	VMOVUPS    (R10), Z0
+	VMOVUPS    Z0, (R9)
+	ADDQ       $0x40, R9
+	ADDQ       $0x40, R10
+	SUBQ       $0x40, R11
+	CMPQ       R11, $0x01
+	JGE        vector2
+
+last3:
+	VMOVUPS (CX)(DI*1), Z0
+	VMOVUPS Z0, (AX)(DI*1)
+	ADDQ    BX, AX
+	ADDQ    DX, CX
+	DECQ    SI
+	JNZ     row1
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func tightenAVX512F64(dst *float64, ldd uintptr, src *float64, lds uintptr, rows int, cols int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·tightenAVX512F64(SB), NOSPLIT, $0-48
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   src+16(FP), CX
+	MOVQ   lds+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	MOVQ   cols+40(FP), DI
+	SUBQ   $0x08, DI
+	IMUL3Q $0x08, DI, DI
+	IMUL3Q $0x08, DX, R8
+
+row1:
+	MOVQ  AX, R9
+	MOVQ  CX, R10
+	MOVQ  DI, R11
+	TESTQ R11, R11
+	JLE   last3
+
+vector2:
+	PREFETCHT0 (R10)(R8*1)
+	VMOVUPD    (R10), Z0
+	VMOVUPD    Z0, (R9)
+	ADDQ       $0x40, R9
+	ADDQ       $0x40, R10
+	SUBQ       $0x40, R11
+	CMPQ       R11, $0x01
+	JGE        vector2
+
+last3:
+	VMOVUPD (CX)(DI*1), Z0
+	VMOVUPD Z0, (AX)(DI*1)
+	ADDQ    BX, AX
+	ADDQ    DX, CX
+	DECQ    SI
+	JNZ     row1
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET

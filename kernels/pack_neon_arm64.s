@@ -370,3 +370,87 @@ loaded10:
 
 end8:
 	RET
+
+// func tightenNEONF32(dst *float32, ldd uintptr, src *float32, lds uintptr, rows int, cols int)
+TEXT ·tightenNEONF32(SB), NOSPLIT, $0-48
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD src+16(FP), R2
+	MOVD lds+24(FP), R3
+	MOVD rows+32(FP), R4
+	MOVD cols+40(FP), R5
+	SUB  $4, R5
+	MOVD $4, R6
+	MUL  R6, R5, R5
+	MOVD $8, R10
+	MUL  R10, R3, R6
+
+row1:
+	MOVD R0, R7
+	MOVD R2, R8
+	MOVD R5, R9
+	CMP  $0, R9
+	BLE  last3
+
+vector2:
+	PRFM  0(R8), PLDL1KEEP
+	FMOVQ 0(R8), F0
+	FMOVQ F0, 0(R7)
+	ADD   $16, R7
+	ADD   $16, R8
+	SUB   $16, R9
+	CMP   $1, R9
+	BGE   vector2
+
+last3:
+	ADD   R5, R2, R10
+	FMOVQ 0(R10), F0
+	ADD   R5, R0, R10
+	FMOVQ F0, 0(R10)
+	ADD   R1, R0
+	ADD   R3, R2
+	SUBS  $1, R4
+	BNE   row1
+	RET
+
+// func tightenNEONF64(dst *float64, ldd uintptr, src *float64, lds uintptr, rows int, cols int)
+TEXT ·tightenNEONF64(SB), NOSPLIT, $0-48
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD src+16(FP), R2
+	MOVD lds+24(FP), R3
+	MOVD rows+32(FP), R4
+	MOVD cols+40(FP), R5
+	SUB  $2, R5
+	MOVD $8, R6
+	MUL  R6, R5, R5
+	MOVD $8, R10
+	MUL  R10, R3, R6
+
+row1:
+	MOVD R0, R7
+	MOVD R2, R8
+	MOVD R5, R9
+	CMP  $0, R9
+	BLE  last3
+
+vector2:
+	PRFM  0(R8), PLDL1KEEP
+	FMOVQ 0(R8), F0
+	FMOVQ F0, 0(R7)
+	ADD   $16, R7
+	ADD   $16, R8
+	SUB   $16, R9
+	CMP   $1, R9
+	BGE   vector2
+
+last3:
+	ADD   R5, R2, R10
+	FMOVQ 0(R10), F0
+	ADD   R5, R0, R10
+	FMOVQ F0, 0(R10)
+	ADD   R1, R0
+	ADD   R3, R2
+	SUBS  $1, R4
+	BNE   row1
+	RET

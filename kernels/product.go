@@ -93,7 +93,7 @@ func (t *tiles[T]) multiplyBlocks(p *product[T], from, end int, m *Mat[T], trans
 	fold, height, tall := max(1, p.n), rows, rows
 	if fold > smallTerms || rows > manyRows {
 		fold = even(p.n, maxFold)
-		height = t.wholeTiles(even(rows, max(t.panelRows, blockBytes/(fold*int(size[T]())))))
+		height = t.wholeTiles(even(rows, max(8*t.panelRows, blockBytes/(fold*int(size[T]())))))
 		most := min(t.lanes*maxVectors/fold/t.panelCols, maxRun) / t.panelRows * t.panelRows
 		tall = t.wholeTiles(even(min(rows, height), most))
 	}
@@ -127,7 +127,7 @@ func (t *tiles[T]) multiplyBlocks(p *product[T], from, end int, m *Mat[T], trans
 			last := min(first+group, p.c.Cols)
 			for i := from; i < end; i += height {
 				if left {
-					copied = q.copyLeft(s, i, min(i+height, end))
+					copied = t.copyLeft(q, s, i, min(i+height, end))
 					r = &copied
 				}
 				to := packed
@@ -154,8 +154,11 @@ func (t *tiles[T]) multiplyBlocks(p *product[T], from, end int, m *Mat[T], trans
 
 // copyLeft is p for rows i to end-1 alone, with their part of the left factor
 // copied to where its columns do not crowd.
-func (p *product[T]) copyLeft(s *scratch[T], i, end int) product[T] {
-	rows, perLine := end-i, line/int(size[T]())
+func (t *tiles[T]) copyLeft(p *product[T], s *scratch[T], i, end int) product[T] {
+	// A few rows begin early, to be as many as a vector has lanes.
+	q := *p
+	q.first = min(i, end-t.lanes)
+	rows, perLine := end-q.first, line/int(size[T]())
 	pitch := (rows/perLine + 1) * perLine
 	if crowds(uintptr(pitch)*size[T](), p.n) {
 		pitch += perLine
@@ -163,11 +166,10 @@ func (p *product[T]) copyLeft(s *scratch[T], i, end int) product[T] {
 	if len(s.left) < p.n*pitch {
 		s.left = aligned[T](p.n * pitch)
 	}
-	for k := range p.n {
-		copy(s.left[k*pitch:], unsafe.Slice(plus(p.row(i), uintptr(k)*p.stepa), rows))
+	q.a, q.stepa = &s.left[0], uintptr(pitch)*size[T]()
+	for k := 0; k < p.n; k += maxRows {
+		t.tighten(&s.left[k*pitch], q.stepa, plus(p.row(q.first), uintptr(k)*p.stepa), p.stepa, min(maxRows, p.n-k), rows)
 	}
-	q := *p
-	q.a, q.first, q.stepa = &s.left[0], i, uintptr(pitch)*size[T]()
 	return q
 }
 

@@ -236,6 +236,22 @@ func transposeAVX2F32(dst *float32, ldd uintptr, src *float32, lds uintptr, rows
 //go:noescape
 func transposeAVX2F64(dst *float64, ldd uintptr, src *float64, lds uintptr, rows int, cols int)
 
+// dst[p,i] = src[p,i],  p < rows, i < cols
+//
+// The rows of dst and src are ldd and lds bytes apart. There are at least as many
+// columns as a vector has lanes.
+//
+//go:noescape
+func tightenAVX2F32(dst *float32, ldd uintptr, src *float32, lds uintptr, rows int, cols int)
+
+// dst[p,i] = src[p,i],  p < rows, i < cols
+//
+// The rows of dst and src are ldd and lds bytes apart. There are at least as many
+// columns as a vector has lanes.
+//
+//go:noescape
+func tightenAVX2F64(dst *float64, ldd uintptr, src *float64, lds uintptr, rows int, cols int)
+
 // d[q]    = pred[q] - target[q],  q < n
 // lane[l] = lane[l] + Σ d[q]² over q mod 16 = l
 // grad[q] = d[q]·c
@@ -290,6 +306,7 @@ var avx2F32 = tiles[float32]{
 	sweep:     sweepAVX2F32,
 	thin:      thinAVX2F32,
 	transpose: transposeAVX2F32,
+	tighten:   tightenAVX2F32,
 	mse:       mseAVX2F32,
 	sgd:       sgdAVX2F32,
 }
@@ -314,6 +331,7 @@ var avx2F64 = tiles[float64]{
 	sweep:     sweepAVX2F64,
 	thin:      thinAVX2F64,
 	transpose: transposeAVX2F64,
+	tighten:   tightenAVX2F64,
 	mse:       mseAVX2F64,
 	sgd:       sgdAVX2F64,
 }

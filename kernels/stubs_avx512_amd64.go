@@ -236,6 +236,22 @@ func transposeAVX512F32(dst *float32, ldd uintptr, src *float32, lds uintptr, ro
 //go:noescape
 func transposeAVX512F64(dst *float64, ldd uintptr, src *float64, lds uintptr, rows int, cols int)
 
+// dst[p,i] = src[p,i],  p < rows, i < cols
+//
+// The rows of dst and src are ldd and lds bytes apart. There are at least as many
+// columns as a vector has lanes.
+//
+//go:noescape
+func tightenAVX512F32(dst *float32, ldd uintptr, src *float32, lds uintptr, rows int, cols int)
+
+// dst[p,i] = src[p,i],  p < rows, i < cols
+//
+// The rows of dst and src are ldd and lds bytes apart. There are at least as many
+// columns as a vector has lanes.
+//
+//go:noescape
+func tightenAVX512F64(dst *float64, ldd uintptr, src *float64, lds uintptr, rows int, cols int)
+
 // d[q]    = pred[q] - target[q],  q < n
 // lane[l] = lane[l] + Σ d[q]² over q mod 16 = l
 // grad[q] = d[q]·c
@@ -290,6 +306,7 @@ var avx512F32 = tiles[float32]{
 	sweep:     sweepAVX512F32,
 	thin:      thinAVX512F32,
 	transpose: transposeAVX512F32,
+	tighten:   tightenAVX512F32,
 	mse:       mseAVX512F32,
 	sgd:       sgdAVX512F32,
 }
@@ -314,6 +331,7 @@ var avx512F64 = tiles[float64]{
 	sweep:     sweepAVX512F64,
 	thin:      thinAVX512F64,
 	transpose: transposeAVX512F64,
+	tighten:   tightenAVX512F64,
 	mse:       mseAVX512F64,
 	sgd:       sgdAVX512F64,
 }

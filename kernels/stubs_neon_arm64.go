@@ -236,6 +236,22 @@ func transposeNEONF32(dst *float32, ldd uintptr, src *float32, lds uintptr, rows
 //go:noescape
 func transposeNEONF64(dst *float64, ldd uintptr, src *float64, lds uintptr, rows int, cols int)
 
+// dst[p,i] = src[p,i],  p < rows, i < cols
+//
+// The rows of dst and src are ldd and lds bytes apart. There are at least as many
+// columns as a vector has lanes.
+//
+//go:noescape
+func tightenNEONF32(dst *float32, ldd uintptr, src *float32, lds uintptr, rows int, cols int)
+
+// dst[p,i] = src[p,i],  p < rows, i < cols
+//
+// The rows of dst and src are ldd and lds bytes apart. There are at least as many
+// columns as a vector has lanes.
+//
+//go:noescape
+func tightenNEONF64(dst *float64, ldd uintptr, src *float64, lds uintptr, rows int, cols int)
+
 // d[q]    = pred[q] - target[q],  q < n
 // lane[l] = lane[l] + Σ d[q]² over q mod 16 = l
 // grad[q] = d[q]·c
@@ -290,6 +306,7 @@ var neonF32 = tiles[float32]{
 	sweep:     sweepNEONF32,
 	thin:      thinNEONF32,
 	transpose: transposeNEONF32,
+	tighten:   tightenNEONF32,
 	mse:       mseNEONF32,
 	sgd:       sgdNEONF32,
 }
@@ -314,6 +331,7 @@ var neonF64 = tiles[float64]{
 	sweep:     sweepNEONF64,
 	thin:      thinNEONF64,
 	transpose: transposeNEONF64,
+	tighten:   tightenNEONF64,
 	mse:       mseNEONF64,
 	sgd:       sgdNEONF64,
 }

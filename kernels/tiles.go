@@ -31,6 +31,7 @@ type tiles[T Float] struct {
 	sweep     func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
 	thin      func(c *T, ldc uintptr, bias *T, a *T, lda uintptr, b *T, ldb uintptr, rows, cols, n, act int)
 	transpose func(dst *T, ldd uintptr, src *T, lds uintptr, rows, cols int)
+	tighten   func(dst *T, ldd uintptr, src *T, lds uintptr, rows, cols int)
 	mse       func(lane, grad, pred, target *T, n int, c T)
 	sgd       func(w, dw *T, rate T, n int)
 
