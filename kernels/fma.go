@@ -22,16 +22,19 @@ func fma32(a, b, c float32) float32 {
 // sum32 returns a+b for rounding to float32. The sum rounds to 53 bits, and its
 // conversion to float32 rounds again, to 24. Rounding twice is rounding once
 // unless the sum lies exactly half way between two float32, which it may do
-// just because it was rounded: its low 29 bits are then 1000…0. Below the
-// normal float32 the half-way point lies elsewhere, so those sums take the
-// slow way too.
+// just because it was rounded. Below the normal float32 the half-way point lies
+// elsewhere, so those sums take the slow way too.
 func sum32(a, b float64) float64 {
 	s := a + b
-	if u := math.Float64bits(s); u&(1<<29-1) == 1<<28 || u<<1 < minNormal32<<1 {
+	if halfWay(s) || math.Float64bits(s)<<1 < minNormal32<<1 {
 		return sumToOdd(a, b)
 	}
 	return s
 }
+
+// halfWay reports whether v, rounded to 24 bits, is half way between two such
+// numbers: its low 29 bits are 1000…0.
+func halfWay(v float64) bool { return (uint32(math.Float64bits(v))+1<<28)&(1<<29-1) == 0 }
 
 const minNormal32 = (1023 - 126) << 52 // the bits of 2⁻¹²⁶ as a float64
 

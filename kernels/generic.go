@@ -81,7 +81,8 @@ func foldAll[T Float](c Mat[T], a, b view[T], n int, add bool) {
 	}
 	fold(c, a, b, n)
 	for i := range c.Rows {
-		for j, row := 0, c.Row(i); j < c.Cols; j++ {
+		row := c.Row(i)
+		for j := range row {
 			row[j] += 0
 		}
 	}

@@ -25,6 +25,16 @@ func testFold[T Float](t *testing.T) {
 				}
 				fl := fill(rng.IntN(int(fills)))
 				a, b, c := random[T](rng, fl, rows, n), random[T](rng, fl, n, cols), random[T](rng, fl, rows, cols)
+				if rng.IntN(4) == 0 { // every other sum is half way between two float32
+					for _, m := range []Mat[T]{a, b} {
+						for i := range m.Data {
+							m.Data[i] = T(rng.IntN(15) - 7)
+						}
+					}
+					for i := range c.Data {
+						c.Data[i] = T(1<<24 + 2*rng.IntN(1<<10))
+					}
+				}
 				want := clone(c)
 				for i := range rows {
 					for j, row := 0, want.Row(i); j < cols; j++ {
@@ -57,15 +67,18 @@ func eitherWay[T Float](rng *rand.Rand, m Mat[T]) view[T] {
 // checkFold asks fold for a·b + c at any place among terms that are 0.
 func checkFold(t *testing.T, rng *rand.Rand, a, b, c float32) {
 	t.Helper()
-	n, cols := 1+rng.IntN(2*tile), 1+rng.IntN(2*tile)
-	x, w, y := NewMat[float32](1, n), NewMat[float32](n, cols), NewMat[float32](1, cols)
-	p, j := rng.IntN(n), rng.IntN(cols)
-	x.Data[p], w.Row(p)[j] = a, b
+	rows, n, cols := 1, 1+rng.IntN(2*tile), 1+rng.IntN(2*tile)
+	if rng.IntN(8) == 0 {
+		rows, cols = 1+rng.IntN(3*tile), 1+rng.IntN(3*tile)
+	}
+	x, w, y := NewMat[float32](rows, n), NewMat[float32](n, cols), NewMat[float32](rows, cols)
+	i, p, j := rng.IntN(rows), rng.IntN(n), rng.IntN(cols)
+	x.Row(i)[p], w.Row(p)[j] = a, b
 	for q := range y.Data {
 		y.Data[q] = c
 	}
 	want := clone(y)
-	want.Data[j] = exactFMA(a, b, c)
+	want.Row(i)[j] = exactFMA(a, b, c)
 	fold(y, x.view(), w.view(), n)
 	for q := range y.Data { // what another term makes of a zero
 		y.Data[q] += 0

@@ -11,16 +11,18 @@ import (
 // is speed, for the terms of every sum keep their order.
 
 const (
-	depth = 32  // rows of a block
+	depth = 128 // rows of a block
 	width = 128 // columns of a block
 	tile  = 8   // terms, or columns, at a time
 )
 
-// A block is a part of b, by eights, and those of one row of a and of c that
-// meet it.
+type eight = [tile]float64
+
+// A block is a part of b, by eights, with those of eight rows of a and of one
+// row of c that meet it.
 type block struct {
-	a [depth]float64
-	b [depth * width / tile][tile]float64
+	a [tile][depth]float64
+	b [depth * width / tile]eight
 	c [width]float64
 }
 
@@ -39,22 +41,24 @@ func fold[T Float](c Mat[T], a, b view[T], n int) {
 		clear(s.c[w:])
 		for p := 0; p < n; p += depth {
 			d := min(depth, n-p)
-			var leastB uint64
+			var leastA, leastB uint64
 			if unsafe.Sizeof(T(0)) == 8 {
-				pack(&s.b, b.from(p, j).transposed(), w, d, 1, width)
+				pack(s.b[:], b.from(p, j).transposed(), w, d, width)
 			} else {
-				leastB = pack(&s.b, b.from(p, j), d, w, width/tile, 1)
+				leastB = pack(s.b[:], b.from(p, j), d, w, depth)
 			}
 			for i := range rows {
-				leastA := widen(s.a[:d], a.data[i*a.row+p*a.col:], a.col)
+				if i%tile == 0 {
+					leastA = widen(&s.a, a.from(i, p), min(tile, rows-i), d)
+				}
 				c := sum.data[i*sum.row+j*sum.col:]
 				for q := range s.c[:w] {
 					s.c[q] = float64(c[q*sum.col])
 				}
 				if unsafe.Sizeof(T(0)) == 8 {
-					s.fold64(d, w)
+					s.fold64(s.a[i%tile][:d], w)
 				} else {
-					s.fold32(d, w, leastA, leastB)
+					s.fold32(s.a[i%tile][:d], w, leastA, leastB)
 				}
 				for q, v := range s.c[:w] {
 					c[q*sum.col] = T(v)
@@ -65,47 +69,60 @@ func fold[T Float](c Mat[T], a, b view[T], n int) {
 	blocks.Put(s)
 }
 
-// pack copies rows by eights, with zeros behind the last: the eights of one row
-// are across apart, and the rows down. It returns what widen does.
-func pack[T Float](dst *[depth * width / tile][tile]float64, src view[T], rows, cols, down, across int) uint64 {
+// widen copies rows to dst. Of float32 it returns the bits, doubled and less
+// one, of the least magnitude that is not zero.
+func widen[T Float](dst *[tile][depth]float64, src view[T], rows, cols int) uint64 {
 	least := none
-	for i := range rows {
-		for j := 0; j < cols; j += tile {
-			to := &dst[i*down+j/tile*across]
-			n := min(tile, cols-j)
-			least = min(least, widen(to[:n], src.data[i*src.row+j*src.col:], src.col))
-			clear(to[n:])
+	for j := range cols {
+		from := src.data[j*src.col:]
+		for i := range dst[:rows] {
+			v := float64(from[i*src.row])
+			dst[i][j] = v
+			if unsafe.Sizeof(T(0)) == 4 {
+				least = min(least, 2*math.Float64bits(v)-1)
+			}
 		}
 	}
 	return least
 }
 
-// widen copies every step-th element of src. Of float32 it returns the bits,
-// less one, of the least magnitude that is not zero.
-func widen[T Float](dst []float64, src []T, step int) uint64 {
+// pack copies the columns by eights, with zeros behind the last: the first eight
+// of all rows, then, a number of eights further, the next. It returns what widen
+// does.
+func pack[T Float](dst []eight, src view[T], rows, cols, across int) uint64 {
 	least := none
-	for i := range dst {
-		v := float64(src[i*step])
-		dst[i] = v
-		if unsafe.Sizeof(T(0)) == 4 {
-			least = min(least, math.Float64bits(v)&^(1<<63)-1)
+	for j := 0; j < cols; j += tile {
+		n := min(tile, cols-j)
+		to := dst[j/tile*across:][:rows]
+		if n < tile {
+			clear(to)
+		}
+		for i := range to {
+			from := src.data[i*src.row+j*src.col:]
+			for q := range to[i][:n] {
+				v := float64(from[q*src.col])
+				to[i][q] = v
+				if unsafe.Sizeof(T(0)) == 4 {
+					least = min(least, 2*math.Float64bits(v)-1)
+				}
+			}
 		}
 	}
 	return least
 }
 
-const none uint64 = 0x7ff<<52 - 1 // least of nothing: an infinity
+const none uint64 = 2*(0x7ff<<52) - 1 // least of nothing: an infinity
 
-// fold64 continues w sums by d terms.
-func (s *block) fold64(d, w int) {
+// fold64 continues w sums by the terms of a row of a.
+func (s *block) fold64(a []float64, w int) {
 	c := s.c[:w]
-	for k := 0; k < d; k += tile {
+	for k := 0; k < len(a); k += tile {
 		b := s.b[k/tile*width:][:w]
-		if k+tile <= d {
-			chain64(c, (*[tile]float64)(s.a[k:]), b)
+		if k+tile <= len(a) {
+			chain64(c, (*eight)(a[k:]), b)
 			continue
 		}
-		for p, x := range s.a[k:d] {
+		for p, x := range a[k:] {
 			for j := range c {
 				c[j] = math.FMA(x, b[j][p], c[j])
 			}
@@ -116,8 +133,10 @@ func (s *block) fold64(d, w int) {
 // chain64 continues each sum by eight terms. An FMA comes with a branch to one
 // in software, unless the compiler knows that the CPU has it, and whatever is
 // needed behind that branch is kept in memory too. That is why there is one sum
-// at a time; the CPU starts the next ones by itself.
-func chain64(c []float64, a *[tile]float64, b [][tile]float64) {
+// at a time; the CPU starts the next ones by itself. (On amd64 each FMA jumps
+// over the other one, and an x86 CPU jumps about once a cycle: that is the
+// limit, which building with GOAMD64=v3 lifts.)
+func chain64(c []float64, a *eight, b []eight) {
 	a0, a1, a2, a3, a4, a5, a6, a7 := a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]
 	b = b[:len(c)]
 	for j := range b {
@@ -142,17 +161,16 @@ func chain64(c []float64, a *[tile]float64, b [][tile]float64) {
 // products and float32 is a multiple of 2⁻¹⁷⁸, so if it is below 2⁻¹²⁶, the
 // normal float32, a float64 holds it. It is rounded once, and only sums that
 // seem to lie half way need sum32.
-func (s *block) fold32(d, w int, leastA, leastB uint64) {
-	quick := math.Float64frombits(leastA+1)*math.Float64frombits(leastB+1) >= 0x1p-131
+func (s *block) fold32(a []float64, w int, leastA, leastB uint64) {
+	quick := math.Float64frombits((leastA+1)/2)*math.Float64frombits((leastB+1)/2) >= 0x1p-131
 	for j := 0; j < w; j += tile {
-		if quick && s.tile32(d, j) {
+		c, b := (*eight)(s.c[j:]), s.b[j/tile*depth:][:len(a)]
+		if quick && tile32(c, a, b) {
 			continue
 		}
-		c := (*[tile]float64)(s.c[j:])
-		for p, x := range s.a[:d] {
-			b := &s.b[p*(width/tile)+j/tile]
+		for p, x := range a {
 			for q, t := range c {
-				c[q] = float64(float32(sum32(x*b[q], t)))
+				c[q] = float64(float32(sum32(x*b[p][q], t)))
 			}
 		}
 	}
@@ -162,53 +180,52 @@ func (s *block) fold32(d, w int, leastA, leastB uint64) {
 // first sum that it cannot be sure of it returns false and leaves all as they
 // were. (A compiler that fuses a product with a sum does no harm here, since
 // the product is exact.)
-func (s *block) tile32(d, j int) bool {
-	const low, half = 1<<29 - 1, 1 << 28
-	c := (*[tile]float64)(s.c[j:])
+func tile32(c *eight, a []float64, b []eight) bool {
 	t0, t1, t2, t3, t4, t5, t6, t7 := c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]
-	for p, x := range s.a[:d] {
-		b := &s.b[p*(width/tile)+j/tile]
-		v := x*b[0] + t0
-		if math.Float64bits(v)&low == half {
+	b = b[:len(a)]
+	for p, x := range a {
+		q := &b[p]
+		v := x*q[0] + t0
+		if halfWay(v) {
 			return false
 		}
 		t0 = float64(float32(v))
-		v = x*b[1] + t1
-		if math.Float64bits(v)&low == half {
+		v = x*q[1] + t1
+		if halfWay(v) {
 			return false
 		}
 		t1 = float64(float32(v))
-		v = x*b[2] + t2
-		if math.Float64bits(v)&low == half {
+		v = x*q[2] + t2
+		if halfWay(v) {
 			return false
 		}
 		t2 = float64(float32(v))
-		v = x*b[3] + t3
-		if math.Float64bits(v)&low == half {
+		v = x*q[3] + t3
+		if halfWay(v) {
 			return false
 		}
 		t3 = float64(float32(v))
-		v = x*b[4] + t4
-		if math.Float64bits(v)&low == half {
+		v = x*q[4] + t4
+		if halfWay(v) {
 			return false
 		}
 		t4 = float64(float32(v))
-		v = x*b[5] + t5
-		if math.Float64bits(v)&low == half {
+		v = x*q[5] + t5
+		if halfWay(v) {
 			return false
 		}
 		t5 = float64(float32(v))
-		v = x*b[6] + t6
-		if math.Float64bits(v)&low == half {
+		v = x*q[6] + t6
+		if halfWay(v) {
 			return false
 		}
 		t6 = float64(float32(v))
-		v = x*b[7] + t7
-		if math.Float64bits(v)&low == half {
+		v = x*q[7] + t7
+		if halfWay(v) {
 			return false
 		}
 		t7 = float64(float32(v))
 	}
-	*c = [tile]float64{t0, t1, t2, t3, t4, t5, t6, t7}
+	*c = eight{t0, t1, t2, t3, t4, t5, t6, t7}
 	return true
 }
