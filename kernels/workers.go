@@ -2,8 +2,9 @@ package kernels
 
 import (
 	"fmt"
-	"sync"
+	"runtime"
 	"sync/atomic"
+	"time"
 )
 
 // workers is how many goroutines one call may use, the caller's among them,
@@ -17,7 +18,9 @@ var workers atomic.Int32
 //
 // Work is split over outputs only (rows or columns of y, rows of dw together
 // with columns of dx), never within a sum, so the bits do not depend on n.
-// Small layers stay with the caller: starting a goroutine takes longer.
+// Small layers stay with the caller: starting a goroutine takes longer. One that
+// was started waits a tenth of a millisecond for more work, without sleeping,
+// before it ends.
 //
 // It panics if n is less than 1 or more than 1<<16.
 func SetWorkers(n int) (restore func()) {
@@ -29,10 +32,11 @@ func SetWorkers(n int) (restore func()) {
 }
 
 const (
-	minShare = 1 << 22 // multiply-adds that are worth a goroutine
+	minShare = 1 << 21 // multiply-adds that are worth a goroutine
 	bigShare = 1 << 27 // or that take so long that it matters little when it begins
-	rowUnit  = 8       // where rows and columns are cut: at whole tiles and
-	colUnit  = 48      // panels of every backend
+	patience = 100 * time.Microsecond
+	rowUnit  = 8  // where rows and columns are cut: at whole tiles and
+	colUnit  = 48 // panels of every backend
 )
 
 // shares is how many goroutines are to share work over length rows or columns,
@@ -61,18 +65,75 @@ func pieces(work float64, count int) int {
 func split(count, each, length, unit int, f func(from, to int)) {
 	parts := min(count*each, (length+unit-1)/unit)
 	cut := func(i int) int { return min((length+unit-1)/unit*i/parts*unit, length) }
-	var next atomic.Int64
+	var next, complete atomic.Int64
+	all := make(chan struct{})
 	work := func() {
 		for i := next.Add(1); i <= int64(parts); i = next.Add(1) {
 			f(cut(int(i)-1), cut(int(i)))
+			if complete.Add(1) == int64(parts) {
+				close(all)
+			}
 		}
 	}
-	var wg sync.WaitGroup
-	for range count - 1 {
-		wg.Go(work)
+	for range min(count, parts) - 1 {
+		enlist(work)
 	}
-	work()
-	wg.Wait()
+	work() // a helper that comes when nothing is left is not waited for
+	for begin := time.Now(); time.Since(begin) < patience; runtime.Gosched() {
+		select {
+		case <-all:
+			return
+		default:
+		}
+	}
+	<-all
+}
+
+// A helper is a goroutine that does somebody's work, and then waits a while for
+// more, without sleeping: to wake up takes longer than many a layer.
+var (
+	helpers atomic.Int64 // that wait, less the jobs that will be sent
+	jobs    = make(chan func(), 1<<16)
+)
+
+// enlist has a helper do the work, one that waits or a new one.
+func enlist(work func()) {
+	if claim() {
+		jobs <- work
+	} else {
+		go help(work)
+	}
+}
+
+// claim takes one helper from those that wait.
+func claim() bool {
+	if helpers.Add(-1) >= 0 {
+		return true
+	}
+	helpers.Add(1)
+	return false
+}
+
+func help(work func()) {
+	for ; work != nil; work = await() {
+		work()
+	}
+}
+
+// await returns a job for a helper, or nil if none comes in time.
+func await() func() {
+	helpers.Add(1)
+	for begin := time.Now(); time.Since(begin) < patience; runtime.Gosched() {
+		select {
+		case work := <-jobs:
+			return work
+		default:
+		}
+	}
+	if claim() {
+		return nil // it was itself
+	}
+	return <-jobs // somebody has claimed it
 }
 
 // rowsFrom and colsFrom are the parts of m that lie in a range of rows or columns.
