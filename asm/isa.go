@@ -149,12 +149,13 @@ type Machine interface {
 
 	// Arithmetic, every result rounded once.
 	Zero(v Vec)
-	Move(d, s Vec)                  // d = s
-	AddVec(d, a, b Vec)             // d = a + b
-	SubVec(d, a, b Vec)             // d = a − b
-	MulVec(d, a, b Vec)             // d = a·b
-	FMA(acc, a, b Vec)              // acc = fma(a, b, acc)
-	FMAScalar(acc, a, s Vec, e int) // the same, b being element e of Scalars s
+	Move(d, s Vec)                      // d = s
+	AddVec(d, a, b Vec)                 // d = a + b
+	SubVec(d, a, b Vec)                 // d = a − b
+	MulVec(d, a, b Vec)                 // d = a·b
+	FMA(acc, a, b Vec)                  // acc = fma(a, b, acc)
+	FMAScalar(acc, a, s Vec, e int)     // the same, b being element e of Scalars s
+	FMASplat(acc, a Vec, b Addr, t Vec) // the same, b being one element; may destroy t
 
 	// ReLU: v = v if v > 0 or v is NaN, else +0; zero holds +0 and v no −0.
 	ReLU(v, zero Vec)

@@ -294,6 +294,11 @@ func (m *neon) SubVec(d, a, b Vec) { m.word(words.fsub, d, a, b) }
 func (m *neon) MulVec(d, a, b Vec) { m.word(words.fmul, d, a, b) }
 func (m *neon) FMA(acc, a, b Vec)  { m.op("VFMLA", m.vec(b), m.vec(a), m.vec(acc)) }
 
+func (m *neon) FMASplat(acc, a Vec, b Addr, t Vec) {
+	m.Scalars(t, b, 1)
+	m.FMAScalar(acc, a, t, 0)
+}
+
 func (m *neon) FMAScalar(acc, a, s Vec, e int) { m.word(words.fmla[e], acc, a, s) }
 
 // ReLU: FMAX keeps a NaN.

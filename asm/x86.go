@@ -525,6 +525,11 @@ const notLessOrEqual = 6
 
 func (m *avx2) Zero(v Vec) { m.VXORPS(m.ymm(v), m.ymm(v), m.ymm(v)) }
 
+func (m *avx2) FMASplat(acc, a Vec, b Addr, t Vec) {
+	m.Splat(t, b)
+	m.FMA(acc, a, t)
+}
+
 // MakePart loads the mask from a table of ones and zeros, as many bytes before
 // the middle as the part is long.
 func (m *avx2) MakePart(count Int) Part {
@@ -570,6 +575,11 @@ func (m *avx2) Gate(z, y, zero Vec) {
 // What AVX-512 does its own way.
 
 func (m *avx512) Zero(v Vec) { m.VPXORD(m.vec(v), m.vec(v), m.vec(v)) }
+
+// FMASplat is one instruction.
+func (m *avx512) FMASplat(acc, a Vec, b Addr, _ Vec) {
+	pick(&m.x86, m.VFMADD231PS_BCST, m.VFMADD231PD_BCST)(m.mem(b), m.vec(a), m.vec(acc))
+}
 
 // MakePart makes a mask of as many ones as the part has lanes.
 func (m *avx512) MakePart(count Int) Part {

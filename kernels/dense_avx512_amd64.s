@@ -3511,27 +3511,19 @@ tile142:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold145:
-	VMOVUPS      (SI), Z9
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z8
-	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (BX)(CX*1), Z8
-	VFMADD231PS  Z8, Z9, Z1
-	VBROADCASTSS (BX)(CX*2), Z8
-	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (BX)(R9*1), Z8
-	VFMADD231PS  Z8, Z9, Z3
-	VBROADCASTSS (BX)(CX*4), Z8
-	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (BX)(R10*1), Z8
-	VFMADD231PS  Z8, Z9, Z5
-	VBROADCASTSS (BX)(R9*2), Z8
-	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (BX)(R11*1), Z8
-	VFMADD231PS  Z8, Z9, Z7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold145
+	VMOVUPS          (SI), Z9
+	ADDQ             DI, SI
+	VFMADD231PS.BCST (BX), Z9, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z9, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z9, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z9, Z3
+	VFMADD231PS.BCST (BX)(CX*4), Z9, Z4
+	VFMADD231PS.BCST (BX)(R10*1), Z9, Z5
+	VFMADD231PS.BCST (BX)(R9*2), Z9, Z6
+	VFMADD231PS.BCST (BX)(R11*1), Z9, Z7
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold145
 
 folded144:
 	// c[i,j] = act(acc[i,j])
@@ -3621,25 +3613,18 @@ rest143:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold150:
-	VMOVUPS      (SI), Z8
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z7
-	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (BX)(CX*1), Z7
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (BX)(CX*2), Z7
-	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (BX)(R9*1), Z7
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (BX)(CX*4), Z7
-	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (BX)(R10*1), Z7
-	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS (BX)(R9*2), Z7
-	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold150
+	VMOVUPS          (SI), Z8
+	ADDQ             DI, SI
+	VFMADD231PS.BCST (BX), Z8, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z8, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z8, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z8, Z3
+	VFMADD231PS.BCST (BX)(CX*4), Z8, Z4
+	VFMADD231PS.BCST (BX)(R10*1), Z8, Z5
+	VFMADD231PS.BCST (BX)(R9*2), Z8, Z6
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold150
 
 folded149:
 	// c[i,j] = act(acc[i,j])
@@ -3704,23 +3689,17 @@ fewer148:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold154:
-	VMOVUPS      (SI), Z7
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z6
-	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (BX)(CX*1), Z6
-	VFMADD231PS  Z6, Z7, Z1
-	VBROADCASTSS (BX)(CX*2), Z6
-	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (BX)(R9*1), Z6
-	VFMADD231PS  Z6, Z7, Z3
-	VBROADCASTSS (BX)(CX*4), Z6
-	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (BX)(R10*1), Z6
-	VFMADD231PS  Z6, Z7, Z5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold154
+	VMOVUPS          (SI), Z7
+	ADDQ             DI, SI
+	VFMADD231PS.BCST (BX), Z7, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z7, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z7, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z7, Z3
+	VFMADD231PS.BCST (BX)(CX*4), Z7, Z4
+	VFMADD231PS.BCST (BX)(R10*1), Z7, Z5
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold154
 
 folded153:
 	// c[i,j] = act(acc[i,j])
@@ -3779,21 +3758,16 @@ fewer152:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold158:
-	VMOVUPS      (SI), Z6
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z5
-	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (BX)(CX*1), Z5
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (BX)(CX*2), Z5
-	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (BX)(R9*1), Z5
-	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS (BX)(CX*4), Z5
-	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold158
+	VMOVUPS          (SI), Z6
+	ADDQ             DI, SI
+	VFMADD231PS.BCST (BX), Z6, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z6, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z6, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z6, Z3
+	VFMADD231PS.BCST (BX)(CX*4), Z6, Z4
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold158
 
 folded157:
 	// c[i,j] = act(acc[i,j])
@@ -3847,19 +3821,15 @@ fewer156:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold162:
-	VMOVUPS      (SI), Z5
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z4
-	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (BX)(CX*1), Z4
-	VFMADD231PS  Z4, Z5, Z1
-	VBROADCASTSS (BX)(CX*2), Z4
-	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (BX)(R9*1), Z4
-	VFMADD231PS  Z4, Z5, Z3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold162
+	VMOVUPS          (SI), Z5
+	ADDQ             DI, SI
+	VFMADD231PS.BCST (BX), Z5, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z5, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z5, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z5, Z3
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold162
 
 folded161:
 	// c[i,j] = act(acc[i,j])
@@ -3907,17 +3877,14 @@ fewer160:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold166:
-	VMOVUPS      (SI), Z4
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z3
-	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (BX)(CX*1), Z3
-	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS (BX)(CX*2), Z3
-	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold166
+	VMOVUPS          (SI), Z4
+	ADDQ             DI, SI
+	VFMADD231PS.BCST (BX), Z4, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z4, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z4, Z2
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold166
 
 folded165:
 	// c[i,j] = act(acc[i,j])
@@ -3960,15 +3927,13 @@ fewer164:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold170:
-	VMOVUPS      (SI), Z3
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z2
-	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (BX)(CX*1), Z2
-	VFMADD231PS  Z2, Z3, Z1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold170
+	VMOVUPS          (SI), Z3
+	ADDQ             DI, SI
+	VFMADD231PS.BCST (BX), Z3, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z3, Z1
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold170
 
 folded169:
 	// c[i,j] = act(acc[i,j])
@@ -4006,13 +3971,12 @@ fewer168:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold174:
-	VMOVUPS      (SI), Z2
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z1
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold174
+	VMOVUPS          (SI), Z2
+	ADDQ             DI, SI
+	VFMADD231PS.BCST (BX), Z2, Z0
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold174
 
 folded173:
 	// c[i,j] = act(acc[i,j])
@@ -4073,27 +4037,19 @@ tile176:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold179:
-	VMOVUPS.Z    (SI), K1, Z9
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z8
-	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (BX)(CX*1), Z8
-	VFMADD231PS  Z8, Z9, Z1
-	VBROADCASTSS (BX)(CX*2), Z8
-	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (BX)(R9*1), Z8
-	VFMADD231PS  Z8, Z9, Z3
-	VBROADCASTSS (BX)(CX*4), Z8
-	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (BX)(R10*1), Z8
-	VFMADD231PS  Z8, Z9, Z5
-	VBROADCASTSS (BX)(R9*2), Z8
-	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (BX)(R11*1), Z8
-	VFMADD231PS  Z8, Z9, Z7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold179
+	VMOVUPS.Z        (SI), K1, Z9
+	ADDQ             DI, SI
+	VFMADD231PS.BCST (BX), Z9, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z9, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z9, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z9, Z3
+	VFMADD231PS.BCST (BX)(CX*4), Z9, Z4
+	VFMADD231PS.BCST (BX)(R10*1), Z9, Z5
+	VFMADD231PS.BCST (BX)(R9*2), Z9, Z6
+	VFMADD231PS.BCST (BX)(R11*1), Z9, Z7
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold179
 
 folded178:
 	// c[i,j] = act(acc[i,j])
@@ -4895,25 +4851,18 @@ rest177:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold312:
-	VMOVUPS.Z    (SI), K1, Z8
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z7
-	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (BX)(CX*1), Z7
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (BX)(CX*2), Z7
-	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (BX)(R9*1), Z7
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (BX)(CX*4), Z7
-	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (BX)(R10*1), Z7
-	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS (BX)(R9*2), Z7
-	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold312
+	VMOVUPS.Z        (SI), K1, Z8
+	ADDQ             DI, SI
+	VFMADD231PS.BCST (BX), Z8, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z8, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z8, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z8, Z3
+	VFMADD231PS.BCST (BX)(CX*4), Z8, Z4
+	VFMADD231PS.BCST (BX)(R10*1), Z8, Z5
+	VFMADD231PS.BCST (BX)(R9*2), Z8, Z6
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold312
 
 folded311:
 	// c[i,j] = act(acc[i,j])
@@ -5601,23 +5550,17 @@ fewer310:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold428:
-	VMOVUPS.Z    (SI), K1, Z7
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z6
-	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (BX)(CX*1), Z6
-	VFMADD231PS  Z6, Z7, Z1
-	VBROADCASTSS (BX)(CX*2), Z6
-	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (BX)(R9*1), Z6
-	VFMADD231PS  Z6, Z7, Z3
-	VBROADCASTSS (BX)(CX*4), Z6
-	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (BX)(R10*1), Z6
-	VFMADD231PS  Z6, Z7, Z5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold428
+	VMOVUPS.Z        (SI), K1, Z7
+	ADDQ             DI, SI
+	VFMADD231PS.BCST (BX), Z7, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z7, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z7, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z7, Z3
+	VFMADD231PS.BCST (BX)(CX*4), Z7, Z4
+	VFMADD231PS.BCST (BX)(R10*1), Z7, Z5
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold428
 
 folded427:
 	// c[i,j] = act(acc[i,j])
@@ -6210,21 +6153,16 @@ fewer426:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold528:
-	VMOVUPS.Z    (SI), K1, Z6
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z5
-	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (BX)(CX*1), Z5
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (BX)(CX*2), Z5
-	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (BX)(R9*1), Z5
-	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS (BX)(CX*4), Z5
-	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold528
+	VMOVUPS.Z        (SI), K1, Z6
+	ADDQ             DI, SI
+	VFMADD231PS.BCST (BX), Z6, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z6, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z6, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z6, Z3
+	VFMADD231PS.BCST (BX)(CX*4), Z6, Z4
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold528
 
 folded527:
 	// c[i,j] = act(acc[i,j])
@@ -6723,19 +6661,15 @@ fewer526:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold612:
-	VMOVUPS.Z    (SI), K1, Z5
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z4
-	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (BX)(CX*1), Z4
-	VFMADD231PS  Z4, Z5, Z1
-	VBROADCASTSS (BX)(CX*2), Z4
-	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (BX)(R9*1), Z4
-	VFMADD231PS  Z4, Z5, Z3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold612
+	VMOVUPS.Z        (SI), K1, Z5
+	ADDQ             DI, SI
+	VFMADD231PS.BCST (BX), Z5, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z5, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z5, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z5, Z3
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold612
 
 folded611:
 	// c[i,j] = act(acc[i,j])
@@ -7139,17 +7073,14 @@ fewer610:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold680:
-	VMOVUPS.Z    (SI), K1, Z4
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z3
-	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (BX)(CX*1), Z3
-	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS (BX)(CX*2), Z3
-	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold680
+	VMOVUPS.Z        (SI), K1, Z4
+	ADDQ             DI, SI
+	VFMADD231PS.BCST (BX), Z4, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z4, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z4, Z2
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold680
 
 folded679:
 	// c[i,j] = act(acc[i,j])
@@ -7459,15 +7390,13 @@ fewer678:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold732:
-	VMOVUPS.Z    (SI), K1, Z3
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z2
-	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (BX)(CX*1), Z2
-	VFMADD231PS  Z2, Z3, Z1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold732
+	VMOVUPS.Z        (SI), K1, Z3
+	ADDQ             DI, SI
+	VFMADD231PS.BCST (BX), Z3, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z3, Z1
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold732
 
 folded731:
 	// c[i,j] = act(acc[i,j])
@@ -7683,13 +7612,12 @@ fewer730:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold768:
-	VMOVUPS.Z    (SI), K1, Z2
-	ADDQ         DI, SI
-	VBROADCASTSS (BX), Z1
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold768
+	VMOVUPS.Z        (SI), K1, Z2
+	ADDQ             DI, SI
+	VFMADD231PS.BCST (BX), Z2, Z0
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold768
 
 folded767:
 	// c[i,j] = act(acc[i,j])
@@ -11307,27 +11235,19 @@ tile142:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold145:
-	VMOVUPD      (SI), Z9
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z8
-	VFMADD231PD  Z8, Z9, Z0
-	VBROADCASTSD (BX)(CX*1), Z8
-	VFMADD231PD  Z8, Z9, Z1
-	VBROADCASTSD (BX)(CX*2), Z8
-	VFMADD231PD  Z8, Z9, Z2
-	VBROADCASTSD (BX)(R9*1), Z8
-	VFMADD231PD  Z8, Z9, Z3
-	VBROADCASTSD (BX)(CX*4), Z8
-	VFMADD231PD  Z8, Z9, Z4
-	VBROADCASTSD (BX)(R10*1), Z8
-	VFMADD231PD  Z8, Z9, Z5
-	VBROADCASTSD (BX)(R9*2), Z8
-	VFMADD231PD  Z8, Z9, Z6
-	VBROADCASTSD (BX)(R11*1), Z8
-	VFMADD231PD  Z8, Z9, Z7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold145
+	VMOVUPD          (SI), Z9
+	ADDQ             DI, SI
+	VFMADD231PD.BCST (BX), Z9, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z9, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z9, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z9, Z3
+	VFMADD231PD.BCST (BX)(CX*4), Z9, Z4
+	VFMADD231PD.BCST (BX)(R10*1), Z9, Z5
+	VFMADD231PD.BCST (BX)(R9*2), Z9, Z6
+	VFMADD231PD.BCST (BX)(R11*1), Z9, Z7
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold145
 
 folded144:
 	// c[i,j] = act(acc[i,j])
@@ -11417,25 +11337,18 @@ rest143:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold150:
-	VMOVUPD      (SI), Z8
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z7
-	VFMADD231PD  Z7, Z8, Z0
-	VBROADCASTSD (BX)(CX*1), Z7
-	VFMADD231PD  Z7, Z8, Z1
-	VBROADCASTSD (BX)(CX*2), Z7
-	VFMADD231PD  Z7, Z8, Z2
-	VBROADCASTSD (BX)(R9*1), Z7
-	VFMADD231PD  Z7, Z8, Z3
-	VBROADCASTSD (BX)(CX*4), Z7
-	VFMADD231PD  Z7, Z8, Z4
-	VBROADCASTSD (BX)(R10*1), Z7
-	VFMADD231PD  Z7, Z8, Z5
-	VBROADCASTSD (BX)(R9*2), Z7
-	VFMADD231PD  Z7, Z8, Z6
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold150
+	VMOVUPD          (SI), Z8
+	ADDQ             DI, SI
+	VFMADD231PD.BCST (BX), Z8, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z8, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z8, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z8, Z3
+	VFMADD231PD.BCST (BX)(CX*4), Z8, Z4
+	VFMADD231PD.BCST (BX)(R10*1), Z8, Z5
+	VFMADD231PD.BCST (BX)(R9*2), Z8, Z6
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold150
 
 folded149:
 	// c[i,j] = act(acc[i,j])
@@ -11500,23 +11413,17 @@ fewer148:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold154:
-	VMOVUPD      (SI), Z7
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z6
-	VFMADD231PD  Z6, Z7, Z0
-	VBROADCASTSD (BX)(CX*1), Z6
-	VFMADD231PD  Z6, Z7, Z1
-	VBROADCASTSD (BX)(CX*2), Z6
-	VFMADD231PD  Z6, Z7, Z2
-	VBROADCASTSD (BX)(R9*1), Z6
-	VFMADD231PD  Z6, Z7, Z3
-	VBROADCASTSD (BX)(CX*4), Z6
-	VFMADD231PD  Z6, Z7, Z4
-	VBROADCASTSD (BX)(R10*1), Z6
-	VFMADD231PD  Z6, Z7, Z5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold154
+	VMOVUPD          (SI), Z7
+	ADDQ             DI, SI
+	VFMADD231PD.BCST (BX), Z7, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z7, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z7, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z7, Z3
+	VFMADD231PD.BCST (BX)(CX*4), Z7, Z4
+	VFMADD231PD.BCST (BX)(R10*1), Z7, Z5
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold154
 
 folded153:
 	// c[i,j] = act(acc[i,j])
@@ -11575,21 +11482,16 @@ fewer152:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold158:
-	VMOVUPD      (SI), Z6
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z5
-	VFMADD231PD  Z5, Z6, Z0
-	VBROADCASTSD (BX)(CX*1), Z5
-	VFMADD231PD  Z5, Z6, Z1
-	VBROADCASTSD (BX)(CX*2), Z5
-	VFMADD231PD  Z5, Z6, Z2
-	VBROADCASTSD (BX)(R9*1), Z5
-	VFMADD231PD  Z5, Z6, Z3
-	VBROADCASTSD (BX)(CX*4), Z5
-	VFMADD231PD  Z5, Z6, Z4
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold158
+	VMOVUPD          (SI), Z6
+	ADDQ             DI, SI
+	VFMADD231PD.BCST (BX), Z6, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z6, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z6, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z6, Z3
+	VFMADD231PD.BCST (BX)(CX*4), Z6, Z4
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold158
 
 folded157:
 	// c[i,j] = act(acc[i,j])
@@ -11643,19 +11545,15 @@ fewer156:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold162:
-	VMOVUPD      (SI), Z5
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z4
-	VFMADD231PD  Z4, Z5, Z0
-	VBROADCASTSD (BX)(CX*1), Z4
-	VFMADD231PD  Z4, Z5, Z1
-	VBROADCASTSD (BX)(CX*2), Z4
-	VFMADD231PD  Z4, Z5, Z2
-	VBROADCASTSD (BX)(R9*1), Z4
-	VFMADD231PD  Z4, Z5, Z3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold162
+	VMOVUPD          (SI), Z5
+	ADDQ             DI, SI
+	VFMADD231PD.BCST (BX), Z5, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z5, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z5, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z5, Z3
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold162
 
 folded161:
 	// c[i,j] = act(acc[i,j])
@@ -11703,17 +11601,14 @@ fewer160:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold166:
-	VMOVUPD      (SI), Z4
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z3
-	VFMADD231PD  Z3, Z4, Z0
-	VBROADCASTSD (BX)(CX*1), Z3
-	VFMADD231PD  Z3, Z4, Z1
-	VBROADCASTSD (BX)(CX*2), Z3
-	VFMADD231PD  Z3, Z4, Z2
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold166
+	VMOVUPD          (SI), Z4
+	ADDQ             DI, SI
+	VFMADD231PD.BCST (BX), Z4, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z4, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z4, Z2
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold166
 
 folded165:
 	// c[i,j] = act(acc[i,j])
@@ -11756,15 +11651,13 @@ fewer164:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold170:
-	VMOVUPD      (SI), Z3
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z2
-	VFMADD231PD  Z2, Z3, Z0
-	VBROADCASTSD (BX)(CX*1), Z2
-	VFMADD231PD  Z2, Z3, Z1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold170
+	VMOVUPD          (SI), Z3
+	ADDQ             DI, SI
+	VFMADD231PD.BCST (BX), Z3, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z3, Z1
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold170
 
 folded169:
 	// c[i,j] = act(acc[i,j])
@@ -11802,13 +11695,12 @@ fewer168:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold174:
-	VMOVUPD      (SI), Z2
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z1
-	VFMADD231PD  Z1, Z2, Z0
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold174
+	VMOVUPD          (SI), Z2
+	ADDQ             DI, SI
+	VFMADD231PD.BCST (BX), Z2, Z0
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold174
 
 folded173:
 	// c[i,j] = act(acc[i,j])
@@ -11869,27 +11761,19 @@ tile176:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold179:
-	VMOVUPD.Z    (SI), K1, Z9
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z8
-	VFMADD231PD  Z8, Z9, Z0
-	VBROADCASTSD (BX)(CX*1), Z8
-	VFMADD231PD  Z8, Z9, Z1
-	VBROADCASTSD (BX)(CX*2), Z8
-	VFMADD231PD  Z8, Z9, Z2
-	VBROADCASTSD (BX)(R9*1), Z8
-	VFMADD231PD  Z8, Z9, Z3
-	VBROADCASTSD (BX)(CX*4), Z8
-	VFMADD231PD  Z8, Z9, Z4
-	VBROADCASTSD (BX)(R10*1), Z8
-	VFMADD231PD  Z8, Z9, Z5
-	VBROADCASTSD (BX)(R9*2), Z8
-	VFMADD231PD  Z8, Z9, Z6
-	VBROADCASTSD (BX)(R11*1), Z8
-	VFMADD231PD  Z8, Z9, Z7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold179
+	VMOVUPD.Z        (SI), K1, Z9
+	ADDQ             DI, SI
+	VFMADD231PD.BCST (BX), Z9, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z9, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z9, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z9, Z3
+	VFMADD231PD.BCST (BX)(CX*4), Z9, Z4
+	VFMADD231PD.BCST (BX)(R10*1), Z9, Z5
+	VFMADD231PD.BCST (BX)(R9*2), Z9, Z6
+	VFMADD231PD.BCST (BX)(R11*1), Z9, Z7
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold179
 
 folded178:
 	// c[i,j] = act(acc[i,j])
@@ -12339,25 +12223,18 @@ rest177:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold248:
-	VMOVUPD.Z    (SI), K1, Z8
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z7
-	VFMADD231PD  Z7, Z8, Z0
-	VBROADCASTSD (BX)(CX*1), Z7
-	VFMADD231PD  Z7, Z8, Z1
-	VBROADCASTSD (BX)(CX*2), Z7
-	VFMADD231PD  Z7, Z8, Z2
-	VBROADCASTSD (BX)(R9*1), Z7
-	VFMADD231PD  Z7, Z8, Z3
-	VBROADCASTSD (BX)(CX*4), Z7
-	VFMADD231PD  Z7, Z8, Z4
-	VBROADCASTSD (BX)(R10*1), Z7
-	VFMADD231PD  Z7, Z8, Z5
-	VBROADCASTSD (BX)(R9*2), Z7
-	VFMADD231PD  Z7, Z8, Z6
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold248
+	VMOVUPD.Z        (SI), K1, Z8
+	ADDQ             DI, SI
+	VFMADD231PD.BCST (BX), Z8, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z8, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z8, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z8, Z3
+	VFMADD231PD.BCST (BX)(CX*4), Z8, Z4
+	VFMADD231PD.BCST (BX)(R10*1), Z8, Z5
+	VFMADD231PD.BCST (BX)(R9*2), Z8, Z6
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold248
 
 folded247:
 	// c[i,j] = act(acc[i,j])
@@ -12737,23 +12614,17 @@ fewer246:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold308:
-	VMOVUPD.Z    (SI), K1, Z7
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z6
-	VFMADD231PD  Z6, Z7, Z0
-	VBROADCASTSD (BX)(CX*1), Z6
-	VFMADD231PD  Z6, Z7, Z1
-	VBROADCASTSD (BX)(CX*2), Z6
-	VFMADD231PD  Z6, Z7, Z2
-	VBROADCASTSD (BX)(R9*1), Z6
-	VFMADD231PD  Z6, Z7, Z3
-	VBROADCASTSD (BX)(CX*4), Z6
-	VFMADD231PD  Z6, Z7, Z4
-	VBROADCASTSD (BX)(R10*1), Z6
-	VFMADD231PD  Z6, Z7, Z5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold308
+	VMOVUPD.Z        (SI), K1, Z7
+	ADDQ             DI, SI
+	VFMADD231PD.BCST (BX), Z7, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z7, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z7, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z7, Z3
+	VFMADD231PD.BCST (BX)(CX*4), Z7, Z4
+	VFMADD231PD.BCST (BX)(R10*1), Z7, Z5
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold308
 
 folded307:
 	// c[i,j] = act(acc[i,j])
@@ -13082,21 +12953,16 @@ fewer306:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold360:
-	VMOVUPD.Z    (SI), K1, Z6
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z5
-	VFMADD231PD  Z5, Z6, Z0
-	VBROADCASTSD (BX)(CX*1), Z5
-	VFMADD231PD  Z5, Z6, Z1
-	VBROADCASTSD (BX)(CX*2), Z5
-	VFMADD231PD  Z5, Z6, Z2
-	VBROADCASTSD (BX)(R9*1), Z5
-	VFMADD231PD  Z5, Z6, Z3
-	VBROADCASTSD (BX)(CX*4), Z5
-	VFMADD231PD  Z5, Z6, Z4
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold360
+	VMOVUPD.Z        (SI), K1, Z6
+	ADDQ             DI, SI
+	VFMADD231PD.BCST (BX), Z6, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z6, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z6, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z6, Z3
+	VFMADD231PD.BCST (BX)(CX*4), Z6, Z4
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold360
 
 folded359:
 	// c[i,j] = act(acc[i,j])
@@ -13375,19 +13241,15 @@ fewer358:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold404:
-	VMOVUPD.Z    (SI), K1, Z5
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z4
-	VFMADD231PD  Z4, Z5, Z0
-	VBROADCASTSD (BX)(CX*1), Z4
-	VFMADD231PD  Z4, Z5, Z1
-	VBROADCASTSD (BX)(CX*2), Z4
-	VFMADD231PD  Z4, Z5, Z2
-	VBROADCASTSD (BX)(R9*1), Z4
-	VFMADD231PD  Z4, Z5, Z3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold404
+	VMOVUPD.Z        (SI), K1, Z5
+	ADDQ             DI, SI
+	VFMADD231PD.BCST (BX), Z5, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z5, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z5, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z5, Z3
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold404
 
 folded403:
 	// c[i,j] = act(acc[i,j])
@@ -13615,17 +13477,14 @@ fewer402:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold440:
-	VMOVUPD.Z    (SI), K1, Z4
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z3
-	VFMADD231PD  Z3, Z4, Z0
-	VBROADCASTSD (BX)(CX*1), Z3
-	VFMADD231PD  Z3, Z4, Z1
-	VBROADCASTSD (BX)(CX*2), Z3
-	VFMADD231PD  Z3, Z4, Z2
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold440
+	VMOVUPD.Z        (SI), K1, Z4
+	ADDQ             DI, SI
+	VFMADD231PD.BCST (BX), Z4, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z4, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z4, Z2
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold440
 
 folded439:
 	// c[i,j] = act(acc[i,j])
@@ -13803,15 +13662,13 @@ fewer438:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold468:
-	VMOVUPD.Z    (SI), K1, Z3
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z2
-	VFMADD231PD  Z2, Z3, Z0
-	VBROADCASTSD (BX)(CX*1), Z2
-	VFMADD231PD  Z2, Z3, Z1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold468
+	VMOVUPD.Z        (SI), K1, Z3
+	ADDQ             DI, SI
+	VFMADD231PD.BCST (BX), Z3, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z3, Z1
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold468
 
 folded467:
 	// c[i,j] = act(acc[i,j])
@@ -13939,13 +13796,12 @@ fewer466:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold488:
-	VMOVUPD.Z    (SI), K1, Z2
-	ADDQ         DI, SI
-	VBROADCASTSD (BX), Z1
-	VFMADD231PD  Z1, Z2, Z0
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold488
+	VMOVUPD.Z        (SI), K1, Z2
+	ADDQ             DI, SI
+	VFMADD231PD.BCST (BX), Z2, Z0
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold488
 
 folded487:
 	// c[i,j] = act(acc[i,j])

@@ -63,14 +63,16 @@ const (
 	manyRows    = 48                  // for which it pays to rearrange an operand
 	dotsRows    = 4                   // of the largest tile of dots
 	dotsCols    = 2
-	smallRows   = 32  // of a product that a single call of panel does,
-	smallTerms  = 320 // of its sums
-	fewRows     = 8   // that sweep computes as well as panel, and in one call
-	thinTerms   = 2   // of a sum that thin computes, at the most
-	fewInputs   = 8   // of a layer whose dw stays in the first-level cache
-	turnedTerms = 32  // of a sum of dw from which its transpose pays for few outputs
-	sweepTerms  = 24  // of a sum, up to which whole rows are better than whole tiles
-	maxWide     = 128 // columns of a wide tile of float64, half of one of float32
+	smallRows   = 32      // of a product that a single call of panel does,
+	smallTerms  = 320     // of its sums
+	fewRows     = 8       // that sweep computes as well as panel, and in one call
+	thinTerms   = 2       // of a sum that thin computes, at the most
+	fewInputs   = 8       // of a layer whose dw stays in the first-level cache
+	turnedTerms = 32      // of a sum of dw from which its transpose pays for few outputs
+	turnedRows  = 16      // of dx that are computed as its transpose,
+	turnedSize  = 1 << 11 // by at least so many weights
+	sweepTerms  = 24      // of a sum, up to which whole rows are better than whole tiles
+	maxWide     = 128     // columns of a wide tile of float64, half of one of float32
 )
 
 // scratch is the memory a call borrows for operands that must be rearranged:
@@ -197,7 +199,7 @@ func (t *tiles[T]) forwardNarrow(y, x, w *Mat[T], b []T, act Activation) {
 	columns := w.at(0, 0)
 	if x.Cols <= maxRun && s != nil && !w.empty() {
 		packed := s.grow(w.Rows*w.Cols + t.lanes)
-		t.packTransposed(packed, w, 0, w.Rows, 0, w.Cols)
+		t.packTransposed(&packed[0], uintptr(w.Rows)*size[T](), w, 0, w.Rows, 0, w.Cols)
 		columns = &packed[0]
 	}
 	for j := range y.Cols {
@@ -299,7 +301,7 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		s := t.scratch.Get().(*scratch[T])
 		defer t.scratch.Put(s)
 		wt := s.turned(w.Cols, w.Rows, t.lanes)
-		t.packTransposed(wt.Data, w, 0, w.Rows, 0, w.Cols)
+		t.packTransposed(wt.at(0, 0), wt.pitch(), w, 0, w.Rows, 0, w.Cols)
 		t.sweepRows(&p, 0, dx.Rows, &wt, 0)
 		return
 	}
@@ -375,10 +377,20 @@ func (t *tiles[T]) atMost(lanes int) *tiles[T] {
 	return t
 }
 
+// atLeast returns the narrowest tiles with at least so many lanes, or t.
+func (t *tiles[T]) atLeast(lanes int) *tiles[T] {
+	for t.half != nil && t.half.lanes >= lanes {
+		t = t.half
+	}
+	return t
+}
+
 // backwardFew computes dx if it has few rows or few columns.
 func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 	byCols, byRows := t.atMost(dx.Cols), t.atMost(dx.Rows)
-	switch {
+	switch filled := t.atLeast(dx.Rows); {
+	case filled.lanesAreRows(dx, w):
+		filled.turnedInput(dx, dz, w)
 	case byCols != nil && dx.Rows <= 2*byCols.inputRows:
 		byCols.squares(byCols.input, dx, dx.Rows, dx.Cols, dz, w, false)
 	case byCols == nil && byRows != nil:
@@ -394,6 +406,29 @@ func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 		return false
 	}
 	return true
+}
+
+// lanesAreRows reports whether dx is best computed as its transpose, a row of
+// it in each lane: if they fill most of a vector or two, and there is enough to
+// do for what that costs.
+func (t *tiles[T]) lanesAreRows(dx, w *Mat[T]) bool {
+	vectors := (dx.Rows + t.lanes - 1) / t.lanes
+	return dx.Rows <= turnedRows && 3*dx.Rows >= 2*vectors*t.lanes && t.lanes <= dx.Cols &&
+		w.Rows*w.Cols >= turnedSize && dx.Rows*(w.Rows+w.Cols) <= maxTurned
+}
+
+// turnedInput computes dx as its transpose, w·dzᵀ, which takes nothing of w but
+// scalars.
+func (t *tiles[T]) turnedInput(dx, dz, w *Mat[T]) {
+	s := t.scratch.Get().(*scratch[T])
+	defer t.scratch.Put(s)
+	n, in, out := dx.Rows, dx.Cols, dz.Cols
+	buf := s.grow(n * (in + out))
+	right, c := Mat[T]{out, n, buf, n}, Mat[T]{in, n, buf[n*out:], n}
+	t.packTransposed(right.at(0, 0), right.pitch(), dz, 0, n, 0, out)
+	p := product[T]{c: c, a: w.at(0, 0), lda: w.pitch(), stepa: size[T](), n: out}
+	t.multiply(&p, 0, in, &right, false)
+	t.packTransposed(dx.at(0, 0), dx.pitch(), &c, 0, in, 0, n)
 }
 
 // squares computes dx by input, or turned by turned: a and b, of as many rows as
