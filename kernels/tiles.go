@@ -67,10 +67,12 @@ const (
 	smallTerms  = 320     // of its sums
 	fewRows     = 8       // that sweep computes as well as panel, and in one call
 	thinTerms   = 2       // of a sum that thin computes, at the most
+	inputLines  = 32      // rows of squares that input takes at a time, at the most
 	fewInputs   = 8       // of a layer whose dw stays in the first-level cache
 	turnedTerms = 32      // of a sum of dw from which its transpose pays for few outputs
-	turnedRows  = 16      // of dx that are computed as its transpose,
-	turnedSize  = 1 << 11 // by at least so many weights
+	turnedFrom  = 7       // rows of dx that are computed as its transpose,
+	turnedRows  = 16      // or more, up to these,
+	turnedSize  = 1 << 12 // by at least so many weights
 	sweepTerms  = 24      // of a sum, up to which whole rows are better than whole tiles
 	maxWide     = 128     // columns of a wide tile of float64, half of one of float32
 )
@@ -409,11 +411,11 @@ func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 }
 
 // lanesAreRows reports whether dx is best computed as its transpose, a row of
-// it in each lane: if they fill most of a vector or two, and there is enough to
-// do for what that costs.
+// it in each lane: if they all but fill one vector or more, and there is enough
+// to do for what that costs. Below turnedFrom rows input is faster.
 func (t *tiles[T]) lanesAreRows(dx, w *Mat[T]) bool {
 	vectors := (dx.Rows + t.lanes - 1) / t.lanes
-	return dx.Rows <= turnedRows && 3*dx.Rows >= 2*vectors*t.lanes && t.lanes <= dx.Cols &&
+	return turnedFrom <= dx.Rows && dx.Rows <= turnedRows && 8*dx.Rows >= 7*vectors*t.lanes && t.lanes <= dx.Cols &&
 		w.Rows*w.Cols >= turnedSize && dx.Rows*(w.Rows+w.Cols) <= maxTurned
 }
 
@@ -446,6 +448,10 @@ func (t *tiles[T]) squares(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, in
 		}
 		whole := cols / t.lanes * t.lanes
 		wide := max(maxWork/((tall+1)*max(a.Cols, 1))/t.lanes, 1) * t.lanes
+		// The lines of more squares would drive each other out of the cache.
+		for lines := inputLines; lines > t.lanes && crowds(b.pitch(), lines); lines /= 2 {
+			wide = min(wide, lines/2)
+		}
 		for k := 0; k < whole; k += wide {
 			call(k, min(wide, whole-k))
 		}
