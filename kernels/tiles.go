@@ -307,7 +307,7 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		t.sweepRows(&p, 0, dx.Rows, &wt, 0)
 		return
 	}
-	t.multiply(&p, 0, dx.Rows, w, true)
+	t.atLeast(dx.Cols).multiply(&p, 0, dx.Rows, w, true)
 }
 
 // turnedWeights computes dw of a layer with fewer outputs than a vector has
@@ -393,7 +393,7 @@ func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 	switch filled := t.atLeast(dx.Rows); {
 	case filled.lanesAreRows(dx, w):
 		filled.turnedInput(dx, dz, w)
-	case byCols != nil && dx.Rows <= 2*byCols.inputRows:
+	case byCols != nil && dx.Rows <= byCols.inputRows:
 		byCols.squares(byCols.input, dx, dx.Rows, dx.Cols, dz, w, false)
 	case byCols == nil && byRows != nil:
 		byRows.squares(byRows.turned, dx, dx.Cols, dx.Rows, w, dz, true)
