@@ -137,6 +137,7 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		t.forwardNarrow(y, x, w, b, act)
 		return
 	}
+	t = t.atLeast(y.Cols)
 	if 0 < x.Cols && x.Cols <= thinTerms && y.Cols <= 2*t.panelCols {
 		t.forwardThin(y, x, w, b, act)
 		return
@@ -379,7 +380,8 @@ func (t *tiles[T]) atMost(lanes int) *tiles[T] {
 	return t
 }
 
-// atLeast returns the narrowest tiles with at least so many lanes, or t.
+// atLeast returns the narrowest tiles with at least so many lanes, or t: a part
+// of a vector takes as long as the whole.
 func (t *tiles[T]) atLeast(lanes int) *tiles[T] {
 	for t.half != nil && t.half.lanes >= lanes {
 		t = t.half
