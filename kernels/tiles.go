@@ -67,6 +67,7 @@ const (
 	smallTerms  = 320     // of its sums
 	fewRows     = 8       // that sweep computes as well as panel, and in one call
 	thinTerms   = 2       // of a sum that thin computes, at the most
+	packedSize  = 1 << 10 // weights from which it pays to pack them for so few rows
 	inputLines  = 32      // rows of squares that input takes at a time, at the most
 	fewInputs   = 8       // of a layer whose dw stays in the first-level cache
 	turnedTerms = 32      // of a sum of dw from which its transpose pays for few outputs
@@ -395,7 +396,7 @@ func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 	switch filled := t.atLeast(dx.Rows); {
 	case filled.lanesAreRows(dx, w):
 		filled.turnedInput(dx, dz, w)
-	case byCols != nil && dx.Rows <= byCols.inputRows:
+	case byCols != nil && (dx.Rows <= byCols.inputRows || dx.Rows <= 2*byCols.inputRows && w.Rows*w.Cols < packedSize):
 		byCols.squares(byCols.input, dx, dx.Rows, dx.Cols, dz, w, false)
 	case byCols == nil && byRows != nil:
 		byRows.squares(byRows.turned, dx, dx.Cols, dx.Rows, w, dz, true)
