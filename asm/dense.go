@@ -351,6 +351,10 @@ func foldTile(m Machine, acc [][]Vec, w width, x Vec, aside aside) {
 			bp = append(bp, vs...)
 		}
 		for i := range acc {
+			if w.vecs == 1 && count == 1 {
+				m.FMASplat(acc[i][0], bp[0], f.a.At[i], x)
+				continue
+			}
 			m.Scalars(x, f.a.At[i], count)
 			for e := range count {
 				for q, v := range acc[i] {

@@ -80,10 +80,9 @@ func inputTiles(m Machine, most int, to inputForm) {
 		n := m.Int()
 		m.Arg(n, "n")
 		part := m.MakePart(n)
-		if blocks := inputBlocks(m.Spec(), r); blocks > 1 {
+		for blocks := inputBlocks(m, r); blocks > 0; blocks /= 2 {
 			inputTile(m, r, blocks, n, part, to)
 		}
-		inputTile(m, r, 1, n, part, to)
 		m.FreePart(part)
 		m.FreeInts(n)
 		m.Return()
@@ -93,9 +92,18 @@ func inputTiles(m Machine, most int, to inputForm) {
 }
 
 // inputBlocks is how many blocks of inputs are taken at a time, so that r rows
-// make chains enough: as many as integer registers reach the rows of w.
-func inputBlocks(s Spec, r int) int {
-	return max(1, min(4/r, 32/s.Lanes(), s.Ints*2/3/s.Lanes()))
+// make chains enough and share what is loaded of dz: as many as the registers
+// hold.
+func inputBlocks(m Machine, r int) int {
+	s := m.Spec()
+	blocks := max(4/r, 2)
+	for ; blocks > 1; blocks-- {
+		vecs, ints := blocks*r+s.Lanes()+2+s.PartVecs, 5+m.RowInts(blocks*s.Lanes())+m.RowInts(r)
+		if blocks*s.Lanes() <= 32 && vecs <= s.Vecs && ints <= s.Ints {
+			break
+		}
+	}
+	return blocks
 }
 
 // inputTile computes r rows of as many times so many blocks of inputs as the
@@ -131,25 +139,37 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 	z := m.Rows(r, dz, lddz)
 	x := m.Vec()
 
-	// terms continues block b with the columns vs, count at a time, and calls
-	// then after each.
-	terms := func(b int, vs []Vec, count int, then func(j int)) {
-		for j := 0; j < lanes; j += count {
-			for i, a := range acc[b] {
-				m.Scalars(x, z.At[i].Plus(j*size), count)
+	// terms continues blocks with the columns vs of each, count terms from j on at
+	// a time, and calls then after each.
+	terms := func(acc, vs [][]Vec, j, count int, then func(j int)) {
+		for c := 0; c < len(vs[0]); c += count {
+			for i := range r {
+				m.Scalars(x, z.At[i].Plus((j+c)*size), count)
 				for e := range count {
-					m.FMAScalar(a, vs[j+e], x, e)
+					for b := range vs {
+						m.FMAScalar(acc[b][i], vs[b][c+e], x, e)
+					}
 				}
 			}
-			then(j)
+			then(c)
 		}
-		m.FreeVecs(vs...)
+		m.FreeVecs(slices.Concat(vs...)...)
+	}
+	together := blocks
+	for blocks%together != 0 || blocks*r+together*s.Columns+2+s.PartVecs > s.Vecs {
+		together--
 	}
 	m.JumpIf(n, Less, lanes, tail)
 	m.Label(square)
 	m.Comment("acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), %d neighbours j at a time", lanes)
-	for b := range blocks {
-		terms(b, m.LoadColumns(w.At[b*lanes:][:lanes]), s.Scalars, func(int) {})
+	for b := 0; b < blocks; b += together {
+		for j := 0; j < lanes; j += s.Columns {
+			vs := make([][]Vec, together)
+			for q := range vs {
+				vs[q] = m.LoadColumns(w.At[(b+q)*lanes:][:lanes], j*size)
+			}
+			terms(acc[b:], vs, j, min(s.Scalars, s.Columns), func(int) {})
+		}
 	}
 	m.StepConst(w, s.VecBytes)
 	m.StepConst(z, s.VecBytes)
@@ -164,7 +184,7 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 		for k, v := range vs {
 			m.LoadPart(v, w.At[b*lanes+k], part)
 		}
-		terms(b, m.Transpose(vs), 1, func(j int) {
+		terms(acc[b:], [][]Vec{m.Transpose(vs)}, 0, 1, func(j int) {
 			if j < lanes-1 {
 				m.JumpIf(n, Equal, j+1, over)
 			}

@@ -71,6 +71,7 @@ type Spec struct {
 	Ints     int // number of integer registers a kernel may use
 	PartVecs int // vector registers that a Part occupies
 	Scalars  int // neighbours in memory that one register holds for FMAScalar
+	Columns  int // of a square that LoadColumns returns
 	MaxRows  int // rows of the tallest register tile
 	MaxCols  int // vectors in the widest
 }
@@ -115,7 +116,8 @@ type Machine interface {
 	MulConst(d, s Int, c int)
 
 	// Rows returns the addresses of n rows that are stride bytes apart.
-	// It may take integer registers, which FreeRows gives back.
+	// It takes RowInts integer registers, which FreeRows gives back.
+	RowInts(n int) int
 	Rows(n int, base, stride Int) Rows
 	FreeRows(r Rows)
 	Step(r Rows, by Int)
@@ -151,12 +153,13 @@ type Machine interface {
 
 	// Arithmetic, every result rounded once.
 	Zero(v Vec)
-	Move(d, s Vec)                  // d = s
-	AddVec(d, a, b Vec)             // d = a + b
-	SubVec(d, a, b Vec)             // d = a − b
-	MulVec(d, a, b Vec)             // d = a·b
-	FMA(acc, a, b Vec)              // acc = fma(a, b, acc)
-	FMAScalar(acc, a, s Vec, e int) // the same, b being element e of Scalars s
+	Move(d, s Vec)                      // d = s
+	AddVec(d, a, b Vec)                 // d = a + b
+	SubVec(d, a, b Vec)                 // d = a − b
+	MulVec(d, a, b Vec)                 // d = a·b
+	FMA(acc, a, b Vec)                  // acc = fma(a, b, acc)
+	FMAScalar(acc, a, s Vec, e int)     // the same, b being element e of Scalars s
+	FMASplat(acc, a Vec, b Addr, t Vec) // the same, b being one element; may destroy t
 
 	// ReLU: v = v if v > 0 or v is NaN, else +0; zero holds +0 and v no −0.
 	ReLU(v, zero Vec)
@@ -166,9 +169,9 @@ type Machine interface {
 
 	// Transpose takes as many vectors as one has lanes for the rows of a square
 	// and returns its columns, in the same registers or others. LoadColumns
-	// returns those of rows in memory.
+	// returns the Spec's number of them, of rows in memory, from disp bytes on.
 	Transpose(rows []Vec) []Vec
-	LoadColumns(rows []Addr) []Vec
+	LoadColumns(rows []Addr, disp int) []Vec
 
 	// FoldRows halves each vector of vs down to one element, lane l + lane
 	// l+half, and says where the results are. It may destroy vs and t.

@@ -30,7 +30,7 @@ var neonInts = []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 19, 2
 func newNEON(c *build.Context, f Float) Machine {
 	s := Spec{
 		ISA: "NEON", Float: f, VecBytes: 16, Vecs: 32, Ints: len(neonInts),
-		PartVecs: 0, Scalars: 2, MaxRows: 8, MaxCols: 3,
+		PartVecs: 0, Scalars: 2, Columns: 16 / f.Size, MaxRows: 8, MaxCols: 3,
 	}
 	return &neon{c: c, registers: newRegisters(s), spec: s}
 }
@@ -162,6 +162,8 @@ func (m *neon) MulConst(d, s Int, c int) {
 }
 
 // Rows keeps a pointer for every row.
+func (m *neon) RowInts(n int) int { return n - 1 }
+
 func (m *neon) Rows(n int, base, stride Int) Rows {
 	r := Rows{At: []Addr{At(base, 0)}}
 	for len(r.At) < n {
@@ -297,6 +299,11 @@ func (m *neon) SubVec(d, a, b Vec) { m.word(words.fsub, d, a, b) }
 func (m *neon) MulVec(d, a, b Vec) { m.word(words.fmul, d, a, b) }
 func (m *neon) FMA(acc, a, b Vec)  { m.op("VFMLA", m.vec(b), m.vec(a), m.vec(acc)) }
 
+func (m *neon) FMASplat(acc, a Vec, b Addr, t Vec) {
+	m.Scalars(t, b, 1)
+	m.FMAScalar(acc, a, t, 0)
+}
+
 func (m *neon) FMAScalar(acc, a, s Vec, e int) { m.word(words.fmla[e], acc, a, s) }
 
 // ReLU: FMAX keeps a NaN.
@@ -336,10 +343,10 @@ func (m *neon) Transpose(rows []Vec) []Vec {
 	return rows
 }
 
-func (m *neon) LoadColumns(rows []Addr) []Vec {
+func (m *neon) LoadColumns(rows []Addr, disp int) []Vec {
 	vs := m.VecsOf(len(rows))
 	for i, v := range vs {
-		m.Load(v, rows[i])
+		m.Load(v, rows[i].Plus(disp))
 	}
 	return m.Transpose(vs)
 }

@@ -98,24 +98,26 @@ func transposeRows(m Machine, few *Int) {
 	for _, a := range src.At {
 		m.Prefetch(a.Plus(squaresAhead * s.VecBytes))
 	}
-	var vs []Vec
-	if few == nil {
-		vs = m.LoadColumns(src.At)
-	} else {
-		vs = load(m.Load)
+	store := func(vs []Vec) {
+		for _, v := range vs {
+			m.Store(At(dst, 0), v)
+			m.Add(dst, ldd)
+		}
+		m.FreeVecs(vs...)
 	}
-	for _, v := range vs {
-		m.Store(At(dst, 0), v)
-		m.Add(dst, ldd)
+	if few != nil {
+		store(load(m.Load))
 	}
-	m.FreeVecs(vs...)
+	for c := 0; few == nil && c < lanes; c += s.Columns {
+		store(m.LoadColumns(src.At, c*s.Float.Size))
+	}
 	m.StepConst(src, s.VecBytes)
 	m.AddConst(cols, -lanes)
 	m.JumpIf(cols, AtLeast, lanes, square)
 	m.Label(tail)
 	m.JumpIf(cols, Equal, 0, end)
 	m.Comment("fewer columns")
-	vs = load(func(v Vec, a Addr) { m.LoadPart(v, a, part) })
+	vs := load(func(v Vec, a Addr) { m.LoadPart(v, a, part) })
 	for p, v := range vs[:lanes-1] {
 		m.Store(At(dst, 0), v)
 		m.Add(dst, ldd)

@@ -31,7 +31,7 @@ type avx2 struct{ x86 }
 func newAVX2(c *build.Context, f Float) Machine {
 	return &avx2{newX86(c, Spec{
 		ISA: "AVX2", Float: f, VecBytes: 32, Vecs: 16, Ints: len(x86Ints),
-		PartVecs: 1, Scalars: 1, MaxRows: 8, MaxCols: 3,
+		PartVecs: 1, Scalars: 1, Columns: 16 / f.Size, MaxRows: 8, MaxCols: 3,
 	})}
 }
 
@@ -42,7 +42,7 @@ type avx512 struct{ x86 }
 func newAVX512(c *build.Context, f Float) Machine {
 	return &avx512{newX86(c, Spec{
 		ISA: "AVX512", Float: f, VecBytes: 64, Vecs: 32, Ints: len(x86Ints),
-		PartVecs: 0, Scalars: 1, MaxRows: 8, MaxCols: 3,
+		PartVecs: 0, Scalars: 1, Columns: 32 / f.Size, MaxRows: 8, MaxCols: 3,
 	})}
 }
 
@@ -168,6 +168,10 @@ func (m *x86) upper(d, v Vec, bytes int) {
 		m.VEXTRACTF32X4(imm(1), m.ymm(v), m.xmm(d))
 	}
 }
+
+// RowInts: a register for every eight rows but the first, and for every odd
+// multiple of the stride.
+func (m *x86) RowInts(n int) int { return (n-1)/8 + min(max(n-2, 0)/2, 3) }
 
 // Rows reaches eight rows from one base: an index register counts one, two,
 // four or eight times, so strides ×1, ×3, ×5 and ×7 give all multiples. The
@@ -353,19 +357,18 @@ func (m *x86) Transpose(rows []Vec) []Vec {
 	return columns
 }
 
-// LoadColumns loads halves of two rows side by side.
-func (m *x86) LoadColumns(rows []Addr) []Vec {
-	columns, t := m.VecsOf(len(rows)), m.Vec()
-	half, bytes := len(rows)/2, m.spec.VecBytes/2
+// LoadColumns loads halves of two rows side by side: half a square, so that
+// others find room beside it.
+func (m *x86) LoadColumns(rows []Addr, disp int) []Vec {
+	columns, t := m.VecsOf(len(rows)/2), m.Vec()
 	for i, p := range m.pairs(len(rows)) {
-		for h, v := range []Vec{columns[i], columns[half+i]} {
-			low, high := rows[p[0]].Plus(h*bytes), rows[p[1]].Plus(h*bytes)
-			m.VMOVUPS(m.mem(low), m.low(v, bytes))
-			if bytes == 16 {
-				m.VINSERTF128(imm(1), m.mem(high), m.ymm(v), m.ymm(v))
-			} else {
-				m.VINSERTF64X4(imm(1), m.mem(high), m.vec(v), m.vec(v))
-			}
+		v, low, high := columns[i], rows[p[0]].Plus(disp), rows[p[1]].Plus(disp)
+		if m.spec.VecBytes == 32 {
+			m.VMOVUPS(m.mem(low), m.xmm(v))
+			m.VINSERTF128(imm(1), m.mem(high), m.ymm(v), m.ymm(v))
+		} else {
+			m.VMOVUPS(m.mem(low), m.ymm(v))
+			m.VINSERTF64X4(imm(1), m.mem(high), m.vec(v), m.vec(v))
 		}
 	}
 	m.transposeHalves(columns, &t)
@@ -420,8 +423,8 @@ func (m *x86) alternate(d, a, b Vec, f64 func(d, a, b Vec), f32 uint8) {
 	}
 }
 
-// transposeHalves makes columns of the first halves of all pairs, followed by
-// their second halves.
+// transposeHalves makes columns of the first halves of all pairs, and of their
+// second halves if they follow.
 func (m *x86) transposeHalves(vs []Vec, t *Vec) {
 	lo32 := func(d, a, b Vec) { m.VUNPCKLPS(m.vec(b), m.vec(a), m.vec(d)) }
 	hi32 := func(d, a, b Vec) { m.VUNPCKHPS(m.vec(b), m.vec(a), m.vec(d)) }
@@ -443,8 +446,7 @@ func (m *x86) transposeHalves(vs []Vec, t *Vec) {
 	}
 	// Vectors c and e+c are [p0 p1 q0 q1] and [r0 r1 s0 s1], p to s being the
 	// four groups of e rows: the columns are [p0 q0 r0 s0] and [p1 q1 r1 s1].
-	half := len(vs) / 2
-	for g := 0; g < len(vs); g += half {
+	for g := 0; g < len(vs); g += 2 * e {
 		for c := range e {
 			m.exchange(&vs[g+c], &vs[g+e+c], t, m.lanes(0, 0x88), m.lanes(0, 0xdd))
 		}
@@ -526,6 +528,11 @@ const notLessOrEqual = 6
 
 func (m *avx2) Zero(v Vec) { m.VXORPS(m.ymm(v), m.ymm(v), m.ymm(v)) }
 
+func (m *avx2) FMASplat(acc, a Vec, b Addr, t Vec) {
+	m.Splat(t, b)
+	m.FMA(acc, a, t)
+}
+
 // MakePart loads the mask from a table of ones and zeros, as many bytes before
 // the middle as the part is long.
 func (m *avx2) MakePart(count Int) Part {
@@ -571,6 +578,11 @@ func (m *avx2) Gate(z, y, zero Vec) {
 // What AVX-512 does its own way.
 
 func (m *avx512) Zero(v Vec) { m.VPXORD(m.vec(v), m.vec(v), m.vec(v)) }
+
+// FMASplat is one instruction.
+func (m *avx512) FMASplat(acc, a Vec, b Addr, _ Vec) {
+	pick(&m.x86, m.VFMADD231PS_BCST, m.VFMADD231PD_BCST)(m.mem(b), m.vec(a), m.vec(acc))
+}
 
 // MakePart makes a mask of as many ones as the part has lanes.
 func (m *avx512) MakePart(count Int) Part {

@@ -3965,29 +3965,21 @@ few152:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold155:
-	VMOVUPS      (SI), Z9
-	ADDQ         DI, SI
-	PREFETCHT1   (R12)
-	ADDQ         R13, R12
-	VBROADCASTSS (BX), Z8
-	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (BX)(CX*1), Z8
-	VFMADD231PS  Z8, Z9, Z1
-	VBROADCASTSS (BX)(CX*2), Z8
-	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (BX)(R9*1), Z8
-	VFMADD231PS  Z8, Z9, Z3
-	VBROADCASTSS (BX)(CX*4), Z8
-	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (BX)(R10*1), Z8
-	VFMADD231PS  Z8, Z9, Z5
-	VBROADCASTSS (BX)(R9*2), Z8
-	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (BX)(R11*1), Z8
-	VFMADD231PS  Z8, Z9, Z7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold155
+	VMOVUPS          (SI), Z9
+	ADDQ             DI, SI
+	PREFETCHT1       (R12)
+	ADDQ             R13, R12
+	VFMADD231PS.BCST (BX), Z9, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z9, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z9, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z9, Z3
+	VFMADD231PS.BCST (BX)(CX*4), Z9, Z4
+	VFMADD231PS.BCST (BX)(R10*1), Z9, Z5
+	VFMADD231PS.BCST (BX)(R9*2), Z9, Z6
+	VFMADD231PS.BCST (BX)(R11*1), Z9, Z7
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold155
 
 folded154:
 	// c[i,j] = act(acc[i,j])
@@ -4082,27 +4074,20 @@ rest151:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold160:
-	VMOVUPS      (SI), Z8
-	ADDQ         DI, SI
-	PREFETCHT1   (R11)
-	ADDQ         R12, R11
-	VBROADCASTSS (BX), Z7
-	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (BX)(CX*1), Z7
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (BX)(CX*2), Z7
-	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (BX)(R9*1), Z7
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (BX)(CX*4), Z7
-	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (BX)(R10*1), Z7
-	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS (BX)(R9*2), Z7
-	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold160
+	VMOVUPS          (SI), Z8
+	ADDQ             DI, SI
+	PREFETCHT1       (R11)
+	ADDQ             R12, R11
+	VFMADD231PS.BCST (BX), Z8, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z8, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z8, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z8, Z3
+	VFMADD231PS.BCST (BX)(CX*4), Z8, Z4
+	VFMADD231PS.BCST (BX)(R10*1), Z8, Z5
+	VFMADD231PS.BCST (BX)(R9*2), Z8, Z6
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold160
 
 folded159:
 	// c[i,j] = act(acc[i,j])
@@ -4172,25 +4157,19 @@ fewer158:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold164:
-	VMOVUPS      (SI), Z7
-	ADDQ         DI, SI
-	PREFETCHT1   (R11)
-	ADDQ         R12, R11
-	VBROADCASTSS (BX), Z6
-	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (BX)(CX*1), Z6
-	VFMADD231PS  Z6, Z7, Z1
-	VBROADCASTSS (BX)(CX*2), Z6
-	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (BX)(R9*1), Z6
-	VFMADD231PS  Z6, Z7, Z3
-	VBROADCASTSS (BX)(CX*4), Z6
-	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (BX)(R10*1), Z6
-	VFMADD231PS  Z6, Z7, Z5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold164
+	VMOVUPS          (SI), Z7
+	ADDQ             DI, SI
+	PREFETCHT1       (R11)
+	ADDQ             R12, R11
+	VFMADD231PS.BCST (BX), Z7, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z7, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z7, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z7, Z3
+	VFMADD231PS.BCST (BX)(CX*4), Z7, Z4
+	VFMADD231PS.BCST (BX)(R10*1), Z7, Z5
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold164
 
 folded163:
 	// c[i,j] = act(acc[i,j])
@@ -4254,23 +4233,18 @@ fewer162:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold168:
-	VMOVUPS      (SI), Z6
-	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
-	VBROADCASTSS (BX), Z5
-	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (BX)(CX*1), Z5
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (BX)(CX*2), Z5
-	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (BX)(R9*1), Z5
-	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS (BX)(CX*4), Z5
-	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold168
+	VMOVUPS          (SI), Z6
+	ADDQ             DI, SI
+	PREFETCHT1       (R10)
+	ADDQ             R11, R10
+	VFMADD231PS.BCST (BX), Z6, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z6, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z6, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z6, Z3
+	VFMADD231PS.BCST (BX)(CX*4), Z6, Z4
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold168
 
 folded167:
 	// c[i,j] = act(acc[i,j])
@@ -4329,21 +4303,17 @@ fewer166:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold172:
-	VMOVUPS      (SI), Z5
-	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
-	VBROADCASTSS (BX), Z4
-	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (BX)(CX*1), Z4
-	VFMADD231PS  Z4, Z5, Z1
-	VBROADCASTSS (BX)(CX*2), Z4
-	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (BX)(R9*1), Z4
-	VFMADD231PS  Z4, Z5, Z3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold172
+	VMOVUPS          (SI), Z5
+	ADDQ             DI, SI
+	PREFETCHT1       (R10)
+	ADDQ             R11, R10
+	VFMADD231PS.BCST (BX), Z5, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z5, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z5, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z5, Z3
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold172
 
 folded171:
 	// c[i,j] = act(acc[i,j])
@@ -4396,19 +4366,16 @@ fewer170:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold176:
-	VMOVUPS      (SI), Z4
-	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
-	VBROADCASTSS (BX), Z3
-	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (BX)(CX*1), Z3
-	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS (BX)(CX*2), Z3
-	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold176
+	VMOVUPS          (SI), Z4
+	ADDQ             DI, SI
+	PREFETCHT1       (R9)
+	ADDQ             R10, R9
+	VFMADD231PS.BCST (BX), Z4, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z4, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z4, Z2
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold176
 
 folded175:
 	// c[i,j] = act(acc[i,j])
@@ -4456,17 +4423,15 @@ fewer174:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold180:
-	VMOVUPS      (SI), Z3
-	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
-	VBROADCASTSS (BX), Z2
-	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (BX)(CX*1), Z2
-	VFMADD231PS  Z2, Z3, Z1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold180
+	VMOVUPS          (SI), Z3
+	ADDQ             DI, SI
+	PREFETCHT1       (R9)
+	ADDQ             R10, R9
+	VFMADD231PS.BCST (BX), Z3, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z3, Z1
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold180
 
 folded179:
 	// c[i,j] = act(acc[i,j])
@@ -4509,15 +4474,14 @@ fewer178:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold184:
-	VMOVUPS      (SI), Z2
-	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
-	VBROADCASTSS (BX), Z1
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold184
+	VMOVUPS          (SI), Z2
+	ADDQ             DI, SI
+	PREFETCHT1       (R9)
+	ADDQ             R10, R9
+	VFMADD231PS.BCST (BX), Z2, Z0
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold184
 
 folded183:
 	// c[i,j] = act(acc[i,j])
@@ -4619,29 +4583,21 @@ few188:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold191:
-	VMOVUPS.Z    (SI), K1, Z9
-	ADDQ         DI, SI
-	PREFETCHT1   (R12)
-	ADDQ         R13, R12
-	VBROADCASTSS (BX), Z8
-	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (BX)(CX*1), Z8
-	VFMADD231PS  Z8, Z9, Z1
-	VBROADCASTSS (BX)(CX*2), Z8
-	VFMADD231PS  Z8, Z9, Z2
-	VBROADCASTSS (BX)(R9*1), Z8
-	VFMADD231PS  Z8, Z9, Z3
-	VBROADCASTSS (BX)(CX*4), Z8
-	VFMADD231PS  Z8, Z9, Z4
-	VBROADCASTSS (BX)(R10*1), Z8
-	VFMADD231PS  Z8, Z9, Z5
-	VBROADCASTSS (BX)(R9*2), Z8
-	VFMADD231PS  Z8, Z9, Z6
-	VBROADCASTSS (BX)(R11*1), Z8
-	VFMADD231PS  Z8, Z9, Z7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold191
+	VMOVUPS.Z        (SI), K1, Z9
+	ADDQ             DI, SI
+	PREFETCHT1       (R12)
+	ADDQ             R13, R12
+	VFMADD231PS.BCST (BX), Z9, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z9, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z9, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z9, Z3
+	VFMADD231PS.BCST (BX)(CX*4), Z9, Z4
+	VFMADD231PS.BCST (BX)(R10*1), Z9, Z5
+	VFMADD231PS.BCST (BX)(R9*2), Z9, Z6
+	VFMADD231PS.BCST (BX)(R11*1), Z9, Z7
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold191
 
 folded190:
 	// c[i,j] = act(acc[i,j])
@@ -5448,27 +5404,20 @@ rest187:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold324:
-	VMOVUPS.Z    (SI), K1, Z8
-	ADDQ         DI, SI
-	PREFETCHT1   (R11)
-	ADDQ         R12, R11
-	VBROADCASTSS (BX), Z7
-	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (BX)(CX*1), Z7
-	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (BX)(CX*2), Z7
-	VFMADD231PS  Z7, Z8, Z2
-	VBROADCASTSS (BX)(R9*1), Z7
-	VFMADD231PS  Z7, Z8, Z3
-	VBROADCASTSS (BX)(CX*4), Z7
-	VFMADD231PS  Z7, Z8, Z4
-	VBROADCASTSS (BX)(R10*1), Z7
-	VFMADD231PS  Z7, Z8, Z5
-	VBROADCASTSS (BX)(R9*2), Z7
-	VFMADD231PS  Z7, Z8, Z6
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold324
+	VMOVUPS.Z        (SI), K1, Z8
+	ADDQ             DI, SI
+	PREFETCHT1       (R11)
+	ADDQ             R12, R11
+	VFMADD231PS.BCST (BX), Z8, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z8, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z8, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z8, Z3
+	VFMADD231PS.BCST (BX)(CX*4), Z8, Z4
+	VFMADD231PS.BCST (BX)(R10*1), Z8, Z5
+	VFMADD231PS.BCST (BX)(R9*2), Z8, Z6
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold324
 
 folded323:
 	// c[i,j] = act(acc[i,j])
@@ -6161,25 +6110,19 @@ fewer322:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold440:
-	VMOVUPS.Z    (SI), K1, Z7
-	ADDQ         DI, SI
-	PREFETCHT1   (R11)
-	ADDQ         R12, R11
-	VBROADCASTSS (BX), Z6
-	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (BX)(CX*1), Z6
-	VFMADD231PS  Z6, Z7, Z1
-	VBROADCASTSS (BX)(CX*2), Z6
-	VFMADD231PS  Z6, Z7, Z2
-	VBROADCASTSS (BX)(R9*1), Z6
-	VFMADD231PS  Z6, Z7, Z3
-	VBROADCASTSS (BX)(CX*4), Z6
-	VFMADD231PS  Z6, Z7, Z4
-	VBROADCASTSS (BX)(R10*1), Z6
-	VFMADD231PS  Z6, Z7, Z5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold440
+	VMOVUPS.Z        (SI), K1, Z7
+	ADDQ             DI, SI
+	PREFETCHT1       (R11)
+	ADDQ             R12, R11
+	VFMADD231PS.BCST (BX), Z7, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z7, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z7, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z7, Z3
+	VFMADD231PS.BCST (BX)(CX*4), Z7, Z4
+	VFMADD231PS.BCST (BX)(R10*1), Z7, Z5
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold440
 
 folded439:
 	// c[i,j] = act(acc[i,j])
@@ -6777,23 +6720,18 @@ fewer438:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold540:
-	VMOVUPS.Z    (SI), K1, Z6
-	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
-	VBROADCASTSS (BX), Z5
-	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (BX)(CX*1), Z5
-	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (BX)(CX*2), Z5
-	VFMADD231PS  Z5, Z6, Z2
-	VBROADCASTSS (BX)(R9*1), Z5
-	VFMADD231PS  Z5, Z6, Z3
-	VBROADCASTSS (BX)(CX*4), Z5
-	VFMADD231PS  Z5, Z6, Z4
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold540
+	VMOVUPS.Z        (SI), K1, Z6
+	ADDQ             DI, SI
+	PREFETCHT1       (R10)
+	ADDQ             R11, R10
+	VFMADD231PS.BCST (BX), Z6, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z6, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z6, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z6, Z3
+	VFMADD231PS.BCST (BX)(CX*4), Z6, Z4
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold540
 
 folded539:
 	// c[i,j] = act(acc[i,j])
@@ -7297,21 +7235,17 @@ fewer538:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold624:
-	VMOVUPS.Z    (SI), K1, Z5
-	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
-	VBROADCASTSS (BX), Z4
-	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (BX)(CX*1), Z4
-	VFMADD231PS  Z4, Z5, Z1
-	VBROADCASTSS (BX)(CX*2), Z4
-	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (BX)(R9*1), Z4
-	VFMADD231PS  Z4, Z5, Z3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold624
+	VMOVUPS.Z        (SI), K1, Z5
+	ADDQ             DI, SI
+	PREFETCHT1       (R10)
+	ADDQ             R11, R10
+	VFMADD231PS.BCST (BX), Z5, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z5, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z5, Z2
+	VFMADD231PS.BCST (BX)(R9*1), Z5, Z3
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold624
 
 folded623:
 	// c[i,j] = act(acc[i,j])
@@ -7720,19 +7654,16 @@ fewer622:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold692:
-	VMOVUPS.Z    (SI), K1, Z4
-	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
-	VBROADCASTSS (BX), Z3
-	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (BX)(CX*1), Z3
-	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS (BX)(CX*2), Z3
-	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold692
+	VMOVUPS.Z        (SI), K1, Z4
+	ADDQ             DI, SI
+	PREFETCHT1       (R9)
+	ADDQ             R10, R9
+	VFMADD231PS.BCST (BX), Z4, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z4, Z1
+	VFMADD231PS.BCST (BX)(CX*2), Z4, Z2
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold692
 
 folded691:
 	// c[i,j] = act(acc[i,j])
@@ -8047,17 +7978,15 @@ fewer690:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold744:
-	VMOVUPS.Z    (SI), K1, Z3
-	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
-	VBROADCASTSS (BX), Z2
-	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (BX)(CX*1), Z2
-	VFMADD231PS  Z2, Z3, Z1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold744
+	VMOVUPS.Z        (SI), K1, Z3
+	ADDQ             DI, SI
+	PREFETCHT1       (R9)
+	ADDQ             R10, R9
+	VFMADD231PS.BCST (BX), Z3, Z0
+	VFMADD231PS.BCST (BX)(CX*1), Z3, Z1
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold744
 
 folded743:
 	// c[i,j] = act(acc[i,j])
@@ -8278,15 +8207,14 @@ fewer742:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold780:
-	VMOVUPS.Z    (SI), K1, Z2
-	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
-	VBROADCASTSS (BX), Z1
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold780
+	VMOVUPS.Z        (SI), K1, Z2
+	ADDQ             DI, SI
+	PREFETCHT1       (R9)
+	ADDQ             R10, R9
+	VFMADD231PS.BCST (BX), Z2, Z0
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold780
 
 folded779:
 	// c[i,j] = act(acc[i,j])
@@ -12361,29 +12289,21 @@ few152:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold155:
-	VMOVUPD      (SI), Z9
-	ADDQ         DI, SI
-	PREFETCHT1   (R12)
-	ADDQ         R13, R12
-	VBROADCASTSD (BX), Z8
-	VFMADD231PD  Z8, Z9, Z0
-	VBROADCASTSD (BX)(CX*1), Z8
-	VFMADD231PD  Z8, Z9, Z1
-	VBROADCASTSD (BX)(CX*2), Z8
-	VFMADD231PD  Z8, Z9, Z2
-	VBROADCASTSD (BX)(R9*1), Z8
-	VFMADD231PD  Z8, Z9, Z3
-	VBROADCASTSD (BX)(CX*4), Z8
-	VFMADD231PD  Z8, Z9, Z4
-	VBROADCASTSD (BX)(R10*1), Z8
-	VFMADD231PD  Z8, Z9, Z5
-	VBROADCASTSD (BX)(R9*2), Z8
-	VFMADD231PD  Z8, Z9, Z6
-	VBROADCASTSD (BX)(R11*1), Z8
-	VFMADD231PD  Z8, Z9, Z7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold155
+	VMOVUPD          (SI), Z9
+	ADDQ             DI, SI
+	PREFETCHT1       (R12)
+	ADDQ             R13, R12
+	VFMADD231PD.BCST (BX), Z9, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z9, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z9, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z9, Z3
+	VFMADD231PD.BCST (BX)(CX*4), Z9, Z4
+	VFMADD231PD.BCST (BX)(R10*1), Z9, Z5
+	VFMADD231PD.BCST (BX)(R9*2), Z9, Z6
+	VFMADD231PD.BCST (BX)(R11*1), Z9, Z7
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold155
 
 folded154:
 	// c[i,j] = act(acc[i,j])
@@ -12478,27 +12398,20 @@ rest151:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold160:
-	VMOVUPD      (SI), Z8
-	ADDQ         DI, SI
-	PREFETCHT1   (R11)
-	ADDQ         R12, R11
-	VBROADCASTSD (BX), Z7
-	VFMADD231PD  Z7, Z8, Z0
-	VBROADCASTSD (BX)(CX*1), Z7
-	VFMADD231PD  Z7, Z8, Z1
-	VBROADCASTSD (BX)(CX*2), Z7
-	VFMADD231PD  Z7, Z8, Z2
-	VBROADCASTSD (BX)(R9*1), Z7
-	VFMADD231PD  Z7, Z8, Z3
-	VBROADCASTSD (BX)(CX*4), Z7
-	VFMADD231PD  Z7, Z8, Z4
-	VBROADCASTSD (BX)(R10*1), Z7
-	VFMADD231PD  Z7, Z8, Z5
-	VBROADCASTSD (BX)(R9*2), Z7
-	VFMADD231PD  Z7, Z8, Z6
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold160
+	VMOVUPD          (SI), Z8
+	ADDQ             DI, SI
+	PREFETCHT1       (R11)
+	ADDQ             R12, R11
+	VFMADD231PD.BCST (BX), Z8, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z8, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z8, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z8, Z3
+	VFMADD231PD.BCST (BX)(CX*4), Z8, Z4
+	VFMADD231PD.BCST (BX)(R10*1), Z8, Z5
+	VFMADD231PD.BCST (BX)(R9*2), Z8, Z6
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold160
 
 folded159:
 	// c[i,j] = act(acc[i,j])
@@ -12568,25 +12481,19 @@ fewer158:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold164:
-	VMOVUPD      (SI), Z7
-	ADDQ         DI, SI
-	PREFETCHT1   (R11)
-	ADDQ         R12, R11
-	VBROADCASTSD (BX), Z6
-	VFMADD231PD  Z6, Z7, Z0
-	VBROADCASTSD (BX)(CX*1), Z6
-	VFMADD231PD  Z6, Z7, Z1
-	VBROADCASTSD (BX)(CX*2), Z6
-	VFMADD231PD  Z6, Z7, Z2
-	VBROADCASTSD (BX)(R9*1), Z6
-	VFMADD231PD  Z6, Z7, Z3
-	VBROADCASTSD (BX)(CX*4), Z6
-	VFMADD231PD  Z6, Z7, Z4
-	VBROADCASTSD (BX)(R10*1), Z6
-	VFMADD231PD  Z6, Z7, Z5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold164
+	VMOVUPD          (SI), Z7
+	ADDQ             DI, SI
+	PREFETCHT1       (R11)
+	ADDQ             R12, R11
+	VFMADD231PD.BCST (BX), Z7, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z7, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z7, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z7, Z3
+	VFMADD231PD.BCST (BX)(CX*4), Z7, Z4
+	VFMADD231PD.BCST (BX)(R10*1), Z7, Z5
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold164
 
 folded163:
 	// c[i,j] = act(acc[i,j])
@@ -12650,23 +12557,18 @@ fewer162:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold168:
-	VMOVUPD      (SI), Z6
-	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
-	VBROADCASTSD (BX), Z5
-	VFMADD231PD  Z5, Z6, Z0
-	VBROADCASTSD (BX)(CX*1), Z5
-	VFMADD231PD  Z5, Z6, Z1
-	VBROADCASTSD (BX)(CX*2), Z5
-	VFMADD231PD  Z5, Z6, Z2
-	VBROADCASTSD (BX)(R9*1), Z5
-	VFMADD231PD  Z5, Z6, Z3
-	VBROADCASTSD (BX)(CX*4), Z5
-	VFMADD231PD  Z5, Z6, Z4
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold168
+	VMOVUPD          (SI), Z6
+	ADDQ             DI, SI
+	PREFETCHT1       (R10)
+	ADDQ             R11, R10
+	VFMADD231PD.BCST (BX), Z6, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z6, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z6, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z6, Z3
+	VFMADD231PD.BCST (BX)(CX*4), Z6, Z4
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold168
 
 folded167:
 	// c[i,j] = act(acc[i,j])
@@ -12725,21 +12627,17 @@ fewer166:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold172:
-	VMOVUPD      (SI), Z5
-	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
-	VBROADCASTSD (BX), Z4
-	VFMADD231PD  Z4, Z5, Z0
-	VBROADCASTSD (BX)(CX*1), Z4
-	VFMADD231PD  Z4, Z5, Z1
-	VBROADCASTSD (BX)(CX*2), Z4
-	VFMADD231PD  Z4, Z5, Z2
-	VBROADCASTSD (BX)(R9*1), Z4
-	VFMADD231PD  Z4, Z5, Z3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold172
+	VMOVUPD          (SI), Z5
+	ADDQ             DI, SI
+	PREFETCHT1       (R10)
+	ADDQ             R11, R10
+	VFMADD231PD.BCST (BX), Z5, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z5, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z5, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z5, Z3
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold172
 
 folded171:
 	// c[i,j] = act(acc[i,j])
@@ -12792,19 +12690,16 @@ fewer170:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold176:
-	VMOVUPD      (SI), Z4
-	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
-	VBROADCASTSD (BX), Z3
-	VFMADD231PD  Z3, Z4, Z0
-	VBROADCASTSD (BX)(CX*1), Z3
-	VFMADD231PD  Z3, Z4, Z1
-	VBROADCASTSD (BX)(CX*2), Z3
-	VFMADD231PD  Z3, Z4, Z2
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold176
+	VMOVUPD          (SI), Z4
+	ADDQ             DI, SI
+	PREFETCHT1       (R9)
+	ADDQ             R10, R9
+	VFMADD231PD.BCST (BX), Z4, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z4, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z4, Z2
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold176
 
 folded175:
 	// c[i,j] = act(acc[i,j])
@@ -12852,17 +12747,15 @@ fewer174:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold180:
-	VMOVUPD      (SI), Z3
-	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
-	VBROADCASTSD (BX), Z2
-	VFMADD231PD  Z2, Z3, Z0
-	VBROADCASTSD (BX)(CX*1), Z2
-	VFMADD231PD  Z2, Z3, Z1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold180
+	VMOVUPD          (SI), Z3
+	ADDQ             DI, SI
+	PREFETCHT1       (R9)
+	ADDQ             R10, R9
+	VFMADD231PD.BCST (BX), Z3, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z3, Z1
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold180
 
 folded179:
 	// c[i,j] = act(acc[i,j])
@@ -12905,15 +12798,14 @@ fewer178:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold184:
-	VMOVUPD      (SI), Z2
-	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
-	VBROADCASTSD (BX), Z1
-	VFMADD231PD  Z1, Z2, Z0
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold184
+	VMOVUPD          (SI), Z2
+	ADDQ             DI, SI
+	PREFETCHT1       (R9)
+	ADDQ             R10, R9
+	VFMADD231PD.BCST (BX), Z2, Z0
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold184
 
 folded183:
 	// c[i,j] = act(acc[i,j])
@@ -13015,29 +12907,21 @@ few188:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold191:
-	VMOVUPD.Z    (SI), K1, Z9
-	ADDQ         DI, SI
-	PREFETCHT1   (R12)
-	ADDQ         R13, R12
-	VBROADCASTSD (BX), Z8
-	VFMADD231PD  Z8, Z9, Z0
-	VBROADCASTSD (BX)(CX*1), Z8
-	VFMADD231PD  Z8, Z9, Z1
-	VBROADCASTSD (BX)(CX*2), Z8
-	VFMADD231PD  Z8, Z9, Z2
-	VBROADCASTSD (BX)(R9*1), Z8
-	VFMADD231PD  Z8, Z9, Z3
-	VBROADCASTSD (BX)(CX*4), Z8
-	VFMADD231PD  Z8, Z9, Z4
-	VBROADCASTSD (BX)(R10*1), Z8
-	VFMADD231PD  Z8, Z9, Z5
-	VBROADCASTSD (BX)(R9*2), Z8
-	VFMADD231PD  Z8, Z9, Z6
-	VBROADCASTSD (BX)(R11*1), Z8
-	VFMADD231PD  Z8, Z9, Z7
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold191
+	VMOVUPD.Z        (SI), K1, Z9
+	ADDQ             DI, SI
+	PREFETCHT1       (R12)
+	ADDQ             R13, R12
+	VFMADD231PD.BCST (BX), Z9, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z9, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z9, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z9, Z3
+	VFMADD231PD.BCST (BX)(CX*4), Z9, Z4
+	VFMADD231PD.BCST (BX)(R10*1), Z9, Z5
+	VFMADD231PD.BCST (BX)(R9*2), Z9, Z6
+	VFMADD231PD.BCST (BX)(R11*1), Z9, Z7
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold191
 
 folded190:
 	// c[i,j] = act(acc[i,j])
@@ -13492,27 +13376,20 @@ rest187:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold260:
-	VMOVUPD.Z    (SI), K1, Z8
-	ADDQ         DI, SI
-	PREFETCHT1   (R11)
-	ADDQ         R12, R11
-	VBROADCASTSD (BX), Z7
-	VFMADD231PD  Z7, Z8, Z0
-	VBROADCASTSD (BX)(CX*1), Z7
-	VFMADD231PD  Z7, Z8, Z1
-	VBROADCASTSD (BX)(CX*2), Z7
-	VFMADD231PD  Z7, Z8, Z2
-	VBROADCASTSD (BX)(R9*1), Z7
-	VFMADD231PD  Z7, Z8, Z3
-	VBROADCASTSD (BX)(CX*4), Z7
-	VFMADD231PD  Z7, Z8, Z4
-	VBROADCASTSD (BX)(R10*1), Z7
-	VFMADD231PD  Z7, Z8, Z5
-	VBROADCASTSD (BX)(R9*2), Z7
-	VFMADD231PD  Z7, Z8, Z6
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold260
+	VMOVUPD.Z        (SI), K1, Z8
+	ADDQ             DI, SI
+	PREFETCHT1       (R11)
+	ADDQ             R12, R11
+	VFMADD231PD.BCST (BX), Z8, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z8, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z8, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z8, Z3
+	VFMADD231PD.BCST (BX)(CX*4), Z8, Z4
+	VFMADD231PD.BCST (BX)(R10*1), Z8, Z5
+	VFMADD231PD.BCST (BX)(R9*2), Z8, Z6
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold260
 
 folded259:
 	// c[i,j] = act(acc[i,j])
@@ -13897,25 +13774,19 @@ fewer258:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold320:
-	VMOVUPD.Z    (SI), K1, Z7
-	ADDQ         DI, SI
-	PREFETCHT1   (R11)
-	ADDQ         R12, R11
-	VBROADCASTSD (BX), Z6
-	VFMADD231PD  Z6, Z7, Z0
-	VBROADCASTSD (BX)(CX*1), Z6
-	VFMADD231PD  Z6, Z7, Z1
-	VBROADCASTSD (BX)(CX*2), Z6
-	VFMADD231PD  Z6, Z7, Z2
-	VBROADCASTSD (BX)(R9*1), Z6
-	VFMADD231PD  Z6, Z7, Z3
-	VBROADCASTSD (BX)(CX*4), Z6
-	VFMADD231PD  Z6, Z7, Z4
-	VBROADCASTSD (BX)(R10*1), Z6
-	VFMADD231PD  Z6, Z7, Z5
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold320
+	VMOVUPD.Z        (SI), K1, Z7
+	ADDQ             DI, SI
+	PREFETCHT1       (R11)
+	ADDQ             R12, R11
+	VFMADD231PD.BCST (BX), Z7, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z7, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z7, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z7, Z3
+	VFMADD231PD.BCST (BX)(CX*4), Z7, Z4
+	VFMADD231PD.BCST (BX)(R10*1), Z7, Z5
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold320
 
 folded319:
 	// c[i,j] = act(acc[i,j])
@@ -14249,23 +14120,18 @@ fewer318:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold372:
-	VMOVUPD.Z    (SI), K1, Z6
-	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
-	VBROADCASTSD (BX), Z5
-	VFMADD231PD  Z5, Z6, Z0
-	VBROADCASTSD (BX)(CX*1), Z5
-	VFMADD231PD  Z5, Z6, Z1
-	VBROADCASTSD (BX)(CX*2), Z5
-	VFMADD231PD  Z5, Z6, Z2
-	VBROADCASTSD (BX)(R9*1), Z5
-	VFMADD231PD  Z5, Z6, Z3
-	VBROADCASTSD (BX)(CX*4), Z5
-	VFMADD231PD  Z5, Z6, Z4
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold372
+	VMOVUPD.Z        (SI), K1, Z6
+	ADDQ             DI, SI
+	PREFETCHT1       (R10)
+	ADDQ             R11, R10
+	VFMADD231PD.BCST (BX), Z6, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z6, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z6, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z6, Z3
+	VFMADD231PD.BCST (BX)(CX*4), Z6, Z4
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold372
 
 folded371:
 	// c[i,j] = act(acc[i,j])
@@ -14549,21 +14415,17 @@ fewer370:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold416:
-	VMOVUPD.Z    (SI), K1, Z5
-	ADDQ         DI, SI
-	PREFETCHT1   (R10)
-	ADDQ         R11, R10
-	VBROADCASTSD (BX), Z4
-	VFMADD231PD  Z4, Z5, Z0
-	VBROADCASTSD (BX)(CX*1), Z4
-	VFMADD231PD  Z4, Z5, Z1
-	VBROADCASTSD (BX)(CX*2), Z4
-	VFMADD231PD  Z4, Z5, Z2
-	VBROADCASTSD (BX)(R9*1), Z4
-	VFMADD231PD  Z4, Z5, Z3
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold416
+	VMOVUPD.Z        (SI), K1, Z5
+	ADDQ             DI, SI
+	PREFETCHT1       (R10)
+	ADDQ             R11, R10
+	VFMADD231PD.BCST (BX), Z5, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z5, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z5, Z2
+	VFMADD231PD.BCST (BX)(R9*1), Z5, Z3
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold416
 
 folded415:
 	// c[i,j] = act(acc[i,j])
@@ -14796,19 +14658,16 @@ fewer414:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold452:
-	VMOVUPD.Z    (SI), K1, Z4
-	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
-	VBROADCASTSD (BX), Z3
-	VFMADD231PD  Z3, Z4, Z0
-	VBROADCASTSD (BX)(CX*1), Z3
-	VFMADD231PD  Z3, Z4, Z1
-	VBROADCASTSD (BX)(CX*2), Z3
-	VFMADD231PD  Z3, Z4, Z2
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold452
+	VMOVUPD.Z        (SI), K1, Z4
+	ADDQ             DI, SI
+	PREFETCHT1       (R9)
+	ADDQ             R10, R9
+	VFMADD231PD.BCST (BX), Z4, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z4, Z1
+	VFMADD231PD.BCST (BX)(CX*2), Z4, Z2
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold452
 
 folded451:
 	// c[i,j] = act(acc[i,j])
@@ -14991,17 +14850,15 @@ fewer450:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold480:
-	VMOVUPD.Z    (SI), K1, Z3
-	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
-	VBROADCASTSD (BX), Z2
-	VFMADD231PD  Z2, Z3, Z0
-	VBROADCASTSD (BX)(CX*1), Z2
-	VFMADD231PD  Z2, Z3, Z1
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold480
+	VMOVUPD.Z        (SI), K1, Z3
+	ADDQ             DI, SI
+	PREFETCHT1       (R9)
+	ADDQ             R10, R9
+	VFMADD231PD.BCST (BX), Z3, Z0
+	VFMADD231PD.BCST (BX)(CX*1), Z3, Z1
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold480
 
 folded479:
 	// c[i,j] = act(acc[i,j])
@@ -15134,15 +14991,14 @@ fewer478:
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
 fold500:
-	VMOVUPD.Z    (SI), K1, Z2
-	ADDQ         DI, SI
-	PREFETCHT1   (R9)
-	ADDQ         R10, R9
-	VBROADCASTSD (BX), Z1
-	VFMADD231PD  Z1, Z2, Z0
-	ADDQ         DX, BX
-	DECQ         R8
-	JNZ          fold500
+	VMOVUPD.Z        (SI), K1, Z2
+	ADDQ             DI, SI
+	PREFETCHT1       (R9)
+	ADDQ             R10, R9
+	VFMADD231PD.BCST (BX), Z2, Z0
+	ADDQ             DX, BX
+	DECQ             R8
+	JNZ              fold500
 
 folded499:
 	// c[i,j] = act(acc[i,j])

@@ -11,10 +11,516 @@ TEXT ·inputNEONF32(SB), NOSPLIT, $0-72
 	BNE  fewer1
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $4, R1
+	CMP  $8, R1
 	BLT  done6
 
 block2:
+	// 8×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	MOVD  dz+16(FP), R3
+	MOVD  lddz+24(FP), R4
+	MOVD  n+64(FP), R0
+	ADD   R2, R1, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R4, R3, R12
+	ADD   R4, R12, R13
+	ADD   R4, R13, R14
+	ADD   R4, R14, R15
+	ADD   R4, R15, R19
+	ADD   R4, R19, R20
+	ADD   R4, R20, R21
+	CMP   $4, R0
+	BLT   tail4
+
+square3:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F17
+	FMOVQ 0(R5), F18
+	FMOVQ 0(R6), F19
+	FMOVQ 0(R7), F20
+	VZIP2 V18.S4, V17.S4, V21.S4
+	VZIP1 V18.S4, V17.S4, V17.S4
+	VZIP2 V20.S4, V19.S4, V22.S4
+	VZIP1 V20.S4, V19.S4, V19.S4
+	VZIP2 V19.D2, V17.D2, V18.D2
+	VZIP1 V19.D2, V17.D2, V17.D2
+	VZIP1 V22.D2, V21.D2, V19.D2
+	VZIP2 V22.D2, V21.D2, V20.D2
+	FMOVQ 0(R8), F21
+	FMOVQ 0(R9), F22
+	FMOVQ 0(R10), F23
+	FMOVQ 0(R11), F24
+	VZIP2 V22.S4, V21.S4, V25.S4
+	VZIP1 V22.S4, V21.S4, V21.S4
+	VZIP2 V24.S4, V23.S4, V26.S4
+	VZIP1 V24.S4, V23.S4, V23.S4
+	VZIP2 V23.D2, V21.D2, V22.D2
+	VZIP1 V23.D2, V21.D2, V21.D2
+	VZIP1 V26.D2, V25.D2, V23.D2
+	VZIP2 V26.D2, V25.D2, V24.D2
+	FMOVD 0(R3), F16
+	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
+	WORD  $0x4f9012a8 // fmla v8.4s, v21.4s, v16.s[0]
+	WORD  $0x4fb01240 // fmla v0.4s, v18.4s, v16.s[1]
+	WORD  $0x4fb012c8 // fmla v8.4s, v22.4s, v16.s[1]
+	FMOVD 0(R12), F16
+	WORD  $0x4f901221 // fmla v1.4s, v17.4s, v16.s[0]
+	WORD  $0x4f9012a9 // fmla v9.4s, v21.4s, v16.s[0]
+	WORD  $0x4fb01241 // fmla v1.4s, v18.4s, v16.s[1]
+	WORD  $0x4fb012c9 // fmla v9.4s, v22.4s, v16.s[1]
+	FMOVD 0(R13), F16
+	WORD  $0x4f901222 // fmla v2.4s, v17.4s, v16.s[0]
+	WORD  $0x4f9012aa // fmla v10.4s, v21.4s, v16.s[0]
+	WORD  $0x4fb01242 // fmla v2.4s, v18.4s, v16.s[1]
+	WORD  $0x4fb012ca // fmla v10.4s, v22.4s, v16.s[1]
+	FMOVD 0(R14), F16
+	WORD  $0x4f901223 // fmla v3.4s, v17.4s, v16.s[0]
+	WORD  $0x4f9012ab // fmla v11.4s, v21.4s, v16.s[0]
+	WORD  $0x4fb01243 // fmla v3.4s, v18.4s, v16.s[1]
+	WORD  $0x4fb012cb // fmla v11.4s, v22.4s, v16.s[1]
+	FMOVD 0(R15), F16
+	WORD  $0x4f901224 // fmla v4.4s, v17.4s, v16.s[0]
+	WORD  $0x4f9012ac // fmla v12.4s, v21.4s, v16.s[0]
+	WORD  $0x4fb01244 // fmla v4.4s, v18.4s, v16.s[1]
+	WORD  $0x4fb012cc // fmla v12.4s, v22.4s, v16.s[1]
+	FMOVD 0(R19), F16
+	WORD  $0x4f901225 // fmla v5.4s, v17.4s, v16.s[0]
+	WORD  $0x4f9012ad // fmla v13.4s, v21.4s, v16.s[0]
+	WORD  $0x4fb01245 // fmla v5.4s, v18.4s, v16.s[1]
+	WORD  $0x4fb012cd // fmla v13.4s, v22.4s, v16.s[1]
+	FMOVD 0(R20), F16
+	WORD  $0x4f901226 // fmla v6.4s, v17.4s, v16.s[0]
+	WORD  $0x4f9012ae // fmla v14.4s, v21.4s, v16.s[0]
+	WORD  $0x4fb01246 // fmla v6.4s, v18.4s, v16.s[1]
+	WORD  $0x4fb012ce // fmla v14.4s, v22.4s, v16.s[1]
+	FMOVD 0(R21), F16
+	WORD  $0x4f901227 // fmla v7.4s, v17.4s, v16.s[0]
+	WORD  $0x4f9012af // fmla v15.4s, v21.4s, v16.s[0]
+	WORD  $0x4fb01247 // fmla v7.4s, v18.4s, v16.s[1]
+	WORD  $0x4fb012cf // fmla v15.4s, v22.4s, v16.s[1]
+	FMOVD 8(R3), F16
+	WORD  $0x4f901260 // fmla v0.4s, v19.4s, v16.s[0]
+	WORD  $0x4f9012e8 // fmla v8.4s, v23.4s, v16.s[0]
+	WORD  $0x4fb01280 // fmla v0.4s, v20.4s, v16.s[1]
+	WORD  $0x4fb01308 // fmla v8.4s, v24.4s, v16.s[1]
+	FMOVD 8(R12), F16
+	WORD  $0x4f901261 // fmla v1.4s, v19.4s, v16.s[0]
+	WORD  $0x4f9012e9 // fmla v9.4s, v23.4s, v16.s[0]
+	WORD  $0x4fb01281 // fmla v1.4s, v20.4s, v16.s[1]
+	WORD  $0x4fb01309 // fmla v9.4s, v24.4s, v16.s[1]
+	FMOVD 8(R13), F16
+	WORD  $0x4f901262 // fmla v2.4s, v19.4s, v16.s[0]
+	WORD  $0x4f9012ea // fmla v10.4s, v23.4s, v16.s[0]
+	WORD  $0x4fb01282 // fmla v2.4s, v20.4s, v16.s[1]
+	WORD  $0x4fb0130a // fmla v10.4s, v24.4s, v16.s[1]
+	FMOVD 8(R14), F16
+	WORD  $0x4f901263 // fmla v3.4s, v19.4s, v16.s[0]
+	WORD  $0x4f9012eb // fmla v11.4s, v23.4s, v16.s[0]
+	WORD  $0x4fb01283 // fmla v3.4s, v20.4s, v16.s[1]
+	WORD  $0x4fb0130b // fmla v11.4s, v24.4s, v16.s[1]
+	FMOVD 8(R15), F16
+	WORD  $0x4f901264 // fmla v4.4s, v19.4s, v16.s[0]
+	WORD  $0x4f9012ec // fmla v12.4s, v23.4s, v16.s[0]
+	WORD  $0x4fb01284 // fmla v4.4s, v20.4s, v16.s[1]
+	WORD  $0x4fb0130c // fmla v12.4s, v24.4s, v16.s[1]
+	FMOVD 8(R19), F16
+	WORD  $0x4f901265 // fmla v5.4s, v19.4s, v16.s[0]
+	WORD  $0x4f9012ed // fmla v13.4s, v23.4s, v16.s[0]
+	WORD  $0x4fb01285 // fmla v5.4s, v20.4s, v16.s[1]
+	WORD  $0x4fb0130d // fmla v13.4s, v24.4s, v16.s[1]
+	FMOVD 8(R20), F16
+	WORD  $0x4f901266 // fmla v6.4s, v19.4s, v16.s[0]
+	WORD  $0x4f9012ee // fmla v14.4s, v23.4s, v16.s[0]
+	WORD  $0x4fb01286 // fmla v6.4s, v20.4s, v16.s[1]
+	WORD  $0x4fb0130e // fmla v14.4s, v24.4s, v16.s[1]
+	FMOVD 8(R21), F16
+	WORD  $0x4f901267 // fmla v7.4s, v19.4s, v16.s[0]
+	WORD  $0x4f9012ef // fmla v15.4s, v23.4s, v16.s[0]
+	WORD  $0x4fb01287 // fmla v7.4s, v20.4s, v16.s[1]
+	WORD  $0x4fb0130f // fmla v15.4s, v24.4s, v16.s[1]
+	ADD   $16, R1
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R3
+	ADD   $16, R12
+	ADD   $16, R13
+	ADD   $16, R14
+	ADD   $16, R15
+	ADD   $16, R19
+	ADD   $16, R20
+	ADD   $16, R21
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square3
+
+tail4:
+	CMP $0, R0
+	BLE end5
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one8
+	FMOVD 0(R1), F17
+	TST   $1, R0
+	BEQ   moved9
+	ADD   $8, R1, R22
+	VLD1  (R22), V17.S[2]
+	B     moved9
+
+one8:
+	FMOVS 0(R1), F17
+
+moved9:
+	TST   $2, R0
+	BEQ   one10
+	FMOVD 0(R5), F18
+	TST   $1, R0
+	BEQ   moved11
+	ADD   $8, R5, R22
+	VLD1  (R22), V18.S[2]
+	B     moved11
+
+one10:
+	FMOVS 0(R5), F18
+
+moved11:
+	TST   $2, R0
+	BEQ   one12
+	FMOVD 0(R6), F19
+	TST   $1, R0
+	BEQ   moved13
+	ADD   $8, R6, R22
+	VLD1  (R22), V19.S[2]
+	B     moved13
+
+one12:
+	FMOVS 0(R6), F19
+
+moved13:
+	TST   $2, R0
+	BEQ   one14
+	FMOVD 0(R7), F20
+	TST   $1, R0
+	BEQ   moved15
+	ADD   $8, R7, R22
+	VLD1  (R22), V20.S[2]
+	B     moved15
+
+one14:
+	FMOVS 0(R7), F20
+
+moved15:
+	VZIP2 V18.S4, V17.S4, V21.S4
+	VZIP1 V18.S4, V17.S4, V17.S4
+	VZIP2 V20.S4, V19.S4, V22.S4
+	VZIP1 V20.S4, V19.S4, V19.S4
+	VZIP2 V19.D2, V17.D2, V18.D2
+	VZIP1 V19.D2, V17.D2, V17.D2
+	VZIP1 V22.D2, V21.D2, V19.D2
+	VZIP2 V22.D2, V21.D2, V20.D2
+	FMOVS 0(R3), F16
+	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
+	FMOVS 0(R12), F16
+	WORD  $0x4f901221 // fmla v1.4s, v17.4s, v16.s[0]
+	FMOVS 0(R13), F16
+	WORD  $0x4f901222 // fmla v2.4s, v17.4s, v16.s[0]
+	FMOVS 0(R14), F16
+	WORD  $0x4f901223 // fmla v3.4s, v17.4s, v16.s[0]
+	FMOVS 0(R15), F16
+	WORD  $0x4f901224 // fmla v4.4s, v17.4s, v16.s[0]
+	FMOVS 0(R19), F16
+	WORD  $0x4f901225 // fmla v5.4s, v17.4s, v16.s[0]
+	FMOVS 0(R20), F16
+	WORD  $0x4f901226 // fmla v6.4s, v17.4s, v16.s[0]
+	FMOVS 0(R21), F16
+	WORD  $0x4f901227 // fmla v7.4s, v17.4s, v16.s[0]
+	CMP   $1, R0
+	BEQ   over7
+	FMOVS 4(R3), F16
+	WORD  $0x4f901240 // fmla v0.4s, v18.4s, v16.s[0]
+	FMOVS 4(R12), F16
+	WORD  $0x4f901241 // fmla v1.4s, v18.4s, v16.s[0]
+	FMOVS 4(R13), F16
+	WORD  $0x4f901242 // fmla v2.4s, v18.4s, v16.s[0]
+	FMOVS 4(R14), F16
+	WORD  $0x4f901243 // fmla v3.4s, v18.4s, v16.s[0]
+	FMOVS 4(R15), F16
+	WORD  $0x4f901244 // fmla v4.4s, v18.4s, v16.s[0]
+	FMOVS 4(R19), F16
+	WORD  $0x4f901245 // fmla v5.4s, v18.4s, v16.s[0]
+	FMOVS 4(R20), F16
+	WORD  $0x4f901246 // fmla v6.4s, v18.4s, v16.s[0]
+	FMOVS 4(R21), F16
+	WORD  $0x4f901247 // fmla v7.4s, v18.4s, v16.s[0]
+	CMP   $2, R0
+	BEQ   over7
+	FMOVS 8(R3), F16
+	WORD  $0x4f901260 // fmla v0.4s, v19.4s, v16.s[0]
+	FMOVS 8(R12), F16
+	WORD  $0x4f901261 // fmla v1.4s, v19.4s, v16.s[0]
+	FMOVS 8(R13), F16
+	WORD  $0x4f901262 // fmla v2.4s, v19.4s, v16.s[0]
+	FMOVS 8(R14), F16
+	WORD  $0x4f901263 // fmla v3.4s, v19.4s, v16.s[0]
+	FMOVS 8(R15), F16
+	WORD  $0x4f901264 // fmla v4.4s, v19.4s, v16.s[0]
+	FMOVS 8(R19), F16
+	WORD  $0x4f901265 // fmla v5.4s, v19.4s, v16.s[0]
+	FMOVS 8(R20), F16
+	WORD  $0x4f901266 // fmla v6.4s, v19.4s, v16.s[0]
+	FMOVS 8(R21), F16
+	WORD  $0x4f901267 // fmla v7.4s, v19.4s, v16.s[0]
+	CMP   $3, R0
+	BEQ   over7
+	FMOVS 12(R3), F16
+	WORD  $0x4f901280 // fmla v0.4s, v20.4s, v16.s[0]
+	FMOVS 12(R12), F16
+	WORD  $0x4f901281 // fmla v1.4s, v20.4s, v16.s[0]
+	FMOVS 12(R13), F16
+	WORD  $0x4f901282 // fmla v2.4s, v20.4s, v16.s[0]
+	FMOVS 12(R14), F16
+	WORD  $0x4f901283 // fmla v3.4s, v20.4s, v16.s[0]
+	FMOVS 12(R15), F16
+	WORD  $0x4f901284 // fmla v4.4s, v20.4s, v16.s[0]
+	FMOVS 12(R19), F16
+	WORD  $0x4f901285 // fmla v5.4s, v20.4s, v16.s[0]
+	FMOVS 12(R20), F16
+	WORD  $0x4f901286 // fmla v6.4s, v20.4s, v16.s[0]
+	FMOVS 12(R21), F16
+	WORD  $0x4f901287 // fmla v7.4s, v20.4s, v16.s[0]
+
+over7:
+	TST   $2, R0
+	BEQ   one17
+	FMOVD 0(R8), F17
+	TST   $1, R0
+	BEQ   moved18
+	ADD   $8, R8, R22
+	VLD1  (R22), V17.S[2]
+	B     moved18
+
+one17:
+	FMOVS 0(R8), F17
+
+moved18:
+	TST   $2, R0
+	BEQ   one19
+	FMOVD 0(R9), F18
+	TST   $1, R0
+	BEQ   moved20
+	ADD   $8, R9, R22
+	VLD1  (R22), V18.S[2]
+	B     moved20
+
+one19:
+	FMOVS 0(R9), F18
+
+moved20:
+	TST   $2, R0
+	BEQ   one21
+	FMOVD 0(R10), F19
+	TST   $1, R0
+	BEQ   moved22
+	ADD   $8, R10, R22
+	VLD1  (R22), V19.S[2]
+	B     moved22
+
+one21:
+	FMOVS 0(R10), F19
+
+moved22:
+	TST   $2, R0
+	BEQ   one23
+	FMOVD 0(R11), F20
+	TST   $1, R0
+	BEQ   moved24
+	ADD   $8, R11, R22
+	VLD1  (R22), V20.S[2]
+	B     moved24
+
+one23:
+	FMOVS 0(R11), F20
+
+moved24:
+	VZIP2 V18.S4, V17.S4, V21.S4
+	VZIP1 V18.S4, V17.S4, V17.S4
+	VZIP2 V20.S4, V19.S4, V22.S4
+	VZIP1 V20.S4, V19.S4, V19.S4
+	VZIP2 V19.D2, V17.D2, V18.D2
+	VZIP1 V19.D2, V17.D2, V17.D2
+	VZIP1 V22.D2, V21.D2, V19.D2
+	VZIP2 V22.D2, V21.D2, V20.D2
+	FMOVS 0(R3), F16
+	WORD  $0x4f901228 // fmla v8.4s, v17.4s, v16.s[0]
+	FMOVS 0(R12), F16
+	WORD  $0x4f901229 // fmla v9.4s, v17.4s, v16.s[0]
+	FMOVS 0(R13), F16
+	WORD  $0x4f90122a // fmla v10.4s, v17.4s, v16.s[0]
+	FMOVS 0(R14), F16
+	WORD  $0x4f90122b // fmla v11.4s, v17.4s, v16.s[0]
+	FMOVS 0(R15), F16
+	WORD  $0x4f90122c // fmla v12.4s, v17.4s, v16.s[0]
+	FMOVS 0(R19), F16
+	WORD  $0x4f90122d // fmla v13.4s, v17.4s, v16.s[0]
+	FMOVS 0(R20), F16
+	WORD  $0x4f90122e // fmla v14.4s, v17.4s, v16.s[0]
+	FMOVS 0(R21), F16
+	WORD  $0x4f90122f // fmla v15.4s, v17.4s, v16.s[0]
+	CMP   $1, R0
+	BEQ   over16
+	FMOVS 4(R3), F16
+	WORD  $0x4f901248 // fmla v8.4s, v18.4s, v16.s[0]
+	FMOVS 4(R12), F16
+	WORD  $0x4f901249 // fmla v9.4s, v18.4s, v16.s[0]
+	FMOVS 4(R13), F16
+	WORD  $0x4f90124a // fmla v10.4s, v18.4s, v16.s[0]
+	FMOVS 4(R14), F16
+	WORD  $0x4f90124b // fmla v11.4s, v18.4s, v16.s[0]
+	FMOVS 4(R15), F16
+	WORD  $0x4f90124c // fmla v12.4s, v18.4s, v16.s[0]
+	FMOVS 4(R19), F16
+	WORD  $0x4f90124d // fmla v13.4s, v18.4s, v16.s[0]
+	FMOVS 4(R20), F16
+	WORD  $0x4f90124e // fmla v14.4s, v18.4s, v16.s[0]
+	FMOVS 4(R21), F16
+	WORD  $0x4f90124f // fmla v15.4s, v18.4s, v16.s[0]
+	CMP   $2, R0
+	BEQ   over16
+	FMOVS 8(R3), F16
+	WORD  $0x4f901268 // fmla v8.4s, v19.4s, v16.s[0]
+	FMOVS 8(R12), F16
+	WORD  $0x4f901269 // fmla v9.4s, v19.4s, v16.s[0]
+	FMOVS 8(R13), F16
+	WORD  $0x4f90126a // fmla v10.4s, v19.4s, v16.s[0]
+	FMOVS 8(R14), F16
+	WORD  $0x4f90126b // fmla v11.4s, v19.4s, v16.s[0]
+	FMOVS 8(R15), F16
+	WORD  $0x4f90126c // fmla v12.4s, v19.4s, v16.s[0]
+	FMOVS 8(R19), F16
+	WORD  $0x4f90126d // fmla v13.4s, v19.4s, v16.s[0]
+	FMOVS 8(R20), F16
+	WORD  $0x4f90126e // fmla v14.4s, v19.4s, v16.s[0]
+	FMOVS 8(R21), F16
+	WORD  $0x4f90126f // fmla v15.4s, v19.4s, v16.s[0]
+	CMP   $3, R0
+	BEQ   over16
+	FMOVS 12(R3), F16
+	WORD  $0x4f901288 // fmla v8.4s, v20.4s, v16.s[0]
+	FMOVS 12(R12), F16
+	WORD  $0x4f901289 // fmla v9.4s, v20.4s, v16.s[0]
+	FMOVS 12(R13), F16
+	WORD  $0x4f90128a // fmla v10.4s, v20.4s, v16.s[0]
+	FMOVS 12(R14), F16
+	WORD  $0x4f90128b // fmla v11.4s, v20.4s, v16.s[0]
+	FMOVS 12(R15), F16
+	WORD  $0x4f90128c // fmla v12.4s, v20.4s, v16.s[0]
+	FMOVS 12(R19), F16
+	WORD  $0x4f90128d // fmla v13.4s, v20.4s, v16.s[0]
+	FMOVS 12(R20), F16
+	WORD  $0x4f90128e // fmla v14.4s, v20.4s, v16.s[0]
+	FMOVS 12(R21), F16
+	WORD  $0x4f90128f // fmla v15.4s, v20.4s, v16.s[0]
+
+over16:
+end5:
+	VMOVI $0, V16.B16
+	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
+	WORD  $0x4e30d421 // fadd v1.4s, v1.4s, v16.4s
+	WORD  $0x4e30d442 // fadd v2.4s, v2.4s, v16.4s
+	WORD  $0x4e30d463 // fadd v3.4s, v3.4s, v16.4s
+	WORD  $0x4e30d484 // fadd v4.4s, v4.4s, v16.4s
+	WORD  $0x4e30d4a5 // fadd v5.4s, v5.4s, v16.4s
+	WORD  $0x4e30d4c6 // fadd v6.4s, v6.4s, v16.4s
+	WORD  $0x4e30d4e7 // fadd v7.4s, v7.4s, v16.4s
+	WORD  $0x4e30d508 // fadd v8.4s, v8.4s, v16.4s
+	WORD  $0x4e30d529 // fadd v9.4s, v9.4s, v16.4s
+	WORD  $0x4e30d54a // fadd v10.4s, v10.4s, v16.4s
+	WORD  $0x4e30d56b // fadd v11.4s, v11.4s, v16.4s
+	WORD  $0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
+	WORD  $0x4e30d5ad // fadd v13.4s, v13.4s, v16.4s
+	WORD  $0x4e30d5ce // fadd v14.4s, v14.4s, v16.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 0(R3)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 0(R5)
+	FMOVQ F4, 0(R6)
+	FMOVQ F5, 0(R7)
+	FMOVQ F6, 0(R8)
+	FMOVQ F7, 0(R9)
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	FMOVQ F8, 16(R1)
+	FMOVQ F9, 16(R3)
+	FMOVQ F10, 16(R4)
+	FMOVQ F11, 16(R5)
+	FMOVQ F12, 16(R6)
+	FMOVQ F13, 16(R7)
+	FMOVQ F14, 16(R8)
+	FMOVQ F15, 16(R9)
+
+	// the next 8 inputs
+	ADD  $32, R1
+	MOVD R1, dx+0(FP)
+	MOVD w+32(FP), R1
+	MOVD ldw+40(FP), R2
+	MOVD $8, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, w+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $8, R1
+	BGE  block2
+
+done6:
+	MOVD cols+56(FP), R1
+	CMP  $4, R1
+	BLT  done29
+
+block25:
 	// 8×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -40,9 +546,9 @@ block2:
 	ADD   R4, R12, R13
 	ADD   R4, R13, R14
 	CMP   $4, R0
-	BLT   tail4
+	BLT   tail27
 
-square3:
+square26:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F9
 	FMOVQ 0(R5), F10
@@ -118,65 +624,65 @@ square3:
 	ADD   $16, R14
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square3
+	BGE   square26
 
-tail4:
+tail27:
 	CMP $0, R0
-	BLE end5
+	BLE end28
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one8
+	BEQ   one31
 	FMOVD 0(R1), F9
 	TST   $1, R0
-	BEQ   moved9
+	BEQ   moved32
 	ADD   $8, R1, R15
 	VLD1  (R15), V9.S[2]
-	B     moved9
+	B     moved32
 
-one8:
+one31:
 	FMOVS 0(R1), F9
 
-moved9:
+moved32:
 	TST   $2, R0
-	BEQ   one10
+	BEQ   one33
 	FMOVD 0(R5), F10
 	TST   $1, R0
-	BEQ   moved11
+	BEQ   moved34
 	ADD   $8, R5, R15
 	VLD1  (R15), V10.S[2]
-	B     moved11
+	B     moved34
 
-one10:
+one33:
 	FMOVS 0(R5), F10
 
-moved11:
+moved34:
 	TST   $2, R0
-	BEQ   one12
+	BEQ   one35
 	FMOVD 0(R6), F11
 	TST   $1, R0
-	BEQ   moved13
+	BEQ   moved36
 	ADD   $8, R6, R15
 	VLD1  (R15), V11.S[2]
-	B     moved13
+	B     moved36
 
-one12:
+one35:
 	FMOVS 0(R6), F11
 
-moved13:
+moved36:
 	TST   $2, R0
-	BEQ   one14
+	BEQ   one37
 	FMOVD 0(R7), F12
 	TST   $1, R0
-	BEQ   moved15
+	BEQ   moved38
 	ADD   $8, R7, R15
 	VLD1  (R15), V12.S[2]
-	B     moved15
+	B     moved38
 
-one14:
+one37:
 	FMOVS 0(R7), F12
 
-moved15:
+moved38:
 	VZIP2 V10.S4, V9.S4, V13.S4
 	VZIP1 V10.S4, V9.S4, V9.S4
 	VZIP2 V12.S4, V11.S4, V14.S4
@@ -202,7 +708,7 @@ moved15:
 	FMOVS 0(R14), F8
 	WORD  $0x4f881127 // fmla v7.4s, v9.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over7
+	BEQ   over30
 	FMOVS 4(R3), F8
 	WORD  $0x4f881140 // fmla v0.4s, v10.4s, v8.s[0]
 	FMOVS 4(R8), F8
@@ -220,7 +726,7 @@ moved15:
 	FMOVS 4(R14), F8
 	WORD  $0x4f881147 // fmla v7.4s, v10.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over7
+	BEQ   over30
 	FMOVS 8(R3), F8
 	WORD  $0x4f881160 // fmla v0.4s, v11.4s, v8.s[0]
 	FMOVS 8(R8), F8
@@ -238,7 +744,7 @@ moved15:
 	FMOVS 8(R14), F8
 	WORD  $0x4f881167 // fmla v7.4s, v11.4s, v8.s[0]
 	CMP   $3, R0
-	BEQ   over7
+	BEQ   over30
 	FMOVS 12(R3), F8
 	WORD  $0x4f881180 // fmla v0.4s, v12.4s, v8.s[0]
 	FMOVS 12(R8), F8
@@ -256,8 +762,8 @@ moved15:
 	FMOVS 12(R14), F8
 	WORD  $0x4f881187 // fmla v7.4s, v12.4s, v8.s[0]
 
-over7:
-end5:
+over30:
+end28:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -298,20 +804,490 @@ end5:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $4, R1
-	BGE  block2
+	BGE  block25
 
-done6:
+done29:
 	RET
 
 fewer1:
 	CMP  $7, R0
-	BNE  fewer16
+	BNE  fewer39
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLT  done21
+	CMP  $8, R1
+	BLT  done44
 
-block17:
+block40:
+	// 7×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	MOVD  dz+16(FP), R3
+	MOVD  lddz+24(FP), R4
+	MOVD  n+64(FP), R0
+	ADD   R2, R1, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R4, R3, R12
+	ADD   R4, R12, R13
+	ADD   R4, R13, R14
+	ADD   R4, R14, R15
+	ADD   R4, R15, R19
+	ADD   R4, R19, R20
+	CMP   $4, R0
+	BLT   tail42
+
+square41:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F15
+	FMOVQ 0(R5), F16
+	FMOVQ 0(R6), F17
+	FMOVQ 0(R7), F18
+	VZIP2 V16.S4, V15.S4, V19.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V18.S4, V17.S4, V20.S4
+	VZIP1 V18.S4, V17.S4, V17.S4
+	VZIP2 V17.D2, V15.D2, V16.D2
+	VZIP1 V17.D2, V15.D2, V15.D2
+	VZIP1 V20.D2, V19.D2, V17.D2
+	VZIP2 V20.D2, V19.D2, V18.D2
+	FMOVQ 0(R8), F19
+	FMOVQ 0(R9), F20
+	FMOVQ 0(R10), F21
+	FMOVQ 0(R11), F22
+	VZIP2 V20.S4, V19.S4, V23.S4
+	VZIP1 V20.S4, V19.S4, V19.S4
+	VZIP2 V22.S4, V21.S4, V24.S4
+	VZIP1 V22.S4, V21.S4, V21.S4
+	VZIP2 V21.D2, V19.D2, V20.D2
+	VZIP1 V21.D2, V19.D2, V19.D2
+	VZIP1 V24.D2, V23.D2, V21.D2
+	VZIP2 V24.D2, V23.D2, V22.D2
+	FMOVD 0(R3), F14
+	WORD  $0x4f8e11e0 // fmla v0.4s, v15.4s, v14.s[0]
+	WORD  $0x4f8e1267 // fmla v7.4s, v19.4s, v14.s[0]
+	WORD  $0x4fae1200 // fmla v0.4s, v16.4s, v14.s[1]
+	WORD  $0x4fae1287 // fmla v7.4s, v20.4s, v14.s[1]
+	FMOVD 0(R12), F14
+	WORD  $0x4f8e11e1 // fmla v1.4s, v15.4s, v14.s[0]
+	WORD  $0x4f8e1268 // fmla v8.4s, v19.4s, v14.s[0]
+	WORD  $0x4fae1201 // fmla v1.4s, v16.4s, v14.s[1]
+	WORD  $0x4fae1288 // fmla v8.4s, v20.4s, v14.s[1]
+	FMOVD 0(R13), F14
+	WORD  $0x4f8e11e2 // fmla v2.4s, v15.4s, v14.s[0]
+	WORD  $0x4f8e1269 // fmla v9.4s, v19.4s, v14.s[0]
+	WORD  $0x4fae1202 // fmla v2.4s, v16.4s, v14.s[1]
+	WORD  $0x4fae1289 // fmla v9.4s, v20.4s, v14.s[1]
+	FMOVD 0(R14), F14
+	WORD  $0x4f8e11e3 // fmla v3.4s, v15.4s, v14.s[0]
+	WORD  $0x4f8e126a // fmla v10.4s, v19.4s, v14.s[0]
+	WORD  $0x4fae1203 // fmla v3.4s, v16.4s, v14.s[1]
+	WORD  $0x4fae128a // fmla v10.4s, v20.4s, v14.s[1]
+	FMOVD 0(R15), F14
+	WORD  $0x4f8e11e4 // fmla v4.4s, v15.4s, v14.s[0]
+	WORD  $0x4f8e126b // fmla v11.4s, v19.4s, v14.s[0]
+	WORD  $0x4fae1204 // fmla v4.4s, v16.4s, v14.s[1]
+	WORD  $0x4fae128b // fmla v11.4s, v20.4s, v14.s[1]
+	FMOVD 0(R19), F14
+	WORD  $0x4f8e11e5 // fmla v5.4s, v15.4s, v14.s[0]
+	WORD  $0x4f8e126c // fmla v12.4s, v19.4s, v14.s[0]
+	WORD  $0x4fae1205 // fmla v5.4s, v16.4s, v14.s[1]
+	WORD  $0x4fae128c // fmla v12.4s, v20.4s, v14.s[1]
+	FMOVD 0(R20), F14
+	WORD  $0x4f8e11e6 // fmla v6.4s, v15.4s, v14.s[0]
+	WORD  $0x4f8e126d // fmla v13.4s, v19.4s, v14.s[0]
+	WORD  $0x4fae1206 // fmla v6.4s, v16.4s, v14.s[1]
+	WORD  $0x4fae128d // fmla v13.4s, v20.4s, v14.s[1]
+	FMOVD 8(R3), F14
+	WORD  $0x4f8e1220 // fmla v0.4s, v17.4s, v14.s[0]
+	WORD  $0x4f8e12a7 // fmla v7.4s, v21.4s, v14.s[0]
+	WORD  $0x4fae1240 // fmla v0.4s, v18.4s, v14.s[1]
+	WORD  $0x4fae12c7 // fmla v7.4s, v22.4s, v14.s[1]
+	FMOVD 8(R12), F14
+	WORD  $0x4f8e1221 // fmla v1.4s, v17.4s, v14.s[0]
+	WORD  $0x4f8e12a8 // fmla v8.4s, v21.4s, v14.s[0]
+	WORD  $0x4fae1241 // fmla v1.4s, v18.4s, v14.s[1]
+	WORD  $0x4fae12c8 // fmla v8.4s, v22.4s, v14.s[1]
+	FMOVD 8(R13), F14
+	WORD  $0x4f8e1222 // fmla v2.4s, v17.4s, v14.s[0]
+	WORD  $0x4f8e12a9 // fmla v9.4s, v21.4s, v14.s[0]
+	WORD  $0x4fae1242 // fmla v2.4s, v18.4s, v14.s[1]
+	WORD  $0x4fae12c9 // fmla v9.4s, v22.4s, v14.s[1]
+	FMOVD 8(R14), F14
+	WORD  $0x4f8e1223 // fmla v3.4s, v17.4s, v14.s[0]
+	WORD  $0x4f8e12aa // fmla v10.4s, v21.4s, v14.s[0]
+	WORD  $0x4fae1243 // fmla v3.4s, v18.4s, v14.s[1]
+	WORD  $0x4fae12ca // fmla v10.4s, v22.4s, v14.s[1]
+	FMOVD 8(R15), F14
+	WORD  $0x4f8e1224 // fmla v4.4s, v17.4s, v14.s[0]
+	WORD  $0x4f8e12ab // fmla v11.4s, v21.4s, v14.s[0]
+	WORD  $0x4fae1244 // fmla v4.4s, v18.4s, v14.s[1]
+	WORD  $0x4fae12cb // fmla v11.4s, v22.4s, v14.s[1]
+	FMOVD 8(R19), F14
+	WORD  $0x4f8e1225 // fmla v5.4s, v17.4s, v14.s[0]
+	WORD  $0x4f8e12ac // fmla v12.4s, v21.4s, v14.s[0]
+	WORD  $0x4fae1245 // fmla v5.4s, v18.4s, v14.s[1]
+	WORD  $0x4fae12cc // fmla v12.4s, v22.4s, v14.s[1]
+	FMOVD 8(R20), F14
+	WORD  $0x4f8e1226 // fmla v6.4s, v17.4s, v14.s[0]
+	WORD  $0x4f8e12ad // fmla v13.4s, v21.4s, v14.s[0]
+	WORD  $0x4fae1246 // fmla v6.4s, v18.4s, v14.s[1]
+	WORD  $0x4fae12cd // fmla v13.4s, v22.4s, v14.s[1]
+	ADD   $16, R1
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R3
+	ADD   $16, R12
+	ADD   $16, R13
+	ADD   $16, R14
+	ADD   $16, R15
+	ADD   $16, R19
+	ADD   $16, R20
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square41
+
+tail42:
+	CMP $0, R0
+	BLE end43
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one46
+	FMOVD 0(R1), F15
+	TST   $1, R0
+	BEQ   moved47
+	ADD   $8, R1, R21
+	VLD1  (R21), V15.S[2]
+	B     moved47
+
+one46:
+	FMOVS 0(R1), F15
+
+moved47:
+	TST   $2, R0
+	BEQ   one48
+	FMOVD 0(R5), F16
+	TST   $1, R0
+	BEQ   moved49
+	ADD   $8, R5, R21
+	VLD1  (R21), V16.S[2]
+	B     moved49
+
+one48:
+	FMOVS 0(R5), F16
+
+moved49:
+	TST   $2, R0
+	BEQ   one50
+	FMOVD 0(R6), F17
+	TST   $1, R0
+	BEQ   moved51
+	ADD   $8, R6, R21
+	VLD1  (R21), V17.S[2]
+	B     moved51
+
+one50:
+	FMOVS 0(R6), F17
+
+moved51:
+	TST   $2, R0
+	BEQ   one52
+	FMOVD 0(R7), F18
+	TST   $1, R0
+	BEQ   moved53
+	ADD   $8, R7, R21
+	VLD1  (R21), V18.S[2]
+	B     moved53
+
+one52:
+	FMOVS 0(R7), F18
+
+moved53:
+	VZIP2 V16.S4, V15.S4, V19.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V18.S4, V17.S4, V20.S4
+	VZIP1 V18.S4, V17.S4, V17.S4
+	VZIP2 V17.D2, V15.D2, V16.D2
+	VZIP1 V17.D2, V15.D2, V15.D2
+	VZIP1 V20.D2, V19.D2, V17.D2
+	VZIP2 V20.D2, V19.D2, V18.D2
+	FMOVS 0(R3), F14
+	WORD  $0x4f8e11e0 // fmla v0.4s, v15.4s, v14.s[0]
+	FMOVS 0(R12), F14
+	WORD  $0x4f8e11e1 // fmla v1.4s, v15.4s, v14.s[0]
+	FMOVS 0(R13), F14
+	WORD  $0x4f8e11e2 // fmla v2.4s, v15.4s, v14.s[0]
+	FMOVS 0(R14), F14
+	WORD  $0x4f8e11e3 // fmla v3.4s, v15.4s, v14.s[0]
+	FMOVS 0(R15), F14
+	WORD  $0x4f8e11e4 // fmla v4.4s, v15.4s, v14.s[0]
+	FMOVS 0(R19), F14
+	WORD  $0x4f8e11e5 // fmla v5.4s, v15.4s, v14.s[0]
+	FMOVS 0(R20), F14
+	WORD  $0x4f8e11e6 // fmla v6.4s, v15.4s, v14.s[0]
+	CMP   $1, R0
+	BEQ   over45
+	FMOVS 4(R3), F14
+	WORD  $0x4f8e1200 // fmla v0.4s, v16.4s, v14.s[0]
+	FMOVS 4(R12), F14
+	WORD  $0x4f8e1201 // fmla v1.4s, v16.4s, v14.s[0]
+	FMOVS 4(R13), F14
+	WORD  $0x4f8e1202 // fmla v2.4s, v16.4s, v14.s[0]
+	FMOVS 4(R14), F14
+	WORD  $0x4f8e1203 // fmla v3.4s, v16.4s, v14.s[0]
+	FMOVS 4(R15), F14
+	WORD  $0x4f8e1204 // fmla v4.4s, v16.4s, v14.s[0]
+	FMOVS 4(R19), F14
+	WORD  $0x4f8e1205 // fmla v5.4s, v16.4s, v14.s[0]
+	FMOVS 4(R20), F14
+	WORD  $0x4f8e1206 // fmla v6.4s, v16.4s, v14.s[0]
+	CMP   $2, R0
+	BEQ   over45
+	FMOVS 8(R3), F14
+	WORD  $0x4f8e1220 // fmla v0.4s, v17.4s, v14.s[0]
+	FMOVS 8(R12), F14
+	WORD  $0x4f8e1221 // fmla v1.4s, v17.4s, v14.s[0]
+	FMOVS 8(R13), F14
+	WORD  $0x4f8e1222 // fmla v2.4s, v17.4s, v14.s[0]
+	FMOVS 8(R14), F14
+	WORD  $0x4f8e1223 // fmla v3.4s, v17.4s, v14.s[0]
+	FMOVS 8(R15), F14
+	WORD  $0x4f8e1224 // fmla v4.4s, v17.4s, v14.s[0]
+	FMOVS 8(R19), F14
+	WORD  $0x4f8e1225 // fmla v5.4s, v17.4s, v14.s[0]
+	FMOVS 8(R20), F14
+	WORD  $0x4f8e1226 // fmla v6.4s, v17.4s, v14.s[0]
+	CMP   $3, R0
+	BEQ   over45
+	FMOVS 12(R3), F14
+	WORD  $0x4f8e1240 // fmla v0.4s, v18.4s, v14.s[0]
+	FMOVS 12(R12), F14
+	WORD  $0x4f8e1241 // fmla v1.4s, v18.4s, v14.s[0]
+	FMOVS 12(R13), F14
+	WORD  $0x4f8e1242 // fmla v2.4s, v18.4s, v14.s[0]
+	FMOVS 12(R14), F14
+	WORD  $0x4f8e1243 // fmla v3.4s, v18.4s, v14.s[0]
+	FMOVS 12(R15), F14
+	WORD  $0x4f8e1244 // fmla v4.4s, v18.4s, v14.s[0]
+	FMOVS 12(R19), F14
+	WORD  $0x4f8e1245 // fmla v5.4s, v18.4s, v14.s[0]
+	FMOVS 12(R20), F14
+	WORD  $0x4f8e1246 // fmla v6.4s, v18.4s, v14.s[0]
+
+over45:
+	TST   $2, R0
+	BEQ   one55
+	FMOVD 0(R8), F15
+	TST   $1, R0
+	BEQ   moved56
+	ADD   $8, R8, R21
+	VLD1  (R21), V15.S[2]
+	B     moved56
+
+one55:
+	FMOVS 0(R8), F15
+
+moved56:
+	TST   $2, R0
+	BEQ   one57
+	FMOVD 0(R9), F16
+	TST   $1, R0
+	BEQ   moved58
+	ADD   $8, R9, R21
+	VLD1  (R21), V16.S[2]
+	B     moved58
+
+one57:
+	FMOVS 0(R9), F16
+
+moved58:
+	TST   $2, R0
+	BEQ   one59
+	FMOVD 0(R10), F17
+	TST   $1, R0
+	BEQ   moved60
+	ADD   $8, R10, R21
+	VLD1  (R21), V17.S[2]
+	B     moved60
+
+one59:
+	FMOVS 0(R10), F17
+
+moved60:
+	TST   $2, R0
+	BEQ   one61
+	FMOVD 0(R11), F18
+	TST   $1, R0
+	BEQ   moved62
+	ADD   $8, R11, R21
+	VLD1  (R21), V18.S[2]
+	B     moved62
+
+one61:
+	FMOVS 0(R11), F18
+
+moved62:
+	VZIP2 V16.S4, V15.S4, V19.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V18.S4, V17.S4, V20.S4
+	VZIP1 V18.S4, V17.S4, V17.S4
+	VZIP2 V17.D2, V15.D2, V16.D2
+	VZIP1 V17.D2, V15.D2, V15.D2
+	VZIP1 V20.D2, V19.D2, V17.D2
+	VZIP2 V20.D2, V19.D2, V18.D2
+	FMOVS 0(R3), F14
+	WORD  $0x4f8e11e7 // fmla v7.4s, v15.4s, v14.s[0]
+	FMOVS 0(R12), F14
+	WORD  $0x4f8e11e8 // fmla v8.4s, v15.4s, v14.s[0]
+	FMOVS 0(R13), F14
+	WORD  $0x4f8e11e9 // fmla v9.4s, v15.4s, v14.s[0]
+	FMOVS 0(R14), F14
+	WORD  $0x4f8e11ea // fmla v10.4s, v15.4s, v14.s[0]
+	FMOVS 0(R15), F14
+	WORD  $0x4f8e11eb // fmla v11.4s, v15.4s, v14.s[0]
+	FMOVS 0(R19), F14
+	WORD  $0x4f8e11ec // fmla v12.4s, v15.4s, v14.s[0]
+	FMOVS 0(R20), F14
+	WORD  $0x4f8e11ed // fmla v13.4s, v15.4s, v14.s[0]
+	CMP   $1, R0
+	BEQ   over54
+	FMOVS 4(R3), F14
+	WORD  $0x4f8e1207 // fmla v7.4s, v16.4s, v14.s[0]
+	FMOVS 4(R12), F14
+	WORD  $0x4f8e1208 // fmla v8.4s, v16.4s, v14.s[0]
+	FMOVS 4(R13), F14
+	WORD  $0x4f8e1209 // fmla v9.4s, v16.4s, v14.s[0]
+	FMOVS 4(R14), F14
+	WORD  $0x4f8e120a // fmla v10.4s, v16.4s, v14.s[0]
+	FMOVS 4(R15), F14
+	WORD  $0x4f8e120b // fmla v11.4s, v16.4s, v14.s[0]
+	FMOVS 4(R19), F14
+	WORD  $0x4f8e120c // fmla v12.4s, v16.4s, v14.s[0]
+	FMOVS 4(R20), F14
+	WORD  $0x4f8e120d // fmla v13.4s, v16.4s, v14.s[0]
+	CMP   $2, R0
+	BEQ   over54
+	FMOVS 8(R3), F14
+	WORD  $0x4f8e1227 // fmla v7.4s, v17.4s, v14.s[0]
+	FMOVS 8(R12), F14
+	WORD  $0x4f8e1228 // fmla v8.4s, v17.4s, v14.s[0]
+	FMOVS 8(R13), F14
+	WORD  $0x4f8e1229 // fmla v9.4s, v17.4s, v14.s[0]
+	FMOVS 8(R14), F14
+	WORD  $0x4f8e122a // fmla v10.4s, v17.4s, v14.s[0]
+	FMOVS 8(R15), F14
+	WORD  $0x4f8e122b // fmla v11.4s, v17.4s, v14.s[0]
+	FMOVS 8(R19), F14
+	WORD  $0x4f8e122c // fmla v12.4s, v17.4s, v14.s[0]
+	FMOVS 8(R20), F14
+	WORD  $0x4f8e122d // fmla v13.4s, v17.4s, v14.s[0]
+	CMP   $3, R0
+	BEQ   over54
+	FMOVS 12(R3), F14
+	WORD  $0x4f8e1247 // fmla v7.4s, v18.4s, v14.s[0]
+	FMOVS 12(R12), F14
+	WORD  $0x4f8e1248 // fmla v8.4s, v18.4s, v14.s[0]
+	FMOVS 12(R13), F14
+	WORD  $0x4f8e1249 // fmla v9.4s, v18.4s, v14.s[0]
+	FMOVS 12(R14), F14
+	WORD  $0x4f8e124a // fmla v10.4s, v18.4s, v14.s[0]
+	FMOVS 12(R15), F14
+	WORD  $0x4f8e124b // fmla v11.4s, v18.4s, v14.s[0]
+	FMOVS 12(R19), F14
+	WORD  $0x4f8e124c // fmla v12.4s, v18.4s, v14.s[0]
+	FMOVS 12(R20), F14
+	WORD  $0x4f8e124d // fmla v13.4s, v18.4s, v14.s[0]
+
+over54:
+end43:
+	VMOVI $0, V14.B16
+	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
+	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
+	WORD  $0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
+	WORD  $0x4e2ed463 // fadd v3.4s, v3.4s, v14.4s
+	WORD  $0x4e2ed484 // fadd v4.4s, v4.4s, v14.4s
+	WORD  $0x4e2ed4a5 // fadd v5.4s, v5.4s, v14.4s
+	WORD  $0x4e2ed4c6 // fadd v6.4s, v6.4s, v14.4s
+	WORD  $0x4e2ed4e7 // fadd v7.4s, v7.4s, v14.4s
+	WORD  $0x4e2ed508 // fadd v8.4s, v8.4s, v14.4s
+	WORD  $0x4e2ed529 // fadd v9.4s, v9.4s, v14.4s
+	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
+	WORD  $0x4e2ed56b // fadd v11.4s, v11.4s, v14.4s
+	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 0(R3)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 0(R5)
+	FMOVQ F4, 0(R6)
+	FMOVQ F5, 0(R7)
+	FMOVQ F6, 0(R8)
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	FMOVQ F7, 16(R1)
+	FMOVQ F8, 16(R3)
+	FMOVQ F9, 16(R4)
+	FMOVQ F10, 16(R5)
+	FMOVQ F11, 16(R6)
+	FMOVQ F12, 16(R7)
+	FMOVQ F13, 16(R8)
+
+	// the next 8 inputs
+	ADD  $32, R1
+	MOVD R1, dx+0(FP)
+	MOVD w+32(FP), R1
+	MOVD ldw+40(FP), R2
+	MOVD $8, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, w+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $8, R1
+	BGE  block40
+
+done44:
+	MOVD cols+56(FP), R1
+	CMP  $4, R1
+	BLT  done67
+
+block63:
 	// 7×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -335,9 +1311,9 @@ block17:
 	ADD   R4, R11, R12
 	ADD   R4, R12, R13
 	CMP   $4, R0
-	BLT   tail19
+	BLT   tail65
 
-square18:
+square64:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F8
 	FMOVQ 0(R5), F9
@@ -406,65 +1382,65 @@ square18:
 	ADD   $16, R13
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square18
+	BGE   square64
 
-tail19:
+tail65:
 	CMP $0, R0
-	BLE end20
+	BLE end66
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one23
+	BEQ   one69
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved24
+	BEQ   moved70
 	ADD   $8, R1, R14
 	VLD1  (R14), V8.S[2]
-	B     moved24
+	B     moved70
 
-one23:
+one69:
 	FMOVS 0(R1), F8
 
-moved24:
+moved70:
 	TST   $2, R0
-	BEQ   one25
+	BEQ   one71
 	FMOVD 0(R5), F9
 	TST   $1, R0
-	BEQ   moved26
+	BEQ   moved72
 	ADD   $8, R5, R14
 	VLD1  (R14), V9.S[2]
-	B     moved26
+	B     moved72
 
-one25:
+one71:
 	FMOVS 0(R5), F9
 
-moved26:
+moved72:
 	TST   $2, R0
-	BEQ   one27
+	BEQ   one73
 	FMOVD 0(R6), F10
 	TST   $1, R0
-	BEQ   moved28
+	BEQ   moved74
 	ADD   $8, R6, R14
 	VLD1  (R14), V10.S[2]
-	B     moved28
+	B     moved74
 
-one27:
+one73:
 	FMOVS 0(R6), F10
 
-moved28:
+moved74:
 	TST   $2, R0
-	BEQ   one29
+	BEQ   one75
 	FMOVD 0(R7), F11
 	TST   $1, R0
-	BEQ   moved30
+	BEQ   moved76
 	ADD   $8, R7, R14
 	VLD1  (R14), V11.S[2]
-	B     moved30
+	B     moved76
 
-one29:
+one75:
 	FMOVS 0(R7), F11
 
-moved30:
+moved76:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -488,7 +1464,7 @@ moved30:
 	FMOVS 0(R13), F7
 	WORD  $0x4f871106 // fmla v6.4s, v8.4s, v7.s[0]
 	CMP   $1, R0
-	BEQ   over22
+	BEQ   over68
 	FMOVS 4(R3), F7
 	WORD  $0x4f871120 // fmla v0.4s, v9.4s, v7.s[0]
 	FMOVS 4(R8), F7
@@ -504,7 +1480,7 @@ moved30:
 	FMOVS 4(R13), F7
 	WORD  $0x4f871126 // fmla v6.4s, v9.4s, v7.s[0]
 	CMP   $2, R0
-	BEQ   over22
+	BEQ   over68
 	FMOVS 8(R3), F7
 	WORD  $0x4f871140 // fmla v0.4s, v10.4s, v7.s[0]
 	FMOVS 8(R8), F7
@@ -520,7 +1496,7 @@ moved30:
 	FMOVS 8(R13), F7
 	WORD  $0x4f871146 // fmla v6.4s, v10.4s, v7.s[0]
 	CMP   $3, R0
-	BEQ   over22
+	BEQ   over68
 	FMOVS 12(R3), F7
 	WORD  $0x4f871160 // fmla v0.4s, v11.4s, v7.s[0]
 	FMOVS 12(R8), F7
@@ -536,8 +1512,8 @@ moved30:
 	FMOVS 12(R13), F7
 	WORD  $0x4f871166 // fmla v6.4s, v11.4s, v7.s[0]
 
-over22:
-end20:
+over68:
+end66:
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -575,20 +1551,454 @@ end20:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $4, R1
-	BGE  block17
+	BGE  block63
 
-done21:
+done67:
 	RET
 
-fewer16:
+fewer39:
 	CMP  $6, R0
-	BNE  fewer31
+	BNE  fewer77
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLT  done36
+	CMP  $8, R1
+	BLT  done82
 
-block32:
+block78:
+	// 6×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	MOVD  dz+16(FP), R3
+	MOVD  lddz+24(FP), R4
+	MOVD  n+64(FP), R0
+	ADD   R2, R1, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R4, R3, R12
+	ADD   R4, R12, R13
+	ADD   R4, R13, R14
+	ADD   R4, R14, R15
+	ADD   R4, R15, R19
+	CMP   $4, R0
+	BLT   tail80
+
+square79:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F13
+	FMOVQ 0(R5), F14
+	FMOVQ 0(R6), F15
+	FMOVQ 0(R7), F16
+	VZIP2 V14.S4, V13.S4, V17.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V16.S4, V15.S4, V18.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V15.D2, V13.D2, V14.D2
+	VZIP1 V15.D2, V13.D2, V13.D2
+	VZIP1 V18.D2, V17.D2, V15.D2
+	VZIP2 V18.D2, V17.D2, V16.D2
+	FMOVQ 0(R8), F17
+	FMOVQ 0(R9), F18
+	FMOVQ 0(R10), F19
+	FMOVQ 0(R11), F20
+	VZIP2 V18.S4, V17.S4, V21.S4
+	VZIP1 V18.S4, V17.S4, V17.S4
+	VZIP2 V20.S4, V19.S4, V22.S4
+	VZIP1 V20.S4, V19.S4, V19.S4
+	VZIP2 V19.D2, V17.D2, V18.D2
+	VZIP1 V19.D2, V17.D2, V17.D2
+	VZIP1 V22.D2, V21.D2, V19.D2
+	VZIP2 V22.D2, V21.D2, V20.D2
+	FMOVD 0(R3), F12
+	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
+	WORD  $0x4f8c1226 // fmla v6.4s, v17.4s, v12.s[0]
+	WORD  $0x4fac11c0 // fmla v0.4s, v14.4s, v12.s[1]
+	WORD  $0x4fac1246 // fmla v6.4s, v18.4s, v12.s[1]
+	FMOVD 0(R12), F12
+	WORD  $0x4f8c11a1 // fmla v1.4s, v13.4s, v12.s[0]
+	WORD  $0x4f8c1227 // fmla v7.4s, v17.4s, v12.s[0]
+	WORD  $0x4fac11c1 // fmla v1.4s, v14.4s, v12.s[1]
+	WORD  $0x4fac1247 // fmla v7.4s, v18.4s, v12.s[1]
+	FMOVD 0(R13), F12
+	WORD  $0x4f8c11a2 // fmla v2.4s, v13.4s, v12.s[0]
+	WORD  $0x4f8c1228 // fmla v8.4s, v17.4s, v12.s[0]
+	WORD  $0x4fac11c2 // fmla v2.4s, v14.4s, v12.s[1]
+	WORD  $0x4fac1248 // fmla v8.4s, v18.4s, v12.s[1]
+	FMOVD 0(R14), F12
+	WORD  $0x4f8c11a3 // fmla v3.4s, v13.4s, v12.s[0]
+	WORD  $0x4f8c1229 // fmla v9.4s, v17.4s, v12.s[0]
+	WORD  $0x4fac11c3 // fmla v3.4s, v14.4s, v12.s[1]
+	WORD  $0x4fac1249 // fmla v9.4s, v18.4s, v12.s[1]
+	FMOVD 0(R15), F12
+	WORD  $0x4f8c11a4 // fmla v4.4s, v13.4s, v12.s[0]
+	WORD  $0x4f8c122a // fmla v10.4s, v17.4s, v12.s[0]
+	WORD  $0x4fac11c4 // fmla v4.4s, v14.4s, v12.s[1]
+	WORD  $0x4fac124a // fmla v10.4s, v18.4s, v12.s[1]
+	FMOVD 0(R19), F12
+	WORD  $0x4f8c11a5 // fmla v5.4s, v13.4s, v12.s[0]
+	WORD  $0x4f8c122b // fmla v11.4s, v17.4s, v12.s[0]
+	WORD  $0x4fac11c5 // fmla v5.4s, v14.4s, v12.s[1]
+	WORD  $0x4fac124b // fmla v11.4s, v18.4s, v12.s[1]
+	FMOVD 8(R3), F12
+	WORD  $0x4f8c11e0 // fmla v0.4s, v15.4s, v12.s[0]
+	WORD  $0x4f8c1266 // fmla v6.4s, v19.4s, v12.s[0]
+	WORD  $0x4fac1200 // fmla v0.4s, v16.4s, v12.s[1]
+	WORD  $0x4fac1286 // fmla v6.4s, v20.4s, v12.s[1]
+	FMOVD 8(R12), F12
+	WORD  $0x4f8c11e1 // fmla v1.4s, v15.4s, v12.s[0]
+	WORD  $0x4f8c1267 // fmla v7.4s, v19.4s, v12.s[0]
+	WORD  $0x4fac1201 // fmla v1.4s, v16.4s, v12.s[1]
+	WORD  $0x4fac1287 // fmla v7.4s, v20.4s, v12.s[1]
+	FMOVD 8(R13), F12
+	WORD  $0x4f8c11e2 // fmla v2.4s, v15.4s, v12.s[0]
+	WORD  $0x4f8c1268 // fmla v8.4s, v19.4s, v12.s[0]
+	WORD  $0x4fac1202 // fmla v2.4s, v16.4s, v12.s[1]
+	WORD  $0x4fac1288 // fmla v8.4s, v20.4s, v12.s[1]
+	FMOVD 8(R14), F12
+	WORD  $0x4f8c11e3 // fmla v3.4s, v15.4s, v12.s[0]
+	WORD  $0x4f8c1269 // fmla v9.4s, v19.4s, v12.s[0]
+	WORD  $0x4fac1203 // fmla v3.4s, v16.4s, v12.s[1]
+	WORD  $0x4fac1289 // fmla v9.4s, v20.4s, v12.s[1]
+	FMOVD 8(R15), F12
+	WORD  $0x4f8c11e4 // fmla v4.4s, v15.4s, v12.s[0]
+	WORD  $0x4f8c126a // fmla v10.4s, v19.4s, v12.s[0]
+	WORD  $0x4fac1204 // fmla v4.4s, v16.4s, v12.s[1]
+	WORD  $0x4fac128a // fmla v10.4s, v20.4s, v12.s[1]
+	FMOVD 8(R19), F12
+	WORD  $0x4f8c11e5 // fmla v5.4s, v15.4s, v12.s[0]
+	WORD  $0x4f8c126b // fmla v11.4s, v19.4s, v12.s[0]
+	WORD  $0x4fac1205 // fmla v5.4s, v16.4s, v12.s[1]
+	WORD  $0x4fac128b // fmla v11.4s, v20.4s, v12.s[1]
+	ADD   $16, R1
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R3
+	ADD   $16, R12
+	ADD   $16, R13
+	ADD   $16, R14
+	ADD   $16, R15
+	ADD   $16, R19
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square79
+
+tail80:
+	CMP $0, R0
+	BLE end81
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one84
+	FMOVD 0(R1), F13
+	TST   $1, R0
+	BEQ   moved85
+	ADD   $8, R1, R20
+	VLD1  (R20), V13.S[2]
+	B     moved85
+
+one84:
+	FMOVS 0(R1), F13
+
+moved85:
+	TST   $2, R0
+	BEQ   one86
+	FMOVD 0(R5), F14
+	TST   $1, R0
+	BEQ   moved87
+	ADD   $8, R5, R20
+	VLD1  (R20), V14.S[2]
+	B     moved87
+
+one86:
+	FMOVS 0(R5), F14
+
+moved87:
+	TST   $2, R0
+	BEQ   one88
+	FMOVD 0(R6), F15
+	TST   $1, R0
+	BEQ   moved89
+	ADD   $8, R6, R20
+	VLD1  (R20), V15.S[2]
+	B     moved89
+
+one88:
+	FMOVS 0(R6), F15
+
+moved89:
+	TST   $2, R0
+	BEQ   one90
+	FMOVD 0(R7), F16
+	TST   $1, R0
+	BEQ   moved91
+	ADD   $8, R7, R20
+	VLD1  (R20), V16.S[2]
+	B     moved91
+
+one90:
+	FMOVS 0(R7), F16
+
+moved91:
+	VZIP2 V14.S4, V13.S4, V17.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V16.S4, V15.S4, V18.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V15.D2, V13.D2, V14.D2
+	VZIP1 V15.D2, V13.D2, V13.D2
+	VZIP1 V18.D2, V17.D2, V15.D2
+	VZIP2 V18.D2, V17.D2, V16.D2
+	FMOVS 0(R3), F12
+	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
+	FMOVS 0(R12), F12
+	WORD  $0x4f8c11a1 // fmla v1.4s, v13.4s, v12.s[0]
+	FMOVS 0(R13), F12
+	WORD  $0x4f8c11a2 // fmla v2.4s, v13.4s, v12.s[0]
+	FMOVS 0(R14), F12
+	WORD  $0x4f8c11a3 // fmla v3.4s, v13.4s, v12.s[0]
+	FMOVS 0(R15), F12
+	WORD  $0x4f8c11a4 // fmla v4.4s, v13.4s, v12.s[0]
+	FMOVS 0(R19), F12
+	WORD  $0x4f8c11a5 // fmla v5.4s, v13.4s, v12.s[0]
+	CMP   $1, R0
+	BEQ   over83
+	FMOVS 4(R3), F12
+	WORD  $0x4f8c11c0 // fmla v0.4s, v14.4s, v12.s[0]
+	FMOVS 4(R12), F12
+	WORD  $0x4f8c11c1 // fmla v1.4s, v14.4s, v12.s[0]
+	FMOVS 4(R13), F12
+	WORD  $0x4f8c11c2 // fmla v2.4s, v14.4s, v12.s[0]
+	FMOVS 4(R14), F12
+	WORD  $0x4f8c11c3 // fmla v3.4s, v14.4s, v12.s[0]
+	FMOVS 4(R15), F12
+	WORD  $0x4f8c11c4 // fmla v4.4s, v14.4s, v12.s[0]
+	FMOVS 4(R19), F12
+	WORD  $0x4f8c11c5 // fmla v5.4s, v14.4s, v12.s[0]
+	CMP   $2, R0
+	BEQ   over83
+	FMOVS 8(R3), F12
+	WORD  $0x4f8c11e0 // fmla v0.4s, v15.4s, v12.s[0]
+	FMOVS 8(R12), F12
+	WORD  $0x4f8c11e1 // fmla v1.4s, v15.4s, v12.s[0]
+	FMOVS 8(R13), F12
+	WORD  $0x4f8c11e2 // fmla v2.4s, v15.4s, v12.s[0]
+	FMOVS 8(R14), F12
+	WORD  $0x4f8c11e3 // fmla v3.4s, v15.4s, v12.s[0]
+	FMOVS 8(R15), F12
+	WORD  $0x4f8c11e4 // fmla v4.4s, v15.4s, v12.s[0]
+	FMOVS 8(R19), F12
+	WORD  $0x4f8c11e5 // fmla v5.4s, v15.4s, v12.s[0]
+	CMP   $3, R0
+	BEQ   over83
+	FMOVS 12(R3), F12
+	WORD  $0x4f8c1200 // fmla v0.4s, v16.4s, v12.s[0]
+	FMOVS 12(R12), F12
+	WORD  $0x4f8c1201 // fmla v1.4s, v16.4s, v12.s[0]
+	FMOVS 12(R13), F12
+	WORD  $0x4f8c1202 // fmla v2.4s, v16.4s, v12.s[0]
+	FMOVS 12(R14), F12
+	WORD  $0x4f8c1203 // fmla v3.4s, v16.4s, v12.s[0]
+	FMOVS 12(R15), F12
+	WORD  $0x4f8c1204 // fmla v4.4s, v16.4s, v12.s[0]
+	FMOVS 12(R19), F12
+	WORD  $0x4f8c1205 // fmla v5.4s, v16.4s, v12.s[0]
+
+over83:
+	TST   $2, R0
+	BEQ   one93
+	FMOVD 0(R8), F13
+	TST   $1, R0
+	BEQ   moved94
+	ADD   $8, R8, R20
+	VLD1  (R20), V13.S[2]
+	B     moved94
+
+one93:
+	FMOVS 0(R8), F13
+
+moved94:
+	TST   $2, R0
+	BEQ   one95
+	FMOVD 0(R9), F14
+	TST   $1, R0
+	BEQ   moved96
+	ADD   $8, R9, R20
+	VLD1  (R20), V14.S[2]
+	B     moved96
+
+one95:
+	FMOVS 0(R9), F14
+
+moved96:
+	TST   $2, R0
+	BEQ   one97
+	FMOVD 0(R10), F15
+	TST   $1, R0
+	BEQ   moved98
+	ADD   $8, R10, R20
+	VLD1  (R20), V15.S[2]
+	B     moved98
+
+one97:
+	FMOVS 0(R10), F15
+
+moved98:
+	TST   $2, R0
+	BEQ   one99
+	FMOVD 0(R11), F16
+	TST   $1, R0
+	BEQ   moved100
+	ADD   $8, R11, R20
+	VLD1  (R20), V16.S[2]
+	B     moved100
+
+one99:
+	FMOVS 0(R11), F16
+
+moved100:
+	VZIP2 V14.S4, V13.S4, V17.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V16.S4, V15.S4, V18.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V15.D2, V13.D2, V14.D2
+	VZIP1 V15.D2, V13.D2, V13.D2
+	VZIP1 V18.D2, V17.D2, V15.D2
+	VZIP2 V18.D2, V17.D2, V16.D2
+	FMOVS 0(R3), F12
+	WORD  $0x4f8c11a6 // fmla v6.4s, v13.4s, v12.s[0]
+	FMOVS 0(R12), F12
+	WORD  $0x4f8c11a7 // fmla v7.4s, v13.4s, v12.s[0]
+	FMOVS 0(R13), F12
+	WORD  $0x4f8c11a8 // fmla v8.4s, v13.4s, v12.s[0]
+	FMOVS 0(R14), F12
+	WORD  $0x4f8c11a9 // fmla v9.4s, v13.4s, v12.s[0]
+	FMOVS 0(R15), F12
+	WORD  $0x4f8c11aa // fmla v10.4s, v13.4s, v12.s[0]
+	FMOVS 0(R19), F12
+	WORD  $0x4f8c11ab // fmla v11.4s, v13.4s, v12.s[0]
+	CMP   $1, R0
+	BEQ   over92
+	FMOVS 4(R3), F12
+	WORD  $0x4f8c11c6 // fmla v6.4s, v14.4s, v12.s[0]
+	FMOVS 4(R12), F12
+	WORD  $0x4f8c11c7 // fmla v7.4s, v14.4s, v12.s[0]
+	FMOVS 4(R13), F12
+	WORD  $0x4f8c11c8 // fmla v8.4s, v14.4s, v12.s[0]
+	FMOVS 4(R14), F12
+	WORD  $0x4f8c11c9 // fmla v9.4s, v14.4s, v12.s[0]
+	FMOVS 4(R15), F12
+	WORD  $0x4f8c11ca // fmla v10.4s, v14.4s, v12.s[0]
+	FMOVS 4(R19), F12
+	WORD  $0x4f8c11cb // fmla v11.4s, v14.4s, v12.s[0]
+	CMP   $2, R0
+	BEQ   over92
+	FMOVS 8(R3), F12
+	WORD  $0x4f8c11e6 // fmla v6.4s, v15.4s, v12.s[0]
+	FMOVS 8(R12), F12
+	WORD  $0x4f8c11e7 // fmla v7.4s, v15.4s, v12.s[0]
+	FMOVS 8(R13), F12
+	WORD  $0x4f8c11e8 // fmla v8.4s, v15.4s, v12.s[0]
+	FMOVS 8(R14), F12
+	WORD  $0x4f8c11e9 // fmla v9.4s, v15.4s, v12.s[0]
+	FMOVS 8(R15), F12
+	WORD  $0x4f8c11ea // fmla v10.4s, v15.4s, v12.s[0]
+	FMOVS 8(R19), F12
+	WORD  $0x4f8c11eb // fmla v11.4s, v15.4s, v12.s[0]
+	CMP   $3, R0
+	BEQ   over92
+	FMOVS 12(R3), F12
+	WORD  $0x4f8c1206 // fmla v6.4s, v16.4s, v12.s[0]
+	FMOVS 12(R12), F12
+	WORD  $0x4f8c1207 // fmla v7.4s, v16.4s, v12.s[0]
+	FMOVS 12(R13), F12
+	WORD  $0x4f8c1208 // fmla v8.4s, v16.4s, v12.s[0]
+	FMOVS 12(R14), F12
+	WORD  $0x4f8c1209 // fmla v9.4s, v16.4s, v12.s[0]
+	FMOVS 12(R15), F12
+	WORD  $0x4f8c120a // fmla v10.4s, v16.4s, v12.s[0]
+	FMOVS 12(R19), F12
+	WORD  $0x4f8c120b // fmla v11.4s, v16.4s, v12.s[0]
+
+over92:
+end81:
+	VMOVI $0, V12.B16
+	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
+	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
+	WORD  $0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
+	WORD  $0x4e2cd463 // fadd v3.4s, v3.4s, v12.4s
+	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
+	WORD  $0x4e2cd4a5 // fadd v5.4s, v5.4s, v12.4s
+	WORD  $0x4e2cd4c6 // fadd v6.4s, v6.4s, v12.4s
+	WORD  $0x4e2cd4e7 // fadd v7.4s, v7.4s, v12.4s
+	WORD  $0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
+	WORD  $0x4e2cd529 // fadd v9.4s, v9.4s, v12.4s
+	WORD  $0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
+	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 0(R3)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 0(R5)
+	FMOVQ F4, 0(R6)
+	FMOVQ F5, 0(R7)
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	FMOVQ F6, 16(R1)
+	FMOVQ F7, 16(R3)
+	FMOVQ F8, 16(R4)
+	FMOVQ F9, 16(R5)
+	FMOVQ F10, 16(R6)
+	FMOVQ F11, 16(R7)
+
+	// the next 8 inputs
+	ADD  $32, R1
+	MOVD R1, dx+0(FP)
+	MOVD w+32(FP), R1
+	MOVD ldw+40(FP), R2
+	MOVD $8, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, w+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $8, R1
+	BGE  block78
+
+done82:
+	MOVD cols+56(FP), R1
+	CMP  $4, R1
+	BLT  done105
+
+block101:
 	// 6×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -610,9 +2020,9 @@ block32:
 	ADD   R4, R10, R11
 	ADD   R4, R11, R12
 	CMP   $4, R0
-	BLT   tail34
+	BLT   tail103
 
-square33:
+square102:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F7
 	FMOVQ 0(R5), F8
@@ -674,65 +2084,65 @@ square33:
 	ADD   $16, R12
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square33
+	BGE   square102
 
-tail34:
+tail103:
 	CMP $0, R0
-	BLE end35
+	BLE end104
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one38
+	BEQ   one107
 	FMOVD 0(R1), F7
 	TST   $1, R0
-	BEQ   moved39
+	BEQ   moved108
 	ADD   $8, R1, R13
 	VLD1  (R13), V7.S[2]
-	B     moved39
+	B     moved108
 
-one38:
+one107:
 	FMOVS 0(R1), F7
 
-moved39:
+moved108:
 	TST   $2, R0
-	BEQ   one40
+	BEQ   one109
 	FMOVD 0(R5), F8
 	TST   $1, R0
-	BEQ   moved41
+	BEQ   moved110
 	ADD   $8, R5, R13
 	VLD1  (R13), V8.S[2]
-	B     moved41
+	B     moved110
 
-one40:
+one109:
 	FMOVS 0(R5), F8
 
-moved41:
+moved110:
 	TST   $2, R0
-	BEQ   one42
+	BEQ   one111
 	FMOVD 0(R6), F9
 	TST   $1, R0
-	BEQ   moved43
+	BEQ   moved112
 	ADD   $8, R6, R13
 	VLD1  (R13), V9.S[2]
-	B     moved43
+	B     moved112
 
-one42:
+one111:
 	FMOVS 0(R6), F9
 
-moved43:
+moved112:
 	TST   $2, R0
-	BEQ   one44
+	BEQ   one113
 	FMOVD 0(R7), F10
 	TST   $1, R0
-	BEQ   moved45
+	BEQ   moved114
 	ADD   $8, R7, R13
 	VLD1  (R13), V10.S[2]
-	B     moved45
+	B     moved114
 
-one44:
+one113:
 	FMOVS 0(R7), F10
 
-moved45:
+moved114:
 	VZIP2 V8.S4, V7.S4, V11.S4
 	VZIP1 V8.S4, V7.S4, V7.S4
 	VZIP2 V10.S4, V9.S4, V12.S4
@@ -754,7 +2164,7 @@ moved45:
 	FMOVS 0(R12), F6
 	WORD  $0x4f8610e5 // fmla v5.4s, v7.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over37
+	BEQ   over106
 	FMOVS 4(R3), F6
 	WORD  $0x4f861100 // fmla v0.4s, v8.4s, v6.s[0]
 	FMOVS 4(R8), F6
@@ -768,7 +2178,7 @@ moved45:
 	FMOVS 4(R12), F6
 	WORD  $0x4f861105 // fmla v5.4s, v8.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over37
+	BEQ   over106
 	FMOVS 8(R3), F6
 	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
 	FMOVS 8(R8), F6
@@ -782,7 +2192,7 @@ moved45:
 	FMOVS 8(R12), F6
 	WORD  $0x4f861125 // fmla v5.4s, v9.4s, v6.s[0]
 	CMP   $3, R0
-	BEQ   over37
+	BEQ   over106
 	FMOVS 12(R3), F6
 	WORD  $0x4f861140 // fmla v0.4s, v10.4s, v6.s[0]
 	FMOVS 12(R8), F6
@@ -796,8 +2206,8 @@ moved45:
 	FMOVS 12(R12), F6
 	WORD  $0x4f861145 // fmla v5.4s, v10.4s, v6.s[0]
 
-over37:
-end35:
+over106:
+end104:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -832,20 +2242,418 @@ end35:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $4, R1
-	BGE  block32
+	BGE  block101
 
-done36:
+done105:
 	RET
 
-fewer31:
+fewer77:
 	CMP  $5, R0
-	BNE  fewer46
+	BNE  fewer115
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLT  done51
+	CMP  $8, R1
+	BLT  done120
 
-block47:
+block116:
+	// 5×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	MOVD  dz+16(FP), R3
+	MOVD  lddz+24(FP), R4
+	MOVD  n+64(FP), R0
+	ADD   R2, R1, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R4, R3, R12
+	ADD   R4, R12, R13
+	ADD   R4, R13, R14
+	ADD   R4, R14, R15
+	CMP   $4, R0
+	BLT   tail118
+
+square117:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F11
+	FMOVQ 0(R5), F12
+	FMOVQ 0(R6), F13
+	FMOVQ 0(R7), F14
+	VZIP2 V12.S4, V11.S4, V15.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V14.S4, V13.S4, V16.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V13.D2, V11.D2, V12.D2
+	VZIP1 V13.D2, V11.D2, V11.D2
+	VZIP1 V16.D2, V15.D2, V13.D2
+	VZIP2 V16.D2, V15.D2, V14.D2
+	FMOVQ 0(R8), F15
+	FMOVQ 0(R9), F16
+	FMOVQ 0(R10), F17
+	FMOVQ 0(R11), F18
+	VZIP2 V16.S4, V15.S4, V19.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V18.S4, V17.S4, V20.S4
+	VZIP1 V18.S4, V17.S4, V17.S4
+	VZIP2 V17.D2, V15.D2, V16.D2
+	VZIP1 V17.D2, V15.D2, V15.D2
+	VZIP1 V20.D2, V19.D2, V17.D2
+	VZIP2 V20.D2, V19.D2, V18.D2
+	FMOVD 0(R3), F10
+	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
+	WORD  $0x4f8a11e5 // fmla v5.4s, v15.4s, v10.s[0]
+	WORD  $0x4faa1180 // fmla v0.4s, v12.4s, v10.s[1]
+	WORD  $0x4faa1205 // fmla v5.4s, v16.4s, v10.s[1]
+	FMOVD 0(R12), F10
+	WORD  $0x4f8a1161 // fmla v1.4s, v11.4s, v10.s[0]
+	WORD  $0x4f8a11e6 // fmla v6.4s, v15.4s, v10.s[0]
+	WORD  $0x4faa1181 // fmla v1.4s, v12.4s, v10.s[1]
+	WORD  $0x4faa1206 // fmla v6.4s, v16.4s, v10.s[1]
+	FMOVD 0(R13), F10
+	WORD  $0x4f8a1162 // fmla v2.4s, v11.4s, v10.s[0]
+	WORD  $0x4f8a11e7 // fmla v7.4s, v15.4s, v10.s[0]
+	WORD  $0x4faa1182 // fmla v2.4s, v12.4s, v10.s[1]
+	WORD  $0x4faa1207 // fmla v7.4s, v16.4s, v10.s[1]
+	FMOVD 0(R14), F10
+	WORD  $0x4f8a1163 // fmla v3.4s, v11.4s, v10.s[0]
+	WORD  $0x4f8a11e8 // fmla v8.4s, v15.4s, v10.s[0]
+	WORD  $0x4faa1183 // fmla v3.4s, v12.4s, v10.s[1]
+	WORD  $0x4faa1208 // fmla v8.4s, v16.4s, v10.s[1]
+	FMOVD 0(R15), F10
+	WORD  $0x4f8a1164 // fmla v4.4s, v11.4s, v10.s[0]
+	WORD  $0x4f8a11e9 // fmla v9.4s, v15.4s, v10.s[0]
+	WORD  $0x4faa1184 // fmla v4.4s, v12.4s, v10.s[1]
+	WORD  $0x4faa1209 // fmla v9.4s, v16.4s, v10.s[1]
+	FMOVD 8(R3), F10
+	WORD  $0x4f8a11a0 // fmla v0.4s, v13.4s, v10.s[0]
+	WORD  $0x4f8a1225 // fmla v5.4s, v17.4s, v10.s[0]
+	WORD  $0x4faa11c0 // fmla v0.4s, v14.4s, v10.s[1]
+	WORD  $0x4faa1245 // fmla v5.4s, v18.4s, v10.s[1]
+	FMOVD 8(R12), F10
+	WORD  $0x4f8a11a1 // fmla v1.4s, v13.4s, v10.s[0]
+	WORD  $0x4f8a1226 // fmla v6.4s, v17.4s, v10.s[0]
+	WORD  $0x4faa11c1 // fmla v1.4s, v14.4s, v10.s[1]
+	WORD  $0x4faa1246 // fmla v6.4s, v18.4s, v10.s[1]
+	FMOVD 8(R13), F10
+	WORD  $0x4f8a11a2 // fmla v2.4s, v13.4s, v10.s[0]
+	WORD  $0x4f8a1227 // fmla v7.4s, v17.4s, v10.s[0]
+	WORD  $0x4faa11c2 // fmla v2.4s, v14.4s, v10.s[1]
+	WORD  $0x4faa1247 // fmla v7.4s, v18.4s, v10.s[1]
+	FMOVD 8(R14), F10
+	WORD  $0x4f8a11a3 // fmla v3.4s, v13.4s, v10.s[0]
+	WORD  $0x4f8a1228 // fmla v8.4s, v17.4s, v10.s[0]
+	WORD  $0x4faa11c3 // fmla v3.4s, v14.4s, v10.s[1]
+	WORD  $0x4faa1248 // fmla v8.4s, v18.4s, v10.s[1]
+	FMOVD 8(R15), F10
+	WORD  $0x4f8a11a4 // fmla v4.4s, v13.4s, v10.s[0]
+	WORD  $0x4f8a1229 // fmla v9.4s, v17.4s, v10.s[0]
+	WORD  $0x4faa11c4 // fmla v4.4s, v14.4s, v10.s[1]
+	WORD  $0x4faa1249 // fmla v9.4s, v18.4s, v10.s[1]
+	ADD   $16, R1
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R3
+	ADD   $16, R12
+	ADD   $16, R13
+	ADD   $16, R14
+	ADD   $16, R15
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square117
+
+tail118:
+	CMP $0, R0
+	BLE end119
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one122
+	FMOVD 0(R1), F11
+	TST   $1, R0
+	BEQ   moved123
+	ADD   $8, R1, R19
+	VLD1  (R19), V11.S[2]
+	B     moved123
+
+one122:
+	FMOVS 0(R1), F11
+
+moved123:
+	TST   $2, R0
+	BEQ   one124
+	FMOVD 0(R5), F12
+	TST   $1, R0
+	BEQ   moved125
+	ADD   $8, R5, R19
+	VLD1  (R19), V12.S[2]
+	B     moved125
+
+one124:
+	FMOVS 0(R5), F12
+
+moved125:
+	TST   $2, R0
+	BEQ   one126
+	FMOVD 0(R6), F13
+	TST   $1, R0
+	BEQ   moved127
+	ADD   $8, R6, R19
+	VLD1  (R19), V13.S[2]
+	B     moved127
+
+one126:
+	FMOVS 0(R6), F13
+
+moved127:
+	TST   $2, R0
+	BEQ   one128
+	FMOVD 0(R7), F14
+	TST   $1, R0
+	BEQ   moved129
+	ADD   $8, R7, R19
+	VLD1  (R19), V14.S[2]
+	B     moved129
+
+one128:
+	FMOVS 0(R7), F14
+
+moved129:
+	VZIP2 V12.S4, V11.S4, V15.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V14.S4, V13.S4, V16.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V13.D2, V11.D2, V12.D2
+	VZIP1 V13.D2, V11.D2, V11.D2
+	VZIP1 V16.D2, V15.D2, V13.D2
+	VZIP2 V16.D2, V15.D2, V14.D2
+	FMOVS 0(R3), F10
+	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
+	FMOVS 0(R12), F10
+	WORD  $0x4f8a1161 // fmla v1.4s, v11.4s, v10.s[0]
+	FMOVS 0(R13), F10
+	WORD  $0x4f8a1162 // fmla v2.4s, v11.4s, v10.s[0]
+	FMOVS 0(R14), F10
+	WORD  $0x4f8a1163 // fmla v3.4s, v11.4s, v10.s[0]
+	FMOVS 0(R15), F10
+	WORD  $0x4f8a1164 // fmla v4.4s, v11.4s, v10.s[0]
+	CMP   $1, R0
+	BEQ   over121
+	FMOVS 4(R3), F10
+	WORD  $0x4f8a1180 // fmla v0.4s, v12.4s, v10.s[0]
+	FMOVS 4(R12), F10
+	WORD  $0x4f8a1181 // fmla v1.4s, v12.4s, v10.s[0]
+	FMOVS 4(R13), F10
+	WORD  $0x4f8a1182 // fmla v2.4s, v12.4s, v10.s[0]
+	FMOVS 4(R14), F10
+	WORD  $0x4f8a1183 // fmla v3.4s, v12.4s, v10.s[0]
+	FMOVS 4(R15), F10
+	WORD  $0x4f8a1184 // fmla v4.4s, v12.4s, v10.s[0]
+	CMP   $2, R0
+	BEQ   over121
+	FMOVS 8(R3), F10
+	WORD  $0x4f8a11a0 // fmla v0.4s, v13.4s, v10.s[0]
+	FMOVS 8(R12), F10
+	WORD  $0x4f8a11a1 // fmla v1.4s, v13.4s, v10.s[0]
+	FMOVS 8(R13), F10
+	WORD  $0x4f8a11a2 // fmla v2.4s, v13.4s, v10.s[0]
+	FMOVS 8(R14), F10
+	WORD  $0x4f8a11a3 // fmla v3.4s, v13.4s, v10.s[0]
+	FMOVS 8(R15), F10
+	WORD  $0x4f8a11a4 // fmla v4.4s, v13.4s, v10.s[0]
+	CMP   $3, R0
+	BEQ   over121
+	FMOVS 12(R3), F10
+	WORD  $0x4f8a11c0 // fmla v0.4s, v14.4s, v10.s[0]
+	FMOVS 12(R12), F10
+	WORD  $0x4f8a11c1 // fmla v1.4s, v14.4s, v10.s[0]
+	FMOVS 12(R13), F10
+	WORD  $0x4f8a11c2 // fmla v2.4s, v14.4s, v10.s[0]
+	FMOVS 12(R14), F10
+	WORD  $0x4f8a11c3 // fmla v3.4s, v14.4s, v10.s[0]
+	FMOVS 12(R15), F10
+	WORD  $0x4f8a11c4 // fmla v4.4s, v14.4s, v10.s[0]
+
+over121:
+	TST   $2, R0
+	BEQ   one131
+	FMOVD 0(R8), F11
+	TST   $1, R0
+	BEQ   moved132
+	ADD   $8, R8, R19
+	VLD1  (R19), V11.S[2]
+	B     moved132
+
+one131:
+	FMOVS 0(R8), F11
+
+moved132:
+	TST   $2, R0
+	BEQ   one133
+	FMOVD 0(R9), F12
+	TST   $1, R0
+	BEQ   moved134
+	ADD   $8, R9, R19
+	VLD1  (R19), V12.S[2]
+	B     moved134
+
+one133:
+	FMOVS 0(R9), F12
+
+moved134:
+	TST   $2, R0
+	BEQ   one135
+	FMOVD 0(R10), F13
+	TST   $1, R0
+	BEQ   moved136
+	ADD   $8, R10, R19
+	VLD1  (R19), V13.S[2]
+	B     moved136
+
+one135:
+	FMOVS 0(R10), F13
+
+moved136:
+	TST   $2, R0
+	BEQ   one137
+	FMOVD 0(R11), F14
+	TST   $1, R0
+	BEQ   moved138
+	ADD   $8, R11, R19
+	VLD1  (R19), V14.S[2]
+	B     moved138
+
+one137:
+	FMOVS 0(R11), F14
+
+moved138:
+	VZIP2 V12.S4, V11.S4, V15.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V14.S4, V13.S4, V16.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V13.D2, V11.D2, V12.D2
+	VZIP1 V13.D2, V11.D2, V11.D2
+	VZIP1 V16.D2, V15.D2, V13.D2
+	VZIP2 V16.D2, V15.D2, V14.D2
+	FMOVS 0(R3), F10
+	WORD  $0x4f8a1165 // fmla v5.4s, v11.4s, v10.s[0]
+	FMOVS 0(R12), F10
+	WORD  $0x4f8a1166 // fmla v6.4s, v11.4s, v10.s[0]
+	FMOVS 0(R13), F10
+	WORD  $0x4f8a1167 // fmla v7.4s, v11.4s, v10.s[0]
+	FMOVS 0(R14), F10
+	WORD  $0x4f8a1168 // fmla v8.4s, v11.4s, v10.s[0]
+	FMOVS 0(R15), F10
+	WORD  $0x4f8a1169 // fmla v9.4s, v11.4s, v10.s[0]
+	CMP   $1, R0
+	BEQ   over130
+	FMOVS 4(R3), F10
+	WORD  $0x4f8a1185 // fmla v5.4s, v12.4s, v10.s[0]
+	FMOVS 4(R12), F10
+	WORD  $0x4f8a1186 // fmla v6.4s, v12.4s, v10.s[0]
+	FMOVS 4(R13), F10
+	WORD  $0x4f8a1187 // fmla v7.4s, v12.4s, v10.s[0]
+	FMOVS 4(R14), F10
+	WORD  $0x4f8a1188 // fmla v8.4s, v12.4s, v10.s[0]
+	FMOVS 4(R15), F10
+	WORD  $0x4f8a1189 // fmla v9.4s, v12.4s, v10.s[0]
+	CMP   $2, R0
+	BEQ   over130
+	FMOVS 8(R3), F10
+	WORD  $0x4f8a11a5 // fmla v5.4s, v13.4s, v10.s[0]
+	FMOVS 8(R12), F10
+	WORD  $0x4f8a11a6 // fmla v6.4s, v13.4s, v10.s[0]
+	FMOVS 8(R13), F10
+	WORD  $0x4f8a11a7 // fmla v7.4s, v13.4s, v10.s[0]
+	FMOVS 8(R14), F10
+	WORD  $0x4f8a11a8 // fmla v8.4s, v13.4s, v10.s[0]
+	FMOVS 8(R15), F10
+	WORD  $0x4f8a11a9 // fmla v9.4s, v13.4s, v10.s[0]
+	CMP   $3, R0
+	BEQ   over130
+	FMOVS 12(R3), F10
+	WORD  $0x4f8a11c5 // fmla v5.4s, v14.4s, v10.s[0]
+	FMOVS 12(R12), F10
+	WORD  $0x4f8a11c6 // fmla v6.4s, v14.4s, v10.s[0]
+	FMOVS 12(R13), F10
+	WORD  $0x4f8a11c7 // fmla v7.4s, v14.4s, v10.s[0]
+	FMOVS 12(R14), F10
+	WORD  $0x4f8a11c8 // fmla v8.4s, v14.4s, v10.s[0]
+	FMOVS 12(R15), F10
+	WORD  $0x4f8a11c9 // fmla v9.4s, v14.4s, v10.s[0]
+
+over130:
+end119:
+	VMOVI $0, V10.B16
+	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
+	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
+	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	WORD  $0x4e2ad463 // fadd v3.4s, v3.4s, v10.4s
+	WORD  $0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
+	WORD  $0x4e2ad4a5 // fadd v5.4s, v5.4s, v10.4s
+	WORD  $0x4e2ad4c6 // fadd v6.4s, v6.4s, v10.4s
+	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 0(R3)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 0(R5)
+	FMOVQ F4, 0(R6)
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVQ F5, 16(R1)
+	FMOVQ F6, 16(R3)
+	FMOVQ F7, 16(R4)
+	FMOVQ F8, 16(R5)
+	FMOVQ F9, 16(R6)
+
+	// the next 8 inputs
+	ADD  $32, R1
+	MOVD R1, dx+0(FP)
+	MOVD w+32(FP), R1
+	MOVD ldw+40(FP), R2
+	MOVD $8, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, w+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $8, R1
+	BGE  block116
+
+done120:
+	MOVD cols+56(FP), R1
+	CMP  $4, R1
+	BLT  done143
+
+block139:
 	// 5×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -865,9 +2673,9 @@ block47:
 	ADD   R4, R9, R10
 	ADD   R4, R10, R11
 	CMP   $4, R0
-	BLT   tail49
+	BLT   tail141
 
-square48:
+square140:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R5), F7
@@ -922,65 +2730,65 @@ square48:
 	ADD   $16, R11
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square48
+	BGE   square140
 
-tail49:
+tail141:
 	CMP $0, R0
-	BLE end50
+	BLE end142
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one53
+	BEQ   one145
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved54
+	BEQ   moved146
 	ADD   $8, R1, R12
 	VLD1  (R12), V6.S[2]
-	B     moved54
+	B     moved146
 
-one53:
+one145:
 	FMOVS 0(R1), F6
 
-moved54:
+moved146:
 	TST   $2, R0
-	BEQ   one55
+	BEQ   one147
 	FMOVD 0(R5), F7
 	TST   $1, R0
-	BEQ   moved56
+	BEQ   moved148
 	ADD   $8, R5, R12
 	VLD1  (R12), V7.S[2]
-	B     moved56
+	B     moved148
 
-one55:
+one147:
 	FMOVS 0(R5), F7
 
-moved56:
+moved148:
 	TST   $2, R0
-	BEQ   one57
+	BEQ   one149
 	FMOVD 0(R6), F8
 	TST   $1, R0
-	BEQ   moved58
+	BEQ   moved150
 	ADD   $8, R6, R12
 	VLD1  (R12), V8.S[2]
-	B     moved58
+	B     moved150
 
-one57:
+one149:
 	FMOVS 0(R6), F8
 
-moved58:
+moved150:
 	TST   $2, R0
-	BEQ   one59
+	BEQ   one151
 	FMOVD 0(R7), F9
 	TST   $1, R0
-	BEQ   moved60
+	BEQ   moved152
 	ADD   $8, R7, R12
 	VLD1  (R12), V9.S[2]
-	B     moved60
+	B     moved152
 
-one59:
+one151:
 	FMOVS 0(R7), F9
 
-moved60:
+moved152:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -1000,7 +2808,7 @@ moved60:
 	FMOVS 0(R11), F5
 	WORD  $0x4f8510c4 // fmla v4.4s, v6.4s, v5.s[0]
 	CMP   $1, R0
-	BEQ   over52
+	BEQ   over144
 	FMOVS 4(R3), F5
 	WORD  $0x4f8510e0 // fmla v0.4s, v7.4s, v5.s[0]
 	FMOVS 4(R8), F5
@@ -1012,7 +2820,7 @@ moved60:
 	FMOVS 4(R11), F5
 	WORD  $0x4f8510e4 // fmla v4.4s, v7.4s, v5.s[0]
 	CMP   $2, R0
-	BEQ   over52
+	BEQ   over144
 	FMOVS 8(R3), F5
 	WORD  $0x4f851100 // fmla v0.4s, v8.4s, v5.s[0]
 	FMOVS 8(R8), F5
@@ -1024,7 +2832,7 @@ moved60:
 	FMOVS 8(R11), F5
 	WORD  $0x4f851104 // fmla v4.4s, v8.4s, v5.s[0]
 	CMP   $3, R0
-	BEQ   over52
+	BEQ   over144
 	FMOVS 12(R3), F5
 	WORD  $0x4f851120 // fmla v0.4s, v9.4s, v5.s[0]
 	FMOVS 12(R8), F5
@@ -1036,8 +2844,8 @@ moved60:
 	FMOVS 12(R11), F5
 	WORD  $0x4f851124 // fmla v4.4s, v9.4s, v5.s[0]
 
-over52:
-end50:
+over144:
+end142:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
@@ -1069,20 +2877,382 @@ end50:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $4, R1
-	BGE  block47
+	BGE  block139
 
-done51:
+done143:
 	RET
 
-fewer46:
+fewer115:
 	CMP  $4, R0
-	BNE  fewer61
+	BNE  fewer153
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLT  done66
+	CMP  $8, R1
+	BLT  done158
 
-block62:
+block154:
+	// 4×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	MOVD  dz+16(FP), R3
+	MOVD  lddz+24(FP), R4
+	MOVD  n+64(FP), R0
+	ADD   R2, R1, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R4, R3, R12
+	ADD   R4, R12, R13
+	ADD   R4, R13, R14
+	CMP   $4, R0
+	BLT   tail156
+
+square155:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F9
+	FMOVQ 0(R5), F10
+	FMOVQ 0(R6), F11
+	FMOVQ 0(R7), F12
+	VZIP2 V10.S4, V9.S4, V13.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V12.S4, V11.S4, V14.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V11.D2, V9.D2, V10.D2
+	VZIP1 V11.D2, V9.D2, V9.D2
+	VZIP1 V14.D2, V13.D2, V11.D2
+	VZIP2 V14.D2, V13.D2, V12.D2
+	FMOVQ 0(R8), F13
+	FMOVQ 0(R9), F14
+	FMOVQ 0(R10), F15
+	FMOVQ 0(R11), F16
+	VZIP2 V14.S4, V13.S4, V17.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V16.S4, V15.S4, V18.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V15.D2, V13.D2, V14.D2
+	VZIP1 V15.D2, V13.D2, V13.D2
+	VZIP1 V18.D2, V17.D2, V15.D2
+	VZIP2 V18.D2, V17.D2, V16.D2
+	FMOVD 0(R3), F8
+	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
+	WORD  $0x4f8811a4 // fmla v4.4s, v13.4s, v8.s[0]
+	WORD  $0x4fa81140 // fmla v0.4s, v10.4s, v8.s[1]
+	WORD  $0x4fa811c4 // fmla v4.4s, v14.4s, v8.s[1]
+	FMOVD 0(R12), F8
+	WORD  $0x4f881121 // fmla v1.4s, v9.4s, v8.s[0]
+	WORD  $0x4f8811a5 // fmla v5.4s, v13.4s, v8.s[0]
+	WORD  $0x4fa81141 // fmla v1.4s, v10.4s, v8.s[1]
+	WORD  $0x4fa811c5 // fmla v5.4s, v14.4s, v8.s[1]
+	FMOVD 0(R13), F8
+	WORD  $0x4f881122 // fmla v2.4s, v9.4s, v8.s[0]
+	WORD  $0x4f8811a6 // fmla v6.4s, v13.4s, v8.s[0]
+	WORD  $0x4fa81142 // fmla v2.4s, v10.4s, v8.s[1]
+	WORD  $0x4fa811c6 // fmla v6.4s, v14.4s, v8.s[1]
+	FMOVD 0(R14), F8
+	WORD  $0x4f881123 // fmla v3.4s, v9.4s, v8.s[0]
+	WORD  $0x4f8811a7 // fmla v7.4s, v13.4s, v8.s[0]
+	WORD  $0x4fa81143 // fmla v3.4s, v10.4s, v8.s[1]
+	WORD  $0x4fa811c7 // fmla v7.4s, v14.4s, v8.s[1]
+	FMOVD 8(R3), F8
+	WORD  $0x4f881160 // fmla v0.4s, v11.4s, v8.s[0]
+	WORD  $0x4f8811e4 // fmla v4.4s, v15.4s, v8.s[0]
+	WORD  $0x4fa81180 // fmla v0.4s, v12.4s, v8.s[1]
+	WORD  $0x4fa81204 // fmla v4.4s, v16.4s, v8.s[1]
+	FMOVD 8(R12), F8
+	WORD  $0x4f881161 // fmla v1.4s, v11.4s, v8.s[0]
+	WORD  $0x4f8811e5 // fmla v5.4s, v15.4s, v8.s[0]
+	WORD  $0x4fa81181 // fmla v1.4s, v12.4s, v8.s[1]
+	WORD  $0x4fa81205 // fmla v5.4s, v16.4s, v8.s[1]
+	FMOVD 8(R13), F8
+	WORD  $0x4f881162 // fmla v2.4s, v11.4s, v8.s[0]
+	WORD  $0x4f8811e6 // fmla v6.4s, v15.4s, v8.s[0]
+	WORD  $0x4fa81182 // fmla v2.4s, v12.4s, v8.s[1]
+	WORD  $0x4fa81206 // fmla v6.4s, v16.4s, v8.s[1]
+	FMOVD 8(R14), F8
+	WORD  $0x4f881163 // fmla v3.4s, v11.4s, v8.s[0]
+	WORD  $0x4f8811e7 // fmla v7.4s, v15.4s, v8.s[0]
+	WORD  $0x4fa81183 // fmla v3.4s, v12.4s, v8.s[1]
+	WORD  $0x4fa81207 // fmla v7.4s, v16.4s, v8.s[1]
+	ADD   $16, R1
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R3
+	ADD   $16, R12
+	ADD   $16, R13
+	ADD   $16, R14
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square155
+
+tail156:
+	CMP $0, R0
+	BLE end157
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one160
+	FMOVD 0(R1), F9
+	TST   $1, R0
+	BEQ   moved161
+	ADD   $8, R1, R15
+	VLD1  (R15), V9.S[2]
+	B     moved161
+
+one160:
+	FMOVS 0(R1), F9
+
+moved161:
+	TST   $2, R0
+	BEQ   one162
+	FMOVD 0(R5), F10
+	TST   $1, R0
+	BEQ   moved163
+	ADD   $8, R5, R15
+	VLD1  (R15), V10.S[2]
+	B     moved163
+
+one162:
+	FMOVS 0(R5), F10
+
+moved163:
+	TST   $2, R0
+	BEQ   one164
+	FMOVD 0(R6), F11
+	TST   $1, R0
+	BEQ   moved165
+	ADD   $8, R6, R15
+	VLD1  (R15), V11.S[2]
+	B     moved165
+
+one164:
+	FMOVS 0(R6), F11
+
+moved165:
+	TST   $2, R0
+	BEQ   one166
+	FMOVD 0(R7), F12
+	TST   $1, R0
+	BEQ   moved167
+	ADD   $8, R7, R15
+	VLD1  (R15), V12.S[2]
+	B     moved167
+
+one166:
+	FMOVS 0(R7), F12
+
+moved167:
+	VZIP2 V10.S4, V9.S4, V13.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V12.S4, V11.S4, V14.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V11.D2, V9.D2, V10.D2
+	VZIP1 V11.D2, V9.D2, V9.D2
+	VZIP1 V14.D2, V13.D2, V11.D2
+	VZIP2 V14.D2, V13.D2, V12.D2
+	FMOVS 0(R3), F8
+	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
+	FMOVS 0(R12), F8
+	WORD  $0x4f881121 // fmla v1.4s, v9.4s, v8.s[0]
+	FMOVS 0(R13), F8
+	WORD  $0x4f881122 // fmla v2.4s, v9.4s, v8.s[0]
+	FMOVS 0(R14), F8
+	WORD  $0x4f881123 // fmla v3.4s, v9.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over159
+	FMOVS 4(R3), F8
+	WORD  $0x4f881140 // fmla v0.4s, v10.4s, v8.s[0]
+	FMOVS 4(R12), F8
+	WORD  $0x4f881141 // fmla v1.4s, v10.4s, v8.s[0]
+	FMOVS 4(R13), F8
+	WORD  $0x4f881142 // fmla v2.4s, v10.4s, v8.s[0]
+	FMOVS 4(R14), F8
+	WORD  $0x4f881143 // fmla v3.4s, v10.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over159
+	FMOVS 8(R3), F8
+	WORD  $0x4f881160 // fmla v0.4s, v11.4s, v8.s[0]
+	FMOVS 8(R12), F8
+	WORD  $0x4f881161 // fmla v1.4s, v11.4s, v8.s[0]
+	FMOVS 8(R13), F8
+	WORD  $0x4f881162 // fmla v2.4s, v11.4s, v8.s[0]
+	FMOVS 8(R14), F8
+	WORD  $0x4f881163 // fmla v3.4s, v11.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over159
+	FMOVS 12(R3), F8
+	WORD  $0x4f881180 // fmla v0.4s, v12.4s, v8.s[0]
+	FMOVS 12(R12), F8
+	WORD  $0x4f881181 // fmla v1.4s, v12.4s, v8.s[0]
+	FMOVS 12(R13), F8
+	WORD  $0x4f881182 // fmla v2.4s, v12.4s, v8.s[0]
+	FMOVS 12(R14), F8
+	WORD  $0x4f881183 // fmla v3.4s, v12.4s, v8.s[0]
+
+over159:
+	TST   $2, R0
+	BEQ   one169
+	FMOVD 0(R8), F9
+	TST   $1, R0
+	BEQ   moved170
+	ADD   $8, R8, R15
+	VLD1  (R15), V9.S[2]
+	B     moved170
+
+one169:
+	FMOVS 0(R8), F9
+
+moved170:
+	TST   $2, R0
+	BEQ   one171
+	FMOVD 0(R9), F10
+	TST   $1, R0
+	BEQ   moved172
+	ADD   $8, R9, R15
+	VLD1  (R15), V10.S[2]
+	B     moved172
+
+one171:
+	FMOVS 0(R9), F10
+
+moved172:
+	TST   $2, R0
+	BEQ   one173
+	FMOVD 0(R10), F11
+	TST   $1, R0
+	BEQ   moved174
+	ADD   $8, R10, R15
+	VLD1  (R15), V11.S[2]
+	B     moved174
+
+one173:
+	FMOVS 0(R10), F11
+
+moved174:
+	TST   $2, R0
+	BEQ   one175
+	FMOVD 0(R11), F12
+	TST   $1, R0
+	BEQ   moved176
+	ADD   $8, R11, R15
+	VLD1  (R15), V12.S[2]
+	B     moved176
+
+one175:
+	FMOVS 0(R11), F12
+
+moved176:
+	VZIP2 V10.S4, V9.S4, V13.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V12.S4, V11.S4, V14.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V11.D2, V9.D2, V10.D2
+	VZIP1 V11.D2, V9.D2, V9.D2
+	VZIP1 V14.D2, V13.D2, V11.D2
+	VZIP2 V14.D2, V13.D2, V12.D2
+	FMOVS 0(R3), F8
+	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
+	FMOVS 0(R12), F8
+	WORD  $0x4f881125 // fmla v5.4s, v9.4s, v8.s[0]
+	FMOVS 0(R13), F8
+	WORD  $0x4f881126 // fmla v6.4s, v9.4s, v8.s[0]
+	FMOVS 0(R14), F8
+	WORD  $0x4f881127 // fmla v7.4s, v9.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over168
+	FMOVS 4(R3), F8
+	WORD  $0x4f881144 // fmla v4.4s, v10.4s, v8.s[0]
+	FMOVS 4(R12), F8
+	WORD  $0x4f881145 // fmla v5.4s, v10.4s, v8.s[0]
+	FMOVS 4(R13), F8
+	WORD  $0x4f881146 // fmla v6.4s, v10.4s, v8.s[0]
+	FMOVS 4(R14), F8
+	WORD  $0x4f881147 // fmla v7.4s, v10.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over168
+	FMOVS 8(R3), F8
+	WORD  $0x4f881164 // fmla v4.4s, v11.4s, v8.s[0]
+	FMOVS 8(R12), F8
+	WORD  $0x4f881165 // fmla v5.4s, v11.4s, v8.s[0]
+	FMOVS 8(R13), F8
+	WORD  $0x4f881166 // fmla v6.4s, v11.4s, v8.s[0]
+	FMOVS 8(R14), F8
+	WORD  $0x4f881167 // fmla v7.4s, v11.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over168
+	FMOVS 12(R3), F8
+	WORD  $0x4f881184 // fmla v4.4s, v12.4s, v8.s[0]
+	FMOVS 12(R12), F8
+	WORD  $0x4f881185 // fmla v5.4s, v12.4s, v8.s[0]
+	FMOVS 12(R13), F8
+	WORD  $0x4f881186 // fmla v6.4s, v12.4s, v8.s[0]
+	FMOVS 12(R14), F8
+	WORD  $0x4f881187 // fmla v7.4s, v12.4s, v8.s[0]
+
+over168:
+end157:
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 0(R3)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 0(R5)
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	FMOVQ F4, 16(R1)
+	FMOVQ F5, 16(R3)
+	FMOVQ F6, 16(R4)
+	FMOVQ F7, 16(R5)
+
+	// the next 8 inputs
+	ADD  $32, R1
+	MOVD R1, dx+0(FP)
+	MOVD w+32(FP), R1
+	MOVD ldw+40(FP), R2
+	MOVD $8, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, w+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $8, R1
+	BGE  block154
+
+done158:
+	MOVD cols+56(FP), R1
+	CMP  $4, R1
+	BLT  done181
+
+block177:
 	// 4×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -1100,9 +3270,9 @@ block62:
 	ADD   R4, R8, R9
 	ADD   R4, R9, R10
 	CMP   $4, R0
-	BLT   tail64
+	BLT   tail179
 
-square63:
+square178:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F5
 	FMOVQ 0(R5), F6
@@ -1150,65 +3320,65 @@ square63:
 	ADD   $16, R10
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square63
+	BGE   square178
 
-tail64:
+tail179:
 	CMP $0, R0
-	BLE end65
+	BLE end180
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one68
+	BEQ   one183
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved69
+	BEQ   moved184
 	ADD   $8, R1, R11
 	VLD1  (R11), V5.S[2]
-	B     moved69
+	B     moved184
 
-one68:
+one183:
 	FMOVS 0(R1), F5
 
-moved69:
+moved184:
 	TST   $2, R0
-	BEQ   one70
+	BEQ   one185
 	FMOVD 0(R5), F6
 	TST   $1, R0
-	BEQ   moved71
+	BEQ   moved186
 	ADD   $8, R5, R11
 	VLD1  (R11), V6.S[2]
-	B     moved71
+	B     moved186
 
-one70:
+one185:
 	FMOVS 0(R5), F6
 
-moved71:
+moved186:
 	TST   $2, R0
-	BEQ   one72
+	BEQ   one187
 	FMOVD 0(R6), F7
 	TST   $1, R0
-	BEQ   moved73
+	BEQ   moved188
 	ADD   $8, R6, R11
 	VLD1  (R11), V7.S[2]
-	B     moved73
+	B     moved188
 
-one72:
+one187:
 	FMOVS 0(R6), F7
 
-moved73:
+moved188:
 	TST   $2, R0
-	BEQ   one74
+	BEQ   one189
 	FMOVD 0(R7), F8
 	TST   $1, R0
-	BEQ   moved75
+	BEQ   moved190
 	ADD   $8, R7, R11
 	VLD1  (R11), V8.S[2]
-	B     moved75
+	B     moved190
 
-one74:
+one189:
 	FMOVS 0(R7), F8
 
-moved75:
+moved190:
 	VZIP2 V6.S4, V5.S4, V9.S4
 	VZIP1 V6.S4, V5.S4, V5.S4
 	VZIP2 V8.S4, V7.S4, V10.S4
@@ -1226,7 +3396,7 @@ moved75:
 	FMOVS 0(R10), F4
 	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
 	CMP   $1, R0
-	BEQ   over67
+	BEQ   over182
 	FMOVS 4(R3), F4
 	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
 	FMOVS 4(R8), F4
@@ -1236,7 +3406,7 @@ moved75:
 	FMOVS 4(R10), F4
 	WORD  $0x4f8410c3 // fmla v3.4s, v6.4s, v4.s[0]
 	CMP   $2, R0
-	BEQ   over67
+	BEQ   over182
 	FMOVS 8(R3), F4
 	WORD  $0x4f8410e0 // fmla v0.4s, v7.4s, v4.s[0]
 	FMOVS 8(R8), F4
@@ -1246,7 +3416,7 @@ moved75:
 	FMOVS 8(R10), F4
 	WORD  $0x4f8410e3 // fmla v3.4s, v7.4s, v4.s[0]
 	CMP   $3, R0
-	BEQ   over67
+	BEQ   over182
 	FMOVS 12(R3), F4
 	WORD  $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
 	FMOVS 12(R8), F4
@@ -1256,8 +3426,8 @@ moved75:
 	FMOVS 12(R10), F4
 	WORD  $0x4f841103 // fmla v3.4s, v8.4s, v4.s[0]
 
-over67:
-end65:
+over182:
+end180:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -1286,20 +3456,346 @@ end65:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $4, R1
-	BGE  block62
+	BGE  block177
 
-done66:
+done181:
 	RET
 
-fewer61:
+fewer153:
 	CMP  $3, R0
-	BNE  fewer76
+	BNE  fewer191
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLT  done81
+	CMP  $8, R1
+	BLT  done196
 
-block77:
+block192:
+	// 3×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	MOVD  dz+16(FP), R3
+	MOVD  lddz+24(FP), R4
+	MOVD  n+64(FP), R0
+	ADD   R2, R1, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R4, R3, R12
+	ADD   R4, R12, R13
+	CMP   $4, R0
+	BLT   tail194
+
+square193:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F7
+	FMOVQ 0(R5), F8
+	FMOVQ 0(R6), F9
+	FMOVQ 0(R7), F10
+	VZIP2 V8.S4, V7.S4, V11.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V10.S4, V9.S4, V12.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V9.D2, V7.D2, V8.D2
+	VZIP1 V9.D2, V7.D2, V7.D2
+	VZIP1 V12.D2, V11.D2, V9.D2
+	VZIP2 V12.D2, V11.D2, V10.D2
+	FMOVQ 0(R8), F11
+	FMOVQ 0(R9), F12
+	FMOVQ 0(R10), F13
+	FMOVQ 0(R11), F14
+	VZIP2 V12.S4, V11.S4, V15.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V14.S4, V13.S4, V16.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V13.D2, V11.D2, V12.D2
+	VZIP1 V13.D2, V11.D2, V11.D2
+	VZIP1 V16.D2, V15.D2, V13.D2
+	VZIP2 V16.D2, V15.D2, V14.D2
+	FMOVD 0(R3), F6
+	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
+	WORD  $0x4f861163 // fmla v3.4s, v11.4s, v6.s[0]
+	WORD  $0x4fa61100 // fmla v0.4s, v8.4s, v6.s[1]
+	WORD  $0x4fa61183 // fmla v3.4s, v12.4s, v6.s[1]
+	FMOVD 0(R12), F6
+	WORD  $0x4f8610e1 // fmla v1.4s, v7.4s, v6.s[0]
+	WORD  $0x4f861164 // fmla v4.4s, v11.4s, v6.s[0]
+	WORD  $0x4fa61101 // fmla v1.4s, v8.4s, v6.s[1]
+	WORD  $0x4fa61184 // fmla v4.4s, v12.4s, v6.s[1]
+	FMOVD 0(R13), F6
+	WORD  $0x4f8610e2 // fmla v2.4s, v7.4s, v6.s[0]
+	WORD  $0x4f861165 // fmla v5.4s, v11.4s, v6.s[0]
+	WORD  $0x4fa61102 // fmla v2.4s, v8.4s, v6.s[1]
+	WORD  $0x4fa61185 // fmla v5.4s, v12.4s, v6.s[1]
+	FMOVD 8(R3), F6
+	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
+	WORD  $0x4f8611a3 // fmla v3.4s, v13.4s, v6.s[0]
+	WORD  $0x4fa61140 // fmla v0.4s, v10.4s, v6.s[1]
+	WORD  $0x4fa611c3 // fmla v3.4s, v14.4s, v6.s[1]
+	FMOVD 8(R12), F6
+	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
+	WORD  $0x4f8611a4 // fmla v4.4s, v13.4s, v6.s[0]
+	WORD  $0x4fa61141 // fmla v1.4s, v10.4s, v6.s[1]
+	WORD  $0x4fa611c4 // fmla v4.4s, v14.4s, v6.s[1]
+	FMOVD 8(R13), F6
+	WORD  $0x4f861122 // fmla v2.4s, v9.4s, v6.s[0]
+	WORD  $0x4f8611a5 // fmla v5.4s, v13.4s, v6.s[0]
+	WORD  $0x4fa61142 // fmla v2.4s, v10.4s, v6.s[1]
+	WORD  $0x4fa611c5 // fmla v5.4s, v14.4s, v6.s[1]
+	ADD   $16, R1
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R3
+	ADD   $16, R12
+	ADD   $16, R13
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square193
+
+tail194:
+	CMP $0, R0
+	BLE end195
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one198
+	FMOVD 0(R1), F7
+	TST   $1, R0
+	BEQ   moved199
+	ADD   $8, R1, R14
+	VLD1  (R14), V7.S[2]
+	B     moved199
+
+one198:
+	FMOVS 0(R1), F7
+
+moved199:
+	TST   $2, R0
+	BEQ   one200
+	FMOVD 0(R5), F8
+	TST   $1, R0
+	BEQ   moved201
+	ADD   $8, R5, R14
+	VLD1  (R14), V8.S[2]
+	B     moved201
+
+one200:
+	FMOVS 0(R5), F8
+
+moved201:
+	TST   $2, R0
+	BEQ   one202
+	FMOVD 0(R6), F9
+	TST   $1, R0
+	BEQ   moved203
+	ADD   $8, R6, R14
+	VLD1  (R14), V9.S[2]
+	B     moved203
+
+one202:
+	FMOVS 0(R6), F9
+
+moved203:
+	TST   $2, R0
+	BEQ   one204
+	FMOVD 0(R7), F10
+	TST   $1, R0
+	BEQ   moved205
+	ADD   $8, R7, R14
+	VLD1  (R14), V10.S[2]
+	B     moved205
+
+one204:
+	FMOVS 0(R7), F10
+
+moved205:
+	VZIP2 V8.S4, V7.S4, V11.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V10.S4, V9.S4, V12.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V9.D2, V7.D2, V8.D2
+	VZIP1 V9.D2, V7.D2, V7.D2
+	VZIP1 V12.D2, V11.D2, V9.D2
+	VZIP2 V12.D2, V11.D2, V10.D2
+	FMOVS 0(R3), F6
+	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
+	FMOVS 0(R12), F6
+	WORD  $0x4f8610e1 // fmla v1.4s, v7.4s, v6.s[0]
+	FMOVS 0(R13), F6
+	WORD  $0x4f8610e2 // fmla v2.4s, v7.4s, v6.s[0]
+	CMP   $1, R0
+	BEQ   over197
+	FMOVS 4(R3), F6
+	WORD  $0x4f861100 // fmla v0.4s, v8.4s, v6.s[0]
+	FMOVS 4(R12), F6
+	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
+	FMOVS 4(R13), F6
+	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
+	CMP   $2, R0
+	BEQ   over197
+	FMOVS 8(R3), F6
+	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
+	FMOVS 8(R12), F6
+	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
+	FMOVS 8(R13), F6
+	WORD  $0x4f861122 // fmla v2.4s, v9.4s, v6.s[0]
+	CMP   $3, R0
+	BEQ   over197
+	FMOVS 12(R3), F6
+	WORD  $0x4f861140 // fmla v0.4s, v10.4s, v6.s[0]
+	FMOVS 12(R12), F6
+	WORD  $0x4f861141 // fmla v1.4s, v10.4s, v6.s[0]
+	FMOVS 12(R13), F6
+	WORD  $0x4f861142 // fmla v2.4s, v10.4s, v6.s[0]
+
+over197:
+	TST   $2, R0
+	BEQ   one207
+	FMOVD 0(R8), F7
+	TST   $1, R0
+	BEQ   moved208
+	ADD   $8, R8, R14
+	VLD1  (R14), V7.S[2]
+	B     moved208
+
+one207:
+	FMOVS 0(R8), F7
+
+moved208:
+	TST   $2, R0
+	BEQ   one209
+	FMOVD 0(R9), F8
+	TST   $1, R0
+	BEQ   moved210
+	ADD   $8, R9, R14
+	VLD1  (R14), V8.S[2]
+	B     moved210
+
+one209:
+	FMOVS 0(R9), F8
+
+moved210:
+	TST   $2, R0
+	BEQ   one211
+	FMOVD 0(R10), F9
+	TST   $1, R0
+	BEQ   moved212
+	ADD   $8, R10, R14
+	VLD1  (R14), V9.S[2]
+	B     moved212
+
+one211:
+	FMOVS 0(R10), F9
+
+moved212:
+	TST   $2, R0
+	BEQ   one213
+	FMOVD 0(R11), F10
+	TST   $1, R0
+	BEQ   moved214
+	ADD   $8, R11, R14
+	VLD1  (R14), V10.S[2]
+	B     moved214
+
+one213:
+	FMOVS 0(R11), F10
+
+moved214:
+	VZIP2 V8.S4, V7.S4, V11.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V10.S4, V9.S4, V12.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V9.D2, V7.D2, V8.D2
+	VZIP1 V9.D2, V7.D2, V7.D2
+	VZIP1 V12.D2, V11.D2, V9.D2
+	VZIP2 V12.D2, V11.D2, V10.D2
+	FMOVS 0(R3), F6
+	WORD  $0x4f8610e3 // fmla v3.4s, v7.4s, v6.s[0]
+	FMOVS 0(R12), F6
+	WORD  $0x4f8610e4 // fmla v4.4s, v7.4s, v6.s[0]
+	FMOVS 0(R13), F6
+	WORD  $0x4f8610e5 // fmla v5.4s, v7.4s, v6.s[0]
+	CMP   $1, R0
+	BEQ   over206
+	FMOVS 4(R3), F6
+	WORD  $0x4f861103 // fmla v3.4s, v8.4s, v6.s[0]
+	FMOVS 4(R12), F6
+	WORD  $0x4f861104 // fmla v4.4s, v8.4s, v6.s[0]
+	FMOVS 4(R13), F6
+	WORD  $0x4f861105 // fmla v5.4s, v8.4s, v6.s[0]
+	CMP   $2, R0
+	BEQ   over206
+	FMOVS 8(R3), F6
+	WORD  $0x4f861123 // fmla v3.4s, v9.4s, v6.s[0]
+	FMOVS 8(R12), F6
+	WORD  $0x4f861124 // fmla v4.4s, v9.4s, v6.s[0]
+	FMOVS 8(R13), F6
+	WORD  $0x4f861125 // fmla v5.4s, v9.4s, v6.s[0]
+	CMP   $3, R0
+	BEQ   over206
+	FMOVS 12(R3), F6
+	WORD  $0x4f861143 // fmla v3.4s, v10.4s, v6.s[0]
+	FMOVS 12(R12), F6
+	WORD  $0x4f861144 // fmla v4.4s, v10.4s, v6.s[0]
+	FMOVS 12(R13), F6
+	WORD  $0x4f861145 // fmla v5.4s, v10.4s, v6.s[0]
+
+over206:
+end195:
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 0(R3)
+	FMOVQ F2, 0(R4)
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	FMOVQ F3, 16(R1)
+	FMOVQ F4, 16(R3)
+	FMOVQ F5, 16(R4)
+
+	// the next 8 inputs
+	ADD  $32, R1
+	MOVD R1, dx+0(FP)
+	MOVD w+32(FP), R1
+	MOVD ldw+40(FP), R2
+	MOVD $8, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, w+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $8, R1
+	BGE  block192
+
+done196:
+	MOVD cols+56(FP), R1
+	CMP  $4, R1
+	BLT  done219
+
+block215:
 	// 3×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -1315,9 +3811,9 @@ block77:
 	ADD   R4, R3, R8
 	ADD   R4, R8, R9
 	CMP   $4, R0
-	BLT   tail79
+	BLT   tail217
 
-square78:
+square216:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R5), F5
@@ -1358,65 +3854,65 @@ square78:
 	ADD   $16, R9
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square78
+	BGE   square216
 
-tail79:
+tail217:
 	CMP $0, R0
-	BLE end80
+	BLE end218
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one83
+	BEQ   one221
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved84
+	BEQ   moved222
 	ADD   $8, R1, R10
 	VLD1  (R10), V4.S[2]
-	B     moved84
+	B     moved222
 
-one83:
+one221:
 	FMOVS 0(R1), F4
 
-moved84:
+moved222:
 	TST   $2, R0
-	BEQ   one85
+	BEQ   one223
 	FMOVD 0(R5), F5
 	TST   $1, R0
-	BEQ   moved86
+	BEQ   moved224
 	ADD   $8, R5, R10
 	VLD1  (R10), V5.S[2]
-	B     moved86
+	B     moved224
 
-one85:
+one223:
 	FMOVS 0(R5), F5
 
-moved86:
+moved224:
 	TST   $2, R0
-	BEQ   one87
+	BEQ   one225
 	FMOVD 0(R6), F6
 	TST   $1, R0
-	BEQ   moved88
+	BEQ   moved226
 	ADD   $8, R6, R10
 	VLD1  (R10), V6.S[2]
-	B     moved88
+	B     moved226
 
-one87:
+one225:
 	FMOVS 0(R6), F6
 
-moved88:
+moved226:
 	TST   $2, R0
-	BEQ   one89
+	BEQ   one227
 	FMOVD 0(R7), F7
 	TST   $1, R0
-	BEQ   moved90
+	BEQ   moved228
 	ADD   $8, R7, R10
 	VLD1  (R10), V7.S[2]
-	B     moved90
+	B     moved228
 
-one89:
+one227:
 	FMOVS 0(R7), F7
 
-moved90:
+moved228:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -1432,7 +3928,7 @@ moved90:
 	FMOVS 0(R9), F3
 	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
 	CMP   $1, R0
-	BEQ   over82
+	BEQ   over220
 	FMOVS 4(R3), F3
 	WORD  $0x4f8310a0 // fmla v0.4s, v5.4s, v3.s[0]
 	FMOVS 4(R8), F3
@@ -1440,7 +3936,7 @@ moved90:
 	FMOVS 4(R9), F3
 	WORD  $0x4f8310a2 // fmla v2.4s, v5.4s, v3.s[0]
 	CMP   $2, R0
-	BEQ   over82
+	BEQ   over220
 	FMOVS 8(R3), F3
 	WORD  $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
 	FMOVS 8(R8), F3
@@ -1448,7 +3944,7 @@ moved90:
 	FMOVS 8(R9), F3
 	WORD  $0x4f8310c2 // fmla v2.4s, v6.4s, v3.s[0]
 	CMP   $3, R0
-	BEQ   over82
+	BEQ   over220
 	FMOVS 12(R3), F3
 	WORD  $0x4f8310e0 // fmla v0.4s, v7.4s, v3.s[0]
 	FMOVS 12(R8), F3
@@ -1456,8 +3952,8 @@ moved90:
 	FMOVS 12(R9), F3
 	WORD  $0x4f8310e2 // fmla v2.4s, v7.4s, v3.s[0]
 
-over82:
-end80:
+over220:
+end218:
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
@@ -1483,20 +3979,20 @@ end80:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $4, R1
-	BGE  block77
+	BGE  block215
 
-done81:
+done219:
 	RET
 
-fewer76:
+fewer191:
 	CMP  $2, R0
-	BNE  fewer91
+	BNE  fewer229
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $8, R1
-	BLT  done96
+	BLT  done234
 
-block92:
+block230:
 	// 2×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -1516,9 +4012,9 @@ block92:
 	ADD   R2, R10, R11
 	ADD   R4, R3, R12
 	CMP   $4, R0
-	BLT   tail94
+	BLT   tail232
 
-square93:
+square231:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F5
 	FMOVQ 0(R5), F6
@@ -1532,42 +4028,38 @@ square93:
 	VZIP1 V7.D2, V5.D2, V5.D2
 	VZIP1 V10.D2, V9.D2, V7.D2
 	VZIP2 V10.D2, V9.D2, V8.D2
+	FMOVQ 0(R8), F9
+	FMOVQ 0(R9), F10
+	FMOVQ 0(R10), F11
+	FMOVQ 0(R11), F12
+	VZIP2 V10.S4, V9.S4, V13.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V12.S4, V11.S4, V14.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V11.D2, V9.D2, V10.D2
+	VZIP1 V11.D2, V9.D2, V9.D2
+	VZIP1 V14.D2, V13.D2, V11.D2
+	VZIP2 V14.D2, V13.D2, V12.D2
 	FMOVD 0(R3), F4
 	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
+	WORD  $0x4f841122 // fmla v2.4s, v9.4s, v4.s[0]
 	WORD  $0x4fa410c0 // fmla v0.4s, v6.4s, v4.s[1]
+	WORD  $0x4fa41142 // fmla v2.4s, v10.4s, v4.s[1]
 	FMOVD 0(R12), F4
 	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
+	WORD  $0x4f841123 // fmla v3.4s, v9.4s, v4.s[0]
 	WORD  $0x4fa410c1 // fmla v1.4s, v6.4s, v4.s[1]
+	WORD  $0x4fa41143 // fmla v3.4s, v10.4s, v4.s[1]
 	FMOVD 8(R3), F4
 	WORD  $0x4f8410e0 // fmla v0.4s, v7.4s, v4.s[0]
+	WORD  $0x4f841162 // fmla v2.4s, v11.4s, v4.s[0]
 	WORD  $0x4fa41100 // fmla v0.4s, v8.4s, v4.s[1]
+	WORD  $0x4fa41182 // fmla v2.4s, v12.4s, v4.s[1]
 	FMOVD 8(R12), F4
 	WORD  $0x4f8410e1 // fmla v1.4s, v7.4s, v4.s[0]
+	WORD  $0x4f841163 // fmla v3.4s, v11.4s, v4.s[0]
 	WORD  $0x4fa41101 // fmla v1.4s, v8.4s, v4.s[1]
-	FMOVQ 0(R8), F5
-	FMOVQ 0(R9), F6
-	FMOVQ 0(R10), F7
-	FMOVQ 0(R11), F8
-	VZIP2 V6.S4, V5.S4, V9.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V10.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V10.D2, V9.D2, V7.D2
-	VZIP2 V10.D2, V9.D2, V8.D2
-	FMOVD 0(R3), F4
-	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
-	WORD  $0x4fa410c2 // fmla v2.4s, v6.4s, v4.s[1]
-	FMOVD 0(R12), F4
-	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
-	WORD  $0x4fa410c3 // fmla v3.4s, v6.4s, v4.s[1]
-	FMOVD 8(R3), F4
-	WORD  $0x4f8410e2 // fmla v2.4s, v7.4s, v4.s[0]
-	WORD  $0x4fa41102 // fmla v2.4s, v8.4s, v4.s[1]
-	FMOVD 8(R12), F4
-	WORD  $0x4f8410e3 // fmla v3.4s, v7.4s, v4.s[0]
-	WORD  $0x4fa41103 // fmla v3.4s, v8.4s, v4.s[1]
+	WORD  $0x4fa41183 // fmla v3.4s, v12.4s, v4.s[1]
 	ADD   $16, R1
 	ADD   $16, R5
 	ADD   $16, R6
@@ -1580,65 +4072,65 @@ square93:
 	ADD   $16, R12
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square93
+	BGE   square231
 
-tail94:
+tail232:
 	CMP $0, R0
-	BLE end95
+	BLE end233
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one98
+	BEQ   one236
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved99
+	BEQ   moved237
 	ADD   $8, R1, R13
 	VLD1  (R13), V5.S[2]
-	B     moved99
+	B     moved237
 
-one98:
+one236:
 	FMOVS 0(R1), F5
 
-moved99:
+moved237:
 	TST   $2, R0
-	BEQ   one100
+	BEQ   one238
 	FMOVD 0(R5), F6
 	TST   $1, R0
-	BEQ   moved101
+	BEQ   moved239
 	ADD   $8, R5, R13
 	VLD1  (R13), V6.S[2]
-	B     moved101
+	B     moved239
 
-one100:
+one238:
 	FMOVS 0(R5), F6
 
-moved101:
+moved239:
 	TST   $2, R0
-	BEQ   one102
+	BEQ   one240
 	FMOVD 0(R6), F7
 	TST   $1, R0
-	BEQ   moved103
+	BEQ   moved241
 	ADD   $8, R6, R13
 	VLD1  (R13), V7.S[2]
-	B     moved103
+	B     moved241
 
-one102:
+one240:
 	FMOVS 0(R6), F7
 
-moved103:
+moved241:
 	TST   $2, R0
-	BEQ   one104
+	BEQ   one242
 	FMOVD 0(R7), F8
 	TST   $1, R0
-	BEQ   moved105
+	BEQ   moved243
 	ADD   $8, R7, R13
 	VLD1  (R13), V8.S[2]
-	B     moved105
+	B     moved243
 
-one104:
+one242:
 	FMOVS 0(R7), F8
 
-moved105:
+moved243:
 	VZIP2 V6.S4, V5.S4, V9.S4
 	VZIP1 V6.S4, V5.S4, V5.S4
 	VZIP2 V8.S4, V7.S4, V10.S4
@@ -1652,77 +4144,77 @@ moved105:
 	FMOVS 0(R12), F4
 	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
 	CMP   $1, R0
-	BEQ   over97
+	BEQ   over235
 	FMOVS 4(R3), F4
 	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
 	FMOVS 4(R12), F4
 	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
 	CMP   $2, R0
-	BEQ   over97
+	BEQ   over235
 	FMOVS 8(R3), F4
 	WORD  $0x4f8410e0 // fmla v0.4s, v7.4s, v4.s[0]
 	FMOVS 8(R12), F4
 	WORD  $0x4f8410e1 // fmla v1.4s, v7.4s, v4.s[0]
 	CMP   $3, R0
-	BEQ   over97
+	BEQ   over235
 	FMOVS 12(R3), F4
 	WORD  $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
 	FMOVS 12(R12), F4
 	WORD  $0x4f841101 // fmla v1.4s, v8.4s, v4.s[0]
 
-over97:
+over235:
 	TST   $2, R0
-	BEQ   one107
+	BEQ   one245
 	FMOVD 0(R8), F5
 	TST   $1, R0
-	BEQ   moved108
+	BEQ   moved246
 	ADD   $8, R8, R13
 	VLD1  (R13), V5.S[2]
-	B     moved108
+	B     moved246
 
-one107:
+one245:
 	FMOVS 0(R8), F5
 
-moved108:
+moved246:
 	TST   $2, R0
-	BEQ   one109
+	BEQ   one247
 	FMOVD 0(R9), F6
 	TST   $1, R0
-	BEQ   moved110
+	BEQ   moved248
 	ADD   $8, R9, R13
 	VLD1  (R13), V6.S[2]
-	B     moved110
+	B     moved248
 
-one109:
+one247:
 	FMOVS 0(R9), F6
 
-moved110:
+moved248:
 	TST   $2, R0
-	BEQ   one111
+	BEQ   one249
 	FMOVD 0(R10), F7
 	TST   $1, R0
-	BEQ   moved112
+	BEQ   moved250
 	ADD   $8, R10, R13
 	VLD1  (R13), V7.S[2]
-	B     moved112
+	B     moved250
 
-one111:
+one249:
 	FMOVS 0(R10), F7
 
-moved112:
+moved250:
 	TST   $2, R0
-	BEQ   one113
+	BEQ   one251
 	FMOVD 0(R11), F8
 	TST   $1, R0
-	BEQ   moved114
+	BEQ   moved252
 	ADD   $8, R11, R13
 	VLD1  (R13), V8.S[2]
-	B     moved114
+	B     moved252
 
-one113:
+one251:
 	FMOVS 0(R11), F8
 
-moved114:
+moved252:
 	VZIP2 V6.S4, V5.S4, V9.S4
 	VZIP1 V6.S4, V5.S4, V5.S4
 	VZIP2 V8.S4, V7.S4, V10.S4
@@ -1736,26 +4228,26 @@ moved114:
 	FMOVS 0(R12), F4
 	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
 	CMP   $1, R0
-	BEQ   over106
+	BEQ   over244
 	FMOVS 4(R3), F4
 	WORD  $0x4f8410c2 // fmla v2.4s, v6.4s, v4.s[0]
 	FMOVS 4(R12), F4
 	WORD  $0x4f8410c3 // fmla v3.4s, v6.4s, v4.s[0]
 	CMP   $2, R0
-	BEQ   over106
+	BEQ   over244
 	FMOVS 8(R3), F4
 	WORD  $0x4f8410e2 // fmla v2.4s, v7.4s, v4.s[0]
 	FMOVS 8(R12), F4
 	WORD  $0x4f8410e3 // fmla v3.4s, v7.4s, v4.s[0]
 	CMP   $3, R0
-	BEQ   over106
+	BEQ   over244
 	FMOVS 12(R3), F4
 	WORD  $0x4f841102 // fmla v2.4s, v8.4s, v4.s[0]
 	FMOVS 12(R12), F4
 	WORD  $0x4f841103 // fmla v3.4s, v8.4s, v4.s[0]
 
-over106:
-end95:
+over244:
+end233:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -1783,14 +4275,14 @@ end95:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $8, R1
-	BGE  block92
+	BGE  block230
 
-done96:
+done234:
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLT  done119
+	BLT  done257
 
-block115:
+block253:
 	// 2×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -1804,9 +4296,9 @@ block115:
 	ADD   R2, R6, R7
 	ADD   R4, R3, R8
 	CMP   $4, R0
-	BLT   tail117
+	BLT   tail255
 
-square116:
+square254:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R5), F4
@@ -1840,65 +4332,65 @@ square116:
 	ADD   $16, R8
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square116
+	BGE   square254
 
-tail117:
+tail255:
 	CMP $0, R0
-	BLE end118
+	BLE end256
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one121
+	BEQ   one259
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved122
+	BEQ   moved260
 	ADD   $8, R1, R9
 	VLD1  (R9), V3.S[2]
-	B     moved122
+	B     moved260
 
-one121:
+one259:
 	FMOVS 0(R1), F3
 
-moved122:
+moved260:
 	TST   $2, R0
-	BEQ   one123
+	BEQ   one261
 	FMOVD 0(R5), F4
 	TST   $1, R0
-	BEQ   moved124
+	BEQ   moved262
 	ADD   $8, R5, R9
 	VLD1  (R9), V4.S[2]
-	B     moved124
+	B     moved262
 
-one123:
+one261:
 	FMOVS 0(R5), F4
 
-moved124:
+moved262:
 	TST   $2, R0
-	BEQ   one125
+	BEQ   one263
 	FMOVD 0(R6), F5
 	TST   $1, R0
-	BEQ   moved126
+	BEQ   moved264
 	ADD   $8, R6, R9
 	VLD1  (R9), V5.S[2]
-	B     moved126
+	B     moved264
 
-one125:
+one263:
 	FMOVS 0(R6), F5
 
-moved126:
+moved264:
 	TST   $2, R0
-	BEQ   one127
+	BEQ   one265
 	FMOVD 0(R7), F6
 	TST   $1, R0
-	BEQ   moved128
+	BEQ   moved266
 	ADD   $8, R7, R9
 	VLD1  (R9), V6.S[2]
-	B     moved128
+	B     moved266
 
-one127:
+one265:
 	FMOVS 0(R7), F6
 
-moved128:
+moved266:
 	VZIP2 V4.S4, V3.S4, V7.S4
 	VZIP1 V4.S4, V3.S4, V3.S4
 	VZIP2 V6.S4, V5.S4, V8.S4
@@ -1912,26 +4404,26 @@ moved128:
 	FMOVS 0(R8), F2
 	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
 	CMP   $1, R0
-	BEQ   over120
+	BEQ   over258
 	FMOVS 4(R3), F2
 	WORD  $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
 	FMOVS 4(R8), F2
 	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
 	CMP   $2, R0
-	BEQ   over120
+	BEQ   over258
 	FMOVS 8(R3), F2
 	WORD  $0x4f8210a0 // fmla v0.4s, v5.4s, v2.s[0]
 	FMOVS 8(R8), F2
 	WORD  $0x4f8210a1 // fmla v1.4s, v5.4s, v2.s[0]
 	CMP   $3, R0
-	BEQ   over120
+	BEQ   over258
 	FMOVS 12(R3), F2
 	WORD  $0x4f8210c0 // fmla v0.4s, v6.4s, v2.s[0]
 	FMOVS 12(R8), F2
 	WORD  $0x4f8210c1 // fmla v1.4s, v6.4s, v2.s[0]
 
-over120:
-end118:
+over258:
+end256:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -1954,18 +4446,18 @@ end118:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $4, R1
-	BGE  block115
+	BGE  block253
 
-done119:
+done257:
 	RET
 
-fewer91:
+fewer229:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $16, R1
-	BLT  done134
+	BLT  done272
 
-block130:
+block268:
 	// 1×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -1991,9 +4483,9 @@ block130:
 	ADD   R2, R19, R20
 	ADD   R2, R20, R21
 	CMP   $4, R0
-	BLT   tail132
+	BLT   tail270
 
-square131:
+square269:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F5
 	FMOVQ 0(R4), F6
@@ -2007,66 +4499,60 @@ square131:
 	VZIP1 V7.D2, V5.D2, V5.D2
 	VZIP1 V10.D2, V9.D2, V7.D2
 	VZIP2 V10.D2, V9.D2, V8.D2
+	FMOVQ 0(R7), F9
+	FMOVQ 0(R8), F10
+	FMOVQ 0(R9), F11
+	FMOVQ 0(R10), F12
+	VZIP2 V10.S4, V9.S4, V13.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V12.S4, V11.S4, V14.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V11.D2, V9.D2, V10.D2
+	VZIP1 V11.D2, V9.D2, V9.D2
+	VZIP1 V14.D2, V13.D2, V11.D2
+	VZIP2 V14.D2, V13.D2, V12.D2
+	FMOVQ 0(R11), F13
+	FMOVQ 0(R12), F14
+	FMOVQ 0(R13), F15
+	FMOVQ 0(R14), F16
+	VZIP2 V14.S4, V13.S4, V17.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V16.S4, V15.S4, V18.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V15.D2, V13.D2, V14.D2
+	VZIP1 V15.D2, V13.D2, V13.D2
+	VZIP1 V18.D2, V17.D2, V15.D2
+	VZIP2 V18.D2, V17.D2, V16.D2
+	FMOVQ 0(R15), F17
+	FMOVQ 0(R19), F18
+	FMOVQ 0(R20), F19
+	FMOVQ 0(R21), F20
+	VZIP2 V18.S4, V17.S4, V21.S4
+	VZIP1 V18.S4, V17.S4, V17.S4
+	VZIP2 V20.S4, V19.S4, V22.S4
+	VZIP1 V20.S4, V19.S4, V19.S4
+	VZIP2 V19.D2, V17.D2, V18.D2
+	VZIP1 V19.D2, V17.D2, V17.D2
+	VZIP1 V22.D2, V21.D2, V19.D2
+	VZIP2 V22.D2, V21.D2, V20.D2
 	FMOVD 0(R3), F4
 	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
+	WORD  $0x4f841121 // fmla v1.4s, v9.4s, v4.s[0]
+	WORD  $0x4f8411a2 // fmla v2.4s, v13.4s, v4.s[0]
+	WORD  $0x4f841223 // fmla v3.4s, v17.4s, v4.s[0]
 	WORD  $0x4fa410c0 // fmla v0.4s, v6.4s, v4.s[1]
+	WORD  $0x4fa41141 // fmla v1.4s, v10.4s, v4.s[1]
+	WORD  $0x4fa411c2 // fmla v2.4s, v14.4s, v4.s[1]
+	WORD  $0x4fa41243 // fmla v3.4s, v18.4s, v4.s[1]
 	FMOVD 8(R3), F4
 	WORD  $0x4f8410e0 // fmla v0.4s, v7.4s, v4.s[0]
+	WORD  $0x4f841161 // fmla v1.4s, v11.4s, v4.s[0]
+	WORD  $0x4f8411e2 // fmla v2.4s, v15.4s, v4.s[0]
+	WORD  $0x4f841263 // fmla v3.4s, v19.4s, v4.s[0]
 	WORD  $0x4fa41100 // fmla v0.4s, v8.4s, v4.s[1]
-	FMOVQ 0(R7), F5
-	FMOVQ 0(R8), F6
-	FMOVQ 0(R9), F7
-	FMOVQ 0(R10), F8
-	VZIP2 V6.S4, V5.S4, V9.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V10.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V10.D2, V9.D2, V7.D2
-	VZIP2 V10.D2, V9.D2, V8.D2
-	FMOVD 0(R3), F4
-	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
-	WORD  $0x4fa410c1 // fmla v1.4s, v6.4s, v4.s[1]
-	FMOVD 8(R3), F4
-	WORD  $0x4f8410e1 // fmla v1.4s, v7.4s, v4.s[0]
-	WORD  $0x4fa41101 // fmla v1.4s, v8.4s, v4.s[1]
-	FMOVQ 0(R11), F5
-	FMOVQ 0(R12), F6
-	FMOVQ 0(R13), F7
-	FMOVQ 0(R14), F8
-	VZIP2 V6.S4, V5.S4, V9.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V10.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V10.D2, V9.D2, V7.D2
-	VZIP2 V10.D2, V9.D2, V8.D2
-	FMOVD 0(R3), F4
-	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
-	WORD  $0x4fa410c2 // fmla v2.4s, v6.4s, v4.s[1]
-	FMOVD 8(R3), F4
-	WORD  $0x4f8410e2 // fmla v2.4s, v7.4s, v4.s[0]
-	WORD  $0x4fa41102 // fmla v2.4s, v8.4s, v4.s[1]
-	FMOVQ 0(R15), F5
-	FMOVQ 0(R19), F6
-	FMOVQ 0(R20), F7
-	FMOVQ 0(R21), F8
-	VZIP2 V6.S4, V5.S4, V9.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V10.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V10.D2, V9.D2, V7.D2
-	VZIP2 V10.D2, V9.D2, V8.D2
-	FMOVD 0(R3), F4
-	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
-	WORD  $0x4fa410c3 // fmla v3.4s, v6.4s, v4.s[1]
-	FMOVD 8(R3), F4
-	WORD  $0x4f8410e3 // fmla v3.4s, v7.4s, v4.s[0]
-	WORD  $0x4fa41103 // fmla v3.4s, v8.4s, v4.s[1]
+	WORD  $0x4fa41181 // fmla v1.4s, v12.4s, v4.s[1]
+	WORD  $0x4fa41202 // fmla v2.4s, v16.4s, v4.s[1]
+	WORD  $0x4fa41283 // fmla v3.4s, v20.4s, v4.s[1]
 	ADD   $16, R1
 	ADD   $16, R4
 	ADD   $16, R5
@@ -2086,65 +4572,65 @@ square131:
 	ADD   $16, R3
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square131
+	BGE   square269
 
-tail132:
+tail270:
 	CMP $0, R0
-	BLE end133
+	BLE end271
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one136
+	BEQ   one274
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved137
+	BEQ   moved275
 	ADD   $8, R1, R22
 	VLD1  (R22), V5.S[2]
-	B     moved137
+	B     moved275
 
-one136:
+one274:
 	FMOVS 0(R1), F5
 
-moved137:
+moved275:
 	TST   $2, R0
-	BEQ   one138
+	BEQ   one276
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved139
+	BEQ   moved277
 	ADD   $8, R4, R22
 	VLD1  (R22), V6.S[2]
-	B     moved139
+	B     moved277
 
-one138:
+one276:
 	FMOVS 0(R4), F6
 
-moved139:
+moved277:
 	TST   $2, R0
-	BEQ   one140
+	BEQ   one278
 	FMOVD 0(R5), F7
 	TST   $1, R0
-	BEQ   moved141
+	BEQ   moved279
 	ADD   $8, R5, R22
 	VLD1  (R22), V7.S[2]
-	B     moved141
+	B     moved279
 
-one140:
+one278:
 	FMOVS 0(R5), F7
 
-moved141:
+moved279:
 	TST   $2, R0
-	BEQ   one142
+	BEQ   one280
 	FMOVD 0(R6), F8
 	TST   $1, R0
-	BEQ   moved143
+	BEQ   moved281
 	ADD   $8, R6, R22
 	VLD1  (R22), V8.S[2]
-	B     moved143
+	B     moved281
 
-one142:
+one280:
 	FMOVS 0(R6), F8
 
-moved143:
+moved281:
 	VZIP2 V6.S4, V5.S4, V9.S4
 	VZIP1 V6.S4, V5.S4, V5.S4
 	VZIP2 V8.S4, V7.S4, V10.S4
@@ -2156,71 +4642,71 @@ moved143:
 	FMOVS 0(R3), F4
 	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
 	CMP   $1, R0
-	BEQ   over135
+	BEQ   over273
 	FMOVS 4(R3), F4
 	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
 	CMP   $2, R0
-	BEQ   over135
+	BEQ   over273
 	FMOVS 8(R3), F4
 	WORD  $0x4f8410e0 // fmla v0.4s, v7.4s, v4.s[0]
 	CMP   $3, R0
-	BEQ   over135
+	BEQ   over273
 	FMOVS 12(R3), F4
 	WORD  $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
 
-over135:
+over273:
 	TST   $2, R0
-	BEQ   one145
+	BEQ   one283
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved146
+	BEQ   moved284
 	ADD   $8, R7, R22
 	VLD1  (R22), V5.S[2]
-	B     moved146
+	B     moved284
 
-one145:
+one283:
 	FMOVS 0(R7), F5
 
-moved146:
+moved284:
 	TST   $2, R0
-	BEQ   one147
+	BEQ   one285
 	FMOVD 0(R8), F6
 	TST   $1, R0
-	BEQ   moved148
+	BEQ   moved286
 	ADD   $8, R8, R22
 	VLD1  (R22), V6.S[2]
-	B     moved148
+	B     moved286
 
-one147:
+one285:
 	FMOVS 0(R8), F6
 
-moved148:
+moved286:
 	TST   $2, R0
-	BEQ   one149
+	BEQ   one287
 	FMOVD 0(R9), F7
 	TST   $1, R0
-	BEQ   moved150
+	BEQ   moved288
 	ADD   $8, R9, R22
 	VLD1  (R22), V7.S[2]
-	B     moved150
+	B     moved288
 
-one149:
+one287:
 	FMOVS 0(R9), F7
 
-moved150:
+moved288:
 	TST   $2, R0
-	BEQ   one151
+	BEQ   one289
 	FMOVD 0(R10), F8
 	TST   $1, R0
-	BEQ   moved152
+	BEQ   moved290
 	ADD   $8, R10, R22
 	VLD1  (R22), V8.S[2]
-	B     moved152
+	B     moved290
 
-one151:
+one289:
 	FMOVS 0(R10), F8
 
-moved152:
+moved290:
 	VZIP2 V6.S4, V5.S4, V9.S4
 	VZIP1 V6.S4, V5.S4, V5.S4
 	VZIP2 V8.S4, V7.S4, V10.S4
@@ -2232,71 +4718,71 @@ moved152:
 	FMOVS 0(R3), F4
 	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
 	CMP   $1, R0
-	BEQ   over144
+	BEQ   over282
 	FMOVS 4(R3), F4
 	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
 	CMP   $2, R0
-	BEQ   over144
+	BEQ   over282
 	FMOVS 8(R3), F4
 	WORD  $0x4f8410e1 // fmla v1.4s, v7.4s, v4.s[0]
 	CMP   $3, R0
-	BEQ   over144
+	BEQ   over282
 	FMOVS 12(R3), F4
 	WORD  $0x4f841101 // fmla v1.4s, v8.4s, v4.s[0]
 
-over144:
+over282:
 	TST   $2, R0
-	BEQ   one154
+	BEQ   one292
 	FMOVD 0(R11), F5
 	TST   $1, R0
-	BEQ   moved155
+	BEQ   moved293
 	ADD   $8, R11, R22
 	VLD1  (R22), V5.S[2]
-	B     moved155
+	B     moved293
 
-one154:
+one292:
 	FMOVS 0(R11), F5
 
-moved155:
+moved293:
 	TST   $2, R0
-	BEQ   one156
+	BEQ   one294
 	FMOVD 0(R12), F6
 	TST   $1, R0
-	BEQ   moved157
+	BEQ   moved295
 	ADD   $8, R12, R22
 	VLD1  (R22), V6.S[2]
-	B     moved157
+	B     moved295
 
-one156:
+one294:
 	FMOVS 0(R12), F6
 
-moved157:
+moved295:
 	TST   $2, R0
-	BEQ   one158
+	BEQ   one296
 	FMOVD 0(R13), F7
 	TST   $1, R0
-	BEQ   moved159
+	BEQ   moved297
 	ADD   $8, R13, R22
 	VLD1  (R22), V7.S[2]
-	B     moved159
+	B     moved297
 
-one158:
+one296:
 	FMOVS 0(R13), F7
 
-moved159:
+moved297:
 	TST   $2, R0
-	BEQ   one160
+	BEQ   one298
 	FMOVD 0(R14), F8
 	TST   $1, R0
-	BEQ   moved161
+	BEQ   moved299
 	ADD   $8, R14, R22
 	VLD1  (R22), V8.S[2]
-	B     moved161
+	B     moved299
 
-one160:
+one298:
 	FMOVS 0(R14), F8
 
-moved161:
+moved299:
 	VZIP2 V6.S4, V5.S4, V9.S4
 	VZIP1 V6.S4, V5.S4, V5.S4
 	VZIP2 V8.S4, V7.S4, V10.S4
@@ -2308,71 +4794,71 @@ moved161:
 	FMOVS 0(R3), F4
 	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
 	CMP   $1, R0
-	BEQ   over153
+	BEQ   over291
 	FMOVS 4(R3), F4
 	WORD  $0x4f8410c2 // fmla v2.4s, v6.4s, v4.s[0]
 	CMP   $2, R0
-	BEQ   over153
+	BEQ   over291
 	FMOVS 8(R3), F4
 	WORD  $0x4f8410e2 // fmla v2.4s, v7.4s, v4.s[0]
 	CMP   $3, R0
-	BEQ   over153
+	BEQ   over291
 	FMOVS 12(R3), F4
 	WORD  $0x4f841102 // fmla v2.4s, v8.4s, v4.s[0]
 
-over153:
+over291:
 	TST   $2, R0
-	BEQ   one163
+	BEQ   one301
 	FMOVD 0(R15), F5
 	TST   $1, R0
-	BEQ   moved164
+	BEQ   moved302
 	ADD   $8, R15, R22
 	VLD1  (R22), V5.S[2]
-	B     moved164
+	B     moved302
 
-one163:
+one301:
 	FMOVS 0(R15), F5
 
-moved164:
+moved302:
 	TST   $2, R0
-	BEQ   one165
+	BEQ   one303
 	FMOVD 0(R19), F6
 	TST   $1, R0
-	BEQ   moved166
+	BEQ   moved304
 	ADD   $8, R19, R22
 	VLD1  (R22), V6.S[2]
-	B     moved166
+	B     moved304
 
-one165:
+one303:
 	FMOVS 0(R19), F6
 
-moved166:
+moved304:
 	TST   $2, R0
-	BEQ   one167
+	BEQ   one305
 	FMOVD 0(R20), F7
 	TST   $1, R0
-	BEQ   moved168
+	BEQ   moved306
 	ADD   $8, R20, R22
 	VLD1  (R22), V7.S[2]
-	B     moved168
+	B     moved306
 
-one167:
+one305:
 	FMOVS 0(R20), F7
 
-moved168:
+moved306:
 	TST   $2, R0
-	BEQ   one169
+	BEQ   one307
 	FMOVD 0(R21), F8
 	TST   $1, R0
-	BEQ   moved170
+	BEQ   moved308
 	ADD   $8, R21, R22
 	VLD1  (R22), V8.S[2]
-	B     moved170
+	B     moved308
 
-one169:
+one307:
 	FMOVS 0(R21), F8
 
-moved170:
+moved308:
 	VZIP2 V6.S4, V5.S4, V9.S4
 	VZIP1 V6.S4, V5.S4, V5.S4
 	VZIP2 V8.S4, V7.S4, V10.S4
@@ -2384,20 +4870,20 @@ moved170:
 	FMOVS 0(R3), F4
 	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
 	CMP   $1, R0
-	BEQ   over162
+	BEQ   over300
 	FMOVS 4(R3), F4
 	WORD  $0x4f8410c3 // fmla v3.4s, v6.4s, v4.s[0]
 	CMP   $2, R0
-	BEQ   over162
+	BEQ   over300
 	FMOVS 8(R3), F4
 	WORD  $0x4f8410e3 // fmla v3.4s, v7.4s, v4.s[0]
 	CMP   $3, R0
-	BEQ   over162
+	BEQ   over300
 	FMOVS 12(R3), F4
 	WORD  $0x4f841103 // fmla v3.4s, v8.4s, v4.s[0]
 
-over162:
-end133:
+over300:
+end271:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -2423,14 +4909,267 @@ end133:
 	SUB  $16, R1
 	MOVD R1, cols+56(FP)
 	CMP  $16, R1
-	BGE  block130
+	BGE  block268
 
-done134:
+done272:
+	MOVD cols+56(FP), R1
+	CMP  $8, R1
+	BLT  done313
+
+block309:
+	// 1×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	MOVD  dz+16(FP), R3
+	MOVD  n+64(FP), R0
+	ADD   R2, R1, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	CMP   $4, R0
+	BLT   tail311
+
+square310:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F3
+	FMOVQ 0(R4), F4
+	FMOVQ 0(R5), F5
+	FMOVQ 0(R6), F6
+	VZIP2 V4.S4, V3.S4, V7.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V6.S4, V5.S4, V8.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V5.D2, V3.D2, V4.D2
+	VZIP1 V5.D2, V3.D2, V3.D2
+	VZIP1 V8.D2, V7.D2, V5.D2
+	VZIP2 V8.D2, V7.D2, V6.D2
+	FMOVQ 0(R7), F7
+	FMOVQ 0(R8), F8
+	FMOVQ 0(R9), F9
+	FMOVQ 0(R10), F10
+	VZIP2 V8.S4, V7.S4, V11.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V10.S4, V9.S4, V12.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V9.D2, V7.D2, V8.D2
+	VZIP1 V9.D2, V7.D2, V7.D2
+	VZIP1 V12.D2, V11.D2, V9.D2
+	VZIP2 V12.D2, V11.D2, V10.D2
+	FMOVD 0(R3), F2
+	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
+	WORD  $0x4f8210e1 // fmla v1.4s, v7.4s, v2.s[0]
+	WORD  $0x4fa21080 // fmla v0.4s, v4.4s, v2.s[1]
+	WORD  $0x4fa21101 // fmla v1.4s, v8.4s, v2.s[1]
+	FMOVD 8(R3), F2
+	WORD  $0x4f8210a0 // fmla v0.4s, v5.4s, v2.s[0]
+	WORD  $0x4f821121 // fmla v1.4s, v9.4s, v2.s[0]
+	WORD  $0x4fa210c0 // fmla v0.4s, v6.4s, v2.s[1]
+	WORD  $0x4fa21141 // fmla v1.4s, v10.4s, v2.s[1]
+	ADD   $16, R1
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R3
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square310
+
+tail311:
+	CMP $0, R0
+	BLE end312
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one315
+	FMOVD 0(R1), F3
+	TST   $1, R0
+	BEQ   moved316
+	ADD   $8, R1, R11
+	VLD1  (R11), V3.S[2]
+	B     moved316
+
+one315:
+	FMOVS 0(R1), F3
+
+moved316:
+	TST   $2, R0
+	BEQ   one317
+	FMOVD 0(R4), F4
+	TST   $1, R0
+	BEQ   moved318
+	ADD   $8, R4, R11
+	VLD1  (R11), V4.S[2]
+	B     moved318
+
+one317:
+	FMOVS 0(R4), F4
+
+moved318:
+	TST   $2, R0
+	BEQ   one319
+	FMOVD 0(R5), F5
+	TST   $1, R0
+	BEQ   moved320
+	ADD   $8, R5, R11
+	VLD1  (R11), V5.S[2]
+	B     moved320
+
+one319:
+	FMOVS 0(R5), F5
+
+moved320:
+	TST   $2, R0
+	BEQ   one321
+	FMOVD 0(R6), F6
+	TST   $1, R0
+	BEQ   moved322
+	ADD   $8, R6, R11
+	VLD1  (R11), V6.S[2]
+	B     moved322
+
+one321:
+	FMOVS 0(R6), F6
+
+moved322:
+	VZIP2 V4.S4, V3.S4, V7.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V6.S4, V5.S4, V8.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V5.D2, V3.D2, V4.D2
+	VZIP1 V5.D2, V3.D2, V3.D2
+	VZIP1 V8.D2, V7.D2, V5.D2
+	VZIP2 V8.D2, V7.D2, V6.D2
+	FMOVS 0(R3), F2
+	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
+	CMP   $1, R0
+	BEQ   over314
+	FMOVS 4(R3), F2
+	WORD  $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
+	CMP   $2, R0
+	BEQ   over314
+	FMOVS 8(R3), F2
+	WORD  $0x4f8210a0 // fmla v0.4s, v5.4s, v2.s[0]
+	CMP   $3, R0
+	BEQ   over314
+	FMOVS 12(R3), F2
+	WORD  $0x4f8210c0 // fmla v0.4s, v6.4s, v2.s[0]
+
+over314:
+	TST   $2, R0
+	BEQ   one324
+	FMOVD 0(R7), F3
+	TST   $1, R0
+	BEQ   moved325
+	ADD   $8, R7, R11
+	VLD1  (R11), V3.S[2]
+	B     moved325
+
+one324:
+	FMOVS 0(R7), F3
+
+moved325:
+	TST   $2, R0
+	BEQ   one326
+	FMOVD 0(R8), F4
+	TST   $1, R0
+	BEQ   moved327
+	ADD   $8, R8, R11
+	VLD1  (R11), V4.S[2]
+	B     moved327
+
+one326:
+	FMOVS 0(R8), F4
+
+moved327:
+	TST   $2, R0
+	BEQ   one328
+	FMOVD 0(R9), F5
+	TST   $1, R0
+	BEQ   moved329
+	ADD   $8, R9, R11
+	VLD1  (R11), V5.S[2]
+	B     moved329
+
+one328:
+	FMOVS 0(R9), F5
+
+moved329:
+	TST   $2, R0
+	BEQ   one330
+	FMOVD 0(R10), F6
+	TST   $1, R0
+	BEQ   moved331
+	ADD   $8, R10, R11
+	VLD1  (R11), V6.S[2]
+	B     moved331
+
+one330:
+	FMOVS 0(R10), F6
+
+moved331:
+	VZIP2 V4.S4, V3.S4, V7.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V6.S4, V5.S4, V8.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V5.D2, V3.D2, V4.D2
+	VZIP1 V5.D2, V3.D2, V3.D2
+	VZIP1 V8.D2, V7.D2, V5.D2
+	VZIP2 V8.D2, V7.D2, V6.D2
+	FMOVS 0(R3), F2
+	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
+	CMP   $1, R0
+	BEQ   over323
+	FMOVS 4(R3), F2
+	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
+	CMP   $2, R0
+	BEQ   over323
+	FMOVS 8(R3), F2
+	WORD  $0x4f8210a1 // fmla v1.4s, v5.4s, v2.s[0]
+	CMP   $3, R0
+	BEQ   over323
+	FMOVS 12(R3), F2
+	WORD  $0x4f8210c1 // fmla v1.4s, v6.4s, v2.s[0]
+
+over323:
+end312:
+	VMOVI $0, V2.B16
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R1)
+
+	// the next 8 inputs
+	ADD  $32, R1
+	MOVD R1, dx+0(FP)
+	MOVD w+32(FP), R1
+	MOVD ldw+40(FP), R2
+	MOVD $8, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, w+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $8, R1
+	BGE  block309
+
+done313:
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLT  done175
+	BLT  done336
 
-block171:
+block332:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  w+32(FP), R1
@@ -2441,9 +5180,9 @@ block171:
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
 	CMP   $4, R0
-	BLT   tail173
+	BLT   tail334
 
-square172:
+square333:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R4), F3
@@ -2470,65 +5209,65 @@ square172:
 	ADD   $16, R3
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square172
+	BGE   square333
 
-tail173:
+tail334:
 	CMP $0, R0
-	BLE end174
+	BLE end335
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one177
+	BEQ   one338
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved178
+	BEQ   moved339
 	ADD   $8, R1, R7
 	VLD1  (R7), V2.S[2]
-	B     moved178
+	B     moved339
 
-one177:
+one338:
 	FMOVS 0(R1), F2
 
-moved178:
+moved339:
 	TST   $2, R0
-	BEQ   one179
+	BEQ   one340
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved180
+	BEQ   moved341
 	ADD   $8, R4, R7
 	VLD1  (R7), V3.S[2]
-	B     moved180
+	B     moved341
 
-one179:
+one340:
 	FMOVS 0(R4), F3
 
-moved180:
+moved341:
 	TST   $2, R0
-	BEQ   one181
+	BEQ   one342
 	FMOVD 0(R5), F4
 	TST   $1, R0
-	BEQ   moved182
+	BEQ   moved343
 	ADD   $8, R5, R7
 	VLD1  (R7), V4.S[2]
-	B     moved182
+	B     moved343
 
-one181:
+one342:
 	FMOVS 0(R5), F4
 
-moved182:
+moved343:
 	TST   $2, R0
-	BEQ   one183
+	BEQ   one344
 	FMOVD 0(R6), F5
 	TST   $1, R0
-	BEQ   moved184
+	BEQ   moved345
 	ADD   $8, R6, R7
 	VLD1  (R7), V5.S[2]
-	B     moved184
+	B     moved345
 
-one183:
+one344:
 	FMOVS 0(R6), F5
 
-moved184:
+moved345:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -2540,20 +5279,20 @@ moved184:
 	FMOVS 0(R3), F1
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	CMP   $1, R0
-	BEQ   over176
+	BEQ   over337
 	FMOVS 4(R3), F1
 	WORD  $0x4f811060 // fmla v0.4s, v3.4s, v1.s[0]
 	CMP   $2, R0
-	BEQ   over176
+	BEQ   over337
 	FMOVS 8(R3), F1
 	WORD  $0x4f811080 // fmla v0.4s, v4.4s, v1.s[0]
 	CMP   $3, R0
-	BEQ   over176
+	BEQ   over337
 	FMOVS 12(R3), F1
 	WORD  $0x4f8110a0 // fmla v0.4s, v5.4s, v1.s[0]
 
-over176:
-end174:
+over337:
+end335:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	MOVD  dx+0(FP), R1
@@ -2573,9 +5312,9 @@ end174:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $4, R1
-	BGE  block171
+	BGE  block332
 
-done175:
+done336:
 	RET
 
 // func inputNEONF64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
@@ -2585,10 +5324,272 @@ TEXT ·inputNEONF64(SB), NOSPLIT, $0-72
 	BNE  fewer1
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $2, R1
+	CMP  $4, R1
 	BLT  done6
 
 block2:
+	// 8×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	MOVD  dz+16(FP), R3
+	MOVD  lddz+24(FP), R4
+	MOVD  n+64(FP), R0
+	ADD   R2, R1, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R4, R3, R8
+	ADD   R4, R8, R9
+	ADD   R4, R9, R10
+	ADD   R4, R10, R11
+	ADD   R4, R11, R12
+	ADD   R4, R12, R13
+	ADD   R4, R13, R14
+	CMP   $2, R0
+	BLT   tail4
+
+square3:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R1), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	FMOVQ 0(R6), F19
+	FMOVQ 0(R7), F20
+	VZIP2 V20.D2, V19.D2, V21.D2
+	VZIP1 V20.D2, V19.D2, V19.D2
+	VORR  V21.B16, V21.B16, V20.B16
+	FMOVQ 0(R3), F16
+	WORD  $0x4fd01220 // fmla v0.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd01268 // fmla v8.2d, v19.2d, v16.d[0]
+	WORD  $0x4fd01a40 // fmla v0.2d, v18.2d, v16.d[1]
+	WORD  $0x4fd01a88 // fmla v8.2d, v20.2d, v16.d[1]
+	FMOVQ 0(R8), F16
+	WORD  $0x4fd01221 // fmla v1.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd01269 // fmla v9.2d, v19.2d, v16.d[0]
+	WORD  $0x4fd01a41 // fmla v1.2d, v18.2d, v16.d[1]
+	WORD  $0x4fd01a89 // fmla v9.2d, v20.2d, v16.d[1]
+	FMOVQ 0(R9), F16
+	WORD  $0x4fd01222 // fmla v2.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd0126a // fmla v10.2d, v19.2d, v16.d[0]
+	WORD  $0x4fd01a42 // fmla v2.2d, v18.2d, v16.d[1]
+	WORD  $0x4fd01a8a // fmla v10.2d, v20.2d, v16.d[1]
+	FMOVQ 0(R10), F16
+	WORD  $0x4fd01223 // fmla v3.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd0126b // fmla v11.2d, v19.2d, v16.d[0]
+	WORD  $0x4fd01a43 // fmla v3.2d, v18.2d, v16.d[1]
+	WORD  $0x4fd01a8b // fmla v11.2d, v20.2d, v16.d[1]
+	FMOVQ 0(R11), F16
+	WORD  $0x4fd01224 // fmla v4.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd0126c // fmla v12.2d, v19.2d, v16.d[0]
+	WORD  $0x4fd01a44 // fmla v4.2d, v18.2d, v16.d[1]
+	WORD  $0x4fd01a8c // fmla v12.2d, v20.2d, v16.d[1]
+	FMOVQ 0(R12), F16
+	WORD  $0x4fd01225 // fmla v5.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd0126d // fmla v13.2d, v19.2d, v16.d[0]
+	WORD  $0x4fd01a45 // fmla v5.2d, v18.2d, v16.d[1]
+	WORD  $0x4fd01a8d // fmla v13.2d, v20.2d, v16.d[1]
+	FMOVQ 0(R13), F16
+	WORD  $0x4fd01226 // fmla v6.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd0126e // fmla v14.2d, v19.2d, v16.d[0]
+	WORD  $0x4fd01a46 // fmla v6.2d, v18.2d, v16.d[1]
+	WORD  $0x4fd01a8e // fmla v14.2d, v20.2d, v16.d[1]
+	FMOVQ 0(R14), F16
+	WORD  $0x4fd01227 // fmla v7.2d, v17.2d, v16.d[0]
+	WORD  $0x4fd0126f // fmla v15.2d, v19.2d, v16.d[0]
+	WORD  $0x4fd01a47 // fmla v7.2d, v18.2d, v16.d[1]
+	WORD  $0x4fd01a8f // fmla v15.2d, v20.2d, v16.d[1]
+	ADD   $16, R1
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R3
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	ADD   $16, R13
+	ADD   $16, R14
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square3
+
+tail4:
+	CMP $0, R0
+	BLE end5
+
+	// the same for fewer j
+	FMOVD 0(R1), F17
+	FMOVD 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	FMOVD 0(R3), F16
+	WORD  $0x4fd01220 // fmla v0.2d, v17.2d, v16.d[0]
+	FMOVD 0(R8), F16
+	WORD  $0x4fd01221 // fmla v1.2d, v17.2d, v16.d[0]
+	FMOVD 0(R9), F16
+	WORD  $0x4fd01222 // fmla v2.2d, v17.2d, v16.d[0]
+	FMOVD 0(R10), F16
+	WORD  $0x4fd01223 // fmla v3.2d, v17.2d, v16.d[0]
+	FMOVD 0(R11), F16
+	WORD  $0x4fd01224 // fmla v4.2d, v17.2d, v16.d[0]
+	FMOVD 0(R12), F16
+	WORD  $0x4fd01225 // fmla v5.2d, v17.2d, v16.d[0]
+	FMOVD 0(R13), F16
+	WORD  $0x4fd01226 // fmla v6.2d, v17.2d, v16.d[0]
+	FMOVD 0(R14), F16
+	WORD  $0x4fd01227 // fmla v7.2d, v17.2d, v16.d[0]
+	CMP   $1, R0
+	BEQ   over7
+	FMOVD 8(R3), F16
+	WORD  $0x4fd01240 // fmla v0.2d, v18.2d, v16.d[0]
+	FMOVD 8(R8), F16
+	WORD  $0x4fd01241 // fmla v1.2d, v18.2d, v16.d[0]
+	FMOVD 8(R9), F16
+	WORD  $0x4fd01242 // fmla v2.2d, v18.2d, v16.d[0]
+	FMOVD 8(R10), F16
+	WORD  $0x4fd01243 // fmla v3.2d, v18.2d, v16.d[0]
+	FMOVD 8(R11), F16
+	WORD  $0x4fd01244 // fmla v4.2d, v18.2d, v16.d[0]
+	FMOVD 8(R12), F16
+	WORD  $0x4fd01245 // fmla v5.2d, v18.2d, v16.d[0]
+	FMOVD 8(R13), F16
+	WORD  $0x4fd01246 // fmla v6.2d, v18.2d, v16.d[0]
+	FMOVD 8(R14), F16
+	WORD  $0x4fd01247 // fmla v7.2d, v18.2d, v16.d[0]
+
+over7:
+	FMOVD 0(R6), F17
+	FMOVD 0(R7), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	FMOVD 0(R3), F16
+	WORD  $0x4fd01228 // fmla v8.2d, v17.2d, v16.d[0]
+	FMOVD 0(R8), F16
+	WORD  $0x4fd01229 // fmla v9.2d, v17.2d, v16.d[0]
+	FMOVD 0(R9), F16
+	WORD  $0x4fd0122a // fmla v10.2d, v17.2d, v16.d[0]
+	FMOVD 0(R10), F16
+	WORD  $0x4fd0122b // fmla v11.2d, v17.2d, v16.d[0]
+	FMOVD 0(R11), F16
+	WORD  $0x4fd0122c // fmla v12.2d, v17.2d, v16.d[0]
+	FMOVD 0(R12), F16
+	WORD  $0x4fd0122d // fmla v13.2d, v17.2d, v16.d[0]
+	FMOVD 0(R13), F16
+	WORD  $0x4fd0122e // fmla v14.2d, v17.2d, v16.d[0]
+	FMOVD 0(R14), F16
+	WORD  $0x4fd0122f // fmla v15.2d, v17.2d, v16.d[0]
+	CMP   $1, R0
+	BEQ   over8
+	FMOVD 8(R3), F16
+	WORD  $0x4fd01248 // fmla v8.2d, v18.2d, v16.d[0]
+	FMOVD 8(R8), F16
+	WORD  $0x4fd01249 // fmla v9.2d, v18.2d, v16.d[0]
+	FMOVD 8(R9), F16
+	WORD  $0x4fd0124a // fmla v10.2d, v18.2d, v16.d[0]
+	FMOVD 8(R10), F16
+	WORD  $0x4fd0124b // fmla v11.2d, v18.2d, v16.d[0]
+	FMOVD 8(R11), F16
+	WORD  $0x4fd0124c // fmla v12.2d, v18.2d, v16.d[0]
+	FMOVD 8(R12), F16
+	WORD  $0x4fd0124d // fmla v13.2d, v18.2d, v16.d[0]
+	FMOVD 8(R13), F16
+	WORD  $0x4fd0124e // fmla v14.2d, v18.2d, v16.d[0]
+	FMOVD 8(R14), F16
+	WORD  $0x4fd0124f // fmla v15.2d, v18.2d, v16.d[0]
+
+over8:
+end5:
+	VMOVI $0, V16.B16
+	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
+	WORD  $0x4e70d421 // fadd v1.2d, v1.2d, v16.2d
+	WORD  $0x4e70d442 // fadd v2.2d, v2.2d, v16.2d
+	WORD  $0x4e70d463 // fadd v3.2d, v3.2d, v16.2d
+	WORD  $0x4e70d484 // fadd v4.2d, v4.2d, v16.2d
+	WORD  $0x4e70d4a5 // fadd v5.2d, v5.2d, v16.2d
+	WORD  $0x4e70d4c6 // fadd v6.2d, v6.2d, v16.2d
+	WORD  $0x4e70d4e7 // fadd v7.2d, v7.2d, v16.2d
+	WORD  $0x4e70d508 // fadd v8.2d, v8.2d, v16.2d
+	WORD  $0x4e70d529 // fadd v9.2d, v9.2d, v16.2d
+	WORD  $0x4e70d54a // fadd v10.2d, v10.2d, v16.2d
+	WORD  $0x4e70d56b // fadd v11.2d, v11.2d, v16.2d
+	WORD  $0x4e70d58c // fadd v12.2d, v12.2d, v16.2d
+	WORD  $0x4e70d5ad // fadd v13.2d, v13.2d, v16.2d
+	WORD  $0x4e70d5ce // fadd v14.2d, v14.2d, v16.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 0(R3)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 0(R5)
+	FMOVQ F4, 0(R6)
+	FMOVQ F5, 0(R7)
+	FMOVQ F6, 0(R8)
+	FMOVQ F7, 0(R9)
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	FMOVQ F8, 16(R1)
+	FMOVQ F9, 16(R3)
+	FMOVQ F10, 16(R4)
+	FMOVQ F11, 16(R5)
+	FMOVQ F12, 16(R6)
+	FMOVQ F13, 16(R7)
+	FMOVQ F14, 16(R8)
+	FMOVQ F15, 16(R9)
+
+	// the next 4 inputs
+	ADD  $32, R1
+	MOVD R1, dx+0(FP)
+	MOVD w+32(FP), R1
+	MOVD ldw+40(FP), R2
+	MOVD $4, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, w+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $4, R1
+	BGE  block2
+
+done6:
+	MOVD cols+56(FP), R1
+	CMP  $2, R1
+	BLT  done13
+
+block9:
 	// 8×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -2612,9 +5613,9 @@ block2:
 	ADD   R4, R10, R11
 	ADD   R4, R11, R12
 	CMP   $2, R0
-	BLT   tail4
+	BLT   tail11
 
-square3:
+square10:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F9
 	FMOVQ 0(R5), F10
@@ -2657,11 +5658,11 @@ square3:
 	ADD   $16, R12
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square3
+	BGE   square10
 
-tail4:
+tail11:
 	CMP $0, R0
-	BLE end5
+	BLE end12
 
 	// the same for fewer j
 	FMOVD 0(R1), F9
@@ -2686,7 +5687,7 @@ tail4:
 	FMOVD 0(R12), F8
 	WORD  $0x4fc81127 // fmla v7.2d, v9.2d, v8.d[0]
 	CMP   $1, R0
-	BEQ   over7
+	BEQ   over14
 	FMOVD 8(R3), F8
 	WORD  $0x4fc81140 // fmla v0.2d, v10.2d, v8.d[0]
 	FMOVD 8(R6), F8
@@ -2704,8 +5705,8 @@ tail4:
 	FMOVD 8(R12), F8
 	WORD  $0x4fc81147 // fmla v7.2d, v10.2d, v8.d[0]
 
-over7:
-end5:
+over14:
+end12:
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
@@ -2746,20 +5747,259 @@ end5:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $2, R1
-	BGE  block2
+	BGE  block9
 
-done6:
+done13:
 	RET
 
 fewer1:
 	CMP  $7, R0
-	BNE  fewer8
+	BNE  fewer15
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $2, R1
-	BLT  done13
+	CMP  $4, R1
+	BLT  done20
 
-block9:
+block16:
+	// 7×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	MOVD  dz+16(FP), R3
+	MOVD  lddz+24(FP), R4
+	MOVD  n+64(FP), R0
+	ADD   R2, R1, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R4, R3, R8
+	ADD   R4, R8, R9
+	ADD   R4, R9, R10
+	ADD   R4, R10, R11
+	ADD   R4, R11, R12
+	ADD   R4, R12, R13
+	CMP   $2, R0
+	BLT   tail18
+
+square17:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R1), F15
+	FMOVQ 0(R5), F16
+	VZIP2 V16.D2, V15.D2, V17.D2
+	VZIP1 V16.D2, V15.D2, V15.D2
+	VORR  V17.B16, V17.B16, V16.B16
+	FMOVQ 0(R6), F17
+	FMOVQ 0(R7), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	FMOVQ 0(R3), F14
+	WORD  $0x4fce11e0 // fmla v0.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce1227 // fmla v7.2d, v17.2d, v14.d[0]
+	WORD  $0x4fce1a00 // fmla v0.2d, v16.2d, v14.d[1]
+	WORD  $0x4fce1a47 // fmla v7.2d, v18.2d, v14.d[1]
+	FMOVQ 0(R8), F14
+	WORD  $0x4fce11e1 // fmla v1.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce1228 // fmla v8.2d, v17.2d, v14.d[0]
+	WORD  $0x4fce1a01 // fmla v1.2d, v16.2d, v14.d[1]
+	WORD  $0x4fce1a48 // fmla v8.2d, v18.2d, v14.d[1]
+	FMOVQ 0(R9), F14
+	WORD  $0x4fce11e2 // fmla v2.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce1229 // fmla v9.2d, v17.2d, v14.d[0]
+	WORD  $0x4fce1a02 // fmla v2.2d, v16.2d, v14.d[1]
+	WORD  $0x4fce1a49 // fmla v9.2d, v18.2d, v14.d[1]
+	FMOVQ 0(R10), F14
+	WORD  $0x4fce11e3 // fmla v3.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce122a // fmla v10.2d, v17.2d, v14.d[0]
+	WORD  $0x4fce1a03 // fmla v3.2d, v16.2d, v14.d[1]
+	WORD  $0x4fce1a4a // fmla v10.2d, v18.2d, v14.d[1]
+	FMOVQ 0(R11), F14
+	WORD  $0x4fce11e4 // fmla v4.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce122b // fmla v11.2d, v17.2d, v14.d[0]
+	WORD  $0x4fce1a04 // fmla v4.2d, v16.2d, v14.d[1]
+	WORD  $0x4fce1a4b // fmla v11.2d, v18.2d, v14.d[1]
+	FMOVQ 0(R12), F14
+	WORD  $0x4fce11e5 // fmla v5.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce122c // fmla v12.2d, v17.2d, v14.d[0]
+	WORD  $0x4fce1a05 // fmla v5.2d, v16.2d, v14.d[1]
+	WORD  $0x4fce1a4c // fmla v12.2d, v18.2d, v14.d[1]
+	FMOVQ 0(R13), F14
+	WORD  $0x4fce11e6 // fmla v6.2d, v15.2d, v14.d[0]
+	WORD  $0x4fce122d // fmla v13.2d, v17.2d, v14.d[0]
+	WORD  $0x4fce1a06 // fmla v6.2d, v16.2d, v14.d[1]
+	WORD  $0x4fce1a4d // fmla v13.2d, v18.2d, v14.d[1]
+	ADD   $16, R1
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R3
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	ADD   $16, R13
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square17
+
+tail18:
+	CMP $0, R0
+	BLE end19
+
+	// the same for fewer j
+	FMOVD 0(R1), F15
+	FMOVD 0(R5), F16
+	VZIP2 V16.D2, V15.D2, V17.D2
+	VZIP1 V16.D2, V15.D2, V15.D2
+	VORR  V17.B16, V17.B16, V16.B16
+	FMOVD 0(R3), F14
+	WORD  $0x4fce11e0 // fmla v0.2d, v15.2d, v14.d[0]
+	FMOVD 0(R8), F14
+	WORD  $0x4fce11e1 // fmla v1.2d, v15.2d, v14.d[0]
+	FMOVD 0(R9), F14
+	WORD  $0x4fce11e2 // fmla v2.2d, v15.2d, v14.d[0]
+	FMOVD 0(R10), F14
+	WORD  $0x4fce11e3 // fmla v3.2d, v15.2d, v14.d[0]
+	FMOVD 0(R11), F14
+	WORD  $0x4fce11e4 // fmla v4.2d, v15.2d, v14.d[0]
+	FMOVD 0(R12), F14
+	WORD  $0x4fce11e5 // fmla v5.2d, v15.2d, v14.d[0]
+	FMOVD 0(R13), F14
+	WORD  $0x4fce11e6 // fmla v6.2d, v15.2d, v14.d[0]
+	CMP   $1, R0
+	BEQ   over21
+	FMOVD 8(R3), F14
+	WORD  $0x4fce1200 // fmla v0.2d, v16.2d, v14.d[0]
+	FMOVD 8(R8), F14
+	WORD  $0x4fce1201 // fmla v1.2d, v16.2d, v14.d[0]
+	FMOVD 8(R9), F14
+	WORD  $0x4fce1202 // fmla v2.2d, v16.2d, v14.d[0]
+	FMOVD 8(R10), F14
+	WORD  $0x4fce1203 // fmla v3.2d, v16.2d, v14.d[0]
+	FMOVD 8(R11), F14
+	WORD  $0x4fce1204 // fmla v4.2d, v16.2d, v14.d[0]
+	FMOVD 8(R12), F14
+	WORD  $0x4fce1205 // fmla v5.2d, v16.2d, v14.d[0]
+	FMOVD 8(R13), F14
+	WORD  $0x4fce1206 // fmla v6.2d, v16.2d, v14.d[0]
+
+over21:
+	FMOVD 0(R6), F15
+	FMOVD 0(R7), F16
+	VZIP2 V16.D2, V15.D2, V17.D2
+	VZIP1 V16.D2, V15.D2, V15.D2
+	VORR  V17.B16, V17.B16, V16.B16
+	FMOVD 0(R3), F14
+	WORD  $0x4fce11e7 // fmla v7.2d, v15.2d, v14.d[0]
+	FMOVD 0(R8), F14
+	WORD  $0x4fce11e8 // fmla v8.2d, v15.2d, v14.d[0]
+	FMOVD 0(R9), F14
+	WORD  $0x4fce11e9 // fmla v9.2d, v15.2d, v14.d[0]
+	FMOVD 0(R10), F14
+	WORD  $0x4fce11ea // fmla v10.2d, v15.2d, v14.d[0]
+	FMOVD 0(R11), F14
+	WORD  $0x4fce11eb // fmla v11.2d, v15.2d, v14.d[0]
+	FMOVD 0(R12), F14
+	WORD  $0x4fce11ec // fmla v12.2d, v15.2d, v14.d[0]
+	FMOVD 0(R13), F14
+	WORD  $0x4fce11ed // fmla v13.2d, v15.2d, v14.d[0]
+	CMP   $1, R0
+	BEQ   over22
+	FMOVD 8(R3), F14
+	WORD  $0x4fce1207 // fmla v7.2d, v16.2d, v14.d[0]
+	FMOVD 8(R8), F14
+	WORD  $0x4fce1208 // fmla v8.2d, v16.2d, v14.d[0]
+	FMOVD 8(R9), F14
+	WORD  $0x4fce1209 // fmla v9.2d, v16.2d, v14.d[0]
+	FMOVD 8(R10), F14
+	WORD  $0x4fce120a // fmla v10.2d, v16.2d, v14.d[0]
+	FMOVD 8(R11), F14
+	WORD  $0x4fce120b // fmla v11.2d, v16.2d, v14.d[0]
+	FMOVD 8(R12), F14
+	WORD  $0x4fce120c // fmla v12.2d, v16.2d, v14.d[0]
+	FMOVD 8(R13), F14
+	WORD  $0x4fce120d // fmla v13.2d, v16.2d, v14.d[0]
+
+over22:
+end19:
+	VMOVI $0, V14.B16
+	WORD  $0x4e6ed400 // fadd v0.2d, v0.2d, v14.2d
+	WORD  $0x4e6ed421 // fadd v1.2d, v1.2d, v14.2d
+	WORD  $0x4e6ed442 // fadd v2.2d, v2.2d, v14.2d
+	WORD  $0x4e6ed463 // fadd v3.2d, v3.2d, v14.2d
+	WORD  $0x4e6ed484 // fadd v4.2d, v4.2d, v14.2d
+	WORD  $0x4e6ed4a5 // fadd v5.2d, v5.2d, v14.2d
+	WORD  $0x4e6ed4c6 // fadd v6.2d, v6.2d, v14.2d
+	WORD  $0x4e6ed4e7 // fadd v7.2d, v7.2d, v14.2d
+	WORD  $0x4e6ed508 // fadd v8.2d, v8.2d, v14.2d
+	WORD  $0x4e6ed529 // fadd v9.2d, v9.2d, v14.2d
+	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
+	WORD  $0x4e6ed56b // fadd v11.2d, v11.2d, v14.2d
+	WORD  $0x4e6ed58c // fadd v12.2d, v12.2d, v14.2d
+	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 0(R3)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 0(R5)
+	FMOVQ F4, 0(R6)
+	FMOVQ F5, 0(R7)
+	FMOVQ F6, 0(R8)
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	FMOVQ F7, 16(R1)
+	FMOVQ F8, 16(R3)
+	FMOVQ F9, 16(R4)
+	FMOVQ F10, 16(R5)
+	FMOVQ F11, 16(R6)
+	FMOVQ F12, 16(R7)
+	FMOVQ F13, 16(R8)
+
+	// the next 4 inputs
+	ADD  $32, R1
+	MOVD R1, dx+0(FP)
+	MOVD w+32(FP), R1
+	MOVD ldw+40(FP), R2
+	MOVD $4, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, w+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $4, R1
+	BGE  block16
+
+done20:
+	MOVD cols+56(FP), R1
+	CMP  $2, R1
+	BLT  done27
+
+block23:
 	// 7×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -2781,9 +6021,9 @@ block9:
 	ADD   R4, R9, R10
 	ADD   R4, R10, R11
 	CMP   $2, R0
-	BLT   tail11
+	BLT   tail25
 
-square10:
+square24:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F8
 	FMOVQ 0(R5), F9
@@ -2822,11 +6062,11 @@ square10:
 	ADD   $16, R11
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square10
+	BGE   square24
 
-tail11:
+tail25:
 	CMP $0, R0
-	BLE end12
+	BLE end26
 
 	// the same for fewer j
 	FMOVD 0(R1), F8
@@ -2849,7 +6089,7 @@ tail11:
 	FMOVD 0(R11), F7
 	WORD  $0x4fc71106 // fmla v6.2d, v8.2d, v7.d[0]
 	CMP   $1, R0
-	BEQ   over14
+	BEQ   over28
 	FMOVD 8(R3), F7
 	WORD  $0x4fc71120 // fmla v0.2d, v9.2d, v7.d[0]
 	FMOVD 8(R6), F7
@@ -2865,8 +6105,8 @@ tail11:
 	FMOVD 8(R11), F7
 	WORD  $0x4fc71126 // fmla v6.2d, v9.2d, v7.d[0]
 
-over14:
-end12:
+over28:
+end26:
 	VMOVI $0, V7.B16
 	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
@@ -2904,20 +6144,236 @@ end12:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $2, R1
-	BGE  block9
+	BGE  block23
 
-done13:
+done27:
 	RET
 
-fewer8:
+fewer15:
 	CMP  $6, R0
-	BNE  fewer15
+	BNE  fewer29
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $2, R1
-	BLT  done20
+	CMP  $4, R1
+	BLT  done34
 
-block16:
+block30:
+	// 6×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	MOVD  dz+16(FP), R3
+	MOVD  lddz+24(FP), R4
+	MOVD  n+64(FP), R0
+	ADD   R2, R1, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R4, R3, R8
+	ADD   R4, R8, R9
+	ADD   R4, R9, R10
+	ADD   R4, R10, R11
+	ADD   R4, R11, R12
+	CMP   $2, R0
+	BLT   tail32
+
+square31:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R1), F13
+	FMOVQ 0(R5), F14
+	VZIP2 V14.D2, V13.D2, V15.D2
+	VZIP1 V14.D2, V13.D2, V13.D2
+	VORR  V15.B16, V15.B16, V14.B16
+	FMOVQ 0(R6), F15
+	FMOVQ 0(R7), F16
+	VZIP2 V16.D2, V15.D2, V17.D2
+	VZIP1 V16.D2, V15.D2, V15.D2
+	VORR  V17.B16, V17.B16, V16.B16
+	FMOVQ 0(R3), F12
+	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11e6 // fmla v6.2d, v15.2d, v12.d[0]
+	WORD  $0x4fcc19c0 // fmla v0.2d, v14.2d, v12.d[1]
+	WORD  $0x4fcc1a06 // fmla v6.2d, v16.2d, v12.d[1]
+	FMOVQ 0(R8), F12
+	WORD  $0x4fcc11a1 // fmla v1.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11e7 // fmla v7.2d, v15.2d, v12.d[0]
+	WORD  $0x4fcc19c1 // fmla v1.2d, v14.2d, v12.d[1]
+	WORD  $0x4fcc1a07 // fmla v7.2d, v16.2d, v12.d[1]
+	FMOVQ 0(R9), F12
+	WORD  $0x4fcc11a2 // fmla v2.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11e8 // fmla v8.2d, v15.2d, v12.d[0]
+	WORD  $0x4fcc19c2 // fmla v2.2d, v14.2d, v12.d[1]
+	WORD  $0x4fcc1a08 // fmla v8.2d, v16.2d, v12.d[1]
+	FMOVQ 0(R10), F12
+	WORD  $0x4fcc11a3 // fmla v3.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11e9 // fmla v9.2d, v15.2d, v12.d[0]
+	WORD  $0x4fcc19c3 // fmla v3.2d, v14.2d, v12.d[1]
+	WORD  $0x4fcc1a09 // fmla v9.2d, v16.2d, v12.d[1]
+	FMOVQ 0(R11), F12
+	WORD  $0x4fcc11a4 // fmla v4.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11ea // fmla v10.2d, v15.2d, v12.d[0]
+	WORD  $0x4fcc19c4 // fmla v4.2d, v14.2d, v12.d[1]
+	WORD  $0x4fcc1a0a // fmla v10.2d, v16.2d, v12.d[1]
+	FMOVQ 0(R12), F12
+	WORD  $0x4fcc11a5 // fmla v5.2d, v13.2d, v12.d[0]
+	WORD  $0x4fcc11eb // fmla v11.2d, v15.2d, v12.d[0]
+	WORD  $0x4fcc19c5 // fmla v5.2d, v14.2d, v12.d[1]
+	WORD  $0x4fcc1a0b // fmla v11.2d, v16.2d, v12.d[1]
+	ADD   $16, R1
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R3
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square31
+
+tail32:
+	CMP $0, R0
+	BLE end33
+
+	// the same for fewer j
+	FMOVD 0(R1), F13
+	FMOVD 0(R5), F14
+	VZIP2 V14.D2, V13.D2, V15.D2
+	VZIP1 V14.D2, V13.D2, V13.D2
+	VORR  V15.B16, V15.B16, V14.B16
+	FMOVD 0(R3), F12
+	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
+	FMOVD 0(R8), F12
+	WORD  $0x4fcc11a1 // fmla v1.2d, v13.2d, v12.d[0]
+	FMOVD 0(R9), F12
+	WORD  $0x4fcc11a2 // fmla v2.2d, v13.2d, v12.d[0]
+	FMOVD 0(R10), F12
+	WORD  $0x4fcc11a3 // fmla v3.2d, v13.2d, v12.d[0]
+	FMOVD 0(R11), F12
+	WORD  $0x4fcc11a4 // fmla v4.2d, v13.2d, v12.d[0]
+	FMOVD 0(R12), F12
+	WORD  $0x4fcc11a5 // fmla v5.2d, v13.2d, v12.d[0]
+	CMP   $1, R0
+	BEQ   over35
+	FMOVD 8(R3), F12
+	WORD  $0x4fcc11c0 // fmla v0.2d, v14.2d, v12.d[0]
+	FMOVD 8(R8), F12
+	WORD  $0x4fcc11c1 // fmla v1.2d, v14.2d, v12.d[0]
+	FMOVD 8(R9), F12
+	WORD  $0x4fcc11c2 // fmla v2.2d, v14.2d, v12.d[0]
+	FMOVD 8(R10), F12
+	WORD  $0x4fcc11c3 // fmla v3.2d, v14.2d, v12.d[0]
+	FMOVD 8(R11), F12
+	WORD  $0x4fcc11c4 // fmla v4.2d, v14.2d, v12.d[0]
+	FMOVD 8(R12), F12
+	WORD  $0x4fcc11c5 // fmla v5.2d, v14.2d, v12.d[0]
+
+over35:
+	FMOVD 0(R6), F13
+	FMOVD 0(R7), F14
+	VZIP2 V14.D2, V13.D2, V15.D2
+	VZIP1 V14.D2, V13.D2, V13.D2
+	VORR  V15.B16, V15.B16, V14.B16
+	FMOVD 0(R3), F12
+	WORD  $0x4fcc11a6 // fmla v6.2d, v13.2d, v12.d[0]
+	FMOVD 0(R8), F12
+	WORD  $0x4fcc11a7 // fmla v7.2d, v13.2d, v12.d[0]
+	FMOVD 0(R9), F12
+	WORD  $0x4fcc11a8 // fmla v8.2d, v13.2d, v12.d[0]
+	FMOVD 0(R10), F12
+	WORD  $0x4fcc11a9 // fmla v9.2d, v13.2d, v12.d[0]
+	FMOVD 0(R11), F12
+	WORD  $0x4fcc11aa // fmla v10.2d, v13.2d, v12.d[0]
+	FMOVD 0(R12), F12
+	WORD  $0x4fcc11ab // fmla v11.2d, v13.2d, v12.d[0]
+	CMP   $1, R0
+	BEQ   over36
+	FMOVD 8(R3), F12
+	WORD  $0x4fcc11c6 // fmla v6.2d, v14.2d, v12.d[0]
+	FMOVD 8(R8), F12
+	WORD  $0x4fcc11c7 // fmla v7.2d, v14.2d, v12.d[0]
+	FMOVD 8(R9), F12
+	WORD  $0x4fcc11c8 // fmla v8.2d, v14.2d, v12.d[0]
+	FMOVD 8(R10), F12
+	WORD  $0x4fcc11c9 // fmla v9.2d, v14.2d, v12.d[0]
+	FMOVD 8(R11), F12
+	WORD  $0x4fcc11ca // fmla v10.2d, v14.2d, v12.d[0]
+	FMOVD 8(R12), F12
+	WORD  $0x4fcc11cb // fmla v11.2d, v14.2d, v12.d[0]
+
+over36:
+end33:
+	VMOVI $0, V12.B16
+	WORD  $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
+	WORD  $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
+	WORD  $0x4e6cd442 // fadd v2.2d, v2.2d, v12.2d
+	WORD  $0x4e6cd463 // fadd v3.2d, v3.2d, v12.2d
+	WORD  $0x4e6cd484 // fadd v4.2d, v4.2d, v12.2d
+	WORD  $0x4e6cd4a5 // fadd v5.2d, v5.2d, v12.2d
+	WORD  $0x4e6cd4c6 // fadd v6.2d, v6.2d, v12.2d
+	WORD  $0x4e6cd4e7 // fadd v7.2d, v7.2d, v12.2d
+	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
+	WORD  $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
+	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
+	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 0(R3)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 0(R5)
+	FMOVQ F4, 0(R6)
+	FMOVQ F5, 0(R7)
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	FMOVQ F6, 16(R1)
+	FMOVQ F7, 16(R3)
+	FMOVQ F8, 16(R4)
+	FMOVQ F9, 16(R5)
+	FMOVQ F10, 16(R6)
+	FMOVQ F11, 16(R7)
+
+	// the next 4 inputs
+	ADD  $32, R1
+	MOVD R1, dx+0(FP)
+	MOVD w+32(FP), R1
+	MOVD ldw+40(FP), R2
+	MOVD $4, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, w+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $4, R1
+	BGE  block30
+
+done34:
+	MOVD cols+56(FP), R1
+	CMP  $2, R1
+	BLT  done41
+
+block37:
 	// 6×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -2937,9 +6393,9 @@ block16:
 	ADD   R4, R8, R9
 	ADD   R4, R9, R10
 	CMP   $2, R0
-	BLT   tail18
+	BLT   tail39
 
-square17:
+square38:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F7
 	FMOVQ 0(R5), F8
@@ -2974,11 +6430,11 @@ square17:
 	ADD   $16, R10
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square17
+	BGE   square38
 
-tail18:
+tail39:
 	CMP $0, R0
-	BLE end19
+	BLE end40
 
 	// the same for fewer j
 	FMOVD 0(R1), F7
@@ -2999,7 +6455,7 @@ tail18:
 	FMOVD 0(R10), F6
 	WORD  $0x4fc610e5 // fmla v5.2d, v7.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over21
+	BEQ   over42
 	FMOVD 8(R3), F6
 	WORD  $0x4fc61100 // fmla v0.2d, v8.2d, v6.d[0]
 	FMOVD 8(R6), F6
@@ -3013,8 +6469,8 @@ tail18:
 	FMOVD 8(R10), F6
 	WORD  $0x4fc61105 // fmla v5.2d, v8.2d, v6.d[0]
 
-over21:
-end19:
+over42:
+end40:
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -3049,20 +6505,213 @@ end19:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $2, R1
-	BGE  block16
+	BGE  block37
 
-done20:
+done41:
 	RET
 
-fewer15:
+fewer29:
 	CMP  $5, R0
-	BNE  fewer22
+	BNE  fewer43
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $2, R1
-	BLT  done27
+	CMP  $4, R1
+	BLT  done48
 
-block23:
+block44:
+	// 5×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	MOVD  dz+16(FP), R3
+	MOVD  lddz+24(FP), R4
+	MOVD  n+64(FP), R0
+	ADD   R2, R1, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R4, R3, R8
+	ADD   R4, R8, R9
+	ADD   R4, R9, R10
+	ADD   R4, R10, R11
+	CMP   $2, R0
+	BLT   tail46
+
+square45:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R1), F11
+	FMOVQ 0(R5), F12
+	VZIP2 V12.D2, V11.D2, V13.D2
+	VZIP1 V12.D2, V11.D2, V11.D2
+	VORR  V13.B16, V13.B16, V12.B16
+	FMOVQ 0(R6), F13
+	FMOVQ 0(R7), F14
+	VZIP2 V14.D2, V13.D2, V15.D2
+	VZIP1 V14.D2, V13.D2, V13.D2
+	VORR  V15.B16, V15.B16, V14.B16
+	FMOVQ 0(R3), F10
+	WORD  $0x4fca1160 // fmla v0.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca11a5 // fmla v5.2d, v13.2d, v10.d[0]
+	WORD  $0x4fca1980 // fmla v0.2d, v12.2d, v10.d[1]
+	WORD  $0x4fca19c5 // fmla v5.2d, v14.2d, v10.d[1]
+	FMOVQ 0(R8), F10
+	WORD  $0x4fca1161 // fmla v1.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca11a6 // fmla v6.2d, v13.2d, v10.d[0]
+	WORD  $0x4fca1981 // fmla v1.2d, v12.2d, v10.d[1]
+	WORD  $0x4fca19c6 // fmla v6.2d, v14.2d, v10.d[1]
+	FMOVQ 0(R9), F10
+	WORD  $0x4fca1162 // fmla v2.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca11a7 // fmla v7.2d, v13.2d, v10.d[0]
+	WORD  $0x4fca1982 // fmla v2.2d, v12.2d, v10.d[1]
+	WORD  $0x4fca19c7 // fmla v7.2d, v14.2d, v10.d[1]
+	FMOVQ 0(R10), F10
+	WORD  $0x4fca1163 // fmla v3.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca11a8 // fmla v8.2d, v13.2d, v10.d[0]
+	WORD  $0x4fca1983 // fmla v3.2d, v12.2d, v10.d[1]
+	WORD  $0x4fca19c8 // fmla v8.2d, v14.2d, v10.d[1]
+	FMOVQ 0(R11), F10
+	WORD  $0x4fca1164 // fmla v4.2d, v11.2d, v10.d[0]
+	WORD  $0x4fca11a9 // fmla v9.2d, v13.2d, v10.d[0]
+	WORD  $0x4fca1984 // fmla v4.2d, v12.2d, v10.d[1]
+	WORD  $0x4fca19c9 // fmla v9.2d, v14.2d, v10.d[1]
+	ADD   $16, R1
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R3
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square45
+
+tail46:
+	CMP $0, R0
+	BLE end47
+
+	// the same for fewer j
+	FMOVD 0(R1), F11
+	FMOVD 0(R5), F12
+	VZIP2 V12.D2, V11.D2, V13.D2
+	VZIP1 V12.D2, V11.D2, V11.D2
+	VORR  V13.B16, V13.B16, V12.B16
+	FMOVD 0(R3), F10
+	WORD  $0x4fca1160 // fmla v0.2d, v11.2d, v10.d[0]
+	FMOVD 0(R8), F10
+	WORD  $0x4fca1161 // fmla v1.2d, v11.2d, v10.d[0]
+	FMOVD 0(R9), F10
+	WORD  $0x4fca1162 // fmla v2.2d, v11.2d, v10.d[0]
+	FMOVD 0(R10), F10
+	WORD  $0x4fca1163 // fmla v3.2d, v11.2d, v10.d[0]
+	FMOVD 0(R11), F10
+	WORD  $0x4fca1164 // fmla v4.2d, v11.2d, v10.d[0]
+	CMP   $1, R0
+	BEQ   over49
+	FMOVD 8(R3), F10
+	WORD  $0x4fca1180 // fmla v0.2d, v12.2d, v10.d[0]
+	FMOVD 8(R8), F10
+	WORD  $0x4fca1181 // fmla v1.2d, v12.2d, v10.d[0]
+	FMOVD 8(R9), F10
+	WORD  $0x4fca1182 // fmla v2.2d, v12.2d, v10.d[0]
+	FMOVD 8(R10), F10
+	WORD  $0x4fca1183 // fmla v3.2d, v12.2d, v10.d[0]
+	FMOVD 8(R11), F10
+	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
+
+over49:
+	FMOVD 0(R6), F11
+	FMOVD 0(R7), F12
+	VZIP2 V12.D2, V11.D2, V13.D2
+	VZIP1 V12.D2, V11.D2, V11.D2
+	VORR  V13.B16, V13.B16, V12.B16
+	FMOVD 0(R3), F10
+	WORD  $0x4fca1165 // fmla v5.2d, v11.2d, v10.d[0]
+	FMOVD 0(R8), F10
+	WORD  $0x4fca1166 // fmla v6.2d, v11.2d, v10.d[0]
+	FMOVD 0(R9), F10
+	WORD  $0x4fca1167 // fmla v7.2d, v11.2d, v10.d[0]
+	FMOVD 0(R10), F10
+	WORD  $0x4fca1168 // fmla v8.2d, v11.2d, v10.d[0]
+	FMOVD 0(R11), F10
+	WORD  $0x4fca1169 // fmla v9.2d, v11.2d, v10.d[0]
+	CMP   $1, R0
+	BEQ   over50
+	FMOVD 8(R3), F10
+	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
+	FMOVD 8(R8), F10
+	WORD  $0x4fca1186 // fmla v6.2d, v12.2d, v10.d[0]
+	FMOVD 8(R9), F10
+	WORD  $0x4fca1187 // fmla v7.2d, v12.2d, v10.d[0]
+	FMOVD 8(R10), F10
+	WORD  $0x4fca1188 // fmla v8.2d, v12.2d, v10.d[0]
+	FMOVD 8(R11), F10
+	WORD  $0x4fca1189 // fmla v9.2d, v12.2d, v10.d[0]
+
+over50:
+end47:
+	VMOVI $0, V10.B16
+	WORD  $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
+	WORD  $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
+	WORD  $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
+	WORD  $0x4e6ad463 // fadd v3.2d, v3.2d, v10.2d
+	WORD  $0x4e6ad484 // fadd v4.2d, v4.2d, v10.2d
+	WORD  $0x4e6ad4a5 // fadd v5.2d, v5.2d, v10.2d
+	WORD  $0x4e6ad4c6 // fadd v6.2d, v6.2d, v10.2d
+	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 0(R3)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 0(R5)
+	FMOVQ F4, 0(R6)
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVQ F5, 16(R1)
+	FMOVQ F6, 16(R3)
+	FMOVQ F7, 16(R4)
+	FMOVQ F8, 16(R5)
+	FMOVQ F9, 16(R6)
+
+	// the next 4 inputs
+	ADD  $32, R1
+	MOVD R1, dx+0(FP)
+	MOVD w+32(FP), R1
+	MOVD ldw+40(FP), R2
+	MOVD $4, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, w+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $4, R1
+	BGE  block44
+
+done48:
+	MOVD cols+56(FP), R1
+	CMP  $2, R1
+	BLT  done55
+
+block51:
 	// 5×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -3080,9 +6729,9 @@ block23:
 	ADD   R4, R7, R8
 	ADD   R4, R8, R9
 	CMP   $2, R0
-	BLT   tail25
+	BLT   tail53
 
-square24:
+square52:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R5), F7
@@ -3113,11 +6762,11 @@ square24:
 	ADD   $16, R9
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square24
+	BGE   square52
 
-tail25:
+tail53:
 	CMP $0, R0
-	BLE end26
+	BLE end54
 
 	// the same for fewer j
 	FMOVD 0(R1), F6
@@ -3136,7 +6785,7 @@ tail25:
 	FMOVD 0(R9), F5
 	WORD  $0x4fc510c4 // fmla v4.2d, v6.2d, v5.d[0]
 	CMP   $1, R0
-	BEQ   over28
+	BEQ   over56
 	FMOVD 8(R3), F5
 	WORD  $0x4fc510e0 // fmla v0.2d, v7.2d, v5.d[0]
 	FMOVD 8(R6), F5
@@ -3148,8 +6797,8 @@ tail25:
 	FMOVD 8(R9), F5
 	WORD  $0x4fc510e4 // fmla v4.2d, v7.2d, v5.d[0]
 
-over28:
-end26:
+over56:
+end54:
 	VMOVI $0, V5.B16
 	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
@@ -3181,20 +6830,190 @@ end26:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $2, R1
-	BGE  block23
+	BGE  block51
 
-done27:
+done55:
 	RET
 
-fewer22:
+fewer43:
 	CMP  $4, R0
-	BNE  fewer29
+	BNE  fewer57
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $2, R1
-	BLT  done34
+	CMP  $4, R1
+	BLT  done62
 
-block30:
+block58:
+	// 4×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	MOVD  dz+16(FP), R3
+	MOVD  lddz+24(FP), R4
+	MOVD  n+64(FP), R0
+	ADD   R2, R1, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R4, R3, R8
+	ADD   R4, R8, R9
+	ADD   R4, R9, R10
+	CMP   $2, R0
+	BLT   tail60
+
+square59:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R1), F9
+	FMOVQ 0(R5), F10
+	VZIP2 V10.D2, V9.D2, V11.D2
+	VZIP1 V10.D2, V9.D2, V9.D2
+	VORR  V11.B16, V11.B16, V10.B16
+	FMOVQ 0(R6), F11
+	FMOVQ 0(R7), F12
+	VZIP2 V12.D2, V11.D2, V13.D2
+	VZIP1 V12.D2, V11.D2, V11.D2
+	VORR  V13.B16, V13.B16, V12.B16
+	FMOVQ 0(R3), F8
+	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81164 // fmla v4.2d, v11.2d, v8.d[0]
+	WORD  $0x4fc81940 // fmla v0.2d, v10.2d, v8.d[1]
+	WORD  $0x4fc81984 // fmla v4.2d, v12.2d, v8.d[1]
+	FMOVQ 0(R8), F8
+	WORD  $0x4fc81121 // fmla v1.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81165 // fmla v5.2d, v11.2d, v8.d[0]
+	WORD  $0x4fc81941 // fmla v1.2d, v10.2d, v8.d[1]
+	WORD  $0x4fc81985 // fmla v5.2d, v12.2d, v8.d[1]
+	FMOVQ 0(R9), F8
+	WORD  $0x4fc81122 // fmla v2.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81166 // fmla v6.2d, v11.2d, v8.d[0]
+	WORD  $0x4fc81942 // fmla v2.2d, v10.2d, v8.d[1]
+	WORD  $0x4fc81986 // fmla v6.2d, v12.2d, v8.d[1]
+	FMOVQ 0(R10), F8
+	WORD  $0x4fc81123 // fmla v3.2d, v9.2d, v8.d[0]
+	WORD  $0x4fc81167 // fmla v7.2d, v11.2d, v8.d[0]
+	WORD  $0x4fc81943 // fmla v3.2d, v10.2d, v8.d[1]
+	WORD  $0x4fc81987 // fmla v7.2d, v12.2d, v8.d[1]
+	ADD   $16, R1
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R3
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square59
+
+tail60:
+	CMP $0, R0
+	BLE end61
+
+	// the same for fewer j
+	FMOVD 0(R1), F9
+	FMOVD 0(R5), F10
+	VZIP2 V10.D2, V9.D2, V11.D2
+	VZIP1 V10.D2, V9.D2, V9.D2
+	VORR  V11.B16, V11.B16, V10.B16
+	FMOVD 0(R3), F8
+	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
+	FMOVD 0(R8), F8
+	WORD  $0x4fc81121 // fmla v1.2d, v9.2d, v8.d[0]
+	FMOVD 0(R9), F8
+	WORD  $0x4fc81122 // fmla v2.2d, v9.2d, v8.d[0]
+	FMOVD 0(R10), F8
+	WORD  $0x4fc81123 // fmla v3.2d, v9.2d, v8.d[0]
+	CMP   $1, R0
+	BEQ   over63
+	FMOVD 8(R3), F8
+	WORD  $0x4fc81140 // fmla v0.2d, v10.2d, v8.d[0]
+	FMOVD 8(R8), F8
+	WORD  $0x4fc81141 // fmla v1.2d, v10.2d, v8.d[0]
+	FMOVD 8(R9), F8
+	WORD  $0x4fc81142 // fmla v2.2d, v10.2d, v8.d[0]
+	FMOVD 8(R10), F8
+	WORD  $0x4fc81143 // fmla v3.2d, v10.2d, v8.d[0]
+
+over63:
+	FMOVD 0(R6), F9
+	FMOVD 0(R7), F10
+	VZIP2 V10.D2, V9.D2, V11.D2
+	VZIP1 V10.D2, V9.D2, V9.D2
+	VORR  V11.B16, V11.B16, V10.B16
+	FMOVD 0(R3), F8
+	WORD  $0x4fc81124 // fmla v4.2d, v9.2d, v8.d[0]
+	FMOVD 0(R8), F8
+	WORD  $0x4fc81125 // fmla v5.2d, v9.2d, v8.d[0]
+	FMOVD 0(R9), F8
+	WORD  $0x4fc81126 // fmla v6.2d, v9.2d, v8.d[0]
+	FMOVD 0(R10), F8
+	WORD  $0x4fc81127 // fmla v7.2d, v9.2d, v8.d[0]
+	CMP   $1, R0
+	BEQ   over64
+	FMOVD 8(R3), F8
+	WORD  $0x4fc81144 // fmla v4.2d, v10.2d, v8.d[0]
+	FMOVD 8(R8), F8
+	WORD  $0x4fc81145 // fmla v5.2d, v10.2d, v8.d[0]
+	FMOVD 8(R9), F8
+	WORD  $0x4fc81146 // fmla v6.2d, v10.2d, v8.d[0]
+	FMOVD 8(R10), F8
+	WORD  $0x4fc81147 // fmla v7.2d, v10.2d, v8.d[0]
+
+over64:
+end61:
+	VMOVI $0, V8.B16
+	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
+	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
+	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
+	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
+	WORD  $0x4e68d484 // fadd v4.2d, v4.2d, v8.2d
+	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
+	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 0(R3)
+	FMOVQ F2, 0(R4)
+	FMOVQ F3, 0(R5)
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	FMOVQ F4, 16(R1)
+	FMOVQ F5, 16(R3)
+	FMOVQ F6, 16(R4)
+	FMOVQ F7, 16(R5)
+
+	// the next 4 inputs
+	ADD  $32, R1
+	MOVD R1, dx+0(FP)
+	MOVD w+32(FP), R1
+	MOVD ldw+40(FP), R2
+	MOVD $4, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, w+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $4, R1
+	BGE  block58
+
+done62:
+	MOVD cols+56(FP), R1
+	CMP  $2, R1
+	BLT  done69
+
+block65:
 	// 4×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -3210,9 +7029,9 @@ block30:
 	ADD   R4, R6, R7
 	ADD   R4, R7, R8
 	CMP   $2, R0
-	BLT   tail32
+	BLT   tail67
 
-square31:
+square66:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F5
 	FMOVQ 0(R5), F6
@@ -3239,11 +7058,11 @@ square31:
 	ADD   $16, R8
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square31
+	BGE   square66
 
-tail32:
+tail67:
 	CMP $0, R0
-	BLE end33
+	BLE end68
 
 	// the same for fewer j
 	FMOVD 0(R1), F5
@@ -3260,7 +7079,7 @@ tail32:
 	FMOVD 0(R8), F4
 	WORD  $0x4fc410a3 // fmla v3.2d, v5.2d, v4.d[0]
 	CMP   $1, R0
-	BEQ   over35
+	BEQ   over70
 	FMOVD 8(R3), F4
 	WORD  $0x4fc410c0 // fmla v0.2d, v6.2d, v4.d[0]
 	FMOVD 8(R6), F4
@@ -3270,8 +7089,8 @@ tail32:
 	FMOVD 8(R8), F4
 	WORD  $0x4fc410c3 // fmla v3.2d, v6.2d, v4.d[0]
 
-over35:
-end33:
+over70:
+end68:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -3300,20 +7119,167 @@ end33:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $2, R1
-	BGE  block30
+	BGE  block65
 
-done34:
+done69:
 	RET
 
-fewer29:
+fewer57:
 	CMP  $3, R0
-	BNE  fewer36
+	BNE  fewer71
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $2, R1
-	BLT  done41
+	CMP  $4, R1
+	BLT  done76
 
-block37:
+block72:
+	// 3×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	MOVD  dz+16(FP), R3
+	MOVD  lddz+24(FP), R4
+	MOVD  n+64(FP), R0
+	ADD   R2, R1, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R4, R3, R8
+	ADD   R4, R8, R9
+	CMP   $2, R0
+	BLT   tail74
+
+square73:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R1), F7
+	FMOVQ 0(R5), F8
+	VZIP2 V8.D2, V7.D2, V9.D2
+	VZIP1 V8.D2, V7.D2, V7.D2
+	VORR  V9.B16, V9.B16, V8.B16
+	FMOVQ 0(R6), F9
+	FMOVQ 0(R7), F10
+	VZIP2 V10.D2, V9.D2, V11.D2
+	VZIP1 V10.D2, V9.D2, V9.D2
+	VORR  V11.B16, V11.B16, V10.B16
+	FMOVQ 0(R3), F6
+	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61123 // fmla v3.2d, v9.2d, v6.d[0]
+	WORD  $0x4fc61900 // fmla v0.2d, v8.2d, v6.d[1]
+	WORD  $0x4fc61943 // fmla v3.2d, v10.2d, v6.d[1]
+	FMOVQ 0(R8), F6
+	WORD  $0x4fc610e1 // fmla v1.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61124 // fmla v4.2d, v9.2d, v6.d[0]
+	WORD  $0x4fc61901 // fmla v1.2d, v8.2d, v6.d[1]
+	WORD  $0x4fc61944 // fmla v4.2d, v10.2d, v6.d[1]
+	FMOVQ 0(R9), F6
+	WORD  $0x4fc610e2 // fmla v2.2d, v7.2d, v6.d[0]
+	WORD  $0x4fc61125 // fmla v5.2d, v9.2d, v6.d[0]
+	WORD  $0x4fc61902 // fmla v2.2d, v8.2d, v6.d[1]
+	WORD  $0x4fc61945 // fmla v5.2d, v10.2d, v6.d[1]
+	ADD   $16, R1
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R3
+	ADD   $16, R8
+	ADD   $16, R9
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square73
+
+tail74:
+	CMP $0, R0
+	BLE end75
+
+	// the same for fewer j
+	FMOVD 0(R1), F7
+	FMOVD 0(R5), F8
+	VZIP2 V8.D2, V7.D2, V9.D2
+	VZIP1 V8.D2, V7.D2, V7.D2
+	VORR  V9.B16, V9.B16, V8.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
+	FMOVD 0(R8), F6
+	WORD  $0x4fc610e1 // fmla v1.2d, v7.2d, v6.d[0]
+	FMOVD 0(R9), F6
+	WORD  $0x4fc610e2 // fmla v2.2d, v7.2d, v6.d[0]
+	CMP   $1, R0
+	BEQ   over77
+	FMOVD 8(R3), F6
+	WORD  $0x4fc61100 // fmla v0.2d, v8.2d, v6.d[0]
+	FMOVD 8(R8), F6
+	WORD  $0x4fc61101 // fmla v1.2d, v8.2d, v6.d[0]
+	FMOVD 8(R9), F6
+	WORD  $0x4fc61102 // fmla v2.2d, v8.2d, v6.d[0]
+
+over77:
+	FMOVD 0(R6), F7
+	FMOVD 0(R7), F8
+	VZIP2 V8.D2, V7.D2, V9.D2
+	VZIP1 V8.D2, V7.D2, V7.D2
+	VORR  V9.B16, V9.B16, V8.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc610e3 // fmla v3.2d, v7.2d, v6.d[0]
+	FMOVD 0(R8), F6
+	WORD  $0x4fc610e4 // fmla v4.2d, v7.2d, v6.d[0]
+	FMOVD 0(R9), F6
+	WORD  $0x4fc610e5 // fmla v5.2d, v7.2d, v6.d[0]
+	CMP   $1, R0
+	BEQ   over78
+	FMOVD 8(R3), F6
+	WORD  $0x4fc61103 // fmla v3.2d, v8.2d, v6.d[0]
+	FMOVD 8(R8), F6
+	WORD  $0x4fc61104 // fmla v4.2d, v8.2d, v6.d[0]
+	FMOVD 8(R9), F6
+	WORD  $0x4fc61105 // fmla v5.2d, v8.2d, v6.d[0]
+
+over78:
+end75:
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
+	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
+	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
+	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 0(R3)
+	FMOVQ F2, 0(R4)
+	ADD   R2, R1, R3
+	ADD   R2, R3, R4
+	FMOVQ F3, 16(R1)
+	FMOVQ F4, 16(R3)
+	FMOVQ F5, 16(R4)
+
+	// the next 4 inputs
+	ADD  $32, R1
+	MOVD R1, dx+0(FP)
+	MOVD w+32(FP), R1
+	MOVD ldw+40(FP), R2
+	MOVD $4, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, w+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $4, R1
+	BGE  block72
+
+done76:
+	MOVD cols+56(FP), R1
+	CMP  $2, R1
+	BLT  done83
+
+block79:
 	// 3×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -3327,9 +7293,9 @@ block37:
 	ADD   R4, R3, R6
 	ADD   R4, R6, R7
 	CMP   $2, R0
-	BLT   tail39
+	BLT   tail81
 
-square38:
+square80:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R5), F5
@@ -3352,11 +7318,11 @@ square38:
 	ADD   $16, R7
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square38
+	BGE   square80
 
-tail39:
+tail81:
 	CMP $0, R0
-	BLE end40
+	BLE end82
 
 	// the same for fewer j
 	FMOVD 0(R1), F4
@@ -3371,7 +7337,7 @@ tail39:
 	FMOVD 0(R7), F3
 	WORD  $0x4fc31082 // fmla v2.2d, v4.2d, v3.d[0]
 	CMP   $1, R0
-	BEQ   over42
+	BEQ   over84
 	FMOVD 8(R3), F3
 	WORD  $0x4fc310a0 // fmla v0.2d, v5.2d, v3.d[0]
 	FMOVD 8(R6), F3
@@ -3379,8 +7345,8 @@ tail39:
 	FMOVD 8(R7), F3
 	WORD  $0x4fc310a2 // fmla v2.2d, v5.2d, v3.d[0]
 
-over42:
-end40:
+over84:
+end82:
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
@@ -3406,20 +7372,20 @@ end40:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $2, R1
-	BGE  block37
+	BGE  block79
 
-done41:
+done83:
 	RET
 
-fewer36:
+fewer71:
 	CMP  $2, R0
-	BNE  fewer43
+	BNE  fewer85
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLT  done48
+	BLT  done90
 
-block44:
+block86:
 	// 2×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -3435,32 +7401,30 @@ block44:
 	ADD   R2, R6, R7
 	ADD   R4, R3, R8
 	CMP   $2, R0
-	BLT   tail46
+	BLT   tail88
 
-square45:
+square87:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F5
 	FMOVQ 0(R5), F6
 	VZIP2 V6.D2, V5.D2, V7.D2
 	VZIP1 V6.D2, V5.D2, V5.D2
 	VORR  V7.B16, V7.B16, V6.B16
+	FMOVQ 0(R6), F7
+	FMOVQ 0(R7), F8
+	VZIP2 V8.D2, V7.D2, V9.D2
+	VZIP1 V8.D2, V7.D2, V7.D2
+	VORR  V9.B16, V9.B16, V8.B16
 	FMOVQ 0(R3), F4
 	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
+	WORD  $0x4fc410e2 // fmla v2.2d, v7.2d, v4.d[0]
 	WORD  $0x4fc418c0 // fmla v0.2d, v6.2d, v4.d[1]
+	WORD  $0x4fc41902 // fmla v2.2d, v8.2d, v4.d[1]
 	FMOVQ 0(R8), F4
 	WORD  $0x4fc410a1 // fmla v1.2d, v5.2d, v4.d[0]
+	WORD  $0x4fc410e3 // fmla v3.2d, v7.2d, v4.d[0]
 	WORD  $0x4fc418c1 // fmla v1.2d, v6.2d, v4.d[1]
-	FMOVQ 0(R6), F5
-	FMOVQ 0(R7), F6
-	VZIP2 V6.D2, V5.D2, V7.D2
-	VZIP1 V6.D2, V5.D2, V5.D2
-	VORR  V7.B16, V7.B16, V6.B16
-	FMOVQ 0(R3), F4
-	WORD  $0x4fc410a2 // fmla v2.2d, v5.2d, v4.d[0]
-	WORD  $0x4fc418c2 // fmla v2.2d, v6.2d, v4.d[1]
-	FMOVQ 0(R8), F4
-	WORD  $0x4fc410a3 // fmla v3.2d, v5.2d, v4.d[0]
-	WORD  $0x4fc418c3 // fmla v3.2d, v6.2d, v4.d[1]
+	WORD  $0x4fc41903 // fmla v3.2d, v8.2d, v4.d[1]
 	ADD   $16, R1
 	ADD   $16, R5
 	ADD   $16, R6
@@ -3469,11 +7433,11 @@ square45:
 	ADD   $16, R8
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square45
+	BGE   square87
 
-tail46:
+tail88:
 	CMP $0, R0
-	BLE end47
+	BLE end89
 
 	// the same for fewer j
 	FMOVD 0(R1), F5
@@ -3486,13 +7450,13 @@ tail46:
 	FMOVD 0(R8), F4
 	WORD  $0x4fc410a1 // fmla v1.2d, v5.2d, v4.d[0]
 	CMP   $1, R0
-	BEQ   over49
+	BEQ   over91
 	FMOVD 8(R3), F4
 	WORD  $0x4fc410c0 // fmla v0.2d, v6.2d, v4.d[0]
 	FMOVD 8(R8), F4
 	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
 
-over49:
+over91:
 	FMOVD 0(R6), F5
 	FMOVD 0(R7), F6
 	VZIP2 V6.D2, V5.D2, V7.D2
@@ -3503,14 +7467,14 @@ over49:
 	FMOVD 0(R8), F4
 	WORD  $0x4fc410a3 // fmla v3.2d, v5.2d, v4.d[0]
 	CMP   $1, R0
-	BEQ   over50
+	BEQ   over92
 	FMOVD 8(R3), F4
 	WORD  $0x4fc410c2 // fmla v2.2d, v6.2d, v4.d[0]
 	FMOVD 8(R8), F4
 	WORD  $0x4fc410c3 // fmla v3.2d, v6.2d, v4.d[0]
 
-over50:
-end47:
+over92:
+end89:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -3538,14 +7502,14 @@ end47:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $4, R1
-	BGE  block44
+	BGE  block86
 
-done48:
+done90:
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLT  done55
+	BLT  done97
 
-block51:
+block93:
 	// 2×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -3557,9 +7521,9 @@ block51:
 	ADD   R2, R1, R5
 	ADD   R4, R3, R6
 	CMP   $2, R0
-	BLT   tail53
+	BLT   tail95
 
-square52:
+square94:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R5), F4
@@ -3578,11 +7542,11 @@ square52:
 	ADD   $16, R6
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square52
+	BGE   square94
 
-tail53:
+tail95:
 	CMP $0, R0
-	BLE end54
+	BLE end96
 
 	// the same for fewer j
 	FMOVD 0(R1), F3
@@ -3595,14 +7559,14 @@ tail53:
 	FMOVD 0(R6), F2
 	WORD  $0x4fc21061 // fmla v1.2d, v3.2d, v2.d[0]
 	CMP   $1, R0
-	BEQ   over56
+	BEQ   over98
 	FMOVD 8(R3), F2
 	WORD  $0x4fc21080 // fmla v0.2d, v4.2d, v2.d[0]
 	FMOVD 8(R6), F2
 	WORD  $0x4fc21081 // fmla v1.2d, v4.2d, v2.d[0]
 
-over56:
-end54:
+over98:
+end96:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
@@ -3625,18 +7589,18 @@ end54:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $2, R1
-	BGE  block51
+	BGE  block93
 
-done55:
+done97:
 	RET
 
-fewer43:
+fewer85:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $8, R1
-	BLT  done62
+	BLT  done104
 
-block58:
+block100:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -3654,42 +7618,39 @@ block58:
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
 	CMP   $2, R0
-	BLT   tail60
+	BLT   tail102
 
-square59:
+square101:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F5
 	FMOVQ 0(R4), F6
 	VZIP2 V6.D2, V5.D2, V7.D2
 	VZIP1 V6.D2, V5.D2, V5.D2
 	VORR  V7.B16, V7.B16, V6.B16
+	FMOVQ 0(R5), F7
+	FMOVQ 0(R6), F8
+	VZIP2 V8.D2, V7.D2, V9.D2
+	VZIP1 V8.D2, V7.D2, V7.D2
+	VORR  V9.B16, V9.B16, V8.B16
+	FMOVQ 0(R7), F9
+	FMOVQ 0(R8), F10
+	VZIP2 V10.D2, V9.D2, V11.D2
+	VZIP1 V10.D2, V9.D2, V9.D2
+	VORR  V11.B16, V11.B16, V10.B16
+	FMOVQ 0(R9), F11
+	FMOVQ 0(R10), F12
+	VZIP2 V12.D2, V11.D2, V13.D2
+	VZIP1 V12.D2, V11.D2, V11.D2
+	VORR  V13.B16, V13.B16, V12.B16
 	FMOVQ 0(R3), F4
 	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
+	WORD  $0x4fc410e1 // fmla v1.2d, v7.2d, v4.d[0]
+	WORD  $0x4fc41122 // fmla v2.2d, v9.2d, v4.d[0]
+	WORD  $0x4fc41163 // fmla v3.2d, v11.2d, v4.d[0]
 	WORD  $0x4fc418c0 // fmla v0.2d, v6.2d, v4.d[1]
-	FMOVQ 0(R5), F5
-	FMOVQ 0(R6), F6
-	VZIP2 V6.D2, V5.D2, V7.D2
-	VZIP1 V6.D2, V5.D2, V5.D2
-	VORR  V7.B16, V7.B16, V6.B16
-	FMOVQ 0(R3), F4
-	WORD  $0x4fc410a1 // fmla v1.2d, v5.2d, v4.d[0]
-	WORD  $0x4fc418c1 // fmla v1.2d, v6.2d, v4.d[1]
-	FMOVQ 0(R7), F5
-	FMOVQ 0(R8), F6
-	VZIP2 V6.D2, V5.D2, V7.D2
-	VZIP1 V6.D2, V5.D2, V5.D2
-	VORR  V7.B16, V7.B16, V6.B16
-	FMOVQ 0(R3), F4
-	WORD  $0x4fc410a2 // fmla v2.2d, v5.2d, v4.d[0]
-	WORD  $0x4fc418c2 // fmla v2.2d, v6.2d, v4.d[1]
-	FMOVQ 0(R9), F5
-	FMOVQ 0(R10), F6
-	VZIP2 V6.D2, V5.D2, V7.D2
-	VZIP1 V6.D2, V5.D2, V5.D2
-	VORR  V7.B16, V7.B16, V6.B16
-	FMOVQ 0(R3), F4
-	WORD  $0x4fc410a3 // fmla v3.2d, v5.2d, v4.d[0]
-	WORD  $0x4fc418c3 // fmla v3.2d, v6.2d, v4.d[1]
+	WORD  $0x4fc41901 // fmla v1.2d, v8.2d, v4.d[1]
+	WORD  $0x4fc41942 // fmla v2.2d, v10.2d, v4.d[1]
+	WORD  $0x4fc41983 // fmla v3.2d, v12.2d, v4.d[1]
 	ADD   $16, R1
 	ADD   $16, R4
 	ADD   $16, R5
@@ -3701,11 +7662,11 @@ square59:
 	ADD   $16, R3
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square59
+	BGE   square101
 
-tail60:
+tail102:
 	CMP $0, R0
-	BLE end61
+	BLE end103
 
 	// the same for fewer j
 	FMOVD 0(R1), F5
@@ -3716,11 +7677,11 @@ tail60:
 	FMOVD 0(R3), F4
 	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
 	CMP   $1, R0
-	BEQ   over63
+	BEQ   over105
 	FMOVD 8(R3), F4
 	WORD  $0x4fc410c0 // fmla v0.2d, v6.2d, v4.d[0]
 
-over63:
+over105:
 	FMOVD 0(R5), F5
 	FMOVD 0(R6), F6
 	VZIP2 V6.D2, V5.D2, V7.D2
@@ -3729,11 +7690,11 @@ over63:
 	FMOVD 0(R3), F4
 	WORD  $0x4fc410a1 // fmla v1.2d, v5.2d, v4.d[0]
 	CMP   $1, R0
-	BEQ   over64
+	BEQ   over106
 	FMOVD 8(R3), F4
 	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
 
-over64:
+over106:
 	FMOVD 0(R7), F5
 	FMOVD 0(R8), F6
 	VZIP2 V6.D2, V5.D2, V7.D2
@@ -3742,11 +7703,11 @@ over64:
 	FMOVD 0(R3), F4
 	WORD  $0x4fc410a2 // fmla v2.2d, v5.2d, v4.d[0]
 	CMP   $1, R0
-	BEQ   over65
+	BEQ   over107
 	FMOVD 8(R3), F4
 	WORD  $0x4fc410c2 // fmla v2.2d, v6.2d, v4.d[0]
 
-over65:
+over107:
 	FMOVD 0(R9), F5
 	FMOVD 0(R10), F6
 	VZIP2 V6.D2, V5.D2, V7.D2
@@ -3755,12 +7716,12 @@ over65:
 	FMOVD 0(R3), F4
 	WORD  $0x4fc410a3 // fmla v3.2d, v5.2d, v4.d[0]
 	CMP   $1, R0
-	BEQ   over66
+	BEQ   over108
 	FMOVD 8(R3), F4
 	WORD  $0x4fc410c3 // fmla v3.2d, v6.2d, v4.d[0]
 
-over66:
-end61:
+over108:
+end103:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -3786,14 +7747,114 @@ end61:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $8, R1
-	BGE  block58
+	BGE  block100
 
-done62:
+done104:
+	MOVD cols+56(FP), R1
+	CMP  $4, R1
+	BLT  done113
+
+block109:
+	// 1×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	MOVD  dz+16(FP), R3
+	MOVD  n+64(FP), R0
+	ADD   R2, R1, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	CMP   $2, R0
+	BLT   tail111
+
+square110:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R1), F3
+	FMOVQ 0(R4), F4
+	VZIP2 V4.D2, V3.D2, V5.D2
+	VZIP1 V4.D2, V3.D2, V3.D2
+	VORR  V5.B16, V5.B16, V4.B16
+	FMOVQ 0(R5), F5
+	FMOVQ 0(R6), F6
+	VZIP2 V6.D2, V5.D2, V7.D2
+	VZIP1 V6.D2, V5.D2, V5.D2
+	VORR  V7.B16, V7.B16, V6.B16
+	FMOVQ 0(R3), F2
+	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
+	WORD  $0x4fc210a1 // fmla v1.2d, v5.2d, v2.d[0]
+	WORD  $0x4fc21880 // fmla v0.2d, v4.2d, v2.d[1]
+	WORD  $0x4fc218c1 // fmla v1.2d, v6.2d, v2.d[1]
+	ADD   $16, R1
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R3
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square110
+
+tail111:
+	CMP $0, R0
+	BLE end112
+
+	// the same for fewer j
+	FMOVD 0(R1), F3
+	FMOVD 0(R4), F4
+	VZIP2 V4.D2, V3.D2, V5.D2
+	VZIP1 V4.D2, V3.D2, V3.D2
+	VORR  V5.B16, V5.B16, V4.B16
+	FMOVD 0(R3), F2
+	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
+	CMP   $1, R0
+	BEQ   over114
+	FMOVD 8(R3), F2
+	WORD  $0x4fc21080 // fmla v0.2d, v4.2d, v2.d[0]
+
+over114:
+	FMOVD 0(R5), F3
+	FMOVD 0(R6), F4
+	VZIP2 V4.D2, V3.D2, V5.D2
+	VZIP1 V4.D2, V3.D2, V3.D2
+	VORR  V5.B16, V5.B16, V4.B16
+	FMOVD 0(R3), F2
+	WORD  $0x4fc21061 // fmla v1.2d, v3.2d, v2.d[0]
+	CMP   $1, R0
+	BEQ   over115
+	FMOVD 8(R3), F2
+	WORD  $0x4fc21081 // fmla v1.2d, v4.2d, v2.d[0]
+
+over115:
+end112:
+	VMOVI $0, V2.B16
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R1)
+
+	// the next 4 inputs
+	ADD  $32, R1
+	MOVD R1, dx+0(FP)
+	MOVD w+32(FP), R1
+	MOVD ldw+40(FP), R2
+	MOVD $4, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, w+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $4, R1
+	BGE  block109
+
+done113:
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLT  done71
+	BLT  done120
 
-block67:
+block116:
 	// 1×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  w+32(FP), R1
@@ -3802,9 +7863,9 @@ block67:
 	MOVD  n+64(FP), R0
 	ADD   R2, R1, R4
 	CMP   $2, R0
-	BLT   tail69
+	BLT   tail118
 
-square68:
+square117:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R4), F3
@@ -3819,11 +7880,11 @@ square68:
 	ADD   $16, R3
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square68
+	BGE   square117
 
-tail69:
+tail118:
 	CMP $0, R0
-	BLE end70
+	BLE end119
 
 	// the same for fewer j
 	FMOVD 0(R1), F2
@@ -3834,12 +7895,12 @@ tail69:
 	FMOVD 0(R3), F1
 	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
 	CMP   $1, R0
-	BEQ   over72
+	BEQ   over121
 	FMOVD 8(R3), F1
 	WORD  $0x4fc11060 // fmla v0.2d, v3.2d, v1.d[0]
 
-over72:
-end70:
+over121:
+end119:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	MOVD  dx+0(FP), R1
@@ -3859,9 +7920,9 @@ end70:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $2, R1
-	BGE  block67
+	BGE  block116
 
-done71:
+done120:
 	RET
 
 // func turnedNEONF32(dx *float32, lddx uintptr, w *float32, ldw uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
@@ -3871,10 +7932,376 @@ TEXT ·turnedNEONF32(SB), NOSPLIT, $0-72
 	BNE  fewer1
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $4, R1
+	CMP  $8, R1
 	BLT  done6
 
 block2:
+	// 3×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	MOVD  dz+32(FP), R1
+	MOVD  lddz+40(FP), R2
+	MOVD  w+16(FP), R3
+	MOVD  ldw+24(FP), R4
+	MOVD  n+64(FP), R0
+	ADD   R2, R1, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R4, R3, R12
+	ADD   R4, R12, R13
+	CMP   $4, R0
+	BLT   tail4
+
+square3:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F7
+	FMOVQ 0(R5), F8
+	FMOVQ 0(R6), F9
+	FMOVQ 0(R7), F10
+	VZIP2 V8.S4, V7.S4, V11.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V10.S4, V9.S4, V12.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V9.D2, V7.D2, V8.D2
+	VZIP1 V9.D2, V7.D2, V7.D2
+	VZIP1 V12.D2, V11.D2, V9.D2
+	VZIP2 V12.D2, V11.D2, V10.D2
+	FMOVQ 0(R8), F11
+	FMOVQ 0(R9), F12
+	FMOVQ 0(R10), F13
+	FMOVQ 0(R11), F14
+	VZIP2 V12.S4, V11.S4, V15.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V14.S4, V13.S4, V16.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V13.D2, V11.D2, V12.D2
+	VZIP1 V13.D2, V11.D2, V11.D2
+	VZIP1 V16.D2, V15.D2, V13.D2
+	VZIP2 V16.D2, V15.D2, V14.D2
+	FMOVD 0(R3), F6
+	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
+	WORD  $0x4f861163 // fmla v3.4s, v11.4s, v6.s[0]
+	WORD  $0x4fa61100 // fmla v0.4s, v8.4s, v6.s[1]
+	WORD  $0x4fa61183 // fmla v3.4s, v12.4s, v6.s[1]
+	FMOVD 0(R12), F6
+	WORD  $0x4f8610e1 // fmla v1.4s, v7.4s, v6.s[0]
+	WORD  $0x4f861164 // fmla v4.4s, v11.4s, v6.s[0]
+	WORD  $0x4fa61101 // fmla v1.4s, v8.4s, v6.s[1]
+	WORD  $0x4fa61184 // fmla v4.4s, v12.4s, v6.s[1]
+	FMOVD 0(R13), F6
+	WORD  $0x4f8610e2 // fmla v2.4s, v7.4s, v6.s[0]
+	WORD  $0x4f861165 // fmla v5.4s, v11.4s, v6.s[0]
+	WORD  $0x4fa61102 // fmla v2.4s, v8.4s, v6.s[1]
+	WORD  $0x4fa61185 // fmla v5.4s, v12.4s, v6.s[1]
+	FMOVD 8(R3), F6
+	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
+	WORD  $0x4f8611a3 // fmla v3.4s, v13.4s, v6.s[0]
+	WORD  $0x4fa61140 // fmla v0.4s, v10.4s, v6.s[1]
+	WORD  $0x4fa611c3 // fmla v3.4s, v14.4s, v6.s[1]
+	FMOVD 8(R12), F6
+	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
+	WORD  $0x4f8611a4 // fmla v4.4s, v13.4s, v6.s[0]
+	WORD  $0x4fa61141 // fmla v1.4s, v10.4s, v6.s[1]
+	WORD  $0x4fa611c4 // fmla v4.4s, v14.4s, v6.s[1]
+	FMOVD 8(R13), F6
+	WORD  $0x4f861122 // fmla v2.4s, v9.4s, v6.s[0]
+	WORD  $0x4f8611a5 // fmla v5.4s, v13.4s, v6.s[0]
+	WORD  $0x4fa61142 // fmla v2.4s, v10.4s, v6.s[1]
+	WORD  $0x4fa611c5 // fmla v5.4s, v14.4s, v6.s[1]
+	ADD   $16, R1
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R3
+	ADD   $16, R12
+	ADD   $16, R13
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square3
+
+tail4:
+	CMP $0, R0
+	BLE end5
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one8
+	FMOVD 0(R1), F7
+	TST   $1, R0
+	BEQ   moved9
+	ADD   $8, R1, R14
+	VLD1  (R14), V7.S[2]
+	B     moved9
+
+one8:
+	FMOVS 0(R1), F7
+
+moved9:
+	TST   $2, R0
+	BEQ   one10
+	FMOVD 0(R5), F8
+	TST   $1, R0
+	BEQ   moved11
+	ADD   $8, R5, R14
+	VLD1  (R14), V8.S[2]
+	B     moved11
+
+one10:
+	FMOVS 0(R5), F8
+
+moved11:
+	TST   $2, R0
+	BEQ   one12
+	FMOVD 0(R6), F9
+	TST   $1, R0
+	BEQ   moved13
+	ADD   $8, R6, R14
+	VLD1  (R14), V9.S[2]
+	B     moved13
+
+one12:
+	FMOVS 0(R6), F9
+
+moved13:
+	TST   $2, R0
+	BEQ   one14
+	FMOVD 0(R7), F10
+	TST   $1, R0
+	BEQ   moved15
+	ADD   $8, R7, R14
+	VLD1  (R14), V10.S[2]
+	B     moved15
+
+one14:
+	FMOVS 0(R7), F10
+
+moved15:
+	VZIP2 V8.S4, V7.S4, V11.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V10.S4, V9.S4, V12.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V9.D2, V7.D2, V8.D2
+	VZIP1 V9.D2, V7.D2, V7.D2
+	VZIP1 V12.D2, V11.D2, V9.D2
+	VZIP2 V12.D2, V11.D2, V10.D2
+	FMOVS 0(R3), F6
+	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
+	FMOVS 0(R12), F6
+	WORD  $0x4f8610e1 // fmla v1.4s, v7.4s, v6.s[0]
+	FMOVS 0(R13), F6
+	WORD  $0x4f8610e2 // fmla v2.4s, v7.4s, v6.s[0]
+	CMP   $1, R0
+	BEQ   over7
+	FMOVS 4(R3), F6
+	WORD  $0x4f861100 // fmla v0.4s, v8.4s, v6.s[0]
+	FMOVS 4(R12), F6
+	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
+	FMOVS 4(R13), F6
+	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
+	CMP   $2, R0
+	BEQ   over7
+	FMOVS 8(R3), F6
+	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
+	FMOVS 8(R12), F6
+	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
+	FMOVS 8(R13), F6
+	WORD  $0x4f861122 // fmla v2.4s, v9.4s, v6.s[0]
+	CMP   $3, R0
+	BEQ   over7
+	FMOVS 12(R3), F6
+	WORD  $0x4f861140 // fmla v0.4s, v10.4s, v6.s[0]
+	FMOVS 12(R12), F6
+	WORD  $0x4f861141 // fmla v1.4s, v10.4s, v6.s[0]
+	FMOVS 12(R13), F6
+	WORD  $0x4f861142 // fmla v2.4s, v10.4s, v6.s[0]
+
+over7:
+	TST   $2, R0
+	BEQ   one17
+	FMOVD 0(R8), F7
+	TST   $1, R0
+	BEQ   moved18
+	ADD   $8, R8, R14
+	VLD1  (R14), V7.S[2]
+	B     moved18
+
+one17:
+	FMOVS 0(R8), F7
+
+moved18:
+	TST   $2, R0
+	BEQ   one19
+	FMOVD 0(R9), F8
+	TST   $1, R0
+	BEQ   moved20
+	ADD   $8, R9, R14
+	VLD1  (R14), V8.S[2]
+	B     moved20
+
+one19:
+	FMOVS 0(R9), F8
+
+moved20:
+	TST   $2, R0
+	BEQ   one21
+	FMOVD 0(R10), F9
+	TST   $1, R0
+	BEQ   moved22
+	ADD   $8, R10, R14
+	VLD1  (R14), V9.S[2]
+	B     moved22
+
+one21:
+	FMOVS 0(R10), F9
+
+moved22:
+	TST   $2, R0
+	BEQ   one23
+	FMOVD 0(R11), F10
+	TST   $1, R0
+	BEQ   moved24
+	ADD   $8, R11, R14
+	VLD1  (R14), V10.S[2]
+	B     moved24
+
+one23:
+	FMOVS 0(R11), F10
+
+moved24:
+	VZIP2 V8.S4, V7.S4, V11.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V10.S4, V9.S4, V12.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V9.D2, V7.D2, V8.D2
+	VZIP1 V9.D2, V7.D2, V7.D2
+	VZIP1 V12.D2, V11.D2, V9.D2
+	VZIP2 V12.D2, V11.D2, V10.D2
+	FMOVS 0(R3), F6
+	WORD  $0x4f8610e3 // fmla v3.4s, v7.4s, v6.s[0]
+	FMOVS 0(R12), F6
+	WORD  $0x4f8610e4 // fmla v4.4s, v7.4s, v6.s[0]
+	FMOVS 0(R13), F6
+	WORD  $0x4f8610e5 // fmla v5.4s, v7.4s, v6.s[0]
+	CMP   $1, R0
+	BEQ   over16
+	FMOVS 4(R3), F6
+	WORD  $0x4f861103 // fmla v3.4s, v8.4s, v6.s[0]
+	FMOVS 4(R12), F6
+	WORD  $0x4f861104 // fmla v4.4s, v8.4s, v6.s[0]
+	FMOVS 4(R13), F6
+	WORD  $0x4f861105 // fmla v5.4s, v8.4s, v6.s[0]
+	CMP   $2, R0
+	BEQ   over16
+	FMOVS 8(R3), F6
+	WORD  $0x4f861123 // fmla v3.4s, v9.4s, v6.s[0]
+	FMOVS 8(R12), F6
+	WORD  $0x4f861124 // fmla v4.4s, v9.4s, v6.s[0]
+	FMOVS 8(R13), F6
+	WORD  $0x4f861125 // fmla v5.4s, v9.4s, v6.s[0]
+	CMP   $3, R0
+	BEQ   over16
+	FMOVS 12(R3), F6
+	WORD  $0x4f861143 // fmla v3.4s, v10.4s, v6.s[0]
+	FMOVS 12(R12), F6
+	WORD  $0x4f861144 // fmla v4.4s, v10.4s, v6.s[0]
+	FMOVS 12(R13), F6
+	WORD  $0x4f861145 // fmla v5.4s, v10.4s, v6.s[0]
+
+over16:
+end5:
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $0, R4
+	MUL   R4, R2, R3
+	ADD   R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVS F0, 0(R3)
+	VST1  V0.S[1], (R4)
+	VST1  V0.S[2], (R5)
+	VST1  V0.S[3], (R6)
+	FMOVS F1, 4(R3)
+	ADD   $4, R4, R7
+	VST1  V1.S[1], (R7)
+	ADD   $4, R5, R7
+	VST1  V1.S[2], (R7)
+	ADD   $4, R6, R7
+	VST1  V1.S[3], (R7)
+	FMOVS F2, 8(R3)
+	ADD   $8, R4, R7
+	VST1  V2.S[1], (R7)
+	ADD   $8, R5, R7
+	VST1  V2.S[2], (R7)
+	ADD   $8, R6, R7
+	VST1  V2.S[3], (R7)
+	MOVD  $4, R4
+	MUL   R4, R2, R3
+	ADD   R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVS F3, 0(R3)
+	VST1  V3.S[1], (R4)
+	VST1  V3.S[2], (R5)
+	VST1  V3.S[3], (R6)
+	FMOVS F4, 4(R3)
+	ADD   $4, R4, R7
+	VST1  V4.S[1], (R7)
+	ADD   $4, R5, R7
+	VST1  V4.S[2], (R7)
+	ADD   $4, R6, R7
+	VST1  V4.S[3], (R7)
+	FMOVS F5, 8(R3)
+	ADD   $8, R4, R7
+	VST1  V5.S[1], (R7)
+	ADD   $8, R5, R7
+	VST1  V5.S[2], (R7)
+	ADD   $8, R6, R7
+	VST1  V5.S[3], (R7)
+
+	// the next 8 inputs
+	MOVD $8, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, dx+0(FP)
+	MOVD dz+32(FP), R1
+	MOVD lddz+40(FP), R2
+	MOVD $8, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, dz+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $8, R1
+	BGE  block2
+
+done6:
+	MOVD cols+56(FP), R1
+	CMP  $4, R1
+	BLT  done29
+
+block25:
 	// 3×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -3890,9 +8317,9 @@ block2:
 	ADD   R4, R3, R8
 	ADD   R4, R8, R9
 	CMP   $4, R0
-	BLT   tail4
+	BLT   tail27
 
-square3:
+square26:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R5), F5
@@ -3933,65 +8360,65 @@ square3:
 	ADD   $16, R9
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square3
+	BGE   square26
 
-tail4:
+tail27:
 	CMP $0, R0
-	BLE end5
+	BLE end28
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one8
+	BEQ   one31
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved9
+	BEQ   moved32
 	ADD   $8, R1, R10
 	VLD1  (R10), V4.S[2]
-	B     moved9
+	B     moved32
 
-one8:
+one31:
 	FMOVS 0(R1), F4
 
-moved9:
+moved32:
 	TST   $2, R0
-	BEQ   one10
+	BEQ   one33
 	FMOVD 0(R5), F5
 	TST   $1, R0
-	BEQ   moved11
+	BEQ   moved34
 	ADD   $8, R5, R10
 	VLD1  (R10), V5.S[2]
-	B     moved11
+	B     moved34
 
-one10:
+one33:
 	FMOVS 0(R5), F5
 
-moved11:
+moved34:
 	TST   $2, R0
-	BEQ   one12
+	BEQ   one35
 	FMOVD 0(R6), F6
 	TST   $1, R0
-	BEQ   moved13
+	BEQ   moved36
 	ADD   $8, R6, R10
 	VLD1  (R10), V6.S[2]
-	B     moved13
+	B     moved36
 
-one12:
+one35:
 	FMOVS 0(R6), F6
 
-moved13:
+moved36:
 	TST   $2, R0
-	BEQ   one14
+	BEQ   one37
 	FMOVD 0(R7), F7
 	TST   $1, R0
-	BEQ   moved15
+	BEQ   moved38
 	ADD   $8, R7, R10
 	VLD1  (R10), V7.S[2]
-	B     moved15
+	B     moved38
 
-one14:
+one37:
 	FMOVS 0(R7), F7
 
-moved15:
+moved38:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -4007,7 +8434,7 @@ moved15:
 	FMOVS 0(R9), F3
 	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
 	CMP   $1, R0
-	BEQ   over7
+	BEQ   over30
 	FMOVS 4(R3), F3
 	WORD  $0x4f8310a0 // fmla v0.4s, v5.4s, v3.s[0]
 	FMOVS 4(R8), F3
@@ -4015,7 +8442,7 @@ moved15:
 	FMOVS 4(R9), F3
 	WORD  $0x4f8310a2 // fmla v2.4s, v5.4s, v3.s[0]
 	CMP   $2, R0
-	BEQ   over7
+	BEQ   over30
 	FMOVS 8(R3), F3
 	WORD  $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
 	FMOVS 8(R8), F3
@@ -4023,7 +8450,7 @@ moved15:
 	FMOVS 8(R9), F3
 	WORD  $0x4f8310c2 // fmla v2.4s, v6.4s, v3.s[0]
 	CMP   $3, R0
-	BEQ   over7
+	BEQ   over30
 	FMOVS 12(R3), F3
 	WORD  $0x4f8310e0 // fmla v0.4s, v7.4s, v3.s[0]
 	FMOVS 12(R8), F3
@@ -4031,8 +8458,8 @@ moved15:
 	FMOVS 12(R9), F3
 	WORD  $0x4f8310e2 // fmla v2.4s, v7.4s, v3.s[0]
 
-over7:
-end5:
+over30:
+end28:
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
@@ -4079,20 +8506,20 @@ end5:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $4, R1
-	BGE  block2
+	BGE  block25
 
-done6:
+done29:
 	RET
 
 fewer1:
 	CMP  $2, R0
-	BNE  fewer16
+	BNE  fewer39
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $8, R1
-	BLT  done21
+	BLT  done44
 
-block17:
+block40:
 	// 2×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -4112,9 +8539,9 @@ block17:
 	ADD   R2, R10, R11
 	ADD   R4, R3, R12
 	CMP   $4, R0
-	BLT   tail19
+	BLT   tail42
 
-square18:
+square41:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F5
 	FMOVQ 0(R5), F6
@@ -4128,42 +8555,38 @@ square18:
 	VZIP1 V7.D2, V5.D2, V5.D2
 	VZIP1 V10.D2, V9.D2, V7.D2
 	VZIP2 V10.D2, V9.D2, V8.D2
+	FMOVQ 0(R8), F9
+	FMOVQ 0(R9), F10
+	FMOVQ 0(R10), F11
+	FMOVQ 0(R11), F12
+	VZIP2 V10.S4, V9.S4, V13.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V12.S4, V11.S4, V14.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V11.D2, V9.D2, V10.D2
+	VZIP1 V11.D2, V9.D2, V9.D2
+	VZIP1 V14.D2, V13.D2, V11.D2
+	VZIP2 V14.D2, V13.D2, V12.D2
 	FMOVD 0(R3), F4
 	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
+	WORD  $0x4f841122 // fmla v2.4s, v9.4s, v4.s[0]
 	WORD  $0x4fa410c0 // fmla v0.4s, v6.4s, v4.s[1]
+	WORD  $0x4fa41142 // fmla v2.4s, v10.4s, v4.s[1]
 	FMOVD 0(R12), F4
 	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
+	WORD  $0x4f841123 // fmla v3.4s, v9.4s, v4.s[0]
 	WORD  $0x4fa410c1 // fmla v1.4s, v6.4s, v4.s[1]
+	WORD  $0x4fa41143 // fmla v3.4s, v10.4s, v4.s[1]
 	FMOVD 8(R3), F4
 	WORD  $0x4f8410e0 // fmla v0.4s, v7.4s, v4.s[0]
+	WORD  $0x4f841162 // fmla v2.4s, v11.4s, v4.s[0]
 	WORD  $0x4fa41100 // fmla v0.4s, v8.4s, v4.s[1]
+	WORD  $0x4fa41182 // fmla v2.4s, v12.4s, v4.s[1]
 	FMOVD 8(R12), F4
 	WORD  $0x4f8410e1 // fmla v1.4s, v7.4s, v4.s[0]
+	WORD  $0x4f841163 // fmla v3.4s, v11.4s, v4.s[0]
 	WORD  $0x4fa41101 // fmla v1.4s, v8.4s, v4.s[1]
-	FMOVQ 0(R8), F5
-	FMOVQ 0(R9), F6
-	FMOVQ 0(R10), F7
-	FMOVQ 0(R11), F8
-	VZIP2 V6.S4, V5.S4, V9.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V10.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V10.D2, V9.D2, V7.D2
-	VZIP2 V10.D2, V9.D2, V8.D2
-	FMOVD 0(R3), F4
-	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
-	WORD  $0x4fa410c2 // fmla v2.4s, v6.4s, v4.s[1]
-	FMOVD 0(R12), F4
-	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
-	WORD  $0x4fa410c3 // fmla v3.4s, v6.4s, v4.s[1]
-	FMOVD 8(R3), F4
-	WORD  $0x4f8410e2 // fmla v2.4s, v7.4s, v4.s[0]
-	WORD  $0x4fa41102 // fmla v2.4s, v8.4s, v4.s[1]
-	FMOVD 8(R12), F4
-	WORD  $0x4f8410e3 // fmla v3.4s, v7.4s, v4.s[0]
-	WORD  $0x4fa41103 // fmla v3.4s, v8.4s, v4.s[1]
+	WORD  $0x4fa41183 // fmla v3.4s, v12.4s, v4.s[1]
 	ADD   $16, R1
 	ADD   $16, R5
 	ADD   $16, R6
@@ -4176,65 +8599,65 @@ square18:
 	ADD   $16, R12
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square18
+	BGE   square41
 
-tail19:
+tail42:
 	CMP $0, R0
-	BLE end20
+	BLE end43
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one23
+	BEQ   one46
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved24
+	BEQ   moved47
 	ADD   $8, R1, R13
 	VLD1  (R13), V5.S[2]
-	B     moved24
+	B     moved47
 
-one23:
+one46:
 	FMOVS 0(R1), F5
 
-moved24:
+moved47:
 	TST   $2, R0
-	BEQ   one25
+	BEQ   one48
 	FMOVD 0(R5), F6
 	TST   $1, R0
-	BEQ   moved26
+	BEQ   moved49
 	ADD   $8, R5, R13
 	VLD1  (R13), V6.S[2]
-	B     moved26
+	B     moved49
 
-one25:
+one48:
 	FMOVS 0(R5), F6
 
-moved26:
+moved49:
 	TST   $2, R0
-	BEQ   one27
+	BEQ   one50
 	FMOVD 0(R6), F7
 	TST   $1, R0
-	BEQ   moved28
+	BEQ   moved51
 	ADD   $8, R6, R13
 	VLD1  (R13), V7.S[2]
-	B     moved28
+	B     moved51
 
-one27:
+one50:
 	FMOVS 0(R6), F7
 
-moved28:
+moved51:
 	TST   $2, R0
-	BEQ   one29
+	BEQ   one52
 	FMOVD 0(R7), F8
 	TST   $1, R0
-	BEQ   moved30
+	BEQ   moved53
 	ADD   $8, R7, R13
 	VLD1  (R13), V8.S[2]
-	B     moved30
+	B     moved53
 
-one29:
+one52:
 	FMOVS 0(R7), F8
 
-moved30:
+moved53:
 	VZIP2 V6.S4, V5.S4, V9.S4
 	VZIP1 V6.S4, V5.S4, V5.S4
 	VZIP2 V8.S4, V7.S4, V10.S4
@@ -4248,77 +8671,77 @@ moved30:
 	FMOVS 0(R12), F4
 	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
 	CMP   $1, R0
-	BEQ   over22
+	BEQ   over45
 	FMOVS 4(R3), F4
 	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
 	FMOVS 4(R12), F4
 	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
 	CMP   $2, R0
-	BEQ   over22
+	BEQ   over45
 	FMOVS 8(R3), F4
 	WORD  $0x4f8410e0 // fmla v0.4s, v7.4s, v4.s[0]
 	FMOVS 8(R12), F4
 	WORD  $0x4f8410e1 // fmla v1.4s, v7.4s, v4.s[0]
 	CMP   $3, R0
-	BEQ   over22
+	BEQ   over45
 	FMOVS 12(R3), F4
 	WORD  $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
 	FMOVS 12(R12), F4
 	WORD  $0x4f841101 // fmla v1.4s, v8.4s, v4.s[0]
 
-over22:
+over45:
 	TST   $2, R0
-	BEQ   one32
+	BEQ   one55
 	FMOVD 0(R8), F5
 	TST   $1, R0
-	BEQ   moved33
+	BEQ   moved56
 	ADD   $8, R8, R13
 	VLD1  (R13), V5.S[2]
-	B     moved33
+	B     moved56
 
-one32:
+one55:
 	FMOVS 0(R8), F5
 
-moved33:
+moved56:
 	TST   $2, R0
-	BEQ   one34
+	BEQ   one57
 	FMOVD 0(R9), F6
 	TST   $1, R0
-	BEQ   moved35
+	BEQ   moved58
 	ADD   $8, R9, R13
 	VLD1  (R13), V6.S[2]
-	B     moved35
+	B     moved58
 
-one34:
+one57:
 	FMOVS 0(R9), F6
 
-moved35:
+moved58:
 	TST   $2, R0
-	BEQ   one36
+	BEQ   one59
 	FMOVD 0(R10), F7
 	TST   $1, R0
-	BEQ   moved37
+	BEQ   moved60
 	ADD   $8, R10, R13
 	VLD1  (R13), V7.S[2]
-	B     moved37
+	B     moved60
 
-one36:
+one59:
 	FMOVS 0(R10), F7
 
-moved37:
+moved60:
 	TST   $2, R0
-	BEQ   one38
+	BEQ   one61
 	FMOVD 0(R11), F8
 	TST   $1, R0
-	BEQ   moved39
+	BEQ   moved62
 	ADD   $8, R11, R13
 	VLD1  (R13), V8.S[2]
-	B     moved39
+	B     moved62
 
-one38:
+one61:
 	FMOVS 0(R11), F8
 
-moved39:
+moved62:
 	VZIP2 V6.S4, V5.S4, V9.S4
 	VZIP1 V6.S4, V5.S4, V5.S4
 	VZIP2 V8.S4, V7.S4, V10.S4
@@ -4332,26 +8755,26 @@ moved39:
 	FMOVS 0(R12), F4
 	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
 	CMP   $1, R0
-	BEQ   over31
+	BEQ   over54
 	FMOVS 4(R3), F4
 	WORD  $0x4f8410c2 // fmla v2.4s, v6.4s, v4.s[0]
 	FMOVS 4(R12), F4
 	WORD  $0x4f8410c3 // fmla v3.4s, v6.4s, v4.s[0]
 	CMP   $2, R0
-	BEQ   over31
+	BEQ   over54
 	FMOVS 8(R3), F4
 	WORD  $0x4f8410e2 // fmla v2.4s, v7.4s, v4.s[0]
 	FMOVS 8(R12), F4
 	WORD  $0x4f8410e3 // fmla v3.4s, v7.4s, v4.s[0]
 	CMP   $3, R0
-	BEQ   over31
+	BEQ   over54
 	FMOVS 12(R3), F4
 	WORD  $0x4f841102 // fmla v2.4s, v8.4s, v4.s[0]
 	FMOVS 12(R12), F4
 	WORD  $0x4f841103 // fmla v3.4s, v8.4s, v4.s[0]
 
-over31:
-end20:
+over54:
+end43:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -4409,14 +8832,14 @@ end20:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $8, R1
-	BGE  block17
+	BGE  block40
 
-done21:
+done44:
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLT  done44
+	BLT  done67
 
-block40:
+block63:
 	// 2×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -4430,9 +8853,9 @@ block40:
 	ADD   R2, R6, R7
 	ADD   R4, R3, R8
 	CMP   $4, R0
-	BLT   tail42
+	BLT   tail65
 
-square41:
+square64:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R5), F4
@@ -4466,65 +8889,65 @@ square41:
 	ADD   $16, R8
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square41
+	BGE   square64
 
-tail42:
+tail65:
 	CMP $0, R0
-	BLE end43
+	BLE end66
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one46
+	BEQ   one69
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved47
+	BEQ   moved70
 	ADD   $8, R1, R9
 	VLD1  (R9), V3.S[2]
-	B     moved47
+	B     moved70
 
-one46:
+one69:
 	FMOVS 0(R1), F3
 
-moved47:
+moved70:
 	TST   $2, R0
-	BEQ   one48
+	BEQ   one71
 	FMOVD 0(R5), F4
 	TST   $1, R0
-	BEQ   moved49
+	BEQ   moved72
 	ADD   $8, R5, R9
 	VLD1  (R9), V4.S[2]
-	B     moved49
+	B     moved72
 
-one48:
+one71:
 	FMOVS 0(R5), F4
 
-moved49:
+moved72:
 	TST   $2, R0
-	BEQ   one50
+	BEQ   one73
 	FMOVD 0(R6), F5
 	TST   $1, R0
-	BEQ   moved51
+	BEQ   moved74
 	ADD   $8, R6, R9
 	VLD1  (R9), V5.S[2]
-	B     moved51
+	B     moved74
 
-one50:
+one73:
 	FMOVS 0(R6), F5
 
-moved51:
+moved74:
 	TST   $2, R0
-	BEQ   one52
+	BEQ   one75
 	FMOVD 0(R7), F6
 	TST   $1, R0
-	BEQ   moved53
+	BEQ   moved76
 	ADD   $8, R7, R9
 	VLD1  (R9), V6.S[2]
-	B     moved53
+	B     moved76
 
-one52:
+one75:
 	FMOVS 0(R7), F6
 
-moved53:
+moved76:
 	VZIP2 V4.S4, V3.S4, V7.S4
 	VZIP1 V4.S4, V3.S4, V3.S4
 	VZIP2 V6.S4, V5.S4, V8.S4
@@ -4538,26 +8961,26 @@ moved53:
 	FMOVS 0(R8), F2
 	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
 	CMP   $1, R0
-	BEQ   over45
+	BEQ   over68
 	FMOVS 4(R3), F2
 	WORD  $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
 	FMOVS 4(R8), F2
 	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
 	CMP   $2, R0
-	BEQ   over45
+	BEQ   over68
 	FMOVS 8(R3), F2
 	WORD  $0x4f8210a0 // fmla v0.4s, v5.4s, v2.s[0]
 	FMOVS 8(R8), F2
 	WORD  $0x4f8210a1 // fmla v1.4s, v5.4s, v2.s[0]
 	CMP   $3, R0
-	BEQ   over45
+	BEQ   over68
 	FMOVS 12(R3), F2
 	WORD  $0x4f8210c0 // fmla v0.4s, v6.4s, v2.s[0]
 	FMOVS 12(R8), F2
 	WORD  $0x4f8210c1 // fmla v1.4s, v6.4s, v2.s[0]
 
-over45:
-end43:
+over68:
+end66:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -4596,18 +9019,18 @@ end43:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $4, R1
-	BGE  block40
+	BGE  block63
 
-done44:
+done67:
 	RET
 
-fewer16:
+fewer39:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $16, R1
-	BLT  done59
+	BLT  done82
 
-block55:
+block78:
 	// 1×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -4633,9 +9056,9 @@ block55:
 	ADD   R2, R19, R20
 	ADD   R2, R20, R21
 	CMP   $4, R0
-	BLT   tail57
+	BLT   tail80
 
-square56:
+square79:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F5
 	FMOVQ 0(R4), F6
@@ -4649,66 +9072,60 @@ square56:
 	VZIP1 V7.D2, V5.D2, V5.D2
 	VZIP1 V10.D2, V9.D2, V7.D2
 	VZIP2 V10.D2, V9.D2, V8.D2
+	FMOVQ 0(R7), F9
+	FMOVQ 0(R8), F10
+	FMOVQ 0(R9), F11
+	FMOVQ 0(R10), F12
+	VZIP2 V10.S4, V9.S4, V13.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V12.S4, V11.S4, V14.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V11.D2, V9.D2, V10.D2
+	VZIP1 V11.D2, V9.D2, V9.D2
+	VZIP1 V14.D2, V13.D2, V11.D2
+	VZIP2 V14.D2, V13.D2, V12.D2
+	FMOVQ 0(R11), F13
+	FMOVQ 0(R12), F14
+	FMOVQ 0(R13), F15
+	FMOVQ 0(R14), F16
+	VZIP2 V14.S4, V13.S4, V17.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V16.S4, V15.S4, V18.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V15.D2, V13.D2, V14.D2
+	VZIP1 V15.D2, V13.D2, V13.D2
+	VZIP1 V18.D2, V17.D2, V15.D2
+	VZIP2 V18.D2, V17.D2, V16.D2
+	FMOVQ 0(R15), F17
+	FMOVQ 0(R19), F18
+	FMOVQ 0(R20), F19
+	FMOVQ 0(R21), F20
+	VZIP2 V18.S4, V17.S4, V21.S4
+	VZIP1 V18.S4, V17.S4, V17.S4
+	VZIP2 V20.S4, V19.S4, V22.S4
+	VZIP1 V20.S4, V19.S4, V19.S4
+	VZIP2 V19.D2, V17.D2, V18.D2
+	VZIP1 V19.D2, V17.D2, V17.D2
+	VZIP1 V22.D2, V21.D2, V19.D2
+	VZIP2 V22.D2, V21.D2, V20.D2
 	FMOVD 0(R3), F4
 	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
+	WORD  $0x4f841121 // fmla v1.4s, v9.4s, v4.s[0]
+	WORD  $0x4f8411a2 // fmla v2.4s, v13.4s, v4.s[0]
+	WORD  $0x4f841223 // fmla v3.4s, v17.4s, v4.s[0]
 	WORD  $0x4fa410c0 // fmla v0.4s, v6.4s, v4.s[1]
+	WORD  $0x4fa41141 // fmla v1.4s, v10.4s, v4.s[1]
+	WORD  $0x4fa411c2 // fmla v2.4s, v14.4s, v4.s[1]
+	WORD  $0x4fa41243 // fmla v3.4s, v18.4s, v4.s[1]
 	FMOVD 8(R3), F4
 	WORD  $0x4f8410e0 // fmla v0.4s, v7.4s, v4.s[0]
+	WORD  $0x4f841161 // fmla v1.4s, v11.4s, v4.s[0]
+	WORD  $0x4f8411e2 // fmla v2.4s, v15.4s, v4.s[0]
+	WORD  $0x4f841263 // fmla v3.4s, v19.4s, v4.s[0]
 	WORD  $0x4fa41100 // fmla v0.4s, v8.4s, v4.s[1]
-	FMOVQ 0(R7), F5
-	FMOVQ 0(R8), F6
-	FMOVQ 0(R9), F7
-	FMOVQ 0(R10), F8
-	VZIP2 V6.S4, V5.S4, V9.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V10.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V10.D2, V9.D2, V7.D2
-	VZIP2 V10.D2, V9.D2, V8.D2
-	FMOVD 0(R3), F4
-	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
-	WORD  $0x4fa410c1 // fmla v1.4s, v6.4s, v4.s[1]
-	FMOVD 8(R3), F4
-	WORD  $0x4f8410e1 // fmla v1.4s, v7.4s, v4.s[0]
-	WORD  $0x4fa41101 // fmla v1.4s, v8.4s, v4.s[1]
-	FMOVQ 0(R11), F5
-	FMOVQ 0(R12), F6
-	FMOVQ 0(R13), F7
-	FMOVQ 0(R14), F8
-	VZIP2 V6.S4, V5.S4, V9.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V10.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V10.D2, V9.D2, V7.D2
-	VZIP2 V10.D2, V9.D2, V8.D2
-	FMOVD 0(R3), F4
-	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
-	WORD  $0x4fa410c2 // fmla v2.4s, v6.4s, v4.s[1]
-	FMOVD 8(R3), F4
-	WORD  $0x4f8410e2 // fmla v2.4s, v7.4s, v4.s[0]
-	WORD  $0x4fa41102 // fmla v2.4s, v8.4s, v4.s[1]
-	FMOVQ 0(R15), F5
-	FMOVQ 0(R19), F6
-	FMOVQ 0(R20), F7
-	FMOVQ 0(R21), F8
-	VZIP2 V6.S4, V5.S4, V9.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V10.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V10.D2, V9.D2, V7.D2
-	VZIP2 V10.D2, V9.D2, V8.D2
-	FMOVD 0(R3), F4
-	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
-	WORD  $0x4fa410c3 // fmla v3.4s, v6.4s, v4.s[1]
-	FMOVD 8(R3), F4
-	WORD  $0x4f8410e3 // fmla v3.4s, v7.4s, v4.s[0]
-	WORD  $0x4fa41103 // fmla v3.4s, v8.4s, v4.s[1]
+	WORD  $0x4fa41181 // fmla v1.4s, v12.4s, v4.s[1]
+	WORD  $0x4fa41202 // fmla v2.4s, v16.4s, v4.s[1]
+	WORD  $0x4fa41283 // fmla v3.4s, v20.4s, v4.s[1]
 	ADD   $16, R1
 	ADD   $16, R4
 	ADD   $16, R5
@@ -4728,65 +9145,65 @@ square56:
 	ADD   $16, R3
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square56
+	BGE   square79
 
-tail57:
+tail80:
 	CMP $0, R0
-	BLE end58
+	BLE end81
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one61
+	BEQ   one84
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved62
+	BEQ   moved85
 	ADD   $8, R1, R22
 	VLD1  (R22), V5.S[2]
-	B     moved62
+	B     moved85
 
-one61:
+one84:
 	FMOVS 0(R1), F5
 
-moved62:
+moved85:
 	TST   $2, R0
-	BEQ   one63
+	BEQ   one86
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved64
+	BEQ   moved87
 	ADD   $8, R4, R22
 	VLD1  (R22), V6.S[2]
-	B     moved64
+	B     moved87
 
-one63:
+one86:
 	FMOVS 0(R4), F6
 
-moved64:
+moved87:
 	TST   $2, R0
-	BEQ   one65
+	BEQ   one88
 	FMOVD 0(R5), F7
 	TST   $1, R0
-	BEQ   moved66
+	BEQ   moved89
 	ADD   $8, R5, R22
 	VLD1  (R22), V7.S[2]
-	B     moved66
+	B     moved89
 
-one65:
+one88:
 	FMOVS 0(R5), F7
 
-moved66:
+moved89:
 	TST   $2, R0
-	BEQ   one67
+	BEQ   one90
 	FMOVD 0(R6), F8
 	TST   $1, R0
-	BEQ   moved68
+	BEQ   moved91
 	ADD   $8, R6, R22
 	VLD1  (R22), V8.S[2]
-	B     moved68
+	B     moved91
 
-one67:
+one90:
 	FMOVS 0(R6), F8
 
-moved68:
+moved91:
 	VZIP2 V6.S4, V5.S4, V9.S4
 	VZIP1 V6.S4, V5.S4, V5.S4
 	VZIP2 V8.S4, V7.S4, V10.S4
@@ -4798,71 +9215,71 @@ moved68:
 	FMOVS 0(R3), F4
 	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
 	CMP   $1, R0
-	BEQ   over60
+	BEQ   over83
 	FMOVS 4(R3), F4
 	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
 	CMP   $2, R0
-	BEQ   over60
+	BEQ   over83
 	FMOVS 8(R3), F4
 	WORD  $0x4f8410e0 // fmla v0.4s, v7.4s, v4.s[0]
 	CMP   $3, R0
-	BEQ   over60
+	BEQ   over83
 	FMOVS 12(R3), F4
 	WORD  $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
 
-over60:
+over83:
 	TST   $2, R0
-	BEQ   one70
+	BEQ   one93
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved71
+	BEQ   moved94
 	ADD   $8, R7, R22
 	VLD1  (R22), V5.S[2]
-	B     moved71
+	B     moved94
 
-one70:
+one93:
 	FMOVS 0(R7), F5
 
-moved71:
+moved94:
 	TST   $2, R0
-	BEQ   one72
+	BEQ   one95
 	FMOVD 0(R8), F6
 	TST   $1, R0
-	BEQ   moved73
+	BEQ   moved96
 	ADD   $8, R8, R22
 	VLD1  (R22), V6.S[2]
-	B     moved73
+	B     moved96
 
-one72:
+one95:
 	FMOVS 0(R8), F6
 
-moved73:
+moved96:
 	TST   $2, R0
-	BEQ   one74
+	BEQ   one97
 	FMOVD 0(R9), F7
 	TST   $1, R0
-	BEQ   moved75
+	BEQ   moved98
 	ADD   $8, R9, R22
 	VLD1  (R22), V7.S[2]
-	B     moved75
+	B     moved98
 
-one74:
+one97:
 	FMOVS 0(R9), F7
 
-moved75:
+moved98:
 	TST   $2, R0
-	BEQ   one76
+	BEQ   one99
 	FMOVD 0(R10), F8
 	TST   $1, R0
-	BEQ   moved77
+	BEQ   moved100
 	ADD   $8, R10, R22
 	VLD1  (R22), V8.S[2]
-	B     moved77
+	B     moved100
 
-one76:
+one99:
 	FMOVS 0(R10), F8
 
-moved77:
+moved100:
 	VZIP2 V6.S4, V5.S4, V9.S4
 	VZIP1 V6.S4, V5.S4, V5.S4
 	VZIP2 V8.S4, V7.S4, V10.S4
@@ -4874,71 +9291,71 @@ moved77:
 	FMOVS 0(R3), F4
 	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
 	CMP   $1, R0
-	BEQ   over69
+	BEQ   over92
 	FMOVS 4(R3), F4
 	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
 	CMP   $2, R0
-	BEQ   over69
+	BEQ   over92
 	FMOVS 8(R3), F4
 	WORD  $0x4f8410e1 // fmla v1.4s, v7.4s, v4.s[0]
 	CMP   $3, R0
-	BEQ   over69
+	BEQ   over92
 	FMOVS 12(R3), F4
 	WORD  $0x4f841101 // fmla v1.4s, v8.4s, v4.s[0]
 
-over69:
+over92:
 	TST   $2, R0
-	BEQ   one79
+	BEQ   one102
 	FMOVD 0(R11), F5
 	TST   $1, R0
-	BEQ   moved80
+	BEQ   moved103
 	ADD   $8, R11, R22
 	VLD1  (R22), V5.S[2]
-	B     moved80
+	B     moved103
 
-one79:
+one102:
 	FMOVS 0(R11), F5
 
-moved80:
+moved103:
 	TST   $2, R0
-	BEQ   one81
+	BEQ   one104
 	FMOVD 0(R12), F6
 	TST   $1, R0
-	BEQ   moved82
+	BEQ   moved105
 	ADD   $8, R12, R22
 	VLD1  (R22), V6.S[2]
-	B     moved82
+	B     moved105
 
-one81:
+one104:
 	FMOVS 0(R12), F6
 
-moved82:
+moved105:
 	TST   $2, R0
-	BEQ   one83
+	BEQ   one106
 	FMOVD 0(R13), F7
 	TST   $1, R0
-	BEQ   moved84
+	BEQ   moved107
 	ADD   $8, R13, R22
 	VLD1  (R22), V7.S[2]
-	B     moved84
+	B     moved107
 
-one83:
+one106:
 	FMOVS 0(R13), F7
 
-moved84:
+moved107:
 	TST   $2, R0
-	BEQ   one85
+	BEQ   one108
 	FMOVD 0(R14), F8
 	TST   $1, R0
-	BEQ   moved86
+	BEQ   moved109
 	ADD   $8, R14, R22
 	VLD1  (R22), V8.S[2]
-	B     moved86
+	B     moved109
 
-one85:
+one108:
 	FMOVS 0(R14), F8
 
-moved86:
+moved109:
 	VZIP2 V6.S4, V5.S4, V9.S4
 	VZIP1 V6.S4, V5.S4, V5.S4
 	VZIP2 V8.S4, V7.S4, V10.S4
@@ -4950,71 +9367,71 @@ moved86:
 	FMOVS 0(R3), F4
 	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
 	CMP   $1, R0
-	BEQ   over78
+	BEQ   over101
 	FMOVS 4(R3), F4
 	WORD  $0x4f8410c2 // fmla v2.4s, v6.4s, v4.s[0]
 	CMP   $2, R0
-	BEQ   over78
+	BEQ   over101
 	FMOVS 8(R3), F4
 	WORD  $0x4f8410e2 // fmla v2.4s, v7.4s, v4.s[0]
 	CMP   $3, R0
-	BEQ   over78
+	BEQ   over101
 	FMOVS 12(R3), F4
 	WORD  $0x4f841102 // fmla v2.4s, v8.4s, v4.s[0]
 
-over78:
+over101:
 	TST   $2, R0
-	BEQ   one88
+	BEQ   one111
 	FMOVD 0(R15), F5
 	TST   $1, R0
-	BEQ   moved89
+	BEQ   moved112
 	ADD   $8, R15, R22
 	VLD1  (R22), V5.S[2]
-	B     moved89
+	B     moved112
 
-one88:
+one111:
 	FMOVS 0(R15), F5
 
-moved89:
+moved112:
 	TST   $2, R0
-	BEQ   one90
+	BEQ   one113
 	FMOVD 0(R19), F6
 	TST   $1, R0
-	BEQ   moved91
+	BEQ   moved114
 	ADD   $8, R19, R22
 	VLD1  (R22), V6.S[2]
-	B     moved91
+	B     moved114
 
-one90:
+one113:
 	FMOVS 0(R19), F6
 
-moved91:
+moved114:
 	TST   $2, R0
-	BEQ   one92
+	BEQ   one115
 	FMOVD 0(R20), F7
 	TST   $1, R0
-	BEQ   moved93
+	BEQ   moved116
 	ADD   $8, R20, R22
 	VLD1  (R22), V7.S[2]
-	B     moved93
+	B     moved116
 
-one92:
+one115:
 	FMOVS 0(R20), F7
 
-moved93:
+moved116:
 	TST   $2, R0
-	BEQ   one94
+	BEQ   one117
 	FMOVD 0(R21), F8
 	TST   $1, R0
-	BEQ   moved95
+	BEQ   moved118
 	ADD   $8, R21, R22
 	VLD1  (R22), V8.S[2]
-	B     moved95
+	B     moved118
 
-one94:
+one117:
 	FMOVS 0(R21), F8
 
-moved95:
+moved118:
 	VZIP2 V6.S4, V5.S4, V9.S4
 	VZIP1 V6.S4, V5.S4, V5.S4
 	VZIP2 V8.S4, V7.S4, V10.S4
@@ -5026,20 +9443,20 @@ moved95:
 	FMOVS 0(R3), F4
 	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
 	CMP   $1, R0
-	BEQ   over87
+	BEQ   over110
 	FMOVS 4(R3), F4
 	WORD  $0x4f8410c3 // fmla v3.4s, v6.4s, v4.s[0]
 	CMP   $2, R0
-	BEQ   over87
+	BEQ   over110
 	FMOVS 8(R3), F4
 	WORD  $0x4f8410e3 // fmla v3.4s, v7.4s, v4.s[0]
 	CMP   $3, R0
-	BEQ   over87
+	BEQ   over110
 	FMOVS 12(R3), F4
 	WORD  $0x4f841103 // fmla v3.4s, v8.4s, v4.s[0]
 
-over87:
-end58:
+over110:
+end81:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -5103,14 +9520,287 @@ end58:
 	SUB  $16, R1
 	MOVD R1, cols+56(FP)
 	CMP  $16, R1
-	BGE  block55
+	BGE  block78
 
-done59:
+done82:
+	MOVD cols+56(FP), R1
+	CMP  $8, R1
+	BLT  done123
+
+block119:
+	// 1×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  dz+32(FP), R1
+	MOVD  lddz+40(FP), R2
+	MOVD  w+16(FP), R3
+	MOVD  n+64(FP), R0
+	ADD   R2, R1, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	ADD   R2, R6, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	CMP   $4, R0
+	BLT   tail121
+
+square120:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F3
+	FMOVQ 0(R4), F4
+	FMOVQ 0(R5), F5
+	FMOVQ 0(R6), F6
+	VZIP2 V4.S4, V3.S4, V7.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V6.S4, V5.S4, V8.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V5.D2, V3.D2, V4.D2
+	VZIP1 V5.D2, V3.D2, V3.D2
+	VZIP1 V8.D2, V7.D2, V5.D2
+	VZIP2 V8.D2, V7.D2, V6.D2
+	FMOVQ 0(R7), F7
+	FMOVQ 0(R8), F8
+	FMOVQ 0(R9), F9
+	FMOVQ 0(R10), F10
+	VZIP2 V8.S4, V7.S4, V11.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V10.S4, V9.S4, V12.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V9.D2, V7.D2, V8.D2
+	VZIP1 V9.D2, V7.D2, V7.D2
+	VZIP1 V12.D2, V11.D2, V9.D2
+	VZIP2 V12.D2, V11.D2, V10.D2
+	FMOVD 0(R3), F2
+	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
+	WORD  $0x4f8210e1 // fmla v1.4s, v7.4s, v2.s[0]
+	WORD  $0x4fa21080 // fmla v0.4s, v4.4s, v2.s[1]
+	WORD  $0x4fa21101 // fmla v1.4s, v8.4s, v2.s[1]
+	FMOVD 8(R3), F2
+	WORD  $0x4f8210a0 // fmla v0.4s, v5.4s, v2.s[0]
+	WORD  $0x4f821121 // fmla v1.4s, v9.4s, v2.s[0]
+	WORD  $0x4fa210c0 // fmla v0.4s, v6.4s, v2.s[1]
+	WORD  $0x4fa21141 // fmla v1.4s, v10.4s, v2.s[1]
+	ADD   $16, R1
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R3
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square120
+
+tail121:
+	CMP $0, R0
+	BLE end122
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one125
+	FMOVD 0(R1), F3
+	TST   $1, R0
+	BEQ   moved126
+	ADD   $8, R1, R11
+	VLD1  (R11), V3.S[2]
+	B     moved126
+
+one125:
+	FMOVS 0(R1), F3
+
+moved126:
+	TST   $2, R0
+	BEQ   one127
+	FMOVD 0(R4), F4
+	TST   $1, R0
+	BEQ   moved128
+	ADD   $8, R4, R11
+	VLD1  (R11), V4.S[2]
+	B     moved128
+
+one127:
+	FMOVS 0(R4), F4
+
+moved128:
+	TST   $2, R0
+	BEQ   one129
+	FMOVD 0(R5), F5
+	TST   $1, R0
+	BEQ   moved130
+	ADD   $8, R5, R11
+	VLD1  (R11), V5.S[2]
+	B     moved130
+
+one129:
+	FMOVS 0(R5), F5
+
+moved130:
+	TST   $2, R0
+	BEQ   one131
+	FMOVD 0(R6), F6
+	TST   $1, R0
+	BEQ   moved132
+	ADD   $8, R6, R11
+	VLD1  (R11), V6.S[2]
+	B     moved132
+
+one131:
+	FMOVS 0(R6), F6
+
+moved132:
+	VZIP2 V4.S4, V3.S4, V7.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V6.S4, V5.S4, V8.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V5.D2, V3.D2, V4.D2
+	VZIP1 V5.D2, V3.D2, V3.D2
+	VZIP1 V8.D2, V7.D2, V5.D2
+	VZIP2 V8.D2, V7.D2, V6.D2
+	FMOVS 0(R3), F2
+	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
+	CMP   $1, R0
+	BEQ   over124
+	FMOVS 4(R3), F2
+	WORD  $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
+	CMP   $2, R0
+	BEQ   over124
+	FMOVS 8(R3), F2
+	WORD  $0x4f8210a0 // fmla v0.4s, v5.4s, v2.s[0]
+	CMP   $3, R0
+	BEQ   over124
+	FMOVS 12(R3), F2
+	WORD  $0x4f8210c0 // fmla v0.4s, v6.4s, v2.s[0]
+
+over124:
+	TST   $2, R0
+	BEQ   one134
+	FMOVD 0(R7), F3
+	TST   $1, R0
+	BEQ   moved135
+	ADD   $8, R7, R11
+	VLD1  (R11), V3.S[2]
+	B     moved135
+
+one134:
+	FMOVS 0(R7), F3
+
+moved135:
+	TST   $2, R0
+	BEQ   one136
+	FMOVD 0(R8), F4
+	TST   $1, R0
+	BEQ   moved137
+	ADD   $8, R8, R11
+	VLD1  (R11), V4.S[2]
+	B     moved137
+
+one136:
+	FMOVS 0(R8), F4
+
+moved137:
+	TST   $2, R0
+	BEQ   one138
+	FMOVD 0(R9), F5
+	TST   $1, R0
+	BEQ   moved139
+	ADD   $8, R9, R11
+	VLD1  (R11), V5.S[2]
+	B     moved139
+
+one138:
+	FMOVS 0(R9), F5
+
+moved139:
+	TST   $2, R0
+	BEQ   one140
+	FMOVD 0(R10), F6
+	TST   $1, R0
+	BEQ   moved141
+	ADD   $8, R10, R11
+	VLD1  (R11), V6.S[2]
+	B     moved141
+
+one140:
+	FMOVS 0(R10), F6
+
+moved141:
+	VZIP2 V4.S4, V3.S4, V7.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V6.S4, V5.S4, V8.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V5.D2, V3.D2, V4.D2
+	VZIP1 V5.D2, V3.D2, V3.D2
+	VZIP1 V8.D2, V7.D2, V5.D2
+	VZIP2 V8.D2, V7.D2, V6.D2
+	FMOVS 0(R3), F2
+	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
+	CMP   $1, R0
+	BEQ   over133
+	FMOVS 4(R3), F2
+	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
+	CMP   $2, R0
+	BEQ   over133
+	FMOVS 8(R3), F2
+	WORD  $0x4f8210a1 // fmla v1.4s, v5.4s, v2.s[0]
+	CMP   $3, R0
+	BEQ   over133
+	FMOVS 12(R3), F2
+	WORD  $0x4f8210c1 // fmla v1.4s, v6.4s, v2.s[0]
+
+over133:
+end122:
+	VMOVI $0, V2.B16
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $0, R4
+	MUL   R4, R2, R3
+	ADD   R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVS F0, 0(R3)
+	VST1  V0.S[1], (R4)
+	VST1  V0.S[2], (R5)
+	VST1  V0.S[3], (R6)
+	MOVD  $4, R4
+	MUL   R4, R2, R3
+	ADD   R1, R3
+	ADD   R2, R3, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	FMOVS F1, 0(R3)
+	VST1  V1.S[1], (R4)
+	VST1  V1.S[2], (R5)
+	VST1  V1.S[3], (R6)
+
+	// the next 8 inputs
+	MOVD $8, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, dx+0(FP)
+	MOVD dz+32(FP), R1
+	MOVD lddz+40(FP), R2
+	MOVD $8, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, dz+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $8, R1
+	BGE  block119
+
+done123:
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLT  done100
+	BLT  done146
 
-block96:
+block142:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  dz+32(FP), R1
@@ -5121,9 +9811,9 @@ block96:
 	ADD   R2, R4, R5
 	ADD   R2, R5, R6
 	CMP   $4, R0
-	BLT   tail98
+	BLT   tail144
 
-square97:
+square143:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R4), F3
@@ -5150,65 +9840,65 @@ square97:
 	ADD   $16, R3
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square97
+	BGE   square143
 
-tail98:
+tail144:
 	CMP $0, R0
-	BLE end99
+	BLE end145
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one102
+	BEQ   one148
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved103
+	BEQ   moved149
 	ADD   $8, R1, R7
 	VLD1  (R7), V2.S[2]
-	B     moved103
+	B     moved149
 
-one102:
+one148:
 	FMOVS 0(R1), F2
 
-moved103:
+moved149:
 	TST   $2, R0
-	BEQ   one104
+	BEQ   one150
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved105
+	BEQ   moved151
 	ADD   $8, R4, R7
 	VLD1  (R7), V3.S[2]
-	B     moved105
+	B     moved151
 
-one104:
+one150:
 	FMOVS 0(R4), F3
 
-moved105:
+moved151:
 	TST   $2, R0
-	BEQ   one106
+	BEQ   one152
 	FMOVD 0(R5), F4
 	TST   $1, R0
-	BEQ   moved107
+	BEQ   moved153
 	ADD   $8, R5, R7
 	VLD1  (R7), V4.S[2]
-	B     moved107
+	B     moved153
 
-one106:
+one152:
 	FMOVS 0(R5), F4
 
-moved107:
+moved153:
 	TST   $2, R0
-	BEQ   one108
+	BEQ   one154
 	FMOVD 0(R6), F5
 	TST   $1, R0
-	BEQ   moved109
+	BEQ   moved155
 	ADD   $8, R6, R7
 	VLD1  (R7), V5.S[2]
-	B     moved109
+	B     moved155
 
-one108:
+one154:
 	FMOVS 0(R6), F5
 
-moved109:
+moved155:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -5220,20 +9910,20 @@ moved109:
 	FMOVS 0(R3), F1
 	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
 	CMP   $1, R0
-	BEQ   over101
+	BEQ   over147
 	FMOVS 4(R3), F1
 	WORD  $0x4f811060 // fmla v0.4s, v3.4s, v1.s[0]
 	CMP   $2, R0
-	BEQ   over101
+	BEQ   over147
 	FMOVS 8(R3), F1
 	WORD  $0x4f811080 // fmla v0.4s, v4.4s, v1.s[0]
 	CMP   $3, R0
-	BEQ   over101
+	BEQ   over147
 	FMOVS 12(R3), F1
 	WORD  $0x4f8110a0 // fmla v0.4s, v5.4s, v1.s[0]
 
-over101:
-end99:
+over147:
+end145:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	MOVD  dx+0(FP), R1
@@ -5264,9 +9954,9 @@ end99:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $4, R1
-	BGE  block96
+	BGE  block142
 
-done100:
+done146:
 	RET
 
 // func turnedNEONF64(dx *float64, lddx uintptr, w *float64, ldw uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
@@ -5304,33 +9994,30 @@ square3:
 	VZIP2 V6.D2, V5.D2, V7.D2
 	VZIP1 V6.D2, V5.D2, V5.D2
 	VORR  V7.B16, V7.B16, V6.B16
+	FMOVQ 0(R5), F7
+	FMOVQ 0(R6), F8
+	VZIP2 V8.D2, V7.D2, V9.D2
+	VZIP1 V8.D2, V7.D2, V7.D2
+	VORR  V9.B16, V9.B16, V8.B16
+	FMOVQ 0(R7), F9
+	FMOVQ 0(R8), F10
+	VZIP2 V10.D2, V9.D2, V11.D2
+	VZIP1 V10.D2, V9.D2, V9.D2
+	VORR  V11.B16, V11.B16, V10.B16
+	FMOVQ 0(R9), F11
+	FMOVQ 0(R10), F12
+	VZIP2 V12.D2, V11.D2, V13.D2
+	VZIP1 V12.D2, V11.D2, V11.D2
+	VORR  V13.B16, V13.B16, V12.B16
 	FMOVQ 0(R3), F4
 	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
+	WORD  $0x4fc410e1 // fmla v1.2d, v7.2d, v4.d[0]
+	WORD  $0x4fc41122 // fmla v2.2d, v9.2d, v4.d[0]
+	WORD  $0x4fc41163 // fmla v3.2d, v11.2d, v4.d[0]
 	WORD  $0x4fc418c0 // fmla v0.2d, v6.2d, v4.d[1]
-	FMOVQ 0(R5), F5
-	FMOVQ 0(R6), F6
-	VZIP2 V6.D2, V5.D2, V7.D2
-	VZIP1 V6.D2, V5.D2, V5.D2
-	VORR  V7.B16, V7.B16, V6.B16
-	FMOVQ 0(R3), F4
-	WORD  $0x4fc410a1 // fmla v1.2d, v5.2d, v4.d[0]
-	WORD  $0x4fc418c1 // fmla v1.2d, v6.2d, v4.d[1]
-	FMOVQ 0(R7), F5
-	FMOVQ 0(R8), F6
-	VZIP2 V6.D2, V5.D2, V7.D2
-	VZIP1 V6.D2, V5.D2, V5.D2
-	VORR  V7.B16, V7.B16, V6.B16
-	FMOVQ 0(R3), F4
-	WORD  $0x4fc410a2 // fmla v2.2d, v5.2d, v4.d[0]
-	WORD  $0x4fc418c2 // fmla v2.2d, v6.2d, v4.d[1]
-	FMOVQ 0(R9), F5
-	FMOVQ 0(R10), F6
-	VZIP2 V6.D2, V5.D2, V7.D2
-	VZIP1 V6.D2, V5.D2, V5.D2
-	VORR  V7.B16, V7.B16, V6.B16
-	FMOVQ 0(R3), F4
-	WORD  $0x4fc410a3 // fmla v3.2d, v5.2d, v4.d[0]
-	WORD  $0x4fc418c3 // fmla v3.2d, v6.2d, v4.d[1]
+	WORD  $0x4fc41901 // fmla v1.2d, v8.2d, v4.d[1]
+	WORD  $0x4fc41942 // fmla v2.2d, v10.2d, v4.d[1]
+	WORD  $0x4fc41983 // fmla v3.2d, v12.2d, v4.d[1]
 	ADD   $16, R1
 	ADD   $16, R4
 	ADD   $16, R5
@@ -5453,10 +10140,122 @@ end5:
 
 done6:
 	MOVD cols+56(FP), R1
-	CMP  $2, R1
+	CMP  $4, R1
 	BLT  done15
 
 block11:
+	// 1×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  dz+32(FP), R1
+	MOVD  lddz+40(FP), R2
+	MOVD  w+16(FP), R3
+	MOVD  n+64(FP), R0
+	ADD   R2, R1, R4
+	ADD   R2, R4, R5
+	ADD   R2, R5, R6
+	CMP   $2, R0
+	BLT   tail13
+
+square12:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R1), F3
+	FMOVQ 0(R4), F4
+	VZIP2 V4.D2, V3.D2, V5.D2
+	VZIP1 V4.D2, V3.D2, V3.D2
+	VORR  V5.B16, V5.B16, V4.B16
+	FMOVQ 0(R5), F5
+	FMOVQ 0(R6), F6
+	VZIP2 V6.D2, V5.D2, V7.D2
+	VZIP1 V6.D2, V5.D2, V5.D2
+	VORR  V7.B16, V7.B16, V6.B16
+	FMOVQ 0(R3), F2
+	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
+	WORD  $0x4fc210a1 // fmla v1.2d, v5.2d, v2.d[0]
+	WORD  $0x4fc21880 // fmla v0.2d, v4.2d, v2.d[1]
+	WORD  $0x4fc218c1 // fmla v1.2d, v6.2d, v2.d[1]
+	ADD   $16, R1
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R3
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square12
+
+tail13:
+	CMP $0, R0
+	BLE end14
+
+	// the same for fewer j
+	FMOVD 0(R1), F3
+	FMOVD 0(R4), F4
+	VZIP2 V4.D2, V3.D2, V5.D2
+	VZIP1 V4.D2, V3.D2, V3.D2
+	VORR  V5.B16, V5.B16, V4.B16
+	FMOVD 0(R3), F2
+	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
+	CMP   $1, R0
+	BEQ   over16
+	FMOVD 8(R3), F2
+	WORD  $0x4fc21080 // fmla v0.2d, v4.2d, v2.d[0]
+
+over16:
+	FMOVD 0(R5), F3
+	FMOVD 0(R6), F4
+	VZIP2 V4.D2, V3.D2, V5.D2
+	VZIP1 V4.D2, V3.D2, V3.D2
+	VORR  V5.B16, V5.B16, V4.B16
+	FMOVD 0(R3), F2
+	WORD  $0x4fc21061 // fmla v1.2d, v3.2d, v2.d[0]
+	CMP   $1, R0
+	BEQ   over17
+	FMOVD 8(R3), F2
+	WORD  $0x4fc21081 // fmla v1.2d, v4.2d, v2.d[0]
+
+over17:
+end14:
+	VMOVI $0, V2.B16
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $0, R4
+	MUL   R4, R2, R3
+	ADD   R1, R3
+	ADD   R2, R3, R4
+	FMOVD F0, 0(R3)
+	VST1  V0.D[1], (R4)
+	MOVD  $2, R4
+	MUL   R4, R2, R3
+	ADD   R1, R3
+	ADD   R2, R3, R4
+	FMOVD F1, 0(R3)
+	VST1  V1.D[1], (R4)
+
+	// the next 4 inputs
+	MOVD $4, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, dx+0(FP)
+	MOVD dz+32(FP), R1
+	MOVD lddz+40(FP), R2
+	MOVD $4, R3
+	MUL  R3, R2, R2
+	ADD  R2, R1
+	MOVD R1, dz+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $4, R1
+	BGE  block11
+
+done15:
+	MOVD cols+56(FP), R1
+	CMP  $2, R1
+	BLT  done22
+
+block18:
 	// 1×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  dz+32(FP), R1
@@ -5465,9 +10264,9 @@ block11:
 	MOVD  n+64(FP), R0
 	ADD   R2, R1, R4
 	CMP   $2, R0
-	BLT   tail13
+	BLT   tail20
 
-square12:
+square19:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R4), F3
@@ -5482,11 +10281,11 @@ square12:
 	ADD   $16, R3
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square12
+	BGE   square19
 
-tail13:
+tail20:
 	CMP $0, R0
-	BLE end14
+	BLE end21
 
 	// the same for fewer j
 	FMOVD 0(R1), F2
@@ -5497,12 +10296,12 @@ tail13:
 	FMOVD 0(R3), F1
 	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
 	CMP   $1, R0
-	BEQ   over16
+	BEQ   over23
 	FMOVD 8(R3), F1
 	WORD  $0x4fc11060 // fmla v0.2d, v3.2d, v1.d[0]
 
-over16:
-end14:
+over23:
+end21:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	MOVD  dx+0(FP), R1
@@ -5529,9 +10328,9 @@ end14:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $2, R1
-	BGE  block11
+	BGE  block18
 
-done15:
+done22:
 	RET
 
 // func dotsNEONF32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *float32, ldw uintptr, rows int, cols int, n int)

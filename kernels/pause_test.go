@@ -128,6 +128,7 @@ func counted[T Float](t *testing.T, of *tiles[T], calls map[string]int, note fun
 		case f.Type == reflect.TypeFor[*tiles[T]]():
 			if of.half != nil {
 				fake.half = counted(t, of.half, calls, note)
+				fake.half.table()
 			}
 		case f.Type.Kind() == reflect.Int:
 			dst.Set(src)

@@ -181,7 +181,7 @@ func (t *tiles[T]) panelOf(p *product[T], i, end, tall int, m *Mat[T], k int, b 
 		switch {
 		case !fresh:
 		case transposed:
-			t.packTransposed(to, m, b.j, b.cols, k, p.n)
+			t.packTransposed(b.b, b.ldb, m, b.j, b.cols, k, p.n)
 		default:
 			init, ldinit := p.init(i, b.j)
 			t.packing(b.b, p.c.at(i, b.j), p.c.pitch(), init, ldinit, p.row(i), p.lda, p.stepa, m.at(k, b.j), m.pitch(), p.n, int(p.act))
@@ -269,14 +269,15 @@ func even(total, limit int) int {
 }
 
 // packTransposed copies the elements (i, j) to (i+rows-1, j+cols-1) of m to
-// dst, column after column. It may write up to a vector behind them.
-func (t *tiles[T]) packTransposed(dst []T, m *Mat[T], i, rows, j, cols int) {
+// dst, column after column, ldd bytes apart. If rows are fewer than a vector's
+// lanes it writes a whole vector of each column all the same.
+func (t *tiles[T]) packTransposed(dst *T, ldd uintptr, m *Mat[T], i, rows, j, cols int) {
 	if cols == 0 {
 		return
 	}
 	for r := 0; r < rows; r += t.lanes {
 		// The last rows are perhaps taken once more.
 		r := max(0, min(r, rows-t.lanes))
-		t.transpose(&dst[r], uintptr(rows)*size[T](), m.at(i+r, j), m.pitch(), min(t.lanes, rows-r), cols)
+		t.transpose(plus(dst, uintptr(r)*size[T]()), ldd, m.at(i+r, j), m.pitch(), min(t.lanes, rows-r), cols)
 	}
 }

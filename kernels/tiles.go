@@ -68,14 +68,19 @@ const (
 	streams     = 8                   // best as so many rows at a time, each as it lies there
 	dotsRows    = 4                   // of the largest tile of dots
 	dotsCols    = 2
-	smallRows   = 32  // of a product that a single call of panel does,
-	smallTerms  = 320 // of its sums
-	fewRows     = 8   // that sweep computes as well as panel, and in one call
-	thinTerms   = 2   // of a sum that thin computes, at the most
-	fewInputs   = 8   // of a layer whose dw stays in the first-level cache
-	turnedTerms = 32  // of a sum of dw from which its transpose pays for few outputs
-	sweepTerms  = 24  // of a sum, up to which whole rows are better than whole tiles
-	maxWide     = 128 // columns of a wide tile of float64, half of one of float32
+	smallRows   = 32      // of a product that a single call of panel does,
+	smallTerms  = 320     // of its sums
+	fewRows     = 8       // that sweep computes as well as panel, and in one call
+	thinTerms   = 2       // of a sum that thin computes, at the most
+	packedSize  = 1 << 10 // weights from which it pays to pack them for so few rows
+	inputLines  = 32      // rows of squares that input takes at a time, at the most
+	fewInputs   = 8       // of a layer whose dw stays in the first-level cache
+	turnedTerms = 32      // of a sum of dw from which its transpose pays for few outputs
+	turnedFrom  = 7       // rows of dx that are computed as its transpose,
+	turnedRows  = 16      // or more, up to these,
+	turnedSize  = 1 << 12 // by at least so many weights
+	sweepTerms  = 24      // of a sum, up to which whole rows are better than whole tiles
+	maxWide     = 128     // columns of a wide tile of float64, half of one of float32
 )
 
 // scratch is the memory a call borrows for operands that must be rearranged:
@@ -141,6 +146,7 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		t.forwardNarrow(y, x, w, b, act)
 		return
 	}
+	t = t.atLeast(y.Cols)
 	if 0 < x.Cols && x.Cols <= thinTerms && y.Cols <= 2*t.panelCols {
 		t.forwardThin(y, x, w, b, act)
 		return
@@ -210,7 +216,7 @@ func (t *tiles[T]) forwardNarrow(y, x, w *Mat[T], b []T, act Activation) {
 	columns := w.at(0, 0)
 	if x.Cols <= maxRun && s != nil && !w.empty() {
 		packed := s.grow(w.Rows*w.Cols + t.lanes)
-		t.packTransposed(packed, w, 0, w.Rows, 0, w.Cols)
+		t.packTransposed(&packed[0], uintptr(w.Rows)*size[T](), w, 0, w.Rows, 0, w.Cols)
 		columns = &packed[0]
 	}
 	for j := range y.Cols {
@@ -312,11 +318,11 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		s := t.scratch.Get().(*scratch[T])
 		defer t.scratch.Put(s)
 		wt := s.turned(w.Cols, w.Rows, t.lanes)
-		t.packTransposed(wt.Data, w, 0, w.Rows, 0, w.Cols)
+		t.packTransposed(wt.at(0, 0), wt.pitch(), w, 0, w.Rows, 0, w.Cols)
 		t.sweepRows(&p, 0, dx.Rows, &wt, 0)
 		return
 	}
-	t.multiply(&p, 0, dx.Rows, w, true)
+	t.atLeast(dx.Cols).multiply(&p, 0, dx.Rows, w, true)
 }
 
 // turnedWeights computes dw of a layer with fewer outputs than a vector has
@@ -391,11 +397,22 @@ func (t *tiles[T]) atMost(lanes int) *tiles[T] {
 	return t
 }
 
+// atLeast returns the narrowest tiles with at least so many lanes, or t: a part
+// of a vector takes as long as the whole.
+func (t *tiles[T]) atLeast(lanes int) *tiles[T] {
+	for t.half != nil && t.half.lanes >= lanes {
+		t = t.half
+	}
+	return t
+}
+
 // backwardFew computes dx if it has few rows or few columns.
 func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 	byCols, byRows := t.atMost(dx.Cols), t.atMost(dx.Rows)
-	switch {
-	case byCols != nil && dx.Rows <= 2*byCols.inputRows:
+	switch filled := t.atLeast(dx.Rows); {
+	case filled.lanesAreRows(dx, w):
+		filled.turnedInput(dx, dz, w)
+	case byCols != nil && (dx.Rows <= byCols.inputRows || dx.Rows <= 2*byCols.inputRows && w.Rows*w.Cols < packedSize):
 		byCols.squares(byCols.input, dx, dx.Rows, dx.Cols, dz, w, false)
 	case byCols == nil && byRows != nil:
 		byRows.squares(byRows.turned, dx, dx.Cols, dx.Rows, w, dz, true)
@@ -410,6 +427,29 @@ func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 		return false
 	}
 	return true
+}
+
+// lanesAreRows reports whether dx is best computed as its transpose, a row of
+// it in each lane: if they all but fill one vector or more, and there is enough
+// to do for what that costs. Below turnedFrom rows input is faster.
+func (t *tiles[T]) lanesAreRows(dx, w *Mat[T]) bool {
+	vectors := (dx.Rows + t.lanes - 1) / t.lanes
+	return turnedFrom <= dx.Rows && dx.Rows <= turnedRows && 8*dx.Rows >= 7*vectors*t.lanes && t.lanes <= dx.Cols &&
+		w.Rows*w.Cols >= turnedSize && dx.Rows*(w.Rows+w.Cols) <= maxTurned
+}
+
+// turnedInput computes dx as its transpose, w·dzᵀ, which takes nothing of w but
+// scalars.
+func (t *tiles[T]) turnedInput(dx, dz, w *Mat[T]) {
+	s := t.scratch.Get().(*scratch[T])
+	defer t.scratch.Put(s)
+	n, in, out := dx.Rows, dx.Cols, dz.Cols
+	buf := s.grow(n * (in + out))
+	right, c := Mat[T]{out, n, buf, n}, Mat[T]{in, n, buf[n*out:], n}
+	t.packTransposed(right.at(0, 0), right.pitch(), dz, 0, n, 0, out)
+	p := product[T]{c: c, a: w.at(0, 0), lda: w.pitch(), stepa: size[T](), n: out}
+	t.multiply(&p, 0, in, &right, false)
+	t.packTransposed(dx.at(0, 0), dx.pitch(), &c, 0, in, 0, n)
 }
 
 // squares computes dx by input, or turned by turned: a and b, of as many rows as
@@ -427,6 +467,10 @@ func (t *tiles[T]) squares(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, in
 		}
 		whole := cols / t.lanes * t.lanes
 		wide := max(maxWork/((tall+1)*max(a.Cols, 1))/t.lanes, 1) * t.lanes
+		// The lines of more squares would drive each other out of the cache.
+		for lines := inputLines; lines > t.lanes && crowds(b.pitch(), lines); lines /= 2 {
+			wide = min(wide, lines/2)
+		}
 		for k := 0; k < whole; k += wide {
 			call(k, min(wide, whole-k))
 		}
