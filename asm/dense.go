@@ -54,6 +54,14 @@ func (w width) size(q int) int {
 	return w.bytes
 }
 
+// on is the arithmetic on vector q.
+func (w width) on(m Machine, q int) Arithmetic {
+	if w.part != nil {
+		return m
+	}
+	return m.First(w.size(q))
+}
+
 func (w width) load(m Machine, q int, v Vec, a Addr) {
 	if w.part != nil {
 		m.LoadPart(v, a, *w.part)

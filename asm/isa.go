@@ -147,20 +147,10 @@ type Machine interface {
 	StoreLane(a Addr, l Lane)
 	StoreLanes(at []Addr, v, t Vec) // all of v; may destroy t
 
-	// Arithmetic, every result rounded once.
-	Zero(v Vec)
-	Move(d, s Vec)                  // d = s
-	AddVec(d, a, b Vec)             // d = a + b
-	SubVec(d, a, b Vec)             // d = a − b
-	MulVec(d, a, b Vec)             // d = a·b
-	FMA(acc, a, b Vec)              // acc = fma(a, b, acc)
-	FMAScalar(acc, a, s Vec, e int) // the same, b being element e of Scalars s
-
-	// ReLU: v = v if v > 0 or v is NaN, else +0; zero holds +0 and v no −0.
-	ReLU(v, zero Vec)
-
-	// Gate: z = z if not y ≤ 0, else +0; zero holds +0. Destroys y.
-	Gate(z, y, zero Vec)
+	// Arithmetic on whole vectors. First is that on vectors of so many bytes, a
+	// power of two: of what is behind them nothing is left.
+	Arithmetic
+	First(bytes int) Arithmetic
 
 	// Transpose takes as many vectors as one has lanes for the rows of a square
 	// and returns its columns, in the same registers or others. LoadColumns
@@ -174,6 +164,24 @@ type Machine interface {
 	// is lane i of the vector, one of vs, that it returns.
 	FoldRows(vs []Vec, t Vec) []Lane
 	FoldSquare(vs []Vec) Vec
+}
+
+// Arithmetic is what a Machine does with each element of its vectors, rounding
+// every result once.
+type Arithmetic interface {
+	Zero(v Vec)
+	Move(d, s Vec)                  // d = s
+	AddVec(d, a, b Vec)             // d = a + b
+	SubVec(d, a, b Vec)             // d = a − b
+	MulVec(d, a, b Vec)             // d = a·b
+	FMA(acc, a, b Vec)              // acc = fma(a, b, acc)
+	FMAScalar(acc, a, s Vec, e int) // the same, b being element e of Scalars s
+
+	// ReLU: v = v if v > 0 or v is NaN, else +0; zero holds +0 and v no −0.
+	ReLU(v, zero Vec)
+
+	// Gate: z = z if not y ≤ 0, else +0; zero holds +0. Destroys y.
+	Gate(z, y, zero Vec)
 }
 
 // Rows are the addresses of equally spaced rows.
