@@ -113,6 +113,7 @@ type Machine interface {
 	Add(d, s Int)
 	AddConst(d Int, c int)
 	MulConst(d, s Int, c int)
+	Mul(d, s Int)
 
 	// Rows returns the addresses of n rows that are stride bytes apart.
 	// It may take integer registers, which FreeRows gives back.

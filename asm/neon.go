@@ -142,6 +142,8 @@ func (m *neon) Arg(d Int, name string)    { m.op("MOVD", m.param(m.c.Param(name)
 func (m *neon) SetArg(name string, s Int) { m.op("MOVD", m.r(s), m.param(m.c.Param(name))) }
 func (m *neon) Add(d, s Int)              { m.op("ADD", m.r(s), m.r(d)) }
 
+func (m *neon) Mul(d, s Int) { m.op("MUL", m.r(s), m.r(d)) }
+
 func (m *neon) Const(d Int, c int) { m.op("MOVD", m.imm(c), m.r(d)) }
 
 func (m *neon) Copy(d, s Int) { m.op("MOVD", m.r(s), m.r(d)) }

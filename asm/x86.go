@@ -139,6 +139,7 @@ func (m *x86) SetArg(name string, s Int) { m.MOVQ(m.gp(s), m.param(m.Param(name)
 func (m *x86) Const(d Int, c int)        { m.MOVQ(operand.U32(c), m.gp(d)) }
 func (m *x86) Copy(d, s Int)             { m.MOVQ(m.gp(s), m.gp(d)) }
 func (m *x86) Add(d, s Int)              { m.ADDQ(m.gp(s), m.gp(d)) }
+func (m *x86) Mul(d, s Int)              { m.IMULQ(m.gp(s), m.gp(d)) }
 func (m *x86) MulConst(d, s Int, c int)  { m.IMUL3Q(imm(c), m.gp(s), m.gp(d)) }
 
 func (m *x86) AddConst(d Int, c int) {

@@ -67,6 +67,7 @@ const (
 	smallTerms  = 320 // of its sums
 	fewRows     = 8   // that sweep computes as well as panel, and in one call
 	thinTerms   = 2   // of a sum that thin computes, at the most
+	shortRow    = 12  // of the sixteen terms that a narrow layer takes at once
 	fewInputs   = 8   // of a layer whose dw stays in the first-level cache
 	turnedTerms = 32  // of a sum of dw from which its transpose pays for few outputs
 	sweepTerms  = 24  // of a sum, up to which whole rows are better than whole tiles
@@ -194,6 +195,10 @@ func (t *tiles[T]) forwardNarrow(y, x, w *Mat[T], b []T, act Activation) {
 		s = t.scratch.Get().(*scratch[T])
 		defer t.scratch.Put(s)
 	}
+	kernel := t.narrow
+	if x.Cols <= shortRow && t.half != nil {
+		kernel = t.half.narrow // a longer vector would be half empty
+	}
 	columns := w.at(0, 0)
 	if x.Cols <= maxRun && s != nil && !w.empty() {
 		packed := s.grow(w.Rows*w.Cols + t.lanes)
@@ -212,7 +217,7 @@ func (t *tiles[T]) forwardNarrow(y, x, w *Mat[T], b []T, act Activation) {
 		wj := plus(columns, uintptr(j*w.Rows)*size[T]())
 		tall := min(maxWork/4/(x.Cols+lanes), maxRun)
 		for i := 0; i < y.Rows; i += tall {
-			t.narrow(y.at(i, j), y.pitch(), x.at(i, 0), x.pitch(), wj, bias, min(tall, y.Rows-i), x.Cols, int(act))
+			kernel(y.at(i, j), y.pitch(), x.at(i, 0), x.pitch(), wj, bias, min(tall, y.Rows-i), x.Cols, int(act))
 		}
 	}
 }
