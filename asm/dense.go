@@ -54,6 +54,14 @@ func (w width) size(q int) int {
 	return w.bytes
 }
 
+// on is the arithmetic on vector q.
+func (w width) on(m Machine, q int) Arithmetic {
+	if w.part != nil {
+		return m
+	}
+	return m.First(w.size(q))
+}
+
 func (w width) load(m Machine, q int, v Vec, a Addr) {
 	if w.part != nil {
 		m.LoadPart(v, a, *w.part)
@@ -515,7 +523,8 @@ func positive(m Machine, vs []Vec, t Vec) {
 const chains = 16
 
 // narrow takes sixteen terms of a row at once, and as many rows as a vector has
-// lanes, then four, two and one.
+// lanes, then four, two and one. If there are no more terms than that, w stays
+// in registers.
 func narrow(m Machine) {
 	m.Func("narrow", sig(m, "func(y *T, ldy uintptr, x *T, ldx uintptr, w, bias *T, rows, n, act int)"),
 		"y[i] = act(bias + Σ_k x[i,k]·w[k]),  i < rows, k < n",
@@ -527,7 +536,26 @@ func narrow(m Machine) {
 	n := m.Int()
 	m.Arg(n, "n")
 	part := m.MakePart(n)
-	m.FreeInts(n)
+	long := m.NewLabel("long")
+	m.JumpIf(n, AtMost, 0, long)
+	m.JumpIf(n, AtLeast, chains+1, long)
+	rows := m.Int()
+	m.Arg(rows, "rows")
+	m.JumpIf(rows, Less, lanes, long)
+	m.FreeInts(rows, n)
+	for vecs := 1; vecs <= chains/lanes; vecs++ {
+		n := m.Int()
+		m.Arg(n, "n")
+		more, partly := m.NewLabel("more"), m.NewLabel("part")
+		m.JumpIf(n, AtLeast, vecs*lanes+1, more)
+		m.JumpIf(n, Less, vecs*lanes, partly)
+		m.FreeInts(n)
+		narrowShort(m, vecs, piece{})
+		m.Label(partly)
+		narrowShort(m, vecs, piece{&part})
+		m.Label(more)
+	}
+	m.Label(long)
 	whileRows(m, lanes, []string{"y", "x"}, func(rows int) { narrowSquare(m, rows, part) })
 	for r := 4; r >= 1; r /= 2 {
 		if r < lanes {
@@ -536,6 +564,109 @@ func narrow(m Machine) {
 	}
 	m.FreePart(part)
 	m.Return()
+}
+
+// narrowShort computes all rows, of so many vectors of which the last is a whole
+// one or a part, as many at a time as a vector has lanes: the last ones perhaps
+// once more.
+func narrowShort(m Machine, vecs int, last piece) {
+	lanes := m.Spec().Lanes()
+	load := func(q int, v Vec, a Addr) {
+		p := piece{}
+		if q == vecs-1 {
+			p = last
+		}
+		p.load(m, q, v, a)
+	}
+	m.Comment("w, %d vectors", vecs)
+	w, bias := m.VecsOf(vecs), m.Vec()
+	n, p := m.Int(), m.Int()
+	if last.part != nil {
+		m.Arg(n, "n")
+		last.part.Count = n
+	}
+	m.Arg(p, "w")
+	for q, v := range w {
+		load(q, v, At(p, 0))
+	}
+	m.Arg(p, "bias")
+	m.LoadOne(bias, At(p, 0))
+	m.FreeInts(p)
+	base, stride, y, ldy, left, act := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
+	m.Arg(base, "x")
+	m.Arg(stride, "ldx")
+	m.Arg(y, "y")
+	m.Arg(ldy, "ldy")
+	m.Arg(left, "rows")
+	m.Arg(act, "act")
+	again, done := m.NewLabel("rows"), m.NewLabel("done")
+	m.Label(again)
+	m.Comment("lane[k] = x[i,k]·w[k], the first vector's from bias; halved")
+	x := m.Rows(lanes, base, stride)
+	var sums []Vec
+	for i := range lanes {
+		acc := m.VecsOf(vecs)
+		t := m.Vec()
+		load(0, t, x.At[i])
+		m.Move(acc[0], bias)
+		m.FMA(acc[0], t, w[0])
+		m.FreeVecs(t)
+		for q := 1; q < vecs; q++ {
+			load(q, acc[q], x.At[i])
+			m.MulVec(acc[q], acc[q], w[q])
+		}
+		for half := chains / lanes / 2; half > 0; half /= 2 {
+			for q := half; q < min(2*half, vecs); q++ {
+				m.AddVec(acc[q-half], acc[q-half], acc[q])
+			}
+		}
+		m.FreeVecs(acc[1:]...)
+		sums = append(sums, acc[0])
+	}
+	m.FreeRows(x)
+	v, t := m.FoldSquare(sums), m.Vec()
+	finish(m, []Vec{v}, act, t)
+	storeColumn(m, v, y, ldy, t)
+	m.FreeVecs(t)
+	m.FreeVecs(sums...)
+
+	m.Comment("the next %d rows, or the last ones", lanes)
+	by := m.Int()
+	for _, p := range [][2]Int{{base, stride}, {y, ldy}} {
+		m.MulConst(by, p[1], lanes)
+		m.Add(p[0], by)
+	}
+	m.AddConst(left, -lanes)
+	m.JumpIf(left, AtLeast, lanes, again)
+	m.JumpIf(left, AtMost, 0, done)
+	m.AddConst(left, -lanes)
+	for _, p := range [][2]Int{{base, stride}, {y, ldy}} {
+		m.Copy(by, p[1])
+		m.Mul(by, left)
+		m.Add(p[0], by)
+	}
+	m.FreeInts(by)
+	m.Const(left, lanes)
+	m.Jump(again)
+	m.Label(done)
+	m.FreeInts(base, stride, y, ldy, left, act, n)
+	m.FreeVecs(w...)
+	m.FreeVecs(bias)
+	m.Return()
+}
+
+// storeColumn stores the elements of v at y, ldy bytes apart. It may destroy t.
+func storeColumn(m Machine, v Vec, y, ldy Int, t Vec) {
+	s := m.Spec()
+	apart, stored := m.NewLabel("apart"), m.NewLabel("stored")
+	m.JumpIf(ldy, NotEqual, s.Float.Size, apart)
+	m.Store(At(y, 0), v)
+	m.Jump(stored)
+	m.Label(apart)
+	rows := m.Rows(s.Lanes(), y, ldy)
+	m.StoreLanes(rows.At, v, t)
+	m.FreeRows(rows)
+	m.Label(stored)
 }
 
 // narrowSquare computes as many rows as a vector has lanes.
@@ -554,15 +685,7 @@ func narrowSquare(m Machine, r int, part Part) {
 	base, stride := m.Int(), m.Int()
 	m.Arg(base, "y")
 	m.Arg(stride, "ldy")
-	apart, stored := m.NewLabel("apart"), m.NewLabel("stored")
-	m.JumpIf(stride, NotEqual, s.Float.Size, apart)
-	m.Store(At(base, 0), v)
-	m.Jump(stored)
-	m.Label(apart)
-	y := m.Rows(r, base, stride)
-	m.StoreLanes(y.At, v, t)
-	m.FreeRows(y)
-	m.Label(stored)
+	storeColumn(m, v, base, stride, t)
 	m.FreeInts(base, stride)
 	m.FreeVecs(t)
 	m.FreeVecs(sums...)

@@ -486,15 +486,17 @@ func thinPanel(m Machine, w width, terms int) {
 			m.Scalars(v, At(a, p*size), 1)
 		}
 		for q, v := range acc {
-			m.Move(v, bias[q])
+			on := w.on(m, q)
+			on.Move(v, bias[q])
 			for p := range x {
-				m.FMAScalar(v, b[p][q], x[p], 0)
+				on.FMAScalar(v, b[p][q], x[p], 0)
 			}
 		}
-		for _, v := range acc {
-			m.AddVec(v, v, zero)
+		for q, v := range acc {
+			on := w.on(m, q)
+			on.AddVec(v, v, zero)
 			if relu {
-				m.ReLU(v, zero)
+				on.ReLU(v, zero)
 			}
 		}
 		for q, v := range acc {

@@ -10,11 +10,11 @@ import "slices"
 // destroys y; zero holds +0. Without it dz is dy.
 type derivative struct {
 	act   int
-	times func(m Machine, z, y, zero Vec)
+	times func(on Arithmetic, z, y, zero Vec)
 }
 
 var derivatives = []derivative{
-	{relu, Machine.Gate},
+	{relu, Arithmetic.Gate},
 	{identity, nil},
 }
 
@@ -91,17 +91,18 @@ func gradTile(m Machine, r int, w width) {
 		loop := m.NewLabel("fold")
 		m.Label(loop)
 		for q, z := range dz {
+			on := w.on(m, q)
 			w.load(m, q, z, At(dy, 0))
 			if d.times != nil {
 				w.load(m, q, yv, At(y, 0))
-				d.times(m, z, yv, zero)
+				d.times(on, z, yv, zero)
 			}
-			m.AddVec(db[0][q], db[0][q], z)
+			on.AddVec(db[0][q], db[0][q], z)
 		}
 		for k := range dw {
 			m.Scalars(xv, At(x, k*m.Spec().Float.Size), 1)
 			for q, z := range dz {
-				m.FMAScalar(dw[k][q], z, xv, 0)
+				w.on(m, q).FMAScalar(dw[k][q], z, xv, 0)
 			}
 		}
 		if d.times != nil {
@@ -253,17 +254,18 @@ func columnPanel(m Machine, w width) {
 		m.Splat(z, At(dy, 0))
 		if d.times != nil {
 			m.Splat(t, At(y, 0))
-			d.times(m, z, t, zero)
+			d.times(w.on(m, 0), z, t, zero)
 			m.StoreLane(At(dy, 0), Lane{z, 0})
 			m.Add(y, ldy)
 		}
-		m.AddVec(db, db, z)
+		m.First(chunkBytes).AddVec(db, db, z)
 		for q := range w.vecs {
+			on := w.on(m, q)
 			w.load(m, q, t, At(x, 0))
-			m.FMA(dw[0][q], t, z)
+			on.FMA(dw[0][q], t, z)
 			if wantDX {
-				m.MulVec(t, z, wk[q])
-				m.AddVec(t, t, zero)
+				on.MulVec(t, z, wk[q])
+				on.AddVec(t, t, zero)
 				w.store(m, q, At(dx, 0), t)
 			}
 		}

@@ -114,6 +114,7 @@ type Machine interface {
 	Add(d, s Int)
 	AddConst(d Int, c int)
 	MulConst(d, s Int, c int)
+	Mul(d, s Int)
 
 	// Rows returns the addresses of n rows that are stride bytes apart.
 	// It takes RowInts integer registers, which FreeRows gives back.
@@ -151,21 +152,13 @@ type Machine interface {
 	StoreLane(a Addr, l Lane)
 	StoreLanes(at []Addr, v, t Vec) // all of v; may destroy t
 
-	// Arithmetic, every result rounded once.
-	Zero(v Vec)
-	Move(d, s Vec)                      // d = s
-	AddVec(d, a, b Vec)                 // d = a + b
-	SubVec(d, a, b Vec)                 // d = a − b
-	MulVec(d, a, b Vec)                 // d = a·b
-	FMA(acc, a, b Vec)                  // acc = fma(a, b, acc)
-	FMAScalar(acc, a, s Vec, e int)     // the same, b being element e of Scalars s
-	FMASplat(acc, a Vec, b Addr, t Vec) // the same, b being one element; may destroy t
+	// Arithmetic on whole vectors. First is that on vectors of so many bytes, a
+	// power of two: of what is behind them nothing is left.
+	Arithmetic
+	First(bytes int) Arithmetic
 
-	// ReLU: v = v if v > 0 or v is NaN, else +0; zero holds +0 and v no −0.
-	ReLU(v, zero Vec)
-
-	// Gate: z = z if not y ≤ 0, else +0; zero holds +0. Destroys y.
-	Gate(z, y, zero Vec)
+	// FMASplat is FMA with b one element in memory; it may destroy t.
+	FMASplat(acc, a Vec, b Addr, t Vec)
 
 	// Transpose takes as many vectors as one has lanes for the rows of a square
 	// and returns its columns, in the same registers or others. LoadColumns
@@ -179,6 +172,24 @@ type Machine interface {
 	// is lane i of the vector, one of vs, that it returns.
 	FoldRows(vs []Vec, t Vec) []Lane
 	FoldSquare(vs []Vec) Vec
+}
+
+// Arithmetic is what a Machine does with each element of its vectors, rounding
+// every result once.
+type Arithmetic interface {
+	Zero(v Vec)
+	Move(d, s Vec)                  // d = s
+	AddVec(d, a, b Vec)             // d = a + b
+	SubVec(d, a, b Vec)             // d = a − b
+	MulVec(d, a, b Vec)             // d = a·b
+	FMA(acc, a, b Vec)              // acc = fma(a, b, acc)
+	FMAScalar(acc, a, s Vec, e int) // the same, b being element e of Scalars s
+
+	// ReLU: v = v if v > 0 or v is NaN, else +0; zero holds +0 and v no −0.
+	ReLU(v, zero Vec)
+
+	// Gate: z = z if not y ≤ 0, else +0; zero holds +0. Destroys y.
+	Gate(z, y, zero Vec)
 }
 
 // Rows are the addresses of equally spaced rows.

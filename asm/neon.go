@@ -142,6 +142,8 @@ func (m *neon) Arg(d Int, name string)    { m.op("MOVD", m.param(m.c.Param(name)
 func (m *neon) SetArg(name string, s Int) { m.op("MOVD", m.r(s), m.param(m.c.Param(name))) }
 func (m *neon) Add(d, s Int)              { m.op("ADD", m.r(s), m.r(d)) }
 
+func (m *neon) Mul(d, s Int) { m.op("MUL", m.r(s), m.r(d)) }
+
 func (m *neon) Const(d Int, c int) { m.op("MOVD", m.imm(c), m.r(d)) }
 
 func (m *neon) Copy(d, s Int) { m.op("MOVD", m.r(s), m.r(d)) }
@@ -291,6 +293,9 @@ func (m *neon) StoreLanes(at []Addr, v, _ Vec) {
 		m.StoreLane(a, Lane{v, i})
 	}
 }
+
+// First: there are no smaller vectors of float64, and none of float32 are faster.
+func (m *neon) First(int) Arithmetic { return m }
 
 func (m *neon) Zero(v Vec)         { m.op("VMOVI", m.imm(0), m.b16(v)) }
 func (m *neon) Move(d, s Vec)      { m.op("VORR", m.b16(s), m.b16(s), m.b16(d)) }

@@ -139,6 +139,7 @@ func (m *x86) SetArg(name string, s Int) { m.MOVQ(m.gp(s), m.param(m.Param(name)
 func (m *x86) Const(d Int, c int)        { m.MOVQ(operand.U32(c), m.gp(d)) }
 func (m *x86) Copy(d, s Int)             { m.MOVQ(m.gp(s), m.gp(d)) }
 func (m *x86) Add(d, s Int)              { m.ADDQ(m.gp(s), m.gp(d)) }
+func (m *x86) Mul(d, s Int)              { m.IMULQ(m.gp(s), m.gp(d)) }
 func (m *x86) MulConst(d, s Int, c int)  { m.IMUL3Q(imm(c), m.gp(s), m.gp(d)) }
 
 func (m *x86) AddConst(d Int, c int) {
@@ -225,15 +226,15 @@ func (m *x86) Load(v Vec, a Addr)  { m.LoadFirst(v, a, m.spec.VecBytes) }
 func (m *x86) Store(a Addr, v Vec) { m.StoreFirst(a, v, m.spec.VecBytes) }
 
 func (m *x86) LoadFirst(v Vec, a Addr, bytes int) {
-	m.first(bytes)(m.mem(a), m.low(v, max(bytes, 16)))
+	m.moves(bytes)(m.mem(a), m.low(v, max(bytes, 16)))
 }
 
 func (m *x86) StoreFirst(a Addr, v Vec, bytes int) {
-	m.first(bytes)(m.low(v, max(bytes, 16)), m.mem(a))
+	m.moves(bytes)(m.low(v, max(bytes, 16)), m.mem(a))
 }
 
-// first is the move of that many bytes.
-func (m *x86) first(bytes int) func(...operand.Op) {
+// moves is the move of that many bytes.
+func (m *x86) moves(bytes int) func(...operand.Op) {
 	switch bytes {
 	case 4:
 		return m.VMOVSS
@@ -524,9 +525,17 @@ func (m *x86) FoldSquare(vs []Vec) Vec {
 // notLessOrEqual is a predicate of VCMP.
 const notLessOrEqual = 6
 
+// first is m with vectors of so many bytes, but at least the smallest there are.
+func (m x86) first(bytes int) x86 {
+	m.spec.VecBytes = max(bytes, chunkBytes)
+	return m
+}
+
 // What AVX2 does its own way.
 
-func (m *avx2) Zero(v Vec) { m.VXORPS(m.ymm(v), m.ymm(v), m.ymm(v)) }
+func (m *avx2) First(bytes int) Arithmetic { return &avx2{m.x86.first(bytes)} }
+
+func (m *avx2) Zero(v Vec) { m.VXORPS(m.vec(v), m.vec(v), m.vec(v)) }
 
 func (m *avx2) FMASplat(acc, a Vec, b Addr, t Vec) {
 	m.Splat(t, b)
@@ -571,11 +580,13 @@ func (m *avx2) LoadPart(v Vec, a Addr, p Part) {
 
 // Gate: z AND (y NLE 0), which holds for a NaN too.
 func (m *avx2) Gate(z, y, zero Vec) {
-	pick(&m.x86, m.VCMPPS, m.VCMPPD)(imm(notLessOrEqual), m.ymm(zero), m.ymm(y), m.ymm(y))
-	pick(&m.x86, m.VANDPS, m.VANDPD)(m.ymm(y), m.ymm(z), m.ymm(z))
+	pick(&m.x86, m.VCMPPS, m.VCMPPD)(imm(notLessOrEqual), m.vec(zero), m.vec(y), m.vec(y))
+	pick(&m.x86, m.VANDPS, m.VANDPD)(m.vec(y), m.vec(z), m.vec(z))
 }
 
 // What AVX-512 does its own way.
+
+func (m *avx512) First(bytes int) Arithmetic { return &avx512{m.x86.first(bytes)} }
 
 func (m *avx512) Zero(v Vec) { m.VPXORD(m.vec(v), m.vec(v), m.vec(v)) }
 

@@ -9060,11 +9060,543 @@ TEXT ·narrowAVX2F32(SB), NOSPLIT, $0-72
 	LEAQ    mask<>+32(SB), CX
 	SUBQ    BX, CX
 	VMOVDQU (CX), Y0
-	MOVQ    rows+48(FP), AX
+	TESTQ   AX, AX
+	JLE     long1
+	CMPQ    AX, $0x11
+	JGE     long1
+	MOVQ    rows+48(FP), BX
+	CMPQ    BX, $0x08
+	JLT     long1
+	MOVQ    n+56(FP), AX
+	CMPQ    AX, $0x09
+	JGE     more2
 	CMPQ    AX, $0x08
-	JLT     rest2
+	JLT     part3
 
-tile1:
+	// w, 1 vectors
+	MOVQ    w+32(FP), BX
+	VMOVUPS (BX), Y1
+	MOVQ    bias+40(FP), BX
+	VMOVSS  (BX), X2
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	MOVQ    y+0(FP), DX
+	MOVQ    ldy+8(FP), SI
+	MOVQ    rows+48(FP), DI
+	MOVQ    act+64(FP), R8
+
+rows4:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	LEAQ        (CX)(CX*4), R10
+	LEAQ        (R9)(CX*4), R11
+	VMOVUPS     (BX), Y4
+	VMOVAPS     Y2, Y3
+	VFMADD231PS Y1, Y4, Y3
+	VMOVUPS     (BX)(CX*1), Y5
+	VMOVAPS     Y2, Y4
+	VFMADD231PS Y1, Y5, Y4
+	VMOVUPS     (BX)(CX*2), Y6
+	VMOVAPS     Y2, Y5
+	VFMADD231PS Y1, Y6, Y5
+	VMOVUPS     (BX)(R9*1), Y7
+	VMOVAPS     Y2, Y6
+	VFMADD231PS Y1, Y7, Y6
+	VMOVUPS     (BX)(CX*4), Y8
+	VMOVAPS     Y2, Y7
+	VFMADD231PS Y1, Y8, Y7
+	VMOVUPS     (BX)(R10*1), Y9
+	VMOVAPS     Y2, Y8
+	VFMADD231PS Y1, Y9, Y8
+	VMOVUPS     (BX)(R9*2), Y10
+	VMOVAPS     Y2, Y9
+	VFMADD231PS Y1, Y10, Y9
+	VMOVUPS     (BX)(R11*1), Y11
+	VMOVAPS     Y2, Y10
+	VFMADD231PS Y1, Y11, Y10
+	VPERM2F128  $0x31, Y7, Y3, Y11
+	VPERM2F128  $0x20, Y7, Y3, Y3
+	VADDPS      Y11, Y3, Y3
+	VPERM2F128  $0x31, Y8, Y4, Y11
+	VPERM2F128  $0x20, Y8, Y4, Y4
+	VADDPS      Y11, Y4, Y4
+	VPERM2F128  $0x31, Y9, Y5, Y11
+	VPERM2F128  $0x20, Y9, Y5, Y5
+	VADDPS      Y11, Y5, Y5
+	VPERM2F128  $0x31, Y10, Y6, Y11
+	VPERM2F128  $0x20, Y10, Y6, Y6
+	VADDPS      Y11, Y6, Y6
+	VUNPCKHPD   Y4, Y3, Y11
+	VUNPCKLPD   Y4, Y3, Y3
+	VADDPS      Y11, Y3, Y3
+	VUNPCKHPD   Y6, Y5, Y11
+	VUNPCKLPD   Y6, Y5, Y5
+	VADDPS      Y11, Y5, Y5
+	VSHUFPS     $0xdd, Y5, Y3, Y11
+	VSHUFPS     $0x88, Y5, Y3, Y3
+	VADDPS      Y11, Y3, Y3
+	VXORPS      Y11, Y11, Y11
+	VADDPS      Y11, Y3, Y3
+	CMPQ        R8, $0x01
+	JNE         linear6
+	VMAXPS      Y3, Y11, Y3
+
+linear6:
+	CMPQ    SI, $0x04
+	JNE     apart7
+	VMOVUPS Y3, (DX)
+	JMP     stored8
+
+apart7:
+	LEAQ         (SI)(SI*2), R9
+	LEAQ         (SI)(SI*4), R10
+	LEAQ         (R9)(SI*4), R11
+	VMOVSS       X3, (DX)
+	VEXTRACTPS   $0x01, X3, (DX)(SI*1)
+	VEXTRACTPS   $0x02, X3, (DX)(SI*2)
+	VEXTRACTPS   $0x03, X3, (DX)(R9*1)
+	VEXTRACTF128 $0x01, Y3, X11
+	VMOVSS       X11, (DX)(SI*4)
+	VEXTRACTPS   $0x01, X11, (DX)(R10*1)
+	VEXTRACTPS   $0x02, X11, (DX)(R9*2)
+	VEXTRACTPS   $0x03, X11, (DX)(R11*1)
+
+stored8:
+	// the next 8 rows, or the last ones
+	IMUL3Q $0x08, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x08, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x08, DI
+	CMPQ   DI, $0x08
+	JGE    rows4
+	TESTQ  DI, DI
+	JLE    done5
+	SUBQ   $0x08, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000008, DI
+	JMP    rows4
+
+done5:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+part3:
+	// w, 1 vectors
+	MOVQ       n+56(FP), AX
+	MOVQ       w+32(FP), BX
+	VMASKMOVPS (BX), Y0, Y1
+	MOVQ       bias+40(FP), BX
+	VMOVSS     (BX), X2
+	MOVQ       x+16(FP), BX
+	MOVQ       ldx+24(FP), CX
+	MOVQ       y+0(FP), DX
+	MOVQ       ldy+8(FP), SI
+	MOVQ       rows+48(FP), DI
+	MOVQ       act+64(FP), R8
+
+rows9:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	LEAQ        (CX)(CX*4), R10
+	LEAQ        (R9)(CX*4), R11
+	VMASKMOVPS  (BX), Y0, Y4
+	VMOVAPS     Y2, Y3
+	VFMADD231PS Y1, Y4, Y3
+	VMASKMOVPS  (BX)(CX*1), Y0, Y5
+	VMOVAPS     Y2, Y4
+	VFMADD231PS Y1, Y5, Y4
+	VMASKMOVPS  (BX)(CX*2), Y0, Y6
+	VMOVAPS     Y2, Y5
+	VFMADD231PS Y1, Y6, Y5
+	VMASKMOVPS  (BX)(R9*1), Y0, Y7
+	VMOVAPS     Y2, Y6
+	VFMADD231PS Y1, Y7, Y6
+	VMASKMOVPS  (BX)(CX*4), Y0, Y8
+	VMOVAPS     Y2, Y7
+	VFMADD231PS Y1, Y8, Y7
+	VMASKMOVPS  (BX)(R10*1), Y0, Y9
+	VMOVAPS     Y2, Y8
+	VFMADD231PS Y1, Y9, Y8
+	VMASKMOVPS  (BX)(R9*2), Y0, Y10
+	VMOVAPS     Y2, Y9
+	VFMADD231PS Y1, Y10, Y9
+	VMASKMOVPS  (BX)(R11*1), Y0, Y11
+	VMOVAPS     Y2, Y10
+	VFMADD231PS Y1, Y11, Y10
+	VPERM2F128  $0x31, Y7, Y3, Y11
+	VPERM2F128  $0x20, Y7, Y3, Y3
+	VADDPS      Y11, Y3, Y3
+	VPERM2F128  $0x31, Y8, Y4, Y11
+	VPERM2F128  $0x20, Y8, Y4, Y4
+	VADDPS      Y11, Y4, Y4
+	VPERM2F128  $0x31, Y9, Y5, Y11
+	VPERM2F128  $0x20, Y9, Y5, Y5
+	VADDPS      Y11, Y5, Y5
+	VPERM2F128  $0x31, Y10, Y6, Y11
+	VPERM2F128  $0x20, Y10, Y6, Y6
+	VADDPS      Y11, Y6, Y6
+	VUNPCKHPD   Y4, Y3, Y11
+	VUNPCKLPD   Y4, Y3, Y3
+	VADDPS      Y11, Y3, Y3
+	VUNPCKHPD   Y6, Y5, Y11
+	VUNPCKLPD   Y6, Y5, Y5
+	VADDPS      Y11, Y5, Y5
+	VSHUFPS     $0xdd, Y5, Y3, Y11
+	VSHUFPS     $0x88, Y5, Y3, Y3
+	VADDPS      Y11, Y3, Y3
+	VXORPS      Y11, Y11, Y11
+	VADDPS      Y11, Y3, Y3
+	CMPQ        R8, $0x01
+	JNE         linear11
+	VMAXPS      Y3, Y11, Y3
+
+linear11:
+	CMPQ    SI, $0x04
+	JNE     apart12
+	VMOVUPS Y3, (DX)
+	JMP     stored13
+
+apart12:
+	LEAQ         (SI)(SI*2), R9
+	LEAQ         (SI)(SI*4), R10
+	LEAQ         (R9)(SI*4), R11
+	VMOVSS       X3, (DX)
+	VEXTRACTPS   $0x01, X3, (DX)(SI*1)
+	VEXTRACTPS   $0x02, X3, (DX)(SI*2)
+	VEXTRACTPS   $0x03, X3, (DX)(R9*1)
+	VEXTRACTF128 $0x01, Y3, X11
+	VMOVSS       X11, (DX)(SI*4)
+	VEXTRACTPS   $0x01, X11, (DX)(R10*1)
+	VEXTRACTPS   $0x02, X11, (DX)(R9*2)
+	VEXTRACTPS   $0x03, X11, (DX)(R11*1)
+
+stored13:
+	// the next 8 rows, or the last ones
+	IMUL3Q $0x08, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x08, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x08, DI
+	CMPQ   DI, $0x08
+	JGE    rows9
+	TESTQ  DI, DI
+	JLE    done10
+	SUBQ   $0x08, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000008, DI
+	JMP    rows9
+
+done10:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+more2:
+	MOVQ n+56(FP), AX
+	CMPQ AX, $0x11
+	JGE  more14
+	CMPQ AX, $0x10
+	JLT  part15
+
+	// w, 2 vectors
+	MOVQ    w+32(FP), BX
+	VMOVUPS (BX), Y1
+	VMOVUPS 32(BX), Y2
+	MOVQ    bias+40(FP), BX
+	VMOVSS  (BX), X3
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	MOVQ    y+0(FP), DX
+	MOVQ    ldy+8(FP), SI
+	MOVQ    rows+48(FP), DI
+	MOVQ    act+64(FP), R8
+
+rows16:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	LEAQ        (CX)(CX*4), R10
+	LEAQ        (R9)(CX*4), R11
+	VMOVUPS     (BX), Y6
+	VMOVAPS     Y3, Y4
+	VFMADD231PS Y1, Y6, Y4
+	VMOVUPS     32(BX), Y5
+	VMULPS      Y2, Y5, Y5
+	VADDPS      Y5, Y4, Y4
+	VMOVUPS     (BX)(CX*1), Y7
+	VMOVAPS     Y3, Y5
+	VFMADD231PS Y1, Y7, Y5
+	VMOVUPS     32(BX)(CX*1), Y6
+	VMULPS      Y2, Y6, Y6
+	VADDPS      Y6, Y5, Y5
+	VMOVUPS     (BX)(CX*2), Y8
+	VMOVAPS     Y3, Y6
+	VFMADD231PS Y1, Y8, Y6
+	VMOVUPS     32(BX)(CX*2), Y7
+	VMULPS      Y2, Y7, Y7
+	VADDPS      Y7, Y6, Y6
+	VMOVUPS     (BX)(R9*1), Y9
+	VMOVAPS     Y3, Y7
+	VFMADD231PS Y1, Y9, Y7
+	VMOVUPS     32(BX)(R9*1), Y8
+	VMULPS      Y2, Y8, Y8
+	VADDPS      Y8, Y7, Y7
+	VMOVUPS     (BX)(CX*4), Y10
+	VMOVAPS     Y3, Y8
+	VFMADD231PS Y1, Y10, Y8
+	VMOVUPS     32(BX)(CX*4), Y9
+	VMULPS      Y2, Y9, Y9
+	VADDPS      Y9, Y8, Y8
+	VMOVUPS     (BX)(R10*1), Y11
+	VMOVAPS     Y3, Y9
+	VFMADD231PS Y1, Y11, Y9
+	VMOVUPS     32(BX)(R10*1), Y10
+	VMULPS      Y2, Y10, Y10
+	VADDPS      Y10, Y9, Y9
+	VMOVUPS     (BX)(R9*2), Y12
+	VMOVAPS     Y3, Y10
+	VFMADD231PS Y1, Y12, Y10
+	VMOVUPS     32(BX)(R9*2), Y11
+	VMULPS      Y2, Y11, Y11
+	VADDPS      Y11, Y10, Y10
+	VMOVUPS     (BX)(R11*1), Y13
+	VMOVAPS     Y3, Y11
+	VFMADD231PS Y1, Y13, Y11
+	VMOVUPS     32(BX)(R11*1), Y12
+	VMULPS      Y2, Y12, Y12
+	VADDPS      Y12, Y11, Y11
+	VPERM2F128  $0x31, Y8, Y4, Y12
+	VPERM2F128  $0x20, Y8, Y4, Y4
+	VADDPS      Y12, Y4, Y4
+	VPERM2F128  $0x31, Y9, Y5, Y12
+	VPERM2F128  $0x20, Y9, Y5, Y5
+	VADDPS      Y12, Y5, Y5
+	VPERM2F128  $0x31, Y10, Y6, Y12
+	VPERM2F128  $0x20, Y10, Y6, Y6
+	VADDPS      Y12, Y6, Y6
+	VPERM2F128  $0x31, Y11, Y7, Y12
+	VPERM2F128  $0x20, Y11, Y7, Y7
+	VADDPS      Y12, Y7, Y7
+	VUNPCKHPD   Y5, Y4, Y12
+	VUNPCKLPD   Y5, Y4, Y4
+	VADDPS      Y12, Y4, Y4
+	VUNPCKHPD   Y7, Y6, Y12
+	VUNPCKLPD   Y7, Y6, Y6
+	VADDPS      Y12, Y6, Y6
+	VSHUFPS     $0xdd, Y6, Y4, Y12
+	VSHUFPS     $0x88, Y6, Y4, Y4
+	VADDPS      Y12, Y4, Y4
+	VXORPS      Y12, Y12, Y12
+	VADDPS      Y12, Y4, Y4
+	CMPQ        R8, $0x01
+	JNE         linear18
+	VMAXPS      Y4, Y12, Y4
+
+linear18:
+	CMPQ    SI, $0x04
+	JNE     apart19
+	VMOVUPS Y4, (DX)
+	JMP     stored20
+
+apart19:
+	LEAQ         (SI)(SI*2), R9
+	LEAQ         (SI)(SI*4), R10
+	LEAQ         (R9)(SI*4), R11
+	VMOVSS       X4, (DX)
+	VEXTRACTPS   $0x01, X4, (DX)(SI*1)
+	VEXTRACTPS   $0x02, X4, (DX)(SI*2)
+	VEXTRACTPS   $0x03, X4, (DX)(R9*1)
+	VEXTRACTF128 $0x01, Y4, X12
+	VMOVSS       X12, (DX)(SI*4)
+	VEXTRACTPS   $0x01, X12, (DX)(R10*1)
+	VEXTRACTPS   $0x02, X12, (DX)(R9*2)
+	VEXTRACTPS   $0x03, X12, (DX)(R11*1)
+
+stored20:
+	// the next 8 rows, or the last ones
+	IMUL3Q $0x08, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x08, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x08, DI
+	CMPQ   DI, $0x08
+	JGE    rows16
+	TESTQ  DI, DI
+	JLE    done17
+	SUBQ   $0x08, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000008, DI
+	JMP    rows16
+
+done17:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+part15:
+	// w, 2 vectors
+	MOVQ       n+56(FP), AX
+	MOVQ       w+32(FP), BX
+	VMOVUPS    (BX), Y1
+	VMASKMOVPS 32(BX), Y0, Y2
+	MOVQ       bias+40(FP), BX
+	VMOVSS     (BX), X3
+	MOVQ       x+16(FP), BX
+	MOVQ       ldx+24(FP), CX
+	MOVQ       y+0(FP), DX
+	MOVQ       ldy+8(FP), SI
+	MOVQ       rows+48(FP), DI
+	MOVQ       act+64(FP), R8
+
+rows21:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	LEAQ        (CX)(CX*4), R10
+	LEAQ        (R9)(CX*4), R11
+	VMOVUPS     (BX), Y6
+	VMOVAPS     Y3, Y4
+	VFMADD231PS Y1, Y6, Y4
+	VMASKMOVPS  32(BX), Y0, Y5
+	VMULPS      Y2, Y5, Y5
+	VADDPS      Y5, Y4, Y4
+	VMOVUPS     (BX)(CX*1), Y7
+	VMOVAPS     Y3, Y5
+	VFMADD231PS Y1, Y7, Y5
+	VMASKMOVPS  32(BX)(CX*1), Y0, Y6
+	VMULPS      Y2, Y6, Y6
+	VADDPS      Y6, Y5, Y5
+	VMOVUPS     (BX)(CX*2), Y8
+	VMOVAPS     Y3, Y6
+	VFMADD231PS Y1, Y8, Y6
+	VMASKMOVPS  32(BX)(CX*2), Y0, Y7
+	VMULPS      Y2, Y7, Y7
+	VADDPS      Y7, Y6, Y6
+	VMOVUPS     (BX)(R9*1), Y9
+	VMOVAPS     Y3, Y7
+	VFMADD231PS Y1, Y9, Y7
+	VMASKMOVPS  32(BX)(R9*1), Y0, Y8
+	VMULPS      Y2, Y8, Y8
+	VADDPS      Y8, Y7, Y7
+	VMOVUPS     (BX)(CX*4), Y10
+	VMOVAPS     Y3, Y8
+	VFMADD231PS Y1, Y10, Y8
+	VMASKMOVPS  32(BX)(CX*4), Y0, Y9
+	VMULPS      Y2, Y9, Y9
+	VADDPS      Y9, Y8, Y8
+	VMOVUPS     (BX)(R10*1), Y11
+	VMOVAPS     Y3, Y9
+	VFMADD231PS Y1, Y11, Y9
+	VMASKMOVPS  32(BX)(R10*1), Y0, Y10
+	VMULPS      Y2, Y10, Y10
+	VADDPS      Y10, Y9, Y9
+	VMOVUPS     (BX)(R9*2), Y12
+	VMOVAPS     Y3, Y10
+	VFMADD231PS Y1, Y12, Y10
+	VMASKMOVPS  32(BX)(R9*2), Y0, Y11
+	VMULPS      Y2, Y11, Y11
+	VADDPS      Y11, Y10, Y10
+	VMOVUPS     (BX)(R11*1), Y13
+	VMOVAPS     Y3, Y11
+	VFMADD231PS Y1, Y13, Y11
+	VMASKMOVPS  32(BX)(R11*1), Y0, Y12
+	VMULPS      Y2, Y12, Y12
+	VADDPS      Y12, Y11, Y11
+	VPERM2F128  $0x31, Y8, Y4, Y12
+	VPERM2F128  $0x20, Y8, Y4, Y4
+	VADDPS      Y12, Y4, Y4
+	VPERM2F128  $0x31, Y9, Y5, Y12
+	VPERM2F128  $0x20, Y9, Y5, Y5
+	VADDPS      Y12, Y5, Y5
+	VPERM2F128  $0x31, Y10, Y6, Y12
+	VPERM2F128  $0x20, Y10, Y6, Y6
+	VADDPS      Y12, Y6, Y6
+	VPERM2F128  $0x31, Y11, Y7, Y12
+	VPERM2F128  $0x20, Y11, Y7, Y7
+	VADDPS      Y12, Y7, Y7
+	VUNPCKHPD   Y5, Y4, Y12
+	VUNPCKLPD   Y5, Y4, Y4
+	VADDPS      Y12, Y4, Y4
+	VUNPCKHPD   Y7, Y6, Y12
+	VUNPCKLPD   Y7, Y6, Y6
+	VADDPS      Y12, Y6, Y6
+	VSHUFPS     $0xdd, Y6, Y4, Y12
+	VSHUFPS     $0x88, Y6, Y4, Y4
+	VADDPS      Y12, Y4, Y4
+	VXORPS      Y12, Y12, Y12
+	VADDPS      Y12, Y4, Y4
+	CMPQ        R8, $0x01
+	JNE         linear23
+	VMAXPS      Y4, Y12, Y4
+
+linear23:
+	CMPQ    SI, $0x04
+	JNE     apart24
+	VMOVUPS Y4, (DX)
+	JMP     stored25
+
+apart24:
+	LEAQ         (SI)(SI*2), R9
+	LEAQ         (SI)(SI*4), R10
+	LEAQ         (R9)(SI*4), R11
+	VMOVSS       X4, (DX)
+	VEXTRACTPS   $0x01, X4, (DX)(SI*1)
+	VEXTRACTPS   $0x02, X4, (DX)(SI*2)
+	VEXTRACTPS   $0x03, X4, (DX)(R9*1)
+	VEXTRACTF128 $0x01, Y4, X12
+	VMOVSS       X12, (DX)(SI*4)
+	VEXTRACTPS   $0x01, X12, (DX)(R10*1)
+	VEXTRACTPS   $0x02, X12, (DX)(R9*2)
+	VEXTRACTPS   $0x03, X12, (DX)(R11*1)
+
+stored25:
+	// the next 8 rows, or the last ones
+	IMUL3Q $0x08, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x08, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x08, DI
+	CMPQ   DI, $0x08
+	JGE    rows21
+	TESTQ  DI, DI
+	JLE    done22
+	SUBQ   $0x08, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000008, DI
+	JMP    rows21
+
+done22:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+more14:
+long1:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x08
+	JLT  rest27
+
+tile26:
 	// 4 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ    bias+40(FP), AX
 	VMOVSS  (AX), X1
@@ -9083,9 +9615,9 @@ tile1:
 	MOVQ w+32(FP), DX
 	MOVQ n+56(FP), SI
 	CMPQ SI, $0x10
-	JLT  tail4
+	JLT  tail29
 
-block3:
+block28:
 	VMOVUPS     (DX), Y9
 	VMOVUPS     (AX), Y10
 	VFMADD231PS Y9, Y10, Y1
@@ -9108,13 +9640,13 @@ block3:
 	ADDQ        $0x40, AX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block3
+	JGE         block28
 
-tail4:
+tail29:
 	TESTQ       SI, SI
-	JLE         end5
+	JLE         end30
 	CMPQ        SI, $0x08
-	JLT         part6
+	JLT         part31
 	VMOVUPS     (DX), Y9
 	VMOVUPS     (AX), Y10
 	VFMADD231PS Y9, Y10, Y1
@@ -9124,9 +9656,9 @@ tail4:
 	VFMADD231PS Y9, Y10, Y5
 	VMOVUPS     (AX)(CX*1), Y10
 	VFMADD231PS Y9, Y10, Y7
-	JMP         over7
+	JMP         over32
 
-part6:
+part31:
 	VMASKMOVPS  (DX), Y0, Y9
 	VMASKMOVPS  (AX), Y0, Y10
 	VFMADD231PS Y9, Y10, Y1
@@ -9136,11 +9668,11 @@ part6:
 	VFMADD231PS Y9, Y10, Y5
 	VMASKMOVPS  (AX)(CX*1), Y0, Y10
 	VFMADD231PS Y9, Y10, Y7
-	JMP         end5
+	JMP         end30
 
-over7:
+over32:
 	CMPQ        SI, $0x08
-	JLE         end5
+	JLE         end30
 	VMASKMOVPS  32(DX), Y0, Y9
 	VMASKMOVPS  32(AX), Y0, Y10
 	VFMADD231PS Y9, Y10, Y2
@@ -9151,7 +9683,7 @@ over7:
 	VMASKMOVPS  32(AX)(CX*1), Y0, Y10
 	VFMADD231PS Y9, Y10, Y8
 
-end5:
+end30:
 	VADDPS Y2, Y1, Y1
 	VADDPS Y4, Y3, Y3
 	VADDPS Y6, Y5, Y5
@@ -9177,9 +9709,9 @@ end5:
 	MOVQ w+32(FP), DX
 	MOVQ n+56(FP), SI
 	CMPQ SI, $0x10
-	JLT  tail10
+	JLT  tail35
 
-block9:
+block34:
 	VMOVUPS     (DX), Y13
 	VMOVUPS     (AX), Y14
 	VFMADD231PS Y13, Y14, Y2
@@ -9202,13 +9734,13 @@ block9:
 	ADDQ        $0x40, AX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block9
+	JGE         block34
 
-tail10:
+tail35:
 	TESTQ       SI, SI
-	JLE         end11
+	JLE         end36
 	CMPQ        SI, $0x08
-	JLT         part12
+	JLT         part37
 	VMOVUPS     (DX), Y13
 	VMOVUPS     (AX), Y14
 	VFMADD231PS Y13, Y14, Y2
@@ -9218,9 +9750,9 @@ tail10:
 	VFMADD231PS Y13, Y14, Y9
 	VMOVUPS     (AX)(CX*1), Y14
 	VFMADD231PS Y13, Y14, Y11
-	JMP         over13
+	JMP         over38
 
-part12:
+part37:
 	VMASKMOVPS  (DX), Y0, Y13
 	VMASKMOVPS  (AX), Y0, Y14
 	VFMADD231PS Y13, Y14, Y2
@@ -9230,11 +9762,11 @@ part12:
 	VFMADD231PS Y13, Y14, Y9
 	VMASKMOVPS  (AX)(CX*1), Y0, Y14
 	VFMADD231PS Y13, Y14, Y11
-	JMP         end11
+	JMP         end36
 
-over13:
+over38:
 	CMPQ        SI, $0x08
-	JLE         end11
+	JLE         end36
 	VMASKMOVPS  32(DX), Y0, Y13
 	VMASKMOVPS  32(AX), Y0, Y14
 	VFMADD231PS Y13, Y14, Y4
@@ -9245,7 +9777,7 @@ over13:
 	VMASKMOVPS  32(AX)(CX*1), Y0, Y14
 	VFMADD231PS Y13, Y14, Y12
 
-end11:
+end36:
 	VADDPS     Y4, Y2, Y2
 	VADDPS     Y8, Y6, Y6
 	VADDPS     Y10, Y9, Y9
@@ -9275,18 +9807,18 @@ end11:
 	VXORPS     Y4, Y4, Y4
 	VADDPS     Y4, Y1, Y1
 	CMPQ       AX, $0x01
-	JNE        linear15
+	JNE        linear40
 	VMAXPS     Y1, Y4, Y1
 
-linear15:
+linear40:
 	MOVQ    y+0(FP), AX
 	MOVQ    ldy+8(FP), BX
 	CMPQ    BX, $0x04
-	JNE     apart16
+	JNE     apart41
 	VMOVUPS Y1, (AX)
-	JMP     stored17
+	JMP     stored42
 
-apart16:
+apart41:
 	LEAQ         (BX)(BX*2), CX
 	LEAQ         (BX)(BX*4), DX
 	LEAQ         (CX)(BX*4), SI
@@ -9300,7 +9832,7 @@ apart16:
 	VEXTRACTPS   $0x02, X4, (AX)(CX*2)
 	VEXTRACTPS   $0x03, X4, (AX)(SI*1)
 
-stored17:
+stored42:
 	MOVQ   y+0(FP), AX
 	MOVQ   ldy+8(FP), BX
 	IMUL3Q $0x08, BX, BX
@@ -9315,14 +9847,14 @@ stored17:
 	SUBQ   $0x08, AX
 	MOVQ   AX, rows+48(FP)
 	CMPQ   AX, $0x08
-	JGE    tile1
+	JGE    tile26
 
-rest2:
+rest27:
 	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x04
-	JLT  rest19
+	JLT  rest44
 
-tile18:
+tile43:
 	// 4 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ    bias+40(FP), AX
 	VMOVSS  (AX), X1
@@ -9341,9 +9873,9 @@ tile18:
 	MOVQ w+32(FP), DX
 	MOVQ n+56(FP), SI
 	CMPQ SI, $0x10
-	JLT  tail21
+	JLT  tail46
 
-block20:
+block45:
 	VMOVUPS     (DX), Y9
 	VMOVUPS     (AX), Y10
 	VFMADD231PS Y9, Y10, Y1
@@ -9366,13 +9898,13 @@ block20:
 	ADDQ        $0x40, AX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block20
+	JGE         block45
 
-tail21:
+tail46:
 	TESTQ       SI, SI
-	JLE         end22
+	JLE         end47
 	CMPQ        SI, $0x08
-	JLT         part23
+	JLT         part48
 	VMOVUPS     (DX), Y9
 	VMOVUPS     (AX), Y10
 	VFMADD231PS Y9, Y10, Y1
@@ -9382,9 +9914,9 @@ tail21:
 	VFMADD231PS Y9, Y10, Y5
 	VMOVUPS     (AX)(CX*1), Y10
 	VFMADD231PS Y9, Y10, Y7
-	JMP         over24
+	JMP         over49
 
-part23:
+part48:
 	VMASKMOVPS  (DX), Y0, Y9
 	VMASKMOVPS  (AX), Y0, Y10
 	VFMADD231PS Y9, Y10, Y1
@@ -9394,11 +9926,11 @@ part23:
 	VFMADD231PS Y9, Y10, Y5
 	VMASKMOVPS  (AX)(CX*1), Y0, Y10
 	VFMADD231PS Y9, Y10, Y7
-	JMP         end22
+	JMP         end47
 
-over24:
+over49:
 	CMPQ        SI, $0x08
-	JLE         end22
+	JLE         end47
 	VMASKMOVPS  32(DX), Y0, Y9
 	VMASKMOVPS  32(AX), Y0, Y10
 	VFMADD231PS Y9, Y10, Y2
@@ -9409,7 +9941,7 @@ over24:
 	VMASKMOVPS  32(AX)(CX*1), Y0, Y10
 	VFMADD231PS Y9, Y10, Y8
 
-end22:
+end47:
 	VADDPS Y2, Y1, Y1
 	VADDPS Y4, Y3, Y3
 	VADDPS Y6, Y5, Y5
@@ -9435,10 +9967,10 @@ end22:
 	VXORPS       Y2, Y2, Y2
 	VADDPS       Y2, Y1, Y1
 	CMPQ         AX, $0x01
-	JNE          linear26
+	JNE          linear51
 	VMAXPS       Y1, Y2, Y1
 
-linear26:
+linear51:
 	MOVQ       y+0(FP), AX
 	MOVQ       ldy+8(FP), BX
 	LEAQ       (BX)(BX*2), CX
@@ -9460,14 +9992,14 @@ linear26:
 	SUBQ       $0x04, AX
 	MOVQ       AX, rows+48(FP)
 	CMPQ       AX, $0x04
-	JGE        tile18
+	JGE        tile43
 
-rest19:
+rest44:
 	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x02
-	JLT  rest28
+	JLT  rest53
 
-tile27:
+tile52:
 	// 2 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ    bias+40(FP), AX
 	VMOVSS  (AX), X1
@@ -9481,9 +10013,9 @@ tile27:
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail30
+	JLT  tail55
 
-block29:
+block54:
 	VMOVUPS     (CX), Y5
 	VMOVUPS     (AX), Y6
 	VFMADD231PS Y5, Y6, Y1
@@ -9498,38 +10030,38 @@ block29:
 	ADDQ        $0x40, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block29
+	JGE         block54
 
-tail30:
+tail55:
 	TESTQ       DX, DX
-	JLE         end31
+	JLE         end56
 	CMPQ        DX, $0x08
-	JLT         part32
+	JLT         part57
 	VMOVUPS     (CX), Y5
 	VMOVUPS     (AX), Y6
 	VFMADD231PS Y5, Y6, Y1
 	VMOVUPS     (AX)(BX*1), Y6
 	VFMADD231PS Y5, Y6, Y3
-	JMP         over33
+	JMP         over58
 
-part32:
+part57:
 	VMASKMOVPS  (CX), Y0, Y5
 	VMASKMOVPS  (AX), Y0, Y6
 	VFMADD231PS Y5, Y6, Y1
 	VMASKMOVPS  (AX)(BX*1), Y0, Y6
 	VFMADD231PS Y5, Y6, Y3
-	JMP         end31
+	JMP         end56
 
-over33:
+over58:
 	CMPQ        DX, $0x08
-	JLE         end31
+	JLE         end56
 	VMASKMOVPS  32(CX), Y0, Y5
 	VMASKMOVPS  32(AX), Y0, Y6
 	VFMADD231PS Y5, Y6, Y2
 	VMASKMOVPS  32(AX)(BX*1), Y0, Y6
 	VFMADD231PS Y5, Y6, Y4
 
-end31:
+end56:
 	VADDPS Y2, Y1, Y1
 	VADDPS Y4, Y3, Y3
 
@@ -9546,10 +10078,10 @@ end31:
 	VXORPS       Y2, Y2, Y2
 	VADDPS       Y2, Y1, Y1
 	CMPQ         AX, $0x01
-	JNE          linear35
+	JNE          linear60
 	VMAXPS       Y1, Y2, Y1
 
-linear35:
+linear60:
 	MOVQ       y+0(FP), AX
 	MOVQ       ldy+8(FP), BX
 	VMOVSS     X1, (AX)
@@ -9568,14 +10100,14 @@ linear35:
 	SUBQ       $0x02, AX
 	MOVQ       AX, rows+48(FP)
 	CMPQ       AX, $0x02
-	JGE        tile27
+	JGE        tile52
 
-rest28:
+rest53:
 	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x01
-	JLT  rest37
+	JLT  rest62
 
-tile36:
+tile61:
 	// 1 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ   bias+40(FP), AX
 	VMOVSS (AX), X1
@@ -9587,9 +10119,9 @@ tile36:
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail39
+	JLT  tail64
 
-block38:
+block63:
 	VMOVUPS     (CX), Y3
 	VMOVUPS     (AX), Y4
 	VFMADD231PS Y3, Y4, Y1
@@ -9600,32 +10132,32 @@ block38:
 	ADDQ        $0x40, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block38
+	JGE         block63
 
-tail39:
+tail64:
 	TESTQ       DX, DX
-	JLE         end40
+	JLE         end65
 	CMPQ        DX, $0x08
-	JLT         part41
+	JLT         part66
 	VMOVUPS     (CX), Y3
 	VMOVUPS     (AX), Y4
 	VFMADD231PS Y3, Y4, Y1
-	JMP         over42
+	JMP         over67
 
-part41:
+part66:
 	VMASKMOVPS  (CX), Y0, Y3
 	VMASKMOVPS  (AX), Y0, Y4
 	VFMADD231PS Y3, Y4, Y1
-	JMP         end40
+	JMP         end65
 
-over42:
+over67:
 	CMPQ        DX, $0x08
-	JLE         end40
+	JLE         end65
 	VMASKMOVPS  32(CX), Y0, Y3
 	VMASKMOVPS  32(AX), Y0, Y4
 	VFMADD231PS Y3, Y4, Y2
 
-end40:
+end65:
 	VADDPS Y2, Y1, Y1
 
 	// y[i] = act(halved lanes)
@@ -9639,10 +10171,10 @@ end40:
 	VXORPS       Y2, Y2, Y2
 	VADDPS       Y2, Y1, Y1
 	CMPQ         AX, $0x01
-	JNE          linear44
+	JNE          linear69
 	VMAXPS       Y1, Y2, Y1
 
-linear44:
+linear69:
 	MOVQ   y+0(FP), AX
 	MOVQ   ldy+8(FP), BX
 	VMOVSS X1, (AX)
@@ -9660,9 +10192,9 @@ linear44:
 	SUBQ   $0x01, AX
 	MOVQ   AX, rows+48(FP)
 	CMPQ   AX, $0x01
-	JGE    tile36
+	JGE    tile61
 
-rest37:
+rest62:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -9677,11 +10209,867 @@ TEXT ·narrowAVX2F64(SB), NOSPLIT, $0-72
 	LEAQ    mask<>+32(SB), CX
 	SUBQ    BX, CX
 	VMOVDQU (CX), Y0
-	MOVQ    rows+48(FP), AX
+	TESTQ   AX, AX
+	JLE     long1
+	CMPQ    AX, $0x11
+	JGE     long1
+	MOVQ    rows+48(FP), BX
+	CMPQ    BX, $0x04
+	JLT     long1
+	MOVQ    n+56(FP), AX
+	CMPQ    AX, $0x05
+	JGE     more2
 	CMPQ    AX, $0x04
-	JLT     rest2
+	JLT     part3
 
-tile1:
+	// w, 1 vectors
+	MOVQ    w+32(FP), BX
+	VMOVUPD (BX), Y1
+	MOVQ    bias+40(FP), BX
+	VMOVSD  (BX), X2
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	MOVQ    y+0(FP), DX
+	MOVQ    ldy+8(FP), SI
+	MOVQ    rows+48(FP), DI
+	MOVQ    act+64(FP), R8
+
+rows4:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	VMOVUPD     (BX), Y4
+	VMOVAPD     Y2, Y3
+	VFMADD231PD Y1, Y4, Y3
+	VMOVUPD     (BX)(CX*1), Y5
+	VMOVAPD     Y2, Y4
+	VFMADD231PD Y1, Y5, Y4
+	VMOVUPD     (BX)(CX*2), Y6
+	VMOVAPD     Y2, Y5
+	VFMADD231PD Y1, Y6, Y5
+	VMOVUPD     (BX)(R9*1), Y7
+	VMOVAPD     Y2, Y6
+	VFMADD231PD Y1, Y7, Y6
+	VPERM2F128  $0x31, Y5, Y3, Y7
+	VPERM2F128  $0x20, Y5, Y3, Y3
+	VADDPD      Y7, Y3, Y3
+	VPERM2F128  $0x31, Y6, Y4, Y7
+	VPERM2F128  $0x20, Y6, Y4, Y4
+	VADDPD      Y7, Y4, Y4
+	VUNPCKHPD   Y4, Y3, Y7
+	VUNPCKLPD   Y4, Y3, Y3
+	VADDPD      Y7, Y3, Y3
+	VXORPS      Y7, Y7, Y7
+	VADDPD      Y7, Y3, Y3
+	CMPQ        R8, $0x01
+	JNE         linear6
+	VMAXPD      Y3, Y7, Y3
+
+linear6:
+	CMPQ    SI, $0x08
+	JNE     apart7
+	VMOVUPD Y3, (DX)
+	JMP     stored8
+
+apart7:
+	LEAQ         (SI)(SI*2), R9
+	VMOVSD       X3, (DX)
+	VMOVHPD      X3, (DX)(SI*1)
+	VEXTRACTF128 $0x01, Y3, X7
+	VMOVSD       X7, (DX)(SI*2)
+	VMOVHPD      X7, (DX)(R9*1)
+
+stored8:
+	// the next 4 rows, or the last ones
+	IMUL3Q $0x04, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x04, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x04, DI
+	CMPQ   DI, $0x04
+	JGE    rows4
+	TESTQ  DI, DI
+	JLE    done5
+	SUBQ   $0x04, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000004, DI
+	JMP    rows4
+
+done5:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+part3:
+	// w, 1 vectors
+	MOVQ       n+56(FP), AX
+	MOVQ       w+32(FP), BX
+	VMASKMOVPD (BX), Y0, Y1
+	MOVQ       bias+40(FP), BX
+	VMOVSD     (BX), X2
+	MOVQ       x+16(FP), BX
+	MOVQ       ldx+24(FP), CX
+	MOVQ       y+0(FP), DX
+	MOVQ       ldy+8(FP), SI
+	MOVQ       rows+48(FP), DI
+	MOVQ       act+64(FP), R8
+
+rows9:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	VMASKMOVPD  (BX), Y0, Y4
+	VMOVAPD     Y2, Y3
+	VFMADD231PD Y1, Y4, Y3
+	VMASKMOVPD  (BX)(CX*1), Y0, Y5
+	VMOVAPD     Y2, Y4
+	VFMADD231PD Y1, Y5, Y4
+	VMASKMOVPD  (BX)(CX*2), Y0, Y6
+	VMOVAPD     Y2, Y5
+	VFMADD231PD Y1, Y6, Y5
+	VMASKMOVPD  (BX)(R9*1), Y0, Y7
+	VMOVAPD     Y2, Y6
+	VFMADD231PD Y1, Y7, Y6
+	VPERM2F128  $0x31, Y5, Y3, Y7
+	VPERM2F128  $0x20, Y5, Y3, Y3
+	VADDPD      Y7, Y3, Y3
+	VPERM2F128  $0x31, Y6, Y4, Y7
+	VPERM2F128  $0x20, Y6, Y4, Y4
+	VADDPD      Y7, Y4, Y4
+	VUNPCKHPD   Y4, Y3, Y7
+	VUNPCKLPD   Y4, Y3, Y3
+	VADDPD      Y7, Y3, Y3
+	VXORPS      Y7, Y7, Y7
+	VADDPD      Y7, Y3, Y3
+	CMPQ        R8, $0x01
+	JNE         linear11
+	VMAXPD      Y3, Y7, Y3
+
+linear11:
+	CMPQ    SI, $0x08
+	JNE     apart12
+	VMOVUPD Y3, (DX)
+	JMP     stored13
+
+apart12:
+	LEAQ         (SI)(SI*2), R9
+	VMOVSD       X3, (DX)
+	VMOVHPD      X3, (DX)(SI*1)
+	VEXTRACTF128 $0x01, Y3, X7
+	VMOVSD       X7, (DX)(SI*2)
+	VMOVHPD      X7, (DX)(R9*1)
+
+stored13:
+	// the next 4 rows, or the last ones
+	IMUL3Q $0x04, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x04, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x04, DI
+	CMPQ   DI, $0x04
+	JGE    rows9
+	TESTQ  DI, DI
+	JLE    done10
+	SUBQ   $0x04, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000004, DI
+	JMP    rows9
+
+done10:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+more2:
+	MOVQ n+56(FP), AX
+	CMPQ AX, $0x09
+	JGE  more14
+	CMPQ AX, $0x08
+	JLT  part15
+
+	// w, 2 vectors
+	MOVQ    w+32(FP), BX
+	VMOVUPD (BX), Y1
+	VMOVUPD 32(BX), Y2
+	MOVQ    bias+40(FP), BX
+	VMOVSD  (BX), X3
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	MOVQ    y+0(FP), DX
+	MOVQ    ldy+8(FP), SI
+	MOVQ    rows+48(FP), DI
+	MOVQ    act+64(FP), R8
+
+rows16:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	VMOVUPD     (BX), Y6
+	VMOVAPD     Y3, Y4
+	VFMADD231PD Y1, Y6, Y4
+	VMOVUPD     32(BX), Y5
+	VMULPD      Y2, Y5, Y5
+	VADDPD      Y5, Y4, Y4
+	VMOVUPD     (BX)(CX*1), Y7
+	VMOVAPD     Y3, Y5
+	VFMADD231PD Y1, Y7, Y5
+	VMOVUPD     32(BX)(CX*1), Y6
+	VMULPD      Y2, Y6, Y6
+	VADDPD      Y6, Y5, Y5
+	VMOVUPD     (BX)(CX*2), Y8
+	VMOVAPD     Y3, Y6
+	VFMADD231PD Y1, Y8, Y6
+	VMOVUPD     32(BX)(CX*2), Y7
+	VMULPD      Y2, Y7, Y7
+	VADDPD      Y7, Y6, Y6
+	VMOVUPD     (BX)(R9*1), Y9
+	VMOVAPD     Y3, Y7
+	VFMADD231PD Y1, Y9, Y7
+	VMOVUPD     32(BX)(R9*1), Y8
+	VMULPD      Y2, Y8, Y8
+	VADDPD      Y8, Y7, Y7
+	VPERM2F128  $0x31, Y6, Y4, Y8
+	VPERM2F128  $0x20, Y6, Y4, Y4
+	VADDPD      Y8, Y4, Y4
+	VPERM2F128  $0x31, Y7, Y5, Y8
+	VPERM2F128  $0x20, Y7, Y5, Y5
+	VADDPD      Y8, Y5, Y5
+	VUNPCKHPD   Y5, Y4, Y8
+	VUNPCKLPD   Y5, Y4, Y4
+	VADDPD      Y8, Y4, Y4
+	VXORPS      Y8, Y8, Y8
+	VADDPD      Y8, Y4, Y4
+	CMPQ        R8, $0x01
+	JNE         linear18
+	VMAXPD      Y4, Y8, Y4
+
+linear18:
+	CMPQ    SI, $0x08
+	JNE     apart19
+	VMOVUPD Y4, (DX)
+	JMP     stored20
+
+apart19:
+	LEAQ         (SI)(SI*2), R9
+	VMOVSD       X4, (DX)
+	VMOVHPD      X4, (DX)(SI*1)
+	VEXTRACTF128 $0x01, Y4, X8
+	VMOVSD       X8, (DX)(SI*2)
+	VMOVHPD      X8, (DX)(R9*1)
+
+stored20:
+	// the next 4 rows, or the last ones
+	IMUL3Q $0x04, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x04, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x04, DI
+	CMPQ   DI, $0x04
+	JGE    rows16
+	TESTQ  DI, DI
+	JLE    done17
+	SUBQ   $0x04, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000004, DI
+	JMP    rows16
+
+done17:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+part15:
+	// w, 2 vectors
+	MOVQ       n+56(FP), AX
+	MOVQ       w+32(FP), BX
+	VMOVUPD    (BX), Y1
+	VMASKMOVPD 32(BX), Y0, Y2
+	MOVQ       bias+40(FP), BX
+	VMOVSD     (BX), X3
+	MOVQ       x+16(FP), BX
+	MOVQ       ldx+24(FP), CX
+	MOVQ       y+0(FP), DX
+	MOVQ       ldy+8(FP), SI
+	MOVQ       rows+48(FP), DI
+	MOVQ       act+64(FP), R8
+
+rows21:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	VMOVUPD     (BX), Y6
+	VMOVAPD     Y3, Y4
+	VFMADD231PD Y1, Y6, Y4
+	VMASKMOVPD  32(BX), Y0, Y5
+	VMULPD      Y2, Y5, Y5
+	VADDPD      Y5, Y4, Y4
+	VMOVUPD     (BX)(CX*1), Y7
+	VMOVAPD     Y3, Y5
+	VFMADD231PD Y1, Y7, Y5
+	VMASKMOVPD  32(BX)(CX*1), Y0, Y6
+	VMULPD      Y2, Y6, Y6
+	VADDPD      Y6, Y5, Y5
+	VMOVUPD     (BX)(CX*2), Y8
+	VMOVAPD     Y3, Y6
+	VFMADD231PD Y1, Y8, Y6
+	VMASKMOVPD  32(BX)(CX*2), Y0, Y7
+	VMULPD      Y2, Y7, Y7
+	VADDPD      Y7, Y6, Y6
+	VMOVUPD     (BX)(R9*1), Y9
+	VMOVAPD     Y3, Y7
+	VFMADD231PD Y1, Y9, Y7
+	VMASKMOVPD  32(BX)(R9*1), Y0, Y8
+	VMULPD      Y2, Y8, Y8
+	VADDPD      Y8, Y7, Y7
+	VPERM2F128  $0x31, Y6, Y4, Y8
+	VPERM2F128  $0x20, Y6, Y4, Y4
+	VADDPD      Y8, Y4, Y4
+	VPERM2F128  $0x31, Y7, Y5, Y8
+	VPERM2F128  $0x20, Y7, Y5, Y5
+	VADDPD      Y8, Y5, Y5
+	VUNPCKHPD   Y5, Y4, Y8
+	VUNPCKLPD   Y5, Y4, Y4
+	VADDPD      Y8, Y4, Y4
+	VXORPS      Y8, Y8, Y8
+	VADDPD      Y8, Y4, Y4
+	CMPQ        R8, $0x01
+	JNE         linear23
+	VMAXPD      Y4, Y8, Y4
+
+linear23:
+	CMPQ    SI, $0x08
+	JNE     apart24
+	VMOVUPD Y4, (DX)
+	JMP     stored25
+
+apart24:
+	LEAQ         (SI)(SI*2), R9
+	VMOVSD       X4, (DX)
+	VMOVHPD      X4, (DX)(SI*1)
+	VEXTRACTF128 $0x01, Y4, X8
+	VMOVSD       X8, (DX)(SI*2)
+	VMOVHPD      X8, (DX)(R9*1)
+
+stored25:
+	// the next 4 rows, or the last ones
+	IMUL3Q $0x04, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x04, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x04, DI
+	CMPQ   DI, $0x04
+	JGE    rows21
+	TESTQ  DI, DI
+	JLE    done22
+	SUBQ   $0x04, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000004, DI
+	JMP    rows21
+
+done22:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+more14:
+	MOVQ n+56(FP), AX
+	CMPQ AX, $0x0d
+	JGE  more26
+	CMPQ AX, $0x0c
+	JLT  part27
+
+	// w, 3 vectors
+	MOVQ    w+32(FP), BX
+	VMOVUPD (BX), Y1
+	VMOVUPD 32(BX), Y2
+	VMOVUPD 64(BX), Y3
+	MOVQ    bias+40(FP), BX
+	VMOVSD  (BX), X4
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	MOVQ    y+0(FP), DX
+	MOVQ    ldy+8(FP), SI
+	MOVQ    rows+48(FP), DI
+	MOVQ    act+64(FP), R8
+
+rows28:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	VMOVUPD     (BX), Y8
+	VMOVAPD     Y4, Y5
+	VFMADD231PD Y1, Y8, Y5
+	VMOVUPD     32(BX), Y6
+	VMULPD      Y2, Y6, Y6
+	VMOVUPD     64(BX), Y7
+	VMULPD      Y3, Y7, Y7
+	VADDPD      Y7, Y5, Y5
+	VADDPD      Y6, Y5, Y5
+	VMOVUPD     (BX)(CX*1), Y9
+	VMOVAPD     Y4, Y6
+	VFMADD231PD Y1, Y9, Y6
+	VMOVUPD     32(BX)(CX*1), Y7
+	VMULPD      Y2, Y7, Y7
+	VMOVUPD     64(BX)(CX*1), Y8
+	VMULPD      Y3, Y8, Y8
+	VADDPD      Y8, Y6, Y6
+	VADDPD      Y7, Y6, Y6
+	VMOVUPD     (BX)(CX*2), Y10
+	VMOVAPD     Y4, Y7
+	VFMADD231PD Y1, Y10, Y7
+	VMOVUPD     32(BX)(CX*2), Y8
+	VMULPD      Y2, Y8, Y8
+	VMOVUPD     64(BX)(CX*2), Y9
+	VMULPD      Y3, Y9, Y9
+	VADDPD      Y9, Y7, Y7
+	VADDPD      Y8, Y7, Y7
+	VMOVUPD     (BX)(R9*1), Y11
+	VMOVAPD     Y4, Y8
+	VFMADD231PD Y1, Y11, Y8
+	VMOVUPD     32(BX)(R9*1), Y9
+	VMULPD      Y2, Y9, Y9
+	VMOVUPD     64(BX)(R9*1), Y10
+	VMULPD      Y3, Y10, Y10
+	VADDPD      Y10, Y8, Y8
+	VADDPD      Y9, Y8, Y8
+	VPERM2F128  $0x31, Y7, Y5, Y9
+	VPERM2F128  $0x20, Y7, Y5, Y5
+	VADDPD      Y9, Y5, Y5
+	VPERM2F128  $0x31, Y8, Y6, Y9
+	VPERM2F128  $0x20, Y8, Y6, Y6
+	VADDPD      Y9, Y6, Y6
+	VUNPCKHPD   Y6, Y5, Y9
+	VUNPCKLPD   Y6, Y5, Y5
+	VADDPD      Y9, Y5, Y5
+	VXORPS      Y9, Y9, Y9
+	VADDPD      Y9, Y5, Y5
+	CMPQ        R8, $0x01
+	JNE         linear30
+	VMAXPD      Y5, Y9, Y5
+
+linear30:
+	CMPQ    SI, $0x08
+	JNE     apart31
+	VMOVUPD Y5, (DX)
+	JMP     stored32
+
+apart31:
+	LEAQ         (SI)(SI*2), R9
+	VMOVSD       X5, (DX)
+	VMOVHPD      X5, (DX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X9
+	VMOVSD       X9, (DX)(SI*2)
+	VMOVHPD      X9, (DX)(R9*1)
+
+stored32:
+	// the next 4 rows, or the last ones
+	IMUL3Q $0x04, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x04, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x04, DI
+	CMPQ   DI, $0x04
+	JGE    rows28
+	TESTQ  DI, DI
+	JLE    done29
+	SUBQ   $0x04, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000004, DI
+	JMP    rows28
+
+done29:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+part27:
+	// w, 3 vectors
+	MOVQ       n+56(FP), AX
+	MOVQ       w+32(FP), BX
+	VMOVUPD    (BX), Y1
+	VMOVUPD    32(BX), Y2
+	VMASKMOVPD 64(BX), Y0, Y3
+	MOVQ       bias+40(FP), BX
+	VMOVSD     (BX), X4
+	MOVQ       x+16(FP), BX
+	MOVQ       ldx+24(FP), CX
+	MOVQ       y+0(FP), DX
+	MOVQ       ldy+8(FP), SI
+	MOVQ       rows+48(FP), DI
+	MOVQ       act+64(FP), R8
+
+rows33:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	VMOVUPD     (BX), Y8
+	VMOVAPD     Y4, Y5
+	VFMADD231PD Y1, Y8, Y5
+	VMOVUPD     32(BX), Y6
+	VMULPD      Y2, Y6, Y6
+	VMASKMOVPD  64(BX), Y0, Y7
+	VMULPD      Y3, Y7, Y7
+	VADDPD      Y7, Y5, Y5
+	VADDPD      Y6, Y5, Y5
+	VMOVUPD     (BX)(CX*1), Y9
+	VMOVAPD     Y4, Y6
+	VFMADD231PD Y1, Y9, Y6
+	VMOVUPD     32(BX)(CX*1), Y7
+	VMULPD      Y2, Y7, Y7
+	VMASKMOVPD  64(BX)(CX*1), Y0, Y8
+	VMULPD      Y3, Y8, Y8
+	VADDPD      Y8, Y6, Y6
+	VADDPD      Y7, Y6, Y6
+	VMOVUPD     (BX)(CX*2), Y10
+	VMOVAPD     Y4, Y7
+	VFMADD231PD Y1, Y10, Y7
+	VMOVUPD     32(BX)(CX*2), Y8
+	VMULPD      Y2, Y8, Y8
+	VMASKMOVPD  64(BX)(CX*2), Y0, Y9
+	VMULPD      Y3, Y9, Y9
+	VADDPD      Y9, Y7, Y7
+	VADDPD      Y8, Y7, Y7
+	VMOVUPD     (BX)(R9*1), Y11
+	VMOVAPD     Y4, Y8
+	VFMADD231PD Y1, Y11, Y8
+	VMOVUPD     32(BX)(R9*1), Y9
+	VMULPD      Y2, Y9, Y9
+	VMASKMOVPD  64(BX)(R9*1), Y0, Y10
+	VMULPD      Y3, Y10, Y10
+	VADDPD      Y10, Y8, Y8
+	VADDPD      Y9, Y8, Y8
+	VPERM2F128  $0x31, Y7, Y5, Y9
+	VPERM2F128  $0x20, Y7, Y5, Y5
+	VADDPD      Y9, Y5, Y5
+	VPERM2F128  $0x31, Y8, Y6, Y9
+	VPERM2F128  $0x20, Y8, Y6, Y6
+	VADDPD      Y9, Y6, Y6
+	VUNPCKHPD   Y6, Y5, Y9
+	VUNPCKLPD   Y6, Y5, Y5
+	VADDPD      Y9, Y5, Y5
+	VXORPS      Y9, Y9, Y9
+	VADDPD      Y9, Y5, Y5
+	CMPQ        R8, $0x01
+	JNE         linear35
+	VMAXPD      Y5, Y9, Y5
+
+linear35:
+	CMPQ    SI, $0x08
+	JNE     apart36
+	VMOVUPD Y5, (DX)
+	JMP     stored37
+
+apart36:
+	LEAQ         (SI)(SI*2), R9
+	VMOVSD       X5, (DX)
+	VMOVHPD      X5, (DX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X9
+	VMOVSD       X9, (DX)(SI*2)
+	VMOVHPD      X9, (DX)(R9*1)
+
+stored37:
+	// the next 4 rows, or the last ones
+	IMUL3Q $0x04, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x04, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x04, DI
+	CMPQ   DI, $0x04
+	JGE    rows33
+	TESTQ  DI, DI
+	JLE    done34
+	SUBQ   $0x04, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000004, DI
+	JMP    rows33
+
+done34:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+more26:
+	MOVQ n+56(FP), AX
+	CMPQ AX, $0x11
+	JGE  more38
+	CMPQ AX, $0x10
+	JLT  part39
+
+	// w, 4 vectors
+	MOVQ    w+32(FP), BX
+	VMOVUPD (BX), Y1
+	VMOVUPD 32(BX), Y2
+	VMOVUPD 64(BX), Y3
+	VMOVUPD 96(BX), Y4
+	MOVQ    bias+40(FP), BX
+	VMOVSD  (BX), X5
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	MOVQ    y+0(FP), DX
+	MOVQ    ldy+8(FP), SI
+	MOVQ    rows+48(FP), DI
+	MOVQ    act+64(FP), R8
+
+rows40:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	VMOVUPD     (BX), Y10
+	VMOVAPD     Y5, Y6
+	VFMADD231PD Y1, Y10, Y6
+	VMOVUPD     32(BX), Y7
+	VMULPD      Y2, Y7, Y7
+	VMOVUPD     64(BX), Y8
+	VMULPD      Y3, Y8, Y8
+	VMOVUPD     96(BX), Y9
+	VMULPD      Y4, Y9, Y9
+	VADDPD      Y8, Y6, Y6
+	VADDPD      Y9, Y7, Y7
+	VADDPD      Y7, Y6, Y6
+	VMOVUPD     (BX)(CX*1), Y11
+	VMOVAPD     Y5, Y7
+	VFMADD231PD Y1, Y11, Y7
+	VMOVUPD     32(BX)(CX*1), Y8
+	VMULPD      Y2, Y8, Y8
+	VMOVUPD     64(BX)(CX*1), Y9
+	VMULPD      Y3, Y9, Y9
+	VMOVUPD     96(BX)(CX*1), Y10
+	VMULPD      Y4, Y10, Y10
+	VADDPD      Y9, Y7, Y7
+	VADDPD      Y10, Y8, Y8
+	VADDPD      Y8, Y7, Y7
+	VMOVUPD     (BX)(CX*2), Y12
+	VMOVAPD     Y5, Y8
+	VFMADD231PD Y1, Y12, Y8
+	VMOVUPD     32(BX)(CX*2), Y9
+	VMULPD      Y2, Y9, Y9
+	VMOVUPD     64(BX)(CX*2), Y10
+	VMULPD      Y3, Y10, Y10
+	VMOVUPD     96(BX)(CX*2), Y11
+	VMULPD      Y4, Y11, Y11
+	VADDPD      Y10, Y8, Y8
+	VADDPD      Y11, Y9, Y9
+	VADDPD      Y9, Y8, Y8
+	VMOVUPD     (BX)(R9*1), Y13
+	VMOVAPD     Y5, Y9
+	VFMADD231PD Y1, Y13, Y9
+	VMOVUPD     32(BX)(R9*1), Y10
+	VMULPD      Y2, Y10, Y10
+	VMOVUPD     64(BX)(R9*1), Y11
+	VMULPD      Y3, Y11, Y11
+	VMOVUPD     96(BX)(R9*1), Y12
+	VMULPD      Y4, Y12, Y12
+	VADDPD      Y11, Y9, Y9
+	VADDPD      Y12, Y10, Y10
+	VADDPD      Y10, Y9, Y9
+	VPERM2F128  $0x31, Y8, Y6, Y10
+	VPERM2F128  $0x20, Y8, Y6, Y6
+	VADDPD      Y10, Y6, Y6
+	VPERM2F128  $0x31, Y9, Y7, Y10
+	VPERM2F128  $0x20, Y9, Y7, Y7
+	VADDPD      Y10, Y7, Y7
+	VUNPCKHPD   Y7, Y6, Y10
+	VUNPCKLPD   Y7, Y6, Y6
+	VADDPD      Y10, Y6, Y6
+	VXORPS      Y10, Y10, Y10
+	VADDPD      Y10, Y6, Y6
+	CMPQ        R8, $0x01
+	JNE         linear42
+	VMAXPD      Y6, Y10, Y6
+
+linear42:
+	CMPQ    SI, $0x08
+	JNE     apart43
+	VMOVUPD Y6, (DX)
+	JMP     stored44
+
+apart43:
+	LEAQ         (SI)(SI*2), R9
+	VMOVSD       X6, (DX)
+	VMOVHPD      X6, (DX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X10
+	VMOVSD       X10, (DX)(SI*2)
+	VMOVHPD      X10, (DX)(R9*1)
+
+stored44:
+	// the next 4 rows, or the last ones
+	IMUL3Q $0x04, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x04, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x04, DI
+	CMPQ   DI, $0x04
+	JGE    rows40
+	TESTQ  DI, DI
+	JLE    done41
+	SUBQ   $0x04, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000004, DI
+	JMP    rows40
+
+done41:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+part39:
+	// w, 4 vectors
+	MOVQ       n+56(FP), AX
+	MOVQ       w+32(FP), BX
+	VMOVUPD    (BX), Y1
+	VMOVUPD    32(BX), Y2
+	VMOVUPD    64(BX), Y3
+	VMASKMOVPD 96(BX), Y0, Y4
+	MOVQ       bias+40(FP), BX
+	VMOVSD     (BX), X5
+	MOVQ       x+16(FP), BX
+	MOVQ       ldx+24(FP), CX
+	MOVQ       y+0(FP), DX
+	MOVQ       ldy+8(FP), SI
+	MOVQ       rows+48(FP), DI
+	MOVQ       act+64(FP), R8
+
+rows45:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	VMOVUPD     (BX), Y10
+	VMOVAPD     Y5, Y6
+	VFMADD231PD Y1, Y10, Y6
+	VMOVUPD     32(BX), Y7
+	VMULPD      Y2, Y7, Y7
+	VMOVUPD     64(BX), Y8
+	VMULPD      Y3, Y8, Y8
+	VMASKMOVPD  96(BX), Y0, Y9
+	VMULPD      Y4, Y9, Y9
+	VADDPD      Y8, Y6, Y6
+	VADDPD      Y9, Y7, Y7
+	VADDPD      Y7, Y6, Y6
+	VMOVUPD     (BX)(CX*1), Y11
+	VMOVAPD     Y5, Y7
+	VFMADD231PD Y1, Y11, Y7
+	VMOVUPD     32(BX)(CX*1), Y8
+	VMULPD      Y2, Y8, Y8
+	VMOVUPD     64(BX)(CX*1), Y9
+	VMULPD      Y3, Y9, Y9
+	VMASKMOVPD  96(BX)(CX*1), Y0, Y10
+	VMULPD      Y4, Y10, Y10
+	VADDPD      Y9, Y7, Y7
+	VADDPD      Y10, Y8, Y8
+	VADDPD      Y8, Y7, Y7
+	VMOVUPD     (BX)(CX*2), Y12
+	VMOVAPD     Y5, Y8
+	VFMADD231PD Y1, Y12, Y8
+	VMOVUPD     32(BX)(CX*2), Y9
+	VMULPD      Y2, Y9, Y9
+	VMOVUPD     64(BX)(CX*2), Y10
+	VMULPD      Y3, Y10, Y10
+	VMASKMOVPD  96(BX)(CX*2), Y0, Y11
+	VMULPD      Y4, Y11, Y11
+	VADDPD      Y10, Y8, Y8
+	VADDPD      Y11, Y9, Y9
+	VADDPD      Y9, Y8, Y8
+	VMOVUPD     (BX)(R9*1), Y13
+	VMOVAPD     Y5, Y9
+	VFMADD231PD Y1, Y13, Y9
+	VMOVUPD     32(BX)(R9*1), Y10
+	VMULPD      Y2, Y10, Y10
+	VMOVUPD     64(BX)(R9*1), Y11
+	VMULPD      Y3, Y11, Y11
+	VMASKMOVPD  96(BX)(R9*1), Y0, Y12
+	VMULPD      Y4, Y12, Y12
+	VADDPD      Y11, Y9, Y9
+	VADDPD      Y12, Y10, Y10
+	VADDPD      Y10, Y9, Y9
+	VPERM2F128  $0x31, Y8, Y6, Y10
+	VPERM2F128  $0x20, Y8, Y6, Y6
+	VADDPD      Y10, Y6, Y6
+	VPERM2F128  $0x31, Y9, Y7, Y10
+	VPERM2F128  $0x20, Y9, Y7, Y7
+	VADDPD      Y10, Y7, Y7
+	VUNPCKHPD   Y7, Y6, Y10
+	VUNPCKLPD   Y7, Y6, Y6
+	VADDPD      Y10, Y6, Y6
+	VXORPS      Y10, Y10, Y10
+	VADDPD      Y10, Y6, Y6
+	CMPQ        R8, $0x01
+	JNE         linear47
+	VMAXPD      Y6, Y10, Y6
+
+linear47:
+	CMPQ    SI, $0x08
+	JNE     apart48
+	VMOVUPD Y6, (DX)
+	JMP     stored49
+
+apart48:
+	LEAQ         (SI)(SI*2), R9
+	VMOVSD       X6, (DX)
+	VMOVHPD      X6, (DX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X10
+	VMOVSD       X10, (DX)(SI*2)
+	VMOVHPD      X10, (DX)(R9*1)
+
+stored49:
+	// the next 4 rows, or the last ones
+	IMUL3Q $0x04, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x04, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x04, DI
+	CMPQ   DI, $0x04
+	JGE    rows45
+	TESTQ  DI, DI
+	JLE    done46
+	SUBQ   $0x04, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000004, DI
+	JMP    rows45
+
+done46:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+more38:
+long1:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x04
+	JLT  rest51
+
+tile50:
 	// 2 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ    bias+40(FP), AX
 	VMOVSD  (AX), X1
@@ -9699,9 +11087,9 @@ tile1:
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail4
+	JLT  tail53
 
-block3:
+block52:
 	VMOVUPD     (CX), Y9
 	VMOVUPD     (AX), Y10
 	VFMADD231PD Y9, Y10, Y1
@@ -9726,78 +11114,78 @@ block3:
 	ADDQ        $0x00000080, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block3
+	JGE         block52
 
-tail4:
+tail53:
 	TESTQ       DX, DX
-	JLE         end5
+	JLE         end54
 	CMPQ        DX, $0x04
-	JLT         part6
+	JLT         part55
 	VMOVUPD     (CX), Y9
 	VMOVUPD     (AX), Y10
 	VFMADD231PD Y9, Y10, Y1
 	VMOVUPD     (AX)(BX*1), Y10
 	VFMADD231PD Y9, Y10, Y5
-	JMP         over7
+	JMP         over56
 
-part6:
+part55:
 	VMASKMOVPD  (CX), Y0, Y9
 	VMASKMOVPD  (AX), Y0, Y10
 	VFMADD231PD Y9, Y10, Y1
 	VMASKMOVPD  (AX)(BX*1), Y0, Y10
 	VFMADD231PD Y9, Y10, Y5
-	JMP         end5
+	JMP         end54
 
-over7:
+over56:
 	CMPQ        DX, $0x04
-	JLE         end5
+	JLE         end54
 	CMPQ        DX, $0x08
-	JLT         part8
+	JLT         part57
 	VMOVUPD     32(CX), Y9
 	VMOVUPD     32(AX), Y10
 	VFMADD231PD Y9, Y10, Y2
 	VMOVUPD     32(AX)(BX*1), Y10
 	VFMADD231PD Y9, Y10, Y6
-	JMP         over9
+	JMP         over58
 
-part8:
+part57:
 	VMASKMOVPD  32(CX), Y0, Y9
 	VMASKMOVPD  32(AX), Y0, Y10
 	VFMADD231PD Y9, Y10, Y2
 	VMASKMOVPD  32(AX)(BX*1), Y0, Y10
 	VFMADD231PD Y9, Y10, Y6
-	JMP         end5
+	JMP         end54
 
-over9:
+over58:
 	CMPQ        DX, $0x08
-	JLE         end5
+	JLE         end54
 	CMPQ        DX, $0x0c
-	JLT         part10
+	JLT         part59
 	VMOVUPD     64(CX), Y9
 	VMOVUPD     64(AX), Y10
 	VFMADD231PD Y9, Y10, Y3
 	VMOVUPD     64(AX)(BX*1), Y10
 	VFMADD231PD Y9, Y10, Y7
-	JMP         over11
+	JMP         over60
 
-part10:
+part59:
 	VMASKMOVPD  64(CX), Y0, Y9
 	VMASKMOVPD  64(AX), Y0, Y10
 	VFMADD231PD Y9, Y10, Y3
 	VMASKMOVPD  64(AX)(BX*1), Y0, Y10
 	VFMADD231PD Y9, Y10, Y7
-	JMP         end5
+	JMP         end54
 
-over11:
+over60:
 	CMPQ        DX, $0x0c
-	JLE         end5
+	JLE         end54
 	VMASKMOVPD  96(CX), Y0, Y9
 	VMASKMOVPD  96(AX), Y0, Y10
 	VFMADD231PD Y9, Y10, Y4
 	VMASKMOVPD  96(AX)(BX*1), Y0, Y10
 	VFMADD231PD Y9, Y10, Y8
 
-end5:
+end54:
 	VADDPD Y3, Y1, Y1
 	VADDPD Y4, Y2, Y2
 	VADDPD Y2, Y1, Y1
@@ -9824,9 +11212,9 @@ end5:
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail14
+	JLT  tail63
 
-block13:
+block62:
 	VMOVUPD     (CX), Y11
 	VMOVUPD     (AX), Y12
 	VFMADD231PD Y11, Y12, Y2
@@ -9851,78 +11239,78 @@ block13:
 	ADDQ        $0x00000080, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block13
+	JGE         block62
 
-tail14:
+tail63:
 	TESTQ       DX, DX
-	JLE         end15
+	JLE         end64
 	CMPQ        DX, $0x04
-	JLT         part16
+	JLT         part65
 	VMOVUPD     (CX), Y11
 	VMOVUPD     (AX), Y12
 	VFMADD231PD Y11, Y12, Y2
 	VMOVUPD     (AX)(BX*1), Y12
 	VFMADD231PD Y11, Y12, Y7
-	JMP         over17
+	JMP         over66
 
-part16:
+part65:
 	VMASKMOVPD  (CX), Y0, Y11
 	VMASKMOVPD  (AX), Y0, Y12
 	VFMADD231PD Y11, Y12, Y2
 	VMASKMOVPD  (AX)(BX*1), Y0, Y12
 	VFMADD231PD Y11, Y12, Y7
-	JMP         end15
+	JMP         end64
 
-over17:
+over66:
 	CMPQ        DX, $0x04
-	JLE         end15
+	JLE         end64
 	CMPQ        DX, $0x08
-	JLT         part18
+	JLT         part67
 	VMOVUPD     32(CX), Y11
 	VMOVUPD     32(AX), Y12
 	VFMADD231PD Y11, Y12, Y3
 	VMOVUPD     32(AX)(BX*1), Y12
 	VFMADD231PD Y11, Y12, Y8
-	JMP         over19
+	JMP         over68
 
-part18:
+part67:
 	VMASKMOVPD  32(CX), Y0, Y11
 	VMASKMOVPD  32(AX), Y0, Y12
 	VFMADD231PD Y11, Y12, Y3
 	VMASKMOVPD  32(AX)(BX*1), Y0, Y12
 	VFMADD231PD Y11, Y12, Y8
-	JMP         end15
+	JMP         end64
 
-over19:
+over68:
 	CMPQ        DX, $0x08
-	JLE         end15
+	JLE         end64
 	CMPQ        DX, $0x0c
-	JLT         part20
+	JLT         part69
 	VMOVUPD     64(CX), Y11
 	VMOVUPD     64(AX), Y12
 	VFMADD231PD Y11, Y12, Y4
 	VMOVUPD     64(AX)(BX*1), Y12
 	VFMADD231PD Y11, Y12, Y9
-	JMP         over21
+	JMP         over70
 
-part20:
+part69:
 	VMASKMOVPD  64(CX), Y0, Y11
 	VMASKMOVPD  64(AX), Y0, Y12
 	VFMADD231PD Y11, Y12, Y4
 	VMASKMOVPD  64(AX)(BX*1), Y0, Y12
 	VFMADD231PD Y11, Y12, Y9
-	JMP         end15
+	JMP         end64
 
-over21:
+over70:
 	CMPQ        DX, $0x0c
-	JLE         end15
+	JLE         end64
 	VMASKMOVPD  96(CX), Y0, Y11
 	VMASKMOVPD  96(AX), Y0, Y12
 	VFMADD231PD Y11, Y12, Y6
 	VMASKMOVPD  96(AX)(BX*1), Y0, Y12
 	VFMADD231PD Y11, Y12, Y10
 
-end15:
+end64:
 	VADDPD     Y4, Y2, Y2
 	VADDPD     Y6, Y3, Y3
 	VADDPD     Y3, Y2, Y2
@@ -9942,18 +11330,18 @@ end15:
 	VXORPS     Y3, Y3, Y3
 	VADDPD     Y3, Y1, Y1
 	CMPQ       AX, $0x01
-	JNE        linear23
+	JNE        linear72
 	VMAXPD     Y1, Y3, Y1
 
-linear23:
+linear72:
 	MOVQ    y+0(FP), AX
 	MOVQ    ldy+8(FP), BX
 	CMPQ    BX, $0x08
-	JNE     apart24
+	JNE     apart73
 	VMOVUPD Y1, (AX)
-	JMP     stored25
+	JMP     stored74
 
-apart24:
+apart73:
 	LEAQ         (BX)(BX*2), CX
 	VMOVSD       X1, (AX)
 	VMOVHPD      X1, (AX)(BX*1)
@@ -9961,7 +11349,7 @@ apart24:
 	VMOVSD       X3, (AX)(BX*2)
 	VMOVHPD      X3, (AX)(CX*1)
 
-stored25:
+stored74:
 	MOVQ   y+0(FP), AX
 	MOVQ   ldy+8(FP), BX
 	IMUL3Q $0x04, BX, BX
@@ -9976,14 +11364,14 @@ stored25:
 	SUBQ   $0x04, AX
 	MOVQ   AX, rows+48(FP)
 	CMPQ   AX, $0x04
-	JGE    tile1
+	JGE    tile50
 
-rest2:
+rest51:
 	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x02
-	JLT  rest27
+	JLT  rest76
 
-tile26:
+tile75:
 	// 2 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ    bias+40(FP), AX
 	VMOVSD  (AX), X1
@@ -10001,9 +11389,9 @@ tile26:
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail29
+	JLT  tail78
 
-block28:
+block77:
 	VMOVUPD     (CX), Y9
 	VMOVUPD     (AX), Y10
 	VFMADD231PD Y9, Y10, Y1
@@ -10028,78 +11416,78 @@ block28:
 	ADDQ        $0x00000080, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block28
+	JGE         block77
 
-tail29:
+tail78:
 	TESTQ       DX, DX
-	JLE         end30
+	JLE         end79
 	CMPQ        DX, $0x04
-	JLT         part31
+	JLT         part80
 	VMOVUPD     (CX), Y9
 	VMOVUPD     (AX), Y10
 	VFMADD231PD Y9, Y10, Y1
 	VMOVUPD     (AX)(BX*1), Y10
 	VFMADD231PD Y9, Y10, Y5
-	JMP         over32
+	JMP         over81
 
-part31:
+part80:
 	VMASKMOVPD  (CX), Y0, Y9
 	VMASKMOVPD  (AX), Y0, Y10
 	VFMADD231PD Y9, Y10, Y1
 	VMASKMOVPD  (AX)(BX*1), Y0, Y10
 	VFMADD231PD Y9, Y10, Y5
-	JMP         end30
+	JMP         end79
 
-over32:
+over81:
 	CMPQ        DX, $0x04
-	JLE         end30
+	JLE         end79
 	CMPQ        DX, $0x08
-	JLT         part33
+	JLT         part82
 	VMOVUPD     32(CX), Y9
 	VMOVUPD     32(AX), Y10
 	VFMADD231PD Y9, Y10, Y2
 	VMOVUPD     32(AX)(BX*1), Y10
 	VFMADD231PD Y9, Y10, Y6
-	JMP         over34
+	JMP         over83
 
-part33:
+part82:
 	VMASKMOVPD  32(CX), Y0, Y9
 	VMASKMOVPD  32(AX), Y0, Y10
 	VFMADD231PD Y9, Y10, Y2
 	VMASKMOVPD  32(AX)(BX*1), Y0, Y10
 	VFMADD231PD Y9, Y10, Y6
-	JMP         end30
+	JMP         end79
 
-over34:
+over83:
 	CMPQ        DX, $0x08
-	JLE         end30
+	JLE         end79
 	CMPQ        DX, $0x0c
-	JLT         part35
+	JLT         part84
 	VMOVUPD     64(CX), Y9
 	VMOVUPD     64(AX), Y10
 	VFMADD231PD Y9, Y10, Y3
 	VMOVUPD     64(AX)(BX*1), Y10
 	VFMADD231PD Y9, Y10, Y7
-	JMP         over36
+	JMP         over85
 
-part35:
+part84:
 	VMASKMOVPD  64(CX), Y0, Y9
 	VMASKMOVPD  64(AX), Y0, Y10
 	VFMADD231PD Y9, Y10, Y3
 	VMASKMOVPD  64(AX)(BX*1), Y0, Y10
 	VFMADD231PD Y9, Y10, Y7
-	JMP         end30
+	JMP         end79
 
-over36:
+over85:
 	CMPQ        DX, $0x0c
-	JLE         end30
+	JLE         end79
 	VMASKMOVPD  96(CX), Y0, Y9
 	VMASKMOVPD  96(AX), Y0, Y10
 	VFMADD231PD Y9, Y10, Y4
 	VMASKMOVPD  96(AX)(BX*1), Y0, Y10
 	VFMADD231PD Y9, Y10, Y8
 
-end30:
+end79:
 	VADDPD Y3, Y1, Y1
 	VADDPD Y4, Y2, Y2
 	VADDPD Y2, Y1, Y1
@@ -10117,10 +11505,10 @@ end30:
 	VXORPS       Y2, Y2, Y2
 	VADDPD       Y2, Y1, Y1
 	CMPQ         AX, $0x01
-	JNE          linear38
+	JNE          linear87
 	VMAXPD       Y1, Y2, Y1
 
-linear38:
+linear87:
 	MOVQ    y+0(FP), AX
 	MOVQ    ldy+8(FP), BX
 	VMOVSD  X1, (AX)
@@ -10139,14 +11527,14 @@ linear38:
 	SUBQ    $0x02, AX
 	MOVQ    AX, rows+48(FP)
 	CMPQ    AX, $0x02
-	JGE     tile26
+	JGE     tile75
 
-rest27:
+rest76:
 	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x01
-	JLT  rest40
+	JLT  rest89
 
-tile39:
+tile88:
 	// 1 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ   bias+40(FP), AX
 	VMOVSD (AX), X1
@@ -10160,9 +11548,9 @@ tile39:
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail42
+	JLT  tail91
 
-block41:
+block90:
 	VMOVUPD     (CX), Y5
 	VMOVUPD     (AX), Y6
 	VFMADD231PD Y5, Y6, Y1
@@ -10179,64 +11567,64 @@ block41:
 	ADDQ        $0x00000080, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block41
+	JGE         block90
 
-tail42:
+tail91:
 	TESTQ       DX, DX
-	JLE         end43
+	JLE         end92
 	CMPQ        DX, $0x04
-	JLT         part44
+	JLT         part93
 	VMOVUPD     (CX), Y5
 	VMOVUPD     (AX), Y6
 	VFMADD231PD Y5, Y6, Y1
-	JMP         over45
+	JMP         over94
 
-part44:
+part93:
 	VMASKMOVPD  (CX), Y0, Y5
 	VMASKMOVPD  (AX), Y0, Y6
 	VFMADD231PD Y5, Y6, Y1
-	JMP         end43
+	JMP         end92
 
-over45:
+over94:
 	CMPQ        DX, $0x04
-	JLE         end43
+	JLE         end92
 	CMPQ        DX, $0x08
-	JLT         part46
+	JLT         part95
 	VMOVUPD     32(CX), Y5
 	VMOVUPD     32(AX), Y6
 	VFMADD231PD Y5, Y6, Y2
-	JMP         over47
+	JMP         over96
 
-part46:
+part95:
 	VMASKMOVPD  32(CX), Y0, Y5
 	VMASKMOVPD  32(AX), Y0, Y6
 	VFMADD231PD Y5, Y6, Y2
-	JMP         end43
+	JMP         end92
 
-over47:
+over96:
 	CMPQ        DX, $0x08
-	JLE         end43
+	JLE         end92
 	CMPQ        DX, $0x0c
-	JLT         part48
+	JLT         part97
 	VMOVUPD     64(CX), Y5
 	VMOVUPD     64(AX), Y6
 	VFMADD231PD Y5, Y6, Y3
-	JMP         over49
+	JMP         over98
 
-part48:
+part97:
 	VMASKMOVPD  64(CX), Y0, Y5
 	VMASKMOVPD  64(AX), Y0, Y6
 	VFMADD231PD Y5, Y6, Y3
-	JMP         end43
+	JMP         end92
 
-over49:
+over98:
 	CMPQ        DX, $0x0c
-	JLE         end43
+	JLE         end92
 	VMASKMOVPD  96(CX), Y0, Y5
 	VMASKMOVPD  96(AX), Y0, Y6
 	VFMADD231PD Y5, Y6, Y4
 
-end43:
+end92:
 	VADDPD Y3, Y1, Y1
 	VADDPD Y4, Y2, Y2
 	VADDPD Y2, Y1, Y1
@@ -10249,10 +11637,10 @@ end43:
 	VXORPS       Y2, Y2, Y2
 	VADDPD       Y2, Y1, Y1
 	CMPQ         AX, $0x01
-	JNE          linear51
+	JNE          linear100
 	VMAXPD       Y1, Y2, Y1
 
-linear51:
+linear100:
 	MOVQ   y+0(FP), AX
 	MOVQ   ldy+8(FP), BX
 	VMOVSD X1, (AX)
@@ -10270,9 +11658,9 @@ linear51:
 	SUBQ   $0x01, AX
 	MOVQ   AX, rows+48(FP)
 	CMPQ   AX, $0x01
-	JGE    tile39
+	JGE    tile88
 
-rest40:
+rest89:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -15545,11 +15545,376 @@ TEXT ·narrowAVX512F32(SB), NOSPLIT, $0-72
 	MOVL  $0x0000ffff, BX
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
-	MOVQ  rows+48(FP), AX
+	TESTQ AX, AX
+	JLE   long1
+	CMPQ  AX, $0x11
+	JGE   long1
+	MOVQ  rows+48(FP), BX
+	CMPQ  BX, $0x10
+	JLT   long1
+	MOVQ  n+56(FP), AX
+	CMPQ  AX, $0x11
+	JGE   more2
 	CMPQ  AX, $0x10
-	JLT   rest2
+	JLT   part3
 
-tile1:
+	// w, 1 vectors
+	MOVQ    w+32(FP), BX
+	VMOVUPS (BX), Z0
+	MOVQ    bias+40(FP), BX
+	VMOVSS  (BX), X1
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	MOVQ    y+0(FP), DX
+	MOVQ    ldy+8(FP), SI
+	MOVQ    rows+48(FP), DI
+	MOVQ    act+64(FP), R8
+
+rows4:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	LEAQ        (CX)(CX*4), R10
+	LEAQ        (R9)(CX*4), R11
+	LEAQ        (BX)(CX*8), R12
+	VMOVUPS     (BX), Z3
+	VMOVAPS     Z1, Z2
+	VFMADD231PS Z0, Z3, Z2
+	VMOVUPS     (BX)(CX*1), Z4
+	VMOVAPS     Z1, Z3
+	VFMADD231PS Z0, Z4, Z3
+	VMOVUPS     (BX)(CX*2), Z5
+	VMOVAPS     Z1, Z4
+	VFMADD231PS Z0, Z5, Z4
+	VMOVUPS     (BX)(R9*1), Z6
+	VMOVAPS     Z1, Z5
+	VFMADD231PS Z0, Z6, Z5
+	VMOVUPS     (BX)(CX*4), Z7
+	VMOVAPS     Z1, Z6
+	VFMADD231PS Z0, Z7, Z6
+	VMOVUPS     (BX)(R10*1), Z8
+	VMOVAPS     Z1, Z7
+	VFMADD231PS Z0, Z8, Z7
+	VMOVUPS     (BX)(R9*2), Z9
+	VMOVAPS     Z1, Z8
+	VFMADD231PS Z0, Z9, Z8
+	VMOVUPS     (BX)(R11*1), Z10
+	VMOVAPS     Z1, Z9
+	VFMADD231PS Z0, Z10, Z9
+	VMOVUPS     (R12), Z11
+	VMOVAPS     Z1, Z10
+	VFMADD231PS Z0, Z11, Z10
+	VMOVUPS     (R12)(CX*1), Z12
+	VMOVAPS     Z1, Z11
+	VFMADD231PS Z0, Z12, Z11
+	VMOVUPS     (R12)(CX*2), Z13
+	VMOVAPS     Z1, Z12
+	VFMADD231PS Z0, Z13, Z12
+	VMOVUPS     (R12)(R9*1), Z14
+	VMOVAPS     Z1, Z13
+	VFMADD231PS Z0, Z14, Z13
+	VMOVUPS     (R12)(CX*4), Z15
+	VMOVAPS     Z1, Z14
+	VFMADD231PS Z0, Z15, Z14
+	VMOVUPS     (R12)(R10*1), Z16
+	VMOVAPS     Z1, Z15
+	VFMADD231PS Z0, Z16, Z15
+	VMOVUPS     (R12)(R9*2), Z17
+	VMOVAPS     Z1, Z16
+	VFMADD231PS Z0, Z17, Z16
+	VMOVUPS     (R12)(R11*1), Z18
+	VMOVAPS     Z1, Z17
+	VFMADD231PS Z0, Z18, Z17
+	VSHUFF64X2  $0xee, Z6, Z2, Z18
+	VSHUFF64X2  $0x44, Z6, Z2, Z2
+	VADDPS      Z18, Z2, Z2
+	VSHUFF64X2  $0xee, Z14, Z10, Z18
+	VSHUFF64X2  $0x44, Z14, Z10, Z10
+	VADDPS      Z18, Z10, Z10
+	VSHUFF64X2  $0xdd, Z10, Z2, Z18
+	VSHUFF64X2  $0x88, Z10, Z2, Z2
+	VADDPS      Z18, Z2, Z2
+	VSHUFF64X2  $0xee, Z7, Z3, Z18
+	VSHUFF64X2  $0x44, Z7, Z3, Z3
+	VADDPS      Z18, Z3, Z3
+	VSHUFF64X2  $0xee, Z15, Z11, Z18
+	VSHUFF64X2  $0x44, Z15, Z11, Z11
+	VADDPS      Z18, Z11, Z11
+	VSHUFF64X2  $0xdd, Z11, Z3, Z18
+	VSHUFF64X2  $0x88, Z11, Z3, Z3
+	VADDPS      Z18, Z3, Z3
+	VSHUFF64X2  $0xee, Z8, Z4, Z18
+	VSHUFF64X2  $0x44, Z8, Z4, Z4
+	VADDPS      Z18, Z4, Z4
+	VSHUFF64X2  $0xee, Z16, Z12, Z18
+	VSHUFF64X2  $0x44, Z16, Z12, Z12
+	VADDPS      Z18, Z12, Z12
+	VSHUFF64X2  $0xdd, Z12, Z4, Z18
+	VSHUFF64X2  $0x88, Z12, Z4, Z4
+	VADDPS      Z18, Z4, Z4
+	VSHUFF64X2  $0xee, Z9, Z5, Z18
+	VSHUFF64X2  $0x44, Z9, Z5, Z5
+	VADDPS      Z18, Z5, Z5
+	VSHUFF64X2  $0xee, Z17, Z13, Z18
+	VSHUFF64X2  $0x44, Z17, Z13, Z13
+	VADDPS      Z18, Z13, Z13
+	VSHUFF64X2  $0xdd, Z13, Z5, Z18
+	VSHUFF64X2  $0x88, Z13, Z5, Z5
+	VADDPS      Z18, Z5, Z5
+	VUNPCKHPD   Z3, Z2, Z18
+	VUNPCKLPD   Z3, Z2, Z2
+	VADDPS      Z18, Z2, Z2
+	VUNPCKHPD   Z5, Z4, Z18
+	VUNPCKLPD   Z5, Z4, Z4
+	VADDPS      Z18, Z4, Z4
+	VSHUFPS     $0xdd, Z4, Z2, Z18
+	VSHUFPS     $0x88, Z4, Z2, Z2
+	VADDPS      Z18, Z2, Z2
+	VPXORD      Z18, Z18, Z18
+	VADDPS      Z18, Z2, Z2
+	CMPQ        R8, $0x01
+	JNE         linear6
+	VMAXPS      Z2, Z18, Z2
+
+linear6:
+	CMPQ    SI, $0x04
+	JNE     apart7
+	VMOVUPS Z2, (DX)
+	JMP     stored8
+
+apart7:
+	LEAQ          (SI)(SI*2), R9
+	LEAQ          (SI)(SI*4), R10
+	LEAQ          (R9)(SI*4), R11
+	LEAQ          (DX)(SI*8), R12
+	VMOVSS        X2, (DX)
+	VEXTRACTPS    $0x01, X2, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X2, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X2, (DX)(R9*1)
+	VEXTRACTF32X4 $0x01, Z2, X18
+	VMOVSS        X18, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X18, (DX)(R10*1)
+	VEXTRACTPS    $0x02, X18, (DX)(R9*2)
+	VEXTRACTPS    $0x03, X18, (DX)(R11*1)
+	VEXTRACTF32X4 $0x02, Z2, X18
+	VMOVSS        X18, (R12)
+	VEXTRACTPS    $0x01, X18, (R12)(SI*1)
+	VEXTRACTPS    $0x02, X18, (R12)(SI*2)
+	VEXTRACTPS    $0x03, X18, (R12)(R9*1)
+	VEXTRACTF32X4 $0x03, Z2, X18
+	VMOVSS        X18, (R12)(SI*4)
+	VEXTRACTPS    $0x01, X18, (R12)(R10*1)
+	VEXTRACTPS    $0x02, X18, (R12)(R9*2)
+	VEXTRACTPS    $0x03, X18, (R12)(R11*1)
+
+stored8:
+	// the next 16 rows, or the last ones
+	IMUL3Q $0x10, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x10, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x10, DI
+	CMPQ   DI, $0x10
+	JGE    rows4
+	TESTQ  DI, DI
+	JLE    done5
+	SUBQ   $0x10, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000010, DI
+	JMP    rows4
+
+done5:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+part3:
+	// w, 1 vectors
+	MOVQ      n+56(FP), AX
+	MOVQ      w+32(FP), BX
+	VMOVUPS.Z (BX), K1, Z0
+	MOVQ      bias+40(FP), BX
+	VMOVSS    (BX), X1
+	MOVQ      x+16(FP), BX
+	MOVQ      ldx+24(FP), CX
+	MOVQ      y+0(FP), DX
+	MOVQ      ldy+8(FP), SI
+	MOVQ      rows+48(FP), DI
+	MOVQ      act+64(FP), R8
+
+rows9:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	LEAQ        (CX)(CX*4), R10
+	LEAQ        (R9)(CX*4), R11
+	LEAQ        (BX)(CX*8), R12
+	VMOVUPS.Z   (BX), K1, Z3
+	VMOVAPS     Z1, Z2
+	VFMADD231PS Z0, Z3, Z2
+	VMOVUPS.Z   (BX)(CX*1), K1, Z4
+	VMOVAPS     Z1, Z3
+	VFMADD231PS Z0, Z4, Z3
+	VMOVUPS.Z   (BX)(CX*2), K1, Z5
+	VMOVAPS     Z1, Z4
+	VFMADD231PS Z0, Z5, Z4
+	VMOVUPS.Z   (BX)(R9*1), K1, Z6
+	VMOVAPS     Z1, Z5
+	VFMADD231PS Z0, Z6, Z5
+	VMOVUPS.Z   (BX)(CX*4), K1, Z7
+	VMOVAPS     Z1, Z6
+	VFMADD231PS Z0, Z7, Z6
+	VMOVUPS.Z   (BX)(R10*1), K1, Z8
+	VMOVAPS     Z1, Z7
+	VFMADD231PS Z0, Z8, Z7
+	VMOVUPS.Z   (BX)(R9*2), K1, Z9
+	VMOVAPS     Z1, Z8
+	VFMADD231PS Z0, Z9, Z8
+	VMOVUPS.Z   (BX)(R11*1), K1, Z10
+	VMOVAPS     Z1, Z9
+	VFMADD231PS Z0, Z10, Z9
+	VMOVUPS.Z   (R12), K1, Z11
+	VMOVAPS     Z1, Z10
+	VFMADD231PS Z0, Z11, Z10
+	VMOVUPS.Z   (R12)(CX*1), K1, Z12
+	VMOVAPS     Z1, Z11
+	VFMADD231PS Z0, Z12, Z11
+	VMOVUPS.Z   (R12)(CX*2), K1, Z13
+	VMOVAPS     Z1, Z12
+	VFMADD231PS Z0, Z13, Z12
+	VMOVUPS.Z   (R12)(R9*1), K1, Z14
+	VMOVAPS     Z1, Z13
+	VFMADD231PS Z0, Z14, Z13
+	VMOVUPS.Z   (R12)(CX*4), K1, Z15
+	VMOVAPS     Z1, Z14
+	VFMADD231PS Z0, Z15, Z14
+	VMOVUPS.Z   (R12)(R10*1), K1, Z16
+	VMOVAPS     Z1, Z15
+	VFMADD231PS Z0, Z16, Z15
+	VMOVUPS.Z   (R12)(R9*2), K1, Z17
+	VMOVAPS     Z1, Z16
+	VFMADD231PS Z0, Z17, Z16
+	VMOVUPS.Z   (R12)(R11*1), K1, Z18
+	VMOVAPS     Z1, Z17
+	VFMADD231PS Z0, Z18, Z17
+	VSHUFF64X2  $0xee, Z6, Z2, Z18
+	VSHUFF64X2  $0x44, Z6, Z2, Z2
+	VADDPS      Z18, Z2, Z2
+	VSHUFF64X2  $0xee, Z14, Z10, Z18
+	VSHUFF64X2  $0x44, Z14, Z10, Z10
+	VADDPS      Z18, Z10, Z10
+	VSHUFF64X2  $0xdd, Z10, Z2, Z18
+	VSHUFF64X2  $0x88, Z10, Z2, Z2
+	VADDPS      Z18, Z2, Z2
+	VSHUFF64X2  $0xee, Z7, Z3, Z18
+	VSHUFF64X2  $0x44, Z7, Z3, Z3
+	VADDPS      Z18, Z3, Z3
+	VSHUFF64X2  $0xee, Z15, Z11, Z18
+	VSHUFF64X2  $0x44, Z15, Z11, Z11
+	VADDPS      Z18, Z11, Z11
+	VSHUFF64X2  $0xdd, Z11, Z3, Z18
+	VSHUFF64X2  $0x88, Z11, Z3, Z3
+	VADDPS      Z18, Z3, Z3
+	VSHUFF64X2  $0xee, Z8, Z4, Z18
+	VSHUFF64X2  $0x44, Z8, Z4, Z4
+	VADDPS      Z18, Z4, Z4
+	VSHUFF64X2  $0xee, Z16, Z12, Z18
+	VSHUFF64X2  $0x44, Z16, Z12, Z12
+	VADDPS      Z18, Z12, Z12
+	VSHUFF64X2  $0xdd, Z12, Z4, Z18
+	VSHUFF64X2  $0x88, Z12, Z4, Z4
+	VADDPS      Z18, Z4, Z4
+	VSHUFF64X2  $0xee, Z9, Z5, Z18
+	VSHUFF64X2  $0x44, Z9, Z5, Z5
+	VADDPS      Z18, Z5, Z5
+	VSHUFF64X2  $0xee, Z17, Z13, Z18
+	VSHUFF64X2  $0x44, Z17, Z13, Z13
+	VADDPS      Z18, Z13, Z13
+	VSHUFF64X2  $0xdd, Z13, Z5, Z18
+	VSHUFF64X2  $0x88, Z13, Z5, Z5
+	VADDPS      Z18, Z5, Z5
+	VUNPCKHPD   Z3, Z2, Z18
+	VUNPCKLPD   Z3, Z2, Z2
+	VADDPS      Z18, Z2, Z2
+	VUNPCKHPD   Z5, Z4, Z18
+	VUNPCKLPD   Z5, Z4, Z4
+	VADDPS      Z18, Z4, Z4
+	VSHUFPS     $0xdd, Z4, Z2, Z18
+	VSHUFPS     $0x88, Z4, Z2, Z2
+	VADDPS      Z18, Z2, Z2
+	VPXORD      Z18, Z18, Z18
+	VADDPS      Z18, Z2, Z2
+	CMPQ        R8, $0x01
+	JNE         linear11
+	VMAXPS      Z2, Z18, Z2
+
+linear11:
+	CMPQ    SI, $0x04
+	JNE     apart12
+	VMOVUPS Z2, (DX)
+	JMP     stored13
+
+apart12:
+	LEAQ          (SI)(SI*2), R9
+	LEAQ          (SI)(SI*4), R10
+	LEAQ          (R9)(SI*4), R11
+	LEAQ          (DX)(SI*8), R12
+	VMOVSS        X2, (DX)
+	VEXTRACTPS    $0x01, X2, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X2, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X2, (DX)(R9*1)
+	VEXTRACTF32X4 $0x01, Z2, X18
+	VMOVSS        X18, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X18, (DX)(R10*1)
+	VEXTRACTPS    $0x02, X18, (DX)(R9*2)
+	VEXTRACTPS    $0x03, X18, (DX)(R11*1)
+	VEXTRACTF32X4 $0x02, Z2, X18
+	VMOVSS        X18, (R12)
+	VEXTRACTPS    $0x01, X18, (R12)(SI*1)
+	VEXTRACTPS    $0x02, X18, (R12)(SI*2)
+	VEXTRACTPS    $0x03, X18, (R12)(R9*1)
+	VEXTRACTF32X4 $0x03, Z2, X18
+	VMOVSS        X18, (R12)(SI*4)
+	VEXTRACTPS    $0x01, X18, (R12)(R10*1)
+	VEXTRACTPS    $0x02, X18, (R12)(R9*2)
+	VEXTRACTPS    $0x03, X18, (R12)(R11*1)
+
+stored13:
+	// the next 16 rows, or the last ones
+	IMUL3Q $0x10, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x10, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x10, DI
+	CMPQ   DI, $0x10
+	JGE    rows9
+	TESTQ  DI, DI
+	JLE    done10
+	SUBQ   $0x10, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000010, DI
+	JMP    rows9
+
+done10:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+more2:
+long1:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x10
+	JLT  rest15
+
+tile14:
 	// 16 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ    bias+40(FP), AX
 	VMOVSS  (AX), X0
@@ -15579,9 +15944,9 @@ tile1:
 	MOVQ w+32(FP), R8
 	MOVQ n+56(FP), R9
 	CMPQ R9, $0x10
-	JLT  tail4
+	JLT  tail17
 
-block3:
+block16:
 	VMOVUPS     (R8), Z16
 	VMOVUPS     (AX), Z17
 	VFMADD231PS Z16, Z17, Z0
@@ -15620,11 +15985,11 @@ block3:
 	ADDQ        $0x40, DI
 	SUBQ        $0x10, R9
 	CMPQ        R9, $0x10
-	JGE         block3
+	JGE         block16
 
-tail4:
+tail17:
 	TESTQ       R9, R9
-	JLE         end5
+	JLE         end18
 	VMOVUPS.Z   (R8), K1, Z16
 	VMOVUPS.Z   (AX), K1, Z17
 	VFMADD231PS Z16, Z17, Z0
@@ -15659,7 +16024,7 @@ tail4:
 	VMOVUPS.Z   (DI)(SI*1), K1, Z17
 	VFMADD231PS Z16, Z17, Z15
 
-end5:
+end18:
 	VSHUFF64X2 $0xee, Z4, Z0, Z16
 	VSHUFF64X2 $0x44, Z4, Z0, Z0
 	VADDPS     Z16, Z0, Z0
@@ -15709,18 +16074,18 @@ end5:
 	VPXORD     Z16, Z16, Z16
 	VADDPS     Z16, Z0, Z0
 	CMPQ       AX, $0x01
-	JNE        linear7
+	JNE        linear20
 	VMAXPS     Z0, Z16, Z0
 
-linear7:
+linear20:
 	MOVQ    y+0(FP), AX
 	MOVQ    ldy+8(FP), BX
 	CMPQ    BX, $0x04
-	JNE     apart8
+	JNE     apart21
 	VMOVUPS Z0, (AX)
-	JMP     stored9
+	JMP     stored22
 
-apart8:
+apart21:
 	LEAQ          (BX)(BX*2), CX
 	LEAQ          (BX)(BX*4), DX
 	LEAQ          (CX)(BX*4), SI
@@ -15745,7 +16110,7 @@ apart8:
 	VEXTRACTPS    $0x02, X16, (DI)(CX*2)
 	VEXTRACTPS    $0x03, X16, (DI)(SI*1)
 
-stored9:
+stored22:
 	MOVQ   y+0(FP), AX
 	MOVQ   ldy+8(FP), BX
 	IMUL3Q $0x10, BX, BX
@@ -15760,14 +16125,14 @@ stored9:
 	SUBQ   $0x10, AX
 	MOVQ   AX, rows+48(FP)
 	CMPQ   AX, $0x10
-	JGE    tile1
+	JGE    tile14
 
-rest2:
+rest15:
 	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x04
-	JLT  rest11
+	JLT  rest24
 
-tile10:
+tile23:
 	// 4 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ    bias+40(FP), AX
 	VMOVSS  (AX), X0
@@ -15782,9 +16147,9 @@ tile10:
 	MOVQ w+32(FP), DX
 	MOVQ n+56(FP), SI
 	CMPQ SI, $0x10
-	JLT  tail13
+	JLT  tail26
 
-block12:
+block25:
 	VMOVUPS     (DX), Z4
 	VMOVUPS     (AX), Z5
 	VFMADD231PS Z4, Z5, Z0
@@ -15798,11 +16163,11 @@ block12:
 	ADDQ        $0x40, AX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block12
+	JGE         block25
 
-tail13:
+tail26:
 	TESTQ       SI, SI
-	JLE         end14
+	JLE         end27
 	VMOVUPS.Z   (DX), K1, Z4
 	VMOVUPS.Z   (AX), K1, Z5
 	VFMADD231PS Z4, Z5, Z0
@@ -15813,7 +16178,7 @@ tail13:
 	VMOVUPS.Z   (AX)(CX*1), K1, Z5
 	VFMADD231PS Z4, Z5, Z3
 
-end14:
+end27:
 	// y[i] = act(halved lanes)
 	VEXTRACTF64X4 $0x01, Z0, Y4
 	VADDPS        Y4, Y0, Y0
@@ -15842,10 +16207,10 @@ end14:
 	VPXORD        Z4, Z4, Z4
 	VADDPS        Z4, Z0, Z0
 	CMPQ          AX, $0x01
-	JNE           linear16
+	JNE           linear29
 	VMAXPS        Z0, Z4, Z0
 
-linear16:
+linear29:
 	MOVQ       y+0(FP), AX
 	MOVQ       ldy+8(FP), BX
 	LEAQ       (BX)(BX*2), CX
@@ -15867,14 +16232,14 @@ linear16:
 	SUBQ       $0x04, AX
 	MOVQ       AX, rows+48(FP)
 	CMPQ       AX, $0x04
-	JGE        tile10
+	JGE        tile23
 
-rest11:
+rest24:
 	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x02
-	JLT  rest18
+	JLT  rest31
 
-tile17:
+tile30:
 	// 2 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ    bias+40(FP), AX
 	VMOVSS  (AX), X0
@@ -15886,9 +16251,9 @@ tile17:
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail20
+	JLT  tail33
 
-block19:
+block32:
 	VMOVUPS     (CX), Z2
 	VMOVUPS     (AX), Z3
 	VFMADD231PS Z2, Z3, Z0
@@ -15898,18 +16263,18 @@ block19:
 	ADDQ        $0x40, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block19
+	JGE         block32
 
-tail20:
+tail33:
 	TESTQ       DX, DX
-	JLE         end21
+	JLE         end34
 	VMOVUPS.Z   (CX), K1, Z2
 	VMOVUPS.Z   (AX), K1, Z3
 	VFMADD231PS Z2, Z3, Z0
 	VMOVUPS.Z   (AX)(BX*1), K1, Z3
 	VFMADD231PS Z2, Z3, Z1
 
-end21:
+end34:
 	// y[i] = act(halved lanes)
 	VEXTRACTF64X4 $0x01, Z0, Y2
 	VADDPS        Y2, Y0, Y0
@@ -15927,10 +16292,10 @@ end21:
 	VPXORD        Z2, Z2, Z2
 	VADDPS        Z2, Z0, Z0
 	CMPQ          AX, $0x01
-	JNE           linear23
+	JNE           linear36
 	VMAXPS        Z0, Z2, Z0
 
-linear23:
+linear36:
 	MOVQ       y+0(FP), AX
 	MOVQ       ldy+8(FP), BX
 	VMOVSS     X0, (AX)
@@ -15949,14 +16314,14 @@ linear23:
 	SUBQ       $0x02, AX
 	MOVQ       AX, rows+48(FP)
 	CMPQ       AX, $0x02
-	JGE        tile17
+	JGE        tile30
 
-rest18:
+rest31:
 	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x01
-	JLT  rest25
+	JLT  rest38
 
-tile24:
+tile37:
 	// 1 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ   bias+40(FP), AX
 	VMOVSS (AX), X0
@@ -15967,9 +16332,9 @@ tile24:
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail27
+	JLT  tail40
 
-block26:
+block39:
 	VMOVUPS     (CX), Z1
 	VMOVUPS     (AX), Z2
 	VFMADD231PS Z1, Z2, Z0
@@ -15977,16 +16342,16 @@ block26:
 	ADDQ        $0x40, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block26
+	JGE         block39
 
-tail27:
+tail40:
 	TESTQ       DX, DX
-	JLE         end28
+	JLE         end41
 	VMOVUPS.Z   (CX), K1, Z1
 	VMOVUPS.Z   (AX), K1, Z2
 	VFMADD231PS Z1, Z2, Z0
 
-end28:
+end41:
 	// y[i] = act(halved lanes)
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
@@ -16000,10 +16365,10 @@ end28:
 	VPXORD        Z1, Z1, Z1
 	VADDPS        Z1, Z0, Z0
 	CMPQ          AX, $0x01
-	JNE           linear30
+	JNE           linear43
 	VMAXPS        Z0, Z1, Z0
 
-linear30:
+linear43:
 	MOVQ   y+0(FP), AX
 	MOVQ   ldy+8(FP), BX
 	VMOVSS X0, (AX)
@@ -16021,9 +16386,9 @@ linear30:
 	SUBQ   $0x01, AX
 	MOVQ   AX, rows+48(FP)
 	CMPQ   AX, $0x01
-	JGE    tile24
+	JGE    tile37
 
-rest25:
+rest38:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -16037,11 +16402,551 @@ TEXT ·narrowAVX512F64(SB), NOSPLIT, $0-72
 	MOVL  $0x000000ff, BX
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
-	MOVQ  rows+48(FP), AX
+	TESTQ AX, AX
+	JLE   long1
+	CMPQ  AX, $0x11
+	JGE   long1
+	MOVQ  rows+48(FP), BX
+	CMPQ  BX, $0x08
+	JLT   long1
+	MOVQ  n+56(FP), AX
+	CMPQ  AX, $0x09
+	JGE   more2
 	CMPQ  AX, $0x08
-	JLT   rest2
+	JLT   part3
 
-tile1:
+	// w, 1 vectors
+	MOVQ    w+32(FP), BX
+	VMOVUPD (BX), Z0
+	MOVQ    bias+40(FP), BX
+	VMOVSD  (BX), X1
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	MOVQ    y+0(FP), DX
+	MOVQ    ldy+8(FP), SI
+	MOVQ    rows+48(FP), DI
+	MOVQ    act+64(FP), R8
+
+rows4:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	LEAQ        (CX)(CX*4), R10
+	LEAQ        (R9)(CX*4), R11
+	VMOVUPD     (BX), Z3
+	VMOVAPD     Z1, Z2
+	VFMADD231PD Z0, Z3, Z2
+	VMOVUPD     (BX)(CX*1), Z4
+	VMOVAPD     Z1, Z3
+	VFMADD231PD Z0, Z4, Z3
+	VMOVUPD     (BX)(CX*2), Z5
+	VMOVAPD     Z1, Z4
+	VFMADD231PD Z0, Z5, Z4
+	VMOVUPD     (BX)(R9*1), Z6
+	VMOVAPD     Z1, Z5
+	VFMADD231PD Z0, Z6, Z5
+	VMOVUPD     (BX)(CX*4), Z7
+	VMOVAPD     Z1, Z6
+	VFMADD231PD Z0, Z7, Z6
+	VMOVUPD     (BX)(R10*1), Z8
+	VMOVAPD     Z1, Z7
+	VFMADD231PD Z0, Z8, Z7
+	VMOVUPD     (BX)(R9*2), Z9
+	VMOVAPD     Z1, Z8
+	VFMADD231PD Z0, Z9, Z8
+	VMOVUPD     (BX)(R11*1), Z10
+	VMOVAPD     Z1, Z9
+	VFMADD231PD Z0, Z10, Z9
+	VSHUFF64X2  $0xee, Z4, Z2, Z10
+	VSHUFF64X2  $0x44, Z4, Z2, Z2
+	VADDPD      Z10, Z2, Z2
+	VSHUFF64X2  $0xee, Z8, Z6, Z10
+	VSHUFF64X2  $0x44, Z8, Z6, Z6
+	VADDPD      Z10, Z6, Z6
+	VSHUFF64X2  $0xdd, Z6, Z2, Z10
+	VSHUFF64X2  $0x88, Z6, Z2, Z2
+	VADDPD      Z10, Z2, Z2
+	VSHUFF64X2  $0xee, Z5, Z3, Z10
+	VSHUFF64X2  $0x44, Z5, Z3, Z3
+	VADDPD      Z10, Z3, Z3
+	VSHUFF64X2  $0xee, Z9, Z7, Z10
+	VSHUFF64X2  $0x44, Z9, Z7, Z7
+	VADDPD      Z10, Z7, Z7
+	VSHUFF64X2  $0xdd, Z7, Z3, Z10
+	VSHUFF64X2  $0x88, Z7, Z3, Z3
+	VADDPD      Z10, Z3, Z3
+	VUNPCKHPD   Z3, Z2, Z10
+	VUNPCKLPD   Z3, Z2, Z2
+	VADDPD      Z10, Z2, Z2
+	VPXORD      Z10, Z10, Z10
+	VADDPD      Z10, Z2, Z2
+	CMPQ        R8, $0x01
+	JNE         linear6
+	VMAXPD      Z2, Z10, Z2
+
+linear6:
+	CMPQ    SI, $0x08
+	JNE     apart7
+	VMOVUPD Z2, (DX)
+	JMP     stored8
+
+apart7:
+	LEAQ          (SI)(SI*2), R9
+	LEAQ          (SI)(SI*4), R10
+	LEAQ          (R9)(SI*4), R11
+	VMOVSD        X2, (DX)
+	VMOVHPD       X2, (DX)(SI*1)
+	VEXTRACTF32X4 $0x01, Z2, X10
+	VMOVSD        X10, (DX)(SI*2)
+	VMOVHPD       X10, (DX)(R9*1)
+	VEXTRACTF32X4 $0x02, Z2, X10
+	VMOVSD        X10, (DX)(SI*4)
+	VMOVHPD       X10, (DX)(R10*1)
+	VEXTRACTF32X4 $0x03, Z2, X10
+	VMOVSD        X10, (DX)(R9*2)
+	VMOVHPD       X10, (DX)(R11*1)
+
+stored8:
+	// the next 8 rows, or the last ones
+	IMUL3Q $0x08, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x08, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x08, DI
+	CMPQ   DI, $0x08
+	JGE    rows4
+	TESTQ  DI, DI
+	JLE    done5
+	SUBQ   $0x08, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000008, DI
+	JMP    rows4
+
+done5:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+part3:
+	// w, 1 vectors
+	MOVQ      n+56(FP), AX
+	MOVQ      w+32(FP), BX
+	VMOVUPD.Z (BX), K1, Z0
+	MOVQ      bias+40(FP), BX
+	VMOVSD    (BX), X1
+	MOVQ      x+16(FP), BX
+	MOVQ      ldx+24(FP), CX
+	MOVQ      y+0(FP), DX
+	MOVQ      ldy+8(FP), SI
+	MOVQ      rows+48(FP), DI
+	MOVQ      act+64(FP), R8
+
+rows9:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	LEAQ        (CX)(CX*4), R10
+	LEAQ        (R9)(CX*4), R11
+	VMOVUPD.Z   (BX), K1, Z3
+	VMOVAPD     Z1, Z2
+	VFMADD231PD Z0, Z3, Z2
+	VMOVUPD.Z   (BX)(CX*1), K1, Z4
+	VMOVAPD     Z1, Z3
+	VFMADD231PD Z0, Z4, Z3
+	VMOVUPD.Z   (BX)(CX*2), K1, Z5
+	VMOVAPD     Z1, Z4
+	VFMADD231PD Z0, Z5, Z4
+	VMOVUPD.Z   (BX)(R9*1), K1, Z6
+	VMOVAPD     Z1, Z5
+	VFMADD231PD Z0, Z6, Z5
+	VMOVUPD.Z   (BX)(CX*4), K1, Z7
+	VMOVAPD     Z1, Z6
+	VFMADD231PD Z0, Z7, Z6
+	VMOVUPD.Z   (BX)(R10*1), K1, Z8
+	VMOVAPD     Z1, Z7
+	VFMADD231PD Z0, Z8, Z7
+	VMOVUPD.Z   (BX)(R9*2), K1, Z9
+	VMOVAPD     Z1, Z8
+	VFMADD231PD Z0, Z9, Z8
+	VMOVUPD.Z   (BX)(R11*1), K1, Z10
+	VMOVAPD     Z1, Z9
+	VFMADD231PD Z0, Z10, Z9
+	VSHUFF64X2  $0xee, Z4, Z2, Z10
+	VSHUFF64X2  $0x44, Z4, Z2, Z2
+	VADDPD      Z10, Z2, Z2
+	VSHUFF64X2  $0xee, Z8, Z6, Z10
+	VSHUFF64X2  $0x44, Z8, Z6, Z6
+	VADDPD      Z10, Z6, Z6
+	VSHUFF64X2  $0xdd, Z6, Z2, Z10
+	VSHUFF64X2  $0x88, Z6, Z2, Z2
+	VADDPD      Z10, Z2, Z2
+	VSHUFF64X2  $0xee, Z5, Z3, Z10
+	VSHUFF64X2  $0x44, Z5, Z3, Z3
+	VADDPD      Z10, Z3, Z3
+	VSHUFF64X2  $0xee, Z9, Z7, Z10
+	VSHUFF64X2  $0x44, Z9, Z7, Z7
+	VADDPD      Z10, Z7, Z7
+	VSHUFF64X2  $0xdd, Z7, Z3, Z10
+	VSHUFF64X2  $0x88, Z7, Z3, Z3
+	VADDPD      Z10, Z3, Z3
+	VUNPCKHPD   Z3, Z2, Z10
+	VUNPCKLPD   Z3, Z2, Z2
+	VADDPD      Z10, Z2, Z2
+	VPXORD      Z10, Z10, Z10
+	VADDPD      Z10, Z2, Z2
+	CMPQ        R8, $0x01
+	JNE         linear11
+	VMAXPD      Z2, Z10, Z2
+
+linear11:
+	CMPQ    SI, $0x08
+	JNE     apart12
+	VMOVUPD Z2, (DX)
+	JMP     stored13
+
+apart12:
+	LEAQ          (SI)(SI*2), R9
+	LEAQ          (SI)(SI*4), R10
+	LEAQ          (R9)(SI*4), R11
+	VMOVSD        X2, (DX)
+	VMOVHPD       X2, (DX)(SI*1)
+	VEXTRACTF32X4 $0x01, Z2, X10
+	VMOVSD        X10, (DX)(SI*2)
+	VMOVHPD       X10, (DX)(R9*1)
+	VEXTRACTF32X4 $0x02, Z2, X10
+	VMOVSD        X10, (DX)(SI*4)
+	VMOVHPD       X10, (DX)(R10*1)
+	VEXTRACTF32X4 $0x03, Z2, X10
+	VMOVSD        X10, (DX)(R9*2)
+	VMOVHPD       X10, (DX)(R11*1)
+
+stored13:
+	// the next 8 rows, or the last ones
+	IMUL3Q $0x08, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x08, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x08, DI
+	CMPQ   DI, $0x08
+	JGE    rows9
+	TESTQ  DI, DI
+	JLE    done10
+	SUBQ   $0x08, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000008, DI
+	JMP    rows9
+
+done10:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+more2:
+	MOVQ n+56(FP), AX
+	CMPQ AX, $0x11
+	JGE  more14
+	CMPQ AX, $0x10
+	JLT  part15
+
+	// w, 2 vectors
+	MOVQ    w+32(FP), BX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	MOVQ    bias+40(FP), BX
+	VMOVSD  (BX), X2
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	MOVQ    y+0(FP), DX
+	MOVQ    ldy+8(FP), SI
+	MOVQ    rows+48(FP), DI
+	MOVQ    act+64(FP), R8
+
+rows16:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	LEAQ        (CX)(CX*4), R10
+	LEAQ        (R9)(CX*4), R11
+	VMOVUPD     (BX), Z5
+	VMOVAPD     Z2, Z3
+	VFMADD231PD Z0, Z5, Z3
+	VMOVUPD     64(BX), Z4
+	VMULPD      Z1, Z4, Z4
+	VADDPD      Z4, Z3, Z3
+	VMOVUPD     (BX)(CX*1), Z6
+	VMOVAPD     Z2, Z4
+	VFMADD231PD Z0, Z6, Z4
+	VMOVUPD     64(BX)(CX*1), Z5
+	VMULPD      Z1, Z5, Z5
+	VADDPD      Z5, Z4, Z4
+	VMOVUPD     (BX)(CX*2), Z7
+	VMOVAPD     Z2, Z5
+	VFMADD231PD Z0, Z7, Z5
+	VMOVUPD     64(BX)(CX*2), Z6
+	VMULPD      Z1, Z6, Z6
+	VADDPD      Z6, Z5, Z5
+	VMOVUPD     (BX)(R9*1), Z8
+	VMOVAPD     Z2, Z6
+	VFMADD231PD Z0, Z8, Z6
+	VMOVUPD     64(BX)(R9*1), Z7
+	VMULPD      Z1, Z7, Z7
+	VADDPD      Z7, Z6, Z6
+	VMOVUPD     (BX)(CX*4), Z9
+	VMOVAPD     Z2, Z7
+	VFMADD231PD Z0, Z9, Z7
+	VMOVUPD     64(BX)(CX*4), Z8
+	VMULPD      Z1, Z8, Z8
+	VADDPD      Z8, Z7, Z7
+	VMOVUPD     (BX)(R10*1), Z10
+	VMOVAPD     Z2, Z8
+	VFMADD231PD Z0, Z10, Z8
+	VMOVUPD     64(BX)(R10*1), Z9
+	VMULPD      Z1, Z9, Z9
+	VADDPD      Z9, Z8, Z8
+	VMOVUPD     (BX)(R9*2), Z11
+	VMOVAPD     Z2, Z9
+	VFMADD231PD Z0, Z11, Z9
+	VMOVUPD     64(BX)(R9*2), Z10
+	VMULPD      Z1, Z10, Z10
+	VADDPD      Z10, Z9, Z9
+	VMOVUPD     (BX)(R11*1), Z12
+	VMOVAPD     Z2, Z10
+	VFMADD231PD Z0, Z12, Z10
+	VMOVUPD     64(BX)(R11*1), Z11
+	VMULPD      Z1, Z11, Z11
+	VADDPD      Z11, Z10, Z10
+	VSHUFF64X2  $0xee, Z5, Z3, Z11
+	VSHUFF64X2  $0x44, Z5, Z3, Z3
+	VADDPD      Z11, Z3, Z3
+	VSHUFF64X2  $0xee, Z9, Z7, Z11
+	VSHUFF64X2  $0x44, Z9, Z7, Z7
+	VADDPD      Z11, Z7, Z7
+	VSHUFF64X2  $0xdd, Z7, Z3, Z11
+	VSHUFF64X2  $0x88, Z7, Z3, Z3
+	VADDPD      Z11, Z3, Z3
+	VSHUFF64X2  $0xee, Z6, Z4, Z11
+	VSHUFF64X2  $0x44, Z6, Z4, Z4
+	VADDPD      Z11, Z4, Z4
+	VSHUFF64X2  $0xee, Z10, Z8, Z11
+	VSHUFF64X2  $0x44, Z10, Z8, Z8
+	VADDPD      Z11, Z8, Z8
+	VSHUFF64X2  $0xdd, Z8, Z4, Z11
+	VSHUFF64X2  $0x88, Z8, Z4, Z4
+	VADDPD      Z11, Z4, Z4
+	VUNPCKHPD   Z4, Z3, Z11
+	VUNPCKLPD   Z4, Z3, Z3
+	VADDPD      Z11, Z3, Z3
+	VPXORD      Z11, Z11, Z11
+	VADDPD      Z11, Z3, Z3
+	CMPQ        R8, $0x01
+	JNE         linear18
+	VMAXPD      Z3, Z11, Z3
+
+linear18:
+	CMPQ    SI, $0x08
+	JNE     apart19
+	VMOVUPD Z3, (DX)
+	JMP     stored20
+
+apart19:
+	LEAQ          (SI)(SI*2), R9
+	LEAQ          (SI)(SI*4), R10
+	LEAQ          (R9)(SI*4), R11
+	VMOVSD        X3, (DX)
+	VMOVHPD       X3, (DX)(SI*1)
+	VEXTRACTF32X4 $0x01, Z3, X11
+	VMOVSD        X11, (DX)(SI*2)
+	VMOVHPD       X11, (DX)(R9*1)
+	VEXTRACTF32X4 $0x02, Z3, X11
+	VMOVSD        X11, (DX)(SI*4)
+	VMOVHPD       X11, (DX)(R10*1)
+	VEXTRACTF32X4 $0x03, Z3, X11
+	VMOVSD        X11, (DX)(R9*2)
+	VMOVHPD       X11, (DX)(R11*1)
+
+stored20:
+	// the next 8 rows, or the last ones
+	IMUL3Q $0x08, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x08, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x08, DI
+	CMPQ   DI, $0x08
+	JGE    rows16
+	TESTQ  DI, DI
+	JLE    done17
+	SUBQ   $0x08, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000008, DI
+	JMP    rows16
+
+done17:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+part15:
+	// w, 2 vectors
+	MOVQ      n+56(FP), AX
+	MOVQ      w+32(FP), BX
+	VMOVUPD   (BX), Z0
+	VMOVUPD.Z 64(BX), K1, Z1
+	MOVQ      bias+40(FP), BX
+	VMOVSD    (BX), X2
+	MOVQ      x+16(FP), BX
+	MOVQ      ldx+24(FP), CX
+	MOVQ      y+0(FP), DX
+	MOVQ      ldy+8(FP), SI
+	MOVQ      rows+48(FP), DI
+	MOVQ      act+64(FP), R8
+
+rows21:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	LEAQ        (CX)(CX*4), R10
+	LEAQ        (R9)(CX*4), R11
+	VMOVUPD     (BX), Z5
+	VMOVAPD     Z2, Z3
+	VFMADD231PD Z0, Z5, Z3
+	VMOVUPD.Z   64(BX), K1, Z4
+	VMULPD      Z1, Z4, Z4
+	VADDPD      Z4, Z3, Z3
+	VMOVUPD     (BX)(CX*1), Z6
+	VMOVAPD     Z2, Z4
+	VFMADD231PD Z0, Z6, Z4
+	VMOVUPD.Z   64(BX)(CX*1), K1, Z5
+	VMULPD      Z1, Z5, Z5
+	VADDPD      Z5, Z4, Z4
+	VMOVUPD     (BX)(CX*2), Z7
+	VMOVAPD     Z2, Z5
+	VFMADD231PD Z0, Z7, Z5
+	VMOVUPD.Z   64(BX)(CX*2), K1, Z6
+	VMULPD      Z1, Z6, Z6
+	VADDPD      Z6, Z5, Z5
+	VMOVUPD     (BX)(R9*1), Z8
+	VMOVAPD     Z2, Z6
+	VFMADD231PD Z0, Z8, Z6
+	VMOVUPD.Z   64(BX)(R9*1), K1, Z7
+	VMULPD      Z1, Z7, Z7
+	VADDPD      Z7, Z6, Z6
+	VMOVUPD     (BX)(CX*4), Z9
+	VMOVAPD     Z2, Z7
+	VFMADD231PD Z0, Z9, Z7
+	VMOVUPD.Z   64(BX)(CX*4), K1, Z8
+	VMULPD      Z1, Z8, Z8
+	VADDPD      Z8, Z7, Z7
+	VMOVUPD     (BX)(R10*1), Z10
+	VMOVAPD     Z2, Z8
+	VFMADD231PD Z0, Z10, Z8
+	VMOVUPD.Z   64(BX)(R10*1), K1, Z9
+	VMULPD      Z1, Z9, Z9
+	VADDPD      Z9, Z8, Z8
+	VMOVUPD     (BX)(R9*2), Z11
+	VMOVAPD     Z2, Z9
+	VFMADD231PD Z0, Z11, Z9
+	VMOVUPD.Z   64(BX)(R9*2), K1, Z10
+	VMULPD      Z1, Z10, Z10
+	VADDPD      Z10, Z9, Z9
+	VMOVUPD     (BX)(R11*1), Z12
+	VMOVAPD     Z2, Z10
+	VFMADD231PD Z0, Z12, Z10
+	VMOVUPD.Z   64(BX)(R11*1), K1, Z11
+	VMULPD      Z1, Z11, Z11
+	VADDPD      Z11, Z10, Z10
+	VSHUFF64X2  $0xee, Z5, Z3, Z11
+	VSHUFF64X2  $0x44, Z5, Z3, Z3
+	VADDPD      Z11, Z3, Z3
+	VSHUFF64X2  $0xee, Z9, Z7, Z11
+	VSHUFF64X2  $0x44, Z9, Z7, Z7
+	VADDPD      Z11, Z7, Z7
+	VSHUFF64X2  $0xdd, Z7, Z3, Z11
+	VSHUFF64X2  $0x88, Z7, Z3, Z3
+	VADDPD      Z11, Z3, Z3
+	VSHUFF64X2  $0xee, Z6, Z4, Z11
+	VSHUFF64X2  $0x44, Z6, Z4, Z4
+	VADDPD      Z11, Z4, Z4
+	VSHUFF64X2  $0xee, Z10, Z8, Z11
+	VSHUFF64X2  $0x44, Z10, Z8, Z8
+	VADDPD      Z11, Z8, Z8
+	VSHUFF64X2  $0xdd, Z8, Z4, Z11
+	VSHUFF64X2  $0x88, Z8, Z4, Z4
+	VADDPD      Z11, Z4, Z4
+	VUNPCKHPD   Z4, Z3, Z11
+	VUNPCKLPD   Z4, Z3, Z3
+	VADDPD      Z11, Z3, Z3
+	VPXORD      Z11, Z11, Z11
+	VADDPD      Z11, Z3, Z3
+	CMPQ        R8, $0x01
+	JNE         linear23
+	VMAXPD      Z3, Z11, Z3
+
+linear23:
+	CMPQ    SI, $0x08
+	JNE     apart24
+	VMOVUPD Z3, (DX)
+	JMP     stored25
+
+apart24:
+	LEAQ          (SI)(SI*2), R9
+	LEAQ          (SI)(SI*4), R10
+	LEAQ          (R9)(SI*4), R11
+	VMOVSD        X3, (DX)
+	VMOVHPD       X3, (DX)(SI*1)
+	VEXTRACTF32X4 $0x01, Z3, X11
+	VMOVSD        X11, (DX)(SI*2)
+	VMOVHPD       X11, (DX)(R9*1)
+	VEXTRACTF32X4 $0x02, Z3, X11
+	VMOVSD        X11, (DX)(SI*4)
+	VMOVHPD       X11, (DX)(R10*1)
+	VEXTRACTF32X4 $0x03, Z3, X11
+	VMOVSD        X11, (DX)(R9*2)
+	VMOVHPD       X11, (DX)(R11*1)
+
+stored25:
+	// the next 8 rows, or the last ones
+	IMUL3Q $0x08, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x08, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x08, DI
+	CMPQ   DI, $0x08
+	JGE    rows21
+	TESTQ  DI, DI
+	JLE    done22
+	SUBQ   $0x08, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000008, DI
+	JMP    rows21
+
+done22:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+more14:
+long1:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x08
+	JLT  rest27
+
+tile26:
 	// 8 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ    bias+40(FP), AX
 	VMOVSD  (AX), X0
@@ -16070,9 +16975,9 @@ tile1:
 	MOVQ w+32(FP), DI
 	MOVQ n+56(FP), R8
 	CMPQ R8, $0x10
-	JLT  tail4
+	JLT  tail29
 
-block3:
+block28:
 	VMOVUPD     (DI), Z16
 	VMOVUPD     (AX), Z17
 	VFMADD231PD Z16, Z17, Z0
@@ -16111,13 +17016,13 @@ block3:
 	ADDQ        $0x00000080, AX
 	SUBQ        $0x10, R8
 	CMPQ        R8, $0x10
-	JGE         block3
+	JGE         block28
 
-tail4:
+tail29:
 	TESTQ       R8, R8
-	JLE         end5
+	JLE         end30
 	CMPQ        R8, $0x08
-	JLT         part6
+	JLT         part31
 	VMOVUPD     (DI), Z16
 	VMOVUPD     (AX), Z17
 	VFMADD231PD Z16, Z17, Z0
@@ -16135,9 +17040,9 @@ tail4:
 	VFMADD231PD Z16, Z17, Z12
 	VMOVUPD     (AX)(SI*1), Z17
 	VFMADD231PD Z16, Z17, Z14
-	JMP         over7
+	JMP         over32
 
-part6:
+part31:
 	VMOVUPD.Z   (DI), K1, Z16
 	VMOVUPD.Z   (AX), K1, Z17
 	VFMADD231PD Z16, Z17, Z0
@@ -16155,11 +17060,11 @@ part6:
 	VFMADD231PD Z16, Z17, Z12
 	VMOVUPD.Z   (AX)(SI*1), K1, Z17
 	VFMADD231PD Z16, Z17, Z14
-	JMP         end5
+	JMP         end30
 
-over7:
+over32:
 	CMPQ        R8, $0x08
-	JLE         end5
+	JLE         end30
 	VMOVUPD.Z   64(DI), K1, Z16
 	VMOVUPD.Z   64(AX), K1, Z17
 	VFMADD231PD Z16, Z17, Z1
@@ -16178,7 +17083,7 @@ over7:
 	VMOVUPD.Z   64(AX)(SI*1), K1, Z17
 	VFMADD231PD Z16, Z17, Z15
 
-end5:
+end30:
 	VADDPD     Z1, Z0, Z0
 	VADDPD     Z3, Z2, Z2
 	VADDPD     Z5, Z4, Z4
@@ -16212,18 +17117,18 @@ end5:
 	VPXORD     Z1, Z1, Z1
 	VADDPD     Z1, Z0, Z0
 	CMPQ       AX, $0x01
-	JNE        linear9
+	JNE        linear34
 	VMAXPD     Z0, Z1, Z0
 
-linear9:
+linear34:
 	MOVQ    y+0(FP), AX
 	MOVQ    ldy+8(FP), BX
 	CMPQ    BX, $0x08
-	JNE     apart10
+	JNE     apart35
 	VMOVUPD Z0, (AX)
-	JMP     stored11
+	JMP     stored36
 
-apart10:
+apart35:
 	LEAQ          (BX)(BX*2), CX
 	LEAQ          (BX)(BX*4), DX
 	LEAQ          (CX)(BX*4), SI
@@ -16239,7 +17144,7 @@ apart10:
 	VMOVSD        X1, (AX)(CX*2)
 	VMOVHPD       X1, (AX)(SI*1)
 
-stored11:
+stored36:
 	MOVQ   y+0(FP), AX
 	MOVQ   ldy+8(FP), BX
 	IMUL3Q $0x08, BX, BX
@@ -16254,14 +17159,14 @@ stored11:
 	SUBQ   $0x08, AX
 	MOVQ   AX, rows+48(FP)
 	CMPQ   AX, $0x08
-	JGE    tile1
+	JGE    tile26
 
-rest2:
+rest27:
 	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x04
-	JLT  rest13
+	JLT  rest38
 
-tile12:
+tile37:
 	// 4 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ    bias+40(FP), AX
 	VMOVSD  (AX), X0
@@ -16280,9 +17185,9 @@ tile12:
 	MOVQ w+32(FP), DX
 	MOVQ n+56(FP), SI
 	CMPQ SI, $0x10
-	JLT  tail15
+	JLT  tail40
 
-block14:
+block39:
 	VMOVUPD     (DX), Z8
 	VMOVUPD     (AX), Z9
 	VFMADD231PD Z8, Z9, Z0
@@ -16305,13 +17210,13 @@ block14:
 	ADDQ        $0x00000080, AX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block14
+	JGE         block39
 
-tail15:
+tail40:
 	TESTQ       SI, SI
-	JLE         end16
+	JLE         end41
 	CMPQ        SI, $0x08
-	JLT         part17
+	JLT         part42
 	VMOVUPD     (DX), Z8
 	VMOVUPD     (AX), Z9
 	VFMADD231PD Z8, Z9, Z0
@@ -16321,9 +17226,9 @@ tail15:
 	VFMADD231PD Z8, Z9, Z4
 	VMOVUPD     (AX)(CX*1), Z9
 	VFMADD231PD Z8, Z9, Z6
-	JMP         over18
+	JMP         over43
 
-part17:
+part42:
 	VMOVUPD.Z   (DX), K1, Z8
 	VMOVUPD.Z   (AX), K1, Z9
 	VFMADD231PD Z8, Z9, Z0
@@ -16333,11 +17238,11 @@ part17:
 	VFMADD231PD Z8, Z9, Z4
 	VMOVUPD.Z   (AX)(CX*1), K1, Z9
 	VFMADD231PD Z8, Z9, Z6
-	JMP         end16
+	JMP         end41
 
-over18:
+over43:
 	CMPQ        SI, $0x08
-	JLE         end16
+	JLE         end41
 	VMOVUPD.Z   64(DX), K1, Z8
 	VMOVUPD.Z   64(AX), K1, Z9
 	VFMADD231PD Z8, Z9, Z1
@@ -16348,7 +17253,7 @@ over18:
 	VMOVUPD.Z   64(AX)(CX*1), K1, Z9
 	VFMADD231PD Z8, Z9, Z7
 
-end16:
+end41:
 	VADDPD Z1, Z0, Z0
 	VADDPD Z3, Z2, Z2
 	VADDPD Z5, Z4, Z4
@@ -16378,11 +17283,11 @@ end16:
 	VADDPD        Z1, Z0, Z0
 	VADDPD        Z1, Z4, Z4
 	CMPQ          AX, $0x01
-	JNE           linear20
+	JNE           linear45
 	VMAXPD        Z0, Z1, Z0
 	VMAXPD        Z4, Z1, Z4
 
-linear20:
+linear45:
 	MOVQ    y+0(FP), AX
 	MOVQ    ldy+8(FP), BX
 	LEAQ    (BX)(BX*2), CX
@@ -16404,14 +17309,14 @@ linear20:
 	SUBQ    $0x04, AX
 	MOVQ    AX, rows+48(FP)
 	CMPQ    AX, $0x04
-	JGE     tile12
+	JGE     tile37
 
-rest13:
+rest38:
 	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x02
-	JLT  rest22
+	JLT  rest47
 
-tile21:
+tile46:
 	// 2 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ    bias+40(FP), AX
 	VMOVSD  (AX), X0
@@ -16425,9 +17330,9 @@ tile21:
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail24
+	JLT  tail49
 
-block23:
+block48:
 	VMOVUPD     (CX), Z4
 	VMOVUPD     (AX), Z5
 	VFMADD231PD Z4, Z5, Z0
@@ -16442,38 +17347,38 @@ block23:
 	ADDQ        $0x00000080, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block23
+	JGE         block48
 
-tail24:
+tail49:
 	TESTQ       DX, DX
-	JLE         end25
+	JLE         end50
 	CMPQ        DX, $0x08
-	JLT         part26
+	JLT         part51
 	VMOVUPD     (CX), Z4
 	VMOVUPD     (AX), Z5
 	VFMADD231PD Z4, Z5, Z0
 	VMOVUPD     (AX)(BX*1), Z5
 	VFMADD231PD Z4, Z5, Z2
-	JMP         over27
+	JMP         over52
 
-part26:
+part51:
 	VMOVUPD.Z   (CX), K1, Z4
 	VMOVUPD.Z   (AX), K1, Z5
 	VFMADD231PD Z4, Z5, Z0
 	VMOVUPD.Z   (AX)(BX*1), K1, Z5
 	VFMADD231PD Z4, Z5, Z2
-	JMP         end25
+	JMP         end50
 
-over27:
+over52:
 	CMPQ        DX, $0x08
-	JLE         end25
+	JLE         end50
 	VMOVUPD.Z   64(CX), K1, Z4
 	VMOVUPD.Z   64(AX), K1, Z5
 	VFMADD231PD Z4, Z5, Z1
 	VMOVUPD.Z   64(AX)(BX*1), K1, Z5
 	VFMADD231PD Z4, Z5, Z3
 
-end25:
+end50:
 	VADDPD Z1, Z0, Z0
 	VADDPD Z3, Z2, Z2
 
@@ -16491,10 +17396,10 @@ end25:
 	VPXORD        Z1, Z1, Z1
 	VADDPD        Z1, Z0, Z0
 	CMPQ          AX, $0x01
-	JNE           linear29
+	JNE           linear54
 	VMAXPD        Z0, Z1, Z0
 
-linear29:
+linear54:
 	MOVQ    y+0(FP), AX
 	MOVQ    ldy+8(FP), BX
 	VMOVSD  X0, (AX)
@@ -16513,14 +17418,14 @@ linear29:
 	SUBQ    $0x02, AX
 	MOVQ    AX, rows+48(FP)
 	CMPQ    AX, $0x02
-	JGE     tile21
+	JGE     tile46
 
-rest22:
+rest47:
 	MOVQ rows+48(FP), AX
 	CMPQ AX, $0x01
-	JLT  rest31
+	JLT  rest56
 
-tile30:
+tile55:
 	// 1 rows: acc[i,0] = bias, the other lanes +0
 	MOVQ   bias+40(FP), AX
 	VMOVSD (AX), X0
@@ -16532,9 +17437,9 @@ tile30:
 	MOVQ w+32(FP), CX
 	MOVQ n+56(FP), DX
 	CMPQ DX, $0x10
-	JLT  tail33
+	JLT  tail58
 
-block32:
+block57:
 	VMOVUPD     (CX), Z2
 	VMOVUPD     (AX), Z3
 	VFMADD231PD Z2, Z3, Z0
@@ -16545,32 +17450,32 @@ block32:
 	ADDQ        $0x00000080, AX
 	SUBQ        $0x10, DX
 	CMPQ        DX, $0x10
-	JGE         block32
+	JGE         block57
 
-tail33:
+tail58:
 	TESTQ       DX, DX
-	JLE         end34
+	JLE         end59
 	CMPQ        DX, $0x08
-	JLT         part35
+	JLT         part60
 	VMOVUPD     (CX), Z2
 	VMOVUPD     (AX), Z3
 	VFMADD231PD Z2, Z3, Z0
-	JMP         over36
+	JMP         over61
 
-part35:
+part60:
 	VMOVUPD.Z   (CX), K1, Z2
 	VMOVUPD.Z   (AX), K1, Z3
 	VFMADD231PD Z2, Z3, Z0
-	JMP         end34
+	JMP         end59
 
-over36:
+over61:
 	CMPQ        DX, $0x08
-	JLE         end34
+	JLE         end59
 	VMOVUPD.Z   64(CX), K1, Z2
 	VMOVUPD.Z   64(AX), K1, Z3
 	VFMADD231PD Z2, Z3, Z1
 
-end34:
+end59:
 	VADDPD Z1, Z0, Z0
 
 	// y[i] = act(halved lanes)
@@ -16583,10 +17488,10 @@ end34:
 	VPXORD        Z1, Z1, Z1
 	VADDPD        Z1, Z0, Z0
 	CMPQ          AX, $0x01
-	JNE           linear38
+	JNE           linear63
 	VMAXPD        Z0, Z1, Z0
 
-linear38:
+linear63:
 	MOVQ   y+0(FP), AX
 	MOVQ   ldy+8(FP), BX
 	VMOVSD X0, (AX)
@@ -16604,9 +17509,9 @@ linear38:
 	SUBQ   $0x01, AX
 	MOVQ   AX, rows+48(FP)
 	CMPQ   AX, $0x01
-	JGE    tile30
+	JGE    tile55
 
-rest31:
+rest56:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

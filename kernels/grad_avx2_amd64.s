@@ -390,17 +390,17 @@ fold28:
 	VADDPS       Y10, Y7, Y7
 	VMOVUPS      64(BX)(AX*1), X11
 	VMOVUPS      64(DX)(AX*1), X12
-	VCMPPS       $0x06, Y14, Y12, Y12
-	VANDPS       Y12, Y11, Y11
-	VADDPS       Y11, Y8, Y8
+	VCMPPS       $0x06, X14, X12, X12
+	VANDPS       X12, X11, X11
+	VADDPS       X11, X8, X8
 	VBROADCASTSS (DI), Y13
 	VFMADD231PS  Y13, Y9, Y0
 	VFMADD231PS  Y13, Y10, Y1
-	VFMADD231PS  Y13, Y11, Y2
+	VFMADD231PS  X13, X11, X2
 	VBROADCASTSS 4(DI), Y13
 	VFMADD231PS  Y13, Y9, Y3
 	VFMADD231PS  Y13, Y10, Y4
-	VFMADD231PS  Y13, Y11, Y5
+	VFMADD231PS  X13, X11, X5
 	VMOVUPS      Y9, (BX)
 	VMOVUPS      Y10, 32(BX)
 	VMOVUPS      X11, 64(BX)(AX*1)
@@ -419,15 +419,15 @@ fold30:
 	VMOVUPS      32(BX), Y10
 	VADDPS       Y10, Y7, Y7
 	VMOVUPS      64(BX)(AX*1), X11
-	VADDPS       Y11, Y8, Y8
+	VADDPS       X11, X8, X8
 	VBROADCASTSS (DI), Y13
 	VFMADD231PS  Y13, Y9, Y0
 	VFMADD231PS  Y13, Y10, Y1
-	VFMADD231PS  Y13, Y11, Y2
+	VFMADD231PS  X13, X11, X2
 	VBROADCASTSS 4(DI), Y13
 	VFMADD231PS  Y13, Y9, Y3
 	VFMADD231PS  Y13, Y10, Y4
-	VFMADD231PS  Y13, Y11, Y5
+	VFMADD231PS  X13, X11, X5
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -518,13 +518,13 @@ fold35:
 	VADDPS       Y7, Y4, Y4
 	VMOVUPS      64(BX)(AX*1), X8
 	VMOVUPS      64(DX)(AX*1), X9
-	VCMPPS       $0x06, Y11, Y9, Y9
-	VANDPS       Y9, Y8, Y8
-	VADDPS       Y8, Y5, Y5
+	VCMPPS       $0x06, X11, X9, X9
+	VANDPS       X9, X8, X8
+	VADDPS       X8, X5, X5
 	VBROADCASTSS (DI), Y10
 	VFMADD231PS  Y10, Y6, Y0
 	VFMADD231PS  Y10, Y7, Y1
-	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  X10, X8, X2
 	VMOVUPS      Y6, (BX)
 	VMOVUPS      Y7, 32(BX)
 	VMOVUPS      X8, 64(BX)(AX*1)
@@ -543,11 +543,11 @@ fold37:
 	VMOVUPS      32(BX), Y7
 	VADDPS       Y7, Y4, Y4
 	VMOVUPS      64(BX)(AX*1), X8
-	VADDPS       Y8, Y5, Y5
+	VADDPS       X8, X5, X5
 	VBROADCASTSS (DI), Y10
 	VFMADD231PS  Y10, Y6, Y0
 	VFMADD231PS  Y10, Y7, Y1
-	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  X10, X8, X2
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -624,9 +624,9 @@ fold42:
 	VADDPS  Y4, Y1, Y1
 	VMOVUPS 64(BX)(AX*1), X5
 	VMOVUPS 64(DX)(AX*1), X6
-	VCMPPS  $0x06, Y8, Y6, Y6
-	VANDPS  Y6, Y5, Y5
-	VADDPS  Y5, Y2, Y2
+	VCMPPS  $0x06, X8, X6, X6
+	VANDPS  X6, X5, X5
+	VADDPS  X5, X2, X2
 	VMOVUPS Y3, (BX)
 	VMOVUPS Y4, 32(BX)
 	VMOVUPS X5, 64(BX)(AX*1)
@@ -645,7 +645,7 @@ fold44:
 	VMOVUPS 32(BX), Y4
 	VADDPS  Y4, Y1, Y1
 	VMOVUPS 64(BX)(AX*1), X5
-	VADDPS  Y5, Y2, Y2
+	VADDPS  X5, X2, X2
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
@@ -1331,15 +1331,15 @@ fold94:
 	VADDPS       Y6, Y4, Y4
 	VMOVUPS      32(BX)(AX*1), X7
 	VMOVUPS      32(DX)(AX*1), X8
-	VCMPPS       $0x06, Y10, Y8, Y8
-	VANDPS       Y8, Y7, Y7
-	VADDPS       Y7, Y5, Y5
+	VCMPPS       $0x06, X10, X8, X8
+	VANDPS       X8, X7, X7
+	VADDPS       X7, X5, X5
 	VBROADCASTSS (DI), Y9
 	VFMADD231PS  Y9, Y6, Y0
-	VFMADD231PS  Y9, Y7, Y1
+	VFMADD231PS  X9, X7, X1
 	VBROADCASTSS 4(DI), Y9
 	VFMADD231PS  Y9, Y6, Y2
-	VFMADD231PS  Y9, Y7, Y3
+	VFMADD231PS  X9, X7, X3
 	VMOVUPS      Y6, (BX)
 	VMOVUPS      X7, 32(BX)(AX*1)
 	ADDQ         SI, DX
@@ -1355,13 +1355,13 @@ fold96:
 	VMOVUPS      (BX), Y6
 	VADDPS       Y6, Y4, Y4
 	VMOVUPS      32(BX)(AX*1), X7
-	VADDPS       Y7, Y5, Y5
+	VADDPS       X7, X5, X5
 	VBROADCASTSS (DI), Y9
 	VFMADD231PS  Y9, Y6, Y0
-	VFMADD231PS  Y9, Y7, Y1
+	VFMADD231PS  X9, X7, X1
 	VBROADCASTSS 4(DI), Y9
 	VFMADD231PS  Y9, Y6, Y2
-	VFMADD231PS  Y9, Y7, Y3
+	VFMADD231PS  X9, X7, X3
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -1439,12 +1439,12 @@ fold101:
 	VADDPS       Y4, Y2, Y2
 	VMOVUPS      32(BX)(AX*1), X5
 	VMOVUPS      32(DX)(AX*1), X6
-	VCMPPS       $0x06, Y8, Y6, Y6
-	VANDPS       Y6, Y5, Y5
-	VADDPS       Y5, Y3, Y3
+	VCMPPS       $0x06, X8, X6, X6
+	VANDPS       X6, X5, X5
+	VADDPS       X5, X3, X3
 	VBROADCASTSS (DI), Y7
 	VFMADD231PS  Y7, Y4, Y0
-	VFMADD231PS  Y7, Y5, Y1
+	VFMADD231PS  X7, X5, X1
 	VMOVUPS      Y4, (BX)
 	VMOVUPS      X5, 32(BX)(AX*1)
 	ADDQ         SI, DX
@@ -1460,10 +1460,10 @@ fold103:
 	VMOVUPS      (BX), Y4
 	VADDPS       Y4, Y2, Y2
 	VMOVUPS      32(BX)(AX*1), X5
-	VADDPS       Y5, Y3, Y3
+	VADDPS       X5, X3, X3
 	VBROADCASTSS (DI), Y7
 	VFMADD231PS  Y7, Y4, Y0
-	VFMADD231PS  Y7, Y5, Y1
+	VFMADD231PS  X7, X5, X1
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -1530,9 +1530,9 @@ fold108:
 	VADDPS  Y2, Y0, Y0
 	VMOVUPS 32(BX)(AX*1), X3
 	VMOVUPS 32(DX)(AX*1), X4
-	VCMPPS  $0x06, Y6, Y4, Y4
-	VANDPS  Y4, Y3, Y3
-	VADDPS  Y3, Y1, Y1
+	VCMPPS  $0x06, X6, X4, X4
+	VANDPS  X4, X3, X3
+	VADDPS  X3, X1, X1
 	VMOVUPS Y2, (BX)
 	VMOVUPS X3, 32(BX)(AX*1)
 	ADDQ    SI, DX
@@ -1548,7 +1548,7 @@ fold110:
 	VMOVUPS (BX), Y2
 	VADDPS  Y2, Y0, Y0
 	VMOVUPS 32(BX)(AX*1), X3
-	VADDPS  Y3, Y1, Y1
+	VADDPS  X3, X1, X1
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
@@ -2120,13 +2120,13 @@ over133:
 fold159:
 	VMOVUPS      (BX), X3
 	VMOVUPS      (DX), X4
-	VCMPPS       $0x06, Y6, Y4, Y4
-	VANDPS       Y4, Y3, Y3
-	VADDPS       Y3, Y2, Y2
+	VCMPPS       $0x06, X6, X4, X4
+	VANDPS       X4, X3, X3
+	VADDPS       X3, X2, X2
 	VBROADCASTSS (DI), Y5
-	VFMADD231PS  Y5, Y3, Y0
+	VFMADD231PS  X5, X3, X0
 	VBROADCASTSS 4(DI), Y5
-	VFMADD231PS  Y5, Y3, Y1
+	VFMADD231PS  X5, X3, X1
 	VMOVUPS      X3, (BX)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
@@ -2139,11 +2139,11 @@ other158:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold161:
 	VMOVUPS      (BX), X3
-	VADDPS       Y3, Y2, Y2
+	VADDPS       X3, X2, X2
 	VBROADCASTSS (DI), Y5
-	VFMADD231PS  Y5, Y3, Y0
+	VFMADD231PS  X5, X3, X0
 	VBROADCASTSS 4(DI), Y5
-	VFMADD231PS  Y5, Y3, Y1
+	VFMADD231PS  X5, X3, X1
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -2200,11 +2200,11 @@ fewer156:
 fold166:
 	VMOVUPS      (BX), X2
 	VMOVUPS      (DX), X3
-	VCMPPS       $0x06, Y5, Y3, Y3
-	VANDPS       Y3, Y2, Y2
-	VADDPS       Y2, Y1, Y1
+	VCMPPS       $0x06, X5, X3, X3
+	VANDPS       X3, X2, X2
+	VADDPS       X2, X1, X1
 	VBROADCASTSS (DI), Y4
-	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  X4, X2, X0
 	VMOVUPS      X2, (BX)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
@@ -2217,9 +2217,9 @@ other165:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold168:
 	VMOVUPS      (BX), X2
-	VADDPS       Y2, Y1, Y1
+	VADDPS       X2, X1, X1
 	VBROADCASTSS (DI), Y4
-	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  X4, X2, X0
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -2268,9 +2268,9 @@ fewer163:
 fold173:
 	VMOVUPS (BX), X1
 	VMOVUPS (DX), X2
-	VCMPPS  $0x06, Y4, Y2, Y2
-	VANDPS  Y2, Y1, Y1
-	VADDPS  Y1, Y0, Y0
+	VCMPPS  $0x06, X4, X2, X2
+	VANDPS  X2, X1, X1
+	VADDPS  X1, X0, X0
 	VMOVUPS X1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
@@ -2283,7 +2283,7 @@ other172:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold175:
 	VMOVUPS (BX), X1
-	VADDPS  Y1, Y0, Y0
+	VADDPS  X1, X0, X0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
@@ -2348,20 +2348,20 @@ over155:
 fold181:
 	VMOVUPS      (BX), X6
 	VMOVUPS      (DX), X8
-	VCMPPS       $0x06, Y10, Y8, Y8
-	VANDPS       Y8, Y6, Y6
-	VADDPS       Y6, Y4, Y4
+	VCMPPS       $0x06, X10, X8, X8
+	VANDPS       X8, X6, X6
+	VADDPS       X6, X4, X4
 	VMOVUPS      16(BX)(AX*1), X7
 	VMOVUPS      16(DX)(AX*1), X8
-	VCMPPS       $0x06, Y10, Y8, Y8
-	VANDPS       Y8, Y7, Y7
-	VADDPS       Y7, Y5, Y5
+	VCMPPS       $0x06, X10, X8, X8
+	VANDPS       X8, X7, X7
+	VADDPS       X7, X5, X5
 	VBROADCASTSS (DI), Y9
-	VFMADD231PS  Y9, Y6, Y0
-	VFMADD231PS  Y9, Y7, Y1
+	VFMADD231PS  X9, X6, X0
+	VFMADD231PS  X9, X7, X1
 	VBROADCASTSS 4(DI), Y9
-	VFMADD231PS  Y9, Y6, Y2
-	VFMADD231PS  Y9, Y7, Y3
+	VFMADD231PS  X9, X6, X2
+	VFMADD231PS  X9, X7, X3
 	VMOVUPS      X6, (BX)
 	VMOVUPS      X7, 16(BX)(AX*1)
 	ADDQ         SI, DX
@@ -2375,15 +2375,15 @@ other180:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold183:
 	VMOVUPS      (BX), X6
-	VADDPS       Y6, Y4, Y4
+	VADDPS       X6, X4, X4
 	VMOVUPS      16(BX)(AX*1), X7
-	VADDPS       Y7, Y5, Y5
+	VADDPS       X7, X5, X5
 	VBROADCASTSS (DI), Y9
-	VFMADD231PS  Y9, Y6, Y0
-	VFMADD231PS  Y9, Y7, Y1
+	VFMADD231PS  X9, X6, X0
+	VFMADD231PS  X9, X7, X1
 	VBROADCASTSS 4(DI), Y9
-	VFMADD231PS  Y9, Y6, Y2
-	VFMADD231PS  Y9, Y7, Y3
+	VFMADD231PS  X9, X6, X2
+	VFMADD231PS  X9, X7, X3
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -2456,17 +2456,17 @@ fewer178:
 fold188:
 	VMOVUPS      (BX), X4
 	VMOVUPS      (DX), X6
-	VCMPPS       $0x06, Y8, Y6, Y6
-	VANDPS       Y6, Y4, Y4
-	VADDPS       Y4, Y2, Y2
+	VCMPPS       $0x06, X8, X6, X6
+	VANDPS       X6, X4, X4
+	VADDPS       X4, X2, X2
 	VMOVUPS      16(BX)(AX*1), X5
 	VMOVUPS      16(DX)(AX*1), X6
-	VCMPPS       $0x06, Y8, Y6, Y6
-	VANDPS       Y6, Y5, Y5
-	VADDPS       Y5, Y3, Y3
+	VCMPPS       $0x06, X8, X6, X6
+	VANDPS       X6, X5, X5
+	VADDPS       X5, X3, X3
 	VBROADCASTSS (DI), Y7
-	VFMADD231PS  Y7, Y4, Y0
-	VFMADD231PS  Y7, Y5, Y1
+	VFMADD231PS  X7, X4, X0
+	VFMADD231PS  X7, X5, X1
 	VMOVUPS      X4, (BX)
 	VMOVUPS      X5, 16(BX)(AX*1)
 	ADDQ         SI, DX
@@ -2480,12 +2480,12 @@ other187:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold190:
 	VMOVUPS      (BX), X4
-	VADDPS       Y4, Y2, Y2
+	VADDPS       X4, X2, X2
 	VMOVUPS      16(BX)(AX*1), X5
-	VADDPS       Y5, Y3, Y3
+	VADDPS       X5, X3, X3
 	VBROADCASTSS (DI), Y7
-	VFMADD231PS  Y7, Y4, Y0
-	VFMADD231PS  Y7, Y5, Y1
+	VFMADD231PS  X7, X4, X0
+	VFMADD231PS  X7, X5, X1
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -2547,14 +2547,14 @@ fewer185:
 fold195:
 	VMOVUPS (BX), X2
 	VMOVUPS (DX), X4
-	VCMPPS  $0x06, Y6, Y4, Y4
-	VANDPS  Y4, Y2, Y2
-	VADDPS  Y2, Y0, Y0
+	VCMPPS  $0x06, X6, X4, X4
+	VANDPS  X4, X2, X2
+	VADDPS  X2, X0, X0
 	VMOVUPS 16(BX)(AX*1), X3
 	VMOVUPS 16(DX)(AX*1), X4
-	VCMPPS  $0x06, Y6, Y4, Y4
-	VANDPS  Y4, Y3, Y3
-	VADDPS  Y3, Y1, Y1
+	VCMPPS  $0x06, X6, X4, X4
+	VANDPS  X4, X3, X3
+	VADDPS  X3, X1, X1
 	VMOVUPS X2, (BX)
 	VMOVUPS X3, 16(BX)(AX*1)
 	ADDQ    SI, DX
@@ -2568,9 +2568,9 @@ other194:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold197:
 	VMOVUPS (BX), X2
-	VADDPS  Y2, Y0, Y0
+	VADDPS  X2, X0, X0
 	VMOVUPS 16(BX)(AX*1), X3
-	VADDPS  Y3, Y1, Y1
+	VADDPS  X3, X1, X1
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
@@ -2632,13 +2632,13 @@ over177:
 fold203:
 	VMOVSD       (BX), X3
 	VMOVSD       (DX), X4
-	VCMPPS       $0x06, Y6, Y4, Y4
-	VANDPS       Y4, Y3, Y3
-	VADDPS       Y3, Y2, Y2
+	VCMPPS       $0x06, X6, X4, X4
+	VANDPS       X4, X3, X3
+	VADDPS       X3, X2, X2
 	VBROADCASTSS (DI), Y5
-	VFMADD231PS  Y5, Y3, Y0
+	VFMADD231PS  X5, X3, X0
 	VBROADCASTSS 4(DI), Y5
-	VFMADD231PS  Y5, Y3, Y1
+	VFMADD231PS  X5, X3, X1
 	VMOVSD       X3, (BX)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
@@ -2651,11 +2651,11 @@ other202:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold205:
 	VMOVSD       (BX), X3
-	VADDPS       Y3, Y2, Y2
+	VADDPS       X3, X2, X2
 	VBROADCASTSS (DI), Y5
-	VFMADD231PS  Y5, Y3, Y0
+	VFMADD231PS  X5, X3, X0
 	VBROADCASTSS 4(DI), Y5
-	VFMADD231PS  Y5, Y3, Y1
+	VFMADD231PS  X5, X3, X1
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -2712,11 +2712,11 @@ fewer200:
 fold210:
 	VMOVSD       (BX), X2
 	VMOVSD       (DX), X3
-	VCMPPS       $0x06, Y5, Y3, Y3
-	VANDPS       Y3, Y2, Y2
-	VADDPS       Y2, Y1, Y1
+	VCMPPS       $0x06, X5, X3, X3
+	VANDPS       X3, X2, X2
+	VADDPS       X2, X1, X1
 	VBROADCASTSS (DI), Y4
-	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  X4, X2, X0
 	VMOVSD       X2, (BX)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
@@ -2729,9 +2729,9 @@ other209:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold212:
 	VMOVSD       (BX), X2
-	VADDPS       Y2, Y1, Y1
+	VADDPS       X2, X1, X1
 	VBROADCASTSS (DI), Y4
-	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  X4, X2, X0
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -2780,9 +2780,9 @@ fewer207:
 fold217:
 	VMOVSD (BX), X1
 	VMOVSD (DX), X2
-	VCMPPS $0x06, Y4, Y2, Y2
-	VANDPS Y2, Y1, Y1
-	VADDPS Y1, Y0, Y0
+	VCMPPS $0x06, X4, X2, X2
+	VANDPS X2, X1, X1
+	VADDPS X1, X0, X0
 	VMOVSD X1, (BX)
 	ADDQ   SI, DX
 	ADDQ   CX, BX
@@ -2795,7 +2795,7 @@ other216:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold219:
 	VMOVSD (BX), X1
-	VADDPS Y1, Y0, Y0
+	VADDPS X1, X0, X0
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
@@ -2860,20 +2860,20 @@ over199:
 fold225:
 	VMOVSD       (BX), X6
 	VMOVSD       (DX), X8
-	VCMPPS       $0x06, Y10, Y8, Y8
-	VANDPS       Y8, Y6, Y6
-	VADDPS       Y6, Y4, Y4
+	VCMPPS       $0x06, X10, X8, X8
+	VANDPS       X8, X6, X6
+	VADDPS       X6, X4, X4
 	VMOVSD       8(BX)(AX*1), X7
 	VMOVSD       8(DX)(AX*1), X8
-	VCMPPS       $0x06, Y10, Y8, Y8
-	VANDPS       Y8, Y7, Y7
-	VADDPS       Y7, Y5, Y5
+	VCMPPS       $0x06, X10, X8, X8
+	VANDPS       X8, X7, X7
+	VADDPS       X7, X5, X5
 	VBROADCASTSS (DI), Y9
-	VFMADD231PS  Y9, Y6, Y0
-	VFMADD231PS  Y9, Y7, Y1
+	VFMADD231PS  X9, X6, X0
+	VFMADD231PS  X9, X7, X1
 	VBROADCASTSS 4(DI), Y9
-	VFMADD231PS  Y9, Y6, Y2
-	VFMADD231PS  Y9, Y7, Y3
+	VFMADD231PS  X9, X6, X2
+	VFMADD231PS  X9, X7, X3
 	VMOVSD       X6, (BX)
 	VMOVSD       X7, 8(BX)(AX*1)
 	ADDQ         SI, DX
@@ -2887,15 +2887,15 @@ other224:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold227:
 	VMOVSD       (BX), X6
-	VADDPS       Y6, Y4, Y4
+	VADDPS       X6, X4, X4
 	VMOVSD       8(BX)(AX*1), X7
-	VADDPS       Y7, Y5, Y5
+	VADDPS       X7, X5, X5
 	VBROADCASTSS (DI), Y9
-	VFMADD231PS  Y9, Y6, Y0
-	VFMADD231PS  Y9, Y7, Y1
+	VFMADD231PS  X9, X6, X0
+	VFMADD231PS  X9, X7, X1
 	VBROADCASTSS 4(DI), Y9
-	VFMADD231PS  Y9, Y6, Y2
-	VFMADD231PS  Y9, Y7, Y3
+	VFMADD231PS  X9, X6, X2
+	VFMADD231PS  X9, X7, X3
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -2968,17 +2968,17 @@ fewer222:
 fold232:
 	VMOVSD       (BX), X4
 	VMOVSD       (DX), X6
-	VCMPPS       $0x06, Y8, Y6, Y6
-	VANDPS       Y6, Y4, Y4
-	VADDPS       Y4, Y2, Y2
+	VCMPPS       $0x06, X8, X6, X6
+	VANDPS       X6, X4, X4
+	VADDPS       X4, X2, X2
 	VMOVSD       8(BX)(AX*1), X5
 	VMOVSD       8(DX)(AX*1), X6
-	VCMPPS       $0x06, Y8, Y6, Y6
-	VANDPS       Y6, Y5, Y5
-	VADDPS       Y5, Y3, Y3
+	VCMPPS       $0x06, X8, X6, X6
+	VANDPS       X6, X5, X5
+	VADDPS       X5, X3, X3
 	VBROADCASTSS (DI), Y7
-	VFMADD231PS  Y7, Y4, Y0
-	VFMADD231PS  Y7, Y5, Y1
+	VFMADD231PS  X7, X4, X0
+	VFMADD231PS  X7, X5, X1
 	VMOVSD       X4, (BX)
 	VMOVSD       X5, 8(BX)(AX*1)
 	ADDQ         SI, DX
@@ -2992,12 +2992,12 @@ other231:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold234:
 	VMOVSD       (BX), X4
-	VADDPS       Y4, Y2, Y2
+	VADDPS       X4, X2, X2
 	VMOVSD       8(BX)(AX*1), X5
-	VADDPS       Y5, Y3, Y3
+	VADDPS       X5, X3, X3
 	VBROADCASTSS (DI), Y7
-	VFMADD231PS  Y7, Y4, Y0
-	VFMADD231PS  Y7, Y5, Y1
+	VFMADD231PS  X7, X4, X0
+	VFMADD231PS  X7, X5, X1
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -3059,14 +3059,14 @@ fewer229:
 fold239:
 	VMOVSD (BX), X2
 	VMOVSD (DX), X4
-	VCMPPS $0x06, Y6, Y4, Y4
-	VANDPS Y4, Y2, Y2
-	VADDPS Y2, Y0, Y0
+	VCMPPS $0x06, X6, X4, X4
+	VANDPS X4, X2, X2
+	VADDPS X2, X0, X0
 	VMOVSD 8(BX)(AX*1), X3
 	VMOVSD 8(DX)(AX*1), X4
-	VCMPPS $0x06, Y6, Y4, Y4
-	VANDPS Y4, Y3, Y3
-	VADDPS Y3, Y1, Y1
+	VCMPPS $0x06, X6, X4, X4
+	VANDPS X4, X3, X3
+	VADDPS X3, X1, X1
 	VMOVSD X2, (BX)
 	VMOVSD X3, 8(BX)(AX*1)
 	ADDQ   SI, DX
@@ -3080,9 +3080,9 @@ other238:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold241:
 	VMOVSD (BX), X2
-	VADDPS Y2, Y0, Y0
+	VADDPS X2, X0, X0
 	VMOVSD 8(BX)(AX*1), X3
-	VADDPS Y3, Y1, Y1
+	VADDPS X3, X1, X1
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
@@ -3142,13 +3142,13 @@ over221:
 fold246:
 	VMOVSS       (BX), X3
 	VMOVSS       (DX), X4
-	VCMPPS       $0x06, Y6, Y4, Y4
-	VANDPS       Y4, Y3, Y3
-	VADDPS       Y3, Y2, Y2
+	VCMPPS       $0x06, X6, X4, X4
+	VANDPS       X4, X3, X3
+	VADDPS       X3, X2, X2
 	VBROADCASTSS (DI), Y5
-	VFMADD231PS  Y5, Y3, Y0
+	VFMADD231PS  X5, X3, X0
 	VBROADCASTSS 4(DI), Y5
-	VFMADD231PS  Y5, Y3, Y1
+	VFMADD231PS  X5, X3, X1
 	VMOVSS       X3, (BX)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
@@ -3161,11 +3161,11 @@ other245:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold248:
 	VMOVSS       (BX), X3
-	VADDPS       Y3, Y2, Y2
+	VADDPS       X3, X2, X2
 	VBROADCASTSS (DI), Y5
-	VFMADD231PS  Y5, Y3, Y0
+	VFMADD231PS  X5, X3, X0
 	VBROADCASTSS 4(DI), Y5
-	VFMADD231PS  Y5, Y3, Y1
+	VFMADD231PS  X5, X3, X1
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -3222,11 +3222,11 @@ fewer243:
 fold253:
 	VMOVSS       (BX), X2
 	VMOVSS       (DX), X3
-	VCMPPS       $0x06, Y5, Y3, Y3
-	VANDPS       Y3, Y2, Y2
-	VADDPS       Y2, Y1, Y1
+	VCMPPS       $0x06, X5, X3, X3
+	VANDPS       X3, X2, X2
+	VADDPS       X2, X1, X1
 	VBROADCASTSS (DI), Y4
-	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  X4, X2, X0
 	VMOVSS       X2, (BX)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
@@ -3239,9 +3239,9 @@ other252:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold255:
 	VMOVSS       (BX), X2
-	VADDPS       Y2, Y1, Y1
+	VADDPS       X2, X1, X1
 	VBROADCASTSS (DI), Y4
-	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  X4, X2, X0
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -3290,9 +3290,9 @@ fewer250:
 fold260:
 	VMOVSS (BX), X1
 	VMOVSS (DX), X2
-	VCMPPS $0x06, Y4, Y2, Y2
-	VANDPS Y2, Y1, Y1
-	VADDPS Y1, Y0, Y0
+	VCMPPS $0x06, X4, X2, X2
+	VANDPS X2, X1, X1
+	VADDPS X1, X0, X0
 	VMOVSS X1, (BX)
 	ADDQ   SI, DX
 	ADDQ   CX, BX
@@ -3305,7 +3305,7 @@ other259:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold262:
 	VMOVSS (BX), X1
-	VADDPS Y1, Y0, Y0
+	VADDPS X1, X0, X0
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
@@ -3703,17 +3703,17 @@ fold28:
 	VADDPD       Y10, Y7, Y7
 	VMOVUPD      64(BX)(AX*1), X11
 	VMOVUPD      64(DX)(AX*1), X12
-	VCMPPD       $0x06, Y14, Y12, Y12
-	VANDPD       Y12, Y11, Y11
-	VADDPD       Y11, Y8, Y8
+	VCMPPD       $0x06, X14, X12, X12
+	VANDPD       X12, X11, X11
+	VADDPD       X11, X8, X8
 	VBROADCASTSD (DI), Y13
 	VFMADD231PD  Y13, Y9, Y0
 	VFMADD231PD  Y13, Y10, Y1
-	VFMADD231PD  Y13, Y11, Y2
+	VFMADD231PD  X13, X11, X2
 	VBROADCASTSD 8(DI), Y13
 	VFMADD231PD  Y13, Y9, Y3
 	VFMADD231PD  Y13, Y10, Y4
-	VFMADD231PD  Y13, Y11, Y5
+	VFMADD231PD  X13, X11, X5
 	VMOVUPD      Y9, (BX)
 	VMOVUPD      Y10, 32(BX)
 	VMOVUPD      X11, 64(BX)(AX*1)
@@ -3732,15 +3732,15 @@ fold30:
 	VMOVUPD      32(BX), Y10
 	VADDPD       Y10, Y7, Y7
 	VMOVUPD      64(BX)(AX*1), X11
-	VADDPD       Y11, Y8, Y8
+	VADDPD       X11, X8, X8
 	VBROADCASTSD (DI), Y13
 	VFMADD231PD  Y13, Y9, Y0
 	VFMADD231PD  Y13, Y10, Y1
-	VFMADD231PD  Y13, Y11, Y2
+	VFMADD231PD  X13, X11, X2
 	VBROADCASTSD 8(DI), Y13
 	VFMADD231PD  Y13, Y9, Y3
 	VFMADD231PD  Y13, Y10, Y4
-	VFMADD231PD  Y13, Y11, Y5
+	VFMADD231PD  X13, X11, X5
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -3831,13 +3831,13 @@ fold35:
 	VADDPD       Y7, Y4, Y4
 	VMOVUPD      64(BX)(AX*1), X8
 	VMOVUPD      64(DX)(AX*1), X9
-	VCMPPD       $0x06, Y11, Y9, Y9
-	VANDPD       Y9, Y8, Y8
-	VADDPD       Y8, Y5, Y5
+	VCMPPD       $0x06, X11, X9, X9
+	VANDPD       X9, X8, X8
+	VADDPD       X8, X5, X5
 	VBROADCASTSD (DI), Y10
 	VFMADD231PD  Y10, Y6, Y0
 	VFMADD231PD  Y10, Y7, Y1
-	VFMADD231PD  Y10, Y8, Y2
+	VFMADD231PD  X10, X8, X2
 	VMOVUPD      Y6, (BX)
 	VMOVUPD      Y7, 32(BX)
 	VMOVUPD      X8, 64(BX)(AX*1)
@@ -3856,11 +3856,11 @@ fold37:
 	VMOVUPD      32(BX), Y7
 	VADDPD       Y7, Y4, Y4
 	VMOVUPD      64(BX)(AX*1), X8
-	VADDPD       Y8, Y5, Y5
+	VADDPD       X8, X5, X5
 	VBROADCASTSD (DI), Y10
 	VFMADD231PD  Y10, Y6, Y0
 	VFMADD231PD  Y10, Y7, Y1
-	VFMADD231PD  Y10, Y8, Y2
+	VFMADD231PD  X10, X8, X2
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -3937,9 +3937,9 @@ fold42:
 	VADDPD  Y4, Y1, Y1
 	VMOVUPD 64(BX)(AX*1), X5
 	VMOVUPD 64(DX)(AX*1), X6
-	VCMPPD  $0x06, Y8, Y6, Y6
-	VANDPD  Y6, Y5, Y5
-	VADDPD  Y5, Y2, Y2
+	VCMPPD  $0x06, X8, X6, X6
+	VANDPD  X6, X5, X5
+	VADDPD  X5, X2, X2
 	VMOVUPD Y3, (BX)
 	VMOVUPD Y4, 32(BX)
 	VMOVUPD X5, 64(BX)(AX*1)
@@ -3958,7 +3958,7 @@ fold44:
 	VMOVUPD 32(BX), Y4
 	VADDPD  Y4, Y1, Y1
 	VMOVUPD 64(BX)(AX*1), X5
-	VADDPD  Y5, Y2, Y2
+	VADDPD  X5, X2, X2
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
@@ -4644,15 +4644,15 @@ fold94:
 	VADDPD       Y6, Y4, Y4
 	VMOVUPD      32(BX)(AX*1), X7
 	VMOVUPD      32(DX)(AX*1), X8
-	VCMPPD       $0x06, Y10, Y8, Y8
-	VANDPD       Y8, Y7, Y7
-	VADDPD       Y7, Y5, Y5
+	VCMPPD       $0x06, X10, X8, X8
+	VANDPD       X8, X7, X7
+	VADDPD       X7, X5, X5
 	VBROADCASTSD (DI), Y9
 	VFMADD231PD  Y9, Y6, Y0
-	VFMADD231PD  Y9, Y7, Y1
+	VFMADD231PD  X9, X7, X1
 	VBROADCASTSD 8(DI), Y9
 	VFMADD231PD  Y9, Y6, Y2
-	VFMADD231PD  Y9, Y7, Y3
+	VFMADD231PD  X9, X7, X3
 	VMOVUPD      Y6, (BX)
 	VMOVUPD      X7, 32(BX)(AX*1)
 	ADDQ         SI, DX
@@ -4668,13 +4668,13 @@ fold96:
 	VMOVUPD      (BX), Y6
 	VADDPD       Y6, Y4, Y4
 	VMOVUPD      32(BX)(AX*1), X7
-	VADDPD       Y7, Y5, Y5
+	VADDPD       X7, X5, X5
 	VBROADCASTSD (DI), Y9
 	VFMADD231PD  Y9, Y6, Y0
-	VFMADD231PD  Y9, Y7, Y1
+	VFMADD231PD  X9, X7, X1
 	VBROADCASTSD 8(DI), Y9
 	VFMADD231PD  Y9, Y6, Y2
-	VFMADD231PD  Y9, Y7, Y3
+	VFMADD231PD  X9, X7, X3
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -4752,12 +4752,12 @@ fold101:
 	VADDPD       Y4, Y2, Y2
 	VMOVUPD      32(BX)(AX*1), X5
 	VMOVUPD      32(DX)(AX*1), X6
-	VCMPPD       $0x06, Y8, Y6, Y6
-	VANDPD       Y6, Y5, Y5
-	VADDPD       Y5, Y3, Y3
+	VCMPPD       $0x06, X8, X6, X6
+	VANDPD       X6, X5, X5
+	VADDPD       X5, X3, X3
 	VBROADCASTSD (DI), Y7
 	VFMADD231PD  Y7, Y4, Y0
-	VFMADD231PD  Y7, Y5, Y1
+	VFMADD231PD  X7, X5, X1
 	VMOVUPD      Y4, (BX)
 	VMOVUPD      X5, 32(BX)(AX*1)
 	ADDQ         SI, DX
@@ -4773,10 +4773,10 @@ fold103:
 	VMOVUPD      (BX), Y4
 	VADDPD       Y4, Y2, Y2
 	VMOVUPD      32(BX)(AX*1), X5
-	VADDPD       Y5, Y3, Y3
+	VADDPD       X5, X3, X3
 	VBROADCASTSD (DI), Y7
 	VFMADD231PD  Y7, Y4, Y0
-	VFMADD231PD  Y7, Y5, Y1
+	VFMADD231PD  X7, X5, X1
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -4843,9 +4843,9 @@ fold108:
 	VADDPD  Y2, Y0, Y0
 	VMOVUPD 32(BX)(AX*1), X3
 	VMOVUPD 32(DX)(AX*1), X4
-	VCMPPD  $0x06, Y6, Y4, Y4
-	VANDPD  Y4, Y3, Y3
-	VADDPD  Y3, Y1, Y1
+	VCMPPD  $0x06, X6, X4, X4
+	VANDPD  X4, X3, X3
+	VADDPD  X3, X1, X1
 	VMOVUPD Y2, (BX)
 	VMOVUPD X3, 32(BX)(AX*1)
 	ADDQ    SI, DX
@@ -4861,7 +4861,7 @@ fold110:
 	VMOVUPD (BX), Y2
 	VADDPD  Y2, Y0, Y0
 	VMOVUPD 32(BX)(AX*1), X3
-	VADDPD  Y3, Y1, Y1
+	VADDPD  X3, X1, X1
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
@@ -5433,13 +5433,13 @@ over133:
 fold159:
 	VMOVUPD      (BX), X3
 	VMOVUPD      (DX), X4
-	VCMPPD       $0x06, Y6, Y4, Y4
-	VANDPD       Y4, Y3, Y3
-	VADDPD       Y3, Y2, Y2
+	VCMPPD       $0x06, X6, X4, X4
+	VANDPD       X4, X3, X3
+	VADDPD       X3, X2, X2
 	VBROADCASTSD (DI), Y5
-	VFMADD231PD  Y5, Y3, Y0
+	VFMADD231PD  X5, X3, X0
 	VBROADCASTSD 8(DI), Y5
-	VFMADD231PD  Y5, Y3, Y1
+	VFMADD231PD  X5, X3, X1
 	VMOVUPD      X3, (BX)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
@@ -5452,11 +5452,11 @@ other158:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold161:
 	VMOVUPD      (BX), X3
-	VADDPD       Y3, Y2, Y2
+	VADDPD       X3, X2, X2
 	VBROADCASTSD (DI), Y5
-	VFMADD231PD  Y5, Y3, Y0
+	VFMADD231PD  X5, X3, X0
 	VBROADCASTSD 8(DI), Y5
-	VFMADD231PD  Y5, Y3, Y1
+	VFMADD231PD  X5, X3, X1
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -5513,11 +5513,11 @@ fewer156:
 fold166:
 	VMOVUPD      (BX), X2
 	VMOVUPD      (DX), X3
-	VCMPPD       $0x06, Y5, Y3, Y3
-	VANDPD       Y3, Y2, Y2
-	VADDPD       Y2, Y1, Y1
+	VCMPPD       $0x06, X5, X3, X3
+	VANDPD       X3, X2, X2
+	VADDPD       X2, X1, X1
 	VBROADCASTSD (DI), Y4
-	VFMADD231PD  Y4, Y2, Y0
+	VFMADD231PD  X4, X2, X0
 	VMOVUPD      X2, (BX)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
@@ -5530,9 +5530,9 @@ other165:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold168:
 	VMOVUPD      (BX), X2
-	VADDPD       Y2, Y1, Y1
+	VADDPD       X2, X1, X1
 	VBROADCASTSD (DI), Y4
-	VFMADD231PD  Y4, Y2, Y0
+	VFMADD231PD  X4, X2, X0
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -5581,9 +5581,9 @@ fewer163:
 fold173:
 	VMOVUPD (BX), X1
 	VMOVUPD (DX), X2
-	VCMPPD  $0x06, Y4, Y2, Y2
-	VANDPD  Y2, Y1, Y1
-	VADDPD  Y1, Y0, Y0
+	VCMPPD  $0x06, X4, X2, X2
+	VANDPD  X2, X1, X1
+	VADDPD  X1, X0, X0
 	VMOVUPD X1, (BX)
 	ADDQ    SI, DX
 	ADDQ    CX, BX
@@ -5596,7 +5596,7 @@ other172:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold175:
 	VMOVUPD (BX), X1
-	VADDPD  Y1, Y0, Y0
+	VADDPD  X1, X0, X0
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
@@ -5661,20 +5661,20 @@ over155:
 fold181:
 	VMOVUPD      (BX), X6
 	VMOVUPD      (DX), X8
-	VCMPPD       $0x06, Y10, Y8, Y8
-	VANDPD       Y8, Y6, Y6
-	VADDPD       Y6, Y4, Y4
+	VCMPPD       $0x06, X10, X8, X8
+	VANDPD       X8, X6, X6
+	VADDPD       X6, X4, X4
 	VMOVUPD      16(BX)(AX*1), X7
 	VMOVUPD      16(DX)(AX*1), X8
-	VCMPPD       $0x06, Y10, Y8, Y8
-	VANDPD       Y8, Y7, Y7
-	VADDPD       Y7, Y5, Y5
+	VCMPPD       $0x06, X10, X8, X8
+	VANDPD       X8, X7, X7
+	VADDPD       X7, X5, X5
 	VBROADCASTSD (DI), Y9
-	VFMADD231PD  Y9, Y6, Y0
-	VFMADD231PD  Y9, Y7, Y1
+	VFMADD231PD  X9, X6, X0
+	VFMADD231PD  X9, X7, X1
 	VBROADCASTSD 8(DI), Y9
-	VFMADD231PD  Y9, Y6, Y2
-	VFMADD231PD  Y9, Y7, Y3
+	VFMADD231PD  X9, X6, X2
+	VFMADD231PD  X9, X7, X3
 	VMOVUPD      X6, (BX)
 	VMOVUPD      X7, 16(BX)(AX*1)
 	ADDQ         SI, DX
@@ -5688,15 +5688,15 @@ other180:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold183:
 	VMOVUPD      (BX), X6
-	VADDPD       Y6, Y4, Y4
+	VADDPD       X6, X4, X4
 	VMOVUPD      16(BX)(AX*1), X7
-	VADDPD       Y7, Y5, Y5
+	VADDPD       X7, X5, X5
 	VBROADCASTSD (DI), Y9
-	VFMADD231PD  Y9, Y6, Y0
-	VFMADD231PD  Y9, Y7, Y1
+	VFMADD231PD  X9, X6, X0
+	VFMADD231PD  X9, X7, X1
 	VBROADCASTSD 8(DI), Y9
-	VFMADD231PD  Y9, Y6, Y2
-	VFMADD231PD  Y9, Y7, Y3
+	VFMADD231PD  X9, X6, X2
+	VFMADD231PD  X9, X7, X3
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -5769,17 +5769,17 @@ fewer178:
 fold188:
 	VMOVUPD      (BX), X4
 	VMOVUPD      (DX), X6
-	VCMPPD       $0x06, Y8, Y6, Y6
-	VANDPD       Y6, Y4, Y4
-	VADDPD       Y4, Y2, Y2
+	VCMPPD       $0x06, X8, X6, X6
+	VANDPD       X6, X4, X4
+	VADDPD       X4, X2, X2
 	VMOVUPD      16(BX)(AX*1), X5
 	VMOVUPD      16(DX)(AX*1), X6
-	VCMPPD       $0x06, Y8, Y6, Y6
-	VANDPD       Y6, Y5, Y5
-	VADDPD       Y5, Y3, Y3
+	VCMPPD       $0x06, X8, X6, X6
+	VANDPD       X6, X5, X5
+	VADDPD       X5, X3, X3
 	VBROADCASTSD (DI), Y7
-	VFMADD231PD  Y7, Y4, Y0
-	VFMADD231PD  Y7, Y5, Y1
+	VFMADD231PD  X7, X4, X0
+	VFMADD231PD  X7, X5, X1
 	VMOVUPD      X4, (BX)
 	VMOVUPD      X5, 16(BX)(AX*1)
 	ADDQ         SI, DX
@@ -5793,12 +5793,12 @@ other187:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold190:
 	VMOVUPD      (BX), X4
-	VADDPD       Y4, Y2, Y2
+	VADDPD       X4, X2, X2
 	VMOVUPD      16(BX)(AX*1), X5
-	VADDPD       Y5, Y3, Y3
+	VADDPD       X5, X3, X3
 	VBROADCASTSD (DI), Y7
-	VFMADD231PD  Y7, Y4, Y0
-	VFMADD231PD  Y7, Y5, Y1
+	VFMADD231PD  X7, X4, X0
+	VFMADD231PD  X7, X5, X1
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -5860,14 +5860,14 @@ fewer185:
 fold195:
 	VMOVUPD (BX), X2
 	VMOVUPD (DX), X4
-	VCMPPD  $0x06, Y6, Y4, Y4
-	VANDPD  Y4, Y2, Y2
-	VADDPD  Y2, Y0, Y0
+	VCMPPD  $0x06, X6, X4, X4
+	VANDPD  X4, X2, X2
+	VADDPD  X2, X0, X0
 	VMOVUPD 16(BX)(AX*1), X3
 	VMOVUPD 16(DX)(AX*1), X4
-	VCMPPD  $0x06, Y6, Y4, Y4
-	VANDPD  Y4, Y3, Y3
-	VADDPD  Y3, Y1, Y1
+	VCMPPD  $0x06, X6, X4, X4
+	VANDPD  X4, X3, X3
+	VADDPD  X3, X1, X1
 	VMOVUPD X2, (BX)
 	VMOVUPD X3, 16(BX)(AX*1)
 	ADDQ    SI, DX
@@ -5881,9 +5881,9 @@ other194:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold197:
 	VMOVUPD (BX), X2
-	VADDPD  Y2, Y0, Y0
+	VADDPD  X2, X0, X0
 	VMOVUPD 16(BX)(AX*1), X3
-	VADDPD  Y3, Y1, Y1
+	VADDPD  X3, X1, X1
 	ADDQ    CX, BX
 	ADDQ    R8, DI
 	DECQ    R9
@@ -5943,13 +5943,13 @@ over177:
 fold202:
 	VMOVSD       (BX), X3
 	VMOVSD       (DX), X4
-	VCMPPD       $0x06, Y6, Y4, Y4
-	VANDPD       Y4, Y3, Y3
-	VADDPD       Y3, Y2, Y2
+	VCMPPD       $0x06, X6, X4, X4
+	VANDPD       X4, X3, X3
+	VADDPD       X3, X2, X2
 	VBROADCASTSD (DI), Y5
-	VFMADD231PD  Y5, Y3, Y0
+	VFMADD231PD  X5, X3, X0
 	VBROADCASTSD 8(DI), Y5
-	VFMADD231PD  Y5, Y3, Y1
+	VFMADD231PD  X5, X3, X1
 	VMOVSD       X3, (BX)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
@@ -5962,11 +5962,11 @@ other201:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold204:
 	VMOVSD       (BX), X3
-	VADDPD       Y3, Y2, Y2
+	VADDPD       X3, X2, X2
 	VBROADCASTSD (DI), Y5
-	VFMADD231PD  Y5, Y3, Y0
+	VFMADD231PD  X5, X3, X0
 	VBROADCASTSD 8(DI), Y5
-	VFMADD231PD  Y5, Y3, Y1
+	VFMADD231PD  X5, X3, X1
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -6023,11 +6023,11 @@ fewer199:
 fold209:
 	VMOVSD       (BX), X2
 	VMOVSD       (DX), X3
-	VCMPPD       $0x06, Y5, Y3, Y3
-	VANDPD       Y3, Y2, Y2
-	VADDPD       Y2, Y1, Y1
+	VCMPPD       $0x06, X5, X3, X3
+	VANDPD       X3, X2, X2
+	VADDPD       X2, X1, X1
 	VBROADCASTSD (DI), Y4
-	VFMADD231PD  Y4, Y2, Y0
+	VFMADD231PD  X4, X2, X0
 	VMOVSD       X2, (BX)
 	ADDQ         SI, DX
 	ADDQ         CX, BX
@@ -6040,9 +6040,9 @@ other208:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold211:
 	VMOVSD       (BX), X2
-	VADDPD       Y2, Y1, Y1
+	VADDPD       X2, X1, X1
 	VBROADCASTSD (DI), Y4
-	VFMADD231PD  Y4, Y2, Y0
+	VFMADD231PD  X4, X2, X0
 	ADDQ         CX, BX
 	ADDQ         R8, DI
 	DECQ         R9
@@ -6091,9 +6091,9 @@ fewer206:
 fold216:
 	VMOVSD (BX), X1
 	VMOVSD (DX), X2
-	VCMPPD $0x06, Y4, Y2, Y2
-	VANDPD Y2, Y1, Y1
-	VADDPD Y1, Y0, Y0
+	VCMPPD $0x06, X4, X2, X2
+	VANDPD X2, X1, X1
+	VADDPD X1, X0, X0
 	VMOVSD X1, (BX)
 	ADDQ   SI, DX
 	ADDQ   CX, BX
@@ -6106,7 +6106,7 @@ other215:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k])
 fold218:
 	VMOVSD (BX), X1
-	VADDPD Y1, Y0, Y0
+	VADDPD X1, X0, X0
 	ADDQ   CX, BX
 	ADDQ   R8, DI
 	DECQ   R9
@@ -12268,7 +12268,7 @@ fold6:
 	VANDPS       Y8, Y7, Y7
 	VMOVSS       X7, (DX)
 	ADDQ         R8, DI
-	VADDPS       Y7, Y6, Y6
+	VADDPS       X7, X6, X6
 	VMOVUPS      (R9), Y8
 	VFMADD231PS  Y7, Y8, Y0
 	VMULPS       Y3, Y7, Y8
@@ -12300,7 +12300,7 @@ fold7:
 	VANDPS       Y8, Y7, Y7
 	VMOVSS       X7, (DX)
 	ADDQ         R8, DI
-	VADDPS       Y7, Y6, Y6
+	VADDPS       X7, X6, X6
 	VMOVUPS      (R9), Y8
 	VFMADD231PS  Y7, Y8, Y0
 	VMOVUPS      32(R9), Y8
@@ -12320,7 +12320,7 @@ other4:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 fold10:
 	VBROADCASTSS (DX), Y7
-	VADDPS       Y7, Y6, Y6
+	VADDPS       X7, X6, X6
 	VMOVUPS      (R9), Y8
 	VFMADD231PS  Y7, Y8, Y0
 	VMULPS       Y3, Y7, Y8
@@ -12347,7 +12347,7 @@ without9:
 	// the same without dx
 fold11:
 	VBROADCASTSS (DX), Y7
-	VADDPS       Y7, Y6, Y6
+	VADDPS       X7, X6, X6
 	VMOVUPS      (R9), Y8
 	VFMADD231PS  Y7, Y8, Y0
 	VMOVUPS      32(R9), Y8
@@ -12430,7 +12430,7 @@ fold17:
 	VANDPS       Y8, Y7, Y7
 	VMOVSS       X7, (DX)
 	ADDQ         R8, DI
-	VADDPS       Y7, Y6, Y6
+	VADDPS       X7, X6, X6
 	VMOVUPS      (R9), Y8
 	VFMADD231PS  Y7, Y8, Y0
 	VMULPS       Y3, Y7, Y8
@@ -12442,9 +12442,9 @@ fold17:
 	VADDPS       Y9, Y8, Y8
 	VMOVUPS      Y8, 32(BX)
 	VMOVUPS      64(R9)(AX*1), X8
-	VFMADD231PS  Y7, Y8, Y2
-	VMULPS       Y5, Y7, Y8
-	VADDPS       Y9, Y8, Y8
+	VFMADD231PS  X7, X8, X2
+	VMULPS       X5, X7, X8
+	VADDPS       X9, X8, X8
 	VMOVUPS      X8, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -12462,13 +12462,13 @@ fold18:
 	VANDPS       Y8, Y7, Y7
 	VMOVSS       X7, (DX)
 	ADDQ         R8, DI
-	VADDPS       Y7, Y6, Y6
+	VADDPS       X7, X6, X6
 	VMOVUPS      (R9), Y8
 	VFMADD231PS  Y7, Y8, Y0
 	VMOVUPS      32(R9), Y8
 	VFMADD231PS  Y7, Y8, Y1
 	VMOVUPS      64(R9)(AX*1), X8
-	VFMADD231PS  Y7, Y8, Y2
+	VFMADD231PS  X7, X8, X2
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
@@ -12482,7 +12482,7 @@ other15:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 fold21:
 	VBROADCASTSS (DX), Y7
-	VADDPS       Y7, Y6, Y6
+	VADDPS       X7, X6, X6
 	VMOVUPS      (R9), Y8
 	VFMADD231PS  Y7, Y8, Y0
 	VMULPS       Y3, Y7, Y8
@@ -12494,9 +12494,9 @@ fold21:
 	VADDPS       Y9, Y8, Y8
 	VMOVUPS      Y8, 32(BX)
 	VMOVUPS      64(R9)(AX*1), X8
-	VFMADD231PS  Y7, Y8, Y2
-	VMULPS       Y5, Y7, Y8
-	VADDPS       Y9, Y8, Y8
+	VFMADD231PS  X7, X8, X2
+	VMULPS       X5, X7, X8
+	VADDPS       X9, X8, X8
 	VMOVUPS      X8, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -12509,13 +12509,13 @@ without20:
 	// the same without dx
 fold22:
 	VBROADCASTSS (DX), Y7
-	VADDPS       Y7, Y6, Y6
+	VADDPS       X7, X6, X6
 	VMOVUPS      (R9), Y8
 	VFMADD231PS  Y7, Y8, Y0
 	VMOVUPS      32(R9), Y8
 	VFMADD231PS  Y7, Y8, Y1
 	VMOVUPS      64(R9)(AX*1), X8
-	VFMADD231PS  Y7, Y8, Y2
+	VFMADD231PS  X7, X8, X2
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
@@ -12592,7 +12592,7 @@ fold27:
 	VANDPS       Y8, Y7, Y7
 	VMOVSS       X7, (DX)
 	ADDQ         R8, DI
-	VADDPS       Y7, Y6, Y6
+	VADDPS       X7, X6, X6
 	VMOVUPS      (R9), Y8
 	VFMADD231PS  Y7, Y8, Y0
 	VMULPS       Y3, Y7, Y8
@@ -12624,7 +12624,7 @@ fold28:
 	VANDPS       Y8, Y7, Y7
 	VMOVSS       X7, (DX)
 	ADDQ         R8, DI
-	VADDPS       Y7, Y6, Y6
+	VADDPS       X7, X6, X6
 	VMOVUPS      (R9), Y8
 	VFMADD231PS  Y7, Y8, Y0
 	VMOVUPS      32(R9), Y8
@@ -12644,7 +12644,7 @@ other25:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 fold31:
 	VBROADCASTSS (DX), Y7
-	VADDPS       Y7, Y6, Y6
+	VADDPS       X7, X6, X6
 	VMOVUPS      (R9), Y8
 	VFMADD231PS  Y7, Y8, Y0
 	VMULPS       Y3, Y7, Y8
@@ -12671,7 +12671,7 @@ without30:
 	// the same without dx
 fold32:
 	VBROADCASTSS (DX), Y7
-	VADDPS       Y7, Y6, Y6
+	VADDPS       X7, X6, X6
 	VMOVUPS      (R9), Y8
 	VFMADD231PS  Y7, Y8, Y0
 	VMOVUPS      32(R9), Y8
@@ -12750,7 +12750,7 @@ fold39:
 	VANDPS       Y6, Y5, Y5
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
-	VADDPS       Y5, Y4, Y4
+	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VMULPS       Y2, Y5, Y6
@@ -12777,7 +12777,7 @@ fold40:
 	VANDPS       Y6, Y5, Y5
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
-	VADDPS       Y5, Y4, Y4
+	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VMOVUPS      32(R9), Y6
@@ -12795,7 +12795,7 @@ other37:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 fold43:
 	VBROADCASTSS (DX), Y5
-	VADDPS       Y5, Y4, Y4
+	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VMULPS       Y2, Y5, Y6
@@ -12817,7 +12817,7 @@ without42:
 	// the same without dx
 fold44:
 	VBROADCASTSS (DX), Y5
-	VADDPS       Y5, Y4, Y4
+	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VMOVUPS      32(R9), Y6
@@ -12894,16 +12894,16 @@ fold50:
 	VANDPS       Y6, Y5, Y5
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
-	VADDPS       Y5, Y4, Y4
+	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VMULPS       Y2, Y5, Y6
 	VADDPS       Y7, Y6, Y6
 	VMOVUPS      Y6, (BX)
 	VMOVUPS      32(R9)(AX*1), X6
-	VFMADD231PS  Y5, Y6, Y1
-	VMULPS       Y3, Y5, Y6
-	VADDPS       Y7, Y6, Y6
+	VFMADD231PS  X5, X6, X1
+	VMULPS       X3, X5, X6
+	VADDPS       X7, X6, X6
 	VMOVUPS      X6, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -12921,11 +12921,11 @@ fold51:
 	VANDPS       Y6, Y5, Y5
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
-	VADDPS       Y5, Y4, Y4
+	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VMOVUPS      32(R9)(AX*1), X6
-	VFMADD231PS  Y5, Y6, Y1
+	VFMADD231PS  X5, X6, X1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
@@ -12939,16 +12939,16 @@ other48:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 fold54:
 	VBROADCASTSS (DX), Y5
-	VADDPS       Y5, Y4, Y4
+	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VMULPS       Y2, Y5, Y6
 	VADDPS       Y7, Y6, Y6
 	VMOVUPS      Y6, (BX)
 	VMOVUPS      32(R9)(AX*1), X6
-	VFMADD231PS  Y5, Y6, Y1
-	VMULPS       Y3, Y5, Y6
-	VADDPS       Y7, Y6, Y6
+	VFMADD231PS  X5, X6, X1
+	VMULPS       X3, X5, X6
+	VADDPS       X7, X6, X6
 	VMOVUPS      X6, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -12961,11 +12961,11 @@ without53:
 	// the same without dx
 fold55:
 	VBROADCASTSS (DX), Y5
-	VADDPS       Y5, Y4, Y4
+	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VMOVUPS      32(R9)(AX*1), X6
-	VFMADD231PS  Y5, Y6, Y1
+	VFMADD231PS  X5, X6, X1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
@@ -13038,7 +13038,7 @@ fold60:
 	VANDPS       Y6, Y5, Y5
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
-	VADDPS       Y5, Y4, Y4
+	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VMULPS       Y2, Y5, Y6
@@ -13065,7 +13065,7 @@ fold61:
 	VANDPS       Y6, Y5, Y5
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
-	VADDPS       Y5, Y4, Y4
+	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VMOVUPS      32(R9)(AX*1), Y6
@@ -13083,7 +13083,7 @@ other58:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 fold64:
 	VBROADCASTSS (DX), Y5
-	VADDPS       Y5, Y4, Y4
+	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VMULPS       Y2, Y5, Y6
@@ -13105,7 +13105,7 @@ without63:
 	// the same without dx
 fold65:
 	VBROADCASTSS (DX), Y5
-	VADDPS       Y5, Y4, Y4
+	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VMOVUPS      32(R9)(AX*1), Y6
@@ -13176,7 +13176,7 @@ fold71:
 	VANDPS       Y4, Y3, Y3
 	VMOVSS       X3, (DX)
 	ADDQ         R8, DI
-	VADDPS       Y3, Y2, Y2
+	VADDPS       X3, X2, X2
 	VMOVUPS      (R9), Y4
 	VFMADD231PS  Y3, Y4, Y0
 	VMULPS       Y1, Y3, Y4
@@ -13198,7 +13198,7 @@ fold72:
 	VANDPS       Y4, Y3, Y3
 	VMOVSS       X3, (DX)
 	ADDQ         R8, DI
-	VADDPS       Y3, Y2, Y2
+	VADDPS       X3, X2, X2
 	VMOVUPS      (R9), Y4
 	VFMADD231PS  Y3, Y4, Y0
 	ADDQ         SI, DX
@@ -13214,7 +13214,7 @@ other69:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 fold75:
 	VBROADCASTSS (DX), Y3
-	VADDPS       Y3, Y2, Y2
+	VADDPS       X3, X2, X2
 	VMOVUPS      (R9), Y4
 	VFMADD231PS  Y3, Y4, Y0
 	VMULPS       Y1, Y3, Y4
@@ -13231,7 +13231,7 @@ without74:
 	// the same without dx
 fold76:
 	VBROADCASTSS (DX), Y3
-	VADDPS       Y3, Y2, Y2
+	VADDPS       X3, X2, X2
 	VMOVUPS      (R9), Y4
 	VFMADD231PS  Y3, Y4, Y0
 	ADDQ         SI, DX
@@ -13292,15 +13292,15 @@ over67:
 fold82:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DI), Y4
-	VCMPPS       $0x06, Y5, Y4, Y4
-	VANDPS       Y4, Y3, Y3
+	VCMPPS       $0x06, X5, X4, X4
+	VANDPS       X4, X3, X3
 	VMOVSS       X3, (DX)
 	ADDQ         R8, DI
-	VADDPS       Y3, Y2, Y2
+	VADDPS       X3, X2, X2
 	VMOVUPS      (R9), X4
-	VFMADD231PS  Y3, Y4, Y0
-	VMULPS       Y1, Y3, Y4
-	VADDPS       Y5, Y4, Y4
+	VFMADD231PS  X3, X4, X0
+	VMULPS       X1, X3, X4
+	VADDPS       X5, X4, X4
 	VMOVUPS      X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -13314,13 +13314,13 @@ without81:
 fold83:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DI), Y4
-	VCMPPS       $0x06, Y5, Y4, Y4
-	VANDPS       Y4, Y3, Y3
+	VCMPPS       $0x06, X5, X4, X4
+	VANDPS       X4, X3, X3
 	VMOVSS       X3, (DX)
 	ADDQ         R8, DI
-	VADDPS       Y3, Y2, Y2
+	VADDPS       X3, X2, X2
 	VMOVUPS      (R9), X4
-	VFMADD231PS  Y3, Y4, Y0
+	VFMADD231PS  X3, X4, X0
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
@@ -13334,11 +13334,11 @@ other80:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 fold86:
 	VBROADCASTSS (DX), Y3
-	VADDPS       Y3, Y2, Y2
+	VADDPS       X3, X2, X2
 	VMOVUPS      (R9), X4
-	VFMADD231PS  Y3, Y4, Y0
-	VMULPS       Y1, Y3, Y4
-	VADDPS       Y5, Y4, Y4
+	VFMADD231PS  X3, X4, X0
+	VMULPS       X1, X3, X4
+	VADDPS       X5, X4, X4
 	VMOVUPS      X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -13351,9 +13351,9 @@ without85:
 	// the same without dx
 fold87:
 	VBROADCASTSS (DX), Y3
-	VADDPS       Y3, Y2, Y2
+	VADDPS       X3, X2, X2
 	VMOVUPS      (R9), X4
-	VFMADD231PS  Y3, Y4, Y0
+	VFMADD231PS  X3, X4, X0
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
@@ -13420,20 +13420,20 @@ over78:
 fold93:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
-	VCMPPS       $0x06, Y7, Y6, Y6
-	VANDPS       Y6, Y5, Y5
+	VCMPPS       $0x06, X7, X6, X6
+	VANDPS       X6, X5, X5
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
-	VADDPS       Y5, Y4, Y4
+	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), X6
-	VFMADD231PS  Y5, Y6, Y0
-	VMULPS       Y2, Y5, Y6
-	VADDPS       Y7, Y6, Y6
+	VFMADD231PS  X5, X6, X0
+	VMULPS       X2, X5, X6
+	VADDPS       X7, X6, X6
 	VMOVUPS      X6, (BX)
 	VMOVUPS      16(R9)(AX*1), X6
-	VFMADD231PS  Y5, Y6, Y1
-	VMULPS       Y3, Y5, Y6
-	VADDPS       Y7, Y6, Y6
+	VFMADD231PS  X5, X6, X1
+	VMULPS       X3, X5, X6
+	VADDPS       X7, X6, X6
 	VMOVUPS      X6, 16(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -13447,15 +13447,15 @@ without92:
 fold94:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
-	VCMPPS       $0x06, Y7, Y6, Y6
-	VANDPS       Y6, Y5, Y5
+	VCMPPS       $0x06, X7, X6, X6
+	VANDPS       X6, X5, X5
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
-	VADDPS       Y5, Y4, Y4
+	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), X6
-	VFMADD231PS  Y5, Y6, Y0
+	VFMADD231PS  X5, X6, X0
 	VMOVUPS      16(R9)(AX*1), X6
-	VFMADD231PS  Y5, Y6, Y1
+	VFMADD231PS  X5, X6, X1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
@@ -13469,16 +13469,16 @@ other91:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 fold97:
 	VBROADCASTSS (DX), Y5
-	VADDPS       Y5, Y4, Y4
+	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), X6
-	VFMADD231PS  Y5, Y6, Y0
-	VMULPS       Y2, Y5, Y6
-	VADDPS       Y7, Y6, Y6
+	VFMADD231PS  X5, X6, X0
+	VMULPS       X2, X5, X6
+	VADDPS       X7, X6, X6
 	VMOVUPS      X6, (BX)
 	VMOVUPS      16(R9)(AX*1), X6
-	VFMADD231PS  Y5, Y6, Y1
-	VMULPS       Y3, Y5, Y6
-	VADDPS       Y7, Y6, Y6
+	VFMADD231PS  X5, X6, X1
+	VMULPS       X3, X5, X6
+	VADDPS       X7, X6, X6
 	VMOVUPS      X6, 16(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -13491,11 +13491,11 @@ without96:
 	// the same without dx
 fold98:
 	VBROADCASTSS (DX), Y5
-	VADDPS       Y5, Y4, Y4
+	VADDPS       X5, X4, X4
 	VMOVUPS      (R9), X6
-	VFMADD231PS  Y5, Y6, Y0
+	VFMADD231PS  X5, X6, X0
 	VMOVUPS      16(R9)(AX*1), X6
-	VFMADD231PS  Y5, Y6, Y1
+	VFMADD231PS  X5, X6, X1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
@@ -13558,15 +13558,15 @@ over89:
 fold104:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DI), Y4
-	VCMPPS       $0x06, Y5, Y4, Y4
-	VANDPS       Y4, Y3, Y3
+	VCMPPS       $0x06, X5, X4, X4
+	VANDPS       X4, X3, X3
 	VMOVSS       X3, (DX)
 	ADDQ         R8, DI
-	VADDPS       Y3, Y2, Y2
+	VADDPS       X3, X2, X2
 	VMOVSD       (R9), X4
-	VFMADD231PS  Y3, Y4, Y0
-	VMULPS       Y1, Y3, Y4
-	VADDPS       Y5, Y4, Y4
+	VFMADD231PS  X3, X4, X0
+	VMULPS       X1, X3, X4
+	VADDPS       X5, X4, X4
 	VMOVSD       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -13580,13 +13580,13 @@ without103:
 fold105:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DI), Y4
-	VCMPPS       $0x06, Y5, Y4, Y4
-	VANDPS       Y4, Y3, Y3
+	VCMPPS       $0x06, X5, X4, X4
+	VANDPS       X4, X3, X3
 	VMOVSS       X3, (DX)
 	ADDQ         R8, DI
-	VADDPS       Y3, Y2, Y2
+	VADDPS       X3, X2, X2
 	VMOVSD       (R9), X4
-	VFMADD231PS  Y3, Y4, Y0
+	VFMADD231PS  X3, X4, X0
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
@@ -13600,11 +13600,11 @@ other102:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 fold108:
 	VBROADCASTSS (DX), Y3
-	VADDPS       Y3, Y2, Y2
+	VADDPS       X3, X2, X2
 	VMOVSD       (R9), X4
-	VFMADD231PS  Y3, Y4, Y0
-	VMULPS       Y1, Y3, Y4
-	VADDPS       Y5, Y4, Y4
+	VFMADD231PS  X3, X4, X0
+	VMULPS       X1, X3, X4
+	VADDPS       X5, X4, X4
 	VMOVSD       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -13617,9 +13617,9 @@ without107:
 	// the same without dx
 fold109:
 	VBROADCASTSS (DX), Y3
-	VADDPS       Y3, Y2, Y2
+	VADDPS       X3, X2, X2
 	VMOVSD       (R9), X4
-	VFMADD231PS  Y3, Y4, Y0
+	VFMADD231PS  X3, X4, X0
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
@@ -13686,20 +13686,20 @@ over100:
 fold115:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
-	VCMPPS       $0x06, Y7, Y6, Y6
-	VANDPS       Y6, Y5, Y5
+	VCMPPS       $0x06, X7, X6, X6
+	VANDPS       X6, X5, X5
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
-	VADDPS       Y5, Y4, Y4
+	VADDPS       X5, X4, X4
 	VMOVSD       (R9), X6
-	VFMADD231PS  Y5, Y6, Y0
-	VMULPS       Y2, Y5, Y6
-	VADDPS       Y7, Y6, Y6
+	VFMADD231PS  X5, X6, X0
+	VMULPS       X2, X5, X6
+	VADDPS       X7, X6, X6
 	VMOVSD       X6, (BX)
 	VMOVSD       8(R9)(AX*1), X6
-	VFMADD231PS  Y5, Y6, Y1
-	VMULPS       Y3, Y5, Y6
-	VADDPS       Y7, Y6, Y6
+	VFMADD231PS  X5, X6, X1
+	VMULPS       X3, X5, X6
+	VADDPS       X7, X6, X6
 	VMOVSD       X6, 8(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -13713,15 +13713,15 @@ without114:
 fold116:
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (DI), Y6
-	VCMPPS       $0x06, Y7, Y6, Y6
-	VANDPS       Y6, Y5, Y5
+	VCMPPS       $0x06, X7, X6, X6
+	VANDPS       X6, X5, X5
 	VMOVSS       X5, (DX)
 	ADDQ         R8, DI
-	VADDPS       Y5, Y4, Y4
+	VADDPS       X5, X4, X4
 	VMOVSD       (R9), X6
-	VFMADD231PS  Y5, Y6, Y0
+	VFMADD231PS  X5, X6, X0
 	VMOVSD       8(R9)(AX*1), X6
-	VFMADD231PS  Y5, Y6, Y1
+	VFMADD231PS  X5, X6, X1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
@@ -13735,16 +13735,16 @@ other113:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 fold119:
 	VBROADCASTSS (DX), Y5
-	VADDPS       Y5, Y4, Y4
+	VADDPS       X5, X4, X4
 	VMOVSD       (R9), X6
-	VFMADD231PS  Y5, Y6, Y0
-	VMULPS       Y2, Y5, Y6
-	VADDPS       Y7, Y6, Y6
+	VFMADD231PS  X5, X6, X0
+	VMULPS       X2, X5, X6
+	VADDPS       X7, X6, X6
 	VMOVSD       X6, (BX)
 	VMOVSD       8(R9)(AX*1), X6
-	VFMADD231PS  Y5, Y6, Y1
-	VMULPS       Y3, Y5, Y6
-	VADDPS       Y7, Y6, Y6
+	VFMADD231PS  X5, X6, X1
+	VMULPS       X3, X5, X6
+	VADDPS       X7, X6, X6
 	VMOVSD       X6, 8(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -13757,11 +13757,11 @@ without118:
 	// the same without dx
 fold120:
 	VBROADCASTSS (DX), Y5
-	VADDPS       Y5, Y4, Y4
+	VADDPS       X5, X4, X4
 	VMOVSD       (R9), X6
-	VFMADD231PS  Y5, Y6, Y0
+	VFMADD231PS  X5, X6, X0
 	VMOVSD       8(R9)(AX*1), X6
-	VFMADD231PS  Y5, Y6, Y1
+	VFMADD231PS  X5, X6, X1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
@@ -13821,15 +13821,15 @@ over111:
 fold125:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DI), Y4
-	VCMPPS       $0x06, Y5, Y4, Y4
-	VANDPS       Y4, Y3, Y3
+	VCMPPS       $0x06, X5, X4, X4
+	VANDPS       X4, X3, X3
 	VMOVSS       X3, (DX)
 	ADDQ         R8, DI
-	VADDPS       Y3, Y2, Y2
+	VADDPS       X3, X2, X2
 	VMOVSS       (R9), X4
-	VFMADD231PS  Y3, Y4, Y0
-	VMULPS       Y1, Y3, Y4
-	VADDPS       Y5, Y4, Y4
+	VFMADD231PS  X3, X4, X0
+	VMULPS       X1, X3, X4
+	VADDPS       X5, X4, X4
 	VMOVSS       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -13843,13 +13843,13 @@ without124:
 fold126:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (DI), Y4
-	VCMPPS       $0x06, Y5, Y4, Y4
-	VANDPS       Y4, Y3, Y3
+	VCMPPS       $0x06, X5, X4, X4
+	VANDPS       X4, X3, X3
 	VMOVSS       X3, (DX)
 	ADDQ         R8, DI
-	VADDPS       Y3, Y2, Y2
+	VADDPS       X3, X2, X2
 	VMOVSS       (R9), X4
-	VFMADD231PS  Y3, Y4, Y0
+	VFMADD231PS  X3, X4, X0
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
@@ -13863,11 +13863,11 @@ other123:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 fold129:
 	VBROADCASTSS (DX), Y3
-	VADDPS       Y3, Y2, Y2
+	VADDPS       X3, X2, X2
 	VMOVSS       (R9), X4
-	VFMADD231PS  Y3, Y4, Y0
-	VMULPS       Y1, Y3, Y4
-	VADDPS       Y5, Y4, Y4
+	VFMADD231PS  X3, X4, X0
+	VMULPS       X1, X3, X4
+	VADDPS       X5, X4, X4
 	VMOVSS       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -13880,9 +13880,9 @@ without128:
 	// the same without dx
 fold130:
 	VBROADCASTSS (DX), Y3
-	VADDPS       Y3, Y2, Y2
+	VADDPS       X3, X2, X2
 	VMOVSS       (R9), X4
-	VFMADD231PS  Y3, Y4, Y0
+	VFMADD231PS  X3, X4, X0
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
@@ -13954,7 +13954,7 @@ fold6:
 	VANDPD       Y8, Y7, Y7
 	VMOVSD       X7, (DX)
 	ADDQ         R8, DI
-	VADDPD       Y7, Y6, Y6
+	VADDPD       X7, X6, X6
 	VMOVUPD      (R9), Y8
 	VFMADD231PD  Y7, Y8, Y0
 	VMULPD       Y3, Y7, Y8
@@ -13986,7 +13986,7 @@ fold7:
 	VANDPD       Y8, Y7, Y7
 	VMOVSD       X7, (DX)
 	ADDQ         R8, DI
-	VADDPD       Y7, Y6, Y6
+	VADDPD       X7, X6, X6
 	VMOVUPD      (R9), Y8
 	VFMADD231PD  Y7, Y8, Y0
 	VMOVUPD      32(R9), Y8
@@ -14006,7 +14006,7 @@ other4:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 fold10:
 	VBROADCASTSD (DX), Y7
-	VADDPD       Y7, Y6, Y6
+	VADDPD       X7, X6, X6
 	VMOVUPD      (R9), Y8
 	VFMADD231PD  Y7, Y8, Y0
 	VMULPD       Y3, Y7, Y8
@@ -14033,7 +14033,7 @@ without9:
 	// the same without dx
 fold11:
 	VBROADCASTSD (DX), Y7
-	VADDPD       Y7, Y6, Y6
+	VADDPD       X7, X6, X6
 	VMOVUPD      (R9), Y8
 	VFMADD231PD  Y7, Y8, Y0
 	VMOVUPD      32(R9), Y8
@@ -14116,7 +14116,7 @@ fold17:
 	VANDPD       Y8, Y7, Y7
 	VMOVSD       X7, (DX)
 	ADDQ         R8, DI
-	VADDPD       Y7, Y6, Y6
+	VADDPD       X7, X6, X6
 	VMOVUPD      (R9), Y8
 	VFMADD231PD  Y7, Y8, Y0
 	VMULPD       Y3, Y7, Y8
@@ -14128,9 +14128,9 @@ fold17:
 	VADDPD       Y9, Y8, Y8
 	VMOVUPD      Y8, 32(BX)
 	VMOVUPD      64(R9)(AX*1), X8
-	VFMADD231PD  Y7, Y8, Y2
-	VMULPD       Y5, Y7, Y8
-	VADDPD       Y9, Y8, Y8
+	VFMADD231PD  X7, X8, X2
+	VMULPD       X5, X7, X8
+	VADDPD       X9, X8, X8
 	VMOVUPD      X8, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -14148,13 +14148,13 @@ fold18:
 	VANDPD       Y8, Y7, Y7
 	VMOVSD       X7, (DX)
 	ADDQ         R8, DI
-	VADDPD       Y7, Y6, Y6
+	VADDPD       X7, X6, X6
 	VMOVUPD      (R9), Y8
 	VFMADD231PD  Y7, Y8, Y0
 	VMOVUPD      32(R9), Y8
 	VFMADD231PD  Y7, Y8, Y1
 	VMOVUPD      64(R9)(AX*1), X8
-	VFMADD231PD  Y7, Y8, Y2
+	VFMADD231PD  X7, X8, X2
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
@@ -14168,7 +14168,7 @@ other15:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 fold21:
 	VBROADCASTSD (DX), Y7
-	VADDPD       Y7, Y6, Y6
+	VADDPD       X7, X6, X6
 	VMOVUPD      (R9), Y8
 	VFMADD231PD  Y7, Y8, Y0
 	VMULPD       Y3, Y7, Y8
@@ -14180,9 +14180,9 @@ fold21:
 	VADDPD       Y9, Y8, Y8
 	VMOVUPD      Y8, 32(BX)
 	VMOVUPD      64(R9)(AX*1), X8
-	VFMADD231PD  Y7, Y8, Y2
-	VMULPD       Y5, Y7, Y8
-	VADDPD       Y9, Y8, Y8
+	VFMADD231PD  X7, X8, X2
+	VMULPD       X5, X7, X8
+	VADDPD       X9, X8, X8
 	VMOVUPD      X8, 64(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -14195,13 +14195,13 @@ without20:
 	// the same without dx
 fold22:
 	VBROADCASTSD (DX), Y7
-	VADDPD       Y7, Y6, Y6
+	VADDPD       X7, X6, X6
 	VMOVUPD      (R9), Y8
 	VFMADD231PD  Y7, Y8, Y0
 	VMOVUPD      32(R9), Y8
 	VFMADD231PD  Y7, Y8, Y1
 	VMOVUPD      64(R9)(AX*1), X8
-	VFMADD231PD  Y7, Y8, Y2
+	VFMADD231PD  X7, X8, X2
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
@@ -14278,7 +14278,7 @@ fold27:
 	VANDPD       Y8, Y7, Y7
 	VMOVSD       X7, (DX)
 	ADDQ         R8, DI
-	VADDPD       Y7, Y6, Y6
+	VADDPD       X7, X6, X6
 	VMOVUPD      (R9), Y8
 	VFMADD231PD  Y7, Y8, Y0
 	VMULPD       Y3, Y7, Y8
@@ -14310,7 +14310,7 @@ fold28:
 	VANDPD       Y8, Y7, Y7
 	VMOVSD       X7, (DX)
 	ADDQ         R8, DI
-	VADDPD       Y7, Y6, Y6
+	VADDPD       X7, X6, X6
 	VMOVUPD      (R9), Y8
 	VFMADD231PD  Y7, Y8, Y0
 	VMOVUPD      32(R9), Y8
@@ -14330,7 +14330,7 @@ other25:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 fold31:
 	VBROADCASTSD (DX), Y7
-	VADDPD       Y7, Y6, Y6
+	VADDPD       X7, X6, X6
 	VMOVUPD      (R9), Y8
 	VFMADD231PD  Y7, Y8, Y0
 	VMULPD       Y3, Y7, Y8
@@ -14357,7 +14357,7 @@ without30:
 	// the same without dx
 fold32:
 	VBROADCASTSD (DX), Y7
-	VADDPD       Y7, Y6, Y6
+	VADDPD       X7, X6, X6
 	VMOVUPD      (R9), Y8
 	VFMADD231PD  Y7, Y8, Y0
 	VMOVUPD      32(R9), Y8
@@ -14436,7 +14436,7 @@ fold39:
 	VANDPD       Y6, Y5, Y5
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
-	VADDPD       Y5, Y4, Y4
+	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), Y6
 	VFMADD231PD  Y5, Y6, Y0
 	VMULPD       Y2, Y5, Y6
@@ -14463,7 +14463,7 @@ fold40:
 	VANDPD       Y6, Y5, Y5
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
-	VADDPD       Y5, Y4, Y4
+	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), Y6
 	VFMADD231PD  Y5, Y6, Y0
 	VMOVUPD      32(R9), Y6
@@ -14481,7 +14481,7 @@ other37:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 fold43:
 	VBROADCASTSD (DX), Y5
-	VADDPD       Y5, Y4, Y4
+	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), Y6
 	VFMADD231PD  Y5, Y6, Y0
 	VMULPD       Y2, Y5, Y6
@@ -14503,7 +14503,7 @@ without42:
 	// the same without dx
 fold44:
 	VBROADCASTSD (DX), Y5
-	VADDPD       Y5, Y4, Y4
+	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), Y6
 	VFMADD231PD  Y5, Y6, Y0
 	VMOVUPD      32(R9), Y6
@@ -14580,16 +14580,16 @@ fold50:
 	VANDPD       Y6, Y5, Y5
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
-	VADDPD       Y5, Y4, Y4
+	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), Y6
 	VFMADD231PD  Y5, Y6, Y0
 	VMULPD       Y2, Y5, Y6
 	VADDPD       Y7, Y6, Y6
 	VMOVUPD      Y6, (BX)
 	VMOVUPD      32(R9)(AX*1), X6
-	VFMADD231PD  Y5, Y6, Y1
-	VMULPD       Y3, Y5, Y6
-	VADDPD       Y7, Y6, Y6
+	VFMADD231PD  X5, X6, X1
+	VMULPD       X3, X5, X6
+	VADDPD       X7, X6, X6
 	VMOVUPD      X6, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -14607,11 +14607,11 @@ fold51:
 	VANDPD       Y6, Y5, Y5
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
-	VADDPD       Y5, Y4, Y4
+	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), Y6
 	VFMADD231PD  Y5, Y6, Y0
 	VMOVUPD      32(R9)(AX*1), X6
-	VFMADD231PD  Y5, Y6, Y1
+	VFMADD231PD  X5, X6, X1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
@@ -14625,16 +14625,16 @@ other48:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 fold54:
 	VBROADCASTSD (DX), Y5
-	VADDPD       Y5, Y4, Y4
+	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), Y6
 	VFMADD231PD  Y5, Y6, Y0
 	VMULPD       Y2, Y5, Y6
 	VADDPD       Y7, Y6, Y6
 	VMOVUPD      Y6, (BX)
 	VMOVUPD      32(R9)(AX*1), X6
-	VFMADD231PD  Y5, Y6, Y1
-	VMULPD       Y3, Y5, Y6
-	VADDPD       Y7, Y6, Y6
+	VFMADD231PD  X5, X6, X1
+	VMULPD       X3, X5, X6
+	VADDPD       X7, X6, X6
 	VMOVUPD      X6, 32(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -14647,11 +14647,11 @@ without53:
 	// the same without dx
 fold55:
 	VBROADCASTSD (DX), Y5
-	VADDPD       Y5, Y4, Y4
+	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), Y6
 	VFMADD231PD  Y5, Y6, Y0
 	VMOVUPD      32(R9)(AX*1), X6
-	VFMADD231PD  Y5, Y6, Y1
+	VFMADD231PD  X5, X6, X1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
@@ -14724,7 +14724,7 @@ fold60:
 	VANDPD       Y6, Y5, Y5
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
-	VADDPD       Y5, Y4, Y4
+	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), Y6
 	VFMADD231PD  Y5, Y6, Y0
 	VMULPD       Y2, Y5, Y6
@@ -14751,7 +14751,7 @@ fold61:
 	VANDPD       Y6, Y5, Y5
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
-	VADDPD       Y5, Y4, Y4
+	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), Y6
 	VFMADD231PD  Y5, Y6, Y0
 	VMOVUPD      32(R9)(AX*1), Y6
@@ -14769,7 +14769,7 @@ other58:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 fold64:
 	VBROADCASTSD (DX), Y5
-	VADDPD       Y5, Y4, Y4
+	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), Y6
 	VFMADD231PD  Y5, Y6, Y0
 	VMULPD       Y2, Y5, Y6
@@ -14791,7 +14791,7 @@ without63:
 	// the same without dx
 fold65:
 	VBROADCASTSD (DX), Y5
-	VADDPD       Y5, Y4, Y4
+	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), Y6
 	VFMADD231PD  Y5, Y6, Y0
 	VMOVUPD      32(R9)(AX*1), Y6
@@ -14862,7 +14862,7 @@ fold71:
 	VANDPD       Y4, Y3, Y3
 	VMOVSD       X3, (DX)
 	ADDQ         R8, DI
-	VADDPD       Y3, Y2, Y2
+	VADDPD       X3, X2, X2
 	VMOVUPD      (R9), Y4
 	VFMADD231PD  Y3, Y4, Y0
 	VMULPD       Y1, Y3, Y4
@@ -14884,7 +14884,7 @@ fold72:
 	VANDPD       Y4, Y3, Y3
 	VMOVSD       X3, (DX)
 	ADDQ         R8, DI
-	VADDPD       Y3, Y2, Y2
+	VADDPD       X3, X2, X2
 	VMOVUPD      (R9), Y4
 	VFMADD231PD  Y3, Y4, Y0
 	ADDQ         SI, DX
@@ -14900,7 +14900,7 @@ other69:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 fold75:
 	VBROADCASTSD (DX), Y3
-	VADDPD       Y3, Y2, Y2
+	VADDPD       X3, X2, X2
 	VMOVUPD      (R9), Y4
 	VFMADD231PD  Y3, Y4, Y0
 	VMULPD       Y1, Y3, Y4
@@ -14917,7 +14917,7 @@ without74:
 	// the same without dx
 fold76:
 	VBROADCASTSD (DX), Y3
-	VADDPD       Y3, Y2, Y2
+	VADDPD       X3, X2, X2
 	VMOVUPD      (R9), Y4
 	VFMADD231PD  Y3, Y4, Y0
 	ADDQ         SI, DX
@@ -14978,15 +14978,15 @@ over67:
 fold82:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DI), Y4
-	VCMPPD       $0x06, Y5, Y4, Y4
-	VANDPD       Y4, Y3, Y3
+	VCMPPD       $0x06, X5, X4, X4
+	VANDPD       X4, X3, X3
 	VMOVSD       X3, (DX)
 	ADDQ         R8, DI
-	VADDPD       Y3, Y2, Y2
+	VADDPD       X3, X2, X2
 	VMOVUPD      (R9), X4
-	VFMADD231PD  Y3, Y4, Y0
-	VMULPD       Y1, Y3, Y4
-	VADDPD       Y5, Y4, Y4
+	VFMADD231PD  X3, X4, X0
+	VMULPD       X1, X3, X4
+	VADDPD       X5, X4, X4
 	VMOVUPD      X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -15000,13 +15000,13 @@ without81:
 fold83:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DI), Y4
-	VCMPPD       $0x06, Y5, Y4, Y4
-	VANDPD       Y4, Y3, Y3
+	VCMPPD       $0x06, X5, X4, X4
+	VANDPD       X4, X3, X3
 	VMOVSD       X3, (DX)
 	ADDQ         R8, DI
-	VADDPD       Y3, Y2, Y2
+	VADDPD       X3, X2, X2
 	VMOVUPD      (R9), X4
-	VFMADD231PD  Y3, Y4, Y0
+	VFMADD231PD  X3, X4, X0
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
@@ -15020,11 +15020,11 @@ other80:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 fold86:
 	VBROADCASTSD (DX), Y3
-	VADDPD       Y3, Y2, Y2
+	VADDPD       X3, X2, X2
 	VMOVUPD      (R9), X4
-	VFMADD231PD  Y3, Y4, Y0
-	VMULPD       Y1, Y3, Y4
-	VADDPD       Y5, Y4, Y4
+	VFMADD231PD  X3, X4, X0
+	VMULPD       X1, X3, X4
+	VADDPD       X5, X4, X4
 	VMOVUPD      X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -15037,9 +15037,9 @@ without85:
 	// the same without dx
 fold87:
 	VBROADCASTSD (DX), Y3
-	VADDPD       Y3, Y2, Y2
+	VADDPD       X3, X2, X2
 	VMOVUPD      (R9), X4
-	VFMADD231PD  Y3, Y4, Y0
+	VFMADD231PD  X3, X4, X0
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
@@ -15106,20 +15106,20 @@ over78:
 fold93:
 	VBROADCASTSD (DX), Y5
 	VBROADCASTSD (DI), Y6
-	VCMPPD       $0x06, Y7, Y6, Y6
-	VANDPD       Y6, Y5, Y5
+	VCMPPD       $0x06, X7, X6, X6
+	VANDPD       X6, X5, X5
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
-	VADDPD       Y5, Y4, Y4
+	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), X6
-	VFMADD231PD  Y5, Y6, Y0
-	VMULPD       Y2, Y5, Y6
-	VADDPD       Y7, Y6, Y6
+	VFMADD231PD  X5, X6, X0
+	VMULPD       X2, X5, X6
+	VADDPD       X7, X6, X6
 	VMOVUPD      X6, (BX)
 	VMOVUPD      16(R9)(AX*1), X6
-	VFMADD231PD  Y5, Y6, Y1
-	VMULPD       Y3, Y5, Y6
-	VADDPD       Y7, Y6, Y6
+	VFMADD231PD  X5, X6, X1
+	VMULPD       X3, X5, X6
+	VADDPD       X7, X6, X6
 	VMOVUPD      X6, 16(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -15133,15 +15133,15 @@ without92:
 fold94:
 	VBROADCASTSD (DX), Y5
 	VBROADCASTSD (DI), Y6
-	VCMPPD       $0x06, Y7, Y6, Y6
-	VANDPD       Y6, Y5, Y5
+	VCMPPD       $0x06, X7, X6, X6
+	VANDPD       X6, X5, X5
 	VMOVSD       X5, (DX)
 	ADDQ         R8, DI
-	VADDPD       Y5, Y4, Y4
+	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), X6
-	VFMADD231PD  Y5, Y6, Y0
+	VFMADD231PD  X5, X6, X0
 	VMOVUPD      16(R9)(AX*1), X6
-	VFMADD231PD  Y5, Y6, Y1
+	VFMADD231PD  X5, X6, X1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
@@ -15155,16 +15155,16 @@ other91:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 fold97:
 	VBROADCASTSD (DX), Y5
-	VADDPD       Y5, Y4, Y4
+	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), X6
-	VFMADD231PD  Y5, Y6, Y0
-	VMULPD       Y2, Y5, Y6
-	VADDPD       Y7, Y6, Y6
+	VFMADD231PD  X5, X6, X0
+	VMULPD       X2, X5, X6
+	VADDPD       X7, X6, X6
 	VMOVUPD      X6, (BX)
 	VMOVUPD      16(R9)(AX*1), X6
-	VFMADD231PD  Y5, Y6, Y1
-	VMULPD       Y3, Y5, Y6
-	VADDPD       Y7, Y6, Y6
+	VFMADD231PD  X5, X6, X1
+	VMULPD       X3, X5, X6
+	VADDPD       X7, X6, X6
 	VMOVUPD      X6, 16(BX)(AX*1)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -15177,11 +15177,11 @@ without96:
 	// the same without dx
 fold98:
 	VBROADCASTSD (DX), Y5
-	VADDPD       Y5, Y4, Y4
+	VADDPD       X5, X4, X4
 	VMOVUPD      (R9), X6
-	VFMADD231PD  Y5, Y6, Y0
+	VFMADD231PD  X5, X6, X0
 	VMOVUPD      16(R9)(AX*1), X6
-	VFMADD231PD  Y5, Y6, Y1
+	VFMADD231PD  X5, X6, X1
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
@@ -15241,15 +15241,15 @@ over89:
 fold103:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DI), Y4
-	VCMPPD       $0x06, Y5, Y4, Y4
-	VANDPD       Y4, Y3, Y3
+	VCMPPD       $0x06, X5, X4, X4
+	VANDPD       X4, X3, X3
 	VMOVSD       X3, (DX)
 	ADDQ         R8, DI
-	VADDPD       Y3, Y2, Y2
+	VADDPD       X3, X2, X2
 	VMOVSD       (R9), X4
-	VFMADD231PD  Y3, Y4, Y0
-	VMULPD       Y1, Y3, Y4
-	VADDPD       Y5, Y4, Y4
+	VFMADD231PD  X3, X4, X0
+	VMULPD       X1, X3, X4
+	VADDPD       X5, X4, X4
 	VMOVSD       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -15263,13 +15263,13 @@ without102:
 fold104:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD (DI), Y4
-	VCMPPD       $0x06, Y5, Y4, Y4
-	VANDPD       Y4, Y3, Y3
+	VCMPPD       $0x06, X5, X4, X4
+	VANDPD       X4, X3, X3
 	VMOVSD       X3, (DX)
 	ADDQ         R8, DI
-	VADDPD       Y3, Y2, Y2
+	VADDPD       X3, X2, X2
 	VMOVSD       (R9), X4
-	VFMADD231PD  Y3, Y4, Y0
+	VFMADD231PD  X3, X4, X0
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11
@@ -15283,11 +15283,11 @@ other101:
 	// dz = dy·act'(y);  db += dz;  dw[k] = fma(x[k], dz, dw[k]);  dx[k] = dz·w[k] + 0
 fold107:
 	VBROADCASTSD (DX), Y3
-	VADDPD       Y3, Y2, Y2
+	VADDPD       X3, X2, X2
 	VMOVSD       (R9), X4
-	VFMADD231PD  Y3, Y4, Y0
-	VMULPD       Y1, Y3, Y4
-	VADDPD       Y5, Y4, Y4
+	VFMADD231PD  X3, X4, X0
+	VMULPD       X1, X3, X4
+	VADDPD       X5, X4, X4
 	VMOVSD       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -15300,9 +15300,9 @@ without106:
 	// the same without dx
 fold108:
 	VBROADCASTSD (DX), Y3
-	VADDPD       Y3, Y2, Y2
+	VADDPD       X3, X2, X2
 	VMOVSD       (R9), X4
-	VFMADD231PD  Y3, Y4, Y0
+	VFMADD231PD  X3, X4, X0
 	ADDQ         SI, DX
 	ADDQ         R10, R9
 	DECQ         R11

@@ -72,6 +72,7 @@ const (
 	smallTerms  = 320     // of its sums
 	fewRows     = 8       // that sweep computes as well as panel, and in one call
 	thinTerms   = 2       // of a sum that thin computes, at the most
+	shortRow    = 12      // of the sixteen terms that a narrow layer takes at once
 	packedSize  = 1 << 10 // weights from which it pays to pack them for so few rows
 	inputLines  = 32      // rows of squares that input takes at a time, at the most
 	fewInputs   = 8       // of a layer whose dw stays in the first-level cache
@@ -213,6 +214,10 @@ func (t *tiles[T]) forwardNarrow(y, x, w *Mat[T], b []T, act Activation) {
 		s = t.scratch.Get().(*scratch[T])
 		defer t.scratch.Put(s)
 	}
+	kernel := t.narrow
+	if x.Cols <= shortRow && t.half != nil {
+		kernel = t.half.narrow // a longer vector would be half empty
+	}
 	columns := w.at(0, 0)
 	if x.Cols <= maxRun && s != nil && !w.empty() {
 		packed := s.grow(w.Rows*w.Cols + t.lanes)
@@ -231,7 +236,7 @@ func (t *tiles[T]) forwardNarrow(y, x, w *Mat[T], b []T, act Activation) {
 		wj := plus(columns, uintptr(j*w.Rows)*size[T]())
 		tall := min(maxWork/4/(x.Cols+lanes), maxRun)
 		for i := 0; i < y.Rows; i += tall {
-			t.narrow(y.at(i, j), y.pitch(), x.at(i, 0), x.pitch(), wj, bias, min(tall, y.Rows-i), x.Cols, int(act))
+			kernel(y.at(i, j), y.pitch(), x.at(i, 0), x.pitch(), wj, bias, min(tall, y.Rows-i), x.Cols, int(act))
 		}
 	}
 }
