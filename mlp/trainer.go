@@ -2,6 +2,7 @@ package mlp
 
 import (
 	"fmt"
+	"unsafe"
 
 	"github.com/lockstep-go/lockstep/kernels"
 )
@@ -12,10 +13,11 @@ import (
 type Trainer[T kernels.Float] struct {
 	net    *Net[T]
 	batch  int
-	widths []int  // of the input and of every layer's output
-	out    [][]T  // every layer's output, batch×width
-	grad   [2][]T // the gradients of two successive outputs, batch×widest
-	dw, db []T    // one layer's gradients
+	widths []int     // of the input and of every layer's output
+	out    [][]T     // every layer's output, batch×width
+	grad   [2][]T    // the gradients of two successive outputs, batch×widest
+	dw, db []T       // one layer's gradients
+	fit    []operand // what the last step took, which is not checked again
 }
 
 // NewTrainer returns a trainer of n for batches of up to batch rows.
@@ -52,6 +54,7 @@ func NewTrainer[T kernels.Float](n *Net[T], batch int) (*Trainer[T], error) {
 	}
 	t.grad = [2][]T{make([]T, batch*widest), make([]T, batch*widest)}
 	t.dw, t.db = make([]T, largest), make([]T, widest)
+	t.fit = make([]operand, 2+2*len(n.Layers))
 	return t, nil
 }
 
@@ -78,8 +81,11 @@ func NewTrainer[T kernels.Float](n *Net[T], batch int) (*Trainer[T], error) {
 //
 // It allocates nothing.
 func (t *Trainer[T]) Step(x, y kernels.Mat[T], rate T) (cost T, err error) {
-	if err := t.check("Step", &x, &y); err != nil {
-		return 0, err
+	if t.changed(&x, &y) {
+		if err := t.check("Step", &x, &y); err != nil {
+			t.fit[0] = operand{rows: -1} // like no other
+			return 0, err
+		}
 	}
 	rows, layers := x.Rows, t.net.Layers
 	p := x
@@ -111,6 +117,39 @@ func (t *Trainer[T]) Step(x, y kernels.Mat[T], rate T) (cost T, err error) {
 		dy = dx
 	}
 	return cost, nil
+}
+
+// An operand is all that checks look at in a matrix, or in the bias of a layer.
+type operand struct {
+	at, length, rows, cols, stride int
+	act                            kernels.Activation
+}
+
+// changed reports whether x, y or a layer is another one than in the last step,
+// or elsewhere, and notes what they are.
+func (t *Trainer[T]) changed(x, y *kernels.Mat[T]) bool {
+	layers := t.net.Layers
+	if len(layers) != len(t.out) {
+		return true
+	}
+	changed := false
+	note := func(i int, m *kernels.Mat[T], act kernels.Activation) {
+		o := operand{int(uintptr(unsafe.Pointer(unsafe.SliceData(m.Data)))), len(m.Data), m.Rows, m.Cols, m.Stride, act}
+		if o != t.fit[i] {
+			t.fit[i], changed = o, true
+		}
+	}
+	note(0, x, 0)
+	note(1, y, 0)
+	for i, l := range layers {
+		if l == nil {
+			return true
+		}
+		b := row(l.B)
+		note(2+2*i, &l.W, l.Activation)
+		note(3+2*i, &b, 0)
+	}
+	return changed
 }
 
 // view returns the start of data as a rows×cols matrix.

@@ -230,6 +230,11 @@ func TestStepErrors(t *testing.T) {
 		{first(x, 1), mat{Rows: 1, Cols: 2, Stride: 2, Data: l[1].W.Data[2:]}, nil, "y overlaps Layers[1].W"},
 		{first(x, 1), first(y, 1), func() { l[1].B = l[0].B[:2] }, "Layers[1].B overlaps Layers[0].B"},
 		{first(x, 1), first(y, 1), func() { l[1].B = nil }, "Layers[1].W is 4×2 but its B has 0 elements"},
+		{first(x, 1), first(y, 1), func() { l[1].Activation = 99 }, "Layers[1].Activation is Activation(99), which does not exist"},
+		{first(x, 1), first(y, 1), func() { l[0].W.Stride = 3 }, "Layers[0].W is 3×4 but its stride is 3"},
+		{first(x, 1), first(y, 1), func() { l[0].W.Data = l[0].W.Data[:11] }, "Layers[0].W is 3×4 with stride 4 but its Data has 11 elements"},
+		{first(x, 1), first(y, 1), func() { l[0].W.Data = l[1].W.Data }, "Layers[0].W is 3×4 with stride 4 but its Data has 8 elements"},
+		{first(x, 1), first(y, 1), func() { net.Layers = []*mlp.Layer[float64]{l[0], nil} }, "Layers[1] is nil"},
 		{first(x, 1), first(y, 1), func() { net.Layers = l[:1] }, "the net has 1 layers but the trainer was made for 2"},
 		{first(x, 1), first(y, 1), func() {
 			*l[0] = *mlp.NewLayer[float64](3, 5, kernels.ReLU, rng)
@@ -239,6 +244,9 @@ func TestStepErrors(t *testing.T) {
 			*l[0] = *mlp.NewLayer[float64](9, 4, kernels.ReLU, rng)
 		}, "Layers[0].W is 9×4 but the trainer was made for 3×4"},
 	} {
+		if _, err := trainer.Step(first(x, 1), first(y, 1), 0.1); err != nil {
+			t.Fatal(err)
+		}
 		if c.change != nil {
 			c.change()
 		}
@@ -246,9 +254,11 @@ func TestStepErrors(t *testing.T) {
 			return slices.Concat(x.Data, y.Data, l[0].W.Data, l[0].B, l[1].W.Data, l[1].B)
 		}
 		before := all()
-		cost, err := trainer.Step(c.x, c.y, 0.1)
-		if cost != 0 || err == nil || err.Error() != "mlp: Step: "+c.want {
-			t.Errorf("Step returned %v and the error %v, want 0 and mlp: Step: %s", cost, err, c.want)
+		for range 2 {
+			cost, err := trainer.Step(c.x, c.y, 0.1)
+			if cost != 0 || err == nil || err.Error() != "mlp: Step: "+c.want {
+				t.Errorf("Step returned %v and the error %v, want 0 and mlp: Step: %s", cost, err, c.want)
+			}
 		}
 		if !sameBits(before, all()) {
 			t.Errorf("Step wrote before it returned: %s", c.want)

@@ -258,7 +258,7 @@ func (r *results) stops(o options) {
 	if strings.Contains(o.types, "f32") {
 		during(s+", f32", pauses.Product[float32](n))
 	}
-	during("a loop in Go", func() { pauses.Spin(time.Second) })
+	during("a loop in Go", func() { pauses.Spin(3 * time.Second) })
 }
 
 // layers times both passes of the types asked for, ours first.
