@@ -231,6 +231,139 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 	m.FreeInts(p)
 }
 
+// singleRows is how many rows of w the kernel single takes at a time.
+const singleRows = 16
+
+// single is the whole backward pass of one row but for dz and db. It turns w in
+// the registers as input does; the rows of dw, which are stored meanwhile, take
+// no time of their own.
+func single(m Machine) {
+	s := m.Spec()
+	lanes, size := s.Lanes(), s.Float.Size
+	m.Func("single", sig(m, "func(dx, dw *T, lddw uintptr, dz, x, w *T, ldw uintptr, rows, n int)"),
+		"dx[k]   = Σ_j dz[j]·w[k,j],  k < rows, j < n",
+		"dw[k,j] = x[k]·dz[j]",
+		"",
+		"Each sum is one chain of fused multiply-adds in order of j from +0; a zero is",
+		"+0. The rows of dw and w are as many bytes apart as follows each. rows is a",
+		"multiple of sixteen, at least one.")
+	n := m.Int()
+	m.Arg(n, "n")
+	part := m.MakePart(n)
+	part.Count = n
+	again := m.NewLabel("rows")
+	m.Label(again)
+	m.Comment("%d elements of dx, from +0", singleRows)
+	acc := m.VecsOf(singleRows / lanes)
+	zero, z, xk, v := m.Vec(), m.Vec(), m.Vec(), m.Vec()
+	m.Zero(zero)
+	for _, a := range acc {
+		m.Zero(a)
+	}
+	dz, x, dw, lddw, wp, ldw := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
+	m.Arg(dz, "dz")
+	m.Arg(x, "x")
+	m.Arg(dw, "dw")
+	m.Arg(lddw, "lddw")
+	m.Arg(wp, "w")
+	m.Arg(ldw, "ldw")
+	m.Arg(n, "n")
+	w := m.Rows(singleRows, wp, ldw)
+	product := func(a Addr) { // v = x[k]·z + 0
+		m.Scalars(xk, a, 1)
+		m.Move(v, zero)
+		m.FMAScalar(v, z, xk, 0)
+		m.AddVec(v, v, zero)
+	}
+
+	square, tail, end := m.NewLabel("square"), m.NewLabel("tail"), m.NewLabel("end")
+	m.JumpIf(n, Less, lanes, tail)
+	m.Label(square)
+	m.Comment("acc[k] = fma(dz[j], w[k,j], acc[k]);  dw[k,j] = x[k]·dz[j], %d neighbours j at a time", lanes)
+	m.Load(z, At(dz, 0))
+	to := m.Int()
+	m.Copy(to, dw)
+	for b, a := range acc {
+		row := b * lanes
+		for j := 0; j < lanes; j += s.Columns {
+			vs := m.LoadColumns(w.At[b*lanes:][:lanes], j*size)
+			for c, column := range vs {
+				m.FMASplat(a, column, At(dz, (j+c)*size), xk)
+			}
+			m.FreeVecs(vs...)
+			for range s.Columns {
+				product(At(x, row*size))
+				m.Store(At(to, 0), v)
+				m.Add(to, lddw)
+				row++
+			}
+		}
+	}
+	m.FreeInts(to)
+	m.StepConst(w, s.VecBytes)
+	m.AddConst(dz, s.VecBytes)
+	m.AddConst(dw, s.VecBytes)
+	m.AddConst(n, -lanes)
+	m.JumpIf(n, AtLeast, lanes, square)
+	m.Label(tail)
+	m.JumpIf(n, AtMost, 0, end)
+	m.Comment("the same for fewer j")
+	for b, a := range acc {
+		over := m.NewLabel("over")
+		vs := m.VecsOf(lanes)
+		for k, column := range vs {
+			m.LoadPart(column, w.At[b*lanes+k], part)
+		}
+		vs = m.Transpose(vs)
+		for j, column := range vs {
+			m.FMASplat(a, column, At(dz, j*size), xk)
+			if j < lanes-1 {
+				m.JumpIf(n, Equal, j+1, over)
+			}
+		}
+		m.Label(over)
+		m.FreeVecs(vs...)
+	}
+	m.LoadPart(z, At(dz, 0), part)
+	m.FreeRows(w)
+	left, row := m.Int(), m.NewLabel("row")
+	m.Const(left, singleRows)
+	m.Label(row)
+	product(At(x, 0))
+	m.StorePart(At(dw, 0), v, part)
+	m.AddConst(x, size)
+	m.Add(dw, lddw)
+	m.LoopDown(left, row)
+	m.FreeInts(left)
+	m.Label(end)
+
+	positive(m, acc, zero)
+	m.Arg(dz, "dx")
+	for b, a := range acc {
+		m.Store(At(dz, b*s.VecBytes), a)
+	}
+	m.Comment("the next %d rows", singleRows)
+	m.AddConst(dz, singleRows*size)
+	m.SetArg("dx", dz)
+	m.Arg(x, "x")
+	m.AddConst(x, singleRows*size)
+	m.SetArg("x", x)
+	for _, p := range []struct {
+		name   string
+		at, ld Int
+	}{{"dw", dw, lddw}, {"w", wp, ldw}} {
+		m.Arg(p.at, p.name)
+		m.MulConst(p.ld, p.ld, singleRows)
+		m.Add(p.at, p.ld)
+		m.SetArg(p.name, p.at)
+	}
+	m.Arg(n, "rows")
+	m.AddConst(n, -singleRows)
+	m.SetArg("rows", n)
+	m.JumpIf(n, AtLeast, 1, again)
+	m.Return()
+}
+
 // The largest tile of dots.
 const dotsRows, dotsCols = 4, 2
 

@@ -26,7 +26,7 @@ var sources = []struct {
 }{
 	{"dense", []kernel{{"panel", panel}, {"packing", packing}, {"narrow", narrow}, {"dot", dot}}},
 	{"grad", []kernel{{"grad", grad}, {"gate", gate}, {"column", column}}},
-	{"few", []kernel{{"input", input}, {"turned", turned}, {"dots", dots}, {"sweep", sweep}, {"thin", thin}}},
+	{"few", []kernel{{"input", input}, {"turned", turned}, {"dots", dots}, {"single", single}, {"sweep", sweep}, {"thin", thin}}},
 	{"pack", []kernel{{"transpose", transpose}, {"tighten", tighten}}},
 	{"loss", []kernel{{"mse", mse}}},
 	{"update", []kernel{{"sgd", sgd}}},

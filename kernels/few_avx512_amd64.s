@@ -32556,6 +32556,927 @@ folded24:
 	VZEROUPPER
 	RET
 
+// func singleAVX512F32(dx *float32, dw *float32, lddw uintptr, dz *float32, x *float32, w *float32, ldw uintptr, rows int, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·singleAVX512F32(SB), NOSPLIT, $0-72
+	MOVQ  n+64(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+rows1:
+	// 16 elements of dx, from +0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z0, Z0, Z0
+	MOVQ   dz+24(FP), BX
+	MOVQ   x+32(FP), CX
+	MOVQ   dw+8(FP), DX
+	MOVQ   lddw+16(FP), SI
+	MOVQ   w+40(FP), DI
+	MOVQ   ldw+48(FP), R8
+	MOVQ   n+64(FP), AX
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R8)(R8*4), R10
+	LEAQ   (R9)(R8*4), R11
+	LEAQ   (DI)(R8*8), R12
+	CMPQ   AX, $0x10
+	JLT    tail3
+
+square2:
+	// acc[k] = fma(dz[j], w[k,j], acc[k]);  dw[k,j] = x[k]·dz[j], 16 neighbours j at a time
+	VMOVUPS          (BX), Z2
+	MOVQ             DX, R13
+	VMOVUPS          (DI), Y5
+	VINSERTF64X4     $0x01, (DI)(R8*4), Z5, Z5
+	VMOVUPS          (DI)(R8*1), Y6
+	VINSERTF64X4     $0x01, (DI)(R10*1), Z6, Z6
+	VMOVUPS          (DI)(R8*2), Y7
+	VINSERTF64X4     $0x01, (DI)(R9*2), Z7, Z7
+	VMOVUPS          (DI)(R9*1), Y8
+	VINSERTF64X4     $0x01, (DI)(R11*1), Z8, Z8
+	VMOVUPS          (R12), Y9
+	VINSERTF64X4     $0x01, (R12)(R8*4), Z9, Z9
+	VMOVUPS          (R12)(R8*1), Y10
+	VINSERTF64X4     $0x01, (R12)(R10*1), Z10, Z10
+	VMOVUPS          (R12)(R8*2), Y11
+	VINSERTF64X4     $0x01, (R12)(R9*2), Z11, Z11
+	VMOVUPS          (R12)(R9*1), Y12
+	VINSERTF64X4     $0x01, (R12)(R11*1), Z12, Z12
+	VUNPCKHPS        Z6, Z5, Z13
+	VUNPCKLPS        Z6, Z5, Z5
+	VUNPCKHPS        Z8, Z7, Z6
+	VUNPCKLPS        Z8, Z7, Z7
+	VUNPCKHPD        Z7, Z5, Z8
+	VUNPCKLPD        Z7, Z5, Z5
+	VUNPCKHPD        Z6, Z13, Z7
+	VUNPCKLPD        Z6, Z13, Z13
+	VUNPCKHPS        Z10, Z9, Z6
+	VUNPCKLPS        Z10, Z9, Z9
+	VUNPCKHPS        Z12, Z11, Z10
+	VUNPCKLPS        Z12, Z11, Z11
+	VUNPCKHPD        Z11, Z9, Z12
+	VUNPCKLPD        Z11, Z9, Z9
+	VUNPCKHPD        Z10, Z6, Z11
+	VUNPCKLPD        Z10, Z6, Z6
+	VSHUFF64X2       $0xdd, Z9, Z5, Z10
+	VSHUFF64X2       $0x88, Z9, Z5, Z5
+	VSHUFF64X2       $0xdd, Z12, Z8, Z9
+	VSHUFF64X2       $0x88, Z12, Z8, Z8
+	VSHUFF64X2       $0xdd, Z6, Z13, Z12
+	VSHUFF64X2       $0x88, Z6, Z13, Z13
+	VSHUFF64X2       $0xdd, Z11, Z7, Z6
+	VSHUFF64X2       $0x88, Z11, Z7, Z7
+	VFMADD231PS.BCST (BX), Z5, Z0
+	VFMADD231PS.BCST 4(BX), Z8, Z0
+	VFMADD231PS.BCST 8(BX), Z13, Z0
+	VFMADD231PS.BCST 12(BX), Z7, Z0
+	VFMADD231PS.BCST 16(BX), Z10, Z0
+	VFMADD231PS.BCST 20(BX), Z9, Z0
+	VFMADD231PS.BCST 24(BX), Z12, Z0
+	VFMADD231PS.BCST 28(BX), Z6, Z0
+	VBROADCASTSS     (CX), Z3
+	VMOVAPS          Z1, Z4
+	VFMADD231PS      Z3, Z2, Z4
+	VADDPS           Z1, Z4, Z4
+	VMOVUPS          Z4, (R13)
+	ADDQ             SI, R13
+	VBROADCASTSS     4(CX), Z3
+	VMOVAPS          Z1, Z4
+	VFMADD231PS      Z3, Z2, Z4
+	VADDPS           Z1, Z4, Z4
+	VMOVUPS          Z4, (R13)
+	ADDQ             SI, R13
+	VBROADCASTSS     8(CX), Z3
+	VMOVAPS          Z1, Z4
+	VFMADD231PS      Z3, Z2, Z4
+	VADDPS           Z1, Z4, Z4
+	VMOVUPS          Z4, (R13)
+	ADDQ             SI, R13
+	VBROADCASTSS     12(CX), Z3
+	VMOVAPS          Z1, Z4
+	VFMADD231PS      Z3, Z2, Z4
+	VADDPS           Z1, Z4, Z4
+	VMOVUPS          Z4, (R13)
+	ADDQ             SI, R13
+	VBROADCASTSS     16(CX), Z3
+	VMOVAPS          Z1, Z4
+	VFMADD231PS      Z3, Z2, Z4
+	VADDPS           Z1, Z4, Z4
+	VMOVUPS          Z4, (R13)
+	ADDQ             SI, R13
+	VBROADCASTSS     20(CX), Z3
+	VMOVAPS          Z1, Z4
+	VFMADD231PS      Z3, Z2, Z4
+	VADDPS           Z1, Z4, Z4
+	VMOVUPS          Z4, (R13)
+	ADDQ             SI, R13
+	VBROADCASTSS     24(CX), Z3
+	VMOVAPS          Z1, Z4
+	VFMADD231PS      Z3, Z2, Z4
+	VADDPS           Z1, Z4, Z4
+	VMOVUPS          Z4, (R13)
+	ADDQ             SI, R13
+	VBROADCASTSS     28(CX), Z3
+	VMOVAPS          Z1, Z4
+	VFMADD231PS      Z3, Z2, Z4
+	VADDPS           Z1, Z4, Z4
+	VMOVUPS          Z4, (R13)
+	ADDQ             SI, R13
+	VMOVUPS          32(DI), Y5
+	VINSERTF64X4     $0x01, 32(DI)(R8*4), Z5, Z5
+	VMOVUPS          32(DI)(R8*1), Y6
+	VINSERTF64X4     $0x01, 32(DI)(R10*1), Z6, Z6
+	VMOVUPS          32(DI)(R8*2), Y7
+	VINSERTF64X4     $0x01, 32(DI)(R9*2), Z7, Z7
+	VMOVUPS          32(DI)(R9*1), Y8
+	VINSERTF64X4     $0x01, 32(DI)(R11*1), Z8, Z8
+	VMOVUPS          32(R12), Y9
+	VINSERTF64X4     $0x01, 32(R12)(R8*4), Z9, Z9
+	VMOVUPS          32(R12)(R8*1), Y10
+	VINSERTF64X4     $0x01, 32(R12)(R10*1), Z10, Z10
+	VMOVUPS          32(R12)(R8*2), Y11
+	VINSERTF64X4     $0x01, 32(R12)(R9*2), Z11, Z11
+	VMOVUPS          32(R12)(R9*1), Y12
+	VINSERTF64X4     $0x01, 32(R12)(R11*1), Z12, Z12
+	VUNPCKHPS        Z6, Z5, Z13
+	VUNPCKLPS        Z6, Z5, Z5
+	VUNPCKHPS        Z8, Z7, Z6
+	VUNPCKLPS        Z8, Z7, Z7
+	VUNPCKHPD        Z7, Z5, Z8
+	VUNPCKLPD        Z7, Z5, Z5
+	VUNPCKHPD        Z6, Z13, Z7
+	VUNPCKLPD        Z6, Z13, Z13
+	VUNPCKHPS        Z10, Z9, Z6
+	VUNPCKLPS        Z10, Z9, Z9
+	VUNPCKHPS        Z12, Z11, Z10
+	VUNPCKLPS        Z12, Z11, Z11
+	VUNPCKHPD        Z11, Z9, Z12
+	VUNPCKLPD        Z11, Z9, Z9
+	VUNPCKHPD        Z10, Z6, Z11
+	VUNPCKLPD        Z10, Z6, Z6
+	VSHUFF64X2       $0xdd, Z9, Z5, Z10
+	VSHUFF64X2       $0x88, Z9, Z5, Z5
+	VSHUFF64X2       $0xdd, Z12, Z8, Z9
+	VSHUFF64X2       $0x88, Z12, Z8, Z8
+	VSHUFF64X2       $0xdd, Z6, Z13, Z12
+	VSHUFF64X2       $0x88, Z6, Z13, Z13
+	VSHUFF64X2       $0xdd, Z11, Z7, Z6
+	VSHUFF64X2       $0x88, Z11, Z7, Z7
+	VFMADD231PS.BCST 32(BX), Z5, Z0
+	VFMADD231PS.BCST 36(BX), Z8, Z0
+	VFMADD231PS.BCST 40(BX), Z13, Z0
+	VFMADD231PS.BCST 44(BX), Z7, Z0
+	VFMADD231PS.BCST 48(BX), Z10, Z0
+	VFMADD231PS.BCST 52(BX), Z9, Z0
+	VFMADD231PS.BCST 56(BX), Z12, Z0
+	VFMADD231PS.BCST 60(BX), Z6, Z0
+	VBROADCASTSS     32(CX), Z3
+	VMOVAPS          Z1, Z4
+	VFMADD231PS      Z3, Z2, Z4
+	VADDPS           Z1, Z4, Z4
+	VMOVUPS          Z4, (R13)
+	ADDQ             SI, R13
+	VBROADCASTSS     36(CX), Z3
+	VMOVAPS          Z1, Z4
+	VFMADD231PS      Z3, Z2, Z4
+	VADDPS           Z1, Z4, Z4
+	VMOVUPS          Z4, (R13)
+	ADDQ             SI, R13
+	VBROADCASTSS     40(CX), Z3
+	VMOVAPS          Z1, Z4
+	VFMADD231PS      Z3, Z2, Z4
+	VADDPS           Z1, Z4, Z4
+	VMOVUPS          Z4, (R13)
+	ADDQ             SI, R13
+	VBROADCASTSS     44(CX), Z3
+	VMOVAPS          Z1, Z4
+	VFMADD231PS      Z3, Z2, Z4
+	VADDPS           Z1, Z4, Z4
+	VMOVUPS          Z4, (R13)
+	ADDQ             SI, R13
+	VBROADCASTSS     48(CX), Z3
+	VMOVAPS          Z1, Z4
+	VFMADD231PS      Z3, Z2, Z4
+	VADDPS           Z1, Z4, Z4
+	VMOVUPS          Z4, (R13)
+	ADDQ             SI, R13
+	VBROADCASTSS     52(CX), Z3
+	VMOVAPS          Z1, Z4
+	VFMADD231PS      Z3, Z2, Z4
+	VADDPS           Z1, Z4, Z4
+	VMOVUPS          Z4, (R13)
+	ADDQ             SI, R13
+	VBROADCASTSS     56(CX), Z3
+	VMOVAPS          Z1, Z4
+	VFMADD231PS      Z3, Z2, Z4
+	VADDPS           Z1, Z4, Z4
+	VMOVUPS          Z4, (R13)
+	ADDQ             SI, R13
+	VBROADCASTSS     60(CX), Z3
+	VMOVAPS          Z1, Z4
+	VFMADD231PS      Z3, Z2, Z4
+	VADDPS           Z1, Z4, Z4
+	VMOVUPS          Z4, (R13)
+	ADDQ             SI, R13
+	ADDQ             $0x40, DI
+	ADDQ             $0x40, R12
+	ADDQ             $0x40, BX
+	ADDQ             $0x40, DX
+	SUBQ             $0x10, AX
+	CMPQ             AX, $0x10
+	JGE              square2
+
+tail3:
+	TESTQ AX, AX
+	JLE   end4
+
+	// the same for fewer j
+	VMOVUPS.Z        (DI), K1, Z5
+	VMOVUPS.Z        (DI)(R8*1), K1, Z6
+	VMOVUPS.Z        (DI)(R8*2), K1, Z7
+	VMOVUPS.Z        (DI)(R9*1), K1, Z8
+	VMOVUPS.Z        (DI)(R8*4), K1, Z9
+	VMOVUPS.Z        (DI)(R10*1), K1, Z10
+	VMOVUPS.Z        (DI)(R9*2), K1, Z11
+	VMOVUPS.Z        (DI)(R11*1), K1, Z12
+	VMOVUPS.Z        (R12), K1, Z13
+	VMOVUPS.Z        (R12)(R8*1), K1, Z14
+	VMOVUPS.Z        (R12)(R8*2), K1, Z15
+	VMOVUPS.Z        (R12)(R9*1), K1, Z16
+	VMOVUPS.Z        (R12)(R8*4), K1, Z17
+	VMOVUPS.Z        (R12)(R10*1), K1, Z18
+	VMOVUPS.Z        (R12)(R9*2), K1, Z19
+	VMOVUPS.Z        (R12)(R11*1), K1, Z20
+	VSHUFF64X2       $0xee, Z9, Z5, Z21
+	VSHUFF64X2       $0x44, Z9, Z5, Z5
+	VSHUFF64X2       $0xee, Z10, Z6, Z9
+	VSHUFF64X2       $0x44, Z10, Z6, Z6
+	VSHUFF64X2       $0xee, Z11, Z7, Z10
+	VSHUFF64X2       $0x44, Z11, Z7, Z7
+	VSHUFF64X2       $0xee, Z12, Z8, Z11
+	VSHUFF64X2       $0x44, Z12, Z8, Z8
+	VSHUFF64X2       $0xee, Z17, Z13, Z12
+	VSHUFF64X2       $0x44, Z17, Z13, Z13
+	VSHUFF64X2       $0xee, Z18, Z14, Z17
+	VSHUFF64X2       $0x44, Z18, Z14, Z14
+	VSHUFF64X2       $0xee, Z19, Z15, Z18
+	VSHUFF64X2       $0x44, Z19, Z15, Z15
+	VSHUFF64X2       $0xee, Z20, Z16, Z19
+	VSHUFF64X2       $0x44, Z20, Z16, Z16
+	VUNPCKHPS        Z6, Z5, Z20
+	VUNPCKLPS        Z6, Z5, Z5
+	VUNPCKHPS        Z8, Z7, Z6
+	VUNPCKLPS        Z8, Z7, Z7
+	VUNPCKHPD        Z7, Z5, Z8
+	VUNPCKLPD        Z7, Z5, Z5
+	VUNPCKHPD        Z6, Z20, Z7
+	VUNPCKLPD        Z6, Z20, Z20
+	VUNPCKHPS        Z14, Z13, Z6
+	VUNPCKLPS        Z14, Z13, Z13
+	VUNPCKHPS        Z16, Z15, Z14
+	VUNPCKLPS        Z16, Z15, Z15
+	VUNPCKHPD        Z15, Z13, Z16
+	VUNPCKLPD        Z15, Z13, Z13
+	VUNPCKHPD        Z14, Z6, Z15
+	VUNPCKLPD        Z14, Z6, Z6
+	VUNPCKHPS        Z9, Z21, Z14
+	VUNPCKLPS        Z9, Z21, Z21
+	VUNPCKHPS        Z11, Z10, Z9
+	VUNPCKLPS        Z11, Z10, Z10
+	VUNPCKHPD        Z10, Z21, Z11
+	VUNPCKLPD        Z10, Z21, Z21
+	VUNPCKHPD        Z9, Z14, Z10
+	VUNPCKLPD        Z9, Z14, Z14
+	VUNPCKHPS        Z17, Z12, Z9
+	VUNPCKLPS        Z17, Z12, Z12
+	VUNPCKHPS        Z19, Z18, Z17
+	VUNPCKLPS        Z19, Z18, Z18
+	VUNPCKHPD        Z18, Z12, Z19
+	VUNPCKLPD        Z18, Z12, Z12
+	VUNPCKHPD        Z17, Z9, Z18
+	VUNPCKLPD        Z17, Z9, Z9
+	VSHUFF64X2       $0xdd, Z13, Z5, Z17
+	VSHUFF64X2       $0x88, Z13, Z5, Z5
+	VSHUFF64X2       $0xdd, Z16, Z8, Z13
+	VSHUFF64X2       $0x88, Z16, Z8, Z8
+	VSHUFF64X2       $0xdd, Z6, Z20, Z16
+	VSHUFF64X2       $0x88, Z6, Z20, Z20
+	VSHUFF64X2       $0xdd, Z15, Z7, Z6
+	VSHUFF64X2       $0x88, Z15, Z7, Z7
+	VSHUFF64X2       $0xdd, Z12, Z21, Z15
+	VSHUFF64X2       $0x88, Z12, Z21, Z21
+	VSHUFF64X2       $0xdd, Z19, Z11, Z12
+	VSHUFF64X2       $0x88, Z19, Z11, Z11
+	VSHUFF64X2       $0xdd, Z9, Z14, Z19
+	VSHUFF64X2       $0x88, Z9, Z14, Z14
+	VSHUFF64X2       $0xdd, Z18, Z10, Z9
+	VSHUFF64X2       $0x88, Z18, Z10, Z10
+	VFMADD231PS.BCST (BX), Z5, Z0
+	CMPQ             AX, $0x01
+	JE               over5
+	VFMADD231PS.BCST 4(BX), Z8, Z0
+	CMPQ             AX, $0x02
+	JE               over5
+	VFMADD231PS.BCST 8(BX), Z20, Z0
+	CMPQ             AX, $0x03
+	JE               over5
+	VFMADD231PS.BCST 12(BX), Z7, Z0
+	CMPQ             AX, $0x04
+	JE               over5
+	VFMADD231PS.BCST 16(BX), Z17, Z0
+	CMPQ             AX, $0x05
+	JE               over5
+	VFMADD231PS.BCST 20(BX), Z13, Z0
+	CMPQ             AX, $0x06
+	JE               over5
+	VFMADD231PS.BCST 24(BX), Z16, Z0
+	CMPQ             AX, $0x07
+	JE               over5
+	VFMADD231PS.BCST 28(BX), Z6, Z0
+	CMPQ             AX, $0x08
+	JE               over5
+	VFMADD231PS.BCST 32(BX), Z21, Z0
+	CMPQ             AX, $0x09
+	JE               over5
+	VFMADD231PS.BCST 36(BX), Z11, Z0
+	CMPQ             AX, $0x0a
+	JE               over5
+	VFMADD231PS.BCST 40(BX), Z14, Z0
+	CMPQ             AX, $0x0b
+	JE               over5
+	VFMADD231PS.BCST 44(BX), Z10, Z0
+	CMPQ             AX, $0x0c
+	JE               over5
+	VFMADD231PS.BCST 48(BX), Z15, Z0
+	CMPQ             AX, $0x0d
+	JE               over5
+	VFMADD231PS.BCST 52(BX), Z12, Z0
+	CMPQ             AX, $0x0e
+	JE               over5
+	VFMADD231PS.BCST 56(BX), Z19, Z0
+	CMPQ             AX, $0x0f
+	JE               over5
+	VFMADD231PS.BCST 60(BX), Z9, Z0
+
+over5:
+	VMOVUPS.Z (BX), K1, Z2
+	MOVQ      $0x00000010, R9
+
+row6:
+	VBROADCASTSS  (CX), Z3
+	VMOVAPS       Z1, Z4
+	VFMADD231PS   Z3, Z2, Z4
+	VADDPS        Z1, Z4, Z4
+	TESTQ         $0x00000008, AX
+	JZ            low8
+	VMOVUPS       Y4, (DX)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low9
+	VMOVUPS       X4, 32(DX)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low10
+	VMOVSD        X4, 48(DX)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low11
+	VMOVSS        X4, 56(DX)
+
+low11:
+	JMP stored7
+
+low10:
+	TESTQ  $0x00000001, AX
+	JZ     low12
+	VMOVSS X4, 48(DX)
+
+low12:
+	JMP stored7
+
+low9:
+	TESTQ     $0x00000002, AX
+	JZ        low13
+	VMOVSD    X4, 32(DX)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low14
+	VMOVSS    X4, 40(DX)
+
+low14:
+	JMP stored7
+
+low13:
+	TESTQ  $0x00000001, AX
+	JZ     low15
+	VMOVSS X4, 32(DX)
+
+low15:
+	JMP stored7
+
+low8:
+	TESTQ        $0x00000004, AX
+	JZ           low16
+	VMOVUPS      X4, (DX)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low17
+	VMOVSD       X4, 16(DX)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low18
+	VMOVSS       X4, 24(DX)
+
+low18:
+	JMP stored7
+
+low17:
+	TESTQ  $0x00000001, AX
+	JZ     low19
+	VMOVSS X4, 16(DX)
+
+low19:
+	JMP stored7
+
+low16:
+	TESTQ     $0x00000002, AX
+	JZ        low20
+	VMOVSD    X4, (DX)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low21
+	VMOVSS    X4, 8(DX)
+
+low21:
+	JMP stored7
+
+low20:
+	TESTQ  $0x00000001, AX
+	JZ     low22
+	VMOVSS X4, (DX)
+
+low22:
+stored7:
+	ADDQ $0x04, CX
+	ADDQ SI, DX
+	DECQ R9
+	JNZ  row6
+
+end4:
+	VPXORD  Z1, Z1, Z1
+	VADDPS  Z1, Z0, Z0
+	MOVQ    dx+0(FP), BX
+	VMOVUPS Z0, (BX)
+
+	// the next 16 rows
+	ADDQ   $0x40, BX
+	MOVQ   BX, dx+0(FP)
+	MOVQ   x+32(FP), CX
+	ADDQ   $0x40, CX
+	MOVQ   CX, x+32(FP)
+	MOVQ   dw+8(FP), DX
+	IMUL3Q $0x10, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dw+8(FP)
+	MOVQ   w+40(FP), DI
+	IMUL3Q $0x10, R8, R8
+	ADDQ   R8, DI
+	MOVQ   DI, w+40(FP)
+	MOVQ   rows+56(FP), AX
+	SUBQ   $0x10, AX
+	MOVQ   AX, rows+56(FP)
+	CMPQ   AX, $0x01
+	JGE    rows1
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func singleAVX512F64(dx *float64, dw *float64, lddw uintptr, dz *float64, x *float64, w *float64, ldw uintptr, rows int, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·singleAVX512F64(SB), NOSPLIT, $0-72
+	MOVQ  n+64(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+rows1:
+	// 16 elements of dx, from +0
+	VPXORD Z2, Z2, Z2
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	MOVQ   dz+24(FP), BX
+	MOVQ   x+32(FP), CX
+	MOVQ   dw+8(FP), DX
+	MOVQ   lddw+16(FP), SI
+	MOVQ   w+40(FP), DI
+	MOVQ   ldw+48(FP), R8
+	MOVQ   n+64(FP), AX
+	LEAQ   (R8)(R8*2), R9
+	LEAQ   (R8)(R8*4), R10
+	LEAQ   (R9)(R8*4), R11
+	LEAQ   (DI)(R8*8), R12
+	CMPQ   AX, $0x08
+	JLT    tail3
+
+square2:
+	// acc[k] = fma(dz[j], w[k,j], acc[k]);  dw[k,j] = x[k]·dz[j], 8 neighbours j at a time
+	VMOVUPD          (BX), Z3
+	MOVQ             DX, R13
+	VMOVUPS          (DI), Y6
+	VINSERTF64X4     $0x01, (DI)(R8*2), Z6, Z6
+	VMOVUPS          (DI)(R8*1), Y7
+	VINSERTF64X4     $0x01, (DI)(R9*1), Z7, Z7
+	VMOVUPS          (DI)(R8*4), Y8
+	VINSERTF64X4     $0x01, (DI)(R9*2), Z8, Z8
+	VMOVUPS          (DI)(R10*1), Y9
+	VINSERTF64X4     $0x01, (DI)(R11*1), Z9, Z9
+	VUNPCKHPD        Z7, Z6, Z10
+	VUNPCKLPD        Z7, Z6, Z6
+	VUNPCKHPD        Z9, Z8, Z7
+	VUNPCKLPD        Z9, Z8, Z8
+	VSHUFF64X2       $0xdd, Z8, Z6, Z9
+	VSHUFF64X2       $0x88, Z8, Z6, Z6
+	VSHUFF64X2       $0xdd, Z7, Z10, Z8
+	VSHUFF64X2       $0x88, Z7, Z10, Z10
+	VFMADD231PD.BCST (BX), Z6, Z0
+	VFMADD231PD.BCST 8(BX), Z10, Z0
+	VFMADD231PD.BCST 16(BX), Z9, Z0
+	VFMADD231PD.BCST 24(BX), Z8, Z0
+	VBROADCASTSD     (CX), Z4
+	VMOVAPD          Z2, Z5
+	VFMADD231PD      Z4, Z3, Z5
+	VADDPD           Z2, Z5, Z5
+	VMOVUPD          Z5, (R13)
+	ADDQ             SI, R13
+	VBROADCASTSD     8(CX), Z4
+	VMOVAPD          Z2, Z5
+	VFMADD231PD      Z4, Z3, Z5
+	VADDPD           Z2, Z5, Z5
+	VMOVUPD          Z5, (R13)
+	ADDQ             SI, R13
+	VBROADCASTSD     16(CX), Z4
+	VMOVAPD          Z2, Z5
+	VFMADD231PD      Z4, Z3, Z5
+	VADDPD           Z2, Z5, Z5
+	VMOVUPD          Z5, (R13)
+	ADDQ             SI, R13
+	VBROADCASTSD     24(CX), Z4
+	VMOVAPD          Z2, Z5
+	VFMADD231PD      Z4, Z3, Z5
+	VADDPD           Z2, Z5, Z5
+	VMOVUPD          Z5, (R13)
+	ADDQ             SI, R13
+	VMOVUPS          32(DI), Y6
+	VINSERTF64X4     $0x01, 32(DI)(R8*2), Z6, Z6
+	VMOVUPS          32(DI)(R8*1), Y7
+	VINSERTF64X4     $0x01, 32(DI)(R9*1), Z7, Z7
+	VMOVUPS          32(DI)(R8*4), Y8
+	VINSERTF64X4     $0x01, 32(DI)(R9*2), Z8, Z8
+	VMOVUPS          32(DI)(R10*1), Y9
+	VINSERTF64X4     $0x01, 32(DI)(R11*1), Z9, Z9
+	VUNPCKHPD        Z7, Z6, Z10
+	VUNPCKLPD        Z7, Z6, Z6
+	VUNPCKHPD        Z9, Z8, Z7
+	VUNPCKLPD        Z9, Z8, Z8
+	VSHUFF64X2       $0xdd, Z8, Z6, Z9
+	VSHUFF64X2       $0x88, Z8, Z6, Z6
+	VSHUFF64X2       $0xdd, Z7, Z10, Z8
+	VSHUFF64X2       $0x88, Z7, Z10, Z10
+	VFMADD231PD.BCST 32(BX), Z6, Z0
+	VFMADD231PD.BCST 40(BX), Z10, Z0
+	VFMADD231PD.BCST 48(BX), Z9, Z0
+	VFMADD231PD.BCST 56(BX), Z8, Z0
+	VBROADCASTSD     32(CX), Z4
+	VMOVAPD          Z2, Z5
+	VFMADD231PD      Z4, Z3, Z5
+	VADDPD           Z2, Z5, Z5
+	VMOVUPD          Z5, (R13)
+	ADDQ             SI, R13
+	VBROADCASTSD     40(CX), Z4
+	VMOVAPD          Z2, Z5
+	VFMADD231PD      Z4, Z3, Z5
+	VADDPD           Z2, Z5, Z5
+	VMOVUPD          Z5, (R13)
+	ADDQ             SI, R13
+	VBROADCASTSD     48(CX), Z4
+	VMOVAPD          Z2, Z5
+	VFMADD231PD      Z4, Z3, Z5
+	VADDPD           Z2, Z5, Z5
+	VMOVUPD          Z5, (R13)
+	ADDQ             SI, R13
+	VBROADCASTSD     56(CX), Z4
+	VMOVAPD          Z2, Z5
+	VFMADD231PD      Z4, Z3, Z5
+	VADDPD           Z2, Z5, Z5
+	VMOVUPD          Z5, (R13)
+	ADDQ             SI, R13
+	VMOVUPS          (R12), Y6
+	VINSERTF64X4     $0x01, (R12)(R8*2), Z6, Z6
+	VMOVUPS          (R12)(R8*1), Y7
+	VINSERTF64X4     $0x01, (R12)(R9*1), Z7, Z7
+	VMOVUPS          (R12)(R8*4), Y8
+	VINSERTF64X4     $0x01, (R12)(R9*2), Z8, Z8
+	VMOVUPS          (R12)(R10*1), Y9
+	VINSERTF64X4     $0x01, (R12)(R11*1), Z9, Z9
+	VUNPCKHPD        Z7, Z6, Z10
+	VUNPCKLPD        Z7, Z6, Z6
+	VUNPCKHPD        Z9, Z8, Z7
+	VUNPCKLPD        Z9, Z8, Z8
+	VSHUFF64X2       $0xdd, Z8, Z6, Z9
+	VSHUFF64X2       $0x88, Z8, Z6, Z6
+	VSHUFF64X2       $0xdd, Z7, Z10, Z8
+	VSHUFF64X2       $0x88, Z7, Z10, Z10
+	VFMADD231PD.BCST (BX), Z6, Z1
+	VFMADD231PD.BCST 8(BX), Z10, Z1
+	VFMADD231PD.BCST 16(BX), Z9, Z1
+	VFMADD231PD.BCST 24(BX), Z8, Z1
+	VBROADCASTSD     64(CX), Z4
+	VMOVAPD          Z2, Z5
+	VFMADD231PD      Z4, Z3, Z5
+	VADDPD           Z2, Z5, Z5
+	VMOVUPD          Z5, (R13)
+	ADDQ             SI, R13
+	VBROADCASTSD     72(CX), Z4
+	VMOVAPD          Z2, Z5
+	VFMADD231PD      Z4, Z3, Z5
+	VADDPD           Z2, Z5, Z5
+	VMOVUPD          Z5, (R13)
+	ADDQ             SI, R13
+	VBROADCASTSD     80(CX), Z4
+	VMOVAPD          Z2, Z5
+	VFMADD231PD      Z4, Z3, Z5
+	VADDPD           Z2, Z5, Z5
+	VMOVUPD          Z5, (R13)
+	ADDQ             SI, R13
+	VBROADCASTSD     88(CX), Z4
+	VMOVAPD          Z2, Z5
+	VFMADD231PD      Z4, Z3, Z5
+	VADDPD           Z2, Z5, Z5
+	VMOVUPD          Z5, (R13)
+	ADDQ             SI, R13
+	VMOVUPS          32(R12), Y6
+	VINSERTF64X4     $0x01, 32(R12)(R8*2), Z6, Z6
+	VMOVUPS          32(R12)(R8*1), Y7
+	VINSERTF64X4     $0x01, 32(R12)(R9*1), Z7, Z7
+	VMOVUPS          32(R12)(R8*4), Y8
+	VINSERTF64X4     $0x01, 32(R12)(R9*2), Z8, Z8
+	VMOVUPS          32(R12)(R10*1), Y9
+	VINSERTF64X4     $0x01, 32(R12)(R11*1), Z9, Z9
+	VUNPCKHPD        Z7, Z6, Z10
+	VUNPCKLPD        Z7, Z6, Z6
+	VUNPCKHPD        Z9, Z8, Z7
+	VUNPCKLPD        Z9, Z8, Z8
+	VSHUFF64X2       $0xdd, Z8, Z6, Z9
+	VSHUFF64X2       $0x88, Z8, Z6, Z6
+	VSHUFF64X2       $0xdd, Z7, Z10, Z8
+	VSHUFF64X2       $0x88, Z7, Z10, Z10
+	VFMADD231PD.BCST 32(BX), Z6, Z1
+	VFMADD231PD.BCST 40(BX), Z10, Z1
+	VFMADD231PD.BCST 48(BX), Z9, Z1
+	VFMADD231PD.BCST 56(BX), Z8, Z1
+	VBROADCASTSD     96(CX), Z4
+	VMOVAPD          Z2, Z5
+	VFMADD231PD      Z4, Z3, Z5
+	VADDPD           Z2, Z5, Z5
+	VMOVUPD          Z5, (R13)
+	ADDQ             SI, R13
+	VBROADCASTSD     104(CX), Z4
+	VMOVAPD          Z2, Z5
+	VFMADD231PD      Z4, Z3, Z5
+	VADDPD           Z2, Z5, Z5
+	VMOVUPD          Z5, (R13)
+	ADDQ             SI, R13
+	VBROADCASTSD     112(CX), Z4
+	VMOVAPD          Z2, Z5
+	VFMADD231PD      Z4, Z3, Z5
+	VADDPD           Z2, Z5, Z5
+	VMOVUPD          Z5, (R13)
+	ADDQ             SI, R13
+	VBROADCASTSD     120(CX), Z4
+	VMOVAPD          Z2, Z5
+	VFMADD231PD      Z4, Z3, Z5
+	VADDPD           Z2, Z5, Z5
+	VMOVUPD          Z5, (R13)
+	ADDQ             SI, R13
+	ADDQ             $0x40, DI
+	ADDQ             $0x40, R12
+	ADDQ             $0x40, BX
+	ADDQ             $0x40, DX
+	SUBQ             $0x08, AX
+	CMPQ             AX, $0x08
+	JGE              square2
+
+tail3:
+	TESTQ AX, AX
+	JLE   end4
+
+	// the same for fewer j
+	VMOVUPD.Z        (DI), K1, Z6
+	VMOVUPD.Z        (DI)(R8*1), K1, Z7
+	VMOVUPD.Z        (DI)(R8*2), K1, Z8
+	VMOVUPD.Z        (DI)(R9*1), K1, Z9
+	VMOVUPD.Z        (DI)(R8*4), K1, Z10
+	VMOVUPD.Z        (DI)(R10*1), K1, Z11
+	VMOVUPD.Z        (DI)(R9*2), K1, Z12
+	VMOVUPD.Z        (DI)(R11*1), K1, Z13
+	VSHUFF64X2       $0xee, Z8, Z6, Z14
+	VSHUFF64X2       $0x44, Z8, Z6, Z6
+	VSHUFF64X2       $0xee, Z9, Z7, Z8
+	VSHUFF64X2       $0x44, Z9, Z7, Z7
+	VSHUFF64X2       $0xee, Z12, Z10, Z9
+	VSHUFF64X2       $0x44, Z12, Z10, Z10
+	VSHUFF64X2       $0xee, Z13, Z11, Z12
+	VSHUFF64X2       $0x44, Z13, Z11, Z11
+	VUNPCKHPD        Z7, Z6, Z13
+	VUNPCKLPD        Z7, Z6, Z6
+	VUNPCKHPD        Z11, Z10, Z7
+	VUNPCKLPD        Z11, Z10, Z10
+	VUNPCKHPD        Z8, Z14, Z11
+	VUNPCKLPD        Z8, Z14, Z14
+	VUNPCKHPD        Z12, Z9, Z8
+	VUNPCKLPD        Z12, Z9, Z9
+	VSHUFF64X2       $0xdd, Z10, Z6, Z12
+	VSHUFF64X2       $0x88, Z10, Z6, Z6
+	VSHUFF64X2       $0xdd, Z7, Z13, Z10
+	VSHUFF64X2       $0x88, Z7, Z13, Z13
+	VSHUFF64X2       $0xdd, Z9, Z14, Z7
+	VSHUFF64X2       $0x88, Z9, Z14, Z14
+	VSHUFF64X2       $0xdd, Z8, Z11, Z9
+	VSHUFF64X2       $0x88, Z8, Z11, Z11
+	VFMADD231PD.BCST (BX), Z6, Z0
+	CMPQ             AX, $0x01
+	JE               over5
+	VFMADD231PD.BCST 8(BX), Z13, Z0
+	CMPQ             AX, $0x02
+	JE               over5
+	VFMADD231PD.BCST 16(BX), Z12, Z0
+	CMPQ             AX, $0x03
+	JE               over5
+	VFMADD231PD.BCST 24(BX), Z10, Z0
+	CMPQ             AX, $0x04
+	JE               over5
+	VFMADD231PD.BCST 32(BX), Z14, Z0
+	CMPQ             AX, $0x05
+	JE               over5
+	VFMADD231PD.BCST 40(BX), Z11, Z0
+	CMPQ             AX, $0x06
+	JE               over5
+	VFMADD231PD.BCST 48(BX), Z7, Z0
+	CMPQ             AX, $0x07
+	JE               over5
+	VFMADD231PD.BCST 56(BX), Z9, Z0
+
+over5:
+	VMOVUPD.Z        (R12), K1, Z6
+	VMOVUPD.Z        (R12)(R8*1), K1, Z7
+	VMOVUPD.Z        (R12)(R8*2), K1, Z8
+	VMOVUPD.Z        (R12)(R9*1), K1, Z9
+	VMOVUPD.Z        (R12)(R8*4), K1, Z10
+	VMOVUPD.Z        (R12)(R10*1), K1, Z11
+	VMOVUPD.Z        (R12)(R9*2), K1, Z12
+	VMOVUPD.Z        (R12)(R11*1), K1, Z13
+	VSHUFF64X2       $0xee, Z8, Z6, Z14
+	VSHUFF64X2       $0x44, Z8, Z6, Z6
+	VSHUFF64X2       $0xee, Z9, Z7, Z8
+	VSHUFF64X2       $0x44, Z9, Z7, Z7
+	VSHUFF64X2       $0xee, Z12, Z10, Z9
+	VSHUFF64X2       $0x44, Z12, Z10, Z10
+	VSHUFF64X2       $0xee, Z13, Z11, Z12
+	VSHUFF64X2       $0x44, Z13, Z11, Z11
+	VUNPCKHPD        Z7, Z6, Z13
+	VUNPCKLPD        Z7, Z6, Z6
+	VUNPCKHPD        Z11, Z10, Z7
+	VUNPCKLPD        Z11, Z10, Z10
+	VUNPCKHPD        Z8, Z14, Z11
+	VUNPCKLPD        Z8, Z14, Z14
+	VUNPCKHPD        Z12, Z9, Z8
+	VUNPCKLPD        Z12, Z9, Z9
+	VSHUFF64X2       $0xdd, Z10, Z6, Z12
+	VSHUFF64X2       $0x88, Z10, Z6, Z6
+	VSHUFF64X2       $0xdd, Z7, Z13, Z10
+	VSHUFF64X2       $0x88, Z7, Z13, Z13
+	VSHUFF64X2       $0xdd, Z9, Z14, Z7
+	VSHUFF64X2       $0x88, Z9, Z14, Z14
+	VSHUFF64X2       $0xdd, Z8, Z11, Z9
+	VSHUFF64X2       $0x88, Z8, Z11, Z11
+	VFMADD231PD.BCST (BX), Z6, Z1
+	CMPQ             AX, $0x01
+	JE               over6
+	VFMADD231PD.BCST 8(BX), Z13, Z1
+	CMPQ             AX, $0x02
+	JE               over6
+	VFMADD231PD.BCST 16(BX), Z12, Z1
+	CMPQ             AX, $0x03
+	JE               over6
+	VFMADD231PD.BCST 24(BX), Z10, Z1
+	CMPQ             AX, $0x04
+	JE               over6
+	VFMADD231PD.BCST 32(BX), Z14, Z1
+	CMPQ             AX, $0x05
+	JE               over6
+	VFMADD231PD.BCST 40(BX), Z11, Z1
+	CMPQ             AX, $0x06
+	JE               over6
+	VFMADD231PD.BCST 48(BX), Z7, Z1
+	CMPQ             AX, $0x07
+	JE               over6
+	VFMADD231PD.BCST 56(BX), Z9, Z1
+
+over6:
+	VMOVUPD.Z (BX), K1, Z3
+	MOVQ      $0x00000010, R9
+
+row7:
+	VBROADCASTSD  (CX), Z4
+	VMOVAPD       Z2, Z5
+	VFMADD231PD   Z4, Z3, Z5
+	VADDPD        Z2, Z5, Z5
+	TESTQ         $0x00000004, AX
+	JZ            low9
+	VMOVUPS       Y5, (DX)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low10
+	VMOVUPS       X5, 32(DX)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low11
+	VMOVSD        X5, 48(DX)
+	VUNPCKHPD     X5, X5, X5
+
+low11:
+	JMP stored8
+
+low10:
+	TESTQ     $0x00000001, AX
+	JZ        low12
+	VMOVSD    X5, 32(DX)
+	VUNPCKHPD X5, X5, X5
+
+low12:
+	JMP stored8
+
+low9:
+	TESTQ        $0x00000002, AX
+	JZ           low13
+	VMOVUPS      X5, (DX)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low14
+	VMOVSD       X5, 16(DX)
+	VUNPCKHPD    X5, X5, X5
+
+low14:
+	JMP stored8
+
+low13:
+	TESTQ     $0x00000001, AX
+	JZ        low15
+	VMOVSD    X5, (DX)
+	VUNPCKHPD X5, X5, X5
+
+low15:
+stored8:
+	ADDQ $0x08, CX
+	ADDQ SI, DX
+	DECQ R9
+	JNZ  row7
+
+end4:
+	VPXORD  Z2, Z2, Z2
+	VADDPD  Z2, Z0, Z0
+	VADDPD  Z2, Z1, Z1
+	MOVQ    dx+0(FP), BX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+
+	// the next 16 rows
+	ADDQ   $0x00000080, BX
+	MOVQ   BX, dx+0(FP)
+	MOVQ   x+32(FP), CX
+	ADDQ   $0x00000080, CX
+	MOVQ   CX, x+32(FP)
+	MOVQ   dw+8(FP), DX
+	IMUL3Q $0x10, SI, SI
+	ADDQ   SI, DX
+	MOVQ   DX, dw+8(FP)
+	MOVQ   w+40(FP), DI
+	IMUL3Q $0x10, R8, R8
+	ADDQ   R8, DI
+	MOVQ   DI, w+40(FP)
+	MOVQ   rows+56(FP), AX
+	SUBQ   $0x10, AX
+	MOVQ   AX, rows+56(FP)
+	CMPQ   AX, $0x01
+	JGE    rows1
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
 // func sweepAVX512F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·sweepAVX512F32(SB), NOSPLIT, $0-104

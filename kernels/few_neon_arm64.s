@@ -11123,6 +11123,1026 @@ folded24:
 	FMOVD F0, 0(R0)
 	RET
 
+// func singleNEONF32(dx *float32, dw *float32, lddw uintptr, dz *float32, x *float32, w *float32, ldw uintptr, rows int, n int)
+TEXT ·singleNEONF32(SB), NOSPLIT, $0-72
+	MOVD n+64(FP), R0
+
+rows1:
+	// 16 elements of dx, from +0
+	VMOVI $0, V4.B16
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  dz+24(FP), R1
+	MOVD  x+32(FP), R2
+	MOVD  dw+8(FP), R3
+	MOVD  lddw+16(FP), R4
+	MOVD  w+40(FP), R5
+	MOVD  ldw+48(FP), R6
+	MOVD  n+64(FP), R0
+	ADD   R6, R5, R7
+	ADD   R6, R7, R8
+	ADD   R6, R8, R9
+	ADD   R6, R9, R10
+	ADD   R6, R10, R11
+	ADD   R6, R11, R12
+	ADD   R6, R12, R13
+	ADD   R6, R13, R14
+	ADD   R6, R14, R15
+	ADD   R6, R15, R19
+	ADD   R6, R19, R20
+	ADD   R6, R20, R21
+	ADD   R6, R21, R22
+	ADD   R6, R22, R23
+	ADD   R6, R23, R24
+	CMP   $4, R0
+	BLT   tail3
+
+square2:
+	// acc[k] = fma(dz[j], w[k,j], acc[k]);  dw[k,j] = x[k]·dz[j], 4 neighbours j at a time
+	FMOVQ 0(R1), F5
+	MOVD  R3, R25
+	FMOVQ 0(R5), F8
+	FMOVQ 0(R7), F9
+	FMOVQ 0(R8), F10
+	FMOVQ 0(R9), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVS 0(R1), F6
+	WORD  $0x4f861100 // fmla v0.4s, v8.4s, v6.s[0]
+	FMOVS 4(R1), F6
+	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
+	FMOVS 8(R1), F6
+	WORD  $0x4f861140 // fmla v0.4s, v10.4s, v6.s[0]
+	FMOVS 12(R1), F6
+	WORD  $0x4f861160 // fmla v0.4s, v11.4s, v6.s[0]
+	FMOVS 0(R2), F6
+	VORR  V4.B16, V4.B16, V7.B16
+	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FMOVQ F7, 0(R25)
+	ADD   R4, R25
+	FMOVS 4(R2), F6
+	VORR  V4.B16, V4.B16, V7.B16
+	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FMOVQ F7, 0(R25)
+	ADD   R4, R25
+	FMOVS 8(R2), F6
+	VORR  V4.B16, V4.B16, V7.B16
+	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FMOVQ F7, 0(R25)
+	ADD   R4, R25
+	FMOVS 12(R2), F6
+	VORR  V4.B16, V4.B16, V7.B16
+	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FMOVQ F7, 0(R25)
+	ADD   R4, R25
+	FMOVQ 0(R10), F8
+	FMOVQ 0(R11), F9
+	FMOVQ 0(R12), F10
+	FMOVQ 0(R13), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVS 0(R1), F6
+	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
+	FMOVS 4(R1), F6
+	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
+	FMOVS 8(R1), F6
+	WORD  $0x4f861141 // fmla v1.4s, v10.4s, v6.s[0]
+	FMOVS 12(R1), F6
+	WORD  $0x4f861161 // fmla v1.4s, v11.4s, v6.s[0]
+	FMOVS 16(R2), F6
+	VORR  V4.B16, V4.B16, V7.B16
+	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FMOVQ F7, 0(R25)
+	ADD   R4, R25
+	FMOVS 20(R2), F6
+	VORR  V4.B16, V4.B16, V7.B16
+	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FMOVQ F7, 0(R25)
+	ADD   R4, R25
+	FMOVS 24(R2), F6
+	VORR  V4.B16, V4.B16, V7.B16
+	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FMOVQ F7, 0(R25)
+	ADD   R4, R25
+	FMOVS 28(R2), F6
+	VORR  V4.B16, V4.B16, V7.B16
+	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FMOVQ F7, 0(R25)
+	ADD   R4, R25
+	FMOVQ 0(R14), F8
+	FMOVQ 0(R15), F9
+	FMOVQ 0(R19), F10
+	FMOVQ 0(R20), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVS 0(R1), F6
+	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
+	FMOVS 4(R1), F6
+	WORD  $0x4f861122 // fmla v2.4s, v9.4s, v6.s[0]
+	FMOVS 8(R1), F6
+	WORD  $0x4f861142 // fmla v2.4s, v10.4s, v6.s[0]
+	FMOVS 12(R1), F6
+	WORD  $0x4f861162 // fmla v2.4s, v11.4s, v6.s[0]
+	FMOVS 32(R2), F6
+	VORR  V4.B16, V4.B16, V7.B16
+	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FMOVQ F7, 0(R25)
+	ADD   R4, R25
+	FMOVS 36(R2), F6
+	VORR  V4.B16, V4.B16, V7.B16
+	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FMOVQ F7, 0(R25)
+	ADD   R4, R25
+	FMOVS 40(R2), F6
+	VORR  V4.B16, V4.B16, V7.B16
+	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FMOVQ F7, 0(R25)
+	ADD   R4, R25
+	FMOVS 44(R2), F6
+	VORR  V4.B16, V4.B16, V7.B16
+	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FMOVQ F7, 0(R25)
+	ADD   R4, R25
+	FMOVQ 0(R21), F8
+	FMOVQ 0(R22), F9
+	FMOVQ 0(R23), F10
+	FMOVQ 0(R24), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVS 0(R1), F6
+	WORD  $0x4f861103 // fmla v3.4s, v8.4s, v6.s[0]
+	FMOVS 4(R1), F6
+	WORD  $0x4f861123 // fmla v3.4s, v9.4s, v6.s[0]
+	FMOVS 8(R1), F6
+	WORD  $0x4f861143 // fmla v3.4s, v10.4s, v6.s[0]
+	FMOVS 12(R1), F6
+	WORD  $0x4f861163 // fmla v3.4s, v11.4s, v6.s[0]
+	FMOVS 48(R2), F6
+	VORR  V4.B16, V4.B16, V7.B16
+	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FMOVQ F7, 0(R25)
+	ADD   R4, R25
+	FMOVS 52(R2), F6
+	VORR  V4.B16, V4.B16, V7.B16
+	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FMOVQ F7, 0(R25)
+	ADD   R4, R25
+	FMOVS 56(R2), F6
+	VORR  V4.B16, V4.B16, V7.B16
+	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FMOVQ F7, 0(R25)
+	ADD   R4, R25
+	FMOVS 60(R2), F6
+	VORR  V4.B16, V4.B16, V7.B16
+	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FMOVQ F7, 0(R25)
+	ADD   R4, R25
+	ADD   $16, R5
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	ADD   $16, R13
+	ADD   $16, R14
+	ADD   $16, R15
+	ADD   $16, R19
+	ADD   $16, R20
+	ADD   $16, R21
+	ADD   $16, R22
+	ADD   $16, R23
+	ADD   $16, R24
+	ADD   $16, R1
+	ADD   $16, R3
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square2
+
+tail3:
+	CMP $0, R0
+	BLE end4
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one6
+	FMOVD 0(R5), F8
+	TST   $1, R0
+	BEQ   moved7
+	ADD   $8, R5, R25
+	VLD1  (R25), V8.S[2]
+	B     moved7
+
+one6:
+	FMOVS 0(R5), F8
+
+moved7:
+	TST   $2, R0
+	BEQ   one8
+	FMOVD 0(R7), F9
+	TST   $1, R0
+	BEQ   moved9
+	ADD   $8, R7, R25
+	VLD1  (R25), V9.S[2]
+	B     moved9
+
+one8:
+	FMOVS 0(R7), F9
+
+moved9:
+	TST   $2, R0
+	BEQ   one10
+	FMOVD 0(R8), F10
+	TST   $1, R0
+	BEQ   moved11
+	ADD   $8, R8, R25
+	VLD1  (R25), V10.S[2]
+	B     moved11
+
+one10:
+	FMOVS 0(R8), F10
+
+moved11:
+	TST   $2, R0
+	BEQ   one12
+	FMOVD 0(R9), F11
+	TST   $1, R0
+	BEQ   moved13
+	ADD   $8, R9, R25
+	VLD1  (R25), V11.S[2]
+	B     moved13
+
+one12:
+	FMOVS 0(R9), F11
+
+moved13:
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVS 0(R1), F6
+	WORD  $0x4f861100 // fmla v0.4s, v8.4s, v6.s[0]
+	CMP   $1, R0
+	BEQ   over5
+	FMOVS 4(R1), F6
+	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
+	CMP   $2, R0
+	BEQ   over5
+	FMOVS 8(R1), F6
+	WORD  $0x4f861140 // fmla v0.4s, v10.4s, v6.s[0]
+	CMP   $3, R0
+	BEQ   over5
+	FMOVS 12(R1), F6
+	WORD  $0x4f861160 // fmla v0.4s, v11.4s, v6.s[0]
+
+over5:
+	TST   $2, R0
+	BEQ   one15
+	FMOVD 0(R10), F8
+	TST   $1, R0
+	BEQ   moved16
+	ADD   $8, R10, R25
+	VLD1  (R25), V8.S[2]
+	B     moved16
+
+one15:
+	FMOVS 0(R10), F8
+
+moved16:
+	TST   $2, R0
+	BEQ   one17
+	FMOVD 0(R11), F9
+	TST   $1, R0
+	BEQ   moved18
+	ADD   $8, R11, R25
+	VLD1  (R25), V9.S[2]
+	B     moved18
+
+one17:
+	FMOVS 0(R11), F9
+
+moved18:
+	TST   $2, R0
+	BEQ   one19
+	FMOVD 0(R12), F10
+	TST   $1, R0
+	BEQ   moved20
+	ADD   $8, R12, R25
+	VLD1  (R25), V10.S[2]
+	B     moved20
+
+one19:
+	FMOVS 0(R12), F10
+
+moved20:
+	TST   $2, R0
+	BEQ   one21
+	FMOVD 0(R13), F11
+	TST   $1, R0
+	BEQ   moved22
+	ADD   $8, R13, R25
+	VLD1  (R25), V11.S[2]
+	B     moved22
+
+one21:
+	FMOVS 0(R13), F11
+
+moved22:
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVS 0(R1), F6
+	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
+	CMP   $1, R0
+	BEQ   over14
+	FMOVS 4(R1), F6
+	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
+	CMP   $2, R0
+	BEQ   over14
+	FMOVS 8(R1), F6
+	WORD  $0x4f861141 // fmla v1.4s, v10.4s, v6.s[0]
+	CMP   $3, R0
+	BEQ   over14
+	FMOVS 12(R1), F6
+	WORD  $0x4f861161 // fmla v1.4s, v11.4s, v6.s[0]
+
+over14:
+	TST   $2, R0
+	BEQ   one24
+	FMOVD 0(R14), F8
+	TST   $1, R0
+	BEQ   moved25
+	ADD   $8, R14, R25
+	VLD1  (R25), V8.S[2]
+	B     moved25
+
+one24:
+	FMOVS 0(R14), F8
+
+moved25:
+	TST   $2, R0
+	BEQ   one26
+	FMOVD 0(R15), F9
+	TST   $1, R0
+	BEQ   moved27
+	ADD   $8, R15, R25
+	VLD1  (R25), V9.S[2]
+	B     moved27
+
+one26:
+	FMOVS 0(R15), F9
+
+moved27:
+	TST   $2, R0
+	BEQ   one28
+	FMOVD 0(R19), F10
+	TST   $1, R0
+	BEQ   moved29
+	ADD   $8, R19, R25
+	VLD1  (R25), V10.S[2]
+	B     moved29
+
+one28:
+	FMOVS 0(R19), F10
+
+moved29:
+	TST   $2, R0
+	BEQ   one30
+	FMOVD 0(R20), F11
+	TST   $1, R0
+	BEQ   moved31
+	ADD   $8, R20, R25
+	VLD1  (R25), V11.S[2]
+	B     moved31
+
+one30:
+	FMOVS 0(R20), F11
+
+moved31:
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVS 0(R1), F6
+	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
+	CMP   $1, R0
+	BEQ   over23
+	FMOVS 4(R1), F6
+	WORD  $0x4f861122 // fmla v2.4s, v9.4s, v6.s[0]
+	CMP   $2, R0
+	BEQ   over23
+	FMOVS 8(R1), F6
+	WORD  $0x4f861142 // fmla v2.4s, v10.4s, v6.s[0]
+	CMP   $3, R0
+	BEQ   over23
+	FMOVS 12(R1), F6
+	WORD  $0x4f861162 // fmla v2.4s, v11.4s, v6.s[0]
+
+over23:
+	TST   $2, R0
+	BEQ   one33
+	FMOVD 0(R21), F8
+	TST   $1, R0
+	BEQ   moved34
+	ADD   $8, R21, R25
+	VLD1  (R25), V8.S[2]
+	B     moved34
+
+one33:
+	FMOVS 0(R21), F8
+
+moved34:
+	TST   $2, R0
+	BEQ   one35
+	FMOVD 0(R22), F9
+	TST   $1, R0
+	BEQ   moved36
+	ADD   $8, R22, R25
+	VLD1  (R25), V9.S[2]
+	B     moved36
+
+one35:
+	FMOVS 0(R22), F9
+
+moved36:
+	TST   $2, R0
+	BEQ   one37
+	FMOVD 0(R23), F10
+	TST   $1, R0
+	BEQ   moved38
+	ADD   $8, R23, R25
+	VLD1  (R25), V10.S[2]
+	B     moved38
+
+one37:
+	FMOVS 0(R23), F10
+
+moved38:
+	TST   $2, R0
+	BEQ   one39
+	FMOVD 0(R24), F11
+	TST   $1, R0
+	BEQ   moved40
+	ADD   $8, R24, R25
+	VLD1  (R25), V11.S[2]
+	B     moved40
+
+one39:
+	FMOVS 0(R24), F11
+
+moved40:
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVS 0(R1), F6
+	WORD  $0x4f861103 // fmla v3.4s, v8.4s, v6.s[0]
+	CMP   $1, R0
+	BEQ   over32
+	FMOVS 4(R1), F6
+	WORD  $0x4f861123 // fmla v3.4s, v9.4s, v6.s[0]
+	CMP   $2, R0
+	BEQ   over32
+	FMOVS 8(R1), F6
+	WORD  $0x4f861143 // fmla v3.4s, v10.4s, v6.s[0]
+	CMP   $3, R0
+	BEQ   over32
+	FMOVS 12(R1), F6
+	WORD  $0x4f861163 // fmla v3.4s, v11.4s, v6.s[0]
+
+over32:
+	TST   $2, R0
+	BEQ   one41
+	FMOVD 0(R1), F5
+	TST   $1, R0
+	BEQ   moved42
+	ADD   $8, R1, R25
+	VLD1  (R25), V5.S[2]
+	B     moved42
+
+one41:
+	FMOVS 0(R1), F5
+
+moved42:
+	MOVD $16, R7
+
+row43:
+	FMOVS 0(R2), F6
+	VORR  V4.B16, V4.B16, V7.B16
+	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	TST   $2, R0
+	BEQ   one44
+	FMOVD F7, 0(R3)
+	TST   $1, R0
+	BEQ   moved45
+	ADD   $8, R3, R8
+	VST1  V7.S[2], (R8)
+	B     moved45
+
+one44:
+	FMOVS F7, 0(R3)
+
+moved45:
+	ADD  $4, R2
+	ADD  R4, R3
+	SUBS $1, R7
+	BNE  row43
+
+end4:
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	MOVD  dx+0(FP), R1
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R1)
+	FMOVQ F2, 32(R1)
+	FMOVQ F3, 48(R1)
+
+	// the next 16 rows
+	ADD  $64, R1
+	MOVD R1, dx+0(FP)
+	MOVD x+32(FP), R2
+	ADD  $64, R2
+	MOVD R2, x+32(FP)
+	MOVD dw+8(FP), R3
+	MOVD $16, R7
+	MUL  R7, R4, R4
+	ADD  R4, R3
+	MOVD R3, dw+8(FP)
+	MOVD w+40(FP), R5
+	MOVD $16, R7
+	MUL  R7, R6, R6
+	ADD  R6, R5
+	MOVD R5, w+40(FP)
+	MOVD rows+56(FP), R0
+	SUB  $16, R0
+	MOVD R0, rows+56(FP)
+	CMP  $1, R0
+	BGE  rows1
+	RET
+
+// func singleNEONF64(dx *float64, dw *float64, lddw uintptr, dz *float64, x *float64, w *float64, ldw uintptr, rows int, n int)
+TEXT ·singleNEONF64(SB), NOSPLIT, $0-72
+	MOVD n+64(FP), R0
+
+rows1:
+	// 16 elements of dx, from +0
+	VMOVI $0, V8.B16
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	MOVD  dz+24(FP), R1
+	MOVD  x+32(FP), R2
+	MOVD  dw+8(FP), R3
+	MOVD  lddw+16(FP), R4
+	MOVD  w+40(FP), R5
+	MOVD  ldw+48(FP), R6
+	MOVD  n+64(FP), R0
+	ADD   R6, R5, R7
+	ADD   R6, R7, R8
+	ADD   R6, R8, R9
+	ADD   R6, R9, R10
+	ADD   R6, R10, R11
+	ADD   R6, R11, R12
+	ADD   R6, R12, R13
+	ADD   R6, R13, R14
+	ADD   R6, R14, R15
+	ADD   R6, R15, R19
+	ADD   R6, R19, R20
+	ADD   R6, R20, R21
+	ADD   R6, R21, R22
+	ADD   R6, R22, R23
+	ADD   R6, R23, R24
+	CMP   $2, R0
+	BLT   tail3
+
+square2:
+	// acc[k] = fma(dz[j], w[k,j], acc[k]);  dw[k,j] = x[k]·dz[j], 2 neighbours j at a time
+	FMOVQ 0(R1), F9
+	MOVD  R3, R25
+	FMOVQ 0(R5), F12
+	FMOVQ 0(R7), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1180 // fmla v0.2d, v12.2d, v10.d[0]
+	FMOVD 8(R1), F10
+	WORD  $0x4fca11a0 // fmla v0.2d, v13.2d, v10.d[0]
+	FMOVD 0(R2), F10
+	VORR  V8.B16, V8.B16, V11.B16
+	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
+	FMOVQ F11, 0(R25)
+	ADD   R4, R25
+	FMOVD 8(R2), F10
+	VORR  V8.B16, V8.B16, V11.B16
+	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
+	FMOVQ F11, 0(R25)
+	ADD   R4, R25
+	FMOVQ 0(R8), F12
+	FMOVQ 0(R9), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1181 // fmla v1.2d, v12.2d, v10.d[0]
+	FMOVD 8(R1), F10
+	WORD  $0x4fca11a1 // fmla v1.2d, v13.2d, v10.d[0]
+	FMOVD 16(R2), F10
+	VORR  V8.B16, V8.B16, V11.B16
+	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
+	FMOVQ F11, 0(R25)
+	ADD   R4, R25
+	FMOVD 24(R2), F10
+	VORR  V8.B16, V8.B16, V11.B16
+	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
+	FMOVQ F11, 0(R25)
+	ADD   R4, R25
+	FMOVQ 0(R10), F12
+	FMOVQ 0(R11), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1182 // fmla v2.2d, v12.2d, v10.d[0]
+	FMOVD 8(R1), F10
+	WORD  $0x4fca11a2 // fmla v2.2d, v13.2d, v10.d[0]
+	FMOVD 32(R2), F10
+	VORR  V8.B16, V8.B16, V11.B16
+	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
+	FMOVQ F11, 0(R25)
+	ADD   R4, R25
+	FMOVD 40(R2), F10
+	VORR  V8.B16, V8.B16, V11.B16
+	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
+	FMOVQ F11, 0(R25)
+	ADD   R4, R25
+	FMOVQ 0(R12), F12
+	FMOVQ 0(R13), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1183 // fmla v3.2d, v12.2d, v10.d[0]
+	FMOVD 8(R1), F10
+	WORD  $0x4fca11a3 // fmla v3.2d, v13.2d, v10.d[0]
+	FMOVD 48(R2), F10
+	VORR  V8.B16, V8.B16, V11.B16
+	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
+	FMOVQ F11, 0(R25)
+	ADD   R4, R25
+	FMOVD 56(R2), F10
+	VORR  V8.B16, V8.B16, V11.B16
+	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
+	FMOVQ F11, 0(R25)
+	ADD   R4, R25
+	FMOVQ 0(R14), F12
+	FMOVQ 0(R15), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
+	FMOVD 8(R1), F10
+	WORD  $0x4fca11a4 // fmla v4.2d, v13.2d, v10.d[0]
+	FMOVD 64(R2), F10
+	VORR  V8.B16, V8.B16, V11.B16
+	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
+	FMOVQ F11, 0(R25)
+	ADD   R4, R25
+	FMOVD 72(R2), F10
+	VORR  V8.B16, V8.B16, V11.B16
+	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
+	FMOVQ F11, 0(R25)
+	ADD   R4, R25
+	FMOVQ 0(R19), F12
+	FMOVQ 0(R20), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
+	FMOVD 8(R1), F10
+	WORD  $0x4fca11a5 // fmla v5.2d, v13.2d, v10.d[0]
+	FMOVD 80(R2), F10
+	VORR  V8.B16, V8.B16, V11.B16
+	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
+	FMOVQ F11, 0(R25)
+	ADD   R4, R25
+	FMOVD 88(R2), F10
+	VORR  V8.B16, V8.B16, V11.B16
+	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
+	FMOVQ F11, 0(R25)
+	ADD   R4, R25
+	FMOVQ 0(R21), F12
+	FMOVQ 0(R22), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1186 // fmla v6.2d, v12.2d, v10.d[0]
+	FMOVD 8(R1), F10
+	WORD  $0x4fca11a6 // fmla v6.2d, v13.2d, v10.d[0]
+	FMOVD 96(R2), F10
+	VORR  V8.B16, V8.B16, V11.B16
+	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
+	FMOVQ F11, 0(R25)
+	ADD   R4, R25
+	FMOVD 104(R2), F10
+	VORR  V8.B16, V8.B16, V11.B16
+	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
+	FMOVQ F11, 0(R25)
+	ADD   R4, R25
+	FMOVQ 0(R23), F12
+	FMOVQ 0(R24), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1187 // fmla v7.2d, v12.2d, v10.d[0]
+	FMOVD 8(R1), F10
+	WORD  $0x4fca11a7 // fmla v7.2d, v13.2d, v10.d[0]
+	FMOVD 112(R2), F10
+	VORR  V8.B16, V8.B16, V11.B16
+	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
+	FMOVQ F11, 0(R25)
+	ADD   R4, R25
+	FMOVD 120(R2), F10
+	VORR  V8.B16, V8.B16, V11.B16
+	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
+	FMOVQ F11, 0(R25)
+	ADD   R4, R25
+	ADD   $16, R5
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R12
+	ADD   $16, R13
+	ADD   $16, R14
+	ADD   $16, R15
+	ADD   $16, R19
+	ADD   $16, R20
+	ADD   $16, R21
+	ADD   $16, R22
+	ADD   $16, R23
+	ADD   $16, R24
+	ADD   $16, R1
+	ADD   $16, R3
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square2
+
+tail3:
+	CMP $0, R0
+	BLE end4
+
+	// the same for fewer j
+	FMOVD 0(R5), F12
+	FMOVD 0(R7), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1180 // fmla v0.2d, v12.2d, v10.d[0]
+	CMP   $1, R0
+	BEQ   over5
+	FMOVD 8(R1), F10
+	WORD  $0x4fca11a0 // fmla v0.2d, v13.2d, v10.d[0]
+
+over5:
+	FMOVD 0(R8), F12
+	FMOVD 0(R9), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1181 // fmla v1.2d, v12.2d, v10.d[0]
+	CMP   $1, R0
+	BEQ   over6
+	FMOVD 8(R1), F10
+	WORD  $0x4fca11a1 // fmla v1.2d, v13.2d, v10.d[0]
+
+over6:
+	FMOVD 0(R10), F12
+	FMOVD 0(R11), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1182 // fmla v2.2d, v12.2d, v10.d[0]
+	CMP   $1, R0
+	BEQ   over7
+	FMOVD 8(R1), F10
+	WORD  $0x4fca11a2 // fmla v2.2d, v13.2d, v10.d[0]
+
+over7:
+	FMOVD 0(R12), F12
+	FMOVD 0(R13), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1183 // fmla v3.2d, v12.2d, v10.d[0]
+	CMP   $1, R0
+	BEQ   over8
+	FMOVD 8(R1), F10
+	WORD  $0x4fca11a3 // fmla v3.2d, v13.2d, v10.d[0]
+
+over8:
+	FMOVD 0(R14), F12
+	FMOVD 0(R15), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
+	CMP   $1, R0
+	BEQ   over9
+	FMOVD 8(R1), F10
+	WORD  $0x4fca11a4 // fmla v4.2d, v13.2d, v10.d[0]
+
+over9:
+	FMOVD 0(R19), F12
+	FMOVD 0(R20), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
+	CMP   $1, R0
+	BEQ   over10
+	FMOVD 8(R1), F10
+	WORD  $0x4fca11a5 // fmla v5.2d, v13.2d, v10.d[0]
+
+over10:
+	FMOVD 0(R21), F12
+	FMOVD 0(R22), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1186 // fmla v6.2d, v12.2d, v10.d[0]
+	CMP   $1, R0
+	BEQ   over11
+	FMOVD 8(R1), F10
+	WORD  $0x4fca11a6 // fmla v6.2d, v13.2d, v10.d[0]
+
+over11:
+	FMOVD 0(R23), F12
+	FMOVD 0(R24), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1187 // fmla v7.2d, v12.2d, v10.d[0]
+	CMP   $1, R0
+	BEQ   over12
+	FMOVD 8(R1), F10
+	WORD  $0x4fca11a7 // fmla v7.2d, v13.2d, v10.d[0]
+
+over12:
+	FMOVD 0(R1), F9
+	MOVD  $16, R7
+
+row13:
+	FMOVD 0(R2), F10
+	VORR  V8.B16, V8.B16, V11.B16
+	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
+	FMOVD F11, 0(R3)
+	ADD   $8, R2
+	ADD   R4, R3
+	SUBS  $1, R7
+	BNE   row13
+
+end4:
+	VMOVI $0, V8.B16
+	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
+	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
+	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
+	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
+	WORD  $0x4e68d484 // fadd v4.2d, v4.2d, v8.2d
+	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
+	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
+	MOVD  dx+0(FP), R1
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R1)
+	FMOVQ F2, 32(R1)
+	FMOVQ F3, 48(R1)
+	FMOVQ F4, 64(R1)
+	FMOVQ F5, 80(R1)
+	FMOVQ F6, 96(R1)
+	FMOVQ F7, 112(R1)
+
+	// the next 16 rows
+	ADD  $128, R1
+	MOVD R1, dx+0(FP)
+	MOVD x+32(FP), R2
+	ADD  $128, R2
+	MOVD R2, x+32(FP)
+	MOVD dw+8(FP), R3
+	MOVD $16, R7
+	MUL  R7, R4, R4
+	ADD  R4, R3
+	MOVD R3, dw+8(FP)
+	MOVD w+40(FP), R5
+	MOVD $16, R7
+	MUL  R7, R6, R6
+	ADD  R6, R5
+	MOVD R5, w+40(FP)
+	MOVD rows+56(FP), R0
+	SUB  $16, R0
+	MOVD R0, rows+56(FP)
+	CMP  $1, R0
+	BGE  rows1
+	RET
+
 // func sweepNEONF32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
 TEXT ·sweepNEONF32(SB), NOSPLIT, $0-104
 	MOVD rows+72(FP), R0

@@ -38,6 +38,7 @@ var costs = map[string]func(n []int) (work, run int){
 	"gate":      func(n []int) (work, run int) { return 8 * n[0] * n[1], n[0] },
 	"column":    func(n []int) (work, run int) { return (2*n[0] + 1) * n[1], 4 * n[1] },
 	"transpose": func(n []int) (work, run int) { return n[0] * n[1], max(n[0], n[1]) },
+	"single":    func(n []int) (work, run int) { return 2 * n[0] * (n[1] + 8), n[0] },
 	"tighten":   func(n []int) (work, run int) { return n[0] * n[1], n[0] },
 	"mse":       func(n []int) (work, run int) { return 2 * n[0], n[0] },
 	"sgd":       func(n []int) (work, run int) { return n[0], n[0] },

@@ -188,6 +188,26 @@ func dotsAVX2F32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *float3
 //go:noescape
 func dotsAVX2F64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 
+// dx[k]   = Σ_j dz[j]·w[k,j],  k < rows, j < n
+// dw[k,j] = x[k]·dz[j]
+//
+// Each sum is one chain of fused multiply-adds in order of j from +0; a zero is
+// +0. The rows of dw and w are as many bytes apart as follows each. rows is a
+// multiple of sixteen, at least one.
+//
+//go:noescape
+func singleAVX2F32(dx *float32, dw *float32, lddw uintptr, dz *float32, x *float32, w *float32, ldw uintptr, rows int, n int)
+
+// dx[k]   = Σ_j dz[j]·w[k,j],  k < rows, j < n
+// dw[k,j] = x[k]·dz[j]
+//
+// Each sum is one chain of fused multiply-adds in order of j from +0; a zero is
+// +0. The rows of dw and w are as many bytes apart as follows each. rows is a
+// multiple of sixteen, at least one.
+//
+//go:noescape
+func singleAVX2F64(dx *float64, dw *float64, lddw uintptr, dz *float64, x *float64, w *float64, ldw uintptr, rows int, n int)
+
 // What panel computes, for any number of columns but 0, row by row. Where init
 // is nil the sums start from +0; ldinit is then 0.
 //
@@ -303,6 +323,7 @@ var avx2F32 = tiles[float32]{
 	input:     inputAVX2F32,
 	turned:    turnedAVX2F32,
 	dots:      dotsAVX2F32,
+	single:    singleAVX2F32,
 	sweep:     sweepAVX2F32,
 	thin:      thinAVX2F32,
 	transpose: transposeAVX2F32,
@@ -328,6 +349,7 @@ var avx2F64 = tiles[float64]{
 	input:     inputAVX2F64,
 	turned:    turnedAVX2F64,
 	dots:      dotsAVX2F64,
+	single:    singleAVX2F64,
 	sweep:     sweepAVX2F64,
 	thin:      thinAVX2F64,
 	transpose: transposeAVX2F64,

@@ -188,6 +188,26 @@ func dotsAVX512F32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *floa
 //go:noescape
 func dotsAVX512F64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 
+// dx[k]   = Σ_j dz[j]·w[k,j],  k < rows, j < n
+// dw[k,j] = x[k]·dz[j]
+//
+// Each sum is one chain of fused multiply-adds in order of j from +0; a zero is
+// +0. The rows of dw and w are as many bytes apart as follows each. rows is a
+// multiple of sixteen, at least one.
+//
+//go:noescape
+func singleAVX512F32(dx *float32, dw *float32, lddw uintptr, dz *float32, x *float32, w *float32, ldw uintptr, rows int, n int)
+
+// dx[k]   = Σ_j dz[j]·w[k,j],  k < rows, j < n
+// dw[k,j] = x[k]·dz[j]
+//
+// Each sum is one chain of fused multiply-adds in order of j from +0; a zero is
+// +0. The rows of dw and w are as many bytes apart as follows each. rows is a
+// multiple of sixteen, at least one.
+//
+//go:noescape
+func singleAVX512F64(dx *float64, dw *float64, lddw uintptr, dz *float64, x *float64, w *float64, ldw uintptr, rows int, n int)
+
 // What panel computes, for any number of columns but 0, row by row. Where init
 // is nil the sums start from +0; ldinit is then 0.
 //
@@ -303,6 +323,7 @@ var avx512F32 = tiles[float32]{
 	input:     inputAVX512F32,
 	turned:    turnedAVX512F32,
 	dots:      dotsAVX512F32,
+	single:    singleAVX512F32,
 	sweep:     sweepAVX512F32,
 	thin:      thinAVX512F32,
 	transpose: transposeAVX512F32,
@@ -328,6 +349,7 @@ var avx512F64 = tiles[float64]{
 	input:     inputAVX512F64,
 	turned:    turnedAVX512F64,
 	dots:      dotsAVX512F64,
+	single:    singleAVX512F64,
 	sweep:     sweepAVX512F64,
 	thin:      thinAVX512F64,
 	transpose: transposeAVX512F64,

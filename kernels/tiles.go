@@ -28,6 +28,7 @@ type tiles[T Float] struct {
 	input     func(dx *T, lddx uintptr, dz *T, lddz uintptr, w *T, ldw uintptr, rows, cols, n int)
 	turned    func(dx *T, lddx uintptr, w *T, ldw uintptr, dz *T, lddz uintptr, rows, cols, n int)
 	dots      func(dx *T, lddx uintptr, dz *T, lddz uintptr, w *T, ldw uintptr, rows, cols, n int)
+	single    func(dx, dw *T, lddw uintptr, dz, x, w *T, ldw uintptr, rows, n int)
 	sweep     func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
 	thin      func(c *T, ldc uintptr, bias *T, a *T, lda uintptr, b *T, ldb uintptr, rows, cols, n, act int)
 	transpose func(dst *T, ldd uintptr, src *T, lds uintptr, rows, cols int)
@@ -66,6 +67,7 @@ const (
 	manyRows    = 48                  // and rows for which it pays to rearrange it
 	farBytes    = 6 << 20             // of an operand that comes from memory each time,
 	streams     = 8                   // best as so many rows at a time, each as it lies there
+	singleRows  = 16                  // of dw that single computes at a time
 	dotsRows    = 4                   // of the largest tile of dots
 	dotsCols    = 2
 	smallRows   = 32      // of a product that a single call of panel does,
@@ -279,6 +281,10 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		t.backwardColumn(dx, dw, db, dy, y, x, w, act, add)
 		return
 	}
+	if dy.Rows == 1 && !add && !dx.empty() && t.singly(dw, w) {
+		t.backwardSingle(dx, dw, db, dy, y, x, w, act)
+		return
+	}
 	// With few outputs, dz, db and the first rows of dw are made together; with
 	// many, dz and db first. Then come the other rows of dw.
 	many := dw.Cols > t.panelCols
@@ -328,6 +334,30 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		return
 	}
 	t.atLeast(dx.Cols).multiply(&p, 0, dx.Rows, w, true)
+}
+
+// singly reports whether single is best for a row: rows of w and dw that are far
+// apart must not crowd the cache, nor be taken in less than lines from afar.
+func (t *tiles[T]) singly(dw, w *Mat[T]) bool {
+	return singleRows <= dw.Rows && t.lanes <= dw.Cols && dw.Cols <= maxRun &&
+		!crowds(w.pitch(), 2*singleRows) && !crowds(dw.pitch(), 2*singleRows) &&
+		(t.lanes*int(size[T]()) >= line || w.Rows*w.Cols*int(size[T]()) < blockBytes)
+}
+
+// backwardSingle is backward for a single row. The last rows of dw are perhaps
+// computed twice.
+func (t *tiles[T]) backwardSingle(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation) {
+	clear(db)
+	t.gateAll(db, dy, y, 0, 1, act)
+	each := max(maxWork/4/dw.Cols/singleRows, 1) * singleRows
+	for k := 0; k < dw.Rows; k += each {
+		rows := min(each, dw.Rows-k) / singleRows * singleRows
+		if rows == 0 {
+			k, rows = dw.Rows-singleRows, singleRows
+		}
+		t.single(dx.at(0, k), dw.at(k, 0), dw.pitch(), dy.at(0, 0), x.at(0, k), w.at(k, 0), w.pitch(), rows, dw.Cols)
+		k += rows - each
+	}
 }
 
 // turnedWeights computes dw of a layer with fewer outputs than a vector has
