@@ -81,10 +81,3 @@ func (p *Packed[T]) Forward(y, x Mat[T], act Activation) {
 // crowded reports whether rows that many bytes apart fall into few sets of a
 // cache, so that a panel of them does not stay there.
 func crowded(pitch uintptr) bool { return pitch >= 4096 && pitch%512 == 0 }
-
-// crowds reports whether so many lines that far apart are too many for the few
-// sets of a first-level cache that they fall into: it has eight ways at least,
-// and sets repeat every 4096 bytes.
-func crowds(pitch uintptr, lines int) bool {
-	return lines > 8*4096/max(line, int(min(pitch&-pitch, 4096)))
-}

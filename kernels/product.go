@@ -281,3 +281,10 @@ func (t *tiles[T]) packTransposed(dst *T, ldd uintptr, m *Mat[T], i, rows, j, co
 		t.transpose(plus(dst, uintptr(r)*size[T]()), ldd, m.at(i+r, j), m.pitch(), min(t.lanes, rows-r), cols)
 	}
 }
+
+// crowds reports whether so many lines that far apart are too many for the few
+// sets of a first-level cache that they fall into: it has eight ways at least,
+// and sets repeat every 4096 bytes.
+func crowds(pitch uintptr, lines int) bool {
+	return lines > 8*4096/max(line, int(min(pitch&-pitch, 4096)))
+}
