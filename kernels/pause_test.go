@@ -85,6 +85,9 @@ func testShortCalls[T Float](t *testing.T, of *tiles[T]) {
 		{3000, 0, 3000}, {3000, 8, 0}, {0, 300, 300},
 	}
 	for n := range 300 { // rows that are cut into pieces of any height
+		if testing.Short() && n%7 > 0 {
+			continue
+		}
 		shapes = append(shapes, shape{n, 256, 50}, shape{n % 20, n, 2000})
 	}
 	for _, s := range shapes {
