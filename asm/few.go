@@ -364,40 +364,39 @@ func single(m Machine) {
 	m.Return()
 }
 
-// The largest tile of dots.
-const dotsRows, dotsCols = 4, 2
+// dotsTile is how many elements of dx, in up to four rows, dots computes at a
+// time: chains enough to hide each other's latency.
+const dotsTile, dotsRows = 8, 4
 
 // dots is input for few rows and columns of dx, which fill no vector: a chain
 // for each element.
 func dots(m Machine) {
 	m.Func("dots", sig(m, "func(dx *T, lddx uintptr, dz *T, lddz uintptr, w *T, ldw uintptr, rows, cols, n int)"),
-		"What input computes, for 1 to 4 rows and 1 or 2 columns.")
+		"What input computes, for 1 to 4 rows and as many columns as make 8 elements.")
 	rows, cols := m.Int(), m.Int()
 	m.Arg(rows, "rows")
 	m.Arg(cols, "cols")
 	for r := dotsRows; r >= 1; r-- {
-		for c := dotsCols; c >= 1; c-- {
+		for c := dotsTile / r; c >= 1; c-- {
 			other := m.NewLabel("other")
-			if r > 1 {
-				m.JumpIf(rows, NotEqual, r, other)
-			}
-			if c > 1 {
-				m.JumpIf(cols, NotEqual, c, other)
-			}
+			m.JumpIf(rows, NotEqual, r, other)
+			m.JumpIf(cols, NotEqual, c, other)
 			m.FreeInts(rows, cols)
-			dotsTile(m, r, c)
+			dotsElements(m, r, c)
 			m.Return()
 			rows, cols = m.Int(), m.Int()
 			m.Label(other)
 		}
 	}
+	m.Return()
 }
 
-func dotsTile(m Machine, r, c int) {
+func dotsElements(m Machine, r, c int) {
 	size := m.Spec().Float.Size
-	acc, x, y := m.VecsOf(r*c), m.Vec(), m.VecsOf(c)
+	on := m.First(size)
+	acc, x, y := m.VecsOf(r*c), m.Vec(), m.Vec()
 	for _, v := range acc {
-		m.Zero(v)
+		on.Zero(v)
 	}
 	dz, lddz, w, ldw, n := m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
 	m.Arg(dz, "dz")
@@ -406,17 +405,19 @@ func dotsTile(m Machine, r, c int) {
 	m.Arg(ldw, "ldw")
 	m.Arg(n, "n")
 	z, wk := m.Rows(r, dz, lddz), m.Rows(c, w, ldw)
+	xs := m.VecsOf(r - 1)
+	xs = append(xs, x)
 	loop, end := m.NewLabel("fold"), m.NewLabel("folded")
 	m.JumpIf(n, AtMost, 0, end)
 	m.Label(loop)
 	m.Comment("acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])")
-	for k, v := range y {
-		m.Scalars(v, wk.At[k], 1)
+	for i, v := range xs {
+		m.LoadOne(v, z.At[i])
 	}
-	for i := range r {
-		m.Scalars(x, z.At[i], 1)
-		for k, v := range y {
-			m.FMAScalar(acc[i*c+k], v, x, 0)
+	for k := range c {
+		m.LoadOne(y, wk.At[k])
+		for i, v := range xs {
+			on.FMA(acc[i*c+k], v, y)
 		}
 	}
 	m.StepConst(z, size)
@@ -427,7 +428,10 @@ func dotsTile(m Machine, r, c int) {
 	m.FreeRows(wk)
 	m.FreeInts(dz, lddz, w, ldw, n)
 
-	positive(m, acc, x)
+	on.Zero(x)
+	for _, v := range acc {
+		on.AddVec(v, v, x)
+	}
 	p, ld := m.Int(), m.Int()
 	m.Arg(p, "dx")
 	m.Arg(ld, "lddx")
@@ -439,8 +443,8 @@ func dotsTile(m Machine, r, c int) {
 	}
 	m.FreeRows(dx)
 	m.FreeInts(p, ld)
-	m.FreeVecs(x)
-	m.FreeVecs(y...)
+	m.FreeVecs(y)
+	m.FreeVecs(xs...)
 	m.FreeVecs(acc...)
 }
 

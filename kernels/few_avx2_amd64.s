@@ -8821,14 +8821,14 @@ TEXT ·dotsAVX2F32(SB), NOSPLIT, $0-72
 	JNE    other1
 	CMPQ   BX, $0x02
 	JNE    other1
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -8840,35 +8840,35 @@ TEXT ·dotsAVX2F32(SB), NOSPLIT, $0-72
 
 fold2:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSS (CX), Y9
-	VBROADCASTSS (CX)(DX*1), Y10
-	VBROADCASTSS (AX), Y8
-	VFMADD231PS  Y8, Y9, Y0
-	VFMADD231PS  Y8, Y10, Y1
-	VBROADCASTSS (AX)(BX*1), Y8
-	VFMADD231PS  Y8, Y9, Y2
-	VFMADD231PS  Y8, Y10, Y3
-	VBROADCASTSS (AX)(BX*2), Y8
-	VFMADD231PS  Y8, Y9, Y4
-	VFMADD231PS  Y8, Y10, Y5
-	VBROADCASTSS (AX)(DI*1), Y8
-	VFMADD231PS  Y8, Y9, Y6
-	VFMADD231PS  Y8, Y10, Y7
-	ADDQ         $0x04, AX
-	ADDQ         $0x04, CX
-	DECQ         SI
-	JNZ          fold2
+	VMOVSS      (AX), X10
+	VMOVSS      (AX)(BX*1), X11
+	VMOVSS      (AX)(BX*2), X12
+	VMOVSS      (AX)(DI*1), X8
+	VMOVSS      (CX), X9
+	VFMADD231PS X9, X10, X0
+	VFMADD231PS X9, X11, X2
+	VFMADD231PS X9, X12, X4
+	VFMADD231PS X9, X8, X6
+	VMOVSS      (CX)(DX*1), X9
+	VFMADD231PS X9, X10, X1
+	VFMADD231PS X9, X11, X3
+	VFMADD231PS X9, X12, X5
+	VFMADD231PS X9, X8, X7
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold2
 
 folded3:
-	VXORPS Y8, Y8, Y8
-	VADDPS Y8, Y0, Y0
-	VADDPS Y8, Y1, Y1
-	VADDPS Y8, Y2, Y2
-	VADDPS Y8, Y3, Y3
-	VADDPS Y8, Y4, Y4
-	VADDPS Y8, Y5, Y5
-	VADDPS Y8, Y6, Y6
-	VADDPS Y8, Y7, Y7
+	VXORPS X8, X8, X8
+	VADDPS X8, X0, X0
+	VADDPS X8, X1, X1
+	VADDPS X8, X2, X2
+	VADDPS X8, X3, X3
+	VADDPS X8, X4, X4
+	VADDPS X8, X5, X5
+	VADDPS X8, X6, X6
+	VADDPS X8, X7, X7
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	LEAQ   (BX)(BX*2), CX
@@ -8887,10 +8887,12 @@ folded3:
 other1:
 	CMPQ   AX, $0x04
 	JNE    other4
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
+	CMPQ   BX, $0x01
+	JNE    other4
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -8902,26 +8904,26 @@ other1:
 
 fold5:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSS (CX), Y5
-	VBROADCASTSS (AX), Y4
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (AX)(BX*1), Y4
-	VFMADD231PS  Y4, Y5, Y1
-	VBROADCASTSS (AX)(BX*2), Y4
-	VFMADD231PS  Y4, Y5, Y2
-	VBROADCASTSS (AX)(DI*1), Y4
-	VFMADD231PS  Y4, Y5, Y3
-	ADDQ         $0x04, AX
-	ADDQ         $0x04, CX
-	DECQ         SI
-	JNZ          fold5
+	VMOVSS      (AX), X6
+	VMOVSS      (AX)(BX*1), X7
+	VMOVSS      (AX)(BX*2), X8
+	VMOVSS      (AX)(DI*1), X4
+	VMOVSS      (CX), X5
+	VFMADD231PS X5, X6, X0
+	VFMADD231PS X5, X7, X1
+	VFMADD231PS X5, X8, X2
+	VFMADD231PS X5, X4, X3
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold5
 
 folded6:
-	VXORPS Y4, Y4, Y4
-	VADDPS Y4, Y0, Y0
-	VADDPS Y4, Y1, Y1
-	VADDPS Y4, Y2, Y2
-	VADDPS Y4, Y3, Y3
+	VXORPS X4, X4, X4
+	VADDPS X4, X0, X0
+	VADDPS X4, X1, X1
+	VADDPS X4, X2, X2
+	VADDPS X4, X3, X3
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	LEAQ   (BX)(BX*2), CX
@@ -8938,12 +8940,12 @@ other4:
 	JNE    other7
 	CMPQ   BX, $0x02
 	JNE    other7
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -8954,30 +8956,30 @@ other4:
 
 fold8:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSS (CX), Y7
-	VBROADCASTSS (CX)(DX*1), Y8
-	VBROADCASTSS (AX), Y6
-	VFMADD231PS  Y6, Y7, Y0
-	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (AX)(BX*1), Y6
-	VFMADD231PS  Y6, Y7, Y2
-	VFMADD231PS  Y6, Y8, Y3
-	VBROADCASTSS (AX)(BX*2), Y6
-	VFMADD231PS  Y6, Y7, Y4
-	VFMADD231PS  Y6, Y8, Y5
-	ADDQ         $0x04, AX
-	ADDQ         $0x04, CX
-	DECQ         SI
-	JNZ          fold8
+	VMOVSS      (AX), X8
+	VMOVSS      (AX)(BX*1), X9
+	VMOVSS      (AX)(BX*2), X6
+	VMOVSS      (CX), X7
+	VFMADD231PS X7, X8, X0
+	VFMADD231PS X7, X9, X2
+	VFMADD231PS X7, X6, X4
+	VMOVSS      (CX)(DX*1), X7
+	VFMADD231PS X7, X8, X1
+	VFMADD231PS X7, X9, X3
+	VFMADD231PS X7, X6, X5
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold8
 
 folded9:
-	VXORPS Y6, Y6, Y6
-	VADDPS Y6, Y0, Y0
-	VADDPS Y6, Y1, Y1
-	VADDPS Y6, Y2, Y2
-	VADDPS Y6, Y3, Y3
-	VADDPS Y6, Y4, Y4
-	VADDPS Y6, Y5, Y5
+	VXORPS X6, X6, X6
+	VADDPS X6, X0, X0
+	VADDPS X6, X1, X1
+	VADDPS X6, X2, X2
+	VADDPS X6, X3, X3
+	VADDPS X6, X4, X4
+	VADDPS X6, X5, X5
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	VMOVSS X0, (AX)
@@ -8993,9 +8995,11 @@ folded9:
 other7:
 	CMPQ   AX, $0x03
 	JNE    other10
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
+	CMPQ   BX, $0x01
+	JNE    other10
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -9006,23 +9010,23 @@ other7:
 
 fold11:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSS (CX), Y4
-	VBROADCASTSS (AX), Y3
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (AX)(BX*1), Y3
-	VFMADD231PS  Y3, Y4, Y1
-	VBROADCASTSS (AX)(BX*2), Y3
-	VFMADD231PS  Y3, Y4, Y2
-	ADDQ         $0x04, AX
-	ADDQ         $0x04, CX
-	DECQ         SI
-	JNZ          fold11
+	VMOVSS      (AX), X5
+	VMOVSS      (AX)(BX*1), X6
+	VMOVSS      (AX)(BX*2), X3
+	VMOVSS      (CX), X4
+	VFMADD231PS X4, X5, X0
+	VFMADD231PS X4, X6, X1
+	VFMADD231PS X4, X3, X2
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold11
 
 folded12:
-	VXORPS Y3, Y3, Y3
-	VADDPS Y3, Y0, Y0
-	VADDPS Y3, Y1, Y1
-	VADDPS Y3, Y2, Y2
+	VXORPS X3, X3, X3
+	VADDPS X3, X0, X0
+	VADDPS X3, X1, X1
+	VADDPS X3, X2, X2
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	VMOVSS X0, (AX)
@@ -9035,47 +9039,66 @@ folded12:
 other10:
 	CMPQ   AX, $0x02
 	JNE    other13
-	CMPQ   BX, $0x02
+	CMPQ   BX, $0x04
 	JNE    other13
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
 	MOVQ   ldw+40(FP), DX
 	MOVQ   n+64(FP), SI
+	LEAQ   (DX)(DX*2), DI
 	TESTQ  SI, SI
 	JLE    folded15
 
 fold14:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSS (CX), Y5
-	VBROADCASTSS (CX)(DX*1), Y6
-	VBROADCASTSS (AX), Y4
-	VFMADD231PS  Y4, Y5, Y0
-	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (AX)(BX*1), Y4
-	VFMADD231PS  Y4, Y5, Y2
-	VFMADD231PS  Y4, Y6, Y3
-	ADDQ         $0x04, AX
-	ADDQ         $0x04, CX
-	DECQ         SI
-	JNZ          fold14
+	VMOVSS      (AX), X10
+	VMOVSS      (AX)(BX*1), X8
+	VMOVSS      (CX), X9
+	VFMADD231PS X9, X10, X0
+	VFMADD231PS X9, X8, X4
+	VMOVSS      (CX)(DX*1), X9
+	VFMADD231PS X9, X10, X1
+	VFMADD231PS X9, X8, X5
+	VMOVSS      (CX)(DX*2), X9
+	VFMADD231PS X9, X10, X2
+	VFMADD231PS X9, X8, X6
+	VMOVSS      (CX)(DI*1), X9
+	VFMADD231PS X9, X10, X3
+	VFMADD231PS X9, X8, X7
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold14
 
 folded15:
-	VXORPS Y4, Y4, Y4
-	VADDPS Y4, Y0, Y0
-	VADDPS Y4, Y1, Y1
-	VADDPS Y4, Y2, Y2
-	VADDPS Y4, Y3, Y3
+	VXORPS X8, X8, X8
+	VADDPS X8, X0, X0
+	VADDPS X8, X1, X1
+	VADDPS X8, X2, X2
+	VADDPS X8, X3, X3
+	VADDPS X8, X4, X4
+	VADDPS X8, X5, X5
+	VADDPS X8, X6, X6
+	VADDPS X8, X7, X7
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	VMOVSS X0, (AX)
 	VMOVSS X1, 4(AX)
-	VMOVSS X2, (AX)(BX*1)
-	VMOVSS X3, 4(AX)(BX*1)
+	VMOVSS X2, 8(AX)
+	VMOVSS X3, 12(AX)
+	VMOVSS X4, (AX)(BX*1)
+	VMOVSS X5, 4(AX)(BX*1)
+	VMOVSS X6, 8(AX)(BX*1)
+	VMOVSS X7, 12(AX)(BX*1)
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -9083,8 +9106,14 @@ folded15:
 other13:
 	CMPQ   AX, $0x02
 	JNE    other16
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
+	CMPQ   BX, $0x03
+	JNE    other16
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -9095,33 +9124,51 @@ other13:
 
 fold17:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSS (CX), Y3
-	VBROADCASTSS (AX), Y2
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (AX)(BX*1), Y2
-	VFMADD231PS  Y2, Y3, Y1
-	ADDQ         $0x04, AX
-	ADDQ         $0x04, CX
-	DECQ         SI
-	JNZ          fold17
+	VMOVSS      (AX), X8
+	VMOVSS      (AX)(BX*1), X6
+	VMOVSS      (CX), X7
+	VFMADD231PS X7, X8, X0
+	VFMADD231PS X7, X6, X3
+	VMOVSS      (CX)(DX*1), X7
+	VFMADD231PS X7, X8, X1
+	VFMADD231PS X7, X6, X4
+	VMOVSS      (CX)(DX*2), X7
+	VFMADD231PS X7, X8, X2
+	VFMADD231PS X7, X6, X5
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold17
 
 folded18:
-	VXORPS Y2, Y2, Y2
-	VADDPS Y2, Y0, Y0
-	VADDPS Y2, Y1, Y1
+	VXORPS X6, X6, X6
+	VADDPS X6, X0, X0
+	VADDPS X6, X1, X1
+	VADDPS X6, X2, X2
+	VADDPS X6, X3, X3
+	VADDPS X6, X4, X4
+	VADDPS X6, X5, X5
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	VMOVSS X0, (AX)
-	VMOVSS X1, (AX)(BX*1)
+	VMOVSS X1, 4(AX)
+	VMOVSS X2, 8(AX)
+	VMOVSS X3, (AX)(BX*1)
+	VMOVSS X4, 4(AX)(BX*1)
+	VMOVSS X5, 8(AX)(BX*1)
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 other16:
+	CMPQ   AX, $0x02
+	JNE    other19
 	CMPQ   BX, $0x02
 	JNE    other19
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -9132,30 +9179,42 @@ other16:
 
 fold20:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSS (CX), Y3
-	VBROADCASTSS (CX)(DX*1), Y4
-	VBROADCASTSS (AX), Y2
-	VFMADD231PS  Y2, Y3, Y0
-	VFMADD231PS  Y2, Y4, Y1
-	ADDQ         $0x04, AX
-	ADDQ         $0x04, CX
-	DECQ         SI
-	JNZ          fold20
+	VMOVSS      (AX), X6
+	VMOVSS      (AX)(BX*1), X4
+	VMOVSS      (CX), X5
+	VFMADD231PS X5, X6, X0
+	VFMADD231PS X5, X4, X2
+	VMOVSS      (CX)(DX*1), X5
+	VFMADD231PS X5, X6, X1
+	VFMADD231PS X5, X4, X3
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold20
 
 folded21:
-	VXORPS Y2, Y2, Y2
-	VADDPS Y2, Y0, Y0
-	VADDPS Y2, Y1, Y1
+	VXORPS X4, X4, X4
+	VADDPS X4, X0, X0
+	VADDPS X4, X1, X1
+	VADDPS X4, X2, X2
+	VADDPS X4, X3, X3
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	VMOVSS X0, (AX)
 	VMOVSS X1, 4(AX)
+	VMOVSS X2, (AX)(BX*1)
+	VMOVSS X3, 4(AX)(BX*1)
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 other19:
-	VXORPS Y0, Y0, Y0
+	CMPQ   AX, $0x02
+	JNE    other22
+	CMPQ   BX, $0x01
+	JNE    other22
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -9166,20 +9225,450 @@ other19:
 
 fold23:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSS (CX), Y2
-	VBROADCASTSS (AX), Y1
-	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         $0x04, AX
-	ADDQ         $0x04, CX
-	DECQ         SI
-	JNZ          fold23
+	VMOVSS      (AX), X4
+	VMOVSS      (AX)(BX*1), X2
+	VMOVSS      (CX), X3
+	VFMADD231PS X3, X4, X0
+	VFMADD231PS X3, X2, X1
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold23
 
 folded24:
-	VXORPS Y1, Y1, Y1
-	VADDPS Y1, Y0, Y0
+	VXORPS X2, X2, X2
+	VADDPS X2, X0, X0
+	VADDPS X2, X1, X1
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	VMOVSS X0, (AX)
+	VMOVSS X1, (AX)(BX*1)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other22:
+	CMPQ   AX, $0x01
+	JNE    other25
+	CMPQ   BX, $0x08
+	JNE    other25
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	TESTQ  SI, SI
+	JLE    folded27
+
+fold26:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSS      (AX), X8
+	VMOVSS      (CX), X9
+	VFMADD231PS X9, X8, X0
+	VMOVSS      (CX)(DX*1), X9
+	VFMADD231PS X9, X8, X1
+	VMOVSS      (CX)(DX*2), X9
+	VFMADD231PS X9, X8, X2
+	VMOVSS      (CX)(DI*1), X9
+	VFMADD231PS X9, X8, X3
+	VMOVSS      (CX)(DX*4), X9
+	VFMADD231PS X9, X8, X4
+	VMOVSS      (CX)(R8*1), X9
+	VFMADD231PS X9, X8, X5
+	VMOVSS      (CX)(DI*2), X9
+	VFMADD231PS X9, X8, X6
+	VMOVSS      (CX)(R9*1), X9
+	VFMADD231PS X9, X8, X7
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold26
+
+folded27:
+	VXORPS X8, X8, X8
+	VADDPS X8, X0, X0
+	VADDPS X8, X1, X1
+	VADDPS X8, X2, X2
+	VADDPS X8, X3, X3
+	VADDPS X8, X4, X4
+	VADDPS X8, X5, X5
+	VADDPS X8, X6, X6
+	VADDPS X8, X7, X7
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSS X0, (AX)
+	VMOVSS X1, 4(AX)
+	VMOVSS X2, 8(AX)
+	VMOVSS X3, 12(AX)
+	VMOVSS X4, 16(AX)
+	VMOVSS X5, 20(AX)
+	VMOVSS X6, 24(AX)
+	VMOVSS X7, 28(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other25:
+	CMPQ   AX, $0x01
+	JNE    other28
+	CMPQ   BX, $0x07
+	JNE    other28
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	TESTQ  SI, SI
+	JLE    folded30
+
+fold29:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSS      (AX), X7
+	VMOVSS      (CX), X8
+	VFMADD231PS X8, X7, X0
+	VMOVSS      (CX)(DX*1), X8
+	VFMADD231PS X8, X7, X1
+	VMOVSS      (CX)(DX*2), X8
+	VFMADD231PS X8, X7, X2
+	VMOVSS      (CX)(DI*1), X8
+	VFMADD231PS X8, X7, X3
+	VMOVSS      (CX)(DX*4), X8
+	VFMADD231PS X8, X7, X4
+	VMOVSS      (CX)(R8*1), X8
+	VFMADD231PS X8, X7, X5
+	VMOVSS      (CX)(DI*2), X8
+	VFMADD231PS X8, X7, X6
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold29
+
+folded30:
+	VXORPS X7, X7, X7
+	VADDPS X7, X0, X0
+	VADDPS X7, X1, X1
+	VADDPS X7, X2, X2
+	VADDPS X7, X3, X3
+	VADDPS X7, X4, X4
+	VADDPS X7, X5, X5
+	VADDPS X7, X6, X6
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSS X0, (AX)
+	VMOVSS X1, 4(AX)
+	VMOVSS X2, 8(AX)
+	VMOVSS X3, 12(AX)
+	VMOVSS X4, 16(AX)
+	VMOVSS X5, 20(AX)
+	VMOVSS X6, 24(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other28:
+	CMPQ   AX, $0x01
+	JNE    other31
+	CMPQ   BX, $0x06
+	JNE    other31
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	TESTQ  SI, SI
+	JLE    folded33
+
+fold32:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSS      (AX), X6
+	VMOVSS      (CX), X7
+	VFMADD231PS X7, X6, X0
+	VMOVSS      (CX)(DX*1), X7
+	VFMADD231PS X7, X6, X1
+	VMOVSS      (CX)(DX*2), X7
+	VFMADD231PS X7, X6, X2
+	VMOVSS      (CX)(DI*1), X7
+	VFMADD231PS X7, X6, X3
+	VMOVSS      (CX)(DX*4), X7
+	VFMADD231PS X7, X6, X4
+	VMOVSS      (CX)(R8*1), X7
+	VFMADD231PS X7, X6, X5
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold32
+
+folded33:
+	VXORPS X6, X6, X6
+	VADDPS X6, X0, X0
+	VADDPS X6, X1, X1
+	VADDPS X6, X2, X2
+	VADDPS X6, X3, X3
+	VADDPS X6, X4, X4
+	VADDPS X6, X5, X5
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSS X0, (AX)
+	VMOVSS X1, 4(AX)
+	VMOVSS X2, 8(AX)
+	VMOVSS X3, 12(AX)
+	VMOVSS X4, 16(AX)
+	VMOVSS X5, 20(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other31:
+	CMPQ   AX, $0x01
+	JNE    other34
+	CMPQ   BX, $0x05
+	JNE    other34
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	TESTQ  SI, SI
+	JLE    folded36
+
+fold35:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSS      (AX), X5
+	VMOVSS      (CX), X6
+	VFMADD231PS X6, X5, X0
+	VMOVSS      (CX)(DX*1), X6
+	VFMADD231PS X6, X5, X1
+	VMOVSS      (CX)(DX*2), X6
+	VFMADD231PS X6, X5, X2
+	VMOVSS      (CX)(DI*1), X6
+	VFMADD231PS X6, X5, X3
+	VMOVSS      (CX)(DX*4), X6
+	VFMADD231PS X6, X5, X4
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold35
+
+folded36:
+	VXORPS X5, X5, X5
+	VADDPS X5, X0, X0
+	VADDPS X5, X1, X1
+	VADDPS X5, X2, X2
+	VADDPS X5, X3, X3
+	VADDPS X5, X4, X4
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSS X0, (AX)
+	VMOVSS X1, 4(AX)
+	VMOVSS X2, 8(AX)
+	VMOVSS X3, 12(AX)
+	VMOVSS X4, 16(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other34:
+	CMPQ   AX, $0x01
+	JNE    other37
+	CMPQ   BX, $0x04
+	JNE    other37
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	TESTQ  SI, SI
+	JLE    folded39
+
+fold38:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSS      (AX), X4
+	VMOVSS      (CX), X5
+	VFMADD231PS X5, X4, X0
+	VMOVSS      (CX)(DX*1), X5
+	VFMADD231PS X5, X4, X1
+	VMOVSS      (CX)(DX*2), X5
+	VFMADD231PS X5, X4, X2
+	VMOVSS      (CX)(DI*1), X5
+	VFMADD231PS X5, X4, X3
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold38
+
+folded39:
+	VXORPS X4, X4, X4
+	VADDPS X4, X0, X0
+	VADDPS X4, X1, X1
+	VADDPS X4, X2, X2
+	VADDPS X4, X3, X3
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSS X0, (AX)
+	VMOVSS X1, 4(AX)
+	VMOVSS X2, 8(AX)
+	VMOVSS X3, 12(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other37:
+	CMPQ   AX, $0x01
+	JNE    other40
+	CMPQ   BX, $0x03
+	JNE    other40
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	TESTQ  SI, SI
+	JLE    folded42
+
+fold41:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSS      (AX), X3
+	VMOVSS      (CX), X4
+	VFMADD231PS X4, X3, X0
+	VMOVSS      (CX)(DX*1), X4
+	VFMADD231PS X4, X3, X1
+	VMOVSS      (CX)(DX*2), X4
+	VFMADD231PS X4, X3, X2
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold41
+
+folded42:
+	VXORPS X3, X3, X3
+	VADDPS X3, X0, X0
+	VADDPS X3, X1, X1
+	VADDPS X3, X2, X2
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSS X0, (AX)
+	VMOVSS X1, 4(AX)
+	VMOVSS X2, 8(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other40:
+	CMPQ   AX, $0x01
+	JNE    other43
+	CMPQ   BX, $0x02
+	JNE    other43
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	TESTQ  SI, SI
+	JLE    folded45
+
+fold44:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSS      (AX), X2
+	VMOVSS      (CX), X3
+	VFMADD231PS X3, X2, X0
+	VMOVSS      (CX)(DX*1), X3
+	VFMADD231PS X3, X2, X1
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold44
+
+folded45:
+	VXORPS X2, X2, X2
+	VADDPS X2, X0, X0
+	VADDPS X2, X1, X1
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSS X0, (AX)
+	VMOVSS X1, 4(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other43:
+	CMPQ   AX, $0x01
+	JNE    other46
+	CMPQ   BX, $0x01
+	JNE    other46
+	VXORPS X0, X0, X0
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	TESTQ  SI, SI
+	JLE    folded48
+
+fold47:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSS      (AX), X1
+	VMOVSS      (CX), X2
+	VFMADD231PS X2, X1, X0
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold47
+
+folded48:
+	VXORPS X1, X1, X1
+	VADDPS X1, X0, X0
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSS X0, (AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other46:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -9193,14 +9682,14 @@ TEXT ·dotsAVX2F64(SB), NOSPLIT, $0-72
 	JNE    other1
 	CMPQ   BX, $0x02
 	JNE    other1
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -9212,35 +9701,35 @@ TEXT ·dotsAVX2F64(SB), NOSPLIT, $0-72
 
 fold2:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSD (CX), Y9
-	VBROADCASTSD (CX)(DX*1), Y10
-	VBROADCASTSD (AX), Y8
-	VFMADD231PD  Y8, Y9, Y0
-	VFMADD231PD  Y8, Y10, Y1
-	VBROADCASTSD (AX)(BX*1), Y8
-	VFMADD231PD  Y8, Y9, Y2
-	VFMADD231PD  Y8, Y10, Y3
-	VBROADCASTSD (AX)(BX*2), Y8
-	VFMADD231PD  Y8, Y9, Y4
-	VFMADD231PD  Y8, Y10, Y5
-	VBROADCASTSD (AX)(DI*1), Y8
-	VFMADD231PD  Y8, Y9, Y6
-	VFMADD231PD  Y8, Y10, Y7
-	ADDQ         $0x08, AX
-	ADDQ         $0x08, CX
-	DECQ         SI
-	JNZ          fold2
+	VMOVSD      (AX), X10
+	VMOVSD      (AX)(BX*1), X11
+	VMOVSD      (AX)(BX*2), X12
+	VMOVSD      (AX)(DI*1), X8
+	VMOVSD      (CX), X9
+	VFMADD231PD X9, X10, X0
+	VFMADD231PD X9, X11, X2
+	VFMADD231PD X9, X12, X4
+	VFMADD231PD X9, X8, X6
+	VMOVSD      (CX)(DX*1), X9
+	VFMADD231PD X9, X10, X1
+	VFMADD231PD X9, X11, X3
+	VFMADD231PD X9, X12, X5
+	VFMADD231PD X9, X8, X7
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold2
 
 folded3:
-	VXORPS Y8, Y8, Y8
-	VADDPD Y8, Y0, Y0
-	VADDPD Y8, Y1, Y1
-	VADDPD Y8, Y2, Y2
-	VADDPD Y8, Y3, Y3
-	VADDPD Y8, Y4, Y4
-	VADDPD Y8, Y5, Y5
-	VADDPD Y8, Y6, Y6
-	VADDPD Y8, Y7, Y7
+	VXORPS X8, X8, X8
+	VADDPD X8, X0, X0
+	VADDPD X8, X1, X1
+	VADDPD X8, X2, X2
+	VADDPD X8, X3, X3
+	VADDPD X8, X4, X4
+	VADDPD X8, X5, X5
+	VADDPD X8, X6, X6
+	VADDPD X8, X7, X7
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	LEAQ   (BX)(BX*2), CX
@@ -9259,10 +9748,12 @@ folded3:
 other1:
 	CMPQ   AX, $0x04
 	JNE    other4
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
+	CMPQ   BX, $0x01
+	JNE    other4
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -9274,26 +9765,26 @@ other1:
 
 fold5:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSD (CX), Y5
-	VBROADCASTSD (AX), Y4
-	VFMADD231PD  Y4, Y5, Y0
-	VBROADCASTSD (AX)(BX*1), Y4
-	VFMADD231PD  Y4, Y5, Y1
-	VBROADCASTSD (AX)(BX*2), Y4
-	VFMADD231PD  Y4, Y5, Y2
-	VBROADCASTSD (AX)(DI*1), Y4
-	VFMADD231PD  Y4, Y5, Y3
-	ADDQ         $0x08, AX
-	ADDQ         $0x08, CX
-	DECQ         SI
-	JNZ          fold5
+	VMOVSD      (AX), X6
+	VMOVSD      (AX)(BX*1), X7
+	VMOVSD      (AX)(BX*2), X8
+	VMOVSD      (AX)(DI*1), X4
+	VMOVSD      (CX), X5
+	VFMADD231PD X5, X6, X0
+	VFMADD231PD X5, X7, X1
+	VFMADD231PD X5, X8, X2
+	VFMADD231PD X5, X4, X3
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold5
 
 folded6:
-	VXORPS Y4, Y4, Y4
-	VADDPD Y4, Y0, Y0
-	VADDPD Y4, Y1, Y1
-	VADDPD Y4, Y2, Y2
-	VADDPD Y4, Y3, Y3
+	VXORPS X4, X4, X4
+	VADDPD X4, X0, X0
+	VADDPD X4, X1, X1
+	VADDPD X4, X2, X2
+	VADDPD X4, X3, X3
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	LEAQ   (BX)(BX*2), CX
@@ -9310,12 +9801,12 @@ other4:
 	JNE    other7
 	CMPQ   BX, $0x02
 	JNE    other7
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -9326,30 +9817,30 @@ other4:
 
 fold8:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSD (CX), Y7
-	VBROADCASTSD (CX)(DX*1), Y8
-	VBROADCASTSD (AX), Y6
-	VFMADD231PD  Y6, Y7, Y0
-	VFMADD231PD  Y6, Y8, Y1
-	VBROADCASTSD (AX)(BX*1), Y6
-	VFMADD231PD  Y6, Y7, Y2
-	VFMADD231PD  Y6, Y8, Y3
-	VBROADCASTSD (AX)(BX*2), Y6
-	VFMADD231PD  Y6, Y7, Y4
-	VFMADD231PD  Y6, Y8, Y5
-	ADDQ         $0x08, AX
-	ADDQ         $0x08, CX
-	DECQ         SI
-	JNZ          fold8
+	VMOVSD      (AX), X8
+	VMOVSD      (AX)(BX*1), X9
+	VMOVSD      (AX)(BX*2), X6
+	VMOVSD      (CX), X7
+	VFMADD231PD X7, X8, X0
+	VFMADD231PD X7, X9, X2
+	VFMADD231PD X7, X6, X4
+	VMOVSD      (CX)(DX*1), X7
+	VFMADD231PD X7, X8, X1
+	VFMADD231PD X7, X9, X3
+	VFMADD231PD X7, X6, X5
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold8
 
 folded9:
-	VXORPS Y6, Y6, Y6
-	VADDPD Y6, Y0, Y0
-	VADDPD Y6, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	VADDPD Y6, Y3, Y3
-	VADDPD Y6, Y4, Y4
-	VADDPD Y6, Y5, Y5
+	VXORPS X6, X6, X6
+	VADDPD X6, X0, X0
+	VADDPD X6, X1, X1
+	VADDPD X6, X2, X2
+	VADDPD X6, X3, X3
+	VADDPD X6, X4, X4
+	VADDPD X6, X5, X5
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	VMOVSD X0, (AX)
@@ -9365,9 +9856,11 @@ folded9:
 other7:
 	CMPQ   AX, $0x03
 	JNE    other10
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
+	CMPQ   BX, $0x01
+	JNE    other10
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -9378,23 +9871,23 @@ other7:
 
 fold11:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSD (CX), Y4
-	VBROADCASTSD (AX), Y3
-	VFMADD231PD  Y3, Y4, Y0
-	VBROADCASTSD (AX)(BX*1), Y3
-	VFMADD231PD  Y3, Y4, Y1
-	VBROADCASTSD (AX)(BX*2), Y3
-	VFMADD231PD  Y3, Y4, Y2
-	ADDQ         $0x08, AX
-	ADDQ         $0x08, CX
-	DECQ         SI
-	JNZ          fold11
+	VMOVSD      (AX), X5
+	VMOVSD      (AX)(BX*1), X6
+	VMOVSD      (AX)(BX*2), X3
+	VMOVSD      (CX), X4
+	VFMADD231PD X4, X5, X0
+	VFMADD231PD X4, X6, X1
+	VFMADD231PD X4, X3, X2
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold11
 
 folded12:
-	VXORPS Y3, Y3, Y3
-	VADDPD Y3, Y0, Y0
-	VADDPD Y3, Y1, Y1
-	VADDPD Y3, Y2, Y2
+	VXORPS X3, X3, X3
+	VADDPD X3, X0, X0
+	VADDPD X3, X1, X1
+	VADDPD X3, X2, X2
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	VMOVSD X0, (AX)
@@ -9407,47 +9900,66 @@ folded12:
 other10:
 	CMPQ   AX, $0x02
 	JNE    other13
-	CMPQ   BX, $0x02
+	CMPQ   BX, $0x04
 	JNE    other13
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
 	MOVQ   ldw+40(FP), DX
 	MOVQ   n+64(FP), SI
+	LEAQ   (DX)(DX*2), DI
 	TESTQ  SI, SI
 	JLE    folded15
 
 fold14:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSD (CX), Y5
-	VBROADCASTSD (CX)(DX*1), Y6
-	VBROADCASTSD (AX), Y4
-	VFMADD231PD  Y4, Y5, Y0
-	VFMADD231PD  Y4, Y6, Y1
-	VBROADCASTSD (AX)(BX*1), Y4
-	VFMADD231PD  Y4, Y5, Y2
-	VFMADD231PD  Y4, Y6, Y3
-	ADDQ         $0x08, AX
-	ADDQ         $0x08, CX
-	DECQ         SI
-	JNZ          fold14
+	VMOVSD      (AX), X10
+	VMOVSD      (AX)(BX*1), X8
+	VMOVSD      (CX), X9
+	VFMADD231PD X9, X10, X0
+	VFMADD231PD X9, X8, X4
+	VMOVSD      (CX)(DX*1), X9
+	VFMADD231PD X9, X10, X1
+	VFMADD231PD X9, X8, X5
+	VMOVSD      (CX)(DX*2), X9
+	VFMADD231PD X9, X10, X2
+	VFMADD231PD X9, X8, X6
+	VMOVSD      (CX)(DI*1), X9
+	VFMADD231PD X9, X10, X3
+	VFMADD231PD X9, X8, X7
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold14
 
 folded15:
-	VXORPS Y4, Y4, Y4
-	VADDPD Y4, Y0, Y0
-	VADDPD Y4, Y1, Y1
-	VADDPD Y4, Y2, Y2
-	VADDPD Y4, Y3, Y3
+	VXORPS X8, X8, X8
+	VADDPD X8, X0, X0
+	VADDPD X8, X1, X1
+	VADDPD X8, X2, X2
+	VADDPD X8, X3, X3
+	VADDPD X8, X4, X4
+	VADDPD X8, X5, X5
+	VADDPD X8, X6, X6
+	VADDPD X8, X7, X7
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	VMOVSD X0, (AX)
 	VMOVSD X1, 8(AX)
-	VMOVSD X2, (AX)(BX*1)
-	VMOVSD X3, 8(AX)(BX*1)
+	VMOVSD X2, 16(AX)
+	VMOVSD X3, 24(AX)
+	VMOVSD X4, (AX)(BX*1)
+	VMOVSD X5, 8(AX)(BX*1)
+	VMOVSD X6, 16(AX)(BX*1)
+	VMOVSD X7, 24(AX)(BX*1)
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -9455,8 +9967,14 @@ folded15:
 other13:
 	CMPQ   AX, $0x02
 	JNE    other16
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
+	CMPQ   BX, $0x03
+	JNE    other16
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -9467,33 +9985,51 @@ other13:
 
 fold17:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSD (CX), Y3
-	VBROADCASTSD (AX), Y2
-	VFMADD231PD  Y2, Y3, Y0
-	VBROADCASTSD (AX)(BX*1), Y2
-	VFMADD231PD  Y2, Y3, Y1
-	ADDQ         $0x08, AX
-	ADDQ         $0x08, CX
-	DECQ         SI
-	JNZ          fold17
+	VMOVSD      (AX), X8
+	VMOVSD      (AX)(BX*1), X6
+	VMOVSD      (CX), X7
+	VFMADD231PD X7, X8, X0
+	VFMADD231PD X7, X6, X3
+	VMOVSD      (CX)(DX*1), X7
+	VFMADD231PD X7, X8, X1
+	VFMADD231PD X7, X6, X4
+	VMOVSD      (CX)(DX*2), X7
+	VFMADD231PD X7, X8, X2
+	VFMADD231PD X7, X6, X5
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold17
 
 folded18:
-	VXORPS Y2, Y2, Y2
-	VADDPD Y2, Y0, Y0
-	VADDPD Y2, Y1, Y1
+	VXORPS X6, X6, X6
+	VADDPD X6, X0, X0
+	VADDPD X6, X1, X1
+	VADDPD X6, X2, X2
+	VADDPD X6, X3, X3
+	VADDPD X6, X4, X4
+	VADDPD X6, X5, X5
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	VMOVSD X0, (AX)
-	VMOVSD X1, (AX)(BX*1)
+	VMOVSD X1, 8(AX)
+	VMOVSD X2, 16(AX)
+	VMOVSD X3, (AX)(BX*1)
+	VMOVSD X4, 8(AX)(BX*1)
+	VMOVSD X5, 16(AX)(BX*1)
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 other16:
+	CMPQ   AX, $0x02
+	JNE    other19
 	CMPQ   BX, $0x02
 	JNE    other19
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -9504,30 +10040,42 @@ other16:
 
 fold20:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSD (CX), Y3
-	VBROADCASTSD (CX)(DX*1), Y4
-	VBROADCASTSD (AX), Y2
-	VFMADD231PD  Y2, Y3, Y0
-	VFMADD231PD  Y2, Y4, Y1
-	ADDQ         $0x08, AX
-	ADDQ         $0x08, CX
-	DECQ         SI
-	JNZ          fold20
+	VMOVSD      (AX), X6
+	VMOVSD      (AX)(BX*1), X4
+	VMOVSD      (CX), X5
+	VFMADD231PD X5, X6, X0
+	VFMADD231PD X5, X4, X2
+	VMOVSD      (CX)(DX*1), X5
+	VFMADD231PD X5, X6, X1
+	VFMADD231PD X5, X4, X3
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold20
 
 folded21:
-	VXORPS Y2, Y2, Y2
-	VADDPD Y2, Y0, Y0
-	VADDPD Y2, Y1, Y1
+	VXORPS X4, X4, X4
+	VADDPD X4, X0, X0
+	VADDPD X4, X1, X1
+	VADDPD X4, X2, X2
+	VADDPD X4, X3, X3
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	VMOVSD X0, (AX)
 	VMOVSD X1, 8(AX)
+	VMOVSD X2, (AX)(BX*1)
+	VMOVSD X3, 8(AX)(BX*1)
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 other19:
-	VXORPS Y0, Y0, Y0
+	CMPQ   AX, $0x02
+	JNE    other22
+	CMPQ   BX, $0x01
+	JNE    other22
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -9538,20 +10086,450 @@ other19:
 
 fold23:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSD (CX), Y2
-	VBROADCASTSD (AX), Y1
-	VFMADD231PD  Y1, Y2, Y0
-	ADDQ         $0x08, AX
-	ADDQ         $0x08, CX
-	DECQ         SI
-	JNZ          fold23
+	VMOVSD      (AX), X4
+	VMOVSD      (AX)(BX*1), X2
+	VMOVSD      (CX), X3
+	VFMADD231PD X3, X4, X0
+	VFMADD231PD X3, X2, X1
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold23
 
 folded24:
-	VXORPS Y1, Y1, Y1
-	VADDPD Y1, Y0, Y0
+	VXORPS X2, X2, X2
+	VADDPD X2, X0, X0
+	VADDPD X2, X1, X1
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	VMOVSD X0, (AX)
+	VMOVSD X1, (AX)(BX*1)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other22:
+	CMPQ   AX, $0x01
+	JNE    other25
+	CMPQ   BX, $0x08
+	JNE    other25
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	TESTQ  SI, SI
+	JLE    folded27
+
+fold26:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSD      (AX), X8
+	VMOVSD      (CX), X9
+	VFMADD231PD X9, X8, X0
+	VMOVSD      (CX)(DX*1), X9
+	VFMADD231PD X9, X8, X1
+	VMOVSD      (CX)(DX*2), X9
+	VFMADD231PD X9, X8, X2
+	VMOVSD      (CX)(DI*1), X9
+	VFMADD231PD X9, X8, X3
+	VMOVSD      (CX)(DX*4), X9
+	VFMADD231PD X9, X8, X4
+	VMOVSD      (CX)(R8*1), X9
+	VFMADD231PD X9, X8, X5
+	VMOVSD      (CX)(DI*2), X9
+	VFMADD231PD X9, X8, X6
+	VMOVSD      (CX)(R9*1), X9
+	VFMADD231PD X9, X8, X7
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold26
+
+folded27:
+	VXORPS X8, X8, X8
+	VADDPD X8, X0, X0
+	VADDPD X8, X1, X1
+	VADDPD X8, X2, X2
+	VADDPD X8, X3, X3
+	VADDPD X8, X4, X4
+	VADDPD X8, X5, X5
+	VADDPD X8, X6, X6
+	VADDPD X8, X7, X7
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSD X0, (AX)
+	VMOVSD X1, 8(AX)
+	VMOVSD X2, 16(AX)
+	VMOVSD X3, 24(AX)
+	VMOVSD X4, 32(AX)
+	VMOVSD X5, 40(AX)
+	VMOVSD X6, 48(AX)
+	VMOVSD X7, 56(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other25:
+	CMPQ   AX, $0x01
+	JNE    other28
+	CMPQ   BX, $0x07
+	JNE    other28
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	TESTQ  SI, SI
+	JLE    folded30
+
+fold29:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSD      (AX), X7
+	VMOVSD      (CX), X8
+	VFMADD231PD X8, X7, X0
+	VMOVSD      (CX)(DX*1), X8
+	VFMADD231PD X8, X7, X1
+	VMOVSD      (CX)(DX*2), X8
+	VFMADD231PD X8, X7, X2
+	VMOVSD      (CX)(DI*1), X8
+	VFMADD231PD X8, X7, X3
+	VMOVSD      (CX)(DX*4), X8
+	VFMADD231PD X8, X7, X4
+	VMOVSD      (CX)(R8*1), X8
+	VFMADD231PD X8, X7, X5
+	VMOVSD      (CX)(DI*2), X8
+	VFMADD231PD X8, X7, X6
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold29
+
+folded30:
+	VXORPS X7, X7, X7
+	VADDPD X7, X0, X0
+	VADDPD X7, X1, X1
+	VADDPD X7, X2, X2
+	VADDPD X7, X3, X3
+	VADDPD X7, X4, X4
+	VADDPD X7, X5, X5
+	VADDPD X7, X6, X6
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSD X0, (AX)
+	VMOVSD X1, 8(AX)
+	VMOVSD X2, 16(AX)
+	VMOVSD X3, 24(AX)
+	VMOVSD X4, 32(AX)
+	VMOVSD X5, 40(AX)
+	VMOVSD X6, 48(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other28:
+	CMPQ   AX, $0x01
+	JNE    other31
+	CMPQ   BX, $0x06
+	JNE    other31
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	TESTQ  SI, SI
+	JLE    folded33
+
+fold32:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSD      (AX), X6
+	VMOVSD      (CX), X7
+	VFMADD231PD X7, X6, X0
+	VMOVSD      (CX)(DX*1), X7
+	VFMADD231PD X7, X6, X1
+	VMOVSD      (CX)(DX*2), X7
+	VFMADD231PD X7, X6, X2
+	VMOVSD      (CX)(DI*1), X7
+	VFMADD231PD X7, X6, X3
+	VMOVSD      (CX)(DX*4), X7
+	VFMADD231PD X7, X6, X4
+	VMOVSD      (CX)(R8*1), X7
+	VFMADD231PD X7, X6, X5
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold32
+
+folded33:
+	VXORPS X6, X6, X6
+	VADDPD X6, X0, X0
+	VADDPD X6, X1, X1
+	VADDPD X6, X2, X2
+	VADDPD X6, X3, X3
+	VADDPD X6, X4, X4
+	VADDPD X6, X5, X5
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSD X0, (AX)
+	VMOVSD X1, 8(AX)
+	VMOVSD X2, 16(AX)
+	VMOVSD X3, 24(AX)
+	VMOVSD X4, 32(AX)
+	VMOVSD X5, 40(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other31:
+	CMPQ   AX, $0x01
+	JNE    other34
+	CMPQ   BX, $0x05
+	JNE    other34
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	TESTQ  SI, SI
+	JLE    folded36
+
+fold35:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSD      (AX), X5
+	VMOVSD      (CX), X6
+	VFMADD231PD X6, X5, X0
+	VMOVSD      (CX)(DX*1), X6
+	VFMADD231PD X6, X5, X1
+	VMOVSD      (CX)(DX*2), X6
+	VFMADD231PD X6, X5, X2
+	VMOVSD      (CX)(DI*1), X6
+	VFMADD231PD X6, X5, X3
+	VMOVSD      (CX)(DX*4), X6
+	VFMADD231PD X6, X5, X4
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold35
+
+folded36:
+	VXORPS X5, X5, X5
+	VADDPD X5, X0, X0
+	VADDPD X5, X1, X1
+	VADDPD X5, X2, X2
+	VADDPD X5, X3, X3
+	VADDPD X5, X4, X4
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSD X0, (AX)
+	VMOVSD X1, 8(AX)
+	VMOVSD X2, 16(AX)
+	VMOVSD X3, 24(AX)
+	VMOVSD X4, 32(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other34:
+	CMPQ   AX, $0x01
+	JNE    other37
+	CMPQ   BX, $0x04
+	JNE    other37
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	TESTQ  SI, SI
+	JLE    folded39
+
+fold38:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSD      (AX), X4
+	VMOVSD      (CX), X5
+	VFMADD231PD X5, X4, X0
+	VMOVSD      (CX)(DX*1), X5
+	VFMADD231PD X5, X4, X1
+	VMOVSD      (CX)(DX*2), X5
+	VFMADD231PD X5, X4, X2
+	VMOVSD      (CX)(DI*1), X5
+	VFMADD231PD X5, X4, X3
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold38
+
+folded39:
+	VXORPS X4, X4, X4
+	VADDPD X4, X0, X0
+	VADDPD X4, X1, X1
+	VADDPD X4, X2, X2
+	VADDPD X4, X3, X3
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSD X0, (AX)
+	VMOVSD X1, 8(AX)
+	VMOVSD X2, 16(AX)
+	VMOVSD X3, 24(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other37:
+	CMPQ   AX, $0x01
+	JNE    other40
+	CMPQ   BX, $0x03
+	JNE    other40
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	TESTQ  SI, SI
+	JLE    folded42
+
+fold41:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSD      (AX), X3
+	VMOVSD      (CX), X4
+	VFMADD231PD X4, X3, X0
+	VMOVSD      (CX)(DX*1), X4
+	VFMADD231PD X4, X3, X1
+	VMOVSD      (CX)(DX*2), X4
+	VFMADD231PD X4, X3, X2
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold41
+
+folded42:
+	VXORPS X3, X3, X3
+	VADDPD X3, X0, X0
+	VADDPD X3, X1, X1
+	VADDPD X3, X2, X2
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSD X0, (AX)
+	VMOVSD X1, 8(AX)
+	VMOVSD X2, 16(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other40:
+	CMPQ   AX, $0x01
+	JNE    other43
+	CMPQ   BX, $0x02
+	JNE    other43
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	TESTQ  SI, SI
+	JLE    folded45
+
+fold44:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSD      (AX), X2
+	VMOVSD      (CX), X3
+	VFMADD231PD X3, X2, X0
+	VMOVSD      (CX)(DX*1), X3
+	VFMADD231PD X3, X2, X1
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold44
+
+folded45:
+	VXORPS X2, X2, X2
+	VADDPD X2, X0, X0
+	VADDPD X2, X1, X1
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSD X0, (AX)
+	VMOVSD X1, 8(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other43:
+	CMPQ   AX, $0x01
+	JNE    other46
+	CMPQ   BX, $0x01
+	JNE    other46
+	VXORPS X0, X0, X0
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	TESTQ  SI, SI
+	JLE    folded48
+
+fold47:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSD      (AX), X1
+	VMOVSD      (CX), X2
+	VFMADD231PD X2, X1, X0
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold47
+
+folded48:
+	VXORPS X1, X1, X1
+	VADDPD X1, X0, X0
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSD X0, (AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other46:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -31813,7 +31813,7 @@ done106:
 	RET
 
 // func dotsAVX512F32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, AVX512VL, FMA3
 TEXT ·dotsAVX512F32(SB), NOSPLIT, $0-72
 	MOVQ   rows+48(FP), AX
 	MOVQ   cols+56(FP), BX
@@ -31821,14 +31821,14 @@ TEXT ·dotsAVX512F32(SB), NOSPLIT, $0-72
 	JNE    other1
 	CMPQ   BX, $0x02
 	JNE    other1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	VPXORD X2, X2, X2
+	VPXORD X3, X3, X3
+	VPXORD X4, X4, X4
+	VPXORD X5, X5, X5
+	VPXORD X6, X6, X6
+	VPXORD X7, X7, X7
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -31840,35 +31840,35 @@ TEXT ·dotsAVX512F32(SB), NOSPLIT, $0-72
 
 fold2:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSS (CX), Z9
-	VBROADCASTSS (CX)(DX*1), Z10
-	VBROADCASTSS (AX), Z8
-	VFMADD231PS  Z8, Z9, Z0
-	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (AX)(BX*1), Z8
-	VFMADD231PS  Z8, Z9, Z2
-	VFMADD231PS  Z8, Z10, Z3
-	VBROADCASTSS (AX)(BX*2), Z8
-	VFMADD231PS  Z8, Z9, Z4
-	VFMADD231PS  Z8, Z10, Z5
-	VBROADCASTSS (AX)(DI*1), Z8
-	VFMADD231PS  Z8, Z9, Z6
-	VFMADD231PS  Z8, Z10, Z7
-	ADDQ         $0x04, AX
-	ADDQ         $0x04, CX
-	DECQ         SI
-	JNZ          fold2
+	VMOVSS      (AX), X10
+	VMOVSS      (AX)(BX*1), X11
+	VMOVSS      (AX)(BX*2), X12
+	VMOVSS      (AX)(DI*1), X8
+	VMOVSS      (CX), X9
+	VFMADD231PS X9, X10, X0
+	VFMADD231PS X9, X11, X2
+	VFMADD231PS X9, X12, X4
+	VFMADD231PS X9, X8, X6
+	VMOVSS      (CX)(DX*1), X9
+	VFMADD231PS X9, X10, X1
+	VFMADD231PS X9, X11, X3
+	VFMADD231PS X9, X12, X5
+	VFMADD231PS X9, X8, X7
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold2
 
 folded3:
-	VPXORD Z8, Z8, Z8
-	VADDPS Z8, Z0, Z0
-	VADDPS Z8, Z1, Z1
-	VADDPS Z8, Z2, Z2
-	VADDPS Z8, Z3, Z3
-	VADDPS Z8, Z4, Z4
-	VADDPS Z8, Z5, Z5
-	VADDPS Z8, Z6, Z6
-	VADDPS Z8, Z7, Z7
+	VPXORD X8, X8, X8
+	VADDPS X8, X0, X0
+	VADDPS X8, X1, X1
+	VADDPS X8, X2, X2
+	VADDPS X8, X3, X3
+	VADDPS X8, X4, X4
+	VADDPS X8, X5, X5
+	VADDPS X8, X6, X6
+	VADDPS X8, X7, X7
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	LEAQ   (BX)(BX*2), CX
@@ -31887,10 +31887,12 @@ folded3:
 other1:
 	CMPQ   AX, $0x04
 	JNE    other4
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
+	CMPQ   BX, $0x01
+	JNE    other4
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	VPXORD X2, X2, X2
+	VPXORD X3, X3, X3
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -31902,26 +31904,26 @@ other1:
 
 fold5:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSS (CX), Z5
-	VBROADCASTSS (AX), Z4
-	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (AX)(BX*1), Z4
-	VFMADD231PS  Z4, Z5, Z1
-	VBROADCASTSS (AX)(BX*2), Z4
-	VFMADD231PS  Z4, Z5, Z2
-	VBROADCASTSS (AX)(DI*1), Z4
-	VFMADD231PS  Z4, Z5, Z3
-	ADDQ         $0x04, AX
-	ADDQ         $0x04, CX
-	DECQ         SI
-	JNZ          fold5
+	VMOVSS      (AX), X6
+	VMOVSS      (AX)(BX*1), X7
+	VMOVSS      (AX)(BX*2), X8
+	VMOVSS      (AX)(DI*1), X4
+	VMOVSS      (CX), X5
+	VFMADD231PS X5, X6, X0
+	VFMADD231PS X5, X7, X1
+	VFMADD231PS X5, X8, X2
+	VFMADD231PS X5, X4, X3
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold5
 
 folded6:
-	VPXORD Z4, Z4, Z4
-	VADDPS Z4, Z0, Z0
-	VADDPS Z4, Z1, Z1
-	VADDPS Z4, Z2, Z2
-	VADDPS Z4, Z3, Z3
+	VPXORD X4, X4, X4
+	VADDPS X4, X0, X0
+	VADDPS X4, X1, X1
+	VADDPS X4, X2, X2
+	VADDPS X4, X3, X3
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	LEAQ   (BX)(BX*2), CX
@@ -31938,12 +31940,12 @@ other4:
 	JNE    other7
 	CMPQ   BX, $0x02
 	JNE    other7
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	VPXORD X2, X2, X2
+	VPXORD X3, X3, X3
+	VPXORD X4, X4, X4
+	VPXORD X5, X5, X5
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -31954,30 +31956,30 @@ other4:
 
 fold8:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSS (CX), Z7
-	VBROADCASTSS (CX)(DX*1), Z8
-	VBROADCASTSS (AX), Z6
-	VFMADD231PS  Z6, Z7, Z0
-	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (AX)(BX*1), Z6
-	VFMADD231PS  Z6, Z7, Z2
-	VFMADD231PS  Z6, Z8, Z3
-	VBROADCASTSS (AX)(BX*2), Z6
-	VFMADD231PS  Z6, Z7, Z4
-	VFMADD231PS  Z6, Z8, Z5
-	ADDQ         $0x04, AX
-	ADDQ         $0x04, CX
-	DECQ         SI
-	JNZ          fold8
+	VMOVSS      (AX), X8
+	VMOVSS      (AX)(BX*1), X9
+	VMOVSS      (AX)(BX*2), X6
+	VMOVSS      (CX), X7
+	VFMADD231PS X7, X8, X0
+	VFMADD231PS X7, X9, X2
+	VFMADD231PS X7, X6, X4
+	VMOVSS      (CX)(DX*1), X7
+	VFMADD231PS X7, X8, X1
+	VFMADD231PS X7, X9, X3
+	VFMADD231PS X7, X6, X5
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold8
 
 folded9:
-	VPXORD Z6, Z6, Z6
-	VADDPS Z6, Z0, Z0
-	VADDPS Z6, Z1, Z1
-	VADDPS Z6, Z2, Z2
-	VADDPS Z6, Z3, Z3
-	VADDPS Z6, Z4, Z4
-	VADDPS Z6, Z5, Z5
+	VPXORD X6, X6, X6
+	VADDPS X6, X0, X0
+	VADDPS X6, X1, X1
+	VADDPS X6, X2, X2
+	VADDPS X6, X3, X3
+	VADDPS X6, X4, X4
+	VADDPS X6, X5, X5
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	VMOVSS X0, (AX)
@@ -31993,9 +31995,11 @@ folded9:
 other7:
 	CMPQ   AX, $0x03
 	JNE    other10
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
+	CMPQ   BX, $0x01
+	JNE    other10
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	VPXORD X2, X2, X2
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -32006,23 +32010,23 @@ other7:
 
 fold11:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSS (CX), Z4
-	VBROADCASTSS (AX), Z3
-	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (AX)(BX*1), Z3
-	VFMADD231PS  Z3, Z4, Z1
-	VBROADCASTSS (AX)(BX*2), Z3
-	VFMADD231PS  Z3, Z4, Z2
-	ADDQ         $0x04, AX
-	ADDQ         $0x04, CX
-	DECQ         SI
-	JNZ          fold11
+	VMOVSS      (AX), X5
+	VMOVSS      (AX)(BX*1), X6
+	VMOVSS      (AX)(BX*2), X3
+	VMOVSS      (CX), X4
+	VFMADD231PS X4, X5, X0
+	VFMADD231PS X4, X6, X1
+	VFMADD231PS X4, X3, X2
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold11
 
 folded12:
-	VPXORD Z3, Z3, Z3
-	VADDPS Z3, Z0, Z0
-	VADDPS Z3, Z1, Z1
-	VADDPS Z3, Z2, Z2
+	VPXORD X3, X3, X3
+	VADDPS X3, X0, X0
+	VADDPS X3, X1, X1
+	VADDPS X3, X2, X2
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	VMOVSS X0, (AX)
@@ -32035,47 +32039,66 @@ folded12:
 other10:
 	CMPQ   AX, $0x02
 	JNE    other13
-	CMPQ   BX, $0x02
+	CMPQ   BX, $0x04
 	JNE    other13
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	VPXORD X2, X2, X2
+	VPXORD X3, X3, X3
+	VPXORD X4, X4, X4
+	VPXORD X5, X5, X5
+	VPXORD X6, X6, X6
+	VPXORD X7, X7, X7
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
 	MOVQ   ldw+40(FP), DX
 	MOVQ   n+64(FP), SI
+	LEAQ   (DX)(DX*2), DI
 	TESTQ  SI, SI
 	JLE    folded15
 
 fold14:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSS (CX), Z5
-	VBROADCASTSS (CX)(DX*1), Z6
-	VBROADCASTSS (AX), Z4
-	VFMADD231PS  Z4, Z5, Z0
-	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (AX)(BX*1), Z4
-	VFMADD231PS  Z4, Z5, Z2
-	VFMADD231PS  Z4, Z6, Z3
-	ADDQ         $0x04, AX
-	ADDQ         $0x04, CX
-	DECQ         SI
-	JNZ          fold14
+	VMOVSS      (AX), X10
+	VMOVSS      (AX)(BX*1), X8
+	VMOVSS      (CX), X9
+	VFMADD231PS X9, X10, X0
+	VFMADD231PS X9, X8, X4
+	VMOVSS      (CX)(DX*1), X9
+	VFMADD231PS X9, X10, X1
+	VFMADD231PS X9, X8, X5
+	VMOVSS      (CX)(DX*2), X9
+	VFMADD231PS X9, X10, X2
+	VFMADD231PS X9, X8, X6
+	VMOVSS      (CX)(DI*1), X9
+	VFMADD231PS X9, X10, X3
+	VFMADD231PS X9, X8, X7
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold14
 
 folded15:
-	VPXORD Z4, Z4, Z4
-	VADDPS Z4, Z0, Z0
-	VADDPS Z4, Z1, Z1
-	VADDPS Z4, Z2, Z2
-	VADDPS Z4, Z3, Z3
+	VPXORD X8, X8, X8
+	VADDPS X8, X0, X0
+	VADDPS X8, X1, X1
+	VADDPS X8, X2, X2
+	VADDPS X8, X3, X3
+	VADDPS X8, X4, X4
+	VADDPS X8, X5, X5
+	VADDPS X8, X6, X6
+	VADDPS X8, X7, X7
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	VMOVSS X0, (AX)
 	VMOVSS X1, 4(AX)
-	VMOVSS X2, (AX)(BX*1)
-	VMOVSS X3, 4(AX)(BX*1)
+	VMOVSS X2, 8(AX)
+	VMOVSS X3, 12(AX)
+	VMOVSS X4, (AX)(BX*1)
+	VMOVSS X5, 4(AX)(BX*1)
+	VMOVSS X6, 8(AX)(BX*1)
+	VMOVSS X7, 12(AX)(BX*1)
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -32083,8 +32106,14 @@ folded15:
 other13:
 	CMPQ   AX, $0x02
 	JNE    other16
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
+	CMPQ   BX, $0x03
+	JNE    other16
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	VPXORD X2, X2, X2
+	VPXORD X3, X3, X3
+	VPXORD X4, X4, X4
+	VPXORD X5, X5, X5
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -32095,33 +32124,51 @@ other13:
 
 fold17:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSS (CX), Z3
-	VBROADCASTSS (AX), Z2
-	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (AX)(BX*1), Z2
-	VFMADD231PS  Z2, Z3, Z1
-	ADDQ         $0x04, AX
-	ADDQ         $0x04, CX
-	DECQ         SI
-	JNZ          fold17
+	VMOVSS      (AX), X8
+	VMOVSS      (AX)(BX*1), X6
+	VMOVSS      (CX), X7
+	VFMADD231PS X7, X8, X0
+	VFMADD231PS X7, X6, X3
+	VMOVSS      (CX)(DX*1), X7
+	VFMADD231PS X7, X8, X1
+	VFMADD231PS X7, X6, X4
+	VMOVSS      (CX)(DX*2), X7
+	VFMADD231PS X7, X8, X2
+	VFMADD231PS X7, X6, X5
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold17
 
 folded18:
-	VPXORD Z2, Z2, Z2
-	VADDPS Z2, Z0, Z0
-	VADDPS Z2, Z1, Z1
+	VPXORD X6, X6, X6
+	VADDPS X6, X0, X0
+	VADDPS X6, X1, X1
+	VADDPS X6, X2, X2
+	VADDPS X6, X3, X3
+	VADDPS X6, X4, X4
+	VADDPS X6, X5, X5
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	VMOVSS X0, (AX)
-	VMOVSS X1, (AX)(BX*1)
+	VMOVSS X1, 4(AX)
+	VMOVSS X2, 8(AX)
+	VMOVSS X3, (AX)(BX*1)
+	VMOVSS X4, 4(AX)(BX*1)
+	VMOVSS X5, 8(AX)(BX*1)
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 other16:
+	CMPQ   AX, $0x02
+	JNE    other19
 	CMPQ   BX, $0x02
 	JNE    other19
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	VPXORD X2, X2, X2
+	VPXORD X3, X3, X3
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -32132,30 +32179,42 @@ other16:
 
 fold20:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSS (CX), Z3
-	VBROADCASTSS (CX)(DX*1), Z4
-	VBROADCASTSS (AX), Z2
-	VFMADD231PS  Z2, Z3, Z0
-	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         $0x04, AX
-	ADDQ         $0x04, CX
-	DECQ         SI
-	JNZ          fold20
+	VMOVSS      (AX), X6
+	VMOVSS      (AX)(BX*1), X4
+	VMOVSS      (CX), X5
+	VFMADD231PS X5, X6, X0
+	VFMADD231PS X5, X4, X2
+	VMOVSS      (CX)(DX*1), X5
+	VFMADD231PS X5, X6, X1
+	VFMADD231PS X5, X4, X3
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold20
 
 folded21:
-	VPXORD Z2, Z2, Z2
-	VADDPS Z2, Z0, Z0
-	VADDPS Z2, Z1, Z1
+	VPXORD X4, X4, X4
+	VADDPS X4, X0, X0
+	VADDPS X4, X1, X1
+	VADDPS X4, X2, X2
+	VADDPS X4, X3, X3
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	VMOVSS X0, (AX)
 	VMOVSS X1, 4(AX)
+	VMOVSS X2, (AX)(BX*1)
+	VMOVSS X3, 4(AX)(BX*1)
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 other19:
-	VPXORD Z0, Z0, Z0
+	CMPQ   AX, $0x02
+	JNE    other22
+	CMPQ   BX, $0x01
+	JNE    other22
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -32166,17 +32225,442 @@ other19:
 
 fold23:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSS (CX), Z2
-	VBROADCASTSS (AX), Z1
-	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         $0x04, AX
-	ADDQ         $0x04, CX
-	DECQ         SI
-	JNZ          fold23
+	VMOVSS      (AX), X4
+	VMOVSS      (AX)(BX*1), X2
+	VMOVSS      (CX), X3
+	VFMADD231PS X3, X4, X0
+	VFMADD231PS X3, X2, X1
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold23
 
 folded24:
-	VPXORD Z1, Z1, Z1
-	VADDPS Z1, Z0, Z0
+	VPXORD X2, X2, X2
+	VADDPS X2, X0, X0
+	VADDPS X2, X1, X1
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSS X0, (AX)
+	VMOVSS X1, (AX)(BX*1)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other22:
+	CMPQ   AX, $0x01
+	JNE    other25
+	CMPQ   BX, $0x08
+	JNE    other25
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	VPXORD X2, X2, X2
+	VPXORD X3, X3, X3
+	VPXORD X4, X4, X4
+	VPXORD X5, X5, X5
+	VPXORD X6, X6, X6
+	VPXORD X7, X7, X7
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	TESTQ  SI, SI
+	JLE    folded27
+
+fold26:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSS      (AX), X8
+	VMOVSS      (CX), X9
+	VFMADD231PS X9, X8, X0
+	VMOVSS      (CX)(DX*1), X9
+	VFMADD231PS X9, X8, X1
+	VMOVSS      (CX)(DX*2), X9
+	VFMADD231PS X9, X8, X2
+	VMOVSS      (CX)(DI*1), X9
+	VFMADD231PS X9, X8, X3
+	VMOVSS      (CX)(DX*4), X9
+	VFMADD231PS X9, X8, X4
+	VMOVSS      (CX)(R8*1), X9
+	VFMADD231PS X9, X8, X5
+	VMOVSS      (CX)(DI*2), X9
+	VFMADD231PS X9, X8, X6
+	VMOVSS      (CX)(R9*1), X9
+	VFMADD231PS X9, X8, X7
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold26
+
+folded27:
+	VPXORD X8, X8, X8
+	VADDPS X8, X0, X0
+	VADDPS X8, X1, X1
+	VADDPS X8, X2, X2
+	VADDPS X8, X3, X3
+	VADDPS X8, X4, X4
+	VADDPS X8, X5, X5
+	VADDPS X8, X6, X6
+	VADDPS X8, X7, X7
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSS X0, (AX)
+	VMOVSS X1, 4(AX)
+	VMOVSS X2, 8(AX)
+	VMOVSS X3, 12(AX)
+	VMOVSS X4, 16(AX)
+	VMOVSS X5, 20(AX)
+	VMOVSS X6, 24(AX)
+	VMOVSS X7, 28(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other25:
+	CMPQ   AX, $0x01
+	JNE    other28
+	CMPQ   BX, $0x07
+	JNE    other28
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	VPXORD X2, X2, X2
+	VPXORD X3, X3, X3
+	VPXORD X4, X4, X4
+	VPXORD X5, X5, X5
+	VPXORD X6, X6, X6
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	TESTQ  SI, SI
+	JLE    folded30
+
+fold29:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSS      (AX), X7
+	VMOVSS      (CX), X8
+	VFMADD231PS X8, X7, X0
+	VMOVSS      (CX)(DX*1), X8
+	VFMADD231PS X8, X7, X1
+	VMOVSS      (CX)(DX*2), X8
+	VFMADD231PS X8, X7, X2
+	VMOVSS      (CX)(DI*1), X8
+	VFMADD231PS X8, X7, X3
+	VMOVSS      (CX)(DX*4), X8
+	VFMADD231PS X8, X7, X4
+	VMOVSS      (CX)(R8*1), X8
+	VFMADD231PS X8, X7, X5
+	VMOVSS      (CX)(DI*2), X8
+	VFMADD231PS X8, X7, X6
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold29
+
+folded30:
+	VPXORD X7, X7, X7
+	VADDPS X7, X0, X0
+	VADDPS X7, X1, X1
+	VADDPS X7, X2, X2
+	VADDPS X7, X3, X3
+	VADDPS X7, X4, X4
+	VADDPS X7, X5, X5
+	VADDPS X7, X6, X6
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSS X0, (AX)
+	VMOVSS X1, 4(AX)
+	VMOVSS X2, 8(AX)
+	VMOVSS X3, 12(AX)
+	VMOVSS X4, 16(AX)
+	VMOVSS X5, 20(AX)
+	VMOVSS X6, 24(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other28:
+	CMPQ   AX, $0x01
+	JNE    other31
+	CMPQ   BX, $0x06
+	JNE    other31
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	VPXORD X2, X2, X2
+	VPXORD X3, X3, X3
+	VPXORD X4, X4, X4
+	VPXORD X5, X5, X5
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	TESTQ  SI, SI
+	JLE    folded33
+
+fold32:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSS      (AX), X6
+	VMOVSS      (CX), X7
+	VFMADD231PS X7, X6, X0
+	VMOVSS      (CX)(DX*1), X7
+	VFMADD231PS X7, X6, X1
+	VMOVSS      (CX)(DX*2), X7
+	VFMADD231PS X7, X6, X2
+	VMOVSS      (CX)(DI*1), X7
+	VFMADD231PS X7, X6, X3
+	VMOVSS      (CX)(DX*4), X7
+	VFMADD231PS X7, X6, X4
+	VMOVSS      (CX)(R8*1), X7
+	VFMADD231PS X7, X6, X5
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold32
+
+folded33:
+	VPXORD X6, X6, X6
+	VADDPS X6, X0, X0
+	VADDPS X6, X1, X1
+	VADDPS X6, X2, X2
+	VADDPS X6, X3, X3
+	VADDPS X6, X4, X4
+	VADDPS X6, X5, X5
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSS X0, (AX)
+	VMOVSS X1, 4(AX)
+	VMOVSS X2, 8(AX)
+	VMOVSS X3, 12(AX)
+	VMOVSS X4, 16(AX)
+	VMOVSS X5, 20(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other31:
+	CMPQ   AX, $0x01
+	JNE    other34
+	CMPQ   BX, $0x05
+	JNE    other34
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	VPXORD X2, X2, X2
+	VPXORD X3, X3, X3
+	VPXORD X4, X4, X4
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	TESTQ  SI, SI
+	JLE    folded36
+
+fold35:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSS      (AX), X5
+	VMOVSS      (CX), X6
+	VFMADD231PS X6, X5, X0
+	VMOVSS      (CX)(DX*1), X6
+	VFMADD231PS X6, X5, X1
+	VMOVSS      (CX)(DX*2), X6
+	VFMADD231PS X6, X5, X2
+	VMOVSS      (CX)(DI*1), X6
+	VFMADD231PS X6, X5, X3
+	VMOVSS      (CX)(DX*4), X6
+	VFMADD231PS X6, X5, X4
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold35
+
+folded36:
+	VPXORD X5, X5, X5
+	VADDPS X5, X0, X0
+	VADDPS X5, X1, X1
+	VADDPS X5, X2, X2
+	VADDPS X5, X3, X3
+	VADDPS X5, X4, X4
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSS X0, (AX)
+	VMOVSS X1, 4(AX)
+	VMOVSS X2, 8(AX)
+	VMOVSS X3, 12(AX)
+	VMOVSS X4, 16(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other34:
+	CMPQ   AX, $0x01
+	JNE    other37
+	CMPQ   BX, $0x04
+	JNE    other37
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	VPXORD X2, X2, X2
+	VPXORD X3, X3, X3
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	TESTQ  SI, SI
+	JLE    folded39
+
+fold38:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSS      (AX), X4
+	VMOVSS      (CX), X5
+	VFMADD231PS X5, X4, X0
+	VMOVSS      (CX)(DX*1), X5
+	VFMADD231PS X5, X4, X1
+	VMOVSS      (CX)(DX*2), X5
+	VFMADD231PS X5, X4, X2
+	VMOVSS      (CX)(DI*1), X5
+	VFMADD231PS X5, X4, X3
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold38
+
+folded39:
+	VPXORD X4, X4, X4
+	VADDPS X4, X0, X0
+	VADDPS X4, X1, X1
+	VADDPS X4, X2, X2
+	VADDPS X4, X3, X3
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSS X0, (AX)
+	VMOVSS X1, 4(AX)
+	VMOVSS X2, 8(AX)
+	VMOVSS X3, 12(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other37:
+	CMPQ   AX, $0x01
+	JNE    other40
+	CMPQ   BX, $0x03
+	JNE    other40
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	VPXORD X2, X2, X2
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	TESTQ  SI, SI
+	JLE    folded42
+
+fold41:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSS      (AX), X3
+	VMOVSS      (CX), X4
+	VFMADD231PS X4, X3, X0
+	VMOVSS      (CX)(DX*1), X4
+	VFMADD231PS X4, X3, X1
+	VMOVSS      (CX)(DX*2), X4
+	VFMADD231PS X4, X3, X2
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold41
+
+folded42:
+	VPXORD X3, X3, X3
+	VADDPS X3, X0, X0
+	VADDPS X3, X1, X1
+	VADDPS X3, X2, X2
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSS X0, (AX)
+	VMOVSS X1, 4(AX)
+	VMOVSS X2, 8(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other40:
+	CMPQ   AX, $0x01
+	JNE    other43
+	CMPQ   BX, $0x02
+	JNE    other43
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	TESTQ  SI, SI
+	JLE    folded45
+
+fold44:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSS      (AX), X2
+	VMOVSS      (CX), X3
+	VFMADD231PS X3, X2, X0
+	VMOVSS      (CX)(DX*1), X3
+	VFMADD231PS X3, X2, X1
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold44
+
+folded45:
+	VPXORD X2, X2, X2
+	VADDPS X2, X0, X0
+	VADDPS X2, X1, X1
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSS X0, (AX)
+	VMOVSS X1, 4(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other43:
+	CMPQ   AX, $0x01
+	JNE    other46
+	CMPQ   BX, $0x01
+	JNE    other46
+	VPXORD X0, X0, X0
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	TESTQ  SI, SI
+	JLE    folded48
+
+fold47:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSS      (AX), X1
+	VMOVSS      (CX), X2
+	VFMADD231PS X2, X1, X0
+	ADDQ        $0x04, AX
+	ADDQ        $0x04, CX
+	DECQ        SI
+	JNZ         fold47
+
+folded48:
+	VPXORD X1, X1, X1
+	VADDPS X1, X0, X0
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	VMOVSS X0, (AX)
@@ -32184,8 +32668,13 @@ folded24:
 	VZEROUPPER
 	RET
 
+other46:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
 // func dotsAVX512F64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, AVX512VL, FMA3
 TEXT ·dotsAVX512F64(SB), NOSPLIT, $0-72
 	MOVQ   rows+48(FP), AX
 	MOVQ   cols+56(FP), BX
@@ -32193,14 +32682,14 @@ TEXT ·dotsAVX512F64(SB), NOSPLIT, $0-72
 	JNE    other1
 	CMPQ   BX, $0x02
 	JNE    other1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	VPXORD X2, X2, X2
+	VPXORD X3, X3, X3
+	VPXORD X4, X4, X4
+	VPXORD X5, X5, X5
+	VPXORD X6, X6, X6
+	VPXORD X7, X7, X7
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -32212,35 +32701,35 @@ TEXT ·dotsAVX512F64(SB), NOSPLIT, $0-72
 
 fold2:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSD (CX), Z9
-	VBROADCASTSD (CX)(DX*1), Z10
-	VBROADCASTSD (AX), Z8
-	VFMADD231PD  Z8, Z9, Z0
-	VFMADD231PD  Z8, Z10, Z1
-	VBROADCASTSD (AX)(BX*1), Z8
-	VFMADD231PD  Z8, Z9, Z2
-	VFMADD231PD  Z8, Z10, Z3
-	VBROADCASTSD (AX)(BX*2), Z8
-	VFMADD231PD  Z8, Z9, Z4
-	VFMADD231PD  Z8, Z10, Z5
-	VBROADCASTSD (AX)(DI*1), Z8
-	VFMADD231PD  Z8, Z9, Z6
-	VFMADD231PD  Z8, Z10, Z7
-	ADDQ         $0x08, AX
-	ADDQ         $0x08, CX
-	DECQ         SI
-	JNZ          fold2
+	VMOVSD      (AX), X10
+	VMOVSD      (AX)(BX*1), X11
+	VMOVSD      (AX)(BX*2), X12
+	VMOVSD      (AX)(DI*1), X8
+	VMOVSD      (CX), X9
+	VFMADD231PD X9, X10, X0
+	VFMADD231PD X9, X11, X2
+	VFMADD231PD X9, X12, X4
+	VFMADD231PD X9, X8, X6
+	VMOVSD      (CX)(DX*1), X9
+	VFMADD231PD X9, X10, X1
+	VFMADD231PD X9, X11, X3
+	VFMADD231PD X9, X12, X5
+	VFMADD231PD X9, X8, X7
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold2
 
 folded3:
-	VPXORD Z8, Z8, Z8
-	VADDPD Z8, Z0, Z0
-	VADDPD Z8, Z1, Z1
-	VADDPD Z8, Z2, Z2
-	VADDPD Z8, Z3, Z3
-	VADDPD Z8, Z4, Z4
-	VADDPD Z8, Z5, Z5
-	VADDPD Z8, Z6, Z6
-	VADDPD Z8, Z7, Z7
+	VPXORD X8, X8, X8
+	VADDPD X8, X0, X0
+	VADDPD X8, X1, X1
+	VADDPD X8, X2, X2
+	VADDPD X8, X3, X3
+	VADDPD X8, X4, X4
+	VADDPD X8, X5, X5
+	VADDPD X8, X6, X6
+	VADDPD X8, X7, X7
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	LEAQ   (BX)(BX*2), CX
@@ -32259,10 +32748,12 @@ folded3:
 other1:
 	CMPQ   AX, $0x04
 	JNE    other4
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
+	CMPQ   BX, $0x01
+	JNE    other4
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	VPXORD X2, X2, X2
+	VPXORD X3, X3, X3
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -32274,26 +32765,26 @@ other1:
 
 fold5:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSD (CX), Z5
-	VBROADCASTSD (AX), Z4
-	VFMADD231PD  Z4, Z5, Z0
-	VBROADCASTSD (AX)(BX*1), Z4
-	VFMADD231PD  Z4, Z5, Z1
-	VBROADCASTSD (AX)(BX*2), Z4
-	VFMADD231PD  Z4, Z5, Z2
-	VBROADCASTSD (AX)(DI*1), Z4
-	VFMADD231PD  Z4, Z5, Z3
-	ADDQ         $0x08, AX
-	ADDQ         $0x08, CX
-	DECQ         SI
-	JNZ          fold5
+	VMOVSD      (AX), X6
+	VMOVSD      (AX)(BX*1), X7
+	VMOVSD      (AX)(BX*2), X8
+	VMOVSD      (AX)(DI*1), X4
+	VMOVSD      (CX), X5
+	VFMADD231PD X5, X6, X0
+	VFMADD231PD X5, X7, X1
+	VFMADD231PD X5, X8, X2
+	VFMADD231PD X5, X4, X3
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold5
 
 folded6:
-	VPXORD Z4, Z4, Z4
-	VADDPD Z4, Z0, Z0
-	VADDPD Z4, Z1, Z1
-	VADDPD Z4, Z2, Z2
-	VADDPD Z4, Z3, Z3
+	VPXORD X4, X4, X4
+	VADDPD X4, X0, X0
+	VADDPD X4, X1, X1
+	VADDPD X4, X2, X2
+	VADDPD X4, X3, X3
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	LEAQ   (BX)(BX*2), CX
@@ -32310,12 +32801,12 @@ other4:
 	JNE    other7
 	CMPQ   BX, $0x02
 	JNE    other7
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	VPXORD X2, X2, X2
+	VPXORD X3, X3, X3
+	VPXORD X4, X4, X4
+	VPXORD X5, X5, X5
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -32326,30 +32817,30 @@ other4:
 
 fold8:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSD (CX), Z7
-	VBROADCASTSD (CX)(DX*1), Z8
-	VBROADCASTSD (AX), Z6
-	VFMADD231PD  Z6, Z7, Z0
-	VFMADD231PD  Z6, Z8, Z1
-	VBROADCASTSD (AX)(BX*1), Z6
-	VFMADD231PD  Z6, Z7, Z2
-	VFMADD231PD  Z6, Z8, Z3
-	VBROADCASTSD (AX)(BX*2), Z6
-	VFMADD231PD  Z6, Z7, Z4
-	VFMADD231PD  Z6, Z8, Z5
-	ADDQ         $0x08, AX
-	ADDQ         $0x08, CX
-	DECQ         SI
-	JNZ          fold8
+	VMOVSD      (AX), X8
+	VMOVSD      (AX)(BX*1), X9
+	VMOVSD      (AX)(BX*2), X6
+	VMOVSD      (CX), X7
+	VFMADD231PD X7, X8, X0
+	VFMADD231PD X7, X9, X2
+	VFMADD231PD X7, X6, X4
+	VMOVSD      (CX)(DX*1), X7
+	VFMADD231PD X7, X8, X1
+	VFMADD231PD X7, X9, X3
+	VFMADD231PD X7, X6, X5
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold8
 
 folded9:
-	VPXORD Z6, Z6, Z6
-	VADDPD Z6, Z0, Z0
-	VADDPD Z6, Z1, Z1
-	VADDPD Z6, Z2, Z2
-	VADDPD Z6, Z3, Z3
-	VADDPD Z6, Z4, Z4
-	VADDPD Z6, Z5, Z5
+	VPXORD X6, X6, X6
+	VADDPD X6, X0, X0
+	VADDPD X6, X1, X1
+	VADDPD X6, X2, X2
+	VADDPD X6, X3, X3
+	VADDPD X6, X4, X4
+	VADDPD X6, X5, X5
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	VMOVSD X0, (AX)
@@ -32365,9 +32856,11 @@ folded9:
 other7:
 	CMPQ   AX, $0x03
 	JNE    other10
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
+	CMPQ   BX, $0x01
+	JNE    other10
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	VPXORD X2, X2, X2
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -32378,23 +32871,23 @@ other7:
 
 fold11:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSD (CX), Z4
-	VBROADCASTSD (AX), Z3
-	VFMADD231PD  Z3, Z4, Z0
-	VBROADCASTSD (AX)(BX*1), Z3
-	VFMADD231PD  Z3, Z4, Z1
-	VBROADCASTSD (AX)(BX*2), Z3
-	VFMADD231PD  Z3, Z4, Z2
-	ADDQ         $0x08, AX
-	ADDQ         $0x08, CX
-	DECQ         SI
-	JNZ          fold11
+	VMOVSD      (AX), X5
+	VMOVSD      (AX)(BX*1), X6
+	VMOVSD      (AX)(BX*2), X3
+	VMOVSD      (CX), X4
+	VFMADD231PD X4, X5, X0
+	VFMADD231PD X4, X6, X1
+	VFMADD231PD X4, X3, X2
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold11
 
 folded12:
-	VPXORD Z3, Z3, Z3
-	VADDPD Z3, Z0, Z0
-	VADDPD Z3, Z1, Z1
-	VADDPD Z3, Z2, Z2
+	VPXORD X3, X3, X3
+	VADDPD X3, X0, X0
+	VADDPD X3, X1, X1
+	VADDPD X3, X2, X2
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	VMOVSD X0, (AX)
@@ -32407,47 +32900,66 @@ folded12:
 other10:
 	CMPQ   AX, $0x02
 	JNE    other13
-	CMPQ   BX, $0x02
+	CMPQ   BX, $0x04
 	JNE    other13
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	VPXORD X2, X2, X2
+	VPXORD X3, X3, X3
+	VPXORD X4, X4, X4
+	VPXORD X5, X5, X5
+	VPXORD X6, X6, X6
+	VPXORD X7, X7, X7
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
 	MOVQ   ldw+40(FP), DX
 	MOVQ   n+64(FP), SI
+	LEAQ   (DX)(DX*2), DI
 	TESTQ  SI, SI
 	JLE    folded15
 
 fold14:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSD (CX), Z5
-	VBROADCASTSD (CX)(DX*1), Z6
-	VBROADCASTSD (AX), Z4
-	VFMADD231PD  Z4, Z5, Z0
-	VFMADD231PD  Z4, Z6, Z1
-	VBROADCASTSD (AX)(BX*1), Z4
-	VFMADD231PD  Z4, Z5, Z2
-	VFMADD231PD  Z4, Z6, Z3
-	ADDQ         $0x08, AX
-	ADDQ         $0x08, CX
-	DECQ         SI
-	JNZ          fold14
+	VMOVSD      (AX), X10
+	VMOVSD      (AX)(BX*1), X8
+	VMOVSD      (CX), X9
+	VFMADD231PD X9, X10, X0
+	VFMADD231PD X9, X8, X4
+	VMOVSD      (CX)(DX*1), X9
+	VFMADD231PD X9, X10, X1
+	VFMADD231PD X9, X8, X5
+	VMOVSD      (CX)(DX*2), X9
+	VFMADD231PD X9, X10, X2
+	VFMADD231PD X9, X8, X6
+	VMOVSD      (CX)(DI*1), X9
+	VFMADD231PD X9, X10, X3
+	VFMADD231PD X9, X8, X7
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold14
 
 folded15:
-	VPXORD Z4, Z4, Z4
-	VADDPD Z4, Z0, Z0
-	VADDPD Z4, Z1, Z1
-	VADDPD Z4, Z2, Z2
-	VADDPD Z4, Z3, Z3
+	VPXORD X8, X8, X8
+	VADDPD X8, X0, X0
+	VADDPD X8, X1, X1
+	VADDPD X8, X2, X2
+	VADDPD X8, X3, X3
+	VADDPD X8, X4, X4
+	VADDPD X8, X5, X5
+	VADDPD X8, X6, X6
+	VADDPD X8, X7, X7
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	VMOVSD X0, (AX)
 	VMOVSD X1, 8(AX)
-	VMOVSD X2, (AX)(BX*1)
-	VMOVSD X3, 8(AX)(BX*1)
+	VMOVSD X2, 16(AX)
+	VMOVSD X3, 24(AX)
+	VMOVSD X4, (AX)(BX*1)
+	VMOVSD X5, 8(AX)(BX*1)
+	VMOVSD X6, 16(AX)(BX*1)
+	VMOVSD X7, 24(AX)(BX*1)
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -32455,8 +32967,14 @@ folded15:
 other13:
 	CMPQ   AX, $0x02
 	JNE    other16
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
+	CMPQ   BX, $0x03
+	JNE    other16
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	VPXORD X2, X2, X2
+	VPXORD X3, X3, X3
+	VPXORD X4, X4, X4
+	VPXORD X5, X5, X5
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -32467,33 +32985,51 @@ other13:
 
 fold17:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSD (CX), Z3
-	VBROADCASTSD (AX), Z2
-	VFMADD231PD  Z2, Z3, Z0
-	VBROADCASTSD (AX)(BX*1), Z2
-	VFMADD231PD  Z2, Z3, Z1
-	ADDQ         $0x08, AX
-	ADDQ         $0x08, CX
-	DECQ         SI
-	JNZ          fold17
+	VMOVSD      (AX), X8
+	VMOVSD      (AX)(BX*1), X6
+	VMOVSD      (CX), X7
+	VFMADD231PD X7, X8, X0
+	VFMADD231PD X7, X6, X3
+	VMOVSD      (CX)(DX*1), X7
+	VFMADD231PD X7, X8, X1
+	VFMADD231PD X7, X6, X4
+	VMOVSD      (CX)(DX*2), X7
+	VFMADD231PD X7, X8, X2
+	VFMADD231PD X7, X6, X5
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold17
 
 folded18:
-	VPXORD Z2, Z2, Z2
-	VADDPD Z2, Z0, Z0
-	VADDPD Z2, Z1, Z1
+	VPXORD X6, X6, X6
+	VADDPD X6, X0, X0
+	VADDPD X6, X1, X1
+	VADDPD X6, X2, X2
+	VADDPD X6, X3, X3
+	VADDPD X6, X4, X4
+	VADDPD X6, X5, X5
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	VMOVSD X0, (AX)
-	VMOVSD X1, (AX)(BX*1)
+	VMOVSD X1, 8(AX)
+	VMOVSD X2, 16(AX)
+	VMOVSD X3, (AX)(BX*1)
+	VMOVSD X4, 8(AX)(BX*1)
+	VMOVSD X5, 16(AX)(BX*1)
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 other16:
+	CMPQ   AX, $0x02
+	JNE    other19
 	CMPQ   BX, $0x02
 	JNE    other19
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	VPXORD X2, X2, X2
+	VPXORD X3, X3, X3
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -32504,30 +33040,42 @@ other16:
 
 fold20:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSD (CX), Z3
-	VBROADCASTSD (CX)(DX*1), Z4
-	VBROADCASTSD (AX), Z2
-	VFMADD231PD  Z2, Z3, Z0
-	VFMADD231PD  Z2, Z4, Z1
-	ADDQ         $0x08, AX
-	ADDQ         $0x08, CX
-	DECQ         SI
-	JNZ          fold20
+	VMOVSD      (AX), X6
+	VMOVSD      (AX)(BX*1), X4
+	VMOVSD      (CX), X5
+	VFMADD231PD X5, X6, X0
+	VFMADD231PD X5, X4, X2
+	VMOVSD      (CX)(DX*1), X5
+	VFMADD231PD X5, X6, X1
+	VFMADD231PD X5, X4, X3
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold20
 
 folded21:
-	VPXORD Z2, Z2, Z2
-	VADDPD Z2, Z0, Z0
-	VADDPD Z2, Z1, Z1
+	VPXORD X4, X4, X4
+	VADDPD X4, X0, X0
+	VADDPD X4, X1, X1
+	VADDPD X4, X2, X2
+	VADDPD X4, X3, X3
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	VMOVSD X0, (AX)
 	VMOVSD X1, 8(AX)
+	VMOVSD X2, (AX)(BX*1)
+	VMOVSD X3, 8(AX)(BX*1)
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 other19:
-	VPXORD Z0, Z0, Z0
+	CMPQ   AX, $0x02
+	JNE    other22
+	CMPQ   BX, $0x01
+	JNE    other22
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
 	MOVQ   dz+16(FP), AX
 	MOVQ   lddz+24(FP), BX
 	MOVQ   w+32(FP), CX
@@ -32538,20 +33086,450 @@ other19:
 
 fold23:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	VBROADCASTSD (CX), Z2
-	VBROADCASTSD (AX), Z1
-	VFMADD231PD  Z1, Z2, Z0
-	ADDQ         $0x08, AX
-	ADDQ         $0x08, CX
-	DECQ         SI
-	JNZ          fold23
+	VMOVSD      (AX), X4
+	VMOVSD      (AX)(BX*1), X2
+	VMOVSD      (CX), X3
+	VFMADD231PD X3, X4, X0
+	VFMADD231PD X3, X2, X1
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold23
 
 folded24:
-	VPXORD Z1, Z1, Z1
-	VADDPD Z1, Z0, Z0
+	VPXORD X2, X2, X2
+	VADDPD X2, X0, X0
+	VADDPD X2, X1, X1
 	MOVQ   dx+0(FP), AX
 	MOVQ   lddx+8(FP), BX
 	VMOVSD X0, (AX)
+	VMOVSD X1, (AX)(BX*1)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other22:
+	CMPQ   AX, $0x01
+	JNE    other25
+	CMPQ   BX, $0x08
+	JNE    other25
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	VPXORD X2, X2, X2
+	VPXORD X3, X3, X3
+	VPXORD X4, X4, X4
+	VPXORD X5, X5, X5
+	VPXORD X6, X6, X6
+	VPXORD X7, X7, X7
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	TESTQ  SI, SI
+	JLE    folded27
+
+fold26:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSD      (AX), X8
+	VMOVSD      (CX), X9
+	VFMADD231PD X9, X8, X0
+	VMOVSD      (CX)(DX*1), X9
+	VFMADD231PD X9, X8, X1
+	VMOVSD      (CX)(DX*2), X9
+	VFMADD231PD X9, X8, X2
+	VMOVSD      (CX)(DI*1), X9
+	VFMADD231PD X9, X8, X3
+	VMOVSD      (CX)(DX*4), X9
+	VFMADD231PD X9, X8, X4
+	VMOVSD      (CX)(R8*1), X9
+	VFMADD231PD X9, X8, X5
+	VMOVSD      (CX)(DI*2), X9
+	VFMADD231PD X9, X8, X6
+	VMOVSD      (CX)(R9*1), X9
+	VFMADD231PD X9, X8, X7
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold26
+
+folded27:
+	VPXORD X8, X8, X8
+	VADDPD X8, X0, X0
+	VADDPD X8, X1, X1
+	VADDPD X8, X2, X2
+	VADDPD X8, X3, X3
+	VADDPD X8, X4, X4
+	VADDPD X8, X5, X5
+	VADDPD X8, X6, X6
+	VADDPD X8, X7, X7
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSD X0, (AX)
+	VMOVSD X1, 8(AX)
+	VMOVSD X2, 16(AX)
+	VMOVSD X3, 24(AX)
+	VMOVSD X4, 32(AX)
+	VMOVSD X5, 40(AX)
+	VMOVSD X6, 48(AX)
+	VMOVSD X7, 56(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other25:
+	CMPQ   AX, $0x01
+	JNE    other28
+	CMPQ   BX, $0x07
+	JNE    other28
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	VPXORD X2, X2, X2
+	VPXORD X3, X3, X3
+	VPXORD X4, X4, X4
+	VPXORD X5, X5, X5
+	VPXORD X6, X6, X6
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	TESTQ  SI, SI
+	JLE    folded30
+
+fold29:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSD      (AX), X7
+	VMOVSD      (CX), X8
+	VFMADD231PD X8, X7, X0
+	VMOVSD      (CX)(DX*1), X8
+	VFMADD231PD X8, X7, X1
+	VMOVSD      (CX)(DX*2), X8
+	VFMADD231PD X8, X7, X2
+	VMOVSD      (CX)(DI*1), X8
+	VFMADD231PD X8, X7, X3
+	VMOVSD      (CX)(DX*4), X8
+	VFMADD231PD X8, X7, X4
+	VMOVSD      (CX)(R8*1), X8
+	VFMADD231PD X8, X7, X5
+	VMOVSD      (CX)(DI*2), X8
+	VFMADD231PD X8, X7, X6
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold29
+
+folded30:
+	VPXORD X7, X7, X7
+	VADDPD X7, X0, X0
+	VADDPD X7, X1, X1
+	VADDPD X7, X2, X2
+	VADDPD X7, X3, X3
+	VADDPD X7, X4, X4
+	VADDPD X7, X5, X5
+	VADDPD X7, X6, X6
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSD X0, (AX)
+	VMOVSD X1, 8(AX)
+	VMOVSD X2, 16(AX)
+	VMOVSD X3, 24(AX)
+	VMOVSD X4, 32(AX)
+	VMOVSD X5, 40(AX)
+	VMOVSD X6, 48(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other28:
+	CMPQ   AX, $0x01
+	JNE    other31
+	CMPQ   BX, $0x06
+	JNE    other31
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	VPXORD X2, X2, X2
+	VPXORD X3, X3, X3
+	VPXORD X4, X4, X4
+	VPXORD X5, X5, X5
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	TESTQ  SI, SI
+	JLE    folded33
+
+fold32:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSD      (AX), X6
+	VMOVSD      (CX), X7
+	VFMADD231PD X7, X6, X0
+	VMOVSD      (CX)(DX*1), X7
+	VFMADD231PD X7, X6, X1
+	VMOVSD      (CX)(DX*2), X7
+	VFMADD231PD X7, X6, X2
+	VMOVSD      (CX)(DI*1), X7
+	VFMADD231PD X7, X6, X3
+	VMOVSD      (CX)(DX*4), X7
+	VFMADD231PD X7, X6, X4
+	VMOVSD      (CX)(R8*1), X7
+	VFMADD231PD X7, X6, X5
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold32
+
+folded33:
+	VPXORD X6, X6, X6
+	VADDPD X6, X0, X0
+	VADDPD X6, X1, X1
+	VADDPD X6, X2, X2
+	VADDPD X6, X3, X3
+	VADDPD X6, X4, X4
+	VADDPD X6, X5, X5
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSD X0, (AX)
+	VMOVSD X1, 8(AX)
+	VMOVSD X2, 16(AX)
+	VMOVSD X3, 24(AX)
+	VMOVSD X4, 32(AX)
+	VMOVSD X5, 40(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other31:
+	CMPQ   AX, $0x01
+	JNE    other34
+	CMPQ   BX, $0x05
+	JNE    other34
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	VPXORD X2, X2, X2
+	VPXORD X3, X3, X3
+	VPXORD X4, X4, X4
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	TESTQ  SI, SI
+	JLE    folded36
+
+fold35:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSD      (AX), X5
+	VMOVSD      (CX), X6
+	VFMADD231PD X6, X5, X0
+	VMOVSD      (CX)(DX*1), X6
+	VFMADD231PD X6, X5, X1
+	VMOVSD      (CX)(DX*2), X6
+	VFMADD231PD X6, X5, X2
+	VMOVSD      (CX)(DI*1), X6
+	VFMADD231PD X6, X5, X3
+	VMOVSD      (CX)(DX*4), X6
+	VFMADD231PD X6, X5, X4
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold35
+
+folded36:
+	VPXORD X5, X5, X5
+	VADDPD X5, X0, X0
+	VADDPD X5, X1, X1
+	VADDPD X5, X2, X2
+	VADDPD X5, X3, X3
+	VADDPD X5, X4, X4
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSD X0, (AX)
+	VMOVSD X1, 8(AX)
+	VMOVSD X2, 16(AX)
+	VMOVSD X3, 24(AX)
+	VMOVSD X4, 32(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other34:
+	CMPQ   AX, $0x01
+	JNE    other37
+	CMPQ   BX, $0x04
+	JNE    other37
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	VPXORD X2, X2, X2
+	VPXORD X3, X3, X3
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	TESTQ  SI, SI
+	JLE    folded39
+
+fold38:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSD      (AX), X4
+	VMOVSD      (CX), X5
+	VFMADD231PD X5, X4, X0
+	VMOVSD      (CX)(DX*1), X5
+	VFMADD231PD X5, X4, X1
+	VMOVSD      (CX)(DX*2), X5
+	VFMADD231PD X5, X4, X2
+	VMOVSD      (CX)(DI*1), X5
+	VFMADD231PD X5, X4, X3
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold38
+
+folded39:
+	VPXORD X4, X4, X4
+	VADDPD X4, X0, X0
+	VADDPD X4, X1, X1
+	VADDPD X4, X2, X2
+	VADDPD X4, X3, X3
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSD X0, (AX)
+	VMOVSD X1, 8(AX)
+	VMOVSD X2, 16(AX)
+	VMOVSD X3, 24(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other37:
+	CMPQ   AX, $0x01
+	JNE    other40
+	CMPQ   BX, $0x03
+	JNE    other40
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	VPXORD X2, X2, X2
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	TESTQ  SI, SI
+	JLE    folded42
+
+fold41:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSD      (AX), X3
+	VMOVSD      (CX), X4
+	VFMADD231PD X4, X3, X0
+	VMOVSD      (CX)(DX*1), X4
+	VFMADD231PD X4, X3, X1
+	VMOVSD      (CX)(DX*2), X4
+	VFMADD231PD X4, X3, X2
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold41
+
+folded42:
+	VPXORD X3, X3, X3
+	VADDPD X3, X0, X0
+	VADDPD X3, X1, X1
+	VADDPD X3, X2, X2
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSD X0, (AX)
+	VMOVSD X1, 8(AX)
+	VMOVSD X2, 16(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other40:
+	CMPQ   AX, $0x01
+	JNE    other43
+	CMPQ   BX, $0x02
+	JNE    other43
+	VPXORD X0, X0, X0
+	VPXORD X1, X1, X1
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	TESTQ  SI, SI
+	JLE    folded45
+
+fold44:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSD      (AX), X2
+	VMOVSD      (CX), X3
+	VFMADD231PD X3, X2, X0
+	VMOVSD      (CX)(DX*1), X3
+	VFMADD231PD X3, X2, X1
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold44
+
+folded45:
+	VPXORD X2, X2, X2
+	VADDPD X2, X0, X0
+	VADDPD X2, X1, X1
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSD X0, (AX)
+	VMOVSD X1, 8(AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other43:
+	CMPQ   AX, $0x01
+	JNE    other46
+	CMPQ   BX, $0x01
+	JNE    other46
+	VPXORD X0, X0, X0
+	MOVQ   dz+16(FP), AX
+	MOVQ   lddz+24(FP), BX
+	MOVQ   w+32(FP), CX
+	MOVQ   ldw+40(FP), DX
+	MOVQ   n+64(FP), SI
+	TESTQ  SI, SI
+	JLE    folded48
+
+fold47:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	VMOVSD      (AX), X1
+	VMOVSD      (CX), X2
+	VFMADD231PD X2, X1, X0
+	ADDQ        $0x08, AX
+	ADDQ        $0x08, CX
+	DECQ        SI
+	JNZ         fold47
+
+folded48:
+	VPXORD X1, X1, X1
+	VADDPD X1, X0, X0
+	MOVQ   dx+0(FP), AX
+	MOVQ   lddx+8(FP), BX
+	VMOVSD X0, (AX)
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other46:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -10363,20 +10363,20 @@ TEXT ·dotsNEONF32(SB), NOSPLIT, $0-72
 
 fold2:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVS 0(R2), F9
-	FMOVS 0(R8), F10
-	FMOVS 0(R0), F8
-	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
-	WORD  $0x4f881141 // fmla v1.4s, v10.4s, v8.s[0]
-	FMOVS 0(R5), F8
-	WORD  $0x4f881122 // fmla v2.4s, v9.4s, v8.s[0]
-	WORD  $0x4f881143 // fmla v3.4s, v10.4s, v8.s[0]
-	FMOVS 0(R6), F8
-	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
-	WORD  $0x4f881145 // fmla v5.4s, v10.4s, v8.s[0]
+	FMOVS 0(R0), F10
+	FMOVS 0(R5), F11
+	FMOVS 0(R6), F12
 	FMOVS 0(R7), F8
-	WORD  $0x4f881126 // fmla v6.4s, v9.4s, v8.s[0]
-	WORD  $0x4f881147 // fmla v7.4s, v10.4s, v8.s[0]
+	FMOVS 0(R2), F9
+	VFMLA V9.S4, V10.S4, V0.S4
+	VFMLA V9.S4, V11.S4, V2.S4
+	VFMLA V9.S4, V12.S4, V4.S4
+	VFMLA V9.S4, V8.S4, V6.S4
+	FMOVS 0(R8), F9
+	VFMLA V9.S4, V10.S4, V1.S4
+	VFMLA V9.S4, V11.S4, V3.S4
+	VFMLA V9.S4, V12.S4, V5.S4
+	VFMLA V9.S4, V8.S4, V7.S4
 	ADD   $4, R0
 	ADD   $4, R5
 	ADD   $4, R6
@@ -10414,6 +10414,8 @@ folded3:
 other1:
 	CMP   $4, R0
 	BNE   other4
+	CMP   $1, R1
+	BNE   other4
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10431,15 +10433,15 @@ other1:
 
 fold5:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVS 0(R2), F5
-	FMOVS 0(R0), F4
-	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
-	FMOVS 0(R5), F4
-	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
-	FMOVS 0(R6), F4
-	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
+	FMOVS 0(R0), F6
+	FMOVS 0(R5), F7
+	FMOVS 0(R6), F8
 	FMOVS 0(R7), F4
-	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
+	FMOVS 0(R2), F5
+	VFMLA V5.S4, V6.S4, V0.S4
+	VFMLA V5.S4, V7.S4, V1.S4
+	VFMLA V5.S4, V8.S4, V2.S4
+	VFMLA V5.S4, V4.S4, V3.S4
 	ADD   $4, R0
 	ADD   $4, R5
 	ADD   $4, R6
@@ -10489,17 +10491,17 @@ other4:
 
 fold8:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVS 0(R2), F7
-	FMOVS 0(R7), F8
-	FMOVS 0(R0), F6
-	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
-	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
-	FMOVS 0(R5), F6
-	WORD  $0x4f8610e2 // fmla v2.4s, v7.4s, v6.s[0]
-	WORD  $0x4f861103 // fmla v3.4s, v8.4s, v6.s[0]
+	FMOVS 0(R0), F8
+	FMOVS 0(R5), F9
 	FMOVS 0(R6), F6
-	WORD  $0x4f8610e4 // fmla v4.4s, v7.4s, v6.s[0]
-	WORD  $0x4f861105 // fmla v5.4s, v8.4s, v6.s[0]
+	FMOVS 0(R2), F7
+	VFMLA V7.S4, V8.S4, V0.S4
+	VFMLA V7.S4, V9.S4, V2.S4
+	VFMLA V7.S4, V6.S4, V4.S4
+	FMOVS 0(R7), F7
+	VFMLA V7.S4, V8.S4, V1.S4
+	VFMLA V7.S4, V9.S4, V3.S4
+	VFMLA V7.S4, V6.S4, V5.S4
 	ADD   $4, R0
 	ADD   $4, R5
 	ADD   $4, R6
@@ -10531,6 +10533,8 @@ folded9:
 other7:
 	CMP   $3, R0
 	BNE   other10
+	CMP   $1, R1
+	BNE   other10
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10546,13 +10550,13 @@ other7:
 
 fold11:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVS 0(R2), F4
-	FMOVS 0(R0), F3
-	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
-	FMOVS 0(R5), F3
-	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
+	FMOVS 0(R0), F5
+	FMOVS 0(R5), F6
 	FMOVS 0(R6), F3
-	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
+	FMOVS 0(R2), F4
+	VFMLA V4.S4, V5.S4, V0.S4
+	VFMLA V4.S4, V6.S4, V1.S4
+	VFMLA V4.S4, V3.S4, V2.S4
 	ADD   $4, R0
 	ADD   $4, R5
 	ADD   $4, R6
@@ -10577,8 +10581,143 @@ folded12:
 other10:
 	CMP   $2, R0
 	BNE   other13
-	CMP   $2, R1
+	CMP   $4, R1
 	BNE   other13
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R1, R0, R5
+	ADD   R3, R2, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	CMP   $0, R4
+	BLE   folded15
+
+fold14:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVS 0(R0), F10
+	FMOVS 0(R5), F8
+	FMOVS 0(R2), F9
+	VFMLA V9.S4, V10.S4, V0.S4
+	VFMLA V9.S4, V8.S4, V4.S4
+	FMOVS 0(R6), F9
+	VFMLA V9.S4, V10.S4, V1.S4
+	VFMLA V9.S4, V8.S4, V5.S4
+	FMOVS 0(R7), F9
+	VFMLA V9.S4, V10.S4, V2.S4
+	VFMLA V9.S4, V8.S4, V6.S4
+	FMOVS 0(R8), F9
+	VFMLA V9.S4, V10.S4, V3.S4
+	VFMLA V9.S4, V8.S4, V7.S4
+	ADD   $4, R0
+	ADD   $4, R5
+	ADD   $4, R2
+	ADD   $4, R6
+	ADD   $4, R7
+	ADD   $4, R8
+	SUBS  $1, R4
+	BNE   fold14
+
+folded15:
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	ADD   R1, R0, R2
+	FMOVS F0, 0(R0)
+	FMOVS F1, 4(R0)
+	FMOVS F2, 8(R0)
+	FMOVS F3, 12(R0)
+	FMOVS F4, 0(R2)
+	FMOVS F5, 4(R2)
+	FMOVS F6, 8(R2)
+	FMOVS F7, 12(R2)
+	RET
+
+other13:
+	CMP   $2, R0
+	BNE   other16
+	CMP   $3, R1
+	BNE   other16
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R1, R0, R5
+	ADD   R3, R2, R6
+	ADD   R3, R6, R7
+	CMP   $0, R4
+	BLE   folded18
+
+fold17:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVS 0(R0), F8
+	FMOVS 0(R5), F6
+	FMOVS 0(R2), F7
+	VFMLA V7.S4, V8.S4, V0.S4
+	VFMLA V7.S4, V6.S4, V3.S4
+	FMOVS 0(R6), F7
+	VFMLA V7.S4, V8.S4, V1.S4
+	VFMLA V7.S4, V6.S4, V4.S4
+	FMOVS 0(R7), F7
+	VFMLA V7.S4, V8.S4, V2.S4
+	VFMLA V7.S4, V6.S4, V5.S4
+	ADD   $4, R0
+	ADD   $4, R5
+	ADD   $4, R2
+	ADD   $4, R6
+	ADD   $4, R7
+	SUBS  $1, R4
+	BNE   fold17
+
+folded18:
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	ADD   R1, R0, R2
+	FMOVS F0, 0(R0)
+	FMOVS F1, 4(R0)
+	FMOVS F2, 8(R0)
+	FMOVS F3, 0(R2)
+	FMOVS F4, 4(R2)
+	FMOVS F5, 8(R2)
+	RET
+
+other16:
+	CMP   $2, R0
+	BNE   other19
+	CMP   $2, R1
+	BNE   other19
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10591,26 +10730,26 @@ other10:
 	ADD   R1, R0, R5
 	ADD   R3, R2, R6
 	CMP   $0, R4
-	BLE   folded15
+	BLE   folded21
 
-fold14:
+fold20:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVS 0(R2), F5
-	FMOVS 0(R6), F6
-	FMOVS 0(R0), F4
-	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
-	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
+	FMOVS 0(R0), F6
 	FMOVS 0(R5), F4
-	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
-	WORD  $0x4f8410c3 // fmla v3.4s, v6.4s, v4.s[0]
+	FMOVS 0(R2), F5
+	VFMLA V5.S4, V6.S4, V0.S4
+	VFMLA V5.S4, V4.S4, V2.S4
+	FMOVS 0(R6), F5
+	VFMLA V5.S4, V6.S4, V1.S4
+	VFMLA V5.S4, V4.S4, V3.S4
 	ADD   $4, R0
 	ADD   $4, R5
 	ADD   $4, R2
 	ADD   $4, R6
 	SUBS  $1, R4
-	BNE   fold14
+	BNE   fold20
 
-folded15:
+folded21:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -10625,9 +10764,11 @@ folded15:
 	FMOVS F3, 4(R2)
 	RET
 
-other13:
+other19:
 	CMP   $2, R0
-	BNE   other16
+	BNE   other22
+	CMP   $1, R1
+	BNE   other22
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  dz+16(FP), R0
@@ -10637,22 +10778,22 @@ other13:
 	MOVD  n+64(FP), R4
 	ADD   R1, R0, R5
 	CMP   $0, R4
-	BLE   folded18
+	BLE   folded24
 
-fold17:
+fold23:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVS 0(R2), F3
-	FMOVS 0(R0), F2
-	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
+	FMOVS 0(R0), F4
 	FMOVS 0(R5), F2
-	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
+	FMOVS 0(R2), F3
+	VFMLA V3.S4, V4.S4, V0.S4
+	VFMLA V3.S4, V2.S4, V1.S4
 	ADD   $4, R0
 	ADD   $4, R5
 	ADD   $4, R2
 	SUBS  $1, R4
-	BNE   fold17
+	BNE   fold23
 
-folded18:
+folded24:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -10663,9 +10804,392 @@ folded18:
 	FMOVS F1, 0(R2)
 	RET
 
-other16:
+other22:
+	CMP   $1, R0
+	BNE   other25
+	CMP   $8, R1
+	BNE   other25
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R3, R2, R5
+	ADD   R3, R5, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	ADD   R3, R8, R9
+	ADD   R3, R9, R10
+	ADD   R3, R10, R11
+	CMP   $0, R4
+	BLE   folded27
+
+fold26:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVS 0(R0), F8
+	FMOVS 0(R2), F9
+	VFMLA V9.S4, V8.S4, V0.S4
+	FMOVS 0(R5), F9
+	VFMLA V9.S4, V8.S4, V1.S4
+	FMOVS 0(R6), F9
+	VFMLA V9.S4, V8.S4, V2.S4
+	FMOVS 0(R7), F9
+	VFMLA V9.S4, V8.S4, V3.S4
+	FMOVS 0(R8), F9
+	VFMLA V9.S4, V8.S4, V4.S4
+	FMOVS 0(R9), F9
+	VFMLA V9.S4, V8.S4, V5.S4
+	FMOVS 0(R10), F9
+	VFMLA V9.S4, V8.S4, V6.S4
+	FMOVS 0(R11), F9
+	VFMLA V9.S4, V8.S4, V7.S4
+	ADD   $4, R0
+	ADD   $4, R2
+	ADD   $4, R5
+	ADD   $4, R6
+	ADD   $4, R7
+	ADD   $4, R8
+	ADD   $4, R9
+	ADD   $4, R10
+	ADD   $4, R11
+	SUBS  $1, R4
+	BNE   fold26
+
+folded27:
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
+	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	FMOVS F0, 0(R0)
+	FMOVS F1, 4(R0)
+	FMOVS F2, 8(R0)
+	FMOVS F3, 12(R0)
+	FMOVS F4, 16(R0)
+	FMOVS F5, 20(R0)
+	FMOVS F6, 24(R0)
+	FMOVS F7, 28(R0)
+	RET
+
+other25:
+	CMP   $1, R0
+	BNE   other28
+	CMP   $7, R1
+	BNE   other28
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R3, R2, R5
+	ADD   R3, R5, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	ADD   R3, R8, R9
+	ADD   R3, R9, R10
+	CMP   $0, R4
+	BLE   folded30
+
+fold29:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVS 0(R0), F7
+	FMOVS 0(R2), F8
+	VFMLA V8.S4, V7.S4, V0.S4
+	FMOVS 0(R5), F8
+	VFMLA V8.S4, V7.S4, V1.S4
+	FMOVS 0(R6), F8
+	VFMLA V8.S4, V7.S4, V2.S4
+	FMOVS 0(R7), F8
+	VFMLA V8.S4, V7.S4, V3.S4
+	FMOVS 0(R8), F8
+	VFMLA V8.S4, V7.S4, V4.S4
+	FMOVS 0(R9), F8
+	VFMLA V8.S4, V7.S4, V5.S4
+	FMOVS 0(R10), F8
+	VFMLA V8.S4, V7.S4, V6.S4
+	ADD   $4, R0
+	ADD   $4, R2
+	ADD   $4, R5
+	ADD   $4, R6
+	ADD   $4, R7
+	ADD   $4, R8
+	ADD   $4, R9
+	ADD   $4, R10
+	SUBS  $1, R4
+	BNE   fold29
+
+folded30:
+	VMOVI $0, V7.B16
+	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
+	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
+	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
+	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	FMOVS F0, 0(R0)
+	FMOVS F1, 4(R0)
+	FMOVS F2, 8(R0)
+	FMOVS F3, 12(R0)
+	FMOVS F4, 16(R0)
+	FMOVS F5, 20(R0)
+	FMOVS F6, 24(R0)
+	RET
+
+other28:
+	CMP   $1, R0
+	BNE   other31
+	CMP   $6, R1
+	BNE   other31
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R3, R2, R5
+	ADD   R3, R5, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	ADD   R3, R8, R9
+	CMP   $0, R4
+	BLE   folded33
+
+fold32:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVS 0(R0), F6
+	FMOVS 0(R2), F7
+	VFMLA V7.S4, V6.S4, V0.S4
+	FMOVS 0(R5), F7
+	VFMLA V7.S4, V6.S4, V1.S4
+	FMOVS 0(R6), F7
+	VFMLA V7.S4, V6.S4, V2.S4
+	FMOVS 0(R7), F7
+	VFMLA V7.S4, V6.S4, V3.S4
+	FMOVS 0(R8), F7
+	VFMLA V7.S4, V6.S4, V4.S4
+	FMOVS 0(R9), F7
+	VFMLA V7.S4, V6.S4, V5.S4
+	ADD   $4, R0
+	ADD   $4, R2
+	ADD   $4, R5
+	ADD   $4, R6
+	ADD   $4, R7
+	ADD   $4, R8
+	ADD   $4, R9
+	SUBS  $1, R4
+	BNE   fold32
+
+folded33:
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	FMOVS F0, 0(R0)
+	FMOVS F1, 4(R0)
+	FMOVS F2, 8(R0)
+	FMOVS F3, 12(R0)
+	FMOVS F4, 16(R0)
+	FMOVS F5, 20(R0)
+	RET
+
+other31:
+	CMP   $1, R0
+	BNE   other34
+	CMP   $5, R1
+	BNE   other34
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R3, R2, R5
+	ADD   R3, R5, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	CMP   $0, R4
+	BLE   folded36
+
+fold35:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVS 0(R0), F5
+	FMOVS 0(R2), F6
+	VFMLA V6.S4, V5.S4, V0.S4
+	FMOVS 0(R5), F6
+	VFMLA V6.S4, V5.S4, V1.S4
+	FMOVS 0(R6), F6
+	VFMLA V6.S4, V5.S4, V2.S4
+	FMOVS 0(R7), F6
+	VFMLA V6.S4, V5.S4, V3.S4
+	FMOVS 0(R8), F6
+	VFMLA V6.S4, V5.S4, V4.S4
+	ADD   $4, R0
+	ADD   $4, R2
+	ADD   $4, R5
+	ADD   $4, R6
+	ADD   $4, R7
+	ADD   $4, R8
+	SUBS  $1, R4
+	BNE   fold35
+
+folded36:
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	FMOVS F0, 0(R0)
+	FMOVS F1, 4(R0)
+	FMOVS F2, 8(R0)
+	FMOVS F3, 12(R0)
+	FMOVS F4, 16(R0)
+	RET
+
+other34:
+	CMP   $1, R0
+	BNE   other37
+	CMP   $4, R1
+	BNE   other37
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R3, R2, R5
+	ADD   R3, R5, R6
+	ADD   R3, R6, R7
+	CMP   $0, R4
+	BLE   folded39
+
+fold38:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVS 0(R0), F4
+	FMOVS 0(R2), F5
+	VFMLA V5.S4, V4.S4, V0.S4
+	FMOVS 0(R5), F5
+	VFMLA V5.S4, V4.S4, V1.S4
+	FMOVS 0(R6), F5
+	VFMLA V5.S4, V4.S4, V2.S4
+	FMOVS 0(R7), F5
+	VFMLA V5.S4, V4.S4, V3.S4
+	ADD   $4, R0
+	ADD   $4, R2
+	ADD   $4, R5
+	ADD   $4, R6
+	ADD   $4, R7
+	SUBS  $1, R4
+	BNE   fold38
+
+folded39:
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	FMOVS F0, 0(R0)
+	FMOVS F1, 4(R0)
+	FMOVS F2, 8(R0)
+	FMOVS F3, 12(R0)
+	RET
+
+other37:
+	CMP   $1, R0
+	BNE   other40
+	CMP   $3, R1
+	BNE   other40
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R3, R2, R5
+	ADD   R3, R5, R6
+	CMP   $0, R4
+	BLE   folded42
+
+fold41:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVS 0(R0), F3
+	FMOVS 0(R2), F4
+	VFMLA V4.S4, V3.S4, V0.S4
+	FMOVS 0(R5), F4
+	VFMLA V4.S4, V3.S4, V1.S4
+	FMOVS 0(R6), F4
+	VFMLA V4.S4, V3.S4, V2.S4
+	ADD   $4, R0
+	ADD   $4, R2
+	ADD   $4, R5
+	ADD   $4, R6
+	SUBS  $1, R4
+	BNE   fold41
+
+folded42:
+	VMOVI $0, V3.B16
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	FMOVS F0, 0(R0)
+	FMOVS F1, 4(R0)
+	FMOVS F2, 8(R0)
+	RET
+
+other40:
+	CMP   $1, R0
+	BNE   other43
 	CMP   $2, R1
-	BNE   other19
+	BNE   other43
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  dz+16(FP), R0
@@ -10675,22 +11199,22 @@ other16:
 	MOVD  n+64(FP), R4
 	ADD   R3, R2, R5
 	CMP   $0, R4
-	BLE   folded21
+	BLE   folded45
 
-fold20:
+fold44:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVS 0(R2), F3
-	FMOVS 0(R5), F4
 	FMOVS 0(R0), F2
-	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
-	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
+	FMOVS 0(R2), F3
+	VFMLA V3.S4, V2.S4, V0.S4
+	FMOVS 0(R5), F3
+	VFMLA V3.S4, V2.S4, V1.S4
 	ADD   $4, R0
 	ADD   $4, R2
 	ADD   $4, R5
 	SUBS  $1, R4
-	BNE   fold20
+	BNE   fold44
 
-folded21:
+folded45:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -10700,7 +11224,11 @@ folded21:
 	FMOVS F1, 4(R0)
 	RET
 
-other19:
+other43:
+	CMP   $1, R0
+	BNE   other46
+	CMP   $1, R1
+	BNE   other46
 	VMOVI $0, V0.B16
 	MOVD  dz+16(FP), R0
 	MOVD  lddz+24(FP), R1
@@ -10708,24 +11236,27 @@ other19:
 	MOVD  ldw+40(FP), R3
 	MOVD  n+64(FP), R4
 	CMP   $0, R4
-	BLE   folded24
+	BLE   folded48
 
-fold23:
+fold47:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVS 0(R2), F2
 	FMOVS 0(R0), F1
-	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
+	FMOVS 0(R2), F2
+	VFMLA V2.S4, V1.S4, V0.S4
 	ADD   $4, R0
 	ADD   $4, R2
 	SUBS  $1, R4
-	BNE   fold23
+	BNE   fold47
 
-folded24:
+folded48:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
 	FMOVS F0, 0(R0)
+	RET
+
+other46:
 	RET
 
 // func dotsNEONF64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
@@ -10758,20 +11289,20 @@ TEXT ·dotsNEONF64(SB), NOSPLIT, $0-72
 
 fold2:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVD 0(R2), F9
-	FMOVD 0(R8), F10
-	FMOVD 0(R0), F8
-	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
-	WORD  $0x4fc81141 // fmla v1.2d, v10.2d, v8.d[0]
-	FMOVD 0(R5), F8
-	WORD  $0x4fc81122 // fmla v2.2d, v9.2d, v8.d[0]
-	WORD  $0x4fc81143 // fmla v3.2d, v10.2d, v8.d[0]
-	FMOVD 0(R6), F8
-	WORD  $0x4fc81124 // fmla v4.2d, v9.2d, v8.d[0]
-	WORD  $0x4fc81145 // fmla v5.2d, v10.2d, v8.d[0]
+	FMOVD 0(R0), F10
+	FMOVD 0(R5), F11
+	FMOVD 0(R6), F12
 	FMOVD 0(R7), F8
-	WORD  $0x4fc81126 // fmla v6.2d, v9.2d, v8.d[0]
-	WORD  $0x4fc81147 // fmla v7.2d, v10.2d, v8.d[0]
+	FMOVD 0(R2), F9
+	VFMLA V9.D2, V10.D2, V0.D2
+	VFMLA V9.D2, V11.D2, V2.D2
+	VFMLA V9.D2, V12.D2, V4.D2
+	VFMLA V9.D2, V8.D2, V6.D2
+	FMOVD 0(R8), F9
+	VFMLA V9.D2, V10.D2, V1.D2
+	VFMLA V9.D2, V11.D2, V3.D2
+	VFMLA V9.D2, V12.D2, V5.D2
+	VFMLA V9.D2, V8.D2, V7.D2
 	ADD   $8, R0
 	ADD   $8, R5
 	ADD   $8, R6
@@ -10809,6 +11340,8 @@ folded3:
 other1:
 	CMP   $4, R0
 	BNE   other4
+	CMP   $1, R1
+	BNE   other4
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10826,15 +11359,15 @@ other1:
 
 fold5:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVD 0(R2), F5
-	FMOVD 0(R0), F4
-	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
-	FMOVD 0(R5), F4
-	WORD  $0x4fc410a1 // fmla v1.2d, v5.2d, v4.d[0]
-	FMOVD 0(R6), F4
-	WORD  $0x4fc410a2 // fmla v2.2d, v5.2d, v4.d[0]
+	FMOVD 0(R0), F6
+	FMOVD 0(R5), F7
+	FMOVD 0(R6), F8
 	FMOVD 0(R7), F4
-	WORD  $0x4fc410a3 // fmla v3.2d, v5.2d, v4.d[0]
+	FMOVD 0(R2), F5
+	VFMLA V5.D2, V6.D2, V0.D2
+	VFMLA V5.D2, V7.D2, V1.D2
+	VFMLA V5.D2, V8.D2, V2.D2
+	VFMLA V5.D2, V4.D2, V3.D2
 	ADD   $8, R0
 	ADD   $8, R5
 	ADD   $8, R6
@@ -10884,17 +11417,17 @@ other4:
 
 fold8:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVD 0(R2), F7
-	FMOVD 0(R7), F8
-	FMOVD 0(R0), F6
-	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
-	WORD  $0x4fc61101 // fmla v1.2d, v8.2d, v6.d[0]
-	FMOVD 0(R5), F6
-	WORD  $0x4fc610e2 // fmla v2.2d, v7.2d, v6.d[0]
-	WORD  $0x4fc61103 // fmla v3.2d, v8.2d, v6.d[0]
+	FMOVD 0(R0), F8
+	FMOVD 0(R5), F9
 	FMOVD 0(R6), F6
-	WORD  $0x4fc610e4 // fmla v4.2d, v7.2d, v6.d[0]
-	WORD  $0x4fc61105 // fmla v5.2d, v8.2d, v6.d[0]
+	FMOVD 0(R2), F7
+	VFMLA V7.D2, V8.D2, V0.D2
+	VFMLA V7.D2, V9.D2, V2.D2
+	VFMLA V7.D2, V6.D2, V4.D2
+	FMOVD 0(R7), F7
+	VFMLA V7.D2, V8.D2, V1.D2
+	VFMLA V7.D2, V9.D2, V3.D2
+	VFMLA V7.D2, V6.D2, V5.D2
 	ADD   $8, R0
 	ADD   $8, R5
 	ADD   $8, R6
@@ -10926,6 +11459,8 @@ folded9:
 other7:
 	CMP   $3, R0
 	BNE   other10
+	CMP   $1, R1
+	BNE   other10
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10941,13 +11476,13 @@ other7:
 
 fold11:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVD 0(R2), F4
-	FMOVD 0(R0), F3
-	WORD  $0x4fc31080 // fmla v0.2d, v4.2d, v3.d[0]
-	FMOVD 0(R5), F3
-	WORD  $0x4fc31081 // fmla v1.2d, v4.2d, v3.d[0]
+	FMOVD 0(R0), F5
+	FMOVD 0(R5), F6
 	FMOVD 0(R6), F3
-	WORD  $0x4fc31082 // fmla v2.2d, v4.2d, v3.d[0]
+	FMOVD 0(R2), F4
+	VFMLA V4.D2, V5.D2, V0.D2
+	VFMLA V4.D2, V6.D2, V1.D2
+	VFMLA V4.D2, V3.D2, V2.D2
 	ADD   $8, R0
 	ADD   $8, R5
 	ADD   $8, R6
@@ -10972,8 +11507,143 @@ folded12:
 other10:
 	CMP   $2, R0
 	BNE   other13
-	CMP   $2, R1
+	CMP   $4, R1
 	BNE   other13
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R1, R0, R5
+	ADD   R3, R2, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	CMP   $0, R4
+	BLE   folded15
+
+fold14:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVD 0(R0), F10
+	FMOVD 0(R5), F8
+	FMOVD 0(R2), F9
+	VFMLA V9.D2, V10.D2, V0.D2
+	VFMLA V9.D2, V8.D2, V4.D2
+	FMOVD 0(R6), F9
+	VFMLA V9.D2, V10.D2, V1.D2
+	VFMLA V9.D2, V8.D2, V5.D2
+	FMOVD 0(R7), F9
+	VFMLA V9.D2, V10.D2, V2.D2
+	VFMLA V9.D2, V8.D2, V6.D2
+	FMOVD 0(R8), F9
+	VFMLA V9.D2, V10.D2, V3.D2
+	VFMLA V9.D2, V8.D2, V7.D2
+	ADD   $8, R0
+	ADD   $8, R5
+	ADD   $8, R2
+	ADD   $8, R6
+	ADD   $8, R7
+	ADD   $8, R8
+	SUBS  $1, R4
+	BNE   fold14
+
+folded15:
+	VMOVI $0, V8.B16
+	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
+	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
+	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
+	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
+	WORD  $0x4e68d484 // fadd v4.2d, v4.2d, v8.2d
+	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
+	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	ADD   R1, R0, R2
+	FMOVD F0, 0(R0)
+	FMOVD F1, 8(R0)
+	FMOVD F2, 16(R0)
+	FMOVD F3, 24(R0)
+	FMOVD F4, 0(R2)
+	FMOVD F5, 8(R2)
+	FMOVD F6, 16(R2)
+	FMOVD F7, 24(R2)
+	RET
+
+other13:
+	CMP   $2, R0
+	BNE   other16
+	CMP   $3, R1
+	BNE   other16
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R1, R0, R5
+	ADD   R3, R2, R6
+	ADD   R3, R6, R7
+	CMP   $0, R4
+	BLE   folded18
+
+fold17:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVD 0(R0), F8
+	FMOVD 0(R5), F6
+	FMOVD 0(R2), F7
+	VFMLA V7.D2, V8.D2, V0.D2
+	VFMLA V7.D2, V6.D2, V3.D2
+	FMOVD 0(R6), F7
+	VFMLA V7.D2, V8.D2, V1.D2
+	VFMLA V7.D2, V6.D2, V4.D2
+	FMOVD 0(R7), F7
+	VFMLA V7.D2, V8.D2, V2.D2
+	VFMLA V7.D2, V6.D2, V5.D2
+	ADD   $8, R0
+	ADD   $8, R5
+	ADD   $8, R2
+	ADD   $8, R6
+	ADD   $8, R7
+	SUBS  $1, R4
+	BNE   fold17
+
+folded18:
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
+	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
+	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
+	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	ADD   R1, R0, R2
+	FMOVD F0, 0(R0)
+	FMOVD F1, 8(R0)
+	FMOVD F2, 16(R0)
+	FMOVD F3, 0(R2)
+	FMOVD F4, 8(R2)
+	FMOVD F5, 16(R2)
+	RET
+
+other16:
+	CMP   $2, R0
+	BNE   other19
+	CMP   $2, R1
+	BNE   other19
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10986,26 +11656,26 @@ other10:
 	ADD   R1, R0, R5
 	ADD   R3, R2, R6
 	CMP   $0, R4
-	BLE   folded15
+	BLE   folded21
 
-fold14:
+fold20:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVD 0(R2), F5
-	FMOVD 0(R6), F6
-	FMOVD 0(R0), F4
-	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
-	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
+	FMOVD 0(R0), F6
 	FMOVD 0(R5), F4
-	WORD  $0x4fc410a2 // fmla v2.2d, v5.2d, v4.d[0]
-	WORD  $0x4fc410c3 // fmla v3.2d, v6.2d, v4.d[0]
+	FMOVD 0(R2), F5
+	VFMLA V5.D2, V6.D2, V0.D2
+	VFMLA V5.D2, V4.D2, V2.D2
+	FMOVD 0(R6), F5
+	VFMLA V5.D2, V6.D2, V1.D2
+	VFMLA V5.D2, V4.D2, V3.D2
 	ADD   $8, R0
 	ADD   $8, R5
 	ADD   $8, R2
 	ADD   $8, R6
 	SUBS  $1, R4
-	BNE   fold14
+	BNE   fold20
 
-folded15:
+folded21:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -11020,9 +11690,11 @@ folded15:
 	FMOVD F3, 8(R2)
 	RET
 
-other13:
+other19:
 	CMP   $2, R0
-	BNE   other16
+	BNE   other22
+	CMP   $1, R1
+	BNE   other22
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  dz+16(FP), R0
@@ -11032,22 +11704,22 @@ other13:
 	MOVD  n+64(FP), R4
 	ADD   R1, R0, R5
 	CMP   $0, R4
-	BLE   folded18
+	BLE   folded24
 
-fold17:
+fold23:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVD 0(R2), F3
-	FMOVD 0(R0), F2
-	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
+	FMOVD 0(R0), F4
 	FMOVD 0(R5), F2
-	WORD  $0x4fc21061 // fmla v1.2d, v3.2d, v2.d[0]
+	FMOVD 0(R2), F3
+	VFMLA V3.D2, V4.D2, V0.D2
+	VFMLA V3.D2, V2.D2, V1.D2
 	ADD   $8, R0
 	ADD   $8, R5
 	ADD   $8, R2
 	SUBS  $1, R4
-	BNE   fold17
+	BNE   fold23
 
-folded18:
+folded24:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
@@ -11058,9 +11730,392 @@ folded18:
 	FMOVD F1, 0(R2)
 	RET
 
-other16:
+other22:
+	CMP   $1, R0
+	BNE   other25
+	CMP   $8, R1
+	BNE   other25
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R3, R2, R5
+	ADD   R3, R5, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	ADD   R3, R8, R9
+	ADD   R3, R9, R10
+	ADD   R3, R10, R11
+	CMP   $0, R4
+	BLE   folded27
+
+fold26:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVD 0(R0), F8
+	FMOVD 0(R2), F9
+	VFMLA V9.D2, V8.D2, V0.D2
+	FMOVD 0(R5), F9
+	VFMLA V9.D2, V8.D2, V1.D2
+	FMOVD 0(R6), F9
+	VFMLA V9.D2, V8.D2, V2.D2
+	FMOVD 0(R7), F9
+	VFMLA V9.D2, V8.D2, V3.D2
+	FMOVD 0(R8), F9
+	VFMLA V9.D2, V8.D2, V4.D2
+	FMOVD 0(R9), F9
+	VFMLA V9.D2, V8.D2, V5.D2
+	FMOVD 0(R10), F9
+	VFMLA V9.D2, V8.D2, V6.D2
+	FMOVD 0(R11), F9
+	VFMLA V9.D2, V8.D2, V7.D2
+	ADD   $8, R0
+	ADD   $8, R2
+	ADD   $8, R5
+	ADD   $8, R6
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	ADD   $8, R11
+	SUBS  $1, R4
+	BNE   fold26
+
+folded27:
+	VMOVI $0, V8.B16
+	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
+	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
+	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
+	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
+	WORD  $0x4e68d484 // fadd v4.2d, v4.2d, v8.2d
+	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
+	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	FMOVD F0, 0(R0)
+	FMOVD F1, 8(R0)
+	FMOVD F2, 16(R0)
+	FMOVD F3, 24(R0)
+	FMOVD F4, 32(R0)
+	FMOVD F5, 40(R0)
+	FMOVD F6, 48(R0)
+	FMOVD F7, 56(R0)
+	RET
+
+other25:
+	CMP   $1, R0
+	BNE   other28
+	CMP   $7, R1
+	BNE   other28
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R3, R2, R5
+	ADD   R3, R5, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	ADD   R3, R8, R9
+	ADD   R3, R9, R10
+	CMP   $0, R4
+	BLE   folded30
+
+fold29:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVD 0(R0), F7
+	FMOVD 0(R2), F8
+	VFMLA V8.D2, V7.D2, V0.D2
+	FMOVD 0(R5), F8
+	VFMLA V8.D2, V7.D2, V1.D2
+	FMOVD 0(R6), F8
+	VFMLA V8.D2, V7.D2, V2.D2
+	FMOVD 0(R7), F8
+	VFMLA V8.D2, V7.D2, V3.D2
+	FMOVD 0(R8), F8
+	VFMLA V8.D2, V7.D2, V4.D2
+	FMOVD 0(R9), F8
+	VFMLA V8.D2, V7.D2, V5.D2
+	FMOVD 0(R10), F8
+	VFMLA V8.D2, V7.D2, V6.D2
+	ADD   $8, R0
+	ADD   $8, R2
+	ADD   $8, R5
+	ADD   $8, R6
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	ADD   $8, R10
+	SUBS  $1, R4
+	BNE   fold29
+
+folded30:
+	VMOVI $0, V7.B16
+	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
+	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
+	WORD  $0x4e67d442 // fadd v2.2d, v2.2d, v7.2d
+	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+	WORD  $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
+	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	FMOVD F0, 0(R0)
+	FMOVD F1, 8(R0)
+	FMOVD F2, 16(R0)
+	FMOVD F3, 24(R0)
+	FMOVD F4, 32(R0)
+	FMOVD F5, 40(R0)
+	FMOVD F6, 48(R0)
+	RET
+
+other28:
+	CMP   $1, R0
+	BNE   other31
+	CMP   $6, R1
+	BNE   other31
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R3, R2, R5
+	ADD   R3, R5, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	ADD   R3, R8, R9
+	CMP   $0, R4
+	BLE   folded33
+
+fold32:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVD 0(R0), F6
+	FMOVD 0(R2), F7
+	VFMLA V7.D2, V6.D2, V0.D2
+	FMOVD 0(R5), F7
+	VFMLA V7.D2, V6.D2, V1.D2
+	FMOVD 0(R6), F7
+	VFMLA V7.D2, V6.D2, V2.D2
+	FMOVD 0(R7), F7
+	VFMLA V7.D2, V6.D2, V3.D2
+	FMOVD 0(R8), F7
+	VFMLA V7.D2, V6.D2, V4.D2
+	FMOVD 0(R9), F7
+	VFMLA V7.D2, V6.D2, V5.D2
+	ADD   $8, R0
+	ADD   $8, R2
+	ADD   $8, R5
+	ADD   $8, R6
+	ADD   $8, R7
+	ADD   $8, R8
+	ADD   $8, R9
+	SUBS  $1, R4
+	BNE   fold32
+
+folded33:
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
+	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
+	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
+	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	FMOVD F0, 0(R0)
+	FMOVD F1, 8(R0)
+	FMOVD F2, 16(R0)
+	FMOVD F3, 24(R0)
+	FMOVD F4, 32(R0)
+	FMOVD F5, 40(R0)
+	RET
+
+other31:
+	CMP   $1, R0
+	BNE   other34
+	CMP   $5, R1
+	BNE   other34
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R3, R2, R5
+	ADD   R3, R5, R6
+	ADD   R3, R6, R7
+	ADD   R3, R7, R8
+	CMP   $0, R4
+	BLE   folded36
+
+fold35:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVD 0(R0), F5
+	FMOVD 0(R2), F6
+	VFMLA V6.D2, V5.D2, V0.D2
+	FMOVD 0(R5), F6
+	VFMLA V6.D2, V5.D2, V1.D2
+	FMOVD 0(R6), F6
+	VFMLA V6.D2, V5.D2, V2.D2
+	FMOVD 0(R7), F6
+	VFMLA V6.D2, V5.D2, V3.D2
+	FMOVD 0(R8), F6
+	VFMLA V6.D2, V5.D2, V4.D2
+	ADD   $8, R0
+	ADD   $8, R2
+	ADD   $8, R5
+	ADD   $8, R6
+	ADD   $8, R7
+	ADD   $8, R8
+	SUBS  $1, R4
+	BNE   fold35
+
+folded36:
+	VMOVI $0, V5.B16
+	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
+	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	WORD  $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
+	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	FMOVD F0, 0(R0)
+	FMOVD F1, 8(R0)
+	FMOVD F2, 16(R0)
+	FMOVD F3, 24(R0)
+	FMOVD F4, 32(R0)
+	RET
+
+other34:
+	CMP   $1, R0
+	BNE   other37
+	CMP   $4, R1
+	BNE   other37
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R3, R2, R5
+	ADD   R3, R5, R6
+	ADD   R3, R6, R7
+	CMP   $0, R4
+	BLE   folded39
+
+fold38:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVD 0(R0), F4
+	FMOVD 0(R2), F5
+	VFMLA V5.D2, V4.D2, V0.D2
+	FMOVD 0(R5), F5
+	VFMLA V5.D2, V4.D2, V1.D2
+	FMOVD 0(R6), F5
+	VFMLA V5.D2, V4.D2, V2.D2
+	FMOVD 0(R7), F5
+	VFMLA V5.D2, V4.D2, V3.D2
+	ADD   $8, R0
+	ADD   $8, R2
+	ADD   $8, R5
+	ADD   $8, R6
+	ADD   $8, R7
+	SUBS  $1, R4
+	BNE   fold38
+
+folded39:
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
+	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	FMOVD F0, 0(R0)
+	FMOVD F1, 8(R0)
+	FMOVD F2, 16(R0)
+	FMOVD F3, 24(R0)
+	RET
+
+other37:
+	CMP   $1, R0
+	BNE   other40
+	CMP   $3, R1
+	BNE   other40
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	MOVD  dz+16(FP), R0
+	MOVD  lddz+24(FP), R1
+	MOVD  w+32(FP), R2
+	MOVD  ldw+40(FP), R3
+	MOVD  n+64(FP), R4
+	ADD   R3, R2, R5
+	ADD   R3, R5, R6
+	CMP   $0, R4
+	BLE   folded42
+
+fold41:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
+	FMOVD 0(R0), F3
+	FMOVD 0(R2), F4
+	VFMLA V4.D2, V3.D2, V0.D2
+	FMOVD 0(R5), F4
+	VFMLA V4.D2, V3.D2, V1.D2
+	FMOVD 0(R6), F4
+	VFMLA V4.D2, V3.D2, V2.D2
+	ADD   $8, R0
+	ADD   $8, R2
+	ADD   $8, R5
+	ADD   $8, R6
+	SUBS  $1, R4
+	BNE   fold41
+
+folded42:
+	VMOVI $0, V3.B16
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	FMOVD F0, 0(R0)
+	FMOVD F1, 8(R0)
+	FMOVD F2, 16(R0)
+	RET
+
+other40:
+	CMP   $1, R0
+	BNE   other43
 	CMP   $2, R1
-	BNE   other19
+	BNE   other43
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  dz+16(FP), R0
@@ -11070,22 +12125,22 @@ other16:
 	MOVD  n+64(FP), R4
 	ADD   R3, R2, R5
 	CMP   $0, R4
-	BLE   folded21
+	BLE   folded45
 
-fold20:
+fold44:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVD 0(R2), F3
-	FMOVD 0(R5), F4
 	FMOVD 0(R0), F2
-	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
-	WORD  $0x4fc21081 // fmla v1.2d, v4.2d, v2.d[0]
+	FMOVD 0(R2), F3
+	VFMLA V3.D2, V2.D2, V0.D2
+	FMOVD 0(R5), F3
+	VFMLA V3.D2, V2.D2, V1.D2
 	ADD   $8, R0
 	ADD   $8, R2
 	ADD   $8, R5
 	SUBS  $1, R4
-	BNE   fold20
+	BNE   fold44
 
-folded21:
+folded45:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
@@ -11095,7 +12150,11 @@ folded21:
 	FMOVD F1, 8(R0)
 	RET
 
-other19:
+other43:
+	CMP   $1, R0
+	BNE   other46
+	CMP   $1, R1
+	BNE   other46
 	VMOVI $0, V0.B16
 	MOVD  dz+16(FP), R0
 	MOVD  lddz+24(FP), R1
@@ -11103,24 +12162,27 @@ other19:
 	MOVD  ldw+40(FP), R3
 	MOVD  n+64(FP), R4
 	CMP   $0, R4
-	BLE   folded24
+	BLE   folded48
 
-fold23:
+fold47:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVD 0(R2), F2
 	FMOVD 0(R0), F1
-	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
+	FMOVD 0(R2), F2
+	VFMLA V2.D2, V1.D2, V0.D2
 	ADD   $8, R0
 	ADD   $8, R2
 	SUBS  $1, R4
-	BNE   fold23
+	BNE   fold47
 
-folded24:
+folded48:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
 	FMOVD F0, 0(R0)
+	RET
+
+other46:
 	RET
 
 // func singleNEONF32(dx *float32, dw *float32, lddw uintptr, dz *float32, x *float32, w *float32, ldw uintptr, rows int, n int)

@@ -178,12 +178,12 @@ func turnedAVX512F32(dx *float32, lddx uintptr, w *float32, ldw uintptr, dz *flo
 //go:noescape
 func turnedAVX512F64(dx *float64, lddx uintptr, w *float64, ldw uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
 
-// What input computes, for 1 to 4 rows and 1 or 2 columns.
+// What input computes, for 1 to 4 rows and as many columns as make 8 elements.
 //
 //go:noescape
 func dotsAVX512F32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 
-// What input computes, for 1 to 4 rows and 1 or 2 columns.
+// What input computes, for 1 to 4 rows and as many columns as make 8 elements.
 //
 //go:noescape
 func dotsAVX512F64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)

@@ -68,22 +68,22 @@ const (
 	farBytes    = 6 << 20             // of an operand that comes from memory each time,
 	streams     = 8                   // best as so many rows at a time, each as it lies there
 	singleRows  = 16                  // of dw that single computes at a time
-	dotsRows    = 4                   // of the largest tile of dots
-	dotsCols    = 2
-	smallRows   = 32      // of a product that a single call of panel does,
-	smallTerms  = 320     // of its sums
-	fewRows     = 8       // that sweep computes as well as panel, and in one call
-	thinTerms   = 2       // of a sum that thin computes, at the most
-	shortRow    = 12      // of the sixteen terms that a narrow layer takes at once
-	packedSize  = 1 << 10 // weights from which it pays to pack them for so few rows
-	inputLines  = 32      // rows of squares that input takes at a time, at the most
-	fewInputs   = 8       // of a layer whose dw stays in the first-level cache
-	turnedTerms = 32      // of a sum of dw from which its transpose pays for few outputs
-	turnedFrom  = 7       // rows of dx that are computed as its transpose,
-	turnedRows  = 16      // or more, up to these,
-	turnedSize  = 1 << 12 // by at least so many weights
-	sweepTerms  = 24      // of a sum, up to which whole rows are better than whole tiles
-	maxWide     = 128     // columns of a wide tile of float64, half of one of float32
+	dotsTile    = 8                   // elements that dots computes at a time,
+	dotsRows    = 4                   // in so many rows at the most
+	smallRows   = 32                  // of a product that a single call of panel does,
+	smallTerms  = 320                 // of its sums
+	fewRows     = 8                   // that sweep computes as well as panel, and in one call
+	thinTerms   = 2                   // of a sum that thin computes, at the most
+	shortRow    = 12                  // of the sixteen terms that a narrow layer takes at once
+	packedSize  = 1 << 10             // weights from which it pays to pack them for so few rows
+	inputLines  = 32                  // rows of squares that input takes at a time, at the most
+	fewInputs   = 8                   // of a layer whose dw stays in the first-level cache
+	turnedTerms = 32                  // of a sum of dw from which its transpose pays for few outputs
+	turnedFrom  = 7                   // rows of dx that are computed as its transpose,
+	turnedRows  = 16                  // or more, up to these,
+	turnedSize  = 1 << 12             // by at least so many weights
+	sweepTerms  = 24                  // of a sum, up to which whole rows are better than whole tiles
+	maxWide     = 128                 // columns of a wide tile of float64, half of one of float32
 )
 
 // scratch is the memory a call borrows for operands that must be rearranged:
@@ -145,7 +145,7 @@ func (m *Mat[T]) pitch() uintptr { return uintptr(m.Stride) * size[T]() }
 func (m *Mat[T]) far() bool { return m.Rows*m.Cols*int(size[T]()) > farBytes }
 
 func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
-	if y.Cols < narrow {
+	if y.Cols < narrow && x.Cols != 1 { // of one term, a chain is all there is
 		t.forwardNarrow(y, x, w, b, act)
 		return
 	}
@@ -451,11 +451,13 @@ func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 		byCols.squares(byCols.input, dx, dx.Rows, dx.Cols, dz, w, false)
 	case byCols == nil && byRows != nil:
 		byRows.squares(byRows.turned, dx, dx.Cols, dx.Rows, w, dz, true)
-	case byCols == nil && dx.Rows*dx.Cols <= 2*dotsRows*dotsCols:
-		for i := 0; i < dx.Rows; i += dotsRows {
-			for k := 0; k < dx.Cols; k += dotsCols {
+	case byCols == nil && dx.Rows*dx.Cols <= 2*dotsTile:
+		rows := min(dotsRows, dx.Rows)
+		cols := dotsTile / rows
+		for i := 0; i < dx.Rows; i += rows {
+			for k := 0; k < dx.Cols; k += cols {
 				t.dots(dx.at(i, k), dx.pitch(), dz.at(i, 0), dz.pitch(), w.at(k, 0), w.pitch(),
-					min(dotsRows, dx.Rows-i), min(dotsCols, dx.Cols-k), dz.Cols)
+					min(rows, dx.Rows-i), min(cols, dx.Cols-k), dz.Cols)
 			}
 		}
 	default:
