@@ -212,7 +212,7 @@ func (p place) String() string {
 // A field is guarded memory, a piece for each operand of a call.
 type field [8][]byte
 
-const maxOperand = 14 << 20 // bytes
+const maxOperand = 7 << 20 // bytes
 
 func newField(t *testing.T) *field {
 	f := new(field)
