@@ -32,11 +32,11 @@ func SetWorkers(n int) (restore func()) {
 }
 
 const (
-	minShare = 1 << 21 // multiply-adds that are worth a goroutine
-	bigShare = 1 << 27 // or that take so long that it matters little when it begins
-	patience = 100 * time.Microsecond
-	rowUnit  = 8  // where rows and columns are cut: at whole tiles and
-	colUnit  = 48 // panels of every backend
+	minShare = 1 << 21                // multiply-adds that are worth a goroutine
+	bigShare = 1 << 27                // or that take so long that it matters little when it begins
+	patience = 100 * time.Microsecond // that is waited without sleeping
+	rowUnit  = 8                      // where rows and columns are cut: at whole tiles and
+	colUnit  = 48                     // panels of every backend
 )
 
 // shares is how many goroutines are to share work over length rows or columns,
