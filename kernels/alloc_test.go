@@ -18,11 +18,22 @@ func TestAllocations(t *testing.T) {
 }
 
 func testAllocations[T Float](t *testing.T) {
-	shapes := []shape{{1, 1, 1}, {5, 17, 3}, {9, 16, 33}, {65, 130, 70}, {70, 330, 512}}
+	shapes := []shape{
+		{1, 1, 1}, {5, 17, 3}, {9, 16, 33},
+		{33, 40, 3},    // dw, and
+		{16, 64, 64},   // dx as transposes
+		{2, 4100, 2},   // sums in pieces
+		{50, 64, 512},  // columns of w that crowd the cache,
+		{50, 512, 110}, // or of x
+	}
 	if testing.Short() {
 		shapes = shapes[:3]
 	}
-	for _, s := range shapes {
+	for i, s := range shapes {
+		runs := 10
+		if i > 3 {
+			runs = 3 // enough to tell one allocation a call from a stray one
+		}
 		for _, pad := range []int{0, 3} {
 			m := func(rows, cols int) Mat[T] {
 				return Mat[T]{rows, cols, make([]T, rows*(cols+pad)), cols + pad}
@@ -40,7 +51,7 @@ func testAllocations[T Float](t *testing.T) {
 				"MSE in place":             func() { MSE(y, y, dy) },
 				"SGD":                      func() { SGD(w.Data, dw.Data, 0.5) },
 			} {
-				if n := testing.AllocsPerRun(10, f); n != 0 {
+				if n := testing.AllocsPerRun(runs, f); n != 0 {
 					t.Errorf("%s of %v, type %s, stride +%d, backend %s: %v allocations", name, s, typeName[T](), pad, Backend(), n)
 				}
 			}
