@@ -131,6 +131,9 @@ func TestDoubleRounding(t *testing.T) {
 	signed := func(a, b, c float32) {
 		t.Helper()
 		for s := range 8 {
+			if s&2 != 0 && testing.Short() {
+				continue // nothing that -a does not say
+			}
 			sign := func(bit int, v float32) float32 {
 				if s&bit != 0 {
 					return -v
