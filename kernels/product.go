@@ -141,6 +141,8 @@ func (t *tiles[T]) multiplyBlocks(p *product[T], from, end int, m *Mat[T], trans
 						b.soon, b.ldsoon = uintptr(unsafe.Pointer(&to[each])), uintptr(t.panelWidth(last-next))*size[T]()
 					case !transposed:
 						b.soon, b.ldsoon = uintptr(unsafe.Pointer(m.at(k, next))), m.pitch()
+					case m.pitch() == uintptr(q.n)*size[T](): // one run, of which a tile asks for every few lines
+						b.soon, b.ldsoon = uintptr(unsafe.Pointer(m.at(next, k))), uintptr(t.panelCols)*size[T]()
 					}
 					t.panelOf(r, i, min(i+height, end), tall, m, k, &b, to, i == from, transposed)
 					if each > 0 {
