@@ -28,7 +28,7 @@ type table[T Float] struct {
 
 	// mse returns the folded sum of squares and writes grad = (pred-target)·c
 	// unless grad is zero. There is at least one element.
-	mse func(grad, pred, target Mat[T], c T) T
+	mse func(grad, pred, target *Mat[T], c T) T
 
 	// sgd updates at least one element.
 	sgd func(w, g []T, rate T)

@@ -74,7 +74,7 @@ func concurrent[T Float](t *testing.T, seed uint64) {
 			} else {
 				want.forward(&y, &x, &w, b, ReLU)
 				n := s.n * s.out
-				loss = quotient(want.mse(grad, y, dy, quotient(T(2), n)), n)
+				loss = quotient(want.mse(&grad, &y, &dy, quotient(T(2), n)), n)
 				want.backward(&dx, &dw, db.Data, &dz, &y, &x, &w, ReLU, false)
 				want.sgd(dw.Data, w.Data, 0.5)
 			}

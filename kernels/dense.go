@@ -28,19 +28,22 @@ func DenseForward[T Float](y, x, w Mat[T], b []T, act Activation) {
 }
 
 func denseForward[T Float](fn string, y, x, w *Mat[T], b []T, act Activation) {
-	bRow := row(b)
 	if !y.ordinary() || !x.ordinary() || !w.ordinary() || act >= activations ||
 		x.Cols != w.Rows || y.Rows != x.Rows || y.Cols != w.Cols || b != nil && len(b) != w.Cols {
 		checkForward(fn, y, x, w, b, act)
 	}
-	if y.near(x) || y.near(w) || y.near(&bRow) {
+	if yAt := memory(y.Data); yAt.meets(memory(x.Data)) || yAt.meets(memory(w.Data)) || yAt.meets(memory(b)) {
+		bRow := row(b)
 		disjoint(fn, 1, forwardOperands, y, x, w, &bRow)
 	}
 	if y.empty() {
 		return
 	}
-	raceRead(x, w, &bRow)
-	raceWrite(y)
+	if racing {
+		bRow := row(b)
+		raceRead(x, w, &bRow)
+		raceWrite(y)
+	}
 	current[T]().forwardShared(y, x, w, b, act)
 }
 
@@ -98,21 +101,26 @@ func DenseBackwardAdd[T Float](dx, dw Mat[T], db []T, dy, y, x, w Mat[T], act Ac
 }
 
 func denseBackward[T Float](fn string, dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation, add bool) {
-	dbRow := row(db)
 	if !dw.ordinary() || !dy.ordinary() || !y.ordinary() || !x.ordinary() || !w.ordinary() || act >= activations ||
 		x.Cols != w.Rows || y.Rows != x.Rows || y.Cols != w.Cols || dy.Rows != y.Rows || dy.Cols != y.Cols ||
 		dw.Rows != w.Rows || dw.Cols != w.Cols || db != nil && len(db) != dw.Cols ||
 		!dx.IsZero() && (!dx.ordinary() || dx.Rows != x.Rows || dx.Cols != x.Cols) {
 		checkBackward(fn, dx, dw, db, dy, y, x, w, act)
 	}
-	if dx.near(dw) || dx.near(&dbRow) || dx.near(dy) || dx.near(y) || dx.near(x) || dx.near(w) ||
-		dw.near(&dbRow) || dw.near(dy) || dw.near(y) || dw.near(x) || dw.near(w) ||
-		dbRow.near(dy) || dbRow.near(y) || dbRow.near(x) || dbRow.near(w) ||
-		dy.near(y) || dy.near(x) || dy.near(w) {
+	dxAt, dwAt, dbAt, dyAt := memory(dx.Data), memory(dw.Data), memory(db), memory(dy.Data)
+	yAt, xAt, wAt := memory(y.Data), memory(x.Data), memory(w.Data)
+	if dxAt.meets(dwAt) || dxAt.meets(dbAt) || dxAt.meets(dyAt) || dxAt.meets(yAt) || dxAt.meets(xAt) || dxAt.meets(wAt) ||
+		dwAt.meets(dbAt) || dwAt.meets(dyAt) || dwAt.meets(yAt) || dwAt.meets(xAt) || dwAt.meets(wAt) ||
+		dbAt.meets(dyAt) || dbAt.meets(yAt) || dbAt.meets(xAt) || dbAt.meets(wAt) ||
+		dyAt.meets(yAt) || dyAt.meets(xAt) || dyAt.meets(wAt) {
+		dbRow := row(db)
 		disjoint(fn, 4, backwardOperands, dx, dw, &dbRow, dy, y, x, w)
 	}
-	raceRead(y, x, w)
-	raceWrite(dx, dw, &dbRow, dy)
+	if racing {
+		dbRow := row(db)
+		raceRead(y, x, w)
+		raceWrite(dx, dw, &dbRow, dy)
+	}
 	current[T]().backwardShared(dx, dw, db, dy, y, x, w, act, add)
 }
 

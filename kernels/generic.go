@@ -126,7 +126,7 @@ func activate[T Float](act Activation, z T) T {
 	return z + 0
 }
 
-func mseGeneric[T Float](grad, pred, target Mat[T], c T) T {
+func mseGeneric[T Float](grad, pred, target *Mat[T], c T) T {
 	var lane [lanes]T
 	q := 0
 	for i := range pred.Rows {

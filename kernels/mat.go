@@ -163,11 +163,11 @@ func (m *Mat[T]) extent() extent {
 
 func (e extent) meets(f extent) bool { return e.lo < f.hi && f.lo < e.hi }
 
-// near reports whether the two Data have an address in common. Those that have
-// none do not overlap; disjoint says the same of the others.
-func (m *Mat[T]) near(o *Mat[T]) bool {
-	a, b := uintptr(unsafe.Pointer(unsafe.SliceData(m.Data))), uintptr(unsafe.Pointer(unsafe.SliceData(o.Data)))
-	return a < b+uintptr(len(o.Data))*unsafe.Sizeof(T(0)) && b < a+uintptr(len(m.Data))*unsafe.Sizeof(T(0))
+// memory is all of a slice. Matrices whose Data do not meet do not overlap;
+// disjoint finds out about the others.
+func memory[T Float](s []T) extent {
+	lo := uintptr(unsafe.Pointer(unsafe.SliceData(s)))
+	return extent{lo, lo + uintptr(len(s))*unsafe.Sizeof(T(0))}
 }
 
 // row views a slice as a matrix of one row.

@@ -100,8 +100,8 @@ func testShortCalls[T Float](t *testing.T, of *tiles[T]) {
 			if !y.empty() {
 				table.forward(&y, &x, &w, b, ReLU)
 				table.forward(&y, &x, &w, nil, Identity)
-				table.mse(dy, y, dy, 1)
-				table.mse(Mat[T]{}, y, dy, 1)
+				table.mse(&dy, &y, &dy, 1)
+				table.mse(new(Mat[T]), &y, &dy, 1)
 			}
 			table.backward(&dx, &dw, b, &dy, &y, &x, &w, ReLU, false)
 			table.backward(new(Mat[T]), &dw, nil, &dy, &y, &x, &w, Identity, true)

@@ -10,6 +10,8 @@ import (
 // The race detector does not see what assembly touches, so the exported
 // functions say it: what they read and what they write.
 
+const racing = true
+
 func raceRead[T Float](ms ...*Mat[T])  { eachRow(ms, runtime.RaceReadRange) }
 func raceWrite[T Float](ms ...*Mat[T]) { eachRow(ms, runtime.RaceWriteRange) }
 

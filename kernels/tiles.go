@@ -565,7 +565,7 @@ func (t *tiles[T]) backwardColumn(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], a
 	}
 }
 
-func (t *tiles[T]) meanSquares(grad, pred, target Mat[T], c T) T {
+func (t *tiles[T]) meanSquares(grad, pred, target *Mat[T], c T) T {
 	var lane [lanes]T
 	if pred.tight() && target.tight() && (grad.IsZero() || grad.tight()) {
 		total := pred.Rows * pred.Cols

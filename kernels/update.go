@@ -26,8 +26,10 @@ func SGD[T Float](w, g []T, rate T) {
 	if p != q && p < q+n && q < p+n {
 		panic(fmt.Sprintf("lockstep: %s: w overlaps g", fn))
 	}
-	wRow, gRow := row(w), row(g)
-	raceRead(&gRow)
-	raceWrite(&wRow)
+	if racing {
+		wRow, gRow := row(w), row(g)
+		raceRead(&gRow)
+		raceWrite(&wRow)
+	}
 	current[T]().sgd(w, g, rate)
 }
