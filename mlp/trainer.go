@@ -17,7 +17,15 @@ type Trainer[T kernels.Float] struct {
 	out    [][]T     // every layer's output, batch×width
 	grad   [2][]T    // the gradients of two successive outputs, batch×widest
 	dw, db []T       // one layer's gradients
+	passes []pass[T] // views of all that, of every layer
 	fit    []operand // what the last step took, which is not checked again
+}
+
+// A pass has the operands of one layer's forward and backward pass: all but the
+// layer itself.
+type pass[T kernels.Float] struct {
+	in, out, dy, dx, dw kernels.Mat[T]
+	db                  []T
 }
 
 // NewTrainer returns a trainer of n for batches of up to batch rows.
@@ -54,6 +62,7 @@ func NewTrainer[T kernels.Float](n *Net[T], batch int) (*Trainer[T], error) {
 	}
 	t.grad = [2][]T{make([]T, batch*widest), make([]T, batch*widest)}
 	t.dw, t.db = make([]T, largest), make([]T, widest)
+	t.passes = make([]pass[T], len(n.Layers))
 	t.fit = make([]operand, 2+2*len(n.Layers))
 	return t, nil
 }
@@ -86,43 +95,50 @@ func (t *Trainer[T]) Step(x, y kernels.Mat[T], rate T) (cost T, err error) {
 			t.fit[0] = operand{rows: -1} // like no other
 			return 0, err
 		}
+		t.plan(x)
 	}
-	rows, layers := x.Rows, t.net.Layers
-	p := x
+	layers := t.net.Layers
 	for i, l := range layers {
-		in := p
-		p = view(rows, l.W.Cols, t.out[i])
-		kernels.DenseForward(p, in, l.W, l.B, l.Activation)
+		p := &t.passes[i]
+		kernels.DenseForward(p.out, p.in, l.W, l.B, l.Activation)
 	}
-	last := len(layers) - 1
-	dy := view(rows, y.Cols, t.grad[last%2])
-	cost = kernels.MSE(dy, p, y)
-	for i := last; i >= 0; i-- {
-		l := layers[i]
-		in, dx := x, kernels.Mat[T]{}
-		if i > 0 {
-			in = view(rows, l.W.Rows, t.out[i-1])
-			dx = view(rows, l.W.Rows, t.grad[(i-1)%2])
-		}
-		dw, db := view(l.W.Rows, l.W.Cols, t.dw), t.db[:l.W.Cols]
-		kernels.DenseBackward(dx, dw, db, dy, view(rows, l.W.Cols, t.out[i]), in, l.W, l.Activation)
+	last := &t.passes[len(layers)-1]
+	cost = kernels.MSE(last.dy, last.out, y)
+	for i := len(layers) - 1; i >= 0; i-- {
+		l, p := layers[i], &t.passes[i]
+		kernels.DenseBackward(p.dx, p.dw, p.db, p.dy, p.out, p.in, l.W, l.Activation)
 		if l.W.Stride == l.W.Cols {
-			kernels.SGD(l.W.Data[:len(dw.Data)], dw.Data, rate)
+			kernels.SGD(l.W.Data[:len(p.dw.Data)], p.dw.Data, rate)
 		} else {
 			for k := range l.W.Rows {
-				kernels.SGD(l.W.Row(k), dw.Row(k), rate)
+				kernels.SGD(l.W.Row(k), p.dw.Row(k), rate)
 			}
 		}
-		kernels.SGD(l.B, db, rate)
-		dy = dx
+		kernels.SGD(l.B, p.db, rate)
 	}
 	return cost, nil
 }
 
+// plan sets the passes up for x, which it keeps until the next time.
+func (t *Trainer[T]) plan(x kernels.Mat[T]) {
+	in := x
+	for i := range t.passes {
+		p, width := &t.passes[i], t.widths[i+1]
+		p.in, p.out = in, view(x.Rows, width, t.out[i])
+		p.dy = view(x.Rows, width, t.grad[i%2])
+		p.dw, p.db = view(in.Cols, width, t.dw), t.db[:width]
+		if i > 0 {
+			p.dx = t.passes[i-1].dy
+		}
+		in = p.out
+	}
+}
+
 // An operand is all that checks look at in a matrix, or in the bias of a layer.
 type operand struct {
-	at, length, rows, cols, stride int
-	act                            kernels.Activation
+	at                         uintptr
+	length, rows, cols, stride int
+	act                        kernels.Activation
 }
 
 // changed reports whether x, y or a layer is another one than in the last step,
@@ -133,21 +149,20 @@ func (t *Trainer[T]) changed(x, y *kernels.Mat[T]) bool {
 		return true
 	}
 	changed := false
-	note := func(i int, m *kernels.Mat[T], act kernels.Activation) {
-		o := operand{int(uintptr(unsafe.Pointer(unsafe.SliceData(m.Data)))), len(m.Data), m.Rows, m.Cols, m.Stride, act}
-		if o != t.fit[i] {
-			t.fit[i], changed = o, true
+	note := func(i int, data []T, rows, cols, stride int, act kernels.Activation) {
+		o, at := &t.fit[i], uintptr(unsafe.Pointer(unsafe.SliceData(data)))
+		if o.at != at || o.length != len(data) || o.rows != rows || o.cols != cols || o.stride != stride || o.act != act {
+			*o, changed = operand{at, len(data), rows, cols, stride, act}, true
 		}
 	}
-	note(0, x, 0)
-	note(1, y, 0)
+	note(0, x.Data, x.Rows, x.Cols, x.Stride, 0)
+	note(1, y.Data, y.Rows, y.Cols, y.Stride, 0)
 	for i, l := range layers {
 		if l == nil {
 			return true
 		}
-		b := row(l.B)
-		note(2+2*i, &l.W, l.Activation)
-		note(3+2*i, &b, 0)
+		note(2+2*i, l.W.Data, l.W.Rows, l.W.Cols, l.W.Stride, l.Activation)
+		note(3+2*i, l.B, 1, len(l.B), len(l.B), 0)
 	}
 	return changed
 }
