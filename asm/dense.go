@@ -736,15 +736,20 @@ func narrowSums(m Machine, from, r int, part Part) []Vec {
 
 	var sums []Vec
 	for i := range acc {
-		for half := vecs / 2; half > 0; half /= 2 {
-			for q := range half {
-				m.AddVec(acc[i][q], acc[i][q], acc[i][q+half])
-			}
-		}
+		halve(m, acc[i])
 		sums = append(sums, acc[i][0])
 		m.FreeVecs(acc[i][1:]...)
 	}
 	return sums
+}
+
+// halve adds the vectors of sixteen lanes up to one.
+func halve(m Machine, acc []Vec) {
+	for half := len(acc) / 2; half > 0; half /= 2 {
+		for q := range half {
+			m.AddVec(acc[q], acc[q], acc[q+half])
+		}
+	}
 }
 
 // narrowRows computes few rows.
@@ -869,7 +874,7 @@ func dot(m Machine) {
 		"",
 		"Each is one chain of fused multiply-adds in order of k: a piece of the sum of",
 		"a narrow layer with very many inputs. lane, of 16, x and w lie tight.")
-	acc := loadLanes(m)
+	acc := loadLanes(m, "lane")
 	x := m.Int()
 	m.Arg(x, "x")
 	n := m.Int()
@@ -882,11 +887,11 @@ func dot(m Machine) {
 	m.Return()
 }
 
-// loadLanes loads the sixteen lanes of a fold from the parameter lane, and
-// storeLanes stores them there.
-func loadLanes(m Machine) []Vec {
+// loadLanes loads the sixteen lanes of a fold from a parameter, and storeLanes
+// stores them at lane.
+func loadLanes(m Machine, from string) []Vec {
 	p := m.Int()
-	m.Arg(p, "lane")
+	m.Arg(p, from)
 	acc := m.VecsOf(chains / m.Spec().Lanes())
 	for q, v := range acc {
 		m.Load(v, At(p, q*m.Spec().VecBytes))

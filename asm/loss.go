@@ -1,14 +1,14 @@
 package main
 
 func mse(m Machine) {
-	m.Func("mse", sig(m, "func(lane, grad, pred, target *T, n int, c T)"),
+	m.Func("mse", sig(m, "func(lane, init, grad, pred, target *T, n int, c T)"),
 		"d[q]    = pred[q] - target[q],  q < n",
-		"lane[l] = lane[l] + Σ d[q]² over q mod 16 = l",
+		"lane[l] = init[l] + Σ d[q]² over q mod 16 = l",
 		"grad[q] = d[q]·c",
 		"",
-		"Each sum is one chain of fused multiply-adds in order of q. grad may be nil,",
-		"pred or target.")
-	acc := loadLanes(m)
+		"Each sum is one chain of fused multiply-adds in order of q. lane[16] is that",
+		"of the others, halved. grad may be nil, pred or target.")
+	acc := loadLanes(m, "init")
 	g, p, t, n := m.Int(), m.Int(), m.Int(), m.Int()
 	c, d, dt := m.Vec(), m.Vec(), m.Vec()
 	m.Arg(g, "grad")
@@ -43,5 +43,9 @@ func mse(m Machine) {
 	body(false)
 	m.Label(end)
 	storeLanes(m, acc)
+	m.Comment("lane[16] = halved lanes")
+	halve(m, acc)
+	m.Arg(p, "lane")
+	m.StoreLane(At(p, chains*m.Spec().Float.Size), m.FoldRows(acc[:1], d)[0])
 	m.Return()
 }

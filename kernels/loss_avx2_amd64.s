@@ -14,17 +14,17 @@ DATA mask<>+48(SB)/8, $0x0000000000000000
 DATA mask<>+56(SB)/8, $0x0000000000000000
 GLOBL mask<>(SB), RODATA|NOPTR, $64
 
-// func mseAVX2F32(lane *float32, grad *float32, pred *float32, target *float32, n int, c float32)
+// func mseAVX2F32(lane *float32, init *float32, grad *float32, pred *float32, target *float32, n int, c float32)
 // Requires: AVX, FMA3
-TEXT ·mseAVX2F32(SB), NOSPLIT, $0-44
-	MOVQ         lane+0(FP), AX
+TEXT ·mseAVX2F32(SB), NOSPLIT, $0-52
+	MOVQ         init+8(FP), AX
 	VMOVUPS      (AX), Y0
 	VMOVUPS      32(AX), Y1
-	MOVQ         grad+8(FP), AX
-	MOVQ         pred+16(FP), BX
-	MOVQ         target+24(FP), CX
-	MOVQ         n+32(FP), DX
-	VBROADCASTSS c+40(FP), Y2
+	MOVQ         grad+16(FP), AX
+	MOVQ         pred+24(FP), BX
+	MOVQ         target+32(FP), CX
+	MOVQ         n+40(FP), DX
+	VBROADCASTSS c+48(FP), Y2
 	TESTQ        AX, AX
 	JE           without1
 	MOVQ         DX, SI
@@ -229,23 +229,34 @@ folded2:
 	MOVQ    lane+0(FP), SI
 	VMOVUPS Y0, (SI)
 	VMOVUPS Y1, 32(SI)
-	VXORPS  X15, X15, X15
+
+	// lane[16] = halved lanes
+	VADDPS       Y1, Y0, Y0
+	MOVQ         lane+0(FP), BX
+	VEXTRACTF128 $0x01, Y0, X3
+	VADDPS       X3, X0, X0
+	VUNPCKHPD    X0, X0, X3
+	VUNPCKLPD    X0, X0, X0
+	VADDPS       X3, X0, X0
+	VHADDPS      X0, X0, X0
+	VMOVSS       X0, 64(BX)
+	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-// func mseAVX2F64(lane *float64, grad *float64, pred *float64, target *float64, n int, c float64)
+// func mseAVX2F64(lane *float64, init *float64, grad *float64, pred *float64, target *float64, n int, c float64)
 // Requires: AVX, FMA3
-TEXT ·mseAVX2F64(SB), NOSPLIT, $0-48
-	MOVQ         lane+0(FP), AX
+TEXT ·mseAVX2F64(SB), NOSPLIT, $0-56
+	MOVQ         init+8(FP), AX
 	VMOVUPD      (AX), Y0
 	VMOVUPD      32(AX), Y1
 	VMOVUPD      64(AX), Y2
 	VMOVUPD      96(AX), Y3
-	MOVQ         grad+8(FP), AX
-	MOVQ         pred+16(FP), BX
-	MOVQ         target+24(FP), CX
-	MOVQ         n+32(FP), DX
-	VBROADCASTSD c+40(FP), Y4
+	MOVQ         grad+16(FP), AX
+	MOVQ         pred+24(FP), BX
+	MOVQ         target+32(FP), CX
+	MOVQ         n+40(FP), DX
+	VBROADCASTSD c+48(FP), Y4
 	TESTQ        AX, AX
 	JE           without1
 	MOVQ         DX, SI
@@ -546,6 +557,16 @@ folded2:
 	VMOVUPD Y1, 32(SI)
 	VMOVUPD Y2, 64(SI)
 	VMOVUPD Y3, 96(SI)
-	VXORPS  X15, X15, X15
+
+	// lane[16] = halved lanes
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y1, Y0, Y0
+	MOVQ         lane+0(FP), BX
+	VEXTRACTF128 $0x01, Y0, X5
+	VADDPD       X5, X0, X0
+	VHADDPD      X0, X0, X0
+	VMOVSD       X0, 128(BX)
+	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET

@@ -4,16 +4,16 @@
 
 #include "textflag.h"
 
-// func mseAVX512F32(lane *float32, grad *float32, pred *float32, target *float32, n int, c float32)
+// func mseAVX512F32(lane *float32, init *float32, grad *float32, pred *float32, target *float32, n int, c float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mseAVX512F32(SB), NOSPLIT, $0-44
-	MOVQ         lane+0(FP), AX
+TEXT ·mseAVX512F32(SB), NOSPLIT, $0-52
+	MOVQ         init+8(FP), AX
 	VMOVUPS      (AX), Z0
-	MOVQ         grad+8(FP), AX
-	MOVQ         pred+16(FP), BX
-	MOVQ         target+24(FP), CX
-	MOVQ         n+32(FP), DX
-	VBROADCASTSS c+40(FP), Z1
+	MOVQ         grad+16(FP), AX
+	MOVQ         pred+24(FP), BX
+	MOVQ         target+32(FP), CX
+	MOVQ         n+40(FP), DX
+	VBROADCASTSS c+48(FP), Z1
 	TESTQ        AX, AX
 	JE           without1
 	MOVQ         DX, DI
@@ -172,21 +172,33 @@ end25:
 folded2:
 	MOVQ    lane+0(FP), SI
 	VMOVUPS Z0, (SI)
-	VXORPS  X15, X15, X15
+
+	// lane[16] = halved lanes
+	MOVQ          lane+0(FP), BX
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VADDPS        Y2, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X2
+	VADDPS        X2, X0, X0
+	VUNPCKHPD     X0, X0, X2
+	VUNPCKLPD     X0, X0, X0
+	VADDPS        X2, X0, X0
+	VHADDPS       X0, X0, X0
+	VMOVSS        X0, 64(BX)
+	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
 
-// func mseAVX512F64(lane *float64, grad *float64, pred *float64, target *float64, n int, c float64)
+// func mseAVX512F64(lane *float64, init *float64, grad *float64, pred *float64, target *float64, n int, c float64)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·mseAVX512F64(SB), NOSPLIT, $0-48
-	MOVQ         lane+0(FP), AX
+TEXT ·mseAVX512F64(SB), NOSPLIT, $0-56
+	MOVQ         init+8(FP), AX
 	VMOVUPD      (AX), Z0
 	VMOVUPD      64(AX), Z1
-	MOVQ         grad+8(FP), AX
-	MOVQ         pred+16(FP), BX
-	MOVQ         target+24(FP), CX
-	MOVQ         n+32(FP), DX
-	VBROADCASTSD c+40(FP), Z2
+	MOVQ         grad+16(FP), AX
+	MOVQ         pred+24(FP), BX
+	MOVQ         target+32(FP), CX
+	MOVQ         n+40(FP), DX
+	VBROADCASTSD c+48(FP), Z2
 	TESTQ        AX, AX
 	JE           without1
 	MOVQ         DX, DI
@@ -397,6 +409,16 @@ folded2:
 	MOVQ    lane+0(FP), SI
 	VMOVUPD Z0, (SI)
 	VMOVUPD Z1, 64(SI)
-	VXORPS  X15, X15, X15
+
+	// lane[16] = halved lanes
+	VADDPD        Z1, Z0, Z0
+	MOVQ          lane+0(FP), BX
+	VEXTRACTF64X4 $0x01, Z0, Y3
+	VADDPD        Y3, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X3
+	VADDPD        X3, X0, X0
+	VHADDPD       X0, X0, X0
+	VMOVSD        X0, 128(BX)
+	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET

@@ -4,18 +4,18 @@
 
 #include "textflag.h"
 
-// func mseNEONF32(lane *float32, grad *float32, pred *float32, target *float32, n int, c float32)
-TEXT ·mseNEONF32(SB), NOSPLIT, $0-44
-	MOVD  lane+0(FP), R0
+// func mseNEONF32(lane *float32, init *float32, grad *float32, pred *float32, target *float32, n int, c float32)
+TEXT ·mseNEONF32(SB), NOSPLIT, $0-52
+	MOVD  init+8(FP), R0
 	FMOVQ 0(R0), F0
 	FMOVQ 16(R0), F1
 	FMOVQ 32(R0), F2
 	FMOVQ 48(R0), F3
-	MOVD  grad+8(FP), R0
-	MOVD  pred+16(FP), R1
-	MOVD  target+24(FP), R2
-	MOVD  n+32(FP), R3
-	FMOVS c+40(FP), F4
+	MOVD  grad+16(FP), R0
+	MOVD  pred+24(FP), R1
+	MOVD  target+32(FP), R2
+	MOVD  n+40(FP), R3
+	FMOVS c+48(FP), F4
 	VDUP  V4.S[0], V4.S4
 	CMP   $0, R0
 	BEQ   without1
@@ -469,11 +469,22 @@ folded2:
 	FMOVQ F1, 16(R4)
 	FMOVQ F2, 32(R4)
 	FMOVQ F3, 48(R4)
+
+	// lane[16] = halved lanes
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	MOVD  lane+0(FP), R1
+	VZIP2 V0.D2, V0.D2, V5.D2
+	VZIP1 V0.D2, V0.D2, V0.D2
+	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	WORD  $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	FMOVS F0, 64(R1)
 	RET
 
-// func mseNEONF64(lane *float64, grad *float64, pred *float64, target *float64, n int, c float64)
-TEXT ·mseNEONF64(SB), NOSPLIT, $0-48
-	MOVD  lane+0(FP), R0
+// func mseNEONF64(lane *float64, init *float64, grad *float64, pred *float64, target *float64, n int, c float64)
+TEXT ·mseNEONF64(SB), NOSPLIT, $0-56
+	MOVD  init+8(FP), R0
 	FMOVQ 0(R0), F0
 	FMOVQ 16(R0), F1
 	FMOVQ 32(R0), F2
@@ -482,11 +493,11 @@ TEXT ·mseNEONF64(SB), NOSPLIT, $0-48
 	FMOVQ 80(R0), F5
 	FMOVQ 96(R0), F6
 	FMOVQ 112(R0), F7
-	MOVD  grad+8(FP), R0
-	MOVD  pred+16(FP), R1
-	MOVD  target+24(FP), R2
-	MOVD  n+32(FP), R3
-	FMOVD c+40(FP), F8
+	MOVD  grad+16(FP), R0
+	MOVD  pred+24(FP), R1
+	MOVD  target+32(FP), R2
+	MOVD  n+40(FP), R3
+	FMOVD c+48(FP), F8
 	VDUP  V8.D[0], V8.D2
 	CMP   $0, R0
 	BEQ   without1
@@ -905,4 +916,16 @@ folded2:
 	FMOVQ F5, 80(R4)
 	FMOVQ F6, 96(R4)
 	FMOVQ F7, 112(R4)
+
+	// lane[16] = halved lanes
+	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	MOVD  lane+0(FP), R1
+	WORD  $0x6e60d400 // faddp v0.2d, v0.2d, v0.2d
+	FMOVD F0, 128(R1)
 	RET

@@ -273,24 +273,24 @@ func tightenAVX512F32(dst *float32, ldd uintptr, src *float32, lds uintptr, rows
 func tightenAVX512F64(dst *float64, ldd uintptr, src *float64, lds uintptr, rows int, cols int)
 
 // d[q]    = pred[q] - target[q],  q < n
-// lane[l] = lane[l] + Σ d[q]² over q mod 16 = l
+// lane[l] = init[l] + Σ d[q]² over q mod 16 = l
 // grad[q] = d[q]·c
 //
-// Each sum is one chain of fused multiply-adds in order of q. grad may be nil,
-// pred or target.
+// Each sum is one chain of fused multiply-adds in order of q. lane[16] is that
+// of the others, halved. grad may be nil, pred or target.
 //
 //go:noescape
-func mseAVX512F32(lane *float32, grad *float32, pred *float32, target *float32, n int, c float32)
+func mseAVX512F32(lane *float32, init *float32, grad *float32, pred *float32, target *float32, n int, c float32)
 
 // d[q]    = pred[q] - target[q],  q < n
-// lane[l] = lane[l] + Σ d[q]² over q mod 16 = l
+// lane[l] = init[l] + Σ d[q]² over q mod 16 = l
 // grad[q] = d[q]·c
 //
-// Each sum is one chain of fused multiply-adds in order of q. grad may be nil,
-// pred or target.
+// Each sum is one chain of fused multiply-adds in order of q. lane[16] is that
+// of the others, halved. grad may be nil, pred or target.
 //
 //go:noescape
-func mseAVX512F64(lane *float64, grad *float64, pred *float64, target *float64, n int, c float64)
+func mseAVX512F64(lane *float64, init *float64, grad *float64, pred *float64, target *float64, n int, c float64)
 
 // w[i] = fma(rate, dw[i], w[i]),  i < n
 //

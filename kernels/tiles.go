@@ -33,7 +33,7 @@ type tiles[T Float] struct {
 	thin      func(c *T, ldc uintptr, bias *T, a *T, lda uintptr, b *T, ldb uintptr, rows, cols, n, act int)
 	transpose func(dst *T, ldd uintptr, src *T, lds uintptr, rows, cols int)
 	tighten   func(dst *T, ldd uintptr, src *T, lds uintptr, rows, cols int)
-	mse       func(lane, grad, pred, target *T, n int, c T)
+	mse       func(lane, init, grad, pred, target *T, n int, c T)
 	sgd       func(w, dw *T, rate T, n int)
 
 	half    *tiles[T] // the same CPU's with vectors half as long, if there are any
@@ -566,7 +566,7 @@ func (t *tiles[T]) backwardColumn(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], a
 }
 
 func (t *tiles[T]) meanSquares(grad, pred, target *Mat[T], c T) T {
-	var lane [lanes]T
+	var lane [lanes + 1]T // the last is the sum of the others
 	if pred.tight() && target.tight() && (grad.IsZero() || grad.tight()) {
 		total := pred.Rows * pred.Cols
 		for q := 0; q < total; q += maxRun {
@@ -574,9 +574,9 @@ func (t *tiles[T]) meanSquares(grad, pred, target *Mat[T], c T) T {
 			if !grad.IsZero() {
 				g = &grad.Data[q]
 			}
-			t.mse(hidden(&lane[0]), g, &pred.Data[q], &target.Data[q], min(maxRun, total-q), c)
+			t.mse(hidden(&lane[0]), from(q, hidden(&lane[0])), g, &pred.Data[q], &target.Data[q], min(maxRun, total-q), c)
 		}
-		return halve(&lane)
+		return lane[lanes]
 	}
 
 	// Rows with gaps: gathered a block at a time, so that lanes count on.
@@ -593,12 +593,20 @@ func (t *tiles[T]) meanSquares(grad, pred, target *Mat[T], c T) T {
 		if !grad.IsZero() {
 			g = &p[0]
 		}
-		t.mse(hidden(&lane[0]), g, &p[0], &d[0], n, c)
+		t.mse(hidden(&lane[0]), from(q, hidden(&lane[0])), g, &p[0], &d[0], n, c)
 		if g != nil {
 			grad.scatter(p[:n], q)
 		}
 	}
-	return halve(&lane)
+	return lane[lanes]
+}
+
+// from is what lanes start from at element q: nothing, or what they hold.
+func from[T Float](q int, lane *T) *T {
+	if q == 0 {
+		return zero[T]()
+	}
+	return lane
 }
 
 // gather copies the elements from the row-major index q on; scatter is its
