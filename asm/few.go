@@ -615,9 +615,8 @@ func thinPanel(m Machine, w width, terms int) {
 	m.Arg(lda, "lda")
 	m.Arg(left, "rows")
 	m.Arg(act, "act")
-	x, zero := m.VecsOf(terms), m.Vec()
+	x, finish := m.VecsOf(terms), m.Vec()
 	acc := m.VecsOf(w.vecs)
-	m.Zero(zero)
 	row := func(relu bool) {
 		for p, v := range x {
 			m.Scalars(v, At(a, p*size), 1)
@@ -630,11 +629,7 @@ func thinPanel(m Machine, w width, terms int) {
 			}
 		}
 		for q, v := range acc {
-			on := w.on(m, q)
-			on.AddVec(v, v, zero)
-			if relu {
-				on.ReLU(v, zero)
-			}
+			w.on(m, q).Finish(v, finish, relu)
 		}
 		for q, v := range acc {
 			w.store(m, q, At(c, 0), v)
@@ -647,6 +642,7 @@ func thinPanel(m Machine, w width, terms int) {
 	for _, relu := range []bool{true, false} {
 		m.Comment("c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))")
 		loop := m.NewLabel("row")
+		m.Finisher(finish, relu)
 		m.Label(loop)
 		row(relu)
 		m.LoopDown(left, loop)
@@ -658,9 +654,161 @@ func thinPanel(m Machine, w width, terms int) {
 	m.FreeInts(c, ldc, a, lda, left, act)
 	m.FreeVecs(x...)
 	m.FreeVecs(acc...)
-	m.FreeVecs(zero)
+	m.FreeVecs(finish)
 	m.FreeVecs(bias...)
 	for _, row := range b {
 		m.FreeVecs(row...)
 	}
+}
+
+// flatPeriod is how many vectors of the weights, of the bias and of which example
+// goes with them flat holds at the most, beside an example, a result, what
+// finishes it and another. Longer rows do not lose much to their last vector.
+func flatPeriod(s Spec) int { return min((s.Vecs-s.PartVecs-4)/3, s.Lanes()-1) }
+
+// flat is thin for rows of a single term that lie tight: it stores whole vectors,
+// whatever the rows' length. What each needs repeats after period vectors, or
+// turns rows, and stays in registers.
+func flat(m Machine) {
+	s := m.Spec()
+	m.Func("flat", sig(m, "func(c, bias, a, b *T, rows, cols, period, turns, act int)"),
+		"c[i·cols+j] = act(bias[j] + a[i]·b[j]),  i < rows, j < cols",
+		"",
+		"period vectors are turns rows, as few as can be: period is odd, and at most",
+		"flatPeriod. cols is no multiple of the lanes of a vector, and at most a",
+		"panel's. c has room for 3·(period + 1) vectors.")
+	c, pitch, turns, i := m.Int(), m.Int(), m.Int(), m.Int()
+	m.Comment("b, the bias and the number of each of turns rows, to c")
+	m.Arg(pitch, "cols")
+	part := m.MakePart(pitch)
+	part.Count = pitch
+	at := []Int{m.Int(), m.Int(), m.Int()}
+	b, bias := at[1], at[2]
+	m.Arg(c, "c")
+	m.Arg(turns, "turns")
+	m.Const(i, 0)
+	ready := m.NewLabel("ready")
+	for vecs := 1; vecs <= s.MaxCols; vecs++ {
+		more := m.NewLabel("more")
+		if vecs < s.MaxCols {
+			m.JumpIf(pitch, AtLeast, vecs*s.Lanes(), more)
+		}
+		m.Arg(b, "b")
+		m.Arg(bias, "bias")
+		bs, biases, number := m.VecsOf(vecs), m.VecsOf(vecs), m.Vec()
+		for q := range vecs {
+			p := piece{}
+			if q == vecs-1 {
+				p.part = &part
+			}
+			p.load(m, q, bs[q], At(b, 0))
+			p.load(m, q, biases[q], At(bias, 0))
+		}
+		m.MulConst(pitch, pitch, s.Float.Size)
+		m.Arg(at[2], "period")
+		m.MulConst(at[2], at[2], s.VecBytes)
+		m.AddConst(at[2], s.VecBytes)
+		m.Copy(at[0], c)
+		m.Copy(at[1], c)
+		m.Add(at[1], at[2])
+		m.Add(at[2], at[1])
+		row := m.NewLabel("row")
+		m.Label(row)
+		m.Selector(number, i)
+		for q := range vecs { // the next row overwrites what is too much
+			m.Store(At(at[0], q*s.VecBytes), bs[q])
+			m.Store(At(at[1], q*s.VecBytes), biases[q])
+			m.Store(At(at[2], q*s.VecBytes), number)
+		}
+		for _, p := range at {
+			m.Add(p, pitch)
+		}
+		m.AddConst(i, 1)
+		m.LoopDown(turns, row)
+		m.FreeVecs(bs...)
+		m.FreeVecs(biases...)
+		m.FreeVecs(number)
+		m.Jump(ready)
+		m.Label(more)
+	}
+	m.Label(ready)
+	m.FreePart(part)
+	m.FreeInts(at...)
+
+	m.Arg(turns, "turns")
+	part = m.MakePart(turns)
+	part.Count = turns
+	period := m.Int()
+	m.Arg(period, "period")
+	for vecs := (flatPeriod(s) - 1) | 1; vecs >= 1; vecs -= 2 {
+		fewer := m.NewLabel("fewer")
+		if vecs > 1 {
+			m.JumpIf(period, NotEqual, vecs, fewer)
+		}
+		flatRows(m, vecs, c, pitch, turns, part)
+		m.Label(fewer)
+	}
+}
+
+// flatRows computes all rows with the given period, whose operands are at c.
+// pitch is the length of a row in bytes.
+func flatRows(m Machine, vecs int, c, pitch, turns Int, part Part) {
+	s := m.Spec()
+	b, bias, number := m.VecsOf(vecs), m.VecsOf(vecs), m.VecsOf(vecs)
+	for q := range vecs {
+		for t, vs := range [][]Vec{b, bias, number} {
+			m.Load(vs[q], At(c, (t*(vecs+1)+q)*s.VecBytes))
+		}
+	}
+	x, v, finish, t := m.Vec(), m.Vec(), m.Vec(), m.Vec()
+	a, left, act := m.Int(), m.Int(), m.Int()
+	m.Arg(a, "a")
+	m.Arg(left, "rows")
+	m.Arg(act, "act")
+	linear := m.NewLabel("linear")
+	m.JumpIf(act, NotEqual, relu, linear)
+	m.FreeInts(act)
+	for _, relu := range []bool{true, false} {
+		m.Comment("c = act(fma(a, b, bias)), %d vectors", vecs)
+		loop, whole, loaded, done := m.NewLabel("rows"), m.NewLabel("whole"), m.NewLabel("loaded"), m.NewLabel("done")
+		m.Finisher(finish, relu)
+		m.Label(loop)
+		m.JumpIf(turns, Equal, s.Lanes(), whole)
+		m.LoadPart(x, At(a, 0), part)
+		m.Jump(loaded)
+		m.Label(whole)
+		m.Load(x, At(a, 0))
+		m.Label(loaded)
+		for q := range vecs {
+			m.Permute(v, x, number[q])
+			m.MulAdd(v, b[q], bias[q], t)
+			m.Finish(v, finish, relu)
+			m.Store(At(c, q*s.VecBytes), v)
+		}
+		by := m.Int()
+		m.MulConst(by, turns, s.Float.Size)
+		m.Add(a, by)
+		m.AddConst(c, vecs*s.VecBytes)
+		m.Sub(left, turns)
+		m.Copy(by, left)
+		m.Sub(by, turns)
+		m.JumpIf(by, AtLeast, 0, loop)
+		m.JumpIf(left, AtMost, 0, done)
+		m.Comment("the last turns rows, some of them once more")
+		m.Copy(left, turns)
+		m.Mul(pitch, by)
+		m.Add(c, pitch)
+		m.MulConst(by, by, s.Float.Size)
+		m.Add(a, by)
+		m.FreeInts(by)
+		m.Jump(loop)
+		m.Label(done)
+		m.Return()
+		if relu {
+			m.Label(linear)
+		}
+	}
+	m.FreeInts(a, left)
+	m.FreeVecs(x, v, finish, t)
+	m.FreeVecs(slices.Concat(b, bias, number)...)
 }

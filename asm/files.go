@@ -26,7 +26,7 @@ var sources = []struct {
 }{
 	{"dense", []kernel{{"panel", panel}, {"packing", packing}, {"narrow", narrow}, {"dot", dot}}},
 	{"grad", []kernel{{"grad", grad}, {"gate", gate}, {"column", column}}},
-	{"few", []kernel{{"input", input}, {"turned", turned}, {"dots", dots}, {"single", single}, {"sweep", sweep}, {"thin", thin}}},
+	{"few", []kernel{{"input", input}, {"turned", turned}, {"dots", dots}, {"single", single}, {"sweep", sweep}, {"thin", thin}, {"flat", flat}}},
 	{"pack", []kernel{{"transpose", transpose}, {"tighten", tighten}}},
 	{"loss", []kernel{{"mse", mse}}},
 	{"update", []kernel{{"sgd", sgd}}},
@@ -108,6 +108,7 @@ func (t target) tables() []byte {
 		fmt.Fprintf(&b, "wideCols: %d,\n", sweepVecs(s)*s.Lanes())
 		fmt.Fprintf(&b, "gradRows: %d,\n", gradRows(s))
 		fmt.Fprintf(&b, "inputRows: %d,\n", inputRows(s))
+		fmt.Fprintf(&b, "flatPeriod: %d,\n", flatPeriod(s))
 		for _, src := range sources {
 			for _, k := range src.kernels {
 				fmt.Fprintf(&b, "%s: %s%s%s,\n", k.name, k.name, strings.ToUpper(t.isa), f.Name)

@@ -112,6 +112,7 @@ type Machine interface {
 	Const(d Int, c int)
 	Copy(d, s Int)
 	Add(d, s Int)
+	Sub(d, s Int) // d = d − s
 	AddConst(d Int, c int)
 	MulConst(d, s Int, c int)
 	Mul(d, s Int)
@@ -157,14 +158,24 @@ type Machine interface {
 	Arithmetic
 	First(bytes int) Arithmetic
 
-	// FMASplat is FMA with b one element in memory; it may destroy t.
+	// Finisher sets by for Finish.
+	Finisher(by Vec, relu bool)
+
+	// FMASplat is FMA with b one element in memory; MulAdd puts the result in
+	// the place of a factor, d = fma(d, a, b). Both may destroy t.
 	FMASplat(acc, a Vec, b Addr, t Vec)
+	MulAdd(d, a, b, t Vec)
 
 	// Transpose takes as many vectors as one has lanes for the rows of a square
 	// and returns its columns, in the same registers or others. LoadColumns
 	// returns the Spec's number of them, of rows in memory, from disp bytes on.
 	Transpose(rows []Vec) []Vec
 	LoadColumns(rows []Addr, disp int) []Vec
+
+	// Permute: d's lane l is the element of s that lane l of by selects. Selector
+	// sets all lanes of v so that they select element i.
+	Permute(d, s, by Vec)
+	Selector(v Vec, i Int)
 
 	// FoldRows halves each vector of vs down to one element, lane l + lane
 	// l+half, and says where the results are. It may destroy vs and t.
@@ -187,6 +198,10 @@ type Arithmetic interface {
 
 	// ReLU: v = v if v > 0 or v is NaN, else +0; zero holds +0 and v no −0.
 	ReLU(v, zero Vec)
+
+	// Finish: v = v + 0, and ReLU if that is wanted; by is what Finisher made
+	// for it.
+	Finish(v, by Vec, relu bool)
 
 	// Gate: z = z if not y ≤ 0, else +0; zero holds +0. Destroys y.
 	Gate(z, y, zero Vec)

@@ -142,6 +142,8 @@ func (m *neon) Arg(d Int, name string)    { m.op("MOVD", m.param(m.c.Param(name)
 func (m *neon) SetArg(name string, s Int) { m.op("MOVD", m.r(s), m.param(m.c.Param(name))) }
 func (m *neon) Add(d, s Int)              { m.op("ADD", m.r(s), m.r(d)) }
 
+func (m *neon) Sub(d, s Int) { m.op("SUB", m.r(s), m.r(d)) }
+
 func (m *neon) Mul(d, s Int) { m.op("MUL", m.r(s), m.r(d)) }
 
 func (m *neon) Const(d Int, c int) { m.op("MOVD", m.imm(c), m.r(d)) }
@@ -309,10 +311,25 @@ func (m *neon) FMASplat(acc, a Vec, b Addr, t Vec) {
 	m.FMAScalar(acc, a, t, 0)
 }
 
+func (m *neon) MulAdd(d, a, b, t Vec) {
+	m.Move(t, b)
+	m.FMA(t, d, a)
+	m.Move(d, t)
+}
+
 func (m *neon) FMAScalar(acc, a, s Vec, e int) { m.word(words.fmla[e], acc, a, s) }
 
 // ReLU: FMAX keeps a NaN.
 func (m *neon) ReLU(v, zero Vec) { m.word(words.fmax, v, v, zero) }
+
+func (m *neon) Finisher(by Vec, _ bool) { m.Zero(by) }
+
+func (m *neon) Finish(v, by Vec, relu bool) {
+	m.AddVec(v, v, by)
+	if relu {
+		m.ReLU(v, by)
+	}
+}
 
 // Gate: z AND NOT (y ≤ 0), which does not hold for a NaN.
 func (m *neon) Gate(z, y, _ Vec) {
@@ -346,6 +363,25 @@ func (m *neon) Transpose(rows []Vec) []Vec {
 	zip(c, t, u, 1, "D2") // a2 b2 c2 d2
 	zip(d, t, u, 2, "D2") // a3 b3 c3 d3
 	return rows
+}
+
+// Permute goes by bytes.
+func (m *neon) Permute(d, s, by Vec) {
+	m.op("VTBL", m.b16(by), "["+m.b16(s)+"]", m.b16(d))
+}
+
+func (m *neon) Selector(v Vec, i Int) {
+	t, u := m.Int(), m.Int()
+	each, first := uint64(0x0808080808080808), uint64(0x0706050403020100)
+	if m.spec.Float == F32 {
+		each, first = 0x04040404, 0x03020100
+	}
+	m.op("MOVD", text(fmt.Sprintf("$%#x", each)), m.r(t))
+	m.op("MUL", m.r(i), m.r(t))
+	m.op("MOVD", text(fmt.Sprintf("$%#x", first)), m.r(u))
+	m.op("ADD", m.r(u), m.r(t))
+	m.op("VDUP", m.r(t), m.vec(v))
+	m.FreeInts(t, u)
 }
 
 func (m *neon) LoadColumns(rows []Addr, disp int) []Vec {

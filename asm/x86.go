@@ -139,6 +139,7 @@ func (m *x86) SetArg(name string, s Int) { m.MOVQ(m.gp(s), m.param(m.Param(name)
 func (m *x86) Const(d Int, c int)        { m.MOVQ(operand.U32(c), m.gp(d)) }
 func (m *x86) Copy(d, s Int)             { m.MOVQ(m.gp(s), m.gp(d)) }
 func (m *x86) Add(d, s Int)              { m.ADDQ(m.gp(s), m.gp(d)) }
+func (m *x86) Sub(d, s Int)              { m.SUBQ(m.gp(s), m.gp(d)) }
 func (m *x86) Mul(d, s Int)              { m.IMULQ(m.gp(s), m.gp(d)) }
 func (m *x86) MulConst(d, s Int, c int)  { m.IMUL3Q(imm(c), m.gp(s), m.gp(d)) }
 
@@ -336,6 +337,10 @@ func (m *x86) FMA(acc, a, b Vec) {
 	pick(m, m.VFMADD231PS, m.VFMADD231PD)(m.vec(b), m.vec(a), m.vec(acc))
 }
 func (m *x86) FMAScalar(acc, a, s Vec, _ int) { m.FMA(acc, a, s) }
+
+func (m *x86) MulAdd(d, a, b, _ Vec) {
+	pick(m, m.VFMADD213PS, m.VFMADD213PD)(m.vec(b), m.vec(a), m.vec(d))
+}
 
 // ReLU: VMAX returns its second source (here v, the first in Go's order) when
 // one of the two is NaN or both are zero.
@@ -537,9 +542,38 @@ func (m *avx2) First(bytes int) Arithmetic { return &avx2{m.x86.first(bytes)} }
 
 func (m *avx2) Zero(v Vec) { m.VXORPS(m.vec(v), m.vec(v), m.vec(v)) }
 
+func (m *avx2) Finisher(by Vec, _ bool) { m.Zero(by) }
+
+func (m *avx2) Finish(v, by Vec, relu bool) {
+	m.AddVec(v, v, by)
+	if relu {
+		m.ReLU(v, by)
+	}
+}
+
 func (m *avx2) FMASplat(acc, a Vec, b Addr, t Vec) {
 	m.Splat(t, b)
 	m.FMA(acc, a, t)
+}
+
+// Permute: there is none of 64 bits that takes its indices from a register, so
+// those of float64 are pairs of 32 bits.
+func (m *avx2) Permute(d, s, by Vec) { m.VPERMPS(m.ymm(s), m.ymm(by), m.ymm(d)) }
+
+func (m *avx2) Selector(v Vec, i Int) {
+	if m.spec.Float == F32 {
+		m.VMOVD(m.gp(i).As32(), m.xmm(v))
+		m.VPBROADCASTD(m.xmm(v), m.ymm(v))
+		return
+	}
+	t, u := m.Int(), m.Int()
+	m.LEAQ(operand.Mem{Base: m.gp(i), Index: m.gp(i), Scale: 1}, m.gp(t))
+	m.LEAQ(operand.Mem{Base: m.gp(t), Disp: 1}, m.gp(u))
+	m.SHLQ(imm(32), m.gp(u))
+	m.ADDQ(m.gp(u), m.gp(t))
+	m.VMOVQ(m.gp(t), m.xmm(v))
+	m.VPBROADCASTQ(m.xmm(v), m.ymm(v))
+	m.FreeInts(t, u)
 }
 
 // MakePart loads the mask from a table of ones and zeros, as many bytes before
@@ -593,6 +627,34 @@ func (m *avx512) Zero(v Vec) { m.VPXORD(m.vec(v), m.vec(v), m.vec(v)) }
 // FMASplat is one instruction.
 func (m *avx512) FMASplat(acc, a Vec, b Addr, _ Vec) {
 	pick(&m.x86, m.VFMADD231PS_BCST, m.VFMADD231PD_BCST)(m.mem(b), m.vec(a), m.vec(acc))
+}
+
+func (m *avx512) Permute(d, s, by Vec) {
+	pick(&m.x86, m.VPERMPS, m.VPERMPD)(m.vec(s), m.vec(by), m.vec(d))
+}
+
+func (m *avx512) Selector(v Vec, i Int) {
+	if m.spec.Float == F32 {
+		m.VPBROADCASTD(m.gp(i).As32(), m.vec(v))
+	} else {
+		m.VPBROADCASTQ(m.gp(i), m.vec(v))
+	}
+}
+
+// Finish goes by a table of what becomes of which class of numbers.
+func (m *avx512) Finish(v, by Vec, _ bool) {
+	pick(&m.x86, m.VFIXUPIMMPS, m.VFIXUPIMMPD)(imm(0), m.vec(by), m.vec(v), m.vec(v))
+}
+
+func (m *avx512) Finisher(by Vec, relu bool) {
+	table := 0x800 // a zero is +0,
+	if relu {
+		table |= 0x8080000 // and so is what is less
+	}
+	t := m.Int()
+	m.Const(t, table)
+	m.VPBROADCASTD(m.gp(t).As32(), m.vec(by))
+	m.FreeInts(t)
 }
 
 // MakePart makes a mask of as many ones as the part has lanes.

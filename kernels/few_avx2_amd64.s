@@ -18803,11 +18803,12 @@ TEXT ·thinAVX2F32(SB), NOSPLIT, $0-88
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y11, Y11, Y11
 	CMPQ    R8, $0x01
 	JNE     linear4
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y11, Y11, Y11
+
 row5:
 	VBROADCASTSS (DX), Y9
 	VBROADCASTSS 4(DX), Y10
@@ -18839,6 +18840,8 @@ row5:
 
 linear4:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y11, Y11, Y11
+
 row6:
 	VBROADCASTSS (DX), Y9
 	VBROADCASTSS 4(DX), Y10
@@ -18896,11 +18899,12 @@ over3:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y11, Y11, Y11
 	CMPQ    R8, $0x01
 	JNE     linear8
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y11, Y11, Y11
+
 row9:
 	VBROADCASTSS (DX), Y9
 	VBROADCASTSS 4(DX), Y10
@@ -18932,6 +18936,8 @@ row9:
 
 linear8:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y11, Y11, Y11
+
 row10:
 	VBROADCASTSS (DX), Y9
 	VBROADCASTSS 4(DX), Y10
@@ -18987,11 +18993,12 @@ over7:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y11, Y11, Y11
 	CMPQ    R8, $0x01
 	JNE     linear11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y11, Y11, Y11
+
 row12:
 	VBROADCASTSS (DX), Y9
 	VBROADCASTSS 4(DX), Y10
@@ -19023,6 +19030,8 @@ row12:
 
 linear11:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y11, Y11, Y11
+
 row13:
 	VBROADCASTSS (DX), Y9
 	VBROADCASTSS 4(DX), Y10
@@ -19073,11 +19082,12 @@ narrower2:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y8, Y8, Y8
 	CMPQ    R8, $0x01
 	JNE     linear16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y8, Y8, Y8
+
 row17:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
@@ -19103,6 +19113,8 @@ row17:
 
 linear16:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y8, Y8, Y8
+
 row18:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
@@ -19152,11 +19164,12 @@ over15:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y8, Y8, Y8
 	CMPQ    R8, $0x01
 	JNE     linear20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y8, Y8, Y8
+
 row21:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
@@ -19182,6 +19195,8 @@ row21:
 
 linear20:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y8, Y8, Y8
+
 row22:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
@@ -19229,11 +19244,12 @@ over19:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y8, Y8, Y8
 	CMPQ    R8, $0x01
 	JNE     linear23
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y8, Y8, Y8
+
 row24:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
@@ -19259,6 +19275,8 @@ row24:
 
 linear23:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y8, Y8, Y8
+
 row25:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
@@ -19299,11 +19317,12 @@ narrower14:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
 	JNE     linear27
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row28:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS 4(DX), Y4
@@ -19323,6 +19342,8 @@ row28:
 
 linear27:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row29:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS 4(DX), Y4
@@ -19358,11 +19379,12 @@ over26:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
 	JNE     linear31
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row32:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS 4(DX), Y4
@@ -19382,6 +19404,8 @@ row32:
 
 linear31:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row33:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS 4(DX), Y4
@@ -19426,11 +19450,12 @@ over30:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y8, Y8, Y8
 	CMPQ    R8, $0x01
 	JNE     linear35
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y8, Y8, Y8
+
 row36:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
@@ -19456,6 +19481,8 @@ row36:
 
 linear35:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y8, Y8, Y8
+
 row37:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
@@ -19496,11 +19523,12 @@ over34:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
-	VXORPS Y5, Y5, Y5
 	CMPQ   R8, $0x01
 	JNE    linear39
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row40:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS 4(DX), Y4
@@ -19520,6 +19548,8 @@ row40:
 
 linear39:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row41:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS 4(DX), Y4
@@ -19564,11 +19594,12 @@ over38:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
-	VXORPS Y8, Y8, Y8
 	CMPQ   R8, $0x01
 	JNE    linear43
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y8, Y8, Y8
+
 row44:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
@@ -19594,6 +19625,8 @@ row44:
 
 linear43:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y8, Y8, Y8
+
 row45:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
@@ -19631,11 +19664,12 @@ over42:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
-	VXORPS Y5, Y5, Y5
 	CMPQ   R8, $0x01
 	JNE    linear46
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row47:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS 4(DX), Y4
@@ -19655,6 +19689,8 @@ row47:
 
 linear46:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row48:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS 4(DX), Y4
@@ -19694,11 +19730,12 @@ fewer1:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y7, Y7, Y7
 	CMPQ    R8, $0x01
 	JNE     linear52
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y7, Y7, Y7
+
 row53:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
@@ -19726,6 +19763,8 @@ row53:
 
 linear52:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y7, Y7, Y7
+
 row54:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
@@ -19775,11 +19814,12 @@ over51:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y7, Y7, Y7
 	CMPQ    R8, $0x01
 	JNE     linear56
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y7, Y7, Y7
+
 row57:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
@@ -19807,6 +19847,8 @@ row57:
 
 linear56:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y7, Y7, Y7
+
 row58:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
@@ -19854,11 +19896,12 @@ over55:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y7, Y7, Y7
 	CMPQ    R8, $0x01
 	JNE     linear59
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y7, Y7, Y7
+
 row60:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
@@ -19886,6 +19929,8 @@ row60:
 
 linear59:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y7, Y7, Y7
+
 row61:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
@@ -19929,11 +19974,12 @@ narrower50:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
 	JNE     linear64
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row65:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
@@ -19956,6 +20002,8 @@ row65:
 
 linear64:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row66:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
@@ -19999,11 +20047,12 @@ over63:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
 	JNE     linear68
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row69:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
@@ -20026,6 +20075,8 @@ row69:
 
 linear68:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row70:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
@@ -20067,11 +20118,12 @@ over67:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
 	JNE     linear71
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row72:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
@@ -20094,6 +20146,8 @@ row72:
 
 linear71:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row73:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
@@ -20129,11 +20183,12 @@ narrower62:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y3, Y3, Y3
 	CMPQ    R8, $0x01
 	JNE     linear75
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y3, Y3, Y3
+
 row76:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      Y0, Y4
@@ -20151,6 +20206,8 @@ row76:
 
 linear75:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y3, Y3, Y3
+
 row77:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      Y0, Y4
@@ -20182,11 +20239,12 @@ over74:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y3, Y3, Y3
 	CMPQ    R8, $0x01
 	JNE     linear79
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y3, Y3, Y3
+
 row80:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      X0, X4
@@ -20204,6 +20262,8 @@ row80:
 
 linear79:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y3, Y3, Y3
+
 row81:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      X0, X4
@@ -20243,11 +20303,12 @@ over78:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
 	JNE     linear83
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row84:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      X0, X6
@@ -20270,6 +20331,8 @@ row84:
 
 linear83:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row85:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      X0, X6
@@ -20305,11 +20368,12 @@ over82:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
-	VXORPS Y3, Y3, Y3
 	CMPQ   R8, $0x01
 	JNE    linear87
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y3, Y3, Y3
+
 row88:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      X0, X4
@@ -20327,6 +20391,8 @@ row88:
 
 linear87:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y3, Y3, Y3
+
 row89:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      X0, X4
@@ -20366,11 +20432,12 @@ over86:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
-	VXORPS Y5, Y5, Y5
 	CMPQ   R8, $0x01
 	JNE    linear91
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row92:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      X0, X6
@@ -20393,6 +20460,8 @@ row92:
 
 linear91:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row93:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      X0, X6
@@ -20425,11 +20494,12 @@ over90:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
-	VXORPS Y3, Y3, Y3
 	CMPQ   R8, $0x01
 	JNE    linear94
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y3, Y3, Y3
+
 row95:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      X0, X4
@@ -20447,6 +20517,8 @@ row95:
 
 linear94:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y3, Y3, Y3
+
 row96:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      X0, X4
@@ -20494,11 +20566,12 @@ TEXT ·thinAVX2F64(SB), NOSPLIT, $0-88
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y11, Y11, Y11
 	CMPQ    R8, $0x01
 	JNE     linear4
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y11, Y11, Y11
+
 row5:
 	VBROADCASTSD (DX), Y9
 	VBROADCASTSD 8(DX), Y10
@@ -20530,6 +20603,8 @@ row5:
 
 linear4:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y11, Y11, Y11
+
 row6:
 	VBROADCASTSD (DX), Y9
 	VBROADCASTSD 8(DX), Y10
@@ -20587,11 +20662,12 @@ over3:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y11, Y11, Y11
 	CMPQ    R8, $0x01
 	JNE     linear8
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y11, Y11, Y11
+
 row9:
 	VBROADCASTSD (DX), Y9
 	VBROADCASTSD 8(DX), Y10
@@ -20623,6 +20699,8 @@ row9:
 
 linear8:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y11, Y11, Y11
+
 row10:
 	VBROADCASTSD (DX), Y9
 	VBROADCASTSD 8(DX), Y10
@@ -20678,11 +20756,12 @@ over7:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y11, Y11, Y11
 	CMPQ    R8, $0x01
 	JNE     linear11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y11, Y11, Y11
+
 row12:
 	VBROADCASTSD (DX), Y9
 	VBROADCASTSD 8(DX), Y10
@@ -20714,6 +20793,8 @@ row12:
 
 linear11:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y11, Y11, Y11
+
 row13:
 	VBROADCASTSD (DX), Y9
 	VBROADCASTSD 8(DX), Y10
@@ -20764,11 +20845,12 @@ narrower2:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y8, Y8, Y8
 	CMPQ    R8, $0x01
 	JNE     linear16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y8, Y8, Y8
+
 row17:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD 8(DX), Y7
@@ -20794,6 +20876,8 @@ row17:
 
 linear16:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y8, Y8, Y8
+
 row18:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD 8(DX), Y7
@@ -20843,11 +20927,12 @@ over15:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y8, Y8, Y8
 	CMPQ    R8, $0x01
 	JNE     linear20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y8, Y8, Y8
+
 row21:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD 8(DX), Y7
@@ -20873,6 +20958,8 @@ row21:
 
 linear20:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y8, Y8, Y8
+
 row22:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD 8(DX), Y7
@@ -20920,11 +21007,12 @@ over19:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y8, Y8, Y8
 	CMPQ    R8, $0x01
 	JNE     linear23
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y8, Y8, Y8
+
 row24:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD 8(DX), Y7
@@ -20950,6 +21038,8 @@ row24:
 
 linear23:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y8, Y8, Y8
+
 row25:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD 8(DX), Y7
@@ -20990,11 +21080,12 @@ narrower14:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
 	JNE     linear27
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row28:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD 8(DX), Y4
@@ -21014,6 +21105,8 @@ row28:
 
 linear27:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row29:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD 8(DX), Y4
@@ -21049,11 +21142,12 @@ over26:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
 	JNE     linear31
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row32:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD 8(DX), Y4
@@ -21073,6 +21167,8 @@ row32:
 
 linear31:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row33:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD 8(DX), Y4
@@ -21117,11 +21213,12 @@ over30:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y8, Y8, Y8
 	CMPQ    R8, $0x01
 	JNE     linear35
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y8, Y8, Y8
+
 row36:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD 8(DX), Y7
@@ -21147,6 +21244,8 @@ row36:
 
 linear35:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y8, Y8, Y8
+
 row37:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD 8(DX), Y7
@@ -21184,11 +21283,12 @@ over34:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
-	VXORPS Y5, Y5, Y5
 	CMPQ   R8, $0x01
 	JNE    linear38
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row39:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD 8(DX), Y4
@@ -21208,6 +21308,8 @@ row39:
 
 linear38:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row40:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD 8(DX), Y4
@@ -21247,11 +21349,12 @@ fewer1:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y7, Y7, Y7
 	CMPQ    R8, $0x01
 	JNE     linear44
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y7, Y7, Y7
+
 row45:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
@@ -21279,6 +21382,8 @@ row45:
 
 linear44:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y7, Y7, Y7
+
 row46:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
@@ -21328,11 +21433,12 @@ over43:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y7, Y7, Y7
 	CMPQ    R8, $0x01
 	JNE     linear48
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y7, Y7, Y7
+
 row49:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
@@ -21360,6 +21466,8 @@ row49:
 
 linear48:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y7, Y7, Y7
+
 row50:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
@@ -21407,11 +21515,12 @@ over47:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y7, Y7, Y7
 	CMPQ    R8, $0x01
 	JNE     linear51
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y7, Y7, Y7
+
 row52:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
@@ -21439,6 +21548,8 @@ row52:
 
 linear51:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y7, Y7, Y7
+
 row53:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
@@ -21482,11 +21593,12 @@ narrower42:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
 	JNE     linear56
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row57:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
@@ -21509,6 +21621,8 @@ row57:
 
 linear56:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row58:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
@@ -21552,11 +21666,12 @@ over55:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
 	JNE     linear60
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row61:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
@@ -21579,6 +21694,8 @@ row61:
 
 linear60:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row62:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
@@ -21620,11 +21737,12 @@ over59:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
 	JNE     linear63
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row64:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
@@ -21647,6 +21765,8 @@ row64:
 
 linear63:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row65:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
@@ -21682,11 +21802,12 @@ narrower54:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y3, Y3, Y3
 	CMPQ    R8, $0x01
 	JNE     linear67
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y3, Y3, Y3
+
 row68:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      Y0, Y4
@@ -21704,6 +21825,8 @@ row68:
 
 linear67:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y3, Y3, Y3
+
 row69:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      Y0, Y4
@@ -21735,11 +21858,12 @@ over66:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y3, Y3, Y3
 	CMPQ    R8, $0x01
 	JNE     linear71
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y3, Y3, Y3
+
 row72:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      X0, X4
@@ -21757,6 +21881,8 @@ row72:
 
 linear71:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y3, Y3, Y3
+
 row73:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      X0, X4
@@ -21796,11 +21922,12 @@ over70:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
 	JNE     linear75
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row76:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      X0, X6
@@ -21823,6 +21950,8 @@ row76:
 
 linear75:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y5, Y5, Y5
+
 row77:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      X0, X6
@@ -21855,11 +21984,12 @@ over74:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
-	VXORPS Y3, Y3, Y3
 	CMPQ   R8, $0x01
 	JNE    linear78
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y3, Y3, Y3
+
 row79:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      X0, X4
@@ -21877,6 +22007,8 @@ row79:
 
 linear78:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VXORPS Y3, Y3, Y3
+
 row80:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      X0, X4
@@ -21888,5 +22020,693 @@ row80:
 	DECQ         DI
 	JNZ          row80
 	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func flatAVX2F32(c *float32, bias *float32, a *float32, b *float32, rows int, cols int, period int, turns int, act int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·flatAVX2F32(SB), NOSPLIT, $0-72
+	// b, the bias and the number of each of turns rows, to c
+	MOVQ       cols+40(FP), BX
+	MOVQ       BX, SI
+	ANDQ       $0x07, SI
+	IMUL3Q     $0x04, SI, SI
+	LEAQ       mask<>+32(SB), DI
+	SUBQ       SI, DI
+	VMOVDQU    (DI), Y0
+	MOVQ       c+0(FP), AX
+	MOVQ       turns+56(FP), CX
+	MOVQ       $0x00000000, DX
+	CMPQ       BX, $0x08
+	JGE        more2
+	MOVQ       b+24(FP), DI
+	MOVQ       bias+8(FP), R8
+	VMASKMOVPS (DI), Y0, Y1
+	VMASKMOVPS (R8), Y0, Y2
+	IMUL3Q     $0x04, BX, BX
+	MOVQ       period+48(FP), R8
+	IMUL3Q     $0x20, R8, R8
+	ADDQ       $0x20, R8
+	MOVQ       AX, SI
+	MOVQ       AX, DI
+	ADDQ       R8, DI
+	ADDQ       DI, R8
+
+row3:
+	VMOVD        DX, X3
+	VPBROADCASTD X3, Y3
+	VMOVUPS      Y1, (SI)
+	VMOVUPS      Y2, (DI)
+	VMOVUPS      Y3, (R8)
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         BX, R8
+	ADDQ         $0x01, DX
+	DECQ         CX
+	JNZ          row3
+	JMP          ready1
+
+more2:
+	CMPQ       BX, $0x10
+	JGE        more4
+	MOVQ       b+24(FP), DI
+	MOVQ       bias+8(FP), R8
+	VMOVUPS    (DI), Y1
+	VMOVUPS    (R8), Y3
+	VMASKMOVPS 32(DI), Y0, Y2
+	VMASKMOVPS 32(R8), Y0, Y4
+	IMUL3Q     $0x04, BX, BX
+	MOVQ       period+48(FP), R8
+	IMUL3Q     $0x20, R8, R8
+	ADDQ       $0x20, R8
+	MOVQ       AX, SI
+	MOVQ       AX, DI
+	ADDQ       R8, DI
+	ADDQ       DI, R8
+
+row5:
+	VMOVD        DX, X5
+	VPBROADCASTD X5, Y5
+	VMOVUPS      Y1, (SI)
+	VMOVUPS      Y3, (DI)
+	VMOVUPS      Y5, (R8)
+	VMOVUPS      Y2, 32(SI)
+	VMOVUPS      Y4, 32(DI)
+	VMOVUPS      Y5, 32(R8)
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         BX, R8
+	ADDQ         $0x01, DX
+	DECQ         CX
+	JNZ          row5
+	JMP          ready1
+
+more4:
+	MOVQ       b+24(FP), DI
+	MOVQ       bias+8(FP), R8
+	VMOVUPS    (DI), Y1
+	VMOVUPS    (R8), Y4
+	VMOVUPS    32(DI), Y2
+	VMOVUPS    32(R8), Y5
+	VMASKMOVPS 64(DI), Y0, Y3
+	VMASKMOVPS 64(R8), Y0, Y6
+	IMUL3Q     $0x04, BX, BX
+	MOVQ       period+48(FP), R8
+	IMUL3Q     $0x20, R8, R8
+	ADDQ       $0x20, R8
+	MOVQ       AX, SI
+	MOVQ       AX, DI
+	ADDQ       R8, DI
+	ADDQ       DI, R8
+
+row7:
+	VMOVD        DX, X7
+	VPBROADCASTD X7, Y7
+	VMOVUPS      Y1, (SI)
+	VMOVUPS      Y4, (DI)
+	VMOVUPS      Y7, (R8)
+	VMOVUPS      Y2, 32(SI)
+	VMOVUPS      Y5, 32(DI)
+	VMOVUPS      Y7, 32(R8)
+	VMOVUPS      Y3, 64(SI)
+	VMOVUPS      Y6, 64(DI)
+	VMOVUPS      Y7, 64(R8)
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         BX, R8
+	ADDQ         $0x01, DX
+	DECQ         CX
+	JNZ          row7
+	JMP          ready1
+
+ready1:
+	MOVQ    turns+56(FP), CX
+	MOVQ    CX, SI
+	ANDQ    $0x07, SI
+	IMUL3Q  $0x04, SI, SI
+	LEAQ    mask<>+32(SB), DI
+	SUBQ    SI, DI
+	VMOVDQU (DI), Y0
+	MOVQ    period+48(FP), SI
+	CMPQ    SI, $0x03
+	JNE     fewer8
+	VMOVUPS (AX), Y1
+	VMOVUPS 128(AX), Y4
+	VMOVUPS 256(AX), Y7
+	VMOVUPS 32(AX), Y2
+	VMOVUPS 160(AX), Y5
+	VMOVUPS 288(AX), Y8
+	VMOVUPS 64(AX), Y3
+	VMOVUPS 192(AX), Y6
+	VMOVUPS 320(AX), Y9
+	MOVQ    a+16(FP), DI
+	MOVQ    rows+32(FP), R8
+	MOVQ    act+64(FP), R9
+	CMPQ    R9, $0x01
+	JNE     linear9
+
+	// c = act(fma(a, b, bias)), 3 vectors
+	VXORPS Y12, Y12, Y12
+
+rows10:
+	CMPQ       CX, $0x08
+	JE         whole11
+	VMASKMOVPS (DI), Y0, Y10
+	JMP        loaded12
+
+whole11:
+	VMOVUPS (DI), Y10
+
+loaded12:
+	VPERMPS     Y10, Y7, Y11
+	VFMADD213PS Y4, Y1, Y11
+	VADDPS      Y12, Y11, Y11
+	VMAXPS      Y11, Y12, Y11
+	VMOVUPS     Y11, (AX)
+	VPERMPS     Y10, Y8, Y11
+	VFMADD213PS Y5, Y2, Y11
+	VADDPS      Y12, Y11, Y11
+	VMAXPS      Y11, Y12, Y11
+	VMOVUPS     Y11, 32(AX)
+	VPERMPS     Y10, Y9, Y11
+	VFMADD213PS Y6, Y3, Y11
+	VADDPS      Y12, Y11, Y11
+	VMAXPS      Y11, Y12, Y11
+	VMOVUPS     Y11, 64(AX)
+	IMUL3Q      $0x04, CX, R9
+	ADDQ        R9, DI
+	ADDQ        $0x60, AX
+	SUBQ        CX, R8
+	MOVQ        R8, R9
+	SUBQ        CX, R9
+	TESTQ       R9, R9
+	JGE         rows10
+	TESTQ       R8, R8
+	JLE         done13
+
+	// the last turns rows, some of them once more
+	MOVQ   CX, R8
+	IMULQ  R9, BX
+	ADDQ   BX, AX
+	IMUL3Q $0x04, R9, R9
+	ADDQ   R9, DI
+	JMP    rows10
+
+done13:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear9:
+	// c = act(fma(a, b, bias)), 3 vectors
+	VXORPS Y12, Y12, Y12
+
+rows14:
+	CMPQ       CX, $0x08
+	JE         whole15
+	VMASKMOVPS (DI), Y0, Y10
+	JMP        loaded16
+
+whole15:
+	VMOVUPS (DI), Y10
+
+loaded16:
+	VPERMPS     Y10, Y7, Y11
+	VFMADD213PS Y4, Y1, Y11
+	VADDPS      Y12, Y11, Y11
+	VMOVUPS     Y11, (AX)
+	VPERMPS     Y10, Y8, Y11
+	VFMADD213PS Y5, Y2, Y11
+	VADDPS      Y12, Y11, Y11
+	VMOVUPS     Y11, 32(AX)
+	VPERMPS     Y10, Y9, Y11
+	VFMADD213PS Y6, Y3, Y11
+	VADDPS      Y12, Y11, Y11
+	VMOVUPS     Y11, 64(AX)
+	IMUL3Q      $0x04, CX, R9
+	ADDQ        R9, DI
+	ADDQ        $0x60, AX
+	SUBQ        CX, R8
+	MOVQ        R8, R9
+	SUBQ        CX, R9
+	TESTQ       R9, R9
+	JGE         rows14
+	TESTQ       R8, R8
+	JLE         done17
+
+	// the last turns rows, some of them once more
+	MOVQ   CX, R8
+	IMULQ  R9, BX
+	ADDQ   BX, AX
+	IMUL3Q $0x04, R9, R9
+	ADDQ   R9, DI
+	JMP    rows14
+
+done17:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer8:
+	VMOVUPS (AX), Y1
+	VMOVUPS 64(AX), Y2
+	VMOVUPS 128(AX), Y3
+	MOVQ    a+16(FP), DI
+	MOVQ    rows+32(FP), R8
+	MOVQ    act+64(FP), R9
+	CMPQ    R9, $0x01
+	JNE     linear19
+
+	// c = act(fma(a, b, bias)), 1 vectors
+	VXORPS Y6, Y6, Y6
+
+rows20:
+	CMPQ       CX, $0x08
+	JE         whole21
+	VMASKMOVPS (DI), Y0, Y4
+	JMP        loaded22
+
+whole21:
+	VMOVUPS (DI), Y4
+
+loaded22:
+	VPERMPS     Y4, Y3, Y5
+	VFMADD213PS Y2, Y1, Y5
+	VADDPS      Y6, Y5, Y5
+	VMAXPS      Y5, Y6, Y5
+	VMOVUPS     Y5, (AX)
+	IMUL3Q      $0x04, CX, R9
+	ADDQ        R9, DI
+	ADDQ        $0x20, AX
+	SUBQ        CX, R8
+	MOVQ        R8, R9
+	SUBQ        CX, R9
+	TESTQ       R9, R9
+	JGE         rows20
+	TESTQ       R8, R8
+	JLE         done23
+
+	// the last turns rows, some of them once more
+	MOVQ   CX, R8
+	IMULQ  R9, BX
+	ADDQ   BX, AX
+	IMUL3Q $0x04, R9, R9
+	ADDQ   R9, DI
+	JMP    rows20
+
+done23:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear19:
+	// c = act(fma(a, b, bias)), 1 vectors
+	VXORPS Y6, Y6, Y6
+
+rows24:
+	CMPQ       CX, $0x08
+	JE         whole25
+	VMASKMOVPS (DI), Y0, Y4
+	JMP        loaded26
+
+whole25:
+	VMOVUPS (DI), Y4
+
+loaded26:
+	VPERMPS     Y4, Y3, Y5
+	VFMADD213PS Y2, Y1, Y5
+	VADDPS      Y6, Y5, Y5
+	VMOVUPS     Y5, (AX)
+	IMUL3Q      $0x04, CX, R9
+	ADDQ        R9, DI
+	ADDQ        $0x20, AX
+	SUBQ        CX, R8
+	MOVQ        R8, R9
+	SUBQ        CX, R9
+	TESTQ       R9, R9
+	JGE         rows24
+	TESTQ       R8, R8
+	JLE         done27
+
+	// the last turns rows, some of them once more
+	MOVQ   CX, R8
+	IMULQ  R9, BX
+	ADDQ   BX, AX
+	IMUL3Q $0x04, R9, R9
+	ADDQ   R9, DI
+	JMP    rows24
+
+done27:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func flatAVX2F64(c *float64, bias *float64, a *float64, b *float64, rows int, cols int, period int, turns int, act int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·flatAVX2F64(SB), NOSPLIT, $0-72
+	// b, the bias and the number of each of turns rows, to c
+	MOVQ       cols+40(FP), BX
+	MOVQ       BX, SI
+	ANDQ       $0x03, SI
+	IMUL3Q     $0x08, SI, SI
+	LEAQ       mask<>+32(SB), DI
+	SUBQ       SI, DI
+	VMOVDQU    (DI), Y0
+	MOVQ       c+0(FP), AX
+	MOVQ       turns+56(FP), CX
+	MOVQ       $0x00000000, DX
+	CMPQ       BX, $0x04
+	JGE        more2
+	MOVQ       b+24(FP), DI
+	MOVQ       bias+8(FP), R8
+	VMASKMOVPD (DI), Y0, Y1
+	VMASKMOVPD (R8), Y0, Y2
+	IMUL3Q     $0x08, BX, BX
+	MOVQ       period+48(FP), R8
+	IMUL3Q     $0x20, R8, R8
+	ADDQ       $0x20, R8
+	MOVQ       AX, SI
+	MOVQ       AX, DI
+	ADDQ       R8, DI
+	ADDQ       DI, R8
+
+row3:
+	LEAQ         (DX)(DX*1), R9
+	LEAQ         1(R9), R10
+	SHLQ         $0x20, R10
+	ADDQ         R10, R9
+	VMOVQ        R9, X3
+	VPBROADCASTQ X3, Y3
+	VMOVUPD      Y1, (SI)
+	VMOVUPD      Y2, (DI)
+	VMOVUPD      Y3, (R8)
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         BX, R8
+	ADDQ         $0x01, DX
+	DECQ         CX
+	JNZ          row3
+	JMP          ready1
+
+more2:
+	CMPQ       BX, $0x08
+	JGE        more4
+	MOVQ       b+24(FP), DI
+	MOVQ       bias+8(FP), R8
+	VMOVUPD    (DI), Y1
+	VMOVUPD    (R8), Y3
+	VMASKMOVPD 32(DI), Y0, Y2
+	VMASKMOVPD 32(R8), Y0, Y4
+	IMUL3Q     $0x08, BX, BX
+	MOVQ       period+48(FP), R8
+	IMUL3Q     $0x20, R8, R8
+	ADDQ       $0x20, R8
+	MOVQ       AX, SI
+	MOVQ       AX, DI
+	ADDQ       R8, DI
+	ADDQ       DI, R8
+
+row5:
+	LEAQ         (DX)(DX*1), R9
+	LEAQ         1(R9), R10
+	SHLQ         $0x20, R10
+	ADDQ         R10, R9
+	VMOVQ        R9, X5
+	VPBROADCASTQ X5, Y5
+	VMOVUPD      Y1, (SI)
+	VMOVUPD      Y3, (DI)
+	VMOVUPD      Y5, (R8)
+	VMOVUPD      Y2, 32(SI)
+	VMOVUPD      Y4, 32(DI)
+	VMOVUPD      Y5, 32(R8)
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         BX, R8
+	ADDQ         $0x01, DX
+	DECQ         CX
+	JNZ          row5
+	JMP          ready1
+
+more4:
+	MOVQ       b+24(FP), DI
+	MOVQ       bias+8(FP), R8
+	VMOVUPD    (DI), Y1
+	VMOVUPD    (R8), Y4
+	VMOVUPD    32(DI), Y2
+	VMOVUPD    32(R8), Y5
+	VMASKMOVPD 64(DI), Y0, Y3
+	VMASKMOVPD 64(R8), Y0, Y6
+	IMUL3Q     $0x08, BX, BX
+	MOVQ       period+48(FP), R8
+	IMUL3Q     $0x20, R8, R8
+	ADDQ       $0x20, R8
+	MOVQ       AX, SI
+	MOVQ       AX, DI
+	ADDQ       R8, DI
+	ADDQ       DI, R8
+
+row7:
+	LEAQ         (DX)(DX*1), R9
+	LEAQ         1(R9), R10
+	SHLQ         $0x20, R10
+	ADDQ         R10, R9
+	VMOVQ        R9, X7
+	VPBROADCASTQ X7, Y7
+	VMOVUPD      Y1, (SI)
+	VMOVUPD      Y4, (DI)
+	VMOVUPD      Y7, (R8)
+	VMOVUPD      Y2, 32(SI)
+	VMOVUPD      Y5, 32(DI)
+	VMOVUPD      Y7, 32(R8)
+	VMOVUPD      Y3, 64(SI)
+	VMOVUPD      Y6, 64(DI)
+	VMOVUPD      Y7, 64(R8)
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         BX, R8
+	ADDQ         $0x01, DX
+	DECQ         CX
+	JNZ          row7
+	JMP          ready1
+
+ready1:
+	MOVQ    turns+56(FP), CX
+	MOVQ    CX, SI
+	ANDQ    $0x03, SI
+	IMUL3Q  $0x08, SI, SI
+	LEAQ    mask<>+32(SB), DI
+	SUBQ    SI, DI
+	VMOVDQU (DI), Y0
+	MOVQ    period+48(FP), SI
+	CMPQ    SI, $0x03
+	JNE     fewer8
+	VMOVUPD (AX), Y1
+	VMOVUPD 128(AX), Y4
+	VMOVUPD 256(AX), Y7
+	VMOVUPD 32(AX), Y2
+	VMOVUPD 160(AX), Y5
+	VMOVUPD 288(AX), Y8
+	VMOVUPD 64(AX), Y3
+	VMOVUPD 192(AX), Y6
+	VMOVUPD 320(AX), Y9
+	MOVQ    a+16(FP), DI
+	MOVQ    rows+32(FP), R8
+	MOVQ    act+64(FP), R9
+	CMPQ    R9, $0x01
+	JNE     linear9
+
+	// c = act(fma(a, b, bias)), 3 vectors
+	VXORPS Y12, Y12, Y12
+
+rows10:
+	CMPQ       CX, $0x04
+	JE         whole11
+	VMASKMOVPD (DI), Y0, Y10
+	JMP        loaded12
+
+whole11:
+	VMOVUPD (DI), Y10
+
+loaded12:
+	VPERMPS     Y10, Y7, Y11
+	VFMADD213PD Y4, Y1, Y11
+	VADDPD      Y12, Y11, Y11
+	VMAXPD      Y11, Y12, Y11
+	VMOVUPD     Y11, (AX)
+	VPERMPS     Y10, Y8, Y11
+	VFMADD213PD Y5, Y2, Y11
+	VADDPD      Y12, Y11, Y11
+	VMAXPD      Y11, Y12, Y11
+	VMOVUPD     Y11, 32(AX)
+	VPERMPS     Y10, Y9, Y11
+	VFMADD213PD Y6, Y3, Y11
+	VADDPD      Y12, Y11, Y11
+	VMAXPD      Y11, Y12, Y11
+	VMOVUPD     Y11, 64(AX)
+	IMUL3Q      $0x08, CX, R9
+	ADDQ        R9, DI
+	ADDQ        $0x60, AX
+	SUBQ        CX, R8
+	MOVQ        R8, R9
+	SUBQ        CX, R9
+	TESTQ       R9, R9
+	JGE         rows10
+	TESTQ       R8, R8
+	JLE         done13
+
+	// the last turns rows, some of them once more
+	MOVQ   CX, R8
+	IMULQ  R9, BX
+	ADDQ   BX, AX
+	IMUL3Q $0x08, R9, R9
+	ADDQ   R9, DI
+	JMP    rows10
+
+done13:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear9:
+	// c = act(fma(a, b, bias)), 3 vectors
+	VXORPS Y12, Y12, Y12
+
+rows14:
+	CMPQ       CX, $0x04
+	JE         whole15
+	VMASKMOVPD (DI), Y0, Y10
+	JMP        loaded16
+
+whole15:
+	VMOVUPD (DI), Y10
+
+loaded16:
+	VPERMPS     Y10, Y7, Y11
+	VFMADD213PD Y4, Y1, Y11
+	VADDPD      Y12, Y11, Y11
+	VMOVUPD     Y11, (AX)
+	VPERMPS     Y10, Y8, Y11
+	VFMADD213PD Y5, Y2, Y11
+	VADDPD      Y12, Y11, Y11
+	VMOVUPD     Y11, 32(AX)
+	VPERMPS     Y10, Y9, Y11
+	VFMADD213PD Y6, Y3, Y11
+	VADDPD      Y12, Y11, Y11
+	VMOVUPD     Y11, 64(AX)
+	IMUL3Q      $0x08, CX, R9
+	ADDQ        R9, DI
+	ADDQ        $0x60, AX
+	SUBQ        CX, R8
+	MOVQ        R8, R9
+	SUBQ        CX, R9
+	TESTQ       R9, R9
+	JGE         rows14
+	TESTQ       R8, R8
+	JLE         done17
+
+	// the last turns rows, some of them once more
+	MOVQ   CX, R8
+	IMULQ  R9, BX
+	ADDQ   BX, AX
+	IMUL3Q $0x08, R9, R9
+	ADDQ   R9, DI
+	JMP    rows14
+
+done17:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer8:
+	VMOVUPD (AX), Y1
+	VMOVUPD 64(AX), Y2
+	VMOVUPD 128(AX), Y3
+	MOVQ    a+16(FP), DI
+	MOVQ    rows+32(FP), R8
+	MOVQ    act+64(FP), R9
+	CMPQ    R9, $0x01
+	JNE     linear19
+
+	// c = act(fma(a, b, bias)), 1 vectors
+	VXORPS Y6, Y6, Y6
+
+rows20:
+	CMPQ       CX, $0x04
+	JE         whole21
+	VMASKMOVPD (DI), Y0, Y4
+	JMP        loaded22
+
+whole21:
+	VMOVUPD (DI), Y4
+
+loaded22:
+	VPERMPS     Y4, Y3, Y5
+	VFMADD213PD Y2, Y1, Y5
+	VADDPD      Y6, Y5, Y5
+	VMAXPD      Y5, Y6, Y5
+	VMOVUPD     Y5, (AX)
+	IMUL3Q      $0x08, CX, R9
+	ADDQ        R9, DI
+	ADDQ        $0x20, AX
+	SUBQ        CX, R8
+	MOVQ        R8, R9
+	SUBQ        CX, R9
+	TESTQ       R9, R9
+	JGE         rows20
+	TESTQ       R8, R8
+	JLE         done23
+
+	// the last turns rows, some of them once more
+	MOVQ   CX, R8
+	IMULQ  R9, BX
+	ADDQ   BX, AX
+	IMUL3Q $0x08, R9, R9
+	ADDQ   R9, DI
+	JMP    rows20
+
+done23:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear19:
+	// c = act(fma(a, b, bias)), 1 vectors
+	VXORPS Y6, Y6, Y6
+
+rows24:
+	CMPQ       CX, $0x04
+	JE         whole25
+	VMASKMOVPD (DI), Y0, Y4
+	JMP        loaded26
+
+whole25:
+	VMOVUPD (DI), Y4
+
+loaded26:
+	VPERMPS     Y4, Y3, Y5
+	VFMADD213PD Y2, Y1, Y5
+	VADDPD      Y6, Y5, Y5
+	VMOVUPD     Y5, (AX)
+	IMUL3Q      $0x08, CX, R9
+	ADDQ        R9, DI
+	ADDQ        $0x20, AX
+	SUBQ        CX, R8
+	MOVQ        R8, R9
+	SUBQ        CX, R9
+	TESTQ       R9, R9
+	JGE         rows24
+	TESTQ       R8, R8
+	JLE         done27
+
+	// the last turns rows, some of them once more
+	MOVQ   CX, R8
+	IMULQ  R9, BX
+	ADDQ   BX, AX
+	IMUL3Q $0x08, R9, R9
+	ADDQ   R9, DI
+	JMP    rows24
+
+done27:
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -52384,7 +52384,7 @@ done96:
 	RET
 
 // func thinAVX512F32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, FMA3
+// Requires: AVX, AVX512F, AVX512VL, FMA3
 TEXT ·thinAVX512F32(SB), NOSPLIT, $0-88
 	MOVQ cols+64(FP), AX
 	MOVQ n+72(FP), BX
@@ -52416,11 +52416,13 @@ TEXT ·thinAVX512F32(SB), NOSPLIT, $0-88
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z11, Z11, Z11
 	CMPQ    R8, $0x01
 	JNE     linear4
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z11
+
 row5:
 	VBROADCASTSS (DX), Z9
 	VBROADCASTSS 4(DX), Z10
@@ -52433,12 +52435,9 @@ row5:
 	VMOVAPS      Z2, Z14
 	VFMADD231PS  Z9, Z5, Z14
 	VFMADD231PS  Z10, Z8, Z14
-	VADDPS       Z11, Z12, Z12
-	VMAXPS       Z12, Z11, Z12
-	VADDPS       Z11, Z13, Z13
-	VMAXPS       Z13, Z11, Z13
-	VADDPS       Z11, Z14, Z14
-	VMAXPS       Z14, Z11, Z14
+	VFIXUPIMMPS  $0x00, Z11, Z12, Z12
+	VFIXUPIMMPS  $0x00, Z11, Z13, Z13
+	VFIXUPIMMPS  $0x00, Z11, Z14, Z14
 	VMOVUPS      Z12, (BX)
 	VMOVUPS      Z13, 64(BX)
 	VMOVUPS      Z14, 128(BX)
@@ -52452,6 +52451,9 @@ row5:
 
 linear4:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z11
+
 row6:
 	VBROADCASTSS (DX), Z9
 	VBROADCASTSS 4(DX), Z10
@@ -52464,9 +52466,9 @@ row6:
 	VMOVAPS      Z2, Z14
 	VFMADD231PS  Z9, Z5, Z14
 	VFMADD231PS  Z10, Z8, Z14
-	VADDPS       Z11, Z12, Z12
-	VADDPS       Z11, Z13, Z13
-	VADDPS       Z11, Z14, Z14
+	VFIXUPIMMPS  $0x00, Z11, Z12, Z12
+	VFIXUPIMMPS  $0x00, Z11, Z13, Z13
+	VFIXUPIMMPS  $0x00, Z11, Z14, Z14
 	VMOVUPS      Z12, (BX)
 	VMOVUPS      Z13, 64(BX)
 	VMOVUPS      Z14, 128(BX)
@@ -52509,11 +52511,13 @@ over3:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z11, Z11, Z11
 	CMPQ    R8, $0x01
 	JNE     linear8
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z11
+
 row9:
 	VBROADCASTSS (DX), Z9
 	VBROADCASTSS 4(DX), Z10
@@ -52526,12 +52530,9 @@ row9:
 	VMOVAPS      X2, X14
 	VFMADD231PS  X9, X5, X14
 	VFMADD231PS  X10, X8, X14
-	VADDPS       Z11, Z12, Z12
-	VMAXPS       Z12, Z11, Z12
-	VADDPS       Z11, Z13, Z13
-	VMAXPS       Z13, Z11, Z13
-	VADDPS       X11, X14, X14
-	VMAXPS       X14, X11, X14
+	VFIXUPIMMPS  $0x00, Z11, Z12, Z12
+	VFIXUPIMMPS  $0x00, Z11, Z13, Z13
+	VFIXUPIMMPS  $0x00, X11, X14, X14
 	VMOVUPS      Z12, (BX)
 	VMOVUPS      Z13, 64(BX)
 	VMOVUPS      X14, 128(BX)(AX*1)
@@ -52545,6 +52546,9 @@ row9:
 
 linear8:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z11
+
 row10:
 	VBROADCASTSS (DX), Z9
 	VBROADCASTSS 4(DX), Z10
@@ -52557,9 +52561,9 @@ row10:
 	VMOVAPS      X2, X14
 	VFMADD231PS  X9, X5, X14
 	VFMADD231PS  X10, X8, X14
-	VADDPS       Z11, Z12, Z12
-	VADDPS       Z11, Z13, Z13
-	VADDPS       X11, X14, X14
+	VFIXUPIMMPS  $0x00, Z11, Z12, Z12
+	VFIXUPIMMPS  $0x00, Z11, Z13, Z13
+	VFIXUPIMMPS  $0x00, X11, X14, X14
 	VMOVUPS      Z12, (BX)
 	VMOVUPS      Z13, 64(BX)
 	VMOVUPS      X14, 128(BX)(AX*1)
@@ -52602,11 +52606,13 @@ over7:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z11, Z11, Z11
 	CMPQ    R8, $0x01
 	JNE     linear12
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z11
+
 row13:
 	VBROADCASTSS (DX), Z9
 	VBROADCASTSS 4(DX), Z10
@@ -52619,12 +52625,9 @@ row13:
 	VMOVAPS      Y2, Y14
 	VFMADD231PS  Y9, Y5, Y14
 	VFMADD231PS  Y10, Y8, Y14
-	VADDPS       Z11, Z12, Z12
-	VMAXPS       Z12, Z11, Z12
-	VADDPS       Z11, Z13, Z13
-	VMAXPS       Z13, Z11, Z13
-	VADDPS       Y11, Y14, Y14
-	VMAXPS       Y14, Y11, Y14
+	VFIXUPIMMPS  $0x00, Z11, Z12, Z12
+	VFIXUPIMMPS  $0x00, Z11, Z13, Z13
+	VFIXUPIMMPS  $0x00, Y11, Y14, Y14
 	VMOVUPS      Z12, (BX)
 	VMOVUPS      Z13, 64(BX)
 	VMOVUPS      Y14, 128(BX)(AX*1)
@@ -52638,6 +52641,9 @@ row13:
 
 linear12:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z11
+
 row14:
 	VBROADCASTSS (DX), Z9
 	VBROADCASTSS 4(DX), Z10
@@ -52650,9 +52656,9 @@ row14:
 	VMOVAPS      Y2, Y14
 	VFMADD231PS  Y9, Y5, Y14
 	VFMADD231PS  Y10, Y8, Y14
-	VADDPS       Z11, Z12, Z12
-	VADDPS       Z11, Z13, Z13
-	VADDPS       Y11, Y14, Y14
+	VFIXUPIMMPS  $0x00, Z11, Z12, Z12
+	VFIXUPIMMPS  $0x00, Z11, Z13, Z13
+	VFIXUPIMMPS  $0x00, Y11, Y14, Y14
 	VMOVUPS      Z12, (BX)
 	VMOVUPS      Z13, 64(BX)
 	VMOVUPS      Y14, 128(BX)(AX*1)
@@ -52693,11 +52699,13 @@ over11:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z11, Z11, Z11
 	CMPQ    R8, $0x01
 	JNE     linear15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z11
+
 row16:
 	VBROADCASTSS (DX), Z9
 	VBROADCASTSS 4(DX), Z10
@@ -52710,12 +52718,9 @@ row16:
 	VMOVAPS      Z2, Z14
 	VFMADD231PS  Z9, Z5, Z14
 	VFMADD231PS  Z10, Z8, Z14
-	VADDPS       Z11, Z12, Z12
-	VMAXPS       Z12, Z11, Z12
-	VADDPS       Z11, Z13, Z13
-	VMAXPS       Z13, Z11, Z13
-	VADDPS       Z11, Z14, Z14
-	VMAXPS       Z14, Z11, Z14
+	VFIXUPIMMPS  $0x00, Z11, Z12, Z12
+	VFIXUPIMMPS  $0x00, Z11, Z13, Z13
+	VFIXUPIMMPS  $0x00, Z11, Z14, Z14
 	VMOVUPS      Z12, (BX)
 	VMOVUPS      Z13, 64(BX)
 	VMOVUPS      Z14, 128(BX)(AX*1)
@@ -52729,6 +52734,9 @@ row16:
 
 linear15:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z11
+
 row17:
 	VBROADCASTSS (DX), Z9
 	VBROADCASTSS 4(DX), Z10
@@ -52741,9 +52749,9 @@ row17:
 	VMOVAPS      Z2, Z14
 	VFMADD231PS  Z9, Z5, Z14
 	VFMADD231PS  Z10, Z8, Z14
-	VADDPS       Z11, Z12, Z12
-	VADDPS       Z11, Z13, Z13
-	VADDPS       Z11, Z14, Z14
+	VFIXUPIMMPS  $0x00, Z11, Z12, Z12
+	VFIXUPIMMPS  $0x00, Z11, Z13, Z13
+	VFIXUPIMMPS  $0x00, Z11, Z14, Z14
 	VMOVUPS      Z12, (BX)
 	VMOVUPS      Z13, 64(BX)
 	VMOVUPS      Z14, 128(BX)(AX*1)
@@ -52779,11 +52787,13 @@ narrower2:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
 	JNE     linear20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z8
+
 row21:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -52793,10 +52803,8 @@ row21:
 	VMOVAPS      Z1, Z10
 	VFMADD231PS  Z6, Z3, Z10
 	VFMADD231PS  Z7, Z5, Z10
-	VADDPS       Z8, Z9, Z9
-	VMAXPS       Z9, Z8, Z9
-	VADDPS       Z8, Z10, Z10
-	VMAXPS       Z10, Z8, Z10
+	VFIXUPIMMPS  $0x00, Z8, Z9, Z9
+	VFIXUPIMMPS  $0x00, Z8, Z10, Z10
 	VMOVUPS      Z9, (BX)
 	VMOVUPS      Z10, 64(BX)
 	ADDQ         CX, BX
@@ -52809,6 +52817,9 @@ row21:
 
 linear20:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z8
+
 row22:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -52818,8 +52829,8 @@ row22:
 	VMOVAPS      Z1, Z10
 	VFMADD231PS  Z6, Z3, Z10
 	VFMADD231PS  Z7, Z5, Z10
-	VADDPS       Z8, Z9, Z9
-	VADDPS       Z8, Z10, Z10
+	VFIXUPIMMPS  $0x00, Z8, Z9, Z9
+	VFIXUPIMMPS  $0x00, Z8, Z10, Z10
 	VMOVUPS      Z9, (BX)
 	VMOVUPS      Z10, 64(BX)
 	ADDQ         CX, BX
@@ -52858,11 +52869,13 @@ over19:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
 	JNE     linear24
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z8
+
 row25:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -52872,10 +52885,8 @@ row25:
 	VMOVAPS      X1, X10
 	VFMADD231PS  X6, X3, X10
 	VFMADD231PS  X7, X5, X10
-	VADDPS       Z8, Z9, Z9
-	VMAXPS       Z9, Z8, Z9
-	VADDPS       X8, X10, X10
-	VMAXPS       X10, X8, X10
+	VFIXUPIMMPS  $0x00, Z8, Z9, Z9
+	VFIXUPIMMPS  $0x00, X8, X10, X10
 	VMOVUPS      Z9, (BX)
 	VMOVUPS      X10, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -52888,6 +52899,9 @@ row25:
 
 linear24:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z8
+
 row26:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -52897,8 +52911,8 @@ row26:
 	VMOVAPS      X1, X10
 	VFMADD231PS  X6, X3, X10
 	VFMADD231PS  X7, X5, X10
-	VADDPS       Z8, Z9, Z9
-	VADDPS       X8, X10, X10
+	VFIXUPIMMPS  $0x00, Z8, Z9, Z9
+	VFIXUPIMMPS  $0x00, X8, X10, X10
 	VMOVUPS      Z9, (BX)
 	VMOVUPS      X10, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -52937,11 +52951,13 @@ over23:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
 	JNE     linear28
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z8
+
 row29:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -52951,10 +52967,8 @@ row29:
 	VMOVAPS      Y1, Y10
 	VFMADD231PS  Y6, Y3, Y10
 	VFMADD231PS  Y7, Y5, Y10
-	VADDPS       Z8, Z9, Z9
-	VMAXPS       Z9, Z8, Z9
-	VADDPS       Y8, Y10, Y10
-	VMAXPS       Y10, Y8, Y10
+	VFIXUPIMMPS  $0x00, Z8, Z9, Z9
+	VFIXUPIMMPS  $0x00, Y8, Y10, Y10
 	VMOVUPS      Z9, (BX)
 	VMOVUPS      Y10, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -52967,6 +52981,9 @@ row29:
 
 linear28:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z8
+
 row30:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -52976,8 +52993,8 @@ row30:
 	VMOVAPS      Y1, Y10
 	VFMADD231PS  Y6, Y3, Y10
 	VFMADD231PS  Y7, Y5, Y10
-	VADDPS       Z8, Z9, Z9
-	VADDPS       Y8, Y10, Y10
+	VFIXUPIMMPS  $0x00, Z8, Z9, Z9
+	VFIXUPIMMPS  $0x00, Y8, Y10, Y10
 	VMOVUPS      Z9, (BX)
 	VMOVUPS      Y10, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -53014,11 +53031,13 @@ over27:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
 	JNE     linear31
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z8
+
 row32:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -53028,10 +53047,8 @@ row32:
 	VMOVAPS      Z1, Z10
 	VFMADD231PS  Z6, Z3, Z10
 	VFMADD231PS  Z7, Z5, Z10
-	VADDPS       Z8, Z9, Z9
-	VMAXPS       Z9, Z8, Z9
-	VADDPS       Z8, Z10, Z10
-	VMAXPS       Z10, Z8, Z10
+	VFIXUPIMMPS  $0x00, Z8, Z9, Z9
+	VFIXUPIMMPS  $0x00, Z8, Z10, Z10
 	VMOVUPS      Z9, (BX)
 	VMOVUPS      Z10, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -53044,6 +53061,9 @@ row32:
 
 linear31:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z8
+
 row33:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -53053,8 +53073,8 @@ row33:
 	VMOVAPS      Z1, Z10
 	VFMADD231PS  Z6, Z3, Z10
 	VFMADD231PS  Z7, Z5, Z10
-	VADDPS       Z8, Z9, Z9
-	VADDPS       Z8, Z10, Z10
+	VFIXUPIMMPS  $0x00, Z8, Z9, Z9
+	VFIXUPIMMPS  $0x00, Z8, Z10, Z10
 	VMOVUPS      Z9, (BX)
 	VMOVUPS      Z10, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -53084,19 +53104,20 @@ narrower18:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear35
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z5
+
 row36:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z3, Z1, Z6
 	VFMADD231PS  Z4, Z2, Z6
-	VADDPS       Z5, Z6, Z6
-	VMAXPS       Z6, Z5, Z6
+	VFIXUPIMMPS  $0x00, Z5, Z6, Z6
 	VMOVUPS      Z6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -53108,13 +53129,16 @@ row36:
 
 linear35:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z5
+
 row37:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z3, Z1, Z6
 	VFMADD231PS  Z4, Z2, Z6
-	VADDPS       Z5, Z6, Z6
+	VFIXUPIMMPS  $0x00, Z5, Z6, Z6
 	VMOVUPS      Z6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -53143,19 +53167,20 @@ over34:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear39
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z5
+
 row40:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y3, Y1, Y6
 	VFMADD231PS  Y4, Y2, Y6
-	VADDPS       Y5, Y6, Y6
-	VMAXPS       Y6, Y5, Y6
+	VFIXUPIMMPS  $0x00, Y5, Y6, Y6
 	VMOVUPS      Y6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -53167,13 +53192,16 @@ row40:
 
 linear39:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z5
+
 row41:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y3, Y1, Y6
 	VFMADD231PS  Y4, Y2, Y6
-	VADDPS       Y5, Y6, Y6
+	VFIXUPIMMPS  $0x00, Y5, Y6, Y6
 	VMOVUPS      Y6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -53211,11 +53239,13 @@ over38:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
 	JNE     linear43
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z8
+
 row44:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -53225,10 +53255,8 @@ row44:
 	VMOVAPS      Y1, Y10
 	VFMADD231PS  Y6, Y3, Y10
 	VFMADD231PS  Y7, Y5, Y10
-	VADDPS       Y8, Y9, Y9
-	VMAXPS       Y9, Y8, Y9
-	VADDPS       Y8, Y10, Y10
-	VMAXPS       Y10, Y8, Y10
+	VFIXUPIMMPS  $0x00, Y8, Y9, Y9
+	VFIXUPIMMPS  $0x00, Y8, Y10, Y10
 	VMOVUPS      Y9, (BX)
 	VMOVUPS      Y10, 32(BX)(AX*1)
 	ADDQ         CX, BX
@@ -53241,6 +53269,9 @@ row44:
 
 linear43:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z8
+
 row45:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -53250,8 +53281,8 @@ row45:
 	VMOVAPS      Y1, Y10
 	VFMADD231PS  Y6, Y3, Y10
 	VFMADD231PS  Y7, Y5, Y10
-	VADDPS       Y8, Y9, Y9
-	VADDPS       Y8, Y10, Y10
+	VFIXUPIMMPS  $0x00, Y8, Y9, Y9
+	VFIXUPIMMPS  $0x00, Y8, Y10, Y10
 	VMOVUPS      Y9, (BX)
 	VMOVUPS      Y10, 32(BX)(AX*1)
 	ADDQ         CX, BX
@@ -53281,19 +53312,20 @@ over42:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear47
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z5
+
 row48:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X3, X1, X6
 	VFMADD231PS  X4, X2, X6
-	VADDPS       X5, X6, X6
-	VMAXPS       X6, X5, X6
+	VFIXUPIMMPS  $0x00, X5, X6, X6
 	VMOVUPS      X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -53305,13 +53337,16 @@ row48:
 
 linear47:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z5
+
 row49:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X3, X1, X6
 	VFMADD231PS  X4, X2, X6
-	VADDPS       X5, X6, X6
+	VFIXUPIMMPS  $0x00, X5, X6, X6
 	VMOVUPS      X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -53349,11 +53384,13 @@ over46:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
 	JNE     linear51
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z8
+
 row52:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -53363,10 +53400,8 @@ row52:
 	VMOVAPS      X1, X10
 	VFMADD231PS  X6, X3, X10
 	VFMADD231PS  X7, X5, X10
-	VADDPS       X8, X9, X9
-	VMAXPS       X9, X8, X9
-	VADDPS       X8, X10, X10
-	VMAXPS       X10, X8, X10
+	VFIXUPIMMPS  $0x00, X8, X9, X9
+	VFIXUPIMMPS  $0x00, X8, X10, X10
 	VMOVUPS      X9, (BX)
 	VMOVUPS      X10, 16(BX)(AX*1)
 	ADDQ         CX, BX
@@ -53379,6 +53414,9 @@ row52:
 
 linear51:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z8
+
 row53:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -53388,8 +53426,8 @@ row53:
 	VMOVAPS      X1, X10
 	VFMADD231PS  X6, X3, X10
 	VFMADD231PS  X7, X5, X10
-	VADDPS       X8, X9, X9
-	VADDPS       X8, X10, X10
+	VFIXUPIMMPS  $0x00, X8, X9, X9
+	VFIXUPIMMPS  $0x00, X8, X10, X10
 	VMOVUPS      X9, (BX)
 	VMOVUPS      X10, 16(BX)(AX*1)
 	ADDQ         CX, BX
@@ -53419,19 +53457,20 @@ over50:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
-	VPXORD Z5, Z5, Z5
 	CMPQ   R8, $0x01
 	JNE    linear55
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z5
+
 row56:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X3, X1, X6
 	VFMADD231PS  X4, X2, X6
-	VADDPS       X5, X6, X6
-	VMAXPS       X6, X5, X6
+	VFIXUPIMMPS  $0x00, X5, X6, X6
 	VMOVSD       X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -53443,13 +53482,16 @@ row56:
 
 linear55:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z5
+
 row57:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X3, X1, X6
 	VFMADD231PS  X4, X2, X6
-	VADDPS       X5, X6, X6
+	VFIXUPIMMPS  $0x00, X5, X6, X6
 	VMOVSD       X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -53487,11 +53529,13 @@ over54:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
-	VPXORD Z8, Z8, Z8
 	CMPQ   R8, $0x01
 	JNE    linear59
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z8
+
 row60:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -53501,10 +53545,8 @@ row60:
 	VMOVAPS      X1, X10
 	VFMADD231PS  X6, X3, X10
 	VFMADD231PS  X7, X5, X10
-	VADDPS       X8, X9, X9
-	VMAXPS       X9, X8, X9
-	VADDPS       X8, X10, X10
-	VMAXPS       X10, X8, X10
+	VFIXUPIMMPS  $0x00, X8, X9, X9
+	VFIXUPIMMPS  $0x00, X8, X10, X10
 	VMOVSD       X9, (BX)
 	VMOVSD       X10, 8(BX)(AX*1)
 	ADDQ         CX, BX
@@ -53517,6 +53559,9 @@ row60:
 
 linear59:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z8
+
 row61:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -53526,8 +53571,8 @@ row61:
 	VMOVAPS      X1, X10
 	VFMADD231PS  X6, X3, X10
 	VFMADD231PS  X7, X5, X10
-	VADDPS       X8, X9, X9
-	VADDPS       X8, X10, X10
+	VFIXUPIMMPS  $0x00, X8, X9, X9
+	VFIXUPIMMPS  $0x00, X8, X10, X10
 	VMOVSD       X9, (BX)
 	VMOVSD       X10, 8(BX)(AX*1)
 	ADDQ         CX, BX
@@ -53554,19 +53599,20 @@ over58:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
-	VPXORD Z5, Z5, Z5
 	CMPQ   R8, $0x01
 	JNE    linear62
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z5
+
 row63:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X3, X1, X6
 	VFMADD231PS  X4, X2, X6
-	VADDPS       X5, X6, X6
-	VMAXPS       X6, X5, X6
+	VFIXUPIMMPS  $0x00, X5, X6, X6
 	VMOVSS       X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -53578,13 +53624,16 @@ row63:
 
 linear62:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z5
+
 row64:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X3, X1, X6
 	VFMADD231PS  X4, X2, X6
-	VADDPS       X5, X6, X6
+	VFIXUPIMMPS  $0x00, X5, X6, X6
 	VMOVSS       X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -53617,11 +53666,13 @@ fewer1:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z7, Z7, Z7
 	CMPQ    R8, $0x01
 	JNE     linear68
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z7
+
 row69:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
@@ -53630,12 +53681,9 @@ row69:
 	VFMADD231PS  Z6, Z4, Z9
 	VMOVAPS      Z2, Z10
 	VFMADD231PS  Z6, Z5, Z10
-	VADDPS       Z7, Z8, Z8
-	VMAXPS       Z8, Z7, Z8
-	VADDPS       Z7, Z9, Z9
-	VMAXPS       Z9, Z7, Z9
-	VADDPS       Z7, Z10, Z10
-	VMAXPS       Z10, Z7, Z10
+	VFIXUPIMMPS  $0x00, Z7, Z8, Z8
+	VFIXUPIMMPS  $0x00, Z7, Z9, Z9
+	VFIXUPIMMPS  $0x00, Z7, Z10, Z10
 	VMOVUPS      Z8, (BX)
 	VMOVUPS      Z9, 64(BX)
 	VMOVUPS      Z10, 128(BX)
@@ -53649,6 +53697,9 @@ row69:
 
 linear68:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z7
+
 row70:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
@@ -53657,9 +53708,9 @@ row70:
 	VFMADD231PS  Z6, Z4, Z9
 	VMOVAPS      Z2, Z10
 	VFMADD231PS  Z6, Z5, Z10
-	VADDPS       Z7, Z8, Z8
-	VADDPS       Z7, Z9, Z9
-	VADDPS       Z7, Z10, Z10
+	VFIXUPIMMPS  $0x00, Z7, Z8, Z8
+	VFIXUPIMMPS  $0x00, Z7, Z9, Z9
+	VFIXUPIMMPS  $0x00, Z7, Z10, Z10
 	VMOVUPS      Z8, (BX)
 	VMOVUPS      Z9, 64(BX)
 	VMOVUPS      Z10, 128(BX)
@@ -53698,11 +53749,13 @@ over67:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z7, Z7, Z7
 	CMPQ    R8, $0x01
 	JNE     linear72
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z7
+
 row73:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
@@ -53711,12 +53764,9 @@ row73:
 	VFMADD231PS  Z6, Z4, Z9
 	VMOVAPS      X2, X10
 	VFMADD231PS  X6, X5, X10
-	VADDPS       Z7, Z8, Z8
-	VMAXPS       Z8, Z7, Z8
-	VADDPS       Z7, Z9, Z9
-	VMAXPS       Z9, Z7, Z9
-	VADDPS       X7, X10, X10
-	VMAXPS       X10, X7, X10
+	VFIXUPIMMPS  $0x00, Z7, Z8, Z8
+	VFIXUPIMMPS  $0x00, Z7, Z9, Z9
+	VFIXUPIMMPS  $0x00, X7, X10, X10
 	VMOVUPS      Z8, (BX)
 	VMOVUPS      Z9, 64(BX)
 	VMOVUPS      X10, 128(BX)(AX*1)
@@ -53730,6 +53780,9 @@ row73:
 
 linear72:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z7
+
 row74:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
@@ -53738,9 +53791,9 @@ row74:
 	VFMADD231PS  Z6, Z4, Z9
 	VMOVAPS      X2, X10
 	VFMADD231PS  X6, X5, X10
-	VADDPS       Z7, Z8, Z8
-	VADDPS       Z7, Z9, Z9
-	VADDPS       X7, X10, X10
+	VFIXUPIMMPS  $0x00, Z7, Z8, Z8
+	VFIXUPIMMPS  $0x00, Z7, Z9, Z9
+	VFIXUPIMMPS  $0x00, X7, X10, X10
 	VMOVUPS      Z8, (BX)
 	VMOVUPS      Z9, 64(BX)
 	VMOVUPS      X10, 128(BX)(AX*1)
@@ -53779,11 +53832,13 @@ over71:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z7, Z7, Z7
 	CMPQ    R8, $0x01
 	JNE     linear76
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z7
+
 row77:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
@@ -53792,12 +53847,9 @@ row77:
 	VFMADD231PS  Z6, Z4, Z9
 	VMOVAPS      Y2, Y10
 	VFMADD231PS  Y6, Y5, Y10
-	VADDPS       Z7, Z8, Z8
-	VMAXPS       Z8, Z7, Z8
-	VADDPS       Z7, Z9, Z9
-	VMAXPS       Z9, Z7, Z9
-	VADDPS       Y7, Y10, Y10
-	VMAXPS       Y10, Y7, Y10
+	VFIXUPIMMPS  $0x00, Z7, Z8, Z8
+	VFIXUPIMMPS  $0x00, Z7, Z9, Z9
+	VFIXUPIMMPS  $0x00, Y7, Y10, Y10
 	VMOVUPS      Z8, (BX)
 	VMOVUPS      Z9, 64(BX)
 	VMOVUPS      Y10, 128(BX)(AX*1)
@@ -53811,6 +53863,9 @@ row77:
 
 linear76:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z7
+
 row78:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
@@ -53819,9 +53874,9 @@ row78:
 	VFMADD231PS  Z6, Z4, Z9
 	VMOVAPS      Y2, Y10
 	VFMADD231PS  Y6, Y5, Y10
-	VADDPS       Z7, Z8, Z8
-	VADDPS       Z7, Z9, Z9
-	VADDPS       Y7, Y10, Y10
+	VFIXUPIMMPS  $0x00, Z7, Z8, Z8
+	VFIXUPIMMPS  $0x00, Z7, Z9, Z9
+	VFIXUPIMMPS  $0x00, Y7, Y10, Y10
 	VMOVUPS      Z8, (BX)
 	VMOVUPS      Z9, 64(BX)
 	VMOVUPS      Y10, 128(BX)(AX*1)
@@ -53858,11 +53913,13 @@ over75:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z7, Z7, Z7
 	CMPQ    R8, $0x01
 	JNE     linear79
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z7
+
 row80:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
@@ -53871,12 +53928,9 @@ row80:
 	VFMADD231PS  Z6, Z4, Z9
 	VMOVAPS      Z2, Z10
 	VFMADD231PS  Z6, Z5, Z10
-	VADDPS       Z7, Z8, Z8
-	VMAXPS       Z8, Z7, Z8
-	VADDPS       Z7, Z9, Z9
-	VMAXPS       Z9, Z7, Z9
-	VADDPS       Z7, Z10, Z10
-	VMAXPS       Z10, Z7, Z10
+	VFIXUPIMMPS  $0x00, Z7, Z8, Z8
+	VFIXUPIMMPS  $0x00, Z7, Z9, Z9
+	VFIXUPIMMPS  $0x00, Z7, Z10, Z10
 	VMOVUPS      Z8, (BX)
 	VMOVUPS      Z9, 64(BX)
 	VMOVUPS      Z10, 128(BX)(AX*1)
@@ -53890,6 +53944,9 @@ row80:
 
 linear79:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z7
+
 row81:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
@@ -53898,9 +53955,9 @@ row81:
 	VFMADD231PS  Z6, Z4, Z9
 	VMOVAPS      Z2, Z10
 	VFMADD231PS  Z6, Z5, Z10
-	VADDPS       Z7, Z8, Z8
-	VADDPS       Z7, Z9, Z9
-	VADDPS       Z7, Z10, Z10
+	VFIXUPIMMPS  $0x00, Z7, Z8, Z8
+	VFIXUPIMMPS  $0x00, Z7, Z9, Z9
+	VFIXUPIMMPS  $0x00, Z7, Z10, Z10
 	VMOVUPS      Z8, (BX)
 	VMOVUPS      Z9, 64(BX)
 	VMOVUPS      Z10, 128(BX)(AX*1)
@@ -53933,21 +53990,21 @@ narrower66:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear84
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z5
+
 row85:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
 	VMOVAPS      Z1, Z7
 	VFMADD231PS  Z4, Z3, Z7
-	VADDPS       Z5, Z6, Z6
-	VMAXPS       Z6, Z5, Z6
-	VADDPS       Z5, Z7, Z7
-	VMAXPS       Z7, Z5, Z7
+	VFIXUPIMMPS  $0x00, Z5, Z6, Z6
+	VFIXUPIMMPS  $0x00, Z5, Z7, Z7
 	VMOVUPS      Z6, (BX)
 	VMOVUPS      Z7, 64(BX)
 	ADDQ         CX, BX
@@ -53960,14 +54017,17 @@ row85:
 
 linear84:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z5
+
 row86:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
 	VMOVAPS      Z1, Z7
 	VFMADD231PS  Z4, Z3, Z7
-	VADDPS       Z5, Z6, Z6
-	VADDPS       Z5, Z7, Z7
+	VFIXUPIMMPS  $0x00, Z5, Z6, Z6
+	VFIXUPIMMPS  $0x00, Z5, Z7, Z7
 	VMOVUPS      Z6, (BX)
 	VMOVUPS      Z7, 64(BX)
 	ADDQ         CX, BX
@@ -54003,21 +54063,21 @@ over83:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear88
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z5
+
 row89:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
 	VMOVAPS      X1, X7
 	VFMADD231PS  X4, X3, X7
-	VADDPS       Z5, Z6, Z6
-	VMAXPS       Z6, Z5, Z6
-	VADDPS       X5, X7, X7
-	VMAXPS       X7, X5, X7
+	VFIXUPIMMPS  $0x00, Z5, Z6, Z6
+	VFIXUPIMMPS  $0x00, X5, X7, X7
 	VMOVUPS      Z6, (BX)
 	VMOVUPS      X7, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -54030,14 +54090,17 @@ row89:
 
 linear88:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z5
+
 row90:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
 	VMOVAPS      X1, X7
 	VFMADD231PS  X4, X3, X7
-	VADDPS       Z5, Z6, Z6
-	VADDPS       X5, X7, X7
+	VFIXUPIMMPS  $0x00, Z5, Z6, Z6
+	VFIXUPIMMPS  $0x00, X5, X7, X7
 	VMOVUPS      Z6, (BX)
 	VMOVUPS      X7, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -54073,21 +54136,21 @@ over87:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear92
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z5
+
 row93:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
 	VMOVAPS      Y1, Y7
 	VFMADD231PS  Y4, Y3, Y7
-	VADDPS       Z5, Z6, Z6
-	VMAXPS       Z6, Z5, Z6
-	VADDPS       Y5, Y7, Y7
-	VMAXPS       Y7, Y5, Y7
+	VFIXUPIMMPS  $0x00, Z5, Z6, Z6
+	VFIXUPIMMPS  $0x00, Y5, Y7, Y7
 	VMOVUPS      Z6, (BX)
 	VMOVUPS      Y7, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -54100,14 +54163,17 @@ row93:
 
 linear92:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z5
+
 row94:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
 	VMOVAPS      Y1, Y7
 	VFMADD231PS  Y4, Y3, Y7
-	VADDPS       Z5, Z6, Z6
-	VADDPS       Y5, Y7, Y7
+	VFIXUPIMMPS  $0x00, Z5, Z6, Z6
+	VFIXUPIMMPS  $0x00, Y5, Y7, Y7
 	VMOVUPS      Z6, (BX)
 	VMOVUPS      Y7, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -54141,21 +54207,21 @@ over91:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear95
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z5
+
 row96:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
 	VMOVAPS      Z1, Z7
 	VFMADD231PS  Z4, Z3, Z7
-	VADDPS       Z5, Z6, Z6
-	VMAXPS       Z6, Z5, Z6
-	VADDPS       Z5, Z7, Z7
-	VMAXPS       Z7, Z5, Z7
+	VFIXUPIMMPS  $0x00, Z5, Z6, Z6
+	VFIXUPIMMPS  $0x00, Z5, Z7, Z7
 	VMOVUPS      Z6, (BX)
 	VMOVUPS      Z7, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -54168,14 +54234,17 @@ row96:
 
 linear95:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z5
+
 row97:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
 	VMOVAPS      Z1, Z7
 	VFMADD231PS  Z4, Z3, Z7
-	VADDPS       Z5, Z6, Z6
-	VADDPS       Z5, Z7, Z7
+	VFIXUPIMMPS  $0x00, Z5, Z6, Z6
+	VFIXUPIMMPS  $0x00, Z5, Z7, Z7
 	VMOVUPS      Z6, (BX)
 	VMOVUPS      Z7, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -54203,17 +54272,18 @@ narrower82:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z3, Z3, Z3
 	CMPQ    R8, $0x01
 	JNE     linear99
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z3
+
 row100:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      Z0, Z4
 	VFMADD231PS  Z2, Z1, Z4
-	VADDPS       Z3, Z4, Z4
-	VMAXPS       Z4, Z3, Z4
+	VFIXUPIMMPS  $0x00, Z3, Z4, Z4
 	VMOVUPS      Z4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -54225,11 +54295,14 @@ row100:
 
 linear99:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z3
+
 row101:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      Z0, Z4
 	VFMADD231PS  Z2, Z1, Z4
-	VADDPS       Z3, Z4, Z4
+	VFIXUPIMMPS  $0x00, Z3, Z4, Z4
 	VMOVUPS      Z4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -54256,17 +54329,18 @@ over98:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z3, Z3, Z3
 	CMPQ    R8, $0x01
 	JNE     linear103
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z3
+
 row104:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      Y0, Y4
 	VFMADD231PS  Y2, Y1, Y4
-	VADDPS       Y3, Y4, Y4
-	VMAXPS       Y4, Y3, Y4
+	VFIXUPIMMPS  $0x00, Y3, Y4, Y4
 	VMOVUPS      Y4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -54278,11 +54352,14 @@ row104:
 
 linear103:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z3
+
 row105:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      Y0, Y4
 	VFMADD231PS  Y2, Y1, Y4
-	VADDPS       Y3, Y4, Y4
+	VFIXUPIMMPS  $0x00, Y3, Y4, Y4
 	VMOVUPS      Y4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -54317,21 +54394,21 @@ over102:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear107
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z5
+
 row108:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
 	VMOVAPS      Y1, Y7
 	VFMADD231PS  Y4, Y3, Y7
-	VADDPS       Y5, Y6, Y6
-	VMAXPS       Y6, Y5, Y6
-	VADDPS       Y5, Y7, Y7
-	VMAXPS       Y7, Y5, Y7
+	VFIXUPIMMPS  $0x00, Y5, Y6, Y6
+	VFIXUPIMMPS  $0x00, Y5, Y7, Y7
 	VMOVUPS      Y6, (BX)
 	VMOVUPS      Y7, 32(BX)(AX*1)
 	ADDQ         CX, BX
@@ -54344,14 +54421,17 @@ row108:
 
 linear107:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z5
+
 row109:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
 	VMOVAPS      Y1, Y7
 	VFMADD231PS  Y4, Y3, Y7
-	VADDPS       Y5, Y6, Y6
-	VADDPS       Y5, Y7, Y7
+	VFIXUPIMMPS  $0x00, Y5, Y6, Y6
+	VFIXUPIMMPS  $0x00, Y5, Y7, Y7
 	VMOVUPS      Y6, (BX)
 	VMOVUPS      Y7, 32(BX)(AX*1)
 	ADDQ         CX, BX
@@ -54379,17 +54459,18 @@ over106:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z3, Z3, Z3
 	CMPQ    R8, $0x01
 	JNE     linear111
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z3
+
 row112:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      X0, X4
 	VFMADD231PS  X2, X1, X4
-	VADDPS       X3, X4, X4
-	VMAXPS       X4, X3, X4
+	VFIXUPIMMPS  $0x00, X3, X4, X4
 	VMOVUPS      X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -54401,11 +54482,14 @@ row112:
 
 linear111:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z3
+
 row113:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      X0, X4
 	VFMADD231PS  X2, X1, X4
-	VADDPS       X3, X4, X4
+	VFIXUPIMMPS  $0x00, X3, X4, X4
 	VMOVUPS      X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -54440,21 +54524,21 @@ over110:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear115
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z5
+
 row116:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X4, X2, X6
 	VMOVAPS      X1, X7
 	VFMADD231PS  X4, X3, X7
-	VADDPS       X5, X6, X6
-	VMAXPS       X6, X5, X6
-	VADDPS       X5, X7, X7
-	VMAXPS       X7, X5, X7
+	VFIXUPIMMPS  $0x00, X5, X6, X6
+	VFIXUPIMMPS  $0x00, X5, X7, X7
 	VMOVUPS      X6, (BX)
 	VMOVUPS      X7, 16(BX)(AX*1)
 	ADDQ         CX, BX
@@ -54467,14 +54551,17 @@ row116:
 
 linear115:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z5
+
 row117:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X4, X2, X6
 	VMOVAPS      X1, X7
 	VFMADD231PS  X4, X3, X7
-	VADDPS       X5, X6, X6
-	VADDPS       X5, X7, X7
+	VFIXUPIMMPS  $0x00, X5, X6, X6
+	VFIXUPIMMPS  $0x00, X5, X7, X7
 	VMOVUPS      X6, (BX)
 	VMOVUPS      X7, 16(BX)(AX*1)
 	ADDQ         CX, BX
@@ -54502,17 +54589,18 @@ over114:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
-	VPXORD Z3, Z3, Z3
 	CMPQ   R8, $0x01
 	JNE    linear119
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z3
+
 row120:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      X0, X4
 	VFMADD231PS  X2, X1, X4
-	VADDPS       X3, X4, X4
-	VMAXPS       X4, X3, X4
+	VFIXUPIMMPS  $0x00, X3, X4, X4
 	VMOVSD       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -54524,11 +54612,14 @@ row120:
 
 linear119:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z3
+
 row121:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      X0, X4
 	VFMADD231PS  X2, X1, X4
-	VADDPS       X3, X4, X4
+	VFIXUPIMMPS  $0x00, X3, X4, X4
 	VMOVSD       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -54563,21 +54654,21 @@ over118:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
-	VPXORD Z5, Z5, Z5
 	CMPQ   R8, $0x01
 	JNE    linear123
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z5
+
 row124:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X4, X2, X6
 	VMOVAPS      X1, X7
 	VFMADD231PS  X4, X3, X7
-	VADDPS       X5, X6, X6
-	VMAXPS       X6, X5, X6
-	VADDPS       X5, X7, X7
-	VMAXPS       X7, X5, X7
+	VFIXUPIMMPS  $0x00, X5, X6, X6
+	VFIXUPIMMPS  $0x00, X5, X7, X7
 	VMOVSD       X6, (BX)
 	VMOVSD       X7, 8(BX)(AX*1)
 	ADDQ         CX, BX
@@ -54590,14 +54681,17 @@ row124:
 
 linear123:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z5
+
 row125:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X4, X2, X6
 	VMOVAPS      X1, X7
 	VFMADD231PS  X4, X3, X7
-	VADDPS       X5, X6, X6
-	VADDPS       X5, X7, X7
+	VFIXUPIMMPS  $0x00, X5, X6, X6
+	VFIXUPIMMPS  $0x00, X5, X7, X7
 	VMOVSD       X6, (BX)
 	VMOVSD       X7, 8(BX)(AX*1)
 	ADDQ         CX, BX
@@ -54622,17 +54716,18 @@ over122:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
-	VPXORD Z3, Z3, Z3
 	CMPQ   R8, $0x01
 	JNE    linear126
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z3
+
 row127:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      X0, X4
 	VFMADD231PS  X2, X1, X4
-	VADDPS       X3, X4, X4
-	VMAXPS       X4, X3, X4
+	VFIXUPIMMPS  $0x00, X3, X4, X4
 	VMOVSS       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -54644,11 +54739,14 @@ row127:
 
 linear126:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z3
+
 row128:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      X0, X4
 	VFMADD231PS  X2, X1, X4
-	VADDPS       X3, X4, X4
+	VFIXUPIMMPS  $0x00, X3, X4, X4
 	VMOVSS       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -54659,7 +54757,7 @@ row128:
 	RET
 
 // func thinAVX512F64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, FMA3
+// Requires: AVX, AVX512F, AVX512VL, FMA3
 TEXT ·thinAVX512F64(SB), NOSPLIT, $0-88
 	MOVQ cols+64(FP), AX
 	MOVQ n+72(FP), BX
@@ -54691,11 +54789,13 @@ TEXT ·thinAVX512F64(SB), NOSPLIT, $0-88
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z11, Z11, Z11
 	CMPQ    R8, $0x01
 	JNE     linear4
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z11
+
 row5:
 	VBROADCASTSD (DX), Z9
 	VBROADCASTSD 8(DX), Z10
@@ -54708,12 +54808,9 @@ row5:
 	VMOVAPD      Z2, Z14
 	VFMADD231PD  Z9, Z5, Z14
 	VFMADD231PD  Z10, Z8, Z14
-	VADDPD       Z11, Z12, Z12
-	VMAXPD       Z12, Z11, Z12
-	VADDPD       Z11, Z13, Z13
-	VMAXPD       Z13, Z11, Z13
-	VADDPD       Z11, Z14, Z14
-	VMAXPD       Z14, Z11, Z14
+	VFIXUPIMMPD  $0x00, Z11, Z12, Z12
+	VFIXUPIMMPD  $0x00, Z11, Z13, Z13
+	VFIXUPIMMPD  $0x00, Z11, Z14, Z14
 	VMOVUPD      Z12, (BX)
 	VMOVUPD      Z13, 64(BX)
 	VMOVUPD      Z14, 128(BX)
@@ -54727,6 +54824,9 @@ row5:
 
 linear4:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z11
+
 row6:
 	VBROADCASTSD (DX), Z9
 	VBROADCASTSD 8(DX), Z10
@@ -54739,9 +54839,9 @@ row6:
 	VMOVAPD      Z2, Z14
 	VFMADD231PD  Z9, Z5, Z14
 	VFMADD231PD  Z10, Z8, Z14
-	VADDPD       Z11, Z12, Z12
-	VADDPD       Z11, Z13, Z13
-	VADDPD       Z11, Z14, Z14
+	VFIXUPIMMPD  $0x00, Z11, Z12, Z12
+	VFIXUPIMMPD  $0x00, Z11, Z13, Z13
+	VFIXUPIMMPD  $0x00, Z11, Z14, Z14
 	VMOVUPD      Z12, (BX)
 	VMOVUPD      Z13, 64(BX)
 	VMOVUPD      Z14, 128(BX)
@@ -54784,11 +54884,13 @@ over3:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z11, Z11, Z11
 	CMPQ    R8, $0x01
 	JNE     linear8
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z11
+
 row9:
 	VBROADCASTSD (DX), Z9
 	VBROADCASTSD 8(DX), Z10
@@ -54801,12 +54903,9 @@ row9:
 	VMOVAPD      X2, X14
 	VFMADD231PD  X9, X5, X14
 	VFMADD231PD  X10, X8, X14
-	VADDPD       Z11, Z12, Z12
-	VMAXPD       Z12, Z11, Z12
-	VADDPD       Z11, Z13, Z13
-	VMAXPD       Z13, Z11, Z13
-	VADDPD       X11, X14, X14
-	VMAXPD       X14, X11, X14
+	VFIXUPIMMPD  $0x00, Z11, Z12, Z12
+	VFIXUPIMMPD  $0x00, Z11, Z13, Z13
+	VFIXUPIMMPD  $0x00, X11, X14, X14
 	VMOVUPD      Z12, (BX)
 	VMOVUPD      Z13, 64(BX)
 	VMOVUPD      X14, 128(BX)(AX*1)
@@ -54820,6 +54919,9 @@ row9:
 
 linear8:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z11
+
 row10:
 	VBROADCASTSD (DX), Z9
 	VBROADCASTSD 8(DX), Z10
@@ -54832,9 +54934,9 @@ row10:
 	VMOVAPD      X2, X14
 	VFMADD231PD  X9, X5, X14
 	VFMADD231PD  X10, X8, X14
-	VADDPD       Z11, Z12, Z12
-	VADDPD       Z11, Z13, Z13
-	VADDPD       X11, X14, X14
+	VFIXUPIMMPD  $0x00, Z11, Z12, Z12
+	VFIXUPIMMPD  $0x00, Z11, Z13, Z13
+	VFIXUPIMMPD  $0x00, X11, X14, X14
 	VMOVUPD      Z12, (BX)
 	VMOVUPD      Z13, 64(BX)
 	VMOVUPD      X14, 128(BX)(AX*1)
@@ -54877,11 +54979,13 @@ over7:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z11, Z11, Z11
 	CMPQ    R8, $0x01
 	JNE     linear12
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z11
+
 row13:
 	VBROADCASTSD (DX), Z9
 	VBROADCASTSD 8(DX), Z10
@@ -54894,12 +54998,9 @@ row13:
 	VMOVAPD      Y2, Y14
 	VFMADD231PD  Y9, Y5, Y14
 	VFMADD231PD  Y10, Y8, Y14
-	VADDPD       Z11, Z12, Z12
-	VMAXPD       Z12, Z11, Z12
-	VADDPD       Z11, Z13, Z13
-	VMAXPD       Z13, Z11, Z13
-	VADDPD       Y11, Y14, Y14
-	VMAXPD       Y14, Y11, Y14
+	VFIXUPIMMPD  $0x00, Z11, Z12, Z12
+	VFIXUPIMMPD  $0x00, Z11, Z13, Z13
+	VFIXUPIMMPD  $0x00, Y11, Y14, Y14
 	VMOVUPD      Z12, (BX)
 	VMOVUPD      Z13, 64(BX)
 	VMOVUPD      Y14, 128(BX)(AX*1)
@@ -54913,6 +55014,9 @@ row13:
 
 linear12:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z11
+
 row14:
 	VBROADCASTSD (DX), Z9
 	VBROADCASTSD 8(DX), Z10
@@ -54925,9 +55029,9 @@ row14:
 	VMOVAPD      Y2, Y14
 	VFMADD231PD  Y9, Y5, Y14
 	VFMADD231PD  Y10, Y8, Y14
-	VADDPD       Z11, Z12, Z12
-	VADDPD       Z11, Z13, Z13
-	VADDPD       Y11, Y14, Y14
+	VFIXUPIMMPD  $0x00, Z11, Z12, Z12
+	VFIXUPIMMPD  $0x00, Z11, Z13, Z13
+	VFIXUPIMMPD  $0x00, Y11, Y14, Y14
 	VMOVUPD      Z12, (BX)
 	VMOVUPD      Z13, 64(BX)
 	VMOVUPD      Y14, 128(BX)(AX*1)
@@ -54968,11 +55072,13 @@ over11:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z11, Z11, Z11
 	CMPQ    R8, $0x01
 	JNE     linear15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z11
+
 row16:
 	VBROADCASTSD (DX), Z9
 	VBROADCASTSD 8(DX), Z10
@@ -54985,12 +55091,9 @@ row16:
 	VMOVAPD      Z2, Z14
 	VFMADD231PD  Z9, Z5, Z14
 	VFMADD231PD  Z10, Z8, Z14
-	VADDPD       Z11, Z12, Z12
-	VMAXPD       Z12, Z11, Z12
-	VADDPD       Z11, Z13, Z13
-	VMAXPD       Z13, Z11, Z13
-	VADDPD       Z11, Z14, Z14
-	VMAXPD       Z14, Z11, Z14
+	VFIXUPIMMPD  $0x00, Z11, Z12, Z12
+	VFIXUPIMMPD  $0x00, Z11, Z13, Z13
+	VFIXUPIMMPD  $0x00, Z11, Z14, Z14
 	VMOVUPD      Z12, (BX)
 	VMOVUPD      Z13, 64(BX)
 	VMOVUPD      Z14, 128(BX)(AX*1)
@@ -55004,6 +55107,9 @@ row16:
 
 linear15:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z11
+
 row17:
 	VBROADCASTSD (DX), Z9
 	VBROADCASTSD 8(DX), Z10
@@ -55016,9 +55122,9 @@ row17:
 	VMOVAPD      Z2, Z14
 	VFMADD231PD  Z9, Z5, Z14
 	VFMADD231PD  Z10, Z8, Z14
-	VADDPD       Z11, Z12, Z12
-	VADDPD       Z11, Z13, Z13
-	VADDPD       Z11, Z14, Z14
+	VFIXUPIMMPD  $0x00, Z11, Z12, Z12
+	VFIXUPIMMPD  $0x00, Z11, Z13, Z13
+	VFIXUPIMMPD  $0x00, Z11, Z14, Z14
 	VMOVUPD      Z12, (BX)
 	VMOVUPD      Z13, 64(BX)
 	VMOVUPD      Z14, 128(BX)(AX*1)
@@ -55054,11 +55160,13 @@ narrower2:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
 	JNE     linear20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z8
+
 row21:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
@@ -55068,10 +55176,8 @@ row21:
 	VMOVAPD      Z1, Z10
 	VFMADD231PD  Z6, Z3, Z10
 	VFMADD231PD  Z7, Z5, Z10
-	VADDPD       Z8, Z9, Z9
-	VMAXPD       Z9, Z8, Z9
-	VADDPD       Z8, Z10, Z10
-	VMAXPD       Z10, Z8, Z10
+	VFIXUPIMMPD  $0x00, Z8, Z9, Z9
+	VFIXUPIMMPD  $0x00, Z8, Z10, Z10
 	VMOVUPD      Z9, (BX)
 	VMOVUPD      Z10, 64(BX)
 	ADDQ         CX, BX
@@ -55084,6 +55190,9 @@ row21:
 
 linear20:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z8
+
 row22:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
@@ -55093,8 +55202,8 @@ row22:
 	VMOVAPD      Z1, Z10
 	VFMADD231PD  Z6, Z3, Z10
 	VFMADD231PD  Z7, Z5, Z10
-	VADDPD       Z8, Z9, Z9
-	VADDPD       Z8, Z10, Z10
+	VFIXUPIMMPD  $0x00, Z8, Z9, Z9
+	VFIXUPIMMPD  $0x00, Z8, Z10, Z10
 	VMOVUPD      Z9, (BX)
 	VMOVUPD      Z10, 64(BX)
 	ADDQ         CX, BX
@@ -55133,11 +55242,13 @@ over19:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
 	JNE     linear24
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z8
+
 row25:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
@@ -55147,10 +55258,8 @@ row25:
 	VMOVAPD      X1, X10
 	VFMADD231PD  X6, X3, X10
 	VFMADD231PD  X7, X5, X10
-	VADDPD       Z8, Z9, Z9
-	VMAXPD       Z9, Z8, Z9
-	VADDPD       X8, X10, X10
-	VMAXPD       X10, X8, X10
+	VFIXUPIMMPD  $0x00, Z8, Z9, Z9
+	VFIXUPIMMPD  $0x00, X8, X10, X10
 	VMOVUPD      Z9, (BX)
 	VMOVUPD      X10, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -55163,6 +55272,9 @@ row25:
 
 linear24:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z8
+
 row26:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
@@ -55172,8 +55284,8 @@ row26:
 	VMOVAPD      X1, X10
 	VFMADD231PD  X6, X3, X10
 	VFMADD231PD  X7, X5, X10
-	VADDPD       Z8, Z9, Z9
-	VADDPD       X8, X10, X10
+	VFIXUPIMMPD  $0x00, Z8, Z9, Z9
+	VFIXUPIMMPD  $0x00, X8, X10, X10
 	VMOVUPD      Z9, (BX)
 	VMOVUPD      X10, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -55212,11 +55324,13 @@ over23:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
 	JNE     linear28
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z8
+
 row29:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
@@ -55226,10 +55340,8 @@ row29:
 	VMOVAPD      Y1, Y10
 	VFMADD231PD  Y6, Y3, Y10
 	VFMADD231PD  Y7, Y5, Y10
-	VADDPD       Z8, Z9, Z9
-	VMAXPD       Z9, Z8, Z9
-	VADDPD       Y8, Y10, Y10
-	VMAXPD       Y10, Y8, Y10
+	VFIXUPIMMPD  $0x00, Z8, Z9, Z9
+	VFIXUPIMMPD  $0x00, Y8, Y10, Y10
 	VMOVUPD      Z9, (BX)
 	VMOVUPD      Y10, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -55242,6 +55354,9 @@ row29:
 
 linear28:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z8
+
 row30:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
@@ -55251,8 +55366,8 @@ row30:
 	VMOVAPD      Y1, Y10
 	VFMADD231PD  Y6, Y3, Y10
 	VFMADD231PD  Y7, Y5, Y10
-	VADDPD       Z8, Z9, Z9
-	VADDPD       Y8, Y10, Y10
+	VFIXUPIMMPD  $0x00, Z8, Z9, Z9
+	VFIXUPIMMPD  $0x00, Y8, Y10, Y10
 	VMOVUPD      Z9, (BX)
 	VMOVUPD      Y10, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -55289,11 +55404,13 @@ over27:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
 	JNE     linear31
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z8
+
 row32:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
@@ -55303,10 +55420,8 @@ row32:
 	VMOVAPD      Z1, Z10
 	VFMADD231PD  Z6, Z3, Z10
 	VFMADD231PD  Z7, Z5, Z10
-	VADDPD       Z8, Z9, Z9
-	VMAXPD       Z9, Z8, Z9
-	VADDPD       Z8, Z10, Z10
-	VMAXPD       Z10, Z8, Z10
+	VFIXUPIMMPD  $0x00, Z8, Z9, Z9
+	VFIXUPIMMPD  $0x00, Z8, Z10, Z10
 	VMOVUPD      Z9, (BX)
 	VMOVUPD      Z10, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -55319,6 +55434,9 @@ row32:
 
 linear31:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z8
+
 row33:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
@@ -55328,8 +55446,8 @@ row33:
 	VMOVAPD      Z1, Z10
 	VFMADD231PD  Z6, Z3, Z10
 	VFMADD231PD  Z7, Z5, Z10
-	VADDPD       Z8, Z9, Z9
-	VADDPD       Z8, Z10, Z10
+	VFIXUPIMMPD  $0x00, Z8, Z9, Z9
+	VFIXUPIMMPD  $0x00, Z8, Z10, Z10
 	VMOVUPD      Z9, (BX)
 	VMOVUPD      Z10, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -55359,19 +55477,20 @@ narrower18:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear35
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z5
+
 row36:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD 8(DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z3, Z1, Z6
 	VFMADD231PD  Z4, Z2, Z6
-	VADDPD       Z5, Z6, Z6
-	VMAXPD       Z6, Z5, Z6
+	VFIXUPIMMPD  $0x00, Z5, Z6, Z6
 	VMOVUPD      Z6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -55383,13 +55502,16 @@ row36:
 
 linear35:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z5
+
 row37:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD 8(DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z3, Z1, Z6
 	VFMADD231PD  Z4, Z2, Z6
-	VADDPD       Z5, Z6, Z6
+	VFIXUPIMMPD  $0x00, Z5, Z6, Z6
 	VMOVUPD      Z6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -55418,19 +55540,20 @@ over34:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear39
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z5
+
 row40:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD 8(DX), Z4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y3, Y1, Y6
 	VFMADD231PD  Y4, Y2, Y6
-	VADDPD       Y5, Y6, Y6
-	VMAXPD       Y6, Y5, Y6
+	VFIXUPIMMPD  $0x00, Y5, Y6, Y6
 	VMOVUPD      Y6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -55442,13 +55565,16 @@ row40:
 
 linear39:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z5
+
 row41:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD 8(DX), Z4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y3, Y1, Y6
 	VFMADD231PD  Y4, Y2, Y6
-	VADDPD       Y5, Y6, Y6
+	VFIXUPIMMPD  $0x00, Y5, Y6, Y6
 	VMOVUPD      Y6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -55486,11 +55612,13 @@ over38:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
 	JNE     linear43
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z8
+
 row44:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
@@ -55500,10 +55628,8 @@ row44:
 	VMOVAPD      Y1, Y10
 	VFMADD231PD  Y6, Y3, Y10
 	VFMADD231PD  Y7, Y5, Y10
-	VADDPD       Y8, Y9, Y9
-	VMAXPD       Y9, Y8, Y9
-	VADDPD       Y8, Y10, Y10
-	VMAXPD       Y10, Y8, Y10
+	VFIXUPIMMPD  $0x00, Y8, Y9, Y9
+	VFIXUPIMMPD  $0x00, Y8, Y10, Y10
 	VMOVUPD      Y9, (BX)
 	VMOVUPD      Y10, 32(BX)(AX*1)
 	ADDQ         CX, BX
@@ -55516,6 +55642,9 @@ row44:
 
 linear43:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z8
+
 row45:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
@@ -55525,8 +55654,8 @@ row45:
 	VMOVAPD      Y1, Y10
 	VFMADD231PD  Y6, Y3, Y10
 	VFMADD231PD  Y7, Y5, Y10
-	VADDPD       Y8, Y9, Y9
-	VADDPD       Y8, Y10, Y10
+	VFIXUPIMMPD  $0x00, Y8, Y9, Y9
+	VFIXUPIMMPD  $0x00, Y8, Y10, Y10
 	VMOVUPD      Y9, (BX)
 	VMOVUPD      Y10, 32(BX)(AX*1)
 	ADDQ         CX, BX
@@ -55556,19 +55685,20 @@ over42:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear47
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z5
+
 row48:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD 8(DX), Z4
 	VMOVAPD      X0, X6
 	VFMADD231PD  X3, X1, X6
 	VFMADD231PD  X4, X2, X6
-	VADDPD       X5, X6, X6
-	VMAXPD       X6, X5, X6
+	VFIXUPIMMPD  $0x00, X5, X6, X6
 	VMOVUPD      X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -55580,13 +55710,16 @@ row48:
 
 linear47:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z5
+
 row49:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD 8(DX), Z4
 	VMOVAPD      X0, X6
 	VFMADD231PD  X3, X1, X6
 	VFMADD231PD  X4, X2, X6
-	VADDPD       X5, X6, X6
+	VFIXUPIMMPD  $0x00, X5, X6, X6
 	VMOVUPD      X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -55624,11 +55757,13 @@ over46:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
 	JNE     linear51
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z8
+
 row52:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
@@ -55638,10 +55773,8 @@ row52:
 	VMOVAPD      X1, X10
 	VFMADD231PD  X6, X3, X10
 	VFMADD231PD  X7, X5, X10
-	VADDPD       X8, X9, X9
-	VMAXPD       X9, X8, X9
-	VADDPD       X8, X10, X10
-	VMAXPD       X10, X8, X10
+	VFIXUPIMMPD  $0x00, X8, X9, X9
+	VFIXUPIMMPD  $0x00, X8, X10, X10
 	VMOVUPD      X9, (BX)
 	VMOVUPD      X10, 16(BX)(AX*1)
 	ADDQ         CX, BX
@@ -55654,6 +55787,9 @@ row52:
 
 linear51:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z8
+
 row53:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
@@ -55663,8 +55799,8 @@ row53:
 	VMOVAPD      X1, X10
 	VFMADD231PD  X6, X3, X10
 	VFMADD231PD  X7, X5, X10
-	VADDPD       X8, X9, X9
-	VADDPD       X8, X10, X10
+	VFIXUPIMMPD  $0x00, X8, X9, X9
+	VFIXUPIMMPD  $0x00, X8, X10, X10
 	VMOVUPD      X9, (BX)
 	VMOVUPD      X10, 16(BX)(AX*1)
 	ADDQ         CX, BX
@@ -55691,19 +55827,20 @@ over50:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
-	VPXORD Z5, Z5, Z5
 	CMPQ   R8, $0x01
 	JNE    linear54
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z5
+
 row55:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD 8(DX), Z4
 	VMOVAPD      X0, X6
 	VFMADD231PD  X3, X1, X6
 	VFMADD231PD  X4, X2, X6
-	VADDPD       X5, X6, X6
-	VMAXPD       X6, X5, X6
+	VFIXUPIMMPD  $0x00, X5, X6, X6
 	VMOVSD       X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -55715,13 +55852,16 @@ row55:
 
 linear54:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z5
+
 row56:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD 8(DX), Z4
 	VMOVAPD      X0, X6
 	VFMADD231PD  X3, X1, X6
 	VFMADD231PD  X4, X2, X6
-	VADDPD       X5, X6, X6
+	VFIXUPIMMPD  $0x00, X5, X6, X6
 	VMOVSD       X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -55754,11 +55894,13 @@ fewer1:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z7, Z7, Z7
 	CMPQ    R8, $0x01
 	JNE     linear60
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z7
+
 row61:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
@@ -55767,12 +55909,9 @@ row61:
 	VFMADD231PD  Z6, Z4, Z9
 	VMOVAPD      Z2, Z10
 	VFMADD231PD  Z6, Z5, Z10
-	VADDPD       Z7, Z8, Z8
-	VMAXPD       Z8, Z7, Z8
-	VADDPD       Z7, Z9, Z9
-	VMAXPD       Z9, Z7, Z9
-	VADDPD       Z7, Z10, Z10
-	VMAXPD       Z10, Z7, Z10
+	VFIXUPIMMPD  $0x00, Z7, Z8, Z8
+	VFIXUPIMMPD  $0x00, Z7, Z9, Z9
+	VFIXUPIMMPD  $0x00, Z7, Z10, Z10
 	VMOVUPD      Z8, (BX)
 	VMOVUPD      Z9, 64(BX)
 	VMOVUPD      Z10, 128(BX)
@@ -55786,6 +55925,9 @@ row61:
 
 linear60:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z7
+
 row62:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
@@ -55794,9 +55936,9 @@ row62:
 	VFMADD231PD  Z6, Z4, Z9
 	VMOVAPD      Z2, Z10
 	VFMADD231PD  Z6, Z5, Z10
-	VADDPD       Z7, Z8, Z8
-	VADDPD       Z7, Z9, Z9
-	VADDPD       Z7, Z10, Z10
+	VFIXUPIMMPD  $0x00, Z7, Z8, Z8
+	VFIXUPIMMPD  $0x00, Z7, Z9, Z9
+	VFIXUPIMMPD  $0x00, Z7, Z10, Z10
 	VMOVUPD      Z8, (BX)
 	VMOVUPD      Z9, 64(BX)
 	VMOVUPD      Z10, 128(BX)
@@ -55835,11 +55977,13 @@ over59:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z7, Z7, Z7
 	CMPQ    R8, $0x01
 	JNE     linear64
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z7
+
 row65:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
@@ -55848,12 +55992,9 @@ row65:
 	VFMADD231PD  Z6, Z4, Z9
 	VMOVAPD      X2, X10
 	VFMADD231PD  X6, X5, X10
-	VADDPD       Z7, Z8, Z8
-	VMAXPD       Z8, Z7, Z8
-	VADDPD       Z7, Z9, Z9
-	VMAXPD       Z9, Z7, Z9
-	VADDPD       X7, X10, X10
-	VMAXPD       X10, X7, X10
+	VFIXUPIMMPD  $0x00, Z7, Z8, Z8
+	VFIXUPIMMPD  $0x00, Z7, Z9, Z9
+	VFIXUPIMMPD  $0x00, X7, X10, X10
 	VMOVUPD      Z8, (BX)
 	VMOVUPD      Z9, 64(BX)
 	VMOVUPD      X10, 128(BX)(AX*1)
@@ -55867,6 +56008,9 @@ row65:
 
 linear64:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z7
+
 row66:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
@@ -55875,9 +56019,9 @@ row66:
 	VFMADD231PD  Z6, Z4, Z9
 	VMOVAPD      X2, X10
 	VFMADD231PD  X6, X5, X10
-	VADDPD       Z7, Z8, Z8
-	VADDPD       Z7, Z9, Z9
-	VADDPD       X7, X10, X10
+	VFIXUPIMMPD  $0x00, Z7, Z8, Z8
+	VFIXUPIMMPD  $0x00, Z7, Z9, Z9
+	VFIXUPIMMPD  $0x00, X7, X10, X10
 	VMOVUPD      Z8, (BX)
 	VMOVUPD      Z9, 64(BX)
 	VMOVUPD      X10, 128(BX)(AX*1)
@@ -55916,11 +56060,13 @@ over63:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z7, Z7, Z7
 	CMPQ    R8, $0x01
 	JNE     linear68
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z7
+
 row69:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
@@ -55929,12 +56075,9 @@ row69:
 	VFMADD231PD  Z6, Z4, Z9
 	VMOVAPD      Y2, Y10
 	VFMADD231PD  Y6, Y5, Y10
-	VADDPD       Z7, Z8, Z8
-	VMAXPD       Z8, Z7, Z8
-	VADDPD       Z7, Z9, Z9
-	VMAXPD       Z9, Z7, Z9
-	VADDPD       Y7, Y10, Y10
-	VMAXPD       Y10, Y7, Y10
+	VFIXUPIMMPD  $0x00, Z7, Z8, Z8
+	VFIXUPIMMPD  $0x00, Z7, Z9, Z9
+	VFIXUPIMMPD  $0x00, Y7, Y10, Y10
 	VMOVUPD      Z8, (BX)
 	VMOVUPD      Z9, 64(BX)
 	VMOVUPD      Y10, 128(BX)(AX*1)
@@ -55948,6 +56091,9 @@ row69:
 
 linear68:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z7
+
 row70:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
@@ -55956,9 +56102,9 @@ row70:
 	VFMADD231PD  Z6, Z4, Z9
 	VMOVAPD      Y2, Y10
 	VFMADD231PD  Y6, Y5, Y10
-	VADDPD       Z7, Z8, Z8
-	VADDPD       Z7, Z9, Z9
-	VADDPD       Y7, Y10, Y10
+	VFIXUPIMMPD  $0x00, Z7, Z8, Z8
+	VFIXUPIMMPD  $0x00, Z7, Z9, Z9
+	VFIXUPIMMPD  $0x00, Y7, Y10, Y10
 	VMOVUPD      Z8, (BX)
 	VMOVUPD      Z9, 64(BX)
 	VMOVUPD      Y10, 128(BX)(AX*1)
@@ -55995,11 +56141,13 @@ over67:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z7, Z7, Z7
 	CMPQ    R8, $0x01
 	JNE     linear71
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z7
+
 row72:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
@@ -56008,12 +56156,9 @@ row72:
 	VFMADD231PD  Z6, Z4, Z9
 	VMOVAPD      Z2, Z10
 	VFMADD231PD  Z6, Z5, Z10
-	VADDPD       Z7, Z8, Z8
-	VMAXPD       Z8, Z7, Z8
-	VADDPD       Z7, Z9, Z9
-	VMAXPD       Z9, Z7, Z9
-	VADDPD       Z7, Z10, Z10
-	VMAXPD       Z10, Z7, Z10
+	VFIXUPIMMPD  $0x00, Z7, Z8, Z8
+	VFIXUPIMMPD  $0x00, Z7, Z9, Z9
+	VFIXUPIMMPD  $0x00, Z7, Z10, Z10
 	VMOVUPD      Z8, (BX)
 	VMOVUPD      Z9, 64(BX)
 	VMOVUPD      Z10, 128(BX)(AX*1)
@@ -56027,6 +56172,9 @@ row72:
 
 linear71:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z7
+
 row73:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
@@ -56035,9 +56183,9 @@ row73:
 	VFMADD231PD  Z6, Z4, Z9
 	VMOVAPD      Z2, Z10
 	VFMADD231PD  Z6, Z5, Z10
-	VADDPD       Z7, Z8, Z8
-	VADDPD       Z7, Z9, Z9
-	VADDPD       Z7, Z10, Z10
+	VFIXUPIMMPD  $0x00, Z7, Z8, Z8
+	VFIXUPIMMPD  $0x00, Z7, Z9, Z9
+	VFIXUPIMMPD  $0x00, Z7, Z10, Z10
 	VMOVUPD      Z8, (BX)
 	VMOVUPD      Z9, 64(BX)
 	VMOVUPD      Z10, 128(BX)(AX*1)
@@ -56070,21 +56218,21 @@ narrower58:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear76
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z5
+
 row77:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
 	VMOVAPD      Z1, Z7
 	VFMADD231PD  Z4, Z3, Z7
-	VADDPD       Z5, Z6, Z6
-	VMAXPD       Z6, Z5, Z6
-	VADDPD       Z5, Z7, Z7
-	VMAXPD       Z7, Z5, Z7
+	VFIXUPIMMPD  $0x00, Z5, Z6, Z6
+	VFIXUPIMMPD  $0x00, Z5, Z7, Z7
 	VMOVUPD      Z6, (BX)
 	VMOVUPD      Z7, 64(BX)
 	ADDQ         CX, BX
@@ -56097,14 +56245,17 @@ row77:
 
 linear76:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z5
+
 row78:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
 	VMOVAPD      Z1, Z7
 	VFMADD231PD  Z4, Z3, Z7
-	VADDPD       Z5, Z6, Z6
-	VADDPD       Z5, Z7, Z7
+	VFIXUPIMMPD  $0x00, Z5, Z6, Z6
+	VFIXUPIMMPD  $0x00, Z5, Z7, Z7
 	VMOVUPD      Z6, (BX)
 	VMOVUPD      Z7, 64(BX)
 	ADDQ         CX, BX
@@ -56140,21 +56291,21 @@ over75:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear80
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z5
+
 row81:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
 	VMOVAPD      X1, X7
 	VFMADD231PD  X4, X3, X7
-	VADDPD       Z5, Z6, Z6
-	VMAXPD       Z6, Z5, Z6
-	VADDPD       X5, X7, X7
-	VMAXPD       X7, X5, X7
+	VFIXUPIMMPD  $0x00, Z5, Z6, Z6
+	VFIXUPIMMPD  $0x00, X5, X7, X7
 	VMOVUPD      Z6, (BX)
 	VMOVUPD      X7, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -56167,14 +56318,17 @@ row81:
 
 linear80:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z5
+
 row82:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
 	VMOVAPD      X1, X7
 	VFMADD231PD  X4, X3, X7
-	VADDPD       Z5, Z6, Z6
-	VADDPD       X5, X7, X7
+	VFIXUPIMMPD  $0x00, Z5, Z6, Z6
+	VFIXUPIMMPD  $0x00, X5, X7, X7
 	VMOVUPD      Z6, (BX)
 	VMOVUPD      X7, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -56210,21 +56364,21 @@ over79:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear84
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z5
+
 row85:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
 	VMOVAPD      Y1, Y7
 	VFMADD231PD  Y4, Y3, Y7
-	VADDPD       Z5, Z6, Z6
-	VMAXPD       Z6, Z5, Z6
-	VADDPD       Y5, Y7, Y7
-	VMAXPD       Y7, Y5, Y7
+	VFIXUPIMMPD  $0x00, Z5, Z6, Z6
+	VFIXUPIMMPD  $0x00, Y5, Y7, Y7
 	VMOVUPD      Z6, (BX)
 	VMOVUPD      Y7, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -56237,14 +56391,17 @@ row85:
 
 linear84:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z5
+
 row86:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
 	VMOVAPD      Y1, Y7
 	VFMADD231PD  Y4, Y3, Y7
-	VADDPD       Z5, Z6, Z6
-	VADDPD       Y5, Y7, Y7
+	VFIXUPIMMPD  $0x00, Z5, Z6, Z6
+	VFIXUPIMMPD  $0x00, Y5, Y7, Y7
 	VMOVUPD      Z6, (BX)
 	VMOVUPD      Y7, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -56278,21 +56435,21 @@ over83:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear87
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z5
+
 row88:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
 	VMOVAPD      Z1, Z7
 	VFMADD231PD  Z4, Z3, Z7
-	VADDPD       Z5, Z6, Z6
-	VMAXPD       Z6, Z5, Z6
-	VADDPD       Z5, Z7, Z7
-	VMAXPD       Z7, Z5, Z7
+	VFIXUPIMMPD  $0x00, Z5, Z6, Z6
+	VFIXUPIMMPD  $0x00, Z5, Z7, Z7
 	VMOVUPD      Z6, (BX)
 	VMOVUPD      Z7, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -56305,14 +56462,17 @@ row88:
 
 linear87:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z5
+
 row89:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
 	VMOVAPD      Z1, Z7
 	VFMADD231PD  Z4, Z3, Z7
-	VADDPD       Z5, Z6, Z6
-	VADDPD       Z5, Z7, Z7
+	VFIXUPIMMPD  $0x00, Z5, Z6, Z6
+	VFIXUPIMMPD  $0x00, Z5, Z7, Z7
 	VMOVUPD      Z6, (BX)
 	VMOVUPD      Z7, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -56340,17 +56500,18 @@ narrower74:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z3, Z3, Z3
 	CMPQ    R8, $0x01
 	JNE     linear91
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z3
+
 row92:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      Z0, Z4
 	VFMADD231PD  Z2, Z1, Z4
-	VADDPD       Z3, Z4, Z4
-	VMAXPD       Z4, Z3, Z4
+	VFIXUPIMMPD  $0x00, Z3, Z4, Z4
 	VMOVUPD      Z4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -56362,11 +56523,14 @@ row92:
 
 linear91:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z3
+
 row93:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      Z0, Z4
 	VFMADD231PD  Z2, Z1, Z4
-	VADDPD       Z3, Z4, Z4
+	VFIXUPIMMPD  $0x00, Z3, Z4, Z4
 	VMOVUPD      Z4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -56393,17 +56557,18 @@ over90:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z3, Z3, Z3
 	CMPQ    R8, $0x01
 	JNE     linear95
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z3
+
 row96:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      Y0, Y4
 	VFMADD231PD  Y2, Y1, Y4
-	VADDPD       Y3, Y4, Y4
-	VMAXPD       Y4, Y3, Y4
+	VFIXUPIMMPD  $0x00, Y3, Y4, Y4
 	VMOVUPD      Y4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -56415,11 +56580,14 @@ row96:
 
 linear95:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z3
+
 row97:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      Y0, Y4
 	VFMADD231PD  Y2, Y1, Y4
-	VADDPD       Y3, Y4, Y4
+	VFIXUPIMMPD  $0x00, Y3, Y4, Y4
 	VMOVUPD      Y4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -56454,21 +56622,21 @@ over94:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear99
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z5
+
 row100:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
 	VMOVAPD      Y1, Y7
 	VFMADD231PD  Y4, Y3, Y7
-	VADDPD       Y5, Y6, Y6
-	VMAXPD       Y6, Y5, Y6
-	VADDPD       Y5, Y7, Y7
-	VMAXPD       Y7, Y5, Y7
+	VFIXUPIMMPD  $0x00, Y5, Y6, Y6
+	VFIXUPIMMPD  $0x00, Y5, Y7, Y7
 	VMOVUPD      Y6, (BX)
 	VMOVUPD      Y7, 32(BX)(AX*1)
 	ADDQ         CX, BX
@@ -56481,14 +56649,17 @@ row100:
 
 linear99:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z5
+
 row101:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
 	VMOVAPD      Y1, Y7
 	VFMADD231PD  Y4, Y3, Y7
-	VADDPD       Y5, Y6, Y6
-	VADDPD       Y5, Y7, Y7
+	VFIXUPIMMPD  $0x00, Y5, Y6, Y6
+	VFIXUPIMMPD  $0x00, Y5, Y7, Y7
 	VMOVUPD      Y6, (BX)
 	VMOVUPD      Y7, 32(BX)(AX*1)
 	ADDQ         CX, BX
@@ -56516,17 +56687,18 @@ over98:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z3, Z3, Z3
 	CMPQ    R8, $0x01
 	JNE     linear103
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z3
+
 row104:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      X0, X4
 	VFMADD231PD  X2, X1, X4
-	VADDPD       X3, X4, X4
-	VMAXPD       X4, X3, X4
+	VFIXUPIMMPD  $0x00, X3, X4, X4
 	VMOVUPD      X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -56538,11 +56710,14 @@ row104:
 
 linear103:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z3
+
 row105:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      X0, X4
 	VFMADD231PD  X2, X1, X4
-	VADDPD       X3, X4, X4
+	VFIXUPIMMPD  $0x00, X3, X4, X4
 	VMOVUPD      X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -56577,21 +56752,21 @@ over102:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
-	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear107
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z5
+
 row108:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      X0, X6
 	VFMADD231PD  X4, X2, X6
 	VMOVAPD      X1, X7
 	VFMADD231PD  X4, X3, X7
-	VADDPD       X5, X6, X6
-	VMAXPD       X6, X5, X6
-	VADDPD       X5, X7, X7
-	VMAXPD       X7, X5, X7
+	VFIXUPIMMPD  $0x00, X5, X6, X6
+	VFIXUPIMMPD  $0x00, X5, X7, X7
 	VMOVUPD      X6, (BX)
 	VMOVUPD      X7, 16(BX)(AX*1)
 	ADDQ         CX, BX
@@ -56604,14 +56779,17 @@ row108:
 
 linear107:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z5
+
 row109:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      X0, X6
 	VFMADD231PD  X4, X2, X6
 	VMOVAPD      X1, X7
 	VFMADD231PD  X4, X3, X7
-	VADDPD       X5, X6, X6
-	VADDPD       X5, X7, X7
+	VFIXUPIMMPD  $0x00, X5, X6, X6
+	VFIXUPIMMPD  $0x00, X5, X7, X7
 	VMOVUPD      X6, (BX)
 	VMOVUPD      X7, 16(BX)(AX*1)
 	ADDQ         CX, BX
@@ -56636,17 +56814,18 @@ over106:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
-	VPXORD Z3, Z3, Z3
 	CMPQ   R8, $0x01
 	JNE    linear110
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z3
+
 row111:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      X0, X4
 	VFMADD231PD  X2, X1, X4
-	VADDPD       X3, X4, X4
-	VMAXPD       X4, X3, X4
+	VFIXUPIMMPD  $0x00, X3, X4, X4
 	VMOVSD       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -56658,16 +56837,1478 @@ row111:
 
 linear110:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z3
+
 row112:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      X0, X4
 	VFMADD231PD  X2, X1, X4
-	VADDPD       X3, X4, X4
+	VFIXUPIMMPD  $0x00, X3, X4, X4
 	VMOVSD       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
 	DECQ         DI
 	JNZ          row112
 	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func flatAVX512F32(c *float32, bias *float32, a *float32, b *float32, rows int, cols int, period int, turns int, act int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·flatAVX512F32(SB), NOSPLIT, $0-72
+	// b, the bias and the number of each of turns rows, to c
+	MOVQ      cols+40(FP), BX
+	MOVQ      BX, DI
+	ANDQ      $0x0f, DI
+	MOVL      $0x0000ffff, SI
+	BZHIL     DI, SI, SI
+	KMOVW     SI, K1
+	MOVQ      c+0(FP), AX
+	MOVQ      turns+56(FP), CX
+	MOVQ      $0x00000000, DX
+	CMPQ      BX, $0x10
+	JGE       more2
+	MOVQ      b+24(FP), DI
+	MOVQ      bias+8(FP), R8
+	VMOVUPS.Z (DI), K1, Z0
+	VMOVUPS.Z (R8), K1, Z1
+	IMUL3Q    $0x04, BX, BX
+	MOVQ      period+48(FP), R8
+	IMUL3Q    $0x40, R8, R8
+	ADDQ      $0x40, R8
+	MOVQ      AX, SI
+	MOVQ      AX, DI
+	ADDQ      R8, DI
+	ADDQ      DI, R8
+
+row3:
+	VPBROADCASTD DX, Z2
+	VMOVUPS      Z0, (SI)
+	VMOVUPS      Z1, (DI)
+	VMOVUPS      Z2, (R8)
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         BX, R8
+	ADDQ         $0x01, DX
+	DECQ         CX
+	JNZ          row3
+	JMP          ready1
+
+more2:
+	CMPQ      BX, $0x20
+	JGE       more4
+	MOVQ      b+24(FP), DI
+	MOVQ      bias+8(FP), R8
+	VMOVUPS   (DI), Z0
+	VMOVUPS   (R8), Z2
+	VMOVUPS.Z 64(DI), K1, Z1
+	VMOVUPS.Z 64(R8), K1, Z3
+	IMUL3Q    $0x04, BX, BX
+	MOVQ      period+48(FP), R8
+	IMUL3Q    $0x40, R8, R8
+	ADDQ      $0x40, R8
+	MOVQ      AX, SI
+	MOVQ      AX, DI
+	ADDQ      R8, DI
+	ADDQ      DI, R8
+
+row5:
+	VPBROADCASTD DX, Z4
+	VMOVUPS      Z0, (SI)
+	VMOVUPS      Z2, (DI)
+	VMOVUPS      Z4, (R8)
+	VMOVUPS      Z1, 64(SI)
+	VMOVUPS      Z3, 64(DI)
+	VMOVUPS      Z4, 64(R8)
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         BX, R8
+	ADDQ         $0x01, DX
+	DECQ         CX
+	JNZ          row5
+	JMP          ready1
+
+more4:
+	MOVQ      b+24(FP), DI
+	MOVQ      bias+8(FP), R8
+	VMOVUPS   (DI), Z0
+	VMOVUPS   (R8), Z3
+	VMOVUPS   64(DI), Z1
+	VMOVUPS   64(R8), Z4
+	VMOVUPS.Z 128(DI), K1, Z2
+	VMOVUPS.Z 128(R8), K1, Z5
+	IMUL3Q    $0x04, BX, BX
+	MOVQ      period+48(FP), R8
+	IMUL3Q    $0x40, R8, R8
+	ADDQ      $0x40, R8
+	MOVQ      AX, SI
+	MOVQ      AX, DI
+	ADDQ      R8, DI
+	ADDQ      DI, R8
+
+row7:
+	VPBROADCASTD DX, Z6
+	VMOVUPS      Z0, (SI)
+	VMOVUPS      Z3, (DI)
+	VMOVUPS      Z6, (R8)
+	VMOVUPS      Z1, 64(SI)
+	VMOVUPS      Z4, 64(DI)
+	VMOVUPS      Z6, 64(R8)
+	VMOVUPS      Z2, 128(SI)
+	VMOVUPS      Z5, 128(DI)
+	VMOVUPS      Z6, 128(R8)
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         BX, R8
+	ADDQ         $0x01, DX
+	DECQ         CX
+	JNZ          row7
+	JMP          ready1
+
+ready1:
+	MOVQ    turns+56(FP), CX
+	MOVQ    CX, DI
+	ANDQ    $0x0f, DI
+	MOVL    $0x0000ffff, SI
+	BZHIL   DI, SI, SI
+	KMOVW   SI, K1
+	MOVQ    period+48(FP), SI
+	CMPQ    SI, $0x09
+	JNE     fewer8
+	VMOVUPS (AX), Z0
+	VMOVUPS 640(AX), Z9
+	VMOVUPS 1280(AX), Z18
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 704(AX), Z10
+	VMOVUPS 1344(AX), Z19
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 768(AX), Z11
+	VMOVUPS 1408(AX), Z20
+	VMOVUPS 192(AX), Z3
+	VMOVUPS 832(AX), Z12
+	VMOVUPS 1472(AX), Z21
+	VMOVUPS 256(AX), Z4
+	VMOVUPS 896(AX), Z13
+	VMOVUPS 1536(AX), Z22
+	VMOVUPS 320(AX), Z5
+	VMOVUPS 960(AX), Z14
+	VMOVUPS 1600(AX), Z23
+	VMOVUPS 384(AX), Z6
+	VMOVUPS 1024(AX), Z15
+	VMOVUPS 1664(AX), Z24
+	VMOVUPS 448(AX), Z7
+	VMOVUPS 1088(AX), Z16
+	VMOVUPS 1728(AX), Z25
+	VMOVUPS 512(AX), Z8
+	VMOVUPS 1152(AX), Z17
+	VMOVUPS 1792(AX), Z26
+	MOVQ    a+16(FP), DI
+	MOVQ    rows+32(FP), R8
+	MOVQ    act+64(FP), R9
+	CMPQ    R9, $0x01
+	JNE     linear9
+
+	// c = act(fma(a, b, bias)), 9 vectors
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z29
+
+rows10:
+	CMPQ      CX, $0x10
+	JE        whole11
+	VMOVUPS.Z (DI), K1, Z27
+	JMP       loaded12
+
+whole11:
+	VMOVUPS (DI), Z27
+
+loaded12:
+	VPERMPS     Z27, Z18, Z28
+	VFMADD213PS Z9, Z0, Z28
+	VFIXUPIMMPS $0x00, Z29, Z28, Z28
+	VMOVUPS     Z28, (AX)
+	VPERMPS     Z27, Z19, Z28
+	VFMADD213PS Z10, Z1, Z28
+	VFIXUPIMMPS $0x00, Z29, Z28, Z28
+	VMOVUPS     Z28, 64(AX)
+	VPERMPS     Z27, Z20, Z28
+	VFMADD213PS Z11, Z2, Z28
+	VFIXUPIMMPS $0x00, Z29, Z28, Z28
+	VMOVUPS     Z28, 128(AX)
+	VPERMPS     Z27, Z21, Z28
+	VFMADD213PS Z12, Z3, Z28
+	VFIXUPIMMPS $0x00, Z29, Z28, Z28
+	VMOVUPS     Z28, 192(AX)
+	VPERMPS     Z27, Z22, Z28
+	VFMADD213PS Z13, Z4, Z28
+	VFIXUPIMMPS $0x00, Z29, Z28, Z28
+	VMOVUPS     Z28, 256(AX)
+	VPERMPS     Z27, Z23, Z28
+	VFMADD213PS Z14, Z5, Z28
+	VFIXUPIMMPS $0x00, Z29, Z28, Z28
+	VMOVUPS     Z28, 320(AX)
+	VPERMPS     Z27, Z24, Z28
+	VFMADD213PS Z15, Z6, Z28
+	VFIXUPIMMPS $0x00, Z29, Z28, Z28
+	VMOVUPS     Z28, 384(AX)
+	VPERMPS     Z27, Z25, Z28
+	VFMADD213PS Z16, Z7, Z28
+	VFIXUPIMMPS $0x00, Z29, Z28, Z28
+	VMOVUPS     Z28, 448(AX)
+	VPERMPS     Z27, Z26, Z28
+	VFMADD213PS Z17, Z8, Z28
+	VFIXUPIMMPS $0x00, Z29, Z28, Z28
+	VMOVUPS     Z28, 512(AX)
+	IMUL3Q      $0x04, CX, R9
+	ADDQ        R9, DI
+	ADDQ        $0x00000240, AX
+	SUBQ        CX, R8
+	MOVQ        R8, R9
+	SUBQ        CX, R9
+	TESTQ       R9, R9
+	JGE         rows10
+	TESTQ       R8, R8
+	JLE         done13
+
+	// the last turns rows, some of them once more
+	MOVQ   CX, R8
+	IMULQ  R9, BX
+	ADDQ   BX, AX
+	IMUL3Q $0x04, R9, R9
+	ADDQ   R9, DI
+	JMP    rows10
+
+done13:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear9:
+	// c = act(fma(a, b, bias)), 9 vectors
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z29
+
+rows14:
+	CMPQ      CX, $0x10
+	JE        whole15
+	VMOVUPS.Z (DI), K1, Z27
+	JMP       loaded16
+
+whole15:
+	VMOVUPS (DI), Z27
+
+loaded16:
+	VPERMPS     Z27, Z18, Z28
+	VFMADD213PS Z9, Z0, Z28
+	VFIXUPIMMPS $0x00, Z29, Z28, Z28
+	VMOVUPS     Z28, (AX)
+	VPERMPS     Z27, Z19, Z28
+	VFMADD213PS Z10, Z1, Z28
+	VFIXUPIMMPS $0x00, Z29, Z28, Z28
+	VMOVUPS     Z28, 64(AX)
+	VPERMPS     Z27, Z20, Z28
+	VFMADD213PS Z11, Z2, Z28
+	VFIXUPIMMPS $0x00, Z29, Z28, Z28
+	VMOVUPS     Z28, 128(AX)
+	VPERMPS     Z27, Z21, Z28
+	VFMADD213PS Z12, Z3, Z28
+	VFIXUPIMMPS $0x00, Z29, Z28, Z28
+	VMOVUPS     Z28, 192(AX)
+	VPERMPS     Z27, Z22, Z28
+	VFMADD213PS Z13, Z4, Z28
+	VFIXUPIMMPS $0x00, Z29, Z28, Z28
+	VMOVUPS     Z28, 256(AX)
+	VPERMPS     Z27, Z23, Z28
+	VFMADD213PS Z14, Z5, Z28
+	VFIXUPIMMPS $0x00, Z29, Z28, Z28
+	VMOVUPS     Z28, 320(AX)
+	VPERMPS     Z27, Z24, Z28
+	VFMADD213PS Z15, Z6, Z28
+	VFIXUPIMMPS $0x00, Z29, Z28, Z28
+	VMOVUPS     Z28, 384(AX)
+	VPERMPS     Z27, Z25, Z28
+	VFMADD213PS Z16, Z7, Z28
+	VFIXUPIMMPS $0x00, Z29, Z28, Z28
+	VMOVUPS     Z28, 448(AX)
+	VPERMPS     Z27, Z26, Z28
+	VFMADD213PS Z17, Z8, Z28
+	VFIXUPIMMPS $0x00, Z29, Z28, Z28
+	VMOVUPS     Z28, 512(AX)
+	IMUL3Q      $0x04, CX, R9
+	ADDQ        R9, DI
+	ADDQ        $0x00000240, AX
+	SUBQ        CX, R8
+	MOVQ        R8, R9
+	SUBQ        CX, R9
+	TESTQ       R9, R9
+	JGE         rows14
+	TESTQ       R8, R8
+	JLE         done17
+
+	// the last turns rows, some of them once more
+	MOVQ   CX, R8
+	IMULQ  R9, BX
+	ADDQ   BX, AX
+	IMUL3Q $0x04, R9, R9
+	ADDQ   R9, DI
+	JMP    rows14
+
+done17:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer8:
+	CMPQ    SI, $0x07
+	JNE     fewer18
+	VMOVUPS (AX), Z0
+	VMOVUPS 512(AX), Z7
+	VMOVUPS 1024(AX), Z14
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 576(AX), Z8
+	VMOVUPS 1088(AX), Z15
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 640(AX), Z9
+	VMOVUPS 1152(AX), Z16
+	VMOVUPS 192(AX), Z3
+	VMOVUPS 704(AX), Z10
+	VMOVUPS 1216(AX), Z17
+	VMOVUPS 256(AX), Z4
+	VMOVUPS 768(AX), Z11
+	VMOVUPS 1280(AX), Z18
+	VMOVUPS 320(AX), Z5
+	VMOVUPS 832(AX), Z12
+	VMOVUPS 1344(AX), Z19
+	VMOVUPS 384(AX), Z6
+	VMOVUPS 896(AX), Z13
+	VMOVUPS 1408(AX), Z20
+	MOVQ    a+16(FP), DI
+	MOVQ    rows+32(FP), R8
+	MOVQ    act+64(FP), R9
+	CMPQ    R9, $0x01
+	JNE     linear19
+
+	// c = act(fma(a, b, bias)), 7 vectors
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z23
+
+rows20:
+	CMPQ      CX, $0x10
+	JE        whole21
+	VMOVUPS.Z (DI), K1, Z21
+	JMP       loaded22
+
+whole21:
+	VMOVUPS (DI), Z21
+
+loaded22:
+	VPERMPS     Z21, Z14, Z22
+	VFMADD213PS Z7, Z0, Z22
+	VFIXUPIMMPS $0x00, Z23, Z22, Z22
+	VMOVUPS     Z22, (AX)
+	VPERMPS     Z21, Z15, Z22
+	VFMADD213PS Z8, Z1, Z22
+	VFIXUPIMMPS $0x00, Z23, Z22, Z22
+	VMOVUPS     Z22, 64(AX)
+	VPERMPS     Z21, Z16, Z22
+	VFMADD213PS Z9, Z2, Z22
+	VFIXUPIMMPS $0x00, Z23, Z22, Z22
+	VMOVUPS     Z22, 128(AX)
+	VPERMPS     Z21, Z17, Z22
+	VFMADD213PS Z10, Z3, Z22
+	VFIXUPIMMPS $0x00, Z23, Z22, Z22
+	VMOVUPS     Z22, 192(AX)
+	VPERMPS     Z21, Z18, Z22
+	VFMADD213PS Z11, Z4, Z22
+	VFIXUPIMMPS $0x00, Z23, Z22, Z22
+	VMOVUPS     Z22, 256(AX)
+	VPERMPS     Z21, Z19, Z22
+	VFMADD213PS Z12, Z5, Z22
+	VFIXUPIMMPS $0x00, Z23, Z22, Z22
+	VMOVUPS     Z22, 320(AX)
+	VPERMPS     Z21, Z20, Z22
+	VFMADD213PS Z13, Z6, Z22
+	VFIXUPIMMPS $0x00, Z23, Z22, Z22
+	VMOVUPS     Z22, 384(AX)
+	IMUL3Q      $0x04, CX, R9
+	ADDQ        R9, DI
+	ADDQ        $0x000001c0, AX
+	SUBQ        CX, R8
+	MOVQ        R8, R9
+	SUBQ        CX, R9
+	TESTQ       R9, R9
+	JGE         rows20
+	TESTQ       R8, R8
+	JLE         done23
+
+	// the last turns rows, some of them once more
+	MOVQ   CX, R8
+	IMULQ  R9, BX
+	ADDQ   BX, AX
+	IMUL3Q $0x04, R9, R9
+	ADDQ   R9, DI
+	JMP    rows20
+
+done23:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear19:
+	// c = act(fma(a, b, bias)), 7 vectors
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z23
+
+rows24:
+	CMPQ      CX, $0x10
+	JE        whole25
+	VMOVUPS.Z (DI), K1, Z21
+	JMP       loaded26
+
+whole25:
+	VMOVUPS (DI), Z21
+
+loaded26:
+	VPERMPS     Z21, Z14, Z22
+	VFMADD213PS Z7, Z0, Z22
+	VFIXUPIMMPS $0x00, Z23, Z22, Z22
+	VMOVUPS     Z22, (AX)
+	VPERMPS     Z21, Z15, Z22
+	VFMADD213PS Z8, Z1, Z22
+	VFIXUPIMMPS $0x00, Z23, Z22, Z22
+	VMOVUPS     Z22, 64(AX)
+	VPERMPS     Z21, Z16, Z22
+	VFMADD213PS Z9, Z2, Z22
+	VFIXUPIMMPS $0x00, Z23, Z22, Z22
+	VMOVUPS     Z22, 128(AX)
+	VPERMPS     Z21, Z17, Z22
+	VFMADD213PS Z10, Z3, Z22
+	VFIXUPIMMPS $0x00, Z23, Z22, Z22
+	VMOVUPS     Z22, 192(AX)
+	VPERMPS     Z21, Z18, Z22
+	VFMADD213PS Z11, Z4, Z22
+	VFIXUPIMMPS $0x00, Z23, Z22, Z22
+	VMOVUPS     Z22, 256(AX)
+	VPERMPS     Z21, Z19, Z22
+	VFMADD213PS Z12, Z5, Z22
+	VFIXUPIMMPS $0x00, Z23, Z22, Z22
+	VMOVUPS     Z22, 320(AX)
+	VPERMPS     Z21, Z20, Z22
+	VFMADD213PS Z13, Z6, Z22
+	VFIXUPIMMPS $0x00, Z23, Z22, Z22
+	VMOVUPS     Z22, 384(AX)
+	IMUL3Q      $0x04, CX, R9
+	ADDQ        R9, DI
+	ADDQ        $0x000001c0, AX
+	SUBQ        CX, R8
+	MOVQ        R8, R9
+	SUBQ        CX, R9
+	TESTQ       R9, R9
+	JGE         rows24
+	TESTQ       R8, R8
+	JLE         done27
+
+	// the last turns rows, some of them once more
+	MOVQ   CX, R8
+	IMULQ  R9, BX
+	ADDQ   BX, AX
+	IMUL3Q $0x04, R9, R9
+	ADDQ   R9, DI
+	JMP    rows24
+
+done27:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer18:
+	CMPQ    SI, $0x05
+	JNE     fewer28
+	VMOVUPS (AX), Z0
+	VMOVUPS 384(AX), Z5
+	VMOVUPS 768(AX), Z10
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 448(AX), Z6
+	VMOVUPS 832(AX), Z11
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 512(AX), Z7
+	VMOVUPS 896(AX), Z12
+	VMOVUPS 192(AX), Z3
+	VMOVUPS 576(AX), Z8
+	VMOVUPS 960(AX), Z13
+	VMOVUPS 256(AX), Z4
+	VMOVUPS 640(AX), Z9
+	VMOVUPS 1024(AX), Z14
+	MOVQ    a+16(FP), DI
+	MOVQ    rows+32(FP), R8
+	MOVQ    act+64(FP), R9
+	CMPQ    R9, $0x01
+	JNE     linear29
+
+	// c = act(fma(a, b, bias)), 5 vectors
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z17
+
+rows30:
+	CMPQ      CX, $0x10
+	JE        whole31
+	VMOVUPS.Z (DI), K1, Z15
+	JMP       loaded32
+
+whole31:
+	VMOVUPS (DI), Z15
+
+loaded32:
+	VPERMPS     Z15, Z10, Z16
+	VFMADD213PS Z5, Z0, Z16
+	VFIXUPIMMPS $0x00, Z17, Z16, Z16
+	VMOVUPS     Z16, (AX)
+	VPERMPS     Z15, Z11, Z16
+	VFMADD213PS Z6, Z1, Z16
+	VFIXUPIMMPS $0x00, Z17, Z16, Z16
+	VMOVUPS     Z16, 64(AX)
+	VPERMPS     Z15, Z12, Z16
+	VFMADD213PS Z7, Z2, Z16
+	VFIXUPIMMPS $0x00, Z17, Z16, Z16
+	VMOVUPS     Z16, 128(AX)
+	VPERMPS     Z15, Z13, Z16
+	VFMADD213PS Z8, Z3, Z16
+	VFIXUPIMMPS $0x00, Z17, Z16, Z16
+	VMOVUPS     Z16, 192(AX)
+	VPERMPS     Z15, Z14, Z16
+	VFMADD213PS Z9, Z4, Z16
+	VFIXUPIMMPS $0x00, Z17, Z16, Z16
+	VMOVUPS     Z16, 256(AX)
+	IMUL3Q      $0x04, CX, R9
+	ADDQ        R9, DI
+	ADDQ        $0x00000140, AX
+	SUBQ        CX, R8
+	MOVQ        R8, R9
+	SUBQ        CX, R9
+	TESTQ       R9, R9
+	JGE         rows30
+	TESTQ       R8, R8
+	JLE         done33
+
+	// the last turns rows, some of them once more
+	MOVQ   CX, R8
+	IMULQ  R9, BX
+	ADDQ   BX, AX
+	IMUL3Q $0x04, R9, R9
+	ADDQ   R9, DI
+	JMP    rows30
+
+done33:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear29:
+	// c = act(fma(a, b, bias)), 5 vectors
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z17
+
+rows34:
+	CMPQ      CX, $0x10
+	JE        whole35
+	VMOVUPS.Z (DI), K1, Z15
+	JMP       loaded36
+
+whole35:
+	VMOVUPS (DI), Z15
+
+loaded36:
+	VPERMPS     Z15, Z10, Z16
+	VFMADD213PS Z5, Z0, Z16
+	VFIXUPIMMPS $0x00, Z17, Z16, Z16
+	VMOVUPS     Z16, (AX)
+	VPERMPS     Z15, Z11, Z16
+	VFMADD213PS Z6, Z1, Z16
+	VFIXUPIMMPS $0x00, Z17, Z16, Z16
+	VMOVUPS     Z16, 64(AX)
+	VPERMPS     Z15, Z12, Z16
+	VFMADD213PS Z7, Z2, Z16
+	VFIXUPIMMPS $0x00, Z17, Z16, Z16
+	VMOVUPS     Z16, 128(AX)
+	VPERMPS     Z15, Z13, Z16
+	VFMADD213PS Z8, Z3, Z16
+	VFIXUPIMMPS $0x00, Z17, Z16, Z16
+	VMOVUPS     Z16, 192(AX)
+	VPERMPS     Z15, Z14, Z16
+	VFMADD213PS Z9, Z4, Z16
+	VFIXUPIMMPS $0x00, Z17, Z16, Z16
+	VMOVUPS     Z16, 256(AX)
+	IMUL3Q      $0x04, CX, R9
+	ADDQ        R9, DI
+	ADDQ        $0x00000140, AX
+	SUBQ        CX, R8
+	MOVQ        R8, R9
+	SUBQ        CX, R9
+	TESTQ       R9, R9
+	JGE         rows34
+	TESTQ       R8, R8
+	JLE         done37
+
+	// the last turns rows, some of them once more
+	MOVQ   CX, R8
+	IMULQ  R9, BX
+	ADDQ   BX, AX
+	IMUL3Q $0x04, R9, R9
+	ADDQ   R9, DI
+	JMP    rows34
+
+done37:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer28:
+	CMPQ    SI, $0x03
+	JNE     fewer38
+	VMOVUPS (AX), Z0
+	VMOVUPS 256(AX), Z3
+	VMOVUPS 512(AX), Z6
+	VMOVUPS 64(AX), Z1
+	VMOVUPS 320(AX), Z4
+	VMOVUPS 576(AX), Z7
+	VMOVUPS 128(AX), Z2
+	VMOVUPS 384(AX), Z5
+	VMOVUPS 640(AX), Z8
+	MOVQ    a+16(FP), DI
+	MOVQ    rows+32(FP), R8
+	MOVQ    act+64(FP), R9
+	CMPQ    R9, $0x01
+	JNE     linear39
+
+	// c = act(fma(a, b, bias)), 3 vectors
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z11
+
+rows40:
+	CMPQ      CX, $0x10
+	JE        whole41
+	VMOVUPS.Z (DI), K1, Z9
+	JMP       loaded42
+
+whole41:
+	VMOVUPS (DI), Z9
+
+loaded42:
+	VPERMPS     Z9, Z6, Z10
+	VFMADD213PS Z3, Z0, Z10
+	VFIXUPIMMPS $0x00, Z11, Z10, Z10
+	VMOVUPS     Z10, (AX)
+	VPERMPS     Z9, Z7, Z10
+	VFMADD213PS Z4, Z1, Z10
+	VFIXUPIMMPS $0x00, Z11, Z10, Z10
+	VMOVUPS     Z10, 64(AX)
+	VPERMPS     Z9, Z8, Z10
+	VFMADD213PS Z5, Z2, Z10
+	VFIXUPIMMPS $0x00, Z11, Z10, Z10
+	VMOVUPS     Z10, 128(AX)
+	IMUL3Q      $0x04, CX, R9
+	ADDQ        R9, DI
+	ADDQ        $0x000000c0, AX
+	SUBQ        CX, R8
+	MOVQ        R8, R9
+	SUBQ        CX, R9
+	TESTQ       R9, R9
+	JGE         rows40
+	TESTQ       R8, R8
+	JLE         done43
+
+	// the last turns rows, some of them once more
+	MOVQ   CX, R8
+	IMULQ  R9, BX
+	ADDQ   BX, AX
+	IMUL3Q $0x04, R9, R9
+	ADDQ   R9, DI
+	JMP    rows40
+
+done43:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear39:
+	// c = act(fma(a, b, bias)), 3 vectors
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z11
+
+rows44:
+	CMPQ      CX, $0x10
+	JE        whole45
+	VMOVUPS.Z (DI), K1, Z9
+	JMP       loaded46
+
+whole45:
+	VMOVUPS (DI), Z9
+
+loaded46:
+	VPERMPS     Z9, Z6, Z10
+	VFMADD213PS Z3, Z0, Z10
+	VFIXUPIMMPS $0x00, Z11, Z10, Z10
+	VMOVUPS     Z10, (AX)
+	VPERMPS     Z9, Z7, Z10
+	VFMADD213PS Z4, Z1, Z10
+	VFIXUPIMMPS $0x00, Z11, Z10, Z10
+	VMOVUPS     Z10, 64(AX)
+	VPERMPS     Z9, Z8, Z10
+	VFMADD213PS Z5, Z2, Z10
+	VFIXUPIMMPS $0x00, Z11, Z10, Z10
+	VMOVUPS     Z10, 128(AX)
+	IMUL3Q      $0x04, CX, R9
+	ADDQ        R9, DI
+	ADDQ        $0x000000c0, AX
+	SUBQ        CX, R8
+	MOVQ        R8, R9
+	SUBQ        CX, R9
+	TESTQ       R9, R9
+	JGE         rows44
+	TESTQ       R8, R8
+	JLE         done47
+
+	// the last turns rows, some of them once more
+	MOVQ   CX, R8
+	IMULQ  R9, BX
+	ADDQ   BX, AX
+	IMUL3Q $0x04, R9, R9
+	ADDQ   R9, DI
+	JMP    rows44
+
+done47:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer38:
+	VMOVUPS (AX), Z0
+	VMOVUPS 128(AX), Z1
+	VMOVUPS 256(AX), Z2
+	MOVQ    a+16(FP), DI
+	MOVQ    rows+32(FP), R8
+	MOVQ    act+64(FP), R9
+	CMPQ    R9, $0x01
+	JNE     linear49
+
+	// c = act(fma(a, b, bias)), 1 vectors
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z5
+
+rows50:
+	CMPQ      CX, $0x10
+	JE        whole51
+	VMOVUPS.Z (DI), K1, Z3
+	JMP       loaded52
+
+whole51:
+	VMOVUPS (DI), Z3
+
+loaded52:
+	VPERMPS     Z3, Z2, Z4
+	VFMADD213PS Z1, Z0, Z4
+	VFIXUPIMMPS $0x00, Z5, Z4, Z4
+	VMOVUPS     Z4, (AX)
+	IMUL3Q      $0x04, CX, R9
+	ADDQ        R9, DI
+	ADDQ        $0x40, AX
+	SUBQ        CX, R8
+	MOVQ        R8, R9
+	SUBQ        CX, R9
+	TESTQ       R9, R9
+	JGE         rows50
+	TESTQ       R8, R8
+	JLE         done53
+
+	// the last turns rows, some of them once more
+	MOVQ   CX, R8
+	IMULQ  R9, BX
+	ADDQ   BX, AX
+	IMUL3Q $0x04, R9, R9
+	ADDQ   R9, DI
+	JMP    rows50
+
+done53:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear49:
+	// c = act(fma(a, b, bias)), 1 vectors
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z5
+
+rows54:
+	CMPQ      CX, $0x10
+	JE        whole55
+	VMOVUPS.Z (DI), K1, Z3
+	JMP       loaded56
+
+whole55:
+	VMOVUPS (DI), Z3
+
+loaded56:
+	VPERMPS     Z3, Z2, Z4
+	VFMADD213PS Z1, Z0, Z4
+	VFIXUPIMMPS $0x00, Z5, Z4, Z4
+	VMOVUPS     Z4, (AX)
+	IMUL3Q      $0x04, CX, R9
+	ADDQ        R9, DI
+	ADDQ        $0x40, AX
+	SUBQ        CX, R8
+	MOVQ        R8, R9
+	SUBQ        CX, R9
+	TESTQ       R9, R9
+	JGE         rows54
+	TESTQ       R8, R8
+	JLE         done57
+
+	// the last turns rows, some of them once more
+	MOVQ   CX, R8
+	IMULQ  R9, BX
+	ADDQ   BX, AX
+	IMUL3Q $0x04, R9, R9
+	ADDQ   R9, DI
+	JMP    rows54
+
+done57:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func flatAVX512F64(c *float64, bias *float64, a *float64, b *float64, rows int, cols int, period int, turns int, act int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·flatAVX512F64(SB), NOSPLIT, $0-72
+	// b, the bias and the number of each of turns rows, to c
+	MOVQ      cols+40(FP), BX
+	MOVQ      BX, DI
+	ANDQ      $0x07, DI
+	MOVL      $0x000000ff, SI
+	BZHIL     DI, SI, SI
+	KMOVW     SI, K1
+	MOVQ      c+0(FP), AX
+	MOVQ      turns+56(FP), CX
+	MOVQ      $0x00000000, DX
+	CMPQ      BX, $0x08
+	JGE       more2
+	MOVQ      b+24(FP), DI
+	MOVQ      bias+8(FP), R8
+	VMOVUPD.Z (DI), K1, Z0
+	VMOVUPD.Z (R8), K1, Z1
+	IMUL3Q    $0x08, BX, BX
+	MOVQ      period+48(FP), R8
+	IMUL3Q    $0x40, R8, R8
+	ADDQ      $0x40, R8
+	MOVQ      AX, SI
+	MOVQ      AX, DI
+	ADDQ      R8, DI
+	ADDQ      DI, R8
+
+row3:
+	VPBROADCASTQ DX, Z2
+	VMOVUPD      Z0, (SI)
+	VMOVUPD      Z1, (DI)
+	VMOVUPD      Z2, (R8)
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         BX, R8
+	ADDQ         $0x01, DX
+	DECQ         CX
+	JNZ          row3
+	JMP          ready1
+
+more2:
+	CMPQ      BX, $0x10
+	JGE       more4
+	MOVQ      b+24(FP), DI
+	MOVQ      bias+8(FP), R8
+	VMOVUPD   (DI), Z0
+	VMOVUPD   (R8), Z2
+	VMOVUPD.Z 64(DI), K1, Z1
+	VMOVUPD.Z 64(R8), K1, Z3
+	IMUL3Q    $0x08, BX, BX
+	MOVQ      period+48(FP), R8
+	IMUL3Q    $0x40, R8, R8
+	ADDQ      $0x40, R8
+	MOVQ      AX, SI
+	MOVQ      AX, DI
+	ADDQ      R8, DI
+	ADDQ      DI, R8
+
+row5:
+	VPBROADCASTQ DX, Z4
+	VMOVUPD      Z0, (SI)
+	VMOVUPD      Z2, (DI)
+	VMOVUPD      Z4, (R8)
+	VMOVUPD      Z1, 64(SI)
+	VMOVUPD      Z3, 64(DI)
+	VMOVUPD      Z4, 64(R8)
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         BX, R8
+	ADDQ         $0x01, DX
+	DECQ         CX
+	JNZ          row5
+	JMP          ready1
+
+more4:
+	MOVQ      b+24(FP), DI
+	MOVQ      bias+8(FP), R8
+	VMOVUPD   (DI), Z0
+	VMOVUPD   (R8), Z3
+	VMOVUPD   64(DI), Z1
+	VMOVUPD   64(R8), Z4
+	VMOVUPD.Z 128(DI), K1, Z2
+	VMOVUPD.Z 128(R8), K1, Z5
+	IMUL3Q    $0x08, BX, BX
+	MOVQ      period+48(FP), R8
+	IMUL3Q    $0x40, R8, R8
+	ADDQ      $0x40, R8
+	MOVQ      AX, SI
+	MOVQ      AX, DI
+	ADDQ      R8, DI
+	ADDQ      DI, R8
+
+row7:
+	VPBROADCASTQ DX, Z6
+	VMOVUPD      Z0, (SI)
+	VMOVUPD      Z3, (DI)
+	VMOVUPD      Z6, (R8)
+	VMOVUPD      Z1, 64(SI)
+	VMOVUPD      Z4, 64(DI)
+	VMOVUPD      Z6, 64(R8)
+	VMOVUPD      Z2, 128(SI)
+	VMOVUPD      Z5, 128(DI)
+	VMOVUPD      Z6, 128(R8)
+	ADDQ         BX, SI
+	ADDQ         BX, DI
+	ADDQ         BX, R8
+	ADDQ         $0x01, DX
+	DECQ         CX
+	JNZ          row7
+	JMP          ready1
+
+ready1:
+	MOVQ    turns+56(FP), CX
+	MOVQ    CX, DI
+	ANDQ    $0x07, DI
+	MOVL    $0x000000ff, SI
+	BZHIL   DI, SI, SI
+	KMOVW   SI, K1
+	MOVQ    period+48(FP), SI
+	CMPQ    SI, $0x07
+	JNE     fewer8
+	VMOVUPD (AX), Z0
+	VMOVUPD 512(AX), Z7
+	VMOVUPD 1024(AX), Z14
+	VMOVUPD 64(AX), Z1
+	VMOVUPD 576(AX), Z8
+	VMOVUPD 1088(AX), Z15
+	VMOVUPD 128(AX), Z2
+	VMOVUPD 640(AX), Z9
+	VMOVUPD 1152(AX), Z16
+	VMOVUPD 192(AX), Z3
+	VMOVUPD 704(AX), Z10
+	VMOVUPD 1216(AX), Z17
+	VMOVUPD 256(AX), Z4
+	VMOVUPD 768(AX), Z11
+	VMOVUPD 1280(AX), Z18
+	VMOVUPD 320(AX), Z5
+	VMOVUPD 832(AX), Z12
+	VMOVUPD 1344(AX), Z19
+	VMOVUPD 384(AX), Z6
+	VMOVUPD 896(AX), Z13
+	VMOVUPD 1408(AX), Z20
+	MOVQ    a+16(FP), DI
+	MOVQ    rows+32(FP), R8
+	MOVQ    act+64(FP), R9
+	CMPQ    R9, $0x01
+	JNE     linear9
+
+	// c = act(fma(a, b, bias)), 7 vectors
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z23
+
+rows10:
+	CMPQ      CX, $0x08
+	JE        whole11
+	VMOVUPD.Z (DI), K1, Z21
+	JMP       loaded12
+
+whole11:
+	VMOVUPD (DI), Z21
+
+loaded12:
+	VPERMPD     Z21, Z14, Z22
+	VFMADD213PD Z7, Z0, Z22
+	VFIXUPIMMPD $0x00, Z23, Z22, Z22
+	VMOVUPD     Z22, (AX)
+	VPERMPD     Z21, Z15, Z22
+	VFMADD213PD Z8, Z1, Z22
+	VFIXUPIMMPD $0x00, Z23, Z22, Z22
+	VMOVUPD     Z22, 64(AX)
+	VPERMPD     Z21, Z16, Z22
+	VFMADD213PD Z9, Z2, Z22
+	VFIXUPIMMPD $0x00, Z23, Z22, Z22
+	VMOVUPD     Z22, 128(AX)
+	VPERMPD     Z21, Z17, Z22
+	VFMADD213PD Z10, Z3, Z22
+	VFIXUPIMMPD $0x00, Z23, Z22, Z22
+	VMOVUPD     Z22, 192(AX)
+	VPERMPD     Z21, Z18, Z22
+	VFMADD213PD Z11, Z4, Z22
+	VFIXUPIMMPD $0x00, Z23, Z22, Z22
+	VMOVUPD     Z22, 256(AX)
+	VPERMPD     Z21, Z19, Z22
+	VFMADD213PD Z12, Z5, Z22
+	VFIXUPIMMPD $0x00, Z23, Z22, Z22
+	VMOVUPD     Z22, 320(AX)
+	VPERMPD     Z21, Z20, Z22
+	VFMADD213PD Z13, Z6, Z22
+	VFIXUPIMMPD $0x00, Z23, Z22, Z22
+	VMOVUPD     Z22, 384(AX)
+	IMUL3Q      $0x08, CX, R9
+	ADDQ        R9, DI
+	ADDQ        $0x000001c0, AX
+	SUBQ        CX, R8
+	MOVQ        R8, R9
+	SUBQ        CX, R9
+	TESTQ       R9, R9
+	JGE         rows10
+	TESTQ       R8, R8
+	JLE         done13
+
+	// the last turns rows, some of them once more
+	MOVQ   CX, R8
+	IMULQ  R9, BX
+	ADDQ   BX, AX
+	IMUL3Q $0x08, R9, R9
+	ADDQ   R9, DI
+	JMP    rows10
+
+done13:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear9:
+	// c = act(fma(a, b, bias)), 7 vectors
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z23
+
+rows14:
+	CMPQ      CX, $0x08
+	JE        whole15
+	VMOVUPD.Z (DI), K1, Z21
+	JMP       loaded16
+
+whole15:
+	VMOVUPD (DI), Z21
+
+loaded16:
+	VPERMPD     Z21, Z14, Z22
+	VFMADD213PD Z7, Z0, Z22
+	VFIXUPIMMPD $0x00, Z23, Z22, Z22
+	VMOVUPD     Z22, (AX)
+	VPERMPD     Z21, Z15, Z22
+	VFMADD213PD Z8, Z1, Z22
+	VFIXUPIMMPD $0x00, Z23, Z22, Z22
+	VMOVUPD     Z22, 64(AX)
+	VPERMPD     Z21, Z16, Z22
+	VFMADD213PD Z9, Z2, Z22
+	VFIXUPIMMPD $0x00, Z23, Z22, Z22
+	VMOVUPD     Z22, 128(AX)
+	VPERMPD     Z21, Z17, Z22
+	VFMADD213PD Z10, Z3, Z22
+	VFIXUPIMMPD $0x00, Z23, Z22, Z22
+	VMOVUPD     Z22, 192(AX)
+	VPERMPD     Z21, Z18, Z22
+	VFMADD213PD Z11, Z4, Z22
+	VFIXUPIMMPD $0x00, Z23, Z22, Z22
+	VMOVUPD     Z22, 256(AX)
+	VPERMPD     Z21, Z19, Z22
+	VFMADD213PD Z12, Z5, Z22
+	VFIXUPIMMPD $0x00, Z23, Z22, Z22
+	VMOVUPD     Z22, 320(AX)
+	VPERMPD     Z21, Z20, Z22
+	VFMADD213PD Z13, Z6, Z22
+	VFIXUPIMMPD $0x00, Z23, Z22, Z22
+	VMOVUPD     Z22, 384(AX)
+	IMUL3Q      $0x08, CX, R9
+	ADDQ        R9, DI
+	ADDQ        $0x000001c0, AX
+	SUBQ        CX, R8
+	MOVQ        R8, R9
+	SUBQ        CX, R9
+	TESTQ       R9, R9
+	JGE         rows14
+	TESTQ       R8, R8
+	JLE         done17
+
+	// the last turns rows, some of them once more
+	MOVQ   CX, R8
+	IMULQ  R9, BX
+	ADDQ   BX, AX
+	IMUL3Q $0x08, R9, R9
+	ADDQ   R9, DI
+	JMP    rows14
+
+done17:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer8:
+	CMPQ    SI, $0x05
+	JNE     fewer18
+	VMOVUPD (AX), Z0
+	VMOVUPD 384(AX), Z5
+	VMOVUPD 768(AX), Z10
+	VMOVUPD 64(AX), Z1
+	VMOVUPD 448(AX), Z6
+	VMOVUPD 832(AX), Z11
+	VMOVUPD 128(AX), Z2
+	VMOVUPD 512(AX), Z7
+	VMOVUPD 896(AX), Z12
+	VMOVUPD 192(AX), Z3
+	VMOVUPD 576(AX), Z8
+	VMOVUPD 960(AX), Z13
+	VMOVUPD 256(AX), Z4
+	VMOVUPD 640(AX), Z9
+	VMOVUPD 1024(AX), Z14
+	MOVQ    a+16(FP), DI
+	MOVQ    rows+32(FP), R8
+	MOVQ    act+64(FP), R9
+	CMPQ    R9, $0x01
+	JNE     linear19
+
+	// c = act(fma(a, b, bias)), 5 vectors
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z17
+
+rows20:
+	CMPQ      CX, $0x08
+	JE        whole21
+	VMOVUPD.Z (DI), K1, Z15
+	JMP       loaded22
+
+whole21:
+	VMOVUPD (DI), Z15
+
+loaded22:
+	VPERMPD     Z15, Z10, Z16
+	VFMADD213PD Z5, Z0, Z16
+	VFIXUPIMMPD $0x00, Z17, Z16, Z16
+	VMOVUPD     Z16, (AX)
+	VPERMPD     Z15, Z11, Z16
+	VFMADD213PD Z6, Z1, Z16
+	VFIXUPIMMPD $0x00, Z17, Z16, Z16
+	VMOVUPD     Z16, 64(AX)
+	VPERMPD     Z15, Z12, Z16
+	VFMADD213PD Z7, Z2, Z16
+	VFIXUPIMMPD $0x00, Z17, Z16, Z16
+	VMOVUPD     Z16, 128(AX)
+	VPERMPD     Z15, Z13, Z16
+	VFMADD213PD Z8, Z3, Z16
+	VFIXUPIMMPD $0x00, Z17, Z16, Z16
+	VMOVUPD     Z16, 192(AX)
+	VPERMPD     Z15, Z14, Z16
+	VFMADD213PD Z9, Z4, Z16
+	VFIXUPIMMPD $0x00, Z17, Z16, Z16
+	VMOVUPD     Z16, 256(AX)
+	IMUL3Q      $0x08, CX, R9
+	ADDQ        R9, DI
+	ADDQ        $0x00000140, AX
+	SUBQ        CX, R8
+	MOVQ        R8, R9
+	SUBQ        CX, R9
+	TESTQ       R9, R9
+	JGE         rows20
+	TESTQ       R8, R8
+	JLE         done23
+
+	// the last turns rows, some of them once more
+	MOVQ   CX, R8
+	IMULQ  R9, BX
+	ADDQ   BX, AX
+	IMUL3Q $0x08, R9, R9
+	ADDQ   R9, DI
+	JMP    rows20
+
+done23:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear19:
+	// c = act(fma(a, b, bias)), 5 vectors
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z17
+
+rows24:
+	CMPQ      CX, $0x08
+	JE        whole25
+	VMOVUPD.Z (DI), K1, Z15
+	JMP       loaded26
+
+whole25:
+	VMOVUPD (DI), Z15
+
+loaded26:
+	VPERMPD     Z15, Z10, Z16
+	VFMADD213PD Z5, Z0, Z16
+	VFIXUPIMMPD $0x00, Z17, Z16, Z16
+	VMOVUPD     Z16, (AX)
+	VPERMPD     Z15, Z11, Z16
+	VFMADD213PD Z6, Z1, Z16
+	VFIXUPIMMPD $0x00, Z17, Z16, Z16
+	VMOVUPD     Z16, 64(AX)
+	VPERMPD     Z15, Z12, Z16
+	VFMADD213PD Z7, Z2, Z16
+	VFIXUPIMMPD $0x00, Z17, Z16, Z16
+	VMOVUPD     Z16, 128(AX)
+	VPERMPD     Z15, Z13, Z16
+	VFMADD213PD Z8, Z3, Z16
+	VFIXUPIMMPD $0x00, Z17, Z16, Z16
+	VMOVUPD     Z16, 192(AX)
+	VPERMPD     Z15, Z14, Z16
+	VFMADD213PD Z9, Z4, Z16
+	VFIXUPIMMPD $0x00, Z17, Z16, Z16
+	VMOVUPD     Z16, 256(AX)
+	IMUL3Q      $0x08, CX, R9
+	ADDQ        R9, DI
+	ADDQ        $0x00000140, AX
+	SUBQ        CX, R8
+	MOVQ        R8, R9
+	SUBQ        CX, R9
+	TESTQ       R9, R9
+	JGE         rows24
+	TESTQ       R8, R8
+	JLE         done27
+
+	// the last turns rows, some of them once more
+	MOVQ   CX, R8
+	IMULQ  R9, BX
+	ADDQ   BX, AX
+	IMUL3Q $0x08, R9, R9
+	ADDQ   R9, DI
+	JMP    rows24
+
+done27:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer18:
+	CMPQ    SI, $0x03
+	JNE     fewer28
+	VMOVUPD (AX), Z0
+	VMOVUPD 256(AX), Z3
+	VMOVUPD 512(AX), Z6
+	VMOVUPD 64(AX), Z1
+	VMOVUPD 320(AX), Z4
+	VMOVUPD 576(AX), Z7
+	VMOVUPD 128(AX), Z2
+	VMOVUPD 384(AX), Z5
+	VMOVUPD 640(AX), Z8
+	MOVQ    a+16(FP), DI
+	MOVQ    rows+32(FP), R8
+	MOVQ    act+64(FP), R9
+	CMPQ    R9, $0x01
+	JNE     linear29
+
+	// c = act(fma(a, b, bias)), 3 vectors
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z11
+
+rows30:
+	CMPQ      CX, $0x08
+	JE        whole31
+	VMOVUPD.Z (DI), K1, Z9
+	JMP       loaded32
+
+whole31:
+	VMOVUPD (DI), Z9
+
+loaded32:
+	VPERMPD     Z9, Z6, Z10
+	VFMADD213PD Z3, Z0, Z10
+	VFIXUPIMMPD $0x00, Z11, Z10, Z10
+	VMOVUPD     Z10, (AX)
+	VPERMPD     Z9, Z7, Z10
+	VFMADD213PD Z4, Z1, Z10
+	VFIXUPIMMPD $0x00, Z11, Z10, Z10
+	VMOVUPD     Z10, 64(AX)
+	VPERMPD     Z9, Z8, Z10
+	VFMADD213PD Z5, Z2, Z10
+	VFIXUPIMMPD $0x00, Z11, Z10, Z10
+	VMOVUPD     Z10, 128(AX)
+	IMUL3Q      $0x08, CX, R9
+	ADDQ        R9, DI
+	ADDQ        $0x000000c0, AX
+	SUBQ        CX, R8
+	MOVQ        R8, R9
+	SUBQ        CX, R9
+	TESTQ       R9, R9
+	JGE         rows30
+	TESTQ       R8, R8
+	JLE         done33
+
+	// the last turns rows, some of them once more
+	MOVQ   CX, R8
+	IMULQ  R9, BX
+	ADDQ   BX, AX
+	IMUL3Q $0x08, R9, R9
+	ADDQ   R9, DI
+	JMP    rows30
+
+done33:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear29:
+	// c = act(fma(a, b, bias)), 3 vectors
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z11
+
+rows34:
+	CMPQ      CX, $0x08
+	JE        whole35
+	VMOVUPD.Z (DI), K1, Z9
+	JMP       loaded36
+
+whole35:
+	VMOVUPD (DI), Z9
+
+loaded36:
+	VPERMPD     Z9, Z6, Z10
+	VFMADD213PD Z3, Z0, Z10
+	VFIXUPIMMPD $0x00, Z11, Z10, Z10
+	VMOVUPD     Z10, (AX)
+	VPERMPD     Z9, Z7, Z10
+	VFMADD213PD Z4, Z1, Z10
+	VFIXUPIMMPD $0x00, Z11, Z10, Z10
+	VMOVUPD     Z10, 64(AX)
+	VPERMPD     Z9, Z8, Z10
+	VFMADD213PD Z5, Z2, Z10
+	VFIXUPIMMPD $0x00, Z11, Z10, Z10
+	VMOVUPD     Z10, 128(AX)
+	IMUL3Q      $0x08, CX, R9
+	ADDQ        R9, DI
+	ADDQ        $0x000000c0, AX
+	SUBQ        CX, R8
+	MOVQ        R8, R9
+	SUBQ        CX, R9
+	TESTQ       R9, R9
+	JGE         rows34
+	TESTQ       R8, R8
+	JLE         done37
+
+	// the last turns rows, some of them once more
+	MOVQ   CX, R8
+	IMULQ  R9, BX
+	ADDQ   BX, AX
+	IMUL3Q $0x08, R9, R9
+	ADDQ   R9, DI
+	JMP    rows34
+
+done37:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer28:
+	VMOVUPD (AX), Z0
+	VMOVUPD 128(AX), Z1
+	VMOVUPD 256(AX), Z2
+	MOVQ    a+16(FP), DI
+	MOVQ    rows+32(FP), R8
+	MOVQ    act+64(FP), R9
+	CMPQ    R9, $0x01
+	JNE     linear39
+
+	// c = act(fma(a, b, bias)), 1 vectors
+	MOVQ         $0x08080800, R9
+	VPBROADCASTD R9, Z5
+
+rows40:
+	CMPQ      CX, $0x08
+	JE        whole41
+	VMOVUPD.Z (DI), K1, Z3
+	JMP       loaded42
+
+whole41:
+	VMOVUPD (DI), Z3
+
+loaded42:
+	VPERMPD     Z3, Z2, Z4
+	VFMADD213PD Z1, Z0, Z4
+	VFIXUPIMMPD $0x00, Z5, Z4, Z4
+	VMOVUPD     Z4, (AX)
+	IMUL3Q      $0x08, CX, R9
+	ADDQ        R9, DI
+	ADDQ        $0x40, AX
+	SUBQ        CX, R8
+	MOVQ        R8, R9
+	SUBQ        CX, R9
+	TESTQ       R9, R9
+	JGE         rows40
+	TESTQ       R8, R8
+	JLE         done43
+
+	// the last turns rows, some of them once more
+	MOVQ   CX, R8
+	IMULQ  R9, BX
+	ADDQ   BX, AX
+	IMUL3Q $0x08, R9, R9
+	ADDQ   R9, DI
+	JMP    rows40
+
+done43:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+linear39:
+	// c = act(fma(a, b, bias)), 1 vectors
+	MOVQ         $0x00000800, R9
+	VPBROADCASTD R9, Z5
+
+rows44:
+	CMPQ      CX, $0x08
+	JE        whole45
+	VMOVUPD.Z (DI), K1, Z3
+	JMP       loaded46
+
+whole45:
+	VMOVUPD (DI), Z3
+
+loaded46:
+	VPERMPD     Z3, Z2, Z4
+	VFMADD213PD Z1, Z0, Z4
+	VFIXUPIMMPD $0x00, Z5, Z4, Z4
+	VMOVUPD     Z4, (AX)
+	IMUL3Q      $0x08, CX, R9
+	ADDQ        R9, DI
+	ADDQ        $0x40, AX
+	SUBQ        CX, R8
+	MOVQ        R8, R9
+	SUBQ        CX, R9
+	TESTQ       R9, R9
+	JGE         rows44
+	TESTQ       R8, R8
+	JLE         done47
+
+	// the last turns rows, some of them once more
+	MOVQ   CX, R8
+	IMULQ  R9, BX
+	ADDQ   BX, AX
+	IMUL3Q $0x08, R9, R9
+	ADDQ   R9, DI
+	JMP    rows44
+
+done47:
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

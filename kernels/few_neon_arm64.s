@@ -30782,11 +30782,12 @@ TEXT ·thinNEONF32(SB), NOSPLIT, $0-88
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
-	VMOVI $0, V11.B16
 	CMP   $1, R6
 	BNE   linear4
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V11.B16
+
 row5:
 	FMOVS 0(R3), F9
 	FMOVS 4(R3), F10
@@ -30816,6 +30817,8 @@ row5:
 
 linear4:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V11.B16
+
 row6:
 	FMOVS 0(R3), F9
 	FMOVS 4(R3), F10
@@ -30872,11 +30875,12 @@ over3:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
-	VMOVI $0, V11.B16
 	CMP   $1, R6
 	BNE   linear7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V11.B16
+
 row8:
 	FMOVS 0(R3), F9
 	FMOVS 4(R3), F10
@@ -30907,6 +30911,8 @@ row8:
 
 linear7:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V11.B16
+
 row9:
 	FMOVS 0(R3), F9
 	FMOVS 4(R3), F10
@@ -30957,11 +30963,12 @@ narrower2:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
-	VMOVI $0, V8.B16
 	CMP   $1, R6
 	BNE   linear12
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V8.B16
+
 row13:
 	FMOVS 0(R3), F6
 	FMOVS 4(R3), F7
@@ -30985,6 +30992,8 @@ row13:
 
 linear12:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V8.B16
+
 row14:
 	FMOVS 0(R3), F6
 	FMOVS 4(R3), F7
@@ -31033,11 +31042,12 @@ over11:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
-	VMOVI $0, V8.B16
 	CMP   $1, R6
 	BNE   linear15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V8.B16
+
 row16:
 	FMOVS 0(R3), F6
 	FMOVS 4(R3), F7
@@ -31062,6 +31072,8 @@ row16:
 
 linear15:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V8.B16
+
 row17:
 	FMOVS 0(R3), F6
 	FMOVS 4(R3), F7
@@ -31102,11 +31114,12 @@ narrower10:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
-	VMOVI $0, V5.B16
 	CMP   $1, R6
 	BNE   linear19
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V5.B16
+
 row20:
 	FMOVS 0(R3), F3
 	FMOVS 4(R3), F4
@@ -31124,6 +31137,8 @@ row20:
 
 linear19:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V5.B16
+
 row21:
 	FMOVS 0(R3), F3
 	FMOVS 4(R3), F4
@@ -31184,17 +31199,18 @@ one26:
 	FMOVS 0(R3), F2
 
 moved27:
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V5.B16
-	CMP   $1, R6
-	BNE   linear28
+	MOVD c+0(FP), R1
+	MOVD ldc+8(FP), R2
+	MOVD a+24(FP), R3
+	MOVD lda+32(FP), R4
+	MOVD rows+56(FP), R5
+	MOVD act+80(FP), R6
+	CMP  $1, R6
+	BNE  linear28
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V5.B16
+
 row29:
 	FMOVS 0(R3), F3
 	FMOVS 4(R3), F4
@@ -31224,6 +31240,8 @@ moved31:
 
 linear28:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V5.B16
+
 row32:
 	FMOVS 0(R3), F3
 	FMOVS 4(R3), F4
@@ -31273,11 +31291,12 @@ fewer1:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
-	VMOVI $0, V7.B16
 	CMP   $1, R6
 	BNE   linear38
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V7.B16
+
 row39:
 	FMOVS 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
@@ -31303,6 +31322,8 @@ row39:
 
 linear38:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V7.B16
+
 row40:
 	FMOVS 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
@@ -31349,11 +31370,12 @@ over37:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
-	VMOVI $0, V7.B16
 	CMP   $1, R6
 	BNE   linear41
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V7.B16
+
 row42:
 	FMOVS 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
@@ -31380,6 +31402,8 @@ row42:
 
 linear41:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V7.B16
+
 row43:
 	FMOVS 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
@@ -31422,11 +31446,12 @@ narrower36:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
-	VMOVI $0, V5.B16
 	CMP   $1, R6
 	BNE   linear46
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V5.B16
+
 row47:
 	FMOVS 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
@@ -31447,6 +31472,8 @@ row47:
 
 linear46:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V5.B16
+
 row48:
 	FMOVS 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
@@ -31487,11 +31514,12 @@ over45:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
-	VMOVI $0, V5.B16
 	CMP   $1, R6
 	BNE   linear49
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V5.B16
+
 row50:
 	FMOVS 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
@@ -31513,6 +31541,8 @@ row50:
 
 linear49:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V5.B16
+
 row51:
 	FMOVS 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
@@ -31547,11 +31577,12 @@ narrower44:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
-	VMOVI $0, V3.B16
 	CMP   $1, R6
 	BNE   linear53
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V3.B16
+
 row54:
 	FMOVS 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
@@ -31567,6 +31598,8 @@ row54:
 
 linear53:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V3.B16
+
 row55:
 	FMOVS 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
@@ -31610,17 +31643,18 @@ one58:
 	FMOVS 0(R1), F1
 
 moved59:
-	MOVD  c+0(FP), R1
-	MOVD  ldc+8(FP), R2
-	MOVD  a+24(FP), R3
-	MOVD  lda+32(FP), R4
-	MOVD  rows+56(FP), R5
-	MOVD  act+80(FP), R6
-	VMOVI $0, V3.B16
-	CMP   $1, R6
-	BNE   linear60
+	MOVD c+0(FP), R1
+	MOVD ldc+8(FP), R2
+	MOVD a+24(FP), R3
+	MOVD lda+32(FP), R4
+	MOVD rows+56(FP), R5
+	MOVD act+80(FP), R6
+	CMP  $1, R6
+	BNE  linear60
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V3.B16
+
 row61:
 	FMOVS 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
@@ -31648,6 +31682,8 @@ moved63:
 
 linear60:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V3.B16
+
 row64:
 	FMOVS 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
@@ -31705,11 +31741,12 @@ TEXT ·thinNEONF64(SB), NOSPLIT, $0-88
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
-	VMOVI $0, V11.B16
 	CMP   $1, R6
 	BNE   linear4
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V11.B16
+
 row5:
 	FMOVD 0(R3), F9
 	FMOVD 8(R3), F10
@@ -31739,6 +31776,8 @@ row5:
 
 linear4:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V11.B16
+
 row6:
 	FMOVD 0(R3), F9
 	FMOVD 8(R3), F10
@@ -31795,11 +31834,12 @@ over3:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
-	VMOVI $0, V11.B16
 	CMP   $1, R6
 	BNE   linear7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V11.B16
+
 row8:
 	FMOVD 0(R3), F9
 	FMOVD 8(R3), F10
@@ -31830,6 +31870,8 @@ row8:
 
 linear7:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V11.B16
+
 row9:
 	FMOVD 0(R3), F9
 	FMOVD 8(R3), F10
@@ -31880,11 +31922,12 @@ narrower2:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
-	VMOVI $0, V8.B16
 	CMP   $1, R6
 	BNE   linear12
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V8.B16
+
 row13:
 	FMOVD 0(R3), F6
 	FMOVD 8(R3), F7
@@ -31908,6 +31951,8 @@ row13:
 
 linear12:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V8.B16
+
 row14:
 	FMOVD 0(R3), F6
 	FMOVD 8(R3), F7
@@ -31956,11 +32001,12 @@ over11:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
-	VMOVI $0, V8.B16
 	CMP   $1, R6
 	BNE   linear15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V8.B16
+
 row16:
 	FMOVD 0(R3), F6
 	FMOVD 8(R3), F7
@@ -31985,6 +32031,8 @@ row16:
 
 linear15:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V8.B16
+
 row17:
 	FMOVD 0(R3), F6
 	FMOVD 8(R3), F7
@@ -32025,11 +32073,12 @@ narrower10:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
-	VMOVI $0, V5.B16
 	CMP   $1, R6
 	BNE   linear19
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V5.B16
+
 row20:
 	FMOVD 0(R3), F3
 	FMOVD 8(R3), F4
@@ -32047,6 +32096,8 @@ row20:
 
 linear19:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V5.B16
+
 row21:
 	FMOVD 0(R3), F3
 	FMOVD 8(R3), F4
@@ -32078,11 +32129,12 @@ over18:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
-	VMOVI $0, V5.B16
 	CMP   $1, R6
 	BNE   linear22
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V5.B16
+
 row23:
 	FMOVD 0(R3), F3
 	FMOVD 8(R3), F4
@@ -32100,6 +32152,8 @@ row23:
 
 linear22:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V5.B16
+
 row24:
 	FMOVD 0(R3), F3
 	FMOVD 8(R3), F4
@@ -32137,11 +32191,12 @@ fewer1:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
-	VMOVI $0, V7.B16
 	CMP   $1, R6
 	BNE   linear28
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V7.B16
+
 row29:
 	FMOVD 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
@@ -32167,6 +32222,8 @@ row29:
 
 linear28:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V7.B16
+
 row30:
 	FMOVD 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
@@ -32213,11 +32270,12 @@ over27:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
-	VMOVI $0, V7.B16
 	CMP   $1, R6
 	BNE   linear31
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V7.B16
+
 row32:
 	FMOVD 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
@@ -32244,6 +32302,8 @@ row32:
 
 linear31:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V7.B16
+
 row33:
 	FMOVD 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
@@ -32286,11 +32346,12 @@ narrower26:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
-	VMOVI $0, V5.B16
 	CMP   $1, R6
 	BNE   linear36
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V5.B16
+
 row37:
 	FMOVD 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
@@ -32311,6 +32372,8 @@ row37:
 
 linear36:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V5.B16
+
 row38:
 	FMOVD 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
@@ -32351,11 +32414,12 @@ over35:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
-	VMOVI $0, V5.B16
 	CMP   $1, R6
 	BNE   linear39
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V5.B16
+
 row40:
 	FMOVD 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
@@ -32377,6 +32441,8 @@ row40:
 
 linear39:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V5.B16
+
 row41:
 	FMOVD 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
@@ -32411,11 +32477,12 @@ narrower34:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
-	VMOVI $0, V3.B16
 	CMP   $1, R6
 	BNE   linear43
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V3.B16
+
 row44:
 	FMOVD 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
@@ -32431,6 +32498,8 @@ row44:
 
 linear43:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V3.B16
+
 row45:
 	FMOVD 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
@@ -32457,11 +32526,12 @@ over42:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
-	VMOVI $0, V3.B16
 	CMP   $1, R6
 	BNE   linear46
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V3.B16
+
 row47:
 	FMOVD 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
@@ -32477,6 +32547,8 @@ row47:
 
 linear46:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
+	VMOVI $0, V3.B16
+
 row48:
 	FMOVD 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
@@ -32487,4 +32559,704 @@ row48:
 	ADD   R4, R3
 	SUBS  $1, R5
 	BNE   row48
+	RET
+
+// func flatNEONF32(c *float32, bias *float32, a *float32, b *float32, rows int, cols int, period int, turns int, act int)
+TEXT ·flatNEONF32(SB), NOSPLIT, $0-72
+	// b, the bias and the number of each of turns rows, to c
+	MOVD  cols+40(FP), R1
+	MOVD  c+0(FP), R0
+	MOVD  turns+56(FP), R2
+	MOVD  $0, R3
+	CMP   $4, R1
+	BGE   more2
+	MOVD  b+24(FP), R5
+	MOVD  bias+8(FP), R6
+	TST   $2, R1
+	BEQ   one3
+	FMOVD 0(R5), F0
+	TST   $1, R1
+	BEQ   moved4
+	ADD   $8, R5, R7
+	VLD1  (R7), V0.S[2]
+	B     moved4
+
+one3:
+	FMOVS 0(R5), F0
+
+moved4:
+	TST   $2, R1
+	BEQ   one5
+	FMOVD 0(R6), F1
+	TST   $1, R1
+	BEQ   moved6
+	ADD   $8, R6, R7
+	VLD1  (R7), V1.S[2]
+	B     moved6
+
+one5:
+	FMOVS 0(R6), F1
+
+moved6:
+	MOVD $4, R7
+	MUL  R7, R1, R1
+	MOVD period+48(FP), R6
+	MOVD $16, R7
+	MUL  R7, R6, R6
+	ADD  $16, R6
+	MOVD R0, R4
+	MOVD R0, R5
+	ADD  R6, R5
+	ADD  R5, R6
+
+row7:
+	MOVD  $0x4040404, R7
+	MUL   R3, R7
+	MOVD  $0x3020100, R8
+	ADD   R8, R7
+	VDUP  R7, V2.S4
+	FMOVQ F0, 0(R4)
+	FMOVQ F1, 0(R5)
+	FMOVQ F2, 0(R6)
+	ADD   R1, R4
+	ADD   R1, R5
+	ADD   R1, R6
+	ADD   $1, R3
+	SUBS  $1, R2
+	BNE   row7
+	B     ready1
+
+more2:
+	CMP   $8, R1
+	BGE   more8
+	MOVD  b+24(FP), R5
+	MOVD  bias+8(FP), R6
+	FMOVQ 0(R5), F0
+	FMOVQ 0(R6), F2
+	TST   $2, R1
+	BEQ   one9
+	FMOVD 16(R5), F1
+	TST   $1, R1
+	BEQ   moved10
+	ADD   $24, R5, R7
+	VLD1  (R7), V1.S[2]
+	B     moved10
+
+one9:
+	FMOVS 16(R5), F1
+
+moved10:
+	TST   $2, R1
+	BEQ   one11
+	FMOVD 16(R6), F3
+	TST   $1, R1
+	BEQ   moved12
+	ADD   $24, R6, R7
+	VLD1  (R7), V3.S[2]
+	B     moved12
+
+one11:
+	FMOVS 16(R6), F3
+
+moved12:
+	MOVD $4, R7
+	MUL  R7, R1, R1
+	MOVD period+48(FP), R6
+	MOVD $16, R7
+	MUL  R7, R6, R6
+	ADD  $16, R6
+	MOVD R0, R4
+	MOVD R0, R5
+	ADD  R6, R5
+	ADD  R5, R6
+
+row13:
+	MOVD  $0x4040404, R7
+	MUL   R3, R7
+	MOVD  $0x3020100, R8
+	ADD   R8, R7
+	VDUP  R7, V4.S4
+	FMOVQ F0, 0(R4)
+	FMOVQ F2, 0(R5)
+	FMOVQ F4, 0(R6)
+	FMOVQ F1, 16(R4)
+	FMOVQ F3, 16(R5)
+	FMOVQ F4, 16(R6)
+	ADD   R1, R4
+	ADD   R1, R5
+	ADD   R1, R6
+	ADD   $1, R3
+	SUBS  $1, R2
+	BNE   row13
+	B     ready1
+
+more8:
+	MOVD  b+24(FP), R5
+	MOVD  bias+8(FP), R6
+	FMOVQ 0(R5), F0
+	FMOVQ 0(R6), F3
+	FMOVQ 16(R5), F1
+	FMOVQ 16(R6), F4
+	TST   $2, R1
+	BEQ   one15
+	FMOVD 32(R5), F2
+	TST   $1, R1
+	BEQ   moved16
+	ADD   $40, R5, R7
+	VLD1  (R7), V2.S[2]
+	B     moved16
+
+one15:
+	FMOVS 32(R5), F2
+
+moved16:
+	TST   $2, R1
+	BEQ   one17
+	FMOVD 32(R6), F5
+	TST   $1, R1
+	BEQ   moved18
+	ADD   $40, R6, R7
+	VLD1  (R7), V5.S[2]
+	B     moved18
+
+one17:
+	FMOVS 32(R6), F5
+
+moved18:
+	MOVD $4, R7
+	MUL  R7, R1, R1
+	MOVD period+48(FP), R6
+	MOVD $16, R7
+	MUL  R7, R6, R6
+	ADD  $16, R6
+	MOVD R0, R4
+	MOVD R0, R5
+	ADD  R6, R5
+	ADD  R5, R6
+
+row19:
+	MOVD  $0x4040404, R7
+	MUL   R3, R7
+	MOVD  $0x3020100, R8
+	ADD   R8, R7
+	VDUP  R7, V6.S4
+	FMOVQ F0, 0(R4)
+	FMOVQ F3, 0(R5)
+	FMOVQ F6, 0(R6)
+	FMOVQ F1, 16(R4)
+	FMOVQ F4, 16(R5)
+	FMOVQ F6, 16(R6)
+	FMOVQ F2, 32(R4)
+	FMOVQ F5, 32(R5)
+	FMOVQ F6, 32(R6)
+	ADD   R1, R4
+	ADD   R1, R5
+	ADD   R1, R6
+	ADD   $1, R3
+	SUBS  $1, R2
+	BNE   row19
+	B     ready1
+
+ready1:
+	MOVD  turns+56(FP), R2
+	MOVD  period+48(FP), R4
+	CMP   $3, R4
+	BNE   fewer20
+	FMOVQ 0(R0), F0
+	FMOVQ 64(R0), F3
+	FMOVQ 128(R0), F6
+	FMOVQ 16(R0), F1
+	FMOVQ 80(R0), F4
+	FMOVQ 144(R0), F7
+	FMOVQ 32(R0), F2
+	FMOVQ 96(R0), F5
+	FMOVQ 160(R0), F8
+	MOVD  a+16(FP), R5
+	MOVD  rows+32(FP), R6
+	MOVD  act+64(FP), R7
+	CMP   $1, R7
+	BNE   linear21
+
+	// c = act(fma(a, b, bias)), 3 vectors
+	VMOVI $0, V11.B16
+
+rows22:
+	CMP   $4, R2
+	BEQ   whole23
+	TST   $2, R2
+	BEQ   one26
+	FMOVD 0(R5), F9
+	TST   $1, R2
+	BEQ   moved27
+	ADD   $8, R5, R7
+	VLD1  (R7), V9.S[2]
+	B     moved27
+
+one26:
+	FMOVS 0(R5), F9
+
+moved27:
+	B loaded24
+
+whole23:
+	FMOVQ 0(R5), F9
+
+loaded24:
+	VTBL  V6.B16, [V9.B16], V10.B16
+	VORR  V3.B16, V3.B16, V12.B16
+	VFMLA V0.S4, V10.S4, V12.S4
+	VORR  V12.B16, V12.B16, V10.B16
+	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	WORD  $0x4e2bf54a // fmax v10.4s, v10.4s, v11.4s
+	FMOVQ F10, 0(R0)
+	VTBL  V7.B16, [V9.B16], V10.B16
+	VORR  V4.B16, V4.B16, V12.B16
+	VFMLA V1.S4, V10.S4, V12.S4
+	VORR  V12.B16, V12.B16, V10.B16
+	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	WORD  $0x4e2bf54a // fmax v10.4s, v10.4s, v11.4s
+	FMOVQ F10, 16(R0)
+	VTBL  V8.B16, [V9.B16], V10.B16
+	VORR  V5.B16, V5.B16, V12.B16
+	VFMLA V2.S4, V10.S4, V12.S4
+	VORR  V12.B16, V12.B16, V10.B16
+	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	WORD  $0x4e2bf54a // fmax v10.4s, v10.4s, v11.4s
+	FMOVQ F10, 32(R0)
+	MOVD  $4, R8
+	MUL   R8, R2, R7
+	ADD   R7, R5
+	ADD   $48, R0
+	SUB   R2, R6
+	MOVD  R6, R7
+	SUB   R2, R7
+	CMP   $0, R7
+	BGE   rows22
+	CMP   $0, R6
+	BLE   done25
+
+	// the last turns rows, some of them once more
+	MOVD R2, R6
+	MUL  R7, R1
+	ADD  R1, R0
+	MOVD $4, R8
+	MUL  R8, R7, R7
+	ADD  R7, R5
+	B    rows22
+
+done25:
+	RET
+
+linear21:
+	// c = act(fma(a, b, bias)), 3 vectors
+	VMOVI $0, V11.B16
+
+rows28:
+	CMP   $4, R2
+	BEQ   whole29
+	TST   $2, R2
+	BEQ   one32
+	FMOVD 0(R5), F9
+	TST   $1, R2
+	BEQ   moved33
+	ADD   $8, R5, R7
+	VLD1  (R7), V9.S[2]
+	B     moved33
+
+one32:
+	FMOVS 0(R5), F9
+
+moved33:
+	B loaded30
+
+whole29:
+	FMOVQ 0(R5), F9
+
+loaded30:
+	VTBL  V6.B16, [V9.B16], V10.B16
+	VORR  V3.B16, V3.B16, V12.B16
+	VFMLA V0.S4, V10.S4, V12.S4
+	VORR  V12.B16, V12.B16, V10.B16
+	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	FMOVQ F10, 0(R0)
+	VTBL  V7.B16, [V9.B16], V10.B16
+	VORR  V4.B16, V4.B16, V12.B16
+	VFMLA V1.S4, V10.S4, V12.S4
+	VORR  V12.B16, V12.B16, V10.B16
+	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	FMOVQ F10, 16(R0)
+	VTBL  V8.B16, [V9.B16], V10.B16
+	VORR  V5.B16, V5.B16, V12.B16
+	VFMLA V2.S4, V10.S4, V12.S4
+	VORR  V12.B16, V12.B16, V10.B16
+	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	FMOVQ F10, 32(R0)
+	MOVD  $4, R8
+	MUL   R8, R2, R7
+	ADD   R7, R5
+	ADD   $48, R0
+	SUB   R2, R6
+	MOVD  R6, R7
+	SUB   R2, R7
+	CMP   $0, R7
+	BGE   rows28
+	CMP   $0, R6
+	BLE   done31
+
+	// the last turns rows, some of them once more
+	MOVD R2, R6
+	MUL  R7, R1
+	ADD  R1, R0
+	MOVD $4, R8
+	MUL  R8, R7, R7
+	ADD  R7, R5
+	B    rows28
+
+done31:
+	RET
+
+fewer20:
+	FMOVQ 0(R0), F0
+	FMOVQ 32(R0), F1
+	FMOVQ 64(R0), F2
+	MOVD  a+16(FP), R5
+	MOVD  rows+32(FP), R6
+	MOVD  act+64(FP), R7
+	CMP   $1, R7
+	BNE   linear35
+
+	// c = act(fma(a, b, bias)), 1 vectors
+	VMOVI $0, V5.B16
+
+rows36:
+	CMP   $4, R2
+	BEQ   whole37
+	TST   $2, R2
+	BEQ   one40
+	FMOVD 0(R5), F3
+	TST   $1, R2
+	BEQ   moved41
+	ADD   $8, R5, R7
+	VLD1  (R7), V3.S[2]
+	B     moved41
+
+one40:
+	FMOVS 0(R5), F3
+
+moved41:
+	B loaded38
+
+whole37:
+	FMOVQ 0(R5), F3
+
+loaded38:
+	VTBL  V2.B16, [V3.B16], V4.B16
+	VORR  V1.B16, V1.B16, V6.B16
+	VFMLA V0.S4, V4.S4, V6.S4
+	VORR  V6.B16, V6.B16, V4.B16
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
+	FMOVQ F4, 0(R0)
+	MOVD  $4, R8
+	MUL   R8, R2, R7
+	ADD   R7, R5
+	ADD   $16, R0
+	SUB   R2, R6
+	MOVD  R6, R7
+	SUB   R2, R7
+	CMP   $0, R7
+	BGE   rows36
+	CMP   $0, R6
+	BLE   done39
+
+	// the last turns rows, some of them once more
+	MOVD R2, R6
+	MUL  R7, R1
+	ADD  R1, R0
+	MOVD $4, R8
+	MUL  R8, R7, R7
+	ADD  R7, R5
+	B    rows36
+
+done39:
+	RET
+
+linear35:
+	// c = act(fma(a, b, bias)), 1 vectors
+	VMOVI $0, V5.B16
+
+rows42:
+	CMP   $4, R2
+	BEQ   whole43
+	TST   $2, R2
+	BEQ   one46
+	FMOVD 0(R5), F3
+	TST   $1, R2
+	BEQ   moved47
+	ADD   $8, R5, R7
+	VLD1  (R7), V3.S[2]
+	B     moved47
+
+one46:
+	FMOVS 0(R5), F3
+
+moved47:
+	B loaded44
+
+whole43:
+	FMOVQ 0(R5), F3
+
+loaded44:
+	VTBL  V2.B16, [V3.B16], V4.B16
+	VORR  V1.B16, V1.B16, V6.B16
+	VFMLA V0.S4, V4.S4, V6.S4
+	VORR  V6.B16, V6.B16, V4.B16
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	FMOVQ F4, 0(R0)
+	MOVD  $4, R8
+	MUL   R8, R2, R7
+	ADD   R7, R5
+	ADD   $16, R0
+	SUB   R2, R6
+	MOVD  R6, R7
+	SUB   R2, R7
+	CMP   $0, R7
+	BGE   rows42
+	CMP   $0, R6
+	BLE   done45
+
+	// the last turns rows, some of them once more
+	MOVD R2, R6
+	MUL  R7, R1
+	ADD  R1, R0
+	MOVD $4, R8
+	MUL  R8, R7, R7
+	ADD  R7, R5
+	B    rows42
+
+done45:
+	RET
+
+// func flatNEONF64(c *float64, bias *float64, a *float64, b *float64, rows int, cols int, period int, turns int, act int)
+TEXT ·flatNEONF64(SB), NOSPLIT, $0-72
+	// b, the bias and the number of each of turns rows, to c
+	MOVD  cols+40(FP), R1
+	MOVD  c+0(FP), R0
+	MOVD  turns+56(FP), R2
+	MOVD  $0, R3
+	CMP   $2, R1
+	BGE   more2
+	MOVD  b+24(FP), R5
+	MOVD  bias+8(FP), R6
+	FMOVD 0(R5), F0
+	FMOVD 0(R6), F1
+	MOVD  $8, R7
+	MUL   R7, R1, R1
+	MOVD  period+48(FP), R6
+	MOVD  $16, R7
+	MUL   R7, R6, R6
+	ADD   $16, R6
+	MOVD  R0, R4
+	MOVD  R0, R5
+	ADD   R6, R5
+	ADD   R5, R6
+
+row3:
+	MOVD  $0x808080808080808, R7
+	MUL   R3, R7
+	MOVD  $0x706050403020100, R8
+	ADD   R8, R7
+	VDUP  R7, V2.D2
+	FMOVQ F0, 0(R4)
+	FMOVQ F1, 0(R5)
+	FMOVQ F2, 0(R6)
+	ADD   R1, R4
+	ADD   R1, R5
+	ADD   R1, R6
+	ADD   $1, R3
+	SUBS  $1, R2
+	BNE   row3
+	B     ready1
+
+more2:
+	CMP   $4, R1
+	BGE   more4
+	MOVD  b+24(FP), R5
+	MOVD  bias+8(FP), R6
+	FMOVQ 0(R5), F0
+	FMOVQ 0(R6), F2
+	FMOVD 16(R5), F1
+	FMOVD 16(R6), F3
+	MOVD  $8, R7
+	MUL   R7, R1, R1
+	MOVD  period+48(FP), R6
+	MOVD  $16, R7
+	MUL   R7, R6, R6
+	ADD   $16, R6
+	MOVD  R0, R4
+	MOVD  R0, R5
+	ADD   R6, R5
+	ADD   R5, R6
+
+row5:
+	MOVD  $0x808080808080808, R7
+	MUL   R3, R7
+	MOVD  $0x706050403020100, R8
+	ADD   R8, R7
+	VDUP  R7, V4.D2
+	FMOVQ F0, 0(R4)
+	FMOVQ F2, 0(R5)
+	FMOVQ F4, 0(R6)
+	FMOVQ F1, 16(R4)
+	FMOVQ F3, 16(R5)
+	FMOVQ F4, 16(R6)
+	ADD   R1, R4
+	ADD   R1, R5
+	ADD   R1, R6
+	ADD   $1, R3
+	SUBS  $1, R2
+	BNE   row5
+	B     ready1
+
+more4:
+	MOVD  b+24(FP), R5
+	MOVD  bias+8(FP), R6
+	FMOVQ 0(R5), F0
+	FMOVQ 0(R6), F3
+	FMOVQ 16(R5), F1
+	FMOVQ 16(R6), F4
+	FMOVD 32(R5), F2
+	FMOVD 32(R6), F5
+	MOVD  $8, R7
+	MUL   R7, R1, R1
+	MOVD  period+48(FP), R6
+	MOVD  $16, R7
+	MUL   R7, R6, R6
+	ADD   $16, R6
+	MOVD  R0, R4
+	MOVD  R0, R5
+	ADD   R6, R5
+	ADD   R5, R6
+
+row7:
+	MOVD  $0x808080808080808, R7
+	MUL   R3, R7
+	MOVD  $0x706050403020100, R8
+	ADD   R8, R7
+	VDUP  R7, V6.D2
+	FMOVQ F0, 0(R4)
+	FMOVQ F3, 0(R5)
+	FMOVQ F6, 0(R6)
+	FMOVQ F1, 16(R4)
+	FMOVQ F4, 16(R5)
+	FMOVQ F6, 16(R6)
+	FMOVQ F2, 32(R4)
+	FMOVQ F5, 32(R5)
+	FMOVQ F6, 32(R6)
+	ADD   R1, R4
+	ADD   R1, R5
+	ADD   R1, R6
+	ADD   $1, R3
+	SUBS  $1, R2
+	BNE   row7
+	B     ready1
+
+ready1:
+	MOVD  turns+56(FP), R2
+	MOVD  period+48(FP), R4
+	FMOVQ 0(R0), F0
+	FMOVQ 32(R0), F1
+	FMOVQ 64(R0), F2
+	MOVD  a+16(FP), R5
+	MOVD  rows+32(FP), R6
+	MOVD  act+64(FP), R7
+	CMP   $1, R7
+	BNE   linear9
+
+	// c = act(fma(a, b, bias)), 1 vectors
+	VMOVI $0, V5.B16
+
+rows10:
+	CMP   $2, R2
+	BEQ   whole11
+	FMOVD 0(R5), F3
+	B     loaded12
+
+whole11:
+	FMOVQ 0(R5), F3
+
+loaded12:
+	VTBL  V2.B16, [V3.B16], V4.B16
+	VORR  V1.B16, V1.B16, V6.B16
+	VFMLA V0.D2, V4.D2, V6.D2
+	VORR  V6.B16, V6.B16, V4.B16
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	WORD  $0x4e65f484 // fmax v4.2d, v4.2d, v5.2d
+	FMOVQ F4, 0(R0)
+	MOVD  $8, R8
+	MUL   R8, R2, R7
+	ADD   R7, R5
+	ADD   $16, R0
+	SUB   R2, R6
+	MOVD  R6, R7
+	SUB   R2, R7
+	CMP   $0, R7
+	BGE   rows10
+	CMP   $0, R6
+	BLE   done13
+
+	// the last turns rows, some of them once more
+	MOVD R2, R6
+	MUL  R7, R1
+	ADD  R1, R0
+	MOVD $8, R8
+	MUL  R8, R7, R7
+	ADD  R7, R5
+	B    rows10
+
+done13:
+	RET
+
+linear9:
+	// c = act(fma(a, b, bias)), 1 vectors
+	VMOVI $0, V5.B16
+
+rows14:
+	CMP   $2, R2
+	BEQ   whole15
+	FMOVD 0(R5), F3
+	B     loaded16
+
+whole15:
+	FMOVQ 0(R5), F3
+
+loaded16:
+	VTBL  V2.B16, [V3.B16], V4.B16
+	VORR  V1.B16, V1.B16, V6.B16
+	VFMLA V0.D2, V4.D2, V6.D2
+	VORR  V6.B16, V6.B16, V4.B16
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	FMOVQ F4, 0(R0)
+	MOVD  $8, R8
+	MUL   R8, R2, R7
+	ADD   R7, R5
+	ADD   $16, R0
+	SUB   R2, R6
+	MOVD  R6, R7
+	SUB   R2, R7
+	CMP   $0, R7
+	BGE   rows14
+	CMP   $0, R6
+	BLE   done17
+
+	// the last turns rows, some of them once more
+	MOVD R2, R6
+	MUL  R7, R1
+	ADD  R1, R0
+	MOVD $8, R8
+	MUL  R8, R7, R7
+	ADD  R7, R5
+	B    rows14
+
+done17:
 	RET

@@ -28,6 +28,7 @@ var costs = map[string]func(n []int) (work, run int){
 	"panel":     func(n []int) (work, run int) { return n[0] * n[1] * n[2], max(n[0], n[2]) },
 	"sweep":     func(n []int) (work, run int) { return n[0] * n[1] * max(n[2], 8), max(n[0], n[2]) },
 	"thin":      func(n []int) (work, run int) { return n[0] * n[1] * (n[2] + 1), 4 * n[0] },
+	"flat":      func(n []int) (work, run int) { return n[0] * n[1], 4 * n[0] },
 	"input":     func(n []int) (work, run int) { return (n[0] + 1) * n[1] * n[2], n[2] },
 	"turned":    func(n []int) (work, run int) { return (n[0] + 1) * n[1] * n[2], n[2] },
 	"dots":      func(n []int) (work, run int) { return 8 * n[2], n[2] },

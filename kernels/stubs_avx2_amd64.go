@@ -238,6 +238,24 @@ func thinAVX2F32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr
 //go:noescape
 func thinAVX2F64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 
+// c[i·cols+j] = act(bias[j] + a[i]·b[j]),  i < rows, j < cols
+//
+// period vectors are turns rows, as few as can be: period is odd, and at most
+// flatPeriod. cols is no multiple of the lanes of a vector, and at most a
+// panel's. c has room for 3·(period + 1) vectors.
+//
+//go:noescape
+func flatAVX2F32(c *float32, bias *float32, a *float32, b *float32, rows int, cols int, period int, turns int, act int)
+
+// c[i·cols+j] = act(bias[j] + a[i]·b[j]),  i < rows, j < cols
+//
+// period vectors are turns rows, as few as can be: period is odd, and at most
+// flatPeriod. cols is no multiple of the lanes of a vector, and at most a
+// panel's. c has room for 3·(period + 1) vectors.
+//
+//go:noescape
+func flatAVX2F64(c *float64, bias *float64, a *float64, b *float64, rows int, cols int, period int, turns int, act int)
+
 // dst[p,r] = src[r,p],  r < rows, p < cols
 //
 // The rows of dst and src are ldd and lds bytes apart. rows is 1 to the lanes of
@@ -307,53 +325,57 @@ func sgdAVX2F32(w *float32, dw *float32, rate float32, n int)
 func sgdAVX2F64(w *float64, dw *float64, rate float64, n int)
 
 var avx2F32 = tiles[float32]{
-	panelCols: 24,
-	lanes:     8,
-	panelRows: 4,
-	wideCols:  64,
-	gradRows:  2,
-	inputRows: 5,
-	panel:     panelAVX2F32,
-	packing:   packingAVX2F32,
-	narrow:    narrowAVX2F32,
-	dot:       dotAVX2F32,
-	grad:      gradAVX2F32,
-	gate:      gateAVX2F32,
-	column:    columnAVX2F32,
-	input:     inputAVX2F32,
-	turned:    turnedAVX2F32,
-	dots:      dotsAVX2F32,
-	single:    singleAVX2F32,
-	sweep:     sweepAVX2F32,
-	thin:      thinAVX2F32,
-	transpose: transposeAVX2F32,
-	tighten:   tightenAVX2F32,
-	mse:       mseAVX2F32,
-	sgd:       sgdAVX2F32,
+	panelCols:  24,
+	lanes:      8,
+	panelRows:  4,
+	wideCols:   64,
+	gradRows:   2,
+	inputRows:  5,
+	flatPeriod: 3,
+	panel:      panelAVX2F32,
+	packing:    packingAVX2F32,
+	narrow:     narrowAVX2F32,
+	dot:        dotAVX2F32,
+	grad:       gradAVX2F32,
+	gate:       gateAVX2F32,
+	column:     columnAVX2F32,
+	input:      inputAVX2F32,
+	turned:     turnedAVX2F32,
+	dots:       dotsAVX2F32,
+	single:     singleAVX2F32,
+	sweep:      sweepAVX2F32,
+	thin:       thinAVX2F32,
+	flat:       flatAVX2F32,
+	transpose:  transposeAVX2F32,
+	tighten:    tightenAVX2F32,
+	mse:        mseAVX2F32,
+	sgd:        sgdAVX2F32,
 }
 
 var avx2F64 = tiles[float64]{
-	panelCols: 12,
-	lanes:     4,
-	panelRows: 4,
-	wideCols:  32,
-	gradRows:  2,
-	inputRows: 8,
-	panel:     panelAVX2F64,
-	packing:   packingAVX2F64,
-	narrow:    narrowAVX2F64,
-	dot:       dotAVX2F64,
-	grad:      gradAVX2F64,
-	gate:      gateAVX2F64,
-	column:    columnAVX2F64,
-	input:     inputAVX2F64,
-	turned:    turnedAVX2F64,
-	dots:      dotsAVX2F64,
-	single:    singleAVX2F64,
-	sweep:     sweepAVX2F64,
-	thin:      thinAVX2F64,
-	transpose: transposeAVX2F64,
-	tighten:   tightenAVX2F64,
-	mse:       mseAVX2F64,
-	sgd:       sgdAVX2F64,
+	panelCols:  12,
+	lanes:      4,
+	panelRows:  4,
+	wideCols:   32,
+	gradRows:   2,
+	inputRows:  8,
+	flatPeriod: 3,
+	panel:      panelAVX2F64,
+	packing:    packingAVX2F64,
+	narrow:     narrowAVX2F64,
+	dot:        dotAVX2F64,
+	grad:       gradAVX2F64,
+	gate:       gateAVX2F64,
+	column:     columnAVX2F64,
+	input:      inputAVX2F64,
+	turned:     turnedAVX2F64,
+	dots:       dotsAVX2F64,
+	single:     singleAVX2F64,
+	sweep:      sweepAVX2F64,
+	thin:       thinAVX2F64,
+	flat:       flatAVX2F64,
+	transpose:  transposeAVX2F64,
+	tighten:    tightenAVX2F64,
+	mse:        mseAVX2F64,
+	sgd:        sgdAVX2F64,
 }

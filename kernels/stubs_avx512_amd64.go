@@ -238,6 +238,24 @@ func thinAVX512F32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintp
 //go:noescape
 func thinAVX512F64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 
+// c[i·cols+j] = act(bias[j] + a[i]·b[j]),  i < rows, j < cols
+//
+// period vectors are turns rows, as few as can be: period is odd, and at most
+// flatPeriod. cols is no multiple of the lanes of a vector, and at most a
+// panel's. c has room for 3·(period + 1) vectors.
+//
+//go:noescape
+func flatAVX512F32(c *float32, bias *float32, a *float32, b *float32, rows int, cols int, period int, turns int, act int)
+
+// c[i·cols+j] = act(bias[j] + a[i]·b[j]),  i < rows, j < cols
+//
+// period vectors are turns rows, as few as can be: period is odd, and at most
+// flatPeriod. cols is no multiple of the lanes of a vector, and at most a
+// panel's. c has room for 3·(period + 1) vectors.
+//
+//go:noescape
+func flatAVX512F64(c *float64, bias *float64, a *float64, b *float64, rows int, cols int, period int, turns int, act int)
+
 // dst[p,r] = src[r,p],  r < rows, p < cols
 //
 // The rows of dst and src are ldd and lds bytes apart. rows is 1 to the lanes of
@@ -307,53 +325,57 @@ func sgdAVX512F32(w *float32, dw *float32, rate float32, n int)
 func sgdAVX512F64(w *float64, dw *float64, rate float64, n int)
 
 var avx512F32 = tiles[float32]{
-	panelCols: 48,
-	lanes:     16,
-	panelRows: 8,
-	wideCols:  256,
-	gradRows:  4,
-	inputRows: 8,
-	panel:     panelAVX512F32,
-	packing:   packingAVX512F32,
-	narrow:    narrowAVX512F32,
-	dot:       dotAVX512F32,
-	grad:      gradAVX512F32,
-	gate:      gateAVX512F32,
-	column:    columnAVX512F32,
-	input:     inputAVX512F32,
-	turned:    turnedAVX512F32,
-	dots:      dotsAVX512F32,
-	single:    singleAVX512F32,
-	sweep:     sweepAVX512F32,
-	thin:      thinAVX512F32,
-	transpose: transposeAVX512F32,
-	tighten:   tightenAVX512F32,
-	mse:       mseAVX512F32,
-	sgd:       sgdAVX512F32,
+	panelCols:  48,
+	lanes:      16,
+	panelRows:  8,
+	wideCols:   256,
+	gradRows:   4,
+	inputRows:  8,
+	flatPeriod: 9,
+	panel:      panelAVX512F32,
+	packing:    packingAVX512F32,
+	narrow:     narrowAVX512F32,
+	dot:        dotAVX512F32,
+	grad:       gradAVX512F32,
+	gate:       gateAVX512F32,
+	column:     columnAVX512F32,
+	input:      inputAVX512F32,
+	turned:     turnedAVX512F32,
+	dots:       dotsAVX512F32,
+	single:     singleAVX512F32,
+	sweep:      sweepAVX512F32,
+	thin:       thinAVX512F32,
+	flat:       flatAVX512F32,
+	transpose:  transposeAVX512F32,
+	tighten:    tightenAVX512F32,
+	mse:        mseAVX512F32,
+	sgd:        sgdAVX512F32,
 }
 
 var avx512F64 = tiles[float64]{
-	panelCols: 24,
-	lanes:     8,
-	panelRows: 8,
-	wideCols:  128,
-	gradRows:  4,
-	inputRows: 8,
-	panel:     panelAVX512F64,
-	packing:   packingAVX512F64,
-	narrow:    narrowAVX512F64,
-	dot:       dotAVX512F64,
-	grad:      gradAVX512F64,
-	gate:      gateAVX512F64,
-	column:    columnAVX512F64,
-	input:     inputAVX512F64,
-	turned:    turnedAVX512F64,
-	dots:      dotsAVX512F64,
-	single:    singleAVX512F64,
-	sweep:     sweepAVX512F64,
-	thin:      thinAVX512F64,
-	transpose: transposeAVX512F64,
-	tighten:   tightenAVX512F64,
-	mse:       mseAVX512F64,
-	sgd:       sgdAVX512F64,
+	panelCols:  24,
+	lanes:      8,
+	panelRows:  8,
+	wideCols:   128,
+	gradRows:   4,
+	inputRows:  8,
+	flatPeriod: 7,
+	panel:      panelAVX512F64,
+	packing:    packingAVX512F64,
+	narrow:     narrowAVX512F64,
+	dot:        dotAVX512F64,
+	grad:       gradAVX512F64,
+	gate:       gateAVX512F64,
+	column:     columnAVX512F64,
+	input:      inputAVX512F64,
+	turned:     turnedAVX512F64,
+	dots:       dotsAVX512F64,
+	single:     singleAVX512F64,
+	sweep:      sweepAVX512F64,
+	thin:       thinAVX512F64,
+	flat:       flatAVX512F64,
+	transpose:  transposeAVX512F64,
+	tighten:    tightenAVX512F64,
+	mse:        mseAVX512F64,
+	sgd:        sgdAVX512F64,
 }

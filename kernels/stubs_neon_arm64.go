@@ -238,6 +238,24 @@ func thinNEONF32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr
 //go:noescape
 func thinNEONF64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 
+// c[i·cols+j] = act(bias[j] + a[i]·b[j]),  i < rows, j < cols
+//
+// period vectors are turns rows, as few as can be: period is odd, and at most
+// flatPeriod. cols is no multiple of the lanes of a vector, and at most a
+// panel's. c has room for 3·(period + 1) vectors.
+//
+//go:noescape
+func flatNEONF32(c *float32, bias *float32, a *float32, b *float32, rows int, cols int, period int, turns int, act int)
+
+// c[i·cols+j] = act(bias[j] + a[i]·b[j]),  i < rows, j < cols
+//
+// period vectors are turns rows, as few as can be: period is odd, and at most
+// flatPeriod. cols is no multiple of the lanes of a vector, and at most a
+// panel's. c has room for 3·(period + 1) vectors.
+//
+//go:noescape
+func flatNEONF64(c *float64, bias *float64, a *float64, b *float64, rows int, cols int, period int, turns int, act int)
+
 // dst[p,r] = src[r,p],  r < rows, p < cols
 //
 // The rows of dst and src are ldd and lds bytes apart. rows is 1 to the lanes of
@@ -307,53 +325,57 @@ func sgdNEONF32(w *float32, dw *float32, rate float32, n int)
 func sgdNEONF64(w *float64, dw *float64, rate float64, n int)
 
 var neonF32 = tiles[float32]{
-	panelCols: 12,
-	lanes:     4,
-	panelRows: 8,
-	wideCols:  64,
-	gradRows:  4,
-	inputRows: 8,
-	panel:     panelNEONF32,
-	packing:   packingNEONF32,
-	narrow:    narrowNEONF32,
-	dot:       dotNEONF32,
-	grad:      gradNEONF32,
-	gate:      gateNEONF32,
-	column:    columnNEONF32,
-	input:     inputNEONF32,
-	turned:    turnedNEONF32,
-	dots:      dotsNEONF32,
-	single:    singleNEONF32,
-	sweep:     sweepNEONF32,
-	thin:      thinNEONF32,
-	transpose: transposeNEONF32,
-	tighten:   tightenNEONF32,
-	mse:       mseNEONF32,
-	sgd:       sgdNEONF32,
+	panelCols:  12,
+	lanes:      4,
+	panelRows:  8,
+	wideCols:   64,
+	gradRows:   4,
+	inputRows:  8,
+	flatPeriod: 3,
+	panel:      panelNEONF32,
+	packing:    packingNEONF32,
+	narrow:     narrowNEONF32,
+	dot:        dotNEONF32,
+	grad:       gradNEONF32,
+	gate:       gateNEONF32,
+	column:     columnNEONF32,
+	input:      inputNEONF32,
+	turned:     turnedNEONF32,
+	dots:       dotsNEONF32,
+	single:     singleNEONF32,
+	sweep:      sweepNEONF32,
+	thin:       thinNEONF32,
+	flat:       flatNEONF32,
+	transpose:  transposeNEONF32,
+	tighten:    tightenNEONF32,
+	mse:        mseNEONF32,
+	sgd:        sgdNEONF32,
 }
 
 var neonF64 = tiles[float64]{
-	panelCols: 6,
-	lanes:     2,
-	panelRows: 8,
-	wideCols:  32,
-	gradRows:  4,
-	inputRows: 8,
-	panel:     panelNEONF64,
-	packing:   packingNEONF64,
-	narrow:    narrowNEONF64,
-	dot:       dotNEONF64,
-	grad:      gradNEONF64,
-	gate:      gateNEONF64,
-	column:    columnNEONF64,
-	input:     inputNEONF64,
-	turned:    turnedNEONF64,
-	dots:      dotsNEONF64,
-	single:    singleNEONF64,
-	sweep:     sweepNEONF64,
-	thin:      thinNEONF64,
-	transpose: transposeNEONF64,
-	tighten:   tightenNEONF64,
-	mse:       mseNEONF64,
-	sgd:       sgdNEONF64,
+	panelCols:  6,
+	lanes:      2,
+	panelRows:  8,
+	wideCols:   32,
+	gradRows:   4,
+	inputRows:  8,
+	flatPeriod: 1,
+	panel:      panelNEONF64,
+	packing:    packingNEONF64,
+	narrow:     narrowNEONF64,
+	dot:        dotNEONF64,
+	grad:       gradNEONF64,
+	gate:       gateNEONF64,
+	column:     columnNEONF64,
+	input:      inputNEONF64,
+	turned:     turnedNEONF64,
+	dots:       dotsNEONF64,
+	single:     singleNEONF64,
+	sweep:      sweepNEONF64,
+	thin:       thinNEONF64,
+	flat:       flatNEONF64,
+	transpose:  transposeNEONF64,
+	tighten:    tightenNEONF64,
+	mse:        mseNEONF64,
+	sgd:        sgdNEONF64,
 }

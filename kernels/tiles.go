@@ -11,12 +11,13 @@ import (
 // methods are the loops over blocks around them. The comments of the generated
 // declarations (stubs_*.go) say what each function computes.
 type tiles[T Float] struct {
-	lanes     int // elements of a vector
-	panelCols int // columns of the widest panel
-	panelRows int // rows of its tallest tile
-	wideCols  int // columns of the widest tile of one row
-	gradRows  int // rows of dw that grad computes
-	inputRows int // rows of dx that input computes at a time
+	lanes      int // elements of a vector
+	panelCols  int // columns of the widest panel
+	panelRows  int // rows of its tallest tile
+	wideCols   int // columns of the widest tile of one row
+	gradRows   int // rows of dw that grad computes
+	inputRows  int // rows of dx that input computes at a time
+	flatPeriod int // vectors after which flat can begin again
 
 	panel     func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb, soon, ldsoon, then uintptr, rows, cols, n, act int)
 	packing   func(dst *T, c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, n, act int)
@@ -31,6 +32,7 @@ type tiles[T Float] struct {
 	single    func(dx, dw *T, lddw uintptr, dz, x, w *T, ldw uintptr, rows, n int)
 	sweep     func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
 	thin      func(c *T, ldc uintptr, bias *T, a *T, lda uintptr, b *T, ldb uintptr, rows, cols, n, act int)
+	flat      func(c, bias, a, b *T, rows, cols, period, turns, act int)
 	transpose func(dst *T, ldd uintptr, src *T, lds uintptr, rows, cols int)
 	tighten   func(dst *T, ldd uintptr, src *T, lds uintptr, rows, cols int)
 	mse       func(lane, init, grad, pred, target *T, n int, c T)
@@ -73,6 +75,7 @@ const (
 	smallRows   = 32                  // of a product that a single call of panel does,
 	smallTerms  = 320                 // of its sums
 	fewRows     = 8                   // that sweep computes as well as panel, and in one call
+	flatTurns   = 8                   // so many times as many rows as repeat are worth flat
 	thinTerms   = 2                   // of a sum that thin computes, at the most
 	shortRow    = 12                  // of the sixteen terms that a narrow layer takes at once
 	packedSize  = 1 << 10             // weights from which it pays to pack them for so few rows
@@ -149,6 +152,9 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		t.forwardNarrow(y, x, w, b, act)
 		return
 	}
+	if x.Cols == 1 && t.forwardFlat(y, x, w, b, act) {
+		return
+	}
 	t = t.atLeast(y.Cols)
 	if 0 < x.Cols && x.Cols <= thinTerms && y.Cols <= 2*t.panelCols {
 		t.forwardThin(y, x, w, b, act)
@@ -207,6 +213,28 @@ func (t *tiles[T]) forwardThin(y, x, w *Mat[T], b []T, act Activation) {
 				min(maxRows, y.Rows-i), min(t.panelCols, y.Cols-j), x.Cols, int(act))
 		}
 	}
+}
+
+// forwardFlat is forward for layers with one input and few outputs, if the rows
+// of y lie tight and are many enough.
+func (t *tiles[T]) forwardFlat(y, x, w *Mat[T], b []T, act Activation) bool {
+	common := min(y.Cols&-y.Cols, t.lanes)
+	period, turns := y.Cols/common, t.lanes/common
+	if turns == 1 || period > t.flatPeriod || y.Cols > t.panelCols || y.Rows < flatTurns*turns || !y.tight() || !x.tight() {
+		return false
+	}
+	bias := zero[T]()
+	if b != nil {
+		bias = &b[0]
+	}
+	for i, rows := 0, 0; i < y.Rows; i += rows {
+		rows = min(maxRows, y.Rows-i)
+		if i+rows < y.Rows && y.Rows-i-rows < flatTurns*turns {
+			rows -= flatTurns * turns // for the next time
+		}
+		t.flat(y.at(i, 0), bias, x.at(i, 0), w.at(0, 0), rows, y.Cols, period, turns, int(act))
+	}
+	return true
 }
 
 // forwardNarrow takes the outputs one by one, each with its column of w tight.
