@@ -19,6 +19,10 @@ type kernel struct {
 	emit func(Machine)
 }
 
+// has reports whether a machine is to have the kernel. The squares that turned
+// takes are best small: long vectors leave it to the shorter ones of their CPU.
+func (k kernel) has(s Spec) bool { return k.name != "turned" || s.VecBytes <= 32 }
+
 // sources are the kernels by file.
 var sources = []struct {
 	stem    string
@@ -86,7 +90,9 @@ func (t target) file(ks []kernel) (*ir.File, error) {
 	t.data(c)
 	for _, k := range ks {
 		for _, f := range []Float{F32, F64} {
-			k.emit(t.machine(c, f))
+			if m := t.machine(c, f); k.has(m.Spec()) {
+				k.emit(m)
+			}
 		}
 	}
 	f, err := c.Result()
@@ -111,7 +117,9 @@ func (t target) tables() []byte {
 		fmt.Fprintf(&b, "flatPeriod: %d,\n", flatPeriod(s))
 		for _, src := range sources {
 			for _, k := range src.kernels {
-				fmt.Fprintf(&b, "%s: %s%s%s,\n", k.name, k.name, strings.ToUpper(t.isa), f.Name)
+				if k.has(s) {
+					fmt.Fprintf(&b, "%s: %s%s%s,\n", k.name, k.name, strings.ToUpper(t.isa), f.Name)
+				}
 			}
 		}
 		fmt.Fprintf(&b, "}\n")

@@ -164,20 +164,6 @@ func inputAVX512F32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *flo
 //go:noescape
 func inputAVX512F64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 
-// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
-//
-// What input computes, with rows and cols exchanged.
-//
-//go:noescape
-func turnedAVX512F32(dx *float32, lddx uintptr, w *float32, ldw uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
-
-// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
-//
-// What input computes, with rows and cols exchanged.
-//
-//go:noescape
-func turnedAVX512F64(dx *float64, lddx uintptr, w *float64, ldw uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
-
 // What input computes, for 1 to 4 rows and as many columns as make 8 elements.
 //
 //go:noescape
@@ -340,7 +326,6 @@ var avx512F32 = tiles[float32]{
 	gate:       gateAVX512F32,
 	column:     columnAVX512F32,
 	input:      inputAVX512F32,
-	turned:     turnedAVX512F32,
 	dots:       dotsAVX512F32,
 	single:     singleAVX512F32,
 	sweep:      sweepAVX512F32,
@@ -368,7 +353,6 @@ var avx512F64 = tiles[float64]{
 	gate:       gateAVX512F64,
 	column:     columnAVX512F64,
 	input:      inputAVX512F64,
-	turned:     turnedAVX512F64,
 	dots:       dotsAVX512F64,
 	single:     singleAVX512F64,
 	sweep:      sweepAVX512F64,

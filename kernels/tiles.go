@@ -460,6 +460,14 @@ func (t *tiles[T]) atMost(lanes int) *tiles[T] {
 	return t
 }
 
+// shortest returns the tiles of the shortest vectors.
+func (t *tiles[T]) shortest() *tiles[T] {
+	for t.half != nil {
+		t = t.half
+	}
+	return t
+}
+
 // atLeast returns the narrowest tiles with at least so many lanes, or t: a part
 // of a vector takes as long as the whole.
 func (t *tiles[T]) atLeast(lanes int) *tiles[T] {
@@ -471,13 +479,13 @@ func (t *tiles[T]) atLeast(lanes int) *tiles[T] {
 
 // backwardFew computes dx if it has few rows or few columns.
 func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
-	byCols, byRows := t.atMost(dx.Cols), t.atMost(dx.Rows)
+	byCols, byRows := t.atMost(dx.Cols), t.shortest()
 	switch filled := t.atLeast(dx.Rows); {
 	case filled.lanesAreRows(dx, w):
 		filled.turnedInput(dx, dz, w)
 	case byCols != nil && (dx.Rows <= byCols.inputRows || dx.Rows <= 2*byCols.inputRows && w.Rows*w.Cols < packedSize):
 		byCols.squares(byCols.input, dx, dx.Rows, dx.Cols, dz, w, false)
-	case byCols == nil && byRows != nil:
+	case byCols == nil && byRows.lanes <= dx.Rows:
 		byRows.squares(byRows.turned, dx, dx.Cols, dx.Rows, w, dz, true)
 	case byCols == nil && dx.Rows*dx.Cols <= 2*dotsTile:
 		rows := min(dotsRows, dx.Rows)
