@@ -29,6 +29,7 @@ var sources = []struct {
 	kernels []kernel
 }{
 	{"dense", []kernel{{"panel", panel}, {"packing", packing}, {"narrow", narrow}, {"dot", dot}}},
+	{"narrow", []kernel{{"abreast", abreast}}},
 	{"grad", []kernel{{"grad", grad}, {"gate", gate}, {"column", column}}},
 	{"few", []kernel{{"input", input}, {"turned", turned}, {"dots", dots}, {"single", single}, {"sweep", sweep}, {"thin", thin}, {"flat", flat}}},
 	{"pack", []kernel{{"transpose", transpose}, {"tighten", tighten}}},

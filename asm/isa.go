@@ -161,6 +161,9 @@ type Machine interface {
 	// Finisher sets by for Finish.
 	Finisher(by Vec, relu bool)
 
+	// Short is the same machine with vectors of so many bytes at the most.
+	Short(bytes int) Machine
+
 	// FMASplat is FMA with b one element in memory; MulAdd puts the result in
 	// the place of a factor, d = fma(d, a, b). Both may destroy t.
 	FMASplat(acc, a Vec, b Addr, t Vec)
@@ -218,11 +221,11 @@ type Rows struct {
 // there are cannot be generated.
 type registers struct {
 	vecs, ints []bool // taken
-	labels     int
+	labels     *int
 }
 
 func newRegisters(s Spec) registers {
-	return registers{vecs: make([]bool, s.Vecs), ints: make([]bool, s.Ints)}
+	return registers{vecs: make([]bool, s.Vecs), ints: make([]bool, s.Ints), labels: new(int)}
 }
 
 func take(taken []bool, what string) int {
@@ -273,6 +276,6 @@ func (r *registers) FreeAll() {
 
 // NewLabel returns a label that no other is like.
 func (r *registers) NewLabel(stem string) string {
-	r.labels++
-	return fmt.Sprintf("%s%d", stem, r.labels)
+	*r.labels++
+	return fmt.Sprintf("%s%d", stem, *r.labels)
 }

@@ -298,6 +298,7 @@ func (m *neon) StoreLanes(at []Addr, v, _ Vec) {
 
 // First: there are no smaller vectors of float64, and none of float32 are faster.
 func (m *neon) First(int) Arithmetic { return m }
+func (m *neon) Short(int) Machine    { return m }
 
 func (m *neon) Zero(v Vec)         { m.op("VMOVI", m.imm(0), m.b16(v)) }
 func (m *neon) Move(d, s Vec)      { m.op("VORR", m.b16(s), m.b16(s), m.b16(d)) }

@@ -540,6 +540,10 @@ func (m x86) first(bytes int) x86 {
 
 func (m *avx2) First(bytes int) Arithmetic { return &avx2{m.x86.first(bytes)} }
 
+func (m *avx2) Short(bytes int) Machine {
+	return &avx2{m.x86.first(min(bytes, m.spec.VecBytes))}
+}
+
 func (m *avx2) Zero(v Vec) { m.VXORPS(m.vec(v), m.vec(v), m.vec(v)) }
 
 func (m *avx2) Finisher(by Vec, _ bool) { m.Zero(by) }
@@ -621,6 +625,10 @@ func (m *avx2) Gate(z, y, zero Vec) {
 // What AVX-512 does its own way.
 
 func (m *avx512) First(bytes int) Arithmetic { return &avx512{m.x86.first(bytes)} }
+
+func (m *avx512) Short(bytes int) Machine {
+	return &avx512{m.x86.first(min(bytes, m.spec.VecBytes))}
+}
 
 func (m *avx512) Zero(v Vec) { m.VPXORD(m.vec(v), m.vec(v), m.vec(v)) }
 

@@ -78,6 +78,24 @@ func dotAVX2F32(lane *float32, x *float32, w *float32, n int)
 //go:noescape
 func dotAVX2F64(lane *float64, x *float64, w *float64, n int)
 
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
+//
+// Each sum is sixteen chains of fused multiply-adds, as those of narrow. The
+// rows of y, x and w are as many bytes apart as follows each. cols is 1 to twice
+// the lanes of a vector, and no more than 7.
+//
+//go:noescape
+func abreastAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
+//
+// Each sum is sixteen chains of fused multiply-adds, as those of narrow. The
+// rows of y, x and w are as many bytes apart as follows each. cols is 1 to twice
+// the lanes of a vector, and no more than 7.
+//
+//go:noescape
+func abreastAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+
 // dz[i,j] = dy[i,j]·act'(y[i,j])              i < n, j < cols, written over dy
 // db[j]   = dbinit[j] + Σ_i dz[i,j]
 // dw[k,j] = dwinit[k,j] + Σ_i x[i,k]·dz[i,j]  k < rows
@@ -336,6 +354,7 @@ var avx2F32 = tiles[float32]{
 	packing:    packingAVX2F32,
 	narrow:     narrowAVX2F32,
 	dot:        dotAVX2F32,
+	abreast:    abreastAVX2F32,
 	grad:       gradAVX2F32,
 	gate:       gateAVX2F32,
 	column:     columnAVX2F32,
@@ -364,6 +383,7 @@ var avx2F64 = tiles[float64]{
 	packing:    packingAVX2F64,
 	narrow:     narrowAVX2F64,
 	dot:        dotAVX2F64,
+	abreast:    abreastAVX2F64,
 	grad:       gradAVX2F64,
 	gate:       gateAVX2F64,
 	column:     columnAVX2F64,

@@ -78,6 +78,24 @@ func dotAVX512F32(lane *float32, x *float32, w *float32, n int)
 //go:noescape
 func dotAVX512F64(lane *float64, x *float64, w *float64, n int)
 
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
+//
+// Each sum is sixteen chains of fused multiply-adds, as those of narrow. The
+// rows of y, x and w are as many bytes apart as follows each. cols is 1 to twice
+// the lanes of a vector, and no more than 7.
+//
+//go:noescape
+func abreastAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
+//
+// Each sum is sixteen chains of fused multiply-adds, as those of narrow. The
+// rows of y, x and w are as many bytes apart as follows each. cols is 1 to twice
+// the lanes of a vector, and no more than 7.
+//
+//go:noescape
+func abreastAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+
 // dz[i,j] = dy[i,j]·act'(y[i,j])              i < n, j < cols, written over dy
 // db[j]   = dbinit[j] + Σ_i dz[i,j]
 // dw[k,j] = dwinit[k,j] + Σ_i x[i,k]·dz[i,j]  k < rows
@@ -322,6 +340,7 @@ var avx512F32 = tiles[float32]{
 	packing:    packingAVX512F32,
 	narrow:     narrowAVX512F32,
 	dot:        dotAVX512F32,
+	abreast:    abreastAVX512F32,
 	grad:       gradAVX512F32,
 	gate:       gateAVX512F32,
 	column:     columnAVX512F32,
@@ -349,6 +368,7 @@ var avx512F64 = tiles[float64]{
 	packing:    packingAVX512F64,
 	narrow:     narrowAVX512F64,
 	dot:        dotAVX512F64,
+	abreast:    abreastAVX512F64,
 	grad:       gradAVX512F64,
 	gate:       gateAVX512F64,
 	column:     columnAVX512F64,

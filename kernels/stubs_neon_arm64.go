@@ -78,6 +78,24 @@ func dotNEONF32(lane *float32, x *float32, w *float32, n int)
 //go:noescape
 func dotNEONF64(lane *float64, x *float64, w *float64, n int)
 
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
+//
+// Each sum is sixteen chains of fused multiply-adds, as those of narrow. The
+// rows of y, x and w are as many bytes apart as follows each. cols is 1 to twice
+// the lanes of a vector, and no more than 7.
+//
+//go:noescape
+func abreastNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
+//
+// Each sum is sixteen chains of fused multiply-adds, as those of narrow. The
+// rows of y, x and w are as many bytes apart as follows each. cols is 1 to twice
+// the lanes of a vector, and no more than 7.
+//
+//go:noescape
+func abreastNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+
 // dz[i,j] = dy[i,j]·act'(y[i,j])              i < n, j < cols, written over dy
 // db[j]   = dbinit[j] + Σ_i dz[i,j]
 // dw[k,j] = dwinit[k,j] + Σ_i x[i,k]·dz[i,j]  k < rows
@@ -336,6 +354,7 @@ var neonF32 = tiles[float32]{
 	packing:    packingNEONF32,
 	narrow:     narrowNEONF32,
 	dot:        dotNEONF32,
+	abreast:    abreastNEONF32,
 	grad:       gradNEONF32,
 	gate:       gateNEONF32,
 	column:     columnNEONF32,
@@ -364,6 +383,7 @@ var neonF64 = tiles[float64]{
 	packing:    packingNEONF64,
 	narrow:     narrowNEONF64,
 	dot:        dotNEONF64,
+	abreast:    abreastNEONF64,
 	grad:       gradNEONF64,
 	gate:       gateNEONF64,
 	column:     columnNEONF64,

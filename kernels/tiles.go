@@ -22,6 +22,7 @@ type tiles[T Float] struct {
 	panel     func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb, soon, ldsoon, then uintptr, rows, cols, n, act int)
 	packing   func(dst *T, c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, n, act int)
 	narrow    func(y *T, ldy uintptr, x *T, ldx uintptr, w, bias *T, rows, n, act int)
+	abreast   func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
 	dot       func(lane, x, w *T, n int)
 	grad      func(dw *T, lddw uintptr, dwinit *T, lddwinit uintptr, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, rows, cols, n, act int)
 	gate      func(db, dy *T, lddy uintptr, y *T, ldy uintptr, rows, cols, act int)
@@ -239,6 +240,10 @@ func (t *tiles[T]) forwardFlat(y, x, w *Mat[T], b []T, act Activation) bool {
 
 // forwardNarrow takes the outputs one by one, each with its column of w tight.
 func (t *tiles[T]) forwardNarrow(y, x, w *Mat[T], b []T, act Activation) {
+	if y.Cols > 1 && (y.Rows <= abreastFew && x.Cols <= maxRun || y.Rows <= abreastRows && x.Cols <= abreastTerms) {
+		t.forwardAbreast(y, x, w, b, act)
+		return
+	}
 	var s *scratch[T]
 	if w.Stride > 1 || x.Cols > maxRun {
 		s = t.scratch.Get().(*scratch[T])
