@@ -180,6 +180,11 @@ type Machine interface {
 	Permute(d, s, by Vec)
 	Selector(v Vec, i Int)
 
+	// LoadTurned returns the columns of as many rows in memory as a vector has
+	// lanes, cols elements each. StoreTurned is the reverse; it gives vs back.
+	LoadTurned(rows []Addr, cols int) []Vec
+	StoreTurned(rows []Addr, vs []Vec)
+
 	// FoldRows halves each vector of vs down to one element, lane l + lane
 	// l+half, and says where the results are. It may destroy vs and t.
 	// FoldSquare does so for as many vectors as one has lanes; the i-th result
@@ -208,6 +213,14 @@ type Arithmetic interface {
 
 	// Gate: z = z if not y ≤ 0, else +0; zero holds +0. Destroys y.
 	Gate(z, y, zero Vec)
+}
+
+// whole is how many of so few elements are loaded together: a power of two.
+func whole(count int) int {
+	if count == 3 {
+		return 2
+	}
+	return count
 }
 
 // Rows are the addresses of equally spaced rows.

@@ -180,3 +180,134 @@ func (r abreastRow) fold(from, step int) [][]Vec {
 	m.FreeInts(w, ldw, x, n)
 	return acc
 }
+
+// bothCols is how many outputs both can have: their columns of w and dw are in
+// registers, beside an element of dz, vectors of x and dx, and zero.
+func bothCols(s Spec) int {
+	return min((s.Vecs-4)/2, widest)
+}
+
+// both is the backward pass of a narrow layer but for dz and db: for as many
+// inputs as a vector has lanes, the columns of w and dw stay in registers while
+// all rows go by.
+func both(m Machine) {
+	s := m.Spec()
+	m.Func("both", sig(m, "func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int)"),
+		"dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < n, k < rows, j < cols",
+		"dw[k,j] = Σ_i x[i,k]·dz[i,j]",
+		"",
+		"Each sum is one chain of fused multiply-adds in order of its index from +0; a",
+		"zero is +0. The rows of each operand are as many bytes apart as follows it.",
+		"rows is a multiple of the lanes of a vector, at least one; cols 2 to bothCols,",
+		"n at least 1. dx may be nil.")
+	cols := m.Int()
+	m.Arg(cols, "cols")
+	for c := 2; c <= bothCols(s); c++ {
+		more := m.NewLabel("more")
+		if c < bothCols(s) {
+			m.JumpIf(cols, NotEqual, c, more)
+		}
+		m.FreeInts(cols)
+		bothColumns(m, c)
+		cols = m.Int()
+		m.Label(more)
+	}
+}
+
+func bothColumns(m Machine, cols int) {
+	s := m.Spec()
+	lanes, size := s.Lanes(), s.Float.Size
+	again := m.NewLabel("inputs")
+	m.Label(again)
+	m.Comment("%d columns of w and of dw, from +0, %d inputs", cols, lanes)
+	p, ld := m.Int(), m.Int()
+	m.Arg(p, "w")
+	m.Arg(ld, "ldw")
+	rows := m.Rows(lanes, p, ld)
+	w := m.LoadTurned(rows.At, cols)
+	m.FreeRows(rows)
+	m.MulConst(ld, ld, lanes)
+	m.Add(p, ld)
+	m.SetArg("w", p)
+	m.FreeInts(p, ld)
+	zero, dw := m.Vec(), m.VecsOf(cols)
+	m.Zero(zero)
+	for _, v := range dw {
+		m.Zero(v)
+	}
+
+	xv, z, sum := m.Vec(), m.Vec(), m.Vec()
+	dx, lddx, dz, lddz, x, ldx, n := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
+	m.Arg(dx, "dx")
+	m.Arg(lddx, "lddx")
+	m.Arg(dz, "dz")
+	m.Arg(lddz, "lddz")
+	m.Arg(x, "x")
+	m.Arg(ldx, "ldx")
+	m.Arg(n, "n")
+	without, end := m.NewLabel("without"), m.NewLabel("end")
+	m.JumpIf(dx, Equal, 0, without)
+	for _, wanted := range []bool{true, false} {
+		loop := m.NewLabel("row")
+		if wanted {
+			m.Comment("dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0")
+		} else {
+			m.Comment("the same without dx")
+		}
+		m.Label(loop)
+		m.Load(xv, At(x, 0))
+		if wanted {
+			m.Move(sum, zero)
+		}
+		for j := range cols {
+			m.Scalars(z, At(dz, j*size), 1)
+			m.FMAScalar(dw[j], xv, z, 0)
+			if wanted {
+				m.FMAScalar(sum, w[j], z, 0)
+			}
+		}
+		if wanted {
+			m.AddVec(sum, sum, zero)
+			m.Store(At(dx, 0), sum)
+			m.Add(dx, lddx)
+		}
+		m.Add(dz, lddz)
+		m.Add(x, ldx)
+		m.LoopDown(n, loop)
+		if wanted {
+			m.Comment("dx of the next %d inputs", lanes)
+			m.Arg(dx, "dx")
+			m.AddConst(dx, s.VecBytes)
+			m.SetArg("dx", dx)
+			m.Jump(end)
+			m.Label(without)
+		}
+	}
+	m.Label(end)
+	m.FreeInts(dx, lddx, dz, lddz, ldx, n)
+	m.Arg(x, "x")
+	m.AddConst(x, s.VecBytes)
+	m.SetArg("x", x)
+	m.FreeInts(x)
+	m.FreeVecs(xv, z, sum)
+	m.FreeVecs(w...)
+
+	positive(m, dw, zero)
+	m.FreeVecs(zero)
+	p, ld = m.Int(), m.Int()
+	m.Arg(p, "dw")
+	m.Arg(ld, "lddw")
+	rows = m.Rows(lanes, p, ld)
+	m.StoreTurned(rows.At, dw)
+	m.FreeRows(rows)
+	m.MulConst(ld, ld, lanes)
+	m.Add(p, ld)
+	m.SetArg("dw", p)
+	m.FreeInts(ld)
+	m.Arg(p, "rows")
+	m.AddConst(p, -lanes)
+	m.SetArg("rows", p)
+	m.JumpIf(p, AtLeast, 1, again)
+	m.FreeInts(p)
+	m.Return()
+}

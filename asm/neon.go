@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"fmt"
 
 	"github.com/mmcloughlin/avo/attr"
@@ -391,6 +393,41 @@ func (m *neon) LoadColumns(rows []Addr, disp int) []Vec {
 		m.Load(v, rows[i].Plus(disp))
 	}
 	return m.Transpose(vs)
+}
+
+func (m *neon) LoadTurned(rows []Addr, cols int) []Vec {
+	var columns []Vec
+	lanes := m.spec.Lanes()
+	for c := 0; c < cols; c += lanes {
+		count, vs := min(lanes, cols-c), m.VecsOf(lanes)
+		for i, v := range vs {
+			a := rows[i].Plus(c * m.spec.Float.Size)
+			m.LoadFirst(v, a, whole(count)*m.spec.Float.Size)
+			if count == 3 {
+				m.plain(a.Plus(8), func(at text) { m.op("VLD1", at, m.lane(Lane{v, 2})) })
+			}
+		}
+		vs = m.Transpose(vs)
+		m.FreeVecs(vs[count:]...)
+		columns = append(columns, vs[:count]...)
+	}
+	return columns
+}
+
+func (m *neon) StoreTurned(rows []Addr, columns []Vec) {
+	lanes := m.spec.Lanes()
+	for c := 0; c < len(columns); c += lanes {
+		count := min(lanes, len(columns)-c)
+		vs := m.Transpose(append(slices.Clone(columns[c:c+count]), m.VecsOf(lanes-count)...))
+		for i, v := range vs {
+			a := rows[i].Plus(c * m.spec.Float.Size)
+			m.StoreFirst(a, v, whole(count)*m.spec.Float.Size)
+			if count == 3 {
+				m.StoreLane(a.Plus(8), Lane{v, 2})
+			}
+		}
+		m.FreeVecs(vs...)
+	}
 }
 
 // FoldRows takes the rows by pairs (float64) or fours (float32).

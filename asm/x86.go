@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/gotypes"
@@ -315,11 +317,7 @@ func (m *x86) StoreLanes(at []Addr, v, t Vec) {
 	e := 16 / m.spec.Float.Size
 	for i, a := range at {
 		if i%e == 0 && i > 0 {
-			if m.spec.VecBytes == 32 {
-				m.VEXTRACTF128(imm(1), m.ymm(v), m.xmm(t))
-			} else {
-				m.VEXTRACTF32X4(imm(i/e), m.vec(v), m.xmm(t))
-			}
+			m.extract(t, v, i/e)
 		}
 		if i < e {
 			m.StoreLane(a, Lane{v, i})
@@ -429,9 +427,9 @@ func (m *x86) alternate(d, a, b Vec, f64 func(d, a, b Vec), f32 uint8) {
 	}
 }
 
-// transposeHalves makes columns of the first halves of all pairs, and of their
-// second halves if they follow.
-func (m *x86) transposeHalves(vs []Vec, t *Vec) {
+// transposeQuarters transposes squares of 128 bits: as many vectors as these have
+// elements, each 128 bits of them for themselves.
+func (m *x86) transposeQuarters(vs []Vec, t *Vec) {
 	lo32 := func(d, a, b Vec) { m.VUNPCKLPS(m.vec(b), m.vec(a), m.vec(d)) }
 	hi32 := func(d, a, b Vec) { m.VUNPCKHPS(m.vec(b), m.vec(a), m.vec(d)) }
 	e := 16 / m.spec.Float.Size // elements in 128 bits
@@ -447,6 +445,13 @@ func (m *x86) transposeHalves(vs []Vec, t *Vec) {
 		m.exchange(&q[1], &q[3], t, m.lo64, m.hi64) // columns 2 and 3
 		q[1], q[2] = q[2], q[1]
 	}
+}
+
+// transposeHalves makes columns of the first halves of all pairs, and of their
+// second halves if they follow.
+func (m *x86) transposeHalves(vs []Vec, t *Vec) {
+	m.transposeQuarters(vs, t)
+	e := 16 / m.spec.Float.Size
 	if m.spec.VecBytes == 32 {
 		return
 	}
@@ -456,6 +461,90 @@ func (m *x86) transposeHalves(vs []Vec, t *Vec) {
 		for c := range e {
 			m.exchange(&vs[g+c], &vs[g+e+c], t, m.lanes(0, 0x88), m.lanes(0, 0xdd))
 		}
+	}
+}
+
+// LoadTurned takes as many columns at a time as fit into 128 bits: vector i has
+// their rows i, e+i, 2e+i … side by side.
+func (m *x86) LoadTurned(rows []Addr, cols int) []Vec {
+	var columns []Vec
+	t, e := m.Vec(), 16/m.spec.Float.Size
+	for c := 0; c < cols; c += e {
+		count := min(e, cols-c)
+		vs := m.VecsOf(e)
+		for i, v := range vs {
+			for q := range m.spec.VecBytes / 16 {
+				a := rows[q*e+i].Plus(c * m.spec.Float.Size)
+				switch {
+				case q == 0:
+					m.loadFew(v, a, count)
+				case count == e:
+					m.insert(v, q, m.mem(a))
+				default:
+					m.loadFew(t, a, count)
+					m.insert(v, q, m.xmm(t))
+				}
+			}
+		}
+		m.transposeQuarters(vs, &t)
+		m.FreeVecs(vs[count:]...)
+		columns = append(columns, vs[:count]...)
+	}
+	m.FreeVecs(t)
+	return columns
+}
+
+func (m *x86) StoreTurned(rows []Addr, columns []Vec) {
+	t, e := m.Vec(), 16/m.spec.Float.Size
+	for c := 0; c < len(columns); c += e {
+		count := min(e, len(columns)-c)
+		vs := append(slices.Clone(columns[c:c+count]), m.VecsOf(e-count)...)
+		m.transposeQuarters(vs, &t)
+		for i, v := range vs {
+			for q := range m.spec.VecBytes / 16 {
+				from := v
+				if q > 0 {
+					m.extract(t, v, q)
+					from = t
+				}
+				m.storeFew(rows[q*e+i].Plus(c*m.spec.Float.Size), from, count)
+			}
+		}
+		m.FreeVecs(vs...)
+	}
+	m.FreeVecs(t)
+}
+
+// loadFew loads so many elements, which 128 bits hold, and storeFew stores them.
+func (m *x86) loadFew(v Vec, a Addr, count int) {
+	m.LoadFirst(v, a, whole(count)*m.spec.Float.Size)
+	if count == 3 {
+		m.VINSERTPS(imm(2<<4), m.mem(a.Plus(8)), m.xmm(v), m.xmm(v))
+	}
+}
+
+func (m *x86) storeFew(a Addr, v Vec, count int) {
+	m.StoreFirst(a, v, whole(count)*m.spec.Float.Size)
+	if count == 3 {
+		m.StoreLane(a.Plus(8), Lane{v, 2})
+	}
+}
+
+// insert puts 128 bits of memory or of a register into v, extract moves the q-th
+// of v to d.
+func (m *x86) insert(v Vec, q int, from operand.Op) {
+	if m.spec.VecBytes == 32 {
+		m.VINSERTF128(imm(q), from, m.ymm(v), m.ymm(v))
+	} else {
+		m.VINSERTF32X4(imm(q), from, m.vec(v), m.vec(v))
+	}
+}
+
+func (m *x86) extract(d, v Vec, q int) {
+	if m.spec.VecBytes == 32 {
+		m.VEXTRACTF128(imm(q), m.ymm(v), m.xmm(d))
+	} else {
+		m.VEXTRACTF32X4(imm(q), m.vec(v), m.xmm(d))
 	}
 }
 

@@ -1787,3 +1787,1445 @@ more40:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
+
+// func bothAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+// Requires: AVX, FMA3
+TEXT ·bothAVX2F32(SB), NOSPLIT, $0-104
+	MOVQ cols+88(FP), AX
+	CMPQ AX, $0x02
+	JNE  more1
+
+inputs2:
+	// 2 columns of w and of dw, from +0, 8 inputs
+	MOVQ        w+64(FP), AX
+	MOVQ        ldw+72(FP), BX
+	LEAQ        (BX)(BX*2), CX
+	LEAQ        (BX)(BX*4), DX
+	LEAQ        (CX)(BX*4), SI
+	VMOVSD      (AX), X1
+	VMOVSD      (AX)(BX*4), X0
+	VINSERTF128 $0x01, X0, Y1, Y1
+	VMOVSD      (AX)(BX*1), X2
+	VMOVSD      (AX)(DX*1), X0
+	VINSERTF128 $0x01, X0, Y2, Y2
+	VMOVSD      (AX)(BX*2), X3
+	VMOVSD      (AX)(CX*2), X0
+	VINSERTF128 $0x01, X0, Y3, Y3
+	VMOVSD      (AX)(CX*1), X4
+	VMOVSD      (AX)(SI*1), X0
+	VINSERTF128 $0x01, X0, Y4, Y4
+	VUNPCKHPS   Y2, Y1, Y0
+	VUNPCKLPS   Y2, Y1, Y1
+	VUNPCKHPS   Y4, Y3, Y2
+	VUNPCKLPS   Y4, Y3, Y3
+	VUNPCKHPD   Y3, Y1, Y4
+	VUNPCKLPD   Y3, Y1, Y1
+	VUNPCKHPD   Y2, Y0, Y3
+	VUNPCKLPD   Y2, Y0, Y0
+	IMUL3Q      $0x08, BX, BX
+	ADDQ        BX, AX
+	MOVQ        AX, w+64(FP)
+	VXORPS      Y0, Y0, Y0
+	VXORPS      Y2, Y2, Y2
+	VXORPS      Y3, Y3, Y3
+	MOVQ        dx+0(FP), AX
+	MOVQ        lddx+8(FP), BX
+	MOVQ        dz+32(FP), CX
+	MOVQ        lddz+40(FP), DX
+	MOVQ        x+48(FP), SI
+	MOVQ        ldx+56(FP), DI
+	MOVQ        n+96(FP), R8
+	TESTQ       AX, AX
+	JE          without3
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row5:
+	VMOVUPS      (SI), Y5
+	VMOVAPS      Y0, Y7
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VFMADD231PS  Y6, Y1, Y7
+	VBROADCASTSS 4(CX), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VFMADD231PS  Y6, Y4, Y7
+	VADDPS       Y0, Y7, Y7
+	VMOVUPS      Y7, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row5
+
+	// dx of the next 8 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x20, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end4
+
+without3:
+	// the same without dx
+row6:
+	VMOVUPS      (SI), Y5
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VBROADCASTSS 4(CX), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row6
+
+end4:
+	MOVQ         x+48(FP), SI
+	ADDQ         $0x20, SI
+	MOVQ         SI, x+48(FP)
+	VXORPS       Y0, Y0, Y0
+	VADDPS       Y0, Y2, Y2
+	VADDPS       Y0, Y3, Y3
+	MOVQ         dw+16(FP), AX
+	MOVQ         lddw+24(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	VUNPCKHPS    Y3, Y2, Y0
+	VUNPCKLPS    Y3, Y2, Y2
+	VUNPCKHPS    Y4, Y1, Y3
+	VUNPCKLPS    Y4, Y1, Y1
+	VUNPCKHPD    Y1, Y2, Y4
+	VUNPCKLPD    Y1, Y2, Y2
+	VUNPCKHPD    Y3, Y0, Y1
+	VUNPCKLPD    Y3, Y0, Y0
+	VMOVSD       X2, (AX)
+	VEXTRACTF128 $0x01, Y2, X3
+	VMOVSD       X3, (AX)(BX*4)
+	VMOVSD       X4, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y4, X3
+	VMOVSD       X3, (AX)(DX*1)
+	VMOVSD       X0, (AX)(BX*2)
+	VEXTRACTF128 $0x01, Y0, X3
+	VMOVSD       X3, (AX)(CX*2)
+	VMOVSD       X1, (AX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X3
+	VMOVSD       X3, (AX)(SI*1)
+	IMUL3Q       $0x08, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, dw+16(FP)
+	MOVQ         rows+80(FP), AX
+	SUBQ         $0x08, AX
+	MOVQ         AX, rows+80(FP)
+	CMPQ         AX, $0x01
+	JGE          inputs2
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+more1:
+	CMPQ AX, $0x03
+	JNE  more7
+
+inputs8:
+	// 3 columns of w and of dw, from +0, 8 inputs
+	MOVQ        w+64(FP), AX
+	MOVQ        ldw+72(FP), BX
+	LEAQ        (BX)(BX*2), CX
+	LEAQ        (BX)(BX*4), DX
+	LEAQ        (CX)(BX*4), SI
+	VMOVSD      (AX), X1
+	VINSERTPS   $0x20, 8(AX), X1, X1
+	VMOVSD      (AX)(BX*4), X0
+	VINSERTPS   $0x20, 8(AX)(BX*4), X0, X0
+	VINSERTF128 $0x01, X0, Y1, Y1
+	VMOVSD      (AX)(BX*1), X2
+	VINSERTPS   $0x20, 8(AX)(BX*1), X2, X2
+	VMOVSD      (AX)(DX*1), X0
+	VINSERTPS   $0x20, 8(AX)(DX*1), X0, X0
+	VINSERTF128 $0x01, X0, Y2, Y2
+	VMOVSD      (AX)(BX*2), X3
+	VINSERTPS   $0x20, 8(AX)(BX*2), X3, X3
+	VMOVSD      (AX)(CX*2), X0
+	VINSERTPS   $0x20, 8(AX)(CX*2), X0, X0
+	VINSERTF128 $0x01, X0, Y3, Y3
+	VMOVSD      (AX)(CX*1), X4
+	VINSERTPS   $0x20, 8(AX)(CX*1), X4, X4
+	VMOVSD      (AX)(SI*1), X0
+	VINSERTPS   $0x20, 8(AX)(SI*1), X0, X0
+	VINSERTF128 $0x01, X0, Y4, Y4
+	VUNPCKHPS   Y2, Y1, Y0
+	VUNPCKLPS   Y2, Y1, Y1
+	VUNPCKHPS   Y4, Y3, Y2
+	VUNPCKLPS   Y4, Y3, Y3
+	VUNPCKHPD   Y3, Y1, Y4
+	VUNPCKLPD   Y3, Y1, Y1
+	VUNPCKHPD   Y2, Y0, Y3
+	VUNPCKLPD   Y2, Y0, Y0
+	IMUL3Q      $0x08, BX, BX
+	ADDQ        BX, AX
+	MOVQ        AX, w+64(FP)
+	VXORPS      Y2, Y2, Y2
+	VXORPS      Y3, Y3, Y3
+	VXORPS      Y5, Y5, Y5
+	VXORPS      Y6, Y6, Y6
+	MOVQ        dx+0(FP), AX
+	MOVQ        lddx+8(FP), BX
+	MOVQ        dz+32(FP), CX
+	MOVQ        lddz+40(FP), DX
+	MOVQ        x+48(FP), SI
+	MOVQ        ldx+56(FP), DI
+	MOVQ        n+96(FP), R8
+	TESTQ       AX, AX
+	JE          without9
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row11:
+	VMOVUPS      (SI), Y7
+	VMOVAPS      Y2, Y9
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y8, Y7, Y3
+	VFMADD231PS  Y8, Y1, Y9
+	VBROADCASTSS 4(CX), Y8
+	VFMADD231PS  Y8, Y7, Y5
+	VFMADD231PS  Y8, Y4, Y9
+	VBROADCASTSS 8(CX), Y8
+	VFMADD231PS  Y8, Y7, Y6
+	VFMADD231PS  Y8, Y0, Y9
+	VADDPS       Y2, Y9, Y9
+	VMOVUPS      Y9, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row11
+
+	// dx of the next 8 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x20, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end10
+
+without9:
+	// the same without dx
+row12:
+	VMOVUPS      (SI), Y7
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS 4(CX), Y8
+	VFMADD231PS  Y8, Y7, Y5
+	VBROADCASTSS 8(CX), Y8
+	VFMADD231PS  Y8, Y7, Y6
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row12
+
+end10:
+	MOVQ         x+48(FP), SI
+	ADDQ         $0x20, SI
+	MOVQ         SI, x+48(FP)
+	VXORPS       Y2, Y2, Y2
+	VADDPS       Y2, Y3, Y3
+	VADDPS       Y2, Y5, Y5
+	VADDPS       Y2, Y6, Y6
+	MOVQ         dw+16(FP), AX
+	MOVQ         lddw+24(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	VUNPCKHPS    Y5, Y3, Y0
+	VUNPCKLPS    Y5, Y3, Y3
+	VUNPCKHPS    Y1, Y6, Y5
+	VUNPCKLPS    Y1, Y6, Y6
+	VUNPCKHPD    Y6, Y3, Y1
+	VUNPCKLPD    Y6, Y3, Y3
+	VUNPCKHPD    Y5, Y0, Y6
+	VUNPCKLPD    Y5, Y0, Y0
+	VMOVSD       X3, (AX)
+	VEXTRACTPS   $0x02, X3, 8(AX)
+	VEXTRACTF128 $0x01, Y3, X5
+	VMOVSD       X5, (AX)(BX*4)
+	VEXTRACTPS   $0x02, X5, 8(AX)(BX*4)
+	VMOVSD       X1, (AX)(BX*1)
+	VEXTRACTPS   $0x02, X1, 8(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X5
+	VMOVSD       X5, (AX)(DX*1)
+	VEXTRACTPS   $0x02, X5, 8(AX)(DX*1)
+	VMOVSD       X0, (AX)(BX*2)
+	VEXTRACTPS   $0x02, X0, 8(AX)(BX*2)
+	VEXTRACTF128 $0x01, Y0, X5
+	VMOVSD       X5, (AX)(CX*2)
+	VEXTRACTPS   $0x02, X5, 8(AX)(CX*2)
+	VMOVSD       X6, (AX)(CX*1)
+	VEXTRACTPS   $0x02, X6, 8(AX)(CX*1)
+	VEXTRACTF128 $0x01, Y6, X5
+	VMOVSD       X5, (AX)(SI*1)
+	VEXTRACTPS   $0x02, X5, 8(AX)(SI*1)
+	IMUL3Q       $0x08, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, dw+16(FP)
+	MOVQ         rows+80(FP), AX
+	SUBQ         $0x08, AX
+	MOVQ         AX, rows+80(FP)
+	CMPQ         AX, $0x01
+	JGE          inputs8
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+more7:
+	CMPQ AX, $0x04
+	JNE  more13
+
+inputs14:
+	// 4 columns of w and of dw, from +0, 8 inputs
+	MOVQ        w+64(FP), AX
+	MOVQ        ldw+72(FP), BX
+	LEAQ        (BX)(BX*2), CX
+	LEAQ        (BX)(BX*4), DX
+	LEAQ        (CX)(BX*4), SI
+	VMOVUPS     (AX), X1
+	VINSERTF128 $0x01, (AX)(BX*4), Y1, Y1
+	VMOVUPS     (AX)(BX*1), X2
+	VINSERTF128 $0x01, (AX)(DX*1), Y2, Y2
+	VMOVUPS     (AX)(BX*2), X3
+	VINSERTF128 $0x01, (AX)(CX*2), Y3, Y3
+	VMOVUPS     (AX)(CX*1), X4
+	VINSERTF128 $0x01, (AX)(SI*1), Y4, Y4
+	VUNPCKHPS   Y2, Y1, Y0
+	VUNPCKLPS   Y2, Y1, Y1
+	VUNPCKHPS   Y4, Y3, Y2
+	VUNPCKLPS   Y4, Y3, Y3
+	VUNPCKHPD   Y3, Y1, Y4
+	VUNPCKLPD   Y3, Y1, Y1
+	VUNPCKHPD   Y2, Y0, Y3
+	VUNPCKLPD   Y2, Y0, Y0
+	IMUL3Q      $0x08, BX, BX
+	ADDQ        BX, AX
+	MOVQ        AX, w+64(FP)
+	VXORPS      Y2, Y2, Y2
+	VXORPS      Y5, Y5, Y5
+	VXORPS      Y6, Y6, Y6
+	VXORPS      Y7, Y7, Y7
+	VXORPS      Y8, Y8, Y8
+	MOVQ        dx+0(FP), AX
+	MOVQ        lddx+8(FP), BX
+	MOVQ        dz+32(FP), CX
+	MOVQ        lddz+40(FP), DX
+	MOVQ        x+48(FP), SI
+	MOVQ        ldx+56(FP), DI
+	MOVQ        n+96(FP), R8
+	TESTQ       AX, AX
+	JE          without15
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row17:
+	VMOVUPS      (SI), Y9
+	VMOVAPS      Y2, Y11
+	VBROADCASTSS (CX), Y10
+	VFMADD231PS  Y10, Y9, Y5
+	VFMADD231PS  Y10, Y1, Y11
+	VBROADCASTSS 4(CX), Y10
+	VFMADD231PS  Y10, Y9, Y6
+	VFMADD231PS  Y10, Y4, Y11
+	VBROADCASTSS 8(CX), Y10
+	VFMADD231PS  Y10, Y9, Y7
+	VFMADD231PS  Y10, Y0, Y11
+	VBROADCASTSS 12(CX), Y10
+	VFMADD231PS  Y10, Y9, Y8
+	VFMADD231PS  Y10, Y3, Y11
+	VADDPS       Y2, Y11, Y11
+	VMOVUPS      Y11, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row17
+
+	// dx of the next 8 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x20, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end16
+
+without15:
+	// the same without dx
+row18:
+	VMOVUPS      (SI), Y9
+	VBROADCASTSS (CX), Y10
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS 4(CX), Y10
+	VFMADD231PS  Y10, Y9, Y6
+	VBROADCASTSS 8(CX), Y10
+	VFMADD231PS  Y10, Y9, Y7
+	VBROADCASTSS 12(CX), Y10
+	VFMADD231PS  Y10, Y9, Y8
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row18
+
+end16:
+	MOVQ         x+48(FP), SI
+	ADDQ         $0x20, SI
+	MOVQ         SI, x+48(FP)
+	VXORPS       Y2, Y2, Y2
+	VADDPS       Y2, Y5, Y5
+	VADDPS       Y2, Y6, Y6
+	VADDPS       Y2, Y7, Y7
+	VADDPS       Y2, Y8, Y8
+	MOVQ         dw+16(FP), AX
+	MOVQ         lddw+24(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	VUNPCKHPS    Y6, Y5, Y0
+	VUNPCKLPS    Y6, Y5, Y5
+	VUNPCKHPS    Y8, Y7, Y6
+	VUNPCKLPS    Y8, Y7, Y7
+	VUNPCKHPD    Y7, Y5, Y8
+	VUNPCKLPD    Y7, Y5, Y5
+	VUNPCKHPD    Y6, Y0, Y7
+	VUNPCKLPD    Y6, Y0, Y0
+	VMOVUPS      X5, (AX)
+	VEXTRACTF128 $0x01, Y5, X6
+	VMOVUPS      X6, (AX)(BX*4)
+	VMOVUPS      X8, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y8, X6
+	VMOVUPS      X6, (AX)(DX*1)
+	VMOVUPS      X0, (AX)(BX*2)
+	VEXTRACTF128 $0x01, Y0, X6
+	VMOVUPS      X6, (AX)(CX*2)
+	VMOVUPS      X7, (AX)(CX*1)
+	VEXTRACTF128 $0x01, Y7, X6
+	VMOVUPS      X6, (AX)(SI*1)
+	IMUL3Q       $0x08, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, dw+16(FP)
+	MOVQ         rows+80(FP), AX
+	SUBQ         $0x08, AX
+	MOVQ         AX, rows+80(FP)
+	CMPQ         AX, $0x01
+	JGE          inputs14
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+more13:
+	CMPQ AX, $0x05
+	JNE  more19
+
+inputs20:
+	// 5 columns of w and of dw, from +0, 8 inputs
+	MOVQ        w+64(FP), AX
+	MOVQ        ldw+72(FP), BX
+	LEAQ        (BX)(BX*2), CX
+	LEAQ        (BX)(BX*4), DX
+	LEAQ        (CX)(BX*4), SI
+	VMOVUPS     (AX), X1
+	VINSERTF128 $0x01, (AX)(BX*4), Y1, Y1
+	VMOVUPS     (AX)(BX*1), X2
+	VINSERTF128 $0x01, (AX)(DX*1), Y2, Y2
+	VMOVUPS     (AX)(BX*2), X3
+	VINSERTF128 $0x01, (AX)(CX*2), Y3, Y3
+	VMOVUPS     (AX)(CX*1), X4
+	VINSERTF128 $0x01, (AX)(SI*1), Y4, Y4
+	VUNPCKHPS   Y2, Y1, Y0
+	VUNPCKLPS   Y2, Y1, Y1
+	VUNPCKHPS   Y4, Y3, Y2
+	VUNPCKLPS   Y4, Y3, Y3
+	VUNPCKHPD   Y3, Y1, Y4
+	VUNPCKLPD   Y3, Y1, Y1
+	VUNPCKHPD   Y2, Y0, Y3
+	VUNPCKLPD   Y2, Y0, Y0
+	VMOVSS      16(AX), X5
+	VMOVSS      16(AX)(BX*4), X2
+	VINSERTF128 $0x01, X2, Y5, Y5
+	VMOVSS      16(AX)(BX*1), X6
+	VMOVSS      16(AX)(DX*1), X2
+	VINSERTF128 $0x01, X2, Y6, Y6
+	VMOVSS      16(AX)(BX*2), X7
+	VMOVSS      16(AX)(CX*2), X2
+	VINSERTF128 $0x01, X2, Y7, Y7
+	VMOVSS      16(AX)(CX*1), X8
+	VMOVSS      16(AX)(SI*1), X2
+	VINSERTF128 $0x01, X2, Y8, Y8
+	VUNPCKHPS   Y6, Y5, Y2
+	VUNPCKLPS   Y6, Y5, Y5
+	VUNPCKHPS   Y8, Y7, Y6
+	VUNPCKLPS   Y8, Y7, Y7
+	VUNPCKHPD   Y7, Y5, Y8
+	VUNPCKLPD   Y7, Y5, Y5
+	VUNPCKHPD   Y6, Y2, Y7
+	VUNPCKLPD   Y6, Y2, Y2
+	IMUL3Q      $0x08, BX, BX
+	ADDQ        BX, AX
+	MOVQ        AX, w+64(FP)
+	VXORPS      Y2, Y2, Y2
+	VXORPS      Y6, Y6, Y6
+	VXORPS      Y7, Y7, Y7
+	VXORPS      Y8, Y8, Y8
+	VXORPS      Y9, Y9, Y9
+	VXORPS      Y10, Y10, Y10
+	MOVQ        dx+0(FP), AX
+	MOVQ        lddx+8(FP), BX
+	MOVQ        dz+32(FP), CX
+	MOVQ        lddz+40(FP), DX
+	MOVQ        x+48(FP), SI
+	MOVQ        ldx+56(FP), DI
+	MOVQ        n+96(FP), R8
+	TESTQ       AX, AX
+	JE          without21
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row23:
+	VMOVUPS      (SI), Y11
+	VMOVAPS      Y2, Y13
+	VBROADCASTSS (CX), Y12
+	VFMADD231PS  Y12, Y11, Y6
+	VFMADD231PS  Y12, Y1, Y13
+	VBROADCASTSS 4(CX), Y12
+	VFMADD231PS  Y12, Y11, Y7
+	VFMADD231PS  Y12, Y4, Y13
+	VBROADCASTSS 8(CX), Y12
+	VFMADD231PS  Y12, Y11, Y8
+	VFMADD231PS  Y12, Y0, Y13
+	VBROADCASTSS 12(CX), Y12
+	VFMADD231PS  Y12, Y11, Y9
+	VFMADD231PS  Y12, Y3, Y13
+	VBROADCASTSS 16(CX), Y12
+	VFMADD231PS  Y12, Y11, Y10
+	VFMADD231PS  Y12, Y5, Y13
+	VADDPS       Y2, Y13, Y13
+	VMOVUPS      Y13, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row23
+
+	// dx of the next 8 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x20, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end22
+
+without21:
+	// the same without dx
+row24:
+	VMOVUPS      (SI), Y11
+	VBROADCASTSS (CX), Y12
+	VFMADD231PS  Y12, Y11, Y6
+	VBROADCASTSS 4(CX), Y12
+	VFMADD231PS  Y12, Y11, Y7
+	VBROADCASTSS 8(CX), Y12
+	VFMADD231PS  Y12, Y11, Y8
+	VBROADCASTSS 12(CX), Y12
+	VFMADD231PS  Y12, Y11, Y9
+	VBROADCASTSS 16(CX), Y12
+	VFMADD231PS  Y12, Y11, Y10
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row24
+
+end22:
+	MOVQ         x+48(FP), SI
+	ADDQ         $0x20, SI
+	MOVQ         SI, x+48(FP)
+	VXORPS       Y2, Y2, Y2
+	VADDPS       Y2, Y6, Y6
+	VADDPS       Y2, Y7, Y7
+	VADDPS       Y2, Y8, Y8
+	VADDPS       Y2, Y9, Y9
+	VADDPS       Y2, Y10, Y10
+	MOVQ         dw+16(FP), AX
+	MOVQ         lddw+24(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	VUNPCKHPS    Y7, Y6, Y0
+	VUNPCKLPS    Y7, Y6, Y6
+	VUNPCKHPS    Y9, Y8, Y7
+	VUNPCKLPS    Y9, Y8, Y8
+	VUNPCKHPD    Y8, Y6, Y9
+	VUNPCKLPD    Y8, Y6, Y6
+	VUNPCKHPD    Y7, Y0, Y8
+	VUNPCKLPD    Y7, Y0, Y0
+	VMOVUPS      X6, (AX)
+	VEXTRACTF128 $0x01, Y6, X7
+	VMOVUPS      X7, (AX)(BX*4)
+	VMOVUPS      X9, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y9, X7
+	VMOVUPS      X7, (AX)(DX*1)
+	VMOVUPS      X0, (AX)(BX*2)
+	VEXTRACTF128 $0x01, Y0, X7
+	VMOVUPS      X7, (AX)(CX*2)
+	VMOVUPS      X8, (AX)(CX*1)
+	VEXTRACTF128 $0x01, Y8, X7
+	VMOVUPS      X7, (AX)(SI*1)
+	VUNPCKHPS    Y0, Y10, Y7
+	VUNPCKLPS    Y0, Y10, Y10
+	VUNPCKHPS    Y2, Y1, Y0
+	VUNPCKLPS    Y2, Y1, Y1
+	VUNPCKHPD    Y1, Y10, Y2
+	VUNPCKLPD    Y1, Y10, Y10
+	VUNPCKHPD    Y0, Y7, Y1
+	VUNPCKLPD    Y0, Y7, Y7
+	VMOVSS       X10, 16(AX)
+	VEXTRACTF128 $0x01, Y10, X0
+	VMOVSS       X0, 16(AX)(BX*4)
+	VMOVSS       X2, 16(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y2, X0
+	VMOVSS       X0, 16(AX)(DX*1)
+	VMOVSS       X7, 16(AX)(BX*2)
+	VEXTRACTF128 $0x01, Y7, X0
+	VMOVSS       X0, 16(AX)(CX*2)
+	VMOVSS       X1, 16(AX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X0
+	VMOVSS       X0, 16(AX)(SI*1)
+	IMUL3Q       $0x08, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, dw+16(FP)
+	MOVQ         rows+80(FP), AX
+	SUBQ         $0x08, AX
+	MOVQ         AX, rows+80(FP)
+	CMPQ         AX, $0x01
+	JGE          inputs20
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+more19:
+inputs26:
+	// 6 columns of w and of dw, from +0, 8 inputs
+	MOVQ        w+64(FP), AX
+	MOVQ        ldw+72(FP), BX
+	LEAQ        (BX)(BX*2), CX
+	LEAQ        (BX)(BX*4), DX
+	LEAQ        (CX)(BX*4), SI
+	VMOVUPS     (AX), X1
+	VINSERTF128 $0x01, (AX)(BX*4), Y1, Y1
+	VMOVUPS     (AX)(BX*1), X2
+	VINSERTF128 $0x01, (AX)(DX*1), Y2, Y2
+	VMOVUPS     (AX)(BX*2), X3
+	VINSERTF128 $0x01, (AX)(CX*2), Y3, Y3
+	VMOVUPS     (AX)(CX*1), X4
+	VINSERTF128 $0x01, (AX)(SI*1), Y4, Y4
+	VUNPCKHPS   Y2, Y1, Y0
+	VUNPCKLPS   Y2, Y1, Y1
+	VUNPCKHPS   Y4, Y3, Y2
+	VUNPCKLPS   Y4, Y3, Y3
+	VUNPCKHPD   Y3, Y1, Y4
+	VUNPCKLPD   Y3, Y1, Y1
+	VUNPCKHPD   Y2, Y0, Y3
+	VUNPCKLPD   Y2, Y0, Y0
+	VMOVSD      16(AX), X5
+	VMOVSD      16(AX)(BX*4), X2
+	VINSERTF128 $0x01, X2, Y5, Y5
+	VMOVSD      16(AX)(BX*1), X6
+	VMOVSD      16(AX)(DX*1), X2
+	VINSERTF128 $0x01, X2, Y6, Y6
+	VMOVSD      16(AX)(BX*2), X7
+	VMOVSD      16(AX)(CX*2), X2
+	VINSERTF128 $0x01, X2, Y7, Y7
+	VMOVSD      16(AX)(CX*1), X8
+	VMOVSD      16(AX)(SI*1), X2
+	VINSERTF128 $0x01, X2, Y8, Y8
+	VUNPCKHPS   Y6, Y5, Y2
+	VUNPCKLPS   Y6, Y5, Y5
+	VUNPCKHPS   Y8, Y7, Y6
+	VUNPCKLPS   Y8, Y7, Y7
+	VUNPCKHPD   Y7, Y5, Y8
+	VUNPCKLPD   Y7, Y5, Y5
+	VUNPCKHPD   Y6, Y2, Y7
+	VUNPCKLPD   Y6, Y2, Y2
+	IMUL3Q      $0x08, BX, BX
+	ADDQ        BX, AX
+	MOVQ        AX, w+64(FP)
+	VXORPS      Y2, Y2, Y2
+	VXORPS      Y6, Y6, Y6
+	VXORPS      Y7, Y7, Y7
+	VXORPS      Y9, Y9, Y9
+	VXORPS      Y10, Y10, Y10
+	VXORPS      Y11, Y11, Y11
+	VXORPS      Y12, Y12, Y12
+	MOVQ        dx+0(FP), AX
+	MOVQ        lddx+8(FP), BX
+	MOVQ        dz+32(FP), CX
+	MOVQ        lddz+40(FP), DX
+	MOVQ        x+48(FP), SI
+	MOVQ        ldx+56(FP), DI
+	MOVQ        n+96(FP), R8
+	TESTQ       AX, AX
+	JE          without27
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row29:
+	VMOVUPS      (SI), Y13
+	VMOVAPS      Y2, Y15
+	VBROADCASTSS (CX), Y14
+	VFMADD231PS  Y14, Y13, Y6
+	VFMADD231PS  Y14, Y1, Y15
+	VBROADCASTSS 4(CX), Y14
+	VFMADD231PS  Y14, Y13, Y7
+	VFMADD231PS  Y14, Y4, Y15
+	VBROADCASTSS 8(CX), Y14
+	VFMADD231PS  Y14, Y13, Y9
+	VFMADD231PS  Y14, Y0, Y15
+	VBROADCASTSS 12(CX), Y14
+	VFMADD231PS  Y14, Y13, Y10
+	VFMADD231PS  Y14, Y3, Y15
+	VBROADCASTSS 16(CX), Y14
+	VFMADD231PS  Y14, Y13, Y11
+	VFMADD231PS  Y14, Y5, Y15
+	VBROADCASTSS 20(CX), Y14
+	VFMADD231PS  Y14, Y13, Y12
+	VFMADD231PS  Y14, Y8, Y15
+	VADDPS       Y2, Y15, Y15
+	VMOVUPS      Y15, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row29
+
+	// dx of the next 8 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x20, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end28
+
+without27:
+	// the same without dx
+row30:
+	VMOVUPS      (SI), Y13
+	VBROADCASTSS (CX), Y14
+	VFMADD231PS  Y14, Y13, Y6
+	VBROADCASTSS 4(CX), Y14
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS 8(CX), Y14
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS 12(CX), Y14
+	VFMADD231PS  Y14, Y13, Y10
+	VBROADCASTSS 16(CX), Y14
+	VFMADD231PS  Y14, Y13, Y11
+	VBROADCASTSS 20(CX), Y14
+	VFMADD231PS  Y14, Y13, Y12
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row30
+
+end28:
+	MOVQ         x+48(FP), SI
+	ADDQ         $0x20, SI
+	MOVQ         SI, x+48(FP)
+	VXORPS       Y2, Y2, Y2
+	VADDPS       Y2, Y6, Y6
+	VADDPS       Y2, Y7, Y7
+	VADDPS       Y2, Y9, Y9
+	VADDPS       Y2, Y10, Y10
+	VADDPS       Y2, Y11, Y11
+	VADDPS       Y2, Y12, Y12
+	MOVQ         dw+16(FP), AX
+	MOVQ         lddw+24(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	VUNPCKHPS    Y7, Y6, Y0
+	VUNPCKLPS    Y7, Y6, Y6
+	VUNPCKHPS    Y10, Y9, Y7
+	VUNPCKLPS    Y10, Y9, Y9
+	VUNPCKHPD    Y9, Y6, Y10
+	VUNPCKLPD    Y9, Y6, Y6
+	VUNPCKHPD    Y7, Y0, Y9
+	VUNPCKLPD    Y7, Y0, Y0
+	VMOVUPS      X6, (AX)
+	VEXTRACTF128 $0x01, Y6, X7
+	VMOVUPS      X7, (AX)(BX*4)
+	VMOVUPS      X10, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y10, X7
+	VMOVUPS      X7, (AX)(DX*1)
+	VMOVUPS      X0, (AX)(BX*2)
+	VEXTRACTF128 $0x01, Y0, X7
+	VMOVUPS      X7, (AX)(CX*2)
+	VMOVUPS      X9, (AX)(CX*1)
+	VEXTRACTF128 $0x01, Y9, X7
+	VMOVUPS      X7, (AX)(SI*1)
+	VUNPCKHPS    Y12, Y11, Y7
+	VUNPCKLPS    Y12, Y11, Y11
+	VUNPCKHPS    Y1, Y0, Y12
+	VUNPCKLPS    Y1, Y0, Y0
+	VUNPCKHPD    Y0, Y11, Y1
+	VUNPCKLPD    Y0, Y11, Y11
+	VUNPCKHPD    Y12, Y7, Y0
+	VUNPCKLPD    Y12, Y7, Y7
+	VMOVSD       X11, 16(AX)
+	VEXTRACTF128 $0x01, Y11, X12
+	VMOVSD       X12, 16(AX)(BX*4)
+	VMOVSD       X1, 16(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X12
+	VMOVSD       X12, 16(AX)(DX*1)
+	VMOVSD       X7, 16(AX)(BX*2)
+	VEXTRACTF128 $0x01, Y7, X12
+	VMOVSD       X12, 16(AX)(CX*2)
+	VMOVSD       X0, 16(AX)(CX*1)
+	VEXTRACTF128 $0x01, Y0, X12
+	VMOVSD       X12, 16(AX)(SI*1)
+	IMUL3Q       $0x08, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, dw+16(FP)
+	MOVQ         rows+80(FP), AX
+	SUBQ         $0x08, AX
+	MOVQ         AX, rows+80(FP)
+	CMPQ         AX, $0x01
+	JGE          inputs26
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func bothAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+// Requires: AVX, FMA3
+TEXT ·bothAVX2F64(SB), NOSPLIT, $0-104
+	MOVQ cols+88(FP), AX
+	CMPQ AX, $0x02
+	JNE  more1
+
+inputs2:
+	// 2 columns of w and of dw, from +0, 4 inputs
+	MOVQ        w+64(FP), AX
+	MOVQ        ldw+72(FP), BX
+	LEAQ        (BX)(BX*2), CX
+	VMOVUPD     (AX), X1
+	VINSERTF128 $0x01, (AX)(BX*2), Y1, Y1
+	VMOVUPD     (AX)(BX*1), X2
+	VINSERTF128 $0x01, (AX)(CX*1), Y2, Y2
+	VUNPCKHPD   Y2, Y1, Y0
+	VUNPCKLPD   Y2, Y1, Y1
+	IMUL3Q      $0x04, BX, BX
+	ADDQ        BX, AX
+	MOVQ        AX, w+64(FP)
+	VXORPS      Y2, Y2, Y2
+	VXORPS      Y3, Y3, Y3
+	VXORPS      Y4, Y4, Y4
+	MOVQ        dx+0(FP), AX
+	MOVQ        lddx+8(FP), BX
+	MOVQ        dz+32(FP), CX
+	MOVQ        lddz+40(FP), DX
+	MOVQ        x+48(FP), SI
+	MOVQ        ldx+56(FP), DI
+	MOVQ        n+96(FP), R8
+	TESTQ       AX, AX
+	JE          without3
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row5:
+	VMOVUPD      (SI), Y5
+	VMOVAPD      Y2, Y7
+	VBROADCASTSD (CX), Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VFMADD231PD  Y6, Y1, Y7
+	VBROADCASTSD 8(CX), Y6
+	VFMADD231PD  Y6, Y5, Y4
+	VFMADD231PD  Y6, Y0, Y7
+	VADDPD       Y2, Y7, Y7
+	VMOVUPD      Y7, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row5
+
+	// dx of the next 4 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x20, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end4
+
+without3:
+	// the same without dx
+row6:
+	VMOVUPD      (SI), Y5
+	VBROADCASTSD (CX), Y6
+	VFMADD231PD  Y6, Y5, Y3
+	VBROADCASTSD 8(CX), Y6
+	VFMADD231PD  Y6, Y5, Y4
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row6
+
+end4:
+	MOVQ         x+48(FP), SI
+	ADDQ         $0x20, SI
+	MOVQ         SI, x+48(FP)
+	VXORPS       Y2, Y2, Y2
+	VADDPD       Y2, Y3, Y3
+	VADDPD       Y2, Y4, Y4
+	MOVQ         dw+16(FP), AX
+	MOVQ         lddw+24(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	VUNPCKHPD    Y4, Y3, Y0
+	VUNPCKLPD    Y4, Y3, Y3
+	VMOVUPD      X3, (AX)
+	VEXTRACTF128 $0x01, Y3, X4
+	VMOVUPD      X4, (AX)(BX*2)
+	VMOVUPD      X0, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y0, X4
+	VMOVUPD      X4, (AX)(CX*1)
+	IMUL3Q       $0x04, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, dw+16(FP)
+	MOVQ         rows+80(FP), AX
+	SUBQ         $0x04, AX
+	MOVQ         AX, rows+80(FP)
+	CMPQ         AX, $0x01
+	JGE          inputs2
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+more1:
+	CMPQ AX, $0x03
+	JNE  more7
+
+inputs8:
+	// 3 columns of w and of dw, from +0, 4 inputs
+	MOVQ        w+64(FP), AX
+	MOVQ        ldw+72(FP), BX
+	LEAQ        (BX)(BX*2), CX
+	VMOVUPD     (AX), X1
+	VINSERTF128 $0x01, (AX)(BX*2), Y1, Y1
+	VMOVUPD     (AX)(BX*1), X2
+	VINSERTF128 $0x01, (AX)(CX*1), Y2, Y2
+	VUNPCKHPD   Y2, Y1, Y0
+	VUNPCKLPD   Y2, Y1, Y1
+	VMOVSD      16(AX), X3
+	VMOVSD      16(AX)(BX*2), X2
+	VINSERTF128 $0x01, X2, Y3, Y3
+	VMOVSD      16(AX)(BX*1), X4
+	VMOVSD      16(AX)(CX*1), X2
+	VINSERTF128 $0x01, X2, Y4, Y4
+	VUNPCKHPD   Y4, Y3, Y2
+	VUNPCKLPD   Y4, Y3, Y3
+	IMUL3Q      $0x04, BX, BX
+	ADDQ        BX, AX
+	MOVQ        AX, w+64(FP)
+	VXORPS      Y2, Y2, Y2
+	VXORPS      Y4, Y4, Y4
+	VXORPS      Y5, Y5, Y5
+	VXORPS      Y6, Y6, Y6
+	MOVQ        dx+0(FP), AX
+	MOVQ        lddx+8(FP), BX
+	MOVQ        dz+32(FP), CX
+	MOVQ        lddz+40(FP), DX
+	MOVQ        x+48(FP), SI
+	MOVQ        ldx+56(FP), DI
+	MOVQ        n+96(FP), R8
+	TESTQ       AX, AX
+	JE          without9
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row11:
+	VMOVUPD      (SI), Y7
+	VMOVAPD      Y2, Y9
+	VBROADCASTSD (CX), Y8
+	VFMADD231PD  Y8, Y7, Y4
+	VFMADD231PD  Y8, Y1, Y9
+	VBROADCASTSD 8(CX), Y8
+	VFMADD231PD  Y8, Y7, Y5
+	VFMADD231PD  Y8, Y0, Y9
+	VBROADCASTSD 16(CX), Y8
+	VFMADD231PD  Y8, Y7, Y6
+	VFMADD231PD  Y8, Y3, Y9
+	VADDPD       Y2, Y9, Y9
+	VMOVUPD      Y9, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row11
+
+	// dx of the next 4 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x20, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end10
+
+without9:
+	// the same without dx
+row12:
+	VMOVUPD      (SI), Y7
+	VBROADCASTSD (CX), Y8
+	VFMADD231PD  Y8, Y7, Y4
+	VBROADCASTSD 8(CX), Y8
+	VFMADD231PD  Y8, Y7, Y5
+	VBROADCASTSD 16(CX), Y8
+	VFMADD231PD  Y8, Y7, Y6
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row12
+
+end10:
+	MOVQ         x+48(FP), SI
+	ADDQ         $0x20, SI
+	MOVQ         SI, x+48(FP)
+	VXORPS       Y2, Y2, Y2
+	VADDPD       Y2, Y4, Y4
+	VADDPD       Y2, Y5, Y5
+	VADDPD       Y2, Y6, Y6
+	MOVQ         dw+16(FP), AX
+	MOVQ         lddw+24(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	VUNPCKHPD    Y5, Y4, Y0
+	VUNPCKLPD    Y5, Y4, Y4
+	VMOVUPD      X4, (AX)
+	VEXTRACTF128 $0x01, Y4, X5
+	VMOVUPD      X5, (AX)(BX*2)
+	VMOVUPD      X0, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y0, X5
+	VMOVUPD      X5, (AX)(CX*1)
+	VUNPCKHPD    Y0, Y6, Y5
+	VUNPCKLPD    Y0, Y6, Y6
+	VMOVSD       X6, 16(AX)
+	VEXTRACTF128 $0x01, Y6, X0
+	VMOVSD       X0, 16(AX)(BX*2)
+	VMOVSD       X5, 16(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y5, X0
+	VMOVSD       X0, 16(AX)(CX*1)
+	IMUL3Q       $0x04, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, dw+16(FP)
+	MOVQ         rows+80(FP), AX
+	SUBQ         $0x04, AX
+	MOVQ         AX, rows+80(FP)
+	CMPQ         AX, $0x01
+	JGE          inputs8
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+more7:
+	CMPQ AX, $0x04
+	JNE  more13
+
+inputs14:
+	// 4 columns of w and of dw, from +0, 4 inputs
+	MOVQ        w+64(FP), AX
+	MOVQ        ldw+72(FP), BX
+	LEAQ        (BX)(BX*2), CX
+	VMOVUPD     (AX), X1
+	VINSERTF128 $0x01, (AX)(BX*2), Y1, Y1
+	VMOVUPD     (AX)(BX*1), X2
+	VINSERTF128 $0x01, (AX)(CX*1), Y2, Y2
+	VUNPCKHPD   Y2, Y1, Y0
+	VUNPCKLPD   Y2, Y1, Y1
+	VMOVUPD     16(AX), X3
+	VINSERTF128 $0x01, 16(AX)(BX*2), Y3, Y3
+	VMOVUPD     16(AX)(BX*1), X4
+	VINSERTF128 $0x01, 16(AX)(CX*1), Y4, Y4
+	VUNPCKHPD   Y4, Y3, Y2
+	VUNPCKLPD   Y4, Y3, Y3
+	IMUL3Q      $0x04, BX, BX
+	ADDQ        BX, AX
+	MOVQ        AX, w+64(FP)
+	VXORPS      Y4, Y4, Y4
+	VXORPS      Y5, Y5, Y5
+	VXORPS      Y6, Y6, Y6
+	VXORPS      Y7, Y7, Y7
+	VXORPS      Y8, Y8, Y8
+	MOVQ        dx+0(FP), AX
+	MOVQ        lddx+8(FP), BX
+	MOVQ        dz+32(FP), CX
+	MOVQ        lddz+40(FP), DX
+	MOVQ        x+48(FP), SI
+	MOVQ        ldx+56(FP), DI
+	MOVQ        n+96(FP), R8
+	TESTQ       AX, AX
+	JE          without15
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row17:
+	VMOVUPD      (SI), Y9
+	VMOVAPD      Y4, Y11
+	VBROADCASTSD (CX), Y10
+	VFMADD231PD  Y10, Y9, Y5
+	VFMADD231PD  Y10, Y1, Y11
+	VBROADCASTSD 8(CX), Y10
+	VFMADD231PD  Y10, Y9, Y6
+	VFMADD231PD  Y10, Y0, Y11
+	VBROADCASTSD 16(CX), Y10
+	VFMADD231PD  Y10, Y9, Y7
+	VFMADD231PD  Y10, Y3, Y11
+	VBROADCASTSD 24(CX), Y10
+	VFMADD231PD  Y10, Y9, Y8
+	VFMADD231PD  Y10, Y2, Y11
+	VADDPD       Y4, Y11, Y11
+	VMOVUPD      Y11, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row17
+
+	// dx of the next 4 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x20, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end16
+
+without15:
+	// the same without dx
+row18:
+	VMOVUPD      (SI), Y9
+	VBROADCASTSD (CX), Y10
+	VFMADD231PD  Y10, Y9, Y5
+	VBROADCASTSD 8(CX), Y10
+	VFMADD231PD  Y10, Y9, Y6
+	VBROADCASTSD 16(CX), Y10
+	VFMADD231PD  Y10, Y9, Y7
+	VBROADCASTSD 24(CX), Y10
+	VFMADD231PD  Y10, Y9, Y8
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row18
+
+end16:
+	MOVQ         x+48(FP), SI
+	ADDQ         $0x20, SI
+	MOVQ         SI, x+48(FP)
+	VXORPS       Y4, Y4, Y4
+	VADDPD       Y4, Y5, Y5
+	VADDPD       Y4, Y6, Y6
+	VADDPD       Y4, Y7, Y7
+	VADDPD       Y4, Y8, Y8
+	MOVQ         dw+16(FP), AX
+	MOVQ         lddw+24(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	VUNPCKHPD    Y6, Y5, Y0
+	VUNPCKLPD    Y6, Y5, Y5
+	VMOVUPD      X5, (AX)
+	VEXTRACTF128 $0x01, Y5, X6
+	VMOVUPD      X6, (AX)(BX*2)
+	VMOVUPD      X0, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y0, X6
+	VMOVUPD      X6, (AX)(CX*1)
+	VUNPCKHPD    Y8, Y7, Y6
+	VUNPCKLPD    Y8, Y7, Y7
+	VMOVUPD      X7, 16(AX)
+	VEXTRACTF128 $0x01, Y7, X8
+	VMOVUPD      X8, 16(AX)(BX*2)
+	VMOVUPD      X6, 16(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y6, X8
+	VMOVUPD      X8, 16(AX)(CX*1)
+	IMUL3Q       $0x04, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, dw+16(FP)
+	MOVQ         rows+80(FP), AX
+	SUBQ         $0x04, AX
+	MOVQ         AX, rows+80(FP)
+	CMPQ         AX, $0x01
+	JGE          inputs14
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+more13:
+	CMPQ AX, $0x05
+	JNE  more19
+
+inputs20:
+	// 5 columns of w and of dw, from +0, 4 inputs
+	MOVQ        w+64(FP), AX
+	MOVQ        ldw+72(FP), BX
+	LEAQ        (BX)(BX*2), CX
+	VMOVUPD     (AX), X1
+	VINSERTF128 $0x01, (AX)(BX*2), Y1, Y1
+	VMOVUPD     (AX)(BX*1), X2
+	VINSERTF128 $0x01, (AX)(CX*1), Y2, Y2
+	VUNPCKHPD   Y2, Y1, Y0
+	VUNPCKLPD   Y2, Y1, Y1
+	VMOVUPD     16(AX), X3
+	VINSERTF128 $0x01, 16(AX)(BX*2), Y3, Y3
+	VMOVUPD     16(AX)(BX*1), X4
+	VINSERTF128 $0x01, 16(AX)(CX*1), Y4, Y4
+	VUNPCKHPD   Y4, Y3, Y2
+	VUNPCKLPD   Y4, Y3, Y3
+	VMOVSD      32(AX), X5
+	VMOVSD      32(AX)(BX*2), X4
+	VINSERTF128 $0x01, X4, Y5, Y5
+	VMOVSD      32(AX)(BX*1), X6
+	VMOVSD      32(AX)(CX*1), X4
+	VINSERTF128 $0x01, X4, Y6, Y6
+	VUNPCKHPD   Y6, Y5, Y4
+	VUNPCKLPD   Y6, Y5, Y5
+	IMUL3Q      $0x04, BX, BX
+	ADDQ        BX, AX
+	MOVQ        AX, w+64(FP)
+	VXORPS      Y4, Y4, Y4
+	VXORPS      Y6, Y6, Y6
+	VXORPS      Y7, Y7, Y7
+	VXORPS      Y8, Y8, Y8
+	VXORPS      Y9, Y9, Y9
+	VXORPS      Y10, Y10, Y10
+	MOVQ        dx+0(FP), AX
+	MOVQ        lddx+8(FP), BX
+	MOVQ        dz+32(FP), CX
+	MOVQ        lddz+40(FP), DX
+	MOVQ        x+48(FP), SI
+	MOVQ        ldx+56(FP), DI
+	MOVQ        n+96(FP), R8
+	TESTQ       AX, AX
+	JE          without21
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row23:
+	VMOVUPD      (SI), Y11
+	VMOVAPD      Y4, Y13
+	VBROADCASTSD (CX), Y12
+	VFMADD231PD  Y12, Y11, Y6
+	VFMADD231PD  Y12, Y1, Y13
+	VBROADCASTSD 8(CX), Y12
+	VFMADD231PD  Y12, Y11, Y7
+	VFMADD231PD  Y12, Y0, Y13
+	VBROADCASTSD 16(CX), Y12
+	VFMADD231PD  Y12, Y11, Y8
+	VFMADD231PD  Y12, Y3, Y13
+	VBROADCASTSD 24(CX), Y12
+	VFMADD231PD  Y12, Y11, Y9
+	VFMADD231PD  Y12, Y2, Y13
+	VBROADCASTSD 32(CX), Y12
+	VFMADD231PD  Y12, Y11, Y10
+	VFMADD231PD  Y12, Y5, Y13
+	VADDPD       Y4, Y13, Y13
+	VMOVUPD      Y13, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row23
+
+	// dx of the next 4 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x20, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end22
+
+without21:
+	// the same without dx
+row24:
+	VMOVUPD      (SI), Y11
+	VBROADCASTSD (CX), Y12
+	VFMADD231PD  Y12, Y11, Y6
+	VBROADCASTSD 8(CX), Y12
+	VFMADD231PD  Y12, Y11, Y7
+	VBROADCASTSD 16(CX), Y12
+	VFMADD231PD  Y12, Y11, Y8
+	VBROADCASTSD 24(CX), Y12
+	VFMADD231PD  Y12, Y11, Y9
+	VBROADCASTSD 32(CX), Y12
+	VFMADD231PD  Y12, Y11, Y10
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row24
+
+end22:
+	MOVQ         x+48(FP), SI
+	ADDQ         $0x20, SI
+	MOVQ         SI, x+48(FP)
+	VXORPS       Y4, Y4, Y4
+	VADDPD       Y4, Y6, Y6
+	VADDPD       Y4, Y7, Y7
+	VADDPD       Y4, Y8, Y8
+	VADDPD       Y4, Y9, Y9
+	VADDPD       Y4, Y10, Y10
+	MOVQ         dw+16(FP), AX
+	MOVQ         lddw+24(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	VUNPCKHPD    Y7, Y6, Y0
+	VUNPCKLPD    Y7, Y6, Y6
+	VMOVUPD      X6, (AX)
+	VEXTRACTF128 $0x01, Y6, X7
+	VMOVUPD      X7, (AX)(BX*2)
+	VMOVUPD      X0, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y0, X7
+	VMOVUPD      X7, (AX)(CX*1)
+	VUNPCKHPD    Y9, Y8, Y7
+	VUNPCKLPD    Y9, Y8, Y8
+	VMOVUPD      X8, 16(AX)
+	VEXTRACTF128 $0x01, Y8, X9
+	VMOVUPD      X9, 16(AX)(BX*2)
+	VMOVUPD      X7, 16(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y7, X9
+	VMOVUPD      X9, 16(AX)(CX*1)
+	VUNPCKHPD    Y0, Y10, Y9
+	VUNPCKLPD    Y0, Y10, Y10
+	VMOVSD       X10, 32(AX)
+	VEXTRACTF128 $0x01, Y10, X0
+	VMOVSD       X0, 32(AX)(BX*2)
+	VMOVSD       X9, 32(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y9, X0
+	VMOVSD       X0, 32(AX)(CX*1)
+	IMUL3Q       $0x04, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, dw+16(FP)
+	MOVQ         rows+80(FP), AX
+	SUBQ         $0x04, AX
+	MOVQ         AX, rows+80(FP)
+	CMPQ         AX, $0x01
+	JGE          inputs20
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+more19:
+inputs26:
+	// 6 columns of w and of dw, from +0, 4 inputs
+	MOVQ        w+64(FP), AX
+	MOVQ        ldw+72(FP), BX
+	LEAQ        (BX)(BX*2), CX
+	VMOVUPD     (AX), X1
+	VINSERTF128 $0x01, (AX)(BX*2), Y1, Y1
+	VMOVUPD     (AX)(BX*1), X2
+	VINSERTF128 $0x01, (AX)(CX*1), Y2, Y2
+	VUNPCKHPD   Y2, Y1, Y0
+	VUNPCKLPD   Y2, Y1, Y1
+	VMOVUPD     16(AX), X3
+	VINSERTF128 $0x01, 16(AX)(BX*2), Y3, Y3
+	VMOVUPD     16(AX)(BX*1), X4
+	VINSERTF128 $0x01, 16(AX)(CX*1), Y4, Y4
+	VUNPCKHPD   Y4, Y3, Y2
+	VUNPCKLPD   Y4, Y3, Y3
+	VMOVUPD     32(AX), X5
+	VINSERTF128 $0x01, 32(AX)(BX*2), Y5, Y5
+	VMOVUPD     32(AX)(BX*1), X6
+	VINSERTF128 $0x01, 32(AX)(CX*1), Y6, Y6
+	VUNPCKHPD   Y6, Y5, Y4
+	VUNPCKLPD   Y6, Y5, Y5
+	IMUL3Q      $0x04, BX, BX
+	ADDQ        BX, AX
+	MOVQ        AX, w+64(FP)
+	VXORPS      Y6, Y6, Y6
+	VXORPS      Y7, Y7, Y7
+	VXORPS      Y8, Y8, Y8
+	VXORPS      Y9, Y9, Y9
+	VXORPS      Y10, Y10, Y10
+	VXORPS      Y11, Y11, Y11
+	VXORPS      Y12, Y12, Y12
+	MOVQ        dx+0(FP), AX
+	MOVQ        lddx+8(FP), BX
+	MOVQ        dz+32(FP), CX
+	MOVQ        lddz+40(FP), DX
+	MOVQ        x+48(FP), SI
+	MOVQ        ldx+56(FP), DI
+	MOVQ        n+96(FP), R8
+	TESTQ       AX, AX
+	JE          without27
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row29:
+	VMOVUPD      (SI), Y13
+	VMOVAPD      Y6, Y15
+	VBROADCASTSD (CX), Y14
+	VFMADD231PD  Y14, Y13, Y7
+	VFMADD231PD  Y14, Y1, Y15
+	VBROADCASTSD 8(CX), Y14
+	VFMADD231PD  Y14, Y13, Y8
+	VFMADD231PD  Y14, Y0, Y15
+	VBROADCASTSD 16(CX), Y14
+	VFMADD231PD  Y14, Y13, Y9
+	VFMADD231PD  Y14, Y3, Y15
+	VBROADCASTSD 24(CX), Y14
+	VFMADD231PD  Y14, Y13, Y10
+	VFMADD231PD  Y14, Y2, Y15
+	VBROADCASTSD 32(CX), Y14
+	VFMADD231PD  Y14, Y13, Y11
+	VFMADD231PD  Y14, Y5, Y15
+	VBROADCASTSD 40(CX), Y14
+	VFMADD231PD  Y14, Y13, Y12
+	VFMADD231PD  Y14, Y4, Y15
+	VADDPD       Y6, Y15, Y15
+	VMOVUPD      Y15, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row29
+
+	// dx of the next 4 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x20, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end28
+
+without27:
+	// the same without dx
+row30:
+	VMOVUPD      (SI), Y13
+	VBROADCASTSD (CX), Y14
+	VFMADD231PD  Y14, Y13, Y7
+	VBROADCASTSD 8(CX), Y14
+	VFMADD231PD  Y14, Y13, Y8
+	VBROADCASTSD 16(CX), Y14
+	VFMADD231PD  Y14, Y13, Y9
+	VBROADCASTSD 24(CX), Y14
+	VFMADD231PD  Y14, Y13, Y10
+	VBROADCASTSD 32(CX), Y14
+	VFMADD231PD  Y14, Y13, Y11
+	VBROADCASTSD 40(CX), Y14
+	VFMADD231PD  Y14, Y13, Y12
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row30
+
+end28:
+	MOVQ         x+48(FP), SI
+	ADDQ         $0x20, SI
+	MOVQ         SI, x+48(FP)
+	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y7, Y7
+	VADDPD       Y6, Y8, Y8
+	VADDPD       Y6, Y9, Y9
+	VADDPD       Y6, Y10, Y10
+	VADDPD       Y6, Y11, Y11
+	VADDPD       Y6, Y12, Y12
+	MOVQ         dw+16(FP), AX
+	MOVQ         lddw+24(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	VUNPCKHPD    Y8, Y7, Y0
+	VUNPCKLPD    Y8, Y7, Y7
+	VMOVUPD      X7, (AX)
+	VEXTRACTF128 $0x01, Y7, X8
+	VMOVUPD      X8, (AX)(BX*2)
+	VMOVUPD      X0, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y0, X8
+	VMOVUPD      X8, (AX)(CX*1)
+	VUNPCKHPD    Y10, Y9, Y8
+	VUNPCKLPD    Y10, Y9, Y9
+	VMOVUPD      X9, 16(AX)
+	VEXTRACTF128 $0x01, Y9, X10
+	VMOVUPD      X10, 16(AX)(BX*2)
+	VMOVUPD      X8, 16(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y8, X10
+	VMOVUPD      X10, 16(AX)(CX*1)
+	VUNPCKHPD    Y12, Y11, Y10
+	VUNPCKLPD    Y12, Y11, Y11
+	VMOVUPD      X11, 32(AX)
+	VEXTRACTF128 $0x01, Y11, X12
+	VMOVUPD      X12, 32(AX)(BX*2)
+	VMOVUPD      X10, 32(AX)(BX*1)
+	VEXTRACTF128 $0x01, Y10, X12
+	VMOVUPD      X12, 32(AX)(CX*1)
+	IMUL3Q       $0x04, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, dw+16(FP)
+	MOVQ         rows+80(FP), AX
+	SUBQ         $0x04, AX
+	MOVQ         AX, rows+80(FP)
+	CMPQ         AX, $0x01
+	JGE          inputs26
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET

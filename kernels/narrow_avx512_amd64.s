@@ -1548,3 +1548,2353 @@ more34:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
+
+// func bothAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+// Requires: AVX, AVX512F
+TEXT ·bothAVX512F32(SB), NOSPLIT, $0-104
+	MOVQ cols+88(FP), AX
+	CMPQ AX, $0x02
+	JNE  more1
+
+inputs2:
+	// 2 columns of w and of dw, from +0, 16 inputs
+	MOVQ         w+64(FP), AX
+	MOVQ         ldw+72(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	LEAQ         (AX)(BX*8), DI
+	VMOVSD       (AX), X1
+	VMOVSD       (AX)(BX*4), X0
+	VINSERTF32X4 $0x01, X0, Z1, Z1
+	VMOVSD       (DI), X0
+	VINSERTF32X4 $0x02, X0, Z1, Z1
+	VMOVSD       (DI)(BX*4), X0
+	VINSERTF32X4 $0x03, X0, Z1, Z1
+	VMOVSD       (AX)(BX*1), X2
+	VMOVSD       (AX)(DX*1), X0
+	VINSERTF32X4 $0x01, X0, Z2, Z2
+	VMOVSD       (DI)(BX*1), X0
+	VINSERTF32X4 $0x02, X0, Z2, Z2
+	VMOVSD       (DI)(DX*1), X0
+	VINSERTF32X4 $0x03, X0, Z2, Z2
+	VMOVSD       (AX)(BX*2), X3
+	VMOVSD       (AX)(CX*2), X0
+	VINSERTF32X4 $0x01, X0, Z3, Z3
+	VMOVSD       (DI)(BX*2), X0
+	VINSERTF32X4 $0x02, X0, Z3, Z3
+	VMOVSD       (DI)(CX*2), X0
+	VINSERTF32X4 $0x03, X0, Z3, Z3
+	VMOVSD       (AX)(CX*1), X4
+	VMOVSD       (AX)(SI*1), X0
+	VINSERTF32X4 $0x01, X0, Z4, Z4
+	VMOVSD       (DI)(CX*1), X0
+	VINSERTF32X4 $0x02, X0, Z4, Z4
+	VMOVSD       (DI)(SI*1), X0
+	VINSERTF32X4 $0x03, X0, Z4, Z4
+	VUNPCKHPS    Z2, Z1, Z0
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z0, Z3
+	VUNPCKLPD    Z2, Z0, Z0
+	IMUL3Q       $0x10, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, w+64(FP)
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	MOVQ         dx+0(FP), AX
+	MOVQ         lddx+8(FP), BX
+	MOVQ         dz+32(FP), CX
+	MOVQ         lddz+40(FP), DX
+	MOVQ         x+48(FP), SI
+	MOVQ         ldx+56(FP), DI
+	MOVQ         n+96(FP), R8
+	TESTQ        AX, AX
+	JE           without3
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row5:
+	VMOVUPS      (SI), Z5
+	VMOVAPS      Z0, Z7
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VFMADD231PS  Z6, Z1, Z7
+	VBROADCASTSS 4(CX), Z6
+	VFMADD231PS  Z6, Z5, Z3
+	VFMADD231PS  Z6, Z4, Z7
+	VADDPS       Z0, Z7, Z7
+	VMOVUPS      Z7, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row5
+
+	// dx of the next 16 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x40, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end4
+
+without3:
+	// the same without dx
+row6:
+	VMOVUPS      (SI), Z5
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS 4(CX), Z6
+	VFMADD231PS  Z6, Z5, Z3
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row6
+
+end4:
+	MOVQ          x+48(FP), SI
+	ADDQ          $0x40, SI
+	MOVQ          SI, x+48(FP)
+	VPXORD        Z0, Z0, Z0
+	VADDPS        Z0, Z2, Z2
+	VADDPS        Z0, Z3, Z3
+	MOVQ          dw+16(FP), AX
+	MOVQ          lddw+24(FP), BX
+	LEAQ          (BX)(BX*2), CX
+	LEAQ          (BX)(BX*4), DX
+	LEAQ          (CX)(BX*4), SI
+	LEAQ          (AX)(BX*8), DI
+	VUNPCKHPS     Z3, Z2, Z0
+	VUNPCKLPS     Z3, Z2, Z2
+	VUNPCKHPS     Z4, Z1, Z3
+	VUNPCKLPS     Z4, Z1, Z1
+	VUNPCKHPD     Z1, Z2, Z4
+	VUNPCKLPD     Z1, Z2, Z2
+	VUNPCKHPD     Z3, Z0, Z1
+	VUNPCKLPD     Z3, Z0, Z0
+	VMOVSD        X2, (AX)
+	VEXTRACTF32X4 $0x01, Z2, X3
+	VMOVSD        X3, (AX)(BX*4)
+	VEXTRACTF32X4 $0x02, Z2, X3
+	VMOVSD        X3, (DI)
+	VEXTRACTF32X4 $0x03, Z2, X3
+	VMOVSD        X3, (DI)(BX*4)
+	VMOVSD        X4, (AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z4, X3
+	VMOVSD        X3, (AX)(DX*1)
+	VEXTRACTF32X4 $0x02, Z4, X3
+	VMOVSD        X3, (DI)(BX*1)
+	VEXTRACTF32X4 $0x03, Z4, X3
+	VMOVSD        X3, (DI)(DX*1)
+	VMOVSD        X0, (AX)(BX*2)
+	VEXTRACTF32X4 $0x01, Z0, X3
+	VMOVSD        X3, (AX)(CX*2)
+	VEXTRACTF32X4 $0x02, Z0, X3
+	VMOVSD        X3, (DI)(BX*2)
+	VEXTRACTF32X4 $0x03, Z0, X3
+	VMOVSD        X3, (DI)(CX*2)
+	VMOVSD        X1, (AX)(CX*1)
+	VEXTRACTF32X4 $0x01, Z1, X3
+	VMOVSD        X3, (AX)(SI*1)
+	VEXTRACTF32X4 $0x02, Z1, X3
+	VMOVSD        X3, (DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z1, X3
+	VMOVSD        X3, (DI)(SI*1)
+	IMUL3Q        $0x10, BX, BX
+	ADDQ          BX, AX
+	MOVQ          AX, dw+16(FP)
+	MOVQ          rows+80(FP), AX
+	SUBQ          $0x10, AX
+	MOVQ          AX, rows+80(FP)
+	CMPQ          AX, $0x01
+	JGE           inputs2
+	VXORPS        X15, X15, X15
+	VZEROUPPER
+	RET
+
+more1:
+	CMPQ AX, $0x03
+	JNE  more7
+
+inputs8:
+	// 3 columns of w and of dw, from +0, 16 inputs
+	MOVQ         w+64(FP), AX
+	MOVQ         ldw+72(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	LEAQ         (AX)(BX*8), DI
+	VMOVSD       (AX), X1
+	VINSERTPS    $0x20, 8(AX), X1, X1
+	VMOVSD       (AX)(BX*4), X0
+	VINSERTPS    $0x20, 8(AX)(BX*4), X0, X0
+	VINSERTF32X4 $0x01, X0, Z1, Z1
+	VMOVSD       (DI), X0
+	VINSERTPS    $0x20, 8(DI), X0, X0
+	VINSERTF32X4 $0x02, X0, Z1, Z1
+	VMOVSD       (DI)(BX*4), X0
+	VINSERTPS    $0x20, 8(DI)(BX*4), X0, X0
+	VINSERTF32X4 $0x03, X0, Z1, Z1
+	VMOVSD       (AX)(BX*1), X2
+	VINSERTPS    $0x20, 8(AX)(BX*1), X2, X2
+	VMOVSD       (AX)(DX*1), X0
+	VINSERTPS    $0x20, 8(AX)(DX*1), X0, X0
+	VINSERTF32X4 $0x01, X0, Z2, Z2
+	VMOVSD       (DI)(BX*1), X0
+	VINSERTPS    $0x20, 8(DI)(BX*1), X0, X0
+	VINSERTF32X4 $0x02, X0, Z2, Z2
+	VMOVSD       (DI)(DX*1), X0
+	VINSERTPS    $0x20, 8(DI)(DX*1), X0, X0
+	VINSERTF32X4 $0x03, X0, Z2, Z2
+	VMOVSD       (AX)(BX*2), X3
+	VINSERTPS    $0x20, 8(AX)(BX*2), X3, X3
+	VMOVSD       (AX)(CX*2), X0
+	VINSERTPS    $0x20, 8(AX)(CX*2), X0, X0
+	VINSERTF32X4 $0x01, X0, Z3, Z3
+	VMOVSD       (DI)(BX*2), X0
+	VINSERTPS    $0x20, 8(DI)(BX*2), X0, X0
+	VINSERTF32X4 $0x02, X0, Z3, Z3
+	VMOVSD       (DI)(CX*2), X0
+	VINSERTPS    $0x20, 8(DI)(CX*2), X0, X0
+	VINSERTF32X4 $0x03, X0, Z3, Z3
+	VMOVSD       (AX)(CX*1), X4
+	VINSERTPS    $0x20, 8(AX)(CX*1), X4, X4
+	VMOVSD       (AX)(SI*1), X0
+	VINSERTPS    $0x20, 8(AX)(SI*1), X0, X0
+	VINSERTF32X4 $0x01, X0, Z4, Z4
+	VMOVSD       (DI)(CX*1), X0
+	VINSERTPS    $0x20, 8(DI)(CX*1), X0, X0
+	VINSERTF32X4 $0x02, X0, Z4, Z4
+	VMOVSD       (DI)(SI*1), X0
+	VINSERTPS    $0x20, 8(DI)(SI*1), X0, X0
+	VINSERTF32X4 $0x03, X0, Z4, Z4
+	VUNPCKHPS    Z2, Z1, Z0
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z0, Z3
+	VUNPCKLPD    Z2, Z0, Z0
+	IMUL3Q       $0x10, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, w+64(FP)
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	MOVQ         dx+0(FP), AX
+	MOVQ         lddx+8(FP), BX
+	MOVQ         dz+32(FP), CX
+	MOVQ         lddz+40(FP), DX
+	MOVQ         x+48(FP), SI
+	MOVQ         ldx+56(FP), DI
+	MOVQ         n+96(FP), R8
+	TESTQ        AX, AX
+	JE           without9
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row11:
+	VMOVUPS      (SI), Z7
+	VMOVAPS      Z2, Z9
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z7, Z3
+	VFMADD231PS  Z8, Z1, Z9
+	VBROADCASTSS 4(CX), Z8
+	VFMADD231PS  Z8, Z7, Z5
+	VFMADD231PS  Z8, Z4, Z9
+	VBROADCASTSS 8(CX), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	VFMADD231PS  Z8, Z0, Z9
+	VADDPS       Z2, Z9, Z9
+	VMOVUPS      Z9, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row11
+
+	// dx of the next 16 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x40, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end10
+
+without9:
+	// the same without dx
+row12:
+	VMOVUPS      (SI), Z7
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS 4(CX), Z8
+	VFMADD231PS  Z8, Z7, Z5
+	VBROADCASTSS 8(CX), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row12
+
+end10:
+	MOVQ          x+48(FP), SI
+	ADDQ          $0x40, SI
+	MOVQ          SI, x+48(FP)
+	VPXORD        Z2, Z2, Z2
+	VADDPS        Z2, Z3, Z3
+	VADDPS        Z2, Z5, Z5
+	VADDPS        Z2, Z6, Z6
+	MOVQ          dw+16(FP), AX
+	MOVQ          lddw+24(FP), BX
+	LEAQ          (BX)(BX*2), CX
+	LEAQ          (BX)(BX*4), DX
+	LEAQ          (CX)(BX*4), SI
+	LEAQ          (AX)(BX*8), DI
+	VUNPCKHPS     Z5, Z3, Z0
+	VUNPCKLPS     Z5, Z3, Z3
+	VUNPCKHPS     Z1, Z6, Z5
+	VUNPCKLPS     Z1, Z6, Z6
+	VUNPCKHPD     Z6, Z3, Z1
+	VUNPCKLPD     Z6, Z3, Z3
+	VUNPCKHPD     Z5, Z0, Z6
+	VUNPCKLPD     Z5, Z0, Z0
+	VMOVSD        X3, (AX)
+	VEXTRACTPS    $0x02, X3, 8(AX)
+	VEXTRACTF32X4 $0x01, Z3, X5
+	VMOVSD        X5, (AX)(BX*4)
+	VEXTRACTPS    $0x02, X5, 8(AX)(BX*4)
+	VEXTRACTF32X4 $0x02, Z3, X5
+	VMOVSD        X5, (DI)
+	VEXTRACTPS    $0x02, X5, 8(DI)
+	VEXTRACTF32X4 $0x03, Z3, X5
+	VMOVSD        X5, (DI)(BX*4)
+	VEXTRACTPS    $0x02, X5, 8(DI)(BX*4)
+	VMOVSD        X1, (AX)(BX*1)
+	VEXTRACTPS    $0x02, X1, 8(AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z1, X5
+	VMOVSD        X5, (AX)(DX*1)
+	VEXTRACTPS    $0x02, X5, 8(AX)(DX*1)
+	VEXTRACTF32X4 $0x02, Z1, X5
+	VMOVSD        X5, (DI)(BX*1)
+	VEXTRACTPS    $0x02, X5, 8(DI)(BX*1)
+	VEXTRACTF32X4 $0x03, Z1, X5
+	VMOVSD        X5, (DI)(DX*1)
+	VEXTRACTPS    $0x02, X5, 8(DI)(DX*1)
+	VMOVSD        X0, (AX)(BX*2)
+	VEXTRACTPS    $0x02, X0, 8(AX)(BX*2)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVSD        X5, (AX)(CX*2)
+	VEXTRACTPS    $0x02, X5, 8(AX)(CX*2)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVSD        X5, (DI)(BX*2)
+	VEXTRACTPS    $0x02, X5, 8(DI)(BX*2)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVSD        X5, (DI)(CX*2)
+	VEXTRACTPS    $0x02, X5, 8(DI)(CX*2)
+	VMOVSD        X6, (AX)(CX*1)
+	VEXTRACTPS    $0x02, X6, 8(AX)(CX*1)
+	VEXTRACTF32X4 $0x01, Z6, X5
+	VMOVSD        X5, (AX)(SI*1)
+	VEXTRACTPS    $0x02, X5, 8(AX)(SI*1)
+	VEXTRACTF32X4 $0x02, Z6, X5
+	VMOVSD        X5, (DI)(CX*1)
+	VEXTRACTPS    $0x02, X5, 8(DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z6, X5
+	VMOVSD        X5, (DI)(SI*1)
+	VEXTRACTPS    $0x02, X5, 8(DI)(SI*1)
+	IMUL3Q        $0x10, BX, BX
+	ADDQ          BX, AX
+	MOVQ          AX, dw+16(FP)
+	MOVQ          rows+80(FP), AX
+	SUBQ          $0x10, AX
+	MOVQ          AX, rows+80(FP)
+	CMPQ          AX, $0x01
+	JGE           inputs8
+	VXORPS        X15, X15, X15
+	VZEROUPPER
+	RET
+
+more7:
+	CMPQ AX, $0x04
+	JNE  more13
+
+inputs14:
+	// 4 columns of w and of dw, from +0, 16 inputs
+	MOVQ         w+64(FP), AX
+	MOVQ         ldw+72(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	LEAQ         (AX)(BX*8), DI
+	VMOVUPS      (AX), X1
+	VINSERTF32X4 $0x01, (AX)(BX*4), Z1, Z1
+	VINSERTF32X4 $0x02, (DI), Z1, Z1
+	VINSERTF32X4 $0x03, (DI)(BX*4), Z1, Z1
+	VMOVUPS      (AX)(BX*1), X2
+	VINSERTF32X4 $0x01, (AX)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x02, (DI)(BX*1), Z2, Z2
+	VINSERTF32X4 $0x03, (DI)(DX*1), Z2, Z2
+	VMOVUPS      (AX)(BX*2), X3
+	VINSERTF32X4 $0x01, (AX)(CX*2), Z3, Z3
+	VINSERTF32X4 $0x02, (DI)(BX*2), Z3, Z3
+	VINSERTF32X4 $0x03, (DI)(CX*2), Z3, Z3
+	VMOVUPS      (AX)(CX*1), X4
+	VINSERTF32X4 $0x01, (AX)(SI*1), Z4, Z4
+	VINSERTF32X4 $0x02, (DI)(CX*1), Z4, Z4
+	VINSERTF32X4 $0x03, (DI)(SI*1), Z4, Z4
+	VUNPCKHPS    Z2, Z1, Z0
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z0, Z3
+	VUNPCKLPD    Z2, Z0, Z0
+	IMUL3Q       $0x10, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, w+64(FP)
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	MOVQ         dx+0(FP), AX
+	MOVQ         lddx+8(FP), BX
+	MOVQ         dz+32(FP), CX
+	MOVQ         lddz+40(FP), DX
+	MOVQ         x+48(FP), SI
+	MOVQ         ldx+56(FP), DI
+	MOVQ         n+96(FP), R8
+	TESTQ        AX, AX
+	JE           without15
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row17:
+	VMOVUPS      (SI), Z9
+	VMOVAPS      Z2, Z11
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z10, Z9, Z5
+	VFMADD231PS  Z10, Z1, Z11
+	VBROADCASTSS 4(CX), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VFMADD231PS  Z10, Z4, Z11
+	VBROADCASTSS 8(CX), Z10
+	VFMADD231PS  Z10, Z9, Z7
+	VFMADD231PS  Z10, Z0, Z11
+	VBROADCASTSS 12(CX), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	VFMADD231PS  Z10, Z3, Z11
+	VADDPS       Z2, Z11, Z11
+	VMOVUPS      Z11, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row17
+
+	// dx of the next 16 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x40, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end16
+
+without15:
+	// the same without dx
+row18:
+	VMOVUPS      (SI), Z9
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS 4(CX), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS 8(CX), Z10
+	VFMADD231PS  Z10, Z9, Z7
+	VBROADCASTSS 12(CX), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row18
+
+end16:
+	MOVQ          x+48(FP), SI
+	ADDQ          $0x40, SI
+	MOVQ          SI, x+48(FP)
+	VPXORD        Z2, Z2, Z2
+	VADDPS        Z2, Z5, Z5
+	VADDPS        Z2, Z6, Z6
+	VADDPS        Z2, Z7, Z7
+	VADDPS        Z2, Z8, Z8
+	MOVQ          dw+16(FP), AX
+	MOVQ          lddw+24(FP), BX
+	LEAQ          (BX)(BX*2), CX
+	LEAQ          (BX)(BX*4), DX
+	LEAQ          (CX)(BX*4), SI
+	LEAQ          (AX)(BX*8), DI
+	VUNPCKHPS     Z6, Z5, Z0
+	VUNPCKLPS     Z6, Z5, Z5
+	VUNPCKHPS     Z8, Z7, Z6
+	VUNPCKLPS     Z8, Z7, Z7
+	VUNPCKHPD     Z7, Z5, Z8
+	VUNPCKLPD     Z7, Z5, Z5
+	VUNPCKHPD     Z6, Z0, Z7
+	VUNPCKLPD     Z6, Z0, Z0
+	VMOVUPS       X5, (AX)
+	VEXTRACTF32X4 $0x01, Z5, X6
+	VMOVUPS       X6, (AX)(BX*4)
+	VEXTRACTF32X4 $0x02, Z5, X6
+	VMOVUPS       X6, (DI)
+	VEXTRACTF32X4 $0x03, Z5, X6
+	VMOVUPS       X6, (DI)(BX*4)
+	VMOVUPS       X8, (AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z8, X6
+	VMOVUPS       X6, (AX)(DX*1)
+	VEXTRACTF32X4 $0x02, Z8, X6
+	VMOVUPS       X6, (DI)(BX*1)
+	VEXTRACTF32X4 $0x03, Z8, X6
+	VMOVUPS       X6, (DI)(DX*1)
+	VMOVUPS       X0, (AX)(BX*2)
+	VEXTRACTF32X4 $0x01, Z0, X6
+	VMOVUPS       X6, (AX)(CX*2)
+	VEXTRACTF32X4 $0x02, Z0, X6
+	VMOVUPS       X6, (DI)(BX*2)
+	VEXTRACTF32X4 $0x03, Z0, X6
+	VMOVUPS       X6, (DI)(CX*2)
+	VMOVUPS       X7, (AX)(CX*1)
+	VEXTRACTF32X4 $0x01, Z7, X6
+	VMOVUPS       X6, (AX)(SI*1)
+	VEXTRACTF32X4 $0x02, Z7, X6
+	VMOVUPS       X6, (DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z7, X6
+	VMOVUPS       X6, (DI)(SI*1)
+	IMUL3Q        $0x10, BX, BX
+	ADDQ          BX, AX
+	MOVQ          AX, dw+16(FP)
+	MOVQ          rows+80(FP), AX
+	SUBQ          $0x10, AX
+	MOVQ          AX, rows+80(FP)
+	CMPQ          AX, $0x01
+	JGE           inputs14
+	VXORPS        X15, X15, X15
+	VZEROUPPER
+	RET
+
+more13:
+	CMPQ AX, $0x05
+	JNE  more19
+
+inputs20:
+	// 5 columns of w and of dw, from +0, 16 inputs
+	MOVQ         w+64(FP), AX
+	MOVQ         ldw+72(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	LEAQ         (AX)(BX*8), DI
+	VMOVUPS      (AX), X1
+	VINSERTF32X4 $0x01, (AX)(BX*4), Z1, Z1
+	VINSERTF32X4 $0x02, (DI), Z1, Z1
+	VINSERTF32X4 $0x03, (DI)(BX*4), Z1, Z1
+	VMOVUPS      (AX)(BX*1), X2
+	VINSERTF32X4 $0x01, (AX)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x02, (DI)(BX*1), Z2, Z2
+	VINSERTF32X4 $0x03, (DI)(DX*1), Z2, Z2
+	VMOVUPS      (AX)(BX*2), X3
+	VINSERTF32X4 $0x01, (AX)(CX*2), Z3, Z3
+	VINSERTF32X4 $0x02, (DI)(BX*2), Z3, Z3
+	VINSERTF32X4 $0x03, (DI)(CX*2), Z3, Z3
+	VMOVUPS      (AX)(CX*1), X4
+	VINSERTF32X4 $0x01, (AX)(SI*1), Z4, Z4
+	VINSERTF32X4 $0x02, (DI)(CX*1), Z4, Z4
+	VINSERTF32X4 $0x03, (DI)(SI*1), Z4, Z4
+	VUNPCKHPS    Z2, Z1, Z0
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z0, Z3
+	VUNPCKLPD    Z2, Z0, Z0
+	VMOVSS       16(AX), X5
+	VMOVSS       16(AX)(BX*4), X2
+	VINSERTF32X4 $0x01, X2, Z5, Z5
+	VMOVSS       16(DI), X2
+	VINSERTF32X4 $0x02, X2, Z5, Z5
+	VMOVSS       16(DI)(BX*4), X2
+	VINSERTF32X4 $0x03, X2, Z5, Z5
+	VMOVSS       16(AX)(BX*1), X6
+	VMOVSS       16(AX)(DX*1), X2
+	VINSERTF32X4 $0x01, X2, Z6, Z6
+	VMOVSS       16(DI)(BX*1), X2
+	VINSERTF32X4 $0x02, X2, Z6, Z6
+	VMOVSS       16(DI)(DX*1), X2
+	VINSERTF32X4 $0x03, X2, Z6, Z6
+	VMOVSS       16(AX)(BX*2), X7
+	VMOVSS       16(AX)(CX*2), X2
+	VINSERTF32X4 $0x01, X2, Z7, Z7
+	VMOVSS       16(DI)(BX*2), X2
+	VINSERTF32X4 $0x02, X2, Z7, Z7
+	VMOVSS       16(DI)(CX*2), X2
+	VINSERTF32X4 $0x03, X2, Z7, Z7
+	VMOVSS       16(AX)(CX*1), X8
+	VMOVSS       16(AX)(SI*1), X2
+	VINSERTF32X4 $0x01, X2, Z8, Z8
+	VMOVSS       16(DI)(CX*1), X2
+	VINSERTF32X4 $0x02, X2, Z8, Z8
+	VMOVSS       16(DI)(SI*1), X2
+	VINSERTF32X4 $0x03, X2, Z8, Z8
+	VUNPCKHPS    Z6, Z5, Z2
+	VUNPCKLPS    Z6, Z5, Z5
+	VUNPCKHPS    Z8, Z7, Z6
+	VUNPCKLPS    Z8, Z7, Z7
+	VUNPCKHPD    Z7, Z5, Z8
+	VUNPCKLPD    Z7, Z5, Z5
+	VUNPCKHPD    Z6, Z2, Z7
+	VUNPCKLPD    Z6, Z2, Z2
+	IMUL3Q       $0x10, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, w+64(FP)
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	MOVQ         dx+0(FP), AX
+	MOVQ         lddx+8(FP), BX
+	MOVQ         dz+32(FP), CX
+	MOVQ         lddz+40(FP), DX
+	MOVQ         x+48(FP), SI
+	MOVQ         ldx+56(FP), DI
+	MOVQ         n+96(FP), R8
+	TESTQ        AX, AX
+	JE           without21
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row23:
+	VMOVUPS      (SI), Z11
+	VMOVAPS      Z2, Z13
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VFMADD231PS  Z12, Z1, Z13
+	VBROADCASTSS 4(CX), Z12
+	VFMADD231PS  Z12, Z11, Z7
+	VFMADD231PS  Z12, Z4, Z13
+	VBROADCASTSS 8(CX), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VFMADD231PS  Z12, Z0, Z13
+	VBROADCASTSS 12(CX), Z12
+	VFMADD231PS  Z12, Z11, Z9
+	VFMADD231PS  Z12, Z3, Z13
+	VBROADCASTSS 16(CX), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	VFMADD231PS  Z12, Z5, Z13
+	VADDPS       Z2, Z13, Z13
+	VMOVUPS      Z13, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row23
+
+	// dx of the next 16 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x40, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end22
+
+without21:
+	// the same without dx
+row24:
+	VMOVUPS      (SI), Z11
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS 4(CX), Z12
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS 8(CX), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS 12(CX), Z12
+	VFMADD231PS  Z12, Z11, Z9
+	VBROADCASTSS 16(CX), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row24
+
+end22:
+	MOVQ          x+48(FP), SI
+	ADDQ          $0x40, SI
+	MOVQ          SI, x+48(FP)
+	VPXORD        Z2, Z2, Z2
+	VADDPS        Z2, Z6, Z6
+	VADDPS        Z2, Z7, Z7
+	VADDPS        Z2, Z8, Z8
+	VADDPS        Z2, Z9, Z9
+	VADDPS        Z2, Z10, Z10
+	MOVQ          dw+16(FP), AX
+	MOVQ          lddw+24(FP), BX
+	LEAQ          (BX)(BX*2), CX
+	LEAQ          (BX)(BX*4), DX
+	LEAQ          (CX)(BX*4), SI
+	LEAQ          (AX)(BX*8), DI
+	VUNPCKHPS     Z7, Z6, Z0
+	VUNPCKLPS     Z7, Z6, Z6
+	VUNPCKHPS     Z9, Z8, Z7
+	VUNPCKLPS     Z9, Z8, Z8
+	VUNPCKHPD     Z8, Z6, Z9
+	VUNPCKLPD     Z8, Z6, Z6
+	VUNPCKHPD     Z7, Z0, Z8
+	VUNPCKLPD     Z7, Z0, Z0
+	VMOVUPS       X6, (AX)
+	VEXTRACTF32X4 $0x01, Z6, X7
+	VMOVUPS       X7, (AX)(BX*4)
+	VEXTRACTF32X4 $0x02, Z6, X7
+	VMOVUPS       X7, (DI)
+	VEXTRACTF32X4 $0x03, Z6, X7
+	VMOVUPS       X7, (DI)(BX*4)
+	VMOVUPS       X9, (AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z9, X7
+	VMOVUPS       X7, (AX)(DX*1)
+	VEXTRACTF32X4 $0x02, Z9, X7
+	VMOVUPS       X7, (DI)(BX*1)
+	VEXTRACTF32X4 $0x03, Z9, X7
+	VMOVUPS       X7, (DI)(DX*1)
+	VMOVUPS       X0, (AX)(BX*2)
+	VEXTRACTF32X4 $0x01, Z0, X7
+	VMOVUPS       X7, (AX)(CX*2)
+	VEXTRACTF32X4 $0x02, Z0, X7
+	VMOVUPS       X7, (DI)(BX*2)
+	VEXTRACTF32X4 $0x03, Z0, X7
+	VMOVUPS       X7, (DI)(CX*2)
+	VMOVUPS       X8, (AX)(CX*1)
+	VEXTRACTF32X4 $0x01, Z8, X7
+	VMOVUPS       X7, (AX)(SI*1)
+	VEXTRACTF32X4 $0x02, Z8, X7
+	VMOVUPS       X7, (DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z8, X7
+	VMOVUPS       X7, (DI)(SI*1)
+	VUNPCKHPS     Z0, Z10, Z7
+	VUNPCKLPS     Z0, Z10, Z10
+	VUNPCKHPS     Z2, Z1, Z0
+	VUNPCKLPS     Z2, Z1, Z1
+	VUNPCKHPD     Z1, Z10, Z2
+	VUNPCKLPD     Z1, Z10, Z10
+	VUNPCKHPD     Z0, Z7, Z1
+	VUNPCKLPD     Z0, Z7, Z7
+	VMOVSS        X10, 16(AX)
+	VEXTRACTF32X4 $0x01, Z10, X0
+	VMOVSS        X0, 16(AX)(BX*4)
+	VEXTRACTF32X4 $0x02, Z10, X0
+	VMOVSS        X0, 16(DI)
+	VEXTRACTF32X4 $0x03, Z10, X0
+	VMOVSS        X0, 16(DI)(BX*4)
+	VMOVSS        X2, 16(AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z2, X0
+	VMOVSS        X0, 16(AX)(DX*1)
+	VEXTRACTF32X4 $0x02, Z2, X0
+	VMOVSS        X0, 16(DI)(BX*1)
+	VEXTRACTF32X4 $0x03, Z2, X0
+	VMOVSS        X0, 16(DI)(DX*1)
+	VMOVSS        X7, 16(AX)(BX*2)
+	VEXTRACTF32X4 $0x01, Z7, X0
+	VMOVSS        X0, 16(AX)(CX*2)
+	VEXTRACTF32X4 $0x02, Z7, X0
+	VMOVSS        X0, 16(DI)(BX*2)
+	VEXTRACTF32X4 $0x03, Z7, X0
+	VMOVSS        X0, 16(DI)(CX*2)
+	VMOVSS        X1, 16(AX)(CX*1)
+	VEXTRACTF32X4 $0x01, Z1, X0
+	VMOVSS        X0, 16(AX)(SI*1)
+	VEXTRACTF32X4 $0x02, Z1, X0
+	VMOVSS        X0, 16(DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z1, X0
+	VMOVSS        X0, 16(DI)(SI*1)
+	IMUL3Q        $0x10, BX, BX
+	ADDQ          BX, AX
+	MOVQ          AX, dw+16(FP)
+	MOVQ          rows+80(FP), AX
+	SUBQ          $0x10, AX
+	MOVQ          AX, rows+80(FP)
+	CMPQ          AX, $0x01
+	JGE           inputs20
+	VXORPS        X15, X15, X15
+	VZEROUPPER
+	RET
+
+more19:
+	CMPQ AX, $0x06
+	JNE  more25
+
+inputs26:
+	// 6 columns of w and of dw, from +0, 16 inputs
+	MOVQ         w+64(FP), AX
+	MOVQ         ldw+72(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	LEAQ         (AX)(BX*8), DI
+	VMOVUPS      (AX), X1
+	VINSERTF32X4 $0x01, (AX)(BX*4), Z1, Z1
+	VINSERTF32X4 $0x02, (DI), Z1, Z1
+	VINSERTF32X4 $0x03, (DI)(BX*4), Z1, Z1
+	VMOVUPS      (AX)(BX*1), X2
+	VINSERTF32X4 $0x01, (AX)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x02, (DI)(BX*1), Z2, Z2
+	VINSERTF32X4 $0x03, (DI)(DX*1), Z2, Z2
+	VMOVUPS      (AX)(BX*2), X3
+	VINSERTF32X4 $0x01, (AX)(CX*2), Z3, Z3
+	VINSERTF32X4 $0x02, (DI)(BX*2), Z3, Z3
+	VINSERTF32X4 $0x03, (DI)(CX*2), Z3, Z3
+	VMOVUPS      (AX)(CX*1), X4
+	VINSERTF32X4 $0x01, (AX)(SI*1), Z4, Z4
+	VINSERTF32X4 $0x02, (DI)(CX*1), Z4, Z4
+	VINSERTF32X4 $0x03, (DI)(SI*1), Z4, Z4
+	VUNPCKHPS    Z2, Z1, Z0
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z0, Z3
+	VUNPCKLPD    Z2, Z0, Z0
+	VMOVSD       16(AX), X5
+	VMOVSD       16(AX)(BX*4), X2
+	VINSERTF32X4 $0x01, X2, Z5, Z5
+	VMOVSD       16(DI), X2
+	VINSERTF32X4 $0x02, X2, Z5, Z5
+	VMOVSD       16(DI)(BX*4), X2
+	VINSERTF32X4 $0x03, X2, Z5, Z5
+	VMOVSD       16(AX)(BX*1), X6
+	VMOVSD       16(AX)(DX*1), X2
+	VINSERTF32X4 $0x01, X2, Z6, Z6
+	VMOVSD       16(DI)(BX*1), X2
+	VINSERTF32X4 $0x02, X2, Z6, Z6
+	VMOVSD       16(DI)(DX*1), X2
+	VINSERTF32X4 $0x03, X2, Z6, Z6
+	VMOVSD       16(AX)(BX*2), X7
+	VMOVSD       16(AX)(CX*2), X2
+	VINSERTF32X4 $0x01, X2, Z7, Z7
+	VMOVSD       16(DI)(BX*2), X2
+	VINSERTF32X4 $0x02, X2, Z7, Z7
+	VMOVSD       16(DI)(CX*2), X2
+	VINSERTF32X4 $0x03, X2, Z7, Z7
+	VMOVSD       16(AX)(CX*1), X8
+	VMOVSD       16(AX)(SI*1), X2
+	VINSERTF32X4 $0x01, X2, Z8, Z8
+	VMOVSD       16(DI)(CX*1), X2
+	VINSERTF32X4 $0x02, X2, Z8, Z8
+	VMOVSD       16(DI)(SI*1), X2
+	VINSERTF32X4 $0x03, X2, Z8, Z8
+	VUNPCKHPS    Z6, Z5, Z2
+	VUNPCKLPS    Z6, Z5, Z5
+	VUNPCKHPS    Z8, Z7, Z6
+	VUNPCKLPS    Z8, Z7, Z7
+	VUNPCKHPD    Z7, Z5, Z8
+	VUNPCKLPD    Z7, Z5, Z5
+	VUNPCKHPD    Z6, Z2, Z7
+	VUNPCKLPD    Z6, Z2, Z2
+	IMUL3Q       $0x10, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, w+64(FP)
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	MOVQ         dx+0(FP), AX
+	MOVQ         lddx+8(FP), BX
+	MOVQ         dz+32(FP), CX
+	MOVQ         lddz+40(FP), DX
+	MOVQ         x+48(FP), SI
+	MOVQ         ldx+56(FP), DI
+	MOVQ         n+96(FP), R8
+	TESTQ        AX, AX
+	JE           without27
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row29:
+	VMOVUPS      (SI), Z13
+	VMOVAPS      Z2, Z15
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VFMADD231PS  Z14, Z1, Z15
+	VBROADCASTSS 4(CX), Z14
+	VFMADD231PS  Z14, Z13, Z7
+	VFMADD231PS  Z14, Z4, Z15
+	VBROADCASTSS 8(CX), Z14
+	VFMADD231PS  Z14, Z13, Z9
+	VFMADD231PS  Z14, Z0, Z15
+	VBROADCASTSS 12(CX), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VFMADD231PS  Z14, Z3, Z15
+	VBROADCASTSS 16(CX), Z14
+	VFMADD231PS  Z14, Z13, Z11
+	VFMADD231PS  Z14, Z5, Z15
+	VBROADCASTSS 20(CX), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	VFMADD231PS  Z14, Z8, Z15
+	VADDPS       Z2, Z15, Z15
+	VMOVUPS      Z15, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row29
+
+	// dx of the next 16 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x40, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end28
+
+without27:
+	// the same without dx
+row30:
+	VMOVUPS      (SI), Z13
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS 4(CX), Z14
+	VFMADD231PS  Z14, Z13, Z7
+	VBROADCASTSS 8(CX), Z14
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS 12(CX), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS 16(CX), Z14
+	VFMADD231PS  Z14, Z13, Z11
+	VBROADCASTSS 20(CX), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row30
+
+end28:
+	MOVQ          x+48(FP), SI
+	ADDQ          $0x40, SI
+	MOVQ          SI, x+48(FP)
+	VPXORD        Z2, Z2, Z2
+	VADDPS        Z2, Z6, Z6
+	VADDPS        Z2, Z7, Z7
+	VADDPS        Z2, Z9, Z9
+	VADDPS        Z2, Z10, Z10
+	VADDPS        Z2, Z11, Z11
+	VADDPS        Z2, Z12, Z12
+	MOVQ          dw+16(FP), AX
+	MOVQ          lddw+24(FP), BX
+	LEAQ          (BX)(BX*2), CX
+	LEAQ          (BX)(BX*4), DX
+	LEAQ          (CX)(BX*4), SI
+	LEAQ          (AX)(BX*8), DI
+	VUNPCKHPS     Z7, Z6, Z0
+	VUNPCKLPS     Z7, Z6, Z6
+	VUNPCKHPS     Z10, Z9, Z7
+	VUNPCKLPS     Z10, Z9, Z9
+	VUNPCKHPD     Z9, Z6, Z10
+	VUNPCKLPD     Z9, Z6, Z6
+	VUNPCKHPD     Z7, Z0, Z9
+	VUNPCKLPD     Z7, Z0, Z0
+	VMOVUPS       X6, (AX)
+	VEXTRACTF32X4 $0x01, Z6, X7
+	VMOVUPS       X7, (AX)(BX*4)
+	VEXTRACTF32X4 $0x02, Z6, X7
+	VMOVUPS       X7, (DI)
+	VEXTRACTF32X4 $0x03, Z6, X7
+	VMOVUPS       X7, (DI)(BX*4)
+	VMOVUPS       X10, (AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z10, X7
+	VMOVUPS       X7, (AX)(DX*1)
+	VEXTRACTF32X4 $0x02, Z10, X7
+	VMOVUPS       X7, (DI)(BX*1)
+	VEXTRACTF32X4 $0x03, Z10, X7
+	VMOVUPS       X7, (DI)(DX*1)
+	VMOVUPS       X0, (AX)(BX*2)
+	VEXTRACTF32X4 $0x01, Z0, X7
+	VMOVUPS       X7, (AX)(CX*2)
+	VEXTRACTF32X4 $0x02, Z0, X7
+	VMOVUPS       X7, (DI)(BX*2)
+	VEXTRACTF32X4 $0x03, Z0, X7
+	VMOVUPS       X7, (DI)(CX*2)
+	VMOVUPS       X9, (AX)(CX*1)
+	VEXTRACTF32X4 $0x01, Z9, X7
+	VMOVUPS       X7, (AX)(SI*1)
+	VEXTRACTF32X4 $0x02, Z9, X7
+	VMOVUPS       X7, (DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z9, X7
+	VMOVUPS       X7, (DI)(SI*1)
+	VUNPCKHPS     Z12, Z11, Z7
+	VUNPCKLPS     Z12, Z11, Z11
+	VUNPCKHPS     Z1, Z0, Z12
+	VUNPCKLPS     Z1, Z0, Z0
+	VUNPCKHPD     Z0, Z11, Z1
+	VUNPCKLPD     Z0, Z11, Z11
+	VUNPCKHPD     Z12, Z7, Z0
+	VUNPCKLPD     Z12, Z7, Z7
+	VMOVSD        X11, 16(AX)
+	VEXTRACTF32X4 $0x01, Z11, X12
+	VMOVSD        X12, 16(AX)(BX*4)
+	VEXTRACTF32X4 $0x02, Z11, X12
+	VMOVSD        X12, 16(DI)
+	VEXTRACTF32X4 $0x03, Z11, X12
+	VMOVSD        X12, 16(DI)(BX*4)
+	VMOVSD        X1, 16(AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z1, X12
+	VMOVSD        X12, 16(AX)(DX*1)
+	VEXTRACTF32X4 $0x02, Z1, X12
+	VMOVSD        X12, 16(DI)(BX*1)
+	VEXTRACTF32X4 $0x03, Z1, X12
+	VMOVSD        X12, 16(DI)(DX*1)
+	VMOVSD        X7, 16(AX)(BX*2)
+	VEXTRACTF32X4 $0x01, Z7, X12
+	VMOVSD        X12, 16(AX)(CX*2)
+	VEXTRACTF32X4 $0x02, Z7, X12
+	VMOVSD        X12, 16(DI)(BX*2)
+	VEXTRACTF32X4 $0x03, Z7, X12
+	VMOVSD        X12, 16(DI)(CX*2)
+	VMOVSD        X0, 16(AX)(CX*1)
+	VEXTRACTF32X4 $0x01, Z0, X12
+	VMOVSD        X12, 16(AX)(SI*1)
+	VEXTRACTF32X4 $0x02, Z0, X12
+	VMOVSD        X12, 16(DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z0, X12
+	VMOVSD        X12, 16(DI)(SI*1)
+	IMUL3Q        $0x10, BX, BX
+	ADDQ          BX, AX
+	MOVQ          AX, dw+16(FP)
+	MOVQ          rows+80(FP), AX
+	SUBQ          $0x10, AX
+	MOVQ          AX, rows+80(FP)
+	CMPQ          AX, $0x01
+	JGE           inputs26
+	VXORPS        X15, X15, X15
+	VZEROUPPER
+	RET
+
+more25:
+inputs32:
+	// 7 columns of w and of dw, from +0, 16 inputs
+	MOVQ         w+64(FP), AX
+	MOVQ         ldw+72(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	LEAQ         (AX)(BX*8), DI
+	VMOVUPS      (AX), X1
+	VINSERTF32X4 $0x01, (AX)(BX*4), Z1, Z1
+	VINSERTF32X4 $0x02, (DI), Z1, Z1
+	VINSERTF32X4 $0x03, (DI)(BX*4), Z1, Z1
+	VMOVUPS      (AX)(BX*1), X2
+	VINSERTF32X4 $0x01, (AX)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x02, (DI)(BX*1), Z2, Z2
+	VINSERTF32X4 $0x03, (DI)(DX*1), Z2, Z2
+	VMOVUPS      (AX)(BX*2), X3
+	VINSERTF32X4 $0x01, (AX)(CX*2), Z3, Z3
+	VINSERTF32X4 $0x02, (DI)(BX*2), Z3, Z3
+	VINSERTF32X4 $0x03, (DI)(CX*2), Z3, Z3
+	VMOVUPS      (AX)(CX*1), X4
+	VINSERTF32X4 $0x01, (AX)(SI*1), Z4, Z4
+	VINSERTF32X4 $0x02, (DI)(CX*1), Z4, Z4
+	VINSERTF32X4 $0x03, (DI)(SI*1), Z4, Z4
+	VUNPCKHPS    Z2, Z1, Z0
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z0, Z3
+	VUNPCKLPD    Z2, Z0, Z0
+	VMOVSD       16(AX), X5
+	VINSERTPS    $0x20, 24(AX), X5, X5
+	VMOVSD       16(AX)(BX*4), X2
+	VINSERTPS    $0x20, 24(AX)(BX*4), X2, X2
+	VINSERTF32X4 $0x01, X2, Z5, Z5
+	VMOVSD       16(DI), X2
+	VINSERTPS    $0x20, 24(DI), X2, X2
+	VINSERTF32X4 $0x02, X2, Z5, Z5
+	VMOVSD       16(DI)(BX*4), X2
+	VINSERTPS    $0x20, 24(DI)(BX*4), X2, X2
+	VINSERTF32X4 $0x03, X2, Z5, Z5
+	VMOVSD       16(AX)(BX*1), X6
+	VINSERTPS    $0x20, 24(AX)(BX*1), X6, X6
+	VMOVSD       16(AX)(DX*1), X2
+	VINSERTPS    $0x20, 24(AX)(DX*1), X2, X2
+	VINSERTF32X4 $0x01, X2, Z6, Z6
+	VMOVSD       16(DI)(BX*1), X2
+	VINSERTPS    $0x20, 24(DI)(BX*1), X2, X2
+	VINSERTF32X4 $0x02, X2, Z6, Z6
+	VMOVSD       16(DI)(DX*1), X2
+	VINSERTPS    $0x20, 24(DI)(DX*1), X2, X2
+	VINSERTF32X4 $0x03, X2, Z6, Z6
+	VMOVSD       16(AX)(BX*2), X7
+	VINSERTPS    $0x20, 24(AX)(BX*2), X7, X7
+	VMOVSD       16(AX)(CX*2), X2
+	VINSERTPS    $0x20, 24(AX)(CX*2), X2, X2
+	VINSERTF32X4 $0x01, X2, Z7, Z7
+	VMOVSD       16(DI)(BX*2), X2
+	VINSERTPS    $0x20, 24(DI)(BX*2), X2, X2
+	VINSERTF32X4 $0x02, X2, Z7, Z7
+	VMOVSD       16(DI)(CX*2), X2
+	VINSERTPS    $0x20, 24(DI)(CX*2), X2, X2
+	VINSERTF32X4 $0x03, X2, Z7, Z7
+	VMOVSD       16(AX)(CX*1), X8
+	VINSERTPS    $0x20, 24(AX)(CX*1), X8, X8
+	VMOVSD       16(AX)(SI*1), X2
+	VINSERTPS    $0x20, 24(AX)(SI*1), X2, X2
+	VINSERTF32X4 $0x01, X2, Z8, Z8
+	VMOVSD       16(DI)(CX*1), X2
+	VINSERTPS    $0x20, 24(DI)(CX*1), X2, X2
+	VINSERTF32X4 $0x02, X2, Z8, Z8
+	VMOVSD       16(DI)(SI*1), X2
+	VINSERTPS    $0x20, 24(DI)(SI*1), X2, X2
+	VINSERTF32X4 $0x03, X2, Z8, Z8
+	VUNPCKHPS    Z6, Z5, Z2
+	VUNPCKLPS    Z6, Z5, Z5
+	VUNPCKHPS    Z8, Z7, Z6
+	VUNPCKLPS    Z8, Z7, Z7
+	VUNPCKHPD    Z7, Z5, Z8
+	VUNPCKLPD    Z7, Z5, Z5
+	VUNPCKHPD    Z6, Z2, Z7
+	VUNPCKLPD    Z6, Z2, Z2
+	IMUL3Q       $0x10, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, w+64(FP)
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	MOVQ         dx+0(FP), AX
+	MOVQ         lddx+8(FP), BX
+	MOVQ         dz+32(FP), CX
+	MOVQ         lddz+40(FP), DX
+	MOVQ         x+48(FP), SI
+	MOVQ         ldx+56(FP), DI
+	MOVQ         n+96(FP), R8
+	TESTQ        AX, AX
+	JE           without33
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row35:
+	VMOVUPS      (SI), Z15
+	VMOVAPS      Z6, Z17
+	VBROADCASTSS (CX), Z16
+	VFMADD231PS  Z16, Z15, Z7
+	VFMADD231PS  Z16, Z1, Z17
+	VBROADCASTSS 4(CX), Z16
+	VFMADD231PS  Z16, Z15, Z9
+	VFMADD231PS  Z16, Z4, Z17
+	VBROADCASTSS 8(CX), Z16
+	VFMADD231PS  Z16, Z15, Z10
+	VFMADD231PS  Z16, Z0, Z17
+	VBROADCASTSS 12(CX), Z16
+	VFMADD231PS  Z16, Z15, Z11
+	VFMADD231PS  Z16, Z3, Z17
+	VBROADCASTSS 16(CX), Z16
+	VFMADD231PS  Z16, Z15, Z12
+	VFMADD231PS  Z16, Z5, Z17
+	VBROADCASTSS 20(CX), Z16
+	VFMADD231PS  Z16, Z15, Z13
+	VFMADD231PS  Z16, Z8, Z17
+	VBROADCASTSS 24(CX), Z16
+	VFMADD231PS  Z16, Z15, Z14
+	VFMADD231PS  Z16, Z2, Z17
+	VADDPS       Z6, Z17, Z17
+	VMOVUPS      Z17, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row35
+
+	// dx of the next 16 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x40, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end34
+
+without33:
+	// the same without dx
+row36:
+	VMOVUPS      (SI), Z15
+	VBROADCASTSS (CX), Z16
+	VFMADD231PS  Z16, Z15, Z7
+	VBROADCASTSS 4(CX), Z16
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS 8(CX), Z16
+	VFMADD231PS  Z16, Z15, Z10
+	VBROADCASTSS 12(CX), Z16
+	VFMADD231PS  Z16, Z15, Z11
+	VBROADCASTSS 16(CX), Z16
+	VFMADD231PS  Z16, Z15, Z12
+	VBROADCASTSS 20(CX), Z16
+	VFMADD231PS  Z16, Z15, Z13
+	VBROADCASTSS 24(CX), Z16
+	VFMADD231PS  Z16, Z15, Z14
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row36
+
+end34:
+	MOVQ          x+48(FP), SI
+	ADDQ          $0x40, SI
+	MOVQ          SI, x+48(FP)
+	VPXORD        Z6, Z6, Z6
+	VADDPS        Z6, Z7, Z7
+	VADDPS        Z6, Z9, Z9
+	VADDPS        Z6, Z10, Z10
+	VADDPS        Z6, Z11, Z11
+	VADDPS        Z6, Z12, Z12
+	VADDPS        Z6, Z13, Z13
+	VADDPS        Z6, Z14, Z14
+	MOVQ          dw+16(FP), AX
+	MOVQ          lddw+24(FP), BX
+	LEAQ          (BX)(BX*2), CX
+	LEAQ          (BX)(BX*4), DX
+	LEAQ          (CX)(BX*4), SI
+	LEAQ          (AX)(BX*8), DI
+	VUNPCKHPS     Z9, Z7, Z0
+	VUNPCKLPS     Z9, Z7, Z7
+	VUNPCKHPS     Z11, Z10, Z9
+	VUNPCKLPS     Z11, Z10, Z10
+	VUNPCKHPD     Z10, Z7, Z11
+	VUNPCKLPD     Z10, Z7, Z7
+	VUNPCKHPD     Z9, Z0, Z10
+	VUNPCKLPD     Z9, Z0, Z0
+	VMOVUPS       X7, (AX)
+	VEXTRACTF32X4 $0x01, Z7, X9
+	VMOVUPS       X9, (AX)(BX*4)
+	VEXTRACTF32X4 $0x02, Z7, X9
+	VMOVUPS       X9, (DI)
+	VEXTRACTF32X4 $0x03, Z7, X9
+	VMOVUPS       X9, (DI)(BX*4)
+	VMOVUPS       X11, (AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z11, X9
+	VMOVUPS       X9, (AX)(DX*1)
+	VEXTRACTF32X4 $0x02, Z11, X9
+	VMOVUPS       X9, (DI)(BX*1)
+	VEXTRACTF32X4 $0x03, Z11, X9
+	VMOVUPS       X9, (DI)(DX*1)
+	VMOVUPS       X0, (AX)(BX*2)
+	VEXTRACTF32X4 $0x01, Z0, X9
+	VMOVUPS       X9, (AX)(CX*2)
+	VEXTRACTF32X4 $0x02, Z0, X9
+	VMOVUPS       X9, (DI)(BX*2)
+	VEXTRACTF32X4 $0x03, Z0, X9
+	VMOVUPS       X9, (DI)(CX*2)
+	VMOVUPS       X10, (AX)(CX*1)
+	VEXTRACTF32X4 $0x01, Z10, X9
+	VMOVUPS       X9, (AX)(SI*1)
+	VEXTRACTF32X4 $0x02, Z10, X9
+	VMOVUPS       X9, (DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z10, X9
+	VMOVUPS       X9, (DI)(SI*1)
+	VUNPCKHPS     Z13, Z12, Z9
+	VUNPCKLPS     Z13, Z12, Z12
+	VUNPCKHPS     Z0, Z14, Z13
+	VUNPCKLPS     Z0, Z14, Z14
+	VUNPCKHPD     Z14, Z12, Z0
+	VUNPCKLPD     Z14, Z12, Z12
+	VUNPCKHPD     Z13, Z9, Z14
+	VUNPCKLPD     Z13, Z9, Z9
+	VMOVSD        X12, 16(AX)
+	VEXTRACTPS    $0x02, X12, 24(AX)
+	VEXTRACTF32X4 $0x01, Z12, X13
+	VMOVSD        X13, 16(AX)(BX*4)
+	VEXTRACTPS    $0x02, X13, 24(AX)(BX*4)
+	VEXTRACTF32X4 $0x02, Z12, X13
+	VMOVSD        X13, 16(DI)
+	VEXTRACTPS    $0x02, X13, 24(DI)
+	VEXTRACTF32X4 $0x03, Z12, X13
+	VMOVSD        X13, 16(DI)(BX*4)
+	VEXTRACTPS    $0x02, X13, 24(DI)(BX*4)
+	VMOVSD        X0, 16(AX)(BX*1)
+	VEXTRACTPS    $0x02, X0, 24(AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z0, X13
+	VMOVSD        X13, 16(AX)(DX*1)
+	VEXTRACTPS    $0x02, X13, 24(AX)(DX*1)
+	VEXTRACTF32X4 $0x02, Z0, X13
+	VMOVSD        X13, 16(DI)(BX*1)
+	VEXTRACTPS    $0x02, X13, 24(DI)(BX*1)
+	VEXTRACTF32X4 $0x03, Z0, X13
+	VMOVSD        X13, 16(DI)(DX*1)
+	VEXTRACTPS    $0x02, X13, 24(DI)(DX*1)
+	VMOVSD        X9, 16(AX)(BX*2)
+	VEXTRACTPS    $0x02, X9, 24(AX)(BX*2)
+	VEXTRACTF32X4 $0x01, Z9, X13
+	VMOVSD        X13, 16(AX)(CX*2)
+	VEXTRACTPS    $0x02, X13, 24(AX)(CX*2)
+	VEXTRACTF32X4 $0x02, Z9, X13
+	VMOVSD        X13, 16(DI)(BX*2)
+	VEXTRACTPS    $0x02, X13, 24(DI)(BX*2)
+	VEXTRACTF32X4 $0x03, Z9, X13
+	VMOVSD        X13, 16(DI)(CX*2)
+	VEXTRACTPS    $0x02, X13, 24(DI)(CX*2)
+	VMOVSD        X14, 16(AX)(CX*1)
+	VEXTRACTPS    $0x02, X14, 24(AX)(CX*1)
+	VEXTRACTF32X4 $0x01, Z14, X13
+	VMOVSD        X13, 16(AX)(SI*1)
+	VEXTRACTPS    $0x02, X13, 24(AX)(SI*1)
+	VEXTRACTF32X4 $0x02, Z14, X13
+	VMOVSD        X13, 16(DI)(CX*1)
+	VEXTRACTPS    $0x02, X13, 24(DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z14, X13
+	VMOVSD        X13, 16(DI)(SI*1)
+	VEXTRACTPS    $0x02, X13, 24(DI)(SI*1)
+	IMUL3Q        $0x10, BX, BX
+	ADDQ          BX, AX
+	MOVQ          AX, dw+16(FP)
+	MOVQ          rows+80(FP), AX
+	SUBQ          $0x10, AX
+	MOVQ          AX, rows+80(FP)
+	CMPQ          AX, $0x01
+	JGE           inputs32
+	VXORPS        X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func bothAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+// Requires: AVX, AVX512F
+TEXT ·bothAVX512F64(SB), NOSPLIT, $0-104
+	MOVQ cols+88(FP), AX
+	CMPQ AX, $0x02
+	JNE  more1
+
+inputs2:
+	// 2 columns of w and of dw, from +0, 8 inputs
+	MOVQ         w+64(FP), AX
+	MOVQ         ldw+72(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	VMOVUPD      (AX), X1
+	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
+	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
+	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
+	VMOVUPD      (AX)(BX*1), X2
+	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
+	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
+	VUNPCKHPD    Z2, Z1, Z0
+	VUNPCKLPD    Z2, Z1, Z1
+	IMUL3Q       $0x08, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, w+64(FP)
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	MOVQ         dx+0(FP), AX
+	MOVQ         lddx+8(FP), BX
+	MOVQ         dz+32(FP), CX
+	MOVQ         lddz+40(FP), DX
+	MOVQ         x+48(FP), SI
+	MOVQ         ldx+56(FP), DI
+	MOVQ         n+96(FP), R8
+	TESTQ        AX, AX
+	JE           without3
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row5:
+	VMOVUPD      (SI), Z5
+	VMOVAPD      Z2, Z7
+	VBROADCASTSD (CX), Z6
+	VFMADD231PD  Z6, Z5, Z3
+	VFMADD231PD  Z6, Z1, Z7
+	VBROADCASTSD 8(CX), Z6
+	VFMADD231PD  Z6, Z5, Z4
+	VFMADD231PD  Z6, Z0, Z7
+	VADDPD       Z2, Z7, Z7
+	VMOVUPD      Z7, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row5
+
+	// dx of the next 8 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x40, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end4
+
+without3:
+	// the same without dx
+row6:
+	VMOVUPD      (SI), Z5
+	VBROADCASTSD (CX), Z6
+	VFMADD231PD  Z6, Z5, Z3
+	VBROADCASTSD 8(CX), Z6
+	VFMADD231PD  Z6, Z5, Z4
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row6
+
+end4:
+	MOVQ          x+48(FP), SI
+	ADDQ          $0x40, SI
+	MOVQ          SI, x+48(FP)
+	VPXORD        Z2, Z2, Z2
+	VADDPD        Z2, Z3, Z3
+	VADDPD        Z2, Z4, Z4
+	MOVQ          dw+16(FP), AX
+	MOVQ          lddw+24(FP), BX
+	LEAQ          (BX)(BX*2), CX
+	LEAQ          (BX)(BX*4), DX
+	LEAQ          (CX)(BX*4), SI
+	VUNPCKHPD     Z4, Z3, Z0
+	VUNPCKLPD     Z4, Z3, Z3
+	VMOVUPD       X3, (AX)
+	VEXTRACTF32X4 $0x01, Z3, X4
+	VMOVUPD       X4, (AX)(BX*2)
+	VEXTRACTF32X4 $0x02, Z3, X4
+	VMOVUPD       X4, (AX)(BX*4)
+	VEXTRACTF32X4 $0x03, Z3, X4
+	VMOVUPD       X4, (AX)(CX*2)
+	VMOVUPD       X0, (AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z0, X4
+	VMOVUPD       X4, (AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z0, X4
+	VMOVUPD       X4, (AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z0, X4
+	VMOVUPD       X4, (AX)(SI*1)
+	IMUL3Q        $0x08, BX, BX
+	ADDQ          BX, AX
+	MOVQ          AX, dw+16(FP)
+	MOVQ          rows+80(FP), AX
+	SUBQ          $0x08, AX
+	MOVQ          AX, rows+80(FP)
+	CMPQ          AX, $0x01
+	JGE           inputs2
+	VXORPS        X15, X15, X15
+	VZEROUPPER
+	RET
+
+more1:
+	CMPQ AX, $0x03
+	JNE  more7
+
+inputs8:
+	// 3 columns of w and of dw, from +0, 8 inputs
+	MOVQ         w+64(FP), AX
+	MOVQ         ldw+72(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	VMOVUPD      (AX), X1
+	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
+	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
+	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
+	VMOVUPD      (AX)(BX*1), X2
+	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
+	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
+	VUNPCKHPD    Z2, Z1, Z0
+	VUNPCKLPD    Z2, Z1, Z1
+	VMOVSD       16(AX), X3
+	VMOVSD       16(AX)(BX*2), X2
+	VINSERTF32X4 $0x01, X2, Z3, Z3
+	VMOVSD       16(AX)(BX*4), X2
+	VINSERTF32X4 $0x02, X2, Z3, Z3
+	VMOVSD       16(AX)(CX*2), X2
+	VINSERTF32X4 $0x03, X2, Z3, Z3
+	VMOVSD       16(AX)(BX*1), X4
+	VMOVSD       16(AX)(CX*1), X2
+	VINSERTF32X4 $0x01, X2, Z4, Z4
+	VMOVSD       16(AX)(DX*1), X2
+	VINSERTF32X4 $0x02, X2, Z4, Z4
+	VMOVSD       16(AX)(SI*1), X2
+	VINSERTF32X4 $0x03, X2, Z4, Z4
+	VUNPCKHPD    Z4, Z3, Z2
+	VUNPCKLPD    Z4, Z3, Z3
+	IMUL3Q       $0x08, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, w+64(FP)
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	MOVQ         dx+0(FP), AX
+	MOVQ         lddx+8(FP), BX
+	MOVQ         dz+32(FP), CX
+	MOVQ         lddz+40(FP), DX
+	MOVQ         x+48(FP), SI
+	MOVQ         ldx+56(FP), DI
+	MOVQ         n+96(FP), R8
+	TESTQ        AX, AX
+	JE           without9
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row11:
+	VMOVUPD      (SI), Z7
+	VMOVAPD      Z2, Z9
+	VBROADCASTSD (CX), Z8
+	VFMADD231PD  Z8, Z7, Z4
+	VFMADD231PD  Z8, Z1, Z9
+	VBROADCASTSD 8(CX), Z8
+	VFMADD231PD  Z8, Z7, Z5
+	VFMADD231PD  Z8, Z0, Z9
+	VBROADCASTSD 16(CX), Z8
+	VFMADD231PD  Z8, Z7, Z6
+	VFMADD231PD  Z8, Z3, Z9
+	VADDPD       Z2, Z9, Z9
+	VMOVUPD      Z9, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row11
+
+	// dx of the next 8 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x40, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end10
+
+without9:
+	// the same without dx
+row12:
+	VMOVUPD      (SI), Z7
+	VBROADCASTSD (CX), Z8
+	VFMADD231PD  Z8, Z7, Z4
+	VBROADCASTSD 8(CX), Z8
+	VFMADD231PD  Z8, Z7, Z5
+	VBROADCASTSD 16(CX), Z8
+	VFMADD231PD  Z8, Z7, Z6
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row12
+
+end10:
+	MOVQ          x+48(FP), SI
+	ADDQ          $0x40, SI
+	MOVQ          SI, x+48(FP)
+	VPXORD        Z2, Z2, Z2
+	VADDPD        Z2, Z4, Z4
+	VADDPD        Z2, Z5, Z5
+	VADDPD        Z2, Z6, Z6
+	MOVQ          dw+16(FP), AX
+	MOVQ          lddw+24(FP), BX
+	LEAQ          (BX)(BX*2), CX
+	LEAQ          (BX)(BX*4), DX
+	LEAQ          (CX)(BX*4), SI
+	VUNPCKHPD     Z5, Z4, Z0
+	VUNPCKLPD     Z5, Z4, Z4
+	VMOVUPD       X4, (AX)
+	VEXTRACTF32X4 $0x01, Z4, X5
+	VMOVUPD       X5, (AX)(BX*2)
+	VEXTRACTF32X4 $0x02, Z4, X5
+	VMOVUPD       X5, (AX)(BX*4)
+	VEXTRACTF32X4 $0x03, Z4, X5
+	VMOVUPD       X5, (AX)(CX*2)
+	VMOVUPD       X0, (AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVUPD       X5, (AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVUPD       X5, (AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVUPD       X5, (AX)(SI*1)
+	VUNPCKHPD     Z0, Z6, Z5
+	VUNPCKLPD     Z0, Z6, Z6
+	VMOVSD        X6, 16(AX)
+	VEXTRACTF32X4 $0x01, Z6, X0
+	VMOVSD        X0, 16(AX)(BX*2)
+	VEXTRACTF32X4 $0x02, Z6, X0
+	VMOVSD        X0, 16(AX)(BX*4)
+	VEXTRACTF32X4 $0x03, Z6, X0
+	VMOVSD        X0, 16(AX)(CX*2)
+	VMOVSD        X5, 16(AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z5, X0
+	VMOVSD        X0, 16(AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z5, X0
+	VMOVSD        X0, 16(AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z5, X0
+	VMOVSD        X0, 16(AX)(SI*1)
+	IMUL3Q        $0x08, BX, BX
+	ADDQ          BX, AX
+	MOVQ          AX, dw+16(FP)
+	MOVQ          rows+80(FP), AX
+	SUBQ          $0x08, AX
+	MOVQ          AX, rows+80(FP)
+	CMPQ          AX, $0x01
+	JGE           inputs8
+	VXORPS        X15, X15, X15
+	VZEROUPPER
+	RET
+
+more7:
+	CMPQ AX, $0x04
+	JNE  more13
+
+inputs14:
+	// 4 columns of w and of dw, from +0, 8 inputs
+	MOVQ         w+64(FP), AX
+	MOVQ         ldw+72(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	VMOVUPD      (AX), X1
+	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
+	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
+	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
+	VMOVUPD      (AX)(BX*1), X2
+	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
+	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
+	VUNPCKHPD    Z2, Z1, Z0
+	VUNPCKLPD    Z2, Z1, Z1
+	VMOVUPD      16(AX), X3
+	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z3, Z3
+	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z3, Z3
+	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z3, Z3
+	VMOVUPD      16(AX)(BX*1), X4
+	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z4, Z4
+	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z4, Z4
+	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z4, Z4
+	VUNPCKHPD    Z4, Z3, Z2
+	VUNPCKLPD    Z4, Z3, Z3
+	IMUL3Q       $0x08, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, w+64(FP)
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	MOVQ         dx+0(FP), AX
+	MOVQ         lddx+8(FP), BX
+	MOVQ         dz+32(FP), CX
+	MOVQ         lddz+40(FP), DX
+	MOVQ         x+48(FP), SI
+	MOVQ         ldx+56(FP), DI
+	MOVQ         n+96(FP), R8
+	TESTQ        AX, AX
+	JE           without15
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row17:
+	VMOVUPD      (SI), Z9
+	VMOVAPD      Z4, Z11
+	VBROADCASTSD (CX), Z10
+	VFMADD231PD  Z10, Z9, Z5
+	VFMADD231PD  Z10, Z1, Z11
+	VBROADCASTSD 8(CX), Z10
+	VFMADD231PD  Z10, Z9, Z6
+	VFMADD231PD  Z10, Z0, Z11
+	VBROADCASTSD 16(CX), Z10
+	VFMADD231PD  Z10, Z9, Z7
+	VFMADD231PD  Z10, Z3, Z11
+	VBROADCASTSD 24(CX), Z10
+	VFMADD231PD  Z10, Z9, Z8
+	VFMADD231PD  Z10, Z2, Z11
+	VADDPD       Z4, Z11, Z11
+	VMOVUPD      Z11, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row17
+
+	// dx of the next 8 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x40, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end16
+
+without15:
+	// the same without dx
+row18:
+	VMOVUPD      (SI), Z9
+	VBROADCASTSD (CX), Z10
+	VFMADD231PD  Z10, Z9, Z5
+	VBROADCASTSD 8(CX), Z10
+	VFMADD231PD  Z10, Z9, Z6
+	VBROADCASTSD 16(CX), Z10
+	VFMADD231PD  Z10, Z9, Z7
+	VBROADCASTSD 24(CX), Z10
+	VFMADD231PD  Z10, Z9, Z8
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row18
+
+end16:
+	MOVQ          x+48(FP), SI
+	ADDQ          $0x40, SI
+	MOVQ          SI, x+48(FP)
+	VPXORD        Z4, Z4, Z4
+	VADDPD        Z4, Z5, Z5
+	VADDPD        Z4, Z6, Z6
+	VADDPD        Z4, Z7, Z7
+	VADDPD        Z4, Z8, Z8
+	MOVQ          dw+16(FP), AX
+	MOVQ          lddw+24(FP), BX
+	LEAQ          (BX)(BX*2), CX
+	LEAQ          (BX)(BX*4), DX
+	LEAQ          (CX)(BX*4), SI
+	VUNPCKHPD     Z6, Z5, Z0
+	VUNPCKLPD     Z6, Z5, Z5
+	VMOVUPD       X5, (AX)
+	VEXTRACTF32X4 $0x01, Z5, X6
+	VMOVUPD       X6, (AX)(BX*2)
+	VEXTRACTF32X4 $0x02, Z5, X6
+	VMOVUPD       X6, (AX)(BX*4)
+	VEXTRACTF32X4 $0x03, Z5, X6
+	VMOVUPD       X6, (AX)(CX*2)
+	VMOVUPD       X0, (AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z0, X6
+	VMOVUPD       X6, (AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z0, X6
+	VMOVUPD       X6, (AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z0, X6
+	VMOVUPD       X6, (AX)(SI*1)
+	VUNPCKHPD     Z8, Z7, Z6
+	VUNPCKLPD     Z8, Z7, Z7
+	VMOVUPD       X7, 16(AX)
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVUPD       X8, 16(AX)(BX*2)
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVUPD       X8, 16(AX)(BX*4)
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVUPD       X8, 16(AX)(CX*2)
+	VMOVUPD       X6, 16(AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z6, X8
+	VMOVUPD       X8, 16(AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z6, X8
+	VMOVUPD       X8, 16(AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z6, X8
+	VMOVUPD       X8, 16(AX)(SI*1)
+	IMUL3Q        $0x08, BX, BX
+	ADDQ          BX, AX
+	MOVQ          AX, dw+16(FP)
+	MOVQ          rows+80(FP), AX
+	SUBQ          $0x08, AX
+	MOVQ          AX, rows+80(FP)
+	CMPQ          AX, $0x01
+	JGE           inputs14
+	VXORPS        X15, X15, X15
+	VZEROUPPER
+	RET
+
+more13:
+	CMPQ AX, $0x05
+	JNE  more19
+
+inputs20:
+	// 5 columns of w and of dw, from +0, 8 inputs
+	MOVQ         w+64(FP), AX
+	MOVQ         ldw+72(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	VMOVUPD      (AX), X1
+	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
+	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
+	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
+	VMOVUPD      (AX)(BX*1), X2
+	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
+	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
+	VUNPCKHPD    Z2, Z1, Z0
+	VUNPCKLPD    Z2, Z1, Z1
+	VMOVUPD      16(AX), X3
+	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z3, Z3
+	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z3, Z3
+	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z3, Z3
+	VMOVUPD      16(AX)(BX*1), X4
+	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z4, Z4
+	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z4, Z4
+	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z4, Z4
+	VUNPCKHPD    Z4, Z3, Z2
+	VUNPCKLPD    Z4, Z3, Z3
+	VMOVSD       32(AX), X5
+	VMOVSD       32(AX)(BX*2), X4
+	VINSERTF32X4 $0x01, X4, Z5, Z5
+	VMOVSD       32(AX)(BX*4), X4
+	VINSERTF32X4 $0x02, X4, Z5, Z5
+	VMOVSD       32(AX)(CX*2), X4
+	VINSERTF32X4 $0x03, X4, Z5, Z5
+	VMOVSD       32(AX)(BX*1), X6
+	VMOVSD       32(AX)(CX*1), X4
+	VINSERTF32X4 $0x01, X4, Z6, Z6
+	VMOVSD       32(AX)(DX*1), X4
+	VINSERTF32X4 $0x02, X4, Z6, Z6
+	VMOVSD       32(AX)(SI*1), X4
+	VINSERTF32X4 $0x03, X4, Z6, Z6
+	VUNPCKHPD    Z6, Z5, Z4
+	VUNPCKLPD    Z6, Z5, Z5
+	IMUL3Q       $0x08, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, w+64(FP)
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	MOVQ         dx+0(FP), AX
+	MOVQ         lddx+8(FP), BX
+	MOVQ         dz+32(FP), CX
+	MOVQ         lddz+40(FP), DX
+	MOVQ         x+48(FP), SI
+	MOVQ         ldx+56(FP), DI
+	MOVQ         n+96(FP), R8
+	TESTQ        AX, AX
+	JE           without21
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row23:
+	VMOVUPD      (SI), Z11
+	VMOVAPD      Z4, Z13
+	VBROADCASTSD (CX), Z12
+	VFMADD231PD  Z12, Z11, Z6
+	VFMADD231PD  Z12, Z1, Z13
+	VBROADCASTSD 8(CX), Z12
+	VFMADD231PD  Z12, Z11, Z7
+	VFMADD231PD  Z12, Z0, Z13
+	VBROADCASTSD 16(CX), Z12
+	VFMADD231PD  Z12, Z11, Z8
+	VFMADD231PD  Z12, Z3, Z13
+	VBROADCASTSD 24(CX), Z12
+	VFMADD231PD  Z12, Z11, Z9
+	VFMADD231PD  Z12, Z2, Z13
+	VBROADCASTSD 32(CX), Z12
+	VFMADD231PD  Z12, Z11, Z10
+	VFMADD231PD  Z12, Z5, Z13
+	VADDPD       Z4, Z13, Z13
+	VMOVUPD      Z13, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row23
+
+	// dx of the next 8 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x40, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end22
+
+without21:
+	// the same without dx
+row24:
+	VMOVUPD      (SI), Z11
+	VBROADCASTSD (CX), Z12
+	VFMADD231PD  Z12, Z11, Z6
+	VBROADCASTSD 8(CX), Z12
+	VFMADD231PD  Z12, Z11, Z7
+	VBROADCASTSD 16(CX), Z12
+	VFMADD231PD  Z12, Z11, Z8
+	VBROADCASTSD 24(CX), Z12
+	VFMADD231PD  Z12, Z11, Z9
+	VBROADCASTSD 32(CX), Z12
+	VFMADD231PD  Z12, Z11, Z10
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row24
+
+end22:
+	MOVQ          x+48(FP), SI
+	ADDQ          $0x40, SI
+	MOVQ          SI, x+48(FP)
+	VPXORD        Z4, Z4, Z4
+	VADDPD        Z4, Z6, Z6
+	VADDPD        Z4, Z7, Z7
+	VADDPD        Z4, Z8, Z8
+	VADDPD        Z4, Z9, Z9
+	VADDPD        Z4, Z10, Z10
+	MOVQ          dw+16(FP), AX
+	MOVQ          lddw+24(FP), BX
+	LEAQ          (BX)(BX*2), CX
+	LEAQ          (BX)(BX*4), DX
+	LEAQ          (CX)(BX*4), SI
+	VUNPCKHPD     Z7, Z6, Z0
+	VUNPCKLPD     Z7, Z6, Z6
+	VMOVUPD       X6, (AX)
+	VEXTRACTF32X4 $0x01, Z6, X7
+	VMOVUPD       X7, (AX)(BX*2)
+	VEXTRACTF32X4 $0x02, Z6, X7
+	VMOVUPD       X7, (AX)(BX*4)
+	VEXTRACTF32X4 $0x03, Z6, X7
+	VMOVUPD       X7, (AX)(CX*2)
+	VMOVUPD       X0, (AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z0, X7
+	VMOVUPD       X7, (AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z0, X7
+	VMOVUPD       X7, (AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z0, X7
+	VMOVUPD       X7, (AX)(SI*1)
+	VUNPCKHPD     Z9, Z8, Z7
+	VUNPCKLPD     Z9, Z8, Z8
+	VMOVUPD       X8, 16(AX)
+	VEXTRACTF32X4 $0x01, Z8, X9
+	VMOVUPD       X9, 16(AX)(BX*2)
+	VEXTRACTF32X4 $0x02, Z8, X9
+	VMOVUPD       X9, 16(AX)(BX*4)
+	VEXTRACTF32X4 $0x03, Z8, X9
+	VMOVUPD       X9, 16(AX)(CX*2)
+	VMOVUPD       X7, 16(AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z7, X9
+	VMOVUPD       X9, 16(AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z7, X9
+	VMOVUPD       X9, 16(AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z7, X9
+	VMOVUPD       X9, 16(AX)(SI*1)
+	VUNPCKHPD     Z0, Z10, Z9
+	VUNPCKLPD     Z0, Z10, Z10
+	VMOVSD        X10, 32(AX)
+	VEXTRACTF32X4 $0x01, Z10, X0
+	VMOVSD        X0, 32(AX)(BX*2)
+	VEXTRACTF32X4 $0x02, Z10, X0
+	VMOVSD        X0, 32(AX)(BX*4)
+	VEXTRACTF32X4 $0x03, Z10, X0
+	VMOVSD        X0, 32(AX)(CX*2)
+	VMOVSD        X9, 32(AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z9, X0
+	VMOVSD        X0, 32(AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z9, X0
+	VMOVSD        X0, 32(AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z9, X0
+	VMOVSD        X0, 32(AX)(SI*1)
+	IMUL3Q        $0x08, BX, BX
+	ADDQ          BX, AX
+	MOVQ          AX, dw+16(FP)
+	MOVQ          rows+80(FP), AX
+	SUBQ          $0x08, AX
+	MOVQ          AX, rows+80(FP)
+	CMPQ          AX, $0x01
+	JGE           inputs20
+	VXORPS        X15, X15, X15
+	VZEROUPPER
+	RET
+
+more19:
+	CMPQ AX, $0x06
+	JNE  more25
+
+inputs26:
+	// 6 columns of w and of dw, from +0, 8 inputs
+	MOVQ         w+64(FP), AX
+	MOVQ         ldw+72(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	VMOVUPD      (AX), X1
+	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
+	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
+	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
+	VMOVUPD      (AX)(BX*1), X2
+	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
+	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
+	VUNPCKHPD    Z2, Z1, Z0
+	VUNPCKLPD    Z2, Z1, Z1
+	VMOVUPD      16(AX), X3
+	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z3, Z3
+	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z3, Z3
+	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z3, Z3
+	VMOVUPD      16(AX)(BX*1), X4
+	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z4, Z4
+	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z4, Z4
+	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z4, Z4
+	VUNPCKHPD    Z4, Z3, Z2
+	VUNPCKLPD    Z4, Z3, Z3
+	VMOVUPD      32(AX), X5
+	VINSERTF32X4 $0x01, 32(AX)(BX*2), Z5, Z5
+	VINSERTF32X4 $0x02, 32(AX)(BX*4), Z5, Z5
+	VINSERTF32X4 $0x03, 32(AX)(CX*2), Z5, Z5
+	VMOVUPD      32(AX)(BX*1), X6
+	VINSERTF32X4 $0x01, 32(AX)(CX*1), Z6, Z6
+	VINSERTF32X4 $0x02, 32(AX)(DX*1), Z6, Z6
+	VINSERTF32X4 $0x03, 32(AX)(SI*1), Z6, Z6
+	VUNPCKHPD    Z6, Z5, Z4
+	VUNPCKLPD    Z6, Z5, Z5
+	IMUL3Q       $0x08, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, w+64(FP)
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	MOVQ         dx+0(FP), AX
+	MOVQ         lddx+8(FP), BX
+	MOVQ         dz+32(FP), CX
+	MOVQ         lddz+40(FP), DX
+	MOVQ         x+48(FP), SI
+	MOVQ         ldx+56(FP), DI
+	MOVQ         n+96(FP), R8
+	TESTQ        AX, AX
+	JE           without27
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row29:
+	VMOVUPD      (SI), Z13
+	VMOVAPD      Z6, Z15
+	VBROADCASTSD (CX), Z14
+	VFMADD231PD  Z14, Z13, Z7
+	VFMADD231PD  Z14, Z1, Z15
+	VBROADCASTSD 8(CX), Z14
+	VFMADD231PD  Z14, Z13, Z8
+	VFMADD231PD  Z14, Z0, Z15
+	VBROADCASTSD 16(CX), Z14
+	VFMADD231PD  Z14, Z13, Z9
+	VFMADD231PD  Z14, Z3, Z15
+	VBROADCASTSD 24(CX), Z14
+	VFMADD231PD  Z14, Z13, Z10
+	VFMADD231PD  Z14, Z2, Z15
+	VBROADCASTSD 32(CX), Z14
+	VFMADD231PD  Z14, Z13, Z11
+	VFMADD231PD  Z14, Z5, Z15
+	VBROADCASTSD 40(CX), Z14
+	VFMADD231PD  Z14, Z13, Z12
+	VFMADD231PD  Z14, Z4, Z15
+	VADDPD       Z6, Z15, Z15
+	VMOVUPD      Z15, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row29
+
+	// dx of the next 8 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x40, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end28
+
+without27:
+	// the same without dx
+row30:
+	VMOVUPD      (SI), Z13
+	VBROADCASTSD (CX), Z14
+	VFMADD231PD  Z14, Z13, Z7
+	VBROADCASTSD 8(CX), Z14
+	VFMADD231PD  Z14, Z13, Z8
+	VBROADCASTSD 16(CX), Z14
+	VFMADD231PD  Z14, Z13, Z9
+	VBROADCASTSD 24(CX), Z14
+	VFMADD231PD  Z14, Z13, Z10
+	VBROADCASTSD 32(CX), Z14
+	VFMADD231PD  Z14, Z13, Z11
+	VBROADCASTSD 40(CX), Z14
+	VFMADD231PD  Z14, Z13, Z12
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row30
+
+end28:
+	MOVQ          x+48(FP), SI
+	ADDQ          $0x40, SI
+	MOVQ          SI, x+48(FP)
+	VPXORD        Z6, Z6, Z6
+	VADDPD        Z6, Z7, Z7
+	VADDPD        Z6, Z8, Z8
+	VADDPD        Z6, Z9, Z9
+	VADDPD        Z6, Z10, Z10
+	VADDPD        Z6, Z11, Z11
+	VADDPD        Z6, Z12, Z12
+	MOVQ          dw+16(FP), AX
+	MOVQ          lddw+24(FP), BX
+	LEAQ          (BX)(BX*2), CX
+	LEAQ          (BX)(BX*4), DX
+	LEAQ          (CX)(BX*4), SI
+	VUNPCKHPD     Z8, Z7, Z0
+	VUNPCKLPD     Z8, Z7, Z7
+	VMOVUPD       X7, (AX)
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVUPD       X8, (AX)(BX*2)
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVUPD       X8, (AX)(BX*4)
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVUPD       X8, (AX)(CX*2)
+	VMOVUPD       X0, (AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z0, X8
+	VMOVUPD       X8, (AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z0, X8
+	VMOVUPD       X8, (AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z0, X8
+	VMOVUPD       X8, (AX)(SI*1)
+	VUNPCKHPD     Z10, Z9, Z8
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, 16(AX)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, 16(AX)(BX*2)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, 16(AX)(BX*4)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, 16(AX)(CX*2)
+	VMOVUPD       X8, 16(AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z8, X10
+	VMOVUPD       X10, 16(AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z8, X10
+	VMOVUPD       X10, 16(AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z8, X10
+	VMOVUPD       X10, 16(AX)(SI*1)
+	VUNPCKHPD     Z12, Z11, Z10
+	VUNPCKLPD     Z12, Z11, Z11
+	VMOVUPD       X11, 32(AX)
+	VEXTRACTF32X4 $0x01, Z11, X12
+	VMOVUPD       X12, 32(AX)(BX*2)
+	VEXTRACTF32X4 $0x02, Z11, X12
+	VMOVUPD       X12, 32(AX)(BX*4)
+	VEXTRACTF32X4 $0x03, Z11, X12
+	VMOVUPD       X12, 32(AX)(CX*2)
+	VMOVUPD       X10, 32(AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z10, X12
+	VMOVUPD       X12, 32(AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z10, X12
+	VMOVUPD       X12, 32(AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z10, X12
+	VMOVUPD       X12, 32(AX)(SI*1)
+	IMUL3Q        $0x08, BX, BX
+	ADDQ          BX, AX
+	MOVQ          AX, dw+16(FP)
+	MOVQ          rows+80(FP), AX
+	SUBQ          $0x08, AX
+	MOVQ          AX, rows+80(FP)
+	CMPQ          AX, $0x01
+	JGE           inputs26
+	VXORPS        X15, X15, X15
+	VZEROUPPER
+	RET
+
+more25:
+inputs32:
+	// 7 columns of w and of dw, from +0, 8 inputs
+	MOVQ         w+64(FP), AX
+	MOVQ         ldw+72(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	VMOVUPD      (AX), X1
+	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
+	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
+	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
+	VMOVUPD      (AX)(BX*1), X2
+	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
+	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
+	VUNPCKHPD    Z2, Z1, Z0
+	VUNPCKLPD    Z2, Z1, Z1
+	VMOVUPD      16(AX), X3
+	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z3, Z3
+	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z3, Z3
+	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z3, Z3
+	VMOVUPD      16(AX)(BX*1), X4
+	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z4, Z4
+	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z4, Z4
+	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z4, Z4
+	VUNPCKHPD    Z4, Z3, Z2
+	VUNPCKLPD    Z4, Z3, Z3
+	VMOVUPD      32(AX), X5
+	VINSERTF32X4 $0x01, 32(AX)(BX*2), Z5, Z5
+	VINSERTF32X4 $0x02, 32(AX)(BX*4), Z5, Z5
+	VINSERTF32X4 $0x03, 32(AX)(CX*2), Z5, Z5
+	VMOVUPD      32(AX)(BX*1), X6
+	VINSERTF32X4 $0x01, 32(AX)(CX*1), Z6, Z6
+	VINSERTF32X4 $0x02, 32(AX)(DX*1), Z6, Z6
+	VINSERTF32X4 $0x03, 32(AX)(SI*1), Z6, Z6
+	VUNPCKHPD    Z6, Z5, Z4
+	VUNPCKLPD    Z6, Z5, Z5
+	VMOVSD       48(AX), X7
+	VMOVSD       48(AX)(BX*2), X6
+	VINSERTF32X4 $0x01, X6, Z7, Z7
+	VMOVSD       48(AX)(BX*4), X6
+	VINSERTF32X4 $0x02, X6, Z7, Z7
+	VMOVSD       48(AX)(CX*2), X6
+	VINSERTF32X4 $0x03, X6, Z7, Z7
+	VMOVSD       48(AX)(BX*1), X8
+	VMOVSD       48(AX)(CX*1), X6
+	VINSERTF32X4 $0x01, X6, Z8, Z8
+	VMOVSD       48(AX)(DX*1), X6
+	VINSERTF32X4 $0x02, X6, Z8, Z8
+	VMOVSD       48(AX)(SI*1), X6
+	VINSERTF32X4 $0x03, X6, Z8, Z8
+	VUNPCKHPD    Z8, Z7, Z6
+	VUNPCKLPD    Z8, Z7, Z7
+	IMUL3Q       $0x08, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, w+64(FP)
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	MOVQ         dx+0(FP), AX
+	MOVQ         lddx+8(FP), BX
+	MOVQ         dz+32(FP), CX
+	MOVQ         lddz+40(FP), DX
+	MOVQ         x+48(FP), SI
+	MOVQ         ldx+56(FP), DI
+	MOVQ         n+96(FP), R8
+	TESTQ        AX, AX
+	JE           without33
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row35:
+	VMOVUPD      (SI), Z15
+	VMOVAPD      Z6, Z17
+	VBROADCASTSD (CX), Z16
+	VFMADD231PD  Z16, Z15, Z8
+	VFMADD231PD  Z16, Z1, Z17
+	VBROADCASTSD 8(CX), Z16
+	VFMADD231PD  Z16, Z15, Z9
+	VFMADD231PD  Z16, Z0, Z17
+	VBROADCASTSD 16(CX), Z16
+	VFMADD231PD  Z16, Z15, Z10
+	VFMADD231PD  Z16, Z3, Z17
+	VBROADCASTSD 24(CX), Z16
+	VFMADD231PD  Z16, Z15, Z11
+	VFMADD231PD  Z16, Z2, Z17
+	VBROADCASTSD 32(CX), Z16
+	VFMADD231PD  Z16, Z15, Z12
+	VFMADD231PD  Z16, Z5, Z17
+	VBROADCASTSD 40(CX), Z16
+	VFMADD231PD  Z16, Z15, Z13
+	VFMADD231PD  Z16, Z4, Z17
+	VBROADCASTSD 48(CX), Z16
+	VFMADD231PD  Z16, Z15, Z14
+	VFMADD231PD  Z16, Z7, Z17
+	VADDPD       Z6, Z17, Z17
+	VMOVUPD      Z17, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row35
+
+	// dx of the next 8 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x40, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end34
+
+without33:
+	// the same without dx
+row36:
+	VMOVUPD      (SI), Z15
+	VBROADCASTSD (CX), Z16
+	VFMADD231PD  Z16, Z15, Z8
+	VBROADCASTSD 8(CX), Z16
+	VFMADD231PD  Z16, Z15, Z9
+	VBROADCASTSD 16(CX), Z16
+	VFMADD231PD  Z16, Z15, Z10
+	VBROADCASTSD 24(CX), Z16
+	VFMADD231PD  Z16, Z15, Z11
+	VBROADCASTSD 32(CX), Z16
+	VFMADD231PD  Z16, Z15, Z12
+	VBROADCASTSD 40(CX), Z16
+	VFMADD231PD  Z16, Z15, Z13
+	VBROADCASTSD 48(CX), Z16
+	VFMADD231PD  Z16, Z15, Z14
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row36
+
+end34:
+	MOVQ          x+48(FP), SI
+	ADDQ          $0x40, SI
+	MOVQ          SI, x+48(FP)
+	VPXORD        Z6, Z6, Z6
+	VADDPD        Z6, Z8, Z8
+	VADDPD        Z6, Z9, Z9
+	VADDPD        Z6, Z10, Z10
+	VADDPD        Z6, Z11, Z11
+	VADDPD        Z6, Z12, Z12
+	VADDPD        Z6, Z13, Z13
+	VADDPD        Z6, Z14, Z14
+	MOVQ          dw+16(FP), AX
+	MOVQ          lddw+24(FP), BX
+	LEAQ          (BX)(BX*2), CX
+	LEAQ          (BX)(BX*4), DX
+	LEAQ          (CX)(BX*4), SI
+	VUNPCKHPD     Z9, Z8, Z0
+	VUNPCKLPD     Z9, Z8, Z8
+	VMOVUPD       X8, (AX)
+	VEXTRACTF32X4 $0x01, Z8, X9
+	VMOVUPD       X9, (AX)(BX*2)
+	VEXTRACTF32X4 $0x02, Z8, X9
+	VMOVUPD       X9, (AX)(BX*4)
+	VEXTRACTF32X4 $0x03, Z8, X9
+	VMOVUPD       X9, (AX)(CX*2)
+	VMOVUPD       X0, (AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z0, X9
+	VMOVUPD       X9, (AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z0, X9
+	VMOVUPD       X9, (AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z0, X9
+	VMOVUPD       X9, (AX)(SI*1)
+	VUNPCKHPD     Z11, Z10, Z9
+	VUNPCKLPD     Z11, Z10, Z10
+	VMOVUPD       X10, 16(AX)
+	VEXTRACTF32X4 $0x01, Z10, X11
+	VMOVUPD       X11, 16(AX)(BX*2)
+	VEXTRACTF32X4 $0x02, Z10, X11
+	VMOVUPD       X11, 16(AX)(BX*4)
+	VEXTRACTF32X4 $0x03, Z10, X11
+	VMOVUPD       X11, 16(AX)(CX*2)
+	VMOVUPD       X9, 16(AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z9, X11
+	VMOVUPD       X11, 16(AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z9, X11
+	VMOVUPD       X11, 16(AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z9, X11
+	VMOVUPD       X11, 16(AX)(SI*1)
+	VUNPCKHPD     Z13, Z12, Z11
+	VUNPCKLPD     Z13, Z12, Z12
+	VMOVUPD       X12, 32(AX)
+	VEXTRACTF32X4 $0x01, Z12, X13
+	VMOVUPD       X13, 32(AX)(BX*2)
+	VEXTRACTF32X4 $0x02, Z12, X13
+	VMOVUPD       X13, 32(AX)(BX*4)
+	VEXTRACTF32X4 $0x03, Z12, X13
+	VMOVUPD       X13, 32(AX)(CX*2)
+	VMOVUPD       X11, 32(AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z11, X13
+	VMOVUPD       X13, 32(AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z11, X13
+	VMOVUPD       X13, 32(AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z11, X13
+	VMOVUPD       X13, 32(AX)(SI*1)
+	VUNPCKHPD     Z0, Z14, Z13
+	VUNPCKLPD     Z0, Z14, Z14
+	VMOVSD        X14, 48(AX)
+	VEXTRACTF32X4 $0x01, Z14, X0
+	VMOVSD        X0, 48(AX)(BX*2)
+	VEXTRACTF32X4 $0x02, Z14, X0
+	VMOVSD        X0, 48(AX)(BX*4)
+	VEXTRACTF32X4 $0x03, Z14, X0
+	VMOVSD        X0, 48(AX)(CX*2)
+	VMOVSD        X13, 48(AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z13, X0
+	VMOVSD        X0, 48(AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z13, X0
+	VMOVSD        X0, 48(AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z13, X0
+	VMOVSD        X0, 48(AX)(SI*1)
+	IMUL3Q        $0x08, BX, BX
+	ADDQ          BX, AX
+	MOVQ          AX, dw+16(FP)
+	MOVQ          rows+80(FP), AX
+	SUBQ          $0x08, AX
+	MOVQ          AX, rows+80(FP)
+	CMPQ          AX, $0x01
+	JGE           inputs32
+	VXORPS        X15, X15, X15
+	VZEROUPPER
+	RET

@@ -3719,3 +3719,1641 @@ rest47:
 
 more26:
 	RET
+
+// func bothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+TEXT ·bothNEONF32(SB), NOSPLIT, $0-104
+	MOVD cols+88(FP), R0
+	CMP  $2, R0
+	BNE  more1
+
+inputs2:
+	// 2 columns of w and of dw, from +0, 4 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVD 0(R0), F0
+	FMOVD 0(R2), F1
+	FMOVD 0(R3), F2
+	FMOVD 0(R4), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without3
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row5:
+	FMOVQ 0(R4), F5
+	VORR  V2.B16, V2.B16, V7.B16
+	FMOVS 0(R2), F6
+	WORD  $0x4f8610a3 // fmla v3.4s, v5.4s, v6.s[0]
+	WORD  $0x4f861007 // fmla v7.4s, v0.4s, v6.s[0]
+	FMOVS 4(R2), F6
+	WORD  $0x4f8610a4 // fmla v4.4s, v5.4s, v6.s[0]
+	WORD  $0x4f861027 // fmla v7.4s, v1.4s, v6.s[0]
+	WORD  $0x4e22d4e7 // fadd v7.4s, v7.4s, v2.4s
+	FMOVQ F7, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row5
+
+	// dx of the next 4 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end4
+
+without3:
+	// the same without dx
+row6:
+	FMOVQ 0(R4), F5
+	FMOVS 0(R2), F6
+	WORD  $0x4f8610a3 // fmla v3.4s, v5.4s, v6.s[0]
+	FMOVS 4(R2), F6
+	WORD  $0x4f8610a4 // fmla v4.4s, v5.4s, v6.s[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row6
+
+end4:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V2.B16
+	WORD  $0x4e22d463 // fadd v3.4s, v3.4s, v2.4s
+	WORD  $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	VZIP2 V4.S4, V3.S4, V2.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V1.S4, V0.S4, V5.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V0.D2, V3.D2, V4.D2
+	VZIP1 V0.D2, V3.D2, V3.D2
+	VZIP1 V5.D2, V2.D2, V0.D2
+	VZIP2 V5.D2, V2.D2, V1.D2
+	FMOVD F3, 0(R0)
+	FMOVD F4, 0(R2)
+	FMOVD F0, 0(R3)
+	FMOVD F1, 0(R4)
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $4, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs2
+	RET
+
+more1:
+	CMP $3, R0
+	BNE more7
+
+inputs8:
+	// 3 columns of w and of dw, from +0, 4 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVD 0(R0), F0
+	ADD   $8, R0, R5
+	VLD1  (R5), V0.S[2]
+	FMOVD 0(R2), F1
+	ADD   $8, R2, R5
+	VLD1  (R5), V1.S[2]
+	FMOVD 0(R3), F2
+	ADD   $8, R3, R5
+	VLD1  (R5), V2.S[2]
+	FMOVD 0(R4), F3
+	ADD   $8, R4, R5
+	VLD1  (R5), V3.S[2]
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without9
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row11:
+	FMOVQ 0(R4), F7
+	VORR  V3.B16, V3.B16, V9.B16
+	FMOVS 0(R2), F8
+	WORD  $0x4f8810e4 // fmla v4.4s, v7.4s, v8.s[0]
+	WORD  $0x4f881009 // fmla v9.4s, v0.4s, v8.s[0]
+	FMOVS 4(R2), F8
+	WORD  $0x4f8810e5 // fmla v5.4s, v7.4s, v8.s[0]
+	WORD  $0x4f881029 // fmla v9.4s, v1.4s, v8.s[0]
+	FMOVS 8(R2), F8
+	WORD  $0x4f8810e6 // fmla v6.4s, v7.4s, v8.s[0]
+	WORD  $0x4f881049 // fmla v9.4s, v2.4s, v8.s[0]
+	WORD  $0x4e23d529 // fadd v9.4s, v9.4s, v3.4s
+	FMOVQ F9, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row11
+
+	// dx of the next 4 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end10
+
+without9:
+	// the same without dx
+row12:
+	FMOVQ 0(R4), F7
+	FMOVS 0(R2), F8
+	WORD  $0x4f8810e4 // fmla v4.4s, v7.4s, v8.s[0]
+	FMOVS 4(R2), F8
+	WORD  $0x4f8810e5 // fmla v5.4s, v7.4s, v8.s[0]
+	FMOVS 8(R2), F8
+	WORD  $0x4f8810e6 // fmla v6.4s, v7.4s, v8.s[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row12
+
+end10:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V3.B16
+	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
+	WORD  $0x4e23d4a5 // fadd v5.4s, v5.4s, v3.4s
+	WORD  $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	VZIP2 V5.S4, V4.S4, V1.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V0.S4, V6.S4, V2.S4
+	VZIP1 V0.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V2.D2, V1.D2, V6.D2
+	VZIP2 V2.D2, V1.D2, V0.D2
+	FMOVD F4, 0(R0)
+	ADD   $8, R0, R5
+	VST1  V4.S[2], (R5)
+	FMOVD F5, 0(R2)
+	ADD   $8, R2, R5
+	VST1  V5.S[2], (R5)
+	FMOVD F6, 0(R3)
+	ADD   $8, R3, R5
+	VST1  V6.S[2], (R5)
+	FMOVD F0, 0(R4)
+	ADD   $8, R4, R5
+	VST1  V0.S[2], (R5)
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $4, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs8
+	RET
+
+more7:
+	CMP $4, R0
+	BNE more13
+
+inputs14:
+	// 4 columns of w and of dw, from +0, 4 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 0(R4), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without15
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row17:
+	FMOVQ 0(R4), F9
+	VORR  V4.B16, V4.B16, V11.B16
+	FMOVS 0(R2), F10
+	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
+	WORD  $0x4f8a100b // fmla v11.4s, v0.4s, v10.s[0]
+	FMOVS 4(R2), F10
+	WORD  $0x4f8a1126 // fmla v6.4s, v9.4s, v10.s[0]
+	WORD  $0x4f8a102b // fmla v11.4s, v1.4s, v10.s[0]
+	FMOVS 8(R2), F10
+	WORD  $0x4f8a1127 // fmla v7.4s, v9.4s, v10.s[0]
+	WORD  $0x4f8a104b // fmla v11.4s, v2.4s, v10.s[0]
+	FMOVS 12(R2), F10
+	WORD  $0x4f8a1128 // fmla v8.4s, v9.4s, v10.s[0]
+	WORD  $0x4f8a106b // fmla v11.4s, v3.4s, v10.s[0]
+	WORD  $0x4e24d56b // fadd v11.4s, v11.4s, v4.4s
+	FMOVQ F11, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row17
+
+	// dx of the next 4 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end16
+
+without15:
+	// the same without dx
+row18:
+	FMOVQ 0(R4), F9
+	FMOVS 0(R2), F10
+	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
+	FMOVS 4(R2), F10
+	WORD  $0x4f8a1126 // fmla v6.4s, v9.4s, v10.s[0]
+	FMOVS 8(R2), F10
+	WORD  $0x4f8a1127 // fmla v7.4s, v9.4s, v10.s[0]
+	FMOVS 12(R2), F10
+	WORD  $0x4f8a1128 // fmla v8.4s, v9.4s, v10.s[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row18
+
+end16:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d4a5 // fadd v5.4s, v5.4s, v4.4s
+	WORD  $0x4e24d4c6 // fadd v6.4s, v6.4s, v4.4s
+	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	WORD  $0x4e24d508 // fadd v8.4s, v8.4s, v4.4s
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	VZIP2 V6.S4, V5.S4, V0.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V8.S4, V7.S4, V1.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V7.D2, V5.D2, V6.D2
+	VZIP1 V7.D2, V5.D2, V5.D2
+	VZIP1 V1.D2, V0.D2, V7.D2
+	VZIP2 V1.D2, V0.D2, V8.D2
+	FMOVQ F5, 0(R0)
+	FMOVQ F6, 0(R2)
+	FMOVQ F7, 0(R3)
+	FMOVQ F8, 0(R4)
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $4, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs14
+	RET
+
+more13:
+	CMP $5, R0
+	BNE more19
+
+inputs20:
+	// 5 columns of w and of dw, from +0, 4 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 0(R4), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	FMOVS 16(R0), F4
+	FMOVS 16(R2), F5
+	FMOVS 16(R3), F6
+	FMOVS 16(R4), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without21
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row23:
+	FMOVQ 0(R4), F11
+	VORR  V5.B16, V5.B16, V13.B16
+	FMOVS 0(R2), F12
+	WORD  $0x4f8c1166 // fmla v6.4s, v11.4s, v12.s[0]
+	WORD  $0x4f8c100d // fmla v13.4s, v0.4s, v12.s[0]
+	FMOVS 4(R2), F12
+	WORD  $0x4f8c1167 // fmla v7.4s, v11.4s, v12.s[0]
+	WORD  $0x4f8c102d // fmla v13.4s, v1.4s, v12.s[0]
+	FMOVS 8(R2), F12
+	WORD  $0x4f8c1168 // fmla v8.4s, v11.4s, v12.s[0]
+	WORD  $0x4f8c104d // fmla v13.4s, v2.4s, v12.s[0]
+	FMOVS 12(R2), F12
+	WORD  $0x4f8c1169 // fmla v9.4s, v11.4s, v12.s[0]
+	WORD  $0x4f8c106d // fmla v13.4s, v3.4s, v12.s[0]
+	FMOVS 16(R2), F12
+	WORD  $0x4f8c116a // fmla v10.4s, v11.4s, v12.s[0]
+	WORD  $0x4f8c108d // fmla v13.4s, v4.4s, v12.s[0]
+	WORD  $0x4e25d5ad // fadd v13.4s, v13.4s, v5.4s
+	FMOVQ F13, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row23
+
+	// dx of the next 4 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end22
+
+without21:
+	// the same without dx
+row24:
+	FMOVQ 0(R4), F11
+	FMOVS 0(R2), F12
+	WORD  $0x4f8c1166 // fmla v6.4s, v11.4s, v12.s[0]
+	FMOVS 4(R2), F12
+	WORD  $0x4f8c1167 // fmla v7.4s, v11.4s, v12.s[0]
+	FMOVS 8(R2), F12
+	WORD  $0x4f8c1168 // fmla v8.4s, v11.4s, v12.s[0]
+	FMOVS 12(R2), F12
+	WORD  $0x4f8c1169 // fmla v9.4s, v11.4s, v12.s[0]
+	FMOVS 16(R2), F12
+	WORD  $0x4f8c116a // fmla v10.4s, v11.4s, v12.s[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row24
+
+end22:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	WORD  $0x4e25d508 // fadd v8.4s, v8.4s, v5.4s
+	WORD  $0x4e25d529 // fadd v9.4s, v9.4s, v5.4s
+	WORD  $0x4e25d54a // fadd v10.4s, v10.4s, v5.4s
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	VZIP2 V7.S4, V6.S4, V0.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V1.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V1.D2, V0.D2, V8.D2
+	VZIP2 V1.D2, V0.D2, V9.D2
+	FMOVQ F6, 0(R0)
+	FMOVQ F7, 0(R2)
+	FMOVQ F8, 0(R3)
+	FMOVQ F9, 0(R4)
+	VZIP2 V0.S4, V10.S4, V3.S4
+	VZIP1 V0.S4, V10.S4, V10.S4
+	VZIP2 V2.S4, V1.S4, V4.S4
+	VZIP1 V2.S4, V1.S4, V1.S4
+	VZIP2 V1.D2, V10.D2, V0.D2
+	VZIP1 V1.D2, V10.D2, V10.D2
+	VZIP1 V4.D2, V3.D2, V1.D2
+	VZIP2 V4.D2, V3.D2, V2.D2
+	FMOVS F10, 16(R0)
+	FMOVS F0, 16(R2)
+	FMOVS F1, 16(R3)
+	FMOVS F2, 16(R4)
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $4, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs20
+	RET
+
+more19:
+	CMP $6, R0
+	BNE more25
+
+inputs26:
+	// 6 columns of w and of dw, from +0, 4 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 0(R4), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	FMOVD 16(R0), F4
+	FMOVD 16(R2), F5
+	FMOVD 16(R3), F6
+	FMOVD 16(R4), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without27
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row29:
+	FMOVQ 0(R4), F13
+	VORR  V6.B16, V6.B16, V15.B16
+	FMOVS 0(R2), F14
+	WORD  $0x4f8e11a7 // fmla v7.4s, v13.4s, v14.s[0]
+	WORD  $0x4f8e100f // fmla v15.4s, v0.4s, v14.s[0]
+	FMOVS 4(R2), F14
+	WORD  $0x4f8e11a8 // fmla v8.4s, v13.4s, v14.s[0]
+	WORD  $0x4f8e102f // fmla v15.4s, v1.4s, v14.s[0]
+	FMOVS 8(R2), F14
+	WORD  $0x4f8e11a9 // fmla v9.4s, v13.4s, v14.s[0]
+	WORD  $0x4f8e104f // fmla v15.4s, v2.4s, v14.s[0]
+	FMOVS 12(R2), F14
+	WORD  $0x4f8e11aa // fmla v10.4s, v13.4s, v14.s[0]
+	WORD  $0x4f8e106f // fmla v15.4s, v3.4s, v14.s[0]
+	FMOVS 16(R2), F14
+	WORD  $0x4f8e11ab // fmla v11.4s, v13.4s, v14.s[0]
+	WORD  $0x4f8e108f // fmla v15.4s, v4.4s, v14.s[0]
+	FMOVS 20(R2), F14
+	WORD  $0x4f8e11ac // fmla v12.4s, v13.4s, v14.s[0]
+	WORD  $0x4f8e10af // fmla v15.4s, v5.4s, v14.s[0]
+	WORD  $0x4e26d5ef // fadd v15.4s, v15.4s, v6.4s
+	FMOVQ F15, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row29
+
+	// dx of the next 4 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end28
+
+without27:
+	// the same without dx
+row30:
+	FMOVQ 0(R4), F13
+	FMOVS 0(R2), F14
+	WORD  $0x4f8e11a7 // fmla v7.4s, v13.4s, v14.s[0]
+	FMOVS 4(R2), F14
+	WORD  $0x4f8e11a8 // fmla v8.4s, v13.4s, v14.s[0]
+	FMOVS 8(R2), F14
+	WORD  $0x4f8e11a9 // fmla v9.4s, v13.4s, v14.s[0]
+	FMOVS 12(R2), F14
+	WORD  $0x4f8e11aa // fmla v10.4s, v13.4s, v14.s[0]
+	FMOVS 16(R2), F14
+	WORD  $0x4f8e11ab // fmla v11.4s, v13.4s, v14.s[0]
+	FMOVS 20(R2), F14
+	WORD  $0x4f8e11ac // fmla v12.4s, v13.4s, v14.s[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row30
+
+end28:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d4e7 // fadd v7.4s, v7.4s, v6.4s
+	WORD  $0x4e26d508 // fadd v8.4s, v8.4s, v6.4s
+	WORD  $0x4e26d529 // fadd v9.4s, v9.4s, v6.4s
+	WORD  $0x4e26d54a // fadd v10.4s, v10.4s, v6.4s
+	WORD  $0x4e26d56b // fadd v11.4s, v11.4s, v6.4s
+	WORD  $0x4e26d58c // fadd v12.4s, v12.4s, v6.4s
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	VZIP2 V8.S4, V7.S4, V0.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V10.S4, V9.S4, V1.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V9.D2, V7.D2, V8.D2
+	VZIP1 V9.D2, V7.D2, V7.D2
+	VZIP1 V1.D2, V0.D2, V9.D2
+	VZIP2 V1.D2, V0.D2, V10.D2
+	FMOVQ F7, 0(R0)
+	FMOVQ F8, 0(R2)
+	FMOVQ F9, 0(R3)
+	FMOVQ F10, 0(R4)
+	VZIP2 V12.S4, V11.S4, V2.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V1.S4, V0.S4, V3.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V0.D2, V11.D2, V12.D2
+	VZIP1 V0.D2, V11.D2, V11.D2
+	VZIP1 V3.D2, V2.D2, V0.D2
+	VZIP2 V3.D2, V2.D2, V1.D2
+	FMOVD F11, 16(R0)
+	FMOVD F12, 16(R2)
+	FMOVD F0, 16(R3)
+	FMOVD F1, 16(R4)
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $4, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs26
+	RET
+
+more25:
+inputs32:
+	// 7 columns of w and of dw, from +0, 4 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 0(R4), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	FMOVD 16(R0), F4
+	ADD   $24, R0, R5
+	VLD1  (R5), V4.S[2]
+	FMOVD 16(R2), F5
+	ADD   $24, R2, R5
+	VLD1  (R5), V5.S[2]
+	FMOVD 16(R3), F6
+	ADD   $24, R3, R5
+	VLD1  (R5), V6.S[2]
+	FMOVD 16(R4), F7
+	ADD   $24, R4, R5
+	VLD1  (R5), V7.S[2]
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without33
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row35:
+	FMOVQ 0(R4), F15
+	VORR  V7.B16, V7.B16, V17.B16
+	FMOVS 0(R2), F16
+	WORD  $0x4f9011e8 // fmla v8.4s, v15.4s, v16.s[0]
+	WORD  $0x4f901011 // fmla v17.4s, v0.4s, v16.s[0]
+	FMOVS 4(R2), F16
+	WORD  $0x4f9011e9 // fmla v9.4s, v15.4s, v16.s[0]
+	WORD  $0x4f901031 // fmla v17.4s, v1.4s, v16.s[0]
+	FMOVS 8(R2), F16
+	WORD  $0x4f9011ea // fmla v10.4s, v15.4s, v16.s[0]
+	WORD  $0x4f901051 // fmla v17.4s, v2.4s, v16.s[0]
+	FMOVS 12(R2), F16
+	WORD  $0x4f9011eb // fmla v11.4s, v15.4s, v16.s[0]
+	WORD  $0x4f901071 // fmla v17.4s, v3.4s, v16.s[0]
+	FMOVS 16(R2), F16
+	WORD  $0x4f9011ec // fmla v12.4s, v15.4s, v16.s[0]
+	WORD  $0x4f901091 // fmla v17.4s, v4.4s, v16.s[0]
+	FMOVS 20(R2), F16
+	WORD  $0x4f9011ed // fmla v13.4s, v15.4s, v16.s[0]
+	WORD  $0x4f9010b1 // fmla v17.4s, v5.4s, v16.s[0]
+	FMOVS 24(R2), F16
+	WORD  $0x4f9011ee // fmla v14.4s, v15.4s, v16.s[0]
+	WORD  $0x4f9010d1 // fmla v17.4s, v6.4s, v16.s[0]
+	WORD  $0x4e27d631 // fadd v17.4s, v17.4s, v7.4s
+	FMOVQ F17, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row35
+
+	// dx of the next 4 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end34
+
+without33:
+	// the same without dx
+row36:
+	FMOVQ 0(R4), F15
+	FMOVS 0(R2), F16
+	WORD  $0x4f9011e8 // fmla v8.4s, v15.4s, v16.s[0]
+	FMOVS 4(R2), F16
+	WORD  $0x4f9011e9 // fmla v9.4s, v15.4s, v16.s[0]
+	FMOVS 8(R2), F16
+	WORD  $0x4f9011ea // fmla v10.4s, v15.4s, v16.s[0]
+	FMOVS 12(R2), F16
+	WORD  $0x4f9011eb // fmla v11.4s, v15.4s, v16.s[0]
+	FMOVS 16(R2), F16
+	WORD  $0x4f9011ec // fmla v12.4s, v15.4s, v16.s[0]
+	FMOVS 20(R2), F16
+	WORD  $0x4f9011ed // fmla v13.4s, v15.4s, v16.s[0]
+	FMOVS 24(R2), F16
+	WORD  $0x4f9011ee // fmla v14.4s, v15.4s, v16.s[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row36
+
+end34:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V7.B16
+	WORD  $0x4e27d508 // fadd v8.4s, v8.4s, v7.4s
+	WORD  $0x4e27d529 // fadd v9.4s, v9.4s, v7.4s
+	WORD  $0x4e27d54a // fadd v10.4s, v10.4s, v7.4s
+	WORD  $0x4e27d56b // fadd v11.4s, v11.4s, v7.4s
+	WORD  $0x4e27d58c // fadd v12.4s, v12.4s, v7.4s
+	WORD  $0x4e27d5ad // fadd v13.4s, v13.4s, v7.4s
+	WORD  $0x4e27d5ce // fadd v14.4s, v14.4s, v7.4s
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	VZIP2 V9.S4, V8.S4, V0.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V1.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V1.D2, V0.D2, V10.D2
+	VZIP2 V1.D2, V0.D2, V11.D2
+	FMOVQ F8, 0(R0)
+	FMOVQ F9, 0(R2)
+	FMOVQ F10, 0(R3)
+	FMOVQ F11, 0(R4)
+	VZIP2 V13.S4, V12.S4, V1.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V0.S4, V14.S4, V2.S4
+	VZIP1 V0.S4, V14.S4, V14.S4
+	VZIP2 V14.D2, V12.D2, V13.D2
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VZIP1 V2.D2, V1.D2, V14.D2
+	VZIP2 V2.D2, V1.D2, V0.D2
+	FMOVD F12, 16(R0)
+	ADD   $24, R0, R5
+	VST1  V12.S[2], (R5)
+	FMOVD F13, 16(R2)
+	ADD   $24, R2, R5
+	VST1  V13.S[2], (R5)
+	FMOVD F14, 16(R3)
+	ADD   $24, R3, R5
+	VST1  V14.S[2], (R5)
+	FMOVD F0, 16(R4)
+	ADD   $24, R4, R5
+	VST1  V0.S[2], (R5)
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $4, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs32
+	RET
+
+// func bothNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+TEXT ·bothNEONF64(SB), NOSPLIT, $0-104
+	MOVD cols+88(FP), R0
+	CMP  $2, R0
+	BNE  more1
+
+inputs2:
+	// 2 columns of w and of dw, from +0, 2 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without3
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row5:
+	FMOVQ 0(R4), F5
+	VORR  V2.B16, V2.B16, V7.B16
+	FMOVD 0(R2), F6
+	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
+	WORD  $0x4fc61007 // fmla v7.2d, v0.2d, v6.d[0]
+	FMOVD 8(R2), F6
+	WORD  $0x4fc610a4 // fmla v4.2d, v5.2d, v6.d[0]
+	WORD  $0x4fc61027 // fmla v7.2d, v1.2d, v6.d[0]
+	WORD  $0x4e62d4e7 // fadd v7.2d, v7.2d, v2.2d
+	FMOVQ F7, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row5
+
+	// dx of the next 2 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end4
+
+without3:
+	// the same without dx
+row6:
+	FMOVQ 0(R4), F5
+	FMOVD 0(R2), F6
+	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
+	FMOVD 8(R2), F6
+	WORD  $0x4fc610a4 // fmla v4.2d, v5.2d, v6.d[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row6
+
+end4:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V2.B16
+	WORD  $0x4e62d463 // fadd v3.2d, v3.2d, v2.2d
+	WORD  $0x4e62d484 // fadd v4.2d, v4.2d, v2.2d
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	VZIP2 V4.D2, V3.D2, V0.D2
+	VZIP1 V4.D2, V3.D2, V3.D2
+	VORR  V0.B16, V0.B16, V4.B16
+	FMOVQ F3, 0(R0)
+	FMOVQ F4, 0(R2)
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $2, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs2
+	RET
+
+more1:
+	CMP $3, R0
+	BNE more7
+
+inputs8:
+	// 3 columns of w and of dw, from +0, 2 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVD 16(R0), F2
+	FMOVD 16(R2), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without9
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row11:
+	FMOVQ 0(R4), F7
+	VORR  V3.B16, V3.B16, V9.B16
+	FMOVD 0(R2), F8
+	WORD  $0x4fc810e4 // fmla v4.2d, v7.2d, v8.d[0]
+	WORD  $0x4fc81009 // fmla v9.2d, v0.2d, v8.d[0]
+	FMOVD 8(R2), F8
+	WORD  $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
+	WORD  $0x4fc81029 // fmla v9.2d, v1.2d, v8.d[0]
+	FMOVD 16(R2), F8
+	WORD  $0x4fc810e6 // fmla v6.2d, v7.2d, v8.d[0]
+	WORD  $0x4fc81049 // fmla v9.2d, v2.2d, v8.d[0]
+	WORD  $0x4e63d529 // fadd v9.2d, v9.2d, v3.2d
+	FMOVQ F9, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row11
+
+	// dx of the next 2 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end10
+
+without9:
+	// the same without dx
+row12:
+	FMOVQ 0(R4), F7
+	FMOVD 0(R2), F8
+	WORD  $0x4fc810e4 // fmla v4.2d, v7.2d, v8.d[0]
+	FMOVD 8(R2), F8
+	WORD  $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
+	FMOVD 16(R2), F8
+	WORD  $0x4fc810e6 // fmla v6.2d, v7.2d, v8.d[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row12
+
+end10:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V3.B16
+	WORD  $0x4e63d484 // fadd v4.2d, v4.2d, v3.2d
+	WORD  $0x4e63d4a5 // fadd v5.2d, v5.2d, v3.2d
+	WORD  $0x4e63d4c6 // fadd v6.2d, v6.2d, v3.2d
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	VZIP2 V5.D2, V4.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V0.B16, V0.B16, V5.B16
+	FMOVQ F4, 0(R0)
+	FMOVQ F5, 0(R2)
+	VZIP2 V0.D2, V6.D2, V1.D2
+	VZIP1 V0.D2, V6.D2, V6.D2
+	VORR  V1.B16, V1.B16, V0.B16
+	FMOVD F6, 16(R0)
+	FMOVD F0, 16(R2)
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $2, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs8
+	RET
+
+more7:
+	CMP $4, R0
+	BNE more13
+
+inputs14:
+	// 4 columns of w and of dw, from +0, 2 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVQ 16(R0), F2
+	FMOVQ 16(R2), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without15
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row17:
+	FMOVQ 0(R4), F9
+	VORR  V4.B16, V4.B16, V11.B16
+	FMOVD 0(R2), F10
+	WORD  $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
+	WORD  $0x4fca100b // fmla v11.2d, v0.2d, v10.d[0]
+	FMOVD 8(R2), F10
+	WORD  $0x4fca1126 // fmla v6.2d, v9.2d, v10.d[0]
+	WORD  $0x4fca102b // fmla v11.2d, v1.2d, v10.d[0]
+	FMOVD 16(R2), F10
+	WORD  $0x4fca1127 // fmla v7.2d, v9.2d, v10.d[0]
+	WORD  $0x4fca104b // fmla v11.2d, v2.2d, v10.d[0]
+	FMOVD 24(R2), F10
+	WORD  $0x4fca1128 // fmla v8.2d, v9.2d, v10.d[0]
+	WORD  $0x4fca106b // fmla v11.2d, v3.2d, v10.d[0]
+	WORD  $0x4e64d56b // fadd v11.2d, v11.2d, v4.2d
+	FMOVQ F11, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row17
+
+	// dx of the next 2 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end16
+
+without15:
+	// the same without dx
+row18:
+	FMOVQ 0(R4), F9
+	FMOVD 0(R2), F10
+	WORD  $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
+	FMOVD 8(R2), F10
+	WORD  $0x4fca1126 // fmla v6.2d, v9.2d, v10.d[0]
+	FMOVD 16(R2), F10
+	WORD  $0x4fca1127 // fmla v7.2d, v9.2d, v10.d[0]
+	FMOVD 24(R2), F10
+	WORD  $0x4fca1128 // fmla v8.2d, v9.2d, v10.d[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row18
+
+end16:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d4a5 // fadd v5.2d, v5.2d, v4.2d
+	WORD  $0x4e64d4c6 // fadd v6.2d, v6.2d, v4.2d
+	WORD  $0x4e64d4e7 // fadd v7.2d, v7.2d, v4.2d
+	WORD  $0x4e64d508 // fadd v8.2d, v8.2d, v4.2d
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	VZIP2 V6.D2, V5.D2, V0.D2
+	VZIP1 V6.D2, V5.D2, V5.D2
+	VORR  V0.B16, V0.B16, V6.B16
+	FMOVQ F5, 0(R0)
+	FMOVQ F6, 0(R2)
+	VZIP2 V8.D2, V7.D2, V0.D2
+	VZIP1 V8.D2, V7.D2, V7.D2
+	VORR  V0.B16, V0.B16, V8.B16
+	FMOVQ F7, 16(R0)
+	FMOVQ F8, 16(R2)
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $2, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs14
+	RET
+
+more13:
+	CMP $5, R0
+	BNE more19
+
+inputs20:
+	// 5 columns of w and of dw, from +0, 2 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVQ 16(R0), F2
+	FMOVQ 16(R2), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVD 32(R0), F4
+	FMOVD 32(R2), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without21
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row23:
+	FMOVQ 0(R4), F11
+	VORR  V5.B16, V5.B16, V13.B16
+	FMOVD 0(R2), F12
+	WORD  $0x4fcc1166 // fmla v6.2d, v11.2d, v12.d[0]
+	WORD  $0x4fcc100d // fmla v13.2d, v0.2d, v12.d[0]
+	FMOVD 8(R2), F12
+	WORD  $0x4fcc1167 // fmla v7.2d, v11.2d, v12.d[0]
+	WORD  $0x4fcc102d // fmla v13.2d, v1.2d, v12.d[0]
+	FMOVD 16(R2), F12
+	WORD  $0x4fcc1168 // fmla v8.2d, v11.2d, v12.d[0]
+	WORD  $0x4fcc104d // fmla v13.2d, v2.2d, v12.d[0]
+	FMOVD 24(R2), F12
+	WORD  $0x4fcc1169 // fmla v9.2d, v11.2d, v12.d[0]
+	WORD  $0x4fcc106d // fmla v13.2d, v3.2d, v12.d[0]
+	FMOVD 32(R2), F12
+	WORD  $0x4fcc116a // fmla v10.2d, v11.2d, v12.d[0]
+	WORD  $0x4fcc108d // fmla v13.2d, v4.2d, v12.d[0]
+	WORD  $0x4e65d5ad // fadd v13.2d, v13.2d, v5.2d
+	FMOVQ F13, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row23
+
+	// dx of the next 2 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end22
+
+without21:
+	// the same without dx
+row24:
+	FMOVQ 0(R4), F11
+	FMOVD 0(R2), F12
+	WORD  $0x4fcc1166 // fmla v6.2d, v11.2d, v12.d[0]
+	FMOVD 8(R2), F12
+	WORD  $0x4fcc1167 // fmla v7.2d, v11.2d, v12.d[0]
+	FMOVD 16(R2), F12
+	WORD  $0x4fcc1168 // fmla v8.2d, v11.2d, v12.d[0]
+	FMOVD 24(R2), F12
+	WORD  $0x4fcc1169 // fmla v9.2d, v11.2d, v12.d[0]
+	FMOVD 32(R2), F12
+	WORD  $0x4fcc116a // fmla v10.2d, v11.2d, v12.d[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row24
+
+end22:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V5.B16
+	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
+	WORD  $0x4e65d4e7 // fadd v7.2d, v7.2d, v5.2d
+	WORD  $0x4e65d508 // fadd v8.2d, v8.2d, v5.2d
+	WORD  $0x4e65d529 // fadd v9.2d, v9.2d, v5.2d
+	WORD  $0x4e65d54a // fadd v10.2d, v10.2d, v5.2d
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	VZIP2 V7.D2, V6.D2, V0.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V0.B16, V0.B16, V7.B16
+	FMOVQ F6, 0(R0)
+	FMOVQ F7, 0(R2)
+	VZIP2 V9.D2, V8.D2, V0.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V0.B16, V0.B16, V9.B16
+	FMOVQ F8, 16(R0)
+	FMOVQ F9, 16(R2)
+	VZIP2 V0.D2, V10.D2, V1.D2
+	VZIP1 V0.D2, V10.D2, V10.D2
+	VORR  V1.B16, V1.B16, V0.B16
+	FMOVD F10, 32(R0)
+	FMOVD F0, 32(R2)
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $2, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs20
+	RET
+
+more19:
+	CMP $6, R0
+	BNE more25
+
+inputs26:
+	// 6 columns of w and of dw, from +0, 2 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVQ 16(R0), F2
+	FMOVQ 16(R2), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 32(R0), F4
+	FMOVQ 32(R2), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without27
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row29:
+	FMOVQ 0(R4), F13
+	VORR  V6.B16, V6.B16, V15.B16
+	FMOVD 0(R2), F14
+	WORD  $0x4fce11a7 // fmla v7.2d, v13.2d, v14.d[0]
+	WORD  $0x4fce100f // fmla v15.2d, v0.2d, v14.d[0]
+	FMOVD 8(R2), F14
+	WORD  $0x4fce11a8 // fmla v8.2d, v13.2d, v14.d[0]
+	WORD  $0x4fce102f // fmla v15.2d, v1.2d, v14.d[0]
+	FMOVD 16(R2), F14
+	WORD  $0x4fce11a9 // fmla v9.2d, v13.2d, v14.d[0]
+	WORD  $0x4fce104f // fmla v15.2d, v2.2d, v14.d[0]
+	FMOVD 24(R2), F14
+	WORD  $0x4fce11aa // fmla v10.2d, v13.2d, v14.d[0]
+	WORD  $0x4fce106f // fmla v15.2d, v3.2d, v14.d[0]
+	FMOVD 32(R2), F14
+	WORD  $0x4fce11ab // fmla v11.2d, v13.2d, v14.d[0]
+	WORD  $0x4fce108f // fmla v15.2d, v4.2d, v14.d[0]
+	FMOVD 40(R2), F14
+	WORD  $0x4fce11ac // fmla v12.2d, v13.2d, v14.d[0]
+	WORD  $0x4fce10af // fmla v15.2d, v5.2d, v14.d[0]
+	WORD  $0x4e66d5ef // fadd v15.2d, v15.2d, v6.2d
+	FMOVQ F15, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row29
+
+	// dx of the next 2 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end28
+
+without27:
+	// the same without dx
+row30:
+	FMOVQ 0(R4), F13
+	FMOVD 0(R2), F14
+	WORD  $0x4fce11a7 // fmla v7.2d, v13.2d, v14.d[0]
+	FMOVD 8(R2), F14
+	WORD  $0x4fce11a8 // fmla v8.2d, v13.2d, v14.d[0]
+	FMOVD 16(R2), F14
+	WORD  $0x4fce11a9 // fmla v9.2d, v13.2d, v14.d[0]
+	FMOVD 24(R2), F14
+	WORD  $0x4fce11aa // fmla v10.2d, v13.2d, v14.d[0]
+	FMOVD 32(R2), F14
+	WORD  $0x4fce11ab // fmla v11.2d, v13.2d, v14.d[0]
+	FMOVD 40(R2), F14
+	WORD  $0x4fce11ac // fmla v12.2d, v13.2d, v14.d[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row30
+
+end28:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d4e7 // fadd v7.2d, v7.2d, v6.2d
+	WORD  $0x4e66d508 // fadd v8.2d, v8.2d, v6.2d
+	WORD  $0x4e66d529 // fadd v9.2d, v9.2d, v6.2d
+	WORD  $0x4e66d54a // fadd v10.2d, v10.2d, v6.2d
+	WORD  $0x4e66d56b // fadd v11.2d, v11.2d, v6.2d
+	WORD  $0x4e66d58c // fadd v12.2d, v12.2d, v6.2d
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	VZIP2 V8.D2, V7.D2, V0.D2
+	VZIP1 V8.D2, V7.D2, V7.D2
+	VORR  V0.B16, V0.B16, V8.B16
+	FMOVQ F7, 0(R0)
+	FMOVQ F8, 0(R2)
+	VZIP2 V10.D2, V9.D2, V0.D2
+	VZIP1 V10.D2, V9.D2, V9.D2
+	VORR  V0.B16, V0.B16, V10.B16
+	FMOVQ F9, 16(R0)
+	FMOVQ F10, 16(R2)
+	VZIP2 V12.D2, V11.D2, V0.D2
+	VZIP1 V12.D2, V11.D2, V11.D2
+	VORR  V0.B16, V0.B16, V12.B16
+	FMOVQ F11, 32(R0)
+	FMOVQ F12, 32(R2)
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $2, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs26
+	RET
+
+more25:
+inputs32:
+	// 7 columns of w and of dw, from +0, 2 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVQ 16(R0), F2
+	FMOVQ 16(R2), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 32(R0), F4
+	FMOVQ 32(R2), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 48(R0), F6
+	FMOVD 48(R2), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without33
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row35:
+	FMOVQ 0(R4), F15
+	VORR  V7.B16, V7.B16, V17.B16
+	FMOVD 0(R2), F16
+	WORD  $0x4fd011e8 // fmla v8.2d, v15.2d, v16.d[0]
+	WORD  $0x4fd01011 // fmla v17.2d, v0.2d, v16.d[0]
+	FMOVD 8(R2), F16
+	WORD  $0x4fd011e9 // fmla v9.2d, v15.2d, v16.d[0]
+	WORD  $0x4fd01031 // fmla v17.2d, v1.2d, v16.d[0]
+	FMOVD 16(R2), F16
+	WORD  $0x4fd011ea // fmla v10.2d, v15.2d, v16.d[0]
+	WORD  $0x4fd01051 // fmla v17.2d, v2.2d, v16.d[0]
+	FMOVD 24(R2), F16
+	WORD  $0x4fd011eb // fmla v11.2d, v15.2d, v16.d[0]
+	WORD  $0x4fd01071 // fmla v17.2d, v3.2d, v16.d[0]
+	FMOVD 32(R2), F16
+	WORD  $0x4fd011ec // fmla v12.2d, v15.2d, v16.d[0]
+	WORD  $0x4fd01091 // fmla v17.2d, v4.2d, v16.d[0]
+	FMOVD 40(R2), F16
+	WORD  $0x4fd011ed // fmla v13.2d, v15.2d, v16.d[0]
+	WORD  $0x4fd010b1 // fmla v17.2d, v5.2d, v16.d[0]
+	FMOVD 48(R2), F16
+	WORD  $0x4fd011ee // fmla v14.2d, v15.2d, v16.d[0]
+	WORD  $0x4fd010d1 // fmla v17.2d, v6.2d, v16.d[0]
+	WORD  $0x4e67d631 // fadd v17.2d, v17.2d, v7.2d
+	FMOVQ F17, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row35
+
+	// dx of the next 2 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end34
+
+without33:
+	// the same without dx
+row36:
+	FMOVQ 0(R4), F15
+	FMOVD 0(R2), F16
+	WORD  $0x4fd011e8 // fmla v8.2d, v15.2d, v16.d[0]
+	FMOVD 8(R2), F16
+	WORD  $0x4fd011e9 // fmla v9.2d, v15.2d, v16.d[0]
+	FMOVD 16(R2), F16
+	WORD  $0x4fd011ea // fmla v10.2d, v15.2d, v16.d[0]
+	FMOVD 24(R2), F16
+	WORD  $0x4fd011eb // fmla v11.2d, v15.2d, v16.d[0]
+	FMOVD 32(R2), F16
+	WORD  $0x4fd011ec // fmla v12.2d, v15.2d, v16.d[0]
+	FMOVD 40(R2), F16
+	WORD  $0x4fd011ed // fmla v13.2d, v15.2d, v16.d[0]
+	FMOVD 48(R2), F16
+	WORD  $0x4fd011ee // fmla v14.2d, v15.2d, v16.d[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row36
+
+end34:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V7.B16
+	WORD  $0x4e67d508 // fadd v8.2d, v8.2d, v7.2d
+	WORD  $0x4e67d529 // fadd v9.2d, v9.2d, v7.2d
+	WORD  $0x4e67d54a // fadd v10.2d, v10.2d, v7.2d
+	WORD  $0x4e67d56b // fadd v11.2d, v11.2d, v7.2d
+	WORD  $0x4e67d58c // fadd v12.2d, v12.2d, v7.2d
+	WORD  $0x4e67d5ad // fadd v13.2d, v13.2d, v7.2d
+	WORD  $0x4e67d5ce // fadd v14.2d, v14.2d, v7.2d
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	VZIP2 V9.D2, V8.D2, V0.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V0.B16, V0.B16, V9.B16
+	FMOVQ F8, 0(R0)
+	FMOVQ F9, 0(R2)
+	VZIP2 V11.D2, V10.D2, V0.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V0.B16, V0.B16, V11.B16
+	FMOVQ F10, 16(R0)
+	FMOVQ F11, 16(R2)
+	VZIP2 V13.D2, V12.D2, V0.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V0.B16, V0.B16, V13.B16
+	FMOVQ F12, 32(R0)
+	FMOVQ F13, 32(R2)
+	VZIP2 V0.D2, V14.D2, V1.D2
+	VZIP1 V0.D2, V14.D2, V14.D2
+	VORR  V1.B16, V1.B16, V0.B16
+	FMOVD F14, 48(R0)
+	FMOVD F0, 48(R2)
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $2, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs32
+	RET

@@ -35,6 +35,7 @@ var costs = map[string]func(n []int) (work, run int){
 	"packing":   func(n []int) (work, run int) { return 8 * 48 * n[0], n[0] },
 	"narrow":    func(n []int) (work, run int) { return 4 * n[0] * (n[1] + lanes), max(n[0], n[1]) },
 	"abreast":   func(n []int) (work, run int) { return 8 * n[0] * (n[2] + lanes), max(n[0], n[2]) },
+	"both":      func(n []int) (work, run int) { return 2 * n[0] * n[1] * (n[2] + 8), max(n[0], n[2]) },
 	"dot":       func(n []int) (work, run int) { return n[0] + lanes, n[0] },
 	"grad":      func(n []int) (work, run int) { return (n[0] + 1) * n[1] * n[2], max(n[0], n[2]) },
 	"gate":      func(n []int) (work, run int) { return 8 * n[0] * n[1], n[0] },

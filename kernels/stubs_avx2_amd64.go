@@ -96,6 +96,28 @@ func abreastAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32
 //go:noescape
 func abreastAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
 
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < n, k < rows, j < cols
+// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+//
+// Each sum is one chain of fused multiply-adds in order of its index from +0; a
+// zero is +0. The rows of each operand are as many bytes apart as follows it.
+// rows is a multiple of the lanes of a vector, at least one; cols 2 to bothCols,
+// n at least 1. dx may be nil.
+//
+//go:noescape
+func bothAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < n, k < rows, j < cols
+// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+//
+// Each sum is one chain of fused multiply-adds in order of its index from +0; a
+// zero is +0. The rows of each operand are as many bytes apart as follows it.
+// rows is a multiple of the lanes of a vector, at least one; cols 2 to bothCols,
+// n at least 1. dx may be nil.
+//
+//go:noescape
+func bothAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+
 // dz[i,j] = dy[i,j]·act'(y[i,j])              i < n, j < cols, written over dy
 // db[j]   = dbinit[j] + Σ_i dz[i,j]
 // dw[k,j] = dwinit[k,j] + Σ_i x[i,k]·dz[i,j]  k < rows
@@ -350,11 +372,13 @@ var avx2F32 = tiles[float32]{
 	gradRows:   2,
 	inputRows:  5,
 	flatPeriod: 3,
+	bothCols:   6,
 	panel:      panelAVX2F32,
 	packing:    packingAVX2F32,
 	narrow:     narrowAVX2F32,
 	dot:        dotAVX2F32,
 	abreast:    abreastAVX2F32,
+	both:       bothAVX2F32,
 	grad:       gradAVX2F32,
 	gate:       gateAVX2F32,
 	column:     columnAVX2F32,
@@ -379,11 +403,13 @@ var avx2F64 = tiles[float64]{
 	gradRows:   2,
 	inputRows:  8,
 	flatPeriod: 3,
+	bothCols:   6,
 	panel:      panelAVX2F64,
 	packing:    packingAVX2F64,
 	narrow:     narrowAVX2F64,
 	dot:        dotAVX2F64,
 	abreast:    abreastAVX2F64,
+	both:       bothAVX2F64,
 	grad:       gradAVX2F64,
 	gate:       gateAVX2F64,
 	column:     columnAVX2F64,

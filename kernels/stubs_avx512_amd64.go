@@ -96,6 +96,28 @@ func abreastAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float
 //go:noescape
 func abreastAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
 
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < n, k < rows, j < cols
+// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+//
+// Each sum is one chain of fused multiply-adds in order of its index from +0; a
+// zero is +0. The rows of each operand are as many bytes apart as follows it.
+// rows is a multiple of the lanes of a vector, at least one; cols 2 to bothCols,
+// n at least 1. dx may be nil.
+//
+//go:noescape
+func bothAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < n, k < rows, j < cols
+// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+//
+// Each sum is one chain of fused multiply-adds in order of its index from +0; a
+// zero is +0. The rows of each operand are as many bytes apart as follows it.
+// rows is a multiple of the lanes of a vector, at least one; cols 2 to bothCols,
+// n at least 1. dx may be nil.
+//
+//go:noescape
+func bothAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+
 // dz[i,j] = dy[i,j]·act'(y[i,j])              i < n, j < cols, written over dy
 // db[j]   = dbinit[j] + Σ_i dz[i,j]
 // dw[k,j] = dwinit[k,j] + Σ_i x[i,k]·dz[i,j]  k < rows
@@ -336,11 +358,13 @@ var avx512F32 = tiles[float32]{
 	gradRows:   4,
 	inputRows:  8,
 	flatPeriod: 9,
+	bothCols:   7,
 	panel:      panelAVX512F32,
 	packing:    packingAVX512F32,
 	narrow:     narrowAVX512F32,
 	dot:        dotAVX512F32,
 	abreast:    abreastAVX512F32,
+	both:       bothAVX512F32,
 	grad:       gradAVX512F32,
 	gate:       gateAVX512F32,
 	column:     columnAVX512F32,
@@ -364,11 +388,13 @@ var avx512F64 = tiles[float64]{
 	gradRows:   4,
 	inputRows:  8,
 	flatPeriod: 7,
+	bothCols:   7,
 	panel:      panelAVX512F64,
 	packing:    packingAVX512F64,
 	narrow:     narrowAVX512F64,
 	dot:        dotAVX512F64,
 	abreast:    abreastAVX512F64,
+	both:       bothAVX512F64,
 	grad:       gradAVX512F64,
 	gate:       gateAVX512F64,
 	column:     columnAVX512F64,

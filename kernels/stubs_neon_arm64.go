@@ -96,6 +96,28 @@ func abreastNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32
 //go:noescape
 func abreastNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
 
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < n, k < rows, j < cols
+// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+//
+// Each sum is one chain of fused multiply-adds in order of its index from +0; a
+// zero is +0. The rows of each operand are as many bytes apart as follows it.
+// rows is a multiple of the lanes of a vector, at least one; cols 2 to bothCols,
+// n at least 1. dx may be nil.
+//
+//go:noescape
+func bothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < n, k < rows, j < cols
+// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+//
+// Each sum is one chain of fused multiply-adds in order of its index from +0; a
+// zero is +0. The rows of each operand are as many bytes apart as follows it.
+// rows is a multiple of the lanes of a vector, at least one; cols 2 to bothCols,
+// n at least 1. dx may be nil.
+//
+//go:noescape
+func bothNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+
 // dz[i,j] = dy[i,j]·act'(y[i,j])              i < n, j < cols, written over dy
 // db[j]   = dbinit[j] + Σ_i dz[i,j]
 // dw[k,j] = dwinit[k,j] + Σ_i x[i,k]·dz[i,j]  k < rows
@@ -350,11 +372,13 @@ var neonF32 = tiles[float32]{
 	gradRows:   4,
 	inputRows:  8,
 	flatPeriod: 3,
+	bothCols:   7,
 	panel:      panelNEONF32,
 	packing:    packingNEONF32,
 	narrow:     narrowNEONF32,
 	dot:        dotNEONF32,
 	abreast:    abreastNEONF32,
+	both:       bothNEONF32,
 	grad:       gradNEONF32,
 	gate:       gateNEONF32,
 	column:     columnNEONF32,
@@ -379,11 +403,13 @@ var neonF64 = tiles[float64]{
 	gradRows:   4,
 	inputRows:  8,
 	flatPeriod: 1,
+	bothCols:   7,
 	panel:      panelNEONF64,
 	packing:    packingNEONF64,
 	narrow:     narrowNEONF64,
 	dot:        dotNEONF64,
 	abreast:    abreastNEONF64,
+	both:       bothNEONF64,
 	grad:       gradNEONF64,
 	gate:       gateNEONF64,
 	column:     columnNEONF64,

@@ -18,11 +18,13 @@ type tiles[T Float] struct {
 	gradRows   int // rows of dw that grad computes
 	inputRows  int // rows of dx that input computes at a time
 	flatPeriod int // vectors after which flat can begin again
+	bothCols   int // outputs that both can have
 
 	panel     func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb, soon, ldsoon, then uintptr, rows, cols, n, act int)
 	packing   func(dst *T, c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, n, act int)
 	narrow    func(y *T, ldy uintptr, x *T, ldx uintptr, w, bias *T, rows, n, act int)
 	abreast   func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
+	both      func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int)
 	dot       func(lane, x, w *T, n int)
 	grad      func(dw *T, lddw uintptr, dwinit *T, lddwinit uintptr, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, rows, cols, n, act int)
 	gate      func(db, dy *T, lddy uintptr, y *T, ldy uintptr, rows, cols, act int)
@@ -316,6 +318,10 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 	}
 	if dy.Rows == 1 && !add && !dx.empty() && t.singly(dw, w) {
 		t.backwardSingle(dx, dw, db, dy, y, x, w, act)
+		return
+	}
+	if t := t.atMost(dw.Rows); t != nil && !add && t.bothPays(dw, x) {
+		t.backwardBoth(dx, dw, db, dy, y, x, w, act)
 		return
 	}
 	// With few outputs, dz, db and the first rows of dw are made together; with
