@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 // widest is how many outputs a narrow layer has at the most.
 const widest = 7
 
@@ -310,4 +312,227 @@ func bothColumns(m Machine, cols int) {
 	m.JumpIf(p, AtLeast, 1, again)
 	m.FreeInts(p)
 	m.Return()
+}
+
+// columns copies a matrix of few columns to where each of them lies tight.
+func columns(m Machine) {
+	s := m.Spec()
+	m.Func("columns", sig(m, "func(dst *T, ldd uintptr, w *T, ldw uintptr, rows, cols int)"),
+		"dst[j,k] = w[k,j],  k < rows, j < cols",
+		"",
+		"The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the",
+		"lanes of a vector, at least one, cols 2 to 7.")
+	cols := m.Int()
+	m.Arg(cols, "cols")
+	for c := 2; c <= widest; c++ {
+		more := m.NewLabel("more")
+		if c < widest {
+			m.JumpIf(cols, NotEqual, c, more)
+		}
+		m.FreeInts(cols)
+		dst, ldd, w, ldw, left := m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
+		m.Arg(dst, "dst")
+		m.Arg(ldd, "ldd")
+		m.Arg(w, "w")
+		m.Arg(ldw, "ldw")
+		m.Arg(left, "rows")
+		rows, to := m.Rows(s.Lanes(), w, ldw), m.Int()
+		by, again := m.Int(), m.NewLabel("rows")
+		m.MulConst(by, ldw, s.Lanes())
+		m.Label(again)
+		vs := m.LoadTurned(rows.At, c)
+		m.Copy(to, dst)
+		for _, v := range vs {
+			m.Store(At(to, 0), v)
+			m.Add(to, ldd)
+		}
+		m.FreeVecs(vs...)
+		m.Step(rows, by)
+		m.AddConst(dst, s.VecBytes)
+		m.AddConst(left, -s.Lanes())
+		m.JumpIf(left, AtLeast, 1, again)
+		m.FreeRows(rows)
+		m.FreeInts(dst, ldd, w, ldw, left, to, by)
+		m.Return()
+		cols = m.Int()
+		m.Label(more)
+	}
+}
+
+// severalCols is how many outputs several can have, severalRows how many rows of
+// so many it takes at a time: their chains are in registers, beside vectors of w
+// and x and a part, and their sums fit into one.
+func severalCols(s Spec) int {
+	cols := widest
+	for severalRows(s, cols) == 0 {
+		cols--
+	}
+	return cols
+}
+
+func severalRows(s Spec, cols int) int {
+	rows := max(s.Lanes()/cols, 1)
+	for ; rows > 0 && rows*cols*chains/s.Lanes()+min(rows, cols)+1+s.PartVecs > s.Vecs; rows-- {
+	}
+	return rows
+}
+
+// several is narrow for several outputs, which share what is loaded of x.
+func several(m Machine) {
+	s := m.Spec()
+	m.Func("several", sig(m, "func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)"),
+		"y[i,j] = act(bias[j] + Σ_k x[i,k]·w[j,k]),  i < rows, j < cols, k < n",
+		"",
+		"Each sum is sixteen chains of fused multiply-adds, as those of narrow. The",
+		"rows of y, x and w are as many bytes apart as follows each. cols is 2 to",
+		"severalCols, rows at least as many as are taken at a time.")
+	n := m.Int()
+	m.Arg(n, "n")
+	part := m.MakePart(n)
+	m.FreeInts(n)
+	cols := m.Int()
+	m.Arg(cols, "cols")
+	for c := 2; c <= severalCols(s); c++ {
+		more := m.NewLabel("more")
+		if c < severalCols(s) {
+			m.JumpIf(cols, NotEqual, c, more)
+		}
+		m.FreeInts(cols)
+		severalTiles(m, severalRows(s, c), c, part)
+		cols = m.Int()
+		m.Label(more)
+	}
+	m.FreePart(part)
+}
+
+// severalTiles computes all rows, r at a time, the last ones perhaps once more,
+// and returns from the function.
+func severalTiles(m Machine, r, cols int, part Part) {
+	again, done := m.NewLabel("rows"), m.NewLabel("done")
+	m.Label(again)
+	severalTile(m, r, cols, part)
+
+	m.Comment("the next %d rows, or the last ones", r)
+	left, by, p, ld := m.Int(), m.Int(), m.Int(), m.Int()
+	m.Arg(left, "rows")
+	m.AddConst(left, -r)
+	m.JumpIf(left, AtMost, 0, done)
+	m.Const(by, r)
+	if r > 1 {
+		enough := m.NewLabel("enough")
+		m.JumpIf(left, AtLeast, r, enough)
+		m.Copy(by, left)
+		m.Const(left, r)
+		m.Label(enough)
+	}
+	m.SetArg("rows", left)
+	for _, name := range []string{"y", "x"} {
+		m.Arg(ld, "ld"+name)
+		m.Mul(ld, by)
+		m.Arg(p, name)
+		m.Add(p, ld)
+		m.SetArg(name, p)
+	}
+	m.Jump(again)
+	m.Label(done)
+	m.FreeInts(left, by, p, ld)
+	m.Return()
+}
+
+func severalTile(m Machine, r, cols int, part Part) {
+	s := m.Spec()
+	vecs := chains / s.Lanes()
+	m.Comment("%d×%d sums: acc[i,j,0] = bias[j], the other lanes +0", r, cols)
+	p, ld, base, stride, n := m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
+	m.Arg(p, "bias")
+	acc := make([][][]Vec, r)
+	for i := range acc {
+		acc[i] = make([][]Vec, cols)
+		for j := range acc[i] {
+			acc[i][j] = m.VecsOf(vecs)
+			if i == 0 {
+				m.LoadOne(acc[i][j][0], At(p, j*s.Float.Size))
+			} else {
+				m.Move(acc[i][j][0], acc[0][j][0])
+			}
+			for _, v := range acc[i][j][1:] {
+				m.Zero(v)
+			}
+		}
+	}
+	m.Comment("acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])")
+	m.Arg(p, "w")
+	m.Arg(ld, "ldw")
+	m.Arg(base, "x")
+	m.Arg(stride, "ldx")
+	m.Arg(n, "n")
+	w, x := m.Rows(cols, p, ld), m.Rows(r, base, stride)
+	one, few := m.Vec(), m.VecsOf(min(r, cols))
+	part.Count = n
+	inBlocksOf(m, n, vecs, part, func(q int, p piece) {
+		if r < cols {
+			for i, v := range few {
+				p.load(m, q, v, x.At[i])
+			}
+			for j := range cols {
+				p.load(m, q, one, w.At[j])
+				for i, v := range few {
+					m.FMA(acc[i][j][q], v, one)
+				}
+			}
+			return
+		}
+		for j, v := range few {
+			p.load(m, q, v, w.At[j])
+		}
+		for i := range r {
+			p.load(m, q, one, x.At[i])
+			for j, v := range few {
+				m.FMA(acc[i][j][q], one, v)
+			}
+		}
+	}, func(bytes int) {
+		m.StepConst(w, bytes)
+		m.StepConst(x, bytes)
+	})
+	m.FreeVecs(few...)
+	m.FreeRows(w)
+	m.FreeRows(x)
+
+	m.Comment("y[i,j] = act(halved lanes)")
+	var sums []Vec
+	for _, row := range acc {
+		for _, vs := range row {
+			for half := vecs / 2; half > 0; half /= 2 {
+				for q := range half {
+					m.AddVec(vs[q], vs[q], vs[q+half])
+				}
+			}
+			m.FreeVecs(vs[1:]...)
+			sums = append(sums, vs[0])
+		}
+	}
+	m.Arg(base, "y")
+	m.Arg(stride, "ldy")
+	m.Arg(n, "act")
+	y := m.Rows(r, base, stride)
+	for from := 0; from < r*cols; from += s.Lanes() {
+		square := sums[from:min(from+s.Lanes(), r*cols)]
+		var at []Addr
+		for i := range square {
+			at = append(at, y.At[(from+i)/cols].Plus((from+i)%cols*s.Float.Size))
+		}
+		for len(square) < s.Lanes() {
+			v := m.Vec()
+			m.Zero(v)
+			square = append(slices.Clone(square), v)
+		}
+		v := m.FoldSquare(square)
+		finish(m, []Vec{v}, n, one)
+		m.StoreLanes(at, v, one)
+		m.FreeVecs(square...)
+	}
+	m.FreeVecs(one)
+	m.FreeRows(y)
+	m.FreeInts(p, ld, base, stride, n)
 }

@@ -3,9 +3,9 @@
 package kernels
 
 const (
-	abreastFew   = 5  // rows of a narrow layer that abreast computes,
-	abreastRows  = 16 // or more, up to these,
-	abreastTerms = 32 // of up to so many terms
+	abreastFew  = 2   // rows of a narrow layer that abreast computes,
+	abreastRows = 16  // or more, up to these,
+	abreastSize = 256 // of so many elements in all
 
 	bothCols    = 4       // outputs from which both pays whatever x is like,
 	bothRows    = 64      // else up to so many rows,
@@ -50,5 +50,58 @@ func (t *tiles[T]) backwardBoth(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act
 		}
 		t.both(dx.at(0, k), dx.pitch(), dw.at(k, 0), dw.pitch(), dy.at(0, 0), dy.pitch(), x.at(0, k), x.pitch(), w.at(k, 0), w.pitch(), rows, dw.Cols, dy.Rows)
 		k += rows - each
+	}
+}
+
+// forSeveral returns the widest tiles that can have several compute a layer, or
+// nil: it takes rows together and the outputs in groups.
+func (t *tiles[T]) forSeveral(y, x *Mat[T]) *tiles[T] {
+	if y.Cols == 1 || x.Cols <= lanes || x.Cols > maxRun {
+		return nil
+	}
+	for ; t != nil; t = t.half {
+		most := len(t.severalRows) - 1
+		if y.Rows >= t.severalRows[y.Cols/((y.Cols+most-1)/most)] {
+			return t
+		}
+	}
+	return nil
+}
+
+// forwardSeveral computes several outputs together, of many rows. The last rows
+// are perhaps computed twice.
+func (t *tiles[T]) forwardSeveral(y, x, w *Mat[T], b []T, act Activation) {
+	s := t.scratch.Get().(*scratch[T])
+	n := x.Cols
+	wt := s.turned(y.Cols, (n+lanes-1)/lanes*lanes, 0)
+	t.packColumns(wt.at(0, 0), wt.pitch(), w)
+	most := len(t.severalRows) - 1
+	for j, cols := 0, 0; j < y.Cols; j += cols {
+		cols = even(y.Cols-j, most)
+		bias := zero[T]()
+		if b != nil {
+			bias = &b[j]
+		}
+		tall := max(maxWork/2/cols/(n+lanes), t.severalRows[cols])
+		for i := 0; i < y.Rows; i += tall {
+			rows := min(tall, y.Rows-i)
+			if rows < t.severalRows[cols] {
+				rows = t.severalRows[cols]
+				i = y.Rows - rows
+			}
+			t.several(y.at(i, j), y.pitch(), x.at(i, 0), x.pitch(), wt.at(j, 0), wt.pitch(), bias, rows, cols, n, int(act))
+		}
+	}
+	t.scratch.Put(s)
+}
+
+// packColumns copies w, of few columns and at least as many rows as a vector has
+// lanes, column after column to dst, ldd bytes apart. The last rows are perhaps
+// copied twice.
+func (t *tiles[T]) packColumns(dst *T, ldd uintptr, w *Mat[T]) {
+	whole := w.Rows / t.lanes * t.lanes
+	t.columns(dst, ldd, w.at(0, 0), w.pitch(), whole, w.Cols)
+	if k := w.Rows - t.lanes; whole < w.Rows {
+		t.columns(plus(dst, uintptr(k)*size[T]()), ldd, w.at(k, 0), w.pitch(), t.lanes, w.Cols)
 	}
 }

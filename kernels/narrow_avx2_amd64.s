@@ -1788,6 +1788,1962 @@ more40:
 	VZEROUPPER
 	RET
 
+// func columnsAVX2F32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows int, cols int)
+// Requires: AVX
+TEXT ·columnsAVX2F32(SB), NOSPLIT, $0-48
+	MOVQ   cols+40(FP), AX
+	CMPQ   AX, $0x02
+	JNE    more1
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	IMUL3Q $0x08, DX, R11
+
+rows2:
+	VMOVSD      (CX), X1
+	VMOVSD      (CX)(DX*4), X0
+	VINSERTF128 $0x01, X0, Y1, Y1
+	VMOVSD      (CX)(DX*1), X2
+	VMOVSD      (CX)(R8*1), X0
+	VINSERTF128 $0x01, X0, Y2, Y2
+	VMOVSD      (CX)(DX*2), X3
+	VMOVSD      (CX)(DI*2), X0
+	VINSERTF128 $0x01, X0, Y3, Y3
+	VMOVSD      (CX)(DI*1), X4
+	VMOVSD      (CX)(R9*1), X0
+	VINSERTF128 $0x01, X0, Y4, Y4
+	VUNPCKHPS   Y2, Y1, Y0
+	VUNPCKLPS   Y2, Y1, Y1
+	VUNPCKHPS   Y4, Y3, Y2
+	VUNPCKLPS   Y4, Y3, Y3
+	VUNPCKHPD   Y3, Y1, Y4
+	VUNPCKLPD   Y3, Y1, Y1
+	VUNPCKHPD   Y2, Y0, Y3
+	VUNPCKLPD   Y2, Y0, Y0
+	MOVQ        AX, R10
+	VMOVUPS     Y1, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y4, (R10)
+	ADDQ        BX, R10
+	ADDQ        R11, CX
+	ADDQ        $0x20, AX
+	SUBQ        $0x08, SI
+	CMPQ        SI, $0x01
+	JGE         rows2
+	VXORPS      X15, X15, X15
+	VZEROUPPER
+	RET
+
+more1:
+	CMPQ   AX, $0x03
+	JNE    more3
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	IMUL3Q $0x08, DX, R11
+
+rows4:
+	VMOVSD      (CX), X1
+	VINSERTPS   $0x20, 8(CX), X1, X1
+	VMOVSD      (CX)(DX*4), X0
+	VINSERTPS   $0x20, 8(CX)(DX*4), X0, X0
+	VINSERTF128 $0x01, X0, Y1, Y1
+	VMOVSD      (CX)(DX*1), X2
+	VINSERTPS   $0x20, 8(CX)(DX*1), X2, X2
+	VMOVSD      (CX)(R8*1), X0
+	VINSERTPS   $0x20, 8(CX)(R8*1), X0, X0
+	VINSERTF128 $0x01, X0, Y2, Y2
+	VMOVSD      (CX)(DX*2), X3
+	VINSERTPS   $0x20, 8(CX)(DX*2), X3, X3
+	VMOVSD      (CX)(DI*2), X0
+	VINSERTPS   $0x20, 8(CX)(DI*2), X0, X0
+	VINSERTF128 $0x01, X0, Y3, Y3
+	VMOVSD      (CX)(DI*1), X4
+	VINSERTPS   $0x20, 8(CX)(DI*1), X4, X4
+	VMOVSD      (CX)(R9*1), X0
+	VINSERTPS   $0x20, 8(CX)(R9*1), X0, X0
+	VINSERTF128 $0x01, X0, Y4, Y4
+	VUNPCKHPS   Y2, Y1, Y0
+	VUNPCKLPS   Y2, Y1, Y1
+	VUNPCKHPS   Y4, Y3, Y2
+	VUNPCKLPS   Y4, Y3, Y3
+	VUNPCKHPD   Y3, Y1, Y4
+	VUNPCKLPD   Y3, Y1, Y1
+	VUNPCKHPD   Y2, Y0, Y3
+	VUNPCKLPD   Y2, Y0, Y0
+	MOVQ        AX, R10
+	VMOVUPS     Y1, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y4, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y0, (R10)
+	ADDQ        BX, R10
+	ADDQ        R11, CX
+	ADDQ        $0x20, AX
+	SUBQ        $0x08, SI
+	CMPQ        SI, $0x01
+	JGE         rows4
+	VXORPS      X15, X15, X15
+	VZEROUPPER
+	RET
+
+more3:
+	CMPQ   AX, $0x04
+	JNE    more5
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	IMUL3Q $0x08, DX, R11
+
+rows6:
+	VMOVUPS     (CX), X1
+	VINSERTF128 $0x01, (CX)(DX*4), Y1, Y1
+	VMOVUPS     (CX)(DX*1), X2
+	VINSERTF128 $0x01, (CX)(R8*1), Y2, Y2
+	VMOVUPS     (CX)(DX*2), X3
+	VINSERTF128 $0x01, (CX)(DI*2), Y3, Y3
+	VMOVUPS     (CX)(DI*1), X4
+	VINSERTF128 $0x01, (CX)(R9*1), Y4, Y4
+	VUNPCKHPS   Y2, Y1, Y0
+	VUNPCKLPS   Y2, Y1, Y1
+	VUNPCKHPS   Y4, Y3, Y2
+	VUNPCKLPS   Y4, Y3, Y3
+	VUNPCKHPD   Y3, Y1, Y4
+	VUNPCKLPD   Y3, Y1, Y1
+	VUNPCKHPD   Y2, Y0, Y3
+	VUNPCKLPD   Y2, Y0, Y0
+	MOVQ        AX, R10
+	VMOVUPS     Y1, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y4, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y0, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y3, (R10)
+	ADDQ        BX, R10
+	ADDQ        R11, CX
+	ADDQ        $0x20, AX
+	SUBQ        $0x08, SI
+	CMPQ        SI, $0x01
+	JGE         rows6
+	VXORPS      X15, X15, X15
+	VZEROUPPER
+	RET
+
+more5:
+	CMPQ   AX, $0x05
+	JNE    more7
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	IMUL3Q $0x08, DX, R11
+
+rows8:
+	VMOVUPS     (CX), X1
+	VINSERTF128 $0x01, (CX)(DX*4), Y1, Y1
+	VMOVUPS     (CX)(DX*1), X2
+	VINSERTF128 $0x01, (CX)(R8*1), Y2, Y2
+	VMOVUPS     (CX)(DX*2), X3
+	VINSERTF128 $0x01, (CX)(DI*2), Y3, Y3
+	VMOVUPS     (CX)(DI*1), X4
+	VINSERTF128 $0x01, (CX)(R9*1), Y4, Y4
+	VUNPCKHPS   Y2, Y1, Y0
+	VUNPCKLPS   Y2, Y1, Y1
+	VUNPCKHPS   Y4, Y3, Y2
+	VUNPCKLPS   Y4, Y3, Y3
+	VUNPCKHPD   Y3, Y1, Y4
+	VUNPCKLPD   Y3, Y1, Y1
+	VUNPCKHPD   Y2, Y0, Y3
+	VUNPCKLPD   Y2, Y0, Y0
+	VMOVSS      16(CX), X5
+	VMOVSS      16(CX)(DX*4), X2
+	VINSERTF128 $0x01, X2, Y5, Y5
+	VMOVSS      16(CX)(DX*1), X6
+	VMOVSS      16(CX)(R8*1), X2
+	VINSERTF128 $0x01, X2, Y6, Y6
+	VMOVSS      16(CX)(DX*2), X7
+	VMOVSS      16(CX)(DI*2), X2
+	VINSERTF128 $0x01, X2, Y7, Y7
+	VMOVSS      16(CX)(DI*1), X8
+	VMOVSS      16(CX)(R9*1), X2
+	VINSERTF128 $0x01, X2, Y8, Y8
+	VUNPCKHPS   Y6, Y5, Y2
+	VUNPCKLPS   Y6, Y5, Y5
+	VUNPCKHPS   Y8, Y7, Y6
+	VUNPCKLPS   Y8, Y7, Y7
+	VUNPCKHPD   Y7, Y5, Y8
+	VUNPCKLPD   Y7, Y5, Y5
+	VUNPCKHPD   Y6, Y2, Y7
+	VUNPCKLPD   Y6, Y2, Y2
+	MOVQ        AX, R10
+	VMOVUPS     Y1, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y4, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y0, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y3, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y5, (R10)
+	ADDQ        BX, R10
+	ADDQ        R11, CX
+	ADDQ        $0x20, AX
+	SUBQ        $0x08, SI
+	CMPQ        SI, $0x01
+	JGE         rows8
+	VXORPS      X15, X15, X15
+	VZEROUPPER
+	RET
+
+more7:
+	CMPQ   AX, $0x06
+	JNE    more9
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	IMUL3Q $0x08, DX, R11
+
+rows10:
+	VMOVUPS     (CX), X1
+	VINSERTF128 $0x01, (CX)(DX*4), Y1, Y1
+	VMOVUPS     (CX)(DX*1), X2
+	VINSERTF128 $0x01, (CX)(R8*1), Y2, Y2
+	VMOVUPS     (CX)(DX*2), X3
+	VINSERTF128 $0x01, (CX)(DI*2), Y3, Y3
+	VMOVUPS     (CX)(DI*1), X4
+	VINSERTF128 $0x01, (CX)(R9*1), Y4, Y4
+	VUNPCKHPS   Y2, Y1, Y0
+	VUNPCKLPS   Y2, Y1, Y1
+	VUNPCKHPS   Y4, Y3, Y2
+	VUNPCKLPS   Y4, Y3, Y3
+	VUNPCKHPD   Y3, Y1, Y4
+	VUNPCKLPD   Y3, Y1, Y1
+	VUNPCKHPD   Y2, Y0, Y3
+	VUNPCKLPD   Y2, Y0, Y0
+	VMOVSD      16(CX), X5
+	VMOVSD      16(CX)(DX*4), X2
+	VINSERTF128 $0x01, X2, Y5, Y5
+	VMOVSD      16(CX)(DX*1), X6
+	VMOVSD      16(CX)(R8*1), X2
+	VINSERTF128 $0x01, X2, Y6, Y6
+	VMOVSD      16(CX)(DX*2), X7
+	VMOVSD      16(CX)(DI*2), X2
+	VINSERTF128 $0x01, X2, Y7, Y7
+	VMOVSD      16(CX)(DI*1), X8
+	VMOVSD      16(CX)(R9*1), X2
+	VINSERTF128 $0x01, X2, Y8, Y8
+	VUNPCKHPS   Y6, Y5, Y2
+	VUNPCKLPS   Y6, Y5, Y5
+	VUNPCKHPS   Y8, Y7, Y6
+	VUNPCKLPS   Y8, Y7, Y7
+	VUNPCKHPD   Y7, Y5, Y8
+	VUNPCKLPD   Y7, Y5, Y5
+	VUNPCKHPD   Y6, Y2, Y7
+	VUNPCKLPD   Y6, Y2, Y2
+	MOVQ        AX, R10
+	VMOVUPS     Y1, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y4, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y0, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y3, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y5, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y8, (R10)
+	ADDQ        BX, R10
+	ADDQ        R11, CX
+	ADDQ        $0x20, AX
+	SUBQ        $0x08, SI
+	CMPQ        SI, $0x01
+	JGE         rows10
+	VXORPS      X15, X15, X15
+	VZEROUPPER
+	RET
+
+more9:
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	IMUL3Q $0x08, DX, R11
+
+rows12:
+	VMOVUPS     (CX), X1
+	VINSERTF128 $0x01, (CX)(DX*4), Y1, Y1
+	VMOVUPS     (CX)(DX*1), X2
+	VINSERTF128 $0x01, (CX)(R8*1), Y2, Y2
+	VMOVUPS     (CX)(DX*2), X3
+	VINSERTF128 $0x01, (CX)(DI*2), Y3, Y3
+	VMOVUPS     (CX)(DI*1), X4
+	VINSERTF128 $0x01, (CX)(R9*1), Y4, Y4
+	VUNPCKHPS   Y2, Y1, Y0
+	VUNPCKLPS   Y2, Y1, Y1
+	VUNPCKHPS   Y4, Y3, Y2
+	VUNPCKLPS   Y4, Y3, Y3
+	VUNPCKHPD   Y3, Y1, Y4
+	VUNPCKLPD   Y3, Y1, Y1
+	VUNPCKHPD   Y2, Y0, Y3
+	VUNPCKLPD   Y2, Y0, Y0
+	VMOVSD      16(CX), X5
+	VINSERTPS   $0x20, 24(CX), X5, X5
+	VMOVSD      16(CX)(DX*4), X2
+	VINSERTPS   $0x20, 24(CX)(DX*4), X2, X2
+	VINSERTF128 $0x01, X2, Y5, Y5
+	VMOVSD      16(CX)(DX*1), X6
+	VINSERTPS   $0x20, 24(CX)(DX*1), X6, X6
+	VMOVSD      16(CX)(R8*1), X2
+	VINSERTPS   $0x20, 24(CX)(R8*1), X2, X2
+	VINSERTF128 $0x01, X2, Y6, Y6
+	VMOVSD      16(CX)(DX*2), X7
+	VINSERTPS   $0x20, 24(CX)(DX*2), X7, X7
+	VMOVSD      16(CX)(DI*2), X2
+	VINSERTPS   $0x20, 24(CX)(DI*2), X2, X2
+	VINSERTF128 $0x01, X2, Y7, Y7
+	VMOVSD      16(CX)(DI*1), X8
+	VINSERTPS   $0x20, 24(CX)(DI*1), X8, X8
+	VMOVSD      16(CX)(R9*1), X2
+	VINSERTPS   $0x20, 24(CX)(R9*1), X2, X2
+	VINSERTF128 $0x01, X2, Y8, Y8
+	VUNPCKHPS   Y6, Y5, Y2
+	VUNPCKLPS   Y6, Y5, Y5
+	VUNPCKHPS   Y8, Y7, Y6
+	VUNPCKLPS   Y8, Y7, Y7
+	VUNPCKHPD   Y7, Y5, Y8
+	VUNPCKLPD   Y7, Y5, Y5
+	VUNPCKHPD   Y6, Y2, Y7
+	VUNPCKLPD   Y6, Y2, Y2
+	MOVQ        AX, R10
+	VMOVUPS     Y1, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y4, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y0, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y3, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y5, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y8, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y2, (R10)
+	ADDQ        BX, R10
+	ADDQ        R11, CX
+	ADDQ        $0x20, AX
+	SUBQ        $0x08, SI
+	CMPQ        SI, $0x01
+	JGE         rows12
+	VXORPS      X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func columnsAVX2F64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int, cols int)
+// Requires: AVX
+TEXT ·columnsAVX2F64(SB), NOSPLIT, $0-48
+	MOVQ   cols+40(FP), AX
+	CMPQ   AX, $0x02
+	JNE    more1
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	IMUL3Q $0x04, DX, R9
+
+rows2:
+	VMOVUPD     (CX), X1
+	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
+	VMOVUPD     (CX)(DX*1), X2
+	VINSERTF128 $0x01, (CX)(DI*1), Y2, Y2
+	VUNPCKHPD   Y2, Y1, Y0
+	VUNPCKLPD   Y2, Y1, Y1
+	MOVQ        AX, R8
+	VMOVUPD     Y1, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y0, (R8)
+	ADDQ        BX, R8
+	ADDQ        R9, CX
+	ADDQ        $0x20, AX
+	SUBQ        $0x04, SI
+	CMPQ        SI, $0x01
+	JGE         rows2
+	VXORPS      X15, X15, X15
+	VZEROUPPER
+	RET
+
+more1:
+	CMPQ   AX, $0x03
+	JNE    more3
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	IMUL3Q $0x04, DX, R9
+
+rows4:
+	VMOVUPD     (CX), X1
+	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
+	VMOVUPD     (CX)(DX*1), X2
+	VINSERTF128 $0x01, (CX)(DI*1), Y2, Y2
+	VUNPCKHPD   Y2, Y1, Y0
+	VUNPCKLPD   Y2, Y1, Y1
+	VMOVSD      16(CX), X3
+	VMOVSD      16(CX)(DX*2), X2
+	VINSERTF128 $0x01, X2, Y3, Y3
+	VMOVSD      16(CX)(DX*1), X4
+	VMOVSD      16(CX)(DI*1), X2
+	VINSERTF128 $0x01, X2, Y4, Y4
+	VUNPCKHPD   Y4, Y3, Y2
+	VUNPCKLPD   Y4, Y3, Y3
+	MOVQ        AX, R8
+	VMOVUPD     Y1, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y0, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y3, (R8)
+	ADDQ        BX, R8
+	ADDQ        R9, CX
+	ADDQ        $0x20, AX
+	SUBQ        $0x04, SI
+	CMPQ        SI, $0x01
+	JGE         rows4
+	VXORPS      X15, X15, X15
+	VZEROUPPER
+	RET
+
+more3:
+	CMPQ   AX, $0x04
+	JNE    more5
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	IMUL3Q $0x04, DX, R9
+
+rows6:
+	VMOVUPD     (CX), X1
+	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
+	VMOVUPD     (CX)(DX*1), X2
+	VINSERTF128 $0x01, (CX)(DI*1), Y2, Y2
+	VUNPCKHPD   Y2, Y1, Y0
+	VUNPCKLPD   Y2, Y1, Y1
+	VMOVUPD     16(CX), X3
+	VINSERTF128 $0x01, 16(CX)(DX*2), Y3, Y3
+	VMOVUPD     16(CX)(DX*1), X4
+	VINSERTF128 $0x01, 16(CX)(DI*1), Y4, Y4
+	VUNPCKHPD   Y4, Y3, Y2
+	VUNPCKLPD   Y4, Y3, Y3
+	MOVQ        AX, R8
+	VMOVUPD     Y1, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y0, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y3, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y2, (R8)
+	ADDQ        BX, R8
+	ADDQ        R9, CX
+	ADDQ        $0x20, AX
+	SUBQ        $0x04, SI
+	CMPQ        SI, $0x01
+	JGE         rows6
+	VXORPS      X15, X15, X15
+	VZEROUPPER
+	RET
+
+more5:
+	CMPQ   AX, $0x05
+	JNE    more7
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	IMUL3Q $0x04, DX, R9
+
+rows8:
+	VMOVUPD     (CX), X1
+	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
+	VMOVUPD     (CX)(DX*1), X2
+	VINSERTF128 $0x01, (CX)(DI*1), Y2, Y2
+	VUNPCKHPD   Y2, Y1, Y0
+	VUNPCKLPD   Y2, Y1, Y1
+	VMOVUPD     16(CX), X3
+	VINSERTF128 $0x01, 16(CX)(DX*2), Y3, Y3
+	VMOVUPD     16(CX)(DX*1), X4
+	VINSERTF128 $0x01, 16(CX)(DI*1), Y4, Y4
+	VUNPCKHPD   Y4, Y3, Y2
+	VUNPCKLPD   Y4, Y3, Y3
+	VMOVSD      32(CX), X5
+	VMOVSD      32(CX)(DX*2), X4
+	VINSERTF128 $0x01, X4, Y5, Y5
+	VMOVSD      32(CX)(DX*1), X6
+	VMOVSD      32(CX)(DI*1), X4
+	VINSERTF128 $0x01, X4, Y6, Y6
+	VUNPCKHPD   Y6, Y5, Y4
+	VUNPCKLPD   Y6, Y5, Y5
+	MOVQ        AX, R8
+	VMOVUPD     Y1, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y0, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y3, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y2, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y5, (R8)
+	ADDQ        BX, R8
+	ADDQ        R9, CX
+	ADDQ        $0x20, AX
+	SUBQ        $0x04, SI
+	CMPQ        SI, $0x01
+	JGE         rows8
+	VXORPS      X15, X15, X15
+	VZEROUPPER
+	RET
+
+more7:
+	CMPQ   AX, $0x06
+	JNE    more9
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	IMUL3Q $0x04, DX, R9
+
+rows10:
+	VMOVUPD     (CX), X1
+	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
+	VMOVUPD     (CX)(DX*1), X2
+	VINSERTF128 $0x01, (CX)(DI*1), Y2, Y2
+	VUNPCKHPD   Y2, Y1, Y0
+	VUNPCKLPD   Y2, Y1, Y1
+	VMOVUPD     16(CX), X3
+	VINSERTF128 $0x01, 16(CX)(DX*2), Y3, Y3
+	VMOVUPD     16(CX)(DX*1), X4
+	VINSERTF128 $0x01, 16(CX)(DI*1), Y4, Y4
+	VUNPCKHPD   Y4, Y3, Y2
+	VUNPCKLPD   Y4, Y3, Y3
+	VMOVUPD     32(CX), X5
+	VINSERTF128 $0x01, 32(CX)(DX*2), Y5, Y5
+	VMOVUPD     32(CX)(DX*1), X6
+	VINSERTF128 $0x01, 32(CX)(DI*1), Y6, Y6
+	VUNPCKHPD   Y6, Y5, Y4
+	VUNPCKLPD   Y6, Y5, Y5
+	MOVQ        AX, R8
+	VMOVUPD     Y1, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y0, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y3, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y2, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y5, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y4, (R8)
+	ADDQ        BX, R8
+	ADDQ        R9, CX
+	ADDQ        $0x20, AX
+	SUBQ        $0x04, SI
+	CMPQ        SI, $0x01
+	JGE         rows10
+	VXORPS      X15, X15, X15
+	VZEROUPPER
+	RET
+
+more9:
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	IMUL3Q $0x04, DX, R9
+
+rows12:
+	VMOVUPD     (CX), X1
+	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
+	VMOVUPD     (CX)(DX*1), X2
+	VINSERTF128 $0x01, (CX)(DI*1), Y2, Y2
+	VUNPCKHPD   Y2, Y1, Y0
+	VUNPCKLPD   Y2, Y1, Y1
+	VMOVUPD     16(CX), X3
+	VINSERTF128 $0x01, 16(CX)(DX*2), Y3, Y3
+	VMOVUPD     16(CX)(DX*1), X4
+	VINSERTF128 $0x01, 16(CX)(DI*1), Y4, Y4
+	VUNPCKHPD   Y4, Y3, Y2
+	VUNPCKLPD   Y4, Y3, Y3
+	VMOVUPD     32(CX), X5
+	VINSERTF128 $0x01, 32(CX)(DX*2), Y5, Y5
+	VMOVUPD     32(CX)(DX*1), X6
+	VINSERTF128 $0x01, 32(CX)(DI*1), Y6, Y6
+	VUNPCKHPD   Y6, Y5, Y4
+	VUNPCKLPD   Y6, Y5, Y5
+	VMOVSD      48(CX), X7
+	VMOVSD      48(CX)(DX*2), X6
+	VINSERTF128 $0x01, X6, Y7, Y7
+	VMOVSD      48(CX)(DX*1), X8
+	VMOVSD      48(CX)(DI*1), X6
+	VINSERTF128 $0x01, X6, Y8, Y8
+	VUNPCKHPD   Y8, Y7, Y6
+	VUNPCKLPD   Y8, Y7, Y7
+	MOVQ        AX, R8
+	VMOVUPD     Y1, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y0, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y3, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y2, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y5, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y4, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y7, (R8)
+	ADDQ        BX, R8
+	ADDQ        R9, CX
+	ADDQ        $0x20, AX
+	SUBQ        $0x04, SI
+	CMPQ        SI, $0x01
+	JGE         rows12
+	VXORPS      X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func severalAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+// Requires: AVX, FMA3
+TEXT ·severalAVX2F32(SB), NOSPLIT, $0-88
+	MOVQ    n+72(FP), AX
+	MOVQ    AX, BX
+	ANDQ    $0x07, BX
+	IMUL3Q  $0x04, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+	MOVQ    cols+64(FP), AX
+	CMPQ    AX, $0x02
+	JNE     more1
+
+rows2:
+	// 3×2 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ    bias+48(FP), AX
+	VMOVSS  (AX), X1
+	VXORPS  Y2, Y2, Y2
+	VMOVSS  4(AX), X3
+	VXORPS  Y4, Y4, Y4
+	VMOVAPS Y1, Y5
+	VXORPS  Y6, Y6, Y6
+	VMOVAPS Y3, Y7
+	VXORPS  Y8, Y8, Y8
+	VMOVAPS Y1, Y9
+	VXORPS  Y10, Y10, Y10
+	VMOVAPS Y3, Y11
+	VXORPS  Y12, Y12, Y12
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVQ w+32(FP), AX
+	MOVQ ldw+40(FP), BX
+	MOVQ x+16(FP), CX
+	MOVQ ldx+24(FP), DX
+	MOVQ n+72(FP), SI
+	CMPQ SI, $0x10
+	JLT  tail5
+
+block4:
+	VMOVUPS     (AX), Y14
+	VMOVUPS     (AX)(BX*1), Y15
+	VMOVUPS     (CX), Y13
+	VFMADD231PS Y14, Y13, Y1
+	VFMADD231PS Y15, Y13, Y3
+	VMOVUPS     (CX)(DX*1), Y13
+	VFMADD231PS Y14, Y13, Y5
+	VFMADD231PS Y15, Y13, Y7
+	VMOVUPS     (CX)(DX*2), Y13
+	VFMADD231PS Y14, Y13, Y9
+	VFMADD231PS Y15, Y13, Y11
+	VMOVUPS     32(AX), Y14
+	VMOVUPS     32(AX)(BX*1), Y15
+	VMOVUPS     32(CX), Y13
+	VFMADD231PS Y14, Y13, Y2
+	VFMADD231PS Y15, Y13, Y4
+	VMOVUPS     32(CX)(DX*1), Y13
+	VFMADD231PS Y14, Y13, Y6
+	VFMADD231PS Y15, Y13, Y8
+	VMOVUPS     32(CX)(DX*2), Y13
+	VFMADD231PS Y14, Y13, Y10
+	VFMADD231PS Y15, Y13, Y12
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block4
+
+tail5:
+	TESTQ       SI, SI
+	JLE         end6
+	CMPQ        SI, $0x08
+	JLT         part7
+	VMOVUPS     (AX), Y14
+	VMOVUPS     (AX)(BX*1), Y15
+	VMOVUPS     (CX), Y13
+	VFMADD231PS Y14, Y13, Y1
+	VFMADD231PS Y15, Y13, Y3
+	VMOVUPS     (CX)(DX*1), Y13
+	VFMADD231PS Y14, Y13, Y5
+	VFMADD231PS Y15, Y13, Y7
+	VMOVUPS     (CX)(DX*2), Y13
+	VFMADD231PS Y14, Y13, Y9
+	VFMADD231PS Y15, Y13, Y11
+	JMP         over8
+
+part7:
+	VMASKMOVPS  (AX), Y0, Y14
+	VMASKMOVPS  (AX)(BX*1), Y0, Y15
+	VMASKMOVPS  (CX), Y0, Y13
+	VFMADD231PS Y14, Y13, Y1
+	VFMADD231PS Y15, Y13, Y3
+	VMASKMOVPS  (CX)(DX*1), Y0, Y13
+	VFMADD231PS Y14, Y13, Y5
+	VFMADD231PS Y15, Y13, Y7
+	VMASKMOVPS  (CX)(DX*2), Y0, Y13
+	VFMADD231PS Y14, Y13, Y9
+	VFMADD231PS Y15, Y13, Y11
+	JMP         end6
+
+over8:
+	CMPQ        SI, $0x08
+	JLE         end6
+	VMASKMOVPS  32(AX), Y0, Y14
+	VMASKMOVPS  32(AX)(BX*1), Y0, Y15
+	VMASKMOVPS  32(CX), Y0, Y13
+	VFMADD231PS Y14, Y13, Y2
+	VFMADD231PS Y15, Y13, Y4
+	VMASKMOVPS  32(CX)(DX*1), Y0, Y13
+	VFMADD231PS Y14, Y13, Y6
+	VFMADD231PS Y15, Y13, Y8
+	VMASKMOVPS  32(CX)(DX*2), Y0, Y13
+	VFMADD231PS Y14, Y13, Y10
+	VFMADD231PS Y15, Y13, Y12
+
+end6:
+	// y[i,j] = act(halved lanes)
+	VADDPS     Y2, Y1, Y1
+	VADDPS     Y4, Y3, Y3
+	VADDPS     Y6, Y5, Y5
+	VADDPS     Y8, Y7, Y7
+	VADDPS     Y10, Y9, Y9
+	VADDPS     Y12, Y11, Y11
+	MOVQ       y+0(FP), CX
+	MOVQ       ldy+8(FP), DX
+	MOVQ       act+80(FP), SI
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y4, Y4, Y4
+	VPERM2F128 $0x31, Y9, Y1, Y6
+	VPERM2F128 $0x20, Y9, Y1, Y1
+	VADDPS     Y6, Y1, Y1
+	VPERM2F128 $0x31, Y11, Y3, Y6
+	VPERM2F128 $0x20, Y11, Y3, Y3
+	VADDPS     Y6, Y3, Y3
+	VPERM2F128 $0x31, Y2, Y5, Y6
+	VPERM2F128 $0x20, Y2, Y5, Y5
+	VADDPS     Y6, Y5, Y5
+	VPERM2F128 $0x31, Y4, Y7, Y6
+	VPERM2F128 $0x20, Y4, Y7, Y7
+	VADDPS     Y6, Y7, Y7
+	VUNPCKHPD  Y3, Y1, Y6
+	VUNPCKLPD  Y3, Y1, Y1
+	VADDPS     Y6, Y1, Y1
+	VUNPCKHPD  Y7, Y5, Y6
+	VUNPCKLPD  Y7, Y5, Y5
+	VADDPS     Y6, Y5, Y5
+	VSHUFPS    $0xdd, Y5, Y1, Y6
+	VSHUFPS    $0x88, Y5, Y1, Y1
+	VADDPS     Y6, Y1, Y1
+	VXORPS     Y13, Y13, Y13
+	VADDPS     Y13, Y1, Y1
+	CMPQ       SI, $0x01
+	JNE        linear10
+	VMAXPS     Y1, Y13, Y1
+
+linear10:
+	VMOVSS       X1, (CX)
+	VEXTRACTPS   $0x01, X1, 4(CX)
+	VEXTRACTPS   $0x02, X1, (CX)(DX*1)
+	VEXTRACTPS   $0x03, X1, 4(CX)(DX*1)
+	VEXTRACTF128 $0x01, Y1, X13
+	VMOVSS       X13, (CX)(DX*2)
+	VEXTRACTPS   $0x01, X13, 4(CX)(DX*2)
+
+	// the next 3 rows, or the last ones
+	MOVQ  rows+56(FP), AX
+	SUBQ  $0x03, AX
+	TESTQ AX, AX
+	JLE   done3
+	MOVQ  $0x00000003, BX
+	CMPQ  AX, $0x03
+	JGE   enough11
+	MOVQ  AX, BX
+	MOVQ  $0x00000003, AX
+
+enough11:
+	MOVQ  AX, rows+56(FP)
+	MOVQ  ldy+8(FP), DX
+	IMULQ BX, DX
+	MOVQ  y+0(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, y+0(FP)
+	MOVQ  ldx+24(FP), DX
+	IMULQ BX, DX
+	MOVQ  x+16(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, x+16(FP)
+	JMP   rows2
+
+done3:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+more1:
+	CMPQ AX, $0x03
+	JNE  more12
+
+rows13:
+	// 2×3 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ    bias+48(FP), AX
+	VMOVSS  (AX), X1
+	VXORPS  Y2, Y2, Y2
+	VMOVSS  4(AX), X3
+	VXORPS  Y4, Y4, Y4
+	VMOVSS  8(AX), X5
+	VXORPS  Y6, Y6, Y6
+	VMOVAPS Y1, Y7
+	VXORPS  Y8, Y8, Y8
+	VMOVAPS Y3, Y9
+	VXORPS  Y10, Y10, Y10
+	VMOVAPS Y5, Y11
+	VXORPS  Y12, Y12, Y12
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVQ w+32(FP), AX
+	MOVQ ldw+40(FP), BX
+	MOVQ x+16(FP), CX
+	MOVQ ldx+24(FP), DX
+	MOVQ n+72(FP), SI
+	CMPQ SI, $0x10
+	JLT  tail16
+
+block15:
+	VMOVUPS     (CX), Y14
+	VMOVUPS     (CX)(DX*1), Y15
+	VMOVUPS     (AX), Y13
+	VFMADD231PS Y13, Y14, Y1
+	VFMADD231PS Y13, Y15, Y7
+	VMOVUPS     (AX)(BX*1), Y13
+	VFMADD231PS Y13, Y14, Y3
+	VFMADD231PS Y13, Y15, Y9
+	VMOVUPS     (AX)(BX*2), Y13
+	VFMADD231PS Y13, Y14, Y5
+	VFMADD231PS Y13, Y15, Y11
+	VMOVUPS     32(CX), Y14
+	VMOVUPS     32(CX)(DX*1), Y15
+	VMOVUPS     32(AX), Y13
+	VFMADD231PS Y13, Y14, Y2
+	VFMADD231PS Y13, Y15, Y8
+	VMOVUPS     32(AX)(BX*1), Y13
+	VFMADD231PS Y13, Y14, Y4
+	VFMADD231PS Y13, Y15, Y10
+	VMOVUPS     32(AX)(BX*2), Y13
+	VFMADD231PS Y13, Y14, Y6
+	VFMADD231PS Y13, Y15, Y12
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block15
+
+tail16:
+	TESTQ       SI, SI
+	JLE         end17
+	CMPQ        SI, $0x08
+	JLT         part18
+	VMOVUPS     (CX), Y14
+	VMOVUPS     (CX)(DX*1), Y15
+	VMOVUPS     (AX), Y13
+	VFMADD231PS Y13, Y14, Y1
+	VFMADD231PS Y13, Y15, Y7
+	VMOVUPS     (AX)(BX*1), Y13
+	VFMADD231PS Y13, Y14, Y3
+	VFMADD231PS Y13, Y15, Y9
+	VMOVUPS     (AX)(BX*2), Y13
+	VFMADD231PS Y13, Y14, Y5
+	VFMADD231PS Y13, Y15, Y11
+	JMP         over19
+
+part18:
+	VMASKMOVPS  (CX), Y0, Y14
+	VMASKMOVPS  (CX)(DX*1), Y0, Y15
+	VMASKMOVPS  (AX), Y0, Y13
+	VFMADD231PS Y13, Y14, Y1
+	VFMADD231PS Y13, Y15, Y7
+	VMASKMOVPS  (AX)(BX*1), Y0, Y13
+	VFMADD231PS Y13, Y14, Y3
+	VFMADD231PS Y13, Y15, Y9
+	VMASKMOVPS  (AX)(BX*2), Y0, Y13
+	VFMADD231PS Y13, Y14, Y5
+	VFMADD231PS Y13, Y15, Y11
+	JMP         end17
+
+over19:
+	CMPQ        SI, $0x08
+	JLE         end17
+	VMASKMOVPS  32(CX), Y0, Y14
+	VMASKMOVPS  32(CX)(DX*1), Y0, Y15
+	VMASKMOVPS  32(AX), Y0, Y13
+	VFMADD231PS Y13, Y14, Y2
+	VFMADD231PS Y13, Y15, Y8
+	VMASKMOVPS  32(AX)(BX*1), Y0, Y13
+	VFMADD231PS Y13, Y14, Y4
+	VFMADD231PS Y13, Y15, Y10
+	VMASKMOVPS  32(AX)(BX*2), Y0, Y13
+	VFMADD231PS Y13, Y14, Y6
+	VFMADD231PS Y13, Y15, Y12
+
+end17:
+	// y[i,j] = act(halved lanes)
+	VADDPS     Y2, Y1, Y1
+	VADDPS     Y4, Y3, Y3
+	VADDPS     Y6, Y5, Y5
+	VADDPS     Y8, Y7, Y7
+	VADDPS     Y10, Y9, Y9
+	VADDPS     Y12, Y11, Y11
+	MOVQ       y+0(FP), CX
+	MOVQ       ldy+8(FP), DX
+	MOVQ       act+80(FP), SI
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y4, Y4, Y4
+	VPERM2F128 $0x31, Y9, Y1, Y6
+	VPERM2F128 $0x20, Y9, Y1, Y1
+	VADDPS     Y6, Y1, Y1
+	VPERM2F128 $0x31, Y11, Y3, Y6
+	VPERM2F128 $0x20, Y11, Y3, Y3
+	VADDPS     Y6, Y3, Y3
+	VPERM2F128 $0x31, Y2, Y5, Y6
+	VPERM2F128 $0x20, Y2, Y5, Y5
+	VADDPS     Y6, Y5, Y5
+	VPERM2F128 $0x31, Y4, Y7, Y6
+	VPERM2F128 $0x20, Y4, Y7, Y7
+	VADDPS     Y6, Y7, Y7
+	VUNPCKHPD  Y3, Y1, Y6
+	VUNPCKLPD  Y3, Y1, Y1
+	VADDPS     Y6, Y1, Y1
+	VUNPCKHPD  Y7, Y5, Y6
+	VUNPCKLPD  Y7, Y5, Y5
+	VADDPS     Y6, Y5, Y5
+	VSHUFPS    $0xdd, Y5, Y1, Y6
+	VSHUFPS    $0x88, Y5, Y1, Y1
+	VADDPS     Y6, Y1, Y1
+	VXORPS     Y13, Y13, Y13
+	VADDPS     Y13, Y1, Y1
+	CMPQ       SI, $0x01
+	JNE        linear21
+	VMAXPS     Y1, Y13, Y1
+
+linear21:
+	VMOVSS       X1, (CX)
+	VEXTRACTPS   $0x01, X1, 4(CX)
+	VEXTRACTPS   $0x02, X1, 8(CX)
+	VEXTRACTPS   $0x03, X1, (CX)(DX*1)
+	VEXTRACTF128 $0x01, Y1, X13
+	VMOVSS       X13, 4(CX)(DX*1)
+	VEXTRACTPS   $0x01, X13, 8(CX)(DX*1)
+
+	// the next 2 rows, or the last ones
+	MOVQ  rows+56(FP), AX
+	SUBQ  $0x02, AX
+	TESTQ AX, AX
+	JLE   done14
+	MOVQ  $0x00000002, BX
+	CMPQ  AX, $0x02
+	JGE   enough22
+	MOVQ  AX, BX
+	MOVQ  $0x00000002, AX
+
+enough22:
+	MOVQ  AX, rows+56(FP)
+	MOVQ  ldy+8(FP), DX
+	IMULQ BX, DX
+	MOVQ  y+0(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, y+0(FP)
+	MOVQ  ldx+24(FP), DX
+	IMULQ BX, DX
+	MOVQ  x+16(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, x+16(FP)
+	JMP   rows13
+
+done14:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+more12:
+	CMPQ AX, $0x04
+	JNE  more23
+
+rows24:
+	// 1×4 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ   bias+48(FP), AX
+	VMOVSS (AX), X1
+	VXORPS Y2, Y2, Y2
+	VMOVSS 4(AX), X3
+	VXORPS Y4, Y4, Y4
+	VMOVSS 8(AX), X5
+	VXORPS Y6, Y6, Y6
+	VMOVSS 12(AX), X7
+	VXORPS Y8, Y8, Y8
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVQ w+32(FP), AX
+	MOVQ ldw+40(FP), BX
+	MOVQ x+16(FP), CX
+	MOVQ ldx+24(FP), DX
+	MOVQ n+72(FP), SI
+	LEAQ (BX)(BX*2), DI
+	CMPQ SI, $0x10
+	JLT  tail27
+
+block26:
+	VMOVUPS     (CX), Y10
+	VMOVUPS     (AX), Y9
+	VFMADD231PS Y9, Y10, Y1
+	VMOVUPS     (AX)(BX*1), Y9
+	VFMADD231PS Y9, Y10, Y3
+	VMOVUPS     (AX)(BX*2), Y9
+	VFMADD231PS Y9, Y10, Y5
+	VMOVUPS     (AX)(DI*1), Y9
+	VFMADD231PS Y9, Y10, Y7
+	VMOVUPS     32(CX), Y10
+	VMOVUPS     32(AX), Y9
+	VFMADD231PS Y9, Y10, Y2
+	VMOVUPS     32(AX)(BX*1), Y9
+	VFMADD231PS Y9, Y10, Y4
+	VMOVUPS     32(AX)(BX*2), Y9
+	VFMADD231PS Y9, Y10, Y6
+	VMOVUPS     32(AX)(DI*1), Y9
+	VFMADD231PS Y9, Y10, Y8
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block26
+
+tail27:
+	TESTQ       SI, SI
+	JLE         end28
+	CMPQ        SI, $0x08
+	JLT         part29
+	VMOVUPS     (CX), Y10
+	VMOVUPS     (AX), Y9
+	VFMADD231PS Y9, Y10, Y1
+	VMOVUPS     (AX)(BX*1), Y9
+	VFMADD231PS Y9, Y10, Y3
+	VMOVUPS     (AX)(BX*2), Y9
+	VFMADD231PS Y9, Y10, Y5
+	VMOVUPS     (AX)(DI*1), Y9
+	VFMADD231PS Y9, Y10, Y7
+	JMP         over30
+
+part29:
+	VMASKMOVPS  (CX), Y0, Y10
+	VMASKMOVPS  (AX), Y0, Y9
+	VFMADD231PS Y9, Y10, Y1
+	VMASKMOVPS  (AX)(BX*1), Y0, Y9
+	VFMADD231PS Y9, Y10, Y3
+	VMASKMOVPS  (AX)(BX*2), Y0, Y9
+	VFMADD231PS Y9, Y10, Y5
+	VMASKMOVPS  (AX)(DI*1), Y0, Y9
+	VFMADD231PS Y9, Y10, Y7
+	JMP         end28
+
+over30:
+	CMPQ        SI, $0x08
+	JLE         end28
+	VMASKMOVPS  32(CX), Y0, Y10
+	VMASKMOVPS  32(AX), Y0, Y9
+	VFMADD231PS Y9, Y10, Y2
+	VMASKMOVPS  32(AX)(BX*1), Y0, Y9
+	VFMADD231PS Y9, Y10, Y4
+	VMASKMOVPS  32(AX)(BX*2), Y0, Y9
+	VFMADD231PS Y9, Y10, Y6
+	VMASKMOVPS  32(AX)(DI*1), Y0, Y9
+	VFMADD231PS Y9, Y10, Y8
+
+end28:
+	// y[i,j] = act(halved lanes)
+	VADDPS     Y2, Y1, Y1
+	VADDPS     Y4, Y3, Y3
+	VADDPS     Y6, Y5, Y5
+	VADDPS     Y8, Y7, Y7
+	MOVQ       y+0(FP), CX
+	MOVQ       ldy+8(FP), DX
+	MOVQ       act+80(FP), SI
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y8, Y8, Y8
+	VPERM2F128 $0x31, Y2, Y1, Y10
+	VPERM2F128 $0x20, Y2, Y1, Y1
+	VADDPS     Y10, Y1, Y1
+	VPERM2F128 $0x31, Y4, Y3, Y10
+	VPERM2F128 $0x20, Y4, Y3, Y3
+	VADDPS     Y10, Y3, Y3
+	VPERM2F128 $0x31, Y6, Y5, Y10
+	VPERM2F128 $0x20, Y6, Y5, Y5
+	VADDPS     Y10, Y5, Y5
+	VPERM2F128 $0x31, Y8, Y7, Y10
+	VPERM2F128 $0x20, Y8, Y7, Y7
+	VADDPS     Y10, Y7, Y7
+	VUNPCKHPD  Y3, Y1, Y10
+	VUNPCKLPD  Y3, Y1, Y1
+	VADDPS     Y10, Y1, Y1
+	VUNPCKHPD  Y7, Y5, Y10
+	VUNPCKLPD  Y7, Y5, Y5
+	VADDPS     Y10, Y5, Y5
+	VSHUFPS    $0xdd, Y5, Y1, Y10
+	VSHUFPS    $0x88, Y5, Y1, Y1
+	VADDPS     Y10, Y1, Y1
+	VXORPS     Y9, Y9, Y9
+	VADDPS     Y9, Y1, Y1
+	CMPQ       SI, $0x01
+	JNE        linear32
+	VMAXPS     Y1, Y9, Y1
+
+linear32:
+	VMOVSS     X1, (CX)
+	VEXTRACTPS $0x01, X1, 4(CX)
+	VEXTRACTPS $0x02, X1, 8(CX)
+	VEXTRACTPS $0x03, X1, 12(CX)
+
+	// the next 1 rows, or the last ones
+	MOVQ  rows+56(FP), AX
+	SUBQ  $0x01, AX
+	TESTQ AX, AX
+	JLE   done25
+	MOVQ  $0x00000001, BX
+	MOVQ  AX, rows+56(FP)
+	MOVQ  ldy+8(FP), DX
+	IMULQ BX, DX
+	MOVQ  y+0(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, y+0(FP)
+	MOVQ  ldx+24(FP), DX
+	IMULQ BX, DX
+	MOVQ  x+16(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, x+16(FP)
+	JMP   rows24
+
+done25:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+more23:
+	CMPQ AX, $0x05
+	JNE  more33
+
+rows34:
+	// 1×5 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ   bias+48(FP), AX
+	VMOVSS (AX), X1
+	VXORPS Y2, Y2, Y2
+	VMOVSS 4(AX), X3
+	VXORPS Y4, Y4, Y4
+	VMOVSS 8(AX), X5
+	VXORPS Y6, Y6, Y6
+	VMOVSS 12(AX), X7
+	VXORPS Y8, Y8, Y8
+	VMOVSS 16(AX), X9
+	VXORPS Y10, Y10, Y10
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVQ w+32(FP), AX
+	MOVQ ldw+40(FP), BX
+	MOVQ x+16(FP), CX
+	MOVQ ldx+24(FP), DX
+	MOVQ n+72(FP), SI
+	LEAQ (BX)(BX*2), DI
+	CMPQ SI, $0x10
+	JLT  tail37
+
+block36:
+	VMOVUPS     (CX), Y12
+	VMOVUPS     (AX), Y11
+	VFMADD231PS Y11, Y12, Y1
+	VMOVUPS     (AX)(BX*1), Y11
+	VFMADD231PS Y11, Y12, Y3
+	VMOVUPS     (AX)(BX*2), Y11
+	VFMADD231PS Y11, Y12, Y5
+	VMOVUPS     (AX)(DI*1), Y11
+	VFMADD231PS Y11, Y12, Y7
+	VMOVUPS     (AX)(BX*4), Y11
+	VFMADD231PS Y11, Y12, Y9
+	VMOVUPS     32(CX), Y12
+	VMOVUPS     32(AX), Y11
+	VFMADD231PS Y11, Y12, Y2
+	VMOVUPS     32(AX)(BX*1), Y11
+	VFMADD231PS Y11, Y12, Y4
+	VMOVUPS     32(AX)(BX*2), Y11
+	VFMADD231PS Y11, Y12, Y6
+	VMOVUPS     32(AX)(DI*1), Y11
+	VFMADD231PS Y11, Y12, Y8
+	VMOVUPS     32(AX)(BX*4), Y11
+	VFMADD231PS Y11, Y12, Y10
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block36
+
+tail37:
+	TESTQ       SI, SI
+	JLE         end38
+	CMPQ        SI, $0x08
+	JLT         part39
+	VMOVUPS     (CX), Y12
+	VMOVUPS     (AX), Y11
+	VFMADD231PS Y11, Y12, Y1
+	VMOVUPS     (AX)(BX*1), Y11
+	VFMADD231PS Y11, Y12, Y3
+	VMOVUPS     (AX)(BX*2), Y11
+	VFMADD231PS Y11, Y12, Y5
+	VMOVUPS     (AX)(DI*1), Y11
+	VFMADD231PS Y11, Y12, Y7
+	VMOVUPS     (AX)(BX*4), Y11
+	VFMADD231PS Y11, Y12, Y9
+	JMP         over40
+
+part39:
+	VMASKMOVPS  (CX), Y0, Y12
+	VMASKMOVPS  (AX), Y0, Y11
+	VFMADD231PS Y11, Y12, Y1
+	VMASKMOVPS  (AX)(BX*1), Y0, Y11
+	VFMADD231PS Y11, Y12, Y3
+	VMASKMOVPS  (AX)(BX*2), Y0, Y11
+	VFMADD231PS Y11, Y12, Y5
+	VMASKMOVPS  (AX)(DI*1), Y0, Y11
+	VFMADD231PS Y11, Y12, Y7
+	VMASKMOVPS  (AX)(BX*4), Y0, Y11
+	VFMADD231PS Y11, Y12, Y9
+	JMP         end38
+
+over40:
+	CMPQ        SI, $0x08
+	JLE         end38
+	VMASKMOVPS  32(CX), Y0, Y12
+	VMASKMOVPS  32(AX), Y0, Y11
+	VFMADD231PS Y11, Y12, Y2
+	VMASKMOVPS  32(AX)(BX*1), Y0, Y11
+	VFMADD231PS Y11, Y12, Y4
+	VMASKMOVPS  32(AX)(BX*2), Y0, Y11
+	VFMADD231PS Y11, Y12, Y6
+	VMASKMOVPS  32(AX)(DI*1), Y0, Y11
+	VFMADD231PS Y11, Y12, Y8
+	VMASKMOVPS  32(AX)(BX*4), Y0, Y11
+	VFMADD231PS Y11, Y12, Y10
+
+end38:
+	// y[i,j] = act(halved lanes)
+	VADDPS     Y2, Y1, Y1
+	VADDPS     Y4, Y3, Y3
+	VADDPS     Y6, Y5, Y5
+	VADDPS     Y8, Y7, Y7
+	VADDPS     Y10, Y9, Y9
+	MOVQ       y+0(FP), CX
+	MOVQ       ldy+8(FP), DX
+	MOVQ       act+80(FP), SI
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y6, Y6, Y6
+	VPERM2F128 $0x31, Y9, Y1, Y8
+	VPERM2F128 $0x20, Y9, Y1, Y1
+	VADDPS     Y8, Y1, Y1
+	VPERM2F128 $0x31, Y2, Y3, Y8
+	VPERM2F128 $0x20, Y2, Y3, Y3
+	VADDPS     Y8, Y3, Y3
+	VPERM2F128 $0x31, Y4, Y5, Y8
+	VPERM2F128 $0x20, Y4, Y5, Y5
+	VADDPS     Y8, Y5, Y5
+	VPERM2F128 $0x31, Y6, Y7, Y8
+	VPERM2F128 $0x20, Y6, Y7, Y7
+	VADDPS     Y8, Y7, Y7
+	VUNPCKHPD  Y3, Y1, Y8
+	VUNPCKLPD  Y3, Y1, Y1
+	VADDPS     Y8, Y1, Y1
+	VUNPCKHPD  Y7, Y5, Y8
+	VUNPCKLPD  Y7, Y5, Y5
+	VADDPS     Y8, Y5, Y5
+	VSHUFPS    $0xdd, Y5, Y1, Y8
+	VSHUFPS    $0x88, Y5, Y1, Y1
+	VADDPS     Y8, Y1, Y1
+	VXORPS     Y11, Y11, Y11
+	VADDPS     Y11, Y1, Y1
+	CMPQ       SI, $0x01
+	JNE        linear42
+	VMAXPS     Y1, Y11, Y1
+
+linear42:
+	VMOVSS       X1, (CX)
+	VEXTRACTPS   $0x01, X1, 4(CX)
+	VEXTRACTPS   $0x02, X1, 8(CX)
+	VEXTRACTPS   $0x03, X1, 12(CX)
+	VEXTRACTF128 $0x01, Y1, X11
+	VMOVSS       X11, 16(CX)
+
+	// the next 1 rows, or the last ones
+	MOVQ  rows+56(FP), AX
+	SUBQ  $0x01, AX
+	TESTQ AX, AX
+	JLE   done35
+	MOVQ  $0x00000001, BX
+	MOVQ  AX, rows+56(FP)
+	MOVQ  ldy+8(FP), DX
+	IMULQ BX, DX
+	MOVQ  y+0(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, y+0(FP)
+	MOVQ  ldx+24(FP), DX
+	IMULQ BX, DX
+	MOVQ  x+16(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, x+16(FP)
+	JMP   rows34
+
+done35:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+more33:
+rows44:
+	// 1×6 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ   bias+48(FP), AX
+	VMOVSS (AX), X1
+	VXORPS Y2, Y2, Y2
+	VMOVSS 4(AX), X3
+	VXORPS Y4, Y4, Y4
+	VMOVSS 8(AX), X5
+	VXORPS Y6, Y6, Y6
+	VMOVSS 12(AX), X7
+	VXORPS Y8, Y8, Y8
+	VMOVSS 16(AX), X9
+	VXORPS Y10, Y10, Y10
+	VMOVSS 20(AX), X11
+	VXORPS Y12, Y12, Y12
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVQ w+32(FP), AX
+	MOVQ ldw+40(FP), BX
+	MOVQ x+16(FP), CX
+	MOVQ ldx+24(FP), DX
+	MOVQ n+72(FP), SI
+	LEAQ (BX)(BX*2), DI
+	LEAQ (BX)(BX*4), R8
+	CMPQ SI, $0x10
+	JLT  tail47
+
+block46:
+	VMOVUPS     (CX), Y14
+	VMOVUPS     (AX), Y13
+	VFMADD231PS Y13, Y14, Y1
+	VMOVUPS     (AX)(BX*1), Y13
+	VFMADD231PS Y13, Y14, Y3
+	VMOVUPS     (AX)(BX*2), Y13
+	VFMADD231PS Y13, Y14, Y5
+	VMOVUPS     (AX)(DI*1), Y13
+	VFMADD231PS Y13, Y14, Y7
+	VMOVUPS     (AX)(BX*4), Y13
+	VFMADD231PS Y13, Y14, Y9
+	VMOVUPS     (AX)(R8*1), Y13
+	VFMADD231PS Y13, Y14, Y11
+	VMOVUPS     32(CX), Y14
+	VMOVUPS     32(AX), Y13
+	VFMADD231PS Y13, Y14, Y2
+	VMOVUPS     32(AX)(BX*1), Y13
+	VFMADD231PS Y13, Y14, Y4
+	VMOVUPS     32(AX)(BX*2), Y13
+	VFMADD231PS Y13, Y14, Y6
+	VMOVUPS     32(AX)(DI*1), Y13
+	VFMADD231PS Y13, Y14, Y8
+	VMOVUPS     32(AX)(BX*4), Y13
+	VFMADD231PS Y13, Y14, Y10
+	VMOVUPS     32(AX)(R8*1), Y13
+	VFMADD231PS Y13, Y14, Y12
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block46
+
+tail47:
+	TESTQ       SI, SI
+	JLE         end48
+	CMPQ        SI, $0x08
+	JLT         part49
+	VMOVUPS     (CX), Y14
+	VMOVUPS     (AX), Y13
+	VFMADD231PS Y13, Y14, Y1
+	VMOVUPS     (AX)(BX*1), Y13
+	VFMADD231PS Y13, Y14, Y3
+	VMOVUPS     (AX)(BX*2), Y13
+	VFMADD231PS Y13, Y14, Y5
+	VMOVUPS     (AX)(DI*1), Y13
+	VFMADD231PS Y13, Y14, Y7
+	VMOVUPS     (AX)(BX*4), Y13
+	VFMADD231PS Y13, Y14, Y9
+	VMOVUPS     (AX)(R8*1), Y13
+	VFMADD231PS Y13, Y14, Y11
+	JMP         over50
+
+part49:
+	VMASKMOVPS  (CX), Y0, Y14
+	VMASKMOVPS  (AX), Y0, Y13
+	VFMADD231PS Y13, Y14, Y1
+	VMASKMOVPS  (AX)(BX*1), Y0, Y13
+	VFMADD231PS Y13, Y14, Y3
+	VMASKMOVPS  (AX)(BX*2), Y0, Y13
+	VFMADD231PS Y13, Y14, Y5
+	VMASKMOVPS  (AX)(DI*1), Y0, Y13
+	VFMADD231PS Y13, Y14, Y7
+	VMASKMOVPS  (AX)(BX*4), Y0, Y13
+	VFMADD231PS Y13, Y14, Y9
+	VMASKMOVPS  (AX)(R8*1), Y0, Y13
+	VFMADD231PS Y13, Y14, Y11
+	JMP         end48
+
+over50:
+	CMPQ        SI, $0x08
+	JLE         end48
+	VMASKMOVPS  32(CX), Y0, Y14
+	VMASKMOVPS  32(AX), Y0, Y13
+	VFMADD231PS Y13, Y14, Y2
+	VMASKMOVPS  32(AX)(BX*1), Y0, Y13
+	VFMADD231PS Y13, Y14, Y4
+	VMASKMOVPS  32(AX)(BX*2), Y0, Y13
+	VFMADD231PS Y13, Y14, Y6
+	VMASKMOVPS  32(AX)(DI*1), Y0, Y13
+	VFMADD231PS Y13, Y14, Y8
+	VMASKMOVPS  32(AX)(BX*4), Y0, Y13
+	VFMADD231PS Y13, Y14, Y10
+	VMASKMOVPS  32(AX)(R8*1), Y0, Y13
+	VFMADD231PS Y13, Y14, Y12
+
+end48:
+	// y[i,j] = act(halved lanes)
+	VADDPS     Y2, Y1, Y1
+	VADDPS     Y4, Y3, Y3
+	VADDPS     Y6, Y5, Y5
+	VADDPS     Y8, Y7, Y7
+	VADDPS     Y10, Y9, Y9
+	VADDPS     Y12, Y11, Y11
+	MOVQ       y+0(FP), CX
+	MOVQ       ldy+8(FP), DX
+	MOVQ       act+80(FP), SI
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y4, Y4, Y4
+	VPERM2F128 $0x31, Y9, Y1, Y6
+	VPERM2F128 $0x20, Y9, Y1, Y1
+	VADDPS     Y6, Y1, Y1
+	VPERM2F128 $0x31, Y11, Y3, Y6
+	VPERM2F128 $0x20, Y11, Y3, Y3
+	VADDPS     Y6, Y3, Y3
+	VPERM2F128 $0x31, Y2, Y5, Y6
+	VPERM2F128 $0x20, Y2, Y5, Y5
+	VADDPS     Y6, Y5, Y5
+	VPERM2F128 $0x31, Y4, Y7, Y6
+	VPERM2F128 $0x20, Y4, Y7, Y7
+	VADDPS     Y6, Y7, Y7
+	VUNPCKHPD  Y3, Y1, Y6
+	VUNPCKLPD  Y3, Y1, Y1
+	VADDPS     Y6, Y1, Y1
+	VUNPCKHPD  Y7, Y5, Y6
+	VUNPCKLPD  Y7, Y5, Y5
+	VADDPS     Y6, Y5, Y5
+	VSHUFPS    $0xdd, Y5, Y1, Y6
+	VSHUFPS    $0x88, Y5, Y1, Y1
+	VADDPS     Y6, Y1, Y1
+	VXORPS     Y13, Y13, Y13
+	VADDPS     Y13, Y1, Y1
+	CMPQ       SI, $0x01
+	JNE        linear52
+	VMAXPS     Y1, Y13, Y1
+
+linear52:
+	VMOVSS       X1, (CX)
+	VEXTRACTPS   $0x01, X1, 4(CX)
+	VEXTRACTPS   $0x02, X1, 8(CX)
+	VEXTRACTPS   $0x03, X1, 12(CX)
+	VEXTRACTF128 $0x01, Y1, X13
+	VMOVSS       X13, 16(CX)
+	VEXTRACTPS   $0x01, X13, 20(CX)
+
+	// the next 1 rows, or the last ones
+	MOVQ  rows+56(FP), AX
+	SUBQ  $0x01, AX
+	TESTQ AX, AX
+	JLE   done45
+	MOVQ  $0x00000001, BX
+	MOVQ  AX, rows+56(FP)
+	MOVQ  ldy+8(FP), DX
+	IMULQ BX, DX
+	MOVQ  y+0(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, y+0(FP)
+	MOVQ  ldx+24(FP), DX
+	IMULQ BX, DX
+	MOVQ  x+16(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, x+16(FP)
+	JMP   rows44
+
+done45:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func severalAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+// Requires: AVX, FMA3
+TEXT ·severalAVX2F64(SB), NOSPLIT, $0-88
+	MOVQ    n+72(FP), AX
+	MOVQ    AX, BX
+	ANDQ    $0x03, BX
+	IMUL3Q  $0x08, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+	MOVQ    cols+64(FP), AX
+	CMPQ    AX, $0x02
+	JNE     more1
+
+rows2:
+	// 1×2 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ   bias+48(FP), AX
+	VMOVSD (AX), X1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VMOVSD 8(AX), X5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVQ w+32(FP), AX
+	MOVQ ldw+40(FP), BX
+	MOVQ x+16(FP), CX
+	MOVQ ldx+24(FP), DX
+	MOVQ n+72(FP), SI
+	CMPQ SI, $0x10
+	JLT  tail5
+
+block4:
+	VMOVUPD     (CX), Y10
+	VMOVUPD     (AX), Y9
+	VFMADD231PD Y9, Y10, Y1
+	VMOVUPD     (AX)(BX*1), Y9
+	VFMADD231PD Y9, Y10, Y5
+	VMOVUPD     32(CX), Y10
+	VMOVUPD     32(AX), Y9
+	VFMADD231PD Y9, Y10, Y2
+	VMOVUPD     32(AX)(BX*1), Y9
+	VFMADD231PD Y9, Y10, Y6
+	VMOVUPD     64(CX), Y10
+	VMOVUPD     64(AX), Y9
+	VFMADD231PD Y9, Y10, Y3
+	VMOVUPD     64(AX)(BX*1), Y9
+	VFMADD231PD Y9, Y10, Y7
+	VMOVUPD     96(CX), Y10
+	VMOVUPD     96(AX), Y9
+	VFMADD231PD Y9, Y10, Y4
+	VMOVUPD     96(AX)(BX*1), Y9
+	VFMADD231PD Y9, Y10, Y8
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block4
+
+tail5:
+	TESTQ       SI, SI
+	JLE         end6
+	CMPQ        SI, $0x04
+	JLT         part7
+	VMOVUPD     (CX), Y10
+	VMOVUPD     (AX), Y9
+	VFMADD231PD Y9, Y10, Y1
+	VMOVUPD     (AX)(BX*1), Y9
+	VFMADD231PD Y9, Y10, Y5
+	JMP         over8
+
+part7:
+	VMASKMOVPD  (CX), Y0, Y10
+	VMASKMOVPD  (AX), Y0, Y9
+	VFMADD231PD Y9, Y10, Y1
+	VMASKMOVPD  (AX)(BX*1), Y0, Y9
+	VFMADD231PD Y9, Y10, Y5
+	JMP         end6
+
+over8:
+	CMPQ        SI, $0x04
+	JLE         end6
+	CMPQ        SI, $0x08
+	JLT         part9
+	VMOVUPD     32(CX), Y10
+	VMOVUPD     32(AX), Y9
+	VFMADD231PD Y9, Y10, Y2
+	VMOVUPD     32(AX)(BX*1), Y9
+	VFMADD231PD Y9, Y10, Y6
+	JMP         over10
+
+part9:
+	VMASKMOVPD  32(CX), Y0, Y10
+	VMASKMOVPD  32(AX), Y0, Y9
+	VFMADD231PD Y9, Y10, Y2
+	VMASKMOVPD  32(AX)(BX*1), Y0, Y9
+	VFMADD231PD Y9, Y10, Y6
+	JMP         end6
+
+over10:
+	CMPQ        SI, $0x08
+	JLE         end6
+	CMPQ        SI, $0x0c
+	JLT         part11
+	VMOVUPD     64(CX), Y10
+	VMOVUPD     64(AX), Y9
+	VFMADD231PD Y9, Y10, Y3
+	VMOVUPD     64(AX)(BX*1), Y9
+	VFMADD231PD Y9, Y10, Y7
+	JMP         over12
+
+part11:
+	VMASKMOVPD  64(CX), Y0, Y10
+	VMASKMOVPD  64(AX), Y0, Y9
+	VFMADD231PD Y9, Y10, Y3
+	VMASKMOVPD  64(AX)(BX*1), Y0, Y9
+	VFMADD231PD Y9, Y10, Y7
+	JMP         end6
+
+over12:
+	CMPQ        SI, $0x0c
+	JLE         end6
+	VMASKMOVPD  96(CX), Y0, Y10
+	VMASKMOVPD  96(AX), Y0, Y9
+	VFMADD231PD Y9, Y10, Y4
+	VMASKMOVPD  96(AX)(BX*1), Y0, Y9
+	VFMADD231PD Y9, Y10, Y8
+
+end6:
+	// y[i,j] = act(halved lanes)
+	VADDPD     Y3, Y1, Y1
+	VADDPD     Y4, Y2, Y2
+	VADDPD     Y2, Y1, Y1
+	VADDPD     Y7, Y5, Y5
+	VADDPD     Y8, Y6, Y6
+	VADDPD     Y6, Y5, Y5
+	MOVQ       y+0(FP), CX
+	MOVQ       ldy+8(FP), DX
+	MOVQ       act+80(FP), SI
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VPERM2F128 $0x31, Y2, Y1, Y4
+	VPERM2F128 $0x20, Y2, Y1, Y1
+	VADDPD     Y4, Y1, Y1
+	VPERM2F128 $0x31, Y3, Y5, Y4
+	VPERM2F128 $0x20, Y3, Y5, Y5
+	VADDPD     Y4, Y5, Y5
+	VUNPCKHPD  Y5, Y1, Y4
+	VUNPCKLPD  Y5, Y1, Y1
+	VADDPD     Y4, Y1, Y1
+	VXORPS     Y9, Y9, Y9
+	VADDPD     Y9, Y1, Y1
+	CMPQ       SI, $0x01
+	JNE        linear14
+	VMAXPD     Y1, Y9, Y1
+
+linear14:
+	VMOVSD  X1, (CX)
+	VMOVHPD X1, 8(CX)
+
+	// the next 1 rows, or the last ones
+	MOVQ  rows+56(FP), AX
+	SUBQ  $0x01, AX
+	TESTQ AX, AX
+	JLE   done3
+	MOVQ  $0x00000001, BX
+	MOVQ  AX, rows+56(FP)
+	MOVQ  ldy+8(FP), DX
+	IMULQ BX, DX
+	MOVQ  y+0(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, y+0(FP)
+	MOVQ  ldx+24(FP), DX
+	IMULQ BX, DX
+	MOVQ  x+16(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, x+16(FP)
+	JMP   rows2
+
+done3:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+more1:
+rows16:
+	// 1×3 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ   bias+48(FP), AX
+	VMOVSD (AX), X1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VMOVSD 8(AX), X5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VMOVSD 16(AX), X9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVQ w+32(FP), AX
+	MOVQ ldw+40(FP), BX
+	MOVQ x+16(FP), CX
+	MOVQ ldx+24(FP), DX
+	MOVQ n+72(FP), SI
+	CMPQ SI, $0x10
+	JLT  tail19
+
+block18:
+	VMOVUPD     (CX), Y14
+	VMOVUPD     (AX), Y13
+	VFMADD231PD Y13, Y14, Y1
+	VMOVUPD     (AX)(BX*1), Y13
+	VFMADD231PD Y13, Y14, Y5
+	VMOVUPD     (AX)(BX*2), Y13
+	VFMADD231PD Y13, Y14, Y9
+	VMOVUPD     32(CX), Y14
+	VMOVUPD     32(AX), Y13
+	VFMADD231PD Y13, Y14, Y2
+	VMOVUPD     32(AX)(BX*1), Y13
+	VFMADD231PD Y13, Y14, Y6
+	VMOVUPD     32(AX)(BX*2), Y13
+	VFMADD231PD Y13, Y14, Y10
+	VMOVUPD     64(CX), Y14
+	VMOVUPD     64(AX), Y13
+	VFMADD231PD Y13, Y14, Y3
+	VMOVUPD     64(AX)(BX*1), Y13
+	VFMADD231PD Y13, Y14, Y7
+	VMOVUPD     64(AX)(BX*2), Y13
+	VFMADD231PD Y13, Y14, Y11
+	VMOVUPD     96(CX), Y14
+	VMOVUPD     96(AX), Y13
+	VFMADD231PD Y13, Y14, Y4
+	VMOVUPD     96(AX)(BX*1), Y13
+	VFMADD231PD Y13, Y14, Y8
+	VMOVUPD     96(AX)(BX*2), Y13
+	VFMADD231PD Y13, Y14, Y12
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block18
+
+tail19:
+	TESTQ       SI, SI
+	JLE         end20
+	CMPQ        SI, $0x04
+	JLT         part21
+	VMOVUPD     (CX), Y14
+	VMOVUPD     (AX), Y13
+	VFMADD231PD Y13, Y14, Y1
+	VMOVUPD     (AX)(BX*1), Y13
+	VFMADD231PD Y13, Y14, Y5
+	VMOVUPD     (AX)(BX*2), Y13
+	VFMADD231PD Y13, Y14, Y9
+	JMP         over22
+
+part21:
+	VMASKMOVPD  (CX), Y0, Y14
+	VMASKMOVPD  (AX), Y0, Y13
+	VFMADD231PD Y13, Y14, Y1
+	VMASKMOVPD  (AX)(BX*1), Y0, Y13
+	VFMADD231PD Y13, Y14, Y5
+	VMASKMOVPD  (AX)(BX*2), Y0, Y13
+	VFMADD231PD Y13, Y14, Y9
+	JMP         end20
+
+over22:
+	CMPQ        SI, $0x04
+	JLE         end20
+	CMPQ        SI, $0x08
+	JLT         part23
+	VMOVUPD     32(CX), Y14
+	VMOVUPD     32(AX), Y13
+	VFMADD231PD Y13, Y14, Y2
+	VMOVUPD     32(AX)(BX*1), Y13
+	VFMADD231PD Y13, Y14, Y6
+	VMOVUPD     32(AX)(BX*2), Y13
+	VFMADD231PD Y13, Y14, Y10
+	JMP         over24
+
+part23:
+	VMASKMOVPD  32(CX), Y0, Y14
+	VMASKMOVPD  32(AX), Y0, Y13
+	VFMADD231PD Y13, Y14, Y2
+	VMASKMOVPD  32(AX)(BX*1), Y0, Y13
+	VFMADD231PD Y13, Y14, Y6
+	VMASKMOVPD  32(AX)(BX*2), Y0, Y13
+	VFMADD231PD Y13, Y14, Y10
+	JMP         end20
+
+over24:
+	CMPQ        SI, $0x08
+	JLE         end20
+	CMPQ        SI, $0x0c
+	JLT         part25
+	VMOVUPD     64(CX), Y14
+	VMOVUPD     64(AX), Y13
+	VFMADD231PD Y13, Y14, Y3
+	VMOVUPD     64(AX)(BX*1), Y13
+	VFMADD231PD Y13, Y14, Y7
+	VMOVUPD     64(AX)(BX*2), Y13
+	VFMADD231PD Y13, Y14, Y11
+	JMP         over26
+
+part25:
+	VMASKMOVPD  64(CX), Y0, Y14
+	VMASKMOVPD  64(AX), Y0, Y13
+	VFMADD231PD Y13, Y14, Y3
+	VMASKMOVPD  64(AX)(BX*1), Y0, Y13
+	VFMADD231PD Y13, Y14, Y7
+	VMASKMOVPD  64(AX)(BX*2), Y0, Y13
+	VFMADD231PD Y13, Y14, Y11
+	JMP         end20
+
+over26:
+	CMPQ        SI, $0x0c
+	JLE         end20
+	VMASKMOVPD  96(CX), Y0, Y14
+	VMASKMOVPD  96(AX), Y0, Y13
+	VFMADD231PD Y13, Y14, Y4
+	VMASKMOVPD  96(AX)(BX*1), Y0, Y13
+	VFMADD231PD Y13, Y14, Y8
+	VMASKMOVPD  96(AX)(BX*2), Y0, Y13
+	VFMADD231PD Y13, Y14, Y12
+
+end20:
+	// y[i,j] = act(halved lanes)
+	VADDPD     Y3, Y1, Y1
+	VADDPD     Y4, Y2, Y2
+	VADDPD     Y2, Y1, Y1
+	VADDPD     Y7, Y5, Y5
+	VADDPD     Y8, Y6, Y6
+	VADDPD     Y6, Y5, Y5
+	VADDPD     Y11, Y9, Y9
+	VADDPD     Y12, Y10, Y10
+	VADDPD     Y10, Y9, Y9
+	MOVQ       y+0(FP), CX
+	MOVQ       ldy+8(FP), DX
+	MOVQ       act+80(FP), SI
+	VXORPS     Y2, Y2, Y2
+	VPERM2F128 $0x31, Y9, Y1, Y3
+	VPERM2F128 $0x20, Y9, Y1, Y1
+	VADDPD     Y3, Y1, Y1
+	VPERM2F128 $0x31, Y2, Y5, Y3
+	VPERM2F128 $0x20, Y2, Y5, Y5
+	VADDPD     Y3, Y5, Y5
+	VUNPCKHPD  Y5, Y1, Y3
+	VUNPCKLPD  Y5, Y1, Y1
+	VADDPD     Y3, Y1, Y1
+	VXORPS     Y13, Y13, Y13
+	VADDPD     Y13, Y1, Y1
+	CMPQ       SI, $0x01
+	JNE        linear28
+	VMAXPD     Y1, Y13, Y1
+
+linear28:
+	VMOVSD       X1, (CX)
+	VMOVHPD      X1, 8(CX)
+	VEXTRACTF128 $0x01, Y1, X13
+	VMOVSD       X13, 16(CX)
+
+	// the next 1 rows, or the last ones
+	MOVQ  rows+56(FP), AX
+	SUBQ  $0x01, AX
+	TESTQ AX, AX
+	JLE   done17
+	MOVQ  $0x00000001, BX
+	MOVQ  AX, rows+56(FP)
+	MOVQ  ldy+8(FP), DX
+	IMULQ BX, DX
+	MOVQ  y+0(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, y+0(FP)
+	MOVQ  ldx+24(FP), DX
+	IMULQ BX, DX
+	MOVQ  x+16(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, x+16(FP)
+	JMP   rows16
+
+done17:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
 // func bothAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, FMA3
 TEXT ·bothAVX2F32(SB), NOSPLIT, $0-104

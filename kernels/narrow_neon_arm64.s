@@ -3720,6 +3720,4518 @@ rest47:
 more26:
 	RET
 
+// func columnsNEONF32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows int, cols int)
+TEXT ·columnsNEONF32(SB), NOSPLIT, $0-48
+	MOVD cols+40(FP), R0
+	CMP  $2, R0
+	BNE  more1
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	ADD  R3, R5, R6
+	ADD  R3, R6, R7
+	MOVD $4, R10
+	MUL  R10, R3, R9
+
+rows2:
+	FMOVD 0(R2), F0
+	FMOVD 0(R5), F1
+	FMOVD 0(R6), F2
+	FMOVD 0(R7), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	MOVD  R0, R8
+	FMOVQ F0, 0(R8)
+	ADD   R1, R8
+	FMOVQ F1, 0(R8)
+	ADD   R1, R8
+	ADD   R9, R2
+	ADD   R9, R5
+	ADD   R9, R6
+	ADD   R9, R7
+	ADD   $16, R0
+	SUB   $4, R4
+	CMP   $1, R4
+	BGE   rows2
+	RET
+
+more1:
+	CMP  $3, R0
+	BNE  more3
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	ADD  R3, R5, R6
+	ADD  R3, R6, R7
+	MOVD $4, R10
+	MUL  R10, R3, R9
+
+rows4:
+	FMOVD 0(R2), F0
+	ADD   $8, R2, R10
+	VLD1  (R10), V0.S[2]
+	FMOVD 0(R5), F1
+	ADD   $8, R5, R10
+	VLD1  (R10), V1.S[2]
+	FMOVD 0(R6), F2
+	ADD   $8, R6, R10
+	VLD1  (R10), V2.S[2]
+	FMOVD 0(R7), F3
+	ADD   $8, R7, R10
+	VLD1  (R10), V3.S[2]
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	MOVD  R0, R8
+	FMOVQ F0, 0(R8)
+	ADD   R1, R8
+	FMOVQ F1, 0(R8)
+	ADD   R1, R8
+	FMOVQ F2, 0(R8)
+	ADD   R1, R8
+	ADD   R9, R2
+	ADD   R9, R5
+	ADD   R9, R6
+	ADD   R9, R7
+	ADD   $16, R0
+	SUB   $4, R4
+	CMP   $1, R4
+	BGE   rows4
+	RET
+
+more3:
+	CMP  $4, R0
+	BNE  more5
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	ADD  R3, R5, R6
+	ADD  R3, R6, R7
+	MOVD $4, R10
+	MUL  R10, R3, R9
+
+rows6:
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R6), F2
+	FMOVQ 0(R7), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	MOVD  R0, R8
+	FMOVQ F0, 0(R8)
+	ADD   R1, R8
+	FMOVQ F1, 0(R8)
+	ADD   R1, R8
+	FMOVQ F2, 0(R8)
+	ADD   R1, R8
+	FMOVQ F3, 0(R8)
+	ADD   R1, R8
+	ADD   R9, R2
+	ADD   R9, R5
+	ADD   R9, R6
+	ADD   R9, R7
+	ADD   $16, R0
+	SUB   $4, R4
+	CMP   $1, R4
+	BGE   rows6
+	RET
+
+more5:
+	CMP  $5, R0
+	BNE  more7
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	ADD  R3, R5, R6
+	ADD  R3, R6, R7
+	MOVD $4, R10
+	MUL  R10, R3, R9
+
+rows8:
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R6), F2
+	FMOVQ 0(R7), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	FMOVS 16(R2), F4
+	FMOVS 16(R5), F5
+	FMOVS 16(R6), F6
+	FMOVS 16(R7), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	MOVD  R0, R8
+	FMOVQ F0, 0(R8)
+	ADD   R1, R8
+	FMOVQ F1, 0(R8)
+	ADD   R1, R8
+	FMOVQ F2, 0(R8)
+	ADD   R1, R8
+	FMOVQ F3, 0(R8)
+	ADD   R1, R8
+	FMOVQ F4, 0(R8)
+	ADD   R1, R8
+	ADD   R9, R2
+	ADD   R9, R5
+	ADD   R9, R6
+	ADD   R9, R7
+	ADD   $16, R0
+	SUB   $4, R4
+	CMP   $1, R4
+	BGE   rows8
+	RET
+
+more7:
+	CMP  $6, R0
+	BNE  more9
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	ADD  R3, R5, R6
+	ADD  R3, R6, R7
+	MOVD $4, R10
+	MUL  R10, R3, R9
+
+rows10:
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R6), F2
+	FMOVQ 0(R7), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	FMOVD 16(R2), F4
+	FMOVD 16(R5), F5
+	FMOVD 16(R6), F6
+	FMOVD 16(R7), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	MOVD  R0, R8
+	FMOVQ F0, 0(R8)
+	ADD   R1, R8
+	FMOVQ F1, 0(R8)
+	ADD   R1, R8
+	FMOVQ F2, 0(R8)
+	ADD   R1, R8
+	FMOVQ F3, 0(R8)
+	ADD   R1, R8
+	FMOVQ F4, 0(R8)
+	ADD   R1, R8
+	FMOVQ F5, 0(R8)
+	ADD   R1, R8
+	ADD   R9, R2
+	ADD   R9, R5
+	ADD   R9, R6
+	ADD   R9, R7
+	ADD   $16, R0
+	SUB   $4, R4
+	CMP   $1, R4
+	BGE   rows10
+	RET
+
+more9:
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	ADD  R3, R5, R6
+	ADD  R3, R6, R7
+	MOVD $4, R10
+	MUL  R10, R3, R9
+
+rows12:
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R6), F2
+	FMOVQ 0(R7), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	FMOVD 16(R2), F4
+	ADD   $24, R2, R10
+	VLD1  (R10), V4.S[2]
+	FMOVD 16(R5), F5
+	ADD   $24, R5, R10
+	VLD1  (R10), V5.S[2]
+	FMOVD 16(R6), F6
+	ADD   $24, R6, R10
+	VLD1  (R10), V6.S[2]
+	FMOVD 16(R7), F7
+	ADD   $24, R7, R10
+	VLD1  (R10), V7.S[2]
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	MOVD  R0, R8
+	FMOVQ F0, 0(R8)
+	ADD   R1, R8
+	FMOVQ F1, 0(R8)
+	ADD   R1, R8
+	FMOVQ F2, 0(R8)
+	ADD   R1, R8
+	FMOVQ F3, 0(R8)
+	ADD   R1, R8
+	FMOVQ F4, 0(R8)
+	ADD   R1, R8
+	FMOVQ F5, 0(R8)
+	ADD   R1, R8
+	FMOVQ F6, 0(R8)
+	ADD   R1, R8
+	ADD   R9, R2
+	ADD   R9, R5
+	ADD   R9, R6
+	ADD   R9, R7
+	ADD   $16, R0
+	SUB   $4, R4
+	CMP   $1, R4
+	BGE   rows12
+	RET
+
+// func columnsNEONF64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int, cols int)
+TEXT ·columnsNEONF64(SB), NOSPLIT, $0-48
+	MOVD cols+40(FP), R0
+	CMP  $2, R0
+	BNE  more1
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	MOVD $2, R8
+	MUL  R8, R3, R7
+
+rows2:
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R5), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	MOVD  R0, R6
+	FMOVQ F0, 0(R6)
+	ADD   R1, R6
+	FMOVQ F1, 0(R6)
+	ADD   R1, R6
+	ADD   R7, R2
+	ADD   R7, R5
+	ADD   $16, R0
+	SUB   $2, R4
+	CMP   $1, R4
+	BGE   rows2
+	RET
+
+more1:
+	CMP  $3, R0
+	BNE  more3
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	MOVD $2, R8
+	MUL  R8, R3, R7
+
+rows4:
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R5), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVD 16(R2), F2
+	FMOVD 16(R5), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	MOVD  R0, R6
+	FMOVQ F0, 0(R6)
+	ADD   R1, R6
+	FMOVQ F1, 0(R6)
+	ADD   R1, R6
+	FMOVQ F2, 0(R6)
+	ADD   R1, R6
+	ADD   R7, R2
+	ADD   R7, R5
+	ADD   $16, R0
+	SUB   $2, R4
+	CMP   $1, R4
+	BGE   rows4
+	RET
+
+more3:
+	CMP  $4, R0
+	BNE  more5
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	MOVD $2, R8
+	MUL  R8, R3, R7
+
+rows6:
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R5), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVQ 16(R2), F2
+	FMOVQ 16(R5), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	MOVD  R0, R6
+	FMOVQ F0, 0(R6)
+	ADD   R1, R6
+	FMOVQ F1, 0(R6)
+	ADD   R1, R6
+	FMOVQ F2, 0(R6)
+	ADD   R1, R6
+	FMOVQ F3, 0(R6)
+	ADD   R1, R6
+	ADD   R7, R2
+	ADD   R7, R5
+	ADD   $16, R0
+	SUB   $2, R4
+	CMP   $1, R4
+	BGE   rows6
+	RET
+
+more5:
+	CMP  $5, R0
+	BNE  more7
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	MOVD $2, R8
+	MUL  R8, R3, R7
+
+rows8:
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R5), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVQ 16(R2), F2
+	FMOVQ 16(R5), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVD 32(R2), F4
+	FMOVD 32(R5), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	MOVD  R0, R6
+	FMOVQ F0, 0(R6)
+	ADD   R1, R6
+	FMOVQ F1, 0(R6)
+	ADD   R1, R6
+	FMOVQ F2, 0(R6)
+	ADD   R1, R6
+	FMOVQ F3, 0(R6)
+	ADD   R1, R6
+	FMOVQ F4, 0(R6)
+	ADD   R1, R6
+	ADD   R7, R2
+	ADD   R7, R5
+	ADD   $16, R0
+	SUB   $2, R4
+	CMP   $1, R4
+	BGE   rows8
+	RET
+
+more7:
+	CMP  $6, R0
+	BNE  more9
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	MOVD $2, R8
+	MUL  R8, R3, R7
+
+rows10:
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R5), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVQ 16(R2), F2
+	FMOVQ 16(R5), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 32(R2), F4
+	FMOVQ 32(R5), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	MOVD  R0, R6
+	FMOVQ F0, 0(R6)
+	ADD   R1, R6
+	FMOVQ F1, 0(R6)
+	ADD   R1, R6
+	FMOVQ F2, 0(R6)
+	ADD   R1, R6
+	FMOVQ F3, 0(R6)
+	ADD   R1, R6
+	FMOVQ F4, 0(R6)
+	ADD   R1, R6
+	FMOVQ F5, 0(R6)
+	ADD   R1, R6
+	ADD   R7, R2
+	ADD   R7, R5
+	ADD   $16, R0
+	SUB   $2, R4
+	CMP   $1, R4
+	BGE   rows10
+	RET
+
+more9:
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	MOVD $2, R8
+	MUL  R8, R3, R7
+
+rows12:
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R5), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVQ 16(R2), F2
+	FMOVQ 16(R5), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 32(R2), F4
+	FMOVQ 32(R5), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 48(R2), F6
+	FMOVD 48(R5), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	MOVD  R0, R6
+	FMOVQ F0, 0(R6)
+	ADD   R1, R6
+	FMOVQ F1, 0(R6)
+	ADD   R1, R6
+	FMOVQ F2, 0(R6)
+	ADD   R1, R6
+	FMOVQ F3, 0(R6)
+	ADD   R1, R6
+	FMOVQ F4, 0(R6)
+	ADD   R1, R6
+	FMOVQ F5, 0(R6)
+	ADD   R1, R6
+	FMOVQ F6, 0(R6)
+	ADD   R1, R6
+	ADD   R7, R2
+	ADD   R7, R5
+	ADD   $16, R0
+	SUB   $2, R4
+	CMP   $1, R4
+	BGE   rows12
+	RET
+
+// func severalNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+TEXT ·severalNEONF32(SB), NOSPLIT, $0-88
+	MOVD n+72(FP), R0
+	MOVD cols+64(FP), R0
+	CMP  $2, R0
+	BNE  more1
+
+rows2:
+	// 2×2 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVD  bias+48(FP), R0
+	FMOVS 0(R0), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	FMOVS 4(R0), F4
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VORR  V0.B16, V0.B16, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VORR  V4.B16, V4.B16, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVD w+32(FP), R0
+	MOVD ldw+40(FP), R1
+	MOVD x+16(FP), R2
+	MOVD ldx+24(FP), R3
+	MOVD n+72(FP), R4
+	ADD  R1, R0, R5
+	ADD  R3, R2, R6
+	CMP  $16, R4
+	BLT  tail5
+
+block4:
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	FMOVQ 0(R2), F16
+	VFMLA V17.S4, V16.S4, V0.S4
+	VFMLA V18.S4, V16.S4, V4.S4
+	FMOVQ 0(R6), F16
+	VFMLA V17.S4, V16.S4, V8.S4
+	VFMLA V18.S4, V16.S4, V12.S4
+	FMOVQ 16(R0), F17
+	FMOVQ 16(R5), F18
+	FMOVQ 16(R2), F16
+	VFMLA V17.S4, V16.S4, V1.S4
+	VFMLA V18.S4, V16.S4, V5.S4
+	FMOVQ 16(R6), F16
+	VFMLA V17.S4, V16.S4, V9.S4
+	VFMLA V18.S4, V16.S4, V13.S4
+	FMOVQ 32(R0), F17
+	FMOVQ 32(R5), F18
+	FMOVQ 32(R2), F16
+	VFMLA V17.S4, V16.S4, V2.S4
+	VFMLA V18.S4, V16.S4, V6.S4
+	FMOVQ 32(R6), F16
+	VFMLA V17.S4, V16.S4, V10.S4
+	VFMLA V18.S4, V16.S4, V14.S4
+	FMOVQ 48(R0), F17
+	FMOVQ 48(R5), F18
+	FMOVQ 48(R2), F16
+	VFMLA V17.S4, V16.S4, V3.S4
+	VFMLA V18.S4, V16.S4, V7.S4
+	FMOVQ 48(R6), F16
+	VFMLA V17.S4, V16.S4, V11.S4
+	VFMLA V18.S4, V16.S4, V15.S4
+	ADD   $64, R0
+	ADD   $64, R5
+	ADD   $64, R2
+	ADD   $64, R6
+	SUB   $16, R4
+	CMP   $16, R4
+	BGE   block4
+
+tail5:
+	CMP   $0, R4
+	BLE   end6
+	CMP   $4, R4
+	BLT   part7
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	FMOVQ 0(R2), F16
+	VFMLA V17.S4, V16.S4, V0.S4
+	VFMLA V18.S4, V16.S4, V4.S4
+	FMOVQ 0(R6), F16
+	VFMLA V17.S4, V16.S4, V8.S4
+	VFMLA V18.S4, V16.S4, V12.S4
+	B     over8
+
+part7:
+	TST   $2, R4
+	BEQ   one9
+	FMOVD 0(R0), F17
+	TST   $1, R4
+	BEQ   moved10
+	ADD   $8, R0, R7
+	VLD1  (R7), V17.S[2]
+	B     moved10
+
+one9:
+	FMOVS 0(R0), F17
+
+moved10:
+	TST   $2, R4
+	BEQ   one11
+	FMOVD 0(R5), F18
+	TST   $1, R4
+	BEQ   moved12
+	ADD   $8, R5, R7
+	VLD1  (R7), V18.S[2]
+	B     moved12
+
+one11:
+	FMOVS 0(R5), F18
+
+moved12:
+	TST   $2, R4
+	BEQ   one13
+	FMOVD 0(R2), F16
+	TST   $1, R4
+	BEQ   moved14
+	ADD   $8, R2, R7
+	VLD1  (R7), V16.S[2]
+	B     moved14
+
+one13:
+	FMOVS 0(R2), F16
+
+moved14:
+	VFMLA V17.S4, V16.S4, V0.S4
+	VFMLA V18.S4, V16.S4, V4.S4
+	TST   $2, R4
+	BEQ   one15
+	FMOVD 0(R6), F16
+	TST   $1, R4
+	BEQ   moved16
+	ADD   $8, R6, R7
+	VLD1  (R7), V16.S[2]
+	B     moved16
+
+one15:
+	FMOVS 0(R6), F16
+
+moved16:
+	VFMLA V17.S4, V16.S4, V8.S4
+	VFMLA V18.S4, V16.S4, V12.S4
+	B     end6
+
+over8:
+	CMP   $4, R4
+	BLE   end6
+	CMP   $8, R4
+	BLT   part17
+	FMOVQ 16(R0), F17
+	FMOVQ 16(R5), F18
+	FMOVQ 16(R2), F16
+	VFMLA V17.S4, V16.S4, V1.S4
+	VFMLA V18.S4, V16.S4, V5.S4
+	FMOVQ 16(R6), F16
+	VFMLA V17.S4, V16.S4, V9.S4
+	VFMLA V18.S4, V16.S4, V13.S4
+	B     over18
+
+part17:
+	TST   $2, R4
+	BEQ   one19
+	FMOVD 16(R0), F17
+	TST   $1, R4
+	BEQ   moved20
+	ADD   $24, R0, R7
+	VLD1  (R7), V17.S[2]
+	B     moved20
+
+one19:
+	FMOVS 16(R0), F17
+
+moved20:
+	TST   $2, R4
+	BEQ   one21
+	FMOVD 16(R5), F18
+	TST   $1, R4
+	BEQ   moved22
+	ADD   $24, R5, R7
+	VLD1  (R7), V18.S[2]
+	B     moved22
+
+one21:
+	FMOVS 16(R5), F18
+
+moved22:
+	TST   $2, R4
+	BEQ   one23
+	FMOVD 16(R2), F16
+	TST   $1, R4
+	BEQ   moved24
+	ADD   $24, R2, R7
+	VLD1  (R7), V16.S[2]
+	B     moved24
+
+one23:
+	FMOVS 16(R2), F16
+
+moved24:
+	VFMLA V17.S4, V16.S4, V1.S4
+	VFMLA V18.S4, V16.S4, V5.S4
+	TST   $2, R4
+	BEQ   one25
+	FMOVD 16(R6), F16
+	TST   $1, R4
+	BEQ   moved26
+	ADD   $24, R6, R7
+	VLD1  (R7), V16.S[2]
+	B     moved26
+
+one25:
+	FMOVS 16(R6), F16
+
+moved26:
+	VFMLA V17.S4, V16.S4, V9.S4
+	VFMLA V18.S4, V16.S4, V13.S4
+	B     end6
+
+over18:
+	CMP   $8, R4
+	BLE   end6
+	CMP   $12, R4
+	BLT   part27
+	FMOVQ 32(R0), F17
+	FMOVQ 32(R5), F18
+	FMOVQ 32(R2), F16
+	VFMLA V17.S4, V16.S4, V2.S4
+	VFMLA V18.S4, V16.S4, V6.S4
+	FMOVQ 32(R6), F16
+	VFMLA V17.S4, V16.S4, V10.S4
+	VFMLA V18.S4, V16.S4, V14.S4
+	B     over28
+
+part27:
+	TST   $2, R4
+	BEQ   one29
+	FMOVD 32(R0), F17
+	TST   $1, R4
+	BEQ   moved30
+	ADD   $40, R0, R7
+	VLD1  (R7), V17.S[2]
+	B     moved30
+
+one29:
+	FMOVS 32(R0), F17
+
+moved30:
+	TST   $2, R4
+	BEQ   one31
+	FMOVD 32(R5), F18
+	TST   $1, R4
+	BEQ   moved32
+	ADD   $40, R5, R7
+	VLD1  (R7), V18.S[2]
+	B     moved32
+
+one31:
+	FMOVS 32(R5), F18
+
+moved32:
+	TST   $2, R4
+	BEQ   one33
+	FMOVD 32(R2), F16
+	TST   $1, R4
+	BEQ   moved34
+	ADD   $40, R2, R7
+	VLD1  (R7), V16.S[2]
+	B     moved34
+
+one33:
+	FMOVS 32(R2), F16
+
+moved34:
+	VFMLA V17.S4, V16.S4, V2.S4
+	VFMLA V18.S4, V16.S4, V6.S4
+	TST   $2, R4
+	BEQ   one35
+	FMOVD 32(R6), F16
+	TST   $1, R4
+	BEQ   moved36
+	ADD   $40, R6, R7
+	VLD1  (R7), V16.S[2]
+	B     moved36
+
+one35:
+	FMOVS 32(R6), F16
+
+moved36:
+	VFMLA V17.S4, V16.S4, V10.S4
+	VFMLA V18.S4, V16.S4, V14.S4
+	B     end6
+
+over28:
+	CMP   $12, R4
+	BLE   end6
+	TST   $2, R4
+	BEQ   one38
+	FMOVD 48(R0), F17
+	TST   $1, R4
+	BEQ   moved39
+	ADD   $56, R0, R7
+	VLD1  (R7), V17.S[2]
+	B     moved39
+
+one38:
+	FMOVS 48(R0), F17
+
+moved39:
+	TST   $2, R4
+	BEQ   one40
+	FMOVD 48(R5), F18
+	TST   $1, R4
+	BEQ   moved41
+	ADD   $56, R5, R7
+	VLD1  (R7), V18.S[2]
+	B     moved41
+
+one40:
+	FMOVS 48(R5), F18
+
+moved41:
+	TST   $2, R4
+	BEQ   one42
+	FMOVD 48(R2), F16
+	TST   $1, R4
+	BEQ   moved43
+	ADD   $56, R2, R7
+	VLD1  (R7), V16.S[2]
+	B     moved43
+
+one42:
+	FMOVS 48(R2), F16
+
+moved43:
+	VFMLA V17.S4, V16.S4, V3.S4
+	VFMLA V18.S4, V16.S4, V7.S4
+	TST   $2, R4
+	BEQ   one44
+	FMOVD 48(R6), F16
+	TST   $1, R4
+	BEQ   moved45
+	ADD   $56, R6, R7
+	VLD1  (R7), V16.S[2]
+	B     moved45
+
+one44:
+	FMOVS 48(R6), F16
+
+moved45:
+	VFMLA V17.S4, V16.S4, V11.S4
+	VFMLA V18.S4, V16.S4, V15.S4
+
+end6:
+	// y[i,j] = act(halved lanes)
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	MOVD  y+0(FP), R2
+	MOVD  ldy+8(FP), R3
+	MOVD  act+80(FP), R4
+	ADD   R3, R2, R5
+	VZIP2 V4.D2, V0.D2, V1.D2
+	VZIP1 V4.D2, V0.D2, V0.D2
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	VZIP2 V12.D2, V8.D2, V1.D2
+	VZIP1 V12.D2, V8.D2, V8.D2
+	WORD  $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
+	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
+	VMOVI $0, V16.B16
+	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
+	CMP   $1, R4
+	BNE   linear46
+	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
+
+linear46:
+	FMOVS F0, 0(R2)
+	ADD   $4, R2, R6
+	VST1  V0.S[1], (R6)
+	VST1  V0.S[2], (R5)
+	ADD   $4, R5, R6
+	VST1  V0.S[3], (R6)
+
+	// the next 2 rows, or the last ones
+	MOVD rows+56(FP), R0
+	SUB  $2, R0
+	CMP  $0, R0
+	BLE  done3
+	MOVD $2, R1
+	CMP  $2, R0
+	BGE  enough47
+	MOVD R0, R1
+	MOVD $2, R0
+
+enough47:
+	MOVD R0, rows+56(FP)
+	MOVD ldy+8(FP), R3
+	MUL  R1, R3
+	MOVD y+0(FP), R2
+	ADD  R3, R2
+	MOVD R2, y+0(FP)
+	MOVD ldx+24(FP), R3
+	MUL  R1, R3
+	MOVD x+16(FP), R2
+	ADD  R3, R2
+	MOVD R2, x+16(FP)
+	B    rows2
+
+done3:
+	RET
+
+more1:
+	CMP $3, R0
+	BNE more48
+
+rows49:
+	// 1×3 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVD  bias+48(FP), R0
+	FMOVS 0(R0), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	FMOVS 4(R0), F4
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	FMOVS 8(R0), F8
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVD w+32(FP), R0
+	MOVD ldw+40(FP), R1
+	MOVD x+16(FP), R2
+	MOVD ldx+24(FP), R3
+	MOVD n+72(FP), R4
+	ADD  R1, R0, R5
+	ADD  R1, R5, R6
+	CMP  $16, R4
+	BLT  tail52
+
+block51:
+	FMOVQ 0(R2), F13
+	FMOVQ 0(R0), F12
+	VFMLA V12.S4, V13.S4, V0.S4
+	FMOVQ 0(R5), F12
+	VFMLA V12.S4, V13.S4, V4.S4
+	FMOVQ 0(R6), F12
+	VFMLA V12.S4, V13.S4, V8.S4
+	FMOVQ 16(R2), F13
+	FMOVQ 16(R0), F12
+	VFMLA V12.S4, V13.S4, V1.S4
+	FMOVQ 16(R5), F12
+	VFMLA V12.S4, V13.S4, V5.S4
+	FMOVQ 16(R6), F12
+	VFMLA V12.S4, V13.S4, V9.S4
+	FMOVQ 32(R2), F13
+	FMOVQ 32(R0), F12
+	VFMLA V12.S4, V13.S4, V2.S4
+	FMOVQ 32(R5), F12
+	VFMLA V12.S4, V13.S4, V6.S4
+	FMOVQ 32(R6), F12
+	VFMLA V12.S4, V13.S4, V10.S4
+	FMOVQ 48(R2), F13
+	FMOVQ 48(R0), F12
+	VFMLA V12.S4, V13.S4, V3.S4
+	FMOVQ 48(R5), F12
+	VFMLA V12.S4, V13.S4, V7.S4
+	FMOVQ 48(R6), F12
+	VFMLA V12.S4, V13.S4, V11.S4
+	ADD   $64, R0
+	ADD   $64, R5
+	ADD   $64, R6
+	ADD   $64, R2
+	SUB   $16, R4
+	CMP   $16, R4
+	BGE   block51
+
+tail52:
+	CMP   $0, R4
+	BLE   end53
+	CMP   $4, R4
+	BLT   part54
+	FMOVQ 0(R2), F13
+	FMOVQ 0(R0), F12
+	VFMLA V12.S4, V13.S4, V0.S4
+	FMOVQ 0(R5), F12
+	VFMLA V12.S4, V13.S4, V4.S4
+	FMOVQ 0(R6), F12
+	VFMLA V12.S4, V13.S4, V8.S4
+	B     over55
+
+part54:
+	TST   $2, R4
+	BEQ   one56
+	FMOVD 0(R2), F13
+	TST   $1, R4
+	BEQ   moved57
+	ADD   $8, R2, R7
+	VLD1  (R7), V13.S[2]
+	B     moved57
+
+one56:
+	FMOVS 0(R2), F13
+
+moved57:
+	TST   $2, R4
+	BEQ   one58
+	FMOVD 0(R0), F12
+	TST   $1, R4
+	BEQ   moved59
+	ADD   $8, R0, R7
+	VLD1  (R7), V12.S[2]
+	B     moved59
+
+one58:
+	FMOVS 0(R0), F12
+
+moved59:
+	VFMLA V12.S4, V13.S4, V0.S4
+	TST   $2, R4
+	BEQ   one60
+	FMOVD 0(R5), F12
+	TST   $1, R4
+	BEQ   moved61
+	ADD   $8, R5, R7
+	VLD1  (R7), V12.S[2]
+	B     moved61
+
+one60:
+	FMOVS 0(R5), F12
+
+moved61:
+	VFMLA V12.S4, V13.S4, V4.S4
+	TST   $2, R4
+	BEQ   one62
+	FMOVD 0(R6), F12
+	TST   $1, R4
+	BEQ   moved63
+	ADD   $8, R6, R7
+	VLD1  (R7), V12.S[2]
+	B     moved63
+
+one62:
+	FMOVS 0(R6), F12
+
+moved63:
+	VFMLA V12.S4, V13.S4, V8.S4
+	B     end53
+
+over55:
+	CMP   $4, R4
+	BLE   end53
+	CMP   $8, R4
+	BLT   part64
+	FMOVQ 16(R2), F13
+	FMOVQ 16(R0), F12
+	VFMLA V12.S4, V13.S4, V1.S4
+	FMOVQ 16(R5), F12
+	VFMLA V12.S4, V13.S4, V5.S4
+	FMOVQ 16(R6), F12
+	VFMLA V12.S4, V13.S4, V9.S4
+	B     over65
+
+part64:
+	TST   $2, R4
+	BEQ   one66
+	FMOVD 16(R2), F13
+	TST   $1, R4
+	BEQ   moved67
+	ADD   $24, R2, R7
+	VLD1  (R7), V13.S[2]
+	B     moved67
+
+one66:
+	FMOVS 16(R2), F13
+
+moved67:
+	TST   $2, R4
+	BEQ   one68
+	FMOVD 16(R0), F12
+	TST   $1, R4
+	BEQ   moved69
+	ADD   $24, R0, R7
+	VLD1  (R7), V12.S[2]
+	B     moved69
+
+one68:
+	FMOVS 16(R0), F12
+
+moved69:
+	VFMLA V12.S4, V13.S4, V1.S4
+	TST   $2, R4
+	BEQ   one70
+	FMOVD 16(R5), F12
+	TST   $1, R4
+	BEQ   moved71
+	ADD   $24, R5, R7
+	VLD1  (R7), V12.S[2]
+	B     moved71
+
+one70:
+	FMOVS 16(R5), F12
+
+moved71:
+	VFMLA V12.S4, V13.S4, V5.S4
+	TST   $2, R4
+	BEQ   one72
+	FMOVD 16(R6), F12
+	TST   $1, R4
+	BEQ   moved73
+	ADD   $24, R6, R7
+	VLD1  (R7), V12.S[2]
+	B     moved73
+
+one72:
+	FMOVS 16(R6), F12
+
+moved73:
+	VFMLA V12.S4, V13.S4, V9.S4
+	B     end53
+
+over65:
+	CMP   $8, R4
+	BLE   end53
+	CMP   $12, R4
+	BLT   part74
+	FMOVQ 32(R2), F13
+	FMOVQ 32(R0), F12
+	VFMLA V12.S4, V13.S4, V2.S4
+	FMOVQ 32(R5), F12
+	VFMLA V12.S4, V13.S4, V6.S4
+	FMOVQ 32(R6), F12
+	VFMLA V12.S4, V13.S4, V10.S4
+	B     over75
+
+part74:
+	TST   $2, R4
+	BEQ   one76
+	FMOVD 32(R2), F13
+	TST   $1, R4
+	BEQ   moved77
+	ADD   $40, R2, R7
+	VLD1  (R7), V13.S[2]
+	B     moved77
+
+one76:
+	FMOVS 32(R2), F13
+
+moved77:
+	TST   $2, R4
+	BEQ   one78
+	FMOVD 32(R0), F12
+	TST   $1, R4
+	BEQ   moved79
+	ADD   $40, R0, R7
+	VLD1  (R7), V12.S[2]
+	B     moved79
+
+one78:
+	FMOVS 32(R0), F12
+
+moved79:
+	VFMLA V12.S4, V13.S4, V2.S4
+	TST   $2, R4
+	BEQ   one80
+	FMOVD 32(R5), F12
+	TST   $1, R4
+	BEQ   moved81
+	ADD   $40, R5, R7
+	VLD1  (R7), V12.S[2]
+	B     moved81
+
+one80:
+	FMOVS 32(R5), F12
+
+moved81:
+	VFMLA V12.S4, V13.S4, V6.S4
+	TST   $2, R4
+	BEQ   one82
+	FMOVD 32(R6), F12
+	TST   $1, R4
+	BEQ   moved83
+	ADD   $40, R6, R7
+	VLD1  (R7), V12.S[2]
+	B     moved83
+
+one82:
+	FMOVS 32(R6), F12
+
+moved83:
+	VFMLA V12.S4, V13.S4, V10.S4
+	B     end53
+
+over75:
+	CMP   $12, R4
+	BLE   end53
+	TST   $2, R4
+	BEQ   one85
+	FMOVD 48(R2), F13
+	TST   $1, R4
+	BEQ   moved86
+	ADD   $56, R2, R7
+	VLD1  (R7), V13.S[2]
+	B     moved86
+
+one85:
+	FMOVS 48(R2), F13
+
+moved86:
+	TST   $2, R4
+	BEQ   one87
+	FMOVD 48(R0), F12
+	TST   $1, R4
+	BEQ   moved88
+	ADD   $56, R0, R7
+	VLD1  (R7), V12.S[2]
+	B     moved88
+
+one87:
+	FMOVS 48(R0), F12
+
+moved88:
+	VFMLA V12.S4, V13.S4, V3.S4
+	TST   $2, R4
+	BEQ   one89
+	FMOVD 48(R5), F12
+	TST   $1, R4
+	BEQ   moved90
+	ADD   $56, R5, R7
+	VLD1  (R7), V12.S[2]
+	B     moved90
+
+one89:
+	FMOVS 48(R5), F12
+
+moved90:
+	VFMLA V12.S4, V13.S4, V7.S4
+	TST   $2, R4
+	BEQ   one91
+	FMOVD 48(R6), F12
+	TST   $1, R4
+	BEQ   moved92
+	ADD   $56, R6, R7
+	VLD1  (R7), V12.S[2]
+	B     moved92
+
+one91:
+	FMOVS 48(R6), F12
+
+moved92:
+	VFMLA V12.S4, V13.S4, V11.S4
+
+end53:
+	// y[i,j] = act(halved lanes)
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	MOVD  y+0(FP), R2
+	MOVD  ldy+8(FP), R3
+	MOVD  act+80(FP), R4
+	VMOVI $0, V1.B16
+	VZIP2 V4.D2, V0.D2, V2.D2
+	VZIP1 V4.D2, V0.D2, V0.D2
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	VZIP2 V1.D2, V8.D2, V2.D2
+	VZIP1 V1.D2, V8.D2, V8.D2
+	WORD  $0x4e22d508 // fadd v8.4s, v8.4s, v2.4s
+	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
+	VMOVI $0, V12.B16
+	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
+	CMP   $1, R4
+	BNE   linear93
+	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
+
+linear93:
+	FMOVS F0, 0(R2)
+	ADD   $4, R2, R5
+	VST1  V0.S[1], (R5)
+	ADD   $8, R2, R5
+	VST1  V0.S[2], (R5)
+
+	// the next 1 rows, or the last ones
+	MOVD rows+56(FP), R0
+	SUB  $1, R0
+	CMP  $0, R0
+	BLE  done50
+	MOVD $1, R1
+	MOVD R0, rows+56(FP)
+	MOVD ldy+8(FP), R3
+	MUL  R1, R3
+	MOVD y+0(FP), R2
+	ADD  R3, R2
+	MOVD R2, y+0(FP)
+	MOVD ldx+24(FP), R3
+	MUL  R1, R3
+	MOVD x+16(FP), R2
+	ADD  R3, R2
+	MOVD R2, x+16(FP)
+	B    rows49
+
+done50:
+	RET
+
+more48:
+	CMP $4, R0
+	BNE more94
+
+rows95:
+	// 1×4 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVD  bias+48(FP), R0
+	FMOVS 0(R0), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	FMOVS 4(R0), F4
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	FMOVS 8(R0), F8
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	FMOVS 12(R0), F12
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVD w+32(FP), R0
+	MOVD ldw+40(FP), R1
+	MOVD x+16(FP), R2
+	MOVD ldx+24(FP), R3
+	MOVD n+72(FP), R4
+	ADD  R1, R0, R5
+	ADD  R1, R5, R6
+	ADD  R1, R6, R7
+	CMP  $16, R4
+	BLT  tail98
+
+block97:
+	FMOVQ 0(R2), F17
+	FMOVQ 0(R0), F16
+	VFMLA V16.S4, V17.S4, V0.S4
+	FMOVQ 0(R5), F16
+	VFMLA V16.S4, V17.S4, V4.S4
+	FMOVQ 0(R6), F16
+	VFMLA V16.S4, V17.S4, V8.S4
+	FMOVQ 0(R7), F16
+	VFMLA V16.S4, V17.S4, V12.S4
+	FMOVQ 16(R2), F17
+	FMOVQ 16(R0), F16
+	VFMLA V16.S4, V17.S4, V1.S4
+	FMOVQ 16(R5), F16
+	VFMLA V16.S4, V17.S4, V5.S4
+	FMOVQ 16(R6), F16
+	VFMLA V16.S4, V17.S4, V9.S4
+	FMOVQ 16(R7), F16
+	VFMLA V16.S4, V17.S4, V13.S4
+	FMOVQ 32(R2), F17
+	FMOVQ 32(R0), F16
+	VFMLA V16.S4, V17.S4, V2.S4
+	FMOVQ 32(R5), F16
+	VFMLA V16.S4, V17.S4, V6.S4
+	FMOVQ 32(R6), F16
+	VFMLA V16.S4, V17.S4, V10.S4
+	FMOVQ 32(R7), F16
+	VFMLA V16.S4, V17.S4, V14.S4
+	FMOVQ 48(R2), F17
+	FMOVQ 48(R0), F16
+	VFMLA V16.S4, V17.S4, V3.S4
+	FMOVQ 48(R5), F16
+	VFMLA V16.S4, V17.S4, V7.S4
+	FMOVQ 48(R6), F16
+	VFMLA V16.S4, V17.S4, V11.S4
+	FMOVQ 48(R7), F16
+	VFMLA V16.S4, V17.S4, V15.S4
+	ADD   $64, R0
+	ADD   $64, R5
+	ADD   $64, R6
+	ADD   $64, R7
+	ADD   $64, R2
+	SUB   $16, R4
+	CMP   $16, R4
+	BGE   block97
+
+tail98:
+	CMP   $0, R4
+	BLE   end99
+	CMP   $4, R4
+	BLT   part100
+	FMOVQ 0(R2), F17
+	FMOVQ 0(R0), F16
+	VFMLA V16.S4, V17.S4, V0.S4
+	FMOVQ 0(R5), F16
+	VFMLA V16.S4, V17.S4, V4.S4
+	FMOVQ 0(R6), F16
+	VFMLA V16.S4, V17.S4, V8.S4
+	FMOVQ 0(R7), F16
+	VFMLA V16.S4, V17.S4, V12.S4
+	B     over101
+
+part100:
+	TST   $2, R4
+	BEQ   one102
+	FMOVD 0(R2), F17
+	TST   $1, R4
+	BEQ   moved103
+	ADD   $8, R2, R8
+	VLD1  (R8), V17.S[2]
+	B     moved103
+
+one102:
+	FMOVS 0(R2), F17
+
+moved103:
+	TST   $2, R4
+	BEQ   one104
+	FMOVD 0(R0), F16
+	TST   $1, R4
+	BEQ   moved105
+	ADD   $8, R0, R8
+	VLD1  (R8), V16.S[2]
+	B     moved105
+
+one104:
+	FMOVS 0(R0), F16
+
+moved105:
+	VFMLA V16.S4, V17.S4, V0.S4
+	TST   $2, R4
+	BEQ   one106
+	FMOVD 0(R5), F16
+	TST   $1, R4
+	BEQ   moved107
+	ADD   $8, R5, R8
+	VLD1  (R8), V16.S[2]
+	B     moved107
+
+one106:
+	FMOVS 0(R5), F16
+
+moved107:
+	VFMLA V16.S4, V17.S4, V4.S4
+	TST   $2, R4
+	BEQ   one108
+	FMOVD 0(R6), F16
+	TST   $1, R4
+	BEQ   moved109
+	ADD   $8, R6, R8
+	VLD1  (R8), V16.S[2]
+	B     moved109
+
+one108:
+	FMOVS 0(R6), F16
+
+moved109:
+	VFMLA V16.S4, V17.S4, V8.S4
+	TST   $2, R4
+	BEQ   one110
+	FMOVD 0(R7), F16
+	TST   $1, R4
+	BEQ   moved111
+	ADD   $8, R7, R8
+	VLD1  (R8), V16.S[2]
+	B     moved111
+
+one110:
+	FMOVS 0(R7), F16
+
+moved111:
+	VFMLA V16.S4, V17.S4, V12.S4
+	B     end99
+
+over101:
+	CMP   $4, R4
+	BLE   end99
+	CMP   $8, R4
+	BLT   part112
+	FMOVQ 16(R2), F17
+	FMOVQ 16(R0), F16
+	VFMLA V16.S4, V17.S4, V1.S4
+	FMOVQ 16(R5), F16
+	VFMLA V16.S4, V17.S4, V5.S4
+	FMOVQ 16(R6), F16
+	VFMLA V16.S4, V17.S4, V9.S4
+	FMOVQ 16(R7), F16
+	VFMLA V16.S4, V17.S4, V13.S4
+	B     over113
+
+part112:
+	TST   $2, R4
+	BEQ   one114
+	FMOVD 16(R2), F17
+	TST   $1, R4
+	BEQ   moved115
+	ADD   $24, R2, R8
+	VLD1  (R8), V17.S[2]
+	B     moved115
+
+one114:
+	FMOVS 16(R2), F17
+
+moved115:
+	TST   $2, R4
+	BEQ   one116
+	FMOVD 16(R0), F16
+	TST   $1, R4
+	BEQ   moved117
+	ADD   $24, R0, R8
+	VLD1  (R8), V16.S[2]
+	B     moved117
+
+one116:
+	FMOVS 16(R0), F16
+
+moved117:
+	VFMLA V16.S4, V17.S4, V1.S4
+	TST   $2, R4
+	BEQ   one118
+	FMOVD 16(R5), F16
+	TST   $1, R4
+	BEQ   moved119
+	ADD   $24, R5, R8
+	VLD1  (R8), V16.S[2]
+	B     moved119
+
+one118:
+	FMOVS 16(R5), F16
+
+moved119:
+	VFMLA V16.S4, V17.S4, V5.S4
+	TST   $2, R4
+	BEQ   one120
+	FMOVD 16(R6), F16
+	TST   $1, R4
+	BEQ   moved121
+	ADD   $24, R6, R8
+	VLD1  (R8), V16.S[2]
+	B     moved121
+
+one120:
+	FMOVS 16(R6), F16
+
+moved121:
+	VFMLA V16.S4, V17.S4, V9.S4
+	TST   $2, R4
+	BEQ   one122
+	FMOVD 16(R7), F16
+	TST   $1, R4
+	BEQ   moved123
+	ADD   $24, R7, R8
+	VLD1  (R8), V16.S[2]
+	B     moved123
+
+one122:
+	FMOVS 16(R7), F16
+
+moved123:
+	VFMLA V16.S4, V17.S4, V13.S4
+	B     end99
+
+over113:
+	CMP   $8, R4
+	BLE   end99
+	CMP   $12, R4
+	BLT   part124
+	FMOVQ 32(R2), F17
+	FMOVQ 32(R0), F16
+	VFMLA V16.S4, V17.S4, V2.S4
+	FMOVQ 32(R5), F16
+	VFMLA V16.S4, V17.S4, V6.S4
+	FMOVQ 32(R6), F16
+	VFMLA V16.S4, V17.S4, V10.S4
+	FMOVQ 32(R7), F16
+	VFMLA V16.S4, V17.S4, V14.S4
+	B     over125
+
+part124:
+	TST   $2, R4
+	BEQ   one126
+	FMOVD 32(R2), F17
+	TST   $1, R4
+	BEQ   moved127
+	ADD   $40, R2, R8
+	VLD1  (R8), V17.S[2]
+	B     moved127
+
+one126:
+	FMOVS 32(R2), F17
+
+moved127:
+	TST   $2, R4
+	BEQ   one128
+	FMOVD 32(R0), F16
+	TST   $1, R4
+	BEQ   moved129
+	ADD   $40, R0, R8
+	VLD1  (R8), V16.S[2]
+	B     moved129
+
+one128:
+	FMOVS 32(R0), F16
+
+moved129:
+	VFMLA V16.S4, V17.S4, V2.S4
+	TST   $2, R4
+	BEQ   one130
+	FMOVD 32(R5), F16
+	TST   $1, R4
+	BEQ   moved131
+	ADD   $40, R5, R8
+	VLD1  (R8), V16.S[2]
+	B     moved131
+
+one130:
+	FMOVS 32(R5), F16
+
+moved131:
+	VFMLA V16.S4, V17.S4, V6.S4
+	TST   $2, R4
+	BEQ   one132
+	FMOVD 32(R6), F16
+	TST   $1, R4
+	BEQ   moved133
+	ADD   $40, R6, R8
+	VLD1  (R8), V16.S[2]
+	B     moved133
+
+one132:
+	FMOVS 32(R6), F16
+
+moved133:
+	VFMLA V16.S4, V17.S4, V10.S4
+	TST   $2, R4
+	BEQ   one134
+	FMOVD 32(R7), F16
+	TST   $1, R4
+	BEQ   moved135
+	ADD   $40, R7, R8
+	VLD1  (R8), V16.S[2]
+	B     moved135
+
+one134:
+	FMOVS 32(R7), F16
+
+moved135:
+	VFMLA V16.S4, V17.S4, V14.S4
+	B     end99
+
+over125:
+	CMP   $12, R4
+	BLE   end99
+	TST   $2, R4
+	BEQ   one137
+	FMOVD 48(R2), F17
+	TST   $1, R4
+	BEQ   moved138
+	ADD   $56, R2, R8
+	VLD1  (R8), V17.S[2]
+	B     moved138
+
+one137:
+	FMOVS 48(R2), F17
+
+moved138:
+	TST   $2, R4
+	BEQ   one139
+	FMOVD 48(R0), F16
+	TST   $1, R4
+	BEQ   moved140
+	ADD   $56, R0, R8
+	VLD1  (R8), V16.S[2]
+	B     moved140
+
+one139:
+	FMOVS 48(R0), F16
+
+moved140:
+	VFMLA V16.S4, V17.S4, V3.S4
+	TST   $2, R4
+	BEQ   one141
+	FMOVD 48(R5), F16
+	TST   $1, R4
+	BEQ   moved142
+	ADD   $56, R5, R8
+	VLD1  (R8), V16.S[2]
+	B     moved142
+
+one141:
+	FMOVS 48(R5), F16
+
+moved142:
+	VFMLA V16.S4, V17.S4, V7.S4
+	TST   $2, R4
+	BEQ   one143
+	FMOVD 48(R6), F16
+	TST   $1, R4
+	BEQ   moved144
+	ADD   $56, R6, R8
+	VLD1  (R8), V16.S[2]
+	B     moved144
+
+one143:
+	FMOVS 48(R6), F16
+
+moved144:
+	VFMLA V16.S4, V17.S4, V11.S4
+	TST   $2, R4
+	BEQ   one145
+	FMOVD 48(R7), F16
+	TST   $1, R4
+	BEQ   moved146
+	ADD   $56, R7, R8
+	VLD1  (R8), V16.S[2]
+	B     moved146
+
+one145:
+	FMOVS 48(R7), F16
+
+moved146:
+	VFMLA V16.S4, V17.S4, V15.S4
+
+end99:
+	// y[i,j] = act(halved lanes)
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	MOVD  y+0(FP), R2
+	MOVD  ldy+8(FP), R3
+	MOVD  act+80(FP), R4
+	VZIP2 V4.D2, V0.D2, V1.D2
+	VZIP1 V4.D2, V0.D2, V0.D2
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	VZIP2 V12.D2, V8.D2, V1.D2
+	VZIP1 V12.D2, V8.D2, V8.D2
+	WORD  $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
+	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
+	VMOVI $0, V16.B16
+	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
+	CMP   $1, R4
+	BNE   linear147
+	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
+
+linear147:
+	FMOVS F0, 0(R2)
+	ADD   $4, R2, R5
+	VST1  V0.S[1], (R5)
+	ADD   $8, R2, R5
+	VST1  V0.S[2], (R5)
+	ADD   $12, R2, R5
+	VST1  V0.S[3], (R5)
+
+	// the next 1 rows, or the last ones
+	MOVD rows+56(FP), R0
+	SUB  $1, R0
+	CMP  $0, R0
+	BLE  done96
+	MOVD $1, R1
+	MOVD R0, rows+56(FP)
+	MOVD ldy+8(FP), R3
+	MUL  R1, R3
+	MOVD y+0(FP), R2
+	ADD  R3, R2
+	MOVD R2, y+0(FP)
+	MOVD ldx+24(FP), R3
+	MUL  R1, R3
+	MOVD x+16(FP), R2
+	ADD  R3, R2
+	MOVD R2, x+16(FP)
+	B    rows95
+
+done96:
+	RET
+
+more94:
+	CMP $5, R0
+	BNE more148
+
+rows149:
+	// 1×5 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVD  bias+48(FP), R0
+	FMOVS 0(R0), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	FMOVS 4(R0), F4
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	FMOVS 8(R0), F8
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	FMOVS 12(R0), F12
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	FMOVS 16(R0), F16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVD w+32(FP), R0
+	MOVD ldw+40(FP), R1
+	MOVD x+16(FP), R2
+	MOVD ldx+24(FP), R3
+	MOVD n+72(FP), R4
+	ADD  R1, R0, R5
+	ADD  R1, R5, R6
+	ADD  R1, R6, R7
+	ADD  R1, R7, R8
+	CMP  $16, R4
+	BLT  tail152
+
+block151:
+	FMOVQ 0(R2), F21
+	FMOVQ 0(R0), F20
+	VFMLA V20.S4, V21.S4, V0.S4
+	FMOVQ 0(R5), F20
+	VFMLA V20.S4, V21.S4, V4.S4
+	FMOVQ 0(R6), F20
+	VFMLA V20.S4, V21.S4, V8.S4
+	FMOVQ 0(R7), F20
+	VFMLA V20.S4, V21.S4, V12.S4
+	FMOVQ 0(R8), F20
+	VFMLA V20.S4, V21.S4, V16.S4
+	FMOVQ 16(R2), F21
+	FMOVQ 16(R0), F20
+	VFMLA V20.S4, V21.S4, V1.S4
+	FMOVQ 16(R5), F20
+	VFMLA V20.S4, V21.S4, V5.S4
+	FMOVQ 16(R6), F20
+	VFMLA V20.S4, V21.S4, V9.S4
+	FMOVQ 16(R7), F20
+	VFMLA V20.S4, V21.S4, V13.S4
+	FMOVQ 16(R8), F20
+	VFMLA V20.S4, V21.S4, V17.S4
+	FMOVQ 32(R2), F21
+	FMOVQ 32(R0), F20
+	VFMLA V20.S4, V21.S4, V2.S4
+	FMOVQ 32(R5), F20
+	VFMLA V20.S4, V21.S4, V6.S4
+	FMOVQ 32(R6), F20
+	VFMLA V20.S4, V21.S4, V10.S4
+	FMOVQ 32(R7), F20
+	VFMLA V20.S4, V21.S4, V14.S4
+	FMOVQ 32(R8), F20
+	VFMLA V20.S4, V21.S4, V18.S4
+	FMOVQ 48(R2), F21
+	FMOVQ 48(R0), F20
+	VFMLA V20.S4, V21.S4, V3.S4
+	FMOVQ 48(R5), F20
+	VFMLA V20.S4, V21.S4, V7.S4
+	FMOVQ 48(R6), F20
+	VFMLA V20.S4, V21.S4, V11.S4
+	FMOVQ 48(R7), F20
+	VFMLA V20.S4, V21.S4, V15.S4
+	FMOVQ 48(R8), F20
+	VFMLA V20.S4, V21.S4, V19.S4
+	ADD   $64, R0
+	ADD   $64, R5
+	ADD   $64, R6
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R2
+	SUB   $16, R4
+	CMP   $16, R4
+	BGE   block151
+
+tail152:
+	CMP   $0, R4
+	BLE   end153
+	CMP   $4, R4
+	BLT   part154
+	FMOVQ 0(R2), F21
+	FMOVQ 0(R0), F20
+	VFMLA V20.S4, V21.S4, V0.S4
+	FMOVQ 0(R5), F20
+	VFMLA V20.S4, V21.S4, V4.S4
+	FMOVQ 0(R6), F20
+	VFMLA V20.S4, V21.S4, V8.S4
+	FMOVQ 0(R7), F20
+	VFMLA V20.S4, V21.S4, V12.S4
+	FMOVQ 0(R8), F20
+	VFMLA V20.S4, V21.S4, V16.S4
+	B     over155
+
+part154:
+	TST   $2, R4
+	BEQ   one156
+	FMOVD 0(R2), F21
+	TST   $1, R4
+	BEQ   moved157
+	ADD   $8, R2, R9
+	VLD1  (R9), V21.S[2]
+	B     moved157
+
+one156:
+	FMOVS 0(R2), F21
+
+moved157:
+	TST   $2, R4
+	BEQ   one158
+	FMOVD 0(R0), F20
+	TST   $1, R4
+	BEQ   moved159
+	ADD   $8, R0, R9
+	VLD1  (R9), V20.S[2]
+	B     moved159
+
+one158:
+	FMOVS 0(R0), F20
+
+moved159:
+	VFMLA V20.S4, V21.S4, V0.S4
+	TST   $2, R4
+	BEQ   one160
+	FMOVD 0(R5), F20
+	TST   $1, R4
+	BEQ   moved161
+	ADD   $8, R5, R9
+	VLD1  (R9), V20.S[2]
+	B     moved161
+
+one160:
+	FMOVS 0(R5), F20
+
+moved161:
+	VFMLA V20.S4, V21.S4, V4.S4
+	TST   $2, R4
+	BEQ   one162
+	FMOVD 0(R6), F20
+	TST   $1, R4
+	BEQ   moved163
+	ADD   $8, R6, R9
+	VLD1  (R9), V20.S[2]
+	B     moved163
+
+one162:
+	FMOVS 0(R6), F20
+
+moved163:
+	VFMLA V20.S4, V21.S4, V8.S4
+	TST   $2, R4
+	BEQ   one164
+	FMOVD 0(R7), F20
+	TST   $1, R4
+	BEQ   moved165
+	ADD   $8, R7, R9
+	VLD1  (R9), V20.S[2]
+	B     moved165
+
+one164:
+	FMOVS 0(R7), F20
+
+moved165:
+	VFMLA V20.S4, V21.S4, V12.S4
+	TST   $2, R4
+	BEQ   one166
+	FMOVD 0(R8), F20
+	TST   $1, R4
+	BEQ   moved167
+	ADD   $8, R8, R9
+	VLD1  (R9), V20.S[2]
+	B     moved167
+
+one166:
+	FMOVS 0(R8), F20
+
+moved167:
+	VFMLA V20.S4, V21.S4, V16.S4
+	B     end153
+
+over155:
+	CMP   $4, R4
+	BLE   end153
+	CMP   $8, R4
+	BLT   part168
+	FMOVQ 16(R2), F21
+	FMOVQ 16(R0), F20
+	VFMLA V20.S4, V21.S4, V1.S4
+	FMOVQ 16(R5), F20
+	VFMLA V20.S4, V21.S4, V5.S4
+	FMOVQ 16(R6), F20
+	VFMLA V20.S4, V21.S4, V9.S4
+	FMOVQ 16(R7), F20
+	VFMLA V20.S4, V21.S4, V13.S4
+	FMOVQ 16(R8), F20
+	VFMLA V20.S4, V21.S4, V17.S4
+	B     over169
+
+part168:
+	TST   $2, R4
+	BEQ   one170
+	FMOVD 16(R2), F21
+	TST   $1, R4
+	BEQ   moved171
+	ADD   $24, R2, R9
+	VLD1  (R9), V21.S[2]
+	B     moved171
+
+one170:
+	FMOVS 16(R2), F21
+
+moved171:
+	TST   $2, R4
+	BEQ   one172
+	FMOVD 16(R0), F20
+	TST   $1, R4
+	BEQ   moved173
+	ADD   $24, R0, R9
+	VLD1  (R9), V20.S[2]
+	B     moved173
+
+one172:
+	FMOVS 16(R0), F20
+
+moved173:
+	VFMLA V20.S4, V21.S4, V1.S4
+	TST   $2, R4
+	BEQ   one174
+	FMOVD 16(R5), F20
+	TST   $1, R4
+	BEQ   moved175
+	ADD   $24, R5, R9
+	VLD1  (R9), V20.S[2]
+	B     moved175
+
+one174:
+	FMOVS 16(R5), F20
+
+moved175:
+	VFMLA V20.S4, V21.S4, V5.S4
+	TST   $2, R4
+	BEQ   one176
+	FMOVD 16(R6), F20
+	TST   $1, R4
+	BEQ   moved177
+	ADD   $24, R6, R9
+	VLD1  (R9), V20.S[2]
+	B     moved177
+
+one176:
+	FMOVS 16(R6), F20
+
+moved177:
+	VFMLA V20.S4, V21.S4, V9.S4
+	TST   $2, R4
+	BEQ   one178
+	FMOVD 16(R7), F20
+	TST   $1, R4
+	BEQ   moved179
+	ADD   $24, R7, R9
+	VLD1  (R9), V20.S[2]
+	B     moved179
+
+one178:
+	FMOVS 16(R7), F20
+
+moved179:
+	VFMLA V20.S4, V21.S4, V13.S4
+	TST   $2, R4
+	BEQ   one180
+	FMOVD 16(R8), F20
+	TST   $1, R4
+	BEQ   moved181
+	ADD   $24, R8, R9
+	VLD1  (R9), V20.S[2]
+	B     moved181
+
+one180:
+	FMOVS 16(R8), F20
+
+moved181:
+	VFMLA V20.S4, V21.S4, V17.S4
+	B     end153
+
+over169:
+	CMP   $8, R4
+	BLE   end153
+	CMP   $12, R4
+	BLT   part182
+	FMOVQ 32(R2), F21
+	FMOVQ 32(R0), F20
+	VFMLA V20.S4, V21.S4, V2.S4
+	FMOVQ 32(R5), F20
+	VFMLA V20.S4, V21.S4, V6.S4
+	FMOVQ 32(R6), F20
+	VFMLA V20.S4, V21.S4, V10.S4
+	FMOVQ 32(R7), F20
+	VFMLA V20.S4, V21.S4, V14.S4
+	FMOVQ 32(R8), F20
+	VFMLA V20.S4, V21.S4, V18.S4
+	B     over183
+
+part182:
+	TST   $2, R4
+	BEQ   one184
+	FMOVD 32(R2), F21
+	TST   $1, R4
+	BEQ   moved185
+	ADD   $40, R2, R9
+	VLD1  (R9), V21.S[2]
+	B     moved185
+
+one184:
+	FMOVS 32(R2), F21
+
+moved185:
+	TST   $2, R4
+	BEQ   one186
+	FMOVD 32(R0), F20
+	TST   $1, R4
+	BEQ   moved187
+	ADD   $40, R0, R9
+	VLD1  (R9), V20.S[2]
+	B     moved187
+
+one186:
+	FMOVS 32(R0), F20
+
+moved187:
+	VFMLA V20.S4, V21.S4, V2.S4
+	TST   $2, R4
+	BEQ   one188
+	FMOVD 32(R5), F20
+	TST   $1, R4
+	BEQ   moved189
+	ADD   $40, R5, R9
+	VLD1  (R9), V20.S[2]
+	B     moved189
+
+one188:
+	FMOVS 32(R5), F20
+
+moved189:
+	VFMLA V20.S4, V21.S4, V6.S4
+	TST   $2, R4
+	BEQ   one190
+	FMOVD 32(R6), F20
+	TST   $1, R4
+	BEQ   moved191
+	ADD   $40, R6, R9
+	VLD1  (R9), V20.S[2]
+	B     moved191
+
+one190:
+	FMOVS 32(R6), F20
+
+moved191:
+	VFMLA V20.S4, V21.S4, V10.S4
+	TST   $2, R4
+	BEQ   one192
+	FMOVD 32(R7), F20
+	TST   $1, R4
+	BEQ   moved193
+	ADD   $40, R7, R9
+	VLD1  (R9), V20.S[2]
+	B     moved193
+
+one192:
+	FMOVS 32(R7), F20
+
+moved193:
+	VFMLA V20.S4, V21.S4, V14.S4
+	TST   $2, R4
+	BEQ   one194
+	FMOVD 32(R8), F20
+	TST   $1, R4
+	BEQ   moved195
+	ADD   $40, R8, R9
+	VLD1  (R9), V20.S[2]
+	B     moved195
+
+one194:
+	FMOVS 32(R8), F20
+
+moved195:
+	VFMLA V20.S4, V21.S4, V18.S4
+	B     end153
+
+over183:
+	CMP   $12, R4
+	BLE   end153
+	TST   $2, R4
+	BEQ   one197
+	FMOVD 48(R2), F21
+	TST   $1, R4
+	BEQ   moved198
+	ADD   $56, R2, R9
+	VLD1  (R9), V21.S[2]
+	B     moved198
+
+one197:
+	FMOVS 48(R2), F21
+
+moved198:
+	TST   $2, R4
+	BEQ   one199
+	FMOVD 48(R0), F20
+	TST   $1, R4
+	BEQ   moved200
+	ADD   $56, R0, R9
+	VLD1  (R9), V20.S[2]
+	B     moved200
+
+one199:
+	FMOVS 48(R0), F20
+
+moved200:
+	VFMLA V20.S4, V21.S4, V3.S4
+	TST   $2, R4
+	BEQ   one201
+	FMOVD 48(R5), F20
+	TST   $1, R4
+	BEQ   moved202
+	ADD   $56, R5, R9
+	VLD1  (R9), V20.S[2]
+	B     moved202
+
+one201:
+	FMOVS 48(R5), F20
+
+moved202:
+	VFMLA V20.S4, V21.S4, V7.S4
+	TST   $2, R4
+	BEQ   one203
+	FMOVD 48(R6), F20
+	TST   $1, R4
+	BEQ   moved204
+	ADD   $56, R6, R9
+	VLD1  (R9), V20.S[2]
+	B     moved204
+
+one203:
+	FMOVS 48(R6), F20
+
+moved204:
+	VFMLA V20.S4, V21.S4, V11.S4
+	TST   $2, R4
+	BEQ   one205
+	FMOVD 48(R7), F20
+	TST   $1, R4
+	BEQ   moved206
+	ADD   $56, R7, R9
+	VLD1  (R9), V20.S[2]
+	B     moved206
+
+one205:
+	FMOVS 48(R7), F20
+
+moved206:
+	VFMLA V20.S4, V21.S4, V15.S4
+	TST   $2, R4
+	BEQ   one207
+	FMOVD 48(R8), F20
+	TST   $1, R4
+	BEQ   moved208
+	ADD   $56, R8, R9
+	VLD1  (R9), V20.S[2]
+	B     moved208
+
+one207:
+	FMOVS 48(R8), F20
+
+moved208:
+	VFMLA V20.S4, V21.S4, V19.S4
+
+end153:
+	// y[i,j] = act(halved lanes)
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
+	WORD  $0x4e33d631 // fadd v17.4s, v17.4s, v19.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	MOVD  y+0(FP), R2
+	MOVD  ldy+8(FP), R3
+	MOVD  act+80(FP), R4
+	VZIP2 V4.D2, V0.D2, V1.D2
+	VZIP1 V4.D2, V0.D2, V0.D2
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	VZIP2 V12.D2, V8.D2, V1.D2
+	VZIP1 V12.D2, V8.D2, V8.D2
+	WORD  $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
+	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
+	VMOVI $0, V20.B16
+	WORD  $0x4e34d400 // fadd v0.4s, v0.4s, v20.4s
+	CMP   $1, R4
+	BNE   linear209
+	WORD  $0x4e34f400 // fmax v0.4s, v0.4s, v20.4s
+
+linear209:
+	FMOVS F0, 0(R2)
+	ADD   $4, R2, R5
+	VST1  V0.S[1], (R5)
+	ADD   $8, R2, R5
+	VST1  V0.S[2], (R5)
+	ADD   $12, R2, R5
+	VST1  V0.S[3], (R5)
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VZIP2 V0.D2, V16.D2, V3.D2
+	VZIP1 V0.D2, V16.D2, V16.D2
+	WORD  $0x4e23d610 // fadd v16.4s, v16.4s, v3.4s
+	VZIP2 V2.D2, V1.D2, V3.D2
+	VZIP1 V2.D2, V1.D2, V1.D2
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x6e21d610 // faddp v16.4s, v16.4s, v1.4s
+	VMOVI $0, V20.B16
+	WORD  $0x4e34d610 // fadd v16.4s, v16.4s, v20.4s
+	CMP   $1, R4
+	BNE   linear210
+	WORD  $0x4e34f610 // fmax v16.4s, v16.4s, v20.4s
+
+linear210:
+	FMOVS F16, 16(R2)
+
+	// the next 1 rows, or the last ones
+	MOVD rows+56(FP), R0
+	SUB  $1, R0
+	CMP  $0, R0
+	BLE  done150
+	MOVD $1, R1
+	MOVD R0, rows+56(FP)
+	MOVD ldy+8(FP), R3
+	MUL  R1, R3
+	MOVD y+0(FP), R2
+	ADD  R3, R2
+	MOVD R2, y+0(FP)
+	MOVD ldx+24(FP), R3
+	MUL  R1, R3
+	MOVD x+16(FP), R2
+	ADD  R3, R2
+	MOVD R2, x+16(FP)
+	B    rows149
+
+done150:
+	RET
+
+more148:
+	CMP $6, R0
+	BNE more211
+
+rows212:
+	// 1×6 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVD  bias+48(FP), R0
+	FMOVS 0(R0), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	FMOVS 4(R0), F4
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	FMOVS 8(R0), F8
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	FMOVS 12(R0), F12
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	FMOVS 16(R0), F16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	FMOVS 20(R0), F20
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	VMOVI $0, V23.B16
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVD w+32(FP), R0
+	MOVD ldw+40(FP), R1
+	MOVD x+16(FP), R2
+	MOVD ldx+24(FP), R3
+	MOVD n+72(FP), R4
+	ADD  R1, R0, R5
+	ADD  R1, R5, R6
+	ADD  R1, R6, R7
+	ADD  R1, R7, R8
+	ADD  R1, R8, R9
+	CMP  $16, R4
+	BLT  tail215
+
+block214:
+	FMOVQ 0(R2), F25
+	FMOVQ 0(R0), F24
+	VFMLA V24.S4, V25.S4, V0.S4
+	FMOVQ 0(R5), F24
+	VFMLA V24.S4, V25.S4, V4.S4
+	FMOVQ 0(R6), F24
+	VFMLA V24.S4, V25.S4, V8.S4
+	FMOVQ 0(R7), F24
+	VFMLA V24.S4, V25.S4, V12.S4
+	FMOVQ 0(R8), F24
+	VFMLA V24.S4, V25.S4, V16.S4
+	FMOVQ 0(R9), F24
+	VFMLA V24.S4, V25.S4, V20.S4
+	FMOVQ 16(R2), F25
+	FMOVQ 16(R0), F24
+	VFMLA V24.S4, V25.S4, V1.S4
+	FMOVQ 16(R5), F24
+	VFMLA V24.S4, V25.S4, V5.S4
+	FMOVQ 16(R6), F24
+	VFMLA V24.S4, V25.S4, V9.S4
+	FMOVQ 16(R7), F24
+	VFMLA V24.S4, V25.S4, V13.S4
+	FMOVQ 16(R8), F24
+	VFMLA V24.S4, V25.S4, V17.S4
+	FMOVQ 16(R9), F24
+	VFMLA V24.S4, V25.S4, V21.S4
+	FMOVQ 32(R2), F25
+	FMOVQ 32(R0), F24
+	VFMLA V24.S4, V25.S4, V2.S4
+	FMOVQ 32(R5), F24
+	VFMLA V24.S4, V25.S4, V6.S4
+	FMOVQ 32(R6), F24
+	VFMLA V24.S4, V25.S4, V10.S4
+	FMOVQ 32(R7), F24
+	VFMLA V24.S4, V25.S4, V14.S4
+	FMOVQ 32(R8), F24
+	VFMLA V24.S4, V25.S4, V18.S4
+	FMOVQ 32(R9), F24
+	VFMLA V24.S4, V25.S4, V22.S4
+	FMOVQ 48(R2), F25
+	FMOVQ 48(R0), F24
+	VFMLA V24.S4, V25.S4, V3.S4
+	FMOVQ 48(R5), F24
+	VFMLA V24.S4, V25.S4, V7.S4
+	FMOVQ 48(R6), F24
+	VFMLA V24.S4, V25.S4, V11.S4
+	FMOVQ 48(R7), F24
+	VFMLA V24.S4, V25.S4, V15.S4
+	FMOVQ 48(R8), F24
+	VFMLA V24.S4, V25.S4, V19.S4
+	FMOVQ 48(R9), F24
+	VFMLA V24.S4, V25.S4, V23.S4
+	ADD   $64, R0
+	ADD   $64, R5
+	ADD   $64, R6
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   $64, R2
+	SUB   $16, R4
+	CMP   $16, R4
+	BGE   block214
+
+tail215:
+	CMP   $0, R4
+	BLE   end216
+	CMP   $4, R4
+	BLT   part217
+	FMOVQ 0(R2), F25
+	FMOVQ 0(R0), F24
+	VFMLA V24.S4, V25.S4, V0.S4
+	FMOVQ 0(R5), F24
+	VFMLA V24.S4, V25.S4, V4.S4
+	FMOVQ 0(R6), F24
+	VFMLA V24.S4, V25.S4, V8.S4
+	FMOVQ 0(R7), F24
+	VFMLA V24.S4, V25.S4, V12.S4
+	FMOVQ 0(R8), F24
+	VFMLA V24.S4, V25.S4, V16.S4
+	FMOVQ 0(R9), F24
+	VFMLA V24.S4, V25.S4, V20.S4
+	B     over218
+
+part217:
+	TST   $2, R4
+	BEQ   one219
+	FMOVD 0(R2), F25
+	TST   $1, R4
+	BEQ   moved220
+	ADD   $8, R2, R10
+	VLD1  (R10), V25.S[2]
+	B     moved220
+
+one219:
+	FMOVS 0(R2), F25
+
+moved220:
+	TST   $2, R4
+	BEQ   one221
+	FMOVD 0(R0), F24
+	TST   $1, R4
+	BEQ   moved222
+	ADD   $8, R0, R10
+	VLD1  (R10), V24.S[2]
+	B     moved222
+
+one221:
+	FMOVS 0(R0), F24
+
+moved222:
+	VFMLA V24.S4, V25.S4, V0.S4
+	TST   $2, R4
+	BEQ   one223
+	FMOVD 0(R5), F24
+	TST   $1, R4
+	BEQ   moved224
+	ADD   $8, R5, R10
+	VLD1  (R10), V24.S[2]
+	B     moved224
+
+one223:
+	FMOVS 0(R5), F24
+
+moved224:
+	VFMLA V24.S4, V25.S4, V4.S4
+	TST   $2, R4
+	BEQ   one225
+	FMOVD 0(R6), F24
+	TST   $1, R4
+	BEQ   moved226
+	ADD   $8, R6, R10
+	VLD1  (R10), V24.S[2]
+	B     moved226
+
+one225:
+	FMOVS 0(R6), F24
+
+moved226:
+	VFMLA V24.S4, V25.S4, V8.S4
+	TST   $2, R4
+	BEQ   one227
+	FMOVD 0(R7), F24
+	TST   $1, R4
+	BEQ   moved228
+	ADD   $8, R7, R10
+	VLD1  (R10), V24.S[2]
+	B     moved228
+
+one227:
+	FMOVS 0(R7), F24
+
+moved228:
+	VFMLA V24.S4, V25.S4, V12.S4
+	TST   $2, R4
+	BEQ   one229
+	FMOVD 0(R8), F24
+	TST   $1, R4
+	BEQ   moved230
+	ADD   $8, R8, R10
+	VLD1  (R10), V24.S[2]
+	B     moved230
+
+one229:
+	FMOVS 0(R8), F24
+
+moved230:
+	VFMLA V24.S4, V25.S4, V16.S4
+	TST   $2, R4
+	BEQ   one231
+	FMOVD 0(R9), F24
+	TST   $1, R4
+	BEQ   moved232
+	ADD   $8, R9, R10
+	VLD1  (R10), V24.S[2]
+	B     moved232
+
+one231:
+	FMOVS 0(R9), F24
+
+moved232:
+	VFMLA V24.S4, V25.S4, V20.S4
+	B     end216
+
+over218:
+	CMP   $4, R4
+	BLE   end216
+	CMP   $8, R4
+	BLT   part233
+	FMOVQ 16(R2), F25
+	FMOVQ 16(R0), F24
+	VFMLA V24.S4, V25.S4, V1.S4
+	FMOVQ 16(R5), F24
+	VFMLA V24.S4, V25.S4, V5.S4
+	FMOVQ 16(R6), F24
+	VFMLA V24.S4, V25.S4, V9.S4
+	FMOVQ 16(R7), F24
+	VFMLA V24.S4, V25.S4, V13.S4
+	FMOVQ 16(R8), F24
+	VFMLA V24.S4, V25.S4, V17.S4
+	FMOVQ 16(R9), F24
+	VFMLA V24.S4, V25.S4, V21.S4
+	B     over234
+
+part233:
+	TST   $2, R4
+	BEQ   one235
+	FMOVD 16(R2), F25
+	TST   $1, R4
+	BEQ   moved236
+	ADD   $24, R2, R10
+	VLD1  (R10), V25.S[2]
+	B     moved236
+
+one235:
+	FMOVS 16(R2), F25
+
+moved236:
+	TST   $2, R4
+	BEQ   one237
+	FMOVD 16(R0), F24
+	TST   $1, R4
+	BEQ   moved238
+	ADD   $24, R0, R10
+	VLD1  (R10), V24.S[2]
+	B     moved238
+
+one237:
+	FMOVS 16(R0), F24
+
+moved238:
+	VFMLA V24.S4, V25.S4, V1.S4
+	TST   $2, R4
+	BEQ   one239
+	FMOVD 16(R5), F24
+	TST   $1, R4
+	BEQ   moved240
+	ADD   $24, R5, R10
+	VLD1  (R10), V24.S[2]
+	B     moved240
+
+one239:
+	FMOVS 16(R5), F24
+
+moved240:
+	VFMLA V24.S4, V25.S4, V5.S4
+	TST   $2, R4
+	BEQ   one241
+	FMOVD 16(R6), F24
+	TST   $1, R4
+	BEQ   moved242
+	ADD   $24, R6, R10
+	VLD1  (R10), V24.S[2]
+	B     moved242
+
+one241:
+	FMOVS 16(R6), F24
+
+moved242:
+	VFMLA V24.S4, V25.S4, V9.S4
+	TST   $2, R4
+	BEQ   one243
+	FMOVD 16(R7), F24
+	TST   $1, R4
+	BEQ   moved244
+	ADD   $24, R7, R10
+	VLD1  (R10), V24.S[2]
+	B     moved244
+
+one243:
+	FMOVS 16(R7), F24
+
+moved244:
+	VFMLA V24.S4, V25.S4, V13.S4
+	TST   $2, R4
+	BEQ   one245
+	FMOVD 16(R8), F24
+	TST   $1, R4
+	BEQ   moved246
+	ADD   $24, R8, R10
+	VLD1  (R10), V24.S[2]
+	B     moved246
+
+one245:
+	FMOVS 16(R8), F24
+
+moved246:
+	VFMLA V24.S4, V25.S4, V17.S4
+	TST   $2, R4
+	BEQ   one247
+	FMOVD 16(R9), F24
+	TST   $1, R4
+	BEQ   moved248
+	ADD   $24, R9, R10
+	VLD1  (R10), V24.S[2]
+	B     moved248
+
+one247:
+	FMOVS 16(R9), F24
+
+moved248:
+	VFMLA V24.S4, V25.S4, V21.S4
+	B     end216
+
+over234:
+	CMP   $8, R4
+	BLE   end216
+	CMP   $12, R4
+	BLT   part249
+	FMOVQ 32(R2), F25
+	FMOVQ 32(R0), F24
+	VFMLA V24.S4, V25.S4, V2.S4
+	FMOVQ 32(R5), F24
+	VFMLA V24.S4, V25.S4, V6.S4
+	FMOVQ 32(R6), F24
+	VFMLA V24.S4, V25.S4, V10.S4
+	FMOVQ 32(R7), F24
+	VFMLA V24.S4, V25.S4, V14.S4
+	FMOVQ 32(R8), F24
+	VFMLA V24.S4, V25.S4, V18.S4
+	FMOVQ 32(R9), F24
+	VFMLA V24.S4, V25.S4, V22.S4
+	B     over250
+
+part249:
+	TST   $2, R4
+	BEQ   one251
+	FMOVD 32(R2), F25
+	TST   $1, R4
+	BEQ   moved252
+	ADD   $40, R2, R10
+	VLD1  (R10), V25.S[2]
+	B     moved252
+
+one251:
+	FMOVS 32(R2), F25
+
+moved252:
+	TST   $2, R4
+	BEQ   one253
+	FMOVD 32(R0), F24
+	TST   $1, R4
+	BEQ   moved254
+	ADD   $40, R0, R10
+	VLD1  (R10), V24.S[2]
+	B     moved254
+
+one253:
+	FMOVS 32(R0), F24
+
+moved254:
+	VFMLA V24.S4, V25.S4, V2.S4
+	TST   $2, R4
+	BEQ   one255
+	FMOVD 32(R5), F24
+	TST   $1, R4
+	BEQ   moved256
+	ADD   $40, R5, R10
+	VLD1  (R10), V24.S[2]
+	B     moved256
+
+one255:
+	FMOVS 32(R5), F24
+
+moved256:
+	VFMLA V24.S4, V25.S4, V6.S4
+	TST   $2, R4
+	BEQ   one257
+	FMOVD 32(R6), F24
+	TST   $1, R4
+	BEQ   moved258
+	ADD   $40, R6, R10
+	VLD1  (R10), V24.S[2]
+	B     moved258
+
+one257:
+	FMOVS 32(R6), F24
+
+moved258:
+	VFMLA V24.S4, V25.S4, V10.S4
+	TST   $2, R4
+	BEQ   one259
+	FMOVD 32(R7), F24
+	TST   $1, R4
+	BEQ   moved260
+	ADD   $40, R7, R10
+	VLD1  (R10), V24.S[2]
+	B     moved260
+
+one259:
+	FMOVS 32(R7), F24
+
+moved260:
+	VFMLA V24.S4, V25.S4, V14.S4
+	TST   $2, R4
+	BEQ   one261
+	FMOVD 32(R8), F24
+	TST   $1, R4
+	BEQ   moved262
+	ADD   $40, R8, R10
+	VLD1  (R10), V24.S[2]
+	B     moved262
+
+one261:
+	FMOVS 32(R8), F24
+
+moved262:
+	VFMLA V24.S4, V25.S4, V18.S4
+	TST   $2, R4
+	BEQ   one263
+	FMOVD 32(R9), F24
+	TST   $1, R4
+	BEQ   moved264
+	ADD   $40, R9, R10
+	VLD1  (R10), V24.S[2]
+	B     moved264
+
+one263:
+	FMOVS 32(R9), F24
+
+moved264:
+	VFMLA V24.S4, V25.S4, V22.S4
+	B     end216
+
+over250:
+	CMP   $12, R4
+	BLE   end216
+	TST   $2, R4
+	BEQ   one266
+	FMOVD 48(R2), F25
+	TST   $1, R4
+	BEQ   moved267
+	ADD   $56, R2, R10
+	VLD1  (R10), V25.S[2]
+	B     moved267
+
+one266:
+	FMOVS 48(R2), F25
+
+moved267:
+	TST   $2, R4
+	BEQ   one268
+	FMOVD 48(R0), F24
+	TST   $1, R4
+	BEQ   moved269
+	ADD   $56, R0, R10
+	VLD1  (R10), V24.S[2]
+	B     moved269
+
+one268:
+	FMOVS 48(R0), F24
+
+moved269:
+	VFMLA V24.S4, V25.S4, V3.S4
+	TST   $2, R4
+	BEQ   one270
+	FMOVD 48(R5), F24
+	TST   $1, R4
+	BEQ   moved271
+	ADD   $56, R5, R10
+	VLD1  (R10), V24.S[2]
+	B     moved271
+
+one270:
+	FMOVS 48(R5), F24
+
+moved271:
+	VFMLA V24.S4, V25.S4, V7.S4
+	TST   $2, R4
+	BEQ   one272
+	FMOVD 48(R6), F24
+	TST   $1, R4
+	BEQ   moved273
+	ADD   $56, R6, R10
+	VLD1  (R10), V24.S[2]
+	B     moved273
+
+one272:
+	FMOVS 48(R6), F24
+
+moved273:
+	VFMLA V24.S4, V25.S4, V11.S4
+	TST   $2, R4
+	BEQ   one274
+	FMOVD 48(R7), F24
+	TST   $1, R4
+	BEQ   moved275
+	ADD   $56, R7, R10
+	VLD1  (R10), V24.S[2]
+	B     moved275
+
+one274:
+	FMOVS 48(R7), F24
+
+moved275:
+	VFMLA V24.S4, V25.S4, V15.S4
+	TST   $2, R4
+	BEQ   one276
+	FMOVD 48(R8), F24
+	TST   $1, R4
+	BEQ   moved277
+	ADD   $56, R8, R10
+	VLD1  (R10), V24.S[2]
+	B     moved277
+
+one276:
+	FMOVS 48(R8), F24
+
+moved277:
+	VFMLA V24.S4, V25.S4, V19.S4
+	TST   $2, R4
+	BEQ   one278
+	FMOVD 48(R9), F24
+	TST   $1, R4
+	BEQ   moved279
+	ADD   $56, R9, R10
+	VLD1  (R10), V24.S[2]
+	B     moved279
+
+one278:
+	FMOVS 48(R9), F24
+
+moved279:
+	VFMLA V24.S4, V25.S4, V23.S4
+
+end216:
+	// y[i,j] = act(halved lanes)
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
+	WORD  $0x4e33d631 // fadd v17.4s, v17.4s, v19.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	WORD  $0x4e36d694 // fadd v20.4s, v20.4s, v22.4s
+	WORD  $0x4e37d6b5 // fadd v21.4s, v21.4s, v23.4s
+	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
+	MOVD  y+0(FP), R2
+	MOVD  ldy+8(FP), R3
+	MOVD  act+80(FP), R4
+	VZIP2 V4.D2, V0.D2, V1.D2
+	VZIP1 V4.D2, V0.D2, V0.D2
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	VZIP2 V12.D2, V8.D2, V1.D2
+	VZIP1 V12.D2, V8.D2, V8.D2
+	WORD  $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
+	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
+	VMOVI $0, V24.B16
+	WORD  $0x4e38d400 // fadd v0.4s, v0.4s, v24.4s
+	CMP   $1, R4
+	BNE   linear280
+	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
+
+linear280:
+	FMOVS F0, 0(R2)
+	ADD   $4, R2, R5
+	VST1  V0.S[1], (R5)
+	ADD   $8, R2, R5
+	VST1  V0.S[2], (R5)
+	ADD   $12, R2, R5
+	VST1  V0.S[3], (R5)
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VZIP2 V20.D2, V16.D2, V2.D2
+	VZIP1 V20.D2, V16.D2, V16.D2
+	WORD  $0x4e22d610 // fadd v16.4s, v16.4s, v2.4s
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x6e20d610 // faddp v16.4s, v16.4s, v0.4s
+	VMOVI $0, V24.B16
+	WORD  $0x4e38d610 // fadd v16.4s, v16.4s, v24.4s
+	CMP   $1, R4
+	BNE   linear281
+	WORD  $0x4e38f610 // fmax v16.4s, v16.4s, v24.4s
+
+linear281:
+	FMOVS F16, 16(R2)
+	ADD   $20, R2, R5
+	VST1  V16.S[1], (R5)
+
+	// the next 1 rows, or the last ones
+	MOVD rows+56(FP), R0
+	SUB  $1, R0
+	CMP  $0, R0
+	BLE  done213
+	MOVD $1, R1
+	MOVD R0, rows+56(FP)
+	MOVD ldy+8(FP), R3
+	MUL  R1, R3
+	MOVD y+0(FP), R2
+	ADD  R3, R2
+	MOVD R2, y+0(FP)
+	MOVD ldx+24(FP), R3
+	MUL  R1, R3
+	MOVD x+16(FP), R2
+	ADD  R3, R2
+	MOVD R2, x+16(FP)
+	B    rows212
+
+done213:
+	RET
+
+more211:
+rows283:
+	// 1×7 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVD  bias+48(FP), R0
+	FMOVS 0(R0), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	FMOVS 4(R0), F4
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	FMOVS 8(R0), F8
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	FMOVS 12(R0), F12
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	FMOVS 16(R0), F16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	FMOVS 20(R0), F20
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	VMOVI $0, V23.B16
+	FMOVS 24(R0), F24
+	VMOVI $0, V25.B16
+	VMOVI $0, V26.B16
+	VMOVI $0, V27.B16
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVD w+32(FP), R0
+	MOVD ldw+40(FP), R1
+	MOVD x+16(FP), R2
+	MOVD ldx+24(FP), R3
+	MOVD n+72(FP), R4
+	ADD  R1, R0, R5
+	ADD  R1, R5, R6
+	ADD  R1, R6, R7
+	ADD  R1, R7, R8
+	ADD  R1, R8, R9
+	ADD  R1, R9, R10
+	CMP  $16, R4
+	BLT  tail286
+
+block285:
+	FMOVQ 0(R2), F29
+	FMOVQ 0(R0), F28
+	VFMLA V28.S4, V29.S4, V0.S4
+	FMOVQ 0(R5), F28
+	VFMLA V28.S4, V29.S4, V4.S4
+	FMOVQ 0(R6), F28
+	VFMLA V28.S4, V29.S4, V8.S4
+	FMOVQ 0(R7), F28
+	VFMLA V28.S4, V29.S4, V12.S4
+	FMOVQ 0(R8), F28
+	VFMLA V28.S4, V29.S4, V16.S4
+	FMOVQ 0(R9), F28
+	VFMLA V28.S4, V29.S4, V20.S4
+	FMOVQ 0(R10), F28
+	VFMLA V28.S4, V29.S4, V24.S4
+	FMOVQ 16(R2), F29
+	FMOVQ 16(R0), F28
+	VFMLA V28.S4, V29.S4, V1.S4
+	FMOVQ 16(R5), F28
+	VFMLA V28.S4, V29.S4, V5.S4
+	FMOVQ 16(R6), F28
+	VFMLA V28.S4, V29.S4, V9.S4
+	FMOVQ 16(R7), F28
+	VFMLA V28.S4, V29.S4, V13.S4
+	FMOVQ 16(R8), F28
+	VFMLA V28.S4, V29.S4, V17.S4
+	FMOVQ 16(R9), F28
+	VFMLA V28.S4, V29.S4, V21.S4
+	FMOVQ 16(R10), F28
+	VFMLA V28.S4, V29.S4, V25.S4
+	FMOVQ 32(R2), F29
+	FMOVQ 32(R0), F28
+	VFMLA V28.S4, V29.S4, V2.S4
+	FMOVQ 32(R5), F28
+	VFMLA V28.S4, V29.S4, V6.S4
+	FMOVQ 32(R6), F28
+	VFMLA V28.S4, V29.S4, V10.S4
+	FMOVQ 32(R7), F28
+	VFMLA V28.S4, V29.S4, V14.S4
+	FMOVQ 32(R8), F28
+	VFMLA V28.S4, V29.S4, V18.S4
+	FMOVQ 32(R9), F28
+	VFMLA V28.S4, V29.S4, V22.S4
+	FMOVQ 32(R10), F28
+	VFMLA V28.S4, V29.S4, V26.S4
+	FMOVQ 48(R2), F29
+	FMOVQ 48(R0), F28
+	VFMLA V28.S4, V29.S4, V3.S4
+	FMOVQ 48(R5), F28
+	VFMLA V28.S4, V29.S4, V7.S4
+	FMOVQ 48(R6), F28
+	VFMLA V28.S4, V29.S4, V11.S4
+	FMOVQ 48(R7), F28
+	VFMLA V28.S4, V29.S4, V15.S4
+	FMOVQ 48(R8), F28
+	VFMLA V28.S4, V29.S4, V19.S4
+	FMOVQ 48(R9), F28
+	VFMLA V28.S4, V29.S4, V23.S4
+	FMOVQ 48(R10), F28
+	VFMLA V28.S4, V29.S4, V27.S4
+	ADD   $64, R0
+	ADD   $64, R5
+	ADD   $64, R6
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   $64, R10
+	ADD   $64, R2
+	SUB   $16, R4
+	CMP   $16, R4
+	BGE   block285
+
+tail286:
+	CMP   $0, R4
+	BLE   end287
+	CMP   $4, R4
+	BLT   part288
+	FMOVQ 0(R2), F29
+	FMOVQ 0(R0), F28
+	VFMLA V28.S4, V29.S4, V0.S4
+	FMOVQ 0(R5), F28
+	VFMLA V28.S4, V29.S4, V4.S4
+	FMOVQ 0(R6), F28
+	VFMLA V28.S4, V29.S4, V8.S4
+	FMOVQ 0(R7), F28
+	VFMLA V28.S4, V29.S4, V12.S4
+	FMOVQ 0(R8), F28
+	VFMLA V28.S4, V29.S4, V16.S4
+	FMOVQ 0(R9), F28
+	VFMLA V28.S4, V29.S4, V20.S4
+	FMOVQ 0(R10), F28
+	VFMLA V28.S4, V29.S4, V24.S4
+	B     over289
+
+part288:
+	TST   $2, R4
+	BEQ   one290
+	FMOVD 0(R2), F29
+	TST   $1, R4
+	BEQ   moved291
+	ADD   $8, R2, R11
+	VLD1  (R11), V29.S[2]
+	B     moved291
+
+one290:
+	FMOVS 0(R2), F29
+
+moved291:
+	TST   $2, R4
+	BEQ   one292
+	FMOVD 0(R0), F28
+	TST   $1, R4
+	BEQ   moved293
+	ADD   $8, R0, R11
+	VLD1  (R11), V28.S[2]
+	B     moved293
+
+one292:
+	FMOVS 0(R0), F28
+
+moved293:
+	VFMLA V28.S4, V29.S4, V0.S4
+	TST   $2, R4
+	BEQ   one294
+	FMOVD 0(R5), F28
+	TST   $1, R4
+	BEQ   moved295
+	ADD   $8, R5, R11
+	VLD1  (R11), V28.S[2]
+	B     moved295
+
+one294:
+	FMOVS 0(R5), F28
+
+moved295:
+	VFMLA V28.S4, V29.S4, V4.S4
+	TST   $2, R4
+	BEQ   one296
+	FMOVD 0(R6), F28
+	TST   $1, R4
+	BEQ   moved297
+	ADD   $8, R6, R11
+	VLD1  (R11), V28.S[2]
+	B     moved297
+
+one296:
+	FMOVS 0(R6), F28
+
+moved297:
+	VFMLA V28.S4, V29.S4, V8.S4
+	TST   $2, R4
+	BEQ   one298
+	FMOVD 0(R7), F28
+	TST   $1, R4
+	BEQ   moved299
+	ADD   $8, R7, R11
+	VLD1  (R11), V28.S[2]
+	B     moved299
+
+one298:
+	FMOVS 0(R7), F28
+
+moved299:
+	VFMLA V28.S4, V29.S4, V12.S4
+	TST   $2, R4
+	BEQ   one300
+	FMOVD 0(R8), F28
+	TST   $1, R4
+	BEQ   moved301
+	ADD   $8, R8, R11
+	VLD1  (R11), V28.S[2]
+	B     moved301
+
+one300:
+	FMOVS 0(R8), F28
+
+moved301:
+	VFMLA V28.S4, V29.S4, V16.S4
+	TST   $2, R4
+	BEQ   one302
+	FMOVD 0(R9), F28
+	TST   $1, R4
+	BEQ   moved303
+	ADD   $8, R9, R11
+	VLD1  (R11), V28.S[2]
+	B     moved303
+
+one302:
+	FMOVS 0(R9), F28
+
+moved303:
+	VFMLA V28.S4, V29.S4, V20.S4
+	TST   $2, R4
+	BEQ   one304
+	FMOVD 0(R10), F28
+	TST   $1, R4
+	BEQ   moved305
+	ADD   $8, R10, R11
+	VLD1  (R11), V28.S[2]
+	B     moved305
+
+one304:
+	FMOVS 0(R10), F28
+
+moved305:
+	VFMLA V28.S4, V29.S4, V24.S4
+	B     end287
+
+over289:
+	CMP   $4, R4
+	BLE   end287
+	CMP   $8, R4
+	BLT   part306
+	FMOVQ 16(R2), F29
+	FMOVQ 16(R0), F28
+	VFMLA V28.S4, V29.S4, V1.S4
+	FMOVQ 16(R5), F28
+	VFMLA V28.S4, V29.S4, V5.S4
+	FMOVQ 16(R6), F28
+	VFMLA V28.S4, V29.S4, V9.S4
+	FMOVQ 16(R7), F28
+	VFMLA V28.S4, V29.S4, V13.S4
+	FMOVQ 16(R8), F28
+	VFMLA V28.S4, V29.S4, V17.S4
+	FMOVQ 16(R9), F28
+	VFMLA V28.S4, V29.S4, V21.S4
+	FMOVQ 16(R10), F28
+	VFMLA V28.S4, V29.S4, V25.S4
+	B     over307
+
+part306:
+	TST   $2, R4
+	BEQ   one308
+	FMOVD 16(R2), F29
+	TST   $1, R4
+	BEQ   moved309
+	ADD   $24, R2, R11
+	VLD1  (R11), V29.S[2]
+	B     moved309
+
+one308:
+	FMOVS 16(R2), F29
+
+moved309:
+	TST   $2, R4
+	BEQ   one310
+	FMOVD 16(R0), F28
+	TST   $1, R4
+	BEQ   moved311
+	ADD   $24, R0, R11
+	VLD1  (R11), V28.S[2]
+	B     moved311
+
+one310:
+	FMOVS 16(R0), F28
+
+moved311:
+	VFMLA V28.S4, V29.S4, V1.S4
+	TST   $2, R4
+	BEQ   one312
+	FMOVD 16(R5), F28
+	TST   $1, R4
+	BEQ   moved313
+	ADD   $24, R5, R11
+	VLD1  (R11), V28.S[2]
+	B     moved313
+
+one312:
+	FMOVS 16(R5), F28
+
+moved313:
+	VFMLA V28.S4, V29.S4, V5.S4
+	TST   $2, R4
+	BEQ   one314
+	FMOVD 16(R6), F28
+	TST   $1, R4
+	BEQ   moved315
+	ADD   $24, R6, R11
+	VLD1  (R11), V28.S[2]
+	B     moved315
+
+one314:
+	FMOVS 16(R6), F28
+
+moved315:
+	VFMLA V28.S4, V29.S4, V9.S4
+	TST   $2, R4
+	BEQ   one316
+	FMOVD 16(R7), F28
+	TST   $1, R4
+	BEQ   moved317
+	ADD   $24, R7, R11
+	VLD1  (R11), V28.S[2]
+	B     moved317
+
+one316:
+	FMOVS 16(R7), F28
+
+moved317:
+	VFMLA V28.S4, V29.S4, V13.S4
+	TST   $2, R4
+	BEQ   one318
+	FMOVD 16(R8), F28
+	TST   $1, R4
+	BEQ   moved319
+	ADD   $24, R8, R11
+	VLD1  (R11), V28.S[2]
+	B     moved319
+
+one318:
+	FMOVS 16(R8), F28
+
+moved319:
+	VFMLA V28.S4, V29.S4, V17.S4
+	TST   $2, R4
+	BEQ   one320
+	FMOVD 16(R9), F28
+	TST   $1, R4
+	BEQ   moved321
+	ADD   $24, R9, R11
+	VLD1  (R11), V28.S[2]
+	B     moved321
+
+one320:
+	FMOVS 16(R9), F28
+
+moved321:
+	VFMLA V28.S4, V29.S4, V21.S4
+	TST   $2, R4
+	BEQ   one322
+	FMOVD 16(R10), F28
+	TST   $1, R4
+	BEQ   moved323
+	ADD   $24, R10, R11
+	VLD1  (R11), V28.S[2]
+	B     moved323
+
+one322:
+	FMOVS 16(R10), F28
+
+moved323:
+	VFMLA V28.S4, V29.S4, V25.S4
+	B     end287
+
+over307:
+	CMP   $8, R4
+	BLE   end287
+	CMP   $12, R4
+	BLT   part324
+	FMOVQ 32(R2), F29
+	FMOVQ 32(R0), F28
+	VFMLA V28.S4, V29.S4, V2.S4
+	FMOVQ 32(R5), F28
+	VFMLA V28.S4, V29.S4, V6.S4
+	FMOVQ 32(R6), F28
+	VFMLA V28.S4, V29.S4, V10.S4
+	FMOVQ 32(R7), F28
+	VFMLA V28.S4, V29.S4, V14.S4
+	FMOVQ 32(R8), F28
+	VFMLA V28.S4, V29.S4, V18.S4
+	FMOVQ 32(R9), F28
+	VFMLA V28.S4, V29.S4, V22.S4
+	FMOVQ 32(R10), F28
+	VFMLA V28.S4, V29.S4, V26.S4
+	B     over325
+
+part324:
+	TST   $2, R4
+	BEQ   one326
+	FMOVD 32(R2), F29
+	TST   $1, R4
+	BEQ   moved327
+	ADD   $40, R2, R11
+	VLD1  (R11), V29.S[2]
+	B     moved327
+
+one326:
+	FMOVS 32(R2), F29
+
+moved327:
+	TST   $2, R4
+	BEQ   one328
+	FMOVD 32(R0), F28
+	TST   $1, R4
+	BEQ   moved329
+	ADD   $40, R0, R11
+	VLD1  (R11), V28.S[2]
+	B     moved329
+
+one328:
+	FMOVS 32(R0), F28
+
+moved329:
+	VFMLA V28.S4, V29.S4, V2.S4
+	TST   $2, R4
+	BEQ   one330
+	FMOVD 32(R5), F28
+	TST   $1, R4
+	BEQ   moved331
+	ADD   $40, R5, R11
+	VLD1  (R11), V28.S[2]
+	B     moved331
+
+one330:
+	FMOVS 32(R5), F28
+
+moved331:
+	VFMLA V28.S4, V29.S4, V6.S4
+	TST   $2, R4
+	BEQ   one332
+	FMOVD 32(R6), F28
+	TST   $1, R4
+	BEQ   moved333
+	ADD   $40, R6, R11
+	VLD1  (R11), V28.S[2]
+	B     moved333
+
+one332:
+	FMOVS 32(R6), F28
+
+moved333:
+	VFMLA V28.S4, V29.S4, V10.S4
+	TST   $2, R4
+	BEQ   one334
+	FMOVD 32(R7), F28
+	TST   $1, R4
+	BEQ   moved335
+	ADD   $40, R7, R11
+	VLD1  (R11), V28.S[2]
+	B     moved335
+
+one334:
+	FMOVS 32(R7), F28
+
+moved335:
+	VFMLA V28.S4, V29.S4, V14.S4
+	TST   $2, R4
+	BEQ   one336
+	FMOVD 32(R8), F28
+	TST   $1, R4
+	BEQ   moved337
+	ADD   $40, R8, R11
+	VLD1  (R11), V28.S[2]
+	B     moved337
+
+one336:
+	FMOVS 32(R8), F28
+
+moved337:
+	VFMLA V28.S4, V29.S4, V18.S4
+	TST   $2, R4
+	BEQ   one338
+	FMOVD 32(R9), F28
+	TST   $1, R4
+	BEQ   moved339
+	ADD   $40, R9, R11
+	VLD1  (R11), V28.S[2]
+	B     moved339
+
+one338:
+	FMOVS 32(R9), F28
+
+moved339:
+	VFMLA V28.S4, V29.S4, V22.S4
+	TST   $2, R4
+	BEQ   one340
+	FMOVD 32(R10), F28
+	TST   $1, R4
+	BEQ   moved341
+	ADD   $40, R10, R11
+	VLD1  (R11), V28.S[2]
+	B     moved341
+
+one340:
+	FMOVS 32(R10), F28
+
+moved341:
+	VFMLA V28.S4, V29.S4, V26.S4
+	B     end287
+
+over325:
+	CMP   $12, R4
+	BLE   end287
+	TST   $2, R4
+	BEQ   one343
+	FMOVD 48(R2), F29
+	TST   $1, R4
+	BEQ   moved344
+	ADD   $56, R2, R11
+	VLD1  (R11), V29.S[2]
+	B     moved344
+
+one343:
+	FMOVS 48(R2), F29
+
+moved344:
+	TST   $2, R4
+	BEQ   one345
+	FMOVD 48(R0), F28
+	TST   $1, R4
+	BEQ   moved346
+	ADD   $56, R0, R11
+	VLD1  (R11), V28.S[2]
+	B     moved346
+
+one345:
+	FMOVS 48(R0), F28
+
+moved346:
+	VFMLA V28.S4, V29.S4, V3.S4
+	TST   $2, R4
+	BEQ   one347
+	FMOVD 48(R5), F28
+	TST   $1, R4
+	BEQ   moved348
+	ADD   $56, R5, R11
+	VLD1  (R11), V28.S[2]
+	B     moved348
+
+one347:
+	FMOVS 48(R5), F28
+
+moved348:
+	VFMLA V28.S4, V29.S4, V7.S4
+	TST   $2, R4
+	BEQ   one349
+	FMOVD 48(R6), F28
+	TST   $1, R4
+	BEQ   moved350
+	ADD   $56, R6, R11
+	VLD1  (R11), V28.S[2]
+	B     moved350
+
+one349:
+	FMOVS 48(R6), F28
+
+moved350:
+	VFMLA V28.S4, V29.S4, V11.S4
+	TST   $2, R4
+	BEQ   one351
+	FMOVD 48(R7), F28
+	TST   $1, R4
+	BEQ   moved352
+	ADD   $56, R7, R11
+	VLD1  (R11), V28.S[2]
+	B     moved352
+
+one351:
+	FMOVS 48(R7), F28
+
+moved352:
+	VFMLA V28.S4, V29.S4, V15.S4
+	TST   $2, R4
+	BEQ   one353
+	FMOVD 48(R8), F28
+	TST   $1, R4
+	BEQ   moved354
+	ADD   $56, R8, R11
+	VLD1  (R11), V28.S[2]
+	B     moved354
+
+one353:
+	FMOVS 48(R8), F28
+
+moved354:
+	VFMLA V28.S4, V29.S4, V19.S4
+	TST   $2, R4
+	BEQ   one355
+	FMOVD 48(R9), F28
+	TST   $1, R4
+	BEQ   moved356
+	ADD   $56, R9, R11
+	VLD1  (R11), V28.S[2]
+	B     moved356
+
+one355:
+	FMOVS 48(R9), F28
+
+moved356:
+	VFMLA V28.S4, V29.S4, V23.S4
+	TST   $2, R4
+	BEQ   one357
+	FMOVD 48(R10), F28
+	TST   $1, R4
+	BEQ   moved358
+	ADD   $56, R10, R11
+	VLD1  (R11), V28.S[2]
+	B     moved358
+
+one357:
+	FMOVS 48(R10), F28
+
+moved358:
+	VFMLA V28.S4, V29.S4, V27.S4
+
+end287:
+	// y[i,j] = act(halved lanes)
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
+	WORD  $0x4e33d631 // fadd v17.4s, v17.4s, v19.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	WORD  $0x4e36d694 // fadd v20.4s, v20.4s, v22.4s
+	WORD  $0x4e37d6b5 // fadd v21.4s, v21.4s, v23.4s
+	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
+	WORD  $0x4e3ad718 // fadd v24.4s, v24.4s, v26.4s
+	WORD  $0x4e3bd739 // fadd v25.4s, v25.4s, v27.4s
+	WORD  $0x4e39d718 // fadd v24.4s, v24.4s, v25.4s
+	MOVD  y+0(FP), R2
+	MOVD  ldy+8(FP), R3
+	MOVD  act+80(FP), R4
+	VZIP2 V4.D2, V0.D2, V1.D2
+	VZIP1 V4.D2, V0.D2, V0.D2
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	VZIP2 V12.D2, V8.D2, V1.D2
+	VZIP1 V12.D2, V8.D2, V8.D2
+	WORD  $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
+	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
+	VMOVI $0, V28.B16
+	WORD  $0x4e3cd400 // fadd v0.4s, v0.4s, v28.4s
+	CMP   $1, R4
+	BNE   linear359
+	WORD  $0x4e3cf400 // fmax v0.4s, v0.4s, v28.4s
+
+linear359:
+	FMOVS F0, 0(R2)
+	ADD   $4, R2, R5
+	VST1  V0.S[1], (R5)
+	ADD   $8, R2, R5
+	VST1  V0.S[2], (R5)
+	ADD   $12, R2, R5
+	VST1  V0.S[3], (R5)
+	VMOVI $0, V0.B16
+	VZIP2 V20.D2, V16.D2, V1.D2
+	VZIP1 V20.D2, V16.D2, V16.D2
+	WORD  $0x4e21d610 // fadd v16.4s, v16.4s, v1.4s
+	VZIP2 V0.D2, V24.D2, V1.D2
+	VZIP1 V0.D2, V24.D2, V24.D2
+	WORD  $0x4e21d718 // fadd v24.4s, v24.4s, v1.4s
+	WORD  $0x6e38d610 // faddp v16.4s, v16.4s, v24.4s
+	VMOVI $0, V28.B16
+	WORD  $0x4e3cd610 // fadd v16.4s, v16.4s, v28.4s
+	CMP   $1, R4
+	BNE   linear360
+	WORD  $0x4e3cf610 // fmax v16.4s, v16.4s, v28.4s
+
+linear360:
+	FMOVS F16, 16(R2)
+	ADD   $20, R2, R5
+	VST1  V16.S[1], (R5)
+	ADD   $24, R2, R5
+	VST1  V16.S[2], (R5)
+
+	// the next 1 rows, or the last ones
+	MOVD rows+56(FP), R0
+	SUB  $1, R0
+	CMP  $0, R0
+	BLE  done284
+	MOVD $1, R1
+	MOVD R0, rows+56(FP)
+	MOVD ldy+8(FP), R3
+	MUL  R1, R3
+	MOVD y+0(FP), R2
+	ADD  R3, R2
+	MOVD R2, y+0(FP)
+	MOVD ldx+24(FP), R3
+	MUL  R1, R3
+	MOVD x+16(FP), R2
+	ADD  R3, R2
+	MOVD R2, x+16(FP)
+	B    rows283
+
+done284:
+	RET
+
+// func severalNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+TEXT ·severalNEONF64(SB), NOSPLIT, $0-88
+	MOVD n+72(FP), R0
+	MOVD cols+64(FP), R0
+	CMP  $2, R0
+	BNE  more1
+
+rows2:
+	// 1×2 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVD  bias+48(FP), R0
+	FMOVD 0(R0), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	FMOVD 8(R0), F8
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVD w+32(FP), R0
+	MOVD ldw+40(FP), R1
+	MOVD x+16(FP), R2
+	MOVD ldx+24(FP), R3
+	MOVD n+72(FP), R4
+	ADD  R1, R0, R5
+	CMP  $16, R4
+	BLT  tail5
+
+block4:
+	FMOVQ 0(R2), F17
+	FMOVQ 0(R0), F16
+	VFMLA V16.D2, V17.D2, V0.D2
+	FMOVQ 0(R5), F16
+	VFMLA V16.D2, V17.D2, V8.D2
+	FMOVQ 16(R2), F17
+	FMOVQ 16(R0), F16
+	VFMLA V16.D2, V17.D2, V1.D2
+	FMOVQ 16(R5), F16
+	VFMLA V16.D2, V17.D2, V9.D2
+	FMOVQ 32(R2), F17
+	FMOVQ 32(R0), F16
+	VFMLA V16.D2, V17.D2, V2.D2
+	FMOVQ 32(R5), F16
+	VFMLA V16.D2, V17.D2, V10.D2
+	FMOVQ 48(R2), F17
+	FMOVQ 48(R0), F16
+	VFMLA V16.D2, V17.D2, V3.D2
+	FMOVQ 48(R5), F16
+	VFMLA V16.D2, V17.D2, V11.D2
+	FMOVQ 64(R2), F17
+	FMOVQ 64(R0), F16
+	VFMLA V16.D2, V17.D2, V4.D2
+	FMOVQ 64(R5), F16
+	VFMLA V16.D2, V17.D2, V12.D2
+	FMOVQ 80(R2), F17
+	FMOVQ 80(R0), F16
+	VFMLA V16.D2, V17.D2, V5.D2
+	FMOVQ 80(R5), F16
+	VFMLA V16.D2, V17.D2, V13.D2
+	FMOVQ 96(R2), F17
+	FMOVQ 96(R0), F16
+	VFMLA V16.D2, V17.D2, V6.D2
+	FMOVQ 96(R5), F16
+	VFMLA V16.D2, V17.D2, V14.D2
+	FMOVQ 112(R2), F17
+	FMOVQ 112(R0), F16
+	VFMLA V16.D2, V17.D2, V7.D2
+	FMOVQ 112(R5), F16
+	VFMLA V16.D2, V17.D2, V15.D2
+	ADD   $128, R0
+	ADD   $128, R5
+	ADD   $128, R2
+	SUB   $16, R4
+	CMP   $16, R4
+	BGE   block4
+
+tail5:
+	CMP   $0, R4
+	BLE   end6
+	CMP   $2, R4
+	BLT   part7
+	FMOVQ 0(R2), F17
+	FMOVQ 0(R0), F16
+	VFMLA V16.D2, V17.D2, V0.D2
+	FMOVQ 0(R5), F16
+	VFMLA V16.D2, V17.D2, V8.D2
+	B     over8
+
+part7:
+	FMOVD 0(R2), F17
+	FMOVD 0(R0), F16
+	VFMLA V16.D2, V17.D2, V0.D2
+	FMOVD 0(R5), F16
+	VFMLA V16.D2, V17.D2, V8.D2
+	B     end6
+
+over8:
+	CMP   $2, R4
+	BLE   end6
+	CMP   $4, R4
+	BLT   part9
+	FMOVQ 16(R2), F17
+	FMOVQ 16(R0), F16
+	VFMLA V16.D2, V17.D2, V1.D2
+	FMOVQ 16(R5), F16
+	VFMLA V16.D2, V17.D2, V9.D2
+	B     over10
+
+part9:
+	FMOVD 16(R2), F17
+	FMOVD 16(R0), F16
+	VFMLA V16.D2, V17.D2, V1.D2
+	FMOVD 16(R5), F16
+	VFMLA V16.D2, V17.D2, V9.D2
+	B     end6
+
+over10:
+	CMP   $4, R4
+	BLE   end6
+	CMP   $6, R4
+	BLT   part11
+	FMOVQ 32(R2), F17
+	FMOVQ 32(R0), F16
+	VFMLA V16.D2, V17.D2, V2.D2
+	FMOVQ 32(R5), F16
+	VFMLA V16.D2, V17.D2, V10.D2
+	B     over12
+
+part11:
+	FMOVD 32(R2), F17
+	FMOVD 32(R0), F16
+	VFMLA V16.D2, V17.D2, V2.D2
+	FMOVD 32(R5), F16
+	VFMLA V16.D2, V17.D2, V10.D2
+	B     end6
+
+over12:
+	CMP   $6, R4
+	BLE   end6
+	CMP   $8, R4
+	BLT   part13
+	FMOVQ 48(R2), F17
+	FMOVQ 48(R0), F16
+	VFMLA V16.D2, V17.D2, V3.D2
+	FMOVQ 48(R5), F16
+	VFMLA V16.D2, V17.D2, V11.D2
+	B     over14
+
+part13:
+	FMOVD 48(R2), F17
+	FMOVD 48(R0), F16
+	VFMLA V16.D2, V17.D2, V3.D2
+	FMOVD 48(R5), F16
+	VFMLA V16.D2, V17.D2, V11.D2
+	B     end6
+
+over14:
+	CMP   $8, R4
+	BLE   end6
+	CMP   $10, R4
+	BLT   part15
+	FMOVQ 64(R2), F17
+	FMOVQ 64(R0), F16
+	VFMLA V16.D2, V17.D2, V4.D2
+	FMOVQ 64(R5), F16
+	VFMLA V16.D2, V17.D2, V12.D2
+	B     over16
+
+part15:
+	FMOVD 64(R2), F17
+	FMOVD 64(R0), F16
+	VFMLA V16.D2, V17.D2, V4.D2
+	FMOVD 64(R5), F16
+	VFMLA V16.D2, V17.D2, V12.D2
+	B     end6
+
+over16:
+	CMP   $10, R4
+	BLE   end6
+	CMP   $12, R4
+	BLT   part17
+	FMOVQ 80(R2), F17
+	FMOVQ 80(R0), F16
+	VFMLA V16.D2, V17.D2, V5.D2
+	FMOVQ 80(R5), F16
+	VFMLA V16.D2, V17.D2, V13.D2
+	B     over18
+
+part17:
+	FMOVD 80(R2), F17
+	FMOVD 80(R0), F16
+	VFMLA V16.D2, V17.D2, V5.D2
+	FMOVD 80(R5), F16
+	VFMLA V16.D2, V17.D2, V13.D2
+	B     end6
+
+over18:
+	CMP   $12, R4
+	BLE   end6
+	CMP   $14, R4
+	BLT   part19
+	FMOVQ 96(R2), F17
+	FMOVQ 96(R0), F16
+	VFMLA V16.D2, V17.D2, V6.D2
+	FMOVQ 96(R5), F16
+	VFMLA V16.D2, V17.D2, V14.D2
+	B     over20
+
+part19:
+	FMOVD 96(R2), F17
+	FMOVD 96(R0), F16
+	VFMLA V16.D2, V17.D2, V6.D2
+	FMOVD 96(R5), F16
+	VFMLA V16.D2, V17.D2, V14.D2
+	B     end6
+
+over20:
+	CMP   $14, R4
+	BLE   end6
+	FMOVD 112(R2), F17
+	FMOVD 112(R0), F16
+	VFMLA V16.D2, V17.D2, V7.D2
+	FMOVD 112(R5), F16
+	VFMLA V16.D2, V17.D2, V15.D2
+
+end6:
+	// y[i,j] = act(halved lanes)
+	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
+	WORD  $0x4e6dd529 // fadd v9.2d, v9.2d, v13.2d
+	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
+	WORD  $0x4e6fd56b // fadd v11.2d, v11.2d, v15.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	MOVD  y+0(FP), R2
+	MOVD  ldy+8(FP), R3
+	MOVD  act+80(FP), R4
+	WORD  $0x6e68d400 // faddp v0.2d, v0.2d, v8.2d
+	VMOVI $0, V16.B16
+	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
+	CMP   $1, R4
+	BNE   linear22
+	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
+
+linear22:
+	FMOVD F0, 0(R2)
+	ADD   $8, R2, R5
+	VST1  V0.D[1], (R5)
+
+	// the next 1 rows, or the last ones
+	MOVD rows+56(FP), R0
+	SUB  $1, R0
+	CMP  $0, R0
+	BLE  done3
+	MOVD $1, R1
+	MOVD R0, rows+56(FP)
+	MOVD ldy+8(FP), R3
+	MUL  R1, R3
+	MOVD y+0(FP), R2
+	ADD  R3, R2
+	MOVD R2, y+0(FP)
+	MOVD ldx+24(FP), R3
+	MUL  R1, R3
+	MOVD x+16(FP), R2
+	ADD  R3, R2
+	MOVD R2, x+16(FP)
+	B    rows2
+
+done3:
+	RET
+
+more1:
+rows24:
+	// 1×3 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVD  bias+48(FP), R0
+	FMOVD 0(R0), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	FMOVD 8(R0), F8
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	FMOVD 16(R0), F16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VMOVI $0, V20.B16
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	VMOVI $0, V23.B16
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVD w+32(FP), R0
+	MOVD ldw+40(FP), R1
+	MOVD x+16(FP), R2
+	MOVD ldx+24(FP), R3
+	MOVD n+72(FP), R4
+	ADD  R1, R0, R5
+	ADD  R1, R5, R6
+	CMP  $16, R4
+	BLT  tail27
+
+block26:
+	FMOVQ 0(R2), F25
+	FMOVQ 0(R0), F24
+	VFMLA V24.D2, V25.D2, V0.D2
+	FMOVQ 0(R5), F24
+	VFMLA V24.D2, V25.D2, V8.D2
+	FMOVQ 0(R6), F24
+	VFMLA V24.D2, V25.D2, V16.D2
+	FMOVQ 16(R2), F25
+	FMOVQ 16(R0), F24
+	VFMLA V24.D2, V25.D2, V1.D2
+	FMOVQ 16(R5), F24
+	VFMLA V24.D2, V25.D2, V9.D2
+	FMOVQ 16(R6), F24
+	VFMLA V24.D2, V25.D2, V17.D2
+	FMOVQ 32(R2), F25
+	FMOVQ 32(R0), F24
+	VFMLA V24.D2, V25.D2, V2.D2
+	FMOVQ 32(R5), F24
+	VFMLA V24.D2, V25.D2, V10.D2
+	FMOVQ 32(R6), F24
+	VFMLA V24.D2, V25.D2, V18.D2
+	FMOVQ 48(R2), F25
+	FMOVQ 48(R0), F24
+	VFMLA V24.D2, V25.D2, V3.D2
+	FMOVQ 48(R5), F24
+	VFMLA V24.D2, V25.D2, V11.D2
+	FMOVQ 48(R6), F24
+	VFMLA V24.D2, V25.D2, V19.D2
+	FMOVQ 64(R2), F25
+	FMOVQ 64(R0), F24
+	VFMLA V24.D2, V25.D2, V4.D2
+	FMOVQ 64(R5), F24
+	VFMLA V24.D2, V25.D2, V12.D2
+	FMOVQ 64(R6), F24
+	VFMLA V24.D2, V25.D2, V20.D2
+	FMOVQ 80(R2), F25
+	FMOVQ 80(R0), F24
+	VFMLA V24.D2, V25.D2, V5.D2
+	FMOVQ 80(R5), F24
+	VFMLA V24.D2, V25.D2, V13.D2
+	FMOVQ 80(R6), F24
+	VFMLA V24.D2, V25.D2, V21.D2
+	FMOVQ 96(R2), F25
+	FMOVQ 96(R0), F24
+	VFMLA V24.D2, V25.D2, V6.D2
+	FMOVQ 96(R5), F24
+	VFMLA V24.D2, V25.D2, V14.D2
+	FMOVQ 96(R6), F24
+	VFMLA V24.D2, V25.D2, V22.D2
+	FMOVQ 112(R2), F25
+	FMOVQ 112(R0), F24
+	VFMLA V24.D2, V25.D2, V7.D2
+	FMOVQ 112(R5), F24
+	VFMLA V24.D2, V25.D2, V15.D2
+	FMOVQ 112(R6), F24
+	VFMLA V24.D2, V25.D2, V23.D2
+	ADD   $128, R0
+	ADD   $128, R5
+	ADD   $128, R6
+	ADD   $128, R2
+	SUB   $16, R4
+	CMP   $16, R4
+	BGE   block26
+
+tail27:
+	CMP   $0, R4
+	BLE   end28
+	CMP   $2, R4
+	BLT   part29
+	FMOVQ 0(R2), F25
+	FMOVQ 0(R0), F24
+	VFMLA V24.D2, V25.D2, V0.D2
+	FMOVQ 0(R5), F24
+	VFMLA V24.D2, V25.D2, V8.D2
+	FMOVQ 0(R6), F24
+	VFMLA V24.D2, V25.D2, V16.D2
+	B     over30
+
+part29:
+	FMOVD 0(R2), F25
+	FMOVD 0(R0), F24
+	VFMLA V24.D2, V25.D2, V0.D2
+	FMOVD 0(R5), F24
+	VFMLA V24.D2, V25.D2, V8.D2
+	FMOVD 0(R6), F24
+	VFMLA V24.D2, V25.D2, V16.D2
+	B     end28
+
+over30:
+	CMP   $2, R4
+	BLE   end28
+	CMP   $4, R4
+	BLT   part31
+	FMOVQ 16(R2), F25
+	FMOVQ 16(R0), F24
+	VFMLA V24.D2, V25.D2, V1.D2
+	FMOVQ 16(R5), F24
+	VFMLA V24.D2, V25.D2, V9.D2
+	FMOVQ 16(R6), F24
+	VFMLA V24.D2, V25.D2, V17.D2
+	B     over32
+
+part31:
+	FMOVD 16(R2), F25
+	FMOVD 16(R0), F24
+	VFMLA V24.D2, V25.D2, V1.D2
+	FMOVD 16(R5), F24
+	VFMLA V24.D2, V25.D2, V9.D2
+	FMOVD 16(R6), F24
+	VFMLA V24.D2, V25.D2, V17.D2
+	B     end28
+
+over32:
+	CMP   $4, R4
+	BLE   end28
+	CMP   $6, R4
+	BLT   part33
+	FMOVQ 32(R2), F25
+	FMOVQ 32(R0), F24
+	VFMLA V24.D2, V25.D2, V2.D2
+	FMOVQ 32(R5), F24
+	VFMLA V24.D2, V25.D2, V10.D2
+	FMOVQ 32(R6), F24
+	VFMLA V24.D2, V25.D2, V18.D2
+	B     over34
+
+part33:
+	FMOVD 32(R2), F25
+	FMOVD 32(R0), F24
+	VFMLA V24.D2, V25.D2, V2.D2
+	FMOVD 32(R5), F24
+	VFMLA V24.D2, V25.D2, V10.D2
+	FMOVD 32(R6), F24
+	VFMLA V24.D2, V25.D2, V18.D2
+	B     end28
+
+over34:
+	CMP   $6, R4
+	BLE   end28
+	CMP   $8, R4
+	BLT   part35
+	FMOVQ 48(R2), F25
+	FMOVQ 48(R0), F24
+	VFMLA V24.D2, V25.D2, V3.D2
+	FMOVQ 48(R5), F24
+	VFMLA V24.D2, V25.D2, V11.D2
+	FMOVQ 48(R6), F24
+	VFMLA V24.D2, V25.D2, V19.D2
+	B     over36
+
+part35:
+	FMOVD 48(R2), F25
+	FMOVD 48(R0), F24
+	VFMLA V24.D2, V25.D2, V3.D2
+	FMOVD 48(R5), F24
+	VFMLA V24.D2, V25.D2, V11.D2
+	FMOVD 48(R6), F24
+	VFMLA V24.D2, V25.D2, V19.D2
+	B     end28
+
+over36:
+	CMP   $8, R4
+	BLE   end28
+	CMP   $10, R4
+	BLT   part37
+	FMOVQ 64(R2), F25
+	FMOVQ 64(R0), F24
+	VFMLA V24.D2, V25.D2, V4.D2
+	FMOVQ 64(R5), F24
+	VFMLA V24.D2, V25.D2, V12.D2
+	FMOVQ 64(R6), F24
+	VFMLA V24.D2, V25.D2, V20.D2
+	B     over38
+
+part37:
+	FMOVD 64(R2), F25
+	FMOVD 64(R0), F24
+	VFMLA V24.D2, V25.D2, V4.D2
+	FMOVD 64(R5), F24
+	VFMLA V24.D2, V25.D2, V12.D2
+	FMOVD 64(R6), F24
+	VFMLA V24.D2, V25.D2, V20.D2
+	B     end28
+
+over38:
+	CMP   $10, R4
+	BLE   end28
+	CMP   $12, R4
+	BLT   part39
+	FMOVQ 80(R2), F25
+	FMOVQ 80(R0), F24
+	VFMLA V24.D2, V25.D2, V5.D2
+	FMOVQ 80(R5), F24
+	VFMLA V24.D2, V25.D2, V13.D2
+	FMOVQ 80(R6), F24
+	VFMLA V24.D2, V25.D2, V21.D2
+	B     over40
+
+part39:
+	FMOVD 80(R2), F25
+	FMOVD 80(R0), F24
+	VFMLA V24.D2, V25.D2, V5.D2
+	FMOVD 80(R5), F24
+	VFMLA V24.D2, V25.D2, V13.D2
+	FMOVD 80(R6), F24
+	VFMLA V24.D2, V25.D2, V21.D2
+	B     end28
+
+over40:
+	CMP   $12, R4
+	BLE   end28
+	CMP   $14, R4
+	BLT   part41
+	FMOVQ 96(R2), F25
+	FMOVQ 96(R0), F24
+	VFMLA V24.D2, V25.D2, V6.D2
+	FMOVQ 96(R5), F24
+	VFMLA V24.D2, V25.D2, V14.D2
+	FMOVQ 96(R6), F24
+	VFMLA V24.D2, V25.D2, V22.D2
+	B     over42
+
+part41:
+	FMOVD 96(R2), F25
+	FMOVD 96(R0), F24
+	VFMLA V24.D2, V25.D2, V6.D2
+	FMOVD 96(R5), F24
+	VFMLA V24.D2, V25.D2, V14.D2
+	FMOVD 96(R6), F24
+	VFMLA V24.D2, V25.D2, V22.D2
+	B     end28
+
+over42:
+	CMP   $14, R4
+	BLE   end28
+	FMOVD 112(R2), F25
+	FMOVD 112(R0), F24
+	VFMLA V24.D2, V25.D2, V7.D2
+	FMOVD 112(R5), F24
+	VFMLA V24.D2, V25.D2, V15.D2
+	FMOVD 112(R6), F24
+	VFMLA V24.D2, V25.D2, V23.D2
+
+end28:
+	// y[i,j] = act(halved lanes)
+	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
+	WORD  $0x4e6dd529 // fadd v9.2d, v9.2d, v13.2d
+	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
+	WORD  $0x4e6fd56b // fadd v11.2d, v11.2d, v15.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	WORD  $0x4e74d610 // fadd v16.2d, v16.2d, v20.2d
+	WORD  $0x4e75d631 // fadd v17.2d, v17.2d, v21.2d
+	WORD  $0x4e76d652 // fadd v18.2d, v18.2d, v22.2d
+	WORD  $0x4e77d673 // fadd v19.2d, v19.2d, v23.2d
+	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	WORD  $0x4e73d631 // fadd v17.2d, v17.2d, v19.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	MOVD  y+0(FP), R2
+	MOVD  ldy+8(FP), R3
+	MOVD  act+80(FP), R4
+	WORD  $0x6e68d400 // faddp v0.2d, v0.2d, v8.2d
+	VMOVI $0, V24.B16
+	WORD  $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
+	CMP   $1, R4
+	BNE   linear44
+	WORD  $0x4e78f400 // fmax v0.2d, v0.2d, v24.2d
+
+linear44:
+	FMOVD F0, 0(R2)
+	ADD   $8, R2, R5
+	VST1  V0.D[1], (R5)
+	VMOVI $0, V0.B16
+	WORD  $0x6e60d610 // faddp v16.2d, v16.2d, v0.2d
+	VMOVI $0, V24.B16
+	WORD  $0x4e78d610 // fadd v16.2d, v16.2d, v24.2d
+	CMP   $1, R4
+	BNE   linear45
+	WORD  $0x4e78f610 // fmax v16.2d, v16.2d, v24.2d
+
+linear45:
+	FMOVD F16, 16(R2)
+
+	// the next 1 rows, or the last ones
+	MOVD rows+56(FP), R0
+	SUB  $1, R0
+	CMP  $0, R0
+	BLE  done25
+	MOVD $1, R1
+	MOVD R0, rows+56(FP)
+	MOVD ldy+8(FP), R3
+	MUL  R1, R3
+	MOVD y+0(FP), R2
+	ADD  R3, R2
+	MOVD R2, y+0(FP)
+	MOVD ldx+24(FP), R3
+	MUL  R1, R3
+	MOVD x+16(FP), R2
+	ADD  R3, R2
+	MOVD R2, x+16(FP)
+	B    rows24
+
+done25:
+	RET
+
 // func bothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 TEXT ·bothNEONF32(SB), NOSPLIT, $0-104
 	MOVD cols+88(FP), R0

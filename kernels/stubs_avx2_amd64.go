@@ -96,6 +96,40 @@ func abreastAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32
 //go:noescape
 func abreastAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
 
+// dst[j,k] = w[k,j],  k < rows, j < cols
+//
+// The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the
+// lanes of a vector, at least one, cols 2 to 7.
+//
+//go:noescape
+func columnsAVX2F32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows int, cols int)
+
+// dst[j,k] = w[k,j],  k < rows, j < cols
+//
+// The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the
+// lanes of a vector, at least one, cols 2 to 7.
+//
+//go:noescape
+func columnsAVX2F64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int, cols int)
+
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[j,k]),  i < rows, j < cols, k < n
+//
+// Each sum is sixteen chains of fused multiply-adds, as those of narrow. The
+// rows of y, x and w are as many bytes apart as follows each. cols is 2 to
+// severalCols, rows at least as many as are taken at a time.
+//
+//go:noescape
+func severalAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[j,k]),  i < rows, j < cols, k < n
+//
+// Each sum is sixteen chains of fused multiply-adds, as those of narrow. The
+// rows of y, x and w are as many bytes apart as follows each. cols is 2 to
+// severalCols, rows at least as many as are taken at a time.
+//
+//go:noescape
+func severalAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+
 // dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < n, k < rows, j < cols
 // dw[k,j] = Σ_i x[i,k]·dz[i,j]
 //
@@ -365,63 +399,69 @@ func sgdAVX2F32(w *float32, dw *float32, rate float32, n int)
 func sgdAVX2F64(w *float64, dw *float64, rate float64, n int)
 
 var avx2F32 = tiles[float32]{
-	panelCols:  24,
-	lanes:      8,
-	panelRows:  4,
-	wideCols:   64,
-	gradRows:   2,
-	inputRows:  5,
-	flatPeriod: 3,
-	bothCols:   6,
-	panel:      panelAVX2F32,
-	packing:    packingAVX2F32,
-	narrow:     narrowAVX2F32,
-	dot:        dotAVX2F32,
-	abreast:    abreastAVX2F32,
-	both:       bothAVX2F32,
-	grad:       gradAVX2F32,
-	gate:       gateAVX2F32,
-	column:     columnAVX2F32,
-	input:      inputAVX2F32,
-	turned:     turnedAVX2F32,
-	dots:       dotsAVX2F32,
-	single:     singleAVX2F32,
-	sweep:      sweepAVX2F32,
-	thin:       thinAVX2F32,
-	flat:       flatAVX2F32,
-	transpose:  transposeAVX2F32,
-	tighten:    tightenAVX2F32,
-	mse:        mseAVX2F32,
-	sgd:        sgdAVX2F32,
+	panelCols:   24,
+	lanes:       8,
+	panelRows:   4,
+	wideCols:    64,
+	gradRows:    2,
+	inputRows:   5,
+	flatPeriod:  3,
+	bothCols:    6,
+	severalRows: []int{2: 3, 2, 1, 1, 1},
+	panel:       panelAVX2F32,
+	packing:     packingAVX2F32,
+	narrow:      narrowAVX2F32,
+	dot:         dotAVX2F32,
+	abreast:     abreastAVX2F32,
+	columns:     columnsAVX2F32,
+	several:     severalAVX2F32,
+	both:        bothAVX2F32,
+	grad:        gradAVX2F32,
+	gate:        gateAVX2F32,
+	column:      columnAVX2F32,
+	input:       inputAVX2F32,
+	turned:      turnedAVX2F32,
+	dots:        dotsAVX2F32,
+	single:      singleAVX2F32,
+	sweep:       sweepAVX2F32,
+	thin:        thinAVX2F32,
+	flat:        flatAVX2F32,
+	transpose:   transposeAVX2F32,
+	tighten:     tightenAVX2F32,
+	mse:         mseAVX2F32,
+	sgd:         sgdAVX2F32,
 }
 
 var avx2F64 = tiles[float64]{
-	panelCols:  12,
-	lanes:      4,
-	panelRows:  4,
-	wideCols:   32,
-	gradRows:   2,
-	inputRows:  8,
-	flatPeriod: 3,
-	bothCols:   6,
-	panel:      panelAVX2F64,
-	packing:    packingAVX2F64,
-	narrow:     narrowAVX2F64,
-	dot:        dotAVX2F64,
-	abreast:    abreastAVX2F64,
-	both:       bothAVX2F64,
-	grad:       gradAVX2F64,
-	gate:       gateAVX2F64,
-	column:     columnAVX2F64,
-	input:      inputAVX2F64,
-	turned:     turnedAVX2F64,
-	dots:       dotsAVX2F64,
-	single:     singleAVX2F64,
-	sweep:      sweepAVX2F64,
-	thin:       thinAVX2F64,
-	flat:       flatAVX2F64,
-	transpose:  transposeAVX2F64,
-	tighten:    tightenAVX2F64,
-	mse:        mseAVX2F64,
-	sgd:        sgdAVX2F64,
+	panelCols:   12,
+	lanes:       4,
+	panelRows:   4,
+	wideCols:    32,
+	gradRows:    2,
+	inputRows:   8,
+	flatPeriod:  3,
+	bothCols:    6,
+	severalRows: []int{2: 1, 1},
+	panel:       panelAVX2F64,
+	packing:     packingAVX2F64,
+	narrow:      narrowAVX2F64,
+	dot:         dotAVX2F64,
+	abreast:     abreastAVX2F64,
+	columns:     columnsAVX2F64,
+	several:     severalAVX2F64,
+	both:        bothAVX2F64,
+	grad:        gradAVX2F64,
+	gate:        gateAVX2F64,
+	column:      columnAVX2F64,
+	input:       inputAVX2F64,
+	turned:      turnedAVX2F64,
+	dots:        dotsAVX2F64,
+	single:      singleAVX2F64,
+	sweep:       sweepAVX2F64,
+	thin:        thinAVX2F64,
+	flat:        flatAVX2F64,
+	transpose:   transposeAVX2F64,
+	tighten:     tightenAVX2F64,
+	mse:         mseAVX2F64,
+	sgd:         sgdAVX2F64,
 }

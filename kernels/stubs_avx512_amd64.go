@@ -96,6 +96,40 @@ func abreastAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float
 //go:noescape
 func abreastAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
 
+// dst[j,k] = w[k,j],  k < rows, j < cols
+//
+// The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the
+// lanes of a vector, at least one, cols 2 to 7.
+//
+//go:noescape
+func columnsAVX512F32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows int, cols int)
+
+// dst[j,k] = w[k,j],  k < rows, j < cols
+//
+// The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the
+// lanes of a vector, at least one, cols 2 to 7.
+//
+//go:noescape
+func columnsAVX512F64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int, cols int)
+
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[j,k]),  i < rows, j < cols, k < n
+//
+// Each sum is sixteen chains of fused multiply-adds, as those of narrow. The
+// rows of y, x and w are as many bytes apart as follows each. cols is 2 to
+// severalCols, rows at least as many as are taken at a time.
+//
+//go:noescape
+func severalAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[j,k]),  i < rows, j < cols, k < n
+//
+// Each sum is sixteen chains of fused multiply-adds, as those of narrow. The
+// rows of y, x and w are as many bytes apart as follows each. cols is 2 to
+// severalCols, rows at least as many as are taken at a time.
+//
+//go:noescape
+func severalAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+
 // dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < n, k < rows, j < cols
 // dw[k,j] = Σ_i x[i,k]·dz[i,j]
 //
@@ -351,61 +385,67 @@ func sgdAVX512F32(w *float32, dw *float32, rate float32, n int)
 func sgdAVX512F64(w *float64, dw *float64, rate float64, n int)
 
 var avx512F32 = tiles[float32]{
-	panelCols:  48,
-	lanes:      16,
-	panelRows:  8,
-	wideCols:   256,
-	gradRows:   4,
-	inputRows:  8,
-	flatPeriod: 9,
-	bothCols:   7,
-	panel:      panelAVX512F32,
-	packing:    packingAVX512F32,
-	narrow:     narrowAVX512F32,
-	dot:        dotAVX512F32,
-	abreast:    abreastAVX512F32,
-	both:       bothAVX512F32,
-	grad:       gradAVX512F32,
-	gate:       gateAVX512F32,
-	column:     columnAVX512F32,
-	input:      inputAVX512F32,
-	dots:       dotsAVX512F32,
-	single:     singleAVX512F32,
-	sweep:      sweepAVX512F32,
-	thin:       thinAVX512F32,
-	flat:       flatAVX512F32,
-	transpose:  transposeAVX512F32,
-	tighten:    tightenAVX512F32,
-	mse:        mseAVX512F32,
-	sgd:        sgdAVX512F32,
+	panelCols:   48,
+	lanes:       16,
+	panelRows:   8,
+	wideCols:    256,
+	gradRows:    4,
+	inputRows:   8,
+	flatPeriod:  9,
+	bothCols:    7,
+	severalRows: []int{2: 8, 5, 4, 3, 2, 2},
+	panel:       panelAVX512F32,
+	packing:     packingAVX512F32,
+	narrow:      narrowAVX512F32,
+	dot:         dotAVX512F32,
+	abreast:     abreastAVX512F32,
+	columns:     columnsAVX512F32,
+	several:     severalAVX512F32,
+	both:        bothAVX512F32,
+	grad:        gradAVX512F32,
+	gate:        gateAVX512F32,
+	column:      columnAVX512F32,
+	input:       inputAVX512F32,
+	dots:        dotsAVX512F32,
+	single:      singleAVX512F32,
+	sweep:       sweepAVX512F32,
+	thin:        thinAVX512F32,
+	flat:        flatAVX512F32,
+	transpose:   transposeAVX512F32,
+	tighten:     tightenAVX512F32,
+	mse:         mseAVX512F32,
+	sgd:         sgdAVX512F32,
 }
 
 var avx512F64 = tiles[float64]{
-	panelCols:  24,
-	lanes:      8,
-	panelRows:  8,
-	wideCols:   128,
-	gradRows:   4,
-	inputRows:  8,
-	flatPeriod: 7,
-	bothCols:   7,
-	panel:      panelAVX512F64,
-	packing:    packingAVX512F64,
-	narrow:     narrowAVX512F64,
-	dot:        dotAVX512F64,
-	abreast:    abreastAVX512F64,
-	both:       bothAVX512F64,
-	grad:       gradAVX512F64,
-	gate:       gateAVX512F64,
-	column:     columnAVX512F64,
-	input:      inputAVX512F64,
-	dots:       dotsAVX512F64,
-	single:     singleAVX512F64,
-	sweep:      sweepAVX512F64,
-	thin:       thinAVX512F64,
-	flat:       flatAVX512F64,
-	transpose:  transposeAVX512F64,
-	tighten:    tightenAVX512F64,
-	mse:        mseAVX512F64,
-	sgd:        sgdAVX512F64,
+	panelCols:   24,
+	lanes:       8,
+	panelRows:   8,
+	wideCols:    128,
+	gradRows:    4,
+	inputRows:   8,
+	flatPeriod:  7,
+	bothCols:    7,
+	severalRows: []int{2: 4, 2, 2, 1, 1, 1},
+	panel:       panelAVX512F64,
+	packing:     packingAVX512F64,
+	narrow:      narrowAVX512F64,
+	dot:         dotAVX512F64,
+	abreast:     abreastAVX512F64,
+	columns:     columnsAVX512F64,
+	several:     severalAVX512F64,
+	both:        bothAVX512F64,
+	grad:        gradAVX512F64,
+	gate:        gateAVX512F64,
+	column:      columnAVX512F64,
+	input:       inputAVX512F64,
+	dots:        dotsAVX512F64,
+	single:      singleAVX512F64,
+	sweep:       sweepAVX512F64,
+	thin:        thinAVX512F64,
+	flat:        flatAVX512F64,
+	transpose:   transposeAVX512F64,
+	tighten:     tightenAVX512F64,
+	mse:         mseAVX512F64,
+	sgd:         sgdAVX512F64,
 }

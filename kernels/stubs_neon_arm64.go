@@ -96,6 +96,40 @@ func abreastNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32
 //go:noescape
 func abreastNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
 
+// dst[j,k] = w[k,j],  k < rows, j < cols
+//
+// The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the
+// lanes of a vector, at least one, cols 2 to 7.
+//
+//go:noescape
+func columnsNEONF32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows int, cols int)
+
+// dst[j,k] = w[k,j],  k < rows, j < cols
+//
+// The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the
+// lanes of a vector, at least one, cols 2 to 7.
+//
+//go:noescape
+func columnsNEONF64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int, cols int)
+
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[j,k]),  i < rows, j < cols, k < n
+//
+// Each sum is sixteen chains of fused multiply-adds, as those of narrow. The
+// rows of y, x and w are as many bytes apart as follows each. cols is 2 to
+// severalCols, rows at least as many as are taken at a time.
+//
+//go:noescape
+func severalNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[j,k]),  i < rows, j < cols, k < n
+//
+// Each sum is sixteen chains of fused multiply-adds, as those of narrow. The
+// rows of y, x and w are as many bytes apart as follows each. cols is 2 to
+// severalCols, rows at least as many as are taken at a time.
+//
+//go:noescape
+func severalNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+
 // dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < n, k < rows, j < cols
 // dw[k,j] = Σ_i x[i,k]·dz[i,j]
 //
@@ -365,63 +399,69 @@ func sgdNEONF32(w *float32, dw *float32, rate float32, n int)
 func sgdNEONF64(w *float64, dw *float64, rate float64, n int)
 
 var neonF32 = tiles[float32]{
-	panelCols:  12,
-	lanes:      4,
-	panelRows:  8,
-	wideCols:   64,
-	gradRows:   4,
-	inputRows:  8,
-	flatPeriod: 3,
-	bothCols:   7,
-	panel:      panelNEONF32,
-	packing:    packingNEONF32,
-	narrow:     narrowNEONF32,
-	dot:        dotNEONF32,
-	abreast:    abreastNEONF32,
-	both:       bothNEONF32,
-	grad:       gradNEONF32,
-	gate:       gateNEONF32,
-	column:     columnNEONF32,
-	input:      inputNEONF32,
-	turned:     turnedNEONF32,
-	dots:       dotsNEONF32,
-	single:     singleNEONF32,
-	sweep:      sweepNEONF32,
-	thin:       thinNEONF32,
-	flat:       flatNEONF32,
-	transpose:  transposeNEONF32,
-	tighten:    tightenNEONF32,
-	mse:        mseNEONF32,
-	sgd:        sgdNEONF32,
+	panelCols:   12,
+	lanes:       4,
+	panelRows:   8,
+	wideCols:    64,
+	gradRows:    4,
+	inputRows:   8,
+	flatPeriod:  3,
+	bothCols:    7,
+	severalRows: []int{2: 2, 1, 1, 1, 1, 1},
+	panel:       panelNEONF32,
+	packing:     packingNEONF32,
+	narrow:      narrowNEONF32,
+	dot:         dotNEONF32,
+	abreast:     abreastNEONF32,
+	columns:     columnsNEONF32,
+	several:     severalNEONF32,
+	both:        bothNEONF32,
+	grad:        gradNEONF32,
+	gate:        gateNEONF32,
+	column:      columnNEONF32,
+	input:       inputNEONF32,
+	turned:      turnedNEONF32,
+	dots:        dotsNEONF32,
+	single:      singleNEONF32,
+	sweep:       sweepNEONF32,
+	thin:        thinNEONF32,
+	flat:        flatNEONF32,
+	transpose:   transposeNEONF32,
+	tighten:     tightenNEONF32,
+	mse:         mseNEONF32,
+	sgd:         sgdNEONF32,
 }
 
 var neonF64 = tiles[float64]{
-	panelCols:  6,
-	lanes:      2,
-	panelRows:  8,
-	wideCols:   32,
-	gradRows:   4,
-	inputRows:  8,
-	flatPeriod: 1,
-	bothCols:   7,
-	panel:      panelNEONF64,
-	packing:    packingNEONF64,
-	narrow:     narrowNEONF64,
-	dot:        dotNEONF64,
-	abreast:    abreastNEONF64,
-	both:       bothNEONF64,
-	grad:       gradNEONF64,
-	gate:       gateNEONF64,
-	column:     columnNEONF64,
-	input:      inputNEONF64,
-	turned:     turnedNEONF64,
-	dots:       dotsNEONF64,
-	single:     singleNEONF64,
-	sweep:      sweepNEONF64,
-	thin:       thinNEONF64,
-	flat:       flatNEONF64,
-	transpose:  transposeNEONF64,
-	tighten:    tightenNEONF64,
-	mse:        mseNEONF64,
-	sgd:        sgdNEONF64,
+	panelCols:   6,
+	lanes:       2,
+	panelRows:   8,
+	wideCols:    32,
+	gradRows:    4,
+	inputRows:   8,
+	flatPeriod:  1,
+	bothCols:    7,
+	severalRows: []int{2: 1, 1},
+	panel:       panelNEONF64,
+	packing:     packingNEONF64,
+	narrow:      narrowNEONF64,
+	dot:         dotNEONF64,
+	abreast:     abreastNEONF64,
+	columns:     columnsNEONF64,
+	several:     severalNEONF64,
+	both:        bothNEONF64,
+	grad:        gradNEONF64,
+	gate:        gateNEONF64,
+	column:      columnNEONF64,
+	input:       inputNEONF64,
+	turned:      turnedNEONF64,
+	dots:        dotsNEONF64,
+	single:      singleNEONF64,
+	sweep:       sweepNEONF64,
+	thin:        thinNEONF64,
+	flat:        flatNEONF64,
+	transpose:   transposeNEONF64,
+	tighten:     tightenNEONF64,
+	mse:         mseNEONF64,
+	sgd:         sgdNEONF64,
 }

@@ -20,11 +20,15 @@ type tiles[T Float] struct {
 	flatPeriod int // vectors after which flat can begin again
 	bothCols   int // outputs that both can have
 
+	severalRows []int // rows that several takes at a time, by outputs
+
 	panel     func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb, soon, ldsoon, then uintptr, rows, cols, n, act int)
 	packing   func(dst *T, c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, n, act int)
 	narrow    func(y *T, ldy uintptr, x *T, ldx uintptr, w, bias *T, rows, n, act int)
 	abreast   func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
 	both      func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int)
+	columns   func(dst *T, ldd uintptr, w *T, ldw uintptr, rows, cols int)
+	several   func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
 	dot       func(lane, x, w *T, n int)
 	grad      func(dw *T, lddw uintptr, dwinit *T, lddwinit uintptr, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, rows, cols, n, act int)
 	gate      func(db, dy *T, lddy uintptr, y *T, ldy uintptr, rows, cols, act int)
@@ -242,8 +246,12 @@ func (t *tiles[T]) forwardFlat(y, x, w *Mat[T], b []T, act Activation) bool {
 
 // forwardNarrow takes the outputs one by one, each with its column of w tight.
 func (t *tiles[T]) forwardNarrow(y, x, w *Mat[T], b []T, act Activation) {
-	if y.Cols > 1 && (y.Rows <= abreastFew && x.Cols <= maxRun || y.Rows <= abreastRows && x.Cols <= abreastTerms) {
+	switch of := t.forSeveral(y, x); {
+	case y.Cols > 1 && x.Cols <= maxRun && (y.Rows <= abreastFew || y.Rows <= abreastRows && y.Rows*x.Cols <= abreastSize):
 		t.forwardAbreast(y, x, w, b, act)
+		return
+	case of != nil:
+		of.forwardSeveral(y, x, w, b, act)
 		return
 	}
 	var s *scratch[T]
