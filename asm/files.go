@@ -29,7 +29,7 @@ var sources = []struct {
 	kernels []kernel
 }{
 	{"dense", []kernel{{"panel", panel}, {"packing", packing}, {"narrow", narrow}, {"dot", dot}}},
-	{"narrow", []kernel{{"abreast", abreast}, {"columns", columns}, {"several", several}, {"both", both}}},
+	{"narrow", []kernel{{"abreast", abreast}, {"columns", columns}, {"several", several}, {"unpacked", unpacked}, {"both", both}}},
 	{"grad", []kernel{{"grad", grad}, {"gate", gate}, {"column", column}}},
 	{"few", []kernel{{"input", input}, {"turned", turned}, {"dots", dots}, {"single", single}, {"sweep", sweep}, {"thin", thin}, {"flat", flat}}},
 	{"pack", []kernel{{"transpose", transpose}, {"tighten", tighten}}},
@@ -116,6 +116,7 @@ func (t target) tables() []byte {
 		fmt.Fprintf(&b, "gradRows: %d,\n", gradRows(s))
 		fmt.Fprintf(&b, "inputRows: %d,\n", inputRows(s))
 		fmt.Fprintf(&b, "flatPeriod: %d,\n", flatPeriod(s))
+		fmt.Fprintf(&b, "unpackedCols: %d,\n", unpackedCols(s))
 		fmt.Fprintf(&b, "bothCols: %d,\n", bothCols(s))
 		fmt.Fprintf(&b, "severalRows: []int{2: ")
 		for c := 2; c <= severalCols(s); c++ {

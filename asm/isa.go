@@ -181,8 +181,10 @@ type Machine interface {
 	Selector(v Vec, i Int)
 
 	// LoadTurned returns the columns of as many rows in memory as a vector has
-	// lanes, cols elements each. StoreTurned is the reverse; it gives vs back.
-	LoadTurned(rows []Addr, cols int) []Vec
+	// lanes, cols elements each. If few is not nil there are only so many rows, at
+	// least one, and +0 in place of the others. StoreTurned is the reverse; it gives
+	// vs back.
+	LoadTurned(rows []Addr, cols int, few *Int) []Vec
 	StoreTurned(rows []Addr, vs []Vec)
 
 	// FoldRows halves each vector of vs down to one element, lane l + lane

@@ -226,7 +226,7 @@ func bothColumns(m Machine, cols int) {
 	m.Arg(p, "w")
 	m.Arg(ld, "ldw")
 	rows := m.Rows(lanes, p, ld)
-	w := m.LoadTurned(rows.At, cols)
+	w := m.LoadTurned(rows.At, cols, nil)
 	m.FreeRows(rows)
 	m.MulConst(ld, ld, lanes)
 	m.Add(p, ld)
@@ -340,7 +340,7 @@ func columns(m Machine) {
 		by, again := m.Int(), m.NewLabel("rows")
 		m.MulConst(by, ldw, s.Lanes())
 		m.Label(again)
-		vs := m.LoadTurned(rows.At, c)
+		vs := m.LoadTurned(rows.At, c, nil)
 		m.Copy(to, dst)
 		for _, v := range vs {
 			m.Store(At(to, 0), v)
@@ -442,24 +442,8 @@ func severalTiles(m Machine, r, cols int, part Part) {
 func severalTile(m Machine, r, cols int, part Part) {
 	s := m.Spec()
 	vecs := chains / s.Lanes()
-	m.Comment("%d×%d sums: acc[i,j,0] = bias[j], the other lanes +0", r, cols)
+	acc := severalSums(m, r, cols)
 	p, ld, base, stride, n := m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
-	m.Arg(p, "bias")
-	acc := make([][][]Vec, r)
-	for i := range acc {
-		acc[i] = make([][]Vec, cols)
-		for j := range acc[i] {
-			acc[i][j] = m.VecsOf(vecs)
-			if i == 0 {
-				m.LoadOne(acc[i][j][0], At(p, j*s.Float.Size))
-			} else {
-				m.Move(acc[i][j][0], acc[0][j][0])
-			}
-			for _, v := range acc[i][j][1:] {
-				m.Zero(v)
-			}
-		}
-	}
 	m.Comment("acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])")
 	m.Arg(p, "w")
 	m.Arg(ld, "ldw")
@@ -499,40 +483,200 @@ func severalTile(m Machine, r, cols int, part Part) {
 	m.FreeRows(w)
 	m.FreeRows(x)
 
-	m.Comment("y[i,j] = act(halved lanes)")
-	var sums []Vec
-	for _, row := range acc {
-		for _, vs := range row {
-			for half := vecs / 2; half > 0; half /= 2 {
-				for q := range half {
-					m.AddVec(vs[q], vs[q], vs[q+half])
-				}
-			}
-			m.FreeVecs(vs[1:]...)
-			sums = append(sums, vs[0])
-		}
-	}
 	m.Arg(base, "y")
 	m.Arg(stride, "ldy")
-	m.Arg(n, "act")
 	y := m.Rows(r, base, stride)
-	for from := 0; from < r*cols; from += s.Lanes() {
-		square := sums[from:min(from+s.Lanes(), r*cols)]
+	storeSeveral(m, acc, y.At, n, one)
+	m.FreeVecs(one)
+	m.FreeRows(y)
+	m.FreeInts(p, ld, base, stride, n)
+}
+
+// severalSums are the chains of r rows of so many sums at their start.
+func severalSums(m Machine, r, cols int) [][][]Vec {
+	m.Comment("%d×%d sums: acc[i,j,0] = bias[j], the other lanes +0", r, cols)
+	p := m.Int()
+	m.Arg(p, "bias")
+	acc := make([][][]Vec, r)
+	for i := range acc {
+		acc[i] = make([][]Vec, cols)
+		for j := range acc[i] {
+			acc[i][j] = m.VecsOf(chains / m.Spec().Lanes())
+			if i == 0 {
+				m.LoadOne(acc[i][j][0], At(p, j*m.Spec().Float.Size))
+			} else {
+				m.Move(acc[i][j][0], acc[0][j][0])
+			}
+			for _, v := range acc[i][j][1:] {
+				m.Zero(v)
+			}
+		}
+	}
+	m.FreeInts(p)
+	return acc
+}
+
+// storeSeveral halves the sums and stores them activated in the rows y. It
+// destroys act and t.
+func storeSeveral(m Machine, acc [][][]Vec, y []Addr, act Int, t Vec) {
+	m.Comment("y[i,j] = act(halved lanes)")
+	s := m.Spec()
+	m.Arg(act, "act")
+	var sums []Vec
+	for _, vs := range slices.Concat(acc...) {
+		for half := len(vs) / 2; half > 0; half /= 2 {
+			for q := range half {
+				m.AddVec(vs[q], vs[q], vs[q+half])
+			}
+		}
+		m.FreeVecs(vs[1:]...)
+		sums = append(sums, vs[0])
+	}
+	for from := 0; from < len(sums); from += s.Lanes() {
+		square := slices.Clone(sums[from:min(from+s.Lanes(), len(sums))])
 		var at []Addr
 		for i := range square {
-			at = append(at, y.At[(from+i)/cols].Plus((from+i)%cols*s.Float.Size))
+			cols := len(acc[0])
+			at = append(at, y[(from+i)/cols].Plus((from+i)%cols*s.Float.Size))
 		}
 		for len(square) < s.Lanes() {
 			v := m.Vec()
 			m.Zero(v)
-			square = append(slices.Clone(square), v)
+			square = append(square, v)
 		}
 		v := m.FoldSquare(square)
-		finish(m, []Vec{v}, n, one)
-		m.StoreLanes(at, v, one)
+		finish(m, []Vec{v}, act, t)
+		m.StoreLanes(at, v, t)
 		m.FreeVecs(square...)
 	}
-	m.FreeVecs(one)
-	m.FreeRows(y)
-	m.FreeInts(p, ld, base, stride, n)
+}
+
+// unpackedRows is how many rows of so many outputs unpacked takes at a time, or
+// 0: their chains are in registers while w is transposed beside them.
+func unpackedRows(s Spec, cols int) int {
+	e := chunkBytes / s.Float.Size
+	rows := 4
+	for ; rows > 0 && rows*cols*chains/s.Lanes()+(cols+e-1)/e*e+2+s.PartVecs > s.Vecs; rows-- {
+	}
+	return rows
+}
+
+// unpackedCols is how many outputs unpacked can have: two, and three if there
+// are rows to share them.
+func unpackedCols(s Spec) int {
+	if unpackedRows(s, 3) < 2 {
+		return 2
+	}
+	return 3
+}
+
+// unpacked is several for few rows, which are not worth a copy of w.
+func unpacked(m Machine) {
+	s := m.Spec()
+	m.Func("unpacked", sig(m, "func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)"),
+		"y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n",
+		"",
+		"What abreast computes. cols is 2 to unpackedCols.")
+	n := m.Int()
+	m.Arg(n, "n")
+	part := m.MakePart(n)
+	m.FreeInts(n)
+	cols := m.Int()
+	m.Arg(cols, "cols")
+	for c := 2; c <= unpackedCols(s); c++ {
+		more := m.NewLabel("more")
+		if c < unpackedCols(s) {
+			m.JumpIf(cols, NotEqual, c, more)
+		}
+		m.FreeInts(cols)
+		unpackedTiles(m, unpackedRows(s, c), c, part)
+		cols = m.Int()
+		m.Label(more)
+	}
+	m.FreePart(part)
+}
+
+// unpackedTiles computes all rows, r at a time, and returns from the function.
+func unpackedTiles(m Machine, r, cols int, part Part) {
+	s := m.Spec()
+	again := m.NewLabel("rows")
+	m.Label(again)
+	acc := severalSums(m, r, cols)
+	wp, ldw, by, n := m.Int(), m.Int(), m.Int(), m.Int()
+	m.Arg(wp, "w")
+	m.Arg(ldw, "ldw")
+	m.MulConst(by, ldw, s.Lanes())
+	x := rowsOrLast(m, r, "x", n)
+	m.Arg(n, "n")
+	w, xv := m.Rows(s.Lanes(), wp, ldw), m.Vec()
+	part.Count = n
+	m.Comment("acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])")
+	inBlocksOf(m, n, chains/s.Lanes(), part, func(q int, p piece) {
+		var few *Int
+		if p.part != nil {
+			few = &by // nothing is behind a part
+			m.Copy(by, n)
+			m.AddConst(by, -q*s.Lanes())
+		}
+		columns := m.LoadTurned(w.At, cols, few)
+		if p.part == nil {
+			m.Step(w, by)
+		}
+		for i, a := range x {
+			p.load(m, q, xv, a)
+			for j, v := range columns {
+				m.FMA(acc[i][j][q], xv, v)
+			}
+		}
+		m.FreeVecs(columns...)
+	}, func(bytes int) {
+		for _, a := range x {
+			m.AddConst(a.Base, bytes)
+		}
+	})
+	m.FreeRows(w)
+	m.FreeInts(wp, ldw, by)
+	for _, a := range x {
+		m.FreeInts(a.Base)
+	}
+	y := rowsOrLast(m, r, "y", n)
+	storeSeveral(m, acc, y, n, xv)
+	m.FreeVecs(xv)
+	for _, a := range y {
+		m.FreeInts(a.Base)
+	}
+
+	m.Comment("the next %d rows", r)
+	by = m.Int()
+	for _, name := range []string{"y", "x"} {
+		m.Arg(by, "ld"+name)
+		m.MulConst(by, by, r)
+		m.Arg(n, name)
+		m.Add(n, by)
+		m.SetArg(name, n)
+	}
+	m.Arg(n, "rows")
+	m.AddConst(n, -r)
+	m.SetArg("rows", n)
+	m.JumpIf(n, AtLeast, 1, again)
+	m.FreeInts(by, n)
+	m.Return()
+}
+
+// rowsOrLast are the addresses of r rows of a parameter, the last one's for those
+// that there are not. It destroys t.
+func rowsOrLast(m Machine, r int, ptr string, t Int) []Addr {
+	at := []Addr{At(m.Int(), 0)}
+	m.Arg(at[0].Base, ptr)
+	for i := 1; i < r; i++ {
+		p, over := m.Int(), m.NewLabel("over")
+		m.Copy(p, at[i-1].Base)
+		m.Arg(t, "rows")
+		m.JumpIf(t, AtMost, i, over)
+		m.Arg(t, "ld"+ptr)
+		m.Add(p, t)
+		m.Label(over)
+		at = append(at, At(p, 0))
+	}
+	return at
 }

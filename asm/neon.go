@@ -395,18 +395,27 @@ func (m *neon) LoadColumns(rows []Addr, disp int) []Vec {
 	return m.Transpose(vs)
 }
 
-func (m *neon) LoadTurned(rows []Addr, cols int) []Vec {
+func (m *neon) LoadTurned(rows []Addr, cols int, few *Int) []Vec {
 	var columns []Vec
 	lanes := m.spec.Lanes()
 	for c := 0; c < cols; c += lanes {
-		count, vs := min(lanes, cols-c), m.VecsOf(lanes)
+		count, vs, loaded := min(lanes, cols-c), m.VecsOf(lanes), m.NewLabel("loaded")
+		for _, v := range vs[1:] {
+			if few != nil {
+				m.Zero(v)
+			}
+		}
 		for i, v := range vs {
 			a := rows[i].Plus(c * m.spec.Float.Size)
+			if few != nil && i > 0 {
+				m.JumpIf(*few, AtMost, i, loaded)
+			}
 			m.LoadFirst(v, a, whole(count)*m.spec.Float.Size)
 			if count == 3 {
 				m.plain(a.Plus(8), func(at text) { m.op("VLD1", at, m.lane(Lane{v, 2})) })
 			}
 		}
+		m.Label(loaded)
 		vs = m.Transpose(vs)
 		m.FreeVecs(vs[count:]...)
 		columns = append(columns, vs[:count]...)

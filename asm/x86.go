@@ -466,15 +466,23 @@ func (m *x86) transposeHalves(vs []Vec, t *Vec) {
 
 // LoadTurned takes as many columns at a time as fit into 128 bits: vector i has
 // their rows i, e+i, 2e+i … side by side.
-func (m *x86) LoadTurned(rows []Addr, cols int) []Vec {
+func (m *x86) LoadTurned(rows []Addr, cols int, few *Int) []Vec {
 	var columns []Vec
 	t, e := m.Vec(), 16/m.spec.Float.Size
 	for c := 0; c < cols; c += e {
 		count := min(e, cols-c)
-		vs := m.VecsOf(e)
-		for i, v := range vs {
-			for q := range m.spec.VecBytes / 16 {
+		vs, loaded := m.VecsOf(e), m.NewLabel("loaded")
+		for _, v := range vs {
+			if few != nil {
+				m.VXORPS(m.xmm(v), m.xmm(v), m.xmm(v))
+			}
+		}
+		for q := range m.spec.VecBytes / 16 {
+			for i, v := range vs {
 				a := rows[q*e+i].Plus(c * m.spec.Float.Size)
+				if few != nil && q+i > 0 {
+					m.JumpIf(*few, AtMost, q*e+i, loaded)
+				}
 				switch {
 				case q == 0:
 					m.loadFew(v, a, count)
@@ -486,6 +494,7 @@ func (m *x86) LoadTurned(rows []Addr, cols int) []Vec {
 				}
 			}
 		}
+		m.Label(loaded)
 		m.transposeQuarters(vs, &t)
 		m.FreeVecs(vs[count:]...)
 		columns = append(columns, vs[:count]...)

@@ -7,20 +7,42 @@ const (
 	abreastRows = 16  // or more, up to these,
 	abreastSize = 256 // of so many elements in all
 
+	unpackedFew   = 4   // rows that unpacked computes,
+	unpackedSize  = 512 // or more, of so many elements in all,
+	unpackedTerms = 128 // of a sum from which two rows will do for three outputs
+
 	bothCols    = 4       // outputs from which both pays whatever x is like,
 	bothRows    = 64      // else up to so many rows,
 	bothVectors = 1 << 10 // or if x has no more vectors
 )
 
-// forwardAbreast computes few rows of a narrow layer, all outputs of a row
-// together.
-func (t *tiles[T]) forwardAbreast(y, x, w *Mat[T], b []T, act Activation) {
+// forwardTogether is forwardNarrow for more than one output, if there is a kernel
+// that is best at computing them together.
+func (t *tiles[T]) forwardTogether(y, x, w *Mat[T], b []T, act Activation) bool {
+	rows, n, size := y.Rows, x.Cols, y.Rows*x.Cols
+	switch {
+	case n > lanes && 1 < rows && (rows >= y.Cols || n >= unpackedTerms) && y.Cols <= t.unpackedCols && (rows <= unpackedFew || rows >= 2*y.Cols && size <= unpackedSize):
+		t.forwardFew(t.unpacked, y, x, w, b, act)
+	case rows <= abreastFew || rows <= abreastRows && size <= abreastSize:
+		t.forwardFew(t.abreast, y, x, w, b, act)
+	default:
+		if t = t.forSeveral(y, x); t == nil {
+			return false
+		}
+		t.forwardSeveral(y, x, w, b, act)
+	}
+	return true
+}
+
+// forwardFew computes few rows of a narrow layer by abreast or unpacked, all
+// outputs of a row together.
+func (t *tiles[T]) forwardFew(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, *T, int, int, int, int), y, x, w *Mat[T], b []T, act Activation) {
 	for j := 0; j < y.Cols; j += 2 * t.lanes {
 		bias := zero[T]()
 		if b != nil {
 			bias = &b[j]
 		}
-		t.abreast(y.at(0, j), y.pitch(), x.at(0, 0), x.pitch(), w.at(0, j), w.pitch(), bias,
+		kernel(y.at(0, j), y.pitch(), x.at(0, 0), x.pitch(), w.at(0, j), w.pitch(), bias,
 			y.Rows, min(2*t.lanes, y.Cols-j), x.Cols, int(act))
 	}
 }
@@ -56,7 +78,7 @@ func (t *tiles[T]) backwardBoth(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act
 // forSeveral returns the widest tiles that can have several compute a layer, or
 // nil: it takes rows together and the outputs in groups.
 func (t *tiles[T]) forSeveral(y, x *Mat[T]) *tiles[T] {
-	if y.Cols == 1 || x.Cols <= lanes || x.Cols > maxRun {
+	if x.Cols <= lanes {
 		return nil
 	}
 	for ; t != nil; t = t.half {

@@ -1806,15 +1806,15 @@ TEXT ·columnsAVX2F32(SB), NOSPLIT, $0-48
 
 rows2:
 	VMOVSD      (CX), X1
+	VMOVSD      (CX)(DX*1), X2
+	VMOVSD      (CX)(DX*2), X3
+	VMOVSD      (CX)(DI*1), X4
 	VMOVSD      (CX)(DX*4), X0
 	VINSERTF128 $0x01, X0, Y1, Y1
-	VMOVSD      (CX)(DX*1), X2
 	VMOVSD      (CX)(R8*1), X0
 	VINSERTF128 $0x01, X0, Y2, Y2
-	VMOVSD      (CX)(DX*2), X3
 	VMOVSD      (CX)(DI*2), X0
 	VINSERTF128 $0x01, X0, Y3, Y3
-	VMOVSD      (CX)(DI*1), X4
 	VMOVSD      (CX)(R9*1), X0
 	VINSERTF128 $0x01, X0, Y4, Y4
 	VUNPCKHPS   Y2, Y1, Y0
@@ -1841,7 +1841,7 @@ rows2:
 
 more1:
 	CMPQ   AX, $0x03
-	JNE    more3
+	JNE    more4
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -1852,24 +1852,24 @@ more1:
 	LEAQ   (DI)(DX*4), R9
 	IMUL3Q $0x08, DX, R11
 
-rows4:
+rows5:
 	VMOVSD      (CX), X1
 	VINSERTPS   $0x20, 8(CX), X1, X1
+	VMOVSD      (CX)(DX*1), X2
+	VINSERTPS   $0x20, 8(CX)(DX*1), X2, X2
+	VMOVSD      (CX)(DX*2), X3
+	VINSERTPS   $0x20, 8(CX)(DX*2), X3, X3
+	VMOVSD      (CX)(DI*1), X4
+	VINSERTPS   $0x20, 8(CX)(DI*1), X4, X4
 	VMOVSD      (CX)(DX*4), X0
 	VINSERTPS   $0x20, 8(CX)(DX*4), X0, X0
 	VINSERTF128 $0x01, X0, Y1, Y1
-	VMOVSD      (CX)(DX*1), X2
-	VINSERTPS   $0x20, 8(CX)(DX*1), X2, X2
 	VMOVSD      (CX)(R8*1), X0
 	VINSERTPS   $0x20, 8(CX)(R8*1), X0, X0
 	VINSERTF128 $0x01, X0, Y2, Y2
-	VMOVSD      (CX)(DX*2), X3
-	VINSERTPS   $0x20, 8(CX)(DX*2), X3, X3
 	VMOVSD      (CX)(DI*2), X0
 	VINSERTPS   $0x20, 8(CX)(DI*2), X0, X0
 	VINSERTF128 $0x01, X0, Y3, Y3
-	VMOVSD      (CX)(DI*1), X4
-	VINSERTPS   $0x20, 8(CX)(DI*1), X4, X4
 	VMOVSD      (CX)(R9*1), X0
 	VINSERTPS   $0x20, 8(CX)(R9*1), X0, X0
 	VINSERTF128 $0x01, X0, Y4, Y4
@@ -1892,14 +1892,14 @@ rows4:
 	ADDQ        $0x20, AX
 	SUBQ        $0x08, SI
 	CMPQ        SI, $0x01
-	JGE         rows4
+	JGE         rows5
 	VXORPS      X15, X15, X15
 	VZEROUPPER
 	RET
 
-more3:
+more4:
 	CMPQ   AX, $0x04
-	JNE    more5
+	JNE    more7
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -1910,14 +1910,14 @@ more3:
 	LEAQ   (DI)(DX*4), R9
 	IMUL3Q $0x08, DX, R11
 
-rows6:
+rows8:
 	VMOVUPS     (CX), X1
-	VINSERTF128 $0x01, (CX)(DX*4), Y1, Y1
 	VMOVUPS     (CX)(DX*1), X2
-	VINSERTF128 $0x01, (CX)(R8*1), Y2, Y2
 	VMOVUPS     (CX)(DX*2), X3
-	VINSERTF128 $0x01, (CX)(DI*2), Y3, Y3
 	VMOVUPS     (CX)(DI*1), X4
+	VINSERTF128 $0x01, (CX)(DX*4), Y1, Y1
+	VINSERTF128 $0x01, (CX)(R8*1), Y2, Y2
+	VINSERTF128 $0x01, (CX)(DI*2), Y3, Y3
 	VINSERTF128 $0x01, (CX)(R9*1), Y4, Y4
 	VUNPCKHPS   Y2, Y1, Y0
 	VUNPCKLPS   Y2, Y1, Y1
@@ -1940,14 +1940,14 @@ rows6:
 	ADDQ        $0x20, AX
 	SUBQ        $0x08, SI
 	CMPQ        SI, $0x01
-	JGE         rows6
+	JGE         rows8
 	VXORPS      X15, X15, X15
 	VZEROUPPER
 	RET
 
-more5:
+more7:
 	CMPQ   AX, $0x05
-	JNE    more7
+	JNE    more10
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -1958,14 +1958,14 @@ more5:
 	LEAQ   (DI)(DX*4), R9
 	IMUL3Q $0x08, DX, R11
 
-rows8:
+rows11:
 	VMOVUPS     (CX), X1
-	VINSERTF128 $0x01, (CX)(DX*4), Y1, Y1
 	VMOVUPS     (CX)(DX*1), X2
-	VINSERTF128 $0x01, (CX)(R8*1), Y2, Y2
 	VMOVUPS     (CX)(DX*2), X3
-	VINSERTF128 $0x01, (CX)(DI*2), Y3, Y3
 	VMOVUPS     (CX)(DI*1), X4
+	VINSERTF128 $0x01, (CX)(DX*4), Y1, Y1
+	VINSERTF128 $0x01, (CX)(R8*1), Y2, Y2
+	VINSERTF128 $0x01, (CX)(DI*2), Y3, Y3
 	VINSERTF128 $0x01, (CX)(R9*1), Y4, Y4
 	VUNPCKHPS   Y2, Y1, Y0
 	VUNPCKLPS   Y2, Y1, Y1
@@ -1976,15 +1976,15 @@ rows8:
 	VUNPCKHPD   Y2, Y0, Y3
 	VUNPCKLPD   Y2, Y0, Y0
 	VMOVSS      16(CX), X5
+	VMOVSS      16(CX)(DX*1), X6
+	VMOVSS      16(CX)(DX*2), X7
+	VMOVSS      16(CX)(DI*1), X8
 	VMOVSS      16(CX)(DX*4), X2
 	VINSERTF128 $0x01, X2, Y5, Y5
-	VMOVSS      16(CX)(DX*1), X6
 	VMOVSS      16(CX)(R8*1), X2
 	VINSERTF128 $0x01, X2, Y6, Y6
-	VMOVSS      16(CX)(DX*2), X7
 	VMOVSS      16(CX)(DI*2), X2
 	VINSERTF128 $0x01, X2, Y7, Y7
-	VMOVSS      16(CX)(DI*1), X8
 	VMOVSS      16(CX)(R9*1), X2
 	VINSERTF128 $0x01, X2, Y8, Y8
 	VUNPCKHPS   Y6, Y5, Y2
@@ -2010,14 +2010,14 @@ rows8:
 	ADDQ        $0x20, AX
 	SUBQ        $0x08, SI
 	CMPQ        SI, $0x01
-	JGE         rows8
+	JGE         rows11
 	VXORPS      X15, X15, X15
 	VZEROUPPER
 	RET
 
-more7:
+more10:
 	CMPQ   AX, $0x06
-	JNE    more9
+	JNE    more14
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -2028,14 +2028,14 @@ more7:
 	LEAQ   (DI)(DX*4), R9
 	IMUL3Q $0x08, DX, R11
 
-rows10:
+rows15:
 	VMOVUPS     (CX), X1
-	VINSERTF128 $0x01, (CX)(DX*4), Y1, Y1
 	VMOVUPS     (CX)(DX*1), X2
-	VINSERTF128 $0x01, (CX)(R8*1), Y2, Y2
 	VMOVUPS     (CX)(DX*2), X3
-	VINSERTF128 $0x01, (CX)(DI*2), Y3, Y3
 	VMOVUPS     (CX)(DI*1), X4
+	VINSERTF128 $0x01, (CX)(DX*4), Y1, Y1
+	VINSERTF128 $0x01, (CX)(R8*1), Y2, Y2
+	VINSERTF128 $0x01, (CX)(DI*2), Y3, Y3
 	VINSERTF128 $0x01, (CX)(R9*1), Y4, Y4
 	VUNPCKHPS   Y2, Y1, Y0
 	VUNPCKLPS   Y2, Y1, Y1
@@ -2046,15 +2046,15 @@ rows10:
 	VUNPCKHPD   Y2, Y0, Y3
 	VUNPCKLPD   Y2, Y0, Y0
 	VMOVSD      16(CX), X5
+	VMOVSD      16(CX)(DX*1), X6
+	VMOVSD      16(CX)(DX*2), X7
+	VMOVSD      16(CX)(DI*1), X8
 	VMOVSD      16(CX)(DX*4), X2
 	VINSERTF128 $0x01, X2, Y5, Y5
-	VMOVSD      16(CX)(DX*1), X6
 	VMOVSD      16(CX)(R8*1), X2
 	VINSERTF128 $0x01, X2, Y6, Y6
-	VMOVSD      16(CX)(DX*2), X7
 	VMOVSD      16(CX)(DI*2), X2
 	VINSERTF128 $0x01, X2, Y7, Y7
-	VMOVSD      16(CX)(DI*1), X8
 	VMOVSD      16(CX)(R9*1), X2
 	VINSERTF128 $0x01, X2, Y8, Y8
 	VUNPCKHPS   Y6, Y5, Y2
@@ -2082,12 +2082,12 @@ rows10:
 	ADDQ        $0x20, AX
 	SUBQ        $0x08, SI
 	CMPQ        SI, $0x01
-	JGE         rows10
+	JGE         rows15
 	VXORPS      X15, X15, X15
 	VZEROUPPER
 	RET
 
-more9:
+more14:
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -2098,14 +2098,14 @@ more9:
 	LEAQ   (DI)(DX*4), R9
 	IMUL3Q $0x08, DX, R11
 
-rows12:
+rows19:
 	VMOVUPS     (CX), X1
-	VINSERTF128 $0x01, (CX)(DX*4), Y1, Y1
 	VMOVUPS     (CX)(DX*1), X2
-	VINSERTF128 $0x01, (CX)(R8*1), Y2, Y2
 	VMOVUPS     (CX)(DX*2), X3
-	VINSERTF128 $0x01, (CX)(DI*2), Y3, Y3
 	VMOVUPS     (CX)(DI*1), X4
+	VINSERTF128 $0x01, (CX)(DX*4), Y1, Y1
+	VINSERTF128 $0x01, (CX)(R8*1), Y2, Y2
+	VINSERTF128 $0x01, (CX)(DI*2), Y3, Y3
 	VINSERTF128 $0x01, (CX)(R9*1), Y4, Y4
 	VUNPCKHPS   Y2, Y1, Y0
 	VUNPCKLPS   Y2, Y1, Y1
@@ -2117,21 +2117,21 @@ rows12:
 	VUNPCKLPD   Y2, Y0, Y0
 	VMOVSD      16(CX), X5
 	VINSERTPS   $0x20, 24(CX), X5, X5
+	VMOVSD      16(CX)(DX*1), X6
+	VINSERTPS   $0x20, 24(CX)(DX*1), X6, X6
+	VMOVSD      16(CX)(DX*2), X7
+	VINSERTPS   $0x20, 24(CX)(DX*2), X7, X7
+	VMOVSD      16(CX)(DI*1), X8
+	VINSERTPS   $0x20, 24(CX)(DI*1), X8, X8
 	VMOVSD      16(CX)(DX*4), X2
 	VINSERTPS   $0x20, 24(CX)(DX*4), X2, X2
 	VINSERTF128 $0x01, X2, Y5, Y5
-	VMOVSD      16(CX)(DX*1), X6
-	VINSERTPS   $0x20, 24(CX)(DX*1), X6, X6
 	VMOVSD      16(CX)(R8*1), X2
 	VINSERTPS   $0x20, 24(CX)(R8*1), X2, X2
 	VINSERTF128 $0x01, X2, Y6, Y6
-	VMOVSD      16(CX)(DX*2), X7
-	VINSERTPS   $0x20, 24(CX)(DX*2), X7, X7
 	VMOVSD      16(CX)(DI*2), X2
 	VINSERTPS   $0x20, 24(CX)(DI*2), X2, X2
 	VINSERTF128 $0x01, X2, Y7, Y7
-	VMOVSD      16(CX)(DI*1), X8
-	VINSERTPS   $0x20, 24(CX)(DI*1), X8, X8
 	VMOVSD      16(CX)(R9*1), X2
 	VINSERTPS   $0x20, 24(CX)(R9*1), X2, X2
 	VINSERTF128 $0x01, X2, Y8, Y8
@@ -2162,7 +2162,7 @@ rows12:
 	ADDQ        $0x20, AX
 	SUBQ        $0x08, SI
 	CMPQ        SI, $0x01
-	JGE         rows12
+	JGE         rows19
 	VXORPS      X15, X15, X15
 	VZEROUPPER
 	RET
@@ -2183,8 +2183,8 @@ TEXT ·columnsAVX2F64(SB), NOSPLIT, $0-48
 
 rows2:
 	VMOVUPD     (CX), X1
-	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
 	VMOVUPD     (CX)(DX*1), X2
+	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
 	VINSERTF128 $0x01, (CX)(DI*1), Y2, Y2
 	VUNPCKHPD   Y2, Y1, Y0
 	VUNPCKLPD   Y2, Y1, Y1
@@ -2204,7 +2204,7 @@ rows2:
 
 more1:
 	CMPQ   AX, $0x03
-	JNE    more3
+	JNE    more4
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -2213,17 +2213,17 @@ more1:
 	LEAQ   (DX)(DX*2), DI
 	IMUL3Q $0x04, DX, R9
 
-rows4:
+rows5:
 	VMOVUPD     (CX), X1
-	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
 	VMOVUPD     (CX)(DX*1), X2
+	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
 	VINSERTF128 $0x01, (CX)(DI*1), Y2, Y2
 	VUNPCKHPD   Y2, Y1, Y0
 	VUNPCKLPD   Y2, Y1, Y1
 	VMOVSD      16(CX), X3
+	VMOVSD      16(CX)(DX*1), X4
 	VMOVSD      16(CX)(DX*2), X2
 	VINSERTF128 $0x01, X2, Y3, Y3
-	VMOVSD      16(CX)(DX*1), X4
 	VMOVSD      16(CX)(DI*1), X2
 	VINSERTF128 $0x01, X2, Y4, Y4
 	VUNPCKHPD   Y4, Y3, Y2
@@ -2239,14 +2239,14 @@ rows4:
 	ADDQ        $0x20, AX
 	SUBQ        $0x04, SI
 	CMPQ        SI, $0x01
-	JGE         rows4
+	JGE         rows5
 	VXORPS      X15, X15, X15
 	VZEROUPPER
 	RET
 
-more3:
+more4:
 	CMPQ   AX, $0x04
-	JNE    more5
+	JNE    more8
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -2255,16 +2255,16 @@ more3:
 	LEAQ   (DX)(DX*2), DI
 	IMUL3Q $0x04, DX, R9
 
-rows6:
+rows9:
 	VMOVUPD     (CX), X1
-	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
 	VMOVUPD     (CX)(DX*1), X2
+	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
 	VINSERTF128 $0x01, (CX)(DI*1), Y2, Y2
 	VUNPCKHPD   Y2, Y1, Y0
 	VUNPCKLPD   Y2, Y1, Y1
 	VMOVUPD     16(CX), X3
-	VINSERTF128 $0x01, 16(CX)(DX*2), Y3, Y3
 	VMOVUPD     16(CX)(DX*1), X4
+	VINSERTF128 $0x01, 16(CX)(DX*2), Y3, Y3
 	VINSERTF128 $0x01, 16(CX)(DI*1), Y4, Y4
 	VUNPCKHPD   Y4, Y3, Y2
 	VUNPCKLPD   Y4, Y3, Y3
@@ -2281,14 +2281,14 @@ rows6:
 	ADDQ        $0x20, AX
 	SUBQ        $0x04, SI
 	CMPQ        SI, $0x01
-	JGE         rows6
+	JGE         rows9
 	VXORPS      X15, X15, X15
 	VZEROUPPER
 	RET
 
-more5:
+more8:
 	CMPQ   AX, $0x05
-	JNE    more7
+	JNE    more12
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -2297,23 +2297,23 @@ more5:
 	LEAQ   (DX)(DX*2), DI
 	IMUL3Q $0x04, DX, R9
 
-rows8:
+rows13:
 	VMOVUPD     (CX), X1
-	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
 	VMOVUPD     (CX)(DX*1), X2
+	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
 	VINSERTF128 $0x01, (CX)(DI*1), Y2, Y2
 	VUNPCKHPD   Y2, Y1, Y0
 	VUNPCKLPD   Y2, Y1, Y1
 	VMOVUPD     16(CX), X3
-	VINSERTF128 $0x01, 16(CX)(DX*2), Y3, Y3
 	VMOVUPD     16(CX)(DX*1), X4
+	VINSERTF128 $0x01, 16(CX)(DX*2), Y3, Y3
 	VINSERTF128 $0x01, 16(CX)(DI*1), Y4, Y4
 	VUNPCKHPD   Y4, Y3, Y2
 	VUNPCKLPD   Y4, Y3, Y3
 	VMOVSD      32(CX), X5
+	VMOVSD      32(CX)(DX*1), X6
 	VMOVSD      32(CX)(DX*2), X4
 	VINSERTF128 $0x01, X4, Y5, Y5
-	VMOVSD      32(CX)(DX*1), X6
 	VMOVSD      32(CX)(DI*1), X4
 	VINSERTF128 $0x01, X4, Y6, Y6
 	VUNPCKHPD   Y6, Y5, Y4
@@ -2333,14 +2333,14 @@ rows8:
 	ADDQ        $0x20, AX
 	SUBQ        $0x04, SI
 	CMPQ        SI, $0x01
-	JGE         rows8
+	JGE         rows13
 	VXORPS      X15, X15, X15
 	VZEROUPPER
 	RET
 
-more7:
+more12:
 	CMPQ   AX, $0x06
-	JNE    more9
+	JNE    more17
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -2349,22 +2349,22 @@ more7:
 	LEAQ   (DX)(DX*2), DI
 	IMUL3Q $0x04, DX, R9
 
-rows10:
+rows18:
 	VMOVUPD     (CX), X1
-	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
 	VMOVUPD     (CX)(DX*1), X2
+	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
 	VINSERTF128 $0x01, (CX)(DI*1), Y2, Y2
 	VUNPCKHPD   Y2, Y1, Y0
 	VUNPCKLPD   Y2, Y1, Y1
 	VMOVUPD     16(CX), X3
-	VINSERTF128 $0x01, 16(CX)(DX*2), Y3, Y3
 	VMOVUPD     16(CX)(DX*1), X4
+	VINSERTF128 $0x01, 16(CX)(DX*2), Y3, Y3
 	VINSERTF128 $0x01, 16(CX)(DI*1), Y4, Y4
 	VUNPCKHPD   Y4, Y3, Y2
 	VUNPCKLPD   Y4, Y3, Y3
 	VMOVUPD     32(CX), X5
-	VINSERTF128 $0x01, 32(CX)(DX*2), Y5, Y5
 	VMOVUPD     32(CX)(DX*1), X6
+	VINSERTF128 $0x01, 32(CX)(DX*2), Y5, Y5
 	VINSERTF128 $0x01, 32(CX)(DI*1), Y6, Y6
 	VUNPCKHPD   Y6, Y5, Y4
 	VUNPCKLPD   Y6, Y5, Y5
@@ -2385,12 +2385,12 @@ rows10:
 	ADDQ        $0x20, AX
 	SUBQ        $0x04, SI
 	CMPQ        SI, $0x01
-	JGE         rows10
+	JGE         rows18
 	VXORPS      X15, X15, X15
 	VZEROUPPER
 	RET
 
-more9:
+more17:
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -2399,29 +2399,29 @@ more9:
 	LEAQ   (DX)(DX*2), DI
 	IMUL3Q $0x04, DX, R9
 
-rows12:
+rows23:
 	VMOVUPD     (CX), X1
-	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
 	VMOVUPD     (CX)(DX*1), X2
+	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
 	VINSERTF128 $0x01, (CX)(DI*1), Y2, Y2
 	VUNPCKHPD   Y2, Y1, Y0
 	VUNPCKLPD   Y2, Y1, Y1
 	VMOVUPD     16(CX), X3
-	VINSERTF128 $0x01, 16(CX)(DX*2), Y3, Y3
 	VMOVUPD     16(CX)(DX*1), X4
+	VINSERTF128 $0x01, 16(CX)(DX*2), Y3, Y3
 	VINSERTF128 $0x01, 16(CX)(DI*1), Y4, Y4
 	VUNPCKHPD   Y4, Y3, Y2
 	VUNPCKLPD   Y4, Y3, Y3
 	VMOVUPD     32(CX), X5
-	VINSERTF128 $0x01, 32(CX)(DX*2), Y5, Y5
 	VMOVUPD     32(CX)(DX*1), X6
+	VINSERTF128 $0x01, 32(CX)(DX*2), Y5, Y5
 	VINSERTF128 $0x01, 32(CX)(DI*1), Y6, Y6
 	VUNPCKHPD   Y6, Y5, Y4
 	VUNPCKLPD   Y6, Y5, Y5
 	VMOVSD      48(CX), X7
+	VMOVSD      48(CX)(DX*1), X8
 	VMOVSD      48(CX)(DX*2), X6
 	VINSERTF128 $0x01, X6, Y7, Y7
-	VMOVSD      48(CX)(DX*1), X8
 	VMOVSD      48(CX)(DI*1), X6
 	VINSERTF128 $0x01, X6, Y8, Y8
 	VUNPCKHPD   Y8, Y7, Y6
@@ -2445,7 +2445,7 @@ rows12:
 	ADDQ        $0x20, AX
 	SUBQ        $0x04, SI
 	CMPQ        SI, $0x01
-	JGE         rows12
+	JGE         rows23
 	VXORPS      X15, X15, X15
 	VZEROUPPER
 	RET
@@ -2566,16 +2566,17 @@ over8:
 	VFMADD231PS Y15, Y13, Y12
 
 end6:
+	MOVQ y+0(FP), CX
+	MOVQ ldy+8(FP), DX
+
 	// y[i,j] = act(halved lanes)
+	MOVQ       act+80(FP), SI
 	VADDPS     Y2, Y1, Y1
 	VADDPS     Y4, Y3, Y3
 	VADDPS     Y6, Y5, Y5
 	VADDPS     Y8, Y7, Y7
 	VADDPS     Y10, Y9, Y9
 	VADDPS     Y12, Y11, Y11
-	MOVQ       y+0(FP), CX
-	MOVQ       ldy+8(FP), DX
-	MOVQ       act+80(FP), SI
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y4, Y4, Y4
 	VPERM2F128 $0x31, Y9, Y1, Y6
@@ -2750,16 +2751,17 @@ over19:
 	VFMADD231PS Y13, Y15, Y12
 
 end17:
+	MOVQ y+0(FP), CX
+	MOVQ ldy+8(FP), DX
+
 	// y[i,j] = act(halved lanes)
+	MOVQ       act+80(FP), SI
 	VADDPS     Y2, Y1, Y1
 	VADDPS     Y4, Y3, Y3
 	VADDPS     Y6, Y5, Y5
 	VADDPS     Y8, Y7, Y7
 	VADDPS     Y10, Y9, Y9
 	VADDPS     Y12, Y11, Y11
-	MOVQ       y+0(FP), CX
-	MOVQ       ldy+8(FP), DX
-	MOVQ       act+80(FP), SI
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y4, Y4, Y4
 	VPERM2F128 $0x31, Y9, Y1, Y6
@@ -2921,14 +2923,15 @@ over30:
 	VFMADD231PS Y9, Y10, Y8
 
 end28:
+	MOVQ y+0(FP), CX
+	MOVQ ldy+8(FP), DX
+
 	// y[i,j] = act(halved lanes)
+	MOVQ       act+80(FP), SI
 	VADDPS     Y2, Y1, Y1
 	VADDPS     Y4, Y3, Y3
 	VADDPS     Y6, Y5, Y5
 	VADDPS     Y8, Y7, Y7
-	MOVQ       y+0(FP), CX
-	MOVQ       ldy+8(FP), DX
-	MOVQ       act+80(FP), SI
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y6, Y6, Y6
@@ -3095,15 +3098,16 @@ over40:
 	VFMADD231PS Y11, Y12, Y10
 
 end38:
+	MOVQ y+0(FP), CX
+	MOVQ ldy+8(FP), DX
+
 	// y[i,j] = act(halved lanes)
+	MOVQ       act+80(FP), SI
 	VADDPS     Y2, Y1, Y1
 	VADDPS     Y4, Y3, Y3
 	VADDPS     Y6, Y5, Y5
 	VADDPS     Y8, Y7, Y7
 	VADDPS     Y10, Y9, Y9
-	MOVQ       y+0(FP), CX
-	MOVQ       ldy+8(FP), DX
-	MOVQ       act+80(FP), SI
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y6, Y6, Y6
@@ -3281,16 +3285,17 @@ over50:
 	VFMADD231PS Y13, Y14, Y12
 
 end48:
+	MOVQ y+0(FP), CX
+	MOVQ ldy+8(FP), DX
+
 	// y[i,j] = act(halved lanes)
+	MOVQ       act+80(FP), SI
 	VADDPS     Y2, Y1, Y1
 	VADDPS     Y4, Y3, Y3
 	VADDPS     Y6, Y5, Y5
 	VADDPS     Y8, Y7, Y7
 	VADDPS     Y10, Y9, Y9
 	VADDPS     Y12, Y11, Y11
-	MOVQ       y+0(FP), CX
-	MOVQ       ldy+8(FP), DX
-	MOVQ       act+80(FP), SI
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y4, Y4, Y4
 	VPERM2F128 $0x31, Y9, Y1, Y6
@@ -3485,16 +3490,17 @@ over12:
 	VFMADD231PD Y9, Y10, Y8
 
 end6:
+	MOVQ y+0(FP), CX
+	MOVQ ldy+8(FP), DX
+
 	// y[i,j] = act(halved lanes)
+	MOVQ       act+80(FP), SI
 	VADDPD     Y3, Y1, Y1
 	VADDPD     Y4, Y2, Y2
 	VADDPD     Y2, Y1, Y1
 	VADDPD     Y7, Y5, Y5
 	VADDPD     Y8, Y6, Y6
 	VADDPD     Y6, Y5, Y5
-	MOVQ       y+0(FP), CX
-	MOVQ       ldy+8(FP), DX
-	MOVQ       act+80(FP), SI
 	VXORPS     Y2, Y2, Y2
 	VXORPS     Y3, Y3, Y3
 	VPERM2F128 $0x31, Y2, Y1, Y4
@@ -3685,7 +3691,11 @@ over26:
 	VFMADD231PD Y13, Y14, Y12
 
 end20:
+	MOVQ y+0(FP), CX
+	MOVQ ldy+8(FP), DX
+
 	// y[i,j] = act(halved lanes)
+	MOVQ       act+80(FP), SI
 	VADDPD     Y3, Y1, Y1
 	VADDPD     Y4, Y2, Y2
 	VADDPD     Y2, Y1, Y1
@@ -3695,9 +3705,6 @@ end20:
 	VADDPD     Y11, Y9, Y9
 	VADDPD     Y12, Y10, Y10
 	VADDPD     Y10, Y9, Y9
-	MOVQ       y+0(FP), CX
-	MOVQ       ldy+8(FP), DX
-	MOVQ       act+80(FP), SI
 	VXORPS     Y2, Y2, Y2
 	VPERM2F128 $0x31, Y9, Y1, Y3
 	VPERM2F128 $0x20, Y9, Y1, Y1
@@ -3744,6 +3751,601 @@ done17:
 	VZEROUPPER
 	RET
 
+// func unpackedAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+// Requires: AVX, FMA3
+TEXT ·unpackedAVX2F32(SB), NOSPLIT, $0-88
+	MOVQ    n+72(FP), AX
+	MOVQ    AX, BX
+	ANDQ    $0x07, BX
+	IMUL3Q  $0x04, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+	MOVQ    cols+64(FP), AX
+
+rows2:
+	// 2×2 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ    bias+48(FP), AX
+	VMOVSS  (AX), X1
+	VXORPS  Y2, Y2, Y2
+	VMOVSS  4(AX), X3
+	VXORPS  Y4, Y4, Y4
+	VMOVAPS Y1, Y5
+	VXORPS  Y6, Y6, Y6
+	VMOVAPS Y3, Y7
+	VXORPS  Y8, Y8, Y8
+	MOVQ    w+32(FP), AX
+	MOVQ    ldw+40(FP), BX
+	IMUL3Q  $0x08, BX, CX
+	MOVQ    x+16(FP), SI
+	MOVQ    SI, DI
+	MOVQ    rows+56(FP), DX
+	CMPQ    DX, $0x01
+	JLE     over3
+	MOVQ    ldx+24(FP), DX
+	ADDQ    DX, DI
+
+over3:
+	MOVQ n+72(FP), DX
+	LEAQ (BX)(BX*2), R8
+	LEAQ (BX)(BX*4), R9
+	LEAQ (R8)(BX*4), R10
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
+	CMPQ DX, $0x10
+	JLT  tail5
+
+block4:
+	VMOVSD      (AX), X11
+	VMOVSD      (AX)(BX*1), X12
+	VMOVSD      (AX)(BX*2), X13
+	VMOVSD      (AX)(R8*1), X14
+	VMOVSD      (AX)(BX*4), X10
+	VINSERTF128 $0x01, X10, Y11, Y11
+	VMOVSD      (AX)(R9*1), X10
+	VINSERTF128 $0x01, X10, Y12, Y12
+	VMOVSD      (AX)(R8*2), X10
+	VINSERTF128 $0x01, X10, Y13, Y13
+	VMOVSD      (AX)(R10*1), X10
+	VINSERTF128 $0x01, X10, Y14, Y14
+	VUNPCKHPS   Y12, Y11, Y10
+	VUNPCKLPS   Y12, Y11, Y11
+	VUNPCKHPS   Y14, Y13, Y12
+	VUNPCKLPS   Y14, Y13, Y13
+	VUNPCKHPD   Y13, Y11, Y14
+	VUNPCKLPD   Y13, Y11, Y11
+	VUNPCKHPD   Y12, Y10, Y13
+	VUNPCKLPD   Y12, Y10, Y10
+	ADDQ        CX, AX
+	VMOVUPS     (SI), Y9
+	VFMADD231PS Y11, Y9, Y1
+	VFMADD231PS Y14, Y9, Y3
+	VMOVUPS     (DI), Y9
+	VFMADD231PS Y11, Y9, Y5
+	VFMADD231PS Y14, Y9, Y7
+	VMOVSD      (AX), X11
+	VMOVSD      (AX)(BX*1), X12
+	VMOVSD      (AX)(BX*2), X13
+	VMOVSD      (AX)(R8*1), X14
+	VMOVSD      (AX)(BX*4), X10
+	VINSERTF128 $0x01, X10, Y11, Y11
+	VMOVSD      (AX)(R9*1), X10
+	VINSERTF128 $0x01, X10, Y12, Y12
+	VMOVSD      (AX)(R8*2), X10
+	VINSERTF128 $0x01, X10, Y13, Y13
+	VMOVSD      (AX)(R10*1), X10
+	VINSERTF128 $0x01, X10, Y14, Y14
+	VUNPCKHPS   Y12, Y11, Y10
+	VUNPCKLPS   Y12, Y11, Y11
+	VUNPCKHPS   Y14, Y13, Y12
+	VUNPCKLPS   Y14, Y13, Y13
+	VUNPCKHPD   Y13, Y11, Y14
+	VUNPCKLPD   Y13, Y11, Y11
+	VUNPCKHPD   Y12, Y10, Y13
+	VUNPCKLPD   Y12, Y10, Y10
+	ADDQ        CX, AX
+	VMOVUPS     32(SI), Y9
+	VFMADD231PS Y11, Y9, Y2
+	VFMADD231PS Y14, Y9, Y4
+	VMOVUPS     32(DI), Y9
+	VFMADD231PS Y11, Y9, Y6
+	VFMADD231PS Y14, Y9, Y8
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, DX
+	CMPQ        DX, $0x10
+	JGE         block4
+
+tail5:
+	TESTQ       DX, DX
+	JLE         end6
+	CMPQ        DX, $0x08
+	JLT         part9
+	VMOVSD      (AX), X11
+	VMOVSD      (AX)(BX*1), X12
+	VMOVSD      (AX)(BX*2), X13
+	VMOVSD      (AX)(R8*1), X14
+	VMOVSD      (AX)(BX*4), X10
+	VINSERTF128 $0x01, X10, Y11, Y11
+	VMOVSD      (AX)(R9*1), X10
+	VINSERTF128 $0x01, X10, Y12, Y12
+	VMOVSD      (AX)(R8*2), X10
+	VINSERTF128 $0x01, X10, Y13, Y13
+	VMOVSD      (AX)(R10*1), X10
+	VINSERTF128 $0x01, X10, Y14, Y14
+	VUNPCKHPS   Y12, Y11, Y10
+	VUNPCKLPS   Y12, Y11, Y11
+	VUNPCKHPS   Y14, Y13, Y12
+	VUNPCKLPS   Y14, Y13, Y13
+	VUNPCKHPD   Y13, Y11, Y14
+	VUNPCKLPD   Y13, Y11, Y11
+	VUNPCKHPD   Y12, Y10, Y13
+	VUNPCKLPD   Y12, Y10, Y10
+	ADDQ        CX, AX
+	VMOVUPS     (SI), Y9
+	VFMADD231PS Y11, Y9, Y1
+	VFMADD231PS Y14, Y9, Y3
+	VMOVUPS     (DI), Y9
+	VFMADD231PS Y11, Y9, Y5
+	VFMADD231PS Y14, Y9, Y7
+	JMP         over11
+
+part9:
+	MOVQ        DX, CX
+	ADDQ        $0x00, CX
+	VXORPS      X11, X11, X11
+	VXORPS      X12, X12, X12
+	VXORPS      X13, X13, X13
+	VXORPS      X14, X14, X14
+	VMOVSD      (AX), X11
+	CMPQ        CX, $0x01
+	JLE         loaded12
+	VMOVSD      (AX)(BX*1), X12
+	CMPQ        CX, $0x02
+	JLE         loaded12
+	VMOVSD      (AX)(BX*2), X13
+	CMPQ        CX, $0x03
+	JLE         loaded12
+	VMOVSD      (AX)(R8*1), X14
+	CMPQ        CX, $0x04
+	JLE         loaded12
+	VMOVSD      (AX)(BX*4), X10
+	VINSERTF128 $0x01, X10, Y11, Y11
+	CMPQ        CX, $0x05
+	JLE         loaded12
+	VMOVSD      (AX)(R9*1), X10
+	VINSERTF128 $0x01, X10, Y12, Y12
+	CMPQ        CX, $0x06
+	JLE         loaded12
+	VMOVSD      (AX)(R8*2), X10
+	VINSERTF128 $0x01, X10, Y13, Y13
+	CMPQ        CX, $0x07
+	JLE         loaded12
+	VMOVSD      (AX)(R10*1), X10
+	VINSERTF128 $0x01, X10, Y14, Y14
+
+loaded12:
+	VUNPCKHPS   Y12, Y11, Y10
+	VUNPCKLPS   Y12, Y11, Y11
+	VUNPCKHPS   Y14, Y13, Y12
+	VUNPCKLPS   Y14, Y13, Y13
+	VUNPCKHPD   Y13, Y11, Y14
+	VUNPCKLPD   Y13, Y11, Y11
+	VUNPCKHPD   Y12, Y10, Y13
+	VUNPCKLPD   Y12, Y10, Y10
+	VMASKMOVPS  (SI), Y0, Y9
+	VFMADD231PS Y11, Y9, Y1
+	VFMADD231PS Y14, Y9, Y3
+	VMASKMOVPS  (DI), Y0, Y9
+	VFMADD231PS Y11, Y9, Y5
+	VFMADD231PS Y14, Y9, Y7
+	JMP         end6
+
+over11:
+	CMPQ        DX, $0x08
+	JLE         end6
+	MOVQ        DX, CX
+	SUBQ        $0x08, CX
+	VXORPS      X11, X11, X11
+	VXORPS      X12, X12, X12
+	VXORPS      X13, X13, X13
+	VXORPS      X14, X14, X14
+	VMOVSD      (AX), X11
+	CMPQ        CX, $0x01
+	JLE         loaded14
+	VMOVSD      (AX)(BX*1), X12
+	CMPQ        CX, $0x02
+	JLE         loaded14
+	VMOVSD      (AX)(BX*2), X13
+	CMPQ        CX, $0x03
+	JLE         loaded14
+	VMOVSD      (AX)(R8*1), X14
+	CMPQ        CX, $0x04
+	JLE         loaded14
+	VMOVSD      (AX)(BX*4), X10
+	VINSERTF128 $0x01, X10, Y11, Y11
+	CMPQ        CX, $0x05
+	JLE         loaded14
+	VMOVSD      (AX)(R9*1), X10
+	VINSERTF128 $0x01, X10, Y12, Y12
+	CMPQ        CX, $0x06
+	JLE         loaded14
+	VMOVSD      (AX)(R8*2), X10
+	VINSERTF128 $0x01, X10, Y13, Y13
+	CMPQ        CX, $0x07
+	JLE         loaded14
+	VMOVSD      (AX)(R10*1), X10
+	VINSERTF128 $0x01, X10, Y14, Y14
+
+loaded14:
+	VUNPCKHPS   Y12, Y11, Y10
+	VUNPCKLPS   Y12, Y11, Y11
+	VUNPCKHPS   Y14, Y13, Y12
+	VUNPCKLPS   Y14, Y13, Y13
+	VUNPCKHPD   Y13, Y11, Y14
+	VUNPCKLPD   Y13, Y11, Y11
+	VUNPCKHPD   Y12, Y10, Y13
+	VUNPCKLPD   Y12, Y10, Y10
+	VMASKMOVPS  32(SI), Y0, Y9
+	VFMADD231PS Y11, Y9, Y2
+	VFMADD231PS Y14, Y9, Y4
+	VMASKMOVPS  32(DI), Y0, Y9
+	VFMADD231PS Y11, Y9, Y6
+	VFMADD231PS Y14, Y9, Y8
+
+end6:
+	MOVQ y+0(FP), AX
+	MOVQ AX, BX
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x01
+	JLE  over15
+	MOVQ ldy+8(FP), DX
+	ADDQ DX, BX
+
+over15:
+	// y[i,j] = act(halved lanes)
+	MOVQ       act+80(FP), DX
+	VADDPS     Y2, Y1, Y1
+	VADDPS     Y4, Y3, Y3
+	VADDPS     Y6, Y5, Y5
+	VADDPS     Y8, Y7, Y7
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y8, Y8, Y8
+	VPERM2F128 $0x31, Y2, Y1, Y10
+	VPERM2F128 $0x20, Y2, Y1, Y1
+	VADDPS     Y10, Y1, Y1
+	VPERM2F128 $0x31, Y4, Y3, Y10
+	VPERM2F128 $0x20, Y4, Y3, Y3
+	VADDPS     Y10, Y3, Y3
+	VPERM2F128 $0x31, Y6, Y5, Y10
+	VPERM2F128 $0x20, Y6, Y5, Y5
+	VADDPS     Y10, Y5, Y5
+	VPERM2F128 $0x31, Y8, Y7, Y10
+	VPERM2F128 $0x20, Y8, Y7, Y7
+	VADDPS     Y10, Y7, Y7
+	VUNPCKHPD  Y3, Y1, Y10
+	VUNPCKLPD  Y3, Y1, Y1
+	VADDPS     Y10, Y1, Y1
+	VUNPCKHPD  Y7, Y5, Y10
+	VUNPCKLPD  Y7, Y5, Y5
+	VADDPS     Y10, Y5, Y5
+	VSHUFPS    $0xdd, Y5, Y1, Y10
+	VSHUFPS    $0x88, Y5, Y1, Y1
+	VADDPS     Y10, Y1, Y1
+	VXORPS     Y9, Y9, Y9
+	VADDPS     Y9, Y1, Y1
+	CMPQ       DX, $0x01
+	JNE        linear16
+	VMAXPS     Y1, Y9, Y1
+
+linear16:
+	VMOVSS     X1, (AX)
+	VEXTRACTPS $0x01, X1, 4(AX)
+	VEXTRACTPS $0x02, X1, (BX)
+	VEXTRACTPS $0x03, X1, 4(BX)
+
+	// the next 2 rows
+	MOVQ   ldy+8(FP), AX
+	IMUL3Q $0x02, AX, AX
+	MOVQ   y+0(FP), DX
+	ADDQ   AX, DX
+	MOVQ   DX, y+0(FP)
+	MOVQ   ldx+24(FP), AX
+	IMUL3Q $0x02, AX, AX
+	MOVQ   x+16(FP), DX
+	ADDQ   AX, DX
+	MOVQ   DX, x+16(FP)
+	MOVQ   rows+56(FP), DX
+	SUBQ   $0x02, DX
+	MOVQ   DX, rows+56(FP)
+	CMPQ   DX, $0x01
+	JGE    rows2
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func unpackedAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+// Requires: AVX, FMA3
+TEXT ·unpackedAVX2F64(SB), NOSPLIT, $0-88
+	MOVQ    n+72(FP), AX
+	MOVQ    AX, BX
+	ANDQ    $0x03, BX
+	IMUL3Q  $0x08, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+	MOVQ    cols+64(FP), AX
+
+rows2:
+	// 1×2 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ   bias+48(FP), AX
+	VMOVSD (AX), X1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VMOVSD 8(AX), X5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	MOVQ   w+32(FP), AX
+	MOVQ   ldw+40(FP), BX
+	IMUL3Q $0x04, BX, CX
+	MOVQ   x+16(FP), SI
+	MOVQ   n+72(FP), DX
+	LEAQ   (BX)(BX*2), DI
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
+	CMPQ DX, $0x10
+	JLT  tail4
+
+block3:
+	VMOVUPD     (AX), X11
+	VMOVUPD     (AX)(BX*1), X12
+	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
+	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
+	VUNPCKHPD   Y12, Y11, Y10
+	VUNPCKLPD   Y12, Y11, Y11
+	ADDQ        CX, AX
+	VMOVUPD     (SI), Y9
+	VFMADD231PD Y11, Y9, Y1
+	VFMADD231PD Y10, Y9, Y5
+	VMOVUPD     (AX), X11
+	VMOVUPD     (AX)(BX*1), X12
+	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
+	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
+	VUNPCKHPD   Y12, Y11, Y10
+	VUNPCKLPD   Y12, Y11, Y11
+	ADDQ        CX, AX
+	VMOVUPD     32(SI), Y9
+	VFMADD231PD Y11, Y9, Y2
+	VFMADD231PD Y10, Y9, Y6
+	VMOVUPD     (AX), X11
+	VMOVUPD     (AX)(BX*1), X12
+	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
+	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
+	VUNPCKHPD   Y12, Y11, Y10
+	VUNPCKLPD   Y12, Y11, Y11
+	ADDQ        CX, AX
+	VMOVUPD     64(SI), Y9
+	VFMADD231PD Y11, Y9, Y3
+	VFMADD231PD Y10, Y9, Y7
+	VMOVUPD     (AX), X11
+	VMOVUPD     (AX)(BX*1), X12
+	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
+	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
+	VUNPCKHPD   Y12, Y11, Y10
+	VUNPCKLPD   Y12, Y11, Y11
+	ADDQ        CX, AX
+	VMOVUPD     96(SI), Y9
+	VFMADD231PD Y11, Y9, Y4
+	VFMADD231PD Y10, Y9, Y8
+	ADDQ        $0x00000080, SI
+	SUBQ        $0x10, DX
+	CMPQ        DX, $0x10
+	JGE         block3
+
+tail4:
+	TESTQ       DX, DX
+	JLE         end5
+	CMPQ        DX, $0x04
+	JLT         part10
+	VMOVUPD     (AX), X11
+	VMOVUPD     (AX)(BX*1), X12
+	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
+	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
+	VUNPCKHPD   Y12, Y11, Y10
+	VUNPCKLPD   Y12, Y11, Y11
+	ADDQ        CX, AX
+	VMOVUPD     (SI), Y9
+	VFMADD231PD Y11, Y9, Y1
+	VFMADD231PD Y10, Y9, Y5
+	JMP         over12
+
+part10:
+	MOVQ        DX, CX
+	ADDQ        $0x00, CX
+	VXORPS      X11, X11, X11
+	VXORPS      X12, X12, X12
+	VMOVUPD     (AX), X11
+	CMPQ        CX, $0x01
+	JLE         loaded13
+	VMOVUPD     (AX)(BX*1), X12
+	CMPQ        CX, $0x02
+	JLE         loaded13
+	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
+	CMPQ        CX, $0x03
+	JLE         loaded13
+	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
+
+loaded13:
+	VUNPCKHPD   Y12, Y11, Y10
+	VUNPCKLPD   Y12, Y11, Y11
+	VMASKMOVPD  (SI), Y0, Y9
+	VFMADD231PD Y11, Y9, Y1
+	VFMADD231PD Y10, Y9, Y5
+	JMP         end5
+
+over12:
+	CMPQ        DX, $0x04
+	JLE         end5
+	CMPQ        DX, $0x08
+	JLT         part14
+	VMOVUPD     (AX), X11
+	VMOVUPD     (AX)(BX*1), X12
+	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
+	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
+	VUNPCKHPD   Y12, Y11, Y10
+	VUNPCKLPD   Y12, Y11, Y11
+	ADDQ        CX, AX
+	VMOVUPD     32(SI), Y9
+	VFMADD231PD Y11, Y9, Y2
+	VFMADD231PD Y10, Y9, Y6
+	JMP         over16
+
+part14:
+	MOVQ        DX, CX
+	SUBQ        $0x04, CX
+	VXORPS      X11, X11, X11
+	VXORPS      X12, X12, X12
+	VMOVUPD     (AX), X11
+	CMPQ        CX, $0x01
+	JLE         loaded17
+	VMOVUPD     (AX)(BX*1), X12
+	CMPQ        CX, $0x02
+	JLE         loaded17
+	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
+	CMPQ        CX, $0x03
+	JLE         loaded17
+	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
+
+loaded17:
+	VUNPCKHPD   Y12, Y11, Y10
+	VUNPCKLPD   Y12, Y11, Y11
+	VMASKMOVPD  32(SI), Y0, Y9
+	VFMADD231PD Y11, Y9, Y2
+	VFMADD231PD Y10, Y9, Y6
+	JMP         end5
+
+over16:
+	CMPQ        DX, $0x08
+	JLE         end5
+	CMPQ        DX, $0x0c
+	JLT         part18
+	VMOVUPD     (AX), X11
+	VMOVUPD     (AX)(BX*1), X12
+	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
+	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
+	VUNPCKHPD   Y12, Y11, Y10
+	VUNPCKLPD   Y12, Y11, Y11
+	ADDQ        CX, AX
+	VMOVUPD     64(SI), Y9
+	VFMADD231PD Y11, Y9, Y3
+	VFMADD231PD Y10, Y9, Y7
+	JMP         over20
+
+part18:
+	MOVQ        DX, CX
+	SUBQ        $0x08, CX
+	VXORPS      X11, X11, X11
+	VXORPS      X12, X12, X12
+	VMOVUPD     (AX), X11
+	CMPQ        CX, $0x01
+	JLE         loaded21
+	VMOVUPD     (AX)(BX*1), X12
+	CMPQ        CX, $0x02
+	JLE         loaded21
+	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
+	CMPQ        CX, $0x03
+	JLE         loaded21
+	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
+
+loaded21:
+	VUNPCKHPD   Y12, Y11, Y10
+	VUNPCKLPD   Y12, Y11, Y11
+	VMASKMOVPD  64(SI), Y0, Y9
+	VFMADD231PD Y11, Y9, Y3
+	VFMADD231PD Y10, Y9, Y7
+	JMP         end5
+
+over20:
+	CMPQ        DX, $0x0c
+	JLE         end5
+	MOVQ        DX, CX
+	SUBQ        $0x0c, CX
+	VXORPS      X11, X11, X11
+	VXORPS      X12, X12, X12
+	VMOVUPD     (AX), X11
+	CMPQ        CX, $0x01
+	JLE         loaded23
+	VMOVUPD     (AX)(BX*1), X12
+	CMPQ        CX, $0x02
+	JLE         loaded23
+	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
+	CMPQ        CX, $0x03
+	JLE         loaded23
+	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
+
+loaded23:
+	VUNPCKHPD   Y12, Y11, Y10
+	VUNPCKLPD   Y12, Y11, Y11
+	VMASKMOVPD  96(SI), Y0, Y9
+	VFMADD231PD Y11, Y9, Y4
+	VFMADD231PD Y10, Y9, Y8
+
+end5:
+	MOVQ y+0(FP), AX
+
+	// y[i,j] = act(halved lanes)
+	MOVQ       act+80(FP), DX
+	VADDPD     Y3, Y1, Y1
+	VADDPD     Y4, Y2, Y2
+	VADDPD     Y2, Y1, Y1
+	VADDPD     Y7, Y5, Y5
+	VADDPD     Y8, Y6, Y6
+	VADDPD     Y6, Y5, Y5
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VPERM2F128 $0x31, Y2, Y1, Y4
+	VPERM2F128 $0x20, Y2, Y1, Y1
+	VADDPD     Y4, Y1, Y1
+	VPERM2F128 $0x31, Y3, Y5, Y4
+	VPERM2F128 $0x20, Y3, Y5, Y5
+	VADDPD     Y4, Y5, Y5
+	VUNPCKHPD  Y5, Y1, Y4
+	VUNPCKLPD  Y5, Y1, Y1
+	VADDPD     Y4, Y1, Y1
+	VXORPS     Y9, Y9, Y9
+	VADDPD     Y9, Y1, Y1
+	CMPQ       DX, $0x01
+	JNE        linear24
+	VMAXPD     Y1, Y9, Y1
+
+linear24:
+	VMOVSD  X1, (AX)
+	VMOVHPD X1, 8(AX)
+
+	// the next 1 rows
+	MOVQ   ldy+8(FP), AX
+	IMUL3Q $0x01, AX, AX
+	MOVQ   y+0(FP), DX
+	ADDQ   AX, DX
+	MOVQ   DX, y+0(FP)
+	MOVQ   ldx+24(FP), AX
+	IMUL3Q $0x01, AX, AX
+	MOVQ   x+16(FP), DX
+	ADDQ   AX, DX
+	MOVQ   DX, x+16(FP)
+	MOVQ   rows+56(FP), DX
+	SUBQ   $0x01, DX
+	MOVQ   DX, rows+56(FP)
+	CMPQ   DX, $0x01
+	JGE    rows2
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
 // func bothAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, FMA3
 TEXT ·bothAVX2F32(SB), NOSPLIT, $0-104
@@ -3759,15 +4361,15 @@ inputs2:
 	LEAQ        (BX)(BX*4), DX
 	LEAQ        (CX)(BX*4), SI
 	VMOVSD      (AX), X1
+	VMOVSD      (AX)(BX*1), X2
+	VMOVSD      (AX)(BX*2), X3
+	VMOVSD      (AX)(CX*1), X4
 	VMOVSD      (AX)(BX*4), X0
 	VINSERTF128 $0x01, X0, Y1, Y1
-	VMOVSD      (AX)(BX*1), X2
 	VMOVSD      (AX)(DX*1), X0
 	VINSERTF128 $0x01, X0, Y2, Y2
-	VMOVSD      (AX)(BX*2), X3
 	VMOVSD      (AX)(CX*2), X0
 	VINSERTF128 $0x01, X0, Y3, Y3
-	VMOVSD      (AX)(CX*1), X4
 	VMOVSD      (AX)(SI*1), X0
 	VINSERTF128 $0x01, X0, Y4, Y4
 	VUNPCKHPS   Y2, Y1, Y0
@@ -3792,10 +4394,10 @@ inputs2:
 	MOVQ        ldx+56(FP), DI
 	MOVQ        n+96(FP), R8
 	TESTQ       AX, AX
-	JE          without3
+	JE          without4
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row5:
+row6:
 	VMOVUPS      (SI), Y5
 	VMOVAPS      Y0, Y7
 	VBROADCASTSS (CX), Y6
@@ -3810,17 +4412,17 @@ row5:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row5
+	JNZ          row6
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end4
+	JMP  end5
 
-without3:
+without4:
 	// the same without dx
-row6:
+row7:
 	VMOVUPS      (SI), Y5
 	VBROADCASTSS (CX), Y6
 	VFMADD231PS  Y6, Y5, Y2
@@ -3829,9 +4431,9 @@ row6:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row6
+	JNZ          row7
 
-end4:
+end5:
 	MOVQ         x+48(FP), SI
 	ADDQ         $0x20, SI
 	MOVQ         SI, x+48(FP)
@@ -3877,9 +4479,9 @@ end4:
 
 more1:
 	CMPQ AX, $0x03
-	JNE  more7
+	JNE  more8
 
-inputs8:
+inputs9:
 	// 3 columns of w and of dw, from +0, 8 inputs
 	MOVQ        w+64(FP), AX
 	MOVQ        ldw+72(FP), BX
@@ -3888,21 +4490,21 @@ inputs8:
 	LEAQ        (CX)(BX*4), SI
 	VMOVSD      (AX), X1
 	VINSERTPS   $0x20, 8(AX), X1, X1
+	VMOVSD      (AX)(BX*1), X2
+	VINSERTPS   $0x20, 8(AX)(BX*1), X2, X2
+	VMOVSD      (AX)(BX*2), X3
+	VINSERTPS   $0x20, 8(AX)(BX*2), X3, X3
+	VMOVSD      (AX)(CX*1), X4
+	VINSERTPS   $0x20, 8(AX)(CX*1), X4, X4
 	VMOVSD      (AX)(BX*4), X0
 	VINSERTPS   $0x20, 8(AX)(BX*4), X0, X0
 	VINSERTF128 $0x01, X0, Y1, Y1
-	VMOVSD      (AX)(BX*1), X2
-	VINSERTPS   $0x20, 8(AX)(BX*1), X2, X2
 	VMOVSD      (AX)(DX*1), X0
 	VINSERTPS   $0x20, 8(AX)(DX*1), X0, X0
 	VINSERTF128 $0x01, X0, Y2, Y2
-	VMOVSD      (AX)(BX*2), X3
-	VINSERTPS   $0x20, 8(AX)(BX*2), X3, X3
 	VMOVSD      (AX)(CX*2), X0
 	VINSERTPS   $0x20, 8(AX)(CX*2), X0, X0
 	VINSERTF128 $0x01, X0, Y3, Y3
-	VMOVSD      (AX)(CX*1), X4
-	VINSERTPS   $0x20, 8(AX)(CX*1), X4, X4
 	VMOVSD      (AX)(SI*1), X0
 	VINSERTPS   $0x20, 8(AX)(SI*1), X0, X0
 	VINSERTF128 $0x01, X0, Y4, Y4
@@ -3929,10 +4531,10 @@ inputs8:
 	MOVQ        ldx+56(FP), DI
 	MOVQ        n+96(FP), R8
 	TESTQ       AX, AX
-	JE          without9
+	JE          without11
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row11:
+row13:
 	VMOVUPS      (SI), Y7
 	VMOVAPS      Y2, Y9
 	VBROADCASTSS (CX), Y8
@@ -3950,17 +4552,17 @@ row11:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row11
+	JNZ          row13
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end10
+	JMP  end12
 
-without9:
+without11:
 	// the same without dx
-row12:
+row14:
 	VMOVUPS      (SI), Y7
 	VBROADCASTSS (CX), Y8
 	VFMADD231PS  Y8, Y7, Y3
@@ -3971,9 +4573,9 @@ row12:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row12
+	JNZ          row14
 
-end10:
+end12:
 	MOVQ         x+48(FP), SI
 	ADDQ         $0x20, SI
 	MOVQ         SI, x+48(FP)
@@ -4021,16 +4623,16 @@ end10:
 	SUBQ         $0x08, AX
 	MOVQ         AX, rows+80(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs8
+	JGE          inputs9
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-more7:
+more8:
 	CMPQ AX, $0x04
-	JNE  more13
+	JNE  more15
 
-inputs14:
+inputs16:
 	// 4 columns of w and of dw, from +0, 8 inputs
 	MOVQ        w+64(FP), AX
 	MOVQ        ldw+72(FP), BX
@@ -4038,12 +4640,12 @@ inputs14:
 	LEAQ        (BX)(BX*4), DX
 	LEAQ        (CX)(BX*4), SI
 	VMOVUPS     (AX), X1
-	VINSERTF128 $0x01, (AX)(BX*4), Y1, Y1
 	VMOVUPS     (AX)(BX*1), X2
-	VINSERTF128 $0x01, (AX)(DX*1), Y2, Y2
 	VMOVUPS     (AX)(BX*2), X3
-	VINSERTF128 $0x01, (AX)(CX*2), Y3, Y3
 	VMOVUPS     (AX)(CX*1), X4
+	VINSERTF128 $0x01, (AX)(BX*4), Y1, Y1
+	VINSERTF128 $0x01, (AX)(DX*1), Y2, Y2
+	VINSERTF128 $0x01, (AX)(CX*2), Y3, Y3
 	VINSERTF128 $0x01, (AX)(SI*1), Y4, Y4
 	VUNPCKHPS   Y2, Y1, Y0
 	VUNPCKLPS   Y2, Y1, Y1
@@ -4069,10 +4671,10 @@ inputs14:
 	MOVQ        ldx+56(FP), DI
 	MOVQ        n+96(FP), R8
 	TESTQ       AX, AX
-	JE          without15
+	JE          without18
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row17:
+row20:
 	VMOVUPS      (SI), Y9
 	VMOVAPS      Y2, Y11
 	VBROADCASTSS (CX), Y10
@@ -4093,17 +4695,17 @@ row17:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row17
+	JNZ          row20
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end16
+	JMP  end19
 
-without15:
+without18:
 	// the same without dx
-row18:
+row21:
 	VMOVUPS      (SI), Y9
 	VBROADCASTSS (CX), Y10
 	VFMADD231PS  Y10, Y9, Y5
@@ -4116,9 +4718,9 @@ row18:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row18
+	JNZ          row21
 
-end16:
+end19:
 	MOVQ         x+48(FP), SI
 	ADDQ         $0x20, SI
 	MOVQ         SI, x+48(FP)
@@ -4159,16 +4761,16 @@ end16:
 	SUBQ         $0x08, AX
 	MOVQ         AX, rows+80(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs14
+	JGE          inputs16
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-more13:
+more15:
 	CMPQ AX, $0x05
-	JNE  more19
+	JNE  more22
 
-inputs20:
+inputs23:
 	// 5 columns of w and of dw, from +0, 8 inputs
 	MOVQ        w+64(FP), AX
 	MOVQ        ldw+72(FP), BX
@@ -4176,12 +4778,12 @@ inputs20:
 	LEAQ        (BX)(BX*4), DX
 	LEAQ        (CX)(BX*4), SI
 	VMOVUPS     (AX), X1
-	VINSERTF128 $0x01, (AX)(BX*4), Y1, Y1
 	VMOVUPS     (AX)(BX*1), X2
-	VINSERTF128 $0x01, (AX)(DX*1), Y2, Y2
 	VMOVUPS     (AX)(BX*2), X3
-	VINSERTF128 $0x01, (AX)(CX*2), Y3, Y3
 	VMOVUPS     (AX)(CX*1), X4
+	VINSERTF128 $0x01, (AX)(BX*4), Y1, Y1
+	VINSERTF128 $0x01, (AX)(DX*1), Y2, Y2
+	VINSERTF128 $0x01, (AX)(CX*2), Y3, Y3
 	VINSERTF128 $0x01, (AX)(SI*1), Y4, Y4
 	VUNPCKHPS   Y2, Y1, Y0
 	VUNPCKLPS   Y2, Y1, Y1
@@ -4192,15 +4794,15 @@ inputs20:
 	VUNPCKHPD   Y2, Y0, Y3
 	VUNPCKLPD   Y2, Y0, Y0
 	VMOVSS      16(AX), X5
+	VMOVSS      16(AX)(BX*1), X6
+	VMOVSS      16(AX)(BX*2), X7
+	VMOVSS      16(AX)(CX*1), X8
 	VMOVSS      16(AX)(BX*4), X2
 	VINSERTF128 $0x01, X2, Y5, Y5
-	VMOVSS      16(AX)(BX*1), X6
 	VMOVSS      16(AX)(DX*1), X2
 	VINSERTF128 $0x01, X2, Y6, Y6
-	VMOVSS      16(AX)(BX*2), X7
 	VMOVSS      16(AX)(CX*2), X2
 	VINSERTF128 $0x01, X2, Y7, Y7
-	VMOVSS      16(AX)(CX*1), X8
 	VMOVSS      16(AX)(SI*1), X2
 	VINSERTF128 $0x01, X2, Y8, Y8
 	VUNPCKHPS   Y6, Y5, Y2
@@ -4228,10 +4830,10 @@ inputs20:
 	MOVQ        ldx+56(FP), DI
 	MOVQ        n+96(FP), R8
 	TESTQ       AX, AX
-	JE          without21
+	JE          without26
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row23:
+row28:
 	VMOVUPS      (SI), Y11
 	VMOVAPS      Y2, Y13
 	VBROADCASTSS (CX), Y12
@@ -4255,17 +4857,17 @@ row23:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row23
+	JNZ          row28
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end22
+	JMP  end27
 
-without21:
+without26:
 	// the same without dx
-row24:
+row29:
 	VMOVUPS      (SI), Y11
 	VBROADCASTSS (CX), Y12
 	VFMADD231PS  Y12, Y11, Y6
@@ -4280,9 +4882,9 @@ row24:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row24
+	JNZ          row29
 
-end22:
+end27:
 	MOVQ         x+48(FP), SI
 	ADDQ         $0x20, SI
 	MOVQ         SI, x+48(FP)
@@ -4344,13 +4946,13 @@ end22:
 	SUBQ         $0x08, AX
 	MOVQ         AX, rows+80(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs20
+	JGE          inputs23
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-more19:
-inputs26:
+more22:
+inputs31:
 	// 6 columns of w and of dw, from +0, 8 inputs
 	MOVQ        w+64(FP), AX
 	MOVQ        ldw+72(FP), BX
@@ -4358,12 +4960,12 @@ inputs26:
 	LEAQ        (BX)(BX*4), DX
 	LEAQ        (CX)(BX*4), SI
 	VMOVUPS     (AX), X1
-	VINSERTF128 $0x01, (AX)(BX*4), Y1, Y1
 	VMOVUPS     (AX)(BX*1), X2
-	VINSERTF128 $0x01, (AX)(DX*1), Y2, Y2
 	VMOVUPS     (AX)(BX*2), X3
-	VINSERTF128 $0x01, (AX)(CX*2), Y3, Y3
 	VMOVUPS     (AX)(CX*1), X4
+	VINSERTF128 $0x01, (AX)(BX*4), Y1, Y1
+	VINSERTF128 $0x01, (AX)(DX*1), Y2, Y2
+	VINSERTF128 $0x01, (AX)(CX*2), Y3, Y3
 	VINSERTF128 $0x01, (AX)(SI*1), Y4, Y4
 	VUNPCKHPS   Y2, Y1, Y0
 	VUNPCKLPS   Y2, Y1, Y1
@@ -4374,15 +4976,15 @@ inputs26:
 	VUNPCKHPD   Y2, Y0, Y3
 	VUNPCKLPD   Y2, Y0, Y0
 	VMOVSD      16(AX), X5
+	VMOVSD      16(AX)(BX*1), X6
+	VMOVSD      16(AX)(BX*2), X7
+	VMOVSD      16(AX)(CX*1), X8
 	VMOVSD      16(AX)(BX*4), X2
 	VINSERTF128 $0x01, X2, Y5, Y5
-	VMOVSD      16(AX)(BX*1), X6
 	VMOVSD      16(AX)(DX*1), X2
 	VINSERTF128 $0x01, X2, Y6, Y6
-	VMOVSD      16(AX)(BX*2), X7
 	VMOVSD      16(AX)(CX*2), X2
 	VINSERTF128 $0x01, X2, Y7, Y7
-	VMOVSD      16(AX)(CX*1), X8
 	VMOVSD      16(AX)(SI*1), X2
 	VINSERTF128 $0x01, X2, Y8, Y8
 	VUNPCKHPS   Y6, Y5, Y2
@@ -4411,10 +5013,10 @@ inputs26:
 	MOVQ        ldx+56(FP), DI
 	MOVQ        n+96(FP), R8
 	TESTQ       AX, AX
-	JE          without27
+	JE          without34
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row29:
+row36:
 	VMOVUPS      (SI), Y13
 	VMOVAPS      Y2, Y15
 	VBROADCASTSS (CX), Y14
@@ -4441,17 +5043,17 @@ row29:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row29
+	JNZ          row36
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end28
+	JMP  end35
 
-without27:
+without34:
 	// the same without dx
-row30:
+row37:
 	VMOVUPS      (SI), Y13
 	VBROADCASTSS (CX), Y14
 	VFMADD231PS  Y14, Y13, Y6
@@ -4468,9 +5070,9 @@ row30:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row30
+	JNZ          row37
 
-end28:
+end35:
 	MOVQ         x+48(FP), SI
 	ADDQ         $0x20, SI
 	MOVQ         SI, x+48(FP)
@@ -4533,7 +5135,7 @@ end28:
 	SUBQ         $0x08, AX
 	MOVQ         AX, rows+80(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs26
+	JGE          inputs31
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
@@ -4551,8 +5153,8 @@ inputs2:
 	MOVQ        ldw+72(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	VMOVUPD     (AX), X1
-	VINSERTF128 $0x01, (AX)(BX*2), Y1, Y1
 	VMOVUPD     (AX)(BX*1), X2
+	VINSERTF128 $0x01, (AX)(BX*2), Y1, Y1
 	VINSERTF128 $0x01, (AX)(CX*1), Y2, Y2
 	VUNPCKHPD   Y2, Y1, Y0
 	VUNPCKLPD   Y2, Y1, Y1
@@ -4570,10 +5172,10 @@ inputs2:
 	MOVQ        ldx+56(FP), DI
 	MOVQ        n+96(FP), R8
 	TESTQ       AX, AX
-	JE          without3
+	JE          without4
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row5:
+row6:
 	VMOVUPD      (SI), Y5
 	VMOVAPD      Y2, Y7
 	VBROADCASTSD (CX), Y6
@@ -4588,17 +5190,17 @@ row5:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row5
+	JNZ          row6
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end4
+	JMP  end5
 
-without3:
+without4:
 	// the same without dx
-row6:
+row7:
 	VMOVUPD      (SI), Y5
 	VBROADCASTSD (CX), Y6
 	VFMADD231PD  Y6, Y5, Y3
@@ -4607,9 +5209,9 @@ row6:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row6
+	JNZ          row7
 
-end4:
+end5:
 	MOVQ         x+48(FP), SI
 	ADDQ         $0x20, SI
 	MOVQ         SI, x+48(FP)
@@ -4641,23 +5243,23 @@ end4:
 
 more1:
 	CMPQ AX, $0x03
-	JNE  more7
+	JNE  more8
 
-inputs8:
+inputs9:
 	// 3 columns of w and of dw, from +0, 4 inputs
 	MOVQ        w+64(FP), AX
 	MOVQ        ldw+72(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	VMOVUPD     (AX), X1
-	VINSERTF128 $0x01, (AX)(BX*2), Y1, Y1
 	VMOVUPD     (AX)(BX*1), X2
+	VINSERTF128 $0x01, (AX)(BX*2), Y1, Y1
 	VINSERTF128 $0x01, (AX)(CX*1), Y2, Y2
 	VUNPCKHPD   Y2, Y1, Y0
 	VUNPCKLPD   Y2, Y1, Y1
 	VMOVSD      16(AX), X3
+	VMOVSD      16(AX)(BX*1), X4
 	VMOVSD      16(AX)(BX*2), X2
 	VINSERTF128 $0x01, X2, Y3, Y3
-	VMOVSD      16(AX)(BX*1), X4
 	VMOVSD      16(AX)(CX*1), X2
 	VINSERTF128 $0x01, X2, Y4, Y4
 	VUNPCKHPD   Y4, Y3, Y2
@@ -4677,10 +5279,10 @@ inputs8:
 	MOVQ        ldx+56(FP), DI
 	MOVQ        n+96(FP), R8
 	TESTQ       AX, AX
-	JE          without9
+	JE          without12
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row11:
+row14:
 	VMOVUPD      (SI), Y7
 	VMOVAPD      Y2, Y9
 	VBROADCASTSD (CX), Y8
@@ -4698,17 +5300,17 @@ row11:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row11
+	JNZ          row14
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end10
+	JMP  end13
 
-without9:
+without12:
 	// the same without dx
-row12:
+row15:
 	VMOVUPD      (SI), Y7
 	VBROADCASTSD (CX), Y8
 	VFMADD231PD  Y8, Y7, Y4
@@ -4719,9 +5321,9 @@ row12:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row12
+	JNZ          row15
 
-end10:
+end13:
 	MOVQ         x+48(FP), SI
 	ADDQ         $0x20, SI
 	MOVQ         SI, x+48(FP)
@@ -4755,29 +5357,29 @@ end10:
 	SUBQ         $0x04, AX
 	MOVQ         AX, rows+80(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs8
+	JGE          inputs9
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-more7:
+more8:
 	CMPQ AX, $0x04
-	JNE  more13
+	JNE  more16
 
-inputs14:
+inputs17:
 	// 4 columns of w and of dw, from +0, 4 inputs
 	MOVQ        w+64(FP), AX
 	MOVQ        ldw+72(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	VMOVUPD     (AX), X1
-	VINSERTF128 $0x01, (AX)(BX*2), Y1, Y1
 	VMOVUPD     (AX)(BX*1), X2
+	VINSERTF128 $0x01, (AX)(BX*2), Y1, Y1
 	VINSERTF128 $0x01, (AX)(CX*1), Y2, Y2
 	VUNPCKHPD   Y2, Y1, Y0
 	VUNPCKLPD   Y2, Y1, Y1
 	VMOVUPD     16(AX), X3
-	VINSERTF128 $0x01, 16(AX)(BX*2), Y3, Y3
 	VMOVUPD     16(AX)(BX*1), X4
+	VINSERTF128 $0x01, 16(AX)(BX*2), Y3, Y3
 	VINSERTF128 $0x01, 16(AX)(CX*1), Y4, Y4
 	VUNPCKHPD   Y4, Y3, Y2
 	VUNPCKLPD   Y4, Y3, Y3
@@ -4797,10 +5399,10 @@ inputs14:
 	MOVQ        ldx+56(FP), DI
 	MOVQ        n+96(FP), R8
 	TESTQ       AX, AX
-	JE          without15
+	JE          without20
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row17:
+row22:
 	VMOVUPD      (SI), Y9
 	VMOVAPD      Y4, Y11
 	VBROADCASTSD (CX), Y10
@@ -4821,17 +5423,17 @@ row17:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row17
+	JNZ          row22
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end16
+	JMP  end21
 
-without15:
+without20:
 	// the same without dx
-row18:
+row23:
 	VMOVUPD      (SI), Y9
 	VBROADCASTSD (CX), Y10
 	VFMADD231PD  Y10, Y9, Y5
@@ -4844,9 +5446,9 @@ row18:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row18
+	JNZ          row23
 
-end16:
+end21:
 	MOVQ         x+48(FP), SI
 	ADDQ         $0x20, SI
 	MOVQ         SI, x+48(FP)
@@ -4881,36 +5483,36 @@ end16:
 	SUBQ         $0x04, AX
 	MOVQ         AX, rows+80(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs14
+	JGE          inputs17
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-more13:
+more16:
 	CMPQ AX, $0x05
-	JNE  more19
+	JNE  more24
 
-inputs20:
+inputs25:
 	// 5 columns of w and of dw, from +0, 4 inputs
 	MOVQ        w+64(FP), AX
 	MOVQ        ldw+72(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	VMOVUPD     (AX), X1
-	VINSERTF128 $0x01, (AX)(BX*2), Y1, Y1
 	VMOVUPD     (AX)(BX*1), X2
+	VINSERTF128 $0x01, (AX)(BX*2), Y1, Y1
 	VINSERTF128 $0x01, (AX)(CX*1), Y2, Y2
 	VUNPCKHPD   Y2, Y1, Y0
 	VUNPCKLPD   Y2, Y1, Y1
 	VMOVUPD     16(AX), X3
-	VINSERTF128 $0x01, 16(AX)(BX*2), Y3, Y3
 	VMOVUPD     16(AX)(BX*1), X4
+	VINSERTF128 $0x01, 16(AX)(BX*2), Y3, Y3
 	VINSERTF128 $0x01, 16(AX)(CX*1), Y4, Y4
 	VUNPCKHPD   Y4, Y3, Y2
 	VUNPCKLPD   Y4, Y3, Y3
 	VMOVSD      32(AX), X5
+	VMOVSD      32(AX)(BX*1), X6
 	VMOVSD      32(AX)(BX*2), X4
 	VINSERTF128 $0x01, X4, Y5, Y5
-	VMOVSD      32(AX)(BX*1), X6
 	VMOVSD      32(AX)(CX*1), X4
 	VINSERTF128 $0x01, X4, Y6, Y6
 	VUNPCKHPD   Y6, Y5, Y4
@@ -4932,10 +5534,10 @@ inputs20:
 	MOVQ        ldx+56(FP), DI
 	MOVQ        n+96(FP), R8
 	TESTQ       AX, AX
-	JE          without21
+	JE          without29
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row23:
+row31:
 	VMOVUPD      (SI), Y11
 	VMOVAPD      Y4, Y13
 	VBROADCASTSD (CX), Y12
@@ -4959,17 +5561,17 @@ row23:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row23
+	JNZ          row31
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end22
+	JMP  end30
 
-without21:
+without29:
 	// the same without dx
-row24:
+row32:
 	VMOVUPD      (SI), Y11
 	VBROADCASTSD (CX), Y12
 	VFMADD231PD  Y12, Y11, Y6
@@ -4984,9 +5586,9 @@ row24:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row24
+	JNZ          row32
 
-end22:
+end30:
 	MOVQ         x+48(FP), SI
 	ADDQ         $0x20, SI
 	MOVQ         SI, x+48(FP)
@@ -5030,32 +5632,32 @@ end22:
 	SUBQ         $0x04, AX
 	MOVQ         AX, rows+80(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs20
+	JGE          inputs25
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-more19:
-inputs26:
+more24:
+inputs34:
 	// 6 columns of w and of dw, from +0, 4 inputs
 	MOVQ        w+64(FP), AX
 	MOVQ        ldw+72(FP), BX
 	LEAQ        (BX)(BX*2), CX
 	VMOVUPD     (AX), X1
-	VINSERTF128 $0x01, (AX)(BX*2), Y1, Y1
 	VMOVUPD     (AX)(BX*1), X2
+	VINSERTF128 $0x01, (AX)(BX*2), Y1, Y1
 	VINSERTF128 $0x01, (AX)(CX*1), Y2, Y2
 	VUNPCKHPD   Y2, Y1, Y0
 	VUNPCKLPD   Y2, Y1, Y1
 	VMOVUPD     16(AX), X3
-	VINSERTF128 $0x01, 16(AX)(BX*2), Y3, Y3
 	VMOVUPD     16(AX)(BX*1), X4
+	VINSERTF128 $0x01, 16(AX)(BX*2), Y3, Y3
 	VINSERTF128 $0x01, 16(AX)(CX*1), Y4, Y4
 	VUNPCKHPD   Y4, Y3, Y2
 	VUNPCKLPD   Y4, Y3, Y3
 	VMOVUPD     32(AX), X5
-	VINSERTF128 $0x01, 32(AX)(BX*2), Y5, Y5
 	VMOVUPD     32(AX)(BX*1), X6
+	VINSERTF128 $0x01, 32(AX)(BX*2), Y5, Y5
 	VINSERTF128 $0x01, 32(AX)(CX*1), Y6, Y6
 	VUNPCKHPD   Y6, Y5, Y4
 	VUNPCKLPD   Y6, Y5, Y5
@@ -5077,10 +5679,10 @@ inputs26:
 	MOVQ        ldx+56(FP), DI
 	MOVQ        n+96(FP), R8
 	TESTQ       AX, AX
-	JE          without27
+	JE          without38
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row29:
+row40:
 	VMOVUPD      (SI), Y13
 	VMOVAPD      Y6, Y15
 	VBROADCASTSD (CX), Y14
@@ -5107,17 +5709,17 @@ row29:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row29
+	JNZ          row40
 
 	// dx of the next 4 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x20, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end28
+	JMP  end39
 
-without27:
+without38:
 	// the same without dx
-row30:
+row41:
 	VMOVUPD      (SI), Y13
 	VBROADCASTSD (CX), Y14
 	VFMADD231PD  Y14, Y13, Y7
@@ -5134,9 +5736,9 @@ row30:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row30
+	JNZ          row41
 
-end28:
+end39:
 	MOVQ         x+48(FP), SI
 	ADDQ         $0x20, SI
 	MOVQ         SI, x+48(FP)
@@ -5181,7 +5783,7 @@ end28:
 	SUBQ         $0x04, AX
 	MOVQ         AX, rows+80(FP)
 	CMPQ         AX, $0x01
-	JGE          inputs26
+	JGE          inputs34
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET

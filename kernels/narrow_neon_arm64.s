@@ -3766,7 +3766,7 @@ rows2:
 
 more1:
 	CMP  $3, R0
-	BNE  more3
+	BNE  more4
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -3778,7 +3778,7 @@ more1:
 	MOVD $4, R10
 	MUL  R10, R3, R9
 
-rows4:
+rows5:
 	FMOVD 0(R2), F0
 	ADD   $8, R2, R10
 	VLD1  (R10), V0.S[2]
@@ -3813,12 +3813,12 @@ rows4:
 	ADD   $16, R0
 	SUB   $4, R4
 	CMP   $1, R4
-	BGE   rows4
+	BGE   rows5
 	RET
 
-more3:
+more4:
 	CMP  $4, R0
-	BNE  more5
+	BNE  more7
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -3830,7 +3830,7 @@ more3:
 	MOVD $4, R10
 	MUL  R10, R3, R9
 
-rows6:
+rows8:
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R5), F1
 	FMOVQ 0(R6), F2
@@ -3859,12 +3859,12 @@ rows6:
 	ADD   $16, R0
 	SUB   $4, R4
 	CMP   $1, R4
-	BGE   rows6
+	BGE   rows8
 	RET
 
-more5:
+more7:
 	CMP  $5, R0
-	BNE  more7
+	BNE  more10
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -3876,7 +3876,7 @@ more5:
 	MOVD $4, R10
 	MUL  R10, R3, R9
 
-rows8:
+rows11:
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R5), F1
 	FMOVQ 0(R6), F2
@@ -3919,12 +3919,12 @@ rows8:
 	ADD   $16, R0
 	SUB   $4, R4
 	CMP   $1, R4
-	BGE   rows8
+	BGE   rows11
 	RET
 
-more7:
+more10:
 	CMP  $6, R0
-	BNE  more9
+	BNE  more14
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -3936,7 +3936,7 @@ more7:
 	MOVD $4, R10
 	MUL  R10, R3, R9
 
-rows10:
+rows15:
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R5), F1
 	FMOVQ 0(R6), F2
@@ -3981,10 +3981,10 @@ rows10:
 	ADD   $16, R0
 	SUB   $4, R4
 	CMP   $1, R4
-	BGE   rows10
+	BGE   rows15
 	RET
 
-more9:
+more14:
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -3996,7 +3996,7 @@ more9:
 	MOVD $4, R10
 	MUL  R10, R3, R9
 
-rows12:
+rows19:
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R5), F1
 	FMOVQ 0(R6), F2
@@ -4051,7 +4051,7 @@ rows12:
 	ADD   $16, R0
 	SUB   $4, R4
 	CMP   $1, R4
-	BGE   rows12
+	BGE   rows19
 	RET
 
 // func columnsNEONF64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int, cols int)
@@ -4089,7 +4089,7 @@ rows2:
 
 more1:
 	CMP  $3, R0
-	BNE  more3
+	BNE  more4
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -4099,7 +4099,7 @@ more1:
 	MOVD $2, R8
 	MUL  R8, R3, R7
 
-rows4:
+rows5:
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R5), F1
 	VZIP2 V1.D2, V0.D2, V2.D2
@@ -4122,12 +4122,12 @@ rows4:
 	ADD   $16, R0
 	SUB   $2, R4
 	CMP   $1, R4
-	BGE   rows4
+	BGE   rows5
 	RET
 
-more3:
+more4:
 	CMP  $4, R0
-	BNE  more5
+	BNE  more8
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -4137,7 +4137,7 @@ more3:
 	MOVD $2, R8
 	MUL  R8, R3, R7
 
-rows6:
+rows9:
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R5), F1
 	VZIP2 V1.D2, V0.D2, V2.D2
@@ -4162,12 +4162,12 @@ rows6:
 	ADD   $16, R0
 	SUB   $2, R4
 	CMP   $1, R4
-	BGE   rows6
+	BGE   rows9
 	RET
 
-more5:
+more8:
 	CMP  $5, R0
-	BNE  more7
+	BNE  more12
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -4177,7 +4177,7 @@ more5:
 	MOVD $2, R8
 	MUL  R8, R3, R7
 
-rows8:
+rows13:
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R5), F1
 	VZIP2 V1.D2, V0.D2, V2.D2
@@ -4209,12 +4209,12 @@ rows8:
 	ADD   $16, R0
 	SUB   $2, R4
 	CMP   $1, R4
-	BGE   rows8
+	BGE   rows13
 	RET
 
-more7:
+more12:
 	CMP  $6, R0
-	BNE  more9
+	BNE  more17
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -4224,7 +4224,7 @@ more7:
 	MOVD $2, R8
 	MUL  R8, R3, R7
 
-rows10:
+rows18:
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R5), F1
 	VZIP2 V1.D2, V0.D2, V2.D2
@@ -4258,10 +4258,10 @@ rows10:
 	ADD   $16, R0
 	SUB   $2, R4
 	CMP   $1, R4
-	BGE   rows10
+	BGE   rows18
 	RET
 
-more9:
+more17:
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -4271,7 +4271,7 @@ more9:
 	MOVD $2, R8
 	MUL  R8, R3, R7
 
-rows12:
+rows23:
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R5), F1
 	VZIP2 V1.D2, V0.D2, V2.D2
@@ -4312,7 +4312,7 @@ rows12:
 	ADD   $16, R0
 	SUB   $2, R4
 	CMP   $1, R4
-	BGE   rows12
+	BGE   rows23
 	RET
 
 // func severalNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
@@ -4677,7 +4677,12 @@ moved45:
 	VFMLA V18.S4, V16.S4, V15.S4
 
 end6:
+	MOVD y+0(FP), R2
+	MOVD ldy+8(FP), R3
+	ADD  R3, R2, R5
+
 	// y[i,j] = act(halved lanes)
+	MOVD  act+80(FP), R4
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -4690,10 +4695,6 @@ end6:
 	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	MOVD  y+0(FP), R2
-	MOVD  ldy+8(FP), R3
-	MOVD  act+80(FP), R4
-	ADD   R3, R2, R5
 	VZIP2 V4.D2, V0.D2, V1.D2
 	VZIP1 V4.D2, V0.D2, V0.D2
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -5087,7 +5088,11 @@ moved92:
 	VFMLA V12.S4, V13.S4, V11.S4
 
 end53:
+	MOVD y+0(FP), R2
+	MOVD ldy+8(FP), R3
+
 	// y[i,j] = act(halved lanes)
+	MOVD  act+80(FP), R4
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -5097,9 +5102,6 @@ end53:
 	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
 	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
 	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	MOVD  y+0(FP), R2
-	MOVD  ldy+8(FP), R3
-	MOVD  act+80(FP), R4
 	VMOVI $0, V1.B16
 	VZIP2 V4.D2, V0.D2, V2.D2
 	VZIP1 V4.D2, V0.D2, V0.D2
@@ -5563,7 +5565,11 @@ moved146:
 	VFMLA V16.S4, V17.S4, V15.S4
 
 end99:
+	MOVD y+0(FP), R2
+	MOVD ldy+8(FP), R3
+
 	// y[i,j] = act(halved lanes)
+	MOVD  act+80(FP), R4
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -5576,9 +5582,6 @@ end99:
 	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
 	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
 	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	MOVD  y+0(FP), R2
-	MOVD  ldy+8(FP), R3
-	MOVD  act+80(FP), R4
 	VZIP2 V4.D2, V0.D2, V1.D2
 	VZIP1 V4.D2, V0.D2, V0.D2
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -6119,7 +6122,11 @@ moved208:
 	VFMLA V20.S4, V21.S4, V19.S4
 
 end153:
+	MOVD y+0(FP), R2
+	MOVD ldy+8(FP), R3
+
 	// y[i,j] = act(halved lanes)
+	MOVD  act+80(FP), R4
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -6135,9 +6142,6 @@ end153:
 	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
 	WORD  $0x4e33d631 // fadd v17.4s, v17.4s, v19.4s
 	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	MOVD  y+0(FP), R2
-	MOVD  ldy+8(FP), R3
-	MOVD  act+80(FP), R4
 	VZIP2 V4.D2, V0.D2, V1.D2
 	VZIP1 V4.D2, V0.D2, V0.D2
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -6772,7 +6776,11 @@ moved279:
 	VFMLA V24.S4, V25.S4, V23.S4
 
 end216:
+	MOVD y+0(FP), R2
+	MOVD ldy+8(FP), R3
+
 	// y[i,j] = act(halved lanes)
+	MOVD  act+80(FP), R4
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -6791,9 +6799,6 @@ end216:
 	WORD  $0x4e36d694 // fadd v20.4s, v20.4s, v22.4s
 	WORD  $0x4e37d6b5 // fadd v21.4s, v21.4s, v23.4s
 	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
-	MOVD  y+0(FP), R2
-	MOVD  ldy+8(FP), R3
-	MOVD  act+80(FP), R4
 	VZIP2 V4.D2, V0.D2, V1.D2
 	VZIP1 V4.D2, V0.D2, V0.D2
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -7502,7 +7507,11 @@ moved358:
 	VFMLA V28.S4, V29.S4, V27.S4
 
 end287:
+	MOVD y+0(FP), R2
+	MOVD ldy+8(FP), R3
+
 	// y[i,j] = act(halved lanes)
+	MOVD  act+80(FP), R4
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -7524,9 +7533,6 @@ end287:
 	WORD  $0x4e3ad718 // fadd v24.4s, v24.4s, v26.4s
 	WORD  $0x4e3bd739 // fadd v25.4s, v25.4s, v27.4s
 	WORD  $0x4e39d718 // fadd v24.4s, v24.4s, v25.4s
-	MOVD  y+0(FP), R2
-	MOVD  ldy+8(FP), R3
-	MOVD  act+80(FP), R4
 	VZIP2 V4.D2, V0.D2, V1.D2
 	VZIP1 V4.D2, V0.D2, V0.D2
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -7826,7 +7832,11 @@ over20:
 	VFMLA V16.D2, V17.D2, V15.D2
 
 end6:
+	MOVD y+0(FP), R2
+	MOVD ldy+8(FP), R3
+
 	// y[i,j] = act(halved lanes)
+	MOVD  act+80(FP), R4
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
 	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
@@ -7841,9 +7851,6 @@ end6:
 	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
 	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
 	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	MOVD  y+0(FP), R2
-	MOVD  ldy+8(FP), R3
-	MOVD  act+80(FP), R4
 	WORD  $0x6e68d400 // faddp v0.2d, v0.2d, v8.2d
 	VMOVI $0, V16.B16
 	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
@@ -8163,7 +8170,11 @@ over42:
 	VFMLA V24.D2, V25.D2, V23.D2
 
 end28:
+	MOVD y+0(FP), R2
+	MOVD ldy+8(FP), R3
+
 	// y[i,j] = act(halved lanes)
+	MOVD  act+80(FP), R4
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
 	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
@@ -8185,9 +8196,6 @@ end28:
 	WORD  $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
 	WORD  $0x4e73d631 // fadd v17.2d, v17.2d, v19.2d
 	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
-	MOVD  y+0(FP), R2
-	MOVD  ldy+8(FP), R3
-	MOVD  act+80(FP), R4
 	WORD  $0x6e68d400 // faddp v0.2d, v0.2d, v8.2d
 	VMOVI $0, V24.B16
 	WORD  $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
@@ -8232,6 +8240,1767 @@ linear45:
 done25:
 	RET
 
+// func unpackedNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+TEXT ·unpackedNEONF32(SB), NOSPLIT, $0-88
+	MOVD n+72(FP), R0
+	MOVD cols+64(FP), R0
+	CMP  $2, R0
+	BNE  more1
+
+rows2:
+	// 3×2 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVD  bias+48(FP), R0
+	FMOVS 0(R0), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	FMOVS 4(R0), F4
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VORR  V0.B16, V0.B16, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VORR  V4.B16, V4.B16, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VORR  V0.B16, V0.B16, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VORR  V4.B16, V4.B16, V20.B16
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	VMOVI $0, V23.B16
+	MOVD  w+32(FP), R0
+	MOVD  ldw+40(FP), R1
+	MOVD  $4, R4
+	MUL   R4, R1, R2
+	MOVD  x+16(FP), R4
+	MOVD  R4, R5
+	MOVD  rows+56(FP), R3
+	CMP   $1, R3
+	BLE   over3
+	MOVD  ldx+24(FP), R3
+	ADD   R3, R5
+
+over3:
+	MOVD R5, R6
+	MOVD rows+56(FP), R3
+	CMP  $2, R3
+	BLE  over4
+	MOVD ldx+24(FP), R3
+	ADD  R3, R6
+
+over4:
+	MOVD n+72(FP), R3
+	ADD  R1, R0, R7
+	ADD  R1, R7, R8
+	ADD  R1, R8, R9
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
+	CMP $16, R3
+	BLT tail6
+
+block5:
+	FMOVD 0(R0), F25
+	FMOVD 0(R7), F26
+	FMOVD 0(R8), F27
+	FMOVD 0(R9), F28
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R7
+	ADD   R2, R8
+	ADD   R2, R9
+	FMOVQ 0(R4), F24
+	VFMLA V25.S4, V24.S4, V0.S4
+	VFMLA V26.S4, V24.S4, V4.S4
+	FMOVQ 0(R5), F24
+	VFMLA V25.S4, V24.S4, V8.S4
+	VFMLA V26.S4, V24.S4, V12.S4
+	FMOVQ 0(R6), F24
+	VFMLA V25.S4, V24.S4, V16.S4
+	VFMLA V26.S4, V24.S4, V20.S4
+	FMOVD 0(R0), F25
+	FMOVD 0(R7), F26
+	FMOVD 0(R8), F27
+	FMOVD 0(R9), F28
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R7
+	ADD   R2, R8
+	ADD   R2, R9
+	FMOVQ 16(R4), F24
+	VFMLA V25.S4, V24.S4, V1.S4
+	VFMLA V26.S4, V24.S4, V5.S4
+	FMOVQ 16(R5), F24
+	VFMLA V25.S4, V24.S4, V9.S4
+	VFMLA V26.S4, V24.S4, V13.S4
+	FMOVQ 16(R6), F24
+	VFMLA V25.S4, V24.S4, V17.S4
+	VFMLA V26.S4, V24.S4, V21.S4
+	FMOVD 0(R0), F25
+	FMOVD 0(R7), F26
+	FMOVD 0(R8), F27
+	FMOVD 0(R9), F28
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R7
+	ADD   R2, R8
+	ADD   R2, R9
+	FMOVQ 32(R4), F24
+	VFMLA V25.S4, V24.S4, V2.S4
+	VFMLA V26.S4, V24.S4, V6.S4
+	FMOVQ 32(R5), F24
+	VFMLA V25.S4, V24.S4, V10.S4
+	VFMLA V26.S4, V24.S4, V14.S4
+	FMOVQ 32(R6), F24
+	VFMLA V25.S4, V24.S4, V18.S4
+	VFMLA V26.S4, V24.S4, V22.S4
+	FMOVD 0(R0), F25
+	FMOVD 0(R7), F26
+	FMOVD 0(R8), F27
+	FMOVD 0(R9), F28
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R7
+	ADD   R2, R8
+	ADD   R2, R9
+	FMOVQ 48(R4), F24
+	VFMLA V25.S4, V24.S4, V3.S4
+	VFMLA V26.S4, V24.S4, V7.S4
+	FMOVQ 48(R5), F24
+	VFMLA V25.S4, V24.S4, V11.S4
+	VFMLA V26.S4, V24.S4, V15.S4
+	FMOVQ 48(R6), F24
+	VFMLA V25.S4, V24.S4, V19.S4
+	VFMLA V26.S4, V24.S4, V23.S4
+	ADD   $64, R4
+	ADD   $64, R5
+	ADD   $64, R6
+	SUB   $16, R3
+	CMP   $16, R3
+	BGE   block5
+
+tail6:
+	CMP   $0, R3
+	BLE   end7
+	CMP   $4, R3
+	BLT   part12
+	FMOVD 0(R0), F25
+	FMOVD 0(R7), F26
+	FMOVD 0(R8), F27
+	FMOVD 0(R9), F28
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R7
+	ADD   R2, R8
+	ADD   R2, R9
+	FMOVQ 0(R4), F24
+	VFMLA V25.S4, V24.S4, V0.S4
+	VFMLA V26.S4, V24.S4, V4.S4
+	FMOVQ 0(R5), F24
+	VFMLA V25.S4, V24.S4, V8.S4
+	VFMLA V26.S4, V24.S4, V12.S4
+	FMOVQ 0(R6), F24
+	VFMLA V25.S4, V24.S4, V16.S4
+	VFMLA V26.S4, V24.S4, V20.S4
+	B     over14
+
+part12:
+	MOVD  R3, R2
+	ADD   $0, R2
+	VMOVI $0, V26.B16
+	VMOVI $0, V27.B16
+	VMOVI $0, V28.B16
+	FMOVD 0(R0), F25
+	CMP   $1, R2
+	BLE   loaded15
+	FMOVD 0(R7), F26
+	CMP   $2, R2
+	BLE   loaded15
+	FMOVD 0(R8), F27
+	CMP   $3, R2
+	BLE   loaded15
+	FMOVD 0(R9), F28
+
+loaded15:
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	TST   $2, R3
+	BEQ   one16
+	FMOVD 0(R4), F24
+	TST   $1, R3
+	BEQ   moved17
+	ADD   $8, R4, R10
+	VLD1  (R10), V24.S[2]
+	B     moved17
+
+one16:
+	FMOVS 0(R4), F24
+
+moved17:
+	VFMLA V25.S4, V24.S4, V0.S4
+	VFMLA V26.S4, V24.S4, V4.S4
+	TST   $2, R3
+	BEQ   one18
+	FMOVD 0(R5), F24
+	TST   $1, R3
+	BEQ   moved19
+	ADD   $8, R5, R10
+	VLD1  (R10), V24.S[2]
+	B     moved19
+
+one18:
+	FMOVS 0(R5), F24
+
+moved19:
+	VFMLA V25.S4, V24.S4, V8.S4
+	VFMLA V26.S4, V24.S4, V12.S4
+	TST   $2, R3
+	BEQ   one20
+	FMOVD 0(R6), F24
+	TST   $1, R3
+	BEQ   moved21
+	ADD   $8, R6, R10
+	VLD1  (R10), V24.S[2]
+	B     moved21
+
+one20:
+	FMOVS 0(R6), F24
+
+moved21:
+	VFMLA V25.S4, V24.S4, V16.S4
+	VFMLA V26.S4, V24.S4, V20.S4
+	B     end7
+
+over14:
+	CMP   $4, R3
+	BLE   end7
+	CMP   $8, R3
+	BLT   part22
+	FMOVD 0(R0), F25
+	FMOVD 0(R7), F26
+	FMOVD 0(R8), F27
+	FMOVD 0(R9), F28
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R7
+	ADD   R2, R8
+	ADD   R2, R9
+	FMOVQ 16(R4), F24
+	VFMLA V25.S4, V24.S4, V1.S4
+	VFMLA V26.S4, V24.S4, V5.S4
+	FMOVQ 16(R5), F24
+	VFMLA V25.S4, V24.S4, V9.S4
+	VFMLA V26.S4, V24.S4, V13.S4
+	FMOVQ 16(R6), F24
+	VFMLA V25.S4, V24.S4, V17.S4
+	VFMLA V26.S4, V24.S4, V21.S4
+	B     over24
+
+part22:
+	MOVD  R3, R2
+	SUB   $4, R2
+	VMOVI $0, V26.B16
+	VMOVI $0, V27.B16
+	VMOVI $0, V28.B16
+	FMOVD 0(R0), F25
+	CMP   $1, R2
+	BLE   loaded25
+	FMOVD 0(R7), F26
+	CMP   $2, R2
+	BLE   loaded25
+	FMOVD 0(R8), F27
+	CMP   $3, R2
+	BLE   loaded25
+	FMOVD 0(R9), F28
+
+loaded25:
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	TST   $2, R3
+	BEQ   one26
+	FMOVD 16(R4), F24
+	TST   $1, R3
+	BEQ   moved27
+	ADD   $24, R4, R10
+	VLD1  (R10), V24.S[2]
+	B     moved27
+
+one26:
+	FMOVS 16(R4), F24
+
+moved27:
+	VFMLA V25.S4, V24.S4, V1.S4
+	VFMLA V26.S4, V24.S4, V5.S4
+	TST   $2, R3
+	BEQ   one28
+	FMOVD 16(R5), F24
+	TST   $1, R3
+	BEQ   moved29
+	ADD   $24, R5, R10
+	VLD1  (R10), V24.S[2]
+	B     moved29
+
+one28:
+	FMOVS 16(R5), F24
+
+moved29:
+	VFMLA V25.S4, V24.S4, V9.S4
+	VFMLA V26.S4, V24.S4, V13.S4
+	TST   $2, R3
+	BEQ   one30
+	FMOVD 16(R6), F24
+	TST   $1, R3
+	BEQ   moved31
+	ADD   $24, R6, R10
+	VLD1  (R10), V24.S[2]
+	B     moved31
+
+one30:
+	FMOVS 16(R6), F24
+
+moved31:
+	VFMLA V25.S4, V24.S4, V17.S4
+	VFMLA V26.S4, V24.S4, V21.S4
+	B     end7
+
+over24:
+	CMP   $8, R3
+	BLE   end7
+	CMP   $12, R3
+	BLT   part32
+	FMOVD 0(R0), F25
+	FMOVD 0(R7), F26
+	FMOVD 0(R8), F27
+	FMOVD 0(R9), F28
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R7
+	ADD   R2, R8
+	ADD   R2, R9
+	FMOVQ 32(R4), F24
+	VFMLA V25.S4, V24.S4, V2.S4
+	VFMLA V26.S4, V24.S4, V6.S4
+	FMOVQ 32(R5), F24
+	VFMLA V25.S4, V24.S4, V10.S4
+	VFMLA V26.S4, V24.S4, V14.S4
+	FMOVQ 32(R6), F24
+	VFMLA V25.S4, V24.S4, V18.S4
+	VFMLA V26.S4, V24.S4, V22.S4
+	B     over34
+
+part32:
+	MOVD  R3, R2
+	SUB   $8, R2
+	VMOVI $0, V26.B16
+	VMOVI $0, V27.B16
+	VMOVI $0, V28.B16
+	FMOVD 0(R0), F25
+	CMP   $1, R2
+	BLE   loaded35
+	FMOVD 0(R7), F26
+	CMP   $2, R2
+	BLE   loaded35
+	FMOVD 0(R8), F27
+	CMP   $3, R2
+	BLE   loaded35
+	FMOVD 0(R9), F28
+
+loaded35:
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	TST   $2, R3
+	BEQ   one36
+	FMOVD 32(R4), F24
+	TST   $1, R3
+	BEQ   moved37
+	ADD   $40, R4, R10
+	VLD1  (R10), V24.S[2]
+	B     moved37
+
+one36:
+	FMOVS 32(R4), F24
+
+moved37:
+	VFMLA V25.S4, V24.S4, V2.S4
+	VFMLA V26.S4, V24.S4, V6.S4
+	TST   $2, R3
+	BEQ   one38
+	FMOVD 32(R5), F24
+	TST   $1, R3
+	BEQ   moved39
+	ADD   $40, R5, R10
+	VLD1  (R10), V24.S[2]
+	B     moved39
+
+one38:
+	FMOVS 32(R5), F24
+
+moved39:
+	VFMLA V25.S4, V24.S4, V10.S4
+	VFMLA V26.S4, V24.S4, V14.S4
+	TST   $2, R3
+	BEQ   one40
+	FMOVD 32(R6), F24
+	TST   $1, R3
+	BEQ   moved41
+	ADD   $40, R6, R10
+	VLD1  (R10), V24.S[2]
+	B     moved41
+
+one40:
+	FMOVS 32(R6), F24
+
+moved41:
+	VFMLA V25.S4, V24.S4, V18.S4
+	VFMLA V26.S4, V24.S4, V22.S4
+	B     end7
+
+over34:
+	CMP   $12, R3
+	BLE   end7
+	MOVD  R3, R2
+	SUB   $12, R2
+	VMOVI $0, V26.B16
+	VMOVI $0, V27.B16
+	VMOVI $0, V28.B16
+	FMOVD 0(R0), F25
+	CMP   $1, R2
+	BLE   loaded43
+	FMOVD 0(R7), F26
+	CMP   $2, R2
+	BLE   loaded43
+	FMOVD 0(R8), F27
+	CMP   $3, R2
+	BLE   loaded43
+	FMOVD 0(R9), F28
+
+loaded43:
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	TST   $2, R3
+	BEQ   one44
+	FMOVD 48(R4), F24
+	TST   $1, R3
+	BEQ   moved45
+	ADD   $56, R4, R10
+	VLD1  (R10), V24.S[2]
+	B     moved45
+
+one44:
+	FMOVS 48(R4), F24
+
+moved45:
+	VFMLA V25.S4, V24.S4, V3.S4
+	VFMLA V26.S4, V24.S4, V7.S4
+	TST   $2, R3
+	BEQ   one46
+	FMOVD 48(R5), F24
+	TST   $1, R3
+	BEQ   moved47
+	ADD   $56, R5, R10
+	VLD1  (R10), V24.S[2]
+	B     moved47
+
+one46:
+	FMOVS 48(R5), F24
+
+moved47:
+	VFMLA V25.S4, V24.S4, V11.S4
+	VFMLA V26.S4, V24.S4, V15.S4
+	TST   $2, R3
+	BEQ   one48
+	FMOVD 48(R6), F24
+	TST   $1, R3
+	BEQ   moved49
+	ADD   $56, R6, R10
+	VLD1  (R10), V24.S[2]
+	B     moved49
+
+one48:
+	FMOVS 48(R6), F24
+
+moved49:
+	VFMLA V25.S4, V24.S4, V19.S4
+	VFMLA V26.S4, V24.S4, V23.S4
+
+end7:
+	MOVD y+0(FP), R0
+	MOVD R0, R1
+	MOVD rows+56(FP), R3
+	CMP  $1, R3
+	BLE  over50
+	MOVD ldy+8(FP), R3
+	ADD  R3, R1
+
+over50:
+	MOVD R1, R2
+	MOVD rows+56(FP), R3
+	CMP  $2, R3
+	BLE  over51
+	MOVD ldy+8(FP), R3
+	ADD  R3, R2
+
+over51:
+	// y[i,j] = act(halved lanes)
+	MOVD  act+80(FP), R3
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
+	WORD  $0x4e33d631 // fadd v17.4s, v17.4s, v19.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	WORD  $0x4e36d694 // fadd v20.4s, v20.4s, v22.4s
+	WORD  $0x4e37d6b5 // fadd v21.4s, v21.4s, v23.4s
+	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
+	VZIP2 V4.D2, V0.D2, V1.D2
+	VZIP1 V4.D2, V0.D2, V0.D2
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	VZIP2 V12.D2, V8.D2, V1.D2
+	VZIP1 V12.D2, V8.D2, V8.D2
+	WORD  $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
+	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
+	VMOVI $0, V24.B16
+	WORD  $0x4e38d400 // fadd v0.4s, v0.4s, v24.4s
+	CMP   $1, R3
+	BNE   linear52
+	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
+
+linear52:
+	FMOVS F0, 0(R0)
+	ADD   $4, R0, R4
+	VST1  V0.S[1], (R4)
+	VST1  V0.S[2], (R1)
+	ADD   $4, R1, R4
+	VST1  V0.S[3], (R4)
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VZIP2 V20.D2, V16.D2, V2.D2
+	VZIP1 V20.D2, V16.D2, V16.D2
+	WORD  $0x4e22d610 // fadd v16.4s, v16.4s, v2.4s
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x6e20d610 // faddp v16.4s, v16.4s, v0.4s
+	VMOVI $0, V24.B16
+	WORD  $0x4e38d610 // fadd v16.4s, v16.4s, v24.4s
+	CMP   $1, R3
+	BNE   linear53
+	WORD  $0x4e38f610 // fmax v16.4s, v16.4s, v24.4s
+
+linear53:
+	FMOVS F16, 0(R2)
+	ADD   $4, R2, R4
+	VST1  V16.S[1], (R4)
+
+	// the next 3 rows
+	MOVD ldy+8(FP), R0
+	MOVD $3, R1
+	MUL  R1, R0, R0
+	MOVD y+0(FP), R3
+	ADD  R0, R3
+	MOVD R3, y+0(FP)
+	MOVD ldx+24(FP), R0
+	MOVD $3, R1
+	MUL  R1, R0, R0
+	MOVD x+16(FP), R3
+	ADD  R0, R3
+	MOVD R3, x+16(FP)
+	MOVD rows+56(FP), R3
+	SUB  $3, R3
+	MOVD R3, rows+56(FP)
+	CMP  $1, R3
+	BGE  rows2
+	RET
+
+more1:
+rows55:
+	// 2×3 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVD  bias+48(FP), R0
+	FMOVS 0(R0), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	FMOVS 4(R0), F4
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	FMOVS 8(R0), F8
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VORR  V0.B16, V0.B16, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VORR  V4.B16, V4.B16, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VORR  V8.B16, V8.B16, V20.B16
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	VMOVI $0, V23.B16
+	MOVD  w+32(FP), R0
+	MOVD  ldw+40(FP), R1
+	MOVD  $4, R4
+	MUL   R4, R1, R2
+	MOVD  x+16(FP), R4
+	MOVD  R4, R5
+	MOVD  rows+56(FP), R3
+	CMP   $1, R3
+	BLE   over56
+	MOVD  ldx+24(FP), R3
+	ADD   R3, R5
+
+over56:
+	MOVD n+72(FP), R3
+	ADD  R1, R0, R6
+	ADD  R1, R6, R7
+	ADD  R1, R7, R8
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
+	CMP $16, R3
+	BLT tail58
+
+block57:
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R6
+	ADD   R2, R7
+	ADD   R2, R8
+	FMOVQ 0(R4), F24
+	VFMLA V25.S4, V24.S4, V0.S4
+	VFMLA V26.S4, V24.S4, V4.S4
+	VFMLA V27.S4, V24.S4, V8.S4
+	FMOVQ 0(R5), F24
+	VFMLA V25.S4, V24.S4, V12.S4
+	VFMLA V26.S4, V24.S4, V16.S4
+	VFMLA V27.S4, V24.S4, V20.S4
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R6
+	ADD   R2, R7
+	ADD   R2, R8
+	FMOVQ 16(R4), F24
+	VFMLA V25.S4, V24.S4, V1.S4
+	VFMLA V26.S4, V24.S4, V5.S4
+	VFMLA V27.S4, V24.S4, V9.S4
+	FMOVQ 16(R5), F24
+	VFMLA V25.S4, V24.S4, V13.S4
+	VFMLA V26.S4, V24.S4, V17.S4
+	VFMLA V27.S4, V24.S4, V21.S4
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R6
+	ADD   R2, R7
+	ADD   R2, R8
+	FMOVQ 32(R4), F24
+	VFMLA V25.S4, V24.S4, V2.S4
+	VFMLA V26.S4, V24.S4, V6.S4
+	VFMLA V27.S4, V24.S4, V10.S4
+	FMOVQ 32(R5), F24
+	VFMLA V25.S4, V24.S4, V14.S4
+	VFMLA V26.S4, V24.S4, V18.S4
+	VFMLA V27.S4, V24.S4, V22.S4
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R6
+	ADD   R2, R7
+	ADD   R2, R8
+	FMOVQ 48(R4), F24
+	VFMLA V25.S4, V24.S4, V3.S4
+	VFMLA V26.S4, V24.S4, V7.S4
+	VFMLA V27.S4, V24.S4, V11.S4
+	FMOVQ 48(R5), F24
+	VFMLA V25.S4, V24.S4, V15.S4
+	VFMLA V26.S4, V24.S4, V19.S4
+	VFMLA V27.S4, V24.S4, V23.S4
+	ADD   $64, R4
+	ADD   $64, R5
+	SUB   $16, R3
+	CMP   $16, R3
+	BGE   block57
+
+tail58:
+	CMP   $0, R3
+	BLE   end59
+	CMP   $4, R3
+	BLT   part64
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R6
+	ADD   R2, R7
+	ADD   R2, R8
+	FMOVQ 0(R4), F24
+	VFMLA V25.S4, V24.S4, V0.S4
+	VFMLA V26.S4, V24.S4, V4.S4
+	VFMLA V27.S4, V24.S4, V8.S4
+	FMOVQ 0(R5), F24
+	VFMLA V25.S4, V24.S4, V12.S4
+	VFMLA V26.S4, V24.S4, V16.S4
+	VFMLA V27.S4, V24.S4, V20.S4
+	B     over66
+
+part64:
+	MOVD  R3, R2
+	ADD   $0, R2
+	VMOVI $0, V26.B16
+	VMOVI $0, V27.B16
+	VMOVI $0, V28.B16
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	CMP   $1, R2
+	BLE   loaded67
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	CMP   $2, R2
+	BLE   loaded67
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	CMP   $3, R2
+	BLE   loaded67
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+
+loaded67:
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	TST   $2, R3
+	BEQ   one68
+	FMOVD 0(R4), F24
+	TST   $1, R3
+	BEQ   moved69
+	ADD   $8, R4, R9
+	VLD1  (R9), V24.S[2]
+	B     moved69
+
+one68:
+	FMOVS 0(R4), F24
+
+moved69:
+	VFMLA V25.S4, V24.S4, V0.S4
+	VFMLA V26.S4, V24.S4, V4.S4
+	VFMLA V27.S4, V24.S4, V8.S4
+	TST   $2, R3
+	BEQ   one70
+	FMOVD 0(R5), F24
+	TST   $1, R3
+	BEQ   moved71
+	ADD   $8, R5, R9
+	VLD1  (R9), V24.S[2]
+	B     moved71
+
+one70:
+	FMOVS 0(R5), F24
+
+moved71:
+	VFMLA V25.S4, V24.S4, V12.S4
+	VFMLA V26.S4, V24.S4, V16.S4
+	VFMLA V27.S4, V24.S4, V20.S4
+	B     end59
+
+over66:
+	CMP   $4, R3
+	BLE   end59
+	CMP   $8, R3
+	BLT   part72
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R6
+	ADD   R2, R7
+	ADD   R2, R8
+	FMOVQ 16(R4), F24
+	VFMLA V25.S4, V24.S4, V1.S4
+	VFMLA V26.S4, V24.S4, V5.S4
+	VFMLA V27.S4, V24.S4, V9.S4
+	FMOVQ 16(R5), F24
+	VFMLA V25.S4, V24.S4, V13.S4
+	VFMLA V26.S4, V24.S4, V17.S4
+	VFMLA V27.S4, V24.S4, V21.S4
+	B     over74
+
+part72:
+	MOVD  R3, R2
+	SUB   $4, R2
+	VMOVI $0, V26.B16
+	VMOVI $0, V27.B16
+	VMOVI $0, V28.B16
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	CMP   $1, R2
+	BLE   loaded75
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	CMP   $2, R2
+	BLE   loaded75
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	CMP   $3, R2
+	BLE   loaded75
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+
+loaded75:
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	TST   $2, R3
+	BEQ   one76
+	FMOVD 16(R4), F24
+	TST   $1, R3
+	BEQ   moved77
+	ADD   $24, R4, R9
+	VLD1  (R9), V24.S[2]
+	B     moved77
+
+one76:
+	FMOVS 16(R4), F24
+
+moved77:
+	VFMLA V25.S4, V24.S4, V1.S4
+	VFMLA V26.S4, V24.S4, V5.S4
+	VFMLA V27.S4, V24.S4, V9.S4
+	TST   $2, R3
+	BEQ   one78
+	FMOVD 16(R5), F24
+	TST   $1, R3
+	BEQ   moved79
+	ADD   $24, R5, R9
+	VLD1  (R9), V24.S[2]
+	B     moved79
+
+one78:
+	FMOVS 16(R5), F24
+
+moved79:
+	VFMLA V25.S4, V24.S4, V13.S4
+	VFMLA V26.S4, V24.S4, V17.S4
+	VFMLA V27.S4, V24.S4, V21.S4
+	B     end59
+
+over74:
+	CMP   $8, R3
+	BLE   end59
+	CMP   $12, R3
+	BLT   part80
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R6
+	ADD   R2, R7
+	ADD   R2, R8
+	FMOVQ 32(R4), F24
+	VFMLA V25.S4, V24.S4, V2.S4
+	VFMLA V26.S4, V24.S4, V6.S4
+	VFMLA V27.S4, V24.S4, V10.S4
+	FMOVQ 32(R5), F24
+	VFMLA V25.S4, V24.S4, V14.S4
+	VFMLA V26.S4, V24.S4, V18.S4
+	VFMLA V27.S4, V24.S4, V22.S4
+	B     over82
+
+part80:
+	MOVD  R3, R2
+	SUB   $8, R2
+	VMOVI $0, V26.B16
+	VMOVI $0, V27.B16
+	VMOVI $0, V28.B16
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	CMP   $1, R2
+	BLE   loaded83
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	CMP   $2, R2
+	BLE   loaded83
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	CMP   $3, R2
+	BLE   loaded83
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+
+loaded83:
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	TST   $2, R3
+	BEQ   one84
+	FMOVD 32(R4), F24
+	TST   $1, R3
+	BEQ   moved85
+	ADD   $40, R4, R9
+	VLD1  (R9), V24.S[2]
+	B     moved85
+
+one84:
+	FMOVS 32(R4), F24
+
+moved85:
+	VFMLA V25.S4, V24.S4, V2.S4
+	VFMLA V26.S4, V24.S4, V6.S4
+	VFMLA V27.S4, V24.S4, V10.S4
+	TST   $2, R3
+	BEQ   one86
+	FMOVD 32(R5), F24
+	TST   $1, R3
+	BEQ   moved87
+	ADD   $40, R5, R9
+	VLD1  (R9), V24.S[2]
+	B     moved87
+
+one86:
+	FMOVS 32(R5), F24
+
+moved87:
+	VFMLA V25.S4, V24.S4, V14.S4
+	VFMLA V26.S4, V24.S4, V18.S4
+	VFMLA V27.S4, V24.S4, V22.S4
+	B     end59
+
+over82:
+	CMP   $12, R3
+	BLE   end59
+	MOVD  R3, R2
+	SUB   $12, R2
+	VMOVI $0, V26.B16
+	VMOVI $0, V27.B16
+	VMOVI $0, V28.B16
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	CMP   $1, R2
+	BLE   loaded89
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	CMP   $2, R2
+	BLE   loaded89
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	CMP   $3, R2
+	BLE   loaded89
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+
+loaded89:
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	TST   $2, R3
+	BEQ   one90
+	FMOVD 48(R4), F24
+	TST   $1, R3
+	BEQ   moved91
+	ADD   $56, R4, R9
+	VLD1  (R9), V24.S[2]
+	B     moved91
+
+one90:
+	FMOVS 48(R4), F24
+
+moved91:
+	VFMLA V25.S4, V24.S4, V3.S4
+	VFMLA V26.S4, V24.S4, V7.S4
+	VFMLA V27.S4, V24.S4, V11.S4
+	TST   $2, R3
+	BEQ   one92
+	FMOVD 48(R5), F24
+	TST   $1, R3
+	BEQ   moved93
+	ADD   $56, R5, R9
+	VLD1  (R9), V24.S[2]
+	B     moved93
+
+one92:
+	FMOVS 48(R5), F24
+
+moved93:
+	VFMLA V25.S4, V24.S4, V15.S4
+	VFMLA V26.S4, V24.S4, V19.S4
+	VFMLA V27.S4, V24.S4, V23.S4
+
+end59:
+	MOVD y+0(FP), R0
+	MOVD R0, R1
+	MOVD rows+56(FP), R3
+	CMP  $1, R3
+	BLE  over94
+	MOVD ldy+8(FP), R3
+	ADD  R3, R1
+
+over94:
+	// y[i,j] = act(halved lanes)
+	MOVD  act+80(FP), R3
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
+	WORD  $0x4e33d631 // fadd v17.4s, v17.4s, v19.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	WORD  $0x4e36d694 // fadd v20.4s, v20.4s, v22.4s
+	WORD  $0x4e37d6b5 // fadd v21.4s, v21.4s, v23.4s
+	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
+	VZIP2 V4.D2, V0.D2, V1.D2
+	VZIP1 V4.D2, V0.D2, V0.D2
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	VZIP2 V12.D2, V8.D2, V1.D2
+	VZIP1 V12.D2, V8.D2, V8.D2
+	WORD  $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
+	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
+	VMOVI $0, V24.B16
+	WORD  $0x4e38d400 // fadd v0.4s, v0.4s, v24.4s
+	CMP   $1, R3
+	BNE   linear95
+	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
+
+linear95:
+	FMOVS F0, 0(R0)
+	ADD   $4, R0, R2
+	VST1  V0.S[1], (R2)
+	ADD   $8, R0, R2
+	VST1  V0.S[2], (R2)
+	VST1  V0.S[3], (R1)
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VZIP2 V20.D2, V16.D2, V2.D2
+	VZIP1 V20.D2, V16.D2, V16.D2
+	WORD  $0x4e22d610 // fadd v16.4s, v16.4s, v2.4s
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x6e20d610 // faddp v16.4s, v16.4s, v0.4s
+	VMOVI $0, V24.B16
+	WORD  $0x4e38d610 // fadd v16.4s, v16.4s, v24.4s
+	CMP   $1, R3
+	BNE   linear96
+	WORD  $0x4e38f610 // fmax v16.4s, v16.4s, v24.4s
+
+linear96:
+	FMOVS F16, 4(R1)
+	ADD   $8, R1, R2
+	VST1  V16.S[1], (R2)
+
+	// the next 2 rows
+	MOVD ldy+8(FP), R0
+	MOVD $2, R1
+	MUL  R1, R0, R0
+	MOVD y+0(FP), R3
+	ADD  R0, R3
+	MOVD R3, y+0(FP)
+	MOVD ldx+24(FP), R0
+	MOVD $2, R1
+	MUL  R1, R0, R0
+	MOVD x+16(FP), R3
+	ADD  R0, R3
+	MOVD R3, x+16(FP)
+	MOVD rows+56(FP), R3
+	SUB  $2, R3
+	MOVD R3, rows+56(FP)
+	CMP  $1, R3
+	BGE  rows55
+	RET
+
+// func unpackedNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+TEXT ·unpackedNEONF64(SB), NOSPLIT, $0-88
+	MOVD n+72(FP), R0
+	MOVD cols+64(FP), R0
+
+rows2:
+	// 1×2 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVD  bias+48(FP), R0
+	FMOVD 0(R0), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	FMOVD 8(R0), F8
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	MOVD  w+32(FP), R0
+	MOVD  ldw+40(FP), R1
+	MOVD  $2, R4
+	MUL   R4, R1, R2
+	MOVD  x+16(FP), R4
+	MOVD  n+72(FP), R3
+	ADD   R1, R0, R5
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
+	CMP $16, R3
+	BLT tail4
+
+block3:
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 0(R4), F16
+	VFMLA V17.D2, V16.D2, V0.D2
+	VFMLA V18.D2, V16.D2, V8.D2
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 16(R4), F16
+	VFMLA V17.D2, V16.D2, V1.D2
+	VFMLA V18.D2, V16.D2, V9.D2
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 32(R4), F16
+	VFMLA V17.D2, V16.D2, V2.D2
+	VFMLA V18.D2, V16.D2, V10.D2
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 48(R4), F16
+	VFMLA V17.D2, V16.D2, V3.D2
+	VFMLA V18.D2, V16.D2, V11.D2
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 64(R4), F16
+	VFMLA V17.D2, V16.D2, V4.D2
+	VFMLA V18.D2, V16.D2, V12.D2
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 80(R4), F16
+	VFMLA V17.D2, V16.D2, V5.D2
+	VFMLA V18.D2, V16.D2, V13.D2
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 96(R4), F16
+	VFMLA V17.D2, V16.D2, V6.D2
+	VFMLA V18.D2, V16.D2, V14.D2
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 112(R4), F16
+	VFMLA V17.D2, V16.D2, V7.D2
+	VFMLA V18.D2, V16.D2, V15.D2
+	ADD   $128, R4
+	SUB   $16, R3
+	CMP   $16, R3
+	BGE   block3
+
+tail4:
+	CMP   $0, R3
+	BLE   end5
+	CMP   $2, R3
+	BLT   part14
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 0(R4), F16
+	VFMLA V17.D2, V16.D2, V0.D2
+	VFMLA V18.D2, V16.D2, V8.D2
+	B     over16
+
+part14:
+	MOVD  R3, R2
+	ADD   $0, R2
+	VMOVI $0, V18.B16
+	FMOVQ 0(R0), F17
+	CMP   $1, R2
+	BLE   loaded17
+	FMOVQ 0(R5), F18
+
+loaded17:
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	FMOVD 0(R4), F16
+	VFMLA V17.D2, V16.D2, V0.D2
+	VFMLA V18.D2, V16.D2, V8.D2
+	B     end5
+
+over16:
+	CMP   $2, R3
+	BLE   end5
+	CMP   $4, R3
+	BLT   part18
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 16(R4), F16
+	VFMLA V17.D2, V16.D2, V1.D2
+	VFMLA V18.D2, V16.D2, V9.D2
+	B     over20
+
+part18:
+	MOVD  R3, R2
+	SUB   $2, R2
+	VMOVI $0, V18.B16
+	FMOVQ 0(R0), F17
+	CMP   $1, R2
+	BLE   loaded21
+	FMOVQ 0(R5), F18
+
+loaded21:
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	FMOVD 16(R4), F16
+	VFMLA V17.D2, V16.D2, V1.D2
+	VFMLA V18.D2, V16.D2, V9.D2
+	B     end5
+
+over20:
+	CMP   $4, R3
+	BLE   end5
+	CMP   $6, R3
+	BLT   part22
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 32(R4), F16
+	VFMLA V17.D2, V16.D2, V2.D2
+	VFMLA V18.D2, V16.D2, V10.D2
+	B     over24
+
+part22:
+	MOVD  R3, R2
+	SUB   $4, R2
+	VMOVI $0, V18.B16
+	FMOVQ 0(R0), F17
+	CMP   $1, R2
+	BLE   loaded25
+	FMOVQ 0(R5), F18
+
+loaded25:
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	FMOVD 32(R4), F16
+	VFMLA V17.D2, V16.D2, V2.D2
+	VFMLA V18.D2, V16.D2, V10.D2
+	B     end5
+
+over24:
+	CMP   $6, R3
+	BLE   end5
+	CMP   $8, R3
+	BLT   part26
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 48(R4), F16
+	VFMLA V17.D2, V16.D2, V3.D2
+	VFMLA V18.D2, V16.D2, V11.D2
+	B     over28
+
+part26:
+	MOVD  R3, R2
+	SUB   $6, R2
+	VMOVI $0, V18.B16
+	FMOVQ 0(R0), F17
+	CMP   $1, R2
+	BLE   loaded29
+	FMOVQ 0(R5), F18
+
+loaded29:
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	FMOVD 48(R4), F16
+	VFMLA V17.D2, V16.D2, V3.D2
+	VFMLA V18.D2, V16.D2, V11.D2
+	B     end5
+
+over28:
+	CMP   $8, R3
+	BLE   end5
+	CMP   $10, R3
+	BLT   part30
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 64(R4), F16
+	VFMLA V17.D2, V16.D2, V4.D2
+	VFMLA V18.D2, V16.D2, V12.D2
+	B     over32
+
+part30:
+	MOVD  R3, R2
+	SUB   $8, R2
+	VMOVI $0, V18.B16
+	FMOVQ 0(R0), F17
+	CMP   $1, R2
+	BLE   loaded33
+	FMOVQ 0(R5), F18
+
+loaded33:
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	FMOVD 64(R4), F16
+	VFMLA V17.D2, V16.D2, V4.D2
+	VFMLA V18.D2, V16.D2, V12.D2
+	B     end5
+
+over32:
+	CMP   $10, R3
+	BLE   end5
+	CMP   $12, R3
+	BLT   part34
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 80(R4), F16
+	VFMLA V17.D2, V16.D2, V5.D2
+	VFMLA V18.D2, V16.D2, V13.D2
+	B     over36
+
+part34:
+	MOVD  R3, R2
+	SUB   $10, R2
+	VMOVI $0, V18.B16
+	FMOVQ 0(R0), F17
+	CMP   $1, R2
+	BLE   loaded37
+	FMOVQ 0(R5), F18
+
+loaded37:
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	FMOVD 80(R4), F16
+	VFMLA V17.D2, V16.D2, V5.D2
+	VFMLA V18.D2, V16.D2, V13.D2
+	B     end5
+
+over36:
+	CMP   $12, R3
+	BLE   end5
+	CMP   $14, R3
+	BLT   part38
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 96(R4), F16
+	VFMLA V17.D2, V16.D2, V6.D2
+	VFMLA V18.D2, V16.D2, V14.D2
+	B     over40
+
+part38:
+	MOVD  R3, R2
+	SUB   $12, R2
+	VMOVI $0, V18.B16
+	FMOVQ 0(R0), F17
+	CMP   $1, R2
+	BLE   loaded41
+	FMOVQ 0(R5), F18
+
+loaded41:
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	FMOVD 96(R4), F16
+	VFMLA V17.D2, V16.D2, V6.D2
+	VFMLA V18.D2, V16.D2, V14.D2
+	B     end5
+
+over40:
+	CMP   $14, R3
+	BLE   end5
+	MOVD  R3, R2
+	SUB   $14, R2
+	VMOVI $0, V18.B16
+	FMOVQ 0(R0), F17
+	CMP   $1, R2
+	BLE   loaded43
+	FMOVQ 0(R5), F18
+
+loaded43:
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	FMOVD 112(R4), F16
+	VFMLA V17.D2, V16.D2, V7.D2
+	VFMLA V18.D2, V16.D2, V15.D2
+
+end5:
+	MOVD y+0(FP), R0
+
+	// y[i,j] = act(halved lanes)
+	MOVD  act+80(FP), R3
+	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
+	WORD  $0x4e6dd529 // fadd v9.2d, v9.2d, v13.2d
+	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
+	WORD  $0x4e6fd56b // fadd v11.2d, v11.2d, v15.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	WORD  $0x6e68d400 // faddp v0.2d, v0.2d, v8.2d
+	VMOVI $0, V16.B16
+	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
+	CMP   $1, R3
+	BNE   linear44
+	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
+
+linear44:
+	FMOVD F0, 0(R0)
+	ADD   $8, R0, R1
+	VST1  V0.D[1], (R1)
+
+	// the next 1 rows
+	MOVD ldy+8(FP), R0
+	MOVD $1, R1
+	MUL  R1, R0, R0
+	MOVD y+0(FP), R3
+	ADD  R0, R3
+	MOVD R3, y+0(FP)
+	MOVD ldx+24(FP), R0
+	MOVD $1, R1
+	MUL  R1, R0, R0
+	MOVD x+16(FP), R3
+	ADD  R0, R3
+	MOVD R3, x+16(FP)
+	MOVD rows+56(FP), R3
+	SUB  $1, R3
+	MOVD R3, rows+56(FP)
+	CMP  $1, R3
+	BGE  rows2
+	RET
+
 // func bothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 TEXT ·bothNEONF32(SB), NOSPLIT, $0-104
 	MOVD cols+88(FP), R0
@@ -8272,10 +10041,10 @@ inputs2:
 	MOVD  ldx+56(FP), R5
 	MOVD  n+96(FP), R6
 	CMP   $0, R0
-	BEQ   without3
+	BEQ   without4
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row5:
+row6:
 	FMOVQ 0(R4), F5
 	VORR  V2.B16, V2.B16, V7.B16
 	FMOVS 0(R2), F6
@@ -8290,17 +10059,17 @@ row5:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row5
+	BNE   row6
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end4
+	B    end5
 
-without3:
+without4:
 	// the same without dx
-row6:
+row7:
 	FMOVQ 0(R4), F5
 	FMOVS 0(R2), F6
 	WORD  $0x4f8610a3 // fmla v3.4s, v5.4s, v6.s[0]
@@ -8309,9 +10078,9 @@ row6:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row6
+	BNE   row7
 
-end4:
+end5:
 	MOVD  x+48(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+48(FP)
@@ -8348,9 +10117,9 @@ end4:
 
 more1:
 	CMP $3, R0
-	BNE more7
+	BNE more8
 
-inputs8:
+inputs9:
 	// 3 columns of w and of dw, from +0, 4 inputs
 	MOVD  w+64(FP), R0
 	MOVD  ldw+72(FP), R1
@@ -8393,10 +10162,10 @@ inputs8:
 	MOVD  ldx+56(FP), R5
 	MOVD  n+96(FP), R6
 	CMP   $0, R0
-	BEQ   without9
+	BEQ   without11
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row11:
+row13:
 	FMOVQ 0(R4), F7
 	VORR  V3.B16, V3.B16, V9.B16
 	FMOVS 0(R2), F8
@@ -8414,17 +10183,17 @@ row11:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row11
+	BNE   row13
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end10
+	B    end12
 
-without9:
+without11:
 	// the same without dx
-row12:
+row14:
 	FMOVQ 0(R4), F7
 	FMOVS 0(R2), F8
 	WORD  $0x4f8810e4 // fmla v4.4s, v7.4s, v8.s[0]
@@ -8435,9 +10204,9 @@ row12:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row12
+	BNE   row14
 
-end10:
+end12:
 	MOVD  x+48(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+48(FP)
@@ -8478,14 +10247,14 @@ end10:
 	SUB   $4, R0
 	MOVD  R0, rows+80(FP)
 	CMP   $1, R0
-	BGE   inputs8
+	BGE   inputs9
 	RET
 
-more7:
+more8:
 	CMP $4, R0
-	BNE more13
+	BNE more15
 
-inputs14:
+inputs16:
 	// 4 columns of w and of dw, from +0, 4 inputs
 	MOVD  w+64(FP), R0
 	MOVD  ldw+72(FP), R1
@@ -8521,10 +10290,10 @@ inputs14:
 	MOVD  ldx+56(FP), R5
 	MOVD  n+96(FP), R6
 	CMP   $0, R0
-	BEQ   without15
+	BEQ   without18
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row17:
+row20:
 	FMOVQ 0(R4), F9
 	VORR  V4.B16, V4.B16, V11.B16
 	FMOVS 0(R2), F10
@@ -8545,17 +10314,17 @@ row17:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row17
+	BNE   row20
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end16
+	B    end19
 
-without15:
+without18:
 	// the same without dx
-row18:
+row21:
 	FMOVQ 0(R4), F9
 	FMOVS 0(R2), F10
 	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
@@ -8568,9 +10337,9 @@ row18:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row18
+	BNE   row21
 
-end16:
+end19:
 	MOVD  x+48(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+48(FP)
@@ -8604,14 +10373,14 @@ end16:
 	SUB   $4, R0
 	MOVD  R0, rows+80(FP)
 	CMP   $1, R0
-	BGE   inputs14
+	BGE   inputs16
 	RET
 
-more13:
+more15:
 	CMP $5, R0
-	BNE more19
+	BNE more22
 
-inputs20:
+inputs23:
 	// 5 columns of w and of dw, from +0, 4 inputs
 	MOVD  w+64(FP), R0
 	MOVD  ldw+72(FP), R1
@@ -8660,10 +10429,10 @@ inputs20:
 	MOVD  ldx+56(FP), R5
 	MOVD  n+96(FP), R6
 	CMP   $0, R0
-	BEQ   without21
+	BEQ   without26
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row23:
+row28:
 	FMOVQ 0(R4), F11
 	VORR  V5.B16, V5.B16, V13.B16
 	FMOVS 0(R2), F12
@@ -8687,17 +10456,17 @@ row23:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row23
+	BNE   row28
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end22
+	B    end27
 
-without21:
+without26:
 	// the same without dx
-row24:
+row29:
 	FMOVQ 0(R4), F11
 	FMOVS 0(R2), F12
 	WORD  $0x4f8c1166 // fmla v6.4s, v11.4s, v12.s[0]
@@ -8712,9 +10481,9 @@ row24:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row24
+	BNE   row29
 
-end22:
+end27:
 	MOVD  x+48(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+48(FP)
@@ -8761,14 +10530,14 @@ end22:
 	SUB   $4, R0
 	MOVD  R0, rows+80(FP)
 	CMP   $1, R0
-	BGE   inputs20
+	BGE   inputs23
 	RET
 
-more19:
+more22:
 	CMP $6, R0
-	BNE more25
+	BNE more30
 
-inputs26:
+inputs31:
 	// 6 columns of w and of dw, from +0, 4 inputs
 	MOVD  w+64(FP), R0
 	MOVD  ldw+72(FP), R1
@@ -8818,10 +10587,10 @@ inputs26:
 	MOVD  ldx+56(FP), R5
 	MOVD  n+96(FP), R6
 	CMP   $0, R0
-	BEQ   without27
+	BEQ   without34
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row29:
+row36:
 	FMOVQ 0(R4), F13
 	VORR  V6.B16, V6.B16, V15.B16
 	FMOVS 0(R2), F14
@@ -8848,17 +10617,17 @@ row29:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row29
+	BNE   row36
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end28
+	B    end35
 
-without27:
+without34:
 	// the same without dx
-row30:
+row37:
 	FMOVQ 0(R4), F13
 	FMOVS 0(R2), F14
 	WORD  $0x4f8e11a7 // fmla v7.4s, v13.4s, v14.s[0]
@@ -8875,9 +10644,9 @@ row30:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row30
+	BNE   row37
 
-end28:
+end35:
 	MOVD  x+48(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+48(FP)
@@ -8925,11 +10694,11 @@ end28:
 	SUB   $4, R0
 	MOVD  R0, rows+80(FP)
 	CMP   $1, R0
-	BGE   inputs26
+	BGE   inputs31
 	RET
 
-more25:
-inputs32:
+more30:
+inputs39:
 	// 7 columns of w and of dw, from +0, 4 inputs
 	MOVD  w+64(FP), R0
 	MOVD  ldw+72(FP), R1
@@ -8988,10 +10757,10 @@ inputs32:
 	MOVD  ldx+56(FP), R5
 	MOVD  n+96(FP), R6
 	CMP   $0, R0
-	BEQ   without33
+	BEQ   without42
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row35:
+row44:
 	FMOVQ 0(R4), F15
 	VORR  V7.B16, V7.B16, V17.B16
 	FMOVS 0(R2), F16
@@ -9021,17 +10790,17 @@ row35:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row35
+	BNE   row44
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end34
+	B    end43
 
-without33:
+without42:
 	// the same without dx
-row36:
+row45:
 	FMOVQ 0(R4), F15
 	FMOVS 0(R2), F16
 	WORD  $0x4f9011e8 // fmla v8.4s, v15.4s, v16.s[0]
@@ -9050,9 +10819,9 @@ row36:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row36
+	BNE   row45
 
-end34:
+end43:
 	MOVD  x+48(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+48(FP)
@@ -9109,7 +10878,7 @@ end34:
 	SUB   $4, R0
 	MOVD  R0, rows+80(FP)
 	CMP   $1, R0
-	BGE   inputs32
+	BGE   inputs39
 	RET
 
 // func bothNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
@@ -9143,10 +10912,10 @@ inputs2:
 	MOVD  ldx+56(FP), R5
 	MOVD  n+96(FP), R6
 	CMP   $0, R0
-	BEQ   without3
+	BEQ   without4
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row5:
+row6:
 	FMOVQ 0(R4), F5
 	VORR  V2.B16, V2.B16, V7.B16
 	FMOVD 0(R2), F6
@@ -9161,17 +10930,17 @@ row5:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row5
+	BNE   row6
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end4
+	B    end5
 
-without3:
+without4:
 	// the same without dx
-row6:
+row7:
 	FMOVQ 0(R4), F5
 	FMOVD 0(R2), F6
 	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
@@ -9180,9 +10949,9 @@ row6:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row6
+	BNE   row7
 
-end4:
+end5:
 	MOVD  x+48(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+48(FP)
@@ -9210,9 +10979,9 @@ end4:
 
 more1:
 	CMP $3, R0
-	BNE more7
+	BNE more8
 
-inputs8:
+inputs9:
 	// 3 columns of w and of dw, from +0, 2 inputs
 	MOVD  w+64(FP), R0
 	MOVD  ldw+72(FP), R1
@@ -9243,10 +11012,10 @@ inputs8:
 	MOVD  ldx+56(FP), R5
 	MOVD  n+96(FP), R6
 	CMP   $0, R0
-	BEQ   without9
+	BEQ   without12
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row11:
+row14:
 	FMOVQ 0(R4), F7
 	VORR  V3.B16, V3.B16, V9.B16
 	FMOVD 0(R2), F8
@@ -9264,17 +11033,17 @@ row11:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row11
+	BNE   row14
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end10
+	B    end13
 
-without9:
+without12:
 	// the same without dx
-row12:
+row15:
 	FMOVQ 0(R4), F7
 	FMOVD 0(R2), F8
 	WORD  $0x4fc810e4 // fmla v4.2d, v7.2d, v8.d[0]
@@ -9285,9 +11054,9 @@ row12:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row12
+	BNE   row15
 
-end10:
+end13:
 	MOVD  x+48(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+48(FP)
@@ -9316,14 +11085,14 @@ end10:
 	SUB   $2, R0
 	MOVD  R0, rows+80(FP)
 	CMP   $1, R0
-	BGE   inputs8
+	BGE   inputs9
 	RET
 
-more7:
+more8:
 	CMP $4, R0
-	BNE more13
+	BNE more16
 
-inputs14:
+inputs17:
 	// 4 columns of w and of dw, from +0, 2 inputs
 	MOVD  w+64(FP), R0
 	MOVD  ldw+72(FP), R1
@@ -9355,10 +11124,10 @@ inputs14:
 	MOVD  ldx+56(FP), R5
 	MOVD  n+96(FP), R6
 	CMP   $0, R0
-	BEQ   without15
+	BEQ   without20
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row17:
+row22:
 	FMOVQ 0(R4), F9
 	VORR  V4.B16, V4.B16, V11.B16
 	FMOVD 0(R2), F10
@@ -9379,17 +11148,17 @@ row17:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row17
+	BNE   row22
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end16
+	B    end21
 
-without15:
+without20:
 	// the same without dx
-row18:
+row23:
 	FMOVQ 0(R4), F9
 	FMOVD 0(R2), F10
 	WORD  $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
@@ -9402,9 +11171,9 @@ row18:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row18
+	BNE   row23
 
-end16:
+end21:
 	MOVD  x+48(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+48(FP)
@@ -9434,14 +11203,14 @@ end16:
 	SUB   $2, R0
 	MOVD  R0, rows+80(FP)
 	CMP   $1, R0
-	BGE   inputs14
+	BGE   inputs17
 	RET
 
-more13:
+more16:
 	CMP $5, R0
-	BNE more19
+	BNE more24
 
-inputs20:
+inputs25:
 	// 5 columns of w and of dw, from +0, 2 inputs
 	MOVD  w+64(FP), R0
 	MOVD  ldw+72(FP), R1
@@ -9479,10 +11248,10 @@ inputs20:
 	MOVD  ldx+56(FP), R5
 	MOVD  n+96(FP), R6
 	CMP   $0, R0
-	BEQ   without21
+	BEQ   without29
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row23:
+row31:
 	FMOVQ 0(R4), F11
 	VORR  V5.B16, V5.B16, V13.B16
 	FMOVD 0(R2), F12
@@ -9506,17 +11275,17 @@ row23:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row23
+	BNE   row31
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end22
+	B    end30
 
-without21:
+without29:
 	// the same without dx
-row24:
+row32:
 	FMOVQ 0(R4), F11
 	FMOVD 0(R2), F12
 	WORD  $0x4fcc1166 // fmla v6.2d, v11.2d, v12.d[0]
@@ -9531,9 +11300,9 @@ row24:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row24
+	BNE   row32
 
-end22:
+end30:
 	MOVD  x+48(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+48(FP)
@@ -9569,14 +11338,14 @@ end22:
 	SUB   $2, R0
 	MOVD  R0, rows+80(FP)
 	CMP   $1, R0
-	BGE   inputs20
+	BGE   inputs25
 	RET
 
-more19:
+more24:
 	CMP $6, R0
-	BNE more25
+	BNE more33
 
-inputs26:
+inputs34:
 	// 6 columns of w and of dw, from +0, 2 inputs
 	MOVD  w+64(FP), R0
 	MOVD  ldw+72(FP), R1
@@ -9615,10 +11384,10 @@ inputs26:
 	MOVD  ldx+56(FP), R5
 	MOVD  n+96(FP), R6
 	CMP   $0, R0
-	BEQ   without27
+	BEQ   without38
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row29:
+row40:
 	FMOVQ 0(R4), F13
 	VORR  V6.B16, V6.B16, V15.B16
 	FMOVD 0(R2), F14
@@ -9645,17 +11414,17 @@ row29:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row29
+	BNE   row40
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end28
+	B    end39
 
-without27:
+without38:
 	// the same without dx
-row30:
+row41:
 	FMOVQ 0(R4), F13
 	FMOVD 0(R2), F14
 	WORD  $0x4fce11a7 // fmla v7.2d, v13.2d, v14.d[0]
@@ -9672,9 +11441,9 @@ row30:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row30
+	BNE   row41
 
-end28:
+end39:
 	MOVD  x+48(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+48(FP)
@@ -9711,11 +11480,11 @@ end28:
 	SUB   $2, R0
 	MOVD  R0, rows+80(FP)
 	CMP   $1, R0
-	BGE   inputs26
+	BGE   inputs34
 	RET
 
-more25:
-inputs32:
+more33:
+inputs43:
 	// 7 columns of w and of dw, from +0, 2 inputs
 	MOVD  w+64(FP), R0
 	MOVD  ldw+72(FP), R1
@@ -9760,10 +11529,10 @@ inputs32:
 	MOVD  ldx+56(FP), R5
 	MOVD  n+96(FP), R6
 	CMP   $0, R0
-	BEQ   without33
+	BEQ   without48
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row35:
+row50:
 	FMOVQ 0(R4), F15
 	VORR  V7.B16, V7.B16, V17.B16
 	FMOVD 0(R2), F16
@@ -9793,17 +11562,17 @@ row35:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row35
+	BNE   row50
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end34
+	B    end49
 
-without33:
+without48:
 	// the same without dx
-row36:
+row51:
 	FMOVQ 0(R4), F15
 	FMOVD 0(R2), F16
 	WORD  $0x4fd011e8 // fmla v8.2d, v15.2d, v16.d[0]
@@ -9822,9 +11591,9 @@ row36:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row36
+	BNE   row51
 
-end34:
+end49:
 	MOVD  x+48(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+48(FP)
@@ -9867,5 +11636,5 @@ end34:
 	SUB   $2, R0
 	MOVD  R0, rows+80(FP)
 	CMP   $1, R0
-	BGE   inputs32
+	BGE   inputs43
 	RET

@@ -20,6 +20,8 @@ type tiles[T Float] struct {
 	flatPeriod int // vectors after which flat can begin again
 	bothCols   int // outputs that both can have
 
+	unpackedCols int // outputs that unpacked can have
+
 	severalRows []int // rows that several takes at a time, by outputs
 
 	panel     func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb, soon, ldsoon, then uintptr, rows, cols, n, act int)
@@ -29,6 +31,7 @@ type tiles[T Float] struct {
 	both      func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int)
 	columns   func(dst *T, ldd uintptr, w *T, ldw uintptr, rows, cols int)
 	several   func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
+	unpacked  func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
 	dot       func(lane, x, w *T, n int)
 	grad      func(dw *T, lddw uintptr, dwinit *T, lddwinit uintptr, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, rows, cols, n, act int)
 	gate      func(db, dy *T, lddy uintptr, y *T, ldy uintptr, rows, cols, act int)
@@ -246,12 +249,7 @@ func (t *tiles[T]) forwardFlat(y, x, w *Mat[T], b []T, act Activation) bool {
 
 // forwardNarrow takes the outputs one by one, each with its column of w tight.
 func (t *tiles[T]) forwardNarrow(y, x, w *Mat[T], b []T, act Activation) {
-	switch of := t.forSeveral(y, x); {
-	case y.Cols > 1 && x.Cols <= maxRun && (y.Rows <= abreastFew || y.Rows <= abreastRows && y.Rows*x.Cols <= abreastSize):
-		t.forwardAbreast(y, x, w, b, act)
-		return
-	case of != nil:
-		of.forwardSeveral(y, x, w, b, act)
+	if y.Cols > 1 && x.Cols <= maxRun && t.forwardTogether(y, x, w, b, act) {
 		return
 	}
 	var s *scratch[T]
