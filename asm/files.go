@@ -29,7 +29,7 @@ var sources = []struct {
 	kernels []kernel
 }{
 	{"dense", []kernel{{"panel", panel}, {"packing", packing}, {"narrow", narrow}, {"dot", dot}}},
-	{"narrow", []kernel{{"abreast", abreast}, {"columns", columns}, {"several", several}, {"unpacked", unpacked}, {"both", both}}},
+	{"narrow", []kernel{{"abreast", abreast}, {"columns", columns}, {"several", several}, {"unpacked", unpacked}, {"narrowBoth", narrowBoth}}},
 	{"grad", []kernel{{"grad", grad}, {"gate", gate}, {"column", column}}},
 	{"few", []kernel{{"input", input}, {"turned", turned}, {"dots", dots}, {"single", single}, {"sweep", sweep}, {"thin", thin}, {"flat", flat}}},
 	{"pack", []kernel{{"transpose", transpose}, {"tighten", tighten}}},
@@ -117,7 +117,7 @@ func (t target) tables() []byte {
 		fmt.Fprintf(&b, "inputRows: %d,\n", inputRows(s))
 		fmt.Fprintf(&b, "flatPeriod: %d,\n", flatPeriod(s))
 		fmt.Fprintf(&b, "unpackedCols: %d,\n", unpackedCols(s))
-		fmt.Fprintf(&b, "bothCols: %d,\n", bothCols(s))
+		fmt.Fprintf(&b, "narrowBothCols: %d,\n", narrowBothCols(s))
 		fmt.Fprintf(&b, "severalRows: []int{2: ")
 		for c := 2; c <= severalCols(s); c++ {
 			fmt.Fprintf(&b, "%d, ", severalRows(s, c))

@@ -183,40 +183,40 @@ func (r abreastRow) fold(from, step int) [][]Vec {
 	return acc
 }
 
-// bothCols is how many outputs both can have: their columns of w and dw are in
+// narrowBothCols is how many outputs both can have: their columns of w and dw are in
 // registers, beside an element of dz, vectors of x and dx, and zero.
-func bothCols(s Spec) int {
+func narrowBothCols(s Spec) int {
 	return min((s.Vecs-4)/2, widest)
 }
 
-// both is the backward pass of a narrow layer but for dz and db: for as many
+// narrowBoth is the backward pass of a narrow layer but for dz and db: for as many
 // inputs as a vector has lanes, the columns of w and dw stay in registers while
 // all rows go by.
-func both(m Machine) {
+func narrowBoth(m Machine) {
 	s := m.Spec()
-	m.Func("both", sig(m, "func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int)"),
+	m.Func("narrowBoth", sig(m, "func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int)"),
 		"dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < n, k < rows, j < cols",
 		"dw[k,j] = Σ_i x[i,k]·dz[i,j]",
 		"",
 		"Each sum is one chain of fused multiply-adds in order of its index from +0; a",
 		"zero is +0. The rows of each operand are as many bytes apart as follows it.",
-		"rows is a multiple of the lanes of a vector, at least one; cols 2 to bothCols,",
+		"rows is a multiple of the lanes of a vector, at least one; cols 2 to narrowBothCols,",
 		"n at least 1. dx may be nil.")
 	cols := m.Int()
 	m.Arg(cols, "cols")
-	for c := 2; c <= bothCols(s); c++ {
+	for c := 2; c <= narrowBothCols(s); c++ {
 		more := m.NewLabel("more")
-		if c < bothCols(s) {
+		if c < narrowBothCols(s) {
 			m.JumpIf(cols, NotEqual, c, more)
 		}
 		m.FreeInts(cols)
-		bothColumns(m, c)
+		narrowBothColumns(m, c)
 		cols = m.Int()
 		m.Label(more)
 	}
 }
 
-func bothColumns(m Machine, cols int) {
+func narrowBothColumns(m Machine, cols int) {
 	s := m.Spec()
 	lanes, size := s.Lanes(), s.Float.Size
 	again := m.NewLabel("inputs")

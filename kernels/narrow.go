@@ -11,9 +11,9 @@ const (
 	unpackedSize  = 512 // or more, of so many elements in all,
 	unpackedTerms = 128 // of a sum from which two rows will do for three outputs
 
-	bothCols    = 4       // outputs from which both pays whatever x is like,
-	bothRows    = 64      // else up to so many rows,
-	bothVectors = 1 << 10 // or if x has no more vectors
+	narrowBothCols    = 4       // outputs from which narrowBoth pays whatever x is like,
+	narrowBothRows    = 64      // else up to so many rows,
+	narrowBothVectors = 1 << 10 // or if x has no more vectors
 )
 
 // forwardTogether is forwardNarrow for more than one output, if there is a kernel
@@ -47,12 +47,12 @@ func (t *tiles[T]) forwardFew(kernel func(*T, uintptr, *T, uintptr, *T, uintptr,
 	}
 }
 
-// bothPays reports whether both can compute the gradients of a layer and is best
+// narrowBothPays reports whether both can compute the gradients of a layer and is best
 // for it, though it takes few columns of x and dx at a time: their rows must not
 // crowd the cache.
-func (t *tiles[T]) bothPays(dw, x *Mat[T]) bool {
-	return 1 < dw.Cols && dw.Cols <= t.bothCols && 0 < x.Rows && x.Rows <= maxRows && !crowds(x.pitch(), (x.Rows+1)/2) &&
-		(dw.Cols >= bothCols || x.Rows <= bothRows || x.Rows*x.Cols <= bothVectors*t.lanes)
+func (t *tiles[T]) narrowBothPays(dw, x *Mat[T]) bool {
+	return 1 < dw.Cols && dw.Cols <= t.narrowBothCols && 0 < x.Rows && x.Rows <= maxRows && !crowds(x.pitch(), (x.Rows+1)/2) &&
+		(dw.Cols >= narrowBothCols || x.Rows <= narrowBothRows || x.Rows*x.Cols <= narrowBothVectors*t.lanes)
 }
 
 // backwardBoth is backward for a narrow layer. The last inputs are perhaps
@@ -70,7 +70,7 @@ func (t *tiles[T]) backwardBoth(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act
 		if rows == 0 {
 			k, rows = dw.Rows-t.lanes, t.lanes
 		}
-		t.both(dx.at(0, k), dx.pitch(), dw.at(k, 0), dw.pitch(), dy.at(0, 0), dy.pitch(), x.at(0, k), x.pitch(), w.at(k, 0), w.pitch(), rows, dw.Cols, dy.Rows)
+		t.narrowBoth(dx.at(0, k), dx.pitch(), dw.at(k, 0), dw.pitch(), dy.at(0, 0), dy.pitch(), x.at(0, k), x.pitch(), w.at(k, 0), w.pitch(), rows, dw.Cols, dy.Rows)
 		k += rows - each
 	}
 }

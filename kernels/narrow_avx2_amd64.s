@@ -4346,9 +4346,9 @@ linear24:
 	VZEROUPPER
 	RET
 
-// func bothAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+// func narrowBothAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, FMA3
-TEXT ·bothAVX2F32(SB), NOSPLIT, $0-104
+TEXT ·narrowBothAVX2F32(SB), NOSPLIT, $0-104
 	MOVQ cols+88(FP), AX
 	CMPQ AX, $0x02
 	JNE  more1
@@ -5140,9 +5140,9 @@ end35:
 	VZEROUPPER
 	RET
 
-// func bothAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+// func narrowBothAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, FMA3
-TEXT ·bothAVX2F64(SB), NOSPLIT, $0-104
+TEXT ·narrowBothAVX2F64(SB), NOSPLIT, $0-104
 	MOVQ cols+88(FP), AX
 	CMPQ AX, $0x02
 	JNE  more1

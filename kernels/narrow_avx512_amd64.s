@@ -6371,9 +6371,9 @@ linear46:
 	VZEROUPPER
 	RET
 
-// func bothAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+// func narrowBothAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, AVX512F
-TEXT ·bothAVX512F32(SB), NOSPLIT, $0-104
+TEXT ·narrowBothAVX512F32(SB), NOSPLIT, $0-104
 	MOVQ cols+88(FP), AX
 	CMPQ AX, $0x02
 	JNE  more1
@@ -7680,9 +7680,9 @@ end43:
 	VZEROUPPER
 	RET
 
-// func bothAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+// func narrowBothAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 // Requires: AVX, AVX512F
-TEXT ·bothAVX512F64(SB), NOSPLIT, $0-104
+TEXT ·narrowBothAVX512F64(SB), NOSPLIT, $0-104
 	MOVQ cols+88(FP), AX
 	CMPQ AX, $0x02
 	JNE  more1

@@ -10001,8 +10001,8 @@ linear44:
 	BGE  rows2
 	RET
 
-// func bothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
-TEXT ·bothNEONF32(SB), NOSPLIT, $0-104
+// func narrowBothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+TEXT ·narrowBothNEONF32(SB), NOSPLIT, $0-104
 	MOVD cols+88(FP), R0
 	CMP  $2, R0
 	BNE  more1
@@ -10881,8 +10881,8 @@ end43:
 	BGE   inputs39
 	RET
 
-// func bothNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
-TEXT ·bothNEONF64(SB), NOSPLIT, $0-104
+// func narrowBothNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+TEXT ·narrowBothNEONF64(SB), NOSPLIT, $0-104
 	MOVD cols+88(FP), R0
 	CMP  $2, R0
 	BNE  more1

@@ -11,42 +11,42 @@ import (
 // methods are the loops over blocks around them. The comments of the generated
 // declarations (stubs_*.go) say what each function computes.
 type tiles[T Float] struct {
-	lanes      int // elements of a vector
-	panelCols  int // columns of the widest panel
-	panelRows  int // rows of its tallest tile
-	wideCols   int // columns of the widest tile of one row
-	gradRows   int // rows of dw that grad computes
-	inputRows  int // rows of dx that input computes at a time
-	flatPeriod int // vectors after which flat can begin again
-	bothCols   int // outputs that both can have
+	lanes          int // elements of a vector
+	panelCols      int // columns of the widest panel
+	panelRows      int // rows of its tallest tile
+	wideCols       int // columns of the widest tile of one row
+	gradRows       int // rows of dw that grad computes
+	inputRows      int // rows of dx that input computes at a time
+	flatPeriod     int // vectors after which flat can begin again
+	narrowBothCols int // outputs that narrowBoth can have
 
 	unpackedCols int // outputs that unpacked can have
 
 	severalRows []int // rows that several takes at a time, by outputs
 
-	panel     func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb, soon, ldsoon, then uintptr, rows, cols, n, act int)
-	packing   func(dst *T, c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, n, act int)
-	narrow    func(y *T, ldy uintptr, x *T, ldx uintptr, w, bias *T, rows, n, act int)
-	abreast   func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
-	both      func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int)
-	columns   func(dst *T, ldd uintptr, w *T, ldw uintptr, rows, cols int)
-	several   func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
-	unpacked  func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
-	dot       func(lane, x, w *T, n int)
-	grad      func(dw *T, lddw uintptr, dwinit *T, lddwinit uintptr, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, rows, cols, n, act int)
-	gate      func(db, dy *T, lddy uintptr, y *T, ldy uintptr, rows, cols, act int)
-	column    func(dx *T, lddx uintptr, dw, dwinit, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, w *T, cols, n, act int)
-	input     func(dx *T, lddx uintptr, dz *T, lddz uintptr, w *T, ldw uintptr, rows, cols, n int)
-	turned    func(dx *T, lddx uintptr, w *T, ldw uintptr, dz *T, lddz uintptr, rows, cols, n int)
-	dots      func(dx *T, lddx uintptr, dz *T, lddz uintptr, w *T, ldw uintptr, rows, cols, n int)
-	single    func(dx, dw *T, lddw uintptr, dz, x, w *T, ldw uintptr, rows, n int)
-	sweep     func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
-	thin      func(c *T, ldc uintptr, bias *T, a *T, lda uintptr, b *T, ldb uintptr, rows, cols, n, act int)
-	flat      func(c, bias, a, b *T, rows, cols, period, turns, act int)
-	transpose func(dst *T, ldd uintptr, src *T, lds uintptr, rows, cols int)
-	tighten   func(dst *T, ldd uintptr, src *T, lds uintptr, rows, cols int)
-	mse       func(lane, init, grad, pred, target *T, n int, c T)
-	sgd       func(w, dw *T, rate T, n int)
+	panel      func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb, soon, ldsoon, then uintptr, rows, cols, n, act int)
+	packing    func(dst *T, c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, n, act int)
+	narrow     func(y *T, ldy uintptr, x *T, ldx uintptr, w, bias *T, rows, n, act int)
+	abreast    func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
+	narrowBoth func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int)
+	columns    func(dst *T, ldd uintptr, w *T, ldw uintptr, rows, cols int)
+	several    func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
+	unpacked   func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
+	dot        func(lane, x, w *T, n int)
+	grad       func(dw *T, lddw uintptr, dwinit *T, lddwinit uintptr, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, rows, cols, n, act int)
+	gate       func(db, dy *T, lddy uintptr, y *T, ldy uintptr, rows, cols, act int)
+	column     func(dx *T, lddx uintptr, dw, dwinit, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, w *T, cols, n, act int)
+	input      func(dx *T, lddx uintptr, dz *T, lddz uintptr, w *T, ldw uintptr, rows, cols, n int)
+	turned     func(dx *T, lddx uintptr, w *T, ldw uintptr, dz *T, lddz uintptr, rows, cols, n int)
+	dots       func(dx *T, lddx uintptr, dz *T, lddz uintptr, w *T, ldw uintptr, rows, cols, n int)
+	single     func(dx, dw *T, lddw uintptr, dz, x, w *T, ldw uintptr, rows, n int)
+	sweep      func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
+	thin       func(c *T, ldc uintptr, bias *T, a *T, lda uintptr, b *T, ldb uintptr, rows, cols, n, act int)
+	flat       func(c, bias, a, b *T, rows, cols, period, turns, act int)
+	transpose  func(dst *T, ldd uintptr, src *T, lds uintptr, rows, cols int)
+	tighten    func(dst *T, ldd uintptr, src *T, lds uintptr, rows, cols int)
+	mse        func(lane, init, grad, pred, target *T, n int, c T)
+	sgd        func(w, dw *T, rate T, n int)
 
 	half    *tiles[T] // the same CPU's with vectors half as long, if there are any
 	scratch sync.Pool // of *scratch[T]
@@ -326,7 +326,7 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		t.backwardSingle(dx, dw, db, dy, y, x, w, act)
 		return
 	}
-	if t := t.atMost(dw.Rows); t != nil && !add && t.bothPays(dw, x) {
+	if t := t.atMost(dw.Rows); t != nil && !add && t.narrowBothPays(dw, x) {
 		t.backwardBoth(dx, dw, db, dy, y, x, w, act)
 		return
 	}
