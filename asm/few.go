@@ -5,7 +5,7 @@ import "slices"
 // inputRows is how many rows of dx the kernel input can compute at a time: as
 // many as fit beside a square of w.
 func inputRows(s Spec) int {
-	return min(s.Vecs-s.Lanes()-2-s.PartVecs, 8)
+	return min(s.Vecs-s.Lanes()-1-s.PartVecs, 8)
 }
 
 // input multiplies few rows by a transposed matrix, which is transposed in the
@@ -17,13 +17,14 @@ func input(m Machine) {
 		"",
 		"Each sum is one chain of fused multiply-adds in order of j from +0; a zero is",
 		"+0. The rows of each operand are as many bytes apart as follows it. rows is 1",
-		"to inputRows, cols a multiple of the lanes of a vector.")
+		"to inputRows, cols at least half the lanes of a vector.")
 	inputTiles(m, inputRows(s), inputForm{
-		squares: "w", scalars: "dz", by: s.VecBytes,
-		vectors: func(b int, acc []Vec, dx, lddx Int, _ Vec) {
-			rows := m.Rows(len(acc), dx, lddx)
+		squares: "w", scalars: "dz",
+		step: func(d, _ Int) { m.Const(d, s.Float.Size) },
+		store: func(acc []Vec, low, high, lddx Int, _ Vec) {
+			rows := m.Rows(len(acc), low, lddx, high)
 			for i, v := range acc {
-				m.Store(rows.At[i].Plus(b*s.VecBytes), v)
+				m.StoreHalves(rows.At[i], rows.At[len(acc)+i], v)
 			}
 			m.FreeRows(rows)
 		},
@@ -40,11 +41,9 @@ func turned(m Machine) {
 		"What input computes, with rows and cols exchanged.")
 	inputTiles(m, min(inputRows(s), s.Lanes()-1), inputForm{
 		squares: "dz", scalars: "w",
-		vectors: func(b int, acc []Vec, dx, lddx Int, t Vec) {
-			at := m.Int()
-			m.MulConst(at, lddx, b*s.Lanes())
-			m.Add(at, dx)
-			rows := m.Rows(s.Lanes(), at, lddx)
+		step: m.Copy,
+		store: func(acc []Vec, low, high, lddx Int, t Vec) {
+			rows := m.Rows(s.Lanes()/2, low, lddx, high)
 			for k, v := range acc {
 				var lanes []Addr
 				for _, a := range rows.At {
@@ -53,18 +52,18 @@ func turned(m Machine) {
 				m.StoreLanes(lanes, v, t)
 			}
 			m.FreeRows(rows)
-			m.FreeInts(at)
 		},
 	})
 }
 
 // An inputForm says which factor of input is transposed in squares, which one is
-// taken by scalars, and where the results go.
+// taken by scalars, how far apart the lanes of a vector lie in dx, and how its
+// vectors are stored, of whose halves the first lanes go to low and high.
 type inputForm struct {
 	squares, scalars string
 
-	by      int // bytes from one vector's place to the next, or 0: as many rows
-	vectors func(block int, acc []Vec, dx, lddx Int, t Vec)
+	step  func(d, lddx Int)
+	store func(acc []Vec, low, high, lddx Int, t Vec)
 }
 
 // inputTiles emits tiles for every number of rows up to most.
@@ -98,7 +97,7 @@ func inputBlocks(m Machine, r int) int {
 	s := m.Spec()
 	blocks := max(4/r, 2)
 	for ; blocks > 1; blocks-- {
-		vecs, ints := blocks*r+s.Lanes()+2+s.PartVecs, 5+m.RowInts(blocks*s.Lanes())+m.RowInts(r)
+		vecs, ints := blocks*r+s.Lanes()+1+s.PartVecs, 4+2*blocks+m.RowInts(s.Lanes()/2, 2*blocks)+m.RowInts(r, 1)
 		if blocks*s.Lanes() <= 32 && vecs <= s.Vecs && ints <= s.Ints {
 			break
 		}
@@ -106,15 +105,50 @@ func inputBlocks(m Machine, r int) int {
 	return blocks
 }
 
+// inputHalves returns where the halves of so many blocks of rows begin, each row
+// as many bytes as stride says: one after the other from base on, except that
+// none ends behind the last of cols. It takes base.
+func inputHalves(m Machine, blocks int, base, stride Int) []Int {
+	half := m.Spec().Lanes() / 2
+	last, at := m.Int(), make([]Int, 2*blocks)
+	m.Arg(last, "cols")
+	m.AddConst(last, -half)
+	for h := len(at) - 1; h >= 0; h-- {
+		switch {
+		case h == 0 && blocks > 1:
+			at[h] = base
+			continue
+		case h < blocks/2*2:
+			at[h] = m.Int()
+			m.MulConst(at[h], stride, h*half)
+		default:
+			at[h] = m.Int()
+			inside := m.NewLabel("inside")
+			m.Const(at[h], h*half)
+			m.JumpIf(last, AtLeast, h*half, inside)
+			m.Copy(at[h], last)
+			m.Label(inside)
+			m.Mul(at[h], stride)
+		}
+		m.Add(at[h], base)
+	}
+	if at[0] != base {
+		m.FreeInts(base)
+	}
+	m.FreeInts(last)
+	return at
+}
+
 // inputTile computes r rows of as many times so many blocks of inputs as the
-// parameter cols allows. It destroys n.
+// parameter cols allows, the last of them perhaps once more, and leaves less
+// than half of them. It destroys n.
 func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 	s := m.Spec()
 	lanes, size := s.Lanes(), s.Float.Size
 	again, square, tail, end, done := m.NewLabel("block"), m.NewLabel("square"), m.NewLabel("tail"), m.NewLabel("end"), m.NewLabel("done")
 	p := m.Int()
 	m.Arg(p, "cols")
-	m.JumpIf(p, Less, blocks*lanes, done)
+	m.JumpIf(p, AtMost, blocks/2*lanes, done)
 	m.Label(again)
 	m.FreeInts(p)
 	m.Comment("%d×%d elements of dx, from +0", r, blocks*lanes)
@@ -125,9 +159,12 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 			m.Zero(v)
 		}
 	}
-	wp, ldw, dz, lddz := m.Int(), m.Int(), m.Int(), m.Int()
+	wp, ldw := m.Int(), m.Int()
 	m.Arg(wp, to.squares)
 	m.Arg(ldw, "ld"+to.squares)
+	halves := inputHalves(m, blocks, wp, ldw)
+	w := m.Rows(lanes/2, halves[0], ldw, halves[1:]...)
+	dz, lddz := m.Int(), m.Int()
 	m.Arg(dz, to.scalars)
 	if r > 1 {
 		m.Arg(lddz, "ld"+to.scalars)
@@ -135,13 +172,12 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 		m.FreeInts(lddz)
 	}
 	m.Arg(n, "n")
-	w := m.Rows(blocks*lanes, wp, ldw)
 	z := m.Rows(r, dz, lddz)
-	x := m.Vec()
 
 	// terms continues blocks with the columns vs of each, count terms from j on at
 	// a time, and calls then after each.
 	terms := func(acc, vs [][]Vec, j, count int, then func(j int)) {
+		x := m.Vec()
 		for c := 0; c < len(vs[0]); c += count {
 			for i := range r {
 				m.Scalars(x, z.At[i].Plus((j+c)*size), count)
@@ -154,6 +190,7 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 			then(c)
 		}
 		m.FreeVecs(slices.Concat(vs...)...)
+		m.FreeVecs(x)
 	}
 	together := blocks
 	for blocks%together != 0 || blocks*r+together*s.Columns+2+s.PartVecs > s.Vecs {
@@ -194,39 +231,42 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 	m.Label(end)
 	m.FreeRows(w)
 	m.FreeRows(z)
-	m.FreeInts(wp, ldw, dz)
+	m.FreeInts(halves...)
+	m.FreeInts(ldw, dz)
 	if r > 1 {
 		m.FreeInts(lddz)
 	}
 
+	x := m.Vec()
 	positive(m, slices.Concat(acc...), x)
-	p, ld := m.Int(), m.Int()
+	p, ld, step := m.Int(), m.Int(), m.Int()
 	m.Arg(p, "dx")
 	m.Arg(ld, "lddx")
+	to.step(step, ld)
+	halves = inputHalves(m, blocks, p, step)
 	for b := range acc {
-		to.vectors(b, acc[b], p, ld, x)
+		to.store(acc[b], halves[2*b], halves[2*b+1], ld, x)
 		m.FreeVecs(acc[b]...)
 	}
 	m.FreeVecs(x)
+	m.FreeInts(halves...)
 
 	m.Comment("the next %d inputs", blocks*lanes)
-	if to.by > 0 {
-		m.AddConst(p, blocks*to.by)
-	} else {
-		m.MulConst(ld, ld, blocks*lanes)
-		m.Add(p, ld)
+	p = m.Int()
+	next := func(name string) {
+		m.Arg(p, name)
+		m.MulConst(step, step, blocks*lanes)
+		m.Add(p, step)
+		m.SetArg(name, p)
 	}
-	m.SetArg("dx", p)
-	m.Arg(p, to.squares)
-	m.Arg(ld, "ld"+to.squares)
-	m.MulConst(ld, ld, blocks*lanes)
-	m.Add(p, ld)
-	m.SetArg(to.squares, p)
-	m.FreeInts(ld)
+	next("dx")
+	m.Arg(step, "ld"+to.squares)
+	next(to.squares)
+	m.FreeInts(ld, step)
 	m.Arg(p, "cols")
 	m.AddConst(p, -blocks*lanes)
 	m.SetArg("cols", p)
-	m.JumpIf(p, AtLeast, blocks*lanes, again)
+	m.JumpIf(p, AtLeast, blocks/2*lanes+1, again)
 	m.Label(done)
 	m.FreeInts(p)
 }
@@ -364,20 +404,19 @@ func single(m Machine) {
 	m.Return()
 }
 
-// dotsTile is how many elements of dx, in up to four rows, dots computes at a
-// time: chains enough to hide each other's latency.
-const dotsTile, dotsRows = 8, 4
+// dotsSide is how many rows and columns of dx dots computes at the most.
+const dotsSide = 3
 
-// dots is input for few rows and columns of dx, which fill no vector: a chain
-// for each element.
+// dots is input for so few rows and columns of dx that neither fill a vector: a
+// chain for each element.
 func dots(m Machine) {
 	m.Func("dots", sig(m, "func(dx *T, lddx uintptr, dz *T, lddz uintptr, w *T, ldw uintptr, rows, cols, n int)"),
-		"What input computes, for 1 to 4 rows and as many columns as make 8 elements.")
+		"What input computes, for 1 to 3 rows and columns.")
 	rows, cols := m.Int(), m.Int()
 	m.Arg(rows, "rows")
 	m.Arg(cols, "cols")
-	for r := dotsRows; r >= 1; r-- {
-		for c := dotsTile / r; c >= 1; c-- {
+	for r := dotsSide; r >= 1; r-- {
+		for c := dotsSide; c >= 1; c-- {
 			other := m.NewLabel("other")
 			m.JumpIf(rows, NotEqual, r, other)
 			m.JumpIf(cols, NotEqual, c, other)

@@ -117,22 +117,25 @@ type Machine interface {
 	MulConst(d, s Int, c int)
 	Mul(d, s Int)
 
-	// Rows returns the addresses of n rows that are stride bytes apart.
-	// It takes RowInts integer registers, which FreeRows gives back.
-	RowInts(n int) int
-	Rows(n int, base, stride Int) Rows
+	// Rows returns the addresses of n rows that are stride bytes apart, from base
+	// on, and of as many from each of more. It takes RowInts integer registers
+	// for so many bases, which FreeRows gives back.
+	RowInts(n, bases int) int
+	Rows(n int, base, stride Int, more ...Int) Rows
 	FreeRows(r Rows)
 	Step(r Rows, by Int)
 	StepConst(r Rows, by int)
 
 	// Vectors in memory. LoadFirst and StoreFirst move the first bytes of a
 	// vector, a power of two; an Addr with an index and the scale 1 will do.
-	// The Part verbs touch no byte behind the part; StorePart may destroy v.
+	// StoreHalves stores the halves of a vector at two places. The Part verbs
+	// touch no byte behind the part; StorePart may destroy v.
 	// LoadFirst and LoadPart set the other lanes to +0.
 	Load(v Vec, a Addr)
 	Store(a Addr, v Vec)
 	LoadFirst(v Vec, a Addr, bytes int)
 	StoreFirst(a Addr, v Vec, bytes int)
+	StoreHalves(low, high Addr, v Vec)
 	MakePart(count Int) Part
 	FreePart(p Part)
 	LoadPart(v Vec, a Addr, p Part)

@@ -168,15 +168,19 @@ func (m *neon) MulConst(d, s Int, c int) {
 }
 
 // Rows keeps a pointer for every row.
-func (m *neon) RowInts(n int) int { return n - 1 }
+func (m *neon) RowInts(n, bases int) int { return bases * (n - 1) }
 
-func (m *neon) Rows(n int, base, stride Int) Rows {
-	r := Rows{At: []Addr{At(base, 0)}}
-	for len(r.At) < n {
-		p := m.Int()
-		m.op("ADD", m.r(stride), m.r(r.At[len(r.At)-1].Base), m.r(p))
-		r.took = append(r.took, p)
+func (m *neon) Rows(n int, base, stride Int, more ...Int) Rows {
+	var r Rows
+	for _, p := range append([]Int{base}, more...) {
 		r.At = append(r.At, At(p, 0))
+		for range n - 1 {
+			next := m.Int()
+			m.op("ADD", m.r(stride), m.r(p), m.r(next))
+			p = next
+			r.took = append(r.took, p)
+			r.At = append(r.At, At(p, 0))
+		}
 	}
 	return r
 }
@@ -204,6 +208,11 @@ func (m *neon) LoadFirst(v Vec, a Addr, bytes int) {
 
 func (m *neon) StoreFirst(a Addr, v Vec, bytes int) {
 	m.unindexed(a, func(a Addr) { m.op(moves[bytes], m.f(v), m.mem(a)) })
+}
+
+func (m *neon) StoreHalves(low, high Addr, v Vec) {
+	m.op("FMOVD", m.f(v), m.mem(low))
+	m.plain(high, func(at text) { m.op("VST1", text(fmt.Sprintf("V%d.D[1]", v)), at) })
 }
 
 // moves are the opcodes that load and store so many bytes.

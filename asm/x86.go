@@ -173,16 +173,25 @@ func (m *x86) upper(d, v Vec, bytes int) {
 	}
 }
 
-// RowInts: a register for every eight rows but the first, and for every odd
-// multiple of the stride.
-func (m *x86) RowInts(n int) int { return (n-1)/8 + min(max(n-2, 0)/2, 3) }
+// RowInts: a register for every eight rows of a base but the first, and for
+// every odd multiple of the stride.
+func (m *x86) RowInts(n, bases int) int { return bases*((n-1)/8) + min(max(n-2, 0)/2, 3) }
 
 // Rows reaches eight rows from one base: an index register counts one, two,
 // four or eight times, so strides ×1, ×3, ×5 and ×7 give all multiples. The
 // next eight have a base of their own.
-func (m *x86) Rows(n int, base, stride Int) Rows {
+func (m *x86) Rows(n int, base, stride Int, more ...Int) Rows {
 	odd := map[int]Int{1: stride}
-	var r Rows
+	r := Rows{more: more}
+	for _, b := range append([]Int{base}, more...) {
+		m.rowsFrom(&r, n, b, stride, odd)
+	}
+	return r
+}
+
+// rowsFrom adds n rows to r. odd has the odd multiples of the stride that are in
+// registers.
+func (m *x86) rowsFrom(r *Rows, n int, base, stride Int, odd map[int]Int) {
 	for row := range n {
 		i := row % 8
 		if row > 0 && i == 0 {
@@ -208,7 +217,6 @@ func (m *x86) Rows(n int, base, stride Int) Rows {
 		}
 		r.At = append(r.At, a)
 	}
-	return r
 }
 
 func (m *x86) FreeRows(r Rows) { m.FreeInts(r.took...) }
@@ -234,6 +242,16 @@ func (m *x86) LoadFirst(v Vec, a Addr, bytes int) {
 
 func (m *x86) StoreFirst(a Addr, v Vec, bytes int) {
 	m.moves(bytes)(m.low(v, max(bytes, 16)), m.mem(a))
+}
+
+func (m *x86) StoreHalves(low, high Addr, v Vec) {
+	if m.spec.VecBytes == 32 {
+		m.VMOVUPS(m.xmm(v), m.mem(low))
+		m.VEXTRACTF128(imm(1), m.ymm(v), m.mem(high))
+	} else {
+		m.VMOVUPS(m.ymm(v), m.mem(low))
+		m.VEXTRACTF64X4(imm(1), m.vec(v), m.mem(high))
+	}
 }
 
 // moves is the move of that many bytes.

@@ -11,8 +11,8 @@ TEXT ·inputNEONF32(SB), NOSPLIT, $0-72
 	BNE  fewer1
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $8, R1
-	BLT  done6
+	CMP  $4, R1
+	BLE  done6
 
 block2:
 	// 8×8 elements of dx, from +0
@@ -34,141 +34,159 @@ block2:
 	VMOVI $0, V15.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	ADD   R2, R10, R11
-	ADD   R4, R3, R12
-	ADD   R4, R12, R13
-	ADD   R4, R13, R14
-	ADD   R4, R14, R15
-	ADD   R4, R15, R19
-	ADD   R4, R19, R20
-	ADD   R4, R20, R21
-	CMP   $4, R0
-	BLT   tail4
+	MOVD  cols+56(FP), R3
+	SUB   $2, R3
+	MOVD  $6, R4
+	CMP   $6, R3
+	BGE   inside7
+	MOVD  R3, R4
+
+inside7:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $4, R5
+	CMP  $4, R3
+	BGE  inside8
+	MOVD R3, R5
+
+inside8:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $2, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	ADD  R2, R1, R3
+	ADD  R2, R6, R7
+	ADD  R2, R5, R8
+	ADD  R2, R4, R9
+	MOVD dz+16(FP), R10
+	MOVD lddz+24(FP), R11
+	MOVD n+64(FP), R0
+	ADD  R11, R10, R12
+	ADD  R11, R12, R13
+	ADD  R11, R13, R14
+	ADD  R11, R14, R15
+	ADD  R11, R15, R19
+	ADD  R11, R19, R20
+	ADD  R11, R20, R21
+	CMP  $4, R0
+	BLT  tail4
 
 square3:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R1), F17
-	FMOVQ 0(R5), F18
-	FMOVQ 0(R6), F19
-	FMOVQ 0(R7), F20
-	VZIP2 V18.S4, V17.S4, V21.S4
-	VZIP1 V18.S4, V17.S4, V17.S4
-	VZIP2 V20.S4, V19.S4, V22.S4
-	VZIP1 V20.S4, V19.S4, V19.S4
-	VZIP2 V19.D2, V17.D2, V18.D2
-	VZIP1 V19.D2, V17.D2, V17.D2
-	VZIP1 V22.D2, V21.D2, V19.D2
-	VZIP2 V22.D2, V21.D2, V20.D2
+	FMOVQ 0(R1), F16
+	FMOVQ 0(R3), F17
+	FMOVQ 0(R6), F18
+	FMOVQ 0(R7), F19
+	VZIP2 V17.S4, V16.S4, V20.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V21.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V21.D2, V20.D2, V18.D2
+	VZIP2 V21.D2, V20.D2, V19.D2
+	FMOVQ 0(R5), F20
 	FMOVQ 0(R8), F21
-	FMOVQ 0(R9), F22
-	FMOVQ 0(R10), F23
-	FMOVQ 0(R11), F24
-	VZIP2 V22.S4, V21.S4, V25.S4
-	VZIP1 V22.S4, V21.S4, V21.S4
-	VZIP2 V24.S4, V23.S4, V26.S4
-	VZIP1 V24.S4, V23.S4, V23.S4
-	VZIP2 V23.D2, V21.D2, V22.D2
-	VZIP1 V23.D2, V21.D2, V21.D2
-	VZIP1 V26.D2, V25.D2, V23.D2
-	VZIP2 V26.D2, V25.D2, V24.D2
-	FMOVD 0(R3), F16
-	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
-	WORD  $0x4f9012a8 // fmla v8.4s, v21.4s, v16.s[0]
-	WORD  $0x4fb01240 // fmla v0.4s, v18.4s, v16.s[1]
-	WORD  $0x4fb012c8 // fmla v8.4s, v22.4s, v16.s[1]
-	FMOVD 0(R12), F16
-	WORD  $0x4f901221 // fmla v1.4s, v17.4s, v16.s[0]
-	WORD  $0x4f9012a9 // fmla v9.4s, v21.4s, v16.s[0]
-	WORD  $0x4fb01241 // fmla v1.4s, v18.4s, v16.s[1]
-	WORD  $0x4fb012c9 // fmla v9.4s, v22.4s, v16.s[1]
-	FMOVD 0(R13), F16
-	WORD  $0x4f901222 // fmla v2.4s, v17.4s, v16.s[0]
-	WORD  $0x4f9012aa // fmla v10.4s, v21.4s, v16.s[0]
-	WORD  $0x4fb01242 // fmla v2.4s, v18.4s, v16.s[1]
-	WORD  $0x4fb012ca // fmla v10.4s, v22.4s, v16.s[1]
-	FMOVD 0(R14), F16
-	WORD  $0x4f901223 // fmla v3.4s, v17.4s, v16.s[0]
-	WORD  $0x4f9012ab // fmla v11.4s, v21.4s, v16.s[0]
-	WORD  $0x4fb01243 // fmla v3.4s, v18.4s, v16.s[1]
-	WORD  $0x4fb012cb // fmla v11.4s, v22.4s, v16.s[1]
-	FMOVD 0(R15), F16
-	WORD  $0x4f901224 // fmla v4.4s, v17.4s, v16.s[0]
-	WORD  $0x4f9012ac // fmla v12.4s, v21.4s, v16.s[0]
-	WORD  $0x4fb01244 // fmla v4.4s, v18.4s, v16.s[1]
-	WORD  $0x4fb012cc // fmla v12.4s, v22.4s, v16.s[1]
-	FMOVD 0(R19), F16
-	WORD  $0x4f901225 // fmla v5.4s, v17.4s, v16.s[0]
-	WORD  $0x4f9012ad // fmla v13.4s, v21.4s, v16.s[0]
-	WORD  $0x4fb01245 // fmla v5.4s, v18.4s, v16.s[1]
-	WORD  $0x4fb012cd // fmla v13.4s, v22.4s, v16.s[1]
-	FMOVD 0(R20), F16
-	WORD  $0x4f901226 // fmla v6.4s, v17.4s, v16.s[0]
-	WORD  $0x4f9012ae // fmla v14.4s, v21.4s, v16.s[0]
-	WORD  $0x4fb01246 // fmla v6.4s, v18.4s, v16.s[1]
-	WORD  $0x4fb012ce // fmla v14.4s, v22.4s, v16.s[1]
-	FMOVD 0(R21), F16
-	WORD  $0x4f901227 // fmla v7.4s, v17.4s, v16.s[0]
-	WORD  $0x4f9012af // fmla v15.4s, v21.4s, v16.s[0]
-	WORD  $0x4fb01247 // fmla v7.4s, v18.4s, v16.s[1]
-	WORD  $0x4fb012cf // fmla v15.4s, v22.4s, v16.s[1]
-	FMOVD 8(R3), F16
-	WORD  $0x4f901260 // fmla v0.4s, v19.4s, v16.s[0]
-	WORD  $0x4f9012e8 // fmla v8.4s, v23.4s, v16.s[0]
-	WORD  $0x4fb01280 // fmla v0.4s, v20.4s, v16.s[1]
-	WORD  $0x4fb01308 // fmla v8.4s, v24.4s, v16.s[1]
-	FMOVD 8(R12), F16
-	WORD  $0x4f901261 // fmla v1.4s, v19.4s, v16.s[0]
-	WORD  $0x4f9012e9 // fmla v9.4s, v23.4s, v16.s[0]
-	WORD  $0x4fb01281 // fmla v1.4s, v20.4s, v16.s[1]
-	WORD  $0x4fb01309 // fmla v9.4s, v24.4s, v16.s[1]
-	FMOVD 8(R13), F16
-	WORD  $0x4f901262 // fmla v2.4s, v19.4s, v16.s[0]
-	WORD  $0x4f9012ea // fmla v10.4s, v23.4s, v16.s[0]
-	WORD  $0x4fb01282 // fmla v2.4s, v20.4s, v16.s[1]
-	WORD  $0x4fb0130a // fmla v10.4s, v24.4s, v16.s[1]
-	FMOVD 8(R14), F16
-	WORD  $0x4f901263 // fmla v3.4s, v19.4s, v16.s[0]
-	WORD  $0x4f9012eb // fmla v11.4s, v23.4s, v16.s[0]
-	WORD  $0x4fb01283 // fmla v3.4s, v20.4s, v16.s[1]
-	WORD  $0x4fb0130b // fmla v11.4s, v24.4s, v16.s[1]
-	FMOVD 8(R15), F16
-	WORD  $0x4f901264 // fmla v4.4s, v19.4s, v16.s[0]
-	WORD  $0x4f9012ec // fmla v12.4s, v23.4s, v16.s[0]
-	WORD  $0x4fb01284 // fmla v4.4s, v20.4s, v16.s[1]
-	WORD  $0x4fb0130c // fmla v12.4s, v24.4s, v16.s[1]
-	FMOVD 8(R19), F16
-	WORD  $0x4f901265 // fmla v5.4s, v19.4s, v16.s[0]
-	WORD  $0x4f9012ed // fmla v13.4s, v23.4s, v16.s[0]
-	WORD  $0x4fb01285 // fmla v5.4s, v20.4s, v16.s[1]
-	WORD  $0x4fb0130d // fmla v13.4s, v24.4s, v16.s[1]
-	FMOVD 8(R20), F16
-	WORD  $0x4f901266 // fmla v6.4s, v19.4s, v16.s[0]
-	WORD  $0x4f9012ee // fmla v14.4s, v23.4s, v16.s[0]
-	WORD  $0x4fb01286 // fmla v6.4s, v20.4s, v16.s[1]
-	WORD  $0x4fb0130e // fmla v14.4s, v24.4s, v16.s[1]
-	FMOVD 8(R21), F16
-	WORD  $0x4f901267 // fmla v7.4s, v19.4s, v16.s[0]
-	WORD  $0x4f9012ef // fmla v15.4s, v23.4s, v16.s[0]
-	WORD  $0x4fb01287 // fmla v7.4s, v20.4s, v16.s[1]
-	WORD  $0x4fb0130f // fmla v15.4s, v24.4s, v16.s[1]
+	FMOVQ 0(R4), F22
+	FMOVQ 0(R9), F23
+	VZIP2 V21.S4, V20.S4, V24.S4
+	VZIP1 V21.S4, V20.S4, V20.S4
+	VZIP2 V23.S4, V22.S4, V25.S4
+	VZIP1 V23.S4, V22.S4, V22.S4
+	VZIP2 V22.D2, V20.D2, V21.D2
+	VZIP1 V22.D2, V20.D2, V20.D2
+	VZIP1 V25.D2, V24.D2, V22.D2
+	VZIP2 V25.D2, V24.D2, V23.D2
+	FMOVD 0(R10), F24
+	WORD  $0x4f981200 // fmla v0.4s, v16.4s, v24.s[0]
+	WORD  $0x4f981288 // fmla v8.4s, v20.4s, v24.s[0]
+	WORD  $0x4fb81220 // fmla v0.4s, v17.4s, v24.s[1]
+	WORD  $0x4fb812a8 // fmla v8.4s, v21.4s, v24.s[1]
+	FMOVD 0(R12), F24
+	WORD  $0x4f981201 // fmla v1.4s, v16.4s, v24.s[0]
+	WORD  $0x4f981289 // fmla v9.4s, v20.4s, v24.s[0]
+	WORD  $0x4fb81221 // fmla v1.4s, v17.4s, v24.s[1]
+	WORD  $0x4fb812a9 // fmla v9.4s, v21.4s, v24.s[1]
+	FMOVD 0(R13), F24
+	WORD  $0x4f981202 // fmla v2.4s, v16.4s, v24.s[0]
+	WORD  $0x4f98128a // fmla v10.4s, v20.4s, v24.s[0]
+	WORD  $0x4fb81222 // fmla v2.4s, v17.4s, v24.s[1]
+	WORD  $0x4fb812aa // fmla v10.4s, v21.4s, v24.s[1]
+	FMOVD 0(R14), F24
+	WORD  $0x4f981203 // fmla v3.4s, v16.4s, v24.s[0]
+	WORD  $0x4f98128b // fmla v11.4s, v20.4s, v24.s[0]
+	WORD  $0x4fb81223 // fmla v3.4s, v17.4s, v24.s[1]
+	WORD  $0x4fb812ab // fmla v11.4s, v21.4s, v24.s[1]
+	FMOVD 0(R15), F24
+	WORD  $0x4f981204 // fmla v4.4s, v16.4s, v24.s[0]
+	WORD  $0x4f98128c // fmla v12.4s, v20.4s, v24.s[0]
+	WORD  $0x4fb81224 // fmla v4.4s, v17.4s, v24.s[1]
+	WORD  $0x4fb812ac // fmla v12.4s, v21.4s, v24.s[1]
+	FMOVD 0(R19), F24
+	WORD  $0x4f981205 // fmla v5.4s, v16.4s, v24.s[0]
+	WORD  $0x4f98128d // fmla v13.4s, v20.4s, v24.s[0]
+	WORD  $0x4fb81225 // fmla v5.4s, v17.4s, v24.s[1]
+	WORD  $0x4fb812ad // fmla v13.4s, v21.4s, v24.s[1]
+	FMOVD 0(R20), F24
+	WORD  $0x4f981206 // fmla v6.4s, v16.4s, v24.s[0]
+	WORD  $0x4f98128e // fmla v14.4s, v20.4s, v24.s[0]
+	WORD  $0x4fb81226 // fmla v6.4s, v17.4s, v24.s[1]
+	WORD  $0x4fb812ae // fmla v14.4s, v21.4s, v24.s[1]
+	FMOVD 0(R21), F24
+	WORD  $0x4f981207 // fmla v7.4s, v16.4s, v24.s[0]
+	WORD  $0x4f98128f // fmla v15.4s, v20.4s, v24.s[0]
+	WORD  $0x4fb81227 // fmla v7.4s, v17.4s, v24.s[1]
+	WORD  $0x4fb812af // fmla v15.4s, v21.4s, v24.s[1]
+	FMOVD 8(R10), F24
+	WORD  $0x4f981240 // fmla v0.4s, v18.4s, v24.s[0]
+	WORD  $0x4f9812c8 // fmla v8.4s, v22.4s, v24.s[0]
+	WORD  $0x4fb81260 // fmla v0.4s, v19.4s, v24.s[1]
+	WORD  $0x4fb812e8 // fmla v8.4s, v23.4s, v24.s[1]
+	FMOVD 8(R12), F24
+	WORD  $0x4f981241 // fmla v1.4s, v18.4s, v24.s[0]
+	WORD  $0x4f9812c9 // fmla v9.4s, v22.4s, v24.s[0]
+	WORD  $0x4fb81261 // fmla v1.4s, v19.4s, v24.s[1]
+	WORD  $0x4fb812e9 // fmla v9.4s, v23.4s, v24.s[1]
+	FMOVD 8(R13), F24
+	WORD  $0x4f981242 // fmla v2.4s, v18.4s, v24.s[0]
+	WORD  $0x4f9812ca // fmla v10.4s, v22.4s, v24.s[0]
+	WORD  $0x4fb81262 // fmla v2.4s, v19.4s, v24.s[1]
+	WORD  $0x4fb812ea // fmla v10.4s, v23.4s, v24.s[1]
+	FMOVD 8(R14), F24
+	WORD  $0x4f981243 // fmla v3.4s, v18.4s, v24.s[0]
+	WORD  $0x4f9812cb // fmla v11.4s, v22.4s, v24.s[0]
+	WORD  $0x4fb81263 // fmla v3.4s, v19.4s, v24.s[1]
+	WORD  $0x4fb812eb // fmla v11.4s, v23.4s, v24.s[1]
+	FMOVD 8(R15), F24
+	WORD  $0x4f981244 // fmla v4.4s, v18.4s, v24.s[0]
+	WORD  $0x4f9812cc // fmla v12.4s, v22.4s, v24.s[0]
+	WORD  $0x4fb81264 // fmla v4.4s, v19.4s, v24.s[1]
+	WORD  $0x4fb812ec // fmla v12.4s, v23.4s, v24.s[1]
+	FMOVD 8(R19), F24
+	WORD  $0x4f981245 // fmla v5.4s, v18.4s, v24.s[0]
+	WORD  $0x4f9812cd // fmla v13.4s, v22.4s, v24.s[0]
+	WORD  $0x4fb81265 // fmla v5.4s, v19.4s, v24.s[1]
+	WORD  $0x4fb812ed // fmla v13.4s, v23.4s, v24.s[1]
+	FMOVD 8(R20), F24
+	WORD  $0x4f981246 // fmla v6.4s, v18.4s, v24.s[0]
+	WORD  $0x4f9812ce // fmla v14.4s, v22.4s, v24.s[0]
+	WORD  $0x4fb81266 // fmla v6.4s, v19.4s, v24.s[1]
+	WORD  $0x4fb812ee // fmla v14.4s, v23.4s, v24.s[1]
+	FMOVD 8(R21), F24
+	WORD  $0x4f981247 // fmla v7.4s, v18.4s, v24.s[0]
+	WORD  $0x4f9812cf // fmla v15.4s, v22.4s, v24.s[0]
+	WORD  $0x4fb81267 // fmla v7.4s, v19.4s, v24.s[1]
+	WORD  $0x4fb812ef // fmla v15.4s, v23.4s, v24.s[1]
 	ADD   $16, R1
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R6
 	ADD   $16, R7
+	ADD   $16, R5
 	ADD   $16, R8
+	ADD   $16, R4
 	ADD   $16, R9
 	ADD   $16, R10
-	ADD   $16, R11
-	ADD   $16, R3
 	ADD   $16, R12
 	ADD   $16, R13
 	ADD   $16, R14
@@ -186,269 +204,269 @@ tail4:
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one8
-	FMOVD 0(R1), F17
-	TST   $1, R0
-	BEQ   moved9
-	ADD   $8, R1, R22
-	VLD1  (R22), V17.S[2]
-	B     moved9
-
-one8:
-	FMOVS 0(R1), F17
-
-moved9:
-	TST   $2, R0
 	BEQ   one10
-	FMOVD 0(R5), F18
+	FMOVD 0(R1), F16
 	TST   $1, R0
 	BEQ   moved11
-	ADD   $8, R5, R22
-	VLD1  (R22), V18.S[2]
+	ADD   $8, R1, R22
+	VLD1  (R22), V16.S[2]
 	B     moved11
 
 one10:
-	FMOVS 0(R5), F18
+	FMOVS 0(R1), F16
 
 moved11:
 	TST   $2, R0
 	BEQ   one12
-	FMOVD 0(R6), F19
+	FMOVD 0(R3), F17
 	TST   $1, R0
 	BEQ   moved13
-	ADD   $8, R6, R22
-	VLD1  (R22), V19.S[2]
+	ADD   $8, R3, R22
+	VLD1  (R22), V17.S[2]
 	B     moved13
 
 one12:
-	FMOVS 0(R6), F19
+	FMOVS 0(R3), F17
 
 moved13:
 	TST   $2, R0
 	BEQ   one14
-	FMOVD 0(R7), F20
+	FMOVD 0(R6), F18
 	TST   $1, R0
 	BEQ   moved15
-	ADD   $8, R7, R22
-	VLD1  (R22), V20.S[2]
+	ADD   $8, R6, R22
+	VLD1  (R22), V18.S[2]
 	B     moved15
 
 one14:
-	FMOVS 0(R7), F20
+	FMOVS 0(R6), F18
 
 moved15:
-	VZIP2 V18.S4, V17.S4, V21.S4
-	VZIP1 V18.S4, V17.S4, V17.S4
-	VZIP2 V20.S4, V19.S4, V22.S4
-	VZIP1 V20.S4, V19.S4, V19.S4
-	VZIP2 V19.D2, V17.D2, V18.D2
-	VZIP1 V19.D2, V17.D2, V17.D2
-	VZIP1 V22.D2, V21.D2, V19.D2
-	VZIP2 V22.D2, V21.D2, V20.D2
-	FMOVS 0(R3), F16
-	WORD  $0x4f901220 // fmla v0.4s, v17.4s, v16.s[0]
-	FMOVS 0(R12), F16
-	WORD  $0x4f901221 // fmla v1.4s, v17.4s, v16.s[0]
-	FMOVS 0(R13), F16
-	WORD  $0x4f901222 // fmla v2.4s, v17.4s, v16.s[0]
-	FMOVS 0(R14), F16
-	WORD  $0x4f901223 // fmla v3.4s, v17.4s, v16.s[0]
-	FMOVS 0(R15), F16
-	WORD  $0x4f901224 // fmla v4.4s, v17.4s, v16.s[0]
-	FMOVS 0(R19), F16
-	WORD  $0x4f901225 // fmla v5.4s, v17.4s, v16.s[0]
-	FMOVS 0(R20), F16
-	WORD  $0x4f901226 // fmla v6.4s, v17.4s, v16.s[0]
-	FMOVS 0(R21), F16
-	WORD  $0x4f901227 // fmla v7.4s, v17.4s, v16.s[0]
-	CMP   $1, R0
-	BEQ   over7
-	FMOVS 4(R3), F16
-	WORD  $0x4f901240 // fmla v0.4s, v18.4s, v16.s[0]
-	FMOVS 4(R12), F16
-	WORD  $0x4f901241 // fmla v1.4s, v18.4s, v16.s[0]
-	FMOVS 4(R13), F16
-	WORD  $0x4f901242 // fmla v2.4s, v18.4s, v16.s[0]
-	FMOVS 4(R14), F16
-	WORD  $0x4f901243 // fmla v3.4s, v18.4s, v16.s[0]
-	FMOVS 4(R15), F16
-	WORD  $0x4f901244 // fmla v4.4s, v18.4s, v16.s[0]
-	FMOVS 4(R19), F16
-	WORD  $0x4f901245 // fmla v5.4s, v18.4s, v16.s[0]
-	FMOVS 4(R20), F16
-	WORD  $0x4f901246 // fmla v6.4s, v18.4s, v16.s[0]
-	FMOVS 4(R21), F16
-	WORD  $0x4f901247 // fmla v7.4s, v18.4s, v16.s[0]
-	CMP   $2, R0
-	BEQ   over7
-	FMOVS 8(R3), F16
-	WORD  $0x4f901260 // fmla v0.4s, v19.4s, v16.s[0]
-	FMOVS 8(R12), F16
-	WORD  $0x4f901261 // fmla v1.4s, v19.4s, v16.s[0]
-	FMOVS 8(R13), F16
-	WORD  $0x4f901262 // fmla v2.4s, v19.4s, v16.s[0]
-	FMOVS 8(R14), F16
-	WORD  $0x4f901263 // fmla v3.4s, v19.4s, v16.s[0]
-	FMOVS 8(R15), F16
-	WORD  $0x4f901264 // fmla v4.4s, v19.4s, v16.s[0]
-	FMOVS 8(R19), F16
-	WORD  $0x4f901265 // fmla v5.4s, v19.4s, v16.s[0]
-	FMOVS 8(R20), F16
-	WORD  $0x4f901266 // fmla v6.4s, v19.4s, v16.s[0]
-	FMOVS 8(R21), F16
-	WORD  $0x4f901267 // fmla v7.4s, v19.4s, v16.s[0]
-	CMP   $3, R0
-	BEQ   over7
-	FMOVS 12(R3), F16
-	WORD  $0x4f901280 // fmla v0.4s, v20.4s, v16.s[0]
-	FMOVS 12(R12), F16
-	WORD  $0x4f901281 // fmla v1.4s, v20.4s, v16.s[0]
-	FMOVS 12(R13), F16
-	WORD  $0x4f901282 // fmla v2.4s, v20.4s, v16.s[0]
-	FMOVS 12(R14), F16
-	WORD  $0x4f901283 // fmla v3.4s, v20.4s, v16.s[0]
-	FMOVS 12(R15), F16
-	WORD  $0x4f901284 // fmla v4.4s, v20.4s, v16.s[0]
-	FMOVS 12(R19), F16
-	WORD  $0x4f901285 // fmla v5.4s, v20.4s, v16.s[0]
-	FMOVS 12(R20), F16
-	WORD  $0x4f901286 // fmla v6.4s, v20.4s, v16.s[0]
-	FMOVS 12(R21), F16
-	WORD  $0x4f901287 // fmla v7.4s, v20.4s, v16.s[0]
-
-over7:
 	TST   $2, R0
-	BEQ   one17
-	FMOVD 0(R8), F17
+	BEQ   one16
+	FMOVD 0(R7), F19
 	TST   $1, R0
-	BEQ   moved18
-	ADD   $8, R8, R22
-	VLD1  (R22), V17.S[2]
-	B     moved18
+	BEQ   moved17
+	ADD   $8, R7, R22
+	VLD1  (R22), V19.S[2]
+	B     moved17
 
-one17:
-	FMOVS 0(R8), F17
+one16:
+	FMOVS 0(R7), F19
 
-moved18:
+moved17:
+	VZIP2 V17.S4, V16.S4, V20.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V21.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V21.D2, V20.D2, V18.D2
+	VZIP2 V21.D2, V20.D2, V19.D2
+	FMOVS 0(R10), F20
+	WORD  $0x4f941200 // fmla v0.4s, v16.4s, v20.s[0]
+	FMOVS 0(R12), F20
+	WORD  $0x4f941201 // fmla v1.4s, v16.4s, v20.s[0]
+	FMOVS 0(R13), F20
+	WORD  $0x4f941202 // fmla v2.4s, v16.4s, v20.s[0]
+	FMOVS 0(R14), F20
+	WORD  $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
+	FMOVS 0(R15), F20
+	WORD  $0x4f941204 // fmla v4.4s, v16.4s, v20.s[0]
+	FMOVS 0(R19), F20
+	WORD  $0x4f941205 // fmla v5.4s, v16.4s, v20.s[0]
+	FMOVS 0(R20), F20
+	WORD  $0x4f941206 // fmla v6.4s, v16.4s, v20.s[0]
+	FMOVS 0(R21), F20
+	WORD  $0x4f941207 // fmla v7.4s, v16.4s, v20.s[0]
+	CMP   $1, R0
+	BEQ   over9
+	FMOVS 4(R10), F20
+	WORD  $0x4f941220 // fmla v0.4s, v17.4s, v20.s[0]
+	FMOVS 4(R12), F20
+	WORD  $0x4f941221 // fmla v1.4s, v17.4s, v20.s[0]
+	FMOVS 4(R13), F20
+	WORD  $0x4f941222 // fmla v2.4s, v17.4s, v20.s[0]
+	FMOVS 4(R14), F20
+	WORD  $0x4f941223 // fmla v3.4s, v17.4s, v20.s[0]
+	FMOVS 4(R15), F20
+	WORD  $0x4f941224 // fmla v4.4s, v17.4s, v20.s[0]
+	FMOVS 4(R19), F20
+	WORD  $0x4f941225 // fmla v5.4s, v17.4s, v20.s[0]
+	FMOVS 4(R20), F20
+	WORD  $0x4f941226 // fmla v6.4s, v17.4s, v20.s[0]
+	FMOVS 4(R21), F20
+	WORD  $0x4f941227 // fmla v7.4s, v17.4s, v20.s[0]
+	CMP   $2, R0
+	BEQ   over9
+	FMOVS 8(R10), F20
+	WORD  $0x4f941240 // fmla v0.4s, v18.4s, v20.s[0]
+	FMOVS 8(R12), F20
+	WORD  $0x4f941241 // fmla v1.4s, v18.4s, v20.s[0]
+	FMOVS 8(R13), F20
+	WORD  $0x4f941242 // fmla v2.4s, v18.4s, v20.s[0]
+	FMOVS 8(R14), F20
+	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
+	FMOVS 8(R15), F20
+	WORD  $0x4f941244 // fmla v4.4s, v18.4s, v20.s[0]
+	FMOVS 8(R19), F20
+	WORD  $0x4f941245 // fmla v5.4s, v18.4s, v20.s[0]
+	FMOVS 8(R20), F20
+	WORD  $0x4f941246 // fmla v6.4s, v18.4s, v20.s[0]
+	FMOVS 8(R21), F20
+	WORD  $0x4f941247 // fmla v7.4s, v18.4s, v20.s[0]
+	CMP   $3, R0
+	BEQ   over9
+	FMOVS 12(R10), F20
+	WORD  $0x4f941260 // fmla v0.4s, v19.4s, v20.s[0]
+	FMOVS 12(R12), F20
+	WORD  $0x4f941261 // fmla v1.4s, v19.4s, v20.s[0]
+	FMOVS 12(R13), F20
+	WORD  $0x4f941262 // fmla v2.4s, v19.4s, v20.s[0]
+	FMOVS 12(R14), F20
+	WORD  $0x4f941263 // fmla v3.4s, v19.4s, v20.s[0]
+	FMOVS 12(R15), F20
+	WORD  $0x4f941264 // fmla v4.4s, v19.4s, v20.s[0]
+	FMOVS 12(R19), F20
+	WORD  $0x4f941265 // fmla v5.4s, v19.4s, v20.s[0]
+	FMOVS 12(R20), F20
+	WORD  $0x4f941266 // fmla v6.4s, v19.4s, v20.s[0]
+	FMOVS 12(R21), F20
+	WORD  $0x4f941267 // fmla v7.4s, v19.4s, v20.s[0]
+
+over9:
 	TST   $2, R0
 	BEQ   one19
-	FMOVD 0(R9), F18
+	FMOVD 0(R5), F16
 	TST   $1, R0
 	BEQ   moved20
-	ADD   $8, R9, R22
-	VLD1  (R22), V18.S[2]
+	ADD   $8, R5, R22
+	VLD1  (R22), V16.S[2]
 	B     moved20
 
 one19:
-	FMOVS 0(R9), F18
+	FMOVS 0(R5), F16
 
 moved20:
 	TST   $2, R0
 	BEQ   one21
-	FMOVD 0(R10), F19
+	FMOVD 0(R8), F17
 	TST   $1, R0
 	BEQ   moved22
-	ADD   $8, R10, R22
-	VLD1  (R22), V19.S[2]
+	ADD   $8, R8, R22
+	VLD1  (R22), V17.S[2]
 	B     moved22
 
 one21:
-	FMOVS 0(R10), F19
+	FMOVS 0(R8), F17
 
 moved22:
 	TST   $2, R0
 	BEQ   one23
-	FMOVD 0(R11), F20
+	FMOVD 0(R4), F18
 	TST   $1, R0
 	BEQ   moved24
-	ADD   $8, R11, R22
-	VLD1  (R22), V20.S[2]
+	ADD   $8, R4, R22
+	VLD1  (R22), V18.S[2]
 	B     moved24
 
 one23:
-	FMOVS 0(R11), F20
+	FMOVS 0(R4), F18
 
 moved24:
-	VZIP2 V18.S4, V17.S4, V21.S4
-	VZIP1 V18.S4, V17.S4, V17.S4
-	VZIP2 V20.S4, V19.S4, V22.S4
-	VZIP1 V20.S4, V19.S4, V19.S4
-	VZIP2 V19.D2, V17.D2, V18.D2
-	VZIP1 V19.D2, V17.D2, V17.D2
-	VZIP1 V22.D2, V21.D2, V19.D2
-	VZIP2 V22.D2, V21.D2, V20.D2
-	FMOVS 0(R3), F16
-	WORD  $0x4f901228 // fmla v8.4s, v17.4s, v16.s[0]
-	FMOVS 0(R12), F16
-	WORD  $0x4f901229 // fmla v9.4s, v17.4s, v16.s[0]
-	FMOVS 0(R13), F16
-	WORD  $0x4f90122a // fmla v10.4s, v17.4s, v16.s[0]
-	FMOVS 0(R14), F16
-	WORD  $0x4f90122b // fmla v11.4s, v17.4s, v16.s[0]
-	FMOVS 0(R15), F16
-	WORD  $0x4f90122c // fmla v12.4s, v17.4s, v16.s[0]
-	FMOVS 0(R19), F16
-	WORD  $0x4f90122d // fmla v13.4s, v17.4s, v16.s[0]
-	FMOVS 0(R20), F16
-	WORD  $0x4f90122e // fmla v14.4s, v17.4s, v16.s[0]
-	FMOVS 0(R21), F16
-	WORD  $0x4f90122f // fmla v15.4s, v17.4s, v16.s[0]
-	CMP   $1, R0
-	BEQ   over16
-	FMOVS 4(R3), F16
-	WORD  $0x4f901248 // fmla v8.4s, v18.4s, v16.s[0]
-	FMOVS 4(R12), F16
-	WORD  $0x4f901249 // fmla v9.4s, v18.4s, v16.s[0]
-	FMOVS 4(R13), F16
-	WORD  $0x4f90124a // fmla v10.4s, v18.4s, v16.s[0]
-	FMOVS 4(R14), F16
-	WORD  $0x4f90124b // fmla v11.4s, v18.4s, v16.s[0]
-	FMOVS 4(R15), F16
-	WORD  $0x4f90124c // fmla v12.4s, v18.4s, v16.s[0]
-	FMOVS 4(R19), F16
-	WORD  $0x4f90124d // fmla v13.4s, v18.4s, v16.s[0]
-	FMOVS 4(R20), F16
-	WORD  $0x4f90124e // fmla v14.4s, v18.4s, v16.s[0]
-	FMOVS 4(R21), F16
-	WORD  $0x4f90124f // fmla v15.4s, v18.4s, v16.s[0]
-	CMP   $2, R0
-	BEQ   over16
-	FMOVS 8(R3), F16
-	WORD  $0x4f901268 // fmla v8.4s, v19.4s, v16.s[0]
-	FMOVS 8(R12), F16
-	WORD  $0x4f901269 // fmla v9.4s, v19.4s, v16.s[0]
-	FMOVS 8(R13), F16
-	WORD  $0x4f90126a // fmla v10.4s, v19.4s, v16.s[0]
-	FMOVS 8(R14), F16
-	WORD  $0x4f90126b // fmla v11.4s, v19.4s, v16.s[0]
-	FMOVS 8(R15), F16
-	WORD  $0x4f90126c // fmla v12.4s, v19.4s, v16.s[0]
-	FMOVS 8(R19), F16
-	WORD  $0x4f90126d // fmla v13.4s, v19.4s, v16.s[0]
-	FMOVS 8(R20), F16
-	WORD  $0x4f90126e // fmla v14.4s, v19.4s, v16.s[0]
-	FMOVS 8(R21), F16
-	WORD  $0x4f90126f // fmla v15.4s, v19.4s, v16.s[0]
-	CMP   $3, R0
-	BEQ   over16
-	FMOVS 12(R3), F16
-	WORD  $0x4f901288 // fmla v8.4s, v20.4s, v16.s[0]
-	FMOVS 12(R12), F16
-	WORD  $0x4f901289 // fmla v9.4s, v20.4s, v16.s[0]
-	FMOVS 12(R13), F16
-	WORD  $0x4f90128a // fmla v10.4s, v20.4s, v16.s[0]
-	FMOVS 12(R14), F16
-	WORD  $0x4f90128b // fmla v11.4s, v20.4s, v16.s[0]
-	FMOVS 12(R15), F16
-	WORD  $0x4f90128c // fmla v12.4s, v20.4s, v16.s[0]
-	FMOVS 12(R19), F16
-	WORD  $0x4f90128d // fmla v13.4s, v20.4s, v16.s[0]
-	FMOVS 12(R20), F16
-	WORD  $0x4f90128e // fmla v14.4s, v20.4s, v16.s[0]
-	FMOVS 12(R21), F16
-	WORD  $0x4f90128f // fmla v15.4s, v20.4s, v16.s[0]
+	TST   $2, R0
+	BEQ   one25
+	FMOVD 0(R9), F19
+	TST   $1, R0
+	BEQ   moved26
+	ADD   $8, R9, R22
+	VLD1  (R22), V19.S[2]
+	B     moved26
 
-over16:
+one25:
+	FMOVS 0(R9), F19
+
+moved26:
+	VZIP2 V17.S4, V16.S4, V20.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V21.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V21.D2, V20.D2, V18.D2
+	VZIP2 V21.D2, V20.D2, V19.D2
+	FMOVS 0(R10), F20
+	WORD  $0x4f941208 // fmla v8.4s, v16.4s, v20.s[0]
+	FMOVS 0(R12), F20
+	WORD  $0x4f941209 // fmla v9.4s, v16.4s, v20.s[0]
+	FMOVS 0(R13), F20
+	WORD  $0x4f94120a // fmla v10.4s, v16.4s, v20.s[0]
+	FMOVS 0(R14), F20
+	WORD  $0x4f94120b // fmla v11.4s, v16.4s, v20.s[0]
+	FMOVS 0(R15), F20
+	WORD  $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
+	FMOVS 0(R19), F20
+	WORD  $0x4f94120d // fmla v13.4s, v16.4s, v20.s[0]
+	FMOVS 0(R20), F20
+	WORD  $0x4f94120e // fmla v14.4s, v16.4s, v20.s[0]
+	FMOVS 0(R21), F20
+	WORD  $0x4f94120f // fmla v15.4s, v16.4s, v20.s[0]
+	CMP   $1, R0
+	BEQ   over18
+	FMOVS 4(R10), F20
+	WORD  $0x4f941228 // fmla v8.4s, v17.4s, v20.s[0]
+	FMOVS 4(R12), F20
+	WORD  $0x4f941229 // fmla v9.4s, v17.4s, v20.s[0]
+	FMOVS 4(R13), F20
+	WORD  $0x4f94122a // fmla v10.4s, v17.4s, v20.s[0]
+	FMOVS 4(R14), F20
+	WORD  $0x4f94122b // fmla v11.4s, v17.4s, v20.s[0]
+	FMOVS 4(R15), F20
+	WORD  $0x4f94122c // fmla v12.4s, v17.4s, v20.s[0]
+	FMOVS 4(R19), F20
+	WORD  $0x4f94122d // fmla v13.4s, v17.4s, v20.s[0]
+	FMOVS 4(R20), F20
+	WORD  $0x4f94122e // fmla v14.4s, v17.4s, v20.s[0]
+	FMOVS 4(R21), F20
+	WORD  $0x4f94122f // fmla v15.4s, v17.4s, v20.s[0]
+	CMP   $2, R0
+	BEQ   over18
+	FMOVS 8(R10), F20
+	WORD  $0x4f941248 // fmla v8.4s, v18.4s, v20.s[0]
+	FMOVS 8(R12), F20
+	WORD  $0x4f941249 // fmla v9.4s, v18.4s, v20.s[0]
+	FMOVS 8(R13), F20
+	WORD  $0x4f94124a // fmla v10.4s, v18.4s, v20.s[0]
+	FMOVS 8(R14), F20
+	WORD  $0x4f94124b // fmla v11.4s, v18.4s, v20.s[0]
+	FMOVS 8(R15), F20
+	WORD  $0x4f94124c // fmla v12.4s, v18.4s, v20.s[0]
+	FMOVS 8(R19), F20
+	WORD  $0x4f94124d // fmla v13.4s, v18.4s, v20.s[0]
+	FMOVS 8(R20), F20
+	WORD  $0x4f94124e // fmla v14.4s, v18.4s, v20.s[0]
+	FMOVS 8(R21), F20
+	WORD  $0x4f94124f // fmla v15.4s, v18.4s, v20.s[0]
+	CMP   $3, R0
+	BEQ   over18
+	FMOVS 12(R10), F20
+	WORD  $0x4f941268 // fmla v8.4s, v19.4s, v20.s[0]
+	FMOVS 12(R12), F20
+	WORD  $0x4f941269 // fmla v9.4s, v19.4s, v20.s[0]
+	FMOVS 12(R13), F20
+	WORD  $0x4f94126a // fmla v10.4s, v19.4s, v20.s[0]
+	FMOVS 12(R14), F20
+	WORD  $0x4f94126b // fmla v11.4s, v19.4s, v20.s[0]
+	FMOVS 12(R15), F20
+	WORD  $0x4f94126c // fmla v12.4s, v19.4s, v20.s[0]
+	FMOVS 12(R19), F20
+	WORD  $0x4f94126d // fmla v13.4s, v19.4s, v20.s[0]
+	FMOVS 12(R20), F20
+	WORD  $0x4f94126e // fmla v14.4s, v19.4s, v20.s[0]
+	FMOVS 12(R21), F20
+	WORD  $0x4f94126f // fmla v15.4s, v19.4s, v20.s[0]
+
+over18:
 end5:
 	VMOVI $0, V16.B16
 	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
@@ -469,58 +487,113 @@ end5:
 	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
+	MOVD  $4, R3
+	MOVD  cols+56(FP), R4
+	SUB   $2, R4
+	MOVD  $6, R5
+	CMP   $6, R4
+	BGE   inside27
+	MOVD  R4, R5
+
+inside27:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $4, R6
+	CMP  $4, R4
+	BGE  inside28
+	MOVD R4, R6
+
+inside28:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $2, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R4, R8
 	ADD   R2, R8, R9
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 0(R5)
-	FMOVQ F4, 0(R6)
-	FMOVQ F5, 0(R7)
-	FMOVQ F6, 0(R8)
-	FMOVQ F7, 0(R9)
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R7, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	ADD   R2, R19, R20
+	ADD   R2, R20, R21
+	ADD   R2, R21, R22
+	ADD   R2, R22, R23
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R4)
+	VST1  V1.D[1], (R14)
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R15)
+	FMOVD F3, 0(R9)
+	VST1  V3.D[1], (R19)
+	FMOVD F4, 0(R10)
+	VST1  V4.D[1], (R20)
+	FMOVD F5, 0(R11)
+	VST1  V5.D[1], (R21)
+	FMOVD F6, 0(R12)
+	VST1  V6.D[1], (R22)
+	FMOVD F7, 0(R13)
+	VST1  V7.D[1], (R23)
+	ADD   R2, R6, R4
+	ADD   R2, R4, R8
 	ADD   R2, R8, R9
-	FMOVQ F8, 16(R1)
-	FMOVQ F9, 16(R3)
-	FMOVQ F10, 16(R4)
-	FMOVQ F11, 16(R5)
-	FMOVQ F12, 16(R6)
-	FMOVQ F13, 16(R7)
-	FMOVQ F14, 16(R8)
-	FMOVQ F15, 16(R9)
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R5, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	ADD   R2, R19, R20
+	ADD   R2, R20, R21
+	ADD   R2, R21, R22
+	ADD   R2, R22, R23
+	FMOVD F8, 0(R6)
+	VST1  V8.D[1], (R5)
+	FMOVD F9, 0(R4)
+	VST1  V9.D[1], (R14)
+	FMOVD F10, 0(R8)
+	VST1  V10.D[1], (R15)
+	FMOVD F11, 0(R9)
+	VST1  V11.D[1], (R19)
+	FMOVD F12, 0(R10)
+	VST1  V12.D[1], (R20)
+	FMOVD F13, 0(R11)
+	VST1  V13.D[1], (R21)
+	FMOVD F14, 0(R12)
+	VST1  V14.D[1], (R22)
+	FMOVD F15, 0(R13)
+	VST1  V15.D[1], (R23)
 
 	// the next 8 inputs
-	ADD  $32, R1
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
-	CMP  $8, R1
+	CMP  $5, R1
 	BGE  block2
 
 done6:
 	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLT  done29
+	CMP  $0, R1
+	BLE  done33
 
-block25:
+block29:
 	// 8×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -532,89 +605,106 @@ block25:
 	VMOVI $0, V7.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R4, R3, R8
-	ADD   R4, R8, R9
-	ADD   R4, R9, R10
-	ADD   R4, R10, R11
-	ADD   R4, R11, R12
-	ADD   R4, R12, R13
-	ADD   R4, R13, R14
-	CMP   $4, R0
-	BLT   tail27
+	MOVD  cols+56(FP), R3
+	SUB   $2, R3
+	MOVD  $2, R4
+	CMP   $2, R3
+	BGE   inside34
+	MOVD  R3, R4
 
-square26:
+inside34:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside35
+	MOVD R3, R5
+
+inside35:
+	MUL  R2, R5
+	ADD  R1, R5
+	ADD  R2, R5, R1
+	ADD  R2, R4, R3
+	MOVD dz+16(FP), R6
+	MOVD lddz+24(FP), R7
+	MOVD n+64(FP), R0
+	ADD  R7, R6, R8
+	ADD  R7, R8, R9
+	ADD  R7, R9, R10
+	ADD  R7, R10, R11
+	ADD  R7, R11, R12
+	ADD  R7, R12, R13
+	ADD  R7, R13, R14
+	CMP  $4, R0
+	BLT  tail31
+
+square30:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R5), F8
 	FMOVQ 0(R1), F9
-	FMOVQ 0(R5), F10
-	FMOVQ 0(R6), F11
-	FMOVQ 0(R7), F12
-	VZIP2 V10.S4, V9.S4, V13.S4
-	VZIP1 V10.S4, V9.S4, V9.S4
-	VZIP2 V12.S4, V11.S4, V14.S4
-	VZIP1 V12.S4, V11.S4, V11.S4
-	VZIP2 V11.D2, V9.D2, V10.D2
-	VZIP1 V11.D2, V9.D2, V9.D2
-	VZIP1 V14.D2, V13.D2, V11.D2
-	VZIP2 V14.D2, V13.D2, V12.D2
-	FMOVD 0(R3), F8
-	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
-	WORD  $0x4fa81140 // fmla v0.4s, v10.4s, v8.s[1]
-	FMOVD 0(R8), F8
-	WORD  $0x4f881121 // fmla v1.4s, v9.4s, v8.s[0]
-	WORD  $0x4fa81141 // fmla v1.4s, v10.4s, v8.s[1]
-	FMOVD 0(R9), F8
-	WORD  $0x4f881122 // fmla v2.4s, v9.4s, v8.s[0]
-	WORD  $0x4fa81142 // fmla v2.4s, v10.4s, v8.s[1]
-	FMOVD 0(R10), F8
-	WORD  $0x4f881123 // fmla v3.4s, v9.4s, v8.s[0]
-	WORD  $0x4fa81143 // fmla v3.4s, v10.4s, v8.s[1]
-	FMOVD 0(R11), F8
-	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
-	WORD  $0x4fa81144 // fmla v4.4s, v10.4s, v8.s[1]
-	FMOVD 0(R12), F8
-	WORD  $0x4f881125 // fmla v5.4s, v9.4s, v8.s[0]
-	WORD  $0x4fa81145 // fmla v5.4s, v10.4s, v8.s[1]
-	FMOVD 0(R13), F8
-	WORD  $0x4f881126 // fmla v6.4s, v9.4s, v8.s[0]
-	WORD  $0x4fa81146 // fmla v6.4s, v10.4s, v8.s[1]
-	FMOVD 0(R14), F8
-	WORD  $0x4f881127 // fmla v7.4s, v9.4s, v8.s[0]
-	WORD  $0x4fa81147 // fmla v7.4s, v10.4s, v8.s[1]
-	FMOVD 8(R3), F8
-	WORD  $0x4f881160 // fmla v0.4s, v11.4s, v8.s[0]
-	WORD  $0x4fa81180 // fmla v0.4s, v12.4s, v8.s[1]
-	FMOVD 8(R8), F8
-	WORD  $0x4f881161 // fmla v1.4s, v11.4s, v8.s[0]
-	WORD  $0x4fa81181 // fmla v1.4s, v12.4s, v8.s[1]
-	FMOVD 8(R9), F8
-	WORD  $0x4f881162 // fmla v2.4s, v11.4s, v8.s[0]
-	WORD  $0x4fa81182 // fmla v2.4s, v12.4s, v8.s[1]
-	FMOVD 8(R10), F8
-	WORD  $0x4f881163 // fmla v3.4s, v11.4s, v8.s[0]
-	WORD  $0x4fa81183 // fmla v3.4s, v12.4s, v8.s[1]
-	FMOVD 8(R11), F8
-	WORD  $0x4f881164 // fmla v4.4s, v11.4s, v8.s[0]
-	WORD  $0x4fa81184 // fmla v4.4s, v12.4s, v8.s[1]
-	FMOVD 8(R12), F8
-	WORD  $0x4f881165 // fmla v5.4s, v11.4s, v8.s[0]
-	WORD  $0x4fa81185 // fmla v5.4s, v12.4s, v8.s[1]
-	FMOVD 8(R13), F8
-	WORD  $0x4f881166 // fmla v6.4s, v11.4s, v8.s[0]
-	WORD  $0x4fa81186 // fmla v6.4s, v12.4s, v8.s[1]
-	FMOVD 8(R14), F8
-	WORD  $0x4f881167 // fmla v7.4s, v11.4s, v8.s[0]
-	WORD  $0x4fa81187 // fmla v7.4s, v12.4s, v8.s[1]
-	ADD   $16, R1
+	FMOVQ 0(R4), F10
+	FMOVQ 0(R3), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVD 0(R6), F12
+	WORD  $0x4f8c1100 // fmla v0.4s, v8.4s, v12.s[0]
+	WORD  $0x4fac1120 // fmla v0.4s, v9.4s, v12.s[1]
+	FMOVD 0(R8), F12
+	WORD  $0x4f8c1101 // fmla v1.4s, v8.4s, v12.s[0]
+	WORD  $0x4fac1121 // fmla v1.4s, v9.4s, v12.s[1]
+	FMOVD 0(R9), F12
+	WORD  $0x4f8c1102 // fmla v2.4s, v8.4s, v12.s[0]
+	WORD  $0x4fac1122 // fmla v2.4s, v9.4s, v12.s[1]
+	FMOVD 0(R10), F12
+	WORD  $0x4f8c1103 // fmla v3.4s, v8.4s, v12.s[0]
+	WORD  $0x4fac1123 // fmla v3.4s, v9.4s, v12.s[1]
+	FMOVD 0(R11), F12
+	WORD  $0x4f8c1104 // fmla v4.4s, v8.4s, v12.s[0]
+	WORD  $0x4fac1124 // fmla v4.4s, v9.4s, v12.s[1]
+	FMOVD 0(R12), F12
+	WORD  $0x4f8c1105 // fmla v5.4s, v8.4s, v12.s[0]
+	WORD  $0x4fac1125 // fmla v5.4s, v9.4s, v12.s[1]
+	FMOVD 0(R13), F12
+	WORD  $0x4f8c1106 // fmla v6.4s, v8.4s, v12.s[0]
+	WORD  $0x4fac1126 // fmla v6.4s, v9.4s, v12.s[1]
+	FMOVD 0(R14), F12
+	WORD  $0x4f8c1107 // fmla v7.4s, v8.4s, v12.s[0]
+	WORD  $0x4fac1127 // fmla v7.4s, v9.4s, v12.s[1]
+	FMOVD 8(R6), F12
+	WORD  $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
+	WORD  $0x4fac1160 // fmla v0.4s, v11.4s, v12.s[1]
+	FMOVD 8(R8), F12
+	WORD  $0x4f8c1141 // fmla v1.4s, v10.4s, v12.s[0]
+	WORD  $0x4fac1161 // fmla v1.4s, v11.4s, v12.s[1]
+	FMOVD 8(R9), F12
+	WORD  $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
+	WORD  $0x4fac1162 // fmla v2.4s, v11.4s, v12.s[1]
+	FMOVD 8(R10), F12
+	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
+	WORD  $0x4fac1163 // fmla v3.4s, v11.4s, v12.s[1]
+	FMOVD 8(R11), F12
+	WORD  $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	WORD  $0x4fac1164 // fmla v4.4s, v11.4s, v12.s[1]
+	FMOVD 8(R12), F12
+	WORD  $0x4f8c1145 // fmla v5.4s, v10.4s, v12.s[0]
+	WORD  $0x4fac1165 // fmla v5.4s, v11.4s, v12.s[1]
+	FMOVD 8(R13), F12
+	WORD  $0x4f8c1146 // fmla v6.4s, v10.4s, v12.s[0]
+	WORD  $0x4fac1166 // fmla v6.4s, v11.4s, v12.s[1]
+	FMOVD 8(R14), F12
+	WORD  $0x4f8c1147 // fmla v7.4s, v10.4s, v12.s[0]
+	WORD  $0x4fac1167 // fmla v7.4s, v11.4s, v12.s[1]
 	ADD   $16, R5
-	ADD   $16, R6
-	ADD   $16, R7
+	ADD   $16, R1
+	ADD   $16, R4
 	ADD   $16, R3
+	ADD   $16, R6
 	ADD   $16, R8
 	ADD   $16, R9
 	ADD   $16, R10
@@ -624,146 +714,146 @@ square26:
 	ADD   $16, R14
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square26
+	BGE   square30
 
-tail27:
+tail31:
 	CMP $0, R0
-	BLE end28
+	BLE end32
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one31
-	FMOVD 0(R1), F9
-	TST   $1, R0
-	BEQ   moved32
-	ADD   $8, R1, R15
-	VLD1  (R15), V9.S[2]
-	B     moved32
-
-one31:
-	FMOVS 0(R1), F9
-
-moved32:
-	TST   $2, R0
-	BEQ   one33
-	FMOVD 0(R5), F10
-	TST   $1, R0
-	BEQ   moved34
-	ADD   $8, R5, R15
-	VLD1  (R15), V10.S[2]
-	B     moved34
-
-one33:
-	FMOVS 0(R5), F10
-
-moved34:
-	TST   $2, R0
-	BEQ   one35
-	FMOVD 0(R6), F11
-	TST   $1, R0
-	BEQ   moved36
-	ADD   $8, R6, R15
-	VLD1  (R15), V11.S[2]
-	B     moved36
-
-one35:
-	FMOVS 0(R6), F11
-
-moved36:
-	TST   $2, R0
 	BEQ   one37
-	FMOVD 0(R7), F12
+	FMOVD 0(R5), F8
 	TST   $1, R0
 	BEQ   moved38
-	ADD   $8, R7, R15
-	VLD1  (R15), V12.S[2]
+	ADD   $8, R5, R15
+	VLD1  (R15), V8.S[2]
 	B     moved38
 
 one37:
-	FMOVS 0(R7), F12
+	FMOVS 0(R5), F8
 
 moved38:
-	VZIP2 V10.S4, V9.S4, V13.S4
-	VZIP1 V10.S4, V9.S4, V9.S4
-	VZIP2 V12.S4, V11.S4, V14.S4
-	VZIP1 V12.S4, V11.S4, V11.S4
-	VZIP2 V11.D2, V9.D2, V10.D2
-	VZIP1 V11.D2, V9.D2, V9.D2
-	VZIP1 V14.D2, V13.D2, V11.D2
-	VZIP2 V14.D2, V13.D2, V12.D2
-	FMOVS 0(R3), F8
-	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
-	FMOVS 0(R8), F8
-	WORD  $0x4f881121 // fmla v1.4s, v9.4s, v8.s[0]
-	FMOVS 0(R9), F8
-	WORD  $0x4f881122 // fmla v2.4s, v9.4s, v8.s[0]
-	FMOVS 0(R10), F8
-	WORD  $0x4f881123 // fmla v3.4s, v9.4s, v8.s[0]
-	FMOVS 0(R11), F8
-	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
-	FMOVS 0(R12), F8
-	WORD  $0x4f881125 // fmla v5.4s, v9.4s, v8.s[0]
-	FMOVS 0(R13), F8
-	WORD  $0x4f881126 // fmla v6.4s, v9.4s, v8.s[0]
-	FMOVS 0(R14), F8
-	WORD  $0x4f881127 // fmla v7.4s, v9.4s, v8.s[0]
-	CMP   $1, R0
-	BEQ   over30
-	FMOVS 4(R3), F8
-	WORD  $0x4f881140 // fmla v0.4s, v10.4s, v8.s[0]
-	FMOVS 4(R8), F8
-	WORD  $0x4f881141 // fmla v1.4s, v10.4s, v8.s[0]
-	FMOVS 4(R9), F8
-	WORD  $0x4f881142 // fmla v2.4s, v10.4s, v8.s[0]
-	FMOVS 4(R10), F8
-	WORD  $0x4f881143 // fmla v3.4s, v10.4s, v8.s[0]
-	FMOVS 4(R11), F8
-	WORD  $0x4f881144 // fmla v4.4s, v10.4s, v8.s[0]
-	FMOVS 4(R12), F8
-	WORD  $0x4f881145 // fmla v5.4s, v10.4s, v8.s[0]
-	FMOVS 4(R13), F8
-	WORD  $0x4f881146 // fmla v6.4s, v10.4s, v8.s[0]
-	FMOVS 4(R14), F8
-	WORD  $0x4f881147 // fmla v7.4s, v10.4s, v8.s[0]
-	CMP   $2, R0
-	BEQ   over30
-	FMOVS 8(R3), F8
-	WORD  $0x4f881160 // fmla v0.4s, v11.4s, v8.s[0]
-	FMOVS 8(R8), F8
-	WORD  $0x4f881161 // fmla v1.4s, v11.4s, v8.s[0]
-	FMOVS 8(R9), F8
-	WORD  $0x4f881162 // fmla v2.4s, v11.4s, v8.s[0]
-	FMOVS 8(R10), F8
-	WORD  $0x4f881163 // fmla v3.4s, v11.4s, v8.s[0]
-	FMOVS 8(R11), F8
-	WORD  $0x4f881164 // fmla v4.4s, v11.4s, v8.s[0]
-	FMOVS 8(R12), F8
-	WORD  $0x4f881165 // fmla v5.4s, v11.4s, v8.s[0]
-	FMOVS 8(R13), F8
-	WORD  $0x4f881166 // fmla v6.4s, v11.4s, v8.s[0]
-	FMOVS 8(R14), F8
-	WORD  $0x4f881167 // fmla v7.4s, v11.4s, v8.s[0]
-	CMP   $3, R0
-	BEQ   over30
-	FMOVS 12(R3), F8
-	WORD  $0x4f881180 // fmla v0.4s, v12.4s, v8.s[0]
-	FMOVS 12(R8), F8
-	WORD  $0x4f881181 // fmla v1.4s, v12.4s, v8.s[0]
-	FMOVS 12(R9), F8
-	WORD  $0x4f881182 // fmla v2.4s, v12.4s, v8.s[0]
-	FMOVS 12(R10), F8
-	WORD  $0x4f881183 // fmla v3.4s, v12.4s, v8.s[0]
-	FMOVS 12(R11), F8
-	WORD  $0x4f881184 // fmla v4.4s, v12.4s, v8.s[0]
-	FMOVS 12(R12), F8
-	WORD  $0x4f881185 // fmla v5.4s, v12.4s, v8.s[0]
-	FMOVS 12(R13), F8
-	WORD  $0x4f881186 // fmla v6.4s, v12.4s, v8.s[0]
-	FMOVS 12(R14), F8
-	WORD  $0x4f881187 // fmla v7.4s, v12.4s, v8.s[0]
+	TST   $2, R0
+	BEQ   one39
+	FMOVD 0(R1), F9
+	TST   $1, R0
+	BEQ   moved40
+	ADD   $8, R1, R15
+	VLD1  (R15), V9.S[2]
+	B     moved40
 
-over30:
-end28:
+one39:
+	FMOVS 0(R1), F9
+
+moved40:
+	TST   $2, R0
+	BEQ   one41
+	FMOVD 0(R4), F10
+	TST   $1, R0
+	BEQ   moved42
+	ADD   $8, R4, R15
+	VLD1  (R15), V10.S[2]
+	B     moved42
+
+one41:
+	FMOVS 0(R4), F10
+
+moved42:
+	TST   $2, R0
+	BEQ   one43
+	FMOVD 0(R3), F11
+	TST   $1, R0
+	BEQ   moved44
+	ADD   $8, R3, R15
+	VLD1  (R15), V11.S[2]
+	B     moved44
+
+one43:
+	FMOVS 0(R3), F11
+
+moved44:
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVS 0(R6), F12
+	WORD  $0x4f8c1100 // fmla v0.4s, v8.4s, v12.s[0]
+	FMOVS 0(R8), F12
+	WORD  $0x4f8c1101 // fmla v1.4s, v8.4s, v12.s[0]
+	FMOVS 0(R9), F12
+	WORD  $0x4f8c1102 // fmla v2.4s, v8.4s, v12.s[0]
+	FMOVS 0(R10), F12
+	WORD  $0x4f8c1103 // fmla v3.4s, v8.4s, v12.s[0]
+	FMOVS 0(R11), F12
+	WORD  $0x4f8c1104 // fmla v4.4s, v8.4s, v12.s[0]
+	FMOVS 0(R12), F12
+	WORD  $0x4f8c1105 // fmla v5.4s, v8.4s, v12.s[0]
+	FMOVS 0(R13), F12
+	WORD  $0x4f8c1106 // fmla v6.4s, v8.4s, v12.s[0]
+	FMOVS 0(R14), F12
+	WORD  $0x4f8c1107 // fmla v7.4s, v8.4s, v12.s[0]
+	CMP   $1, R0
+	BEQ   over36
+	FMOVS 4(R6), F12
+	WORD  $0x4f8c1120 // fmla v0.4s, v9.4s, v12.s[0]
+	FMOVS 4(R8), F12
+	WORD  $0x4f8c1121 // fmla v1.4s, v9.4s, v12.s[0]
+	FMOVS 4(R9), F12
+	WORD  $0x4f8c1122 // fmla v2.4s, v9.4s, v12.s[0]
+	FMOVS 4(R10), F12
+	WORD  $0x4f8c1123 // fmla v3.4s, v9.4s, v12.s[0]
+	FMOVS 4(R11), F12
+	WORD  $0x4f8c1124 // fmla v4.4s, v9.4s, v12.s[0]
+	FMOVS 4(R12), F12
+	WORD  $0x4f8c1125 // fmla v5.4s, v9.4s, v12.s[0]
+	FMOVS 4(R13), F12
+	WORD  $0x4f8c1126 // fmla v6.4s, v9.4s, v12.s[0]
+	FMOVS 4(R14), F12
+	WORD  $0x4f8c1127 // fmla v7.4s, v9.4s, v12.s[0]
+	CMP   $2, R0
+	BEQ   over36
+	FMOVS 8(R6), F12
+	WORD  $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
+	FMOVS 8(R8), F12
+	WORD  $0x4f8c1141 // fmla v1.4s, v10.4s, v12.s[0]
+	FMOVS 8(R9), F12
+	WORD  $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
+	FMOVS 8(R10), F12
+	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
+	FMOVS 8(R11), F12
+	WORD  $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	FMOVS 8(R12), F12
+	WORD  $0x4f8c1145 // fmla v5.4s, v10.4s, v12.s[0]
+	FMOVS 8(R13), F12
+	WORD  $0x4f8c1146 // fmla v6.4s, v10.4s, v12.s[0]
+	FMOVS 8(R14), F12
+	WORD  $0x4f8c1147 // fmla v7.4s, v10.4s, v12.s[0]
+	CMP   $3, R0
+	BEQ   over36
+	FMOVS 12(R6), F12
+	WORD  $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	FMOVS 12(R8), F12
+	WORD  $0x4f8c1161 // fmla v1.4s, v11.4s, v12.s[0]
+	FMOVS 12(R9), F12
+	WORD  $0x4f8c1162 // fmla v2.4s, v11.4s, v12.s[0]
+	FMOVS 12(R10), F12
+	WORD  $0x4f8c1163 // fmla v3.4s, v11.4s, v12.s[0]
+	FMOVS 12(R11), F12
+	WORD  $0x4f8c1164 // fmla v4.4s, v11.4s, v12.s[0]
+	FMOVS 12(R12), F12
+	WORD  $0x4f8c1165 // fmla v5.4s, v11.4s, v12.s[0]
+	FMOVS 12(R13), F12
+	WORD  $0x4f8c1166 // fmla v6.4s, v11.4s, v12.s[0]
+	FMOVS 12(R14), F12
+	WORD  $0x4f8c1167 // fmla v7.4s, v11.4s, v12.s[0]
+
+over36:
+end32:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -775,49 +865,86 @@ end28:
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
+	MOVD  $4, R3
+	MOVD  cols+56(FP), R4
+	SUB   $2, R4
+	MOVD  $2, R5
+	CMP   $2, R4
+	BGE   inside45
+	MOVD  R4, R5
+
+inside45:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside46
+	MOVD R4, R6
+
+inside46:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R1, R4
+	ADD   R2, R4, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 0(R5)
-	FMOVQ F4, 0(R6)
-	FMOVQ F5, 0(R7)
-	FMOVQ F6, 0(R8)
-	FMOVQ F7, 0(R9)
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R5, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	ADD   R2, R19, R20
+	ADD   R2, R20, R21
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	FMOVD F1, 0(R1)
+	VST1  V1.D[1], (R12)
+	FMOVD F2, 0(R4)
+	VST1  V2.D[1], (R13)
+	FMOVD F3, 0(R7)
+	VST1  V3.D[1], (R14)
+	FMOVD F4, 0(R8)
+	VST1  V4.D[1], (R15)
+	FMOVD F5, 0(R9)
+	VST1  V5.D[1], (R19)
+	FMOVD F6, 0(R10)
+	VST1  V6.D[1], (R20)
+	FMOVD F7, 0(R11)
+	VST1  V7.D[1], (R21)
 
 	// the next 4 inputs
-	ADD  $16, R1
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $4, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
-	CMP  $4, R1
-	BGE  block25
+	CMP  $1, R1
+	BGE  block29
 
-done29:
+done33:
 	RET
 
 fewer1:
 	CMP  $7, R0
-	BNE  fewer39
+	BNE  fewer47
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $8, R1
-	BLT  done44
+	CMP  $4, R1
+	BLE  done52
 
-block40:
+block48:
 	// 7×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -835,130 +962,148 @@ block40:
 	VMOVI $0, V13.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	ADD   R2, R10, R11
-	ADD   R4, R3, R12
-	ADD   R4, R12, R13
-	ADD   R4, R13, R14
-	ADD   R4, R14, R15
-	ADD   R4, R15, R19
-	ADD   R4, R19, R20
-	CMP   $4, R0
-	BLT   tail42
+	MOVD  cols+56(FP), R3
+	SUB   $2, R3
+	MOVD  $6, R4
+	CMP   $6, R3
+	BGE   inside53
+	MOVD  R3, R4
 
-square41:
+inside53:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $4, R5
+	CMP  $4, R3
+	BGE  inside54
+	MOVD R3, R5
+
+inside54:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $2, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	ADD  R2, R1, R3
+	ADD  R2, R6, R7
+	ADD  R2, R5, R8
+	ADD  R2, R4, R9
+	MOVD dz+16(FP), R10
+	MOVD lddz+24(FP), R11
+	MOVD n+64(FP), R0
+	ADD  R11, R10, R12
+	ADD  R11, R12, R13
+	ADD  R11, R13, R14
+	ADD  R11, R14, R15
+	ADD  R11, R15, R19
+	ADD  R11, R19, R20
+	CMP  $4, R0
+	BLT  tail50
+
+square49:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R1), F15
-	FMOVQ 0(R5), F16
-	FMOVQ 0(R6), F17
-	FMOVQ 0(R7), F18
-	VZIP2 V16.S4, V15.S4, V19.S4
-	VZIP1 V16.S4, V15.S4, V15.S4
-	VZIP2 V18.S4, V17.S4, V20.S4
-	VZIP1 V18.S4, V17.S4, V17.S4
-	VZIP2 V17.D2, V15.D2, V16.D2
-	VZIP1 V17.D2, V15.D2, V15.D2
-	VZIP1 V20.D2, V19.D2, V17.D2
-	VZIP2 V20.D2, V19.D2, V18.D2
+	FMOVQ 0(R1), F14
+	FMOVQ 0(R3), F15
+	FMOVQ 0(R6), F16
+	FMOVQ 0(R7), F17
+	VZIP2 V15.S4, V14.S4, V18.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V17.S4, V16.S4, V19.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V16.D2, V14.D2, V15.D2
+	VZIP1 V16.D2, V14.D2, V14.D2
+	VZIP1 V19.D2, V18.D2, V16.D2
+	VZIP2 V19.D2, V18.D2, V17.D2
+	FMOVQ 0(R5), F18
 	FMOVQ 0(R8), F19
-	FMOVQ 0(R9), F20
-	FMOVQ 0(R10), F21
-	FMOVQ 0(R11), F22
-	VZIP2 V20.S4, V19.S4, V23.S4
-	VZIP1 V20.S4, V19.S4, V19.S4
-	VZIP2 V22.S4, V21.S4, V24.S4
-	VZIP1 V22.S4, V21.S4, V21.S4
-	VZIP2 V21.D2, V19.D2, V20.D2
-	VZIP1 V21.D2, V19.D2, V19.D2
-	VZIP1 V24.D2, V23.D2, V21.D2
-	VZIP2 V24.D2, V23.D2, V22.D2
-	FMOVD 0(R3), F14
-	WORD  $0x4f8e11e0 // fmla v0.4s, v15.4s, v14.s[0]
-	WORD  $0x4f8e1267 // fmla v7.4s, v19.4s, v14.s[0]
-	WORD  $0x4fae1200 // fmla v0.4s, v16.4s, v14.s[1]
-	WORD  $0x4fae1287 // fmla v7.4s, v20.4s, v14.s[1]
-	FMOVD 0(R12), F14
-	WORD  $0x4f8e11e1 // fmla v1.4s, v15.4s, v14.s[0]
-	WORD  $0x4f8e1268 // fmla v8.4s, v19.4s, v14.s[0]
-	WORD  $0x4fae1201 // fmla v1.4s, v16.4s, v14.s[1]
-	WORD  $0x4fae1288 // fmla v8.4s, v20.4s, v14.s[1]
-	FMOVD 0(R13), F14
-	WORD  $0x4f8e11e2 // fmla v2.4s, v15.4s, v14.s[0]
-	WORD  $0x4f8e1269 // fmla v9.4s, v19.4s, v14.s[0]
-	WORD  $0x4fae1202 // fmla v2.4s, v16.4s, v14.s[1]
-	WORD  $0x4fae1289 // fmla v9.4s, v20.4s, v14.s[1]
-	FMOVD 0(R14), F14
-	WORD  $0x4f8e11e3 // fmla v3.4s, v15.4s, v14.s[0]
-	WORD  $0x4f8e126a // fmla v10.4s, v19.4s, v14.s[0]
-	WORD  $0x4fae1203 // fmla v3.4s, v16.4s, v14.s[1]
-	WORD  $0x4fae128a // fmla v10.4s, v20.4s, v14.s[1]
-	FMOVD 0(R15), F14
-	WORD  $0x4f8e11e4 // fmla v4.4s, v15.4s, v14.s[0]
-	WORD  $0x4f8e126b // fmla v11.4s, v19.4s, v14.s[0]
-	WORD  $0x4fae1204 // fmla v4.4s, v16.4s, v14.s[1]
-	WORD  $0x4fae128b // fmla v11.4s, v20.4s, v14.s[1]
-	FMOVD 0(R19), F14
-	WORD  $0x4f8e11e5 // fmla v5.4s, v15.4s, v14.s[0]
-	WORD  $0x4f8e126c // fmla v12.4s, v19.4s, v14.s[0]
-	WORD  $0x4fae1205 // fmla v5.4s, v16.4s, v14.s[1]
-	WORD  $0x4fae128c // fmla v12.4s, v20.4s, v14.s[1]
-	FMOVD 0(R20), F14
-	WORD  $0x4f8e11e6 // fmla v6.4s, v15.4s, v14.s[0]
-	WORD  $0x4f8e126d // fmla v13.4s, v19.4s, v14.s[0]
-	WORD  $0x4fae1206 // fmla v6.4s, v16.4s, v14.s[1]
-	WORD  $0x4fae128d // fmla v13.4s, v20.4s, v14.s[1]
-	FMOVD 8(R3), F14
-	WORD  $0x4f8e1220 // fmla v0.4s, v17.4s, v14.s[0]
-	WORD  $0x4f8e12a7 // fmla v7.4s, v21.4s, v14.s[0]
-	WORD  $0x4fae1240 // fmla v0.4s, v18.4s, v14.s[1]
-	WORD  $0x4fae12c7 // fmla v7.4s, v22.4s, v14.s[1]
-	FMOVD 8(R12), F14
-	WORD  $0x4f8e1221 // fmla v1.4s, v17.4s, v14.s[0]
-	WORD  $0x4f8e12a8 // fmla v8.4s, v21.4s, v14.s[0]
-	WORD  $0x4fae1241 // fmla v1.4s, v18.4s, v14.s[1]
-	WORD  $0x4fae12c8 // fmla v8.4s, v22.4s, v14.s[1]
-	FMOVD 8(R13), F14
-	WORD  $0x4f8e1222 // fmla v2.4s, v17.4s, v14.s[0]
-	WORD  $0x4f8e12a9 // fmla v9.4s, v21.4s, v14.s[0]
-	WORD  $0x4fae1242 // fmla v2.4s, v18.4s, v14.s[1]
-	WORD  $0x4fae12c9 // fmla v9.4s, v22.4s, v14.s[1]
-	FMOVD 8(R14), F14
-	WORD  $0x4f8e1223 // fmla v3.4s, v17.4s, v14.s[0]
-	WORD  $0x4f8e12aa // fmla v10.4s, v21.4s, v14.s[0]
-	WORD  $0x4fae1243 // fmla v3.4s, v18.4s, v14.s[1]
-	WORD  $0x4fae12ca // fmla v10.4s, v22.4s, v14.s[1]
-	FMOVD 8(R15), F14
-	WORD  $0x4f8e1224 // fmla v4.4s, v17.4s, v14.s[0]
-	WORD  $0x4f8e12ab // fmla v11.4s, v21.4s, v14.s[0]
-	WORD  $0x4fae1244 // fmla v4.4s, v18.4s, v14.s[1]
-	WORD  $0x4fae12cb // fmla v11.4s, v22.4s, v14.s[1]
-	FMOVD 8(R19), F14
-	WORD  $0x4f8e1225 // fmla v5.4s, v17.4s, v14.s[0]
-	WORD  $0x4f8e12ac // fmla v12.4s, v21.4s, v14.s[0]
-	WORD  $0x4fae1245 // fmla v5.4s, v18.4s, v14.s[1]
-	WORD  $0x4fae12cc // fmla v12.4s, v22.4s, v14.s[1]
-	FMOVD 8(R20), F14
-	WORD  $0x4f8e1226 // fmla v6.4s, v17.4s, v14.s[0]
-	WORD  $0x4f8e12ad // fmla v13.4s, v21.4s, v14.s[0]
-	WORD  $0x4fae1246 // fmla v6.4s, v18.4s, v14.s[1]
-	WORD  $0x4fae12cd // fmla v13.4s, v22.4s, v14.s[1]
+	FMOVQ 0(R4), F20
+	FMOVQ 0(R9), F21
+	VZIP2 V19.S4, V18.S4, V22.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V21.S4, V20.S4, V23.S4
+	VZIP1 V21.S4, V20.S4, V20.S4
+	VZIP2 V20.D2, V18.D2, V19.D2
+	VZIP1 V20.D2, V18.D2, V18.D2
+	VZIP1 V23.D2, V22.D2, V20.D2
+	VZIP2 V23.D2, V22.D2, V21.D2
+	FMOVD 0(R10), F22
+	WORD  $0x4f9611c0 // fmla v0.4s, v14.4s, v22.s[0]
+	WORD  $0x4f961247 // fmla v7.4s, v18.4s, v22.s[0]
+	WORD  $0x4fb611e0 // fmla v0.4s, v15.4s, v22.s[1]
+	WORD  $0x4fb61267 // fmla v7.4s, v19.4s, v22.s[1]
+	FMOVD 0(R12), F22
+	WORD  $0x4f9611c1 // fmla v1.4s, v14.4s, v22.s[0]
+	WORD  $0x4f961248 // fmla v8.4s, v18.4s, v22.s[0]
+	WORD  $0x4fb611e1 // fmla v1.4s, v15.4s, v22.s[1]
+	WORD  $0x4fb61268 // fmla v8.4s, v19.4s, v22.s[1]
+	FMOVD 0(R13), F22
+	WORD  $0x4f9611c2 // fmla v2.4s, v14.4s, v22.s[0]
+	WORD  $0x4f961249 // fmla v9.4s, v18.4s, v22.s[0]
+	WORD  $0x4fb611e2 // fmla v2.4s, v15.4s, v22.s[1]
+	WORD  $0x4fb61269 // fmla v9.4s, v19.4s, v22.s[1]
+	FMOVD 0(R14), F22
+	WORD  $0x4f9611c3 // fmla v3.4s, v14.4s, v22.s[0]
+	WORD  $0x4f96124a // fmla v10.4s, v18.4s, v22.s[0]
+	WORD  $0x4fb611e3 // fmla v3.4s, v15.4s, v22.s[1]
+	WORD  $0x4fb6126a // fmla v10.4s, v19.4s, v22.s[1]
+	FMOVD 0(R15), F22
+	WORD  $0x4f9611c4 // fmla v4.4s, v14.4s, v22.s[0]
+	WORD  $0x4f96124b // fmla v11.4s, v18.4s, v22.s[0]
+	WORD  $0x4fb611e4 // fmla v4.4s, v15.4s, v22.s[1]
+	WORD  $0x4fb6126b // fmla v11.4s, v19.4s, v22.s[1]
+	FMOVD 0(R19), F22
+	WORD  $0x4f9611c5 // fmla v5.4s, v14.4s, v22.s[0]
+	WORD  $0x4f96124c // fmla v12.4s, v18.4s, v22.s[0]
+	WORD  $0x4fb611e5 // fmla v5.4s, v15.4s, v22.s[1]
+	WORD  $0x4fb6126c // fmla v12.4s, v19.4s, v22.s[1]
+	FMOVD 0(R20), F22
+	WORD  $0x4f9611c6 // fmla v6.4s, v14.4s, v22.s[0]
+	WORD  $0x4f96124d // fmla v13.4s, v18.4s, v22.s[0]
+	WORD  $0x4fb611e6 // fmla v6.4s, v15.4s, v22.s[1]
+	WORD  $0x4fb6126d // fmla v13.4s, v19.4s, v22.s[1]
+	FMOVD 8(R10), F22
+	WORD  $0x4f961200 // fmla v0.4s, v16.4s, v22.s[0]
+	WORD  $0x4f961287 // fmla v7.4s, v20.4s, v22.s[0]
+	WORD  $0x4fb61220 // fmla v0.4s, v17.4s, v22.s[1]
+	WORD  $0x4fb612a7 // fmla v7.4s, v21.4s, v22.s[1]
+	FMOVD 8(R12), F22
+	WORD  $0x4f961201 // fmla v1.4s, v16.4s, v22.s[0]
+	WORD  $0x4f961288 // fmla v8.4s, v20.4s, v22.s[0]
+	WORD  $0x4fb61221 // fmla v1.4s, v17.4s, v22.s[1]
+	WORD  $0x4fb612a8 // fmla v8.4s, v21.4s, v22.s[1]
+	FMOVD 8(R13), F22
+	WORD  $0x4f961202 // fmla v2.4s, v16.4s, v22.s[0]
+	WORD  $0x4f961289 // fmla v9.4s, v20.4s, v22.s[0]
+	WORD  $0x4fb61222 // fmla v2.4s, v17.4s, v22.s[1]
+	WORD  $0x4fb612a9 // fmla v9.4s, v21.4s, v22.s[1]
+	FMOVD 8(R14), F22
+	WORD  $0x4f961203 // fmla v3.4s, v16.4s, v22.s[0]
+	WORD  $0x4f96128a // fmla v10.4s, v20.4s, v22.s[0]
+	WORD  $0x4fb61223 // fmla v3.4s, v17.4s, v22.s[1]
+	WORD  $0x4fb612aa // fmla v10.4s, v21.4s, v22.s[1]
+	FMOVD 8(R15), F22
+	WORD  $0x4f961204 // fmla v4.4s, v16.4s, v22.s[0]
+	WORD  $0x4f96128b // fmla v11.4s, v20.4s, v22.s[0]
+	WORD  $0x4fb61224 // fmla v4.4s, v17.4s, v22.s[1]
+	WORD  $0x4fb612ab // fmla v11.4s, v21.4s, v22.s[1]
+	FMOVD 8(R19), F22
+	WORD  $0x4f961205 // fmla v5.4s, v16.4s, v22.s[0]
+	WORD  $0x4f96128c // fmla v12.4s, v20.4s, v22.s[0]
+	WORD  $0x4fb61225 // fmla v5.4s, v17.4s, v22.s[1]
+	WORD  $0x4fb612ac // fmla v12.4s, v21.4s, v22.s[1]
+	FMOVD 8(R20), F22
+	WORD  $0x4f961206 // fmla v6.4s, v16.4s, v22.s[0]
+	WORD  $0x4f96128d // fmla v13.4s, v20.4s, v22.s[0]
+	WORD  $0x4fb61226 // fmla v6.4s, v17.4s, v22.s[1]
+	WORD  $0x4fb612ad // fmla v13.4s, v21.4s, v22.s[1]
 	ADD   $16, R1
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R6
 	ADD   $16, R7
+	ADD   $16, R5
 	ADD   $16, R8
+	ADD   $16, R4
 	ADD   $16, R9
 	ADD   $16, R10
-	ADD   $16, R11
-	ADD   $16, R3
 	ADD   $16, R12
 	ADD   $16, R13
 	ADD   $16, R14
@@ -967,262 +1112,262 @@ square41:
 	ADD   $16, R20
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square41
+	BGE   square49
 
-tail42:
+tail50:
 	CMP $0, R0
-	BLE end43
+	BLE end51
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one46
-	FMOVD 0(R1), F15
+	BEQ   one56
+	FMOVD 0(R1), F14
 	TST   $1, R0
-	BEQ   moved47
+	BEQ   moved57
 	ADD   $8, R1, R21
+	VLD1  (R21), V14.S[2]
+	B     moved57
+
+one56:
+	FMOVS 0(R1), F14
+
+moved57:
+	TST   $2, R0
+	BEQ   one58
+	FMOVD 0(R3), F15
+	TST   $1, R0
+	BEQ   moved59
+	ADD   $8, R3, R21
 	VLD1  (R21), V15.S[2]
-	B     moved47
+	B     moved59
 
-one46:
-	FMOVS 0(R1), F15
+one58:
+	FMOVS 0(R3), F15
 
-moved47:
+moved59:
 	TST   $2, R0
-	BEQ   one48
-	FMOVD 0(R5), F16
+	BEQ   one60
+	FMOVD 0(R6), F16
 	TST   $1, R0
-	BEQ   moved49
-	ADD   $8, R5, R21
-	VLD1  (R21), V16.S[2]
-	B     moved49
-
-one48:
-	FMOVS 0(R5), F16
-
-moved49:
-	TST   $2, R0
-	BEQ   one50
-	FMOVD 0(R6), F17
-	TST   $1, R0
-	BEQ   moved51
+	BEQ   moved61
 	ADD   $8, R6, R21
-	VLD1  (R21), V17.S[2]
-	B     moved51
+	VLD1  (R21), V16.S[2]
+	B     moved61
 
-one50:
-	FMOVS 0(R6), F17
+one60:
+	FMOVS 0(R6), F16
 
-moved51:
+moved61:
 	TST   $2, R0
-	BEQ   one52
-	FMOVD 0(R7), F18
+	BEQ   one62
+	FMOVD 0(R7), F17
 	TST   $1, R0
-	BEQ   moved53
+	BEQ   moved63
 	ADD   $8, R7, R21
-	VLD1  (R21), V18.S[2]
-	B     moved53
+	VLD1  (R21), V17.S[2]
+	B     moved63
 
-one52:
-	FMOVS 0(R7), F18
+one62:
+	FMOVS 0(R7), F17
 
-moved53:
-	VZIP2 V16.S4, V15.S4, V19.S4
-	VZIP1 V16.S4, V15.S4, V15.S4
-	VZIP2 V18.S4, V17.S4, V20.S4
-	VZIP1 V18.S4, V17.S4, V17.S4
-	VZIP2 V17.D2, V15.D2, V16.D2
-	VZIP1 V17.D2, V15.D2, V15.D2
-	VZIP1 V20.D2, V19.D2, V17.D2
-	VZIP2 V20.D2, V19.D2, V18.D2
-	FMOVS 0(R3), F14
-	WORD  $0x4f8e11e0 // fmla v0.4s, v15.4s, v14.s[0]
-	FMOVS 0(R12), F14
-	WORD  $0x4f8e11e1 // fmla v1.4s, v15.4s, v14.s[0]
-	FMOVS 0(R13), F14
-	WORD  $0x4f8e11e2 // fmla v2.4s, v15.4s, v14.s[0]
-	FMOVS 0(R14), F14
-	WORD  $0x4f8e11e3 // fmla v3.4s, v15.4s, v14.s[0]
-	FMOVS 0(R15), F14
-	WORD  $0x4f8e11e4 // fmla v4.4s, v15.4s, v14.s[0]
-	FMOVS 0(R19), F14
-	WORD  $0x4f8e11e5 // fmla v5.4s, v15.4s, v14.s[0]
-	FMOVS 0(R20), F14
-	WORD  $0x4f8e11e6 // fmla v6.4s, v15.4s, v14.s[0]
+moved63:
+	VZIP2 V15.S4, V14.S4, V18.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V17.S4, V16.S4, V19.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V16.D2, V14.D2, V15.D2
+	VZIP1 V16.D2, V14.D2, V14.D2
+	VZIP1 V19.D2, V18.D2, V16.D2
+	VZIP2 V19.D2, V18.D2, V17.D2
+	FMOVS 0(R10), F18
+	WORD  $0x4f9211c0 // fmla v0.4s, v14.4s, v18.s[0]
+	FMOVS 0(R12), F18
+	WORD  $0x4f9211c1 // fmla v1.4s, v14.4s, v18.s[0]
+	FMOVS 0(R13), F18
+	WORD  $0x4f9211c2 // fmla v2.4s, v14.4s, v18.s[0]
+	FMOVS 0(R14), F18
+	WORD  $0x4f9211c3 // fmla v3.4s, v14.4s, v18.s[0]
+	FMOVS 0(R15), F18
+	WORD  $0x4f9211c4 // fmla v4.4s, v14.4s, v18.s[0]
+	FMOVS 0(R19), F18
+	WORD  $0x4f9211c5 // fmla v5.4s, v14.4s, v18.s[0]
+	FMOVS 0(R20), F18
+	WORD  $0x4f9211c6 // fmla v6.4s, v14.4s, v18.s[0]
 	CMP   $1, R0
-	BEQ   over45
-	FMOVS 4(R3), F14
-	WORD  $0x4f8e1200 // fmla v0.4s, v16.4s, v14.s[0]
-	FMOVS 4(R12), F14
-	WORD  $0x4f8e1201 // fmla v1.4s, v16.4s, v14.s[0]
-	FMOVS 4(R13), F14
-	WORD  $0x4f8e1202 // fmla v2.4s, v16.4s, v14.s[0]
-	FMOVS 4(R14), F14
-	WORD  $0x4f8e1203 // fmla v3.4s, v16.4s, v14.s[0]
-	FMOVS 4(R15), F14
-	WORD  $0x4f8e1204 // fmla v4.4s, v16.4s, v14.s[0]
-	FMOVS 4(R19), F14
-	WORD  $0x4f8e1205 // fmla v5.4s, v16.4s, v14.s[0]
-	FMOVS 4(R20), F14
-	WORD  $0x4f8e1206 // fmla v6.4s, v16.4s, v14.s[0]
+	BEQ   over55
+	FMOVS 4(R10), F18
+	WORD  $0x4f9211e0 // fmla v0.4s, v15.4s, v18.s[0]
+	FMOVS 4(R12), F18
+	WORD  $0x4f9211e1 // fmla v1.4s, v15.4s, v18.s[0]
+	FMOVS 4(R13), F18
+	WORD  $0x4f9211e2 // fmla v2.4s, v15.4s, v18.s[0]
+	FMOVS 4(R14), F18
+	WORD  $0x4f9211e3 // fmla v3.4s, v15.4s, v18.s[0]
+	FMOVS 4(R15), F18
+	WORD  $0x4f9211e4 // fmla v4.4s, v15.4s, v18.s[0]
+	FMOVS 4(R19), F18
+	WORD  $0x4f9211e5 // fmla v5.4s, v15.4s, v18.s[0]
+	FMOVS 4(R20), F18
+	WORD  $0x4f9211e6 // fmla v6.4s, v15.4s, v18.s[0]
 	CMP   $2, R0
-	BEQ   over45
-	FMOVS 8(R3), F14
-	WORD  $0x4f8e1220 // fmla v0.4s, v17.4s, v14.s[0]
-	FMOVS 8(R12), F14
-	WORD  $0x4f8e1221 // fmla v1.4s, v17.4s, v14.s[0]
-	FMOVS 8(R13), F14
-	WORD  $0x4f8e1222 // fmla v2.4s, v17.4s, v14.s[0]
-	FMOVS 8(R14), F14
-	WORD  $0x4f8e1223 // fmla v3.4s, v17.4s, v14.s[0]
-	FMOVS 8(R15), F14
-	WORD  $0x4f8e1224 // fmla v4.4s, v17.4s, v14.s[0]
-	FMOVS 8(R19), F14
-	WORD  $0x4f8e1225 // fmla v5.4s, v17.4s, v14.s[0]
-	FMOVS 8(R20), F14
-	WORD  $0x4f8e1226 // fmla v6.4s, v17.4s, v14.s[0]
+	BEQ   over55
+	FMOVS 8(R10), F18
+	WORD  $0x4f921200 // fmla v0.4s, v16.4s, v18.s[0]
+	FMOVS 8(R12), F18
+	WORD  $0x4f921201 // fmla v1.4s, v16.4s, v18.s[0]
+	FMOVS 8(R13), F18
+	WORD  $0x4f921202 // fmla v2.4s, v16.4s, v18.s[0]
+	FMOVS 8(R14), F18
+	WORD  $0x4f921203 // fmla v3.4s, v16.4s, v18.s[0]
+	FMOVS 8(R15), F18
+	WORD  $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
+	FMOVS 8(R19), F18
+	WORD  $0x4f921205 // fmla v5.4s, v16.4s, v18.s[0]
+	FMOVS 8(R20), F18
+	WORD  $0x4f921206 // fmla v6.4s, v16.4s, v18.s[0]
 	CMP   $3, R0
-	BEQ   over45
-	FMOVS 12(R3), F14
-	WORD  $0x4f8e1240 // fmla v0.4s, v18.4s, v14.s[0]
-	FMOVS 12(R12), F14
-	WORD  $0x4f8e1241 // fmla v1.4s, v18.4s, v14.s[0]
-	FMOVS 12(R13), F14
-	WORD  $0x4f8e1242 // fmla v2.4s, v18.4s, v14.s[0]
-	FMOVS 12(R14), F14
-	WORD  $0x4f8e1243 // fmla v3.4s, v18.4s, v14.s[0]
-	FMOVS 12(R15), F14
-	WORD  $0x4f8e1244 // fmla v4.4s, v18.4s, v14.s[0]
-	FMOVS 12(R19), F14
-	WORD  $0x4f8e1245 // fmla v5.4s, v18.4s, v14.s[0]
-	FMOVS 12(R20), F14
-	WORD  $0x4f8e1246 // fmla v6.4s, v18.4s, v14.s[0]
+	BEQ   over55
+	FMOVS 12(R10), F18
+	WORD  $0x4f921220 // fmla v0.4s, v17.4s, v18.s[0]
+	FMOVS 12(R12), F18
+	WORD  $0x4f921221 // fmla v1.4s, v17.4s, v18.s[0]
+	FMOVS 12(R13), F18
+	WORD  $0x4f921222 // fmla v2.4s, v17.4s, v18.s[0]
+	FMOVS 12(R14), F18
+	WORD  $0x4f921223 // fmla v3.4s, v17.4s, v18.s[0]
+	FMOVS 12(R15), F18
+	WORD  $0x4f921224 // fmla v4.4s, v17.4s, v18.s[0]
+	FMOVS 12(R19), F18
+	WORD  $0x4f921225 // fmla v5.4s, v17.4s, v18.s[0]
+	FMOVS 12(R20), F18
+	WORD  $0x4f921226 // fmla v6.4s, v17.4s, v18.s[0]
 
-over45:
+over55:
 	TST   $2, R0
-	BEQ   one55
+	BEQ   one65
+	FMOVD 0(R5), F14
+	TST   $1, R0
+	BEQ   moved66
+	ADD   $8, R5, R21
+	VLD1  (R21), V14.S[2]
+	B     moved66
+
+one65:
+	FMOVS 0(R5), F14
+
+moved66:
+	TST   $2, R0
+	BEQ   one67
 	FMOVD 0(R8), F15
 	TST   $1, R0
-	BEQ   moved56
+	BEQ   moved68
 	ADD   $8, R8, R21
 	VLD1  (R21), V15.S[2]
-	B     moved56
+	B     moved68
 
-one55:
+one67:
 	FMOVS 0(R8), F15
 
-moved56:
+moved68:
 	TST   $2, R0
-	BEQ   one57
-	FMOVD 0(R9), F16
+	BEQ   one69
+	FMOVD 0(R4), F16
 	TST   $1, R0
-	BEQ   moved58
-	ADD   $8, R9, R21
+	BEQ   moved70
+	ADD   $8, R4, R21
 	VLD1  (R21), V16.S[2]
-	B     moved58
+	B     moved70
 
-one57:
-	FMOVS 0(R9), F16
+one69:
+	FMOVS 0(R4), F16
 
-moved58:
+moved70:
 	TST   $2, R0
-	BEQ   one59
-	FMOVD 0(R10), F17
+	BEQ   one71
+	FMOVD 0(R9), F17
 	TST   $1, R0
-	BEQ   moved60
-	ADD   $8, R10, R21
+	BEQ   moved72
+	ADD   $8, R9, R21
 	VLD1  (R21), V17.S[2]
-	B     moved60
+	B     moved72
 
-one59:
-	FMOVS 0(R10), F17
+one71:
+	FMOVS 0(R9), F17
 
-moved60:
-	TST   $2, R0
-	BEQ   one61
-	FMOVD 0(R11), F18
-	TST   $1, R0
-	BEQ   moved62
-	ADD   $8, R11, R21
-	VLD1  (R21), V18.S[2]
-	B     moved62
-
-one61:
-	FMOVS 0(R11), F18
-
-moved62:
-	VZIP2 V16.S4, V15.S4, V19.S4
-	VZIP1 V16.S4, V15.S4, V15.S4
-	VZIP2 V18.S4, V17.S4, V20.S4
-	VZIP1 V18.S4, V17.S4, V17.S4
-	VZIP2 V17.D2, V15.D2, V16.D2
-	VZIP1 V17.D2, V15.D2, V15.D2
-	VZIP1 V20.D2, V19.D2, V17.D2
-	VZIP2 V20.D2, V19.D2, V18.D2
-	FMOVS 0(R3), F14
-	WORD  $0x4f8e11e7 // fmla v7.4s, v15.4s, v14.s[0]
-	FMOVS 0(R12), F14
-	WORD  $0x4f8e11e8 // fmla v8.4s, v15.4s, v14.s[0]
-	FMOVS 0(R13), F14
-	WORD  $0x4f8e11e9 // fmla v9.4s, v15.4s, v14.s[0]
-	FMOVS 0(R14), F14
-	WORD  $0x4f8e11ea // fmla v10.4s, v15.4s, v14.s[0]
-	FMOVS 0(R15), F14
-	WORD  $0x4f8e11eb // fmla v11.4s, v15.4s, v14.s[0]
-	FMOVS 0(R19), F14
-	WORD  $0x4f8e11ec // fmla v12.4s, v15.4s, v14.s[0]
-	FMOVS 0(R20), F14
-	WORD  $0x4f8e11ed // fmla v13.4s, v15.4s, v14.s[0]
+moved72:
+	VZIP2 V15.S4, V14.S4, V18.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V17.S4, V16.S4, V19.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V16.D2, V14.D2, V15.D2
+	VZIP1 V16.D2, V14.D2, V14.D2
+	VZIP1 V19.D2, V18.D2, V16.D2
+	VZIP2 V19.D2, V18.D2, V17.D2
+	FMOVS 0(R10), F18
+	WORD  $0x4f9211c7 // fmla v7.4s, v14.4s, v18.s[0]
+	FMOVS 0(R12), F18
+	WORD  $0x4f9211c8 // fmla v8.4s, v14.4s, v18.s[0]
+	FMOVS 0(R13), F18
+	WORD  $0x4f9211c9 // fmla v9.4s, v14.4s, v18.s[0]
+	FMOVS 0(R14), F18
+	WORD  $0x4f9211ca // fmla v10.4s, v14.4s, v18.s[0]
+	FMOVS 0(R15), F18
+	WORD  $0x4f9211cb // fmla v11.4s, v14.4s, v18.s[0]
+	FMOVS 0(R19), F18
+	WORD  $0x4f9211cc // fmla v12.4s, v14.4s, v18.s[0]
+	FMOVS 0(R20), F18
+	WORD  $0x4f9211cd // fmla v13.4s, v14.4s, v18.s[0]
 	CMP   $1, R0
-	BEQ   over54
-	FMOVS 4(R3), F14
-	WORD  $0x4f8e1207 // fmla v7.4s, v16.4s, v14.s[0]
-	FMOVS 4(R12), F14
-	WORD  $0x4f8e1208 // fmla v8.4s, v16.4s, v14.s[0]
-	FMOVS 4(R13), F14
-	WORD  $0x4f8e1209 // fmla v9.4s, v16.4s, v14.s[0]
-	FMOVS 4(R14), F14
-	WORD  $0x4f8e120a // fmla v10.4s, v16.4s, v14.s[0]
-	FMOVS 4(R15), F14
-	WORD  $0x4f8e120b // fmla v11.4s, v16.4s, v14.s[0]
-	FMOVS 4(R19), F14
-	WORD  $0x4f8e120c // fmla v12.4s, v16.4s, v14.s[0]
-	FMOVS 4(R20), F14
-	WORD  $0x4f8e120d // fmla v13.4s, v16.4s, v14.s[0]
+	BEQ   over64
+	FMOVS 4(R10), F18
+	WORD  $0x4f9211e7 // fmla v7.4s, v15.4s, v18.s[0]
+	FMOVS 4(R12), F18
+	WORD  $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
+	FMOVS 4(R13), F18
+	WORD  $0x4f9211e9 // fmla v9.4s, v15.4s, v18.s[0]
+	FMOVS 4(R14), F18
+	WORD  $0x4f9211ea // fmla v10.4s, v15.4s, v18.s[0]
+	FMOVS 4(R15), F18
+	WORD  $0x4f9211eb // fmla v11.4s, v15.4s, v18.s[0]
+	FMOVS 4(R19), F18
+	WORD  $0x4f9211ec // fmla v12.4s, v15.4s, v18.s[0]
+	FMOVS 4(R20), F18
+	WORD  $0x4f9211ed // fmla v13.4s, v15.4s, v18.s[0]
 	CMP   $2, R0
-	BEQ   over54
-	FMOVS 8(R3), F14
-	WORD  $0x4f8e1227 // fmla v7.4s, v17.4s, v14.s[0]
-	FMOVS 8(R12), F14
-	WORD  $0x4f8e1228 // fmla v8.4s, v17.4s, v14.s[0]
-	FMOVS 8(R13), F14
-	WORD  $0x4f8e1229 // fmla v9.4s, v17.4s, v14.s[0]
-	FMOVS 8(R14), F14
-	WORD  $0x4f8e122a // fmla v10.4s, v17.4s, v14.s[0]
-	FMOVS 8(R15), F14
-	WORD  $0x4f8e122b // fmla v11.4s, v17.4s, v14.s[0]
-	FMOVS 8(R19), F14
-	WORD  $0x4f8e122c // fmla v12.4s, v17.4s, v14.s[0]
-	FMOVS 8(R20), F14
-	WORD  $0x4f8e122d // fmla v13.4s, v17.4s, v14.s[0]
+	BEQ   over64
+	FMOVS 8(R10), F18
+	WORD  $0x4f921207 // fmla v7.4s, v16.4s, v18.s[0]
+	FMOVS 8(R12), F18
+	WORD  $0x4f921208 // fmla v8.4s, v16.4s, v18.s[0]
+	FMOVS 8(R13), F18
+	WORD  $0x4f921209 // fmla v9.4s, v16.4s, v18.s[0]
+	FMOVS 8(R14), F18
+	WORD  $0x4f92120a // fmla v10.4s, v16.4s, v18.s[0]
+	FMOVS 8(R15), F18
+	WORD  $0x4f92120b // fmla v11.4s, v16.4s, v18.s[0]
+	FMOVS 8(R19), F18
+	WORD  $0x4f92120c // fmla v12.4s, v16.4s, v18.s[0]
+	FMOVS 8(R20), F18
+	WORD  $0x4f92120d // fmla v13.4s, v16.4s, v18.s[0]
 	CMP   $3, R0
-	BEQ   over54
-	FMOVS 12(R3), F14
-	WORD  $0x4f8e1247 // fmla v7.4s, v18.4s, v14.s[0]
-	FMOVS 12(R12), F14
-	WORD  $0x4f8e1248 // fmla v8.4s, v18.4s, v14.s[0]
-	FMOVS 12(R13), F14
-	WORD  $0x4f8e1249 // fmla v9.4s, v18.4s, v14.s[0]
-	FMOVS 12(R14), F14
-	WORD  $0x4f8e124a // fmla v10.4s, v18.4s, v14.s[0]
-	FMOVS 12(R15), F14
-	WORD  $0x4f8e124b // fmla v11.4s, v18.4s, v14.s[0]
-	FMOVS 12(R19), F14
-	WORD  $0x4f8e124c // fmla v12.4s, v18.4s, v14.s[0]
-	FMOVS 12(R20), F14
-	WORD  $0x4f8e124d // fmla v13.4s, v18.4s, v14.s[0]
+	BEQ   over64
+	FMOVS 12(R10), F18
+	WORD  $0x4f921227 // fmla v7.4s, v17.4s, v18.s[0]
+	FMOVS 12(R12), F18
+	WORD  $0x4f921228 // fmla v8.4s, v17.4s, v18.s[0]
+	FMOVS 12(R13), F18
+	WORD  $0x4f921229 // fmla v9.4s, v17.4s, v18.s[0]
+	FMOVS 12(R14), F18
+	WORD  $0x4f92122a // fmla v10.4s, v17.4s, v18.s[0]
+	FMOVS 12(R15), F18
+	WORD  $0x4f92122b // fmla v11.4s, v17.4s, v18.s[0]
+	FMOVS 12(R19), F18
+	WORD  $0x4f92122c // fmla v12.4s, v17.4s, v18.s[0]
+	FMOVS 12(R20), F18
+	WORD  $0x4f92122d // fmla v13.4s, v17.4s, v18.s[0]
 
-over54:
-end43:
+over64:
+end51:
 	VMOVI $0, V14.B16
 	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
@@ -1240,54 +1385,105 @@ end43:
 	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 0(R5)
-	FMOVQ F4, 0(R6)
-	FMOVQ F5, 0(R7)
-	FMOVQ F6, 0(R8)
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	FMOVQ F7, 16(R1)
-	FMOVQ F8, 16(R3)
-	FMOVQ F9, 16(R4)
-	FMOVQ F10, 16(R5)
-	FMOVQ F11, 16(R6)
-	FMOVQ F12, 16(R7)
-	FMOVQ F13, 16(R8)
+	MOVD  $4, R3
+	MOVD  cols+56(FP), R4
+	SUB   $2, R4
+	MOVD  $6, R5
+	CMP   $6, R4
+	BGE   inside73
+	MOVD  R4, R5
+
+inside73:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $4, R6
+	CMP  $4, R4
+	BGE  inside74
+	MOVD R4, R6
+
+inside74:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $2, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R4, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R7, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	ADD   R2, R19, R20
+	ADD   R2, R20, R21
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R4)
+	VST1  V1.D[1], (R13)
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R14)
+	FMOVD F3, 0(R9)
+	VST1  V3.D[1], (R15)
+	FMOVD F4, 0(R10)
+	VST1  V4.D[1], (R19)
+	FMOVD F5, 0(R11)
+	VST1  V5.D[1], (R20)
+	FMOVD F6, 0(R12)
+	VST1  V6.D[1], (R21)
+	ADD   R2, R6, R4
+	ADD   R2, R4, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R5, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	ADD   R2, R19, R20
+	ADD   R2, R20, R21
+	FMOVD F7, 0(R6)
+	VST1  V7.D[1], (R5)
+	FMOVD F8, 0(R4)
+	VST1  V8.D[1], (R13)
+	FMOVD F9, 0(R8)
+	VST1  V9.D[1], (R14)
+	FMOVD F10, 0(R9)
+	VST1  V10.D[1], (R15)
+	FMOVD F11, 0(R10)
+	VST1  V11.D[1], (R19)
+	FMOVD F12, 0(R11)
+	VST1  V12.D[1], (R20)
+	FMOVD F13, 0(R12)
+	VST1  V13.D[1], (R21)
 
 	// the next 8 inputs
-	ADD  $32, R1
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
-	CMP  $8, R1
-	BGE  block40
+	CMP  $5, R1
+	BGE  block48
 
-done44:
+done52:
 	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLT  done67
+	CMP  $0, R1
+	BLE  done79
 
-block63:
+block75:
 	// 7×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -1298,82 +1494,99 @@ block63:
 	VMOVI $0, V6.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R4, R3, R8
-	ADD   R4, R8, R9
-	ADD   R4, R9, R10
-	ADD   R4, R10, R11
-	ADD   R4, R11, R12
-	ADD   R4, R12, R13
-	CMP   $4, R0
-	BLT   tail65
+	MOVD  cols+56(FP), R3
+	SUB   $2, R3
+	MOVD  $2, R4
+	CMP   $2, R3
+	BGE   inside80
+	MOVD  R3, R4
 
-square64:
+inside80:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside81
+	MOVD R3, R5
+
+inside81:
+	MUL  R2, R5
+	ADD  R1, R5
+	ADD  R2, R5, R1
+	ADD  R2, R4, R3
+	MOVD dz+16(FP), R6
+	MOVD lddz+24(FP), R7
+	MOVD n+64(FP), R0
+	ADD  R7, R6, R8
+	ADD  R7, R8, R9
+	ADD  R7, R9, R10
+	ADD  R7, R10, R11
+	ADD  R7, R11, R12
+	ADD  R7, R12, R13
+	CMP  $4, R0
+	BLT  tail77
+
+square76:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R5), F7
 	FMOVQ 0(R1), F8
-	FMOVQ 0(R5), F9
-	FMOVQ 0(R6), F10
-	FMOVQ 0(R7), F11
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVD 0(R3), F7
-	WORD  $0x4f871100 // fmla v0.4s, v8.4s, v7.s[0]
-	WORD  $0x4fa71120 // fmla v0.4s, v9.4s, v7.s[1]
-	FMOVD 0(R8), F7
-	WORD  $0x4f871101 // fmla v1.4s, v8.4s, v7.s[0]
-	WORD  $0x4fa71121 // fmla v1.4s, v9.4s, v7.s[1]
-	FMOVD 0(R9), F7
-	WORD  $0x4f871102 // fmla v2.4s, v8.4s, v7.s[0]
-	WORD  $0x4fa71122 // fmla v2.4s, v9.4s, v7.s[1]
-	FMOVD 0(R10), F7
-	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
-	WORD  $0x4fa71123 // fmla v3.4s, v9.4s, v7.s[1]
-	FMOVD 0(R11), F7
-	WORD  $0x4f871104 // fmla v4.4s, v8.4s, v7.s[0]
-	WORD  $0x4fa71124 // fmla v4.4s, v9.4s, v7.s[1]
-	FMOVD 0(R12), F7
-	WORD  $0x4f871105 // fmla v5.4s, v8.4s, v7.s[0]
-	WORD  $0x4fa71125 // fmla v5.4s, v9.4s, v7.s[1]
-	FMOVD 0(R13), F7
-	WORD  $0x4f871106 // fmla v6.4s, v8.4s, v7.s[0]
-	WORD  $0x4fa71126 // fmla v6.4s, v9.4s, v7.s[1]
-	FMOVD 8(R3), F7
-	WORD  $0x4f871140 // fmla v0.4s, v10.4s, v7.s[0]
-	WORD  $0x4fa71160 // fmla v0.4s, v11.4s, v7.s[1]
-	FMOVD 8(R8), F7
-	WORD  $0x4f871141 // fmla v1.4s, v10.4s, v7.s[0]
-	WORD  $0x4fa71161 // fmla v1.4s, v11.4s, v7.s[1]
-	FMOVD 8(R9), F7
-	WORD  $0x4f871142 // fmla v2.4s, v10.4s, v7.s[0]
-	WORD  $0x4fa71162 // fmla v2.4s, v11.4s, v7.s[1]
-	FMOVD 8(R10), F7
-	WORD  $0x4f871143 // fmla v3.4s, v10.4s, v7.s[0]
-	WORD  $0x4fa71163 // fmla v3.4s, v11.4s, v7.s[1]
-	FMOVD 8(R11), F7
-	WORD  $0x4f871144 // fmla v4.4s, v10.4s, v7.s[0]
-	WORD  $0x4fa71164 // fmla v4.4s, v11.4s, v7.s[1]
-	FMOVD 8(R12), F7
-	WORD  $0x4f871145 // fmla v5.4s, v10.4s, v7.s[0]
-	WORD  $0x4fa71165 // fmla v5.4s, v11.4s, v7.s[1]
-	FMOVD 8(R13), F7
-	WORD  $0x4f871146 // fmla v6.4s, v10.4s, v7.s[0]
-	WORD  $0x4fa71166 // fmla v6.4s, v11.4s, v7.s[1]
-	ADD   $16, R1
+	FMOVQ 0(R4), F9
+	FMOVQ 0(R3), F10
+	VZIP2 V8.S4, V7.S4, V11.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V10.S4, V9.S4, V12.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V9.D2, V7.D2, V8.D2
+	VZIP1 V9.D2, V7.D2, V7.D2
+	VZIP1 V12.D2, V11.D2, V9.D2
+	VZIP2 V12.D2, V11.D2, V10.D2
+	FMOVD 0(R6), F11
+	WORD  $0x4f8b10e0 // fmla v0.4s, v7.4s, v11.s[0]
+	WORD  $0x4fab1100 // fmla v0.4s, v8.4s, v11.s[1]
+	FMOVD 0(R8), F11
+	WORD  $0x4f8b10e1 // fmla v1.4s, v7.4s, v11.s[0]
+	WORD  $0x4fab1101 // fmla v1.4s, v8.4s, v11.s[1]
+	FMOVD 0(R9), F11
+	WORD  $0x4f8b10e2 // fmla v2.4s, v7.4s, v11.s[0]
+	WORD  $0x4fab1102 // fmla v2.4s, v8.4s, v11.s[1]
+	FMOVD 0(R10), F11
+	WORD  $0x4f8b10e3 // fmla v3.4s, v7.4s, v11.s[0]
+	WORD  $0x4fab1103 // fmla v3.4s, v8.4s, v11.s[1]
+	FMOVD 0(R11), F11
+	WORD  $0x4f8b10e4 // fmla v4.4s, v7.4s, v11.s[0]
+	WORD  $0x4fab1104 // fmla v4.4s, v8.4s, v11.s[1]
+	FMOVD 0(R12), F11
+	WORD  $0x4f8b10e5 // fmla v5.4s, v7.4s, v11.s[0]
+	WORD  $0x4fab1105 // fmla v5.4s, v8.4s, v11.s[1]
+	FMOVD 0(R13), F11
+	WORD  $0x4f8b10e6 // fmla v6.4s, v7.4s, v11.s[0]
+	WORD  $0x4fab1106 // fmla v6.4s, v8.4s, v11.s[1]
+	FMOVD 8(R6), F11
+	WORD  $0x4f8b1120 // fmla v0.4s, v9.4s, v11.s[0]
+	WORD  $0x4fab1140 // fmla v0.4s, v10.4s, v11.s[1]
+	FMOVD 8(R8), F11
+	WORD  $0x4f8b1121 // fmla v1.4s, v9.4s, v11.s[0]
+	WORD  $0x4fab1141 // fmla v1.4s, v10.4s, v11.s[1]
+	FMOVD 8(R9), F11
+	WORD  $0x4f8b1122 // fmla v2.4s, v9.4s, v11.s[0]
+	WORD  $0x4fab1142 // fmla v2.4s, v10.4s, v11.s[1]
+	FMOVD 8(R10), F11
+	WORD  $0x4f8b1123 // fmla v3.4s, v9.4s, v11.s[0]
+	WORD  $0x4fab1143 // fmla v3.4s, v10.4s, v11.s[1]
+	FMOVD 8(R11), F11
+	WORD  $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
+	WORD  $0x4fab1144 // fmla v4.4s, v10.4s, v11.s[1]
+	FMOVD 8(R12), F11
+	WORD  $0x4f8b1125 // fmla v5.4s, v9.4s, v11.s[0]
+	WORD  $0x4fab1145 // fmla v5.4s, v10.4s, v11.s[1]
+	FMOVD 8(R13), F11
+	WORD  $0x4f8b1126 // fmla v6.4s, v9.4s, v11.s[0]
+	WORD  $0x4fab1146 // fmla v6.4s, v10.4s, v11.s[1]
 	ADD   $16, R5
-	ADD   $16, R6
-	ADD   $16, R7
+	ADD   $16, R1
+	ADD   $16, R4
 	ADD   $16, R3
+	ADD   $16, R6
 	ADD   $16, R8
 	ADD   $16, R9
 	ADD   $16, R10
@@ -1382,138 +1595,138 @@ square64:
 	ADD   $16, R13
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square64
+	BGE   square76
 
-tail65:
+tail77:
 	CMP $0, R0
-	BLE end66
+	BLE end78
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one69
+	BEQ   one83
+	FMOVD 0(R5), F7
+	TST   $1, R0
+	BEQ   moved84
+	ADD   $8, R5, R14
+	VLD1  (R14), V7.S[2]
+	B     moved84
+
+one83:
+	FMOVS 0(R5), F7
+
+moved84:
+	TST   $2, R0
+	BEQ   one85
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved70
+	BEQ   moved86
 	ADD   $8, R1, R14
 	VLD1  (R14), V8.S[2]
-	B     moved70
+	B     moved86
 
-one69:
+one85:
 	FMOVS 0(R1), F8
 
-moved70:
+moved86:
 	TST   $2, R0
-	BEQ   one71
-	FMOVD 0(R5), F9
+	BEQ   one87
+	FMOVD 0(R4), F9
 	TST   $1, R0
-	BEQ   moved72
-	ADD   $8, R5, R14
+	BEQ   moved88
+	ADD   $8, R4, R14
 	VLD1  (R14), V9.S[2]
-	B     moved72
+	B     moved88
 
-one71:
-	FMOVS 0(R5), F9
+one87:
+	FMOVS 0(R4), F9
 
-moved72:
+moved88:
 	TST   $2, R0
-	BEQ   one73
-	FMOVD 0(R6), F10
+	BEQ   one89
+	FMOVD 0(R3), F10
 	TST   $1, R0
-	BEQ   moved74
-	ADD   $8, R6, R14
+	BEQ   moved90
+	ADD   $8, R3, R14
 	VLD1  (R14), V10.S[2]
-	B     moved74
+	B     moved90
 
-one73:
-	FMOVS 0(R6), F10
+one89:
+	FMOVS 0(R3), F10
 
-moved74:
-	TST   $2, R0
-	BEQ   one75
-	FMOVD 0(R7), F11
-	TST   $1, R0
-	BEQ   moved76
-	ADD   $8, R7, R14
-	VLD1  (R14), V11.S[2]
-	B     moved76
-
-one75:
-	FMOVS 0(R7), F11
-
-moved76:
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVS 0(R3), F7
-	WORD  $0x4f871100 // fmla v0.4s, v8.4s, v7.s[0]
-	FMOVS 0(R8), F7
-	WORD  $0x4f871101 // fmla v1.4s, v8.4s, v7.s[0]
-	FMOVS 0(R9), F7
-	WORD  $0x4f871102 // fmla v2.4s, v8.4s, v7.s[0]
-	FMOVS 0(R10), F7
-	WORD  $0x4f871103 // fmla v3.4s, v8.4s, v7.s[0]
-	FMOVS 0(R11), F7
-	WORD  $0x4f871104 // fmla v4.4s, v8.4s, v7.s[0]
-	FMOVS 0(R12), F7
-	WORD  $0x4f871105 // fmla v5.4s, v8.4s, v7.s[0]
-	FMOVS 0(R13), F7
-	WORD  $0x4f871106 // fmla v6.4s, v8.4s, v7.s[0]
+moved90:
+	VZIP2 V8.S4, V7.S4, V11.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V10.S4, V9.S4, V12.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V9.D2, V7.D2, V8.D2
+	VZIP1 V9.D2, V7.D2, V7.D2
+	VZIP1 V12.D2, V11.D2, V9.D2
+	VZIP2 V12.D2, V11.D2, V10.D2
+	FMOVS 0(R6), F11
+	WORD  $0x4f8b10e0 // fmla v0.4s, v7.4s, v11.s[0]
+	FMOVS 0(R8), F11
+	WORD  $0x4f8b10e1 // fmla v1.4s, v7.4s, v11.s[0]
+	FMOVS 0(R9), F11
+	WORD  $0x4f8b10e2 // fmla v2.4s, v7.4s, v11.s[0]
+	FMOVS 0(R10), F11
+	WORD  $0x4f8b10e3 // fmla v3.4s, v7.4s, v11.s[0]
+	FMOVS 0(R11), F11
+	WORD  $0x4f8b10e4 // fmla v4.4s, v7.4s, v11.s[0]
+	FMOVS 0(R12), F11
+	WORD  $0x4f8b10e5 // fmla v5.4s, v7.4s, v11.s[0]
+	FMOVS 0(R13), F11
+	WORD  $0x4f8b10e6 // fmla v6.4s, v7.4s, v11.s[0]
 	CMP   $1, R0
-	BEQ   over68
-	FMOVS 4(R3), F7
-	WORD  $0x4f871120 // fmla v0.4s, v9.4s, v7.s[0]
-	FMOVS 4(R8), F7
-	WORD  $0x4f871121 // fmla v1.4s, v9.4s, v7.s[0]
-	FMOVS 4(R9), F7
-	WORD  $0x4f871122 // fmla v2.4s, v9.4s, v7.s[0]
-	FMOVS 4(R10), F7
-	WORD  $0x4f871123 // fmla v3.4s, v9.4s, v7.s[0]
-	FMOVS 4(R11), F7
-	WORD  $0x4f871124 // fmla v4.4s, v9.4s, v7.s[0]
-	FMOVS 4(R12), F7
-	WORD  $0x4f871125 // fmla v5.4s, v9.4s, v7.s[0]
-	FMOVS 4(R13), F7
-	WORD  $0x4f871126 // fmla v6.4s, v9.4s, v7.s[0]
+	BEQ   over82
+	FMOVS 4(R6), F11
+	WORD  $0x4f8b1100 // fmla v0.4s, v8.4s, v11.s[0]
+	FMOVS 4(R8), F11
+	WORD  $0x4f8b1101 // fmla v1.4s, v8.4s, v11.s[0]
+	FMOVS 4(R9), F11
+	WORD  $0x4f8b1102 // fmla v2.4s, v8.4s, v11.s[0]
+	FMOVS 4(R10), F11
+	WORD  $0x4f8b1103 // fmla v3.4s, v8.4s, v11.s[0]
+	FMOVS 4(R11), F11
+	WORD  $0x4f8b1104 // fmla v4.4s, v8.4s, v11.s[0]
+	FMOVS 4(R12), F11
+	WORD  $0x4f8b1105 // fmla v5.4s, v8.4s, v11.s[0]
+	FMOVS 4(R13), F11
+	WORD  $0x4f8b1106 // fmla v6.4s, v8.4s, v11.s[0]
 	CMP   $2, R0
-	BEQ   over68
-	FMOVS 8(R3), F7
-	WORD  $0x4f871140 // fmla v0.4s, v10.4s, v7.s[0]
-	FMOVS 8(R8), F7
-	WORD  $0x4f871141 // fmla v1.4s, v10.4s, v7.s[0]
-	FMOVS 8(R9), F7
-	WORD  $0x4f871142 // fmla v2.4s, v10.4s, v7.s[0]
-	FMOVS 8(R10), F7
-	WORD  $0x4f871143 // fmla v3.4s, v10.4s, v7.s[0]
-	FMOVS 8(R11), F7
-	WORD  $0x4f871144 // fmla v4.4s, v10.4s, v7.s[0]
-	FMOVS 8(R12), F7
-	WORD  $0x4f871145 // fmla v5.4s, v10.4s, v7.s[0]
-	FMOVS 8(R13), F7
-	WORD  $0x4f871146 // fmla v6.4s, v10.4s, v7.s[0]
+	BEQ   over82
+	FMOVS 8(R6), F11
+	WORD  $0x4f8b1120 // fmla v0.4s, v9.4s, v11.s[0]
+	FMOVS 8(R8), F11
+	WORD  $0x4f8b1121 // fmla v1.4s, v9.4s, v11.s[0]
+	FMOVS 8(R9), F11
+	WORD  $0x4f8b1122 // fmla v2.4s, v9.4s, v11.s[0]
+	FMOVS 8(R10), F11
+	WORD  $0x4f8b1123 // fmla v3.4s, v9.4s, v11.s[0]
+	FMOVS 8(R11), F11
+	WORD  $0x4f8b1124 // fmla v4.4s, v9.4s, v11.s[0]
+	FMOVS 8(R12), F11
+	WORD  $0x4f8b1125 // fmla v5.4s, v9.4s, v11.s[0]
+	FMOVS 8(R13), F11
+	WORD  $0x4f8b1126 // fmla v6.4s, v9.4s, v11.s[0]
 	CMP   $3, R0
-	BEQ   over68
-	FMOVS 12(R3), F7
-	WORD  $0x4f871160 // fmla v0.4s, v11.4s, v7.s[0]
-	FMOVS 12(R8), F7
-	WORD  $0x4f871161 // fmla v1.4s, v11.4s, v7.s[0]
-	FMOVS 12(R9), F7
-	WORD  $0x4f871162 // fmla v2.4s, v11.4s, v7.s[0]
-	FMOVS 12(R10), F7
-	WORD  $0x4f871163 // fmla v3.4s, v11.4s, v7.s[0]
-	FMOVS 12(R11), F7
-	WORD  $0x4f871164 // fmla v4.4s, v11.4s, v7.s[0]
-	FMOVS 12(R12), F7
-	WORD  $0x4f871165 // fmla v5.4s, v11.4s, v7.s[0]
-	FMOVS 12(R13), F7
-	WORD  $0x4f871166 // fmla v6.4s, v11.4s, v7.s[0]
+	BEQ   over82
+	FMOVS 12(R6), F11
+	WORD  $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
+	FMOVS 12(R8), F11
+	WORD  $0x4f8b1141 // fmla v1.4s, v10.4s, v11.s[0]
+	FMOVS 12(R9), F11
+	WORD  $0x4f8b1142 // fmla v2.4s, v10.4s, v11.s[0]
+	FMOVS 12(R10), F11
+	WORD  $0x4f8b1143 // fmla v3.4s, v10.4s, v11.s[0]
+	FMOVS 12(R11), F11
+	WORD  $0x4f8b1144 // fmla v4.4s, v10.4s, v11.s[0]
+	FMOVS 12(R12), F11
+	WORD  $0x4f8b1145 // fmla v5.4s, v10.4s, v11.s[0]
+	FMOVS 12(R13), F11
+	WORD  $0x4f8b1146 // fmla v6.4s, v10.4s, v11.s[0]
 
-over68:
-end66:
+over82:
+end78:
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -1524,47 +1737,82 @@ end66:
 	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
+	MOVD  $4, R3
+	MOVD  cols+56(FP), R4
+	SUB   $2, R4
+	MOVD  $2, R5
+	CMP   $2, R4
+	BGE   inside91
+	MOVD  R4, R5
+
+inside91:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside92
+	MOVD R4, R6
+
+inside92:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R1, R4
+	ADD   R2, R4, R7
 	ADD   R2, R7, R8
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 0(R5)
-	FMOVQ F4, 0(R6)
-	FMOVQ F5, 0(R7)
-	FMOVQ F6, 0(R8)
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R5, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	FMOVD F1, 0(R1)
+	VST1  V1.D[1], (R11)
+	FMOVD F2, 0(R4)
+	VST1  V2.D[1], (R12)
+	FMOVD F3, 0(R7)
+	VST1  V3.D[1], (R13)
+	FMOVD F4, 0(R8)
+	VST1  V4.D[1], (R14)
+	FMOVD F5, 0(R9)
+	VST1  V5.D[1], (R15)
+	FMOVD F6, 0(R10)
+	VST1  V6.D[1], (R19)
 
 	// the next 4 inputs
-	ADD  $16, R1
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $4, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
-	CMP  $4, R1
-	BGE  block63
+	CMP  $1, R1
+	BGE  block75
 
-done67:
+done79:
 	RET
 
-fewer39:
+fewer47:
 	CMP  $6, R0
-	BNE  fewer77
+	BNE  fewer93
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $8, R1
-	BLT  done82
+	CMP  $4, R1
+	BLE  done98
 
-block78:
+block94:
 	// 6×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -1580,119 +1828,137 @@ block78:
 	VMOVI $0, V11.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	ADD   R2, R10, R11
-	ADD   R4, R3, R12
-	ADD   R4, R12, R13
-	ADD   R4, R13, R14
-	ADD   R4, R14, R15
-	ADD   R4, R15, R19
-	CMP   $4, R0
-	BLT   tail80
+	MOVD  cols+56(FP), R3
+	SUB   $2, R3
+	MOVD  $6, R4
+	CMP   $6, R3
+	BGE   inside99
+	MOVD  R3, R4
 
-square79:
+inside99:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $4, R5
+	CMP  $4, R3
+	BGE  inside100
+	MOVD R3, R5
+
+inside100:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $2, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	ADD  R2, R1, R3
+	ADD  R2, R6, R7
+	ADD  R2, R5, R8
+	ADD  R2, R4, R9
+	MOVD dz+16(FP), R10
+	MOVD lddz+24(FP), R11
+	MOVD n+64(FP), R0
+	ADD  R11, R10, R12
+	ADD  R11, R12, R13
+	ADD  R11, R13, R14
+	ADD  R11, R14, R15
+	ADD  R11, R15, R19
+	CMP  $4, R0
+	BLT  tail96
+
+square95:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R1), F13
-	FMOVQ 0(R5), F14
-	FMOVQ 0(R6), F15
-	FMOVQ 0(R7), F16
-	VZIP2 V14.S4, V13.S4, V17.S4
-	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP2 V16.S4, V15.S4, V18.S4
-	VZIP1 V16.S4, V15.S4, V15.S4
-	VZIP2 V15.D2, V13.D2, V14.D2
-	VZIP1 V15.D2, V13.D2, V13.D2
-	VZIP1 V18.D2, V17.D2, V15.D2
-	VZIP2 V18.D2, V17.D2, V16.D2
+	FMOVQ 0(R1), F12
+	FMOVQ 0(R3), F13
+	FMOVQ 0(R6), F14
+	FMOVQ 0(R7), F15
+	VZIP2 V13.S4, V12.S4, V16.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V15.S4, V14.S4, V17.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V14.D2, V12.D2, V13.D2
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VZIP1 V17.D2, V16.D2, V14.D2
+	VZIP2 V17.D2, V16.D2, V15.D2
+	FMOVQ 0(R5), F16
 	FMOVQ 0(R8), F17
-	FMOVQ 0(R9), F18
-	FMOVQ 0(R10), F19
-	FMOVQ 0(R11), F20
-	VZIP2 V18.S4, V17.S4, V21.S4
-	VZIP1 V18.S4, V17.S4, V17.S4
-	VZIP2 V20.S4, V19.S4, V22.S4
-	VZIP1 V20.S4, V19.S4, V19.S4
-	VZIP2 V19.D2, V17.D2, V18.D2
-	VZIP1 V19.D2, V17.D2, V17.D2
-	VZIP1 V22.D2, V21.D2, V19.D2
-	VZIP2 V22.D2, V21.D2, V20.D2
-	FMOVD 0(R3), F12
-	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
-	WORD  $0x4f8c1226 // fmla v6.4s, v17.4s, v12.s[0]
-	WORD  $0x4fac11c0 // fmla v0.4s, v14.4s, v12.s[1]
-	WORD  $0x4fac1246 // fmla v6.4s, v18.4s, v12.s[1]
-	FMOVD 0(R12), F12
-	WORD  $0x4f8c11a1 // fmla v1.4s, v13.4s, v12.s[0]
-	WORD  $0x4f8c1227 // fmla v7.4s, v17.4s, v12.s[0]
-	WORD  $0x4fac11c1 // fmla v1.4s, v14.4s, v12.s[1]
-	WORD  $0x4fac1247 // fmla v7.4s, v18.4s, v12.s[1]
-	FMOVD 0(R13), F12
-	WORD  $0x4f8c11a2 // fmla v2.4s, v13.4s, v12.s[0]
-	WORD  $0x4f8c1228 // fmla v8.4s, v17.4s, v12.s[0]
-	WORD  $0x4fac11c2 // fmla v2.4s, v14.4s, v12.s[1]
-	WORD  $0x4fac1248 // fmla v8.4s, v18.4s, v12.s[1]
-	FMOVD 0(R14), F12
-	WORD  $0x4f8c11a3 // fmla v3.4s, v13.4s, v12.s[0]
-	WORD  $0x4f8c1229 // fmla v9.4s, v17.4s, v12.s[0]
-	WORD  $0x4fac11c3 // fmla v3.4s, v14.4s, v12.s[1]
-	WORD  $0x4fac1249 // fmla v9.4s, v18.4s, v12.s[1]
-	FMOVD 0(R15), F12
-	WORD  $0x4f8c11a4 // fmla v4.4s, v13.4s, v12.s[0]
-	WORD  $0x4f8c122a // fmla v10.4s, v17.4s, v12.s[0]
-	WORD  $0x4fac11c4 // fmla v4.4s, v14.4s, v12.s[1]
-	WORD  $0x4fac124a // fmla v10.4s, v18.4s, v12.s[1]
-	FMOVD 0(R19), F12
-	WORD  $0x4f8c11a5 // fmla v5.4s, v13.4s, v12.s[0]
-	WORD  $0x4f8c122b // fmla v11.4s, v17.4s, v12.s[0]
-	WORD  $0x4fac11c5 // fmla v5.4s, v14.4s, v12.s[1]
-	WORD  $0x4fac124b // fmla v11.4s, v18.4s, v12.s[1]
-	FMOVD 8(R3), F12
-	WORD  $0x4f8c11e0 // fmla v0.4s, v15.4s, v12.s[0]
-	WORD  $0x4f8c1266 // fmla v6.4s, v19.4s, v12.s[0]
-	WORD  $0x4fac1200 // fmla v0.4s, v16.4s, v12.s[1]
-	WORD  $0x4fac1286 // fmla v6.4s, v20.4s, v12.s[1]
-	FMOVD 8(R12), F12
-	WORD  $0x4f8c11e1 // fmla v1.4s, v15.4s, v12.s[0]
-	WORD  $0x4f8c1267 // fmla v7.4s, v19.4s, v12.s[0]
-	WORD  $0x4fac1201 // fmla v1.4s, v16.4s, v12.s[1]
-	WORD  $0x4fac1287 // fmla v7.4s, v20.4s, v12.s[1]
-	FMOVD 8(R13), F12
-	WORD  $0x4f8c11e2 // fmla v2.4s, v15.4s, v12.s[0]
-	WORD  $0x4f8c1268 // fmla v8.4s, v19.4s, v12.s[0]
-	WORD  $0x4fac1202 // fmla v2.4s, v16.4s, v12.s[1]
-	WORD  $0x4fac1288 // fmla v8.4s, v20.4s, v12.s[1]
-	FMOVD 8(R14), F12
-	WORD  $0x4f8c11e3 // fmla v3.4s, v15.4s, v12.s[0]
-	WORD  $0x4f8c1269 // fmla v9.4s, v19.4s, v12.s[0]
-	WORD  $0x4fac1203 // fmla v3.4s, v16.4s, v12.s[1]
-	WORD  $0x4fac1289 // fmla v9.4s, v20.4s, v12.s[1]
-	FMOVD 8(R15), F12
-	WORD  $0x4f8c11e4 // fmla v4.4s, v15.4s, v12.s[0]
-	WORD  $0x4f8c126a // fmla v10.4s, v19.4s, v12.s[0]
-	WORD  $0x4fac1204 // fmla v4.4s, v16.4s, v12.s[1]
-	WORD  $0x4fac128a // fmla v10.4s, v20.4s, v12.s[1]
-	FMOVD 8(R19), F12
-	WORD  $0x4f8c11e5 // fmla v5.4s, v15.4s, v12.s[0]
-	WORD  $0x4f8c126b // fmla v11.4s, v19.4s, v12.s[0]
-	WORD  $0x4fac1205 // fmla v5.4s, v16.4s, v12.s[1]
-	WORD  $0x4fac128b // fmla v11.4s, v20.4s, v12.s[1]
+	FMOVQ 0(R4), F18
+	FMOVQ 0(R9), F19
+	VZIP2 V17.S4, V16.S4, V20.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V21.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V21.D2, V20.D2, V18.D2
+	VZIP2 V21.D2, V20.D2, V19.D2
+	FMOVD 0(R10), F20
+	WORD  $0x4f941180 // fmla v0.4s, v12.4s, v20.s[0]
+	WORD  $0x4f941206 // fmla v6.4s, v16.4s, v20.s[0]
+	WORD  $0x4fb411a0 // fmla v0.4s, v13.4s, v20.s[1]
+	WORD  $0x4fb41226 // fmla v6.4s, v17.4s, v20.s[1]
+	FMOVD 0(R12), F20
+	WORD  $0x4f941181 // fmla v1.4s, v12.4s, v20.s[0]
+	WORD  $0x4f941207 // fmla v7.4s, v16.4s, v20.s[0]
+	WORD  $0x4fb411a1 // fmla v1.4s, v13.4s, v20.s[1]
+	WORD  $0x4fb41227 // fmla v7.4s, v17.4s, v20.s[1]
+	FMOVD 0(R13), F20
+	WORD  $0x4f941182 // fmla v2.4s, v12.4s, v20.s[0]
+	WORD  $0x4f941208 // fmla v8.4s, v16.4s, v20.s[0]
+	WORD  $0x4fb411a2 // fmla v2.4s, v13.4s, v20.s[1]
+	WORD  $0x4fb41228 // fmla v8.4s, v17.4s, v20.s[1]
+	FMOVD 0(R14), F20
+	WORD  $0x4f941183 // fmla v3.4s, v12.4s, v20.s[0]
+	WORD  $0x4f941209 // fmla v9.4s, v16.4s, v20.s[0]
+	WORD  $0x4fb411a3 // fmla v3.4s, v13.4s, v20.s[1]
+	WORD  $0x4fb41229 // fmla v9.4s, v17.4s, v20.s[1]
+	FMOVD 0(R15), F20
+	WORD  $0x4f941184 // fmla v4.4s, v12.4s, v20.s[0]
+	WORD  $0x4f94120a // fmla v10.4s, v16.4s, v20.s[0]
+	WORD  $0x4fb411a4 // fmla v4.4s, v13.4s, v20.s[1]
+	WORD  $0x4fb4122a // fmla v10.4s, v17.4s, v20.s[1]
+	FMOVD 0(R19), F20
+	WORD  $0x4f941185 // fmla v5.4s, v12.4s, v20.s[0]
+	WORD  $0x4f94120b // fmla v11.4s, v16.4s, v20.s[0]
+	WORD  $0x4fb411a5 // fmla v5.4s, v13.4s, v20.s[1]
+	WORD  $0x4fb4122b // fmla v11.4s, v17.4s, v20.s[1]
+	FMOVD 8(R10), F20
+	WORD  $0x4f9411c0 // fmla v0.4s, v14.4s, v20.s[0]
+	WORD  $0x4f941246 // fmla v6.4s, v18.4s, v20.s[0]
+	WORD  $0x4fb411e0 // fmla v0.4s, v15.4s, v20.s[1]
+	WORD  $0x4fb41266 // fmla v6.4s, v19.4s, v20.s[1]
+	FMOVD 8(R12), F20
+	WORD  $0x4f9411c1 // fmla v1.4s, v14.4s, v20.s[0]
+	WORD  $0x4f941247 // fmla v7.4s, v18.4s, v20.s[0]
+	WORD  $0x4fb411e1 // fmla v1.4s, v15.4s, v20.s[1]
+	WORD  $0x4fb41267 // fmla v7.4s, v19.4s, v20.s[1]
+	FMOVD 8(R13), F20
+	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
+	WORD  $0x4f941248 // fmla v8.4s, v18.4s, v20.s[0]
+	WORD  $0x4fb411e2 // fmla v2.4s, v15.4s, v20.s[1]
+	WORD  $0x4fb41268 // fmla v8.4s, v19.4s, v20.s[1]
+	FMOVD 8(R14), F20
+	WORD  $0x4f9411c3 // fmla v3.4s, v14.4s, v20.s[0]
+	WORD  $0x4f941249 // fmla v9.4s, v18.4s, v20.s[0]
+	WORD  $0x4fb411e3 // fmla v3.4s, v15.4s, v20.s[1]
+	WORD  $0x4fb41269 // fmla v9.4s, v19.4s, v20.s[1]
+	FMOVD 8(R15), F20
+	WORD  $0x4f9411c4 // fmla v4.4s, v14.4s, v20.s[0]
+	WORD  $0x4f94124a // fmla v10.4s, v18.4s, v20.s[0]
+	WORD  $0x4fb411e4 // fmla v4.4s, v15.4s, v20.s[1]
+	WORD  $0x4fb4126a // fmla v10.4s, v19.4s, v20.s[1]
+	FMOVD 8(R19), F20
+	WORD  $0x4f9411c5 // fmla v5.4s, v14.4s, v20.s[0]
+	WORD  $0x4f94124b // fmla v11.4s, v18.4s, v20.s[0]
+	WORD  $0x4fb411e5 // fmla v5.4s, v15.4s, v20.s[1]
+	WORD  $0x4fb4126b // fmla v11.4s, v19.4s, v20.s[1]
 	ADD   $16, R1
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R6
 	ADD   $16, R7
+	ADD   $16, R5
 	ADD   $16, R8
+	ADD   $16, R4
 	ADD   $16, R9
 	ADD   $16, R10
-	ADD   $16, R11
-	ADD   $16, R3
 	ADD   $16, R12
 	ADD   $16, R13
 	ADD   $16, R14
@@ -1700,246 +1966,246 @@ square79:
 	ADD   $16, R19
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square79
+	BGE   square95
 
-tail80:
+tail96:
 	CMP $0, R0
-	BLE end81
+	BLE end97
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one84
-	FMOVD 0(R1), F13
+	BEQ   one102
+	FMOVD 0(R1), F12
 	TST   $1, R0
-	BEQ   moved85
+	BEQ   moved103
 	ADD   $8, R1, R20
+	VLD1  (R20), V12.S[2]
+	B     moved103
+
+one102:
+	FMOVS 0(R1), F12
+
+moved103:
+	TST   $2, R0
+	BEQ   one104
+	FMOVD 0(R3), F13
+	TST   $1, R0
+	BEQ   moved105
+	ADD   $8, R3, R20
 	VLD1  (R20), V13.S[2]
-	B     moved85
+	B     moved105
 
-one84:
-	FMOVS 0(R1), F13
+one104:
+	FMOVS 0(R3), F13
 
-moved85:
+moved105:
 	TST   $2, R0
-	BEQ   one86
-	FMOVD 0(R5), F14
+	BEQ   one106
+	FMOVD 0(R6), F14
 	TST   $1, R0
-	BEQ   moved87
-	ADD   $8, R5, R20
-	VLD1  (R20), V14.S[2]
-	B     moved87
-
-one86:
-	FMOVS 0(R5), F14
-
-moved87:
-	TST   $2, R0
-	BEQ   one88
-	FMOVD 0(R6), F15
-	TST   $1, R0
-	BEQ   moved89
+	BEQ   moved107
 	ADD   $8, R6, R20
-	VLD1  (R20), V15.S[2]
-	B     moved89
+	VLD1  (R20), V14.S[2]
+	B     moved107
 
-one88:
-	FMOVS 0(R6), F15
+one106:
+	FMOVS 0(R6), F14
 
-moved89:
+moved107:
 	TST   $2, R0
-	BEQ   one90
-	FMOVD 0(R7), F16
+	BEQ   one108
+	FMOVD 0(R7), F15
 	TST   $1, R0
-	BEQ   moved91
+	BEQ   moved109
 	ADD   $8, R7, R20
-	VLD1  (R20), V16.S[2]
-	B     moved91
+	VLD1  (R20), V15.S[2]
+	B     moved109
 
-one90:
-	FMOVS 0(R7), F16
+one108:
+	FMOVS 0(R7), F15
 
-moved91:
-	VZIP2 V14.S4, V13.S4, V17.S4
-	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP2 V16.S4, V15.S4, V18.S4
-	VZIP1 V16.S4, V15.S4, V15.S4
-	VZIP2 V15.D2, V13.D2, V14.D2
-	VZIP1 V15.D2, V13.D2, V13.D2
-	VZIP1 V18.D2, V17.D2, V15.D2
-	VZIP2 V18.D2, V17.D2, V16.D2
-	FMOVS 0(R3), F12
-	WORD  $0x4f8c11a0 // fmla v0.4s, v13.4s, v12.s[0]
-	FMOVS 0(R12), F12
-	WORD  $0x4f8c11a1 // fmla v1.4s, v13.4s, v12.s[0]
-	FMOVS 0(R13), F12
-	WORD  $0x4f8c11a2 // fmla v2.4s, v13.4s, v12.s[0]
-	FMOVS 0(R14), F12
-	WORD  $0x4f8c11a3 // fmla v3.4s, v13.4s, v12.s[0]
-	FMOVS 0(R15), F12
-	WORD  $0x4f8c11a4 // fmla v4.4s, v13.4s, v12.s[0]
-	FMOVS 0(R19), F12
-	WORD  $0x4f8c11a5 // fmla v5.4s, v13.4s, v12.s[0]
+moved109:
+	VZIP2 V13.S4, V12.S4, V16.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V15.S4, V14.S4, V17.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V14.D2, V12.D2, V13.D2
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VZIP1 V17.D2, V16.D2, V14.D2
+	VZIP2 V17.D2, V16.D2, V15.D2
+	FMOVS 0(R10), F16
+	WORD  $0x4f901180 // fmla v0.4s, v12.4s, v16.s[0]
+	FMOVS 0(R12), F16
+	WORD  $0x4f901181 // fmla v1.4s, v12.4s, v16.s[0]
+	FMOVS 0(R13), F16
+	WORD  $0x4f901182 // fmla v2.4s, v12.4s, v16.s[0]
+	FMOVS 0(R14), F16
+	WORD  $0x4f901183 // fmla v3.4s, v12.4s, v16.s[0]
+	FMOVS 0(R15), F16
+	WORD  $0x4f901184 // fmla v4.4s, v12.4s, v16.s[0]
+	FMOVS 0(R19), F16
+	WORD  $0x4f901185 // fmla v5.4s, v12.4s, v16.s[0]
 	CMP   $1, R0
-	BEQ   over83
-	FMOVS 4(R3), F12
-	WORD  $0x4f8c11c0 // fmla v0.4s, v14.4s, v12.s[0]
-	FMOVS 4(R12), F12
-	WORD  $0x4f8c11c1 // fmla v1.4s, v14.4s, v12.s[0]
-	FMOVS 4(R13), F12
-	WORD  $0x4f8c11c2 // fmla v2.4s, v14.4s, v12.s[0]
-	FMOVS 4(R14), F12
-	WORD  $0x4f8c11c3 // fmla v3.4s, v14.4s, v12.s[0]
-	FMOVS 4(R15), F12
-	WORD  $0x4f8c11c4 // fmla v4.4s, v14.4s, v12.s[0]
-	FMOVS 4(R19), F12
-	WORD  $0x4f8c11c5 // fmla v5.4s, v14.4s, v12.s[0]
+	BEQ   over101
+	FMOVS 4(R10), F16
+	WORD  $0x4f9011a0 // fmla v0.4s, v13.4s, v16.s[0]
+	FMOVS 4(R12), F16
+	WORD  $0x4f9011a1 // fmla v1.4s, v13.4s, v16.s[0]
+	FMOVS 4(R13), F16
+	WORD  $0x4f9011a2 // fmla v2.4s, v13.4s, v16.s[0]
+	FMOVS 4(R14), F16
+	WORD  $0x4f9011a3 // fmla v3.4s, v13.4s, v16.s[0]
+	FMOVS 4(R15), F16
+	WORD  $0x4f9011a4 // fmla v4.4s, v13.4s, v16.s[0]
+	FMOVS 4(R19), F16
+	WORD  $0x4f9011a5 // fmla v5.4s, v13.4s, v16.s[0]
 	CMP   $2, R0
-	BEQ   over83
-	FMOVS 8(R3), F12
-	WORD  $0x4f8c11e0 // fmla v0.4s, v15.4s, v12.s[0]
-	FMOVS 8(R12), F12
-	WORD  $0x4f8c11e1 // fmla v1.4s, v15.4s, v12.s[0]
-	FMOVS 8(R13), F12
-	WORD  $0x4f8c11e2 // fmla v2.4s, v15.4s, v12.s[0]
-	FMOVS 8(R14), F12
-	WORD  $0x4f8c11e3 // fmla v3.4s, v15.4s, v12.s[0]
-	FMOVS 8(R15), F12
-	WORD  $0x4f8c11e4 // fmla v4.4s, v15.4s, v12.s[0]
-	FMOVS 8(R19), F12
-	WORD  $0x4f8c11e5 // fmla v5.4s, v15.4s, v12.s[0]
+	BEQ   over101
+	FMOVS 8(R10), F16
+	WORD  $0x4f9011c0 // fmla v0.4s, v14.4s, v16.s[0]
+	FMOVS 8(R12), F16
+	WORD  $0x4f9011c1 // fmla v1.4s, v14.4s, v16.s[0]
+	FMOVS 8(R13), F16
+	WORD  $0x4f9011c2 // fmla v2.4s, v14.4s, v16.s[0]
+	FMOVS 8(R14), F16
+	WORD  $0x4f9011c3 // fmla v3.4s, v14.4s, v16.s[0]
+	FMOVS 8(R15), F16
+	WORD  $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	FMOVS 8(R19), F16
+	WORD  $0x4f9011c5 // fmla v5.4s, v14.4s, v16.s[0]
 	CMP   $3, R0
-	BEQ   over83
-	FMOVS 12(R3), F12
-	WORD  $0x4f8c1200 // fmla v0.4s, v16.4s, v12.s[0]
-	FMOVS 12(R12), F12
-	WORD  $0x4f8c1201 // fmla v1.4s, v16.4s, v12.s[0]
-	FMOVS 12(R13), F12
-	WORD  $0x4f8c1202 // fmla v2.4s, v16.4s, v12.s[0]
-	FMOVS 12(R14), F12
-	WORD  $0x4f8c1203 // fmla v3.4s, v16.4s, v12.s[0]
-	FMOVS 12(R15), F12
-	WORD  $0x4f8c1204 // fmla v4.4s, v16.4s, v12.s[0]
-	FMOVS 12(R19), F12
-	WORD  $0x4f8c1205 // fmla v5.4s, v16.4s, v12.s[0]
+	BEQ   over101
+	FMOVS 12(R10), F16
+	WORD  $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
+	FMOVS 12(R12), F16
+	WORD  $0x4f9011e1 // fmla v1.4s, v15.4s, v16.s[0]
+	FMOVS 12(R13), F16
+	WORD  $0x4f9011e2 // fmla v2.4s, v15.4s, v16.s[0]
+	FMOVS 12(R14), F16
+	WORD  $0x4f9011e3 // fmla v3.4s, v15.4s, v16.s[0]
+	FMOVS 12(R15), F16
+	WORD  $0x4f9011e4 // fmla v4.4s, v15.4s, v16.s[0]
+	FMOVS 12(R19), F16
+	WORD  $0x4f9011e5 // fmla v5.4s, v15.4s, v16.s[0]
 
-over83:
+over101:
 	TST   $2, R0
-	BEQ   one93
+	BEQ   one111
+	FMOVD 0(R5), F12
+	TST   $1, R0
+	BEQ   moved112
+	ADD   $8, R5, R20
+	VLD1  (R20), V12.S[2]
+	B     moved112
+
+one111:
+	FMOVS 0(R5), F12
+
+moved112:
+	TST   $2, R0
+	BEQ   one113
 	FMOVD 0(R8), F13
 	TST   $1, R0
-	BEQ   moved94
+	BEQ   moved114
 	ADD   $8, R8, R20
 	VLD1  (R20), V13.S[2]
-	B     moved94
+	B     moved114
 
-one93:
+one113:
 	FMOVS 0(R8), F13
 
-moved94:
+moved114:
 	TST   $2, R0
-	BEQ   one95
-	FMOVD 0(R9), F14
+	BEQ   one115
+	FMOVD 0(R4), F14
 	TST   $1, R0
-	BEQ   moved96
-	ADD   $8, R9, R20
+	BEQ   moved116
+	ADD   $8, R4, R20
 	VLD1  (R20), V14.S[2]
-	B     moved96
+	B     moved116
 
-one95:
-	FMOVS 0(R9), F14
+one115:
+	FMOVS 0(R4), F14
 
-moved96:
+moved116:
 	TST   $2, R0
-	BEQ   one97
-	FMOVD 0(R10), F15
+	BEQ   one117
+	FMOVD 0(R9), F15
 	TST   $1, R0
-	BEQ   moved98
-	ADD   $8, R10, R20
+	BEQ   moved118
+	ADD   $8, R9, R20
 	VLD1  (R20), V15.S[2]
-	B     moved98
+	B     moved118
 
-one97:
-	FMOVS 0(R10), F15
+one117:
+	FMOVS 0(R9), F15
 
-moved98:
-	TST   $2, R0
-	BEQ   one99
-	FMOVD 0(R11), F16
-	TST   $1, R0
-	BEQ   moved100
-	ADD   $8, R11, R20
-	VLD1  (R20), V16.S[2]
-	B     moved100
-
-one99:
-	FMOVS 0(R11), F16
-
-moved100:
-	VZIP2 V14.S4, V13.S4, V17.S4
-	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP2 V16.S4, V15.S4, V18.S4
-	VZIP1 V16.S4, V15.S4, V15.S4
-	VZIP2 V15.D2, V13.D2, V14.D2
-	VZIP1 V15.D2, V13.D2, V13.D2
-	VZIP1 V18.D2, V17.D2, V15.D2
-	VZIP2 V18.D2, V17.D2, V16.D2
-	FMOVS 0(R3), F12
-	WORD  $0x4f8c11a6 // fmla v6.4s, v13.4s, v12.s[0]
-	FMOVS 0(R12), F12
-	WORD  $0x4f8c11a7 // fmla v7.4s, v13.4s, v12.s[0]
-	FMOVS 0(R13), F12
-	WORD  $0x4f8c11a8 // fmla v8.4s, v13.4s, v12.s[0]
-	FMOVS 0(R14), F12
-	WORD  $0x4f8c11a9 // fmla v9.4s, v13.4s, v12.s[0]
-	FMOVS 0(R15), F12
-	WORD  $0x4f8c11aa // fmla v10.4s, v13.4s, v12.s[0]
-	FMOVS 0(R19), F12
-	WORD  $0x4f8c11ab // fmla v11.4s, v13.4s, v12.s[0]
+moved118:
+	VZIP2 V13.S4, V12.S4, V16.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V15.S4, V14.S4, V17.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V14.D2, V12.D2, V13.D2
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VZIP1 V17.D2, V16.D2, V14.D2
+	VZIP2 V17.D2, V16.D2, V15.D2
+	FMOVS 0(R10), F16
+	WORD  $0x4f901186 // fmla v6.4s, v12.4s, v16.s[0]
+	FMOVS 0(R12), F16
+	WORD  $0x4f901187 // fmla v7.4s, v12.4s, v16.s[0]
+	FMOVS 0(R13), F16
+	WORD  $0x4f901188 // fmla v8.4s, v12.4s, v16.s[0]
+	FMOVS 0(R14), F16
+	WORD  $0x4f901189 // fmla v9.4s, v12.4s, v16.s[0]
+	FMOVS 0(R15), F16
+	WORD  $0x4f90118a // fmla v10.4s, v12.4s, v16.s[0]
+	FMOVS 0(R19), F16
+	WORD  $0x4f90118b // fmla v11.4s, v12.4s, v16.s[0]
 	CMP   $1, R0
-	BEQ   over92
-	FMOVS 4(R3), F12
-	WORD  $0x4f8c11c6 // fmla v6.4s, v14.4s, v12.s[0]
-	FMOVS 4(R12), F12
-	WORD  $0x4f8c11c7 // fmla v7.4s, v14.4s, v12.s[0]
-	FMOVS 4(R13), F12
-	WORD  $0x4f8c11c8 // fmla v8.4s, v14.4s, v12.s[0]
-	FMOVS 4(R14), F12
-	WORD  $0x4f8c11c9 // fmla v9.4s, v14.4s, v12.s[0]
-	FMOVS 4(R15), F12
-	WORD  $0x4f8c11ca // fmla v10.4s, v14.4s, v12.s[0]
-	FMOVS 4(R19), F12
-	WORD  $0x4f8c11cb // fmla v11.4s, v14.4s, v12.s[0]
+	BEQ   over110
+	FMOVS 4(R10), F16
+	WORD  $0x4f9011a6 // fmla v6.4s, v13.4s, v16.s[0]
+	FMOVS 4(R12), F16
+	WORD  $0x4f9011a7 // fmla v7.4s, v13.4s, v16.s[0]
+	FMOVS 4(R13), F16
+	WORD  $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
+	FMOVS 4(R14), F16
+	WORD  $0x4f9011a9 // fmla v9.4s, v13.4s, v16.s[0]
+	FMOVS 4(R15), F16
+	WORD  $0x4f9011aa // fmla v10.4s, v13.4s, v16.s[0]
+	FMOVS 4(R19), F16
+	WORD  $0x4f9011ab // fmla v11.4s, v13.4s, v16.s[0]
 	CMP   $2, R0
-	BEQ   over92
-	FMOVS 8(R3), F12
-	WORD  $0x4f8c11e6 // fmla v6.4s, v15.4s, v12.s[0]
-	FMOVS 8(R12), F12
-	WORD  $0x4f8c11e7 // fmla v7.4s, v15.4s, v12.s[0]
-	FMOVS 8(R13), F12
-	WORD  $0x4f8c11e8 // fmla v8.4s, v15.4s, v12.s[0]
-	FMOVS 8(R14), F12
-	WORD  $0x4f8c11e9 // fmla v9.4s, v15.4s, v12.s[0]
-	FMOVS 8(R15), F12
-	WORD  $0x4f8c11ea // fmla v10.4s, v15.4s, v12.s[0]
-	FMOVS 8(R19), F12
-	WORD  $0x4f8c11eb // fmla v11.4s, v15.4s, v12.s[0]
+	BEQ   over110
+	FMOVS 8(R10), F16
+	WORD  $0x4f9011c6 // fmla v6.4s, v14.4s, v16.s[0]
+	FMOVS 8(R12), F16
+	WORD  $0x4f9011c7 // fmla v7.4s, v14.4s, v16.s[0]
+	FMOVS 8(R13), F16
+	WORD  $0x4f9011c8 // fmla v8.4s, v14.4s, v16.s[0]
+	FMOVS 8(R14), F16
+	WORD  $0x4f9011c9 // fmla v9.4s, v14.4s, v16.s[0]
+	FMOVS 8(R15), F16
+	WORD  $0x4f9011ca // fmla v10.4s, v14.4s, v16.s[0]
+	FMOVS 8(R19), F16
+	WORD  $0x4f9011cb // fmla v11.4s, v14.4s, v16.s[0]
 	CMP   $3, R0
-	BEQ   over92
-	FMOVS 12(R3), F12
-	WORD  $0x4f8c1206 // fmla v6.4s, v16.4s, v12.s[0]
-	FMOVS 12(R12), F12
-	WORD  $0x4f8c1207 // fmla v7.4s, v16.4s, v12.s[0]
-	FMOVS 12(R13), F12
-	WORD  $0x4f8c1208 // fmla v8.4s, v16.4s, v12.s[0]
-	FMOVS 12(R14), F12
-	WORD  $0x4f8c1209 // fmla v9.4s, v16.4s, v12.s[0]
-	FMOVS 12(R15), F12
-	WORD  $0x4f8c120a // fmla v10.4s, v16.4s, v12.s[0]
-	FMOVS 12(R19), F12
-	WORD  $0x4f8c120b // fmla v11.4s, v16.4s, v12.s[0]
+	BEQ   over110
+	FMOVS 12(R10), F16
+	WORD  $0x4f9011e6 // fmla v6.4s, v15.4s, v16.s[0]
+	FMOVS 12(R12), F16
+	WORD  $0x4f9011e7 // fmla v7.4s, v15.4s, v16.s[0]
+	FMOVS 12(R13), F16
+	WORD  $0x4f9011e8 // fmla v8.4s, v15.4s, v16.s[0]
+	FMOVS 12(R14), F16
+	WORD  $0x4f9011e9 // fmla v9.4s, v15.4s, v16.s[0]
+	FMOVS 12(R15), F16
+	WORD  $0x4f9011ea // fmla v10.4s, v15.4s, v16.s[0]
+	FMOVS 12(R19), F16
+	WORD  $0x4f9011eb // fmla v11.4s, v15.4s, v16.s[0]
 
-over92:
-end81:
+over110:
+end97:
 	VMOVI $0, V12.B16
 	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
@@ -1955,50 +2221,97 @@ end81:
 	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 0(R5)
-	FMOVQ F4, 0(R6)
-	FMOVQ F5, 0(R7)
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	FMOVQ F6, 16(R1)
-	FMOVQ F7, 16(R3)
-	FMOVQ F8, 16(R4)
-	FMOVQ F9, 16(R5)
-	FMOVQ F10, 16(R6)
-	FMOVQ F11, 16(R7)
+	MOVD  $4, R3
+	MOVD  cols+56(FP), R4
+	SUB   $2, R4
+	MOVD  $6, R5
+	CMP   $6, R4
+	BGE   inside119
+	MOVD  R4, R5
+
+inside119:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $4, R6
+	CMP  $4, R4
+	BGE  inside120
+	MOVD R4, R6
+
+inside120:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $2, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R4, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R7, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R4)
+	VST1  V1.D[1], (R12)
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R13)
+	FMOVD F3, 0(R9)
+	VST1  V3.D[1], (R14)
+	FMOVD F4, 0(R10)
+	VST1  V4.D[1], (R15)
+	FMOVD F5, 0(R11)
+	VST1  V5.D[1], (R19)
+	ADD   R2, R6, R4
+	ADD   R2, R4, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R5, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	FMOVD F6, 0(R6)
+	VST1  V6.D[1], (R5)
+	FMOVD F7, 0(R4)
+	VST1  V7.D[1], (R12)
+	FMOVD F8, 0(R8)
+	VST1  V8.D[1], (R13)
+	FMOVD F9, 0(R9)
+	VST1  V9.D[1], (R14)
+	FMOVD F10, 0(R10)
+	VST1  V10.D[1], (R15)
+	FMOVD F11, 0(R11)
+	VST1  V11.D[1], (R19)
 
 	// the next 8 inputs
-	ADD  $32, R1
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
-	CMP  $8, R1
-	BGE  block78
+	CMP  $5, R1
+	BGE  block94
 
-done82:
+done98:
 	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLT  done105
+	CMP  $0, R1
+	BLE  done125
 
-block101:
+block121:
 	// 6×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -2008,75 +2321,92 @@ block101:
 	VMOVI $0, V5.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R4, R3, R8
-	ADD   R4, R8, R9
-	ADD   R4, R9, R10
-	ADD   R4, R10, R11
-	ADD   R4, R11, R12
-	CMP   $4, R0
-	BLT   tail103
+	MOVD  cols+56(FP), R3
+	SUB   $2, R3
+	MOVD  $2, R4
+	CMP   $2, R3
+	BGE   inside126
+	MOVD  R3, R4
 
-square102:
+inside126:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside127
+	MOVD R3, R5
+
+inside127:
+	MUL  R2, R5
+	ADD  R1, R5
+	ADD  R2, R5, R1
+	ADD  R2, R4, R3
+	MOVD dz+16(FP), R6
+	MOVD lddz+24(FP), R7
+	MOVD n+64(FP), R0
+	ADD  R7, R6, R8
+	ADD  R7, R8, R9
+	ADD  R7, R9, R10
+	ADD  R7, R10, R11
+	ADD  R7, R11, R12
+	CMP  $4, R0
+	BLT  tail123
+
+square122:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R5), F6
 	FMOVQ 0(R1), F7
-	FMOVQ 0(R5), F8
-	FMOVQ 0(R6), F9
-	FMOVQ 0(R7), F10
-	VZIP2 V8.S4, V7.S4, V11.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V10.S4, V9.S4, V12.S4
-	VZIP1 V10.S4, V9.S4, V9.S4
-	VZIP2 V9.D2, V7.D2, V8.D2
-	VZIP1 V9.D2, V7.D2, V7.D2
-	VZIP1 V12.D2, V11.D2, V9.D2
-	VZIP2 V12.D2, V11.D2, V10.D2
-	FMOVD 0(R3), F6
-	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
-	WORD  $0x4fa61100 // fmla v0.4s, v8.4s, v6.s[1]
-	FMOVD 0(R8), F6
-	WORD  $0x4f8610e1 // fmla v1.4s, v7.4s, v6.s[0]
-	WORD  $0x4fa61101 // fmla v1.4s, v8.4s, v6.s[1]
-	FMOVD 0(R9), F6
-	WORD  $0x4f8610e2 // fmla v2.4s, v7.4s, v6.s[0]
-	WORD  $0x4fa61102 // fmla v2.4s, v8.4s, v6.s[1]
-	FMOVD 0(R10), F6
-	WORD  $0x4f8610e3 // fmla v3.4s, v7.4s, v6.s[0]
-	WORD  $0x4fa61103 // fmla v3.4s, v8.4s, v6.s[1]
-	FMOVD 0(R11), F6
-	WORD  $0x4f8610e4 // fmla v4.4s, v7.4s, v6.s[0]
-	WORD  $0x4fa61104 // fmla v4.4s, v8.4s, v6.s[1]
-	FMOVD 0(R12), F6
-	WORD  $0x4f8610e5 // fmla v5.4s, v7.4s, v6.s[0]
-	WORD  $0x4fa61105 // fmla v5.4s, v8.4s, v6.s[1]
-	FMOVD 8(R3), F6
-	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
-	WORD  $0x4fa61140 // fmla v0.4s, v10.4s, v6.s[1]
-	FMOVD 8(R8), F6
-	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
-	WORD  $0x4fa61141 // fmla v1.4s, v10.4s, v6.s[1]
-	FMOVD 8(R9), F6
-	WORD  $0x4f861122 // fmla v2.4s, v9.4s, v6.s[0]
-	WORD  $0x4fa61142 // fmla v2.4s, v10.4s, v6.s[1]
-	FMOVD 8(R10), F6
-	WORD  $0x4f861123 // fmla v3.4s, v9.4s, v6.s[0]
-	WORD  $0x4fa61143 // fmla v3.4s, v10.4s, v6.s[1]
-	FMOVD 8(R11), F6
-	WORD  $0x4f861124 // fmla v4.4s, v9.4s, v6.s[0]
-	WORD  $0x4fa61144 // fmla v4.4s, v10.4s, v6.s[1]
-	FMOVD 8(R12), F6
-	WORD  $0x4f861125 // fmla v5.4s, v9.4s, v6.s[0]
-	WORD  $0x4fa61145 // fmla v5.4s, v10.4s, v6.s[1]
-	ADD   $16, R1
+	FMOVQ 0(R4), F8
+	FMOVQ 0(R3), F9
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVD 0(R6), F10
+	WORD  $0x4f8a10c0 // fmla v0.4s, v6.4s, v10.s[0]
+	WORD  $0x4faa10e0 // fmla v0.4s, v7.4s, v10.s[1]
+	FMOVD 0(R8), F10
+	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
+	WORD  $0x4faa10e1 // fmla v1.4s, v7.4s, v10.s[1]
+	FMOVD 0(R9), F10
+	WORD  $0x4f8a10c2 // fmla v2.4s, v6.4s, v10.s[0]
+	WORD  $0x4faa10e2 // fmla v2.4s, v7.4s, v10.s[1]
+	FMOVD 0(R10), F10
+	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
+	WORD  $0x4faa10e3 // fmla v3.4s, v7.4s, v10.s[1]
+	FMOVD 0(R11), F10
+	WORD  $0x4f8a10c4 // fmla v4.4s, v6.4s, v10.s[0]
+	WORD  $0x4faa10e4 // fmla v4.4s, v7.4s, v10.s[1]
+	FMOVD 0(R12), F10
+	WORD  $0x4f8a10c5 // fmla v5.4s, v6.4s, v10.s[0]
+	WORD  $0x4faa10e5 // fmla v5.4s, v7.4s, v10.s[1]
+	FMOVD 8(R6), F10
+	WORD  $0x4f8a1100 // fmla v0.4s, v8.4s, v10.s[0]
+	WORD  $0x4faa1120 // fmla v0.4s, v9.4s, v10.s[1]
+	FMOVD 8(R8), F10
+	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
+	WORD  $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	FMOVD 8(R9), F10
+	WORD  $0x4f8a1102 // fmla v2.4s, v8.4s, v10.s[0]
+	WORD  $0x4faa1122 // fmla v2.4s, v9.4s, v10.s[1]
+	FMOVD 8(R10), F10
+	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
+	WORD  $0x4faa1123 // fmla v3.4s, v9.4s, v10.s[1]
+	FMOVD 8(R11), F10
+	WORD  $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	WORD  $0x4faa1124 // fmla v4.4s, v9.4s, v10.s[1]
+	FMOVD 8(R12), F10
+	WORD  $0x4f8a1105 // fmla v5.4s, v8.4s, v10.s[0]
+	WORD  $0x4faa1125 // fmla v5.4s, v9.4s, v10.s[1]
 	ADD   $16, R5
-	ADD   $16, R6
-	ADD   $16, R7
+	ADD   $16, R1
+	ADD   $16, R4
 	ADD   $16, R3
+	ADD   $16, R6
 	ADD   $16, R8
 	ADD   $16, R9
 	ADD   $16, R10
@@ -2084,130 +2414,130 @@ square102:
 	ADD   $16, R12
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square102
+	BGE   square122
 
-tail103:
+tail123:
 	CMP $0, R0
-	BLE end104
+	BLE end124
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one107
+	BEQ   one129
+	FMOVD 0(R5), F6
+	TST   $1, R0
+	BEQ   moved130
+	ADD   $8, R5, R13
+	VLD1  (R13), V6.S[2]
+	B     moved130
+
+one129:
+	FMOVS 0(R5), F6
+
+moved130:
+	TST   $2, R0
+	BEQ   one131
 	FMOVD 0(R1), F7
 	TST   $1, R0
-	BEQ   moved108
+	BEQ   moved132
 	ADD   $8, R1, R13
 	VLD1  (R13), V7.S[2]
-	B     moved108
+	B     moved132
 
-one107:
+one131:
 	FMOVS 0(R1), F7
 
-moved108:
+moved132:
 	TST   $2, R0
-	BEQ   one109
-	FMOVD 0(R5), F8
+	BEQ   one133
+	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved110
-	ADD   $8, R5, R13
+	BEQ   moved134
+	ADD   $8, R4, R13
 	VLD1  (R13), V8.S[2]
-	B     moved110
+	B     moved134
 
-one109:
-	FMOVS 0(R5), F8
+one133:
+	FMOVS 0(R4), F8
 
-moved110:
+moved134:
 	TST   $2, R0
-	BEQ   one111
-	FMOVD 0(R6), F9
+	BEQ   one135
+	FMOVD 0(R3), F9
 	TST   $1, R0
-	BEQ   moved112
-	ADD   $8, R6, R13
+	BEQ   moved136
+	ADD   $8, R3, R13
 	VLD1  (R13), V9.S[2]
-	B     moved112
+	B     moved136
 
-one111:
-	FMOVS 0(R6), F9
+one135:
+	FMOVS 0(R3), F9
 
-moved112:
-	TST   $2, R0
-	BEQ   one113
-	FMOVD 0(R7), F10
-	TST   $1, R0
-	BEQ   moved114
-	ADD   $8, R7, R13
-	VLD1  (R13), V10.S[2]
-	B     moved114
-
-one113:
-	FMOVS 0(R7), F10
-
-moved114:
-	VZIP2 V8.S4, V7.S4, V11.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V10.S4, V9.S4, V12.S4
-	VZIP1 V10.S4, V9.S4, V9.S4
-	VZIP2 V9.D2, V7.D2, V8.D2
-	VZIP1 V9.D2, V7.D2, V7.D2
-	VZIP1 V12.D2, V11.D2, V9.D2
-	VZIP2 V12.D2, V11.D2, V10.D2
-	FMOVS 0(R3), F6
-	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
-	FMOVS 0(R8), F6
-	WORD  $0x4f8610e1 // fmla v1.4s, v7.4s, v6.s[0]
-	FMOVS 0(R9), F6
-	WORD  $0x4f8610e2 // fmla v2.4s, v7.4s, v6.s[0]
-	FMOVS 0(R10), F6
-	WORD  $0x4f8610e3 // fmla v3.4s, v7.4s, v6.s[0]
-	FMOVS 0(R11), F6
-	WORD  $0x4f8610e4 // fmla v4.4s, v7.4s, v6.s[0]
-	FMOVS 0(R12), F6
-	WORD  $0x4f8610e5 // fmla v5.4s, v7.4s, v6.s[0]
+moved136:
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVS 0(R6), F10
+	WORD  $0x4f8a10c0 // fmla v0.4s, v6.4s, v10.s[0]
+	FMOVS 0(R8), F10
+	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
+	FMOVS 0(R9), F10
+	WORD  $0x4f8a10c2 // fmla v2.4s, v6.4s, v10.s[0]
+	FMOVS 0(R10), F10
+	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
+	FMOVS 0(R11), F10
+	WORD  $0x4f8a10c4 // fmla v4.4s, v6.4s, v10.s[0]
+	FMOVS 0(R12), F10
+	WORD  $0x4f8a10c5 // fmla v5.4s, v6.4s, v10.s[0]
 	CMP   $1, R0
-	BEQ   over106
-	FMOVS 4(R3), F6
-	WORD  $0x4f861100 // fmla v0.4s, v8.4s, v6.s[0]
-	FMOVS 4(R8), F6
-	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
-	FMOVS 4(R9), F6
-	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
-	FMOVS 4(R10), F6
-	WORD  $0x4f861103 // fmla v3.4s, v8.4s, v6.s[0]
-	FMOVS 4(R11), F6
-	WORD  $0x4f861104 // fmla v4.4s, v8.4s, v6.s[0]
-	FMOVS 4(R12), F6
-	WORD  $0x4f861105 // fmla v5.4s, v8.4s, v6.s[0]
+	BEQ   over128
+	FMOVS 4(R6), F10
+	WORD  $0x4f8a10e0 // fmla v0.4s, v7.4s, v10.s[0]
+	FMOVS 4(R8), F10
+	WORD  $0x4f8a10e1 // fmla v1.4s, v7.4s, v10.s[0]
+	FMOVS 4(R9), F10
+	WORD  $0x4f8a10e2 // fmla v2.4s, v7.4s, v10.s[0]
+	FMOVS 4(R10), F10
+	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
+	FMOVS 4(R11), F10
+	WORD  $0x4f8a10e4 // fmla v4.4s, v7.4s, v10.s[0]
+	FMOVS 4(R12), F10
+	WORD  $0x4f8a10e5 // fmla v5.4s, v7.4s, v10.s[0]
 	CMP   $2, R0
-	BEQ   over106
-	FMOVS 8(R3), F6
-	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
-	FMOVS 8(R8), F6
-	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
-	FMOVS 8(R9), F6
-	WORD  $0x4f861122 // fmla v2.4s, v9.4s, v6.s[0]
-	FMOVS 8(R10), F6
-	WORD  $0x4f861123 // fmla v3.4s, v9.4s, v6.s[0]
-	FMOVS 8(R11), F6
-	WORD  $0x4f861124 // fmla v4.4s, v9.4s, v6.s[0]
-	FMOVS 8(R12), F6
-	WORD  $0x4f861125 // fmla v5.4s, v9.4s, v6.s[0]
+	BEQ   over128
+	FMOVS 8(R6), F10
+	WORD  $0x4f8a1100 // fmla v0.4s, v8.4s, v10.s[0]
+	FMOVS 8(R8), F10
+	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
+	FMOVS 8(R9), F10
+	WORD  $0x4f8a1102 // fmla v2.4s, v8.4s, v10.s[0]
+	FMOVS 8(R10), F10
+	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
+	FMOVS 8(R11), F10
+	WORD  $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	FMOVS 8(R12), F10
+	WORD  $0x4f8a1105 // fmla v5.4s, v8.4s, v10.s[0]
 	CMP   $3, R0
-	BEQ   over106
-	FMOVS 12(R3), F6
-	WORD  $0x4f861140 // fmla v0.4s, v10.4s, v6.s[0]
-	FMOVS 12(R8), F6
-	WORD  $0x4f861141 // fmla v1.4s, v10.4s, v6.s[0]
-	FMOVS 12(R9), F6
-	WORD  $0x4f861142 // fmla v2.4s, v10.4s, v6.s[0]
-	FMOVS 12(R10), F6
-	WORD  $0x4f861143 // fmla v3.4s, v10.4s, v6.s[0]
-	FMOVS 12(R11), F6
-	WORD  $0x4f861144 // fmla v4.4s, v10.4s, v6.s[0]
-	FMOVS 12(R12), F6
-	WORD  $0x4f861145 // fmla v5.4s, v10.4s, v6.s[0]
+	BEQ   over128
+	FMOVS 12(R6), F10
+	WORD  $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	FMOVS 12(R8), F10
+	WORD  $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
+	FMOVS 12(R9), F10
+	WORD  $0x4f8a1122 // fmla v2.4s, v9.4s, v10.s[0]
+	FMOVS 12(R10), F10
+	WORD  $0x4f8a1123 // fmla v3.4s, v9.4s, v10.s[0]
+	FMOVS 12(R11), F10
+	WORD  $0x4f8a1124 // fmla v4.4s, v9.4s, v10.s[0]
+	FMOVS 12(R12), F10
+	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
 
-over106:
-end104:
+over128:
+end124:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -2217,45 +2547,78 @@ end104:
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 0(R5)
-	FMOVQ F4, 0(R6)
-	FMOVQ F5, 0(R7)
+	MOVD  $4, R3
+	MOVD  cols+56(FP), R4
+	SUB   $2, R4
+	MOVD  $2, R5
+	CMP   $2, R4
+	BGE   inside137
+	MOVD  R4, R5
+
+inside137:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside138
+	MOVD R4, R6
+
+inside138:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R1, R4
+	ADD   R2, R4, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R5, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	FMOVD F1, 0(R1)
+	VST1  V1.D[1], (R10)
+	FMOVD F2, 0(R4)
+	VST1  V2.D[1], (R11)
+	FMOVD F3, 0(R7)
+	VST1  V3.D[1], (R12)
+	FMOVD F4, 0(R8)
+	VST1  V4.D[1], (R13)
+	FMOVD F5, 0(R9)
+	VST1  V5.D[1], (R14)
 
 	// the next 4 inputs
-	ADD  $16, R1
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $4, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
-	CMP  $4, R1
-	BGE  block101
+	CMP  $1, R1
+	BGE  block121
 
-done105:
+done125:
 	RET
 
-fewer77:
+fewer93:
 	CMP  $5, R0
-	BNE  fewer115
+	BNE  fewer139
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $8, R1
-	BLT  done120
+	CMP  $4, R1
+	BLE  done144
 
-block116:
+block140:
 	// 5×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -2269,338 +2632,356 @@ block116:
 	VMOVI $0, V9.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	ADD   R2, R10, R11
-	ADD   R4, R3, R12
-	ADD   R4, R12, R13
-	ADD   R4, R13, R14
-	ADD   R4, R14, R15
-	CMP   $4, R0
-	BLT   tail118
+	MOVD  cols+56(FP), R3
+	SUB   $2, R3
+	MOVD  $6, R4
+	CMP   $6, R3
+	BGE   inside145
+	MOVD  R3, R4
 
-square117:
+inside145:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $4, R5
+	CMP  $4, R3
+	BGE  inside146
+	MOVD R3, R5
+
+inside146:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $2, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	ADD  R2, R1, R3
+	ADD  R2, R6, R7
+	ADD  R2, R5, R8
+	ADD  R2, R4, R9
+	MOVD dz+16(FP), R10
+	MOVD lddz+24(FP), R11
+	MOVD n+64(FP), R0
+	ADD  R11, R10, R12
+	ADD  R11, R12, R13
+	ADD  R11, R13, R14
+	ADD  R11, R14, R15
+	CMP  $4, R0
+	BLT  tail142
+
+square141:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R1), F11
-	FMOVQ 0(R5), F12
-	FMOVQ 0(R6), F13
-	FMOVQ 0(R7), F14
-	VZIP2 V12.S4, V11.S4, V15.S4
-	VZIP1 V12.S4, V11.S4, V11.S4
-	VZIP2 V14.S4, V13.S4, V16.S4
-	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP2 V13.D2, V11.D2, V12.D2
-	VZIP1 V13.D2, V11.D2, V11.D2
-	VZIP1 V16.D2, V15.D2, V13.D2
-	VZIP2 V16.D2, V15.D2, V14.D2
+	FMOVQ 0(R1), F10
+	FMOVQ 0(R3), F11
+	FMOVQ 0(R6), F12
+	FMOVQ 0(R7), F13
+	VZIP2 V11.S4, V10.S4, V14.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V13.S4, V12.S4, V15.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V15.D2, V14.D2, V12.D2
+	VZIP2 V15.D2, V14.D2, V13.D2
+	FMOVQ 0(R5), F14
 	FMOVQ 0(R8), F15
-	FMOVQ 0(R9), F16
-	FMOVQ 0(R10), F17
-	FMOVQ 0(R11), F18
-	VZIP2 V16.S4, V15.S4, V19.S4
-	VZIP1 V16.S4, V15.S4, V15.S4
-	VZIP2 V18.S4, V17.S4, V20.S4
-	VZIP1 V18.S4, V17.S4, V17.S4
-	VZIP2 V17.D2, V15.D2, V16.D2
-	VZIP1 V17.D2, V15.D2, V15.D2
-	VZIP1 V20.D2, V19.D2, V17.D2
-	VZIP2 V20.D2, V19.D2, V18.D2
-	FMOVD 0(R3), F10
-	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
-	WORD  $0x4f8a11e5 // fmla v5.4s, v15.4s, v10.s[0]
-	WORD  $0x4faa1180 // fmla v0.4s, v12.4s, v10.s[1]
-	WORD  $0x4faa1205 // fmla v5.4s, v16.4s, v10.s[1]
-	FMOVD 0(R12), F10
-	WORD  $0x4f8a1161 // fmla v1.4s, v11.4s, v10.s[0]
-	WORD  $0x4f8a11e6 // fmla v6.4s, v15.4s, v10.s[0]
-	WORD  $0x4faa1181 // fmla v1.4s, v12.4s, v10.s[1]
-	WORD  $0x4faa1206 // fmla v6.4s, v16.4s, v10.s[1]
-	FMOVD 0(R13), F10
-	WORD  $0x4f8a1162 // fmla v2.4s, v11.4s, v10.s[0]
-	WORD  $0x4f8a11e7 // fmla v7.4s, v15.4s, v10.s[0]
-	WORD  $0x4faa1182 // fmla v2.4s, v12.4s, v10.s[1]
-	WORD  $0x4faa1207 // fmla v7.4s, v16.4s, v10.s[1]
-	FMOVD 0(R14), F10
-	WORD  $0x4f8a1163 // fmla v3.4s, v11.4s, v10.s[0]
-	WORD  $0x4f8a11e8 // fmla v8.4s, v15.4s, v10.s[0]
-	WORD  $0x4faa1183 // fmla v3.4s, v12.4s, v10.s[1]
-	WORD  $0x4faa1208 // fmla v8.4s, v16.4s, v10.s[1]
-	FMOVD 0(R15), F10
-	WORD  $0x4f8a1164 // fmla v4.4s, v11.4s, v10.s[0]
-	WORD  $0x4f8a11e9 // fmla v9.4s, v15.4s, v10.s[0]
-	WORD  $0x4faa1184 // fmla v4.4s, v12.4s, v10.s[1]
-	WORD  $0x4faa1209 // fmla v9.4s, v16.4s, v10.s[1]
-	FMOVD 8(R3), F10
-	WORD  $0x4f8a11a0 // fmla v0.4s, v13.4s, v10.s[0]
-	WORD  $0x4f8a1225 // fmla v5.4s, v17.4s, v10.s[0]
-	WORD  $0x4faa11c0 // fmla v0.4s, v14.4s, v10.s[1]
-	WORD  $0x4faa1245 // fmla v5.4s, v18.4s, v10.s[1]
-	FMOVD 8(R12), F10
-	WORD  $0x4f8a11a1 // fmla v1.4s, v13.4s, v10.s[0]
-	WORD  $0x4f8a1226 // fmla v6.4s, v17.4s, v10.s[0]
-	WORD  $0x4faa11c1 // fmla v1.4s, v14.4s, v10.s[1]
-	WORD  $0x4faa1246 // fmla v6.4s, v18.4s, v10.s[1]
-	FMOVD 8(R13), F10
-	WORD  $0x4f8a11a2 // fmla v2.4s, v13.4s, v10.s[0]
-	WORD  $0x4f8a1227 // fmla v7.4s, v17.4s, v10.s[0]
-	WORD  $0x4faa11c2 // fmla v2.4s, v14.4s, v10.s[1]
-	WORD  $0x4faa1247 // fmla v7.4s, v18.4s, v10.s[1]
-	FMOVD 8(R14), F10
-	WORD  $0x4f8a11a3 // fmla v3.4s, v13.4s, v10.s[0]
-	WORD  $0x4f8a1228 // fmla v8.4s, v17.4s, v10.s[0]
-	WORD  $0x4faa11c3 // fmla v3.4s, v14.4s, v10.s[1]
-	WORD  $0x4faa1248 // fmla v8.4s, v18.4s, v10.s[1]
-	FMOVD 8(R15), F10
-	WORD  $0x4f8a11a4 // fmla v4.4s, v13.4s, v10.s[0]
-	WORD  $0x4f8a1229 // fmla v9.4s, v17.4s, v10.s[0]
-	WORD  $0x4faa11c4 // fmla v4.4s, v14.4s, v10.s[1]
-	WORD  $0x4faa1249 // fmla v9.4s, v18.4s, v10.s[1]
+	FMOVQ 0(R4), F16
+	FMOVQ 0(R9), F17
+	VZIP2 V15.S4, V14.S4, V18.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V17.S4, V16.S4, V19.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V16.D2, V14.D2, V15.D2
+	VZIP1 V16.D2, V14.D2, V14.D2
+	VZIP1 V19.D2, V18.D2, V16.D2
+	VZIP2 V19.D2, V18.D2, V17.D2
+	FMOVD 0(R10), F18
+	WORD  $0x4f921140 // fmla v0.4s, v10.4s, v18.s[0]
+	WORD  $0x4f9211c5 // fmla v5.4s, v14.4s, v18.s[0]
+	WORD  $0x4fb21160 // fmla v0.4s, v11.4s, v18.s[1]
+	WORD  $0x4fb211e5 // fmla v5.4s, v15.4s, v18.s[1]
+	FMOVD 0(R12), F18
+	WORD  $0x4f921141 // fmla v1.4s, v10.4s, v18.s[0]
+	WORD  $0x4f9211c6 // fmla v6.4s, v14.4s, v18.s[0]
+	WORD  $0x4fb21161 // fmla v1.4s, v11.4s, v18.s[1]
+	WORD  $0x4fb211e6 // fmla v6.4s, v15.4s, v18.s[1]
+	FMOVD 0(R13), F18
+	WORD  $0x4f921142 // fmla v2.4s, v10.4s, v18.s[0]
+	WORD  $0x4f9211c7 // fmla v7.4s, v14.4s, v18.s[0]
+	WORD  $0x4fb21162 // fmla v2.4s, v11.4s, v18.s[1]
+	WORD  $0x4fb211e7 // fmla v7.4s, v15.4s, v18.s[1]
+	FMOVD 0(R14), F18
+	WORD  $0x4f921143 // fmla v3.4s, v10.4s, v18.s[0]
+	WORD  $0x4f9211c8 // fmla v8.4s, v14.4s, v18.s[0]
+	WORD  $0x4fb21163 // fmla v3.4s, v11.4s, v18.s[1]
+	WORD  $0x4fb211e8 // fmla v8.4s, v15.4s, v18.s[1]
+	FMOVD 0(R15), F18
+	WORD  $0x4f921144 // fmla v4.4s, v10.4s, v18.s[0]
+	WORD  $0x4f9211c9 // fmla v9.4s, v14.4s, v18.s[0]
+	WORD  $0x4fb21164 // fmla v4.4s, v11.4s, v18.s[1]
+	WORD  $0x4fb211e9 // fmla v9.4s, v15.4s, v18.s[1]
+	FMOVD 8(R10), F18
+	WORD  $0x4f921180 // fmla v0.4s, v12.4s, v18.s[0]
+	WORD  $0x4f921205 // fmla v5.4s, v16.4s, v18.s[0]
+	WORD  $0x4fb211a0 // fmla v0.4s, v13.4s, v18.s[1]
+	WORD  $0x4fb21225 // fmla v5.4s, v17.4s, v18.s[1]
+	FMOVD 8(R12), F18
+	WORD  $0x4f921181 // fmla v1.4s, v12.4s, v18.s[0]
+	WORD  $0x4f921206 // fmla v6.4s, v16.4s, v18.s[0]
+	WORD  $0x4fb211a1 // fmla v1.4s, v13.4s, v18.s[1]
+	WORD  $0x4fb21226 // fmla v6.4s, v17.4s, v18.s[1]
+	FMOVD 8(R13), F18
+	WORD  $0x4f921182 // fmla v2.4s, v12.4s, v18.s[0]
+	WORD  $0x4f921207 // fmla v7.4s, v16.4s, v18.s[0]
+	WORD  $0x4fb211a2 // fmla v2.4s, v13.4s, v18.s[1]
+	WORD  $0x4fb21227 // fmla v7.4s, v17.4s, v18.s[1]
+	FMOVD 8(R14), F18
+	WORD  $0x4f921183 // fmla v3.4s, v12.4s, v18.s[0]
+	WORD  $0x4f921208 // fmla v8.4s, v16.4s, v18.s[0]
+	WORD  $0x4fb211a3 // fmla v3.4s, v13.4s, v18.s[1]
+	WORD  $0x4fb21228 // fmla v8.4s, v17.4s, v18.s[1]
+	FMOVD 8(R15), F18
+	WORD  $0x4f921184 // fmla v4.4s, v12.4s, v18.s[0]
+	WORD  $0x4f921209 // fmla v9.4s, v16.4s, v18.s[0]
+	WORD  $0x4fb211a4 // fmla v4.4s, v13.4s, v18.s[1]
+	WORD  $0x4fb21229 // fmla v9.4s, v17.4s, v18.s[1]
 	ADD   $16, R1
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R6
 	ADD   $16, R7
+	ADD   $16, R5
 	ADD   $16, R8
+	ADD   $16, R4
 	ADD   $16, R9
 	ADD   $16, R10
-	ADD   $16, R11
-	ADD   $16, R3
 	ADD   $16, R12
 	ADD   $16, R13
 	ADD   $16, R14
 	ADD   $16, R15
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square117
+	BGE   square141
 
-tail118:
+tail142:
 	CMP $0, R0
-	BLE end119
+	BLE end143
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one122
-	FMOVD 0(R1), F11
+	BEQ   one148
+	FMOVD 0(R1), F10
 	TST   $1, R0
-	BEQ   moved123
+	BEQ   moved149
 	ADD   $8, R1, R19
+	VLD1  (R19), V10.S[2]
+	B     moved149
+
+one148:
+	FMOVS 0(R1), F10
+
+moved149:
+	TST   $2, R0
+	BEQ   one150
+	FMOVD 0(R3), F11
+	TST   $1, R0
+	BEQ   moved151
+	ADD   $8, R3, R19
 	VLD1  (R19), V11.S[2]
-	B     moved123
+	B     moved151
 
-one122:
-	FMOVS 0(R1), F11
+one150:
+	FMOVS 0(R3), F11
 
-moved123:
+moved151:
 	TST   $2, R0
-	BEQ   one124
-	FMOVD 0(R5), F12
+	BEQ   one152
+	FMOVD 0(R6), F12
 	TST   $1, R0
-	BEQ   moved125
-	ADD   $8, R5, R19
-	VLD1  (R19), V12.S[2]
-	B     moved125
-
-one124:
-	FMOVS 0(R5), F12
-
-moved125:
-	TST   $2, R0
-	BEQ   one126
-	FMOVD 0(R6), F13
-	TST   $1, R0
-	BEQ   moved127
+	BEQ   moved153
 	ADD   $8, R6, R19
-	VLD1  (R19), V13.S[2]
-	B     moved127
+	VLD1  (R19), V12.S[2]
+	B     moved153
 
-one126:
-	FMOVS 0(R6), F13
+one152:
+	FMOVS 0(R6), F12
 
-moved127:
+moved153:
 	TST   $2, R0
-	BEQ   one128
-	FMOVD 0(R7), F14
+	BEQ   one154
+	FMOVD 0(R7), F13
 	TST   $1, R0
-	BEQ   moved129
+	BEQ   moved155
 	ADD   $8, R7, R19
-	VLD1  (R19), V14.S[2]
-	B     moved129
+	VLD1  (R19), V13.S[2]
+	B     moved155
 
-one128:
-	FMOVS 0(R7), F14
+one154:
+	FMOVS 0(R7), F13
 
-moved129:
-	VZIP2 V12.S4, V11.S4, V15.S4
-	VZIP1 V12.S4, V11.S4, V11.S4
-	VZIP2 V14.S4, V13.S4, V16.S4
-	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP2 V13.D2, V11.D2, V12.D2
-	VZIP1 V13.D2, V11.D2, V11.D2
-	VZIP1 V16.D2, V15.D2, V13.D2
-	VZIP2 V16.D2, V15.D2, V14.D2
-	FMOVS 0(R3), F10
-	WORD  $0x4f8a1160 // fmla v0.4s, v11.4s, v10.s[0]
-	FMOVS 0(R12), F10
-	WORD  $0x4f8a1161 // fmla v1.4s, v11.4s, v10.s[0]
-	FMOVS 0(R13), F10
-	WORD  $0x4f8a1162 // fmla v2.4s, v11.4s, v10.s[0]
-	FMOVS 0(R14), F10
-	WORD  $0x4f8a1163 // fmla v3.4s, v11.4s, v10.s[0]
-	FMOVS 0(R15), F10
-	WORD  $0x4f8a1164 // fmla v4.4s, v11.4s, v10.s[0]
+moved155:
+	VZIP2 V11.S4, V10.S4, V14.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V13.S4, V12.S4, V15.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V15.D2, V14.D2, V12.D2
+	VZIP2 V15.D2, V14.D2, V13.D2
+	FMOVS 0(R10), F14
+	WORD  $0x4f8e1140 // fmla v0.4s, v10.4s, v14.s[0]
+	FMOVS 0(R12), F14
+	WORD  $0x4f8e1141 // fmla v1.4s, v10.4s, v14.s[0]
+	FMOVS 0(R13), F14
+	WORD  $0x4f8e1142 // fmla v2.4s, v10.4s, v14.s[0]
+	FMOVS 0(R14), F14
+	WORD  $0x4f8e1143 // fmla v3.4s, v10.4s, v14.s[0]
+	FMOVS 0(R15), F14
+	WORD  $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
 	CMP   $1, R0
-	BEQ   over121
-	FMOVS 4(R3), F10
-	WORD  $0x4f8a1180 // fmla v0.4s, v12.4s, v10.s[0]
-	FMOVS 4(R12), F10
-	WORD  $0x4f8a1181 // fmla v1.4s, v12.4s, v10.s[0]
-	FMOVS 4(R13), F10
-	WORD  $0x4f8a1182 // fmla v2.4s, v12.4s, v10.s[0]
-	FMOVS 4(R14), F10
-	WORD  $0x4f8a1183 // fmla v3.4s, v12.4s, v10.s[0]
-	FMOVS 4(R15), F10
-	WORD  $0x4f8a1184 // fmla v4.4s, v12.4s, v10.s[0]
+	BEQ   over147
+	FMOVS 4(R10), F14
+	WORD  $0x4f8e1160 // fmla v0.4s, v11.4s, v14.s[0]
+	FMOVS 4(R12), F14
+	WORD  $0x4f8e1161 // fmla v1.4s, v11.4s, v14.s[0]
+	FMOVS 4(R13), F14
+	WORD  $0x4f8e1162 // fmla v2.4s, v11.4s, v14.s[0]
+	FMOVS 4(R14), F14
+	WORD  $0x4f8e1163 // fmla v3.4s, v11.4s, v14.s[0]
+	FMOVS 4(R15), F14
+	WORD  $0x4f8e1164 // fmla v4.4s, v11.4s, v14.s[0]
 	CMP   $2, R0
-	BEQ   over121
-	FMOVS 8(R3), F10
-	WORD  $0x4f8a11a0 // fmla v0.4s, v13.4s, v10.s[0]
-	FMOVS 8(R12), F10
-	WORD  $0x4f8a11a1 // fmla v1.4s, v13.4s, v10.s[0]
-	FMOVS 8(R13), F10
-	WORD  $0x4f8a11a2 // fmla v2.4s, v13.4s, v10.s[0]
-	FMOVS 8(R14), F10
-	WORD  $0x4f8a11a3 // fmla v3.4s, v13.4s, v10.s[0]
-	FMOVS 8(R15), F10
-	WORD  $0x4f8a11a4 // fmla v4.4s, v13.4s, v10.s[0]
+	BEQ   over147
+	FMOVS 8(R10), F14
+	WORD  $0x4f8e1180 // fmla v0.4s, v12.4s, v14.s[0]
+	FMOVS 8(R12), F14
+	WORD  $0x4f8e1181 // fmla v1.4s, v12.4s, v14.s[0]
+	FMOVS 8(R13), F14
+	WORD  $0x4f8e1182 // fmla v2.4s, v12.4s, v14.s[0]
+	FMOVS 8(R14), F14
+	WORD  $0x4f8e1183 // fmla v3.4s, v12.4s, v14.s[0]
+	FMOVS 8(R15), F14
+	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
 	CMP   $3, R0
-	BEQ   over121
-	FMOVS 12(R3), F10
-	WORD  $0x4f8a11c0 // fmla v0.4s, v14.4s, v10.s[0]
-	FMOVS 12(R12), F10
-	WORD  $0x4f8a11c1 // fmla v1.4s, v14.4s, v10.s[0]
-	FMOVS 12(R13), F10
-	WORD  $0x4f8a11c2 // fmla v2.4s, v14.4s, v10.s[0]
-	FMOVS 12(R14), F10
-	WORD  $0x4f8a11c3 // fmla v3.4s, v14.4s, v10.s[0]
-	FMOVS 12(R15), F10
-	WORD  $0x4f8a11c4 // fmla v4.4s, v14.4s, v10.s[0]
+	BEQ   over147
+	FMOVS 12(R10), F14
+	WORD  $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
+	FMOVS 12(R12), F14
+	WORD  $0x4f8e11a1 // fmla v1.4s, v13.4s, v14.s[0]
+	FMOVS 12(R13), F14
+	WORD  $0x4f8e11a2 // fmla v2.4s, v13.4s, v14.s[0]
+	FMOVS 12(R14), F14
+	WORD  $0x4f8e11a3 // fmla v3.4s, v13.4s, v14.s[0]
+	FMOVS 12(R15), F14
+	WORD  $0x4f8e11a4 // fmla v4.4s, v13.4s, v14.s[0]
 
-over121:
+over147:
 	TST   $2, R0
-	BEQ   one131
+	BEQ   one157
+	FMOVD 0(R5), F10
+	TST   $1, R0
+	BEQ   moved158
+	ADD   $8, R5, R19
+	VLD1  (R19), V10.S[2]
+	B     moved158
+
+one157:
+	FMOVS 0(R5), F10
+
+moved158:
+	TST   $2, R0
+	BEQ   one159
 	FMOVD 0(R8), F11
 	TST   $1, R0
-	BEQ   moved132
+	BEQ   moved160
 	ADD   $8, R8, R19
 	VLD1  (R19), V11.S[2]
-	B     moved132
+	B     moved160
 
-one131:
+one159:
 	FMOVS 0(R8), F11
 
-moved132:
+moved160:
 	TST   $2, R0
-	BEQ   one133
-	FMOVD 0(R9), F12
+	BEQ   one161
+	FMOVD 0(R4), F12
 	TST   $1, R0
-	BEQ   moved134
-	ADD   $8, R9, R19
+	BEQ   moved162
+	ADD   $8, R4, R19
 	VLD1  (R19), V12.S[2]
-	B     moved134
+	B     moved162
 
-one133:
-	FMOVS 0(R9), F12
+one161:
+	FMOVS 0(R4), F12
 
-moved134:
+moved162:
 	TST   $2, R0
-	BEQ   one135
-	FMOVD 0(R10), F13
+	BEQ   one163
+	FMOVD 0(R9), F13
 	TST   $1, R0
-	BEQ   moved136
-	ADD   $8, R10, R19
+	BEQ   moved164
+	ADD   $8, R9, R19
 	VLD1  (R19), V13.S[2]
-	B     moved136
+	B     moved164
 
-one135:
-	FMOVS 0(R10), F13
+one163:
+	FMOVS 0(R9), F13
 
-moved136:
-	TST   $2, R0
-	BEQ   one137
-	FMOVD 0(R11), F14
-	TST   $1, R0
-	BEQ   moved138
-	ADD   $8, R11, R19
-	VLD1  (R19), V14.S[2]
-	B     moved138
-
-one137:
-	FMOVS 0(R11), F14
-
-moved138:
-	VZIP2 V12.S4, V11.S4, V15.S4
-	VZIP1 V12.S4, V11.S4, V11.S4
-	VZIP2 V14.S4, V13.S4, V16.S4
-	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP2 V13.D2, V11.D2, V12.D2
-	VZIP1 V13.D2, V11.D2, V11.D2
-	VZIP1 V16.D2, V15.D2, V13.D2
-	VZIP2 V16.D2, V15.D2, V14.D2
-	FMOVS 0(R3), F10
-	WORD  $0x4f8a1165 // fmla v5.4s, v11.4s, v10.s[0]
-	FMOVS 0(R12), F10
-	WORD  $0x4f8a1166 // fmla v6.4s, v11.4s, v10.s[0]
-	FMOVS 0(R13), F10
-	WORD  $0x4f8a1167 // fmla v7.4s, v11.4s, v10.s[0]
-	FMOVS 0(R14), F10
-	WORD  $0x4f8a1168 // fmla v8.4s, v11.4s, v10.s[0]
-	FMOVS 0(R15), F10
-	WORD  $0x4f8a1169 // fmla v9.4s, v11.4s, v10.s[0]
+moved164:
+	VZIP2 V11.S4, V10.S4, V14.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V13.S4, V12.S4, V15.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V15.D2, V14.D2, V12.D2
+	VZIP2 V15.D2, V14.D2, V13.D2
+	FMOVS 0(R10), F14
+	WORD  $0x4f8e1145 // fmla v5.4s, v10.4s, v14.s[0]
+	FMOVS 0(R12), F14
+	WORD  $0x4f8e1146 // fmla v6.4s, v10.4s, v14.s[0]
+	FMOVS 0(R13), F14
+	WORD  $0x4f8e1147 // fmla v7.4s, v10.4s, v14.s[0]
+	FMOVS 0(R14), F14
+	WORD  $0x4f8e1148 // fmla v8.4s, v10.4s, v14.s[0]
+	FMOVS 0(R15), F14
+	WORD  $0x4f8e1149 // fmla v9.4s, v10.4s, v14.s[0]
 	CMP   $1, R0
-	BEQ   over130
-	FMOVS 4(R3), F10
-	WORD  $0x4f8a1185 // fmla v5.4s, v12.4s, v10.s[0]
-	FMOVS 4(R12), F10
-	WORD  $0x4f8a1186 // fmla v6.4s, v12.4s, v10.s[0]
-	FMOVS 4(R13), F10
-	WORD  $0x4f8a1187 // fmla v7.4s, v12.4s, v10.s[0]
-	FMOVS 4(R14), F10
-	WORD  $0x4f8a1188 // fmla v8.4s, v12.4s, v10.s[0]
-	FMOVS 4(R15), F10
-	WORD  $0x4f8a1189 // fmla v9.4s, v12.4s, v10.s[0]
+	BEQ   over156
+	FMOVS 4(R10), F14
+	WORD  $0x4f8e1165 // fmla v5.4s, v11.4s, v14.s[0]
+	FMOVS 4(R12), F14
+	WORD  $0x4f8e1166 // fmla v6.4s, v11.4s, v14.s[0]
+	FMOVS 4(R13), F14
+	WORD  $0x4f8e1167 // fmla v7.4s, v11.4s, v14.s[0]
+	FMOVS 4(R14), F14
+	WORD  $0x4f8e1168 // fmla v8.4s, v11.4s, v14.s[0]
+	FMOVS 4(R15), F14
+	WORD  $0x4f8e1169 // fmla v9.4s, v11.4s, v14.s[0]
 	CMP   $2, R0
-	BEQ   over130
-	FMOVS 8(R3), F10
-	WORD  $0x4f8a11a5 // fmla v5.4s, v13.4s, v10.s[0]
-	FMOVS 8(R12), F10
-	WORD  $0x4f8a11a6 // fmla v6.4s, v13.4s, v10.s[0]
-	FMOVS 8(R13), F10
-	WORD  $0x4f8a11a7 // fmla v7.4s, v13.4s, v10.s[0]
-	FMOVS 8(R14), F10
-	WORD  $0x4f8a11a8 // fmla v8.4s, v13.4s, v10.s[0]
-	FMOVS 8(R15), F10
-	WORD  $0x4f8a11a9 // fmla v9.4s, v13.4s, v10.s[0]
+	BEQ   over156
+	FMOVS 8(R10), F14
+	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
+	FMOVS 8(R12), F14
+	WORD  $0x4f8e1186 // fmla v6.4s, v12.4s, v14.s[0]
+	FMOVS 8(R13), F14
+	WORD  $0x4f8e1187 // fmla v7.4s, v12.4s, v14.s[0]
+	FMOVS 8(R14), F14
+	WORD  $0x4f8e1188 // fmla v8.4s, v12.4s, v14.s[0]
+	FMOVS 8(R15), F14
+	WORD  $0x4f8e1189 // fmla v9.4s, v12.4s, v14.s[0]
 	CMP   $3, R0
-	BEQ   over130
-	FMOVS 12(R3), F10
-	WORD  $0x4f8a11c5 // fmla v5.4s, v14.4s, v10.s[0]
-	FMOVS 12(R12), F10
-	WORD  $0x4f8a11c6 // fmla v6.4s, v14.4s, v10.s[0]
-	FMOVS 12(R13), F10
-	WORD  $0x4f8a11c7 // fmla v7.4s, v14.4s, v10.s[0]
-	FMOVS 12(R14), F10
-	WORD  $0x4f8a11c8 // fmla v8.4s, v14.4s, v10.s[0]
-	FMOVS 12(R15), F10
-	WORD  $0x4f8a11c9 // fmla v9.4s, v14.4s, v10.s[0]
+	BEQ   over156
+	FMOVS 12(R10), F14
+	WORD  $0x4f8e11a5 // fmla v5.4s, v13.4s, v14.s[0]
+	FMOVS 12(R12), F14
+	WORD  $0x4f8e11a6 // fmla v6.4s, v13.4s, v14.s[0]
+	FMOVS 12(R13), F14
+	WORD  $0x4f8e11a7 // fmla v7.4s, v13.4s, v14.s[0]
+	FMOVS 12(R14), F14
+	WORD  $0x4f8e11a8 // fmla v8.4s, v13.4s, v14.s[0]
+	FMOVS 12(R15), F14
+	WORD  $0x4f8e11a9 // fmla v9.4s, v13.4s, v14.s[0]
 
-over130:
-end119:
+over156:
+end143:
 	VMOVI $0, V10.B16
 	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
@@ -2614,46 +2995,89 @@ end119:
 	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 0(R5)
-	FMOVQ F4, 0(R6)
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	FMOVQ F5, 16(R1)
-	FMOVQ F6, 16(R3)
-	FMOVQ F7, 16(R4)
-	FMOVQ F8, 16(R5)
-	FMOVQ F9, 16(R6)
+	MOVD  $4, R3
+	MOVD  cols+56(FP), R4
+	SUB   $2, R4
+	MOVD  $6, R5
+	CMP   $6, R4
+	BGE   inside165
+	MOVD  R4, R5
+
+inside165:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $4, R6
+	CMP  $4, R4
+	BGE  inside166
+	MOVD R4, R6
+
+inside166:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $2, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R4, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R7, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R4)
+	VST1  V1.D[1], (R11)
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R12)
+	FMOVD F3, 0(R9)
+	VST1  V3.D[1], (R13)
+	FMOVD F4, 0(R10)
+	VST1  V4.D[1], (R14)
+	ADD   R2, R6, R4
+	ADD   R2, R4, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R5, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	FMOVD F5, 0(R6)
+	VST1  V5.D[1], (R5)
+	FMOVD F6, 0(R4)
+	VST1  V6.D[1], (R11)
+	FMOVD F7, 0(R8)
+	VST1  V7.D[1], (R12)
+	FMOVD F8, 0(R9)
+	VST1  V8.D[1], (R13)
+	FMOVD F9, 0(R10)
+	VST1  V9.D[1], (R14)
 
 	// the next 8 inputs
-	ADD  $32, R1
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
-	CMP  $8, R1
-	BGE  block116
+	CMP  $5, R1
+	BGE  block140
 
-done120:
+done144:
 	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLT  done143
+	CMP  $0, R1
+	BLE  done171
 
-block139:
+block167:
 	// 5×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -2662,190 +3086,207 @@ block139:
 	VMOVI $0, V4.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R4, R3, R8
-	ADD   R4, R8, R9
-	ADD   R4, R9, R10
-	ADD   R4, R10, R11
-	CMP   $4, R0
-	BLT   tail141
+	MOVD  cols+56(FP), R3
+	SUB   $2, R3
+	MOVD  $2, R4
+	CMP   $2, R3
+	BGE   inside172
+	MOVD  R3, R4
 
-square140:
+inside172:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside173
+	MOVD R3, R5
+
+inside173:
+	MUL  R2, R5
+	ADD  R1, R5
+	ADD  R2, R5, R1
+	ADD  R2, R4, R3
+	MOVD dz+16(FP), R6
+	MOVD lddz+24(FP), R7
+	MOVD n+64(FP), R0
+	ADD  R7, R6, R8
+	ADD  R7, R8, R9
+	ADD  R7, R9, R10
+	ADD  R7, R10, R11
+	CMP  $4, R0
+	BLT  tail169
+
+square168:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R5), F5
 	FMOVQ 0(R1), F6
-	FMOVQ 0(R5), F7
-	FMOVQ 0(R6), F8
-	FMOVQ 0(R7), F9
-	VZIP2 V7.S4, V6.S4, V10.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V9.S4, V8.S4, V11.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V8.D2, V6.D2, V7.D2
-	VZIP1 V8.D2, V6.D2, V6.D2
-	VZIP1 V11.D2, V10.D2, V8.D2
-	VZIP2 V11.D2, V10.D2, V9.D2
-	FMOVD 0(R3), F5
-	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
-	WORD  $0x4fa510e0 // fmla v0.4s, v7.4s, v5.s[1]
-	FMOVD 0(R8), F5
-	WORD  $0x4f8510c1 // fmla v1.4s, v6.4s, v5.s[0]
-	WORD  $0x4fa510e1 // fmla v1.4s, v7.4s, v5.s[1]
-	FMOVD 0(R9), F5
-	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
-	WORD  $0x4fa510e2 // fmla v2.4s, v7.4s, v5.s[1]
-	FMOVD 0(R10), F5
-	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
-	WORD  $0x4fa510e3 // fmla v3.4s, v7.4s, v5.s[1]
-	FMOVD 0(R11), F5
-	WORD  $0x4f8510c4 // fmla v4.4s, v6.4s, v5.s[0]
-	WORD  $0x4fa510e4 // fmla v4.4s, v7.4s, v5.s[1]
-	FMOVD 8(R3), F5
-	WORD  $0x4f851100 // fmla v0.4s, v8.4s, v5.s[0]
-	WORD  $0x4fa51120 // fmla v0.4s, v9.4s, v5.s[1]
-	FMOVD 8(R8), F5
-	WORD  $0x4f851101 // fmla v1.4s, v8.4s, v5.s[0]
-	WORD  $0x4fa51121 // fmla v1.4s, v9.4s, v5.s[1]
-	FMOVD 8(R9), F5
-	WORD  $0x4f851102 // fmla v2.4s, v8.4s, v5.s[0]
-	WORD  $0x4fa51122 // fmla v2.4s, v9.4s, v5.s[1]
-	FMOVD 8(R10), F5
-	WORD  $0x4f851103 // fmla v3.4s, v8.4s, v5.s[0]
-	WORD  $0x4fa51123 // fmla v3.4s, v9.4s, v5.s[1]
-	FMOVD 8(R11), F5
-	WORD  $0x4f851104 // fmla v4.4s, v8.4s, v5.s[0]
-	WORD  $0x4fa51124 // fmla v4.4s, v9.4s, v5.s[1]
-	ADD   $16, R1
+	FMOVQ 0(R4), F7
+	FMOVQ 0(R3), F8
+	VZIP2 V6.S4, V5.S4, V9.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V8.S4, V7.S4, V10.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V7.D2, V5.D2, V6.D2
+	VZIP1 V7.D2, V5.D2, V5.D2
+	VZIP1 V10.D2, V9.D2, V7.D2
+	VZIP2 V10.D2, V9.D2, V8.D2
+	FMOVD 0(R6), F9
+	WORD  $0x4f8910a0 // fmla v0.4s, v5.4s, v9.s[0]
+	WORD  $0x4fa910c0 // fmla v0.4s, v6.4s, v9.s[1]
+	FMOVD 0(R8), F9
+	WORD  $0x4f8910a1 // fmla v1.4s, v5.4s, v9.s[0]
+	WORD  $0x4fa910c1 // fmla v1.4s, v6.4s, v9.s[1]
+	FMOVD 0(R9), F9
+	WORD  $0x4f8910a2 // fmla v2.4s, v5.4s, v9.s[0]
+	WORD  $0x4fa910c2 // fmla v2.4s, v6.4s, v9.s[1]
+	FMOVD 0(R10), F9
+	WORD  $0x4f8910a3 // fmla v3.4s, v5.4s, v9.s[0]
+	WORD  $0x4fa910c3 // fmla v3.4s, v6.4s, v9.s[1]
+	FMOVD 0(R11), F9
+	WORD  $0x4f8910a4 // fmla v4.4s, v5.4s, v9.s[0]
+	WORD  $0x4fa910c4 // fmla v4.4s, v6.4s, v9.s[1]
+	FMOVD 8(R6), F9
+	WORD  $0x4f8910e0 // fmla v0.4s, v7.4s, v9.s[0]
+	WORD  $0x4fa91100 // fmla v0.4s, v8.4s, v9.s[1]
+	FMOVD 8(R8), F9
+	WORD  $0x4f8910e1 // fmla v1.4s, v7.4s, v9.s[0]
+	WORD  $0x4fa91101 // fmla v1.4s, v8.4s, v9.s[1]
+	FMOVD 8(R9), F9
+	WORD  $0x4f8910e2 // fmla v2.4s, v7.4s, v9.s[0]
+	WORD  $0x4fa91102 // fmla v2.4s, v8.4s, v9.s[1]
+	FMOVD 8(R10), F9
+	WORD  $0x4f8910e3 // fmla v3.4s, v7.4s, v9.s[0]
+	WORD  $0x4fa91103 // fmla v3.4s, v8.4s, v9.s[1]
+	FMOVD 8(R11), F9
+	WORD  $0x4f8910e4 // fmla v4.4s, v7.4s, v9.s[0]
+	WORD  $0x4fa91104 // fmla v4.4s, v8.4s, v9.s[1]
 	ADD   $16, R5
-	ADD   $16, R6
-	ADD   $16, R7
+	ADD   $16, R1
+	ADD   $16, R4
 	ADD   $16, R3
+	ADD   $16, R6
 	ADD   $16, R8
 	ADD   $16, R9
 	ADD   $16, R10
 	ADD   $16, R11
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square140
+	BGE   square168
 
-tail141:
+tail169:
 	CMP $0, R0
-	BLE end142
+	BLE end170
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one145
+	BEQ   one175
+	FMOVD 0(R5), F5
+	TST   $1, R0
+	BEQ   moved176
+	ADD   $8, R5, R12
+	VLD1  (R12), V5.S[2]
+	B     moved176
+
+one175:
+	FMOVS 0(R5), F5
+
+moved176:
+	TST   $2, R0
+	BEQ   one177
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved146
+	BEQ   moved178
 	ADD   $8, R1, R12
 	VLD1  (R12), V6.S[2]
-	B     moved146
+	B     moved178
 
-one145:
+one177:
 	FMOVS 0(R1), F6
 
-moved146:
+moved178:
 	TST   $2, R0
-	BEQ   one147
-	FMOVD 0(R5), F7
+	BEQ   one179
+	FMOVD 0(R4), F7
 	TST   $1, R0
-	BEQ   moved148
-	ADD   $8, R5, R12
+	BEQ   moved180
+	ADD   $8, R4, R12
 	VLD1  (R12), V7.S[2]
-	B     moved148
+	B     moved180
 
-one147:
-	FMOVS 0(R5), F7
+one179:
+	FMOVS 0(R4), F7
 
-moved148:
+moved180:
 	TST   $2, R0
-	BEQ   one149
-	FMOVD 0(R6), F8
+	BEQ   one181
+	FMOVD 0(R3), F8
 	TST   $1, R0
-	BEQ   moved150
-	ADD   $8, R6, R12
+	BEQ   moved182
+	ADD   $8, R3, R12
 	VLD1  (R12), V8.S[2]
-	B     moved150
+	B     moved182
 
-one149:
-	FMOVS 0(R6), F8
+one181:
+	FMOVS 0(R3), F8
 
-moved150:
-	TST   $2, R0
-	BEQ   one151
-	FMOVD 0(R7), F9
-	TST   $1, R0
-	BEQ   moved152
-	ADD   $8, R7, R12
-	VLD1  (R12), V9.S[2]
-	B     moved152
-
-one151:
-	FMOVS 0(R7), F9
-
-moved152:
-	VZIP2 V7.S4, V6.S4, V10.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V9.S4, V8.S4, V11.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V8.D2, V6.D2, V7.D2
-	VZIP1 V8.D2, V6.D2, V6.D2
-	VZIP1 V11.D2, V10.D2, V8.D2
-	VZIP2 V11.D2, V10.D2, V9.D2
-	FMOVS 0(R3), F5
-	WORD  $0x4f8510c0 // fmla v0.4s, v6.4s, v5.s[0]
-	FMOVS 0(R8), F5
-	WORD  $0x4f8510c1 // fmla v1.4s, v6.4s, v5.s[0]
-	FMOVS 0(R9), F5
-	WORD  $0x4f8510c2 // fmla v2.4s, v6.4s, v5.s[0]
-	FMOVS 0(R10), F5
-	WORD  $0x4f8510c3 // fmla v3.4s, v6.4s, v5.s[0]
-	FMOVS 0(R11), F5
-	WORD  $0x4f8510c4 // fmla v4.4s, v6.4s, v5.s[0]
+moved182:
+	VZIP2 V6.S4, V5.S4, V9.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V8.S4, V7.S4, V10.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V7.D2, V5.D2, V6.D2
+	VZIP1 V7.D2, V5.D2, V5.D2
+	VZIP1 V10.D2, V9.D2, V7.D2
+	VZIP2 V10.D2, V9.D2, V8.D2
+	FMOVS 0(R6), F9
+	WORD  $0x4f8910a0 // fmla v0.4s, v5.4s, v9.s[0]
+	FMOVS 0(R8), F9
+	WORD  $0x4f8910a1 // fmla v1.4s, v5.4s, v9.s[0]
+	FMOVS 0(R9), F9
+	WORD  $0x4f8910a2 // fmla v2.4s, v5.4s, v9.s[0]
+	FMOVS 0(R10), F9
+	WORD  $0x4f8910a3 // fmla v3.4s, v5.4s, v9.s[0]
+	FMOVS 0(R11), F9
+	WORD  $0x4f8910a4 // fmla v4.4s, v5.4s, v9.s[0]
 	CMP   $1, R0
-	BEQ   over144
-	FMOVS 4(R3), F5
-	WORD  $0x4f8510e0 // fmla v0.4s, v7.4s, v5.s[0]
-	FMOVS 4(R8), F5
-	WORD  $0x4f8510e1 // fmla v1.4s, v7.4s, v5.s[0]
-	FMOVS 4(R9), F5
-	WORD  $0x4f8510e2 // fmla v2.4s, v7.4s, v5.s[0]
-	FMOVS 4(R10), F5
-	WORD  $0x4f8510e3 // fmla v3.4s, v7.4s, v5.s[0]
-	FMOVS 4(R11), F5
-	WORD  $0x4f8510e4 // fmla v4.4s, v7.4s, v5.s[0]
+	BEQ   over174
+	FMOVS 4(R6), F9
+	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
+	FMOVS 4(R8), F9
+	WORD  $0x4f8910c1 // fmla v1.4s, v6.4s, v9.s[0]
+	FMOVS 4(R9), F9
+	WORD  $0x4f8910c2 // fmla v2.4s, v6.4s, v9.s[0]
+	FMOVS 4(R10), F9
+	WORD  $0x4f8910c3 // fmla v3.4s, v6.4s, v9.s[0]
+	FMOVS 4(R11), F9
+	WORD  $0x4f8910c4 // fmla v4.4s, v6.4s, v9.s[0]
 	CMP   $2, R0
-	BEQ   over144
-	FMOVS 8(R3), F5
-	WORD  $0x4f851100 // fmla v0.4s, v8.4s, v5.s[0]
-	FMOVS 8(R8), F5
-	WORD  $0x4f851101 // fmla v1.4s, v8.4s, v5.s[0]
-	FMOVS 8(R9), F5
-	WORD  $0x4f851102 // fmla v2.4s, v8.4s, v5.s[0]
-	FMOVS 8(R10), F5
-	WORD  $0x4f851103 // fmla v3.4s, v8.4s, v5.s[0]
-	FMOVS 8(R11), F5
-	WORD  $0x4f851104 // fmla v4.4s, v8.4s, v5.s[0]
+	BEQ   over174
+	FMOVS 8(R6), F9
+	WORD  $0x4f8910e0 // fmla v0.4s, v7.4s, v9.s[0]
+	FMOVS 8(R8), F9
+	WORD  $0x4f8910e1 // fmla v1.4s, v7.4s, v9.s[0]
+	FMOVS 8(R9), F9
+	WORD  $0x4f8910e2 // fmla v2.4s, v7.4s, v9.s[0]
+	FMOVS 8(R10), F9
+	WORD  $0x4f8910e3 // fmla v3.4s, v7.4s, v9.s[0]
+	FMOVS 8(R11), F9
+	WORD  $0x4f8910e4 // fmla v4.4s, v7.4s, v9.s[0]
 	CMP   $3, R0
-	BEQ   over144
-	FMOVS 12(R3), F5
-	WORD  $0x4f851120 // fmla v0.4s, v9.4s, v5.s[0]
-	FMOVS 12(R8), F5
-	WORD  $0x4f851121 // fmla v1.4s, v9.4s, v5.s[0]
-	FMOVS 12(R9), F5
-	WORD  $0x4f851122 // fmla v2.4s, v9.4s, v5.s[0]
-	FMOVS 12(R10), F5
-	WORD  $0x4f851123 // fmla v3.4s, v9.4s, v5.s[0]
-	FMOVS 12(R11), F5
-	WORD  $0x4f851124 // fmla v4.4s, v9.4s, v5.s[0]
+	BEQ   over174
+	FMOVS 12(R6), F9
+	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
+	FMOVS 12(R8), F9
+	WORD  $0x4f891101 // fmla v1.4s, v8.4s, v9.s[0]
+	FMOVS 12(R9), F9
+	WORD  $0x4f891102 // fmla v2.4s, v8.4s, v9.s[0]
+	FMOVS 12(R10), F9
+	WORD  $0x4f891103 // fmla v3.4s, v8.4s, v9.s[0]
+	FMOVS 12(R11), F9
+	WORD  $0x4f891104 // fmla v4.4s, v8.4s, v9.s[0]
 
-over144:
-end142:
+over174:
+end170:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
@@ -2854,43 +3295,74 @@ end142:
 	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 0(R5)
-	FMOVQ F4, 0(R6)
+	MOVD  $4, R3
+	MOVD  cols+56(FP), R4
+	SUB   $2, R4
+	MOVD  $2, R5
+	CMP   $2, R4
+	BGE   inside183
+	MOVD  R4, R5
+
+inside183:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside184
+	MOVD R4, R6
+
+inside184:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R1, R4
+	ADD   R2, R4, R7
+	ADD   R2, R7, R8
+	ADD   R2, R5, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	FMOVD F1, 0(R1)
+	VST1  V1.D[1], (R9)
+	FMOVD F2, 0(R4)
+	VST1  V2.D[1], (R10)
+	FMOVD F3, 0(R7)
+	VST1  V3.D[1], (R11)
+	FMOVD F4, 0(R8)
+	VST1  V4.D[1], (R12)
 
 	// the next 4 inputs
-	ADD  $16, R1
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $4, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
-	CMP  $4, R1
-	BGE  block139
+	CMP  $1, R1
+	BGE  block167
 
-done143:
+done171:
 	RET
 
-fewer115:
+fewer139:
 	CMP  $4, R0
-	BNE  fewer153
+	BNE  fewer185
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $8, R1
-	BLT  done158
+	CMP  $4, R1
+	BLE  done190
 
-block154:
+block186:
 	// 4×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -2902,310 +3374,328 @@ block154:
 	VMOVI $0, V7.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	ADD   R2, R10, R11
-	ADD   R4, R3, R12
-	ADD   R4, R12, R13
-	ADD   R4, R13, R14
-	CMP   $4, R0
-	BLT   tail156
+	MOVD  cols+56(FP), R3
+	SUB   $2, R3
+	MOVD  $6, R4
+	CMP   $6, R3
+	BGE   inside191
+	MOVD  R3, R4
 
-square155:
+inside191:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $4, R5
+	CMP  $4, R3
+	BGE  inside192
+	MOVD R3, R5
+
+inside192:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $2, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	ADD  R2, R1, R3
+	ADD  R2, R6, R7
+	ADD  R2, R5, R8
+	ADD  R2, R4, R9
+	MOVD dz+16(FP), R10
+	MOVD lddz+24(FP), R11
+	MOVD n+64(FP), R0
+	ADD  R11, R10, R12
+	ADD  R11, R12, R13
+	ADD  R11, R13, R14
+	CMP  $4, R0
+	BLT  tail188
+
+square187:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R1), F9
-	FMOVQ 0(R5), F10
-	FMOVQ 0(R6), F11
-	FMOVQ 0(R7), F12
-	VZIP2 V10.S4, V9.S4, V13.S4
-	VZIP1 V10.S4, V9.S4, V9.S4
-	VZIP2 V12.S4, V11.S4, V14.S4
-	VZIP1 V12.S4, V11.S4, V11.S4
-	VZIP2 V11.D2, V9.D2, V10.D2
-	VZIP1 V11.D2, V9.D2, V9.D2
-	VZIP1 V14.D2, V13.D2, V11.D2
-	VZIP2 V14.D2, V13.D2, V12.D2
+	FMOVQ 0(R1), F8
+	FMOVQ 0(R3), F9
+	FMOVQ 0(R6), F10
+	FMOVQ 0(R7), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVQ 0(R5), F12
 	FMOVQ 0(R8), F13
-	FMOVQ 0(R9), F14
-	FMOVQ 0(R10), F15
-	FMOVQ 0(R11), F16
-	VZIP2 V14.S4, V13.S4, V17.S4
-	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP2 V16.S4, V15.S4, V18.S4
-	VZIP1 V16.S4, V15.S4, V15.S4
-	VZIP2 V15.D2, V13.D2, V14.D2
-	VZIP1 V15.D2, V13.D2, V13.D2
-	VZIP1 V18.D2, V17.D2, V15.D2
-	VZIP2 V18.D2, V17.D2, V16.D2
-	FMOVD 0(R3), F8
-	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
-	WORD  $0x4f8811a4 // fmla v4.4s, v13.4s, v8.s[0]
-	WORD  $0x4fa81140 // fmla v0.4s, v10.4s, v8.s[1]
-	WORD  $0x4fa811c4 // fmla v4.4s, v14.4s, v8.s[1]
-	FMOVD 0(R12), F8
-	WORD  $0x4f881121 // fmla v1.4s, v9.4s, v8.s[0]
-	WORD  $0x4f8811a5 // fmla v5.4s, v13.4s, v8.s[0]
-	WORD  $0x4fa81141 // fmla v1.4s, v10.4s, v8.s[1]
-	WORD  $0x4fa811c5 // fmla v5.4s, v14.4s, v8.s[1]
-	FMOVD 0(R13), F8
-	WORD  $0x4f881122 // fmla v2.4s, v9.4s, v8.s[0]
-	WORD  $0x4f8811a6 // fmla v6.4s, v13.4s, v8.s[0]
-	WORD  $0x4fa81142 // fmla v2.4s, v10.4s, v8.s[1]
-	WORD  $0x4fa811c6 // fmla v6.4s, v14.4s, v8.s[1]
-	FMOVD 0(R14), F8
-	WORD  $0x4f881123 // fmla v3.4s, v9.4s, v8.s[0]
-	WORD  $0x4f8811a7 // fmla v7.4s, v13.4s, v8.s[0]
-	WORD  $0x4fa81143 // fmla v3.4s, v10.4s, v8.s[1]
-	WORD  $0x4fa811c7 // fmla v7.4s, v14.4s, v8.s[1]
-	FMOVD 8(R3), F8
-	WORD  $0x4f881160 // fmla v0.4s, v11.4s, v8.s[0]
-	WORD  $0x4f8811e4 // fmla v4.4s, v15.4s, v8.s[0]
-	WORD  $0x4fa81180 // fmla v0.4s, v12.4s, v8.s[1]
-	WORD  $0x4fa81204 // fmla v4.4s, v16.4s, v8.s[1]
-	FMOVD 8(R12), F8
-	WORD  $0x4f881161 // fmla v1.4s, v11.4s, v8.s[0]
-	WORD  $0x4f8811e5 // fmla v5.4s, v15.4s, v8.s[0]
-	WORD  $0x4fa81181 // fmla v1.4s, v12.4s, v8.s[1]
-	WORD  $0x4fa81205 // fmla v5.4s, v16.4s, v8.s[1]
-	FMOVD 8(R13), F8
-	WORD  $0x4f881162 // fmla v2.4s, v11.4s, v8.s[0]
-	WORD  $0x4f8811e6 // fmla v6.4s, v15.4s, v8.s[0]
-	WORD  $0x4fa81182 // fmla v2.4s, v12.4s, v8.s[1]
-	WORD  $0x4fa81206 // fmla v6.4s, v16.4s, v8.s[1]
-	FMOVD 8(R14), F8
-	WORD  $0x4f881163 // fmla v3.4s, v11.4s, v8.s[0]
-	WORD  $0x4f8811e7 // fmla v7.4s, v15.4s, v8.s[0]
-	WORD  $0x4fa81183 // fmla v3.4s, v12.4s, v8.s[1]
-	WORD  $0x4fa81207 // fmla v7.4s, v16.4s, v8.s[1]
+	FMOVQ 0(R4), F14
+	FMOVQ 0(R9), F15
+	VZIP2 V13.S4, V12.S4, V16.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V15.S4, V14.S4, V17.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V14.D2, V12.D2, V13.D2
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VZIP1 V17.D2, V16.D2, V14.D2
+	VZIP2 V17.D2, V16.D2, V15.D2
+	FMOVD 0(R10), F16
+	WORD  $0x4f901100 // fmla v0.4s, v8.4s, v16.s[0]
+	WORD  $0x4f901184 // fmla v4.4s, v12.4s, v16.s[0]
+	WORD  $0x4fb01120 // fmla v0.4s, v9.4s, v16.s[1]
+	WORD  $0x4fb011a4 // fmla v4.4s, v13.4s, v16.s[1]
+	FMOVD 0(R12), F16
+	WORD  $0x4f901101 // fmla v1.4s, v8.4s, v16.s[0]
+	WORD  $0x4f901185 // fmla v5.4s, v12.4s, v16.s[0]
+	WORD  $0x4fb01121 // fmla v1.4s, v9.4s, v16.s[1]
+	WORD  $0x4fb011a5 // fmla v5.4s, v13.4s, v16.s[1]
+	FMOVD 0(R13), F16
+	WORD  $0x4f901102 // fmla v2.4s, v8.4s, v16.s[0]
+	WORD  $0x4f901186 // fmla v6.4s, v12.4s, v16.s[0]
+	WORD  $0x4fb01122 // fmla v2.4s, v9.4s, v16.s[1]
+	WORD  $0x4fb011a6 // fmla v6.4s, v13.4s, v16.s[1]
+	FMOVD 0(R14), F16
+	WORD  $0x4f901103 // fmla v3.4s, v8.4s, v16.s[0]
+	WORD  $0x4f901187 // fmla v7.4s, v12.4s, v16.s[0]
+	WORD  $0x4fb01123 // fmla v3.4s, v9.4s, v16.s[1]
+	WORD  $0x4fb011a7 // fmla v7.4s, v13.4s, v16.s[1]
+	FMOVD 8(R10), F16
+	WORD  $0x4f901140 // fmla v0.4s, v10.4s, v16.s[0]
+	WORD  $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	WORD  $0x4fb01160 // fmla v0.4s, v11.4s, v16.s[1]
+	WORD  $0x4fb011e4 // fmla v4.4s, v15.4s, v16.s[1]
+	FMOVD 8(R12), F16
+	WORD  $0x4f901141 // fmla v1.4s, v10.4s, v16.s[0]
+	WORD  $0x4f9011c5 // fmla v5.4s, v14.4s, v16.s[0]
+	WORD  $0x4fb01161 // fmla v1.4s, v11.4s, v16.s[1]
+	WORD  $0x4fb011e5 // fmla v5.4s, v15.4s, v16.s[1]
+	FMOVD 8(R13), F16
+	WORD  $0x4f901142 // fmla v2.4s, v10.4s, v16.s[0]
+	WORD  $0x4f9011c6 // fmla v6.4s, v14.4s, v16.s[0]
+	WORD  $0x4fb01162 // fmla v2.4s, v11.4s, v16.s[1]
+	WORD  $0x4fb011e6 // fmla v6.4s, v15.4s, v16.s[1]
+	FMOVD 8(R14), F16
+	WORD  $0x4f901143 // fmla v3.4s, v10.4s, v16.s[0]
+	WORD  $0x4f9011c7 // fmla v7.4s, v14.4s, v16.s[0]
+	WORD  $0x4fb01163 // fmla v3.4s, v11.4s, v16.s[1]
+	WORD  $0x4fb011e7 // fmla v7.4s, v15.4s, v16.s[1]
 	ADD   $16, R1
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R6
 	ADD   $16, R7
+	ADD   $16, R5
 	ADD   $16, R8
+	ADD   $16, R4
 	ADD   $16, R9
 	ADD   $16, R10
-	ADD   $16, R11
-	ADD   $16, R3
 	ADD   $16, R12
 	ADD   $16, R13
 	ADD   $16, R14
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square155
+	BGE   square187
 
-tail156:
+tail188:
 	CMP $0, R0
-	BLE end157
+	BLE end189
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one160
-	FMOVD 0(R1), F9
+	BEQ   one194
+	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved161
+	BEQ   moved195
 	ADD   $8, R1, R15
+	VLD1  (R15), V8.S[2]
+	B     moved195
+
+one194:
+	FMOVS 0(R1), F8
+
+moved195:
+	TST   $2, R0
+	BEQ   one196
+	FMOVD 0(R3), F9
+	TST   $1, R0
+	BEQ   moved197
+	ADD   $8, R3, R15
 	VLD1  (R15), V9.S[2]
-	B     moved161
+	B     moved197
 
-one160:
-	FMOVS 0(R1), F9
+one196:
+	FMOVS 0(R3), F9
 
-moved161:
+moved197:
 	TST   $2, R0
-	BEQ   one162
-	FMOVD 0(R5), F10
+	BEQ   one198
+	FMOVD 0(R6), F10
 	TST   $1, R0
-	BEQ   moved163
-	ADD   $8, R5, R15
-	VLD1  (R15), V10.S[2]
-	B     moved163
-
-one162:
-	FMOVS 0(R5), F10
-
-moved163:
-	TST   $2, R0
-	BEQ   one164
-	FMOVD 0(R6), F11
-	TST   $1, R0
-	BEQ   moved165
+	BEQ   moved199
 	ADD   $8, R6, R15
-	VLD1  (R15), V11.S[2]
-	B     moved165
+	VLD1  (R15), V10.S[2]
+	B     moved199
 
-one164:
-	FMOVS 0(R6), F11
+one198:
+	FMOVS 0(R6), F10
 
-moved165:
+moved199:
 	TST   $2, R0
-	BEQ   one166
-	FMOVD 0(R7), F12
+	BEQ   one200
+	FMOVD 0(R7), F11
 	TST   $1, R0
-	BEQ   moved167
+	BEQ   moved201
 	ADD   $8, R7, R15
-	VLD1  (R15), V12.S[2]
-	B     moved167
+	VLD1  (R15), V11.S[2]
+	B     moved201
 
-one166:
-	FMOVS 0(R7), F12
+one200:
+	FMOVS 0(R7), F11
 
-moved167:
-	VZIP2 V10.S4, V9.S4, V13.S4
-	VZIP1 V10.S4, V9.S4, V9.S4
-	VZIP2 V12.S4, V11.S4, V14.S4
-	VZIP1 V12.S4, V11.S4, V11.S4
-	VZIP2 V11.D2, V9.D2, V10.D2
-	VZIP1 V11.D2, V9.D2, V9.D2
-	VZIP1 V14.D2, V13.D2, V11.D2
-	VZIP2 V14.D2, V13.D2, V12.D2
-	FMOVS 0(R3), F8
-	WORD  $0x4f881120 // fmla v0.4s, v9.4s, v8.s[0]
-	FMOVS 0(R12), F8
-	WORD  $0x4f881121 // fmla v1.4s, v9.4s, v8.s[0]
-	FMOVS 0(R13), F8
-	WORD  $0x4f881122 // fmla v2.4s, v9.4s, v8.s[0]
-	FMOVS 0(R14), F8
-	WORD  $0x4f881123 // fmla v3.4s, v9.4s, v8.s[0]
+moved201:
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVS 0(R10), F12
+	WORD  $0x4f8c1100 // fmla v0.4s, v8.4s, v12.s[0]
+	FMOVS 0(R12), F12
+	WORD  $0x4f8c1101 // fmla v1.4s, v8.4s, v12.s[0]
+	FMOVS 0(R13), F12
+	WORD  $0x4f8c1102 // fmla v2.4s, v8.4s, v12.s[0]
+	FMOVS 0(R14), F12
+	WORD  $0x4f8c1103 // fmla v3.4s, v8.4s, v12.s[0]
 	CMP   $1, R0
-	BEQ   over159
-	FMOVS 4(R3), F8
-	WORD  $0x4f881140 // fmla v0.4s, v10.4s, v8.s[0]
-	FMOVS 4(R12), F8
-	WORD  $0x4f881141 // fmla v1.4s, v10.4s, v8.s[0]
-	FMOVS 4(R13), F8
-	WORD  $0x4f881142 // fmla v2.4s, v10.4s, v8.s[0]
-	FMOVS 4(R14), F8
-	WORD  $0x4f881143 // fmla v3.4s, v10.4s, v8.s[0]
+	BEQ   over193
+	FMOVS 4(R10), F12
+	WORD  $0x4f8c1120 // fmla v0.4s, v9.4s, v12.s[0]
+	FMOVS 4(R12), F12
+	WORD  $0x4f8c1121 // fmla v1.4s, v9.4s, v12.s[0]
+	FMOVS 4(R13), F12
+	WORD  $0x4f8c1122 // fmla v2.4s, v9.4s, v12.s[0]
+	FMOVS 4(R14), F12
+	WORD  $0x4f8c1123 // fmla v3.4s, v9.4s, v12.s[0]
 	CMP   $2, R0
-	BEQ   over159
-	FMOVS 8(R3), F8
-	WORD  $0x4f881160 // fmla v0.4s, v11.4s, v8.s[0]
-	FMOVS 8(R12), F8
-	WORD  $0x4f881161 // fmla v1.4s, v11.4s, v8.s[0]
-	FMOVS 8(R13), F8
-	WORD  $0x4f881162 // fmla v2.4s, v11.4s, v8.s[0]
-	FMOVS 8(R14), F8
-	WORD  $0x4f881163 // fmla v3.4s, v11.4s, v8.s[0]
+	BEQ   over193
+	FMOVS 8(R10), F12
+	WORD  $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
+	FMOVS 8(R12), F12
+	WORD  $0x4f8c1141 // fmla v1.4s, v10.4s, v12.s[0]
+	FMOVS 8(R13), F12
+	WORD  $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
+	FMOVS 8(R14), F12
+	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
 	CMP   $3, R0
-	BEQ   over159
-	FMOVS 12(R3), F8
-	WORD  $0x4f881180 // fmla v0.4s, v12.4s, v8.s[0]
-	FMOVS 12(R12), F8
-	WORD  $0x4f881181 // fmla v1.4s, v12.4s, v8.s[0]
-	FMOVS 12(R13), F8
-	WORD  $0x4f881182 // fmla v2.4s, v12.4s, v8.s[0]
-	FMOVS 12(R14), F8
-	WORD  $0x4f881183 // fmla v3.4s, v12.4s, v8.s[0]
+	BEQ   over193
+	FMOVS 12(R10), F12
+	WORD  $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
+	FMOVS 12(R12), F12
+	WORD  $0x4f8c1161 // fmla v1.4s, v11.4s, v12.s[0]
+	FMOVS 12(R13), F12
+	WORD  $0x4f8c1162 // fmla v2.4s, v11.4s, v12.s[0]
+	FMOVS 12(R14), F12
+	WORD  $0x4f8c1163 // fmla v3.4s, v11.4s, v12.s[0]
 
-over159:
+over193:
 	TST   $2, R0
-	BEQ   one169
+	BEQ   one203
+	FMOVD 0(R5), F8
+	TST   $1, R0
+	BEQ   moved204
+	ADD   $8, R5, R15
+	VLD1  (R15), V8.S[2]
+	B     moved204
+
+one203:
+	FMOVS 0(R5), F8
+
+moved204:
+	TST   $2, R0
+	BEQ   one205
 	FMOVD 0(R8), F9
 	TST   $1, R0
-	BEQ   moved170
+	BEQ   moved206
 	ADD   $8, R8, R15
 	VLD1  (R15), V9.S[2]
-	B     moved170
+	B     moved206
 
-one169:
+one205:
 	FMOVS 0(R8), F9
 
-moved170:
+moved206:
 	TST   $2, R0
-	BEQ   one171
-	FMOVD 0(R9), F10
+	BEQ   one207
+	FMOVD 0(R4), F10
 	TST   $1, R0
-	BEQ   moved172
-	ADD   $8, R9, R15
+	BEQ   moved208
+	ADD   $8, R4, R15
 	VLD1  (R15), V10.S[2]
-	B     moved172
+	B     moved208
 
-one171:
-	FMOVS 0(R9), F10
+one207:
+	FMOVS 0(R4), F10
 
-moved172:
+moved208:
 	TST   $2, R0
-	BEQ   one173
-	FMOVD 0(R10), F11
+	BEQ   one209
+	FMOVD 0(R9), F11
 	TST   $1, R0
-	BEQ   moved174
-	ADD   $8, R10, R15
+	BEQ   moved210
+	ADD   $8, R9, R15
 	VLD1  (R15), V11.S[2]
-	B     moved174
+	B     moved210
 
-one173:
-	FMOVS 0(R10), F11
+one209:
+	FMOVS 0(R9), F11
 
-moved174:
-	TST   $2, R0
-	BEQ   one175
-	FMOVD 0(R11), F12
-	TST   $1, R0
-	BEQ   moved176
-	ADD   $8, R11, R15
-	VLD1  (R15), V12.S[2]
-	B     moved176
-
-one175:
-	FMOVS 0(R11), F12
-
-moved176:
-	VZIP2 V10.S4, V9.S4, V13.S4
-	VZIP1 V10.S4, V9.S4, V9.S4
-	VZIP2 V12.S4, V11.S4, V14.S4
-	VZIP1 V12.S4, V11.S4, V11.S4
-	VZIP2 V11.D2, V9.D2, V10.D2
-	VZIP1 V11.D2, V9.D2, V9.D2
-	VZIP1 V14.D2, V13.D2, V11.D2
-	VZIP2 V14.D2, V13.D2, V12.D2
-	FMOVS 0(R3), F8
-	WORD  $0x4f881124 // fmla v4.4s, v9.4s, v8.s[0]
-	FMOVS 0(R12), F8
-	WORD  $0x4f881125 // fmla v5.4s, v9.4s, v8.s[0]
-	FMOVS 0(R13), F8
-	WORD  $0x4f881126 // fmla v6.4s, v9.4s, v8.s[0]
-	FMOVS 0(R14), F8
-	WORD  $0x4f881127 // fmla v7.4s, v9.4s, v8.s[0]
+moved210:
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVS 0(R10), F12
+	WORD  $0x4f8c1104 // fmla v4.4s, v8.4s, v12.s[0]
+	FMOVS 0(R12), F12
+	WORD  $0x4f8c1105 // fmla v5.4s, v8.4s, v12.s[0]
+	FMOVS 0(R13), F12
+	WORD  $0x4f8c1106 // fmla v6.4s, v8.4s, v12.s[0]
+	FMOVS 0(R14), F12
+	WORD  $0x4f8c1107 // fmla v7.4s, v8.4s, v12.s[0]
 	CMP   $1, R0
-	BEQ   over168
-	FMOVS 4(R3), F8
-	WORD  $0x4f881144 // fmla v4.4s, v10.4s, v8.s[0]
-	FMOVS 4(R12), F8
-	WORD  $0x4f881145 // fmla v5.4s, v10.4s, v8.s[0]
-	FMOVS 4(R13), F8
-	WORD  $0x4f881146 // fmla v6.4s, v10.4s, v8.s[0]
-	FMOVS 4(R14), F8
-	WORD  $0x4f881147 // fmla v7.4s, v10.4s, v8.s[0]
+	BEQ   over202
+	FMOVS 4(R10), F12
+	WORD  $0x4f8c1124 // fmla v4.4s, v9.4s, v12.s[0]
+	FMOVS 4(R12), F12
+	WORD  $0x4f8c1125 // fmla v5.4s, v9.4s, v12.s[0]
+	FMOVS 4(R13), F12
+	WORD  $0x4f8c1126 // fmla v6.4s, v9.4s, v12.s[0]
+	FMOVS 4(R14), F12
+	WORD  $0x4f8c1127 // fmla v7.4s, v9.4s, v12.s[0]
 	CMP   $2, R0
-	BEQ   over168
-	FMOVS 8(R3), F8
-	WORD  $0x4f881164 // fmla v4.4s, v11.4s, v8.s[0]
-	FMOVS 8(R12), F8
-	WORD  $0x4f881165 // fmla v5.4s, v11.4s, v8.s[0]
-	FMOVS 8(R13), F8
-	WORD  $0x4f881166 // fmla v6.4s, v11.4s, v8.s[0]
-	FMOVS 8(R14), F8
-	WORD  $0x4f881167 // fmla v7.4s, v11.4s, v8.s[0]
+	BEQ   over202
+	FMOVS 8(R10), F12
+	WORD  $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
+	FMOVS 8(R12), F12
+	WORD  $0x4f8c1145 // fmla v5.4s, v10.4s, v12.s[0]
+	FMOVS 8(R13), F12
+	WORD  $0x4f8c1146 // fmla v6.4s, v10.4s, v12.s[0]
+	FMOVS 8(R14), F12
+	WORD  $0x4f8c1147 // fmla v7.4s, v10.4s, v12.s[0]
 	CMP   $3, R0
-	BEQ   over168
-	FMOVS 12(R3), F8
-	WORD  $0x4f881184 // fmla v4.4s, v12.4s, v8.s[0]
-	FMOVS 12(R12), F8
-	WORD  $0x4f881185 // fmla v5.4s, v12.4s, v8.s[0]
-	FMOVS 12(R13), F8
-	WORD  $0x4f881186 // fmla v6.4s, v12.4s, v8.s[0]
-	FMOVS 12(R14), F8
-	WORD  $0x4f881187 // fmla v7.4s, v12.4s, v8.s[0]
+	BEQ   over202
+	FMOVS 12(R10), F12
+	WORD  $0x4f8c1164 // fmla v4.4s, v11.4s, v12.s[0]
+	FMOVS 12(R12), F12
+	WORD  $0x4f8c1165 // fmla v5.4s, v11.4s, v12.s[0]
+	FMOVS 12(R13), F12
+	WORD  $0x4f8c1166 // fmla v6.4s, v11.4s, v12.s[0]
+	FMOVS 12(R14), F12
+	WORD  $0x4f8c1167 // fmla v7.4s, v11.4s, v12.s[0]
 
-over168:
-end157:
+over202:
+end189:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -3217,42 +3707,81 @@ end157:
 	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 0(R5)
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	FMOVQ F4, 16(R1)
-	FMOVQ F5, 16(R3)
-	FMOVQ F6, 16(R4)
-	FMOVQ F7, 16(R5)
+	MOVD  $4, R3
+	MOVD  cols+56(FP), R4
+	SUB   $2, R4
+	MOVD  $6, R5
+	CMP   $6, R4
+	BGE   inside211
+	MOVD  R4, R5
+
+inside211:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $4, R6
+	CMP  $4, R4
+	BGE  inside212
+	MOVD R4, R6
+
+inside212:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $2, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R4, R8
+	ADD   R2, R8, R9
+	ADD   R2, R7, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R4)
+	VST1  V1.D[1], (R10)
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R11)
+	FMOVD F3, 0(R9)
+	VST1  V3.D[1], (R12)
+	ADD   R2, R6, R4
+	ADD   R2, R4, R8
+	ADD   R2, R8, R9
+	ADD   R2, R5, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	FMOVD F4, 0(R6)
+	VST1  V4.D[1], (R5)
+	FMOVD F5, 0(R4)
+	VST1  V5.D[1], (R10)
+	FMOVD F6, 0(R8)
+	VST1  V6.D[1], (R11)
+	FMOVD F7, 0(R9)
+	VST1  V7.D[1], (R12)
 
 	// the next 8 inputs
-	ADD  $32, R1
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
-	CMP  $8, R1
-	BGE  block154
+	CMP  $5, R1
+	BGE  block186
 
-done158:
+done190:
 	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLT  done181
+	CMP  $0, R1
+	BLE  done217
 
-block177:
+block213:
 	// 4×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -3260,565 +3789,41 @@ block177:
 	VMOVI $0, V3.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R4, R3, R8
-	ADD   R4, R8, R9
-	ADD   R4, R9, R10
-	CMP   $4, R0
-	BLT   tail179
+	MOVD  cols+56(FP), R3
+	SUB   $2, R3
+	MOVD  $2, R4
+	CMP   $2, R3
+	BGE   inside218
+	MOVD  R3, R4
 
-square178:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R1), F5
-	FMOVQ 0(R5), F6
-	FMOVQ 0(R6), F7
-	FMOVQ 0(R7), F8
-	VZIP2 V6.S4, V5.S4, V9.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V10.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V10.D2, V9.D2, V7.D2
-	VZIP2 V10.D2, V9.D2, V8.D2
-	FMOVD 0(R3), F4
-	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
-	WORD  $0x4fa410c0 // fmla v0.4s, v6.4s, v4.s[1]
-	FMOVD 0(R8), F4
-	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
-	WORD  $0x4fa410c1 // fmla v1.4s, v6.4s, v4.s[1]
-	FMOVD 0(R9), F4
-	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
-	WORD  $0x4fa410c2 // fmla v2.4s, v6.4s, v4.s[1]
-	FMOVD 0(R10), F4
-	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
-	WORD  $0x4fa410c3 // fmla v3.4s, v6.4s, v4.s[1]
-	FMOVD 8(R3), F4
-	WORD  $0x4f8410e0 // fmla v0.4s, v7.4s, v4.s[0]
-	WORD  $0x4fa41100 // fmla v0.4s, v8.4s, v4.s[1]
-	FMOVD 8(R8), F4
-	WORD  $0x4f8410e1 // fmla v1.4s, v7.4s, v4.s[0]
-	WORD  $0x4fa41101 // fmla v1.4s, v8.4s, v4.s[1]
-	FMOVD 8(R9), F4
-	WORD  $0x4f8410e2 // fmla v2.4s, v7.4s, v4.s[0]
-	WORD  $0x4fa41102 // fmla v2.4s, v8.4s, v4.s[1]
-	FMOVD 8(R10), F4
-	WORD  $0x4f8410e3 // fmla v3.4s, v7.4s, v4.s[0]
-	WORD  $0x4fa41103 // fmla v3.4s, v8.4s, v4.s[1]
-	ADD   $16, R1
-	ADD   $16, R5
-	ADD   $16, R6
-	ADD   $16, R7
-	ADD   $16, R3
-	ADD   $16, R8
-	ADD   $16, R9
-	ADD   $16, R10
-	SUB   $4, R0
-	CMP   $4, R0
-	BGE   square178
+inside218:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside219
+	MOVD R3, R5
 
-tail179:
-	CMP $0, R0
-	BLE end180
-
-	// the same for fewer j
-	TST   $2, R0
-	BEQ   one183
-	FMOVD 0(R1), F5
-	TST   $1, R0
-	BEQ   moved184
-	ADD   $8, R1, R11
-	VLD1  (R11), V5.S[2]
-	B     moved184
-
-one183:
-	FMOVS 0(R1), F5
-
-moved184:
-	TST   $2, R0
-	BEQ   one185
-	FMOVD 0(R5), F6
-	TST   $1, R0
-	BEQ   moved186
-	ADD   $8, R5, R11
-	VLD1  (R11), V6.S[2]
-	B     moved186
-
-one185:
-	FMOVS 0(R5), F6
-
-moved186:
-	TST   $2, R0
-	BEQ   one187
-	FMOVD 0(R6), F7
-	TST   $1, R0
-	BEQ   moved188
-	ADD   $8, R6, R11
-	VLD1  (R11), V7.S[2]
-	B     moved188
-
-one187:
-	FMOVS 0(R6), F7
-
-moved188:
-	TST   $2, R0
-	BEQ   one189
-	FMOVD 0(R7), F8
-	TST   $1, R0
-	BEQ   moved190
-	ADD   $8, R7, R11
-	VLD1  (R11), V8.S[2]
-	B     moved190
-
-one189:
-	FMOVS 0(R7), F8
-
-moved190:
-	VZIP2 V6.S4, V5.S4, V9.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V10.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V10.D2, V9.D2, V7.D2
-	VZIP2 V10.D2, V9.D2, V8.D2
-	FMOVS 0(R3), F4
-	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
-	FMOVS 0(R8), F4
-	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
-	FMOVS 0(R9), F4
-	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
-	FMOVS 0(R10), F4
-	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
-	CMP   $1, R0
-	BEQ   over182
-	FMOVS 4(R3), F4
-	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
-	FMOVS 4(R8), F4
-	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
-	FMOVS 4(R9), F4
-	WORD  $0x4f8410c2 // fmla v2.4s, v6.4s, v4.s[0]
-	FMOVS 4(R10), F4
-	WORD  $0x4f8410c3 // fmla v3.4s, v6.4s, v4.s[0]
-	CMP   $2, R0
-	BEQ   over182
-	FMOVS 8(R3), F4
-	WORD  $0x4f8410e0 // fmla v0.4s, v7.4s, v4.s[0]
-	FMOVS 8(R8), F4
-	WORD  $0x4f8410e1 // fmla v1.4s, v7.4s, v4.s[0]
-	FMOVS 8(R9), F4
-	WORD  $0x4f8410e2 // fmla v2.4s, v7.4s, v4.s[0]
-	FMOVS 8(R10), F4
-	WORD  $0x4f8410e3 // fmla v3.4s, v7.4s, v4.s[0]
-	CMP   $3, R0
-	BEQ   over182
-	FMOVS 12(R3), F4
-	WORD  $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
-	FMOVS 12(R8), F4
-	WORD  $0x4f841101 // fmla v1.4s, v8.4s, v4.s[0]
-	FMOVS 12(R9), F4
-	WORD  $0x4f841102 // fmla v2.4s, v8.4s, v4.s[0]
-	FMOVS 12(R10), F4
-	WORD  $0x4f841103 // fmla v3.4s, v8.4s, v4.s[0]
-
-over182:
-end180:
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 0(R5)
-
-	// the next 4 inputs
-	ADD  $16, R1
-	MOVD R1, dx+0(FP)
-	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $4, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
-	MOVD R1, w+32(FP)
-	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
-	CMP  $4, R1
-	BGE  block177
-
-done181:
-	RET
-
-fewer153:
-	CMP  $3, R0
-	BNE  fewer191
+inside219:
+	MUL  R2, R5
+	ADD  R1, R5
+	ADD  R2, R5, R1
+	ADD  R2, R4, R3
+	MOVD dz+16(FP), R6
+	MOVD lddz+24(FP), R7
 	MOVD n+64(FP), R0
-	MOVD cols+56(FP), R1
-	CMP  $8, R1
-	BLT  done196
+	ADD  R7, R6, R8
+	ADD  R7, R8, R9
+	ADD  R7, R9, R10
+	CMP  $4, R0
+	BLT  tail215
 
-block192:
-	// 3×8 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	MOVD  w+32(FP), R1
-	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	ADD   R2, R10, R11
-	ADD   R4, R3, R12
-	ADD   R4, R12, R13
-	CMP   $4, R0
-	BLT   tail194
-
-square193:
+square214:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R1), F7
-	FMOVQ 0(R5), F8
-	FMOVQ 0(R6), F9
-	FMOVQ 0(R7), F10
-	VZIP2 V8.S4, V7.S4, V11.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V10.S4, V9.S4, V12.S4
-	VZIP1 V10.S4, V9.S4, V9.S4
-	VZIP2 V9.D2, V7.D2, V8.D2
-	VZIP1 V9.D2, V7.D2, V7.D2
-	VZIP1 V12.D2, V11.D2, V9.D2
-	VZIP2 V12.D2, V11.D2, V10.D2
-	FMOVQ 0(R8), F11
-	FMOVQ 0(R9), F12
-	FMOVQ 0(R10), F13
-	FMOVQ 0(R11), F14
-	VZIP2 V12.S4, V11.S4, V15.S4
-	VZIP1 V12.S4, V11.S4, V11.S4
-	VZIP2 V14.S4, V13.S4, V16.S4
-	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP2 V13.D2, V11.D2, V12.D2
-	VZIP1 V13.D2, V11.D2, V11.D2
-	VZIP1 V16.D2, V15.D2, V13.D2
-	VZIP2 V16.D2, V15.D2, V14.D2
-	FMOVD 0(R3), F6
-	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
-	WORD  $0x4f861163 // fmla v3.4s, v11.4s, v6.s[0]
-	WORD  $0x4fa61100 // fmla v0.4s, v8.4s, v6.s[1]
-	WORD  $0x4fa61183 // fmla v3.4s, v12.4s, v6.s[1]
-	FMOVD 0(R12), F6
-	WORD  $0x4f8610e1 // fmla v1.4s, v7.4s, v6.s[0]
-	WORD  $0x4f861164 // fmla v4.4s, v11.4s, v6.s[0]
-	WORD  $0x4fa61101 // fmla v1.4s, v8.4s, v6.s[1]
-	WORD  $0x4fa61184 // fmla v4.4s, v12.4s, v6.s[1]
-	FMOVD 0(R13), F6
-	WORD  $0x4f8610e2 // fmla v2.4s, v7.4s, v6.s[0]
-	WORD  $0x4f861165 // fmla v5.4s, v11.4s, v6.s[0]
-	WORD  $0x4fa61102 // fmla v2.4s, v8.4s, v6.s[1]
-	WORD  $0x4fa61185 // fmla v5.4s, v12.4s, v6.s[1]
-	FMOVD 8(R3), F6
-	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
-	WORD  $0x4f8611a3 // fmla v3.4s, v13.4s, v6.s[0]
-	WORD  $0x4fa61140 // fmla v0.4s, v10.4s, v6.s[1]
-	WORD  $0x4fa611c3 // fmla v3.4s, v14.4s, v6.s[1]
-	FMOVD 8(R12), F6
-	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
-	WORD  $0x4f8611a4 // fmla v4.4s, v13.4s, v6.s[0]
-	WORD  $0x4fa61141 // fmla v1.4s, v10.4s, v6.s[1]
-	WORD  $0x4fa611c4 // fmla v4.4s, v14.4s, v6.s[1]
-	FMOVD 8(R13), F6
-	WORD  $0x4f861122 // fmla v2.4s, v9.4s, v6.s[0]
-	WORD  $0x4f8611a5 // fmla v5.4s, v13.4s, v6.s[0]
-	WORD  $0x4fa61142 // fmla v2.4s, v10.4s, v6.s[1]
-	WORD  $0x4fa611c5 // fmla v5.4s, v14.4s, v6.s[1]
-	ADD   $16, R1
-	ADD   $16, R5
-	ADD   $16, R6
-	ADD   $16, R7
-	ADD   $16, R8
-	ADD   $16, R9
-	ADD   $16, R10
-	ADD   $16, R11
-	ADD   $16, R3
-	ADD   $16, R12
-	ADD   $16, R13
-	SUB   $4, R0
-	CMP   $4, R0
-	BGE   square193
-
-tail194:
-	CMP $0, R0
-	BLE end195
-
-	// the same for fewer j
-	TST   $2, R0
-	BEQ   one198
-	FMOVD 0(R1), F7
-	TST   $1, R0
-	BEQ   moved199
-	ADD   $8, R1, R14
-	VLD1  (R14), V7.S[2]
-	B     moved199
-
-one198:
-	FMOVS 0(R1), F7
-
-moved199:
-	TST   $2, R0
-	BEQ   one200
-	FMOVD 0(R5), F8
-	TST   $1, R0
-	BEQ   moved201
-	ADD   $8, R5, R14
-	VLD1  (R14), V8.S[2]
-	B     moved201
-
-one200:
-	FMOVS 0(R5), F8
-
-moved201:
-	TST   $2, R0
-	BEQ   one202
-	FMOVD 0(R6), F9
-	TST   $1, R0
-	BEQ   moved203
-	ADD   $8, R6, R14
-	VLD1  (R14), V9.S[2]
-	B     moved203
-
-one202:
-	FMOVS 0(R6), F9
-
-moved203:
-	TST   $2, R0
-	BEQ   one204
-	FMOVD 0(R7), F10
-	TST   $1, R0
-	BEQ   moved205
-	ADD   $8, R7, R14
-	VLD1  (R14), V10.S[2]
-	B     moved205
-
-one204:
-	FMOVS 0(R7), F10
-
-moved205:
-	VZIP2 V8.S4, V7.S4, V11.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V10.S4, V9.S4, V12.S4
-	VZIP1 V10.S4, V9.S4, V9.S4
-	VZIP2 V9.D2, V7.D2, V8.D2
-	VZIP1 V9.D2, V7.D2, V7.D2
-	VZIP1 V12.D2, V11.D2, V9.D2
-	VZIP2 V12.D2, V11.D2, V10.D2
-	FMOVS 0(R3), F6
-	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
-	FMOVS 0(R12), F6
-	WORD  $0x4f8610e1 // fmla v1.4s, v7.4s, v6.s[0]
-	FMOVS 0(R13), F6
-	WORD  $0x4f8610e2 // fmla v2.4s, v7.4s, v6.s[0]
-	CMP   $1, R0
-	BEQ   over197
-	FMOVS 4(R3), F6
-	WORD  $0x4f861100 // fmla v0.4s, v8.4s, v6.s[0]
-	FMOVS 4(R12), F6
-	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
-	FMOVS 4(R13), F6
-	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
-	CMP   $2, R0
-	BEQ   over197
-	FMOVS 8(R3), F6
-	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
-	FMOVS 8(R12), F6
-	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
-	FMOVS 8(R13), F6
-	WORD  $0x4f861122 // fmla v2.4s, v9.4s, v6.s[0]
-	CMP   $3, R0
-	BEQ   over197
-	FMOVS 12(R3), F6
-	WORD  $0x4f861140 // fmla v0.4s, v10.4s, v6.s[0]
-	FMOVS 12(R12), F6
-	WORD  $0x4f861141 // fmla v1.4s, v10.4s, v6.s[0]
-	FMOVS 12(R13), F6
-	WORD  $0x4f861142 // fmla v2.4s, v10.4s, v6.s[0]
-
-over197:
-	TST   $2, R0
-	BEQ   one207
-	FMOVD 0(R8), F7
-	TST   $1, R0
-	BEQ   moved208
-	ADD   $8, R8, R14
-	VLD1  (R14), V7.S[2]
-	B     moved208
-
-one207:
-	FMOVS 0(R8), F7
-
-moved208:
-	TST   $2, R0
-	BEQ   one209
-	FMOVD 0(R9), F8
-	TST   $1, R0
-	BEQ   moved210
-	ADD   $8, R9, R14
-	VLD1  (R14), V8.S[2]
-	B     moved210
-
-one209:
-	FMOVS 0(R9), F8
-
-moved210:
-	TST   $2, R0
-	BEQ   one211
-	FMOVD 0(R10), F9
-	TST   $1, R0
-	BEQ   moved212
-	ADD   $8, R10, R14
-	VLD1  (R14), V9.S[2]
-	B     moved212
-
-one211:
-	FMOVS 0(R10), F9
-
-moved212:
-	TST   $2, R0
-	BEQ   one213
-	FMOVD 0(R11), F10
-	TST   $1, R0
-	BEQ   moved214
-	ADD   $8, R11, R14
-	VLD1  (R14), V10.S[2]
-	B     moved214
-
-one213:
-	FMOVS 0(R11), F10
-
-moved214:
-	VZIP2 V8.S4, V7.S4, V11.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V10.S4, V9.S4, V12.S4
-	VZIP1 V10.S4, V9.S4, V9.S4
-	VZIP2 V9.D2, V7.D2, V8.D2
-	VZIP1 V9.D2, V7.D2, V7.D2
-	VZIP1 V12.D2, V11.D2, V9.D2
-	VZIP2 V12.D2, V11.D2, V10.D2
-	FMOVS 0(R3), F6
-	WORD  $0x4f8610e3 // fmla v3.4s, v7.4s, v6.s[0]
-	FMOVS 0(R12), F6
-	WORD  $0x4f8610e4 // fmla v4.4s, v7.4s, v6.s[0]
-	FMOVS 0(R13), F6
-	WORD  $0x4f8610e5 // fmla v5.4s, v7.4s, v6.s[0]
-	CMP   $1, R0
-	BEQ   over206
-	FMOVS 4(R3), F6
-	WORD  $0x4f861103 // fmla v3.4s, v8.4s, v6.s[0]
-	FMOVS 4(R12), F6
-	WORD  $0x4f861104 // fmla v4.4s, v8.4s, v6.s[0]
-	FMOVS 4(R13), F6
-	WORD  $0x4f861105 // fmla v5.4s, v8.4s, v6.s[0]
-	CMP   $2, R0
-	BEQ   over206
-	FMOVS 8(R3), F6
-	WORD  $0x4f861123 // fmla v3.4s, v9.4s, v6.s[0]
-	FMOVS 8(R12), F6
-	WORD  $0x4f861124 // fmla v4.4s, v9.4s, v6.s[0]
-	FMOVS 8(R13), F6
-	WORD  $0x4f861125 // fmla v5.4s, v9.4s, v6.s[0]
-	CMP   $3, R0
-	BEQ   over206
-	FMOVS 12(R3), F6
-	WORD  $0x4f861143 // fmla v3.4s, v10.4s, v6.s[0]
-	FMOVS 12(R12), F6
-	WORD  $0x4f861144 // fmla v4.4s, v10.4s, v6.s[0]
-	FMOVS 12(R13), F6
-	WORD  $0x4f861145 // fmla v5.4s, v10.4s, v6.s[0]
-
-over206:
-end195:
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
-	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
-	FMOVQ F2, 0(R4)
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	FMOVQ F3, 16(R1)
-	FMOVQ F4, 16(R3)
-	FMOVQ F5, 16(R4)
-
-	// the next 8 inputs
-	ADD  $32, R1
-	MOVD R1, dx+0(FP)
-	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
-	MOVD R1, w+32(FP)
-	MOVD cols+56(FP), R1
-	SUB  $8, R1
-	MOVD R1, cols+56(FP)
-	CMP  $8, R1
-	BGE  block192
-
-done196:
-	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLT  done219
-
-block215:
-	// 3×4 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	MOVD  w+32(FP), R1
-	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R4, R3, R8
-	ADD   R4, R8, R9
-	CMP   $4, R0
-	BLT   tail217
-
-square216:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R1), F4
-	FMOVQ 0(R5), F5
-	FMOVQ 0(R6), F6
-	FMOVQ 0(R7), F7
+	FMOVQ 0(R5), F4
+	FMOVQ 0(R1), F5
+	FMOVQ 0(R4), F6
+	FMOVQ 0(R3), F7
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -3827,90 +3832,97 @@ square216:
 	VZIP1 V6.D2, V4.D2, V4.D2
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVD 0(R3), F3
-	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
-	WORD  $0x4fa310a0 // fmla v0.4s, v5.4s, v3.s[1]
-	FMOVD 0(R8), F3
-	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
-	WORD  $0x4fa310a1 // fmla v1.4s, v5.4s, v3.s[1]
-	FMOVD 0(R9), F3
-	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
-	WORD  $0x4fa310a2 // fmla v2.4s, v5.4s, v3.s[1]
-	FMOVD 8(R3), F3
-	WORD  $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
-	WORD  $0x4fa310e0 // fmla v0.4s, v7.4s, v3.s[1]
-	FMOVD 8(R8), F3
-	WORD  $0x4f8310c1 // fmla v1.4s, v6.4s, v3.s[0]
-	WORD  $0x4fa310e1 // fmla v1.4s, v7.4s, v3.s[1]
-	FMOVD 8(R9), F3
-	WORD  $0x4f8310c2 // fmla v2.4s, v6.4s, v3.s[0]
-	WORD  $0x4fa310e2 // fmla v2.4s, v7.4s, v3.s[1]
-	ADD   $16, R1
+	FMOVD 0(R6), F8
+	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
+	WORD  $0x4fa810a0 // fmla v0.4s, v5.4s, v8.s[1]
+	FMOVD 0(R8), F8
+	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
+	WORD  $0x4fa810a1 // fmla v1.4s, v5.4s, v8.s[1]
+	FMOVD 0(R9), F8
+	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
+	WORD  $0x4fa810a2 // fmla v2.4s, v5.4s, v8.s[1]
+	FMOVD 0(R10), F8
+	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
+	WORD  $0x4fa810a3 // fmla v3.4s, v5.4s, v8.s[1]
+	FMOVD 8(R6), F8
+	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
+	WORD  $0x4fa810e0 // fmla v0.4s, v7.4s, v8.s[1]
+	FMOVD 8(R8), F8
+	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
+	WORD  $0x4fa810e1 // fmla v1.4s, v7.4s, v8.s[1]
+	FMOVD 8(R9), F8
+	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
+	WORD  $0x4fa810e2 // fmla v2.4s, v7.4s, v8.s[1]
+	FMOVD 8(R10), F8
+	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
+	WORD  $0x4fa810e3 // fmla v3.4s, v7.4s, v8.s[1]
 	ADD   $16, R5
-	ADD   $16, R6
-	ADD   $16, R7
+	ADD   $16, R1
+	ADD   $16, R4
 	ADD   $16, R3
+	ADD   $16, R6
 	ADD   $16, R8
 	ADD   $16, R9
+	ADD   $16, R10
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square216
+	BGE   square214
 
-tail217:
+tail215:
 	CMP $0, R0
-	BLE end218
+	BLE end216
 
 	// the same for fewer j
 	TST   $2, R0
 	BEQ   one221
-	FMOVD 0(R1), F4
+	FMOVD 0(R5), F4
 	TST   $1, R0
 	BEQ   moved222
-	ADD   $8, R1, R10
-	VLD1  (R10), V4.S[2]
+	ADD   $8, R5, R11
+	VLD1  (R11), V4.S[2]
 	B     moved222
 
 one221:
-	FMOVS 0(R1), F4
+	FMOVS 0(R5), F4
 
 moved222:
 	TST   $2, R0
 	BEQ   one223
-	FMOVD 0(R5), F5
+	FMOVD 0(R1), F5
 	TST   $1, R0
 	BEQ   moved224
-	ADD   $8, R5, R10
-	VLD1  (R10), V5.S[2]
+	ADD   $8, R1, R11
+	VLD1  (R11), V5.S[2]
 	B     moved224
 
 one223:
-	FMOVS 0(R5), F5
+	FMOVS 0(R1), F5
 
 moved224:
 	TST   $2, R0
 	BEQ   one225
-	FMOVD 0(R6), F6
+	FMOVD 0(R4), F6
 	TST   $1, R0
 	BEQ   moved226
-	ADD   $8, R6, R10
-	VLD1  (R10), V6.S[2]
+	ADD   $8, R4, R11
+	VLD1  (R11), V6.S[2]
 	B     moved226
 
 one225:
-	FMOVS 0(R6), F6
+	FMOVS 0(R4), F6
 
 moved226:
 	TST   $2, R0
 	BEQ   one227
-	FMOVD 0(R7), F7
+	FMOVD 0(R3), F7
 	TST   $1, R0
 	BEQ   moved228
-	ADD   $8, R7, R10
-	VLD1  (R10), V7.S[2]
+	ADD   $8, R3, R11
+	VLD1  (R11), V7.S[2]
 	B     moved228
 
 one227:
-	FMOVS 0(R7), F7
+	FMOVS 0(R3), F7
 
 moved228:
 	VZIP2 V5.S4, V4.S4, V8.S4
@@ -3921,78 +3933,738 @@ moved228:
 	VZIP1 V6.D2, V4.D2, V4.D2
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R3), F3
-	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
-	FMOVS 0(R8), F3
-	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
-	FMOVS 0(R9), F3
-	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
+	FMOVS 0(R6), F8
+	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
+	FMOVS 0(R8), F8
+	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
+	FMOVS 0(R9), F8
+	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
+	FMOVS 0(R10), F8
+	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
 	BEQ   over220
-	FMOVS 4(R3), F3
-	WORD  $0x4f8310a0 // fmla v0.4s, v5.4s, v3.s[0]
-	FMOVS 4(R8), F3
-	WORD  $0x4f8310a1 // fmla v1.4s, v5.4s, v3.s[0]
-	FMOVS 4(R9), F3
-	WORD  $0x4f8310a2 // fmla v2.4s, v5.4s, v3.s[0]
+	FMOVS 4(R6), F8
+	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
+	FMOVS 4(R8), F8
+	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
+	FMOVS 4(R9), F8
+	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
+	FMOVS 4(R10), F8
+	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
 	BEQ   over220
-	FMOVS 8(R3), F3
-	WORD  $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
-	FMOVS 8(R8), F3
-	WORD  $0x4f8310c1 // fmla v1.4s, v6.4s, v3.s[0]
-	FMOVS 8(R9), F3
-	WORD  $0x4f8310c2 // fmla v2.4s, v6.4s, v3.s[0]
+	FMOVS 8(R6), F8
+	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
+	FMOVS 8(R8), F8
+	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
+	FMOVS 8(R9), F8
+	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
+	FMOVS 8(R10), F8
+	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
 	CMP   $3, R0
 	BEQ   over220
-	FMOVS 12(R3), F3
-	WORD  $0x4f8310e0 // fmla v0.4s, v7.4s, v3.s[0]
-	FMOVS 12(R8), F3
-	WORD  $0x4f8310e1 // fmla v1.4s, v7.4s, v3.s[0]
-	FMOVS 12(R9), F3
-	WORD  $0x4f8310e2 // fmla v2.4s, v7.4s, v3.s[0]
+	FMOVS 12(R6), F8
+	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
+	FMOVS 12(R8), F8
+	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
+	FMOVS 12(R9), F8
+	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
+	FMOVS 12(R10), F8
+	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
 
 over220:
-end218:
+end216:
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $4, R3
+	MOVD  cols+56(FP), R4
+	SUB   $2, R4
+	MOVD  $2, R5
+	CMP   $2, R4
+	BGE   inside229
+	MOVD  R4, R5
+
+inside229:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside230
+	MOVD R4, R6
+
+inside230:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R1, R4
+	ADD   R2, R4, R7
+	ADD   R2, R5, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	FMOVD F1, 0(R1)
+	VST1  V1.D[1], (R8)
+	FMOVD F2, 0(R4)
+	VST1  V2.D[1], (R9)
+	FMOVD F3, 0(R7)
+	VST1  V3.D[1], (R10)
+
+	// the next 4 inputs
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
+	MOVD w+32(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $1, R1
+	BGE  block213
+
+done217:
+	RET
+
+fewer185:
+	CMP  $3, R0
+	BNE  fewer231
+	MOVD n+64(FP), R0
+	MOVD cols+56(FP), R1
+	CMP  $4, R1
+	BLE  done236
+
+block232:
+	// 3×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	MOVD  cols+56(FP), R3
+	SUB   $2, R3
+	MOVD  $6, R4
+	CMP   $6, R3
+	BGE   inside237
+	MOVD  R3, R4
+
+inside237:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $4, R5
+	CMP  $4, R3
+	BGE  inside238
+	MOVD R3, R5
+
+inside238:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $2, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	ADD  R2, R1, R3
+	ADD  R2, R6, R7
+	ADD  R2, R5, R8
+	ADD  R2, R4, R9
+	MOVD dz+16(FP), R10
+	MOVD lddz+24(FP), R11
+	MOVD n+64(FP), R0
+	ADD  R11, R10, R12
+	ADD  R11, R12, R13
+	CMP  $4, R0
+	BLT  tail234
+
+square233:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F6
+	FMOVQ 0(R3), F7
+	FMOVQ 0(R6), F8
+	FMOVQ 0(R7), F9
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVQ 0(R5), F10
+	FMOVQ 0(R8), F11
+	FMOVQ 0(R4), F12
+	FMOVQ 0(R9), F13
+	VZIP2 V11.S4, V10.S4, V14.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V13.S4, V12.S4, V15.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V15.D2, V14.D2, V12.D2
+	VZIP2 V15.D2, V14.D2, V13.D2
+	FMOVD 0(R10), F14
+	WORD  $0x4f8e10c0 // fmla v0.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1143 // fmla v3.4s, v10.4s, v14.s[0]
+	WORD  $0x4fae10e0 // fmla v0.4s, v7.4s, v14.s[1]
+	WORD  $0x4fae1163 // fmla v3.4s, v11.4s, v14.s[1]
+	FMOVD 0(R12), F14
+	WORD  $0x4f8e10c1 // fmla v1.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
+	WORD  $0x4fae10e1 // fmla v1.4s, v7.4s, v14.s[1]
+	WORD  $0x4fae1164 // fmla v4.4s, v11.4s, v14.s[1]
+	FMOVD 0(R13), F14
+	WORD  $0x4f8e10c2 // fmla v2.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1145 // fmla v5.4s, v10.4s, v14.s[0]
+	WORD  $0x4fae10e2 // fmla v2.4s, v7.4s, v14.s[1]
+	WORD  $0x4fae1165 // fmla v5.4s, v11.4s, v14.s[1]
+	FMOVD 8(R10), F14
+	WORD  $0x4f8e1100 // fmla v0.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1183 // fmla v3.4s, v12.4s, v14.s[0]
+	WORD  $0x4fae1120 // fmla v0.4s, v9.4s, v14.s[1]
+	WORD  $0x4fae11a3 // fmla v3.4s, v13.4s, v14.s[1]
+	FMOVD 8(R12), F14
+	WORD  $0x4f8e1101 // fmla v1.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD  $0x4fae1121 // fmla v1.4s, v9.4s, v14.s[1]
+	WORD  $0x4fae11a4 // fmla v4.4s, v13.4s, v14.s[1]
+	FMOVD 8(R13), F14
+	WORD  $0x4f8e1102 // fmla v2.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
+	WORD  $0x4fae1122 // fmla v2.4s, v9.4s, v14.s[1]
+	WORD  $0x4fae11a5 // fmla v5.4s, v13.4s, v14.s[1]
+	ADD   $16, R1
+	ADD   $16, R3
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R5
+	ADD   $16, R8
+	ADD   $16, R4
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R12
+	ADD   $16, R13
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square233
+
+tail234:
+	CMP $0, R0
+	BLE end235
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one240
+	FMOVD 0(R1), F6
+	TST   $1, R0
+	BEQ   moved241
+	ADD   $8, R1, R14
+	VLD1  (R14), V6.S[2]
+	B     moved241
+
+one240:
+	FMOVS 0(R1), F6
+
+moved241:
+	TST   $2, R0
+	BEQ   one242
+	FMOVD 0(R3), F7
+	TST   $1, R0
+	BEQ   moved243
+	ADD   $8, R3, R14
+	VLD1  (R14), V7.S[2]
+	B     moved243
+
+one242:
+	FMOVS 0(R3), F7
+
+moved243:
+	TST   $2, R0
+	BEQ   one244
+	FMOVD 0(R6), F8
+	TST   $1, R0
+	BEQ   moved245
+	ADD   $8, R6, R14
+	VLD1  (R14), V8.S[2]
+	B     moved245
+
+one244:
+	FMOVS 0(R6), F8
+
+moved245:
+	TST   $2, R0
+	BEQ   one246
+	FMOVD 0(R7), F9
+	TST   $1, R0
+	BEQ   moved247
+	ADD   $8, R7, R14
+	VLD1  (R14), V9.S[2]
+	B     moved247
+
+one246:
+	FMOVS 0(R7), F9
+
+moved247:
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVS 0(R10), F10
+	WORD  $0x4f8a10c0 // fmla v0.4s, v6.4s, v10.s[0]
+	FMOVS 0(R12), F10
+	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
+	FMOVS 0(R13), F10
+	WORD  $0x4f8a10c2 // fmla v2.4s, v6.4s, v10.s[0]
+	CMP   $1, R0
+	BEQ   over239
+	FMOVS 4(R10), F10
+	WORD  $0x4f8a10e0 // fmla v0.4s, v7.4s, v10.s[0]
+	FMOVS 4(R12), F10
+	WORD  $0x4f8a10e1 // fmla v1.4s, v7.4s, v10.s[0]
+	FMOVS 4(R13), F10
+	WORD  $0x4f8a10e2 // fmla v2.4s, v7.4s, v10.s[0]
+	CMP   $2, R0
+	BEQ   over239
+	FMOVS 8(R10), F10
+	WORD  $0x4f8a1100 // fmla v0.4s, v8.4s, v10.s[0]
+	FMOVS 8(R12), F10
+	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
+	FMOVS 8(R13), F10
+	WORD  $0x4f8a1102 // fmla v2.4s, v8.4s, v10.s[0]
+	CMP   $3, R0
+	BEQ   over239
+	FMOVS 12(R10), F10
+	WORD  $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	FMOVS 12(R12), F10
+	WORD  $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
+	FMOVS 12(R13), F10
+	WORD  $0x4f8a1122 // fmla v2.4s, v9.4s, v10.s[0]
+
+over239:
+	TST   $2, R0
+	BEQ   one249
+	FMOVD 0(R5), F6
+	TST   $1, R0
+	BEQ   moved250
+	ADD   $8, R5, R14
+	VLD1  (R14), V6.S[2]
+	B     moved250
+
+one249:
+	FMOVS 0(R5), F6
+
+moved250:
+	TST   $2, R0
+	BEQ   one251
+	FMOVD 0(R8), F7
+	TST   $1, R0
+	BEQ   moved252
+	ADD   $8, R8, R14
+	VLD1  (R14), V7.S[2]
+	B     moved252
+
+one251:
+	FMOVS 0(R8), F7
+
+moved252:
+	TST   $2, R0
+	BEQ   one253
+	FMOVD 0(R4), F8
+	TST   $1, R0
+	BEQ   moved254
+	ADD   $8, R4, R14
+	VLD1  (R14), V8.S[2]
+	B     moved254
+
+one253:
+	FMOVS 0(R4), F8
+
+moved254:
+	TST   $2, R0
+	BEQ   one255
+	FMOVD 0(R9), F9
+	TST   $1, R0
+	BEQ   moved256
+	ADD   $8, R9, R14
+	VLD1  (R14), V9.S[2]
+	B     moved256
+
+one255:
+	FMOVS 0(R9), F9
+
+moved256:
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVS 0(R10), F10
+	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
+	FMOVS 0(R12), F10
+	WORD  $0x4f8a10c4 // fmla v4.4s, v6.4s, v10.s[0]
+	FMOVS 0(R13), F10
+	WORD  $0x4f8a10c5 // fmla v5.4s, v6.4s, v10.s[0]
+	CMP   $1, R0
+	BEQ   over248
+	FMOVS 4(R10), F10
+	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
+	FMOVS 4(R12), F10
+	WORD  $0x4f8a10e4 // fmla v4.4s, v7.4s, v10.s[0]
+	FMOVS 4(R13), F10
+	WORD  $0x4f8a10e5 // fmla v5.4s, v7.4s, v10.s[0]
+	CMP   $2, R0
+	BEQ   over248
+	FMOVS 8(R10), F10
+	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
+	FMOVS 8(R12), F10
+	WORD  $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	FMOVS 8(R13), F10
+	WORD  $0x4f8a1105 // fmla v5.4s, v8.4s, v10.s[0]
+	CMP   $3, R0
+	BEQ   over248
+	FMOVS 12(R10), F10
+	WORD  $0x4f8a1123 // fmla v3.4s, v9.4s, v10.s[0]
+	FMOVS 12(R12), F10
+	WORD  $0x4f8a1124 // fmla v4.4s, v9.4s, v10.s[0]
+	FMOVS 12(R13), F10
+	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
+
+over248:
+end235:
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $4, R3
+	MOVD  cols+56(FP), R4
+	SUB   $2, R4
+	MOVD  $6, R5
+	CMP   $6, R4
+	BGE   inside257
+	MOVD  R4, R5
+
+inside257:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $4, R6
+	CMP  $4, R4
+	BGE  inside258
+	MOVD R4, R6
+
+inside258:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $2, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R4, R8
+	ADD   R2, R7, R9
+	ADD   R2, R9, R10
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R4)
+	VST1  V1.D[1], (R9)
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R10)
+	ADD   R2, R6, R4
+	ADD   R2, R4, R8
+	ADD   R2, R5, R9
+	ADD   R2, R9, R10
+	FMOVD F3, 0(R6)
+	VST1  V3.D[1], (R5)
+	FMOVD F4, 0(R4)
+	VST1  V4.D[1], (R9)
+	FMOVD F5, 0(R8)
+	VST1  V5.D[1], (R10)
+
+	// the next 8 inputs
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
+	MOVD w+32(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $5, R1
+	BGE  block232
+
+done236:
+	MOVD cols+56(FP), R1
+	CMP  $0, R1
+	BLE  done263
+
+block259:
+	// 3×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	MOVD  cols+56(FP), R3
+	SUB   $2, R3
+	MOVD  $2, R4
+	CMP   $2, R3
+	BGE   inside264
+	MOVD  R3, R4
+
+inside264:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside265
+	MOVD R3, R5
+
+inside265:
+	MUL  R2, R5
+	ADD  R1, R5
+	ADD  R2, R5, R1
+	ADD  R2, R4, R3
+	MOVD dz+16(FP), R6
+	MOVD lddz+24(FP), R7
+	MOVD n+64(FP), R0
+	ADD  R7, R6, R8
+	ADD  R7, R8, R9
+	CMP  $4, R0
+	BLT  tail261
+
+square260:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R5), F3
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R4), F5
+	FMOVQ 0(R3), F6
+	VZIP2 V4.S4, V3.S4, V7.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V6.S4, V5.S4, V8.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V5.D2, V3.D2, V4.D2
+	VZIP1 V5.D2, V3.D2, V3.D2
+	VZIP1 V8.D2, V7.D2, V5.D2
+	VZIP2 V8.D2, V7.D2, V6.D2
+	FMOVD 0(R6), F7
+	WORD  $0x4f871060 // fmla v0.4s, v3.4s, v7.s[0]
+	WORD  $0x4fa71080 // fmla v0.4s, v4.4s, v7.s[1]
+	FMOVD 0(R8), F7
+	WORD  $0x4f871061 // fmla v1.4s, v3.4s, v7.s[0]
+	WORD  $0x4fa71081 // fmla v1.4s, v4.4s, v7.s[1]
+	FMOVD 0(R9), F7
+	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
+	WORD  $0x4fa71082 // fmla v2.4s, v4.4s, v7.s[1]
+	FMOVD 8(R6), F7
+	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
+	WORD  $0x4fa710c0 // fmla v0.4s, v6.4s, v7.s[1]
+	FMOVD 8(R8), F7
+	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
+	WORD  $0x4fa710c1 // fmla v1.4s, v6.4s, v7.s[1]
+	FMOVD 8(R9), F7
+	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
+	WORD  $0x4fa710c2 // fmla v2.4s, v6.4s, v7.s[1]
+	ADD   $16, R5
+	ADD   $16, R1
+	ADD   $16, R4
+	ADD   $16, R3
+	ADD   $16, R6
+	ADD   $16, R8
+	ADD   $16, R9
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square260
+
+tail261:
+	CMP $0, R0
+	BLE end262
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one267
+	FMOVD 0(R5), F3
+	TST   $1, R0
+	BEQ   moved268
+	ADD   $8, R5, R10
+	VLD1  (R10), V3.S[2]
+	B     moved268
+
+one267:
+	FMOVS 0(R5), F3
+
+moved268:
+	TST   $2, R0
+	BEQ   one269
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved270
+	ADD   $8, R1, R10
+	VLD1  (R10), V4.S[2]
+	B     moved270
+
+one269:
+	FMOVS 0(R1), F4
+
+moved270:
+	TST   $2, R0
+	BEQ   one271
+	FMOVD 0(R4), F5
+	TST   $1, R0
+	BEQ   moved272
+	ADD   $8, R4, R10
+	VLD1  (R10), V5.S[2]
+	B     moved272
+
+one271:
+	FMOVS 0(R4), F5
+
+moved272:
+	TST   $2, R0
+	BEQ   one273
+	FMOVD 0(R3), F6
+	TST   $1, R0
+	BEQ   moved274
+	ADD   $8, R3, R10
+	VLD1  (R10), V6.S[2]
+	B     moved274
+
+one273:
+	FMOVS 0(R3), F6
+
+moved274:
+	VZIP2 V4.S4, V3.S4, V7.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V6.S4, V5.S4, V8.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V5.D2, V3.D2, V4.D2
+	VZIP1 V5.D2, V3.D2, V3.D2
+	VZIP1 V8.D2, V7.D2, V5.D2
+	VZIP2 V8.D2, V7.D2, V6.D2
+	FMOVS 0(R6), F7
+	WORD  $0x4f871060 // fmla v0.4s, v3.4s, v7.s[0]
+	FMOVS 0(R8), F7
+	WORD  $0x4f871061 // fmla v1.4s, v3.4s, v7.s[0]
+	FMOVS 0(R9), F7
+	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
+	CMP   $1, R0
+	BEQ   over266
+	FMOVS 4(R6), F7
+	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
+	FMOVS 4(R8), F7
+	WORD  $0x4f871081 // fmla v1.4s, v4.4s, v7.s[0]
+	FMOVS 4(R9), F7
+	WORD  $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
+	CMP   $2, R0
+	BEQ   over266
+	FMOVS 8(R6), F7
+	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
+	FMOVS 8(R8), F7
+	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
+	FMOVS 8(R9), F7
+	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
+	CMP   $3, R0
+	BEQ   over266
+	FMOVS 12(R6), F7
+	WORD  $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
+	FMOVS 12(R8), F7
+	WORD  $0x4f8710c1 // fmla v1.4s, v6.4s, v7.s[0]
+	FMOVS 12(R9), F7
+	WORD  $0x4f8710c2 // fmla v2.4s, v6.4s, v7.s[0]
+
+over266:
+end262:
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
-	FMOVQ F2, 0(R4)
+	MOVD  $4, R3
+	MOVD  cols+56(FP), R4
+	SUB   $2, R4
+	MOVD  $2, R5
+	CMP   $2, R4
+	BGE   inside275
+	MOVD  R4, R5
+
+inside275:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside276
+	MOVD R4, R6
+
+inside276:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R1, R4
+	ADD   R2, R5, R7
+	ADD   R2, R7, R8
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	FMOVD F1, 0(R1)
+	VST1  V1.D[1], (R7)
+	FMOVD F2, 0(R4)
+	VST1  V2.D[1], (R8)
 
 	// the next 4 inputs
-	ADD  $16, R1
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $4, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
-	CMP  $4, R1
-	BGE  block215
+	CMP  $1, R1
+	BGE  block259
 
-done219:
+done263:
 	RET
 
-fewer191:
+fewer231:
 	CMP  $2, R0
-	BNE  fewer229
+	BNE  fewer277
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $8, R1
-	BLT  done234
+	CMP  $4, R1
+	BLE  done282
 
-block230:
+block278:
 	// 2×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -4000,254 +4672,272 @@ block230:
 	VMOVI $0, V3.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	ADD   R2, R10, R11
-	ADD   R4, R3, R12
-	CMP   $4, R0
-	BLT   tail232
+	MOVD  cols+56(FP), R3
+	SUB   $2, R3
+	MOVD  $6, R4
+	CMP   $6, R3
+	BGE   inside283
+	MOVD  R3, R4
 
-square231:
+inside283:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $4, R5
+	CMP  $4, R3
+	BGE  inside284
+	MOVD R3, R5
+
+inside284:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $2, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	ADD  R2, R1, R3
+	ADD  R2, R6, R7
+	ADD  R2, R5, R8
+	ADD  R2, R4, R9
+	MOVD dz+16(FP), R10
+	MOVD lddz+24(FP), R11
+	MOVD n+64(FP), R0
+	ADD  R11, R10, R12
+	CMP  $4, R0
+	BLT  tail280
+
+square279:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R1), F5
-	FMOVQ 0(R5), F6
-	FMOVQ 0(R6), F7
-	FMOVQ 0(R7), F8
-	VZIP2 V6.S4, V5.S4, V9.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V10.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V10.D2, V9.D2, V7.D2
-	VZIP2 V10.D2, V9.D2, V8.D2
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R3), F5
+	FMOVQ 0(R6), F6
+	FMOVQ 0(R7), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVQ 0(R5), F8
 	FMOVQ 0(R8), F9
-	FMOVQ 0(R9), F10
-	FMOVQ 0(R10), F11
-	FMOVQ 0(R11), F12
-	VZIP2 V10.S4, V9.S4, V13.S4
-	VZIP1 V10.S4, V9.S4, V9.S4
-	VZIP2 V12.S4, V11.S4, V14.S4
-	VZIP1 V12.S4, V11.S4, V11.S4
-	VZIP2 V11.D2, V9.D2, V10.D2
-	VZIP1 V11.D2, V9.D2, V9.D2
-	VZIP1 V14.D2, V13.D2, V11.D2
-	VZIP2 V14.D2, V13.D2, V12.D2
-	FMOVD 0(R3), F4
-	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
-	WORD  $0x4f841122 // fmla v2.4s, v9.4s, v4.s[0]
-	WORD  $0x4fa410c0 // fmla v0.4s, v6.4s, v4.s[1]
-	WORD  $0x4fa41142 // fmla v2.4s, v10.4s, v4.s[1]
-	FMOVD 0(R12), F4
-	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
-	WORD  $0x4f841123 // fmla v3.4s, v9.4s, v4.s[0]
-	WORD  $0x4fa410c1 // fmla v1.4s, v6.4s, v4.s[1]
-	WORD  $0x4fa41143 // fmla v3.4s, v10.4s, v4.s[1]
-	FMOVD 8(R3), F4
-	WORD  $0x4f8410e0 // fmla v0.4s, v7.4s, v4.s[0]
-	WORD  $0x4f841162 // fmla v2.4s, v11.4s, v4.s[0]
-	WORD  $0x4fa41100 // fmla v0.4s, v8.4s, v4.s[1]
-	WORD  $0x4fa41182 // fmla v2.4s, v12.4s, v4.s[1]
-	FMOVD 8(R12), F4
-	WORD  $0x4f8410e1 // fmla v1.4s, v7.4s, v4.s[0]
-	WORD  $0x4f841163 // fmla v3.4s, v11.4s, v4.s[0]
-	WORD  $0x4fa41101 // fmla v1.4s, v8.4s, v4.s[1]
-	WORD  $0x4fa41183 // fmla v3.4s, v12.4s, v4.s[1]
+	FMOVQ 0(R4), F10
+	FMOVQ 0(R9), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVD 0(R10), F12
+	WORD  $0x4f8c1080 // fmla v0.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8c1102 // fmla v2.4s, v8.4s, v12.s[0]
+	WORD  $0x4fac10a0 // fmla v0.4s, v5.4s, v12.s[1]
+	WORD  $0x4fac1122 // fmla v2.4s, v9.4s, v12.s[1]
+	FMOVD 0(R12), F12
+	WORD  $0x4f8c1081 // fmla v1.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8c1103 // fmla v3.4s, v8.4s, v12.s[0]
+	WORD  $0x4fac10a1 // fmla v1.4s, v5.4s, v12.s[1]
+	WORD  $0x4fac1123 // fmla v3.4s, v9.4s, v12.s[1]
+	FMOVD 8(R10), F12
+	WORD  $0x4f8c10c0 // fmla v0.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
+	WORD  $0x4fac10e0 // fmla v0.4s, v7.4s, v12.s[1]
+	WORD  $0x4fac1162 // fmla v2.4s, v11.4s, v12.s[1]
+	FMOVD 8(R12), F12
+	WORD  $0x4f8c10c1 // fmla v1.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
+	WORD  $0x4fac10e1 // fmla v1.4s, v7.4s, v12.s[1]
+	WORD  $0x4fac1163 // fmla v3.4s, v11.4s, v12.s[1]
 	ADD   $16, R1
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R6
 	ADD   $16, R7
+	ADD   $16, R5
 	ADD   $16, R8
+	ADD   $16, R4
 	ADD   $16, R9
 	ADD   $16, R10
-	ADD   $16, R11
-	ADD   $16, R3
 	ADD   $16, R12
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square231
+	BGE   square279
 
-tail232:
+tail280:
 	CMP $0, R0
-	BLE end233
+	BLE end281
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one236
-	FMOVD 0(R1), F5
+	BEQ   one286
+	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved237
+	BEQ   moved287
 	ADD   $8, R1, R13
+	VLD1  (R13), V4.S[2]
+	B     moved287
+
+one286:
+	FMOVS 0(R1), F4
+
+moved287:
+	TST   $2, R0
+	BEQ   one288
+	FMOVD 0(R3), F5
+	TST   $1, R0
+	BEQ   moved289
+	ADD   $8, R3, R13
 	VLD1  (R13), V5.S[2]
-	B     moved237
+	B     moved289
 
-one236:
-	FMOVS 0(R1), F5
+one288:
+	FMOVS 0(R3), F5
 
-moved237:
+moved289:
 	TST   $2, R0
-	BEQ   one238
-	FMOVD 0(R5), F6
+	BEQ   one290
+	FMOVD 0(R6), F6
 	TST   $1, R0
-	BEQ   moved239
-	ADD   $8, R5, R13
-	VLD1  (R13), V6.S[2]
-	B     moved239
-
-one238:
-	FMOVS 0(R5), F6
-
-moved239:
-	TST   $2, R0
-	BEQ   one240
-	FMOVD 0(R6), F7
-	TST   $1, R0
-	BEQ   moved241
+	BEQ   moved291
 	ADD   $8, R6, R13
-	VLD1  (R13), V7.S[2]
-	B     moved241
+	VLD1  (R13), V6.S[2]
+	B     moved291
 
-one240:
-	FMOVS 0(R6), F7
+one290:
+	FMOVS 0(R6), F6
 
-moved241:
+moved291:
 	TST   $2, R0
-	BEQ   one242
-	FMOVD 0(R7), F8
+	BEQ   one292
+	FMOVD 0(R7), F7
 	TST   $1, R0
-	BEQ   moved243
+	BEQ   moved293
 	ADD   $8, R7, R13
-	VLD1  (R13), V8.S[2]
-	B     moved243
+	VLD1  (R13), V7.S[2]
+	B     moved293
 
-one242:
-	FMOVS 0(R7), F8
+one292:
+	FMOVS 0(R7), F7
 
-moved243:
-	VZIP2 V6.S4, V5.S4, V9.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V10.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V10.D2, V9.D2, V7.D2
-	VZIP2 V10.D2, V9.D2, V8.D2
-	FMOVS 0(R3), F4
-	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
-	FMOVS 0(R12), F4
-	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
+moved293:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R10), F8
+	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
+	FMOVS 0(R12), F8
+	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over235
-	FMOVS 4(R3), F4
-	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
-	FMOVS 4(R12), F4
-	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
+	BEQ   over285
+	FMOVS 4(R10), F8
+	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
+	FMOVS 4(R12), F8
+	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over235
-	FMOVS 8(R3), F4
-	WORD  $0x4f8410e0 // fmla v0.4s, v7.4s, v4.s[0]
-	FMOVS 8(R12), F4
-	WORD  $0x4f8410e1 // fmla v1.4s, v7.4s, v4.s[0]
+	BEQ   over285
+	FMOVS 8(R10), F8
+	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
+	FMOVS 8(R12), F8
+	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
 	CMP   $3, R0
-	BEQ   over235
-	FMOVS 12(R3), F4
-	WORD  $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
-	FMOVS 12(R12), F4
-	WORD  $0x4f841101 // fmla v1.4s, v8.4s, v4.s[0]
+	BEQ   over285
+	FMOVS 12(R10), F8
+	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
+	FMOVS 12(R12), F8
+	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
 
-over235:
+over285:
 	TST   $2, R0
-	BEQ   one245
+	BEQ   one295
+	FMOVD 0(R5), F4
+	TST   $1, R0
+	BEQ   moved296
+	ADD   $8, R5, R13
+	VLD1  (R13), V4.S[2]
+	B     moved296
+
+one295:
+	FMOVS 0(R5), F4
+
+moved296:
+	TST   $2, R0
+	BEQ   one297
 	FMOVD 0(R8), F5
 	TST   $1, R0
-	BEQ   moved246
+	BEQ   moved298
 	ADD   $8, R8, R13
 	VLD1  (R13), V5.S[2]
-	B     moved246
+	B     moved298
 
-one245:
+one297:
 	FMOVS 0(R8), F5
 
-moved246:
+moved298:
 	TST   $2, R0
-	BEQ   one247
-	FMOVD 0(R9), F6
+	BEQ   one299
+	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved248
-	ADD   $8, R9, R13
+	BEQ   moved300
+	ADD   $8, R4, R13
 	VLD1  (R13), V6.S[2]
-	B     moved248
+	B     moved300
 
-one247:
-	FMOVS 0(R9), F6
+one299:
+	FMOVS 0(R4), F6
 
-moved248:
+moved300:
 	TST   $2, R0
-	BEQ   one249
-	FMOVD 0(R10), F7
+	BEQ   one301
+	FMOVD 0(R9), F7
 	TST   $1, R0
-	BEQ   moved250
-	ADD   $8, R10, R13
+	BEQ   moved302
+	ADD   $8, R9, R13
 	VLD1  (R13), V7.S[2]
-	B     moved250
+	B     moved302
 
-one249:
-	FMOVS 0(R10), F7
+one301:
+	FMOVS 0(R9), F7
 
-moved250:
-	TST   $2, R0
-	BEQ   one251
-	FMOVD 0(R11), F8
-	TST   $1, R0
-	BEQ   moved252
-	ADD   $8, R11, R13
-	VLD1  (R13), V8.S[2]
-	B     moved252
-
-one251:
-	FMOVS 0(R11), F8
-
-moved252:
-	VZIP2 V6.S4, V5.S4, V9.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V10.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V10.D2, V9.D2, V7.D2
-	VZIP2 V10.D2, V9.D2, V8.D2
-	FMOVS 0(R3), F4
-	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
-	FMOVS 0(R12), F4
-	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
+moved302:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R10), F8
+	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
+	FMOVS 0(R12), F8
+	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over244
-	FMOVS 4(R3), F4
-	WORD  $0x4f8410c2 // fmla v2.4s, v6.4s, v4.s[0]
-	FMOVS 4(R12), F4
-	WORD  $0x4f8410c3 // fmla v3.4s, v6.4s, v4.s[0]
+	BEQ   over294
+	FMOVS 4(R10), F8
+	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
+	FMOVS 4(R12), F8
+	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over244
-	FMOVS 8(R3), F4
-	WORD  $0x4f8410e2 // fmla v2.4s, v7.4s, v4.s[0]
-	FMOVS 8(R12), F4
-	WORD  $0x4f8410e3 // fmla v3.4s, v7.4s, v4.s[0]
+	BEQ   over294
+	FMOVS 8(R10), F8
+	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
+	FMOVS 8(R12), F8
+	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
 	CMP   $3, R0
-	BEQ   over244
-	FMOVS 12(R3), F4
-	WORD  $0x4f841102 // fmla v2.4s, v8.4s, v4.s[0]
-	FMOVS 12(R12), F4
-	WORD  $0x4f841103 // fmla v3.4s, v8.4s, v4.s[0]
+	BEQ   over294
+	FMOVS 12(R10), F8
+	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
+	FMOVS 12(R12), F8
+	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
 
-over244:
-end233:
+over294:
+end281:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -4255,746 +4945,158 @@ end233:
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
-	ADD   R2, R1, R3
-	FMOVQ F2, 16(R1)
-	FMOVQ F3, 16(R3)
+	MOVD  $4, R3
+	MOVD  cols+56(FP), R4
+	SUB   $2, R4
+	MOVD  $6, R5
+	CMP   $6, R4
+	BGE   inside303
+	MOVD  R4, R5
+
+inside303:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $4, R6
+	CMP  $4, R4
+	BGE  inside304
+	MOVD R4, R6
+
+inside304:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $2, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R7, R8
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R4)
+	VST1  V1.D[1], (R8)
+	ADD   R2, R6, R4
+	ADD   R2, R5, R8
+	FMOVD F2, 0(R6)
+	VST1  V2.D[1], (R5)
+	FMOVD F3, 0(R4)
+	VST1  V3.D[1], (R8)
 
 	// the next 8 inputs
-	ADD  $32, R1
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
-	CMP  $8, R1
-	BGE  block230
+	CMP  $5, R1
+	BGE  block278
 
-done234:
+done282:
 	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLT  done257
+	CMP  $0, R1
+	BLE  done309
 
-block253:
+block305:
 	// 2×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R4, R3, R8
-	CMP   $4, R0
-	BLT   tail255
+	MOVD  cols+56(FP), R3
+	SUB   $2, R3
+	MOVD  $2, R4
+	CMP   $2, R3
+	BGE   inside310
+	MOVD  R3, R4
 
-square254:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R1), F3
-	FMOVQ 0(R5), F4
-	FMOVQ 0(R6), F5
-	FMOVQ 0(R7), F6
-	VZIP2 V4.S4, V3.S4, V7.S4
-	VZIP1 V4.S4, V3.S4, V3.S4
-	VZIP2 V6.S4, V5.S4, V8.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V5.D2, V3.D2, V4.D2
-	VZIP1 V5.D2, V3.D2, V3.D2
-	VZIP1 V8.D2, V7.D2, V5.D2
-	VZIP2 V8.D2, V7.D2, V6.D2
-	FMOVD 0(R3), F2
-	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
-	WORD  $0x4fa21080 // fmla v0.4s, v4.4s, v2.s[1]
-	FMOVD 0(R8), F2
-	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
-	WORD  $0x4fa21081 // fmla v1.4s, v4.4s, v2.s[1]
-	FMOVD 8(R3), F2
-	WORD  $0x4f8210a0 // fmla v0.4s, v5.4s, v2.s[0]
-	WORD  $0x4fa210c0 // fmla v0.4s, v6.4s, v2.s[1]
-	FMOVD 8(R8), F2
-	WORD  $0x4f8210a1 // fmla v1.4s, v5.4s, v2.s[0]
-	WORD  $0x4fa210c1 // fmla v1.4s, v6.4s, v2.s[1]
-	ADD   $16, R1
-	ADD   $16, R5
-	ADD   $16, R6
-	ADD   $16, R7
-	ADD   $16, R3
-	ADD   $16, R8
-	SUB   $4, R0
-	CMP   $4, R0
-	BGE   square254
+inside310:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside311
+	MOVD R3, R5
 
-tail255:
-	CMP $0, R0
-	BLE end256
-
-	// the same for fewer j
-	TST   $2, R0
-	BEQ   one259
-	FMOVD 0(R1), F3
-	TST   $1, R0
-	BEQ   moved260
-	ADD   $8, R1, R9
-	VLD1  (R9), V3.S[2]
-	B     moved260
-
-one259:
-	FMOVS 0(R1), F3
-
-moved260:
-	TST   $2, R0
-	BEQ   one261
-	FMOVD 0(R5), F4
-	TST   $1, R0
-	BEQ   moved262
-	ADD   $8, R5, R9
-	VLD1  (R9), V4.S[2]
-	B     moved262
-
-one261:
-	FMOVS 0(R5), F4
-
-moved262:
-	TST   $2, R0
-	BEQ   one263
-	FMOVD 0(R6), F5
-	TST   $1, R0
-	BEQ   moved264
-	ADD   $8, R6, R9
-	VLD1  (R9), V5.S[2]
-	B     moved264
-
-one263:
-	FMOVS 0(R6), F5
-
-moved264:
-	TST   $2, R0
-	BEQ   one265
-	FMOVD 0(R7), F6
-	TST   $1, R0
-	BEQ   moved266
-	ADD   $8, R7, R9
-	VLD1  (R9), V6.S[2]
-	B     moved266
-
-one265:
-	FMOVS 0(R7), F6
-
-moved266:
-	VZIP2 V4.S4, V3.S4, V7.S4
-	VZIP1 V4.S4, V3.S4, V3.S4
-	VZIP2 V6.S4, V5.S4, V8.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V5.D2, V3.D2, V4.D2
-	VZIP1 V5.D2, V3.D2, V3.D2
-	VZIP1 V8.D2, V7.D2, V5.D2
-	VZIP2 V8.D2, V7.D2, V6.D2
-	FMOVS 0(R3), F2
-	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
-	FMOVS 0(R8), F2
-	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
-	CMP   $1, R0
-	BEQ   over258
-	FMOVS 4(R3), F2
-	WORD  $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
-	FMOVS 4(R8), F2
-	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
-	CMP   $2, R0
-	BEQ   over258
-	FMOVS 8(R3), F2
-	WORD  $0x4f8210a0 // fmla v0.4s, v5.4s, v2.s[0]
-	FMOVS 8(R8), F2
-	WORD  $0x4f8210a1 // fmla v1.4s, v5.4s, v2.s[0]
-	CMP   $3, R0
-	BEQ   over258
-	FMOVS 12(R3), F2
-	WORD  $0x4f8210c0 // fmla v0.4s, v6.4s, v2.s[0]
-	FMOVS 12(R8), F2
-	WORD  $0x4f8210c1 // fmla v1.4s, v6.4s, v2.s[0]
-
-over258:
-end256:
-	VMOVI $0, V2.B16
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
-
-	// the next 4 inputs
-	ADD  $16, R1
-	MOVD R1, dx+0(FP)
-	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $4, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
-	MOVD R1, w+32(FP)
-	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
-	CMP  $4, R1
-	BGE  block253
-
-done257:
-	RET
-
-fewer229:
+inside311:
+	MUL  R2, R5
+	ADD  R1, R5
+	ADD  R2, R5, R1
+	ADD  R2, R4, R3
+	MOVD dz+16(FP), R6
+	MOVD lddz+24(FP), R7
 	MOVD n+64(FP), R0
-	MOVD cols+56(FP), R1
-	CMP  $16, R1
-	BLT  done272
+	ADD  R7, R6, R8
+	CMP  $4, R0
+	BLT  tail307
 
-block268:
-	// 1×16 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	MOVD  w+32(FP), R1
-	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	ADD   R2, R10, R11
-	ADD   R2, R11, R12
-	ADD   R2, R12, R13
-	ADD   R2, R13, R14
-	ADD   R2, R14, R15
-	ADD   R2, R15, R19
-	ADD   R2, R19, R20
-	ADD   R2, R20, R21
-	CMP   $4, R0
-	BLT   tail270
-
-square269:
+square306:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R1), F5
-	FMOVQ 0(R4), F6
-	FMOVQ 0(R5), F7
-	FMOVQ 0(R6), F8
-	VZIP2 V6.S4, V5.S4, V9.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V10.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V10.D2, V9.D2, V7.D2
-	VZIP2 V10.D2, V9.D2, V8.D2
-	FMOVQ 0(R7), F9
-	FMOVQ 0(R8), F10
-	FMOVQ 0(R9), F11
-	FMOVQ 0(R10), F12
-	VZIP2 V10.S4, V9.S4, V13.S4
-	VZIP1 V10.S4, V9.S4, V9.S4
-	VZIP2 V12.S4, V11.S4, V14.S4
-	VZIP1 V12.S4, V11.S4, V11.S4
-	VZIP2 V11.D2, V9.D2, V10.D2
-	VZIP1 V11.D2, V9.D2, V9.D2
-	VZIP1 V14.D2, V13.D2, V11.D2
-	VZIP2 V14.D2, V13.D2, V12.D2
-	FMOVQ 0(R11), F13
-	FMOVQ 0(R12), F14
-	FMOVQ 0(R13), F15
-	FMOVQ 0(R14), F16
-	VZIP2 V14.S4, V13.S4, V17.S4
-	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP2 V16.S4, V15.S4, V18.S4
-	VZIP1 V16.S4, V15.S4, V15.S4
-	VZIP2 V15.D2, V13.D2, V14.D2
-	VZIP1 V15.D2, V13.D2, V13.D2
-	VZIP1 V18.D2, V17.D2, V15.D2
-	VZIP2 V18.D2, V17.D2, V16.D2
-	FMOVQ 0(R15), F17
-	FMOVQ 0(R19), F18
-	FMOVQ 0(R20), F19
-	FMOVQ 0(R21), F20
-	VZIP2 V18.S4, V17.S4, V21.S4
-	VZIP1 V18.S4, V17.S4, V17.S4
-	VZIP2 V20.S4, V19.S4, V22.S4
-	VZIP1 V20.S4, V19.S4, V19.S4
-	VZIP2 V19.D2, V17.D2, V18.D2
-	VZIP1 V19.D2, V17.D2, V17.D2
-	VZIP1 V22.D2, V21.D2, V19.D2
-	VZIP2 V22.D2, V21.D2, V20.D2
-	FMOVD 0(R3), F4
-	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
-	WORD  $0x4f841121 // fmla v1.4s, v9.4s, v4.s[0]
-	WORD  $0x4f8411a2 // fmla v2.4s, v13.4s, v4.s[0]
-	WORD  $0x4f841223 // fmla v3.4s, v17.4s, v4.s[0]
-	WORD  $0x4fa410c0 // fmla v0.4s, v6.4s, v4.s[1]
-	WORD  $0x4fa41141 // fmla v1.4s, v10.4s, v4.s[1]
-	WORD  $0x4fa411c2 // fmla v2.4s, v14.4s, v4.s[1]
-	WORD  $0x4fa41243 // fmla v3.4s, v18.4s, v4.s[1]
-	FMOVD 8(R3), F4
-	WORD  $0x4f8410e0 // fmla v0.4s, v7.4s, v4.s[0]
-	WORD  $0x4f841161 // fmla v1.4s, v11.4s, v4.s[0]
-	WORD  $0x4f8411e2 // fmla v2.4s, v15.4s, v4.s[0]
-	WORD  $0x4f841263 // fmla v3.4s, v19.4s, v4.s[0]
-	WORD  $0x4fa41100 // fmla v0.4s, v8.4s, v4.s[1]
-	WORD  $0x4fa41181 // fmla v1.4s, v12.4s, v4.s[1]
-	WORD  $0x4fa41202 // fmla v2.4s, v16.4s, v4.s[1]
-	WORD  $0x4fa41283 // fmla v3.4s, v20.4s, v4.s[1]
-	ADD   $16, R1
-	ADD   $16, R4
-	ADD   $16, R5
-	ADD   $16, R6
-	ADD   $16, R7
-	ADD   $16, R8
-	ADD   $16, R9
-	ADD   $16, R10
-	ADD   $16, R11
-	ADD   $16, R12
-	ADD   $16, R13
-	ADD   $16, R14
-	ADD   $16, R15
-	ADD   $16, R19
-	ADD   $16, R20
-	ADD   $16, R21
-	ADD   $16, R3
-	SUB   $4, R0
-	CMP   $4, R0
-	BGE   square269
-
-tail270:
-	CMP $0, R0
-	BLE end271
-
-	// the same for fewer j
-	TST   $2, R0
-	BEQ   one274
-	FMOVD 0(R1), F5
-	TST   $1, R0
-	BEQ   moved275
-	ADD   $8, R1, R22
-	VLD1  (R22), V5.S[2]
-	B     moved275
-
-one274:
-	FMOVS 0(R1), F5
-
-moved275:
-	TST   $2, R0
-	BEQ   one276
-	FMOVD 0(R4), F6
-	TST   $1, R0
-	BEQ   moved277
-	ADD   $8, R4, R22
-	VLD1  (R22), V6.S[2]
-	B     moved277
-
-one276:
-	FMOVS 0(R4), F6
-
-moved277:
-	TST   $2, R0
-	BEQ   one278
-	FMOVD 0(R5), F7
-	TST   $1, R0
-	BEQ   moved279
-	ADD   $8, R5, R22
-	VLD1  (R22), V7.S[2]
-	B     moved279
-
-one278:
-	FMOVS 0(R5), F7
-
-moved279:
-	TST   $2, R0
-	BEQ   one280
-	FMOVD 0(R6), F8
-	TST   $1, R0
-	BEQ   moved281
-	ADD   $8, R6, R22
-	VLD1  (R22), V8.S[2]
-	B     moved281
-
-one280:
-	FMOVS 0(R6), F8
-
-moved281:
-	VZIP2 V6.S4, V5.S4, V9.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V10.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V10.D2, V9.D2, V7.D2
-	VZIP2 V10.D2, V9.D2, V8.D2
-	FMOVS 0(R3), F4
-	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
-	CMP   $1, R0
-	BEQ   over273
-	FMOVS 4(R3), F4
-	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
-	CMP   $2, R0
-	BEQ   over273
-	FMOVS 8(R3), F4
-	WORD  $0x4f8410e0 // fmla v0.4s, v7.4s, v4.s[0]
-	CMP   $3, R0
-	BEQ   over273
-	FMOVS 12(R3), F4
-	WORD  $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
-
-over273:
-	TST   $2, R0
-	BEQ   one283
-	FMOVD 0(R7), F5
-	TST   $1, R0
-	BEQ   moved284
-	ADD   $8, R7, R22
-	VLD1  (R22), V5.S[2]
-	B     moved284
-
-one283:
-	FMOVS 0(R7), F5
-
-moved284:
-	TST   $2, R0
-	BEQ   one285
-	FMOVD 0(R8), F6
-	TST   $1, R0
-	BEQ   moved286
-	ADD   $8, R8, R22
-	VLD1  (R22), V6.S[2]
-	B     moved286
-
-one285:
-	FMOVS 0(R8), F6
-
-moved286:
-	TST   $2, R0
-	BEQ   one287
-	FMOVD 0(R9), F7
-	TST   $1, R0
-	BEQ   moved288
-	ADD   $8, R9, R22
-	VLD1  (R22), V7.S[2]
-	B     moved288
-
-one287:
-	FMOVS 0(R9), F7
-
-moved288:
-	TST   $2, R0
-	BEQ   one289
-	FMOVD 0(R10), F8
-	TST   $1, R0
-	BEQ   moved290
-	ADD   $8, R10, R22
-	VLD1  (R22), V8.S[2]
-	B     moved290
-
-one289:
-	FMOVS 0(R10), F8
-
-moved290:
-	VZIP2 V6.S4, V5.S4, V9.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V10.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V10.D2, V9.D2, V7.D2
-	VZIP2 V10.D2, V9.D2, V8.D2
-	FMOVS 0(R3), F4
-	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
-	CMP   $1, R0
-	BEQ   over282
-	FMOVS 4(R3), F4
-	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
-	CMP   $2, R0
-	BEQ   over282
-	FMOVS 8(R3), F4
-	WORD  $0x4f8410e1 // fmla v1.4s, v7.4s, v4.s[0]
-	CMP   $3, R0
-	BEQ   over282
-	FMOVS 12(R3), F4
-	WORD  $0x4f841101 // fmla v1.4s, v8.4s, v4.s[0]
-
-over282:
-	TST   $2, R0
-	BEQ   one292
-	FMOVD 0(R11), F5
-	TST   $1, R0
-	BEQ   moved293
-	ADD   $8, R11, R22
-	VLD1  (R22), V5.S[2]
-	B     moved293
-
-one292:
-	FMOVS 0(R11), F5
-
-moved293:
-	TST   $2, R0
-	BEQ   one294
-	FMOVD 0(R12), F6
-	TST   $1, R0
-	BEQ   moved295
-	ADD   $8, R12, R22
-	VLD1  (R22), V6.S[2]
-	B     moved295
-
-one294:
-	FMOVS 0(R12), F6
-
-moved295:
-	TST   $2, R0
-	BEQ   one296
-	FMOVD 0(R13), F7
-	TST   $1, R0
-	BEQ   moved297
-	ADD   $8, R13, R22
-	VLD1  (R22), V7.S[2]
-	B     moved297
-
-one296:
-	FMOVS 0(R13), F7
-
-moved297:
-	TST   $2, R0
-	BEQ   one298
-	FMOVD 0(R14), F8
-	TST   $1, R0
-	BEQ   moved299
-	ADD   $8, R14, R22
-	VLD1  (R22), V8.S[2]
-	B     moved299
-
-one298:
-	FMOVS 0(R14), F8
-
-moved299:
-	VZIP2 V6.S4, V5.S4, V9.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V10.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V10.D2, V9.D2, V7.D2
-	VZIP2 V10.D2, V9.D2, V8.D2
-	FMOVS 0(R3), F4
-	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
-	CMP   $1, R0
-	BEQ   over291
-	FMOVS 4(R3), F4
-	WORD  $0x4f8410c2 // fmla v2.4s, v6.4s, v4.s[0]
-	CMP   $2, R0
-	BEQ   over291
-	FMOVS 8(R3), F4
-	WORD  $0x4f8410e2 // fmla v2.4s, v7.4s, v4.s[0]
-	CMP   $3, R0
-	BEQ   over291
-	FMOVS 12(R3), F4
-	WORD  $0x4f841102 // fmla v2.4s, v8.4s, v4.s[0]
-
-over291:
-	TST   $2, R0
-	BEQ   one301
-	FMOVD 0(R15), F5
-	TST   $1, R0
-	BEQ   moved302
-	ADD   $8, R15, R22
-	VLD1  (R22), V5.S[2]
-	B     moved302
-
-one301:
-	FMOVS 0(R15), F5
-
-moved302:
-	TST   $2, R0
-	BEQ   one303
-	FMOVD 0(R19), F6
-	TST   $1, R0
-	BEQ   moved304
-	ADD   $8, R19, R22
-	VLD1  (R22), V6.S[2]
-	B     moved304
-
-one303:
-	FMOVS 0(R19), F6
-
-moved304:
-	TST   $2, R0
-	BEQ   one305
-	FMOVD 0(R20), F7
-	TST   $1, R0
-	BEQ   moved306
-	ADD   $8, R20, R22
-	VLD1  (R22), V7.S[2]
-	B     moved306
-
-one305:
-	FMOVS 0(R20), F7
-
-moved306:
-	TST   $2, R0
-	BEQ   one307
-	FMOVD 0(R21), F8
-	TST   $1, R0
-	BEQ   moved308
-	ADD   $8, R21, R22
-	VLD1  (R22), V8.S[2]
-	B     moved308
-
-one307:
-	FMOVS 0(R21), F8
-
-moved308:
-	VZIP2 V6.S4, V5.S4, V9.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V10.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V10.D2, V9.D2, V7.D2
-	VZIP2 V10.D2, V9.D2, V8.D2
-	FMOVS 0(R3), F4
-	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
-	CMP   $1, R0
-	BEQ   over300
-	FMOVS 4(R3), F4
-	WORD  $0x4f8410c3 // fmla v3.4s, v6.4s, v4.s[0]
-	CMP   $2, R0
-	BEQ   over300
-	FMOVS 8(R3), F4
-	WORD  $0x4f8410e3 // fmla v3.4s, v7.4s, v4.s[0]
-	CMP   $3, R0
-	BEQ   over300
-	FMOVS 12(R3), F4
-	WORD  $0x4f841103 // fmla v3.4s, v8.4s, v4.s[0]
-
-over300:
-end271:
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R1)
-	FMOVQ F3, 48(R1)
-
-	// the next 16 inputs
-	ADD  $64, R1
-	MOVD R1, dx+0(FP)
-	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $16, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
-	MOVD R1, w+32(FP)
-	MOVD cols+56(FP), R1
-	SUB  $16, R1
-	MOVD R1, cols+56(FP)
-	CMP  $16, R1
-	BGE  block268
-
-done272:
-	MOVD cols+56(FP), R1
-	CMP  $8, R1
-	BLT  done313
-
-block309:
-	// 1×8 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	MOVD  w+32(FP), R1
-	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	CMP   $4, R0
-	BLT   tail311
-
-square310:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R5), F2
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R4), F4
-	FMOVQ 0(R5), F5
-	FMOVQ 0(R6), F6
-	VZIP2 V4.S4, V3.S4, V7.S4
-	VZIP1 V4.S4, V3.S4, V3.S4
-	VZIP2 V6.S4, V5.S4, V8.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V5.D2, V3.D2, V4.D2
-	VZIP1 V5.D2, V3.D2, V3.D2
-	VZIP1 V8.D2, V7.D2, V5.D2
-	VZIP2 V8.D2, V7.D2, V6.D2
-	FMOVQ 0(R7), F7
-	FMOVQ 0(R8), F8
-	FMOVQ 0(R9), F9
-	FMOVQ 0(R10), F10
-	VZIP2 V8.S4, V7.S4, V11.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V10.S4, V9.S4, V12.S4
-	VZIP1 V10.S4, V9.S4, V9.S4
-	VZIP2 V9.D2, V7.D2, V8.D2
-	VZIP1 V9.D2, V7.D2, V7.D2
-	VZIP1 V12.D2, V11.D2, V9.D2
-	VZIP2 V12.D2, V11.D2, V10.D2
-	FMOVD 0(R3), F2
-	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
-	WORD  $0x4f8210e1 // fmla v1.4s, v7.4s, v2.s[0]
-	WORD  $0x4fa21080 // fmla v0.4s, v4.4s, v2.s[1]
-	WORD  $0x4fa21101 // fmla v1.4s, v8.4s, v2.s[1]
-	FMOVD 8(R3), F2
-	WORD  $0x4f8210a0 // fmla v0.4s, v5.4s, v2.s[0]
-	WORD  $0x4f821121 // fmla v1.4s, v9.4s, v2.s[0]
-	WORD  $0x4fa210c0 // fmla v0.4s, v6.4s, v2.s[1]
-	WORD  $0x4fa21141 // fmla v1.4s, v10.4s, v2.s[1]
+	FMOVQ 0(R3), F5
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVD 0(R6), F6
+	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
+	WORD  $0x4fa61060 // fmla v0.4s, v3.4s, v6.s[1]
+	FMOVD 0(R8), F6
+	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
+	WORD  $0x4fa61061 // fmla v1.4s, v3.4s, v6.s[1]
+	FMOVD 8(R6), F6
+	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
+	WORD  $0x4fa610a0 // fmla v0.4s, v5.4s, v6.s[1]
+	FMOVD 8(R8), F6
+	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
+	WORD  $0x4fa610a1 // fmla v1.4s, v5.4s, v6.s[1]
+	ADD   $16, R5
 	ADD   $16, R1
 	ADD   $16, R4
-	ADD   $16, R5
-	ADD   $16, R6
-	ADD   $16, R7
-	ADD   $16, R8
-	ADD   $16, R9
-	ADD   $16, R10
 	ADD   $16, R3
+	ADD   $16, R6
+	ADD   $16, R8
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square310
+	BGE   square306
 
-tail311:
+tail307:
 	CMP $0, R0
-	BLE end312
+	BLE end308
 
 	// the same for fewer j
+	TST   $2, R0
+	BEQ   one313
+	FMOVD 0(R5), F2
+	TST   $1, R0
+	BEQ   moved314
+	ADD   $8, R5, R9
+	VLD1  (R9), V2.S[2]
+	B     moved314
+
+one313:
+	FMOVS 0(R5), F2
+
+moved314:
 	TST   $2, R0
 	BEQ   one315
 	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved316
-	ADD   $8, R1, R11
-	VLD1  (R11), V3.S[2]
+	ADD   $8, R1, R9
+	VLD1  (R9), V3.S[2]
 	B     moved316
 
 one315:
@@ -5006,8 +5108,8 @@ moved316:
 	FMOVD 0(R4), F4
 	TST   $1, R0
 	BEQ   moved318
-	ADD   $8, R4, R11
-	VLD1  (R11), V4.S[2]
+	ADD   $8, R4, R9
+	VLD1  (R9), V4.S[2]
 	B     moved318
 
 one317:
@@ -5016,305 +5118,1138 @@ one317:
 moved318:
 	TST   $2, R0
 	BEQ   one319
-	FMOVD 0(R5), F5
+	FMOVD 0(R3), F5
 	TST   $1, R0
 	BEQ   moved320
-	ADD   $8, R5, R11
-	VLD1  (R11), V5.S[2]
+	ADD   $8, R3, R9
+	VLD1  (R9), V5.S[2]
 	B     moved320
 
 one319:
-	FMOVS 0(R5), F5
+	FMOVS 0(R3), F5
 
 moved320:
-	TST   $2, R0
-	BEQ   one321
-	FMOVD 0(R6), F6
-	TST   $1, R0
-	BEQ   moved322
-	ADD   $8, R6, R11
-	VLD1  (R11), V6.S[2]
-	B     moved322
-
-one321:
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
 	FMOVS 0(R6), F6
-
-moved322:
-	VZIP2 V4.S4, V3.S4, V7.S4
-	VZIP1 V4.S4, V3.S4, V3.S4
-	VZIP2 V6.S4, V5.S4, V8.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V5.D2, V3.D2, V4.D2
-	VZIP1 V5.D2, V3.D2, V3.D2
-	VZIP1 V8.D2, V7.D2, V5.D2
-	VZIP2 V8.D2, V7.D2, V6.D2
-	FMOVS 0(R3), F2
-	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
+	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
+	FMOVS 0(R8), F6
+	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over314
-	FMOVS 4(R3), F2
-	WORD  $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
+	BEQ   over312
+	FMOVS 4(R6), F6
+	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
+	FMOVS 4(R8), F6
+	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over314
-	FMOVS 8(R3), F2
-	WORD  $0x4f8210a0 // fmla v0.4s, v5.4s, v2.s[0]
+	BEQ   over312
+	FMOVS 8(R6), F6
+	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
+	FMOVS 8(R8), F6
+	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
 	CMP   $3, R0
-	BEQ   over314
-	FMOVS 12(R3), F2
-	WORD  $0x4f8210c0 // fmla v0.4s, v6.4s, v2.s[0]
+	BEQ   over312
+	FMOVS 12(R6), F6
+	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
+	FMOVS 12(R8), F6
+	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
 
-over314:
-	TST   $2, R0
-	BEQ   one324
-	FMOVD 0(R7), F3
-	TST   $1, R0
-	BEQ   moved325
-	ADD   $8, R7, R11
-	VLD1  (R11), V3.S[2]
-	B     moved325
-
-one324:
-	FMOVS 0(R7), F3
-
-moved325:
-	TST   $2, R0
-	BEQ   one326
-	FMOVD 0(R8), F4
-	TST   $1, R0
-	BEQ   moved327
-	ADD   $8, R8, R11
-	VLD1  (R11), V4.S[2]
-	B     moved327
-
-one326:
-	FMOVS 0(R8), F4
-
-moved327:
-	TST   $2, R0
-	BEQ   one328
-	FMOVD 0(R9), F5
-	TST   $1, R0
-	BEQ   moved329
-	ADD   $8, R9, R11
-	VLD1  (R11), V5.S[2]
-	B     moved329
-
-one328:
-	FMOVS 0(R9), F5
-
-moved329:
-	TST   $2, R0
-	BEQ   one330
-	FMOVD 0(R10), F6
-	TST   $1, R0
-	BEQ   moved331
-	ADD   $8, R10, R11
-	VLD1  (R11), V6.S[2]
-	B     moved331
-
-one330:
-	FMOVS 0(R10), F6
-
-moved331:
-	VZIP2 V4.S4, V3.S4, V7.S4
-	VZIP1 V4.S4, V3.S4, V3.S4
-	VZIP2 V6.S4, V5.S4, V8.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V5.D2, V3.D2, V4.D2
-	VZIP1 V5.D2, V3.D2, V3.D2
-	VZIP1 V8.D2, V7.D2, V5.D2
-	VZIP2 V8.D2, V7.D2, V6.D2
-	FMOVS 0(R3), F2
-	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
-	CMP   $1, R0
-	BEQ   over323
-	FMOVS 4(R3), F2
-	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
-	CMP   $2, R0
-	BEQ   over323
-	FMOVS 8(R3), F2
-	WORD  $0x4f8210a1 // fmla v1.4s, v5.4s, v2.s[0]
-	CMP   $3, R0
-	BEQ   over323
-	FMOVS 12(R3), F2
-	WORD  $0x4f8210c1 // fmla v1.4s, v6.4s, v2.s[0]
-
-over323:
-end312:
+over312:
+end308:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
+	MOVD  $4, R3
+	MOVD  cols+56(FP), R4
+	SUB   $2, R4
+	MOVD  $2, R5
+	CMP   $2, R4
+	BGE   inside321
+	MOVD  R4, R5
 
-	// the next 8 inputs
-	ADD  $32, R1
-	MOVD R1, dx+0(FP)
-	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
-	MOVD R1, w+32(FP)
-	MOVD cols+56(FP), R1
-	SUB  $8, R1
-	MOVD R1, cols+56(FP)
-	CMP  $8, R1
-	BGE  block309
+inside321:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside322
+	MOVD R4, R6
 
-done313:
-	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLT  done336
-
-block332:
-	// 1×4 elements of dx, from +0
-	VMOVI $0, V0.B16
-	MOVD  w+32(FP), R1
-	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	CMP   $4, R0
-	BLT   tail334
-
-square333:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R1), F2
-	FMOVQ 0(R4), F3
-	FMOVQ 0(R5), F4
-	FMOVQ 0(R6), F5
-	VZIP2 V3.S4, V2.S4, V6.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V5.S4, V4.S4, V7.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V4.D2, V2.D2, V3.D2
-	VZIP1 V4.D2, V2.D2, V2.D2
-	VZIP1 V7.D2, V6.D2, V4.D2
-	VZIP2 V7.D2, V6.D2, V5.D2
-	FMOVD 0(R3), F1
-	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
-	WORD  $0x4fa11060 // fmla v0.4s, v3.4s, v1.s[1]
-	FMOVD 8(R3), F1
-	WORD  $0x4f811080 // fmla v0.4s, v4.4s, v1.s[0]
-	WORD  $0x4fa110a0 // fmla v0.4s, v5.4s, v1.s[1]
-	ADD   $16, R1
-	ADD   $16, R4
-	ADD   $16, R5
-	ADD   $16, R6
-	ADD   $16, R3
-	SUB   $4, R0
-	CMP   $4, R0
-	BGE   square333
-
-tail334:
-	CMP $0, R0
-	BLE end335
-
-	// the same for fewer j
-	TST   $2, R0
-	BEQ   one338
-	FMOVD 0(R1), F2
-	TST   $1, R0
-	BEQ   moved339
-	ADD   $8, R1, R7
-	VLD1  (R7), V2.S[2]
-	B     moved339
-
-one338:
-	FMOVS 0(R1), F2
-
-moved339:
-	TST   $2, R0
-	BEQ   one340
-	FMOVD 0(R4), F3
-	TST   $1, R0
-	BEQ   moved341
-	ADD   $8, R4, R7
-	VLD1  (R7), V3.S[2]
-	B     moved341
-
-one340:
-	FMOVS 0(R4), F3
-
-moved341:
-	TST   $2, R0
-	BEQ   one342
-	FMOVD 0(R5), F4
-	TST   $1, R0
-	BEQ   moved343
-	ADD   $8, R5, R7
-	VLD1  (R7), V4.S[2]
-	B     moved343
-
-one342:
-	FMOVS 0(R5), F4
-
-moved343:
-	TST   $2, R0
-	BEQ   one344
-	FMOVD 0(R6), F5
-	TST   $1, R0
-	BEQ   moved345
-	ADD   $8, R6, R7
-	VLD1  (R7), V5.S[2]
-	B     moved345
-
-one344:
-	FMOVS 0(R6), F5
-
-moved345:
-	VZIP2 V3.S4, V2.S4, V6.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V5.S4, V4.S4, V7.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V4.D2, V2.D2, V3.D2
-	VZIP1 V4.D2, V2.D2, V2.D2
-	VZIP1 V7.D2, V6.D2, V4.D2
-	VZIP2 V7.D2, V6.D2, V5.D2
-	FMOVS 0(R3), F1
-	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
-	CMP   $1, R0
-	BEQ   over337
-	FMOVS 4(R3), F1
-	WORD  $0x4f811060 // fmla v0.4s, v3.4s, v1.s[0]
-	CMP   $2, R0
-	BEQ   over337
-	FMOVS 8(R3), F1
-	WORD  $0x4f811080 // fmla v0.4s, v4.4s, v1.s[0]
-	CMP   $3, R0
-	BEQ   over337
-	FMOVS 12(R3), F1
-	WORD  $0x4f8110a0 // fmla v0.4s, v5.4s, v1.s[0]
-
-over337:
-end335:
-	VMOVI $0, V1.B16
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	FMOVQ F0, 0(R1)
+inside322:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R5, R4
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	FMOVD F1, 0(R1)
+	VST1  V1.D[1], (R4)
 
 	// the next 4 inputs
-	ADD  $16, R1
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $4, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
-	CMP  $4, R1
-	BGE  block332
+	CMP  $1, R1
+	BGE  block305
 
-done336:
+done309:
+	RET
+
+fewer277:
+	MOVD n+64(FP), R0
+	MOVD cols+56(FP), R1
+	CMP  $8, R1
+	BLE  done328
+
+block324:
+	// 1×16 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	MOVD  cols+56(FP), R3
+	SUB   $2, R3
+	MOVD  $14, R4
+	CMP   $14, R3
+	BGE   inside329
+	MOVD  R3, R4
+
+inside329:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $12, R5
+	CMP  $12, R3
+	BGE  inside330
+	MOVD R3, R5
+
+inside330:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $10, R6
+	CMP  $10, R3
+	BGE  inside331
+	MOVD R3, R6
+
+inside331:
+	MUL  R2, R6
+	ADD  R1, R6
+	MOVD $8, R7
+	CMP  $8, R3
+	BGE  inside332
+	MOVD R3, R7
+
+inside332:
+	MUL  R2, R7
+	ADD  R1, R7
+	MOVD $6, R9
+	MUL  R9, R2, R8
+	ADD  R1, R8
+	MOVD $4, R10
+	MUL  R10, R2, R9
+	ADD  R1, R9
+	MOVD $2, R11
+	MUL  R11, R2, R10
+	ADD  R1, R10
+	ADD  R2, R1, R3
+	ADD  R2, R10, R11
+	ADD  R2, R9, R12
+	ADD  R2, R8, R13
+	ADD  R2, R7, R14
+	ADD  R2, R6, R15
+	ADD  R2, R5, R19
+	ADD  R2, R4, R20
+	MOVD dz+16(FP), R21
+	MOVD n+64(FP), R0
+	CMP  $4, R0
+	BLT  tail326
+
+square325:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R3), F5
+	FMOVQ 0(R10), F6
+	FMOVQ 0(R11), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVQ 0(R9), F8
+	FMOVQ 0(R12), F9
+	FMOVQ 0(R8), F10
+	FMOVQ 0(R13), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVQ 0(R7), F12
+	FMOVQ 0(R14), F13
+	FMOVQ 0(R6), F14
+	FMOVQ 0(R15), F15
+	VZIP2 V13.S4, V12.S4, V16.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V15.S4, V14.S4, V17.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V14.D2, V12.D2, V13.D2
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VZIP1 V17.D2, V16.D2, V14.D2
+	VZIP2 V17.D2, V16.D2, V15.D2
+	FMOVQ 0(R5), F16
+	FMOVQ 0(R19), F17
+	FMOVQ 0(R4), F18
+	FMOVQ 0(R20), F19
+	VZIP2 V17.S4, V16.S4, V20.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V21.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V21.D2, V20.D2, V18.D2
+	VZIP2 V21.D2, V20.D2, V19.D2
+	FMOVD 0(R21), F20
+	WORD  $0x4f941080 // fmla v0.4s, v4.4s, v20.s[0]
+	WORD  $0x4f941101 // fmla v1.4s, v8.4s, v20.s[0]
+	WORD  $0x4f941182 // fmla v2.4s, v12.4s, v20.s[0]
+	WORD  $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
+	WORD  $0x4fb410a0 // fmla v0.4s, v5.4s, v20.s[1]
+	WORD  $0x4fb41121 // fmla v1.4s, v9.4s, v20.s[1]
+	WORD  $0x4fb411a2 // fmla v2.4s, v13.4s, v20.s[1]
+	WORD  $0x4fb41223 // fmla v3.4s, v17.4s, v20.s[1]
+	FMOVD 8(R21), F20
+	WORD  $0x4f9410c0 // fmla v0.4s, v6.4s, v20.s[0]
+	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
+	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
+	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
+	WORD  $0x4fb410e0 // fmla v0.4s, v7.4s, v20.s[1]
+	WORD  $0x4fb41161 // fmla v1.4s, v11.4s, v20.s[1]
+	WORD  $0x4fb411e2 // fmla v2.4s, v15.4s, v20.s[1]
+	WORD  $0x4fb41263 // fmla v3.4s, v19.4s, v20.s[1]
+	ADD   $16, R1
+	ADD   $16, R3
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R9
+	ADD   $16, R12
+	ADD   $16, R8
+	ADD   $16, R13
+	ADD   $16, R7
+	ADD   $16, R14
+	ADD   $16, R6
+	ADD   $16, R15
+	ADD   $16, R5
+	ADD   $16, R19
+	ADD   $16, R4
+	ADD   $16, R20
+	ADD   $16, R21
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square325
+
+tail326:
+	CMP $0, R0
+	BLE end327
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one334
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved335
+	ADD   $8, R1, R22
+	VLD1  (R22), V4.S[2]
+	B     moved335
+
+one334:
+	FMOVS 0(R1), F4
+
+moved335:
+	TST   $2, R0
+	BEQ   one336
+	FMOVD 0(R3), F5
+	TST   $1, R0
+	BEQ   moved337
+	ADD   $8, R3, R22
+	VLD1  (R22), V5.S[2]
+	B     moved337
+
+one336:
+	FMOVS 0(R3), F5
+
+moved337:
+	TST   $2, R0
+	BEQ   one338
+	FMOVD 0(R10), F6
+	TST   $1, R0
+	BEQ   moved339
+	ADD   $8, R10, R22
+	VLD1  (R22), V6.S[2]
+	B     moved339
+
+one338:
+	FMOVS 0(R10), F6
+
+moved339:
+	TST   $2, R0
+	BEQ   one340
+	FMOVD 0(R11), F7
+	TST   $1, R0
+	BEQ   moved341
+	ADD   $8, R11, R22
+	VLD1  (R22), V7.S[2]
+	B     moved341
+
+one340:
+	FMOVS 0(R11), F7
+
+moved341:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R21), F8
+	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over333
+	FMOVS 4(R21), F8
+	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over333
+	FMOVS 8(R21), F8
+	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over333
+	FMOVS 12(R21), F8
+	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
+
+over333:
+	TST   $2, R0
+	BEQ   one343
+	FMOVD 0(R9), F4
+	TST   $1, R0
+	BEQ   moved344
+	ADD   $8, R9, R22
+	VLD1  (R22), V4.S[2]
+	B     moved344
+
+one343:
+	FMOVS 0(R9), F4
+
+moved344:
+	TST   $2, R0
+	BEQ   one345
+	FMOVD 0(R12), F5
+	TST   $1, R0
+	BEQ   moved346
+	ADD   $8, R12, R22
+	VLD1  (R22), V5.S[2]
+	B     moved346
+
+one345:
+	FMOVS 0(R12), F5
+
+moved346:
+	TST   $2, R0
+	BEQ   one347
+	FMOVD 0(R8), F6
+	TST   $1, R0
+	BEQ   moved348
+	ADD   $8, R8, R22
+	VLD1  (R22), V6.S[2]
+	B     moved348
+
+one347:
+	FMOVS 0(R8), F6
+
+moved348:
+	TST   $2, R0
+	BEQ   one349
+	FMOVD 0(R13), F7
+	TST   $1, R0
+	BEQ   moved350
+	ADD   $8, R13, R22
+	VLD1  (R22), V7.S[2]
+	B     moved350
+
+one349:
+	FMOVS 0(R13), F7
+
+moved350:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R21), F8
+	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over342
+	FMOVS 4(R21), F8
+	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over342
+	FMOVS 8(R21), F8
+	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over342
+	FMOVS 12(R21), F8
+	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
+
+over342:
+	TST   $2, R0
+	BEQ   one352
+	FMOVD 0(R7), F4
+	TST   $1, R0
+	BEQ   moved353
+	ADD   $8, R7, R22
+	VLD1  (R22), V4.S[2]
+	B     moved353
+
+one352:
+	FMOVS 0(R7), F4
+
+moved353:
+	TST   $2, R0
+	BEQ   one354
+	FMOVD 0(R14), F5
+	TST   $1, R0
+	BEQ   moved355
+	ADD   $8, R14, R22
+	VLD1  (R22), V5.S[2]
+	B     moved355
+
+one354:
+	FMOVS 0(R14), F5
+
+moved355:
+	TST   $2, R0
+	BEQ   one356
+	FMOVD 0(R6), F6
+	TST   $1, R0
+	BEQ   moved357
+	ADD   $8, R6, R22
+	VLD1  (R22), V6.S[2]
+	B     moved357
+
+one356:
+	FMOVS 0(R6), F6
+
+moved357:
+	TST   $2, R0
+	BEQ   one358
+	FMOVD 0(R15), F7
+	TST   $1, R0
+	BEQ   moved359
+	ADD   $8, R15, R22
+	VLD1  (R22), V7.S[2]
+	B     moved359
+
+one358:
+	FMOVS 0(R15), F7
+
+moved359:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R21), F8
+	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over351
+	FMOVS 4(R21), F8
+	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over351
+	FMOVS 8(R21), F8
+	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over351
+	FMOVS 12(R21), F8
+	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
+
+over351:
+	TST   $2, R0
+	BEQ   one361
+	FMOVD 0(R5), F4
+	TST   $1, R0
+	BEQ   moved362
+	ADD   $8, R5, R22
+	VLD1  (R22), V4.S[2]
+	B     moved362
+
+one361:
+	FMOVS 0(R5), F4
+
+moved362:
+	TST   $2, R0
+	BEQ   one363
+	FMOVD 0(R19), F5
+	TST   $1, R0
+	BEQ   moved364
+	ADD   $8, R19, R22
+	VLD1  (R22), V5.S[2]
+	B     moved364
+
+one363:
+	FMOVS 0(R19), F5
+
+moved364:
+	TST   $2, R0
+	BEQ   one365
+	FMOVD 0(R4), F6
+	TST   $1, R0
+	BEQ   moved366
+	ADD   $8, R4, R22
+	VLD1  (R22), V6.S[2]
+	B     moved366
+
+one365:
+	FMOVS 0(R4), F6
+
+moved366:
+	TST   $2, R0
+	BEQ   one367
+	FMOVD 0(R20), F7
+	TST   $1, R0
+	BEQ   moved368
+	ADD   $8, R20, R22
+	VLD1  (R22), V7.S[2]
+	B     moved368
+
+one367:
+	FMOVS 0(R20), F7
+
+moved368:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R21), F8
+	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over360
+	FMOVS 4(R21), F8
+	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over360
+	FMOVS 8(R21), F8
+	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over360
+	FMOVS 12(R21), F8
+	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
+
+over360:
+end327:
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $4, R3
+	MOVD  cols+56(FP), R4
+	SUB   $2, R4
+	MOVD  $14, R5
+	CMP   $14, R4
+	BGE   inside369
+	MOVD  R4, R5
+
+inside369:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $12, R6
+	CMP  $12, R4
+	BGE  inside370
+	MOVD R4, R6
+
+inside370:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $10, R7
+	CMP  $10, R4
+	BGE  inside371
+	MOVD R4, R7
+
+inside371:
+	MUL  R3, R7
+	ADD  R1, R7
+	MOVD $8, R8
+	CMP  $8, R4
+	BGE  inside372
+	MOVD R4, R8
+
+inside372:
+	MUL   R3, R8
+	ADD   R1, R8
+	MOVD  $6, R10
+	MUL   R10, R3, R9
+	ADD   R1, R9
+	MOVD  $4, R11
+	MUL   R11, R3, R10
+	ADD   R1, R10
+	MOVD  $2, R12
+	MUL   R12, R3, R11
+	ADD   R1, R11
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R11)
+	FMOVD F1, 0(R10)
+	VST1  V1.D[1], (R9)
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R7)
+	FMOVD F3, 0(R6)
+	VST1  V3.D[1], (R5)
+
+	// the next 16 inputs
+	MOVD dx+0(FP), R1
+	MOVD $16, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
+	MOVD w+32(FP), R1
+	MOVD $16, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $16, R1
+	MOVD R1, cols+56(FP)
+	CMP  $9, R1
+	BGE  block324
+
+done328:
+	MOVD cols+56(FP), R1
+	CMP  $4, R1
+	BLE  done377
+
+block373:
+	// 1×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	MOVD  cols+56(FP), R3
+	SUB   $2, R3
+	MOVD  $6, R4
+	CMP   $6, R3
+	BGE   inside378
+	MOVD  R3, R4
+
+inside378:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $4, R5
+	CMP  $4, R3
+	BGE  inside379
+	MOVD R3, R5
+
+inside379:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $2, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	ADD  R2, R1, R3
+	ADD  R2, R6, R7
+	ADD  R2, R5, R8
+	ADD  R2, R4, R9
+	MOVD dz+16(FP), R10
+	MOVD n+64(FP), R0
+	CMP  $4, R0
+	BLT  tail375
+
+square374:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F2
+	FMOVQ 0(R3), F3
+	FMOVQ 0(R6), F4
+	FMOVQ 0(R7), F5
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVQ 0(R5), F6
+	FMOVQ 0(R8), F7
+	FMOVQ 0(R4), F8
+	FMOVQ 0(R9), F9
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVD 0(R10), F10
+	WORD  $0x4f8a1040 // fmla v0.4s, v2.4s, v10.s[0]
+	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
+	WORD  $0x4faa1060 // fmla v0.4s, v3.4s, v10.s[1]
+	WORD  $0x4faa10e1 // fmla v1.4s, v7.4s, v10.s[1]
+	FMOVD 8(R10), F10
+	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
+	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
+	WORD  $0x4faa10a0 // fmla v0.4s, v5.4s, v10.s[1]
+	WORD  $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	ADD   $16, R1
+	ADD   $16, R3
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R5
+	ADD   $16, R8
+	ADD   $16, R4
+	ADD   $16, R9
+	ADD   $16, R10
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square374
+
+tail375:
+	CMP $0, R0
+	BLE end376
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one381
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved382
+	ADD   $8, R1, R11
+	VLD1  (R11), V2.S[2]
+	B     moved382
+
+one381:
+	FMOVS 0(R1), F2
+
+moved382:
+	TST   $2, R0
+	BEQ   one383
+	FMOVD 0(R3), F3
+	TST   $1, R0
+	BEQ   moved384
+	ADD   $8, R3, R11
+	VLD1  (R11), V3.S[2]
+	B     moved384
+
+one383:
+	FMOVS 0(R3), F3
+
+moved384:
+	TST   $2, R0
+	BEQ   one385
+	FMOVD 0(R6), F4
+	TST   $1, R0
+	BEQ   moved386
+	ADD   $8, R6, R11
+	VLD1  (R11), V4.S[2]
+	B     moved386
+
+one385:
+	FMOVS 0(R6), F4
+
+moved386:
+	TST   $2, R0
+	BEQ   one387
+	FMOVD 0(R7), F5
+	TST   $1, R0
+	BEQ   moved388
+	ADD   $8, R7, R11
+	VLD1  (R11), V5.S[2]
+	B     moved388
+
+one387:
+	FMOVS 0(R7), F5
+
+moved388:
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVS 0(R10), F6
+	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
+	CMP   $1, R0
+	BEQ   over380
+	FMOVS 4(R10), F6
+	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
+	CMP   $2, R0
+	BEQ   over380
+	FMOVS 8(R10), F6
+	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
+	CMP   $3, R0
+	BEQ   over380
+	FMOVS 12(R10), F6
+	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
+
+over380:
+	TST   $2, R0
+	BEQ   one390
+	FMOVD 0(R5), F2
+	TST   $1, R0
+	BEQ   moved391
+	ADD   $8, R5, R11
+	VLD1  (R11), V2.S[2]
+	B     moved391
+
+one390:
+	FMOVS 0(R5), F2
+
+moved391:
+	TST   $2, R0
+	BEQ   one392
+	FMOVD 0(R8), F3
+	TST   $1, R0
+	BEQ   moved393
+	ADD   $8, R8, R11
+	VLD1  (R11), V3.S[2]
+	B     moved393
+
+one392:
+	FMOVS 0(R8), F3
+
+moved393:
+	TST   $2, R0
+	BEQ   one394
+	FMOVD 0(R4), F4
+	TST   $1, R0
+	BEQ   moved395
+	ADD   $8, R4, R11
+	VLD1  (R11), V4.S[2]
+	B     moved395
+
+one394:
+	FMOVS 0(R4), F4
+
+moved395:
+	TST   $2, R0
+	BEQ   one396
+	FMOVD 0(R9), F5
+	TST   $1, R0
+	BEQ   moved397
+	ADD   $8, R9, R11
+	VLD1  (R11), V5.S[2]
+	B     moved397
+
+one396:
+	FMOVS 0(R9), F5
+
+moved397:
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVS 0(R10), F6
+	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
+	CMP   $1, R0
+	BEQ   over389
+	FMOVS 4(R10), F6
+	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
+	CMP   $2, R0
+	BEQ   over389
+	FMOVS 8(R10), F6
+	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
+	CMP   $3, R0
+	BEQ   over389
+	FMOVS 12(R10), F6
+	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
+
+over389:
+end376:
+	VMOVI $0, V2.B16
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $4, R3
+	MOVD  cols+56(FP), R4
+	SUB   $2, R4
+	MOVD  $6, R5
+	CMP   $6, R4
+	BGE   inside398
+	MOVD  R4, R5
+
+inside398:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $4, R6
+	CMP  $4, R4
+	BGE  inside399
+	MOVD R4, R6
+
+inside399:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $2, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R6)
+	VST1  V1.D[1], (R5)
+
+	// the next 8 inputs
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
+	MOVD w+32(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $5, R1
+	BGE  block373
+
+done377:
+	MOVD cols+56(FP), R1
+	CMP  $0, R1
+	BLE  done404
+
+block400:
+	// 1×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	MOVD  cols+56(FP), R3
+	SUB   $2, R3
+	MOVD  $2, R4
+	CMP   $2, R3
+	BGE   inside405
+	MOVD  R3, R4
+
+inside405:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside406
+	MOVD R3, R5
+
+inside406:
+	MUL  R2, R5
+	ADD  R1, R5
+	ADD  R2, R5, R1
+	ADD  R2, R4, R3
+	MOVD dz+16(FP), R6
+	MOVD n+64(FP), R0
+	CMP  $4, R0
+	BLT  tail402
+
+square401:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R1), F2
+	FMOVQ 0(R4), F3
+	FMOVQ 0(R3), F4
+	VZIP2 V2.S4, V1.S4, V5.S4
+	VZIP1 V2.S4, V1.S4, V1.S4
+	VZIP2 V4.S4, V3.S4, V6.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V3.D2, V1.D2, V2.D2
+	VZIP1 V3.D2, V1.D2, V1.D2
+	VZIP1 V6.D2, V5.D2, V3.D2
+	VZIP2 V6.D2, V5.D2, V4.D2
+	FMOVD 0(R6), F5
+	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
+	WORD  $0x4fa51040 // fmla v0.4s, v2.4s, v5.s[1]
+	FMOVD 8(R6), F5
+	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
+	WORD  $0x4fa51080 // fmla v0.4s, v4.4s, v5.s[1]
+	ADD   $16, R5
+	ADD   $16, R1
+	ADD   $16, R4
+	ADD   $16, R3
+	ADD   $16, R6
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square401
+
+tail402:
+	CMP $0, R0
+	BLE end403
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one408
+	FMOVD 0(R5), F1
+	TST   $1, R0
+	BEQ   moved409
+	ADD   $8, R5, R7
+	VLD1  (R7), V1.S[2]
+	B     moved409
+
+one408:
+	FMOVS 0(R5), F1
+
+moved409:
+	TST   $2, R0
+	BEQ   one410
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved411
+	ADD   $8, R1, R7
+	VLD1  (R7), V2.S[2]
+	B     moved411
+
+one410:
+	FMOVS 0(R1), F2
+
+moved411:
+	TST   $2, R0
+	BEQ   one412
+	FMOVD 0(R4), F3
+	TST   $1, R0
+	BEQ   moved413
+	ADD   $8, R4, R7
+	VLD1  (R7), V3.S[2]
+	B     moved413
+
+one412:
+	FMOVS 0(R4), F3
+
+moved413:
+	TST   $2, R0
+	BEQ   one414
+	FMOVD 0(R3), F4
+	TST   $1, R0
+	BEQ   moved415
+	ADD   $8, R3, R7
+	VLD1  (R7), V4.S[2]
+	B     moved415
+
+one414:
+	FMOVS 0(R3), F4
+
+moved415:
+	VZIP2 V2.S4, V1.S4, V5.S4
+	VZIP1 V2.S4, V1.S4, V1.S4
+	VZIP2 V4.S4, V3.S4, V6.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V3.D2, V1.D2, V2.D2
+	VZIP1 V3.D2, V1.D2, V1.D2
+	VZIP1 V6.D2, V5.D2, V3.D2
+	VZIP2 V6.D2, V5.D2, V4.D2
+	FMOVS 0(R6), F5
+	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
+	CMP   $1, R0
+	BEQ   over407
+	FMOVS 4(R6), F5
+	WORD  $0x4f851040 // fmla v0.4s, v2.4s, v5.s[0]
+	CMP   $2, R0
+	BEQ   over407
+	FMOVS 8(R6), F5
+	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
+	CMP   $3, R0
+	BEQ   over407
+	FMOVS 12(R6), F5
+	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
+
+over407:
+end403:
+	VMOVI $0, V1.B16
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $4, R3
+	MOVD  cols+56(FP), R4
+	SUB   $2, R4
+	MOVD  $2, R5
+	CMP   $2, R4
+	BGE   inside416
+	MOVD  R4, R5
+
+inside416:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside417
+	MOVD R4, R6
+
+inside417:
+	MUL   R3, R6
+	ADD   R1, R6
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+
+	// the next 4 inputs
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
+	MOVD w+32(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+32(FP)
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $1, R1
+	BGE  block400
+
+done404:
 	RET
 
 // func inputNEONF64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
@@ -5324,8 +6259,8 @@ TEXT ·inputNEONF64(SB), NOSPLIT, $0-72
 	BNE  fewer1
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLT  done6
+	CMP  $2, R1
+	BLE  done6
 
 block2:
 	// 8×4 elements of dx, from +0
@@ -5347,78 +6282,96 @@ block2:
 	VMOVI $0, V15.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R4, R3, R8
-	ADD   R4, R8, R9
-	ADD   R4, R9, R10
-	ADD   R4, R10, R11
-	ADD   R4, R11, R12
-	ADD   R4, R12, R13
-	ADD   R4, R13, R14
-	CMP   $2, R0
-	BLT   tail4
+	MOVD  cols+56(FP), R3
+	SUB   $1, R3
+	MOVD  $3, R4
+	CMP   $3, R3
+	BGE   inside7
+	MOVD  R3, R4
+
+inside7:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $2, R5
+	CMP  $2, R3
+	BGE  inside8
+	MOVD R3, R5
+
+inside8:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $1, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	MOVD dz+16(FP), R3
+	MOVD lddz+24(FP), R7
+	MOVD n+64(FP), R0
+	ADD  R7, R3, R8
+	ADD  R7, R8, R9
+	ADD  R7, R9, R10
+	ADD  R7, R10, R11
+	ADD  R7, R11, R12
+	ADD  R7, R12, R13
+	ADD  R7, R13, R14
+	CMP  $2, R0
+	BLT  tail4
 
 square3:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R1), F17
+	FMOVQ 0(R1), F16
+	FMOVQ 0(R6), F17
+	VZIP2 V17.D2, V16.D2, V18.D2
+	VZIP1 V17.D2, V16.D2, V16.D2
+	VORR  V18.B16, V18.B16, V17.B16
 	FMOVQ 0(R5), F18
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	FMOVQ 0(R6), F19
-	FMOVQ 0(R7), F20
-	VZIP2 V20.D2, V19.D2, V21.D2
-	VZIP1 V20.D2, V19.D2, V19.D2
-	VORR  V21.B16, V21.B16, V20.B16
-	FMOVQ 0(R3), F16
-	WORD  $0x4fd01220 // fmla v0.2d, v17.2d, v16.d[0]
-	WORD  $0x4fd01268 // fmla v8.2d, v19.2d, v16.d[0]
-	WORD  $0x4fd01a40 // fmla v0.2d, v18.2d, v16.d[1]
-	WORD  $0x4fd01a88 // fmla v8.2d, v20.2d, v16.d[1]
-	FMOVQ 0(R8), F16
-	WORD  $0x4fd01221 // fmla v1.2d, v17.2d, v16.d[0]
-	WORD  $0x4fd01269 // fmla v9.2d, v19.2d, v16.d[0]
-	WORD  $0x4fd01a41 // fmla v1.2d, v18.2d, v16.d[1]
-	WORD  $0x4fd01a89 // fmla v9.2d, v20.2d, v16.d[1]
-	FMOVQ 0(R9), F16
-	WORD  $0x4fd01222 // fmla v2.2d, v17.2d, v16.d[0]
-	WORD  $0x4fd0126a // fmla v10.2d, v19.2d, v16.d[0]
-	WORD  $0x4fd01a42 // fmla v2.2d, v18.2d, v16.d[1]
-	WORD  $0x4fd01a8a // fmla v10.2d, v20.2d, v16.d[1]
-	FMOVQ 0(R10), F16
-	WORD  $0x4fd01223 // fmla v3.2d, v17.2d, v16.d[0]
-	WORD  $0x4fd0126b // fmla v11.2d, v19.2d, v16.d[0]
-	WORD  $0x4fd01a43 // fmla v3.2d, v18.2d, v16.d[1]
-	WORD  $0x4fd01a8b // fmla v11.2d, v20.2d, v16.d[1]
-	FMOVQ 0(R11), F16
-	WORD  $0x4fd01224 // fmla v4.2d, v17.2d, v16.d[0]
-	WORD  $0x4fd0126c // fmla v12.2d, v19.2d, v16.d[0]
-	WORD  $0x4fd01a44 // fmla v4.2d, v18.2d, v16.d[1]
-	WORD  $0x4fd01a8c // fmla v12.2d, v20.2d, v16.d[1]
-	FMOVQ 0(R12), F16
-	WORD  $0x4fd01225 // fmla v5.2d, v17.2d, v16.d[0]
-	WORD  $0x4fd0126d // fmla v13.2d, v19.2d, v16.d[0]
-	WORD  $0x4fd01a45 // fmla v5.2d, v18.2d, v16.d[1]
-	WORD  $0x4fd01a8d // fmla v13.2d, v20.2d, v16.d[1]
-	FMOVQ 0(R13), F16
-	WORD  $0x4fd01226 // fmla v6.2d, v17.2d, v16.d[0]
-	WORD  $0x4fd0126e // fmla v14.2d, v19.2d, v16.d[0]
-	WORD  $0x4fd01a46 // fmla v6.2d, v18.2d, v16.d[1]
-	WORD  $0x4fd01a8e // fmla v14.2d, v20.2d, v16.d[1]
-	FMOVQ 0(R14), F16
-	WORD  $0x4fd01227 // fmla v7.2d, v17.2d, v16.d[0]
-	WORD  $0x4fd0126f // fmla v15.2d, v19.2d, v16.d[0]
-	WORD  $0x4fd01a47 // fmla v7.2d, v18.2d, v16.d[1]
-	WORD  $0x4fd01a8f // fmla v15.2d, v20.2d, v16.d[1]
+	FMOVQ 0(R4), F19
+	VZIP2 V19.D2, V18.D2, V20.D2
+	VZIP1 V19.D2, V18.D2, V18.D2
+	VORR  V20.B16, V20.B16, V19.B16
+	FMOVQ 0(R3), F20
+	WORD  $0x4fd41200 // fmla v0.2d, v16.2d, v20.d[0]
+	WORD  $0x4fd41248 // fmla v8.2d, v18.2d, v20.d[0]
+	WORD  $0x4fd41a20 // fmla v0.2d, v17.2d, v20.d[1]
+	WORD  $0x4fd41a68 // fmla v8.2d, v19.2d, v20.d[1]
+	FMOVQ 0(R8), F20
+	WORD  $0x4fd41201 // fmla v1.2d, v16.2d, v20.d[0]
+	WORD  $0x4fd41249 // fmla v9.2d, v18.2d, v20.d[0]
+	WORD  $0x4fd41a21 // fmla v1.2d, v17.2d, v20.d[1]
+	WORD  $0x4fd41a69 // fmla v9.2d, v19.2d, v20.d[1]
+	FMOVQ 0(R9), F20
+	WORD  $0x4fd41202 // fmla v2.2d, v16.2d, v20.d[0]
+	WORD  $0x4fd4124a // fmla v10.2d, v18.2d, v20.d[0]
+	WORD  $0x4fd41a22 // fmla v2.2d, v17.2d, v20.d[1]
+	WORD  $0x4fd41a6a // fmla v10.2d, v19.2d, v20.d[1]
+	FMOVQ 0(R10), F20
+	WORD  $0x4fd41203 // fmla v3.2d, v16.2d, v20.d[0]
+	WORD  $0x4fd4124b // fmla v11.2d, v18.2d, v20.d[0]
+	WORD  $0x4fd41a23 // fmla v3.2d, v17.2d, v20.d[1]
+	WORD  $0x4fd41a6b // fmla v11.2d, v19.2d, v20.d[1]
+	FMOVQ 0(R11), F20
+	WORD  $0x4fd41204 // fmla v4.2d, v16.2d, v20.d[0]
+	WORD  $0x4fd4124c // fmla v12.2d, v18.2d, v20.d[0]
+	WORD  $0x4fd41a24 // fmla v4.2d, v17.2d, v20.d[1]
+	WORD  $0x4fd41a6c // fmla v12.2d, v19.2d, v20.d[1]
+	FMOVQ 0(R12), F20
+	WORD  $0x4fd41205 // fmla v5.2d, v16.2d, v20.d[0]
+	WORD  $0x4fd4124d // fmla v13.2d, v18.2d, v20.d[0]
+	WORD  $0x4fd41a25 // fmla v5.2d, v17.2d, v20.d[1]
+	WORD  $0x4fd41a6d // fmla v13.2d, v19.2d, v20.d[1]
+	FMOVQ 0(R13), F20
+	WORD  $0x4fd41206 // fmla v6.2d, v16.2d, v20.d[0]
+	WORD  $0x4fd4124e // fmla v14.2d, v18.2d, v20.d[0]
+	WORD  $0x4fd41a26 // fmla v6.2d, v17.2d, v20.d[1]
+	WORD  $0x4fd41a6e // fmla v14.2d, v19.2d, v20.d[1]
+	FMOVQ 0(R14), F20
+	WORD  $0x4fd41207 // fmla v7.2d, v16.2d, v20.d[0]
+	WORD  $0x4fd4124f // fmla v15.2d, v18.2d, v20.d[0]
+	WORD  $0x4fd41a27 // fmla v7.2d, v17.2d, v20.d[1]
+	WORD  $0x4fd41a6f // fmla v15.2d, v19.2d, v20.d[1]
 	ADD   $16, R1
-	ADD   $16, R5
 	ADD   $16, R6
-	ADD   $16, R7
+	ADD   $16, R5
+	ADD   $16, R4
 	ADD   $16, R3
 	ADD   $16, R8
 	ADD   $16, R9
@@ -5436,88 +6389,88 @@ tail4:
 	BLE end5
 
 	// the same for fewer j
-	FMOVD 0(R1), F17
-	FMOVD 0(R5), F18
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	FMOVD 0(R3), F16
-	WORD  $0x4fd01220 // fmla v0.2d, v17.2d, v16.d[0]
-	FMOVD 0(R8), F16
-	WORD  $0x4fd01221 // fmla v1.2d, v17.2d, v16.d[0]
-	FMOVD 0(R9), F16
-	WORD  $0x4fd01222 // fmla v2.2d, v17.2d, v16.d[0]
-	FMOVD 0(R10), F16
-	WORD  $0x4fd01223 // fmla v3.2d, v17.2d, v16.d[0]
-	FMOVD 0(R11), F16
-	WORD  $0x4fd01224 // fmla v4.2d, v17.2d, v16.d[0]
-	FMOVD 0(R12), F16
-	WORD  $0x4fd01225 // fmla v5.2d, v17.2d, v16.d[0]
-	FMOVD 0(R13), F16
-	WORD  $0x4fd01226 // fmla v6.2d, v17.2d, v16.d[0]
-	FMOVD 0(R14), F16
-	WORD  $0x4fd01227 // fmla v7.2d, v17.2d, v16.d[0]
-	CMP   $1, R0
-	BEQ   over7
-	FMOVD 8(R3), F16
-	WORD  $0x4fd01240 // fmla v0.2d, v18.2d, v16.d[0]
-	FMOVD 8(R8), F16
-	WORD  $0x4fd01241 // fmla v1.2d, v18.2d, v16.d[0]
-	FMOVD 8(R9), F16
-	WORD  $0x4fd01242 // fmla v2.2d, v18.2d, v16.d[0]
-	FMOVD 8(R10), F16
-	WORD  $0x4fd01243 // fmla v3.2d, v18.2d, v16.d[0]
-	FMOVD 8(R11), F16
-	WORD  $0x4fd01244 // fmla v4.2d, v18.2d, v16.d[0]
-	FMOVD 8(R12), F16
-	WORD  $0x4fd01245 // fmla v5.2d, v18.2d, v16.d[0]
-	FMOVD 8(R13), F16
-	WORD  $0x4fd01246 // fmla v6.2d, v18.2d, v16.d[0]
-	FMOVD 8(R14), F16
-	WORD  $0x4fd01247 // fmla v7.2d, v18.2d, v16.d[0]
-
-over7:
+	FMOVD 0(R1), F16
 	FMOVD 0(R6), F17
-	FMOVD 0(R7), F18
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	FMOVD 0(R3), F16
-	WORD  $0x4fd01228 // fmla v8.2d, v17.2d, v16.d[0]
-	FMOVD 0(R8), F16
-	WORD  $0x4fd01229 // fmla v9.2d, v17.2d, v16.d[0]
-	FMOVD 0(R9), F16
-	WORD  $0x4fd0122a // fmla v10.2d, v17.2d, v16.d[0]
-	FMOVD 0(R10), F16
-	WORD  $0x4fd0122b // fmla v11.2d, v17.2d, v16.d[0]
-	FMOVD 0(R11), F16
-	WORD  $0x4fd0122c // fmla v12.2d, v17.2d, v16.d[0]
-	FMOVD 0(R12), F16
-	WORD  $0x4fd0122d // fmla v13.2d, v17.2d, v16.d[0]
-	FMOVD 0(R13), F16
-	WORD  $0x4fd0122e // fmla v14.2d, v17.2d, v16.d[0]
-	FMOVD 0(R14), F16
-	WORD  $0x4fd0122f // fmla v15.2d, v17.2d, v16.d[0]
+	VZIP2 V17.D2, V16.D2, V18.D2
+	VZIP1 V17.D2, V16.D2, V16.D2
+	VORR  V18.B16, V18.B16, V17.B16
+	FMOVD 0(R3), F18
+	WORD  $0x4fd21200 // fmla v0.2d, v16.2d, v18.d[0]
+	FMOVD 0(R8), F18
+	WORD  $0x4fd21201 // fmla v1.2d, v16.2d, v18.d[0]
+	FMOVD 0(R9), F18
+	WORD  $0x4fd21202 // fmla v2.2d, v16.2d, v18.d[0]
+	FMOVD 0(R10), F18
+	WORD  $0x4fd21203 // fmla v3.2d, v16.2d, v18.d[0]
+	FMOVD 0(R11), F18
+	WORD  $0x4fd21204 // fmla v4.2d, v16.2d, v18.d[0]
+	FMOVD 0(R12), F18
+	WORD  $0x4fd21205 // fmla v5.2d, v16.2d, v18.d[0]
+	FMOVD 0(R13), F18
+	WORD  $0x4fd21206 // fmla v6.2d, v16.2d, v18.d[0]
+	FMOVD 0(R14), F18
+	WORD  $0x4fd21207 // fmla v7.2d, v16.2d, v18.d[0]
 	CMP   $1, R0
-	BEQ   over8
-	FMOVD 8(R3), F16
-	WORD  $0x4fd01248 // fmla v8.2d, v18.2d, v16.d[0]
-	FMOVD 8(R8), F16
-	WORD  $0x4fd01249 // fmla v9.2d, v18.2d, v16.d[0]
-	FMOVD 8(R9), F16
-	WORD  $0x4fd0124a // fmla v10.2d, v18.2d, v16.d[0]
-	FMOVD 8(R10), F16
-	WORD  $0x4fd0124b // fmla v11.2d, v18.2d, v16.d[0]
-	FMOVD 8(R11), F16
-	WORD  $0x4fd0124c // fmla v12.2d, v18.2d, v16.d[0]
-	FMOVD 8(R12), F16
-	WORD  $0x4fd0124d // fmla v13.2d, v18.2d, v16.d[0]
-	FMOVD 8(R13), F16
-	WORD  $0x4fd0124e // fmla v14.2d, v18.2d, v16.d[0]
-	FMOVD 8(R14), F16
-	WORD  $0x4fd0124f // fmla v15.2d, v18.2d, v16.d[0]
+	BEQ   over9
+	FMOVD 8(R3), F18
+	WORD  $0x4fd21220 // fmla v0.2d, v17.2d, v18.d[0]
+	FMOVD 8(R8), F18
+	WORD  $0x4fd21221 // fmla v1.2d, v17.2d, v18.d[0]
+	FMOVD 8(R9), F18
+	WORD  $0x4fd21222 // fmla v2.2d, v17.2d, v18.d[0]
+	FMOVD 8(R10), F18
+	WORD  $0x4fd21223 // fmla v3.2d, v17.2d, v18.d[0]
+	FMOVD 8(R11), F18
+	WORD  $0x4fd21224 // fmla v4.2d, v17.2d, v18.d[0]
+	FMOVD 8(R12), F18
+	WORD  $0x4fd21225 // fmla v5.2d, v17.2d, v18.d[0]
+	FMOVD 8(R13), F18
+	WORD  $0x4fd21226 // fmla v6.2d, v17.2d, v18.d[0]
+	FMOVD 8(R14), F18
+	WORD  $0x4fd21227 // fmla v7.2d, v17.2d, v18.d[0]
 
-over8:
+over9:
+	FMOVD 0(R5), F16
+	FMOVD 0(R4), F17
+	VZIP2 V17.D2, V16.D2, V18.D2
+	VZIP1 V17.D2, V16.D2, V16.D2
+	VORR  V18.B16, V18.B16, V17.B16
+	FMOVD 0(R3), F18
+	WORD  $0x4fd21208 // fmla v8.2d, v16.2d, v18.d[0]
+	FMOVD 0(R8), F18
+	WORD  $0x4fd21209 // fmla v9.2d, v16.2d, v18.d[0]
+	FMOVD 0(R9), F18
+	WORD  $0x4fd2120a // fmla v10.2d, v16.2d, v18.d[0]
+	FMOVD 0(R10), F18
+	WORD  $0x4fd2120b // fmla v11.2d, v16.2d, v18.d[0]
+	FMOVD 0(R11), F18
+	WORD  $0x4fd2120c // fmla v12.2d, v16.2d, v18.d[0]
+	FMOVD 0(R12), F18
+	WORD  $0x4fd2120d // fmla v13.2d, v16.2d, v18.d[0]
+	FMOVD 0(R13), F18
+	WORD  $0x4fd2120e // fmla v14.2d, v16.2d, v18.d[0]
+	FMOVD 0(R14), F18
+	WORD  $0x4fd2120f // fmla v15.2d, v16.2d, v18.d[0]
+	CMP   $1, R0
+	BEQ   over10
+	FMOVD 8(R3), F18
+	WORD  $0x4fd21228 // fmla v8.2d, v17.2d, v18.d[0]
+	FMOVD 8(R8), F18
+	WORD  $0x4fd21229 // fmla v9.2d, v17.2d, v18.d[0]
+	FMOVD 8(R9), F18
+	WORD  $0x4fd2122a // fmla v10.2d, v17.2d, v18.d[0]
+	FMOVD 8(R10), F18
+	WORD  $0x4fd2122b // fmla v11.2d, v17.2d, v18.d[0]
+	FMOVD 8(R11), F18
+	WORD  $0x4fd2122c // fmla v12.2d, v17.2d, v18.d[0]
+	FMOVD 8(R12), F18
+	WORD  $0x4fd2122d // fmla v13.2d, v17.2d, v18.d[0]
+	FMOVD 8(R13), F18
+	WORD  $0x4fd2122e // fmla v14.2d, v17.2d, v18.d[0]
+	FMOVD 8(R14), F18
+	WORD  $0x4fd2122f // fmla v15.2d, v17.2d, v18.d[0]
+
+over10:
 end5:
 	VMOVI $0, V16.B16
 	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
@@ -5538,58 +6491,113 @@ end5:
 	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
+	MOVD  $8, R3
+	MOVD  cols+56(FP), R4
+	SUB   $1, R4
+	MOVD  $3, R5
+	CMP   $3, R4
+	BGE   inside11
+	MOVD  R4, R5
+
+inside11:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R6
+	CMP  $2, R4
+	BGE  inside12
+	MOVD R4, R6
+
+inside12:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $1, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R4, R8
 	ADD   R2, R8, R9
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 0(R5)
-	FMOVQ F4, 0(R6)
-	FMOVQ F5, 0(R7)
-	FMOVQ F6, 0(R8)
-	FMOVQ F7, 0(R9)
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R7, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	ADD   R2, R19, R20
+	ADD   R2, R20, R21
+	ADD   R2, R21, R22
+	ADD   R2, R22, R23
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R4)
+	VST1  V1.D[1], (R14)
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R15)
+	FMOVD F3, 0(R9)
+	VST1  V3.D[1], (R19)
+	FMOVD F4, 0(R10)
+	VST1  V4.D[1], (R20)
+	FMOVD F5, 0(R11)
+	VST1  V5.D[1], (R21)
+	FMOVD F6, 0(R12)
+	VST1  V6.D[1], (R22)
+	FMOVD F7, 0(R13)
+	VST1  V7.D[1], (R23)
+	ADD   R2, R6, R4
+	ADD   R2, R4, R8
 	ADD   R2, R8, R9
-	FMOVQ F8, 16(R1)
-	FMOVQ F9, 16(R3)
-	FMOVQ F10, 16(R4)
-	FMOVQ F11, 16(R5)
-	FMOVQ F12, 16(R6)
-	FMOVQ F13, 16(R7)
-	FMOVQ F14, 16(R8)
-	FMOVQ F15, 16(R9)
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R5, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	ADD   R2, R19, R20
+	ADD   R2, R20, R21
+	ADD   R2, R21, R22
+	ADD   R2, R22, R23
+	FMOVD F8, 0(R6)
+	VST1  V8.D[1], (R5)
+	FMOVD F9, 0(R4)
+	VST1  V9.D[1], (R14)
+	FMOVD F10, 0(R8)
+	VST1  V10.D[1], (R15)
+	FMOVD F11, 0(R9)
+	VST1  V11.D[1], (R19)
+	FMOVD F12, 0(R10)
+	VST1  V12.D[1], (R20)
+	FMOVD F13, 0(R11)
+	VST1  V13.D[1], (R21)
+	FMOVD F14, 0(R12)
+	VST1  V14.D[1], (R22)
+	FMOVD F15, 0(R13)
+	VST1  V15.D[1], (R23)
 
 	// the next 4 inputs
-	ADD  $32, R1
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $4, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
-	CMP  $4, R1
+	CMP  $3, R1
 	BGE  block2
 
 done6:
 	MOVD cols+56(FP), R1
-	CMP  $2, R1
-	BLT  done13
+	CMP  $0, R1
+	BLE  done17
 
-block9:
+block13:
 	// 8×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -5601,54 +6609,71 @@ block9:
 	VMOVI $0, V7.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R4, R3, R6
-	ADD   R4, R6, R7
-	ADD   R4, R7, R8
-	ADD   R4, R8, R9
-	ADD   R4, R9, R10
-	ADD   R4, R10, R11
-	ADD   R4, R11, R12
-	CMP   $2, R0
-	BLT   tail11
+	MOVD  cols+56(FP), R3
+	SUB   $1, R3
+	MOVD  $1, R4
+	CMP   $1, R3
+	BGE   inside18
+	MOVD  R3, R4
 
-square10:
+inside18:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside19
+	MOVD R3, R5
+
+inside19:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD dz+16(FP), R1
+	MOVD lddz+24(FP), R3
+	MOVD n+64(FP), R0
+	ADD  R3, R1, R6
+	ADD  R3, R6, R7
+	ADD  R3, R7, R8
+	ADD  R3, R8, R9
+	ADD  R3, R9, R10
+	ADD  R3, R10, R11
+	ADD  R3, R11, R12
+	CMP  $2, R0
+	BLT  tail15
+
+square14:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R1), F9
-	FMOVQ 0(R5), F10
-	VZIP2 V10.D2, V9.D2, V11.D2
-	VZIP1 V10.D2, V9.D2, V9.D2
-	VORR  V11.B16, V11.B16, V10.B16
-	FMOVQ 0(R3), F8
-	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
-	WORD  $0x4fc81940 // fmla v0.2d, v10.2d, v8.d[1]
-	FMOVQ 0(R6), F8
-	WORD  $0x4fc81121 // fmla v1.2d, v9.2d, v8.d[0]
-	WORD  $0x4fc81941 // fmla v1.2d, v10.2d, v8.d[1]
-	FMOVQ 0(R7), F8
-	WORD  $0x4fc81122 // fmla v2.2d, v9.2d, v8.d[0]
-	WORD  $0x4fc81942 // fmla v2.2d, v10.2d, v8.d[1]
-	FMOVQ 0(R8), F8
-	WORD  $0x4fc81123 // fmla v3.2d, v9.2d, v8.d[0]
-	WORD  $0x4fc81943 // fmla v3.2d, v10.2d, v8.d[1]
-	FMOVQ 0(R9), F8
-	WORD  $0x4fc81124 // fmla v4.2d, v9.2d, v8.d[0]
-	WORD  $0x4fc81944 // fmla v4.2d, v10.2d, v8.d[1]
-	FMOVQ 0(R10), F8
-	WORD  $0x4fc81125 // fmla v5.2d, v9.2d, v8.d[0]
-	WORD  $0x4fc81945 // fmla v5.2d, v10.2d, v8.d[1]
-	FMOVQ 0(R11), F8
-	WORD  $0x4fc81126 // fmla v6.2d, v9.2d, v8.d[0]
-	WORD  $0x4fc81946 // fmla v6.2d, v10.2d, v8.d[1]
-	FMOVQ 0(R12), F8
-	WORD  $0x4fc81127 // fmla v7.2d, v9.2d, v8.d[0]
-	WORD  $0x4fc81947 // fmla v7.2d, v10.2d, v8.d[1]
-	ADD   $16, R1
+	FMOVQ 0(R5), F8
+	FMOVQ 0(R4), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVQ 0(R1), F10
+	WORD  $0x4fca1100 // fmla v0.2d, v8.2d, v10.d[0]
+	WORD  $0x4fca1920 // fmla v0.2d, v9.2d, v10.d[1]
+	FMOVQ 0(R6), F10
+	WORD  $0x4fca1101 // fmla v1.2d, v8.2d, v10.d[0]
+	WORD  $0x4fca1921 // fmla v1.2d, v9.2d, v10.d[1]
+	FMOVQ 0(R7), F10
+	WORD  $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
+	WORD  $0x4fca1922 // fmla v2.2d, v9.2d, v10.d[1]
+	FMOVQ 0(R8), F10
+	WORD  $0x4fca1103 // fmla v3.2d, v8.2d, v10.d[0]
+	WORD  $0x4fca1923 // fmla v3.2d, v9.2d, v10.d[1]
+	FMOVQ 0(R9), F10
+	WORD  $0x4fca1104 // fmla v4.2d, v8.2d, v10.d[0]
+	WORD  $0x4fca1924 // fmla v4.2d, v9.2d, v10.d[1]
+	FMOVQ 0(R10), F10
+	WORD  $0x4fca1105 // fmla v5.2d, v8.2d, v10.d[0]
+	WORD  $0x4fca1925 // fmla v5.2d, v9.2d, v10.d[1]
+	FMOVQ 0(R11), F10
+	WORD  $0x4fca1106 // fmla v6.2d, v8.2d, v10.d[0]
+	WORD  $0x4fca1926 // fmla v6.2d, v9.2d, v10.d[1]
+	FMOVQ 0(R12), F10
+	WORD  $0x4fca1107 // fmla v7.2d, v8.2d, v10.d[0]
+	WORD  $0x4fca1927 // fmla v7.2d, v9.2d, v10.d[1]
 	ADD   $16, R5
-	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R1
 	ADD   $16, R6
 	ADD   $16, R7
 	ADD   $16, R8
@@ -5658,55 +6683,55 @@ square10:
 	ADD   $16, R12
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square10
+	BGE   square14
 
-tail11:
+tail15:
 	CMP $0, R0
-	BLE end12
+	BLE end16
 
 	// the same for fewer j
-	FMOVD 0(R1), F9
-	FMOVD 0(R5), F10
-	VZIP2 V10.D2, V9.D2, V11.D2
-	VZIP1 V10.D2, V9.D2, V9.D2
-	VORR  V11.B16, V11.B16, V10.B16
-	FMOVD 0(R3), F8
-	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
-	FMOVD 0(R6), F8
-	WORD  $0x4fc81121 // fmla v1.2d, v9.2d, v8.d[0]
-	FMOVD 0(R7), F8
-	WORD  $0x4fc81122 // fmla v2.2d, v9.2d, v8.d[0]
-	FMOVD 0(R8), F8
-	WORD  $0x4fc81123 // fmla v3.2d, v9.2d, v8.d[0]
-	FMOVD 0(R9), F8
-	WORD  $0x4fc81124 // fmla v4.2d, v9.2d, v8.d[0]
-	FMOVD 0(R10), F8
-	WORD  $0x4fc81125 // fmla v5.2d, v9.2d, v8.d[0]
-	FMOVD 0(R11), F8
-	WORD  $0x4fc81126 // fmla v6.2d, v9.2d, v8.d[0]
-	FMOVD 0(R12), F8
-	WORD  $0x4fc81127 // fmla v7.2d, v9.2d, v8.d[0]
+	FMOVD 0(R5), F8
+	FMOVD 0(R4), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVD 0(R1), F10
+	WORD  $0x4fca1100 // fmla v0.2d, v8.2d, v10.d[0]
+	FMOVD 0(R6), F10
+	WORD  $0x4fca1101 // fmla v1.2d, v8.2d, v10.d[0]
+	FMOVD 0(R7), F10
+	WORD  $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
+	FMOVD 0(R8), F10
+	WORD  $0x4fca1103 // fmla v3.2d, v8.2d, v10.d[0]
+	FMOVD 0(R9), F10
+	WORD  $0x4fca1104 // fmla v4.2d, v8.2d, v10.d[0]
+	FMOVD 0(R10), F10
+	WORD  $0x4fca1105 // fmla v5.2d, v8.2d, v10.d[0]
+	FMOVD 0(R11), F10
+	WORD  $0x4fca1106 // fmla v6.2d, v8.2d, v10.d[0]
+	FMOVD 0(R12), F10
+	WORD  $0x4fca1107 // fmla v7.2d, v8.2d, v10.d[0]
 	CMP   $1, R0
-	BEQ   over14
-	FMOVD 8(R3), F8
-	WORD  $0x4fc81140 // fmla v0.2d, v10.2d, v8.d[0]
-	FMOVD 8(R6), F8
-	WORD  $0x4fc81141 // fmla v1.2d, v10.2d, v8.d[0]
-	FMOVD 8(R7), F8
-	WORD  $0x4fc81142 // fmla v2.2d, v10.2d, v8.d[0]
-	FMOVD 8(R8), F8
-	WORD  $0x4fc81143 // fmla v3.2d, v10.2d, v8.d[0]
-	FMOVD 8(R9), F8
-	WORD  $0x4fc81144 // fmla v4.2d, v10.2d, v8.d[0]
-	FMOVD 8(R10), F8
-	WORD  $0x4fc81145 // fmla v5.2d, v10.2d, v8.d[0]
-	FMOVD 8(R11), F8
-	WORD  $0x4fc81146 // fmla v6.2d, v10.2d, v8.d[0]
-	FMOVD 8(R12), F8
-	WORD  $0x4fc81147 // fmla v7.2d, v10.2d, v8.d[0]
+	BEQ   over20
+	FMOVD 8(R1), F10
+	WORD  $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
+	FMOVD 8(R6), F10
+	WORD  $0x4fca1121 // fmla v1.2d, v9.2d, v10.d[0]
+	FMOVD 8(R7), F10
+	WORD  $0x4fca1122 // fmla v2.2d, v9.2d, v10.d[0]
+	FMOVD 8(R8), F10
+	WORD  $0x4fca1123 // fmla v3.2d, v9.2d, v10.d[0]
+	FMOVD 8(R9), F10
+	WORD  $0x4fca1124 // fmla v4.2d, v9.2d, v10.d[0]
+	FMOVD 8(R10), F10
+	WORD  $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
+	FMOVD 8(R11), F10
+	WORD  $0x4fca1126 // fmla v6.2d, v9.2d, v10.d[0]
+	FMOVD 8(R12), F10
+	WORD  $0x4fca1127 // fmla v7.2d, v9.2d, v10.d[0]
 
-over14:
-end12:
+over20:
+end16:
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
@@ -5718,49 +6743,86 @@ end12:
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
+	MOVD  $8, R3
+	MOVD  cols+56(FP), R4
+	SUB   $1, R4
+	MOVD  $1, R5
+	CMP   $1, R4
+	BGE   inside21
+	MOVD  R4, R5
+
+inside21:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside22
+	MOVD R4, R6
+
+inside22:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R1, R4
+	ADD   R2, R4, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 0(R5)
-	FMOVQ F4, 0(R6)
-	FMOVQ F5, 0(R7)
-	FMOVQ F6, 0(R8)
-	FMOVQ F7, 0(R9)
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R5, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	ADD   R2, R19, R20
+	ADD   R2, R20, R21
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	FMOVD F1, 0(R1)
+	VST1  V1.D[1], (R12)
+	FMOVD F2, 0(R4)
+	VST1  V2.D[1], (R13)
+	FMOVD F3, 0(R7)
+	VST1  V3.D[1], (R14)
+	FMOVD F4, 0(R8)
+	VST1  V4.D[1], (R15)
+	FMOVD F5, 0(R9)
+	VST1  V5.D[1], (R19)
+	FMOVD F6, 0(R10)
+	VST1  V6.D[1], (R20)
+	FMOVD F7, 0(R11)
+	VST1  V7.D[1], (R21)
 
 	// the next 2 inputs
-	ADD  $16, R1
+	MOVD dx+0(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $2, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
-	CMP  $2, R1
-	BGE  block9
+	CMP  $1, R1
+	BGE  block13
 
-done13:
+done17:
 	RET
 
 fewer1:
 	CMP  $7, R0
-	BNE  fewer15
+	BNE  fewer23
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLT  done20
+	CMP  $2, R1
+	BLE  done28
 
-block16:
+block24:
 	// 7×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -5778,72 +6840,90 @@ block16:
 	VMOVI $0, V13.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R4, R3, R8
-	ADD   R4, R8, R9
-	ADD   R4, R9, R10
-	ADD   R4, R10, R11
-	ADD   R4, R11, R12
-	ADD   R4, R12, R13
-	CMP   $2, R0
-	BLT   tail18
+	MOVD  cols+56(FP), R3
+	SUB   $1, R3
+	MOVD  $3, R4
+	CMP   $3, R3
+	BGE   inside29
+	MOVD  R3, R4
 
-square17:
+inside29:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $2, R5
+	CMP  $2, R3
+	BGE  inside30
+	MOVD R3, R5
+
+inside30:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $1, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	MOVD dz+16(FP), R3
+	MOVD lddz+24(FP), R7
+	MOVD n+64(FP), R0
+	ADD  R7, R3, R8
+	ADD  R7, R8, R9
+	ADD  R7, R9, R10
+	ADD  R7, R10, R11
+	ADD  R7, R11, R12
+	ADD  R7, R12, R13
+	CMP  $2, R0
+	BLT  tail26
+
+square25:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R1), F15
+	FMOVQ 0(R1), F14
+	FMOVQ 0(R6), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
 	FMOVQ 0(R5), F16
-	VZIP2 V16.D2, V15.D2, V17.D2
-	VZIP1 V16.D2, V15.D2, V15.D2
-	VORR  V17.B16, V17.B16, V16.B16
-	FMOVQ 0(R6), F17
-	FMOVQ 0(R7), F18
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	FMOVQ 0(R3), F14
-	WORD  $0x4fce11e0 // fmla v0.2d, v15.2d, v14.d[0]
-	WORD  $0x4fce1227 // fmla v7.2d, v17.2d, v14.d[0]
-	WORD  $0x4fce1a00 // fmla v0.2d, v16.2d, v14.d[1]
-	WORD  $0x4fce1a47 // fmla v7.2d, v18.2d, v14.d[1]
-	FMOVQ 0(R8), F14
-	WORD  $0x4fce11e1 // fmla v1.2d, v15.2d, v14.d[0]
-	WORD  $0x4fce1228 // fmla v8.2d, v17.2d, v14.d[0]
-	WORD  $0x4fce1a01 // fmla v1.2d, v16.2d, v14.d[1]
-	WORD  $0x4fce1a48 // fmla v8.2d, v18.2d, v14.d[1]
-	FMOVQ 0(R9), F14
-	WORD  $0x4fce11e2 // fmla v2.2d, v15.2d, v14.d[0]
-	WORD  $0x4fce1229 // fmla v9.2d, v17.2d, v14.d[0]
-	WORD  $0x4fce1a02 // fmla v2.2d, v16.2d, v14.d[1]
-	WORD  $0x4fce1a49 // fmla v9.2d, v18.2d, v14.d[1]
-	FMOVQ 0(R10), F14
-	WORD  $0x4fce11e3 // fmla v3.2d, v15.2d, v14.d[0]
-	WORD  $0x4fce122a // fmla v10.2d, v17.2d, v14.d[0]
-	WORD  $0x4fce1a03 // fmla v3.2d, v16.2d, v14.d[1]
-	WORD  $0x4fce1a4a // fmla v10.2d, v18.2d, v14.d[1]
-	FMOVQ 0(R11), F14
-	WORD  $0x4fce11e4 // fmla v4.2d, v15.2d, v14.d[0]
-	WORD  $0x4fce122b // fmla v11.2d, v17.2d, v14.d[0]
-	WORD  $0x4fce1a04 // fmla v4.2d, v16.2d, v14.d[1]
-	WORD  $0x4fce1a4b // fmla v11.2d, v18.2d, v14.d[1]
-	FMOVQ 0(R12), F14
-	WORD  $0x4fce11e5 // fmla v5.2d, v15.2d, v14.d[0]
-	WORD  $0x4fce122c // fmla v12.2d, v17.2d, v14.d[0]
-	WORD  $0x4fce1a05 // fmla v5.2d, v16.2d, v14.d[1]
-	WORD  $0x4fce1a4c // fmla v12.2d, v18.2d, v14.d[1]
-	FMOVQ 0(R13), F14
-	WORD  $0x4fce11e6 // fmla v6.2d, v15.2d, v14.d[0]
-	WORD  $0x4fce122d // fmla v13.2d, v17.2d, v14.d[0]
-	WORD  $0x4fce1a06 // fmla v6.2d, v16.2d, v14.d[1]
-	WORD  $0x4fce1a4d // fmla v13.2d, v18.2d, v14.d[1]
+	FMOVQ 0(R4), F17
+	VZIP2 V17.D2, V16.D2, V18.D2
+	VZIP1 V17.D2, V16.D2, V16.D2
+	VORR  V18.B16, V18.B16, V17.B16
+	FMOVQ 0(R3), F18
+	WORD  $0x4fd211c0 // fmla v0.2d, v14.2d, v18.d[0]
+	WORD  $0x4fd21207 // fmla v7.2d, v16.2d, v18.d[0]
+	WORD  $0x4fd219e0 // fmla v0.2d, v15.2d, v18.d[1]
+	WORD  $0x4fd21a27 // fmla v7.2d, v17.2d, v18.d[1]
+	FMOVQ 0(R8), F18
+	WORD  $0x4fd211c1 // fmla v1.2d, v14.2d, v18.d[0]
+	WORD  $0x4fd21208 // fmla v8.2d, v16.2d, v18.d[0]
+	WORD  $0x4fd219e1 // fmla v1.2d, v15.2d, v18.d[1]
+	WORD  $0x4fd21a28 // fmla v8.2d, v17.2d, v18.d[1]
+	FMOVQ 0(R9), F18
+	WORD  $0x4fd211c2 // fmla v2.2d, v14.2d, v18.d[0]
+	WORD  $0x4fd21209 // fmla v9.2d, v16.2d, v18.d[0]
+	WORD  $0x4fd219e2 // fmla v2.2d, v15.2d, v18.d[1]
+	WORD  $0x4fd21a29 // fmla v9.2d, v17.2d, v18.d[1]
+	FMOVQ 0(R10), F18
+	WORD  $0x4fd211c3 // fmla v3.2d, v14.2d, v18.d[0]
+	WORD  $0x4fd2120a // fmla v10.2d, v16.2d, v18.d[0]
+	WORD  $0x4fd219e3 // fmla v3.2d, v15.2d, v18.d[1]
+	WORD  $0x4fd21a2a // fmla v10.2d, v17.2d, v18.d[1]
+	FMOVQ 0(R11), F18
+	WORD  $0x4fd211c4 // fmla v4.2d, v14.2d, v18.d[0]
+	WORD  $0x4fd2120b // fmla v11.2d, v16.2d, v18.d[0]
+	WORD  $0x4fd219e4 // fmla v4.2d, v15.2d, v18.d[1]
+	WORD  $0x4fd21a2b // fmla v11.2d, v17.2d, v18.d[1]
+	FMOVQ 0(R12), F18
+	WORD  $0x4fd211c5 // fmla v5.2d, v14.2d, v18.d[0]
+	WORD  $0x4fd2120c // fmla v12.2d, v16.2d, v18.d[0]
+	WORD  $0x4fd219e5 // fmla v5.2d, v15.2d, v18.d[1]
+	WORD  $0x4fd21a2c // fmla v12.2d, v17.2d, v18.d[1]
+	FMOVQ 0(R13), F18
+	WORD  $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
+	WORD  $0x4fd2120d // fmla v13.2d, v16.2d, v18.d[0]
+	WORD  $0x4fd219e6 // fmla v6.2d, v15.2d, v18.d[1]
+	WORD  $0x4fd21a2d // fmla v13.2d, v17.2d, v18.d[1]
 	ADD   $16, R1
-	ADD   $16, R5
 	ADD   $16, R6
-	ADD   $16, R7
+	ADD   $16, R5
+	ADD   $16, R4
 	ADD   $16, R3
 	ADD   $16, R8
 	ADD   $16, R9
@@ -5853,88 +6933,88 @@ square17:
 	ADD   $16, R13
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square17
+	BGE   square25
 
-tail18:
+tail26:
 	CMP $0, R0
-	BLE end19
+	BLE end27
 
 	// the same for fewer j
-	FMOVD 0(R1), F15
-	FMOVD 0(R5), F16
-	VZIP2 V16.D2, V15.D2, V17.D2
-	VZIP1 V16.D2, V15.D2, V15.D2
-	VORR  V17.B16, V17.B16, V16.B16
-	FMOVD 0(R3), F14
-	WORD  $0x4fce11e0 // fmla v0.2d, v15.2d, v14.d[0]
-	FMOVD 0(R8), F14
-	WORD  $0x4fce11e1 // fmla v1.2d, v15.2d, v14.d[0]
-	FMOVD 0(R9), F14
-	WORD  $0x4fce11e2 // fmla v2.2d, v15.2d, v14.d[0]
-	FMOVD 0(R10), F14
-	WORD  $0x4fce11e3 // fmla v3.2d, v15.2d, v14.d[0]
-	FMOVD 0(R11), F14
-	WORD  $0x4fce11e4 // fmla v4.2d, v15.2d, v14.d[0]
-	FMOVD 0(R12), F14
-	WORD  $0x4fce11e5 // fmla v5.2d, v15.2d, v14.d[0]
-	FMOVD 0(R13), F14
-	WORD  $0x4fce11e6 // fmla v6.2d, v15.2d, v14.d[0]
-	CMP   $1, R0
-	BEQ   over21
-	FMOVD 8(R3), F14
-	WORD  $0x4fce1200 // fmla v0.2d, v16.2d, v14.d[0]
-	FMOVD 8(R8), F14
-	WORD  $0x4fce1201 // fmla v1.2d, v16.2d, v14.d[0]
-	FMOVD 8(R9), F14
-	WORD  $0x4fce1202 // fmla v2.2d, v16.2d, v14.d[0]
-	FMOVD 8(R10), F14
-	WORD  $0x4fce1203 // fmla v3.2d, v16.2d, v14.d[0]
-	FMOVD 8(R11), F14
-	WORD  $0x4fce1204 // fmla v4.2d, v16.2d, v14.d[0]
-	FMOVD 8(R12), F14
-	WORD  $0x4fce1205 // fmla v5.2d, v16.2d, v14.d[0]
-	FMOVD 8(R13), F14
-	WORD  $0x4fce1206 // fmla v6.2d, v16.2d, v14.d[0]
-
-over21:
+	FMOVD 0(R1), F14
 	FMOVD 0(R6), F15
-	FMOVD 0(R7), F16
-	VZIP2 V16.D2, V15.D2, V17.D2
-	VZIP1 V16.D2, V15.D2, V15.D2
-	VORR  V17.B16, V17.B16, V16.B16
-	FMOVD 0(R3), F14
-	WORD  $0x4fce11e7 // fmla v7.2d, v15.2d, v14.d[0]
-	FMOVD 0(R8), F14
-	WORD  $0x4fce11e8 // fmla v8.2d, v15.2d, v14.d[0]
-	FMOVD 0(R9), F14
-	WORD  $0x4fce11e9 // fmla v9.2d, v15.2d, v14.d[0]
-	FMOVD 0(R10), F14
-	WORD  $0x4fce11ea // fmla v10.2d, v15.2d, v14.d[0]
-	FMOVD 0(R11), F14
-	WORD  $0x4fce11eb // fmla v11.2d, v15.2d, v14.d[0]
-	FMOVD 0(R12), F14
-	WORD  $0x4fce11ec // fmla v12.2d, v15.2d, v14.d[0]
-	FMOVD 0(R13), F14
-	WORD  $0x4fce11ed // fmla v13.2d, v15.2d, v14.d[0]
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	FMOVD 0(R3), F16
+	WORD  $0x4fd011c0 // fmla v0.2d, v14.2d, v16.d[0]
+	FMOVD 0(R8), F16
+	WORD  $0x4fd011c1 // fmla v1.2d, v14.2d, v16.d[0]
+	FMOVD 0(R9), F16
+	WORD  $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
+	FMOVD 0(R10), F16
+	WORD  $0x4fd011c3 // fmla v3.2d, v14.2d, v16.d[0]
+	FMOVD 0(R11), F16
+	WORD  $0x4fd011c4 // fmla v4.2d, v14.2d, v16.d[0]
+	FMOVD 0(R12), F16
+	WORD  $0x4fd011c5 // fmla v5.2d, v14.2d, v16.d[0]
+	FMOVD 0(R13), F16
+	WORD  $0x4fd011c6 // fmla v6.2d, v14.2d, v16.d[0]
 	CMP   $1, R0
-	BEQ   over22
-	FMOVD 8(R3), F14
-	WORD  $0x4fce1207 // fmla v7.2d, v16.2d, v14.d[0]
-	FMOVD 8(R8), F14
-	WORD  $0x4fce1208 // fmla v8.2d, v16.2d, v14.d[0]
-	FMOVD 8(R9), F14
-	WORD  $0x4fce1209 // fmla v9.2d, v16.2d, v14.d[0]
-	FMOVD 8(R10), F14
-	WORD  $0x4fce120a // fmla v10.2d, v16.2d, v14.d[0]
-	FMOVD 8(R11), F14
-	WORD  $0x4fce120b // fmla v11.2d, v16.2d, v14.d[0]
-	FMOVD 8(R12), F14
-	WORD  $0x4fce120c // fmla v12.2d, v16.2d, v14.d[0]
-	FMOVD 8(R13), F14
-	WORD  $0x4fce120d // fmla v13.2d, v16.2d, v14.d[0]
+	BEQ   over31
+	FMOVD 8(R3), F16
+	WORD  $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
+	FMOVD 8(R8), F16
+	WORD  $0x4fd011e1 // fmla v1.2d, v15.2d, v16.d[0]
+	FMOVD 8(R9), F16
+	WORD  $0x4fd011e2 // fmla v2.2d, v15.2d, v16.d[0]
+	FMOVD 8(R10), F16
+	WORD  $0x4fd011e3 // fmla v3.2d, v15.2d, v16.d[0]
+	FMOVD 8(R11), F16
+	WORD  $0x4fd011e4 // fmla v4.2d, v15.2d, v16.d[0]
+	FMOVD 8(R12), F16
+	WORD  $0x4fd011e5 // fmla v5.2d, v15.2d, v16.d[0]
+	FMOVD 8(R13), F16
+	WORD  $0x4fd011e6 // fmla v6.2d, v15.2d, v16.d[0]
 
-over22:
-end19:
+over31:
+	FMOVD 0(R5), F14
+	FMOVD 0(R4), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	FMOVD 0(R3), F16
+	WORD  $0x4fd011c7 // fmla v7.2d, v14.2d, v16.d[0]
+	FMOVD 0(R8), F16
+	WORD  $0x4fd011c8 // fmla v8.2d, v14.2d, v16.d[0]
+	FMOVD 0(R9), F16
+	WORD  $0x4fd011c9 // fmla v9.2d, v14.2d, v16.d[0]
+	FMOVD 0(R10), F16
+	WORD  $0x4fd011ca // fmla v10.2d, v14.2d, v16.d[0]
+	FMOVD 0(R11), F16
+	WORD  $0x4fd011cb // fmla v11.2d, v14.2d, v16.d[0]
+	FMOVD 0(R12), F16
+	WORD  $0x4fd011cc // fmla v12.2d, v14.2d, v16.d[0]
+	FMOVD 0(R13), F16
+	WORD  $0x4fd011cd // fmla v13.2d, v14.2d, v16.d[0]
+	CMP   $1, R0
+	BEQ   over32
+	FMOVD 8(R3), F16
+	WORD  $0x4fd011e7 // fmla v7.2d, v15.2d, v16.d[0]
+	FMOVD 8(R8), F16
+	WORD  $0x4fd011e8 // fmla v8.2d, v15.2d, v16.d[0]
+	FMOVD 8(R9), F16
+	WORD  $0x4fd011e9 // fmla v9.2d, v15.2d, v16.d[0]
+	FMOVD 8(R10), F16
+	WORD  $0x4fd011ea // fmla v10.2d, v15.2d, v16.d[0]
+	FMOVD 8(R11), F16
+	WORD  $0x4fd011eb // fmla v11.2d, v15.2d, v16.d[0]
+	FMOVD 8(R12), F16
+	WORD  $0x4fd011ec // fmla v12.2d, v15.2d, v16.d[0]
+	FMOVD 8(R13), F16
+	WORD  $0x4fd011ed // fmla v13.2d, v15.2d, v16.d[0]
+
+over32:
+end27:
 	VMOVI $0, V14.B16
 	WORD  $0x4e6ed400 // fadd v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ed421 // fadd v1.2d, v1.2d, v14.2d
@@ -5952,54 +7032,105 @@ end19:
 	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 0(R5)
-	FMOVQ F4, 0(R6)
-	FMOVQ F5, 0(R7)
-	FMOVQ F6, 0(R8)
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	FMOVQ F7, 16(R1)
-	FMOVQ F8, 16(R3)
-	FMOVQ F9, 16(R4)
-	FMOVQ F10, 16(R5)
-	FMOVQ F11, 16(R6)
-	FMOVQ F12, 16(R7)
-	FMOVQ F13, 16(R8)
+	MOVD  $8, R3
+	MOVD  cols+56(FP), R4
+	SUB   $1, R4
+	MOVD  $3, R5
+	CMP   $3, R4
+	BGE   inside33
+	MOVD  R4, R5
+
+inside33:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R6
+	CMP  $2, R4
+	BGE  inside34
+	MOVD R4, R6
+
+inside34:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $1, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R4, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R7, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	ADD   R2, R19, R20
+	ADD   R2, R20, R21
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R4)
+	VST1  V1.D[1], (R13)
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R14)
+	FMOVD F3, 0(R9)
+	VST1  V3.D[1], (R15)
+	FMOVD F4, 0(R10)
+	VST1  V4.D[1], (R19)
+	FMOVD F5, 0(R11)
+	VST1  V5.D[1], (R20)
+	FMOVD F6, 0(R12)
+	VST1  V6.D[1], (R21)
+	ADD   R2, R6, R4
+	ADD   R2, R4, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R5, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	ADD   R2, R19, R20
+	ADD   R2, R20, R21
+	FMOVD F7, 0(R6)
+	VST1  V7.D[1], (R5)
+	FMOVD F8, 0(R4)
+	VST1  V8.D[1], (R13)
+	FMOVD F9, 0(R8)
+	VST1  V9.D[1], (R14)
+	FMOVD F10, 0(R9)
+	VST1  V10.D[1], (R15)
+	FMOVD F11, 0(R10)
+	VST1  V11.D[1], (R19)
+	FMOVD F12, 0(R11)
+	VST1  V12.D[1], (R20)
+	FMOVD F13, 0(R12)
+	VST1  V13.D[1], (R21)
 
 	// the next 4 inputs
-	ADD  $32, R1
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $4, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
-	CMP  $4, R1
-	BGE  block16
+	CMP  $3, R1
+	BGE  block24
 
-done20:
+done28:
 	MOVD cols+56(FP), R1
-	CMP  $2, R1
-	BLT  done27
+	CMP  $0, R1
+	BLE  done39
 
-block23:
+block35:
 	// 7×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -6010,50 +7141,67 @@ block23:
 	VMOVI $0, V6.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R4, R3, R6
-	ADD   R4, R6, R7
-	ADD   R4, R7, R8
-	ADD   R4, R8, R9
-	ADD   R4, R9, R10
-	ADD   R4, R10, R11
-	CMP   $2, R0
-	BLT   tail25
+	MOVD  cols+56(FP), R3
+	SUB   $1, R3
+	MOVD  $1, R4
+	CMP   $1, R3
+	BGE   inside40
+	MOVD  R3, R4
 
-square24:
+inside40:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside41
+	MOVD R3, R5
+
+inside41:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD dz+16(FP), R1
+	MOVD lddz+24(FP), R3
+	MOVD n+64(FP), R0
+	ADD  R3, R1, R6
+	ADD  R3, R6, R7
+	ADD  R3, R7, R8
+	ADD  R3, R8, R9
+	ADD  R3, R9, R10
+	ADD  R3, R10, R11
+	CMP  $2, R0
+	BLT  tail37
+
+square36:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R1), F8
-	FMOVQ 0(R5), F9
-	VZIP2 V9.D2, V8.D2, V10.D2
-	VZIP1 V9.D2, V8.D2, V8.D2
-	VORR  V10.B16, V10.B16, V9.B16
-	FMOVQ 0(R3), F7
-	WORD  $0x4fc71100 // fmla v0.2d, v8.2d, v7.d[0]
-	WORD  $0x4fc71920 // fmla v0.2d, v9.2d, v7.d[1]
-	FMOVQ 0(R6), F7
-	WORD  $0x4fc71101 // fmla v1.2d, v8.2d, v7.d[0]
-	WORD  $0x4fc71921 // fmla v1.2d, v9.2d, v7.d[1]
-	FMOVQ 0(R7), F7
-	WORD  $0x4fc71102 // fmla v2.2d, v8.2d, v7.d[0]
-	WORD  $0x4fc71922 // fmla v2.2d, v9.2d, v7.d[1]
-	FMOVQ 0(R8), F7
-	WORD  $0x4fc71103 // fmla v3.2d, v8.2d, v7.d[0]
-	WORD  $0x4fc71923 // fmla v3.2d, v9.2d, v7.d[1]
-	FMOVQ 0(R9), F7
-	WORD  $0x4fc71104 // fmla v4.2d, v8.2d, v7.d[0]
-	WORD  $0x4fc71924 // fmla v4.2d, v9.2d, v7.d[1]
-	FMOVQ 0(R10), F7
-	WORD  $0x4fc71105 // fmla v5.2d, v8.2d, v7.d[0]
-	WORD  $0x4fc71925 // fmla v5.2d, v9.2d, v7.d[1]
-	FMOVQ 0(R11), F7
-	WORD  $0x4fc71106 // fmla v6.2d, v8.2d, v7.d[0]
-	WORD  $0x4fc71926 // fmla v6.2d, v9.2d, v7.d[1]
-	ADD   $16, R1
+	FMOVQ 0(R5), F7
+	FMOVQ 0(R4), F8
+	VZIP2 V8.D2, V7.D2, V9.D2
+	VZIP1 V8.D2, V7.D2, V7.D2
+	VORR  V9.B16, V9.B16, V8.B16
+	FMOVQ 0(R1), F9
+	WORD  $0x4fc910e0 // fmla v0.2d, v7.2d, v9.d[0]
+	WORD  $0x4fc91900 // fmla v0.2d, v8.2d, v9.d[1]
+	FMOVQ 0(R6), F9
+	WORD  $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
+	WORD  $0x4fc91901 // fmla v1.2d, v8.2d, v9.d[1]
+	FMOVQ 0(R7), F9
+	WORD  $0x4fc910e2 // fmla v2.2d, v7.2d, v9.d[0]
+	WORD  $0x4fc91902 // fmla v2.2d, v8.2d, v9.d[1]
+	FMOVQ 0(R8), F9
+	WORD  $0x4fc910e3 // fmla v3.2d, v7.2d, v9.d[0]
+	WORD  $0x4fc91903 // fmla v3.2d, v8.2d, v9.d[1]
+	FMOVQ 0(R9), F9
+	WORD  $0x4fc910e4 // fmla v4.2d, v7.2d, v9.d[0]
+	WORD  $0x4fc91904 // fmla v4.2d, v8.2d, v9.d[1]
+	FMOVQ 0(R10), F9
+	WORD  $0x4fc910e5 // fmla v5.2d, v7.2d, v9.d[0]
+	WORD  $0x4fc91905 // fmla v5.2d, v8.2d, v9.d[1]
+	FMOVQ 0(R11), F9
+	WORD  $0x4fc910e6 // fmla v6.2d, v7.2d, v9.d[0]
+	WORD  $0x4fc91906 // fmla v6.2d, v8.2d, v9.d[1]
 	ADD   $16, R5
-	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R1
 	ADD   $16, R6
 	ADD   $16, R7
 	ADD   $16, R8
@@ -6062,51 +7210,51 @@ square24:
 	ADD   $16, R11
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square24
+	BGE   square36
 
-tail25:
+tail37:
 	CMP $0, R0
-	BLE end26
+	BLE end38
 
 	// the same for fewer j
-	FMOVD 0(R1), F8
-	FMOVD 0(R5), F9
-	VZIP2 V9.D2, V8.D2, V10.D2
-	VZIP1 V9.D2, V8.D2, V8.D2
-	VORR  V10.B16, V10.B16, V9.B16
-	FMOVD 0(R3), F7
-	WORD  $0x4fc71100 // fmla v0.2d, v8.2d, v7.d[0]
-	FMOVD 0(R6), F7
-	WORD  $0x4fc71101 // fmla v1.2d, v8.2d, v7.d[0]
-	FMOVD 0(R7), F7
-	WORD  $0x4fc71102 // fmla v2.2d, v8.2d, v7.d[0]
-	FMOVD 0(R8), F7
-	WORD  $0x4fc71103 // fmla v3.2d, v8.2d, v7.d[0]
-	FMOVD 0(R9), F7
-	WORD  $0x4fc71104 // fmla v4.2d, v8.2d, v7.d[0]
-	FMOVD 0(R10), F7
-	WORD  $0x4fc71105 // fmla v5.2d, v8.2d, v7.d[0]
-	FMOVD 0(R11), F7
-	WORD  $0x4fc71106 // fmla v6.2d, v8.2d, v7.d[0]
+	FMOVD 0(R5), F7
+	FMOVD 0(R4), F8
+	VZIP2 V8.D2, V7.D2, V9.D2
+	VZIP1 V8.D2, V7.D2, V7.D2
+	VORR  V9.B16, V9.B16, V8.B16
+	FMOVD 0(R1), F9
+	WORD  $0x4fc910e0 // fmla v0.2d, v7.2d, v9.d[0]
+	FMOVD 0(R6), F9
+	WORD  $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
+	FMOVD 0(R7), F9
+	WORD  $0x4fc910e2 // fmla v2.2d, v7.2d, v9.d[0]
+	FMOVD 0(R8), F9
+	WORD  $0x4fc910e3 // fmla v3.2d, v7.2d, v9.d[0]
+	FMOVD 0(R9), F9
+	WORD  $0x4fc910e4 // fmla v4.2d, v7.2d, v9.d[0]
+	FMOVD 0(R10), F9
+	WORD  $0x4fc910e5 // fmla v5.2d, v7.2d, v9.d[0]
+	FMOVD 0(R11), F9
+	WORD  $0x4fc910e6 // fmla v6.2d, v7.2d, v9.d[0]
 	CMP   $1, R0
-	BEQ   over28
-	FMOVD 8(R3), F7
-	WORD  $0x4fc71120 // fmla v0.2d, v9.2d, v7.d[0]
-	FMOVD 8(R6), F7
-	WORD  $0x4fc71121 // fmla v1.2d, v9.2d, v7.d[0]
-	FMOVD 8(R7), F7
-	WORD  $0x4fc71122 // fmla v2.2d, v9.2d, v7.d[0]
-	FMOVD 8(R8), F7
-	WORD  $0x4fc71123 // fmla v3.2d, v9.2d, v7.d[0]
-	FMOVD 8(R9), F7
-	WORD  $0x4fc71124 // fmla v4.2d, v9.2d, v7.d[0]
-	FMOVD 8(R10), F7
-	WORD  $0x4fc71125 // fmla v5.2d, v9.2d, v7.d[0]
-	FMOVD 8(R11), F7
-	WORD  $0x4fc71126 // fmla v6.2d, v9.2d, v7.d[0]
+	BEQ   over42
+	FMOVD 8(R1), F9
+	WORD  $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	FMOVD 8(R6), F9
+	WORD  $0x4fc91101 // fmla v1.2d, v8.2d, v9.d[0]
+	FMOVD 8(R7), F9
+	WORD  $0x4fc91102 // fmla v2.2d, v8.2d, v9.d[0]
+	FMOVD 8(R8), F9
+	WORD  $0x4fc91103 // fmla v3.2d, v8.2d, v9.d[0]
+	FMOVD 8(R9), F9
+	WORD  $0x4fc91104 // fmla v4.2d, v8.2d, v9.d[0]
+	FMOVD 8(R10), F9
+	WORD  $0x4fc91105 // fmla v5.2d, v8.2d, v9.d[0]
+	FMOVD 8(R11), F9
+	WORD  $0x4fc91106 // fmla v6.2d, v8.2d, v9.d[0]
 
-over28:
-end26:
+over42:
+end38:
 	VMOVI $0, V7.B16
 	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
@@ -6117,47 +7265,82 @@ end26:
 	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
+	MOVD  $8, R3
+	MOVD  cols+56(FP), R4
+	SUB   $1, R4
+	MOVD  $1, R5
+	CMP   $1, R4
+	BGE   inside43
+	MOVD  R4, R5
+
+inside43:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside44
+	MOVD R4, R6
+
+inside44:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R1, R4
+	ADD   R2, R4, R7
 	ADD   R2, R7, R8
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 0(R5)
-	FMOVQ F4, 0(R6)
-	FMOVQ F5, 0(R7)
-	FMOVQ F6, 0(R8)
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R5, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	FMOVD F1, 0(R1)
+	VST1  V1.D[1], (R11)
+	FMOVD F2, 0(R4)
+	VST1  V2.D[1], (R12)
+	FMOVD F3, 0(R7)
+	VST1  V3.D[1], (R13)
+	FMOVD F4, 0(R8)
+	VST1  V4.D[1], (R14)
+	FMOVD F5, 0(R9)
+	VST1  V5.D[1], (R15)
+	FMOVD F6, 0(R10)
+	VST1  V6.D[1], (R19)
 
 	// the next 2 inputs
-	ADD  $16, R1
+	MOVD dx+0(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $2, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
-	CMP  $2, R1
-	BGE  block23
+	CMP  $1, R1
+	BGE  block35
 
-done27:
+done39:
 	RET
 
-fewer15:
+fewer23:
 	CMP  $6, R0
-	BNE  fewer29
+	BNE  fewer45
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLT  done34
+	CMP  $2, R1
+	BLE  done50
 
-block30:
+block46:
 	// 6×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -6173,66 +7356,84 @@ block30:
 	VMOVI $0, V11.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R4, R3, R8
-	ADD   R4, R8, R9
-	ADD   R4, R9, R10
-	ADD   R4, R10, R11
-	ADD   R4, R11, R12
-	CMP   $2, R0
-	BLT   tail32
+	MOVD  cols+56(FP), R3
+	SUB   $1, R3
+	MOVD  $3, R4
+	CMP   $3, R3
+	BGE   inside51
+	MOVD  R3, R4
 
-square31:
+inside51:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $2, R5
+	CMP  $2, R3
+	BGE  inside52
+	MOVD R3, R5
+
+inside52:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $1, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	MOVD dz+16(FP), R3
+	MOVD lddz+24(FP), R7
+	MOVD n+64(FP), R0
+	ADD  R7, R3, R8
+	ADD  R7, R8, R9
+	ADD  R7, R9, R10
+	ADD  R7, R10, R11
+	ADD  R7, R11, R12
+	CMP  $2, R0
+	BLT  tail48
+
+square47:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R1), F13
+	FMOVQ 0(R1), F12
+	FMOVQ 0(R6), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
 	FMOVQ 0(R5), F14
-	VZIP2 V14.D2, V13.D2, V15.D2
-	VZIP1 V14.D2, V13.D2, V13.D2
-	VORR  V15.B16, V15.B16, V14.B16
-	FMOVQ 0(R6), F15
-	FMOVQ 0(R7), F16
-	VZIP2 V16.D2, V15.D2, V17.D2
-	VZIP1 V16.D2, V15.D2, V15.D2
-	VORR  V17.B16, V17.B16, V16.B16
-	FMOVQ 0(R3), F12
-	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
-	WORD  $0x4fcc11e6 // fmla v6.2d, v15.2d, v12.d[0]
-	WORD  $0x4fcc19c0 // fmla v0.2d, v14.2d, v12.d[1]
-	WORD  $0x4fcc1a06 // fmla v6.2d, v16.2d, v12.d[1]
-	FMOVQ 0(R8), F12
-	WORD  $0x4fcc11a1 // fmla v1.2d, v13.2d, v12.d[0]
-	WORD  $0x4fcc11e7 // fmla v7.2d, v15.2d, v12.d[0]
-	WORD  $0x4fcc19c1 // fmla v1.2d, v14.2d, v12.d[1]
-	WORD  $0x4fcc1a07 // fmla v7.2d, v16.2d, v12.d[1]
-	FMOVQ 0(R9), F12
-	WORD  $0x4fcc11a2 // fmla v2.2d, v13.2d, v12.d[0]
-	WORD  $0x4fcc11e8 // fmla v8.2d, v15.2d, v12.d[0]
-	WORD  $0x4fcc19c2 // fmla v2.2d, v14.2d, v12.d[1]
-	WORD  $0x4fcc1a08 // fmla v8.2d, v16.2d, v12.d[1]
-	FMOVQ 0(R10), F12
-	WORD  $0x4fcc11a3 // fmla v3.2d, v13.2d, v12.d[0]
-	WORD  $0x4fcc11e9 // fmla v9.2d, v15.2d, v12.d[0]
-	WORD  $0x4fcc19c3 // fmla v3.2d, v14.2d, v12.d[1]
-	WORD  $0x4fcc1a09 // fmla v9.2d, v16.2d, v12.d[1]
-	FMOVQ 0(R11), F12
-	WORD  $0x4fcc11a4 // fmla v4.2d, v13.2d, v12.d[0]
-	WORD  $0x4fcc11ea // fmla v10.2d, v15.2d, v12.d[0]
-	WORD  $0x4fcc19c4 // fmla v4.2d, v14.2d, v12.d[1]
-	WORD  $0x4fcc1a0a // fmla v10.2d, v16.2d, v12.d[1]
-	FMOVQ 0(R12), F12
-	WORD  $0x4fcc11a5 // fmla v5.2d, v13.2d, v12.d[0]
-	WORD  $0x4fcc11eb // fmla v11.2d, v15.2d, v12.d[0]
-	WORD  $0x4fcc19c5 // fmla v5.2d, v14.2d, v12.d[1]
-	WORD  $0x4fcc1a0b // fmla v11.2d, v16.2d, v12.d[1]
+	FMOVQ 0(R4), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	FMOVQ 0(R3), F16
+	WORD  $0x4fd01180 // fmla v0.2d, v12.2d, v16.d[0]
+	WORD  $0x4fd011c6 // fmla v6.2d, v14.2d, v16.d[0]
+	WORD  $0x4fd019a0 // fmla v0.2d, v13.2d, v16.d[1]
+	WORD  $0x4fd019e6 // fmla v6.2d, v15.2d, v16.d[1]
+	FMOVQ 0(R8), F16
+	WORD  $0x4fd01181 // fmla v1.2d, v12.2d, v16.d[0]
+	WORD  $0x4fd011c7 // fmla v7.2d, v14.2d, v16.d[0]
+	WORD  $0x4fd019a1 // fmla v1.2d, v13.2d, v16.d[1]
+	WORD  $0x4fd019e7 // fmla v7.2d, v15.2d, v16.d[1]
+	FMOVQ 0(R9), F16
+	WORD  $0x4fd01182 // fmla v2.2d, v12.2d, v16.d[0]
+	WORD  $0x4fd011c8 // fmla v8.2d, v14.2d, v16.d[0]
+	WORD  $0x4fd019a2 // fmla v2.2d, v13.2d, v16.d[1]
+	WORD  $0x4fd019e8 // fmla v8.2d, v15.2d, v16.d[1]
+	FMOVQ 0(R10), F16
+	WORD  $0x4fd01183 // fmla v3.2d, v12.2d, v16.d[0]
+	WORD  $0x4fd011c9 // fmla v9.2d, v14.2d, v16.d[0]
+	WORD  $0x4fd019a3 // fmla v3.2d, v13.2d, v16.d[1]
+	WORD  $0x4fd019e9 // fmla v9.2d, v15.2d, v16.d[1]
+	FMOVQ 0(R11), F16
+	WORD  $0x4fd01184 // fmla v4.2d, v12.2d, v16.d[0]
+	WORD  $0x4fd011ca // fmla v10.2d, v14.2d, v16.d[0]
+	WORD  $0x4fd019a4 // fmla v4.2d, v13.2d, v16.d[1]
+	WORD  $0x4fd019ea // fmla v10.2d, v15.2d, v16.d[1]
+	FMOVQ 0(R12), F16
+	WORD  $0x4fd01185 // fmla v5.2d, v12.2d, v16.d[0]
+	WORD  $0x4fd011cb // fmla v11.2d, v14.2d, v16.d[0]
+	WORD  $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
+	WORD  $0x4fd019eb // fmla v11.2d, v15.2d, v16.d[1]
 	ADD   $16, R1
-	ADD   $16, R5
 	ADD   $16, R6
-	ADD   $16, R7
+	ADD   $16, R5
+	ADD   $16, R4
 	ADD   $16, R3
 	ADD   $16, R8
 	ADD   $16, R9
@@ -6241,80 +7442,80 @@ square31:
 	ADD   $16, R12
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square31
+	BGE   square47
 
-tail32:
+tail48:
 	CMP $0, R0
-	BLE end33
+	BLE end49
 
 	// the same for fewer j
-	FMOVD 0(R1), F13
-	FMOVD 0(R5), F14
-	VZIP2 V14.D2, V13.D2, V15.D2
-	VZIP1 V14.D2, V13.D2, V13.D2
-	VORR  V15.B16, V15.B16, V14.B16
-	FMOVD 0(R3), F12
-	WORD  $0x4fcc11a0 // fmla v0.2d, v13.2d, v12.d[0]
-	FMOVD 0(R8), F12
-	WORD  $0x4fcc11a1 // fmla v1.2d, v13.2d, v12.d[0]
-	FMOVD 0(R9), F12
-	WORD  $0x4fcc11a2 // fmla v2.2d, v13.2d, v12.d[0]
-	FMOVD 0(R10), F12
-	WORD  $0x4fcc11a3 // fmla v3.2d, v13.2d, v12.d[0]
-	FMOVD 0(R11), F12
-	WORD  $0x4fcc11a4 // fmla v4.2d, v13.2d, v12.d[0]
-	FMOVD 0(R12), F12
-	WORD  $0x4fcc11a5 // fmla v5.2d, v13.2d, v12.d[0]
-	CMP   $1, R0
-	BEQ   over35
-	FMOVD 8(R3), F12
-	WORD  $0x4fcc11c0 // fmla v0.2d, v14.2d, v12.d[0]
-	FMOVD 8(R8), F12
-	WORD  $0x4fcc11c1 // fmla v1.2d, v14.2d, v12.d[0]
-	FMOVD 8(R9), F12
-	WORD  $0x4fcc11c2 // fmla v2.2d, v14.2d, v12.d[0]
-	FMOVD 8(R10), F12
-	WORD  $0x4fcc11c3 // fmla v3.2d, v14.2d, v12.d[0]
-	FMOVD 8(R11), F12
-	WORD  $0x4fcc11c4 // fmla v4.2d, v14.2d, v12.d[0]
-	FMOVD 8(R12), F12
-	WORD  $0x4fcc11c5 // fmla v5.2d, v14.2d, v12.d[0]
-
-over35:
+	FMOVD 0(R1), F12
 	FMOVD 0(R6), F13
-	FMOVD 0(R7), F14
-	VZIP2 V14.D2, V13.D2, V15.D2
-	VZIP1 V14.D2, V13.D2, V13.D2
-	VORR  V15.B16, V15.B16, V14.B16
-	FMOVD 0(R3), F12
-	WORD  $0x4fcc11a6 // fmla v6.2d, v13.2d, v12.d[0]
-	FMOVD 0(R8), F12
-	WORD  $0x4fcc11a7 // fmla v7.2d, v13.2d, v12.d[0]
-	FMOVD 0(R9), F12
-	WORD  $0x4fcc11a8 // fmla v8.2d, v13.2d, v12.d[0]
-	FMOVD 0(R10), F12
-	WORD  $0x4fcc11a9 // fmla v9.2d, v13.2d, v12.d[0]
-	FMOVD 0(R11), F12
-	WORD  $0x4fcc11aa // fmla v10.2d, v13.2d, v12.d[0]
-	FMOVD 0(R12), F12
-	WORD  $0x4fcc11ab // fmla v11.2d, v13.2d, v12.d[0]
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVD 0(R3), F14
+	WORD  $0x4fce1180 // fmla v0.2d, v12.2d, v14.d[0]
+	FMOVD 0(R8), F14
+	WORD  $0x4fce1181 // fmla v1.2d, v12.2d, v14.d[0]
+	FMOVD 0(R9), F14
+	WORD  $0x4fce1182 // fmla v2.2d, v12.2d, v14.d[0]
+	FMOVD 0(R10), F14
+	WORD  $0x4fce1183 // fmla v3.2d, v12.2d, v14.d[0]
+	FMOVD 0(R11), F14
+	WORD  $0x4fce1184 // fmla v4.2d, v12.2d, v14.d[0]
+	FMOVD 0(R12), F14
+	WORD  $0x4fce1185 // fmla v5.2d, v12.2d, v14.d[0]
 	CMP   $1, R0
-	BEQ   over36
-	FMOVD 8(R3), F12
-	WORD  $0x4fcc11c6 // fmla v6.2d, v14.2d, v12.d[0]
-	FMOVD 8(R8), F12
-	WORD  $0x4fcc11c7 // fmla v7.2d, v14.2d, v12.d[0]
-	FMOVD 8(R9), F12
-	WORD  $0x4fcc11c8 // fmla v8.2d, v14.2d, v12.d[0]
-	FMOVD 8(R10), F12
-	WORD  $0x4fcc11c9 // fmla v9.2d, v14.2d, v12.d[0]
-	FMOVD 8(R11), F12
-	WORD  $0x4fcc11ca // fmla v10.2d, v14.2d, v12.d[0]
-	FMOVD 8(R12), F12
-	WORD  $0x4fcc11cb // fmla v11.2d, v14.2d, v12.d[0]
+	BEQ   over53
+	FMOVD 8(R3), F14
+	WORD  $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
+	FMOVD 8(R8), F14
+	WORD  $0x4fce11a1 // fmla v1.2d, v13.2d, v14.d[0]
+	FMOVD 8(R9), F14
+	WORD  $0x4fce11a2 // fmla v2.2d, v13.2d, v14.d[0]
+	FMOVD 8(R10), F14
+	WORD  $0x4fce11a3 // fmla v3.2d, v13.2d, v14.d[0]
+	FMOVD 8(R11), F14
+	WORD  $0x4fce11a4 // fmla v4.2d, v13.2d, v14.d[0]
+	FMOVD 8(R12), F14
+	WORD  $0x4fce11a5 // fmla v5.2d, v13.2d, v14.d[0]
 
-over36:
-end33:
+over53:
+	FMOVD 0(R5), F12
+	FMOVD 0(R4), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVD 0(R3), F14
+	WORD  $0x4fce1186 // fmla v6.2d, v12.2d, v14.d[0]
+	FMOVD 0(R8), F14
+	WORD  $0x4fce1187 // fmla v7.2d, v12.2d, v14.d[0]
+	FMOVD 0(R9), F14
+	WORD  $0x4fce1188 // fmla v8.2d, v12.2d, v14.d[0]
+	FMOVD 0(R10), F14
+	WORD  $0x4fce1189 // fmla v9.2d, v12.2d, v14.d[0]
+	FMOVD 0(R11), F14
+	WORD  $0x4fce118a // fmla v10.2d, v12.2d, v14.d[0]
+	FMOVD 0(R12), F14
+	WORD  $0x4fce118b // fmla v11.2d, v12.2d, v14.d[0]
+	CMP   $1, R0
+	BEQ   over54
+	FMOVD 8(R3), F14
+	WORD  $0x4fce11a6 // fmla v6.2d, v13.2d, v14.d[0]
+	FMOVD 8(R8), F14
+	WORD  $0x4fce11a7 // fmla v7.2d, v13.2d, v14.d[0]
+	FMOVD 8(R9), F14
+	WORD  $0x4fce11a8 // fmla v8.2d, v13.2d, v14.d[0]
+	FMOVD 8(R10), F14
+	WORD  $0x4fce11a9 // fmla v9.2d, v13.2d, v14.d[0]
+	FMOVD 8(R11), F14
+	WORD  $0x4fce11aa // fmla v10.2d, v13.2d, v14.d[0]
+	FMOVD 8(R12), F14
+	WORD  $0x4fce11ab // fmla v11.2d, v13.2d, v14.d[0]
+
+over54:
+end49:
 	VMOVI $0, V12.B16
 	WORD  $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
@@ -6330,50 +7531,97 @@ end33:
 	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 0(R5)
-	FMOVQ F4, 0(R6)
-	FMOVQ F5, 0(R7)
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	FMOVQ F6, 16(R1)
-	FMOVQ F7, 16(R3)
-	FMOVQ F8, 16(R4)
-	FMOVQ F9, 16(R5)
-	FMOVQ F10, 16(R6)
-	FMOVQ F11, 16(R7)
+	MOVD  $8, R3
+	MOVD  cols+56(FP), R4
+	SUB   $1, R4
+	MOVD  $3, R5
+	CMP   $3, R4
+	BGE   inside55
+	MOVD  R4, R5
+
+inside55:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R6
+	CMP  $2, R4
+	BGE  inside56
+	MOVD R4, R6
+
+inside56:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $1, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R4, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R7, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R4)
+	VST1  V1.D[1], (R12)
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R13)
+	FMOVD F3, 0(R9)
+	VST1  V3.D[1], (R14)
+	FMOVD F4, 0(R10)
+	VST1  V4.D[1], (R15)
+	FMOVD F5, 0(R11)
+	VST1  V5.D[1], (R19)
+	ADD   R2, R6, R4
+	ADD   R2, R4, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R5, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	ADD   R2, R14, R15
+	ADD   R2, R15, R19
+	FMOVD F6, 0(R6)
+	VST1  V6.D[1], (R5)
+	FMOVD F7, 0(R4)
+	VST1  V7.D[1], (R12)
+	FMOVD F8, 0(R8)
+	VST1  V8.D[1], (R13)
+	FMOVD F9, 0(R9)
+	VST1  V9.D[1], (R14)
+	FMOVD F10, 0(R10)
+	VST1  V10.D[1], (R15)
+	FMOVD F11, 0(R11)
+	VST1  V11.D[1], (R19)
 
 	// the next 4 inputs
-	ADD  $32, R1
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $4, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
-	CMP  $4, R1
-	BGE  block30
+	CMP  $3, R1
+	BGE  block46
 
-done34:
+done50:
 	MOVD cols+56(FP), R1
-	CMP  $2, R1
-	BLT  done41
+	CMP  $0, R1
+	BLE  done61
 
-block37:
+block57:
 	// 6×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -6383,46 +7631,63 @@ block37:
 	VMOVI $0, V5.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R4, R3, R6
-	ADD   R4, R6, R7
-	ADD   R4, R7, R8
-	ADD   R4, R8, R9
-	ADD   R4, R9, R10
-	CMP   $2, R0
-	BLT   tail39
+	MOVD  cols+56(FP), R3
+	SUB   $1, R3
+	MOVD  $1, R4
+	CMP   $1, R3
+	BGE   inside62
+	MOVD  R3, R4
 
-square38:
+inside62:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside63
+	MOVD R3, R5
+
+inside63:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD dz+16(FP), R1
+	MOVD lddz+24(FP), R3
+	MOVD n+64(FP), R0
+	ADD  R3, R1, R6
+	ADD  R3, R6, R7
+	ADD  R3, R7, R8
+	ADD  R3, R8, R9
+	ADD  R3, R9, R10
+	CMP  $2, R0
+	BLT  tail59
+
+square58:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R1), F7
-	FMOVQ 0(R5), F8
-	VZIP2 V8.D2, V7.D2, V9.D2
-	VZIP1 V8.D2, V7.D2, V7.D2
-	VORR  V9.B16, V9.B16, V8.B16
-	FMOVQ 0(R3), F6
-	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
-	WORD  $0x4fc61900 // fmla v0.2d, v8.2d, v6.d[1]
-	FMOVQ 0(R6), F6
-	WORD  $0x4fc610e1 // fmla v1.2d, v7.2d, v6.d[0]
-	WORD  $0x4fc61901 // fmla v1.2d, v8.2d, v6.d[1]
-	FMOVQ 0(R7), F6
-	WORD  $0x4fc610e2 // fmla v2.2d, v7.2d, v6.d[0]
-	WORD  $0x4fc61902 // fmla v2.2d, v8.2d, v6.d[1]
-	FMOVQ 0(R8), F6
-	WORD  $0x4fc610e3 // fmla v3.2d, v7.2d, v6.d[0]
-	WORD  $0x4fc61903 // fmla v3.2d, v8.2d, v6.d[1]
-	FMOVQ 0(R9), F6
-	WORD  $0x4fc610e4 // fmla v4.2d, v7.2d, v6.d[0]
-	WORD  $0x4fc61904 // fmla v4.2d, v8.2d, v6.d[1]
-	FMOVQ 0(R10), F6
-	WORD  $0x4fc610e5 // fmla v5.2d, v7.2d, v6.d[0]
-	WORD  $0x4fc61905 // fmla v5.2d, v8.2d, v6.d[1]
-	ADD   $16, R1
+	FMOVQ 0(R5), F6
+	FMOVQ 0(R4), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVQ 0(R1), F8
+	WORD  $0x4fc810c0 // fmla v0.2d, v6.2d, v8.d[0]
+	WORD  $0x4fc818e0 // fmla v0.2d, v7.2d, v8.d[1]
+	FMOVQ 0(R6), F8
+	WORD  $0x4fc810c1 // fmla v1.2d, v6.2d, v8.d[0]
+	WORD  $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
+	FMOVQ 0(R7), F8
+	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	WORD  $0x4fc818e2 // fmla v2.2d, v7.2d, v8.d[1]
+	FMOVQ 0(R8), F8
+	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
+	WORD  $0x4fc818e3 // fmla v3.2d, v7.2d, v8.d[1]
+	FMOVQ 0(R9), F8
+	WORD  $0x4fc810c4 // fmla v4.2d, v6.2d, v8.d[0]
+	WORD  $0x4fc818e4 // fmla v4.2d, v7.2d, v8.d[1]
+	FMOVQ 0(R10), F8
+	WORD  $0x4fc810c5 // fmla v5.2d, v6.2d, v8.d[0]
+	WORD  $0x4fc818e5 // fmla v5.2d, v7.2d, v8.d[1]
 	ADD   $16, R5
-	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R1
 	ADD   $16, R6
 	ADD   $16, R7
 	ADD   $16, R8
@@ -6430,47 +7695,47 @@ square38:
 	ADD   $16, R10
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square38
+	BGE   square58
 
-tail39:
+tail59:
 	CMP $0, R0
-	BLE end40
+	BLE end60
 
 	// the same for fewer j
-	FMOVD 0(R1), F7
-	FMOVD 0(R5), F8
-	VZIP2 V8.D2, V7.D2, V9.D2
-	VZIP1 V8.D2, V7.D2, V7.D2
-	VORR  V9.B16, V9.B16, V8.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
-	FMOVD 0(R6), F6
-	WORD  $0x4fc610e1 // fmla v1.2d, v7.2d, v6.d[0]
-	FMOVD 0(R7), F6
-	WORD  $0x4fc610e2 // fmla v2.2d, v7.2d, v6.d[0]
-	FMOVD 0(R8), F6
-	WORD  $0x4fc610e3 // fmla v3.2d, v7.2d, v6.d[0]
-	FMOVD 0(R9), F6
-	WORD  $0x4fc610e4 // fmla v4.2d, v7.2d, v6.d[0]
-	FMOVD 0(R10), F6
-	WORD  $0x4fc610e5 // fmla v5.2d, v7.2d, v6.d[0]
+	FMOVD 0(R5), F6
+	FMOVD 0(R4), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVD 0(R1), F8
+	WORD  $0x4fc810c0 // fmla v0.2d, v6.2d, v8.d[0]
+	FMOVD 0(R6), F8
+	WORD  $0x4fc810c1 // fmla v1.2d, v6.2d, v8.d[0]
+	FMOVD 0(R7), F8
+	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	FMOVD 0(R8), F8
+	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
+	FMOVD 0(R9), F8
+	WORD  $0x4fc810c4 // fmla v4.2d, v6.2d, v8.d[0]
+	FMOVD 0(R10), F8
+	WORD  $0x4fc810c5 // fmla v5.2d, v6.2d, v8.d[0]
 	CMP   $1, R0
-	BEQ   over42
-	FMOVD 8(R3), F6
-	WORD  $0x4fc61100 // fmla v0.2d, v8.2d, v6.d[0]
-	FMOVD 8(R6), F6
-	WORD  $0x4fc61101 // fmla v1.2d, v8.2d, v6.d[0]
-	FMOVD 8(R7), F6
-	WORD  $0x4fc61102 // fmla v2.2d, v8.2d, v6.d[0]
-	FMOVD 8(R8), F6
-	WORD  $0x4fc61103 // fmla v3.2d, v8.2d, v6.d[0]
-	FMOVD 8(R9), F6
-	WORD  $0x4fc61104 // fmla v4.2d, v8.2d, v6.d[0]
-	FMOVD 8(R10), F6
-	WORD  $0x4fc61105 // fmla v5.2d, v8.2d, v6.d[0]
+	BEQ   over64
+	FMOVD 8(R1), F8
+	WORD  $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	FMOVD 8(R6), F8
+	WORD  $0x4fc810e1 // fmla v1.2d, v7.2d, v8.d[0]
+	FMOVD 8(R7), F8
+	WORD  $0x4fc810e2 // fmla v2.2d, v7.2d, v8.d[0]
+	FMOVD 8(R8), F8
+	WORD  $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
+	FMOVD 8(R9), F8
+	WORD  $0x4fc810e4 // fmla v4.2d, v7.2d, v8.d[0]
+	FMOVD 8(R10), F8
+	WORD  $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
 
-over42:
-end40:
+over64:
+end60:
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -6480,45 +7745,78 @@ end40:
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 0(R5)
-	FMOVQ F4, 0(R6)
-	FMOVQ F5, 0(R7)
+	MOVD  $8, R3
+	MOVD  cols+56(FP), R4
+	SUB   $1, R4
+	MOVD  $1, R5
+	CMP   $1, R4
+	BGE   inside65
+	MOVD  R4, R5
+
+inside65:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside66
+	MOVD R4, R6
+
+inside66:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R1, R4
+	ADD   R2, R4, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	ADD   R2, R5, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	FMOVD F1, 0(R1)
+	VST1  V1.D[1], (R10)
+	FMOVD F2, 0(R4)
+	VST1  V2.D[1], (R11)
+	FMOVD F3, 0(R7)
+	VST1  V3.D[1], (R12)
+	FMOVD F4, 0(R8)
+	VST1  V4.D[1], (R13)
+	FMOVD F5, 0(R9)
+	VST1  V5.D[1], (R14)
 
 	// the next 2 inputs
-	ADD  $16, R1
+	MOVD dx+0(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $2, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
-	CMP  $2, R1
-	BGE  block37
+	CMP  $1, R1
+	BGE  block57
 
-done41:
+done61:
 	RET
 
-fewer29:
+fewer45:
 	CMP  $5, R0
-	BNE  fewer43
+	BNE  fewer67
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLT  done48
+	CMP  $2, R1
+	BLE  done72
 
-block44:
+block68:
 	// 5×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -6532,60 +7830,78 @@ block44:
 	VMOVI $0, V9.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R4, R3, R8
-	ADD   R4, R8, R9
-	ADD   R4, R9, R10
-	ADD   R4, R10, R11
-	CMP   $2, R0
-	BLT   tail46
+	MOVD  cols+56(FP), R3
+	SUB   $1, R3
+	MOVD  $3, R4
+	CMP   $3, R3
+	BGE   inside73
+	MOVD  R3, R4
 
-square45:
+inside73:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $2, R5
+	CMP  $2, R3
+	BGE  inside74
+	MOVD R3, R5
+
+inside74:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $1, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	MOVD dz+16(FP), R3
+	MOVD lddz+24(FP), R7
+	MOVD n+64(FP), R0
+	ADD  R7, R3, R8
+	ADD  R7, R8, R9
+	ADD  R7, R9, R10
+	ADD  R7, R10, R11
+	CMP  $2, R0
+	BLT  tail70
+
+square69:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R1), F11
+	FMOVQ 0(R1), F10
+	FMOVQ 0(R6), F11
+	VZIP2 V11.D2, V10.D2, V12.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V12.B16, V12.B16, V11.B16
 	FMOVQ 0(R5), F12
-	VZIP2 V12.D2, V11.D2, V13.D2
-	VZIP1 V12.D2, V11.D2, V11.D2
-	VORR  V13.B16, V13.B16, V12.B16
-	FMOVQ 0(R6), F13
-	FMOVQ 0(R7), F14
-	VZIP2 V14.D2, V13.D2, V15.D2
-	VZIP1 V14.D2, V13.D2, V13.D2
-	VORR  V15.B16, V15.B16, V14.B16
-	FMOVQ 0(R3), F10
-	WORD  $0x4fca1160 // fmla v0.2d, v11.2d, v10.d[0]
-	WORD  $0x4fca11a5 // fmla v5.2d, v13.2d, v10.d[0]
-	WORD  $0x4fca1980 // fmla v0.2d, v12.2d, v10.d[1]
-	WORD  $0x4fca19c5 // fmla v5.2d, v14.2d, v10.d[1]
-	FMOVQ 0(R8), F10
-	WORD  $0x4fca1161 // fmla v1.2d, v11.2d, v10.d[0]
-	WORD  $0x4fca11a6 // fmla v6.2d, v13.2d, v10.d[0]
-	WORD  $0x4fca1981 // fmla v1.2d, v12.2d, v10.d[1]
-	WORD  $0x4fca19c6 // fmla v6.2d, v14.2d, v10.d[1]
-	FMOVQ 0(R9), F10
-	WORD  $0x4fca1162 // fmla v2.2d, v11.2d, v10.d[0]
-	WORD  $0x4fca11a7 // fmla v7.2d, v13.2d, v10.d[0]
-	WORD  $0x4fca1982 // fmla v2.2d, v12.2d, v10.d[1]
-	WORD  $0x4fca19c7 // fmla v7.2d, v14.2d, v10.d[1]
-	FMOVQ 0(R10), F10
-	WORD  $0x4fca1163 // fmla v3.2d, v11.2d, v10.d[0]
-	WORD  $0x4fca11a8 // fmla v8.2d, v13.2d, v10.d[0]
-	WORD  $0x4fca1983 // fmla v3.2d, v12.2d, v10.d[1]
-	WORD  $0x4fca19c8 // fmla v8.2d, v14.2d, v10.d[1]
-	FMOVQ 0(R11), F10
-	WORD  $0x4fca1164 // fmla v4.2d, v11.2d, v10.d[0]
-	WORD  $0x4fca11a9 // fmla v9.2d, v13.2d, v10.d[0]
-	WORD  $0x4fca1984 // fmla v4.2d, v12.2d, v10.d[1]
-	WORD  $0x4fca19c9 // fmla v9.2d, v14.2d, v10.d[1]
+	FMOVQ 0(R4), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVQ 0(R3), F14
+	WORD  $0x4fce1140 // fmla v0.2d, v10.2d, v14.d[0]
+	WORD  $0x4fce1185 // fmla v5.2d, v12.2d, v14.d[0]
+	WORD  $0x4fce1960 // fmla v0.2d, v11.2d, v14.d[1]
+	WORD  $0x4fce19a5 // fmla v5.2d, v13.2d, v14.d[1]
+	FMOVQ 0(R8), F14
+	WORD  $0x4fce1141 // fmla v1.2d, v10.2d, v14.d[0]
+	WORD  $0x4fce1186 // fmla v6.2d, v12.2d, v14.d[0]
+	WORD  $0x4fce1961 // fmla v1.2d, v11.2d, v14.d[1]
+	WORD  $0x4fce19a6 // fmla v6.2d, v13.2d, v14.d[1]
+	FMOVQ 0(R9), F14
+	WORD  $0x4fce1142 // fmla v2.2d, v10.2d, v14.d[0]
+	WORD  $0x4fce1187 // fmla v7.2d, v12.2d, v14.d[0]
+	WORD  $0x4fce1962 // fmla v2.2d, v11.2d, v14.d[1]
+	WORD  $0x4fce19a7 // fmla v7.2d, v13.2d, v14.d[1]
+	FMOVQ 0(R10), F14
+	WORD  $0x4fce1143 // fmla v3.2d, v10.2d, v14.d[0]
+	WORD  $0x4fce1188 // fmla v8.2d, v12.2d, v14.d[0]
+	WORD  $0x4fce1963 // fmla v3.2d, v11.2d, v14.d[1]
+	WORD  $0x4fce19a8 // fmla v8.2d, v13.2d, v14.d[1]
+	FMOVQ 0(R11), F14
+	WORD  $0x4fce1144 // fmla v4.2d, v10.2d, v14.d[0]
+	WORD  $0x4fce1189 // fmla v9.2d, v12.2d, v14.d[0]
+	WORD  $0x4fce1964 // fmla v4.2d, v11.2d, v14.d[1]
+	WORD  $0x4fce19a9 // fmla v9.2d, v13.2d, v14.d[1]
 	ADD   $16, R1
-	ADD   $16, R5
 	ADD   $16, R6
-	ADD   $16, R7
+	ADD   $16, R5
+	ADD   $16, R4
 	ADD   $16, R3
 	ADD   $16, R8
 	ADD   $16, R9
@@ -6593,72 +7909,72 @@ square45:
 	ADD   $16, R11
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square45
+	BGE   square69
 
-tail46:
+tail70:
 	CMP $0, R0
-	BLE end47
+	BLE end71
 
 	// the same for fewer j
-	FMOVD 0(R1), F11
-	FMOVD 0(R5), F12
-	VZIP2 V12.D2, V11.D2, V13.D2
-	VZIP1 V12.D2, V11.D2, V11.D2
-	VORR  V13.B16, V13.B16, V12.B16
-	FMOVD 0(R3), F10
-	WORD  $0x4fca1160 // fmla v0.2d, v11.2d, v10.d[0]
-	FMOVD 0(R8), F10
-	WORD  $0x4fca1161 // fmla v1.2d, v11.2d, v10.d[0]
-	FMOVD 0(R9), F10
-	WORD  $0x4fca1162 // fmla v2.2d, v11.2d, v10.d[0]
-	FMOVD 0(R10), F10
-	WORD  $0x4fca1163 // fmla v3.2d, v11.2d, v10.d[0]
-	FMOVD 0(R11), F10
-	WORD  $0x4fca1164 // fmla v4.2d, v11.2d, v10.d[0]
-	CMP   $1, R0
-	BEQ   over49
-	FMOVD 8(R3), F10
-	WORD  $0x4fca1180 // fmla v0.2d, v12.2d, v10.d[0]
-	FMOVD 8(R8), F10
-	WORD  $0x4fca1181 // fmla v1.2d, v12.2d, v10.d[0]
-	FMOVD 8(R9), F10
-	WORD  $0x4fca1182 // fmla v2.2d, v12.2d, v10.d[0]
-	FMOVD 8(R10), F10
-	WORD  $0x4fca1183 // fmla v3.2d, v12.2d, v10.d[0]
-	FMOVD 8(R11), F10
-	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
-
-over49:
+	FMOVD 0(R1), F10
 	FMOVD 0(R6), F11
-	FMOVD 0(R7), F12
-	VZIP2 V12.D2, V11.D2, V13.D2
-	VZIP1 V12.D2, V11.D2, V11.D2
-	VORR  V13.B16, V13.B16, V12.B16
-	FMOVD 0(R3), F10
-	WORD  $0x4fca1165 // fmla v5.2d, v11.2d, v10.d[0]
-	FMOVD 0(R8), F10
-	WORD  $0x4fca1166 // fmla v6.2d, v11.2d, v10.d[0]
-	FMOVD 0(R9), F10
-	WORD  $0x4fca1167 // fmla v7.2d, v11.2d, v10.d[0]
-	FMOVD 0(R10), F10
-	WORD  $0x4fca1168 // fmla v8.2d, v11.2d, v10.d[0]
-	FMOVD 0(R11), F10
-	WORD  $0x4fca1169 // fmla v9.2d, v11.2d, v10.d[0]
+	VZIP2 V11.D2, V10.D2, V12.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V12.B16, V12.B16, V11.B16
+	FMOVD 0(R3), F12
+	WORD  $0x4fcc1140 // fmla v0.2d, v10.2d, v12.d[0]
+	FMOVD 0(R8), F12
+	WORD  $0x4fcc1141 // fmla v1.2d, v10.2d, v12.d[0]
+	FMOVD 0(R9), F12
+	WORD  $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
+	FMOVD 0(R10), F12
+	WORD  $0x4fcc1143 // fmla v3.2d, v10.2d, v12.d[0]
+	FMOVD 0(R11), F12
+	WORD  $0x4fcc1144 // fmla v4.2d, v10.2d, v12.d[0]
 	CMP   $1, R0
-	BEQ   over50
-	FMOVD 8(R3), F10
-	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
-	FMOVD 8(R8), F10
-	WORD  $0x4fca1186 // fmla v6.2d, v12.2d, v10.d[0]
-	FMOVD 8(R9), F10
-	WORD  $0x4fca1187 // fmla v7.2d, v12.2d, v10.d[0]
-	FMOVD 8(R10), F10
-	WORD  $0x4fca1188 // fmla v8.2d, v12.2d, v10.d[0]
-	FMOVD 8(R11), F10
-	WORD  $0x4fca1189 // fmla v9.2d, v12.2d, v10.d[0]
+	BEQ   over75
+	FMOVD 8(R3), F12
+	WORD  $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
+	FMOVD 8(R8), F12
+	WORD  $0x4fcc1161 // fmla v1.2d, v11.2d, v12.d[0]
+	FMOVD 8(R9), F12
+	WORD  $0x4fcc1162 // fmla v2.2d, v11.2d, v12.d[0]
+	FMOVD 8(R10), F12
+	WORD  $0x4fcc1163 // fmla v3.2d, v11.2d, v12.d[0]
+	FMOVD 8(R11), F12
+	WORD  $0x4fcc1164 // fmla v4.2d, v11.2d, v12.d[0]
 
-over50:
-end47:
+over75:
+	FMOVD 0(R5), F10
+	FMOVD 0(R4), F11
+	VZIP2 V11.D2, V10.D2, V12.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V12.B16, V12.B16, V11.B16
+	FMOVD 0(R3), F12
+	WORD  $0x4fcc1145 // fmla v5.2d, v10.2d, v12.d[0]
+	FMOVD 0(R8), F12
+	WORD  $0x4fcc1146 // fmla v6.2d, v10.2d, v12.d[0]
+	FMOVD 0(R9), F12
+	WORD  $0x4fcc1147 // fmla v7.2d, v10.2d, v12.d[0]
+	FMOVD 0(R10), F12
+	WORD  $0x4fcc1148 // fmla v8.2d, v10.2d, v12.d[0]
+	FMOVD 0(R11), F12
+	WORD  $0x4fcc1149 // fmla v9.2d, v10.2d, v12.d[0]
+	CMP   $1, R0
+	BEQ   over76
+	FMOVD 8(R3), F12
+	WORD  $0x4fcc1165 // fmla v5.2d, v11.2d, v12.d[0]
+	FMOVD 8(R8), F12
+	WORD  $0x4fcc1166 // fmla v6.2d, v11.2d, v12.d[0]
+	FMOVD 8(R9), F12
+	WORD  $0x4fcc1167 // fmla v7.2d, v11.2d, v12.d[0]
+	FMOVD 8(R10), F12
+	WORD  $0x4fcc1168 // fmla v8.2d, v11.2d, v12.d[0]
+	FMOVD 8(R11), F12
+	WORD  $0x4fcc1169 // fmla v9.2d, v11.2d, v12.d[0]
+
+over76:
+end71:
 	VMOVI $0, V10.B16
 	WORD  $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
@@ -6672,46 +7988,89 @@ end47:
 	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 0(R5)
-	FMOVQ F4, 0(R6)
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	FMOVQ F5, 16(R1)
-	FMOVQ F6, 16(R3)
-	FMOVQ F7, 16(R4)
-	FMOVQ F8, 16(R5)
-	FMOVQ F9, 16(R6)
+	MOVD  $8, R3
+	MOVD  cols+56(FP), R4
+	SUB   $1, R4
+	MOVD  $3, R5
+	CMP   $3, R4
+	BGE   inside77
+	MOVD  R4, R5
+
+inside77:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R6
+	CMP  $2, R4
+	BGE  inside78
+	MOVD R4, R6
+
+inside78:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $1, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R4, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R7, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R4)
+	VST1  V1.D[1], (R11)
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R12)
+	FMOVD F3, 0(R9)
+	VST1  V3.D[1], (R13)
+	FMOVD F4, 0(R10)
+	VST1  V4.D[1], (R14)
+	ADD   R2, R6, R4
+	ADD   R2, R4, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	ADD   R2, R5, R11
+	ADD   R2, R11, R12
+	ADD   R2, R12, R13
+	ADD   R2, R13, R14
+	FMOVD F5, 0(R6)
+	VST1  V5.D[1], (R5)
+	FMOVD F6, 0(R4)
+	VST1  V6.D[1], (R11)
+	FMOVD F7, 0(R8)
+	VST1  V7.D[1], (R12)
+	FMOVD F8, 0(R9)
+	VST1  V8.D[1], (R13)
+	FMOVD F9, 0(R10)
+	VST1  V9.D[1], (R14)
 
 	// the next 4 inputs
-	ADD  $32, R1
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $4, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
-	CMP  $4, R1
-	BGE  block44
+	CMP  $3, R1
+	BGE  block68
 
-done48:
+done72:
 	MOVD cols+56(FP), R1
-	CMP  $2, R1
-	BLT  done55
+	CMP  $0, R1
+	BLE  done83
 
-block51:
+block79:
 	// 5×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -6720,85 +8079,102 @@ block51:
 	VMOVI $0, V4.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R4, R3, R6
-	ADD   R4, R6, R7
-	ADD   R4, R7, R8
-	ADD   R4, R8, R9
-	CMP   $2, R0
-	BLT   tail53
+	MOVD  cols+56(FP), R3
+	SUB   $1, R3
+	MOVD  $1, R4
+	CMP   $1, R3
+	BGE   inside84
+	MOVD  R3, R4
 
-square52:
+inside84:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside85
+	MOVD R3, R5
+
+inside85:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD dz+16(FP), R1
+	MOVD lddz+24(FP), R3
+	MOVD n+64(FP), R0
+	ADD  R3, R1, R6
+	ADD  R3, R6, R7
+	ADD  R3, R7, R8
+	ADD  R3, R8, R9
+	CMP  $2, R0
+	BLT  tail81
+
+square80:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R1), F6
-	FMOVQ 0(R5), F7
-	VZIP2 V7.D2, V6.D2, V8.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V8.B16, V8.B16, V7.B16
-	FMOVQ 0(R3), F5
-	WORD  $0x4fc510c0 // fmla v0.2d, v6.2d, v5.d[0]
-	WORD  $0x4fc518e0 // fmla v0.2d, v7.2d, v5.d[1]
-	FMOVQ 0(R6), F5
-	WORD  $0x4fc510c1 // fmla v1.2d, v6.2d, v5.d[0]
-	WORD  $0x4fc518e1 // fmla v1.2d, v7.2d, v5.d[1]
-	FMOVQ 0(R7), F5
-	WORD  $0x4fc510c2 // fmla v2.2d, v6.2d, v5.d[0]
-	WORD  $0x4fc518e2 // fmla v2.2d, v7.2d, v5.d[1]
-	FMOVQ 0(R8), F5
-	WORD  $0x4fc510c3 // fmla v3.2d, v6.2d, v5.d[0]
-	WORD  $0x4fc518e3 // fmla v3.2d, v7.2d, v5.d[1]
-	FMOVQ 0(R9), F5
-	WORD  $0x4fc510c4 // fmla v4.2d, v6.2d, v5.d[0]
-	WORD  $0x4fc518e4 // fmla v4.2d, v7.2d, v5.d[1]
-	ADD   $16, R1
+	FMOVQ 0(R5), F5
+	FMOVQ 0(R4), F6
+	VZIP2 V6.D2, V5.D2, V7.D2
+	VZIP1 V6.D2, V5.D2, V5.D2
+	VORR  V7.B16, V7.B16, V6.B16
+	FMOVQ 0(R1), F7
+	WORD  $0x4fc710a0 // fmla v0.2d, v5.2d, v7.d[0]
+	WORD  $0x4fc718c0 // fmla v0.2d, v6.2d, v7.d[1]
+	FMOVQ 0(R6), F7
+	WORD  $0x4fc710a1 // fmla v1.2d, v5.2d, v7.d[0]
+	WORD  $0x4fc718c1 // fmla v1.2d, v6.2d, v7.d[1]
+	FMOVQ 0(R7), F7
+	WORD  $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
+	WORD  $0x4fc718c2 // fmla v2.2d, v6.2d, v7.d[1]
+	FMOVQ 0(R8), F7
+	WORD  $0x4fc710a3 // fmla v3.2d, v5.2d, v7.d[0]
+	WORD  $0x4fc718c3 // fmla v3.2d, v6.2d, v7.d[1]
+	FMOVQ 0(R9), F7
+	WORD  $0x4fc710a4 // fmla v4.2d, v5.2d, v7.d[0]
+	WORD  $0x4fc718c4 // fmla v4.2d, v6.2d, v7.d[1]
 	ADD   $16, R5
-	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R1
 	ADD   $16, R6
 	ADD   $16, R7
 	ADD   $16, R8
 	ADD   $16, R9
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square52
+	BGE   square80
 
-tail53:
+tail81:
 	CMP $0, R0
-	BLE end54
+	BLE end82
 
 	// the same for fewer j
-	FMOVD 0(R1), F6
-	FMOVD 0(R5), F7
-	VZIP2 V7.D2, V6.D2, V8.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V8.B16, V8.B16, V7.B16
-	FMOVD 0(R3), F5
-	WORD  $0x4fc510c0 // fmla v0.2d, v6.2d, v5.d[0]
-	FMOVD 0(R6), F5
-	WORD  $0x4fc510c1 // fmla v1.2d, v6.2d, v5.d[0]
-	FMOVD 0(R7), F5
-	WORD  $0x4fc510c2 // fmla v2.2d, v6.2d, v5.d[0]
-	FMOVD 0(R8), F5
-	WORD  $0x4fc510c3 // fmla v3.2d, v6.2d, v5.d[0]
-	FMOVD 0(R9), F5
-	WORD  $0x4fc510c4 // fmla v4.2d, v6.2d, v5.d[0]
+	FMOVD 0(R5), F5
+	FMOVD 0(R4), F6
+	VZIP2 V6.D2, V5.D2, V7.D2
+	VZIP1 V6.D2, V5.D2, V5.D2
+	VORR  V7.B16, V7.B16, V6.B16
+	FMOVD 0(R1), F7
+	WORD  $0x4fc710a0 // fmla v0.2d, v5.2d, v7.d[0]
+	FMOVD 0(R6), F7
+	WORD  $0x4fc710a1 // fmla v1.2d, v5.2d, v7.d[0]
+	FMOVD 0(R7), F7
+	WORD  $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
+	FMOVD 0(R8), F7
+	WORD  $0x4fc710a3 // fmla v3.2d, v5.2d, v7.d[0]
+	FMOVD 0(R9), F7
+	WORD  $0x4fc710a4 // fmla v4.2d, v5.2d, v7.d[0]
 	CMP   $1, R0
-	BEQ   over56
-	FMOVD 8(R3), F5
-	WORD  $0x4fc510e0 // fmla v0.2d, v7.2d, v5.d[0]
-	FMOVD 8(R6), F5
-	WORD  $0x4fc510e1 // fmla v1.2d, v7.2d, v5.d[0]
-	FMOVD 8(R7), F5
-	WORD  $0x4fc510e2 // fmla v2.2d, v7.2d, v5.d[0]
-	FMOVD 8(R8), F5
-	WORD  $0x4fc510e3 // fmla v3.2d, v7.2d, v5.d[0]
-	FMOVD 8(R9), F5
-	WORD  $0x4fc510e4 // fmla v4.2d, v7.2d, v5.d[0]
+	BEQ   over86
+	FMOVD 8(R1), F7
+	WORD  $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
+	FMOVD 8(R6), F7
+	WORD  $0x4fc710c1 // fmla v1.2d, v6.2d, v7.d[0]
+	FMOVD 8(R7), F7
+	WORD  $0x4fc710c2 // fmla v2.2d, v6.2d, v7.d[0]
+	FMOVD 8(R8), F7
+	WORD  $0x4fc710c3 // fmla v3.2d, v6.2d, v7.d[0]
+	FMOVD 8(R9), F7
+	WORD  $0x4fc710c4 // fmla v4.2d, v6.2d, v7.d[0]
 
-over56:
-end54:
+over86:
+end82:
 	VMOVI $0, V5.B16
 	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
@@ -6807,43 +8183,74 @@ end54:
 	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 0(R5)
-	FMOVQ F4, 0(R6)
+	MOVD  $8, R3
+	MOVD  cols+56(FP), R4
+	SUB   $1, R4
+	MOVD  $1, R5
+	CMP   $1, R4
+	BGE   inside87
+	MOVD  R4, R5
+
+inside87:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside88
+	MOVD R4, R6
+
+inside88:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R1, R4
+	ADD   R2, R4, R7
+	ADD   R2, R7, R8
+	ADD   R2, R5, R9
+	ADD   R2, R9, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	FMOVD F1, 0(R1)
+	VST1  V1.D[1], (R9)
+	FMOVD F2, 0(R4)
+	VST1  V2.D[1], (R10)
+	FMOVD F3, 0(R7)
+	VST1  V3.D[1], (R11)
+	FMOVD F4, 0(R8)
+	VST1  V4.D[1], (R12)
 
 	// the next 2 inputs
-	ADD  $16, R1
+	MOVD dx+0(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $2, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
-	CMP  $2, R1
-	BGE  block51
+	CMP  $1, R1
+	BGE  block79
 
-done55:
+done83:
 	RET
 
-fewer43:
+fewer67:
 	CMP  $4, R0
-	BNE  fewer57
+	BNE  fewer89
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLT  done62
+	CMP  $2, R1
+	BLE  done94
 
-block58:
+block90:
 	// 4×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -6855,118 +8262,136 @@ block58:
 	VMOVI $0, V7.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R4, R3, R8
-	ADD   R4, R8, R9
-	ADD   R4, R9, R10
-	CMP   $2, R0
-	BLT   tail60
+	MOVD  cols+56(FP), R3
+	SUB   $1, R3
+	MOVD  $3, R4
+	CMP   $3, R3
+	BGE   inside95
+	MOVD  R3, R4
 
-square59:
+inside95:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $2, R5
+	CMP  $2, R3
+	BGE  inside96
+	MOVD R3, R5
+
+inside96:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $1, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	MOVD dz+16(FP), R3
+	MOVD lddz+24(FP), R7
+	MOVD n+64(FP), R0
+	ADD  R7, R3, R8
+	ADD  R7, R8, R9
+	ADD  R7, R9, R10
+	CMP  $2, R0
+	BLT  tail92
+
+square91:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R1), F9
+	FMOVQ 0(R1), F8
+	FMOVQ 0(R6), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
 	FMOVQ 0(R5), F10
-	VZIP2 V10.D2, V9.D2, V11.D2
-	VZIP1 V10.D2, V9.D2, V9.D2
-	VORR  V11.B16, V11.B16, V10.B16
-	FMOVQ 0(R6), F11
-	FMOVQ 0(R7), F12
-	VZIP2 V12.D2, V11.D2, V13.D2
-	VZIP1 V12.D2, V11.D2, V11.D2
-	VORR  V13.B16, V13.B16, V12.B16
-	FMOVQ 0(R3), F8
-	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
-	WORD  $0x4fc81164 // fmla v4.2d, v11.2d, v8.d[0]
-	WORD  $0x4fc81940 // fmla v0.2d, v10.2d, v8.d[1]
-	WORD  $0x4fc81984 // fmla v4.2d, v12.2d, v8.d[1]
-	FMOVQ 0(R8), F8
-	WORD  $0x4fc81121 // fmla v1.2d, v9.2d, v8.d[0]
-	WORD  $0x4fc81165 // fmla v5.2d, v11.2d, v8.d[0]
-	WORD  $0x4fc81941 // fmla v1.2d, v10.2d, v8.d[1]
-	WORD  $0x4fc81985 // fmla v5.2d, v12.2d, v8.d[1]
-	FMOVQ 0(R9), F8
-	WORD  $0x4fc81122 // fmla v2.2d, v9.2d, v8.d[0]
-	WORD  $0x4fc81166 // fmla v6.2d, v11.2d, v8.d[0]
-	WORD  $0x4fc81942 // fmla v2.2d, v10.2d, v8.d[1]
-	WORD  $0x4fc81986 // fmla v6.2d, v12.2d, v8.d[1]
-	FMOVQ 0(R10), F8
-	WORD  $0x4fc81123 // fmla v3.2d, v9.2d, v8.d[0]
-	WORD  $0x4fc81167 // fmla v7.2d, v11.2d, v8.d[0]
-	WORD  $0x4fc81943 // fmla v3.2d, v10.2d, v8.d[1]
-	WORD  $0x4fc81987 // fmla v7.2d, v12.2d, v8.d[1]
+	FMOVQ 0(R4), F11
+	VZIP2 V11.D2, V10.D2, V12.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V12.B16, V12.B16, V11.B16
+	FMOVQ 0(R3), F12
+	WORD  $0x4fcc1100 // fmla v0.2d, v8.2d, v12.d[0]
+	WORD  $0x4fcc1144 // fmla v4.2d, v10.2d, v12.d[0]
+	WORD  $0x4fcc1920 // fmla v0.2d, v9.2d, v12.d[1]
+	WORD  $0x4fcc1964 // fmla v4.2d, v11.2d, v12.d[1]
+	FMOVQ 0(R8), F12
+	WORD  $0x4fcc1101 // fmla v1.2d, v8.2d, v12.d[0]
+	WORD  $0x4fcc1145 // fmla v5.2d, v10.2d, v12.d[0]
+	WORD  $0x4fcc1921 // fmla v1.2d, v9.2d, v12.d[1]
+	WORD  $0x4fcc1965 // fmla v5.2d, v11.2d, v12.d[1]
+	FMOVQ 0(R9), F12
+	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
+	WORD  $0x4fcc1146 // fmla v6.2d, v10.2d, v12.d[0]
+	WORD  $0x4fcc1922 // fmla v2.2d, v9.2d, v12.d[1]
+	WORD  $0x4fcc1966 // fmla v6.2d, v11.2d, v12.d[1]
+	FMOVQ 0(R10), F12
+	WORD  $0x4fcc1103 // fmla v3.2d, v8.2d, v12.d[0]
+	WORD  $0x4fcc1147 // fmla v7.2d, v10.2d, v12.d[0]
+	WORD  $0x4fcc1923 // fmla v3.2d, v9.2d, v12.d[1]
+	WORD  $0x4fcc1967 // fmla v7.2d, v11.2d, v12.d[1]
 	ADD   $16, R1
-	ADD   $16, R5
 	ADD   $16, R6
-	ADD   $16, R7
+	ADD   $16, R5
+	ADD   $16, R4
 	ADD   $16, R3
 	ADD   $16, R8
 	ADD   $16, R9
 	ADD   $16, R10
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square59
+	BGE   square91
 
-tail60:
+tail92:
 	CMP $0, R0
-	BLE end61
+	BLE end93
 
 	// the same for fewer j
-	FMOVD 0(R1), F9
-	FMOVD 0(R5), F10
-	VZIP2 V10.D2, V9.D2, V11.D2
-	VZIP1 V10.D2, V9.D2, V9.D2
-	VORR  V11.B16, V11.B16, V10.B16
-	FMOVD 0(R3), F8
-	WORD  $0x4fc81120 // fmla v0.2d, v9.2d, v8.d[0]
-	FMOVD 0(R8), F8
-	WORD  $0x4fc81121 // fmla v1.2d, v9.2d, v8.d[0]
-	FMOVD 0(R9), F8
-	WORD  $0x4fc81122 // fmla v2.2d, v9.2d, v8.d[0]
-	FMOVD 0(R10), F8
-	WORD  $0x4fc81123 // fmla v3.2d, v9.2d, v8.d[0]
-	CMP   $1, R0
-	BEQ   over63
-	FMOVD 8(R3), F8
-	WORD  $0x4fc81140 // fmla v0.2d, v10.2d, v8.d[0]
-	FMOVD 8(R8), F8
-	WORD  $0x4fc81141 // fmla v1.2d, v10.2d, v8.d[0]
-	FMOVD 8(R9), F8
-	WORD  $0x4fc81142 // fmla v2.2d, v10.2d, v8.d[0]
-	FMOVD 8(R10), F8
-	WORD  $0x4fc81143 // fmla v3.2d, v10.2d, v8.d[0]
-
-over63:
+	FMOVD 0(R1), F8
 	FMOVD 0(R6), F9
-	FMOVD 0(R7), F10
-	VZIP2 V10.D2, V9.D2, V11.D2
-	VZIP1 V10.D2, V9.D2, V9.D2
-	VORR  V11.B16, V11.B16, V10.B16
-	FMOVD 0(R3), F8
-	WORD  $0x4fc81124 // fmla v4.2d, v9.2d, v8.d[0]
-	FMOVD 0(R8), F8
-	WORD  $0x4fc81125 // fmla v5.2d, v9.2d, v8.d[0]
-	FMOVD 0(R9), F8
-	WORD  $0x4fc81126 // fmla v6.2d, v9.2d, v8.d[0]
-	FMOVD 0(R10), F8
-	WORD  $0x4fc81127 // fmla v7.2d, v9.2d, v8.d[0]
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVD 0(R3), F10
+	WORD  $0x4fca1100 // fmla v0.2d, v8.2d, v10.d[0]
+	FMOVD 0(R8), F10
+	WORD  $0x4fca1101 // fmla v1.2d, v8.2d, v10.d[0]
+	FMOVD 0(R9), F10
+	WORD  $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
+	FMOVD 0(R10), F10
+	WORD  $0x4fca1103 // fmla v3.2d, v8.2d, v10.d[0]
 	CMP   $1, R0
-	BEQ   over64
-	FMOVD 8(R3), F8
-	WORD  $0x4fc81144 // fmla v4.2d, v10.2d, v8.d[0]
-	FMOVD 8(R8), F8
-	WORD  $0x4fc81145 // fmla v5.2d, v10.2d, v8.d[0]
-	FMOVD 8(R9), F8
-	WORD  $0x4fc81146 // fmla v6.2d, v10.2d, v8.d[0]
-	FMOVD 8(R10), F8
-	WORD  $0x4fc81147 // fmla v7.2d, v10.2d, v8.d[0]
+	BEQ   over97
+	FMOVD 8(R3), F10
+	WORD  $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
+	FMOVD 8(R8), F10
+	WORD  $0x4fca1121 // fmla v1.2d, v9.2d, v10.d[0]
+	FMOVD 8(R9), F10
+	WORD  $0x4fca1122 // fmla v2.2d, v9.2d, v10.d[0]
+	FMOVD 8(R10), F10
+	WORD  $0x4fca1123 // fmla v3.2d, v9.2d, v10.d[0]
 
-over64:
-end61:
+over97:
+	FMOVD 0(R5), F8
+	FMOVD 0(R4), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVD 0(R3), F10
+	WORD  $0x4fca1104 // fmla v4.2d, v8.2d, v10.d[0]
+	FMOVD 0(R8), F10
+	WORD  $0x4fca1105 // fmla v5.2d, v8.2d, v10.d[0]
+	FMOVD 0(R9), F10
+	WORD  $0x4fca1106 // fmla v6.2d, v8.2d, v10.d[0]
+	FMOVD 0(R10), F10
+	WORD  $0x4fca1107 // fmla v7.2d, v8.2d, v10.d[0]
+	CMP   $1, R0
+	BEQ   over98
+	FMOVD 8(R3), F10
+	WORD  $0x4fca1124 // fmla v4.2d, v9.2d, v10.d[0]
+	FMOVD 8(R8), F10
+	WORD  $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
+	FMOVD 8(R9), F10
+	WORD  $0x4fca1126 // fmla v6.2d, v9.2d, v10.d[0]
+	FMOVD 8(R10), F10
+	WORD  $0x4fca1127 // fmla v7.2d, v9.2d, v10.d[0]
+
+over98:
+end93:
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
@@ -6978,42 +8403,81 @@ end61:
 	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 0(R5)
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	FMOVQ F4, 16(R1)
-	FMOVQ F5, 16(R3)
-	FMOVQ F6, 16(R4)
-	FMOVQ F7, 16(R5)
+	MOVD  $8, R3
+	MOVD  cols+56(FP), R4
+	SUB   $1, R4
+	MOVD  $3, R5
+	CMP   $3, R4
+	BGE   inside99
+	MOVD  R4, R5
+
+inside99:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R6
+	CMP  $2, R4
+	BGE  inside100
+	MOVD R4, R6
+
+inside100:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $1, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R4, R8
+	ADD   R2, R8, R9
+	ADD   R2, R7, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R4)
+	VST1  V1.D[1], (R10)
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R11)
+	FMOVD F3, 0(R9)
+	VST1  V3.D[1], (R12)
+	ADD   R2, R6, R4
+	ADD   R2, R4, R8
+	ADD   R2, R8, R9
+	ADD   R2, R5, R10
+	ADD   R2, R10, R11
+	ADD   R2, R11, R12
+	FMOVD F4, 0(R6)
+	VST1  V4.D[1], (R5)
+	FMOVD F5, 0(R4)
+	VST1  V5.D[1], (R10)
+	FMOVD F6, 0(R8)
+	VST1  V6.D[1], (R11)
+	FMOVD F7, 0(R9)
+	VST1  V7.D[1], (R12)
 
 	// the next 4 inputs
-	ADD  $32, R1
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $4, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
-	CMP  $4, R1
-	BGE  block58
+	CMP  $3, R1
+	BGE  block90
 
-done62:
+done94:
 	MOVD cols+56(FP), R1
-	CMP  $2, R1
-	BLT  done69
+	CMP  $0, R1
+	BLE  done105
 
-block65:
+block101:
 	// 4×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -7021,76 +8485,93 @@ block65:
 	VMOVI $0, V3.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R4, R3, R6
-	ADD   R4, R6, R7
-	ADD   R4, R7, R8
-	CMP   $2, R0
-	BLT   tail67
+	MOVD  cols+56(FP), R3
+	SUB   $1, R3
+	MOVD  $1, R4
+	CMP   $1, R3
+	BGE   inside106
+	MOVD  R3, R4
 
-square66:
+inside106:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside107
+	MOVD R3, R5
+
+inside107:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD dz+16(FP), R1
+	MOVD lddz+24(FP), R3
+	MOVD n+64(FP), R0
+	ADD  R3, R1, R6
+	ADD  R3, R6, R7
+	ADD  R3, R7, R8
+	CMP  $2, R0
+	BLT  tail103
+
+square102:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R1), F5
-	FMOVQ 0(R5), F6
-	VZIP2 V6.D2, V5.D2, V7.D2
-	VZIP1 V6.D2, V5.D2, V5.D2
-	VORR  V7.B16, V7.B16, V6.B16
-	FMOVQ 0(R3), F4
-	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
-	WORD  $0x4fc418c0 // fmla v0.2d, v6.2d, v4.d[1]
-	FMOVQ 0(R6), F4
-	WORD  $0x4fc410a1 // fmla v1.2d, v5.2d, v4.d[0]
-	WORD  $0x4fc418c1 // fmla v1.2d, v6.2d, v4.d[1]
-	FMOVQ 0(R7), F4
-	WORD  $0x4fc410a2 // fmla v2.2d, v5.2d, v4.d[0]
-	WORD  $0x4fc418c2 // fmla v2.2d, v6.2d, v4.d[1]
-	FMOVQ 0(R8), F4
-	WORD  $0x4fc410a3 // fmla v3.2d, v5.2d, v4.d[0]
-	WORD  $0x4fc418c3 // fmla v3.2d, v6.2d, v4.d[1]
-	ADD   $16, R1
+	FMOVQ 0(R5), F4
+	FMOVQ 0(R4), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVQ 0(R1), F6
+	WORD  $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
+	WORD  $0x4fc618a0 // fmla v0.2d, v5.2d, v6.d[1]
+	FMOVQ 0(R6), F6
+	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	WORD  $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
+	FMOVQ 0(R7), F6
+	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	WORD  $0x4fc618a2 // fmla v2.2d, v5.2d, v6.d[1]
+	FMOVQ 0(R8), F6
+	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
+	WORD  $0x4fc618a3 // fmla v3.2d, v5.2d, v6.d[1]
 	ADD   $16, R5
-	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R1
 	ADD   $16, R6
 	ADD   $16, R7
 	ADD   $16, R8
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square66
+	BGE   square102
 
-tail67:
+tail103:
 	CMP $0, R0
-	BLE end68
+	BLE end104
 
 	// the same for fewer j
-	FMOVD 0(R1), F5
-	FMOVD 0(R5), F6
-	VZIP2 V6.D2, V5.D2, V7.D2
-	VZIP1 V6.D2, V5.D2, V5.D2
-	VORR  V7.B16, V7.B16, V6.B16
-	FMOVD 0(R3), F4
-	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
-	FMOVD 0(R6), F4
-	WORD  $0x4fc410a1 // fmla v1.2d, v5.2d, v4.d[0]
-	FMOVD 0(R7), F4
-	WORD  $0x4fc410a2 // fmla v2.2d, v5.2d, v4.d[0]
-	FMOVD 0(R8), F4
-	WORD  $0x4fc410a3 // fmla v3.2d, v5.2d, v4.d[0]
+	FMOVD 0(R5), F4
+	FMOVD 0(R4), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R1), F6
+	WORD  $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
+	FMOVD 0(R6), F6
+	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	FMOVD 0(R7), F6
+	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	FMOVD 0(R8), F6
+	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over70
-	FMOVD 8(R3), F4
-	WORD  $0x4fc410c0 // fmla v0.2d, v6.2d, v4.d[0]
-	FMOVD 8(R6), F4
-	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
-	FMOVD 8(R7), F4
-	WORD  $0x4fc410c2 // fmla v2.2d, v6.2d, v4.d[0]
-	FMOVD 8(R8), F4
-	WORD  $0x4fc410c3 // fmla v3.2d, v6.2d, v4.d[0]
+	BEQ   over108
+	FMOVD 8(R1), F6
+	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	FMOVD 8(R6), F6
+	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
+	FMOVD 8(R7), F6
+	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
+	FMOVD 8(R8), F6
+	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
 
-over70:
-end68:
+over108:
+end104:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -7098,41 +8579,70 @@ end68:
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
-	FMOVQ F2, 0(R4)
-	FMOVQ F3, 0(R5)
+	MOVD  $8, R3
+	MOVD  cols+56(FP), R4
+	SUB   $1, R4
+	MOVD  $1, R5
+	CMP   $1, R4
+	BGE   inside109
+	MOVD  R4, R5
+
+inside109:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside110
+	MOVD R4, R6
+
+inside110:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R1, R4
+	ADD   R2, R4, R7
+	ADD   R2, R5, R8
+	ADD   R2, R8, R9
+	ADD   R2, R9, R10
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	FMOVD F1, 0(R1)
+	VST1  V1.D[1], (R8)
+	FMOVD F2, 0(R4)
+	VST1  V2.D[1], (R9)
+	FMOVD F3, 0(R7)
+	VST1  V3.D[1], (R10)
 
 	// the next 2 inputs
-	ADD  $16, R1
+	MOVD dx+0(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $2, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
-	CMP  $2, R1
-	BGE  block65
+	CMP  $1, R1
+	BGE  block101
 
-done69:
+done105:
 	RET
 
-fewer57:
+fewer89:
 	CMP  $3, R0
-	BNE  fewer71
+	BNE  fewer111
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLT  done76
+	CMP  $2, R1
+	BLE  done116
 
-block72:
+block112:
 	// 3×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -7142,103 +8652,121 @@ block72:
 	VMOVI $0, V5.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R4, R3, R8
-	ADD   R4, R8, R9
-	CMP   $2, R0
-	BLT   tail74
+	MOVD  cols+56(FP), R3
+	SUB   $1, R3
+	MOVD  $3, R4
+	CMP   $3, R3
+	BGE   inside117
+	MOVD  R3, R4
 
-square73:
+inside117:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $2, R5
+	CMP  $2, R3
+	BGE  inside118
+	MOVD R3, R5
+
+inside118:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $1, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	MOVD dz+16(FP), R3
+	MOVD lddz+24(FP), R7
+	MOVD n+64(FP), R0
+	ADD  R7, R3, R8
+	ADD  R7, R8, R9
+	CMP  $2, R0
+	BLT  tail114
+
+square113:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R1), F7
+	FMOVQ 0(R1), F6
+	FMOVQ 0(R6), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
 	FMOVQ 0(R5), F8
-	VZIP2 V8.D2, V7.D2, V9.D2
-	VZIP1 V8.D2, V7.D2, V7.D2
-	VORR  V9.B16, V9.B16, V8.B16
-	FMOVQ 0(R6), F9
-	FMOVQ 0(R7), F10
-	VZIP2 V10.D2, V9.D2, V11.D2
-	VZIP1 V10.D2, V9.D2, V9.D2
-	VORR  V11.B16, V11.B16, V10.B16
-	FMOVQ 0(R3), F6
-	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
-	WORD  $0x4fc61123 // fmla v3.2d, v9.2d, v6.d[0]
-	WORD  $0x4fc61900 // fmla v0.2d, v8.2d, v6.d[1]
-	WORD  $0x4fc61943 // fmla v3.2d, v10.2d, v6.d[1]
-	FMOVQ 0(R8), F6
-	WORD  $0x4fc610e1 // fmla v1.2d, v7.2d, v6.d[0]
-	WORD  $0x4fc61124 // fmla v4.2d, v9.2d, v6.d[0]
-	WORD  $0x4fc61901 // fmla v1.2d, v8.2d, v6.d[1]
-	WORD  $0x4fc61944 // fmla v4.2d, v10.2d, v6.d[1]
-	FMOVQ 0(R9), F6
-	WORD  $0x4fc610e2 // fmla v2.2d, v7.2d, v6.d[0]
-	WORD  $0x4fc61125 // fmla v5.2d, v9.2d, v6.d[0]
-	WORD  $0x4fc61902 // fmla v2.2d, v8.2d, v6.d[1]
-	WORD  $0x4fc61945 // fmla v5.2d, v10.2d, v6.d[1]
+	FMOVQ 0(R4), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVQ 0(R3), F10
+	WORD  $0x4fca10c0 // fmla v0.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca1103 // fmla v3.2d, v8.2d, v10.d[0]
+	WORD  $0x4fca18e0 // fmla v0.2d, v7.2d, v10.d[1]
+	WORD  $0x4fca1923 // fmla v3.2d, v9.2d, v10.d[1]
+	FMOVQ 0(R8), F10
+	WORD  $0x4fca10c1 // fmla v1.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca1104 // fmla v4.2d, v8.2d, v10.d[0]
+	WORD  $0x4fca18e1 // fmla v1.2d, v7.2d, v10.d[1]
+	WORD  $0x4fca1924 // fmla v4.2d, v9.2d, v10.d[1]
+	FMOVQ 0(R9), F10
+	WORD  $0x4fca10c2 // fmla v2.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca1105 // fmla v5.2d, v8.2d, v10.d[0]
+	WORD  $0x4fca18e2 // fmla v2.2d, v7.2d, v10.d[1]
+	WORD  $0x4fca1925 // fmla v5.2d, v9.2d, v10.d[1]
 	ADD   $16, R1
-	ADD   $16, R5
 	ADD   $16, R6
-	ADD   $16, R7
+	ADD   $16, R5
+	ADD   $16, R4
 	ADD   $16, R3
 	ADD   $16, R8
 	ADD   $16, R9
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square73
+	BGE   square113
 
-tail74:
+tail114:
 	CMP $0, R0
-	BLE end75
+	BLE end115
 
 	// the same for fewer j
-	FMOVD 0(R1), F7
-	FMOVD 0(R5), F8
-	VZIP2 V8.D2, V7.D2, V9.D2
-	VZIP1 V8.D2, V7.D2, V7.D2
-	VORR  V9.B16, V9.B16, V8.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc610e0 // fmla v0.2d, v7.2d, v6.d[0]
-	FMOVD 0(R8), F6
-	WORD  $0x4fc610e1 // fmla v1.2d, v7.2d, v6.d[0]
-	FMOVD 0(R9), F6
-	WORD  $0x4fc610e2 // fmla v2.2d, v7.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over77
-	FMOVD 8(R3), F6
-	WORD  $0x4fc61100 // fmla v0.2d, v8.2d, v6.d[0]
-	FMOVD 8(R8), F6
-	WORD  $0x4fc61101 // fmla v1.2d, v8.2d, v6.d[0]
-	FMOVD 8(R9), F6
-	WORD  $0x4fc61102 // fmla v2.2d, v8.2d, v6.d[0]
-
-over77:
+	FMOVD 0(R1), F6
 	FMOVD 0(R6), F7
-	FMOVD 0(R7), F8
-	VZIP2 V8.D2, V7.D2, V9.D2
-	VZIP1 V8.D2, V7.D2, V7.D2
-	VORR  V9.B16, V9.B16, V8.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc610e3 // fmla v3.2d, v7.2d, v6.d[0]
-	FMOVD 0(R8), F6
-	WORD  $0x4fc610e4 // fmla v4.2d, v7.2d, v6.d[0]
-	FMOVD 0(R9), F6
-	WORD  $0x4fc610e5 // fmla v5.2d, v7.2d, v6.d[0]
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVD 0(R3), F8
+	WORD  $0x4fc810c0 // fmla v0.2d, v6.2d, v8.d[0]
+	FMOVD 0(R8), F8
+	WORD  $0x4fc810c1 // fmla v1.2d, v6.2d, v8.d[0]
+	FMOVD 0(R9), F8
+	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
 	CMP   $1, R0
-	BEQ   over78
-	FMOVD 8(R3), F6
-	WORD  $0x4fc61103 // fmla v3.2d, v8.2d, v6.d[0]
-	FMOVD 8(R8), F6
-	WORD  $0x4fc61104 // fmla v4.2d, v8.2d, v6.d[0]
-	FMOVD 8(R9), F6
-	WORD  $0x4fc61105 // fmla v5.2d, v8.2d, v6.d[0]
+	BEQ   over119
+	FMOVD 8(R3), F8
+	WORD  $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	FMOVD 8(R8), F8
+	WORD  $0x4fc810e1 // fmla v1.2d, v7.2d, v8.d[0]
+	FMOVD 8(R9), F8
+	WORD  $0x4fc810e2 // fmla v2.2d, v7.2d, v8.d[0]
 
-over78:
-end75:
+over119:
+	FMOVD 0(R5), F6
+	FMOVD 0(R4), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVD 0(R3), F8
+	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
+	FMOVD 0(R8), F8
+	WORD  $0x4fc810c4 // fmla v4.2d, v6.2d, v8.d[0]
+	FMOVD 0(R9), F8
+	WORD  $0x4fc810c5 // fmla v5.2d, v6.2d, v8.d[0]
+	CMP   $1, R0
+	BEQ   over120
+	FMOVD 8(R3), F8
+	WORD  $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
+	FMOVD 8(R8), F8
+	WORD  $0x4fc810e4 // fmla v4.2d, v7.2d, v8.d[0]
+	FMOVD 8(R9), F8
+	WORD  $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
+
+over120:
+end115:
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -7248,144 +8776,223 @@ end75:
 	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
-	FMOVQ F2, 0(R4)
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	FMOVQ F3, 16(R1)
-	FMOVQ F4, 16(R3)
-	FMOVQ F5, 16(R4)
+	MOVD  $8, R3
+	MOVD  cols+56(FP), R4
+	SUB   $1, R4
+	MOVD  $3, R5
+	CMP   $3, R4
+	BGE   inside121
+	MOVD  R4, R5
+
+inside121:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R6
+	CMP  $2, R4
+	BGE  inside122
+	MOVD R4, R6
+
+inside122:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $1, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R4, R8
+	ADD   R2, R7, R9
+	ADD   R2, R9, R10
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R4)
+	VST1  V1.D[1], (R9)
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R10)
+	ADD   R2, R6, R4
+	ADD   R2, R4, R8
+	ADD   R2, R5, R9
+	ADD   R2, R9, R10
+	FMOVD F3, 0(R6)
+	VST1  V3.D[1], (R5)
+	FMOVD F4, 0(R4)
+	VST1  V4.D[1], (R9)
+	FMOVD F5, 0(R8)
+	VST1  V5.D[1], (R10)
 
 	// the next 4 inputs
-	ADD  $32, R1
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $4, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
-	CMP  $4, R1
-	BGE  block72
+	CMP  $3, R1
+	BGE  block112
 
-done76:
+done116:
 	MOVD cols+56(FP), R1
-	CMP  $2, R1
-	BLT  done83
+	CMP  $0, R1
+	BLE  done127
 
-block79:
+block123:
 	// 3×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R4, R3, R6
-	ADD   R4, R6, R7
-	CMP   $2, R0
-	BLT   tail81
+	MOVD  cols+56(FP), R3
+	SUB   $1, R3
+	MOVD  $1, R4
+	CMP   $1, R3
+	BGE   inside128
+	MOVD  R3, R4
 
-square80:
+inside128:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside129
+	MOVD R3, R5
+
+inside129:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD dz+16(FP), R1
+	MOVD lddz+24(FP), R3
+	MOVD n+64(FP), R0
+	ADD  R3, R1, R6
+	ADD  R3, R6, R7
+	CMP  $2, R0
+	BLT  tail125
+
+square124:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R1), F4
-	FMOVQ 0(R5), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVQ 0(R3), F3
-	WORD  $0x4fc31080 // fmla v0.2d, v4.2d, v3.d[0]
-	WORD  $0x4fc318a0 // fmla v0.2d, v5.2d, v3.d[1]
-	FMOVQ 0(R6), F3
-	WORD  $0x4fc31081 // fmla v1.2d, v4.2d, v3.d[0]
-	WORD  $0x4fc318a1 // fmla v1.2d, v5.2d, v3.d[1]
-	FMOVQ 0(R7), F3
-	WORD  $0x4fc31082 // fmla v2.2d, v4.2d, v3.d[0]
-	WORD  $0x4fc318a2 // fmla v2.2d, v5.2d, v3.d[1]
-	ADD   $16, R1
+	FMOVQ 0(R5), F3
+	FMOVQ 0(R4), F4
+	VZIP2 V4.D2, V3.D2, V5.D2
+	VZIP1 V4.D2, V3.D2, V3.D2
+	VORR  V5.B16, V5.B16, V4.B16
+	FMOVQ 0(R1), F5
+	WORD  $0x4fc51060 // fmla v0.2d, v3.2d, v5.d[0]
+	WORD  $0x4fc51880 // fmla v0.2d, v4.2d, v5.d[1]
+	FMOVQ 0(R6), F5
+	WORD  $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
+	WORD  $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
+	FMOVQ 0(R7), F5
+	WORD  $0x4fc51062 // fmla v2.2d, v3.2d, v5.d[0]
+	WORD  $0x4fc51882 // fmla v2.2d, v4.2d, v5.d[1]
 	ADD   $16, R5
-	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R1
 	ADD   $16, R6
 	ADD   $16, R7
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square80
+	BGE   square124
 
-tail81:
+tail125:
 	CMP $0, R0
-	BLE end82
+	BLE end126
 
 	// the same for fewer j
-	FMOVD 0(R1), F4
-	FMOVD 0(R5), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F3
-	WORD  $0x4fc31080 // fmla v0.2d, v4.2d, v3.d[0]
-	FMOVD 0(R6), F3
-	WORD  $0x4fc31081 // fmla v1.2d, v4.2d, v3.d[0]
-	FMOVD 0(R7), F3
-	WORD  $0x4fc31082 // fmla v2.2d, v4.2d, v3.d[0]
+	FMOVD 0(R5), F3
+	FMOVD 0(R4), F4
+	VZIP2 V4.D2, V3.D2, V5.D2
+	VZIP1 V4.D2, V3.D2, V3.D2
+	VORR  V5.B16, V5.B16, V4.B16
+	FMOVD 0(R1), F5
+	WORD  $0x4fc51060 // fmla v0.2d, v3.2d, v5.d[0]
+	FMOVD 0(R6), F5
+	WORD  $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
+	FMOVD 0(R7), F5
+	WORD  $0x4fc51062 // fmla v2.2d, v3.2d, v5.d[0]
 	CMP   $1, R0
-	BEQ   over84
-	FMOVD 8(R3), F3
-	WORD  $0x4fc310a0 // fmla v0.2d, v5.2d, v3.d[0]
-	FMOVD 8(R6), F3
-	WORD  $0x4fc310a1 // fmla v1.2d, v5.2d, v3.d[0]
-	FMOVD 8(R7), F3
-	WORD  $0x4fc310a2 // fmla v2.2d, v5.2d, v3.d[0]
+	BEQ   over130
+	FMOVD 8(R1), F5
+	WORD  $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	FMOVD 8(R6), F5
+	WORD  $0x4fc51081 // fmla v1.2d, v4.2d, v5.d[0]
+	FMOVD 8(R7), F5
+	WORD  $0x4fc51082 // fmla v2.2d, v4.2d, v5.d[0]
 
-over84:
-end82:
+over130:
+end126:
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
 	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	ADD   R2, R3, R4
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
-	FMOVQ F2, 0(R4)
+	MOVD  $8, R3
+	MOVD  cols+56(FP), R4
+	SUB   $1, R4
+	MOVD  $1, R5
+	CMP   $1, R4
+	BGE   inside131
+	MOVD  R4, R5
+
+inside131:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside132
+	MOVD R4, R6
+
+inside132:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R1, R4
+	ADD   R2, R5, R7
+	ADD   R2, R7, R8
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	FMOVD F1, 0(R1)
+	VST1  V1.D[1], (R7)
+	FMOVD F2, 0(R4)
+	VST1  V2.D[1], (R8)
 
 	// the next 2 inputs
-	ADD  $16, R1
+	MOVD dx+0(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $2, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
-	CMP  $2, R1
-	BGE  block79
+	CMP  $1, R1
+	BGE  block123
 
-done83:
+done127:
 	RET
 
-fewer71:
+fewer111:
 	CMP  $2, R0
-	BNE  fewer85
+	BNE  fewer133
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLT  done90
+	CMP  $2, R1
+	BLE  done138
 
-block86:
+block134:
 	// 2×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -7393,88 +9000,106 @@ block86:
 	VMOVI $0, V3.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R4, R3, R8
-	CMP   $2, R0
-	BLT   tail88
+	MOVD  cols+56(FP), R3
+	SUB   $1, R3
+	MOVD  $3, R4
+	CMP   $3, R3
+	BGE   inside139
+	MOVD  R3, R4
 
-square87:
+inside139:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $2, R5
+	CMP  $2, R3
+	BGE  inside140
+	MOVD R3, R5
+
+inside140:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $1, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	MOVD dz+16(FP), R3
+	MOVD lddz+24(FP), R7
+	MOVD n+64(FP), R0
+	ADD  R7, R3, R8
+	CMP  $2, R0
+	BLT  tail136
+
+square135:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R1), F5
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R6), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
 	FMOVQ 0(R5), F6
-	VZIP2 V6.D2, V5.D2, V7.D2
-	VZIP1 V6.D2, V5.D2, V5.D2
-	VORR  V7.B16, V7.B16, V6.B16
-	FMOVQ 0(R6), F7
-	FMOVQ 0(R7), F8
-	VZIP2 V8.D2, V7.D2, V9.D2
-	VZIP1 V8.D2, V7.D2, V7.D2
-	VORR  V9.B16, V9.B16, V8.B16
-	FMOVQ 0(R3), F4
-	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
-	WORD  $0x4fc410e2 // fmla v2.2d, v7.2d, v4.d[0]
-	WORD  $0x4fc418c0 // fmla v0.2d, v6.2d, v4.d[1]
-	WORD  $0x4fc41902 // fmla v2.2d, v8.2d, v4.d[1]
-	FMOVQ 0(R8), F4
-	WORD  $0x4fc410a1 // fmla v1.2d, v5.2d, v4.d[0]
-	WORD  $0x4fc410e3 // fmla v3.2d, v7.2d, v4.d[0]
-	WORD  $0x4fc418c1 // fmla v1.2d, v6.2d, v4.d[1]
-	WORD  $0x4fc41903 // fmla v3.2d, v8.2d, v4.d[1]
+	FMOVQ 0(R4), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVQ 0(R3), F8
+	WORD  $0x4fc81080 // fmla v0.2d, v4.2d, v8.d[0]
+	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	WORD  $0x4fc818a0 // fmla v0.2d, v5.2d, v8.d[1]
+	WORD  $0x4fc818e2 // fmla v2.2d, v7.2d, v8.d[1]
+	FMOVQ 0(R8), F8
+	WORD  $0x4fc81081 // fmla v1.2d, v4.2d, v8.d[0]
+	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
+	WORD  $0x4fc818a1 // fmla v1.2d, v5.2d, v8.d[1]
+	WORD  $0x4fc818e3 // fmla v3.2d, v7.2d, v8.d[1]
 	ADD   $16, R1
-	ADD   $16, R5
 	ADD   $16, R6
-	ADD   $16, R7
+	ADD   $16, R5
+	ADD   $16, R4
 	ADD   $16, R3
 	ADD   $16, R8
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square87
+	BGE   square135
 
-tail88:
+tail136:
 	CMP $0, R0
-	BLE end89
+	BLE end137
 
 	// the same for fewer j
-	FMOVD 0(R1), F5
-	FMOVD 0(R5), F6
-	VZIP2 V6.D2, V5.D2, V7.D2
-	VZIP1 V6.D2, V5.D2, V5.D2
-	VORR  V7.B16, V7.B16, V6.B16
-	FMOVD 0(R3), F4
-	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
-	FMOVD 0(R8), F4
-	WORD  $0x4fc410a1 // fmla v1.2d, v5.2d, v4.d[0]
-	CMP   $1, R0
-	BEQ   over91
-	FMOVD 8(R3), F4
-	WORD  $0x4fc410c0 // fmla v0.2d, v6.2d, v4.d[0]
-	FMOVD 8(R8), F4
-	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
-
-over91:
+	FMOVD 0(R1), F4
 	FMOVD 0(R6), F5
-	FMOVD 0(R7), F6
-	VZIP2 V6.D2, V5.D2, V7.D2
-	VZIP1 V6.D2, V5.D2, V5.D2
-	VORR  V7.B16, V7.B16, V6.B16
-	FMOVD 0(R3), F4
-	WORD  $0x4fc410a2 // fmla v2.2d, v5.2d, v4.d[0]
-	FMOVD 0(R8), F4
-	WORD  $0x4fc410a3 // fmla v3.2d, v5.2d, v4.d[0]
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
+	FMOVD 0(R8), F6
+	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over92
-	FMOVD 8(R3), F4
-	WORD  $0x4fc410c2 // fmla v2.2d, v6.2d, v4.d[0]
-	FMOVD 8(R8), F4
-	WORD  $0x4fc410c3 // fmla v3.2d, v6.2d, v4.d[0]
+	BEQ   over141
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	FMOVD 8(R8), F6
+	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
 
-over92:
-end89:
+over141:
+	FMOVD 0(R5), F4
+	FMOVD 0(R4), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	FMOVD 0(R8), F6
+	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
+	CMP   $1, R0
+	BEQ   over142
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
+	FMOVD 8(R8), F6
+	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
+
+over142:
+end137:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -7482,125 +9107,198 @@ end89:
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
-	ADD   R2, R1, R3
-	FMOVQ F2, 16(R1)
-	FMOVQ F3, 16(R3)
+	MOVD  $8, R3
+	MOVD  cols+56(FP), R4
+	SUB   $1, R4
+	MOVD  $3, R5
+	CMP   $3, R4
+	BGE   inside143
+	MOVD  R4, R5
+
+inside143:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R6
+	CMP  $2, R4
+	BGE  inside144
+	MOVD R4, R6
+
+inside144:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $1, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R7, R8
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R4)
+	VST1  V1.D[1], (R8)
+	ADD   R2, R6, R4
+	ADD   R2, R5, R8
+	FMOVD F2, 0(R6)
+	VST1  V2.D[1], (R5)
+	FMOVD F3, 0(R4)
+	VST1  V3.D[1], (R8)
 
 	// the next 4 inputs
-	ADD  $32, R1
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $4, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
-	CMP  $4, R1
-	BGE  block86
+	CMP  $3, R1
+	BGE  block134
 
-done90:
+done138:
 	MOVD cols+56(FP), R1
-	CMP  $2, R1
-	BLT  done97
+	CMP  $0, R1
+	BLE  done149
 
-block93:
+block145:
 	// 2×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  lddz+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R4, R3, R6
-	CMP   $2, R0
-	BLT   tail95
+	MOVD  cols+56(FP), R3
+	SUB   $1, R3
+	MOVD  $1, R4
+	CMP   $1, R3
+	BGE   inside150
+	MOVD  R3, R4
 
-square94:
+inside150:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside151
+	MOVD R3, R5
+
+inside151:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD dz+16(FP), R1
+	MOVD lddz+24(FP), R3
+	MOVD n+64(FP), R0
+	ADD  R3, R1, R6
+	CMP  $2, R0
+	BLT  tail147
+
+square146:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R1), F3
-	FMOVQ 0(R5), F4
-	VZIP2 V4.D2, V3.D2, V5.D2
-	VZIP1 V4.D2, V3.D2, V3.D2
-	VORR  V5.B16, V5.B16, V4.B16
-	FMOVQ 0(R3), F2
-	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
-	WORD  $0x4fc21880 // fmla v0.2d, v4.2d, v2.d[1]
-	FMOVQ 0(R6), F2
-	WORD  $0x4fc21061 // fmla v1.2d, v3.2d, v2.d[0]
-	WORD  $0x4fc21881 // fmla v1.2d, v4.2d, v2.d[1]
-	ADD   $16, R1
+	FMOVQ 0(R5), F2
+	FMOVQ 0(R4), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 0(R1), F4
+	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
+	WORD  $0x4fc41860 // fmla v0.2d, v3.2d, v4.d[1]
+	FMOVQ 0(R6), F4
+	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
+	WORD  $0x4fc41861 // fmla v1.2d, v3.2d, v4.d[1]
 	ADD   $16, R5
-	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R1
 	ADD   $16, R6
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square94
+	BGE   square146
 
-tail95:
+tail147:
 	CMP $0, R0
-	BLE end96
+	BLE end148
 
 	// the same for fewer j
-	FMOVD 0(R1), F3
-	FMOVD 0(R5), F4
-	VZIP2 V4.D2, V3.D2, V5.D2
-	VZIP1 V4.D2, V3.D2, V3.D2
-	VORR  V5.B16, V5.B16, V4.B16
-	FMOVD 0(R3), F2
-	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
-	FMOVD 0(R6), F2
-	WORD  $0x4fc21061 // fmla v1.2d, v3.2d, v2.d[0]
+	FMOVD 0(R5), F2
+	FMOVD 0(R4), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVD 0(R1), F4
+	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
+	FMOVD 0(R6), F4
+	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
 	CMP   $1, R0
-	BEQ   over98
-	FMOVD 8(R3), F2
-	WORD  $0x4fc21080 // fmla v0.2d, v4.2d, v2.d[0]
-	FMOVD 8(R6), F2
-	WORD  $0x4fc21081 // fmla v1.2d, v4.2d, v2.d[0]
+	BEQ   over152
+	FMOVD 8(R1), F4
+	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+	FMOVD 8(R6), F4
+	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
 
-over98:
-end96:
+over152:
+end148:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	ADD   R2, R1, R3
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 0(R3)
+	MOVD  $8, R3
+	MOVD  cols+56(FP), R4
+	SUB   $1, R4
+	MOVD  $1, R5
+	CMP   $1, R4
+	BGE   inside153
+	MOVD  R4, R5
+
+inside153:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside154
+	MOVD R4, R6
+
+inside154:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R5, R4
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	FMOVD F1, 0(R1)
+	VST1  V1.D[1], (R4)
 
 	// the next 2 inputs
-	ADD  $16, R1
+	MOVD dx+0(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $2, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
-	CMP  $2, R1
-	BGE  block93
+	CMP  $1, R1
+	BGE  block145
 
-done97:
+done149:
 	RET
 
-fewer85:
+fewer133:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $8, R1
-	BLT  done104
+	CMP  $4, R1
+	BLE  done160
 
-block100:
+block156:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -7608,120 +9306,156 @@ block100:
 	VMOVI $0, V3.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	CMP   $2, R0
-	BLT   tail102
+	MOVD  cols+56(FP), R3
+	SUB   $1, R3
+	MOVD  $7, R4
+	CMP   $7, R3
+	BGE   inside161
+	MOVD  R3, R4
 
-square101:
+inside161:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $6, R5
+	CMP  $6, R3
+	BGE  inside162
+	MOVD R3, R5
+
+inside162:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $5, R6
+	CMP  $5, R3
+	BGE  inside163
+	MOVD R3, R6
+
+inside163:
+	MUL  R2, R6
+	ADD  R1, R6
+	MOVD $4, R7
+	CMP  $4, R3
+	BGE  inside164
+	MOVD R3, R7
+
+inside164:
+	MUL  R2, R7
+	ADD  R1, R7
+	MOVD $3, R9
+	MUL  R9, R2, R8
+	ADD  R1, R8
+	MOVD $2, R10
+	MUL  R10, R2, R9
+	ADD  R1, R9
+	MOVD $1, R11
+	MUL  R11, R2, R10
+	ADD  R1, R10
+	MOVD dz+16(FP), R3
+	MOVD n+64(FP), R0
+	CMP  $2, R0
+	BLT  tail158
+
+square157:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R1), F5
-	FMOVQ 0(R4), F6
-	VZIP2 V6.D2, V5.D2, V7.D2
-	VZIP1 V6.D2, V5.D2, V5.D2
-	VORR  V7.B16, V7.B16, V6.B16
-	FMOVQ 0(R5), F7
-	FMOVQ 0(R6), F8
-	VZIP2 V8.D2, V7.D2, V9.D2
-	VZIP1 V8.D2, V7.D2, V7.D2
-	VORR  V9.B16, V9.B16, V8.B16
-	FMOVQ 0(R7), F9
-	FMOVQ 0(R8), F10
-	VZIP2 V10.D2, V9.D2, V11.D2
-	VZIP1 V10.D2, V9.D2, V9.D2
-	VORR  V11.B16, V11.B16, V10.B16
-	FMOVQ 0(R9), F11
-	FMOVQ 0(R10), F12
-	VZIP2 V12.D2, V11.D2, V13.D2
-	VZIP1 V12.D2, V11.D2, V11.D2
-	VORR  V13.B16, V13.B16, V12.B16
-	FMOVQ 0(R3), F4
-	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
-	WORD  $0x4fc410e1 // fmla v1.2d, v7.2d, v4.d[0]
-	WORD  $0x4fc41122 // fmla v2.2d, v9.2d, v4.d[0]
-	WORD  $0x4fc41163 // fmla v3.2d, v11.2d, v4.d[0]
-	WORD  $0x4fc418c0 // fmla v0.2d, v6.2d, v4.d[1]
-	WORD  $0x4fc41901 // fmla v1.2d, v8.2d, v4.d[1]
-	WORD  $0x4fc41942 // fmla v2.2d, v10.2d, v4.d[1]
-	WORD  $0x4fc41983 // fmla v3.2d, v12.2d, v4.d[1]
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R10), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVQ 0(R9), F6
+	FMOVQ 0(R8), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVQ 0(R7), F8
+	FMOVQ 0(R6), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVQ 0(R5), F10
+	FMOVQ 0(R4), F11
+	VZIP2 V11.D2, V10.D2, V12.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V12.B16, V12.B16, V11.B16
+	FMOVQ 0(R3), F12
+	WORD  $0x4fcc1080 // fmla v0.2d, v4.2d, v12.d[0]
+	WORD  $0x4fcc10c1 // fmla v1.2d, v6.2d, v12.d[0]
+	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
+	WORD  $0x4fcc1143 // fmla v3.2d, v10.2d, v12.d[0]
+	WORD  $0x4fcc18a0 // fmla v0.2d, v5.2d, v12.d[1]
+	WORD  $0x4fcc18e1 // fmla v1.2d, v7.2d, v12.d[1]
+	WORD  $0x4fcc1922 // fmla v2.2d, v9.2d, v12.d[1]
+	WORD  $0x4fcc1963 // fmla v3.2d, v11.2d, v12.d[1]
 	ADD   $16, R1
-	ADD   $16, R4
-	ADD   $16, R5
-	ADD   $16, R6
-	ADD   $16, R7
-	ADD   $16, R8
-	ADD   $16, R9
 	ADD   $16, R10
+	ADD   $16, R9
+	ADD   $16, R8
+	ADD   $16, R7
+	ADD   $16, R6
+	ADD   $16, R5
+	ADD   $16, R4
 	ADD   $16, R3
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square101
+	BGE   square157
 
-tail102:
+tail158:
 	CMP $0, R0
-	BLE end103
+	BLE end159
 
 	// the same for fewer j
-	FMOVD 0(R1), F5
-	FMOVD 0(R4), F6
-	VZIP2 V6.D2, V5.D2, V7.D2
-	VZIP1 V6.D2, V5.D2, V5.D2
-	VORR  V7.B16, V7.B16, V6.B16
-	FMOVD 0(R3), F4
-	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
+	FMOVD 0(R1), F4
+	FMOVD 0(R10), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over105
-	FMOVD 8(R3), F4
-	WORD  $0x4fc410c0 // fmla v0.2d, v6.2d, v4.d[0]
+	BEQ   over165
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
 
-over105:
-	FMOVD 0(R5), F5
-	FMOVD 0(R6), F6
-	VZIP2 V6.D2, V5.D2, V7.D2
-	VZIP1 V6.D2, V5.D2, V5.D2
-	VORR  V7.B16, V7.B16, V6.B16
-	FMOVD 0(R3), F4
-	WORD  $0x4fc410a1 // fmla v1.2d, v5.2d, v4.d[0]
+over165:
+	FMOVD 0(R9), F4
+	FMOVD 0(R8), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over106
-	FMOVD 8(R3), F4
-	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
+	BEQ   over166
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
 
-over106:
-	FMOVD 0(R7), F5
-	FMOVD 0(R8), F6
-	VZIP2 V6.D2, V5.D2, V7.D2
-	VZIP1 V6.D2, V5.D2, V5.D2
-	VORR  V7.B16, V7.B16, V6.B16
-	FMOVD 0(R3), F4
-	WORD  $0x4fc410a2 // fmla v2.2d, v5.2d, v4.d[0]
+over166:
+	FMOVD 0(R7), F4
+	FMOVD 0(R6), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over107
-	FMOVD 8(R3), F4
-	WORD  $0x4fc410c2 // fmla v2.2d, v6.2d, v4.d[0]
+	BEQ   over167
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
 
-over107:
-	FMOVD 0(R9), F5
-	FMOVD 0(R10), F6
-	VZIP2 V6.D2, V5.D2, V7.D2
-	VZIP1 V6.D2, V5.D2, V5.D2
-	VORR  V7.B16, V7.B16, V6.B16
-	FMOVD 0(R3), F4
-	WORD  $0x4fc410a3 // fmla v3.2d, v5.2d, v4.d[0]
+over167:
+	FMOVD 0(R5), F4
+	FMOVD 0(R4), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over108
-	FMOVD 8(R3), F4
-	WORD  $0x4fc410c3 // fmla v3.2d, v6.2d, v4.d[0]
+	BEQ   over168
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
 
-over108:
-end103:
+over168:
+end159:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -7729,200 +9463,336 @@ end103:
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
-	FMOVQ F2, 32(R1)
-	FMOVQ F3, 48(R1)
+	MOVD  $8, R3
+	MOVD  cols+56(FP), R4
+	SUB   $1, R4
+	MOVD  $7, R5
+	CMP   $7, R4
+	BGE   inside169
+	MOVD  R4, R5
+
+inside169:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $6, R6
+	CMP  $6, R4
+	BGE  inside170
+	MOVD R4, R6
+
+inside170:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $5, R7
+	CMP  $5, R4
+	BGE  inside171
+	MOVD R4, R7
+
+inside171:
+	MUL  R3, R7
+	ADD  R1, R7
+	MOVD $4, R8
+	CMP  $4, R4
+	BGE  inside172
+	MOVD R4, R8
+
+inside172:
+	MUL   R3, R8
+	ADD   R1, R8
+	MOVD  $3, R10
+	MUL   R10, R3, R9
+	ADD   R1, R9
+	MOVD  $2, R11
+	MUL   R11, R3, R10
+	ADD   R1, R10
+	MOVD  $1, R12
+	MUL   R12, R3, R11
+	ADD   R1, R11
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R11)
+	FMOVD F1, 0(R10)
+	VST1  V1.D[1], (R9)
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R7)
+	FMOVD F3, 0(R6)
+	VST1  V3.D[1], (R5)
 
 	// the next 8 inputs
-	ADD  $64, R1
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
-	CMP  $8, R1
-	BGE  block100
+	CMP  $5, R1
+	BGE  block156
 
-done104:
+done160:
 	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLT  done113
+	CMP  $2, R1
+	BLE  done177
 
-block109:
+block173:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	CMP   $2, R0
-	BLT   tail111
+	MOVD  cols+56(FP), R3
+	SUB   $1, R3
+	MOVD  $3, R4
+	CMP   $3, R3
+	BGE   inside178
+	MOVD  R3, R4
 
-square110:
+inside178:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $2, R5
+	CMP  $2, R3
+	BGE  inside179
+	MOVD R3, R5
+
+inside179:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $1, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	MOVD dz+16(FP), R3
+	MOVD n+64(FP), R0
+	CMP  $2, R0
+	BLT  tail175
+
+square174:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R1), F3
-	FMOVQ 0(R4), F4
-	VZIP2 V4.D2, V3.D2, V5.D2
-	VZIP1 V4.D2, V3.D2, V3.D2
-	VORR  V5.B16, V5.B16, V4.B16
-	FMOVQ 0(R5), F5
-	FMOVQ 0(R6), F6
-	VZIP2 V6.D2, V5.D2, V7.D2
-	VZIP1 V6.D2, V5.D2, V5.D2
-	VORR  V7.B16, V7.B16, V6.B16
-	FMOVQ 0(R3), F2
-	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
-	WORD  $0x4fc210a1 // fmla v1.2d, v5.2d, v2.d[0]
-	WORD  $0x4fc21880 // fmla v0.2d, v4.2d, v2.d[1]
-	WORD  $0x4fc218c1 // fmla v1.2d, v6.2d, v2.d[1]
+	FMOVQ 0(R1), F2
+	FMOVQ 0(R6), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 0(R5), F4
+	FMOVQ 0(R4), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVQ 0(R3), F6
+	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	WORD  $0x4fc61860 // fmla v0.2d, v3.2d, v6.d[1]
+	WORD  $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
 	ADD   $16, R1
-	ADD   $16, R4
-	ADD   $16, R5
 	ADD   $16, R6
+	ADD   $16, R5
+	ADD   $16, R4
 	ADD   $16, R3
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square110
+	BGE   square174
 
-tail111:
+tail175:
 	CMP $0, R0
-	BLE end112
+	BLE end176
 
 	// the same for fewer j
-	FMOVD 0(R1), F3
-	FMOVD 0(R4), F4
-	VZIP2 V4.D2, V3.D2, V5.D2
-	VZIP1 V4.D2, V3.D2, V3.D2
-	VORR  V5.B16, V5.B16, V4.B16
-	FMOVD 0(R3), F2
-	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
+	FMOVD 0(R1), F2
+	FMOVD 0(R6), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVD 0(R3), F4
+	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
 	CMP   $1, R0
-	BEQ   over114
-	FMOVD 8(R3), F2
-	WORD  $0x4fc21080 // fmla v0.2d, v4.2d, v2.d[0]
+	BEQ   over180
+	FMOVD 8(R3), F4
+	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
 
-over114:
-	FMOVD 0(R5), F3
-	FMOVD 0(R6), F4
-	VZIP2 V4.D2, V3.D2, V5.D2
-	VZIP1 V4.D2, V3.D2, V3.D2
-	VORR  V5.B16, V5.B16, V4.B16
-	FMOVD 0(R3), F2
-	WORD  $0x4fc21061 // fmla v1.2d, v3.2d, v2.d[0]
+over180:
+	FMOVD 0(R5), F2
+	FMOVD 0(R4), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVD 0(R3), F4
+	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
 	CMP   $1, R0
-	BEQ   over115
-	FMOVD 8(R3), F2
-	WORD  $0x4fc21081 // fmla v1.2d, v4.2d, v2.d[0]
+	BEQ   over181
+	FMOVD 8(R3), F4
+	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
 
-over115:
-end112:
+over181:
+end176:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	FMOVQ F0, 0(R1)
-	FMOVQ F1, 16(R1)
+	MOVD  $8, R3
+	MOVD  cols+56(FP), R4
+	SUB   $1, R4
+	MOVD  $3, R5
+	CMP   $3, R4
+	BGE   inside182
+	MOVD  R4, R5
+
+inside182:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R6
+	CMP  $2, R4
+	BGE  inside183
+	MOVD R4, R6
+
+inside183:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $1, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R6)
+	VST1  V1.D[1], (R5)
 
 	// the next 4 inputs
-	ADD  $32, R1
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $4, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
-	CMP  $4, R1
-	BGE  block109
+	CMP  $3, R1
+	BGE  block173
 
-done113:
+done177:
 	MOVD cols+56(FP), R1
-	CMP  $2, R1
-	BLT  done120
+	CMP  $0, R1
+	BLE  done188
 
-block116:
+block184:
 	// 1×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  dz+16(FP), R3
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R4
-	CMP   $2, R0
-	BLT   tail118
+	MOVD  cols+56(FP), R3
+	SUB   $1, R3
+	MOVD  $1, R4
+	CMP   $1, R3
+	BGE   inside189
+	MOVD  R3, R4
 
-square117:
+inside189:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside190
+	MOVD R3, R5
+
+inside190:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD dz+16(FP), R1
+	MOVD n+64(FP), R0
+	CMP  $2, R0
+	BLT  tail186
+
+square185:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R1), F2
-	FMOVQ 0(R4), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVQ 0(R3), F1
-	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
-	WORD  $0x4fc11860 // fmla v0.2d, v3.2d, v1.d[1]
-	ADD   $16, R1
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R4), F2
+	VZIP2 V2.D2, V1.D2, V3.D2
+	VZIP1 V2.D2, V1.D2, V1.D2
+	VORR  V3.B16, V3.B16, V2.B16
+	FMOVQ 0(R1), F3
+	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
+	WORD  $0x4fc31840 // fmla v0.2d, v2.2d, v3.d[1]
+	ADD   $16, R5
 	ADD   $16, R4
-	ADD   $16, R3
+	ADD   $16, R1
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square117
+	BGE   square185
 
-tail118:
+tail186:
 	CMP $0, R0
-	BLE end119
+	BLE end187
 
 	// the same for fewer j
-	FMOVD 0(R1), F2
-	FMOVD 0(R4), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVD 0(R3), F1
-	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
+	FMOVD 0(R5), F1
+	FMOVD 0(R4), F2
+	VZIP2 V2.D2, V1.D2, V3.D2
+	VZIP1 V2.D2, V1.D2, V1.D2
+	VORR  V3.B16, V3.B16, V2.B16
+	FMOVD 0(R1), F3
+	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
 	CMP   $1, R0
-	BEQ   over121
-	FMOVD 8(R3), F1
-	WORD  $0x4fc11060 // fmla v0.2d, v3.2d, v1.d[0]
+	BEQ   over191
+	FMOVD 8(R1), F3
+	WORD  $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
 
-over121:
-end119:
+over191:
+end187:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	FMOVQ F0, 0(R1)
+	MOVD  $8, R3
+	MOVD  cols+56(FP), R4
+	SUB   $1, R4
+	MOVD  $1, R5
+	CMP   $1, R4
+	BGE   inside192
+	MOVD  R4, R5
+
+inside192:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside193
+	MOVD R4, R6
+
+inside193:
+	MUL   R3, R6
+	ADD   R1, R6
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
 
 	// the next 2 inputs
-	ADD  $16, R1
+	MOVD dx+0(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD ldw+40(FP), R3
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R2
-	MOVD $2, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
-	CMP  $2, R1
-	BGE  block116
+	CMP  $1, R1
+	BGE  block184
 
-done120:
+done188:
 	RET
 
 // func turnedNEONF32(dx *float32, lddx uintptr, w *float32, ldw uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
@@ -7932,8 +9802,8 @@ TEXT ·turnedNEONF32(SB), NOSPLIT, $0-72
 	BNE  fewer1
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $8, R1
-	BLT  done6
+	CMP  $4, R1
+	BLE  done6
 
 block2:
 	// 3×8 elements of dx, from +0
@@ -7945,86 +9815,104 @@ block2:
 	VMOVI $0, V5.B16
 	MOVD  dz+32(FP), R1
 	MOVD  lddz+40(FP), R2
-	MOVD  w+16(FP), R3
-	MOVD  ldw+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	ADD   R2, R10, R11
-	ADD   R4, R3, R12
-	ADD   R4, R12, R13
-	CMP   $4, R0
-	BLT   tail4
+	MOVD  cols+56(FP), R3
+	SUB   $2, R3
+	MOVD  $6, R4
+	CMP   $6, R3
+	BGE   inside7
+	MOVD  R3, R4
+
+inside7:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $4, R5
+	CMP  $4, R3
+	BGE  inside8
+	MOVD R3, R5
+
+inside8:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $2, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	ADD  R2, R1, R3
+	ADD  R2, R6, R7
+	ADD  R2, R5, R8
+	ADD  R2, R4, R9
+	MOVD w+16(FP), R10
+	MOVD ldw+24(FP), R11
+	MOVD n+64(FP), R0
+	ADD  R11, R10, R12
+	ADD  R11, R12, R13
+	CMP  $4, R0
+	BLT  tail4
 
 square3:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R1), F7
-	FMOVQ 0(R5), F8
-	FMOVQ 0(R6), F9
-	FMOVQ 0(R7), F10
-	VZIP2 V8.S4, V7.S4, V11.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V10.S4, V9.S4, V12.S4
-	VZIP1 V10.S4, V9.S4, V9.S4
-	VZIP2 V9.D2, V7.D2, V8.D2
-	VZIP1 V9.D2, V7.D2, V7.D2
-	VZIP1 V12.D2, V11.D2, V9.D2
-	VZIP2 V12.D2, V11.D2, V10.D2
+	FMOVQ 0(R1), F6
+	FMOVQ 0(R3), F7
+	FMOVQ 0(R6), F8
+	FMOVQ 0(R7), F9
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVQ 0(R5), F10
 	FMOVQ 0(R8), F11
-	FMOVQ 0(R9), F12
-	FMOVQ 0(R10), F13
-	FMOVQ 0(R11), F14
-	VZIP2 V12.S4, V11.S4, V15.S4
-	VZIP1 V12.S4, V11.S4, V11.S4
-	VZIP2 V14.S4, V13.S4, V16.S4
-	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP2 V13.D2, V11.D2, V12.D2
-	VZIP1 V13.D2, V11.D2, V11.D2
-	VZIP1 V16.D2, V15.D2, V13.D2
-	VZIP2 V16.D2, V15.D2, V14.D2
-	FMOVD 0(R3), F6
-	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
-	WORD  $0x4f861163 // fmla v3.4s, v11.4s, v6.s[0]
-	WORD  $0x4fa61100 // fmla v0.4s, v8.4s, v6.s[1]
-	WORD  $0x4fa61183 // fmla v3.4s, v12.4s, v6.s[1]
-	FMOVD 0(R12), F6
-	WORD  $0x4f8610e1 // fmla v1.4s, v7.4s, v6.s[0]
-	WORD  $0x4f861164 // fmla v4.4s, v11.4s, v6.s[0]
-	WORD  $0x4fa61101 // fmla v1.4s, v8.4s, v6.s[1]
-	WORD  $0x4fa61184 // fmla v4.4s, v12.4s, v6.s[1]
-	FMOVD 0(R13), F6
-	WORD  $0x4f8610e2 // fmla v2.4s, v7.4s, v6.s[0]
-	WORD  $0x4f861165 // fmla v5.4s, v11.4s, v6.s[0]
-	WORD  $0x4fa61102 // fmla v2.4s, v8.4s, v6.s[1]
-	WORD  $0x4fa61185 // fmla v5.4s, v12.4s, v6.s[1]
-	FMOVD 8(R3), F6
-	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
-	WORD  $0x4f8611a3 // fmla v3.4s, v13.4s, v6.s[0]
-	WORD  $0x4fa61140 // fmla v0.4s, v10.4s, v6.s[1]
-	WORD  $0x4fa611c3 // fmla v3.4s, v14.4s, v6.s[1]
-	FMOVD 8(R12), F6
-	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
-	WORD  $0x4f8611a4 // fmla v4.4s, v13.4s, v6.s[0]
-	WORD  $0x4fa61141 // fmla v1.4s, v10.4s, v6.s[1]
-	WORD  $0x4fa611c4 // fmla v4.4s, v14.4s, v6.s[1]
-	FMOVD 8(R13), F6
-	WORD  $0x4f861122 // fmla v2.4s, v9.4s, v6.s[0]
-	WORD  $0x4f8611a5 // fmla v5.4s, v13.4s, v6.s[0]
-	WORD  $0x4fa61142 // fmla v2.4s, v10.4s, v6.s[1]
-	WORD  $0x4fa611c5 // fmla v5.4s, v14.4s, v6.s[1]
+	FMOVQ 0(R4), F12
+	FMOVQ 0(R9), F13
+	VZIP2 V11.S4, V10.S4, V14.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V13.S4, V12.S4, V15.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V15.D2, V14.D2, V12.D2
+	VZIP2 V15.D2, V14.D2, V13.D2
+	FMOVD 0(R10), F14
+	WORD  $0x4f8e10c0 // fmla v0.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1143 // fmla v3.4s, v10.4s, v14.s[0]
+	WORD  $0x4fae10e0 // fmla v0.4s, v7.4s, v14.s[1]
+	WORD  $0x4fae1163 // fmla v3.4s, v11.4s, v14.s[1]
+	FMOVD 0(R12), F14
+	WORD  $0x4f8e10c1 // fmla v1.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
+	WORD  $0x4fae10e1 // fmla v1.4s, v7.4s, v14.s[1]
+	WORD  $0x4fae1164 // fmla v4.4s, v11.4s, v14.s[1]
+	FMOVD 0(R13), F14
+	WORD  $0x4f8e10c2 // fmla v2.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1145 // fmla v5.4s, v10.4s, v14.s[0]
+	WORD  $0x4fae10e2 // fmla v2.4s, v7.4s, v14.s[1]
+	WORD  $0x4fae1165 // fmla v5.4s, v11.4s, v14.s[1]
+	FMOVD 8(R10), F14
+	WORD  $0x4f8e1100 // fmla v0.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1183 // fmla v3.4s, v12.4s, v14.s[0]
+	WORD  $0x4fae1120 // fmla v0.4s, v9.4s, v14.s[1]
+	WORD  $0x4fae11a3 // fmla v3.4s, v13.4s, v14.s[1]
+	FMOVD 8(R12), F14
+	WORD  $0x4f8e1101 // fmla v1.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD  $0x4fae1121 // fmla v1.4s, v9.4s, v14.s[1]
+	WORD  $0x4fae11a4 // fmla v4.4s, v13.4s, v14.s[1]
+	FMOVD 8(R13), F14
+	WORD  $0x4f8e1102 // fmla v2.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
+	WORD  $0x4fae1122 // fmla v2.4s, v9.4s, v14.s[1]
+	WORD  $0x4fae11a5 // fmla v5.4s, v13.4s, v14.s[1]
 	ADD   $16, R1
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R6
 	ADD   $16, R7
+	ADD   $16, R5
 	ADD   $16, R8
+	ADD   $16, R4
 	ADD   $16, R9
 	ADD   $16, R10
-	ADD   $16, R11
-	ADD   $16, R3
 	ADD   $16, R12
 	ADD   $16, R13
 	SUB   $4, R0
@@ -8037,189 +9925,189 @@ tail4:
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one8
-	FMOVD 0(R1), F7
-	TST   $1, R0
-	BEQ   moved9
-	ADD   $8, R1, R14
-	VLD1  (R14), V7.S[2]
-	B     moved9
-
-one8:
-	FMOVS 0(R1), F7
-
-moved9:
-	TST   $2, R0
 	BEQ   one10
-	FMOVD 0(R5), F8
+	FMOVD 0(R1), F6
 	TST   $1, R0
 	BEQ   moved11
-	ADD   $8, R5, R14
-	VLD1  (R14), V8.S[2]
+	ADD   $8, R1, R14
+	VLD1  (R14), V6.S[2]
 	B     moved11
 
 one10:
-	FMOVS 0(R5), F8
+	FMOVS 0(R1), F6
 
 moved11:
 	TST   $2, R0
 	BEQ   one12
-	FMOVD 0(R6), F9
+	FMOVD 0(R3), F7
 	TST   $1, R0
 	BEQ   moved13
-	ADD   $8, R6, R14
-	VLD1  (R14), V9.S[2]
+	ADD   $8, R3, R14
+	VLD1  (R14), V7.S[2]
 	B     moved13
 
 one12:
-	FMOVS 0(R6), F9
+	FMOVS 0(R3), F7
 
 moved13:
 	TST   $2, R0
 	BEQ   one14
-	FMOVD 0(R7), F10
+	FMOVD 0(R6), F8
 	TST   $1, R0
 	BEQ   moved15
-	ADD   $8, R7, R14
-	VLD1  (R14), V10.S[2]
+	ADD   $8, R6, R14
+	VLD1  (R14), V8.S[2]
 	B     moved15
 
 one14:
-	FMOVS 0(R7), F10
+	FMOVS 0(R6), F8
 
 moved15:
-	VZIP2 V8.S4, V7.S4, V11.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V10.S4, V9.S4, V12.S4
-	VZIP1 V10.S4, V9.S4, V9.S4
-	VZIP2 V9.D2, V7.D2, V8.D2
-	VZIP1 V9.D2, V7.D2, V7.D2
-	VZIP1 V12.D2, V11.D2, V9.D2
-	VZIP2 V12.D2, V11.D2, V10.D2
-	FMOVS 0(R3), F6
-	WORD  $0x4f8610e0 // fmla v0.4s, v7.4s, v6.s[0]
-	FMOVS 0(R12), F6
-	WORD  $0x4f8610e1 // fmla v1.4s, v7.4s, v6.s[0]
-	FMOVS 0(R13), F6
-	WORD  $0x4f8610e2 // fmla v2.4s, v7.4s, v6.s[0]
-	CMP   $1, R0
-	BEQ   over7
-	FMOVS 4(R3), F6
-	WORD  $0x4f861100 // fmla v0.4s, v8.4s, v6.s[0]
-	FMOVS 4(R12), F6
-	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
-	FMOVS 4(R13), F6
-	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
-	CMP   $2, R0
-	BEQ   over7
-	FMOVS 8(R3), F6
-	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
-	FMOVS 8(R12), F6
-	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
-	FMOVS 8(R13), F6
-	WORD  $0x4f861122 // fmla v2.4s, v9.4s, v6.s[0]
-	CMP   $3, R0
-	BEQ   over7
-	FMOVS 12(R3), F6
-	WORD  $0x4f861140 // fmla v0.4s, v10.4s, v6.s[0]
-	FMOVS 12(R12), F6
-	WORD  $0x4f861141 // fmla v1.4s, v10.4s, v6.s[0]
-	FMOVS 12(R13), F6
-	WORD  $0x4f861142 // fmla v2.4s, v10.4s, v6.s[0]
-
-over7:
 	TST   $2, R0
-	BEQ   one17
-	FMOVD 0(R8), F7
+	BEQ   one16
+	FMOVD 0(R7), F9
 	TST   $1, R0
-	BEQ   moved18
-	ADD   $8, R8, R14
-	VLD1  (R14), V7.S[2]
-	B     moved18
+	BEQ   moved17
+	ADD   $8, R7, R14
+	VLD1  (R14), V9.S[2]
+	B     moved17
 
-one17:
-	FMOVS 0(R8), F7
+one16:
+	FMOVS 0(R7), F9
 
-moved18:
+moved17:
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVS 0(R10), F10
+	WORD  $0x4f8a10c0 // fmla v0.4s, v6.4s, v10.s[0]
+	FMOVS 0(R12), F10
+	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
+	FMOVS 0(R13), F10
+	WORD  $0x4f8a10c2 // fmla v2.4s, v6.4s, v10.s[0]
+	CMP   $1, R0
+	BEQ   over9
+	FMOVS 4(R10), F10
+	WORD  $0x4f8a10e0 // fmla v0.4s, v7.4s, v10.s[0]
+	FMOVS 4(R12), F10
+	WORD  $0x4f8a10e1 // fmla v1.4s, v7.4s, v10.s[0]
+	FMOVS 4(R13), F10
+	WORD  $0x4f8a10e2 // fmla v2.4s, v7.4s, v10.s[0]
+	CMP   $2, R0
+	BEQ   over9
+	FMOVS 8(R10), F10
+	WORD  $0x4f8a1100 // fmla v0.4s, v8.4s, v10.s[0]
+	FMOVS 8(R12), F10
+	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
+	FMOVS 8(R13), F10
+	WORD  $0x4f8a1102 // fmla v2.4s, v8.4s, v10.s[0]
+	CMP   $3, R0
+	BEQ   over9
+	FMOVS 12(R10), F10
+	WORD  $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	FMOVS 12(R12), F10
+	WORD  $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
+	FMOVS 12(R13), F10
+	WORD  $0x4f8a1122 // fmla v2.4s, v9.4s, v10.s[0]
+
+over9:
 	TST   $2, R0
 	BEQ   one19
-	FMOVD 0(R9), F8
+	FMOVD 0(R5), F6
 	TST   $1, R0
 	BEQ   moved20
-	ADD   $8, R9, R14
-	VLD1  (R14), V8.S[2]
+	ADD   $8, R5, R14
+	VLD1  (R14), V6.S[2]
 	B     moved20
 
 one19:
-	FMOVS 0(R9), F8
+	FMOVS 0(R5), F6
 
 moved20:
 	TST   $2, R0
 	BEQ   one21
-	FMOVD 0(R10), F9
+	FMOVD 0(R8), F7
 	TST   $1, R0
 	BEQ   moved22
-	ADD   $8, R10, R14
-	VLD1  (R14), V9.S[2]
+	ADD   $8, R8, R14
+	VLD1  (R14), V7.S[2]
 	B     moved22
 
 one21:
-	FMOVS 0(R10), F9
+	FMOVS 0(R8), F7
 
 moved22:
 	TST   $2, R0
 	BEQ   one23
-	FMOVD 0(R11), F10
+	FMOVD 0(R4), F8
 	TST   $1, R0
 	BEQ   moved24
-	ADD   $8, R11, R14
-	VLD1  (R14), V10.S[2]
+	ADD   $8, R4, R14
+	VLD1  (R14), V8.S[2]
 	B     moved24
 
 one23:
-	FMOVS 0(R11), F10
+	FMOVS 0(R4), F8
 
 moved24:
-	VZIP2 V8.S4, V7.S4, V11.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V10.S4, V9.S4, V12.S4
-	VZIP1 V10.S4, V9.S4, V9.S4
-	VZIP2 V9.D2, V7.D2, V8.D2
-	VZIP1 V9.D2, V7.D2, V7.D2
-	VZIP1 V12.D2, V11.D2, V9.D2
-	VZIP2 V12.D2, V11.D2, V10.D2
-	FMOVS 0(R3), F6
-	WORD  $0x4f8610e3 // fmla v3.4s, v7.4s, v6.s[0]
-	FMOVS 0(R12), F6
-	WORD  $0x4f8610e4 // fmla v4.4s, v7.4s, v6.s[0]
-	FMOVS 0(R13), F6
-	WORD  $0x4f8610e5 // fmla v5.4s, v7.4s, v6.s[0]
-	CMP   $1, R0
-	BEQ   over16
-	FMOVS 4(R3), F6
-	WORD  $0x4f861103 // fmla v3.4s, v8.4s, v6.s[0]
-	FMOVS 4(R12), F6
-	WORD  $0x4f861104 // fmla v4.4s, v8.4s, v6.s[0]
-	FMOVS 4(R13), F6
-	WORD  $0x4f861105 // fmla v5.4s, v8.4s, v6.s[0]
-	CMP   $2, R0
-	BEQ   over16
-	FMOVS 8(R3), F6
-	WORD  $0x4f861123 // fmla v3.4s, v9.4s, v6.s[0]
-	FMOVS 8(R12), F6
-	WORD  $0x4f861124 // fmla v4.4s, v9.4s, v6.s[0]
-	FMOVS 8(R13), F6
-	WORD  $0x4f861125 // fmla v5.4s, v9.4s, v6.s[0]
-	CMP   $3, R0
-	BEQ   over16
-	FMOVS 12(R3), F6
-	WORD  $0x4f861143 // fmla v3.4s, v10.4s, v6.s[0]
-	FMOVS 12(R12), F6
-	WORD  $0x4f861144 // fmla v4.4s, v10.4s, v6.s[0]
-	FMOVS 12(R13), F6
-	WORD  $0x4f861145 // fmla v5.4s, v10.4s, v6.s[0]
+	TST   $2, R0
+	BEQ   one25
+	FMOVD 0(R9), F9
+	TST   $1, R0
+	BEQ   moved26
+	ADD   $8, R9, R14
+	VLD1  (R14), V9.S[2]
+	B     moved26
 
-over16:
+one25:
+	FMOVS 0(R9), F9
+
+moved26:
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVS 0(R10), F10
+	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
+	FMOVS 0(R12), F10
+	WORD  $0x4f8a10c4 // fmla v4.4s, v6.4s, v10.s[0]
+	FMOVS 0(R13), F10
+	WORD  $0x4f8a10c5 // fmla v5.4s, v6.4s, v10.s[0]
+	CMP   $1, R0
+	BEQ   over18
+	FMOVS 4(R10), F10
+	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
+	FMOVS 4(R12), F10
+	WORD  $0x4f8a10e4 // fmla v4.4s, v7.4s, v10.s[0]
+	FMOVS 4(R13), F10
+	WORD  $0x4f8a10e5 // fmla v5.4s, v7.4s, v10.s[0]
+	CMP   $2, R0
+	BEQ   over18
+	FMOVS 8(R10), F10
+	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
+	FMOVS 8(R12), F10
+	WORD  $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	FMOVS 8(R13), F10
+	WORD  $0x4f8a1105 // fmla v5.4s, v8.4s, v10.s[0]
+	CMP   $3, R0
+	BEQ   over18
+	FMOVS 12(R10), F10
+	WORD  $0x4f8a1123 // fmla v3.4s, v9.4s, v10.s[0]
+	FMOVS 12(R12), F10
+	WORD  $0x4f8a1124 // fmla v4.4s, v9.4s, v10.s[0]
+	FMOVS 12(R13), F10
+	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
+
+over18:
 end5:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
@@ -8230,296 +10118,344 @@ end5:
 	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	MOVD  $0, R4
-	MUL   R4, R2, R3
-	ADD   R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	FMOVS F0, 0(R3)
+	MOVD  R2, R3
+	MOVD  cols+56(FP), R4
+	SUB   $2, R4
+	MOVD  $6, R5
+	CMP   $6, R4
+	BGE   inside27
+	MOVD  R4, R5
+
+inside27:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $4, R6
+	CMP  $4, R4
+	BGE  inside28
+	MOVD R4, R6
+
+inside28:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $2, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R7, R8
+	FMOVS F0, 0(R1)
 	VST1  V0.S[1], (R4)
-	VST1  V0.S[2], (R5)
-	VST1  V0.S[3], (R6)
-	FMOVS F1, 4(R3)
-	ADD   $4, R4, R7
-	VST1  V1.S[1], (R7)
-	ADD   $4, R5, R7
-	VST1  V1.S[2], (R7)
-	ADD   $4, R6, R7
-	VST1  V1.S[3], (R7)
-	FMOVS F2, 8(R3)
-	ADD   $8, R4, R7
-	VST1  V2.S[1], (R7)
-	ADD   $8, R5, R7
-	VST1  V2.S[2], (R7)
-	ADD   $8, R6, R7
-	VST1  V2.S[3], (R7)
-	MOVD  $4, R4
-	MUL   R4, R2, R3
-	ADD   R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	FMOVS F3, 0(R3)
+	VST1  V0.S[2], (R7)
+	VST1  V0.S[3], (R8)
+	FMOVS F1, 4(R1)
+	ADD   $4, R4, R9
+	VST1  V1.S[1], (R9)
+	ADD   $4, R7, R9
+	VST1  V1.S[2], (R9)
+	ADD   $4, R8, R9
+	VST1  V1.S[3], (R9)
+	FMOVS F2, 8(R1)
+	ADD   $8, R4, R9
+	VST1  V2.S[1], (R9)
+	ADD   $8, R7, R9
+	VST1  V2.S[2], (R9)
+	ADD   $8, R8, R9
+	VST1  V2.S[3], (R9)
+	ADD   R2, R6, R4
+	ADD   R2, R5, R8
+	FMOVS F3, 0(R6)
 	VST1  V3.S[1], (R4)
 	VST1  V3.S[2], (R5)
-	VST1  V3.S[3], (R6)
-	FMOVS F4, 4(R3)
-	ADD   $4, R4, R7
-	VST1  V4.S[1], (R7)
-	ADD   $4, R5, R7
-	VST1  V4.S[2], (R7)
-	ADD   $4, R6, R7
-	VST1  V4.S[3], (R7)
-	FMOVS F5, 8(R3)
-	ADD   $8, R4, R7
-	VST1  V5.S[1], (R7)
-	ADD   $8, R5, R7
-	VST1  V5.S[2], (R7)
-	ADD   $8, R6, R7
-	VST1  V5.S[3], (R7)
+	VST1  V3.S[3], (R8)
+	FMOVS F4, 4(R6)
+	ADD   $4, R4, R9
+	VST1  V4.S[1], (R9)
+	ADD   $4, R5, R9
+	VST1  V4.S[2], (R9)
+	ADD   $4, R8, R9
+	VST1  V4.S[3], (R9)
+	FMOVS F5, 8(R6)
+	ADD   $8, R4, R9
+	VST1  V5.S[1], (R9)
+	ADD   $8, R5, R9
+	VST1  V5.S[2], (R9)
+	ADD   $8, R8, R9
+	VST1  V5.S[3], (R9)
 
 	// the next 8 inputs
-	MOVD $8, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD lddz+40(FP), R3
 	MOVD dz+32(FP), R1
-	MOVD lddz+40(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
-	CMP  $8, R1
+	CMP  $5, R1
 	BGE  block2
 
 done6:
 	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLT  done29
+	CMP  $0, R1
+	BLE  done33
 
-block25:
+block29:
 	// 3×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	MOVD  dz+32(FP), R1
 	MOVD  lddz+40(FP), R2
-	MOVD  w+16(FP), R3
-	MOVD  ldw+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R4, R3, R8
-	ADD   R4, R8, R9
-	CMP   $4, R0
-	BLT   tail27
+	MOVD  cols+56(FP), R3
+	SUB   $2, R3
+	MOVD  $2, R4
+	CMP   $2, R3
+	BGE   inside34
+	MOVD  R3, R4
 
-square26:
+inside34:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside35
+	MOVD R3, R5
+
+inside35:
+	MUL  R2, R5
+	ADD  R1, R5
+	ADD  R2, R5, R1
+	ADD  R2, R4, R3
+	MOVD w+16(FP), R6
+	MOVD ldw+24(FP), R7
+	MOVD n+64(FP), R0
+	ADD  R7, R6, R8
+	ADD  R7, R8, R9
+	CMP  $4, R0
+	BLT  tail31
+
+square30:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R5), F3
 	FMOVQ 0(R1), F4
-	FMOVQ 0(R5), F5
-	FMOVQ 0(R6), F6
-	FMOVQ 0(R7), F7
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVD 0(R3), F3
-	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
-	WORD  $0x4fa310a0 // fmla v0.4s, v5.4s, v3.s[1]
-	FMOVD 0(R8), F3
-	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
-	WORD  $0x4fa310a1 // fmla v1.4s, v5.4s, v3.s[1]
-	FMOVD 0(R9), F3
-	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
-	WORD  $0x4fa310a2 // fmla v2.4s, v5.4s, v3.s[1]
-	FMOVD 8(R3), F3
-	WORD  $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
-	WORD  $0x4fa310e0 // fmla v0.4s, v7.4s, v3.s[1]
-	FMOVD 8(R8), F3
-	WORD  $0x4f8310c1 // fmla v1.4s, v6.4s, v3.s[0]
-	WORD  $0x4fa310e1 // fmla v1.4s, v7.4s, v3.s[1]
-	FMOVD 8(R9), F3
-	WORD  $0x4f8310c2 // fmla v2.4s, v6.4s, v3.s[0]
-	WORD  $0x4fa310e2 // fmla v2.4s, v7.4s, v3.s[1]
-	ADD   $16, R1
+	FMOVQ 0(R4), F5
+	FMOVQ 0(R3), F6
+	VZIP2 V4.S4, V3.S4, V7.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V6.S4, V5.S4, V8.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V5.D2, V3.D2, V4.D2
+	VZIP1 V5.D2, V3.D2, V3.D2
+	VZIP1 V8.D2, V7.D2, V5.D2
+	VZIP2 V8.D2, V7.D2, V6.D2
+	FMOVD 0(R6), F7
+	WORD  $0x4f871060 // fmla v0.4s, v3.4s, v7.s[0]
+	WORD  $0x4fa71080 // fmla v0.4s, v4.4s, v7.s[1]
+	FMOVD 0(R8), F7
+	WORD  $0x4f871061 // fmla v1.4s, v3.4s, v7.s[0]
+	WORD  $0x4fa71081 // fmla v1.4s, v4.4s, v7.s[1]
+	FMOVD 0(R9), F7
+	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
+	WORD  $0x4fa71082 // fmla v2.4s, v4.4s, v7.s[1]
+	FMOVD 8(R6), F7
+	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
+	WORD  $0x4fa710c0 // fmla v0.4s, v6.4s, v7.s[1]
+	FMOVD 8(R8), F7
+	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
+	WORD  $0x4fa710c1 // fmla v1.4s, v6.4s, v7.s[1]
+	FMOVD 8(R9), F7
+	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
+	WORD  $0x4fa710c2 // fmla v2.4s, v6.4s, v7.s[1]
 	ADD   $16, R5
-	ADD   $16, R6
-	ADD   $16, R7
+	ADD   $16, R1
+	ADD   $16, R4
 	ADD   $16, R3
+	ADD   $16, R6
 	ADD   $16, R8
 	ADD   $16, R9
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square26
+	BGE   square30
 
-tail27:
+tail31:
 	CMP $0, R0
-	BLE end28
+	BLE end32
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one31
-	FMOVD 0(R1), F4
-	TST   $1, R0
-	BEQ   moved32
-	ADD   $8, R1, R10
-	VLD1  (R10), V4.S[2]
-	B     moved32
-
-one31:
-	FMOVS 0(R1), F4
-
-moved32:
-	TST   $2, R0
-	BEQ   one33
-	FMOVD 0(R5), F5
-	TST   $1, R0
-	BEQ   moved34
-	ADD   $8, R5, R10
-	VLD1  (R10), V5.S[2]
-	B     moved34
-
-one33:
-	FMOVS 0(R5), F5
-
-moved34:
-	TST   $2, R0
-	BEQ   one35
-	FMOVD 0(R6), F6
-	TST   $1, R0
-	BEQ   moved36
-	ADD   $8, R6, R10
-	VLD1  (R10), V6.S[2]
-	B     moved36
-
-one35:
-	FMOVS 0(R6), F6
-
-moved36:
-	TST   $2, R0
 	BEQ   one37
-	FMOVD 0(R7), F7
+	FMOVD 0(R5), F3
 	TST   $1, R0
 	BEQ   moved38
-	ADD   $8, R7, R10
-	VLD1  (R10), V7.S[2]
+	ADD   $8, R5, R10
+	VLD1  (R10), V3.S[2]
 	B     moved38
 
 one37:
-	FMOVS 0(R7), F7
+	FMOVS 0(R5), F3
 
 moved38:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R3), F3
-	WORD  $0x4f831080 // fmla v0.4s, v4.4s, v3.s[0]
-	FMOVS 0(R8), F3
-	WORD  $0x4f831081 // fmla v1.4s, v4.4s, v3.s[0]
-	FMOVS 0(R9), F3
-	WORD  $0x4f831082 // fmla v2.4s, v4.4s, v3.s[0]
-	CMP   $1, R0
-	BEQ   over30
-	FMOVS 4(R3), F3
-	WORD  $0x4f8310a0 // fmla v0.4s, v5.4s, v3.s[0]
-	FMOVS 4(R8), F3
-	WORD  $0x4f8310a1 // fmla v1.4s, v5.4s, v3.s[0]
-	FMOVS 4(R9), F3
-	WORD  $0x4f8310a2 // fmla v2.4s, v5.4s, v3.s[0]
-	CMP   $2, R0
-	BEQ   over30
-	FMOVS 8(R3), F3
-	WORD  $0x4f8310c0 // fmla v0.4s, v6.4s, v3.s[0]
-	FMOVS 8(R8), F3
-	WORD  $0x4f8310c1 // fmla v1.4s, v6.4s, v3.s[0]
-	FMOVS 8(R9), F3
-	WORD  $0x4f8310c2 // fmla v2.4s, v6.4s, v3.s[0]
-	CMP   $3, R0
-	BEQ   over30
-	FMOVS 12(R3), F3
-	WORD  $0x4f8310e0 // fmla v0.4s, v7.4s, v3.s[0]
-	FMOVS 12(R8), F3
-	WORD  $0x4f8310e1 // fmla v1.4s, v7.4s, v3.s[0]
-	FMOVS 12(R9), F3
-	WORD  $0x4f8310e2 // fmla v2.4s, v7.4s, v3.s[0]
+	TST   $2, R0
+	BEQ   one39
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved40
+	ADD   $8, R1, R10
+	VLD1  (R10), V4.S[2]
+	B     moved40
 
-over30:
-end28:
+one39:
+	FMOVS 0(R1), F4
+
+moved40:
+	TST   $2, R0
+	BEQ   one41
+	FMOVD 0(R4), F5
+	TST   $1, R0
+	BEQ   moved42
+	ADD   $8, R4, R10
+	VLD1  (R10), V5.S[2]
+	B     moved42
+
+one41:
+	FMOVS 0(R4), F5
+
+moved42:
+	TST   $2, R0
+	BEQ   one43
+	FMOVD 0(R3), F6
+	TST   $1, R0
+	BEQ   moved44
+	ADD   $8, R3, R10
+	VLD1  (R10), V6.S[2]
+	B     moved44
+
+one43:
+	FMOVS 0(R3), F6
+
+moved44:
+	VZIP2 V4.S4, V3.S4, V7.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V6.S4, V5.S4, V8.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V5.D2, V3.D2, V4.D2
+	VZIP1 V5.D2, V3.D2, V3.D2
+	VZIP1 V8.D2, V7.D2, V5.D2
+	VZIP2 V8.D2, V7.D2, V6.D2
+	FMOVS 0(R6), F7
+	WORD  $0x4f871060 // fmla v0.4s, v3.4s, v7.s[0]
+	FMOVS 0(R8), F7
+	WORD  $0x4f871061 // fmla v1.4s, v3.4s, v7.s[0]
+	FMOVS 0(R9), F7
+	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
+	CMP   $1, R0
+	BEQ   over36
+	FMOVS 4(R6), F7
+	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
+	FMOVS 4(R8), F7
+	WORD  $0x4f871081 // fmla v1.4s, v4.4s, v7.s[0]
+	FMOVS 4(R9), F7
+	WORD  $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
+	CMP   $2, R0
+	BEQ   over36
+	FMOVS 8(R6), F7
+	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
+	FMOVS 8(R8), F7
+	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
+	FMOVS 8(R9), F7
+	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
+	CMP   $3, R0
+	BEQ   over36
+	FMOVS 12(R6), F7
+	WORD  $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
+	FMOVS 12(R8), F7
+	WORD  $0x4f8710c1 // fmla v1.4s, v6.4s, v7.s[0]
+	FMOVS 12(R9), F7
+	WORD  $0x4f8710c2 // fmla v2.4s, v6.4s, v7.s[0]
+
+over36:
+end32:
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
 	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	MOVD  $0, R4
-	MUL   R4, R2, R3
-	ADD   R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	FMOVS F0, 0(R3)
-	VST1  V0.S[1], (R4)
+	MOVD  R2, R3
+	MOVD  cols+56(FP), R4
+	SUB   $2, R4
+	MOVD  $2, R5
+	CMP   $2, R4
+	BGE   inside45
+	MOVD  R4, R5
+
+inside45:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside46
+	MOVD R4, R6
+
+inside46:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R5, R4
+	FMOVS F0, 0(R6)
+	VST1  V0.S[1], (R1)
 	VST1  V0.S[2], (R5)
-	VST1  V0.S[3], (R6)
-	FMOVS F1, 4(R3)
-	ADD   $4, R4, R7
+	VST1  V0.S[3], (R4)
+	FMOVS F1, 4(R6)
+	ADD   $4, R1, R7
 	VST1  V1.S[1], (R7)
 	ADD   $4, R5, R7
 	VST1  V1.S[2], (R7)
-	ADD   $4, R6, R7
+	ADD   $4, R4, R7
 	VST1  V1.S[3], (R7)
-	FMOVS F2, 8(R3)
-	ADD   $8, R4, R7
+	FMOVS F2, 8(R6)
+	ADD   $8, R1, R7
 	VST1  V2.S[1], (R7)
 	ADD   $8, R5, R7
 	VST1  V2.S[2], (R7)
-	ADD   $8, R6, R7
+	ADD   $8, R4, R7
 	VST1  V2.S[3], (R7)
 
 	// the next 4 inputs
-	MOVD $4, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD lddz+40(FP), R3
 	MOVD dz+32(FP), R1
-	MOVD lddz+40(FP), R2
-	MOVD $4, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
-	CMP  $4, R1
-	BGE  block25
+	CMP  $1, R1
+	BGE  block29
 
-done29:
+done33:
 	RET
 
 fewer1:
 	CMP  $2, R0
-	BNE  fewer39
+	BNE  fewer47
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $8, R1
-	BLT  done44
+	CMP  $4, R1
+	BLE  done52
 
-block40:
+block48:
 	// 2×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -8527,254 +10463,272 @@ block40:
 	VMOVI $0, V3.B16
 	MOVD  dz+32(FP), R1
 	MOVD  lddz+40(FP), R2
-	MOVD  w+16(FP), R3
-	MOVD  ldw+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	ADD   R2, R10, R11
-	ADD   R4, R3, R12
-	CMP   $4, R0
-	BLT   tail42
+	MOVD  cols+56(FP), R3
+	SUB   $2, R3
+	MOVD  $6, R4
+	CMP   $6, R3
+	BGE   inside53
+	MOVD  R3, R4
 
-square41:
+inside53:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $4, R5
+	CMP  $4, R3
+	BGE  inside54
+	MOVD R3, R5
+
+inside54:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $2, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	ADD  R2, R1, R3
+	ADD  R2, R6, R7
+	ADD  R2, R5, R8
+	ADD  R2, R4, R9
+	MOVD w+16(FP), R10
+	MOVD ldw+24(FP), R11
+	MOVD n+64(FP), R0
+	ADD  R11, R10, R12
+	CMP  $4, R0
+	BLT  tail50
+
+square49:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R1), F5
-	FMOVQ 0(R5), F6
-	FMOVQ 0(R6), F7
-	FMOVQ 0(R7), F8
-	VZIP2 V6.S4, V5.S4, V9.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V10.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V10.D2, V9.D2, V7.D2
-	VZIP2 V10.D2, V9.D2, V8.D2
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R3), F5
+	FMOVQ 0(R6), F6
+	FMOVQ 0(R7), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVQ 0(R5), F8
 	FMOVQ 0(R8), F9
-	FMOVQ 0(R9), F10
-	FMOVQ 0(R10), F11
-	FMOVQ 0(R11), F12
-	VZIP2 V10.S4, V9.S4, V13.S4
-	VZIP1 V10.S4, V9.S4, V9.S4
-	VZIP2 V12.S4, V11.S4, V14.S4
-	VZIP1 V12.S4, V11.S4, V11.S4
-	VZIP2 V11.D2, V9.D2, V10.D2
-	VZIP1 V11.D2, V9.D2, V9.D2
-	VZIP1 V14.D2, V13.D2, V11.D2
-	VZIP2 V14.D2, V13.D2, V12.D2
-	FMOVD 0(R3), F4
-	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
-	WORD  $0x4f841122 // fmla v2.4s, v9.4s, v4.s[0]
-	WORD  $0x4fa410c0 // fmla v0.4s, v6.4s, v4.s[1]
-	WORD  $0x4fa41142 // fmla v2.4s, v10.4s, v4.s[1]
-	FMOVD 0(R12), F4
-	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
-	WORD  $0x4f841123 // fmla v3.4s, v9.4s, v4.s[0]
-	WORD  $0x4fa410c1 // fmla v1.4s, v6.4s, v4.s[1]
-	WORD  $0x4fa41143 // fmla v3.4s, v10.4s, v4.s[1]
-	FMOVD 8(R3), F4
-	WORD  $0x4f8410e0 // fmla v0.4s, v7.4s, v4.s[0]
-	WORD  $0x4f841162 // fmla v2.4s, v11.4s, v4.s[0]
-	WORD  $0x4fa41100 // fmla v0.4s, v8.4s, v4.s[1]
-	WORD  $0x4fa41182 // fmla v2.4s, v12.4s, v4.s[1]
-	FMOVD 8(R12), F4
-	WORD  $0x4f8410e1 // fmla v1.4s, v7.4s, v4.s[0]
-	WORD  $0x4f841163 // fmla v3.4s, v11.4s, v4.s[0]
-	WORD  $0x4fa41101 // fmla v1.4s, v8.4s, v4.s[1]
-	WORD  $0x4fa41183 // fmla v3.4s, v12.4s, v4.s[1]
+	FMOVQ 0(R4), F10
+	FMOVQ 0(R9), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVD 0(R10), F12
+	WORD  $0x4f8c1080 // fmla v0.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8c1102 // fmla v2.4s, v8.4s, v12.s[0]
+	WORD  $0x4fac10a0 // fmla v0.4s, v5.4s, v12.s[1]
+	WORD  $0x4fac1122 // fmla v2.4s, v9.4s, v12.s[1]
+	FMOVD 0(R12), F12
+	WORD  $0x4f8c1081 // fmla v1.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8c1103 // fmla v3.4s, v8.4s, v12.s[0]
+	WORD  $0x4fac10a1 // fmla v1.4s, v5.4s, v12.s[1]
+	WORD  $0x4fac1123 // fmla v3.4s, v9.4s, v12.s[1]
+	FMOVD 8(R10), F12
+	WORD  $0x4f8c10c0 // fmla v0.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
+	WORD  $0x4fac10e0 // fmla v0.4s, v7.4s, v12.s[1]
+	WORD  $0x4fac1162 // fmla v2.4s, v11.4s, v12.s[1]
+	FMOVD 8(R12), F12
+	WORD  $0x4f8c10c1 // fmla v1.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
+	WORD  $0x4fac10e1 // fmla v1.4s, v7.4s, v12.s[1]
+	WORD  $0x4fac1163 // fmla v3.4s, v11.4s, v12.s[1]
 	ADD   $16, R1
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R6
 	ADD   $16, R7
+	ADD   $16, R5
 	ADD   $16, R8
+	ADD   $16, R4
 	ADD   $16, R9
 	ADD   $16, R10
-	ADD   $16, R11
-	ADD   $16, R3
 	ADD   $16, R12
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square41
+	BGE   square49
 
-tail42:
+tail50:
 	CMP $0, R0
-	BLE end43
+	BLE end51
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one46
-	FMOVD 0(R1), F5
+	BEQ   one56
+	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved47
+	BEQ   moved57
 	ADD   $8, R1, R13
+	VLD1  (R13), V4.S[2]
+	B     moved57
+
+one56:
+	FMOVS 0(R1), F4
+
+moved57:
+	TST   $2, R0
+	BEQ   one58
+	FMOVD 0(R3), F5
+	TST   $1, R0
+	BEQ   moved59
+	ADD   $8, R3, R13
 	VLD1  (R13), V5.S[2]
-	B     moved47
+	B     moved59
 
-one46:
-	FMOVS 0(R1), F5
+one58:
+	FMOVS 0(R3), F5
 
-moved47:
+moved59:
 	TST   $2, R0
-	BEQ   one48
-	FMOVD 0(R5), F6
+	BEQ   one60
+	FMOVD 0(R6), F6
 	TST   $1, R0
-	BEQ   moved49
-	ADD   $8, R5, R13
-	VLD1  (R13), V6.S[2]
-	B     moved49
-
-one48:
-	FMOVS 0(R5), F6
-
-moved49:
-	TST   $2, R0
-	BEQ   one50
-	FMOVD 0(R6), F7
-	TST   $1, R0
-	BEQ   moved51
+	BEQ   moved61
 	ADD   $8, R6, R13
-	VLD1  (R13), V7.S[2]
-	B     moved51
+	VLD1  (R13), V6.S[2]
+	B     moved61
 
-one50:
-	FMOVS 0(R6), F7
+one60:
+	FMOVS 0(R6), F6
 
-moved51:
+moved61:
 	TST   $2, R0
-	BEQ   one52
-	FMOVD 0(R7), F8
+	BEQ   one62
+	FMOVD 0(R7), F7
 	TST   $1, R0
-	BEQ   moved53
+	BEQ   moved63
 	ADD   $8, R7, R13
-	VLD1  (R13), V8.S[2]
-	B     moved53
+	VLD1  (R13), V7.S[2]
+	B     moved63
 
-one52:
-	FMOVS 0(R7), F8
+one62:
+	FMOVS 0(R7), F7
 
-moved53:
-	VZIP2 V6.S4, V5.S4, V9.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V10.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V10.D2, V9.D2, V7.D2
-	VZIP2 V10.D2, V9.D2, V8.D2
-	FMOVS 0(R3), F4
-	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
-	FMOVS 0(R12), F4
-	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
+moved63:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R10), F8
+	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
+	FMOVS 0(R12), F8
+	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over45
-	FMOVS 4(R3), F4
-	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
-	FMOVS 4(R12), F4
-	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
+	BEQ   over55
+	FMOVS 4(R10), F8
+	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
+	FMOVS 4(R12), F8
+	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over45
-	FMOVS 8(R3), F4
-	WORD  $0x4f8410e0 // fmla v0.4s, v7.4s, v4.s[0]
-	FMOVS 8(R12), F4
-	WORD  $0x4f8410e1 // fmla v1.4s, v7.4s, v4.s[0]
+	BEQ   over55
+	FMOVS 8(R10), F8
+	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
+	FMOVS 8(R12), F8
+	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
 	CMP   $3, R0
-	BEQ   over45
-	FMOVS 12(R3), F4
-	WORD  $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
-	FMOVS 12(R12), F4
-	WORD  $0x4f841101 // fmla v1.4s, v8.4s, v4.s[0]
+	BEQ   over55
+	FMOVS 12(R10), F8
+	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
+	FMOVS 12(R12), F8
+	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
 
-over45:
+over55:
 	TST   $2, R0
-	BEQ   one55
+	BEQ   one65
+	FMOVD 0(R5), F4
+	TST   $1, R0
+	BEQ   moved66
+	ADD   $8, R5, R13
+	VLD1  (R13), V4.S[2]
+	B     moved66
+
+one65:
+	FMOVS 0(R5), F4
+
+moved66:
+	TST   $2, R0
+	BEQ   one67
 	FMOVD 0(R8), F5
 	TST   $1, R0
-	BEQ   moved56
+	BEQ   moved68
 	ADD   $8, R8, R13
 	VLD1  (R13), V5.S[2]
-	B     moved56
+	B     moved68
 
-one55:
+one67:
 	FMOVS 0(R8), F5
 
-moved56:
+moved68:
 	TST   $2, R0
-	BEQ   one57
-	FMOVD 0(R9), F6
+	BEQ   one69
+	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved58
-	ADD   $8, R9, R13
+	BEQ   moved70
+	ADD   $8, R4, R13
 	VLD1  (R13), V6.S[2]
-	B     moved58
+	B     moved70
 
-one57:
-	FMOVS 0(R9), F6
+one69:
+	FMOVS 0(R4), F6
 
-moved58:
+moved70:
 	TST   $2, R0
-	BEQ   one59
-	FMOVD 0(R10), F7
+	BEQ   one71
+	FMOVD 0(R9), F7
 	TST   $1, R0
-	BEQ   moved60
-	ADD   $8, R10, R13
+	BEQ   moved72
+	ADD   $8, R9, R13
 	VLD1  (R13), V7.S[2]
-	B     moved60
+	B     moved72
 
-one59:
-	FMOVS 0(R10), F7
+one71:
+	FMOVS 0(R9), F7
 
-moved60:
-	TST   $2, R0
-	BEQ   one61
-	FMOVD 0(R11), F8
-	TST   $1, R0
-	BEQ   moved62
-	ADD   $8, R11, R13
-	VLD1  (R13), V8.S[2]
-	B     moved62
-
-one61:
-	FMOVS 0(R11), F8
-
-moved62:
-	VZIP2 V6.S4, V5.S4, V9.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V10.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V10.D2, V9.D2, V7.D2
-	VZIP2 V10.D2, V9.D2, V8.D2
-	FMOVS 0(R3), F4
-	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
-	FMOVS 0(R12), F4
-	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
+moved72:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R10), F8
+	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
+	FMOVS 0(R12), F8
+	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over54
-	FMOVS 4(R3), F4
-	WORD  $0x4f8410c2 // fmla v2.4s, v6.4s, v4.s[0]
-	FMOVS 4(R12), F4
-	WORD  $0x4f8410c3 // fmla v3.4s, v6.4s, v4.s[0]
+	BEQ   over64
+	FMOVS 4(R10), F8
+	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
+	FMOVS 4(R12), F8
+	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over54
-	FMOVS 8(R3), F4
-	WORD  $0x4f8410e2 // fmla v2.4s, v7.4s, v4.s[0]
-	FMOVS 8(R12), F4
-	WORD  $0x4f8410e3 // fmla v3.4s, v7.4s, v4.s[0]
+	BEQ   over64
+	FMOVS 8(R10), F8
+	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
+	FMOVS 8(R12), F8
+	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
 	CMP   $3, R0
-	BEQ   over54
-	FMOVS 12(R3), F4
-	WORD  $0x4f841102 // fmla v2.4s, v8.4s, v4.s[0]
-	FMOVS 12(R12), F4
-	WORD  $0x4f841103 // fmla v3.4s, v8.4s, v4.s[0]
+	BEQ   over64
+	FMOVS 12(R10), F8
+	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
+	FMOVS 12(R12), F8
+	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
 
-over54:
-end43:
+over64:
+end51:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -8782,255 +10736,303 @@ end43:
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	MOVD  $0, R4
-	MUL   R4, R2, R3
-	ADD   R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	FMOVS F0, 0(R3)
+	MOVD  R2, R3
+	MOVD  cols+56(FP), R4
+	SUB   $2, R4
+	MOVD  $6, R5
+	CMP   $6, R4
+	BGE   inside73
+	MOVD  R4, R5
+
+inside73:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $4, R6
+	CMP  $4, R4
+	BGE  inside74
+	MOVD R4, R6
+
+inside74:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $2, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R7, R8
+	FMOVS F0, 0(R1)
 	VST1  V0.S[1], (R4)
-	VST1  V0.S[2], (R5)
-	VST1  V0.S[3], (R6)
-	FMOVS F1, 4(R3)
-	ADD   $4, R4, R7
-	VST1  V1.S[1], (R7)
-	ADD   $4, R5, R7
-	VST1  V1.S[2], (R7)
-	ADD   $4, R6, R7
-	VST1  V1.S[3], (R7)
-	MOVD  $4, R4
-	MUL   R4, R2, R3
-	ADD   R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	FMOVS F2, 0(R3)
+	VST1  V0.S[2], (R7)
+	VST1  V0.S[3], (R8)
+	FMOVS F1, 4(R1)
+	ADD   $4, R4, R9
+	VST1  V1.S[1], (R9)
+	ADD   $4, R7, R9
+	VST1  V1.S[2], (R9)
+	ADD   $4, R8, R9
+	VST1  V1.S[3], (R9)
+	ADD   R2, R6, R4
+	ADD   R2, R5, R8
+	FMOVS F2, 0(R6)
 	VST1  V2.S[1], (R4)
 	VST1  V2.S[2], (R5)
-	VST1  V2.S[3], (R6)
-	FMOVS F3, 4(R3)
-	ADD   $4, R4, R7
-	VST1  V3.S[1], (R7)
-	ADD   $4, R5, R7
-	VST1  V3.S[2], (R7)
-	ADD   $4, R6, R7
-	VST1  V3.S[3], (R7)
+	VST1  V2.S[3], (R8)
+	FMOVS F3, 4(R6)
+	ADD   $4, R4, R9
+	VST1  V3.S[1], (R9)
+	ADD   $4, R5, R9
+	VST1  V3.S[2], (R9)
+	ADD   $4, R8, R9
+	VST1  V3.S[3], (R9)
 
 	// the next 8 inputs
-	MOVD $8, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD lddz+40(FP), R3
 	MOVD dz+32(FP), R1
-	MOVD lddz+40(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
-	CMP  $8, R1
-	BGE  block40
+	CMP  $5, R1
+	BGE  block48
 
-done44:
+done52:
 	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLT  done67
+	CMP  $0, R1
+	BLE  done79
 
-block63:
+block75:
 	// 2×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  dz+32(FP), R1
 	MOVD  lddz+40(FP), R2
-	MOVD  w+16(FP), R3
-	MOVD  ldw+24(FP), R4
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R4, R3, R8
-	CMP   $4, R0
-	BLT   tail65
+	MOVD  cols+56(FP), R3
+	SUB   $2, R3
+	MOVD  $2, R4
+	CMP   $2, R3
+	BGE   inside80
+	MOVD  R3, R4
 
-square64:
+inside80:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside81
+	MOVD R3, R5
+
+inside81:
+	MUL  R2, R5
+	ADD  R1, R5
+	ADD  R2, R5, R1
+	ADD  R2, R4, R3
+	MOVD w+16(FP), R6
+	MOVD ldw+24(FP), R7
+	MOVD n+64(FP), R0
+	ADD  R7, R6, R8
+	CMP  $4, R0
+	BLT  tail77
+
+square76:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R5), F2
 	FMOVQ 0(R1), F3
-	FMOVQ 0(R5), F4
-	FMOVQ 0(R6), F5
-	FMOVQ 0(R7), F6
-	VZIP2 V4.S4, V3.S4, V7.S4
-	VZIP1 V4.S4, V3.S4, V3.S4
-	VZIP2 V6.S4, V5.S4, V8.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V5.D2, V3.D2, V4.D2
-	VZIP1 V5.D2, V3.D2, V3.D2
-	VZIP1 V8.D2, V7.D2, V5.D2
-	VZIP2 V8.D2, V7.D2, V6.D2
-	FMOVD 0(R3), F2
-	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
-	WORD  $0x4fa21080 // fmla v0.4s, v4.4s, v2.s[1]
-	FMOVD 0(R8), F2
-	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
-	WORD  $0x4fa21081 // fmla v1.4s, v4.4s, v2.s[1]
-	FMOVD 8(R3), F2
-	WORD  $0x4f8210a0 // fmla v0.4s, v5.4s, v2.s[0]
-	WORD  $0x4fa210c0 // fmla v0.4s, v6.4s, v2.s[1]
-	FMOVD 8(R8), F2
-	WORD  $0x4f8210a1 // fmla v1.4s, v5.4s, v2.s[0]
-	WORD  $0x4fa210c1 // fmla v1.4s, v6.4s, v2.s[1]
-	ADD   $16, R1
+	FMOVQ 0(R4), F4
+	FMOVQ 0(R3), F5
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVD 0(R6), F6
+	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
+	WORD  $0x4fa61060 // fmla v0.4s, v3.4s, v6.s[1]
+	FMOVD 0(R8), F6
+	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
+	WORD  $0x4fa61061 // fmla v1.4s, v3.4s, v6.s[1]
+	FMOVD 8(R6), F6
+	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
+	WORD  $0x4fa610a0 // fmla v0.4s, v5.4s, v6.s[1]
+	FMOVD 8(R8), F6
+	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
+	WORD  $0x4fa610a1 // fmla v1.4s, v5.4s, v6.s[1]
 	ADD   $16, R5
-	ADD   $16, R6
-	ADD   $16, R7
+	ADD   $16, R1
+	ADD   $16, R4
 	ADD   $16, R3
+	ADD   $16, R6
 	ADD   $16, R8
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square64
+	BGE   square76
 
-tail65:
+tail77:
 	CMP $0, R0
-	BLE end66
+	BLE end78
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one69
+	BEQ   one83
+	FMOVD 0(R5), F2
+	TST   $1, R0
+	BEQ   moved84
+	ADD   $8, R5, R9
+	VLD1  (R9), V2.S[2]
+	B     moved84
+
+one83:
+	FMOVS 0(R5), F2
+
+moved84:
+	TST   $2, R0
+	BEQ   one85
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved70
+	BEQ   moved86
 	ADD   $8, R1, R9
 	VLD1  (R9), V3.S[2]
-	B     moved70
+	B     moved86
 
-one69:
+one85:
 	FMOVS 0(R1), F3
 
-moved70:
+moved86:
 	TST   $2, R0
-	BEQ   one71
-	FMOVD 0(R5), F4
+	BEQ   one87
+	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved72
-	ADD   $8, R5, R9
+	BEQ   moved88
+	ADD   $8, R4, R9
 	VLD1  (R9), V4.S[2]
-	B     moved72
+	B     moved88
 
-one71:
-	FMOVS 0(R5), F4
+one87:
+	FMOVS 0(R4), F4
 
-moved72:
+moved88:
 	TST   $2, R0
-	BEQ   one73
-	FMOVD 0(R6), F5
+	BEQ   one89
+	FMOVD 0(R3), F5
 	TST   $1, R0
-	BEQ   moved74
-	ADD   $8, R6, R9
+	BEQ   moved90
+	ADD   $8, R3, R9
 	VLD1  (R9), V5.S[2]
-	B     moved74
+	B     moved90
 
-one73:
-	FMOVS 0(R6), F5
+one89:
+	FMOVS 0(R3), F5
 
-moved74:
-	TST   $2, R0
-	BEQ   one75
-	FMOVD 0(R7), F6
-	TST   $1, R0
-	BEQ   moved76
-	ADD   $8, R7, R9
-	VLD1  (R9), V6.S[2]
-	B     moved76
-
-one75:
-	FMOVS 0(R7), F6
-
-moved76:
-	VZIP2 V4.S4, V3.S4, V7.S4
-	VZIP1 V4.S4, V3.S4, V3.S4
-	VZIP2 V6.S4, V5.S4, V8.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V5.D2, V3.D2, V4.D2
-	VZIP1 V5.D2, V3.D2, V3.D2
-	VZIP1 V8.D2, V7.D2, V5.D2
-	VZIP2 V8.D2, V7.D2, V6.D2
-	FMOVS 0(R3), F2
-	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
-	FMOVS 0(R8), F2
-	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
+moved90:
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVS 0(R6), F6
+	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
+	FMOVS 0(R8), F6
+	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over68
-	FMOVS 4(R3), F2
-	WORD  $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
-	FMOVS 4(R8), F2
-	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
+	BEQ   over82
+	FMOVS 4(R6), F6
+	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
+	FMOVS 4(R8), F6
+	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over68
-	FMOVS 8(R3), F2
-	WORD  $0x4f8210a0 // fmla v0.4s, v5.4s, v2.s[0]
-	FMOVS 8(R8), F2
-	WORD  $0x4f8210a1 // fmla v1.4s, v5.4s, v2.s[0]
+	BEQ   over82
+	FMOVS 8(R6), F6
+	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
+	FMOVS 8(R8), F6
+	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
 	CMP   $3, R0
-	BEQ   over68
-	FMOVS 12(R3), F2
-	WORD  $0x4f8210c0 // fmla v0.4s, v6.4s, v2.s[0]
-	FMOVS 12(R8), F2
-	WORD  $0x4f8210c1 // fmla v1.4s, v6.4s, v2.s[0]
+	BEQ   over82
+	FMOVS 12(R6), F6
+	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
+	FMOVS 12(R8), F6
+	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
 
-over68:
-end66:
+over82:
+end78:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	MOVD  $0, R4
-	MUL   R4, R2, R3
-	ADD   R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	FMOVS F0, 0(R3)
-	VST1  V0.S[1], (R4)
+	MOVD  R2, R3
+	MOVD  cols+56(FP), R4
+	SUB   $2, R4
+	MOVD  $2, R5
+	CMP   $2, R4
+	BGE   inside91
+	MOVD  R4, R5
+
+inside91:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside92
+	MOVD R4, R6
+
+inside92:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R5, R4
+	FMOVS F0, 0(R6)
+	VST1  V0.S[1], (R1)
 	VST1  V0.S[2], (R5)
-	VST1  V0.S[3], (R6)
-	FMOVS F1, 4(R3)
-	ADD   $4, R4, R7
+	VST1  V0.S[3], (R4)
+	FMOVS F1, 4(R6)
+	ADD   $4, R1, R7
 	VST1  V1.S[1], (R7)
 	ADD   $4, R5, R7
 	VST1  V1.S[2], (R7)
-	ADD   $4, R6, R7
+	ADD   $4, R4, R7
 	VST1  V1.S[3], (R7)
 
 	// the next 4 inputs
-	MOVD $4, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD lddz+40(FP), R3
 	MOVD dz+32(FP), R1
-	MOVD lddz+40(FP), R2
-	MOVD $4, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
-	CMP  $4, R1
-	BGE  block63
+	CMP  $1, R1
+	BGE  block75
 
-done67:
+done79:
 	RET
 
-fewer39:
+fewer47:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $16, R1
-	BLT  done82
+	CMP  $8, R1
+	BLE  done98
 
-block78:
+block94:
 	// 1×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -9038,425 +11040,461 @@ block78:
 	VMOVI $0, V3.B16
 	MOVD  dz+32(FP), R1
 	MOVD  lddz+40(FP), R2
-	MOVD  w+16(FP), R3
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	ADD   R2, R10, R11
-	ADD   R2, R11, R12
-	ADD   R2, R12, R13
-	ADD   R2, R13, R14
-	ADD   R2, R14, R15
-	ADD   R2, R15, R19
-	ADD   R2, R19, R20
-	ADD   R2, R20, R21
-	CMP   $4, R0
-	BLT   tail80
+	MOVD  cols+56(FP), R3
+	SUB   $2, R3
+	MOVD  $14, R4
+	CMP   $14, R3
+	BGE   inside99
+	MOVD  R3, R4
 
-square79:
+inside99:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $12, R5
+	CMP  $12, R3
+	BGE  inside100
+	MOVD R3, R5
+
+inside100:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $10, R6
+	CMP  $10, R3
+	BGE  inside101
+	MOVD R3, R6
+
+inside101:
+	MUL  R2, R6
+	ADD  R1, R6
+	MOVD $8, R7
+	CMP  $8, R3
+	BGE  inside102
+	MOVD R3, R7
+
+inside102:
+	MUL  R2, R7
+	ADD  R1, R7
+	MOVD $6, R9
+	MUL  R9, R2, R8
+	ADD  R1, R8
+	MOVD $4, R10
+	MUL  R10, R2, R9
+	ADD  R1, R9
+	MOVD $2, R11
+	MUL  R11, R2, R10
+	ADD  R1, R10
+	ADD  R2, R1, R3
+	ADD  R2, R10, R11
+	ADD  R2, R9, R12
+	ADD  R2, R8, R13
+	ADD  R2, R7, R14
+	ADD  R2, R6, R15
+	ADD  R2, R5, R19
+	ADD  R2, R4, R20
+	MOVD w+16(FP), R21
+	MOVD n+64(FP), R0
+	CMP  $4, R0
+	BLT  tail96
+
+square95:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R1), F5
-	FMOVQ 0(R4), F6
-	FMOVQ 0(R5), F7
-	FMOVQ 0(R6), F8
-	VZIP2 V6.S4, V5.S4, V9.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V10.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V10.D2, V9.D2, V7.D2
-	VZIP2 V10.D2, V9.D2, V8.D2
-	FMOVQ 0(R7), F9
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R3), F5
+	FMOVQ 0(R10), F6
+	FMOVQ 0(R11), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVQ 0(R9), F8
+	FMOVQ 0(R12), F9
 	FMOVQ 0(R8), F10
-	FMOVQ 0(R9), F11
-	FMOVQ 0(R10), F12
-	VZIP2 V10.S4, V9.S4, V13.S4
-	VZIP1 V10.S4, V9.S4, V9.S4
-	VZIP2 V12.S4, V11.S4, V14.S4
-	VZIP1 V12.S4, V11.S4, V11.S4
-	VZIP2 V11.D2, V9.D2, V10.D2
-	VZIP1 V11.D2, V9.D2, V9.D2
-	VZIP1 V14.D2, V13.D2, V11.D2
-	VZIP2 V14.D2, V13.D2, V12.D2
-	FMOVQ 0(R11), F13
-	FMOVQ 0(R12), F14
-	FMOVQ 0(R13), F15
-	FMOVQ 0(R14), F16
-	VZIP2 V14.S4, V13.S4, V17.S4
-	VZIP1 V14.S4, V13.S4, V13.S4
-	VZIP2 V16.S4, V15.S4, V18.S4
-	VZIP1 V16.S4, V15.S4, V15.S4
-	VZIP2 V15.D2, V13.D2, V14.D2
-	VZIP1 V15.D2, V13.D2, V13.D2
-	VZIP1 V18.D2, V17.D2, V15.D2
-	VZIP2 V18.D2, V17.D2, V16.D2
-	FMOVQ 0(R15), F17
-	FMOVQ 0(R19), F18
+	FMOVQ 0(R13), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVQ 0(R7), F12
+	FMOVQ 0(R14), F13
+	FMOVQ 0(R6), F14
+	FMOVQ 0(R15), F15
+	VZIP2 V13.S4, V12.S4, V16.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V15.S4, V14.S4, V17.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V14.D2, V12.D2, V13.D2
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VZIP1 V17.D2, V16.D2, V14.D2
+	VZIP2 V17.D2, V16.D2, V15.D2
+	FMOVQ 0(R5), F16
+	FMOVQ 0(R19), F17
+	FMOVQ 0(R4), F18
 	FMOVQ 0(R20), F19
-	FMOVQ 0(R21), F20
-	VZIP2 V18.S4, V17.S4, V21.S4
-	VZIP1 V18.S4, V17.S4, V17.S4
-	VZIP2 V20.S4, V19.S4, V22.S4
-	VZIP1 V20.S4, V19.S4, V19.S4
-	VZIP2 V19.D2, V17.D2, V18.D2
-	VZIP1 V19.D2, V17.D2, V17.D2
-	VZIP1 V22.D2, V21.D2, V19.D2
-	VZIP2 V22.D2, V21.D2, V20.D2
-	FMOVD 0(R3), F4
-	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
-	WORD  $0x4f841121 // fmla v1.4s, v9.4s, v4.s[0]
-	WORD  $0x4f8411a2 // fmla v2.4s, v13.4s, v4.s[0]
-	WORD  $0x4f841223 // fmla v3.4s, v17.4s, v4.s[0]
-	WORD  $0x4fa410c0 // fmla v0.4s, v6.4s, v4.s[1]
-	WORD  $0x4fa41141 // fmla v1.4s, v10.4s, v4.s[1]
-	WORD  $0x4fa411c2 // fmla v2.4s, v14.4s, v4.s[1]
-	WORD  $0x4fa41243 // fmla v3.4s, v18.4s, v4.s[1]
-	FMOVD 8(R3), F4
-	WORD  $0x4f8410e0 // fmla v0.4s, v7.4s, v4.s[0]
-	WORD  $0x4f841161 // fmla v1.4s, v11.4s, v4.s[0]
-	WORD  $0x4f8411e2 // fmla v2.4s, v15.4s, v4.s[0]
-	WORD  $0x4f841263 // fmla v3.4s, v19.4s, v4.s[0]
-	WORD  $0x4fa41100 // fmla v0.4s, v8.4s, v4.s[1]
-	WORD  $0x4fa41181 // fmla v1.4s, v12.4s, v4.s[1]
-	WORD  $0x4fa41202 // fmla v2.4s, v16.4s, v4.s[1]
-	WORD  $0x4fa41283 // fmla v3.4s, v20.4s, v4.s[1]
+	VZIP2 V17.S4, V16.S4, V20.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V21.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V21.D2, V20.D2, V18.D2
+	VZIP2 V21.D2, V20.D2, V19.D2
+	FMOVD 0(R21), F20
+	WORD  $0x4f941080 // fmla v0.4s, v4.4s, v20.s[0]
+	WORD  $0x4f941101 // fmla v1.4s, v8.4s, v20.s[0]
+	WORD  $0x4f941182 // fmla v2.4s, v12.4s, v20.s[0]
+	WORD  $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
+	WORD  $0x4fb410a0 // fmla v0.4s, v5.4s, v20.s[1]
+	WORD  $0x4fb41121 // fmla v1.4s, v9.4s, v20.s[1]
+	WORD  $0x4fb411a2 // fmla v2.4s, v13.4s, v20.s[1]
+	WORD  $0x4fb41223 // fmla v3.4s, v17.4s, v20.s[1]
+	FMOVD 8(R21), F20
+	WORD  $0x4f9410c0 // fmla v0.4s, v6.4s, v20.s[0]
+	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
+	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
+	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
+	WORD  $0x4fb410e0 // fmla v0.4s, v7.4s, v20.s[1]
+	WORD  $0x4fb41161 // fmla v1.4s, v11.4s, v20.s[1]
+	WORD  $0x4fb411e2 // fmla v2.4s, v15.4s, v20.s[1]
+	WORD  $0x4fb41263 // fmla v3.4s, v19.4s, v20.s[1]
 	ADD   $16, R1
-	ADD   $16, R4
-	ADD   $16, R5
-	ADD   $16, R6
-	ADD   $16, R7
-	ADD   $16, R8
-	ADD   $16, R9
+	ADD   $16, R3
 	ADD   $16, R10
 	ADD   $16, R11
+	ADD   $16, R9
 	ADD   $16, R12
+	ADD   $16, R8
 	ADD   $16, R13
+	ADD   $16, R7
 	ADD   $16, R14
+	ADD   $16, R6
 	ADD   $16, R15
+	ADD   $16, R5
 	ADD   $16, R19
+	ADD   $16, R4
 	ADD   $16, R20
 	ADD   $16, R21
-	ADD   $16, R3
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square79
+	BGE   square95
 
-tail80:
+tail96:
 	CMP $0, R0
-	BLE end81
+	BLE end97
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one84
-	FMOVD 0(R1), F5
-	TST   $1, R0
-	BEQ   moved85
-	ADD   $8, R1, R22
-	VLD1  (R22), V5.S[2]
-	B     moved85
-
-one84:
-	FMOVS 0(R1), F5
-
-moved85:
-	TST   $2, R0
-	BEQ   one86
-	FMOVD 0(R4), F6
-	TST   $1, R0
-	BEQ   moved87
-	ADD   $8, R4, R22
-	VLD1  (R22), V6.S[2]
-	B     moved87
-
-one86:
-	FMOVS 0(R4), F6
-
-moved87:
-	TST   $2, R0
-	BEQ   one88
-	FMOVD 0(R5), F7
-	TST   $1, R0
-	BEQ   moved89
-	ADD   $8, R5, R22
-	VLD1  (R22), V7.S[2]
-	B     moved89
-
-one88:
-	FMOVS 0(R5), F7
-
-moved89:
-	TST   $2, R0
-	BEQ   one90
-	FMOVD 0(R6), F8
-	TST   $1, R0
-	BEQ   moved91
-	ADD   $8, R6, R22
-	VLD1  (R22), V8.S[2]
-	B     moved91
-
-one90:
-	FMOVS 0(R6), F8
-
-moved91:
-	VZIP2 V6.S4, V5.S4, V9.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V10.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V10.D2, V9.D2, V7.D2
-	VZIP2 V10.D2, V9.D2, V8.D2
-	FMOVS 0(R3), F4
-	WORD  $0x4f8410a0 // fmla v0.4s, v5.4s, v4.s[0]
-	CMP   $1, R0
-	BEQ   over83
-	FMOVS 4(R3), F4
-	WORD  $0x4f8410c0 // fmla v0.4s, v6.4s, v4.s[0]
-	CMP   $2, R0
-	BEQ   over83
-	FMOVS 8(R3), F4
-	WORD  $0x4f8410e0 // fmla v0.4s, v7.4s, v4.s[0]
-	CMP   $3, R0
-	BEQ   over83
-	FMOVS 12(R3), F4
-	WORD  $0x4f841100 // fmla v0.4s, v8.4s, v4.s[0]
-
-over83:
-	TST   $2, R0
-	BEQ   one93
-	FMOVD 0(R7), F5
-	TST   $1, R0
-	BEQ   moved94
-	ADD   $8, R7, R22
-	VLD1  (R22), V5.S[2]
-	B     moved94
-
-one93:
-	FMOVS 0(R7), F5
-
-moved94:
-	TST   $2, R0
-	BEQ   one95
-	FMOVD 0(R8), F6
-	TST   $1, R0
-	BEQ   moved96
-	ADD   $8, R8, R22
-	VLD1  (R22), V6.S[2]
-	B     moved96
-
-one95:
-	FMOVS 0(R8), F6
-
-moved96:
-	TST   $2, R0
-	BEQ   one97
-	FMOVD 0(R9), F7
-	TST   $1, R0
-	BEQ   moved98
-	ADD   $8, R9, R22
-	VLD1  (R22), V7.S[2]
-	B     moved98
-
-one97:
-	FMOVS 0(R9), F7
-
-moved98:
-	TST   $2, R0
-	BEQ   one99
-	FMOVD 0(R10), F8
-	TST   $1, R0
-	BEQ   moved100
-	ADD   $8, R10, R22
-	VLD1  (R22), V8.S[2]
-	B     moved100
-
-one99:
-	FMOVS 0(R10), F8
-
-moved100:
-	VZIP2 V6.S4, V5.S4, V9.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V10.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V10.D2, V9.D2, V7.D2
-	VZIP2 V10.D2, V9.D2, V8.D2
-	FMOVS 0(R3), F4
-	WORD  $0x4f8410a1 // fmla v1.4s, v5.4s, v4.s[0]
-	CMP   $1, R0
-	BEQ   over92
-	FMOVS 4(R3), F4
-	WORD  $0x4f8410c1 // fmla v1.4s, v6.4s, v4.s[0]
-	CMP   $2, R0
-	BEQ   over92
-	FMOVS 8(R3), F4
-	WORD  $0x4f8410e1 // fmla v1.4s, v7.4s, v4.s[0]
-	CMP   $3, R0
-	BEQ   over92
-	FMOVS 12(R3), F4
-	WORD  $0x4f841101 // fmla v1.4s, v8.4s, v4.s[0]
-
-over92:
-	TST   $2, R0
-	BEQ   one102
-	FMOVD 0(R11), F5
-	TST   $1, R0
-	BEQ   moved103
-	ADD   $8, R11, R22
-	VLD1  (R22), V5.S[2]
-	B     moved103
-
-one102:
-	FMOVS 0(R11), F5
-
-moved103:
-	TST   $2, R0
 	BEQ   one104
-	FMOVD 0(R12), F6
+	FMOVD 0(R1), F4
 	TST   $1, R0
 	BEQ   moved105
-	ADD   $8, R12, R22
-	VLD1  (R22), V6.S[2]
+	ADD   $8, R1, R22
+	VLD1  (R22), V4.S[2]
 	B     moved105
 
 one104:
-	FMOVS 0(R12), F6
+	FMOVS 0(R1), F4
 
 moved105:
 	TST   $2, R0
 	BEQ   one106
-	FMOVD 0(R13), F7
+	FMOVD 0(R3), F5
 	TST   $1, R0
 	BEQ   moved107
-	ADD   $8, R13, R22
-	VLD1  (R22), V7.S[2]
+	ADD   $8, R3, R22
+	VLD1  (R22), V5.S[2]
 	B     moved107
 
 one106:
-	FMOVS 0(R13), F7
+	FMOVS 0(R3), F5
 
 moved107:
 	TST   $2, R0
 	BEQ   one108
-	FMOVD 0(R14), F8
+	FMOVD 0(R10), F6
 	TST   $1, R0
 	BEQ   moved109
-	ADD   $8, R14, R22
-	VLD1  (R22), V8.S[2]
+	ADD   $8, R10, R22
+	VLD1  (R22), V6.S[2]
 	B     moved109
 
 one108:
-	FMOVS 0(R14), F8
+	FMOVS 0(R10), F6
 
 moved109:
-	VZIP2 V6.S4, V5.S4, V9.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V10.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V10.D2, V9.D2, V7.D2
-	VZIP2 V10.D2, V9.D2, V8.D2
-	FMOVS 0(R3), F4
-	WORD  $0x4f8410a2 // fmla v2.4s, v5.4s, v4.s[0]
-	CMP   $1, R0
-	BEQ   over101
-	FMOVS 4(R3), F4
-	WORD  $0x4f8410c2 // fmla v2.4s, v6.4s, v4.s[0]
-	CMP   $2, R0
-	BEQ   over101
-	FMOVS 8(R3), F4
-	WORD  $0x4f8410e2 // fmla v2.4s, v7.4s, v4.s[0]
-	CMP   $3, R0
-	BEQ   over101
-	FMOVS 12(R3), F4
-	WORD  $0x4f841102 // fmla v2.4s, v8.4s, v4.s[0]
-
-over101:
 	TST   $2, R0
-	BEQ   one111
-	FMOVD 0(R15), F5
+	BEQ   one110
+	FMOVD 0(R11), F7
 	TST   $1, R0
-	BEQ   moved112
-	ADD   $8, R15, R22
-	VLD1  (R22), V5.S[2]
-	B     moved112
+	BEQ   moved111
+	ADD   $8, R11, R22
+	VLD1  (R22), V7.S[2]
+	B     moved111
 
-one111:
-	FMOVS 0(R15), F5
+one110:
+	FMOVS 0(R11), F7
 
-moved112:
+moved111:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R21), F8
+	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over103
+	FMOVS 4(R21), F8
+	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over103
+	FMOVS 8(R21), F8
+	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over103
+	FMOVS 12(R21), F8
+	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
+
+over103:
 	TST   $2, R0
 	BEQ   one113
-	FMOVD 0(R19), F6
+	FMOVD 0(R9), F4
 	TST   $1, R0
 	BEQ   moved114
-	ADD   $8, R19, R22
-	VLD1  (R22), V6.S[2]
+	ADD   $8, R9, R22
+	VLD1  (R22), V4.S[2]
 	B     moved114
 
 one113:
-	FMOVS 0(R19), F6
+	FMOVS 0(R9), F4
 
 moved114:
 	TST   $2, R0
 	BEQ   one115
-	FMOVD 0(R20), F7
+	FMOVD 0(R12), F5
 	TST   $1, R0
 	BEQ   moved116
-	ADD   $8, R20, R22
-	VLD1  (R22), V7.S[2]
+	ADD   $8, R12, R22
+	VLD1  (R22), V5.S[2]
 	B     moved116
 
 one115:
-	FMOVS 0(R20), F7
+	FMOVS 0(R12), F5
 
 moved116:
 	TST   $2, R0
 	BEQ   one117
-	FMOVD 0(R21), F8
+	FMOVD 0(R8), F6
 	TST   $1, R0
 	BEQ   moved118
-	ADD   $8, R21, R22
-	VLD1  (R22), V8.S[2]
+	ADD   $8, R8, R22
+	VLD1  (R22), V6.S[2]
 	B     moved118
 
 one117:
-	FMOVS 0(R21), F8
+	FMOVS 0(R8), F6
 
 moved118:
-	VZIP2 V6.S4, V5.S4, V9.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V10.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V10.D2, V9.D2, V7.D2
-	VZIP2 V10.D2, V9.D2, V8.D2
-	FMOVS 0(R3), F4
-	WORD  $0x4f8410a3 // fmla v3.4s, v5.4s, v4.s[0]
-	CMP   $1, R0
-	BEQ   over110
-	FMOVS 4(R3), F4
-	WORD  $0x4f8410c3 // fmla v3.4s, v6.4s, v4.s[0]
-	CMP   $2, R0
-	BEQ   over110
-	FMOVS 8(R3), F4
-	WORD  $0x4f8410e3 // fmla v3.4s, v7.4s, v4.s[0]
-	CMP   $3, R0
-	BEQ   over110
-	FMOVS 12(R3), F4
-	WORD  $0x4f841103 // fmla v3.4s, v8.4s, v4.s[0]
+	TST   $2, R0
+	BEQ   one119
+	FMOVD 0(R13), F7
+	TST   $1, R0
+	BEQ   moved120
+	ADD   $8, R13, R22
+	VLD1  (R22), V7.S[2]
+	B     moved120
 
-over110:
-end81:
+one119:
+	FMOVS 0(R13), F7
+
+moved120:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R21), F8
+	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over112
+	FMOVS 4(R21), F8
+	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over112
+	FMOVS 8(R21), F8
+	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over112
+	FMOVS 12(R21), F8
+	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
+
+over112:
+	TST   $2, R0
+	BEQ   one122
+	FMOVD 0(R7), F4
+	TST   $1, R0
+	BEQ   moved123
+	ADD   $8, R7, R22
+	VLD1  (R22), V4.S[2]
+	B     moved123
+
+one122:
+	FMOVS 0(R7), F4
+
+moved123:
+	TST   $2, R0
+	BEQ   one124
+	FMOVD 0(R14), F5
+	TST   $1, R0
+	BEQ   moved125
+	ADD   $8, R14, R22
+	VLD1  (R22), V5.S[2]
+	B     moved125
+
+one124:
+	FMOVS 0(R14), F5
+
+moved125:
+	TST   $2, R0
+	BEQ   one126
+	FMOVD 0(R6), F6
+	TST   $1, R0
+	BEQ   moved127
+	ADD   $8, R6, R22
+	VLD1  (R22), V6.S[2]
+	B     moved127
+
+one126:
+	FMOVS 0(R6), F6
+
+moved127:
+	TST   $2, R0
+	BEQ   one128
+	FMOVD 0(R15), F7
+	TST   $1, R0
+	BEQ   moved129
+	ADD   $8, R15, R22
+	VLD1  (R22), V7.S[2]
+	B     moved129
+
+one128:
+	FMOVS 0(R15), F7
+
+moved129:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R21), F8
+	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over121
+	FMOVS 4(R21), F8
+	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over121
+	FMOVS 8(R21), F8
+	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over121
+	FMOVS 12(R21), F8
+	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
+
+over121:
+	TST   $2, R0
+	BEQ   one131
+	FMOVD 0(R5), F4
+	TST   $1, R0
+	BEQ   moved132
+	ADD   $8, R5, R22
+	VLD1  (R22), V4.S[2]
+	B     moved132
+
+one131:
+	FMOVS 0(R5), F4
+
+moved132:
+	TST   $2, R0
+	BEQ   one133
+	FMOVD 0(R19), F5
+	TST   $1, R0
+	BEQ   moved134
+	ADD   $8, R19, R22
+	VLD1  (R22), V5.S[2]
+	B     moved134
+
+one133:
+	FMOVS 0(R19), F5
+
+moved134:
+	TST   $2, R0
+	BEQ   one135
+	FMOVD 0(R4), F6
+	TST   $1, R0
+	BEQ   moved136
+	ADD   $8, R4, R22
+	VLD1  (R22), V6.S[2]
+	B     moved136
+
+one135:
+	FMOVS 0(R4), F6
+
+moved136:
+	TST   $2, R0
+	BEQ   one137
+	FMOVD 0(R20), F7
+	TST   $1, R0
+	BEQ   moved138
+	ADD   $8, R20, R22
+	VLD1  (R22), V7.S[2]
+	B     moved138
+
+one137:
+	FMOVS 0(R20), F7
+
+moved138:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R21), F8
+	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over130
+	FMOVS 4(R21), F8
+	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over130
+	FMOVS 8(R21), F8
+	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over130
+	FMOVS 12(R21), F8
+	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
+
+over130:
+end97:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -9464,499 +11502,594 @@ end81:
 	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	MOVD  $0, R4
-	MUL   R4, R2, R3
-	ADD   R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	FMOVS F0, 0(R3)
+	MOVD  R2, R3
+	MOVD  cols+56(FP), R4
+	SUB   $2, R4
+	MOVD  $14, R5
+	CMP   $14, R4
+	BGE   inside139
+	MOVD  R4, R5
+
+inside139:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $12, R6
+	CMP  $12, R4
+	BGE  inside140
+	MOVD R4, R6
+
+inside140:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $10, R7
+	CMP  $10, R4
+	BGE  inside141
+	MOVD R4, R7
+
+inside141:
+	MUL  R3, R7
+	ADD  R1, R7
+	MOVD $8, R8
+	CMP  $8, R4
+	BGE  inside142
+	MOVD R4, R8
+
+inside142:
+	MUL   R3, R8
+	ADD   R1, R8
+	MOVD  $6, R10
+	MUL   R10, R3, R9
+	ADD   R1, R9
+	MOVD  $4, R11
+	MUL   R11, R3, R10
+	ADD   R1, R10
+	MOVD  $2, R12
+	MUL   R12, R3, R11
+	ADD   R1, R11
+	ADD   R2, R1, R4
+	ADD   R2, R11, R12
+	FMOVS F0, 0(R1)
 	VST1  V0.S[1], (R4)
-	VST1  V0.S[2], (R5)
-	VST1  V0.S[3], (R6)
-	MOVD  $4, R4
-	MUL   R4, R2, R3
-	ADD   R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	FMOVS F1, 0(R3)
+	VST1  V0.S[2], (R11)
+	VST1  V0.S[3], (R12)
+	ADD   R2, R10, R4
+	ADD   R2, R9, R12
+	FMOVS F1, 0(R10)
 	VST1  V1.S[1], (R4)
-	VST1  V1.S[2], (R5)
-	VST1  V1.S[3], (R6)
-	MOVD  $8, R4
-	MUL   R4, R2, R3
-	ADD   R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	FMOVS F2, 0(R3)
+	VST1  V1.S[2], (R9)
+	VST1  V1.S[3], (R12)
+	ADD   R2, R8, R4
+	ADD   R2, R7, R12
+	FMOVS F2, 0(R8)
 	VST1  V2.S[1], (R4)
-	VST1  V2.S[2], (R5)
-	VST1  V2.S[3], (R6)
-	MOVD  $12, R4
-	MUL   R4, R2, R3
-	ADD   R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	FMOVS F3, 0(R3)
+	VST1  V2.S[2], (R7)
+	VST1  V2.S[3], (R12)
+	ADD   R2, R6, R4
+	ADD   R2, R5, R12
+	FMOVS F3, 0(R6)
 	VST1  V3.S[1], (R4)
 	VST1  V3.S[2], (R5)
-	VST1  V3.S[3], (R6)
+	VST1  V3.S[3], (R12)
 
 	// the next 16 inputs
-	MOVD $16, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD dx+0(FP), R1
+	MOVD $16, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD lddz+40(FP), R3
 	MOVD dz+32(FP), R1
-	MOVD lddz+40(FP), R2
-	MOVD $16, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $16, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $16, R1
 	MOVD R1, cols+56(FP)
-	CMP  $16, R1
-	BGE  block78
+	CMP  $9, R1
+	BGE  block94
 
-done82:
+done98:
 	MOVD cols+56(FP), R1
-	CMP  $8, R1
-	BLT  done123
+	CMP  $4, R1
+	BLE  done147
 
-block119:
+block143:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  dz+32(FP), R1
 	MOVD  lddz+40(FP), R2
-	MOVD  w+16(FP), R3
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	CMP   $4, R0
-	BLT   tail121
+	MOVD  cols+56(FP), R3
+	SUB   $2, R3
+	MOVD  $6, R4
+	CMP   $6, R3
+	BGE   inside148
+	MOVD  R3, R4
 
-square120:
+inside148:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $4, R5
+	CMP  $4, R3
+	BGE  inside149
+	MOVD R3, R5
+
+inside149:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $2, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	ADD  R2, R1, R3
+	ADD  R2, R6, R7
+	ADD  R2, R5, R8
+	ADD  R2, R4, R9
+	MOVD w+16(FP), R10
+	MOVD n+64(FP), R0
+	CMP  $4, R0
+	BLT  tail145
+
+square144:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R1), F3
-	FMOVQ 0(R4), F4
-	FMOVQ 0(R5), F5
-	FMOVQ 0(R6), F6
-	VZIP2 V4.S4, V3.S4, V7.S4
-	VZIP1 V4.S4, V3.S4, V3.S4
-	VZIP2 V6.S4, V5.S4, V8.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V5.D2, V3.D2, V4.D2
-	VZIP1 V5.D2, V3.D2, V3.D2
-	VZIP1 V8.D2, V7.D2, V5.D2
-	VZIP2 V8.D2, V7.D2, V6.D2
-	FMOVQ 0(R7), F7
-	FMOVQ 0(R8), F8
+	FMOVQ 0(R1), F2
+	FMOVQ 0(R3), F3
+	FMOVQ 0(R6), F4
+	FMOVQ 0(R7), F5
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVQ 0(R5), F6
+	FMOVQ 0(R8), F7
+	FMOVQ 0(R4), F8
 	FMOVQ 0(R9), F9
-	FMOVQ 0(R10), F10
-	VZIP2 V8.S4, V7.S4, V11.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V10.S4, V9.S4, V12.S4
-	VZIP1 V10.S4, V9.S4, V9.S4
-	VZIP2 V9.D2, V7.D2, V8.D2
-	VZIP1 V9.D2, V7.D2, V7.D2
-	VZIP1 V12.D2, V11.D2, V9.D2
-	VZIP2 V12.D2, V11.D2, V10.D2
-	FMOVD 0(R3), F2
-	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
-	WORD  $0x4f8210e1 // fmla v1.4s, v7.4s, v2.s[0]
-	WORD  $0x4fa21080 // fmla v0.4s, v4.4s, v2.s[1]
-	WORD  $0x4fa21101 // fmla v1.4s, v8.4s, v2.s[1]
-	FMOVD 8(R3), F2
-	WORD  $0x4f8210a0 // fmla v0.4s, v5.4s, v2.s[0]
-	WORD  $0x4f821121 // fmla v1.4s, v9.4s, v2.s[0]
-	WORD  $0x4fa210c0 // fmla v0.4s, v6.4s, v2.s[1]
-	WORD  $0x4fa21141 // fmla v1.4s, v10.4s, v2.s[1]
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVD 0(R10), F10
+	WORD  $0x4f8a1040 // fmla v0.4s, v2.4s, v10.s[0]
+	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
+	WORD  $0x4faa1060 // fmla v0.4s, v3.4s, v10.s[1]
+	WORD  $0x4faa10e1 // fmla v1.4s, v7.4s, v10.s[1]
+	FMOVD 8(R10), F10
+	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
+	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
+	WORD  $0x4faa10a0 // fmla v0.4s, v5.4s, v10.s[1]
+	WORD  $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
 	ADD   $16, R1
-	ADD   $16, R4
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R6
 	ADD   $16, R7
+	ADD   $16, R5
 	ADD   $16, R8
+	ADD   $16, R4
 	ADD   $16, R9
 	ADD   $16, R10
-	ADD   $16, R3
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square120
+	BGE   square144
 
-tail121:
+tail145:
 	CMP $0, R0
-	BLE end122
+	BLE end146
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one125
-	FMOVD 0(R1), F3
+	BEQ   one151
+	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved126
+	BEQ   moved152
 	ADD   $8, R1, R11
-	VLD1  (R11), V3.S[2]
-	B     moved126
+	VLD1  (R11), V2.S[2]
+	B     moved152
 
-one125:
-	FMOVS 0(R1), F3
+one151:
+	FMOVS 0(R1), F2
 
-moved126:
+moved152:
 	TST   $2, R0
-	BEQ   one127
+	BEQ   one153
+	FMOVD 0(R3), F3
+	TST   $1, R0
+	BEQ   moved154
+	ADD   $8, R3, R11
+	VLD1  (R11), V3.S[2]
+	B     moved154
+
+one153:
+	FMOVS 0(R3), F3
+
+moved154:
+	TST   $2, R0
+	BEQ   one155
+	FMOVD 0(R6), F4
+	TST   $1, R0
+	BEQ   moved156
+	ADD   $8, R6, R11
+	VLD1  (R11), V4.S[2]
+	B     moved156
+
+one155:
+	FMOVS 0(R6), F4
+
+moved156:
+	TST   $2, R0
+	BEQ   one157
+	FMOVD 0(R7), F5
+	TST   $1, R0
+	BEQ   moved158
+	ADD   $8, R7, R11
+	VLD1  (R11), V5.S[2]
+	B     moved158
+
+one157:
+	FMOVS 0(R7), F5
+
+moved158:
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVS 0(R10), F6
+	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
+	CMP   $1, R0
+	BEQ   over150
+	FMOVS 4(R10), F6
+	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
+	CMP   $2, R0
+	BEQ   over150
+	FMOVS 8(R10), F6
+	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
+	CMP   $3, R0
+	BEQ   over150
+	FMOVS 12(R10), F6
+	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
+
+over150:
+	TST   $2, R0
+	BEQ   one160
+	FMOVD 0(R5), F2
+	TST   $1, R0
+	BEQ   moved161
+	ADD   $8, R5, R11
+	VLD1  (R11), V2.S[2]
+	B     moved161
+
+one160:
+	FMOVS 0(R5), F2
+
+moved161:
+	TST   $2, R0
+	BEQ   one162
+	FMOVD 0(R8), F3
+	TST   $1, R0
+	BEQ   moved163
+	ADD   $8, R8, R11
+	VLD1  (R11), V3.S[2]
+	B     moved163
+
+one162:
+	FMOVS 0(R8), F3
+
+moved163:
+	TST   $2, R0
+	BEQ   one164
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved128
+	BEQ   moved165
 	ADD   $8, R4, R11
 	VLD1  (R11), V4.S[2]
-	B     moved128
+	B     moved165
 
-one127:
+one164:
 	FMOVS 0(R4), F4
 
-moved128:
+moved165:
 	TST   $2, R0
-	BEQ   one129
-	FMOVD 0(R5), F5
-	TST   $1, R0
-	BEQ   moved130
-	ADD   $8, R5, R11
-	VLD1  (R11), V5.S[2]
-	B     moved130
-
-one129:
-	FMOVS 0(R5), F5
-
-moved130:
-	TST   $2, R0
-	BEQ   one131
-	FMOVD 0(R6), F6
-	TST   $1, R0
-	BEQ   moved132
-	ADD   $8, R6, R11
-	VLD1  (R11), V6.S[2]
-	B     moved132
-
-one131:
-	FMOVS 0(R6), F6
-
-moved132:
-	VZIP2 V4.S4, V3.S4, V7.S4
-	VZIP1 V4.S4, V3.S4, V3.S4
-	VZIP2 V6.S4, V5.S4, V8.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V5.D2, V3.D2, V4.D2
-	VZIP1 V5.D2, V3.D2, V3.D2
-	VZIP1 V8.D2, V7.D2, V5.D2
-	VZIP2 V8.D2, V7.D2, V6.D2
-	FMOVS 0(R3), F2
-	WORD  $0x4f821060 // fmla v0.4s, v3.4s, v2.s[0]
-	CMP   $1, R0
-	BEQ   over124
-	FMOVS 4(R3), F2
-	WORD  $0x4f821080 // fmla v0.4s, v4.4s, v2.s[0]
-	CMP   $2, R0
-	BEQ   over124
-	FMOVS 8(R3), F2
-	WORD  $0x4f8210a0 // fmla v0.4s, v5.4s, v2.s[0]
-	CMP   $3, R0
-	BEQ   over124
-	FMOVS 12(R3), F2
-	WORD  $0x4f8210c0 // fmla v0.4s, v6.4s, v2.s[0]
-
-over124:
-	TST   $2, R0
-	BEQ   one134
-	FMOVD 0(R7), F3
-	TST   $1, R0
-	BEQ   moved135
-	ADD   $8, R7, R11
-	VLD1  (R11), V3.S[2]
-	B     moved135
-
-one134:
-	FMOVS 0(R7), F3
-
-moved135:
-	TST   $2, R0
-	BEQ   one136
-	FMOVD 0(R8), F4
-	TST   $1, R0
-	BEQ   moved137
-	ADD   $8, R8, R11
-	VLD1  (R11), V4.S[2]
-	B     moved137
-
-one136:
-	FMOVS 0(R8), F4
-
-moved137:
-	TST   $2, R0
-	BEQ   one138
+	BEQ   one166
 	FMOVD 0(R9), F5
 	TST   $1, R0
-	BEQ   moved139
+	BEQ   moved167
 	ADD   $8, R9, R11
 	VLD1  (R11), V5.S[2]
-	B     moved139
+	B     moved167
 
-one138:
+one166:
 	FMOVS 0(R9), F5
 
-moved139:
-	TST   $2, R0
-	BEQ   one140
-	FMOVD 0(R10), F6
-	TST   $1, R0
-	BEQ   moved141
-	ADD   $8, R10, R11
-	VLD1  (R11), V6.S[2]
-	B     moved141
-
-one140:
+moved167:
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
 	FMOVS 0(R10), F6
-
-moved141:
-	VZIP2 V4.S4, V3.S4, V7.S4
-	VZIP1 V4.S4, V3.S4, V3.S4
-	VZIP2 V6.S4, V5.S4, V8.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V5.D2, V3.D2, V4.D2
-	VZIP1 V5.D2, V3.D2, V3.D2
-	VZIP1 V8.D2, V7.D2, V5.D2
-	VZIP2 V8.D2, V7.D2, V6.D2
-	FMOVS 0(R3), F2
-	WORD  $0x4f821061 // fmla v1.4s, v3.4s, v2.s[0]
+	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over133
-	FMOVS 4(R3), F2
-	WORD  $0x4f821081 // fmla v1.4s, v4.4s, v2.s[0]
+	BEQ   over159
+	FMOVS 4(R10), F6
+	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over133
-	FMOVS 8(R3), F2
-	WORD  $0x4f8210a1 // fmla v1.4s, v5.4s, v2.s[0]
+	BEQ   over159
+	FMOVS 8(R10), F6
+	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
 	CMP   $3, R0
-	BEQ   over133
-	FMOVS 12(R3), F2
-	WORD  $0x4f8210c1 // fmla v1.4s, v6.4s, v2.s[0]
+	BEQ   over159
+	FMOVS 12(R10), F6
+	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
 
-over133:
-end122:
+over159:
+end146:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	MOVD  $0, R4
-	MUL   R4, R2, R3
-	ADD   R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	FMOVS F0, 0(R3)
+	MOVD  R2, R3
+	MOVD  cols+56(FP), R4
+	SUB   $2, R4
+	MOVD  $6, R5
+	CMP   $6, R4
+	BGE   inside168
+	MOVD  R4, R5
+
+inside168:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $4, R6
+	CMP  $4, R4
+	BGE  inside169
+	MOVD R4, R6
+
+inside169:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $2, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R7, R8
+	FMOVS F0, 0(R1)
 	VST1  V0.S[1], (R4)
-	VST1  V0.S[2], (R5)
-	VST1  V0.S[3], (R6)
-	MOVD  $4, R4
-	MUL   R4, R2, R3
-	ADD   R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	FMOVS F1, 0(R3)
+	VST1  V0.S[2], (R7)
+	VST1  V0.S[3], (R8)
+	ADD   R2, R6, R4
+	ADD   R2, R5, R8
+	FMOVS F1, 0(R6)
 	VST1  V1.S[1], (R4)
 	VST1  V1.S[2], (R5)
-	VST1  V1.S[3], (R6)
+	VST1  V1.S[3], (R8)
 
 	// the next 8 inputs
-	MOVD $8, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD lddz+40(FP), R3
 	MOVD dz+32(FP), R1
-	MOVD lddz+40(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
-	CMP  $8, R1
-	BGE  block119
+	CMP  $5, R1
+	BGE  block143
 
-done123:
+done147:
 	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLT  done146
+	CMP  $0, R1
+	BLE  done174
 
-block142:
+block170:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  dz+32(FP), R1
 	MOVD  lddz+40(FP), R2
-	MOVD  w+16(FP), R3
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	CMP   $4, R0
-	BLT   tail144
+	MOVD  cols+56(FP), R3
+	SUB   $2, R3
+	MOVD  $2, R4
+	CMP   $2, R3
+	BGE   inside175
+	MOVD  R3, R4
 
-square143:
+inside175:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside176
+	MOVD R3, R5
+
+inside176:
+	MUL  R2, R5
+	ADD  R1, R5
+	ADD  R2, R5, R1
+	ADD  R2, R4, R3
+	MOVD w+16(FP), R6
+	MOVD n+64(FP), R0
+	CMP  $4, R0
+	BLT  tail172
+
+square171:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R5), F1
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R4), F3
-	FMOVQ 0(R5), F4
-	FMOVQ 0(R6), F5
-	VZIP2 V3.S4, V2.S4, V6.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V5.S4, V4.S4, V7.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V4.D2, V2.D2, V3.D2
-	VZIP1 V4.D2, V2.D2, V2.D2
-	VZIP1 V7.D2, V6.D2, V4.D2
-	VZIP2 V7.D2, V6.D2, V5.D2
-	FMOVD 0(R3), F1
-	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
-	WORD  $0x4fa11060 // fmla v0.4s, v3.4s, v1.s[1]
-	FMOVD 8(R3), F1
-	WORD  $0x4f811080 // fmla v0.4s, v4.4s, v1.s[0]
-	WORD  $0x4fa110a0 // fmla v0.4s, v5.4s, v1.s[1]
+	FMOVQ 0(R3), F4
+	VZIP2 V2.S4, V1.S4, V5.S4
+	VZIP1 V2.S4, V1.S4, V1.S4
+	VZIP2 V4.S4, V3.S4, V6.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V3.D2, V1.D2, V2.D2
+	VZIP1 V3.D2, V1.D2, V1.D2
+	VZIP1 V6.D2, V5.D2, V3.D2
+	VZIP2 V6.D2, V5.D2, V4.D2
+	FMOVD 0(R6), F5
+	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
+	WORD  $0x4fa51040 // fmla v0.4s, v2.4s, v5.s[1]
+	FMOVD 8(R6), F5
+	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
+	WORD  $0x4fa51080 // fmla v0.4s, v4.4s, v5.s[1]
+	ADD   $16, R5
 	ADD   $16, R1
 	ADD   $16, R4
-	ADD   $16, R5
-	ADD   $16, R6
 	ADD   $16, R3
+	ADD   $16, R6
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square143
+	BGE   square171
 
-tail144:
+tail172:
 	CMP $0, R0
-	BLE end145
+	BLE end173
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one148
+	BEQ   one178
+	FMOVD 0(R5), F1
+	TST   $1, R0
+	BEQ   moved179
+	ADD   $8, R5, R7
+	VLD1  (R7), V1.S[2]
+	B     moved179
+
+one178:
+	FMOVS 0(R5), F1
+
+moved179:
+	TST   $2, R0
+	BEQ   one180
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved149
+	BEQ   moved181
 	ADD   $8, R1, R7
 	VLD1  (R7), V2.S[2]
-	B     moved149
+	B     moved181
 
-one148:
+one180:
 	FMOVS 0(R1), F2
 
-moved149:
+moved181:
 	TST   $2, R0
-	BEQ   one150
+	BEQ   one182
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved151
+	BEQ   moved183
 	ADD   $8, R4, R7
 	VLD1  (R7), V3.S[2]
-	B     moved151
+	B     moved183
 
-one150:
+one182:
 	FMOVS 0(R4), F3
 
-moved151:
+moved183:
 	TST   $2, R0
-	BEQ   one152
-	FMOVD 0(R5), F4
+	BEQ   one184
+	FMOVD 0(R3), F4
 	TST   $1, R0
-	BEQ   moved153
-	ADD   $8, R5, R7
+	BEQ   moved185
+	ADD   $8, R3, R7
 	VLD1  (R7), V4.S[2]
-	B     moved153
+	B     moved185
 
-one152:
-	FMOVS 0(R5), F4
+one184:
+	FMOVS 0(R3), F4
 
-moved153:
-	TST   $2, R0
-	BEQ   one154
-	FMOVD 0(R6), F5
-	TST   $1, R0
-	BEQ   moved155
-	ADD   $8, R6, R7
-	VLD1  (R7), V5.S[2]
-	B     moved155
-
-one154:
+moved185:
+	VZIP2 V2.S4, V1.S4, V5.S4
+	VZIP1 V2.S4, V1.S4, V1.S4
+	VZIP2 V4.S4, V3.S4, V6.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V3.D2, V1.D2, V2.D2
+	VZIP1 V3.D2, V1.D2, V1.D2
+	VZIP1 V6.D2, V5.D2, V3.D2
+	VZIP2 V6.D2, V5.D2, V4.D2
 	FMOVS 0(R6), F5
-
-moved155:
-	VZIP2 V3.S4, V2.S4, V6.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V5.S4, V4.S4, V7.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V4.D2, V2.D2, V3.D2
-	VZIP1 V4.D2, V2.D2, V2.D2
-	VZIP1 V7.D2, V6.D2, V4.D2
-	VZIP2 V7.D2, V6.D2, V5.D2
-	FMOVS 0(R3), F1
-	WORD  $0x4f811040 // fmla v0.4s, v2.4s, v1.s[0]
+	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
 	CMP   $1, R0
-	BEQ   over147
-	FMOVS 4(R3), F1
-	WORD  $0x4f811060 // fmla v0.4s, v3.4s, v1.s[0]
+	BEQ   over177
+	FMOVS 4(R6), F5
+	WORD  $0x4f851040 // fmla v0.4s, v2.4s, v5.s[0]
 	CMP   $2, R0
-	BEQ   over147
-	FMOVS 8(R3), F1
-	WORD  $0x4f811080 // fmla v0.4s, v4.4s, v1.s[0]
+	BEQ   over177
+	FMOVS 8(R6), F5
+	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
 	CMP   $3, R0
-	BEQ   over147
-	FMOVS 12(R3), F1
-	WORD  $0x4f8110a0 // fmla v0.4s, v5.4s, v1.s[0]
+	BEQ   over177
+	FMOVS 12(R6), F5
+	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
 
-over147:
-end145:
+over177:
+end173:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	MOVD  $0, R4
-	MUL   R4, R2, R3
-	ADD   R1, R3
-	ADD   R2, R3, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	FMOVS F0, 0(R3)
-	VST1  V0.S[1], (R4)
+	MOVD  R2, R3
+	MOVD  cols+56(FP), R4
+	SUB   $2, R4
+	MOVD  $2, R5
+	CMP   $2, R4
+	BGE   inside186
+	MOVD  R4, R5
+
+inside186:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside187
+	MOVD R4, R6
+
+inside187:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R5, R4
+	FMOVS F0, 0(R6)
+	VST1  V0.S[1], (R1)
 	VST1  V0.S[2], (R5)
-	VST1  V0.S[3], (R6)
+	VST1  V0.S[3], (R4)
 
 	// the next 4 inputs
-	MOVD $4, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD lddz+40(FP), R3
 	MOVD dz+32(FP), R1
-	MOVD lddz+40(FP), R2
-	MOVD $4, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
-	CMP  $4, R1
-	BGE  block142
+	CMP  $1, R1
+	BGE  block170
 
-done146:
+done174:
 	RET
 
 // func turnedNEONF64(dx *float64, lddx uintptr, w *float64, ldw uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
@@ -9964,8 +12097,8 @@ TEXT ·turnedNEONF64(SB), NOSPLIT, $0-72
 	MOVD rows+48(FP), R0
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
-	CMP  $8, R1
-	BLT  done6
+	CMP  $4, R1
+	BLE  done6
 
 block2:
 	// 1×8 elements of dx, from +0
@@ -9975,57 +12108,93 @@ block2:
 	VMOVI $0, V3.B16
 	MOVD  dz+32(FP), R1
 	MOVD  lddz+40(FP), R2
-	MOVD  w+16(FP), R3
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	ADD   R2, R6, R7
-	ADD   R2, R7, R8
-	ADD   R2, R8, R9
-	ADD   R2, R9, R10
-	CMP   $2, R0
-	BLT   tail4
+	MOVD  cols+56(FP), R3
+	SUB   $1, R3
+	MOVD  $7, R4
+	CMP   $7, R3
+	BGE   inside7
+	MOVD  R3, R4
+
+inside7:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $6, R5
+	CMP  $6, R3
+	BGE  inside8
+	MOVD R3, R5
+
+inside8:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $5, R6
+	CMP  $5, R3
+	BGE  inside9
+	MOVD R3, R6
+
+inside9:
+	MUL  R2, R6
+	ADD  R1, R6
+	MOVD $4, R7
+	CMP  $4, R3
+	BGE  inside10
+	MOVD R3, R7
+
+inside10:
+	MUL  R2, R7
+	ADD  R1, R7
+	MOVD $3, R9
+	MUL  R9, R2, R8
+	ADD  R1, R8
+	MOVD $2, R10
+	MUL  R10, R2, R9
+	ADD  R1, R9
+	MOVD $1, R11
+	MUL  R11, R2, R10
+	ADD  R1, R10
+	MOVD w+16(FP), R3
+	MOVD n+64(FP), R0
+	CMP  $2, R0
+	BLT  tail4
 
 square3:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R1), F5
-	FMOVQ 0(R4), F6
-	VZIP2 V6.D2, V5.D2, V7.D2
-	VZIP1 V6.D2, V5.D2, V5.D2
-	VORR  V7.B16, V7.B16, V6.B16
-	FMOVQ 0(R5), F7
-	FMOVQ 0(R6), F8
-	VZIP2 V8.D2, V7.D2, V9.D2
-	VZIP1 V8.D2, V7.D2, V7.D2
-	VORR  V9.B16, V9.B16, V8.B16
-	FMOVQ 0(R7), F9
-	FMOVQ 0(R8), F10
-	VZIP2 V10.D2, V9.D2, V11.D2
-	VZIP1 V10.D2, V9.D2, V9.D2
-	VORR  V11.B16, V11.B16, V10.B16
-	FMOVQ 0(R9), F11
-	FMOVQ 0(R10), F12
-	VZIP2 V12.D2, V11.D2, V13.D2
-	VZIP1 V12.D2, V11.D2, V11.D2
-	VORR  V13.B16, V13.B16, V12.B16
-	FMOVQ 0(R3), F4
-	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
-	WORD  $0x4fc410e1 // fmla v1.2d, v7.2d, v4.d[0]
-	WORD  $0x4fc41122 // fmla v2.2d, v9.2d, v4.d[0]
-	WORD  $0x4fc41163 // fmla v3.2d, v11.2d, v4.d[0]
-	WORD  $0x4fc418c0 // fmla v0.2d, v6.2d, v4.d[1]
-	WORD  $0x4fc41901 // fmla v1.2d, v8.2d, v4.d[1]
-	WORD  $0x4fc41942 // fmla v2.2d, v10.2d, v4.d[1]
-	WORD  $0x4fc41983 // fmla v3.2d, v12.2d, v4.d[1]
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R10), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVQ 0(R9), F6
+	FMOVQ 0(R8), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVQ 0(R7), F8
+	FMOVQ 0(R6), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVQ 0(R5), F10
+	FMOVQ 0(R4), F11
+	VZIP2 V11.D2, V10.D2, V12.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V12.B16, V12.B16, V11.B16
+	FMOVQ 0(R3), F12
+	WORD  $0x4fcc1080 // fmla v0.2d, v4.2d, v12.d[0]
+	WORD  $0x4fcc10c1 // fmla v1.2d, v6.2d, v12.d[0]
+	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
+	WORD  $0x4fcc1143 // fmla v3.2d, v10.2d, v12.d[0]
+	WORD  $0x4fcc18a0 // fmla v0.2d, v5.2d, v12.d[1]
+	WORD  $0x4fcc18e1 // fmla v1.2d, v7.2d, v12.d[1]
+	WORD  $0x4fcc1922 // fmla v2.2d, v9.2d, v12.d[1]
+	WORD  $0x4fcc1963 // fmla v3.2d, v11.2d, v12.d[1]
 	ADD   $16, R1
-	ADD   $16, R4
-	ADD   $16, R5
-	ADD   $16, R6
-	ADD   $16, R7
-	ADD   $16, R8
-	ADD   $16, R9
 	ADD   $16, R10
+	ADD   $16, R9
+	ADD   $16, R8
+	ADD   $16, R7
+	ADD   $16, R6
+	ADD   $16, R5
+	ADD   $16, R4
 	ADD   $16, R3
 	SUB   $2, R0
 	CMP   $2, R0
@@ -10036,58 +12205,58 @@ tail4:
 	BLE end5
 
 	// the same for fewer j
-	FMOVD 0(R1), F5
-	FMOVD 0(R4), F6
-	VZIP2 V6.D2, V5.D2, V7.D2
-	VZIP1 V6.D2, V5.D2, V5.D2
-	VORR  V7.B16, V7.B16, V6.B16
-	FMOVD 0(R3), F4
-	WORD  $0x4fc410a0 // fmla v0.2d, v5.2d, v4.d[0]
+	FMOVD 0(R1), F4
+	FMOVD 0(R10), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over7
-	FMOVD 8(R3), F4
-	WORD  $0x4fc410c0 // fmla v0.2d, v6.2d, v4.d[0]
+	BEQ   over11
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
 
-over7:
-	FMOVD 0(R5), F5
-	FMOVD 0(R6), F6
-	VZIP2 V6.D2, V5.D2, V7.D2
-	VZIP1 V6.D2, V5.D2, V5.D2
-	VORR  V7.B16, V7.B16, V6.B16
-	FMOVD 0(R3), F4
-	WORD  $0x4fc410a1 // fmla v1.2d, v5.2d, v4.d[0]
+over11:
+	FMOVD 0(R9), F4
+	FMOVD 0(R8), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over8
-	FMOVD 8(R3), F4
-	WORD  $0x4fc410c1 // fmla v1.2d, v6.2d, v4.d[0]
+	BEQ   over12
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
 
-over8:
-	FMOVD 0(R7), F5
-	FMOVD 0(R8), F6
-	VZIP2 V6.D2, V5.D2, V7.D2
-	VZIP1 V6.D2, V5.D2, V5.D2
-	VORR  V7.B16, V7.B16, V6.B16
-	FMOVD 0(R3), F4
-	WORD  $0x4fc410a2 // fmla v2.2d, v5.2d, v4.d[0]
+over12:
+	FMOVD 0(R7), F4
+	FMOVD 0(R6), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over9
-	FMOVD 8(R3), F4
-	WORD  $0x4fc410c2 // fmla v2.2d, v6.2d, v4.d[0]
+	BEQ   over13
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
 
-over9:
-	FMOVD 0(R9), F5
-	FMOVD 0(R10), F6
-	VZIP2 V6.D2, V5.D2, V7.D2
-	VZIP1 V6.D2, V5.D2, V5.D2
-	VORR  V7.B16, V7.B16, V6.B16
-	FMOVD 0(R3), F4
-	WORD  $0x4fc410a3 // fmla v3.2d, v5.2d, v4.d[0]
+over13:
+	FMOVD 0(R5), F4
+	FMOVD 0(R4), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over10
-	FMOVD 8(R3), F4
-	WORD  $0x4fc410c3 // fmla v3.2d, v6.2d, v4.d[0]
+	BEQ   over14
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
 
-over10:
+over14:
 end5:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
@@ -10096,250 +12265,345 @@ end5:
 	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	MOVD  $0, R4
-	MUL   R4, R2, R3
-	ADD   R1, R3
-	ADD   R2, R3, R4
-	FMOVD F0, 0(R3)
-	VST1  V0.D[1], (R4)
-	MOVD  $2, R4
-	MUL   R4, R2, R3
-	ADD   R1, R3
-	ADD   R2, R3, R4
-	FMOVD F1, 0(R3)
-	VST1  V1.D[1], (R4)
-	MOVD  $4, R4
-	MUL   R4, R2, R3
-	ADD   R1, R3
-	ADD   R2, R3, R4
-	FMOVD F2, 0(R3)
-	VST1  V2.D[1], (R4)
-	MOVD  $6, R4
-	MUL   R4, R2, R3
-	ADD   R1, R3
-	ADD   R2, R3, R4
-	FMOVD F3, 0(R3)
-	VST1  V3.D[1], (R4)
+	MOVD  R2, R3
+	MOVD  cols+56(FP), R4
+	SUB   $1, R4
+	MOVD  $7, R5
+	CMP   $7, R4
+	BGE   inside15
+	MOVD  R4, R5
+
+inside15:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $6, R6
+	CMP  $6, R4
+	BGE  inside16
+	MOVD R4, R6
+
+inside16:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $5, R7
+	CMP  $5, R4
+	BGE  inside17
+	MOVD R4, R7
+
+inside17:
+	MUL  R3, R7
+	ADD  R1, R7
+	MOVD $4, R8
+	CMP  $4, R4
+	BGE  inside18
+	MOVD R4, R8
+
+inside18:
+	MUL   R3, R8
+	ADD   R1, R8
+	MOVD  $3, R10
+	MUL   R10, R3, R9
+	ADD   R1, R9
+	MOVD  $2, R11
+	MUL   R11, R3, R10
+	ADD   R1, R10
+	MOVD  $1, R12
+	MUL   R12, R3, R11
+	ADD   R1, R11
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R11)
+	FMOVD F1, 0(R10)
+	VST1  V1.D[1], (R9)
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R7)
+	FMOVD F3, 0(R6)
+	VST1  V3.D[1], (R5)
 
 	// the next 8 inputs
-	MOVD $8, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD lddz+40(FP), R3
 	MOVD dz+32(FP), R1
-	MOVD lddz+40(FP), R2
-	MOVD $8, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
-	CMP  $8, R1
+	CMP  $5, R1
 	BGE  block2
 
 done6:
 	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLT  done15
+	CMP  $2, R1
+	BLE  done23
 
-block11:
+block19:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  dz+32(FP), R1
 	MOVD  lddz+40(FP), R2
-	MOVD  w+16(FP), R3
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R4
-	ADD   R2, R4, R5
-	ADD   R2, R5, R6
-	CMP   $2, R0
-	BLT   tail13
+	MOVD  cols+56(FP), R3
+	SUB   $1, R3
+	MOVD  $3, R4
+	CMP   $3, R3
+	BGE   inside24
+	MOVD  R3, R4
 
-square12:
+inside24:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $2, R5
+	CMP  $2, R3
+	BGE  inside25
+	MOVD R3, R5
+
+inside25:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $1, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	MOVD w+16(FP), R3
+	MOVD n+64(FP), R0
+	CMP  $2, R0
+	BLT  tail21
+
+square20:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R1), F3
-	FMOVQ 0(R4), F4
-	VZIP2 V4.D2, V3.D2, V5.D2
-	VZIP1 V4.D2, V3.D2, V3.D2
-	VORR  V5.B16, V5.B16, V4.B16
-	FMOVQ 0(R5), F5
-	FMOVQ 0(R6), F6
-	VZIP2 V6.D2, V5.D2, V7.D2
-	VZIP1 V6.D2, V5.D2, V5.D2
-	VORR  V7.B16, V7.B16, V6.B16
-	FMOVQ 0(R3), F2
-	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
-	WORD  $0x4fc210a1 // fmla v1.2d, v5.2d, v2.d[0]
-	WORD  $0x4fc21880 // fmla v0.2d, v4.2d, v2.d[1]
-	WORD  $0x4fc218c1 // fmla v1.2d, v6.2d, v2.d[1]
+	FMOVQ 0(R1), F2
+	FMOVQ 0(R6), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 0(R5), F4
+	FMOVQ 0(R4), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVQ 0(R3), F6
+	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	WORD  $0x4fc61860 // fmla v0.2d, v3.2d, v6.d[1]
+	WORD  $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
 	ADD   $16, R1
-	ADD   $16, R4
-	ADD   $16, R5
 	ADD   $16, R6
+	ADD   $16, R5
+	ADD   $16, R4
 	ADD   $16, R3
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square12
+	BGE   square20
 
-tail13:
+tail21:
 	CMP $0, R0
-	BLE end14
+	BLE end22
 
 	// the same for fewer j
-	FMOVD 0(R1), F3
-	FMOVD 0(R4), F4
-	VZIP2 V4.D2, V3.D2, V5.D2
-	VZIP1 V4.D2, V3.D2, V3.D2
-	VORR  V5.B16, V5.B16, V4.B16
-	FMOVD 0(R3), F2
-	WORD  $0x4fc21060 // fmla v0.2d, v3.2d, v2.d[0]
+	FMOVD 0(R1), F2
+	FMOVD 0(R6), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVD 0(R3), F4
+	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
 	CMP   $1, R0
-	BEQ   over16
-	FMOVD 8(R3), F2
-	WORD  $0x4fc21080 // fmla v0.2d, v4.2d, v2.d[0]
+	BEQ   over26
+	FMOVD 8(R3), F4
+	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
 
-over16:
-	FMOVD 0(R5), F3
-	FMOVD 0(R6), F4
-	VZIP2 V4.D2, V3.D2, V5.D2
-	VZIP1 V4.D2, V3.D2, V3.D2
-	VORR  V5.B16, V5.B16, V4.B16
-	FMOVD 0(R3), F2
-	WORD  $0x4fc21061 // fmla v1.2d, v3.2d, v2.d[0]
+over26:
+	FMOVD 0(R5), F2
+	FMOVD 0(R4), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVD 0(R3), F4
+	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
 	CMP   $1, R0
-	BEQ   over17
-	FMOVD 8(R3), F2
-	WORD  $0x4fc21081 // fmla v1.2d, v4.2d, v2.d[0]
+	BEQ   over27
+	FMOVD 8(R3), F4
+	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
 
-over17:
-end14:
+over27:
+end22:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	MOVD  $0, R4
-	MUL   R4, R2, R3
-	ADD   R1, R3
-	ADD   R2, R3, R4
-	FMOVD F0, 0(R3)
-	VST1  V0.D[1], (R4)
-	MOVD  $2, R4
-	MUL   R4, R2, R3
-	ADD   R1, R3
-	ADD   R2, R3, R4
-	FMOVD F1, 0(R3)
-	VST1  V1.D[1], (R4)
+	MOVD  R2, R3
+	MOVD  cols+56(FP), R4
+	SUB   $1, R4
+	MOVD  $3, R5
+	CMP   $3, R4
+	BGE   inside28
+	MOVD  R4, R5
+
+inside28:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R6
+	CMP  $2, R4
+	BGE  inside29
+	MOVD R4, R6
+
+inside29:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $1, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R6)
+	VST1  V1.D[1], (R5)
 
 	// the next 4 inputs
-	MOVD $4, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD lddz+40(FP), R3
 	MOVD dz+32(FP), R1
-	MOVD lddz+40(FP), R2
-	MOVD $4, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
-	CMP  $4, R1
-	BGE  block11
+	CMP  $3, R1
+	BGE  block19
 
-done15:
+done23:
 	MOVD cols+56(FP), R1
-	CMP  $2, R1
-	BLT  done22
+	CMP  $0, R1
+	BLE  done34
 
-block18:
+block30:
 	// 1×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  dz+32(FP), R1
 	MOVD  lddz+40(FP), R2
-	MOVD  w+16(FP), R3
-	MOVD  n+64(FP), R0
-	ADD   R2, R1, R4
-	CMP   $2, R0
-	BLT   tail20
+	MOVD  cols+56(FP), R3
+	SUB   $1, R3
+	MOVD  $1, R4
+	CMP   $1, R3
+	BGE   inside35
+	MOVD  R3, R4
 
-square19:
+inside35:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside36
+	MOVD R3, R5
+
+inside36:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD w+16(FP), R1
+	MOVD n+64(FP), R0
+	CMP  $2, R0
+	BLT  tail32
+
+square31:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R1), F2
-	FMOVQ 0(R4), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVQ 0(R3), F1
-	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
-	WORD  $0x4fc11860 // fmla v0.2d, v3.2d, v1.d[1]
-	ADD   $16, R1
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R4), F2
+	VZIP2 V2.D2, V1.D2, V3.D2
+	VZIP1 V2.D2, V1.D2, V1.D2
+	VORR  V3.B16, V3.B16, V2.B16
+	FMOVQ 0(R1), F3
+	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
+	WORD  $0x4fc31840 // fmla v0.2d, v2.2d, v3.d[1]
+	ADD   $16, R5
 	ADD   $16, R4
-	ADD   $16, R3
+	ADD   $16, R1
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square19
+	BGE   square31
 
-tail20:
+tail32:
 	CMP $0, R0
-	BLE end21
+	BLE end33
 
 	// the same for fewer j
-	FMOVD 0(R1), F2
-	FMOVD 0(R4), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVD 0(R3), F1
-	WORD  $0x4fc11040 // fmla v0.2d, v2.2d, v1.d[0]
+	FMOVD 0(R5), F1
+	FMOVD 0(R4), F2
+	VZIP2 V2.D2, V1.D2, V3.D2
+	VZIP1 V2.D2, V1.D2, V1.D2
+	VORR  V3.B16, V3.B16, V2.B16
+	FMOVD 0(R1), F3
+	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
 	CMP   $1, R0
-	BEQ   over23
-	FMOVD 8(R3), F1
-	WORD  $0x4fc11060 // fmla v0.2d, v3.2d, v1.d[0]
+	BEQ   over37
+	FMOVD 8(R1), F3
+	WORD  $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
 
-over23:
-end21:
+over37:
+end33:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
-	MOVD  $0, R4
-	MUL   R4, R2, R3
-	ADD   R1, R3
-	ADD   R2, R3, R4
-	FMOVD F0, 0(R3)
-	VST1  V0.D[1], (R4)
+	MOVD  R2, R3
+	MOVD  cols+56(FP), R4
+	SUB   $1, R4
+	MOVD  $1, R5
+	CMP   $1, R4
+	BGE   inside38
+	MOVD  R4, R5
+
+inside38:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside39
+	MOVD R4, R6
+
+inside39:
+	MUL   R3, R6
+	ADD   R1, R6
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
 
 	// the next 2 inputs
-	MOVD $2, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD dx+0(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dx+0(FP)
+	MOVD lddz+40(FP), R3
 	MOVD dz+32(FP), R1
-	MOVD lddz+40(FP), R2
-	MOVD $2, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
-	CMP  $2, R1
-	BGE  block18
+	CMP  $1, R1
+	BGE  block30
 
-done22:
+done34:
 	RET
 
 // func dotsNEONF32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 TEXT ·dotsNEONF32(SB), NOSPLIT, $0-72
 	MOVD  rows+48(FP), R0
 	MOVD  cols+56(FP), R1
-	CMP   $4, R0
+	CMP   $3, R0
 	BNE   other1
-	CMP   $2, R1
+	CMP   $3, R1
 	BNE   other1
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -10349,6 +12613,7 @@ TEXT ·dotsNEONF32(SB), NOSPLIT, $0-72
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
 	MOVD  dz+16(FP), R0
 	MOVD  lddz+24(FP), R1
 	MOVD  w+32(FP), R2
@@ -10356,122 +12621,68 @@ TEXT ·dotsNEONF32(SB), NOSPLIT, $0-72
 	MOVD  n+64(FP), R4
 	ADD   R1, R0, R5
 	ADD   R1, R5, R6
-	ADD   R1, R6, R7
-	ADD   R3, R2, R8
+	ADD   R3, R2, R7
+	ADD   R3, R7, R8
 	CMP   $0, R4
 	BLE   folded3
 
 fold2:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVS 0(R0), F10
-	FMOVS 0(R5), F11
-	FMOVS 0(R6), F12
-	FMOVS 0(R7), F8
-	FMOVS 0(R2), F9
-	VFMLA V9.S4, V10.S4, V0.S4
-	VFMLA V9.S4, V11.S4, V2.S4
-	VFMLA V9.S4, V12.S4, V4.S4
-	VFMLA V9.S4, V8.S4, V6.S4
-	FMOVS 0(R8), F9
-	VFMLA V9.S4, V10.S4, V1.S4
-	VFMLA V9.S4, V11.S4, V3.S4
-	VFMLA V9.S4, V12.S4, V5.S4
-	VFMLA V9.S4, V8.S4, V7.S4
+	FMOVS 0(R0), F11
+	FMOVS 0(R5), F12
+	FMOVS 0(R6), F9
+	FMOVS 0(R2), F10
+	VFMLA V10.S4, V11.S4, V0.S4
+	VFMLA V10.S4, V12.S4, V3.S4
+	VFMLA V10.S4, V9.S4, V6.S4
+	FMOVS 0(R7), F10
+	VFMLA V10.S4, V11.S4, V1.S4
+	VFMLA V10.S4, V12.S4, V4.S4
+	VFMLA V10.S4, V9.S4, V7.S4
+	FMOVS 0(R8), F10
+	VFMLA V10.S4, V11.S4, V2.S4
+	VFMLA V10.S4, V12.S4, V5.S4
+	VFMLA V10.S4, V9.S4, V8.S4
 	ADD   $4, R0
 	ADD   $4, R5
 	ADD   $4, R6
-	ADD   $4, R7
 	ADD   $4, R2
+	ADD   $4, R7
 	ADD   $4, R8
 	SUBS  $1, R4
 	BNE   fold2
 
 folded3:
-	VMOVI $0, V8.B16
-	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
-	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
-	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
-	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	VMOVI $0, V9.B16
+	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
+	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
+	WORD  $0x4e29d442 // fadd v2.4s, v2.4s, v9.4s
+	WORD  $0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
+	WORD  $0x4e29d484 // fadd v4.4s, v4.4s, v9.4s
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	WORD  $0x4e29d4c6 // fadd v6.4s, v6.4s, v9.4s
+	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
-	ADD   R1, R3, R4
 	FMOVS F0, 0(R0)
 	FMOVS F1, 4(R0)
-	FMOVS F2, 0(R2)
-	FMOVS F3, 4(R2)
-	FMOVS F4, 0(R3)
-	FMOVS F5, 4(R3)
-	FMOVS F6, 0(R4)
-	FMOVS F7, 4(R4)
+	FMOVS F2, 8(R0)
+	FMOVS F3, 0(R2)
+	FMOVS F4, 4(R2)
+	FMOVS F5, 8(R2)
+	FMOVS F6, 0(R3)
+	FMOVS F7, 4(R3)
+	FMOVS F8, 8(R3)
 	RET
 
 other1:
-	CMP   $4, R0
-	BNE   other4
-	CMP   $1, R1
-	BNE   other4
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R1, R0, R5
-	ADD   R1, R5, R6
-	ADD   R1, R6, R7
-	CMP   $0, R4
-	BLE   folded6
-
-fold5:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVS 0(R0), F6
-	FMOVS 0(R5), F7
-	FMOVS 0(R6), F8
-	FMOVS 0(R7), F4
-	FMOVS 0(R2), F5
-	VFMLA V5.S4, V6.S4, V0.S4
-	VFMLA V5.S4, V7.S4, V1.S4
-	VFMLA V5.S4, V8.S4, V2.S4
-	VFMLA V5.S4, V4.S4, V3.S4
-	ADD   $4, R0
-	ADD   $4, R5
-	ADD   $4, R6
-	ADD   $4, R7
-	ADD   $4, R2
-	SUBS  $1, R4
-	BNE   fold5
-
-folded6:
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	ADD   R1, R0, R2
-	ADD   R1, R2, R3
-	ADD   R1, R3, R4
-	FMOVS F0, 0(R0)
-	FMOVS F1, 0(R2)
-	FMOVS F2, 0(R3)
-	FMOVS F3, 0(R4)
-	RET
-
-other4:
 	CMP   $3, R0
-	BNE   other7
+	BNE   other4
 	CMP   $2, R1
-	BNE   other7
+	BNE   other4
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10487,9 +12698,9 @@ other4:
 	ADD   R1, R5, R6
 	ADD   R3, R2, R7
 	CMP   $0, R4
-	BLE   folded9
+	BLE   folded6
 
-fold8:
+fold5:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVS 0(R0), F8
 	FMOVS 0(R5), F9
@@ -10508,9 +12719,9 @@ fold8:
 	ADD   $4, R2
 	ADD   $4, R7
 	SUBS  $1, R4
-	BNE   fold8
+	BNE   fold5
 
-folded9:
+folded6:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -10530,11 +12741,11 @@ folded9:
 	FMOVS F5, 4(R3)
 	RET
 
-other7:
+other4:
 	CMP   $3, R0
-	BNE   other10
+	BNE   other7
 	CMP   $1, R1
-	BNE   other10
+	BNE   other7
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10546,9 +12757,9 @@ other7:
 	ADD   R1, R0, R5
 	ADD   R1, R5, R6
 	CMP   $0, R4
-	BLE   folded12
+	BLE   folded9
 
-fold11:
+fold8:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVS 0(R0), F5
 	FMOVS 0(R5), F6
@@ -10562,9 +12773,9 @@ fold11:
 	ADD   $4, R6
 	ADD   $4, R2
 	SUBS  $1, R4
-	BNE   fold11
+	BNE   fold8
 
-folded12:
+folded9:
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
@@ -10578,84 +12789,11 @@ folded12:
 	FMOVS F2, 0(R3)
 	RET
 
-other10:
+other7:
 	CMP   $2, R0
-	BNE   other13
-	CMP   $4, R1
-	BNE   other13
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R1, R0, R5
-	ADD   R3, R2, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
-	CMP   $0, R4
-	BLE   folded15
-
-fold14:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVS 0(R0), F10
-	FMOVS 0(R5), F8
-	FMOVS 0(R2), F9
-	VFMLA V9.S4, V10.S4, V0.S4
-	VFMLA V9.S4, V8.S4, V4.S4
-	FMOVS 0(R6), F9
-	VFMLA V9.S4, V10.S4, V1.S4
-	VFMLA V9.S4, V8.S4, V5.S4
-	FMOVS 0(R7), F9
-	VFMLA V9.S4, V10.S4, V2.S4
-	VFMLA V9.S4, V8.S4, V6.S4
-	FMOVS 0(R8), F9
-	VFMLA V9.S4, V10.S4, V3.S4
-	VFMLA V9.S4, V8.S4, V7.S4
-	ADD   $4, R0
-	ADD   $4, R5
-	ADD   $4, R2
-	ADD   $4, R6
-	ADD   $4, R7
-	ADD   $4, R8
-	SUBS  $1, R4
-	BNE   fold14
-
-folded15:
-	VMOVI $0, V8.B16
-	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
-	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
-	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
-	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	ADD   R1, R0, R2
-	FMOVS F0, 0(R0)
-	FMOVS F1, 4(R0)
-	FMOVS F2, 8(R0)
-	FMOVS F3, 12(R0)
-	FMOVS F4, 0(R2)
-	FMOVS F5, 4(R2)
-	FMOVS F6, 8(R2)
-	FMOVS F7, 12(R2)
-	RET
-
-other13:
-	CMP   $2, R0
-	BNE   other16
+	BNE   other10
 	CMP   $3, R1
-	BNE   other16
+	BNE   other10
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10671,9 +12809,9 @@ other13:
 	ADD   R3, R2, R6
 	ADD   R3, R6, R7
 	CMP   $0, R4
-	BLE   folded18
+	BLE   folded12
 
-fold17:
+fold11:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVS 0(R0), F8
 	FMOVS 0(R5), F6
@@ -10692,9 +12830,9 @@ fold17:
 	ADD   $4, R6
 	ADD   $4, R7
 	SUBS  $1, R4
-	BNE   fold17
+	BNE   fold11
 
-folded18:
+folded12:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -10713,11 +12851,11 @@ folded18:
 	FMOVS F5, 8(R2)
 	RET
 
-other16:
+other10:
 	CMP   $2, R0
-	BNE   other19
+	BNE   other13
 	CMP   $2, R1
-	BNE   other19
+	BNE   other13
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -10730,9 +12868,9 @@ other16:
 	ADD   R1, R0, R5
 	ADD   R3, R2, R6
 	CMP   $0, R4
-	BLE   folded21
+	BLE   folded15
 
-fold20:
+fold14:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVS 0(R0), F6
 	FMOVS 0(R5), F4
@@ -10747,9 +12885,9 @@ fold20:
 	ADD   $4, R2
 	ADD   $4, R6
 	SUBS  $1, R4
-	BNE   fold20
+	BNE   fold14
 
-folded21:
+folded15:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -10764,11 +12902,11 @@ folded21:
 	FMOVS F3, 4(R2)
 	RET
 
-other19:
+other13:
 	CMP   $2, R0
-	BNE   other22
+	BNE   other16
 	CMP   $1, R1
-	BNE   other22
+	BNE   other16
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  dz+16(FP), R0
@@ -10778,9 +12916,9 @@ other19:
 	MOVD  n+64(FP), R4
 	ADD   R1, R0, R5
 	CMP   $0, R4
-	BLE   folded24
+	BLE   folded18
 
-fold23:
+fold17:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVS 0(R0), F4
 	FMOVS 0(R5), F2
@@ -10791,9 +12929,9 @@ fold23:
 	ADD   $4, R5
 	ADD   $4, R2
 	SUBS  $1, R4
-	BNE   fold23
+	BNE   fold17
 
-folded24:
+folded18:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -10804,346 +12942,11 @@ folded24:
 	FMOVS F1, 0(R2)
 	RET
 
-other22:
+other16:
 	CMP   $1, R0
-	BNE   other25
-	CMP   $8, R1
-	BNE   other25
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R3, R2, R5
-	ADD   R3, R5, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
-	ADD   R3, R8, R9
-	ADD   R3, R9, R10
-	ADD   R3, R10, R11
-	CMP   $0, R4
-	BLE   folded27
-
-fold26:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVS 0(R0), F8
-	FMOVS 0(R2), F9
-	VFMLA V9.S4, V8.S4, V0.S4
-	FMOVS 0(R5), F9
-	VFMLA V9.S4, V8.S4, V1.S4
-	FMOVS 0(R6), F9
-	VFMLA V9.S4, V8.S4, V2.S4
-	FMOVS 0(R7), F9
-	VFMLA V9.S4, V8.S4, V3.S4
-	FMOVS 0(R8), F9
-	VFMLA V9.S4, V8.S4, V4.S4
-	FMOVS 0(R9), F9
-	VFMLA V9.S4, V8.S4, V5.S4
-	FMOVS 0(R10), F9
-	VFMLA V9.S4, V8.S4, V6.S4
-	FMOVS 0(R11), F9
-	VFMLA V9.S4, V8.S4, V7.S4
-	ADD   $4, R0
-	ADD   $4, R2
-	ADD   $4, R5
-	ADD   $4, R6
-	ADD   $4, R7
-	ADD   $4, R8
-	ADD   $4, R9
-	ADD   $4, R10
-	ADD   $4, R11
-	SUBS  $1, R4
-	BNE   fold26
-
-folded27:
-	VMOVI $0, V8.B16
-	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
-	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
-	WORD  $0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
-	WORD  $0x4e28d463 // fadd v3.4s, v3.4s, v8.4s
-	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
-	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
-	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	FMOVS F0, 0(R0)
-	FMOVS F1, 4(R0)
-	FMOVS F2, 8(R0)
-	FMOVS F3, 12(R0)
-	FMOVS F4, 16(R0)
-	FMOVS F5, 20(R0)
-	FMOVS F6, 24(R0)
-	FMOVS F7, 28(R0)
-	RET
-
-other25:
-	CMP   $1, R0
-	BNE   other28
-	CMP   $7, R1
-	BNE   other28
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R3, R2, R5
-	ADD   R3, R5, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
-	ADD   R3, R8, R9
-	ADD   R3, R9, R10
-	CMP   $0, R4
-	BLE   folded30
-
-fold29:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVS 0(R0), F7
-	FMOVS 0(R2), F8
-	VFMLA V8.S4, V7.S4, V0.S4
-	FMOVS 0(R5), F8
-	VFMLA V8.S4, V7.S4, V1.S4
-	FMOVS 0(R6), F8
-	VFMLA V8.S4, V7.S4, V2.S4
-	FMOVS 0(R7), F8
-	VFMLA V8.S4, V7.S4, V3.S4
-	FMOVS 0(R8), F8
-	VFMLA V8.S4, V7.S4, V4.S4
-	FMOVS 0(R9), F8
-	VFMLA V8.S4, V7.S4, V5.S4
-	FMOVS 0(R10), F8
-	VFMLA V8.S4, V7.S4, V6.S4
-	ADD   $4, R0
-	ADD   $4, R2
-	ADD   $4, R5
-	ADD   $4, R6
-	ADD   $4, R7
-	ADD   $4, R8
-	ADD   $4, R9
-	ADD   $4, R10
-	SUBS  $1, R4
-	BNE   fold29
-
-folded30:
-	VMOVI $0, V7.B16
-	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
-	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
-	WORD  $0x4e27d442 // fadd v2.4s, v2.4s, v7.4s
-	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
-	WORD  $0x4e27d484 // fadd v4.4s, v4.4s, v7.4s
-	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
-	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	FMOVS F0, 0(R0)
-	FMOVS F1, 4(R0)
-	FMOVS F2, 8(R0)
-	FMOVS F3, 12(R0)
-	FMOVS F4, 16(R0)
-	FMOVS F5, 20(R0)
-	FMOVS F6, 24(R0)
-	RET
-
-other28:
-	CMP   $1, R0
-	BNE   other31
-	CMP   $6, R1
-	BNE   other31
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R3, R2, R5
-	ADD   R3, R5, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
-	ADD   R3, R8, R9
-	CMP   $0, R4
-	BLE   folded33
-
-fold32:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVS 0(R0), F6
-	FMOVS 0(R2), F7
-	VFMLA V7.S4, V6.S4, V0.S4
-	FMOVS 0(R5), F7
-	VFMLA V7.S4, V6.S4, V1.S4
-	FMOVS 0(R6), F7
-	VFMLA V7.S4, V6.S4, V2.S4
-	FMOVS 0(R7), F7
-	VFMLA V7.S4, V6.S4, V3.S4
-	FMOVS 0(R8), F7
-	VFMLA V7.S4, V6.S4, V4.S4
-	FMOVS 0(R9), F7
-	VFMLA V7.S4, V6.S4, V5.S4
-	ADD   $4, R0
-	ADD   $4, R2
-	ADD   $4, R5
-	ADD   $4, R6
-	ADD   $4, R7
-	ADD   $4, R8
-	ADD   $4, R9
-	SUBS  $1, R4
-	BNE   fold32
-
-folded33:
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
-	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	FMOVS F0, 0(R0)
-	FMOVS F1, 4(R0)
-	FMOVS F2, 8(R0)
-	FMOVS F3, 12(R0)
-	FMOVS F4, 16(R0)
-	FMOVS F5, 20(R0)
-	RET
-
-other31:
-	CMP   $1, R0
-	BNE   other34
-	CMP   $5, R1
-	BNE   other34
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R3, R2, R5
-	ADD   R3, R5, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
-	CMP   $0, R4
-	BLE   folded36
-
-fold35:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVS 0(R0), F5
-	FMOVS 0(R2), F6
-	VFMLA V6.S4, V5.S4, V0.S4
-	FMOVS 0(R5), F6
-	VFMLA V6.S4, V5.S4, V1.S4
-	FMOVS 0(R6), F6
-	VFMLA V6.S4, V5.S4, V2.S4
-	FMOVS 0(R7), F6
-	VFMLA V6.S4, V5.S4, V3.S4
-	FMOVS 0(R8), F6
-	VFMLA V6.S4, V5.S4, V4.S4
-	ADD   $4, R0
-	ADD   $4, R2
-	ADD   $4, R5
-	ADD   $4, R6
-	ADD   $4, R7
-	ADD   $4, R8
-	SUBS  $1, R4
-	BNE   fold35
-
-folded36:
-	VMOVI $0, V5.B16
-	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	WORD  $0x4e25d442 // fadd v2.4s, v2.4s, v5.4s
-	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	FMOVS F0, 0(R0)
-	FMOVS F1, 4(R0)
-	FMOVS F2, 8(R0)
-	FMOVS F3, 12(R0)
-	FMOVS F4, 16(R0)
-	RET
-
-other34:
-	CMP   $1, R0
-	BNE   other37
-	CMP   $4, R1
-	BNE   other37
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R3, R2, R5
-	ADD   R3, R5, R6
-	ADD   R3, R6, R7
-	CMP   $0, R4
-	BLE   folded39
-
-fold38:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVS 0(R0), F4
-	FMOVS 0(R2), F5
-	VFMLA V5.S4, V4.S4, V0.S4
-	FMOVS 0(R5), F5
-	VFMLA V5.S4, V4.S4, V1.S4
-	FMOVS 0(R6), F5
-	VFMLA V5.S4, V4.S4, V2.S4
-	FMOVS 0(R7), F5
-	VFMLA V5.S4, V4.S4, V3.S4
-	ADD   $4, R0
-	ADD   $4, R2
-	ADD   $4, R5
-	ADD   $4, R6
-	ADD   $4, R7
-	SUBS  $1, R4
-	BNE   fold38
-
-folded39:
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	FMOVS F0, 0(R0)
-	FMOVS F1, 4(R0)
-	FMOVS F2, 8(R0)
-	FMOVS F3, 12(R0)
-	RET
-
-other37:
-	CMP   $1, R0
-	BNE   other40
+	BNE   other19
 	CMP   $3, R1
-	BNE   other40
+	BNE   other19
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11155,9 +12958,9 @@ other37:
 	ADD   R3, R2, R5
 	ADD   R3, R5, R6
 	CMP   $0, R4
-	BLE   folded42
+	BLE   folded21
 
-fold41:
+fold20:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVS 0(R0), F3
 	FMOVS 0(R2), F4
@@ -11171,9 +12974,9 @@ fold41:
 	ADD   $4, R5
 	ADD   $4, R6
 	SUBS  $1, R4
-	BNE   fold41
+	BNE   fold20
 
-folded42:
+folded21:
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
@@ -11185,11 +12988,11 @@ folded42:
 	FMOVS F2, 8(R0)
 	RET
 
-other40:
+other19:
 	CMP   $1, R0
-	BNE   other43
+	BNE   other22
 	CMP   $2, R1
-	BNE   other43
+	BNE   other22
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  dz+16(FP), R0
@@ -11199,9 +13002,9 @@ other40:
 	MOVD  n+64(FP), R4
 	ADD   R3, R2, R5
 	CMP   $0, R4
-	BLE   folded45
+	BLE   folded24
 
-fold44:
+fold23:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVS 0(R0), F2
 	FMOVS 0(R2), F3
@@ -11212,9 +13015,9 @@ fold44:
 	ADD   $4, R2
 	ADD   $4, R5
 	SUBS  $1, R4
-	BNE   fold44
+	BNE   fold23
 
-folded45:
+folded24:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -11224,11 +13027,11 @@ folded45:
 	FMOVS F1, 4(R0)
 	RET
 
-other43:
+other22:
 	CMP   $1, R0
-	BNE   other46
+	BNE   other25
 	CMP   $1, R1
-	BNE   other46
+	BNE   other25
 	VMOVI $0, V0.B16
 	MOVD  dz+16(FP), R0
 	MOVD  lddz+24(FP), R1
@@ -11236,9 +13039,9 @@ other43:
 	MOVD  ldw+40(FP), R3
 	MOVD  n+64(FP), R4
 	CMP   $0, R4
-	BLE   folded48
+	BLE   folded27
 
-fold47:
+fold26:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVS 0(R0), F1
 	FMOVS 0(R2), F2
@@ -11246,9 +13049,9 @@ fold47:
 	ADD   $4, R0
 	ADD   $4, R2
 	SUBS  $1, R4
-	BNE   fold47
+	BNE   fold26
 
-folded48:
+folded27:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	MOVD  dx+0(FP), R0
@@ -11256,16 +13059,16 @@ folded48:
 	FMOVS F0, 0(R0)
 	RET
 
-other46:
+other25:
 	RET
 
 // func dotsNEONF64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 TEXT ·dotsNEONF64(SB), NOSPLIT, $0-72
 	MOVD  rows+48(FP), R0
 	MOVD  cols+56(FP), R1
-	CMP   $4, R0
+	CMP   $3, R0
 	BNE   other1
-	CMP   $2, R1
+	CMP   $3, R1
 	BNE   other1
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -11275,6 +13078,7 @@ TEXT ·dotsNEONF64(SB), NOSPLIT, $0-72
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
 	MOVD  dz+16(FP), R0
 	MOVD  lddz+24(FP), R1
 	MOVD  w+32(FP), R2
@@ -11282,122 +13086,68 @@ TEXT ·dotsNEONF64(SB), NOSPLIT, $0-72
 	MOVD  n+64(FP), R4
 	ADD   R1, R0, R5
 	ADD   R1, R5, R6
-	ADD   R1, R6, R7
-	ADD   R3, R2, R8
+	ADD   R3, R2, R7
+	ADD   R3, R7, R8
 	CMP   $0, R4
 	BLE   folded3
 
 fold2:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVD 0(R0), F10
-	FMOVD 0(R5), F11
-	FMOVD 0(R6), F12
-	FMOVD 0(R7), F8
-	FMOVD 0(R2), F9
-	VFMLA V9.D2, V10.D2, V0.D2
-	VFMLA V9.D2, V11.D2, V2.D2
-	VFMLA V9.D2, V12.D2, V4.D2
-	VFMLA V9.D2, V8.D2, V6.D2
-	FMOVD 0(R8), F9
-	VFMLA V9.D2, V10.D2, V1.D2
-	VFMLA V9.D2, V11.D2, V3.D2
-	VFMLA V9.D2, V12.D2, V5.D2
-	VFMLA V9.D2, V8.D2, V7.D2
+	FMOVD 0(R0), F11
+	FMOVD 0(R5), F12
+	FMOVD 0(R6), F9
+	FMOVD 0(R2), F10
+	VFMLA V10.D2, V11.D2, V0.D2
+	VFMLA V10.D2, V12.D2, V3.D2
+	VFMLA V10.D2, V9.D2, V6.D2
+	FMOVD 0(R7), F10
+	VFMLA V10.D2, V11.D2, V1.D2
+	VFMLA V10.D2, V12.D2, V4.D2
+	VFMLA V10.D2, V9.D2, V7.D2
+	FMOVD 0(R8), F10
+	VFMLA V10.D2, V11.D2, V2.D2
+	VFMLA V10.D2, V12.D2, V5.D2
+	VFMLA V10.D2, V9.D2, V8.D2
 	ADD   $8, R0
 	ADD   $8, R5
 	ADD   $8, R6
-	ADD   $8, R7
 	ADD   $8, R2
+	ADD   $8, R7
 	ADD   $8, R8
 	SUBS  $1, R4
 	BNE   fold2
 
 folded3:
-	VMOVI $0, V8.B16
-	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
-	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
-	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
-	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
-	WORD  $0x4e68d484 // fadd v4.2d, v4.2d, v8.2d
-	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
-	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
-	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
+	VMOVI $0, V9.B16
+	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
+	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
+	WORD  $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
+	WORD  $0x4e69d463 // fadd v3.2d, v3.2d, v9.2d
+	WORD  $0x4e69d484 // fadd v4.2d, v4.2d, v9.2d
+	WORD  $0x4e69d4a5 // fadd v5.2d, v5.2d, v9.2d
+	WORD  $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
+	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
 	MOVD  dx+0(FP), R0
 	MOVD  lddx+8(FP), R1
 	ADD   R1, R0, R2
 	ADD   R1, R2, R3
-	ADD   R1, R3, R4
 	FMOVD F0, 0(R0)
 	FMOVD F1, 8(R0)
-	FMOVD F2, 0(R2)
-	FMOVD F3, 8(R2)
-	FMOVD F4, 0(R3)
-	FMOVD F5, 8(R3)
-	FMOVD F6, 0(R4)
-	FMOVD F7, 8(R4)
+	FMOVD F2, 16(R0)
+	FMOVD F3, 0(R2)
+	FMOVD F4, 8(R2)
+	FMOVD F5, 16(R2)
+	FMOVD F6, 0(R3)
+	FMOVD F7, 8(R3)
+	FMOVD F8, 16(R3)
 	RET
 
 other1:
-	CMP   $4, R0
-	BNE   other4
-	CMP   $1, R1
-	BNE   other4
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R1, R0, R5
-	ADD   R1, R5, R6
-	ADD   R1, R6, R7
-	CMP   $0, R4
-	BLE   folded6
-
-fold5:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVD 0(R0), F6
-	FMOVD 0(R5), F7
-	FMOVD 0(R6), F8
-	FMOVD 0(R7), F4
-	FMOVD 0(R2), F5
-	VFMLA V5.D2, V6.D2, V0.D2
-	VFMLA V5.D2, V7.D2, V1.D2
-	VFMLA V5.D2, V8.D2, V2.D2
-	VFMLA V5.D2, V4.D2, V3.D2
-	ADD   $8, R0
-	ADD   $8, R5
-	ADD   $8, R6
-	ADD   $8, R7
-	ADD   $8, R2
-	SUBS  $1, R4
-	BNE   fold5
-
-folded6:
-	VMOVI $0, V4.B16
-	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
-	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
-	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
-	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	ADD   R1, R0, R2
-	ADD   R1, R2, R3
-	ADD   R1, R3, R4
-	FMOVD F0, 0(R0)
-	FMOVD F1, 0(R2)
-	FMOVD F2, 0(R3)
-	FMOVD F3, 0(R4)
-	RET
-
-other4:
 	CMP   $3, R0
-	BNE   other7
+	BNE   other4
 	CMP   $2, R1
-	BNE   other7
+	BNE   other4
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11413,9 +13163,9 @@ other4:
 	ADD   R1, R5, R6
 	ADD   R3, R2, R7
 	CMP   $0, R4
-	BLE   folded9
+	BLE   folded6
 
-fold8:
+fold5:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVD 0(R0), F8
 	FMOVD 0(R5), F9
@@ -11434,9 +13184,9 @@ fold8:
 	ADD   $8, R2
 	ADD   $8, R7
 	SUBS  $1, R4
-	BNE   fold8
+	BNE   fold5
 
-folded9:
+folded6:
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -11456,11 +13206,11 @@ folded9:
 	FMOVD F5, 8(R3)
 	RET
 
-other7:
+other4:
 	CMP   $3, R0
-	BNE   other10
+	BNE   other7
 	CMP   $1, R1
-	BNE   other10
+	BNE   other7
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11472,9 +13222,9 @@ other7:
 	ADD   R1, R0, R5
 	ADD   R1, R5, R6
 	CMP   $0, R4
-	BLE   folded12
+	BLE   folded9
 
-fold11:
+fold8:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVD 0(R0), F5
 	FMOVD 0(R5), F6
@@ -11488,9 +13238,9 @@ fold11:
 	ADD   $8, R6
 	ADD   $8, R2
 	SUBS  $1, R4
-	BNE   fold11
+	BNE   fold8
 
-folded12:
+folded9:
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
@@ -11504,84 +13254,11 @@ folded12:
 	FMOVD F2, 0(R3)
 	RET
 
-other10:
+other7:
 	CMP   $2, R0
-	BNE   other13
-	CMP   $4, R1
-	BNE   other13
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R1, R0, R5
-	ADD   R3, R2, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
-	CMP   $0, R4
-	BLE   folded15
-
-fold14:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVD 0(R0), F10
-	FMOVD 0(R5), F8
-	FMOVD 0(R2), F9
-	VFMLA V9.D2, V10.D2, V0.D2
-	VFMLA V9.D2, V8.D2, V4.D2
-	FMOVD 0(R6), F9
-	VFMLA V9.D2, V10.D2, V1.D2
-	VFMLA V9.D2, V8.D2, V5.D2
-	FMOVD 0(R7), F9
-	VFMLA V9.D2, V10.D2, V2.D2
-	VFMLA V9.D2, V8.D2, V6.D2
-	FMOVD 0(R8), F9
-	VFMLA V9.D2, V10.D2, V3.D2
-	VFMLA V9.D2, V8.D2, V7.D2
-	ADD   $8, R0
-	ADD   $8, R5
-	ADD   $8, R2
-	ADD   $8, R6
-	ADD   $8, R7
-	ADD   $8, R8
-	SUBS  $1, R4
-	BNE   fold14
-
-folded15:
-	VMOVI $0, V8.B16
-	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
-	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
-	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
-	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
-	WORD  $0x4e68d484 // fadd v4.2d, v4.2d, v8.2d
-	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
-	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
-	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	ADD   R1, R0, R2
-	FMOVD F0, 0(R0)
-	FMOVD F1, 8(R0)
-	FMOVD F2, 16(R0)
-	FMOVD F3, 24(R0)
-	FMOVD F4, 0(R2)
-	FMOVD F5, 8(R2)
-	FMOVD F6, 16(R2)
-	FMOVD F7, 24(R2)
-	RET
-
-other13:
-	CMP   $2, R0
-	BNE   other16
+	BNE   other10
 	CMP   $3, R1
-	BNE   other16
+	BNE   other10
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11597,9 +13274,9 @@ other13:
 	ADD   R3, R2, R6
 	ADD   R3, R6, R7
 	CMP   $0, R4
-	BLE   folded18
+	BLE   folded12
 
-fold17:
+fold11:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVD 0(R0), F8
 	FMOVD 0(R5), F6
@@ -11618,9 +13295,9 @@ fold17:
 	ADD   $8, R6
 	ADD   $8, R7
 	SUBS  $1, R4
-	BNE   fold17
+	BNE   fold11
 
-folded18:
+folded12:
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -11639,11 +13316,11 @@ folded18:
 	FMOVD F5, 16(R2)
 	RET
 
-other16:
+other10:
 	CMP   $2, R0
-	BNE   other19
+	BNE   other13
 	CMP   $2, R1
-	BNE   other19
+	BNE   other13
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -11656,9 +13333,9 @@ other16:
 	ADD   R1, R0, R5
 	ADD   R3, R2, R6
 	CMP   $0, R4
-	BLE   folded21
+	BLE   folded15
 
-fold20:
+fold14:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVD 0(R0), F6
 	FMOVD 0(R5), F4
@@ -11673,9 +13350,9 @@ fold20:
 	ADD   $8, R2
 	ADD   $8, R6
 	SUBS  $1, R4
-	BNE   fold20
+	BNE   fold14
 
-folded21:
+folded15:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -11690,11 +13367,11 @@ folded21:
 	FMOVD F3, 8(R2)
 	RET
 
-other19:
+other13:
 	CMP   $2, R0
-	BNE   other22
+	BNE   other16
 	CMP   $1, R1
-	BNE   other22
+	BNE   other16
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  dz+16(FP), R0
@@ -11704,9 +13381,9 @@ other19:
 	MOVD  n+64(FP), R4
 	ADD   R1, R0, R5
 	CMP   $0, R4
-	BLE   folded24
+	BLE   folded18
 
-fold23:
+fold17:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVD 0(R0), F4
 	FMOVD 0(R5), F2
@@ -11717,9 +13394,9 @@ fold23:
 	ADD   $8, R5
 	ADD   $8, R2
 	SUBS  $1, R4
-	BNE   fold23
+	BNE   fold17
 
-folded24:
+folded18:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
@@ -11730,346 +13407,11 @@ folded24:
 	FMOVD F1, 0(R2)
 	RET
 
-other22:
+other16:
 	CMP   $1, R0
-	BNE   other25
-	CMP   $8, R1
-	BNE   other25
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R3, R2, R5
-	ADD   R3, R5, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
-	ADD   R3, R8, R9
-	ADD   R3, R9, R10
-	ADD   R3, R10, R11
-	CMP   $0, R4
-	BLE   folded27
-
-fold26:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVD 0(R0), F8
-	FMOVD 0(R2), F9
-	VFMLA V9.D2, V8.D2, V0.D2
-	FMOVD 0(R5), F9
-	VFMLA V9.D2, V8.D2, V1.D2
-	FMOVD 0(R6), F9
-	VFMLA V9.D2, V8.D2, V2.D2
-	FMOVD 0(R7), F9
-	VFMLA V9.D2, V8.D2, V3.D2
-	FMOVD 0(R8), F9
-	VFMLA V9.D2, V8.D2, V4.D2
-	FMOVD 0(R9), F9
-	VFMLA V9.D2, V8.D2, V5.D2
-	FMOVD 0(R10), F9
-	VFMLA V9.D2, V8.D2, V6.D2
-	FMOVD 0(R11), F9
-	VFMLA V9.D2, V8.D2, V7.D2
-	ADD   $8, R0
-	ADD   $8, R2
-	ADD   $8, R5
-	ADD   $8, R6
-	ADD   $8, R7
-	ADD   $8, R8
-	ADD   $8, R9
-	ADD   $8, R10
-	ADD   $8, R11
-	SUBS  $1, R4
-	BNE   fold26
-
-folded27:
-	VMOVI $0, V8.B16
-	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
-	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
-	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
-	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
-	WORD  $0x4e68d484 // fadd v4.2d, v4.2d, v8.2d
-	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
-	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
-	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	FMOVD F0, 0(R0)
-	FMOVD F1, 8(R0)
-	FMOVD F2, 16(R0)
-	FMOVD F3, 24(R0)
-	FMOVD F4, 32(R0)
-	FMOVD F5, 40(R0)
-	FMOVD F6, 48(R0)
-	FMOVD F7, 56(R0)
-	RET
-
-other25:
-	CMP   $1, R0
-	BNE   other28
-	CMP   $7, R1
-	BNE   other28
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R3, R2, R5
-	ADD   R3, R5, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
-	ADD   R3, R8, R9
-	ADD   R3, R9, R10
-	CMP   $0, R4
-	BLE   folded30
-
-fold29:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVD 0(R0), F7
-	FMOVD 0(R2), F8
-	VFMLA V8.D2, V7.D2, V0.D2
-	FMOVD 0(R5), F8
-	VFMLA V8.D2, V7.D2, V1.D2
-	FMOVD 0(R6), F8
-	VFMLA V8.D2, V7.D2, V2.D2
-	FMOVD 0(R7), F8
-	VFMLA V8.D2, V7.D2, V3.D2
-	FMOVD 0(R8), F8
-	VFMLA V8.D2, V7.D2, V4.D2
-	FMOVD 0(R9), F8
-	VFMLA V8.D2, V7.D2, V5.D2
-	FMOVD 0(R10), F8
-	VFMLA V8.D2, V7.D2, V6.D2
-	ADD   $8, R0
-	ADD   $8, R2
-	ADD   $8, R5
-	ADD   $8, R6
-	ADD   $8, R7
-	ADD   $8, R8
-	ADD   $8, R9
-	ADD   $8, R10
-	SUBS  $1, R4
-	BNE   fold29
-
-folded30:
-	VMOVI $0, V7.B16
-	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
-	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
-	WORD  $0x4e67d442 // fadd v2.2d, v2.2d, v7.2d
-	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
-	WORD  $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
-	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
-	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	FMOVD F0, 0(R0)
-	FMOVD F1, 8(R0)
-	FMOVD F2, 16(R0)
-	FMOVD F3, 24(R0)
-	FMOVD F4, 32(R0)
-	FMOVD F5, 40(R0)
-	FMOVD F6, 48(R0)
-	RET
-
-other28:
-	CMP   $1, R0
-	BNE   other31
-	CMP   $6, R1
-	BNE   other31
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R3, R2, R5
-	ADD   R3, R5, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
-	ADD   R3, R8, R9
-	CMP   $0, R4
-	BLE   folded33
-
-fold32:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVD 0(R0), F6
-	FMOVD 0(R2), F7
-	VFMLA V7.D2, V6.D2, V0.D2
-	FMOVD 0(R5), F7
-	VFMLA V7.D2, V6.D2, V1.D2
-	FMOVD 0(R6), F7
-	VFMLA V7.D2, V6.D2, V2.D2
-	FMOVD 0(R7), F7
-	VFMLA V7.D2, V6.D2, V3.D2
-	FMOVD 0(R8), F7
-	VFMLA V7.D2, V6.D2, V4.D2
-	FMOVD 0(R9), F7
-	VFMLA V7.D2, V6.D2, V5.D2
-	ADD   $8, R0
-	ADD   $8, R2
-	ADD   $8, R5
-	ADD   $8, R6
-	ADD   $8, R7
-	ADD   $8, R8
-	ADD   $8, R9
-	SUBS  $1, R4
-	BNE   fold32
-
-folded33:
-	VMOVI $0, V6.B16
-	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
-	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
-	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
-	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
-	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
-	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	FMOVD F0, 0(R0)
-	FMOVD F1, 8(R0)
-	FMOVD F2, 16(R0)
-	FMOVD F3, 24(R0)
-	FMOVD F4, 32(R0)
-	FMOVD F5, 40(R0)
-	RET
-
-other31:
-	CMP   $1, R0
-	BNE   other34
-	CMP   $5, R1
-	BNE   other34
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R3, R2, R5
-	ADD   R3, R5, R6
-	ADD   R3, R6, R7
-	ADD   R3, R7, R8
-	CMP   $0, R4
-	BLE   folded36
-
-fold35:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVD 0(R0), F5
-	FMOVD 0(R2), F6
-	VFMLA V6.D2, V5.D2, V0.D2
-	FMOVD 0(R5), F6
-	VFMLA V6.D2, V5.D2, V1.D2
-	FMOVD 0(R6), F6
-	VFMLA V6.D2, V5.D2, V2.D2
-	FMOVD 0(R7), F6
-	VFMLA V6.D2, V5.D2, V3.D2
-	FMOVD 0(R8), F6
-	VFMLA V6.D2, V5.D2, V4.D2
-	ADD   $8, R0
-	ADD   $8, R2
-	ADD   $8, R5
-	ADD   $8, R6
-	ADD   $8, R7
-	ADD   $8, R8
-	SUBS  $1, R4
-	BNE   fold35
-
-folded36:
-	VMOVI $0, V5.B16
-	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
-	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
-	WORD  $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
-	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
-	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	FMOVD F0, 0(R0)
-	FMOVD F1, 8(R0)
-	FMOVD F2, 16(R0)
-	FMOVD F3, 24(R0)
-	FMOVD F4, 32(R0)
-	RET
-
-other34:
-	CMP   $1, R0
-	BNE   other37
-	CMP   $4, R1
-	BNE   other37
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R3, R2, R5
-	ADD   R3, R5, R6
-	ADD   R3, R6, R7
-	CMP   $0, R4
-	BLE   folded39
-
-fold38:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
-	FMOVD 0(R0), F4
-	FMOVD 0(R2), F5
-	VFMLA V5.D2, V4.D2, V0.D2
-	FMOVD 0(R5), F5
-	VFMLA V5.D2, V4.D2, V1.D2
-	FMOVD 0(R6), F5
-	VFMLA V5.D2, V4.D2, V2.D2
-	FMOVD 0(R7), F5
-	VFMLA V5.D2, V4.D2, V3.D2
-	ADD   $8, R0
-	ADD   $8, R2
-	ADD   $8, R5
-	ADD   $8, R6
-	ADD   $8, R7
-	SUBS  $1, R4
-	BNE   fold38
-
-folded39:
-	VMOVI $0, V4.B16
-	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
-	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
-	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
-	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	FMOVD F0, 0(R0)
-	FMOVD F1, 8(R0)
-	FMOVD F2, 16(R0)
-	FMOVD F3, 24(R0)
-	RET
-
-other37:
-	CMP   $1, R0
-	BNE   other40
+	BNE   other19
 	CMP   $3, R1
-	BNE   other40
+	BNE   other19
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
@@ -12081,9 +13423,9 @@ other37:
 	ADD   R3, R2, R5
 	ADD   R3, R5, R6
 	CMP   $0, R4
-	BLE   folded42
+	BLE   folded21
 
-fold41:
+fold20:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVD 0(R0), F3
 	FMOVD 0(R2), F4
@@ -12097,9 +13439,9 @@ fold41:
 	ADD   $8, R5
 	ADD   $8, R6
 	SUBS  $1, R4
-	BNE   fold41
+	BNE   fold20
 
-folded42:
+folded21:
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
@@ -12111,11 +13453,11 @@ folded42:
 	FMOVD F2, 16(R0)
 	RET
 
-other40:
+other19:
 	CMP   $1, R0
-	BNE   other43
+	BNE   other22
 	CMP   $2, R1
-	BNE   other43
+	BNE   other22
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  dz+16(FP), R0
@@ -12125,9 +13467,9 @@ other40:
 	MOVD  n+64(FP), R4
 	ADD   R3, R2, R5
 	CMP   $0, R4
-	BLE   folded45
+	BLE   folded24
 
-fold44:
+fold23:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVD 0(R0), F2
 	FMOVD 0(R2), F3
@@ -12138,9 +13480,9 @@ fold44:
 	ADD   $8, R2
 	ADD   $8, R5
 	SUBS  $1, R4
-	BNE   fold44
+	BNE   fold23
 
-folded45:
+folded24:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
@@ -12150,11 +13492,11 @@ folded45:
 	FMOVD F1, 8(R0)
 	RET
 
-other43:
+other22:
 	CMP   $1, R0
-	BNE   other46
+	BNE   other25
 	CMP   $1, R1
-	BNE   other46
+	BNE   other25
 	VMOVI $0, V0.B16
 	MOVD  dz+16(FP), R0
 	MOVD  lddz+24(FP), R1
@@ -12162,9 +13504,9 @@ other43:
 	MOVD  ldw+40(FP), R3
 	MOVD  n+64(FP), R4
 	CMP   $0, R4
-	BLE   folded48
+	BLE   folded27
 
-fold47:
+fold26:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVD 0(R0), F1
 	FMOVD 0(R2), F2
@@ -12172,9 +13514,9 @@ fold47:
 	ADD   $8, R0
 	ADD   $8, R2
 	SUBS  $1, R4
-	BNE   fold47
+	BNE   fold26
 
-folded48:
+folded27:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	MOVD  dx+0(FP), R0
@@ -12182,7 +13524,7 @@ folded48:
 	FMOVD F0, 0(R0)
 	RET
 
-other46:
+other25:
 	RET
 
 // func singleNEONF32(dx *float32, dw *float32, lddw uintptr, dz *float32, x *float32, w *float32, ldw uintptr, rows int, n int)

@@ -31,7 +31,7 @@ var costs = map[string]func(n []int) (work, run int){
 	"flat":       func(n []int) (work, run int) { return n[0] * n[1], 4 * n[0] },
 	"input":      func(n []int) (work, run int) { return (n[0] + 1) * n[1] * n[2], n[2] },
 	"turned":     func(n []int) (work, run int) { return (n[0] + 1) * n[1] * n[2], n[2] },
-	"dots":       func(n []int) (work, run int) { return 8 * n[2], n[2] },
+	"dots":       func(n []int) (work, run int) { return 9 * n[2], n[2] },
 	"packing":    func(n []int) (work, run int) { return 8 * 48 * n[0], n[0] },
 	"narrow":     func(n []int) (work, run int) { return 4 * n[0] * (n[1] + lanes), max(n[0], n[1]) },
 	"abreast":    func(n []int) (work, run int) { return 8 * n[0] * (n[2] + lanes), max(n[0], n[2]) },

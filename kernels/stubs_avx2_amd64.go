@@ -238,7 +238,7 @@ func columnAVX2F64(dx *float64, lddx uintptr, dw *float64, dwinit *float64, db *
 //
 // Each sum is one chain of fused multiply-adds in order of j from +0; a zero is
 // +0. The rows of each operand are as many bytes apart as follows it. rows is 1
-// to inputRows, cols a multiple of the lanes of a vector.
+// to inputRows, cols at least half the lanes of a vector.
 //
 //go:noescape
 func inputAVX2F32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
@@ -247,7 +247,7 @@ func inputAVX2F32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *float
 //
 // Each sum is one chain of fused multiply-adds in order of j from +0; a zero is
 // +0. The rows of each operand are as many bytes apart as follows it. rows is 1
-// to inputRows, cols a multiple of the lanes of a vector.
+// to inputRows, cols at least half the lanes of a vector.
 //
 //go:noescape
 func inputAVX2F64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
@@ -266,12 +266,12 @@ func turnedAVX2F32(dx *float32, lddx uintptr, w *float32, ldw uintptr, dz *float
 //go:noescape
 func turnedAVX2F64(dx *float64, lddx uintptr, w *float64, ldw uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
 
-// What input computes, for 1 to 4 rows and as many columns as make 8 elements.
+// What input computes, for 1 to 3 rows and columns.
 //
 //go:noescape
 func dotsAVX2F32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 
-// What input computes, for 1 to 4 rows and as many columns as make 8 elements.
+// What input computes, for 1 to 3 rows and columns.
 //
 //go:noescape
 func dotsAVX2F64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
@@ -418,7 +418,7 @@ var avx2F32 = tiles[float32]{
 	panelRows:      4,
 	wideCols:       64,
 	gradRows:       2,
-	inputRows:      5,
+	inputRows:      6,
 	flatPeriod:     3,
 	unpackedCols:   2,
 	narrowBothCols: 6,

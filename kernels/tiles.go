@@ -80,8 +80,7 @@ const (
 	farBytes    = 6 << 20             // of an operand that comes from memory each time,
 	streams     = 8                   // best as so many rows at a time, each as it lies there
 	singleRows  = 16                  // of dw that single computes at a time
-	dotsTile    = 8                   // elements that dots computes at a time,
-	dotsRows    = 4                   // in so many rows at the most
+	dotsSide    = 3                   // rows and columns that dots computes at the most
 	smallRows   = 32                  // of a product that a single call of panel does,
 	smallTerms  = 320                 // of its sums
 	fewRows     = 8                   // that sweep computes as well as panel, and in one call
@@ -477,6 +476,18 @@ func (t *tiles[T]) atMost(lanes int) *tiles[T] {
 	return t
 }
 
+// filledBy returns the widest tiles of which so many elements fill a vector, or
+// at least the half of one, or nil.
+func (t *tiles[T]) filledBy(elements int) *tiles[T] {
+	for t.half != nil && t.lanes > elements {
+		t = t.half
+	}
+	if 2*elements < t.lanes {
+		return nil
+	}
+	return t
+}
+
 // shortest returns the tiles of the shortest vectors.
 func (t *tiles[T]) shortest() *tiles[T] {
 	for t.half != nil {
@@ -496,23 +507,16 @@ func (t *tiles[T]) atLeast(lanes int) *tiles[T] {
 
 // backwardFew computes dx if it has few rows or few columns.
 func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
-	byCols, byRows := t.atMost(dx.Cols), t.shortest()
+	byCols, byRows := t.filledBy(dx.Cols), t.shortest().filledBy(dx.Rows)
 	switch filled := t.atLeast(dx.Rows); {
 	case filled.lanesAreRows(dx, w):
 		filled.turnedInput(dx, dz, w)
-	case byCols != nil && (dx.Rows <= byCols.inputRows || dx.Rows <= 2*byCols.inputRows && w.Rows*w.Cols < packedSize):
+	case byCols != nil && (dx.Rows <= byCols.inputRows || dx.Rows <= 2*byCols.inputRows && dx.Cols >= byCols.lanes && w.Rows*w.Cols < packedSize):
 		byCols.squares(byCols.input, dx, dx.Rows, dx.Cols, dz, w, false)
-	case byCols == nil && byRows.lanes <= dx.Rows:
+	case byRows != nil && (byCols == nil || dx.Cols < byCols.lanes):
 		byRows.squares(byRows.turned, dx, dx.Cols, dx.Rows, w, dz, true)
-	case byCols == nil && dx.Rows*dx.Cols <= 2*dotsTile:
-		rows := min(dotsRows, dx.Rows)
-		cols := dotsTile / rows
-		for i := 0; i < dx.Rows; i += rows {
-			for k := 0; k < dx.Cols; k += cols {
-				t.dots(dx.at(i, k), dx.pitch(), dz.at(i, 0), dz.pitch(), w.at(k, 0), w.pitch(),
-					min(rows, dx.Rows-i), min(cols, dx.Cols-k), dz.Cols)
-			}
-		}
+	case byCols == nil && byRows == nil && max(dx.Rows, dx.Cols) <= dotsSide || dx.Rows*dx.Cols == 1:
+		t.dots(dx.at(0, 0), dx.pitch(), dz.at(0, 0), dz.pitch(), w.at(0, 0), w.pitch(), dx.Rows, dx.Cols, dz.Cols)
 	default:
 		return false
 	}
@@ -546,26 +550,21 @@ func (t *tiles[T]) turnedInput(dx, dz, w *Mat[T]) {
 // follow c and as many terms each, are the factors, the second of which is taken
 // in squares, the last of them perhaps once more.
 func (t *tiles[T]) squares(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, int, int, int), dx *Mat[T], rows, cols int, a, b *Mat[T], turned bool) {
-	for i := 0; i < rows; i += t.inputRows {
-		tall := min(t.inputRows, rows-i)
-		call := func(k, cols int) {
-			c := dx.at(i, k)
-			if turned {
-				c = dx.at(k, i)
-			}
-			kernel(c, dx.pitch(), a.at(i, 0), a.pitch(), b.at(k, 0), b.pitch(), tall, cols, a.Cols)
-		}
-		whole := cols / t.lanes * t.lanes
+	height := even(rows, t.inputRows)
+	for i := 0; i < rows; i += height {
+		tall := min(height, rows-i)
 		wide := max(maxWork/((tall+1)*max(a.Cols, 1))/t.lanes, 1) * t.lanes
 		// The lines of more squares would drive each other out of the cache.
 		for lines := inputLines; lines > t.lanes && crowds(b.pitch(), lines); lines /= 2 {
 			wide = min(wide, lines/2)
 		}
-		for k := 0; k < whole; k += wide {
-			call(k, min(wide, whole-k))
-		}
-		if whole < cols {
-			call(cols-t.lanes, t.lanes)
+		for k := 0; k < cols; k += wide {
+			k := max(0, min(k, cols-t.lanes/2))
+			c := dx.at(i, k)
+			if turned {
+				c = dx.at(k, i)
+			}
+			kernel(c, dx.pitch(), a.at(i, 0), a.pitch(), b.at(k, 0), b.pitch(), tall, min(wide, cols-k), a.Cols)
 		}
 	}
 }
