@@ -55,9 +55,9 @@ func (t *tiles[T]) narrowBothPays(dw, x *Mat[T]) bool {
 		(dw.Cols >= narrowBothCols || x.Rows <= narrowBothRows || x.Rows*x.Cols <= narrowBothVectors*t.lanes)
 }
 
-// backwardBoth is backward for a narrow layer. The last inputs are perhaps
+// backwardNarrow is backward for a narrow layer. The last inputs are perhaps
 // computed twice.
-func (t *tiles[T]) backwardBoth(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation) {
+func (t *tiles[T]) backwardNarrow(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation) {
 	if dw.Cols <= t.panelCols {
 		t.gradPanel(&product[T]{c: *dw, n: dy.Rows}, db, dy, y, 0, 0, act)
 	} else {

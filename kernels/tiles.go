@@ -326,7 +326,7 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		return
 	}
 	if t := t.atMost(dw.Rows); t != nil && !add && t.narrowBothPays(dw, x) {
-		t.backwardBoth(dx, dw, db, dy, y, x, w, act)
+		t.backwardNarrow(dx, dw, db, dy, y, x, w, act)
 		return
 	}
 	// With few outputs, dz, db and the first rows of dw are made together; with
