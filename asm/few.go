@@ -18,9 +18,13 @@ func input(m Machine) {
 		"Each sum is one chain of fused multiply-adds in order of j from +0; a zero is",
 		"+0. The rows of each operand are as many bytes apart as follows it. rows is 1",
 		"to inputRows, cols at least half the lanes of a vector.")
-	inputTiles(m, inputRows(s), inputForm{
+	inputTiles(m, inputRows(s), inputRowsForm(m))
+}
+
+func inputRowsForm(m Machine) inputForm {
+	return inputForm{
 		squares: "w", scalars: "dz",
-		step: func(d, _ Int) { m.Const(d, s.Float.Size) },
+		step: func(d, _ Int) { m.Const(d, m.Spec().Float.Size) },
 		store: func(acc []Vec, low, high, lddx Int, _ Vec) {
 			rows := m.Rows(len(acc), low, lddx, high)
 			for i, v := range acc {
@@ -28,7 +32,81 @@ func input(m Machine) {
 			}
 			m.FreeRows(rows)
 		},
-	})
+	}
+}
+
+// bothSide is how many rows both and bothTurned can take at the most.
+const bothSide = 3
+
+// bothRows is how many rows the kernel both can take: three, or fewer if a
+// vector's rows take the registers for more.
+func bothRows(m Machine) int {
+	s, r := m.Spec(), bothSide
+	for r > 1 && 4+m.RowInts(s.Lanes()/2, 2)+rowsInts(m, r)+bothForm(m).besideInts(r) > s.Ints {
+		r--
+	}
+	return r
+}
+
+// both is input and dw besides: while the chains of dx wait for each other, rows
+// of dw take no time of their own.
+func both(m Machine) {
+	m.Func("both", sig(m, "func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int)"),
+		"dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < rows, k < cols, j < n",
+		"dw[k,j] = Σ_i x[i,k]·dz[i,j]",
+		"",
+		"Each sum is one chain of fused multiply-adds in order of its index from +0; a",
+		"zero is +0. The rows of each operand are as many bytes apart as follows it.",
+		"rows is 1 to bothRows, cols at least half the lanes of a vector.")
+	inputTiles(m, bothRows(m), bothForm(m))
+}
+
+func bothForm(m Machine) inputForm {
+	s := m.Spec()
+	form := inputRowsForm(m)
+	form.besideInts = func(r int) int { return 2 + rowsInts(m, r) }
+	form.beside = func(r, blocks int, z Rows, load func(Vec, Addr), store func(Addr, Vec)) {
+		m.Comment("dw[k,j] = Σ_i x[i,k]·dz[i,j]")
+		to, xp, left, ldx := m.Int(), m.Int(), m.Int(), Int(0)
+		m.Copy(to, z.At[0].Base)
+		m.SubArg(to, "dz")
+		m.AddArg(to, "dw")
+		m.Arg(xp, "x")
+		if r > 1 {
+			ldx = m.Int()
+			m.Arg(ldx, "ldx")
+		}
+		x := m.Rows(r, xp, ldx)
+		row, fewer := m.NewLabel("row"), m.NewLabel("fewer")
+		m.Arg(left, "cols")
+		m.JumpIf(left, AtMost, blocks*s.Lanes(), fewer)
+		m.Const(left, blocks*s.Lanes())
+		m.Label(fewer)
+		zs, v, xk, zero := m.VecsOf(r), m.Vec(), m.Vec(), m.Vec()
+		m.Zero(zero)
+		for i, v := range zs {
+			load(v, z.At[i])
+		}
+		m.Label(row)
+		m.Move(v, zero)
+		for i, z := range zs {
+			m.Scalars(xk, x.At[i], 1)
+			m.FMAScalar(v, z, xk, 0)
+		}
+		m.AddVec(v, v, zero)
+		store(At(to, 0), v)
+		m.AddArg(to, "lddw")
+		m.StepConst(x, s.Float.Size)
+		m.LoopDown(left, row)
+		m.FreeRows(x)
+		m.FreeInts(to, xp, left)
+		if r > 1 {
+			m.FreeInts(ldx)
+		}
+		m.FreeVecs(zs...)
+		m.FreeVecs(v, xk, zero)
+	}
+	return form
 }
 
 // turned is input for few columns of dx instead of rows: w and dz change
@@ -39,7 +117,12 @@ func turned(m Machine) {
 		"dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n",
 		"",
 		"What input computes, with rows and cols exchanged.")
-	inputTiles(m, min(inputRows(s), s.Lanes()-1), inputForm{
+	inputTiles(m, min(inputRows(s), s.Lanes()-1), turnedForm(m))
+}
+
+func turnedForm(m Machine) inputForm {
+	s := m.Spec()
+	return inputForm{
 		squares: "dz", scalars: "w",
 		step: m.Copy,
 		store: func(acc []Vec, low, high, lddx Int, t Vec) {
@@ -53,17 +136,83 @@ func turned(m Machine) {
 			}
 			m.FreeRows(rows)
 		},
-	})
+	}
+}
+
+// bothTurned is to turned what both is to input.
+func bothTurned(m Machine) {
+	m.Func("bothTurned", sig(m, "func(dx *T, lddx uintptr, dw *T, lddw uintptr, w *T, ldw uintptr, x *T, ldx uintptr, dz *T, lddz uintptr, rows, cols, n int)"),
+		"dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n",
+		"dw[k,j] = Σ_i x[i,k]·dz[i,j]",
+		"",
+		"What both computes, with rows and cols exchanged: rows is 1 to 3, cols at least",
+		"half the lanes of a vector and at most bothCols.")
+	inputTiles(m, bothSide, bothTurnedForm(m))
+}
+
+// bothCols is how many columns, rows of dx, bothTurned can take.
+func bothCols(m Machine) int {
+	blocks := inputBlocks(m, 1, bothTurnedForm(m))
+	for r := range bothSide {
+		blocks = min(blocks, inputBlocks(m, r+1, bothTurnedForm(m)))
+	}
+	return blocks * m.Spec().Lanes()
+}
+
+func bothTurnedForm(m Machine) inputForm {
+	s := m.Spec()
+	form := turnedForm(m)
+	form.besideInts = func(int) int { return 3 }
+	form.beside = func(r, _ int, w Rows, load func(Vec, Addr), store func(Addr, Vec)) {
+		m.Comment("dw[k,j] = Σ_i x[i,k]·dz[i,j]")
+		from, xp, left := m.Int(), m.Int(), m.Int()
+		m.Copy(from, w.At[0].Base)
+		m.SubArg(from, "w")
+		m.AddArg(from, "dz")
+		m.Arg(xp, "x")
+		m.Arg(left, "cols")
+		z, xk, dw := m.Vec(), m.Vec(), m.VecsOf(r)
+		for _, v := range dw {
+			m.Zero(v)
+		}
+		row := m.NewLabel("row")
+		m.Label(row)
+		load(z, At(from, 0))
+		for k, v := range dw {
+			m.Scalars(xk, At(xp, k*s.Float.Size), 1)
+			m.FMAScalar(v, z, xk, 0)
+		}
+		m.AddArg(from, "lddz")
+		m.AddArg(xp, "ldx")
+		m.LoopDown(left, row)
+		m.Copy(from, w.At[0].Base)
+		m.SubArg(from, "w")
+		m.AddArg(from, "dw")
+		positive(m, dw, z)
+		for _, v := range dw {
+			store(At(from, 0), v)
+			m.AddArg(from, "lddw")
+		}
+		m.FreeInts(from, xp, left)
+		m.FreeVecs(z, xk)
+		m.FreeVecs(dw...)
+	}
+	return form
 }
 
 // An inputForm says which factor of input is transposed in squares, which one is
 // taken by scalars, how far apart the lanes of a vector lie in dx, and how its
-// vectors are stored, of whose halves the first lanes go to low and high.
+// vectors are stored, of whose halves the first lanes go to low and high; and if
+// there is something to do beside every square, that and how many integer
+// registers it takes.
 type inputForm struct {
 	squares, scalars string
 
 	step  func(d, lddx Int)
 	store func(acc []Vec, low, high, lddx Int, t Vec)
+
+	besideInts func(r int) int
+	beside     func(r, blocks int, z Rows, load func(Vec, Addr), store func(Addr, Vec))
 }
 
 // inputTiles emits tiles for every number of rows up to most.
@@ -79,7 +228,7 @@ func inputTiles(m Machine, most int, to inputForm) {
 		n := m.Int()
 		m.Arg(n, "n")
 		part := m.MakePart(n)
-		for blocks := inputBlocks(m, r); blocks > 0; blocks /= 2 {
+		for blocks := inputBlocks(m, r, to); blocks > 0; blocks /= 2 {
 			inputTile(m, r, blocks, n, part, to)
 		}
 		m.FreePart(part)
@@ -93,16 +242,27 @@ func inputTiles(m Machine, most int, to inputForm) {
 // inputBlocks is how many blocks of inputs are taken at a time, so that r rows
 // make chains enough and share what is loaded of dz: as many as the registers
 // hold.
-func inputBlocks(m Machine, r int) int {
+func inputBlocks(m Machine, r int, to inputForm) int {
 	s := m.Spec()
 	blocks := max(4/r, 2)
 	for ; blocks > 1; blocks-- {
-		vecs, ints := blocks*r+s.Lanes()+1+s.PartVecs, 4+2*blocks+m.RowInts(s.Lanes()/2, 2*blocks)+m.RowInts(r, 1)
-		if blocks*s.Lanes() <= 32 && vecs <= s.Vecs && ints <= s.Ints {
+		vecs, ints := blocks*r+s.Lanes()+1+s.PartVecs, 2+2*blocks+m.RowInts(s.Lanes()/2, 2*blocks)+rowsInts(m, r)
+		if to.beside != nil {
+			ints += to.besideInts(r)
+		}
+		if blocks*s.VecBytes <= 128 && vecs <= s.Vecs && ints <= s.Ints {
 			break
 		}
 	}
 	return blocks
+}
+
+// rowsInts is how many integer registers r rows take in all.
+func rowsInts(m Machine, r int) int {
+	if r == 1 {
+		return 1
+	}
+	return 2 + m.RowInts(r, 1)
 }
 
 // inputHalves returns where the halves of so many blocks of rows begin, each row
@@ -164,12 +324,11 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 	m.Arg(ldw, "ld"+to.squares)
 	halves := inputHalves(m, blocks, wp, ldw)
 	w := m.Rows(lanes/2, halves[0], ldw, halves[1:]...)
-	dz, lddz := m.Int(), m.Int()
+	dz, lddz := m.Int(), Int(0)
 	m.Arg(dz, to.scalars)
 	if r > 1 {
+		lddz = m.Int()
 		m.Arg(lddz, "ld"+to.scalars)
-	} else {
-		m.FreeInts(lddz)
 	}
 	m.Arg(n, "n")
 	z := m.Rows(r, dz, lddz)
@@ -208,6 +367,9 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 			terms(acc[b:], vs, j, min(s.Scalars, s.Columns), func(int) {})
 		}
 	}
+	if to.beside != nil {
+		to.beside(r, blocks, z, m.Load, m.Store)
+	}
 	m.StepConst(w, s.VecBytes)
 	m.StepConst(z, s.VecBytes)
 	m.AddConst(n, -lanes)
@@ -227,6 +389,11 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 			}
 		})
 		m.Label(over)
+	}
+	if to.beside != nil {
+		to.beside(r, blocks, z,
+			func(v Vec, a Addr) { m.LoadPart(v, a, part) },
+			func(a Addr, v Vec) { m.StorePart(a, v, part) })
 	}
 	m.Label(end)
 	m.FreeRows(w)
@@ -253,6 +420,10 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 
 	m.Comment("the next %d inputs", blocks*lanes)
 	p = m.Int()
+	m.Arg(p, "cols")
+	m.AddConst(p, -blocks*lanes)
+	m.SetArg("cols", p)
+	m.JumpIf(p, AtMost, 0, done)
 	next := func(name string) {
 		m.Arg(p, name)
 		m.MulConst(step, step, blocks*lanes)
@@ -262,10 +433,14 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 	next("dx")
 	m.Arg(step, "ld"+to.squares)
 	next(to.squares)
+	if to.beside != nil && to.squares == "w" {
+		m.Arg(step, "lddw")
+		next("dw")
+		m.Const(step, size)
+		next("x")
+	}
 	m.FreeInts(ld, step)
 	m.Arg(p, "cols")
-	m.AddConst(p, -blocks*lanes)
-	m.SetArg("cols", p)
 	m.JumpIf(p, AtLeast, blocks/2*lanes+1, again)
 	m.Label(done)
 	m.FreeInts(p)
@@ -407,11 +582,11 @@ func single(m Machine) {
 // dotsSide is how many rows and columns of dx dots computes at the most.
 const dotsSide = 3
 
-// dots is input for so few rows and columns of dx that neither fill a vector: a
+// dots is both for so few rows and columns of dx that neither fill a vector: a
 // chain for each element.
 func dots(m Machine) {
-	m.Func("dots", sig(m, "func(dx *T, lddx uintptr, dz *T, lddz uintptr, w *T, ldw uintptr, rows, cols, n int)"),
-		"What input computes, for 1 to 3 rows and columns.")
+	m.Func("dots", sig(m, "func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int)"),
+		"What both computes, for 1 to 3 rows and columns. dw may be nil.")
 	rows, cols := m.Int(), m.Int()
 	m.Arg(rows, "rows")
 	m.Arg(cols, "cols")
@@ -431,23 +606,36 @@ func dots(m Machine) {
 }
 
 func dotsElements(m Machine, r, c int) {
-	size := m.Spec().Float.Size
+	s := m.Spec()
+	lanes, size := s.Lanes(), s.Float.Size
 	on := m.First(size)
 	acc, x, y := m.VecsOf(r*c), m.Vec(), m.Vec()
 	for _, v := range acc {
 		on.Zero(v)
 	}
-	dz, lddz, w, ldw, n := m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
+	dz, lddz, w, ldw, n, dw, left := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
 	m.Arg(dz, "dz")
 	m.Arg(lddz, "lddz")
 	m.Arg(w, "w")
 	m.Arg(ldw, "ldw")
 	m.Arg(n, "n")
+	m.Arg(dw, "dw")
+	part := m.MakePart(n)
 	z, wk := m.Rows(r, dz, lddz), m.Rows(c, w, ldw)
 	xs := m.VecsOf(r - 1)
 	xs = append(xs, x)
-	loop, end := m.NewLabel("fold"), m.NewLabel("folded")
+	vector, tail, loop, end := m.NewLabel("vector"), m.NewLabel("tail"), m.NewLabel("fold"), m.NewLabel("folded")
 	m.JumpIf(n, AtMost, 0, end)
+	m.Copy(left, n)
+	m.JumpIf(dw, Equal, 0, loop)
+	m.Label(vector)
+	m.JumpIf(n, Less, lanes, tail)
+	dotsWeights(m, c, z, dw, xs, y, piece{})
+	m.Const(left, lanes)
+	m.Jump(loop)
+	m.Label(tail)
+	m.Copy(left, n)
+	dotsWeights(m, c, z, dw, xs, y, piece{&part})
 	m.Label(loop)
 	m.Comment("acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])")
 	for i, v := range xs {
@@ -461,11 +649,16 @@ func dotsElements(m Machine, r, c int) {
 	}
 	m.StepConst(z, size)
 	m.StepConst(wk, size)
-	m.LoopDown(n, loop)
+	m.LoopDown(left, loop)
+	m.JumpIf(dw, Equal, 0, end)
+	m.AddConst(dw, s.VecBytes)
+	m.AddConst(n, -lanes)
+	m.JumpIf(n, AtLeast, 1, vector)
 	m.Label(end)
+	m.FreePart(part)
 	m.FreeRows(z)
 	m.FreeRows(wk)
-	m.FreeInts(dz, lddz, w, ldw, n)
+	m.FreeInts(dz, lddz, w, ldw, n, dw, left)
 
 	on.Zero(x)
 	for _, v := range acc {
@@ -485,6 +678,37 @@ func dotsElements(m Machine, r, c int) {
 	m.FreeVecs(y)
 	m.FreeVecs(xs...)
 	m.FreeVecs(acc...)
+}
+
+// dotsWeights computes a vector of c rows of dw. It destroys zs and v.
+func dotsWeights(m Machine, c int, z Rows, dw Int, zs []Vec, v Vec, p piece) {
+	m.Comment("dw[k,j] = Σ_i x[i,k]·dz[i,j]")
+	xp, ldx, to, lddw := m.Int(), m.Int(), m.Int(), m.Int()
+	m.Arg(xp, "x")
+	m.Arg(ldx, "ldx")
+	m.Copy(to, dw)
+	m.Arg(lddw, "lddw")
+	x := m.Rows(len(zs), xp, ldx)
+	xk, zero := m.Vec(), m.Vec()
+	m.Zero(zero)
+	for i, v := range zs {
+		p.load(m, 0, v, z.At[i])
+	}
+	for k := range c {
+		m.Move(v, zero)
+		for i, z := range zs {
+			m.Scalars(xk, x.At[i].Plus(k*m.Spec().Float.Size), 1)
+			m.FMAScalar(v, z, xk, 0)
+		}
+		m.AddVec(v, v, zero)
+		p.store(m, 0, At(to, 0), v)
+		if k < c-1 {
+			m.Add(to, lddw)
+		}
+	}
+	m.FreeRows(x)
+	m.FreeInts(xp, ldx, to, lddw)
+	m.FreeVecs(xk, zero)
 }
 
 // sweepVecs is how many accumulators a tile of sweep has.

@@ -31,7 +31,7 @@ var sources = []struct {
 	{"dense", []kernel{{"panel", panel}, {"packing", packing}, {"narrow", narrow}, {"dot", dot}}},
 	{"narrow", []kernel{{"abreast", abreast}, {"columns", columns}, {"several", several}, {"unpacked", unpacked}, {"narrowBoth", narrowBoth}}},
 	{"grad", []kernel{{"grad", grad}, {"gate", gate}, {"column", column}}},
-	{"few", []kernel{{"input", input}, {"turned", turned}, {"dots", dots}, {"single", single}, {"sweep", sweep}, {"thin", thin}, {"flat", flat}}},
+	{"few", []kernel{{"input", input}, {"turned", turned}, {"dots", dots}, {"both", both}, {"bothTurned", bothTurned}, {"single", single}, {"sweep", sweep}, {"thin", thin}, {"flat", flat}}},
 	{"pack", []kernel{{"transpose", transpose}, {"tighten", tighten}}},
 	{"loss", []kernel{{"mse", mse}}},
 	{"update", []kernel{{"sgd", sgd}}},
@@ -123,6 +123,8 @@ func (t target) tables() []byte {
 			fmt.Fprintf(&b, "%d, ", severalRows(s, c))
 		}
 		fmt.Fprintf(&b, "},\n")
+		fmt.Fprintf(&b, "bothRows: %d,\n", bothRows(t.machine(build.NewContext(), f)))
+		fmt.Fprintf(&b, "bothCols: %d,\n", bothCols(t.machine(build.NewContext(), f)))
 		for _, src := range sources {
 			for _, k := range src.kernels {
 				if k.has(s) {

@@ -106,9 +106,11 @@ type Machine interface {
 	JumpIf(a Int, c Cond, b int, label string)
 
 	// Integers. Arg reads a parameter, SetArg writes one back: parameters are
-	// the variables of the outer loops.
+	// the variables of the outer loops. AddArg and SubArg want no register for it.
 	Arg(d Int, name string)
 	SetArg(name string, s Int)
+	AddArg(d Int, name string)
+	SubArg(d Int, name string)
 	Const(d Int, c int)
 	Copy(d, s Int)
 	Add(d, s Int)

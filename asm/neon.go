@@ -144,7 +144,16 @@ func (m *neon) Arg(d Int, name string)    { m.op("MOVD", m.param(m.c.Param(name)
 func (m *neon) SetArg(name string, s Int) { m.op("MOVD", m.r(s), m.param(m.c.Param(name))) }
 func (m *neon) Add(d, s Int)              { m.op("ADD", m.r(s), m.r(d)) }
 
-func (m *neon) Sub(d, s Int) { m.op("SUB", m.r(s), m.r(d)) }
+func (m *neon) Sub(d, s Int)              { m.op("SUB", m.r(s), m.r(d)) }
+func (m *neon) AddArg(d Int, name string) { m.withArg("ADD", d, name) }
+func (m *neon) SubArg(d Int, name string) { m.withArg("SUB", d, name) }
+
+func (m *neon) withArg(opcode string, d Int, name string) {
+	t := m.Int()
+	m.Arg(t, name)
+	m.op(opcode, m.r(t), m.r(d))
+	m.FreeInts(t)
+}
 
 func (m *neon) Mul(d, s Int) { m.op("MUL", m.r(s), m.r(d)) }
 

@@ -138,6 +138,8 @@ func (m *x86) JumpIf(a Int, c Cond, b int, label string) {
 
 func (m *x86) Arg(d Int, name string)    { m.MOVQ(m.param(m.Param(name)), m.gp(d)) }
 func (m *x86) SetArg(name string, s Int) { m.MOVQ(m.gp(s), m.param(m.Param(name))) }
+func (m *x86) AddArg(d Int, name string) { m.ADDQ(m.param(m.Param(name)), m.gp(d)) }
+func (m *x86) SubArg(d Int, name string) { m.SUBQ(m.param(m.Param(name)), m.gp(d)) }
 func (m *x86) Const(d Int, c int)        { m.MOVQ(operand.U32(c), m.gp(d)) }
 func (m *x86) Copy(d, s Int)             { m.MOVQ(m.gp(s), m.gp(d)) }
 func (m *x86) Add(d, s Int)              { m.ADDQ(m.gp(s), m.gp(d)) }

@@ -832,6 +832,11 @@ inside11:
 	VEXTRACTF64X4 $0x01, Z7, (DI)(R9*1)
 
 	// the next 16 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done6
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -842,8 +847,6 @@ inside11:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x10, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x01
 	JGE    block2
 
@@ -1607,6 +1610,11 @@ inside22:
 	VEXTRACTF64X4 $0x01, Z6, (DI)(BX*2)
 
 	// the next 16 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done17
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -1617,8 +1625,6 @@ inside22:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x10, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x01
 	JGE    block13
 
@@ -2314,6 +2320,11 @@ inside33:
 	VEXTRACTF64X4 $0x01, Z5, (DI)(SI*1)
 
 	// the next 16 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done28
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -2324,8 +2335,6 @@ inside33:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x10, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x01
 	JGE    block24
 
@@ -3410,6 +3419,11 @@ inside45:
 	VEXTRACTF64X4 $0x01, Z9, (DI)(CX*4)
 
 	// the next 32 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x20, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done39
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x20, DX, DX
 	ADDQ   DX, BX
@@ -3420,8 +3434,6 @@ inside45:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x20, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x11
 	JGE    block35
 
@@ -4034,6 +4046,11 @@ inside55:
 	VEXTRACTF64X4 $0x01, Z4, (DI)(CX*4)
 
 	// the next 16 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done50
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -4044,8 +4061,6 @@ inside55:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x10, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x01
 	JGE    block46
 
@@ -5010,6 +5025,11 @@ inside67:
 	VEXTRACTF64X4 $0x01, Z7, (DI)(SI*1)
 
 	// the next 32 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x20, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done61
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x20, DX, DX
 	ADDQ   DX, BX
@@ -5020,8 +5040,6 @@ inside67:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x20, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x11
 	JGE    block57
 
@@ -5566,6 +5584,11 @@ inside77:
 	VEXTRACTF64X4 $0x01, Z3, (DI)(BX*1)
 
 	// the next 16 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done72
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -5576,8 +5599,6 @@ inside77:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x10, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x01
 	JGE    block68
 
@@ -6419,6 +6440,11 @@ inside89:
 	VEXTRACTF64X4 $0x01, Z5, (DI)(CX*2)
 
 	// the next 32 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x20, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done83
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x20, DX, DX
 	ADDQ   DX, BX
@@ -6429,8 +6455,6 @@ inside89:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x20, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x11
 	JGE    block79
 
@@ -6905,6 +6929,11 @@ inside99:
 	VEXTRACTF64X4 $0x01, Z2, (DI)(CX*2)
 
 	// the next 16 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done94
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -6915,8 +6944,6 @@ inside99:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x10, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x01
 	JGE    block90
 
@@ -7638,6 +7665,11 @@ inside111:
 	VEXTRACTF64X4 $0x01, Z3, (DI)(CX*1)
 
 	// the next 32 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x20, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done105
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x20, DX, DX
 	ADDQ   DX, BX
@@ -7648,8 +7680,6 @@ inside111:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x20, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x11
 	JGE    block101
 
@@ -8056,6 +8086,11 @@ inside121:
 	VEXTRACTF64X4 $0x01, Z1, (DI)(CX*1)
 
 	// the next 16 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done116
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -8066,8 +8101,6 @@ inside121:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x10, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x01
 	JGE    block112
 
@@ -8666,6 +8699,11 @@ inside133:
 	VEXTRACTF64X4 $0x01, Z1, (DI)
 
 	// the next 32 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x20, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done127
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x20, DX, DX
 	ADDQ   DX, BX
@@ -8676,8 +8714,6 @@ inside133:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x20, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x11
 	JGE    block123
 
@@ -9015,6 +9051,11 @@ inside143:
 	VEXTRACTF64X4 $0x01, Z0, (DI)
 
 	// the next 16 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done138
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -9025,8 +9066,6 @@ inside143:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x10, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x01
 	JGE    block134
 
@@ -9806,6 +9845,11 @@ inside12:
 	VEXTRACTF64X4 $0x01, Z15, (DI)(R11*1)
 
 	// the next 16 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done6
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -9816,8 +9860,6 @@ inside12:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x10, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x09
 	JGE    block2
 
@@ -10268,6 +10310,11 @@ inside22:
 	VEXTRACTF64X4 $0x01, Z7, (DI)(R9*1)
 
 	// the next 8 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done17
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -10278,8 +10325,6 @@ inside22:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x08, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x01
 	JGE    block13
 
@@ -10989,6 +11034,11 @@ inside34:
 	VEXTRACTF64X4 $0x01, Z13, (DI)(SI*2)
 
 	// the next 16 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done28
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -10999,8 +11049,6 @@ inside34:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x10, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x09
 	JGE    block24
 
@@ -11413,6 +11461,11 @@ inside44:
 	VEXTRACTF64X4 $0x01, Z6, (DI)(BX*2)
 
 	// the next 8 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done39
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -11423,8 +11476,6 @@ inside44:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x08, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x01
 	JGE    block35
 
@@ -12070,6 +12121,11 @@ inside56:
 	VEXTRACTF64X4 $0x01, Z11, (DI)(R10*1)
 
 	// the next 16 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done50
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -12080,8 +12136,6 @@ inside56:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x10, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x09
 	JGE    block46
 
@@ -12458,6 +12512,11 @@ inside66:
 	VEXTRACTF64X4 $0x01, Z5, (DI)(SI*1)
 
 	// the next 8 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done61
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -12468,8 +12527,6 @@ inside66:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x08, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x01
 	JGE    block57
 
@@ -13048,6 +13105,11 @@ inside78:
 	VEXTRACTF64X4 $0x01, Z9, (DI)(CX*4)
 
 	// the next 16 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done72
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -13058,8 +13120,6 @@ inside78:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x10, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x09
 	JGE    block68
 
@@ -13398,6 +13458,11 @@ inside88:
 	VEXTRACTF64X4 $0x01, Z4, (DI)(CX*4)
 
 	// the next 8 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done83
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -13408,8 +13473,6 @@ inside88:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x08, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x01
 	JGE    block79
 
@@ -13924,6 +13987,11 @@ inside100:
 	VEXTRACTF64X4 $0x01, Z7, (DI)(SI*1)
 
 	// the next 16 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done94
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -13934,8 +14002,6 @@ inside100:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x10, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x09
 	JGE    block90
 
@@ -14238,6 +14304,11 @@ inside110:
 	VEXTRACTF64X4 $0x01, Z3, (DI)(BX*1)
 
 	// the next 8 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done105
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -14248,8 +14319,6 @@ inside110:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x08, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x01
 	JGE    block101
 
@@ -14697,6 +14766,11 @@ inside122:
 	VEXTRACTF64X4 $0x01, Z5, (DI)(CX*2)
 
 	// the next 16 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done116
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -14707,8 +14781,6 @@ inside122:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x10, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x09
 	JGE    block112
 
@@ -14973,6 +15045,11 @@ inside132:
 	VEXTRACTF64X4 $0x01, Z2, (DI)(CX*2)
 
 	// the next 8 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done127
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -14983,8 +15060,6 @@ inside132:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x08, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x01
 	JGE    block123
 
@@ -15368,6 +15443,11 @@ inside144:
 	VEXTRACTF64X4 $0x01, Z3, (DI)(CX*1)
 
 	// the next 16 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done138
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -15378,8 +15458,6 @@ inside144:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x10, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x09
 	JGE    block134
 
@@ -15608,6 +15686,11 @@ inside154:
 	VEXTRACTF64X4 $0x01, Z1, (DI)(CX*1)
 
 	// the next 8 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done149
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -15618,8 +15701,6 @@ inside154:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x08, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x01
 	JGE    block145
 
@@ -15640,191 +15721,132 @@ fewer133:
 	JLE   done160
 
 block156:
-	// 1×24 elements of dx, from +0
+	// 1×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
 	MOVQ   w+32(FP), BX
 	MOVQ   ldw+40(FP), CX
 	MOVQ   cols+56(FP), DX
 	SUBQ   $0x04, DX
-	MOVQ   $0x00000014, SI
-	CMPQ   DX, $0x14
+	MOVQ   $0x0000000c, SI
+	CMPQ   DX, $0x0c
 	JGE    inside161
 	MOVQ   DX, SI
 
 inside161:
 	IMULQ CX, SI
 	ADDQ  BX, SI
-	MOVQ  $0x00000010, DI
-	CMPQ  DX, $0x10
+	MOVQ  $0x00000008, DI
+	CMPQ  DX, $0x08
 	JGE   inside162
 	MOVQ  DX, DI
 
 inside162:
-	IMULQ CX, DI
-	ADDQ  BX, DI
-	MOVQ  $0x0000000c, R8
-	CMPQ  DX, $0x0c
-	JGE   inside163
-	MOVQ  DX, R8
-
-inside163:
-	IMULQ CX, R8
-	ADDQ  BX, R8
-	MOVQ  $0x00000008, R9
-	CMPQ  DX, $0x08
-	JGE   inside164
-	MOVQ  DX, R9
-
-inside164:
-	IMULQ  CX, R9
-	ADDQ   BX, R9
-	IMUL3Q $0x04, CX, R10
-	ADDQ   BX, R10
+	IMULQ  CX, DI
+	ADDQ   BX, DI
+	IMUL3Q $0x04, CX, R8
+	ADDQ   BX, R8
 	LEAQ   (CX)(CX*2), DX
-	MOVQ   dz+16(FP), R11
+	MOVQ   dz+16(FP), R9
 	MOVQ   n+64(FP), AX
 	CMPQ   AX, $0x08
 	JLT    tail158
 
 square157:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
-	VMOVUPS      (BX), Y3
-	VINSERTF64X4 $0x01, (BX)(CX*2), Z3, Z3
-	VMOVUPS      (BX)(CX*1), Y4
-	VINSERTF64X4 $0x01, (BX)(DX*1), Z4, Z4
-	VMOVUPS      (R10), Y5
-	VINSERTF64X4 $0x01, (R10)(CX*2), Z5, Z5
-	VMOVUPS      (R10)(CX*1), Y6
-	VINSERTF64X4 $0x01, (R10)(DX*1), Z6, Z6
-	VUNPCKHPD    Z4, Z3, Z7
-	VUNPCKLPD    Z4, Z3, Z3
-	VUNPCKHPD    Z6, Z5, Z4
-	VUNPCKLPD    Z6, Z5, Z5
-	VSHUFF64X2   $0xdd, Z5, Z3, Z6
-	VSHUFF64X2   $0x88, Z5, Z3, Z3
-	VSHUFF64X2   $0xdd, Z4, Z7, Z5
-	VSHUFF64X2   $0x88, Z4, Z7, Z7
-	VMOVUPS      (R9), Y4
-	VINSERTF64X4 $0x01, (R9)(CX*2), Z4, Z4
-	VMOVUPS      (R9)(CX*1), Y8
-	VINSERTF64X4 $0x01, (R9)(DX*1), Z8, Z8
-	VMOVUPS      (R8), Y9
-	VINSERTF64X4 $0x01, (R8)(CX*2), Z9, Z9
-	VMOVUPS      (R8)(CX*1), Y10
-	VINSERTF64X4 $0x01, (R8)(DX*1), Z10, Z10
-	VUNPCKHPD    Z8, Z4, Z11
-	VUNPCKLPD    Z8, Z4, Z4
-	VUNPCKHPD    Z10, Z9, Z8
-	VUNPCKLPD    Z10, Z9, Z9
-	VSHUFF64X2   $0xdd, Z9, Z4, Z10
-	VSHUFF64X2   $0x88, Z9, Z4, Z4
-	VSHUFF64X2   $0xdd, Z8, Z11, Z9
-	VSHUFF64X2   $0x88, Z8, Z11, Z11
-	VMOVUPS      (DI), Y8
-	VINSERTF64X4 $0x01, (DI)(CX*2), Z8, Z8
-	VMOVUPS      (DI)(CX*1), Y12
-	VINSERTF64X4 $0x01, (DI)(DX*1), Z12, Z12
-	VMOVUPS      (SI), Y13
-	VINSERTF64X4 $0x01, (SI)(CX*2), Z13, Z13
-	VMOVUPS      (SI)(CX*1), Y14
-	VINSERTF64X4 $0x01, (SI)(DX*1), Z14, Z14
-	VUNPCKHPD    Z12, Z8, Z15
-	VUNPCKLPD    Z12, Z8, Z8
-	VUNPCKHPD    Z14, Z13, Z12
-	VUNPCKLPD    Z14, Z13, Z13
-	VSHUFF64X2   $0xdd, Z13, Z8, Z14
-	VSHUFF64X2   $0x88, Z13, Z8, Z8
-	VSHUFF64X2   $0xdd, Z12, Z15, Z13
-	VSHUFF64X2   $0x88, Z12, Z15, Z15
-	VBROADCASTSD (R11), Z12
-	VFMADD231PD  Z12, Z3, Z0
-	VFMADD231PD  Z12, Z4, Z1
-	VFMADD231PD  Z12, Z8, Z2
-	VBROADCASTSD 8(R11), Z12
-	VFMADD231PD  Z12, Z7, Z0
-	VFMADD231PD  Z12, Z11, Z1
-	VFMADD231PD  Z12, Z15, Z2
-	VBROADCASTSD 16(R11), Z12
-	VFMADD231PD  Z12, Z6, Z0
-	VFMADD231PD  Z12, Z10, Z1
-	VFMADD231PD  Z12, Z14, Z2
-	VBROADCASTSD 24(R11), Z12
-	VFMADD231PD  Z12, Z5, Z0
-	VFMADD231PD  Z12, Z9, Z1
-	VFMADD231PD  Z12, Z13, Z2
-	VMOVUPS      32(BX), Y3
-	VINSERTF64X4 $0x01, 32(BX)(CX*2), Z3, Z3
-	VMOVUPS      32(BX)(CX*1), Y4
-	VINSERTF64X4 $0x01, 32(BX)(DX*1), Z4, Z4
-	VMOVUPS      32(R10), Y5
-	VINSERTF64X4 $0x01, 32(R10)(CX*2), Z5, Z5
-	VMOVUPS      32(R10)(CX*1), Y6
-	VINSERTF64X4 $0x01, 32(R10)(DX*1), Z6, Z6
-	VUNPCKHPD    Z4, Z3, Z7
-	VUNPCKLPD    Z4, Z3, Z3
-	VUNPCKHPD    Z6, Z5, Z4
-	VUNPCKLPD    Z6, Z5, Z5
-	VSHUFF64X2   $0xdd, Z5, Z3, Z6
-	VSHUFF64X2   $0x88, Z5, Z3, Z3
-	VSHUFF64X2   $0xdd, Z4, Z7, Z5
-	VSHUFF64X2   $0x88, Z4, Z7, Z7
-	VMOVUPS      32(R9), Y4
-	VINSERTF64X4 $0x01, 32(R9)(CX*2), Z4, Z4
-	VMOVUPS      32(R9)(CX*1), Y8
-	VINSERTF64X4 $0x01, 32(R9)(DX*1), Z8, Z8
-	VMOVUPS      32(R8), Y9
-	VINSERTF64X4 $0x01, 32(R8)(CX*2), Z9, Z9
-	VMOVUPS      32(R8)(CX*1), Y10
-	VINSERTF64X4 $0x01, 32(R8)(DX*1), Z10, Z10
-	VUNPCKHPD    Z8, Z4, Z11
-	VUNPCKLPD    Z8, Z4, Z4
-	VUNPCKHPD    Z10, Z9, Z8
-	VUNPCKLPD    Z10, Z9, Z9
-	VSHUFF64X2   $0xdd, Z9, Z4, Z10
-	VSHUFF64X2   $0x88, Z9, Z4, Z4
-	VSHUFF64X2   $0xdd, Z8, Z11, Z9
-	VSHUFF64X2   $0x88, Z8, Z11, Z11
-	VMOVUPS      32(DI), Y8
-	VINSERTF64X4 $0x01, 32(DI)(CX*2), Z8, Z8
-	VMOVUPS      32(DI)(CX*1), Y12
-	VINSERTF64X4 $0x01, 32(DI)(DX*1), Z12, Z12
-	VMOVUPS      32(SI), Y13
-	VINSERTF64X4 $0x01, 32(SI)(CX*2), Z13, Z13
-	VMOVUPS      32(SI)(CX*1), Y14
-	VINSERTF64X4 $0x01, 32(SI)(DX*1), Z14, Z14
-	VUNPCKHPD    Z12, Z8, Z15
-	VUNPCKLPD    Z12, Z8, Z8
-	VUNPCKHPD    Z14, Z13, Z12
-	VUNPCKLPD    Z14, Z13, Z13
-	VSHUFF64X2   $0xdd, Z13, Z8, Z14
-	VSHUFF64X2   $0x88, Z13, Z8, Z8
-	VSHUFF64X2   $0xdd, Z12, Z15, Z13
-	VSHUFF64X2   $0x88, Z12, Z15, Z15
-	VBROADCASTSD 32(R11), Z12
-	VFMADD231PD  Z12, Z3, Z0
-	VFMADD231PD  Z12, Z4, Z1
-	VFMADD231PD  Z12, Z8, Z2
-	VBROADCASTSD 40(R11), Z12
-	VFMADD231PD  Z12, Z7, Z0
-	VFMADD231PD  Z12, Z11, Z1
-	VFMADD231PD  Z12, Z15, Z2
-	VBROADCASTSD 48(R11), Z12
-	VFMADD231PD  Z12, Z6, Z0
-	VFMADD231PD  Z12, Z10, Z1
-	VFMADD231PD  Z12, Z14, Z2
-	VBROADCASTSD 56(R11), Z12
-	VFMADD231PD  Z12, Z5, Z0
-	VFMADD231PD  Z12, Z9, Z1
-	VFMADD231PD  Z12, Z13, Z2
+	VMOVUPS      (BX), Y2
+	VINSERTF64X4 $0x01, (BX)(CX*2), Z2, Z2
+	VMOVUPS      (BX)(CX*1), Y3
+	VINSERTF64X4 $0x01, (BX)(DX*1), Z3, Z3
+	VMOVUPS      (R8), Y4
+	VINSERTF64X4 $0x01, (R8)(CX*2), Z4, Z4
+	VMOVUPS      (R8)(CX*1), Y5
+	VINSERTF64X4 $0x01, (R8)(DX*1), Z5, Z5
+	VUNPCKHPD    Z3, Z2, Z6
+	VUNPCKLPD    Z3, Z2, Z2
+	VUNPCKHPD    Z5, Z4, Z3
+	VUNPCKLPD    Z5, Z4, Z4
+	VSHUFF64X2   $0xdd, Z4, Z2, Z5
+	VSHUFF64X2   $0x88, Z4, Z2, Z2
+	VSHUFF64X2   $0xdd, Z3, Z6, Z4
+	VSHUFF64X2   $0x88, Z3, Z6, Z6
+	VMOVUPS      (DI), Y3
+	VINSERTF64X4 $0x01, (DI)(CX*2), Z3, Z3
+	VMOVUPS      (DI)(CX*1), Y7
+	VINSERTF64X4 $0x01, (DI)(DX*1), Z7, Z7
+	VMOVUPS      (SI), Y8
+	VINSERTF64X4 $0x01, (SI)(CX*2), Z8, Z8
+	VMOVUPS      (SI)(CX*1), Y9
+	VINSERTF64X4 $0x01, (SI)(DX*1), Z9, Z9
+	VUNPCKHPD    Z7, Z3, Z10
+	VUNPCKLPD    Z7, Z3, Z3
+	VUNPCKHPD    Z9, Z8, Z7
+	VUNPCKLPD    Z9, Z8, Z8
+	VSHUFF64X2   $0xdd, Z8, Z3, Z9
+	VSHUFF64X2   $0x88, Z8, Z3, Z3
+	VSHUFF64X2   $0xdd, Z7, Z10, Z8
+	VSHUFF64X2   $0x88, Z7, Z10, Z10
+	VBROADCASTSD (R9), Z7
+	VFMADD231PD  Z7, Z2, Z0
+	VFMADD231PD  Z7, Z3, Z1
+	VBROADCASTSD 8(R9), Z7
+	VFMADD231PD  Z7, Z6, Z0
+	VFMADD231PD  Z7, Z10, Z1
+	VBROADCASTSD 16(R9), Z7
+	VFMADD231PD  Z7, Z5, Z0
+	VFMADD231PD  Z7, Z9, Z1
+	VBROADCASTSD 24(R9), Z7
+	VFMADD231PD  Z7, Z4, Z0
+	VFMADD231PD  Z7, Z8, Z1
+	VMOVUPS      32(BX), Y2
+	VINSERTF64X4 $0x01, 32(BX)(CX*2), Z2, Z2
+	VMOVUPS      32(BX)(CX*1), Y3
+	VINSERTF64X4 $0x01, 32(BX)(DX*1), Z3, Z3
+	VMOVUPS      32(R8), Y4
+	VINSERTF64X4 $0x01, 32(R8)(CX*2), Z4, Z4
+	VMOVUPS      32(R8)(CX*1), Y5
+	VINSERTF64X4 $0x01, 32(R8)(DX*1), Z5, Z5
+	VUNPCKHPD    Z3, Z2, Z6
+	VUNPCKLPD    Z3, Z2, Z2
+	VUNPCKHPD    Z5, Z4, Z3
+	VUNPCKLPD    Z5, Z4, Z4
+	VSHUFF64X2   $0xdd, Z4, Z2, Z5
+	VSHUFF64X2   $0x88, Z4, Z2, Z2
+	VSHUFF64X2   $0xdd, Z3, Z6, Z4
+	VSHUFF64X2   $0x88, Z3, Z6, Z6
+	VMOVUPS      32(DI), Y3
+	VINSERTF64X4 $0x01, 32(DI)(CX*2), Z3, Z3
+	VMOVUPS      32(DI)(CX*1), Y7
+	VINSERTF64X4 $0x01, 32(DI)(DX*1), Z7, Z7
+	VMOVUPS      32(SI), Y8
+	VINSERTF64X4 $0x01, 32(SI)(CX*2), Z8, Z8
+	VMOVUPS      32(SI)(CX*1), Y9
+	VINSERTF64X4 $0x01, 32(SI)(DX*1), Z9, Z9
+	VUNPCKHPD    Z7, Z3, Z10
+	VUNPCKLPD    Z7, Z3, Z3
+	VUNPCKHPD    Z9, Z8, Z7
+	VUNPCKLPD    Z9, Z8, Z8
+	VSHUFF64X2   $0xdd, Z8, Z3, Z9
+	VSHUFF64X2   $0x88, Z8, Z3, Z3
+	VSHUFF64X2   $0xdd, Z7, Z10, Z8
+	VSHUFF64X2   $0x88, Z7, Z10, Z10
+	VBROADCASTSD 32(R9), Z7
+	VFMADD231PD  Z7, Z2, Z0
+	VFMADD231PD  Z7, Z3, Z1
+	VBROADCASTSD 40(R9), Z7
+	VFMADD231PD  Z7, Z6, Z0
+	VFMADD231PD  Z7, Z10, Z1
+	VBROADCASTSD 48(R9), Z7
+	VFMADD231PD  Z7, Z5, Z0
+	VFMADD231PD  Z7, Z9, Z1
+	VBROADCASTSD 56(R9), Z7
+	VFMADD231PD  Z7, Z4, Z0
+	VFMADD231PD  Z7, Z8, Z1
 	ADDQ         $0x40, BX
-	ADDQ         $0x40, R10
-	ADDQ         $0x40, R9
 	ADDQ         $0x40, R8
 	ADDQ         $0x40, DI
 	ADDQ         $0x40, SI
-	ADDQ         $0x40, R11
+	ADDQ         $0x40, R9
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
 	JGE          square157
@@ -15834,271 +15856,191 @@ tail158:
 	JLE   end159
 
 	// the same for fewer j
-	VMOVUPD.Z    (BX), K1, Z3
-	VMOVUPD.Z    (BX)(CX*1), K1, Z4
-	VMOVUPD.Z    (BX)(CX*2), K1, Z5
-	VMOVUPD.Z    (BX)(DX*1), K1, Z6
-	VMOVUPD.Z    (R10), K1, Z7
-	VMOVUPD.Z    (R10)(CX*1), K1, Z8
-	VMOVUPD.Z    (R10)(CX*2), K1, Z9
-	VMOVUPD.Z    (R10)(DX*1), K1, Z10
-	VSHUFF64X2   $0xee, Z5, Z3, Z11
+	VMOVUPD.Z    (BX), K1, Z2
+	VMOVUPD.Z    (BX)(CX*1), K1, Z3
+	VMOVUPD.Z    (BX)(CX*2), K1, Z4
+	VMOVUPD.Z    (BX)(DX*1), K1, Z5
+	VMOVUPD.Z    (R8), K1, Z6
+	VMOVUPD.Z    (R8)(CX*1), K1, Z7
+	VMOVUPD.Z    (R8)(CX*2), K1, Z8
+	VMOVUPD.Z    (R8)(DX*1), K1, Z9
+	VSHUFF64X2   $0xee, Z4, Z2, Z10
+	VSHUFF64X2   $0x44, Z4, Z2, Z2
+	VSHUFF64X2   $0xee, Z5, Z3, Z4
 	VSHUFF64X2   $0x44, Z5, Z3, Z3
-	VSHUFF64X2   $0xee, Z6, Z4, Z5
-	VSHUFF64X2   $0x44, Z6, Z4, Z4
-	VSHUFF64X2   $0xee, Z9, Z7, Z6
+	VSHUFF64X2   $0xee, Z8, Z6, Z5
+	VSHUFF64X2   $0x44, Z8, Z6, Z6
+	VSHUFF64X2   $0xee, Z9, Z7, Z8
 	VSHUFF64X2   $0x44, Z9, Z7, Z7
-	VSHUFF64X2   $0xee, Z10, Z8, Z9
-	VSHUFF64X2   $0x44, Z10, Z8, Z8
-	VUNPCKHPD    Z4, Z3, Z10
-	VUNPCKLPD    Z4, Z3, Z3
-	VUNPCKHPD    Z8, Z7, Z4
-	VUNPCKLPD    Z8, Z7, Z7
-	VUNPCKHPD    Z5, Z11, Z8
-	VUNPCKLPD    Z5, Z11, Z11
-	VUNPCKHPD    Z9, Z6, Z5
-	VUNPCKLPD    Z9, Z6, Z6
-	VSHUFF64X2   $0xdd, Z7, Z3, Z9
-	VSHUFF64X2   $0x88, Z7, Z3, Z3
-	VSHUFF64X2   $0xdd, Z4, Z10, Z7
-	VSHUFF64X2   $0x88, Z4, Z10, Z10
-	VSHUFF64X2   $0xdd, Z6, Z11, Z4
-	VSHUFF64X2   $0x88, Z6, Z11, Z11
-	VSHUFF64X2   $0xdd, Z5, Z8, Z6
-	VSHUFF64X2   $0x88, Z5, Z8, Z8
-	VBROADCASTSD (R11), Z5
-	VFMADD231PD  Z5, Z3, Z0
+	VUNPCKHPD    Z3, Z2, Z9
+	VUNPCKLPD    Z3, Z2, Z2
+	VUNPCKHPD    Z7, Z6, Z3
+	VUNPCKLPD    Z7, Z6, Z6
+	VUNPCKHPD    Z4, Z10, Z7
+	VUNPCKLPD    Z4, Z10, Z10
+	VUNPCKHPD    Z8, Z5, Z4
+	VUNPCKLPD    Z8, Z5, Z5
+	VSHUFF64X2   $0xdd, Z6, Z2, Z8
+	VSHUFF64X2   $0x88, Z6, Z2, Z2
+	VSHUFF64X2   $0xdd, Z3, Z9, Z6
+	VSHUFF64X2   $0x88, Z3, Z9, Z9
+	VSHUFF64X2   $0xdd, Z5, Z10, Z3
+	VSHUFF64X2   $0x88, Z5, Z10, Z10
+	VSHUFF64X2   $0xdd, Z4, Z7, Z5
+	VSHUFF64X2   $0x88, Z4, Z7, Z7
+	VBROADCASTSD (R9), Z4
+	VFMADD231PD  Z4, Z2, Z0
 	CMPQ         AX, $0x01
-	JE           over165
-	VBROADCASTSD 8(R11), Z5
-	VFMADD231PD  Z5, Z10, Z0
+	JE           over163
+	VBROADCASTSD 8(R9), Z4
+	VFMADD231PD  Z4, Z9, Z0
 	CMPQ         AX, $0x02
-	JE           over165
-	VBROADCASTSD 16(R11), Z5
-	VFMADD231PD  Z5, Z9, Z0
+	JE           over163
+	VBROADCASTSD 16(R9), Z4
+	VFMADD231PD  Z4, Z8, Z0
 	CMPQ         AX, $0x03
-	JE           over165
-	VBROADCASTSD 24(R11), Z5
-	VFMADD231PD  Z5, Z7, Z0
+	JE           over163
+	VBROADCASTSD 24(R9), Z4
+	VFMADD231PD  Z4, Z6, Z0
 	CMPQ         AX, $0x04
-	JE           over165
-	VBROADCASTSD 32(R11), Z5
-	VFMADD231PD  Z5, Z11, Z0
+	JE           over163
+	VBROADCASTSD 32(R9), Z4
+	VFMADD231PD  Z4, Z10, Z0
 	CMPQ         AX, $0x05
-	JE           over165
-	VBROADCASTSD 40(R11), Z5
-	VFMADD231PD  Z5, Z8, Z0
+	JE           over163
+	VBROADCASTSD 40(R9), Z4
+	VFMADD231PD  Z4, Z7, Z0
 	CMPQ         AX, $0x06
-	JE           over165
-	VBROADCASTSD 48(R11), Z5
-	VFMADD231PD  Z5, Z4, Z0
+	JE           over163
+	VBROADCASTSD 48(R9), Z4
+	VFMADD231PD  Z4, Z3, Z0
 	CMPQ         AX, $0x07
-	JE           over165
-	VBROADCASTSD 56(R11), Z5
-	VFMADD231PD  Z5, Z6, Z0
+	JE           over163
+	VBROADCASTSD 56(R9), Z4
+	VFMADD231PD  Z4, Z5, Z0
 
-over165:
-	VMOVUPD.Z    (R9), K1, Z3
-	VMOVUPD.Z    (R9)(CX*1), K1, Z4
-	VMOVUPD.Z    (R9)(CX*2), K1, Z5
-	VMOVUPD.Z    (R9)(DX*1), K1, Z6
-	VMOVUPD.Z    (R8), K1, Z7
-	VMOVUPD.Z    (R8)(CX*1), K1, Z8
-	VMOVUPD.Z    (R8)(CX*2), K1, Z9
-	VMOVUPD.Z    (R8)(DX*1), K1, Z10
-	VSHUFF64X2   $0xee, Z5, Z3, Z11
+over163:
+	VMOVUPD.Z    (DI), K1, Z2
+	VMOVUPD.Z    (DI)(CX*1), K1, Z3
+	VMOVUPD.Z    (DI)(CX*2), K1, Z4
+	VMOVUPD.Z    (DI)(DX*1), K1, Z5
+	VMOVUPD.Z    (SI), K1, Z6
+	VMOVUPD.Z    (SI)(CX*1), K1, Z7
+	VMOVUPD.Z    (SI)(CX*2), K1, Z8
+	VMOVUPD.Z    (SI)(DX*1), K1, Z9
+	VSHUFF64X2   $0xee, Z4, Z2, Z10
+	VSHUFF64X2   $0x44, Z4, Z2, Z2
+	VSHUFF64X2   $0xee, Z5, Z3, Z4
 	VSHUFF64X2   $0x44, Z5, Z3, Z3
-	VSHUFF64X2   $0xee, Z6, Z4, Z5
-	VSHUFF64X2   $0x44, Z6, Z4, Z4
-	VSHUFF64X2   $0xee, Z9, Z7, Z6
+	VSHUFF64X2   $0xee, Z8, Z6, Z5
+	VSHUFF64X2   $0x44, Z8, Z6, Z6
+	VSHUFF64X2   $0xee, Z9, Z7, Z8
 	VSHUFF64X2   $0x44, Z9, Z7, Z7
-	VSHUFF64X2   $0xee, Z10, Z8, Z9
-	VSHUFF64X2   $0x44, Z10, Z8, Z8
-	VUNPCKHPD    Z4, Z3, Z10
-	VUNPCKLPD    Z4, Z3, Z3
-	VUNPCKHPD    Z8, Z7, Z4
-	VUNPCKLPD    Z8, Z7, Z7
-	VUNPCKHPD    Z5, Z11, Z8
-	VUNPCKLPD    Z5, Z11, Z11
-	VUNPCKHPD    Z9, Z6, Z5
-	VUNPCKLPD    Z9, Z6, Z6
-	VSHUFF64X2   $0xdd, Z7, Z3, Z9
-	VSHUFF64X2   $0x88, Z7, Z3, Z3
-	VSHUFF64X2   $0xdd, Z4, Z10, Z7
-	VSHUFF64X2   $0x88, Z4, Z10, Z10
-	VSHUFF64X2   $0xdd, Z6, Z11, Z4
-	VSHUFF64X2   $0x88, Z6, Z11, Z11
-	VSHUFF64X2   $0xdd, Z5, Z8, Z6
-	VSHUFF64X2   $0x88, Z5, Z8, Z8
-	VBROADCASTSD (R11), Z5
-	VFMADD231PD  Z5, Z3, Z1
+	VUNPCKHPD    Z3, Z2, Z9
+	VUNPCKLPD    Z3, Z2, Z2
+	VUNPCKHPD    Z7, Z6, Z3
+	VUNPCKLPD    Z7, Z6, Z6
+	VUNPCKHPD    Z4, Z10, Z7
+	VUNPCKLPD    Z4, Z10, Z10
+	VUNPCKHPD    Z8, Z5, Z4
+	VUNPCKLPD    Z8, Z5, Z5
+	VSHUFF64X2   $0xdd, Z6, Z2, Z8
+	VSHUFF64X2   $0x88, Z6, Z2, Z2
+	VSHUFF64X2   $0xdd, Z3, Z9, Z6
+	VSHUFF64X2   $0x88, Z3, Z9, Z9
+	VSHUFF64X2   $0xdd, Z5, Z10, Z3
+	VSHUFF64X2   $0x88, Z5, Z10, Z10
+	VSHUFF64X2   $0xdd, Z4, Z7, Z5
+	VSHUFF64X2   $0x88, Z4, Z7, Z7
+	VBROADCASTSD (R9), Z4
+	VFMADD231PD  Z4, Z2, Z1
 	CMPQ         AX, $0x01
-	JE           over166
-	VBROADCASTSD 8(R11), Z5
-	VFMADD231PD  Z5, Z10, Z1
+	JE           over164
+	VBROADCASTSD 8(R9), Z4
+	VFMADD231PD  Z4, Z9, Z1
 	CMPQ         AX, $0x02
-	JE           over166
-	VBROADCASTSD 16(R11), Z5
-	VFMADD231PD  Z5, Z9, Z1
+	JE           over164
+	VBROADCASTSD 16(R9), Z4
+	VFMADD231PD  Z4, Z8, Z1
 	CMPQ         AX, $0x03
-	JE           over166
-	VBROADCASTSD 24(R11), Z5
-	VFMADD231PD  Z5, Z7, Z1
+	JE           over164
+	VBROADCASTSD 24(R9), Z4
+	VFMADD231PD  Z4, Z6, Z1
 	CMPQ         AX, $0x04
-	JE           over166
-	VBROADCASTSD 32(R11), Z5
-	VFMADD231PD  Z5, Z11, Z1
+	JE           over164
+	VBROADCASTSD 32(R9), Z4
+	VFMADD231PD  Z4, Z10, Z1
 	CMPQ         AX, $0x05
-	JE           over166
-	VBROADCASTSD 40(R11), Z5
-	VFMADD231PD  Z5, Z8, Z1
+	JE           over164
+	VBROADCASTSD 40(R9), Z4
+	VFMADD231PD  Z4, Z7, Z1
 	CMPQ         AX, $0x06
-	JE           over166
-	VBROADCASTSD 48(R11), Z5
-	VFMADD231PD  Z5, Z4, Z1
+	JE           over164
+	VBROADCASTSD 48(R9), Z4
+	VFMADD231PD  Z4, Z3, Z1
 	CMPQ         AX, $0x07
-	JE           over166
-	VBROADCASTSD 56(R11), Z5
-	VFMADD231PD  Z5, Z6, Z1
+	JE           over164
+	VBROADCASTSD 56(R9), Z4
+	VFMADD231PD  Z4, Z5, Z1
 
-over166:
-	VMOVUPD.Z    (DI), K1, Z3
-	VMOVUPD.Z    (DI)(CX*1), K1, Z4
-	VMOVUPD.Z    (DI)(CX*2), K1, Z5
-	VMOVUPD.Z    (DI)(DX*1), K1, Z6
-	VMOVUPD.Z    (SI), K1, Z7
-	VMOVUPD.Z    (SI)(CX*1), K1, Z8
-	VMOVUPD.Z    (SI)(CX*2), K1, Z9
-	VMOVUPD.Z    (SI)(DX*1), K1, Z10
-	VSHUFF64X2   $0xee, Z5, Z3, Z11
-	VSHUFF64X2   $0x44, Z5, Z3, Z3
-	VSHUFF64X2   $0xee, Z6, Z4, Z5
-	VSHUFF64X2   $0x44, Z6, Z4, Z4
-	VSHUFF64X2   $0xee, Z9, Z7, Z6
-	VSHUFF64X2   $0x44, Z9, Z7, Z7
-	VSHUFF64X2   $0xee, Z10, Z8, Z9
-	VSHUFF64X2   $0x44, Z10, Z8, Z8
-	VUNPCKHPD    Z4, Z3, Z10
-	VUNPCKLPD    Z4, Z3, Z3
-	VUNPCKHPD    Z8, Z7, Z4
-	VUNPCKLPD    Z8, Z7, Z7
-	VUNPCKHPD    Z5, Z11, Z8
-	VUNPCKLPD    Z5, Z11, Z11
-	VUNPCKHPD    Z9, Z6, Z5
-	VUNPCKLPD    Z9, Z6, Z6
-	VSHUFF64X2   $0xdd, Z7, Z3, Z9
-	VSHUFF64X2   $0x88, Z7, Z3, Z3
-	VSHUFF64X2   $0xdd, Z4, Z10, Z7
-	VSHUFF64X2   $0x88, Z4, Z10, Z10
-	VSHUFF64X2   $0xdd, Z6, Z11, Z4
-	VSHUFF64X2   $0x88, Z6, Z11, Z11
-	VSHUFF64X2   $0xdd, Z5, Z8, Z6
-	VSHUFF64X2   $0x88, Z5, Z8, Z8
-	VBROADCASTSD (R11), Z5
-	VFMADD231PD  Z5, Z3, Z2
-	CMPQ         AX, $0x01
-	JE           over167
-	VBROADCASTSD 8(R11), Z5
-	VFMADD231PD  Z5, Z10, Z2
-	CMPQ         AX, $0x02
-	JE           over167
-	VBROADCASTSD 16(R11), Z5
-	VFMADD231PD  Z5, Z9, Z2
-	CMPQ         AX, $0x03
-	JE           over167
-	VBROADCASTSD 24(R11), Z5
-	VFMADD231PD  Z5, Z7, Z2
-	CMPQ         AX, $0x04
-	JE           over167
-	VBROADCASTSD 32(R11), Z5
-	VFMADD231PD  Z5, Z11, Z2
-	CMPQ         AX, $0x05
-	JE           over167
-	VBROADCASTSD 40(R11), Z5
-	VFMADD231PD  Z5, Z8, Z2
-	CMPQ         AX, $0x06
-	JE           over167
-	VBROADCASTSD 48(R11), Z5
-	VFMADD231PD  Z5, Z4, Z2
-	CMPQ         AX, $0x07
-	JE           over167
-	VBROADCASTSD 56(R11), Z5
-	VFMADD231PD  Z5, Z6, Z2
-
-over167:
+over164:
 end159:
-	VPXORD Z3, Z3, Z3
-	VADDPD Z3, Z0, Z0
-	VADDPD Z3, Z1, Z1
-	VADDPD Z3, Z2, Z2
+	VPXORD Z2, Z2, Z2
+	VADDPD Z2, Z0, Z0
+	VADDPD Z2, Z1, Z1
 	MOVQ   dx+0(FP), BX
 	MOVQ   lddx+8(FP), CX
 	MOVQ   $0x00000008, DX
 	MOVQ   cols+56(FP), SI
 	SUBQ   $0x04, SI
-	MOVQ   $0x00000014, DI
-	CMPQ   SI, $0x14
-	JGE    inside168
+	MOVQ   $0x0000000c, DI
+	CMPQ   SI, $0x0c
+	JGE    inside165
 	MOVQ   SI, DI
 
-inside168:
+inside165:
 	IMULQ DX, DI
 	ADDQ  BX, DI
-	MOVQ  $0x00000010, R8
-	CMPQ  SI, $0x10
-	JGE   inside169
+	MOVQ  $0x00000008, R8
+	CMPQ  SI, $0x08
+	JGE   inside166
 	MOVQ  SI, R8
 
-inside169:
-	IMULQ DX, R8
-	ADDQ  BX, R8
-	MOVQ  $0x0000000c, R9
-	CMPQ  SI, $0x0c
-	JGE   inside170
-	MOVQ  SI, R9
-
-inside170:
-	IMULQ DX, R9
-	ADDQ  BX, R9
-	MOVQ  $0x00000008, R10
-	CMPQ  SI, $0x08
-	JGE   inside171
-	MOVQ  SI, R10
-
-inside171:
-	IMULQ         DX, R10
-	ADDQ          BX, R10
-	IMUL3Q        $0x04, DX, R11
-	ADDQ          BX, R11
+inside166:
+	IMULQ         DX, R8
+	ADDQ          BX, R8
+	IMUL3Q        $0x04, DX, R9
+	ADDQ          BX, R9
 	VMOVUPS       Y0, (BX)
-	VEXTRACTF64X4 $0x01, Z0, (R11)
-	VMOVUPS       Y1, (R10)
-	VEXTRACTF64X4 $0x01, Z1, (R9)
-	VMOVUPS       Y2, (R8)
-	VEXTRACTF64X4 $0x01, Z2, (DI)
+	VEXTRACTF64X4 $0x01, Z0, (R9)
+	VMOVUPS       Y1, (R8)
+	VEXTRACTF64X4 $0x01, Z1, (DI)
 
-	// the next 24 inputs
+	// the next 16 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done160
 	MOVQ   dx+0(FP), BX
-	IMUL3Q $0x18, DX, DX
+	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
 	MOVQ   BX, dx+0(FP)
 	MOVQ   ldw+40(FP), DX
 	MOVQ   w+32(FP), BX
-	IMUL3Q $0x18, DX, DX
+	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x18, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x09
 	JGE    block156
 
 done160:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done176
+	JLE   done171
 
-block172:
+block167:
 	// 1×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	MOVQ   w+32(FP), BX
@@ -16107,27 +16049,27 @@ block172:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside177
+	JGE    inside172
 	MOVQ   DX, SI
 
-inside177:
+inside172:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside178
+	JGE   inside173
 	MOVQ  DX, DI
 
-inside178:
+inside173:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
 	MOVQ  dz+16(FP), DX
 	MOVQ  n+64(FP), AX
 	CMPQ  AX, $0x08
-	JLT   tail174
+	JLT   tail169
 
-square173:
+square168:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), Y1
 	VINSERTF64X4 $0x01, (DI)(CX*2), Z1, Z1
@@ -16182,11 +16124,11 @@ square173:
 	ADDQ         $0x40, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square173
+	JGE          square168
 
-tail174:
+tail169:
 	TESTQ AX, AX
-	JLE   end175
+	JLE   end170
 
 	// the same for fewer j
 	VMOVUPD.Z    (DI), K1, Z1
@@ -16224,36 +16166,36 @@ tail174:
 	VBROADCASTSD (DX), Z3
 	VFMADD231PD  Z3, Z1, Z0
 	CMPQ         AX, $0x01
-	JE           over179
+	JE           over174
 	VBROADCASTSD 8(DX), Z3
 	VFMADD231PD  Z3, Z8, Z0
 	CMPQ         AX, $0x02
-	JE           over179
+	JE           over174
 	VBROADCASTSD 16(DX), Z3
 	VFMADD231PD  Z3, Z7, Z0
 	CMPQ         AX, $0x03
-	JE           over179
+	JE           over174
 	VBROADCASTSD 24(DX), Z3
 	VFMADD231PD  Z3, Z5, Z0
 	CMPQ         AX, $0x04
-	JE           over179
+	JE           over174
 	VBROADCASTSD 32(DX), Z3
 	VFMADD231PD  Z3, Z9, Z0
 	CMPQ         AX, $0x05
-	JE           over179
+	JE           over174
 	VBROADCASTSD 40(DX), Z3
 	VFMADD231PD  Z3, Z6, Z0
 	CMPQ         AX, $0x06
-	JE           over179
+	JE           over174
 	VBROADCASTSD 48(DX), Z3
 	VFMADD231PD  Z3, Z2, Z0
 	CMPQ         AX, $0x07
-	JE           over179
+	JE           over174
 	VBROADCASTSD 56(DX), Z3
 	VFMADD231PD  Z3, Z4, Z0
 
-over179:
-end175:
+over174:
+end170:
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	MOVQ   dx+0(FP), BX
@@ -16263,24 +16205,29 @@ end175:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside180
+	JGE    inside175
 	MOVQ   SI, DI
 
-inside180:
+inside175:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside181
+	JGE   inside176
 	MOVQ  SI, R8
 
-inside181:
+inside176:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	VMOVUPS       Y0, (R8)
 	VEXTRACTF64X4 $0x01, Z0, (DI)
 
 	// the next 8 inputs
+	MOVQ   cols+56(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, cols+56(FP)
+	TESTQ  BX, BX
+	JLE    done171
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -16291,21 +16238,19 @@ inside181:
 	ADDQ   DX, BX
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
-	SUBQ   $0x08, BX
-	MOVQ   BX, cols+56(FP)
 	CMPQ   BX, $0x01
-	JGE    block172
+	JGE    block167
 
-done176:
+done171:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-// func dotsAVX512F32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
-// Requires: AVX, AVX512F, AVX512VL, FMA3
-TEXT ·dotsAVX512F32(SB), NOSPLIT, $0-72
-	MOVQ   rows+48(FP), AX
-	MOVQ   cols+56(FP), BX
+// func dotsAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+TEXT ·dotsAVX512F32(SB), NOSPLIT, $0-104
+	MOVQ   rows+80(FP), AX
+	MOVQ   cols+88(FP), BX
 	CMPQ   AX, $0x03
 	JNE    other1
 	CMPQ   BX, $0x03
@@ -16319,15 +16264,377 @@ TEXT ·dotsAVX512F32(SB), NOSPLIT, $0-72
 	VPXORD X6, X6, X6
 	VPXORD X7, X7, X7
 	VPXORD X8, X8, X8
-	MOVQ   dz+16(FP), AX
-	MOVQ   lddz+24(FP), BX
-	MOVQ   w+32(FP), CX
-	MOVQ   ldw+40(FP), DX
-	MOVQ   n+64(FP), SI
+	MOVQ   dz+32(FP), AX
+	MOVQ   lddz+40(FP), BX
+	MOVQ   w+64(FP), CX
+	MOVQ   ldw+72(FP), DX
+	MOVQ   n+96(FP), SI
+	MOVQ   dw+16(FP), DI
+	MOVQ   SI, R10
+	ANDQ   $0x0f, R10
+	MOVL   $0x0000ffff, R9
+	BZHIL  R10, R9, R9
+	KMOVW  R9, K1
 	TESTQ  SI, SI
-	JLE    folded3
+	JLE    folded5
+	MOVQ   SI, R8
+	TESTQ  DI, DI
+	JE     fold4
 
-fold2:
+vector2:
+	CMPQ SI, $0x10
+	JLT  tail3
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ         x+48(FP), R9
+	MOVQ         ldx+56(FP), R10
+	MOVQ         DI, R11
+	MOVQ         lddw+24(FP), R12
+	VPXORD       Z14, Z14, Z14
+	VMOVUPS      (AX), Z11
+	VMOVUPS      (AX)(BX*1), Z12
+	VMOVUPS      (AX)(BX*2), Z9
+	VMOVAPS      Z14, Z10
+	VBROADCASTSS (R9), Z13
+	VFMADD231PS  Z13, Z11, Z10
+	VBROADCASTSS (R9)(R10*1), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS (R9)(R10*2), Z13
+	VFMADD231PS  Z13, Z9, Z10
+	VADDPS       Z14, Z10, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R12, R11
+	VMOVAPS      Z14, Z10
+	VBROADCASTSS 4(R9), Z13
+	VFMADD231PS  Z13, Z11, Z10
+	VBROADCASTSS 4(R9)(R10*1), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS 4(R9)(R10*2), Z13
+	VFMADD231PS  Z13, Z9, Z10
+	VADDPS       Z14, Z10, Z10
+	VMOVUPS      Z10, (R11)
+	ADDQ         R12, R11
+	VMOVAPS      Z14, Z10
+	VBROADCASTSS 8(R9), Z13
+	VFMADD231PS  Z13, Z11, Z10
+	VBROADCASTSS 8(R9)(R10*1), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS 8(R9)(R10*2), Z13
+	VFMADD231PS  Z13, Z9, Z10
+	VADDPS       Z14, Z10, Z10
+	VMOVUPS      Z10, (R11)
+	MOVQ         $0x00000010, R8
+	JMP          fold4
+
+tail3:
+	MOVQ SI, R8
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ          x+48(FP), R9
+	MOVQ          ldx+56(FP), R10
+	MOVQ          DI, R11
+	MOVQ          lddw+24(FP), R12
+	VPXORD        Z14, Z14, Z14
+	VMOVUPS.Z     (AX), K1, Z11
+	VMOVUPS.Z     (AX)(BX*1), K1, Z12
+	VMOVUPS.Z     (AX)(BX*2), K1, Z9
+	VMOVAPS       Z14, Z10
+	VBROADCASTSS  (R9), Z13
+	VFMADD231PS   Z13, Z11, Z10
+	VBROADCASTSS  (R9)(R10*1), Z13
+	VFMADD231PS   Z13, Z12, Z10
+	VBROADCASTSS  (R9)(R10*2), Z13
+	VFMADD231PS   Z13, Z9, Z10
+	VADDPS        Z14, Z10, Z10
+	TESTQ         $0x00000008, SI
+	JZ            low7
+	VMOVUPS       Y10, (R11)
+	VEXTRACTF64X4 $0x01, Z10, Y10
+	TESTQ         $0x00000004, SI
+	JZ            low8
+	VMOVUPS       X10, 32(R11)
+	VEXTRACTF128  $0x01, Y10, X10
+	TESTQ         $0x00000002, SI
+	JZ            low9
+	VMOVSD        X10, 48(R11)
+	VUNPCKHPD     X10, X10, X10
+	TESTQ         $0x00000001, SI
+	JZ            low10
+	VMOVSS        X10, 56(R11)
+
+low10:
+	JMP stored6
+
+low9:
+	TESTQ  $0x00000001, SI
+	JZ     low11
+	VMOVSS X10, 48(R11)
+
+low11:
+	JMP stored6
+
+low8:
+	TESTQ     $0x00000002, SI
+	JZ        low12
+	VMOVSD    X10, 32(R11)
+	VUNPCKHPD X10, X10, X10
+	TESTQ     $0x00000001, SI
+	JZ        low13
+	VMOVSS    X10, 40(R11)
+
+low13:
+	JMP stored6
+
+low12:
+	TESTQ  $0x00000001, SI
+	JZ     low14
+	VMOVSS X10, 32(R11)
+
+low14:
+	JMP stored6
+
+low7:
+	TESTQ        $0x00000004, SI
+	JZ           low15
+	VMOVUPS      X10, (R11)
+	VEXTRACTF128 $0x01, Y10, X10
+	TESTQ        $0x00000002, SI
+	JZ           low16
+	VMOVSD       X10, 16(R11)
+	VUNPCKHPD    X10, X10, X10
+	TESTQ        $0x00000001, SI
+	JZ           low17
+	VMOVSS       X10, 24(R11)
+
+low17:
+	JMP stored6
+
+low16:
+	TESTQ  $0x00000001, SI
+	JZ     low18
+	VMOVSS X10, 16(R11)
+
+low18:
+	JMP stored6
+
+low15:
+	TESTQ     $0x00000002, SI
+	JZ        low19
+	VMOVSD    X10, (R11)
+	VUNPCKHPD X10, X10, X10
+	TESTQ     $0x00000001, SI
+	JZ        low20
+	VMOVSS    X10, 8(R11)
+
+low20:
+	JMP stored6
+
+low19:
+	TESTQ  $0x00000001, SI
+	JZ     low21
+	VMOVSS X10, (R11)
+
+low21:
+stored6:
+	ADDQ          R12, R11
+	VMOVAPS       Z14, Z10
+	VBROADCASTSS  4(R9), Z13
+	VFMADD231PS   Z13, Z11, Z10
+	VBROADCASTSS  4(R9)(R10*1), Z13
+	VFMADD231PS   Z13, Z12, Z10
+	VBROADCASTSS  4(R9)(R10*2), Z13
+	VFMADD231PS   Z13, Z9, Z10
+	VADDPS        Z14, Z10, Z10
+	TESTQ         $0x00000008, SI
+	JZ            low23
+	VMOVUPS       Y10, (R11)
+	VEXTRACTF64X4 $0x01, Z10, Y10
+	TESTQ         $0x00000004, SI
+	JZ            low24
+	VMOVUPS       X10, 32(R11)
+	VEXTRACTF128  $0x01, Y10, X10
+	TESTQ         $0x00000002, SI
+	JZ            low25
+	VMOVSD        X10, 48(R11)
+	VUNPCKHPD     X10, X10, X10
+	TESTQ         $0x00000001, SI
+	JZ            low26
+	VMOVSS        X10, 56(R11)
+
+low26:
+	JMP stored22
+
+low25:
+	TESTQ  $0x00000001, SI
+	JZ     low27
+	VMOVSS X10, 48(R11)
+
+low27:
+	JMP stored22
+
+low24:
+	TESTQ     $0x00000002, SI
+	JZ        low28
+	VMOVSD    X10, 32(R11)
+	VUNPCKHPD X10, X10, X10
+	TESTQ     $0x00000001, SI
+	JZ        low29
+	VMOVSS    X10, 40(R11)
+
+low29:
+	JMP stored22
+
+low28:
+	TESTQ  $0x00000001, SI
+	JZ     low30
+	VMOVSS X10, 32(R11)
+
+low30:
+	JMP stored22
+
+low23:
+	TESTQ        $0x00000004, SI
+	JZ           low31
+	VMOVUPS      X10, (R11)
+	VEXTRACTF128 $0x01, Y10, X10
+	TESTQ        $0x00000002, SI
+	JZ           low32
+	VMOVSD       X10, 16(R11)
+	VUNPCKHPD    X10, X10, X10
+	TESTQ        $0x00000001, SI
+	JZ           low33
+	VMOVSS       X10, 24(R11)
+
+low33:
+	JMP stored22
+
+low32:
+	TESTQ  $0x00000001, SI
+	JZ     low34
+	VMOVSS X10, 16(R11)
+
+low34:
+	JMP stored22
+
+low31:
+	TESTQ     $0x00000002, SI
+	JZ        low35
+	VMOVSD    X10, (R11)
+	VUNPCKHPD X10, X10, X10
+	TESTQ     $0x00000001, SI
+	JZ        low36
+	VMOVSS    X10, 8(R11)
+
+low36:
+	JMP stored22
+
+low35:
+	TESTQ  $0x00000001, SI
+	JZ     low37
+	VMOVSS X10, (R11)
+
+low37:
+stored22:
+	ADDQ          R12, R11
+	VMOVAPS       Z14, Z10
+	VBROADCASTSS  8(R9), Z13
+	VFMADD231PS   Z13, Z11, Z10
+	VBROADCASTSS  8(R9)(R10*1), Z13
+	VFMADD231PS   Z13, Z12, Z10
+	VBROADCASTSS  8(R9)(R10*2), Z13
+	VFMADD231PS   Z13, Z9, Z10
+	VADDPS        Z14, Z10, Z10
+	TESTQ         $0x00000008, SI
+	JZ            low39
+	VMOVUPS       Y10, (R11)
+	VEXTRACTF64X4 $0x01, Z10, Y10
+	TESTQ         $0x00000004, SI
+	JZ            low40
+	VMOVUPS       X10, 32(R11)
+	VEXTRACTF128  $0x01, Y10, X10
+	TESTQ         $0x00000002, SI
+	JZ            low41
+	VMOVSD        X10, 48(R11)
+	VUNPCKHPD     X10, X10, X10
+	TESTQ         $0x00000001, SI
+	JZ            low42
+	VMOVSS        X10, 56(R11)
+
+low42:
+	JMP stored38
+
+low41:
+	TESTQ  $0x00000001, SI
+	JZ     low43
+	VMOVSS X10, 48(R11)
+
+low43:
+	JMP stored38
+
+low40:
+	TESTQ     $0x00000002, SI
+	JZ        low44
+	VMOVSD    X10, 32(R11)
+	VUNPCKHPD X10, X10, X10
+	TESTQ     $0x00000001, SI
+	JZ        low45
+	VMOVSS    X10, 40(R11)
+
+low45:
+	JMP stored38
+
+low44:
+	TESTQ  $0x00000001, SI
+	JZ     low46
+	VMOVSS X10, 32(R11)
+
+low46:
+	JMP stored38
+
+low39:
+	TESTQ        $0x00000004, SI
+	JZ           low47
+	VMOVUPS      X10, (R11)
+	VEXTRACTF128 $0x01, Y10, X10
+	TESTQ        $0x00000002, SI
+	JZ           low48
+	VMOVSD       X10, 16(R11)
+	VUNPCKHPD    X10, X10, X10
+	TESTQ        $0x00000001, SI
+	JZ           low49
+	VMOVSS       X10, 24(R11)
+
+low49:
+	JMP stored38
+
+low48:
+	TESTQ  $0x00000001, SI
+	JZ     low50
+	VMOVSS X10, 16(R11)
+
+low50:
+	JMP stored38
+
+low47:
+	TESTQ     $0x00000002, SI
+	JZ        low51
+	VMOVSD    X10, (R11)
+	VUNPCKHPD X10, X10, X10
+	TESTQ     $0x00000001, SI
+	JZ        low52
+	VMOVSS    X10, 8(R11)
+
+low52:
+	JMP stored38
+
+low51:
+	TESTQ  $0x00000001, SI
+	JZ     low53
+	VMOVSS X10, (R11)
+
+low53:
+stored38:
+fold4:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSS      (AX), X11
 	VMOVSS      (AX)(BX*1), X12
@@ -16346,10 +16653,16 @@ fold2:
 	VFMADD231PS X10, X9, X8
 	ADDQ        $0x04, AX
 	ADDQ        $0x04, CX
-	DECQ        SI
-	JNZ         fold2
+	DECQ        R8
+	JNZ         fold4
+	TESTQ       DI, DI
+	JE          folded5
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x01
+	JGE         vector2
 
-folded3:
+folded5:
 	VPXORD X9, X9, X9
 	VADDPS X9, X0, X0
 	VADDPS X9, X1, X1
@@ -16377,24 +16690,277 @@ folded3:
 
 other1:
 	CMPQ   AX, $0x03
-	JNE    other4
+	JNE    other54
 	CMPQ   BX, $0x02
-	JNE    other4
+	JNE    other54
 	VPXORD X0, X0, X0
 	VPXORD X1, X1, X1
 	VPXORD X2, X2, X2
 	VPXORD X3, X3, X3
 	VPXORD X4, X4, X4
 	VPXORD X5, X5, X5
-	MOVQ   dz+16(FP), AX
-	MOVQ   lddz+24(FP), BX
-	MOVQ   w+32(FP), CX
-	MOVQ   ldw+40(FP), DX
-	MOVQ   n+64(FP), SI
+	MOVQ   dz+32(FP), AX
+	MOVQ   lddz+40(FP), BX
+	MOVQ   w+64(FP), CX
+	MOVQ   ldw+72(FP), DX
+	MOVQ   n+96(FP), SI
+	MOVQ   dw+16(FP), DI
+	MOVQ   SI, R10
+	ANDQ   $0x0f, R10
+	MOVL   $0x0000ffff, R9
+	BZHIL  R10, R9, R9
+	KMOVW  R9, K1
 	TESTQ  SI, SI
-	JLE    folded6
+	JLE    folded58
+	MOVQ   SI, R8
+	TESTQ  DI, DI
+	JE     fold57
 
-fold5:
+vector55:
+	CMPQ SI, $0x10
+	JLT  tail56
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ         x+48(FP), R9
+	MOVQ         ldx+56(FP), R10
+	MOVQ         DI, R11
+	MOVQ         lddw+24(FP), R12
+	VPXORD       Z11, Z11, Z11
+	VMOVUPS      (AX), Z8
+	VMOVUPS      (AX)(BX*1), Z9
+	VMOVUPS      (AX)(BX*2), Z6
+	VMOVAPS      Z11, Z7
+	VBROADCASTSS (R9), Z10
+	VFMADD231PS  Z10, Z8, Z7
+	VBROADCASTSS (R9)(R10*1), Z10
+	VFMADD231PS  Z10, Z9, Z7
+	VBROADCASTSS (R9)(R10*2), Z10
+	VFMADD231PS  Z10, Z6, Z7
+	VADDPS       Z11, Z7, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R12, R11
+	VMOVAPS      Z11, Z7
+	VBROADCASTSS 4(R9), Z10
+	VFMADD231PS  Z10, Z8, Z7
+	VBROADCASTSS 4(R9)(R10*1), Z10
+	VFMADD231PS  Z10, Z9, Z7
+	VBROADCASTSS 4(R9)(R10*2), Z10
+	VFMADD231PS  Z10, Z6, Z7
+	VADDPS       Z11, Z7, Z7
+	VMOVUPS      Z7, (R11)
+	MOVQ         $0x00000010, R8
+	JMP          fold57
+
+tail56:
+	MOVQ SI, R8
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ          x+48(FP), R9
+	MOVQ          ldx+56(FP), R10
+	MOVQ          DI, R11
+	MOVQ          lddw+24(FP), R12
+	VPXORD        Z11, Z11, Z11
+	VMOVUPS.Z     (AX), K1, Z8
+	VMOVUPS.Z     (AX)(BX*1), K1, Z9
+	VMOVUPS.Z     (AX)(BX*2), K1, Z6
+	VMOVAPS       Z11, Z7
+	VBROADCASTSS  (R9), Z10
+	VFMADD231PS   Z10, Z8, Z7
+	VBROADCASTSS  (R9)(R10*1), Z10
+	VFMADD231PS   Z10, Z9, Z7
+	VBROADCASTSS  (R9)(R10*2), Z10
+	VFMADD231PS   Z10, Z6, Z7
+	VADDPS        Z11, Z7, Z7
+	TESTQ         $0x00000008, SI
+	JZ            low60
+	VMOVUPS       Y7, (R11)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000004, SI
+	JZ            low61
+	VMOVUPS       X7, 32(R11)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000002, SI
+	JZ            low62
+	VMOVSD        X7, 48(R11)
+	VUNPCKHPD     X7, X7, X7
+	TESTQ         $0x00000001, SI
+	JZ            low63
+	VMOVSS        X7, 56(R11)
+
+low63:
+	JMP stored59
+
+low62:
+	TESTQ  $0x00000001, SI
+	JZ     low64
+	VMOVSS X7, 48(R11)
+
+low64:
+	JMP stored59
+
+low61:
+	TESTQ     $0x00000002, SI
+	JZ        low65
+	VMOVSD    X7, 32(R11)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, SI
+	JZ        low66
+	VMOVSS    X7, 40(R11)
+
+low66:
+	JMP stored59
+
+low65:
+	TESTQ  $0x00000001, SI
+	JZ     low67
+	VMOVSS X7, 32(R11)
+
+low67:
+	JMP stored59
+
+low60:
+	TESTQ        $0x00000004, SI
+	JZ           low68
+	VMOVUPS      X7, (R11)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, SI
+	JZ           low69
+	VMOVSD       X7, 16(R11)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, SI
+	JZ           low70
+	VMOVSS       X7, 24(R11)
+
+low70:
+	JMP stored59
+
+low69:
+	TESTQ  $0x00000001, SI
+	JZ     low71
+	VMOVSS X7, 16(R11)
+
+low71:
+	JMP stored59
+
+low68:
+	TESTQ     $0x00000002, SI
+	JZ        low72
+	VMOVSD    X7, (R11)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, SI
+	JZ        low73
+	VMOVSS    X7, 8(R11)
+
+low73:
+	JMP stored59
+
+low72:
+	TESTQ  $0x00000001, SI
+	JZ     low74
+	VMOVSS X7, (R11)
+
+low74:
+stored59:
+	ADDQ          R12, R11
+	VMOVAPS       Z11, Z7
+	VBROADCASTSS  4(R9), Z10
+	VFMADD231PS   Z10, Z8, Z7
+	VBROADCASTSS  4(R9)(R10*1), Z10
+	VFMADD231PS   Z10, Z9, Z7
+	VBROADCASTSS  4(R9)(R10*2), Z10
+	VFMADD231PS   Z10, Z6, Z7
+	VADDPS        Z11, Z7, Z7
+	TESTQ         $0x00000008, SI
+	JZ            low76
+	VMOVUPS       Y7, (R11)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000004, SI
+	JZ            low77
+	VMOVUPS       X7, 32(R11)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000002, SI
+	JZ            low78
+	VMOVSD        X7, 48(R11)
+	VUNPCKHPD     X7, X7, X7
+	TESTQ         $0x00000001, SI
+	JZ            low79
+	VMOVSS        X7, 56(R11)
+
+low79:
+	JMP stored75
+
+low78:
+	TESTQ  $0x00000001, SI
+	JZ     low80
+	VMOVSS X7, 48(R11)
+
+low80:
+	JMP stored75
+
+low77:
+	TESTQ     $0x00000002, SI
+	JZ        low81
+	VMOVSD    X7, 32(R11)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, SI
+	JZ        low82
+	VMOVSS    X7, 40(R11)
+
+low82:
+	JMP stored75
+
+low81:
+	TESTQ  $0x00000001, SI
+	JZ     low83
+	VMOVSS X7, 32(R11)
+
+low83:
+	JMP stored75
+
+low76:
+	TESTQ        $0x00000004, SI
+	JZ           low84
+	VMOVUPS      X7, (R11)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, SI
+	JZ           low85
+	VMOVSD       X7, 16(R11)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, SI
+	JZ           low86
+	VMOVSS       X7, 24(R11)
+
+low86:
+	JMP stored75
+
+low85:
+	TESTQ  $0x00000001, SI
+	JZ     low87
+	VMOVSS X7, 16(R11)
+
+low87:
+	JMP stored75
+
+low84:
+	TESTQ     $0x00000002, SI
+	JZ        low88
+	VMOVSD    X7, (R11)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, SI
+	JZ        low89
+	VMOVSS    X7, 8(R11)
+
+low89:
+	JMP stored75
+
+low88:
+	TESTQ  $0x00000001, SI
+	JZ     low90
+	VMOVSS X7, (R11)
+
+low90:
+stored75:
+fold57:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSS      (AX), X8
 	VMOVSS      (AX)(BX*1), X9
@@ -16409,10 +16975,16 @@ fold5:
 	VFMADD231PS X7, X6, X5
 	ADDQ        $0x04, AX
 	ADDQ        $0x04, CX
-	DECQ        SI
-	JNZ         fold5
+	DECQ        R8
+	JNZ         fold57
+	TESTQ       DI, DI
+	JE          folded58
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x01
+	JGE         vector55
 
-folded6:
+folded58:
 	VPXORD X6, X6, X6
 	VADDPS X6, X0, X0
 	VADDPS X6, X1, X1
@@ -16432,23 +17004,167 @@ folded6:
 	VZEROUPPER
 	RET
 
-other4:
+other54:
 	CMPQ   AX, $0x03
-	JNE    other7
+	JNE    other91
 	CMPQ   BX, $0x01
-	JNE    other7
+	JNE    other91
 	VPXORD X0, X0, X0
 	VPXORD X1, X1, X1
 	VPXORD X2, X2, X2
-	MOVQ   dz+16(FP), AX
-	MOVQ   lddz+24(FP), BX
-	MOVQ   w+32(FP), CX
-	MOVQ   ldw+40(FP), DX
-	MOVQ   n+64(FP), SI
+	MOVQ   dz+32(FP), AX
+	MOVQ   lddz+40(FP), BX
+	MOVQ   w+64(FP), CX
+	MOVQ   ldw+72(FP), DX
+	MOVQ   n+96(FP), SI
+	MOVQ   dw+16(FP), DI
+	MOVQ   SI, R10
+	ANDQ   $0x0f, R10
+	MOVL   $0x0000ffff, R9
+	BZHIL  R10, R9, R9
+	KMOVW  R9, K1
 	TESTQ  SI, SI
-	JLE    folded9
+	JLE    folded95
+	MOVQ   SI, R8
+	TESTQ  DI, DI
+	JE     fold94
 
-fold8:
+vector92:
+	CMPQ SI, $0x10
+	JLT  tail93
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ         x+48(FP), R9
+	MOVQ         ldx+56(FP), R10
+	MOVQ         DI, R11
+	MOVQ         lddw+24(FP), R12
+	VPXORD       Z8, Z8, Z8
+	VMOVUPS      (AX), Z5
+	VMOVUPS      (AX)(BX*1), Z6
+	VMOVUPS      (AX)(BX*2), Z3
+	VMOVAPS      Z8, Z4
+	VBROADCASTSS (R9), Z7
+	VFMADD231PS  Z7, Z5, Z4
+	VBROADCASTSS (R9)(R10*1), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS (R9)(R10*2), Z7
+	VFMADD231PS  Z7, Z3, Z4
+	VADDPS       Z8, Z4, Z4
+	VMOVUPS      Z4, (R11)
+	MOVQ         $0x00000010, R8
+	JMP          fold94
+
+tail93:
+	MOVQ SI, R8
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ          x+48(FP), R9
+	MOVQ          ldx+56(FP), R10
+	MOVQ          DI, R11
+	MOVQ          lddw+24(FP), R12
+	VPXORD        Z8, Z8, Z8
+	VMOVUPS.Z     (AX), K1, Z5
+	VMOVUPS.Z     (AX)(BX*1), K1, Z6
+	VMOVUPS.Z     (AX)(BX*2), K1, Z3
+	VMOVAPS       Z8, Z4
+	VBROADCASTSS  (R9), Z7
+	VFMADD231PS   Z7, Z5, Z4
+	VBROADCASTSS  (R9)(R10*1), Z7
+	VFMADD231PS   Z7, Z6, Z4
+	VBROADCASTSS  (R9)(R10*2), Z7
+	VFMADD231PS   Z7, Z3, Z4
+	VADDPS        Z8, Z4, Z4
+	TESTQ         $0x00000008, SI
+	JZ            low97
+	VMOVUPS       Y4, (R11)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, SI
+	JZ            low98
+	VMOVUPS       X4, 32(R11)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, SI
+	JZ            low99
+	VMOVSD        X4, 48(R11)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, SI
+	JZ            low100
+	VMOVSS        X4, 56(R11)
+
+low100:
+	JMP stored96
+
+low99:
+	TESTQ  $0x00000001, SI
+	JZ     low101
+	VMOVSS X4, 48(R11)
+
+low101:
+	JMP stored96
+
+low98:
+	TESTQ     $0x00000002, SI
+	JZ        low102
+	VMOVSD    X4, 32(R11)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, SI
+	JZ        low103
+	VMOVSS    X4, 40(R11)
+
+low103:
+	JMP stored96
+
+low102:
+	TESTQ  $0x00000001, SI
+	JZ     low104
+	VMOVSS X4, 32(R11)
+
+low104:
+	JMP stored96
+
+low97:
+	TESTQ        $0x00000004, SI
+	JZ           low105
+	VMOVUPS      X4, (R11)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, SI
+	JZ           low106
+	VMOVSD       X4, 16(R11)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, SI
+	JZ           low107
+	VMOVSS       X4, 24(R11)
+
+low107:
+	JMP stored96
+
+low106:
+	TESTQ  $0x00000001, SI
+	JZ     low108
+	VMOVSS X4, 16(R11)
+
+low108:
+	JMP stored96
+
+low105:
+	TESTQ     $0x00000002, SI
+	JZ        low109
+	VMOVSD    X4, (R11)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, SI
+	JZ        low110
+	VMOVSS    X4, 8(R11)
+
+low110:
+	JMP stored96
+
+low109:
+	TESTQ  $0x00000001, SI
+	JZ     low111
+	VMOVSS X4, (R11)
+
+low111:
+stored96:
+fold94:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSS      (AX), X5
 	VMOVSS      (AX)(BX*1), X6
@@ -16459,10 +17175,16 @@ fold8:
 	VFMADD231PS X4, X3, X2
 	ADDQ        $0x04, AX
 	ADDQ        $0x04, CX
-	DECQ        SI
-	JNZ         fold8
+	DECQ        R8
+	JNZ         fold94
+	TESTQ       DI, DI
+	JE          folded95
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x01
+	JGE         vector92
 
-folded9:
+folded95:
 	VPXORD X3, X3, X3
 	VADDPS X3, X0, X0
 	VADDPS X3, X1, X1
@@ -16476,26 +17198,374 @@ folded9:
 	VZEROUPPER
 	RET
 
-other7:
+other91:
 	CMPQ   AX, $0x02
-	JNE    other10
+	JNE    other112
 	CMPQ   BX, $0x03
-	JNE    other10
+	JNE    other112
 	VPXORD X0, X0, X0
 	VPXORD X1, X1, X1
 	VPXORD X2, X2, X2
 	VPXORD X3, X3, X3
 	VPXORD X4, X4, X4
 	VPXORD X5, X5, X5
-	MOVQ   dz+16(FP), AX
-	MOVQ   lddz+24(FP), BX
-	MOVQ   w+32(FP), CX
-	MOVQ   ldw+40(FP), DX
-	MOVQ   n+64(FP), SI
+	MOVQ   dz+32(FP), AX
+	MOVQ   lddz+40(FP), BX
+	MOVQ   w+64(FP), CX
+	MOVQ   ldw+72(FP), DX
+	MOVQ   n+96(FP), SI
+	MOVQ   dw+16(FP), DI
+	MOVQ   SI, R10
+	ANDQ   $0x0f, R10
+	MOVL   $0x0000ffff, R9
+	BZHIL  R10, R9, R9
+	KMOVW  R9, K1
 	TESTQ  SI, SI
-	JLE    folded12
+	JLE    folded116
+	MOVQ   SI, R8
+	TESTQ  DI, DI
+	JE     fold115
 
-fold11:
+vector113:
+	CMPQ SI, $0x10
+	JLT  tail114
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ         x+48(FP), R9
+	MOVQ         ldx+56(FP), R10
+	MOVQ         DI, R11
+	MOVQ         lddw+24(FP), R12
+	VPXORD       Z10, Z10, Z10
+	VMOVUPS      (AX), Z8
+	VMOVUPS      (AX)(BX*1), Z6
+	VMOVAPS      Z10, Z7
+	VBROADCASTSS (R9), Z9
+	VFMADD231PS  Z9, Z8, Z7
+	VBROADCASTSS (R9)(R10*1), Z9
+	VFMADD231PS  Z9, Z6, Z7
+	VADDPS       Z10, Z7, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R12, R11
+	VMOVAPS      Z10, Z7
+	VBROADCASTSS 4(R9), Z9
+	VFMADD231PS  Z9, Z8, Z7
+	VBROADCASTSS 4(R9)(R10*1), Z9
+	VFMADD231PS  Z9, Z6, Z7
+	VADDPS       Z10, Z7, Z7
+	VMOVUPS      Z7, (R11)
+	ADDQ         R12, R11
+	VMOVAPS      Z10, Z7
+	VBROADCASTSS 8(R9), Z9
+	VFMADD231PS  Z9, Z8, Z7
+	VBROADCASTSS 8(R9)(R10*1), Z9
+	VFMADD231PS  Z9, Z6, Z7
+	VADDPS       Z10, Z7, Z7
+	VMOVUPS      Z7, (R11)
+	MOVQ         $0x00000010, R8
+	JMP          fold115
+
+tail114:
+	MOVQ SI, R8
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ          x+48(FP), R9
+	MOVQ          ldx+56(FP), R10
+	MOVQ          DI, R11
+	MOVQ          lddw+24(FP), R12
+	VPXORD        Z10, Z10, Z10
+	VMOVUPS.Z     (AX), K1, Z8
+	VMOVUPS.Z     (AX)(BX*1), K1, Z6
+	VMOVAPS       Z10, Z7
+	VBROADCASTSS  (R9), Z9
+	VFMADD231PS   Z9, Z8, Z7
+	VBROADCASTSS  (R9)(R10*1), Z9
+	VFMADD231PS   Z9, Z6, Z7
+	VADDPS        Z10, Z7, Z7
+	TESTQ         $0x00000008, SI
+	JZ            low118
+	VMOVUPS       Y7, (R11)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000004, SI
+	JZ            low119
+	VMOVUPS       X7, 32(R11)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000002, SI
+	JZ            low120
+	VMOVSD        X7, 48(R11)
+	VUNPCKHPD     X7, X7, X7
+	TESTQ         $0x00000001, SI
+	JZ            low121
+	VMOVSS        X7, 56(R11)
+
+low121:
+	JMP stored117
+
+low120:
+	TESTQ  $0x00000001, SI
+	JZ     low122
+	VMOVSS X7, 48(R11)
+
+low122:
+	JMP stored117
+
+low119:
+	TESTQ     $0x00000002, SI
+	JZ        low123
+	VMOVSD    X7, 32(R11)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, SI
+	JZ        low124
+	VMOVSS    X7, 40(R11)
+
+low124:
+	JMP stored117
+
+low123:
+	TESTQ  $0x00000001, SI
+	JZ     low125
+	VMOVSS X7, 32(R11)
+
+low125:
+	JMP stored117
+
+low118:
+	TESTQ        $0x00000004, SI
+	JZ           low126
+	VMOVUPS      X7, (R11)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, SI
+	JZ           low127
+	VMOVSD       X7, 16(R11)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, SI
+	JZ           low128
+	VMOVSS       X7, 24(R11)
+
+low128:
+	JMP stored117
+
+low127:
+	TESTQ  $0x00000001, SI
+	JZ     low129
+	VMOVSS X7, 16(R11)
+
+low129:
+	JMP stored117
+
+low126:
+	TESTQ     $0x00000002, SI
+	JZ        low130
+	VMOVSD    X7, (R11)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, SI
+	JZ        low131
+	VMOVSS    X7, 8(R11)
+
+low131:
+	JMP stored117
+
+low130:
+	TESTQ  $0x00000001, SI
+	JZ     low132
+	VMOVSS X7, (R11)
+
+low132:
+stored117:
+	ADDQ          R12, R11
+	VMOVAPS       Z10, Z7
+	VBROADCASTSS  4(R9), Z9
+	VFMADD231PS   Z9, Z8, Z7
+	VBROADCASTSS  4(R9)(R10*1), Z9
+	VFMADD231PS   Z9, Z6, Z7
+	VADDPS        Z10, Z7, Z7
+	TESTQ         $0x00000008, SI
+	JZ            low134
+	VMOVUPS       Y7, (R11)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000004, SI
+	JZ            low135
+	VMOVUPS       X7, 32(R11)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000002, SI
+	JZ            low136
+	VMOVSD        X7, 48(R11)
+	VUNPCKHPD     X7, X7, X7
+	TESTQ         $0x00000001, SI
+	JZ            low137
+	VMOVSS        X7, 56(R11)
+
+low137:
+	JMP stored133
+
+low136:
+	TESTQ  $0x00000001, SI
+	JZ     low138
+	VMOVSS X7, 48(R11)
+
+low138:
+	JMP stored133
+
+low135:
+	TESTQ     $0x00000002, SI
+	JZ        low139
+	VMOVSD    X7, 32(R11)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, SI
+	JZ        low140
+	VMOVSS    X7, 40(R11)
+
+low140:
+	JMP stored133
+
+low139:
+	TESTQ  $0x00000001, SI
+	JZ     low141
+	VMOVSS X7, 32(R11)
+
+low141:
+	JMP stored133
+
+low134:
+	TESTQ        $0x00000004, SI
+	JZ           low142
+	VMOVUPS      X7, (R11)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, SI
+	JZ           low143
+	VMOVSD       X7, 16(R11)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, SI
+	JZ           low144
+	VMOVSS       X7, 24(R11)
+
+low144:
+	JMP stored133
+
+low143:
+	TESTQ  $0x00000001, SI
+	JZ     low145
+	VMOVSS X7, 16(R11)
+
+low145:
+	JMP stored133
+
+low142:
+	TESTQ     $0x00000002, SI
+	JZ        low146
+	VMOVSD    X7, (R11)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, SI
+	JZ        low147
+	VMOVSS    X7, 8(R11)
+
+low147:
+	JMP stored133
+
+low146:
+	TESTQ  $0x00000001, SI
+	JZ     low148
+	VMOVSS X7, (R11)
+
+low148:
+stored133:
+	ADDQ          R12, R11
+	VMOVAPS       Z10, Z7
+	VBROADCASTSS  8(R9), Z9
+	VFMADD231PS   Z9, Z8, Z7
+	VBROADCASTSS  8(R9)(R10*1), Z9
+	VFMADD231PS   Z9, Z6, Z7
+	VADDPS        Z10, Z7, Z7
+	TESTQ         $0x00000008, SI
+	JZ            low150
+	VMOVUPS       Y7, (R11)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000004, SI
+	JZ            low151
+	VMOVUPS       X7, 32(R11)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000002, SI
+	JZ            low152
+	VMOVSD        X7, 48(R11)
+	VUNPCKHPD     X7, X7, X7
+	TESTQ         $0x00000001, SI
+	JZ            low153
+	VMOVSS        X7, 56(R11)
+
+low153:
+	JMP stored149
+
+low152:
+	TESTQ  $0x00000001, SI
+	JZ     low154
+	VMOVSS X7, 48(R11)
+
+low154:
+	JMP stored149
+
+low151:
+	TESTQ     $0x00000002, SI
+	JZ        low155
+	VMOVSD    X7, 32(R11)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, SI
+	JZ        low156
+	VMOVSS    X7, 40(R11)
+
+low156:
+	JMP stored149
+
+low155:
+	TESTQ  $0x00000001, SI
+	JZ     low157
+	VMOVSS X7, 32(R11)
+
+low157:
+	JMP stored149
+
+low150:
+	TESTQ        $0x00000004, SI
+	JZ           low158
+	VMOVUPS      X7, (R11)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, SI
+	JZ           low159
+	VMOVSD       X7, 16(R11)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, SI
+	JZ           low160
+	VMOVSS       X7, 24(R11)
+
+low160:
+	JMP stored149
+
+low159:
+	TESTQ  $0x00000001, SI
+	JZ     low161
+	VMOVSS X7, 16(R11)
+
+low161:
+	JMP stored149
+
+low158:
+	TESTQ     $0x00000002, SI
+	JZ        low162
+	VMOVSD    X7, (R11)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, SI
+	JZ        low163
+	VMOVSS    X7, 8(R11)
+
+low163:
+	JMP stored149
+
+low162:
+	TESTQ  $0x00000001, SI
+	JZ     low164
+	VMOVSS X7, (R11)
+
+low164:
+stored149:
+fold115:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSS      (AX), X8
 	VMOVSS      (AX)(BX*1), X6
@@ -16510,10 +17580,16 @@ fold11:
 	VFMADD231PS X7, X6, X5
 	ADDQ        $0x04, AX
 	ADDQ        $0x04, CX
-	DECQ        SI
-	JNZ         fold11
+	DECQ        R8
+	JNZ         fold115
+	TESTQ       DI, DI
+	JE          folded116
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x01
+	JGE         vector113
 
-folded12:
+folded116:
 	VPXORD X6, X6, X6
 	VADDPS X6, X0, X0
 	VADDPS X6, X1, X1
@@ -16533,24 +17609,267 @@ folded12:
 	VZEROUPPER
 	RET
 
-other10:
+other112:
 	CMPQ   AX, $0x02
-	JNE    other13
+	JNE    other165
 	CMPQ   BX, $0x02
-	JNE    other13
+	JNE    other165
 	VPXORD X0, X0, X0
 	VPXORD X1, X1, X1
 	VPXORD X2, X2, X2
 	VPXORD X3, X3, X3
-	MOVQ   dz+16(FP), AX
-	MOVQ   lddz+24(FP), BX
-	MOVQ   w+32(FP), CX
-	MOVQ   ldw+40(FP), DX
-	MOVQ   n+64(FP), SI
+	MOVQ   dz+32(FP), AX
+	MOVQ   lddz+40(FP), BX
+	MOVQ   w+64(FP), CX
+	MOVQ   ldw+72(FP), DX
+	MOVQ   n+96(FP), SI
+	MOVQ   dw+16(FP), DI
+	MOVQ   SI, R10
+	ANDQ   $0x0f, R10
+	MOVL   $0x0000ffff, R9
+	BZHIL  R10, R9, R9
+	KMOVW  R9, K1
 	TESTQ  SI, SI
-	JLE    folded15
+	JLE    folded169
+	MOVQ   SI, R8
+	TESTQ  DI, DI
+	JE     fold168
 
-fold14:
+vector166:
+	CMPQ SI, $0x10
+	JLT  tail167
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ         x+48(FP), R9
+	MOVQ         ldx+56(FP), R10
+	MOVQ         DI, R11
+	MOVQ         lddw+24(FP), R12
+	VPXORD       Z8, Z8, Z8
+	VMOVUPS      (AX), Z6
+	VMOVUPS      (AX)(BX*1), Z4
+	VMOVAPS      Z8, Z5
+	VBROADCASTSS (R9), Z7
+	VFMADD231PS  Z7, Z6, Z5
+	VBROADCASTSS (R9)(R10*1), Z7
+	VFMADD231PS  Z7, Z4, Z5
+	VADDPS       Z8, Z5, Z5
+	VMOVUPS      Z5, (R11)
+	ADDQ         R12, R11
+	VMOVAPS      Z8, Z5
+	VBROADCASTSS 4(R9), Z7
+	VFMADD231PS  Z7, Z6, Z5
+	VBROADCASTSS 4(R9)(R10*1), Z7
+	VFMADD231PS  Z7, Z4, Z5
+	VADDPS       Z8, Z5, Z5
+	VMOVUPS      Z5, (R11)
+	MOVQ         $0x00000010, R8
+	JMP          fold168
+
+tail167:
+	MOVQ SI, R8
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ          x+48(FP), R9
+	MOVQ          ldx+56(FP), R10
+	MOVQ          DI, R11
+	MOVQ          lddw+24(FP), R12
+	VPXORD        Z8, Z8, Z8
+	VMOVUPS.Z     (AX), K1, Z6
+	VMOVUPS.Z     (AX)(BX*1), K1, Z4
+	VMOVAPS       Z8, Z5
+	VBROADCASTSS  (R9), Z7
+	VFMADD231PS   Z7, Z6, Z5
+	VBROADCASTSS  (R9)(R10*1), Z7
+	VFMADD231PS   Z7, Z4, Z5
+	VADDPS        Z8, Z5, Z5
+	TESTQ         $0x00000008, SI
+	JZ            low171
+	VMOVUPS       Y5, (R11)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, SI
+	JZ            low172
+	VMOVUPS       X5, 32(R11)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, SI
+	JZ            low173
+	VMOVSD        X5, 48(R11)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, SI
+	JZ            low174
+	VMOVSS        X5, 56(R11)
+
+low174:
+	JMP stored170
+
+low173:
+	TESTQ  $0x00000001, SI
+	JZ     low175
+	VMOVSS X5, 48(R11)
+
+low175:
+	JMP stored170
+
+low172:
+	TESTQ     $0x00000002, SI
+	JZ        low176
+	VMOVSD    X5, 32(R11)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, SI
+	JZ        low177
+	VMOVSS    X5, 40(R11)
+
+low177:
+	JMP stored170
+
+low176:
+	TESTQ  $0x00000001, SI
+	JZ     low178
+	VMOVSS X5, 32(R11)
+
+low178:
+	JMP stored170
+
+low171:
+	TESTQ        $0x00000004, SI
+	JZ           low179
+	VMOVUPS      X5, (R11)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, SI
+	JZ           low180
+	VMOVSD       X5, 16(R11)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, SI
+	JZ           low181
+	VMOVSS       X5, 24(R11)
+
+low181:
+	JMP stored170
+
+low180:
+	TESTQ  $0x00000001, SI
+	JZ     low182
+	VMOVSS X5, 16(R11)
+
+low182:
+	JMP stored170
+
+low179:
+	TESTQ     $0x00000002, SI
+	JZ        low183
+	VMOVSD    X5, (R11)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, SI
+	JZ        low184
+	VMOVSS    X5, 8(R11)
+
+low184:
+	JMP stored170
+
+low183:
+	TESTQ  $0x00000001, SI
+	JZ     low185
+	VMOVSS X5, (R11)
+
+low185:
+stored170:
+	ADDQ          R12, R11
+	VMOVAPS       Z8, Z5
+	VBROADCASTSS  4(R9), Z7
+	VFMADD231PS   Z7, Z6, Z5
+	VBROADCASTSS  4(R9)(R10*1), Z7
+	VFMADD231PS   Z7, Z4, Z5
+	VADDPS        Z8, Z5, Z5
+	TESTQ         $0x00000008, SI
+	JZ            low187
+	VMOVUPS       Y5, (R11)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, SI
+	JZ            low188
+	VMOVUPS       X5, 32(R11)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, SI
+	JZ            low189
+	VMOVSD        X5, 48(R11)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, SI
+	JZ            low190
+	VMOVSS        X5, 56(R11)
+
+low190:
+	JMP stored186
+
+low189:
+	TESTQ  $0x00000001, SI
+	JZ     low191
+	VMOVSS X5, 48(R11)
+
+low191:
+	JMP stored186
+
+low188:
+	TESTQ     $0x00000002, SI
+	JZ        low192
+	VMOVSD    X5, 32(R11)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, SI
+	JZ        low193
+	VMOVSS    X5, 40(R11)
+
+low193:
+	JMP stored186
+
+low192:
+	TESTQ  $0x00000001, SI
+	JZ     low194
+	VMOVSS X5, 32(R11)
+
+low194:
+	JMP stored186
+
+low187:
+	TESTQ        $0x00000004, SI
+	JZ           low195
+	VMOVUPS      X5, (R11)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, SI
+	JZ           low196
+	VMOVSD       X5, 16(R11)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, SI
+	JZ           low197
+	VMOVSS       X5, 24(R11)
+
+low197:
+	JMP stored186
+
+low196:
+	TESTQ  $0x00000001, SI
+	JZ     low198
+	VMOVSS X5, 16(R11)
+
+low198:
+	JMP stored186
+
+low195:
+	TESTQ     $0x00000002, SI
+	JZ        low199
+	VMOVSD    X5, (R11)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, SI
+	JZ        low200
+	VMOVSS    X5, 8(R11)
+
+low200:
+	JMP stored186
+
+low199:
+	TESTQ  $0x00000001, SI
+	JZ     low201
+	VMOVSS X5, (R11)
+
+low201:
+stored186:
+fold168:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSS      (AX), X6
 	VMOVSS      (AX)(BX*1), X4
@@ -16562,10 +17881,16 @@ fold14:
 	VFMADD231PS X5, X4, X3
 	ADDQ        $0x04, AX
 	ADDQ        $0x04, CX
-	DECQ        SI
-	JNZ         fold14
+	DECQ        R8
+	JNZ         fold168
+	TESTQ       DI, DI
+	JE          folded169
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x01
+	JGE         vector166
 
-folded15:
+folded169:
 	VPXORD X4, X4, X4
 	VADDPS X4, X0, X0
 	VADDPS X4, X1, X1
@@ -16581,22 +17906,160 @@ folded15:
 	VZEROUPPER
 	RET
 
-other13:
+other165:
 	CMPQ   AX, $0x02
-	JNE    other16
+	JNE    other202
 	CMPQ   BX, $0x01
-	JNE    other16
+	JNE    other202
 	VPXORD X0, X0, X0
 	VPXORD X1, X1, X1
-	MOVQ   dz+16(FP), AX
-	MOVQ   lddz+24(FP), BX
-	MOVQ   w+32(FP), CX
-	MOVQ   ldw+40(FP), DX
-	MOVQ   n+64(FP), SI
+	MOVQ   dz+32(FP), AX
+	MOVQ   lddz+40(FP), BX
+	MOVQ   w+64(FP), CX
+	MOVQ   ldw+72(FP), DX
+	MOVQ   n+96(FP), SI
+	MOVQ   dw+16(FP), DI
+	MOVQ   SI, R10
+	ANDQ   $0x0f, R10
+	MOVL   $0x0000ffff, R9
+	BZHIL  R10, R9, R9
+	KMOVW  R9, K1
 	TESTQ  SI, SI
-	JLE    folded18
+	JLE    folded206
+	MOVQ   SI, R8
+	TESTQ  DI, DI
+	JE     fold205
 
-fold17:
+vector203:
+	CMPQ SI, $0x10
+	JLT  tail204
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ         x+48(FP), R9
+	MOVQ         ldx+56(FP), R10
+	MOVQ         DI, R11
+	MOVQ         lddw+24(FP), R12
+	VPXORD       Z6, Z6, Z6
+	VMOVUPS      (AX), Z4
+	VMOVUPS      (AX)(BX*1), Z2
+	VMOVAPS      Z6, Z3
+	VBROADCASTSS (R9), Z5
+	VFMADD231PS  Z5, Z4, Z3
+	VBROADCASTSS (R9)(R10*1), Z5
+	VFMADD231PS  Z5, Z2, Z3
+	VADDPS       Z6, Z3, Z3
+	VMOVUPS      Z3, (R11)
+	MOVQ         $0x00000010, R8
+	JMP          fold205
+
+tail204:
+	MOVQ SI, R8
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ          x+48(FP), R9
+	MOVQ          ldx+56(FP), R10
+	MOVQ          DI, R11
+	MOVQ          lddw+24(FP), R12
+	VPXORD        Z6, Z6, Z6
+	VMOVUPS.Z     (AX), K1, Z4
+	VMOVUPS.Z     (AX)(BX*1), K1, Z2
+	VMOVAPS       Z6, Z3
+	VBROADCASTSS  (R9), Z5
+	VFMADD231PS   Z5, Z4, Z3
+	VBROADCASTSS  (R9)(R10*1), Z5
+	VFMADD231PS   Z5, Z2, Z3
+	VADDPS        Z6, Z3, Z3
+	TESTQ         $0x00000008, SI
+	JZ            low208
+	VMOVUPS       Y3, (R11)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, SI
+	JZ            low209
+	VMOVUPS       X3, 32(R11)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, SI
+	JZ            low210
+	VMOVSD        X3, 48(R11)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, SI
+	JZ            low211
+	VMOVSS        X3, 56(R11)
+
+low211:
+	JMP stored207
+
+low210:
+	TESTQ  $0x00000001, SI
+	JZ     low212
+	VMOVSS X3, 48(R11)
+
+low212:
+	JMP stored207
+
+low209:
+	TESTQ     $0x00000002, SI
+	JZ        low213
+	VMOVSD    X3, 32(R11)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, SI
+	JZ        low214
+	VMOVSS    X3, 40(R11)
+
+low214:
+	JMP stored207
+
+low213:
+	TESTQ  $0x00000001, SI
+	JZ     low215
+	VMOVSS X3, 32(R11)
+
+low215:
+	JMP stored207
+
+low208:
+	TESTQ        $0x00000004, SI
+	JZ           low216
+	VMOVUPS      X3, (R11)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, SI
+	JZ           low217
+	VMOVSD       X3, 16(R11)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, SI
+	JZ           low218
+	VMOVSS       X3, 24(R11)
+
+low218:
+	JMP stored207
+
+low217:
+	TESTQ  $0x00000001, SI
+	JZ     low219
+	VMOVSS X3, 16(R11)
+
+low219:
+	JMP stored207
+
+low216:
+	TESTQ     $0x00000002, SI
+	JZ        low220
+	VMOVSD    X3, (R11)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, SI
+	JZ        low221
+	VMOVSS    X3, 8(R11)
+
+low221:
+	JMP stored207
+
+low220:
+	TESTQ  $0x00000001, SI
+	JZ     low222
+	VMOVSS X3, (R11)
+
+low222:
+stored207:
+fold205:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSS      (AX), X4
 	VMOVSS      (AX)(BX*1), X2
@@ -16605,10 +18068,16 @@ fold17:
 	VFMADD231PS X3, X2, X1
 	ADDQ        $0x04, AX
 	ADDQ        $0x04, CX
-	DECQ        SI
-	JNZ         fold17
+	DECQ        R8
+	JNZ         fold205
+	TESTQ       DI, DI
+	JE          folded206
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x01
+	JGE         vector203
 
-folded18:
+folded206:
 	VPXORD X2, X2, X2
 	VADDPS X2, X0, X0
 	VADDPS X2, X1, X1
@@ -16620,23 +18089,357 @@ folded18:
 	VZEROUPPER
 	RET
 
-other16:
+other202:
 	CMPQ   AX, $0x01
-	JNE    other19
+	JNE    other223
 	CMPQ   BX, $0x03
-	JNE    other19
+	JNE    other223
 	VPXORD X0, X0, X0
 	VPXORD X1, X1, X1
 	VPXORD X2, X2, X2
-	MOVQ   dz+16(FP), AX
-	MOVQ   lddz+24(FP), BX
-	MOVQ   w+32(FP), CX
-	MOVQ   ldw+40(FP), DX
-	MOVQ   n+64(FP), SI
+	MOVQ   dz+32(FP), AX
+	MOVQ   lddz+40(FP), BX
+	MOVQ   w+64(FP), CX
+	MOVQ   ldw+72(FP), DX
+	MOVQ   n+96(FP), SI
+	MOVQ   dw+16(FP), DI
+	MOVQ   SI, R10
+	ANDQ   $0x0f, R10
+	MOVL   $0x0000ffff, R9
+	BZHIL  R10, R9, R9
+	KMOVW  R9, K1
 	TESTQ  SI, SI
-	JLE    folded21
+	JLE    folded227
+	MOVQ   SI, R8
+	TESTQ  DI, DI
+	JE     fold226
 
-fold20:
+vector224:
+	CMPQ SI, $0x10
+	JLT  tail225
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ         x+48(FP), R9
+	MOVQ         ldx+56(FP), R10
+	MOVQ         DI, R11
+	MOVQ         lddw+24(FP), R12
+	VPXORD       Z6, Z6, Z6
+	VMOVUPS      (AX), Z3
+	VMOVAPS      Z6, Z4
+	VBROADCASTSS (R9), Z5
+	VFMADD231PS  Z5, Z3, Z4
+	VADDPS       Z6, Z4, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R12, R11
+	VMOVAPS      Z6, Z4
+	VBROADCASTSS 4(R9), Z5
+	VFMADD231PS  Z5, Z3, Z4
+	VADDPS       Z6, Z4, Z4
+	VMOVUPS      Z4, (R11)
+	ADDQ         R12, R11
+	VMOVAPS      Z6, Z4
+	VBROADCASTSS 8(R9), Z5
+	VFMADD231PS  Z5, Z3, Z4
+	VADDPS       Z6, Z4, Z4
+	VMOVUPS      Z4, (R11)
+	MOVQ         $0x00000010, R8
+	JMP          fold226
+
+tail225:
+	MOVQ SI, R8
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ          x+48(FP), R9
+	MOVQ          ldx+56(FP), R10
+	MOVQ          DI, R11
+	MOVQ          lddw+24(FP), R12
+	VPXORD        Z6, Z6, Z6
+	VMOVUPS.Z     (AX), K1, Z3
+	VMOVAPS       Z6, Z4
+	VBROADCASTSS  (R9), Z5
+	VFMADD231PS   Z5, Z3, Z4
+	VADDPS        Z6, Z4, Z4
+	TESTQ         $0x00000008, SI
+	JZ            low229
+	VMOVUPS       Y4, (R11)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, SI
+	JZ            low230
+	VMOVUPS       X4, 32(R11)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, SI
+	JZ            low231
+	VMOVSD        X4, 48(R11)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, SI
+	JZ            low232
+	VMOVSS        X4, 56(R11)
+
+low232:
+	JMP stored228
+
+low231:
+	TESTQ  $0x00000001, SI
+	JZ     low233
+	VMOVSS X4, 48(R11)
+
+low233:
+	JMP stored228
+
+low230:
+	TESTQ     $0x00000002, SI
+	JZ        low234
+	VMOVSD    X4, 32(R11)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, SI
+	JZ        low235
+	VMOVSS    X4, 40(R11)
+
+low235:
+	JMP stored228
+
+low234:
+	TESTQ  $0x00000001, SI
+	JZ     low236
+	VMOVSS X4, 32(R11)
+
+low236:
+	JMP stored228
+
+low229:
+	TESTQ        $0x00000004, SI
+	JZ           low237
+	VMOVUPS      X4, (R11)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, SI
+	JZ           low238
+	VMOVSD       X4, 16(R11)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, SI
+	JZ           low239
+	VMOVSS       X4, 24(R11)
+
+low239:
+	JMP stored228
+
+low238:
+	TESTQ  $0x00000001, SI
+	JZ     low240
+	VMOVSS X4, 16(R11)
+
+low240:
+	JMP stored228
+
+low237:
+	TESTQ     $0x00000002, SI
+	JZ        low241
+	VMOVSD    X4, (R11)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, SI
+	JZ        low242
+	VMOVSS    X4, 8(R11)
+
+low242:
+	JMP stored228
+
+low241:
+	TESTQ  $0x00000001, SI
+	JZ     low243
+	VMOVSS X4, (R11)
+
+low243:
+stored228:
+	ADDQ          R12, R11
+	VMOVAPS       Z6, Z4
+	VBROADCASTSS  4(R9), Z5
+	VFMADD231PS   Z5, Z3, Z4
+	VADDPS        Z6, Z4, Z4
+	TESTQ         $0x00000008, SI
+	JZ            low245
+	VMOVUPS       Y4, (R11)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, SI
+	JZ            low246
+	VMOVUPS       X4, 32(R11)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, SI
+	JZ            low247
+	VMOVSD        X4, 48(R11)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, SI
+	JZ            low248
+	VMOVSS        X4, 56(R11)
+
+low248:
+	JMP stored244
+
+low247:
+	TESTQ  $0x00000001, SI
+	JZ     low249
+	VMOVSS X4, 48(R11)
+
+low249:
+	JMP stored244
+
+low246:
+	TESTQ     $0x00000002, SI
+	JZ        low250
+	VMOVSD    X4, 32(R11)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, SI
+	JZ        low251
+	VMOVSS    X4, 40(R11)
+
+low251:
+	JMP stored244
+
+low250:
+	TESTQ  $0x00000001, SI
+	JZ     low252
+	VMOVSS X4, 32(R11)
+
+low252:
+	JMP stored244
+
+low245:
+	TESTQ        $0x00000004, SI
+	JZ           low253
+	VMOVUPS      X4, (R11)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, SI
+	JZ           low254
+	VMOVSD       X4, 16(R11)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, SI
+	JZ           low255
+	VMOVSS       X4, 24(R11)
+
+low255:
+	JMP stored244
+
+low254:
+	TESTQ  $0x00000001, SI
+	JZ     low256
+	VMOVSS X4, 16(R11)
+
+low256:
+	JMP stored244
+
+low253:
+	TESTQ     $0x00000002, SI
+	JZ        low257
+	VMOVSD    X4, (R11)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, SI
+	JZ        low258
+	VMOVSS    X4, 8(R11)
+
+low258:
+	JMP stored244
+
+low257:
+	TESTQ  $0x00000001, SI
+	JZ     low259
+	VMOVSS X4, (R11)
+
+low259:
+stored244:
+	ADDQ          R12, R11
+	VMOVAPS       Z6, Z4
+	VBROADCASTSS  8(R9), Z5
+	VFMADD231PS   Z5, Z3, Z4
+	VADDPS        Z6, Z4, Z4
+	TESTQ         $0x00000008, SI
+	JZ            low261
+	VMOVUPS       Y4, (R11)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, SI
+	JZ            low262
+	VMOVUPS       X4, 32(R11)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, SI
+	JZ            low263
+	VMOVSD        X4, 48(R11)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, SI
+	JZ            low264
+	VMOVSS        X4, 56(R11)
+
+low264:
+	JMP stored260
+
+low263:
+	TESTQ  $0x00000001, SI
+	JZ     low265
+	VMOVSS X4, 48(R11)
+
+low265:
+	JMP stored260
+
+low262:
+	TESTQ     $0x00000002, SI
+	JZ        low266
+	VMOVSD    X4, 32(R11)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, SI
+	JZ        low267
+	VMOVSS    X4, 40(R11)
+
+low267:
+	JMP stored260
+
+low266:
+	TESTQ  $0x00000001, SI
+	JZ     low268
+	VMOVSS X4, 32(R11)
+
+low268:
+	JMP stored260
+
+low261:
+	TESTQ        $0x00000004, SI
+	JZ           low269
+	VMOVUPS      X4, (R11)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, SI
+	JZ           low270
+	VMOVSD       X4, 16(R11)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, SI
+	JZ           low271
+	VMOVSS       X4, 24(R11)
+
+low271:
+	JMP stored260
+
+low270:
+	TESTQ  $0x00000001, SI
+	JZ     low272
+	VMOVSS X4, 16(R11)
+
+low272:
+	JMP stored260
+
+low269:
+	TESTQ     $0x00000002, SI
+	JZ        low273
+	VMOVSD    X4, (R11)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, SI
+	JZ        low274
+	VMOVSS    X4, 8(R11)
+
+low274:
+	JMP stored260
+
+low273:
+	TESTQ  $0x00000001, SI
+	JZ     low275
+	VMOVSS X4, (R11)
+
+low275:
+stored260:
+fold226:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSS      (AX), X3
 	VMOVSS      (CX), X4
@@ -16647,10 +18450,16 @@ fold20:
 	VFMADD231PS X4, X3, X2
 	ADDQ        $0x04, AX
 	ADDQ        $0x04, CX
-	DECQ        SI
-	JNZ         fold20
+	DECQ        R8
+	JNZ         fold226
+	TESTQ       DI, DI
+	JE          folded227
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x01
+	JGE         vector224
 
-folded21:
+folded227:
 	VPXORD X3, X3, X3
 	VADDPS X3, X0, X0
 	VADDPS X3, X1, X1
@@ -16664,22 +18473,255 @@ folded21:
 	VZEROUPPER
 	RET
 
-other19:
+other223:
 	CMPQ   AX, $0x01
-	JNE    other22
+	JNE    other276
 	CMPQ   BX, $0x02
-	JNE    other22
+	JNE    other276
 	VPXORD X0, X0, X0
 	VPXORD X1, X1, X1
-	MOVQ   dz+16(FP), AX
-	MOVQ   lddz+24(FP), BX
-	MOVQ   w+32(FP), CX
-	MOVQ   ldw+40(FP), DX
-	MOVQ   n+64(FP), SI
+	MOVQ   dz+32(FP), AX
+	MOVQ   lddz+40(FP), BX
+	MOVQ   w+64(FP), CX
+	MOVQ   ldw+72(FP), DX
+	MOVQ   n+96(FP), SI
+	MOVQ   dw+16(FP), DI
+	MOVQ   SI, R10
+	ANDQ   $0x0f, R10
+	MOVL   $0x0000ffff, R9
+	BZHIL  R10, R9, R9
+	KMOVW  R9, K1
 	TESTQ  SI, SI
-	JLE    folded24
+	JLE    folded280
+	MOVQ   SI, R8
+	TESTQ  DI, DI
+	JE     fold279
 
-fold23:
+vector277:
+	CMPQ SI, $0x10
+	JLT  tail278
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ         x+48(FP), R9
+	MOVQ         ldx+56(FP), R10
+	MOVQ         DI, R11
+	MOVQ         lddw+24(FP), R12
+	VPXORD       Z5, Z5, Z5
+	VMOVUPS      (AX), Z2
+	VMOVAPS      Z5, Z3
+	VBROADCASTSS (R9), Z4
+	VFMADD231PS  Z4, Z2, Z3
+	VADDPS       Z5, Z3, Z3
+	VMOVUPS      Z3, (R11)
+	ADDQ         R12, R11
+	VMOVAPS      Z5, Z3
+	VBROADCASTSS 4(R9), Z4
+	VFMADD231PS  Z4, Z2, Z3
+	VADDPS       Z5, Z3, Z3
+	VMOVUPS      Z3, (R11)
+	MOVQ         $0x00000010, R8
+	JMP          fold279
+
+tail278:
+	MOVQ SI, R8
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ          x+48(FP), R9
+	MOVQ          ldx+56(FP), R10
+	MOVQ          DI, R11
+	MOVQ          lddw+24(FP), R12
+	VPXORD        Z5, Z5, Z5
+	VMOVUPS.Z     (AX), K1, Z2
+	VMOVAPS       Z5, Z3
+	VBROADCASTSS  (R9), Z4
+	VFMADD231PS   Z4, Z2, Z3
+	VADDPS        Z5, Z3, Z3
+	TESTQ         $0x00000008, SI
+	JZ            low282
+	VMOVUPS       Y3, (R11)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, SI
+	JZ            low283
+	VMOVUPS       X3, 32(R11)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, SI
+	JZ            low284
+	VMOVSD        X3, 48(R11)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, SI
+	JZ            low285
+	VMOVSS        X3, 56(R11)
+
+low285:
+	JMP stored281
+
+low284:
+	TESTQ  $0x00000001, SI
+	JZ     low286
+	VMOVSS X3, 48(R11)
+
+low286:
+	JMP stored281
+
+low283:
+	TESTQ     $0x00000002, SI
+	JZ        low287
+	VMOVSD    X3, 32(R11)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, SI
+	JZ        low288
+	VMOVSS    X3, 40(R11)
+
+low288:
+	JMP stored281
+
+low287:
+	TESTQ  $0x00000001, SI
+	JZ     low289
+	VMOVSS X3, 32(R11)
+
+low289:
+	JMP stored281
+
+low282:
+	TESTQ        $0x00000004, SI
+	JZ           low290
+	VMOVUPS      X3, (R11)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, SI
+	JZ           low291
+	VMOVSD       X3, 16(R11)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, SI
+	JZ           low292
+	VMOVSS       X3, 24(R11)
+
+low292:
+	JMP stored281
+
+low291:
+	TESTQ  $0x00000001, SI
+	JZ     low293
+	VMOVSS X3, 16(R11)
+
+low293:
+	JMP stored281
+
+low290:
+	TESTQ     $0x00000002, SI
+	JZ        low294
+	VMOVSD    X3, (R11)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, SI
+	JZ        low295
+	VMOVSS    X3, 8(R11)
+
+low295:
+	JMP stored281
+
+low294:
+	TESTQ  $0x00000001, SI
+	JZ     low296
+	VMOVSS X3, (R11)
+
+low296:
+stored281:
+	ADDQ          R12, R11
+	VMOVAPS       Z5, Z3
+	VBROADCASTSS  4(R9), Z4
+	VFMADD231PS   Z4, Z2, Z3
+	VADDPS        Z5, Z3, Z3
+	TESTQ         $0x00000008, SI
+	JZ            low298
+	VMOVUPS       Y3, (R11)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, SI
+	JZ            low299
+	VMOVUPS       X3, 32(R11)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, SI
+	JZ            low300
+	VMOVSD        X3, 48(R11)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, SI
+	JZ            low301
+	VMOVSS        X3, 56(R11)
+
+low301:
+	JMP stored297
+
+low300:
+	TESTQ  $0x00000001, SI
+	JZ     low302
+	VMOVSS X3, 48(R11)
+
+low302:
+	JMP stored297
+
+low299:
+	TESTQ     $0x00000002, SI
+	JZ        low303
+	VMOVSD    X3, 32(R11)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, SI
+	JZ        low304
+	VMOVSS    X3, 40(R11)
+
+low304:
+	JMP stored297
+
+low303:
+	TESTQ  $0x00000001, SI
+	JZ     low305
+	VMOVSS X3, 32(R11)
+
+low305:
+	JMP stored297
+
+low298:
+	TESTQ        $0x00000004, SI
+	JZ           low306
+	VMOVUPS      X3, (R11)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, SI
+	JZ           low307
+	VMOVSD       X3, 16(R11)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, SI
+	JZ           low308
+	VMOVSS       X3, 24(R11)
+
+low308:
+	JMP stored297
+
+low307:
+	TESTQ  $0x00000001, SI
+	JZ     low309
+	VMOVSS X3, 16(R11)
+
+low309:
+	JMP stored297
+
+low306:
+	TESTQ     $0x00000002, SI
+	JZ        low310
+	VMOVSD    X3, (R11)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, SI
+	JZ        low311
+	VMOVSS    X3, 8(R11)
+
+low311:
+	JMP stored297
+
+low310:
+	TESTQ  $0x00000001, SI
+	JZ     low312
+	VMOVSS X3, (R11)
+
+low312:
+stored297:
+fold279:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSS      (AX), X2
 	VMOVSS      (CX), X3
@@ -16688,10 +18730,16 @@ fold23:
 	VFMADD231PS X3, X2, X1
 	ADDQ        $0x04, AX
 	ADDQ        $0x04, CX
-	DECQ        SI
-	JNZ         fold23
+	DECQ        R8
+	JNZ         fold279
+	TESTQ       DI, DI
+	JE          folded280
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x01
+	JGE         vector277
 
-folded24:
+folded280:
 	VPXORD X2, X2, X2
 	VADDPS X2, X0, X0
 	VADDPS X2, X1, X1
@@ -16703,31 +18751,169 @@ folded24:
 	VZEROUPPER
 	RET
 
-other22:
+other276:
 	CMPQ   AX, $0x01
-	JNE    other25
+	JNE    other313
 	CMPQ   BX, $0x01
-	JNE    other25
+	JNE    other313
 	VPXORD X0, X0, X0
-	MOVQ   dz+16(FP), AX
-	MOVQ   lddz+24(FP), BX
-	MOVQ   w+32(FP), CX
-	MOVQ   ldw+40(FP), DX
-	MOVQ   n+64(FP), SI
+	MOVQ   dz+32(FP), AX
+	MOVQ   lddz+40(FP), BX
+	MOVQ   w+64(FP), CX
+	MOVQ   ldw+72(FP), DX
+	MOVQ   n+96(FP), SI
+	MOVQ   dw+16(FP), DI
+	MOVQ   SI, R10
+	ANDQ   $0x0f, R10
+	MOVL   $0x0000ffff, R9
+	BZHIL  R10, R9, R9
+	KMOVW  R9, K1
 	TESTQ  SI, SI
-	JLE    folded27
+	JLE    folded317
+	MOVQ   SI, R8
+	TESTQ  DI, DI
+	JE     fold316
 
-fold26:
+vector314:
+	CMPQ SI, $0x10
+	JLT  tail315
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ         x+48(FP), R9
+	MOVQ         ldx+56(FP), R10
+	MOVQ         DI, R11
+	MOVQ         lddw+24(FP), R12
+	VPXORD       Z4, Z4, Z4
+	VMOVUPS      (AX), Z1
+	VMOVAPS      Z4, Z2
+	VBROADCASTSS (R9), Z3
+	VFMADD231PS  Z3, Z1, Z2
+	VADDPS       Z4, Z2, Z2
+	VMOVUPS      Z2, (R11)
+	MOVQ         $0x00000010, R8
+	JMP          fold316
+
+tail315:
+	MOVQ SI, R8
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ          x+48(FP), R9
+	MOVQ          ldx+56(FP), R10
+	MOVQ          DI, R11
+	MOVQ          lddw+24(FP), R12
+	VPXORD        Z4, Z4, Z4
+	VMOVUPS.Z     (AX), K1, Z1
+	VMOVAPS       Z4, Z2
+	VBROADCASTSS  (R9), Z3
+	VFMADD231PS   Z3, Z1, Z2
+	VADDPS        Z4, Z2, Z2
+	TESTQ         $0x00000008, SI
+	JZ            low319
+	VMOVUPS       Y2, (R11)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, SI
+	JZ            low320
+	VMOVUPS       X2, 32(R11)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, SI
+	JZ            low321
+	VMOVSD        X2, 48(R11)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, SI
+	JZ            low322
+	VMOVSS        X2, 56(R11)
+
+low322:
+	JMP stored318
+
+low321:
+	TESTQ  $0x00000001, SI
+	JZ     low323
+	VMOVSS X2, 48(R11)
+
+low323:
+	JMP stored318
+
+low320:
+	TESTQ     $0x00000002, SI
+	JZ        low324
+	VMOVSD    X2, 32(R11)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, SI
+	JZ        low325
+	VMOVSS    X2, 40(R11)
+
+low325:
+	JMP stored318
+
+low324:
+	TESTQ  $0x00000001, SI
+	JZ     low326
+	VMOVSS X2, 32(R11)
+
+low326:
+	JMP stored318
+
+low319:
+	TESTQ        $0x00000004, SI
+	JZ           low327
+	VMOVUPS      X2, (R11)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, SI
+	JZ           low328
+	VMOVSD       X2, 16(R11)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, SI
+	JZ           low329
+	VMOVSS       X2, 24(R11)
+
+low329:
+	JMP stored318
+
+low328:
+	TESTQ  $0x00000001, SI
+	JZ     low330
+	VMOVSS X2, 16(R11)
+
+low330:
+	JMP stored318
+
+low327:
+	TESTQ     $0x00000002, SI
+	JZ        low331
+	VMOVSD    X2, (R11)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, SI
+	JZ        low332
+	VMOVSS    X2, 8(R11)
+
+low332:
+	JMP stored318
+
+low331:
+	TESTQ  $0x00000001, SI
+	JZ     low333
+	VMOVSS X2, (R11)
+
+low333:
+stored318:
+fold316:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSS      (AX), X1
 	VMOVSS      (CX), X2
 	VFMADD231PS X2, X1, X0
 	ADDQ        $0x04, AX
 	ADDQ        $0x04, CX
-	DECQ        SI
-	JNZ         fold26
+	DECQ        R8
+	JNZ         fold316
+	TESTQ       DI, DI
+	JE          folded317
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x01
+	JGE         vector314
 
-folded27:
+folded317:
 	VPXORD X1, X1, X1
 	VADDPS X1, X0, X0
 	MOVQ   dx+0(FP), AX
@@ -16737,16 +18923,16 @@ folded27:
 	VZEROUPPER
 	RET
 
-other25:
+other313:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-// func dotsAVX512F64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
-// Requires: AVX, AVX512F, AVX512VL, FMA3
-TEXT ·dotsAVX512F64(SB), NOSPLIT, $0-72
-	MOVQ   rows+48(FP), AX
-	MOVQ   cols+56(FP), BX
+// func dotsAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+TEXT ·dotsAVX512F64(SB), NOSPLIT, $0-104
+	MOVQ   rows+80(FP), AX
+	MOVQ   cols+88(FP), BX
 	CMPQ   AX, $0x03
 	JNE    other1
 	CMPQ   BX, $0x03
@@ -16760,15 +18946,245 @@ TEXT ·dotsAVX512F64(SB), NOSPLIT, $0-72
 	VPXORD X6, X6, X6
 	VPXORD X7, X7, X7
 	VPXORD X8, X8, X8
-	MOVQ   dz+16(FP), AX
-	MOVQ   lddz+24(FP), BX
-	MOVQ   w+32(FP), CX
-	MOVQ   ldw+40(FP), DX
-	MOVQ   n+64(FP), SI
+	MOVQ   dz+32(FP), AX
+	MOVQ   lddz+40(FP), BX
+	MOVQ   w+64(FP), CX
+	MOVQ   ldw+72(FP), DX
+	MOVQ   n+96(FP), SI
+	MOVQ   dw+16(FP), DI
+	MOVQ   SI, R10
+	ANDQ   $0x07, R10
+	MOVL   $0x000000ff, R9
+	BZHIL  R10, R9, R9
+	KMOVW  R9, K1
 	TESTQ  SI, SI
-	JLE    folded3
+	JLE    folded5
+	MOVQ   SI, R8
+	TESTQ  DI, DI
+	JE     fold4
 
-fold2:
+vector2:
+	CMPQ SI, $0x08
+	JLT  tail3
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ         x+48(FP), R9
+	MOVQ         ldx+56(FP), R10
+	MOVQ         DI, R11
+	MOVQ         lddw+24(FP), R12
+	VPXORD       Z14, Z14, Z14
+	VMOVUPD      (AX), Z11
+	VMOVUPD      (AX)(BX*1), Z12
+	VMOVUPD      (AX)(BX*2), Z9
+	VMOVAPD      Z14, Z10
+	VBROADCASTSD (R9), Z13
+	VFMADD231PD  Z13, Z11, Z10
+	VBROADCASTSD (R9)(R10*1), Z13
+	VFMADD231PD  Z13, Z12, Z10
+	VBROADCASTSD (R9)(R10*2), Z13
+	VFMADD231PD  Z13, Z9, Z10
+	VADDPD       Z14, Z10, Z10
+	VMOVUPD      Z10, (R11)
+	ADDQ         R12, R11
+	VMOVAPD      Z14, Z10
+	VBROADCASTSD 8(R9), Z13
+	VFMADD231PD  Z13, Z11, Z10
+	VBROADCASTSD 8(R9)(R10*1), Z13
+	VFMADD231PD  Z13, Z12, Z10
+	VBROADCASTSD 8(R9)(R10*2), Z13
+	VFMADD231PD  Z13, Z9, Z10
+	VADDPD       Z14, Z10, Z10
+	VMOVUPD      Z10, (R11)
+	ADDQ         R12, R11
+	VMOVAPD      Z14, Z10
+	VBROADCASTSD 16(R9), Z13
+	VFMADD231PD  Z13, Z11, Z10
+	VBROADCASTSD 16(R9)(R10*1), Z13
+	VFMADD231PD  Z13, Z12, Z10
+	VBROADCASTSD 16(R9)(R10*2), Z13
+	VFMADD231PD  Z13, Z9, Z10
+	VADDPD       Z14, Z10, Z10
+	VMOVUPD      Z10, (R11)
+	MOVQ         $0x00000008, R8
+	JMP          fold4
+
+tail3:
+	MOVQ SI, R8
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ          x+48(FP), R9
+	MOVQ          ldx+56(FP), R10
+	MOVQ          DI, R11
+	MOVQ          lddw+24(FP), R12
+	VPXORD        Z14, Z14, Z14
+	VMOVUPD.Z     (AX), K1, Z11
+	VMOVUPD.Z     (AX)(BX*1), K1, Z12
+	VMOVUPD.Z     (AX)(BX*2), K1, Z9
+	VMOVAPD       Z14, Z10
+	VBROADCASTSD  (R9), Z13
+	VFMADD231PD   Z13, Z11, Z10
+	VBROADCASTSD  (R9)(R10*1), Z13
+	VFMADD231PD   Z13, Z12, Z10
+	VBROADCASTSD  (R9)(R10*2), Z13
+	VFMADD231PD   Z13, Z9, Z10
+	VADDPD        Z14, Z10, Z10
+	TESTQ         $0x00000004, SI
+	JZ            low7
+	VMOVUPS       Y10, (R11)
+	VEXTRACTF64X4 $0x01, Z10, Y10
+	TESTQ         $0x00000002, SI
+	JZ            low8
+	VMOVUPS       X10, 32(R11)
+	VEXTRACTF128  $0x01, Y10, X10
+	TESTQ         $0x00000001, SI
+	JZ            low9
+	VMOVSD        X10, 48(R11)
+	VUNPCKHPD     X10, X10, X10
+
+low9:
+	JMP stored6
+
+low8:
+	TESTQ     $0x00000001, SI
+	JZ        low10
+	VMOVSD    X10, 32(R11)
+	VUNPCKHPD X10, X10, X10
+
+low10:
+	JMP stored6
+
+low7:
+	TESTQ        $0x00000002, SI
+	JZ           low11
+	VMOVUPS      X10, (R11)
+	VEXTRACTF128 $0x01, Y10, X10
+	TESTQ        $0x00000001, SI
+	JZ           low12
+	VMOVSD       X10, 16(R11)
+	VUNPCKHPD    X10, X10, X10
+
+low12:
+	JMP stored6
+
+low11:
+	TESTQ     $0x00000001, SI
+	JZ        low13
+	VMOVSD    X10, (R11)
+	VUNPCKHPD X10, X10, X10
+
+low13:
+stored6:
+	ADDQ          R12, R11
+	VMOVAPD       Z14, Z10
+	VBROADCASTSD  8(R9), Z13
+	VFMADD231PD   Z13, Z11, Z10
+	VBROADCASTSD  8(R9)(R10*1), Z13
+	VFMADD231PD   Z13, Z12, Z10
+	VBROADCASTSD  8(R9)(R10*2), Z13
+	VFMADD231PD   Z13, Z9, Z10
+	VADDPD        Z14, Z10, Z10
+	TESTQ         $0x00000004, SI
+	JZ            low15
+	VMOVUPS       Y10, (R11)
+	VEXTRACTF64X4 $0x01, Z10, Y10
+	TESTQ         $0x00000002, SI
+	JZ            low16
+	VMOVUPS       X10, 32(R11)
+	VEXTRACTF128  $0x01, Y10, X10
+	TESTQ         $0x00000001, SI
+	JZ            low17
+	VMOVSD        X10, 48(R11)
+	VUNPCKHPD     X10, X10, X10
+
+low17:
+	JMP stored14
+
+low16:
+	TESTQ     $0x00000001, SI
+	JZ        low18
+	VMOVSD    X10, 32(R11)
+	VUNPCKHPD X10, X10, X10
+
+low18:
+	JMP stored14
+
+low15:
+	TESTQ        $0x00000002, SI
+	JZ           low19
+	VMOVUPS      X10, (R11)
+	VEXTRACTF128 $0x01, Y10, X10
+	TESTQ        $0x00000001, SI
+	JZ           low20
+	VMOVSD       X10, 16(R11)
+	VUNPCKHPD    X10, X10, X10
+
+low20:
+	JMP stored14
+
+low19:
+	TESTQ     $0x00000001, SI
+	JZ        low21
+	VMOVSD    X10, (R11)
+	VUNPCKHPD X10, X10, X10
+
+low21:
+stored14:
+	ADDQ          R12, R11
+	VMOVAPD       Z14, Z10
+	VBROADCASTSD  16(R9), Z13
+	VFMADD231PD   Z13, Z11, Z10
+	VBROADCASTSD  16(R9)(R10*1), Z13
+	VFMADD231PD   Z13, Z12, Z10
+	VBROADCASTSD  16(R9)(R10*2), Z13
+	VFMADD231PD   Z13, Z9, Z10
+	VADDPD        Z14, Z10, Z10
+	TESTQ         $0x00000004, SI
+	JZ            low23
+	VMOVUPS       Y10, (R11)
+	VEXTRACTF64X4 $0x01, Z10, Y10
+	TESTQ         $0x00000002, SI
+	JZ            low24
+	VMOVUPS       X10, 32(R11)
+	VEXTRACTF128  $0x01, Y10, X10
+	TESTQ         $0x00000001, SI
+	JZ            low25
+	VMOVSD        X10, 48(R11)
+	VUNPCKHPD     X10, X10, X10
+
+low25:
+	JMP stored22
+
+low24:
+	TESTQ     $0x00000001, SI
+	JZ        low26
+	VMOVSD    X10, 32(R11)
+	VUNPCKHPD X10, X10, X10
+
+low26:
+	JMP stored22
+
+low23:
+	TESTQ        $0x00000002, SI
+	JZ           low27
+	VMOVUPS      X10, (R11)
+	VEXTRACTF128 $0x01, Y10, X10
+	TESTQ        $0x00000001, SI
+	JZ           low28
+	VMOVSD       X10, 16(R11)
+	VUNPCKHPD    X10, X10, X10
+
+low28:
+	JMP stored22
+
+low27:
+	TESTQ     $0x00000001, SI
+	JZ        low29
+	VMOVSD    X10, (R11)
+	VUNPCKHPD X10, X10, X10
+
+low29:
+stored22:
+fold4:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSD      (AX), X11
 	VMOVSD      (AX)(BX*1), X12
@@ -16787,10 +19203,16 @@ fold2:
 	VFMADD231PD X10, X9, X8
 	ADDQ        $0x08, AX
 	ADDQ        $0x08, CX
-	DECQ        SI
-	JNZ         fold2
+	DECQ        R8
+	JNZ         fold4
+	TESTQ       DI, DI
+	JE          folded5
+	ADDQ        $0x40, DI
+	SUBQ        $0x08, SI
+	CMPQ        SI, $0x01
+	JGE         vector2
 
-folded3:
+folded5:
 	VPXORD X9, X9, X9
 	VADDPD X9, X0, X0
 	VADDPD X9, X1, X1
@@ -16818,24 +19240,189 @@ folded3:
 
 other1:
 	CMPQ   AX, $0x03
-	JNE    other4
+	JNE    other30
 	CMPQ   BX, $0x02
-	JNE    other4
+	JNE    other30
 	VPXORD X0, X0, X0
 	VPXORD X1, X1, X1
 	VPXORD X2, X2, X2
 	VPXORD X3, X3, X3
 	VPXORD X4, X4, X4
 	VPXORD X5, X5, X5
-	MOVQ   dz+16(FP), AX
-	MOVQ   lddz+24(FP), BX
-	MOVQ   w+32(FP), CX
-	MOVQ   ldw+40(FP), DX
-	MOVQ   n+64(FP), SI
+	MOVQ   dz+32(FP), AX
+	MOVQ   lddz+40(FP), BX
+	MOVQ   w+64(FP), CX
+	MOVQ   ldw+72(FP), DX
+	MOVQ   n+96(FP), SI
+	MOVQ   dw+16(FP), DI
+	MOVQ   SI, R10
+	ANDQ   $0x07, R10
+	MOVL   $0x000000ff, R9
+	BZHIL  R10, R9, R9
+	KMOVW  R9, K1
 	TESTQ  SI, SI
-	JLE    folded6
+	JLE    folded34
+	MOVQ   SI, R8
+	TESTQ  DI, DI
+	JE     fold33
 
-fold5:
+vector31:
+	CMPQ SI, $0x08
+	JLT  tail32
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ         x+48(FP), R9
+	MOVQ         ldx+56(FP), R10
+	MOVQ         DI, R11
+	MOVQ         lddw+24(FP), R12
+	VPXORD       Z11, Z11, Z11
+	VMOVUPD      (AX), Z8
+	VMOVUPD      (AX)(BX*1), Z9
+	VMOVUPD      (AX)(BX*2), Z6
+	VMOVAPD      Z11, Z7
+	VBROADCASTSD (R9), Z10
+	VFMADD231PD  Z10, Z8, Z7
+	VBROADCASTSD (R9)(R10*1), Z10
+	VFMADD231PD  Z10, Z9, Z7
+	VBROADCASTSD (R9)(R10*2), Z10
+	VFMADD231PD  Z10, Z6, Z7
+	VADDPD       Z11, Z7, Z7
+	VMOVUPD      Z7, (R11)
+	ADDQ         R12, R11
+	VMOVAPD      Z11, Z7
+	VBROADCASTSD 8(R9), Z10
+	VFMADD231PD  Z10, Z8, Z7
+	VBROADCASTSD 8(R9)(R10*1), Z10
+	VFMADD231PD  Z10, Z9, Z7
+	VBROADCASTSD 8(R9)(R10*2), Z10
+	VFMADD231PD  Z10, Z6, Z7
+	VADDPD       Z11, Z7, Z7
+	VMOVUPD      Z7, (R11)
+	MOVQ         $0x00000008, R8
+	JMP          fold33
+
+tail32:
+	MOVQ SI, R8
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ          x+48(FP), R9
+	MOVQ          ldx+56(FP), R10
+	MOVQ          DI, R11
+	MOVQ          lddw+24(FP), R12
+	VPXORD        Z11, Z11, Z11
+	VMOVUPD.Z     (AX), K1, Z8
+	VMOVUPD.Z     (AX)(BX*1), K1, Z9
+	VMOVUPD.Z     (AX)(BX*2), K1, Z6
+	VMOVAPD       Z11, Z7
+	VBROADCASTSD  (R9), Z10
+	VFMADD231PD   Z10, Z8, Z7
+	VBROADCASTSD  (R9)(R10*1), Z10
+	VFMADD231PD   Z10, Z9, Z7
+	VBROADCASTSD  (R9)(R10*2), Z10
+	VFMADD231PD   Z10, Z6, Z7
+	VADDPD        Z11, Z7, Z7
+	TESTQ         $0x00000004, SI
+	JZ            low36
+	VMOVUPS       Y7, (R11)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000002, SI
+	JZ            low37
+	VMOVUPS       X7, 32(R11)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000001, SI
+	JZ            low38
+	VMOVSD        X7, 48(R11)
+	VUNPCKHPD     X7, X7, X7
+
+low38:
+	JMP stored35
+
+low37:
+	TESTQ     $0x00000001, SI
+	JZ        low39
+	VMOVSD    X7, 32(R11)
+	VUNPCKHPD X7, X7, X7
+
+low39:
+	JMP stored35
+
+low36:
+	TESTQ        $0x00000002, SI
+	JZ           low40
+	VMOVUPS      X7, (R11)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, SI
+	JZ           low41
+	VMOVSD       X7, 16(R11)
+	VUNPCKHPD    X7, X7, X7
+
+low41:
+	JMP stored35
+
+low40:
+	TESTQ     $0x00000001, SI
+	JZ        low42
+	VMOVSD    X7, (R11)
+	VUNPCKHPD X7, X7, X7
+
+low42:
+stored35:
+	ADDQ          R12, R11
+	VMOVAPD       Z11, Z7
+	VBROADCASTSD  8(R9), Z10
+	VFMADD231PD   Z10, Z8, Z7
+	VBROADCASTSD  8(R9)(R10*1), Z10
+	VFMADD231PD   Z10, Z9, Z7
+	VBROADCASTSD  8(R9)(R10*2), Z10
+	VFMADD231PD   Z10, Z6, Z7
+	VADDPD        Z11, Z7, Z7
+	TESTQ         $0x00000004, SI
+	JZ            low44
+	VMOVUPS       Y7, (R11)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000002, SI
+	JZ            low45
+	VMOVUPS       X7, 32(R11)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000001, SI
+	JZ            low46
+	VMOVSD        X7, 48(R11)
+	VUNPCKHPD     X7, X7, X7
+
+low46:
+	JMP stored43
+
+low45:
+	TESTQ     $0x00000001, SI
+	JZ        low47
+	VMOVSD    X7, 32(R11)
+	VUNPCKHPD X7, X7, X7
+
+low47:
+	JMP stored43
+
+low44:
+	TESTQ        $0x00000002, SI
+	JZ           low48
+	VMOVUPS      X7, (R11)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, SI
+	JZ           low49
+	VMOVSD       X7, 16(R11)
+	VUNPCKHPD    X7, X7, X7
+
+low49:
+	JMP stored43
+
+low48:
+	TESTQ     $0x00000001, SI
+	JZ        low50
+	VMOVSD    X7, (R11)
+	VUNPCKHPD X7, X7, X7
+
+low50:
+stored43:
+fold33:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSD      (AX), X8
 	VMOVSD      (AX)(BX*1), X9
@@ -16850,10 +19437,16 @@ fold5:
 	VFMADD231PD X7, X6, X5
 	ADDQ        $0x08, AX
 	ADDQ        $0x08, CX
-	DECQ        SI
-	JNZ         fold5
+	DECQ        R8
+	JNZ         fold33
+	TESTQ       DI, DI
+	JE          folded34
+	ADDQ        $0x40, DI
+	SUBQ        $0x08, SI
+	CMPQ        SI, $0x01
+	JGE         vector31
 
-folded6:
+folded34:
 	VPXORD X6, X6, X6
 	VADDPD X6, X0, X0
 	VADDPD X6, X1, X1
@@ -16873,23 +19466,123 @@ folded6:
 	VZEROUPPER
 	RET
 
-other4:
+other30:
 	CMPQ   AX, $0x03
-	JNE    other7
+	JNE    other51
 	CMPQ   BX, $0x01
-	JNE    other7
+	JNE    other51
 	VPXORD X0, X0, X0
 	VPXORD X1, X1, X1
 	VPXORD X2, X2, X2
-	MOVQ   dz+16(FP), AX
-	MOVQ   lddz+24(FP), BX
-	MOVQ   w+32(FP), CX
-	MOVQ   ldw+40(FP), DX
-	MOVQ   n+64(FP), SI
+	MOVQ   dz+32(FP), AX
+	MOVQ   lddz+40(FP), BX
+	MOVQ   w+64(FP), CX
+	MOVQ   ldw+72(FP), DX
+	MOVQ   n+96(FP), SI
+	MOVQ   dw+16(FP), DI
+	MOVQ   SI, R10
+	ANDQ   $0x07, R10
+	MOVL   $0x000000ff, R9
+	BZHIL  R10, R9, R9
+	KMOVW  R9, K1
 	TESTQ  SI, SI
-	JLE    folded9
+	JLE    folded55
+	MOVQ   SI, R8
+	TESTQ  DI, DI
+	JE     fold54
 
-fold8:
+vector52:
+	CMPQ SI, $0x08
+	JLT  tail53
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ         x+48(FP), R9
+	MOVQ         ldx+56(FP), R10
+	MOVQ         DI, R11
+	MOVQ         lddw+24(FP), R12
+	VPXORD       Z8, Z8, Z8
+	VMOVUPD      (AX), Z5
+	VMOVUPD      (AX)(BX*1), Z6
+	VMOVUPD      (AX)(BX*2), Z3
+	VMOVAPD      Z8, Z4
+	VBROADCASTSD (R9), Z7
+	VFMADD231PD  Z7, Z5, Z4
+	VBROADCASTSD (R9)(R10*1), Z7
+	VFMADD231PD  Z7, Z6, Z4
+	VBROADCASTSD (R9)(R10*2), Z7
+	VFMADD231PD  Z7, Z3, Z4
+	VADDPD       Z8, Z4, Z4
+	VMOVUPD      Z4, (R11)
+	MOVQ         $0x00000008, R8
+	JMP          fold54
+
+tail53:
+	MOVQ SI, R8
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ          x+48(FP), R9
+	MOVQ          ldx+56(FP), R10
+	MOVQ          DI, R11
+	MOVQ          lddw+24(FP), R12
+	VPXORD        Z8, Z8, Z8
+	VMOVUPD.Z     (AX), K1, Z5
+	VMOVUPD.Z     (AX)(BX*1), K1, Z6
+	VMOVUPD.Z     (AX)(BX*2), K1, Z3
+	VMOVAPD       Z8, Z4
+	VBROADCASTSD  (R9), Z7
+	VFMADD231PD   Z7, Z5, Z4
+	VBROADCASTSD  (R9)(R10*1), Z7
+	VFMADD231PD   Z7, Z6, Z4
+	VBROADCASTSD  (R9)(R10*2), Z7
+	VFMADD231PD   Z7, Z3, Z4
+	VADDPD        Z8, Z4, Z4
+	TESTQ         $0x00000004, SI
+	JZ            low57
+	VMOVUPS       Y4, (R11)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, SI
+	JZ            low58
+	VMOVUPS       X4, 32(R11)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, SI
+	JZ            low59
+	VMOVSD        X4, 48(R11)
+	VUNPCKHPD     X4, X4, X4
+
+low59:
+	JMP stored56
+
+low58:
+	TESTQ     $0x00000001, SI
+	JZ        low60
+	VMOVSD    X4, 32(R11)
+	VUNPCKHPD X4, X4, X4
+
+low60:
+	JMP stored56
+
+low57:
+	TESTQ        $0x00000002, SI
+	JZ           low61
+	VMOVUPS      X4, (R11)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, SI
+	JZ           low62
+	VMOVSD       X4, 16(R11)
+	VUNPCKHPD    X4, X4, X4
+
+low62:
+	JMP stored56
+
+low61:
+	TESTQ     $0x00000001, SI
+	JZ        low63
+	VMOVSD    X4, (R11)
+	VUNPCKHPD X4, X4, X4
+
+low63:
+stored56:
+fold54:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSD      (AX), X5
 	VMOVSD      (AX)(BX*1), X6
@@ -16900,10 +19593,16 @@ fold8:
 	VFMADD231PD X4, X3, X2
 	ADDQ        $0x08, AX
 	ADDQ        $0x08, CX
-	DECQ        SI
-	JNZ         fold8
+	DECQ        R8
+	JNZ         fold54
+	TESTQ       DI, DI
+	JE          folded55
+	ADDQ        $0x40, DI
+	SUBQ        $0x08, SI
+	CMPQ        SI, $0x01
+	JGE         vector52
 
-folded9:
+folded55:
 	VPXORD X3, X3, X3
 	VADDPD X3, X0, X0
 	VADDPD X3, X1, X1
@@ -16917,26 +19616,242 @@ folded9:
 	VZEROUPPER
 	RET
 
-other7:
+other51:
 	CMPQ   AX, $0x02
-	JNE    other10
+	JNE    other64
 	CMPQ   BX, $0x03
-	JNE    other10
+	JNE    other64
 	VPXORD X0, X0, X0
 	VPXORD X1, X1, X1
 	VPXORD X2, X2, X2
 	VPXORD X3, X3, X3
 	VPXORD X4, X4, X4
 	VPXORD X5, X5, X5
-	MOVQ   dz+16(FP), AX
-	MOVQ   lddz+24(FP), BX
-	MOVQ   w+32(FP), CX
-	MOVQ   ldw+40(FP), DX
-	MOVQ   n+64(FP), SI
+	MOVQ   dz+32(FP), AX
+	MOVQ   lddz+40(FP), BX
+	MOVQ   w+64(FP), CX
+	MOVQ   ldw+72(FP), DX
+	MOVQ   n+96(FP), SI
+	MOVQ   dw+16(FP), DI
+	MOVQ   SI, R10
+	ANDQ   $0x07, R10
+	MOVL   $0x000000ff, R9
+	BZHIL  R10, R9, R9
+	KMOVW  R9, K1
 	TESTQ  SI, SI
-	JLE    folded12
+	JLE    folded68
+	MOVQ   SI, R8
+	TESTQ  DI, DI
+	JE     fold67
 
-fold11:
+vector65:
+	CMPQ SI, $0x08
+	JLT  tail66
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ         x+48(FP), R9
+	MOVQ         ldx+56(FP), R10
+	MOVQ         DI, R11
+	MOVQ         lddw+24(FP), R12
+	VPXORD       Z10, Z10, Z10
+	VMOVUPD      (AX), Z8
+	VMOVUPD      (AX)(BX*1), Z6
+	VMOVAPD      Z10, Z7
+	VBROADCASTSD (R9), Z9
+	VFMADD231PD  Z9, Z8, Z7
+	VBROADCASTSD (R9)(R10*1), Z9
+	VFMADD231PD  Z9, Z6, Z7
+	VADDPD       Z10, Z7, Z7
+	VMOVUPD      Z7, (R11)
+	ADDQ         R12, R11
+	VMOVAPD      Z10, Z7
+	VBROADCASTSD 8(R9), Z9
+	VFMADD231PD  Z9, Z8, Z7
+	VBROADCASTSD 8(R9)(R10*1), Z9
+	VFMADD231PD  Z9, Z6, Z7
+	VADDPD       Z10, Z7, Z7
+	VMOVUPD      Z7, (R11)
+	ADDQ         R12, R11
+	VMOVAPD      Z10, Z7
+	VBROADCASTSD 16(R9), Z9
+	VFMADD231PD  Z9, Z8, Z7
+	VBROADCASTSD 16(R9)(R10*1), Z9
+	VFMADD231PD  Z9, Z6, Z7
+	VADDPD       Z10, Z7, Z7
+	VMOVUPD      Z7, (R11)
+	MOVQ         $0x00000008, R8
+	JMP          fold67
+
+tail66:
+	MOVQ SI, R8
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ          x+48(FP), R9
+	MOVQ          ldx+56(FP), R10
+	MOVQ          DI, R11
+	MOVQ          lddw+24(FP), R12
+	VPXORD        Z10, Z10, Z10
+	VMOVUPD.Z     (AX), K1, Z8
+	VMOVUPD.Z     (AX)(BX*1), K1, Z6
+	VMOVAPD       Z10, Z7
+	VBROADCASTSD  (R9), Z9
+	VFMADD231PD   Z9, Z8, Z7
+	VBROADCASTSD  (R9)(R10*1), Z9
+	VFMADD231PD   Z9, Z6, Z7
+	VADDPD        Z10, Z7, Z7
+	TESTQ         $0x00000004, SI
+	JZ            low70
+	VMOVUPS       Y7, (R11)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000002, SI
+	JZ            low71
+	VMOVUPS       X7, 32(R11)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000001, SI
+	JZ            low72
+	VMOVSD        X7, 48(R11)
+	VUNPCKHPD     X7, X7, X7
+
+low72:
+	JMP stored69
+
+low71:
+	TESTQ     $0x00000001, SI
+	JZ        low73
+	VMOVSD    X7, 32(R11)
+	VUNPCKHPD X7, X7, X7
+
+low73:
+	JMP stored69
+
+low70:
+	TESTQ        $0x00000002, SI
+	JZ           low74
+	VMOVUPS      X7, (R11)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, SI
+	JZ           low75
+	VMOVSD       X7, 16(R11)
+	VUNPCKHPD    X7, X7, X7
+
+low75:
+	JMP stored69
+
+low74:
+	TESTQ     $0x00000001, SI
+	JZ        low76
+	VMOVSD    X7, (R11)
+	VUNPCKHPD X7, X7, X7
+
+low76:
+stored69:
+	ADDQ          R12, R11
+	VMOVAPD       Z10, Z7
+	VBROADCASTSD  8(R9), Z9
+	VFMADD231PD   Z9, Z8, Z7
+	VBROADCASTSD  8(R9)(R10*1), Z9
+	VFMADD231PD   Z9, Z6, Z7
+	VADDPD        Z10, Z7, Z7
+	TESTQ         $0x00000004, SI
+	JZ            low78
+	VMOVUPS       Y7, (R11)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000002, SI
+	JZ            low79
+	VMOVUPS       X7, 32(R11)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000001, SI
+	JZ            low80
+	VMOVSD        X7, 48(R11)
+	VUNPCKHPD     X7, X7, X7
+
+low80:
+	JMP stored77
+
+low79:
+	TESTQ     $0x00000001, SI
+	JZ        low81
+	VMOVSD    X7, 32(R11)
+	VUNPCKHPD X7, X7, X7
+
+low81:
+	JMP stored77
+
+low78:
+	TESTQ        $0x00000002, SI
+	JZ           low82
+	VMOVUPS      X7, (R11)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, SI
+	JZ           low83
+	VMOVSD       X7, 16(R11)
+	VUNPCKHPD    X7, X7, X7
+
+low83:
+	JMP stored77
+
+low82:
+	TESTQ     $0x00000001, SI
+	JZ        low84
+	VMOVSD    X7, (R11)
+	VUNPCKHPD X7, X7, X7
+
+low84:
+stored77:
+	ADDQ          R12, R11
+	VMOVAPD       Z10, Z7
+	VBROADCASTSD  16(R9), Z9
+	VFMADD231PD   Z9, Z8, Z7
+	VBROADCASTSD  16(R9)(R10*1), Z9
+	VFMADD231PD   Z9, Z6, Z7
+	VADDPD        Z10, Z7, Z7
+	TESTQ         $0x00000004, SI
+	JZ            low86
+	VMOVUPS       Y7, (R11)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000002, SI
+	JZ            low87
+	VMOVUPS       X7, 32(R11)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000001, SI
+	JZ            low88
+	VMOVSD        X7, 48(R11)
+	VUNPCKHPD     X7, X7, X7
+
+low88:
+	JMP stored85
+
+low87:
+	TESTQ     $0x00000001, SI
+	JZ        low89
+	VMOVSD    X7, 32(R11)
+	VUNPCKHPD X7, X7, X7
+
+low89:
+	JMP stored85
+
+low86:
+	TESTQ        $0x00000002, SI
+	JZ           low90
+	VMOVUPS      X7, (R11)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, SI
+	JZ           low91
+	VMOVSD       X7, 16(R11)
+	VUNPCKHPD    X7, X7, X7
+
+low91:
+	JMP stored85
+
+low90:
+	TESTQ     $0x00000001, SI
+	JZ        low92
+	VMOVSD    X7, (R11)
+	VUNPCKHPD X7, X7, X7
+
+low92:
+stored85:
+fold67:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSD      (AX), X8
 	VMOVSD      (AX)(BX*1), X6
@@ -16951,10 +19866,16 @@ fold11:
 	VFMADD231PD X7, X6, X5
 	ADDQ        $0x08, AX
 	ADDQ        $0x08, CX
-	DECQ        SI
-	JNZ         fold11
+	DECQ        R8
+	JNZ         fold67
+	TESTQ       DI, DI
+	JE          folded68
+	ADDQ        $0x40, DI
+	SUBQ        $0x08, SI
+	CMPQ        SI, $0x01
+	JGE         vector65
 
-folded12:
+folded68:
 	VPXORD X6, X6, X6
 	VADDPD X6, X0, X0
 	VADDPD X6, X1, X1
@@ -16974,24 +19895,179 @@ folded12:
 	VZEROUPPER
 	RET
 
-other10:
+other64:
 	CMPQ   AX, $0x02
-	JNE    other13
+	JNE    other93
 	CMPQ   BX, $0x02
-	JNE    other13
+	JNE    other93
 	VPXORD X0, X0, X0
 	VPXORD X1, X1, X1
 	VPXORD X2, X2, X2
 	VPXORD X3, X3, X3
-	MOVQ   dz+16(FP), AX
-	MOVQ   lddz+24(FP), BX
-	MOVQ   w+32(FP), CX
-	MOVQ   ldw+40(FP), DX
-	MOVQ   n+64(FP), SI
+	MOVQ   dz+32(FP), AX
+	MOVQ   lddz+40(FP), BX
+	MOVQ   w+64(FP), CX
+	MOVQ   ldw+72(FP), DX
+	MOVQ   n+96(FP), SI
+	MOVQ   dw+16(FP), DI
+	MOVQ   SI, R10
+	ANDQ   $0x07, R10
+	MOVL   $0x000000ff, R9
+	BZHIL  R10, R9, R9
+	KMOVW  R9, K1
 	TESTQ  SI, SI
-	JLE    folded15
+	JLE    folded97
+	MOVQ   SI, R8
+	TESTQ  DI, DI
+	JE     fold96
 
-fold14:
+vector94:
+	CMPQ SI, $0x08
+	JLT  tail95
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ         x+48(FP), R9
+	MOVQ         ldx+56(FP), R10
+	MOVQ         DI, R11
+	MOVQ         lddw+24(FP), R12
+	VPXORD       Z8, Z8, Z8
+	VMOVUPD      (AX), Z6
+	VMOVUPD      (AX)(BX*1), Z4
+	VMOVAPD      Z8, Z5
+	VBROADCASTSD (R9), Z7
+	VFMADD231PD  Z7, Z6, Z5
+	VBROADCASTSD (R9)(R10*1), Z7
+	VFMADD231PD  Z7, Z4, Z5
+	VADDPD       Z8, Z5, Z5
+	VMOVUPD      Z5, (R11)
+	ADDQ         R12, R11
+	VMOVAPD      Z8, Z5
+	VBROADCASTSD 8(R9), Z7
+	VFMADD231PD  Z7, Z6, Z5
+	VBROADCASTSD 8(R9)(R10*1), Z7
+	VFMADD231PD  Z7, Z4, Z5
+	VADDPD       Z8, Z5, Z5
+	VMOVUPD      Z5, (R11)
+	MOVQ         $0x00000008, R8
+	JMP          fold96
+
+tail95:
+	MOVQ SI, R8
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ          x+48(FP), R9
+	MOVQ          ldx+56(FP), R10
+	MOVQ          DI, R11
+	MOVQ          lddw+24(FP), R12
+	VPXORD        Z8, Z8, Z8
+	VMOVUPD.Z     (AX), K1, Z6
+	VMOVUPD.Z     (AX)(BX*1), K1, Z4
+	VMOVAPD       Z8, Z5
+	VBROADCASTSD  (R9), Z7
+	VFMADD231PD   Z7, Z6, Z5
+	VBROADCASTSD  (R9)(R10*1), Z7
+	VFMADD231PD   Z7, Z4, Z5
+	VADDPD        Z8, Z5, Z5
+	TESTQ         $0x00000004, SI
+	JZ            low99
+	VMOVUPS       Y5, (R11)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, SI
+	JZ            low100
+	VMOVUPS       X5, 32(R11)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, SI
+	JZ            low101
+	VMOVSD        X5, 48(R11)
+	VUNPCKHPD     X5, X5, X5
+
+low101:
+	JMP stored98
+
+low100:
+	TESTQ     $0x00000001, SI
+	JZ        low102
+	VMOVSD    X5, 32(R11)
+	VUNPCKHPD X5, X5, X5
+
+low102:
+	JMP stored98
+
+low99:
+	TESTQ        $0x00000002, SI
+	JZ           low103
+	VMOVUPS      X5, (R11)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, SI
+	JZ           low104
+	VMOVSD       X5, 16(R11)
+	VUNPCKHPD    X5, X5, X5
+
+low104:
+	JMP stored98
+
+low103:
+	TESTQ     $0x00000001, SI
+	JZ        low105
+	VMOVSD    X5, (R11)
+	VUNPCKHPD X5, X5, X5
+
+low105:
+stored98:
+	ADDQ          R12, R11
+	VMOVAPD       Z8, Z5
+	VBROADCASTSD  8(R9), Z7
+	VFMADD231PD   Z7, Z6, Z5
+	VBROADCASTSD  8(R9)(R10*1), Z7
+	VFMADD231PD   Z7, Z4, Z5
+	VADDPD        Z8, Z5, Z5
+	TESTQ         $0x00000004, SI
+	JZ            low107
+	VMOVUPS       Y5, (R11)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, SI
+	JZ            low108
+	VMOVUPS       X5, 32(R11)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, SI
+	JZ            low109
+	VMOVSD        X5, 48(R11)
+	VUNPCKHPD     X5, X5, X5
+
+low109:
+	JMP stored106
+
+low108:
+	TESTQ     $0x00000001, SI
+	JZ        low110
+	VMOVSD    X5, 32(R11)
+	VUNPCKHPD X5, X5, X5
+
+low110:
+	JMP stored106
+
+low107:
+	TESTQ        $0x00000002, SI
+	JZ           low111
+	VMOVUPS      X5, (R11)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, SI
+	JZ           low112
+	VMOVSD       X5, 16(R11)
+	VUNPCKHPD    X5, X5, X5
+
+low112:
+	JMP stored106
+
+low111:
+	TESTQ     $0x00000001, SI
+	JZ        low113
+	VMOVSD    X5, (R11)
+	VUNPCKHPD X5, X5, X5
+
+low113:
+stored106:
+fold96:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSD      (AX), X6
 	VMOVSD      (AX)(BX*1), X4
@@ -17003,10 +20079,16 @@ fold14:
 	VFMADD231PD X5, X4, X3
 	ADDQ        $0x08, AX
 	ADDQ        $0x08, CX
-	DECQ        SI
-	JNZ         fold14
+	DECQ        R8
+	JNZ         fold96
+	TESTQ       DI, DI
+	JE          folded97
+	ADDQ        $0x40, DI
+	SUBQ        $0x08, SI
+	CMPQ        SI, $0x01
+	JGE         vector94
 
-folded15:
+folded97:
 	VPXORD X4, X4, X4
 	VADDPD X4, X0, X0
 	VADDPD X4, X1, X1
@@ -17022,22 +20104,116 @@ folded15:
 	VZEROUPPER
 	RET
 
-other13:
+other93:
 	CMPQ   AX, $0x02
-	JNE    other16
+	JNE    other114
 	CMPQ   BX, $0x01
-	JNE    other16
+	JNE    other114
 	VPXORD X0, X0, X0
 	VPXORD X1, X1, X1
-	MOVQ   dz+16(FP), AX
-	MOVQ   lddz+24(FP), BX
-	MOVQ   w+32(FP), CX
-	MOVQ   ldw+40(FP), DX
-	MOVQ   n+64(FP), SI
+	MOVQ   dz+32(FP), AX
+	MOVQ   lddz+40(FP), BX
+	MOVQ   w+64(FP), CX
+	MOVQ   ldw+72(FP), DX
+	MOVQ   n+96(FP), SI
+	MOVQ   dw+16(FP), DI
+	MOVQ   SI, R10
+	ANDQ   $0x07, R10
+	MOVL   $0x000000ff, R9
+	BZHIL  R10, R9, R9
+	KMOVW  R9, K1
 	TESTQ  SI, SI
-	JLE    folded18
+	JLE    folded118
+	MOVQ   SI, R8
+	TESTQ  DI, DI
+	JE     fold117
 
-fold17:
+vector115:
+	CMPQ SI, $0x08
+	JLT  tail116
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ         x+48(FP), R9
+	MOVQ         ldx+56(FP), R10
+	MOVQ         DI, R11
+	MOVQ         lddw+24(FP), R12
+	VPXORD       Z6, Z6, Z6
+	VMOVUPD      (AX), Z4
+	VMOVUPD      (AX)(BX*1), Z2
+	VMOVAPD      Z6, Z3
+	VBROADCASTSD (R9), Z5
+	VFMADD231PD  Z5, Z4, Z3
+	VBROADCASTSD (R9)(R10*1), Z5
+	VFMADD231PD  Z5, Z2, Z3
+	VADDPD       Z6, Z3, Z3
+	VMOVUPD      Z3, (R11)
+	MOVQ         $0x00000008, R8
+	JMP          fold117
+
+tail116:
+	MOVQ SI, R8
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ          x+48(FP), R9
+	MOVQ          ldx+56(FP), R10
+	MOVQ          DI, R11
+	MOVQ          lddw+24(FP), R12
+	VPXORD        Z6, Z6, Z6
+	VMOVUPD.Z     (AX), K1, Z4
+	VMOVUPD.Z     (AX)(BX*1), K1, Z2
+	VMOVAPD       Z6, Z3
+	VBROADCASTSD  (R9), Z5
+	VFMADD231PD   Z5, Z4, Z3
+	VBROADCASTSD  (R9)(R10*1), Z5
+	VFMADD231PD   Z5, Z2, Z3
+	VADDPD        Z6, Z3, Z3
+	TESTQ         $0x00000004, SI
+	JZ            low120
+	VMOVUPS       Y3, (R11)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, SI
+	JZ            low121
+	VMOVUPS       X3, 32(R11)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, SI
+	JZ            low122
+	VMOVSD        X3, 48(R11)
+	VUNPCKHPD     X3, X3, X3
+
+low122:
+	JMP stored119
+
+low121:
+	TESTQ     $0x00000001, SI
+	JZ        low123
+	VMOVSD    X3, 32(R11)
+	VUNPCKHPD X3, X3, X3
+
+low123:
+	JMP stored119
+
+low120:
+	TESTQ        $0x00000002, SI
+	JZ           low124
+	VMOVUPS      X3, (R11)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, SI
+	JZ           low125
+	VMOVSD       X3, 16(R11)
+	VUNPCKHPD    X3, X3, X3
+
+low125:
+	JMP stored119
+
+low124:
+	TESTQ     $0x00000001, SI
+	JZ        low126
+	VMOVSD    X3, (R11)
+	VUNPCKHPD X3, X3, X3
+
+low126:
+stored119:
+fold117:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSD      (AX), X4
 	VMOVSD      (AX)(BX*1), X2
@@ -17046,10 +20222,16 @@ fold17:
 	VFMADD231PD X3, X2, X1
 	ADDQ        $0x08, AX
 	ADDQ        $0x08, CX
-	DECQ        SI
-	JNZ         fold17
+	DECQ        R8
+	JNZ         fold117
+	TESTQ       DI, DI
+	JE          folded118
+	ADDQ        $0x40, DI
+	SUBQ        $0x08, SI
+	CMPQ        SI, $0x01
+	JGE         vector115
 
-folded18:
+folded118:
 	VPXORD X2, X2, X2
 	VADDPD X2, X0, X0
 	VADDPD X2, X1, X1
@@ -17061,23 +20243,225 @@ folded18:
 	VZEROUPPER
 	RET
 
-other16:
+other114:
 	CMPQ   AX, $0x01
-	JNE    other19
+	JNE    other127
 	CMPQ   BX, $0x03
-	JNE    other19
+	JNE    other127
 	VPXORD X0, X0, X0
 	VPXORD X1, X1, X1
 	VPXORD X2, X2, X2
-	MOVQ   dz+16(FP), AX
-	MOVQ   lddz+24(FP), BX
-	MOVQ   w+32(FP), CX
-	MOVQ   ldw+40(FP), DX
-	MOVQ   n+64(FP), SI
+	MOVQ   dz+32(FP), AX
+	MOVQ   lddz+40(FP), BX
+	MOVQ   w+64(FP), CX
+	MOVQ   ldw+72(FP), DX
+	MOVQ   n+96(FP), SI
+	MOVQ   dw+16(FP), DI
+	MOVQ   SI, R10
+	ANDQ   $0x07, R10
+	MOVL   $0x000000ff, R9
+	BZHIL  R10, R9, R9
+	KMOVW  R9, K1
 	TESTQ  SI, SI
-	JLE    folded21
+	JLE    folded131
+	MOVQ   SI, R8
+	TESTQ  DI, DI
+	JE     fold130
 
-fold20:
+vector128:
+	CMPQ SI, $0x08
+	JLT  tail129
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ         x+48(FP), R9
+	MOVQ         ldx+56(FP), R10
+	MOVQ         DI, R11
+	MOVQ         lddw+24(FP), R12
+	VPXORD       Z6, Z6, Z6
+	VMOVUPD      (AX), Z3
+	VMOVAPD      Z6, Z4
+	VBROADCASTSD (R9), Z5
+	VFMADD231PD  Z5, Z3, Z4
+	VADDPD       Z6, Z4, Z4
+	VMOVUPD      Z4, (R11)
+	ADDQ         R12, R11
+	VMOVAPD      Z6, Z4
+	VBROADCASTSD 8(R9), Z5
+	VFMADD231PD  Z5, Z3, Z4
+	VADDPD       Z6, Z4, Z4
+	VMOVUPD      Z4, (R11)
+	ADDQ         R12, R11
+	VMOVAPD      Z6, Z4
+	VBROADCASTSD 16(R9), Z5
+	VFMADD231PD  Z5, Z3, Z4
+	VADDPD       Z6, Z4, Z4
+	VMOVUPD      Z4, (R11)
+	MOVQ         $0x00000008, R8
+	JMP          fold130
+
+tail129:
+	MOVQ SI, R8
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ          x+48(FP), R9
+	MOVQ          ldx+56(FP), R10
+	MOVQ          DI, R11
+	MOVQ          lddw+24(FP), R12
+	VPXORD        Z6, Z6, Z6
+	VMOVUPD.Z     (AX), K1, Z3
+	VMOVAPD       Z6, Z4
+	VBROADCASTSD  (R9), Z5
+	VFMADD231PD   Z5, Z3, Z4
+	VADDPD        Z6, Z4, Z4
+	TESTQ         $0x00000004, SI
+	JZ            low133
+	VMOVUPS       Y4, (R11)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, SI
+	JZ            low134
+	VMOVUPS       X4, 32(R11)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, SI
+	JZ            low135
+	VMOVSD        X4, 48(R11)
+	VUNPCKHPD     X4, X4, X4
+
+low135:
+	JMP stored132
+
+low134:
+	TESTQ     $0x00000001, SI
+	JZ        low136
+	VMOVSD    X4, 32(R11)
+	VUNPCKHPD X4, X4, X4
+
+low136:
+	JMP stored132
+
+low133:
+	TESTQ        $0x00000002, SI
+	JZ           low137
+	VMOVUPS      X4, (R11)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, SI
+	JZ           low138
+	VMOVSD       X4, 16(R11)
+	VUNPCKHPD    X4, X4, X4
+
+low138:
+	JMP stored132
+
+low137:
+	TESTQ     $0x00000001, SI
+	JZ        low139
+	VMOVSD    X4, (R11)
+	VUNPCKHPD X4, X4, X4
+
+low139:
+stored132:
+	ADDQ          R12, R11
+	VMOVAPD       Z6, Z4
+	VBROADCASTSD  8(R9), Z5
+	VFMADD231PD   Z5, Z3, Z4
+	VADDPD        Z6, Z4, Z4
+	TESTQ         $0x00000004, SI
+	JZ            low141
+	VMOVUPS       Y4, (R11)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, SI
+	JZ            low142
+	VMOVUPS       X4, 32(R11)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, SI
+	JZ            low143
+	VMOVSD        X4, 48(R11)
+	VUNPCKHPD     X4, X4, X4
+
+low143:
+	JMP stored140
+
+low142:
+	TESTQ     $0x00000001, SI
+	JZ        low144
+	VMOVSD    X4, 32(R11)
+	VUNPCKHPD X4, X4, X4
+
+low144:
+	JMP stored140
+
+low141:
+	TESTQ        $0x00000002, SI
+	JZ           low145
+	VMOVUPS      X4, (R11)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, SI
+	JZ           low146
+	VMOVSD       X4, 16(R11)
+	VUNPCKHPD    X4, X4, X4
+
+low146:
+	JMP stored140
+
+low145:
+	TESTQ     $0x00000001, SI
+	JZ        low147
+	VMOVSD    X4, (R11)
+	VUNPCKHPD X4, X4, X4
+
+low147:
+stored140:
+	ADDQ          R12, R11
+	VMOVAPD       Z6, Z4
+	VBROADCASTSD  16(R9), Z5
+	VFMADD231PD   Z5, Z3, Z4
+	VADDPD        Z6, Z4, Z4
+	TESTQ         $0x00000004, SI
+	JZ            low149
+	VMOVUPS       Y4, (R11)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, SI
+	JZ            low150
+	VMOVUPS       X4, 32(R11)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, SI
+	JZ            low151
+	VMOVSD        X4, 48(R11)
+	VUNPCKHPD     X4, X4, X4
+
+low151:
+	JMP stored148
+
+low150:
+	TESTQ     $0x00000001, SI
+	JZ        low152
+	VMOVSD    X4, 32(R11)
+	VUNPCKHPD X4, X4, X4
+
+low152:
+	JMP stored148
+
+low149:
+	TESTQ        $0x00000002, SI
+	JZ           low153
+	VMOVUPS      X4, (R11)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, SI
+	JZ           low154
+	VMOVSD       X4, 16(R11)
+	VUNPCKHPD    X4, X4, X4
+
+low154:
+	JMP stored148
+
+low153:
+	TESTQ     $0x00000001, SI
+	JZ        low155
+	VMOVSD    X4, (R11)
+	VUNPCKHPD X4, X4, X4
+
+low155:
+stored148:
+fold130:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSD      (AX), X3
 	VMOVSD      (CX), X4
@@ -17088,10 +20472,16 @@ fold20:
 	VFMADD231PD X4, X3, X2
 	ADDQ        $0x08, AX
 	ADDQ        $0x08, CX
-	DECQ        SI
-	JNZ         fold20
+	DECQ        R8
+	JNZ         fold130
+	TESTQ       DI, DI
+	JE          folded131
+	ADDQ        $0x40, DI
+	SUBQ        $0x08, SI
+	CMPQ        SI, $0x01
+	JGE         vector128
 
-folded21:
+folded131:
 	VPXORD X3, X3, X3
 	VADDPD X3, X0, X0
 	VADDPD X3, X1, X1
@@ -17105,22 +20495,167 @@ folded21:
 	VZEROUPPER
 	RET
 
-other19:
+other127:
 	CMPQ   AX, $0x01
-	JNE    other22
+	JNE    other156
 	CMPQ   BX, $0x02
-	JNE    other22
+	JNE    other156
 	VPXORD X0, X0, X0
 	VPXORD X1, X1, X1
-	MOVQ   dz+16(FP), AX
-	MOVQ   lddz+24(FP), BX
-	MOVQ   w+32(FP), CX
-	MOVQ   ldw+40(FP), DX
-	MOVQ   n+64(FP), SI
+	MOVQ   dz+32(FP), AX
+	MOVQ   lddz+40(FP), BX
+	MOVQ   w+64(FP), CX
+	MOVQ   ldw+72(FP), DX
+	MOVQ   n+96(FP), SI
+	MOVQ   dw+16(FP), DI
+	MOVQ   SI, R10
+	ANDQ   $0x07, R10
+	MOVL   $0x000000ff, R9
+	BZHIL  R10, R9, R9
+	KMOVW  R9, K1
 	TESTQ  SI, SI
-	JLE    folded24
+	JLE    folded160
+	MOVQ   SI, R8
+	TESTQ  DI, DI
+	JE     fold159
 
-fold23:
+vector157:
+	CMPQ SI, $0x08
+	JLT  tail158
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ         x+48(FP), R9
+	MOVQ         ldx+56(FP), R10
+	MOVQ         DI, R11
+	MOVQ         lddw+24(FP), R12
+	VPXORD       Z5, Z5, Z5
+	VMOVUPD      (AX), Z2
+	VMOVAPD      Z5, Z3
+	VBROADCASTSD (R9), Z4
+	VFMADD231PD  Z4, Z2, Z3
+	VADDPD       Z5, Z3, Z3
+	VMOVUPD      Z3, (R11)
+	ADDQ         R12, R11
+	VMOVAPD      Z5, Z3
+	VBROADCASTSD 8(R9), Z4
+	VFMADD231PD  Z4, Z2, Z3
+	VADDPD       Z5, Z3, Z3
+	VMOVUPD      Z3, (R11)
+	MOVQ         $0x00000008, R8
+	JMP          fold159
+
+tail158:
+	MOVQ SI, R8
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ          x+48(FP), R9
+	MOVQ          ldx+56(FP), R10
+	MOVQ          DI, R11
+	MOVQ          lddw+24(FP), R12
+	VPXORD        Z5, Z5, Z5
+	VMOVUPD.Z     (AX), K1, Z2
+	VMOVAPD       Z5, Z3
+	VBROADCASTSD  (R9), Z4
+	VFMADD231PD   Z4, Z2, Z3
+	VADDPD        Z5, Z3, Z3
+	TESTQ         $0x00000004, SI
+	JZ            low162
+	VMOVUPS       Y3, (R11)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, SI
+	JZ            low163
+	VMOVUPS       X3, 32(R11)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, SI
+	JZ            low164
+	VMOVSD        X3, 48(R11)
+	VUNPCKHPD     X3, X3, X3
+
+low164:
+	JMP stored161
+
+low163:
+	TESTQ     $0x00000001, SI
+	JZ        low165
+	VMOVSD    X3, 32(R11)
+	VUNPCKHPD X3, X3, X3
+
+low165:
+	JMP stored161
+
+low162:
+	TESTQ        $0x00000002, SI
+	JZ           low166
+	VMOVUPS      X3, (R11)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, SI
+	JZ           low167
+	VMOVSD       X3, 16(R11)
+	VUNPCKHPD    X3, X3, X3
+
+low167:
+	JMP stored161
+
+low166:
+	TESTQ     $0x00000001, SI
+	JZ        low168
+	VMOVSD    X3, (R11)
+	VUNPCKHPD X3, X3, X3
+
+low168:
+stored161:
+	ADDQ          R12, R11
+	VMOVAPD       Z5, Z3
+	VBROADCASTSD  8(R9), Z4
+	VFMADD231PD   Z4, Z2, Z3
+	VADDPD        Z5, Z3, Z3
+	TESTQ         $0x00000004, SI
+	JZ            low170
+	VMOVUPS       Y3, (R11)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, SI
+	JZ            low171
+	VMOVUPS       X3, 32(R11)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, SI
+	JZ            low172
+	VMOVSD        X3, 48(R11)
+	VUNPCKHPD     X3, X3, X3
+
+low172:
+	JMP stored169
+
+low171:
+	TESTQ     $0x00000001, SI
+	JZ        low173
+	VMOVSD    X3, 32(R11)
+	VUNPCKHPD X3, X3, X3
+
+low173:
+	JMP stored169
+
+low170:
+	TESTQ        $0x00000002, SI
+	JZ           low174
+	VMOVUPS      X3, (R11)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, SI
+	JZ           low175
+	VMOVSD       X3, 16(R11)
+	VUNPCKHPD    X3, X3, X3
+
+low175:
+	JMP stored169
+
+low174:
+	TESTQ     $0x00000001, SI
+	JZ        low176
+	VMOVSD    X3, (R11)
+	VUNPCKHPD X3, X3, X3
+
+low176:
+stored169:
+fold159:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSD      (AX), X2
 	VMOVSD      (CX), X3
@@ -17129,10 +20664,16 @@ fold23:
 	VFMADD231PD X3, X2, X1
 	ADDQ        $0x08, AX
 	ADDQ        $0x08, CX
-	DECQ        SI
-	JNZ         fold23
+	DECQ        R8
+	JNZ         fold159
+	TESTQ       DI, DI
+	JE          folded160
+	ADDQ        $0x40, DI
+	SUBQ        $0x08, SI
+	CMPQ        SI, $0x01
+	JGE         vector157
 
-folded24:
+folded160:
 	VPXORD X2, X2, X2
 	VADDPD X2, X0, X0
 	VADDPD X2, X1, X1
@@ -17144,31 +20685,125 @@ folded24:
 	VZEROUPPER
 	RET
 
-other22:
+other156:
 	CMPQ   AX, $0x01
-	JNE    other25
+	JNE    other177
 	CMPQ   BX, $0x01
-	JNE    other25
+	JNE    other177
 	VPXORD X0, X0, X0
-	MOVQ   dz+16(FP), AX
-	MOVQ   lddz+24(FP), BX
-	MOVQ   w+32(FP), CX
-	MOVQ   ldw+40(FP), DX
-	MOVQ   n+64(FP), SI
+	MOVQ   dz+32(FP), AX
+	MOVQ   lddz+40(FP), BX
+	MOVQ   w+64(FP), CX
+	MOVQ   ldw+72(FP), DX
+	MOVQ   n+96(FP), SI
+	MOVQ   dw+16(FP), DI
+	MOVQ   SI, R10
+	ANDQ   $0x07, R10
+	MOVL   $0x000000ff, R9
+	BZHIL  R10, R9, R9
+	KMOVW  R9, K1
 	TESTQ  SI, SI
-	JLE    folded27
+	JLE    folded181
+	MOVQ   SI, R8
+	TESTQ  DI, DI
+	JE     fold180
 
-fold26:
+vector178:
+	CMPQ SI, $0x08
+	JLT  tail179
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ         x+48(FP), R9
+	MOVQ         ldx+56(FP), R10
+	MOVQ         DI, R11
+	MOVQ         lddw+24(FP), R12
+	VPXORD       Z4, Z4, Z4
+	VMOVUPD      (AX), Z1
+	VMOVAPD      Z4, Z2
+	VBROADCASTSD (R9), Z3
+	VFMADD231PD  Z3, Z1, Z2
+	VADDPD       Z4, Z2, Z2
+	VMOVUPD      Z2, (R11)
+	MOVQ         $0x00000008, R8
+	JMP          fold180
+
+tail179:
+	MOVQ SI, R8
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ          x+48(FP), R9
+	MOVQ          ldx+56(FP), R10
+	MOVQ          DI, R11
+	MOVQ          lddw+24(FP), R12
+	VPXORD        Z4, Z4, Z4
+	VMOVUPD.Z     (AX), K1, Z1
+	VMOVAPD       Z4, Z2
+	VBROADCASTSD  (R9), Z3
+	VFMADD231PD   Z3, Z1, Z2
+	VADDPD        Z4, Z2, Z2
+	TESTQ         $0x00000004, SI
+	JZ            low183
+	VMOVUPS       Y2, (R11)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, SI
+	JZ            low184
+	VMOVUPS       X2, 32(R11)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, SI
+	JZ            low185
+	VMOVSD        X2, 48(R11)
+	VUNPCKHPD     X2, X2, X2
+
+low185:
+	JMP stored182
+
+low184:
+	TESTQ     $0x00000001, SI
+	JZ        low186
+	VMOVSD    X2, 32(R11)
+	VUNPCKHPD X2, X2, X2
+
+low186:
+	JMP stored182
+
+low183:
+	TESTQ        $0x00000002, SI
+	JZ           low187
+	VMOVUPS      X2, (R11)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, SI
+	JZ           low188
+	VMOVSD       X2, 16(R11)
+	VUNPCKHPD    X2, X2, X2
+
+low188:
+	JMP stored182
+
+low187:
+	TESTQ     $0x00000001, SI
+	JZ        low189
+	VMOVSD    X2, (R11)
+	VUNPCKHPD X2, X2, X2
+
+low189:
+stored182:
+fold180:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	VMOVSD      (AX), X1
 	VMOVSD      (CX), X2
 	VFMADD231PD X2, X1, X0
 	ADDQ        $0x08, AX
 	ADDQ        $0x08, CX
-	DECQ        SI
-	JNZ         fold26
+	DECQ        R8
+	JNZ         fold180
+	TESTQ       DI, DI
+	JE          folded181
+	ADDQ        $0x40, DI
+	SUBQ        $0x08, SI
+	CMPQ        SI, $0x01
+	JGE         vector178
 
-folded27:
+folded181:
 	VPXORD X1, X1, X1
 	VADDPD X1, X0, X0
 	MOVQ   dx+0(FP), AX
@@ -17178,7 +20813,7172 @@ folded27:
 	VZEROUPPER
 	RET
 
-other25:
+other177:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func bothAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·bothAVX512F32(SB), NOSPLIT, $0-104
+	MOVQ  rows+80(FP), AX
+	MOVQ  n+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	MOVQ  cols+88(FP), BX
+	TESTQ BX, BX
+	JLE   done6
+
+block2:
+	// 1×16 elements of dx, from +0
+	VPXORD Z0, Z0, Z0
+	MOVQ   w+64(FP), BX
+	MOVQ   ldw+72(FP), CX
+	MOVQ   cols+88(FP), DX
+	SUBQ   $0x08, DX
+	MOVQ   $0x00000008, SI
+	CMPQ   DX, $0x08
+	JGE    inside7
+	MOVQ   DX, SI
+
+inside7:
+	IMULQ CX, SI
+	ADDQ  BX, SI
+	MOVQ  $0x00000000, DI
+	TESTQ DX, DX
+	JGE   inside8
+	MOVQ  DX, DI
+
+inside8:
+	IMULQ CX, DI
+	ADDQ  BX, DI
+	LEAQ  (CX)(CX*2), BX
+	LEAQ  (CX)(CX*4), DX
+	LEAQ  (BX)(CX*4), R8
+	MOVQ  dz+32(FP), R9
+	MOVQ  n+96(FP), AX
+	CMPQ  AX, $0x10
+	JLT   tail4
+
+square3:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 16 neighbours j at a time
+	VMOVUPS      (DI), Y1
+	VINSERTF64X4 $0x01, (DI)(CX*4), Z1, Z1
+	VMOVUPS      (DI)(CX*1), Y2
+	VINSERTF64X4 $0x01, (DI)(DX*1), Z2, Z2
+	VMOVUPS      (DI)(CX*2), Y3
+	VINSERTF64X4 $0x01, (DI)(BX*2), Z3, Z3
+	VMOVUPS      (DI)(BX*1), Y4
+	VINSERTF64X4 $0x01, (DI)(R8*1), Z4, Z4
+	VMOVUPS      (SI), Y5
+	VINSERTF64X4 $0x01, (SI)(CX*4), Z5, Z5
+	VMOVUPS      (SI)(CX*1), Y6
+	VINSERTF64X4 $0x01, (SI)(DX*1), Z6, Z6
+	VMOVUPS      (SI)(CX*2), Y7
+	VINSERTF64X4 $0x01, (SI)(BX*2), Z7, Z7
+	VMOVUPS      (SI)(BX*1), Y8
+	VINSERTF64X4 $0x01, (SI)(R8*1), Z8, Z8
+	VUNPCKHPS    Z2, Z1, Z9
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z9, Z3
+	VUNPCKLPD    Z2, Z9, Z9
+	VUNPCKHPS    Z6, Z5, Z2
+	VUNPCKLPS    Z6, Z5, Z5
+	VUNPCKHPS    Z8, Z7, Z6
+	VUNPCKLPS    Z8, Z7, Z7
+	VUNPCKHPD    Z7, Z5, Z8
+	VUNPCKLPD    Z7, Z5, Z5
+	VUNPCKHPD    Z6, Z2, Z7
+	VUNPCKLPD    Z6, Z2, Z2
+	VSHUFF64X2   $0xdd, Z5, Z1, Z6
+	VSHUFF64X2   $0x88, Z5, Z1, Z1
+	VSHUFF64X2   $0xdd, Z8, Z4, Z5
+	VSHUFF64X2   $0x88, Z8, Z4, Z4
+	VSHUFF64X2   $0xdd, Z2, Z9, Z8
+	VSHUFF64X2   $0x88, Z2, Z9, Z9
+	VSHUFF64X2   $0xdd, Z7, Z3, Z2
+	VSHUFF64X2   $0x88, Z7, Z3, Z3
+	VBROADCASTSS (R9), Z7
+	VFMADD231PS  Z7, Z1, Z0
+	VBROADCASTSS 4(R9), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	VBROADCASTSS 8(R9), Z7
+	VFMADD231PS  Z7, Z9, Z0
+	VBROADCASTSS 12(R9), Z7
+	VFMADD231PS  Z7, Z3, Z0
+	VBROADCASTSS 16(R9), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS 20(R9), Z7
+	VFMADD231PS  Z7, Z5, Z0
+	VBROADCASTSS 24(R9), Z7
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 28(R9), Z7
+	VFMADD231PS  Z7, Z2, Z0
+	VMOVUPS      32(DI), Y1
+	VINSERTF64X4 $0x01, 32(DI)(CX*4), Z1, Z1
+	VMOVUPS      32(DI)(CX*1), Y2
+	VINSERTF64X4 $0x01, 32(DI)(DX*1), Z2, Z2
+	VMOVUPS      32(DI)(CX*2), Y3
+	VINSERTF64X4 $0x01, 32(DI)(BX*2), Z3, Z3
+	VMOVUPS      32(DI)(BX*1), Y4
+	VINSERTF64X4 $0x01, 32(DI)(R8*1), Z4, Z4
+	VMOVUPS      32(SI), Y5
+	VINSERTF64X4 $0x01, 32(SI)(CX*4), Z5, Z5
+	VMOVUPS      32(SI)(CX*1), Y6
+	VINSERTF64X4 $0x01, 32(SI)(DX*1), Z6, Z6
+	VMOVUPS      32(SI)(CX*2), Y7
+	VINSERTF64X4 $0x01, 32(SI)(BX*2), Z7, Z7
+	VMOVUPS      32(SI)(BX*1), Y8
+	VINSERTF64X4 $0x01, 32(SI)(R8*1), Z8, Z8
+	VUNPCKHPS    Z2, Z1, Z9
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z9, Z3
+	VUNPCKLPD    Z2, Z9, Z9
+	VUNPCKHPS    Z6, Z5, Z2
+	VUNPCKLPS    Z6, Z5, Z5
+	VUNPCKHPS    Z8, Z7, Z6
+	VUNPCKLPS    Z8, Z7, Z7
+	VUNPCKHPD    Z7, Z5, Z8
+	VUNPCKLPD    Z7, Z5, Z5
+	VUNPCKHPD    Z6, Z2, Z7
+	VUNPCKLPD    Z6, Z2, Z2
+	VSHUFF64X2   $0xdd, Z5, Z1, Z6
+	VSHUFF64X2   $0x88, Z5, Z1, Z1
+	VSHUFF64X2   $0xdd, Z8, Z4, Z5
+	VSHUFF64X2   $0x88, Z8, Z4, Z4
+	VSHUFF64X2   $0xdd, Z2, Z9, Z8
+	VSHUFF64X2   $0x88, Z2, Z9, Z9
+	VSHUFF64X2   $0xdd, Z7, Z3, Z2
+	VSHUFF64X2   $0x88, Z7, Z3, Z3
+	VBROADCASTSS 32(R9), Z7
+	VFMADD231PS  Z7, Z1, Z0
+	VBROADCASTSS 36(R9), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	VBROADCASTSS 40(R9), Z7
+	VFMADD231PS  Z7, Z9, Z0
+	VBROADCASTSS 44(R9), Z7
+	VFMADD231PS  Z7, Z3, Z0
+	VBROADCASTSS 48(R9), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS 52(R9), Z7
+	VFMADD231PS  Z7, Z5, Z0
+	VBROADCASTSS 56(R9), Z7
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 60(R9), Z7
+	VFMADD231PS  Z7, Z2, Z0
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ R9, R10
+	SUBQ dz+32(FP), R10
+	ADDQ dw+16(FP), R10
+	MOVQ x+48(FP), R11
+	MOVQ cols+88(FP), R12
+	CMPQ R12, $0x10
+	JLE  fewer10
+	MOVQ $0x00000010, R12
+
+fewer10:
+	VPXORD  Z4, Z4, Z4
+	VMOVUPS (R9), Z1
+
+row9:
+	VMOVAPS      Z4, Z2
+	VBROADCASTSS (R11), Z3
+	VFMADD231PS  Z3, Z1, Z2
+	VADDPS       Z4, Z2, Z2
+	VMOVUPS      Z2, (R10)
+	ADDQ         lddw+24(FP), R10
+	ADDQ         $0x04, R11
+	DECQ         R12
+	JNZ          row9
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, R9
+	SUBQ         $0x10, AX
+	CMPQ         AX, $0x10
+	JGE          square3
+
+tail4:
+	TESTQ AX, AX
+	JLE   end5
+
+	// the same for fewer j
+	VMOVUPS.Z    (DI), K1, Z1
+	VMOVUPS.Z    (DI)(CX*1), K1, Z2
+	VMOVUPS.Z    (DI)(CX*2), K1, Z3
+	VMOVUPS.Z    (DI)(BX*1), K1, Z4
+	VMOVUPS.Z    (DI)(CX*4), K1, Z5
+	VMOVUPS.Z    (DI)(DX*1), K1, Z6
+	VMOVUPS.Z    (DI)(BX*2), K1, Z7
+	VMOVUPS.Z    (DI)(R8*1), K1, Z8
+	VMOVUPS.Z    (SI), K1, Z9
+	VMOVUPS.Z    (SI)(CX*1), K1, Z10
+	VMOVUPS.Z    (SI)(CX*2), K1, Z11
+	VMOVUPS.Z    (SI)(BX*1), K1, Z12
+	VMOVUPS.Z    (SI)(CX*4), K1, Z13
+	VMOVUPS.Z    (SI)(DX*1), K1, Z14
+	VMOVUPS.Z    (SI)(BX*2), K1, Z15
+	VMOVUPS.Z    (SI)(R8*1), K1, Z16
+	VSHUFF64X2   $0xee, Z5, Z1, Z17
+	VSHUFF64X2   $0x44, Z5, Z1, Z1
+	VSHUFF64X2   $0xee, Z6, Z2, Z5
+	VSHUFF64X2   $0x44, Z6, Z2, Z2
+	VSHUFF64X2   $0xee, Z7, Z3, Z6
+	VSHUFF64X2   $0x44, Z7, Z3, Z3
+	VSHUFF64X2   $0xee, Z8, Z4, Z7
+	VSHUFF64X2   $0x44, Z8, Z4, Z4
+	VSHUFF64X2   $0xee, Z13, Z9, Z8
+	VSHUFF64X2   $0x44, Z13, Z9, Z9
+	VSHUFF64X2   $0xee, Z14, Z10, Z13
+	VSHUFF64X2   $0x44, Z14, Z10, Z10
+	VSHUFF64X2   $0xee, Z15, Z11, Z14
+	VSHUFF64X2   $0x44, Z15, Z11, Z11
+	VSHUFF64X2   $0xee, Z16, Z12, Z15
+	VSHUFF64X2   $0x44, Z16, Z12, Z12
+	VUNPCKHPS    Z2, Z1, Z16
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z16, Z3
+	VUNPCKLPD    Z2, Z16, Z16
+	VUNPCKHPS    Z10, Z9, Z2
+	VUNPCKLPS    Z10, Z9, Z9
+	VUNPCKHPS    Z12, Z11, Z10
+	VUNPCKLPS    Z12, Z11, Z11
+	VUNPCKHPD    Z11, Z9, Z12
+	VUNPCKLPD    Z11, Z9, Z9
+	VUNPCKHPD    Z10, Z2, Z11
+	VUNPCKLPD    Z10, Z2, Z2
+	VUNPCKHPS    Z5, Z17, Z10
+	VUNPCKLPS    Z5, Z17, Z17
+	VUNPCKHPS    Z7, Z6, Z5
+	VUNPCKLPS    Z7, Z6, Z6
+	VUNPCKHPD    Z6, Z17, Z7
+	VUNPCKLPD    Z6, Z17, Z17
+	VUNPCKHPD    Z5, Z10, Z6
+	VUNPCKLPD    Z5, Z10, Z10
+	VUNPCKHPS    Z13, Z8, Z5
+	VUNPCKLPS    Z13, Z8, Z8
+	VUNPCKHPS    Z15, Z14, Z13
+	VUNPCKLPS    Z15, Z14, Z14
+	VUNPCKHPD    Z14, Z8, Z15
+	VUNPCKLPD    Z14, Z8, Z8
+	VUNPCKHPD    Z13, Z5, Z14
+	VUNPCKLPD    Z13, Z5, Z5
+	VSHUFF64X2   $0xdd, Z9, Z1, Z13
+	VSHUFF64X2   $0x88, Z9, Z1, Z1
+	VSHUFF64X2   $0xdd, Z12, Z4, Z9
+	VSHUFF64X2   $0x88, Z12, Z4, Z4
+	VSHUFF64X2   $0xdd, Z2, Z16, Z12
+	VSHUFF64X2   $0x88, Z2, Z16, Z16
+	VSHUFF64X2   $0xdd, Z11, Z3, Z2
+	VSHUFF64X2   $0x88, Z11, Z3, Z3
+	VSHUFF64X2   $0xdd, Z8, Z17, Z11
+	VSHUFF64X2   $0x88, Z8, Z17, Z17
+	VSHUFF64X2   $0xdd, Z15, Z7, Z8
+	VSHUFF64X2   $0x88, Z15, Z7, Z7
+	VSHUFF64X2   $0xdd, Z5, Z10, Z15
+	VSHUFF64X2   $0x88, Z5, Z10, Z10
+	VSHUFF64X2   $0xdd, Z14, Z6, Z5
+	VSHUFF64X2   $0x88, Z14, Z6, Z6
+	VBROADCASTSS (R9), Z14
+	VFMADD231PS  Z14, Z1, Z0
+	CMPQ         AX, $0x01
+	JE           over11
+	VBROADCASTSS 4(R9), Z14
+	VFMADD231PS  Z14, Z4, Z0
+	CMPQ         AX, $0x02
+	JE           over11
+	VBROADCASTSS 8(R9), Z14
+	VFMADD231PS  Z14, Z16, Z0
+	CMPQ         AX, $0x03
+	JE           over11
+	VBROADCASTSS 12(R9), Z14
+	VFMADD231PS  Z14, Z3, Z0
+	CMPQ         AX, $0x04
+	JE           over11
+	VBROADCASTSS 16(R9), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	CMPQ         AX, $0x05
+	JE           over11
+	VBROADCASTSS 20(R9), Z14
+	VFMADD231PS  Z14, Z9, Z0
+	CMPQ         AX, $0x06
+	JE           over11
+	VBROADCASTSS 24(R9), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	CMPQ         AX, $0x07
+	JE           over11
+	VBROADCASTSS 28(R9), Z14
+	VFMADD231PS  Z14, Z2, Z0
+	CMPQ         AX, $0x08
+	JE           over11
+	VBROADCASTSS 32(R9), Z14
+	VFMADD231PS  Z14, Z17, Z0
+	CMPQ         AX, $0x09
+	JE           over11
+	VBROADCASTSS 36(R9), Z14
+	VFMADD231PS  Z14, Z7, Z0
+	CMPQ         AX, $0x0a
+	JE           over11
+	VBROADCASTSS 40(R9), Z14
+	VFMADD231PS  Z14, Z10, Z0
+	CMPQ         AX, $0x0b
+	JE           over11
+	VBROADCASTSS 44(R9), Z14
+	VFMADD231PS  Z14, Z6, Z0
+	CMPQ         AX, $0x0c
+	JE           over11
+	VBROADCASTSS 48(R9), Z14
+	VFMADD231PS  Z14, Z11, Z0
+	CMPQ         AX, $0x0d
+	JE           over11
+	VBROADCASTSS 52(R9), Z14
+	VFMADD231PS  Z14, Z8, Z0
+	CMPQ         AX, $0x0e
+	JE           over11
+	VBROADCASTSS 56(R9), Z14
+	VFMADD231PS  Z14, Z15, Z0
+	CMPQ         AX, $0x0f
+	JE           over11
+	VBROADCASTSS 60(R9), Z14
+	VFMADD231PS  Z14, Z5, Z0
+
+over11:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ R9, R10
+	SUBQ dz+32(FP), R10
+	ADDQ dw+16(FP), R10
+	MOVQ x+48(FP), R11
+	MOVQ cols+88(FP), R12
+	CMPQ R12, $0x10
+	JLE  fewer13
+	MOVQ $0x00000010, R12
+
+fewer13:
+	VPXORD    Z4, Z4, Z4
+	VMOVUPS.Z (R9), K1, Z1
+
+row12:
+	VMOVAPS       Z4, Z2
+	VBROADCASTSS  (R11), Z3
+	VFMADD231PS   Z3, Z1, Z2
+	VADDPS        Z4, Z2, Z2
+	TESTQ         $0x00000008, AX
+	JZ            low15
+	VMOVUPS       Y2, (R10)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low16
+	VMOVUPS       X2, 32(R10)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low17
+	VMOVSD        X2, 48(R10)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low18
+	VMOVSS        X2, 56(R10)
+
+low18:
+	JMP stored14
+
+low17:
+	TESTQ  $0x00000001, AX
+	JZ     low19
+	VMOVSS X2, 48(R10)
+
+low19:
+	JMP stored14
+
+low16:
+	TESTQ     $0x00000002, AX
+	JZ        low20
+	VMOVSD    X2, 32(R10)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low21
+	VMOVSS    X2, 40(R10)
+
+low21:
+	JMP stored14
+
+low20:
+	TESTQ  $0x00000001, AX
+	JZ     low22
+	VMOVSS X2, 32(R10)
+
+low22:
+	JMP stored14
+
+low15:
+	TESTQ        $0x00000004, AX
+	JZ           low23
+	VMOVUPS      X2, (R10)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low24
+	VMOVSD       X2, 16(R10)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low25
+	VMOVSS       X2, 24(R10)
+
+low25:
+	JMP stored14
+
+low24:
+	TESTQ  $0x00000001, AX
+	JZ     low26
+	VMOVSS X2, 16(R10)
+
+low26:
+	JMP stored14
+
+low23:
+	TESTQ     $0x00000002, AX
+	JZ        low27
+	VMOVSD    X2, (R10)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low28
+	VMOVSS    X2, 8(R10)
+
+low28:
+	JMP stored14
+
+low27:
+	TESTQ  $0x00000001, AX
+	JZ     low29
+	VMOVSS X2, (R10)
+
+low29:
+stored14:
+	ADDQ lddw+24(FP), R10
+	ADDQ $0x04, R11
+	DECQ R12
+	JNZ  row12
+
+end5:
+	VPXORD Z1, Z1, Z1
+	VADDPS Z1, Z0, Z0
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   $0x00000004, DX
+	MOVQ   cols+88(FP), SI
+	SUBQ   $0x08, SI
+	MOVQ   $0x00000008, DI
+	CMPQ   SI, $0x08
+	JGE    inside30
+	MOVQ   SI, DI
+
+inside30:
+	IMULQ DX, DI
+	ADDQ  BX, DI
+	MOVQ  $0x00000000, R8
+	TESTQ SI, SI
+	JGE   inside31
+	MOVQ  SI, R8
+
+inside31:
+	IMULQ         DX, R8
+	ADDQ          BX, R8
+	VMOVUPS       Y0, (R8)
+	VEXTRACTF64X4 $0x01, Z0, (DI)
+
+	// the next 16 inputs
+	MOVQ   cols+88(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, cols+88(FP)
+	TESTQ  BX, BX
+	JLE    done6
+	MOVQ   dx+0(FP), BX
+	IMUL3Q $0x10, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dx+0(FP)
+	MOVQ   ldw+72(FP), DX
+	MOVQ   w+64(FP), BX
+	IMUL3Q $0x10, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, w+64(FP)
+	MOVQ   lddw+24(FP), DX
+	MOVQ   dw+16(FP), BX
+	IMUL3Q $0x10, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   $0x00000004, DX
+	MOVQ   x+48(FP), BX
+	IMUL3Q $0x10, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, x+48(FP)
+	MOVQ   cols+88(FP), BX
+	CMPQ   BX, $0x01
+	JGE    block2
+
+done6:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func bothAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·bothAVX512F64(SB), NOSPLIT, $0-104
+	MOVQ  rows+80(FP), AX
+	CMPQ  AX, $0x03
+	JNE   fewer1
+	MOVQ  n+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	MOVQ  cols+88(FP), BX
+	TESTQ BX, BX
+	JLE   done6
+
+block2:
+	// 3×8 elements of dx, from +0
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	MOVQ   w+64(FP), BX
+	MOVQ   ldw+72(FP), CX
+	MOVQ   cols+88(FP), DX
+	SUBQ   $0x04, DX
+	MOVQ   $0x00000004, SI
+	CMPQ   DX, $0x04
+	JGE    inside7
+	MOVQ   DX, SI
+
+inside7:
+	IMULQ CX, SI
+	ADDQ  BX, SI
+	MOVQ  $0x00000000, DI
+	TESTQ DX, DX
+	JGE   inside8
+	MOVQ  DX, DI
+
+inside8:
+	IMULQ CX, DI
+	ADDQ  BX, DI
+	LEAQ  (CX)(CX*2), BX
+	MOVQ  dz+32(FP), DX
+	MOVQ  lddz+40(FP), R8
+	MOVQ  n+96(FP), AX
+	CMPQ  AX, $0x08
+	JLT   tail4
+
+square3:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
+	VMOVUPS      (DI), Y3
+	VINSERTF64X4 $0x01, (DI)(CX*2), Z3, Z3
+	VMOVUPS      (DI)(CX*1), Y4
+	VINSERTF64X4 $0x01, (DI)(BX*1), Z4, Z4
+	VMOVUPS      (SI), Y5
+	VINSERTF64X4 $0x01, (SI)(CX*2), Z5, Z5
+	VMOVUPS      (SI)(CX*1), Y6
+	VINSERTF64X4 $0x01, (SI)(BX*1), Z6, Z6
+	VUNPCKHPD    Z4, Z3, Z7
+	VUNPCKLPD    Z4, Z3, Z3
+	VUNPCKHPD    Z6, Z5, Z4
+	VUNPCKLPD    Z6, Z5, Z5
+	VSHUFF64X2   $0xdd, Z5, Z3, Z6
+	VSHUFF64X2   $0x88, Z5, Z3, Z3
+	VSHUFF64X2   $0xdd, Z4, Z7, Z5
+	VSHUFF64X2   $0x88, Z4, Z7, Z7
+	VBROADCASTSD (DX), Z4
+	VFMADD231PD  Z4, Z3, Z0
+	VBROADCASTSD (DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z3, Z1
+	VBROADCASTSD (DX)(R8*2), Z4
+	VFMADD231PD  Z4, Z3, Z2
+	VBROADCASTSD 8(DX), Z4
+	VFMADD231PD  Z4, Z7, Z0
+	VBROADCASTSD 8(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z7, Z1
+	VBROADCASTSD 8(DX)(R8*2), Z4
+	VFMADD231PD  Z4, Z7, Z2
+	VBROADCASTSD 16(DX), Z4
+	VFMADD231PD  Z4, Z6, Z0
+	VBROADCASTSD 16(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z6, Z1
+	VBROADCASTSD 16(DX)(R8*2), Z4
+	VFMADD231PD  Z4, Z6, Z2
+	VBROADCASTSD 24(DX), Z4
+	VFMADD231PD  Z4, Z5, Z0
+	VBROADCASTSD 24(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z5, Z1
+	VBROADCASTSD 24(DX)(R8*2), Z4
+	VFMADD231PD  Z4, Z5, Z2
+	VMOVUPS      32(DI), Y3
+	VINSERTF64X4 $0x01, 32(DI)(CX*2), Z3, Z3
+	VMOVUPS      32(DI)(CX*1), Y4
+	VINSERTF64X4 $0x01, 32(DI)(BX*1), Z4, Z4
+	VMOVUPS      32(SI), Y5
+	VINSERTF64X4 $0x01, 32(SI)(CX*2), Z5, Z5
+	VMOVUPS      32(SI)(CX*1), Y6
+	VINSERTF64X4 $0x01, 32(SI)(BX*1), Z6, Z6
+	VUNPCKHPD    Z4, Z3, Z7
+	VUNPCKLPD    Z4, Z3, Z3
+	VUNPCKHPD    Z6, Z5, Z4
+	VUNPCKLPD    Z6, Z5, Z5
+	VSHUFF64X2   $0xdd, Z5, Z3, Z6
+	VSHUFF64X2   $0x88, Z5, Z3, Z3
+	VSHUFF64X2   $0xdd, Z4, Z7, Z5
+	VSHUFF64X2   $0x88, Z4, Z7, Z7
+	VBROADCASTSD 32(DX), Z4
+	VFMADD231PD  Z4, Z3, Z0
+	VBROADCASTSD 32(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z3, Z1
+	VBROADCASTSD 32(DX)(R8*2), Z4
+	VFMADD231PD  Z4, Z3, Z2
+	VBROADCASTSD 40(DX), Z4
+	VFMADD231PD  Z4, Z7, Z0
+	VBROADCASTSD 40(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z7, Z1
+	VBROADCASTSD 40(DX)(R8*2), Z4
+	VFMADD231PD  Z4, Z7, Z2
+	VBROADCASTSD 48(DX), Z4
+	VFMADD231PD  Z4, Z6, Z0
+	VBROADCASTSD 48(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z6, Z1
+	VBROADCASTSD 48(DX)(R8*2), Z4
+	VFMADD231PD  Z4, Z6, Z2
+	VBROADCASTSD 56(DX), Z4
+	VFMADD231PD  Z4, Z5, Z0
+	VBROADCASTSD 56(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z5, Z1
+	VBROADCASTSD 56(DX)(R8*2), Z4
+	VFMADD231PD  Z4, Z5, Z2
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ DX, R9
+	SUBQ dz+32(FP), R9
+	ADDQ dw+16(FP), R9
+	MOVQ x+48(FP), R10
+	MOVQ ldx+56(FP), R12
+	MOVQ cols+88(FP), R11
+	CMPQ R11, $0x08
+	JLE  fewer10
+	MOVQ $0x00000008, R11
+
+fewer10:
+	VPXORD  Z8, Z8, Z8
+	VMOVUPD (DX), Z3
+	VMOVUPD (DX)(R8*1), Z4
+	VMOVUPD (DX)(R8*2), Z5
+
+row9:
+	VMOVAPD      Z8, Z6
+	VBROADCASTSD (R10), Z7
+	VFMADD231PD  Z7, Z3, Z6
+	VBROADCASTSD (R10)(R12*1), Z7
+	VFMADD231PD  Z7, Z4, Z6
+	VBROADCASTSD (R10)(R12*2), Z7
+	VFMADD231PD  Z7, Z5, Z6
+	VADDPD       Z8, Z6, Z6
+	VMOVUPD      Z6, (R9)
+	ADDQ         lddw+24(FP), R9
+	ADDQ         $0x08, R10
+	DECQ         R11
+	JNZ          row9
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DX
+	SUBQ         $0x08, AX
+	CMPQ         AX, $0x08
+	JGE          square3
+
+tail4:
+	TESTQ AX, AX
+	JLE   end5
+
+	// the same for fewer j
+	VMOVUPD.Z    (DI), K1, Z3
+	VMOVUPD.Z    (DI)(CX*1), K1, Z4
+	VMOVUPD.Z    (DI)(CX*2), K1, Z5
+	VMOVUPD.Z    (DI)(BX*1), K1, Z6
+	VMOVUPD.Z    (SI), K1, Z7
+	VMOVUPD.Z    (SI)(CX*1), K1, Z8
+	VMOVUPD.Z    (SI)(CX*2), K1, Z9
+	VMOVUPD.Z    (SI)(BX*1), K1, Z10
+	VSHUFF64X2   $0xee, Z5, Z3, Z11
+	VSHUFF64X2   $0x44, Z5, Z3, Z3
+	VSHUFF64X2   $0xee, Z6, Z4, Z5
+	VSHUFF64X2   $0x44, Z6, Z4, Z4
+	VSHUFF64X2   $0xee, Z9, Z7, Z6
+	VSHUFF64X2   $0x44, Z9, Z7, Z7
+	VSHUFF64X2   $0xee, Z10, Z8, Z9
+	VSHUFF64X2   $0x44, Z10, Z8, Z8
+	VUNPCKHPD    Z4, Z3, Z10
+	VUNPCKLPD    Z4, Z3, Z3
+	VUNPCKHPD    Z8, Z7, Z4
+	VUNPCKLPD    Z8, Z7, Z7
+	VUNPCKHPD    Z5, Z11, Z8
+	VUNPCKLPD    Z5, Z11, Z11
+	VUNPCKHPD    Z9, Z6, Z5
+	VUNPCKLPD    Z9, Z6, Z6
+	VSHUFF64X2   $0xdd, Z7, Z3, Z9
+	VSHUFF64X2   $0x88, Z7, Z3, Z3
+	VSHUFF64X2   $0xdd, Z4, Z10, Z7
+	VSHUFF64X2   $0x88, Z4, Z10, Z10
+	VSHUFF64X2   $0xdd, Z6, Z11, Z4
+	VSHUFF64X2   $0x88, Z6, Z11, Z11
+	VSHUFF64X2   $0xdd, Z5, Z8, Z6
+	VSHUFF64X2   $0x88, Z5, Z8, Z8
+	VBROADCASTSD (DX), Z5
+	VFMADD231PD  Z5, Z3, Z0
+	VBROADCASTSD (DX)(R8*1), Z5
+	VFMADD231PD  Z5, Z3, Z1
+	VBROADCASTSD (DX)(R8*2), Z5
+	VFMADD231PD  Z5, Z3, Z2
+	CMPQ         AX, $0x01
+	JE           over11
+	VBROADCASTSD 8(DX), Z5
+	VFMADD231PD  Z5, Z10, Z0
+	VBROADCASTSD 8(DX)(R8*1), Z5
+	VFMADD231PD  Z5, Z10, Z1
+	VBROADCASTSD 8(DX)(R8*2), Z5
+	VFMADD231PD  Z5, Z10, Z2
+	CMPQ         AX, $0x02
+	JE           over11
+	VBROADCASTSD 16(DX), Z5
+	VFMADD231PD  Z5, Z9, Z0
+	VBROADCASTSD 16(DX)(R8*1), Z5
+	VFMADD231PD  Z5, Z9, Z1
+	VBROADCASTSD 16(DX)(R8*2), Z5
+	VFMADD231PD  Z5, Z9, Z2
+	CMPQ         AX, $0x03
+	JE           over11
+	VBROADCASTSD 24(DX), Z5
+	VFMADD231PD  Z5, Z7, Z0
+	VBROADCASTSD 24(DX)(R8*1), Z5
+	VFMADD231PD  Z5, Z7, Z1
+	VBROADCASTSD 24(DX)(R8*2), Z5
+	VFMADD231PD  Z5, Z7, Z2
+	CMPQ         AX, $0x04
+	JE           over11
+	VBROADCASTSD 32(DX), Z5
+	VFMADD231PD  Z5, Z11, Z0
+	VBROADCASTSD 32(DX)(R8*1), Z5
+	VFMADD231PD  Z5, Z11, Z1
+	VBROADCASTSD 32(DX)(R8*2), Z5
+	VFMADD231PD  Z5, Z11, Z2
+	CMPQ         AX, $0x05
+	JE           over11
+	VBROADCASTSD 40(DX), Z5
+	VFMADD231PD  Z5, Z8, Z0
+	VBROADCASTSD 40(DX)(R8*1), Z5
+	VFMADD231PD  Z5, Z8, Z1
+	VBROADCASTSD 40(DX)(R8*2), Z5
+	VFMADD231PD  Z5, Z8, Z2
+	CMPQ         AX, $0x06
+	JE           over11
+	VBROADCASTSD 48(DX), Z5
+	VFMADD231PD  Z5, Z4, Z0
+	VBROADCASTSD 48(DX)(R8*1), Z5
+	VFMADD231PD  Z5, Z4, Z1
+	VBROADCASTSD 48(DX)(R8*2), Z5
+	VFMADD231PD  Z5, Z4, Z2
+	CMPQ         AX, $0x07
+	JE           over11
+	VBROADCASTSD 56(DX), Z5
+	VFMADD231PD  Z5, Z6, Z0
+	VBROADCASTSD 56(DX)(R8*1), Z5
+	VFMADD231PD  Z5, Z6, Z1
+	VBROADCASTSD 56(DX)(R8*2), Z5
+	VFMADD231PD  Z5, Z6, Z2
+
+over11:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ DX, R9
+	SUBQ dz+32(FP), R9
+	ADDQ dw+16(FP), R9
+	MOVQ x+48(FP), R10
+	MOVQ ldx+56(FP), R12
+	MOVQ cols+88(FP), R11
+	CMPQ R11, $0x08
+	JLE  fewer13
+	MOVQ $0x00000008, R11
+
+fewer13:
+	VPXORD    Z8, Z8, Z8
+	VMOVUPD.Z (DX), K1, Z3
+	VMOVUPD.Z (DX)(R8*1), K1, Z4
+	VMOVUPD.Z (DX)(R8*2), K1, Z5
+
+row12:
+	VMOVAPD       Z8, Z6
+	VBROADCASTSD  (R10), Z7
+	VFMADD231PD   Z7, Z3, Z6
+	VBROADCASTSD  (R10)(R12*1), Z7
+	VFMADD231PD   Z7, Z4, Z6
+	VBROADCASTSD  (R10)(R12*2), Z7
+	VFMADD231PD   Z7, Z5, Z6
+	VADDPD        Z8, Z6, Z6
+	TESTQ         $0x00000004, AX
+	JZ            low15
+	VMOVUPS       Y6, (R9)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000002, AX
+	JZ            low16
+	VMOVUPS       X6, 32(R9)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low17
+	VMOVSD        X6, 48(R9)
+	VUNPCKHPD     X6, X6, X6
+
+low17:
+	JMP stored14
+
+low16:
+	TESTQ     $0x00000001, AX
+	JZ        low18
+	VMOVSD    X6, 32(R9)
+	VUNPCKHPD X6, X6, X6
+
+low18:
+	JMP stored14
+
+low15:
+	TESTQ        $0x00000002, AX
+	JZ           low19
+	VMOVUPS      X6, (R9)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low20
+	VMOVSD       X6, 16(R9)
+	VUNPCKHPD    X6, X6, X6
+
+low20:
+	JMP stored14
+
+low19:
+	TESTQ     $0x00000001, AX
+	JZ        low21
+	VMOVSD    X6, (R9)
+	VUNPCKHPD X6, X6, X6
+
+low21:
+stored14:
+	ADDQ lddw+24(FP), R9
+	ADDQ $0x08, R10
+	DECQ R11
+	JNZ  row12
+
+end5:
+	VPXORD Z3, Z3, Z3
+	VADDPD Z3, Z0, Z0
+	VADDPD Z3, Z1, Z1
+	VADDPD Z3, Z2, Z2
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   $0x00000008, DX
+	MOVQ   cols+88(FP), SI
+	SUBQ   $0x04, SI
+	MOVQ   $0x00000004, DI
+	CMPQ   SI, $0x04
+	JGE    inside22
+	MOVQ   SI, DI
+
+inside22:
+	IMULQ DX, DI
+	ADDQ  BX, DI
+	MOVQ  $0x00000000, R8
+	TESTQ SI, SI
+	JGE   inside23
+	MOVQ  SI, R8
+
+inside23:
+	IMULQ         DX, R8
+	ADDQ          BX, R8
+	VMOVUPS       Y0, (R8)
+	VEXTRACTF64X4 $0x01, Z0, (DI)
+	VMOVUPS       Y1, (R8)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, (DI)(CX*1)
+	VMOVUPS       Y2, (R8)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, (DI)(CX*2)
+
+	// the next 8 inputs
+	MOVQ   cols+88(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, cols+88(FP)
+	TESTQ  BX, BX
+	JLE    done6
+	MOVQ   dx+0(FP), BX
+	IMUL3Q $0x08, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dx+0(FP)
+	MOVQ   ldw+72(FP), DX
+	MOVQ   w+64(FP), BX
+	IMUL3Q $0x08, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, w+64(FP)
+	MOVQ   lddw+24(FP), DX
+	MOVQ   dw+16(FP), BX
+	IMUL3Q $0x08, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   $0x00000008, DX
+	MOVQ   x+48(FP), BX
+	IMUL3Q $0x08, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, x+48(FP)
+	MOVQ   cols+88(FP), BX
+	CMPQ   BX, $0x01
+	JGE    block2
+
+done6:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer1:
+	CMPQ  AX, $0x02
+	JNE   fewer24
+	MOVQ  n+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	MOVQ  cols+88(FP), BX
+	TESTQ BX, BX
+	JLE   done29
+
+block25:
+	// 2×8 elements of dx, from +0
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	MOVQ   w+64(FP), BX
+	MOVQ   ldw+72(FP), CX
+	MOVQ   cols+88(FP), DX
+	SUBQ   $0x04, DX
+	MOVQ   $0x00000004, SI
+	CMPQ   DX, $0x04
+	JGE    inside30
+	MOVQ   DX, SI
+
+inside30:
+	IMULQ CX, SI
+	ADDQ  BX, SI
+	MOVQ  $0x00000000, DI
+	TESTQ DX, DX
+	JGE   inside31
+	MOVQ  DX, DI
+
+inside31:
+	IMULQ CX, DI
+	ADDQ  BX, DI
+	LEAQ  (CX)(CX*2), BX
+	MOVQ  dz+32(FP), DX
+	MOVQ  lddz+40(FP), R8
+	MOVQ  n+96(FP), AX
+	CMPQ  AX, $0x08
+	JLT   tail27
+
+square26:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
+	VMOVUPS      (DI), Y2
+	VINSERTF64X4 $0x01, (DI)(CX*2), Z2, Z2
+	VMOVUPS      (DI)(CX*1), Y3
+	VINSERTF64X4 $0x01, (DI)(BX*1), Z3, Z3
+	VMOVUPS      (SI), Y4
+	VINSERTF64X4 $0x01, (SI)(CX*2), Z4, Z4
+	VMOVUPS      (SI)(CX*1), Y5
+	VINSERTF64X4 $0x01, (SI)(BX*1), Z5, Z5
+	VUNPCKHPD    Z3, Z2, Z6
+	VUNPCKLPD    Z3, Z2, Z2
+	VUNPCKHPD    Z5, Z4, Z3
+	VUNPCKLPD    Z5, Z4, Z4
+	VSHUFF64X2   $0xdd, Z4, Z2, Z5
+	VSHUFF64X2   $0x88, Z4, Z2, Z2
+	VSHUFF64X2   $0xdd, Z3, Z6, Z4
+	VSHUFF64X2   $0x88, Z3, Z6, Z6
+	VBROADCASTSD (DX), Z3
+	VFMADD231PD  Z3, Z2, Z0
+	VBROADCASTSD (DX)(R8*1), Z3
+	VFMADD231PD  Z3, Z2, Z1
+	VBROADCASTSD 8(DX), Z3
+	VFMADD231PD  Z3, Z6, Z0
+	VBROADCASTSD 8(DX)(R8*1), Z3
+	VFMADD231PD  Z3, Z6, Z1
+	VBROADCASTSD 16(DX), Z3
+	VFMADD231PD  Z3, Z5, Z0
+	VBROADCASTSD 16(DX)(R8*1), Z3
+	VFMADD231PD  Z3, Z5, Z1
+	VBROADCASTSD 24(DX), Z3
+	VFMADD231PD  Z3, Z4, Z0
+	VBROADCASTSD 24(DX)(R8*1), Z3
+	VFMADD231PD  Z3, Z4, Z1
+	VMOVUPS      32(DI), Y2
+	VINSERTF64X4 $0x01, 32(DI)(CX*2), Z2, Z2
+	VMOVUPS      32(DI)(CX*1), Y3
+	VINSERTF64X4 $0x01, 32(DI)(BX*1), Z3, Z3
+	VMOVUPS      32(SI), Y4
+	VINSERTF64X4 $0x01, 32(SI)(CX*2), Z4, Z4
+	VMOVUPS      32(SI)(CX*1), Y5
+	VINSERTF64X4 $0x01, 32(SI)(BX*1), Z5, Z5
+	VUNPCKHPD    Z3, Z2, Z6
+	VUNPCKLPD    Z3, Z2, Z2
+	VUNPCKHPD    Z5, Z4, Z3
+	VUNPCKLPD    Z5, Z4, Z4
+	VSHUFF64X2   $0xdd, Z4, Z2, Z5
+	VSHUFF64X2   $0x88, Z4, Z2, Z2
+	VSHUFF64X2   $0xdd, Z3, Z6, Z4
+	VSHUFF64X2   $0x88, Z3, Z6, Z6
+	VBROADCASTSD 32(DX), Z3
+	VFMADD231PD  Z3, Z2, Z0
+	VBROADCASTSD 32(DX)(R8*1), Z3
+	VFMADD231PD  Z3, Z2, Z1
+	VBROADCASTSD 40(DX), Z3
+	VFMADD231PD  Z3, Z6, Z0
+	VBROADCASTSD 40(DX)(R8*1), Z3
+	VFMADD231PD  Z3, Z6, Z1
+	VBROADCASTSD 48(DX), Z3
+	VFMADD231PD  Z3, Z5, Z0
+	VBROADCASTSD 48(DX)(R8*1), Z3
+	VFMADD231PD  Z3, Z5, Z1
+	VBROADCASTSD 56(DX), Z3
+	VFMADD231PD  Z3, Z4, Z0
+	VBROADCASTSD 56(DX)(R8*1), Z3
+	VFMADD231PD  Z3, Z4, Z1
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ DX, R9
+	SUBQ dz+32(FP), R9
+	ADDQ dw+16(FP), R9
+	MOVQ x+48(FP), R10
+	MOVQ ldx+56(FP), R12
+	MOVQ cols+88(FP), R11
+	CMPQ R11, $0x08
+	JLE  fewer33
+	MOVQ $0x00000008, R11
+
+fewer33:
+	VPXORD  Z6, Z6, Z6
+	VMOVUPD (DX), Z2
+	VMOVUPD (DX)(R8*1), Z3
+
+row32:
+	VMOVAPD      Z6, Z4
+	VBROADCASTSD (R10), Z5
+	VFMADD231PD  Z5, Z2, Z4
+	VBROADCASTSD (R10)(R12*1), Z5
+	VFMADD231PD  Z5, Z3, Z4
+	VADDPD       Z6, Z4, Z4
+	VMOVUPD      Z4, (R9)
+	ADDQ         lddw+24(FP), R9
+	ADDQ         $0x08, R10
+	DECQ         R11
+	JNZ          row32
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DX
+	SUBQ         $0x08, AX
+	CMPQ         AX, $0x08
+	JGE          square26
+
+tail27:
+	TESTQ AX, AX
+	JLE   end28
+
+	// the same for fewer j
+	VMOVUPD.Z    (DI), K1, Z2
+	VMOVUPD.Z    (DI)(CX*1), K1, Z3
+	VMOVUPD.Z    (DI)(CX*2), K1, Z4
+	VMOVUPD.Z    (DI)(BX*1), K1, Z5
+	VMOVUPD.Z    (SI), K1, Z6
+	VMOVUPD.Z    (SI)(CX*1), K1, Z7
+	VMOVUPD.Z    (SI)(CX*2), K1, Z8
+	VMOVUPD.Z    (SI)(BX*1), K1, Z9
+	VSHUFF64X2   $0xee, Z4, Z2, Z10
+	VSHUFF64X2   $0x44, Z4, Z2, Z2
+	VSHUFF64X2   $0xee, Z5, Z3, Z4
+	VSHUFF64X2   $0x44, Z5, Z3, Z3
+	VSHUFF64X2   $0xee, Z8, Z6, Z5
+	VSHUFF64X2   $0x44, Z8, Z6, Z6
+	VSHUFF64X2   $0xee, Z9, Z7, Z8
+	VSHUFF64X2   $0x44, Z9, Z7, Z7
+	VUNPCKHPD    Z3, Z2, Z9
+	VUNPCKLPD    Z3, Z2, Z2
+	VUNPCKHPD    Z7, Z6, Z3
+	VUNPCKLPD    Z7, Z6, Z6
+	VUNPCKHPD    Z4, Z10, Z7
+	VUNPCKLPD    Z4, Z10, Z10
+	VUNPCKHPD    Z8, Z5, Z4
+	VUNPCKLPD    Z8, Z5, Z5
+	VSHUFF64X2   $0xdd, Z6, Z2, Z8
+	VSHUFF64X2   $0x88, Z6, Z2, Z2
+	VSHUFF64X2   $0xdd, Z3, Z9, Z6
+	VSHUFF64X2   $0x88, Z3, Z9, Z9
+	VSHUFF64X2   $0xdd, Z5, Z10, Z3
+	VSHUFF64X2   $0x88, Z5, Z10, Z10
+	VSHUFF64X2   $0xdd, Z4, Z7, Z5
+	VSHUFF64X2   $0x88, Z4, Z7, Z7
+	VBROADCASTSD (DX), Z4
+	VFMADD231PD  Z4, Z2, Z0
+	VBROADCASTSD (DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z2, Z1
+	CMPQ         AX, $0x01
+	JE           over34
+	VBROADCASTSD 8(DX), Z4
+	VFMADD231PD  Z4, Z9, Z0
+	VBROADCASTSD 8(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z9, Z1
+	CMPQ         AX, $0x02
+	JE           over34
+	VBROADCASTSD 16(DX), Z4
+	VFMADD231PD  Z4, Z8, Z0
+	VBROADCASTSD 16(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z8, Z1
+	CMPQ         AX, $0x03
+	JE           over34
+	VBROADCASTSD 24(DX), Z4
+	VFMADD231PD  Z4, Z6, Z0
+	VBROADCASTSD 24(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z6, Z1
+	CMPQ         AX, $0x04
+	JE           over34
+	VBROADCASTSD 32(DX), Z4
+	VFMADD231PD  Z4, Z10, Z0
+	VBROADCASTSD 32(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z10, Z1
+	CMPQ         AX, $0x05
+	JE           over34
+	VBROADCASTSD 40(DX), Z4
+	VFMADD231PD  Z4, Z7, Z0
+	VBROADCASTSD 40(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z7, Z1
+	CMPQ         AX, $0x06
+	JE           over34
+	VBROADCASTSD 48(DX), Z4
+	VFMADD231PD  Z4, Z3, Z0
+	VBROADCASTSD 48(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z3, Z1
+	CMPQ         AX, $0x07
+	JE           over34
+	VBROADCASTSD 56(DX), Z4
+	VFMADD231PD  Z4, Z5, Z0
+	VBROADCASTSD 56(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z5, Z1
+
+over34:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ DX, R9
+	SUBQ dz+32(FP), R9
+	ADDQ dw+16(FP), R9
+	MOVQ x+48(FP), R10
+	MOVQ ldx+56(FP), R12
+	MOVQ cols+88(FP), R11
+	CMPQ R11, $0x08
+	JLE  fewer36
+	MOVQ $0x00000008, R11
+
+fewer36:
+	VPXORD    Z6, Z6, Z6
+	VMOVUPD.Z (DX), K1, Z2
+	VMOVUPD.Z (DX)(R8*1), K1, Z3
+
+row35:
+	VMOVAPD       Z6, Z4
+	VBROADCASTSD  (R10), Z5
+	VFMADD231PD   Z5, Z2, Z4
+	VBROADCASTSD  (R10)(R12*1), Z5
+	VFMADD231PD   Z5, Z3, Z4
+	VADDPD        Z6, Z4, Z4
+	TESTQ         $0x00000004, AX
+	JZ            low38
+	VMOVUPS       Y4, (R9)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, AX
+	JZ            low39
+	VMOVUPS       X4, 32(R9)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low40
+	VMOVSD        X4, 48(R9)
+	VUNPCKHPD     X4, X4, X4
+
+low40:
+	JMP stored37
+
+low39:
+	TESTQ     $0x00000001, AX
+	JZ        low41
+	VMOVSD    X4, 32(R9)
+	VUNPCKHPD X4, X4, X4
+
+low41:
+	JMP stored37
+
+low38:
+	TESTQ        $0x00000002, AX
+	JZ           low42
+	VMOVUPS      X4, (R9)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low43
+	VMOVSD       X4, 16(R9)
+	VUNPCKHPD    X4, X4, X4
+
+low43:
+	JMP stored37
+
+low42:
+	TESTQ     $0x00000001, AX
+	JZ        low44
+	VMOVSD    X4, (R9)
+	VUNPCKHPD X4, X4, X4
+
+low44:
+stored37:
+	ADDQ lddw+24(FP), R9
+	ADDQ $0x08, R10
+	DECQ R11
+	JNZ  row35
+
+end28:
+	VPXORD Z2, Z2, Z2
+	VADDPD Z2, Z0, Z0
+	VADDPD Z2, Z1, Z1
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   $0x00000008, DX
+	MOVQ   cols+88(FP), SI
+	SUBQ   $0x04, SI
+	MOVQ   $0x00000004, DI
+	CMPQ   SI, $0x04
+	JGE    inside45
+	MOVQ   SI, DI
+
+inside45:
+	IMULQ DX, DI
+	ADDQ  BX, DI
+	MOVQ  $0x00000000, R8
+	TESTQ SI, SI
+	JGE   inside46
+	MOVQ  SI, R8
+
+inside46:
+	IMULQ         DX, R8
+	ADDQ          BX, R8
+	VMOVUPS       Y0, (R8)
+	VEXTRACTF64X4 $0x01, Z0, (DI)
+	VMOVUPS       Y1, (R8)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, (DI)(CX*1)
+
+	// the next 8 inputs
+	MOVQ   cols+88(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, cols+88(FP)
+	TESTQ  BX, BX
+	JLE    done29
+	MOVQ   dx+0(FP), BX
+	IMUL3Q $0x08, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dx+0(FP)
+	MOVQ   ldw+72(FP), DX
+	MOVQ   w+64(FP), BX
+	IMUL3Q $0x08, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, w+64(FP)
+	MOVQ   lddw+24(FP), DX
+	MOVQ   dw+16(FP), BX
+	IMUL3Q $0x08, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   $0x00000008, DX
+	MOVQ   x+48(FP), BX
+	IMUL3Q $0x08, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, x+48(FP)
+	MOVQ   cols+88(FP), BX
+	CMPQ   BX, $0x01
+	JGE    block25
+
+done29:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer24:
+	MOVQ  n+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	MOVQ  cols+88(FP), BX
+	CMPQ  BX, $0x08
+	JLE   done52
+
+block48:
+	// 1×16 elements of dx, from +0
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	MOVQ   w+64(FP), BX
+	MOVQ   ldw+72(FP), CX
+	MOVQ   cols+88(FP), DX
+	SUBQ   $0x04, DX
+	MOVQ   $0x0000000c, SI
+	CMPQ   DX, $0x0c
+	JGE    inside53
+	MOVQ   DX, SI
+
+inside53:
+	IMULQ CX, SI
+	ADDQ  BX, SI
+	MOVQ  $0x00000008, DI
+	CMPQ  DX, $0x08
+	JGE   inside54
+	MOVQ  DX, DI
+
+inside54:
+	IMULQ  CX, DI
+	ADDQ   BX, DI
+	IMUL3Q $0x04, CX, R8
+	ADDQ   BX, R8
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   dz+32(FP), R9
+	MOVQ   n+96(FP), AX
+	CMPQ   AX, $0x08
+	JLT    tail50
+
+square49:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
+	VMOVUPS      (BX), Y2
+	VINSERTF64X4 $0x01, (BX)(CX*2), Z2, Z2
+	VMOVUPS      (BX)(CX*1), Y3
+	VINSERTF64X4 $0x01, (BX)(DX*1), Z3, Z3
+	VMOVUPS      (R8), Y4
+	VINSERTF64X4 $0x01, (R8)(CX*2), Z4, Z4
+	VMOVUPS      (R8)(CX*1), Y5
+	VINSERTF64X4 $0x01, (R8)(DX*1), Z5, Z5
+	VUNPCKHPD    Z3, Z2, Z6
+	VUNPCKLPD    Z3, Z2, Z2
+	VUNPCKHPD    Z5, Z4, Z3
+	VUNPCKLPD    Z5, Z4, Z4
+	VSHUFF64X2   $0xdd, Z4, Z2, Z5
+	VSHUFF64X2   $0x88, Z4, Z2, Z2
+	VSHUFF64X2   $0xdd, Z3, Z6, Z4
+	VSHUFF64X2   $0x88, Z3, Z6, Z6
+	VMOVUPS      (DI), Y3
+	VINSERTF64X4 $0x01, (DI)(CX*2), Z3, Z3
+	VMOVUPS      (DI)(CX*1), Y7
+	VINSERTF64X4 $0x01, (DI)(DX*1), Z7, Z7
+	VMOVUPS      (SI), Y8
+	VINSERTF64X4 $0x01, (SI)(CX*2), Z8, Z8
+	VMOVUPS      (SI)(CX*1), Y9
+	VINSERTF64X4 $0x01, (SI)(DX*1), Z9, Z9
+	VUNPCKHPD    Z7, Z3, Z10
+	VUNPCKLPD    Z7, Z3, Z3
+	VUNPCKHPD    Z9, Z8, Z7
+	VUNPCKLPD    Z9, Z8, Z8
+	VSHUFF64X2   $0xdd, Z8, Z3, Z9
+	VSHUFF64X2   $0x88, Z8, Z3, Z3
+	VSHUFF64X2   $0xdd, Z7, Z10, Z8
+	VSHUFF64X2   $0x88, Z7, Z10, Z10
+	VBROADCASTSD (R9), Z7
+	VFMADD231PD  Z7, Z2, Z0
+	VFMADD231PD  Z7, Z3, Z1
+	VBROADCASTSD 8(R9), Z7
+	VFMADD231PD  Z7, Z6, Z0
+	VFMADD231PD  Z7, Z10, Z1
+	VBROADCASTSD 16(R9), Z7
+	VFMADD231PD  Z7, Z5, Z0
+	VFMADD231PD  Z7, Z9, Z1
+	VBROADCASTSD 24(R9), Z7
+	VFMADD231PD  Z7, Z4, Z0
+	VFMADD231PD  Z7, Z8, Z1
+	VMOVUPS      32(BX), Y2
+	VINSERTF64X4 $0x01, 32(BX)(CX*2), Z2, Z2
+	VMOVUPS      32(BX)(CX*1), Y3
+	VINSERTF64X4 $0x01, 32(BX)(DX*1), Z3, Z3
+	VMOVUPS      32(R8), Y4
+	VINSERTF64X4 $0x01, 32(R8)(CX*2), Z4, Z4
+	VMOVUPS      32(R8)(CX*1), Y5
+	VINSERTF64X4 $0x01, 32(R8)(DX*1), Z5, Z5
+	VUNPCKHPD    Z3, Z2, Z6
+	VUNPCKLPD    Z3, Z2, Z2
+	VUNPCKHPD    Z5, Z4, Z3
+	VUNPCKLPD    Z5, Z4, Z4
+	VSHUFF64X2   $0xdd, Z4, Z2, Z5
+	VSHUFF64X2   $0x88, Z4, Z2, Z2
+	VSHUFF64X2   $0xdd, Z3, Z6, Z4
+	VSHUFF64X2   $0x88, Z3, Z6, Z6
+	VMOVUPS      32(DI), Y3
+	VINSERTF64X4 $0x01, 32(DI)(CX*2), Z3, Z3
+	VMOVUPS      32(DI)(CX*1), Y7
+	VINSERTF64X4 $0x01, 32(DI)(DX*1), Z7, Z7
+	VMOVUPS      32(SI), Y8
+	VINSERTF64X4 $0x01, 32(SI)(CX*2), Z8, Z8
+	VMOVUPS      32(SI)(CX*1), Y9
+	VINSERTF64X4 $0x01, 32(SI)(DX*1), Z9, Z9
+	VUNPCKHPD    Z7, Z3, Z10
+	VUNPCKLPD    Z7, Z3, Z3
+	VUNPCKHPD    Z9, Z8, Z7
+	VUNPCKLPD    Z9, Z8, Z8
+	VSHUFF64X2   $0xdd, Z8, Z3, Z9
+	VSHUFF64X2   $0x88, Z8, Z3, Z3
+	VSHUFF64X2   $0xdd, Z7, Z10, Z8
+	VSHUFF64X2   $0x88, Z7, Z10, Z10
+	VBROADCASTSD 32(R9), Z7
+	VFMADD231PD  Z7, Z2, Z0
+	VFMADD231PD  Z7, Z3, Z1
+	VBROADCASTSD 40(R9), Z7
+	VFMADD231PD  Z7, Z6, Z0
+	VFMADD231PD  Z7, Z10, Z1
+	VBROADCASTSD 48(R9), Z7
+	VFMADD231PD  Z7, Z5, Z0
+	VFMADD231PD  Z7, Z9, Z1
+	VBROADCASTSD 56(R9), Z7
+	VFMADD231PD  Z7, Z4, Z0
+	VFMADD231PD  Z7, Z8, Z1
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ R9, R10
+	SUBQ dz+32(FP), R10
+	ADDQ dw+16(FP), R10
+	MOVQ x+48(FP), R11
+	MOVQ cols+88(FP), R12
+	CMPQ R12, $0x10
+	JLE  fewer56
+	MOVQ $0x00000010, R12
+
+fewer56:
+	VPXORD  Z5, Z5, Z5
+	VMOVUPD (R9), Z2
+
+row55:
+	VMOVAPD      Z5, Z3
+	VBROADCASTSD (R11), Z4
+	VFMADD231PD  Z4, Z2, Z3
+	VADDPD       Z5, Z3, Z3
+	VMOVUPD      Z3, (R10)
+	ADDQ         lddw+24(FP), R10
+	ADDQ         $0x08, R11
+	DECQ         R12
+	JNZ          row55
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, R9
+	SUBQ         $0x08, AX
+	CMPQ         AX, $0x08
+	JGE          square49
+
+tail50:
+	TESTQ AX, AX
+	JLE   end51
+
+	// the same for fewer j
+	VMOVUPD.Z    (BX), K1, Z2
+	VMOVUPD.Z    (BX)(CX*1), K1, Z3
+	VMOVUPD.Z    (BX)(CX*2), K1, Z4
+	VMOVUPD.Z    (BX)(DX*1), K1, Z5
+	VMOVUPD.Z    (R8), K1, Z6
+	VMOVUPD.Z    (R8)(CX*1), K1, Z7
+	VMOVUPD.Z    (R8)(CX*2), K1, Z8
+	VMOVUPD.Z    (R8)(DX*1), K1, Z9
+	VSHUFF64X2   $0xee, Z4, Z2, Z10
+	VSHUFF64X2   $0x44, Z4, Z2, Z2
+	VSHUFF64X2   $0xee, Z5, Z3, Z4
+	VSHUFF64X2   $0x44, Z5, Z3, Z3
+	VSHUFF64X2   $0xee, Z8, Z6, Z5
+	VSHUFF64X2   $0x44, Z8, Z6, Z6
+	VSHUFF64X2   $0xee, Z9, Z7, Z8
+	VSHUFF64X2   $0x44, Z9, Z7, Z7
+	VUNPCKHPD    Z3, Z2, Z9
+	VUNPCKLPD    Z3, Z2, Z2
+	VUNPCKHPD    Z7, Z6, Z3
+	VUNPCKLPD    Z7, Z6, Z6
+	VUNPCKHPD    Z4, Z10, Z7
+	VUNPCKLPD    Z4, Z10, Z10
+	VUNPCKHPD    Z8, Z5, Z4
+	VUNPCKLPD    Z8, Z5, Z5
+	VSHUFF64X2   $0xdd, Z6, Z2, Z8
+	VSHUFF64X2   $0x88, Z6, Z2, Z2
+	VSHUFF64X2   $0xdd, Z3, Z9, Z6
+	VSHUFF64X2   $0x88, Z3, Z9, Z9
+	VSHUFF64X2   $0xdd, Z5, Z10, Z3
+	VSHUFF64X2   $0x88, Z5, Z10, Z10
+	VSHUFF64X2   $0xdd, Z4, Z7, Z5
+	VSHUFF64X2   $0x88, Z4, Z7, Z7
+	VBROADCASTSD (R9), Z4
+	VFMADD231PD  Z4, Z2, Z0
+	CMPQ         AX, $0x01
+	JE           over57
+	VBROADCASTSD 8(R9), Z4
+	VFMADD231PD  Z4, Z9, Z0
+	CMPQ         AX, $0x02
+	JE           over57
+	VBROADCASTSD 16(R9), Z4
+	VFMADD231PD  Z4, Z8, Z0
+	CMPQ         AX, $0x03
+	JE           over57
+	VBROADCASTSD 24(R9), Z4
+	VFMADD231PD  Z4, Z6, Z0
+	CMPQ         AX, $0x04
+	JE           over57
+	VBROADCASTSD 32(R9), Z4
+	VFMADD231PD  Z4, Z10, Z0
+	CMPQ         AX, $0x05
+	JE           over57
+	VBROADCASTSD 40(R9), Z4
+	VFMADD231PD  Z4, Z7, Z0
+	CMPQ         AX, $0x06
+	JE           over57
+	VBROADCASTSD 48(R9), Z4
+	VFMADD231PD  Z4, Z3, Z0
+	CMPQ         AX, $0x07
+	JE           over57
+	VBROADCASTSD 56(R9), Z4
+	VFMADD231PD  Z4, Z5, Z0
+
+over57:
+	VMOVUPD.Z    (DI), K1, Z2
+	VMOVUPD.Z    (DI)(CX*1), K1, Z3
+	VMOVUPD.Z    (DI)(CX*2), K1, Z4
+	VMOVUPD.Z    (DI)(DX*1), K1, Z5
+	VMOVUPD.Z    (SI), K1, Z6
+	VMOVUPD.Z    (SI)(CX*1), K1, Z7
+	VMOVUPD.Z    (SI)(CX*2), K1, Z8
+	VMOVUPD.Z    (SI)(DX*1), K1, Z9
+	VSHUFF64X2   $0xee, Z4, Z2, Z10
+	VSHUFF64X2   $0x44, Z4, Z2, Z2
+	VSHUFF64X2   $0xee, Z5, Z3, Z4
+	VSHUFF64X2   $0x44, Z5, Z3, Z3
+	VSHUFF64X2   $0xee, Z8, Z6, Z5
+	VSHUFF64X2   $0x44, Z8, Z6, Z6
+	VSHUFF64X2   $0xee, Z9, Z7, Z8
+	VSHUFF64X2   $0x44, Z9, Z7, Z7
+	VUNPCKHPD    Z3, Z2, Z9
+	VUNPCKLPD    Z3, Z2, Z2
+	VUNPCKHPD    Z7, Z6, Z3
+	VUNPCKLPD    Z7, Z6, Z6
+	VUNPCKHPD    Z4, Z10, Z7
+	VUNPCKLPD    Z4, Z10, Z10
+	VUNPCKHPD    Z8, Z5, Z4
+	VUNPCKLPD    Z8, Z5, Z5
+	VSHUFF64X2   $0xdd, Z6, Z2, Z8
+	VSHUFF64X2   $0x88, Z6, Z2, Z2
+	VSHUFF64X2   $0xdd, Z3, Z9, Z6
+	VSHUFF64X2   $0x88, Z3, Z9, Z9
+	VSHUFF64X2   $0xdd, Z5, Z10, Z3
+	VSHUFF64X2   $0x88, Z5, Z10, Z10
+	VSHUFF64X2   $0xdd, Z4, Z7, Z5
+	VSHUFF64X2   $0x88, Z4, Z7, Z7
+	VBROADCASTSD (R9), Z4
+	VFMADD231PD  Z4, Z2, Z1
+	CMPQ         AX, $0x01
+	JE           over58
+	VBROADCASTSD 8(R9), Z4
+	VFMADD231PD  Z4, Z9, Z1
+	CMPQ         AX, $0x02
+	JE           over58
+	VBROADCASTSD 16(R9), Z4
+	VFMADD231PD  Z4, Z8, Z1
+	CMPQ         AX, $0x03
+	JE           over58
+	VBROADCASTSD 24(R9), Z4
+	VFMADD231PD  Z4, Z6, Z1
+	CMPQ         AX, $0x04
+	JE           over58
+	VBROADCASTSD 32(R9), Z4
+	VFMADD231PD  Z4, Z10, Z1
+	CMPQ         AX, $0x05
+	JE           over58
+	VBROADCASTSD 40(R9), Z4
+	VFMADD231PD  Z4, Z7, Z1
+	CMPQ         AX, $0x06
+	JE           over58
+	VBROADCASTSD 48(R9), Z4
+	VFMADD231PD  Z4, Z3, Z1
+	CMPQ         AX, $0x07
+	JE           over58
+	VBROADCASTSD 56(R9), Z4
+	VFMADD231PD  Z4, Z5, Z1
+
+over58:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ R9, R10
+	SUBQ dz+32(FP), R10
+	ADDQ dw+16(FP), R10
+	MOVQ x+48(FP), R11
+	MOVQ cols+88(FP), R12
+	CMPQ R12, $0x10
+	JLE  fewer60
+	MOVQ $0x00000010, R12
+
+fewer60:
+	VPXORD    Z5, Z5, Z5
+	VMOVUPD.Z (R9), K1, Z2
+
+row59:
+	VMOVAPD       Z5, Z3
+	VBROADCASTSD  (R11), Z4
+	VFMADD231PD   Z4, Z2, Z3
+	VADDPD        Z5, Z3, Z3
+	TESTQ         $0x00000004, AX
+	JZ            low62
+	VMOVUPS       Y3, (R10)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low63
+	VMOVUPS       X3, 32(R10)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low64
+	VMOVSD        X3, 48(R10)
+	VUNPCKHPD     X3, X3, X3
+
+low64:
+	JMP stored61
+
+low63:
+	TESTQ     $0x00000001, AX
+	JZ        low65
+	VMOVSD    X3, 32(R10)
+	VUNPCKHPD X3, X3, X3
+
+low65:
+	JMP stored61
+
+low62:
+	TESTQ        $0x00000002, AX
+	JZ           low66
+	VMOVUPS      X3, (R10)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low67
+	VMOVSD       X3, 16(R10)
+	VUNPCKHPD    X3, X3, X3
+
+low67:
+	JMP stored61
+
+low66:
+	TESTQ     $0x00000001, AX
+	JZ        low68
+	VMOVSD    X3, (R10)
+	VUNPCKHPD X3, X3, X3
+
+low68:
+stored61:
+	ADDQ lddw+24(FP), R10
+	ADDQ $0x08, R11
+	DECQ R12
+	JNZ  row59
+
+end51:
+	VPXORD Z2, Z2, Z2
+	VADDPD Z2, Z0, Z0
+	VADDPD Z2, Z1, Z1
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   $0x00000008, DX
+	MOVQ   cols+88(FP), SI
+	SUBQ   $0x04, SI
+	MOVQ   $0x0000000c, DI
+	CMPQ   SI, $0x0c
+	JGE    inside69
+	MOVQ   SI, DI
+
+inside69:
+	IMULQ DX, DI
+	ADDQ  BX, DI
+	MOVQ  $0x00000008, R8
+	CMPQ  SI, $0x08
+	JGE   inside70
+	MOVQ  SI, R8
+
+inside70:
+	IMULQ         DX, R8
+	ADDQ          BX, R8
+	IMUL3Q        $0x04, DX, R9
+	ADDQ          BX, R9
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, (R9)
+	VMOVUPS       Y1, (R8)
+	VEXTRACTF64X4 $0x01, Z1, (DI)
+
+	// the next 16 inputs
+	MOVQ   cols+88(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, cols+88(FP)
+	TESTQ  BX, BX
+	JLE    done52
+	MOVQ   dx+0(FP), BX
+	IMUL3Q $0x10, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dx+0(FP)
+	MOVQ   ldw+72(FP), DX
+	MOVQ   w+64(FP), BX
+	IMUL3Q $0x10, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, w+64(FP)
+	MOVQ   lddw+24(FP), DX
+	MOVQ   dw+16(FP), BX
+	IMUL3Q $0x10, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   $0x00000008, DX
+	MOVQ   x+48(FP), BX
+	IMUL3Q $0x10, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, x+48(FP)
+	MOVQ   cols+88(FP), BX
+	CMPQ   BX, $0x09
+	JGE    block48
+
+done52:
+	MOVQ  cols+88(FP), BX
+	TESTQ BX, BX
+	JLE   done75
+
+block71:
+	// 1×8 elements of dx, from +0
+	VPXORD Z0, Z0, Z0
+	MOVQ   w+64(FP), BX
+	MOVQ   ldw+72(FP), CX
+	MOVQ   cols+88(FP), DX
+	SUBQ   $0x04, DX
+	MOVQ   $0x00000004, SI
+	CMPQ   DX, $0x04
+	JGE    inside76
+	MOVQ   DX, SI
+
+inside76:
+	IMULQ CX, SI
+	ADDQ  BX, SI
+	MOVQ  $0x00000000, DI
+	TESTQ DX, DX
+	JGE   inside77
+	MOVQ  DX, DI
+
+inside77:
+	IMULQ CX, DI
+	ADDQ  BX, DI
+	LEAQ  (CX)(CX*2), BX
+	MOVQ  dz+32(FP), DX
+	MOVQ  n+96(FP), AX
+	CMPQ  AX, $0x08
+	JLT   tail73
+
+square72:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
+	VMOVUPS      (DI), Y1
+	VINSERTF64X4 $0x01, (DI)(CX*2), Z1, Z1
+	VMOVUPS      (DI)(CX*1), Y2
+	VINSERTF64X4 $0x01, (DI)(BX*1), Z2, Z2
+	VMOVUPS      (SI), Y3
+	VINSERTF64X4 $0x01, (SI)(CX*2), Z3, Z3
+	VMOVUPS      (SI)(CX*1), Y4
+	VINSERTF64X4 $0x01, (SI)(BX*1), Z4, Z4
+	VUNPCKHPD    Z2, Z1, Z5
+	VUNPCKLPD    Z2, Z1, Z1
+	VUNPCKHPD    Z4, Z3, Z2
+	VUNPCKLPD    Z4, Z3, Z3
+	VSHUFF64X2   $0xdd, Z3, Z1, Z4
+	VSHUFF64X2   $0x88, Z3, Z1, Z1
+	VSHUFF64X2   $0xdd, Z2, Z5, Z3
+	VSHUFF64X2   $0x88, Z2, Z5, Z5
+	VBROADCASTSD (DX), Z2
+	VFMADD231PD  Z2, Z1, Z0
+	VBROADCASTSD 8(DX), Z2
+	VFMADD231PD  Z2, Z5, Z0
+	VBROADCASTSD 16(DX), Z2
+	VFMADD231PD  Z2, Z4, Z0
+	VBROADCASTSD 24(DX), Z2
+	VFMADD231PD  Z2, Z3, Z0
+	VMOVUPS      32(DI), Y1
+	VINSERTF64X4 $0x01, 32(DI)(CX*2), Z1, Z1
+	VMOVUPS      32(DI)(CX*1), Y2
+	VINSERTF64X4 $0x01, 32(DI)(BX*1), Z2, Z2
+	VMOVUPS      32(SI), Y3
+	VINSERTF64X4 $0x01, 32(SI)(CX*2), Z3, Z3
+	VMOVUPS      32(SI)(CX*1), Y4
+	VINSERTF64X4 $0x01, 32(SI)(BX*1), Z4, Z4
+	VUNPCKHPD    Z2, Z1, Z5
+	VUNPCKLPD    Z2, Z1, Z1
+	VUNPCKHPD    Z4, Z3, Z2
+	VUNPCKLPD    Z4, Z3, Z3
+	VSHUFF64X2   $0xdd, Z3, Z1, Z4
+	VSHUFF64X2   $0x88, Z3, Z1, Z1
+	VSHUFF64X2   $0xdd, Z2, Z5, Z3
+	VSHUFF64X2   $0x88, Z2, Z5, Z5
+	VBROADCASTSD 32(DX), Z2
+	VFMADD231PD  Z2, Z1, Z0
+	VBROADCASTSD 40(DX), Z2
+	VFMADD231PD  Z2, Z5, Z0
+	VBROADCASTSD 48(DX), Z2
+	VFMADD231PD  Z2, Z4, Z0
+	VBROADCASTSD 56(DX), Z2
+	VFMADD231PD  Z2, Z3, Z0
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ DX, R8
+	SUBQ dz+32(FP), R8
+	ADDQ dw+16(FP), R8
+	MOVQ x+48(FP), R9
+	MOVQ cols+88(FP), R10
+	CMPQ R10, $0x08
+	JLE  fewer79
+	MOVQ $0x00000008, R10
+
+fewer79:
+	VPXORD  Z4, Z4, Z4
+	VMOVUPD (DX), Z1
+
+row78:
+	VMOVAPD      Z4, Z2
+	VBROADCASTSD (R9), Z3
+	VFMADD231PD  Z3, Z1, Z2
+	VADDPD       Z4, Z2, Z2
+	VMOVUPD      Z2, (R8)
+	ADDQ         lddw+24(FP), R8
+	ADDQ         $0x08, R9
+	DECQ         R10
+	JNZ          row78
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DX
+	SUBQ         $0x08, AX
+	CMPQ         AX, $0x08
+	JGE          square72
+
+tail73:
+	TESTQ AX, AX
+	JLE   end74
+
+	// the same for fewer j
+	VMOVUPD.Z    (DI), K1, Z1
+	VMOVUPD.Z    (DI)(CX*1), K1, Z2
+	VMOVUPD.Z    (DI)(CX*2), K1, Z3
+	VMOVUPD.Z    (DI)(BX*1), K1, Z4
+	VMOVUPD.Z    (SI), K1, Z5
+	VMOVUPD.Z    (SI)(CX*1), K1, Z6
+	VMOVUPD.Z    (SI)(CX*2), K1, Z7
+	VMOVUPD.Z    (SI)(BX*1), K1, Z8
+	VSHUFF64X2   $0xee, Z3, Z1, Z9
+	VSHUFF64X2   $0x44, Z3, Z1, Z1
+	VSHUFF64X2   $0xee, Z4, Z2, Z3
+	VSHUFF64X2   $0x44, Z4, Z2, Z2
+	VSHUFF64X2   $0xee, Z7, Z5, Z4
+	VSHUFF64X2   $0x44, Z7, Z5, Z5
+	VSHUFF64X2   $0xee, Z8, Z6, Z7
+	VSHUFF64X2   $0x44, Z8, Z6, Z6
+	VUNPCKHPD    Z2, Z1, Z8
+	VUNPCKLPD    Z2, Z1, Z1
+	VUNPCKHPD    Z6, Z5, Z2
+	VUNPCKLPD    Z6, Z5, Z5
+	VUNPCKHPD    Z3, Z9, Z6
+	VUNPCKLPD    Z3, Z9, Z9
+	VUNPCKHPD    Z7, Z4, Z3
+	VUNPCKLPD    Z7, Z4, Z4
+	VSHUFF64X2   $0xdd, Z5, Z1, Z7
+	VSHUFF64X2   $0x88, Z5, Z1, Z1
+	VSHUFF64X2   $0xdd, Z2, Z8, Z5
+	VSHUFF64X2   $0x88, Z2, Z8, Z8
+	VSHUFF64X2   $0xdd, Z4, Z9, Z2
+	VSHUFF64X2   $0x88, Z4, Z9, Z9
+	VSHUFF64X2   $0xdd, Z3, Z6, Z4
+	VSHUFF64X2   $0x88, Z3, Z6, Z6
+	VBROADCASTSD (DX), Z3
+	VFMADD231PD  Z3, Z1, Z0
+	CMPQ         AX, $0x01
+	JE           over80
+	VBROADCASTSD 8(DX), Z3
+	VFMADD231PD  Z3, Z8, Z0
+	CMPQ         AX, $0x02
+	JE           over80
+	VBROADCASTSD 16(DX), Z3
+	VFMADD231PD  Z3, Z7, Z0
+	CMPQ         AX, $0x03
+	JE           over80
+	VBROADCASTSD 24(DX), Z3
+	VFMADD231PD  Z3, Z5, Z0
+	CMPQ         AX, $0x04
+	JE           over80
+	VBROADCASTSD 32(DX), Z3
+	VFMADD231PD  Z3, Z9, Z0
+	CMPQ         AX, $0x05
+	JE           over80
+	VBROADCASTSD 40(DX), Z3
+	VFMADD231PD  Z3, Z6, Z0
+	CMPQ         AX, $0x06
+	JE           over80
+	VBROADCASTSD 48(DX), Z3
+	VFMADD231PD  Z3, Z2, Z0
+	CMPQ         AX, $0x07
+	JE           over80
+	VBROADCASTSD 56(DX), Z3
+	VFMADD231PD  Z3, Z4, Z0
+
+over80:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ DX, R8
+	SUBQ dz+32(FP), R8
+	ADDQ dw+16(FP), R8
+	MOVQ x+48(FP), R9
+	MOVQ cols+88(FP), R10
+	CMPQ R10, $0x08
+	JLE  fewer82
+	MOVQ $0x00000008, R10
+
+fewer82:
+	VPXORD    Z4, Z4, Z4
+	VMOVUPD.Z (DX), K1, Z1
+
+row81:
+	VMOVAPD       Z4, Z2
+	VBROADCASTSD  (R9), Z3
+	VFMADD231PD   Z3, Z1, Z2
+	VADDPD        Z4, Z2, Z2
+	TESTQ         $0x00000004, AX
+	JZ            low84
+	VMOVUPS       Y2, (R8)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000002, AX
+	JZ            low85
+	VMOVUPS       X2, 32(R8)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low86
+	VMOVSD        X2, 48(R8)
+	VUNPCKHPD     X2, X2, X2
+
+low86:
+	JMP stored83
+
+low85:
+	TESTQ     $0x00000001, AX
+	JZ        low87
+	VMOVSD    X2, 32(R8)
+	VUNPCKHPD X2, X2, X2
+
+low87:
+	JMP stored83
+
+low84:
+	TESTQ        $0x00000002, AX
+	JZ           low88
+	VMOVUPS      X2, (R8)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low89
+	VMOVSD       X2, 16(R8)
+	VUNPCKHPD    X2, X2, X2
+
+low89:
+	JMP stored83
+
+low88:
+	TESTQ     $0x00000001, AX
+	JZ        low90
+	VMOVSD    X2, (R8)
+	VUNPCKHPD X2, X2, X2
+
+low90:
+stored83:
+	ADDQ lddw+24(FP), R8
+	ADDQ $0x08, R9
+	DECQ R10
+	JNZ  row81
+
+end74:
+	VPXORD Z1, Z1, Z1
+	VADDPD Z1, Z0, Z0
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   $0x00000008, DX
+	MOVQ   cols+88(FP), SI
+	SUBQ   $0x04, SI
+	MOVQ   $0x00000004, DI
+	CMPQ   SI, $0x04
+	JGE    inside91
+	MOVQ   SI, DI
+
+inside91:
+	IMULQ DX, DI
+	ADDQ  BX, DI
+	MOVQ  $0x00000000, R8
+	TESTQ SI, SI
+	JGE   inside92
+	MOVQ  SI, R8
+
+inside92:
+	IMULQ         DX, R8
+	ADDQ          BX, R8
+	VMOVUPS       Y0, (R8)
+	VEXTRACTF64X4 $0x01, Z0, (DI)
+
+	// the next 8 inputs
+	MOVQ   cols+88(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, cols+88(FP)
+	TESTQ  BX, BX
+	JLE    done75
+	MOVQ   dx+0(FP), BX
+	IMUL3Q $0x08, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dx+0(FP)
+	MOVQ   ldw+72(FP), DX
+	MOVQ   w+64(FP), BX
+	IMUL3Q $0x08, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, w+64(FP)
+	MOVQ   lddw+24(FP), DX
+	MOVQ   dw+16(FP), BX
+	IMUL3Q $0x08, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dw+16(FP)
+	MOVQ   $0x00000008, DX
+	MOVQ   x+48(FP), BX
+	IMUL3Q $0x08, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, x+48(FP)
+	MOVQ   cols+88(FP), BX
+	CMPQ   BX, $0x01
+	JGE    block71
+
+done75:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func bothTurnedAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, w *float32, ldw uintptr, x *float32, ldx uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·bothTurnedAVX512F32(SB), NOSPLIT, $0-104
+	MOVQ  rows+80(FP), AX
+	CMPQ  AX, $0x03
+	JNE   fewer1
+	MOVQ  n+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	MOVQ  cols+88(FP), BX
+	TESTQ BX, BX
+	JLE   done6
+
+block2:
+	// 3×16 elements of dx, from +0
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	MOVQ   dz+64(FP), BX
+	MOVQ   lddz+72(FP), CX
+	MOVQ   cols+88(FP), DX
+	SUBQ   $0x08, DX
+	MOVQ   $0x00000008, SI
+	CMPQ   DX, $0x08
+	JGE    inside7
+	MOVQ   DX, SI
+
+inside7:
+	IMULQ CX, SI
+	ADDQ  BX, SI
+	MOVQ  $0x00000000, DI
+	TESTQ DX, DX
+	JGE   inside8
+	MOVQ  DX, DI
+
+inside8:
+	IMULQ CX, DI
+	ADDQ  BX, DI
+	LEAQ  (CX)(CX*2), BX
+	LEAQ  (CX)(CX*4), DX
+	LEAQ  (BX)(CX*4), R8
+	MOVQ  w+32(FP), R9
+	MOVQ  ldw+40(FP), R10
+	MOVQ  n+96(FP), AX
+	CMPQ  AX, $0x10
+	JLT   tail4
+
+square3:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 16 neighbours j at a time
+	VMOVUPS      (DI), Y3
+	VINSERTF64X4 $0x01, (DI)(CX*4), Z3, Z3
+	VMOVUPS      (DI)(CX*1), Y4
+	VINSERTF64X4 $0x01, (DI)(DX*1), Z4, Z4
+	VMOVUPS      (DI)(CX*2), Y5
+	VINSERTF64X4 $0x01, (DI)(BX*2), Z5, Z5
+	VMOVUPS      (DI)(BX*1), Y6
+	VINSERTF64X4 $0x01, (DI)(R8*1), Z6, Z6
+	VMOVUPS      (SI), Y7
+	VINSERTF64X4 $0x01, (SI)(CX*4), Z7, Z7
+	VMOVUPS      (SI)(CX*1), Y8
+	VINSERTF64X4 $0x01, (SI)(DX*1), Z8, Z8
+	VMOVUPS      (SI)(CX*2), Y9
+	VINSERTF64X4 $0x01, (SI)(BX*2), Z9, Z9
+	VMOVUPS      (SI)(BX*1), Y10
+	VINSERTF64X4 $0x01, (SI)(R8*1), Z10, Z10
+	VUNPCKHPS    Z4, Z3, Z11
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPS    Z6, Z5, Z4
+	VUNPCKLPS    Z6, Z5, Z5
+	VUNPCKHPD    Z5, Z3, Z6
+	VUNPCKLPD    Z5, Z3, Z3
+	VUNPCKHPD    Z4, Z11, Z5
+	VUNPCKLPD    Z4, Z11, Z11
+	VUNPCKHPS    Z8, Z7, Z4
+	VUNPCKLPS    Z8, Z7, Z7
+	VUNPCKHPS    Z10, Z9, Z8
+	VUNPCKLPS    Z10, Z9, Z9
+	VUNPCKHPD    Z9, Z7, Z10
+	VUNPCKLPD    Z9, Z7, Z7
+	VUNPCKHPD    Z8, Z4, Z9
+	VUNPCKLPD    Z8, Z4, Z4
+	VSHUFF64X2   $0xdd, Z7, Z3, Z8
+	VSHUFF64X2   $0x88, Z7, Z3, Z3
+	VSHUFF64X2   $0xdd, Z10, Z6, Z7
+	VSHUFF64X2   $0x88, Z10, Z6, Z6
+	VSHUFF64X2   $0xdd, Z4, Z11, Z10
+	VSHUFF64X2   $0x88, Z4, Z11, Z11
+	VSHUFF64X2   $0xdd, Z9, Z5, Z4
+	VSHUFF64X2   $0x88, Z9, Z5, Z5
+	VBROADCASTSS (R9), Z9
+	VFMADD231PS  Z9, Z3, Z0
+	VBROADCASTSS (R9)(R10*1), Z9
+	VFMADD231PS  Z9, Z3, Z1
+	VBROADCASTSS (R9)(R10*2), Z9
+	VFMADD231PS  Z9, Z3, Z2
+	VBROADCASTSS 4(R9), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VBROADCASTSS 4(R9)(R10*1), Z9
+	VFMADD231PS  Z9, Z6, Z1
+	VBROADCASTSS 4(R9)(R10*2), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VBROADCASTSS 8(R9), Z9
+	VFMADD231PS  Z9, Z11, Z0
+	VBROADCASTSS 8(R9)(R10*1), Z9
+	VFMADD231PS  Z9, Z11, Z1
+	VBROADCASTSS 8(R9)(R10*2), Z9
+	VFMADD231PS  Z9, Z11, Z2
+	VBROADCASTSS 12(R9), Z9
+	VFMADD231PS  Z9, Z5, Z0
+	VBROADCASTSS 12(R9)(R10*1), Z9
+	VFMADD231PS  Z9, Z5, Z1
+	VBROADCASTSS 12(R9)(R10*2), Z9
+	VFMADD231PS  Z9, Z5, Z2
+	VBROADCASTSS 16(R9), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS 16(R9)(R10*1), Z9
+	VFMADD231PS  Z9, Z8, Z1
+	VBROADCASTSS 16(R9)(R10*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS 20(R9), Z9
+	VFMADD231PS  Z9, Z7, Z0
+	VBROADCASTSS 20(R9)(R10*1), Z9
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 20(R9)(R10*2), Z9
+	VFMADD231PS  Z9, Z7, Z2
+	VBROADCASTSS 24(R9), Z9
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS 24(R9)(R10*1), Z9
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 24(R9)(R10*2), Z9
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS 28(R9), Z9
+	VFMADD231PS  Z9, Z4, Z0
+	VBROADCASTSS 28(R9)(R10*1), Z9
+	VFMADD231PS  Z9, Z4, Z1
+	VBROADCASTSS 28(R9)(R10*2), Z9
+	VFMADD231PS  Z9, Z4, Z2
+	VMOVUPS      32(DI), Y3
+	VINSERTF64X4 $0x01, 32(DI)(CX*4), Z3, Z3
+	VMOVUPS      32(DI)(CX*1), Y4
+	VINSERTF64X4 $0x01, 32(DI)(DX*1), Z4, Z4
+	VMOVUPS      32(DI)(CX*2), Y5
+	VINSERTF64X4 $0x01, 32(DI)(BX*2), Z5, Z5
+	VMOVUPS      32(DI)(BX*1), Y6
+	VINSERTF64X4 $0x01, 32(DI)(R8*1), Z6, Z6
+	VMOVUPS      32(SI), Y7
+	VINSERTF64X4 $0x01, 32(SI)(CX*4), Z7, Z7
+	VMOVUPS      32(SI)(CX*1), Y8
+	VINSERTF64X4 $0x01, 32(SI)(DX*1), Z8, Z8
+	VMOVUPS      32(SI)(CX*2), Y9
+	VINSERTF64X4 $0x01, 32(SI)(BX*2), Z9, Z9
+	VMOVUPS      32(SI)(BX*1), Y10
+	VINSERTF64X4 $0x01, 32(SI)(R8*1), Z10, Z10
+	VUNPCKHPS    Z4, Z3, Z11
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPS    Z6, Z5, Z4
+	VUNPCKLPS    Z6, Z5, Z5
+	VUNPCKHPD    Z5, Z3, Z6
+	VUNPCKLPD    Z5, Z3, Z3
+	VUNPCKHPD    Z4, Z11, Z5
+	VUNPCKLPD    Z4, Z11, Z11
+	VUNPCKHPS    Z8, Z7, Z4
+	VUNPCKLPS    Z8, Z7, Z7
+	VUNPCKHPS    Z10, Z9, Z8
+	VUNPCKLPS    Z10, Z9, Z9
+	VUNPCKHPD    Z9, Z7, Z10
+	VUNPCKLPD    Z9, Z7, Z7
+	VUNPCKHPD    Z8, Z4, Z9
+	VUNPCKLPD    Z8, Z4, Z4
+	VSHUFF64X2   $0xdd, Z7, Z3, Z8
+	VSHUFF64X2   $0x88, Z7, Z3, Z3
+	VSHUFF64X2   $0xdd, Z10, Z6, Z7
+	VSHUFF64X2   $0x88, Z10, Z6, Z6
+	VSHUFF64X2   $0xdd, Z4, Z11, Z10
+	VSHUFF64X2   $0x88, Z4, Z11, Z11
+	VSHUFF64X2   $0xdd, Z9, Z5, Z4
+	VSHUFF64X2   $0x88, Z9, Z5, Z5
+	VBROADCASTSS 32(R9), Z9
+	VFMADD231PS  Z9, Z3, Z0
+	VBROADCASTSS 32(R9)(R10*1), Z9
+	VFMADD231PS  Z9, Z3, Z1
+	VBROADCASTSS 32(R9)(R10*2), Z9
+	VFMADD231PS  Z9, Z3, Z2
+	VBROADCASTSS 36(R9), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VBROADCASTSS 36(R9)(R10*1), Z9
+	VFMADD231PS  Z9, Z6, Z1
+	VBROADCASTSS 36(R9)(R10*2), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VBROADCASTSS 40(R9), Z9
+	VFMADD231PS  Z9, Z11, Z0
+	VBROADCASTSS 40(R9)(R10*1), Z9
+	VFMADD231PS  Z9, Z11, Z1
+	VBROADCASTSS 40(R9)(R10*2), Z9
+	VFMADD231PS  Z9, Z11, Z2
+	VBROADCASTSS 44(R9), Z9
+	VFMADD231PS  Z9, Z5, Z0
+	VBROADCASTSS 44(R9)(R10*1), Z9
+	VFMADD231PS  Z9, Z5, Z1
+	VBROADCASTSS 44(R9)(R10*2), Z9
+	VFMADD231PS  Z9, Z5, Z2
+	VBROADCASTSS 48(R9), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS 48(R9)(R10*1), Z9
+	VFMADD231PS  Z9, Z8, Z1
+	VBROADCASTSS 48(R9)(R10*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS 52(R9), Z9
+	VFMADD231PS  Z9, Z7, Z0
+	VBROADCASTSS 52(R9)(R10*1), Z9
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 52(R9)(R10*2), Z9
+	VFMADD231PS  Z9, Z7, Z2
+	VBROADCASTSS 56(R9), Z9
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS 56(R9)(R10*1), Z9
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 56(R9)(R10*2), Z9
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS 60(R9), Z9
+	VFMADD231PS  Z9, Z4, Z0
+	VBROADCASTSS 60(R9)(R10*1), Z9
+	VFMADD231PS  Z9, Z4, Z1
+	VBROADCASTSS 60(R9)(R10*2), Z9
+	VFMADD231PS  Z9, Z4, Z2
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ   R9, R11
+	SUBQ   w+32(FP), R11
+	ADDQ   dz+64(FP), R11
+	MOVQ   x+48(FP), R12
+	MOVQ   cols+88(FP), R13
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+row9:
+	VMOVUPS      (R11), Z3
+	VBROADCASTSS (R12), Z4
+	VFMADD231PS  Z4, Z3, Z5
+	VBROADCASTSS 4(R12), Z4
+	VFMADD231PS  Z4, Z3, Z6
+	VBROADCASTSS 8(R12), Z4
+	VFMADD231PS  Z4, Z3, Z7
+	ADDQ         lddz+72(FP), R11
+	ADDQ         ldx+56(FP), R12
+	DECQ         R13
+	JNZ          row9
+	MOVQ         R9, R11
+	SUBQ         w+32(FP), R11
+	ADDQ         dw+16(FP), R11
+	VPXORD       Z3, Z3, Z3
+	VADDPS       Z3, Z5, Z5
+	VADDPS       Z3, Z6, Z6
+	VADDPS       Z3, Z7, Z7
+	VMOVUPS      Z5, (R11)
+	ADDQ         lddw+24(FP), R11
+	VMOVUPS      Z6, (R11)
+	ADDQ         lddw+24(FP), R11
+	VMOVUPS      Z7, (R11)
+	ADDQ         lddw+24(FP), R11
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, R9
+	SUBQ         $0x10, AX
+	CMPQ         AX, $0x10
+	JGE          square3
+
+tail4:
+	TESTQ AX, AX
+	JLE   end5
+
+	// the same for fewer j
+	VMOVUPS.Z    (DI), K1, Z3
+	VMOVUPS.Z    (DI)(CX*1), K1, Z4
+	VMOVUPS.Z    (DI)(CX*2), K1, Z5
+	VMOVUPS.Z    (DI)(BX*1), K1, Z6
+	VMOVUPS.Z    (DI)(CX*4), K1, Z7
+	VMOVUPS.Z    (DI)(DX*1), K1, Z8
+	VMOVUPS.Z    (DI)(BX*2), K1, Z9
+	VMOVUPS.Z    (DI)(R8*1), K1, Z10
+	VMOVUPS.Z    (SI), K1, Z11
+	VMOVUPS.Z    (SI)(CX*1), K1, Z12
+	VMOVUPS.Z    (SI)(CX*2), K1, Z13
+	VMOVUPS.Z    (SI)(BX*1), K1, Z14
+	VMOVUPS.Z    (SI)(CX*4), K1, Z15
+	VMOVUPS.Z    (SI)(DX*1), K1, Z16
+	VMOVUPS.Z    (SI)(BX*2), K1, Z17
+	VMOVUPS.Z    (SI)(R8*1), K1, Z18
+	VSHUFF64X2   $0xee, Z7, Z3, Z19
+	VSHUFF64X2   $0x44, Z7, Z3, Z3
+	VSHUFF64X2   $0xee, Z8, Z4, Z7
+	VSHUFF64X2   $0x44, Z8, Z4, Z4
+	VSHUFF64X2   $0xee, Z9, Z5, Z8
+	VSHUFF64X2   $0x44, Z9, Z5, Z5
+	VSHUFF64X2   $0xee, Z10, Z6, Z9
+	VSHUFF64X2   $0x44, Z10, Z6, Z6
+	VSHUFF64X2   $0xee, Z15, Z11, Z10
+	VSHUFF64X2   $0x44, Z15, Z11, Z11
+	VSHUFF64X2   $0xee, Z16, Z12, Z15
+	VSHUFF64X2   $0x44, Z16, Z12, Z12
+	VSHUFF64X2   $0xee, Z17, Z13, Z16
+	VSHUFF64X2   $0x44, Z17, Z13, Z13
+	VSHUFF64X2   $0xee, Z18, Z14, Z17
+	VSHUFF64X2   $0x44, Z18, Z14, Z14
+	VUNPCKHPS    Z4, Z3, Z18
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPS    Z6, Z5, Z4
+	VUNPCKLPS    Z6, Z5, Z5
+	VUNPCKHPD    Z5, Z3, Z6
+	VUNPCKLPD    Z5, Z3, Z3
+	VUNPCKHPD    Z4, Z18, Z5
+	VUNPCKLPD    Z4, Z18, Z18
+	VUNPCKHPS    Z12, Z11, Z4
+	VUNPCKLPS    Z12, Z11, Z11
+	VUNPCKHPS    Z14, Z13, Z12
+	VUNPCKLPS    Z14, Z13, Z13
+	VUNPCKHPD    Z13, Z11, Z14
+	VUNPCKLPD    Z13, Z11, Z11
+	VUNPCKHPD    Z12, Z4, Z13
+	VUNPCKLPD    Z12, Z4, Z4
+	VUNPCKHPS    Z7, Z19, Z12
+	VUNPCKLPS    Z7, Z19, Z19
+	VUNPCKHPS    Z9, Z8, Z7
+	VUNPCKLPS    Z9, Z8, Z8
+	VUNPCKHPD    Z8, Z19, Z9
+	VUNPCKLPD    Z8, Z19, Z19
+	VUNPCKHPD    Z7, Z12, Z8
+	VUNPCKLPD    Z7, Z12, Z12
+	VUNPCKHPS    Z15, Z10, Z7
+	VUNPCKLPS    Z15, Z10, Z10
+	VUNPCKHPS    Z17, Z16, Z15
+	VUNPCKLPS    Z17, Z16, Z16
+	VUNPCKHPD    Z16, Z10, Z17
+	VUNPCKLPD    Z16, Z10, Z10
+	VUNPCKHPD    Z15, Z7, Z16
+	VUNPCKLPD    Z15, Z7, Z7
+	VSHUFF64X2   $0xdd, Z11, Z3, Z15
+	VSHUFF64X2   $0x88, Z11, Z3, Z3
+	VSHUFF64X2   $0xdd, Z14, Z6, Z11
+	VSHUFF64X2   $0x88, Z14, Z6, Z6
+	VSHUFF64X2   $0xdd, Z4, Z18, Z14
+	VSHUFF64X2   $0x88, Z4, Z18, Z18
+	VSHUFF64X2   $0xdd, Z13, Z5, Z4
+	VSHUFF64X2   $0x88, Z13, Z5, Z5
+	VSHUFF64X2   $0xdd, Z10, Z19, Z13
+	VSHUFF64X2   $0x88, Z10, Z19, Z19
+	VSHUFF64X2   $0xdd, Z17, Z9, Z10
+	VSHUFF64X2   $0x88, Z17, Z9, Z9
+	VSHUFF64X2   $0xdd, Z7, Z12, Z17
+	VSHUFF64X2   $0x88, Z7, Z12, Z12
+	VSHUFF64X2   $0xdd, Z16, Z8, Z7
+	VSHUFF64X2   $0x88, Z16, Z8, Z8
+	VBROADCASTSS (R9), Z16
+	VFMADD231PS  Z16, Z3, Z0
+	VBROADCASTSS (R9)(R10*1), Z16
+	VFMADD231PS  Z16, Z3, Z1
+	VBROADCASTSS (R9)(R10*2), Z16
+	VFMADD231PS  Z16, Z3, Z2
+	CMPQ         AX, $0x01
+	JE           over10
+	VBROADCASTSS 4(R9), Z16
+	VFMADD231PS  Z16, Z6, Z0
+	VBROADCASTSS 4(R9)(R10*1), Z16
+	VFMADD231PS  Z16, Z6, Z1
+	VBROADCASTSS 4(R9)(R10*2), Z16
+	VFMADD231PS  Z16, Z6, Z2
+	CMPQ         AX, $0x02
+	JE           over10
+	VBROADCASTSS 8(R9), Z16
+	VFMADD231PS  Z16, Z18, Z0
+	VBROADCASTSS 8(R9)(R10*1), Z16
+	VFMADD231PS  Z16, Z18, Z1
+	VBROADCASTSS 8(R9)(R10*2), Z16
+	VFMADD231PS  Z16, Z18, Z2
+	CMPQ         AX, $0x03
+	JE           over10
+	VBROADCASTSS 12(R9), Z16
+	VFMADD231PS  Z16, Z5, Z0
+	VBROADCASTSS 12(R9)(R10*1), Z16
+	VFMADD231PS  Z16, Z5, Z1
+	VBROADCASTSS 12(R9)(R10*2), Z16
+	VFMADD231PS  Z16, Z5, Z2
+	CMPQ         AX, $0x04
+	JE           over10
+	VBROADCASTSS 16(R9), Z16
+	VFMADD231PS  Z16, Z15, Z0
+	VBROADCASTSS 16(R9)(R10*1), Z16
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS 16(R9)(R10*2), Z16
+	VFMADD231PS  Z16, Z15, Z2
+	CMPQ         AX, $0x05
+	JE           over10
+	VBROADCASTSS 20(R9), Z16
+	VFMADD231PS  Z16, Z11, Z0
+	VBROADCASTSS 20(R9)(R10*1), Z16
+	VFMADD231PS  Z16, Z11, Z1
+	VBROADCASTSS 20(R9)(R10*2), Z16
+	VFMADD231PS  Z16, Z11, Z2
+	CMPQ         AX, $0x06
+	JE           over10
+	VBROADCASTSS 24(R9), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VBROADCASTSS 24(R9)(R10*1), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VBROADCASTSS 24(R9)(R10*2), Z16
+	VFMADD231PS  Z16, Z14, Z2
+	CMPQ         AX, $0x07
+	JE           over10
+	VBROADCASTSS 28(R9), Z16
+	VFMADD231PS  Z16, Z4, Z0
+	VBROADCASTSS 28(R9)(R10*1), Z16
+	VFMADD231PS  Z16, Z4, Z1
+	VBROADCASTSS 28(R9)(R10*2), Z16
+	VFMADD231PS  Z16, Z4, Z2
+	CMPQ         AX, $0x08
+	JE           over10
+	VBROADCASTSS 32(R9), Z16
+	VFMADD231PS  Z16, Z19, Z0
+	VBROADCASTSS 32(R9)(R10*1), Z16
+	VFMADD231PS  Z16, Z19, Z1
+	VBROADCASTSS 32(R9)(R10*2), Z16
+	VFMADD231PS  Z16, Z19, Z2
+	CMPQ         AX, $0x09
+	JE           over10
+	VBROADCASTSS 36(R9), Z16
+	VFMADD231PS  Z16, Z9, Z0
+	VBROADCASTSS 36(R9)(R10*1), Z16
+	VFMADD231PS  Z16, Z9, Z1
+	VBROADCASTSS 36(R9)(R10*2), Z16
+	VFMADD231PS  Z16, Z9, Z2
+	CMPQ         AX, $0x0a
+	JE           over10
+	VBROADCASTSS 40(R9), Z16
+	VFMADD231PS  Z16, Z12, Z0
+	VBROADCASTSS 40(R9)(R10*1), Z16
+	VFMADD231PS  Z16, Z12, Z1
+	VBROADCASTSS 40(R9)(R10*2), Z16
+	VFMADD231PS  Z16, Z12, Z2
+	CMPQ         AX, $0x0b
+	JE           over10
+	VBROADCASTSS 44(R9), Z16
+	VFMADD231PS  Z16, Z8, Z0
+	VBROADCASTSS 44(R9)(R10*1), Z16
+	VFMADD231PS  Z16, Z8, Z1
+	VBROADCASTSS 44(R9)(R10*2), Z16
+	VFMADD231PS  Z16, Z8, Z2
+	CMPQ         AX, $0x0c
+	JE           over10
+	VBROADCASTSS 48(R9), Z16
+	VFMADD231PS  Z16, Z13, Z0
+	VBROADCASTSS 48(R9)(R10*1), Z16
+	VFMADD231PS  Z16, Z13, Z1
+	VBROADCASTSS 48(R9)(R10*2), Z16
+	VFMADD231PS  Z16, Z13, Z2
+	CMPQ         AX, $0x0d
+	JE           over10
+	VBROADCASTSS 52(R9), Z16
+	VFMADD231PS  Z16, Z10, Z0
+	VBROADCASTSS 52(R9)(R10*1), Z16
+	VFMADD231PS  Z16, Z10, Z1
+	VBROADCASTSS 52(R9)(R10*2), Z16
+	VFMADD231PS  Z16, Z10, Z2
+	CMPQ         AX, $0x0e
+	JE           over10
+	VBROADCASTSS 56(R9), Z16
+	VFMADD231PS  Z16, Z17, Z0
+	VBROADCASTSS 56(R9)(R10*1), Z16
+	VFMADD231PS  Z16, Z17, Z1
+	VBROADCASTSS 56(R9)(R10*2), Z16
+	VFMADD231PS  Z16, Z17, Z2
+	CMPQ         AX, $0x0f
+	JE           over10
+	VBROADCASTSS 60(R9), Z16
+	VFMADD231PS  Z16, Z7, Z0
+	VBROADCASTSS 60(R9)(R10*1), Z16
+	VFMADD231PS  Z16, Z7, Z1
+	VBROADCASTSS 60(R9)(R10*2), Z16
+	VFMADD231PS  Z16, Z7, Z2
+
+over10:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ   R9, R11
+	SUBQ   w+32(FP), R11
+	ADDQ   dz+64(FP), R11
+	MOVQ   x+48(FP), R12
+	MOVQ   cols+88(FP), R13
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+row11:
+	VMOVUPS.Z     (R11), K1, Z3
+	VBROADCASTSS  (R12), Z4
+	VFMADD231PS   Z4, Z3, Z5
+	VBROADCASTSS  4(R12), Z4
+	VFMADD231PS   Z4, Z3, Z6
+	VBROADCASTSS  8(R12), Z4
+	VFMADD231PS   Z4, Z3, Z7
+	ADDQ          lddz+72(FP), R11
+	ADDQ          ldx+56(FP), R12
+	DECQ          R13
+	JNZ           row11
+	MOVQ          R9, R11
+	SUBQ          w+32(FP), R11
+	ADDQ          dw+16(FP), R11
+	VPXORD        Z3, Z3, Z3
+	VADDPS        Z3, Z5, Z5
+	VADDPS        Z3, Z6, Z6
+	VADDPS        Z3, Z7, Z7
+	TESTQ         $0x00000008, AX
+	JZ            low13
+	VMOVUPS       Y5, (R11)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low14
+	VMOVUPS       X5, 32(R11)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low15
+	VMOVSD        X5, 48(R11)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low16
+	VMOVSS        X5, 56(R11)
+
+low16:
+	JMP stored12
+
+low15:
+	TESTQ  $0x00000001, AX
+	JZ     low17
+	VMOVSS X5, 48(R11)
+
+low17:
+	JMP stored12
+
+low14:
+	TESTQ     $0x00000002, AX
+	JZ        low18
+	VMOVSD    X5, 32(R11)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low19
+	VMOVSS    X5, 40(R11)
+
+low19:
+	JMP stored12
+
+low18:
+	TESTQ  $0x00000001, AX
+	JZ     low20
+	VMOVSS X5, 32(R11)
+
+low20:
+	JMP stored12
+
+low13:
+	TESTQ        $0x00000004, AX
+	JZ           low21
+	VMOVUPS      X5, (R11)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low22
+	VMOVSD       X5, 16(R11)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low23
+	VMOVSS       X5, 24(R11)
+
+low23:
+	JMP stored12
+
+low22:
+	TESTQ  $0x00000001, AX
+	JZ     low24
+	VMOVSS X5, 16(R11)
+
+low24:
+	JMP stored12
+
+low21:
+	TESTQ     $0x00000002, AX
+	JZ        low25
+	VMOVSD    X5, (R11)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low26
+	VMOVSS    X5, 8(R11)
+
+low26:
+	JMP stored12
+
+low25:
+	TESTQ  $0x00000001, AX
+	JZ     low27
+	VMOVSS X5, (R11)
+
+low27:
+stored12:
+	ADDQ          lddw+24(FP), R11
+	TESTQ         $0x00000008, AX
+	JZ            low29
+	VMOVUPS       Y6, (R11)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000004, AX
+	JZ            low30
+	VMOVUPS       X6, 32(R11)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000002, AX
+	JZ            low31
+	VMOVSD        X6, 48(R11)
+	VUNPCKHPD     X6, X6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low32
+	VMOVSS        X6, 56(R11)
+
+low32:
+	JMP stored28
+
+low31:
+	TESTQ  $0x00000001, AX
+	JZ     low33
+	VMOVSS X6, 48(R11)
+
+low33:
+	JMP stored28
+
+low30:
+	TESTQ     $0x00000002, AX
+	JZ        low34
+	VMOVSD    X6, 32(R11)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low35
+	VMOVSS    X6, 40(R11)
+
+low35:
+	JMP stored28
+
+low34:
+	TESTQ  $0x00000001, AX
+	JZ     low36
+	VMOVSS X6, 32(R11)
+
+low36:
+	JMP stored28
+
+low29:
+	TESTQ        $0x00000004, AX
+	JZ           low37
+	VMOVUPS      X6, (R11)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low38
+	VMOVSD       X6, 16(R11)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low39
+	VMOVSS       X6, 24(R11)
+
+low39:
+	JMP stored28
+
+low38:
+	TESTQ  $0x00000001, AX
+	JZ     low40
+	VMOVSS X6, 16(R11)
+
+low40:
+	JMP stored28
+
+low37:
+	TESTQ     $0x00000002, AX
+	JZ        low41
+	VMOVSD    X6, (R11)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low42
+	VMOVSS    X6, 8(R11)
+
+low42:
+	JMP stored28
+
+low41:
+	TESTQ  $0x00000001, AX
+	JZ     low43
+	VMOVSS X6, (R11)
+
+low43:
+stored28:
+	ADDQ          lddw+24(FP), R11
+	TESTQ         $0x00000008, AX
+	JZ            low45
+	VMOVUPS       Y7, (R11)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000004, AX
+	JZ            low46
+	VMOVUPS       X7, 32(R11)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000002, AX
+	JZ            low47
+	VMOVSD        X7, 48(R11)
+	VUNPCKHPD     X7, X7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low48
+	VMOVSS        X7, 56(R11)
+
+low48:
+	JMP stored44
+
+low47:
+	TESTQ  $0x00000001, AX
+	JZ     low49
+	VMOVSS X7, 48(R11)
+
+low49:
+	JMP stored44
+
+low46:
+	TESTQ     $0x00000002, AX
+	JZ        low50
+	VMOVSD    X7, 32(R11)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low51
+	VMOVSS    X7, 40(R11)
+
+low51:
+	JMP stored44
+
+low50:
+	TESTQ  $0x00000001, AX
+	JZ     low52
+	VMOVSS X7, 32(R11)
+
+low52:
+	JMP stored44
+
+low45:
+	TESTQ        $0x00000004, AX
+	JZ           low53
+	VMOVUPS      X7, (R11)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low54
+	VMOVSD       X7, 16(R11)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low55
+	VMOVSS       X7, 24(R11)
+
+low55:
+	JMP stored44
+
+low54:
+	TESTQ  $0x00000001, AX
+	JZ     low56
+	VMOVSS X7, 16(R11)
+
+low56:
+	JMP stored44
+
+low53:
+	TESTQ     $0x00000002, AX
+	JZ        low57
+	VMOVSD    X7, (R11)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low58
+	VMOVSS    X7, 8(R11)
+
+low58:
+	JMP stored44
+
+low57:
+	TESTQ  $0x00000001, AX
+	JZ     low59
+	VMOVSS X7, (R11)
+
+low59:
+stored44:
+	ADDQ lddw+24(FP), R11
+
+end5:
+	VPXORD Z3, Z3, Z3
+	VADDPS Z3, Z0, Z0
+	VADDPS Z3, Z1, Z1
+	VADDPS Z3, Z2, Z2
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   CX, DX
+	MOVQ   cols+88(FP), SI
+	SUBQ   $0x08, SI
+	MOVQ   $0x00000008, DI
+	CMPQ   SI, $0x08
+	JGE    inside60
+	MOVQ   SI, DI
+
+inside60:
+	IMULQ DX, DI
+	ADDQ  BX, DI
+	MOVQ  $0x00000000, R8
+	TESTQ SI, SI
+	JGE   inside61
+	MOVQ  SI, R8
+
+inside61:
+	IMULQ         DX, R8
+	ADDQ          BX, R8
+	LEAQ          (CX)(CX*2), BX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (BX)(CX*4), R9
+	VMOVSS        X0, (R8)
+	VEXTRACTPS    $0x01, X0, (R8)(CX*1)
+	VEXTRACTPS    $0x02, X0, (R8)(CX*2)
+	VEXTRACTPS    $0x03, X0, (R8)(BX*1)
+	VEXTRACTF32X4 $0x01, Z0, X3
+	VMOVSS        X3, (R8)(CX*4)
+	VEXTRACTPS    $0x01, X3, (R8)(SI*1)
+	VEXTRACTPS    $0x02, X3, (R8)(BX*2)
+	VEXTRACTPS    $0x03, X3, (R8)(R9*1)
+	VEXTRACTF32X4 $0x02, Z0, X3
+	VMOVSS        X3, (DI)
+	VEXTRACTPS    $0x01, X3, (DI)(CX*1)
+	VEXTRACTPS    $0x02, X3, (DI)(CX*2)
+	VEXTRACTPS    $0x03, X3, (DI)(BX*1)
+	VEXTRACTF32X4 $0x03, Z0, X3
+	VMOVSS        X3, (DI)(CX*4)
+	VEXTRACTPS    $0x01, X3, (DI)(SI*1)
+	VEXTRACTPS    $0x02, X3, (DI)(BX*2)
+	VEXTRACTPS    $0x03, X3, (DI)(R9*1)
+	VMOVSS        X1, 4(R8)
+	VEXTRACTPS    $0x01, X1, 4(R8)(CX*1)
+	VEXTRACTPS    $0x02, X1, 4(R8)(CX*2)
+	VEXTRACTPS    $0x03, X1, 4(R8)(BX*1)
+	VEXTRACTF32X4 $0x01, Z1, X3
+	VMOVSS        X3, 4(R8)(CX*4)
+	VEXTRACTPS    $0x01, X3, 4(R8)(SI*1)
+	VEXTRACTPS    $0x02, X3, 4(R8)(BX*2)
+	VEXTRACTPS    $0x03, X3, 4(R8)(R9*1)
+	VEXTRACTF32X4 $0x02, Z1, X3
+	VMOVSS        X3, 4(DI)
+	VEXTRACTPS    $0x01, X3, 4(DI)(CX*1)
+	VEXTRACTPS    $0x02, X3, 4(DI)(CX*2)
+	VEXTRACTPS    $0x03, X3, 4(DI)(BX*1)
+	VEXTRACTF32X4 $0x03, Z1, X3
+	VMOVSS        X3, 4(DI)(CX*4)
+	VEXTRACTPS    $0x01, X3, 4(DI)(SI*1)
+	VEXTRACTPS    $0x02, X3, 4(DI)(BX*2)
+	VEXTRACTPS    $0x03, X3, 4(DI)(R9*1)
+	VMOVSS        X2, 8(R8)
+	VEXTRACTPS    $0x01, X2, 8(R8)(CX*1)
+	VEXTRACTPS    $0x02, X2, 8(R8)(CX*2)
+	VEXTRACTPS    $0x03, X2, 8(R8)(BX*1)
+	VEXTRACTF32X4 $0x01, Z2, X3
+	VMOVSS        X3, 8(R8)(CX*4)
+	VEXTRACTPS    $0x01, X3, 8(R8)(SI*1)
+	VEXTRACTPS    $0x02, X3, 8(R8)(BX*2)
+	VEXTRACTPS    $0x03, X3, 8(R8)(R9*1)
+	VEXTRACTF32X4 $0x02, Z2, X3
+	VMOVSS        X3, 8(DI)
+	VEXTRACTPS    $0x01, X3, 8(DI)(CX*1)
+	VEXTRACTPS    $0x02, X3, 8(DI)(CX*2)
+	VEXTRACTPS    $0x03, X3, 8(DI)(BX*1)
+	VEXTRACTF32X4 $0x03, Z2, X3
+	VMOVSS        X3, 8(DI)(CX*4)
+	VEXTRACTPS    $0x01, X3, 8(DI)(SI*1)
+	VEXTRACTPS    $0x02, X3, 8(DI)(BX*2)
+	VEXTRACTPS    $0x03, X3, 8(DI)(R9*1)
+
+	// the next 16 inputs
+	MOVQ   cols+88(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, cols+88(FP)
+	TESTQ  BX, BX
+	JLE    done6
+	MOVQ   dx+0(FP), BX
+	IMUL3Q $0x10, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dx+0(FP)
+	MOVQ   lddz+72(FP), DX
+	MOVQ   dz+64(FP), BX
+	IMUL3Q $0x10, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dz+64(FP)
+	MOVQ   cols+88(FP), BX
+	CMPQ   BX, $0x01
+	JGE    block2
+
+done6:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer1:
+	CMPQ  AX, $0x02
+	JNE   fewer62
+	MOVQ  n+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	MOVQ  cols+88(FP), BX
+	TESTQ BX, BX
+	JLE   done67
+
+block63:
+	// 2×16 elements of dx, from +0
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	MOVQ   dz+64(FP), BX
+	MOVQ   lddz+72(FP), CX
+	MOVQ   cols+88(FP), DX
+	SUBQ   $0x08, DX
+	MOVQ   $0x00000008, SI
+	CMPQ   DX, $0x08
+	JGE    inside68
+	MOVQ   DX, SI
+
+inside68:
+	IMULQ CX, SI
+	ADDQ  BX, SI
+	MOVQ  $0x00000000, DI
+	TESTQ DX, DX
+	JGE   inside69
+	MOVQ  DX, DI
+
+inside69:
+	IMULQ CX, DI
+	ADDQ  BX, DI
+	LEAQ  (CX)(CX*2), BX
+	LEAQ  (CX)(CX*4), DX
+	LEAQ  (BX)(CX*4), R8
+	MOVQ  w+32(FP), R9
+	MOVQ  ldw+40(FP), R10
+	MOVQ  n+96(FP), AX
+	CMPQ  AX, $0x10
+	JLT   tail65
+
+square64:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 16 neighbours j at a time
+	VMOVUPS      (DI), Y2
+	VINSERTF64X4 $0x01, (DI)(CX*4), Z2, Z2
+	VMOVUPS      (DI)(CX*1), Y3
+	VINSERTF64X4 $0x01, (DI)(DX*1), Z3, Z3
+	VMOVUPS      (DI)(CX*2), Y4
+	VINSERTF64X4 $0x01, (DI)(BX*2), Z4, Z4
+	VMOVUPS      (DI)(BX*1), Y5
+	VINSERTF64X4 $0x01, (DI)(R8*1), Z5, Z5
+	VMOVUPS      (SI), Y6
+	VINSERTF64X4 $0x01, (SI)(CX*4), Z6, Z6
+	VMOVUPS      (SI)(CX*1), Y7
+	VINSERTF64X4 $0x01, (SI)(DX*1), Z7, Z7
+	VMOVUPS      (SI)(CX*2), Y8
+	VINSERTF64X4 $0x01, (SI)(BX*2), Z8, Z8
+	VMOVUPS      (SI)(BX*1), Y9
+	VINSERTF64X4 $0x01, (SI)(R8*1), Z9, Z9
+	VUNPCKHPS    Z3, Z2, Z10
+	VUNPCKLPS    Z3, Z2, Z2
+	VUNPCKHPS    Z5, Z4, Z3
+	VUNPCKLPS    Z5, Z4, Z4
+	VUNPCKHPD    Z4, Z2, Z5
+	VUNPCKLPD    Z4, Z2, Z2
+	VUNPCKHPD    Z3, Z10, Z4
+	VUNPCKLPD    Z3, Z10, Z10
+	VUNPCKHPS    Z7, Z6, Z3
+	VUNPCKLPS    Z7, Z6, Z6
+	VUNPCKHPS    Z9, Z8, Z7
+	VUNPCKLPS    Z9, Z8, Z8
+	VUNPCKHPD    Z8, Z6, Z9
+	VUNPCKLPD    Z8, Z6, Z6
+	VUNPCKHPD    Z7, Z3, Z8
+	VUNPCKLPD    Z7, Z3, Z3
+	VSHUFF64X2   $0xdd, Z6, Z2, Z7
+	VSHUFF64X2   $0x88, Z6, Z2, Z2
+	VSHUFF64X2   $0xdd, Z9, Z5, Z6
+	VSHUFF64X2   $0x88, Z9, Z5, Z5
+	VSHUFF64X2   $0xdd, Z3, Z10, Z9
+	VSHUFF64X2   $0x88, Z3, Z10, Z10
+	VSHUFF64X2   $0xdd, Z8, Z4, Z3
+	VSHUFF64X2   $0x88, Z8, Z4, Z4
+	VBROADCASTSS (R9), Z8
+	VFMADD231PS  Z8, Z2, Z0
+	VBROADCASTSS (R9)(R10*1), Z8
+	VFMADD231PS  Z8, Z2, Z1
+	VBROADCASTSS 4(R9), Z8
+	VFMADD231PS  Z8, Z5, Z0
+	VBROADCASTSS 4(R9)(R10*1), Z8
+	VFMADD231PS  Z8, Z5, Z1
+	VBROADCASTSS 8(R9), Z8
+	VFMADD231PS  Z8, Z10, Z0
+	VBROADCASTSS 8(R9)(R10*1), Z8
+	VFMADD231PS  Z8, Z10, Z1
+	VBROADCASTSS 12(R9), Z8
+	VFMADD231PS  Z8, Z4, Z0
+	VBROADCASTSS 12(R9)(R10*1), Z8
+	VFMADD231PS  Z8, Z4, Z1
+	VBROADCASTSS 16(R9), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS 16(R9)(R10*1), Z8
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS 20(R9), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VBROADCASTSS 20(R9)(R10*1), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VBROADCASTSS 24(R9), Z8
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 24(R9)(R10*1), Z8
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 28(R9), Z8
+	VFMADD231PS  Z8, Z3, Z0
+	VBROADCASTSS 28(R9)(R10*1), Z8
+	VFMADD231PS  Z8, Z3, Z1
+	VMOVUPS      32(DI), Y2
+	VINSERTF64X4 $0x01, 32(DI)(CX*4), Z2, Z2
+	VMOVUPS      32(DI)(CX*1), Y3
+	VINSERTF64X4 $0x01, 32(DI)(DX*1), Z3, Z3
+	VMOVUPS      32(DI)(CX*2), Y4
+	VINSERTF64X4 $0x01, 32(DI)(BX*2), Z4, Z4
+	VMOVUPS      32(DI)(BX*1), Y5
+	VINSERTF64X4 $0x01, 32(DI)(R8*1), Z5, Z5
+	VMOVUPS      32(SI), Y6
+	VINSERTF64X4 $0x01, 32(SI)(CX*4), Z6, Z6
+	VMOVUPS      32(SI)(CX*1), Y7
+	VINSERTF64X4 $0x01, 32(SI)(DX*1), Z7, Z7
+	VMOVUPS      32(SI)(CX*2), Y8
+	VINSERTF64X4 $0x01, 32(SI)(BX*2), Z8, Z8
+	VMOVUPS      32(SI)(BX*1), Y9
+	VINSERTF64X4 $0x01, 32(SI)(R8*1), Z9, Z9
+	VUNPCKHPS    Z3, Z2, Z10
+	VUNPCKLPS    Z3, Z2, Z2
+	VUNPCKHPS    Z5, Z4, Z3
+	VUNPCKLPS    Z5, Z4, Z4
+	VUNPCKHPD    Z4, Z2, Z5
+	VUNPCKLPD    Z4, Z2, Z2
+	VUNPCKHPD    Z3, Z10, Z4
+	VUNPCKLPD    Z3, Z10, Z10
+	VUNPCKHPS    Z7, Z6, Z3
+	VUNPCKLPS    Z7, Z6, Z6
+	VUNPCKHPS    Z9, Z8, Z7
+	VUNPCKLPS    Z9, Z8, Z8
+	VUNPCKHPD    Z8, Z6, Z9
+	VUNPCKLPD    Z8, Z6, Z6
+	VUNPCKHPD    Z7, Z3, Z8
+	VUNPCKLPD    Z7, Z3, Z3
+	VSHUFF64X2   $0xdd, Z6, Z2, Z7
+	VSHUFF64X2   $0x88, Z6, Z2, Z2
+	VSHUFF64X2   $0xdd, Z9, Z5, Z6
+	VSHUFF64X2   $0x88, Z9, Z5, Z5
+	VSHUFF64X2   $0xdd, Z3, Z10, Z9
+	VSHUFF64X2   $0x88, Z3, Z10, Z10
+	VSHUFF64X2   $0xdd, Z8, Z4, Z3
+	VSHUFF64X2   $0x88, Z8, Z4, Z4
+	VBROADCASTSS 32(R9), Z8
+	VFMADD231PS  Z8, Z2, Z0
+	VBROADCASTSS 32(R9)(R10*1), Z8
+	VFMADD231PS  Z8, Z2, Z1
+	VBROADCASTSS 36(R9), Z8
+	VFMADD231PS  Z8, Z5, Z0
+	VBROADCASTSS 36(R9)(R10*1), Z8
+	VFMADD231PS  Z8, Z5, Z1
+	VBROADCASTSS 40(R9), Z8
+	VFMADD231PS  Z8, Z10, Z0
+	VBROADCASTSS 40(R9)(R10*1), Z8
+	VFMADD231PS  Z8, Z10, Z1
+	VBROADCASTSS 44(R9), Z8
+	VFMADD231PS  Z8, Z4, Z0
+	VBROADCASTSS 44(R9)(R10*1), Z8
+	VFMADD231PS  Z8, Z4, Z1
+	VBROADCASTSS 48(R9), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS 48(R9)(R10*1), Z8
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS 52(R9), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VBROADCASTSS 52(R9)(R10*1), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VBROADCASTSS 56(R9), Z8
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 56(R9)(R10*1), Z8
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 60(R9), Z8
+	VFMADD231PS  Z8, Z3, Z0
+	VBROADCASTSS 60(R9)(R10*1), Z8
+	VFMADD231PS  Z8, Z3, Z1
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ   R9, R11
+	SUBQ   w+32(FP), R11
+	ADDQ   dz+64(FP), R11
+	MOVQ   x+48(FP), R12
+	MOVQ   cols+88(FP), R13
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+row70:
+	VMOVUPS      (R11), Z2
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z3, Z2, Z4
+	VBROADCASTSS 4(R12), Z3
+	VFMADD231PS  Z3, Z2, Z5
+	ADDQ         lddz+72(FP), R11
+	ADDQ         ldx+56(FP), R12
+	DECQ         R13
+	JNZ          row70
+	MOVQ         R9, R11
+	SUBQ         w+32(FP), R11
+	ADDQ         dw+16(FP), R11
+	VPXORD       Z2, Z2, Z2
+	VADDPS       Z2, Z4, Z4
+	VADDPS       Z2, Z5, Z5
+	VMOVUPS      Z4, (R11)
+	ADDQ         lddw+24(FP), R11
+	VMOVUPS      Z5, (R11)
+	ADDQ         lddw+24(FP), R11
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, R9
+	SUBQ         $0x10, AX
+	CMPQ         AX, $0x10
+	JGE          square64
+
+tail65:
+	TESTQ AX, AX
+	JLE   end66
+
+	// the same for fewer j
+	VMOVUPS.Z    (DI), K1, Z2
+	VMOVUPS.Z    (DI)(CX*1), K1, Z3
+	VMOVUPS.Z    (DI)(CX*2), K1, Z4
+	VMOVUPS.Z    (DI)(BX*1), K1, Z5
+	VMOVUPS.Z    (DI)(CX*4), K1, Z6
+	VMOVUPS.Z    (DI)(DX*1), K1, Z7
+	VMOVUPS.Z    (DI)(BX*2), K1, Z8
+	VMOVUPS.Z    (DI)(R8*1), K1, Z9
+	VMOVUPS.Z    (SI), K1, Z10
+	VMOVUPS.Z    (SI)(CX*1), K1, Z11
+	VMOVUPS.Z    (SI)(CX*2), K1, Z12
+	VMOVUPS.Z    (SI)(BX*1), K1, Z13
+	VMOVUPS.Z    (SI)(CX*4), K1, Z14
+	VMOVUPS.Z    (SI)(DX*1), K1, Z15
+	VMOVUPS.Z    (SI)(BX*2), K1, Z16
+	VMOVUPS.Z    (SI)(R8*1), K1, Z17
+	VSHUFF64X2   $0xee, Z6, Z2, Z18
+	VSHUFF64X2   $0x44, Z6, Z2, Z2
+	VSHUFF64X2   $0xee, Z7, Z3, Z6
+	VSHUFF64X2   $0x44, Z7, Z3, Z3
+	VSHUFF64X2   $0xee, Z8, Z4, Z7
+	VSHUFF64X2   $0x44, Z8, Z4, Z4
+	VSHUFF64X2   $0xee, Z9, Z5, Z8
+	VSHUFF64X2   $0x44, Z9, Z5, Z5
+	VSHUFF64X2   $0xee, Z14, Z10, Z9
+	VSHUFF64X2   $0x44, Z14, Z10, Z10
+	VSHUFF64X2   $0xee, Z15, Z11, Z14
+	VSHUFF64X2   $0x44, Z15, Z11, Z11
+	VSHUFF64X2   $0xee, Z16, Z12, Z15
+	VSHUFF64X2   $0x44, Z16, Z12, Z12
+	VSHUFF64X2   $0xee, Z17, Z13, Z16
+	VSHUFF64X2   $0x44, Z17, Z13, Z13
+	VUNPCKHPS    Z3, Z2, Z17
+	VUNPCKLPS    Z3, Z2, Z2
+	VUNPCKHPS    Z5, Z4, Z3
+	VUNPCKLPS    Z5, Z4, Z4
+	VUNPCKHPD    Z4, Z2, Z5
+	VUNPCKLPD    Z4, Z2, Z2
+	VUNPCKHPD    Z3, Z17, Z4
+	VUNPCKLPD    Z3, Z17, Z17
+	VUNPCKHPS    Z11, Z10, Z3
+	VUNPCKLPS    Z11, Z10, Z10
+	VUNPCKHPS    Z13, Z12, Z11
+	VUNPCKLPS    Z13, Z12, Z12
+	VUNPCKHPD    Z12, Z10, Z13
+	VUNPCKLPD    Z12, Z10, Z10
+	VUNPCKHPD    Z11, Z3, Z12
+	VUNPCKLPD    Z11, Z3, Z3
+	VUNPCKHPS    Z6, Z18, Z11
+	VUNPCKLPS    Z6, Z18, Z18
+	VUNPCKHPS    Z8, Z7, Z6
+	VUNPCKLPS    Z8, Z7, Z7
+	VUNPCKHPD    Z7, Z18, Z8
+	VUNPCKLPD    Z7, Z18, Z18
+	VUNPCKHPD    Z6, Z11, Z7
+	VUNPCKLPD    Z6, Z11, Z11
+	VUNPCKHPS    Z14, Z9, Z6
+	VUNPCKLPS    Z14, Z9, Z9
+	VUNPCKHPS    Z16, Z15, Z14
+	VUNPCKLPS    Z16, Z15, Z15
+	VUNPCKHPD    Z15, Z9, Z16
+	VUNPCKLPD    Z15, Z9, Z9
+	VUNPCKHPD    Z14, Z6, Z15
+	VUNPCKLPD    Z14, Z6, Z6
+	VSHUFF64X2   $0xdd, Z10, Z2, Z14
+	VSHUFF64X2   $0x88, Z10, Z2, Z2
+	VSHUFF64X2   $0xdd, Z13, Z5, Z10
+	VSHUFF64X2   $0x88, Z13, Z5, Z5
+	VSHUFF64X2   $0xdd, Z3, Z17, Z13
+	VSHUFF64X2   $0x88, Z3, Z17, Z17
+	VSHUFF64X2   $0xdd, Z12, Z4, Z3
+	VSHUFF64X2   $0x88, Z12, Z4, Z4
+	VSHUFF64X2   $0xdd, Z9, Z18, Z12
+	VSHUFF64X2   $0x88, Z9, Z18, Z18
+	VSHUFF64X2   $0xdd, Z16, Z8, Z9
+	VSHUFF64X2   $0x88, Z16, Z8, Z8
+	VSHUFF64X2   $0xdd, Z6, Z11, Z16
+	VSHUFF64X2   $0x88, Z6, Z11, Z11
+	VSHUFF64X2   $0xdd, Z15, Z7, Z6
+	VSHUFF64X2   $0x88, Z15, Z7, Z7
+	VBROADCASTSS (R9), Z15
+	VFMADD231PS  Z15, Z2, Z0
+	VBROADCASTSS (R9)(R10*1), Z15
+	VFMADD231PS  Z15, Z2, Z1
+	CMPQ         AX, $0x01
+	JE           over71
+	VBROADCASTSS 4(R9), Z15
+	VFMADD231PS  Z15, Z5, Z0
+	VBROADCASTSS 4(R9)(R10*1), Z15
+	VFMADD231PS  Z15, Z5, Z1
+	CMPQ         AX, $0x02
+	JE           over71
+	VBROADCASTSS 8(R9), Z15
+	VFMADD231PS  Z15, Z17, Z0
+	VBROADCASTSS 8(R9)(R10*1), Z15
+	VFMADD231PS  Z15, Z17, Z1
+	CMPQ         AX, $0x03
+	JE           over71
+	VBROADCASTSS 12(R9), Z15
+	VFMADD231PS  Z15, Z4, Z0
+	VBROADCASTSS 12(R9)(R10*1), Z15
+	VFMADD231PS  Z15, Z4, Z1
+	CMPQ         AX, $0x04
+	JE           over71
+	VBROADCASTSS 16(R9), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS 16(R9)(R10*1), Z15
+	VFMADD231PS  Z15, Z14, Z1
+	CMPQ         AX, $0x05
+	JE           over71
+	VBROADCASTSS 20(R9), Z15
+	VFMADD231PS  Z15, Z10, Z0
+	VBROADCASTSS 20(R9)(R10*1), Z15
+	VFMADD231PS  Z15, Z10, Z1
+	CMPQ         AX, $0x06
+	JE           over71
+	VBROADCASTSS 24(R9), Z15
+	VFMADD231PS  Z15, Z13, Z0
+	VBROADCASTSS 24(R9)(R10*1), Z15
+	VFMADD231PS  Z15, Z13, Z1
+	CMPQ         AX, $0x07
+	JE           over71
+	VBROADCASTSS 28(R9), Z15
+	VFMADD231PS  Z15, Z3, Z0
+	VBROADCASTSS 28(R9)(R10*1), Z15
+	VFMADD231PS  Z15, Z3, Z1
+	CMPQ         AX, $0x08
+	JE           over71
+	VBROADCASTSS 32(R9), Z15
+	VFMADD231PS  Z15, Z18, Z0
+	VBROADCASTSS 32(R9)(R10*1), Z15
+	VFMADD231PS  Z15, Z18, Z1
+	CMPQ         AX, $0x09
+	JE           over71
+	VBROADCASTSS 36(R9), Z15
+	VFMADD231PS  Z15, Z8, Z0
+	VBROADCASTSS 36(R9)(R10*1), Z15
+	VFMADD231PS  Z15, Z8, Z1
+	CMPQ         AX, $0x0a
+	JE           over71
+	VBROADCASTSS 40(R9), Z15
+	VFMADD231PS  Z15, Z11, Z0
+	VBROADCASTSS 40(R9)(R10*1), Z15
+	VFMADD231PS  Z15, Z11, Z1
+	CMPQ         AX, $0x0b
+	JE           over71
+	VBROADCASTSS 44(R9), Z15
+	VFMADD231PS  Z15, Z7, Z0
+	VBROADCASTSS 44(R9)(R10*1), Z15
+	VFMADD231PS  Z15, Z7, Z1
+	CMPQ         AX, $0x0c
+	JE           over71
+	VBROADCASTSS 48(R9), Z15
+	VFMADD231PS  Z15, Z12, Z0
+	VBROADCASTSS 48(R9)(R10*1), Z15
+	VFMADD231PS  Z15, Z12, Z1
+	CMPQ         AX, $0x0d
+	JE           over71
+	VBROADCASTSS 52(R9), Z15
+	VFMADD231PS  Z15, Z9, Z0
+	VBROADCASTSS 52(R9)(R10*1), Z15
+	VFMADD231PS  Z15, Z9, Z1
+	CMPQ         AX, $0x0e
+	JE           over71
+	VBROADCASTSS 56(R9), Z15
+	VFMADD231PS  Z15, Z16, Z0
+	VBROADCASTSS 56(R9)(R10*1), Z15
+	VFMADD231PS  Z15, Z16, Z1
+	CMPQ         AX, $0x0f
+	JE           over71
+	VBROADCASTSS 60(R9), Z15
+	VFMADD231PS  Z15, Z6, Z0
+	VBROADCASTSS 60(R9)(R10*1), Z15
+	VFMADD231PS  Z15, Z6, Z1
+
+over71:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ   R9, R11
+	SUBQ   w+32(FP), R11
+	ADDQ   dz+64(FP), R11
+	MOVQ   x+48(FP), R12
+	MOVQ   cols+88(FP), R13
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+row72:
+	VMOVUPS.Z     (R11), K1, Z2
+	VBROADCASTSS  (R12), Z3
+	VFMADD231PS   Z3, Z2, Z4
+	VBROADCASTSS  4(R12), Z3
+	VFMADD231PS   Z3, Z2, Z5
+	ADDQ          lddz+72(FP), R11
+	ADDQ          ldx+56(FP), R12
+	DECQ          R13
+	JNZ           row72
+	MOVQ          R9, R11
+	SUBQ          w+32(FP), R11
+	ADDQ          dw+16(FP), R11
+	VPXORD        Z2, Z2, Z2
+	VADDPS        Z2, Z4, Z4
+	VADDPS        Z2, Z5, Z5
+	TESTQ         $0x00000008, AX
+	JZ            low74
+	VMOVUPS       Y4, (R11)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low75
+	VMOVUPS       X4, 32(R11)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low76
+	VMOVSD        X4, 48(R11)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low77
+	VMOVSS        X4, 56(R11)
+
+low77:
+	JMP stored73
+
+low76:
+	TESTQ  $0x00000001, AX
+	JZ     low78
+	VMOVSS X4, 48(R11)
+
+low78:
+	JMP stored73
+
+low75:
+	TESTQ     $0x00000002, AX
+	JZ        low79
+	VMOVSD    X4, 32(R11)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low80
+	VMOVSS    X4, 40(R11)
+
+low80:
+	JMP stored73
+
+low79:
+	TESTQ  $0x00000001, AX
+	JZ     low81
+	VMOVSS X4, 32(R11)
+
+low81:
+	JMP stored73
+
+low74:
+	TESTQ        $0x00000004, AX
+	JZ           low82
+	VMOVUPS      X4, (R11)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low83
+	VMOVSD       X4, 16(R11)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low84
+	VMOVSS       X4, 24(R11)
+
+low84:
+	JMP stored73
+
+low83:
+	TESTQ  $0x00000001, AX
+	JZ     low85
+	VMOVSS X4, 16(R11)
+
+low85:
+	JMP stored73
+
+low82:
+	TESTQ     $0x00000002, AX
+	JZ        low86
+	VMOVSD    X4, (R11)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low87
+	VMOVSS    X4, 8(R11)
+
+low87:
+	JMP stored73
+
+low86:
+	TESTQ  $0x00000001, AX
+	JZ     low88
+	VMOVSS X4, (R11)
+
+low88:
+stored73:
+	ADDQ          lddw+24(FP), R11
+	TESTQ         $0x00000008, AX
+	JZ            low90
+	VMOVUPS       Y5, (R11)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low91
+	VMOVUPS       X5, 32(R11)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low92
+	VMOVSD        X5, 48(R11)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low93
+	VMOVSS        X5, 56(R11)
+
+low93:
+	JMP stored89
+
+low92:
+	TESTQ  $0x00000001, AX
+	JZ     low94
+	VMOVSS X5, 48(R11)
+
+low94:
+	JMP stored89
+
+low91:
+	TESTQ     $0x00000002, AX
+	JZ        low95
+	VMOVSD    X5, 32(R11)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low96
+	VMOVSS    X5, 40(R11)
+
+low96:
+	JMP stored89
+
+low95:
+	TESTQ  $0x00000001, AX
+	JZ     low97
+	VMOVSS X5, 32(R11)
+
+low97:
+	JMP stored89
+
+low90:
+	TESTQ        $0x00000004, AX
+	JZ           low98
+	VMOVUPS      X5, (R11)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low99
+	VMOVSD       X5, 16(R11)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low100
+	VMOVSS       X5, 24(R11)
+
+low100:
+	JMP stored89
+
+low99:
+	TESTQ  $0x00000001, AX
+	JZ     low101
+	VMOVSS X5, 16(R11)
+
+low101:
+	JMP stored89
+
+low98:
+	TESTQ     $0x00000002, AX
+	JZ        low102
+	VMOVSD    X5, (R11)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low103
+	VMOVSS    X5, 8(R11)
+
+low103:
+	JMP stored89
+
+low102:
+	TESTQ  $0x00000001, AX
+	JZ     low104
+	VMOVSS X5, (R11)
+
+low104:
+stored89:
+	ADDQ lddw+24(FP), R11
+
+end66:
+	VPXORD Z2, Z2, Z2
+	VADDPS Z2, Z0, Z0
+	VADDPS Z2, Z1, Z1
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   CX, DX
+	MOVQ   cols+88(FP), SI
+	SUBQ   $0x08, SI
+	MOVQ   $0x00000008, DI
+	CMPQ   SI, $0x08
+	JGE    inside105
+	MOVQ   SI, DI
+
+inside105:
+	IMULQ DX, DI
+	ADDQ  BX, DI
+	MOVQ  $0x00000000, R8
+	TESTQ SI, SI
+	JGE   inside106
+	MOVQ  SI, R8
+
+inside106:
+	IMULQ         DX, R8
+	ADDQ          BX, R8
+	LEAQ          (CX)(CX*2), BX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (BX)(CX*4), R9
+	VMOVSS        X0, (R8)
+	VEXTRACTPS    $0x01, X0, (R8)(CX*1)
+	VEXTRACTPS    $0x02, X0, (R8)(CX*2)
+	VEXTRACTPS    $0x03, X0, (R8)(BX*1)
+	VEXTRACTF32X4 $0x01, Z0, X2
+	VMOVSS        X2, (R8)(CX*4)
+	VEXTRACTPS    $0x01, X2, (R8)(SI*1)
+	VEXTRACTPS    $0x02, X2, (R8)(BX*2)
+	VEXTRACTPS    $0x03, X2, (R8)(R9*1)
+	VEXTRACTF32X4 $0x02, Z0, X2
+	VMOVSS        X2, (DI)
+	VEXTRACTPS    $0x01, X2, (DI)(CX*1)
+	VEXTRACTPS    $0x02, X2, (DI)(CX*2)
+	VEXTRACTPS    $0x03, X2, (DI)(BX*1)
+	VEXTRACTF32X4 $0x03, Z0, X2
+	VMOVSS        X2, (DI)(CX*4)
+	VEXTRACTPS    $0x01, X2, (DI)(SI*1)
+	VEXTRACTPS    $0x02, X2, (DI)(BX*2)
+	VEXTRACTPS    $0x03, X2, (DI)(R9*1)
+	VMOVSS        X1, 4(R8)
+	VEXTRACTPS    $0x01, X1, 4(R8)(CX*1)
+	VEXTRACTPS    $0x02, X1, 4(R8)(CX*2)
+	VEXTRACTPS    $0x03, X1, 4(R8)(BX*1)
+	VEXTRACTF32X4 $0x01, Z1, X2
+	VMOVSS        X2, 4(R8)(CX*4)
+	VEXTRACTPS    $0x01, X2, 4(R8)(SI*1)
+	VEXTRACTPS    $0x02, X2, 4(R8)(BX*2)
+	VEXTRACTPS    $0x03, X2, 4(R8)(R9*1)
+	VEXTRACTF32X4 $0x02, Z1, X2
+	VMOVSS        X2, 4(DI)
+	VEXTRACTPS    $0x01, X2, 4(DI)(CX*1)
+	VEXTRACTPS    $0x02, X2, 4(DI)(CX*2)
+	VEXTRACTPS    $0x03, X2, 4(DI)(BX*1)
+	VEXTRACTF32X4 $0x03, Z1, X2
+	VMOVSS        X2, 4(DI)(CX*4)
+	VEXTRACTPS    $0x01, X2, 4(DI)(SI*1)
+	VEXTRACTPS    $0x02, X2, 4(DI)(BX*2)
+	VEXTRACTPS    $0x03, X2, 4(DI)(R9*1)
+
+	// the next 16 inputs
+	MOVQ   cols+88(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, cols+88(FP)
+	TESTQ  BX, BX
+	JLE    done67
+	MOVQ   dx+0(FP), BX
+	IMUL3Q $0x10, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dx+0(FP)
+	MOVQ   lddz+72(FP), DX
+	MOVQ   dz+64(FP), BX
+	IMUL3Q $0x10, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dz+64(FP)
+	MOVQ   cols+88(FP), BX
+	CMPQ   BX, $0x01
+	JGE    block63
+
+done67:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer62:
+	MOVQ  n+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	MOVQ  cols+88(FP), BX
+	TESTQ BX, BX
+	JLE   done112
+
+block108:
+	// 1×16 elements of dx, from +0
+	VPXORD Z0, Z0, Z0
+	MOVQ   dz+64(FP), BX
+	MOVQ   lddz+72(FP), CX
+	MOVQ   cols+88(FP), DX
+	SUBQ   $0x08, DX
+	MOVQ   $0x00000008, SI
+	CMPQ   DX, $0x08
+	JGE    inside113
+	MOVQ   DX, SI
+
+inside113:
+	IMULQ CX, SI
+	ADDQ  BX, SI
+	MOVQ  $0x00000000, DI
+	TESTQ DX, DX
+	JGE   inside114
+	MOVQ  DX, DI
+
+inside114:
+	IMULQ CX, DI
+	ADDQ  BX, DI
+	LEAQ  (CX)(CX*2), BX
+	LEAQ  (CX)(CX*4), DX
+	LEAQ  (BX)(CX*4), R8
+	MOVQ  w+32(FP), R9
+	MOVQ  n+96(FP), AX
+	CMPQ  AX, $0x10
+	JLT   tail110
+
+square109:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 16 neighbours j at a time
+	VMOVUPS      (DI), Y1
+	VINSERTF64X4 $0x01, (DI)(CX*4), Z1, Z1
+	VMOVUPS      (DI)(CX*1), Y2
+	VINSERTF64X4 $0x01, (DI)(DX*1), Z2, Z2
+	VMOVUPS      (DI)(CX*2), Y3
+	VINSERTF64X4 $0x01, (DI)(BX*2), Z3, Z3
+	VMOVUPS      (DI)(BX*1), Y4
+	VINSERTF64X4 $0x01, (DI)(R8*1), Z4, Z4
+	VMOVUPS      (SI), Y5
+	VINSERTF64X4 $0x01, (SI)(CX*4), Z5, Z5
+	VMOVUPS      (SI)(CX*1), Y6
+	VINSERTF64X4 $0x01, (SI)(DX*1), Z6, Z6
+	VMOVUPS      (SI)(CX*2), Y7
+	VINSERTF64X4 $0x01, (SI)(BX*2), Z7, Z7
+	VMOVUPS      (SI)(BX*1), Y8
+	VINSERTF64X4 $0x01, (SI)(R8*1), Z8, Z8
+	VUNPCKHPS    Z2, Z1, Z9
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z9, Z3
+	VUNPCKLPD    Z2, Z9, Z9
+	VUNPCKHPS    Z6, Z5, Z2
+	VUNPCKLPS    Z6, Z5, Z5
+	VUNPCKHPS    Z8, Z7, Z6
+	VUNPCKLPS    Z8, Z7, Z7
+	VUNPCKHPD    Z7, Z5, Z8
+	VUNPCKLPD    Z7, Z5, Z5
+	VUNPCKHPD    Z6, Z2, Z7
+	VUNPCKLPD    Z6, Z2, Z2
+	VSHUFF64X2   $0xdd, Z5, Z1, Z6
+	VSHUFF64X2   $0x88, Z5, Z1, Z1
+	VSHUFF64X2   $0xdd, Z8, Z4, Z5
+	VSHUFF64X2   $0x88, Z8, Z4, Z4
+	VSHUFF64X2   $0xdd, Z2, Z9, Z8
+	VSHUFF64X2   $0x88, Z2, Z9, Z9
+	VSHUFF64X2   $0xdd, Z7, Z3, Z2
+	VSHUFF64X2   $0x88, Z7, Z3, Z3
+	VBROADCASTSS (R9), Z7
+	VFMADD231PS  Z7, Z1, Z0
+	VBROADCASTSS 4(R9), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	VBROADCASTSS 8(R9), Z7
+	VFMADD231PS  Z7, Z9, Z0
+	VBROADCASTSS 12(R9), Z7
+	VFMADD231PS  Z7, Z3, Z0
+	VBROADCASTSS 16(R9), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS 20(R9), Z7
+	VFMADD231PS  Z7, Z5, Z0
+	VBROADCASTSS 24(R9), Z7
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 28(R9), Z7
+	VFMADD231PS  Z7, Z2, Z0
+	VMOVUPS      32(DI), Y1
+	VINSERTF64X4 $0x01, 32(DI)(CX*4), Z1, Z1
+	VMOVUPS      32(DI)(CX*1), Y2
+	VINSERTF64X4 $0x01, 32(DI)(DX*1), Z2, Z2
+	VMOVUPS      32(DI)(CX*2), Y3
+	VINSERTF64X4 $0x01, 32(DI)(BX*2), Z3, Z3
+	VMOVUPS      32(DI)(BX*1), Y4
+	VINSERTF64X4 $0x01, 32(DI)(R8*1), Z4, Z4
+	VMOVUPS      32(SI), Y5
+	VINSERTF64X4 $0x01, 32(SI)(CX*4), Z5, Z5
+	VMOVUPS      32(SI)(CX*1), Y6
+	VINSERTF64X4 $0x01, 32(SI)(DX*1), Z6, Z6
+	VMOVUPS      32(SI)(CX*2), Y7
+	VINSERTF64X4 $0x01, 32(SI)(BX*2), Z7, Z7
+	VMOVUPS      32(SI)(BX*1), Y8
+	VINSERTF64X4 $0x01, 32(SI)(R8*1), Z8, Z8
+	VUNPCKHPS    Z2, Z1, Z9
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z9, Z3
+	VUNPCKLPD    Z2, Z9, Z9
+	VUNPCKHPS    Z6, Z5, Z2
+	VUNPCKLPS    Z6, Z5, Z5
+	VUNPCKHPS    Z8, Z7, Z6
+	VUNPCKLPS    Z8, Z7, Z7
+	VUNPCKHPD    Z7, Z5, Z8
+	VUNPCKLPD    Z7, Z5, Z5
+	VUNPCKHPD    Z6, Z2, Z7
+	VUNPCKLPD    Z6, Z2, Z2
+	VSHUFF64X2   $0xdd, Z5, Z1, Z6
+	VSHUFF64X2   $0x88, Z5, Z1, Z1
+	VSHUFF64X2   $0xdd, Z8, Z4, Z5
+	VSHUFF64X2   $0x88, Z8, Z4, Z4
+	VSHUFF64X2   $0xdd, Z2, Z9, Z8
+	VSHUFF64X2   $0x88, Z2, Z9, Z9
+	VSHUFF64X2   $0xdd, Z7, Z3, Z2
+	VSHUFF64X2   $0x88, Z7, Z3, Z3
+	VBROADCASTSS 32(R9), Z7
+	VFMADD231PS  Z7, Z1, Z0
+	VBROADCASTSS 36(R9), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	VBROADCASTSS 40(R9), Z7
+	VFMADD231PS  Z7, Z9, Z0
+	VBROADCASTSS 44(R9), Z7
+	VFMADD231PS  Z7, Z3, Z0
+	VBROADCASTSS 48(R9), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS 52(R9), Z7
+	VFMADD231PS  Z7, Z5, Z0
+	VBROADCASTSS 56(R9), Z7
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 60(R9), Z7
+	VFMADD231PS  Z7, Z2, Z0
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ   R9, R10
+	SUBQ   w+32(FP), R10
+	ADDQ   dz+64(FP), R10
+	MOVQ   x+48(FP), R11
+	MOVQ   cols+88(FP), R12
+	VPXORD Z3, Z3, Z3
+
+row115:
+	VMOVUPS      (R10), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z2, Z1, Z3
+	ADDQ         lddz+72(FP), R10
+	ADDQ         ldx+56(FP), R11
+	DECQ         R12
+	JNZ          row115
+	MOVQ         R9, R10
+	SUBQ         w+32(FP), R10
+	ADDQ         dw+16(FP), R10
+	VPXORD       Z1, Z1, Z1
+	VADDPS       Z1, Z3, Z3
+	VMOVUPS      Z3, (R10)
+	ADDQ         lddw+24(FP), R10
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, R9
+	SUBQ         $0x10, AX
+	CMPQ         AX, $0x10
+	JGE          square109
+
+tail110:
+	TESTQ AX, AX
+	JLE   end111
+
+	// the same for fewer j
+	VMOVUPS.Z    (DI), K1, Z1
+	VMOVUPS.Z    (DI)(CX*1), K1, Z2
+	VMOVUPS.Z    (DI)(CX*2), K1, Z3
+	VMOVUPS.Z    (DI)(BX*1), K1, Z4
+	VMOVUPS.Z    (DI)(CX*4), K1, Z5
+	VMOVUPS.Z    (DI)(DX*1), K1, Z6
+	VMOVUPS.Z    (DI)(BX*2), K1, Z7
+	VMOVUPS.Z    (DI)(R8*1), K1, Z8
+	VMOVUPS.Z    (SI), K1, Z9
+	VMOVUPS.Z    (SI)(CX*1), K1, Z10
+	VMOVUPS.Z    (SI)(CX*2), K1, Z11
+	VMOVUPS.Z    (SI)(BX*1), K1, Z12
+	VMOVUPS.Z    (SI)(CX*4), K1, Z13
+	VMOVUPS.Z    (SI)(DX*1), K1, Z14
+	VMOVUPS.Z    (SI)(BX*2), K1, Z15
+	VMOVUPS.Z    (SI)(R8*1), K1, Z16
+	VSHUFF64X2   $0xee, Z5, Z1, Z17
+	VSHUFF64X2   $0x44, Z5, Z1, Z1
+	VSHUFF64X2   $0xee, Z6, Z2, Z5
+	VSHUFF64X2   $0x44, Z6, Z2, Z2
+	VSHUFF64X2   $0xee, Z7, Z3, Z6
+	VSHUFF64X2   $0x44, Z7, Z3, Z3
+	VSHUFF64X2   $0xee, Z8, Z4, Z7
+	VSHUFF64X2   $0x44, Z8, Z4, Z4
+	VSHUFF64X2   $0xee, Z13, Z9, Z8
+	VSHUFF64X2   $0x44, Z13, Z9, Z9
+	VSHUFF64X2   $0xee, Z14, Z10, Z13
+	VSHUFF64X2   $0x44, Z14, Z10, Z10
+	VSHUFF64X2   $0xee, Z15, Z11, Z14
+	VSHUFF64X2   $0x44, Z15, Z11, Z11
+	VSHUFF64X2   $0xee, Z16, Z12, Z15
+	VSHUFF64X2   $0x44, Z16, Z12, Z12
+	VUNPCKHPS    Z2, Z1, Z16
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z16, Z3
+	VUNPCKLPD    Z2, Z16, Z16
+	VUNPCKHPS    Z10, Z9, Z2
+	VUNPCKLPS    Z10, Z9, Z9
+	VUNPCKHPS    Z12, Z11, Z10
+	VUNPCKLPS    Z12, Z11, Z11
+	VUNPCKHPD    Z11, Z9, Z12
+	VUNPCKLPD    Z11, Z9, Z9
+	VUNPCKHPD    Z10, Z2, Z11
+	VUNPCKLPD    Z10, Z2, Z2
+	VUNPCKHPS    Z5, Z17, Z10
+	VUNPCKLPS    Z5, Z17, Z17
+	VUNPCKHPS    Z7, Z6, Z5
+	VUNPCKLPS    Z7, Z6, Z6
+	VUNPCKHPD    Z6, Z17, Z7
+	VUNPCKLPD    Z6, Z17, Z17
+	VUNPCKHPD    Z5, Z10, Z6
+	VUNPCKLPD    Z5, Z10, Z10
+	VUNPCKHPS    Z13, Z8, Z5
+	VUNPCKLPS    Z13, Z8, Z8
+	VUNPCKHPS    Z15, Z14, Z13
+	VUNPCKLPS    Z15, Z14, Z14
+	VUNPCKHPD    Z14, Z8, Z15
+	VUNPCKLPD    Z14, Z8, Z8
+	VUNPCKHPD    Z13, Z5, Z14
+	VUNPCKLPD    Z13, Z5, Z5
+	VSHUFF64X2   $0xdd, Z9, Z1, Z13
+	VSHUFF64X2   $0x88, Z9, Z1, Z1
+	VSHUFF64X2   $0xdd, Z12, Z4, Z9
+	VSHUFF64X2   $0x88, Z12, Z4, Z4
+	VSHUFF64X2   $0xdd, Z2, Z16, Z12
+	VSHUFF64X2   $0x88, Z2, Z16, Z16
+	VSHUFF64X2   $0xdd, Z11, Z3, Z2
+	VSHUFF64X2   $0x88, Z11, Z3, Z3
+	VSHUFF64X2   $0xdd, Z8, Z17, Z11
+	VSHUFF64X2   $0x88, Z8, Z17, Z17
+	VSHUFF64X2   $0xdd, Z15, Z7, Z8
+	VSHUFF64X2   $0x88, Z15, Z7, Z7
+	VSHUFF64X2   $0xdd, Z5, Z10, Z15
+	VSHUFF64X2   $0x88, Z5, Z10, Z10
+	VSHUFF64X2   $0xdd, Z14, Z6, Z5
+	VSHUFF64X2   $0x88, Z14, Z6, Z6
+	VBROADCASTSS (R9), Z14
+	VFMADD231PS  Z14, Z1, Z0
+	CMPQ         AX, $0x01
+	JE           over116
+	VBROADCASTSS 4(R9), Z14
+	VFMADD231PS  Z14, Z4, Z0
+	CMPQ         AX, $0x02
+	JE           over116
+	VBROADCASTSS 8(R9), Z14
+	VFMADD231PS  Z14, Z16, Z0
+	CMPQ         AX, $0x03
+	JE           over116
+	VBROADCASTSS 12(R9), Z14
+	VFMADD231PS  Z14, Z3, Z0
+	CMPQ         AX, $0x04
+	JE           over116
+	VBROADCASTSS 16(R9), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	CMPQ         AX, $0x05
+	JE           over116
+	VBROADCASTSS 20(R9), Z14
+	VFMADD231PS  Z14, Z9, Z0
+	CMPQ         AX, $0x06
+	JE           over116
+	VBROADCASTSS 24(R9), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	CMPQ         AX, $0x07
+	JE           over116
+	VBROADCASTSS 28(R9), Z14
+	VFMADD231PS  Z14, Z2, Z0
+	CMPQ         AX, $0x08
+	JE           over116
+	VBROADCASTSS 32(R9), Z14
+	VFMADD231PS  Z14, Z17, Z0
+	CMPQ         AX, $0x09
+	JE           over116
+	VBROADCASTSS 36(R9), Z14
+	VFMADD231PS  Z14, Z7, Z0
+	CMPQ         AX, $0x0a
+	JE           over116
+	VBROADCASTSS 40(R9), Z14
+	VFMADD231PS  Z14, Z10, Z0
+	CMPQ         AX, $0x0b
+	JE           over116
+	VBROADCASTSS 44(R9), Z14
+	VFMADD231PS  Z14, Z6, Z0
+	CMPQ         AX, $0x0c
+	JE           over116
+	VBROADCASTSS 48(R9), Z14
+	VFMADD231PS  Z14, Z11, Z0
+	CMPQ         AX, $0x0d
+	JE           over116
+	VBROADCASTSS 52(R9), Z14
+	VFMADD231PS  Z14, Z8, Z0
+	CMPQ         AX, $0x0e
+	JE           over116
+	VBROADCASTSS 56(R9), Z14
+	VFMADD231PS  Z14, Z15, Z0
+	CMPQ         AX, $0x0f
+	JE           over116
+	VBROADCASTSS 60(R9), Z14
+	VFMADD231PS  Z14, Z5, Z0
+
+over116:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ   R9, R10
+	SUBQ   w+32(FP), R10
+	ADDQ   dz+64(FP), R10
+	MOVQ   x+48(FP), R11
+	MOVQ   cols+88(FP), R12
+	VPXORD Z3, Z3, Z3
+
+row117:
+	VMOVUPS.Z     (R10), K1, Z1
+	VBROADCASTSS  (R11), Z2
+	VFMADD231PS   Z2, Z1, Z3
+	ADDQ          lddz+72(FP), R10
+	ADDQ          ldx+56(FP), R11
+	DECQ          R12
+	JNZ           row117
+	MOVQ          R9, R10
+	SUBQ          w+32(FP), R10
+	ADDQ          dw+16(FP), R10
+	VPXORD        Z1, Z1, Z1
+	VADDPS        Z1, Z3, Z3
+	TESTQ         $0x00000008, AX
+	JZ            low119
+	VMOVUPS       Y3, (R10)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low120
+	VMOVUPS       X3, 32(R10)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low121
+	VMOVSD        X3, 48(R10)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low122
+	VMOVSS        X3, 56(R10)
+
+low122:
+	JMP stored118
+
+low121:
+	TESTQ  $0x00000001, AX
+	JZ     low123
+	VMOVSS X3, 48(R10)
+
+low123:
+	JMP stored118
+
+low120:
+	TESTQ     $0x00000002, AX
+	JZ        low124
+	VMOVSD    X3, 32(R10)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low125
+	VMOVSS    X3, 40(R10)
+
+low125:
+	JMP stored118
+
+low124:
+	TESTQ  $0x00000001, AX
+	JZ     low126
+	VMOVSS X3, 32(R10)
+
+low126:
+	JMP stored118
+
+low119:
+	TESTQ        $0x00000004, AX
+	JZ           low127
+	VMOVUPS      X3, (R10)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low128
+	VMOVSD       X3, 16(R10)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low129
+	VMOVSS       X3, 24(R10)
+
+low129:
+	JMP stored118
+
+low128:
+	TESTQ  $0x00000001, AX
+	JZ     low130
+	VMOVSS X3, 16(R10)
+
+low130:
+	JMP stored118
+
+low127:
+	TESTQ     $0x00000002, AX
+	JZ        low131
+	VMOVSD    X3, (R10)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low132
+	VMOVSS    X3, 8(R10)
+
+low132:
+	JMP stored118
+
+low131:
+	TESTQ  $0x00000001, AX
+	JZ     low133
+	VMOVSS X3, (R10)
+
+low133:
+stored118:
+	ADDQ lddw+24(FP), R10
+
+end111:
+	VPXORD Z1, Z1, Z1
+	VADDPS Z1, Z0, Z0
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   CX, DX
+	MOVQ   cols+88(FP), SI
+	SUBQ   $0x08, SI
+	MOVQ   $0x00000008, DI
+	CMPQ   SI, $0x08
+	JGE    inside134
+	MOVQ   SI, DI
+
+inside134:
+	IMULQ DX, DI
+	ADDQ  BX, DI
+	MOVQ  $0x00000000, R8
+	TESTQ SI, SI
+	JGE   inside135
+	MOVQ  SI, R8
+
+inside135:
+	IMULQ         DX, R8
+	ADDQ          BX, R8
+	LEAQ          (CX)(CX*2), BX
+	LEAQ          (CX)(CX*4), SI
+	LEAQ          (BX)(CX*4), R9
+	VMOVSS        X0, (R8)
+	VEXTRACTPS    $0x01, X0, (R8)(CX*1)
+	VEXTRACTPS    $0x02, X0, (R8)(CX*2)
+	VEXTRACTPS    $0x03, X0, (R8)(BX*1)
+	VEXTRACTF32X4 $0x01, Z0, X1
+	VMOVSS        X1, (R8)(CX*4)
+	VEXTRACTPS    $0x01, X1, (R8)(SI*1)
+	VEXTRACTPS    $0x02, X1, (R8)(BX*2)
+	VEXTRACTPS    $0x03, X1, (R8)(R9*1)
+	VEXTRACTF32X4 $0x02, Z0, X1
+	VMOVSS        X1, (DI)
+	VEXTRACTPS    $0x01, X1, (DI)(CX*1)
+	VEXTRACTPS    $0x02, X1, (DI)(CX*2)
+	VEXTRACTPS    $0x03, X1, (DI)(BX*1)
+	VEXTRACTF32X4 $0x03, Z0, X1
+	VMOVSS        X1, (DI)(CX*4)
+	VEXTRACTPS    $0x01, X1, (DI)(SI*1)
+	VEXTRACTPS    $0x02, X1, (DI)(BX*2)
+	VEXTRACTPS    $0x03, X1, (DI)(R9*1)
+
+	// the next 16 inputs
+	MOVQ   cols+88(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, cols+88(FP)
+	TESTQ  BX, BX
+	JLE    done112
+	MOVQ   dx+0(FP), BX
+	IMUL3Q $0x10, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dx+0(FP)
+	MOVQ   lddz+72(FP), DX
+	MOVQ   dz+64(FP), BX
+	IMUL3Q $0x10, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dz+64(FP)
+	MOVQ   cols+88(FP), BX
+	CMPQ   BX, $0x01
+	JGE    block108
+
+done112:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func bothTurnedAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, w *float64, ldw uintptr, x *float64, ldx uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·bothTurnedAVX512F64(SB), NOSPLIT, $0-104
+	MOVQ  rows+80(FP), AX
+	CMPQ  AX, $0x03
+	JNE   fewer1
+	MOVQ  n+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	MOVQ  cols+88(FP), BX
+	CMPQ  BX, $0x08
+	JLE   done6
+
+block2:
+	// 3×16 elements of dx, from +0
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	MOVQ   dz+64(FP), BX
+	MOVQ   lddz+72(FP), CX
+	MOVQ   cols+88(FP), DX
+	SUBQ   $0x04, DX
+	MOVQ   $0x0000000c, SI
+	CMPQ   DX, $0x0c
+	JGE    inside7
+	MOVQ   DX, SI
+
+inside7:
+	IMULQ CX, SI
+	ADDQ  BX, SI
+	MOVQ  $0x00000008, DI
+	CMPQ  DX, $0x08
+	JGE   inside8
+	MOVQ  DX, DI
+
+inside8:
+	IMULQ  CX, DI
+	ADDQ   BX, DI
+	IMUL3Q $0x04, CX, R8
+	ADDQ   BX, R8
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   w+32(FP), R9
+	MOVQ   ldw+40(FP), R10
+	MOVQ   n+96(FP), AX
+	CMPQ   AX, $0x08
+	JLT    tail4
+
+square3:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
+	VMOVUPS      (BX), Y6
+	VINSERTF64X4 $0x01, (BX)(CX*2), Z6, Z6
+	VMOVUPS      (BX)(CX*1), Y7
+	VINSERTF64X4 $0x01, (BX)(DX*1), Z7, Z7
+	VMOVUPS      (R8), Y8
+	VINSERTF64X4 $0x01, (R8)(CX*2), Z8, Z8
+	VMOVUPS      (R8)(CX*1), Y9
+	VINSERTF64X4 $0x01, (R8)(DX*1), Z9, Z9
+	VUNPCKHPD    Z7, Z6, Z10
+	VUNPCKLPD    Z7, Z6, Z6
+	VUNPCKHPD    Z9, Z8, Z7
+	VUNPCKLPD    Z9, Z8, Z8
+	VSHUFF64X2   $0xdd, Z8, Z6, Z9
+	VSHUFF64X2   $0x88, Z8, Z6, Z6
+	VSHUFF64X2   $0xdd, Z7, Z10, Z8
+	VSHUFF64X2   $0x88, Z7, Z10, Z10
+	VMOVUPS      (DI), Y7
+	VINSERTF64X4 $0x01, (DI)(CX*2), Z7, Z7
+	VMOVUPS      (DI)(CX*1), Y11
+	VINSERTF64X4 $0x01, (DI)(DX*1), Z11, Z11
+	VMOVUPS      (SI), Y12
+	VINSERTF64X4 $0x01, (SI)(CX*2), Z12, Z12
+	VMOVUPS      (SI)(CX*1), Y13
+	VINSERTF64X4 $0x01, (SI)(DX*1), Z13, Z13
+	VUNPCKHPD    Z11, Z7, Z14
+	VUNPCKLPD    Z11, Z7, Z7
+	VUNPCKHPD    Z13, Z12, Z11
+	VUNPCKLPD    Z13, Z12, Z12
+	VSHUFF64X2   $0xdd, Z12, Z7, Z13
+	VSHUFF64X2   $0x88, Z12, Z7, Z7
+	VSHUFF64X2   $0xdd, Z11, Z14, Z12
+	VSHUFF64X2   $0x88, Z11, Z14, Z14
+	VBROADCASTSD (R9), Z11
+	VFMADD231PD  Z11, Z6, Z0
+	VFMADD231PD  Z11, Z7, Z3
+	VBROADCASTSD (R9)(R10*1), Z11
+	VFMADD231PD  Z11, Z6, Z1
+	VFMADD231PD  Z11, Z7, Z4
+	VBROADCASTSD (R9)(R10*2), Z11
+	VFMADD231PD  Z11, Z6, Z2
+	VFMADD231PD  Z11, Z7, Z5
+	VBROADCASTSD 8(R9), Z11
+	VFMADD231PD  Z11, Z10, Z0
+	VFMADD231PD  Z11, Z14, Z3
+	VBROADCASTSD 8(R9)(R10*1), Z11
+	VFMADD231PD  Z11, Z10, Z1
+	VFMADD231PD  Z11, Z14, Z4
+	VBROADCASTSD 8(R9)(R10*2), Z11
+	VFMADD231PD  Z11, Z10, Z2
+	VFMADD231PD  Z11, Z14, Z5
+	VBROADCASTSD 16(R9), Z11
+	VFMADD231PD  Z11, Z9, Z0
+	VFMADD231PD  Z11, Z13, Z3
+	VBROADCASTSD 16(R9)(R10*1), Z11
+	VFMADD231PD  Z11, Z9, Z1
+	VFMADD231PD  Z11, Z13, Z4
+	VBROADCASTSD 16(R9)(R10*2), Z11
+	VFMADD231PD  Z11, Z9, Z2
+	VFMADD231PD  Z11, Z13, Z5
+	VBROADCASTSD 24(R9), Z11
+	VFMADD231PD  Z11, Z8, Z0
+	VFMADD231PD  Z11, Z12, Z3
+	VBROADCASTSD 24(R9)(R10*1), Z11
+	VFMADD231PD  Z11, Z8, Z1
+	VFMADD231PD  Z11, Z12, Z4
+	VBROADCASTSD 24(R9)(R10*2), Z11
+	VFMADD231PD  Z11, Z8, Z2
+	VFMADD231PD  Z11, Z12, Z5
+	VMOVUPS      32(BX), Y6
+	VINSERTF64X4 $0x01, 32(BX)(CX*2), Z6, Z6
+	VMOVUPS      32(BX)(CX*1), Y7
+	VINSERTF64X4 $0x01, 32(BX)(DX*1), Z7, Z7
+	VMOVUPS      32(R8), Y8
+	VINSERTF64X4 $0x01, 32(R8)(CX*2), Z8, Z8
+	VMOVUPS      32(R8)(CX*1), Y9
+	VINSERTF64X4 $0x01, 32(R8)(DX*1), Z9, Z9
+	VUNPCKHPD    Z7, Z6, Z10
+	VUNPCKLPD    Z7, Z6, Z6
+	VUNPCKHPD    Z9, Z8, Z7
+	VUNPCKLPD    Z9, Z8, Z8
+	VSHUFF64X2   $0xdd, Z8, Z6, Z9
+	VSHUFF64X2   $0x88, Z8, Z6, Z6
+	VSHUFF64X2   $0xdd, Z7, Z10, Z8
+	VSHUFF64X2   $0x88, Z7, Z10, Z10
+	VMOVUPS      32(DI), Y7
+	VINSERTF64X4 $0x01, 32(DI)(CX*2), Z7, Z7
+	VMOVUPS      32(DI)(CX*1), Y11
+	VINSERTF64X4 $0x01, 32(DI)(DX*1), Z11, Z11
+	VMOVUPS      32(SI), Y12
+	VINSERTF64X4 $0x01, 32(SI)(CX*2), Z12, Z12
+	VMOVUPS      32(SI)(CX*1), Y13
+	VINSERTF64X4 $0x01, 32(SI)(DX*1), Z13, Z13
+	VUNPCKHPD    Z11, Z7, Z14
+	VUNPCKLPD    Z11, Z7, Z7
+	VUNPCKHPD    Z13, Z12, Z11
+	VUNPCKLPD    Z13, Z12, Z12
+	VSHUFF64X2   $0xdd, Z12, Z7, Z13
+	VSHUFF64X2   $0x88, Z12, Z7, Z7
+	VSHUFF64X2   $0xdd, Z11, Z14, Z12
+	VSHUFF64X2   $0x88, Z11, Z14, Z14
+	VBROADCASTSD 32(R9), Z11
+	VFMADD231PD  Z11, Z6, Z0
+	VFMADD231PD  Z11, Z7, Z3
+	VBROADCASTSD 32(R9)(R10*1), Z11
+	VFMADD231PD  Z11, Z6, Z1
+	VFMADD231PD  Z11, Z7, Z4
+	VBROADCASTSD 32(R9)(R10*2), Z11
+	VFMADD231PD  Z11, Z6, Z2
+	VFMADD231PD  Z11, Z7, Z5
+	VBROADCASTSD 40(R9), Z11
+	VFMADD231PD  Z11, Z10, Z0
+	VFMADD231PD  Z11, Z14, Z3
+	VBROADCASTSD 40(R9)(R10*1), Z11
+	VFMADD231PD  Z11, Z10, Z1
+	VFMADD231PD  Z11, Z14, Z4
+	VBROADCASTSD 40(R9)(R10*2), Z11
+	VFMADD231PD  Z11, Z10, Z2
+	VFMADD231PD  Z11, Z14, Z5
+	VBROADCASTSD 48(R9), Z11
+	VFMADD231PD  Z11, Z9, Z0
+	VFMADD231PD  Z11, Z13, Z3
+	VBROADCASTSD 48(R9)(R10*1), Z11
+	VFMADD231PD  Z11, Z9, Z1
+	VFMADD231PD  Z11, Z13, Z4
+	VBROADCASTSD 48(R9)(R10*2), Z11
+	VFMADD231PD  Z11, Z9, Z2
+	VFMADD231PD  Z11, Z13, Z5
+	VBROADCASTSD 56(R9), Z11
+	VFMADD231PD  Z11, Z8, Z0
+	VFMADD231PD  Z11, Z12, Z3
+	VBROADCASTSD 56(R9)(R10*1), Z11
+	VFMADD231PD  Z11, Z8, Z1
+	VFMADD231PD  Z11, Z12, Z4
+	VBROADCASTSD 56(R9)(R10*2), Z11
+	VFMADD231PD  Z11, Z8, Z2
+	VFMADD231PD  Z11, Z12, Z5
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ   R9, R11
+	SUBQ   w+32(FP), R11
+	ADDQ   dz+64(FP), R11
+	MOVQ   x+48(FP), R12
+	MOVQ   cols+88(FP), R13
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+
+row9:
+	VMOVUPD      (R11), Z6
+	VBROADCASTSD (R12), Z7
+	VFMADD231PD  Z7, Z6, Z8
+	VBROADCASTSD 8(R12), Z7
+	VFMADD231PD  Z7, Z6, Z9
+	VBROADCASTSD 16(R12), Z7
+	VFMADD231PD  Z7, Z6, Z10
+	ADDQ         lddz+72(FP), R11
+	ADDQ         ldx+56(FP), R12
+	DECQ         R13
+	JNZ          row9
+	MOVQ         R9, R11
+	SUBQ         w+32(FP), R11
+	ADDQ         dw+16(FP), R11
+	VPXORD       Z6, Z6, Z6
+	VADDPD       Z6, Z8, Z8
+	VADDPD       Z6, Z9, Z9
+	VADDPD       Z6, Z10, Z10
+	VMOVUPD      Z8, (R11)
+	ADDQ         lddw+24(FP), R11
+	VMOVUPD      Z9, (R11)
+	ADDQ         lddw+24(FP), R11
+	VMOVUPD      Z10, (R11)
+	ADDQ         lddw+24(FP), R11
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, R9
+	SUBQ         $0x08, AX
+	CMPQ         AX, $0x08
+	JGE          square3
+
+tail4:
+	TESTQ AX, AX
+	JLE   end5
+
+	// the same for fewer j
+	VMOVUPD.Z    (BX), K1, Z6
+	VMOVUPD.Z    (BX)(CX*1), K1, Z7
+	VMOVUPD.Z    (BX)(CX*2), K1, Z8
+	VMOVUPD.Z    (BX)(DX*1), K1, Z9
+	VMOVUPD.Z    (R8), K1, Z10
+	VMOVUPD.Z    (R8)(CX*1), K1, Z11
+	VMOVUPD.Z    (R8)(CX*2), K1, Z12
+	VMOVUPD.Z    (R8)(DX*1), K1, Z13
+	VSHUFF64X2   $0xee, Z8, Z6, Z14
+	VSHUFF64X2   $0x44, Z8, Z6, Z6
+	VSHUFF64X2   $0xee, Z9, Z7, Z8
+	VSHUFF64X2   $0x44, Z9, Z7, Z7
+	VSHUFF64X2   $0xee, Z12, Z10, Z9
+	VSHUFF64X2   $0x44, Z12, Z10, Z10
+	VSHUFF64X2   $0xee, Z13, Z11, Z12
+	VSHUFF64X2   $0x44, Z13, Z11, Z11
+	VUNPCKHPD    Z7, Z6, Z13
+	VUNPCKLPD    Z7, Z6, Z6
+	VUNPCKHPD    Z11, Z10, Z7
+	VUNPCKLPD    Z11, Z10, Z10
+	VUNPCKHPD    Z8, Z14, Z11
+	VUNPCKLPD    Z8, Z14, Z14
+	VUNPCKHPD    Z12, Z9, Z8
+	VUNPCKLPD    Z12, Z9, Z9
+	VSHUFF64X2   $0xdd, Z10, Z6, Z12
+	VSHUFF64X2   $0x88, Z10, Z6, Z6
+	VSHUFF64X2   $0xdd, Z7, Z13, Z10
+	VSHUFF64X2   $0x88, Z7, Z13, Z13
+	VSHUFF64X2   $0xdd, Z9, Z14, Z7
+	VSHUFF64X2   $0x88, Z9, Z14, Z14
+	VSHUFF64X2   $0xdd, Z8, Z11, Z9
+	VSHUFF64X2   $0x88, Z8, Z11, Z11
+	VBROADCASTSD (R9), Z8
+	VFMADD231PD  Z8, Z6, Z0
+	VBROADCASTSD (R9)(R10*1), Z8
+	VFMADD231PD  Z8, Z6, Z1
+	VBROADCASTSD (R9)(R10*2), Z8
+	VFMADD231PD  Z8, Z6, Z2
+	CMPQ         AX, $0x01
+	JE           over10
+	VBROADCASTSD 8(R9), Z8
+	VFMADD231PD  Z8, Z13, Z0
+	VBROADCASTSD 8(R9)(R10*1), Z8
+	VFMADD231PD  Z8, Z13, Z1
+	VBROADCASTSD 8(R9)(R10*2), Z8
+	VFMADD231PD  Z8, Z13, Z2
+	CMPQ         AX, $0x02
+	JE           over10
+	VBROADCASTSD 16(R9), Z8
+	VFMADD231PD  Z8, Z12, Z0
+	VBROADCASTSD 16(R9)(R10*1), Z8
+	VFMADD231PD  Z8, Z12, Z1
+	VBROADCASTSD 16(R9)(R10*2), Z8
+	VFMADD231PD  Z8, Z12, Z2
+	CMPQ         AX, $0x03
+	JE           over10
+	VBROADCASTSD 24(R9), Z8
+	VFMADD231PD  Z8, Z10, Z0
+	VBROADCASTSD 24(R9)(R10*1), Z8
+	VFMADD231PD  Z8, Z10, Z1
+	VBROADCASTSD 24(R9)(R10*2), Z8
+	VFMADD231PD  Z8, Z10, Z2
+	CMPQ         AX, $0x04
+	JE           over10
+	VBROADCASTSD 32(R9), Z8
+	VFMADD231PD  Z8, Z14, Z0
+	VBROADCASTSD 32(R9)(R10*1), Z8
+	VFMADD231PD  Z8, Z14, Z1
+	VBROADCASTSD 32(R9)(R10*2), Z8
+	VFMADD231PD  Z8, Z14, Z2
+	CMPQ         AX, $0x05
+	JE           over10
+	VBROADCASTSD 40(R9), Z8
+	VFMADD231PD  Z8, Z11, Z0
+	VBROADCASTSD 40(R9)(R10*1), Z8
+	VFMADD231PD  Z8, Z11, Z1
+	VBROADCASTSD 40(R9)(R10*2), Z8
+	VFMADD231PD  Z8, Z11, Z2
+	CMPQ         AX, $0x06
+	JE           over10
+	VBROADCASTSD 48(R9), Z8
+	VFMADD231PD  Z8, Z7, Z0
+	VBROADCASTSD 48(R9)(R10*1), Z8
+	VFMADD231PD  Z8, Z7, Z1
+	VBROADCASTSD 48(R9)(R10*2), Z8
+	VFMADD231PD  Z8, Z7, Z2
+	CMPQ         AX, $0x07
+	JE           over10
+	VBROADCASTSD 56(R9), Z8
+	VFMADD231PD  Z8, Z9, Z0
+	VBROADCASTSD 56(R9)(R10*1), Z8
+	VFMADD231PD  Z8, Z9, Z1
+	VBROADCASTSD 56(R9)(R10*2), Z8
+	VFMADD231PD  Z8, Z9, Z2
+
+over10:
+	VMOVUPD.Z    (DI), K1, Z6
+	VMOVUPD.Z    (DI)(CX*1), K1, Z7
+	VMOVUPD.Z    (DI)(CX*2), K1, Z8
+	VMOVUPD.Z    (DI)(DX*1), K1, Z9
+	VMOVUPD.Z    (SI), K1, Z10
+	VMOVUPD.Z    (SI)(CX*1), K1, Z11
+	VMOVUPD.Z    (SI)(CX*2), K1, Z12
+	VMOVUPD.Z    (SI)(DX*1), K1, Z13
+	VSHUFF64X2   $0xee, Z8, Z6, Z14
+	VSHUFF64X2   $0x44, Z8, Z6, Z6
+	VSHUFF64X2   $0xee, Z9, Z7, Z8
+	VSHUFF64X2   $0x44, Z9, Z7, Z7
+	VSHUFF64X2   $0xee, Z12, Z10, Z9
+	VSHUFF64X2   $0x44, Z12, Z10, Z10
+	VSHUFF64X2   $0xee, Z13, Z11, Z12
+	VSHUFF64X2   $0x44, Z13, Z11, Z11
+	VUNPCKHPD    Z7, Z6, Z13
+	VUNPCKLPD    Z7, Z6, Z6
+	VUNPCKHPD    Z11, Z10, Z7
+	VUNPCKLPD    Z11, Z10, Z10
+	VUNPCKHPD    Z8, Z14, Z11
+	VUNPCKLPD    Z8, Z14, Z14
+	VUNPCKHPD    Z12, Z9, Z8
+	VUNPCKLPD    Z12, Z9, Z9
+	VSHUFF64X2   $0xdd, Z10, Z6, Z12
+	VSHUFF64X2   $0x88, Z10, Z6, Z6
+	VSHUFF64X2   $0xdd, Z7, Z13, Z10
+	VSHUFF64X2   $0x88, Z7, Z13, Z13
+	VSHUFF64X2   $0xdd, Z9, Z14, Z7
+	VSHUFF64X2   $0x88, Z9, Z14, Z14
+	VSHUFF64X2   $0xdd, Z8, Z11, Z9
+	VSHUFF64X2   $0x88, Z8, Z11, Z11
+	VBROADCASTSD (R9), Z8
+	VFMADD231PD  Z8, Z6, Z3
+	VBROADCASTSD (R9)(R10*1), Z8
+	VFMADD231PD  Z8, Z6, Z4
+	VBROADCASTSD (R9)(R10*2), Z8
+	VFMADD231PD  Z8, Z6, Z5
+	CMPQ         AX, $0x01
+	JE           over11
+	VBROADCASTSD 8(R9), Z8
+	VFMADD231PD  Z8, Z13, Z3
+	VBROADCASTSD 8(R9)(R10*1), Z8
+	VFMADD231PD  Z8, Z13, Z4
+	VBROADCASTSD 8(R9)(R10*2), Z8
+	VFMADD231PD  Z8, Z13, Z5
+	CMPQ         AX, $0x02
+	JE           over11
+	VBROADCASTSD 16(R9), Z8
+	VFMADD231PD  Z8, Z12, Z3
+	VBROADCASTSD 16(R9)(R10*1), Z8
+	VFMADD231PD  Z8, Z12, Z4
+	VBROADCASTSD 16(R9)(R10*2), Z8
+	VFMADD231PD  Z8, Z12, Z5
+	CMPQ         AX, $0x03
+	JE           over11
+	VBROADCASTSD 24(R9), Z8
+	VFMADD231PD  Z8, Z10, Z3
+	VBROADCASTSD 24(R9)(R10*1), Z8
+	VFMADD231PD  Z8, Z10, Z4
+	VBROADCASTSD 24(R9)(R10*2), Z8
+	VFMADD231PD  Z8, Z10, Z5
+	CMPQ         AX, $0x04
+	JE           over11
+	VBROADCASTSD 32(R9), Z8
+	VFMADD231PD  Z8, Z14, Z3
+	VBROADCASTSD 32(R9)(R10*1), Z8
+	VFMADD231PD  Z8, Z14, Z4
+	VBROADCASTSD 32(R9)(R10*2), Z8
+	VFMADD231PD  Z8, Z14, Z5
+	CMPQ         AX, $0x05
+	JE           over11
+	VBROADCASTSD 40(R9), Z8
+	VFMADD231PD  Z8, Z11, Z3
+	VBROADCASTSD 40(R9)(R10*1), Z8
+	VFMADD231PD  Z8, Z11, Z4
+	VBROADCASTSD 40(R9)(R10*2), Z8
+	VFMADD231PD  Z8, Z11, Z5
+	CMPQ         AX, $0x06
+	JE           over11
+	VBROADCASTSD 48(R9), Z8
+	VFMADD231PD  Z8, Z7, Z3
+	VBROADCASTSD 48(R9)(R10*1), Z8
+	VFMADD231PD  Z8, Z7, Z4
+	VBROADCASTSD 48(R9)(R10*2), Z8
+	VFMADD231PD  Z8, Z7, Z5
+	CMPQ         AX, $0x07
+	JE           over11
+	VBROADCASTSD 56(R9), Z8
+	VFMADD231PD  Z8, Z9, Z3
+	VBROADCASTSD 56(R9)(R10*1), Z8
+	VFMADD231PD  Z8, Z9, Z4
+	VBROADCASTSD 56(R9)(R10*2), Z8
+	VFMADD231PD  Z8, Z9, Z5
+
+over11:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ   R9, R11
+	SUBQ   w+32(FP), R11
+	ADDQ   dz+64(FP), R11
+	MOVQ   x+48(FP), R12
+	MOVQ   cols+88(FP), R13
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+
+row12:
+	VMOVUPD.Z     (R11), K1, Z6
+	VBROADCASTSD  (R12), Z7
+	VFMADD231PD   Z7, Z6, Z8
+	VBROADCASTSD  8(R12), Z7
+	VFMADD231PD   Z7, Z6, Z9
+	VBROADCASTSD  16(R12), Z7
+	VFMADD231PD   Z7, Z6, Z10
+	ADDQ          lddz+72(FP), R11
+	ADDQ          ldx+56(FP), R12
+	DECQ          R13
+	JNZ           row12
+	MOVQ          R9, R11
+	SUBQ          w+32(FP), R11
+	ADDQ          dw+16(FP), R11
+	VPXORD        Z6, Z6, Z6
+	VADDPD        Z6, Z8, Z8
+	VADDPD        Z6, Z9, Z9
+	VADDPD        Z6, Z10, Z10
+	TESTQ         $0x00000004, AX
+	JZ            low14
+	VMOVUPS       Y8, (R11)
+	VEXTRACTF64X4 $0x01, Z8, Y8
+	TESTQ         $0x00000002, AX
+	JZ            low15
+	VMOVUPS       X8, 32(R11)
+	VEXTRACTF128  $0x01, Y8, X8
+	TESTQ         $0x00000001, AX
+	JZ            low16
+	VMOVSD        X8, 48(R11)
+	VUNPCKHPD     X8, X8, X8
+
+low16:
+	JMP stored13
+
+low15:
+	TESTQ     $0x00000001, AX
+	JZ        low17
+	VMOVSD    X8, 32(R11)
+	VUNPCKHPD X8, X8, X8
+
+low17:
+	JMP stored13
+
+low14:
+	TESTQ        $0x00000002, AX
+	JZ           low18
+	VMOVUPS      X8, (R11)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low19
+	VMOVSD       X8, 16(R11)
+	VUNPCKHPD    X8, X8, X8
+
+low19:
+	JMP stored13
+
+low18:
+	TESTQ     $0x00000001, AX
+	JZ        low20
+	VMOVSD    X8, (R11)
+	VUNPCKHPD X8, X8, X8
+
+low20:
+stored13:
+	ADDQ          lddw+24(FP), R11
+	TESTQ         $0x00000004, AX
+	JZ            low22
+	VMOVUPS       Y9, (R11)
+	VEXTRACTF64X4 $0x01, Z9, Y9
+	TESTQ         $0x00000002, AX
+	JZ            low23
+	VMOVUPS       X9, 32(R11)
+	VEXTRACTF128  $0x01, Y9, X9
+	TESTQ         $0x00000001, AX
+	JZ            low24
+	VMOVSD        X9, 48(R11)
+	VUNPCKHPD     X9, X9, X9
+
+low24:
+	JMP stored21
+
+low23:
+	TESTQ     $0x00000001, AX
+	JZ        low25
+	VMOVSD    X9, 32(R11)
+	VUNPCKHPD X9, X9, X9
+
+low25:
+	JMP stored21
+
+low22:
+	TESTQ        $0x00000002, AX
+	JZ           low26
+	VMOVUPS      X9, (R11)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low27
+	VMOVSD       X9, 16(R11)
+	VUNPCKHPD    X9, X9, X9
+
+low27:
+	JMP stored21
+
+low26:
+	TESTQ     $0x00000001, AX
+	JZ        low28
+	VMOVSD    X9, (R11)
+	VUNPCKHPD X9, X9, X9
+
+low28:
+stored21:
+	ADDQ          lddw+24(FP), R11
+	TESTQ         $0x00000004, AX
+	JZ            low30
+	VMOVUPS       Y10, (R11)
+	VEXTRACTF64X4 $0x01, Z10, Y10
+	TESTQ         $0x00000002, AX
+	JZ            low31
+	VMOVUPS       X10, 32(R11)
+	VEXTRACTF128  $0x01, Y10, X10
+	TESTQ         $0x00000001, AX
+	JZ            low32
+	VMOVSD        X10, 48(R11)
+	VUNPCKHPD     X10, X10, X10
+
+low32:
+	JMP stored29
+
+low31:
+	TESTQ     $0x00000001, AX
+	JZ        low33
+	VMOVSD    X10, 32(R11)
+	VUNPCKHPD X10, X10, X10
+
+low33:
+	JMP stored29
+
+low30:
+	TESTQ        $0x00000002, AX
+	JZ           low34
+	VMOVUPS      X10, (R11)
+	VEXTRACTF128 $0x01, Y10, X10
+	TESTQ        $0x00000001, AX
+	JZ           low35
+	VMOVSD       X10, 16(R11)
+	VUNPCKHPD    X10, X10, X10
+
+low35:
+	JMP stored29
+
+low34:
+	TESTQ     $0x00000001, AX
+	JZ        low36
+	VMOVSD    X10, (R11)
+	VUNPCKHPD X10, X10, X10
+
+low36:
+stored29:
+	ADDQ lddw+24(FP), R11
+
+end5:
+	VPXORD Z6, Z6, Z6
+	VADDPD Z6, Z0, Z0
+	VADDPD Z6, Z1, Z1
+	VADDPD Z6, Z2, Z2
+	VADDPD Z6, Z3, Z3
+	VADDPD Z6, Z4, Z4
+	VADDPD Z6, Z5, Z5
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   CX, DX
+	MOVQ   cols+88(FP), SI
+	SUBQ   $0x04, SI
+	MOVQ   $0x0000000c, DI
+	CMPQ   SI, $0x0c
+	JGE    inside37
+	MOVQ   SI, DI
+
+inside37:
+	IMULQ DX, DI
+	ADDQ  BX, DI
+	MOVQ  $0x00000008, R8
+	CMPQ  SI, $0x08
+	JGE   inside38
+	MOVQ  SI, R8
+
+inside38:
+	IMULQ         DX, R8
+	ADDQ          BX, R8
+	IMUL3Q        $0x04, DX, R9
+	ADDQ          BX, R9
+	LEAQ          (CX)(CX*2), SI
+	VMOVSD        X0, (BX)
+	VMOVHPD       X0, (BX)(CX*1)
+	VEXTRACTF32X4 $0x01, Z0, X6
+	VMOVSD        X6, (BX)(CX*2)
+	VMOVHPD       X6, (BX)(SI*1)
+	VEXTRACTF32X4 $0x02, Z0, X6
+	VMOVSD        X6, (R9)
+	VMOVHPD       X6, (R9)(CX*1)
+	VEXTRACTF32X4 $0x03, Z0, X6
+	VMOVSD        X6, (R9)(CX*2)
+	VMOVHPD       X6, (R9)(SI*1)
+	VMOVSD        X1, 8(BX)
+	VMOVHPD       X1, 8(BX)(CX*1)
+	VEXTRACTF32X4 $0x01, Z1, X6
+	VMOVSD        X6, 8(BX)(CX*2)
+	VMOVHPD       X6, 8(BX)(SI*1)
+	VEXTRACTF32X4 $0x02, Z1, X6
+	VMOVSD        X6, 8(R9)
+	VMOVHPD       X6, 8(R9)(CX*1)
+	VEXTRACTF32X4 $0x03, Z1, X6
+	VMOVSD        X6, 8(R9)(CX*2)
+	VMOVHPD       X6, 8(R9)(SI*1)
+	VMOVSD        X2, 16(BX)
+	VMOVHPD       X2, 16(BX)(CX*1)
+	VEXTRACTF32X4 $0x01, Z2, X6
+	VMOVSD        X6, 16(BX)(CX*2)
+	VMOVHPD       X6, 16(BX)(SI*1)
+	VEXTRACTF32X4 $0x02, Z2, X6
+	VMOVSD        X6, 16(R9)
+	VMOVHPD       X6, 16(R9)(CX*1)
+	VEXTRACTF32X4 $0x03, Z2, X6
+	VMOVSD        X6, 16(R9)(CX*2)
+	VMOVHPD       X6, 16(R9)(SI*1)
+	LEAQ          (CX)(CX*2), SI
+	VMOVSD        X3, (R8)
+	VMOVHPD       X3, (R8)(CX*1)
+	VEXTRACTF32X4 $0x01, Z3, X6
+	VMOVSD        X6, (R8)(CX*2)
+	VMOVHPD       X6, (R8)(SI*1)
+	VEXTRACTF32X4 $0x02, Z3, X6
+	VMOVSD        X6, (DI)
+	VMOVHPD       X6, (DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z3, X6
+	VMOVSD        X6, (DI)(CX*2)
+	VMOVHPD       X6, (DI)(SI*1)
+	VMOVSD        X4, 8(R8)
+	VMOVHPD       X4, 8(R8)(CX*1)
+	VEXTRACTF32X4 $0x01, Z4, X6
+	VMOVSD        X6, 8(R8)(CX*2)
+	VMOVHPD       X6, 8(R8)(SI*1)
+	VEXTRACTF32X4 $0x02, Z4, X6
+	VMOVSD        X6, 8(DI)
+	VMOVHPD       X6, 8(DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z4, X6
+	VMOVSD        X6, 8(DI)(CX*2)
+	VMOVHPD       X6, 8(DI)(SI*1)
+	VMOVSD        X5, 16(R8)
+	VMOVHPD       X5, 16(R8)(CX*1)
+	VEXTRACTF32X4 $0x01, Z5, X6
+	VMOVSD        X6, 16(R8)(CX*2)
+	VMOVHPD       X6, 16(R8)(SI*1)
+	VEXTRACTF32X4 $0x02, Z5, X6
+	VMOVSD        X6, 16(DI)
+	VMOVHPD       X6, 16(DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z5, X6
+	VMOVSD        X6, 16(DI)(CX*2)
+	VMOVHPD       X6, 16(DI)(SI*1)
+
+	// the next 16 inputs
+	MOVQ   cols+88(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, cols+88(FP)
+	TESTQ  BX, BX
+	JLE    done6
+	MOVQ   dx+0(FP), BX
+	IMUL3Q $0x10, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dx+0(FP)
+	MOVQ   lddz+72(FP), DX
+	MOVQ   dz+64(FP), BX
+	IMUL3Q $0x10, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dz+64(FP)
+	MOVQ   cols+88(FP), BX
+	CMPQ   BX, $0x09
+	JGE    block2
+
+done6:
+	MOVQ  cols+88(FP), BX
+	TESTQ BX, BX
+	JLE   done43
+
+block39:
+	// 3×8 elements of dx, from +0
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	MOVQ   dz+64(FP), BX
+	MOVQ   lddz+72(FP), CX
+	MOVQ   cols+88(FP), DX
+	SUBQ   $0x04, DX
+	MOVQ   $0x00000004, SI
+	CMPQ   DX, $0x04
+	JGE    inside44
+	MOVQ   DX, SI
+
+inside44:
+	IMULQ CX, SI
+	ADDQ  BX, SI
+	MOVQ  $0x00000000, DI
+	TESTQ DX, DX
+	JGE   inside45
+	MOVQ  DX, DI
+
+inside45:
+	IMULQ CX, DI
+	ADDQ  BX, DI
+	LEAQ  (CX)(CX*2), BX
+	MOVQ  w+32(FP), DX
+	MOVQ  ldw+40(FP), R8
+	MOVQ  n+96(FP), AX
+	CMPQ  AX, $0x08
+	JLT   tail41
+
+square40:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
+	VMOVUPS      (DI), Y3
+	VINSERTF64X4 $0x01, (DI)(CX*2), Z3, Z3
+	VMOVUPS      (DI)(CX*1), Y4
+	VINSERTF64X4 $0x01, (DI)(BX*1), Z4, Z4
+	VMOVUPS      (SI), Y5
+	VINSERTF64X4 $0x01, (SI)(CX*2), Z5, Z5
+	VMOVUPS      (SI)(CX*1), Y6
+	VINSERTF64X4 $0x01, (SI)(BX*1), Z6, Z6
+	VUNPCKHPD    Z4, Z3, Z7
+	VUNPCKLPD    Z4, Z3, Z3
+	VUNPCKHPD    Z6, Z5, Z4
+	VUNPCKLPD    Z6, Z5, Z5
+	VSHUFF64X2   $0xdd, Z5, Z3, Z6
+	VSHUFF64X2   $0x88, Z5, Z3, Z3
+	VSHUFF64X2   $0xdd, Z4, Z7, Z5
+	VSHUFF64X2   $0x88, Z4, Z7, Z7
+	VBROADCASTSD (DX), Z4
+	VFMADD231PD  Z4, Z3, Z0
+	VBROADCASTSD (DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z3, Z1
+	VBROADCASTSD (DX)(R8*2), Z4
+	VFMADD231PD  Z4, Z3, Z2
+	VBROADCASTSD 8(DX), Z4
+	VFMADD231PD  Z4, Z7, Z0
+	VBROADCASTSD 8(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z7, Z1
+	VBROADCASTSD 8(DX)(R8*2), Z4
+	VFMADD231PD  Z4, Z7, Z2
+	VBROADCASTSD 16(DX), Z4
+	VFMADD231PD  Z4, Z6, Z0
+	VBROADCASTSD 16(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z6, Z1
+	VBROADCASTSD 16(DX)(R8*2), Z4
+	VFMADD231PD  Z4, Z6, Z2
+	VBROADCASTSD 24(DX), Z4
+	VFMADD231PD  Z4, Z5, Z0
+	VBROADCASTSD 24(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z5, Z1
+	VBROADCASTSD 24(DX)(R8*2), Z4
+	VFMADD231PD  Z4, Z5, Z2
+	VMOVUPS      32(DI), Y3
+	VINSERTF64X4 $0x01, 32(DI)(CX*2), Z3, Z3
+	VMOVUPS      32(DI)(CX*1), Y4
+	VINSERTF64X4 $0x01, 32(DI)(BX*1), Z4, Z4
+	VMOVUPS      32(SI), Y5
+	VINSERTF64X4 $0x01, 32(SI)(CX*2), Z5, Z5
+	VMOVUPS      32(SI)(CX*1), Y6
+	VINSERTF64X4 $0x01, 32(SI)(BX*1), Z6, Z6
+	VUNPCKHPD    Z4, Z3, Z7
+	VUNPCKLPD    Z4, Z3, Z3
+	VUNPCKHPD    Z6, Z5, Z4
+	VUNPCKLPD    Z6, Z5, Z5
+	VSHUFF64X2   $0xdd, Z5, Z3, Z6
+	VSHUFF64X2   $0x88, Z5, Z3, Z3
+	VSHUFF64X2   $0xdd, Z4, Z7, Z5
+	VSHUFF64X2   $0x88, Z4, Z7, Z7
+	VBROADCASTSD 32(DX), Z4
+	VFMADD231PD  Z4, Z3, Z0
+	VBROADCASTSD 32(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z3, Z1
+	VBROADCASTSD 32(DX)(R8*2), Z4
+	VFMADD231PD  Z4, Z3, Z2
+	VBROADCASTSD 40(DX), Z4
+	VFMADD231PD  Z4, Z7, Z0
+	VBROADCASTSD 40(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z7, Z1
+	VBROADCASTSD 40(DX)(R8*2), Z4
+	VFMADD231PD  Z4, Z7, Z2
+	VBROADCASTSD 48(DX), Z4
+	VFMADD231PD  Z4, Z6, Z0
+	VBROADCASTSD 48(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z6, Z1
+	VBROADCASTSD 48(DX)(R8*2), Z4
+	VFMADD231PD  Z4, Z6, Z2
+	VBROADCASTSD 56(DX), Z4
+	VFMADD231PD  Z4, Z5, Z0
+	VBROADCASTSD 56(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z5, Z1
+	VBROADCASTSD 56(DX)(R8*2), Z4
+	VFMADD231PD  Z4, Z5, Z2
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ   DX, R9
+	SUBQ   w+32(FP), R9
+	ADDQ   dz+64(FP), R9
+	MOVQ   x+48(FP), R10
+	MOVQ   cols+88(FP), R11
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+row46:
+	VMOVUPD      (R9), Z3
+	VBROADCASTSD (R10), Z4
+	VFMADD231PD  Z4, Z3, Z5
+	VBROADCASTSD 8(R10), Z4
+	VFMADD231PD  Z4, Z3, Z6
+	VBROADCASTSD 16(R10), Z4
+	VFMADD231PD  Z4, Z3, Z7
+	ADDQ         lddz+72(FP), R9
+	ADDQ         ldx+56(FP), R10
+	DECQ         R11
+	JNZ          row46
+	MOVQ         DX, R9
+	SUBQ         w+32(FP), R9
+	ADDQ         dw+16(FP), R9
+	VPXORD       Z3, Z3, Z3
+	VADDPD       Z3, Z5, Z5
+	VADDPD       Z3, Z6, Z6
+	VADDPD       Z3, Z7, Z7
+	VMOVUPD      Z5, (R9)
+	ADDQ         lddw+24(FP), R9
+	VMOVUPD      Z6, (R9)
+	ADDQ         lddw+24(FP), R9
+	VMOVUPD      Z7, (R9)
+	ADDQ         lddw+24(FP), R9
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DX
+	SUBQ         $0x08, AX
+	CMPQ         AX, $0x08
+	JGE          square40
+
+tail41:
+	TESTQ AX, AX
+	JLE   end42
+
+	// the same for fewer j
+	VMOVUPD.Z    (DI), K1, Z3
+	VMOVUPD.Z    (DI)(CX*1), K1, Z4
+	VMOVUPD.Z    (DI)(CX*2), K1, Z5
+	VMOVUPD.Z    (DI)(BX*1), K1, Z6
+	VMOVUPD.Z    (SI), K1, Z7
+	VMOVUPD.Z    (SI)(CX*1), K1, Z8
+	VMOVUPD.Z    (SI)(CX*2), K1, Z9
+	VMOVUPD.Z    (SI)(BX*1), K1, Z10
+	VSHUFF64X2   $0xee, Z5, Z3, Z11
+	VSHUFF64X2   $0x44, Z5, Z3, Z3
+	VSHUFF64X2   $0xee, Z6, Z4, Z5
+	VSHUFF64X2   $0x44, Z6, Z4, Z4
+	VSHUFF64X2   $0xee, Z9, Z7, Z6
+	VSHUFF64X2   $0x44, Z9, Z7, Z7
+	VSHUFF64X2   $0xee, Z10, Z8, Z9
+	VSHUFF64X2   $0x44, Z10, Z8, Z8
+	VUNPCKHPD    Z4, Z3, Z10
+	VUNPCKLPD    Z4, Z3, Z3
+	VUNPCKHPD    Z8, Z7, Z4
+	VUNPCKLPD    Z8, Z7, Z7
+	VUNPCKHPD    Z5, Z11, Z8
+	VUNPCKLPD    Z5, Z11, Z11
+	VUNPCKHPD    Z9, Z6, Z5
+	VUNPCKLPD    Z9, Z6, Z6
+	VSHUFF64X2   $0xdd, Z7, Z3, Z9
+	VSHUFF64X2   $0x88, Z7, Z3, Z3
+	VSHUFF64X2   $0xdd, Z4, Z10, Z7
+	VSHUFF64X2   $0x88, Z4, Z10, Z10
+	VSHUFF64X2   $0xdd, Z6, Z11, Z4
+	VSHUFF64X2   $0x88, Z6, Z11, Z11
+	VSHUFF64X2   $0xdd, Z5, Z8, Z6
+	VSHUFF64X2   $0x88, Z5, Z8, Z8
+	VBROADCASTSD (DX), Z5
+	VFMADD231PD  Z5, Z3, Z0
+	VBROADCASTSD (DX)(R8*1), Z5
+	VFMADD231PD  Z5, Z3, Z1
+	VBROADCASTSD (DX)(R8*2), Z5
+	VFMADD231PD  Z5, Z3, Z2
+	CMPQ         AX, $0x01
+	JE           over47
+	VBROADCASTSD 8(DX), Z5
+	VFMADD231PD  Z5, Z10, Z0
+	VBROADCASTSD 8(DX)(R8*1), Z5
+	VFMADD231PD  Z5, Z10, Z1
+	VBROADCASTSD 8(DX)(R8*2), Z5
+	VFMADD231PD  Z5, Z10, Z2
+	CMPQ         AX, $0x02
+	JE           over47
+	VBROADCASTSD 16(DX), Z5
+	VFMADD231PD  Z5, Z9, Z0
+	VBROADCASTSD 16(DX)(R8*1), Z5
+	VFMADD231PD  Z5, Z9, Z1
+	VBROADCASTSD 16(DX)(R8*2), Z5
+	VFMADD231PD  Z5, Z9, Z2
+	CMPQ         AX, $0x03
+	JE           over47
+	VBROADCASTSD 24(DX), Z5
+	VFMADD231PD  Z5, Z7, Z0
+	VBROADCASTSD 24(DX)(R8*1), Z5
+	VFMADD231PD  Z5, Z7, Z1
+	VBROADCASTSD 24(DX)(R8*2), Z5
+	VFMADD231PD  Z5, Z7, Z2
+	CMPQ         AX, $0x04
+	JE           over47
+	VBROADCASTSD 32(DX), Z5
+	VFMADD231PD  Z5, Z11, Z0
+	VBROADCASTSD 32(DX)(R8*1), Z5
+	VFMADD231PD  Z5, Z11, Z1
+	VBROADCASTSD 32(DX)(R8*2), Z5
+	VFMADD231PD  Z5, Z11, Z2
+	CMPQ         AX, $0x05
+	JE           over47
+	VBROADCASTSD 40(DX), Z5
+	VFMADD231PD  Z5, Z8, Z0
+	VBROADCASTSD 40(DX)(R8*1), Z5
+	VFMADD231PD  Z5, Z8, Z1
+	VBROADCASTSD 40(DX)(R8*2), Z5
+	VFMADD231PD  Z5, Z8, Z2
+	CMPQ         AX, $0x06
+	JE           over47
+	VBROADCASTSD 48(DX), Z5
+	VFMADD231PD  Z5, Z4, Z0
+	VBROADCASTSD 48(DX)(R8*1), Z5
+	VFMADD231PD  Z5, Z4, Z1
+	VBROADCASTSD 48(DX)(R8*2), Z5
+	VFMADD231PD  Z5, Z4, Z2
+	CMPQ         AX, $0x07
+	JE           over47
+	VBROADCASTSD 56(DX), Z5
+	VFMADD231PD  Z5, Z6, Z0
+	VBROADCASTSD 56(DX)(R8*1), Z5
+	VFMADD231PD  Z5, Z6, Z1
+	VBROADCASTSD 56(DX)(R8*2), Z5
+	VFMADD231PD  Z5, Z6, Z2
+
+over47:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ   DX, R9
+	SUBQ   w+32(FP), R9
+	ADDQ   dz+64(FP), R9
+	MOVQ   x+48(FP), R10
+	MOVQ   cols+88(FP), R11
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+row48:
+	VMOVUPD.Z     (R9), K1, Z3
+	VBROADCASTSD  (R10), Z4
+	VFMADD231PD   Z4, Z3, Z5
+	VBROADCASTSD  8(R10), Z4
+	VFMADD231PD   Z4, Z3, Z6
+	VBROADCASTSD  16(R10), Z4
+	VFMADD231PD   Z4, Z3, Z7
+	ADDQ          lddz+72(FP), R9
+	ADDQ          ldx+56(FP), R10
+	DECQ          R11
+	JNZ           row48
+	MOVQ          DX, R9
+	SUBQ          w+32(FP), R9
+	ADDQ          dw+16(FP), R9
+	VPXORD        Z3, Z3, Z3
+	VADDPD        Z3, Z5, Z5
+	VADDPD        Z3, Z6, Z6
+	VADDPD        Z3, Z7, Z7
+	TESTQ         $0x00000004, AX
+	JZ            low50
+	VMOVUPS       Y5, (R9)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low51
+	VMOVUPS       X5, 32(R9)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low52
+	VMOVSD        X5, 48(R9)
+	VUNPCKHPD     X5, X5, X5
+
+low52:
+	JMP stored49
+
+low51:
+	TESTQ     $0x00000001, AX
+	JZ        low53
+	VMOVSD    X5, 32(R9)
+	VUNPCKHPD X5, X5, X5
+
+low53:
+	JMP stored49
+
+low50:
+	TESTQ        $0x00000002, AX
+	JZ           low54
+	VMOVUPS      X5, (R9)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low55
+	VMOVSD       X5, 16(R9)
+	VUNPCKHPD    X5, X5, X5
+
+low55:
+	JMP stored49
+
+low54:
+	TESTQ     $0x00000001, AX
+	JZ        low56
+	VMOVSD    X5, (R9)
+	VUNPCKHPD X5, X5, X5
+
+low56:
+stored49:
+	ADDQ          lddw+24(FP), R9
+	TESTQ         $0x00000004, AX
+	JZ            low58
+	VMOVUPS       Y6, (R9)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000002, AX
+	JZ            low59
+	VMOVUPS       X6, 32(R9)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low60
+	VMOVSD        X6, 48(R9)
+	VUNPCKHPD     X6, X6, X6
+
+low60:
+	JMP stored57
+
+low59:
+	TESTQ     $0x00000001, AX
+	JZ        low61
+	VMOVSD    X6, 32(R9)
+	VUNPCKHPD X6, X6, X6
+
+low61:
+	JMP stored57
+
+low58:
+	TESTQ        $0x00000002, AX
+	JZ           low62
+	VMOVUPS      X6, (R9)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low63
+	VMOVSD       X6, 16(R9)
+	VUNPCKHPD    X6, X6, X6
+
+low63:
+	JMP stored57
+
+low62:
+	TESTQ     $0x00000001, AX
+	JZ        low64
+	VMOVSD    X6, (R9)
+	VUNPCKHPD X6, X6, X6
+
+low64:
+stored57:
+	ADDQ          lddw+24(FP), R9
+	TESTQ         $0x00000004, AX
+	JZ            low66
+	VMOVUPS       Y7, (R9)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000002, AX
+	JZ            low67
+	VMOVUPS       X7, 32(R9)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low68
+	VMOVSD        X7, 48(R9)
+	VUNPCKHPD     X7, X7, X7
+
+low68:
+	JMP stored65
+
+low67:
+	TESTQ     $0x00000001, AX
+	JZ        low69
+	VMOVSD    X7, 32(R9)
+	VUNPCKHPD X7, X7, X7
+
+low69:
+	JMP stored65
+
+low66:
+	TESTQ        $0x00000002, AX
+	JZ           low70
+	VMOVUPS      X7, (R9)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low71
+	VMOVSD       X7, 16(R9)
+	VUNPCKHPD    X7, X7, X7
+
+low71:
+	JMP stored65
+
+low70:
+	TESTQ     $0x00000001, AX
+	JZ        low72
+	VMOVSD    X7, (R9)
+	VUNPCKHPD X7, X7, X7
+
+low72:
+stored65:
+	ADDQ lddw+24(FP), R9
+
+end42:
+	VPXORD Z3, Z3, Z3
+	VADDPD Z3, Z0, Z0
+	VADDPD Z3, Z1, Z1
+	VADDPD Z3, Z2, Z2
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   CX, DX
+	MOVQ   cols+88(FP), SI
+	SUBQ   $0x04, SI
+	MOVQ   $0x00000004, DI
+	CMPQ   SI, $0x04
+	JGE    inside73
+	MOVQ   SI, DI
+
+inside73:
+	IMULQ DX, DI
+	ADDQ  BX, DI
+	MOVQ  $0x00000000, R8
+	TESTQ SI, SI
+	JGE   inside74
+	MOVQ  SI, R8
+
+inside74:
+	IMULQ         DX, R8
+	ADDQ          BX, R8
+	LEAQ          (CX)(CX*2), BX
+	VMOVSD        X0, (R8)
+	VMOVHPD       X0, (R8)(CX*1)
+	VEXTRACTF32X4 $0x01, Z0, X3
+	VMOVSD        X3, (R8)(CX*2)
+	VMOVHPD       X3, (R8)(BX*1)
+	VEXTRACTF32X4 $0x02, Z0, X3
+	VMOVSD        X3, (DI)
+	VMOVHPD       X3, (DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z0, X3
+	VMOVSD        X3, (DI)(CX*2)
+	VMOVHPD       X3, (DI)(BX*1)
+	VMOVSD        X1, 8(R8)
+	VMOVHPD       X1, 8(R8)(CX*1)
+	VEXTRACTF32X4 $0x01, Z1, X3
+	VMOVSD        X3, 8(R8)(CX*2)
+	VMOVHPD       X3, 8(R8)(BX*1)
+	VEXTRACTF32X4 $0x02, Z1, X3
+	VMOVSD        X3, 8(DI)
+	VMOVHPD       X3, 8(DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z1, X3
+	VMOVSD        X3, 8(DI)(CX*2)
+	VMOVHPD       X3, 8(DI)(BX*1)
+	VMOVSD        X2, 16(R8)
+	VMOVHPD       X2, 16(R8)(CX*1)
+	VEXTRACTF32X4 $0x01, Z2, X3
+	VMOVSD        X3, 16(R8)(CX*2)
+	VMOVHPD       X3, 16(R8)(BX*1)
+	VEXTRACTF32X4 $0x02, Z2, X3
+	VMOVSD        X3, 16(DI)
+	VMOVHPD       X3, 16(DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z2, X3
+	VMOVSD        X3, 16(DI)(CX*2)
+	VMOVHPD       X3, 16(DI)(BX*1)
+
+	// the next 8 inputs
+	MOVQ   cols+88(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, cols+88(FP)
+	TESTQ  BX, BX
+	JLE    done43
+	MOVQ   dx+0(FP), BX
+	IMUL3Q $0x08, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dx+0(FP)
+	MOVQ   lddz+72(FP), DX
+	MOVQ   dz+64(FP), BX
+	IMUL3Q $0x08, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dz+64(FP)
+	MOVQ   cols+88(FP), BX
+	CMPQ   BX, $0x01
+	JGE    block39
+
+done43:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer1:
+	CMPQ  AX, $0x02
+	JNE   fewer75
+	MOVQ  n+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	MOVQ  cols+88(FP), BX
+	CMPQ  BX, $0x08
+	JLE   done80
+
+block76:
+	// 2×16 elements of dx, from +0
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	MOVQ   dz+64(FP), BX
+	MOVQ   lddz+72(FP), CX
+	MOVQ   cols+88(FP), DX
+	SUBQ   $0x04, DX
+	MOVQ   $0x0000000c, SI
+	CMPQ   DX, $0x0c
+	JGE    inside81
+	MOVQ   DX, SI
+
+inside81:
+	IMULQ CX, SI
+	ADDQ  BX, SI
+	MOVQ  $0x00000008, DI
+	CMPQ  DX, $0x08
+	JGE   inside82
+	MOVQ  DX, DI
+
+inside82:
+	IMULQ  CX, DI
+	ADDQ   BX, DI
+	IMUL3Q $0x04, CX, R8
+	ADDQ   BX, R8
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   w+32(FP), R9
+	MOVQ   ldw+40(FP), R10
+	MOVQ   n+96(FP), AX
+	CMPQ   AX, $0x08
+	JLT    tail78
+
+square77:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
+	VMOVUPS      (BX), Y4
+	VINSERTF64X4 $0x01, (BX)(CX*2), Z4, Z4
+	VMOVUPS      (BX)(CX*1), Y5
+	VINSERTF64X4 $0x01, (BX)(DX*1), Z5, Z5
+	VMOVUPS      (R8), Y6
+	VINSERTF64X4 $0x01, (R8)(CX*2), Z6, Z6
+	VMOVUPS      (R8)(CX*1), Y7
+	VINSERTF64X4 $0x01, (R8)(DX*1), Z7, Z7
+	VUNPCKHPD    Z5, Z4, Z8
+	VUNPCKLPD    Z5, Z4, Z4
+	VUNPCKHPD    Z7, Z6, Z5
+	VUNPCKLPD    Z7, Z6, Z6
+	VSHUFF64X2   $0xdd, Z6, Z4, Z7
+	VSHUFF64X2   $0x88, Z6, Z4, Z4
+	VSHUFF64X2   $0xdd, Z5, Z8, Z6
+	VSHUFF64X2   $0x88, Z5, Z8, Z8
+	VMOVUPS      (DI), Y5
+	VINSERTF64X4 $0x01, (DI)(CX*2), Z5, Z5
+	VMOVUPS      (DI)(CX*1), Y9
+	VINSERTF64X4 $0x01, (DI)(DX*1), Z9, Z9
+	VMOVUPS      (SI), Y10
+	VINSERTF64X4 $0x01, (SI)(CX*2), Z10, Z10
+	VMOVUPS      (SI)(CX*1), Y11
+	VINSERTF64X4 $0x01, (SI)(DX*1), Z11, Z11
+	VUNPCKHPD    Z9, Z5, Z12
+	VUNPCKLPD    Z9, Z5, Z5
+	VUNPCKHPD    Z11, Z10, Z9
+	VUNPCKLPD    Z11, Z10, Z10
+	VSHUFF64X2   $0xdd, Z10, Z5, Z11
+	VSHUFF64X2   $0x88, Z10, Z5, Z5
+	VSHUFF64X2   $0xdd, Z9, Z12, Z10
+	VSHUFF64X2   $0x88, Z9, Z12, Z12
+	VBROADCASTSD (R9), Z9
+	VFMADD231PD  Z9, Z4, Z0
+	VFMADD231PD  Z9, Z5, Z2
+	VBROADCASTSD (R9)(R10*1), Z9
+	VFMADD231PD  Z9, Z4, Z1
+	VFMADD231PD  Z9, Z5, Z3
+	VBROADCASTSD 8(R9), Z9
+	VFMADD231PD  Z9, Z8, Z0
+	VFMADD231PD  Z9, Z12, Z2
+	VBROADCASTSD 8(R9)(R10*1), Z9
+	VFMADD231PD  Z9, Z8, Z1
+	VFMADD231PD  Z9, Z12, Z3
+	VBROADCASTSD 16(R9), Z9
+	VFMADD231PD  Z9, Z7, Z0
+	VFMADD231PD  Z9, Z11, Z2
+	VBROADCASTSD 16(R9)(R10*1), Z9
+	VFMADD231PD  Z9, Z7, Z1
+	VFMADD231PD  Z9, Z11, Z3
+	VBROADCASTSD 24(R9), Z9
+	VFMADD231PD  Z9, Z6, Z0
+	VFMADD231PD  Z9, Z10, Z2
+	VBROADCASTSD 24(R9)(R10*1), Z9
+	VFMADD231PD  Z9, Z6, Z1
+	VFMADD231PD  Z9, Z10, Z3
+	VMOVUPS      32(BX), Y4
+	VINSERTF64X4 $0x01, 32(BX)(CX*2), Z4, Z4
+	VMOVUPS      32(BX)(CX*1), Y5
+	VINSERTF64X4 $0x01, 32(BX)(DX*1), Z5, Z5
+	VMOVUPS      32(R8), Y6
+	VINSERTF64X4 $0x01, 32(R8)(CX*2), Z6, Z6
+	VMOVUPS      32(R8)(CX*1), Y7
+	VINSERTF64X4 $0x01, 32(R8)(DX*1), Z7, Z7
+	VUNPCKHPD    Z5, Z4, Z8
+	VUNPCKLPD    Z5, Z4, Z4
+	VUNPCKHPD    Z7, Z6, Z5
+	VUNPCKLPD    Z7, Z6, Z6
+	VSHUFF64X2   $0xdd, Z6, Z4, Z7
+	VSHUFF64X2   $0x88, Z6, Z4, Z4
+	VSHUFF64X2   $0xdd, Z5, Z8, Z6
+	VSHUFF64X2   $0x88, Z5, Z8, Z8
+	VMOVUPS      32(DI), Y5
+	VINSERTF64X4 $0x01, 32(DI)(CX*2), Z5, Z5
+	VMOVUPS      32(DI)(CX*1), Y9
+	VINSERTF64X4 $0x01, 32(DI)(DX*1), Z9, Z9
+	VMOVUPS      32(SI), Y10
+	VINSERTF64X4 $0x01, 32(SI)(CX*2), Z10, Z10
+	VMOVUPS      32(SI)(CX*1), Y11
+	VINSERTF64X4 $0x01, 32(SI)(DX*1), Z11, Z11
+	VUNPCKHPD    Z9, Z5, Z12
+	VUNPCKLPD    Z9, Z5, Z5
+	VUNPCKHPD    Z11, Z10, Z9
+	VUNPCKLPD    Z11, Z10, Z10
+	VSHUFF64X2   $0xdd, Z10, Z5, Z11
+	VSHUFF64X2   $0x88, Z10, Z5, Z5
+	VSHUFF64X2   $0xdd, Z9, Z12, Z10
+	VSHUFF64X2   $0x88, Z9, Z12, Z12
+	VBROADCASTSD 32(R9), Z9
+	VFMADD231PD  Z9, Z4, Z0
+	VFMADD231PD  Z9, Z5, Z2
+	VBROADCASTSD 32(R9)(R10*1), Z9
+	VFMADD231PD  Z9, Z4, Z1
+	VFMADD231PD  Z9, Z5, Z3
+	VBROADCASTSD 40(R9), Z9
+	VFMADD231PD  Z9, Z8, Z0
+	VFMADD231PD  Z9, Z12, Z2
+	VBROADCASTSD 40(R9)(R10*1), Z9
+	VFMADD231PD  Z9, Z8, Z1
+	VFMADD231PD  Z9, Z12, Z3
+	VBROADCASTSD 48(R9), Z9
+	VFMADD231PD  Z9, Z7, Z0
+	VFMADD231PD  Z9, Z11, Z2
+	VBROADCASTSD 48(R9)(R10*1), Z9
+	VFMADD231PD  Z9, Z7, Z1
+	VFMADD231PD  Z9, Z11, Z3
+	VBROADCASTSD 56(R9), Z9
+	VFMADD231PD  Z9, Z6, Z0
+	VFMADD231PD  Z9, Z10, Z2
+	VBROADCASTSD 56(R9)(R10*1), Z9
+	VFMADD231PD  Z9, Z6, Z1
+	VFMADD231PD  Z9, Z10, Z3
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ   R9, R11
+	SUBQ   w+32(FP), R11
+	ADDQ   dz+64(FP), R11
+	MOVQ   x+48(FP), R12
+	MOVQ   cols+88(FP), R13
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+row83:
+	VMOVUPD      (R11), Z4
+	VBROADCASTSD (R12), Z5
+	VFMADD231PD  Z5, Z4, Z6
+	VBROADCASTSD 8(R12), Z5
+	VFMADD231PD  Z5, Z4, Z7
+	ADDQ         lddz+72(FP), R11
+	ADDQ         ldx+56(FP), R12
+	DECQ         R13
+	JNZ          row83
+	MOVQ         R9, R11
+	SUBQ         w+32(FP), R11
+	ADDQ         dw+16(FP), R11
+	VPXORD       Z4, Z4, Z4
+	VADDPD       Z4, Z6, Z6
+	VADDPD       Z4, Z7, Z7
+	VMOVUPD      Z6, (R11)
+	ADDQ         lddw+24(FP), R11
+	VMOVUPD      Z7, (R11)
+	ADDQ         lddw+24(FP), R11
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, R9
+	SUBQ         $0x08, AX
+	CMPQ         AX, $0x08
+	JGE          square77
+
+tail78:
+	TESTQ AX, AX
+	JLE   end79
+
+	// the same for fewer j
+	VMOVUPD.Z    (BX), K1, Z4
+	VMOVUPD.Z    (BX)(CX*1), K1, Z5
+	VMOVUPD.Z    (BX)(CX*2), K1, Z6
+	VMOVUPD.Z    (BX)(DX*1), K1, Z7
+	VMOVUPD.Z    (R8), K1, Z8
+	VMOVUPD.Z    (R8)(CX*1), K1, Z9
+	VMOVUPD.Z    (R8)(CX*2), K1, Z10
+	VMOVUPD.Z    (R8)(DX*1), K1, Z11
+	VSHUFF64X2   $0xee, Z6, Z4, Z12
+	VSHUFF64X2   $0x44, Z6, Z4, Z4
+	VSHUFF64X2   $0xee, Z7, Z5, Z6
+	VSHUFF64X2   $0x44, Z7, Z5, Z5
+	VSHUFF64X2   $0xee, Z10, Z8, Z7
+	VSHUFF64X2   $0x44, Z10, Z8, Z8
+	VSHUFF64X2   $0xee, Z11, Z9, Z10
+	VSHUFF64X2   $0x44, Z11, Z9, Z9
+	VUNPCKHPD    Z5, Z4, Z11
+	VUNPCKLPD    Z5, Z4, Z4
+	VUNPCKHPD    Z9, Z8, Z5
+	VUNPCKLPD    Z9, Z8, Z8
+	VUNPCKHPD    Z6, Z12, Z9
+	VUNPCKLPD    Z6, Z12, Z12
+	VUNPCKHPD    Z10, Z7, Z6
+	VUNPCKLPD    Z10, Z7, Z7
+	VSHUFF64X2   $0xdd, Z8, Z4, Z10
+	VSHUFF64X2   $0x88, Z8, Z4, Z4
+	VSHUFF64X2   $0xdd, Z5, Z11, Z8
+	VSHUFF64X2   $0x88, Z5, Z11, Z11
+	VSHUFF64X2   $0xdd, Z7, Z12, Z5
+	VSHUFF64X2   $0x88, Z7, Z12, Z12
+	VSHUFF64X2   $0xdd, Z6, Z9, Z7
+	VSHUFF64X2   $0x88, Z6, Z9, Z9
+	VBROADCASTSD (R9), Z6
+	VFMADD231PD  Z6, Z4, Z0
+	VBROADCASTSD (R9)(R10*1), Z6
+	VFMADD231PD  Z6, Z4, Z1
+	CMPQ         AX, $0x01
+	JE           over84
+	VBROADCASTSD 8(R9), Z6
+	VFMADD231PD  Z6, Z11, Z0
+	VBROADCASTSD 8(R9)(R10*1), Z6
+	VFMADD231PD  Z6, Z11, Z1
+	CMPQ         AX, $0x02
+	JE           over84
+	VBROADCASTSD 16(R9), Z6
+	VFMADD231PD  Z6, Z10, Z0
+	VBROADCASTSD 16(R9)(R10*1), Z6
+	VFMADD231PD  Z6, Z10, Z1
+	CMPQ         AX, $0x03
+	JE           over84
+	VBROADCASTSD 24(R9), Z6
+	VFMADD231PD  Z6, Z8, Z0
+	VBROADCASTSD 24(R9)(R10*1), Z6
+	VFMADD231PD  Z6, Z8, Z1
+	CMPQ         AX, $0x04
+	JE           over84
+	VBROADCASTSD 32(R9), Z6
+	VFMADD231PD  Z6, Z12, Z0
+	VBROADCASTSD 32(R9)(R10*1), Z6
+	VFMADD231PD  Z6, Z12, Z1
+	CMPQ         AX, $0x05
+	JE           over84
+	VBROADCASTSD 40(R9), Z6
+	VFMADD231PD  Z6, Z9, Z0
+	VBROADCASTSD 40(R9)(R10*1), Z6
+	VFMADD231PD  Z6, Z9, Z1
+	CMPQ         AX, $0x06
+	JE           over84
+	VBROADCASTSD 48(R9), Z6
+	VFMADD231PD  Z6, Z5, Z0
+	VBROADCASTSD 48(R9)(R10*1), Z6
+	VFMADD231PD  Z6, Z5, Z1
+	CMPQ         AX, $0x07
+	JE           over84
+	VBROADCASTSD 56(R9), Z6
+	VFMADD231PD  Z6, Z7, Z0
+	VBROADCASTSD 56(R9)(R10*1), Z6
+	VFMADD231PD  Z6, Z7, Z1
+
+over84:
+	VMOVUPD.Z    (DI), K1, Z4
+	VMOVUPD.Z    (DI)(CX*1), K1, Z5
+	VMOVUPD.Z    (DI)(CX*2), K1, Z6
+	VMOVUPD.Z    (DI)(DX*1), K1, Z7
+	VMOVUPD.Z    (SI), K1, Z8
+	VMOVUPD.Z    (SI)(CX*1), K1, Z9
+	VMOVUPD.Z    (SI)(CX*2), K1, Z10
+	VMOVUPD.Z    (SI)(DX*1), K1, Z11
+	VSHUFF64X2   $0xee, Z6, Z4, Z12
+	VSHUFF64X2   $0x44, Z6, Z4, Z4
+	VSHUFF64X2   $0xee, Z7, Z5, Z6
+	VSHUFF64X2   $0x44, Z7, Z5, Z5
+	VSHUFF64X2   $0xee, Z10, Z8, Z7
+	VSHUFF64X2   $0x44, Z10, Z8, Z8
+	VSHUFF64X2   $0xee, Z11, Z9, Z10
+	VSHUFF64X2   $0x44, Z11, Z9, Z9
+	VUNPCKHPD    Z5, Z4, Z11
+	VUNPCKLPD    Z5, Z4, Z4
+	VUNPCKHPD    Z9, Z8, Z5
+	VUNPCKLPD    Z9, Z8, Z8
+	VUNPCKHPD    Z6, Z12, Z9
+	VUNPCKLPD    Z6, Z12, Z12
+	VUNPCKHPD    Z10, Z7, Z6
+	VUNPCKLPD    Z10, Z7, Z7
+	VSHUFF64X2   $0xdd, Z8, Z4, Z10
+	VSHUFF64X2   $0x88, Z8, Z4, Z4
+	VSHUFF64X2   $0xdd, Z5, Z11, Z8
+	VSHUFF64X2   $0x88, Z5, Z11, Z11
+	VSHUFF64X2   $0xdd, Z7, Z12, Z5
+	VSHUFF64X2   $0x88, Z7, Z12, Z12
+	VSHUFF64X2   $0xdd, Z6, Z9, Z7
+	VSHUFF64X2   $0x88, Z6, Z9, Z9
+	VBROADCASTSD (R9), Z6
+	VFMADD231PD  Z6, Z4, Z2
+	VBROADCASTSD (R9)(R10*1), Z6
+	VFMADD231PD  Z6, Z4, Z3
+	CMPQ         AX, $0x01
+	JE           over85
+	VBROADCASTSD 8(R9), Z6
+	VFMADD231PD  Z6, Z11, Z2
+	VBROADCASTSD 8(R9)(R10*1), Z6
+	VFMADD231PD  Z6, Z11, Z3
+	CMPQ         AX, $0x02
+	JE           over85
+	VBROADCASTSD 16(R9), Z6
+	VFMADD231PD  Z6, Z10, Z2
+	VBROADCASTSD 16(R9)(R10*1), Z6
+	VFMADD231PD  Z6, Z10, Z3
+	CMPQ         AX, $0x03
+	JE           over85
+	VBROADCASTSD 24(R9), Z6
+	VFMADD231PD  Z6, Z8, Z2
+	VBROADCASTSD 24(R9)(R10*1), Z6
+	VFMADD231PD  Z6, Z8, Z3
+	CMPQ         AX, $0x04
+	JE           over85
+	VBROADCASTSD 32(R9), Z6
+	VFMADD231PD  Z6, Z12, Z2
+	VBROADCASTSD 32(R9)(R10*1), Z6
+	VFMADD231PD  Z6, Z12, Z3
+	CMPQ         AX, $0x05
+	JE           over85
+	VBROADCASTSD 40(R9), Z6
+	VFMADD231PD  Z6, Z9, Z2
+	VBROADCASTSD 40(R9)(R10*1), Z6
+	VFMADD231PD  Z6, Z9, Z3
+	CMPQ         AX, $0x06
+	JE           over85
+	VBROADCASTSD 48(R9), Z6
+	VFMADD231PD  Z6, Z5, Z2
+	VBROADCASTSD 48(R9)(R10*1), Z6
+	VFMADD231PD  Z6, Z5, Z3
+	CMPQ         AX, $0x07
+	JE           over85
+	VBROADCASTSD 56(R9), Z6
+	VFMADD231PD  Z6, Z7, Z2
+	VBROADCASTSD 56(R9)(R10*1), Z6
+	VFMADD231PD  Z6, Z7, Z3
+
+over85:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ   R9, R11
+	SUBQ   w+32(FP), R11
+	ADDQ   dz+64(FP), R11
+	MOVQ   x+48(FP), R12
+	MOVQ   cols+88(FP), R13
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+row86:
+	VMOVUPD.Z     (R11), K1, Z4
+	VBROADCASTSD  (R12), Z5
+	VFMADD231PD   Z5, Z4, Z6
+	VBROADCASTSD  8(R12), Z5
+	VFMADD231PD   Z5, Z4, Z7
+	ADDQ          lddz+72(FP), R11
+	ADDQ          ldx+56(FP), R12
+	DECQ          R13
+	JNZ           row86
+	MOVQ          R9, R11
+	SUBQ          w+32(FP), R11
+	ADDQ          dw+16(FP), R11
+	VPXORD        Z4, Z4, Z4
+	VADDPD        Z4, Z6, Z6
+	VADDPD        Z4, Z7, Z7
+	TESTQ         $0x00000004, AX
+	JZ            low88
+	VMOVUPS       Y6, (R11)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000002, AX
+	JZ            low89
+	VMOVUPS       X6, 32(R11)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low90
+	VMOVSD        X6, 48(R11)
+	VUNPCKHPD     X6, X6, X6
+
+low90:
+	JMP stored87
+
+low89:
+	TESTQ     $0x00000001, AX
+	JZ        low91
+	VMOVSD    X6, 32(R11)
+	VUNPCKHPD X6, X6, X6
+
+low91:
+	JMP stored87
+
+low88:
+	TESTQ        $0x00000002, AX
+	JZ           low92
+	VMOVUPS      X6, (R11)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low93
+	VMOVSD       X6, 16(R11)
+	VUNPCKHPD    X6, X6, X6
+
+low93:
+	JMP stored87
+
+low92:
+	TESTQ     $0x00000001, AX
+	JZ        low94
+	VMOVSD    X6, (R11)
+	VUNPCKHPD X6, X6, X6
+
+low94:
+stored87:
+	ADDQ          lddw+24(FP), R11
+	TESTQ         $0x00000004, AX
+	JZ            low96
+	VMOVUPS       Y7, (R11)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000002, AX
+	JZ            low97
+	VMOVUPS       X7, 32(R11)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low98
+	VMOVSD        X7, 48(R11)
+	VUNPCKHPD     X7, X7, X7
+
+low98:
+	JMP stored95
+
+low97:
+	TESTQ     $0x00000001, AX
+	JZ        low99
+	VMOVSD    X7, 32(R11)
+	VUNPCKHPD X7, X7, X7
+
+low99:
+	JMP stored95
+
+low96:
+	TESTQ        $0x00000002, AX
+	JZ           low100
+	VMOVUPS      X7, (R11)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low101
+	VMOVSD       X7, 16(R11)
+	VUNPCKHPD    X7, X7, X7
+
+low101:
+	JMP stored95
+
+low100:
+	TESTQ     $0x00000001, AX
+	JZ        low102
+	VMOVSD    X7, (R11)
+	VUNPCKHPD X7, X7, X7
+
+low102:
+stored95:
+	ADDQ lddw+24(FP), R11
+
+end79:
+	VPXORD Z4, Z4, Z4
+	VADDPD Z4, Z0, Z0
+	VADDPD Z4, Z1, Z1
+	VADDPD Z4, Z2, Z2
+	VADDPD Z4, Z3, Z3
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   CX, DX
+	MOVQ   cols+88(FP), SI
+	SUBQ   $0x04, SI
+	MOVQ   $0x0000000c, DI
+	CMPQ   SI, $0x0c
+	JGE    inside103
+	MOVQ   SI, DI
+
+inside103:
+	IMULQ DX, DI
+	ADDQ  BX, DI
+	MOVQ  $0x00000008, R8
+	CMPQ  SI, $0x08
+	JGE   inside104
+	MOVQ  SI, R8
+
+inside104:
+	IMULQ         DX, R8
+	ADDQ          BX, R8
+	IMUL3Q        $0x04, DX, R9
+	ADDQ          BX, R9
+	LEAQ          (CX)(CX*2), SI
+	VMOVSD        X0, (BX)
+	VMOVHPD       X0, (BX)(CX*1)
+	VEXTRACTF32X4 $0x01, Z0, X4
+	VMOVSD        X4, (BX)(CX*2)
+	VMOVHPD       X4, (BX)(SI*1)
+	VEXTRACTF32X4 $0x02, Z0, X4
+	VMOVSD        X4, (R9)
+	VMOVHPD       X4, (R9)(CX*1)
+	VEXTRACTF32X4 $0x03, Z0, X4
+	VMOVSD        X4, (R9)(CX*2)
+	VMOVHPD       X4, (R9)(SI*1)
+	VMOVSD        X1, 8(BX)
+	VMOVHPD       X1, 8(BX)(CX*1)
+	VEXTRACTF32X4 $0x01, Z1, X4
+	VMOVSD        X4, 8(BX)(CX*2)
+	VMOVHPD       X4, 8(BX)(SI*1)
+	VEXTRACTF32X4 $0x02, Z1, X4
+	VMOVSD        X4, 8(R9)
+	VMOVHPD       X4, 8(R9)(CX*1)
+	VEXTRACTF32X4 $0x03, Z1, X4
+	VMOVSD        X4, 8(R9)(CX*2)
+	VMOVHPD       X4, 8(R9)(SI*1)
+	LEAQ          (CX)(CX*2), SI
+	VMOVSD        X2, (R8)
+	VMOVHPD       X2, (R8)(CX*1)
+	VEXTRACTF32X4 $0x01, Z2, X4
+	VMOVSD        X4, (R8)(CX*2)
+	VMOVHPD       X4, (R8)(SI*1)
+	VEXTRACTF32X4 $0x02, Z2, X4
+	VMOVSD        X4, (DI)
+	VMOVHPD       X4, (DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z2, X4
+	VMOVSD        X4, (DI)(CX*2)
+	VMOVHPD       X4, (DI)(SI*1)
+	VMOVSD        X3, 8(R8)
+	VMOVHPD       X3, 8(R8)(CX*1)
+	VEXTRACTF32X4 $0x01, Z3, X4
+	VMOVSD        X4, 8(R8)(CX*2)
+	VMOVHPD       X4, 8(R8)(SI*1)
+	VEXTRACTF32X4 $0x02, Z3, X4
+	VMOVSD        X4, 8(DI)
+	VMOVHPD       X4, 8(DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z3, X4
+	VMOVSD        X4, 8(DI)(CX*2)
+	VMOVHPD       X4, 8(DI)(SI*1)
+
+	// the next 16 inputs
+	MOVQ   cols+88(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, cols+88(FP)
+	TESTQ  BX, BX
+	JLE    done80
+	MOVQ   dx+0(FP), BX
+	IMUL3Q $0x10, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dx+0(FP)
+	MOVQ   lddz+72(FP), DX
+	MOVQ   dz+64(FP), BX
+	IMUL3Q $0x10, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dz+64(FP)
+	MOVQ   cols+88(FP), BX
+	CMPQ   BX, $0x09
+	JGE    block76
+
+done80:
+	MOVQ  cols+88(FP), BX
+	TESTQ BX, BX
+	JLE   done109
+
+block105:
+	// 2×8 elements of dx, from +0
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	MOVQ   dz+64(FP), BX
+	MOVQ   lddz+72(FP), CX
+	MOVQ   cols+88(FP), DX
+	SUBQ   $0x04, DX
+	MOVQ   $0x00000004, SI
+	CMPQ   DX, $0x04
+	JGE    inside110
+	MOVQ   DX, SI
+
+inside110:
+	IMULQ CX, SI
+	ADDQ  BX, SI
+	MOVQ  $0x00000000, DI
+	TESTQ DX, DX
+	JGE   inside111
+	MOVQ  DX, DI
+
+inside111:
+	IMULQ CX, DI
+	ADDQ  BX, DI
+	LEAQ  (CX)(CX*2), BX
+	MOVQ  w+32(FP), DX
+	MOVQ  ldw+40(FP), R8
+	MOVQ  n+96(FP), AX
+	CMPQ  AX, $0x08
+	JLT   tail107
+
+square106:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
+	VMOVUPS      (DI), Y2
+	VINSERTF64X4 $0x01, (DI)(CX*2), Z2, Z2
+	VMOVUPS      (DI)(CX*1), Y3
+	VINSERTF64X4 $0x01, (DI)(BX*1), Z3, Z3
+	VMOVUPS      (SI), Y4
+	VINSERTF64X4 $0x01, (SI)(CX*2), Z4, Z4
+	VMOVUPS      (SI)(CX*1), Y5
+	VINSERTF64X4 $0x01, (SI)(BX*1), Z5, Z5
+	VUNPCKHPD    Z3, Z2, Z6
+	VUNPCKLPD    Z3, Z2, Z2
+	VUNPCKHPD    Z5, Z4, Z3
+	VUNPCKLPD    Z5, Z4, Z4
+	VSHUFF64X2   $0xdd, Z4, Z2, Z5
+	VSHUFF64X2   $0x88, Z4, Z2, Z2
+	VSHUFF64X2   $0xdd, Z3, Z6, Z4
+	VSHUFF64X2   $0x88, Z3, Z6, Z6
+	VBROADCASTSD (DX), Z3
+	VFMADD231PD  Z3, Z2, Z0
+	VBROADCASTSD (DX)(R8*1), Z3
+	VFMADD231PD  Z3, Z2, Z1
+	VBROADCASTSD 8(DX), Z3
+	VFMADD231PD  Z3, Z6, Z0
+	VBROADCASTSD 8(DX)(R8*1), Z3
+	VFMADD231PD  Z3, Z6, Z1
+	VBROADCASTSD 16(DX), Z3
+	VFMADD231PD  Z3, Z5, Z0
+	VBROADCASTSD 16(DX)(R8*1), Z3
+	VFMADD231PD  Z3, Z5, Z1
+	VBROADCASTSD 24(DX), Z3
+	VFMADD231PD  Z3, Z4, Z0
+	VBROADCASTSD 24(DX)(R8*1), Z3
+	VFMADD231PD  Z3, Z4, Z1
+	VMOVUPS      32(DI), Y2
+	VINSERTF64X4 $0x01, 32(DI)(CX*2), Z2, Z2
+	VMOVUPS      32(DI)(CX*1), Y3
+	VINSERTF64X4 $0x01, 32(DI)(BX*1), Z3, Z3
+	VMOVUPS      32(SI), Y4
+	VINSERTF64X4 $0x01, 32(SI)(CX*2), Z4, Z4
+	VMOVUPS      32(SI)(CX*1), Y5
+	VINSERTF64X4 $0x01, 32(SI)(BX*1), Z5, Z5
+	VUNPCKHPD    Z3, Z2, Z6
+	VUNPCKLPD    Z3, Z2, Z2
+	VUNPCKHPD    Z5, Z4, Z3
+	VUNPCKLPD    Z5, Z4, Z4
+	VSHUFF64X2   $0xdd, Z4, Z2, Z5
+	VSHUFF64X2   $0x88, Z4, Z2, Z2
+	VSHUFF64X2   $0xdd, Z3, Z6, Z4
+	VSHUFF64X2   $0x88, Z3, Z6, Z6
+	VBROADCASTSD 32(DX), Z3
+	VFMADD231PD  Z3, Z2, Z0
+	VBROADCASTSD 32(DX)(R8*1), Z3
+	VFMADD231PD  Z3, Z2, Z1
+	VBROADCASTSD 40(DX), Z3
+	VFMADD231PD  Z3, Z6, Z0
+	VBROADCASTSD 40(DX)(R8*1), Z3
+	VFMADD231PD  Z3, Z6, Z1
+	VBROADCASTSD 48(DX), Z3
+	VFMADD231PD  Z3, Z5, Z0
+	VBROADCASTSD 48(DX)(R8*1), Z3
+	VFMADD231PD  Z3, Z5, Z1
+	VBROADCASTSD 56(DX), Z3
+	VFMADD231PD  Z3, Z4, Z0
+	VBROADCASTSD 56(DX)(R8*1), Z3
+	VFMADD231PD  Z3, Z4, Z1
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ   DX, R9
+	SUBQ   w+32(FP), R9
+	ADDQ   dz+64(FP), R9
+	MOVQ   x+48(FP), R10
+	MOVQ   cols+88(FP), R11
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+row112:
+	VMOVUPD      (R9), Z2
+	VBROADCASTSD (R10), Z3
+	VFMADD231PD  Z3, Z2, Z4
+	VBROADCASTSD 8(R10), Z3
+	VFMADD231PD  Z3, Z2, Z5
+	ADDQ         lddz+72(FP), R9
+	ADDQ         ldx+56(FP), R10
+	DECQ         R11
+	JNZ          row112
+	MOVQ         DX, R9
+	SUBQ         w+32(FP), R9
+	ADDQ         dw+16(FP), R9
+	VPXORD       Z2, Z2, Z2
+	VADDPD       Z2, Z4, Z4
+	VADDPD       Z2, Z5, Z5
+	VMOVUPD      Z4, (R9)
+	ADDQ         lddw+24(FP), R9
+	VMOVUPD      Z5, (R9)
+	ADDQ         lddw+24(FP), R9
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DX
+	SUBQ         $0x08, AX
+	CMPQ         AX, $0x08
+	JGE          square106
+
+tail107:
+	TESTQ AX, AX
+	JLE   end108
+
+	// the same for fewer j
+	VMOVUPD.Z    (DI), K1, Z2
+	VMOVUPD.Z    (DI)(CX*1), K1, Z3
+	VMOVUPD.Z    (DI)(CX*2), K1, Z4
+	VMOVUPD.Z    (DI)(BX*1), K1, Z5
+	VMOVUPD.Z    (SI), K1, Z6
+	VMOVUPD.Z    (SI)(CX*1), K1, Z7
+	VMOVUPD.Z    (SI)(CX*2), K1, Z8
+	VMOVUPD.Z    (SI)(BX*1), K1, Z9
+	VSHUFF64X2   $0xee, Z4, Z2, Z10
+	VSHUFF64X2   $0x44, Z4, Z2, Z2
+	VSHUFF64X2   $0xee, Z5, Z3, Z4
+	VSHUFF64X2   $0x44, Z5, Z3, Z3
+	VSHUFF64X2   $0xee, Z8, Z6, Z5
+	VSHUFF64X2   $0x44, Z8, Z6, Z6
+	VSHUFF64X2   $0xee, Z9, Z7, Z8
+	VSHUFF64X2   $0x44, Z9, Z7, Z7
+	VUNPCKHPD    Z3, Z2, Z9
+	VUNPCKLPD    Z3, Z2, Z2
+	VUNPCKHPD    Z7, Z6, Z3
+	VUNPCKLPD    Z7, Z6, Z6
+	VUNPCKHPD    Z4, Z10, Z7
+	VUNPCKLPD    Z4, Z10, Z10
+	VUNPCKHPD    Z8, Z5, Z4
+	VUNPCKLPD    Z8, Z5, Z5
+	VSHUFF64X2   $0xdd, Z6, Z2, Z8
+	VSHUFF64X2   $0x88, Z6, Z2, Z2
+	VSHUFF64X2   $0xdd, Z3, Z9, Z6
+	VSHUFF64X2   $0x88, Z3, Z9, Z9
+	VSHUFF64X2   $0xdd, Z5, Z10, Z3
+	VSHUFF64X2   $0x88, Z5, Z10, Z10
+	VSHUFF64X2   $0xdd, Z4, Z7, Z5
+	VSHUFF64X2   $0x88, Z4, Z7, Z7
+	VBROADCASTSD (DX), Z4
+	VFMADD231PD  Z4, Z2, Z0
+	VBROADCASTSD (DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z2, Z1
+	CMPQ         AX, $0x01
+	JE           over113
+	VBROADCASTSD 8(DX), Z4
+	VFMADD231PD  Z4, Z9, Z0
+	VBROADCASTSD 8(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z9, Z1
+	CMPQ         AX, $0x02
+	JE           over113
+	VBROADCASTSD 16(DX), Z4
+	VFMADD231PD  Z4, Z8, Z0
+	VBROADCASTSD 16(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z8, Z1
+	CMPQ         AX, $0x03
+	JE           over113
+	VBROADCASTSD 24(DX), Z4
+	VFMADD231PD  Z4, Z6, Z0
+	VBROADCASTSD 24(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z6, Z1
+	CMPQ         AX, $0x04
+	JE           over113
+	VBROADCASTSD 32(DX), Z4
+	VFMADD231PD  Z4, Z10, Z0
+	VBROADCASTSD 32(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z10, Z1
+	CMPQ         AX, $0x05
+	JE           over113
+	VBROADCASTSD 40(DX), Z4
+	VFMADD231PD  Z4, Z7, Z0
+	VBROADCASTSD 40(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z7, Z1
+	CMPQ         AX, $0x06
+	JE           over113
+	VBROADCASTSD 48(DX), Z4
+	VFMADD231PD  Z4, Z3, Z0
+	VBROADCASTSD 48(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z3, Z1
+	CMPQ         AX, $0x07
+	JE           over113
+	VBROADCASTSD 56(DX), Z4
+	VFMADD231PD  Z4, Z5, Z0
+	VBROADCASTSD 56(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z5, Z1
+
+over113:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ   DX, R9
+	SUBQ   w+32(FP), R9
+	ADDQ   dz+64(FP), R9
+	MOVQ   x+48(FP), R10
+	MOVQ   cols+88(FP), R11
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+row114:
+	VMOVUPD.Z     (R9), K1, Z2
+	VBROADCASTSD  (R10), Z3
+	VFMADD231PD   Z3, Z2, Z4
+	VBROADCASTSD  8(R10), Z3
+	VFMADD231PD   Z3, Z2, Z5
+	ADDQ          lddz+72(FP), R9
+	ADDQ          ldx+56(FP), R10
+	DECQ          R11
+	JNZ           row114
+	MOVQ          DX, R9
+	SUBQ          w+32(FP), R9
+	ADDQ          dw+16(FP), R9
+	VPXORD        Z2, Z2, Z2
+	VADDPD        Z2, Z4, Z4
+	VADDPD        Z2, Z5, Z5
+	TESTQ         $0x00000004, AX
+	JZ            low116
+	VMOVUPS       Y4, (R9)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, AX
+	JZ            low117
+	VMOVUPS       X4, 32(R9)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low118
+	VMOVSD        X4, 48(R9)
+	VUNPCKHPD     X4, X4, X4
+
+low118:
+	JMP stored115
+
+low117:
+	TESTQ     $0x00000001, AX
+	JZ        low119
+	VMOVSD    X4, 32(R9)
+	VUNPCKHPD X4, X4, X4
+
+low119:
+	JMP stored115
+
+low116:
+	TESTQ        $0x00000002, AX
+	JZ           low120
+	VMOVUPS      X4, (R9)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low121
+	VMOVSD       X4, 16(R9)
+	VUNPCKHPD    X4, X4, X4
+
+low121:
+	JMP stored115
+
+low120:
+	TESTQ     $0x00000001, AX
+	JZ        low122
+	VMOVSD    X4, (R9)
+	VUNPCKHPD X4, X4, X4
+
+low122:
+stored115:
+	ADDQ          lddw+24(FP), R9
+	TESTQ         $0x00000004, AX
+	JZ            low124
+	VMOVUPS       Y5, (R9)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000002, AX
+	JZ            low125
+	VMOVUPS       X5, 32(R9)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low126
+	VMOVSD        X5, 48(R9)
+	VUNPCKHPD     X5, X5, X5
+
+low126:
+	JMP stored123
+
+low125:
+	TESTQ     $0x00000001, AX
+	JZ        low127
+	VMOVSD    X5, 32(R9)
+	VUNPCKHPD X5, X5, X5
+
+low127:
+	JMP stored123
+
+low124:
+	TESTQ        $0x00000002, AX
+	JZ           low128
+	VMOVUPS      X5, (R9)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low129
+	VMOVSD       X5, 16(R9)
+	VUNPCKHPD    X5, X5, X5
+
+low129:
+	JMP stored123
+
+low128:
+	TESTQ     $0x00000001, AX
+	JZ        low130
+	VMOVSD    X5, (R9)
+	VUNPCKHPD X5, X5, X5
+
+low130:
+stored123:
+	ADDQ lddw+24(FP), R9
+
+end108:
+	VPXORD Z2, Z2, Z2
+	VADDPD Z2, Z0, Z0
+	VADDPD Z2, Z1, Z1
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   CX, DX
+	MOVQ   cols+88(FP), SI
+	SUBQ   $0x04, SI
+	MOVQ   $0x00000004, DI
+	CMPQ   SI, $0x04
+	JGE    inside131
+	MOVQ   SI, DI
+
+inside131:
+	IMULQ DX, DI
+	ADDQ  BX, DI
+	MOVQ  $0x00000000, R8
+	TESTQ SI, SI
+	JGE   inside132
+	MOVQ  SI, R8
+
+inside132:
+	IMULQ         DX, R8
+	ADDQ          BX, R8
+	LEAQ          (CX)(CX*2), BX
+	VMOVSD        X0, (R8)
+	VMOVHPD       X0, (R8)(CX*1)
+	VEXTRACTF32X4 $0x01, Z0, X2
+	VMOVSD        X2, (R8)(CX*2)
+	VMOVHPD       X2, (R8)(BX*1)
+	VEXTRACTF32X4 $0x02, Z0, X2
+	VMOVSD        X2, (DI)
+	VMOVHPD       X2, (DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z0, X2
+	VMOVSD        X2, (DI)(CX*2)
+	VMOVHPD       X2, (DI)(BX*1)
+	VMOVSD        X1, 8(R8)
+	VMOVHPD       X1, 8(R8)(CX*1)
+	VEXTRACTF32X4 $0x01, Z1, X2
+	VMOVSD        X2, 8(R8)(CX*2)
+	VMOVHPD       X2, 8(R8)(BX*1)
+	VEXTRACTF32X4 $0x02, Z1, X2
+	VMOVSD        X2, 8(DI)
+	VMOVHPD       X2, 8(DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z1, X2
+	VMOVSD        X2, 8(DI)(CX*2)
+	VMOVHPD       X2, 8(DI)(BX*1)
+
+	// the next 8 inputs
+	MOVQ   cols+88(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, cols+88(FP)
+	TESTQ  BX, BX
+	JLE    done109
+	MOVQ   dx+0(FP), BX
+	IMUL3Q $0x08, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dx+0(FP)
+	MOVQ   lddz+72(FP), DX
+	MOVQ   dz+64(FP), BX
+	IMUL3Q $0x08, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dz+64(FP)
+	MOVQ   cols+88(FP), BX
+	CMPQ   BX, $0x01
+	JGE    block105
+
+done109:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+fewer75:
+	MOVQ  n+96(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	MOVQ  cols+88(FP), BX
+	CMPQ  BX, $0x08
+	JLE   done138
+
+block134:
+	// 1×16 elements of dx, from +0
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	MOVQ   dz+64(FP), BX
+	MOVQ   lddz+72(FP), CX
+	MOVQ   cols+88(FP), DX
+	SUBQ   $0x04, DX
+	MOVQ   $0x0000000c, SI
+	CMPQ   DX, $0x0c
+	JGE    inside139
+	MOVQ   DX, SI
+
+inside139:
+	IMULQ CX, SI
+	ADDQ  BX, SI
+	MOVQ  $0x00000008, DI
+	CMPQ  DX, $0x08
+	JGE   inside140
+	MOVQ  DX, DI
+
+inside140:
+	IMULQ  CX, DI
+	ADDQ   BX, DI
+	IMUL3Q $0x04, CX, R8
+	ADDQ   BX, R8
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   w+32(FP), R9
+	MOVQ   n+96(FP), AX
+	CMPQ   AX, $0x08
+	JLT    tail136
+
+square135:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
+	VMOVUPS      (BX), Y2
+	VINSERTF64X4 $0x01, (BX)(CX*2), Z2, Z2
+	VMOVUPS      (BX)(CX*1), Y3
+	VINSERTF64X4 $0x01, (BX)(DX*1), Z3, Z3
+	VMOVUPS      (R8), Y4
+	VINSERTF64X4 $0x01, (R8)(CX*2), Z4, Z4
+	VMOVUPS      (R8)(CX*1), Y5
+	VINSERTF64X4 $0x01, (R8)(DX*1), Z5, Z5
+	VUNPCKHPD    Z3, Z2, Z6
+	VUNPCKLPD    Z3, Z2, Z2
+	VUNPCKHPD    Z5, Z4, Z3
+	VUNPCKLPD    Z5, Z4, Z4
+	VSHUFF64X2   $0xdd, Z4, Z2, Z5
+	VSHUFF64X2   $0x88, Z4, Z2, Z2
+	VSHUFF64X2   $0xdd, Z3, Z6, Z4
+	VSHUFF64X2   $0x88, Z3, Z6, Z6
+	VMOVUPS      (DI), Y3
+	VINSERTF64X4 $0x01, (DI)(CX*2), Z3, Z3
+	VMOVUPS      (DI)(CX*1), Y7
+	VINSERTF64X4 $0x01, (DI)(DX*1), Z7, Z7
+	VMOVUPS      (SI), Y8
+	VINSERTF64X4 $0x01, (SI)(CX*2), Z8, Z8
+	VMOVUPS      (SI)(CX*1), Y9
+	VINSERTF64X4 $0x01, (SI)(DX*1), Z9, Z9
+	VUNPCKHPD    Z7, Z3, Z10
+	VUNPCKLPD    Z7, Z3, Z3
+	VUNPCKHPD    Z9, Z8, Z7
+	VUNPCKLPD    Z9, Z8, Z8
+	VSHUFF64X2   $0xdd, Z8, Z3, Z9
+	VSHUFF64X2   $0x88, Z8, Z3, Z3
+	VSHUFF64X2   $0xdd, Z7, Z10, Z8
+	VSHUFF64X2   $0x88, Z7, Z10, Z10
+	VBROADCASTSD (R9), Z7
+	VFMADD231PD  Z7, Z2, Z0
+	VFMADD231PD  Z7, Z3, Z1
+	VBROADCASTSD 8(R9), Z7
+	VFMADD231PD  Z7, Z6, Z0
+	VFMADD231PD  Z7, Z10, Z1
+	VBROADCASTSD 16(R9), Z7
+	VFMADD231PD  Z7, Z5, Z0
+	VFMADD231PD  Z7, Z9, Z1
+	VBROADCASTSD 24(R9), Z7
+	VFMADD231PD  Z7, Z4, Z0
+	VFMADD231PD  Z7, Z8, Z1
+	VMOVUPS      32(BX), Y2
+	VINSERTF64X4 $0x01, 32(BX)(CX*2), Z2, Z2
+	VMOVUPS      32(BX)(CX*1), Y3
+	VINSERTF64X4 $0x01, 32(BX)(DX*1), Z3, Z3
+	VMOVUPS      32(R8), Y4
+	VINSERTF64X4 $0x01, 32(R8)(CX*2), Z4, Z4
+	VMOVUPS      32(R8)(CX*1), Y5
+	VINSERTF64X4 $0x01, 32(R8)(DX*1), Z5, Z5
+	VUNPCKHPD    Z3, Z2, Z6
+	VUNPCKLPD    Z3, Z2, Z2
+	VUNPCKHPD    Z5, Z4, Z3
+	VUNPCKLPD    Z5, Z4, Z4
+	VSHUFF64X2   $0xdd, Z4, Z2, Z5
+	VSHUFF64X2   $0x88, Z4, Z2, Z2
+	VSHUFF64X2   $0xdd, Z3, Z6, Z4
+	VSHUFF64X2   $0x88, Z3, Z6, Z6
+	VMOVUPS      32(DI), Y3
+	VINSERTF64X4 $0x01, 32(DI)(CX*2), Z3, Z3
+	VMOVUPS      32(DI)(CX*1), Y7
+	VINSERTF64X4 $0x01, 32(DI)(DX*1), Z7, Z7
+	VMOVUPS      32(SI), Y8
+	VINSERTF64X4 $0x01, 32(SI)(CX*2), Z8, Z8
+	VMOVUPS      32(SI)(CX*1), Y9
+	VINSERTF64X4 $0x01, 32(SI)(DX*1), Z9, Z9
+	VUNPCKHPD    Z7, Z3, Z10
+	VUNPCKLPD    Z7, Z3, Z3
+	VUNPCKHPD    Z9, Z8, Z7
+	VUNPCKLPD    Z9, Z8, Z8
+	VSHUFF64X2   $0xdd, Z8, Z3, Z9
+	VSHUFF64X2   $0x88, Z8, Z3, Z3
+	VSHUFF64X2   $0xdd, Z7, Z10, Z8
+	VSHUFF64X2   $0x88, Z7, Z10, Z10
+	VBROADCASTSD 32(R9), Z7
+	VFMADD231PD  Z7, Z2, Z0
+	VFMADD231PD  Z7, Z3, Z1
+	VBROADCASTSD 40(R9), Z7
+	VFMADD231PD  Z7, Z6, Z0
+	VFMADD231PD  Z7, Z10, Z1
+	VBROADCASTSD 48(R9), Z7
+	VFMADD231PD  Z7, Z5, Z0
+	VFMADD231PD  Z7, Z9, Z1
+	VBROADCASTSD 56(R9), Z7
+	VFMADD231PD  Z7, Z4, Z0
+	VFMADD231PD  Z7, Z8, Z1
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ   R9, R10
+	SUBQ   w+32(FP), R10
+	ADDQ   dz+64(FP), R10
+	MOVQ   x+48(FP), R11
+	MOVQ   cols+88(FP), R12
+	VPXORD Z4, Z4, Z4
+
+row141:
+	VMOVUPD      (R10), Z2
+	VBROADCASTSD (R11), Z3
+	VFMADD231PD  Z3, Z2, Z4
+	ADDQ         lddz+72(FP), R10
+	ADDQ         ldx+56(FP), R11
+	DECQ         R12
+	JNZ          row141
+	MOVQ         R9, R10
+	SUBQ         w+32(FP), R10
+	ADDQ         dw+16(FP), R10
+	VPXORD       Z2, Z2, Z2
+	VADDPD       Z2, Z4, Z4
+	VMOVUPD      Z4, (R10)
+	ADDQ         lddw+24(FP), R10
+	ADDQ         $0x40, BX
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, R9
+	SUBQ         $0x08, AX
+	CMPQ         AX, $0x08
+	JGE          square135
+
+tail136:
+	TESTQ AX, AX
+	JLE   end137
+
+	// the same for fewer j
+	VMOVUPD.Z    (BX), K1, Z2
+	VMOVUPD.Z    (BX)(CX*1), K1, Z3
+	VMOVUPD.Z    (BX)(CX*2), K1, Z4
+	VMOVUPD.Z    (BX)(DX*1), K1, Z5
+	VMOVUPD.Z    (R8), K1, Z6
+	VMOVUPD.Z    (R8)(CX*1), K1, Z7
+	VMOVUPD.Z    (R8)(CX*2), K1, Z8
+	VMOVUPD.Z    (R8)(DX*1), K1, Z9
+	VSHUFF64X2   $0xee, Z4, Z2, Z10
+	VSHUFF64X2   $0x44, Z4, Z2, Z2
+	VSHUFF64X2   $0xee, Z5, Z3, Z4
+	VSHUFF64X2   $0x44, Z5, Z3, Z3
+	VSHUFF64X2   $0xee, Z8, Z6, Z5
+	VSHUFF64X2   $0x44, Z8, Z6, Z6
+	VSHUFF64X2   $0xee, Z9, Z7, Z8
+	VSHUFF64X2   $0x44, Z9, Z7, Z7
+	VUNPCKHPD    Z3, Z2, Z9
+	VUNPCKLPD    Z3, Z2, Z2
+	VUNPCKHPD    Z7, Z6, Z3
+	VUNPCKLPD    Z7, Z6, Z6
+	VUNPCKHPD    Z4, Z10, Z7
+	VUNPCKLPD    Z4, Z10, Z10
+	VUNPCKHPD    Z8, Z5, Z4
+	VUNPCKLPD    Z8, Z5, Z5
+	VSHUFF64X2   $0xdd, Z6, Z2, Z8
+	VSHUFF64X2   $0x88, Z6, Z2, Z2
+	VSHUFF64X2   $0xdd, Z3, Z9, Z6
+	VSHUFF64X2   $0x88, Z3, Z9, Z9
+	VSHUFF64X2   $0xdd, Z5, Z10, Z3
+	VSHUFF64X2   $0x88, Z5, Z10, Z10
+	VSHUFF64X2   $0xdd, Z4, Z7, Z5
+	VSHUFF64X2   $0x88, Z4, Z7, Z7
+	VBROADCASTSD (R9), Z4
+	VFMADD231PD  Z4, Z2, Z0
+	CMPQ         AX, $0x01
+	JE           over142
+	VBROADCASTSD 8(R9), Z4
+	VFMADD231PD  Z4, Z9, Z0
+	CMPQ         AX, $0x02
+	JE           over142
+	VBROADCASTSD 16(R9), Z4
+	VFMADD231PD  Z4, Z8, Z0
+	CMPQ         AX, $0x03
+	JE           over142
+	VBROADCASTSD 24(R9), Z4
+	VFMADD231PD  Z4, Z6, Z0
+	CMPQ         AX, $0x04
+	JE           over142
+	VBROADCASTSD 32(R9), Z4
+	VFMADD231PD  Z4, Z10, Z0
+	CMPQ         AX, $0x05
+	JE           over142
+	VBROADCASTSD 40(R9), Z4
+	VFMADD231PD  Z4, Z7, Z0
+	CMPQ         AX, $0x06
+	JE           over142
+	VBROADCASTSD 48(R9), Z4
+	VFMADD231PD  Z4, Z3, Z0
+	CMPQ         AX, $0x07
+	JE           over142
+	VBROADCASTSD 56(R9), Z4
+	VFMADD231PD  Z4, Z5, Z0
+
+over142:
+	VMOVUPD.Z    (DI), K1, Z2
+	VMOVUPD.Z    (DI)(CX*1), K1, Z3
+	VMOVUPD.Z    (DI)(CX*2), K1, Z4
+	VMOVUPD.Z    (DI)(DX*1), K1, Z5
+	VMOVUPD.Z    (SI), K1, Z6
+	VMOVUPD.Z    (SI)(CX*1), K1, Z7
+	VMOVUPD.Z    (SI)(CX*2), K1, Z8
+	VMOVUPD.Z    (SI)(DX*1), K1, Z9
+	VSHUFF64X2   $0xee, Z4, Z2, Z10
+	VSHUFF64X2   $0x44, Z4, Z2, Z2
+	VSHUFF64X2   $0xee, Z5, Z3, Z4
+	VSHUFF64X2   $0x44, Z5, Z3, Z3
+	VSHUFF64X2   $0xee, Z8, Z6, Z5
+	VSHUFF64X2   $0x44, Z8, Z6, Z6
+	VSHUFF64X2   $0xee, Z9, Z7, Z8
+	VSHUFF64X2   $0x44, Z9, Z7, Z7
+	VUNPCKHPD    Z3, Z2, Z9
+	VUNPCKLPD    Z3, Z2, Z2
+	VUNPCKHPD    Z7, Z6, Z3
+	VUNPCKLPD    Z7, Z6, Z6
+	VUNPCKHPD    Z4, Z10, Z7
+	VUNPCKLPD    Z4, Z10, Z10
+	VUNPCKHPD    Z8, Z5, Z4
+	VUNPCKLPD    Z8, Z5, Z5
+	VSHUFF64X2   $0xdd, Z6, Z2, Z8
+	VSHUFF64X2   $0x88, Z6, Z2, Z2
+	VSHUFF64X2   $0xdd, Z3, Z9, Z6
+	VSHUFF64X2   $0x88, Z3, Z9, Z9
+	VSHUFF64X2   $0xdd, Z5, Z10, Z3
+	VSHUFF64X2   $0x88, Z5, Z10, Z10
+	VSHUFF64X2   $0xdd, Z4, Z7, Z5
+	VSHUFF64X2   $0x88, Z4, Z7, Z7
+	VBROADCASTSD (R9), Z4
+	VFMADD231PD  Z4, Z2, Z1
+	CMPQ         AX, $0x01
+	JE           over143
+	VBROADCASTSD 8(R9), Z4
+	VFMADD231PD  Z4, Z9, Z1
+	CMPQ         AX, $0x02
+	JE           over143
+	VBROADCASTSD 16(R9), Z4
+	VFMADD231PD  Z4, Z8, Z1
+	CMPQ         AX, $0x03
+	JE           over143
+	VBROADCASTSD 24(R9), Z4
+	VFMADD231PD  Z4, Z6, Z1
+	CMPQ         AX, $0x04
+	JE           over143
+	VBROADCASTSD 32(R9), Z4
+	VFMADD231PD  Z4, Z10, Z1
+	CMPQ         AX, $0x05
+	JE           over143
+	VBROADCASTSD 40(R9), Z4
+	VFMADD231PD  Z4, Z7, Z1
+	CMPQ         AX, $0x06
+	JE           over143
+	VBROADCASTSD 48(R9), Z4
+	VFMADD231PD  Z4, Z3, Z1
+	CMPQ         AX, $0x07
+	JE           over143
+	VBROADCASTSD 56(R9), Z4
+	VFMADD231PD  Z4, Z5, Z1
+
+over143:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ   R9, R10
+	SUBQ   w+32(FP), R10
+	ADDQ   dz+64(FP), R10
+	MOVQ   x+48(FP), R11
+	MOVQ   cols+88(FP), R12
+	VPXORD Z4, Z4, Z4
+
+row144:
+	VMOVUPD.Z     (R10), K1, Z2
+	VBROADCASTSD  (R11), Z3
+	VFMADD231PD   Z3, Z2, Z4
+	ADDQ          lddz+72(FP), R10
+	ADDQ          ldx+56(FP), R11
+	DECQ          R12
+	JNZ           row144
+	MOVQ          R9, R10
+	SUBQ          w+32(FP), R10
+	ADDQ          dw+16(FP), R10
+	VPXORD        Z2, Z2, Z2
+	VADDPD        Z2, Z4, Z4
+	TESTQ         $0x00000004, AX
+	JZ            low146
+	VMOVUPS       Y4, (R10)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000002, AX
+	JZ            low147
+	VMOVUPS       X4, 32(R10)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low148
+	VMOVSD        X4, 48(R10)
+	VUNPCKHPD     X4, X4, X4
+
+low148:
+	JMP stored145
+
+low147:
+	TESTQ     $0x00000001, AX
+	JZ        low149
+	VMOVSD    X4, 32(R10)
+	VUNPCKHPD X4, X4, X4
+
+low149:
+	JMP stored145
+
+low146:
+	TESTQ        $0x00000002, AX
+	JZ           low150
+	VMOVUPS      X4, (R10)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low151
+	VMOVSD       X4, 16(R10)
+	VUNPCKHPD    X4, X4, X4
+
+low151:
+	JMP stored145
+
+low150:
+	TESTQ     $0x00000001, AX
+	JZ        low152
+	VMOVSD    X4, (R10)
+	VUNPCKHPD X4, X4, X4
+
+low152:
+stored145:
+	ADDQ lddw+24(FP), R10
+
+end137:
+	VPXORD Z2, Z2, Z2
+	VADDPD Z2, Z0, Z0
+	VADDPD Z2, Z1, Z1
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   CX, DX
+	MOVQ   cols+88(FP), SI
+	SUBQ   $0x04, SI
+	MOVQ   $0x0000000c, DI
+	CMPQ   SI, $0x0c
+	JGE    inside153
+	MOVQ   SI, DI
+
+inside153:
+	IMULQ DX, DI
+	ADDQ  BX, DI
+	MOVQ  $0x00000008, R8
+	CMPQ  SI, $0x08
+	JGE   inside154
+	MOVQ  SI, R8
+
+inside154:
+	IMULQ         DX, R8
+	ADDQ          BX, R8
+	IMUL3Q        $0x04, DX, R9
+	ADDQ          BX, R9
+	LEAQ          (CX)(CX*2), SI
+	VMOVSD        X0, (BX)
+	VMOVHPD       X0, (BX)(CX*1)
+	VEXTRACTF32X4 $0x01, Z0, X2
+	VMOVSD        X2, (BX)(CX*2)
+	VMOVHPD       X2, (BX)(SI*1)
+	VEXTRACTF32X4 $0x02, Z0, X2
+	VMOVSD        X2, (R9)
+	VMOVHPD       X2, (R9)(CX*1)
+	VEXTRACTF32X4 $0x03, Z0, X2
+	VMOVSD        X2, (R9)(CX*2)
+	VMOVHPD       X2, (R9)(SI*1)
+	LEAQ          (CX)(CX*2), SI
+	VMOVSD        X1, (R8)
+	VMOVHPD       X1, (R8)(CX*1)
+	VEXTRACTF32X4 $0x01, Z1, X2
+	VMOVSD        X2, (R8)(CX*2)
+	VMOVHPD       X2, (R8)(SI*1)
+	VEXTRACTF32X4 $0x02, Z1, X2
+	VMOVSD        X2, (DI)
+	VMOVHPD       X2, (DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z1, X2
+	VMOVSD        X2, (DI)(CX*2)
+	VMOVHPD       X2, (DI)(SI*1)
+
+	// the next 16 inputs
+	MOVQ   cols+88(FP), BX
+	SUBQ   $0x10, BX
+	MOVQ   BX, cols+88(FP)
+	TESTQ  BX, BX
+	JLE    done138
+	MOVQ   dx+0(FP), BX
+	IMUL3Q $0x10, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dx+0(FP)
+	MOVQ   lddz+72(FP), DX
+	MOVQ   dz+64(FP), BX
+	IMUL3Q $0x10, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dz+64(FP)
+	MOVQ   cols+88(FP), BX
+	CMPQ   BX, $0x09
+	JGE    block134
+
+done138:
+	MOVQ  cols+88(FP), BX
+	TESTQ BX, BX
+	JLE   done159
+
+block155:
+	// 1×8 elements of dx, from +0
+	VPXORD Z0, Z0, Z0
+	MOVQ   dz+64(FP), BX
+	MOVQ   lddz+72(FP), CX
+	MOVQ   cols+88(FP), DX
+	SUBQ   $0x04, DX
+	MOVQ   $0x00000004, SI
+	CMPQ   DX, $0x04
+	JGE    inside160
+	MOVQ   DX, SI
+
+inside160:
+	IMULQ CX, SI
+	ADDQ  BX, SI
+	MOVQ  $0x00000000, DI
+	TESTQ DX, DX
+	JGE   inside161
+	MOVQ  DX, DI
+
+inside161:
+	IMULQ CX, DI
+	ADDQ  BX, DI
+	LEAQ  (CX)(CX*2), BX
+	MOVQ  w+32(FP), DX
+	MOVQ  n+96(FP), AX
+	CMPQ  AX, $0x08
+	JLT   tail157
+
+square156:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
+	VMOVUPS      (DI), Y1
+	VINSERTF64X4 $0x01, (DI)(CX*2), Z1, Z1
+	VMOVUPS      (DI)(CX*1), Y2
+	VINSERTF64X4 $0x01, (DI)(BX*1), Z2, Z2
+	VMOVUPS      (SI), Y3
+	VINSERTF64X4 $0x01, (SI)(CX*2), Z3, Z3
+	VMOVUPS      (SI)(CX*1), Y4
+	VINSERTF64X4 $0x01, (SI)(BX*1), Z4, Z4
+	VUNPCKHPD    Z2, Z1, Z5
+	VUNPCKLPD    Z2, Z1, Z1
+	VUNPCKHPD    Z4, Z3, Z2
+	VUNPCKLPD    Z4, Z3, Z3
+	VSHUFF64X2   $0xdd, Z3, Z1, Z4
+	VSHUFF64X2   $0x88, Z3, Z1, Z1
+	VSHUFF64X2   $0xdd, Z2, Z5, Z3
+	VSHUFF64X2   $0x88, Z2, Z5, Z5
+	VBROADCASTSD (DX), Z2
+	VFMADD231PD  Z2, Z1, Z0
+	VBROADCASTSD 8(DX), Z2
+	VFMADD231PD  Z2, Z5, Z0
+	VBROADCASTSD 16(DX), Z2
+	VFMADD231PD  Z2, Z4, Z0
+	VBROADCASTSD 24(DX), Z2
+	VFMADD231PD  Z2, Z3, Z0
+	VMOVUPS      32(DI), Y1
+	VINSERTF64X4 $0x01, 32(DI)(CX*2), Z1, Z1
+	VMOVUPS      32(DI)(CX*1), Y2
+	VINSERTF64X4 $0x01, 32(DI)(BX*1), Z2, Z2
+	VMOVUPS      32(SI), Y3
+	VINSERTF64X4 $0x01, 32(SI)(CX*2), Z3, Z3
+	VMOVUPS      32(SI)(CX*1), Y4
+	VINSERTF64X4 $0x01, 32(SI)(BX*1), Z4, Z4
+	VUNPCKHPD    Z2, Z1, Z5
+	VUNPCKLPD    Z2, Z1, Z1
+	VUNPCKHPD    Z4, Z3, Z2
+	VUNPCKLPD    Z4, Z3, Z3
+	VSHUFF64X2   $0xdd, Z3, Z1, Z4
+	VSHUFF64X2   $0x88, Z3, Z1, Z1
+	VSHUFF64X2   $0xdd, Z2, Z5, Z3
+	VSHUFF64X2   $0x88, Z2, Z5, Z5
+	VBROADCASTSD 32(DX), Z2
+	VFMADD231PD  Z2, Z1, Z0
+	VBROADCASTSD 40(DX), Z2
+	VFMADD231PD  Z2, Z5, Z0
+	VBROADCASTSD 48(DX), Z2
+	VFMADD231PD  Z2, Z4, Z0
+	VBROADCASTSD 56(DX), Z2
+	VFMADD231PD  Z2, Z3, Z0
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ   DX, R8
+	SUBQ   w+32(FP), R8
+	ADDQ   dz+64(FP), R8
+	MOVQ   x+48(FP), R9
+	MOVQ   cols+88(FP), R10
+	VPXORD Z3, Z3, Z3
+
+row162:
+	VMOVUPD      (R8), Z1
+	VBROADCASTSD (R9), Z2
+	VFMADD231PD  Z2, Z1, Z3
+	ADDQ         lddz+72(FP), R8
+	ADDQ         ldx+56(FP), R9
+	DECQ         R10
+	JNZ          row162
+	MOVQ         DX, R8
+	SUBQ         w+32(FP), R8
+	ADDQ         dw+16(FP), R8
+	VPXORD       Z1, Z1, Z1
+	VADDPD       Z1, Z3, Z3
+	VMOVUPD      Z3, (R8)
+	ADDQ         lddw+24(FP), R8
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DX
+	SUBQ         $0x08, AX
+	CMPQ         AX, $0x08
+	JGE          square156
+
+tail157:
+	TESTQ AX, AX
+	JLE   end158
+
+	// the same for fewer j
+	VMOVUPD.Z    (DI), K1, Z1
+	VMOVUPD.Z    (DI)(CX*1), K1, Z2
+	VMOVUPD.Z    (DI)(CX*2), K1, Z3
+	VMOVUPD.Z    (DI)(BX*1), K1, Z4
+	VMOVUPD.Z    (SI), K1, Z5
+	VMOVUPD.Z    (SI)(CX*1), K1, Z6
+	VMOVUPD.Z    (SI)(CX*2), K1, Z7
+	VMOVUPD.Z    (SI)(BX*1), K1, Z8
+	VSHUFF64X2   $0xee, Z3, Z1, Z9
+	VSHUFF64X2   $0x44, Z3, Z1, Z1
+	VSHUFF64X2   $0xee, Z4, Z2, Z3
+	VSHUFF64X2   $0x44, Z4, Z2, Z2
+	VSHUFF64X2   $0xee, Z7, Z5, Z4
+	VSHUFF64X2   $0x44, Z7, Z5, Z5
+	VSHUFF64X2   $0xee, Z8, Z6, Z7
+	VSHUFF64X2   $0x44, Z8, Z6, Z6
+	VUNPCKHPD    Z2, Z1, Z8
+	VUNPCKLPD    Z2, Z1, Z1
+	VUNPCKHPD    Z6, Z5, Z2
+	VUNPCKLPD    Z6, Z5, Z5
+	VUNPCKHPD    Z3, Z9, Z6
+	VUNPCKLPD    Z3, Z9, Z9
+	VUNPCKHPD    Z7, Z4, Z3
+	VUNPCKLPD    Z7, Z4, Z4
+	VSHUFF64X2   $0xdd, Z5, Z1, Z7
+	VSHUFF64X2   $0x88, Z5, Z1, Z1
+	VSHUFF64X2   $0xdd, Z2, Z8, Z5
+	VSHUFF64X2   $0x88, Z2, Z8, Z8
+	VSHUFF64X2   $0xdd, Z4, Z9, Z2
+	VSHUFF64X2   $0x88, Z4, Z9, Z9
+	VSHUFF64X2   $0xdd, Z3, Z6, Z4
+	VSHUFF64X2   $0x88, Z3, Z6, Z6
+	VBROADCASTSD (DX), Z3
+	VFMADD231PD  Z3, Z1, Z0
+	CMPQ         AX, $0x01
+	JE           over163
+	VBROADCASTSD 8(DX), Z3
+	VFMADD231PD  Z3, Z8, Z0
+	CMPQ         AX, $0x02
+	JE           over163
+	VBROADCASTSD 16(DX), Z3
+	VFMADD231PD  Z3, Z7, Z0
+	CMPQ         AX, $0x03
+	JE           over163
+	VBROADCASTSD 24(DX), Z3
+	VFMADD231PD  Z3, Z5, Z0
+	CMPQ         AX, $0x04
+	JE           over163
+	VBROADCASTSD 32(DX), Z3
+	VFMADD231PD  Z3, Z9, Z0
+	CMPQ         AX, $0x05
+	JE           over163
+	VBROADCASTSD 40(DX), Z3
+	VFMADD231PD  Z3, Z6, Z0
+	CMPQ         AX, $0x06
+	JE           over163
+	VBROADCASTSD 48(DX), Z3
+	VFMADD231PD  Z3, Z2, Z0
+	CMPQ         AX, $0x07
+	JE           over163
+	VBROADCASTSD 56(DX), Z3
+	VFMADD231PD  Z3, Z4, Z0
+
+over163:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVQ   DX, R8
+	SUBQ   w+32(FP), R8
+	ADDQ   dz+64(FP), R8
+	MOVQ   x+48(FP), R9
+	MOVQ   cols+88(FP), R10
+	VPXORD Z3, Z3, Z3
+
+row164:
+	VMOVUPD.Z     (R8), K1, Z1
+	VBROADCASTSD  (R9), Z2
+	VFMADD231PD   Z2, Z1, Z3
+	ADDQ          lddz+72(FP), R8
+	ADDQ          ldx+56(FP), R9
+	DECQ          R10
+	JNZ           row164
+	MOVQ          DX, R8
+	SUBQ          w+32(FP), R8
+	ADDQ          dw+16(FP), R8
+	VPXORD        Z1, Z1, Z1
+	VADDPD        Z1, Z3, Z3
+	TESTQ         $0x00000004, AX
+	JZ            low166
+	VMOVUPS       Y3, (R8)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000002, AX
+	JZ            low167
+	VMOVUPS       X3, 32(R8)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low168
+	VMOVSD        X3, 48(R8)
+	VUNPCKHPD     X3, X3, X3
+
+low168:
+	JMP stored165
+
+low167:
+	TESTQ     $0x00000001, AX
+	JZ        low169
+	VMOVSD    X3, 32(R8)
+	VUNPCKHPD X3, X3, X3
+
+low169:
+	JMP stored165
+
+low166:
+	TESTQ        $0x00000002, AX
+	JZ           low170
+	VMOVUPS      X3, (R8)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low171
+	VMOVSD       X3, 16(R8)
+	VUNPCKHPD    X3, X3, X3
+
+low171:
+	JMP stored165
+
+low170:
+	TESTQ     $0x00000001, AX
+	JZ        low172
+	VMOVSD    X3, (R8)
+	VUNPCKHPD X3, X3, X3
+
+low172:
+stored165:
+	ADDQ lddw+24(FP), R8
+
+end158:
+	VPXORD Z1, Z1, Z1
+	VADDPD Z1, Z0, Z0
+	MOVQ   dx+0(FP), BX
+	MOVQ   lddx+8(FP), CX
+	MOVQ   CX, DX
+	MOVQ   cols+88(FP), SI
+	SUBQ   $0x04, SI
+	MOVQ   $0x00000004, DI
+	CMPQ   SI, $0x04
+	JGE    inside173
+	MOVQ   SI, DI
+
+inside173:
+	IMULQ DX, DI
+	ADDQ  BX, DI
+	MOVQ  $0x00000000, R8
+	TESTQ SI, SI
+	JGE   inside174
+	MOVQ  SI, R8
+
+inside174:
+	IMULQ         DX, R8
+	ADDQ          BX, R8
+	LEAQ          (CX)(CX*2), BX
+	VMOVSD        X0, (R8)
+	VMOVHPD       X0, (R8)(CX*1)
+	VEXTRACTF32X4 $0x01, Z0, X1
+	VMOVSD        X1, (R8)(CX*2)
+	VMOVHPD       X1, (R8)(BX*1)
+	VEXTRACTF32X4 $0x02, Z0, X1
+	VMOVSD        X1, (DI)
+	VMOVHPD       X1, (DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z0, X1
+	VMOVSD        X1, (DI)(CX*2)
+	VMOVHPD       X1, (DI)(BX*1)
+
+	// the next 8 inputs
+	MOVQ   cols+88(FP), BX
+	SUBQ   $0x08, BX
+	MOVQ   BX, cols+88(FP)
+	TESTQ  BX, BX
+	JLE    done159
+	MOVQ   dx+0(FP), BX
+	IMUL3Q $0x08, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dx+0(FP)
+	MOVQ   lddz+72(FP), DX
+	MOVQ   dz+64(FP), BX
+	IMUL3Q $0x08, DX, DX
+	ADDQ   DX, BX
+	MOVQ   BX, dz+64(FP)
+	MOVQ   cols+88(FP), BX
+	CMPQ   BX, $0x01
+	JGE    block155
+
+done159:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

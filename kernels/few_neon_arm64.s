@@ -571,6 +571,11 @@ inside28:
 	VST1  V15.D[1], (R23)
 
 	// the next 8 inputs
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done6
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -583,8 +588,6 @@ inside28:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $8, R1
-	MOVD R1, cols+56(FP)
 	CMP  $5, R1
 	BGE  block2
 
@@ -916,6 +919,11 @@ inside46:
 	VST1  V7.D[1], (R21)
 
 	// the next 4 inputs
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done33
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -928,8 +936,6 @@ inside46:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
 	CMP  $1, R1
 	BGE  block29
 
@@ -1461,6 +1467,11 @@ inside74:
 	VST1  V13.D[1], (R21)
 
 	// the next 8 inputs
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done52
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -1473,8 +1484,6 @@ inside74:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $8, R1
-	MOVD R1, cols+56(FP)
 	CMP  $5, R1
 	BGE  block48
 
@@ -1784,6 +1793,11 @@ inside92:
 	VST1  V6.D[1], (R19)
 
 	// the next 4 inputs
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done79
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -1796,8 +1810,6 @@ inside92:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
 	CMP  $1, R1
 	BGE  block75
 
@@ -2289,6 +2301,11 @@ inside120:
 	VST1  V11.D[1], (R19)
 
 	// the next 8 inputs
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done98
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -2301,8 +2318,6 @@ inside120:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $8, R1
-	MOVD R1, cols+56(FP)
 	CMP  $5, R1
 	BGE  block94
 
@@ -2590,6 +2605,11 @@ inside138:
 	VST1  V5.D[1], (R14)
 
 	// the next 4 inputs
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done125
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -2602,8 +2622,6 @@ inside138:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
 	CMP  $1, R1
 	BGE  block121
 
@@ -3055,6 +3073,11 @@ inside166:
 	VST1  V9.D[1], (R14)
 
 	// the next 8 inputs
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done144
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -3067,8 +3090,6 @@ inside166:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $8, R1
-	MOVD R1, cols+56(FP)
 	CMP  $5, R1
 	BGE  block140
 
@@ -3334,6 +3355,11 @@ inside184:
 	VST1  V4.D[1], (R12)
 
 	// the next 4 inputs
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done171
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -3346,8 +3372,6 @@ inside184:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
 	CMP  $1, R1
 	BGE  block167
 
@@ -3759,6 +3783,11 @@ inside212:
 	VST1  V7.D[1], (R12)
 
 	// the next 8 inputs
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done190
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -3771,8 +3800,6 @@ inside212:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $8, R1
-	MOVD R1, cols+56(FP)
 	CMP  $5, R1
 	BGE  block186
 
@@ -4016,6 +4043,11 @@ inside230:
 	VST1  V3.D[1], (R10)
 
 	// the next 4 inputs
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done217
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -4028,8 +4060,6 @@ inside230:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
 	CMP  $1, R1
 	BGE  block213
 
@@ -4401,6 +4431,11 @@ inside258:
 	VST1  V5.D[1], (R10)
 
 	// the next 8 inputs
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done236
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -4413,8 +4448,6 @@ inside258:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $8, R1
-	MOVD R1, cols+56(FP)
 	CMP  $5, R1
 	BGE  block232
 
@@ -4636,6 +4669,11 @@ inside276:
 	VST1  V2.D[1], (R8)
 
 	// the next 4 inputs
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done263
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -4648,8 +4686,6 @@ inside276:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
 	CMP  $1, R1
 	BGE  block259
 
@@ -4981,6 +5017,11 @@ inside304:
 	VST1  V3.D[1], (R8)
 
 	// the next 8 inputs
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done282
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -4993,8 +5034,6 @@ inside304:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $8, R1
-	MOVD R1, cols+56(FP)
 	CMP  $5, R1
 	BGE  block278
 
@@ -5194,6 +5233,11 @@ inside322:
 	VST1  V1.D[1], (R4)
 
 	// the next 4 inputs
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done309
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -5206,8 +5250,6 @@ inside322:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
 	CMP  $1, R1
 	BGE  block305
 
@@ -5744,6 +5786,11 @@ inside372:
 	VST1  V3.D[1], (R5)
 
 	// the next 16 inputs
+	MOVD cols+56(FP), R1
+	SUB  $16, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done328
 	MOVD dx+0(FP), R1
 	MOVD $16, R4
 	MUL  R4, R3, R3
@@ -5756,8 +5803,6 @@ inside372:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $16, R1
-	MOVD R1, cols+56(FP)
 	CMP  $9, R1
 	BGE  block324
 
@@ -6042,6 +6087,11 @@ inside399:
 	VST1  V1.D[1], (R5)
 
 	// the next 8 inputs
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done377
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -6054,8 +6104,6 @@ inside399:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $8, R1
-	MOVD R1, cols+56(FP)
 	CMP  $5, R1
 	BGE  block373
 
@@ -6232,6 +6280,11 @@ inside417:
 	VST1  V0.D[1], (R5)
 
 	// the next 4 inputs
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done404
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -6244,8 +6297,6 @@ inside417:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
 	CMP  $1, R1
 	BGE  block400
 
@@ -6575,6 +6626,11 @@ inside12:
 	VST1  V15.D[1], (R23)
 
 	// the next 4 inputs
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done6
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -6587,8 +6643,6 @@ inside12:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
 	CMP  $3, R1
 	BGE  block2
 
@@ -6794,6 +6848,11 @@ inside22:
 	VST1  V7.D[1], (R21)
 
 	// the next 2 inputs
+	MOVD cols+56(FP), R1
+	SUB  $2, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done17
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -6806,8 +6865,6 @@ inside22:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $2, R1
-	MOVD R1, cols+56(FP)
 	CMP  $1, R1
 	BGE  block13
 
@@ -7108,6 +7165,11 @@ inside34:
 	VST1  V13.D[1], (R21)
 
 	// the next 4 inputs
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done28
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -7120,8 +7182,6 @@ inside34:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
 	CMP  $3, R1
 	BGE  block24
 
@@ -7312,6 +7372,11 @@ inside44:
 	VST1  V6.D[1], (R19)
 
 	// the next 2 inputs
+	MOVD cols+56(FP), R1
+	SUB  $2, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done39
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -7324,8 +7389,6 @@ inside44:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $2, R1
-	MOVD R1, cols+56(FP)
 	CMP  $1, R1
 	BGE  block35
 
@@ -7599,6 +7662,11 @@ inside56:
 	VST1  V11.D[1], (R19)
 
 	// the next 4 inputs
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done50
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -7611,8 +7679,6 @@ inside56:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
 	CMP  $3, R1
 	BGE  block46
 
@@ -7788,6 +7854,11 @@ inside66:
 	VST1  V5.D[1], (R14)
 
 	// the next 2 inputs
+	MOVD cols+56(FP), R1
+	SUB  $2, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done61
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -7800,8 +7871,6 @@ inside66:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $2, R1
-	MOVD R1, cols+56(FP)
 	CMP  $1, R1
 	BGE  block57
 
@@ -8048,6 +8117,11 @@ inside78:
 	VST1  V9.D[1], (R14)
 
 	// the next 4 inputs
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done72
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -8060,8 +8134,6 @@ inside78:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
 	CMP  $3, R1
 	BGE  block68
 
@@ -8222,6 +8294,11 @@ inside88:
 	VST1  V4.D[1], (R12)
 
 	// the next 2 inputs
+	MOVD cols+56(FP), R1
+	SUB  $2, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done83
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -8234,8 +8311,6 @@ inside88:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $2, R1
-	MOVD R1, cols+56(FP)
 	CMP  $1, R1
 	BGE  block79
 
@@ -8455,6 +8530,11 @@ inside100:
 	VST1  V7.D[1], (R12)
 
 	// the next 4 inputs
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done94
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -8467,8 +8547,6 @@ inside100:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
 	CMP  $3, R1
 	BGE  block90
 
@@ -8614,6 +8692,11 @@ inside110:
 	VST1  V3.D[1], (R10)
 
 	// the next 2 inputs
+	MOVD cols+56(FP), R1
+	SUB  $2, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done105
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -8626,8 +8709,6 @@ inside110:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $2, R1
-	MOVD R1, cols+56(FP)
 	CMP  $1, R1
 	BGE  block101
 
@@ -8820,6 +8901,11 @@ inside122:
 	VST1  V5.D[1], (R10)
 
 	// the next 4 inputs
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done116
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -8832,8 +8918,6 @@ inside122:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
 	CMP  $3, R1
 	BGE  block112
 
@@ -8964,6 +9048,11 @@ inside132:
 	VST1  V2.D[1], (R8)
 
 	// the next 2 inputs
+	MOVD cols+56(FP), R1
+	SUB  $2, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done127
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -8976,8 +9065,6 @@ inside132:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $2, R1
-	MOVD R1, cols+56(FP)
 	CMP  $1, R1
 	BGE  block123
 
@@ -9143,6 +9230,11 @@ inside144:
 	VST1  V3.D[1], (R8)
 
 	// the next 4 inputs
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done138
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -9155,8 +9247,6 @@ inside144:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
 	CMP  $3, R1
 	BGE  block134
 
@@ -9272,6 +9362,11 @@ inside154:
 	VST1  V1.D[1], (R4)
 
 	// the next 2 inputs
+	MOVD cols+56(FP), R1
+	SUB  $2, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done149
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -9284,8 +9379,6 @@ inside154:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $2, R1
-	MOVD R1, cols+56(FP)
 	CMP  $1, R1
 	BGE  block145
 
@@ -9517,6 +9610,11 @@ inside172:
 	VST1  V3.D[1], (R5)
 
 	// the next 8 inputs
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done160
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -9529,8 +9627,6 @@ inside172:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $8, R1
-	MOVD R1, cols+56(FP)
 	CMP  $5, R1
 	BGE  block156
 
@@ -9662,6 +9758,11 @@ inside183:
 	VST1  V1.D[1], (R5)
 
 	// the next 4 inputs
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done177
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -9674,8 +9775,6 @@ inside183:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
 	CMP  $3, R1
 	BGE  block173
 
@@ -9775,6 +9874,11 @@ inside193:
 	VST1  V0.D[1], (R5)
 
 	// the next 2 inputs
+	MOVD cols+56(FP), R1
+	SUB  $2, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done188
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -9787,8 +9891,6 @@ inside193:
 	ADD  R3, R1
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $2, R1
-	MOVD R1, cols+56(FP)
 	CMP  $1, R1
 	BGE  block184
 
@@ -10182,6 +10284,11 @@ inside28:
 	VST1  V5.S[3], (R9)
 
 	// the next 8 inputs
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done6
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -10194,8 +10301,6 @@ inside28:
 	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $8, R1
-	MOVD R1, cols+56(FP)
 	CMP  $5, R1
 	BGE  block2
 
@@ -10427,6 +10532,11 @@ inside46:
 	VST1  V2.S[3], (R7)
 
 	// the next 4 inputs
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done33
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -10439,8 +10549,6 @@ inside46:
 	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
 	CMP  $1, R1
 	BGE  block29
 
@@ -10786,6 +10894,11 @@ inside74:
 	VST1  V3.S[3], (R9)
 
 	// the next 8 inputs
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done52
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -10798,8 +10911,6 @@ inside74:
 	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $8, R1
-	MOVD R1, cols+56(FP)
 	CMP  $5, R1
 	BGE  block48
 
@@ -11006,6 +11117,11 @@ inside92:
 	VST1  V1.S[3], (R7)
 
 	// the next 4 inputs
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done79
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -11018,8 +11134,6 @@ inside92:
 	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
 	CMP  $1, R1
 	BGE  block75
 
@@ -11572,6 +11686,11 @@ inside142:
 	VST1  V3.S[3], (R12)
 
 	// the next 16 inputs
+	MOVD cols+56(FP), R1
+	SUB  $16, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done98
 	MOVD dx+0(FP), R1
 	MOVD $16, R4
 	MUL  R4, R3, R3
@@ -11584,8 +11703,6 @@ inside142:
 	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $16, R1
-	MOVD R1, cols+56(FP)
 	CMP  $9, R1
 	BGE  block94
 
@@ -11878,6 +11995,11 @@ inside169:
 	VST1  V1.S[3], (R8)
 
 	// the next 8 inputs
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done147
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -11890,8 +12012,6 @@ inside169:
 	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $8, R1
-	MOVD R1, cols+56(FP)
 	CMP  $5, R1
 	BGE  block143
 
@@ -12072,6 +12192,11 @@ inside187:
 	VST1  V0.S[3], (R4)
 
 	// the next 4 inputs
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done174
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -12084,8 +12209,6 @@ inside187:
 	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
 	CMP  $1, R1
 	BGE  block170
 
@@ -12319,6 +12442,11 @@ inside18:
 	VST1  V3.D[1], (R5)
 
 	// the next 8 inputs
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done6
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -12331,8 +12459,6 @@ inside18:
 	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $8, R1
-	MOVD R1, cols+56(FP)
 	CMP  $5, R1
 	BGE  block2
 
@@ -12464,6 +12590,11 @@ inside29:
 	VST1  V1.D[1], (R5)
 
 	// the next 4 inputs
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done23
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -12476,8 +12607,6 @@ inside29:
 	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
 	CMP  $3, R1
 	BGE  block19
 
@@ -12577,6 +12706,11 @@ inside39:
 	VST1  V0.D[1], (R5)
 
 	// the next 2 inputs
+	MOVD cols+56(FP), R1
+	SUB  $2, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done34
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -12589,18 +12723,16 @@ inside39:
 	ADD  R3, R1
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
-	SUB  $2, R1
-	MOVD R1, cols+56(FP)
 	CMP  $1, R1
 	BGE  block30
 
 done34:
 	RET
 
-// func dotsNEONF32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
-TEXT ·dotsNEONF32(SB), NOSPLIT, $0-72
-	MOVD  rows+48(FP), R0
-	MOVD  cols+56(FP), R1
+// func dotsNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+TEXT ·dotsNEONF32(SB), NOSPLIT, $0-104
+	MOVD  rows+80(FP), R0
+	MOVD  cols+88(FP), R1
 	CMP   $3, R0
 	BNE   other1
 	CMP   $3, R1
@@ -12614,45 +12746,217 @@ TEXT ·dotsNEONF32(SB), NOSPLIT, $0-72
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R1, R0, R5
-	ADD   R1, R5, R6
-	ADD   R3, R2, R7
-	ADD   R3, R7, R8
+	MOVD  dz+32(FP), R0
+	MOVD  lddz+40(FP), R1
+	MOVD  w+64(FP), R2
+	MOVD  ldw+72(FP), R3
+	MOVD  n+96(FP), R4
+	MOVD  dw+16(FP), R5
+	ADD   R1, R0, R7
+	ADD   R1, R7, R8
+	ADD   R3, R2, R9
+	ADD   R3, R9, R10
 	CMP   $0, R4
-	BLE   folded3
+	BLE   folded5
+	MOVD  R4, R6
+	CMP   $0, R5
+	BEQ   fold4
 
-fold2:
+vector2:
+	CMP $4, R4
+	BLT tail3
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R11
+	MOVD  ldx+56(FP), R12
+	MOVD  R5, R13
+	MOVD  lddw+24(FP), R14
+	ADD   R12, R11, R15
+	ADD   R12, R15, R19
+	VMOVI $0, V14.B16
+	FMOVQ 0(R0), F11
+	FMOVQ 0(R7), F12
+	FMOVQ 0(R8), F9
+	VORR  V14.B16, V14.B16, V10.B16
+	FMOVS 0(R11), F13
+	WORD  $0x4f8d116a // fmla v10.4s, v11.4s, v13.s[0]
+	FMOVS 0(R15), F13
+	WORD  $0x4f8d118a // fmla v10.4s, v12.4s, v13.s[0]
+	FMOVS 0(R19), F13
+	WORD  $0x4f8d112a // fmla v10.4s, v9.4s, v13.s[0]
+	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
+	FMOVQ F10, 0(R13)
+	ADD   R14, R13
+	VORR  V14.B16, V14.B16, V10.B16
+	FMOVS 4(R11), F13
+	WORD  $0x4f8d116a // fmla v10.4s, v11.4s, v13.s[0]
+	FMOVS 4(R15), F13
+	WORD  $0x4f8d118a // fmla v10.4s, v12.4s, v13.s[0]
+	FMOVS 4(R19), F13
+	WORD  $0x4f8d112a // fmla v10.4s, v9.4s, v13.s[0]
+	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
+	FMOVQ F10, 0(R13)
+	ADD   R14, R13
+	VORR  V14.B16, V14.B16, V10.B16
+	FMOVS 8(R11), F13
+	WORD  $0x4f8d116a // fmla v10.4s, v11.4s, v13.s[0]
+	FMOVS 8(R15), F13
+	WORD  $0x4f8d118a // fmla v10.4s, v12.4s, v13.s[0]
+	FMOVS 8(R19), F13
+	WORD  $0x4f8d112a // fmla v10.4s, v9.4s, v13.s[0]
+	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
+	FMOVQ F10, 0(R13)
+	MOVD  $4, R6
+	B     fold4
+
+tail3:
+	MOVD R4, R6
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R11
+	MOVD  ldx+56(FP), R12
+	MOVD  R5, R13
+	MOVD  lddw+24(FP), R14
+	ADD   R12, R11, R15
+	ADD   R12, R15, R19
+	VMOVI $0, V14.B16
+	TST   $2, R4
+	BEQ   one6
+	FMOVD 0(R0), F11
+	TST   $1, R4
+	BEQ   moved7
+	ADD   $8, R0, R20
+	VLD1  (R20), V11.S[2]
+	B     moved7
+
+one6:
+	FMOVS 0(R0), F11
+
+moved7:
+	TST   $2, R4
+	BEQ   one8
+	FMOVD 0(R7), F12
+	TST   $1, R4
+	BEQ   moved9
+	ADD   $8, R7, R20
+	VLD1  (R20), V12.S[2]
+	B     moved9
+
+one8:
+	FMOVS 0(R7), F12
+
+moved9:
+	TST   $2, R4
+	BEQ   one10
+	FMOVD 0(R8), F9
+	TST   $1, R4
+	BEQ   moved11
+	ADD   $8, R8, R20
+	VLD1  (R20), V9.S[2]
+	B     moved11
+
+one10:
+	FMOVS 0(R8), F9
+
+moved11:
+	VORR  V14.B16, V14.B16, V10.B16
+	FMOVS 0(R11), F13
+	WORD  $0x4f8d116a // fmla v10.4s, v11.4s, v13.s[0]
+	FMOVS 0(R15), F13
+	WORD  $0x4f8d118a // fmla v10.4s, v12.4s, v13.s[0]
+	FMOVS 0(R19), F13
+	WORD  $0x4f8d112a // fmla v10.4s, v9.4s, v13.s[0]
+	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
+	TST   $2, R4
+	BEQ   one12
+	FMOVD F10, 0(R13)
+	TST   $1, R4
+	BEQ   moved13
+	ADD   $8, R13, R20
+	VST1  V10.S[2], (R20)
+	B     moved13
+
+one12:
+	FMOVS F10, 0(R13)
+
+moved13:
+	ADD   R14, R13
+	VORR  V14.B16, V14.B16, V10.B16
+	FMOVS 4(R11), F13
+	WORD  $0x4f8d116a // fmla v10.4s, v11.4s, v13.s[0]
+	FMOVS 4(R15), F13
+	WORD  $0x4f8d118a // fmla v10.4s, v12.4s, v13.s[0]
+	FMOVS 4(R19), F13
+	WORD  $0x4f8d112a // fmla v10.4s, v9.4s, v13.s[0]
+	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
+	TST   $2, R4
+	BEQ   one14
+	FMOVD F10, 0(R13)
+	TST   $1, R4
+	BEQ   moved15
+	ADD   $8, R13, R20
+	VST1  V10.S[2], (R20)
+	B     moved15
+
+one14:
+	FMOVS F10, 0(R13)
+
+moved15:
+	ADD   R14, R13
+	VORR  V14.B16, V14.B16, V10.B16
+	FMOVS 8(R11), F13
+	WORD  $0x4f8d116a // fmla v10.4s, v11.4s, v13.s[0]
+	FMOVS 8(R15), F13
+	WORD  $0x4f8d118a // fmla v10.4s, v12.4s, v13.s[0]
+	FMOVS 8(R19), F13
+	WORD  $0x4f8d112a // fmla v10.4s, v9.4s, v13.s[0]
+	WORD  $0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
+	TST   $2, R4
+	BEQ   one16
+	FMOVD F10, 0(R13)
+	TST   $1, R4
+	BEQ   moved17
+	ADD   $8, R13, R20
+	VST1  V10.S[2], (R20)
+	B     moved17
+
+one16:
+	FMOVS F10, 0(R13)
+
+moved17:
+fold4:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVS 0(R0), F11
-	FMOVS 0(R5), F12
-	FMOVS 0(R6), F9
+	FMOVS 0(R7), F12
+	FMOVS 0(R8), F9
 	FMOVS 0(R2), F10
 	VFMLA V10.S4, V11.S4, V0.S4
 	VFMLA V10.S4, V12.S4, V3.S4
 	VFMLA V10.S4, V9.S4, V6.S4
-	FMOVS 0(R7), F10
+	FMOVS 0(R9), F10
 	VFMLA V10.S4, V11.S4, V1.S4
 	VFMLA V10.S4, V12.S4, V4.S4
 	VFMLA V10.S4, V9.S4, V7.S4
-	FMOVS 0(R8), F10
+	FMOVS 0(R10), F10
 	VFMLA V10.S4, V11.S4, V2.S4
 	VFMLA V10.S4, V12.S4, V5.S4
 	VFMLA V10.S4, V9.S4, V8.S4
 	ADD   $4, R0
-	ADD   $4, R5
-	ADD   $4, R6
-	ADD   $4, R2
 	ADD   $4, R7
 	ADD   $4, R8
-	SUBS  $1, R4
-	BNE   fold2
+	ADD   $4, R2
+	ADD   $4, R9
+	ADD   $4, R10
+	SUBS  $1, R6
+	BNE   fold4
+	CMP   $0, R5
+	BEQ   folded5
+	ADD   $16, R5
+	SUB   $4, R4
+	CMP   $1, R4
+	BGE   vector2
 
-folded3:
+folded5:
 	VMOVI $0, V9.B16
 	WORD  $0x4e29d400 // fadd v0.4s, v0.4s, v9.4s
 	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
@@ -12680,48 +12984,188 @@ folded3:
 
 other1:
 	CMP   $3, R0
-	BNE   other4
+	BNE   other18
 	CMP   $2, R1
-	BNE   other4
+	BNE   other18
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R1, R0, R5
-	ADD   R1, R5, R6
-	ADD   R3, R2, R7
+	MOVD  dz+32(FP), R0
+	MOVD  lddz+40(FP), R1
+	MOVD  w+64(FP), R2
+	MOVD  ldw+72(FP), R3
+	MOVD  n+96(FP), R4
+	MOVD  dw+16(FP), R5
+	ADD   R1, R0, R7
+	ADD   R1, R7, R8
+	ADD   R3, R2, R9
 	CMP   $0, R4
-	BLE   folded6
+	BLE   folded22
+	MOVD  R4, R6
+	CMP   $0, R5
+	BEQ   fold21
 
-fold5:
+vector19:
+	CMP $4, R4
+	BLT tail20
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R10
+	MOVD  ldx+56(FP), R11
+	MOVD  R5, R12
+	MOVD  lddw+24(FP), R13
+	ADD   R11, R10, R14
+	ADD   R11, R14, R15
+	VMOVI $0, V11.B16
+	FMOVQ 0(R0), F8
+	FMOVQ 0(R7), F9
+	FMOVQ 0(R8), F6
+	VORR  V11.B16, V11.B16, V7.B16
+	FMOVS 0(R10), F10
+	WORD  $0x4f8a1107 // fmla v7.4s, v8.4s, v10.s[0]
+	FMOVS 0(R14), F10
+	WORD  $0x4f8a1127 // fmla v7.4s, v9.4s, v10.s[0]
+	FMOVS 0(R15), F10
+	WORD  $0x4f8a10c7 // fmla v7.4s, v6.4s, v10.s[0]
+	WORD  $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
+	FMOVQ F7, 0(R12)
+	ADD   R13, R12
+	VORR  V11.B16, V11.B16, V7.B16
+	FMOVS 4(R10), F10
+	WORD  $0x4f8a1107 // fmla v7.4s, v8.4s, v10.s[0]
+	FMOVS 4(R14), F10
+	WORD  $0x4f8a1127 // fmla v7.4s, v9.4s, v10.s[0]
+	FMOVS 4(R15), F10
+	WORD  $0x4f8a10c7 // fmla v7.4s, v6.4s, v10.s[0]
+	WORD  $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
+	FMOVQ F7, 0(R12)
+	MOVD  $4, R6
+	B     fold21
+
+tail20:
+	MOVD R4, R6
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R10
+	MOVD  ldx+56(FP), R11
+	MOVD  R5, R12
+	MOVD  lddw+24(FP), R13
+	ADD   R11, R10, R14
+	ADD   R11, R14, R15
+	VMOVI $0, V11.B16
+	TST   $2, R4
+	BEQ   one23
+	FMOVD 0(R0), F8
+	TST   $1, R4
+	BEQ   moved24
+	ADD   $8, R0, R19
+	VLD1  (R19), V8.S[2]
+	B     moved24
+
+one23:
+	FMOVS 0(R0), F8
+
+moved24:
+	TST   $2, R4
+	BEQ   one25
+	FMOVD 0(R7), F9
+	TST   $1, R4
+	BEQ   moved26
+	ADD   $8, R7, R19
+	VLD1  (R19), V9.S[2]
+	B     moved26
+
+one25:
+	FMOVS 0(R7), F9
+
+moved26:
+	TST   $2, R4
+	BEQ   one27
+	FMOVD 0(R8), F6
+	TST   $1, R4
+	BEQ   moved28
+	ADD   $8, R8, R19
+	VLD1  (R19), V6.S[2]
+	B     moved28
+
+one27:
+	FMOVS 0(R8), F6
+
+moved28:
+	VORR  V11.B16, V11.B16, V7.B16
+	FMOVS 0(R10), F10
+	WORD  $0x4f8a1107 // fmla v7.4s, v8.4s, v10.s[0]
+	FMOVS 0(R14), F10
+	WORD  $0x4f8a1127 // fmla v7.4s, v9.4s, v10.s[0]
+	FMOVS 0(R15), F10
+	WORD  $0x4f8a10c7 // fmla v7.4s, v6.4s, v10.s[0]
+	WORD  $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
+	TST   $2, R4
+	BEQ   one29
+	FMOVD F7, 0(R12)
+	TST   $1, R4
+	BEQ   moved30
+	ADD   $8, R12, R19
+	VST1  V7.S[2], (R19)
+	B     moved30
+
+one29:
+	FMOVS F7, 0(R12)
+
+moved30:
+	ADD   R13, R12
+	VORR  V11.B16, V11.B16, V7.B16
+	FMOVS 4(R10), F10
+	WORD  $0x4f8a1107 // fmla v7.4s, v8.4s, v10.s[0]
+	FMOVS 4(R14), F10
+	WORD  $0x4f8a1127 // fmla v7.4s, v9.4s, v10.s[0]
+	FMOVS 4(R15), F10
+	WORD  $0x4f8a10c7 // fmla v7.4s, v6.4s, v10.s[0]
+	WORD  $0x4e2bd4e7 // fadd v7.4s, v7.4s, v11.4s
+	TST   $2, R4
+	BEQ   one31
+	FMOVD F7, 0(R12)
+	TST   $1, R4
+	BEQ   moved32
+	ADD   $8, R12, R19
+	VST1  V7.S[2], (R19)
+	B     moved32
+
+one31:
+	FMOVS F7, 0(R12)
+
+moved32:
+fold21:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVS 0(R0), F8
-	FMOVS 0(R5), F9
-	FMOVS 0(R6), F6
+	FMOVS 0(R7), F9
+	FMOVS 0(R8), F6
 	FMOVS 0(R2), F7
 	VFMLA V7.S4, V8.S4, V0.S4
 	VFMLA V7.S4, V9.S4, V2.S4
 	VFMLA V7.S4, V6.S4, V4.S4
-	FMOVS 0(R7), F7
+	FMOVS 0(R9), F7
 	VFMLA V7.S4, V8.S4, V1.S4
 	VFMLA V7.S4, V9.S4, V3.S4
 	VFMLA V7.S4, V6.S4, V5.S4
 	ADD   $4, R0
-	ADD   $4, R5
-	ADD   $4, R6
-	ADD   $4, R2
 	ADD   $4, R7
-	SUBS  $1, R4
-	BNE   fold5
+	ADD   $4, R8
+	ADD   $4, R2
+	ADD   $4, R9
+	SUBS  $1, R6
+	BNE   fold21
+	CMP   $0, R5
+	BEQ   folded22
+	ADD   $16, R5
+	SUB   $4, R4
+	CMP   $1, R4
+	BGE   vector19
 
-folded6:
+folded22:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -12741,41 +13185,149 @@ folded6:
 	FMOVS F5, 4(R3)
 	RET
 
-other4:
+other18:
 	CMP   $3, R0
-	BNE   other7
+	BNE   other33
 	CMP   $1, R1
-	BNE   other7
+	BNE   other33
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R1, R0, R5
-	ADD   R1, R5, R6
+	MOVD  dz+32(FP), R0
+	MOVD  lddz+40(FP), R1
+	MOVD  w+64(FP), R2
+	MOVD  ldw+72(FP), R3
+	MOVD  n+96(FP), R4
+	MOVD  dw+16(FP), R5
+	ADD   R1, R0, R7
+	ADD   R1, R7, R8
 	CMP   $0, R4
-	BLE   folded9
+	BLE   folded37
+	MOVD  R4, R6
+	CMP   $0, R5
+	BEQ   fold36
 
-fold8:
+vector34:
+	CMP $4, R4
+	BLT tail35
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R9
+	MOVD  ldx+56(FP), R10
+	MOVD  R5, R11
+	MOVD  lddw+24(FP), R12
+	ADD   R10, R9, R13
+	ADD   R10, R13, R14
+	VMOVI $0, V8.B16
+	FMOVQ 0(R0), F5
+	FMOVQ 0(R7), F6
+	FMOVQ 0(R8), F3
+	VORR  V8.B16, V8.B16, V4.B16
+	FMOVS 0(R9), F7
+	WORD  $0x4f8710a4 // fmla v4.4s, v5.4s, v7.s[0]
+	FMOVS 0(R13), F7
+	WORD  $0x4f8710c4 // fmla v4.4s, v6.4s, v7.s[0]
+	FMOVS 0(R14), F7
+	WORD  $0x4f871064 // fmla v4.4s, v3.4s, v7.s[0]
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	FMOVQ F4, 0(R11)
+	MOVD  $4, R6
+	B     fold36
+
+tail35:
+	MOVD R4, R6
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R9
+	MOVD  ldx+56(FP), R10
+	MOVD  R5, R11
+	MOVD  lddw+24(FP), R12
+	ADD   R10, R9, R13
+	ADD   R10, R13, R14
+	VMOVI $0, V8.B16
+	TST   $2, R4
+	BEQ   one38
+	FMOVD 0(R0), F5
+	TST   $1, R4
+	BEQ   moved39
+	ADD   $8, R0, R15
+	VLD1  (R15), V5.S[2]
+	B     moved39
+
+one38:
+	FMOVS 0(R0), F5
+
+moved39:
+	TST   $2, R4
+	BEQ   one40
+	FMOVD 0(R7), F6
+	TST   $1, R4
+	BEQ   moved41
+	ADD   $8, R7, R15
+	VLD1  (R15), V6.S[2]
+	B     moved41
+
+one40:
+	FMOVS 0(R7), F6
+
+moved41:
+	TST   $2, R4
+	BEQ   one42
+	FMOVD 0(R8), F3
+	TST   $1, R4
+	BEQ   moved43
+	ADD   $8, R8, R15
+	VLD1  (R15), V3.S[2]
+	B     moved43
+
+one42:
+	FMOVS 0(R8), F3
+
+moved43:
+	VORR  V8.B16, V8.B16, V4.B16
+	FMOVS 0(R9), F7
+	WORD  $0x4f8710a4 // fmla v4.4s, v5.4s, v7.s[0]
+	FMOVS 0(R13), F7
+	WORD  $0x4f8710c4 // fmla v4.4s, v6.4s, v7.s[0]
+	FMOVS 0(R14), F7
+	WORD  $0x4f871064 // fmla v4.4s, v3.4s, v7.s[0]
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	TST   $2, R4
+	BEQ   one44
+	FMOVD F4, 0(R11)
+	TST   $1, R4
+	BEQ   moved45
+	ADD   $8, R11, R15
+	VST1  V4.S[2], (R15)
+	B     moved45
+
+one44:
+	FMOVS F4, 0(R11)
+
+moved45:
+fold36:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVS 0(R0), F5
-	FMOVS 0(R5), F6
-	FMOVS 0(R6), F3
+	FMOVS 0(R7), F6
+	FMOVS 0(R8), F3
 	FMOVS 0(R2), F4
 	VFMLA V4.S4, V5.S4, V0.S4
 	VFMLA V4.S4, V6.S4, V1.S4
 	VFMLA V4.S4, V3.S4, V2.S4
 	ADD   $4, R0
-	ADD   $4, R5
-	ADD   $4, R6
+	ADD   $4, R7
+	ADD   $4, R8
 	ADD   $4, R2
-	SUBS  $1, R4
-	BNE   fold8
+	SUBS  $1, R6
+	BNE   fold36
+	CMP   $0, R5
+	BEQ   folded37
+	ADD   $16, R5
+	SUB   $4, R4
+	CMP   $1, R4
+	BGE   vector34
 
-folded9:
+folded37:
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
@@ -12789,50 +13341,194 @@ folded9:
 	FMOVS F2, 0(R3)
 	RET
 
-other7:
+other33:
 	CMP   $2, R0
-	BNE   other10
+	BNE   other46
 	CMP   $3, R1
-	BNE   other10
+	BNE   other46
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R1, R0, R5
-	ADD   R3, R2, R6
-	ADD   R3, R6, R7
+	MOVD  dz+32(FP), R0
+	MOVD  lddz+40(FP), R1
+	MOVD  w+64(FP), R2
+	MOVD  ldw+72(FP), R3
+	MOVD  n+96(FP), R4
+	MOVD  dw+16(FP), R5
+	ADD   R1, R0, R7
+	ADD   R3, R2, R8
+	ADD   R3, R8, R9
 	CMP   $0, R4
-	BLE   folded12
+	BLE   folded50
+	MOVD  R4, R6
+	CMP   $0, R5
+	BEQ   fold49
 
-fold11:
+vector47:
+	CMP $4, R4
+	BLT tail48
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R10
+	MOVD  ldx+56(FP), R11
+	MOVD  R5, R12
+	MOVD  lddw+24(FP), R13
+	ADD   R11, R10, R14
+	VMOVI $0, V10.B16
+	FMOVQ 0(R0), F8
+	FMOVQ 0(R7), F6
+	VORR  V10.B16, V10.B16, V7.B16
+	FMOVS 0(R10), F9
+	WORD  $0x4f891107 // fmla v7.4s, v8.4s, v9.s[0]
+	FMOVS 0(R14), F9
+	WORD  $0x4f8910c7 // fmla v7.4s, v6.4s, v9.s[0]
+	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
+	FMOVQ F7, 0(R12)
+	ADD   R13, R12
+	VORR  V10.B16, V10.B16, V7.B16
+	FMOVS 4(R10), F9
+	WORD  $0x4f891107 // fmla v7.4s, v8.4s, v9.s[0]
+	FMOVS 4(R14), F9
+	WORD  $0x4f8910c7 // fmla v7.4s, v6.4s, v9.s[0]
+	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
+	FMOVQ F7, 0(R12)
+	ADD   R13, R12
+	VORR  V10.B16, V10.B16, V7.B16
+	FMOVS 8(R10), F9
+	WORD  $0x4f891107 // fmla v7.4s, v8.4s, v9.s[0]
+	FMOVS 8(R14), F9
+	WORD  $0x4f8910c7 // fmla v7.4s, v6.4s, v9.s[0]
+	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
+	FMOVQ F7, 0(R12)
+	MOVD  $4, R6
+	B     fold49
+
+tail48:
+	MOVD R4, R6
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R10
+	MOVD  ldx+56(FP), R11
+	MOVD  R5, R12
+	MOVD  lddw+24(FP), R13
+	ADD   R11, R10, R14
+	VMOVI $0, V10.B16
+	TST   $2, R4
+	BEQ   one51
+	FMOVD 0(R0), F8
+	TST   $1, R4
+	BEQ   moved52
+	ADD   $8, R0, R15
+	VLD1  (R15), V8.S[2]
+	B     moved52
+
+one51:
+	FMOVS 0(R0), F8
+
+moved52:
+	TST   $2, R4
+	BEQ   one53
+	FMOVD 0(R7), F6
+	TST   $1, R4
+	BEQ   moved54
+	ADD   $8, R7, R15
+	VLD1  (R15), V6.S[2]
+	B     moved54
+
+one53:
+	FMOVS 0(R7), F6
+
+moved54:
+	VORR  V10.B16, V10.B16, V7.B16
+	FMOVS 0(R10), F9
+	WORD  $0x4f891107 // fmla v7.4s, v8.4s, v9.s[0]
+	FMOVS 0(R14), F9
+	WORD  $0x4f8910c7 // fmla v7.4s, v6.4s, v9.s[0]
+	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
+	TST   $2, R4
+	BEQ   one55
+	FMOVD F7, 0(R12)
+	TST   $1, R4
+	BEQ   moved56
+	ADD   $8, R12, R15
+	VST1  V7.S[2], (R15)
+	B     moved56
+
+one55:
+	FMOVS F7, 0(R12)
+
+moved56:
+	ADD   R13, R12
+	VORR  V10.B16, V10.B16, V7.B16
+	FMOVS 4(R10), F9
+	WORD  $0x4f891107 // fmla v7.4s, v8.4s, v9.s[0]
+	FMOVS 4(R14), F9
+	WORD  $0x4f8910c7 // fmla v7.4s, v6.4s, v9.s[0]
+	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
+	TST   $2, R4
+	BEQ   one57
+	FMOVD F7, 0(R12)
+	TST   $1, R4
+	BEQ   moved58
+	ADD   $8, R12, R15
+	VST1  V7.S[2], (R15)
+	B     moved58
+
+one57:
+	FMOVS F7, 0(R12)
+
+moved58:
+	ADD   R13, R12
+	VORR  V10.B16, V10.B16, V7.B16
+	FMOVS 8(R10), F9
+	WORD  $0x4f891107 // fmla v7.4s, v8.4s, v9.s[0]
+	FMOVS 8(R14), F9
+	WORD  $0x4f8910c7 // fmla v7.4s, v6.4s, v9.s[0]
+	WORD  $0x4e2ad4e7 // fadd v7.4s, v7.4s, v10.4s
+	TST   $2, R4
+	BEQ   one59
+	FMOVD F7, 0(R12)
+	TST   $1, R4
+	BEQ   moved60
+	ADD   $8, R12, R15
+	VST1  V7.S[2], (R15)
+	B     moved60
+
+one59:
+	FMOVS F7, 0(R12)
+
+moved60:
+fold49:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVS 0(R0), F8
-	FMOVS 0(R5), F6
+	FMOVS 0(R7), F6
 	FMOVS 0(R2), F7
 	VFMLA V7.S4, V8.S4, V0.S4
 	VFMLA V7.S4, V6.S4, V3.S4
-	FMOVS 0(R6), F7
+	FMOVS 0(R8), F7
 	VFMLA V7.S4, V8.S4, V1.S4
 	VFMLA V7.S4, V6.S4, V4.S4
-	FMOVS 0(R7), F7
+	FMOVS 0(R9), F7
 	VFMLA V7.S4, V8.S4, V2.S4
 	VFMLA V7.S4, V6.S4, V5.S4
 	ADD   $4, R0
-	ADD   $4, R5
-	ADD   $4, R2
-	ADD   $4, R6
 	ADD   $4, R7
-	SUBS  $1, R4
-	BNE   fold11
+	ADD   $4, R2
+	ADD   $4, R8
+	ADD   $4, R9
+	SUBS  $1, R6
+	BNE   fold49
+	CMP   $0, R5
+	BEQ   folded50
+	ADD   $16, R5
+	SUB   $4, R4
+	CMP   $1, R4
+	BGE   vector47
 
-folded12:
+folded50:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -12851,43 +13547,159 @@ folded12:
 	FMOVS F5, 8(R2)
 	RET
 
-other10:
+other46:
 	CMP   $2, R0
-	BNE   other13
+	BNE   other61
 	CMP   $2, R1
-	BNE   other13
+	BNE   other61
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R1, R0, R5
-	ADD   R3, R2, R6
+	MOVD  dz+32(FP), R0
+	MOVD  lddz+40(FP), R1
+	MOVD  w+64(FP), R2
+	MOVD  ldw+72(FP), R3
+	MOVD  n+96(FP), R4
+	MOVD  dw+16(FP), R5
+	ADD   R1, R0, R7
+	ADD   R3, R2, R8
 	CMP   $0, R4
-	BLE   folded15
+	BLE   folded65
+	MOVD  R4, R6
+	CMP   $0, R5
+	BEQ   fold64
 
-fold14:
+vector62:
+	CMP $4, R4
+	BLT tail63
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R9
+	MOVD  ldx+56(FP), R10
+	MOVD  R5, R11
+	MOVD  lddw+24(FP), R12
+	ADD   R10, R9, R13
+	VMOVI $0, V8.B16
+	FMOVQ 0(R0), F6
+	FMOVQ 0(R7), F4
+	VORR  V8.B16, V8.B16, V5.B16
+	FMOVS 0(R9), F7
+	WORD  $0x4f8710c5 // fmla v5.4s, v6.4s, v7.s[0]
+	FMOVS 0(R13), F7
+	WORD  $0x4f871085 // fmla v5.4s, v4.4s, v7.s[0]
+	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
+	FMOVQ F5, 0(R11)
+	ADD   R12, R11
+	VORR  V8.B16, V8.B16, V5.B16
+	FMOVS 4(R9), F7
+	WORD  $0x4f8710c5 // fmla v5.4s, v6.4s, v7.s[0]
+	FMOVS 4(R13), F7
+	WORD  $0x4f871085 // fmla v5.4s, v4.4s, v7.s[0]
+	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
+	FMOVQ F5, 0(R11)
+	MOVD  $4, R6
+	B     fold64
+
+tail63:
+	MOVD R4, R6
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R9
+	MOVD  ldx+56(FP), R10
+	MOVD  R5, R11
+	MOVD  lddw+24(FP), R12
+	ADD   R10, R9, R13
+	VMOVI $0, V8.B16
+	TST   $2, R4
+	BEQ   one66
+	FMOVD 0(R0), F6
+	TST   $1, R4
+	BEQ   moved67
+	ADD   $8, R0, R14
+	VLD1  (R14), V6.S[2]
+	B     moved67
+
+one66:
+	FMOVS 0(R0), F6
+
+moved67:
+	TST   $2, R4
+	BEQ   one68
+	FMOVD 0(R7), F4
+	TST   $1, R4
+	BEQ   moved69
+	ADD   $8, R7, R14
+	VLD1  (R14), V4.S[2]
+	B     moved69
+
+one68:
+	FMOVS 0(R7), F4
+
+moved69:
+	VORR  V8.B16, V8.B16, V5.B16
+	FMOVS 0(R9), F7
+	WORD  $0x4f8710c5 // fmla v5.4s, v6.4s, v7.s[0]
+	FMOVS 0(R13), F7
+	WORD  $0x4f871085 // fmla v5.4s, v4.4s, v7.s[0]
+	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
+	TST   $2, R4
+	BEQ   one70
+	FMOVD F5, 0(R11)
+	TST   $1, R4
+	BEQ   moved71
+	ADD   $8, R11, R14
+	VST1  V5.S[2], (R14)
+	B     moved71
+
+one70:
+	FMOVS F5, 0(R11)
+
+moved71:
+	ADD   R12, R11
+	VORR  V8.B16, V8.B16, V5.B16
+	FMOVS 4(R9), F7
+	WORD  $0x4f8710c5 // fmla v5.4s, v6.4s, v7.s[0]
+	FMOVS 4(R13), F7
+	WORD  $0x4f871085 // fmla v5.4s, v4.4s, v7.s[0]
+	WORD  $0x4e28d4a5 // fadd v5.4s, v5.4s, v8.4s
+	TST   $2, R4
+	BEQ   one72
+	FMOVD F5, 0(R11)
+	TST   $1, R4
+	BEQ   moved73
+	ADD   $8, R11, R14
+	VST1  V5.S[2], (R14)
+	B     moved73
+
+one72:
+	FMOVS F5, 0(R11)
+
+moved73:
+fold64:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVS 0(R0), F6
-	FMOVS 0(R5), F4
+	FMOVS 0(R7), F4
 	FMOVS 0(R2), F5
 	VFMLA V5.S4, V6.S4, V0.S4
 	VFMLA V5.S4, V4.S4, V2.S4
-	FMOVS 0(R6), F5
+	FMOVS 0(R8), F5
 	VFMLA V5.S4, V6.S4, V1.S4
 	VFMLA V5.S4, V4.S4, V3.S4
 	ADD   $4, R0
-	ADD   $4, R5
+	ADD   $4, R7
 	ADD   $4, R2
-	ADD   $4, R6
-	SUBS  $1, R4
-	BNE   fold14
+	ADD   $4, R8
+	SUBS  $1, R6
+	BNE   fold64
+	CMP   $0, R5
+	BEQ   folded65
+	ADD   $16, R5
+	SUB   $4, R4
+	CMP   $1, R4
+	BGE   vector62
 
-folded15:
+folded65:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -12902,36 +13714,124 @@ folded15:
 	FMOVS F3, 4(R2)
 	RET
 
-other13:
+other61:
 	CMP   $2, R0
-	BNE   other16
+	BNE   other74
 	CMP   $1, R1
-	BNE   other16
+	BNE   other74
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R1, R0, R5
+	MOVD  dz+32(FP), R0
+	MOVD  lddz+40(FP), R1
+	MOVD  w+64(FP), R2
+	MOVD  ldw+72(FP), R3
+	MOVD  n+96(FP), R4
+	MOVD  dw+16(FP), R5
+	ADD   R1, R0, R7
 	CMP   $0, R4
-	BLE   folded18
+	BLE   folded78
+	MOVD  R4, R6
+	CMP   $0, R5
+	BEQ   fold77
 
-fold17:
+vector75:
+	CMP $4, R4
+	BLT tail76
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R8
+	MOVD  ldx+56(FP), R9
+	MOVD  R5, R10
+	MOVD  lddw+24(FP), R11
+	ADD   R9, R8, R12
+	VMOVI $0, V6.B16
+	FMOVQ 0(R0), F4
+	FMOVQ 0(R7), F2
+	VORR  V6.B16, V6.B16, V3.B16
+	FMOVS 0(R8), F5
+	WORD  $0x4f851083 // fmla v3.4s, v4.4s, v5.s[0]
+	FMOVS 0(R12), F5
+	WORD  $0x4f851043 // fmla v3.4s, v2.4s, v5.s[0]
+	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	FMOVQ F3, 0(R10)
+	MOVD  $4, R6
+	B     fold77
+
+tail76:
+	MOVD R4, R6
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R8
+	MOVD  ldx+56(FP), R9
+	MOVD  R5, R10
+	MOVD  lddw+24(FP), R11
+	ADD   R9, R8, R12
+	VMOVI $0, V6.B16
+	TST   $2, R4
+	BEQ   one79
+	FMOVD 0(R0), F4
+	TST   $1, R4
+	BEQ   moved80
+	ADD   $8, R0, R13
+	VLD1  (R13), V4.S[2]
+	B     moved80
+
+one79:
+	FMOVS 0(R0), F4
+
+moved80:
+	TST   $2, R4
+	BEQ   one81
+	FMOVD 0(R7), F2
+	TST   $1, R4
+	BEQ   moved82
+	ADD   $8, R7, R13
+	VLD1  (R13), V2.S[2]
+	B     moved82
+
+one81:
+	FMOVS 0(R7), F2
+
+moved82:
+	VORR  V6.B16, V6.B16, V3.B16
+	FMOVS 0(R8), F5
+	WORD  $0x4f851083 // fmla v3.4s, v4.4s, v5.s[0]
+	FMOVS 0(R12), F5
+	WORD  $0x4f851043 // fmla v3.4s, v2.4s, v5.s[0]
+	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	TST   $2, R4
+	BEQ   one83
+	FMOVD F3, 0(R10)
+	TST   $1, R4
+	BEQ   moved84
+	ADD   $8, R10, R13
+	VST1  V3.S[2], (R13)
+	B     moved84
+
+one83:
+	FMOVS F3, 0(R10)
+
+moved84:
+fold77:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVS 0(R0), F4
-	FMOVS 0(R5), F2
+	FMOVS 0(R7), F2
 	FMOVS 0(R2), F3
 	VFMLA V3.S4, V4.S4, V0.S4
 	VFMLA V3.S4, V2.S4, V1.S4
 	ADD   $4, R0
-	ADD   $4, R5
+	ADD   $4, R7
 	ADD   $4, R2
-	SUBS  $1, R4
-	BNE   fold17
+	SUBS  $1, R6
+	BNE   fold77
+	CMP   $0, R5
+	BEQ   folded78
+	ADD   $16, R5
+	SUB   $4, R4
+	CMP   $1, R4
+	BGE   vector75
 
-folded18:
+folded78:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -12942,41 +13842,157 @@ folded18:
 	FMOVS F1, 0(R2)
 	RET
 
-other16:
+other74:
 	CMP   $1, R0
-	BNE   other19
+	BNE   other85
 	CMP   $3, R1
-	BNE   other19
+	BNE   other85
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R3, R2, R5
-	ADD   R3, R5, R6
+	MOVD  dz+32(FP), R0
+	MOVD  lddz+40(FP), R1
+	MOVD  w+64(FP), R2
+	MOVD  ldw+72(FP), R3
+	MOVD  n+96(FP), R4
+	MOVD  dw+16(FP), R5
+	ADD   R3, R2, R7
+	ADD   R3, R7, R8
 	CMP   $0, R4
-	BLE   folded21
+	BLE   folded89
+	MOVD  R4, R6
+	CMP   $0, R5
+	BEQ   fold88
 
-fold20:
+vector86:
+	CMP $4, R4
+	BLT tail87
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R9
+	MOVD  ldx+56(FP), R10
+	MOVD  R5, R11
+	MOVD  lddw+24(FP), R12
+	VMOVI $0, V6.B16
+	FMOVQ 0(R0), F3
+	VORR  V6.B16, V6.B16, V4.B16
+	FMOVS 0(R9), F5
+	WORD  $0x4f851064 // fmla v4.4s, v3.4s, v5.s[0]
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R11)
+	ADD   R12, R11
+	VORR  V6.B16, V6.B16, V4.B16
+	FMOVS 4(R9), F5
+	WORD  $0x4f851064 // fmla v4.4s, v3.4s, v5.s[0]
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R11)
+	ADD   R12, R11
+	VORR  V6.B16, V6.B16, V4.B16
+	FMOVS 8(R9), F5
+	WORD  $0x4f851064 // fmla v4.4s, v3.4s, v5.s[0]
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R11)
+	MOVD  $4, R6
+	B     fold88
+
+tail87:
+	MOVD R4, R6
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R9
+	MOVD  ldx+56(FP), R10
+	MOVD  R5, R11
+	MOVD  lddw+24(FP), R12
+	VMOVI $0, V6.B16
+	TST   $2, R4
+	BEQ   one90
+	FMOVD 0(R0), F3
+	TST   $1, R4
+	BEQ   moved91
+	ADD   $8, R0, R13
+	VLD1  (R13), V3.S[2]
+	B     moved91
+
+one90:
+	FMOVS 0(R0), F3
+
+moved91:
+	VORR  V6.B16, V6.B16, V4.B16
+	FMOVS 0(R9), F5
+	WORD  $0x4f851064 // fmla v4.4s, v3.4s, v5.s[0]
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	TST   $2, R4
+	BEQ   one92
+	FMOVD F4, 0(R11)
+	TST   $1, R4
+	BEQ   moved93
+	ADD   $8, R11, R13
+	VST1  V4.S[2], (R13)
+	B     moved93
+
+one92:
+	FMOVS F4, 0(R11)
+
+moved93:
+	ADD   R12, R11
+	VORR  V6.B16, V6.B16, V4.B16
+	FMOVS 4(R9), F5
+	WORD  $0x4f851064 // fmla v4.4s, v3.4s, v5.s[0]
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	TST   $2, R4
+	BEQ   one94
+	FMOVD F4, 0(R11)
+	TST   $1, R4
+	BEQ   moved95
+	ADD   $8, R11, R13
+	VST1  V4.S[2], (R13)
+	B     moved95
+
+one94:
+	FMOVS F4, 0(R11)
+
+moved95:
+	ADD   R12, R11
+	VORR  V6.B16, V6.B16, V4.B16
+	FMOVS 8(R9), F5
+	WORD  $0x4f851064 // fmla v4.4s, v3.4s, v5.s[0]
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	TST   $2, R4
+	BEQ   one96
+	FMOVD F4, 0(R11)
+	TST   $1, R4
+	BEQ   moved97
+	ADD   $8, R11, R13
+	VST1  V4.S[2], (R13)
+	B     moved97
+
+one96:
+	FMOVS F4, 0(R11)
+
+moved97:
+fold88:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVS 0(R0), F3
 	FMOVS 0(R2), F4
 	VFMLA V4.S4, V3.S4, V0.S4
-	FMOVS 0(R5), F4
+	FMOVS 0(R7), F4
 	VFMLA V4.S4, V3.S4, V1.S4
-	FMOVS 0(R6), F4
+	FMOVS 0(R8), F4
 	VFMLA V4.S4, V3.S4, V2.S4
 	ADD   $4, R0
 	ADD   $4, R2
-	ADD   $4, R5
-	ADD   $4, R6
-	SUBS  $1, R4
-	BNE   fold20
+	ADD   $4, R7
+	ADD   $4, R8
+	SUBS  $1, R6
+	BNE   fold88
+	CMP   $0, R5
+	BEQ   folded89
+	ADD   $16, R5
+	SUB   $4, R4
+	CMP   $1, R4
+	BGE   vector86
 
-folded21:
+folded89:
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
@@ -12988,36 +14004,128 @@ folded21:
 	FMOVS F2, 8(R0)
 	RET
 
-other19:
+other85:
 	CMP   $1, R0
-	BNE   other22
+	BNE   other98
 	CMP   $2, R1
-	BNE   other22
+	BNE   other98
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R3, R2, R5
+	MOVD  dz+32(FP), R0
+	MOVD  lddz+40(FP), R1
+	MOVD  w+64(FP), R2
+	MOVD  ldw+72(FP), R3
+	MOVD  n+96(FP), R4
+	MOVD  dw+16(FP), R5
+	ADD   R3, R2, R7
 	CMP   $0, R4
-	BLE   folded24
+	BLE   folded102
+	MOVD  R4, R6
+	CMP   $0, R5
+	BEQ   fold101
 
-fold23:
+vector99:
+	CMP $4, R4
+	BLT tail100
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R8
+	MOVD  ldx+56(FP), R9
+	MOVD  R5, R10
+	MOVD  lddw+24(FP), R11
+	VMOVI $0, V5.B16
+	FMOVQ 0(R0), F2
+	VORR  V5.B16, V5.B16, V3.B16
+	FMOVS 0(R8), F4
+	WORD  $0x4f841043 // fmla v3.4s, v2.4s, v4.s[0]
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	FMOVQ F3, 0(R10)
+	ADD   R11, R10
+	VORR  V5.B16, V5.B16, V3.B16
+	FMOVS 4(R8), F4
+	WORD  $0x4f841043 // fmla v3.4s, v2.4s, v4.s[0]
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	FMOVQ F3, 0(R10)
+	MOVD  $4, R6
+	B     fold101
+
+tail100:
+	MOVD R4, R6
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R8
+	MOVD  ldx+56(FP), R9
+	MOVD  R5, R10
+	MOVD  lddw+24(FP), R11
+	VMOVI $0, V5.B16
+	TST   $2, R4
+	BEQ   one103
+	FMOVD 0(R0), F2
+	TST   $1, R4
+	BEQ   moved104
+	ADD   $8, R0, R12
+	VLD1  (R12), V2.S[2]
+	B     moved104
+
+one103:
+	FMOVS 0(R0), F2
+
+moved104:
+	VORR  V5.B16, V5.B16, V3.B16
+	FMOVS 0(R8), F4
+	WORD  $0x4f841043 // fmla v3.4s, v2.4s, v4.s[0]
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	TST   $2, R4
+	BEQ   one105
+	FMOVD F3, 0(R10)
+	TST   $1, R4
+	BEQ   moved106
+	ADD   $8, R10, R12
+	VST1  V3.S[2], (R12)
+	B     moved106
+
+one105:
+	FMOVS F3, 0(R10)
+
+moved106:
+	ADD   R11, R10
+	VORR  V5.B16, V5.B16, V3.B16
+	FMOVS 4(R8), F4
+	WORD  $0x4f841043 // fmla v3.4s, v2.4s, v4.s[0]
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	TST   $2, R4
+	BEQ   one107
+	FMOVD F3, 0(R10)
+	TST   $1, R4
+	BEQ   moved108
+	ADD   $8, R10, R12
+	VST1  V3.S[2], (R12)
+	B     moved108
+
+one107:
+	FMOVS F3, 0(R10)
+
+moved108:
+fold101:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVS 0(R0), F2
 	FMOVS 0(R2), F3
 	VFMLA V3.S4, V2.S4, V0.S4
-	FMOVS 0(R5), F3
+	FMOVS 0(R7), F3
 	VFMLA V3.S4, V2.S4, V1.S4
 	ADD   $4, R0
 	ADD   $4, R2
-	ADD   $4, R5
-	SUBS  $1, R4
-	BNE   fold23
+	ADD   $4, R7
+	SUBS  $1, R6
+	BNE   fold101
+	CMP   $0, R5
+	BEQ   folded102
+	ADD   $16, R5
+	SUB   $4, R4
+	CMP   $1, R4
+	BGE   vector99
 
-folded24:
+folded102:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -13027,31 +14135,99 @@ folded24:
 	FMOVS F1, 4(R0)
 	RET
 
-other22:
+other98:
 	CMP   $1, R0
-	BNE   other25
+	BNE   other109
 	CMP   $1, R1
-	BNE   other25
+	BNE   other109
 	VMOVI $0, V0.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
+	MOVD  dz+32(FP), R0
+	MOVD  lddz+40(FP), R1
+	MOVD  w+64(FP), R2
+	MOVD  ldw+72(FP), R3
+	MOVD  n+96(FP), R4
+	MOVD  dw+16(FP), R5
 	CMP   $0, R4
-	BLE   folded27
+	BLE   folded113
+	MOVD  R4, R6
+	CMP   $0, R5
+	BEQ   fold112
 
-fold26:
+vector110:
+	CMP $4, R4
+	BLT tail111
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R7
+	MOVD  ldx+56(FP), R8
+	MOVD  R5, R9
+	MOVD  lddw+24(FP), R10
+	VMOVI $0, V4.B16
+	FMOVQ 0(R0), F1
+	VORR  V4.B16, V4.B16, V2.B16
+	FMOVS 0(R7), F3
+	WORD  $0x4f831022 // fmla v2.4s, v1.4s, v3.s[0]
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	FMOVQ F2, 0(R9)
+	MOVD  $4, R6
+	B     fold112
+
+tail111:
+	MOVD R4, R6
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R7
+	MOVD  ldx+56(FP), R8
+	MOVD  R5, R9
+	MOVD  lddw+24(FP), R10
+	VMOVI $0, V4.B16
+	TST   $2, R4
+	BEQ   one114
+	FMOVD 0(R0), F1
+	TST   $1, R4
+	BEQ   moved115
+	ADD   $8, R0, R11
+	VLD1  (R11), V1.S[2]
+	B     moved115
+
+one114:
+	FMOVS 0(R0), F1
+
+moved115:
+	VORR  V4.B16, V4.B16, V2.B16
+	FMOVS 0(R7), F3
+	WORD  $0x4f831022 // fmla v2.4s, v1.4s, v3.s[0]
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	TST   $2, R4
+	BEQ   one116
+	FMOVD F2, 0(R9)
+	TST   $1, R4
+	BEQ   moved117
+	ADD   $8, R9, R11
+	VST1  V2.S[2], (R11)
+	B     moved117
+
+one116:
+	FMOVS F2, 0(R9)
+
+moved117:
+fold112:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVS 0(R0), F1
 	FMOVS 0(R2), F2
 	VFMLA V2.S4, V1.S4, V0.S4
 	ADD   $4, R0
 	ADD   $4, R2
-	SUBS  $1, R4
-	BNE   fold26
+	SUBS  $1, R6
+	BNE   fold112
+	CMP   $0, R5
+	BEQ   folded113
+	ADD   $16, R5
+	SUB   $4, R4
+	CMP   $1, R4
+	BGE   vector110
 
-folded27:
+folded113:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	MOVD  dx+0(FP), R0
@@ -13059,13 +14235,13 @@ folded27:
 	FMOVS F0, 0(R0)
 	RET
 
-other25:
+other109:
 	RET
 
-// func dotsNEONF64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
-TEXT ·dotsNEONF64(SB), NOSPLIT, $0-72
-	MOVD  rows+48(FP), R0
-	MOVD  cols+56(FP), R1
+// func dotsNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+TEXT ·dotsNEONF64(SB), NOSPLIT, $0-104
+	MOVD  rows+80(FP), R0
+	MOVD  cols+88(FP), R1
 	CMP   $3, R0
 	BNE   other1
 	CMP   $3, R1
@@ -13079,45 +14255,146 @@ TEXT ·dotsNEONF64(SB), NOSPLIT, $0-72
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 	VMOVI $0, V8.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R1, R0, R5
-	ADD   R1, R5, R6
-	ADD   R3, R2, R7
-	ADD   R3, R7, R8
+	MOVD  dz+32(FP), R0
+	MOVD  lddz+40(FP), R1
+	MOVD  w+64(FP), R2
+	MOVD  ldw+72(FP), R3
+	MOVD  n+96(FP), R4
+	MOVD  dw+16(FP), R5
+	ADD   R1, R0, R7
+	ADD   R1, R7, R8
+	ADD   R3, R2, R9
+	ADD   R3, R9, R10
 	CMP   $0, R4
-	BLE   folded3
+	BLE   folded5
+	MOVD  R4, R6
+	CMP   $0, R5
+	BEQ   fold4
 
-fold2:
+vector2:
+	CMP $2, R4
+	BLT tail3
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R11
+	MOVD  ldx+56(FP), R12
+	MOVD  R5, R13
+	MOVD  lddw+24(FP), R14
+	ADD   R12, R11, R15
+	ADD   R12, R15, R19
+	VMOVI $0, V14.B16
+	FMOVQ 0(R0), F11
+	FMOVQ 0(R7), F12
+	FMOVQ 0(R8), F9
+	VORR  V14.B16, V14.B16, V10.B16
+	FMOVD 0(R11), F13
+	WORD  $0x4fcd116a // fmla v10.2d, v11.2d, v13.d[0]
+	FMOVD 0(R15), F13
+	WORD  $0x4fcd118a // fmla v10.2d, v12.2d, v13.d[0]
+	FMOVD 0(R19), F13
+	WORD  $0x4fcd112a // fmla v10.2d, v9.2d, v13.d[0]
+	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
+	FMOVQ F10, 0(R13)
+	ADD   R14, R13
+	VORR  V14.B16, V14.B16, V10.B16
+	FMOVD 8(R11), F13
+	WORD  $0x4fcd116a // fmla v10.2d, v11.2d, v13.d[0]
+	FMOVD 8(R15), F13
+	WORD  $0x4fcd118a // fmla v10.2d, v12.2d, v13.d[0]
+	FMOVD 8(R19), F13
+	WORD  $0x4fcd112a // fmla v10.2d, v9.2d, v13.d[0]
+	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
+	FMOVQ F10, 0(R13)
+	ADD   R14, R13
+	VORR  V14.B16, V14.B16, V10.B16
+	FMOVD 16(R11), F13
+	WORD  $0x4fcd116a // fmla v10.2d, v11.2d, v13.d[0]
+	FMOVD 16(R15), F13
+	WORD  $0x4fcd118a // fmla v10.2d, v12.2d, v13.d[0]
+	FMOVD 16(R19), F13
+	WORD  $0x4fcd112a // fmla v10.2d, v9.2d, v13.d[0]
+	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
+	FMOVQ F10, 0(R13)
+	MOVD  $2, R6
+	B     fold4
+
+tail3:
+	MOVD R4, R6
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R11
+	MOVD  ldx+56(FP), R12
+	MOVD  R5, R13
+	MOVD  lddw+24(FP), R14
+	ADD   R12, R11, R15
+	ADD   R12, R15, R19
+	VMOVI $0, V14.B16
+	FMOVD 0(R0), F11
+	FMOVD 0(R7), F12
+	FMOVD 0(R8), F9
+	VORR  V14.B16, V14.B16, V10.B16
+	FMOVD 0(R11), F13
+	WORD  $0x4fcd116a // fmla v10.2d, v11.2d, v13.d[0]
+	FMOVD 0(R15), F13
+	WORD  $0x4fcd118a // fmla v10.2d, v12.2d, v13.d[0]
+	FMOVD 0(R19), F13
+	WORD  $0x4fcd112a // fmla v10.2d, v9.2d, v13.d[0]
+	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
+	FMOVD F10, 0(R13)
+	ADD   R14, R13
+	VORR  V14.B16, V14.B16, V10.B16
+	FMOVD 8(R11), F13
+	WORD  $0x4fcd116a // fmla v10.2d, v11.2d, v13.d[0]
+	FMOVD 8(R15), F13
+	WORD  $0x4fcd118a // fmla v10.2d, v12.2d, v13.d[0]
+	FMOVD 8(R19), F13
+	WORD  $0x4fcd112a // fmla v10.2d, v9.2d, v13.d[0]
+	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
+	FMOVD F10, 0(R13)
+	ADD   R14, R13
+	VORR  V14.B16, V14.B16, V10.B16
+	FMOVD 16(R11), F13
+	WORD  $0x4fcd116a // fmla v10.2d, v11.2d, v13.d[0]
+	FMOVD 16(R15), F13
+	WORD  $0x4fcd118a // fmla v10.2d, v12.2d, v13.d[0]
+	FMOVD 16(R19), F13
+	WORD  $0x4fcd112a // fmla v10.2d, v9.2d, v13.d[0]
+	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
+	FMOVD F10, 0(R13)
+
+fold4:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVD 0(R0), F11
-	FMOVD 0(R5), F12
-	FMOVD 0(R6), F9
+	FMOVD 0(R7), F12
+	FMOVD 0(R8), F9
 	FMOVD 0(R2), F10
 	VFMLA V10.D2, V11.D2, V0.D2
 	VFMLA V10.D2, V12.D2, V3.D2
 	VFMLA V10.D2, V9.D2, V6.D2
-	FMOVD 0(R7), F10
+	FMOVD 0(R9), F10
 	VFMLA V10.D2, V11.D2, V1.D2
 	VFMLA V10.D2, V12.D2, V4.D2
 	VFMLA V10.D2, V9.D2, V7.D2
-	FMOVD 0(R8), F10
+	FMOVD 0(R10), F10
 	VFMLA V10.D2, V11.D2, V2.D2
 	VFMLA V10.D2, V12.D2, V5.D2
 	VFMLA V10.D2, V9.D2, V8.D2
 	ADD   $8, R0
-	ADD   $8, R5
-	ADD   $8, R6
-	ADD   $8, R2
 	ADD   $8, R7
 	ADD   $8, R8
-	SUBS  $1, R4
-	BNE   fold2
+	ADD   $8, R2
+	ADD   $8, R9
+	ADD   $8, R10
+	SUBS  $1, R6
+	BNE   fold4
+	CMP   $0, R5
+	BEQ   folded5
+	ADD   $16, R5
+	SUB   $2, R4
+	CMP   $1, R4
+	BGE   vector2
 
-folded3:
+folded5:
 	VMOVI $0, V9.B16
 	WORD  $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
 	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
@@ -13145,48 +14422,129 @@ folded3:
 
 other1:
 	CMP   $3, R0
-	BNE   other4
+	BNE   other6
 	CMP   $2, R1
-	BNE   other4
+	BNE   other6
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R1, R0, R5
-	ADD   R1, R5, R6
-	ADD   R3, R2, R7
+	MOVD  dz+32(FP), R0
+	MOVD  lddz+40(FP), R1
+	MOVD  w+64(FP), R2
+	MOVD  ldw+72(FP), R3
+	MOVD  n+96(FP), R4
+	MOVD  dw+16(FP), R5
+	ADD   R1, R0, R7
+	ADD   R1, R7, R8
+	ADD   R3, R2, R9
 	CMP   $0, R4
-	BLE   folded6
+	BLE   folded10
+	MOVD  R4, R6
+	CMP   $0, R5
+	BEQ   fold9
 
-fold5:
+vector7:
+	CMP $2, R4
+	BLT tail8
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R10
+	MOVD  ldx+56(FP), R11
+	MOVD  R5, R12
+	MOVD  lddw+24(FP), R13
+	ADD   R11, R10, R14
+	ADD   R11, R14, R15
+	VMOVI $0, V11.B16
+	FMOVQ 0(R0), F8
+	FMOVQ 0(R7), F9
+	FMOVQ 0(R8), F6
+	VORR  V11.B16, V11.B16, V7.B16
+	FMOVD 0(R10), F10
+	WORD  $0x4fca1107 // fmla v7.2d, v8.2d, v10.d[0]
+	FMOVD 0(R14), F10
+	WORD  $0x4fca1127 // fmla v7.2d, v9.2d, v10.d[0]
+	FMOVD 0(R15), F10
+	WORD  $0x4fca10c7 // fmla v7.2d, v6.2d, v10.d[0]
+	WORD  $0x4e6bd4e7 // fadd v7.2d, v7.2d, v11.2d
+	FMOVQ F7, 0(R12)
+	ADD   R13, R12
+	VORR  V11.B16, V11.B16, V7.B16
+	FMOVD 8(R10), F10
+	WORD  $0x4fca1107 // fmla v7.2d, v8.2d, v10.d[0]
+	FMOVD 8(R14), F10
+	WORD  $0x4fca1127 // fmla v7.2d, v9.2d, v10.d[0]
+	FMOVD 8(R15), F10
+	WORD  $0x4fca10c7 // fmla v7.2d, v6.2d, v10.d[0]
+	WORD  $0x4e6bd4e7 // fadd v7.2d, v7.2d, v11.2d
+	FMOVQ F7, 0(R12)
+	MOVD  $2, R6
+	B     fold9
+
+tail8:
+	MOVD R4, R6
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R10
+	MOVD  ldx+56(FP), R11
+	MOVD  R5, R12
+	MOVD  lddw+24(FP), R13
+	ADD   R11, R10, R14
+	ADD   R11, R14, R15
+	VMOVI $0, V11.B16
+	FMOVD 0(R0), F8
+	FMOVD 0(R7), F9
+	FMOVD 0(R8), F6
+	VORR  V11.B16, V11.B16, V7.B16
+	FMOVD 0(R10), F10
+	WORD  $0x4fca1107 // fmla v7.2d, v8.2d, v10.d[0]
+	FMOVD 0(R14), F10
+	WORD  $0x4fca1127 // fmla v7.2d, v9.2d, v10.d[0]
+	FMOVD 0(R15), F10
+	WORD  $0x4fca10c7 // fmla v7.2d, v6.2d, v10.d[0]
+	WORD  $0x4e6bd4e7 // fadd v7.2d, v7.2d, v11.2d
+	FMOVD F7, 0(R12)
+	ADD   R13, R12
+	VORR  V11.B16, V11.B16, V7.B16
+	FMOVD 8(R10), F10
+	WORD  $0x4fca1107 // fmla v7.2d, v8.2d, v10.d[0]
+	FMOVD 8(R14), F10
+	WORD  $0x4fca1127 // fmla v7.2d, v9.2d, v10.d[0]
+	FMOVD 8(R15), F10
+	WORD  $0x4fca10c7 // fmla v7.2d, v6.2d, v10.d[0]
+	WORD  $0x4e6bd4e7 // fadd v7.2d, v7.2d, v11.2d
+	FMOVD F7, 0(R12)
+
+fold9:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVD 0(R0), F8
-	FMOVD 0(R5), F9
-	FMOVD 0(R6), F6
+	FMOVD 0(R7), F9
+	FMOVD 0(R8), F6
 	FMOVD 0(R2), F7
 	VFMLA V7.D2, V8.D2, V0.D2
 	VFMLA V7.D2, V9.D2, V2.D2
 	VFMLA V7.D2, V6.D2, V4.D2
-	FMOVD 0(R7), F7
+	FMOVD 0(R9), F7
 	VFMLA V7.D2, V8.D2, V1.D2
 	VFMLA V7.D2, V9.D2, V3.D2
 	VFMLA V7.D2, V6.D2, V5.D2
 	ADD   $8, R0
-	ADD   $8, R5
-	ADD   $8, R6
-	ADD   $8, R2
 	ADD   $8, R7
-	SUBS  $1, R4
-	BNE   fold5
+	ADD   $8, R8
+	ADD   $8, R2
+	ADD   $8, R9
+	SUBS  $1, R6
+	BNE   fold9
+	CMP   $0, R5
+	BEQ   folded10
+	ADD   $16, R5
+	SUB   $2, R4
+	CMP   $1, R4
+	BGE   vector7
 
-folded6:
+folded10:
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -13206,41 +14564,102 @@ folded6:
 	FMOVD F5, 8(R3)
 	RET
 
-other4:
+other6:
 	CMP   $3, R0
-	BNE   other7
+	BNE   other11
 	CMP   $1, R1
-	BNE   other7
+	BNE   other11
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R1, R0, R5
-	ADD   R1, R5, R6
+	MOVD  dz+32(FP), R0
+	MOVD  lddz+40(FP), R1
+	MOVD  w+64(FP), R2
+	MOVD  ldw+72(FP), R3
+	MOVD  n+96(FP), R4
+	MOVD  dw+16(FP), R5
+	ADD   R1, R0, R7
+	ADD   R1, R7, R8
 	CMP   $0, R4
-	BLE   folded9
+	BLE   folded15
+	MOVD  R4, R6
+	CMP   $0, R5
+	BEQ   fold14
 
-fold8:
+vector12:
+	CMP $2, R4
+	BLT tail13
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R9
+	MOVD  ldx+56(FP), R10
+	MOVD  R5, R11
+	MOVD  lddw+24(FP), R12
+	ADD   R10, R9, R13
+	ADD   R10, R13, R14
+	VMOVI $0, V8.B16
+	FMOVQ 0(R0), F5
+	FMOVQ 0(R7), F6
+	FMOVQ 0(R8), F3
+	VORR  V8.B16, V8.B16, V4.B16
+	FMOVD 0(R9), F7
+	WORD  $0x4fc710a4 // fmla v4.2d, v5.2d, v7.d[0]
+	FMOVD 0(R13), F7
+	WORD  $0x4fc710c4 // fmla v4.2d, v6.2d, v7.d[0]
+	FMOVD 0(R14), F7
+	WORD  $0x4fc71064 // fmla v4.2d, v3.2d, v7.d[0]
+	WORD  $0x4e68d484 // fadd v4.2d, v4.2d, v8.2d
+	FMOVQ F4, 0(R11)
+	MOVD  $2, R6
+	B     fold14
+
+tail13:
+	MOVD R4, R6
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R9
+	MOVD  ldx+56(FP), R10
+	MOVD  R5, R11
+	MOVD  lddw+24(FP), R12
+	ADD   R10, R9, R13
+	ADD   R10, R13, R14
+	VMOVI $0, V8.B16
+	FMOVD 0(R0), F5
+	FMOVD 0(R7), F6
+	FMOVD 0(R8), F3
+	VORR  V8.B16, V8.B16, V4.B16
+	FMOVD 0(R9), F7
+	WORD  $0x4fc710a4 // fmla v4.2d, v5.2d, v7.d[0]
+	FMOVD 0(R13), F7
+	WORD  $0x4fc710c4 // fmla v4.2d, v6.2d, v7.d[0]
+	FMOVD 0(R14), F7
+	WORD  $0x4fc71064 // fmla v4.2d, v3.2d, v7.d[0]
+	WORD  $0x4e68d484 // fadd v4.2d, v4.2d, v8.2d
+	FMOVD F4, 0(R11)
+
+fold14:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVD 0(R0), F5
-	FMOVD 0(R5), F6
-	FMOVD 0(R6), F3
+	FMOVD 0(R7), F6
+	FMOVD 0(R8), F3
 	FMOVD 0(R2), F4
 	VFMLA V4.D2, V5.D2, V0.D2
 	VFMLA V4.D2, V6.D2, V1.D2
 	VFMLA V4.D2, V3.D2, V2.D2
 	ADD   $8, R0
-	ADD   $8, R5
-	ADD   $8, R6
+	ADD   $8, R7
+	ADD   $8, R8
 	ADD   $8, R2
-	SUBS  $1, R4
-	BNE   fold8
+	SUBS  $1, R6
+	BNE   fold14
+	CMP   $0, R5
+	BEQ   folded15
+	ADD   $16, R5
+	SUB   $2, R4
+	CMP   $1, R4
+	BGE   vector12
 
-folded9:
+folded15:
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
@@ -13254,50 +14673,135 @@ folded9:
 	FMOVD F2, 0(R3)
 	RET
 
-other7:
+other11:
 	CMP   $2, R0
-	BNE   other10
+	BNE   other16
 	CMP   $3, R1
-	BNE   other10
+	BNE   other16
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R1, R0, R5
-	ADD   R3, R2, R6
-	ADD   R3, R6, R7
+	MOVD  dz+32(FP), R0
+	MOVD  lddz+40(FP), R1
+	MOVD  w+64(FP), R2
+	MOVD  ldw+72(FP), R3
+	MOVD  n+96(FP), R4
+	MOVD  dw+16(FP), R5
+	ADD   R1, R0, R7
+	ADD   R3, R2, R8
+	ADD   R3, R8, R9
 	CMP   $0, R4
-	BLE   folded12
+	BLE   folded20
+	MOVD  R4, R6
+	CMP   $0, R5
+	BEQ   fold19
 
-fold11:
+vector17:
+	CMP $2, R4
+	BLT tail18
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R10
+	MOVD  ldx+56(FP), R11
+	MOVD  R5, R12
+	MOVD  lddw+24(FP), R13
+	ADD   R11, R10, R14
+	VMOVI $0, V10.B16
+	FMOVQ 0(R0), F8
+	FMOVQ 0(R7), F6
+	VORR  V10.B16, V10.B16, V7.B16
+	FMOVD 0(R10), F9
+	WORD  $0x4fc91107 // fmla v7.2d, v8.2d, v9.d[0]
+	FMOVD 0(R14), F9
+	WORD  $0x4fc910c7 // fmla v7.2d, v6.2d, v9.d[0]
+	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
+	FMOVQ F7, 0(R12)
+	ADD   R13, R12
+	VORR  V10.B16, V10.B16, V7.B16
+	FMOVD 8(R10), F9
+	WORD  $0x4fc91107 // fmla v7.2d, v8.2d, v9.d[0]
+	FMOVD 8(R14), F9
+	WORD  $0x4fc910c7 // fmla v7.2d, v6.2d, v9.d[0]
+	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
+	FMOVQ F7, 0(R12)
+	ADD   R13, R12
+	VORR  V10.B16, V10.B16, V7.B16
+	FMOVD 16(R10), F9
+	WORD  $0x4fc91107 // fmla v7.2d, v8.2d, v9.d[0]
+	FMOVD 16(R14), F9
+	WORD  $0x4fc910c7 // fmla v7.2d, v6.2d, v9.d[0]
+	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
+	FMOVQ F7, 0(R12)
+	MOVD  $2, R6
+	B     fold19
+
+tail18:
+	MOVD R4, R6
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R10
+	MOVD  ldx+56(FP), R11
+	MOVD  R5, R12
+	MOVD  lddw+24(FP), R13
+	ADD   R11, R10, R14
+	VMOVI $0, V10.B16
+	FMOVD 0(R0), F8
+	FMOVD 0(R7), F6
+	VORR  V10.B16, V10.B16, V7.B16
+	FMOVD 0(R10), F9
+	WORD  $0x4fc91107 // fmla v7.2d, v8.2d, v9.d[0]
+	FMOVD 0(R14), F9
+	WORD  $0x4fc910c7 // fmla v7.2d, v6.2d, v9.d[0]
+	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
+	FMOVD F7, 0(R12)
+	ADD   R13, R12
+	VORR  V10.B16, V10.B16, V7.B16
+	FMOVD 8(R10), F9
+	WORD  $0x4fc91107 // fmla v7.2d, v8.2d, v9.d[0]
+	FMOVD 8(R14), F9
+	WORD  $0x4fc910c7 // fmla v7.2d, v6.2d, v9.d[0]
+	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
+	FMOVD F7, 0(R12)
+	ADD   R13, R12
+	VORR  V10.B16, V10.B16, V7.B16
+	FMOVD 16(R10), F9
+	WORD  $0x4fc91107 // fmla v7.2d, v8.2d, v9.d[0]
+	FMOVD 16(R14), F9
+	WORD  $0x4fc910c7 // fmla v7.2d, v6.2d, v9.d[0]
+	WORD  $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
+	FMOVD F7, 0(R12)
+
+fold19:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVD 0(R0), F8
-	FMOVD 0(R5), F6
+	FMOVD 0(R7), F6
 	FMOVD 0(R2), F7
 	VFMLA V7.D2, V8.D2, V0.D2
 	VFMLA V7.D2, V6.D2, V3.D2
-	FMOVD 0(R6), F7
+	FMOVD 0(R8), F7
 	VFMLA V7.D2, V8.D2, V1.D2
 	VFMLA V7.D2, V6.D2, V4.D2
-	FMOVD 0(R7), F7
+	FMOVD 0(R9), F7
 	VFMLA V7.D2, V8.D2, V2.D2
 	VFMLA V7.D2, V6.D2, V5.D2
 	ADD   $8, R0
-	ADD   $8, R5
-	ADD   $8, R2
-	ADD   $8, R6
 	ADD   $8, R7
-	SUBS  $1, R4
-	BNE   fold11
+	ADD   $8, R2
+	ADD   $8, R8
+	ADD   $8, R9
+	SUBS  $1, R6
+	BNE   fold19
+	CMP   $0, R5
+	BEQ   folded20
+	ADD   $16, R5
+	SUB   $2, R4
+	CMP   $1, R4
+	BGE   vector17
 
-folded12:
+folded20:
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -13316,43 +14820,112 @@ folded12:
 	FMOVD F5, 16(R2)
 	RET
 
-other10:
+other16:
 	CMP   $2, R0
-	BNE   other13
+	BNE   other21
 	CMP   $2, R1
-	BNE   other13
+	BNE   other21
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R1, R0, R5
-	ADD   R3, R2, R6
+	MOVD  dz+32(FP), R0
+	MOVD  lddz+40(FP), R1
+	MOVD  w+64(FP), R2
+	MOVD  ldw+72(FP), R3
+	MOVD  n+96(FP), R4
+	MOVD  dw+16(FP), R5
+	ADD   R1, R0, R7
+	ADD   R3, R2, R8
 	CMP   $0, R4
-	BLE   folded15
+	BLE   folded25
+	MOVD  R4, R6
+	CMP   $0, R5
+	BEQ   fold24
 
-fold14:
+vector22:
+	CMP $2, R4
+	BLT tail23
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R9
+	MOVD  ldx+56(FP), R10
+	MOVD  R5, R11
+	MOVD  lddw+24(FP), R12
+	ADD   R10, R9, R13
+	VMOVI $0, V8.B16
+	FMOVQ 0(R0), F6
+	FMOVQ 0(R7), F4
+	VORR  V8.B16, V8.B16, V5.B16
+	FMOVD 0(R9), F7
+	WORD  $0x4fc710c5 // fmla v5.2d, v6.2d, v7.d[0]
+	FMOVD 0(R13), F7
+	WORD  $0x4fc71085 // fmla v5.2d, v4.2d, v7.d[0]
+	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
+	FMOVQ F5, 0(R11)
+	ADD   R12, R11
+	VORR  V8.B16, V8.B16, V5.B16
+	FMOVD 8(R9), F7
+	WORD  $0x4fc710c5 // fmla v5.2d, v6.2d, v7.d[0]
+	FMOVD 8(R13), F7
+	WORD  $0x4fc71085 // fmla v5.2d, v4.2d, v7.d[0]
+	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
+	FMOVQ F5, 0(R11)
+	MOVD  $2, R6
+	B     fold24
+
+tail23:
+	MOVD R4, R6
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R9
+	MOVD  ldx+56(FP), R10
+	MOVD  R5, R11
+	MOVD  lddw+24(FP), R12
+	ADD   R10, R9, R13
+	VMOVI $0, V8.B16
+	FMOVD 0(R0), F6
+	FMOVD 0(R7), F4
+	VORR  V8.B16, V8.B16, V5.B16
+	FMOVD 0(R9), F7
+	WORD  $0x4fc710c5 // fmla v5.2d, v6.2d, v7.d[0]
+	FMOVD 0(R13), F7
+	WORD  $0x4fc71085 // fmla v5.2d, v4.2d, v7.d[0]
+	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
+	FMOVD F5, 0(R11)
+	ADD   R12, R11
+	VORR  V8.B16, V8.B16, V5.B16
+	FMOVD 8(R9), F7
+	WORD  $0x4fc710c5 // fmla v5.2d, v6.2d, v7.d[0]
+	FMOVD 8(R13), F7
+	WORD  $0x4fc71085 // fmla v5.2d, v4.2d, v7.d[0]
+	WORD  $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
+	FMOVD F5, 0(R11)
+
+fold24:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVD 0(R0), F6
-	FMOVD 0(R5), F4
+	FMOVD 0(R7), F4
 	FMOVD 0(R2), F5
 	VFMLA V5.D2, V6.D2, V0.D2
 	VFMLA V5.D2, V4.D2, V2.D2
-	FMOVD 0(R6), F5
+	FMOVD 0(R8), F5
 	VFMLA V5.D2, V6.D2, V1.D2
 	VFMLA V5.D2, V4.D2, V3.D2
 	ADD   $8, R0
-	ADD   $8, R5
+	ADD   $8, R7
 	ADD   $8, R2
-	ADD   $8, R6
-	SUBS  $1, R4
-	BNE   fold14
+	ADD   $8, R8
+	SUBS  $1, R6
+	BNE   fold24
+	CMP   $0, R5
+	BEQ   folded25
+	ADD   $16, R5
+	SUB   $2, R4
+	CMP   $1, R4
+	BGE   vector22
 
-folded15:
+folded25:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -13367,36 +14940,89 @@ folded15:
 	FMOVD F3, 8(R2)
 	RET
 
-other13:
+other21:
 	CMP   $2, R0
-	BNE   other16
+	BNE   other26
 	CMP   $1, R1
-	BNE   other16
+	BNE   other26
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R1, R0, R5
+	MOVD  dz+32(FP), R0
+	MOVD  lddz+40(FP), R1
+	MOVD  w+64(FP), R2
+	MOVD  ldw+72(FP), R3
+	MOVD  n+96(FP), R4
+	MOVD  dw+16(FP), R5
+	ADD   R1, R0, R7
 	CMP   $0, R4
-	BLE   folded18
+	BLE   folded30
+	MOVD  R4, R6
+	CMP   $0, R5
+	BEQ   fold29
 
-fold17:
+vector27:
+	CMP $2, R4
+	BLT tail28
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R8
+	MOVD  ldx+56(FP), R9
+	MOVD  R5, R10
+	MOVD  lddw+24(FP), R11
+	ADD   R9, R8, R12
+	VMOVI $0, V6.B16
+	FMOVQ 0(R0), F4
+	FMOVQ 0(R7), F2
+	VORR  V6.B16, V6.B16, V3.B16
+	FMOVD 0(R8), F5
+	WORD  $0x4fc51083 // fmla v3.2d, v4.2d, v5.d[0]
+	FMOVD 0(R12), F5
+	WORD  $0x4fc51043 // fmla v3.2d, v2.2d, v5.d[0]
+	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
+	FMOVQ F3, 0(R10)
+	MOVD  $2, R6
+	B     fold29
+
+tail28:
+	MOVD R4, R6
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R8
+	MOVD  ldx+56(FP), R9
+	MOVD  R5, R10
+	MOVD  lddw+24(FP), R11
+	ADD   R9, R8, R12
+	VMOVI $0, V6.B16
+	FMOVD 0(R0), F4
+	FMOVD 0(R7), F2
+	VORR  V6.B16, V6.B16, V3.B16
+	FMOVD 0(R8), F5
+	WORD  $0x4fc51083 // fmla v3.2d, v4.2d, v5.d[0]
+	FMOVD 0(R12), F5
+	WORD  $0x4fc51043 // fmla v3.2d, v2.2d, v5.d[0]
+	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
+	FMOVD F3, 0(R10)
+
+fold29:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVD 0(R0), F4
-	FMOVD 0(R5), F2
+	FMOVD 0(R7), F2
 	FMOVD 0(R2), F3
 	VFMLA V3.D2, V4.D2, V0.D2
 	VFMLA V3.D2, V2.D2, V1.D2
 	ADD   $8, R0
-	ADD   $8, R5
+	ADD   $8, R7
 	ADD   $8, R2
-	SUBS  $1, R4
-	BNE   fold17
+	SUBS  $1, R6
+	BNE   fold29
+	CMP   $0, R5
+	BEQ   folded30
+	ADD   $16, R5
+	SUB   $2, R4
+	CMP   $1, R4
+	BGE   vector27
 
-folded18:
+folded30:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
@@ -13407,41 +15033,110 @@ folded18:
 	FMOVD F1, 0(R2)
 	RET
 
-other16:
+other26:
 	CMP   $1, R0
-	BNE   other19
+	BNE   other31
 	CMP   $3, R1
-	BNE   other19
+	BNE   other31
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R3, R2, R5
-	ADD   R3, R5, R6
+	MOVD  dz+32(FP), R0
+	MOVD  lddz+40(FP), R1
+	MOVD  w+64(FP), R2
+	MOVD  ldw+72(FP), R3
+	MOVD  n+96(FP), R4
+	MOVD  dw+16(FP), R5
+	ADD   R3, R2, R7
+	ADD   R3, R7, R8
 	CMP   $0, R4
-	BLE   folded21
+	BLE   folded35
+	MOVD  R4, R6
+	CMP   $0, R5
+	BEQ   fold34
 
-fold20:
+vector32:
+	CMP $2, R4
+	BLT tail33
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R9
+	MOVD  ldx+56(FP), R10
+	MOVD  R5, R11
+	MOVD  lddw+24(FP), R12
+	VMOVI $0, V6.B16
+	FMOVQ 0(R0), F3
+	VORR  V6.B16, V6.B16, V4.B16
+	FMOVD 0(R9), F5
+	WORD  $0x4fc51064 // fmla v4.2d, v3.2d, v5.d[0]
+	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	FMOVQ F4, 0(R11)
+	ADD   R12, R11
+	VORR  V6.B16, V6.B16, V4.B16
+	FMOVD 8(R9), F5
+	WORD  $0x4fc51064 // fmla v4.2d, v3.2d, v5.d[0]
+	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	FMOVQ F4, 0(R11)
+	ADD   R12, R11
+	VORR  V6.B16, V6.B16, V4.B16
+	FMOVD 16(R9), F5
+	WORD  $0x4fc51064 // fmla v4.2d, v3.2d, v5.d[0]
+	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	FMOVQ F4, 0(R11)
+	MOVD  $2, R6
+	B     fold34
+
+tail33:
+	MOVD R4, R6
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R9
+	MOVD  ldx+56(FP), R10
+	MOVD  R5, R11
+	MOVD  lddw+24(FP), R12
+	VMOVI $0, V6.B16
+	FMOVD 0(R0), F3
+	VORR  V6.B16, V6.B16, V4.B16
+	FMOVD 0(R9), F5
+	WORD  $0x4fc51064 // fmla v4.2d, v3.2d, v5.d[0]
+	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	FMOVD F4, 0(R11)
+	ADD   R12, R11
+	VORR  V6.B16, V6.B16, V4.B16
+	FMOVD 8(R9), F5
+	WORD  $0x4fc51064 // fmla v4.2d, v3.2d, v5.d[0]
+	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	FMOVD F4, 0(R11)
+	ADD   R12, R11
+	VORR  V6.B16, V6.B16, V4.B16
+	FMOVD 16(R9), F5
+	WORD  $0x4fc51064 // fmla v4.2d, v3.2d, v5.d[0]
+	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	FMOVD F4, 0(R11)
+
+fold34:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVD 0(R0), F3
 	FMOVD 0(R2), F4
 	VFMLA V4.D2, V3.D2, V0.D2
-	FMOVD 0(R5), F4
+	FMOVD 0(R7), F4
 	VFMLA V4.D2, V3.D2, V1.D2
-	FMOVD 0(R6), F4
+	FMOVD 0(R8), F4
 	VFMLA V4.D2, V3.D2, V2.D2
 	ADD   $8, R0
 	ADD   $8, R2
-	ADD   $8, R5
-	ADD   $8, R6
-	SUBS  $1, R4
-	BNE   fold20
+	ADD   $8, R7
+	ADD   $8, R8
+	SUBS  $1, R6
+	BNE   fold34
+	CMP   $0, R5
+	BEQ   folded35
+	ADD   $16, R5
+	SUB   $2, R4
+	CMP   $1, R4
+	BGE   vector32
 
-folded21:
+folded35:
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
@@ -13453,36 +15148,93 @@ folded21:
 	FMOVD F2, 16(R0)
 	RET
 
-other19:
+other31:
 	CMP   $1, R0
-	BNE   other22
+	BNE   other36
 	CMP   $2, R1
-	BNE   other22
+	BNE   other36
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
-	ADD   R3, R2, R5
+	MOVD  dz+32(FP), R0
+	MOVD  lddz+40(FP), R1
+	MOVD  w+64(FP), R2
+	MOVD  ldw+72(FP), R3
+	MOVD  n+96(FP), R4
+	MOVD  dw+16(FP), R5
+	ADD   R3, R2, R7
 	CMP   $0, R4
-	BLE   folded24
+	BLE   folded40
+	MOVD  R4, R6
+	CMP   $0, R5
+	BEQ   fold39
 
-fold23:
+vector37:
+	CMP $2, R4
+	BLT tail38
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R8
+	MOVD  ldx+56(FP), R9
+	MOVD  R5, R10
+	MOVD  lddw+24(FP), R11
+	VMOVI $0, V5.B16
+	FMOVQ 0(R0), F2
+	VORR  V5.B16, V5.B16, V3.B16
+	FMOVD 0(R8), F4
+	WORD  $0x4fc41043 // fmla v3.2d, v2.2d, v4.d[0]
+	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
+	FMOVQ F3, 0(R10)
+	ADD   R11, R10
+	VORR  V5.B16, V5.B16, V3.B16
+	FMOVD 8(R8), F4
+	WORD  $0x4fc41043 // fmla v3.2d, v2.2d, v4.d[0]
+	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
+	FMOVQ F3, 0(R10)
+	MOVD  $2, R6
+	B     fold39
+
+tail38:
+	MOVD R4, R6
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R8
+	MOVD  ldx+56(FP), R9
+	MOVD  R5, R10
+	MOVD  lddw+24(FP), R11
+	VMOVI $0, V5.B16
+	FMOVD 0(R0), F2
+	VORR  V5.B16, V5.B16, V3.B16
+	FMOVD 0(R8), F4
+	WORD  $0x4fc41043 // fmla v3.2d, v2.2d, v4.d[0]
+	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
+	FMOVD F3, 0(R10)
+	ADD   R11, R10
+	VORR  V5.B16, V5.B16, V3.B16
+	FMOVD 8(R8), F4
+	WORD  $0x4fc41043 // fmla v3.2d, v2.2d, v4.d[0]
+	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
+	FMOVD F3, 0(R10)
+
+fold39:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVD 0(R0), F2
 	FMOVD 0(R2), F3
 	VFMLA V3.D2, V2.D2, V0.D2
-	FMOVD 0(R5), F3
+	FMOVD 0(R7), F3
 	VFMLA V3.D2, V2.D2, V1.D2
 	ADD   $8, R0
 	ADD   $8, R2
-	ADD   $8, R5
-	SUBS  $1, R4
-	BNE   fold23
+	ADD   $8, R7
+	SUBS  $1, R6
+	BNE   fold39
+	CMP   $0, R5
+	BEQ   folded40
+	ADD   $16, R5
+	SUB   $2, R4
+	CMP   $1, R4
+	BGE   vector37
 
-folded24:
+folded40:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
@@ -13492,31 +15244,76 @@ folded24:
 	FMOVD F1, 8(R0)
 	RET
 
-other22:
+other36:
 	CMP   $1, R0
-	BNE   other25
+	BNE   other41
 	CMP   $1, R1
-	BNE   other25
+	BNE   other41
 	VMOVI $0, V0.B16
-	MOVD  dz+16(FP), R0
-	MOVD  lddz+24(FP), R1
-	MOVD  w+32(FP), R2
-	MOVD  ldw+40(FP), R3
-	MOVD  n+64(FP), R4
+	MOVD  dz+32(FP), R0
+	MOVD  lddz+40(FP), R1
+	MOVD  w+64(FP), R2
+	MOVD  ldw+72(FP), R3
+	MOVD  n+96(FP), R4
+	MOVD  dw+16(FP), R5
 	CMP   $0, R4
-	BLE   folded27
+	BLE   folded45
+	MOVD  R4, R6
+	CMP   $0, R5
+	BEQ   fold44
 
-fold26:
+vector42:
+	CMP $2, R4
+	BLT tail43
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R7
+	MOVD  ldx+56(FP), R8
+	MOVD  R5, R9
+	MOVD  lddw+24(FP), R10
+	VMOVI $0, V4.B16
+	FMOVQ 0(R0), F1
+	VORR  V4.B16, V4.B16, V2.B16
+	FMOVD 0(R7), F3
+	WORD  $0x4fc31022 // fmla v2.2d, v1.2d, v3.d[0]
+	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	FMOVQ F2, 0(R9)
+	MOVD  $2, R6
+	B     fold44
+
+tail43:
+	MOVD R4, R6
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  x+48(FP), R7
+	MOVD  ldx+56(FP), R8
+	MOVD  R5, R9
+	MOVD  lddw+24(FP), R10
+	VMOVI $0, V4.B16
+	FMOVD 0(R0), F1
+	VORR  V4.B16, V4.B16, V2.B16
+	FMOVD 0(R7), F3
+	WORD  $0x4fc31022 // fmla v2.2d, v1.2d, v3.d[0]
+	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	FMOVD F2, 0(R9)
+
+fold44:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])
 	FMOVD 0(R0), F1
 	FMOVD 0(R2), F2
 	VFMLA V2.D2, V1.D2, V0.D2
 	ADD   $8, R0
 	ADD   $8, R2
-	SUBS  $1, R4
-	BNE   fold26
+	SUBS  $1, R6
+	BNE   fold44
+	CMP   $0, R5
+	BEQ   folded45
+	ADD   $16, R5
+	SUB   $2, R4
+	CMP   $1, R4
+	BGE   vector42
 
-folded27:
+folded45:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	MOVD  dx+0(FP), R0
@@ -13524,7 +15321,9520 @@ folded27:
 	FMOVD F0, 0(R0)
 	RET
 
-other25:
+other41:
+	RET
+
+// func bothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+TEXT ·bothNEONF32(SB), NOSPLIT, $0-104
+	MOVD rows+80(FP), R0
+	CMP  $3, R0
+	BNE  fewer1
+	MOVD n+96(FP), R0
+	MOVD cols+88(FP), R1
+	CMP  $4, R1
+	BLE  done6
+
+block2:
+	// 3×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $2, R3
+	MOVD  $6, R4
+	CMP   $6, R3
+	BGE   inside7
+	MOVD  R3, R4
+
+inside7:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $4, R5
+	CMP  $4, R3
+	BGE  inside8
+	MOVD R3, R5
+
+inside8:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $2, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	ADD  R2, R1, R3
+	ADD  R2, R6, R7
+	ADD  R2, R5, R8
+	ADD  R2, R4, R9
+	MOVD dz+32(FP), R10
+	MOVD lddz+40(FP), R11
+	MOVD n+96(FP), R0
+	ADD  R11, R10, R12
+	ADD  R11, R12, R13
+	CMP  $4, R0
+	BLT  tail4
+
+square3:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F6
+	FMOVQ 0(R3), F7
+	FMOVQ 0(R6), F8
+	FMOVQ 0(R7), F9
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVQ 0(R5), F10
+	FMOVQ 0(R8), F11
+	FMOVQ 0(R4), F12
+	FMOVQ 0(R9), F13
+	VZIP2 V11.S4, V10.S4, V14.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V13.S4, V12.S4, V15.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V15.D2, V14.D2, V12.D2
+	VZIP2 V15.D2, V14.D2, V13.D2
+	FMOVD 0(R10), F14
+	WORD  $0x4f8e10c0 // fmla v0.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1143 // fmla v3.4s, v10.4s, v14.s[0]
+	WORD  $0x4fae10e0 // fmla v0.4s, v7.4s, v14.s[1]
+	WORD  $0x4fae1163 // fmla v3.4s, v11.4s, v14.s[1]
+	FMOVD 0(R12), F14
+	WORD  $0x4f8e10c1 // fmla v1.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
+	WORD  $0x4fae10e1 // fmla v1.4s, v7.4s, v14.s[1]
+	WORD  $0x4fae1164 // fmla v4.4s, v11.4s, v14.s[1]
+	FMOVD 0(R13), F14
+	WORD  $0x4f8e10c2 // fmla v2.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1145 // fmla v5.4s, v10.4s, v14.s[0]
+	WORD  $0x4fae10e2 // fmla v2.4s, v7.4s, v14.s[1]
+	WORD  $0x4fae1165 // fmla v5.4s, v11.4s, v14.s[1]
+	FMOVD 8(R10), F14
+	WORD  $0x4f8e1100 // fmla v0.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1183 // fmla v3.4s, v12.4s, v14.s[0]
+	WORD  $0x4fae1120 // fmla v0.4s, v9.4s, v14.s[1]
+	WORD  $0x4fae11a3 // fmla v3.4s, v13.4s, v14.s[1]
+	FMOVD 8(R12), F14
+	WORD  $0x4f8e1101 // fmla v1.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD  $0x4fae1121 // fmla v1.4s, v9.4s, v14.s[1]
+	WORD  $0x4fae11a4 // fmla v4.4s, v13.4s, v14.s[1]
+	FMOVD 8(R13), F14
+	WORD  $0x4f8e1102 // fmla v2.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
+	WORD  $0x4fae1122 // fmla v2.4s, v9.4s, v14.s[1]
+	WORD  $0x4fae11a5 // fmla v5.4s, v13.4s, v14.s[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R10, R14
+	MOVD dz+32(FP), R20
+	SUB  R20, R14
+	MOVD dw+16(FP), R20
+	ADD  R20, R14
+	MOVD x+48(FP), R15
+	MOVD ldx+56(FP), R20
+	ADD  R20, R15, R21
+	ADD  R20, R21, R22
+	MOVD cols+88(FP), R19
+	CMP  $8, R19
+	BLE  fewer10
+	MOVD $8, R19
+
+fewer10:
+	VMOVI $0, V11.B16
+	FMOVQ 0(R10), F6
+	FMOVQ 0(R12), F7
+	FMOVQ 0(R13), F8
+
+row9:
+	VORR  V11.B16, V11.B16, V9.B16
+	FMOVS 0(R15), F10
+	WORD  $0x4f8a10c9 // fmla v9.4s, v6.4s, v10.s[0]
+	FMOVS 0(R21), F10
+	WORD  $0x4f8a10e9 // fmla v9.4s, v7.4s, v10.s[0]
+	FMOVS 0(R22), F10
+	WORD  $0x4f8a1109 // fmla v9.4s, v8.4s, v10.s[0]
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	FMOVQ F9, 0(R14)
+	MOVD  lddw+24(FP), R23
+	ADD   R23, R14
+	ADD   $4, R15
+	ADD   $4, R21
+	ADD   $4, R22
+	SUBS  $1, R19
+	BNE   row9
+	ADD   $16, R1
+	ADD   $16, R3
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R5
+	ADD   $16, R8
+	ADD   $16, R4
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R12
+	ADD   $16, R13
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square3
+
+tail4:
+	CMP $0, R0
+	BLE end5
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one12
+	FMOVD 0(R1), F6
+	TST   $1, R0
+	BEQ   moved13
+	ADD   $8, R1, R14
+	VLD1  (R14), V6.S[2]
+	B     moved13
+
+one12:
+	FMOVS 0(R1), F6
+
+moved13:
+	TST   $2, R0
+	BEQ   one14
+	FMOVD 0(R3), F7
+	TST   $1, R0
+	BEQ   moved15
+	ADD   $8, R3, R14
+	VLD1  (R14), V7.S[2]
+	B     moved15
+
+one14:
+	FMOVS 0(R3), F7
+
+moved15:
+	TST   $2, R0
+	BEQ   one16
+	FMOVD 0(R6), F8
+	TST   $1, R0
+	BEQ   moved17
+	ADD   $8, R6, R14
+	VLD1  (R14), V8.S[2]
+	B     moved17
+
+one16:
+	FMOVS 0(R6), F8
+
+moved17:
+	TST   $2, R0
+	BEQ   one18
+	FMOVD 0(R7), F9
+	TST   $1, R0
+	BEQ   moved19
+	ADD   $8, R7, R14
+	VLD1  (R14), V9.S[2]
+	B     moved19
+
+one18:
+	FMOVS 0(R7), F9
+
+moved19:
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVS 0(R10), F10
+	WORD  $0x4f8a10c0 // fmla v0.4s, v6.4s, v10.s[0]
+	FMOVS 0(R12), F10
+	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
+	FMOVS 0(R13), F10
+	WORD  $0x4f8a10c2 // fmla v2.4s, v6.4s, v10.s[0]
+	CMP   $1, R0
+	BEQ   over11
+	FMOVS 4(R10), F10
+	WORD  $0x4f8a10e0 // fmla v0.4s, v7.4s, v10.s[0]
+	FMOVS 4(R12), F10
+	WORD  $0x4f8a10e1 // fmla v1.4s, v7.4s, v10.s[0]
+	FMOVS 4(R13), F10
+	WORD  $0x4f8a10e2 // fmla v2.4s, v7.4s, v10.s[0]
+	CMP   $2, R0
+	BEQ   over11
+	FMOVS 8(R10), F10
+	WORD  $0x4f8a1100 // fmla v0.4s, v8.4s, v10.s[0]
+	FMOVS 8(R12), F10
+	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
+	FMOVS 8(R13), F10
+	WORD  $0x4f8a1102 // fmla v2.4s, v8.4s, v10.s[0]
+	CMP   $3, R0
+	BEQ   over11
+	FMOVS 12(R10), F10
+	WORD  $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	FMOVS 12(R12), F10
+	WORD  $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
+	FMOVS 12(R13), F10
+	WORD  $0x4f8a1122 // fmla v2.4s, v9.4s, v10.s[0]
+
+over11:
+	TST   $2, R0
+	BEQ   one21
+	FMOVD 0(R5), F6
+	TST   $1, R0
+	BEQ   moved22
+	ADD   $8, R5, R14
+	VLD1  (R14), V6.S[2]
+	B     moved22
+
+one21:
+	FMOVS 0(R5), F6
+
+moved22:
+	TST   $2, R0
+	BEQ   one23
+	FMOVD 0(R8), F7
+	TST   $1, R0
+	BEQ   moved24
+	ADD   $8, R8, R14
+	VLD1  (R14), V7.S[2]
+	B     moved24
+
+one23:
+	FMOVS 0(R8), F7
+
+moved24:
+	TST   $2, R0
+	BEQ   one25
+	FMOVD 0(R4), F8
+	TST   $1, R0
+	BEQ   moved26
+	ADD   $8, R4, R14
+	VLD1  (R14), V8.S[2]
+	B     moved26
+
+one25:
+	FMOVS 0(R4), F8
+
+moved26:
+	TST   $2, R0
+	BEQ   one27
+	FMOVD 0(R9), F9
+	TST   $1, R0
+	BEQ   moved28
+	ADD   $8, R9, R14
+	VLD1  (R14), V9.S[2]
+	B     moved28
+
+one27:
+	FMOVS 0(R9), F9
+
+moved28:
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVS 0(R10), F10
+	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
+	FMOVS 0(R12), F10
+	WORD  $0x4f8a10c4 // fmla v4.4s, v6.4s, v10.s[0]
+	FMOVS 0(R13), F10
+	WORD  $0x4f8a10c5 // fmla v5.4s, v6.4s, v10.s[0]
+	CMP   $1, R0
+	BEQ   over20
+	FMOVS 4(R10), F10
+	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
+	FMOVS 4(R12), F10
+	WORD  $0x4f8a10e4 // fmla v4.4s, v7.4s, v10.s[0]
+	FMOVS 4(R13), F10
+	WORD  $0x4f8a10e5 // fmla v5.4s, v7.4s, v10.s[0]
+	CMP   $2, R0
+	BEQ   over20
+	FMOVS 8(R10), F10
+	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
+	FMOVS 8(R12), F10
+	WORD  $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	FMOVS 8(R13), F10
+	WORD  $0x4f8a1105 // fmla v5.4s, v8.4s, v10.s[0]
+	CMP   $3, R0
+	BEQ   over20
+	FMOVS 12(R10), F10
+	WORD  $0x4f8a1123 // fmla v3.4s, v9.4s, v10.s[0]
+	FMOVS 12(R12), F10
+	WORD  $0x4f8a1124 // fmla v4.4s, v9.4s, v10.s[0]
+	FMOVS 12(R13), F10
+	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
+
+over20:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R10, R14
+	MOVD dz+32(FP), R20
+	SUB  R20, R14
+	MOVD dw+16(FP), R20
+	ADD  R20, R14
+	MOVD x+48(FP), R15
+	MOVD ldx+56(FP), R20
+	ADD  R20, R15, R21
+	ADD  R20, R21, R22
+	MOVD cols+88(FP), R19
+	CMP  $8, R19
+	BLE  fewer30
+	MOVD $8, R19
+
+fewer30:
+	VMOVI $0, V11.B16
+	TST   $2, R0
+	BEQ   one31
+	FMOVD 0(R10), F6
+	TST   $1, R0
+	BEQ   moved32
+	ADD   $8, R10, R23
+	VLD1  (R23), V6.S[2]
+	B     moved32
+
+one31:
+	FMOVS 0(R10), F6
+
+moved32:
+	TST   $2, R0
+	BEQ   one33
+	FMOVD 0(R12), F7
+	TST   $1, R0
+	BEQ   moved34
+	ADD   $8, R12, R23
+	VLD1  (R23), V7.S[2]
+	B     moved34
+
+one33:
+	FMOVS 0(R12), F7
+
+moved34:
+	TST   $2, R0
+	BEQ   one35
+	FMOVD 0(R13), F8
+	TST   $1, R0
+	BEQ   moved36
+	ADD   $8, R13, R23
+	VLD1  (R23), V8.S[2]
+	B     moved36
+
+one35:
+	FMOVS 0(R13), F8
+
+moved36:
+row29:
+	VORR  V11.B16, V11.B16, V9.B16
+	FMOVS 0(R15), F10
+	WORD  $0x4f8a10c9 // fmla v9.4s, v6.4s, v10.s[0]
+	FMOVS 0(R21), F10
+	WORD  $0x4f8a10e9 // fmla v9.4s, v7.4s, v10.s[0]
+	FMOVS 0(R22), F10
+	WORD  $0x4f8a1109 // fmla v9.4s, v8.4s, v10.s[0]
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	TST   $2, R0
+	BEQ   one37
+	FMOVD F9, 0(R14)
+	TST   $1, R0
+	BEQ   moved38
+	ADD   $8, R14, R23
+	VST1  V9.S[2], (R23)
+	B     moved38
+
+one37:
+	FMOVS F9, 0(R14)
+
+moved38:
+	MOVD lddw+24(FP), R23
+	ADD  R23, R14
+	ADD  $4, R15
+	ADD  $4, R21
+	ADD  $4, R22
+	SUBS $1, R19
+	BNE  row29
+
+end5:
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $4, R3
+	MOVD  cols+88(FP), R4
+	SUB   $2, R4
+	MOVD  $6, R5
+	CMP   $6, R4
+	BGE   inside39
+	MOVD  R4, R5
+
+inside39:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $4, R6
+	CMP  $4, R4
+	BGE  inside40
+	MOVD R4, R6
+
+inside40:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $2, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R4, R8
+	ADD   R2, R7, R9
+	ADD   R2, R9, R10
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R4)
+	VST1  V1.D[1], (R9)
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R10)
+	ADD   R2, R6, R4
+	ADD   R2, R4, R8
+	ADD   R2, R5, R9
+	ADD   R2, R9, R10
+	FMOVD F3, 0(R6)
+	VST1  V3.D[1], (R5)
+	FMOVD F4, 0(R4)
+	VST1  V4.D[1], (R9)
+	FMOVD F5, 0(R8)
+	VST1  V5.D[1], (R10)
+
+	// the next 8 inputs
+	MOVD cols+88(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done6
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $4, R3
+	MOVD x+48(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $5, R1
+	BGE  block2
+
+done6:
+	MOVD cols+88(FP), R1
+	CMP  $0, R1
+	BLE  done45
+
+block41:
+	// 3×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $2, R3
+	MOVD  $2, R4
+	CMP   $2, R3
+	BGE   inside46
+	MOVD  R3, R4
+
+inside46:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside47
+	MOVD R3, R5
+
+inside47:
+	MUL  R2, R5
+	ADD  R1, R5
+	ADD  R2, R5, R1
+	ADD  R2, R4, R3
+	MOVD dz+32(FP), R6
+	MOVD lddz+40(FP), R7
+	MOVD n+96(FP), R0
+	ADD  R7, R6, R8
+	ADD  R7, R8, R9
+	CMP  $4, R0
+	BLT  tail43
+
+square42:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R5), F3
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R4), F5
+	FMOVQ 0(R3), F6
+	VZIP2 V4.S4, V3.S4, V7.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V6.S4, V5.S4, V8.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V5.D2, V3.D2, V4.D2
+	VZIP1 V5.D2, V3.D2, V3.D2
+	VZIP1 V8.D2, V7.D2, V5.D2
+	VZIP2 V8.D2, V7.D2, V6.D2
+	FMOVD 0(R6), F7
+	WORD  $0x4f871060 // fmla v0.4s, v3.4s, v7.s[0]
+	WORD  $0x4fa71080 // fmla v0.4s, v4.4s, v7.s[1]
+	FMOVD 0(R8), F7
+	WORD  $0x4f871061 // fmla v1.4s, v3.4s, v7.s[0]
+	WORD  $0x4fa71081 // fmla v1.4s, v4.4s, v7.s[1]
+	FMOVD 0(R9), F7
+	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
+	WORD  $0x4fa71082 // fmla v2.4s, v4.4s, v7.s[1]
+	FMOVD 8(R6), F7
+	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
+	WORD  $0x4fa710c0 // fmla v0.4s, v6.4s, v7.s[1]
+	FMOVD 8(R8), F7
+	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
+	WORD  $0x4fa710c1 // fmla v1.4s, v6.4s, v7.s[1]
+	FMOVD 8(R9), F7
+	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
+	WORD  $0x4fa710c2 // fmla v2.4s, v6.4s, v7.s[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R6, R10
+	MOVD dz+32(FP), R13
+	SUB  R13, R10
+	MOVD dw+16(FP), R13
+	ADD  R13, R10
+	MOVD x+48(FP), R11
+	MOVD ldx+56(FP), R13
+	ADD  R13, R11, R14
+	ADD  R13, R14, R15
+	MOVD cols+88(FP), R12
+	CMP  $4, R12
+	BLE  fewer49
+	MOVD $4, R12
+
+fewer49:
+	VMOVI $0, V8.B16
+	FMOVQ 0(R6), F3
+	FMOVQ 0(R8), F4
+	FMOVQ 0(R9), F5
+
+row48:
+	VORR  V8.B16, V8.B16, V6.B16
+	FMOVS 0(R11), F7
+	WORD  $0x4f871066 // fmla v6.4s, v3.4s, v7.s[0]
+	FMOVS 0(R14), F7
+	WORD  $0x4f871086 // fmla v6.4s, v4.4s, v7.s[0]
+	FMOVS 0(R15), F7
+	WORD  $0x4f8710a6 // fmla v6.4s, v5.4s, v7.s[0]
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	FMOVQ F6, 0(R10)
+	MOVD  lddw+24(FP), R19
+	ADD   R19, R10
+	ADD   $4, R11
+	ADD   $4, R14
+	ADD   $4, R15
+	SUBS  $1, R12
+	BNE   row48
+	ADD   $16, R5
+	ADD   $16, R1
+	ADD   $16, R4
+	ADD   $16, R3
+	ADD   $16, R6
+	ADD   $16, R8
+	ADD   $16, R9
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square42
+
+tail43:
+	CMP $0, R0
+	BLE end44
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one51
+	FMOVD 0(R5), F3
+	TST   $1, R0
+	BEQ   moved52
+	ADD   $8, R5, R10
+	VLD1  (R10), V3.S[2]
+	B     moved52
+
+one51:
+	FMOVS 0(R5), F3
+
+moved52:
+	TST   $2, R0
+	BEQ   one53
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved54
+	ADD   $8, R1, R10
+	VLD1  (R10), V4.S[2]
+	B     moved54
+
+one53:
+	FMOVS 0(R1), F4
+
+moved54:
+	TST   $2, R0
+	BEQ   one55
+	FMOVD 0(R4), F5
+	TST   $1, R0
+	BEQ   moved56
+	ADD   $8, R4, R10
+	VLD1  (R10), V5.S[2]
+	B     moved56
+
+one55:
+	FMOVS 0(R4), F5
+
+moved56:
+	TST   $2, R0
+	BEQ   one57
+	FMOVD 0(R3), F6
+	TST   $1, R0
+	BEQ   moved58
+	ADD   $8, R3, R10
+	VLD1  (R10), V6.S[2]
+	B     moved58
+
+one57:
+	FMOVS 0(R3), F6
+
+moved58:
+	VZIP2 V4.S4, V3.S4, V7.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V6.S4, V5.S4, V8.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V5.D2, V3.D2, V4.D2
+	VZIP1 V5.D2, V3.D2, V3.D2
+	VZIP1 V8.D2, V7.D2, V5.D2
+	VZIP2 V8.D2, V7.D2, V6.D2
+	FMOVS 0(R6), F7
+	WORD  $0x4f871060 // fmla v0.4s, v3.4s, v7.s[0]
+	FMOVS 0(R8), F7
+	WORD  $0x4f871061 // fmla v1.4s, v3.4s, v7.s[0]
+	FMOVS 0(R9), F7
+	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
+	CMP   $1, R0
+	BEQ   over50
+	FMOVS 4(R6), F7
+	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
+	FMOVS 4(R8), F7
+	WORD  $0x4f871081 // fmla v1.4s, v4.4s, v7.s[0]
+	FMOVS 4(R9), F7
+	WORD  $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
+	CMP   $2, R0
+	BEQ   over50
+	FMOVS 8(R6), F7
+	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
+	FMOVS 8(R8), F7
+	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
+	FMOVS 8(R9), F7
+	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
+	CMP   $3, R0
+	BEQ   over50
+	FMOVS 12(R6), F7
+	WORD  $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
+	FMOVS 12(R8), F7
+	WORD  $0x4f8710c1 // fmla v1.4s, v6.4s, v7.s[0]
+	FMOVS 12(R9), F7
+	WORD  $0x4f8710c2 // fmla v2.4s, v6.4s, v7.s[0]
+
+over50:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R6, R10
+	MOVD dz+32(FP), R13
+	SUB  R13, R10
+	MOVD dw+16(FP), R13
+	ADD  R13, R10
+	MOVD x+48(FP), R11
+	MOVD ldx+56(FP), R13
+	ADD  R13, R11, R14
+	ADD  R13, R14, R15
+	MOVD cols+88(FP), R12
+	CMP  $4, R12
+	BLE  fewer60
+	MOVD $4, R12
+
+fewer60:
+	VMOVI $0, V8.B16
+	TST   $2, R0
+	BEQ   one61
+	FMOVD 0(R6), F3
+	TST   $1, R0
+	BEQ   moved62
+	ADD   $8, R6, R19
+	VLD1  (R19), V3.S[2]
+	B     moved62
+
+one61:
+	FMOVS 0(R6), F3
+
+moved62:
+	TST   $2, R0
+	BEQ   one63
+	FMOVD 0(R8), F4
+	TST   $1, R0
+	BEQ   moved64
+	ADD   $8, R8, R19
+	VLD1  (R19), V4.S[2]
+	B     moved64
+
+one63:
+	FMOVS 0(R8), F4
+
+moved64:
+	TST   $2, R0
+	BEQ   one65
+	FMOVD 0(R9), F5
+	TST   $1, R0
+	BEQ   moved66
+	ADD   $8, R9, R19
+	VLD1  (R19), V5.S[2]
+	B     moved66
+
+one65:
+	FMOVS 0(R9), F5
+
+moved66:
+row59:
+	VORR  V8.B16, V8.B16, V6.B16
+	FMOVS 0(R11), F7
+	WORD  $0x4f871066 // fmla v6.4s, v3.4s, v7.s[0]
+	FMOVS 0(R14), F7
+	WORD  $0x4f871086 // fmla v6.4s, v4.4s, v7.s[0]
+	FMOVS 0(R15), F7
+	WORD  $0x4f8710a6 // fmla v6.4s, v5.4s, v7.s[0]
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	TST   $2, R0
+	BEQ   one67
+	FMOVD F6, 0(R10)
+	TST   $1, R0
+	BEQ   moved68
+	ADD   $8, R10, R19
+	VST1  V6.S[2], (R19)
+	B     moved68
+
+one67:
+	FMOVS F6, 0(R10)
+
+moved68:
+	MOVD lddw+24(FP), R19
+	ADD  R19, R10
+	ADD  $4, R11
+	ADD  $4, R14
+	ADD  $4, R15
+	SUBS $1, R12
+	BNE  row59
+
+end44:
+	VMOVI $0, V3.B16
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $4, R3
+	MOVD  cols+88(FP), R4
+	SUB   $2, R4
+	MOVD  $2, R5
+	CMP   $2, R4
+	BGE   inside69
+	MOVD  R4, R5
+
+inside69:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside70
+	MOVD R4, R6
+
+inside70:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R1, R4
+	ADD   R2, R5, R7
+	ADD   R2, R7, R8
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	FMOVD F1, 0(R1)
+	VST1  V1.D[1], (R7)
+	FMOVD F2, 0(R4)
+	VST1  V2.D[1], (R8)
+
+	// the next 4 inputs
+	MOVD cols+88(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done45
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $4, R3
+	MOVD x+48(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $1, R1
+	BGE  block41
+
+done45:
+	RET
+
+fewer1:
+	CMP  $2, R0
+	BNE  fewer71
+	MOVD n+96(FP), R0
+	MOVD cols+88(FP), R1
+	CMP  $4, R1
+	BLE  done76
+
+block72:
+	// 2×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $2, R3
+	MOVD  $6, R4
+	CMP   $6, R3
+	BGE   inside77
+	MOVD  R3, R4
+
+inside77:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $4, R5
+	CMP  $4, R3
+	BGE  inside78
+	MOVD R3, R5
+
+inside78:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $2, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	ADD  R2, R1, R3
+	ADD  R2, R6, R7
+	ADD  R2, R5, R8
+	ADD  R2, R4, R9
+	MOVD dz+32(FP), R10
+	MOVD lddz+40(FP), R11
+	MOVD n+96(FP), R0
+	ADD  R11, R10, R12
+	CMP  $4, R0
+	BLT  tail74
+
+square73:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R3), F5
+	FMOVQ 0(R6), F6
+	FMOVQ 0(R7), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVQ 0(R5), F8
+	FMOVQ 0(R8), F9
+	FMOVQ 0(R4), F10
+	FMOVQ 0(R9), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVD 0(R10), F12
+	WORD  $0x4f8c1080 // fmla v0.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8c1102 // fmla v2.4s, v8.4s, v12.s[0]
+	WORD  $0x4fac10a0 // fmla v0.4s, v5.4s, v12.s[1]
+	WORD  $0x4fac1122 // fmla v2.4s, v9.4s, v12.s[1]
+	FMOVD 0(R12), F12
+	WORD  $0x4f8c1081 // fmla v1.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8c1103 // fmla v3.4s, v8.4s, v12.s[0]
+	WORD  $0x4fac10a1 // fmla v1.4s, v5.4s, v12.s[1]
+	WORD  $0x4fac1123 // fmla v3.4s, v9.4s, v12.s[1]
+	FMOVD 8(R10), F12
+	WORD  $0x4f8c10c0 // fmla v0.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
+	WORD  $0x4fac10e0 // fmla v0.4s, v7.4s, v12.s[1]
+	WORD  $0x4fac1162 // fmla v2.4s, v11.4s, v12.s[1]
+	FMOVD 8(R12), F12
+	WORD  $0x4f8c10c1 // fmla v1.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
+	WORD  $0x4fac10e1 // fmla v1.4s, v7.4s, v12.s[1]
+	WORD  $0x4fac1163 // fmla v3.4s, v11.4s, v12.s[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R10, R13
+	MOVD dz+32(FP), R19
+	SUB  R19, R13
+	MOVD dw+16(FP), R19
+	ADD  R19, R13
+	MOVD x+48(FP), R14
+	MOVD ldx+56(FP), R19
+	ADD  R19, R14, R20
+	MOVD cols+88(FP), R15
+	CMP  $8, R15
+	BLE  fewer80
+	MOVD $8, R15
+
+fewer80:
+	VMOVI $0, V8.B16
+	FMOVQ 0(R10), F4
+	FMOVQ 0(R12), F5
+
+row79:
+	VORR  V8.B16, V8.B16, V6.B16
+	FMOVS 0(R14), F7
+	WORD  $0x4f871086 // fmla v6.4s, v4.4s, v7.s[0]
+	FMOVS 0(R20), F7
+	WORD  $0x4f8710a6 // fmla v6.4s, v5.4s, v7.s[0]
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	FMOVQ F6, 0(R13)
+	MOVD  lddw+24(FP), R21
+	ADD   R21, R13
+	ADD   $4, R14
+	ADD   $4, R20
+	SUBS  $1, R15
+	BNE   row79
+	ADD   $16, R1
+	ADD   $16, R3
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R5
+	ADD   $16, R8
+	ADD   $16, R4
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R12
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square73
+
+tail74:
+	CMP $0, R0
+	BLE end75
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one82
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved83
+	ADD   $8, R1, R13
+	VLD1  (R13), V4.S[2]
+	B     moved83
+
+one82:
+	FMOVS 0(R1), F4
+
+moved83:
+	TST   $2, R0
+	BEQ   one84
+	FMOVD 0(R3), F5
+	TST   $1, R0
+	BEQ   moved85
+	ADD   $8, R3, R13
+	VLD1  (R13), V5.S[2]
+	B     moved85
+
+one84:
+	FMOVS 0(R3), F5
+
+moved85:
+	TST   $2, R0
+	BEQ   one86
+	FMOVD 0(R6), F6
+	TST   $1, R0
+	BEQ   moved87
+	ADD   $8, R6, R13
+	VLD1  (R13), V6.S[2]
+	B     moved87
+
+one86:
+	FMOVS 0(R6), F6
+
+moved87:
+	TST   $2, R0
+	BEQ   one88
+	FMOVD 0(R7), F7
+	TST   $1, R0
+	BEQ   moved89
+	ADD   $8, R7, R13
+	VLD1  (R13), V7.S[2]
+	B     moved89
+
+one88:
+	FMOVS 0(R7), F7
+
+moved89:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R10), F8
+	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
+	FMOVS 0(R12), F8
+	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over81
+	FMOVS 4(R10), F8
+	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
+	FMOVS 4(R12), F8
+	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over81
+	FMOVS 8(R10), F8
+	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
+	FMOVS 8(R12), F8
+	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over81
+	FMOVS 12(R10), F8
+	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
+	FMOVS 12(R12), F8
+	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
+
+over81:
+	TST   $2, R0
+	BEQ   one91
+	FMOVD 0(R5), F4
+	TST   $1, R0
+	BEQ   moved92
+	ADD   $8, R5, R13
+	VLD1  (R13), V4.S[2]
+	B     moved92
+
+one91:
+	FMOVS 0(R5), F4
+
+moved92:
+	TST   $2, R0
+	BEQ   one93
+	FMOVD 0(R8), F5
+	TST   $1, R0
+	BEQ   moved94
+	ADD   $8, R8, R13
+	VLD1  (R13), V5.S[2]
+	B     moved94
+
+one93:
+	FMOVS 0(R8), F5
+
+moved94:
+	TST   $2, R0
+	BEQ   one95
+	FMOVD 0(R4), F6
+	TST   $1, R0
+	BEQ   moved96
+	ADD   $8, R4, R13
+	VLD1  (R13), V6.S[2]
+	B     moved96
+
+one95:
+	FMOVS 0(R4), F6
+
+moved96:
+	TST   $2, R0
+	BEQ   one97
+	FMOVD 0(R9), F7
+	TST   $1, R0
+	BEQ   moved98
+	ADD   $8, R9, R13
+	VLD1  (R13), V7.S[2]
+	B     moved98
+
+one97:
+	FMOVS 0(R9), F7
+
+moved98:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R10), F8
+	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
+	FMOVS 0(R12), F8
+	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over90
+	FMOVS 4(R10), F8
+	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
+	FMOVS 4(R12), F8
+	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over90
+	FMOVS 8(R10), F8
+	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
+	FMOVS 8(R12), F8
+	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over90
+	FMOVS 12(R10), F8
+	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
+	FMOVS 12(R12), F8
+	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
+
+over90:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R10, R13
+	MOVD dz+32(FP), R19
+	SUB  R19, R13
+	MOVD dw+16(FP), R19
+	ADD  R19, R13
+	MOVD x+48(FP), R14
+	MOVD ldx+56(FP), R19
+	ADD  R19, R14, R20
+	MOVD cols+88(FP), R15
+	CMP  $8, R15
+	BLE  fewer100
+	MOVD $8, R15
+
+fewer100:
+	VMOVI $0, V8.B16
+	TST   $2, R0
+	BEQ   one101
+	FMOVD 0(R10), F4
+	TST   $1, R0
+	BEQ   moved102
+	ADD   $8, R10, R21
+	VLD1  (R21), V4.S[2]
+	B     moved102
+
+one101:
+	FMOVS 0(R10), F4
+
+moved102:
+	TST   $2, R0
+	BEQ   one103
+	FMOVD 0(R12), F5
+	TST   $1, R0
+	BEQ   moved104
+	ADD   $8, R12, R21
+	VLD1  (R21), V5.S[2]
+	B     moved104
+
+one103:
+	FMOVS 0(R12), F5
+
+moved104:
+row99:
+	VORR  V8.B16, V8.B16, V6.B16
+	FMOVS 0(R14), F7
+	WORD  $0x4f871086 // fmla v6.4s, v4.4s, v7.s[0]
+	FMOVS 0(R20), F7
+	WORD  $0x4f8710a6 // fmla v6.4s, v5.4s, v7.s[0]
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	TST   $2, R0
+	BEQ   one105
+	FMOVD F6, 0(R13)
+	TST   $1, R0
+	BEQ   moved106
+	ADD   $8, R13, R21
+	VST1  V6.S[2], (R21)
+	B     moved106
+
+one105:
+	FMOVS F6, 0(R13)
+
+moved106:
+	MOVD lddw+24(FP), R21
+	ADD  R21, R13
+	ADD  $4, R14
+	ADD  $4, R20
+	SUBS $1, R15
+	BNE  row99
+
+end75:
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $4, R3
+	MOVD  cols+88(FP), R4
+	SUB   $2, R4
+	MOVD  $6, R5
+	CMP   $6, R4
+	BGE   inside107
+	MOVD  R4, R5
+
+inside107:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $4, R6
+	CMP  $4, R4
+	BGE  inside108
+	MOVD R4, R6
+
+inside108:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $2, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R7, R8
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R4)
+	VST1  V1.D[1], (R8)
+	ADD   R2, R6, R4
+	ADD   R2, R5, R8
+	FMOVD F2, 0(R6)
+	VST1  V2.D[1], (R5)
+	FMOVD F3, 0(R4)
+	VST1  V3.D[1], (R8)
+
+	// the next 8 inputs
+	MOVD cols+88(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done76
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $4, R3
+	MOVD x+48(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $5, R1
+	BGE  block72
+
+done76:
+	MOVD cols+88(FP), R1
+	CMP  $0, R1
+	BLE  done113
+
+block109:
+	// 2×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $2, R3
+	MOVD  $2, R4
+	CMP   $2, R3
+	BGE   inside114
+	MOVD  R3, R4
+
+inside114:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside115
+	MOVD R3, R5
+
+inside115:
+	MUL  R2, R5
+	ADD  R1, R5
+	ADD  R2, R5, R1
+	ADD  R2, R4, R3
+	MOVD dz+32(FP), R6
+	MOVD lddz+40(FP), R7
+	MOVD n+96(FP), R0
+	ADD  R7, R6, R8
+	CMP  $4, R0
+	BLT  tail111
+
+square110:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R5), F2
+	FMOVQ 0(R1), F3
+	FMOVQ 0(R4), F4
+	FMOVQ 0(R3), F5
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVD 0(R6), F6
+	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
+	WORD  $0x4fa61060 // fmla v0.4s, v3.4s, v6.s[1]
+	FMOVD 0(R8), F6
+	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
+	WORD  $0x4fa61061 // fmla v1.4s, v3.4s, v6.s[1]
+	FMOVD 8(R6), F6
+	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
+	WORD  $0x4fa610a0 // fmla v0.4s, v5.4s, v6.s[1]
+	FMOVD 8(R8), F6
+	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
+	WORD  $0x4fa610a1 // fmla v1.4s, v5.4s, v6.s[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R6, R9
+	MOVD dz+32(FP), R12
+	SUB  R12, R9
+	MOVD dw+16(FP), R12
+	ADD  R12, R9
+	MOVD x+48(FP), R10
+	MOVD ldx+56(FP), R12
+	ADD  R12, R10, R13
+	MOVD cols+88(FP), R11
+	CMP  $4, R11
+	BLE  fewer117
+	MOVD $4, R11
+
+fewer117:
+	VMOVI $0, V6.B16
+	FMOVQ 0(R6), F2
+	FMOVQ 0(R8), F3
+
+row116:
+	VORR  V6.B16, V6.B16, V4.B16
+	FMOVS 0(R10), F5
+	WORD  $0x4f851044 // fmla v4.4s, v2.4s, v5.s[0]
+	FMOVS 0(R13), F5
+	WORD  $0x4f851064 // fmla v4.4s, v3.4s, v5.s[0]
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R9)
+	MOVD  lddw+24(FP), R14
+	ADD   R14, R9
+	ADD   $4, R10
+	ADD   $4, R13
+	SUBS  $1, R11
+	BNE   row116
+	ADD   $16, R5
+	ADD   $16, R1
+	ADD   $16, R4
+	ADD   $16, R3
+	ADD   $16, R6
+	ADD   $16, R8
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square110
+
+tail111:
+	CMP $0, R0
+	BLE end112
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one119
+	FMOVD 0(R5), F2
+	TST   $1, R0
+	BEQ   moved120
+	ADD   $8, R5, R9
+	VLD1  (R9), V2.S[2]
+	B     moved120
+
+one119:
+	FMOVS 0(R5), F2
+
+moved120:
+	TST   $2, R0
+	BEQ   one121
+	FMOVD 0(R1), F3
+	TST   $1, R0
+	BEQ   moved122
+	ADD   $8, R1, R9
+	VLD1  (R9), V3.S[2]
+	B     moved122
+
+one121:
+	FMOVS 0(R1), F3
+
+moved122:
+	TST   $2, R0
+	BEQ   one123
+	FMOVD 0(R4), F4
+	TST   $1, R0
+	BEQ   moved124
+	ADD   $8, R4, R9
+	VLD1  (R9), V4.S[2]
+	B     moved124
+
+one123:
+	FMOVS 0(R4), F4
+
+moved124:
+	TST   $2, R0
+	BEQ   one125
+	FMOVD 0(R3), F5
+	TST   $1, R0
+	BEQ   moved126
+	ADD   $8, R3, R9
+	VLD1  (R9), V5.S[2]
+	B     moved126
+
+one125:
+	FMOVS 0(R3), F5
+
+moved126:
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVS 0(R6), F6
+	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
+	FMOVS 0(R8), F6
+	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
+	CMP   $1, R0
+	BEQ   over118
+	FMOVS 4(R6), F6
+	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
+	FMOVS 4(R8), F6
+	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
+	CMP   $2, R0
+	BEQ   over118
+	FMOVS 8(R6), F6
+	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
+	FMOVS 8(R8), F6
+	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
+	CMP   $3, R0
+	BEQ   over118
+	FMOVS 12(R6), F6
+	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
+	FMOVS 12(R8), F6
+	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
+
+over118:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R6, R9
+	MOVD dz+32(FP), R12
+	SUB  R12, R9
+	MOVD dw+16(FP), R12
+	ADD  R12, R9
+	MOVD x+48(FP), R10
+	MOVD ldx+56(FP), R12
+	ADD  R12, R10, R13
+	MOVD cols+88(FP), R11
+	CMP  $4, R11
+	BLE  fewer128
+	MOVD $4, R11
+
+fewer128:
+	VMOVI $0, V6.B16
+	TST   $2, R0
+	BEQ   one129
+	FMOVD 0(R6), F2
+	TST   $1, R0
+	BEQ   moved130
+	ADD   $8, R6, R14
+	VLD1  (R14), V2.S[2]
+	B     moved130
+
+one129:
+	FMOVS 0(R6), F2
+
+moved130:
+	TST   $2, R0
+	BEQ   one131
+	FMOVD 0(R8), F3
+	TST   $1, R0
+	BEQ   moved132
+	ADD   $8, R8, R14
+	VLD1  (R14), V3.S[2]
+	B     moved132
+
+one131:
+	FMOVS 0(R8), F3
+
+moved132:
+row127:
+	VORR  V6.B16, V6.B16, V4.B16
+	FMOVS 0(R10), F5
+	WORD  $0x4f851044 // fmla v4.4s, v2.4s, v5.s[0]
+	FMOVS 0(R13), F5
+	WORD  $0x4f851064 // fmla v4.4s, v3.4s, v5.s[0]
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	TST   $2, R0
+	BEQ   one133
+	FMOVD F4, 0(R9)
+	TST   $1, R0
+	BEQ   moved134
+	ADD   $8, R9, R14
+	VST1  V4.S[2], (R14)
+	B     moved134
+
+one133:
+	FMOVS F4, 0(R9)
+
+moved134:
+	MOVD lddw+24(FP), R14
+	ADD  R14, R9
+	ADD  $4, R10
+	ADD  $4, R13
+	SUBS $1, R11
+	BNE  row127
+
+end112:
+	VMOVI $0, V2.B16
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $4, R3
+	MOVD  cols+88(FP), R4
+	SUB   $2, R4
+	MOVD  $2, R5
+	CMP   $2, R4
+	BGE   inside135
+	MOVD  R4, R5
+
+inside135:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside136
+	MOVD R4, R6
+
+inside136:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R5, R4
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	FMOVD F1, 0(R1)
+	VST1  V1.D[1], (R4)
+
+	// the next 4 inputs
+	MOVD cols+88(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done113
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $4, R3
+	MOVD x+48(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $1, R1
+	BGE  block109
+
+done113:
+	RET
+
+fewer71:
+	MOVD n+96(FP), R0
+	MOVD cols+88(FP), R1
+	CMP  $8, R1
+	BLE  done142
+
+block138:
+	// 1×16 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $2, R3
+	MOVD  $14, R4
+	CMP   $14, R3
+	BGE   inside143
+	MOVD  R3, R4
+
+inside143:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $12, R5
+	CMP  $12, R3
+	BGE  inside144
+	MOVD R3, R5
+
+inside144:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $10, R6
+	CMP  $10, R3
+	BGE  inside145
+	MOVD R3, R6
+
+inside145:
+	MUL  R2, R6
+	ADD  R1, R6
+	MOVD $8, R7
+	CMP  $8, R3
+	BGE  inside146
+	MOVD R3, R7
+
+inside146:
+	MUL  R2, R7
+	ADD  R1, R7
+	MOVD $6, R9
+	MUL  R9, R2, R8
+	ADD  R1, R8
+	MOVD $4, R10
+	MUL  R10, R2, R9
+	ADD  R1, R9
+	MOVD $2, R11
+	MUL  R11, R2, R10
+	ADD  R1, R10
+	ADD  R2, R1, R3
+	ADD  R2, R10, R11
+	ADD  R2, R9, R12
+	ADD  R2, R8, R13
+	ADD  R2, R7, R14
+	ADD  R2, R6, R15
+	ADD  R2, R5, R19
+	ADD  R2, R4, R20
+	MOVD dz+32(FP), R21
+	MOVD n+96(FP), R0
+	CMP  $4, R0
+	BLT  tail140
+
+square139:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R3), F5
+	FMOVQ 0(R10), F6
+	FMOVQ 0(R11), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVQ 0(R9), F8
+	FMOVQ 0(R12), F9
+	FMOVQ 0(R8), F10
+	FMOVQ 0(R13), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVQ 0(R7), F12
+	FMOVQ 0(R14), F13
+	FMOVQ 0(R6), F14
+	FMOVQ 0(R15), F15
+	VZIP2 V13.S4, V12.S4, V16.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V15.S4, V14.S4, V17.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V14.D2, V12.D2, V13.D2
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VZIP1 V17.D2, V16.D2, V14.D2
+	VZIP2 V17.D2, V16.D2, V15.D2
+	FMOVQ 0(R5), F16
+	FMOVQ 0(R19), F17
+	FMOVQ 0(R4), F18
+	FMOVQ 0(R20), F19
+	VZIP2 V17.S4, V16.S4, V20.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V21.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V21.D2, V20.D2, V18.D2
+	VZIP2 V21.D2, V20.D2, V19.D2
+	FMOVD 0(R21), F20
+	WORD  $0x4f941080 // fmla v0.4s, v4.4s, v20.s[0]
+	WORD  $0x4f941101 // fmla v1.4s, v8.4s, v20.s[0]
+	WORD  $0x4f941182 // fmla v2.4s, v12.4s, v20.s[0]
+	WORD  $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
+	WORD  $0x4fb410a0 // fmla v0.4s, v5.4s, v20.s[1]
+	WORD  $0x4fb41121 // fmla v1.4s, v9.4s, v20.s[1]
+	WORD  $0x4fb411a2 // fmla v2.4s, v13.4s, v20.s[1]
+	WORD  $0x4fb41223 // fmla v3.4s, v17.4s, v20.s[1]
+	FMOVD 8(R21), F20
+	WORD  $0x4f9410c0 // fmla v0.4s, v6.4s, v20.s[0]
+	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
+	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
+	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
+	WORD  $0x4fb410e0 // fmla v0.4s, v7.4s, v20.s[1]
+	WORD  $0x4fb41161 // fmla v1.4s, v11.4s, v20.s[1]
+	WORD  $0x4fb411e2 // fmla v2.4s, v15.4s, v20.s[1]
+	WORD  $0x4fb41263 // fmla v3.4s, v19.4s, v20.s[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R21, R22
+	MOVD dz+32(FP), R25
+	SUB  R25, R22
+	MOVD dw+16(FP), R25
+	ADD  R25, R22
+	MOVD x+48(FP), R23
+	MOVD cols+88(FP), R24
+	CMP  $16, R24
+	BLE  fewer148
+	MOVD $16, R24
+
+fewer148:
+	VMOVI $0, V7.B16
+	FMOVQ 0(R21), F4
+
+row147:
+	VORR  V7.B16, V7.B16, V5.B16
+	FMOVS 0(R23), F6
+	WORD  $0x4f861085 // fmla v5.4s, v4.4s, v6.s[0]
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	FMOVQ F5, 0(R22)
+	MOVD  lddw+24(FP), R25
+	ADD   R25, R22
+	ADD   $4, R23
+	SUBS  $1, R24
+	BNE   row147
+	ADD   $16, R1
+	ADD   $16, R3
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R9
+	ADD   $16, R12
+	ADD   $16, R8
+	ADD   $16, R13
+	ADD   $16, R7
+	ADD   $16, R14
+	ADD   $16, R6
+	ADD   $16, R15
+	ADD   $16, R5
+	ADD   $16, R19
+	ADD   $16, R4
+	ADD   $16, R20
+	ADD   $16, R21
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square139
+
+tail140:
+	CMP $0, R0
+	BLE end141
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one150
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved151
+	ADD   $8, R1, R22
+	VLD1  (R22), V4.S[2]
+	B     moved151
+
+one150:
+	FMOVS 0(R1), F4
+
+moved151:
+	TST   $2, R0
+	BEQ   one152
+	FMOVD 0(R3), F5
+	TST   $1, R0
+	BEQ   moved153
+	ADD   $8, R3, R22
+	VLD1  (R22), V5.S[2]
+	B     moved153
+
+one152:
+	FMOVS 0(R3), F5
+
+moved153:
+	TST   $2, R0
+	BEQ   one154
+	FMOVD 0(R10), F6
+	TST   $1, R0
+	BEQ   moved155
+	ADD   $8, R10, R22
+	VLD1  (R22), V6.S[2]
+	B     moved155
+
+one154:
+	FMOVS 0(R10), F6
+
+moved155:
+	TST   $2, R0
+	BEQ   one156
+	FMOVD 0(R11), F7
+	TST   $1, R0
+	BEQ   moved157
+	ADD   $8, R11, R22
+	VLD1  (R22), V7.S[2]
+	B     moved157
+
+one156:
+	FMOVS 0(R11), F7
+
+moved157:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R21), F8
+	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over149
+	FMOVS 4(R21), F8
+	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over149
+	FMOVS 8(R21), F8
+	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over149
+	FMOVS 12(R21), F8
+	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
+
+over149:
+	TST   $2, R0
+	BEQ   one159
+	FMOVD 0(R9), F4
+	TST   $1, R0
+	BEQ   moved160
+	ADD   $8, R9, R22
+	VLD1  (R22), V4.S[2]
+	B     moved160
+
+one159:
+	FMOVS 0(R9), F4
+
+moved160:
+	TST   $2, R0
+	BEQ   one161
+	FMOVD 0(R12), F5
+	TST   $1, R0
+	BEQ   moved162
+	ADD   $8, R12, R22
+	VLD1  (R22), V5.S[2]
+	B     moved162
+
+one161:
+	FMOVS 0(R12), F5
+
+moved162:
+	TST   $2, R0
+	BEQ   one163
+	FMOVD 0(R8), F6
+	TST   $1, R0
+	BEQ   moved164
+	ADD   $8, R8, R22
+	VLD1  (R22), V6.S[2]
+	B     moved164
+
+one163:
+	FMOVS 0(R8), F6
+
+moved164:
+	TST   $2, R0
+	BEQ   one165
+	FMOVD 0(R13), F7
+	TST   $1, R0
+	BEQ   moved166
+	ADD   $8, R13, R22
+	VLD1  (R22), V7.S[2]
+	B     moved166
+
+one165:
+	FMOVS 0(R13), F7
+
+moved166:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R21), F8
+	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over158
+	FMOVS 4(R21), F8
+	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over158
+	FMOVS 8(R21), F8
+	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over158
+	FMOVS 12(R21), F8
+	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
+
+over158:
+	TST   $2, R0
+	BEQ   one168
+	FMOVD 0(R7), F4
+	TST   $1, R0
+	BEQ   moved169
+	ADD   $8, R7, R22
+	VLD1  (R22), V4.S[2]
+	B     moved169
+
+one168:
+	FMOVS 0(R7), F4
+
+moved169:
+	TST   $2, R0
+	BEQ   one170
+	FMOVD 0(R14), F5
+	TST   $1, R0
+	BEQ   moved171
+	ADD   $8, R14, R22
+	VLD1  (R22), V5.S[2]
+	B     moved171
+
+one170:
+	FMOVS 0(R14), F5
+
+moved171:
+	TST   $2, R0
+	BEQ   one172
+	FMOVD 0(R6), F6
+	TST   $1, R0
+	BEQ   moved173
+	ADD   $8, R6, R22
+	VLD1  (R22), V6.S[2]
+	B     moved173
+
+one172:
+	FMOVS 0(R6), F6
+
+moved173:
+	TST   $2, R0
+	BEQ   one174
+	FMOVD 0(R15), F7
+	TST   $1, R0
+	BEQ   moved175
+	ADD   $8, R15, R22
+	VLD1  (R22), V7.S[2]
+	B     moved175
+
+one174:
+	FMOVS 0(R15), F7
+
+moved175:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R21), F8
+	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over167
+	FMOVS 4(R21), F8
+	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over167
+	FMOVS 8(R21), F8
+	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over167
+	FMOVS 12(R21), F8
+	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
+
+over167:
+	TST   $2, R0
+	BEQ   one177
+	FMOVD 0(R5), F4
+	TST   $1, R0
+	BEQ   moved178
+	ADD   $8, R5, R22
+	VLD1  (R22), V4.S[2]
+	B     moved178
+
+one177:
+	FMOVS 0(R5), F4
+
+moved178:
+	TST   $2, R0
+	BEQ   one179
+	FMOVD 0(R19), F5
+	TST   $1, R0
+	BEQ   moved180
+	ADD   $8, R19, R22
+	VLD1  (R22), V5.S[2]
+	B     moved180
+
+one179:
+	FMOVS 0(R19), F5
+
+moved180:
+	TST   $2, R0
+	BEQ   one181
+	FMOVD 0(R4), F6
+	TST   $1, R0
+	BEQ   moved182
+	ADD   $8, R4, R22
+	VLD1  (R22), V6.S[2]
+	B     moved182
+
+one181:
+	FMOVS 0(R4), F6
+
+moved182:
+	TST   $2, R0
+	BEQ   one183
+	FMOVD 0(R20), F7
+	TST   $1, R0
+	BEQ   moved184
+	ADD   $8, R20, R22
+	VLD1  (R22), V7.S[2]
+	B     moved184
+
+one183:
+	FMOVS 0(R20), F7
+
+moved184:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R21), F8
+	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over176
+	FMOVS 4(R21), F8
+	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over176
+	FMOVS 8(R21), F8
+	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over176
+	FMOVS 12(R21), F8
+	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
+
+over176:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R21, R22
+	MOVD dz+32(FP), R25
+	SUB  R25, R22
+	MOVD dw+16(FP), R25
+	ADD  R25, R22
+	MOVD x+48(FP), R23
+	MOVD cols+88(FP), R24
+	CMP  $16, R24
+	BLE  fewer186
+	MOVD $16, R24
+
+fewer186:
+	VMOVI $0, V7.B16
+	TST   $2, R0
+	BEQ   one187
+	FMOVD 0(R21), F4
+	TST   $1, R0
+	BEQ   moved188
+	ADD   $8, R21, R25
+	VLD1  (R25), V4.S[2]
+	B     moved188
+
+one187:
+	FMOVS 0(R21), F4
+
+moved188:
+row185:
+	VORR  V7.B16, V7.B16, V5.B16
+	FMOVS 0(R23), F6
+	WORD  $0x4f861085 // fmla v5.4s, v4.4s, v6.s[0]
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	TST   $2, R0
+	BEQ   one189
+	FMOVD F5, 0(R22)
+	TST   $1, R0
+	BEQ   moved190
+	ADD   $8, R22, R25
+	VST1  V5.S[2], (R25)
+	B     moved190
+
+one189:
+	FMOVS F5, 0(R22)
+
+moved190:
+	MOVD lddw+24(FP), R25
+	ADD  R25, R22
+	ADD  $4, R23
+	SUBS $1, R24
+	BNE  row185
+
+end141:
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $4, R3
+	MOVD  cols+88(FP), R4
+	SUB   $2, R4
+	MOVD  $14, R5
+	CMP   $14, R4
+	BGE   inside191
+	MOVD  R4, R5
+
+inside191:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $12, R6
+	CMP  $12, R4
+	BGE  inside192
+	MOVD R4, R6
+
+inside192:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $10, R7
+	CMP  $10, R4
+	BGE  inside193
+	MOVD R4, R7
+
+inside193:
+	MUL  R3, R7
+	ADD  R1, R7
+	MOVD $8, R8
+	CMP  $8, R4
+	BGE  inside194
+	MOVD R4, R8
+
+inside194:
+	MUL   R3, R8
+	ADD   R1, R8
+	MOVD  $6, R10
+	MUL   R10, R3, R9
+	ADD   R1, R9
+	MOVD  $4, R11
+	MUL   R11, R3, R10
+	ADD   R1, R10
+	MOVD  $2, R12
+	MUL   R12, R3, R11
+	ADD   R1, R11
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R11)
+	FMOVD F1, 0(R10)
+	VST1  V1.D[1], (R9)
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R7)
+	FMOVD F3, 0(R6)
+	VST1  V3.D[1], (R5)
+
+	// the next 16 inputs
+	MOVD cols+88(FP), R1
+	SUB  $16, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done142
+	MOVD dx+0(FP), R1
+	MOVD $16, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $16, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $16, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $4, R3
+	MOVD x+48(FP), R1
+	MOVD $16, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $9, R1
+	BGE  block138
+
+done142:
+	MOVD cols+88(FP), R1
+	CMP  $4, R1
+	BLE  done199
+
+block195:
+	// 1×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $2, R3
+	MOVD  $6, R4
+	CMP   $6, R3
+	BGE   inside200
+	MOVD  R3, R4
+
+inside200:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $4, R5
+	CMP  $4, R3
+	BGE  inside201
+	MOVD R3, R5
+
+inside201:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $2, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	ADD  R2, R1, R3
+	ADD  R2, R6, R7
+	ADD  R2, R5, R8
+	ADD  R2, R4, R9
+	MOVD dz+32(FP), R10
+	MOVD n+96(FP), R0
+	CMP  $4, R0
+	BLT  tail197
+
+square196:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F2
+	FMOVQ 0(R3), F3
+	FMOVQ 0(R6), F4
+	FMOVQ 0(R7), F5
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVQ 0(R5), F6
+	FMOVQ 0(R8), F7
+	FMOVQ 0(R4), F8
+	FMOVQ 0(R9), F9
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVD 0(R10), F10
+	WORD  $0x4f8a1040 // fmla v0.4s, v2.4s, v10.s[0]
+	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
+	WORD  $0x4faa1060 // fmla v0.4s, v3.4s, v10.s[1]
+	WORD  $0x4faa10e1 // fmla v1.4s, v7.4s, v10.s[1]
+	FMOVD 8(R10), F10
+	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
+	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
+	WORD  $0x4faa10a0 // fmla v0.4s, v5.4s, v10.s[1]
+	WORD  $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R10, R11
+	MOVD dz+32(FP), R14
+	SUB  R14, R11
+	MOVD dw+16(FP), R14
+	ADD  R14, R11
+	MOVD x+48(FP), R12
+	MOVD cols+88(FP), R13
+	CMP  $8, R13
+	BLE  fewer203
+	MOVD $8, R13
+
+fewer203:
+	VMOVI $0, V5.B16
+	FMOVQ 0(R10), F2
+
+row202:
+	VORR  V5.B16, V5.B16, V3.B16
+	FMOVS 0(R12), F4
+	WORD  $0x4f841043 // fmla v3.4s, v2.4s, v4.s[0]
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	FMOVQ F3, 0(R11)
+	MOVD  lddw+24(FP), R14
+	ADD   R14, R11
+	ADD   $4, R12
+	SUBS  $1, R13
+	BNE   row202
+	ADD   $16, R1
+	ADD   $16, R3
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R5
+	ADD   $16, R8
+	ADD   $16, R4
+	ADD   $16, R9
+	ADD   $16, R10
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square196
+
+tail197:
+	CMP $0, R0
+	BLE end198
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one205
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved206
+	ADD   $8, R1, R11
+	VLD1  (R11), V2.S[2]
+	B     moved206
+
+one205:
+	FMOVS 0(R1), F2
+
+moved206:
+	TST   $2, R0
+	BEQ   one207
+	FMOVD 0(R3), F3
+	TST   $1, R0
+	BEQ   moved208
+	ADD   $8, R3, R11
+	VLD1  (R11), V3.S[2]
+	B     moved208
+
+one207:
+	FMOVS 0(R3), F3
+
+moved208:
+	TST   $2, R0
+	BEQ   one209
+	FMOVD 0(R6), F4
+	TST   $1, R0
+	BEQ   moved210
+	ADD   $8, R6, R11
+	VLD1  (R11), V4.S[2]
+	B     moved210
+
+one209:
+	FMOVS 0(R6), F4
+
+moved210:
+	TST   $2, R0
+	BEQ   one211
+	FMOVD 0(R7), F5
+	TST   $1, R0
+	BEQ   moved212
+	ADD   $8, R7, R11
+	VLD1  (R11), V5.S[2]
+	B     moved212
+
+one211:
+	FMOVS 0(R7), F5
+
+moved212:
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVS 0(R10), F6
+	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
+	CMP   $1, R0
+	BEQ   over204
+	FMOVS 4(R10), F6
+	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
+	CMP   $2, R0
+	BEQ   over204
+	FMOVS 8(R10), F6
+	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
+	CMP   $3, R0
+	BEQ   over204
+	FMOVS 12(R10), F6
+	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
+
+over204:
+	TST   $2, R0
+	BEQ   one214
+	FMOVD 0(R5), F2
+	TST   $1, R0
+	BEQ   moved215
+	ADD   $8, R5, R11
+	VLD1  (R11), V2.S[2]
+	B     moved215
+
+one214:
+	FMOVS 0(R5), F2
+
+moved215:
+	TST   $2, R0
+	BEQ   one216
+	FMOVD 0(R8), F3
+	TST   $1, R0
+	BEQ   moved217
+	ADD   $8, R8, R11
+	VLD1  (R11), V3.S[2]
+	B     moved217
+
+one216:
+	FMOVS 0(R8), F3
+
+moved217:
+	TST   $2, R0
+	BEQ   one218
+	FMOVD 0(R4), F4
+	TST   $1, R0
+	BEQ   moved219
+	ADD   $8, R4, R11
+	VLD1  (R11), V4.S[2]
+	B     moved219
+
+one218:
+	FMOVS 0(R4), F4
+
+moved219:
+	TST   $2, R0
+	BEQ   one220
+	FMOVD 0(R9), F5
+	TST   $1, R0
+	BEQ   moved221
+	ADD   $8, R9, R11
+	VLD1  (R11), V5.S[2]
+	B     moved221
+
+one220:
+	FMOVS 0(R9), F5
+
+moved221:
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVS 0(R10), F6
+	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
+	CMP   $1, R0
+	BEQ   over213
+	FMOVS 4(R10), F6
+	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
+	CMP   $2, R0
+	BEQ   over213
+	FMOVS 8(R10), F6
+	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
+	CMP   $3, R0
+	BEQ   over213
+	FMOVS 12(R10), F6
+	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
+
+over213:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R10, R11
+	MOVD dz+32(FP), R14
+	SUB  R14, R11
+	MOVD dw+16(FP), R14
+	ADD  R14, R11
+	MOVD x+48(FP), R12
+	MOVD cols+88(FP), R13
+	CMP  $8, R13
+	BLE  fewer223
+	MOVD $8, R13
+
+fewer223:
+	VMOVI $0, V5.B16
+	TST   $2, R0
+	BEQ   one224
+	FMOVD 0(R10), F2
+	TST   $1, R0
+	BEQ   moved225
+	ADD   $8, R10, R14
+	VLD1  (R14), V2.S[2]
+	B     moved225
+
+one224:
+	FMOVS 0(R10), F2
+
+moved225:
+row222:
+	VORR  V5.B16, V5.B16, V3.B16
+	FMOVS 0(R12), F4
+	WORD  $0x4f841043 // fmla v3.4s, v2.4s, v4.s[0]
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	TST   $2, R0
+	BEQ   one226
+	FMOVD F3, 0(R11)
+	TST   $1, R0
+	BEQ   moved227
+	ADD   $8, R11, R14
+	VST1  V3.S[2], (R14)
+	B     moved227
+
+one226:
+	FMOVS F3, 0(R11)
+
+moved227:
+	MOVD lddw+24(FP), R14
+	ADD  R14, R11
+	ADD  $4, R12
+	SUBS $1, R13
+	BNE  row222
+
+end198:
+	VMOVI $0, V2.B16
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $4, R3
+	MOVD  cols+88(FP), R4
+	SUB   $2, R4
+	MOVD  $6, R5
+	CMP   $6, R4
+	BGE   inside228
+	MOVD  R4, R5
+
+inside228:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $4, R6
+	CMP  $4, R4
+	BGE  inside229
+	MOVD R4, R6
+
+inside229:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $2, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R6)
+	VST1  V1.D[1], (R5)
+
+	// the next 8 inputs
+	MOVD cols+88(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done199
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $4, R3
+	MOVD x+48(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $5, R1
+	BGE  block195
+
+done199:
+	MOVD cols+88(FP), R1
+	CMP  $0, R1
+	BLE  done234
+
+block230:
+	// 1×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $2, R3
+	MOVD  $2, R4
+	CMP   $2, R3
+	BGE   inside235
+	MOVD  R3, R4
+
+inside235:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside236
+	MOVD R3, R5
+
+inside236:
+	MUL  R2, R5
+	ADD  R1, R5
+	ADD  R2, R5, R1
+	ADD  R2, R4, R3
+	MOVD dz+32(FP), R6
+	MOVD n+96(FP), R0
+	CMP  $4, R0
+	BLT  tail232
+
+square231:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R1), F2
+	FMOVQ 0(R4), F3
+	FMOVQ 0(R3), F4
+	VZIP2 V2.S4, V1.S4, V5.S4
+	VZIP1 V2.S4, V1.S4, V1.S4
+	VZIP2 V4.S4, V3.S4, V6.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V3.D2, V1.D2, V2.D2
+	VZIP1 V3.D2, V1.D2, V1.D2
+	VZIP1 V6.D2, V5.D2, V3.D2
+	VZIP2 V6.D2, V5.D2, V4.D2
+	FMOVD 0(R6), F5
+	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
+	WORD  $0x4fa51040 // fmla v0.4s, v2.4s, v5.s[1]
+	FMOVD 8(R6), F5
+	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
+	WORD  $0x4fa51080 // fmla v0.4s, v4.4s, v5.s[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R6, R7
+	MOVD dz+32(FP), R10
+	SUB  R10, R7
+	MOVD dw+16(FP), R10
+	ADD  R10, R7
+	MOVD x+48(FP), R8
+	MOVD cols+88(FP), R9
+	CMP  $4, R9
+	BLE  fewer238
+	MOVD $4, R9
+
+fewer238:
+	VMOVI $0, V4.B16
+	FMOVQ 0(R6), F1
+
+row237:
+	VORR  V4.B16, V4.B16, V2.B16
+	FMOVS 0(R8), F3
+	WORD  $0x4f831022 // fmla v2.4s, v1.4s, v3.s[0]
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	FMOVQ F2, 0(R7)
+	MOVD  lddw+24(FP), R10
+	ADD   R10, R7
+	ADD   $4, R8
+	SUBS  $1, R9
+	BNE   row237
+	ADD   $16, R5
+	ADD   $16, R1
+	ADD   $16, R4
+	ADD   $16, R3
+	ADD   $16, R6
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square231
+
+tail232:
+	CMP $0, R0
+	BLE end233
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one240
+	FMOVD 0(R5), F1
+	TST   $1, R0
+	BEQ   moved241
+	ADD   $8, R5, R7
+	VLD1  (R7), V1.S[2]
+	B     moved241
+
+one240:
+	FMOVS 0(R5), F1
+
+moved241:
+	TST   $2, R0
+	BEQ   one242
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved243
+	ADD   $8, R1, R7
+	VLD1  (R7), V2.S[2]
+	B     moved243
+
+one242:
+	FMOVS 0(R1), F2
+
+moved243:
+	TST   $2, R0
+	BEQ   one244
+	FMOVD 0(R4), F3
+	TST   $1, R0
+	BEQ   moved245
+	ADD   $8, R4, R7
+	VLD1  (R7), V3.S[2]
+	B     moved245
+
+one244:
+	FMOVS 0(R4), F3
+
+moved245:
+	TST   $2, R0
+	BEQ   one246
+	FMOVD 0(R3), F4
+	TST   $1, R0
+	BEQ   moved247
+	ADD   $8, R3, R7
+	VLD1  (R7), V4.S[2]
+	B     moved247
+
+one246:
+	FMOVS 0(R3), F4
+
+moved247:
+	VZIP2 V2.S4, V1.S4, V5.S4
+	VZIP1 V2.S4, V1.S4, V1.S4
+	VZIP2 V4.S4, V3.S4, V6.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V3.D2, V1.D2, V2.D2
+	VZIP1 V3.D2, V1.D2, V1.D2
+	VZIP1 V6.D2, V5.D2, V3.D2
+	VZIP2 V6.D2, V5.D2, V4.D2
+	FMOVS 0(R6), F5
+	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
+	CMP   $1, R0
+	BEQ   over239
+	FMOVS 4(R6), F5
+	WORD  $0x4f851040 // fmla v0.4s, v2.4s, v5.s[0]
+	CMP   $2, R0
+	BEQ   over239
+	FMOVS 8(R6), F5
+	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
+	CMP   $3, R0
+	BEQ   over239
+	FMOVS 12(R6), F5
+	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
+
+over239:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R6, R7
+	MOVD dz+32(FP), R10
+	SUB  R10, R7
+	MOVD dw+16(FP), R10
+	ADD  R10, R7
+	MOVD x+48(FP), R8
+	MOVD cols+88(FP), R9
+	CMP  $4, R9
+	BLE  fewer249
+	MOVD $4, R9
+
+fewer249:
+	VMOVI $0, V4.B16
+	TST   $2, R0
+	BEQ   one250
+	FMOVD 0(R6), F1
+	TST   $1, R0
+	BEQ   moved251
+	ADD   $8, R6, R10
+	VLD1  (R10), V1.S[2]
+	B     moved251
+
+one250:
+	FMOVS 0(R6), F1
+
+moved251:
+row248:
+	VORR  V4.B16, V4.B16, V2.B16
+	FMOVS 0(R8), F3
+	WORD  $0x4f831022 // fmla v2.4s, v1.4s, v3.s[0]
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	TST   $2, R0
+	BEQ   one252
+	FMOVD F2, 0(R7)
+	TST   $1, R0
+	BEQ   moved253
+	ADD   $8, R7, R10
+	VST1  V2.S[2], (R10)
+	B     moved253
+
+one252:
+	FMOVS F2, 0(R7)
+
+moved253:
+	MOVD lddw+24(FP), R10
+	ADD  R10, R7
+	ADD  $4, R8
+	SUBS $1, R9
+	BNE  row248
+
+end233:
+	VMOVI $0, V1.B16
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $4, R3
+	MOVD  cols+88(FP), R4
+	SUB   $2, R4
+	MOVD  $2, R5
+	CMP   $2, R4
+	BGE   inside254
+	MOVD  R4, R5
+
+inside254:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside255
+	MOVD R4, R6
+
+inside255:
+	MUL   R3, R6
+	ADD   R1, R6
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+
+	// the next 4 inputs
+	MOVD cols+88(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done234
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $4, R3
+	MOVD x+48(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $1, R1
+	BGE  block230
+
+done234:
+	RET
+
+// func bothNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+TEXT ·bothNEONF64(SB), NOSPLIT, $0-104
+	MOVD rows+80(FP), R0
+	CMP  $3, R0
+	BNE  fewer1
+	MOVD n+96(FP), R0
+	MOVD cols+88(FP), R1
+	CMP  $2, R1
+	BLE  done6
+
+block2:
+	// 3×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $1, R3
+	MOVD  $3, R4
+	CMP   $3, R3
+	BGE   inside7
+	MOVD  R3, R4
+
+inside7:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $2, R5
+	CMP  $2, R3
+	BGE  inside8
+	MOVD R3, R5
+
+inside8:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $1, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	MOVD dz+32(FP), R3
+	MOVD lddz+40(FP), R7
+	MOVD n+96(FP), R0
+	ADD  R7, R3, R8
+	ADD  R7, R8, R9
+	CMP  $2, R0
+	BLT  tail4
+
+square3:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R1), F6
+	FMOVQ 0(R6), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVQ 0(R5), F8
+	FMOVQ 0(R4), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVQ 0(R3), F10
+	WORD  $0x4fca10c0 // fmla v0.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca1103 // fmla v3.2d, v8.2d, v10.d[0]
+	WORD  $0x4fca18e0 // fmla v0.2d, v7.2d, v10.d[1]
+	WORD  $0x4fca1923 // fmla v3.2d, v9.2d, v10.d[1]
+	FMOVQ 0(R8), F10
+	WORD  $0x4fca10c1 // fmla v1.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca1104 // fmla v4.2d, v8.2d, v10.d[0]
+	WORD  $0x4fca18e1 // fmla v1.2d, v7.2d, v10.d[1]
+	WORD  $0x4fca1924 // fmla v4.2d, v9.2d, v10.d[1]
+	FMOVQ 0(R9), F10
+	WORD  $0x4fca10c2 // fmla v2.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca1105 // fmla v5.2d, v8.2d, v10.d[0]
+	WORD  $0x4fca18e2 // fmla v2.2d, v7.2d, v10.d[1]
+	WORD  $0x4fca1925 // fmla v5.2d, v9.2d, v10.d[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R3, R10
+	MOVD dz+32(FP), R13
+	SUB  R13, R10
+	MOVD dw+16(FP), R13
+	ADD  R13, R10
+	MOVD x+48(FP), R11
+	MOVD ldx+56(FP), R13
+	ADD  R13, R11, R14
+	ADD  R13, R14, R15
+	MOVD cols+88(FP), R12
+	CMP  $4, R12
+	BLE  fewer10
+	MOVD $4, R12
+
+fewer10:
+	VMOVI $0, V11.B16
+	FMOVQ 0(R3), F6
+	FMOVQ 0(R8), F7
+	FMOVQ 0(R9), F8
+
+row9:
+	VORR  V11.B16, V11.B16, V9.B16
+	FMOVD 0(R11), F10
+	WORD  $0x4fca10c9 // fmla v9.2d, v6.2d, v10.d[0]
+	FMOVD 0(R14), F10
+	WORD  $0x4fca10e9 // fmla v9.2d, v7.2d, v10.d[0]
+	FMOVD 0(R15), F10
+	WORD  $0x4fca1109 // fmla v9.2d, v8.2d, v10.d[0]
+	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	FMOVQ F9, 0(R10)
+	MOVD  lddw+24(FP), R19
+	ADD   R19, R10
+	ADD   $8, R11
+	ADD   $8, R14
+	ADD   $8, R15
+	SUBS  $1, R12
+	BNE   row9
+	ADD   $16, R1
+	ADD   $16, R6
+	ADD   $16, R5
+	ADD   $16, R4
+	ADD   $16, R3
+	ADD   $16, R8
+	ADD   $16, R9
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square3
+
+tail4:
+	CMP $0, R0
+	BLE end5
+
+	// the same for fewer j
+	FMOVD 0(R1), F6
+	FMOVD 0(R6), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVD 0(R3), F8
+	WORD  $0x4fc810c0 // fmla v0.2d, v6.2d, v8.d[0]
+	FMOVD 0(R8), F8
+	WORD  $0x4fc810c1 // fmla v1.2d, v6.2d, v8.d[0]
+	FMOVD 0(R9), F8
+	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	CMP   $1, R0
+	BEQ   over11
+	FMOVD 8(R3), F8
+	WORD  $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	FMOVD 8(R8), F8
+	WORD  $0x4fc810e1 // fmla v1.2d, v7.2d, v8.d[0]
+	FMOVD 8(R9), F8
+	WORD  $0x4fc810e2 // fmla v2.2d, v7.2d, v8.d[0]
+
+over11:
+	FMOVD 0(R5), F6
+	FMOVD 0(R4), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVD 0(R3), F8
+	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
+	FMOVD 0(R8), F8
+	WORD  $0x4fc810c4 // fmla v4.2d, v6.2d, v8.d[0]
+	FMOVD 0(R9), F8
+	WORD  $0x4fc810c5 // fmla v5.2d, v6.2d, v8.d[0]
+	CMP   $1, R0
+	BEQ   over12
+	FMOVD 8(R3), F8
+	WORD  $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
+	FMOVD 8(R8), F8
+	WORD  $0x4fc810e4 // fmla v4.2d, v7.2d, v8.d[0]
+	FMOVD 8(R9), F8
+	WORD  $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
+
+over12:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R3, R10
+	MOVD dz+32(FP), R13
+	SUB  R13, R10
+	MOVD dw+16(FP), R13
+	ADD  R13, R10
+	MOVD x+48(FP), R11
+	MOVD ldx+56(FP), R13
+	ADD  R13, R11, R14
+	ADD  R13, R14, R15
+	MOVD cols+88(FP), R12
+	CMP  $4, R12
+	BLE  fewer14
+	MOVD $4, R12
+
+fewer14:
+	VMOVI $0, V11.B16
+	FMOVD 0(R3), F6
+	FMOVD 0(R8), F7
+	FMOVD 0(R9), F8
+
+row13:
+	VORR  V11.B16, V11.B16, V9.B16
+	FMOVD 0(R11), F10
+	WORD  $0x4fca10c9 // fmla v9.2d, v6.2d, v10.d[0]
+	FMOVD 0(R14), F10
+	WORD  $0x4fca10e9 // fmla v9.2d, v7.2d, v10.d[0]
+	FMOVD 0(R15), F10
+	WORD  $0x4fca1109 // fmla v9.2d, v8.2d, v10.d[0]
+	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	FMOVD F9, 0(R10)
+	MOVD  lddw+24(FP), R19
+	ADD   R19, R10
+	ADD   $8, R11
+	ADD   $8, R14
+	ADD   $8, R15
+	SUBS  $1, R12
+	BNE   row13
+
+end5:
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
+	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
+	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
+	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $8, R3
+	MOVD  cols+88(FP), R4
+	SUB   $1, R4
+	MOVD  $3, R5
+	CMP   $3, R4
+	BGE   inside15
+	MOVD  R4, R5
+
+inside15:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R6
+	CMP  $2, R4
+	BGE  inside16
+	MOVD R4, R6
+
+inside16:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $1, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R4, R8
+	ADD   R2, R7, R9
+	ADD   R2, R9, R10
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R4)
+	VST1  V1.D[1], (R9)
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R10)
+	ADD   R2, R6, R4
+	ADD   R2, R4, R8
+	ADD   R2, R5, R9
+	ADD   R2, R9, R10
+	FMOVD F3, 0(R6)
+	VST1  V3.D[1], (R5)
+	FMOVD F4, 0(R4)
+	VST1  V4.D[1], (R9)
+	FMOVD F5, 0(R8)
+	VST1  V5.D[1], (R10)
+
+	// the next 4 inputs
+	MOVD cols+88(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done6
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $8, R3
+	MOVD x+48(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $3, R1
+	BGE  block2
+
+done6:
+	MOVD cols+88(FP), R1
+	CMP  $0, R1
+	BLE  done21
+
+block17:
+	// 3×2 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $1, R3
+	MOVD  $1, R4
+	CMP   $1, R3
+	BGE   inside22
+	MOVD  R3, R4
+
+inside22:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside23
+	MOVD R3, R5
+
+inside23:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD dz+32(FP), R1
+	MOVD lddz+40(FP), R3
+	MOVD n+96(FP), R0
+	ADD  R3, R1, R6
+	ADD  R3, R6, R7
+	CMP  $2, R0
+	BLT  tail19
+
+square18:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R5), F3
+	FMOVQ 0(R4), F4
+	VZIP2 V4.D2, V3.D2, V5.D2
+	VZIP1 V4.D2, V3.D2, V3.D2
+	VORR  V5.B16, V5.B16, V4.B16
+	FMOVQ 0(R1), F5
+	WORD  $0x4fc51060 // fmla v0.2d, v3.2d, v5.d[0]
+	WORD  $0x4fc51880 // fmla v0.2d, v4.2d, v5.d[1]
+	FMOVQ 0(R6), F5
+	WORD  $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
+	WORD  $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
+	FMOVQ 0(R7), F5
+	WORD  $0x4fc51062 // fmla v2.2d, v3.2d, v5.d[0]
+	WORD  $0x4fc51882 // fmla v2.2d, v4.2d, v5.d[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R1, R8
+	MOVD dz+32(FP), R11
+	SUB  R11, R8
+	MOVD dw+16(FP), R11
+	ADD  R11, R8
+	MOVD x+48(FP), R9
+	MOVD ldx+56(FP), R11
+	ADD  R11, R9, R12
+	ADD  R11, R12, R13
+	MOVD cols+88(FP), R10
+	CMP  $2, R10
+	BLE  fewer25
+	MOVD $2, R10
+
+fewer25:
+	VMOVI $0, V8.B16
+	FMOVQ 0(R1), F3
+	FMOVQ 0(R6), F4
+	FMOVQ 0(R7), F5
+
+row24:
+	VORR  V8.B16, V8.B16, V6.B16
+	FMOVD 0(R9), F7
+	WORD  $0x4fc71066 // fmla v6.2d, v3.2d, v7.d[0]
+	FMOVD 0(R12), F7
+	WORD  $0x4fc71086 // fmla v6.2d, v4.2d, v7.d[0]
+	FMOVD 0(R13), F7
+	WORD  $0x4fc710a6 // fmla v6.2d, v5.2d, v7.d[0]
+	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	FMOVQ F6, 0(R8)
+	MOVD  lddw+24(FP), R14
+	ADD   R14, R8
+	ADD   $8, R9
+	ADD   $8, R12
+	ADD   $8, R13
+	SUBS  $1, R10
+	BNE   row24
+	ADD   $16, R5
+	ADD   $16, R4
+	ADD   $16, R1
+	ADD   $16, R6
+	ADD   $16, R7
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square18
+
+tail19:
+	CMP $0, R0
+	BLE end20
+
+	// the same for fewer j
+	FMOVD 0(R5), F3
+	FMOVD 0(R4), F4
+	VZIP2 V4.D2, V3.D2, V5.D2
+	VZIP1 V4.D2, V3.D2, V3.D2
+	VORR  V5.B16, V5.B16, V4.B16
+	FMOVD 0(R1), F5
+	WORD  $0x4fc51060 // fmla v0.2d, v3.2d, v5.d[0]
+	FMOVD 0(R6), F5
+	WORD  $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
+	FMOVD 0(R7), F5
+	WORD  $0x4fc51062 // fmla v2.2d, v3.2d, v5.d[0]
+	CMP   $1, R0
+	BEQ   over26
+	FMOVD 8(R1), F5
+	WORD  $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	FMOVD 8(R6), F5
+	WORD  $0x4fc51081 // fmla v1.2d, v4.2d, v5.d[0]
+	FMOVD 8(R7), F5
+	WORD  $0x4fc51082 // fmla v2.2d, v4.2d, v5.d[0]
+
+over26:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R1, R8
+	MOVD dz+32(FP), R11
+	SUB  R11, R8
+	MOVD dw+16(FP), R11
+	ADD  R11, R8
+	MOVD x+48(FP), R9
+	MOVD ldx+56(FP), R11
+	ADD  R11, R9, R12
+	ADD  R11, R12, R13
+	MOVD cols+88(FP), R10
+	CMP  $2, R10
+	BLE  fewer28
+	MOVD $2, R10
+
+fewer28:
+	VMOVI $0, V8.B16
+	FMOVD 0(R1), F3
+	FMOVD 0(R6), F4
+	FMOVD 0(R7), F5
+
+row27:
+	VORR  V8.B16, V8.B16, V6.B16
+	FMOVD 0(R9), F7
+	WORD  $0x4fc71066 // fmla v6.2d, v3.2d, v7.d[0]
+	FMOVD 0(R12), F7
+	WORD  $0x4fc71086 // fmla v6.2d, v4.2d, v7.d[0]
+	FMOVD 0(R13), F7
+	WORD  $0x4fc710a6 // fmla v6.2d, v5.2d, v7.d[0]
+	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	FMOVD F6, 0(R8)
+	MOVD  lddw+24(FP), R14
+	ADD   R14, R8
+	ADD   $8, R9
+	ADD   $8, R12
+	ADD   $8, R13
+	SUBS  $1, R10
+	BNE   row27
+
+end20:
+	VMOVI $0, V3.B16
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $8, R3
+	MOVD  cols+88(FP), R4
+	SUB   $1, R4
+	MOVD  $1, R5
+	CMP   $1, R4
+	BGE   inside29
+	MOVD  R4, R5
+
+inside29:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside30
+	MOVD R4, R6
+
+inside30:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R1, R4
+	ADD   R2, R5, R7
+	ADD   R2, R7, R8
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	FMOVD F1, 0(R1)
+	VST1  V1.D[1], (R7)
+	FMOVD F2, 0(R4)
+	VST1  V2.D[1], (R8)
+
+	// the next 2 inputs
+	MOVD cols+88(FP), R1
+	SUB  $2, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done21
+	MOVD dx+0(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $8, R3
+	MOVD x+48(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $1, R1
+	BGE  block17
+
+done21:
+	RET
+
+fewer1:
+	CMP  $2, R0
+	BNE  fewer31
+	MOVD n+96(FP), R0
+	MOVD cols+88(FP), R1
+	CMP  $2, R1
+	BLE  done36
+
+block32:
+	// 2×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $1, R3
+	MOVD  $3, R4
+	CMP   $3, R3
+	BGE   inside37
+	MOVD  R3, R4
+
+inside37:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $2, R5
+	CMP  $2, R3
+	BGE  inside38
+	MOVD R3, R5
+
+inside38:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $1, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	MOVD dz+32(FP), R3
+	MOVD lddz+40(FP), R7
+	MOVD n+96(FP), R0
+	ADD  R7, R3, R8
+	CMP  $2, R0
+	BLT  tail34
+
+square33:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R6), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVQ 0(R5), F6
+	FMOVQ 0(R4), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVQ 0(R3), F8
+	WORD  $0x4fc81080 // fmla v0.2d, v4.2d, v8.d[0]
+	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	WORD  $0x4fc818a0 // fmla v0.2d, v5.2d, v8.d[1]
+	WORD  $0x4fc818e2 // fmla v2.2d, v7.2d, v8.d[1]
+	FMOVQ 0(R8), F8
+	WORD  $0x4fc81081 // fmla v1.2d, v4.2d, v8.d[0]
+	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
+	WORD  $0x4fc818a1 // fmla v1.2d, v5.2d, v8.d[1]
+	WORD  $0x4fc818e3 // fmla v3.2d, v7.2d, v8.d[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R3, R9
+	MOVD dz+32(FP), R12
+	SUB  R12, R9
+	MOVD dw+16(FP), R12
+	ADD  R12, R9
+	MOVD x+48(FP), R10
+	MOVD ldx+56(FP), R12
+	ADD  R12, R10, R13
+	MOVD cols+88(FP), R11
+	CMP  $4, R11
+	BLE  fewer40
+	MOVD $4, R11
+
+fewer40:
+	VMOVI $0, V8.B16
+	FMOVQ 0(R3), F4
+	FMOVQ 0(R8), F5
+
+row39:
+	VORR  V8.B16, V8.B16, V6.B16
+	FMOVD 0(R10), F7
+	WORD  $0x4fc71086 // fmla v6.2d, v4.2d, v7.d[0]
+	FMOVD 0(R13), F7
+	WORD  $0x4fc710a6 // fmla v6.2d, v5.2d, v7.d[0]
+	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	FMOVQ F6, 0(R9)
+	MOVD  lddw+24(FP), R14
+	ADD   R14, R9
+	ADD   $8, R10
+	ADD   $8, R13
+	SUBS  $1, R11
+	BNE   row39
+	ADD   $16, R1
+	ADD   $16, R6
+	ADD   $16, R5
+	ADD   $16, R4
+	ADD   $16, R3
+	ADD   $16, R8
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square33
+
+tail34:
+	CMP $0, R0
+	BLE end35
+
+	// the same for fewer j
+	FMOVD 0(R1), F4
+	FMOVD 0(R6), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
+	FMOVD 0(R8), F6
+	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	CMP   $1, R0
+	BEQ   over41
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	FMOVD 8(R8), F6
+	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
+
+over41:
+	FMOVD 0(R5), F4
+	FMOVD 0(R4), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	FMOVD 0(R8), F6
+	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
+	CMP   $1, R0
+	BEQ   over42
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
+	FMOVD 8(R8), F6
+	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
+
+over42:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R3, R9
+	MOVD dz+32(FP), R12
+	SUB  R12, R9
+	MOVD dw+16(FP), R12
+	ADD  R12, R9
+	MOVD x+48(FP), R10
+	MOVD ldx+56(FP), R12
+	ADD  R12, R10, R13
+	MOVD cols+88(FP), R11
+	CMP  $4, R11
+	BLE  fewer44
+	MOVD $4, R11
+
+fewer44:
+	VMOVI $0, V8.B16
+	FMOVD 0(R3), F4
+	FMOVD 0(R8), F5
+
+row43:
+	VORR  V8.B16, V8.B16, V6.B16
+	FMOVD 0(R10), F7
+	WORD  $0x4fc71086 // fmla v6.2d, v4.2d, v7.d[0]
+	FMOVD 0(R13), F7
+	WORD  $0x4fc710a6 // fmla v6.2d, v5.2d, v7.d[0]
+	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	FMOVD F6, 0(R9)
+	MOVD  lddw+24(FP), R14
+	ADD   R14, R9
+	ADD   $8, R10
+	ADD   $8, R13
+	SUBS  $1, R11
+	BNE   row43
+
+end35:
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
+	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $8, R3
+	MOVD  cols+88(FP), R4
+	SUB   $1, R4
+	MOVD  $3, R5
+	CMP   $3, R4
+	BGE   inside45
+	MOVD  R4, R5
+
+inside45:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R6
+	CMP  $2, R4
+	BGE  inside46
+	MOVD R4, R6
+
+inside46:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $1, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R7, R8
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R4)
+	VST1  V1.D[1], (R8)
+	ADD   R2, R6, R4
+	ADD   R2, R5, R8
+	FMOVD F2, 0(R6)
+	VST1  V2.D[1], (R5)
+	FMOVD F3, 0(R4)
+	VST1  V3.D[1], (R8)
+
+	// the next 4 inputs
+	MOVD cols+88(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done36
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $8, R3
+	MOVD x+48(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $3, R1
+	BGE  block32
+
+done36:
+	MOVD cols+88(FP), R1
+	CMP  $0, R1
+	BLE  done51
+
+block47:
+	// 2×2 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $1, R3
+	MOVD  $1, R4
+	CMP   $1, R3
+	BGE   inside52
+	MOVD  R3, R4
+
+inside52:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside53
+	MOVD R3, R5
+
+inside53:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD dz+32(FP), R1
+	MOVD lddz+40(FP), R3
+	MOVD n+96(FP), R0
+	ADD  R3, R1, R6
+	CMP  $2, R0
+	BLT  tail49
+
+square48:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R5), F2
+	FMOVQ 0(R4), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 0(R1), F4
+	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
+	WORD  $0x4fc41860 // fmla v0.2d, v3.2d, v4.d[1]
+	FMOVQ 0(R6), F4
+	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
+	WORD  $0x4fc41861 // fmla v1.2d, v3.2d, v4.d[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R1, R7
+	MOVD dz+32(FP), R10
+	SUB  R10, R7
+	MOVD dw+16(FP), R10
+	ADD  R10, R7
+	MOVD x+48(FP), R8
+	MOVD ldx+56(FP), R10
+	ADD  R10, R8, R11
+	MOVD cols+88(FP), R9
+	CMP  $2, R9
+	BLE  fewer55
+	MOVD $2, R9
+
+fewer55:
+	VMOVI $0, V6.B16
+	FMOVQ 0(R1), F2
+	FMOVQ 0(R6), F3
+
+row54:
+	VORR  V6.B16, V6.B16, V4.B16
+	FMOVD 0(R8), F5
+	WORD  $0x4fc51044 // fmla v4.2d, v2.2d, v5.d[0]
+	FMOVD 0(R11), F5
+	WORD  $0x4fc51064 // fmla v4.2d, v3.2d, v5.d[0]
+	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	FMOVQ F4, 0(R7)
+	MOVD  lddw+24(FP), R12
+	ADD   R12, R7
+	ADD   $8, R8
+	ADD   $8, R11
+	SUBS  $1, R9
+	BNE   row54
+	ADD   $16, R5
+	ADD   $16, R4
+	ADD   $16, R1
+	ADD   $16, R6
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square48
+
+tail49:
+	CMP $0, R0
+	BLE end50
+
+	// the same for fewer j
+	FMOVD 0(R5), F2
+	FMOVD 0(R4), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVD 0(R1), F4
+	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
+	FMOVD 0(R6), F4
+	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
+	CMP   $1, R0
+	BEQ   over56
+	FMOVD 8(R1), F4
+	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+	FMOVD 8(R6), F4
+	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
+
+over56:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R1, R7
+	MOVD dz+32(FP), R10
+	SUB  R10, R7
+	MOVD dw+16(FP), R10
+	ADD  R10, R7
+	MOVD x+48(FP), R8
+	MOVD ldx+56(FP), R10
+	ADD  R10, R8, R11
+	MOVD cols+88(FP), R9
+	CMP  $2, R9
+	BLE  fewer58
+	MOVD $2, R9
+
+fewer58:
+	VMOVI $0, V6.B16
+	FMOVD 0(R1), F2
+	FMOVD 0(R6), F3
+
+row57:
+	VORR  V6.B16, V6.B16, V4.B16
+	FMOVD 0(R8), F5
+	WORD  $0x4fc51044 // fmla v4.2d, v2.2d, v5.d[0]
+	FMOVD 0(R11), F5
+	WORD  $0x4fc51064 // fmla v4.2d, v3.2d, v5.d[0]
+	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	FMOVD F4, 0(R7)
+	MOVD  lddw+24(FP), R12
+	ADD   R12, R7
+	ADD   $8, R8
+	ADD   $8, R11
+	SUBS  $1, R9
+	BNE   row57
+
+end50:
+	VMOVI $0, V2.B16
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $8, R3
+	MOVD  cols+88(FP), R4
+	SUB   $1, R4
+	MOVD  $1, R5
+	CMP   $1, R4
+	BGE   inside59
+	MOVD  R4, R5
+
+inside59:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside60
+	MOVD R4, R6
+
+inside60:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R5, R4
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	FMOVD F1, 0(R1)
+	VST1  V1.D[1], (R4)
+
+	// the next 2 inputs
+	MOVD cols+88(FP), R1
+	SUB  $2, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done51
+	MOVD dx+0(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $8, R3
+	MOVD x+48(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $1, R1
+	BGE  block47
+
+done51:
+	RET
+
+fewer31:
+	MOVD n+96(FP), R0
+	MOVD cols+88(FP), R1
+	CMP  $4, R1
+	BLE  done66
+
+block62:
+	// 1×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $1, R3
+	MOVD  $7, R4
+	CMP   $7, R3
+	BGE   inside67
+	MOVD  R3, R4
+
+inside67:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $6, R5
+	CMP  $6, R3
+	BGE  inside68
+	MOVD R3, R5
+
+inside68:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $5, R6
+	CMP  $5, R3
+	BGE  inside69
+	MOVD R3, R6
+
+inside69:
+	MUL  R2, R6
+	ADD  R1, R6
+	MOVD $4, R7
+	CMP  $4, R3
+	BGE  inside70
+	MOVD R3, R7
+
+inside70:
+	MUL  R2, R7
+	ADD  R1, R7
+	MOVD $3, R9
+	MUL  R9, R2, R8
+	ADD  R1, R8
+	MOVD $2, R10
+	MUL  R10, R2, R9
+	ADD  R1, R9
+	MOVD $1, R11
+	MUL  R11, R2, R10
+	ADD  R1, R10
+	MOVD dz+32(FP), R3
+	MOVD n+96(FP), R0
+	CMP  $2, R0
+	BLT  tail64
+
+square63:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R10), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVQ 0(R9), F6
+	FMOVQ 0(R8), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVQ 0(R7), F8
+	FMOVQ 0(R6), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVQ 0(R5), F10
+	FMOVQ 0(R4), F11
+	VZIP2 V11.D2, V10.D2, V12.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V12.B16, V12.B16, V11.B16
+	FMOVQ 0(R3), F12
+	WORD  $0x4fcc1080 // fmla v0.2d, v4.2d, v12.d[0]
+	WORD  $0x4fcc10c1 // fmla v1.2d, v6.2d, v12.d[0]
+	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
+	WORD  $0x4fcc1143 // fmla v3.2d, v10.2d, v12.d[0]
+	WORD  $0x4fcc18a0 // fmla v0.2d, v5.2d, v12.d[1]
+	WORD  $0x4fcc18e1 // fmla v1.2d, v7.2d, v12.d[1]
+	WORD  $0x4fcc1922 // fmla v2.2d, v9.2d, v12.d[1]
+	WORD  $0x4fcc1963 // fmla v3.2d, v11.2d, v12.d[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R3, R11
+	MOVD dz+32(FP), R14
+	SUB  R14, R11
+	MOVD dw+16(FP), R14
+	ADD  R14, R11
+	MOVD x+48(FP), R12
+	MOVD cols+88(FP), R13
+	CMP  $8, R13
+	BLE  fewer72
+	MOVD $8, R13
+
+fewer72:
+	VMOVI $0, V7.B16
+	FMOVQ 0(R3), F4
+
+row71:
+	VORR  V7.B16, V7.B16, V5.B16
+	FMOVD 0(R12), F6
+	WORD  $0x4fc61085 // fmla v5.2d, v4.2d, v6.d[0]
+	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
+	FMOVQ F5, 0(R11)
+	MOVD  lddw+24(FP), R14
+	ADD   R14, R11
+	ADD   $8, R12
+	SUBS  $1, R13
+	BNE   row71
+	ADD   $16, R1
+	ADD   $16, R10
+	ADD   $16, R9
+	ADD   $16, R8
+	ADD   $16, R7
+	ADD   $16, R6
+	ADD   $16, R5
+	ADD   $16, R4
+	ADD   $16, R3
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square63
+
+tail64:
+	CMP $0, R0
+	BLE end65
+
+	// the same for fewer j
+	FMOVD 0(R1), F4
+	FMOVD 0(R10), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
+	CMP   $1, R0
+	BEQ   over73
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+
+over73:
+	FMOVD 0(R9), F4
+	FMOVD 0(R8), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	CMP   $1, R0
+	BEQ   over74
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
+
+over74:
+	FMOVD 0(R7), F4
+	FMOVD 0(R6), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	CMP   $1, R0
+	BEQ   over75
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
+
+over75:
+	FMOVD 0(R5), F4
+	FMOVD 0(R4), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
+	CMP   $1, R0
+	BEQ   over76
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
+
+over76:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R3, R11
+	MOVD dz+32(FP), R14
+	SUB  R14, R11
+	MOVD dw+16(FP), R14
+	ADD  R14, R11
+	MOVD x+48(FP), R12
+	MOVD cols+88(FP), R13
+	CMP  $8, R13
+	BLE  fewer78
+	MOVD $8, R13
+
+fewer78:
+	VMOVI $0, V7.B16
+	FMOVD 0(R3), F4
+
+row77:
+	VORR  V7.B16, V7.B16, V5.B16
+	FMOVD 0(R12), F6
+	WORD  $0x4fc61085 // fmla v5.2d, v4.2d, v6.d[0]
+	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
+	FMOVD F5, 0(R11)
+	MOVD  lddw+24(FP), R14
+	ADD   R14, R11
+	ADD   $8, R12
+	SUBS  $1, R13
+	BNE   row77
+
+end65:
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
+	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $8, R3
+	MOVD  cols+88(FP), R4
+	SUB   $1, R4
+	MOVD  $7, R5
+	CMP   $7, R4
+	BGE   inside79
+	MOVD  R4, R5
+
+inside79:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $6, R6
+	CMP  $6, R4
+	BGE  inside80
+	MOVD R4, R6
+
+inside80:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $5, R7
+	CMP  $5, R4
+	BGE  inside81
+	MOVD R4, R7
+
+inside81:
+	MUL  R3, R7
+	ADD  R1, R7
+	MOVD $4, R8
+	CMP  $4, R4
+	BGE  inside82
+	MOVD R4, R8
+
+inside82:
+	MUL   R3, R8
+	ADD   R1, R8
+	MOVD  $3, R10
+	MUL   R10, R3, R9
+	ADD   R1, R9
+	MOVD  $2, R11
+	MUL   R11, R3, R10
+	ADD   R1, R10
+	MOVD  $1, R12
+	MUL   R12, R3, R11
+	ADD   R1, R11
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R11)
+	FMOVD F1, 0(R10)
+	VST1  V1.D[1], (R9)
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R7)
+	FMOVD F3, 0(R6)
+	VST1  V3.D[1], (R5)
+
+	// the next 8 inputs
+	MOVD cols+88(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done66
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $8, R3
+	MOVD x+48(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $5, R1
+	BGE  block62
+
+done66:
+	MOVD cols+88(FP), R1
+	CMP  $2, R1
+	BLE  done87
+
+block83:
+	// 1×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $1, R3
+	MOVD  $3, R4
+	CMP   $3, R3
+	BGE   inside88
+	MOVD  R3, R4
+
+inside88:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $2, R5
+	CMP  $2, R3
+	BGE  inside89
+	MOVD R3, R5
+
+inside89:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $1, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	MOVD dz+32(FP), R3
+	MOVD n+96(FP), R0
+	CMP  $2, R0
+	BLT  tail85
+
+square84:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R1), F2
+	FMOVQ 0(R6), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 0(R5), F4
+	FMOVQ 0(R4), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVQ 0(R3), F6
+	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	WORD  $0x4fc61860 // fmla v0.2d, v3.2d, v6.d[1]
+	WORD  $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R3, R7
+	MOVD dz+32(FP), R10
+	SUB  R10, R7
+	MOVD dw+16(FP), R10
+	ADD  R10, R7
+	MOVD x+48(FP), R8
+	MOVD cols+88(FP), R9
+	CMP  $4, R9
+	BLE  fewer91
+	MOVD $4, R9
+
+fewer91:
+	VMOVI $0, V5.B16
+	FMOVQ 0(R3), F2
+
+row90:
+	VORR  V5.B16, V5.B16, V3.B16
+	FMOVD 0(R8), F4
+	WORD  $0x4fc41043 // fmla v3.2d, v2.2d, v4.d[0]
+	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
+	FMOVQ F3, 0(R7)
+	MOVD  lddw+24(FP), R10
+	ADD   R10, R7
+	ADD   $8, R8
+	SUBS  $1, R9
+	BNE   row90
+	ADD   $16, R1
+	ADD   $16, R6
+	ADD   $16, R5
+	ADD   $16, R4
+	ADD   $16, R3
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square84
+
+tail85:
+	CMP $0, R0
+	BLE end86
+
+	// the same for fewer j
+	FMOVD 0(R1), F2
+	FMOVD 0(R6), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVD 0(R3), F4
+	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
+	CMP   $1, R0
+	BEQ   over92
+	FMOVD 8(R3), F4
+	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+
+over92:
+	FMOVD 0(R5), F2
+	FMOVD 0(R4), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVD 0(R3), F4
+	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
+	CMP   $1, R0
+	BEQ   over93
+	FMOVD 8(R3), F4
+	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
+
+over93:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R3, R7
+	MOVD dz+32(FP), R10
+	SUB  R10, R7
+	MOVD dw+16(FP), R10
+	ADD  R10, R7
+	MOVD x+48(FP), R8
+	MOVD cols+88(FP), R9
+	CMP  $4, R9
+	BLE  fewer95
+	MOVD $4, R9
+
+fewer95:
+	VMOVI $0, V5.B16
+	FMOVD 0(R3), F2
+
+row94:
+	VORR  V5.B16, V5.B16, V3.B16
+	FMOVD 0(R8), F4
+	WORD  $0x4fc41043 // fmla v3.2d, v2.2d, v4.d[0]
+	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
+	FMOVD F3, 0(R7)
+	MOVD  lddw+24(FP), R10
+	ADD   R10, R7
+	ADD   $8, R8
+	SUBS  $1, R9
+	BNE   row94
+
+end86:
+	VMOVI $0, V2.B16
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $8, R3
+	MOVD  cols+88(FP), R4
+	SUB   $1, R4
+	MOVD  $3, R5
+	CMP   $3, R4
+	BGE   inside96
+	MOVD  R4, R5
+
+inside96:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R6
+	CMP  $2, R4
+	BGE  inside97
+	MOVD R4, R6
+
+inside97:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $1, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R6)
+	VST1  V1.D[1], (R5)
+
+	// the next 4 inputs
+	MOVD cols+88(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done87
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $8, R3
+	MOVD x+48(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $3, R1
+	BGE  block83
+
+done87:
+	MOVD cols+88(FP), R1
+	CMP  $0, R1
+	BLE  done102
+
+block98:
+	// 1×2 elements of dx, from +0
+	VMOVI $0, V0.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $1, R3
+	MOVD  $1, R4
+	CMP   $1, R3
+	BGE   inside103
+	MOVD  R3, R4
+
+inside103:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside104
+	MOVD R3, R5
+
+inside104:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD dz+32(FP), R1
+	MOVD n+96(FP), R0
+	CMP  $2, R0
+	BLT  tail100
+
+square99:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R4), F2
+	VZIP2 V2.D2, V1.D2, V3.D2
+	VZIP1 V2.D2, V1.D2, V1.D2
+	VORR  V3.B16, V3.B16, V2.B16
+	FMOVQ 0(R1), F3
+	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
+	WORD  $0x4fc31840 // fmla v0.2d, v2.2d, v3.d[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R1, R3
+	MOVD dz+32(FP), R8
+	SUB  R8, R3
+	MOVD dw+16(FP), R8
+	ADD  R8, R3
+	MOVD x+48(FP), R6
+	MOVD cols+88(FP), R7
+	CMP  $2, R7
+	BLE  fewer106
+	MOVD $2, R7
+
+fewer106:
+	VMOVI $0, V4.B16
+	FMOVQ 0(R1), F1
+
+row105:
+	VORR  V4.B16, V4.B16, V2.B16
+	FMOVD 0(R6), F3
+	WORD  $0x4fc31022 // fmla v2.2d, v1.2d, v3.d[0]
+	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	FMOVQ F2, 0(R3)
+	MOVD  lddw+24(FP), R8
+	ADD   R8, R3
+	ADD   $8, R6
+	SUBS  $1, R7
+	BNE   row105
+	ADD   $16, R5
+	ADD   $16, R4
+	ADD   $16, R1
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square99
+
+tail100:
+	CMP $0, R0
+	BLE end101
+
+	// the same for fewer j
+	FMOVD 0(R5), F1
+	FMOVD 0(R4), F2
+	VZIP2 V2.D2, V1.D2, V3.D2
+	VZIP1 V2.D2, V1.D2, V1.D2
+	VORR  V3.B16, V3.B16, V2.B16
+	FMOVD 0(R1), F3
+	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
+	CMP   $1, R0
+	BEQ   over107
+	FMOVD 8(R1), F3
+	WORD  $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+
+over107:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R1, R3
+	MOVD dz+32(FP), R8
+	SUB  R8, R3
+	MOVD dw+16(FP), R8
+	ADD  R8, R3
+	MOVD x+48(FP), R6
+	MOVD cols+88(FP), R7
+	CMP  $2, R7
+	BLE  fewer109
+	MOVD $2, R7
+
+fewer109:
+	VMOVI $0, V4.B16
+	FMOVD 0(R1), F1
+
+row108:
+	VORR  V4.B16, V4.B16, V2.B16
+	FMOVD 0(R6), F3
+	WORD  $0x4fc31022 // fmla v2.2d, v1.2d, v3.d[0]
+	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	FMOVD F2, 0(R3)
+	MOVD  lddw+24(FP), R8
+	ADD   R8, R3
+	ADD   $8, R6
+	SUBS  $1, R7
+	BNE   row108
+
+end101:
+	VMOVI $0, V1.B16
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $8, R3
+	MOVD  cols+88(FP), R4
+	SUB   $1, R4
+	MOVD  $1, R5
+	CMP   $1, R4
+	BGE   inside110
+	MOVD  R4, R5
+
+inside110:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside111
+	MOVD R4, R6
+
+inside111:
+	MUL   R3, R6
+	ADD   R1, R6
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+
+	// the next 2 inputs
+	MOVD cols+88(FP), R1
+	SUB  $2, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done102
+	MOVD dx+0(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $8, R3
+	MOVD x+48(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $1, R1
+	BGE  block98
+
+done102:
+	RET
+
+// func bothTurnedNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, w *float32, ldw uintptr, x *float32, ldx uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
+TEXT ·bothTurnedNEONF32(SB), NOSPLIT, $0-104
+	MOVD rows+80(FP), R0
+	CMP  $3, R0
+	BNE  fewer1
+	MOVD n+96(FP), R0
+	MOVD cols+88(FP), R1
+	CMP  $4, R1
+	BLE  done6
+
+block2:
+	// 3×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	MOVD  dz+64(FP), R1
+	MOVD  lddz+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $2, R3
+	MOVD  $6, R4
+	CMP   $6, R3
+	BGE   inside7
+	MOVD  R3, R4
+
+inside7:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $4, R5
+	CMP  $4, R3
+	BGE  inside8
+	MOVD R3, R5
+
+inside8:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $2, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	ADD  R2, R1, R3
+	ADD  R2, R6, R7
+	ADD  R2, R5, R8
+	ADD  R2, R4, R9
+	MOVD w+32(FP), R10
+	MOVD ldw+40(FP), R11
+	MOVD n+96(FP), R0
+	ADD  R11, R10, R12
+	ADD  R11, R12, R13
+	CMP  $4, R0
+	BLT  tail4
+
+square3:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F6
+	FMOVQ 0(R3), F7
+	FMOVQ 0(R6), F8
+	FMOVQ 0(R7), F9
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVQ 0(R5), F10
+	FMOVQ 0(R8), F11
+	FMOVQ 0(R4), F12
+	FMOVQ 0(R9), F13
+	VZIP2 V11.S4, V10.S4, V14.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V13.S4, V12.S4, V15.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V15.D2, V14.D2, V12.D2
+	VZIP2 V15.D2, V14.D2, V13.D2
+	FMOVD 0(R10), F14
+	WORD  $0x4f8e10c0 // fmla v0.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1143 // fmla v3.4s, v10.4s, v14.s[0]
+	WORD  $0x4fae10e0 // fmla v0.4s, v7.4s, v14.s[1]
+	WORD  $0x4fae1163 // fmla v3.4s, v11.4s, v14.s[1]
+	FMOVD 0(R12), F14
+	WORD  $0x4f8e10c1 // fmla v1.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
+	WORD  $0x4fae10e1 // fmla v1.4s, v7.4s, v14.s[1]
+	WORD  $0x4fae1164 // fmla v4.4s, v11.4s, v14.s[1]
+	FMOVD 0(R13), F14
+	WORD  $0x4f8e10c2 // fmla v2.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1145 // fmla v5.4s, v10.4s, v14.s[0]
+	WORD  $0x4fae10e2 // fmla v2.4s, v7.4s, v14.s[1]
+	WORD  $0x4fae1165 // fmla v5.4s, v11.4s, v14.s[1]
+	FMOVD 8(R10), F14
+	WORD  $0x4f8e1100 // fmla v0.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1183 // fmla v3.4s, v12.4s, v14.s[0]
+	WORD  $0x4fae1120 // fmla v0.4s, v9.4s, v14.s[1]
+	WORD  $0x4fae11a3 // fmla v3.4s, v13.4s, v14.s[1]
+	FMOVD 8(R12), F14
+	WORD  $0x4f8e1101 // fmla v1.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD  $0x4fae1121 // fmla v1.4s, v9.4s, v14.s[1]
+	WORD  $0x4fae11a4 // fmla v4.4s, v13.4s, v14.s[1]
+	FMOVD 8(R13), F14
+	WORD  $0x4f8e1102 // fmla v2.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
+	WORD  $0x4fae1122 // fmla v2.4s, v9.4s, v14.s[1]
+	WORD  $0x4fae11a5 // fmla v5.4s, v13.4s, v14.s[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R10, R14
+	MOVD  w+32(FP), R20
+	SUB   R20, R14
+	MOVD  dz+64(FP), R20
+	ADD   R20, R14
+	MOVD  x+48(FP), R15
+	MOVD  cols+88(FP), R19
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+
+row9:
+	FMOVQ 0(R14), F6
+	FMOVS 0(R15), F7
+	WORD  $0x4f8710c8 // fmla v8.4s, v6.4s, v7.s[0]
+	FMOVS 4(R15), F7
+	WORD  $0x4f8710c9 // fmla v9.4s, v6.4s, v7.s[0]
+	FMOVS 8(R15), F7
+	WORD  $0x4f8710ca // fmla v10.4s, v6.4s, v7.s[0]
+	MOVD  lddz+72(FP), R20
+	ADD   R20, R14
+	MOVD  ldx+56(FP), R20
+	ADD   R20, R15
+	SUBS  $1, R19
+	BNE   row9
+	MOVD  R10, R14
+	MOVD  w+32(FP), R20
+	SUB   R20, R14
+	MOVD  dw+16(FP), R20
+	ADD   R20, R14
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d508 // fadd v8.4s, v8.4s, v6.4s
+	WORD  $0x4e26d529 // fadd v9.4s, v9.4s, v6.4s
+	WORD  $0x4e26d54a // fadd v10.4s, v10.4s, v6.4s
+	FMOVQ F8, 0(R14)
+	MOVD  lddw+24(FP), R20
+	ADD   R20, R14
+	FMOVQ F9, 0(R14)
+	MOVD  lddw+24(FP), R20
+	ADD   R20, R14
+	FMOVQ F10, 0(R14)
+	MOVD  lddw+24(FP), R20
+	ADD   R20, R14
+	ADD   $16, R1
+	ADD   $16, R3
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R5
+	ADD   $16, R8
+	ADD   $16, R4
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R12
+	ADD   $16, R13
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square3
+
+tail4:
+	CMP $0, R0
+	BLE end5
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one11
+	FMOVD 0(R1), F6
+	TST   $1, R0
+	BEQ   moved12
+	ADD   $8, R1, R14
+	VLD1  (R14), V6.S[2]
+	B     moved12
+
+one11:
+	FMOVS 0(R1), F6
+
+moved12:
+	TST   $2, R0
+	BEQ   one13
+	FMOVD 0(R3), F7
+	TST   $1, R0
+	BEQ   moved14
+	ADD   $8, R3, R14
+	VLD1  (R14), V7.S[2]
+	B     moved14
+
+one13:
+	FMOVS 0(R3), F7
+
+moved14:
+	TST   $2, R0
+	BEQ   one15
+	FMOVD 0(R6), F8
+	TST   $1, R0
+	BEQ   moved16
+	ADD   $8, R6, R14
+	VLD1  (R14), V8.S[2]
+	B     moved16
+
+one15:
+	FMOVS 0(R6), F8
+
+moved16:
+	TST   $2, R0
+	BEQ   one17
+	FMOVD 0(R7), F9
+	TST   $1, R0
+	BEQ   moved18
+	ADD   $8, R7, R14
+	VLD1  (R14), V9.S[2]
+	B     moved18
+
+one17:
+	FMOVS 0(R7), F9
+
+moved18:
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVS 0(R10), F10
+	WORD  $0x4f8a10c0 // fmla v0.4s, v6.4s, v10.s[0]
+	FMOVS 0(R12), F10
+	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
+	FMOVS 0(R13), F10
+	WORD  $0x4f8a10c2 // fmla v2.4s, v6.4s, v10.s[0]
+	CMP   $1, R0
+	BEQ   over10
+	FMOVS 4(R10), F10
+	WORD  $0x4f8a10e0 // fmla v0.4s, v7.4s, v10.s[0]
+	FMOVS 4(R12), F10
+	WORD  $0x4f8a10e1 // fmla v1.4s, v7.4s, v10.s[0]
+	FMOVS 4(R13), F10
+	WORD  $0x4f8a10e2 // fmla v2.4s, v7.4s, v10.s[0]
+	CMP   $2, R0
+	BEQ   over10
+	FMOVS 8(R10), F10
+	WORD  $0x4f8a1100 // fmla v0.4s, v8.4s, v10.s[0]
+	FMOVS 8(R12), F10
+	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
+	FMOVS 8(R13), F10
+	WORD  $0x4f8a1102 // fmla v2.4s, v8.4s, v10.s[0]
+	CMP   $3, R0
+	BEQ   over10
+	FMOVS 12(R10), F10
+	WORD  $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	FMOVS 12(R12), F10
+	WORD  $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
+	FMOVS 12(R13), F10
+	WORD  $0x4f8a1122 // fmla v2.4s, v9.4s, v10.s[0]
+
+over10:
+	TST   $2, R0
+	BEQ   one20
+	FMOVD 0(R5), F6
+	TST   $1, R0
+	BEQ   moved21
+	ADD   $8, R5, R14
+	VLD1  (R14), V6.S[2]
+	B     moved21
+
+one20:
+	FMOVS 0(R5), F6
+
+moved21:
+	TST   $2, R0
+	BEQ   one22
+	FMOVD 0(R8), F7
+	TST   $1, R0
+	BEQ   moved23
+	ADD   $8, R8, R14
+	VLD1  (R14), V7.S[2]
+	B     moved23
+
+one22:
+	FMOVS 0(R8), F7
+
+moved23:
+	TST   $2, R0
+	BEQ   one24
+	FMOVD 0(R4), F8
+	TST   $1, R0
+	BEQ   moved25
+	ADD   $8, R4, R14
+	VLD1  (R14), V8.S[2]
+	B     moved25
+
+one24:
+	FMOVS 0(R4), F8
+
+moved25:
+	TST   $2, R0
+	BEQ   one26
+	FMOVD 0(R9), F9
+	TST   $1, R0
+	BEQ   moved27
+	ADD   $8, R9, R14
+	VLD1  (R14), V9.S[2]
+	B     moved27
+
+one26:
+	FMOVS 0(R9), F9
+
+moved27:
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVS 0(R10), F10
+	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
+	FMOVS 0(R12), F10
+	WORD  $0x4f8a10c4 // fmla v4.4s, v6.4s, v10.s[0]
+	FMOVS 0(R13), F10
+	WORD  $0x4f8a10c5 // fmla v5.4s, v6.4s, v10.s[0]
+	CMP   $1, R0
+	BEQ   over19
+	FMOVS 4(R10), F10
+	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
+	FMOVS 4(R12), F10
+	WORD  $0x4f8a10e4 // fmla v4.4s, v7.4s, v10.s[0]
+	FMOVS 4(R13), F10
+	WORD  $0x4f8a10e5 // fmla v5.4s, v7.4s, v10.s[0]
+	CMP   $2, R0
+	BEQ   over19
+	FMOVS 8(R10), F10
+	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
+	FMOVS 8(R12), F10
+	WORD  $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	FMOVS 8(R13), F10
+	WORD  $0x4f8a1105 // fmla v5.4s, v8.4s, v10.s[0]
+	CMP   $3, R0
+	BEQ   over19
+	FMOVS 12(R10), F10
+	WORD  $0x4f8a1123 // fmla v3.4s, v9.4s, v10.s[0]
+	FMOVS 12(R12), F10
+	WORD  $0x4f8a1124 // fmla v4.4s, v9.4s, v10.s[0]
+	FMOVS 12(R13), F10
+	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
+
+over19:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R10, R14
+	MOVD  w+32(FP), R20
+	SUB   R20, R14
+	MOVD  dz+64(FP), R20
+	ADD   R20, R14
+	MOVD  x+48(FP), R15
+	MOVD  cols+88(FP), R19
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+
+row28:
+	TST   $2, R0
+	BEQ   one29
+	FMOVD 0(R14), F6
+	TST   $1, R0
+	BEQ   moved30
+	ADD   $8, R14, R20
+	VLD1  (R20), V6.S[2]
+	B     moved30
+
+one29:
+	FMOVS 0(R14), F6
+
+moved30:
+	FMOVS 0(R15), F7
+	WORD  $0x4f8710c8 // fmla v8.4s, v6.4s, v7.s[0]
+	FMOVS 4(R15), F7
+	WORD  $0x4f8710c9 // fmla v9.4s, v6.4s, v7.s[0]
+	FMOVS 8(R15), F7
+	WORD  $0x4f8710ca // fmla v10.4s, v6.4s, v7.s[0]
+	MOVD  lddz+72(FP), R20
+	ADD   R20, R14
+	MOVD  ldx+56(FP), R20
+	ADD   R20, R15
+	SUBS  $1, R19
+	BNE   row28
+	MOVD  R10, R14
+	MOVD  w+32(FP), R20
+	SUB   R20, R14
+	MOVD  dw+16(FP), R20
+	ADD   R20, R14
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d508 // fadd v8.4s, v8.4s, v6.4s
+	WORD  $0x4e26d529 // fadd v9.4s, v9.4s, v6.4s
+	WORD  $0x4e26d54a // fadd v10.4s, v10.4s, v6.4s
+	TST   $2, R0
+	BEQ   one31
+	FMOVD F8, 0(R14)
+	TST   $1, R0
+	BEQ   moved32
+	ADD   $8, R14, R20
+	VST1  V8.S[2], (R20)
+	B     moved32
+
+one31:
+	FMOVS F8, 0(R14)
+
+moved32:
+	MOVD  lddw+24(FP), R20
+	ADD   R20, R14
+	TST   $2, R0
+	BEQ   one33
+	FMOVD F9, 0(R14)
+	TST   $1, R0
+	BEQ   moved34
+	ADD   $8, R14, R20
+	VST1  V9.S[2], (R20)
+	B     moved34
+
+one33:
+	FMOVS F9, 0(R14)
+
+moved34:
+	MOVD  lddw+24(FP), R20
+	ADD   R20, R14
+	TST   $2, R0
+	BEQ   one35
+	FMOVD F10, 0(R14)
+	TST   $1, R0
+	BEQ   moved36
+	ADD   $8, R14, R20
+	VST1  V10.S[2], (R20)
+	B     moved36
+
+one35:
+	FMOVS F10, 0(R14)
+
+moved36:
+	MOVD lddw+24(FP), R20
+	ADD  R20, R14
+
+end5:
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+88(FP), R4
+	SUB   $2, R4
+	MOVD  $6, R5
+	CMP   $6, R4
+	BGE   inside37
+	MOVD  R4, R5
+
+inside37:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $4, R6
+	CMP  $4, R4
+	BGE  inside38
+	MOVD R4, R6
+
+inside38:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $2, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R7, R8
+	FMOVS F0, 0(R1)
+	VST1  V0.S[1], (R4)
+	VST1  V0.S[2], (R7)
+	VST1  V0.S[3], (R8)
+	FMOVS F1, 4(R1)
+	ADD   $4, R4, R9
+	VST1  V1.S[1], (R9)
+	ADD   $4, R7, R9
+	VST1  V1.S[2], (R9)
+	ADD   $4, R8, R9
+	VST1  V1.S[3], (R9)
+	FMOVS F2, 8(R1)
+	ADD   $8, R4, R9
+	VST1  V2.S[1], (R9)
+	ADD   $8, R7, R9
+	VST1  V2.S[2], (R9)
+	ADD   $8, R8, R9
+	VST1  V2.S[3], (R9)
+	ADD   R2, R6, R4
+	ADD   R2, R5, R8
+	FMOVS F3, 0(R6)
+	VST1  V3.S[1], (R4)
+	VST1  V3.S[2], (R5)
+	VST1  V3.S[3], (R8)
+	FMOVS F4, 4(R6)
+	ADD   $4, R4, R9
+	VST1  V4.S[1], (R9)
+	ADD   $4, R5, R9
+	VST1  V4.S[2], (R9)
+	ADD   $4, R8, R9
+	VST1  V4.S[3], (R9)
+	FMOVS F5, 8(R6)
+	ADD   $8, R4, R9
+	VST1  V5.S[1], (R9)
+	ADD   $8, R5, R9
+	VST1  V5.S[2], (R9)
+	ADD   $8, R8, R9
+	VST1  V5.S[3], (R9)
+
+	// the next 8 inputs
+	MOVD cols+88(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done6
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+72(FP), R3
+	MOVD dz+64(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+64(FP)
+	MOVD cols+88(FP), R1
+	CMP  $5, R1
+	BGE  block2
+
+done6:
+	MOVD cols+88(FP), R1
+	CMP  $0, R1
+	BLE  done43
+
+block39:
+	// 3×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	MOVD  dz+64(FP), R1
+	MOVD  lddz+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $2, R3
+	MOVD  $2, R4
+	CMP   $2, R3
+	BGE   inside44
+	MOVD  R3, R4
+
+inside44:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside45
+	MOVD R3, R5
+
+inside45:
+	MUL  R2, R5
+	ADD  R1, R5
+	ADD  R2, R5, R1
+	ADD  R2, R4, R3
+	MOVD w+32(FP), R6
+	MOVD ldw+40(FP), R7
+	MOVD n+96(FP), R0
+	ADD  R7, R6, R8
+	ADD  R7, R8, R9
+	CMP  $4, R0
+	BLT  tail41
+
+square40:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R5), F3
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R4), F5
+	FMOVQ 0(R3), F6
+	VZIP2 V4.S4, V3.S4, V7.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V6.S4, V5.S4, V8.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V5.D2, V3.D2, V4.D2
+	VZIP1 V5.D2, V3.D2, V3.D2
+	VZIP1 V8.D2, V7.D2, V5.D2
+	VZIP2 V8.D2, V7.D2, V6.D2
+	FMOVD 0(R6), F7
+	WORD  $0x4f871060 // fmla v0.4s, v3.4s, v7.s[0]
+	WORD  $0x4fa71080 // fmla v0.4s, v4.4s, v7.s[1]
+	FMOVD 0(R8), F7
+	WORD  $0x4f871061 // fmla v1.4s, v3.4s, v7.s[0]
+	WORD  $0x4fa71081 // fmla v1.4s, v4.4s, v7.s[1]
+	FMOVD 0(R9), F7
+	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
+	WORD  $0x4fa71082 // fmla v2.4s, v4.4s, v7.s[1]
+	FMOVD 8(R6), F7
+	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
+	WORD  $0x4fa710c0 // fmla v0.4s, v6.4s, v7.s[1]
+	FMOVD 8(R8), F7
+	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
+	WORD  $0x4fa710c1 // fmla v1.4s, v6.4s, v7.s[1]
+	FMOVD 8(R9), F7
+	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
+	WORD  $0x4fa710c2 // fmla v2.4s, v6.4s, v7.s[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R6, R10
+	MOVD  w+32(FP), R13
+	SUB   R13, R10
+	MOVD  dz+64(FP), R13
+	ADD   R13, R10
+	MOVD  x+48(FP), R11
+	MOVD  cols+88(FP), R12
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+
+row46:
+	FMOVQ 0(R10), F3
+	FMOVS 0(R11), F4
+	WORD  $0x4f841065 // fmla v5.4s, v3.4s, v4.s[0]
+	FMOVS 4(R11), F4
+	WORD  $0x4f841066 // fmla v6.4s, v3.4s, v4.s[0]
+	FMOVS 8(R11), F4
+	WORD  $0x4f841067 // fmla v7.4s, v3.4s, v4.s[0]
+	MOVD  lddz+72(FP), R13
+	ADD   R13, R10
+	MOVD  ldx+56(FP), R13
+	ADD   R13, R11
+	SUBS  $1, R12
+	BNE   row46
+	MOVD  R6, R10
+	MOVD  w+32(FP), R13
+	SUB   R13, R10
+	MOVD  dw+16(FP), R13
+	ADD   R13, R10
+	VMOVI $0, V3.B16
+	WORD  $0x4e23d4a5 // fadd v5.4s, v5.4s, v3.4s
+	WORD  $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD  $0x4e23d4e7 // fadd v7.4s, v7.4s, v3.4s
+	FMOVQ F5, 0(R10)
+	MOVD  lddw+24(FP), R13
+	ADD   R13, R10
+	FMOVQ F6, 0(R10)
+	MOVD  lddw+24(FP), R13
+	ADD   R13, R10
+	FMOVQ F7, 0(R10)
+	MOVD  lddw+24(FP), R13
+	ADD   R13, R10
+	ADD   $16, R5
+	ADD   $16, R1
+	ADD   $16, R4
+	ADD   $16, R3
+	ADD   $16, R6
+	ADD   $16, R8
+	ADD   $16, R9
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square40
+
+tail41:
+	CMP $0, R0
+	BLE end42
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one48
+	FMOVD 0(R5), F3
+	TST   $1, R0
+	BEQ   moved49
+	ADD   $8, R5, R10
+	VLD1  (R10), V3.S[2]
+	B     moved49
+
+one48:
+	FMOVS 0(R5), F3
+
+moved49:
+	TST   $2, R0
+	BEQ   one50
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved51
+	ADD   $8, R1, R10
+	VLD1  (R10), V4.S[2]
+	B     moved51
+
+one50:
+	FMOVS 0(R1), F4
+
+moved51:
+	TST   $2, R0
+	BEQ   one52
+	FMOVD 0(R4), F5
+	TST   $1, R0
+	BEQ   moved53
+	ADD   $8, R4, R10
+	VLD1  (R10), V5.S[2]
+	B     moved53
+
+one52:
+	FMOVS 0(R4), F5
+
+moved53:
+	TST   $2, R0
+	BEQ   one54
+	FMOVD 0(R3), F6
+	TST   $1, R0
+	BEQ   moved55
+	ADD   $8, R3, R10
+	VLD1  (R10), V6.S[2]
+	B     moved55
+
+one54:
+	FMOVS 0(R3), F6
+
+moved55:
+	VZIP2 V4.S4, V3.S4, V7.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V6.S4, V5.S4, V8.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V5.D2, V3.D2, V4.D2
+	VZIP1 V5.D2, V3.D2, V3.D2
+	VZIP1 V8.D2, V7.D2, V5.D2
+	VZIP2 V8.D2, V7.D2, V6.D2
+	FMOVS 0(R6), F7
+	WORD  $0x4f871060 // fmla v0.4s, v3.4s, v7.s[0]
+	FMOVS 0(R8), F7
+	WORD  $0x4f871061 // fmla v1.4s, v3.4s, v7.s[0]
+	FMOVS 0(R9), F7
+	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
+	CMP   $1, R0
+	BEQ   over47
+	FMOVS 4(R6), F7
+	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
+	FMOVS 4(R8), F7
+	WORD  $0x4f871081 // fmla v1.4s, v4.4s, v7.s[0]
+	FMOVS 4(R9), F7
+	WORD  $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
+	CMP   $2, R0
+	BEQ   over47
+	FMOVS 8(R6), F7
+	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
+	FMOVS 8(R8), F7
+	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
+	FMOVS 8(R9), F7
+	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
+	CMP   $3, R0
+	BEQ   over47
+	FMOVS 12(R6), F7
+	WORD  $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
+	FMOVS 12(R8), F7
+	WORD  $0x4f8710c1 // fmla v1.4s, v6.4s, v7.s[0]
+	FMOVS 12(R9), F7
+	WORD  $0x4f8710c2 // fmla v2.4s, v6.4s, v7.s[0]
+
+over47:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R6, R10
+	MOVD  w+32(FP), R13
+	SUB   R13, R10
+	MOVD  dz+64(FP), R13
+	ADD   R13, R10
+	MOVD  x+48(FP), R11
+	MOVD  cols+88(FP), R12
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+
+row56:
+	TST   $2, R0
+	BEQ   one57
+	FMOVD 0(R10), F3
+	TST   $1, R0
+	BEQ   moved58
+	ADD   $8, R10, R13
+	VLD1  (R13), V3.S[2]
+	B     moved58
+
+one57:
+	FMOVS 0(R10), F3
+
+moved58:
+	FMOVS 0(R11), F4
+	WORD  $0x4f841065 // fmla v5.4s, v3.4s, v4.s[0]
+	FMOVS 4(R11), F4
+	WORD  $0x4f841066 // fmla v6.4s, v3.4s, v4.s[0]
+	FMOVS 8(R11), F4
+	WORD  $0x4f841067 // fmla v7.4s, v3.4s, v4.s[0]
+	MOVD  lddz+72(FP), R13
+	ADD   R13, R10
+	MOVD  ldx+56(FP), R13
+	ADD   R13, R11
+	SUBS  $1, R12
+	BNE   row56
+	MOVD  R6, R10
+	MOVD  w+32(FP), R13
+	SUB   R13, R10
+	MOVD  dw+16(FP), R13
+	ADD   R13, R10
+	VMOVI $0, V3.B16
+	WORD  $0x4e23d4a5 // fadd v5.4s, v5.4s, v3.4s
+	WORD  $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	WORD  $0x4e23d4e7 // fadd v7.4s, v7.4s, v3.4s
+	TST   $2, R0
+	BEQ   one59
+	FMOVD F5, 0(R10)
+	TST   $1, R0
+	BEQ   moved60
+	ADD   $8, R10, R13
+	VST1  V5.S[2], (R13)
+	B     moved60
+
+one59:
+	FMOVS F5, 0(R10)
+
+moved60:
+	MOVD  lddw+24(FP), R13
+	ADD   R13, R10
+	TST   $2, R0
+	BEQ   one61
+	FMOVD F6, 0(R10)
+	TST   $1, R0
+	BEQ   moved62
+	ADD   $8, R10, R13
+	VST1  V6.S[2], (R13)
+	B     moved62
+
+one61:
+	FMOVS F6, 0(R10)
+
+moved62:
+	MOVD  lddw+24(FP), R13
+	ADD   R13, R10
+	TST   $2, R0
+	BEQ   one63
+	FMOVD F7, 0(R10)
+	TST   $1, R0
+	BEQ   moved64
+	ADD   $8, R10, R13
+	VST1  V7.S[2], (R13)
+	B     moved64
+
+one63:
+	FMOVS F7, 0(R10)
+
+moved64:
+	MOVD lddw+24(FP), R13
+	ADD  R13, R10
+
+end42:
+	VMOVI $0, V3.B16
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+88(FP), R4
+	SUB   $2, R4
+	MOVD  $2, R5
+	CMP   $2, R4
+	BGE   inside65
+	MOVD  R4, R5
+
+inside65:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside66
+	MOVD R4, R6
+
+inside66:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R5, R4
+	FMOVS F0, 0(R6)
+	VST1  V0.S[1], (R1)
+	VST1  V0.S[2], (R5)
+	VST1  V0.S[3], (R4)
+	FMOVS F1, 4(R6)
+	ADD   $4, R1, R7
+	VST1  V1.S[1], (R7)
+	ADD   $4, R5, R7
+	VST1  V1.S[2], (R7)
+	ADD   $4, R4, R7
+	VST1  V1.S[3], (R7)
+	FMOVS F2, 8(R6)
+	ADD   $8, R1, R7
+	VST1  V2.S[1], (R7)
+	ADD   $8, R5, R7
+	VST1  V2.S[2], (R7)
+	ADD   $8, R4, R7
+	VST1  V2.S[3], (R7)
+
+	// the next 4 inputs
+	MOVD cols+88(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done43
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+72(FP), R3
+	MOVD dz+64(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+64(FP)
+	MOVD cols+88(FP), R1
+	CMP  $1, R1
+	BGE  block39
+
+done43:
+	RET
+
+fewer1:
+	CMP  $2, R0
+	BNE  fewer67
+	MOVD n+96(FP), R0
+	MOVD cols+88(FP), R1
+	CMP  $4, R1
+	BLE  done72
+
+block68:
+	// 2×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  dz+64(FP), R1
+	MOVD  lddz+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $2, R3
+	MOVD  $6, R4
+	CMP   $6, R3
+	BGE   inside73
+	MOVD  R3, R4
+
+inside73:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $4, R5
+	CMP  $4, R3
+	BGE  inside74
+	MOVD R3, R5
+
+inside74:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $2, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	ADD  R2, R1, R3
+	ADD  R2, R6, R7
+	ADD  R2, R5, R8
+	ADD  R2, R4, R9
+	MOVD w+32(FP), R10
+	MOVD ldw+40(FP), R11
+	MOVD n+96(FP), R0
+	ADD  R11, R10, R12
+	CMP  $4, R0
+	BLT  tail70
+
+square69:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R3), F5
+	FMOVQ 0(R6), F6
+	FMOVQ 0(R7), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVQ 0(R5), F8
+	FMOVQ 0(R8), F9
+	FMOVQ 0(R4), F10
+	FMOVQ 0(R9), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVD 0(R10), F12
+	WORD  $0x4f8c1080 // fmla v0.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8c1102 // fmla v2.4s, v8.4s, v12.s[0]
+	WORD  $0x4fac10a0 // fmla v0.4s, v5.4s, v12.s[1]
+	WORD  $0x4fac1122 // fmla v2.4s, v9.4s, v12.s[1]
+	FMOVD 0(R12), F12
+	WORD  $0x4f8c1081 // fmla v1.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8c1103 // fmla v3.4s, v8.4s, v12.s[0]
+	WORD  $0x4fac10a1 // fmla v1.4s, v5.4s, v12.s[1]
+	WORD  $0x4fac1123 // fmla v3.4s, v9.4s, v12.s[1]
+	FMOVD 8(R10), F12
+	WORD  $0x4f8c10c0 // fmla v0.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
+	WORD  $0x4fac10e0 // fmla v0.4s, v7.4s, v12.s[1]
+	WORD  $0x4fac1162 // fmla v2.4s, v11.4s, v12.s[1]
+	FMOVD 8(R12), F12
+	WORD  $0x4f8c10c1 // fmla v1.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
+	WORD  $0x4fac10e1 // fmla v1.4s, v7.4s, v12.s[1]
+	WORD  $0x4fac1163 // fmla v3.4s, v11.4s, v12.s[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R10, R13
+	MOVD  w+32(FP), R19
+	SUB   R19, R13
+	MOVD  dz+64(FP), R19
+	ADD   R19, R13
+	MOVD  x+48(FP), R14
+	MOVD  cols+88(FP), R15
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+
+row75:
+	FMOVQ 0(R13), F4
+	FMOVS 0(R14), F5
+	WORD  $0x4f851086 // fmla v6.4s, v4.4s, v5.s[0]
+	FMOVS 4(R14), F5
+	WORD  $0x4f851087 // fmla v7.4s, v4.4s, v5.s[0]
+	MOVD  lddz+72(FP), R19
+	ADD   R19, R13
+	MOVD  ldx+56(FP), R19
+	ADD   R19, R14
+	SUBS  $1, R15
+	BNE   row75
+	MOVD  R10, R13
+	MOVD  w+32(FP), R19
+	SUB   R19, R13
+	MOVD  dw+16(FP), R19
+	ADD   R19, R13
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d4c6 // fadd v6.4s, v6.4s, v4.4s
+	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	FMOVQ F6, 0(R13)
+	MOVD  lddw+24(FP), R19
+	ADD   R19, R13
+	FMOVQ F7, 0(R13)
+	MOVD  lddw+24(FP), R19
+	ADD   R19, R13
+	ADD   $16, R1
+	ADD   $16, R3
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R5
+	ADD   $16, R8
+	ADD   $16, R4
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R12
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square69
+
+tail70:
+	CMP $0, R0
+	BLE end71
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one77
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved78
+	ADD   $8, R1, R13
+	VLD1  (R13), V4.S[2]
+	B     moved78
+
+one77:
+	FMOVS 0(R1), F4
+
+moved78:
+	TST   $2, R0
+	BEQ   one79
+	FMOVD 0(R3), F5
+	TST   $1, R0
+	BEQ   moved80
+	ADD   $8, R3, R13
+	VLD1  (R13), V5.S[2]
+	B     moved80
+
+one79:
+	FMOVS 0(R3), F5
+
+moved80:
+	TST   $2, R0
+	BEQ   one81
+	FMOVD 0(R6), F6
+	TST   $1, R0
+	BEQ   moved82
+	ADD   $8, R6, R13
+	VLD1  (R13), V6.S[2]
+	B     moved82
+
+one81:
+	FMOVS 0(R6), F6
+
+moved82:
+	TST   $2, R0
+	BEQ   one83
+	FMOVD 0(R7), F7
+	TST   $1, R0
+	BEQ   moved84
+	ADD   $8, R7, R13
+	VLD1  (R13), V7.S[2]
+	B     moved84
+
+one83:
+	FMOVS 0(R7), F7
+
+moved84:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R10), F8
+	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
+	FMOVS 0(R12), F8
+	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over76
+	FMOVS 4(R10), F8
+	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
+	FMOVS 4(R12), F8
+	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over76
+	FMOVS 8(R10), F8
+	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
+	FMOVS 8(R12), F8
+	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over76
+	FMOVS 12(R10), F8
+	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
+	FMOVS 12(R12), F8
+	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
+
+over76:
+	TST   $2, R0
+	BEQ   one86
+	FMOVD 0(R5), F4
+	TST   $1, R0
+	BEQ   moved87
+	ADD   $8, R5, R13
+	VLD1  (R13), V4.S[2]
+	B     moved87
+
+one86:
+	FMOVS 0(R5), F4
+
+moved87:
+	TST   $2, R0
+	BEQ   one88
+	FMOVD 0(R8), F5
+	TST   $1, R0
+	BEQ   moved89
+	ADD   $8, R8, R13
+	VLD1  (R13), V5.S[2]
+	B     moved89
+
+one88:
+	FMOVS 0(R8), F5
+
+moved89:
+	TST   $2, R0
+	BEQ   one90
+	FMOVD 0(R4), F6
+	TST   $1, R0
+	BEQ   moved91
+	ADD   $8, R4, R13
+	VLD1  (R13), V6.S[2]
+	B     moved91
+
+one90:
+	FMOVS 0(R4), F6
+
+moved91:
+	TST   $2, R0
+	BEQ   one92
+	FMOVD 0(R9), F7
+	TST   $1, R0
+	BEQ   moved93
+	ADD   $8, R9, R13
+	VLD1  (R13), V7.S[2]
+	B     moved93
+
+one92:
+	FMOVS 0(R9), F7
+
+moved93:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R10), F8
+	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
+	FMOVS 0(R12), F8
+	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over85
+	FMOVS 4(R10), F8
+	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
+	FMOVS 4(R12), F8
+	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over85
+	FMOVS 8(R10), F8
+	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
+	FMOVS 8(R12), F8
+	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over85
+	FMOVS 12(R10), F8
+	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
+	FMOVS 12(R12), F8
+	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
+
+over85:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R10, R13
+	MOVD  w+32(FP), R19
+	SUB   R19, R13
+	MOVD  dz+64(FP), R19
+	ADD   R19, R13
+	MOVD  x+48(FP), R14
+	MOVD  cols+88(FP), R15
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+
+row94:
+	TST   $2, R0
+	BEQ   one95
+	FMOVD 0(R13), F4
+	TST   $1, R0
+	BEQ   moved96
+	ADD   $8, R13, R19
+	VLD1  (R19), V4.S[2]
+	B     moved96
+
+one95:
+	FMOVS 0(R13), F4
+
+moved96:
+	FMOVS 0(R14), F5
+	WORD  $0x4f851086 // fmla v6.4s, v4.4s, v5.s[0]
+	FMOVS 4(R14), F5
+	WORD  $0x4f851087 // fmla v7.4s, v4.4s, v5.s[0]
+	MOVD  lddz+72(FP), R19
+	ADD   R19, R13
+	MOVD  ldx+56(FP), R19
+	ADD   R19, R14
+	SUBS  $1, R15
+	BNE   row94
+	MOVD  R10, R13
+	MOVD  w+32(FP), R19
+	SUB   R19, R13
+	MOVD  dw+16(FP), R19
+	ADD   R19, R13
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d4c6 // fadd v6.4s, v6.4s, v4.4s
+	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	TST   $2, R0
+	BEQ   one97
+	FMOVD F6, 0(R13)
+	TST   $1, R0
+	BEQ   moved98
+	ADD   $8, R13, R19
+	VST1  V6.S[2], (R19)
+	B     moved98
+
+one97:
+	FMOVS F6, 0(R13)
+
+moved98:
+	MOVD  lddw+24(FP), R19
+	ADD   R19, R13
+	TST   $2, R0
+	BEQ   one99
+	FMOVD F7, 0(R13)
+	TST   $1, R0
+	BEQ   moved100
+	ADD   $8, R13, R19
+	VST1  V7.S[2], (R19)
+	B     moved100
+
+one99:
+	FMOVS F7, 0(R13)
+
+moved100:
+	MOVD lddw+24(FP), R19
+	ADD  R19, R13
+
+end71:
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+88(FP), R4
+	SUB   $2, R4
+	MOVD  $6, R5
+	CMP   $6, R4
+	BGE   inside101
+	MOVD  R4, R5
+
+inside101:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $4, R6
+	CMP  $4, R4
+	BGE  inside102
+	MOVD R4, R6
+
+inside102:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $2, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R7, R8
+	FMOVS F0, 0(R1)
+	VST1  V0.S[1], (R4)
+	VST1  V0.S[2], (R7)
+	VST1  V0.S[3], (R8)
+	FMOVS F1, 4(R1)
+	ADD   $4, R4, R9
+	VST1  V1.S[1], (R9)
+	ADD   $4, R7, R9
+	VST1  V1.S[2], (R9)
+	ADD   $4, R8, R9
+	VST1  V1.S[3], (R9)
+	ADD   R2, R6, R4
+	ADD   R2, R5, R8
+	FMOVS F2, 0(R6)
+	VST1  V2.S[1], (R4)
+	VST1  V2.S[2], (R5)
+	VST1  V2.S[3], (R8)
+	FMOVS F3, 4(R6)
+	ADD   $4, R4, R9
+	VST1  V3.S[1], (R9)
+	ADD   $4, R5, R9
+	VST1  V3.S[2], (R9)
+	ADD   $4, R8, R9
+	VST1  V3.S[3], (R9)
+
+	// the next 8 inputs
+	MOVD cols+88(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done72
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+72(FP), R3
+	MOVD dz+64(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+64(FP)
+	MOVD cols+88(FP), R1
+	CMP  $5, R1
+	BGE  block68
+
+done72:
+	MOVD cols+88(FP), R1
+	CMP  $0, R1
+	BLE  done107
+
+block103:
+	// 2×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  dz+64(FP), R1
+	MOVD  lddz+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $2, R3
+	MOVD  $2, R4
+	CMP   $2, R3
+	BGE   inside108
+	MOVD  R3, R4
+
+inside108:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside109
+	MOVD R3, R5
+
+inside109:
+	MUL  R2, R5
+	ADD  R1, R5
+	ADD  R2, R5, R1
+	ADD  R2, R4, R3
+	MOVD w+32(FP), R6
+	MOVD ldw+40(FP), R7
+	MOVD n+96(FP), R0
+	ADD  R7, R6, R8
+	CMP  $4, R0
+	BLT  tail105
+
+square104:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R5), F2
+	FMOVQ 0(R1), F3
+	FMOVQ 0(R4), F4
+	FMOVQ 0(R3), F5
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVD 0(R6), F6
+	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
+	WORD  $0x4fa61060 // fmla v0.4s, v3.4s, v6.s[1]
+	FMOVD 0(R8), F6
+	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
+	WORD  $0x4fa61061 // fmla v1.4s, v3.4s, v6.s[1]
+	FMOVD 8(R6), F6
+	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
+	WORD  $0x4fa610a0 // fmla v0.4s, v5.4s, v6.s[1]
+	FMOVD 8(R8), F6
+	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
+	WORD  $0x4fa610a1 // fmla v1.4s, v5.4s, v6.s[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R6, R9
+	MOVD  w+32(FP), R12
+	SUB   R12, R9
+	MOVD  dz+64(FP), R12
+	ADD   R12, R9
+	MOVD  x+48(FP), R10
+	MOVD  cols+88(FP), R11
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+
+row110:
+	FMOVQ 0(R9), F2
+	FMOVS 0(R10), F3
+	WORD  $0x4f831044 // fmla v4.4s, v2.4s, v3.s[0]
+	FMOVS 4(R10), F3
+	WORD  $0x4f831045 // fmla v5.4s, v2.4s, v3.s[0]
+	MOVD  lddz+72(FP), R12
+	ADD   R12, R9
+	MOVD  ldx+56(FP), R12
+	ADD   R12, R10
+	SUBS  $1, R11
+	BNE   row110
+	MOVD  R6, R9
+	MOVD  w+32(FP), R12
+	SUB   R12, R9
+	MOVD  dw+16(FP), R12
+	ADD   R12, R9
+	VMOVI $0, V2.B16
+	WORD  $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
+	WORD  $0x4e22d4a5 // fadd v5.4s, v5.4s, v2.4s
+	FMOVQ F4, 0(R9)
+	MOVD  lddw+24(FP), R12
+	ADD   R12, R9
+	FMOVQ F5, 0(R9)
+	MOVD  lddw+24(FP), R12
+	ADD   R12, R9
+	ADD   $16, R5
+	ADD   $16, R1
+	ADD   $16, R4
+	ADD   $16, R3
+	ADD   $16, R6
+	ADD   $16, R8
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square104
+
+tail105:
+	CMP $0, R0
+	BLE end106
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one112
+	FMOVD 0(R5), F2
+	TST   $1, R0
+	BEQ   moved113
+	ADD   $8, R5, R9
+	VLD1  (R9), V2.S[2]
+	B     moved113
+
+one112:
+	FMOVS 0(R5), F2
+
+moved113:
+	TST   $2, R0
+	BEQ   one114
+	FMOVD 0(R1), F3
+	TST   $1, R0
+	BEQ   moved115
+	ADD   $8, R1, R9
+	VLD1  (R9), V3.S[2]
+	B     moved115
+
+one114:
+	FMOVS 0(R1), F3
+
+moved115:
+	TST   $2, R0
+	BEQ   one116
+	FMOVD 0(R4), F4
+	TST   $1, R0
+	BEQ   moved117
+	ADD   $8, R4, R9
+	VLD1  (R9), V4.S[2]
+	B     moved117
+
+one116:
+	FMOVS 0(R4), F4
+
+moved117:
+	TST   $2, R0
+	BEQ   one118
+	FMOVD 0(R3), F5
+	TST   $1, R0
+	BEQ   moved119
+	ADD   $8, R3, R9
+	VLD1  (R9), V5.S[2]
+	B     moved119
+
+one118:
+	FMOVS 0(R3), F5
+
+moved119:
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVS 0(R6), F6
+	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
+	FMOVS 0(R8), F6
+	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
+	CMP   $1, R0
+	BEQ   over111
+	FMOVS 4(R6), F6
+	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
+	FMOVS 4(R8), F6
+	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
+	CMP   $2, R0
+	BEQ   over111
+	FMOVS 8(R6), F6
+	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
+	FMOVS 8(R8), F6
+	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
+	CMP   $3, R0
+	BEQ   over111
+	FMOVS 12(R6), F6
+	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
+	FMOVS 12(R8), F6
+	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
+
+over111:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R6, R9
+	MOVD  w+32(FP), R12
+	SUB   R12, R9
+	MOVD  dz+64(FP), R12
+	ADD   R12, R9
+	MOVD  x+48(FP), R10
+	MOVD  cols+88(FP), R11
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+
+row120:
+	TST   $2, R0
+	BEQ   one121
+	FMOVD 0(R9), F2
+	TST   $1, R0
+	BEQ   moved122
+	ADD   $8, R9, R12
+	VLD1  (R12), V2.S[2]
+	B     moved122
+
+one121:
+	FMOVS 0(R9), F2
+
+moved122:
+	FMOVS 0(R10), F3
+	WORD  $0x4f831044 // fmla v4.4s, v2.4s, v3.s[0]
+	FMOVS 4(R10), F3
+	WORD  $0x4f831045 // fmla v5.4s, v2.4s, v3.s[0]
+	MOVD  lddz+72(FP), R12
+	ADD   R12, R9
+	MOVD  ldx+56(FP), R12
+	ADD   R12, R10
+	SUBS  $1, R11
+	BNE   row120
+	MOVD  R6, R9
+	MOVD  w+32(FP), R12
+	SUB   R12, R9
+	MOVD  dw+16(FP), R12
+	ADD   R12, R9
+	VMOVI $0, V2.B16
+	WORD  $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
+	WORD  $0x4e22d4a5 // fadd v5.4s, v5.4s, v2.4s
+	TST   $2, R0
+	BEQ   one123
+	FMOVD F4, 0(R9)
+	TST   $1, R0
+	BEQ   moved124
+	ADD   $8, R9, R12
+	VST1  V4.S[2], (R12)
+	B     moved124
+
+one123:
+	FMOVS F4, 0(R9)
+
+moved124:
+	MOVD  lddw+24(FP), R12
+	ADD   R12, R9
+	TST   $2, R0
+	BEQ   one125
+	FMOVD F5, 0(R9)
+	TST   $1, R0
+	BEQ   moved126
+	ADD   $8, R9, R12
+	VST1  V5.S[2], (R12)
+	B     moved126
+
+one125:
+	FMOVS F5, 0(R9)
+
+moved126:
+	MOVD lddw+24(FP), R12
+	ADD  R12, R9
+
+end106:
+	VMOVI $0, V2.B16
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+88(FP), R4
+	SUB   $2, R4
+	MOVD  $2, R5
+	CMP   $2, R4
+	BGE   inside127
+	MOVD  R4, R5
+
+inside127:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside128
+	MOVD R4, R6
+
+inside128:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R5, R4
+	FMOVS F0, 0(R6)
+	VST1  V0.S[1], (R1)
+	VST1  V0.S[2], (R5)
+	VST1  V0.S[3], (R4)
+	FMOVS F1, 4(R6)
+	ADD   $4, R1, R7
+	VST1  V1.S[1], (R7)
+	ADD   $4, R5, R7
+	VST1  V1.S[2], (R7)
+	ADD   $4, R4, R7
+	VST1  V1.S[3], (R7)
+
+	// the next 4 inputs
+	MOVD cols+88(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done107
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+72(FP), R3
+	MOVD dz+64(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+64(FP)
+	MOVD cols+88(FP), R1
+	CMP  $1, R1
+	BGE  block103
+
+done107:
+	RET
+
+fewer67:
+	MOVD n+96(FP), R0
+	MOVD cols+88(FP), R1
+	CMP  $8, R1
+	BLE  done134
+
+block130:
+	// 1×16 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  dz+64(FP), R1
+	MOVD  lddz+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $2, R3
+	MOVD  $14, R4
+	CMP   $14, R3
+	BGE   inside135
+	MOVD  R3, R4
+
+inside135:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $12, R5
+	CMP  $12, R3
+	BGE  inside136
+	MOVD R3, R5
+
+inside136:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $10, R6
+	CMP  $10, R3
+	BGE  inside137
+	MOVD R3, R6
+
+inside137:
+	MUL  R2, R6
+	ADD  R1, R6
+	MOVD $8, R7
+	CMP  $8, R3
+	BGE  inside138
+	MOVD R3, R7
+
+inside138:
+	MUL  R2, R7
+	ADD  R1, R7
+	MOVD $6, R9
+	MUL  R9, R2, R8
+	ADD  R1, R8
+	MOVD $4, R10
+	MUL  R10, R2, R9
+	ADD  R1, R9
+	MOVD $2, R11
+	MUL  R11, R2, R10
+	ADD  R1, R10
+	ADD  R2, R1, R3
+	ADD  R2, R10, R11
+	ADD  R2, R9, R12
+	ADD  R2, R8, R13
+	ADD  R2, R7, R14
+	ADD  R2, R6, R15
+	ADD  R2, R5, R19
+	ADD  R2, R4, R20
+	MOVD w+32(FP), R21
+	MOVD n+96(FP), R0
+	CMP  $4, R0
+	BLT  tail132
+
+square131:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R3), F5
+	FMOVQ 0(R10), F6
+	FMOVQ 0(R11), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVQ 0(R9), F8
+	FMOVQ 0(R12), F9
+	FMOVQ 0(R8), F10
+	FMOVQ 0(R13), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVQ 0(R7), F12
+	FMOVQ 0(R14), F13
+	FMOVQ 0(R6), F14
+	FMOVQ 0(R15), F15
+	VZIP2 V13.S4, V12.S4, V16.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V15.S4, V14.S4, V17.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V14.D2, V12.D2, V13.D2
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VZIP1 V17.D2, V16.D2, V14.D2
+	VZIP2 V17.D2, V16.D2, V15.D2
+	FMOVQ 0(R5), F16
+	FMOVQ 0(R19), F17
+	FMOVQ 0(R4), F18
+	FMOVQ 0(R20), F19
+	VZIP2 V17.S4, V16.S4, V20.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V21.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V21.D2, V20.D2, V18.D2
+	VZIP2 V21.D2, V20.D2, V19.D2
+	FMOVD 0(R21), F20
+	WORD  $0x4f941080 // fmla v0.4s, v4.4s, v20.s[0]
+	WORD  $0x4f941101 // fmla v1.4s, v8.4s, v20.s[0]
+	WORD  $0x4f941182 // fmla v2.4s, v12.4s, v20.s[0]
+	WORD  $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
+	WORD  $0x4fb410a0 // fmla v0.4s, v5.4s, v20.s[1]
+	WORD  $0x4fb41121 // fmla v1.4s, v9.4s, v20.s[1]
+	WORD  $0x4fb411a2 // fmla v2.4s, v13.4s, v20.s[1]
+	WORD  $0x4fb41223 // fmla v3.4s, v17.4s, v20.s[1]
+	FMOVD 8(R21), F20
+	WORD  $0x4f9410c0 // fmla v0.4s, v6.4s, v20.s[0]
+	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
+	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
+	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
+	WORD  $0x4fb410e0 // fmla v0.4s, v7.4s, v20.s[1]
+	WORD  $0x4fb41161 // fmla v1.4s, v11.4s, v20.s[1]
+	WORD  $0x4fb411e2 // fmla v2.4s, v15.4s, v20.s[1]
+	WORD  $0x4fb41263 // fmla v3.4s, v19.4s, v20.s[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R21, R22
+	MOVD  w+32(FP), R25
+	SUB   R25, R22
+	MOVD  dz+64(FP), R25
+	ADD   R25, R22
+	MOVD  x+48(FP), R23
+	MOVD  cols+88(FP), R24
+	VMOVI $0, V6.B16
+
+row139:
+	FMOVQ 0(R22), F4
+	FMOVS 0(R23), F5
+	WORD  $0x4f851086 // fmla v6.4s, v4.4s, v5.s[0]
+	MOVD  lddz+72(FP), R25
+	ADD   R25, R22
+	MOVD  ldx+56(FP), R25
+	ADD   R25, R23
+	SUBS  $1, R24
+	BNE   row139
+	MOVD  R21, R22
+	MOVD  w+32(FP), R25
+	SUB   R25, R22
+	MOVD  dw+16(FP), R25
+	ADD   R25, R22
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d4c6 // fadd v6.4s, v6.4s, v4.4s
+	FMOVQ F6, 0(R22)
+	MOVD  lddw+24(FP), R25
+	ADD   R25, R22
+	ADD   $16, R1
+	ADD   $16, R3
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R9
+	ADD   $16, R12
+	ADD   $16, R8
+	ADD   $16, R13
+	ADD   $16, R7
+	ADD   $16, R14
+	ADD   $16, R6
+	ADD   $16, R15
+	ADD   $16, R5
+	ADD   $16, R19
+	ADD   $16, R4
+	ADD   $16, R20
+	ADD   $16, R21
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square131
+
+tail132:
+	CMP $0, R0
+	BLE end133
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one141
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved142
+	ADD   $8, R1, R22
+	VLD1  (R22), V4.S[2]
+	B     moved142
+
+one141:
+	FMOVS 0(R1), F4
+
+moved142:
+	TST   $2, R0
+	BEQ   one143
+	FMOVD 0(R3), F5
+	TST   $1, R0
+	BEQ   moved144
+	ADD   $8, R3, R22
+	VLD1  (R22), V5.S[2]
+	B     moved144
+
+one143:
+	FMOVS 0(R3), F5
+
+moved144:
+	TST   $2, R0
+	BEQ   one145
+	FMOVD 0(R10), F6
+	TST   $1, R0
+	BEQ   moved146
+	ADD   $8, R10, R22
+	VLD1  (R22), V6.S[2]
+	B     moved146
+
+one145:
+	FMOVS 0(R10), F6
+
+moved146:
+	TST   $2, R0
+	BEQ   one147
+	FMOVD 0(R11), F7
+	TST   $1, R0
+	BEQ   moved148
+	ADD   $8, R11, R22
+	VLD1  (R22), V7.S[2]
+	B     moved148
+
+one147:
+	FMOVS 0(R11), F7
+
+moved148:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R21), F8
+	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over140
+	FMOVS 4(R21), F8
+	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over140
+	FMOVS 8(R21), F8
+	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over140
+	FMOVS 12(R21), F8
+	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
+
+over140:
+	TST   $2, R0
+	BEQ   one150
+	FMOVD 0(R9), F4
+	TST   $1, R0
+	BEQ   moved151
+	ADD   $8, R9, R22
+	VLD1  (R22), V4.S[2]
+	B     moved151
+
+one150:
+	FMOVS 0(R9), F4
+
+moved151:
+	TST   $2, R0
+	BEQ   one152
+	FMOVD 0(R12), F5
+	TST   $1, R0
+	BEQ   moved153
+	ADD   $8, R12, R22
+	VLD1  (R22), V5.S[2]
+	B     moved153
+
+one152:
+	FMOVS 0(R12), F5
+
+moved153:
+	TST   $2, R0
+	BEQ   one154
+	FMOVD 0(R8), F6
+	TST   $1, R0
+	BEQ   moved155
+	ADD   $8, R8, R22
+	VLD1  (R22), V6.S[2]
+	B     moved155
+
+one154:
+	FMOVS 0(R8), F6
+
+moved155:
+	TST   $2, R0
+	BEQ   one156
+	FMOVD 0(R13), F7
+	TST   $1, R0
+	BEQ   moved157
+	ADD   $8, R13, R22
+	VLD1  (R22), V7.S[2]
+	B     moved157
+
+one156:
+	FMOVS 0(R13), F7
+
+moved157:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R21), F8
+	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over149
+	FMOVS 4(R21), F8
+	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over149
+	FMOVS 8(R21), F8
+	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over149
+	FMOVS 12(R21), F8
+	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
+
+over149:
+	TST   $2, R0
+	BEQ   one159
+	FMOVD 0(R7), F4
+	TST   $1, R0
+	BEQ   moved160
+	ADD   $8, R7, R22
+	VLD1  (R22), V4.S[2]
+	B     moved160
+
+one159:
+	FMOVS 0(R7), F4
+
+moved160:
+	TST   $2, R0
+	BEQ   one161
+	FMOVD 0(R14), F5
+	TST   $1, R0
+	BEQ   moved162
+	ADD   $8, R14, R22
+	VLD1  (R22), V5.S[2]
+	B     moved162
+
+one161:
+	FMOVS 0(R14), F5
+
+moved162:
+	TST   $2, R0
+	BEQ   one163
+	FMOVD 0(R6), F6
+	TST   $1, R0
+	BEQ   moved164
+	ADD   $8, R6, R22
+	VLD1  (R22), V6.S[2]
+	B     moved164
+
+one163:
+	FMOVS 0(R6), F6
+
+moved164:
+	TST   $2, R0
+	BEQ   one165
+	FMOVD 0(R15), F7
+	TST   $1, R0
+	BEQ   moved166
+	ADD   $8, R15, R22
+	VLD1  (R22), V7.S[2]
+	B     moved166
+
+one165:
+	FMOVS 0(R15), F7
+
+moved166:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R21), F8
+	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over158
+	FMOVS 4(R21), F8
+	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over158
+	FMOVS 8(R21), F8
+	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over158
+	FMOVS 12(R21), F8
+	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
+
+over158:
+	TST   $2, R0
+	BEQ   one168
+	FMOVD 0(R5), F4
+	TST   $1, R0
+	BEQ   moved169
+	ADD   $8, R5, R22
+	VLD1  (R22), V4.S[2]
+	B     moved169
+
+one168:
+	FMOVS 0(R5), F4
+
+moved169:
+	TST   $2, R0
+	BEQ   one170
+	FMOVD 0(R19), F5
+	TST   $1, R0
+	BEQ   moved171
+	ADD   $8, R19, R22
+	VLD1  (R22), V5.S[2]
+	B     moved171
+
+one170:
+	FMOVS 0(R19), F5
+
+moved171:
+	TST   $2, R0
+	BEQ   one172
+	FMOVD 0(R4), F6
+	TST   $1, R0
+	BEQ   moved173
+	ADD   $8, R4, R22
+	VLD1  (R22), V6.S[2]
+	B     moved173
+
+one172:
+	FMOVS 0(R4), F6
+
+moved173:
+	TST   $2, R0
+	BEQ   one174
+	FMOVD 0(R20), F7
+	TST   $1, R0
+	BEQ   moved175
+	ADD   $8, R20, R22
+	VLD1  (R22), V7.S[2]
+	B     moved175
+
+one174:
+	FMOVS 0(R20), F7
+
+moved175:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R21), F8
+	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over167
+	FMOVS 4(R21), F8
+	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over167
+	FMOVS 8(R21), F8
+	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over167
+	FMOVS 12(R21), F8
+	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
+
+over167:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R21, R22
+	MOVD  w+32(FP), R25
+	SUB   R25, R22
+	MOVD  dz+64(FP), R25
+	ADD   R25, R22
+	MOVD  x+48(FP), R23
+	MOVD  cols+88(FP), R24
+	VMOVI $0, V6.B16
+
+row176:
+	TST   $2, R0
+	BEQ   one177
+	FMOVD 0(R22), F4
+	TST   $1, R0
+	BEQ   moved178
+	ADD   $8, R22, R25
+	VLD1  (R25), V4.S[2]
+	B     moved178
+
+one177:
+	FMOVS 0(R22), F4
+
+moved178:
+	FMOVS 0(R23), F5
+	WORD  $0x4f851086 // fmla v6.4s, v4.4s, v5.s[0]
+	MOVD  lddz+72(FP), R25
+	ADD   R25, R22
+	MOVD  ldx+56(FP), R25
+	ADD   R25, R23
+	SUBS  $1, R24
+	BNE   row176
+	MOVD  R21, R22
+	MOVD  w+32(FP), R25
+	SUB   R25, R22
+	MOVD  dw+16(FP), R25
+	ADD   R25, R22
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d4c6 // fadd v6.4s, v6.4s, v4.4s
+	TST   $2, R0
+	BEQ   one179
+	FMOVD F6, 0(R22)
+	TST   $1, R0
+	BEQ   moved180
+	ADD   $8, R22, R25
+	VST1  V6.S[2], (R25)
+	B     moved180
+
+one179:
+	FMOVS F6, 0(R22)
+
+moved180:
+	MOVD lddw+24(FP), R25
+	ADD  R25, R22
+
+end133:
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+88(FP), R4
+	SUB   $2, R4
+	MOVD  $14, R5
+	CMP   $14, R4
+	BGE   inside181
+	MOVD  R4, R5
+
+inside181:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $12, R6
+	CMP  $12, R4
+	BGE  inside182
+	MOVD R4, R6
+
+inside182:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $10, R7
+	CMP  $10, R4
+	BGE  inside183
+	MOVD R4, R7
+
+inside183:
+	MUL  R3, R7
+	ADD  R1, R7
+	MOVD $8, R8
+	CMP  $8, R4
+	BGE  inside184
+	MOVD R4, R8
+
+inside184:
+	MUL   R3, R8
+	ADD   R1, R8
+	MOVD  $6, R10
+	MUL   R10, R3, R9
+	ADD   R1, R9
+	MOVD  $4, R11
+	MUL   R11, R3, R10
+	ADD   R1, R10
+	MOVD  $2, R12
+	MUL   R12, R3, R11
+	ADD   R1, R11
+	ADD   R2, R1, R4
+	ADD   R2, R11, R12
+	FMOVS F0, 0(R1)
+	VST1  V0.S[1], (R4)
+	VST1  V0.S[2], (R11)
+	VST1  V0.S[3], (R12)
+	ADD   R2, R10, R4
+	ADD   R2, R9, R12
+	FMOVS F1, 0(R10)
+	VST1  V1.S[1], (R4)
+	VST1  V1.S[2], (R9)
+	VST1  V1.S[3], (R12)
+	ADD   R2, R8, R4
+	ADD   R2, R7, R12
+	FMOVS F2, 0(R8)
+	VST1  V2.S[1], (R4)
+	VST1  V2.S[2], (R7)
+	VST1  V2.S[3], (R12)
+	ADD   R2, R6, R4
+	ADD   R2, R5, R12
+	FMOVS F3, 0(R6)
+	VST1  V3.S[1], (R4)
+	VST1  V3.S[2], (R5)
+	VST1  V3.S[3], (R12)
+
+	// the next 16 inputs
+	MOVD cols+88(FP), R1
+	SUB  $16, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done134
+	MOVD dx+0(FP), R1
+	MOVD $16, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+72(FP), R3
+	MOVD dz+64(FP), R1
+	MOVD $16, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+64(FP)
+	MOVD cols+88(FP), R1
+	CMP  $9, R1
+	BGE  block130
+
+done134:
+	MOVD cols+88(FP), R1
+	CMP  $4, R1
+	BLE  done189
+
+block185:
+	// 1×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  dz+64(FP), R1
+	MOVD  lddz+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $2, R3
+	MOVD  $6, R4
+	CMP   $6, R3
+	BGE   inside190
+	MOVD  R3, R4
+
+inside190:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $4, R5
+	CMP  $4, R3
+	BGE  inside191
+	MOVD R3, R5
+
+inside191:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $2, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	ADD  R2, R1, R3
+	ADD  R2, R6, R7
+	ADD  R2, R5, R8
+	ADD  R2, R4, R9
+	MOVD w+32(FP), R10
+	MOVD n+96(FP), R0
+	CMP  $4, R0
+	BLT  tail187
+
+square186:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F2
+	FMOVQ 0(R3), F3
+	FMOVQ 0(R6), F4
+	FMOVQ 0(R7), F5
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVQ 0(R5), F6
+	FMOVQ 0(R8), F7
+	FMOVQ 0(R4), F8
+	FMOVQ 0(R9), F9
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVD 0(R10), F10
+	WORD  $0x4f8a1040 // fmla v0.4s, v2.4s, v10.s[0]
+	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
+	WORD  $0x4faa1060 // fmla v0.4s, v3.4s, v10.s[1]
+	WORD  $0x4faa10e1 // fmla v1.4s, v7.4s, v10.s[1]
+	FMOVD 8(R10), F10
+	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
+	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
+	WORD  $0x4faa10a0 // fmla v0.4s, v5.4s, v10.s[1]
+	WORD  $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R10, R11
+	MOVD  w+32(FP), R14
+	SUB   R14, R11
+	MOVD  dz+64(FP), R14
+	ADD   R14, R11
+	MOVD  x+48(FP), R12
+	MOVD  cols+88(FP), R13
+	VMOVI $0, V4.B16
+
+row192:
+	FMOVQ 0(R11), F2
+	FMOVS 0(R12), F3
+	WORD  $0x4f831044 // fmla v4.4s, v2.4s, v3.s[0]
+	MOVD  lddz+72(FP), R14
+	ADD   R14, R11
+	MOVD  ldx+56(FP), R14
+	ADD   R14, R12
+	SUBS  $1, R13
+	BNE   row192
+	MOVD  R10, R11
+	MOVD  w+32(FP), R14
+	SUB   R14, R11
+	MOVD  dw+16(FP), R14
+	ADD   R14, R11
+	VMOVI $0, V2.B16
+	WORD  $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
+	FMOVQ F4, 0(R11)
+	MOVD  lddw+24(FP), R14
+	ADD   R14, R11
+	ADD   $16, R1
+	ADD   $16, R3
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R5
+	ADD   $16, R8
+	ADD   $16, R4
+	ADD   $16, R9
+	ADD   $16, R10
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square186
+
+tail187:
+	CMP $0, R0
+	BLE end188
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one194
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved195
+	ADD   $8, R1, R11
+	VLD1  (R11), V2.S[2]
+	B     moved195
+
+one194:
+	FMOVS 0(R1), F2
+
+moved195:
+	TST   $2, R0
+	BEQ   one196
+	FMOVD 0(R3), F3
+	TST   $1, R0
+	BEQ   moved197
+	ADD   $8, R3, R11
+	VLD1  (R11), V3.S[2]
+	B     moved197
+
+one196:
+	FMOVS 0(R3), F3
+
+moved197:
+	TST   $2, R0
+	BEQ   one198
+	FMOVD 0(R6), F4
+	TST   $1, R0
+	BEQ   moved199
+	ADD   $8, R6, R11
+	VLD1  (R11), V4.S[2]
+	B     moved199
+
+one198:
+	FMOVS 0(R6), F4
+
+moved199:
+	TST   $2, R0
+	BEQ   one200
+	FMOVD 0(R7), F5
+	TST   $1, R0
+	BEQ   moved201
+	ADD   $8, R7, R11
+	VLD1  (R11), V5.S[2]
+	B     moved201
+
+one200:
+	FMOVS 0(R7), F5
+
+moved201:
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVS 0(R10), F6
+	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
+	CMP   $1, R0
+	BEQ   over193
+	FMOVS 4(R10), F6
+	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
+	CMP   $2, R0
+	BEQ   over193
+	FMOVS 8(R10), F6
+	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
+	CMP   $3, R0
+	BEQ   over193
+	FMOVS 12(R10), F6
+	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
+
+over193:
+	TST   $2, R0
+	BEQ   one203
+	FMOVD 0(R5), F2
+	TST   $1, R0
+	BEQ   moved204
+	ADD   $8, R5, R11
+	VLD1  (R11), V2.S[2]
+	B     moved204
+
+one203:
+	FMOVS 0(R5), F2
+
+moved204:
+	TST   $2, R0
+	BEQ   one205
+	FMOVD 0(R8), F3
+	TST   $1, R0
+	BEQ   moved206
+	ADD   $8, R8, R11
+	VLD1  (R11), V3.S[2]
+	B     moved206
+
+one205:
+	FMOVS 0(R8), F3
+
+moved206:
+	TST   $2, R0
+	BEQ   one207
+	FMOVD 0(R4), F4
+	TST   $1, R0
+	BEQ   moved208
+	ADD   $8, R4, R11
+	VLD1  (R11), V4.S[2]
+	B     moved208
+
+one207:
+	FMOVS 0(R4), F4
+
+moved208:
+	TST   $2, R0
+	BEQ   one209
+	FMOVD 0(R9), F5
+	TST   $1, R0
+	BEQ   moved210
+	ADD   $8, R9, R11
+	VLD1  (R11), V5.S[2]
+	B     moved210
+
+one209:
+	FMOVS 0(R9), F5
+
+moved210:
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVS 0(R10), F6
+	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
+	CMP   $1, R0
+	BEQ   over202
+	FMOVS 4(R10), F6
+	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
+	CMP   $2, R0
+	BEQ   over202
+	FMOVS 8(R10), F6
+	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
+	CMP   $3, R0
+	BEQ   over202
+	FMOVS 12(R10), F6
+	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
+
+over202:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R10, R11
+	MOVD  w+32(FP), R14
+	SUB   R14, R11
+	MOVD  dz+64(FP), R14
+	ADD   R14, R11
+	MOVD  x+48(FP), R12
+	MOVD  cols+88(FP), R13
+	VMOVI $0, V4.B16
+
+row211:
+	TST   $2, R0
+	BEQ   one212
+	FMOVD 0(R11), F2
+	TST   $1, R0
+	BEQ   moved213
+	ADD   $8, R11, R14
+	VLD1  (R14), V2.S[2]
+	B     moved213
+
+one212:
+	FMOVS 0(R11), F2
+
+moved213:
+	FMOVS 0(R12), F3
+	WORD  $0x4f831044 // fmla v4.4s, v2.4s, v3.s[0]
+	MOVD  lddz+72(FP), R14
+	ADD   R14, R11
+	MOVD  ldx+56(FP), R14
+	ADD   R14, R12
+	SUBS  $1, R13
+	BNE   row211
+	MOVD  R10, R11
+	MOVD  w+32(FP), R14
+	SUB   R14, R11
+	MOVD  dw+16(FP), R14
+	ADD   R14, R11
+	VMOVI $0, V2.B16
+	WORD  $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
+	TST   $2, R0
+	BEQ   one214
+	FMOVD F4, 0(R11)
+	TST   $1, R0
+	BEQ   moved215
+	ADD   $8, R11, R14
+	VST1  V4.S[2], (R14)
+	B     moved215
+
+one214:
+	FMOVS F4, 0(R11)
+
+moved215:
+	MOVD lddw+24(FP), R14
+	ADD  R14, R11
+
+end188:
+	VMOVI $0, V2.B16
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+88(FP), R4
+	SUB   $2, R4
+	MOVD  $6, R5
+	CMP   $6, R4
+	BGE   inside216
+	MOVD  R4, R5
+
+inside216:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $4, R6
+	CMP  $4, R4
+	BGE  inside217
+	MOVD R4, R6
+
+inside217:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $2, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R7, R8
+	FMOVS F0, 0(R1)
+	VST1  V0.S[1], (R4)
+	VST1  V0.S[2], (R7)
+	VST1  V0.S[3], (R8)
+	ADD   R2, R6, R4
+	ADD   R2, R5, R8
+	FMOVS F1, 0(R6)
+	VST1  V1.S[1], (R4)
+	VST1  V1.S[2], (R5)
+	VST1  V1.S[3], (R8)
+
+	// the next 8 inputs
+	MOVD cols+88(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done189
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+72(FP), R3
+	MOVD dz+64(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+64(FP)
+	MOVD cols+88(FP), R1
+	CMP  $5, R1
+	BGE  block185
+
+done189:
+	MOVD cols+88(FP), R1
+	CMP  $0, R1
+	BLE  done222
+
+block218:
+	// 1×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	MOVD  dz+64(FP), R1
+	MOVD  lddz+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $2, R3
+	MOVD  $2, R4
+	CMP   $2, R3
+	BGE   inside223
+	MOVD  R3, R4
+
+inside223:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside224
+	MOVD R3, R5
+
+inside224:
+	MUL  R2, R5
+	ADD  R1, R5
+	ADD  R2, R5, R1
+	ADD  R2, R4, R3
+	MOVD w+32(FP), R6
+	MOVD n+96(FP), R0
+	CMP  $4, R0
+	BLT  tail220
+
+square219:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R1), F2
+	FMOVQ 0(R4), F3
+	FMOVQ 0(R3), F4
+	VZIP2 V2.S4, V1.S4, V5.S4
+	VZIP1 V2.S4, V1.S4, V1.S4
+	VZIP2 V4.S4, V3.S4, V6.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V3.D2, V1.D2, V2.D2
+	VZIP1 V3.D2, V1.D2, V1.D2
+	VZIP1 V6.D2, V5.D2, V3.D2
+	VZIP2 V6.D2, V5.D2, V4.D2
+	FMOVD 0(R6), F5
+	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
+	WORD  $0x4fa51040 // fmla v0.4s, v2.4s, v5.s[1]
+	FMOVD 8(R6), F5
+	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
+	WORD  $0x4fa51080 // fmla v0.4s, v4.4s, v5.s[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R6, R7
+	MOVD  w+32(FP), R10
+	SUB   R10, R7
+	MOVD  dz+64(FP), R10
+	ADD   R10, R7
+	MOVD  x+48(FP), R8
+	MOVD  cols+88(FP), R9
+	VMOVI $0, V3.B16
+
+row225:
+	FMOVQ 0(R7), F1
+	FMOVS 0(R8), F2
+	WORD  $0x4f821023 // fmla v3.4s, v1.4s, v2.s[0]
+	MOVD  lddz+72(FP), R10
+	ADD   R10, R7
+	MOVD  ldx+56(FP), R10
+	ADD   R10, R8
+	SUBS  $1, R9
+	BNE   row225
+	MOVD  R6, R7
+	MOVD  w+32(FP), R10
+	SUB   R10, R7
+	MOVD  dw+16(FP), R10
+	ADD   R10, R7
+	VMOVI $0, V1.B16
+	WORD  $0x4e21d463 // fadd v3.4s, v3.4s, v1.4s
+	FMOVQ F3, 0(R7)
+	MOVD  lddw+24(FP), R10
+	ADD   R10, R7
+	ADD   $16, R5
+	ADD   $16, R1
+	ADD   $16, R4
+	ADD   $16, R3
+	ADD   $16, R6
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square219
+
+tail220:
+	CMP $0, R0
+	BLE end221
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one227
+	FMOVD 0(R5), F1
+	TST   $1, R0
+	BEQ   moved228
+	ADD   $8, R5, R7
+	VLD1  (R7), V1.S[2]
+	B     moved228
+
+one227:
+	FMOVS 0(R5), F1
+
+moved228:
+	TST   $2, R0
+	BEQ   one229
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved230
+	ADD   $8, R1, R7
+	VLD1  (R7), V2.S[2]
+	B     moved230
+
+one229:
+	FMOVS 0(R1), F2
+
+moved230:
+	TST   $2, R0
+	BEQ   one231
+	FMOVD 0(R4), F3
+	TST   $1, R0
+	BEQ   moved232
+	ADD   $8, R4, R7
+	VLD1  (R7), V3.S[2]
+	B     moved232
+
+one231:
+	FMOVS 0(R4), F3
+
+moved232:
+	TST   $2, R0
+	BEQ   one233
+	FMOVD 0(R3), F4
+	TST   $1, R0
+	BEQ   moved234
+	ADD   $8, R3, R7
+	VLD1  (R7), V4.S[2]
+	B     moved234
+
+one233:
+	FMOVS 0(R3), F4
+
+moved234:
+	VZIP2 V2.S4, V1.S4, V5.S4
+	VZIP1 V2.S4, V1.S4, V1.S4
+	VZIP2 V4.S4, V3.S4, V6.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V3.D2, V1.D2, V2.D2
+	VZIP1 V3.D2, V1.D2, V1.D2
+	VZIP1 V6.D2, V5.D2, V3.D2
+	VZIP2 V6.D2, V5.D2, V4.D2
+	FMOVS 0(R6), F5
+	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
+	CMP   $1, R0
+	BEQ   over226
+	FMOVS 4(R6), F5
+	WORD  $0x4f851040 // fmla v0.4s, v2.4s, v5.s[0]
+	CMP   $2, R0
+	BEQ   over226
+	FMOVS 8(R6), F5
+	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
+	CMP   $3, R0
+	BEQ   over226
+	FMOVS 12(R6), F5
+	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
+
+over226:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R6, R7
+	MOVD  w+32(FP), R10
+	SUB   R10, R7
+	MOVD  dz+64(FP), R10
+	ADD   R10, R7
+	MOVD  x+48(FP), R8
+	MOVD  cols+88(FP), R9
+	VMOVI $0, V3.B16
+
+row235:
+	TST   $2, R0
+	BEQ   one236
+	FMOVD 0(R7), F1
+	TST   $1, R0
+	BEQ   moved237
+	ADD   $8, R7, R10
+	VLD1  (R10), V1.S[2]
+	B     moved237
+
+one236:
+	FMOVS 0(R7), F1
+
+moved237:
+	FMOVS 0(R8), F2
+	WORD  $0x4f821023 // fmla v3.4s, v1.4s, v2.s[0]
+	MOVD  lddz+72(FP), R10
+	ADD   R10, R7
+	MOVD  ldx+56(FP), R10
+	ADD   R10, R8
+	SUBS  $1, R9
+	BNE   row235
+	MOVD  R6, R7
+	MOVD  w+32(FP), R10
+	SUB   R10, R7
+	MOVD  dw+16(FP), R10
+	ADD   R10, R7
+	VMOVI $0, V1.B16
+	WORD  $0x4e21d463 // fadd v3.4s, v3.4s, v1.4s
+	TST   $2, R0
+	BEQ   one238
+	FMOVD F3, 0(R7)
+	TST   $1, R0
+	BEQ   moved239
+	ADD   $8, R7, R10
+	VST1  V3.S[2], (R10)
+	B     moved239
+
+one238:
+	FMOVS F3, 0(R7)
+
+moved239:
+	MOVD lddw+24(FP), R10
+	ADD  R10, R7
+
+end221:
+	VMOVI $0, V1.B16
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+88(FP), R4
+	SUB   $2, R4
+	MOVD  $2, R5
+	CMP   $2, R4
+	BGE   inside240
+	MOVD  R4, R5
+
+inside240:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside241
+	MOVD R4, R6
+
+inside241:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R5, R4
+	FMOVS F0, 0(R6)
+	VST1  V0.S[1], (R1)
+	VST1  V0.S[2], (R5)
+	VST1  V0.S[3], (R4)
+
+	// the next 4 inputs
+	MOVD cols+88(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done222
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+72(FP), R3
+	MOVD dz+64(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+64(FP)
+	MOVD cols+88(FP), R1
+	CMP  $1, R1
+	BGE  block218
+
+done222:
+	RET
+
+// func bothTurnedNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, w *float64, ldw uintptr, x *float64, ldx uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
+TEXT ·bothTurnedNEONF64(SB), NOSPLIT, $0-104
+	MOVD rows+80(FP), R0
+	CMP  $3, R0
+	BNE  fewer1
+	MOVD n+96(FP), R0
+	MOVD cols+88(FP), R1
+	CMP  $2, R1
+	BLE  done6
+
+block2:
+	// 3×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	MOVD  dz+64(FP), R1
+	MOVD  lddz+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $1, R3
+	MOVD  $3, R4
+	CMP   $3, R3
+	BGE   inside7
+	MOVD  R3, R4
+
+inside7:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $2, R5
+	CMP  $2, R3
+	BGE  inside8
+	MOVD R3, R5
+
+inside8:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $1, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	MOVD w+32(FP), R3
+	MOVD ldw+40(FP), R7
+	MOVD n+96(FP), R0
+	ADD  R7, R3, R8
+	ADD  R7, R8, R9
+	CMP  $2, R0
+	BLT  tail4
+
+square3:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R1), F6
+	FMOVQ 0(R6), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVQ 0(R5), F8
+	FMOVQ 0(R4), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVQ 0(R3), F10
+	WORD  $0x4fca10c0 // fmla v0.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca1103 // fmla v3.2d, v8.2d, v10.d[0]
+	WORD  $0x4fca18e0 // fmla v0.2d, v7.2d, v10.d[1]
+	WORD  $0x4fca1923 // fmla v3.2d, v9.2d, v10.d[1]
+	FMOVQ 0(R8), F10
+	WORD  $0x4fca10c1 // fmla v1.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca1104 // fmla v4.2d, v8.2d, v10.d[0]
+	WORD  $0x4fca18e1 // fmla v1.2d, v7.2d, v10.d[1]
+	WORD  $0x4fca1924 // fmla v4.2d, v9.2d, v10.d[1]
+	FMOVQ 0(R9), F10
+	WORD  $0x4fca10c2 // fmla v2.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca1105 // fmla v5.2d, v8.2d, v10.d[0]
+	WORD  $0x4fca18e2 // fmla v2.2d, v7.2d, v10.d[1]
+	WORD  $0x4fca1925 // fmla v5.2d, v9.2d, v10.d[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R3, R10
+	MOVD  w+32(FP), R13
+	SUB   R13, R10
+	MOVD  dz+64(FP), R13
+	ADD   R13, R10
+	MOVD  x+48(FP), R11
+	MOVD  cols+88(FP), R12
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+
+row9:
+	FMOVQ 0(R10), F6
+	FMOVD 0(R11), F7
+	WORD  $0x4fc710c8 // fmla v8.2d, v6.2d, v7.d[0]
+	FMOVD 8(R11), F7
+	WORD  $0x4fc710c9 // fmla v9.2d, v6.2d, v7.d[0]
+	FMOVD 16(R11), F7
+	WORD  $0x4fc710ca // fmla v10.2d, v6.2d, v7.d[0]
+	MOVD  lddz+72(FP), R13
+	ADD   R13, R10
+	MOVD  ldx+56(FP), R13
+	ADD   R13, R11
+	SUBS  $1, R12
+	BNE   row9
+	MOVD  R3, R10
+	MOVD  w+32(FP), R13
+	SUB   R13, R10
+	MOVD  dw+16(FP), R13
+	ADD   R13, R10
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d508 // fadd v8.2d, v8.2d, v6.2d
+	WORD  $0x4e66d529 // fadd v9.2d, v9.2d, v6.2d
+	WORD  $0x4e66d54a // fadd v10.2d, v10.2d, v6.2d
+	FMOVQ F8, 0(R10)
+	MOVD  lddw+24(FP), R13
+	ADD   R13, R10
+	FMOVQ F9, 0(R10)
+	MOVD  lddw+24(FP), R13
+	ADD   R13, R10
+	FMOVQ F10, 0(R10)
+	MOVD  lddw+24(FP), R13
+	ADD   R13, R10
+	ADD   $16, R1
+	ADD   $16, R6
+	ADD   $16, R5
+	ADD   $16, R4
+	ADD   $16, R3
+	ADD   $16, R8
+	ADD   $16, R9
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square3
+
+tail4:
+	CMP $0, R0
+	BLE end5
+
+	// the same for fewer j
+	FMOVD 0(R1), F6
+	FMOVD 0(R6), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVD 0(R3), F8
+	WORD  $0x4fc810c0 // fmla v0.2d, v6.2d, v8.d[0]
+	FMOVD 0(R8), F8
+	WORD  $0x4fc810c1 // fmla v1.2d, v6.2d, v8.d[0]
+	FMOVD 0(R9), F8
+	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	CMP   $1, R0
+	BEQ   over10
+	FMOVD 8(R3), F8
+	WORD  $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	FMOVD 8(R8), F8
+	WORD  $0x4fc810e1 // fmla v1.2d, v7.2d, v8.d[0]
+	FMOVD 8(R9), F8
+	WORD  $0x4fc810e2 // fmla v2.2d, v7.2d, v8.d[0]
+
+over10:
+	FMOVD 0(R5), F6
+	FMOVD 0(R4), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVD 0(R3), F8
+	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
+	FMOVD 0(R8), F8
+	WORD  $0x4fc810c4 // fmla v4.2d, v6.2d, v8.d[0]
+	FMOVD 0(R9), F8
+	WORD  $0x4fc810c5 // fmla v5.2d, v6.2d, v8.d[0]
+	CMP   $1, R0
+	BEQ   over11
+	FMOVD 8(R3), F8
+	WORD  $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
+	FMOVD 8(R8), F8
+	WORD  $0x4fc810e4 // fmla v4.2d, v7.2d, v8.d[0]
+	FMOVD 8(R9), F8
+	WORD  $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
+
+over11:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R3, R10
+	MOVD  w+32(FP), R13
+	SUB   R13, R10
+	MOVD  dz+64(FP), R13
+	ADD   R13, R10
+	MOVD  x+48(FP), R11
+	MOVD  cols+88(FP), R12
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+
+row12:
+	FMOVD 0(R10), F6
+	FMOVD 0(R11), F7
+	WORD  $0x4fc710c8 // fmla v8.2d, v6.2d, v7.d[0]
+	FMOVD 8(R11), F7
+	WORD  $0x4fc710c9 // fmla v9.2d, v6.2d, v7.d[0]
+	FMOVD 16(R11), F7
+	WORD  $0x4fc710ca // fmla v10.2d, v6.2d, v7.d[0]
+	MOVD  lddz+72(FP), R13
+	ADD   R13, R10
+	MOVD  ldx+56(FP), R13
+	ADD   R13, R11
+	SUBS  $1, R12
+	BNE   row12
+	MOVD  R3, R10
+	MOVD  w+32(FP), R13
+	SUB   R13, R10
+	MOVD  dw+16(FP), R13
+	ADD   R13, R10
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d508 // fadd v8.2d, v8.2d, v6.2d
+	WORD  $0x4e66d529 // fadd v9.2d, v9.2d, v6.2d
+	WORD  $0x4e66d54a // fadd v10.2d, v10.2d, v6.2d
+	FMOVD F8, 0(R10)
+	MOVD  lddw+24(FP), R13
+	ADD   R13, R10
+	FMOVD F9, 0(R10)
+	MOVD  lddw+24(FP), R13
+	ADD   R13, R10
+	FMOVD F10, 0(R10)
+	MOVD  lddw+24(FP), R13
+	ADD   R13, R10
+
+end5:
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
+	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
+	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
+	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+88(FP), R4
+	SUB   $1, R4
+	MOVD  $3, R5
+	CMP   $3, R4
+	BGE   inside13
+	MOVD  R4, R5
+
+inside13:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R6
+	CMP  $2, R4
+	BGE  inside14
+	MOVD R4, R6
+
+inside14:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $1, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 8(R1)
+	ADD   $8, R7, R4
+	VST1  V1.D[1], (R4)
+	FMOVD F2, 16(R1)
+	ADD   $16, R7, R4
+	VST1  V2.D[1], (R4)
+	FMOVD F3, 0(R6)
+	VST1  V3.D[1], (R5)
+	FMOVD F4, 8(R6)
+	ADD   $8, R5, R4
+	VST1  V4.D[1], (R4)
+	FMOVD F5, 16(R6)
+	ADD   $16, R5, R4
+	VST1  V5.D[1], (R4)
+
+	// the next 4 inputs
+	MOVD cols+88(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done6
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+72(FP), R3
+	MOVD dz+64(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+64(FP)
+	MOVD cols+88(FP), R1
+	CMP  $3, R1
+	BGE  block2
+
+done6:
+	MOVD cols+88(FP), R1
+	CMP  $0, R1
+	BLE  done19
+
+block15:
+	// 3×2 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	MOVD  dz+64(FP), R1
+	MOVD  lddz+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $1, R3
+	MOVD  $1, R4
+	CMP   $1, R3
+	BGE   inside20
+	MOVD  R3, R4
+
+inside20:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside21
+	MOVD R3, R5
+
+inside21:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD w+32(FP), R1
+	MOVD ldw+40(FP), R3
+	MOVD n+96(FP), R0
+	ADD  R3, R1, R6
+	ADD  R3, R6, R7
+	CMP  $2, R0
+	BLT  tail17
+
+square16:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R5), F3
+	FMOVQ 0(R4), F4
+	VZIP2 V4.D2, V3.D2, V5.D2
+	VZIP1 V4.D2, V3.D2, V3.D2
+	VORR  V5.B16, V5.B16, V4.B16
+	FMOVQ 0(R1), F5
+	WORD  $0x4fc51060 // fmla v0.2d, v3.2d, v5.d[0]
+	WORD  $0x4fc51880 // fmla v0.2d, v4.2d, v5.d[1]
+	FMOVQ 0(R6), F5
+	WORD  $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
+	WORD  $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
+	FMOVQ 0(R7), F5
+	WORD  $0x4fc51062 // fmla v2.2d, v3.2d, v5.d[0]
+	WORD  $0x4fc51882 // fmla v2.2d, v4.2d, v5.d[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R1, R8
+	MOVD  w+32(FP), R11
+	SUB   R11, R8
+	MOVD  dz+64(FP), R11
+	ADD   R11, R8
+	MOVD  x+48(FP), R9
+	MOVD  cols+88(FP), R10
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+
+row22:
+	FMOVQ 0(R8), F3
+	FMOVD 0(R9), F4
+	WORD  $0x4fc41065 // fmla v5.2d, v3.2d, v4.d[0]
+	FMOVD 8(R9), F4
+	WORD  $0x4fc41066 // fmla v6.2d, v3.2d, v4.d[0]
+	FMOVD 16(R9), F4
+	WORD  $0x4fc41067 // fmla v7.2d, v3.2d, v4.d[0]
+	MOVD  lddz+72(FP), R11
+	ADD   R11, R8
+	MOVD  ldx+56(FP), R11
+	ADD   R11, R9
+	SUBS  $1, R10
+	BNE   row22
+	MOVD  R1, R8
+	MOVD  w+32(FP), R11
+	SUB   R11, R8
+	MOVD  dw+16(FP), R11
+	ADD   R11, R8
+	VMOVI $0, V3.B16
+	WORD  $0x4e63d4a5 // fadd v5.2d, v5.2d, v3.2d
+	WORD  $0x4e63d4c6 // fadd v6.2d, v6.2d, v3.2d
+	WORD  $0x4e63d4e7 // fadd v7.2d, v7.2d, v3.2d
+	FMOVQ F5, 0(R8)
+	MOVD  lddw+24(FP), R11
+	ADD   R11, R8
+	FMOVQ F6, 0(R8)
+	MOVD  lddw+24(FP), R11
+	ADD   R11, R8
+	FMOVQ F7, 0(R8)
+	MOVD  lddw+24(FP), R11
+	ADD   R11, R8
+	ADD   $16, R5
+	ADD   $16, R4
+	ADD   $16, R1
+	ADD   $16, R6
+	ADD   $16, R7
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square16
+
+tail17:
+	CMP $0, R0
+	BLE end18
+
+	// the same for fewer j
+	FMOVD 0(R5), F3
+	FMOVD 0(R4), F4
+	VZIP2 V4.D2, V3.D2, V5.D2
+	VZIP1 V4.D2, V3.D2, V3.D2
+	VORR  V5.B16, V5.B16, V4.B16
+	FMOVD 0(R1), F5
+	WORD  $0x4fc51060 // fmla v0.2d, v3.2d, v5.d[0]
+	FMOVD 0(R6), F5
+	WORD  $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
+	FMOVD 0(R7), F5
+	WORD  $0x4fc51062 // fmla v2.2d, v3.2d, v5.d[0]
+	CMP   $1, R0
+	BEQ   over23
+	FMOVD 8(R1), F5
+	WORD  $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	FMOVD 8(R6), F5
+	WORD  $0x4fc51081 // fmla v1.2d, v4.2d, v5.d[0]
+	FMOVD 8(R7), F5
+	WORD  $0x4fc51082 // fmla v2.2d, v4.2d, v5.d[0]
+
+over23:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R1, R8
+	MOVD  w+32(FP), R11
+	SUB   R11, R8
+	MOVD  dz+64(FP), R11
+	ADD   R11, R8
+	MOVD  x+48(FP), R9
+	MOVD  cols+88(FP), R10
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+
+row24:
+	FMOVD 0(R8), F3
+	FMOVD 0(R9), F4
+	WORD  $0x4fc41065 // fmla v5.2d, v3.2d, v4.d[0]
+	FMOVD 8(R9), F4
+	WORD  $0x4fc41066 // fmla v6.2d, v3.2d, v4.d[0]
+	FMOVD 16(R9), F4
+	WORD  $0x4fc41067 // fmla v7.2d, v3.2d, v4.d[0]
+	MOVD  lddz+72(FP), R11
+	ADD   R11, R8
+	MOVD  ldx+56(FP), R11
+	ADD   R11, R9
+	SUBS  $1, R10
+	BNE   row24
+	MOVD  R1, R8
+	MOVD  w+32(FP), R11
+	SUB   R11, R8
+	MOVD  dw+16(FP), R11
+	ADD   R11, R8
+	VMOVI $0, V3.B16
+	WORD  $0x4e63d4a5 // fadd v5.2d, v5.2d, v3.2d
+	WORD  $0x4e63d4c6 // fadd v6.2d, v6.2d, v3.2d
+	WORD  $0x4e63d4e7 // fadd v7.2d, v7.2d, v3.2d
+	FMOVD F5, 0(R8)
+	MOVD  lddw+24(FP), R11
+	ADD   R11, R8
+	FMOVD F6, 0(R8)
+	MOVD  lddw+24(FP), R11
+	ADD   R11, R8
+	FMOVD F7, 0(R8)
+	MOVD  lddw+24(FP), R11
+	ADD   R11, R8
+
+end18:
+	VMOVI $0, V3.B16
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+88(FP), R4
+	SUB   $1, R4
+	MOVD  $1, R5
+	CMP   $1, R4
+	BGE   inside25
+	MOVD  R4, R5
+
+inside25:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside26
+	MOVD R4, R6
+
+inside26:
+	MUL   R3, R6
+	ADD   R1, R6
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	FMOVD F1, 8(R6)
+	ADD   $8, R5, R1
+	VST1  V1.D[1], (R1)
+	FMOVD F2, 16(R6)
+	ADD   $16, R5, R1
+	VST1  V2.D[1], (R1)
+
+	// the next 2 inputs
+	MOVD cols+88(FP), R1
+	SUB  $2, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done19
+	MOVD dx+0(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+72(FP), R3
+	MOVD dz+64(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+64(FP)
+	MOVD cols+88(FP), R1
+	CMP  $1, R1
+	BGE  block15
+
+done19:
+	RET
+
+fewer1:
+	CMP  $2, R0
+	BNE  fewer27
+	MOVD n+96(FP), R0
+	MOVD cols+88(FP), R1
+	CMP  $2, R1
+	BLE  done32
+
+block28:
+	// 2×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  dz+64(FP), R1
+	MOVD  lddz+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $1, R3
+	MOVD  $3, R4
+	CMP   $3, R3
+	BGE   inside33
+	MOVD  R3, R4
+
+inside33:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $2, R5
+	CMP  $2, R3
+	BGE  inside34
+	MOVD R3, R5
+
+inside34:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $1, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	MOVD w+32(FP), R3
+	MOVD ldw+40(FP), R7
+	MOVD n+96(FP), R0
+	ADD  R7, R3, R8
+	CMP  $2, R0
+	BLT  tail30
+
+square29:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R6), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVQ 0(R5), F6
+	FMOVQ 0(R4), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVQ 0(R3), F8
+	WORD  $0x4fc81080 // fmla v0.2d, v4.2d, v8.d[0]
+	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	WORD  $0x4fc818a0 // fmla v0.2d, v5.2d, v8.d[1]
+	WORD  $0x4fc818e2 // fmla v2.2d, v7.2d, v8.d[1]
+	FMOVQ 0(R8), F8
+	WORD  $0x4fc81081 // fmla v1.2d, v4.2d, v8.d[0]
+	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
+	WORD  $0x4fc818a1 // fmla v1.2d, v5.2d, v8.d[1]
+	WORD  $0x4fc818e3 // fmla v3.2d, v7.2d, v8.d[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R3, R9
+	MOVD  w+32(FP), R12
+	SUB   R12, R9
+	MOVD  dz+64(FP), R12
+	ADD   R12, R9
+	MOVD  x+48(FP), R10
+	MOVD  cols+88(FP), R11
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+
+row35:
+	FMOVQ 0(R9), F4
+	FMOVD 0(R10), F5
+	WORD  $0x4fc51086 // fmla v6.2d, v4.2d, v5.d[0]
+	FMOVD 8(R10), F5
+	WORD  $0x4fc51087 // fmla v7.2d, v4.2d, v5.d[0]
+	MOVD  lddz+72(FP), R12
+	ADD   R12, R9
+	MOVD  ldx+56(FP), R12
+	ADD   R12, R10
+	SUBS  $1, R11
+	BNE   row35
+	MOVD  R3, R9
+	MOVD  w+32(FP), R12
+	SUB   R12, R9
+	MOVD  dw+16(FP), R12
+	ADD   R12, R9
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d4c6 // fadd v6.2d, v6.2d, v4.2d
+	WORD  $0x4e64d4e7 // fadd v7.2d, v7.2d, v4.2d
+	FMOVQ F6, 0(R9)
+	MOVD  lddw+24(FP), R12
+	ADD   R12, R9
+	FMOVQ F7, 0(R9)
+	MOVD  lddw+24(FP), R12
+	ADD   R12, R9
+	ADD   $16, R1
+	ADD   $16, R6
+	ADD   $16, R5
+	ADD   $16, R4
+	ADD   $16, R3
+	ADD   $16, R8
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square29
+
+tail30:
+	CMP $0, R0
+	BLE end31
+
+	// the same for fewer j
+	FMOVD 0(R1), F4
+	FMOVD 0(R6), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
+	FMOVD 0(R8), F6
+	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	CMP   $1, R0
+	BEQ   over36
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	FMOVD 8(R8), F6
+	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
+
+over36:
+	FMOVD 0(R5), F4
+	FMOVD 0(R4), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	FMOVD 0(R8), F6
+	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
+	CMP   $1, R0
+	BEQ   over37
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
+	FMOVD 8(R8), F6
+	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
+
+over37:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R3, R9
+	MOVD  w+32(FP), R12
+	SUB   R12, R9
+	MOVD  dz+64(FP), R12
+	ADD   R12, R9
+	MOVD  x+48(FP), R10
+	MOVD  cols+88(FP), R11
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+
+row38:
+	FMOVD 0(R9), F4
+	FMOVD 0(R10), F5
+	WORD  $0x4fc51086 // fmla v6.2d, v4.2d, v5.d[0]
+	FMOVD 8(R10), F5
+	WORD  $0x4fc51087 // fmla v7.2d, v4.2d, v5.d[0]
+	MOVD  lddz+72(FP), R12
+	ADD   R12, R9
+	MOVD  ldx+56(FP), R12
+	ADD   R12, R10
+	SUBS  $1, R11
+	BNE   row38
+	MOVD  R3, R9
+	MOVD  w+32(FP), R12
+	SUB   R12, R9
+	MOVD  dw+16(FP), R12
+	ADD   R12, R9
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d4c6 // fadd v6.2d, v6.2d, v4.2d
+	WORD  $0x4e64d4e7 // fadd v7.2d, v7.2d, v4.2d
+	FMOVD F6, 0(R9)
+	MOVD  lddw+24(FP), R12
+	ADD   R12, R9
+	FMOVD F7, 0(R9)
+	MOVD  lddw+24(FP), R12
+	ADD   R12, R9
+
+end31:
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
+	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+88(FP), R4
+	SUB   $1, R4
+	MOVD  $3, R5
+	CMP   $3, R4
+	BGE   inside39
+	MOVD  R4, R5
+
+inside39:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R6
+	CMP  $2, R4
+	BGE  inside40
+	MOVD R4, R6
+
+inside40:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $1, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 8(R1)
+	ADD   $8, R7, R4
+	VST1  V1.D[1], (R4)
+	FMOVD F2, 0(R6)
+	VST1  V2.D[1], (R5)
+	FMOVD F3, 8(R6)
+	ADD   $8, R5, R4
+	VST1  V3.D[1], (R4)
+
+	// the next 4 inputs
+	MOVD cols+88(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done32
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+72(FP), R3
+	MOVD dz+64(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+64(FP)
+	MOVD cols+88(FP), R1
+	CMP  $3, R1
+	BGE  block28
+
+done32:
+	MOVD cols+88(FP), R1
+	CMP  $0, R1
+	BLE  done45
+
+block41:
+	// 2×2 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  dz+64(FP), R1
+	MOVD  lddz+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $1, R3
+	MOVD  $1, R4
+	CMP   $1, R3
+	BGE   inside46
+	MOVD  R3, R4
+
+inside46:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside47
+	MOVD R3, R5
+
+inside47:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD w+32(FP), R1
+	MOVD ldw+40(FP), R3
+	MOVD n+96(FP), R0
+	ADD  R3, R1, R6
+	CMP  $2, R0
+	BLT  tail43
+
+square42:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R5), F2
+	FMOVQ 0(R4), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 0(R1), F4
+	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
+	WORD  $0x4fc41860 // fmla v0.2d, v3.2d, v4.d[1]
+	FMOVQ 0(R6), F4
+	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
+	WORD  $0x4fc41861 // fmla v1.2d, v3.2d, v4.d[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R1, R7
+	MOVD  w+32(FP), R10
+	SUB   R10, R7
+	MOVD  dz+64(FP), R10
+	ADD   R10, R7
+	MOVD  x+48(FP), R8
+	MOVD  cols+88(FP), R9
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+
+row48:
+	FMOVQ 0(R7), F2
+	FMOVD 0(R8), F3
+	WORD  $0x4fc31044 // fmla v4.2d, v2.2d, v3.d[0]
+	FMOVD 8(R8), F3
+	WORD  $0x4fc31045 // fmla v5.2d, v2.2d, v3.d[0]
+	MOVD  lddz+72(FP), R10
+	ADD   R10, R7
+	MOVD  ldx+56(FP), R10
+	ADD   R10, R8
+	SUBS  $1, R9
+	BNE   row48
+	MOVD  R1, R7
+	MOVD  w+32(FP), R10
+	SUB   R10, R7
+	MOVD  dw+16(FP), R10
+	ADD   R10, R7
+	VMOVI $0, V2.B16
+	WORD  $0x4e62d484 // fadd v4.2d, v4.2d, v2.2d
+	WORD  $0x4e62d4a5 // fadd v5.2d, v5.2d, v2.2d
+	FMOVQ F4, 0(R7)
+	MOVD  lddw+24(FP), R10
+	ADD   R10, R7
+	FMOVQ F5, 0(R7)
+	MOVD  lddw+24(FP), R10
+	ADD   R10, R7
+	ADD   $16, R5
+	ADD   $16, R4
+	ADD   $16, R1
+	ADD   $16, R6
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square42
+
+tail43:
+	CMP $0, R0
+	BLE end44
+
+	// the same for fewer j
+	FMOVD 0(R5), F2
+	FMOVD 0(R4), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVD 0(R1), F4
+	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
+	FMOVD 0(R6), F4
+	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
+	CMP   $1, R0
+	BEQ   over49
+	FMOVD 8(R1), F4
+	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+	FMOVD 8(R6), F4
+	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
+
+over49:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R1, R7
+	MOVD  w+32(FP), R10
+	SUB   R10, R7
+	MOVD  dz+64(FP), R10
+	ADD   R10, R7
+	MOVD  x+48(FP), R8
+	MOVD  cols+88(FP), R9
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+
+row50:
+	FMOVD 0(R7), F2
+	FMOVD 0(R8), F3
+	WORD  $0x4fc31044 // fmla v4.2d, v2.2d, v3.d[0]
+	FMOVD 8(R8), F3
+	WORD  $0x4fc31045 // fmla v5.2d, v2.2d, v3.d[0]
+	MOVD  lddz+72(FP), R10
+	ADD   R10, R7
+	MOVD  ldx+56(FP), R10
+	ADD   R10, R8
+	SUBS  $1, R9
+	BNE   row50
+	MOVD  R1, R7
+	MOVD  w+32(FP), R10
+	SUB   R10, R7
+	MOVD  dw+16(FP), R10
+	ADD   R10, R7
+	VMOVI $0, V2.B16
+	WORD  $0x4e62d484 // fadd v4.2d, v4.2d, v2.2d
+	WORD  $0x4e62d4a5 // fadd v5.2d, v5.2d, v2.2d
+	FMOVD F4, 0(R7)
+	MOVD  lddw+24(FP), R10
+	ADD   R10, R7
+	FMOVD F5, 0(R7)
+	MOVD  lddw+24(FP), R10
+	ADD   R10, R7
+
+end44:
+	VMOVI $0, V2.B16
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+88(FP), R4
+	SUB   $1, R4
+	MOVD  $1, R5
+	CMP   $1, R4
+	BGE   inside51
+	MOVD  R4, R5
+
+inside51:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside52
+	MOVD R4, R6
+
+inside52:
+	MUL   R3, R6
+	ADD   R1, R6
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	FMOVD F1, 8(R6)
+	ADD   $8, R5, R1
+	VST1  V1.D[1], (R1)
+
+	// the next 2 inputs
+	MOVD cols+88(FP), R1
+	SUB  $2, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done45
+	MOVD dx+0(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+72(FP), R3
+	MOVD dz+64(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+64(FP)
+	MOVD cols+88(FP), R1
+	CMP  $1, R1
+	BGE  block41
+
+done45:
+	RET
+
+fewer27:
+	MOVD n+96(FP), R0
+	MOVD cols+88(FP), R1
+	CMP  $4, R1
+	BLE  done58
+
+block54:
+	// 1×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  dz+64(FP), R1
+	MOVD  lddz+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $1, R3
+	MOVD  $7, R4
+	CMP   $7, R3
+	BGE   inside59
+	MOVD  R3, R4
+
+inside59:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $6, R5
+	CMP  $6, R3
+	BGE  inside60
+	MOVD R3, R5
+
+inside60:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $5, R6
+	CMP  $5, R3
+	BGE  inside61
+	MOVD R3, R6
+
+inside61:
+	MUL  R2, R6
+	ADD  R1, R6
+	MOVD $4, R7
+	CMP  $4, R3
+	BGE  inside62
+	MOVD R3, R7
+
+inside62:
+	MUL  R2, R7
+	ADD  R1, R7
+	MOVD $3, R9
+	MUL  R9, R2, R8
+	ADD  R1, R8
+	MOVD $2, R10
+	MUL  R10, R2, R9
+	ADD  R1, R9
+	MOVD $1, R11
+	MUL  R11, R2, R10
+	ADD  R1, R10
+	MOVD w+32(FP), R3
+	MOVD n+96(FP), R0
+	CMP  $2, R0
+	BLT  tail56
+
+square55:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R10), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVQ 0(R9), F6
+	FMOVQ 0(R8), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVQ 0(R7), F8
+	FMOVQ 0(R6), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVQ 0(R5), F10
+	FMOVQ 0(R4), F11
+	VZIP2 V11.D2, V10.D2, V12.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V12.B16, V12.B16, V11.B16
+	FMOVQ 0(R3), F12
+	WORD  $0x4fcc1080 // fmla v0.2d, v4.2d, v12.d[0]
+	WORD  $0x4fcc10c1 // fmla v1.2d, v6.2d, v12.d[0]
+	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
+	WORD  $0x4fcc1143 // fmla v3.2d, v10.2d, v12.d[0]
+	WORD  $0x4fcc18a0 // fmla v0.2d, v5.2d, v12.d[1]
+	WORD  $0x4fcc18e1 // fmla v1.2d, v7.2d, v12.d[1]
+	WORD  $0x4fcc1922 // fmla v2.2d, v9.2d, v12.d[1]
+	WORD  $0x4fcc1963 // fmla v3.2d, v11.2d, v12.d[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R3, R11
+	MOVD  w+32(FP), R14
+	SUB   R14, R11
+	MOVD  dz+64(FP), R14
+	ADD   R14, R11
+	MOVD  x+48(FP), R12
+	MOVD  cols+88(FP), R13
+	VMOVI $0, V6.B16
+
+row63:
+	FMOVQ 0(R11), F4
+	FMOVD 0(R12), F5
+	WORD  $0x4fc51086 // fmla v6.2d, v4.2d, v5.d[0]
+	MOVD  lddz+72(FP), R14
+	ADD   R14, R11
+	MOVD  ldx+56(FP), R14
+	ADD   R14, R12
+	SUBS  $1, R13
+	BNE   row63
+	MOVD  R3, R11
+	MOVD  w+32(FP), R14
+	SUB   R14, R11
+	MOVD  dw+16(FP), R14
+	ADD   R14, R11
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d4c6 // fadd v6.2d, v6.2d, v4.2d
+	FMOVQ F6, 0(R11)
+	MOVD  lddw+24(FP), R14
+	ADD   R14, R11
+	ADD   $16, R1
+	ADD   $16, R10
+	ADD   $16, R9
+	ADD   $16, R8
+	ADD   $16, R7
+	ADD   $16, R6
+	ADD   $16, R5
+	ADD   $16, R4
+	ADD   $16, R3
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square55
+
+tail56:
+	CMP $0, R0
+	BLE end57
+
+	// the same for fewer j
+	FMOVD 0(R1), F4
+	FMOVD 0(R10), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
+	CMP   $1, R0
+	BEQ   over64
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+
+over64:
+	FMOVD 0(R9), F4
+	FMOVD 0(R8), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	CMP   $1, R0
+	BEQ   over65
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
+
+over65:
+	FMOVD 0(R7), F4
+	FMOVD 0(R6), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	CMP   $1, R0
+	BEQ   over66
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
+
+over66:
+	FMOVD 0(R5), F4
+	FMOVD 0(R4), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
+	CMP   $1, R0
+	BEQ   over67
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
+
+over67:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R3, R11
+	MOVD  w+32(FP), R14
+	SUB   R14, R11
+	MOVD  dz+64(FP), R14
+	ADD   R14, R11
+	MOVD  x+48(FP), R12
+	MOVD  cols+88(FP), R13
+	VMOVI $0, V6.B16
+
+row68:
+	FMOVD 0(R11), F4
+	FMOVD 0(R12), F5
+	WORD  $0x4fc51086 // fmla v6.2d, v4.2d, v5.d[0]
+	MOVD  lddz+72(FP), R14
+	ADD   R14, R11
+	MOVD  ldx+56(FP), R14
+	ADD   R14, R12
+	SUBS  $1, R13
+	BNE   row68
+	MOVD  R3, R11
+	MOVD  w+32(FP), R14
+	SUB   R14, R11
+	MOVD  dw+16(FP), R14
+	ADD   R14, R11
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d4c6 // fadd v6.2d, v6.2d, v4.2d
+	FMOVD F6, 0(R11)
+	MOVD  lddw+24(FP), R14
+	ADD   R14, R11
+
+end57:
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
+	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+88(FP), R4
+	SUB   $1, R4
+	MOVD  $7, R5
+	CMP   $7, R4
+	BGE   inside69
+	MOVD  R4, R5
+
+inside69:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $6, R6
+	CMP  $6, R4
+	BGE  inside70
+	MOVD R4, R6
+
+inside70:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $5, R7
+	CMP  $5, R4
+	BGE  inside71
+	MOVD R4, R7
+
+inside71:
+	MUL  R3, R7
+	ADD  R1, R7
+	MOVD $4, R8
+	CMP  $4, R4
+	BGE  inside72
+	MOVD R4, R8
+
+inside72:
+	MUL   R3, R8
+	ADD   R1, R8
+	MOVD  $3, R10
+	MUL   R10, R3, R9
+	ADD   R1, R9
+	MOVD  $2, R11
+	MUL   R11, R3, R10
+	ADD   R1, R10
+	MOVD  $1, R12
+	MUL   R12, R3, R11
+	ADD   R1, R11
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R11)
+	FMOVD F1, 0(R10)
+	VST1  V1.D[1], (R9)
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R7)
+	FMOVD F3, 0(R6)
+	VST1  V3.D[1], (R5)
+
+	// the next 8 inputs
+	MOVD cols+88(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done58
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+72(FP), R3
+	MOVD dz+64(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+64(FP)
+	MOVD cols+88(FP), R1
+	CMP  $5, R1
+	BGE  block54
+
+done58:
+	MOVD cols+88(FP), R1
+	CMP  $2, R1
+	BLE  done77
+
+block73:
+	// 1×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  dz+64(FP), R1
+	MOVD  lddz+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $1, R3
+	MOVD  $3, R4
+	CMP   $3, R3
+	BGE   inside78
+	MOVD  R3, R4
+
+inside78:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $2, R5
+	CMP  $2, R3
+	BGE  inside79
+	MOVD R3, R5
+
+inside79:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $1, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	MOVD w+32(FP), R3
+	MOVD n+96(FP), R0
+	CMP  $2, R0
+	BLT  tail75
+
+square74:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R1), F2
+	FMOVQ 0(R6), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 0(R5), F4
+	FMOVQ 0(R4), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVQ 0(R3), F6
+	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	WORD  $0x4fc61860 // fmla v0.2d, v3.2d, v6.d[1]
+	WORD  $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R3, R7
+	MOVD  w+32(FP), R10
+	SUB   R10, R7
+	MOVD  dz+64(FP), R10
+	ADD   R10, R7
+	MOVD  x+48(FP), R8
+	MOVD  cols+88(FP), R9
+	VMOVI $0, V4.B16
+
+row80:
+	FMOVQ 0(R7), F2
+	FMOVD 0(R8), F3
+	WORD  $0x4fc31044 // fmla v4.2d, v2.2d, v3.d[0]
+	MOVD  lddz+72(FP), R10
+	ADD   R10, R7
+	MOVD  ldx+56(FP), R10
+	ADD   R10, R8
+	SUBS  $1, R9
+	BNE   row80
+	MOVD  R3, R7
+	MOVD  w+32(FP), R10
+	SUB   R10, R7
+	MOVD  dw+16(FP), R10
+	ADD   R10, R7
+	VMOVI $0, V2.B16
+	WORD  $0x4e62d484 // fadd v4.2d, v4.2d, v2.2d
+	FMOVQ F4, 0(R7)
+	MOVD  lddw+24(FP), R10
+	ADD   R10, R7
+	ADD   $16, R1
+	ADD   $16, R6
+	ADD   $16, R5
+	ADD   $16, R4
+	ADD   $16, R3
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square74
+
+tail75:
+	CMP $0, R0
+	BLE end76
+
+	// the same for fewer j
+	FMOVD 0(R1), F2
+	FMOVD 0(R6), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVD 0(R3), F4
+	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
+	CMP   $1, R0
+	BEQ   over81
+	FMOVD 8(R3), F4
+	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+
+over81:
+	FMOVD 0(R5), F2
+	FMOVD 0(R4), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVD 0(R3), F4
+	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
+	CMP   $1, R0
+	BEQ   over82
+	FMOVD 8(R3), F4
+	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
+
+over82:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R3, R7
+	MOVD  w+32(FP), R10
+	SUB   R10, R7
+	MOVD  dz+64(FP), R10
+	ADD   R10, R7
+	MOVD  x+48(FP), R8
+	MOVD  cols+88(FP), R9
+	VMOVI $0, V4.B16
+
+row83:
+	FMOVD 0(R7), F2
+	FMOVD 0(R8), F3
+	WORD  $0x4fc31044 // fmla v4.2d, v2.2d, v3.d[0]
+	MOVD  lddz+72(FP), R10
+	ADD   R10, R7
+	MOVD  ldx+56(FP), R10
+	ADD   R10, R8
+	SUBS  $1, R9
+	BNE   row83
+	MOVD  R3, R7
+	MOVD  w+32(FP), R10
+	SUB   R10, R7
+	MOVD  dw+16(FP), R10
+	ADD   R10, R7
+	VMOVI $0, V2.B16
+	WORD  $0x4e62d484 // fadd v4.2d, v4.2d, v2.2d
+	FMOVD F4, 0(R7)
+	MOVD  lddw+24(FP), R10
+	ADD   R10, R7
+
+end76:
+	VMOVI $0, V2.B16
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+88(FP), R4
+	SUB   $1, R4
+	MOVD  $3, R5
+	CMP   $3, R4
+	BGE   inside84
+	MOVD  R4, R5
+
+inside84:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R6
+	CMP  $2, R4
+	BGE  inside85
+	MOVD R4, R6
+
+inside85:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $1, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R6)
+	VST1  V1.D[1], (R5)
+
+	// the next 4 inputs
+	MOVD cols+88(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done77
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+72(FP), R3
+	MOVD dz+64(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+64(FP)
+	MOVD cols+88(FP), R1
+	CMP  $3, R1
+	BGE  block73
+
+done77:
+	MOVD cols+88(FP), R1
+	CMP  $0, R1
+	BLE  done90
+
+block86:
+	// 1×2 elements of dx, from +0
+	VMOVI $0, V0.B16
+	MOVD  dz+64(FP), R1
+	MOVD  lddz+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $1, R3
+	MOVD  $1, R4
+	CMP   $1, R3
+	BGE   inside91
+	MOVD  R3, R4
+
+inside91:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside92
+	MOVD R3, R5
+
+inside92:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD w+32(FP), R1
+	MOVD n+96(FP), R0
+	CMP  $2, R0
+	BLT  tail88
+
+square87:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R4), F2
+	VZIP2 V2.D2, V1.D2, V3.D2
+	VZIP1 V2.D2, V1.D2, V1.D2
+	VORR  V3.B16, V3.B16, V2.B16
+	FMOVQ 0(R1), F3
+	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
+	WORD  $0x4fc31840 // fmla v0.2d, v2.2d, v3.d[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R1, R3
+	MOVD  w+32(FP), R8
+	SUB   R8, R3
+	MOVD  dz+64(FP), R8
+	ADD   R8, R3
+	MOVD  x+48(FP), R6
+	MOVD  cols+88(FP), R7
+	VMOVI $0, V3.B16
+
+row93:
+	FMOVQ 0(R3), F1
+	FMOVD 0(R6), F2
+	WORD  $0x4fc21023 // fmla v3.2d, v1.2d, v2.d[0]
+	MOVD  lddz+72(FP), R8
+	ADD   R8, R3
+	MOVD  ldx+56(FP), R8
+	ADD   R8, R6
+	SUBS  $1, R7
+	BNE   row93
+	MOVD  R1, R3
+	MOVD  w+32(FP), R8
+	SUB   R8, R3
+	MOVD  dw+16(FP), R8
+	ADD   R8, R3
+	VMOVI $0, V1.B16
+	WORD  $0x4e61d463 // fadd v3.2d, v3.2d, v1.2d
+	FMOVQ F3, 0(R3)
+	MOVD  lddw+24(FP), R8
+	ADD   R8, R3
+	ADD   $16, R5
+	ADD   $16, R4
+	ADD   $16, R1
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square87
+
+tail88:
+	CMP $0, R0
+	BLE end89
+
+	// the same for fewer j
+	FMOVD 0(R5), F1
+	FMOVD 0(R4), F2
+	VZIP2 V2.D2, V1.D2, V3.D2
+	VZIP1 V2.D2, V1.D2, V1.D2
+	VORR  V3.B16, V3.B16, V2.B16
+	FMOVD 0(R1), F3
+	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
+	CMP   $1, R0
+	BEQ   over94
+	FMOVD 8(R1), F3
+	WORD  $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+
+over94:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R1, R3
+	MOVD  w+32(FP), R8
+	SUB   R8, R3
+	MOVD  dz+64(FP), R8
+	ADD   R8, R3
+	MOVD  x+48(FP), R6
+	MOVD  cols+88(FP), R7
+	VMOVI $0, V3.B16
+
+row95:
+	FMOVD 0(R3), F1
+	FMOVD 0(R6), F2
+	WORD  $0x4fc21023 // fmla v3.2d, v1.2d, v2.d[0]
+	MOVD  lddz+72(FP), R8
+	ADD   R8, R3
+	MOVD  ldx+56(FP), R8
+	ADD   R8, R6
+	SUBS  $1, R7
+	BNE   row95
+	MOVD  R1, R3
+	MOVD  w+32(FP), R8
+	SUB   R8, R3
+	MOVD  dw+16(FP), R8
+	ADD   R8, R3
+	VMOVI $0, V1.B16
+	WORD  $0x4e61d463 // fadd v3.2d, v3.2d, v1.2d
+	FMOVD F3, 0(R3)
+	MOVD  lddw+24(FP), R8
+	ADD   R8, R3
+
+end89:
+	VMOVI $0, V1.B16
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+88(FP), R4
+	SUB   $1, R4
+	MOVD  $1, R5
+	CMP   $1, R4
+	BGE   inside96
+	MOVD  R4, R5
+
+inside96:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside97
+	MOVD R4, R6
+
+inside97:
+	MUL   R3, R6
+	ADD   R1, R6
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+
+	// the next 2 inputs
+	MOVD cols+88(FP), R1
+	SUB  $2, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done90
+	MOVD dx+0(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+72(FP), R3
+	MOVD dz+64(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+64(FP)
+	MOVD cols+88(FP), R1
+	CMP  $1, R1
+	BGE  block86
+
+done90:
 	RET
 
 // func singleNEONF32(dx *float32, dw *float32, lddw uintptr, dz *float32, x *float32, w *float32, ldw uintptr, rows int, n int)

@@ -47,7 +47,7 @@ func (t *tiles[T]) forwardFew(kernel func(*T, uintptr, *T, uintptr, *T, uintptr,
 	}
 }
 
-// narrowBothPays reports whether both can compute the gradients of a layer and is best
+// narrowBothPays reports whether narrowBoth can compute the gradients of a layer and is best
 // for it, though it takes few columns of x and dx at a time: their rows must not
 // crowd the cache.
 func (t *tiles[T]) narrowBothPays(dw, x *Mat[T]) bool {
@@ -59,7 +59,7 @@ func (t *tiles[T]) narrowBothPays(dw, x *Mat[T]) bool {
 // computed twice.
 func (t *tiles[T]) backwardNarrow(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation) {
 	if dw.Cols <= t.panelCols {
-		t.gradPanel(&product[T]{c: *dw, n: dy.Rows}, db, dy, y, 0, 0, act)
+		t.gradPanel(&product[T]{c: *dw, n: dy.Rows}, db, dy, y, 0, 0, 0, act)
 	} else {
 		clear(db)
 		t.gateAll(db, dy, y, 0, dy.Rows, act)

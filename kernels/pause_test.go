@@ -31,7 +31,7 @@ var costs = map[string]func(n []int) (work, run int){
 	"flat":       func(n []int) (work, run int) { return n[0] * n[1], 4 * n[0] },
 	"input":      func(n []int) (work, run int) { return (n[0] + 1) * n[1] * n[2], n[2] },
 	"turned":     func(n []int) (work, run int) { return (n[0] + 1) * n[1] * n[2], n[2] },
-	"dots":       func(n []int) (work, run int) { return 9 * n[2], n[2] },
+	"dots":       func(n []int) (work, run int) { return 18 * n[2], n[2] },
 	"packing":    func(n []int) (work, run int) { return 8 * 48 * n[0], n[0] },
 	"narrow":     func(n []int) (work, run int) { return 4 * n[0] * (n[1] + lanes), max(n[0], n[1]) },
 	"abreast":    func(n []int) (work, run int) { return 8 * n[0] * (n[2] + lanes), max(n[0], n[2]) },
@@ -44,6 +44,8 @@ var costs = map[string]func(n []int) (work, run int){
 	"gate":       func(n []int) (work, run int) { return 8 * n[0] * n[1], n[0] },
 	"column":     func(n []int) (work, run int) { return (2*n[0] + 1) * n[1], 4 * n[1] },
 	"transpose":  func(n []int) (work, run int) { return n[0] * n[1], max(n[0], n[1]) },
+	"both":       func(n []int) (work, run int) { return (2*n[0] + 1) * n[1] * n[2], n[2] },
+	"bothTurned": func(n []int) (work, run int) { return (2*n[0] + 1) * n[1] * n[2], n[2] },
 	"single":     func(n []int) (work, run int) { return 2 * n[0] * (n[1] + 8), n[0] },
 	"tighten":    func(n []int) (work, run int) { return n[0] * n[1], n[0] },
 	"mse":        func(n []int) (work, run int) { return 2 * n[0], n[0] },
@@ -87,7 +89,7 @@ func testShortCalls[T Float](t *testing.T, of *tiles[T]) {
 		{1, 1, 1}, {1, 1, 8}, {1, 100, 100}, {5, 17, 9}, {64, 256, 256}, {600, 700, 800}, {300, 300, 1024}, // all sizes alike
 		{9000, 3, 20}, {9000, 40, 9}, {9000, 1, 8}, {9000, 20, 3}, {9000, 60, 1}, {9000, 1, 1}, // tall
 		{3, 9000, 9}, {17, 9000, 3}, {17, 9000, 1}, {1, 9000, 64}, {40, 4096, 7}, {2, 4096, 7}, {16, 16, 7}, {4, 4096, 2}, {600, 4096, 2}, // long
-		{3, 9, 9000}, {70, 3, 9000}, {1, 64, 9000}, {2, 300, 5000}, {10, 300, 3000}, {9, 300, 3000}, // wide
+		{4, 1, 300}, {3, 9, 9000}, {70, 3, 9000}, {1, 64, 9000}, {2, 300, 5000}, {10, 300, 3000}, {9, 300, 3000}, // wide
 		{3000, 0, 3000}, {3000, 8, 0}, {0, 300, 300},
 	}
 	for n := range 300 { // rows that are cut into pieces of any height

@@ -266,15 +266,53 @@ func turnedAVX2F32(dx *float32, lddx uintptr, w *float32, ldw uintptr, dz *float
 //go:noescape
 func turnedAVX2F64(dx *float64, lddx uintptr, w *float64, ldw uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
 
-// What input computes, for 1 to 3 rows and columns.
+// What both computes, for 1 to 3 rows and columns. dw may be nil.
 //
 //go:noescape
-func dotsAVX2F32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+func dotsAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 
-// What input computes, for 1 to 3 rows and columns.
+// What both computes, for 1 to 3 rows and columns. dw may be nil.
 //
 //go:noescape
-func dotsAVX2F64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+func dotsAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < rows, k < cols, j < n
+// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+//
+// Each sum is one chain of fused multiply-adds in order of its index from +0; a
+// zero is +0. The rows of each operand are as many bytes apart as follows it.
+// rows is 1 to bothRows, cols at least half the lanes of a vector.
+//
+//go:noescape
+func bothAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < rows, k < cols, j < n
+// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+//
+// Each sum is one chain of fused multiply-adds in order of its index from +0; a
+// zero is +0. The rows of each operand are as many bytes apart as follows it.
+// rows is 1 to bothRows, cols at least half the lanes of a vector.
+//
+//go:noescape
+func bothAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
+// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+//
+// What both computes, with rows and cols exchanged: rows is 1 to 3, cols at least
+// half the lanes of a vector and at most bothCols.
+//
+//go:noescape
+func bothTurnedAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, w *float32, ldw uintptr, x *float32, ldx uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
+
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
+// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+//
+// What both computes, with rows and cols exchanged: rows is 1 to 3, cols at least
+// half the lanes of a vector and at most bothCols.
+//
+//go:noescape
+func bothTurnedAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, w *float64, ldw uintptr, x *float64, ldx uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
 
 // dx[k]   = Σ_j dz[j]·w[k,j],  k < rows, j < n
 // dw[k,j] = x[k]·dz[j]
@@ -423,6 +461,8 @@ var avx2F32 = tiles[float32]{
 	unpackedCols:   2,
 	narrowBothCols: 6,
 	severalRows:    []int{2: 3, 2, 1, 1, 1},
+	bothRows:       3,
+	bothCols:       16,
 	panel:          panelAVX2F32,
 	packing:        packingAVX2F32,
 	narrow:         narrowAVX2F32,
@@ -438,6 +478,8 @@ var avx2F32 = tiles[float32]{
 	input:          inputAVX2F32,
 	turned:         turnedAVX2F32,
 	dots:           dotsAVX2F32,
+	both:           bothAVX2F32,
+	bothTurned:     bothTurnedAVX2F32,
 	single:         singleAVX2F32,
 	sweep:          sweepAVX2F32,
 	thin:           thinAVX2F32,
@@ -459,6 +501,8 @@ var avx2F64 = tiles[float64]{
 	unpackedCols:   2,
 	narrowBothCols: 6,
 	severalRows:    []int{2: 1, 1},
+	bothRows:       3,
+	bothCols:       8,
 	panel:          panelAVX2F64,
 	packing:        packingAVX2F64,
 	narrow:         narrowAVX2F64,
@@ -474,6 +518,8 @@ var avx2F64 = tiles[float64]{
 	input:          inputAVX2F64,
 	turned:         turnedAVX2F64,
 	dots:           dotsAVX2F64,
+	both:           bothAVX2F64,
+	bothTurned:     bothTurnedAVX2F64,
 	single:         singleAVX2F64,
 	sweep:          sweepAVX2F64,
 	thin:           thinAVX2F64,

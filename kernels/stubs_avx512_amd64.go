@@ -252,15 +252,53 @@ func inputAVX512F32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *flo
 //go:noescape
 func inputAVX512F64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 
-// What input computes, for 1 to 3 rows and columns.
+// What both computes, for 1 to 3 rows and columns. dw may be nil.
 //
 //go:noescape
-func dotsAVX512F32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+func dotsAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 
-// What input computes, for 1 to 3 rows and columns.
+// What both computes, for 1 to 3 rows and columns. dw may be nil.
 //
 //go:noescape
-func dotsAVX512F64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+func dotsAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < rows, k < cols, j < n
+// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+//
+// Each sum is one chain of fused multiply-adds in order of its index from +0; a
+// zero is +0. The rows of each operand are as many bytes apart as follows it.
+// rows is 1 to bothRows, cols at least half the lanes of a vector.
+//
+//go:noescape
+func bothAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < rows, k < cols, j < n
+// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+//
+// Each sum is one chain of fused multiply-adds in order of its index from +0; a
+// zero is +0. The rows of each operand are as many bytes apart as follows it.
+// rows is 1 to bothRows, cols at least half the lanes of a vector.
+//
+//go:noescape
+func bothAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
+// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+//
+// What both computes, with rows and cols exchanged: rows is 1 to 3, cols at least
+// half the lanes of a vector and at most bothCols.
+//
+//go:noescape
+func bothTurnedAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, w *float32, ldw uintptr, x *float32, ldx uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
+
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
+// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+//
+// What both computes, with rows and cols exchanged: rows is 1 to 3, cols at least
+// half the lanes of a vector and at most bothCols.
+//
+//go:noescape
+func bothTurnedAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, w *float64, ldw uintptr, x *float64, ldx uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
 
 // dx[k]   = Σ_j dz[j]·w[k,j],  k < rows, j < n
 // dw[k,j] = x[k]·dz[j]
@@ -409,6 +447,8 @@ var avx512F32 = tiles[float32]{
 	unpackedCols:   3,
 	narrowBothCols: 7,
 	severalRows:    []int{2: 8, 5, 4, 3, 2, 2},
+	bothRows:       1,
+	bothCols:       16,
 	panel:          panelAVX512F32,
 	packing:        packingAVX512F32,
 	narrow:         narrowAVX512F32,
@@ -423,6 +463,8 @@ var avx512F32 = tiles[float32]{
 	column:         columnAVX512F32,
 	input:          inputAVX512F32,
 	dots:           dotsAVX512F32,
+	both:           bothAVX512F32,
+	bothTurned:     bothTurnedAVX512F32,
 	single:         singleAVX512F32,
 	sweep:          sweepAVX512F32,
 	thin:           thinAVX512F32,
@@ -444,6 +486,8 @@ var avx512F64 = tiles[float64]{
 	unpackedCols:   3,
 	narrowBothCols: 7,
 	severalRows:    []int{2: 4, 2, 2, 1, 1, 1},
+	bothRows:       3,
+	bothCols:       16,
 	panel:          panelAVX512F64,
 	packing:        packingAVX512F64,
 	narrow:         narrowAVX512F64,
@@ -458,6 +502,8 @@ var avx512F64 = tiles[float64]{
 	column:         columnAVX512F64,
 	input:          inputAVX512F64,
 	dots:           dotsAVX512F64,
+	both:           bothAVX512F64,
+	bothTurned:     bothTurnedAVX512F64,
 	single:         singleAVX512F64,
 	sweep:          sweepAVX512F64,
 	thin:           thinAVX512F64,

@@ -266,15 +266,53 @@ func turnedNEONF32(dx *float32, lddx uintptr, w *float32, ldw uintptr, dz *float
 //go:noescape
 func turnedNEONF64(dx *float64, lddx uintptr, w *float64, ldw uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
 
-// What input computes, for 1 to 3 rows and columns.
+// What both computes, for 1 to 3 rows and columns. dw may be nil.
 //
 //go:noescape
-func dotsNEONF32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+func dotsNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 
-// What input computes, for 1 to 3 rows and columns.
+// What both computes, for 1 to 3 rows and columns. dw may be nil.
 //
 //go:noescape
-func dotsNEONF64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+func dotsNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < rows, k < cols, j < n
+// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+//
+// Each sum is one chain of fused multiply-adds in order of its index from +0; a
+// zero is +0. The rows of each operand are as many bytes apart as follows it.
+// rows is 1 to bothRows, cols at least half the lanes of a vector.
+//
+//go:noescape
+func bothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < rows, k < cols, j < n
+// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+//
+// Each sum is one chain of fused multiply-adds in order of its index from +0; a
+// zero is +0. The rows of each operand are as many bytes apart as follows it.
+// rows is 1 to bothRows, cols at least half the lanes of a vector.
+//
+//go:noescape
+func bothNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
+// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+//
+// What both computes, with rows and cols exchanged: rows is 1 to 3, cols at least
+// half the lanes of a vector and at most bothCols.
+//
+//go:noescape
+func bothTurnedNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, w *float32, ldw uintptr, x *float32, ldx uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
+
+// dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
+// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+//
+// What both computes, with rows and cols exchanged: rows is 1 to 3, cols at least
+// half the lanes of a vector and at most bothCols.
+//
+//go:noescape
+func bothTurnedNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, w *float64, ldw uintptr, x *float64, ldx uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
 
 // dx[k]   = Σ_j dz[j]·w[k,j],  k < rows, j < n
 // dw[k,j] = x[k]·dz[j]
@@ -423,6 +461,8 @@ var neonF32 = tiles[float32]{
 	unpackedCols:   3,
 	narrowBothCols: 7,
 	severalRows:    []int{2: 2, 1, 1, 1, 1, 1},
+	bothRows:       3,
+	bothCols:       8,
 	panel:          panelNEONF32,
 	packing:        packingNEONF32,
 	narrow:         narrowNEONF32,
@@ -438,6 +478,8 @@ var neonF32 = tiles[float32]{
 	input:          inputNEONF32,
 	turned:         turnedNEONF32,
 	dots:           dotsNEONF32,
+	both:           bothNEONF32,
+	bothTurned:     bothTurnedNEONF32,
 	single:         singleNEONF32,
 	sweep:          sweepNEONF32,
 	thin:           thinNEONF32,
@@ -459,6 +501,8 @@ var neonF64 = tiles[float64]{
 	unpackedCols:   2,
 	narrowBothCols: 7,
 	severalRows:    []int{2: 1, 1},
+	bothRows:       3,
+	bothCols:       4,
 	panel:          panelNEONF64,
 	packing:        packingNEONF64,
 	narrow:         narrowNEONF64,
@@ -474,6 +518,8 @@ var neonF64 = tiles[float64]{
 	input:          inputNEONF64,
 	turned:         turnedNEONF64,
 	dots:           dotsNEONF64,
+	both:           bothNEONF64,
+	bothTurned:     bothTurnedNEONF64,
 	single:         singleNEONF64,
 	sweep:          sweepNEONF64,
 	thin:           thinNEONF64,

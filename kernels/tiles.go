@@ -11,34 +11,36 @@ import (
 // methods are the loops over blocks around them. The comments of the generated
 // declarations (stubs_*.go) say what each function computes.
 type tiles[T Float] struct {
-	lanes          int // elements of a vector
-	panelCols      int // columns of the widest panel
-	panelRows      int // rows of its tallest tile
-	wideCols       int // columns of the widest tile of one row
-	gradRows       int // rows of dw that grad computes
-	inputRows      int // rows of dx that input computes at a time
-	flatPeriod     int // vectors after which flat can begin again
-	narrowBothCols int // outputs that narrowBoth can have
-
-	unpackedCols int // outputs that unpacked can have
-
-	severalRows []int // rows that several takes at a time, by outputs
+	lanes          int   // elements of a vector
+	panelCols      int   // columns of the widest panel
+	panelRows      int   // rows of its tallest tile
+	wideCols       int   // columns of the widest tile of one row
+	gradRows       int   // rows of dw that grad computes
+	inputRows      int   // rows of dx that input computes at a time,
+	bothRows       int   // and both,
+	bothCols       int   // and bothTurned
+	flatPeriod     int   // vectors after which flat can begin again
+	narrowBothCols int   // outputs that narrowBoth can have
+	unpackedCols   int   // outputs that unpacked can have
+	severalRows    []int // rows that several takes at a time, by outputs
 
 	panel      func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb, soon, ldsoon, then uintptr, rows, cols, n, act int)
 	packing    func(dst *T, c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, n, act int)
+	dot        func(lane, x, w *T, n int)
 	narrow     func(y *T, ldy uintptr, x *T, ldx uintptr, w, bias *T, rows, n, act int)
-	abreast    func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
-	narrowBoth func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int)
 	columns    func(dst *T, ldd uintptr, w *T, ldw uintptr, rows, cols int)
 	several    func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
 	unpacked   func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
-	dot        func(lane, x, w *T, n int)
+	abreast    func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
+	narrowBoth func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int)
 	grad       func(dw *T, lddw uintptr, dwinit *T, lddwinit uintptr, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, rows, cols, n, act int)
 	gate       func(db, dy *T, lddy uintptr, y *T, ldy uintptr, rows, cols, act int)
 	column     func(dx *T, lddx uintptr, dw, dwinit, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, w *T, cols, n, act int)
 	input      func(dx *T, lddx uintptr, dz *T, lddz uintptr, w *T, ldw uintptr, rows, cols, n int)
 	turned     func(dx *T, lddx uintptr, w *T, ldw uintptr, dz *T, lddz uintptr, rows, cols, n int)
-	dots       func(dx *T, lddx uintptr, dz *T, lddz uintptr, w *T, ldw uintptr, rows, cols, n int)
+	dots       func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int)
+	both       func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int)
+	bothTurned func(dx *T, lddx uintptr, dw *T, lddw uintptr, w *T, ldw uintptr, x *T, ldx uintptr, dz *T, lddz uintptr, rows, cols, n int)
 	single     func(dx, dw *T, lddw uintptr, dz, x, w *T, ldw uintptr, rows, n int)
 	sweep      func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
 	thin       func(c *T, ldc uintptr, bias *T, a *T, lda uintptr, b *T, ldb uintptr, rows, cols, n, act int)
@@ -80,6 +82,9 @@ const (
 	farBytes    = 6 << 20             // of an operand that comes from memory each time,
 	streams     = 8                   // best as so many rows at a time, each as it lies there
 	singleRows  = 16                  // of dw that single computes at a time
+	bothInputs  = 24                  // columns of dx that both computes at the most, half as many of more rows of float64,
+	bothSide    = 3                   // and bothTurned,
+	bothBytes   = 128                 // of no more elements than this holds
 	dotsSide    = 3                   // rows and columns that dots computes at the most
 	smallRows   = 32                  // of a product that a single call of panel does,
 	smallTerms  = 320                 // of its sums
@@ -90,6 +95,9 @@ const (
 	packedSize  = 1 << 10             // weights from which it pays to pack them for so few rows
 	inputLines  = 32                  // rows of squares that input takes at a time, at the most
 	fewInputs   = 8                   // of a layer whose dw stays in the first-level cache
+	gateLines   = 9                   // that gate goes through at once,
+	gradTerms   = 16                  // of a sum of dw from which grad pays for many outputs,
+	gradLines   = 256                 // of dy and y that must not crowd the first-level cache
 	turnedTerms = 32                  // of a sum of dw from which its transpose pays for few outputs
 	turnedFrom  = 7                   // rows of dx that are computed as its transpose,
 	turnedRows  = 16                  // or more, up to these,
@@ -321,17 +329,24 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		t.backwardColumn(dx, dw, db, dy, y, x, w, act, add)
 		return
 	}
-	if dy.Rows == 1 && !add && !dx.empty() && t.singly(dw, w) {
-		t.backwardSingle(dx, dw, db, dy, y, x, w, act)
-		return
+	if !add && !dx.empty() {
+		if dw.Rows <= bothInputs && min(dy.Rows, dw.Rows) <= bothSide && dw.Cols >= narrow && t.backwardBoth(dx, dw, db, dy, y, x, w, act) {
+			return
+		}
+		if dy.Rows == 1 && t.singly(dw, w) {
+			t.backwardSingle(dx, dw, db, dy, y, x, w, act)
+			return
+		}
 	}
 	if t := t.atMost(dw.Rows); t != nil && !add && t.narrowBothPays(dw, x) {
 		t.backwardNarrow(dx, dw, db, dy, y, x, w, act)
 		return
 	}
 	// With few outputs, dz, db and the first rows of dw are made together; with
-	// many, dz and db first. Then come the other rows of dw.
-	many := dw.Cols > t.panelCols
+	// many, dz and db first. Then come the other rows of dw. If there are none, it
+	// is together, a panel of columns at a time, unless their lines crowd the cache.
+	together := dw.Rows <= t.gradRows && dy.Rows >= gradTerms && !crowds(dy.pitch(), min(2*dy.Rows, gradLines))
+	many := dw.Cols > t.panelCols && !together
 	thin := dw.Cols < min(narrow, t.lanes) && dw.Rows >= 2*t.lanes && dw.Rows*dw.Cols <= maxTurned && dy.Rows >= turnedTerms
 	first := 0
 	switch {
@@ -353,7 +368,9 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		if many {
 			t.gateAll(db, dy, y, i, i+q.n, act)
 		} else {
-			t.gradPanel(q, db, dy, y, i, first, act)
+			for j := 0; j < dw.Cols; j += t.panelCols {
+				t.gradPanel(q, db, dy, y, i, j, first, act)
+			}
 		}
 		if sweep {
 			t.sweepRows(q, 0, dw.Rows, dy, i)
@@ -404,6 +421,60 @@ func (t *tiles[T]) backwardSingle(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], a
 	}
 }
 
+// backwardBoth is backward for few rows or inputs, if dw and dx are best computed
+// in one pass.
+func (t *tiles[T]) backwardBoth(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation) bool {
+	if dw.Cols > maxRun {
+		return false
+	}
+	byCols, byRows := t.bothFor(dw, dy), t.bothTurnedFor(dw, dy)
+	if byCols == nil && byRows == nil && (max(dy.Rows, dw.Rows) > dotsSide || dw.Cols < t.lanes) {
+		return false
+	}
+	clear(db)
+	t.gateAll(db, dy, y, 0, dy.Rows, act)
+	switch {
+	case byCols != nil:
+		byCols.both(dx.at(0, 0), dx.pitch(), dw.at(0, 0), dw.pitch(), dy.at(0, 0), dy.pitch(),
+			x.at(0, 0), x.pitch(), w.at(0, 0), w.pitch(), dx.Rows, dx.Cols, dw.Cols)
+	case byRows != nil:
+		byRows.bothTurned(dx.at(0, 0), dx.pitch(), dw.at(0, 0), dw.pitch(), w.at(0, 0), w.pitch(),
+			x.at(0, 0), x.pitch(), dy.at(0, 0), dy.pitch(), dx.Cols, dx.Rows, dw.Cols)
+	default:
+		t.dots(dx.at(0, 0), dx.pitch(), dw.at(0, 0), dw.pitch(), dy.at(0, 0), dy.pitch(),
+			x.at(0, 0), x.pitch(), w.at(0, 0), w.pitch(), dx.Rows, dx.Cols, dw.Cols)
+	}
+	return true
+}
+
+// bothFor returns the tiles whose kernel both is best, or nil.
+func (t *tiles[T]) bothFor(dw, dz *Mat[T]) *tiles[T] {
+	f := t.filledBy(dw.Rows)
+	if f != nil && f.bothRows < dz.Rows {
+		f = f.half
+	}
+	switch {
+	case f == nil, dz.Rows > f.bothRows, dw.Cols < f.lanes,
+		dz.Rows == 1 && dw.Rows == singleRows,
+		dz.Rows > 1 && dw.Rows*int(size[T]()) > 4*bothInputs,
+		crowds(dw.pitch(), 2*min(dw.Rows, f.lanes)+dz.Rows):
+		return nil
+	}
+	return f
+}
+
+// bothTurnedFor returns the tiles whose kernel bothTurned is best, or nil.
+func (t *tiles[T]) bothTurnedFor(dw, dz *Mat[T]) *tiles[T] {
+	f := t.filledBy(dz.Rows)
+	switch {
+	case f == nil, dw.Rows > bothSide, dz.Rows > f.bothCols, dw.Cols < f.lanes,
+		dz.Rows*dw.Rows*int(size[T]()) > bothBytes,
+		crowds(dw.pitch(), 2*(dw.Rows+1)+dz.Rows):
+		return nil
+	}
+	return f
+}
+
 // turnedWeights computes dw of a layer with fewer outputs than a vector has
 // lanes as its transpose, dzᵀ·x, whose rows fill vectors.
 func (t *tiles[T]) turnedWeights(dw, dz, x *Mat[T], add bool) {
@@ -428,29 +499,26 @@ func (t *tiles[T]) turnedWeights(dw, dz, x *Mat[T], add bool) {
 }
 
 // gradPanel makes dz of the rows of dy that p has terms for, from row i on, and
-// continues db and the first rows of dw.
-func (t *tiles[T]) gradPanel(p *product[T], db []T, dy, y *Mat[T], i, first int, act Activation) {
-	if p.c.Cols == 0 {
-		return
-	}
+// continues db and the first rows of dw, in a panel of columns from j on.
+func (t *tiles[T]) gradPanel(p *product[T], db []T, dy, y *Mat[T], i, j, first int, act Activation) {
 	dbp, dbinit := (*T)(nil), zero[T]()
 	if db != nil {
-		dbp = &db[0]
+		dbp = &db[j]
 		if p.add {
 			dbinit = dbp
 		}
 	}
-	init, ldinit := p.init(0, 0)
-	t.grad(p.c.at(0, 0), p.c.pitch(), init, ldinit, dbp, dbinit, dy.at(i, 0), dy.pitch(), y.at(i, 0), y.pitch(),
-		p.a, p.stepa, first, p.c.Cols, p.n, int(act))
+	init, ldinit := p.init(0, j)
+	t.grad(p.c.at(0, j), p.c.pitch(), init, ldinit, dbp, dbinit, dy.at(i, j), dy.pitch(), y.at(i, j), y.pitch(),
+		p.a, p.stepa, first, min(t.panelCols, p.c.Cols-j), p.n, int(act))
 }
 
 // gateAll makes dz of rows i to end-1 of dy and continues db.
 func (t *tiles[T]) gateAll(db []T, dy, y *Mat[T], i, end int, act Activation) {
 	cols := min(dy.Cols, maxWork/64)
 	tall := max(maxWork/8/cols/4*4, 4)
-	if dy.Rows*dy.Cols*int(size[T]()) > blockBytes {
-		tall = 1 // they come from afar, best as few streams
+	if dy.Rows*dy.Cols*int(size[T]()) > blockBytes || crowds(dy.pitch(), gateLines) {
+		tall = 1 // they come from afar, best as few streams, or drive each other out
 	}
 	if dy.Rows == 0 {
 		for j := range db {
@@ -516,7 +584,7 @@ func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 	case byRows != nil && (byCols == nil || dx.Cols < byCols.lanes):
 		byRows.squares(byRows.turned, dx, dx.Cols, dx.Rows, w, dz, true)
 	case byCols == nil && byRows == nil && max(dx.Rows, dx.Cols) <= dotsSide || dx.Rows*dx.Cols == 1:
-		t.dots(dx.at(0, 0), dx.pitch(), dz.at(0, 0), dz.pitch(), w.at(0, 0), w.pitch(), dx.Rows, dx.Cols, dz.Cols)
+		t.dots(dx.at(0, 0), dx.pitch(), nil, 0, dz.at(0, 0), dz.pitch(), nil, 0, w.at(0, 0), w.pitch(), dx.Rows, dx.Cols, dz.Cols)
 	default:
 		return false
 	}
