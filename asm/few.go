@@ -878,8 +878,9 @@ func thinPanel(m Machine, w width, terms int) {
 	m.Arg(lda, "lda")
 	m.Arg(left, "rows")
 	m.Arg(act, "act")
-	x, finish := m.VecsOf(terms), m.Vec()
+	x, zero := m.VecsOf(terms), m.Vec()
 	acc := m.VecsOf(w.vecs)
+	m.Zero(zero)
 	row := func(relu bool) {
 		for p, v := range x {
 			m.Scalars(v, At(a, p*size), 1)
@@ -892,7 +893,11 @@ func thinPanel(m Machine, w width, terms int) {
 			}
 		}
 		for q, v := range acc {
-			w.on(m, q).Finish(v, finish, relu)
+			on := w.on(m, q)
+			on.AddVec(v, v, zero)
+			if relu {
+				on.ReLU(v, zero)
+			}
 		}
 		for q, v := range acc {
 			w.store(m, q, At(c, 0), v)
@@ -905,7 +910,6 @@ func thinPanel(m Machine, w width, terms int) {
 	for _, relu := range []bool{true, false} {
 		m.Comment("c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))")
 		loop := m.NewLabel("row")
-		m.Finisher(finish, relu)
 		m.Label(loop)
 		row(relu)
 		m.LoopDown(left, loop)
@@ -917,7 +921,7 @@ func thinPanel(m Machine, w width, terms int) {
 	m.FreeInts(c, ldc, a, lda, left, act)
 	m.FreeVecs(x...)
 	m.FreeVecs(acc...)
-	m.FreeVecs(finish)
+	m.FreeVecs(zero)
 	m.FreeVecs(bias...)
 	for _, row := range b {
 		m.FreeVecs(row...)

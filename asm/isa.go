@@ -163,7 +163,10 @@ type Machine interface {
 	Arithmetic
 	First(bytes int) Arithmetic
 
-	// Finisher sets by for Finish.
+	// Finish: v = v + 0, and ReLU if that is wanted; Finisher sets by for it.
+	// AddVec and ReLU take longer where the arithmetic is all there is to do,
+	// but not elsewhere.
+	Finish(v, by Vec, relu bool)
 	Finisher(by Vec, relu bool)
 
 	// Short is the same machine with vectors of so many bytes at the most.
@@ -213,10 +216,6 @@ type Arithmetic interface {
 
 	// ReLU: v = v if v > 0 or v is NaN, else +0; zero holds +0 and v no −0.
 	ReLU(v, zero Vec)
-
-	// Finish: v = v + 0, and ReLU if that is wanted; by is what Finisher made
-	// for it.
-	Finish(v, by Vec, relu bool)
 
 	// Gate: z = z if not y ≤ 0, else +0; zero holds +0. Destroys y.
 	Gate(z, y, zero Vec)

@@ -32468,12 +32468,11 @@ TEXT ·thinAVX2F32(SB), NOSPLIT, $0-88
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y11, Y11, Y11
 	CMPQ    R8, $0x01
 	JNE     linear4
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y11, Y11, Y11
-
 row5:
 	VBROADCASTSS (DX), Y9
 	VBROADCASTSS 4(DX), Y10
@@ -32505,8 +32504,6 @@ row5:
 
 linear4:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y11, Y11, Y11
-
 row6:
 	VBROADCASTSS (DX), Y9
 	VBROADCASTSS 4(DX), Y10
@@ -32564,12 +32561,11 @@ over3:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y11, Y11, Y11
 	CMPQ    R8, $0x01
 	JNE     linear8
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y11, Y11, Y11
-
 row9:
 	VBROADCASTSS (DX), Y9
 	VBROADCASTSS 4(DX), Y10
@@ -32601,8 +32597,6 @@ row9:
 
 linear8:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y11, Y11, Y11
-
 row10:
 	VBROADCASTSS (DX), Y9
 	VBROADCASTSS 4(DX), Y10
@@ -32658,12 +32652,11 @@ over7:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y11, Y11, Y11
 	CMPQ    R8, $0x01
 	JNE     linear11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y11, Y11, Y11
-
 row12:
 	VBROADCASTSS (DX), Y9
 	VBROADCASTSS 4(DX), Y10
@@ -32695,8 +32688,6 @@ row12:
 
 linear11:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y11, Y11, Y11
-
 row13:
 	VBROADCASTSS (DX), Y9
 	VBROADCASTSS 4(DX), Y10
@@ -32747,12 +32738,11 @@ narrower2:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y8, Y8, Y8
 	CMPQ    R8, $0x01
 	JNE     linear16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y8, Y8, Y8
-
 row17:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
@@ -32778,8 +32768,6 @@ row17:
 
 linear16:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y8, Y8, Y8
-
 row18:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
@@ -32829,12 +32817,11 @@ over15:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y8, Y8, Y8
 	CMPQ    R8, $0x01
 	JNE     linear20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y8, Y8, Y8
-
 row21:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
@@ -32860,8 +32847,6 @@ row21:
 
 linear20:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y8, Y8, Y8
-
 row22:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
@@ -32909,12 +32894,11 @@ over19:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y8, Y8, Y8
 	CMPQ    R8, $0x01
 	JNE     linear23
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y8, Y8, Y8
-
 row24:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
@@ -32940,8 +32924,6 @@ row24:
 
 linear23:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y8, Y8, Y8
-
 row25:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
@@ -32982,12 +32964,11 @@ narrower14:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
 	JNE     linear27
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row28:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS 4(DX), Y4
@@ -33007,8 +32988,6 @@ row28:
 
 linear27:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row29:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS 4(DX), Y4
@@ -33044,12 +33023,11 @@ over26:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
 	JNE     linear31
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row32:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS 4(DX), Y4
@@ -33069,8 +33047,6 @@ row32:
 
 linear31:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row33:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS 4(DX), Y4
@@ -33115,12 +33091,11 @@ over30:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y8, Y8, Y8
 	CMPQ    R8, $0x01
 	JNE     linear35
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y8, Y8, Y8
-
 row36:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
@@ -33146,8 +33121,6 @@ row36:
 
 linear35:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y8, Y8, Y8
-
 row37:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
@@ -33188,12 +33161,11 @@ over34:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
+	VXORPS Y5, Y5, Y5
 	CMPQ   R8, $0x01
 	JNE    linear39
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row40:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS 4(DX), Y4
@@ -33213,8 +33185,6 @@ row40:
 
 linear39:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row41:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS 4(DX), Y4
@@ -33259,12 +33229,11 @@ over38:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
+	VXORPS Y8, Y8, Y8
 	CMPQ   R8, $0x01
 	JNE    linear43
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y8, Y8, Y8
-
 row44:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
@@ -33290,8 +33259,6 @@ row44:
 
 linear43:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y8, Y8, Y8
-
 row45:
 	VBROADCASTSS (DX), Y6
 	VBROADCASTSS 4(DX), Y7
@@ -33329,12 +33296,11 @@ over42:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
+	VXORPS Y5, Y5, Y5
 	CMPQ   R8, $0x01
 	JNE    linear46
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row47:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS 4(DX), Y4
@@ -33354,8 +33320,6 @@ row47:
 
 linear46:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row48:
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS 4(DX), Y4
@@ -33395,12 +33359,11 @@ fewer1:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y7, Y7, Y7
 	CMPQ    R8, $0x01
 	JNE     linear52
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y7, Y7, Y7
-
 row53:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
@@ -33428,8 +33391,6 @@ row53:
 
 linear52:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y7, Y7, Y7
-
 row54:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
@@ -33479,12 +33440,11 @@ over51:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y7, Y7, Y7
 	CMPQ    R8, $0x01
 	JNE     linear56
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y7, Y7, Y7
-
 row57:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
@@ -33512,8 +33472,6 @@ row57:
 
 linear56:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y7, Y7, Y7
-
 row58:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
@@ -33561,12 +33519,11 @@ over55:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y7, Y7, Y7
 	CMPQ    R8, $0x01
 	JNE     linear59
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y7, Y7, Y7
-
 row60:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
@@ -33594,8 +33551,6 @@ row60:
 
 linear59:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y7, Y7, Y7
-
 row61:
 	VBROADCASTSS (DX), Y6
 	VMOVAPS      Y0, Y8
@@ -33639,12 +33594,11 @@ narrower50:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
 	JNE     linear64
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row65:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
@@ -33667,8 +33621,6 @@ row65:
 
 linear64:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row66:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
@@ -33712,12 +33664,11 @@ over63:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
 	JNE     linear68
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row69:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
@@ -33740,8 +33691,6 @@ row69:
 
 linear68:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row70:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
@@ -33783,12 +33732,11 @@ over67:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
 	JNE     linear71
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row72:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
@@ -33811,8 +33759,6 @@ row72:
 
 linear71:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row73:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      Y0, Y6
@@ -33848,12 +33794,11 @@ narrower62:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y3, Y3, Y3
 	CMPQ    R8, $0x01
 	JNE     linear75
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y3, Y3, Y3
-
 row76:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      Y0, Y4
@@ -33871,8 +33816,6 @@ row76:
 
 linear75:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y3, Y3, Y3
-
 row77:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      Y0, Y4
@@ -33904,12 +33847,11 @@ over74:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y3, Y3, Y3
 	CMPQ    R8, $0x01
 	JNE     linear79
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y3, Y3, Y3
-
 row80:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      X0, X4
@@ -33927,8 +33869,6 @@ row80:
 
 linear79:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y3, Y3, Y3
-
 row81:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      X0, X4
@@ -33968,12 +33908,11 @@ over78:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
 	JNE     linear83
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row84:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      X0, X6
@@ -33996,8 +33935,6 @@ row84:
 
 linear83:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row85:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      X0, X6
@@ -34033,12 +33970,11 @@ over82:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
+	VXORPS Y3, Y3, Y3
 	CMPQ   R8, $0x01
 	JNE    linear87
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y3, Y3, Y3
-
 row88:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      X0, X4
@@ -34056,8 +33992,6 @@ row88:
 
 linear87:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y3, Y3, Y3
-
 row89:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      X0, X4
@@ -34097,12 +34031,11 @@ over86:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
+	VXORPS Y5, Y5, Y5
 	CMPQ   R8, $0x01
 	JNE    linear91
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row92:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      X0, X6
@@ -34125,8 +34058,6 @@ row92:
 
 linear91:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row93:
 	VBROADCASTSS (DX), Y4
 	VMOVAPS      X0, X6
@@ -34159,12 +34090,11 @@ over90:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
+	VXORPS Y3, Y3, Y3
 	CMPQ   R8, $0x01
 	JNE    linear94
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y3, Y3, Y3
-
 row95:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      X0, X4
@@ -34182,8 +34112,6 @@ row95:
 
 linear94:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y3, Y3, Y3
-
 row96:
 	VBROADCASTSS (DX), Y2
 	VMOVAPS      X0, X4
@@ -34231,12 +34159,11 @@ TEXT ·thinAVX2F64(SB), NOSPLIT, $0-88
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y11, Y11, Y11
 	CMPQ    R8, $0x01
 	JNE     linear4
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y11, Y11, Y11
-
 row5:
 	VBROADCASTSD (DX), Y9
 	VBROADCASTSD 8(DX), Y10
@@ -34268,8 +34195,6 @@ row5:
 
 linear4:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y11, Y11, Y11
-
 row6:
 	VBROADCASTSD (DX), Y9
 	VBROADCASTSD 8(DX), Y10
@@ -34327,12 +34252,11 @@ over3:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y11, Y11, Y11
 	CMPQ    R8, $0x01
 	JNE     linear8
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y11, Y11, Y11
-
 row9:
 	VBROADCASTSD (DX), Y9
 	VBROADCASTSD 8(DX), Y10
@@ -34364,8 +34288,6 @@ row9:
 
 linear8:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y11, Y11, Y11
-
 row10:
 	VBROADCASTSD (DX), Y9
 	VBROADCASTSD 8(DX), Y10
@@ -34421,12 +34343,11 @@ over7:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y11, Y11, Y11
 	CMPQ    R8, $0x01
 	JNE     linear11
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y11, Y11, Y11
-
 row12:
 	VBROADCASTSD (DX), Y9
 	VBROADCASTSD 8(DX), Y10
@@ -34458,8 +34379,6 @@ row12:
 
 linear11:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y11, Y11, Y11
-
 row13:
 	VBROADCASTSD (DX), Y9
 	VBROADCASTSD 8(DX), Y10
@@ -34510,12 +34429,11 @@ narrower2:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y8, Y8, Y8
 	CMPQ    R8, $0x01
 	JNE     linear16
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y8, Y8, Y8
-
 row17:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD 8(DX), Y7
@@ -34541,8 +34459,6 @@ row17:
 
 linear16:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y8, Y8, Y8
-
 row18:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD 8(DX), Y7
@@ -34592,12 +34508,11 @@ over15:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y8, Y8, Y8
 	CMPQ    R8, $0x01
 	JNE     linear20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y8, Y8, Y8
-
 row21:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD 8(DX), Y7
@@ -34623,8 +34538,6 @@ row21:
 
 linear20:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y8, Y8, Y8
-
 row22:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD 8(DX), Y7
@@ -34672,12 +34585,11 @@ over19:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y8, Y8, Y8
 	CMPQ    R8, $0x01
 	JNE     linear23
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y8, Y8, Y8
-
 row24:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD 8(DX), Y7
@@ -34703,8 +34615,6 @@ row24:
 
 linear23:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y8, Y8, Y8
-
 row25:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD 8(DX), Y7
@@ -34745,12 +34655,11 @@ narrower14:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
 	JNE     linear27
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row28:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD 8(DX), Y4
@@ -34770,8 +34679,6 @@ row28:
 
 linear27:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row29:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD 8(DX), Y4
@@ -34807,12 +34714,11 @@ over26:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
 	JNE     linear31
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row32:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD 8(DX), Y4
@@ -34832,8 +34738,6 @@ row32:
 
 linear31:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row33:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD 8(DX), Y4
@@ -34878,12 +34782,11 @@ over30:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y8, Y8, Y8
 	CMPQ    R8, $0x01
 	JNE     linear35
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y8, Y8, Y8
-
 row36:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD 8(DX), Y7
@@ -34909,8 +34812,6 @@ row36:
 
 linear35:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y8, Y8, Y8
-
 row37:
 	VBROADCASTSD (DX), Y6
 	VBROADCASTSD 8(DX), Y7
@@ -34948,12 +34849,11 @@ over34:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
+	VXORPS Y5, Y5, Y5
 	CMPQ   R8, $0x01
 	JNE    linear38
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row39:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD 8(DX), Y4
@@ -34973,8 +34873,6 @@ row39:
 
 linear38:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row40:
 	VBROADCASTSD (DX), Y3
 	VBROADCASTSD 8(DX), Y4
@@ -35014,12 +34912,11 @@ fewer1:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y7, Y7, Y7
 	CMPQ    R8, $0x01
 	JNE     linear44
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y7, Y7, Y7
-
 row45:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
@@ -35047,8 +34944,6 @@ row45:
 
 linear44:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y7, Y7, Y7
-
 row46:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
@@ -35098,12 +34993,11 @@ over43:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y7, Y7, Y7
 	CMPQ    R8, $0x01
 	JNE     linear48
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y7, Y7, Y7
-
 row49:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
@@ -35131,8 +35025,6 @@ row49:
 
 linear48:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y7, Y7, Y7
-
 row50:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
@@ -35180,12 +35072,11 @@ over47:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y7, Y7, Y7
 	CMPQ    R8, $0x01
 	JNE     linear51
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y7, Y7, Y7
-
 row52:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
@@ -35213,8 +35104,6 @@ row52:
 
 linear51:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y7, Y7, Y7
-
 row53:
 	VBROADCASTSD (DX), Y6
 	VMOVAPD      Y0, Y8
@@ -35258,12 +35147,11 @@ narrower42:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
 	JNE     linear56
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row57:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
@@ -35286,8 +35174,6 @@ row57:
 
 linear56:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row58:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
@@ -35331,12 +35217,11 @@ over55:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
 	JNE     linear60
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row61:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
@@ -35359,8 +35244,6 @@ row61:
 
 linear60:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row62:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
@@ -35402,12 +35285,11 @@ over59:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
 	JNE     linear63
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row64:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
@@ -35430,8 +35312,6 @@ row64:
 
 linear63:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row65:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      Y0, Y6
@@ -35467,12 +35347,11 @@ narrower54:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y3, Y3, Y3
 	CMPQ    R8, $0x01
 	JNE     linear67
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y3, Y3, Y3
-
 row68:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      Y0, Y4
@@ -35490,8 +35369,6 @@ row68:
 
 linear67:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y3, Y3, Y3
-
 row69:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      Y0, Y4
@@ -35523,12 +35400,11 @@ over66:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y3, Y3, Y3
 	CMPQ    R8, $0x01
 	JNE     linear71
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y3, Y3, Y3
-
 row72:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      X0, X4
@@ -35546,8 +35422,6 @@ row72:
 
 linear71:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y3, Y3, Y3
-
 row73:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      X0, X4
@@ -35587,12 +35461,11 @@ over70:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VXORPS  Y5, Y5, Y5
 	CMPQ    R8, $0x01
 	JNE     linear75
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row76:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      X0, X6
@@ -35615,8 +35488,6 @@ row76:
 
 linear75:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y5, Y5, Y5
-
 row77:
 	VBROADCASTSD (DX), Y4
 	VMOVAPD      X0, X6
@@ -35649,12 +35520,11 @@ over74:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
+	VXORPS Y3, Y3, Y3
 	CMPQ   R8, $0x01
 	JNE    linear78
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y3, Y3, Y3
-
 row79:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      X0, X4
@@ -35672,8 +35542,6 @@ row79:
 
 linear78:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VXORPS Y3, Y3, Y3
-
 row80:
 	VBROADCASTSD (DX), Y2
 	VMOVAPD      X0, X4

@@ -46833,7 +46833,7 @@ done96:
 	RET
 
 // func thinAVX512F32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, AVX512VL, FMA3
+// Requires: AVX, AVX512F, FMA3
 TEXT ·thinAVX512F32(SB), NOSPLIT, $0-88
 	MOVQ cols+64(FP), AX
 	MOVQ n+72(FP), BX
@@ -46865,13 +46865,11 @@ TEXT ·thinAVX512F32(SB), NOSPLIT, $0-88
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z11, Z11, Z11
 	CMPQ    R8, $0x01
 	JNE     linear4
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z11
-
 row5:
 	VBROADCASTSS (DX), Z9
 	VBROADCASTSS 4(DX), Z10
@@ -46884,9 +46882,12 @@ row5:
 	VMOVAPS      Z2, Z14
 	VFMADD231PS  Z9, Z5, Z14
 	VFMADD231PS  Z10, Z8, Z14
-	VFIXUPIMMPS  $0x00, Z11, Z12, Z12
-	VFIXUPIMMPS  $0x00, Z11, Z13, Z13
-	VFIXUPIMMPS  $0x00, Z11, Z14, Z14
+	VADDPS       Z11, Z12, Z12
+	VMAXPS       Z12, Z11, Z12
+	VADDPS       Z11, Z13, Z13
+	VMAXPS       Z13, Z11, Z13
+	VADDPS       Z11, Z14, Z14
+	VMAXPS       Z14, Z11, Z14
 	VMOVUPS      Z12, (BX)
 	VMOVUPS      Z13, 64(BX)
 	VMOVUPS      Z14, 128(BX)
@@ -46900,9 +46901,6 @@ row5:
 
 linear4:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z11
-
 row6:
 	VBROADCASTSS (DX), Z9
 	VBROADCASTSS 4(DX), Z10
@@ -46915,9 +46913,9 @@ row6:
 	VMOVAPS      Z2, Z14
 	VFMADD231PS  Z9, Z5, Z14
 	VFMADD231PS  Z10, Z8, Z14
-	VFIXUPIMMPS  $0x00, Z11, Z12, Z12
-	VFIXUPIMMPS  $0x00, Z11, Z13, Z13
-	VFIXUPIMMPS  $0x00, Z11, Z14, Z14
+	VADDPS       Z11, Z12, Z12
+	VADDPS       Z11, Z13, Z13
+	VADDPS       Z11, Z14, Z14
 	VMOVUPS      Z12, (BX)
 	VMOVUPS      Z13, 64(BX)
 	VMOVUPS      Z14, 128(BX)
@@ -46960,13 +46958,11 @@ over3:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z11, Z11, Z11
 	CMPQ    R8, $0x01
 	JNE     linear8
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z11
-
 row9:
 	VBROADCASTSS (DX), Z9
 	VBROADCASTSS 4(DX), Z10
@@ -46979,9 +46975,12 @@ row9:
 	VMOVAPS      X2, X14
 	VFMADD231PS  X9, X5, X14
 	VFMADD231PS  X10, X8, X14
-	VFIXUPIMMPS  $0x00, Z11, Z12, Z12
-	VFIXUPIMMPS  $0x00, Z11, Z13, Z13
-	VFIXUPIMMPS  $0x00, X11, X14, X14
+	VADDPS       Z11, Z12, Z12
+	VMAXPS       Z12, Z11, Z12
+	VADDPS       Z11, Z13, Z13
+	VMAXPS       Z13, Z11, Z13
+	VADDPS       X11, X14, X14
+	VMAXPS       X14, X11, X14
 	VMOVUPS      Z12, (BX)
 	VMOVUPS      Z13, 64(BX)
 	VMOVUPS      X14, 128(BX)(AX*1)
@@ -46995,9 +46994,6 @@ row9:
 
 linear8:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z11
-
 row10:
 	VBROADCASTSS (DX), Z9
 	VBROADCASTSS 4(DX), Z10
@@ -47010,9 +47006,9 @@ row10:
 	VMOVAPS      X2, X14
 	VFMADD231PS  X9, X5, X14
 	VFMADD231PS  X10, X8, X14
-	VFIXUPIMMPS  $0x00, Z11, Z12, Z12
-	VFIXUPIMMPS  $0x00, Z11, Z13, Z13
-	VFIXUPIMMPS  $0x00, X11, X14, X14
+	VADDPS       Z11, Z12, Z12
+	VADDPS       Z11, Z13, Z13
+	VADDPS       X11, X14, X14
 	VMOVUPS      Z12, (BX)
 	VMOVUPS      Z13, 64(BX)
 	VMOVUPS      X14, 128(BX)(AX*1)
@@ -47055,13 +47051,11 @@ over7:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z11, Z11, Z11
 	CMPQ    R8, $0x01
 	JNE     linear12
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z11
-
 row13:
 	VBROADCASTSS (DX), Z9
 	VBROADCASTSS 4(DX), Z10
@@ -47074,9 +47068,12 @@ row13:
 	VMOVAPS      Y2, Y14
 	VFMADD231PS  Y9, Y5, Y14
 	VFMADD231PS  Y10, Y8, Y14
-	VFIXUPIMMPS  $0x00, Z11, Z12, Z12
-	VFIXUPIMMPS  $0x00, Z11, Z13, Z13
-	VFIXUPIMMPS  $0x00, Y11, Y14, Y14
+	VADDPS       Z11, Z12, Z12
+	VMAXPS       Z12, Z11, Z12
+	VADDPS       Z11, Z13, Z13
+	VMAXPS       Z13, Z11, Z13
+	VADDPS       Y11, Y14, Y14
+	VMAXPS       Y14, Y11, Y14
 	VMOVUPS      Z12, (BX)
 	VMOVUPS      Z13, 64(BX)
 	VMOVUPS      Y14, 128(BX)(AX*1)
@@ -47090,9 +47087,6 @@ row13:
 
 linear12:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z11
-
 row14:
 	VBROADCASTSS (DX), Z9
 	VBROADCASTSS 4(DX), Z10
@@ -47105,9 +47099,9 @@ row14:
 	VMOVAPS      Y2, Y14
 	VFMADD231PS  Y9, Y5, Y14
 	VFMADD231PS  Y10, Y8, Y14
-	VFIXUPIMMPS  $0x00, Z11, Z12, Z12
-	VFIXUPIMMPS  $0x00, Z11, Z13, Z13
-	VFIXUPIMMPS  $0x00, Y11, Y14, Y14
+	VADDPS       Z11, Z12, Z12
+	VADDPS       Z11, Z13, Z13
+	VADDPS       Y11, Y14, Y14
 	VMOVUPS      Z12, (BX)
 	VMOVUPS      Z13, 64(BX)
 	VMOVUPS      Y14, 128(BX)(AX*1)
@@ -47148,13 +47142,11 @@ over11:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z11, Z11, Z11
 	CMPQ    R8, $0x01
 	JNE     linear15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z11
-
 row16:
 	VBROADCASTSS (DX), Z9
 	VBROADCASTSS 4(DX), Z10
@@ -47167,9 +47159,12 @@ row16:
 	VMOVAPS      Z2, Z14
 	VFMADD231PS  Z9, Z5, Z14
 	VFMADD231PS  Z10, Z8, Z14
-	VFIXUPIMMPS  $0x00, Z11, Z12, Z12
-	VFIXUPIMMPS  $0x00, Z11, Z13, Z13
-	VFIXUPIMMPS  $0x00, Z11, Z14, Z14
+	VADDPS       Z11, Z12, Z12
+	VMAXPS       Z12, Z11, Z12
+	VADDPS       Z11, Z13, Z13
+	VMAXPS       Z13, Z11, Z13
+	VADDPS       Z11, Z14, Z14
+	VMAXPS       Z14, Z11, Z14
 	VMOVUPS      Z12, (BX)
 	VMOVUPS      Z13, 64(BX)
 	VMOVUPS      Z14, 128(BX)(AX*1)
@@ -47183,9 +47178,6 @@ row16:
 
 linear15:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z11
-
 row17:
 	VBROADCASTSS (DX), Z9
 	VBROADCASTSS 4(DX), Z10
@@ -47198,9 +47190,9 @@ row17:
 	VMOVAPS      Z2, Z14
 	VFMADD231PS  Z9, Z5, Z14
 	VFMADD231PS  Z10, Z8, Z14
-	VFIXUPIMMPS  $0x00, Z11, Z12, Z12
-	VFIXUPIMMPS  $0x00, Z11, Z13, Z13
-	VFIXUPIMMPS  $0x00, Z11, Z14, Z14
+	VADDPS       Z11, Z12, Z12
+	VADDPS       Z11, Z13, Z13
+	VADDPS       Z11, Z14, Z14
 	VMOVUPS      Z12, (BX)
 	VMOVUPS      Z13, 64(BX)
 	VMOVUPS      Z14, 128(BX)(AX*1)
@@ -47236,13 +47228,11 @@ narrower2:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
 	JNE     linear20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z8
-
 row21:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -47252,8 +47242,10 @@ row21:
 	VMOVAPS      Z1, Z10
 	VFMADD231PS  Z6, Z3, Z10
 	VFMADD231PS  Z7, Z5, Z10
-	VFIXUPIMMPS  $0x00, Z8, Z9, Z9
-	VFIXUPIMMPS  $0x00, Z8, Z10, Z10
+	VADDPS       Z8, Z9, Z9
+	VMAXPS       Z9, Z8, Z9
+	VADDPS       Z8, Z10, Z10
+	VMAXPS       Z10, Z8, Z10
 	VMOVUPS      Z9, (BX)
 	VMOVUPS      Z10, 64(BX)
 	ADDQ         CX, BX
@@ -47266,9 +47258,6 @@ row21:
 
 linear20:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z8
-
 row22:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -47278,8 +47267,8 @@ row22:
 	VMOVAPS      Z1, Z10
 	VFMADD231PS  Z6, Z3, Z10
 	VFMADD231PS  Z7, Z5, Z10
-	VFIXUPIMMPS  $0x00, Z8, Z9, Z9
-	VFIXUPIMMPS  $0x00, Z8, Z10, Z10
+	VADDPS       Z8, Z9, Z9
+	VADDPS       Z8, Z10, Z10
 	VMOVUPS      Z9, (BX)
 	VMOVUPS      Z10, 64(BX)
 	ADDQ         CX, BX
@@ -47318,13 +47307,11 @@ over19:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
 	JNE     linear24
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z8
-
 row25:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -47334,8 +47321,10 @@ row25:
 	VMOVAPS      X1, X10
 	VFMADD231PS  X6, X3, X10
 	VFMADD231PS  X7, X5, X10
-	VFIXUPIMMPS  $0x00, Z8, Z9, Z9
-	VFIXUPIMMPS  $0x00, X8, X10, X10
+	VADDPS       Z8, Z9, Z9
+	VMAXPS       Z9, Z8, Z9
+	VADDPS       X8, X10, X10
+	VMAXPS       X10, X8, X10
 	VMOVUPS      Z9, (BX)
 	VMOVUPS      X10, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -47348,9 +47337,6 @@ row25:
 
 linear24:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z8
-
 row26:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -47360,8 +47346,8 @@ row26:
 	VMOVAPS      X1, X10
 	VFMADD231PS  X6, X3, X10
 	VFMADD231PS  X7, X5, X10
-	VFIXUPIMMPS  $0x00, Z8, Z9, Z9
-	VFIXUPIMMPS  $0x00, X8, X10, X10
+	VADDPS       Z8, Z9, Z9
+	VADDPS       X8, X10, X10
 	VMOVUPS      Z9, (BX)
 	VMOVUPS      X10, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -47400,13 +47386,11 @@ over23:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
 	JNE     linear28
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z8
-
 row29:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -47416,8 +47400,10 @@ row29:
 	VMOVAPS      Y1, Y10
 	VFMADD231PS  Y6, Y3, Y10
 	VFMADD231PS  Y7, Y5, Y10
-	VFIXUPIMMPS  $0x00, Z8, Z9, Z9
-	VFIXUPIMMPS  $0x00, Y8, Y10, Y10
+	VADDPS       Z8, Z9, Z9
+	VMAXPS       Z9, Z8, Z9
+	VADDPS       Y8, Y10, Y10
+	VMAXPS       Y10, Y8, Y10
 	VMOVUPS      Z9, (BX)
 	VMOVUPS      Y10, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -47430,9 +47416,6 @@ row29:
 
 linear28:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z8
-
 row30:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -47442,8 +47425,8 @@ row30:
 	VMOVAPS      Y1, Y10
 	VFMADD231PS  Y6, Y3, Y10
 	VFMADD231PS  Y7, Y5, Y10
-	VFIXUPIMMPS  $0x00, Z8, Z9, Z9
-	VFIXUPIMMPS  $0x00, Y8, Y10, Y10
+	VADDPS       Z8, Z9, Z9
+	VADDPS       Y8, Y10, Y10
 	VMOVUPS      Z9, (BX)
 	VMOVUPS      Y10, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -47480,13 +47463,11 @@ over27:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
 	JNE     linear31
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z8
-
 row32:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -47496,8 +47477,10 @@ row32:
 	VMOVAPS      Z1, Z10
 	VFMADD231PS  Z6, Z3, Z10
 	VFMADD231PS  Z7, Z5, Z10
-	VFIXUPIMMPS  $0x00, Z8, Z9, Z9
-	VFIXUPIMMPS  $0x00, Z8, Z10, Z10
+	VADDPS       Z8, Z9, Z9
+	VMAXPS       Z9, Z8, Z9
+	VADDPS       Z8, Z10, Z10
+	VMAXPS       Z10, Z8, Z10
 	VMOVUPS      Z9, (BX)
 	VMOVUPS      Z10, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -47510,9 +47493,6 @@ row32:
 
 linear31:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z8
-
 row33:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -47522,8 +47502,8 @@ row33:
 	VMOVAPS      Z1, Z10
 	VFMADD231PS  Z6, Z3, Z10
 	VFMADD231PS  Z7, Z5, Z10
-	VFIXUPIMMPS  $0x00, Z8, Z9, Z9
-	VFIXUPIMMPS  $0x00, Z8, Z10, Z10
+	VADDPS       Z8, Z9, Z9
+	VADDPS       Z8, Z10, Z10
 	VMOVUPS      Z9, (BX)
 	VMOVUPS      Z10, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -47553,20 +47533,19 @@ narrower18:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear35
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z5
-
 row36:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z3, Z1, Z6
 	VFMADD231PS  Z4, Z2, Z6
-	VFIXUPIMMPS  $0x00, Z5, Z6, Z6
+	VADDPS       Z5, Z6, Z6
+	VMAXPS       Z6, Z5, Z6
 	VMOVUPS      Z6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -47578,16 +47557,13 @@ row36:
 
 linear35:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z5
-
 row37:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z3, Z1, Z6
 	VFMADD231PS  Z4, Z2, Z6
-	VFIXUPIMMPS  $0x00, Z5, Z6, Z6
+	VADDPS       Z5, Z6, Z6
 	VMOVUPS      Z6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -47616,20 +47592,19 @@ over34:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear39
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z5
-
 row40:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y3, Y1, Y6
 	VFMADD231PS  Y4, Y2, Y6
-	VFIXUPIMMPS  $0x00, Y5, Y6, Y6
+	VADDPS       Y5, Y6, Y6
+	VMAXPS       Y6, Y5, Y6
 	VMOVUPS      Y6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -47641,16 +47616,13 @@ row40:
 
 linear39:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z5
-
 row41:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y3, Y1, Y6
 	VFMADD231PS  Y4, Y2, Y6
-	VFIXUPIMMPS  $0x00, Y5, Y6, Y6
+	VADDPS       Y5, Y6, Y6
 	VMOVUPS      Y6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -47688,13 +47660,11 @@ over38:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
 	JNE     linear43
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z8
-
 row44:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -47704,8 +47674,10 @@ row44:
 	VMOVAPS      Y1, Y10
 	VFMADD231PS  Y6, Y3, Y10
 	VFMADD231PS  Y7, Y5, Y10
-	VFIXUPIMMPS  $0x00, Y8, Y9, Y9
-	VFIXUPIMMPS  $0x00, Y8, Y10, Y10
+	VADDPS       Y8, Y9, Y9
+	VMAXPS       Y9, Y8, Y9
+	VADDPS       Y8, Y10, Y10
+	VMAXPS       Y10, Y8, Y10
 	VMOVUPS      Y9, (BX)
 	VMOVUPS      Y10, 32(BX)(AX*1)
 	ADDQ         CX, BX
@@ -47718,9 +47690,6 @@ row44:
 
 linear43:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z8
-
 row45:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -47730,8 +47699,8 @@ row45:
 	VMOVAPS      Y1, Y10
 	VFMADD231PS  Y6, Y3, Y10
 	VFMADD231PS  Y7, Y5, Y10
-	VFIXUPIMMPS  $0x00, Y8, Y9, Y9
-	VFIXUPIMMPS  $0x00, Y8, Y10, Y10
+	VADDPS       Y8, Y9, Y9
+	VADDPS       Y8, Y10, Y10
 	VMOVUPS      Y9, (BX)
 	VMOVUPS      Y10, 32(BX)(AX*1)
 	ADDQ         CX, BX
@@ -47761,20 +47730,19 @@ over42:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear47
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z5
-
 row48:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X3, X1, X6
 	VFMADD231PS  X4, X2, X6
-	VFIXUPIMMPS  $0x00, X5, X6, X6
+	VADDPS       X5, X6, X6
+	VMAXPS       X6, X5, X6
 	VMOVUPS      X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -47786,16 +47754,13 @@ row48:
 
 linear47:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z5
-
 row49:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X3, X1, X6
 	VFMADD231PS  X4, X2, X6
-	VFIXUPIMMPS  $0x00, X5, X6, X6
+	VADDPS       X5, X6, X6
 	VMOVUPS      X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -47833,13 +47798,11 @@ over46:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
 	JNE     linear51
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z8
-
 row52:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -47849,8 +47812,10 @@ row52:
 	VMOVAPS      X1, X10
 	VFMADD231PS  X6, X3, X10
 	VFMADD231PS  X7, X5, X10
-	VFIXUPIMMPS  $0x00, X8, X9, X9
-	VFIXUPIMMPS  $0x00, X8, X10, X10
+	VADDPS       X8, X9, X9
+	VMAXPS       X9, X8, X9
+	VADDPS       X8, X10, X10
+	VMAXPS       X10, X8, X10
 	VMOVUPS      X9, (BX)
 	VMOVUPS      X10, 16(BX)(AX*1)
 	ADDQ         CX, BX
@@ -47863,9 +47828,6 @@ row52:
 
 linear51:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z8
-
 row53:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -47875,8 +47837,8 @@ row53:
 	VMOVAPS      X1, X10
 	VFMADD231PS  X6, X3, X10
 	VFMADD231PS  X7, X5, X10
-	VFIXUPIMMPS  $0x00, X8, X9, X9
-	VFIXUPIMMPS  $0x00, X8, X10, X10
+	VADDPS       X8, X9, X9
+	VADDPS       X8, X10, X10
 	VMOVUPS      X9, (BX)
 	VMOVUPS      X10, 16(BX)(AX*1)
 	ADDQ         CX, BX
@@ -47906,20 +47868,19 @@ over50:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
+	VPXORD Z5, Z5, Z5
 	CMPQ   R8, $0x01
 	JNE    linear55
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z5
-
 row56:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X3, X1, X6
 	VFMADD231PS  X4, X2, X6
-	VFIXUPIMMPS  $0x00, X5, X6, X6
+	VADDPS       X5, X6, X6
+	VMAXPS       X6, X5, X6
 	VMOVSD       X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -47931,16 +47892,13 @@ row56:
 
 linear55:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z5
-
 row57:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X3, X1, X6
 	VFMADD231PS  X4, X2, X6
-	VFIXUPIMMPS  $0x00, X5, X6, X6
+	VADDPS       X5, X6, X6
 	VMOVSD       X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -47978,13 +47936,11 @@ over54:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
+	VPXORD Z8, Z8, Z8
 	CMPQ   R8, $0x01
 	JNE    linear59
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z8
-
 row60:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -47994,8 +47950,10 @@ row60:
 	VMOVAPS      X1, X10
 	VFMADD231PS  X6, X3, X10
 	VFMADD231PS  X7, X5, X10
-	VFIXUPIMMPS  $0x00, X8, X9, X9
-	VFIXUPIMMPS  $0x00, X8, X10, X10
+	VADDPS       X8, X9, X9
+	VMAXPS       X9, X8, X9
+	VADDPS       X8, X10, X10
+	VMAXPS       X10, X8, X10
 	VMOVSD       X9, (BX)
 	VMOVSD       X10, 8(BX)(AX*1)
 	ADDQ         CX, BX
@@ -48008,9 +47966,6 @@ row60:
 
 linear59:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z8
-
 row61:
 	VBROADCASTSS (DX), Z6
 	VBROADCASTSS 4(DX), Z7
@@ -48020,8 +47975,8 @@ row61:
 	VMOVAPS      X1, X10
 	VFMADD231PS  X6, X3, X10
 	VFMADD231PS  X7, X5, X10
-	VFIXUPIMMPS  $0x00, X8, X9, X9
-	VFIXUPIMMPS  $0x00, X8, X10, X10
+	VADDPS       X8, X9, X9
+	VADDPS       X8, X10, X10
 	VMOVSD       X9, (BX)
 	VMOVSD       X10, 8(BX)(AX*1)
 	ADDQ         CX, BX
@@ -48048,20 +48003,19 @@ over58:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
+	VPXORD Z5, Z5, Z5
 	CMPQ   R8, $0x01
 	JNE    linear62
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z5
-
 row63:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X3, X1, X6
 	VFMADD231PS  X4, X2, X6
-	VFIXUPIMMPS  $0x00, X5, X6, X6
+	VADDPS       X5, X6, X6
+	VMAXPS       X6, X5, X6
 	VMOVSS       X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -48073,16 +48027,13 @@ row63:
 
 linear62:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z5
-
 row64:
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS 4(DX), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X3, X1, X6
 	VFMADD231PS  X4, X2, X6
-	VFIXUPIMMPS  $0x00, X5, X6, X6
+	VADDPS       X5, X6, X6
 	VMOVSS       X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -48115,13 +48066,11 @@ fewer1:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z7, Z7, Z7
 	CMPQ    R8, $0x01
 	JNE     linear68
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z7
-
 row69:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
@@ -48130,9 +48079,12 @@ row69:
 	VFMADD231PS  Z6, Z4, Z9
 	VMOVAPS      Z2, Z10
 	VFMADD231PS  Z6, Z5, Z10
-	VFIXUPIMMPS  $0x00, Z7, Z8, Z8
-	VFIXUPIMMPS  $0x00, Z7, Z9, Z9
-	VFIXUPIMMPS  $0x00, Z7, Z10, Z10
+	VADDPS       Z7, Z8, Z8
+	VMAXPS       Z8, Z7, Z8
+	VADDPS       Z7, Z9, Z9
+	VMAXPS       Z9, Z7, Z9
+	VADDPS       Z7, Z10, Z10
+	VMAXPS       Z10, Z7, Z10
 	VMOVUPS      Z8, (BX)
 	VMOVUPS      Z9, 64(BX)
 	VMOVUPS      Z10, 128(BX)
@@ -48146,9 +48098,6 @@ row69:
 
 linear68:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z7
-
 row70:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
@@ -48157,9 +48106,9 @@ row70:
 	VFMADD231PS  Z6, Z4, Z9
 	VMOVAPS      Z2, Z10
 	VFMADD231PS  Z6, Z5, Z10
-	VFIXUPIMMPS  $0x00, Z7, Z8, Z8
-	VFIXUPIMMPS  $0x00, Z7, Z9, Z9
-	VFIXUPIMMPS  $0x00, Z7, Z10, Z10
+	VADDPS       Z7, Z8, Z8
+	VADDPS       Z7, Z9, Z9
+	VADDPS       Z7, Z10, Z10
 	VMOVUPS      Z8, (BX)
 	VMOVUPS      Z9, 64(BX)
 	VMOVUPS      Z10, 128(BX)
@@ -48198,13 +48147,11 @@ over67:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z7, Z7, Z7
 	CMPQ    R8, $0x01
 	JNE     linear72
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z7
-
 row73:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
@@ -48213,9 +48160,12 @@ row73:
 	VFMADD231PS  Z6, Z4, Z9
 	VMOVAPS      X2, X10
 	VFMADD231PS  X6, X5, X10
-	VFIXUPIMMPS  $0x00, Z7, Z8, Z8
-	VFIXUPIMMPS  $0x00, Z7, Z9, Z9
-	VFIXUPIMMPS  $0x00, X7, X10, X10
+	VADDPS       Z7, Z8, Z8
+	VMAXPS       Z8, Z7, Z8
+	VADDPS       Z7, Z9, Z9
+	VMAXPS       Z9, Z7, Z9
+	VADDPS       X7, X10, X10
+	VMAXPS       X10, X7, X10
 	VMOVUPS      Z8, (BX)
 	VMOVUPS      Z9, 64(BX)
 	VMOVUPS      X10, 128(BX)(AX*1)
@@ -48229,9 +48179,6 @@ row73:
 
 linear72:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z7
-
 row74:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
@@ -48240,9 +48187,9 @@ row74:
 	VFMADD231PS  Z6, Z4, Z9
 	VMOVAPS      X2, X10
 	VFMADD231PS  X6, X5, X10
-	VFIXUPIMMPS  $0x00, Z7, Z8, Z8
-	VFIXUPIMMPS  $0x00, Z7, Z9, Z9
-	VFIXUPIMMPS  $0x00, X7, X10, X10
+	VADDPS       Z7, Z8, Z8
+	VADDPS       Z7, Z9, Z9
+	VADDPS       X7, X10, X10
 	VMOVUPS      Z8, (BX)
 	VMOVUPS      Z9, 64(BX)
 	VMOVUPS      X10, 128(BX)(AX*1)
@@ -48281,13 +48228,11 @@ over71:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z7, Z7, Z7
 	CMPQ    R8, $0x01
 	JNE     linear76
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z7
-
 row77:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
@@ -48296,9 +48241,12 @@ row77:
 	VFMADD231PS  Z6, Z4, Z9
 	VMOVAPS      Y2, Y10
 	VFMADD231PS  Y6, Y5, Y10
-	VFIXUPIMMPS  $0x00, Z7, Z8, Z8
-	VFIXUPIMMPS  $0x00, Z7, Z9, Z9
-	VFIXUPIMMPS  $0x00, Y7, Y10, Y10
+	VADDPS       Z7, Z8, Z8
+	VMAXPS       Z8, Z7, Z8
+	VADDPS       Z7, Z9, Z9
+	VMAXPS       Z9, Z7, Z9
+	VADDPS       Y7, Y10, Y10
+	VMAXPS       Y10, Y7, Y10
 	VMOVUPS      Z8, (BX)
 	VMOVUPS      Z9, 64(BX)
 	VMOVUPS      Y10, 128(BX)(AX*1)
@@ -48312,9 +48260,6 @@ row77:
 
 linear76:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z7
-
 row78:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
@@ -48323,9 +48268,9 @@ row78:
 	VFMADD231PS  Z6, Z4, Z9
 	VMOVAPS      Y2, Y10
 	VFMADD231PS  Y6, Y5, Y10
-	VFIXUPIMMPS  $0x00, Z7, Z8, Z8
-	VFIXUPIMMPS  $0x00, Z7, Z9, Z9
-	VFIXUPIMMPS  $0x00, Y7, Y10, Y10
+	VADDPS       Z7, Z8, Z8
+	VADDPS       Z7, Z9, Z9
+	VADDPS       Y7, Y10, Y10
 	VMOVUPS      Z8, (BX)
 	VMOVUPS      Z9, 64(BX)
 	VMOVUPS      Y10, 128(BX)(AX*1)
@@ -48362,13 +48307,11 @@ over75:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z7, Z7, Z7
 	CMPQ    R8, $0x01
 	JNE     linear79
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z7
-
 row80:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
@@ -48377,9 +48320,12 @@ row80:
 	VFMADD231PS  Z6, Z4, Z9
 	VMOVAPS      Z2, Z10
 	VFMADD231PS  Z6, Z5, Z10
-	VFIXUPIMMPS  $0x00, Z7, Z8, Z8
-	VFIXUPIMMPS  $0x00, Z7, Z9, Z9
-	VFIXUPIMMPS  $0x00, Z7, Z10, Z10
+	VADDPS       Z7, Z8, Z8
+	VMAXPS       Z8, Z7, Z8
+	VADDPS       Z7, Z9, Z9
+	VMAXPS       Z9, Z7, Z9
+	VADDPS       Z7, Z10, Z10
+	VMAXPS       Z10, Z7, Z10
 	VMOVUPS      Z8, (BX)
 	VMOVUPS      Z9, 64(BX)
 	VMOVUPS      Z10, 128(BX)(AX*1)
@@ -48393,9 +48339,6 @@ row80:
 
 linear79:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z7
-
 row81:
 	VBROADCASTSS (DX), Z6
 	VMOVAPS      Z0, Z8
@@ -48404,9 +48347,9 @@ row81:
 	VFMADD231PS  Z6, Z4, Z9
 	VMOVAPS      Z2, Z10
 	VFMADD231PS  Z6, Z5, Z10
-	VFIXUPIMMPS  $0x00, Z7, Z8, Z8
-	VFIXUPIMMPS  $0x00, Z7, Z9, Z9
-	VFIXUPIMMPS  $0x00, Z7, Z10, Z10
+	VADDPS       Z7, Z8, Z8
+	VADDPS       Z7, Z9, Z9
+	VADDPS       Z7, Z10, Z10
 	VMOVUPS      Z8, (BX)
 	VMOVUPS      Z9, 64(BX)
 	VMOVUPS      Z10, 128(BX)(AX*1)
@@ -48439,21 +48382,21 @@ narrower66:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear84
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z5
-
 row85:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
 	VMOVAPS      Z1, Z7
 	VFMADD231PS  Z4, Z3, Z7
-	VFIXUPIMMPS  $0x00, Z5, Z6, Z6
-	VFIXUPIMMPS  $0x00, Z5, Z7, Z7
+	VADDPS       Z5, Z6, Z6
+	VMAXPS       Z6, Z5, Z6
+	VADDPS       Z5, Z7, Z7
+	VMAXPS       Z7, Z5, Z7
 	VMOVUPS      Z6, (BX)
 	VMOVUPS      Z7, 64(BX)
 	ADDQ         CX, BX
@@ -48466,17 +48409,14 @@ row85:
 
 linear84:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z5
-
 row86:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
 	VMOVAPS      Z1, Z7
 	VFMADD231PS  Z4, Z3, Z7
-	VFIXUPIMMPS  $0x00, Z5, Z6, Z6
-	VFIXUPIMMPS  $0x00, Z5, Z7, Z7
+	VADDPS       Z5, Z6, Z6
+	VADDPS       Z5, Z7, Z7
 	VMOVUPS      Z6, (BX)
 	VMOVUPS      Z7, 64(BX)
 	ADDQ         CX, BX
@@ -48512,21 +48452,21 @@ over83:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear88
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z5
-
 row89:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
 	VMOVAPS      X1, X7
 	VFMADD231PS  X4, X3, X7
-	VFIXUPIMMPS  $0x00, Z5, Z6, Z6
-	VFIXUPIMMPS  $0x00, X5, X7, X7
+	VADDPS       Z5, Z6, Z6
+	VMAXPS       Z6, Z5, Z6
+	VADDPS       X5, X7, X7
+	VMAXPS       X7, X5, X7
 	VMOVUPS      Z6, (BX)
 	VMOVUPS      X7, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -48539,17 +48479,14 @@ row89:
 
 linear88:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z5
-
 row90:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
 	VMOVAPS      X1, X7
 	VFMADD231PS  X4, X3, X7
-	VFIXUPIMMPS  $0x00, Z5, Z6, Z6
-	VFIXUPIMMPS  $0x00, X5, X7, X7
+	VADDPS       Z5, Z6, Z6
+	VADDPS       X5, X7, X7
 	VMOVUPS      Z6, (BX)
 	VMOVUPS      X7, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -48585,21 +48522,21 @@ over87:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear92
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z5
-
 row93:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
 	VMOVAPS      Y1, Y7
 	VFMADD231PS  Y4, Y3, Y7
-	VFIXUPIMMPS  $0x00, Z5, Z6, Z6
-	VFIXUPIMMPS  $0x00, Y5, Y7, Y7
+	VADDPS       Z5, Z6, Z6
+	VMAXPS       Z6, Z5, Z6
+	VADDPS       Y5, Y7, Y7
+	VMAXPS       Y7, Y5, Y7
 	VMOVUPS      Z6, (BX)
 	VMOVUPS      Y7, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -48612,17 +48549,14 @@ row93:
 
 linear92:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z5
-
 row94:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
 	VMOVAPS      Y1, Y7
 	VFMADD231PS  Y4, Y3, Y7
-	VFIXUPIMMPS  $0x00, Z5, Z6, Z6
-	VFIXUPIMMPS  $0x00, Y5, Y7, Y7
+	VADDPS       Z5, Z6, Z6
+	VADDPS       Y5, Y7, Y7
 	VMOVUPS      Z6, (BX)
 	VMOVUPS      Y7, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -48656,21 +48590,21 @@ over91:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear95
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z5
-
 row96:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
 	VMOVAPS      Z1, Z7
 	VFMADD231PS  Z4, Z3, Z7
-	VFIXUPIMMPS  $0x00, Z5, Z6, Z6
-	VFIXUPIMMPS  $0x00, Z5, Z7, Z7
+	VADDPS       Z5, Z6, Z6
+	VMAXPS       Z6, Z5, Z6
+	VADDPS       Z5, Z7, Z7
+	VMAXPS       Z7, Z5, Z7
 	VMOVUPS      Z6, (BX)
 	VMOVUPS      Z7, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -48683,17 +48617,14 @@ row96:
 
 linear95:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z5
-
 row97:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Z0, Z6
 	VFMADD231PS  Z4, Z2, Z6
 	VMOVAPS      Z1, Z7
 	VFMADD231PS  Z4, Z3, Z7
-	VFIXUPIMMPS  $0x00, Z5, Z6, Z6
-	VFIXUPIMMPS  $0x00, Z5, Z7, Z7
+	VADDPS       Z5, Z6, Z6
+	VADDPS       Z5, Z7, Z7
 	VMOVUPS      Z6, (BX)
 	VMOVUPS      Z7, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -48721,18 +48652,17 @@ narrower82:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z3, Z3, Z3
 	CMPQ    R8, $0x01
 	JNE     linear99
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z3
-
 row100:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      Z0, Z4
 	VFMADD231PS  Z2, Z1, Z4
-	VFIXUPIMMPS  $0x00, Z3, Z4, Z4
+	VADDPS       Z3, Z4, Z4
+	VMAXPS       Z4, Z3, Z4
 	VMOVUPS      Z4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -48744,14 +48674,11 @@ row100:
 
 linear99:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z3
-
 row101:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      Z0, Z4
 	VFMADD231PS  Z2, Z1, Z4
-	VFIXUPIMMPS  $0x00, Z3, Z4, Z4
+	VADDPS       Z3, Z4, Z4
 	VMOVUPS      Z4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -48778,18 +48705,17 @@ over98:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z3, Z3, Z3
 	CMPQ    R8, $0x01
 	JNE     linear103
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z3
-
 row104:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      Y0, Y4
 	VFMADD231PS  Y2, Y1, Y4
-	VFIXUPIMMPS  $0x00, Y3, Y4, Y4
+	VADDPS       Y3, Y4, Y4
+	VMAXPS       Y4, Y3, Y4
 	VMOVUPS      Y4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -48801,14 +48727,11 @@ row104:
 
 linear103:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z3
-
 row105:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      Y0, Y4
 	VFMADD231PS  Y2, Y1, Y4
-	VFIXUPIMMPS  $0x00, Y3, Y4, Y4
+	VADDPS       Y3, Y4, Y4
 	VMOVUPS      Y4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -48843,21 +48766,21 @@ over102:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear107
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z5
-
 row108:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
 	VMOVAPS      Y1, Y7
 	VFMADD231PS  Y4, Y3, Y7
-	VFIXUPIMMPS  $0x00, Y5, Y6, Y6
-	VFIXUPIMMPS  $0x00, Y5, Y7, Y7
+	VADDPS       Y5, Y6, Y6
+	VMAXPS       Y6, Y5, Y6
+	VADDPS       Y5, Y7, Y7
+	VMAXPS       Y7, Y5, Y7
 	VMOVUPS      Y6, (BX)
 	VMOVUPS      Y7, 32(BX)(AX*1)
 	ADDQ         CX, BX
@@ -48870,17 +48793,14 @@ row108:
 
 linear107:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z5
-
 row109:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      Y0, Y6
 	VFMADD231PS  Y4, Y2, Y6
 	VMOVAPS      Y1, Y7
 	VFMADD231PS  Y4, Y3, Y7
-	VFIXUPIMMPS  $0x00, Y5, Y6, Y6
-	VFIXUPIMMPS  $0x00, Y5, Y7, Y7
+	VADDPS       Y5, Y6, Y6
+	VADDPS       Y5, Y7, Y7
 	VMOVUPS      Y6, (BX)
 	VMOVUPS      Y7, 32(BX)(AX*1)
 	ADDQ         CX, BX
@@ -48908,18 +48828,17 @@ over106:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z3, Z3, Z3
 	CMPQ    R8, $0x01
 	JNE     linear111
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z3
-
 row112:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      X0, X4
 	VFMADD231PS  X2, X1, X4
-	VFIXUPIMMPS  $0x00, X3, X4, X4
+	VADDPS       X3, X4, X4
+	VMAXPS       X4, X3, X4
 	VMOVUPS      X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -48931,14 +48850,11 @@ row112:
 
 linear111:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z3
-
 row113:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      X0, X4
 	VFMADD231PS  X2, X1, X4
-	VFIXUPIMMPS  $0x00, X3, X4, X4
+	VADDPS       X3, X4, X4
 	VMOVUPS      X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -48973,21 +48889,21 @@ over110:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear115
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z5
-
 row116:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X4, X2, X6
 	VMOVAPS      X1, X7
 	VFMADD231PS  X4, X3, X7
-	VFIXUPIMMPS  $0x00, X5, X6, X6
-	VFIXUPIMMPS  $0x00, X5, X7, X7
+	VADDPS       X5, X6, X6
+	VMAXPS       X6, X5, X6
+	VADDPS       X5, X7, X7
+	VMAXPS       X7, X5, X7
 	VMOVUPS      X6, (BX)
 	VMOVUPS      X7, 16(BX)(AX*1)
 	ADDQ         CX, BX
@@ -49000,17 +48916,14 @@ row116:
 
 linear115:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z5
-
 row117:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X4, X2, X6
 	VMOVAPS      X1, X7
 	VFMADD231PS  X4, X3, X7
-	VFIXUPIMMPS  $0x00, X5, X6, X6
-	VFIXUPIMMPS  $0x00, X5, X7, X7
+	VADDPS       X5, X6, X6
+	VADDPS       X5, X7, X7
 	VMOVUPS      X6, (BX)
 	VMOVUPS      X7, 16(BX)(AX*1)
 	ADDQ         CX, BX
@@ -49038,18 +48951,17 @@ over114:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
+	VPXORD Z3, Z3, Z3
 	CMPQ   R8, $0x01
 	JNE    linear119
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z3
-
 row120:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      X0, X4
 	VFMADD231PS  X2, X1, X4
-	VFIXUPIMMPS  $0x00, X3, X4, X4
+	VADDPS       X3, X4, X4
+	VMAXPS       X4, X3, X4
 	VMOVSD       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -49061,14 +48973,11 @@ row120:
 
 linear119:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z3
-
 row121:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      X0, X4
 	VFMADD231PS  X2, X1, X4
-	VFIXUPIMMPS  $0x00, X3, X4, X4
+	VADDPS       X3, X4, X4
 	VMOVSD       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -49103,21 +49012,21 @@ over118:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
+	VPXORD Z5, Z5, Z5
 	CMPQ   R8, $0x01
 	JNE    linear123
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z5
-
 row124:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X4, X2, X6
 	VMOVAPS      X1, X7
 	VFMADD231PS  X4, X3, X7
-	VFIXUPIMMPS  $0x00, X5, X6, X6
-	VFIXUPIMMPS  $0x00, X5, X7, X7
+	VADDPS       X5, X6, X6
+	VMAXPS       X6, X5, X6
+	VADDPS       X5, X7, X7
+	VMAXPS       X7, X5, X7
 	VMOVSD       X6, (BX)
 	VMOVSD       X7, 8(BX)(AX*1)
 	ADDQ         CX, BX
@@ -49130,17 +49039,14 @@ row124:
 
 linear123:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z5
-
 row125:
 	VBROADCASTSS (DX), Z4
 	VMOVAPS      X0, X6
 	VFMADD231PS  X4, X2, X6
 	VMOVAPS      X1, X7
 	VFMADD231PS  X4, X3, X7
-	VFIXUPIMMPS  $0x00, X5, X6, X6
-	VFIXUPIMMPS  $0x00, X5, X7, X7
+	VADDPS       X5, X6, X6
+	VADDPS       X5, X7, X7
 	VMOVSD       X6, (BX)
 	VMOVSD       X7, 8(BX)(AX*1)
 	ADDQ         CX, BX
@@ -49165,18 +49071,17 @@ over122:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
+	VPXORD Z3, Z3, Z3
 	CMPQ   R8, $0x01
 	JNE    linear126
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z3
-
 row127:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      X0, X4
 	VFMADD231PS  X2, X1, X4
-	VFIXUPIMMPS  $0x00, X3, X4, X4
+	VADDPS       X3, X4, X4
+	VMAXPS       X4, X3, X4
 	VMOVSS       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -49188,14 +49093,11 @@ row127:
 
 linear126:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z3
-
 row128:
 	VBROADCASTSS (DX), Z2
 	VMOVAPS      X0, X4
 	VFMADD231PS  X2, X1, X4
-	VFIXUPIMMPS  $0x00, X3, X4, X4
+	VADDPS       X3, X4, X4
 	VMOVSS       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -49206,7 +49108,7 @@ row128:
 	RET
 
 // func thinAVX512F64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, AVX512VL, FMA3
+// Requires: AVX, AVX512F, FMA3
 TEXT ·thinAVX512F64(SB), NOSPLIT, $0-88
 	MOVQ cols+64(FP), AX
 	MOVQ n+72(FP), BX
@@ -49238,13 +49140,11 @@ TEXT ·thinAVX512F64(SB), NOSPLIT, $0-88
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z11, Z11, Z11
 	CMPQ    R8, $0x01
 	JNE     linear4
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z11
-
 row5:
 	VBROADCASTSD (DX), Z9
 	VBROADCASTSD 8(DX), Z10
@@ -49257,9 +49157,12 @@ row5:
 	VMOVAPD      Z2, Z14
 	VFMADD231PD  Z9, Z5, Z14
 	VFMADD231PD  Z10, Z8, Z14
-	VFIXUPIMMPD  $0x00, Z11, Z12, Z12
-	VFIXUPIMMPD  $0x00, Z11, Z13, Z13
-	VFIXUPIMMPD  $0x00, Z11, Z14, Z14
+	VADDPD       Z11, Z12, Z12
+	VMAXPD       Z12, Z11, Z12
+	VADDPD       Z11, Z13, Z13
+	VMAXPD       Z13, Z11, Z13
+	VADDPD       Z11, Z14, Z14
+	VMAXPD       Z14, Z11, Z14
 	VMOVUPD      Z12, (BX)
 	VMOVUPD      Z13, 64(BX)
 	VMOVUPD      Z14, 128(BX)
@@ -49273,9 +49176,6 @@ row5:
 
 linear4:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z11
-
 row6:
 	VBROADCASTSD (DX), Z9
 	VBROADCASTSD 8(DX), Z10
@@ -49288,9 +49188,9 @@ row6:
 	VMOVAPD      Z2, Z14
 	VFMADD231PD  Z9, Z5, Z14
 	VFMADD231PD  Z10, Z8, Z14
-	VFIXUPIMMPD  $0x00, Z11, Z12, Z12
-	VFIXUPIMMPD  $0x00, Z11, Z13, Z13
-	VFIXUPIMMPD  $0x00, Z11, Z14, Z14
+	VADDPD       Z11, Z12, Z12
+	VADDPD       Z11, Z13, Z13
+	VADDPD       Z11, Z14, Z14
 	VMOVUPD      Z12, (BX)
 	VMOVUPD      Z13, 64(BX)
 	VMOVUPD      Z14, 128(BX)
@@ -49333,13 +49233,11 @@ over3:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z11, Z11, Z11
 	CMPQ    R8, $0x01
 	JNE     linear8
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z11
-
 row9:
 	VBROADCASTSD (DX), Z9
 	VBROADCASTSD 8(DX), Z10
@@ -49352,9 +49250,12 @@ row9:
 	VMOVAPD      X2, X14
 	VFMADD231PD  X9, X5, X14
 	VFMADD231PD  X10, X8, X14
-	VFIXUPIMMPD  $0x00, Z11, Z12, Z12
-	VFIXUPIMMPD  $0x00, Z11, Z13, Z13
-	VFIXUPIMMPD  $0x00, X11, X14, X14
+	VADDPD       Z11, Z12, Z12
+	VMAXPD       Z12, Z11, Z12
+	VADDPD       Z11, Z13, Z13
+	VMAXPD       Z13, Z11, Z13
+	VADDPD       X11, X14, X14
+	VMAXPD       X14, X11, X14
 	VMOVUPD      Z12, (BX)
 	VMOVUPD      Z13, 64(BX)
 	VMOVUPD      X14, 128(BX)(AX*1)
@@ -49368,9 +49269,6 @@ row9:
 
 linear8:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z11
-
 row10:
 	VBROADCASTSD (DX), Z9
 	VBROADCASTSD 8(DX), Z10
@@ -49383,9 +49281,9 @@ row10:
 	VMOVAPD      X2, X14
 	VFMADD231PD  X9, X5, X14
 	VFMADD231PD  X10, X8, X14
-	VFIXUPIMMPD  $0x00, Z11, Z12, Z12
-	VFIXUPIMMPD  $0x00, Z11, Z13, Z13
-	VFIXUPIMMPD  $0x00, X11, X14, X14
+	VADDPD       Z11, Z12, Z12
+	VADDPD       Z11, Z13, Z13
+	VADDPD       X11, X14, X14
 	VMOVUPD      Z12, (BX)
 	VMOVUPD      Z13, 64(BX)
 	VMOVUPD      X14, 128(BX)(AX*1)
@@ -49428,13 +49326,11 @@ over7:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z11, Z11, Z11
 	CMPQ    R8, $0x01
 	JNE     linear12
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z11
-
 row13:
 	VBROADCASTSD (DX), Z9
 	VBROADCASTSD 8(DX), Z10
@@ -49447,9 +49343,12 @@ row13:
 	VMOVAPD      Y2, Y14
 	VFMADD231PD  Y9, Y5, Y14
 	VFMADD231PD  Y10, Y8, Y14
-	VFIXUPIMMPD  $0x00, Z11, Z12, Z12
-	VFIXUPIMMPD  $0x00, Z11, Z13, Z13
-	VFIXUPIMMPD  $0x00, Y11, Y14, Y14
+	VADDPD       Z11, Z12, Z12
+	VMAXPD       Z12, Z11, Z12
+	VADDPD       Z11, Z13, Z13
+	VMAXPD       Z13, Z11, Z13
+	VADDPD       Y11, Y14, Y14
+	VMAXPD       Y14, Y11, Y14
 	VMOVUPD      Z12, (BX)
 	VMOVUPD      Z13, 64(BX)
 	VMOVUPD      Y14, 128(BX)(AX*1)
@@ -49463,9 +49362,6 @@ row13:
 
 linear12:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z11
-
 row14:
 	VBROADCASTSD (DX), Z9
 	VBROADCASTSD 8(DX), Z10
@@ -49478,9 +49374,9 @@ row14:
 	VMOVAPD      Y2, Y14
 	VFMADD231PD  Y9, Y5, Y14
 	VFMADD231PD  Y10, Y8, Y14
-	VFIXUPIMMPD  $0x00, Z11, Z12, Z12
-	VFIXUPIMMPD  $0x00, Z11, Z13, Z13
-	VFIXUPIMMPD  $0x00, Y11, Y14, Y14
+	VADDPD       Z11, Z12, Z12
+	VADDPD       Z11, Z13, Z13
+	VADDPD       Y11, Y14, Y14
 	VMOVUPD      Z12, (BX)
 	VMOVUPD      Z13, 64(BX)
 	VMOVUPD      Y14, 128(BX)(AX*1)
@@ -49521,13 +49417,11 @@ over11:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z11, Z11, Z11
 	CMPQ    R8, $0x01
 	JNE     linear15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z11
-
 row16:
 	VBROADCASTSD (DX), Z9
 	VBROADCASTSD 8(DX), Z10
@@ -49540,9 +49434,12 @@ row16:
 	VMOVAPD      Z2, Z14
 	VFMADD231PD  Z9, Z5, Z14
 	VFMADD231PD  Z10, Z8, Z14
-	VFIXUPIMMPD  $0x00, Z11, Z12, Z12
-	VFIXUPIMMPD  $0x00, Z11, Z13, Z13
-	VFIXUPIMMPD  $0x00, Z11, Z14, Z14
+	VADDPD       Z11, Z12, Z12
+	VMAXPD       Z12, Z11, Z12
+	VADDPD       Z11, Z13, Z13
+	VMAXPD       Z13, Z11, Z13
+	VADDPD       Z11, Z14, Z14
+	VMAXPD       Z14, Z11, Z14
 	VMOVUPD      Z12, (BX)
 	VMOVUPD      Z13, 64(BX)
 	VMOVUPD      Z14, 128(BX)(AX*1)
@@ -49556,9 +49453,6 @@ row16:
 
 linear15:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z11
-
 row17:
 	VBROADCASTSD (DX), Z9
 	VBROADCASTSD 8(DX), Z10
@@ -49571,9 +49465,9 @@ row17:
 	VMOVAPD      Z2, Z14
 	VFMADD231PD  Z9, Z5, Z14
 	VFMADD231PD  Z10, Z8, Z14
-	VFIXUPIMMPD  $0x00, Z11, Z12, Z12
-	VFIXUPIMMPD  $0x00, Z11, Z13, Z13
-	VFIXUPIMMPD  $0x00, Z11, Z14, Z14
+	VADDPD       Z11, Z12, Z12
+	VADDPD       Z11, Z13, Z13
+	VADDPD       Z11, Z14, Z14
 	VMOVUPD      Z12, (BX)
 	VMOVUPD      Z13, 64(BX)
 	VMOVUPD      Z14, 128(BX)(AX*1)
@@ -49609,13 +49503,11 @@ narrower2:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
 	JNE     linear20
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z8
-
 row21:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
@@ -49625,8 +49517,10 @@ row21:
 	VMOVAPD      Z1, Z10
 	VFMADD231PD  Z6, Z3, Z10
 	VFMADD231PD  Z7, Z5, Z10
-	VFIXUPIMMPD  $0x00, Z8, Z9, Z9
-	VFIXUPIMMPD  $0x00, Z8, Z10, Z10
+	VADDPD       Z8, Z9, Z9
+	VMAXPD       Z9, Z8, Z9
+	VADDPD       Z8, Z10, Z10
+	VMAXPD       Z10, Z8, Z10
 	VMOVUPD      Z9, (BX)
 	VMOVUPD      Z10, 64(BX)
 	ADDQ         CX, BX
@@ -49639,9 +49533,6 @@ row21:
 
 linear20:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z8
-
 row22:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
@@ -49651,8 +49542,8 @@ row22:
 	VMOVAPD      Z1, Z10
 	VFMADD231PD  Z6, Z3, Z10
 	VFMADD231PD  Z7, Z5, Z10
-	VFIXUPIMMPD  $0x00, Z8, Z9, Z9
-	VFIXUPIMMPD  $0x00, Z8, Z10, Z10
+	VADDPD       Z8, Z9, Z9
+	VADDPD       Z8, Z10, Z10
 	VMOVUPD      Z9, (BX)
 	VMOVUPD      Z10, 64(BX)
 	ADDQ         CX, BX
@@ -49691,13 +49582,11 @@ over19:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
 	JNE     linear24
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z8
-
 row25:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
@@ -49707,8 +49596,10 @@ row25:
 	VMOVAPD      X1, X10
 	VFMADD231PD  X6, X3, X10
 	VFMADD231PD  X7, X5, X10
-	VFIXUPIMMPD  $0x00, Z8, Z9, Z9
-	VFIXUPIMMPD  $0x00, X8, X10, X10
+	VADDPD       Z8, Z9, Z9
+	VMAXPD       Z9, Z8, Z9
+	VADDPD       X8, X10, X10
+	VMAXPD       X10, X8, X10
 	VMOVUPD      Z9, (BX)
 	VMOVUPD      X10, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -49721,9 +49612,6 @@ row25:
 
 linear24:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z8
-
 row26:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
@@ -49733,8 +49621,8 @@ row26:
 	VMOVAPD      X1, X10
 	VFMADD231PD  X6, X3, X10
 	VFMADD231PD  X7, X5, X10
-	VFIXUPIMMPD  $0x00, Z8, Z9, Z9
-	VFIXUPIMMPD  $0x00, X8, X10, X10
+	VADDPD       Z8, Z9, Z9
+	VADDPD       X8, X10, X10
 	VMOVUPD      Z9, (BX)
 	VMOVUPD      X10, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -49773,13 +49661,11 @@ over23:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
 	JNE     linear28
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z8
-
 row29:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
@@ -49789,8 +49675,10 @@ row29:
 	VMOVAPD      Y1, Y10
 	VFMADD231PD  Y6, Y3, Y10
 	VFMADD231PD  Y7, Y5, Y10
-	VFIXUPIMMPD  $0x00, Z8, Z9, Z9
-	VFIXUPIMMPD  $0x00, Y8, Y10, Y10
+	VADDPD       Z8, Z9, Z9
+	VMAXPD       Z9, Z8, Z9
+	VADDPD       Y8, Y10, Y10
+	VMAXPD       Y10, Y8, Y10
 	VMOVUPD      Z9, (BX)
 	VMOVUPD      Y10, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -49803,9 +49691,6 @@ row29:
 
 linear28:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z8
-
 row30:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
@@ -49815,8 +49700,8 @@ row30:
 	VMOVAPD      Y1, Y10
 	VFMADD231PD  Y6, Y3, Y10
 	VFMADD231PD  Y7, Y5, Y10
-	VFIXUPIMMPD  $0x00, Z8, Z9, Z9
-	VFIXUPIMMPD  $0x00, Y8, Y10, Y10
+	VADDPD       Z8, Z9, Z9
+	VADDPD       Y8, Y10, Y10
 	VMOVUPD      Z9, (BX)
 	VMOVUPD      Y10, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -49853,13 +49738,11 @@ over27:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
 	JNE     linear31
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z8
-
 row32:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
@@ -49869,8 +49752,10 @@ row32:
 	VMOVAPD      Z1, Z10
 	VFMADD231PD  Z6, Z3, Z10
 	VFMADD231PD  Z7, Z5, Z10
-	VFIXUPIMMPD  $0x00, Z8, Z9, Z9
-	VFIXUPIMMPD  $0x00, Z8, Z10, Z10
+	VADDPD       Z8, Z9, Z9
+	VMAXPD       Z9, Z8, Z9
+	VADDPD       Z8, Z10, Z10
+	VMAXPD       Z10, Z8, Z10
 	VMOVUPD      Z9, (BX)
 	VMOVUPD      Z10, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -49883,9 +49768,6 @@ row32:
 
 linear31:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z8
-
 row33:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
@@ -49895,8 +49777,8 @@ row33:
 	VMOVAPD      Z1, Z10
 	VFMADD231PD  Z6, Z3, Z10
 	VFMADD231PD  Z7, Z5, Z10
-	VFIXUPIMMPD  $0x00, Z8, Z9, Z9
-	VFIXUPIMMPD  $0x00, Z8, Z10, Z10
+	VADDPD       Z8, Z9, Z9
+	VADDPD       Z8, Z10, Z10
 	VMOVUPD      Z9, (BX)
 	VMOVUPD      Z10, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -49926,20 +49808,19 @@ narrower18:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear35
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z5
-
 row36:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD 8(DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z3, Z1, Z6
 	VFMADD231PD  Z4, Z2, Z6
-	VFIXUPIMMPD  $0x00, Z5, Z6, Z6
+	VADDPD       Z5, Z6, Z6
+	VMAXPD       Z6, Z5, Z6
 	VMOVUPD      Z6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -49951,16 +49832,13 @@ row36:
 
 linear35:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z5
-
 row37:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD 8(DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z3, Z1, Z6
 	VFMADD231PD  Z4, Z2, Z6
-	VFIXUPIMMPD  $0x00, Z5, Z6, Z6
+	VADDPD       Z5, Z6, Z6
 	VMOVUPD      Z6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -49989,20 +49867,19 @@ over34:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear39
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z5
-
 row40:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD 8(DX), Z4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y3, Y1, Y6
 	VFMADD231PD  Y4, Y2, Y6
-	VFIXUPIMMPD  $0x00, Y5, Y6, Y6
+	VADDPD       Y5, Y6, Y6
+	VMAXPD       Y6, Y5, Y6
 	VMOVUPD      Y6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -50014,16 +49891,13 @@ row40:
 
 linear39:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z5
-
 row41:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD 8(DX), Z4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y3, Y1, Y6
 	VFMADD231PD  Y4, Y2, Y6
-	VFIXUPIMMPD  $0x00, Y5, Y6, Y6
+	VADDPD       Y5, Y6, Y6
 	VMOVUPD      Y6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -50061,13 +49935,11 @@ over38:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
 	JNE     linear43
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z8
-
 row44:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
@@ -50077,8 +49949,10 @@ row44:
 	VMOVAPD      Y1, Y10
 	VFMADD231PD  Y6, Y3, Y10
 	VFMADD231PD  Y7, Y5, Y10
-	VFIXUPIMMPD  $0x00, Y8, Y9, Y9
-	VFIXUPIMMPD  $0x00, Y8, Y10, Y10
+	VADDPD       Y8, Y9, Y9
+	VMAXPD       Y9, Y8, Y9
+	VADDPD       Y8, Y10, Y10
+	VMAXPD       Y10, Y8, Y10
 	VMOVUPD      Y9, (BX)
 	VMOVUPD      Y10, 32(BX)(AX*1)
 	ADDQ         CX, BX
@@ -50091,9 +49965,6 @@ row44:
 
 linear43:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z8
-
 row45:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
@@ -50103,8 +49974,8 @@ row45:
 	VMOVAPD      Y1, Y10
 	VFMADD231PD  Y6, Y3, Y10
 	VFMADD231PD  Y7, Y5, Y10
-	VFIXUPIMMPD  $0x00, Y8, Y9, Y9
-	VFIXUPIMMPD  $0x00, Y8, Y10, Y10
+	VADDPD       Y8, Y9, Y9
+	VADDPD       Y8, Y10, Y10
 	VMOVUPD      Y9, (BX)
 	VMOVUPD      Y10, 32(BX)(AX*1)
 	ADDQ         CX, BX
@@ -50134,20 +50005,19 @@ over42:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear47
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z5
-
 row48:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD 8(DX), Z4
 	VMOVAPD      X0, X6
 	VFMADD231PD  X3, X1, X6
 	VFMADD231PD  X4, X2, X6
-	VFIXUPIMMPD  $0x00, X5, X6, X6
+	VADDPD       X5, X6, X6
+	VMAXPD       X6, X5, X6
 	VMOVUPD      X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -50159,16 +50029,13 @@ row48:
 
 linear47:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z5
-
 row49:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD 8(DX), Z4
 	VMOVAPD      X0, X6
 	VFMADD231PD  X3, X1, X6
 	VFMADD231PD  X4, X2, X6
-	VFIXUPIMMPD  $0x00, X5, X6, X6
+	VADDPD       X5, X6, X6
 	VMOVUPD      X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -50206,13 +50073,11 @@ over46:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z8, Z8, Z8
 	CMPQ    R8, $0x01
 	JNE     linear51
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z8
-
 row52:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
@@ -50222,8 +50087,10 @@ row52:
 	VMOVAPD      X1, X10
 	VFMADD231PD  X6, X3, X10
 	VFMADD231PD  X7, X5, X10
-	VFIXUPIMMPD  $0x00, X8, X9, X9
-	VFIXUPIMMPD  $0x00, X8, X10, X10
+	VADDPD       X8, X9, X9
+	VMAXPD       X9, X8, X9
+	VADDPD       X8, X10, X10
+	VMAXPD       X10, X8, X10
 	VMOVUPD      X9, (BX)
 	VMOVUPD      X10, 16(BX)(AX*1)
 	ADDQ         CX, BX
@@ -50236,9 +50103,6 @@ row52:
 
 linear51:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z8
-
 row53:
 	VBROADCASTSD (DX), Z6
 	VBROADCASTSD 8(DX), Z7
@@ -50248,8 +50112,8 @@ row53:
 	VMOVAPD      X1, X10
 	VFMADD231PD  X6, X3, X10
 	VFMADD231PD  X7, X5, X10
-	VFIXUPIMMPD  $0x00, X8, X9, X9
-	VFIXUPIMMPD  $0x00, X8, X10, X10
+	VADDPD       X8, X9, X9
+	VADDPD       X8, X10, X10
 	VMOVUPD      X9, (BX)
 	VMOVUPD      X10, 16(BX)(AX*1)
 	ADDQ         CX, BX
@@ -50276,20 +50140,19 @@ over50:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
+	VPXORD Z5, Z5, Z5
 	CMPQ   R8, $0x01
 	JNE    linear54
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z5
-
 row55:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD 8(DX), Z4
 	VMOVAPD      X0, X6
 	VFMADD231PD  X3, X1, X6
 	VFMADD231PD  X4, X2, X6
-	VFIXUPIMMPD  $0x00, X5, X6, X6
+	VADDPD       X5, X6, X6
+	VMAXPD       X6, X5, X6
 	VMOVSD       X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -50301,16 +50164,13 @@ row55:
 
 linear54:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z5
-
 row56:
 	VBROADCASTSD (DX), Z3
 	VBROADCASTSD 8(DX), Z4
 	VMOVAPD      X0, X6
 	VFMADD231PD  X3, X1, X6
 	VFMADD231PD  X4, X2, X6
-	VFIXUPIMMPD  $0x00, X5, X6, X6
+	VADDPD       X5, X6, X6
 	VMOVSD       X6, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -50343,13 +50203,11 @@ fewer1:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z7, Z7, Z7
 	CMPQ    R8, $0x01
 	JNE     linear60
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z7
-
 row61:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
@@ -50358,9 +50216,12 @@ row61:
 	VFMADD231PD  Z6, Z4, Z9
 	VMOVAPD      Z2, Z10
 	VFMADD231PD  Z6, Z5, Z10
-	VFIXUPIMMPD  $0x00, Z7, Z8, Z8
-	VFIXUPIMMPD  $0x00, Z7, Z9, Z9
-	VFIXUPIMMPD  $0x00, Z7, Z10, Z10
+	VADDPD       Z7, Z8, Z8
+	VMAXPD       Z8, Z7, Z8
+	VADDPD       Z7, Z9, Z9
+	VMAXPD       Z9, Z7, Z9
+	VADDPD       Z7, Z10, Z10
+	VMAXPD       Z10, Z7, Z10
 	VMOVUPD      Z8, (BX)
 	VMOVUPD      Z9, 64(BX)
 	VMOVUPD      Z10, 128(BX)
@@ -50374,9 +50235,6 @@ row61:
 
 linear60:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z7
-
 row62:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
@@ -50385,9 +50243,9 @@ row62:
 	VFMADD231PD  Z6, Z4, Z9
 	VMOVAPD      Z2, Z10
 	VFMADD231PD  Z6, Z5, Z10
-	VFIXUPIMMPD  $0x00, Z7, Z8, Z8
-	VFIXUPIMMPD  $0x00, Z7, Z9, Z9
-	VFIXUPIMMPD  $0x00, Z7, Z10, Z10
+	VADDPD       Z7, Z8, Z8
+	VADDPD       Z7, Z9, Z9
+	VADDPD       Z7, Z10, Z10
 	VMOVUPD      Z8, (BX)
 	VMOVUPD      Z9, 64(BX)
 	VMOVUPD      Z10, 128(BX)
@@ -50426,13 +50284,11 @@ over59:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z7, Z7, Z7
 	CMPQ    R8, $0x01
 	JNE     linear64
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z7
-
 row65:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
@@ -50441,9 +50297,12 @@ row65:
 	VFMADD231PD  Z6, Z4, Z9
 	VMOVAPD      X2, X10
 	VFMADD231PD  X6, X5, X10
-	VFIXUPIMMPD  $0x00, Z7, Z8, Z8
-	VFIXUPIMMPD  $0x00, Z7, Z9, Z9
-	VFIXUPIMMPD  $0x00, X7, X10, X10
+	VADDPD       Z7, Z8, Z8
+	VMAXPD       Z8, Z7, Z8
+	VADDPD       Z7, Z9, Z9
+	VMAXPD       Z9, Z7, Z9
+	VADDPD       X7, X10, X10
+	VMAXPD       X10, X7, X10
 	VMOVUPD      Z8, (BX)
 	VMOVUPD      Z9, 64(BX)
 	VMOVUPD      X10, 128(BX)(AX*1)
@@ -50457,9 +50316,6 @@ row65:
 
 linear64:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z7
-
 row66:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
@@ -50468,9 +50324,9 @@ row66:
 	VFMADD231PD  Z6, Z4, Z9
 	VMOVAPD      X2, X10
 	VFMADD231PD  X6, X5, X10
-	VFIXUPIMMPD  $0x00, Z7, Z8, Z8
-	VFIXUPIMMPD  $0x00, Z7, Z9, Z9
-	VFIXUPIMMPD  $0x00, X7, X10, X10
+	VADDPD       Z7, Z8, Z8
+	VADDPD       Z7, Z9, Z9
+	VADDPD       X7, X10, X10
 	VMOVUPD      Z8, (BX)
 	VMOVUPD      Z9, 64(BX)
 	VMOVUPD      X10, 128(BX)(AX*1)
@@ -50509,13 +50365,11 @@ over63:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z7, Z7, Z7
 	CMPQ    R8, $0x01
 	JNE     linear68
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z7
-
 row69:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
@@ -50524,9 +50378,12 @@ row69:
 	VFMADD231PD  Z6, Z4, Z9
 	VMOVAPD      Y2, Y10
 	VFMADD231PD  Y6, Y5, Y10
-	VFIXUPIMMPD  $0x00, Z7, Z8, Z8
-	VFIXUPIMMPD  $0x00, Z7, Z9, Z9
-	VFIXUPIMMPD  $0x00, Y7, Y10, Y10
+	VADDPD       Z7, Z8, Z8
+	VMAXPD       Z8, Z7, Z8
+	VADDPD       Z7, Z9, Z9
+	VMAXPD       Z9, Z7, Z9
+	VADDPD       Y7, Y10, Y10
+	VMAXPD       Y10, Y7, Y10
 	VMOVUPD      Z8, (BX)
 	VMOVUPD      Z9, 64(BX)
 	VMOVUPD      Y10, 128(BX)(AX*1)
@@ -50540,9 +50397,6 @@ row69:
 
 linear68:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z7
-
 row70:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
@@ -50551,9 +50405,9 @@ row70:
 	VFMADD231PD  Z6, Z4, Z9
 	VMOVAPD      Y2, Y10
 	VFMADD231PD  Y6, Y5, Y10
-	VFIXUPIMMPD  $0x00, Z7, Z8, Z8
-	VFIXUPIMMPD  $0x00, Z7, Z9, Z9
-	VFIXUPIMMPD  $0x00, Y7, Y10, Y10
+	VADDPD       Z7, Z8, Z8
+	VADDPD       Z7, Z9, Z9
+	VADDPD       Y7, Y10, Y10
 	VMOVUPD      Z8, (BX)
 	VMOVUPD      Z9, 64(BX)
 	VMOVUPD      Y10, 128(BX)(AX*1)
@@ -50590,13 +50444,11 @@ over67:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z7, Z7, Z7
 	CMPQ    R8, $0x01
 	JNE     linear71
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z7
-
 row72:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
@@ -50605,9 +50457,12 @@ row72:
 	VFMADD231PD  Z6, Z4, Z9
 	VMOVAPD      Z2, Z10
 	VFMADD231PD  Z6, Z5, Z10
-	VFIXUPIMMPD  $0x00, Z7, Z8, Z8
-	VFIXUPIMMPD  $0x00, Z7, Z9, Z9
-	VFIXUPIMMPD  $0x00, Z7, Z10, Z10
+	VADDPD       Z7, Z8, Z8
+	VMAXPD       Z8, Z7, Z8
+	VADDPD       Z7, Z9, Z9
+	VMAXPD       Z9, Z7, Z9
+	VADDPD       Z7, Z10, Z10
+	VMAXPD       Z10, Z7, Z10
 	VMOVUPD      Z8, (BX)
 	VMOVUPD      Z9, 64(BX)
 	VMOVUPD      Z10, 128(BX)(AX*1)
@@ -50621,9 +50476,6 @@ row72:
 
 linear71:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z7
-
 row73:
 	VBROADCASTSD (DX), Z6
 	VMOVAPD      Z0, Z8
@@ -50632,9 +50484,9 @@ row73:
 	VFMADD231PD  Z6, Z4, Z9
 	VMOVAPD      Z2, Z10
 	VFMADD231PD  Z6, Z5, Z10
-	VFIXUPIMMPD  $0x00, Z7, Z8, Z8
-	VFIXUPIMMPD  $0x00, Z7, Z9, Z9
-	VFIXUPIMMPD  $0x00, Z7, Z10, Z10
+	VADDPD       Z7, Z8, Z8
+	VADDPD       Z7, Z9, Z9
+	VADDPD       Z7, Z10, Z10
 	VMOVUPD      Z8, (BX)
 	VMOVUPD      Z9, 64(BX)
 	VMOVUPD      Z10, 128(BX)(AX*1)
@@ -50667,21 +50519,21 @@ narrower58:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear76
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z5
-
 row77:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
 	VMOVAPD      Z1, Z7
 	VFMADD231PD  Z4, Z3, Z7
-	VFIXUPIMMPD  $0x00, Z5, Z6, Z6
-	VFIXUPIMMPD  $0x00, Z5, Z7, Z7
+	VADDPD       Z5, Z6, Z6
+	VMAXPD       Z6, Z5, Z6
+	VADDPD       Z5, Z7, Z7
+	VMAXPD       Z7, Z5, Z7
 	VMOVUPD      Z6, (BX)
 	VMOVUPD      Z7, 64(BX)
 	ADDQ         CX, BX
@@ -50694,17 +50546,14 @@ row77:
 
 linear76:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z5
-
 row78:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
 	VMOVAPD      Z1, Z7
 	VFMADD231PD  Z4, Z3, Z7
-	VFIXUPIMMPD  $0x00, Z5, Z6, Z6
-	VFIXUPIMMPD  $0x00, Z5, Z7, Z7
+	VADDPD       Z5, Z6, Z6
+	VADDPD       Z5, Z7, Z7
 	VMOVUPD      Z6, (BX)
 	VMOVUPD      Z7, 64(BX)
 	ADDQ         CX, BX
@@ -50740,21 +50589,21 @@ over75:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear80
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z5
-
 row81:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
 	VMOVAPD      X1, X7
 	VFMADD231PD  X4, X3, X7
-	VFIXUPIMMPD  $0x00, Z5, Z6, Z6
-	VFIXUPIMMPD  $0x00, X5, X7, X7
+	VADDPD       Z5, Z6, Z6
+	VMAXPD       Z6, Z5, Z6
+	VADDPD       X5, X7, X7
+	VMAXPD       X7, X5, X7
 	VMOVUPD      Z6, (BX)
 	VMOVUPD      X7, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -50767,17 +50616,14 @@ row81:
 
 linear80:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z5
-
 row82:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
 	VMOVAPD      X1, X7
 	VFMADD231PD  X4, X3, X7
-	VFIXUPIMMPD  $0x00, Z5, Z6, Z6
-	VFIXUPIMMPD  $0x00, X5, X7, X7
+	VADDPD       Z5, Z6, Z6
+	VADDPD       X5, X7, X7
 	VMOVUPD      Z6, (BX)
 	VMOVUPD      X7, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -50813,21 +50659,21 @@ over79:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear84
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z5
-
 row85:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
 	VMOVAPD      Y1, Y7
 	VFMADD231PD  Y4, Y3, Y7
-	VFIXUPIMMPD  $0x00, Z5, Z6, Z6
-	VFIXUPIMMPD  $0x00, Y5, Y7, Y7
+	VADDPD       Z5, Z6, Z6
+	VMAXPD       Z6, Z5, Z6
+	VADDPD       Y5, Y7, Y7
+	VMAXPD       Y7, Y5, Y7
 	VMOVUPD      Z6, (BX)
 	VMOVUPD      Y7, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -50840,17 +50686,14 @@ row85:
 
 linear84:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z5
-
 row86:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
 	VMOVAPD      Y1, Y7
 	VFMADD231PD  Y4, Y3, Y7
-	VFIXUPIMMPD  $0x00, Z5, Z6, Z6
-	VFIXUPIMMPD  $0x00, Y5, Y7, Y7
+	VADDPD       Z5, Z6, Z6
+	VADDPD       Y5, Y7, Y7
 	VMOVUPD      Z6, (BX)
 	VMOVUPD      Y7, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -50884,21 +50727,21 @@ over83:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear87
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z5
-
 row88:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
 	VMOVAPD      Z1, Z7
 	VFMADD231PD  Z4, Z3, Z7
-	VFIXUPIMMPD  $0x00, Z5, Z6, Z6
-	VFIXUPIMMPD  $0x00, Z5, Z7, Z7
+	VADDPD       Z5, Z6, Z6
+	VMAXPD       Z6, Z5, Z6
+	VADDPD       Z5, Z7, Z7
+	VMAXPD       Z7, Z5, Z7
 	VMOVUPD      Z6, (BX)
 	VMOVUPD      Z7, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -50911,17 +50754,14 @@ row88:
 
 linear87:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z5
-
 row89:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Z0, Z6
 	VFMADD231PD  Z4, Z2, Z6
 	VMOVAPD      Z1, Z7
 	VFMADD231PD  Z4, Z3, Z7
-	VFIXUPIMMPD  $0x00, Z5, Z6, Z6
-	VFIXUPIMMPD  $0x00, Z5, Z7, Z7
+	VADDPD       Z5, Z6, Z6
+	VADDPD       Z5, Z7, Z7
 	VMOVUPD      Z6, (BX)
 	VMOVUPD      Z7, 64(BX)(AX*1)
 	ADDQ         CX, BX
@@ -50949,18 +50789,17 @@ narrower74:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z3, Z3, Z3
 	CMPQ    R8, $0x01
 	JNE     linear91
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z3
-
 row92:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      Z0, Z4
 	VFMADD231PD  Z2, Z1, Z4
-	VFIXUPIMMPD  $0x00, Z3, Z4, Z4
+	VADDPD       Z3, Z4, Z4
+	VMAXPD       Z4, Z3, Z4
 	VMOVUPD      Z4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -50972,14 +50811,11 @@ row92:
 
 linear91:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z3
-
 row93:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      Z0, Z4
 	VFMADD231PD  Z2, Z1, Z4
-	VFIXUPIMMPD  $0x00, Z3, Z4, Z4
+	VADDPD       Z3, Z4, Z4
 	VMOVUPD      Z4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -51006,18 +50842,17 @@ over90:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z3, Z3, Z3
 	CMPQ    R8, $0x01
 	JNE     linear95
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z3
-
 row96:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      Y0, Y4
 	VFMADD231PD  Y2, Y1, Y4
-	VFIXUPIMMPD  $0x00, Y3, Y4, Y4
+	VADDPD       Y3, Y4, Y4
+	VMAXPD       Y4, Y3, Y4
 	VMOVUPD      Y4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -51029,14 +50864,11 @@ row96:
 
 linear95:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z3
-
 row97:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      Y0, Y4
 	VFMADD231PD  Y2, Y1, Y4
-	VFIXUPIMMPD  $0x00, Y3, Y4, Y4
+	VADDPD       Y3, Y4, Y4
 	VMOVUPD      Y4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -51071,21 +50903,21 @@ over94:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear99
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z5
-
 row100:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
 	VMOVAPD      Y1, Y7
 	VFMADD231PD  Y4, Y3, Y7
-	VFIXUPIMMPD  $0x00, Y5, Y6, Y6
-	VFIXUPIMMPD  $0x00, Y5, Y7, Y7
+	VADDPD       Y5, Y6, Y6
+	VMAXPD       Y6, Y5, Y6
+	VADDPD       Y5, Y7, Y7
+	VMAXPD       Y7, Y5, Y7
 	VMOVUPD      Y6, (BX)
 	VMOVUPD      Y7, 32(BX)(AX*1)
 	ADDQ         CX, BX
@@ -51098,17 +50930,14 @@ row100:
 
 linear99:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z5
-
 row101:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      Y0, Y6
 	VFMADD231PD  Y4, Y2, Y6
 	VMOVAPD      Y1, Y7
 	VFMADD231PD  Y4, Y3, Y7
-	VFIXUPIMMPD  $0x00, Y5, Y6, Y6
-	VFIXUPIMMPD  $0x00, Y5, Y7, Y7
+	VADDPD       Y5, Y6, Y6
+	VADDPD       Y5, Y7, Y7
 	VMOVUPD      Y6, (BX)
 	VMOVUPD      Y7, 32(BX)(AX*1)
 	ADDQ         CX, BX
@@ -51136,18 +50965,17 @@ over98:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z3, Z3, Z3
 	CMPQ    R8, $0x01
 	JNE     linear103
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z3
-
 row104:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      X0, X4
 	VFMADD231PD  X2, X1, X4
-	VFIXUPIMMPD  $0x00, X3, X4, X4
+	VADDPD       X3, X4, X4
+	VMAXPD       X4, X3, X4
 	VMOVUPD      X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -51159,14 +50987,11 @@ row104:
 
 linear103:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z3
-
 row105:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      X0, X4
 	VFMADD231PD  X2, X1, X4
-	VFIXUPIMMPD  $0x00, X3, X4, X4
+	VADDPD       X3, X4, X4
 	VMOVUPD      X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -51201,21 +51026,21 @@ over102:
 	MOVQ    lda+32(FP), SI
 	MOVQ    rows+56(FP), DI
 	MOVQ    act+80(FP), R8
+	VPXORD  Z5, Z5, Z5
 	CMPQ    R8, $0x01
 	JNE     linear107
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z5
-
 row108:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      X0, X6
 	VFMADD231PD  X4, X2, X6
 	VMOVAPD      X1, X7
 	VFMADD231PD  X4, X3, X7
-	VFIXUPIMMPD  $0x00, X5, X6, X6
-	VFIXUPIMMPD  $0x00, X5, X7, X7
+	VADDPD       X5, X6, X6
+	VMAXPD       X6, X5, X6
+	VADDPD       X5, X7, X7
+	VMAXPD       X7, X5, X7
 	VMOVUPD      X6, (BX)
 	VMOVUPD      X7, 16(BX)(AX*1)
 	ADDQ         CX, BX
@@ -51228,17 +51053,14 @@ row108:
 
 linear107:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z5
-
 row109:
 	VBROADCASTSD (DX), Z4
 	VMOVAPD      X0, X6
 	VFMADD231PD  X4, X2, X6
 	VMOVAPD      X1, X7
 	VFMADD231PD  X4, X3, X7
-	VFIXUPIMMPD  $0x00, X5, X6, X6
-	VFIXUPIMMPD  $0x00, X5, X7, X7
+	VADDPD       X5, X6, X6
+	VADDPD       X5, X7, X7
 	VMOVUPD      X6, (BX)
 	VMOVUPD      X7, 16(BX)(AX*1)
 	ADDQ         CX, BX
@@ -51263,18 +51085,17 @@ over106:
 	MOVQ   lda+32(FP), SI
 	MOVQ   rows+56(FP), DI
 	MOVQ   act+80(FP), R8
+	VPXORD Z3, Z3, Z3
 	CMPQ   R8, $0x01
 	JNE    linear110
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x08080800, R9
-	VPBROADCASTD R9, Z3
-
 row111:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      X0, X4
 	VFMADD231PD  X2, X1, X4
-	VFIXUPIMMPD  $0x00, X3, X4, X4
+	VADDPD       X3, X4, X4
+	VMAXPD       X4, X3, X4
 	VMOVSD       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX
@@ -51286,14 +51107,11 @@ row111:
 
 linear110:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	MOVQ         $0x00000800, R9
-	VPBROADCASTD R9, Z3
-
 row112:
 	VBROADCASTSD (DX), Z2
 	VMOVAPD      X0, X4
 	VFMADD231PD  X2, X1, X4
-	VFIXUPIMMPD  $0x00, X3, X4, X4
+	VADDPD       X3, X4, X4
 	VMOVSD       X4, (BX)
 	ADDQ         CX, BX
 	ADDQ         SI, DX

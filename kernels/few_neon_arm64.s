@@ -43434,12 +43434,11 @@ TEXT ·thinNEONF32(SB), NOSPLIT, $0-88
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
+	VMOVI $0, V11.B16
 	CMP   $1, R6
 	BNE   linear4
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V11.B16
-
 row5:
 	FMOVS 0(R3), F9
 	FMOVS 4(R3), F10
@@ -43469,8 +43468,6 @@ row5:
 
 linear4:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V11.B16
-
 row6:
 	FMOVS 0(R3), F9
 	FMOVS 4(R3), F10
@@ -43527,12 +43524,11 @@ over3:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
+	VMOVI $0, V11.B16
 	CMP   $1, R6
 	BNE   linear7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V11.B16
-
 row8:
 	FMOVS 0(R3), F9
 	FMOVS 4(R3), F10
@@ -43563,8 +43559,6 @@ row8:
 
 linear7:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V11.B16
-
 row9:
 	FMOVS 0(R3), F9
 	FMOVS 4(R3), F10
@@ -43615,12 +43609,11 @@ narrower2:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
+	VMOVI $0, V8.B16
 	CMP   $1, R6
 	BNE   linear12
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V8.B16
-
 row13:
 	FMOVS 0(R3), F6
 	FMOVS 4(R3), F7
@@ -43644,8 +43637,6 @@ row13:
 
 linear12:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V8.B16
-
 row14:
 	FMOVS 0(R3), F6
 	FMOVS 4(R3), F7
@@ -43694,12 +43685,11 @@ over11:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
+	VMOVI $0, V8.B16
 	CMP   $1, R6
 	BNE   linear15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V8.B16
-
 row16:
 	FMOVS 0(R3), F6
 	FMOVS 4(R3), F7
@@ -43724,8 +43714,6 @@ row16:
 
 linear15:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V8.B16
-
 row17:
 	FMOVS 0(R3), F6
 	FMOVS 4(R3), F7
@@ -43766,12 +43754,11 @@ narrower10:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
+	VMOVI $0, V5.B16
 	CMP   $1, R6
 	BNE   linear19
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V5.B16
-
 row20:
 	FMOVS 0(R3), F3
 	FMOVS 4(R3), F4
@@ -43789,8 +43776,6 @@ row20:
 
 linear19:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V5.B16
-
 row21:
 	FMOVS 0(R3), F3
 	FMOVS 4(R3), F4
@@ -43851,18 +43836,17 @@ one26:
 	FMOVS 0(R3), F2
 
 moved27:
-	MOVD c+0(FP), R1
-	MOVD ldc+8(FP), R2
-	MOVD a+24(FP), R3
-	MOVD lda+32(FP), R4
-	MOVD rows+56(FP), R5
-	MOVD act+80(FP), R6
-	CMP  $1, R6
-	BNE  linear28
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V5.B16
+	CMP   $1, R6
+	BNE   linear28
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V5.B16
-
 row29:
 	FMOVS 0(R3), F3
 	FMOVS 4(R3), F4
@@ -43892,8 +43876,6 @@ moved31:
 
 linear28:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V5.B16
-
 row32:
 	FMOVS 0(R3), F3
 	FMOVS 4(R3), F4
@@ -43943,12 +43925,11 @@ fewer1:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
+	VMOVI $0, V7.B16
 	CMP   $1, R6
 	BNE   linear38
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V7.B16
-
 row39:
 	FMOVS 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
@@ -43974,8 +43955,6 @@ row39:
 
 linear38:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V7.B16
-
 row40:
 	FMOVS 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
@@ -44022,12 +44001,11 @@ over37:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
+	VMOVI $0, V7.B16
 	CMP   $1, R6
 	BNE   linear41
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V7.B16
-
 row42:
 	FMOVS 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
@@ -44054,8 +44032,6 @@ row42:
 
 linear41:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V7.B16
-
 row43:
 	FMOVS 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
@@ -44098,12 +44074,11 @@ narrower36:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
+	VMOVI $0, V5.B16
 	CMP   $1, R6
 	BNE   linear46
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V5.B16
-
 row47:
 	FMOVS 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
@@ -44124,8 +44099,6 @@ row47:
 
 linear46:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V5.B16
-
 row48:
 	FMOVS 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
@@ -44166,12 +44139,11 @@ over45:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
+	VMOVI $0, V5.B16
 	CMP   $1, R6
 	BNE   linear49
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V5.B16
-
 row50:
 	FMOVS 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
@@ -44193,8 +44165,6 @@ row50:
 
 linear49:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V5.B16
-
 row51:
 	FMOVS 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
@@ -44229,12 +44199,11 @@ narrower44:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
+	VMOVI $0, V3.B16
 	CMP   $1, R6
 	BNE   linear53
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V3.B16
-
 row54:
 	FMOVS 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
@@ -44250,8 +44219,6 @@ row54:
 
 linear53:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V3.B16
-
 row55:
 	FMOVS 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
@@ -44295,18 +44262,17 @@ one58:
 	FMOVS 0(R1), F1
 
 moved59:
-	MOVD c+0(FP), R1
-	MOVD ldc+8(FP), R2
-	MOVD a+24(FP), R3
-	MOVD lda+32(FP), R4
-	MOVD rows+56(FP), R5
-	MOVD act+80(FP), R6
-	CMP  $1, R6
-	BNE  linear60
+	MOVD  c+0(FP), R1
+	MOVD  ldc+8(FP), R2
+	MOVD  a+24(FP), R3
+	MOVD  lda+32(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+	VMOVI $0, V3.B16
+	CMP   $1, R6
+	BNE   linear60
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V3.B16
-
 row61:
 	FMOVS 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
@@ -44334,8 +44300,6 @@ moved63:
 
 linear60:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V3.B16
-
 row64:
 	FMOVS 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
@@ -44393,12 +44357,11 @@ TEXT ·thinNEONF64(SB), NOSPLIT, $0-88
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
+	VMOVI $0, V11.B16
 	CMP   $1, R6
 	BNE   linear4
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V11.B16
-
 row5:
 	FMOVD 0(R3), F9
 	FMOVD 8(R3), F10
@@ -44428,8 +44391,6 @@ row5:
 
 linear4:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V11.B16
-
 row6:
 	FMOVD 0(R3), F9
 	FMOVD 8(R3), F10
@@ -44486,12 +44447,11 @@ over3:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
+	VMOVI $0, V11.B16
 	CMP   $1, R6
 	BNE   linear7
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V11.B16
-
 row8:
 	FMOVD 0(R3), F9
 	FMOVD 8(R3), F10
@@ -44522,8 +44482,6 @@ row8:
 
 linear7:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V11.B16
-
 row9:
 	FMOVD 0(R3), F9
 	FMOVD 8(R3), F10
@@ -44574,12 +44532,11 @@ narrower2:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
+	VMOVI $0, V8.B16
 	CMP   $1, R6
 	BNE   linear12
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V8.B16
-
 row13:
 	FMOVD 0(R3), F6
 	FMOVD 8(R3), F7
@@ -44603,8 +44560,6 @@ row13:
 
 linear12:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V8.B16
-
 row14:
 	FMOVD 0(R3), F6
 	FMOVD 8(R3), F7
@@ -44653,12 +44608,11 @@ over11:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
+	VMOVI $0, V8.B16
 	CMP   $1, R6
 	BNE   linear15
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V8.B16
-
 row16:
 	FMOVD 0(R3), F6
 	FMOVD 8(R3), F7
@@ -44683,8 +44637,6 @@ row16:
 
 linear15:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V8.B16
-
 row17:
 	FMOVD 0(R3), F6
 	FMOVD 8(R3), F7
@@ -44725,12 +44677,11 @@ narrower10:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
+	VMOVI $0, V5.B16
 	CMP   $1, R6
 	BNE   linear19
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V5.B16
-
 row20:
 	FMOVD 0(R3), F3
 	FMOVD 8(R3), F4
@@ -44748,8 +44699,6 @@ row20:
 
 linear19:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V5.B16
-
 row21:
 	FMOVD 0(R3), F3
 	FMOVD 8(R3), F4
@@ -44781,12 +44730,11 @@ over18:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
+	VMOVI $0, V5.B16
 	CMP   $1, R6
 	BNE   linear22
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V5.B16
-
 row23:
 	FMOVD 0(R3), F3
 	FMOVD 8(R3), F4
@@ -44804,8 +44752,6 @@ row23:
 
 linear22:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V5.B16
-
 row24:
 	FMOVD 0(R3), F3
 	FMOVD 8(R3), F4
@@ -44843,12 +44789,11 @@ fewer1:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
+	VMOVI $0, V7.B16
 	CMP   $1, R6
 	BNE   linear28
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V7.B16
-
 row29:
 	FMOVD 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
@@ -44874,8 +44819,6 @@ row29:
 
 linear28:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V7.B16
-
 row30:
 	FMOVD 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
@@ -44922,12 +44865,11 @@ over27:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
+	VMOVI $0, V7.B16
 	CMP   $1, R6
 	BNE   linear31
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V7.B16
-
 row32:
 	FMOVD 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
@@ -44954,8 +44896,6 @@ row32:
 
 linear31:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V7.B16
-
 row33:
 	FMOVD 0(R3), F6
 	VORR  V0.B16, V0.B16, V8.B16
@@ -44998,12 +44938,11 @@ narrower26:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
+	VMOVI $0, V5.B16
 	CMP   $1, R6
 	BNE   linear36
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V5.B16
-
 row37:
 	FMOVD 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
@@ -45024,8 +44963,6 @@ row37:
 
 linear36:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V5.B16
-
 row38:
 	FMOVD 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
@@ -45066,12 +45003,11 @@ over35:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
+	VMOVI $0, V5.B16
 	CMP   $1, R6
 	BNE   linear39
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V5.B16
-
 row40:
 	FMOVD 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
@@ -45093,8 +45029,6 @@ row40:
 
 linear39:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V5.B16
-
 row41:
 	FMOVD 0(R3), F4
 	VORR  V0.B16, V0.B16, V6.B16
@@ -45129,12 +45063,11 @@ narrower34:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
+	VMOVI $0, V3.B16
 	CMP   $1, R6
 	BNE   linear43
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V3.B16
-
 row44:
 	FMOVD 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
@@ -45150,8 +45083,6 @@ row44:
 
 linear43:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V3.B16
-
 row45:
 	FMOVD 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
@@ -45178,12 +45109,11 @@ over42:
 	MOVD  lda+32(FP), R4
 	MOVD  rows+56(FP), R5
 	MOVD  act+80(FP), R6
+	VMOVI $0, V3.B16
 	CMP   $1, R6
 	BNE   linear46
 
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V3.B16
-
 row47:
 	FMOVD 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16
@@ -45199,8 +45129,6 @@ row47:
 
 linear46:
 	// c[i,j] = act(fma(a[i,p], b[p,j], bias[j]))
-	VMOVI $0, V3.B16
-
 row48:
 	FMOVD 0(R3), F2
 	VORR  V0.B16, V0.B16, V4.B16

@@ -3,6 +3,7 @@
 package kernels
 
 import (
+	"math/bits"
 	"sync"
 	"unsafe"
 )
@@ -89,7 +90,7 @@ const (
 	smallRows   = 32                  // of a product that a single call of panel does,
 	smallTerms  = 320                 // of its sums
 	fewRows     = 8                   // that sweep computes as well as panel, and in one call
-	flatTurns   = 8                   // so many times as many rows as repeat are worth flat
+	flatTurns   = 16                  // so many times as many rows as repeat are worth flat
 	thinTerms   = 2                   // of a sum that thin computes, at the most
 	shortRow    = 12                  // of the sixteen terms that a narrow layer takes at once
 	packedSize  = 1 << 10             // weights from which it pays to pack them for so few rows
@@ -169,7 +170,7 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		t.forwardNarrow(y, x, w, b, act)
 		return
 	}
-	if x.Cols == 1 && t.forwardFlat(y, x, w, b, act) {
+	if x.Cols == 1 && y.Rows >= 2*flatTurns && t.forwardFlat(y, x, w, b, act) {
 		return
 	}
 	t = t.atLeast(y.Cols)
@@ -233,11 +234,12 @@ func (t *tiles[T]) forwardThin(y, x, w *Mat[T], b []T, act Activation) {
 }
 
 // forwardFlat is forward for layers with one input and few outputs, if the rows
-// of y lie tight and are many enough.
+// of y lie tight and are many enough, and are not half or whole vectors, which
+// straddle no cache lines.
 func (t *tiles[T]) forwardFlat(y, x, w *Mat[T], b []T, act Activation) bool {
-	common := min(y.Cols&-y.Cols, t.lanes)
-	period, turns := y.Cols/common, t.lanes/common
-	if turns == 1 || period > t.flatPeriod || y.Cols > t.panelCols || y.Rows < flatTurns*turns || !y.tight() || !x.tight() {
+	common := bits.TrailingZeros(uint(y.Cols))
+	period, turns := y.Cols>>common, t.lanes>>common
+	if turns <= 1 || turns == 2 && period > 1 || period > t.flatPeriod || y.Cols > t.panelCols || y.Rows < flatTurns*turns || !y.tight() || !x.tight() {
 		return false
 	}
 	bias := zero[T]()
