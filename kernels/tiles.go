@@ -620,7 +620,10 @@ func (t *tiles[T]) turnedInput(dx, dz, w *Mat[T]) {
 // follow c and as many terms each, are the factors, the second of which is taken
 // in squares, the last of them perhaps once more.
 func (t *tiles[T]) squares(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, int, int, int), dx *Mat[T], rows, cols int, a, b *Mat[T], turned bool) {
-	height := even(rows, t.inputRows)
+	height := rows
+	if rows > t.inputRows {
+		height = even(rows, t.inputRows)
+	}
 	for i := 0; i < rows; i += height {
 		tall := min(height, rows-i)
 		wide := max(maxWork/((tall+1)*max(a.Cols, 1))/t.lanes, 1) * t.lanes
