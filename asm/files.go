@@ -28,8 +28,10 @@ var sources = []struct {
 	stem    string
 	kernels []kernel
 }{
-	{"dense", []kernel{{"panel", panel}, {"packing", packing}, {"narrow", narrow}, {"dot", dot}}},
-	{"narrow", []kernel{{"abreast", abreast}, {"columns", columns}, {"several", several}, {"unpacked", unpacked}, {"narrowBoth", narrowBoth}}},
+	{"dense", []kernel{{"panel", panel}, {"packing", packing}}},
+	{"narrow", []kernel{
+		{"narrow", narrow}, {"dot", dot}, {"abreast", abreast}, {"unpacked", unpacked}, {"several", several}, {"columns", columns}, {"narrowBoth", narrowBoth},
+	}},
 	{"grad", []kernel{{"grad", grad}, {"gate", gate}, {"column", column}}},
 	{"few", []kernel{{"input", input}, {"turned", turned}, {"dots", dots}, {"both", both}, {"bothTurned", bothTurned}, {"single", single}, {"sweep", sweep}, {"thin", thin}, {"flat", flat}}},
 	{"pack", []kernel{{"transpose", transpose}, {"tighten", tighten}}},

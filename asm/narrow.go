@@ -2,6 +2,301 @@ package main
 
 import "slices"
 
+// The kernels of narrow layers, those with few outputs: narrow, and dot for very
+// many inputs, take one output at a time; abreast, unpacked and several take all
+// of them, for ever more rows; both is the backward pass.
+
+// narrow takes sixteen terms of a row at once, and as many rows as a vector has
+// lanes, then four, two and one. If there are no more terms than that, w stays
+// in registers.
+func narrow(m Machine) {
+	m.Func("narrow", sig(m, "func(y *T, ldy uintptr, x *T, ldx uintptr, w, bias *T, rows, n, act int)"),
+		"y[i] = act(bias + Σ_k x[i,k]·w[k]),  i < rows, k < n",
+		"",
+		"The sum is sixteen chains of fused multiply-adds, term k in chain k mod 16,",
+		"the first from bias and the others from +0, halved at the end; a zero is +0.",
+		"The elements of y are ldy bytes apart, the rows of x ldx; w lies tight.")
+	lanes := m.Spec().Lanes()
+	n := m.Int()
+	m.Arg(n, "n")
+	part := m.MakePart(n)
+	long := m.NewLabel("long")
+	m.JumpIf(n, AtMost, 0, long)
+	m.JumpIf(n, AtLeast, chains+1, long)
+	rows := m.Int()
+	m.Arg(rows, "rows")
+	m.JumpIf(rows, Less, lanes, long)
+	m.FreeInts(rows, n)
+	for vecs := 1; vecs <= chains/lanes; vecs++ {
+		n := m.Int()
+		m.Arg(n, "n")
+		more, partly := m.NewLabel("more"), m.NewLabel("part")
+		m.JumpIf(n, AtLeast, vecs*lanes+1, more)
+		m.JumpIf(n, Less, vecs*lanes, partly)
+		m.FreeInts(n)
+		narrowShort(m, vecs, piece{})
+		m.Label(partly)
+		narrowShort(m, vecs, piece{&part})
+		m.Label(more)
+	}
+	m.Label(long)
+	whileRows(m, lanes, []string{"y", "x"}, func(rows int) { narrowSquare(m, rows, part) })
+	for r := 4; r >= 1; r /= 2 {
+		if r < lanes {
+			whileRows(m, r, []string{"y", "x"}, func(rows int) { narrowRows(m, rows, part) })
+		}
+	}
+	m.FreePart(part)
+	m.Return()
+}
+
+// narrowShort computes all rows, of so many vectors of which the last is a whole
+// one or a part, as many at a time as a vector has lanes: the last ones perhaps
+// once more.
+func narrowShort(m Machine, vecs int, last piece) {
+	lanes := m.Spec().Lanes()
+	load := func(q int, v Vec, a Addr) {
+		p := piece{}
+		if q == vecs-1 {
+			p = last
+		}
+		p.load(m, q, v, a)
+	}
+	m.Comment("w, %d vectors", vecs)
+	w, bias := m.VecsOf(vecs), m.Vec()
+	n, p := m.Int(), m.Int()
+	if last.part != nil {
+		m.Arg(n, "n")
+		last.part.Count = n
+	}
+	m.Arg(p, "w")
+	for q, v := range w {
+		load(q, v, At(p, 0))
+	}
+	m.Arg(p, "bias")
+	m.LoadOne(bias, At(p, 0))
+	m.FreeInts(p)
+	base, stride, y, ldy, left, act := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
+	m.Arg(base, "x")
+	m.Arg(stride, "ldx")
+	m.Arg(y, "y")
+	m.Arg(ldy, "ldy")
+	m.Arg(left, "rows")
+	m.Arg(act, "act")
+	again, done := m.NewLabel("rows"), m.NewLabel("done")
+	m.Label(again)
+	m.Comment("lane[k] = x[i,k]·w[k], the first vector's from bias; halved")
+	x := m.Rows(lanes, base, stride)
+	var sums []Vec
+	for i := range lanes {
+		acc := m.VecsOf(vecs)
+		t := m.Vec()
+		load(0, t, x.At[i])
+		m.Move(acc[0], bias)
+		m.FMA(acc[0], t, w[0])
+		m.FreeVecs(t)
+		for q := 1; q < vecs; q++ {
+			load(q, acc[q], x.At[i])
+			m.MulVec(acc[q], acc[q], w[q])
+		}
+		for half := chains / lanes / 2; half > 0; half /= 2 {
+			for q := half; q < min(2*half, vecs); q++ {
+				m.AddVec(acc[q-half], acc[q-half], acc[q])
+			}
+		}
+		m.FreeVecs(acc[1:]...)
+		sums = append(sums, acc[0])
+	}
+	m.FreeRows(x)
+	v, t := m.FoldSquare(sums), m.Vec()
+	finish(m, []Vec{v}, act, t)
+	storeColumn(m, v, y, ldy, t)
+	m.FreeVecs(t)
+	m.FreeVecs(sums...)
+
+	m.Comment("the next %d rows, or the last ones", lanes)
+	by := m.Int()
+	for _, p := range [][2]Int{{base, stride}, {y, ldy}} {
+		m.MulConst(by, p[1], lanes)
+		m.Add(p[0], by)
+	}
+	m.AddConst(left, -lanes)
+	m.JumpIf(left, AtLeast, lanes, again)
+	m.JumpIf(left, AtMost, 0, done)
+	m.AddConst(left, -lanes)
+	for _, p := range [][2]Int{{base, stride}, {y, ldy}} {
+		m.Copy(by, p[1])
+		m.Mul(by, left)
+		m.Add(p[0], by)
+	}
+	m.FreeInts(by)
+	m.Const(left, lanes)
+	m.Jump(again)
+	m.Label(done)
+	m.FreeInts(base, stride, y, ldy, left, act, n)
+	m.FreeVecs(w...)
+	m.FreeVecs(bias)
+	m.Return()
+}
+
+// storeColumn stores the elements of v at y, ldy bytes apart. It may destroy t.
+func storeColumn(m Machine, v Vec, y, ldy Int, t Vec) {
+	s := m.Spec()
+	apart, stored := m.NewLabel("apart"), m.NewLabel("stored")
+	m.JumpIf(ldy, NotEqual, s.Float.Size, apart)
+	m.Store(At(y, 0), v)
+	m.Jump(stored)
+	m.Label(apart)
+	rows := m.Rows(s.Lanes(), y, ldy)
+	m.StoreLanes(rows.At, v, t)
+	m.FreeRows(rows)
+	m.Label(stored)
+}
+
+// narrowSquare computes as many rows as a vector has lanes.
+func narrowSquare(m Machine, r int, part Part) {
+	s := m.Spec()
+	var sums []Vec
+	for group := narrowGroup(s); len(sums) < r; {
+		sums = append(sums, narrowSums(m, len(sums), group, part)...)
+	}
+	v := m.FoldSquare(sums)
+	t := m.Vec()
+	act := m.Int()
+	m.Arg(act, "act")
+	finish(m, []Vec{v}, act, t)
+	m.FreeInts(act)
+	base, stride := m.Int(), m.Int()
+	m.Arg(base, "y")
+	m.Arg(stride, "ldy")
+	storeColumn(m, v, base, stride, t)
+	m.FreeInts(base, stride)
+	m.FreeVecs(t)
+	m.FreeVecs(sums...)
+}
+
+// narrowGroup is how many rows of a square can have all their chains at once,
+// beside the sums of the others, w, x and a part.
+func narrowGroup(s Spec) int {
+	for group := s.Lanes(); ; group /= 2 {
+		if group*chains/s.Lanes()+s.Lanes()-group+2+s.PartVecs <= s.Vecs {
+			return group
+		}
+	}
+}
+
+// narrowSums folds rows from to from+r-1 of x and halves each sum to a vector.
+func narrowSums(m Machine, from, r int, part Part) []Vec {
+	vecs := chains / m.Spec().Lanes()
+	m.Comment("%d rows: acc[i,0] = bias, the other lanes +0", r)
+	p := m.Int()
+	m.Arg(p, "bias")
+	acc := make([][]Vec, r)
+	for i := range acc {
+		acc[i] = m.VecsOf(vecs)
+		for q, v := range acc[i] {
+			if q > 0 {
+				m.Zero(v)
+			} else if i > 0 {
+				m.Move(v, acc[0][0])
+			} else {
+				m.LoadOne(v, At(p, 0))
+			}
+		}
+	}
+	m.FreeInts(p)
+
+	base, stride := m.Int(), m.Int()
+	m.Arg(base, "x")
+	m.Arg(stride, "ldx")
+	if from > 0 {
+		skip := m.Int()
+		m.MulConst(skip, stride, from)
+		m.Add(base, skip)
+		m.FreeInts(skip)
+	}
+	foldChains(m, acc, m.Rows(r, base, stride), part)
+	m.FreeInts(base, stride)
+
+	var sums []Vec
+	for i := range acc {
+		halve(m, acc[i])
+		sums = append(sums, acc[i][0])
+		m.FreeVecs(acc[i][1:]...)
+	}
+	return sums
+}
+
+// narrowRows computes few rows.
+func narrowRows(m Machine, r int, part Part) {
+	rows := narrowSums(m, 0, r, part)
+	m.Comment("y[i] = act(halved lanes)")
+	t := m.Vec()
+	sums := m.FoldRows(rows, t)
+	act := m.Int()
+	m.Arg(act, "act")
+	var vs []Vec
+	for _, l := range sums {
+		vs = append(vs, l.Vec)
+	}
+	finish(m, slices.Compact(vs), act, t)
+	m.FreeInts(act)
+	base, stride := m.Int(), m.Int()
+	m.Arg(base, "y")
+	m.Arg(stride, "ldy")
+	y := m.Rows(r, base, stride)
+	for i, l := range sums {
+		m.StoreLane(y.At[i], l)
+	}
+	m.FreeRows(y)
+	m.FreeInts(base, stride)
+	m.FreeVecs(t)
+	m.FreeVecs(rows...)
+}
+
+// foldChains continues the sixteen lanes acc[i] with x[i,k]·w[k] for k < n; w
+// and n are parameters, and part is made of n. It gives x back.
+func foldChains(m Machine, acc [][]Vec, x Rows, part Part) {
+	m.Comment("acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])")
+	w, n := m.Int(), m.Int()
+	m.Arg(w, "w")
+	m.Arg(n, "n")
+	wk, xk := m.Vec(), m.Vec()
+	part.Count = n
+	inBlocksOf(m, n, len(acc[0]), part, func(q int, p piece) {
+		p.load(m, q, wk, At(w, 0))
+		for i := range acc {
+			p.load(m, q, xk, x.At[i])
+			m.FMA(acc[i][q], xk, wk)
+		}
+	}, func(bytes int) {
+		m.AddConst(w, bytes)
+		m.StepConst(x, bytes)
+	})
+	m.FreeVecs(wk, xk)
+	m.FreeInts(w, n)
+	m.FreeRows(x)
+}
+
+func dot(m Machine) {
+	m.Func("dot", sig(m, "func(lane *T, x, w *T, n int)"),
+		"lane[l] = lane[l] + Σ x[k]·w[k] over k < n with k mod 16 = l",
+		"",
+		"Each is one chain of fused multiply-adds in order of k: a piece of the sum of",
+		"a narrow layer with very many inputs. lane, of 16, x and w lie tight.")
+	acc := loadLanes(m, "lane")
+	x := m.Int()
+	m.Arg(x, "x")
+	n := m.Int()
+	m.Arg(n, "n")
+	part := m.MakePart(n)
+	m.FreeInts(n)
+	foldChains(m, [][]Vec{acc}, Rows{At: []Addr{At(x, 0)}}, part)
+	m.FreePart(part)
+	storeLanes(m, acc)
+	m.Return()
+}
+
 // widest is how many outputs a narrow layer has at the most.
 const widest = 7
 

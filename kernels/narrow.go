@@ -3,6 +3,8 @@
 package kernels
 
 const (
+	shortRow = 12 // of the sixteen terms that a narrow layer takes at once
+
 	abreastFew  = 2   // rows of a narrow layer that abreast computes,
 	abreastRows = 16  // or more, up to these,
 	abreastSize = 256 // of so many elements in all
@@ -15,6 +17,65 @@ const (
 	narrowBothRows    = 64      // else up to so many rows,
 	narrowBothVectors = 1 << 10 // or if x has no more vectors
 )
+
+// forwardNarrow takes the outputs together if it can, else one by one, each with
+// its column of w tight.
+func (t *tiles[T]) forwardNarrow(y, x, w *Mat[T], b []T, act Activation) {
+	if y.Cols > 1 && x.Cols <= maxRun && t.forwardTogether(y, x, w, b, act) {
+		return
+	}
+	var s *scratch[T]
+	if w.Stride > 1 || x.Cols > maxRun {
+		s = t.scratch.Get().(*scratch[T])
+		defer t.scratch.Put(s)
+	}
+	kernel := t.narrow
+	if x.Cols <= shortRow && t.half != nil {
+		kernel = t.half.narrow // a longer vector would be half empty
+	}
+	columns := w.at(0, 0)
+	if x.Cols <= maxRun && s != nil && !w.empty() {
+		packed := s.grow(w.Rows*w.Cols + t.lanes)
+		t.packTransposed(&packed[0], uintptr(w.Rows)*size[T](), w, 0, w.Rows, 0, w.Cols)
+		columns = &packed[0]
+	}
+	for j := range y.Cols {
+		bias := zero[T]()
+		if b != nil {
+			bias = &b[j]
+		}
+		if x.Cols > maxRun {
+			t.forwardLong(s, y, x, w, j, *bias, act)
+			continue
+		}
+		wj := plus(columns, uintptr(j*w.Rows)*size[T]())
+		tall := min(maxWork/4/(x.Cols+lanes), maxRun)
+		for i := 0; i < y.Rows; i += tall {
+			kernel(y.at(i, j), y.pitch(), x.at(i, 0), x.pitch(), wj, bias, min(tall, y.Rows-i), x.Cols, int(act))
+		}
+	}
+}
+
+// forwardLong computes column j of y when its sums are too long for one call:
+// sixteen rows at a time, whose lanes rest in s between the pieces.
+func (t *tiles[T]) forwardLong(s *scratch[T], y, x, w *Mat[T], j int, bias T, act Activation) {
+	for i0 := 0; i0 < y.Rows; i0 += len(s.lane) {
+		rows := min(len(s.lane), y.Rows-i0)
+		for i := range rows {
+			s.lane[i] = [lanes]T{bias}
+		}
+		for k := 0; k < x.Cols; k += maxRun {
+			n := min(maxRun, x.Cols-k)
+			wj := w.tightColumn(j, k, n, s)
+			for i := range rows {
+				t.dot(&s.lane[i][0], x.at(i0+i, k), wj, n)
+			}
+		}
+		for i := range rows {
+			y.Data[(i0+i)*y.Stride+j] = activate(act, halve(&s.lane[i]))
+		}
+	}
+}
 
 // forwardTogether is forwardNarrow for more than one output, if there is a kernel
 // that is best at computing them together.

@@ -14,6 +14,2793 @@ DATA mask<>+48(SB)/8, $0x0000000000000000
 DATA mask<>+56(SB)/8, $0x0000000000000000
 GLOBL mask<>(SB), RODATA|NOPTR, $64
 
+// func narrowAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, bias *float32, rows int, n int, act int)
+// Requires: AVX, FMA3
+TEXT ·narrowAVX2F32(SB), NOSPLIT, $0-72
+	MOVQ    n+56(FP), AX
+	MOVQ    AX, BX
+	ANDQ    $0x07, BX
+	IMUL3Q  $0x04, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+	TESTQ   AX, AX
+	JLE     long1
+	CMPQ    AX, $0x11
+	JGE     long1
+	MOVQ    rows+48(FP), BX
+	CMPQ    BX, $0x08
+	JLT     long1
+	MOVQ    n+56(FP), AX
+	CMPQ    AX, $0x09
+	JGE     more2
+	CMPQ    AX, $0x08
+	JLT     part3
+
+	// w, 1 vectors
+	MOVQ    w+32(FP), BX
+	VMOVUPS (BX), Y1
+	MOVQ    bias+40(FP), BX
+	VMOVSS  (BX), X2
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	MOVQ    y+0(FP), DX
+	MOVQ    ldy+8(FP), SI
+	MOVQ    rows+48(FP), DI
+	MOVQ    act+64(FP), R8
+
+rows4:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	LEAQ        (CX)(CX*4), R10
+	LEAQ        (R9)(CX*4), R11
+	VMOVUPS     (BX), Y4
+	VMOVAPS     Y2, Y3
+	VFMADD231PS Y1, Y4, Y3
+	VMOVUPS     (BX)(CX*1), Y5
+	VMOVAPS     Y2, Y4
+	VFMADD231PS Y1, Y5, Y4
+	VMOVUPS     (BX)(CX*2), Y6
+	VMOVAPS     Y2, Y5
+	VFMADD231PS Y1, Y6, Y5
+	VMOVUPS     (BX)(R9*1), Y7
+	VMOVAPS     Y2, Y6
+	VFMADD231PS Y1, Y7, Y6
+	VMOVUPS     (BX)(CX*4), Y8
+	VMOVAPS     Y2, Y7
+	VFMADD231PS Y1, Y8, Y7
+	VMOVUPS     (BX)(R10*1), Y9
+	VMOVAPS     Y2, Y8
+	VFMADD231PS Y1, Y9, Y8
+	VMOVUPS     (BX)(R9*2), Y10
+	VMOVAPS     Y2, Y9
+	VFMADD231PS Y1, Y10, Y9
+	VMOVUPS     (BX)(R11*1), Y11
+	VMOVAPS     Y2, Y10
+	VFMADD231PS Y1, Y11, Y10
+	VPERM2F128  $0x31, Y7, Y3, Y11
+	VPERM2F128  $0x20, Y7, Y3, Y3
+	VADDPS      Y11, Y3, Y3
+	VPERM2F128  $0x31, Y8, Y4, Y11
+	VPERM2F128  $0x20, Y8, Y4, Y4
+	VADDPS      Y11, Y4, Y4
+	VPERM2F128  $0x31, Y9, Y5, Y11
+	VPERM2F128  $0x20, Y9, Y5, Y5
+	VADDPS      Y11, Y5, Y5
+	VPERM2F128  $0x31, Y10, Y6, Y11
+	VPERM2F128  $0x20, Y10, Y6, Y6
+	VADDPS      Y11, Y6, Y6
+	VUNPCKHPD   Y4, Y3, Y11
+	VUNPCKLPD   Y4, Y3, Y3
+	VADDPS      Y11, Y3, Y3
+	VUNPCKHPD   Y6, Y5, Y11
+	VUNPCKLPD   Y6, Y5, Y5
+	VADDPS      Y11, Y5, Y5
+	VSHUFPS     $0xdd, Y5, Y3, Y11
+	VSHUFPS     $0x88, Y5, Y3, Y3
+	VADDPS      Y11, Y3, Y3
+	VXORPS      Y11, Y11, Y11
+	VADDPS      Y11, Y3, Y3
+	CMPQ        R8, $0x01
+	JNE         linear6
+	VMAXPS      Y3, Y11, Y3
+
+linear6:
+	CMPQ    SI, $0x04
+	JNE     apart7
+	VMOVUPS Y3, (DX)
+	JMP     stored8
+
+apart7:
+	LEAQ         (SI)(SI*2), R9
+	LEAQ         (SI)(SI*4), R10
+	LEAQ         (R9)(SI*4), R11
+	VMOVSS       X3, (DX)
+	VEXTRACTPS   $0x01, X3, (DX)(SI*1)
+	VEXTRACTPS   $0x02, X3, (DX)(SI*2)
+	VEXTRACTPS   $0x03, X3, (DX)(R9*1)
+	VEXTRACTF128 $0x01, Y3, X11
+	VMOVSS       X11, (DX)(SI*4)
+	VEXTRACTPS   $0x01, X11, (DX)(R10*1)
+	VEXTRACTPS   $0x02, X11, (DX)(R9*2)
+	VEXTRACTPS   $0x03, X11, (DX)(R11*1)
+
+stored8:
+	// the next 8 rows, or the last ones
+	IMUL3Q $0x08, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x08, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x08, DI
+	CMPQ   DI, $0x08
+	JGE    rows4
+	TESTQ  DI, DI
+	JLE    done5
+	SUBQ   $0x08, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000008, DI
+	JMP    rows4
+
+done5:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+part3:
+	// w, 1 vectors
+	MOVQ       n+56(FP), AX
+	MOVQ       w+32(FP), BX
+	VMASKMOVPS (BX), Y0, Y1
+	MOVQ       bias+40(FP), BX
+	VMOVSS     (BX), X2
+	MOVQ       x+16(FP), BX
+	MOVQ       ldx+24(FP), CX
+	MOVQ       y+0(FP), DX
+	MOVQ       ldy+8(FP), SI
+	MOVQ       rows+48(FP), DI
+	MOVQ       act+64(FP), R8
+
+rows9:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	LEAQ        (CX)(CX*4), R10
+	LEAQ        (R9)(CX*4), R11
+	VMASKMOVPS  (BX), Y0, Y4
+	VMOVAPS     Y2, Y3
+	VFMADD231PS Y1, Y4, Y3
+	VMASKMOVPS  (BX)(CX*1), Y0, Y5
+	VMOVAPS     Y2, Y4
+	VFMADD231PS Y1, Y5, Y4
+	VMASKMOVPS  (BX)(CX*2), Y0, Y6
+	VMOVAPS     Y2, Y5
+	VFMADD231PS Y1, Y6, Y5
+	VMASKMOVPS  (BX)(R9*1), Y0, Y7
+	VMOVAPS     Y2, Y6
+	VFMADD231PS Y1, Y7, Y6
+	VMASKMOVPS  (BX)(CX*4), Y0, Y8
+	VMOVAPS     Y2, Y7
+	VFMADD231PS Y1, Y8, Y7
+	VMASKMOVPS  (BX)(R10*1), Y0, Y9
+	VMOVAPS     Y2, Y8
+	VFMADD231PS Y1, Y9, Y8
+	VMASKMOVPS  (BX)(R9*2), Y0, Y10
+	VMOVAPS     Y2, Y9
+	VFMADD231PS Y1, Y10, Y9
+	VMASKMOVPS  (BX)(R11*1), Y0, Y11
+	VMOVAPS     Y2, Y10
+	VFMADD231PS Y1, Y11, Y10
+	VPERM2F128  $0x31, Y7, Y3, Y11
+	VPERM2F128  $0x20, Y7, Y3, Y3
+	VADDPS      Y11, Y3, Y3
+	VPERM2F128  $0x31, Y8, Y4, Y11
+	VPERM2F128  $0x20, Y8, Y4, Y4
+	VADDPS      Y11, Y4, Y4
+	VPERM2F128  $0x31, Y9, Y5, Y11
+	VPERM2F128  $0x20, Y9, Y5, Y5
+	VADDPS      Y11, Y5, Y5
+	VPERM2F128  $0x31, Y10, Y6, Y11
+	VPERM2F128  $0x20, Y10, Y6, Y6
+	VADDPS      Y11, Y6, Y6
+	VUNPCKHPD   Y4, Y3, Y11
+	VUNPCKLPD   Y4, Y3, Y3
+	VADDPS      Y11, Y3, Y3
+	VUNPCKHPD   Y6, Y5, Y11
+	VUNPCKLPD   Y6, Y5, Y5
+	VADDPS      Y11, Y5, Y5
+	VSHUFPS     $0xdd, Y5, Y3, Y11
+	VSHUFPS     $0x88, Y5, Y3, Y3
+	VADDPS      Y11, Y3, Y3
+	VXORPS      Y11, Y11, Y11
+	VADDPS      Y11, Y3, Y3
+	CMPQ        R8, $0x01
+	JNE         linear11
+	VMAXPS      Y3, Y11, Y3
+
+linear11:
+	CMPQ    SI, $0x04
+	JNE     apart12
+	VMOVUPS Y3, (DX)
+	JMP     stored13
+
+apart12:
+	LEAQ         (SI)(SI*2), R9
+	LEAQ         (SI)(SI*4), R10
+	LEAQ         (R9)(SI*4), R11
+	VMOVSS       X3, (DX)
+	VEXTRACTPS   $0x01, X3, (DX)(SI*1)
+	VEXTRACTPS   $0x02, X3, (DX)(SI*2)
+	VEXTRACTPS   $0x03, X3, (DX)(R9*1)
+	VEXTRACTF128 $0x01, Y3, X11
+	VMOVSS       X11, (DX)(SI*4)
+	VEXTRACTPS   $0x01, X11, (DX)(R10*1)
+	VEXTRACTPS   $0x02, X11, (DX)(R9*2)
+	VEXTRACTPS   $0x03, X11, (DX)(R11*1)
+
+stored13:
+	// the next 8 rows, or the last ones
+	IMUL3Q $0x08, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x08, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x08, DI
+	CMPQ   DI, $0x08
+	JGE    rows9
+	TESTQ  DI, DI
+	JLE    done10
+	SUBQ   $0x08, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000008, DI
+	JMP    rows9
+
+done10:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+more2:
+	MOVQ n+56(FP), AX
+	CMPQ AX, $0x11
+	JGE  more14
+	CMPQ AX, $0x10
+	JLT  part15
+
+	// w, 2 vectors
+	MOVQ    w+32(FP), BX
+	VMOVUPS (BX), Y1
+	VMOVUPS 32(BX), Y2
+	MOVQ    bias+40(FP), BX
+	VMOVSS  (BX), X3
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	MOVQ    y+0(FP), DX
+	MOVQ    ldy+8(FP), SI
+	MOVQ    rows+48(FP), DI
+	MOVQ    act+64(FP), R8
+
+rows16:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	LEAQ        (CX)(CX*4), R10
+	LEAQ        (R9)(CX*4), R11
+	VMOVUPS     (BX), Y6
+	VMOVAPS     Y3, Y4
+	VFMADD231PS Y1, Y6, Y4
+	VMOVUPS     32(BX), Y5
+	VMULPS      Y2, Y5, Y5
+	VADDPS      Y5, Y4, Y4
+	VMOVUPS     (BX)(CX*1), Y7
+	VMOVAPS     Y3, Y5
+	VFMADD231PS Y1, Y7, Y5
+	VMOVUPS     32(BX)(CX*1), Y6
+	VMULPS      Y2, Y6, Y6
+	VADDPS      Y6, Y5, Y5
+	VMOVUPS     (BX)(CX*2), Y8
+	VMOVAPS     Y3, Y6
+	VFMADD231PS Y1, Y8, Y6
+	VMOVUPS     32(BX)(CX*2), Y7
+	VMULPS      Y2, Y7, Y7
+	VADDPS      Y7, Y6, Y6
+	VMOVUPS     (BX)(R9*1), Y9
+	VMOVAPS     Y3, Y7
+	VFMADD231PS Y1, Y9, Y7
+	VMOVUPS     32(BX)(R9*1), Y8
+	VMULPS      Y2, Y8, Y8
+	VADDPS      Y8, Y7, Y7
+	VMOVUPS     (BX)(CX*4), Y10
+	VMOVAPS     Y3, Y8
+	VFMADD231PS Y1, Y10, Y8
+	VMOVUPS     32(BX)(CX*4), Y9
+	VMULPS      Y2, Y9, Y9
+	VADDPS      Y9, Y8, Y8
+	VMOVUPS     (BX)(R10*1), Y11
+	VMOVAPS     Y3, Y9
+	VFMADD231PS Y1, Y11, Y9
+	VMOVUPS     32(BX)(R10*1), Y10
+	VMULPS      Y2, Y10, Y10
+	VADDPS      Y10, Y9, Y9
+	VMOVUPS     (BX)(R9*2), Y12
+	VMOVAPS     Y3, Y10
+	VFMADD231PS Y1, Y12, Y10
+	VMOVUPS     32(BX)(R9*2), Y11
+	VMULPS      Y2, Y11, Y11
+	VADDPS      Y11, Y10, Y10
+	VMOVUPS     (BX)(R11*1), Y13
+	VMOVAPS     Y3, Y11
+	VFMADD231PS Y1, Y13, Y11
+	VMOVUPS     32(BX)(R11*1), Y12
+	VMULPS      Y2, Y12, Y12
+	VADDPS      Y12, Y11, Y11
+	VPERM2F128  $0x31, Y8, Y4, Y12
+	VPERM2F128  $0x20, Y8, Y4, Y4
+	VADDPS      Y12, Y4, Y4
+	VPERM2F128  $0x31, Y9, Y5, Y12
+	VPERM2F128  $0x20, Y9, Y5, Y5
+	VADDPS      Y12, Y5, Y5
+	VPERM2F128  $0x31, Y10, Y6, Y12
+	VPERM2F128  $0x20, Y10, Y6, Y6
+	VADDPS      Y12, Y6, Y6
+	VPERM2F128  $0x31, Y11, Y7, Y12
+	VPERM2F128  $0x20, Y11, Y7, Y7
+	VADDPS      Y12, Y7, Y7
+	VUNPCKHPD   Y5, Y4, Y12
+	VUNPCKLPD   Y5, Y4, Y4
+	VADDPS      Y12, Y4, Y4
+	VUNPCKHPD   Y7, Y6, Y12
+	VUNPCKLPD   Y7, Y6, Y6
+	VADDPS      Y12, Y6, Y6
+	VSHUFPS     $0xdd, Y6, Y4, Y12
+	VSHUFPS     $0x88, Y6, Y4, Y4
+	VADDPS      Y12, Y4, Y4
+	VXORPS      Y12, Y12, Y12
+	VADDPS      Y12, Y4, Y4
+	CMPQ        R8, $0x01
+	JNE         linear18
+	VMAXPS      Y4, Y12, Y4
+
+linear18:
+	CMPQ    SI, $0x04
+	JNE     apart19
+	VMOVUPS Y4, (DX)
+	JMP     stored20
+
+apart19:
+	LEAQ         (SI)(SI*2), R9
+	LEAQ         (SI)(SI*4), R10
+	LEAQ         (R9)(SI*4), R11
+	VMOVSS       X4, (DX)
+	VEXTRACTPS   $0x01, X4, (DX)(SI*1)
+	VEXTRACTPS   $0x02, X4, (DX)(SI*2)
+	VEXTRACTPS   $0x03, X4, (DX)(R9*1)
+	VEXTRACTF128 $0x01, Y4, X12
+	VMOVSS       X12, (DX)(SI*4)
+	VEXTRACTPS   $0x01, X12, (DX)(R10*1)
+	VEXTRACTPS   $0x02, X12, (DX)(R9*2)
+	VEXTRACTPS   $0x03, X12, (DX)(R11*1)
+
+stored20:
+	// the next 8 rows, or the last ones
+	IMUL3Q $0x08, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x08, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x08, DI
+	CMPQ   DI, $0x08
+	JGE    rows16
+	TESTQ  DI, DI
+	JLE    done17
+	SUBQ   $0x08, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000008, DI
+	JMP    rows16
+
+done17:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+part15:
+	// w, 2 vectors
+	MOVQ       n+56(FP), AX
+	MOVQ       w+32(FP), BX
+	VMOVUPS    (BX), Y1
+	VMASKMOVPS 32(BX), Y0, Y2
+	MOVQ       bias+40(FP), BX
+	VMOVSS     (BX), X3
+	MOVQ       x+16(FP), BX
+	MOVQ       ldx+24(FP), CX
+	MOVQ       y+0(FP), DX
+	MOVQ       ldy+8(FP), SI
+	MOVQ       rows+48(FP), DI
+	MOVQ       act+64(FP), R8
+
+rows21:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	LEAQ        (CX)(CX*4), R10
+	LEAQ        (R9)(CX*4), R11
+	VMOVUPS     (BX), Y6
+	VMOVAPS     Y3, Y4
+	VFMADD231PS Y1, Y6, Y4
+	VMASKMOVPS  32(BX), Y0, Y5
+	VMULPS      Y2, Y5, Y5
+	VADDPS      Y5, Y4, Y4
+	VMOVUPS     (BX)(CX*1), Y7
+	VMOVAPS     Y3, Y5
+	VFMADD231PS Y1, Y7, Y5
+	VMASKMOVPS  32(BX)(CX*1), Y0, Y6
+	VMULPS      Y2, Y6, Y6
+	VADDPS      Y6, Y5, Y5
+	VMOVUPS     (BX)(CX*2), Y8
+	VMOVAPS     Y3, Y6
+	VFMADD231PS Y1, Y8, Y6
+	VMASKMOVPS  32(BX)(CX*2), Y0, Y7
+	VMULPS      Y2, Y7, Y7
+	VADDPS      Y7, Y6, Y6
+	VMOVUPS     (BX)(R9*1), Y9
+	VMOVAPS     Y3, Y7
+	VFMADD231PS Y1, Y9, Y7
+	VMASKMOVPS  32(BX)(R9*1), Y0, Y8
+	VMULPS      Y2, Y8, Y8
+	VADDPS      Y8, Y7, Y7
+	VMOVUPS     (BX)(CX*4), Y10
+	VMOVAPS     Y3, Y8
+	VFMADD231PS Y1, Y10, Y8
+	VMASKMOVPS  32(BX)(CX*4), Y0, Y9
+	VMULPS      Y2, Y9, Y9
+	VADDPS      Y9, Y8, Y8
+	VMOVUPS     (BX)(R10*1), Y11
+	VMOVAPS     Y3, Y9
+	VFMADD231PS Y1, Y11, Y9
+	VMASKMOVPS  32(BX)(R10*1), Y0, Y10
+	VMULPS      Y2, Y10, Y10
+	VADDPS      Y10, Y9, Y9
+	VMOVUPS     (BX)(R9*2), Y12
+	VMOVAPS     Y3, Y10
+	VFMADD231PS Y1, Y12, Y10
+	VMASKMOVPS  32(BX)(R9*2), Y0, Y11
+	VMULPS      Y2, Y11, Y11
+	VADDPS      Y11, Y10, Y10
+	VMOVUPS     (BX)(R11*1), Y13
+	VMOVAPS     Y3, Y11
+	VFMADD231PS Y1, Y13, Y11
+	VMASKMOVPS  32(BX)(R11*1), Y0, Y12
+	VMULPS      Y2, Y12, Y12
+	VADDPS      Y12, Y11, Y11
+	VPERM2F128  $0x31, Y8, Y4, Y12
+	VPERM2F128  $0x20, Y8, Y4, Y4
+	VADDPS      Y12, Y4, Y4
+	VPERM2F128  $0x31, Y9, Y5, Y12
+	VPERM2F128  $0x20, Y9, Y5, Y5
+	VADDPS      Y12, Y5, Y5
+	VPERM2F128  $0x31, Y10, Y6, Y12
+	VPERM2F128  $0x20, Y10, Y6, Y6
+	VADDPS      Y12, Y6, Y6
+	VPERM2F128  $0x31, Y11, Y7, Y12
+	VPERM2F128  $0x20, Y11, Y7, Y7
+	VADDPS      Y12, Y7, Y7
+	VUNPCKHPD   Y5, Y4, Y12
+	VUNPCKLPD   Y5, Y4, Y4
+	VADDPS      Y12, Y4, Y4
+	VUNPCKHPD   Y7, Y6, Y12
+	VUNPCKLPD   Y7, Y6, Y6
+	VADDPS      Y12, Y6, Y6
+	VSHUFPS     $0xdd, Y6, Y4, Y12
+	VSHUFPS     $0x88, Y6, Y4, Y4
+	VADDPS      Y12, Y4, Y4
+	VXORPS      Y12, Y12, Y12
+	VADDPS      Y12, Y4, Y4
+	CMPQ        R8, $0x01
+	JNE         linear23
+	VMAXPS      Y4, Y12, Y4
+
+linear23:
+	CMPQ    SI, $0x04
+	JNE     apart24
+	VMOVUPS Y4, (DX)
+	JMP     stored25
+
+apart24:
+	LEAQ         (SI)(SI*2), R9
+	LEAQ         (SI)(SI*4), R10
+	LEAQ         (R9)(SI*4), R11
+	VMOVSS       X4, (DX)
+	VEXTRACTPS   $0x01, X4, (DX)(SI*1)
+	VEXTRACTPS   $0x02, X4, (DX)(SI*2)
+	VEXTRACTPS   $0x03, X4, (DX)(R9*1)
+	VEXTRACTF128 $0x01, Y4, X12
+	VMOVSS       X12, (DX)(SI*4)
+	VEXTRACTPS   $0x01, X12, (DX)(R10*1)
+	VEXTRACTPS   $0x02, X12, (DX)(R9*2)
+	VEXTRACTPS   $0x03, X12, (DX)(R11*1)
+
+stored25:
+	// the next 8 rows, or the last ones
+	IMUL3Q $0x08, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x08, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x08, DI
+	CMPQ   DI, $0x08
+	JGE    rows21
+	TESTQ  DI, DI
+	JLE    done22
+	SUBQ   $0x08, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000008, DI
+	JMP    rows21
+
+done22:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+more14:
+long1:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x08
+	JLT  rest27
+
+tile26:
+	// 4 rows: acc[i,0] = bias, the other lanes +0
+	MOVQ    bias+40(FP), AX
+	VMOVSS  (AX), X1
+	VXORPS  Y2, Y2, Y2
+	VMOVAPS Y1, Y3
+	VXORPS  Y4, Y4, Y4
+	VMOVAPS Y1, Y5
+	VXORPS  Y6, Y6, Y6
+	VMOVAPS Y1, Y7
+	VXORPS  Y8, Y8, Y8
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
+	LEAQ    (BX)(BX*2), CX
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVQ w+32(FP), DX
+	MOVQ n+56(FP), SI
+	CMPQ SI, $0x10
+	JLT  tail29
+
+block28:
+	VMOVUPS     (DX), Y9
+	VMOVUPS     (AX), Y10
+	VFMADD231PS Y9, Y10, Y1
+	VMOVUPS     (AX)(BX*1), Y10
+	VFMADD231PS Y9, Y10, Y3
+	VMOVUPS     (AX)(BX*2), Y10
+	VFMADD231PS Y9, Y10, Y5
+	VMOVUPS     (AX)(CX*1), Y10
+	VFMADD231PS Y9, Y10, Y7
+	VMOVUPS     32(DX), Y9
+	VMOVUPS     32(AX), Y10
+	VFMADD231PS Y9, Y10, Y2
+	VMOVUPS     32(AX)(BX*1), Y10
+	VFMADD231PS Y9, Y10, Y4
+	VMOVUPS     32(AX)(BX*2), Y10
+	VFMADD231PS Y9, Y10, Y6
+	VMOVUPS     32(AX)(CX*1), Y10
+	VFMADD231PS Y9, Y10, Y8
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block28
+
+tail29:
+	TESTQ       SI, SI
+	JLE         end30
+	CMPQ        SI, $0x08
+	JLT         part31
+	VMOVUPS     (DX), Y9
+	VMOVUPS     (AX), Y10
+	VFMADD231PS Y9, Y10, Y1
+	VMOVUPS     (AX)(BX*1), Y10
+	VFMADD231PS Y9, Y10, Y3
+	VMOVUPS     (AX)(BX*2), Y10
+	VFMADD231PS Y9, Y10, Y5
+	VMOVUPS     (AX)(CX*1), Y10
+	VFMADD231PS Y9, Y10, Y7
+	JMP         over32
+
+part31:
+	VMASKMOVPS  (DX), Y0, Y9
+	VMASKMOVPS  (AX), Y0, Y10
+	VFMADD231PS Y9, Y10, Y1
+	VMASKMOVPS  (AX)(BX*1), Y0, Y10
+	VFMADD231PS Y9, Y10, Y3
+	VMASKMOVPS  (AX)(BX*2), Y0, Y10
+	VFMADD231PS Y9, Y10, Y5
+	VMASKMOVPS  (AX)(CX*1), Y0, Y10
+	VFMADD231PS Y9, Y10, Y7
+	JMP         end30
+
+over32:
+	CMPQ        SI, $0x08
+	JLE         end30
+	VMASKMOVPS  32(DX), Y0, Y9
+	VMASKMOVPS  32(AX), Y0, Y10
+	VFMADD231PS Y9, Y10, Y2
+	VMASKMOVPS  32(AX)(BX*1), Y0, Y10
+	VFMADD231PS Y9, Y10, Y4
+	VMASKMOVPS  32(AX)(BX*2), Y0, Y10
+	VFMADD231PS Y9, Y10, Y6
+	VMASKMOVPS  32(AX)(CX*1), Y0, Y10
+	VFMADD231PS Y9, Y10, Y8
+
+end30:
+	VADDPS Y2, Y1, Y1
+	VADDPS Y4, Y3, Y3
+	VADDPS Y6, Y5, Y5
+	VADDPS Y8, Y7, Y7
+
+	// 4 rows: acc[i,0] = bias, the other lanes +0
+	MOVQ    bias+40(FP), AX
+	VMOVSS  (AX), X2
+	VXORPS  Y4, Y4, Y4
+	VMOVAPS Y2, Y6
+	VXORPS  Y8, Y8, Y8
+	VMOVAPS Y2, Y9
+	VXORPS  Y10, Y10, Y10
+	VMOVAPS Y2, Y11
+	VXORPS  Y12, Y12, Y12
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
+	IMUL3Q  $0x04, BX, CX
+	ADDQ    CX, AX
+	LEAQ    (BX)(BX*2), CX
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVQ w+32(FP), DX
+	MOVQ n+56(FP), SI
+	CMPQ SI, $0x10
+	JLT  tail35
+
+block34:
+	VMOVUPS     (DX), Y13
+	VMOVUPS     (AX), Y14
+	VFMADD231PS Y13, Y14, Y2
+	VMOVUPS     (AX)(BX*1), Y14
+	VFMADD231PS Y13, Y14, Y6
+	VMOVUPS     (AX)(BX*2), Y14
+	VFMADD231PS Y13, Y14, Y9
+	VMOVUPS     (AX)(CX*1), Y14
+	VFMADD231PS Y13, Y14, Y11
+	VMOVUPS     32(DX), Y13
+	VMOVUPS     32(AX), Y14
+	VFMADD231PS Y13, Y14, Y4
+	VMOVUPS     32(AX)(BX*1), Y14
+	VFMADD231PS Y13, Y14, Y8
+	VMOVUPS     32(AX)(BX*2), Y14
+	VFMADD231PS Y13, Y14, Y10
+	VMOVUPS     32(AX)(CX*1), Y14
+	VFMADD231PS Y13, Y14, Y12
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block34
+
+tail35:
+	TESTQ       SI, SI
+	JLE         end36
+	CMPQ        SI, $0x08
+	JLT         part37
+	VMOVUPS     (DX), Y13
+	VMOVUPS     (AX), Y14
+	VFMADD231PS Y13, Y14, Y2
+	VMOVUPS     (AX)(BX*1), Y14
+	VFMADD231PS Y13, Y14, Y6
+	VMOVUPS     (AX)(BX*2), Y14
+	VFMADD231PS Y13, Y14, Y9
+	VMOVUPS     (AX)(CX*1), Y14
+	VFMADD231PS Y13, Y14, Y11
+	JMP         over38
+
+part37:
+	VMASKMOVPS  (DX), Y0, Y13
+	VMASKMOVPS  (AX), Y0, Y14
+	VFMADD231PS Y13, Y14, Y2
+	VMASKMOVPS  (AX)(BX*1), Y0, Y14
+	VFMADD231PS Y13, Y14, Y6
+	VMASKMOVPS  (AX)(BX*2), Y0, Y14
+	VFMADD231PS Y13, Y14, Y9
+	VMASKMOVPS  (AX)(CX*1), Y0, Y14
+	VFMADD231PS Y13, Y14, Y11
+	JMP         end36
+
+over38:
+	CMPQ        SI, $0x08
+	JLE         end36
+	VMASKMOVPS  32(DX), Y0, Y13
+	VMASKMOVPS  32(AX), Y0, Y14
+	VFMADD231PS Y13, Y14, Y4
+	VMASKMOVPS  32(AX)(BX*1), Y0, Y14
+	VFMADD231PS Y13, Y14, Y8
+	VMASKMOVPS  32(AX)(BX*2), Y0, Y14
+	VFMADD231PS Y13, Y14, Y10
+	VMASKMOVPS  32(AX)(CX*1), Y0, Y14
+	VFMADD231PS Y13, Y14, Y12
+
+end36:
+	VADDPS     Y4, Y2, Y2
+	VADDPS     Y8, Y6, Y6
+	VADDPS     Y10, Y9, Y9
+	VADDPS     Y12, Y11, Y11
+	VPERM2F128 $0x31, Y2, Y1, Y4
+	VPERM2F128 $0x20, Y2, Y1, Y1
+	VADDPS     Y4, Y1, Y1
+	VPERM2F128 $0x31, Y6, Y3, Y4
+	VPERM2F128 $0x20, Y6, Y3, Y3
+	VADDPS     Y4, Y3, Y3
+	VPERM2F128 $0x31, Y9, Y5, Y4
+	VPERM2F128 $0x20, Y9, Y5, Y5
+	VADDPS     Y4, Y5, Y5
+	VPERM2F128 $0x31, Y11, Y7, Y4
+	VPERM2F128 $0x20, Y11, Y7, Y7
+	VADDPS     Y4, Y7, Y7
+	VUNPCKHPD  Y3, Y1, Y4
+	VUNPCKLPD  Y3, Y1, Y1
+	VADDPS     Y4, Y1, Y1
+	VUNPCKHPD  Y7, Y5, Y4
+	VUNPCKLPD  Y7, Y5, Y5
+	VADDPS     Y4, Y5, Y5
+	VSHUFPS    $0xdd, Y5, Y1, Y4
+	VSHUFPS    $0x88, Y5, Y1, Y1
+	VADDPS     Y4, Y1, Y1
+	MOVQ       act+64(FP), AX
+	VXORPS     Y4, Y4, Y4
+	VADDPS     Y4, Y1, Y1
+	CMPQ       AX, $0x01
+	JNE        linear40
+	VMAXPS     Y1, Y4, Y1
+
+linear40:
+	MOVQ    y+0(FP), AX
+	MOVQ    ldy+8(FP), BX
+	CMPQ    BX, $0x04
+	JNE     apart41
+	VMOVUPS Y1, (AX)
+	JMP     stored42
+
+apart41:
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	VMOVSS       X1, (AX)
+	VEXTRACTPS   $0x01, X1, (AX)(BX*1)
+	VEXTRACTPS   $0x02, X1, (AX)(BX*2)
+	VEXTRACTPS   $0x03, X1, (AX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X4
+	VMOVSS       X4, (AX)(BX*4)
+	VEXTRACTPS   $0x01, X4, (AX)(DX*1)
+	VEXTRACTPS   $0x02, X4, (AX)(CX*2)
+	VEXTRACTPS   $0x03, X4, (AX)(SI*1)
+
+stored42:
+	MOVQ   y+0(FP), AX
+	MOVQ   ldy+8(FP), BX
+	IMUL3Q $0x08, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, y+0(FP)
+	MOVQ   x+16(FP), AX
+	MOVQ   ldx+24(FP), BX
+	IMUL3Q $0x08, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, x+16(FP)
+	MOVQ   rows+48(FP), AX
+	SUBQ   $0x08, AX
+	MOVQ   AX, rows+48(FP)
+	CMPQ   AX, $0x08
+	JGE    tile26
+
+rest27:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x04
+	JLT  rest44
+
+tile43:
+	// 4 rows: acc[i,0] = bias, the other lanes +0
+	MOVQ    bias+40(FP), AX
+	VMOVSS  (AX), X1
+	VXORPS  Y2, Y2, Y2
+	VMOVAPS Y1, Y3
+	VXORPS  Y4, Y4, Y4
+	VMOVAPS Y1, Y5
+	VXORPS  Y6, Y6, Y6
+	VMOVAPS Y1, Y7
+	VXORPS  Y8, Y8, Y8
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
+	LEAQ    (BX)(BX*2), CX
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVQ w+32(FP), DX
+	MOVQ n+56(FP), SI
+	CMPQ SI, $0x10
+	JLT  tail46
+
+block45:
+	VMOVUPS     (DX), Y9
+	VMOVUPS     (AX), Y10
+	VFMADD231PS Y9, Y10, Y1
+	VMOVUPS     (AX)(BX*1), Y10
+	VFMADD231PS Y9, Y10, Y3
+	VMOVUPS     (AX)(BX*2), Y10
+	VFMADD231PS Y9, Y10, Y5
+	VMOVUPS     (AX)(CX*1), Y10
+	VFMADD231PS Y9, Y10, Y7
+	VMOVUPS     32(DX), Y9
+	VMOVUPS     32(AX), Y10
+	VFMADD231PS Y9, Y10, Y2
+	VMOVUPS     32(AX)(BX*1), Y10
+	VFMADD231PS Y9, Y10, Y4
+	VMOVUPS     32(AX)(BX*2), Y10
+	VFMADD231PS Y9, Y10, Y6
+	VMOVUPS     32(AX)(CX*1), Y10
+	VFMADD231PS Y9, Y10, Y8
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block45
+
+tail46:
+	TESTQ       SI, SI
+	JLE         end47
+	CMPQ        SI, $0x08
+	JLT         part48
+	VMOVUPS     (DX), Y9
+	VMOVUPS     (AX), Y10
+	VFMADD231PS Y9, Y10, Y1
+	VMOVUPS     (AX)(BX*1), Y10
+	VFMADD231PS Y9, Y10, Y3
+	VMOVUPS     (AX)(BX*2), Y10
+	VFMADD231PS Y9, Y10, Y5
+	VMOVUPS     (AX)(CX*1), Y10
+	VFMADD231PS Y9, Y10, Y7
+	JMP         over49
+
+part48:
+	VMASKMOVPS  (DX), Y0, Y9
+	VMASKMOVPS  (AX), Y0, Y10
+	VFMADD231PS Y9, Y10, Y1
+	VMASKMOVPS  (AX)(BX*1), Y0, Y10
+	VFMADD231PS Y9, Y10, Y3
+	VMASKMOVPS  (AX)(BX*2), Y0, Y10
+	VFMADD231PS Y9, Y10, Y5
+	VMASKMOVPS  (AX)(CX*1), Y0, Y10
+	VFMADD231PS Y9, Y10, Y7
+	JMP         end47
+
+over49:
+	CMPQ        SI, $0x08
+	JLE         end47
+	VMASKMOVPS  32(DX), Y0, Y9
+	VMASKMOVPS  32(AX), Y0, Y10
+	VFMADD231PS Y9, Y10, Y2
+	VMASKMOVPS  32(AX)(BX*1), Y0, Y10
+	VFMADD231PS Y9, Y10, Y4
+	VMASKMOVPS  32(AX)(BX*2), Y0, Y10
+	VFMADD231PS Y9, Y10, Y6
+	VMASKMOVPS  32(AX)(CX*1), Y0, Y10
+	VFMADD231PS Y9, Y10, Y8
+
+end47:
+	VADDPS Y2, Y1, Y1
+	VADDPS Y4, Y3, Y3
+	VADDPS Y6, Y5, Y5
+	VADDPS Y8, Y7, Y7
+
+	// y[i] = act(halved lanes)
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X2, X1, X1
+	VEXTRACTF128 $0x01, Y3, X2
+	VADDPS       X2, X3, X3
+	VEXTRACTF128 $0x01, Y5, X2
+	VADDPS       X2, X5, X5
+	VEXTRACTF128 $0x01, Y7, X2
+	VADDPS       X2, X7, X7
+	VUNPCKHPD    X3, X1, X2
+	VUNPCKLPD    X3, X1, X1
+	VADDPS       X2, X1, X1
+	VUNPCKHPD    X7, X5, X2
+	VUNPCKLPD    X7, X5, X5
+	VADDPS       X2, X5, X5
+	VHADDPS      X5, X1, X1
+	MOVQ         act+64(FP), AX
+	VXORPS       Y2, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	CMPQ         AX, $0x01
+	JNE          linear51
+	VMAXPS       Y1, Y2, Y1
+
+linear51:
+	MOVQ       y+0(FP), AX
+	MOVQ       ldy+8(FP), BX
+	LEAQ       (BX)(BX*2), CX
+	VMOVSS     X1, (AX)
+	VEXTRACTPS $0x01, X1, (AX)(BX*1)
+	VEXTRACTPS $0x02, X1, (AX)(BX*2)
+	VEXTRACTPS $0x03, X1, (AX)(CX*1)
+	MOVQ       y+0(FP), AX
+	MOVQ       ldy+8(FP), BX
+	IMUL3Q     $0x04, BX, BX
+	ADDQ       BX, AX
+	MOVQ       AX, y+0(FP)
+	MOVQ       x+16(FP), AX
+	MOVQ       ldx+24(FP), BX
+	IMUL3Q     $0x04, BX, BX
+	ADDQ       BX, AX
+	MOVQ       AX, x+16(FP)
+	MOVQ       rows+48(FP), AX
+	SUBQ       $0x04, AX
+	MOVQ       AX, rows+48(FP)
+	CMPQ       AX, $0x04
+	JGE        tile43
+
+rest44:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x02
+	JLT  rest53
+
+tile52:
+	// 2 rows: acc[i,0] = bias, the other lanes +0
+	MOVQ    bias+40(FP), AX
+	VMOVSS  (AX), X1
+	VXORPS  Y2, Y2, Y2
+	VMOVAPS Y1, Y3
+	VXORPS  Y4, Y4, Y4
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVQ w+32(FP), CX
+	MOVQ n+56(FP), DX
+	CMPQ DX, $0x10
+	JLT  tail55
+
+block54:
+	VMOVUPS     (CX), Y5
+	VMOVUPS     (AX), Y6
+	VFMADD231PS Y5, Y6, Y1
+	VMOVUPS     (AX)(BX*1), Y6
+	VFMADD231PS Y5, Y6, Y3
+	VMOVUPS     32(CX), Y5
+	VMOVUPS     32(AX), Y6
+	VFMADD231PS Y5, Y6, Y2
+	VMOVUPS     32(AX)(BX*1), Y6
+	VFMADD231PS Y5, Y6, Y4
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, AX
+	SUBQ        $0x10, DX
+	CMPQ        DX, $0x10
+	JGE         block54
+
+tail55:
+	TESTQ       DX, DX
+	JLE         end56
+	CMPQ        DX, $0x08
+	JLT         part57
+	VMOVUPS     (CX), Y5
+	VMOVUPS     (AX), Y6
+	VFMADD231PS Y5, Y6, Y1
+	VMOVUPS     (AX)(BX*1), Y6
+	VFMADD231PS Y5, Y6, Y3
+	JMP         over58
+
+part57:
+	VMASKMOVPS  (CX), Y0, Y5
+	VMASKMOVPS  (AX), Y0, Y6
+	VFMADD231PS Y5, Y6, Y1
+	VMASKMOVPS  (AX)(BX*1), Y0, Y6
+	VFMADD231PS Y5, Y6, Y3
+	JMP         end56
+
+over58:
+	CMPQ        DX, $0x08
+	JLE         end56
+	VMASKMOVPS  32(CX), Y0, Y5
+	VMASKMOVPS  32(AX), Y0, Y6
+	VFMADD231PS Y5, Y6, Y2
+	VMASKMOVPS  32(AX)(BX*1), Y0, Y6
+	VFMADD231PS Y5, Y6, Y4
+
+end56:
+	VADDPS Y2, Y1, Y1
+	VADDPS Y4, Y3, Y3
+
+	// y[i] = act(halved lanes)
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X2, X1, X1
+	VEXTRACTF128 $0x01, Y3, X2
+	VADDPS       X2, X3, X3
+	VUNPCKHPD    X3, X1, X2
+	VUNPCKLPD    X3, X1, X1
+	VADDPS       X2, X1, X1
+	VHADDPS      X1, X1, X1
+	MOVQ         act+64(FP), AX
+	VXORPS       Y2, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	CMPQ         AX, $0x01
+	JNE          linear60
+	VMAXPS       Y1, Y2, Y1
+
+linear60:
+	MOVQ       y+0(FP), AX
+	MOVQ       ldy+8(FP), BX
+	VMOVSS     X1, (AX)
+	VEXTRACTPS $0x01, X1, (AX)(BX*1)
+	MOVQ       y+0(FP), AX
+	MOVQ       ldy+8(FP), BX
+	IMUL3Q     $0x02, BX, BX
+	ADDQ       BX, AX
+	MOVQ       AX, y+0(FP)
+	MOVQ       x+16(FP), AX
+	MOVQ       ldx+24(FP), BX
+	IMUL3Q     $0x02, BX, BX
+	ADDQ       BX, AX
+	MOVQ       AX, x+16(FP)
+	MOVQ       rows+48(FP), AX
+	SUBQ       $0x02, AX
+	MOVQ       AX, rows+48(FP)
+	CMPQ       AX, $0x02
+	JGE        tile52
+
+rest53:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x01
+	JLT  rest62
+
+tile61:
+	// 1 rows: acc[i,0] = bias, the other lanes +0
+	MOVQ   bias+40(FP), AX
+	VMOVSS (AX), X1
+	VXORPS Y2, Y2, Y2
+	MOVQ   x+16(FP), AX
+	MOVQ   ldx+24(FP), BX
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVQ w+32(FP), CX
+	MOVQ n+56(FP), DX
+	CMPQ DX, $0x10
+	JLT  tail64
+
+block63:
+	VMOVUPS     (CX), Y3
+	VMOVUPS     (AX), Y4
+	VFMADD231PS Y3, Y4, Y1
+	VMOVUPS     32(CX), Y3
+	VMOVUPS     32(AX), Y4
+	VFMADD231PS Y3, Y4, Y2
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, AX
+	SUBQ        $0x10, DX
+	CMPQ        DX, $0x10
+	JGE         block63
+
+tail64:
+	TESTQ       DX, DX
+	JLE         end65
+	CMPQ        DX, $0x08
+	JLT         part66
+	VMOVUPS     (CX), Y3
+	VMOVUPS     (AX), Y4
+	VFMADD231PS Y3, Y4, Y1
+	JMP         over67
+
+part66:
+	VMASKMOVPS  (CX), Y0, Y3
+	VMASKMOVPS  (AX), Y0, Y4
+	VFMADD231PS Y3, Y4, Y1
+	JMP         end65
+
+over67:
+	CMPQ        DX, $0x08
+	JLE         end65
+	VMASKMOVPS  32(CX), Y0, Y3
+	VMASKMOVPS  32(AX), Y0, Y4
+	VFMADD231PS Y3, Y4, Y2
+
+end65:
+	VADDPS Y2, Y1, Y1
+
+	// y[i] = act(halved lanes)
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X2, X1, X1
+	VUNPCKHPD    X1, X1, X2
+	VUNPCKLPD    X1, X1, X1
+	VADDPS       X2, X1, X1
+	VHADDPS      X1, X1, X1
+	MOVQ         act+64(FP), AX
+	VXORPS       Y2, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	CMPQ         AX, $0x01
+	JNE          linear69
+	VMAXPS       Y1, Y2, Y1
+
+linear69:
+	MOVQ   y+0(FP), AX
+	MOVQ   ldy+8(FP), BX
+	VMOVSS X1, (AX)
+	MOVQ   y+0(FP), AX
+	MOVQ   ldy+8(FP), BX
+	IMUL3Q $0x01, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, y+0(FP)
+	MOVQ   x+16(FP), AX
+	MOVQ   ldx+24(FP), BX
+	IMUL3Q $0x01, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, x+16(FP)
+	MOVQ   rows+48(FP), AX
+	SUBQ   $0x01, AX
+	MOVQ   AX, rows+48(FP)
+	CMPQ   AX, $0x01
+	JGE    tile61
+
+rest62:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func narrowAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, bias *float64, rows int, n int, act int)
+// Requires: AVX, FMA3
+TEXT ·narrowAVX2F64(SB), NOSPLIT, $0-72
+	MOVQ    n+56(FP), AX
+	MOVQ    AX, BX
+	ANDQ    $0x03, BX
+	IMUL3Q  $0x08, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+	TESTQ   AX, AX
+	JLE     long1
+	CMPQ    AX, $0x11
+	JGE     long1
+	MOVQ    rows+48(FP), BX
+	CMPQ    BX, $0x04
+	JLT     long1
+	MOVQ    n+56(FP), AX
+	CMPQ    AX, $0x05
+	JGE     more2
+	CMPQ    AX, $0x04
+	JLT     part3
+
+	// w, 1 vectors
+	MOVQ    w+32(FP), BX
+	VMOVUPD (BX), Y1
+	MOVQ    bias+40(FP), BX
+	VMOVSD  (BX), X2
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	MOVQ    y+0(FP), DX
+	MOVQ    ldy+8(FP), SI
+	MOVQ    rows+48(FP), DI
+	MOVQ    act+64(FP), R8
+
+rows4:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	VMOVUPD     (BX), Y4
+	VMOVAPD     Y2, Y3
+	VFMADD231PD Y1, Y4, Y3
+	VMOVUPD     (BX)(CX*1), Y5
+	VMOVAPD     Y2, Y4
+	VFMADD231PD Y1, Y5, Y4
+	VMOVUPD     (BX)(CX*2), Y6
+	VMOVAPD     Y2, Y5
+	VFMADD231PD Y1, Y6, Y5
+	VMOVUPD     (BX)(R9*1), Y7
+	VMOVAPD     Y2, Y6
+	VFMADD231PD Y1, Y7, Y6
+	VPERM2F128  $0x31, Y5, Y3, Y7
+	VPERM2F128  $0x20, Y5, Y3, Y3
+	VADDPD      Y7, Y3, Y3
+	VPERM2F128  $0x31, Y6, Y4, Y7
+	VPERM2F128  $0x20, Y6, Y4, Y4
+	VADDPD      Y7, Y4, Y4
+	VUNPCKHPD   Y4, Y3, Y7
+	VUNPCKLPD   Y4, Y3, Y3
+	VADDPD      Y7, Y3, Y3
+	VXORPS      Y7, Y7, Y7
+	VADDPD      Y7, Y3, Y3
+	CMPQ        R8, $0x01
+	JNE         linear6
+	VMAXPD      Y3, Y7, Y3
+
+linear6:
+	CMPQ    SI, $0x08
+	JNE     apart7
+	VMOVUPD Y3, (DX)
+	JMP     stored8
+
+apart7:
+	LEAQ         (SI)(SI*2), R9
+	VMOVSD       X3, (DX)
+	VMOVHPD      X3, (DX)(SI*1)
+	VEXTRACTF128 $0x01, Y3, X7
+	VMOVSD       X7, (DX)(SI*2)
+	VMOVHPD      X7, (DX)(R9*1)
+
+stored8:
+	// the next 4 rows, or the last ones
+	IMUL3Q $0x04, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x04, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x04, DI
+	CMPQ   DI, $0x04
+	JGE    rows4
+	TESTQ  DI, DI
+	JLE    done5
+	SUBQ   $0x04, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000004, DI
+	JMP    rows4
+
+done5:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+part3:
+	// w, 1 vectors
+	MOVQ       n+56(FP), AX
+	MOVQ       w+32(FP), BX
+	VMASKMOVPD (BX), Y0, Y1
+	MOVQ       bias+40(FP), BX
+	VMOVSD     (BX), X2
+	MOVQ       x+16(FP), BX
+	MOVQ       ldx+24(FP), CX
+	MOVQ       y+0(FP), DX
+	MOVQ       ldy+8(FP), SI
+	MOVQ       rows+48(FP), DI
+	MOVQ       act+64(FP), R8
+
+rows9:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	VMASKMOVPD  (BX), Y0, Y4
+	VMOVAPD     Y2, Y3
+	VFMADD231PD Y1, Y4, Y3
+	VMASKMOVPD  (BX)(CX*1), Y0, Y5
+	VMOVAPD     Y2, Y4
+	VFMADD231PD Y1, Y5, Y4
+	VMASKMOVPD  (BX)(CX*2), Y0, Y6
+	VMOVAPD     Y2, Y5
+	VFMADD231PD Y1, Y6, Y5
+	VMASKMOVPD  (BX)(R9*1), Y0, Y7
+	VMOVAPD     Y2, Y6
+	VFMADD231PD Y1, Y7, Y6
+	VPERM2F128  $0x31, Y5, Y3, Y7
+	VPERM2F128  $0x20, Y5, Y3, Y3
+	VADDPD      Y7, Y3, Y3
+	VPERM2F128  $0x31, Y6, Y4, Y7
+	VPERM2F128  $0x20, Y6, Y4, Y4
+	VADDPD      Y7, Y4, Y4
+	VUNPCKHPD   Y4, Y3, Y7
+	VUNPCKLPD   Y4, Y3, Y3
+	VADDPD      Y7, Y3, Y3
+	VXORPS      Y7, Y7, Y7
+	VADDPD      Y7, Y3, Y3
+	CMPQ        R8, $0x01
+	JNE         linear11
+	VMAXPD      Y3, Y7, Y3
+
+linear11:
+	CMPQ    SI, $0x08
+	JNE     apart12
+	VMOVUPD Y3, (DX)
+	JMP     stored13
+
+apart12:
+	LEAQ         (SI)(SI*2), R9
+	VMOVSD       X3, (DX)
+	VMOVHPD      X3, (DX)(SI*1)
+	VEXTRACTF128 $0x01, Y3, X7
+	VMOVSD       X7, (DX)(SI*2)
+	VMOVHPD      X7, (DX)(R9*1)
+
+stored13:
+	// the next 4 rows, or the last ones
+	IMUL3Q $0x04, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x04, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x04, DI
+	CMPQ   DI, $0x04
+	JGE    rows9
+	TESTQ  DI, DI
+	JLE    done10
+	SUBQ   $0x04, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000004, DI
+	JMP    rows9
+
+done10:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+more2:
+	MOVQ n+56(FP), AX
+	CMPQ AX, $0x09
+	JGE  more14
+	CMPQ AX, $0x08
+	JLT  part15
+
+	// w, 2 vectors
+	MOVQ    w+32(FP), BX
+	VMOVUPD (BX), Y1
+	VMOVUPD 32(BX), Y2
+	MOVQ    bias+40(FP), BX
+	VMOVSD  (BX), X3
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	MOVQ    y+0(FP), DX
+	MOVQ    ldy+8(FP), SI
+	MOVQ    rows+48(FP), DI
+	MOVQ    act+64(FP), R8
+
+rows16:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	VMOVUPD     (BX), Y6
+	VMOVAPD     Y3, Y4
+	VFMADD231PD Y1, Y6, Y4
+	VMOVUPD     32(BX), Y5
+	VMULPD      Y2, Y5, Y5
+	VADDPD      Y5, Y4, Y4
+	VMOVUPD     (BX)(CX*1), Y7
+	VMOVAPD     Y3, Y5
+	VFMADD231PD Y1, Y7, Y5
+	VMOVUPD     32(BX)(CX*1), Y6
+	VMULPD      Y2, Y6, Y6
+	VADDPD      Y6, Y5, Y5
+	VMOVUPD     (BX)(CX*2), Y8
+	VMOVAPD     Y3, Y6
+	VFMADD231PD Y1, Y8, Y6
+	VMOVUPD     32(BX)(CX*2), Y7
+	VMULPD      Y2, Y7, Y7
+	VADDPD      Y7, Y6, Y6
+	VMOVUPD     (BX)(R9*1), Y9
+	VMOVAPD     Y3, Y7
+	VFMADD231PD Y1, Y9, Y7
+	VMOVUPD     32(BX)(R9*1), Y8
+	VMULPD      Y2, Y8, Y8
+	VADDPD      Y8, Y7, Y7
+	VPERM2F128  $0x31, Y6, Y4, Y8
+	VPERM2F128  $0x20, Y6, Y4, Y4
+	VADDPD      Y8, Y4, Y4
+	VPERM2F128  $0x31, Y7, Y5, Y8
+	VPERM2F128  $0x20, Y7, Y5, Y5
+	VADDPD      Y8, Y5, Y5
+	VUNPCKHPD   Y5, Y4, Y8
+	VUNPCKLPD   Y5, Y4, Y4
+	VADDPD      Y8, Y4, Y4
+	VXORPS      Y8, Y8, Y8
+	VADDPD      Y8, Y4, Y4
+	CMPQ        R8, $0x01
+	JNE         linear18
+	VMAXPD      Y4, Y8, Y4
+
+linear18:
+	CMPQ    SI, $0x08
+	JNE     apart19
+	VMOVUPD Y4, (DX)
+	JMP     stored20
+
+apart19:
+	LEAQ         (SI)(SI*2), R9
+	VMOVSD       X4, (DX)
+	VMOVHPD      X4, (DX)(SI*1)
+	VEXTRACTF128 $0x01, Y4, X8
+	VMOVSD       X8, (DX)(SI*2)
+	VMOVHPD      X8, (DX)(R9*1)
+
+stored20:
+	// the next 4 rows, or the last ones
+	IMUL3Q $0x04, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x04, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x04, DI
+	CMPQ   DI, $0x04
+	JGE    rows16
+	TESTQ  DI, DI
+	JLE    done17
+	SUBQ   $0x04, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000004, DI
+	JMP    rows16
+
+done17:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+part15:
+	// w, 2 vectors
+	MOVQ       n+56(FP), AX
+	MOVQ       w+32(FP), BX
+	VMOVUPD    (BX), Y1
+	VMASKMOVPD 32(BX), Y0, Y2
+	MOVQ       bias+40(FP), BX
+	VMOVSD     (BX), X3
+	MOVQ       x+16(FP), BX
+	MOVQ       ldx+24(FP), CX
+	MOVQ       y+0(FP), DX
+	MOVQ       ldy+8(FP), SI
+	MOVQ       rows+48(FP), DI
+	MOVQ       act+64(FP), R8
+
+rows21:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	VMOVUPD     (BX), Y6
+	VMOVAPD     Y3, Y4
+	VFMADD231PD Y1, Y6, Y4
+	VMASKMOVPD  32(BX), Y0, Y5
+	VMULPD      Y2, Y5, Y5
+	VADDPD      Y5, Y4, Y4
+	VMOVUPD     (BX)(CX*1), Y7
+	VMOVAPD     Y3, Y5
+	VFMADD231PD Y1, Y7, Y5
+	VMASKMOVPD  32(BX)(CX*1), Y0, Y6
+	VMULPD      Y2, Y6, Y6
+	VADDPD      Y6, Y5, Y5
+	VMOVUPD     (BX)(CX*2), Y8
+	VMOVAPD     Y3, Y6
+	VFMADD231PD Y1, Y8, Y6
+	VMASKMOVPD  32(BX)(CX*2), Y0, Y7
+	VMULPD      Y2, Y7, Y7
+	VADDPD      Y7, Y6, Y6
+	VMOVUPD     (BX)(R9*1), Y9
+	VMOVAPD     Y3, Y7
+	VFMADD231PD Y1, Y9, Y7
+	VMASKMOVPD  32(BX)(R9*1), Y0, Y8
+	VMULPD      Y2, Y8, Y8
+	VADDPD      Y8, Y7, Y7
+	VPERM2F128  $0x31, Y6, Y4, Y8
+	VPERM2F128  $0x20, Y6, Y4, Y4
+	VADDPD      Y8, Y4, Y4
+	VPERM2F128  $0x31, Y7, Y5, Y8
+	VPERM2F128  $0x20, Y7, Y5, Y5
+	VADDPD      Y8, Y5, Y5
+	VUNPCKHPD   Y5, Y4, Y8
+	VUNPCKLPD   Y5, Y4, Y4
+	VADDPD      Y8, Y4, Y4
+	VXORPS      Y8, Y8, Y8
+	VADDPD      Y8, Y4, Y4
+	CMPQ        R8, $0x01
+	JNE         linear23
+	VMAXPD      Y4, Y8, Y4
+
+linear23:
+	CMPQ    SI, $0x08
+	JNE     apart24
+	VMOVUPD Y4, (DX)
+	JMP     stored25
+
+apart24:
+	LEAQ         (SI)(SI*2), R9
+	VMOVSD       X4, (DX)
+	VMOVHPD      X4, (DX)(SI*1)
+	VEXTRACTF128 $0x01, Y4, X8
+	VMOVSD       X8, (DX)(SI*2)
+	VMOVHPD      X8, (DX)(R9*1)
+
+stored25:
+	// the next 4 rows, or the last ones
+	IMUL3Q $0x04, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x04, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x04, DI
+	CMPQ   DI, $0x04
+	JGE    rows21
+	TESTQ  DI, DI
+	JLE    done22
+	SUBQ   $0x04, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000004, DI
+	JMP    rows21
+
+done22:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+more14:
+	MOVQ n+56(FP), AX
+	CMPQ AX, $0x0d
+	JGE  more26
+	CMPQ AX, $0x0c
+	JLT  part27
+
+	// w, 3 vectors
+	MOVQ    w+32(FP), BX
+	VMOVUPD (BX), Y1
+	VMOVUPD 32(BX), Y2
+	VMOVUPD 64(BX), Y3
+	MOVQ    bias+40(FP), BX
+	VMOVSD  (BX), X4
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	MOVQ    y+0(FP), DX
+	MOVQ    ldy+8(FP), SI
+	MOVQ    rows+48(FP), DI
+	MOVQ    act+64(FP), R8
+
+rows28:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	VMOVUPD     (BX), Y8
+	VMOVAPD     Y4, Y5
+	VFMADD231PD Y1, Y8, Y5
+	VMOVUPD     32(BX), Y6
+	VMULPD      Y2, Y6, Y6
+	VMOVUPD     64(BX), Y7
+	VMULPD      Y3, Y7, Y7
+	VADDPD      Y7, Y5, Y5
+	VADDPD      Y6, Y5, Y5
+	VMOVUPD     (BX)(CX*1), Y9
+	VMOVAPD     Y4, Y6
+	VFMADD231PD Y1, Y9, Y6
+	VMOVUPD     32(BX)(CX*1), Y7
+	VMULPD      Y2, Y7, Y7
+	VMOVUPD     64(BX)(CX*1), Y8
+	VMULPD      Y3, Y8, Y8
+	VADDPD      Y8, Y6, Y6
+	VADDPD      Y7, Y6, Y6
+	VMOVUPD     (BX)(CX*2), Y10
+	VMOVAPD     Y4, Y7
+	VFMADD231PD Y1, Y10, Y7
+	VMOVUPD     32(BX)(CX*2), Y8
+	VMULPD      Y2, Y8, Y8
+	VMOVUPD     64(BX)(CX*2), Y9
+	VMULPD      Y3, Y9, Y9
+	VADDPD      Y9, Y7, Y7
+	VADDPD      Y8, Y7, Y7
+	VMOVUPD     (BX)(R9*1), Y11
+	VMOVAPD     Y4, Y8
+	VFMADD231PD Y1, Y11, Y8
+	VMOVUPD     32(BX)(R9*1), Y9
+	VMULPD      Y2, Y9, Y9
+	VMOVUPD     64(BX)(R9*1), Y10
+	VMULPD      Y3, Y10, Y10
+	VADDPD      Y10, Y8, Y8
+	VADDPD      Y9, Y8, Y8
+	VPERM2F128  $0x31, Y7, Y5, Y9
+	VPERM2F128  $0x20, Y7, Y5, Y5
+	VADDPD      Y9, Y5, Y5
+	VPERM2F128  $0x31, Y8, Y6, Y9
+	VPERM2F128  $0x20, Y8, Y6, Y6
+	VADDPD      Y9, Y6, Y6
+	VUNPCKHPD   Y6, Y5, Y9
+	VUNPCKLPD   Y6, Y5, Y5
+	VADDPD      Y9, Y5, Y5
+	VXORPS      Y9, Y9, Y9
+	VADDPD      Y9, Y5, Y5
+	CMPQ        R8, $0x01
+	JNE         linear30
+	VMAXPD      Y5, Y9, Y5
+
+linear30:
+	CMPQ    SI, $0x08
+	JNE     apart31
+	VMOVUPD Y5, (DX)
+	JMP     stored32
+
+apart31:
+	LEAQ         (SI)(SI*2), R9
+	VMOVSD       X5, (DX)
+	VMOVHPD      X5, (DX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X9
+	VMOVSD       X9, (DX)(SI*2)
+	VMOVHPD      X9, (DX)(R9*1)
+
+stored32:
+	// the next 4 rows, or the last ones
+	IMUL3Q $0x04, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x04, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x04, DI
+	CMPQ   DI, $0x04
+	JGE    rows28
+	TESTQ  DI, DI
+	JLE    done29
+	SUBQ   $0x04, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000004, DI
+	JMP    rows28
+
+done29:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+part27:
+	// w, 3 vectors
+	MOVQ       n+56(FP), AX
+	MOVQ       w+32(FP), BX
+	VMOVUPD    (BX), Y1
+	VMOVUPD    32(BX), Y2
+	VMASKMOVPD 64(BX), Y0, Y3
+	MOVQ       bias+40(FP), BX
+	VMOVSD     (BX), X4
+	MOVQ       x+16(FP), BX
+	MOVQ       ldx+24(FP), CX
+	MOVQ       y+0(FP), DX
+	MOVQ       ldy+8(FP), SI
+	MOVQ       rows+48(FP), DI
+	MOVQ       act+64(FP), R8
+
+rows33:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	VMOVUPD     (BX), Y8
+	VMOVAPD     Y4, Y5
+	VFMADD231PD Y1, Y8, Y5
+	VMOVUPD     32(BX), Y6
+	VMULPD      Y2, Y6, Y6
+	VMASKMOVPD  64(BX), Y0, Y7
+	VMULPD      Y3, Y7, Y7
+	VADDPD      Y7, Y5, Y5
+	VADDPD      Y6, Y5, Y5
+	VMOVUPD     (BX)(CX*1), Y9
+	VMOVAPD     Y4, Y6
+	VFMADD231PD Y1, Y9, Y6
+	VMOVUPD     32(BX)(CX*1), Y7
+	VMULPD      Y2, Y7, Y7
+	VMASKMOVPD  64(BX)(CX*1), Y0, Y8
+	VMULPD      Y3, Y8, Y8
+	VADDPD      Y8, Y6, Y6
+	VADDPD      Y7, Y6, Y6
+	VMOVUPD     (BX)(CX*2), Y10
+	VMOVAPD     Y4, Y7
+	VFMADD231PD Y1, Y10, Y7
+	VMOVUPD     32(BX)(CX*2), Y8
+	VMULPD      Y2, Y8, Y8
+	VMASKMOVPD  64(BX)(CX*2), Y0, Y9
+	VMULPD      Y3, Y9, Y9
+	VADDPD      Y9, Y7, Y7
+	VADDPD      Y8, Y7, Y7
+	VMOVUPD     (BX)(R9*1), Y11
+	VMOVAPD     Y4, Y8
+	VFMADD231PD Y1, Y11, Y8
+	VMOVUPD     32(BX)(R9*1), Y9
+	VMULPD      Y2, Y9, Y9
+	VMASKMOVPD  64(BX)(R9*1), Y0, Y10
+	VMULPD      Y3, Y10, Y10
+	VADDPD      Y10, Y8, Y8
+	VADDPD      Y9, Y8, Y8
+	VPERM2F128  $0x31, Y7, Y5, Y9
+	VPERM2F128  $0x20, Y7, Y5, Y5
+	VADDPD      Y9, Y5, Y5
+	VPERM2F128  $0x31, Y8, Y6, Y9
+	VPERM2F128  $0x20, Y8, Y6, Y6
+	VADDPD      Y9, Y6, Y6
+	VUNPCKHPD   Y6, Y5, Y9
+	VUNPCKLPD   Y6, Y5, Y5
+	VADDPD      Y9, Y5, Y5
+	VXORPS      Y9, Y9, Y9
+	VADDPD      Y9, Y5, Y5
+	CMPQ        R8, $0x01
+	JNE         linear35
+	VMAXPD      Y5, Y9, Y5
+
+linear35:
+	CMPQ    SI, $0x08
+	JNE     apart36
+	VMOVUPD Y5, (DX)
+	JMP     stored37
+
+apart36:
+	LEAQ         (SI)(SI*2), R9
+	VMOVSD       X5, (DX)
+	VMOVHPD      X5, (DX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X9
+	VMOVSD       X9, (DX)(SI*2)
+	VMOVHPD      X9, (DX)(R9*1)
+
+stored37:
+	// the next 4 rows, or the last ones
+	IMUL3Q $0x04, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x04, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x04, DI
+	CMPQ   DI, $0x04
+	JGE    rows33
+	TESTQ  DI, DI
+	JLE    done34
+	SUBQ   $0x04, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000004, DI
+	JMP    rows33
+
+done34:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+more26:
+	MOVQ n+56(FP), AX
+	CMPQ AX, $0x11
+	JGE  more38
+	CMPQ AX, $0x10
+	JLT  part39
+
+	// w, 4 vectors
+	MOVQ    w+32(FP), BX
+	VMOVUPD (BX), Y1
+	VMOVUPD 32(BX), Y2
+	VMOVUPD 64(BX), Y3
+	VMOVUPD 96(BX), Y4
+	MOVQ    bias+40(FP), BX
+	VMOVSD  (BX), X5
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	MOVQ    y+0(FP), DX
+	MOVQ    ldy+8(FP), SI
+	MOVQ    rows+48(FP), DI
+	MOVQ    act+64(FP), R8
+
+rows40:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	VMOVUPD     (BX), Y10
+	VMOVAPD     Y5, Y6
+	VFMADD231PD Y1, Y10, Y6
+	VMOVUPD     32(BX), Y7
+	VMULPD      Y2, Y7, Y7
+	VMOVUPD     64(BX), Y8
+	VMULPD      Y3, Y8, Y8
+	VMOVUPD     96(BX), Y9
+	VMULPD      Y4, Y9, Y9
+	VADDPD      Y8, Y6, Y6
+	VADDPD      Y9, Y7, Y7
+	VADDPD      Y7, Y6, Y6
+	VMOVUPD     (BX)(CX*1), Y11
+	VMOVAPD     Y5, Y7
+	VFMADD231PD Y1, Y11, Y7
+	VMOVUPD     32(BX)(CX*1), Y8
+	VMULPD      Y2, Y8, Y8
+	VMOVUPD     64(BX)(CX*1), Y9
+	VMULPD      Y3, Y9, Y9
+	VMOVUPD     96(BX)(CX*1), Y10
+	VMULPD      Y4, Y10, Y10
+	VADDPD      Y9, Y7, Y7
+	VADDPD      Y10, Y8, Y8
+	VADDPD      Y8, Y7, Y7
+	VMOVUPD     (BX)(CX*2), Y12
+	VMOVAPD     Y5, Y8
+	VFMADD231PD Y1, Y12, Y8
+	VMOVUPD     32(BX)(CX*2), Y9
+	VMULPD      Y2, Y9, Y9
+	VMOVUPD     64(BX)(CX*2), Y10
+	VMULPD      Y3, Y10, Y10
+	VMOVUPD     96(BX)(CX*2), Y11
+	VMULPD      Y4, Y11, Y11
+	VADDPD      Y10, Y8, Y8
+	VADDPD      Y11, Y9, Y9
+	VADDPD      Y9, Y8, Y8
+	VMOVUPD     (BX)(R9*1), Y13
+	VMOVAPD     Y5, Y9
+	VFMADD231PD Y1, Y13, Y9
+	VMOVUPD     32(BX)(R9*1), Y10
+	VMULPD      Y2, Y10, Y10
+	VMOVUPD     64(BX)(R9*1), Y11
+	VMULPD      Y3, Y11, Y11
+	VMOVUPD     96(BX)(R9*1), Y12
+	VMULPD      Y4, Y12, Y12
+	VADDPD      Y11, Y9, Y9
+	VADDPD      Y12, Y10, Y10
+	VADDPD      Y10, Y9, Y9
+	VPERM2F128  $0x31, Y8, Y6, Y10
+	VPERM2F128  $0x20, Y8, Y6, Y6
+	VADDPD      Y10, Y6, Y6
+	VPERM2F128  $0x31, Y9, Y7, Y10
+	VPERM2F128  $0x20, Y9, Y7, Y7
+	VADDPD      Y10, Y7, Y7
+	VUNPCKHPD   Y7, Y6, Y10
+	VUNPCKLPD   Y7, Y6, Y6
+	VADDPD      Y10, Y6, Y6
+	VXORPS      Y10, Y10, Y10
+	VADDPD      Y10, Y6, Y6
+	CMPQ        R8, $0x01
+	JNE         linear42
+	VMAXPD      Y6, Y10, Y6
+
+linear42:
+	CMPQ    SI, $0x08
+	JNE     apart43
+	VMOVUPD Y6, (DX)
+	JMP     stored44
+
+apart43:
+	LEAQ         (SI)(SI*2), R9
+	VMOVSD       X6, (DX)
+	VMOVHPD      X6, (DX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X10
+	VMOVSD       X10, (DX)(SI*2)
+	VMOVHPD      X10, (DX)(R9*1)
+
+stored44:
+	// the next 4 rows, or the last ones
+	IMUL3Q $0x04, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x04, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x04, DI
+	CMPQ   DI, $0x04
+	JGE    rows40
+	TESTQ  DI, DI
+	JLE    done41
+	SUBQ   $0x04, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000004, DI
+	JMP    rows40
+
+done41:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+part39:
+	// w, 4 vectors
+	MOVQ       n+56(FP), AX
+	MOVQ       w+32(FP), BX
+	VMOVUPD    (BX), Y1
+	VMOVUPD    32(BX), Y2
+	VMOVUPD    64(BX), Y3
+	VMASKMOVPD 96(BX), Y0, Y4
+	MOVQ       bias+40(FP), BX
+	VMOVSD     (BX), X5
+	MOVQ       x+16(FP), BX
+	MOVQ       ldx+24(FP), CX
+	MOVQ       y+0(FP), DX
+	MOVQ       ldy+8(FP), SI
+	MOVQ       rows+48(FP), DI
+	MOVQ       act+64(FP), R8
+
+rows45:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	VMOVUPD     (BX), Y10
+	VMOVAPD     Y5, Y6
+	VFMADD231PD Y1, Y10, Y6
+	VMOVUPD     32(BX), Y7
+	VMULPD      Y2, Y7, Y7
+	VMOVUPD     64(BX), Y8
+	VMULPD      Y3, Y8, Y8
+	VMASKMOVPD  96(BX), Y0, Y9
+	VMULPD      Y4, Y9, Y9
+	VADDPD      Y8, Y6, Y6
+	VADDPD      Y9, Y7, Y7
+	VADDPD      Y7, Y6, Y6
+	VMOVUPD     (BX)(CX*1), Y11
+	VMOVAPD     Y5, Y7
+	VFMADD231PD Y1, Y11, Y7
+	VMOVUPD     32(BX)(CX*1), Y8
+	VMULPD      Y2, Y8, Y8
+	VMOVUPD     64(BX)(CX*1), Y9
+	VMULPD      Y3, Y9, Y9
+	VMASKMOVPD  96(BX)(CX*1), Y0, Y10
+	VMULPD      Y4, Y10, Y10
+	VADDPD      Y9, Y7, Y7
+	VADDPD      Y10, Y8, Y8
+	VADDPD      Y8, Y7, Y7
+	VMOVUPD     (BX)(CX*2), Y12
+	VMOVAPD     Y5, Y8
+	VFMADD231PD Y1, Y12, Y8
+	VMOVUPD     32(BX)(CX*2), Y9
+	VMULPD      Y2, Y9, Y9
+	VMOVUPD     64(BX)(CX*2), Y10
+	VMULPD      Y3, Y10, Y10
+	VMASKMOVPD  96(BX)(CX*2), Y0, Y11
+	VMULPD      Y4, Y11, Y11
+	VADDPD      Y10, Y8, Y8
+	VADDPD      Y11, Y9, Y9
+	VADDPD      Y9, Y8, Y8
+	VMOVUPD     (BX)(R9*1), Y13
+	VMOVAPD     Y5, Y9
+	VFMADD231PD Y1, Y13, Y9
+	VMOVUPD     32(BX)(R9*1), Y10
+	VMULPD      Y2, Y10, Y10
+	VMOVUPD     64(BX)(R9*1), Y11
+	VMULPD      Y3, Y11, Y11
+	VMASKMOVPD  96(BX)(R9*1), Y0, Y12
+	VMULPD      Y4, Y12, Y12
+	VADDPD      Y11, Y9, Y9
+	VADDPD      Y12, Y10, Y10
+	VADDPD      Y10, Y9, Y9
+	VPERM2F128  $0x31, Y8, Y6, Y10
+	VPERM2F128  $0x20, Y8, Y6, Y6
+	VADDPD      Y10, Y6, Y6
+	VPERM2F128  $0x31, Y9, Y7, Y10
+	VPERM2F128  $0x20, Y9, Y7, Y7
+	VADDPD      Y10, Y7, Y7
+	VUNPCKHPD   Y7, Y6, Y10
+	VUNPCKLPD   Y7, Y6, Y6
+	VADDPD      Y10, Y6, Y6
+	VXORPS      Y10, Y10, Y10
+	VADDPD      Y10, Y6, Y6
+	CMPQ        R8, $0x01
+	JNE         linear47
+	VMAXPD      Y6, Y10, Y6
+
+linear47:
+	CMPQ    SI, $0x08
+	JNE     apart48
+	VMOVUPD Y6, (DX)
+	JMP     stored49
+
+apart48:
+	LEAQ         (SI)(SI*2), R9
+	VMOVSD       X6, (DX)
+	VMOVHPD      X6, (DX)(SI*1)
+	VEXTRACTF128 $0x01, Y6, X10
+	VMOVSD       X10, (DX)(SI*2)
+	VMOVHPD      X10, (DX)(R9*1)
+
+stored49:
+	// the next 4 rows, or the last ones
+	IMUL3Q $0x04, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x04, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x04, DI
+	CMPQ   DI, $0x04
+	JGE    rows45
+	TESTQ  DI, DI
+	JLE    done46
+	SUBQ   $0x04, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000004, DI
+	JMP    rows45
+
+done46:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+more38:
+long1:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x04
+	JLT  rest51
+
+tile50:
+	// 2 rows: acc[i,0] = bias, the other lanes +0
+	MOVQ    bias+40(FP), AX
+	VMOVSD  (AX), X1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VMOVAPD Y1, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVQ w+32(FP), CX
+	MOVQ n+56(FP), DX
+	CMPQ DX, $0x10
+	JLT  tail53
+
+block52:
+	VMOVUPD     (CX), Y9
+	VMOVUPD     (AX), Y10
+	VFMADD231PD Y9, Y10, Y1
+	VMOVUPD     (AX)(BX*1), Y10
+	VFMADD231PD Y9, Y10, Y5
+	VMOVUPD     32(CX), Y9
+	VMOVUPD     32(AX), Y10
+	VFMADD231PD Y9, Y10, Y2
+	VMOVUPD     32(AX)(BX*1), Y10
+	VFMADD231PD Y9, Y10, Y6
+	VMOVUPD     64(CX), Y9
+	VMOVUPD     64(AX), Y10
+	VFMADD231PD Y9, Y10, Y3
+	VMOVUPD     64(AX)(BX*1), Y10
+	VFMADD231PD Y9, Y10, Y7
+	VMOVUPD     96(CX), Y9
+	VMOVUPD     96(AX), Y10
+	VFMADD231PD Y9, Y10, Y4
+	VMOVUPD     96(AX)(BX*1), Y10
+	VFMADD231PD Y9, Y10, Y8
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000080, AX
+	SUBQ        $0x10, DX
+	CMPQ        DX, $0x10
+	JGE         block52
+
+tail53:
+	TESTQ       DX, DX
+	JLE         end54
+	CMPQ        DX, $0x04
+	JLT         part55
+	VMOVUPD     (CX), Y9
+	VMOVUPD     (AX), Y10
+	VFMADD231PD Y9, Y10, Y1
+	VMOVUPD     (AX)(BX*1), Y10
+	VFMADD231PD Y9, Y10, Y5
+	JMP         over56
+
+part55:
+	VMASKMOVPD  (CX), Y0, Y9
+	VMASKMOVPD  (AX), Y0, Y10
+	VFMADD231PD Y9, Y10, Y1
+	VMASKMOVPD  (AX)(BX*1), Y0, Y10
+	VFMADD231PD Y9, Y10, Y5
+	JMP         end54
+
+over56:
+	CMPQ        DX, $0x04
+	JLE         end54
+	CMPQ        DX, $0x08
+	JLT         part57
+	VMOVUPD     32(CX), Y9
+	VMOVUPD     32(AX), Y10
+	VFMADD231PD Y9, Y10, Y2
+	VMOVUPD     32(AX)(BX*1), Y10
+	VFMADD231PD Y9, Y10, Y6
+	JMP         over58
+
+part57:
+	VMASKMOVPD  32(CX), Y0, Y9
+	VMASKMOVPD  32(AX), Y0, Y10
+	VFMADD231PD Y9, Y10, Y2
+	VMASKMOVPD  32(AX)(BX*1), Y0, Y10
+	VFMADD231PD Y9, Y10, Y6
+	JMP         end54
+
+over58:
+	CMPQ        DX, $0x08
+	JLE         end54
+	CMPQ        DX, $0x0c
+	JLT         part59
+	VMOVUPD     64(CX), Y9
+	VMOVUPD     64(AX), Y10
+	VFMADD231PD Y9, Y10, Y3
+	VMOVUPD     64(AX)(BX*1), Y10
+	VFMADD231PD Y9, Y10, Y7
+	JMP         over60
+
+part59:
+	VMASKMOVPD  64(CX), Y0, Y9
+	VMASKMOVPD  64(AX), Y0, Y10
+	VFMADD231PD Y9, Y10, Y3
+	VMASKMOVPD  64(AX)(BX*1), Y0, Y10
+	VFMADD231PD Y9, Y10, Y7
+	JMP         end54
+
+over60:
+	CMPQ        DX, $0x0c
+	JLE         end54
+	VMASKMOVPD  96(CX), Y0, Y9
+	VMASKMOVPD  96(AX), Y0, Y10
+	VFMADD231PD Y9, Y10, Y4
+	VMASKMOVPD  96(AX)(BX*1), Y0, Y10
+	VFMADD231PD Y9, Y10, Y8
+
+end54:
+	VADDPD Y3, Y1, Y1
+	VADDPD Y4, Y2, Y2
+	VADDPD Y2, Y1, Y1
+	VADDPD Y7, Y5, Y5
+	VADDPD Y8, Y6, Y6
+	VADDPD Y6, Y5, Y5
+
+	// 2 rows: acc[i,0] = bias, the other lanes +0
+	MOVQ    bias+40(FP), AX
+	VMOVSD  (AX), X2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y6, Y6, Y6
+	VMOVAPD Y2, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
+	IMUL3Q  $0x02, BX, CX
+	ADDQ    CX, AX
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVQ w+32(FP), CX
+	MOVQ n+56(FP), DX
+	CMPQ DX, $0x10
+	JLT  tail63
+
+block62:
+	VMOVUPD     (CX), Y11
+	VMOVUPD     (AX), Y12
+	VFMADD231PD Y11, Y12, Y2
+	VMOVUPD     (AX)(BX*1), Y12
+	VFMADD231PD Y11, Y12, Y7
+	VMOVUPD     32(CX), Y11
+	VMOVUPD     32(AX), Y12
+	VFMADD231PD Y11, Y12, Y3
+	VMOVUPD     32(AX)(BX*1), Y12
+	VFMADD231PD Y11, Y12, Y8
+	VMOVUPD     64(CX), Y11
+	VMOVUPD     64(AX), Y12
+	VFMADD231PD Y11, Y12, Y4
+	VMOVUPD     64(AX)(BX*1), Y12
+	VFMADD231PD Y11, Y12, Y9
+	VMOVUPD     96(CX), Y11
+	VMOVUPD     96(AX), Y12
+	VFMADD231PD Y11, Y12, Y6
+	VMOVUPD     96(AX)(BX*1), Y12
+	VFMADD231PD Y11, Y12, Y10
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000080, AX
+	SUBQ        $0x10, DX
+	CMPQ        DX, $0x10
+	JGE         block62
+
+tail63:
+	TESTQ       DX, DX
+	JLE         end64
+	CMPQ        DX, $0x04
+	JLT         part65
+	VMOVUPD     (CX), Y11
+	VMOVUPD     (AX), Y12
+	VFMADD231PD Y11, Y12, Y2
+	VMOVUPD     (AX)(BX*1), Y12
+	VFMADD231PD Y11, Y12, Y7
+	JMP         over66
+
+part65:
+	VMASKMOVPD  (CX), Y0, Y11
+	VMASKMOVPD  (AX), Y0, Y12
+	VFMADD231PD Y11, Y12, Y2
+	VMASKMOVPD  (AX)(BX*1), Y0, Y12
+	VFMADD231PD Y11, Y12, Y7
+	JMP         end64
+
+over66:
+	CMPQ        DX, $0x04
+	JLE         end64
+	CMPQ        DX, $0x08
+	JLT         part67
+	VMOVUPD     32(CX), Y11
+	VMOVUPD     32(AX), Y12
+	VFMADD231PD Y11, Y12, Y3
+	VMOVUPD     32(AX)(BX*1), Y12
+	VFMADD231PD Y11, Y12, Y8
+	JMP         over68
+
+part67:
+	VMASKMOVPD  32(CX), Y0, Y11
+	VMASKMOVPD  32(AX), Y0, Y12
+	VFMADD231PD Y11, Y12, Y3
+	VMASKMOVPD  32(AX)(BX*1), Y0, Y12
+	VFMADD231PD Y11, Y12, Y8
+	JMP         end64
+
+over68:
+	CMPQ        DX, $0x08
+	JLE         end64
+	CMPQ        DX, $0x0c
+	JLT         part69
+	VMOVUPD     64(CX), Y11
+	VMOVUPD     64(AX), Y12
+	VFMADD231PD Y11, Y12, Y4
+	VMOVUPD     64(AX)(BX*1), Y12
+	VFMADD231PD Y11, Y12, Y9
+	JMP         over70
+
+part69:
+	VMASKMOVPD  64(CX), Y0, Y11
+	VMASKMOVPD  64(AX), Y0, Y12
+	VFMADD231PD Y11, Y12, Y4
+	VMASKMOVPD  64(AX)(BX*1), Y0, Y12
+	VFMADD231PD Y11, Y12, Y9
+	JMP         end64
+
+over70:
+	CMPQ        DX, $0x0c
+	JLE         end64
+	VMASKMOVPD  96(CX), Y0, Y11
+	VMASKMOVPD  96(AX), Y0, Y12
+	VFMADD231PD Y11, Y12, Y6
+	VMASKMOVPD  96(AX)(BX*1), Y0, Y12
+	VFMADD231PD Y11, Y12, Y10
+
+end64:
+	VADDPD     Y4, Y2, Y2
+	VADDPD     Y6, Y3, Y3
+	VADDPD     Y3, Y2, Y2
+	VADDPD     Y9, Y7, Y7
+	VADDPD     Y10, Y8, Y8
+	VADDPD     Y8, Y7, Y7
+	VPERM2F128 $0x31, Y2, Y1, Y3
+	VPERM2F128 $0x20, Y2, Y1, Y1
+	VADDPD     Y3, Y1, Y1
+	VPERM2F128 $0x31, Y7, Y5, Y3
+	VPERM2F128 $0x20, Y7, Y5, Y5
+	VADDPD     Y3, Y5, Y5
+	VUNPCKHPD  Y5, Y1, Y3
+	VUNPCKLPD  Y5, Y1, Y1
+	VADDPD     Y3, Y1, Y1
+	MOVQ       act+64(FP), AX
+	VXORPS     Y3, Y3, Y3
+	VADDPD     Y3, Y1, Y1
+	CMPQ       AX, $0x01
+	JNE        linear72
+	VMAXPD     Y1, Y3, Y1
+
+linear72:
+	MOVQ    y+0(FP), AX
+	MOVQ    ldy+8(FP), BX
+	CMPQ    BX, $0x08
+	JNE     apart73
+	VMOVUPD Y1, (AX)
+	JMP     stored74
+
+apart73:
+	LEAQ         (BX)(BX*2), CX
+	VMOVSD       X1, (AX)
+	VMOVHPD      X1, (AX)(BX*1)
+	VEXTRACTF128 $0x01, Y1, X3
+	VMOVSD       X3, (AX)(BX*2)
+	VMOVHPD      X3, (AX)(CX*1)
+
+stored74:
+	MOVQ   y+0(FP), AX
+	MOVQ   ldy+8(FP), BX
+	IMUL3Q $0x04, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, y+0(FP)
+	MOVQ   x+16(FP), AX
+	MOVQ   ldx+24(FP), BX
+	IMUL3Q $0x04, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, x+16(FP)
+	MOVQ   rows+48(FP), AX
+	SUBQ   $0x04, AX
+	MOVQ   AX, rows+48(FP)
+	CMPQ   AX, $0x04
+	JGE    tile50
+
+rest51:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x02
+	JLT  rest76
+
+tile75:
+	// 2 rows: acc[i,0] = bias, the other lanes +0
+	MOVQ    bias+40(FP), AX
+	VMOVSD  (AX), X1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VMOVAPD Y1, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVQ w+32(FP), CX
+	MOVQ n+56(FP), DX
+	CMPQ DX, $0x10
+	JLT  tail78
+
+block77:
+	VMOVUPD     (CX), Y9
+	VMOVUPD     (AX), Y10
+	VFMADD231PD Y9, Y10, Y1
+	VMOVUPD     (AX)(BX*1), Y10
+	VFMADD231PD Y9, Y10, Y5
+	VMOVUPD     32(CX), Y9
+	VMOVUPD     32(AX), Y10
+	VFMADD231PD Y9, Y10, Y2
+	VMOVUPD     32(AX)(BX*1), Y10
+	VFMADD231PD Y9, Y10, Y6
+	VMOVUPD     64(CX), Y9
+	VMOVUPD     64(AX), Y10
+	VFMADD231PD Y9, Y10, Y3
+	VMOVUPD     64(AX)(BX*1), Y10
+	VFMADD231PD Y9, Y10, Y7
+	VMOVUPD     96(CX), Y9
+	VMOVUPD     96(AX), Y10
+	VFMADD231PD Y9, Y10, Y4
+	VMOVUPD     96(AX)(BX*1), Y10
+	VFMADD231PD Y9, Y10, Y8
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000080, AX
+	SUBQ        $0x10, DX
+	CMPQ        DX, $0x10
+	JGE         block77
+
+tail78:
+	TESTQ       DX, DX
+	JLE         end79
+	CMPQ        DX, $0x04
+	JLT         part80
+	VMOVUPD     (CX), Y9
+	VMOVUPD     (AX), Y10
+	VFMADD231PD Y9, Y10, Y1
+	VMOVUPD     (AX)(BX*1), Y10
+	VFMADD231PD Y9, Y10, Y5
+	JMP         over81
+
+part80:
+	VMASKMOVPD  (CX), Y0, Y9
+	VMASKMOVPD  (AX), Y0, Y10
+	VFMADD231PD Y9, Y10, Y1
+	VMASKMOVPD  (AX)(BX*1), Y0, Y10
+	VFMADD231PD Y9, Y10, Y5
+	JMP         end79
+
+over81:
+	CMPQ        DX, $0x04
+	JLE         end79
+	CMPQ        DX, $0x08
+	JLT         part82
+	VMOVUPD     32(CX), Y9
+	VMOVUPD     32(AX), Y10
+	VFMADD231PD Y9, Y10, Y2
+	VMOVUPD     32(AX)(BX*1), Y10
+	VFMADD231PD Y9, Y10, Y6
+	JMP         over83
+
+part82:
+	VMASKMOVPD  32(CX), Y0, Y9
+	VMASKMOVPD  32(AX), Y0, Y10
+	VFMADD231PD Y9, Y10, Y2
+	VMASKMOVPD  32(AX)(BX*1), Y0, Y10
+	VFMADD231PD Y9, Y10, Y6
+	JMP         end79
+
+over83:
+	CMPQ        DX, $0x08
+	JLE         end79
+	CMPQ        DX, $0x0c
+	JLT         part84
+	VMOVUPD     64(CX), Y9
+	VMOVUPD     64(AX), Y10
+	VFMADD231PD Y9, Y10, Y3
+	VMOVUPD     64(AX)(BX*1), Y10
+	VFMADD231PD Y9, Y10, Y7
+	JMP         over85
+
+part84:
+	VMASKMOVPD  64(CX), Y0, Y9
+	VMASKMOVPD  64(AX), Y0, Y10
+	VFMADD231PD Y9, Y10, Y3
+	VMASKMOVPD  64(AX)(BX*1), Y0, Y10
+	VFMADD231PD Y9, Y10, Y7
+	JMP         end79
+
+over85:
+	CMPQ        DX, $0x0c
+	JLE         end79
+	VMASKMOVPD  96(CX), Y0, Y9
+	VMASKMOVPD  96(AX), Y0, Y10
+	VFMADD231PD Y9, Y10, Y4
+	VMASKMOVPD  96(AX)(BX*1), Y0, Y10
+	VFMADD231PD Y9, Y10, Y8
+
+end79:
+	VADDPD Y3, Y1, Y1
+	VADDPD Y4, Y2, Y2
+	VADDPD Y2, Y1, Y1
+	VADDPD Y7, Y5, Y5
+	VADDPD Y8, Y6, Y6
+	VADDPD Y6, Y5, Y5
+
+	// y[i] = act(halved lanes)
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPD       X2, X1, X1
+	VEXTRACTF128 $0x01, Y5, X2
+	VADDPD       X2, X5, X5
+	VHADDPD      X5, X1, X1
+	MOVQ         act+64(FP), AX
+	VXORPS       Y2, Y2, Y2
+	VADDPD       Y2, Y1, Y1
+	CMPQ         AX, $0x01
+	JNE          linear87
+	VMAXPD       Y1, Y2, Y1
+
+linear87:
+	MOVQ    y+0(FP), AX
+	MOVQ    ldy+8(FP), BX
+	VMOVSD  X1, (AX)
+	VMOVHPD X1, (AX)(BX*1)
+	MOVQ    y+0(FP), AX
+	MOVQ    ldy+8(FP), BX
+	IMUL3Q  $0x02, BX, BX
+	ADDQ    BX, AX
+	MOVQ    AX, y+0(FP)
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
+	IMUL3Q  $0x02, BX, BX
+	ADDQ    BX, AX
+	MOVQ    AX, x+16(FP)
+	MOVQ    rows+48(FP), AX
+	SUBQ    $0x02, AX
+	MOVQ    AX, rows+48(FP)
+	CMPQ    AX, $0x02
+	JGE     tile75
+
+rest76:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x01
+	JLT  rest89
+
+tile88:
+	// 1 rows: acc[i,0] = bias, the other lanes +0
+	MOVQ   bias+40(FP), AX
+	VMOVSD (AX), X1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	MOVQ   x+16(FP), AX
+	MOVQ   ldx+24(FP), BX
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVQ w+32(FP), CX
+	MOVQ n+56(FP), DX
+	CMPQ DX, $0x10
+	JLT  tail91
+
+block90:
+	VMOVUPD     (CX), Y5
+	VMOVUPD     (AX), Y6
+	VFMADD231PD Y5, Y6, Y1
+	VMOVUPD     32(CX), Y5
+	VMOVUPD     32(AX), Y6
+	VFMADD231PD Y5, Y6, Y2
+	VMOVUPD     64(CX), Y5
+	VMOVUPD     64(AX), Y6
+	VFMADD231PD Y5, Y6, Y3
+	VMOVUPD     96(CX), Y5
+	VMOVUPD     96(AX), Y6
+	VFMADD231PD Y5, Y6, Y4
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000080, AX
+	SUBQ        $0x10, DX
+	CMPQ        DX, $0x10
+	JGE         block90
+
+tail91:
+	TESTQ       DX, DX
+	JLE         end92
+	CMPQ        DX, $0x04
+	JLT         part93
+	VMOVUPD     (CX), Y5
+	VMOVUPD     (AX), Y6
+	VFMADD231PD Y5, Y6, Y1
+	JMP         over94
+
+part93:
+	VMASKMOVPD  (CX), Y0, Y5
+	VMASKMOVPD  (AX), Y0, Y6
+	VFMADD231PD Y5, Y6, Y1
+	JMP         end92
+
+over94:
+	CMPQ        DX, $0x04
+	JLE         end92
+	CMPQ        DX, $0x08
+	JLT         part95
+	VMOVUPD     32(CX), Y5
+	VMOVUPD     32(AX), Y6
+	VFMADD231PD Y5, Y6, Y2
+	JMP         over96
+
+part95:
+	VMASKMOVPD  32(CX), Y0, Y5
+	VMASKMOVPD  32(AX), Y0, Y6
+	VFMADD231PD Y5, Y6, Y2
+	JMP         end92
+
+over96:
+	CMPQ        DX, $0x08
+	JLE         end92
+	CMPQ        DX, $0x0c
+	JLT         part97
+	VMOVUPD     64(CX), Y5
+	VMOVUPD     64(AX), Y6
+	VFMADD231PD Y5, Y6, Y3
+	JMP         over98
+
+part97:
+	VMASKMOVPD  64(CX), Y0, Y5
+	VMASKMOVPD  64(AX), Y0, Y6
+	VFMADD231PD Y5, Y6, Y3
+	JMP         end92
+
+over98:
+	CMPQ        DX, $0x0c
+	JLE         end92
+	VMASKMOVPD  96(CX), Y0, Y5
+	VMASKMOVPD  96(AX), Y0, Y6
+	VFMADD231PD Y5, Y6, Y4
+
+end92:
+	VADDPD Y3, Y1, Y1
+	VADDPD Y4, Y2, Y2
+	VADDPD Y2, Y1, Y1
+
+	// y[i] = act(halved lanes)
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPD       X2, X1, X1
+	VHADDPD      X1, X1, X1
+	MOVQ         act+64(FP), AX
+	VXORPS       Y2, Y2, Y2
+	VADDPD       Y2, Y1, Y1
+	CMPQ         AX, $0x01
+	JNE          linear100
+	VMAXPD       Y1, Y2, Y1
+
+linear100:
+	MOVQ   y+0(FP), AX
+	MOVQ   ldy+8(FP), BX
+	VMOVSD X1, (AX)
+	MOVQ   y+0(FP), AX
+	MOVQ   ldy+8(FP), BX
+	IMUL3Q $0x01, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, y+0(FP)
+	MOVQ   x+16(FP), AX
+	MOVQ   ldx+24(FP), BX
+	IMUL3Q $0x01, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, x+16(FP)
+	MOVQ   rows+48(FP), AX
+	SUBQ   $0x01, AX
+	MOVQ   AX, rows+48(FP)
+	CMPQ   AX, $0x01
+	JGE    tile88
+
+rest89:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func dotAVX2F32(lane *float32, x *float32, w *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·dotAVX2F32(SB), NOSPLIT, $0-32
+	MOVQ    lane+0(FP), AX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	MOVQ    x+8(FP), AX
+	MOVQ    n+24(FP), BX
+	MOVQ    BX, CX
+	ANDQ    $0x07, CX
+	IMUL3Q  $0x04, CX, CX
+	LEAQ    mask<>+32(SB), DX
+	SUBQ    CX, DX
+	VMOVDQU (DX), Y2
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVQ w+16(FP), BX
+	MOVQ n+24(FP), CX
+	CMPQ CX, $0x10
+	JLT  tail2
+
+block1:
+	VMOVUPS     (BX), Y3
+	VMOVUPS     (AX), Y4
+	VFMADD231PS Y3, Y4, Y0
+	VMOVUPS     32(BX), Y3
+	VMOVUPS     32(AX), Y4
+	VFMADD231PS Y3, Y4, Y1
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, AX
+	SUBQ        $0x10, CX
+	CMPQ        CX, $0x10
+	JGE         block1
+
+tail2:
+	TESTQ       CX, CX
+	JLE         end3
+	CMPQ        CX, $0x08
+	JLT         part4
+	VMOVUPS     (BX), Y3
+	VMOVUPS     (AX), Y4
+	VFMADD231PS Y3, Y4, Y0
+	JMP         over5
+
+part4:
+	VMASKMOVPS  (BX), Y2, Y3
+	VMASKMOVPS  (AX), Y2, Y4
+	VFMADD231PS Y3, Y4, Y0
+	JMP         end3
+
+over5:
+	CMPQ        CX, $0x08
+	JLE         end3
+	VMASKMOVPS  32(BX), Y2, Y3
+	VMASKMOVPS  32(AX), Y2, Y4
+	VFMADD231PS Y3, Y4, Y1
+
+end3:
+	MOVQ    lane+0(FP), BX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func dotAVX2F64(lane *float64, x *float64, w *float64, n int)
+// Requires: AVX, FMA3
+TEXT ·dotAVX2F64(SB), NOSPLIT, $0-32
+	MOVQ    lane+0(FP), AX
+	VMOVUPD (AX), Y0
+	VMOVUPD 32(AX), Y1
+	VMOVUPD 64(AX), Y2
+	VMOVUPD 96(AX), Y3
+	MOVQ    x+8(FP), AX
+	MOVQ    n+24(FP), BX
+	MOVQ    BX, CX
+	ANDQ    $0x03, CX
+	IMUL3Q  $0x08, CX, CX
+	LEAQ    mask<>+32(SB), DX
+	SUBQ    CX, DX
+	VMOVDQU (DX), Y4
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVQ w+16(FP), BX
+	MOVQ n+24(FP), CX
+	CMPQ CX, $0x10
+	JLT  tail2
+
+block1:
+	VMOVUPD     (BX), Y5
+	VMOVUPD     (AX), Y6
+	VFMADD231PD Y5, Y6, Y0
+	VMOVUPD     32(BX), Y5
+	VMOVUPD     32(AX), Y6
+	VFMADD231PD Y5, Y6, Y1
+	VMOVUPD     64(BX), Y5
+	VMOVUPD     64(AX), Y6
+	VFMADD231PD Y5, Y6, Y2
+	VMOVUPD     96(BX), Y5
+	VMOVUPD     96(AX), Y6
+	VFMADD231PD Y5, Y6, Y3
+	ADDQ        $0x00000080, BX
+	ADDQ        $0x00000080, AX
+	SUBQ        $0x10, CX
+	CMPQ        CX, $0x10
+	JGE         block1
+
+tail2:
+	TESTQ       CX, CX
+	JLE         end3
+	CMPQ        CX, $0x04
+	JLT         part4
+	VMOVUPD     (BX), Y5
+	VMOVUPD     (AX), Y6
+	VFMADD231PD Y5, Y6, Y0
+	JMP         over5
+
+part4:
+	VMASKMOVPD  (BX), Y4, Y5
+	VMASKMOVPD  (AX), Y4, Y6
+	VFMADD231PD Y5, Y6, Y0
+	JMP         end3
+
+over5:
+	CMPQ        CX, $0x04
+	JLE         end3
+	CMPQ        CX, $0x08
+	JLT         part6
+	VMOVUPD     32(BX), Y5
+	VMOVUPD     32(AX), Y6
+	VFMADD231PD Y5, Y6, Y1
+	JMP         over7
+
+part6:
+	VMASKMOVPD  32(BX), Y4, Y5
+	VMASKMOVPD  32(AX), Y4, Y6
+	VFMADD231PD Y5, Y6, Y1
+	JMP         end3
+
+over7:
+	CMPQ        CX, $0x08
+	JLE         end3
+	CMPQ        CX, $0x0c
+	JLT         part8
+	VMOVUPD     64(BX), Y5
+	VMOVUPD     64(AX), Y6
+	VFMADD231PD Y5, Y6, Y2
+	JMP         over9
+
+part8:
+	VMASKMOVPD  64(BX), Y4, Y5
+	VMASKMOVPD  64(AX), Y4, Y6
+	VFMADD231PD Y5, Y6, Y2
+	JMP         end3
+
+over9:
+	CMPQ        CX, $0x0c
+	JLE         end3
+	VMASKMOVPD  96(BX), Y4, Y5
+	VMASKMOVPD  96(AX), Y4, Y6
+	VFMADD231PD Y5, Y6, Y3
+
+end3:
+	MOVQ    lane+0(FP), BX
+	VMOVUPD Y0, (BX)
+	VMOVUPD Y1, 32(BX)
+	VMOVUPD Y2, 64(BX)
+	VMOVUPD Y3, 96(BX)
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
 // func abreastAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·abreastAVX2F32(SB), NOSPLIT, $0-88
@@ -1788,665 +4575,598 @@ more40:
 	VZEROUPPER
 	RET
 
-// func columnsAVX2F32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows int, cols int)
-// Requires: AVX
-TEXT ·columnsAVX2F32(SB), NOSPLIT, $0-48
-	MOVQ   cols+40(FP), AX
-	CMPQ   AX, $0x02
-	JNE    more1
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	IMUL3Q $0x08, DX, R11
+// func unpackedAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+// Requires: AVX, FMA3
+TEXT ·unpackedAVX2F32(SB), NOSPLIT, $0-88
+	MOVQ    n+72(FP), AX
+	MOVQ    AX, BX
+	ANDQ    $0x07, BX
+	IMUL3Q  $0x04, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+	MOVQ    cols+64(FP), AX
 
 rows2:
-	VMOVSD      (CX), X1
-	VMOVSD      (CX)(DX*1), X2
-	VMOVSD      (CX)(DX*2), X3
-	VMOVSD      (CX)(DI*1), X4
-	VMOVSD      (CX)(DX*4), X0
-	VINSERTF128 $0x01, X0, Y1, Y1
-	VMOVSD      (CX)(R8*1), X0
-	VINSERTF128 $0x01, X0, Y2, Y2
-	VMOVSD      (CX)(DI*2), X0
-	VINSERTF128 $0x01, X0, Y3, Y3
-	VMOVSD      (CX)(R9*1), X0
-	VINSERTF128 $0x01, X0, Y4, Y4
-	VUNPCKHPS   Y2, Y1, Y0
-	VUNPCKLPS   Y2, Y1, Y1
-	VUNPCKHPS   Y4, Y3, Y2
-	VUNPCKLPS   Y4, Y3, Y3
-	VUNPCKHPD   Y3, Y1, Y4
-	VUNPCKLPD   Y3, Y1, Y1
-	VUNPCKHPD   Y2, Y0, Y3
-	VUNPCKLPD   Y2, Y0, Y0
-	MOVQ        AX, R10
-	VMOVUPS     Y1, (R10)
-	ADDQ        BX, R10
-	VMOVUPS     Y4, (R10)
-	ADDQ        BX, R10
-	ADDQ        R11, CX
-	ADDQ        $0x20, AX
-	SUBQ        $0x08, SI
-	CMPQ        SI, $0x01
-	JGE         rows2
-	VXORPS      X15, X15, X15
+	// 2×2 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ    bias+48(FP), AX
+	VMOVSS  (AX), X1
+	VXORPS  Y2, Y2, Y2
+	VMOVSS  4(AX), X3
+	VXORPS  Y4, Y4, Y4
+	VMOVAPS Y1, Y5
+	VXORPS  Y6, Y6, Y6
+	VMOVAPS Y3, Y7
+	VXORPS  Y8, Y8, Y8
+	MOVQ    w+32(FP), AX
+	MOVQ    ldw+40(FP), BX
+	IMUL3Q  $0x08, BX, CX
+	MOVQ    x+16(FP), SI
+	MOVQ    SI, DI
+	MOVQ    rows+56(FP), DX
+	CMPQ    DX, $0x01
+	JLE     over3
+	MOVQ    ldx+24(FP), DX
+	ADDQ    DX, DI
+
+over3:
+	MOVQ n+72(FP), DX
+	LEAQ (BX)(BX*2), R8
+	LEAQ (BX)(BX*4), R9
+	LEAQ (R8)(BX*4), R10
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
+	CMPQ DX, $0x10
+	JLT  tail5
+
+block4:
+	VMOVSD      (AX), X11
+	VMOVSD      (AX)(BX*1), X12
+	VMOVSD      (AX)(BX*2), X13
+	VMOVSD      (AX)(R8*1), X14
+	VMOVSD      (AX)(BX*4), X10
+	VINSERTF128 $0x01, X10, Y11, Y11
+	VMOVSD      (AX)(R9*1), X10
+	VINSERTF128 $0x01, X10, Y12, Y12
+	VMOVSD      (AX)(R8*2), X10
+	VINSERTF128 $0x01, X10, Y13, Y13
+	VMOVSD      (AX)(R10*1), X10
+	VINSERTF128 $0x01, X10, Y14, Y14
+	VUNPCKHPS   Y12, Y11, Y10
+	VUNPCKLPS   Y12, Y11, Y11
+	VUNPCKHPS   Y14, Y13, Y12
+	VUNPCKLPS   Y14, Y13, Y13
+	VUNPCKHPD   Y13, Y11, Y14
+	VUNPCKLPD   Y13, Y11, Y11
+	VUNPCKHPD   Y12, Y10, Y13
+	VUNPCKLPD   Y12, Y10, Y10
+	ADDQ        CX, AX
+	VMOVUPS     (SI), Y9
+	VFMADD231PS Y11, Y9, Y1
+	VFMADD231PS Y14, Y9, Y3
+	VMOVUPS     (DI), Y9
+	VFMADD231PS Y11, Y9, Y5
+	VFMADD231PS Y14, Y9, Y7
+	VMOVSD      (AX), X11
+	VMOVSD      (AX)(BX*1), X12
+	VMOVSD      (AX)(BX*2), X13
+	VMOVSD      (AX)(R8*1), X14
+	VMOVSD      (AX)(BX*4), X10
+	VINSERTF128 $0x01, X10, Y11, Y11
+	VMOVSD      (AX)(R9*1), X10
+	VINSERTF128 $0x01, X10, Y12, Y12
+	VMOVSD      (AX)(R8*2), X10
+	VINSERTF128 $0x01, X10, Y13, Y13
+	VMOVSD      (AX)(R10*1), X10
+	VINSERTF128 $0x01, X10, Y14, Y14
+	VUNPCKHPS   Y12, Y11, Y10
+	VUNPCKLPS   Y12, Y11, Y11
+	VUNPCKHPS   Y14, Y13, Y12
+	VUNPCKLPS   Y14, Y13, Y13
+	VUNPCKHPD   Y13, Y11, Y14
+	VUNPCKLPD   Y13, Y11, Y11
+	VUNPCKHPD   Y12, Y10, Y13
+	VUNPCKLPD   Y12, Y10, Y10
+	ADDQ        CX, AX
+	VMOVUPS     32(SI), Y9
+	VFMADD231PS Y11, Y9, Y2
+	VFMADD231PS Y14, Y9, Y4
+	VMOVUPS     32(DI), Y9
+	VFMADD231PS Y11, Y9, Y6
+	VFMADD231PS Y14, Y9, Y8
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, DX
+	CMPQ        DX, $0x10
+	JGE         block4
+
+tail5:
+	TESTQ       DX, DX
+	JLE         end6
+	CMPQ        DX, $0x08
+	JLT         part9
+	VMOVSD      (AX), X11
+	VMOVSD      (AX)(BX*1), X12
+	VMOVSD      (AX)(BX*2), X13
+	VMOVSD      (AX)(R8*1), X14
+	VMOVSD      (AX)(BX*4), X10
+	VINSERTF128 $0x01, X10, Y11, Y11
+	VMOVSD      (AX)(R9*1), X10
+	VINSERTF128 $0x01, X10, Y12, Y12
+	VMOVSD      (AX)(R8*2), X10
+	VINSERTF128 $0x01, X10, Y13, Y13
+	VMOVSD      (AX)(R10*1), X10
+	VINSERTF128 $0x01, X10, Y14, Y14
+	VUNPCKHPS   Y12, Y11, Y10
+	VUNPCKLPS   Y12, Y11, Y11
+	VUNPCKHPS   Y14, Y13, Y12
+	VUNPCKLPS   Y14, Y13, Y13
+	VUNPCKHPD   Y13, Y11, Y14
+	VUNPCKLPD   Y13, Y11, Y11
+	VUNPCKHPD   Y12, Y10, Y13
+	VUNPCKLPD   Y12, Y10, Y10
+	ADDQ        CX, AX
+	VMOVUPS     (SI), Y9
+	VFMADD231PS Y11, Y9, Y1
+	VFMADD231PS Y14, Y9, Y3
+	VMOVUPS     (DI), Y9
+	VFMADD231PS Y11, Y9, Y5
+	VFMADD231PS Y14, Y9, Y7
+	JMP         over11
+
+part9:
+	MOVQ        DX, CX
+	ADDQ        $0x00, CX
+	VXORPS      X11, X11, X11
+	VXORPS      X12, X12, X12
+	VXORPS      X13, X13, X13
+	VXORPS      X14, X14, X14
+	VMOVSD      (AX), X11
+	CMPQ        CX, $0x01
+	JLE         loaded12
+	VMOVSD      (AX)(BX*1), X12
+	CMPQ        CX, $0x02
+	JLE         loaded12
+	VMOVSD      (AX)(BX*2), X13
+	CMPQ        CX, $0x03
+	JLE         loaded12
+	VMOVSD      (AX)(R8*1), X14
+	CMPQ        CX, $0x04
+	JLE         loaded12
+	VMOVSD      (AX)(BX*4), X10
+	VINSERTF128 $0x01, X10, Y11, Y11
+	CMPQ        CX, $0x05
+	JLE         loaded12
+	VMOVSD      (AX)(R9*1), X10
+	VINSERTF128 $0x01, X10, Y12, Y12
+	CMPQ        CX, $0x06
+	JLE         loaded12
+	VMOVSD      (AX)(R8*2), X10
+	VINSERTF128 $0x01, X10, Y13, Y13
+	CMPQ        CX, $0x07
+	JLE         loaded12
+	VMOVSD      (AX)(R10*1), X10
+	VINSERTF128 $0x01, X10, Y14, Y14
+
+loaded12:
+	VUNPCKHPS   Y12, Y11, Y10
+	VUNPCKLPS   Y12, Y11, Y11
+	VUNPCKHPS   Y14, Y13, Y12
+	VUNPCKLPS   Y14, Y13, Y13
+	VUNPCKHPD   Y13, Y11, Y14
+	VUNPCKLPD   Y13, Y11, Y11
+	VUNPCKHPD   Y12, Y10, Y13
+	VUNPCKLPD   Y12, Y10, Y10
+	VMASKMOVPS  (SI), Y0, Y9
+	VFMADD231PS Y11, Y9, Y1
+	VFMADD231PS Y14, Y9, Y3
+	VMASKMOVPS  (DI), Y0, Y9
+	VFMADD231PS Y11, Y9, Y5
+	VFMADD231PS Y14, Y9, Y7
+	JMP         end6
+
+over11:
+	CMPQ        DX, $0x08
+	JLE         end6
+	MOVQ        DX, CX
+	SUBQ        $0x08, CX
+	VXORPS      X11, X11, X11
+	VXORPS      X12, X12, X12
+	VXORPS      X13, X13, X13
+	VXORPS      X14, X14, X14
+	VMOVSD      (AX), X11
+	CMPQ        CX, $0x01
+	JLE         loaded14
+	VMOVSD      (AX)(BX*1), X12
+	CMPQ        CX, $0x02
+	JLE         loaded14
+	VMOVSD      (AX)(BX*2), X13
+	CMPQ        CX, $0x03
+	JLE         loaded14
+	VMOVSD      (AX)(R8*1), X14
+	CMPQ        CX, $0x04
+	JLE         loaded14
+	VMOVSD      (AX)(BX*4), X10
+	VINSERTF128 $0x01, X10, Y11, Y11
+	CMPQ        CX, $0x05
+	JLE         loaded14
+	VMOVSD      (AX)(R9*1), X10
+	VINSERTF128 $0x01, X10, Y12, Y12
+	CMPQ        CX, $0x06
+	JLE         loaded14
+	VMOVSD      (AX)(R8*2), X10
+	VINSERTF128 $0x01, X10, Y13, Y13
+	CMPQ        CX, $0x07
+	JLE         loaded14
+	VMOVSD      (AX)(R10*1), X10
+	VINSERTF128 $0x01, X10, Y14, Y14
+
+loaded14:
+	VUNPCKHPS   Y12, Y11, Y10
+	VUNPCKLPS   Y12, Y11, Y11
+	VUNPCKHPS   Y14, Y13, Y12
+	VUNPCKLPS   Y14, Y13, Y13
+	VUNPCKHPD   Y13, Y11, Y14
+	VUNPCKLPD   Y13, Y11, Y11
+	VUNPCKHPD   Y12, Y10, Y13
+	VUNPCKLPD   Y12, Y10, Y10
+	VMASKMOVPS  32(SI), Y0, Y9
+	VFMADD231PS Y11, Y9, Y2
+	VFMADD231PS Y14, Y9, Y4
+	VMASKMOVPS  32(DI), Y0, Y9
+	VFMADD231PS Y11, Y9, Y6
+	VFMADD231PS Y14, Y9, Y8
+
+end6:
+	MOVQ y+0(FP), AX
+	MOVQ AX, BX
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x01
+	JLE  over15
+	MOVQ ldy+8(FP), DX
+	ADDQ DX, BX
+
+over15:
+	// y[i,j] = act(halved lanes)
+	MOVQ       act+80(FP), DX
+	VADDPS     Y2, Y1, Y1
+	VADDPS     Y4, Y3, Y3
+	VADDPS     Y6, Y5, Y5
+	VADDPS     Y8, Y7, Y7
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y8, Y8, Y8
+	VPERM2F128 $0x31, Y2, Y1, Y10
+	VPERM2F128 $0x20, Y2, Y1, Y1
+	VADDPS     Y10, Y1, Y1
+	VPERM2F128 $0x31, Y4, Y3, Y10
+	VPERM2F128 $0x20, Y4, Y3, Y3
+	VADDPS     Y10, Y3, Y3
+	VPERM2F128 $0x31, Y6, Y5, Y10
+	VPERM2F128 $0x20, Y6, Y5, Y5
+	VADDPS     Y10, Y5, Y5
+	VPERM2F128 $0x31, Y8, Y7, Y10
+	VPERM2F128 $0x20, Y8, Y7, Y7
+	VADDPS     Y10, Y7, Y7
+	VUNPCKHPD  Y3, Y1, Y10
+	VUNPCKLPD  Y3, Y1, Y1
+	VADDPS     Y10, Y1, Y1
+	VUNPCKHPD  Y7, Y5, Y10
+	VUNPCKLPD  Y7, Y5, Y5
+	VADDPS     Y10, Y5, Y5
+	VSHUFPS    $0xdd, Y5, Y1, Y10
+	VSHUFPS    $0x88, Y5, Y1, Y1
+	VADDPS     Y10, Y1, Y1
+	VXORPS     Y9, Y9, Y9
+	VADDPS     Y9, Y1, Y1
+	CMPQ       DX, $0x01
+	JNE        linear16
+	VMAXPS     Y1, Y9, Y1
+
+linear16:
+	VMOVSS     X1, (AX)
+	VEXTRACTPS $0x01, X1, 4(AX)
+	VEXTRACTPS $0x02, X1, (BX)
+	VEXTRACTPS $0x03, X1, 4(BX)
+
+	// the next 2 rows
+	MOVQ   ldy+8(FP), AX
+	IMUL3Q $0x02, AX, AX
+	MOVQ   y+0(FP), DX
+	ADDQ   AX, DX
+	MOVQ   DX, y+0(FP)
+	MOVQ   ldx+24(FP), AX
+	IMUL3Q $0x02, AX, AX
+	MOVQ   x+16(FP), DX
+	ADDQ   AX, DX
+	MOVQ   DX, x+16(FP)
+	MOVQ   rows+56(FP), DX
+	SUBQ   $0x02, DX
+	MOVQ   DX, rows+56(FP)
+	CMPQ   DX, $0x01
+	JGE    rows2
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-more1:
-	CMPQ   AX, $0x03
-	JNE    more4
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	IMUL3Q $0x08, DX, R11
-
-rows5:
-	VMOVSD      (CX), X1
-	VINSERTPS   $0x20, 8(CX), X1, X1
-	VMOVSD      (CX)(DX*1), X2
-	VINSERTPS   $0x20, 8(CX)(DX*1), X2, X2
-	VMOVSD      (CX)(DX*2), X3
-	VINSERTPS   $0x20, 8(CX)(DX*2), X3, X3
-	VMOVSD      (CX)(DI*1), X4
-	VINSERTPS   $0x20, 8(CX)(DI*1), X4, X4
-	VMOVSD      (CX)(DX*4), X0
-	VINSERTPS   $0x20, 8(CX)(DX*4), X0, X0
-	VINSERTF128 $0x01, X0, Y1, Y1
-	VMOVSD      (CX)(R8*1), X0
-	VINSERTPS   $0x20, 8(CX)(R8*1), X0, X0
-	VINSERTF128 $0x01, X0, Y2, Y2
-	VMOVSD      (CX)(DI*2), X0
-	VINSERTPS   $0x20, 8(CX)(DI*2), X0, X0
-	VINSERTF128 $0x01, X0, Y3, Y3
-	VMOVSD      (CX)(R9*1), X0
-	VINSERTPS   $0x20, 8(CX)(R9*1), X0, X0
-	VINSERTF128 $0x01, X0, Y4, Y4
-	VUNPCKHPS   Y2, Y1, Y0
-	VUNPCKLPS   Y2, Y1, Y1
-	VUNPCKHPS   Y4, Y3, Y2
-	VUNPCKLPS   Y4, Y3, Y3
-	VUNPCKHPD   Y3, Y1, Y4
-	VUNPCKLPD   Y3, Y1, Y1
-	VUNPCKHPD   Y2, Y0, Y3
-	VUNPCKLPD   Y2, Y0, Y0
-	MOVQ        AX, R10
-	VMOVUPS     Y1, (R10)
-	ADDQ        BX, R10
-	VMOVUPS     Y4, (R10)
-	ADDQ        BX, R10
-	VMOVUPS     Y0, (R10)
-	ADDQ        BX, R10
-	ADDQ        R11, CX
-	ADDQ        $0x20, AX
-	SUBQ        $0x08, SI
-	CMPQ        SI, $0x01
-	JGE         rows5
-	VXORPS      X15, X15, X15
-	VZEROUPPER
-	RET
-
-more4:
-	CMPQ   AX, $0x04
-	JNE    more7
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	IMUL3Q $0x08, DX, R11
-
-rows8:
-	VMOVUPS     (CX), X1
-	VMOVUPS     (CX)(DX*1), X2
-	VMOVUPS     (CX)(DX*2), X3
-	VMOVUPS     (CX)(DI*1), X4
-	VINSERTF128 $0x01, (CX)(DX*4), Y1, Y1
-	VINSERTF128 $0x01, (CX)(R8*1), Y2, Y2
-	VINSERTF128 $0x01, (CX)(DI*2), Y3, Y3
-	VINSERTF128 $0x01, (CX)(R9*1), Y4, Y4
-	VUNPCKHPS   Y2, Y1, Y0
-	VUNPCKLPS   Y2, Y1, Y1
-	VUNPCKHPS   Y4, Y3, Y2
-	VUNPCKLPS   Y4, Y3, Y3
-	VUNPCKHPD   Y3, Y1, Y4
-	VUNPCKLPD   Y3, Y1, Y1
-	VUNPCKHPD   Y2, Y0, Y3
-	VUNPCKLPD   Y2, Y0, Y0
-	MOVQ        AX, R10
-	VMOVUPS     Y1, (R10)
-	ADDQ        BX, R10
-	VMOVUPS     Y4, (R10)
-	ADDQ        BX, R10
-	VMOVUPS     Y0, (R10)
-	ADDQ        BX, R10
-	VMOVUPS     Y3, (R10)
-	ADDQ        BX, R10
-	ADDQ        R11, CX
-	ADDQ        $0x20, AX
-	SUBQ        $0x08, SI
-	CMPQ        SI, $0x01
-	JGE         rows8
-	VXORPS      X15, X15, X15
-	VZEROUPPER
-	RET
-
-more7:
-	CMPQ   AX, $0x05
-	JNE    more10
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	IMUL3Q $0x08, DX, R11
-
-rows11:
-	VMOVUPS     (CX), X1
-	VMOVUPS     (CX)(DX*1), X2
-	VMOVUPS     (CX)(DX*2), X3
-	VMOVUPS     (CX)(DI*1), X4
-	VINSERTF128 $0x01, (CX)(DX*4), Y1, Y1
-	VINSERTF128 $0x01, (CX)(R8*1), Y2, Y2
-	VINSERTF128 $0x01, (CX)(DI*2), Y3, Y3
-	VINSERTF128 $0x01, (CX)(R9*1), Y4, Y4
-	VUNPCKHPS   Y2, Y1, Y0
-	VUNPCKLPS   Y2, Y1, Y1
-	VUNPCKHPS   Y4, Y3, Y2
-	VUNPCKLPS   Y4, Y3, Y3
-	VUNPCKHPD   Y3, Y1, Y4
-	VUNPCKLPD   Y3, Y1, Y1
-	VUNPCKHPD   Y2, Y0, Y3
-	VUNPCKLPD   Y2, Y0, Y0
-	VMOVSS      16(CX), X5
-	VMOVSS      16(CX)(DX*1), X6
-	VMOVSS      16(CX)(DX*2), X7
-	VMOVSS      16(CX)(DI*1), X8
-	VMOVSS      16(CX)(DX*4), X2
-	VINSERTF128 $0x01, X2, Y5, Y5
-	VMOVSS      16(CX)(R8*1), X2
-	VINSERTF128 $0x01, X2, Y6, Y6
-	VMOVSS      16(CX)(DI*2), X2
-	VINSERTF128 $0x01, X2, Y7, Y7
-	VMOVSS      16(CX)(R9*1), X2
-	VINSERTF128 $0x01, X2, Y8, Y8
-	VUNPCKHPS   Y6, Y5, Y2
-	VUNPCKLPS   Y6, Y5, Y5
-	VUNPCKHPS   Y8, Y7, Y6
-	VUNPCKLPS   Y8, Y7, Y7
-	VUNPCKHPD   Y7, Y5, Y8
-	VUNPCKLPD   Y7, Y5, Y5
-	VUNPCKHPD   Y6, Y2, Y7
-	VUNPCKLPD   Y6, Y2, Y2
-	MOVQ        AX, R10
-	VMOVUPS     Y1, (R10)
-	ADDQ        BX, R10
-	VMOVUPS     Y4, (R10)
-	ADDQ        BX, R10
-	VMOVUPS     Y0, (R10)
-	ADDQ        BX, R10
-	VMOVUPS     Y3, (R10)
-	ADDQ        BX, R10
-	VMOVUPS     Y5, (R10)
-	ADDQ        BX, R10
-	ADDQ        R11, CX
-	ADDQ        $0x20, AX
-	SUBQ        $0x08, SI
-	CMPQ        SI, $0x01
-	JGE         rows11
-	VXORPS      X15, X15, X15
-	VZEROUPPER
-	RET
-
-more10:
-	CMPQ   AX, $0x06
-	JNE    more14
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	IMUL3Q $0x08, DX, R11
-
-rows15:
-	VMOVUPS     (CX), X1
-	VMOVUPS     (CX)(DX*1), X2
-	VMOVUPS     (CX)(DX*2), X3
-	VMOVUPS     (CX)(DI*1), X4
-	VINSERTF128 $0x01, (CX)(DX*4), Y1, Y1
-	VINSERTF128 $0x01, (CX)(R8*1), Y2, Y2
-	VINSERTF128 $0x01, (CX)(DI*2), Y3, Y3
-	VINSERTF128 $0x01, (CX)(R9*1), Y4, Y4
-	VUNPCKHPS   Y2, Y1, Y0
-	VUNPCKLPS   Y2, Y1, Y1
-	VUNPCKHPS   Y4, Y3, Y2
-	VUNPCKLPS   Y4, Y3, Y3
-	VUNPCKHPD   Y3, Y1, Y4
-	VUNPCKLPD   Y3, Y1, Y1
-	VUNPCKHPD   Y2, Y0, Y3
-	VUNPCKLPD   Y2, Y0, Y0
-	VMOVSD      16(CX), X5
-	VMOVSD      16(CX)(DX*1), X6
-	VMOVSD      16(CX)(DX*2), X7
-	VMOVSD      16(CX)(DI*1), X8
-	VMOVSD      16(CX)(DX*4), X2
-	VINSERTF128 $0x01, X2, Y5, Y5
-	VMOVSD      16(CX)(R8*1), X2
-	VINSERTF128 $0x01, X2, Y6, Y6
-	VMOVSD      16(CX)(DI*2), X2
-	VINSERTF128 $0x01, X2, Y7, Y7
-	VMOVSD      16(CX)(R9*1), X2
-	VINSERTF128 $0x01, X2, Y8, Y8
-	VUNPCKHPS   Y6, Y5, Y2
-	VUNPCKLPS   Y6, Y5, Y5
-	VUNPCKHPS   Y8, Y7, Y6
-	VUNPCKLPS   Y8, Y7, Y7
-	VUNPCKHPD   Y7, Y5, Y8
-	VUNPCKLPD   Y7, Y5, Y5
-	VUNPCKHPD   Y6, Y2, Y7
-	VUNPCKLPD   Y6, Y2, Y2
-	MOVQ        AX, R10
-	VMOVUPS     Y1, (R10)
-	ADDQ        BX, R10
-	VMOVUPS     Y4, (R10)
-	ADDQ        BX, R10
-	VMOVUPS     Y0, (R10)
-	ADDQ        BX, R10
-	VMOVUPS     Y3, (R10)
-	ADDQ        BX, R10
-	VMOVUPS     Y5, (R10)
-	ADDQ        BX, R10
-	VMOVUPS     Y8, (R10)
-	ADDQ        BX, R10
-	ADDQ        R11, CX
-	ADDQ        $0x20, AX
-	SUBQ        $0x08, SI
-	CMPQ        SI, $0x01
-	JGE         rows15
-	VXORPS      X15, X15, X15
-	VZEROUPPER
-	RET
-
-more14:
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	IMUL3Q $0x08, DX, R11
-
-rows19:
-	VMOVUPS     (CX), X1
-	VMOVUPS     (CX)(DX*1), X2
-	VMOVUPS     (CX)(DX*2), X3
-	VMOVUPS     (CX)(DI*1), X4
-	VINSERTF128 $0x01, (CX)(DX*4), Y1, Y1
-	VINSERTF128 $0x01, (CX)(R8*1), Y2, Y2
-	VINSERTF128 $0x01, (CX)(DI*2), Y3, Y3
-	VINSERTF128 $0x01, (CX)(R9*1), Y4, Y4
-	VUNPCKHPS   Y2, Y1, Y0
-	VUNPCKLPS   Y2, Y1, Y1
-	VUNPCKHPS   Y4, Y3, Y2
-	VUNPCKLPS   Y4, Y3, Y3
-	VUNPCKHPD   Y3, Y1, Y4
-	VUNPCKLPD   Y3, Y1, Y1
-	VUNPCKHPD   Y2, Y0, Y3
-	VUNPCKLPD   Y2, Y0, Y0
-	VMOVSD      16(CX), X5
-	VINSERTPS   $0x20, 24(CX), X5, X5
-	VMOVSD      16(CX)(DX*1), X6
-	VINSERTPS   $0x20, 24(CX)(DX*1), X6, X6
-	VMOVSD      16(CX)(DX*2), X7
-	VINSERTPS   $0x20, 24(CX)(DX*2), X7, X7
-	VMOVSD      16(CX)(DI*1), X8
-	VINSERTPS   $0x20, 24(CX)(DI*1), X8, X8
-	VMOVSD      16(CX)(DX*4), X2
-	VINSERTPS   $0x20, 24(CX)(DX*4), X2, X2
-	VINSERTF128 $0x01, X2, Y5, Y5
-	VMOVSD      16(CX)(R8*1), X2
-	VINSERTPS   $0x20, 24(CX)(R8*1), X2, X2
-	VINSERTF128 $0x01, X2, Y6, Y6
-	VMOVSD      16(CX)(DI*2), X2
-	VINSERTPS   $0x20, 24(CX)(DI*2), X2, X2
-	VINSERTF128 $0x01, X2, Y7, Y7
-	VMOVSD      16(CX)(R9*1), X2
-	VINSERTPS   $0x20, 24(CX)(R9*1), X2, X2
-	VINSERTF128 $0x01, X2, Y8, Y8
-	VUNPCKHPS   Y6, Y5, Y2
-	VUNPCKLPS   Y6, Y5, Y5
-	VUNPCKHPS   Y8, Y7, Y6
-	VUNPCKLPS   Y8, Y7, Y7
-	VUNPCKHPD   Y7, Y5, Y8
-	VUNPCKLPD   Y7, Y5, Y5
-	VUNPCKHPD   Y6, Y2, Y7
-	VUNPCKLPD   Y6, Y2, Y2
-	MOVQ        AX, R10
-	VMOVUPS     Y1, (R10)
-	ADDQ        BX, R10
-	VMOVUPS     Y4, (R10)
-	ADDQ        BX, R10
-	VMOVUPS     Y0, (R10)
-	ADDQ        BX, R10
-	VMOVUPS     Y3, (R10)
-	ADDQ        BX, R10
-	VMOVUPS     Y5, (R10)
-	ADDQ        BX, R10
-	VMOVUPS     Y8, (R10)
-	ADDQ        BX, R10
-	VMOVUPS     Y2, (R10)
-	ADDQ        BX, R10
-	ADDQ        R11, CX
-	ADDQ        $0x20, AX
-	SUBQ        $0x08, SI
-	CMPQ        SI, $0x01
-	JGE         rows19
-	VXORPS      X15, X15, X15
-	VZEROUPPER
-	RET
-
-// func columnsAVX2F64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int, cols int)
-// Requires: AVX
-TEXT ·columnsAVX2F64(SB), NOSPLIT, $0-48
-	MOVQ   cols+40(FP), AX
-	CMPQ   AX, $0x02
-	JNE    more1
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	IMUL3Q $0x04, DX, R9
+// func unpackedAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+// Requires: AVX, FMA3
+TEXT ·unpackedAVX2F64(SB), NOSPLIT, $0-88
+	MOVQ    n+72(FP), AX
+	MOVQ    AX, BX
+	ANDQ    $0x03, BX
+	IMUL3Q  $0x08, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+	MOVQ    cols+64(FP), AX
 
 rows2:
-	VMOVUPD     (CX), X1
-	VMOVUPD     (CX)(DX*1), X2
-	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
-	VINSERTF128 $0x01, (CX)(DI*1), Y2, Y2
-	VUNPCKHPD   Y2, Y1, Y0
-	VUNPCKLPD   Y2, Y1, Y1
-	MOVQ        AX, R8
-	VMOVUPD     Y1, (R8)
-	ADDQ        BX, R8
-	VMOVUPD     Y0, (R8)
-	ADDQ        BX, R8
-	ADDQ        R9, CX
-	ADDQ        $0x20, AX
-	SUBQ        $0x04, SI
-	CMPQ        SI, $0x01
-	JGE         rows2
-	VXORPS      X15, X15, X15
-	VZEROUPPER
-	RET
+	// 1×2 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ   bias+48(FP), AX
+	VMOVSD (AX), X1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VMOVSD 8(AX), X5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	MOVQ   w+32(FP), AX
+	MOVQ   ldw+40(FP), BX
+	IMUL3Q $0x04, BX, CX
+	MOVQ   x+16(FP), SI
+	MOVQ   n+72(FP), DX
+	LEAQ   (BX)(BX*2), DI
 
-more1:
-	CMPQ   AX, $0x03
-	JNE    more4
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	IMUL3Q $0x04, DX, R9
+	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
+	CMPQ DX, $0x10
+	JLT  tail4
 
-rows5:
-	VMOVUPD     (CX), X1
-	VMOVUPD     (CX)(DX*1), X2
-	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
-	VINSERTF128 $0x01, (CX)(DI*1), Y2, Y2
-	VUNPCKHPD   Y2, Y1, Y0
-	VUNPCKLPD   Y2, Y1, Y1
-	VMOVSD      16(CX), X3
-	VMOVSD      16(CX)(DX*1), X4
-	VMOVSD      16(CX)(DX*2), X2
-	VINSERTF128 $0x01, X2, Y3, Y3
-	VMOVSD      16(CX)(DI*1), X2
-	VINSERTF128 $0x01, X2, Y4, Y4
-	VUNPCKHPD   Y4, Y3, Y2
-	VUNPCKLPD   Y4, Y3, Y3
-	MOVQ        AX, R8
-	VMOVUPD     Y1, (R8)
-	ADDQ        BX, R8
-	VMOVUPD     Y0, (R8)
-	ADDQ        BX, R8
-	VMOVUPD     Y3, (R8)
-	ADDQ        BX, R8
-	ADDQ        R9, CX
-	ADDQ        $0x20, AX
-	SUBQ        $0x04, SI
-	CMPQ        SI, $0x01
-	JGE         rows5
-	VXORPS      X15, X15, X15
-	VZEROUPPER
-	RET
+block3:
+	VMOVUPD     (AX), X11
+	VMOVUPD     (AX)(BX*1), X12
+	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
+	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
+	VUNPCKHPD   Y12, Y11, Y10
+	VUNPCKLPD   Y12, Y11, Y11
+	ADDQ        CX, AX
+	VMOVUPD     (SI), Y9
+	VFMADD231PD Y11, Y9, Y1
+	VFMADD231PD Y10, Y9, Y5
+	VMOVUPD     (AX), X11
+	VMOVUPD     (AX)(BX*1), X12
+	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
+	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
+	VUNPCKHPD   Y12, Y11, Y10
+	VUNPCKLPD   Y12, Y11, Y11
+	ADDQ        CX, AX
+	VMOVUPD     32(SI), Y9
+	VFMADD231PD Y11, Y9, Y2
+	VFMADD231PD Y10, Y9, Y6
+	VMOVUPD     (AX), X11
+	VMOVUPD     (AX)(BX*1), X12
+	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
+	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
+	VUNPCKHPD   Y12, Y11, Y10
+	VUNPCKLPD   Y12, Y11, Y11
+	ADDQ        CX, AX
+	VMOVUPD     64(SI), Y9
+	VFMADD231PD Y11, Y9, Y3
+	VFMADD231PD Y10, Y9, Y7
+	VMOVUPD     (AX), X11
+	VMOVUPD     (AX)(BX*1), X12
+	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
+	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
+	VUNPCKHPD   Y12, Y11, Y10
+	VUNPCKLPD   Y12, Y11, Y11
+	ADDQ        CX, AX
+	VMOVUPD     96(SI), Y9
+	VFMADD231PD Y11, Y9, Y4
+	VFMADD231PD Y10, Y9, Y8
+	ADDQ        $0x00000080, SI
+	SUBQ        $0x10, DX
+	CMPQ        DX, $0x10
+	JGE         block3
 
-more4:
-	CMPQ   AX, $0x04
-	JNE    more8
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	IMUL3Q $0x04, DX, R9
+tail4:
+	TESTQ       DX, DX
+	JLE         end5
+	CMPQ        DX, $0x04
+	JLT         part10
+	VMOVUPD     (AX), X11
+	VMOVUPD     (AX)(BX*1), X12
+	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
+	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
+	VUNPCKHPD   Y12, Y11, Y10
+	VUNPCKLPD   Y12, Y11, Y11
+	ADDQ        CX, AX
+	VMOVUPD     (SI), Y9
+	VFMADD231PD Y11, Y9, Y1
+	VFMADD231PD Y10, Y9, Y5
+	JMP         over12
 
-rows9:
-	VMOVUPD     (CX), X1
-	VMOVUPD     (CX)(DX*1), X2
-	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
-	VINSERTF128 $0x01, (CX)(DI*1), Y2, Y2
-	VUNPCKHPD   Y2, Y1, Y0
-	VUNPCKLPD   Y2, Y1, Y1
-	VMOVUPD     16(CX), X3
-	VMOVUPD     16(CX)(DX*1), X4
-	VINSERTF128 $0x01, 16(CX)(DX*2), Y3, Y3
-	VINSERTF128 $0x01, 16(CX)(DI*1), Y4, Y4
-	VUNPCKHPD   Y4, Y3, Y2
-	VUNPCKLPD   Y4, Y3, Y3
-	MOVQ        AX, R8
-	VMOVUPD     Y1, (R8)
-	ADDQ        BX, R8
-	VMOVUPD     Y0, (R8)
-	ADDQ        BX, R8
-	VMOVUPD     Y3, (R8)
-	ADDQ        BX, R8
-	VMOVUPD     Y2, (R8)
-	ADDQ        BX, R8
-	ADDQ        R9, CX
-	ADDQ        $0x20, AX
-	SUBQ        $0x04, SI
-	CMPQ        SI, $0x01
-	JGE         rows9
-	VXORPS      X15, X15, X15
-	VZEROUPPER
-	RET
+part10:
+	MOVQ        DX, CX
+	ADDQ        $0x00, CX
+	VXORPS      X11, X11, X11
+	VXORPS      X12, X12, X12
+	VMOVUPD     (AX), X11
+	CMPQ        CX, $0x01
+	JLE         loaded13
+	VMOVUPD     (AX)(BX*1), X12
+	CMPQ        CX, $0x02
+	JLE         loaded13
+	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
+	CMPQ        CX, $0x03
+	JLE         loaded13
+	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
 
-more8:
-	CMPQ   AX, $0x05
-	JNE    more12
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	IMUL3Q $0x04, DX, R9
+loaded13:
+	VUNPCKHPD   Y12, Y11, Y10
+	VUNPCKLPD   Y12, Y11, Y11
+	VMASKMOVPD  (SI), Y0, Y9
+	VFMADD231PD Y11, Y9, Y1
+	VFMADD231PD Y10, Y9, Y5
+	JMP         end5
 
-rows13:
-	VMOVUPD     (CX), X1
-	VMOVUPD     (CX)(DX*1), X2
-	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
-	VINSERTF128 $0x01, (CX)(DI*1), Y2, Y2
-	VUNPCKHPD   Y2, Y1, Y0
-	VUNPCKLPD   Y2, Y1, Y1
-	VMOVUPD     16(CX), X3
-	VMOVUPD     16(CX)(DX*1), X4
-	VINSERTF128 $0x01, 16(CX)(DX*2), Y3, Y3
-	VINSERTF128 $0x01, 16(CX)(DI*1), Y4, Y4
-	VUNPCKHPD   Y4, Y3, Y2
-	VUNPCKLPD   Y4, Y3, Y3
-	VMOVSD      32(CX), X5
-	VMOVSD      32(CX)(DX*1), X6
-	VMOVSD      32(CX)(DX*2), X4
-	VINSERTF128 $0x01, X4, Y5, Y5
-	VMOVSD      32(CX)(DI*1), X4
-	VINSERTF128 $0x01, X4, Y6, Y6
-	VUNPCKHPD   Y6, Y5, Y4
-	VUNPCKLPD   Y6, Y5, Y5
-	MOVQ        AX, R8
-	VMOVUPD     Y1, (R8)
-	ADDQ        BX, R8
-	VMOVUPD     Y0, (R8)
-	ADDQ        BX, R8
-	VMOVUPD     Y3, (R8)
-	ADDQ        BX, R8
-	VMOVUPD     Y2, (R8)
-	ADDQ        BX, R8
-	VMOVUPD     Y5, (R8)
-	ADDQ        BX, R8
-	ADDQ        R9, CX
-	ADDQ        $0x20, AX
-	SUBQ        $0x04, SI
-	CMPQ        SI, $0x01
-	JGE         rows13
-	VXORPS      X15, X15, X15
-	VZEROUPPER
-	RET
+over12:
+	CMPQ        DX, $0x04
+	JLE         end5
+	CMPQ        DX, $0x08
+	JLT         part14
+	VMOVUPD     (AX), X11
+	VMOVUPD     (AX)(BX*1), X12
+	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
+	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
+	VUNPCKHPD   Y12, Y11, Y10
+	VUNPCKLPD   Y12, Y11, Y11
+	ADDQ        CX, AX
+	VMOVUPD     32(SI), Y9
+	VFMADD231PD Y11, Y9, Y2
+	VFMADD231PD Y10, Y9, Y6
+	JMP         over16
 
-more12:
-	CMPQ   AX, $0x06
-	JNE    more17
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	IMUL3Q $0x04, DX, R9
+part14:
+	MOVQ        DX, CX
+	SUBQ        $0x04, CX
+	VXORPS      X11, X11, X11
+	VXORPS      X12, X12, X12
+	VMOVUPD     (AX), X11
+	CMPQ        CX, $0x01
+	JLE         loaded17
+	VMOVUPD     (AX)(BX*1), X12
+	CMPQ        CX, $0x02
+	JLE         loaded17
+	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
+	CMPQ        CX, $0x03
+	JLE         loaded17
+	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
 
-rows18:
-	VMOVUPD     (CX), X1
-	VMOVUPD     (CX)(DX*1), X2
-	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
-	VINSERTF128 $0x01, (CX)(DI*1), Y2, Y2
-	VUNPCKHPD   Y2, Y1, Y0
-	VUNPCKLPD   Y2, Y1, Y1
-	VMOVUPD     16(CX), X3
-	VMOVUPD     16(CX)(DX*1), X4
-	VINSERTF128 $0x01, 16(CX)(DX*2), Y3, Y3
-	VINSERTF128 $0x01, 16(CX)(DI*1), Y4, Y4
-	VUNPCKHPD   Y4, Y3, Y2
-	VUNPCKLPD   Y4, Y3, Y3
-	VMOVUPD     32(CX), X5
-	VMOVUPD     32(CX)(DX*1), X6
-	VINSERTF128 $0x01, 32(CX)(DX*2), Y5, Y5
-	VINSERTF128 $0x01, 32(CX)(DI*1), Y6, Y6
-	VUNPCKHPD   Y6, Y5, Y4
-	VUNPCKLPD   Y6, Y5, Y5
-	MOVQ        AX, R8
-	VMOVUPD     Y1, (R8)
-	ADDQ        BX, R8
-	VMOVUPD     Y0, (R8)
-	ADDQ        BX, R8
-	VMOVUPD     Y3, (R8)
-	ADDQ        BX, R8
-	VMOVUPD     Y2, (R8)
-	ADDQ        BX, R8
-	VMOVUPD     Y5, (R8)
-	ADDQ        BX, R8
-	VMOVUPD     Y4, (R8)
-	ADDQ        BX, R8
-	ADDQ        R9, CX
-	ADDQ        $0x20, AX
-	SUBQ        $0x04, SI
-	CMPQ        SI, $0x01
-	JGE         rows18
-	VXORPS      X15, X15, X15
-	VZEROUPPER
-	RET
+loaded17:
+	VUNPCKHPD   Y12, Y11, Y10
+	VUNPCKLPD   Y12, Y11, Y11
+	VMASKMOVPD  32(SI), Y0, Y9
+	VFMADD231PD Y11, Y9, Y2
+	VFMADD231PD Y10, Y9, Y6
+	JMP         end5
 
-more17:
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	IMUL3Q $0x04, DX, R9
+over16:
+	CMPQ        DX, $0x08
+	JLE         end5
+	CMPQ        DX, $0x0c
+	JLT         part18
+	VMOVUPD     (AX), X11
+	VMOVUPD     (AX)(BX*1), X12
+	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
+	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
+	VUNPCKHPD   Y12, Y11, Y10
+	VUNPCKLPD   Y12, Y11, Y11
+	ADDQ        CX, AX
+	VMOVUPD     64(SI), Y9
+	VFMADD231PD Y11, Y9, Y3
+	VFMADD231PD Y10, Y9, Y7
+	JMP         over20
 
-rows23:
-	VMOVUPD     (CX), X1
-	VMOVUPD     (CX)(DX*1), X2
-	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
-	VINSERTF128 $0x01, (CX)(DI*1), Y2, Y2
-	VUNPCKHPD   Y2, Y1, Y0
-	VUNPCKLPD   Y2, Y1, Y1
-	VMOVUPD     16(CX), X3
-	VMOVUPD     16(CX)(DX*1), X4
-	VINSERTF128 $0x01, 16(CX)(DX*2), Y3, Y3
-	VINSERTF128 $0x01, 16(CX)(DI*1), Y4, Y4
-	VUNPCKHPD   Y4, Y3, Y2
-	VUNPCKLPD   Y4, Y3, Y3
-	VMOVUPD     32(CX), X5
-	VMOVUPD     32(CX)(DX*1), X6
-	VINSERTF128 $0x01, 32(CX)(DX*2), Y5, Y5
-	VINSERTF128 $0x01, 32(CX)(DI*1), Y6, Y6
-	VUNPCKHPD   Y6, Y5, Y4
-	VUNPCKLPD   Y6, Y5, Y5
-	VMOVSD      48(CX), X7
-	VMOVSD      48(CX)(DX*1), X8
-	VMOVSD      48(CX)(DX*2), X6
-	VINSERTF128 $0x01, X6, Y7, Y7
-	VMOVSD      48(CX)(DI*1), X6
-	VINSERTF128 $0x01, X6, Y8, Y8
-	VUNPCKHPD   Y8, Y7, Y6
-	VUNPCKLPD   Y8, Y7, Y7
-	MOVQ        AX, R8
-	VMOVUPD     Y1, (R8)
-	ADDQ        BX, R8
-	VMOVUPD     Y0, (R8)
-	ADDQ        BX, R8
-	VMOVUPD     Y3, (R8)
-	ADDQ        BX, R8
-	VMOVUPD     Y2, (R8)
-	ADDQ        BX, R8
-	VMOVUPD     Y5, (R8)
-	ADDQ        BX, R8
-	VMOVUPD     Y4, (R8)
-	ADDQ        BX, R8
-	VMOVUPD     Y7, (R8)
-	ADDQ        BX, R8
-	ADDQ        R9, CX
-	ADDQ        $0x20, AX
-	SUBQ        $0x04, SI
-	CMPQ        SI, $0x01
-	JGE         rows23
-	VXORPS      X15, X15, X15
+part18:
+	MOVQ        DX, CX
+	SUBQ        $0x08, CX
+	VXORPS      X11, X11, X11
+	VXORPS      X12, X12, X12
+	VMOVUPD     (AX), X11
+	CMPQ        CX, $0x01
+	JLE         loaded21
+	VMOVUPD     (AX)(BX*1), X12
+	CMPQ        CX, $0x02
+	JLE         loaded21
+	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
+	CMPQ        CX, $0x03
+	JLE         loaded21
+	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
+
+loaded21:
+	VUNPCKHPD   Y12, Y11, Y10
+	VUNPCKLPD   Y12, Y11, Y11
+	VMASKMOVPD  64(SI), Y0, Y9
+	VFMADD231PD Y11, Y9, Y3
+	VFMADD231PD Y10, Y9, Y7
+	JMP         end5
+
+over20:
+	CMPQ        DX, $0x0c
+	JLE         end5
+	MOVQ        DX, CX
+	SUBQ        $0x0c, CX
+	VXORPS      X11, X11, X11
+	VXORPS      X12, X12, X12
+	VMOVUPD     (AX), X11
+	CMPQ        CX, $0x01
+	JLE         loaded23
+	VMOVUPD     (AX)(BX*1), X12
+	CMPQ        CX, $0x02
+	JLE         loaded23
+	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
+	CMPQ        CX, $0x03
+	JLE         loaded23
+	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
+
+loaded23:
+	VUNPCKHPD   Y12, Y11, Y10
+	VUNPCKLPD   Y12, Y11, Y11
+	VMASKMOVPD  96(SI), Y0, Y9
+	VFMADD231PD Y11, Y9, Y4
+	VFMADD231PD Y10, Y9, Y8
+
+end5:
+	MOVQ y+0(FP), AX
+
+	// y[i,j] = act(halved lanes)
+	MOVQ       act+80(FP), DX
+	VADDPD     Y3, Y1, Y1
+	VADDPD     Y4, Y2, Y2
+	VADDPD     Y2, Y1, Y1
+	VADDPD     Y7, Y5, Y5
+	VADDPD     Y8, Y6, Y6
+	VADDPD     Y6, Y5, Y5
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VPERM2F128 $0x31, Y2, Y1, Y4
+	VPERM2F128 $0x20, Y2, Y1, Y1
+	VADDPD     Y4, Y1, Y1
+	VPERM2F128 $0x31, Y3, Y5, Y4
+	VPERM2F128 $0x20, Y3, Y5, Y5
+	VADDPD     Y4, Y5, Y5
+	VUNPCKHPD  Y5, Y1, Y4
+	VUNPCKLPD  Y5, Y1, Y1
+	VADDPD     Y4, Y1, Y1
+	VXORPS     Y9, Y9, Y9
+	VADDPD     Y9, Y1, Y1
+	CMPQ       DX, $0x01
+	JNE        linear24
+	VMAXPD     Y1, Y9, Y1
+
+linear24:
+	VMOVSD  X1, (AX)
+	VMOVHPD X1, 8(AX)
+
+	// the next 1 rows
+	MOVQ   ldy+8(FP), AX
+	IMUL3Q $0x01, AX, AX
+	MOVQ   y+0(FP), DX
+	ADDQ   AX, DX
+	MOVQ   DX, y+0(FP)
+	MOVQ   ldx+24(FP), AX
+	IMUL3Q $0x01, AX, AX
+	MOVQ   x+16(FP), DX
+	ADDQ   AX, DX
+	MOVQ   DX, x+16(FP)
+	MOVQ   rows+56(FP), DX
+	SUBQ   $0x01, DX
+	MOVQ   DX, rows+56(FP)
+	CMPQ   DX, $0x01
+	JGE    rows2
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
@@ -3751,598 +6471,665 @@ done17:
 	VZEROUPPER
 	RET
 
-// func unpackedAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
-// Requires: AVX, FMA3
-TEXT ·unpackedAVX2F32(SB), NOSPLIT, $0-88
-	MOVQ    n+72(FP), AX
-	MOVQ    AX, BX
-	ANDQ    $0x07, BX
-	IMUL3Q  $0x04, BX, BX
-	LEAQ    mask<>+32(SB), CX
-	SUBQ    BX, CX
-	VMOVDQU (CX), Y0
-	MOVQ    cols+64(FP), AX
+// func columnsAVX2F32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows int, cols int)
+// Requires: AVX
+TEXT ·columnsAVX2F32(SB), NOSPLIT, $0-48
+	MOVQ   cols+40(FP), AX
+	CMPQ   AX, $0x02
+	JNE    more1
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	IMUL3Q $0x08, DX, R11
 
 rows2:
-	// 2×2 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ    bias+48(FP), AX
-	VMOVSS  (AX), X1
-	VXORPS  Y2, Y2, Y2
-	VMOVSS  4(AX), X3
-	VXORPS  Y4, Y4, Y4
-	VMOVAPS Y1, Y5
-	VXORPS  Y6, Y6, Y6
-	VMOVAPS Y3, Y7
-	VXORPS  Y8, Y8, Y8
-	MOVQ    w+32(FP), AX
-	MOVQ    ldw+40(FP), BX
-	IMUL3Q  $0x08, BX, CX
-	MOVQ    x+16(FP), SI
-	MOVQ    SI, DI
-	MOVQ    rows+56(FP), DX
-	CMPQ    DX, $0x01
-	JLE     over3
-	MOVQ    ldx+24(FP), DX
-	ADDQ    DX, DI
-
-over3:
-	MOVQ n+72(FP), DX
-	LEAQ (BX)(BX*2), R8
-	LEAQ (BX)(BX*4), R9
-	LEAQ (R8)(BX*4), R10
-
-	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
-	CMPQ DX, $0x10
-	JLT  tail5
-
-block4:
-	VMOVSD      (AX), X11
-	VMOVSD      (AX)(BX*1), X12
-	VMOVSD      (AX)(BX*2), X13
-	VMOVSD      (AX)(R8*1), X14
-	VMOVSD      (AX)(BX*4), X10
-	VINSERTF128 $0x01, X10, Y11, Y11
-	VMOVSD      (AX)(R9*1), X10
-	VINSERTF128 $0x01, X10, Y12, Y12
-	VMOVSD      (AX)(R8*2), X10
-	VINSERTF128 $0x01, X10, Y13, Y13
-	VMOVSD      (AX)(R10*1), X10
-	VINSERTF128 $0x01, X10, Y14, Y14
-	VUNPCKHPS   Y12, Y11, Y10
-	VUNPCKLPS   Y12, Y11, Y11
-	VUNPCKHPS   Y14, Y13, Y12
-	VUNPCKLPS   Y14, Y13, Y13
-	VUNPCKHPD   Y13, Y11, Y14
-	VUNPCKLPD   Y13, Y11, Y11
-	VUNPCKHPD   Y12, Y10, Y13
-	VUNPCKLPD   Y12, Y10, Y10
-	ADDQ        CX, AX
-	VMOVUPS     (SI), Y9
-	VFMADD231PS Y11, Y9, Y1
-	VFMADD231PS Y14, Y9, Y3
-	VMOVUPS     (DI), Y9
-	VFMADD231PS Y11, Y9, Y5
-	VFMADD231PS Y14, Y9, Y7
-	VMOVSD      (AX), X11
-	VMOVSD      (AX)(BX*1), X12
-	VMOVSD      (AX)(BX*2), X13
-	VMOVSD      (AX)(R8*1), X14
-	VMOVSD      (AX)(BX*4), X10
-	VINSERTF128 $0x01, X10, Y11, Y11
-	VMOVSD      (AX)(R9*1), X10
-	VINSERTF128 $0x01, X10, Y12, Y12
-	VMOVSD      (AX)(R8*2), X10
-	VINSERTF128 $0x01, X10, Y13, Y13
-	VMOVSD      (AX)(R10*1), X10
-	VINSERTF128 $0x01, X10, Y14, Y14
-	VUNPCKHPS   Y12, Y11, Y10
-	VUNPCKLPS   Y12, Y11, Y11
-	VUNPCKHPS   Y14, Y13, Y12
-	VUNPCKLPS   Y14, Y13, Y13
-	VUNPCKHPD   Y13, Y11, Y14
-	VUNPCKLPD   Y13, Y11, Y11
-	VUNPCKHPD   Y12, Y10, Y13
-	VUNPCKLPD   Y12, Y10, Y10
-	ADDQ        CX, AX
-	VMOVUPS     32(SI), Y9
-	VFMADD231PS Y11, Y9, Y2
-	VFMADD231PS Y14, Y9, Y4
-	VMOVUPS     32(DI), Y9
-	VFMADD231PS Y11, Y9, Y6
-	VFMADD231PS Y14, Y9, Y8
-	ADDQ        $0x40, SI
-	ADDQ        $0x40, DI
-	SUBQ        $0x10, DX
-	CMPQ        DX, $0x10
-	JGE         block4
-
-tail5:
-	TESTQ       DX, DX
-	JLE         end6
-	CMPQ        DX, $0x08
-	JLT         part9
-	VMOVSD      (AX), X11
-	VMOVSD      (AX)(BX*1), X12
-	VMOVSD      (AX)(BX*2), X13
-	VMOVSD      (AX)(R8*1), X14
-	VMOVSD      (AX)(BX*4), X10
-	VINSERTF128 $0x01, X10, Y11, Y11
-	VMOVSD      (AX)(R9*1), X10
-	VINSERTF128 $0x01, X10, Y12, Y12
-	VMOVSD      (AX)(R8*2), X10
-	VINSERTF128 $0x01, X10, Y13, Y13
-	VMOVSD      (AX)(R10*1), X10
-	VINSERTF128 $0x01, X10, Y14, Y14
-	VUNPCKHPS   Y12, Y11, Y10
-	VUNPCKLPS   Y12, Y11, Y11
-	VUNPCKHPS   Y14, Y13, Y12
-	VUNPCKLPS   Y14, Y13, Y13
-	VUNPCKHPD   Y13, Y11, Y14
-	VUNPCKLPD   Y13, Y11, Y11
-	VUNPCKHPD   Y12, Y10, Y13
-	VUNPCKLPD   Y12, Y10, Y10
-	ADDQ        CX, AX
-	VMOVUPS     (SI), Y9
-	VFMADD231PS Y11, Y9, Y1
-	VFMADD231PS Y14, Y9, Y3
-	VMOVUPS     (DI), Y9
-	VFMADD231PS Y11, Y9, Y5
-	VFMADD231PS Y14, Y9, Y7
-	JMP         over11
-
-part9:
-	MOVQ        DX, CX
-	ADDQ        $0x00, CX
-	VXORPS      X11, X11, X11
-	VXORPS      X12, X12, X12
-	VXORPS      X13, X13, X13
-	VXORPS      X14, X14, X14
-	VMOVSD      (AX), X11
-	CMPQ        CX, $0x01
-	JLE         loaded12
-	VMOVSD      (AX)(BX*1), X12
-	CMPQ        CX, $0x02
-	JLE         loaded12
-	VMOVSD      (AX)(BX*2), X13
-	CMPQ        CX, $0x03
-	JLE         loaded12
-	VMOVSD      (AX)(R8*1), X14
-	CMPQ        CX, $0x04
-	JLE         loaded12
-	VMOVSD      (AX)(BX*4), X10
-	VINSERTF128 $0x01, X10, Y11, Y11
-	CMPQ        CX, $0x05
-	JLE         loaded12
-	VMOVSD      (AX)(R9*1), X10
-	VINSERTF128 $0x01, X10, Y12, Y12
-	CMPQ        CX, $0x06
-	JLE         loaded12
-	VMOVSD      (AX)(R8*2), X10
-	VINSERTF128 $0x01, X10, Y13, Y13
-	CMPQ        CX, $0x07
-	JLE         loaded12
-	VMOVSD      (AX)(R10*1), X10
-	VINSERTF128 $0x01, X10, Y14, Y14
-
-loaded12:
-	VUNPCKHPS   Y12, Y11, Y10
-	VUNPCKLPS   Y12, Y11, Y11
-	VUNPCKHPS   Y14, Y13, Y12
-	VUNPCKLPS   Y14, Y13, Y13
-	VUNPCKHPD   Y13, Y11, Y14
-	VUNPCKLPD   Y13, Y11, Y11
-	VUNPCKHPD   Y12, Y10, Y13
-	VUNPCKLPD   Y12, Y10, Y10
-	VMASKMOVPS  (SI), Y0, Y9
-	VFMADD231PS Y11, Y9, Y1
-	VFMADD231PS Y14, Y9, Y3
-	VMASKMOVPS  (DI), Y0, Y9
-	VFMADD231PS Y11, Y9, Y5
-	VFMADD231PS Y14, Y9, Y7
-	JMP         end6
-
-over11:
-	CMPQ        DX, $0x08
-	JLE         end6
-	MOVQ        DX, CX
-	SUBQ        $0x08, CX
-	VXORPS      X11, X11, X11
-	VXORPS      X12, X12, X12
-	VXORPS      X13, X13, X13
-	VXORPS      X14, X14, X14
-	VMOVSD      (AX), X11
-	CMPQ        CX, $0x01
-	JLE         loaded14
-	VMOVSD      (AX)(BX*1), X12
-	CMPQ        CX, $0x02
-	JLE         loaded14
-	VMOVSD      (AX)(BX*2), X13
-	CMPQ        CX, $0x03
-	JLE         loaded14
-	VMOVSD      (AX)(R8*1), X14
-	CMPQ        CX, $0x04
-	JLE         loaded14
-	VMOVSD      (AX)(BX*4), X10
-	VINSERTF128 $0x01, X10, Y11, Y11
-	CMPQ        CX, $0x05
-	JLE         loaded14
-	VMOVSD      (AX)(R9*1), X10
-	VINSERTF128 $0x01, X10, Y12, Y12
-	CMPQ        CX, $0x06
-	JLE         loaded14
-	VMOVSD      (AX)(R8*2), X10
-	VINSERTF128 $0x01, X10, Y13, Y13
-	CMPQ        CX, $0x07
-	JLE         loaded14
-	VMOVSD      (AX)(R10*1), X10
-	VINSERTF128 $0x01, X10, Y14, Y14
-
-loaded14:
-	VUNPCKHPS   Y12, Y11, Y10
-	VUNPCKLPS   Y12, Y11, Y11
-	VUNPCKHPS   Y14, Y13, Y12
-	VUNPCKLPS   Y14, Y13, Y13
-	VUNPCKHPD   Y13, Y11, Y14
-	VUNPCKLPD   Y13, Y11, Y11
-	VUNPCKHPD   Y12, Y10, Y13
-	VUNPCKLPD   Y12, Y10, Y10
-	VMASKMOVPS  32(SI), Y0, Y9
-	VFMADD231PS Y11, Y9, Y2
-	VFMADD231PS Y14, Y9, Y4
-	VMASKMOVPS  32(DI), Y0, Y9
-	VFMADD231PS Y11, Y9, Y6
-	VFMADD231PS Y14, Y9, Y8
-
-end6:
-	MOVQ y+0(FP), AX
-	MOVQ AX, BX
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x01
-	JLE  over15
-	MOVQ ldy+8(FP), DX
-	ADDQ DX, BX
-
-over15:
-	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), DX
-	VADDPS     Y2, Y1, Y1
-	VADDPS     Y4, Y3, Y3
-	VADDPS     Y6, Y5, Y5
-	VADDPS     Y8, Y7, Y7
-	VXORPS     Y2, Y2, Y2
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y8, Y8, Y8
-	VPERM2F128 $0x31, Y2, Y1, Y10
-	VPERM2F128 $0x20, Y2, Y1, Y1
-	VADDPS     Y10, Y1, Y1
-	VPERM2F128 $0x31, Y4, Y3, Y10
-	VPERM2F128 $0x20, Y4, Y3, Y3
-	VADDPS     Y10, Y3, Y3
-	VPERM2F128 $0x31, Y6, Y5, Y10
-	VPERM2F128 $0x20, Y6, Y5, Y5
-	VADDPS     Y10, Y5, Y5
-	VPERM2F128 $0x31, Y8, Y7, Y10
-	VPERM2F128 $0x20, Y8, Y7, Y7
-	VADDPS     Y10, Y7, Y7
-	VUNPCKHPD  Y3, Y1, Y10
-	VUNPCKLPD  Y3, Y1, Y1
-	VADDPS     Y10, Y1, Y1
-	VUNPCKHPD  Y7, Y5, Y10
-	VUNPCKLPD  Y7, Y5, Y5
-	VADDPS     Y10, Y5, Y5
-	VSHUFPS    $0xdd, Y5, Y1, Y10
-	VSHUFPS    $0x88, Y5, Y1, Y1
-	VADDPS     Y10, Y1, Y1
-	VXORPS     Y9, Y9, Y9
-	VADDPS     Y9, Y1, Y1
-	CMPQ       DX, $0x01
-	JNE        linear16
-	VMAXPS     Y1, Y9, Y1
-
-linear16:
-	VMOVSS     X1, (AX)
-	VEXTRACTPS $0x01, X1, 4(AX)
-	VEXTRACTPS $0x02, X1, (BX)
-	VEXTRACTPS $0x03, X1, 4(BX)
-
-	// the next 2 rows
-	MOVQ   ldy+8(FP), AX
-	IMUL3Q $0x02, AX, AX
-	MOVQ   y+0(FP), DX
-	ADDQ   AX, DX
-	MOVQ   DX, y+0(FP)
-	MOVQ   ldx+24(FP), AX
-	IMUL3Q $0x02, AX, AX
-	MOVQ   x+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   DX, x+16(FP)
-	MOVQ   rows+56(FP), DX
-	SUBQ   $0x02, DX
-	MOVQ   DX, rows+56(FP)
-	CMPQ   DX, $0x01
-	JGE    rows2
-	VXORPS X15, X15, X15
+	VMOVSD      (CX), X1
+	VMOVSD      (CX)(DX*1), X2
+	VMOVSD      (CX)(DX*2), X3
+	VMOVSD      (CX)(DI*1), X4
+	VMOVSD      (CX)(DX*4), X0
+	VINSERTF128 $0x01, X0, Y1, Y1
+	VMOVSD      (CX)(R8*1), X0
+	VINSERTF128 $0x01, X0, Y2, Y2
+	VMOVSD      (CX)(DI*2), X0
+	VINSERTF128 $0x01, X0, Y3, Y3
+	VMOVSD      (CX)(R9*1), X0
+	VINSERTF128 $0x01, X0, Y4, Y4
+	VUNPCKHPS   Y2, Y1, Y0
+	VUNPCKLPS   Y2, Y1, Y1
+	VUNPCKHPS   Y4, Y3, Y2
+	VUNPCKLPS   Y4, Y3, Y3
+	VUNPCKHPD   Y3, Y1, Y4
+	VUNPCKLPD   Y3, Y1, Y1
+	VUNPCKHPD   Y2, Y0, Y3
+	VUNPCKLPD   Y2, Y0, Y0
+	MOVQ        AX, R10
+	VMOVUPS     Y1, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y4, (R10)
+	ADDQ        BX, R10
+	ADDQ        R11, CX
+	ADDQ        $0x20, AX
+	SUBQ        $0x08, SI
+	CMPQ        SI, $0x01
+	JGE         rows2
+	VXORPS      X15, X15, X15
 	VZEROUPPER
 	RET
 
-// func unpackedAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
-// Requires: AVX, FMA3
-TEXT ·unpackedAVX2F64(SB), NOSPLIT, $0-88
-	MOVQ    n+72(FP), AX
-	MOVQ    AX, BX
-	ANDQ    $0x03, BX
-	IMUL3Q  $0x08, BX, BX
-	LEAQ    mask<>+32(SB), CX
-	SUBQ    BX, CX
-	VMOVDQU (CX), Y0
-	MOVQ    cols+64(FP), AX
+more1:
+	CMPQ   AX, $0x03
+	JNE    more4
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	IMUL3Q $0x08, DX, R11
+
+rows5:
+	VMOVSD      (CX), X1
+	VINSERTPS   $0x20, 8(CX), X1, X1
+	VMOVSD      (CX)(DX*1), X2
+	VINSERTPS   $0x20, 8(CX)(DX*1), X2, X2
+	VMOVSD      (CX)(DX*2), X3
+	VINSERTPS   $0x20, 8(CX)(DX*2), X3, X3
+	VMOVSD      (CX)(DI*1), X4
+	VINSERTPS   $0x20, 8(CX)(DI*1), X4, X4
+	VMOVSD      (CX)(DX*4), X0
+	VINSERTPS   $0x20, 8(CX)(DX*4), X0, X0
+	VINSERTF128 $0x01, X0, Y1, Y1
+	VMOVSD      (CX)(R8*1), X0
+	VINSERTPS   $0x20, 8(CX)(R8*1), X0, X0
+	VINSERTF128 $0x01, X0, Y2, Y2
+	VMOVSD      (CX)(DI*2), X0
+	VINSERTPS   $0x20, 8(CX)(DI*2), X0, X0
+	VINSERTF128 $0x01, X0, Y3, Y3
+	VMOVSD      (CX)(R9*1), X0
+	VINSERTPS   $0x20, 8(CX)(R9*1), X0, X0
+	VINSERTF128 $0x01, X0, Y4, Y4
+	VUNPCKHPS   Y2, Y1, Y0
+	VUNPCKLPS   Y2, Y1, Y1
+	VUNPCKHPS   Y4, Y3, Y2
+	VUNPCKLPS   Y4, Y3, Y3
+	VUNPCKHPD   Y3, Y1, Y4
+	VUNPCKLPD   Y3, Y1, Y1
+	VUNPCKHPD   Y2, Y0, Y3
+	VUNPCKLPD   Y2, Y0, Y0
+	MOVQ        AX, R10
+	VMOVUPS     Y1, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y4, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y0, (R10)
+	ADDQ        BX, R10
+	ADDQ        R11, CX
+	ADDQ        $0x20, AX
+	SUBQ        $0x08, SI
+	CMPQ        SI, $0x01
+	JGE         rows5
+	VXORPS      X15, X15, X15
+	VZEROUPPER
+	RET
+
+more4:
+	CMPQ   AX, $0x04
+	JNE    more7
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	IMUL3Q $0x08, DX, R11
+
+rows8:
+	VMOVUPS     (CX), X1
+	VMOVUPS     (CX)(DX*1), X2
+	VMOVUPS     (CX)(DX*2), X3
+	VMOVUPS     (CX)(DI*1), X4
+	VINSERTF128 $0x01, (CX)(DX*4), Y1, Y1
+	VINSERTF128 $0x01, (CX)(R8*1), Y2, Y2
+	VINSERTF128 $0x01, (CX)(DI*2), Y3, Y3
+	VINSERTF128 $0x01, (CX)(R9*1), Y4, Y4
+	VUNPCKHPS   Y2, Y1, Y0
+	VUNPCKLPS   Y2, Y1, Y1
+	VUNPCKHPS   Y4, Y3, Y2
+	VUNPCKLPS   Y4, Y3, Y3
+	VUNPCKHPD   Y3, Y1, Y4
+	VUNPCKLPD   Y3, Y1, Y1
+	VUNPCKHPD   Y2, Y0, Y3
+	VUNPCKLPD   Y2, Y0, Y0
+	MOVQ        AX, R10
+	VMOVUPS     Y1, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y4, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y0, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y3, (R10)
+	ADDQ        BX, R10
+	ADDQ        R11, CX
+	ADDQ        $0x20, AX
+	SUBQ        $0x08, SI
+	CMPQ        SI, $0x01
+	JGE         rows8
+	VXORPS      X15, X15, X15
+	VZEROUPPER
+	RET
+
+more7:
+	CMPQ   AX, $0x05
+	JNE    more10
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	IMUL3Q $0x08, DX, R11
+
+rows11:
+	VMOVUPS     (CX), X1
+	VMOVUPS     (CX)(DX*1), X2
+	VMOVUPS     (CX)(DX*2), X3
+	VMOVUPS     (CX)(DI*1), X4
+	VINSERTF128 $0x01, (CX)(DX*4), Y1, Y1
+	VINSERTF128 $0x01, (CX)(R8*1), Y2, Y2
+	VINSERTF128 $0x01, (CX)(DI*2), Y3, Y3
+	VINSERTF128 $0x01, (CX)(R9*1), Y4, Y4
+	VUNPCKHPS   Y2, Y1, Y0
+	VUNPCKLPS   Y2, Y1, Y1
+	VUNPCKHPS   Y4, Y3, Y2
+	VUNPCKLPS   Y4, Y3, Y3
+	VUNPCKHPD   Y3, Y1, Y4
+	VUNPCKLPD   Y3, Y1, Y1
+	VUNPCKHPD   Y2, Y0, Y3
+	VUNPCKLPD   Y2, Y0, Y0
+	VMOVSS      16(CX), X5
+	VMOVSS      16(CX)(DX*1), X6
+	VMOVSS      16(CX)(DX*2), X7
+	VMOVSS      16(CX)(DI*1), X8
+	VMOVSS      16(CX)(DX*4), X2
+	VINSERTF128 $0x01, X2, Y5, Y5
+	VMOVSS      16(CX)(R8*1), X2
+	VINSERTF128 $0x01, X2, Y6, Y6
+	VMOVSS      16(CX)(DI*2), X2
+	VINSERTF128 $0x01, X2, Y7, Y7
+	VMOVSS      16(CX)(R9*1), X2
+	VINSERTF128 $0x01, X2, Y8, Y8
+	VUNPCKHPS   Y6, Y5, Y2
+	VUNPCKLPS   Y6, Y5, Y5
+	VUNPCKHPS   Y8, Y7, Y6
+	VUNPCKLPS   Y8, Y7, Y7
+	VUNPCKHPD   Y7, Y5, Y8
+	VUNPCKLPD   Y7, Y5, Y5
+	VUNPCKHPD   Y6, Y2, Y7
+	VUNPCKLPD   Y6, Y2, Y2
+	MOVQ        AX, R10
+	VMOVUPS     Y1, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y4, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y0, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y3, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y5, (R10)
+	ADDQ        BX, R10
+	ADDQ        R11, CX
+	ADDQ        $0x20, AX
+	SUBQ        $0x08, SI
+	CMPQ        SI, $0x01
+	JGE         rows11
+	VXORPS      X15, X15, X15
+	VZEROUPPER
+	RET
+
+more10:
+	CMPQ   AX, $0x06
+	JNE    more14
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	IMUL3Q $0x08, DX, R11
+
+rows15:
+	VMOVUPS     (CX), X1
+	VMOVUPS     (CX)(DX*1), X2
+	VMOVUPS     (CX)(DX*2), X3
+	VMOVUPS     (CX)(DI*1), X4
+	VINSERTF128 $0x01, (CX)(DX*4), Y1, Y1
+	VINSERTF128 $0x01, (CX)(R8*1), Y2, Y2
+	VINSERTF128 $0x01, (CX)(DI*2), Y3, Y3
+	VINSERTF128 $0x01, (CX)(R9*1), Y4, Y4
+	VUNPCKHPS   Y2, Y1, Y0
+	VUNPCKLPS   Y2, Y1, Y1
+	VUNPCKHPS   Y4, Y3, Y2
+	VUNPCKLPS   Y4, Y3, Y3
+	VUNPCKHPD   Y3, Y1, Y4
+	VUNPCKLPD   Y3, Y1, Y1
+	VUNPCKHPD   Y2, Y0, Y3
+	VUNPCKLPD   Y2, Y0, Y0
+	VMOVSD      16(CX), X5
+	VMOVSD      16(CX)(DX*1), X6
+	VMOVSD      16(CX)(DX*2), X7
+	VMOVSD      16(CX)(DI*1), X8
+	VMOVSD      16(CX)(DX*4), X2
+	VINSERTF128 $0x01, X2, Y5, Y5
+	VMOVSD      16(CX)(R8*1), X2
+	VINSERTF128 $0x01, X2, Y6, Y6
+	VMOVSD      16(CX)(DI*2), X2
+	VINSERTF128 $0x01, X2, Y7, Y7
+	VMOVSD      16(CX)(R9*1), X2
+	VINSERTF128 $0x01, X2, Y8, Y8
+	VUNPCKHPS   Y6, Y5, Y2
+	VUNPCKLPS   Y6, Y5, Y5
+	VUNPCKHPS   Y8, Y7, Y6
+	VUNPCKLPS   Y8, Y7, Y7
+	VUNPCKHPD   Y7, Y5, Y8
+	VUNPCKLPD   Y7, Y5, Y5
+	VUNPCKHPD   Y6, Y2, Y7
+	VUNPCKLPD   Y6, Y2, Y2
+	MOVQ        AX, R10
+	VMOVUPS     Y1, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y4, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y0, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y3, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y5, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y8, (R10)
+	ADDQ        BX, R10
+	ADDQ        R11, CX
+	ADDQ        $0x20, AX
+	SUBQ        $0x08, SI
+	CMPQ        SI, $0x01
+	JGE         rows15
+	VXORPS      X15, X15, X15
+	VZEROUPPER
+	RET
+
+more14:
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	IMUL3Q $0x08, DX, R11
+
+rows19:
+	VMOVUPS     (CX), X1
+	VMOVUPS     (CX)(DX*1), X2
+	VMOVUPS     (CX)(DX*2), X3
+	VMOVUPS     (CX)(DI*1), X4
+	VINSERTF128 $0x01, (CX)(DX*4), Y1, Y1
+	VINSERTF128 $0x01, (CX)(R8*1), Y2, Y2
+	VINSERTF128 $0x01, (CX)(DI*2), Y3, Y3
+	VINSERTF128 $0x01, (CX)(R9*1), Y4, Y4
+	VUNPCKHPS   Y2, Y1, Y0
+	VUNPCKLPS   Y2, Y1, Y1
+	VUNPCKHPS   Y4, Y3, Y2
+	VUNPCKLPS   Y4, Y3, Y3
+	VUNPCKHPD   Y3, Y1, Y4
+	VUNPCKLPD   Y3, Y1, Y1
+	VUNPCKHPD   Y2, Y0, Y3
+	VUNPCKLPD   Y2, Y0, Y0
+	VMOVSD      16(CX), X5
+	VINSERTPS   $0x20, 24(CX), X5, X5
+	VMOVSD      16(CX)(DX*1), X6
+	VINSERTPS   $0x20, 24(CX)(DX*1), X6, X6
+	VMOVSD      16(CX)(DX*2), X7
+	VINSERTPS   $0x20, 24(CX)(DX*2), X7, X7
+	VMOVSD      16(CX)(DI*1), X8
+	VINSERTPS   $0x20, 24(CX)(DI*1), X8, X8
+	VMOVSD      16(CX)(DX*4), X2
+	VINSERTPS   $0x20, 24(CX)(DX*4), X2, X2
+	VINSERTF128 $0x01, X2, Y5, Y5
+	VMOVSD      16(CX)(R8*1), X2
+	VINSERTPS   $0x20, 24(CX)(R8*1), X2, X2
+	VINSERTF128 $0x01, X2, Y6, Y6
+	VMOVSD      16(CX)(DI*2), X2
+	VINSERTPS   $0x20, 24(CX)(DI*2), X2, X2
+	VINSERTF128 $0x01, X2, Y7, Y7
+	VMOVSD      16(CX)(R9*1), X2
+	VINSERTPS   $0x20, 24(CX)(R9*1), X2, X2
+	VINSERTF128 $0x01, X2, Y8, Y8
+	VUNPCKHPS   Y6, Y5, Y2
+	VUNPCKLPS   Y6, Y5, Y5
+	VUNPCKHPS   Y8, Y7, Y6
+	VUNPCKLPS   Y8, Y7, Y7
+	VUNPCKHPD   Y7, Y5, Y8
+	VUNPCKLPD   Y7, Y5, Y5
+	VUNPCKHPD   Y6, Y2, Y7
+	VUNPCKLPD   Y6, Y2, Y2
+	MOVQ        AX, R10
+	VMOVUPS     Y1, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y4, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y0, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y3, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y5, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y8, (R10)
+	ADDQ        BX, R10
+	VMOVUPS     Y2, (R10)
+	ADDQ        BX, R10
+	ADDQ        R11, CX
+	ADDQ        $0x20, AX
+	SUBQ        $0x08, SI
+	CMPQ        SI, $0x01
+	JGE         rows19
+	VXORPS      X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func columnsAVX2F64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int, cols int)
+// Requires: AVX
+TEXT ·columnsAVX2F64(SB), NOSPLIT, $0-48
+	MOVQ   cols+40(FP), AX
+	CMPQ   AX, $0x02
+	JNE    more1
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	IMUL3Q $0x04, DX, R9
 
 rows2:
-	// 1×2 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ   bias+48(FP), AX
-	VMOVSD (AX), X1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VMOVSD 8(AX), X5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	MOVQ   w+32(FP), AX
-	MOVQ   ldw+40(FP), BX
-	IMUL3Q $0x04, BX, CX
-	MOVQ   x+16(FP), SI
-	MOVQ   n+72(FP), DX
-	LEAQ   (BX)(BX*2), DI
+	VMOVUPD     (CX), X1
+	VMOVUPD     (CX)(DX*1), X2
+	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
+	VINSERTF128 $0x01, (CX)(DI*1), Y2, Y2
+	VUNPCKHPD   Y2, Y1, Y0
+	VUNPCKLPD   Y2, Y1, Y1
+	MOVQ        AX, R8
+	VMOVUPD     Y1, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y0, (R8)
+	ADDQ        BX, R8
+	ADDQ        R9, CX
+	ADDQ        $0x20, AX
+	SUBQ        $0x04, SI
+	CMPQ        SI, $0x01
+	JGE         rows2
+	VXORPS      X15, X15, X15
+	VZEROUPPER
+	RET
 
-	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
-	CMPQ DX, $0x10
-	JLT  tail4
+more1:
+	CMPQ   AX, $0x03
+	JNE    more4
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	IMUL3Q $0x04, DX, R9
 
-block3:
-	VMOVUPD     (AX), X11
-	VMOVUPD     (AX)(BX*1), X12
-	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
-	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
-	VUNPCKHPD   Y12, Y11, Y10
-	VUNPCKLPD   Y12, Y11, Y11
-	ADDQ        CX, AX
-	VMOVUPD     (SI), Y9
-	VFMADD231PD Y11, Y9, Y1
-	VFMADD231PD Y10, Y9, Y5
-	VMOVUPD     (AX), X11
-	VMOVUPD     (AX)(BX*1), X12
-	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
-	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
-	VUNPCKHPD   Y12, Y11, Y10
-	VUNPCKLPD   Y12, Y11, Y11
-	ADDQ        CX, AX
-	VMOVUPD     32(SI), Y9
-	VFMADD231PD Y11, Y9, Y2
-	VFMADD231PD Y10, Y9, Y6
-	VMOVUPD     (AX), X11
-	VMOVUPD     (AX)(BX*1), X12
-	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
-	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
-	VUNPCKHPD   Y12, Y11, Y10
-	VUNPCKLPD   Y12, Y11, Y11
-	ADDQ        CX, AX
-	VMOVUPD     64(SI), Y9
-	VFMADD231PD Y11, Y9, Y3
-	VFMADD231PD Y10, Y9, Y7
-	VMOVUPD     (AX), X11
-	VMOVUPD     (AX)(BX*1), X12
-	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
-	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
-	VUNPCKHPD   Y12, Y11, Y10
-	VUNPCKLPD   Y12, Y11, Y11
-	ADDQ        CX, AX
-	VMOVUPD     96(SI), Y9
-	VFMADD231PD Y11, Y9, Y4
-	VFMADD231PD Y10, Y9, Y8
-	ADDQ        $0x00000080, SI
-	SUBQ        $0x10, DX
-	CMPQ        DX, $0x10
-	JGE         block3
+rows5:
+	VMOVUPD     (CX), X1
+	VMOVUPD     (CX)(DX*1), X2
+	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
+	VINSERTF128 $0x01, (CX)(DI*1), Y2, Y2
+	VUNPCKHPD   Y2, Y1, Y0
+	VUNPCKLPD   Y2, Y1, Y1
+	VMOVSD      16(CX), X3
+	VMOVSD      16(CX)(DX*1), X4
+	VMOVSD      16(CX)(DX*2), X2
+	VINSERTF128 $0x01, X2, Y3, Y3
+	VMOVSD      16(CX)(DI*1), X2
+	VINSERTF128 $0x01, X2, Y4, Y4
+	VUNPCKHPD   Y4, Y3, Y2
+	VUNPCKLPD   Y4, Y3, Y3
+	MOVQ        AX, R8
+	VMOVUPD     Y1, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y0, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y3, (R8)
+	ADDQ        BX, R8
+	ADDQ        R9, CX
+	ADDQ        $0x20, AX
+	SUBQ        $0x04, SI
+	CMPQ        SI, $0x01
+	JGE         rows5
+	VXORPS      X15, X15, X15
+	VZEROUPPER
+	RET
 
-tail4:
-	TESTQ       DX, DX
-	JLE         end5
-	CMPQ        DX, $0x04
-	JLT         part10
-	VMOVUPD     (AX), X11
-	VMOVUPD     (AX)(BX*1), X12
-	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
-	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
-	VUNPCKHPD   Y12, Y11, Y10
-	VUNPCKLPD   Y12, Y11, Y11
-	ADDQ        CX, AX
-	VMOVUPD     (SI), Y9
-	VFMADD231PD Y11, Y9, Y1
-	VFMADD231PD Y10, Y9, Y5
-	JMP         over12
+more4:
+	CMPQ   AX, $0x04
+	JNE    more8
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	IMUL3Q $0x04, DX, R9
 
-part10:
-	MOVQ        DX, CX
-	ADDQ        $0x00, CX
-	VXORPS      X11, X11, X11
-	VXORPS      X12, X12, X12
-	VMOVUPD     (AX), X11
-	CMPQ        CX, $0x01
-	JLE         loaded13
-	VMOVUPD     (AX)(BX*1), X12
-	CMPQ        CX, $0x02
-	JLE         loaded13
-	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
-	CMPQ        CX, $0x03
-	JLE         loaded13
-	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
+rows9:
+	VMOVUPD     (CX), X1
+	VMOVUPD     (CX)(DX*1), X2
+	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
+	VINSERTF128 $0x01, (CX)(DI*1), Y2, Y2
+	VUNPCKHPD   Y2, Y1, Y0
+	VUNPCKLPD   Y2, Y1, Y1
+	VMOVUPD     16(CX), X3
+	VMOVUPD     16(CX)(DX*1), X4
+	VINSERTF128 $0x01, 16(CX)(DX*2), Y3, Y3
+	VINSERTF128 $0x01, 16(CX)(DI*1), Y4, Y4
+	VUNPCKHPD   Y4, Y3, Y2
+	VUNPCKLPD   Y4, Y3, Y3
+	MOVQ        AX, R8
+	VMOVUPD     Y1, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y0, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y3, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y2, (R8)
+	ADDQ        BX, R8
+	ADDQ        R9, CX
+	ADDQ        $0x20, AX
+	SUBQ        $0x04, SI
+	CMPQ        SI, $0x01
+	JGE         rows9
+	VXORPS      X15, X15, X15
+	VZEROUPPER
+	RET
 
-loaded13:
-	VUNPCKHPD   Y12, Y11, Y10
-	VUNPCKLPD   Y12, Y11, Y11
-	VMASKMOVPD  (SI), Y0, Y9
-	VFMADD231PD Y11, Y9, Y1
-	VFMADD231PD Y10, Y9, Y5
-	JMP         end5
+more8:
+	CMPQ   AX, $0x05
+	JNE    more12
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	IMUL3Q $0x04, DX, R9
 
-over12:
-	CMPQ        DX, $0x04
-	JLE         end5
-	CMPQ        DX, $0x08
-	JLT         part14
-	VMOVUPD     (AX), X11
-	VMOVUPD     (AX)(BX*1), X12
-	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
-	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
-	VUNPCKHPD   Y12, Y11, Y10
-	VUNPCKLPD   Y12, Y11, Y11
-	ADDQ        CX, AX
-	VMOVUPD     32(SI), Y9
-	VFMADD231PD Y11, Y9, Y2
-	VFMADD231PD Y10, Y9, Y6
-	JMP         over16
+rows13:
+	VMOVUPD     (CX), X1
+	VMOVUPD     (CX)(DX*1), X2
+	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
+	VINSERTF128 $0x01, (CX)(DI*1), Y2, Y2
+	VUNPCKHPD   Y2, Y1, Y0
+	VUNPCKLPD   Y2, Y1, Y1
+	VMOVUPD     16(CX), X3
+	VMOVUPD     16(CX)(DX*1), X4
+	VINSERTF128 $0x01, 16(CX)(DX*2), Y3, Y3
+	VINSERTF128 $0x01, 16(CX)(DI*1), Y4, Y4
+	VUNPCKHPD   Y4, Y3, Y2
+	VUNPCKLPD   Y4, Y3, Y3
+	VMOVSD      32(CX), X5
+	VMOVSD      32(CX)(DX*1), X6
+	VMOVSD      32(CX)(DX*2), X4
+	VINSERTF128 $0x01, X4, Y5, Y5
+	VMOVSD      32(CX)(DI*1), X4
+	VINSERTF128 $0x01, X4, Y6, Y6
+	VUNPCKHPD   Y6, Y5, Y4
+	VUNPCKLPD   Y6, Y5, Y5
+	MOVQ        AX, R8
+	VMOVUPD     Y1, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y0, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y3, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y2, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y5, (R8)
+	ADDQ        BX, R8
+	ADDQ        R9, CX
+	ADDQ        $0x20, AX
+	SUBQ        $0x04, SI
+	CMPQ        SI, $0x01
+	JGE         rows13
+	VXORPS      X15, X15, X15
+	VZEROUPPER
+	RET
 
-part14:
-	MOVQ        DX, CX
-	SUBQ        $0x04, CX
-	VXORPS      X11, X11, X11
-	VXORPS      X12, X12, X12
-	VMOVUPD     (AX), X11
-	CMPQ        CX, $0x01
-	JLE         loaded17
-	VMOVUPD     (AX)(BX*1), X12
-	CMPQ        CX, $0x02
-	JLE         loaded17
-	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
-	CMPQ        CX, $0x03
-	JLE         loaded17
-	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
+more12:
+	CMPQ   AX, $0x06
+	JNE    more17
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	IMUL3Q $0x04, DX, R9
 
-loaded17:
-	VUNPCKHPD   Y12, Y11, Y10
-	VUNPCKLPD   Y12, Y11, Y11
-	VMASKMOVPD  32(SI), Y0, Y9
-	VFMADD231PD Y11, Y9, Y2
-	VFMADD231PD Y10, Y9, Y6
-	JMP         end5
+rows18:
+	VMOVUPD     (CX), X1
+	VMOVUPD     (CX)(DX*1), X2
+	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
+	VINSERTF128 $0x01, (CX)(DI*1), Y2, Y2
+	VUNPCKHPD   Y2, Y1, Y0
+	VUNPCKLPD   Y2, Y1, Y1
+	VMOVUPD     16(CX), X3
+	VMOVUPD     16(CX)(DX*1), X4
+	VINSERTF128 $0x01, 16(CX)(DX*2), Y3, Y3
+	VINSERTF128 $0x01, 16(CX)(DI*1), Y4, Y4
+	VUNPCKHPD   Y4, Y3, Y2
+	VUNPCKLPD   Y4, Y3, Y3
+	VMOVUPD     32(CX), X5
+	VMOVUPD     32(CX)(DX*1), X6
+	VINSERTF128 $0x01, 32(CX)(DX*2), Y5, Y5
+	VINSERTF128 $0x01, 32(CX)(DI*1), Y6, Y6
+	VUNPCKHPD   Y6, Y5, Y4
+	VUNPCKLPD   Y6, Y5, Y5
+	MOVQ        AX, R8
+	VMOVUPD     Y1, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y0, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y3, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y2, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y5, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y4, (R8)
+	ADDQ        BX, R8
+	ADDQ        R9, CX
+	ADDQ        $0x20, AX
+	SUBQ        $0x04, SI
+	CMPQ        SI, $0x01
+	JGE         rows18
+	VXORPS      X15, X15, X15
+	VZEROUPPER
+	RET
 
-over16:
-	CMPQ        DX, $0x08
-	JLE         end5
-	CMPQ        DX, $0x0c
-	JLT         part18
-	VMOVUPD     (AX), X11
-	VMOVUPD     (AX)(BX*1), X12
-	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
-	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
-	VUNPCKHPD   Y12, Y11, Y10
-	VUNPCKLPD   Y12, Y11, Y11
-	ADDQ        CX, AX
-	VMOVUPD     64(SI), Y9
-	VFMADD231PD Y11, Y9, Y3
-	VFMADD231PD Y10, Y9, Y7
-	JMP         over20
+more17:
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	IMUL3Q $0x04, DX, R9
 
-part18:
-	MOVQ        DX, CX
-	SUBQ        $0x08, CX
-	VXORPS      X11, X11, X11
-	VXORPS      X12, X12, X12
-	VMOVUPD     (AX), X11
-	CMPQ        CX, $0x01
-	JLE         loaded21
-	VMOVUPD     (AX)(BX*1), X12
-	CMPQ        CX, $0x02
-	JLE         loaded21
-	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
-	CMPQ        CX, $0x03
-	JLE         loaded21
-	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
-
-loaded21:
-	VUNPCKHPD   Y12, Y11, Y10
-	VUNPCKLPD   Y12, Y11, Y11
-	VMASKMOVPD  64(SI), Y0, Y9
-	VFMADD231PD Y11, Y9, Y3
-	VFMADD231PD Y10, Y9, Y7
-	JMP         end5
-
-over20:
-	CMPQ        DX, $0x0c
-	JLE         end5
-	MOVQ        DX, CX
-	SUBQ        $0x0c, CX
-	VXORPS      X11, X11, X11
-	VXORPS      X12, X12, X12
-	VMOVUPD     (AX), X11
-	CMPQ        CX, $0x01
-	JLE         loaded23
-	VMOVUPD     (AX)(BX*1), X12
-	CMPQ        CX, $0x02
-	JLE         loaded23
-	VINSERTF128 $0x01, (AX)(BX*2), Y11, Y11
-	CMPQ        CX, $0x03
-	JLE         loaded23
-	VINSERTF128 $0x01, (AX)(DI*1), Y12, Y12
-
-loaded23:
-	VUNPCKHPD   Y12, Y11, Y10
-	VUNPCKLPD   Y12, Y11, Y11
-	VMASKMOVPD  96(SI), Y0, Y9
-	VFMADD231PD Y11, Y9, Y4
-	VFMADD231PD Y10, Y9, Y8
-
-end5:
-	MOVQ y+0(FP), AX
-
-	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), DX
-	VADDPD     Y3, Y1, Y1
-	VADDPD     Y4, Y2, Y2
-	VADDPD     Y2, Y1, Y1
-	VADDPD     Y7, Y5, Y5
-	VADDPD     Y8, Y6, Y6
-	VADDPD     Y6, Y5, Y5
-	VXORPS     Y2, Y2, Y2
-	VXORPS     Y3, Y3, Y3
-	VPERM2F128 $0x31, Y2, Y1, Y4
-	VPERM2F128 $0x20, Y2, Y1, Y1
-	VADDPD     Y4, Y1, Y1
-	VPERM2F128 $0x31, Y3, Y5, Y4
-	VPERM2F128 $0x20, Y3, Y5, Y5
-	VADDPD     Y4, Y5, Y5
-	VUNPCKHPD  Y5, Y1, Y4
-	VUNPCKLPD  Y5, Y1, Y1
-	VADDPD     Y4, Y1, Y1
-	VXORPS     Y9, Y9, Y9
-	VADDPD     Y9, Y1, Y1
-	CMPQ       DX, $0x01
-	JNE        linear24
-	VMAXPD     Y1, Y9, Y1
-
-linear24:
-	VMOVSD  X1, (AX)
-	VMOVHPD X1, 8(AX)
-
-	// the next 1 rows
-	MOVQ   ldy+8(FP), AX
-	IMUL3Q $0x01, AX, AX
-	MOVQ   y+0(FP), DX
-	ADDQ   AX, DX
-	MOVQ   DX, y+0(FP)
-	MOVQ   ldx+24(FP), AX
-	IMUL3Q $0x01, AX, AX
-	MOVQ   x+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   DX, x+16(FP)
-	MOVQ   rows+56(FP), DX
-	SUBQ   $0x01, DX
-	MOVQ   DX, rows+56(FP)
-	CMPQ   DX, $0x01
-	JGE    rows2
-	VXORPS X15, X15, X15
+rows23:
+	VMOVUPD     (CX), X1
+	VMOVUPD     (CX)(DX*1), X2
+	VINSERTF128 $0x01, (CX)(DX*2), Y1, Y1
+	VINSERTF128 $0x01, (CX)(DI*1), Y2, Y2
+	VUNPCKHPD   Y2, Y1, Y0
+	VUNPCKLPD   Y2, Y1, Y1
+	VMOVUPD     16(CX), X3
+	VMOVUPD     16(CX)(DX*1), X4
+	VINSERTF128 $0x01, 16(CX)(DX*2), Y3, Y3
+	VINSERTF128 $0x01, 16(CX)(DI*1), Y4, Y4
+	VUNPCKHPD   Y4, Y3, Y2
+	VUNPCKLPD   Y4, Y3, Y3
+	VMOVUPD     32(CX), X5
+	VMOVUPD     32(CX)(DX*1), X6
+	VINSERTF128 $0x01, 32(CX)(DX*2), Y5, Y5
+	VINSERTF128 $0x01, 32(CX)(DI*1), Y6, Y6
+	VUNPCKHPD   Y6, Y5, Y4
+	VUNPCKLPD   Y6, Y5, Y5
+	VMOVSD      48(CX), X7
+	VMOVSD      48(CX)(DX*1), X8
+	VMOVSD      48(CX)(DX*2), X6
+	VINSERTF128 $0x01, X6, Y7, Y7
+	VMOVSD      48(CX)(DI*1), X6
+	VINSERTF128 $0x01, X6, Y8, Y8
+	VUNPCKHPD   Y8, Y7, Y6
+	VUNPCKLPD   Y8, Y7, Y7
+	MOVQ        AX, R8
+	VMOVUPD     Y1, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y0, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y3, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y2, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y5, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y4, (R8)
+	ADDQ        BX, R8
+	VMOVUPD     Y7, (R8)
+	ADDQ        BX, R8
+	ADDQ        R9, CX
+	ADDQ        $0x20, AX
+	SUBQ        $0x04, SI
+	CMPQ        SI, $0x01
+	JGE         rows23
+	VXORPS      X15, X15, X15
 	VZEROUPPER
 	RET
 

@@ -4,6 +4,2093 @@
 
 #include "textflag.h"
 
+// func narrowAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, bias *float32, rows int, n int, act int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·narrowAVX512F32(SB), NOSPLIT, $0-72
+	MOVQ  n+56(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	TESTQ AX, AX
+	JLE   long1
+	CMPQ  AX, $0x11
+	JGE   long1
+	MOVQ  rows+48(FP), BX
+	CMPQ  BX, $0x10
+	JLT   long1
+	MOVQ  n+56(FP), AX
+	CMPQ  AX, $0x11
+	JGE   more2
+	CMPQ  AX, $0x10
+	JLT   part3
+
+	// w, 1 vectors
+	MOVQ    w+32(FP), BX
+	VMOVUPS (BX), Z0
+	MOVQ    bias+40(FP), BX
+	VMOVSS  (BX), X1
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	MOVQ    y+0(FP), DX
+	MOVQ    ldy+8(FP), SI
+	MOVQ    rows+48(FP), DI
+	MOVQ    act+64(FP), R8
+
+rows4:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	LEAQ        (CX)(CX*4), R10
+	LEAQ        (R9)(CX*4), R11
+	LEAQ        (BX)(CX*8), R12
+	VMOVUPS     (BX), Z3
+	VMOVAPS     Z1, Z2
+	VFMADD231PS Z0, Z3, Z2
+	VMOVUPS     (BX)(CX*1), Z4
+	VMOVAPS     Z1, Z3
+	VFMADD231PS Z0, Z4, Z3
+	VMOVUPS     (BX)(CX*2), Z5
+	VMOVAPS     Z1, Z4
+	VFMADD231PS Z0, Z5, Z4
+	VMOVUPS     (BX)(R9*1), Z6
+	VMOVAPS     Z1, Z5
+	VFMADD231PS Z0, Z6, Z5
+	VMOVUPS     (BX)(CX*4), Z7
+	VMOVAPS     Z1, Z6
+	VFMADD231PS Z0, Z7, Z6
+	VMOVUPS     (BX)(R10*1), Z8
+	VMOVAPS     Z1, Z7
+	VFMADD231PS Z0, Z8, Z7
+	VMOVUPS     (BX)(R9*2), Z9
+	VMOVAPS     Z1, Z8
+	VFMADD231PS Z0, Z9, Z8
+	VMOVUPS     (BX)(R11*1), Z10
+	VMOVAPS     Z1, Z9
+	VFMADD231PS Z0, Z10, Z9
+	VMOVUPS     (R12), Z11
+	VMOVAPS     Z1, Z10
+	VFMADD231PS Z0, Z11, Z10
+	VMOVUPS     (R12)(CX*1), Z12
+	VMOVAPS     Z1, Z11
+	VFMADD231PS Z0, Z12, Z11
+	VMOVUPS     (R12)(CX*2), Z13
+	VMOVAPS     Z1, Z12
+	VFMADD231PS Z0, Z13, Z12
+	VMOVUPS     (R12)(R9*1), Z14
+	VMOVAPS     Z1, Z13
+	VFMADD231PS Z0, Z14, Z13
+	VMOVUPS     (R12)(CX*4), Z15
+	VMOVAPS     Z1, Z14
+	VFMADD231PS Z0, Z15, Z14
+	VMOVUPS     (R12)(R10*1), Z16
+	VMOVAPS     Z1, Z15
+	VFMADD231PS Z0, Z16, Z15
+	VMOVUPS     (R12)(R9*2), Z17
+	VMOVAPS     Z1, Z16
+	VFMADD231PS Z0, Z17, Z16
+	VMOVUPS     (R12)(R11*1), Z18
+	VMOVAPS     Z1, Z17
+	VFMADD231PS Z0, Z18, Z17
+	VSHUFF64X2  $0xee, Z6, Z2, Z18
+	VSHUFF64X2  $0x44, Z6, Z2, Z2
+	VADDPS      Z18, Z2, Z2
+	VSHUFF64X2  $0xee, Z14, Z10, Z18
+	VSHUFF64X2  $0x44, Z14, Z10, Z10
+	VADDPS      Z18, Z10, Z10
+	VSHUFF64X2  $0xdd, Z10, Z2, Z18
+	VSHUFF64X2  $0x88, Z10, Z2, Z2
+	VADDPS      Z18, Z2, Z2
+	VSHUFF64X2  $0xee, Z7, Z3, Z18
+	VSHUFF64X2  $0x44, Z7, Z3, Z3
+	VADDPS      Z18, Z3, Z3
+	VSHUFF64X2  $0xee, Z15, Z11, Z18
+	VSHUFF64X2  $0x44, Z15, Z11, Z11
+	VADDPS      Z18, Z11, Z11
+	VSHUFF64X2  $0xdd, Z11, Z3, Z18
+	VSHUFF64X2  $0x88, Z11, Z3, Z3
+	VADDPS      Z18, Z3, Z3
+	VSHUFF64X2  $0xee, Z8, Z4, Z18
+	VSHUFF64X2  $0x44, Z8, Z4, Z4
+	VADDPS      Z18, Z4, Z4
+	VSHUFF64X2  $0xee, Z16, Z12, Z18
+	VSHUFF64X2  $0x44, Z16, Z12, Z12
+	VADDPS      Z18, Z12, Z12
+	VSHUFF64X2  $0xdd, Z12, Z4, Z18
+	VSHUFF64X2  $0x88, Z12, Z4, Z4
+	VADDPS      Z18, Z4, Z4
+	VSHUFF64X2  $0xee, Z9, Z5, Z18
+	VSHUFF64X2  $0x44, Z9, Z5, Z5
+	VADDPS      Z18, Z5, Z5
+	VSHUFF64X2  $0xee, Z17, Z13, Z18
+	VSHUFF64X2  $0x44, Z17, Z13, Z13
+	VADDPS      Z18, Z13, Z13
+	VSHUFF64X2  $0xdd, Z13, Z5, Z18
+	VSHUFF64X2  $0x88, Z13, Z5, Z5
+	VADDPS      Z18, Z5, Z5
+	VUNPCKHPD   Z3, Z2, Z18
+	VUNPCKLPD   Z3, Z2, Z2
+	VADDPS      Z18, Z2, Z2
+	VUNPCKHPD   Z5, Z4, Z18
+	VUNPCKLPD   Z5, Z4, Z4
+	VADDPS      Z18, Z4, Z4
+	VSHUFPS     $0xdd, Z4, Z2, Z18
+	VSHUFPS     $0x88, Z4, Z2, Z2
+	VADDPS      Z18, Z2, Z2
+	VPXORD      Z18, Z18, Z18
+	VADDPS      Z18, Z2, Z2
+	CMPQ        R8, $0x01
+	JNE         linear6
+	VMAXPS      Z2, Z18, Z2
+
+linear6:
+	CMPQ    SI, $0x04
+	JNE     apart7
+	VMOVUPS Z2, (DX)
+	JMP     stored8
+
+apart7:
+	LEAQ          (SI)(SI*2), R9
+	LEAQ          (SI)(SI*4), R10
+	LEAQ          (R9)(SI*4), R11
+	LEAQ          (DX)(SI*8), R12
+	VMOVSS        X2, (DX)
+	VEXTRACTPS    $0x01, X2, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X2, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X2, (DX)(R9*1)
+	VEXTRACTF32X4 $0x01, Z2, X18
+	VMOVSS        X18, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X18, (DX)(R10*1)
+	VEXTRACTPS    $0x02, X18, (DX)(R9*2)
+	VEXTRACTPS    $0x03, X18, (DX)(R11*1)
+	VEXTRACTF32X4 $0x02, Z2, X18
+	VMOVSS        X18, (R12)
+	VEXTRACTPS    $0x01, X18, (R12)(SI*1)
+	VEXTRACTPS    $0x02, X18, (R12)(SI*2)
+	VEXTRACTPS    $0x03, X18, (R12)(R9*1)
+	VEXTRACTF32X4 $0x03, Z2, X18
+	VMOVSS        X18, (R12)(SI*4)
+	VEXTRACTPS    $0x01, X18, (R12)(R10*1)
+	VEXTRACTPS    $0x02, X18, (R12)(R9*2)
+	VEXTRACTPS    $0x03, X18, (R12)(R11*1)
+
+stored8:
+	// the next 16 rows, or the last ones
+	IMUL3Q $0x10, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x10, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x10, DI
+	CMPQ   DI, $0x10
+	JGE    rows4
+	TESTQ  DI, DI
+	JLE    done5
+	SUBQ   $0x10, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000010, DI
+	JMP    rows4
+
+done5:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+part3:
+	// w, 1 vectors
+	MOVQ      n+56(FP), AX
+	MOVQ      w+32(FP), BX
+	VMOVUPS.Z (BX), K1, Z0
+	MOVQ      bias+40(FP), BX
+	VMOVSS    (BX), X1
+	MOVQ      x+16(FP), BX
+	MOVQ      ldx+24(FP), CX
+	MOVQ      y+0(FP), DX
+	MOVQ      ldy+8(FP), SI
+	MOVQ      rows+48(FP), DI
+	MOVQ      act+64(FP), R8
+
+rows9:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	LEAQ        (CX)(CX*4), R10
+	LEAQ        (R9)(CX*4), R11
+	LEAQ        (BX)(CX*8), R12
+	VMOVUPS.Z   (BX), K1, Z3
+	VMOVAPS     Z1, Z2
+	VFMADD231PS Z0, Z3, Z2
+	VMOVUPS.Z   (BX)(CX*1), K1, Z4
+	VMOVAPS     Z1, Z3
+	VFMADD231PS Z0, Z4, Z3
+	VMOVUPS.Z   (BX)(CX*2), K1, Z5
+	VMOVAPS     Z1, Z4
+	VFMADD231PS Z0, Z5, Z4
+	VMOVUPS.Z   (BX)(R9*1), K1, Z6
+	VMOVAPS     Z1, Z5
+	VFMADD231PS Z0, Z6, Z5
+	VMOVUPS.Z   (BX)(CX*4), K1, Z7
+	VMOVAPS     Z1, Z6
+	VFMADD231PS Z0, Z7, Z6
+	VMOVUPS.Z   (BX)(R10*1), K1, Z8
+	VMOVAPS     Z1, Z7
+	VFMADD231PS Z0, Z8, Z7
+	VMOVUPS.Z   (BX)(R9*2), K1, Z9
+	VMOVAPS     Z1, Z8
+	VFMADD231PS Z0, Z9, Z8
+	VMOVUPS.Z   (BX)(R11*1), K1, Z10
+	VMOVAPS     Z1, Z9
+	VFMADD231PS Z0, Z10, Z9
+	VMOVUPS.Z   (R12), K1, Z11
+	VMOVAPS     Z1, Z10
+	VFMADD231PS Z0, Z11, Z10
+	VMOVUPS.Z   (R12)(CX*1), K1, Z12
+	VMOVAPS     Z1, Z11
+	VFMADD231PS Z0, Z12, Z11
+	VMOVUPS.Z   (R12)(CX*2), K1, Z13
+	VMOVAPS     Z1, Z12
+	VFMADD231PS Z0, Z13, Z12
+	VMOVUPS.Z   (R12)(R9*1), K1, Z14
+	VMOVAPS     Z1, Z13
+	VFMADD231PS Z0, Z14, Z13
+	VMOVUPS.Z   (R12)(CX*4), K1, Z15
+	VMOVAPS     Z1, Z14
+	VFMADD231PS Z0, Z15, Z14
+	VMOVUPS.Z   (R12)(R10*1), K1, Z16
+	VMOVAPS     Z1, Z15
+	VFMADD231PS Z0, Z16, Z15
+	VMOVUPS.Z   (R12)(R9*2), K1, Z17
+	VMOVAPS     Z1, Z16
+	VFMADD231PS Z0, Z17, Z16
+	VMOVUPS.Z   (R12)(R11*1), K1, Z18
+	VMOVAPS     Z1, Z17
+	VFMADD231PS Z0, Z18, Z17
+	VSHUFF64X2  $0xee, Z6, Z2, Z18
+	VSHUFF64X2  $0x44, Z6, Z2, Z2
+	VADDPS      Z18, Z2, Z2
+	VSHUFF64X2  $0xee, Z14, Z10, Z18
+	VSHUFF64X2  $0x44, Z14, Z10, Z10
+	VADDPS      Z18, Z10, Z10
+	VSHUFF64X2  $0xdd, Z10, Z2, Z18
+	VSHUFF64X2  $0x88, Z10, Z2, Z2
+	VADDPS      Z18, Z2, Z2
+	VSHUFF64X2  $0xee, Z7, Z3, Z18
+	VSHUFF64X2  $0x44, Z7, Z3, Z3
+	VADDPS      Z18, Z3, Z3
+	VSHUFF64X2  $0xee, Z15, Z11, Z18
+	VSHUFF64X2  $0x44, Z15, Z11, Z11
+	VADDPS      Z18, Z11, Z11
+	VSHUFF64X2  $0xdd, Z11, Z3, Z18
+	VSHUFF64X2  $0x88, Z11, Z3, Z3
+	VADDPS      Z18, Z3, Z3
+	VSHUFF64X2  $0xee, Z8, Z4, Z18
+	VSHUFF64X2  $0x44, Z8, Z4, Z4
+	VADDPS      Z18, Z4, Z4
+	VSHUFF64X2  $0xee, Z16, Z12, Z18
+	VSHUFF64X2  $0x44, Z16, Z12, Z12
+	VADDPS      Z18, Z12, Z12
+	VSHUFF64X2  $0xdd, Z12, Z4, Z18
+	VSHUFF64X2  $0x88, Z12, Z4, Z4
+	VADDPS      Z18, Z4, Z4
+	VSHUFF64X2  $0xee, Z9, Z5, Z18
+	VSHUFF64X2  $0x44, Z9, Z5, Z5
+	VADDPS      Z18, Z5, Z5
+	VSHUFF64X2  $0xee, Z17, Z13, Z18
+	VSHUFF64X2  $0x44, Z17, Z13, Z13
+	VADDPS      Z18, Z13, Z13
+	VSHUFF64X2  $0xdd, Z13, Z5, Z18
+	VSHUFF64X2  $0x88, Z13, Z5, Z5
+	VADDPS      Z18, Z5, Z5
+	VUNPCKHPD   Z3, Z2, Z18
+	VUNPCKLPD   Z3, Z2, Z2
+	VADDPS      Z18, Z2, Z2
+	VUNPCKHPD   Z5, Z4, Z18
+	VUNPCKLPD   Z5, Z4, Z4
+	VADDPS      Z18, Z4, Z4
+	VSHUFPS     $0xdd, Z4, Z2, Z18
+	VSHUFPS     $0x88, Z4, Z2, Z2
+	VADDPS      Z18, Z2, Z2
+	VPXORD      Z18, Z18, Z18
+	VADDPS      Z18, Z2, Z2
+	CMPQ        R8, $0x01
+	JNE         linear11
+	VMAXPS      Z2, Z18, Z2
+
+linear11:
+	CMPQ    SI, $0x04
+	JNE     apart12
+	VMOVUPS Z2, (DX)
+	JMP     stored13
+
+apart12:
+	LEAQ          (SI)(SI*2), R9
+	LEAQ          (SI)(SI*4), R10
+	LEAQ          (R9)(SI*4), R11
+	LEAQ          (DX)(SI*8), R12
+	VMOVSS        X2, (DX)
+	VEXTRACTPS    $0x01, X2, (DX)(SI*1)
+	VEXTRACTPS    $0x02, X2, (DX)(SI*2)
+	VEXTRACTPS    $0x03, X2, (DX)(R9*1)
+	VEXTRACTF32X4 $0x01, Z2, X18
+	VMOVSS        X18, (DX)(SI*4)
+	VEXTRACTPS    $0x01, X18, (DX)(R10*1)
+	VEXTRACTPS    $0x02, X18, (DX)(R9*2)
+	VEXTRACTPS    $0x03, X18, (DX)(R11*1)
+	VEXTRACTF32X4 $0x02, Z2, X18
+	VMOVSS        X18, (R12)
+	VEXTRACTPS    $0x01, X18, (R12)(SI*1)
+	VEXTRACTPS    $0x02, X18, (R12)(SI*2)
+	VEXTRACTPS    $0x03, X18, (R12)(R9*1)
+	VEXTRACTF32X4 $0x03, Z2, X18
+	VMOVSS        X18, (R12)(SI*4)
+	VEXTRACTPS    $0x01, X18, (R12)(R10*1)
+	VEXTRACTPS    $0x02, X18, (R12)(R9*2)
+	VEXTRACTPS    $0x03, X18, (R12)(R11*1)
+
+stored13:
+	// the next 16 rows, or the last ones
+	IMUL3Q $0x10, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x10, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x10, DI
+	CMPQ   DI, $0x10
+	JGE    rows9
+	TESTQ  DI, DI
+	JLE    done10
+	SUBQ   $0x10, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000010, DI
+	JMP    rows9
+
+done10:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+more2:
+long1:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x10
+	JLT  rest15
+
+tile14:
+	// 16 rows: acc[i,0] = bias, the other lanes +0
+	MOVQ    bias+40(FP), AX
+	VMOVSS  (AX), X0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z13
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z15
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
+	LEAQ    (BX)(BX*2), CX
+	LEAQ    (BX)(BX*4), DX
+	LEAQ    (CX)(BX*4), SI
+	LEAQ    (AX)(BX*8), DI
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVQ w+32(FP), R8
+	MOVQ n+56(FP), R9
+	CMPQ R9, $0x10
+	JLT  tail17
+
+block16:
+	VMOVUPS     (R8), Z16
+	VMOVUPS     (AX), Z17
+	VFMADD231PS Z16, Z17, Z0
+	VMOVUPS     (AX)(BX*1), Z17
+	VFMADD231PS Z16, Z17, Z1
+	VMOVUPS     (AX)(BX*2), Z17
+	VFMADD231PS Z16, Z17, Z2
+	VMOVUPS     (AX)(CX*1), Z17
+	VFMADD231PS Z16, Z17, Z3
+	VMOVUPS     (AX)(BX*4), Z17
+	VFMADD231PS Z16, Z17, Z4
+	VMOVUPS     (AX)(DX*1), Z17
+	VFMADD231PS Z16, Z17, Z5
+	VMOVUPS     (AX)(CX*2), Z17
+	VFMADD231PS Z16, Z17, Z6
+	VMOVUPS     (AX)(SI*1), Z17
+	VFMADD231PS Z16, Z17, Z7
+	VMOVUPS     (DI), Z17
+	VFMADD231PS Z16, Z17, Z8
+	VMOVUPS     (DI)(BX*1), Z17
+	VFMADD231PS Z16, Z17, Z9
+	VMOVUPS     (DI)(BX*2), Z17
+	VFMADD231PS Z16, Z17, Z10
+	VMOVUPS     (DI)(CX*1), Z17
+	VFMADD231PS Z16, Z17, Z11
+	VMOVUPS     (DI)(BX*4), Z17
+	VFMADD231PS Z16, Z17, Z12
+	VMOVUPS     (DI)(DX*1), Z17
+	VFMADD231PS Z16, Z17, Z13
+	VMOVUPS     (DI)(CX*2), Z17
+	VFMADD231PS Z16, Z17, Z14
+	VMOVUPS     (DI)(SI*1), Z17
+	VFMADD231PS Z16, Z17, Z15
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, R9
+	CMPQ        R9, $0x10
+	JGE         block16
+
+tail17:
+	TESTQ       R9, R9
+	JLE         end18
+	VMOVUPS.Z   (R8), K1, Z16
+	VMOVUPS.Z   (AX), K1, Z17
+	VFMADD231PS Z16, Z17, Z0
+	VMOVUPS.Z   (AX)(BX*1), K1, Z17
+	VFMADD231PS Z16, Z17, Z1
+	VMOVUPS.Z   (AX)(BX*2), K1, Z17
+	VFMADD231PS Z16, Z17, Z2
+	VMOVUPS.Z   (AX)(CX*1), K1, Z17
+	VFMADD231PS Z16, Z17, Z3
+	VMOVUPS.Z   (AX)(BX*4), K1, Z17
+	VFMADD231PS Z16, Z17, Z4
+	VMOVUPS.Z   (AX)(DX*1), K1, Z17
+	VFMADD231PS Z16, Z17, Z5
+	VMOVUPS.Z   (AX)(CX*2), K1, Z17
+	VFMADD231PS Z16, Z17, Z6
+	VMOVUPS.Z   (AX)(SI*1), K1, Z17
+	VFMADD231PS Z16, Z17, Z7
+	VMOVUPS.Z   (DI), K1, Z17
+	VFMADD231PS Z16, Z17, Z8
+	VMOVUPS.Z   (DI)(BX*1), K1, Z17
+	VFMADD231PS Z16, Z17, Z9
+	VMOVUPS.Z   (DI)(BX*2), K1, Z17
+	VFMADD231PS Z16, Z17, Z10
+	VMOVUPS.Z   (DI)(CX*1), K1, Z17
+	VFMADD231PS Z16, Z17, Z11
+	VMOVUPS.Z   (DI)(BX*4), K1, Z17
+	VFMADD231PS Z16, Z17, Z12
+	VMOVUPS.Z   (DI)(DX*1), K1, Z17
+	VFMADD231PS Z16, Z17, Z13
+	VMOVUPS.Z   (DI)(CX*2), K1, Z17
+	VFMADD231PS Z16, Z17, Z14
+	VMOVUPS.Z   (DI)(SI*1), K1, Z17
+	VFMADD231PS Z16, Z17, Z15
+
+end18:
+	VSHUFF64X2 $0xee, Z4, Z0, Z16
+	VSHUFF64X2 $0x44, Z4, Z0, Z0
+	VADDPS     Z16, Z0, Z0
+	VSHUFF64X2 $0xee, Z12, Z8, Z16
+	VSHUFF64X2 $0x44, Z12, Z8, Z8
+	VADDPS     Z16, Z8, Z8
+	VSHUFF64X2 $0xdd, Z8, Z0, Z16
+	VSHUFF64X2 $0x88, Z8, Z0, Z0
+	VADDPS     Z16, Z0, Z0
+	VSHUFF64X2 $0xee, Z5, Z1, Z16
+	VSHUFF64X2 $0x44, Z5, Z1, Z1
+	VADDPS     Z16, Z1, Z1
+	VSHUFF64X2 $0xee, Z13, Z9, Z16
+	VSHUFF64X2 $0x44, Z13, Z9, Z9
+	VADDPS     Z16, Z9, Z9
+	VSHUFF64X2 $0xdd, Z9, Z1, Z16
+	VSHUFF64X2 $0x88, Z9, Z1, Z1
+	VADDPS     Z16, Z1, Z1
+	VSHUFF64X2 $0xee, Z6, Z2, Z16
+	VSHUFF64X2 $0x44, Z6, Z2, Z2
+	VADDPS     Z16, Z2, Z2
+	VSHUFF64X2 $0xee, Z14, Z10, Z16
+	VSHUFF64X2 $0x44, Z14, Z10, Z10
+	VADDPS     Z16, Z10, Z10
+	VSHUFF64X2 $0xdd, Z10, Z2, Z16
+	VSHUFF64X2 $0x88, Z10, Z2, Z2
+	VADDPS     Z16, Z2, Z2
+	VSHUFF64X2 $0xee, Z7, Z3, Z16
+	VSHUFF64X2 $0x44, Z7, Z3, Z3
+	VADDPS     Z16, Z3, Z3
+	VSHUFF64X2 $0xee, Z15, Z11, Z16
+	VSHUFF64X2 $0x44, Z15, Z11, Z11
+	VADDPS     Z16, Z11, Z11
+	VSHUFF64X2 $0xdd, Z11, Z3, Z16
+	VSHUFF64X2 $0x88, Z11, Z3, Z3
+	VADDPS     Z16, Z3, Z3
+	VUNPCKHPD  Z1, Z0, Z16
+	VUNPCKLPD  Z1, Z0, Z0
+	VADDPS     Z16, Z0, Z0
+	VUNPCKHPD  Z3, Z2, Z16
+	VUNPCKLPD  Z3, Z2, Z2
+	VADDPS     Z16, Z2, Z2
+	VSHUFPS    $0xdd, Z2, Z0, Z16
+	VSHUFPS    $0x88, Z2, Z0, Z0
+	VADDPS     Z16, Z0, Z0
+	MOVQ       act+64(FP), AX
+	VPXORD     Z16, Z16, Z16
+	VADDPS     Z16, Z0, Z0
+	CMPQ       AX, $0x01
+	JNE        linear20
+	VMAXPS     Z0, Z16, Z0
+
+linear20:
+	MOVQ    y+0(FP), AX
+	MOVQ    ldy+8(FP), BX
+	CMPQ    BX, $0x04
+	JNE     apart21
+	VMOVUPS Z0, (AX)
+	JMP     stored22
+
+apart21:
+	LEAQ          (BX)(BX*2), CX
+	LEAQ          (BX)(BX*4), DX
+	LEAQ          (CX)(BX*4), SI
+	LEAQ          (AX)(BX*8), DI
+	VMOVSS        X0, (AX)
+	VEXTRACTPS    $0x01, X0, (AX)(BX*1)
+	VEXTRACTPS    $0x02, X0, (AX)(BX*2)
+	VEXTRACTPS    $0x03, X0, (AX)(CX*1)
+	VEXTRACTF32X4 $0x01, Z0, X16
+	VMOVSS        X16, (AX)(BX*4)
+	VEXTRACTPS    $0x01, X16, (AX)(DX*1)
+	VEXTRACTPS    $0x02, X16, (AX)(CX*2)
+	VEXTRACTPS    $0x03, X16, (AX)(SI*1)
+	VEXTRACTF32X4 $0x02, Z0, X16
+	VMOVSS        X16, (DI)
+	VEXTRACTPS    $0x01, X16, (DI)(BX*1)
+	VEXTRACTPS    $0x02, X16, (DI)(BX*2)
+	VEXTRACTPS    $0x03, X16, (DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z0, X16
+	VMOVSS        X16, (DI)(BX*4)
+	VEXTRACTPS    $0x01, X16, (DI)(DX*1)
+	VEXTRACTPS    $0x02, X16, (DI)(CX*2)
+	VEXTRACTPS    $0x03, X16, (DI)(SI*1)
+
+stored22:
+	MOVQ   y+0(FP), AX
+	MOVQ   ldy+8(FP), BX
+	IMUL3Q $0x10, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, y+0(FP)
+	MOVQ   x+16(FP), AX
+	MOVQ   ldx+24(FP), BX
+	IMUL3Q $0x10, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, x+16(FP)
+	MOVQ   rows+48(FP), AX
+	SUBQ   $0x10, AX
+	MOVQ   AX, rows+48(FP)
+	CMPQ   AX, $0x10
+	JGE    tile14
+
+rest15:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x04
+	JLT  rest24
+
+tile23:
+	// 4 rows: acc[i,0] = bias, the other lanes +0
+	MOVQ    bias+40(FP), AX
+	VMOVSS  (AX), X0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
+	LEAQ    (BX)(BX*2), CX
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVQ w+32(FP), DX
+	MOVQ n+56(FP), SI
+	CMPQ SI, $0x10
+	JLT  tail26
+
+block25:
+	VMOVUPS     (DX), Z4
+	VMOVUPS     (AX), Z5
+	VFMADD231PS Z4, Z5, Z0
+	VMOVUPS     (AX)(BX*1), Z5
+	VFMADD231PS Z4, Z5, Z1
+	VMOVUPS     (AX)(BX*2), Z5
+	VFMADD231PS Z4, Z5, Z2
+	VMOVUPS     (AX)(CX*1), Z5
+	VFMADD231PS Z4, Z5, Z3
+	ADDQ        $0x40, DX
+	ADDQ        $0x40, AX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block25
+
+tail26:
+	TESTQ       SI, SI
+	JLE         end27
+	VMOVUPS.Z   (DX), K1, Z4
+	VMOVUPS.Z   (AX), K1, Z5
+	VFMADD231PS Z4, Z5, Z0
+	VMOVUPS.Z   (AX)(BX*1), K1, Z5
+	VFMADD231PS Z4, Z5, Z1
+	VMOVUPS.Z   (AX)(BX*2), K1, Z5
+	VFMADD231PS Z4, Z5, Z2
+	VMOVUPS.Z   (AX)(CX*1), K1, Z5
+	VFMADD231PS Z4, Z5, Z3
+
+end27:
+	// y[i] = act(halved lanes)
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X4
+	VADDPS        X4, X0, X0
+	VEXTRACTF64X4 $0x01, Z1, Y4
+	VADDPS        Y4, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X4
+	VADDPS        X4, X1, X1
+	VEXTRACTF64X4 $0x01, Z2, Y4
+	VADDPS        Y4, Y2, Y2
+	VEXTRACTF128  $0x01, Y2, X4
+	VADDPS        X4, X2, X2
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VADDPS        Y4, Y3, Y3
+	VEXTRACTF128  $0x01, Y3, X4
+	VADDPS        X4, X3, X3
+	VUNPCKHPD     X1, X0, X4
+	VUNPCKLPD     X1, X0, X0
+	VADDPS        X4, X0, X0
+	VUNPCKHPD     X3, X2, X4
+	VUNPCKLPD     X3, X2, X2
+	VADDPS        X4, X2, X2
+	VHADDPS       X2, X0, X0
+	MOVQ          act+64(FP), AX
+	VPXORD        Z4, Z4, Z4
+	VADDPS        Z4, Z0, Z0
+	CMPQ          AX, $0x01
+	JNE           linear29
+	VMAXPS        Z0, Z4, Z0
+
+linear29:
+	MOVQ       y+0(FP), AX
+	MOVQ       ldy+8(FP), BX
+	LEAQ       (BX)(BX*2), CX
+	VMOVSS     X0, (AX)
+	VEXTRACTPS $0x01, X0, (AX)(BX*1)
+	VEXTRACTPS $0x02, X0, (AX)(BX*2)
+	VEXTRACTPS $0x03, X0, (AX)(CX*1)
+	MOVQ       y+0(FP), AX
+	MOVQ       ldy+8(FP), BX
+	IMUL3Q     $0x04, BX, BX
+	ADDQ       BX, AX
+	MOVQ       AX, y+0(FP)
+	MOVQ       x+16(FP), AX
+	MOVQ       ldx+24(FP), BX
+	IMUL3Q     $0x04, BX, BX
+	ADDQ       BX, AX
+	MOVQ       AX, x+16(FP)
+	MOVQ       rows+48(FP), AX
+	SUBQ       $0x04, AX
+	MOVQ       AX, rows+48(FP)
+	CMPQ       AX, $0x04
+	JGE        tile23
+
+rest24:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x02
+	JLT  rest31
+
+tile30:
+	// 2 rows: acc[i,0] = bias, the other lanes +0
+	MOVQ    bias+40(FP), AX
+	VMOVSS  (AX), X0
+	VMOVAPS Z0, Z1
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVQ w+32(FP), CX
+	MOVQ n+56(FP), DX
+	CMPQ DX, $0x10
+	JLT  tail33
+
+block32:
+	VMOVUPS     (CX), Z2
+	VMOVUPS     (AX), Z3
+	VFMADD231PS Z2, Z3, Z0
+	VMOVUPS     (AX)(BX*1), Z3
+	VFMADD231PS Z2, Z3, Z1
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, AX
+	SUBQ        $0x10, DX
+	CMPQ        DX, $0x10
+	JGE         block32
+
+tail33:
+	TESTQ       DX, DX
+	JLE         end34
+	VMOVUPS.Z   (CX), K1, Z2
+	VMOVUPS.Z   (AX), K1, Z3
+	VFMADD231PS Z2, Z3, Z0
+	VMOVUPS.Z   (AX)(BX*1), K1, Z3
+	VFMADD231PS Z2, Z3, Z1
+
+end34:
+	// y[i] = act(halved lanes)
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VADDPS        Y2, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X2
+	VADDPS        X2, X0, X0
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X2
+	VADDPS        X2, X1, X1
+	VUNPCKHPD     X1, X0, X2
+	VUNPCKLPD     X1, X0, X0
+	VADDPS        X2, X0, X0
+	VHADDPS       X0, X0, X0
+	MOVQ          act+64(FP), AX
+	VPXORD        Z2, Z2, Z2
+	VADDPS        Z2, Z0, Z0
+	CMPQ          AX, $0x01
+	JNE           linear36
+	VMAXPS        Z0, Z2, Z0
+
+linear36:
+	MOVQ       y+0(FP), AX
+	MOVQ       ldy+8(FP), BX
+	VMOVSS     X0, (AX)
+	VEXTRACTPS $0x01, X0, (AX)(BX*1)
+	MOVQ       y+0(FP), AX
+	MOVQ       ldy+8(FP), BX
+	IMUL3Q     $0x02, BX, BX
+	ADDQ       BX, AX
+	MOVQ       AX, y+0(FP)
+	MOVQ       x+16(FP), AX
+	MOVQ       ldx+24(FP), BX
+	IMUL3Q     $0x02, BX, BX
+	ADDQ       BX, AX
+	MOVQ       AX, x+16(FP)
+	MOVQ       rows+48(FP), AX
+	SUBQ       $0x02, AX
+	MOVQ       AX, rows+48(FP)
+	CMPQ       AX, $0x02
+	JGE        tile30
+
+rest31:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x01
+	JLT  rest38
+
+tile37:
+	// 1 rows: acc[i,0] = bias, the other lanes +0
+	MOVQ   bias+40(FP), AX
+	VMOVSS (AX), X0
+	MOVQ   x+16(FP), AX
+	MOVQ   ldx+24(FP), BX
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVQ w+32(FP), CX
+	MOVQ n+56(FP), DX
+	CMPQ DX, $0x10
+	JLT  tail40
+
+block39:
+	VMOVUPS     (CX), Z1
+	VMOVUPS     (AX), Z2
+	VFMADD231PS Z1, Z2, Z0
+	ADDQ        $0x40, CX
+	ADDQ        $0x40, AX
+	SUBQ        $0x10, DX
+	CMPQ        DX, $0x10
+	JGE         block39
+
+tail40:
+	TESTQ       DX, DX
+	JLE         end41
+	VMOVUPS.Z   (CX), K1, Z1
+	VMOVUPS.Z   (AX), K1, Z2
+	VFMADD231PS Z1, Z2, Z0
+
+end41:
+	// y[i] = act(halved lanes)
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VUNPCKHPD     X0, X0, X1
+	VUNPCKLPD     X0, X0, X0
+	VADDPS        X1, X0, X0
+	VHADDPS       X0, X0, X0
+	MOVQ          act+64(FP), AX
+	VPXORD        Z1, Z1, Z1
+	VADDPS        Z1, Z0, Z0
+	CMPQ          AX, $0x01
+	JNE           linear43
+	VMAXPS        Z0, Z1, Z0
+
+linear43:
+	MOVQ   y+0(FP), AX
+	MOVQ   ldy+8(FP), BX
+	VMOVSS X0, (AX)
+	MOVQ   y+0(FP), AX
+	MOVQ   ldy+8(FP), BX
+	IMUL3Q $0x01, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, y+0(FP)
+	MOVQ   x+16(FP), AX
+	MOVQ   ldx+24(FP), BX
+	IMUL3Q $0x01, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, x+16(FP)
+	MOVQ   rows+48(FP), AX
+	SUBQ   $0x01, AX
+	MOVQ   AX, rows+48(FP)
+	CMPQ   AX, $0x01
+	JGE    tile37
+
+rest38:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func narrowAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, bias *float64, rows int, n int, act int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·narrowAVX512F64(SB), NOSPLIT, $0-72
+	MOVQ  n+56(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	TESTQ AX, AX
+	JLE   long1
+	CMPQ  AX, $0x11
+	JGE   long1
+	MOVQ  rows+48(FP), BX
+	CMPQ  BX, $0x08
+	JLT   long1
+	MOVQ  n+56(FP), AX
+	CMPQ  AX, $0x09
+	JGE   more2
+	CMPQ  AX, $0x08
+	JLT   part3
+
+	// w, 1 vectors
+	MOVQ    w+32(FP), BX
+	VMOVUPD (BX), Z0
+	MOVQ    bias+40(FP), BX
+	VMOVSD  (BX), X1
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	MOVQ    y+0(FP), DX
+	MOVQ    ldy+8(FP), SI
+	MOVQ    rows+48(FP), DI
+	MOVQ    act+64(FP), R8
+
+rows4:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	LEAQ        (CX)(CX*4), R10
+	LEAQ        (R9)(CX*4), R11
+	VMOVUPD     (BX), Z3
+	VMOVAPD     Z1, Z2
+	VFMADD231PD Z0, Z3, Z2
+	VMOVUPD     (BX)(CX*1), Z4
+	VMOVAPD     Z1, Z3
+	VFMADD231PD Z0, Z4, Z3
+	VMOVUPD     (BX)(CX*2), Z5
+	VMOVAPD     Z1, Z4
+	VFMADD231PD Z0, Z5, Z4
+	VMOVUPD     (BX)(R9*1), Z6
+	VMOVAPD     Z1, Z5
+	VFMADD231PD Z0, Z6, Z5
+	VMOVUPD     (BX)(CX*4), Z7
+	VMOVAPD     Z1, Z6
+	VFMADD231PD Z0, Z7, Z6
+	VMOVUPD     (BX)(R10*1), Z8
+	VMOVAPD     Z1, Z7
+	VFMADD231PD Z0, Z8, Z7
+	VMOVUPD     (BX)(R9*2), Z9
+	VMOVAPD     Z1, Z8
+	VFMADD231PD Z0, Z9, Z8
+	VMOVUPD     (BX)(R11*1), Z10
+	VMOVAPD     Z1, Z9
+	VFMADD231PD Z0, Z10, Z9
+	VSHUFF64X2  $0xee, Z4, Z2, Z10
+	VSHUFF64X2  $0x44, Z4, Z2, Z2
+	VADDPD      Z10, Z2, Z2
+	VSHUFF64X2  $0xee, Z8, Z6, Z10
+	VSHUFF64X2  $0x44, Z8, Z6, Z6
+	VADDPD      Z10, Z6, Z6
+	VSHUFF64X2  $0xdd, Z6, Z2, Z10
+	VSHUFF64X2  $0x88, Z6, Z2, Z2
+	VADDPD      Z10, Z2, Z2
+	VSHUFF64X2  $0xee, Z5, Z3, Z10
+	VSHUFF64X2  $0x44, Z5, Z3, Z3
+	VADDPD      Z10, Z3, Z3
+	VSHUFF64X2  $0xee, Z9, Z7, Z10
+	VSHUFF64X2  $0x44, Z9, Z7, Z7
+	VADDPD      Z10, Z7, Z7
+	VSHUFF64X2  $0xdd, Z7, Z3, Z10
+	VSHUFF64X2  $0x88, Z7, Z3, Z3
+	VADDPD      Z10, Z3, Z3
+	VUNPCKHPD   Z3, Z2, Z10
+	VUNPCKLPD   Z3, Z2, Z2
+	VADDPD      Z10, Z2, Z2
+	VPXORD      Z10, Z10, Z10
+	VADDPD      Z10, Z2, Z2
+	CMPQ        R8, $0x01
+	JNE         linear6
+	VMAXPD      Z2, Z10, Z2
+
+linear6:
+	CMPQ    SI, $0x08
+	JNE     apart7
+	VMOVUPD Z2, (DX)
+	JMP     stored8
+
+apart7:
+	LEAQ          (SI)(SI*2), R9
+	LEAQ          (SI)(SI*4), R10
+	LEAQ          (R9)(SI*4), R11
+	VMOVSD        X2, (DX)
+	VMOVHPD       X2, (DX)(SI*1)
+	VEXTRACTF32X4 $0x01, Z2, X10
+	VMOVSD        X10, (DX)(SI*2)
+	VMOVHPD       X10, (DX)(R9*1)
+	VEXTRACTF32X4 $0x02, Z2, X10
+	VMOVSD        X10, (DX)(SI*4)
+	VMOVHPD       X10, (DX)(R10*1)
+	VEXTRACTF32X4 $0x03, Z2, X10
+	VMOVSD        X10, (DX)(R9*2)
+	VMOVHPD       X10, (DX)(R11*1)
+
+stored8:
+	// the next 8 rows, or the last ones
+	IMUL3Q $0x08, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x08, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x08, DI
+	CMPQ   DI, $0x08
+	JGE    rows4
+	TESTQ  DI, DI
+	JLE    done5
+	SUBQ   $0x08, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000008, DI
+	JMP    rows4
+
+done5:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+part3:
+	// w, 1 vectors
+	MOVQ      n+56(FP), AX
+	MOVQ      w+32(FP), BX
+	VMOVUPD.Z (BX), K1, Z0
+	MOVQ      bias+40(FP), BX
+	VMOVSD    (BX), X1
+	MOVQ      x+16(FP), BX
+	MOVQ      ldx+24(FP), CX
+	MOVQ      y+0(FP), DX
+	MOVQ      ldy+8(FP), SI
+	MOVQ      rows+48(FP), DI
+	MOVQ      act+64(FP), R8
+
+rows9:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	LEAQ        (CX)(CX*4), R10
+	LEAQ        (R9)(CX*4), R11
+	VMOVUPD.Z   (BX), K1, Z3
+	VMOVAPD     Z1, Z2
+	VFMADD231PD Z0, Z3, Z2
+	VMOVUPD.Z   (BX)(CX*1), K1, Z4
+	VMOVAPD     Z1, Z3
+	VFMADD231PD Z0, Z4, Z3
+	VMOVUPD.Z   (BX)(CX*2), K1, Z5
+	VMOVAPD     Z1, Z4
+	VFMADD231PD Z0, Z5, Z4
+	VMOVUPD.Z   (BX)(R9*1), K1, Z6
+	VMOVAPD     Z1, Z5
+	VFMADD231PD Z0, Z6, Z5
+	VMOVUPD.Z   (BX)(CX*4), K1, Z7
+	VMOVAPD     Z1, Z6
+	VFMADD231PD Z0, Z7, Z6
+	VMOVUPD.Z   (BX)(R10*1), K1, Z8
+	VMOVAPD     Z1, Z7
+	VFMADD231PD Z0, Z8, Z7
+	VMOVUPD.Z   (BX)(R9*2), K1, Z9
+	VMOVAPD     Z1, Z8
+	VFMADD231PD Z0, Z9, Z8
+	VMOVUPD.Z   (BX)(R11*1), K1, Z10
+	VMOVAPD     Z1, Z9
+	VFMADD231PD Z0, Z10, Z9
+	VSHUFF64X2  $0xee, Z4, Z2, Z10
+	VSHUFF64X2  $0x44, Z4, Z2, Z2
+	VADDPD      Z10, Z2, Z2
+	VSHUFF64X2  $0xee, Z8, Z6, Z10
+	VSHUFF64X2  $0x44, Z8, Z6, Z6
+	VADDPD      Z10, Z6, Z6
+	VSHUFF64X2  $0xdd, Z6, Z2, Z10
+	VSHUFF64X2  $0x88, Z6, Z2, Z2
+	VADDPD      Z10, Z2, Z2
+	VSHUFF64X2  $0xee, Z5, Z3, Z10
+	VSHUFF64X2  $0x44, Z5, Z3, Z3
+	VADDPD      Z10, Z3, Z3
+	VSHUFF64X2  $0xee, Z9, Z7, Z10
+	VSHUFF64X2  $0x44, Z9, Z7, Z7
+	VADDPD      Z10, Z7, Z7
+	VSHUFF64X2  $0xdd, Z7, Z3, Z10
+	VSHUFF64X2  $0x88, Z7, Z3, Z3
+	VADDPD      Z10, Z3, Z3
+	VUNPCKHPD   Z3, Z2, Z10
+	VUNPCKLPD   Z3, Z2, Z2
+	VADDPD      Z10, Z2, Z2
+	VPXORD      Z10, Z10, Z10
+	VADDPD      Z10, Z2, Z2
+	CMPQ        R8, $0x01
+	JNE         linear11
+	VMAXPD      Z2, Z10, Z2
+
+linear11:
+	CMPQ    SI, $0x08
+	JNE     apart12
+	VMOVUPD Z2, (DX)
+	JMP     stored13
+
+apart12:
+	LEAQ          (SI)(SI*2), R9
+	LEAQ          (SI)(SI*4), R10
+	LEAQ          (R9)(SI*4), R11
+	VMOVSD        X2, (DX)
+	VMOVHPD       X2, (DX)(SI*1)
+	VEXTRACTF32X4 $0x01, Z2, X10
+	VMOVSD        X10, (DX)(SI*2)
+	VMOVHPD       X10, (DX)(R9*1)
+	VEXTRACTF32X4 $0x02, Z2, X10
+	VMOVSD        X10, (DX)(SI*4)
+	VMOVHPD       X10, (DX)(R10*1)
+	VEXTRACTF32X4 $0x03, Z2, X10
+	VMOVSD        X10, (DX)(R9*2)
+	VMOVHPD       X10, (DX)(R11*1)
+
+stored13:
+	// the next 8 rows, or the last ones
+	IMUL3Q $0x08, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x08, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x08, DI
+	CMPQ   DI, $0x08
+	JGE    rows9
+	TESTQ  DI, DI
+	JLE    done10
+	SUBQ   $0x08, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000008, DI
+	JMP    rows9
+
+done10:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+more2:
+	MOVQ n+56(FP), AX
+	CMPQ AX, $0x11
+	JGE  more14
+	CMPQ AX, $0x10
+	JLT  part15
+
+	// w, 2 vectors
+	MOVQ    w+32(FP), BX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	MOVQ    bias+40(FP), BX
+	VMOVSD  (BX), X2
+	MOVQ    x+16(FP), BX
+	MOVQ    ldx+24(FP), CX
+	MOVQ    y+0(FP), DX
+	MOVQ    ldy+8(FP), SI
+	MOVQ    rows+48(FP), DI
+	MOVQ    act+64(FP), R8
+
+rows16:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	LEAQ        (CX)(CX*4), R10
+	LEAQ        (R9)(CX*4), R11
+	VMOVUPD     (BX), Z5
+	VMOVAPD     Z2, Z3
+	VFMADD231PD Z0, Z5, Z3
+	VMOVUPD     64(BX), Z4
+	VMULPD      Z1, Z4, Z4
+	VADDPD      Z4, Z3, Z3
+	VMOVUPD     (BX)(CX*1), Z6
+	VMOVAPD     Z2, Z4
+	VFMADD231PD Z0, Z6, Z4
+	VMOVUPD     64(BX)(CX*1), Z5
+	VMULPD      Z1, Z5, Z5
+	VADDPD      Z5, Z4, Z4
+	VMOVUPD     (BX)(CX*2), Z7
+	VMOVAPD     Z2, Z5
+	VFMADD231PD Z0, Z7, Z5
+	VMOVUPD     64(BX)(CX*2), Z6
+	VMULPD      Z1, Z6, Z6
+	VADDPD      Z6, Z5, Z5
+	VMOVUPD     (BX)(R9*1), Z8
+	VMOVAPD     Z2, Z6
+	VFMADD231PD Z0, Z8, Z6
+	VMOVUPD     64(BX)(R9*1), Z7
+	VMULPD      Z1, Z7, Z7
+	VADDPD      Z7, Z6, Z6
+	VMOVUPD     (BX)(CX*4), Z9
+	VMOVAPD     Z2, Z7
+	VFMADD231PD Z0, Z9, Z7
+	VMOVUPD     64(BX)(CX*4), Z8
+	VMULPD      Z1, Z8, Z8
+	VADDPD      Z8, Z7, Z7
+	VMOVUPD     (BX)(R10*1), Z10
+	VMOVAPD     Z2, Z8
+	VFMADD231PD Z0, Z10, Z8
+	VMOVUPD     64(BX)(R10*1), Z9
+	VMULPD      Z1, Z9, Z9
+	VADDPD      Z9, Z8, Z8
+	VMOVUPD     (BX)(R9*2), Z11
+	VMOVAPD     Z2, Z9
+	VFMADD231PD Z0, Z11, Z9
+	VMOVUPD     64(BX)(R9*2), Z10
+	VMULPD      Z1, Z10, Z10
+	VADDPD      Z10, Z9, Z9
+	VMOVUPD     (BX)(R11*1), Z12
+	VMOVAPD     Z2, Z10
+	VFMADD231PD Z0, Z12, Z10
+	VMOVUPD     64(BX)(R11*1), Z11
+	VMULPD      Z1, Z11, Z11
+	VADDPD      Z11, Z10, Z10
+	VSHUFF64X2  $0xee, Z5, Z3, Z11
+	VSHUFF64X2  $0x44, Z5, Z3, Z3
+	VADDPD      Z11, Z3, Z3
+	VSHUFF64X2  $0xee, Z9, Z7, Z11
+	VSHUFF64X2  $0x44, Z9, Z7, Z7
+	VADDPD      Z11, Z7, Z7
+	VSHUFF64X2  $0xdd, Z7, Z3, Z11
+	VSHUFF64X2  $0x88, Z7, Z3, Z3
+	VADDPD      Z11, Z3, Z3
+	VSHUFF64X2  $0xee, Z6, Z4, Z11
+	VSHUFF64X2  $0x44, Z6, Z4, Z4
+	VADDPD      Z11, Z4, Z4
+	VSHUFF64X2  $0xee, Z10, Z8, Z11
+	VSHUFF64X2  $0x44, Z10, Z8, Z8
+	VADDPD      Z11, Z8, Z8
+	VSHUFF64X2  $0xdd, Z8, Z4, Z11
+	VSHUFF64X2  $0x88, Z8, Z4, Z4
+	VADDPD      Z11, Z4, Z4
+	VUNPCKHPD   Z4, Z3, Z11
+	VUNPCKLPD   Z4, Z3, Z3
+	VADDPD      Z11, Z3, Z3
+	VPXORD      Z11, Z11, Z11
+	VADDPD      Z11, Z3, Z3
+	CMPQ        R8, $0x01
+	JNE         linear18
+	VMAXPD      Z3, Z11, Z3
+
+linear18:
+	CMPQ    SI, $0x08
+	JNE     apart19
+	VMOVUPD Z3, (DX)
+	JMP     stored20
+
+apart19:
+	LEAQ          (SI)(SI*2), R9
+	LEAQ          (SI)(SI*4), R10
+	LEAQ          (R9)(SI*4), R11
+	VMOVSD        X3, (DX)
+	VMOVHPD       X3, (DX)(SI*1)
+	VEXTRACTF32X4 $0x01, Z3, X11
+	VMOVSD        X11, (DX)(SI*2)
+	VMOVHPD       X11, (DX)(R9*1)
+	VEXTRACTF32X4 $0x02, Z3, X11
+	VMOVSD        X11, (DX)(SI*4)
+	VMOVHPD       X11, (DX)(R10*1)
+	VEXTRACTF32X4 $0x03, Z3, X11
+	VMOVSD        X11, (DX)(R9*2)
+	VMOVHPD       X11, (DX)(R11*1)
+
+stored20:
+	// the next 8 rows, or the last ones
+	IMUL3Q $0x08, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x08, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x08, DI
+	CMPQ   DI, $0x08
+	JGE    rows16
+	TESTQ  DI, DI
+	JLE    done17
+	SUBQ   $0x08, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000008, DI
+	JMP    rows16
+
+done17:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+part15:
+	// w, 2 vectors
+	MOVQ      n+56(FP), AX
+	MOVQ      w+32(FP), BX
+	VMOVUPD   (BX), Z0
+	VMOVUPD.Z 64(BX), K1, Z1
+	MOVQ      bias+40(FP), BX
+	VMOVSD    (BX), X2
+	MOVQ      x+16(FP), BX
+	MOVQ      ldx+24(FP), CX
+	MOVQ      y+0(FP), DX
+	MOVQ      ldy+8(FP), SI
+	MOVQ      rows+48(FP), DI
+	MOVQ      act+64(FP), R8
+
+rows21:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	LEAQ        (CX)(CX*2), R9
+	LEAQ        (CX)(CX*4), R10
+	LEAQ        (R9)(CX*4), R11
+	VMOVUPD     (BX), Z5
+	VMOVAPD     Z2, Z3
+	VFMADD231PD Z0, Z5, Z3
+	VMOVUPD.Z   64(BX), K1, Z4
+	VMULPD      Z1, Z4, Z4
+	VADDPD      Z4, Z3, Z3
+	VMOVUPD     (BX)(CX*1), Z6
+	VMOVAPD     Z2, Z4
+	VFMADD231PD Z0, Z6, Z4
+	VMOVUPD.Z   64(BX)(CX*1), K1, Z5
+	VMULPD      Z1, Z5, Z5
+	VADDPD      Z5, Z4, Z4
+	VMOVUPD     (BX)(CX*2), Z7
+	VMOVAPD     Z2, Z5
+	VFMADD231PD Z0, Z7, Z5
+	VMOVUPD.Z   64(BX)(CX*2), K1, Z6
+	VMULPD      Z1, Z6, Z6
+	VADDPD      Z6, Z5, Z5
+	VMOVUPD     (BX)(R9*1), Z8
+	VMOVAPD     Z2, Z6
+	VFMADD231PD Z0, Z8, Z6
+	VMOVUPD.Z   64(BX)(R9*1), K1, Z7
+	VMULPD      Z1, Z7, Z7
+	VADDPD      Z7, Z6, Z6
+	VMOVUPD     (BX)(CX*4), Z9
+	VMOVAPD     Z2, Z7
+	VFMADD231PD Z0, Z9, Z7
+	VMOVUPD.Z   64(BX)(CX*4), K1, Z8
+	VMULPD      Z1, Z8, Z8
+	VADDPD      Z8, Z7, Z7
+	VMOVUPD     (BX)(R10*1), Z10
+	VMOVAPD     Z2, Z8
+	VFMADD231PD Z0, Z10, Z8
+	VMOVUPD.Z   64(BX)(R10*1), K1, Z9
+	VMULPD      Z1, Z9, Z9
+	VADDPD      Z9, Z8, Z8
+	VMOVUPD     (BX)(R9*2), Z11
+	VMOVAPD     Z2, Z9
+	VFMADD231PD Z0, Z11, Z9
+	VMOVUPD.Z   64(BX)(R9*2), K1, Z10
+	VMULPD      Z1, Z10, Z10
+	VADDPD      Z10, Z9, Z9
+	VMOVUPD     (BX)(R11*1), Z12
+	VMOVAPD     Z2, Z10
+	VFMADD231PD Z0, Z12, Z10
+	VMOVUPD.Z   64(BX)(R11*1), K1, Z11
+	VMULPD      Z1, Z11, Z11
+	VADDPD      Z11, Z10, Z10
+	VSHUFF64X2  $0xee, Z5, Z3, Z11
+	VSHUFF64X2  $0x44, Z5, Z3, Z3
+	VADDPD      Z11, Z3, Z3
+	VSHUFF64X2  $0xee, Z9, Z7, Z11
+	VSHUFF64X2  $0x44, Z9, Z7, Z7
+	VADDPD      Z11, Z7, Z7
+	VSHUFF64X2  $0xdd, Z7, Z3, Z11
+	VSHUFF64X2  $0x88, Z7, Z3, Z3
+	VADDPD      Z11, Z3, Z3
+	VSHUFF64X2  $0xee, Z6, Z4, Z11
+	VSHUFF64X2  $0x44, Z6, Z4, Z4
+	VADDPD      Z11, Z4, Z4
+	VSHUFF64X2  $0xee, Z10, Z8, Z11
+	VSHUFF64X2  $0x44, Z10, Z8, Z8
+	VADDPD      Z11, Z8, Z8
+	VSHUFF64X2  $0xdd, Z8, Z4, Z11
+	VSHUFF64X2  $0x88, Z8, Z4, Z4
+	VADDPD      Z11, Z4, Z4
+	VUNPCKHPD   Z4, Z3, Z11
+	VUNPCKLPD   Z4, Z3, Z3
+	VADDPD      Z11, Z3, Z3
+	VPXORD      Z11, Z11, Z11
+	VADDPD      Z11, Z3, Z3
+	CMPQ        R8, $0x01
+	JNE         linear23
+	VMAXPD      Z3, Z11, Z3
+
+linear23:
+	CMPQ    SI, $0x08
+	JNE     apart24
+	VMOVUPD Z3, (DX)
+	JMP     stored25
+
+apart24:
+	LEAQ          (SI)(SI*2), R9
+	LEAQ          (SI)(SI*4), R10
+	LEAQ          (R9)(SI*4), R11
+	VMOVSD        X3, (DX)
+	VMOVHPD       X3, (DX)(SI*1)
+	VEXTRACTF32X4 $0x01, Z3, X11
+	VMOVSD        X11, (DX)(SI*2)
+	VMOVHPD       X11, (DX)(R9*1)
+	VEXTRACTF32X4 $0x02, Z3, X11
+	VMOVSD        X11, (DX)(SI*4)
+	VMOVHPD       X11, (DX)(R10*1)
+	VEXTRACTF32X4 $0x03, Z3, X11
+	VMOVSD        X11, (DX)(R9*2)
+	VMOVHPD       X11, (DX)(R11*1)
+
+stored25:
+	// the next 8 rows, or the last ones
+	IMUL3Q $0x08, CX, R9
+	ADDQ   R9, BX
+	IMUL3Q $0x08, SI, R9
+	ADDQ   R9, DX
+	SUBQ   $0x08, DI
+	CMPQ   DI, $0x08
+	JGE    rows21
+	TESTQ  DI, DI
+	JLE    done22
+	SUBQ   $0x08, DI
+	MOVQ   CX, R9
+	IMULQ  DI, R9
+	ADDQ   R9, BX
+	MOVQ   SI, R9
+	IMULQ  DI, R9
+	ADDQ   R9, DX
+	MOVQ   $0x00000008, DI
+	JMP    rows21
+
+done22:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+more14:
+long1:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x08
+	JLT  rest27
+
+tile26:
+	// 8 rows: acc[i,0] = bias, the other lanes +0
+	MOVQ    bias+40(FP), AX
+	VMOVSD  (AX), X0
+	VPXORD  Z1, Z1, Z1
+	VMOVAPD Z0, Z2
+	VPXORD  Z3, Z3, Z3
+	VMOVAPD Z0, Z4
+	VPXORD  Z5, Z5, Z5
+	VMOVAPD Z0, Z6
+	VPXORD  Z7, Z7, Z7
+	VMOVAPD Z0, Z8
+	VPXORD  Z9, Z9, Z9
+	VMOVAPD Z0, Z10
+	VPXORD  Z11, Z11, Z11
+	VMOVAPD Z0, Z12
+	VPXORD  Z13, Z13, Z13
+	VMOVAPD Z0, Z14
+	VPXORD  Z15, Z15, Z15
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
+	LEAQ    (BX)(BX*2), CX
+	LEAQ    (BX)(BX*4), DX
+	LEAQ    (CX)(BX*4), SI
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVQ w+32(FP), DI
+	MOVQ n+56(FP), R8
+	CMPQ R8, $0x10
+	JLT  tail29
+
+block28:
+	VMOVUPD     (DI), Z16
+	VMOVUPD     (AX), Z17
+	VFMADD231PD Z16, Z17, Z0
+	VMOVUPD     (AX)(BX*1), Z17
+	VFMADD231PD Z16, Z17, Z2
+	VMOVUPD     (AX)(BX*2), Z17
+	VFMADD231PD Z16, Z17, Z4
+	VMOVUPD     (AX)(CX*1), Z17
+	VFMADD231PD Z16, Z17, Z6
+	VMOVUPD     (AX)(BX*4), Z17
+	VFMADD231PD Z16, Z17, Z8
+	VMOVUPD     (AX)(DX*1), Z17
+	VFMADD231PD Z16, Z17, Z10
+	VMOVUPD     (AX)(CX*2), Z17
+	VFMADD231PD Z16, Z17, Z12
+	VMOVUPD     (AX)(SI*1), Z17
+	VFMADD231PD Z16, Z17, Z14
+	VMOVUPD     64(DI), Z16
+	VMOVUPD     64(AX), Z17
+	VFMADD231PD Z16, Z17, Z1
+	VMOVUPD     64(AX)(BX*1), Z17
+	VFMADD231PD Z16, Z17, Z3
+	VMOVUPD     64(AX)(BX*2), Z17
+	VFMADD231PD Z16, Z17, Z5
+	VMOVUPD     64(AX)(CX*1), Z17
+	VFMADD231PD Z16, Z17, Z7
+	VMOVUPD     64(AX)(BX*4), Z17
+	VFMADD231PD Z16, Z17, Z9
+	VMOVUPD     64(AX)(DX*1), Z17
+	VFMADD231PD Z16, Z17, Z11
+	VMOVUPD     64(AX)(CX*2), Z17
+	VFMADD231PD Z16, Z17, Z13
+	VMOVUPD     64(AX)(SI*1), Z17
+	VFMADD231PD Z16, Z17, Z15
+	ADDQ        $0x00000080, DI
+	ADDQ        $0x00000080, AX
+	SUBQ        $0x10, R8
+	CMPQ        R8, $0x10
+	JGE         block28
+
+tail29:
+	TESTQ       R8, R8
+	JLE         end30
+	CMPQ        R8, $0x08
+	JLT         part31
+	VMOVUPD     (DI), Z16
+	VMOVUPD     (AX), Z17
+	VFMADD231PD Z16, Z17, Z0
+	VMOVUPD     (AX)(BX*1), Z17
+	VFMADD231PD Z16, Z17, Z2
+	VMOVUPD     (AX)(BX*2), Z17
+	VFMADD231PD Z16, Z17, Z4
+	VMOVUPD     (AX)(CX*1), Z17
+	VFMADD231PD Z16, Z17, Z6
+	VMOVUPD     (AX)(BX*4), Z17
+	VFMADD231PD Z16, Z17, Z8
+	VMOVUPD     (AX)(DX*1), Z17
+	VFMADD231PD Z16, Z17, Z10
+	VMOVUPD     (AX)(CX*2), Z17
+	VFMADD231PD Z16, Z17, Z12
+	VMOVUPD     (AX)(SI*1), Z17
+	VFMADD231PD Z16, Z17, Z14
+	JMP         over32
+
+part31:
+	VMOVUPD.Z   (DI), K1, Z16
+	VMOVUPD.Z   (AX), K1, Z17
+	VFMADD231PD Z16, Z17, Z0
+	VMOVUPD.Z   (AX)(BX*1), K1, Z17
+	VFMADD231PD Z16, Z17, Z2
+	VMOVUPD.Z   (AX)(BX*2), K1, Z17
+	VFMADD231PD Z16, Z17, Z4
+	VMOVUPD.Z   (AX)(CX*1), K1, Z17
+	VFMADD231PD Z16, Z17, Z6
+	VMOVUPD.Z   (AX)(BX*4), K1, Z17
+	VFMADD231PD Z16, Z17, Z8
+	VMOVUPD.Z   (AX)(DX*1), K1, Z17
+	VFMADD231PD Z16, Z17, Z10
+	VMOVUPD.Z   (AX)(CX*2), K1, Z17
+	VFMADD231PD Z16, Z17, Z12
+	VMOVUPD.Z   (AX)(SI*1), K1, Z17
+	VFMADD231PD Z16, Z17, Z14
+	JMP         end30
+
+over32:
+	CMPQ        R8, $0x08
+	JLE         end30
+	VMOVUPD.Z   64(DI), K1, Z16
+	VMOVUPD.Z   64(AX), K1, Z17
+	VFMADD231PD Z16, Z17, Z1
+	VMOVUPD.Z   64(AX)(BX*1), K1, Z17
+	VFMADD231PD Z16, Z17, Z3
+	VMOVUPD.Z   64(AX)(BX*2), K1, Z17
+	VFMADD231PD Z16, Z17, Z5
+	VMOVUPD.Z   64(AX)(CX*1), K1, Z17
+	VFMADD231PD Z16, Z17, Z7
+	VMOVUPD.Z   64(AX)(BX*4), K1, Z17
+	VFMADD231PD Z16, Z17, Z9
+	VMOVUPD.Z   64(AX)(DX*1), K1, Z17
+	VFMADD231PD Z16, Z17, Z11
+	VMOVUPD.Z   64(AX)(CX*2), K1, Z17
+	VFMADD231PD Z16, Z17, Z13
+	VMOVUPD.Z   64(AX)(SI*1), K1, Z17
+	VFMADD231PD Z16, Z17, Z15
+
+end30:
+	VADDPD     Z1, Z0, Z0
+	VADDPD     Z3, Z2, Z2
+	VADDPD     Z5, Z4, Z4
+	VADDPD     Z7, Z6, Z6
+	VADDPD     Z9, Z8, Z8
+	VADDPD     Z11, Z10, Z10
+	VADDPD     Z13, Z12, Z12
+	VADDPD     Z15, Z14, Z14
+	VSHUFF64X2 $0xee, Z4, Z0, Z1
+	VSHUFF64X2 $0x44, Z4, Z0, Z0
+	VADDPD     Z1, Z0, Z0
+	VSHUFF64X2 $0xee, Z12, Z8, Z1
+	VSHUFF64X2 $0x44, Z12, Z8, Z8
+	VADDPD     Z1, Z8, Z8
+	VSHUFF64X2 $0xdd, Z8, Z0, Z1
+	VSHUFF64X2 $0x88, Z8, Z0, Z0
+	VADDPD     Z1, Z0, Z0
+	VSHUFF64X2 $0xee, Z6, Z2, Z1
+	VSHUFF64X2 $0x44, Z6, Z2, Z2
+	VADDPD     Z1, Z2, Z2
+	VSHUFF64X2 $0xee, Z14, Z10, Z1
+	VSHUFF64X2 $0x44, Z14, Z10, Z10
+	VADDPD     Z1, Z10, Z10
+	VSHUFF64X2 $0xdd, Z10, Z2, Z1
+	VSHUFF64X2 $0x88, Z10, Z2, Z2
+	VADDPD     Z1, Z2, Z2
+	VUNPCKHPD  Z2, Z0, Z1
+	VUNPCKLPD  Z2, Z0, Z0
+	VADDPD     Z1, Z0, Z0
+	MOVQ       act+64(FP), AX
+	VPXORD     Z1, Z1, Z1
+	VADDPD     Z1, Z0, Z0
+	CMPQ       AX, $0x01
+	JNE        linear34
+	VMAXPD     Z0, Z1, Z0
+
+linear34:
+	MOVQ    y+0(FP), AX
+	MOVQ    ldy+8(FP), BX
+	CMPQ    BX, $0x08
+	JNE     apart35
+	VMOVUPD Z0, (AX)
+	JMP     stored36
+
+apart35:
+	LEAQ          (BX)(BX*2), CX
+	LEAQ          (BX)(BX*4), DX
+	LEAQ          (CX)(BX*4), SI
+	VMOVSD        X0, (AX)
+	VMOVHPD       X0, (AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z0, X1
+	VMOVSD        X1, (AX)(BX*2)
+	VMOVHPD       X1, (AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z0, X1
+	VMOVSD        X1, (AX)(BX*4)
+	VMOVHPD       X1, (AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z0, X1
+	VMOVSD        X1, (AX)(CX*2)
+	VMOVHPD       X1, (AX)(SI*1)
+
+stored36:
+	MOVQ   y+0(FP), AX
+	MOVQ   ldy+8(FP), BX
+	IMUL3Q $0x08, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, y+0(FP)
+	MOVQ   x+16(FP), AX
+	MOVQ   ldx+24(FP), BX
+	IMUL3Q $0x08, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, x+16(FP)
+	MOVQ   rows+48(FP), AX
+	SUBQ   $0x08, AX
+	MOVQ   AX, rows+48(FP)
+	CMPQ   AX, $0x08
+	JGE    tile26
+
+rest27:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x04
+	JLT  rest38
+
+tile37:
+	// 4 rows: acc[i,0] = bias, the other lanes +0
+	MOVQ    bias+40(FP), AX
+	VMOVSD  (AX), X0
+	VPXORD  Z1, Z1, Z1
+	VMOVAPD Z0, Z2
+	VPXORD  Z3, Z3, Z3
+	VMOVAPD Z0, Z4
+	VPXORD  Z5, Z5, Z5
+	VMOVAPD Z0, Z6
+	VPXORD  Z7, Z7, Z7
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
+	LEAQ    (BX)(BX*2), CX
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVQ w+32(FP), DX
+	MOVQ n+56(FP), SI
+	CMPQ SI, $0x10
+	JLT  tail40
+
+block39:
+	VMOVUPD     (DX), Z8
+	VMOVUPD     (AX), Z9
+	VFMADD231PD Z8, Z9, Z0
+	VMOVUPD     (AX)(BX*1), Z9
+	VFMADD231PD Z8, Z9, Z2
+	VMOVUPD     (AX)(BX*2), Z9
+	VFMADD231PD Z8, Z9, Z4
+	VMOVUPD     (AX)(CX*1), Z9
+	VFMADD231PD Z8, Z9, Z6
+	VMOVUPD     64(DX), Z8
+	VMOVUPD     64(AX), Z9
+	VFMADD231PD Z8, Z9, Z1
+	VMOVUPD     64(AX)(BX*1), Z9
+	VFMADD231PD Z8, Z9, Z3
+	VMOVUPD     64(AX)(BX*2), Z9
+	VFMADD231PD Z8, Z9, Z5
+	VMOVUPD     64(AX)(CX*1), Z9
+	VFMADD231PD Z8, Z9, Z7
+	ADDQ        $0x00000080, DX
+	ADDQ        $0x00000080, AX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block39
+
+tail40:
+	TESTQ       SI, SI
+	JLE         end41
+	CMPQ        SI, $0x08
+	JLT         part42
+	VMOVUPD     (DX), Z8
+	VMOVUPD     (AX), Z9
+	VFMADD231PD Z8, Z9, Z0
+	VMOVUPD     (AX)(BX*1), Z9
+	VFMADD231PD Z8, Z9, Z2
+	VMOVUPD     (AX)(BX*2), Z9
+	VFMADD231PD Z8, Z9, Z4
+	VMOVUPD     (AX)(CX*1), Z9
+	VFMADD231PD Z8, Z9, Z6
+	JMP         over43
+
+part42:
+	VMOVUPD.Z   (DX), K1, Z8
+	VMOVUPD.Z   (AX), K1, Z9
+	VFMADD231PD Z8, Z9, Z0
+	VMOVUPD.Z   (AX)(BX*1), K1, Z9
+	VFMADD231PD Z8, Z9, Z2
+	VMOVUPD.Z   (AX)(BX*2), K1, Z9
+	VFMADD231PD Z8, Z9, Z4
+	VMOVUPD.Z   (AX)(CX*1), K1, Z9
+	VFMADD231PD Z8, Z9, Z6
+	JMP         end41
+
+over43:
+	CMPQ        SI, $0x08
+	JLE         end41
+	VMOVUPD.Z   64(DX), K1, Z8
+	VMOVUPD.Z   64(AX), K1, Z9
+	VFMADD231PD Z8, Z9, Z1
+	VMOVUPD.Z   64(AX)(BX*1), K1, Z9
+	VFMADD231PD Z8, Z9, Z3
+	VMOVUPD.Z   64(AX)(BX*2), K1, Z9
+	VFMADD231PD Z8, Z9, Z5
+	VMOVUPD.Z   64(AX)(CX*1), K1, Z9
+	VFMADD231PD Z8, Z9, Z7
+
+end41:
+	VADDPD Z1, Z0, Z0
+	VADDPD Z3, Z2, Z2
+	VADDPD Z5, Z4, Z4
+	VADDPD Z7, Z6, Z6
+
+	// y[i] = act(halved lanes)
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPD        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPD        X1, X0, X0
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VADDPD        Y1, Y2, Y2
+	VEXTRACTF128  $0x01, Y2, X1
+	VADDPD        X1, X2, X2
+	VEXTRACTF64X4 $0x01, Z4, Y1
+	VADDPD        Y1, Y4, Y4
+	VEXTRACTF128  $0x01, Y4, X1
+	VADDPD        X1, X4, X4
+	VEXTRACTF64X4 $0x01, Z6, Y1
+	VADDPD        Y1, Y6, Y6
+	VEXTRACTF128  $0x01, Y6, X1
+	VADDPD        X1, X6, X6
+	VHADDPD       X2, X0, X0
+	VHADDPD       X6, X4, X4
+	MOVQ          act+64(FP), AX
+	VPXORD        Z1, Z1, Z1
+	VADDPD        Z1, Z0, Z0
+	VADDPD        Z1, Z4, Z4
+	CMPQ          AX, $0x01
+	JNE           linear45
+	VMAXPD        Z0, Z1, Z0
+	VMAXPD        Z4, Z1, Z4
+
+linear45:
+	MOVQ    y+0(FP), AX
+	MOVQ    ldy+8(FP), BX
+	LEAQ    (BX)(BX*2), CX
+	VMOVSD  X0, (AX)
+	VMOVHPD X0, (AX)(BX*1)
+	VMOVSD  X4, (AX)(BX*2)
+	VMOVHPD X4, (AX)(CX*1)
+	MOVQ    y+0(FP), AX
+	MOVQ    ldy+8(FP), BX
+	IMUL3Q  $0x04, BX, BX
+	ADDQ    BX, AX
+	MOVQ    AX, y+0(FP)
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
+	IMUL3Q  $0x04, BX, BX
+	ADDQ    BX, AX
+	MOVQ    AX, x+16(FP)
+	MOVQ    rows+48(FP), AX
+	SUBQ    $0x04, AX
+	MOVQ    AX, rows+48(FP)
+	CMPQ    AX, $0x04
+	JGE     tile37
+
+rest38:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x02
+	JLT  rest47
+
+tile46:
+	// 2 rows: acc[i,0] = bias, the other lanes +0
+	MOVQ    bias+40(FP), AX
+	VMOVSD  (AX), X0
+	VPXORD  Z1, Z1, Z1
+	VMOVAPD Z0, Z2
+	VPXORD  Z3, Z3, Z3
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVQ w+32(FP), CX
+	MOVQ n+56(FP), DX
+	CMPQ DX, $0x10
+	JLT  tail49
+
+block48:
+	VMOVUPD     (CX), Z4
+	VMOVUPD     (AX), Z5
+	VFMADD231PD Z4, Z5, Z0
+	VMOVUPD     (AX)(BX*1), Z5
+	VFMADD231PD Z4, Z5, Z2
+	VMOVUPD     64(CX), Z4
+	VMOVUPD     64(AX), Z5
+	VFMADD231PD Z4, Z5, Z1
+	VMOVUPD     64(AX)(BX*1), Z5
+	VFMADD231PD Z4, Z5, Z3
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000080, AX
+	SUBQ        $0x10, DX
+	CMPQ        DX, $0x10
+	JGE         block48
+
+tail49:
+	TESTQ       DX, DX
+	JLE         end50
+	CMPQ        DX, $0x08
+	JLT         part51
+	VMOVUPD     (CX), Z4
+	VMOVUPD     (AX), Z5
+	VFMADD231PD Z4, Z5, Z0
+	VMOVUPD     (AX)(BX*1), Z5
+	VFMADD231PD Z4, Z5, Z2
+	JMP         over52
+
+part51:
+	VMOVUPD.Z   (CX), K1, Z4
+	VMOVUPD.Z   (AX), K1, Z5
+	VFMADD231PD Z4, Z5, Z0
+	VMOVUPD.Z   (AX)(BX*1), K1, Z5
+	VFMADD231PD Z4, Z5, Z2
+	JMP         end50
+
+over52:
+	CMPQ        DX, $0x08
+	JLE         end50
+	VMOVUPD.Z   64(CX), K1, Z4
+	VMOVUPD.Z   64(AX), K1, Z5
+	VFMADD231PD Z4, Z5, Z1
+	VMOVUPD.Z   64(AX)(BX*1), K1, Z5
+	VFMADD231PD Z4, Z5, Z3
+
+end50:
+	VADDPD Z1, Z0, Z0
+	VADDPD Z3, Z2, Z2
+
+	// y[i] = act(halved lanes)
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPD        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPD        X1, X0, X0
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VADDPD        Y1, Y2, Y2
+	VEXTRACTF128  $0x01, Y2, X1
+	VADDPD        X1, X2, X2
+	VHADDPD       X2, X0, X0
+	MOVQ          act+64(FP), AX
+	VPXORD        Z1, Z1, Z1
+	VADDPD        Z1, Z0, Z0
+	CMPQ          AX, $0x01
+	JNE           linear54
+	VMAXPD        Z0, Z1, Z0
+
+linear54:
+	MOVQ    y+0(FP), AX
+	MOVQ    ldy+8(FP), BX
+	VMOVSD  X0, (AX)
+	VMOVHPD X0, (AX)(BX*1)
+	MOVQ    y+0(FP), AX
+	MOVQ    ldy+8(FP), BX
+	IMUL3Q  $0x02, BX, BX
+	ADDQ    BX, AX
+	MOVQ    AX, y+0(FP)
+	MOVQ    x+16(FP), AX
+	MOVQ    ldx+24(FP), BX
+	IMUL3Q  $0x02, BX, BX
+	ADDQ    BX, AX
+	MOVQ    AX, x+16(FP)
+	MOVQ    rows+48(FP), AX
+	SUBQ    $0x02, AX
+	MOVQ    AX, rows+48(FP)
+	CMPQ    AX, $0x02
+	JGE     tile46
+
+rest47:
+	MOVQ rows+48(FP), AX
+	CMPQ AX, $0x01
+	JLT  rest56
+
+tile55:
+	// 1 rows: acc[i,0] = bias, the other lanes +0
+	MOVQ   bias+40(FP), AX
+	VMOVSD (AX), X0
+	VPXORD Z1, Z1, Z1
+	MOVQ   x+16(FP), AX
+	MOVQ   ldx+24(FP), BX
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVQ w+32(FP), CX
+	MOVQ n+56(FP), DX
+	CMPQ DX, $0x10
+	JLT  tail58
+
+block57:
+	VMOVUPD     (CX), Z2
+	VMOVUPD     (AX), Z3
+	VFMADD231PD Z2, Z3, Z0
+	VMOVUPD     64(CX), Z2
+	VMOVUPD     64(AX), Z3
+	VFMADD231PD Z2, Z3, Z1
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000080, AX
+	SUBQ        $0x10, DX
+	CMPQ        DX, $0x10
+	JGE         block57
+
+tail58:
+	TESTQ       DX, DX
+	JLE         end59
+	CMPQ        DX, $0x08
+	JLT         part60
+	VMOVUPD     (CX), Z2
+	VMOVUPD     (AX), Z3
+	VFMADD231PD Z2, Z3, Z0
+	JMP         over61
+
+part60:
+	VMOVUPD.Z   (CX), K1, Z2
+	VMOVUPD.Z   (AX), K1, Z3
+	VFMADD231PD Z2, Z3, Z0
+	JMP         end59
+
+over61:
+	CMPQ        DX, $0x08
+	JLE         end59
+	VMOVUPD.Z   64(CX), K1, Z2
+	VMOVUPD.Z   64(AX), K1, Z3
+	VFMADD231PD Z2, Z3, Z1
+
+end59:
+	VADDPD Z1, Z0, Z0
+
+	// y[i] = act(halved lanes)
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPD        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPD        X1, X0, X0
+	VHADDPD       X0, X0, X0
+	MOVQ          act+64(FP), AX
+	VPXORD        Z1, Z1, Z1
+	VADDPD        Z1, Z0, Z0
+	CMPQ          AX, $0x01
+	JNE           linear63
+	VMAXPD        Z0, Z1, Z0
+
+linear63:
+	MOVQ   y+0(FP), AX
+	MOVQ   ldy+8(FP), BX
+	VMOVSD X0, (AX)
+	MOVQ   y+0(FP), AX
+	MOVQ   ldy+8(FP), BX
+	IMUL3Q $0x01, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, y+0(FP)
+	MOVQ   x+16(FP), AX
+	MOVQ   ldx+24(FP), BX
+	IMUL3Q $0x01, BX, BX
+	ADDQ   BX, AX
+	MOVQ   AX, x+16(FP)
+	MOVQ   rows+48(FP), AX
+	SUBQ   $0x01, AX
+	MOVQ   AX, rows+48(FP)
+	CMPQ   AX, $0x01
+	JGE    tile55
+
+rest56:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func dotAVX512F32(lane *float32, x *float32, w *float32, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·dotAVX512F32(SB), NOSPLIT, $0-32
+	MOVQ    lane+0(FP), AX
+	VMOVUPS (AX), Z0
+	MOVQ    x+8(FP), AX
+	MOVQ    n+24(FP), BX
+	MOVQ    BX, DX
+	ANDQ    $0x0f, DX
+	MOVL    $0x0000ffff, CX
+	BZHIL   DX, CX, CX
+	KMOVW   CX, K1
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVQ w+16(FP), BX
+	MOVQ n+24(FP), CX
+	CMPQ CX, $0x10
+	JLT  tail2
+
+block1:
+	VMOVUPS     (BX), Z1
+	VMOVUPS     (AX), Z2
+	VFMADD231PS Z1, Z2, Z0
+	ADDQ        $0x40, BX
+	ADDQ        $0x40, AX
+	SUBQ        $0x10, CX
+	CMPQ        CX, $0x10
+	JGE         block1
+
+tail2:
+	TESTQ       CX, CX
+	JLE         end3
+	VMOVUPS.Z   (BX), K1, Z1
+	VMOVUPS.Z   (AX), K1, Z2
+	VFMADD231PS Z1, Z2, Z0
+
+end3:
+	MOVQ    lane+0(FP), BX
+	VMOVUPS Z0, (BX)
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func dotAVX512F64(lane *float64, x *float64, w *float64, n int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·dotAVX512F64(SB), NOSPLIT, $0-32
+	MOVQ    lane+0(FP), AX
+	VMOVUPD (AX), Z0
+	VMOVUPD 64(AX), Z1
+	MOVQ    x+8(FP), AX
+	MOVQ    n+24(FP), BX
+	MOVQ    BX, DX
+	ANDQ    $0x07, DX
+	MOVL    $0x000000ff, CX
+	BZHIL   DX, CX, CX
+	KMOVW   CX, K1
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVQ w+16(FP), BX
+	MOVQ n+24(FP), CX
+	CMPQ CX, $0x10
+	JLT  tail2
+
+block1:
+	VMOVUPD     (BX), Z2
+	VMOVUPD     (AX), Z3
+	VFMADD231PD Z2, Z3, Z0
+	VMOVUPD     64(BX), Z2
+	VMOVUPD     64(AX), Z3
+	VFMADD231PD Z2, Z3, Z1
+	ADDQ        $0x00000080, BX
+	ADDQ        $0x00000080, AX
+	SUBQ        $0x10, CX
+	CMPQ        CX, $0x10
+	JGE         block1
+
+tail2:
+	TESTQ       CX, CX
+	JLE         end3
+	CMPQ        CX, $0x08
+	JLT         part4
+	VMOVUPD     (BX), Z2
+	VMOVUPD     (AX), Z3
+	VFMADD231PD Z2, Z3, Z0
+	JMP         over5
+
+part4:
+	VMOVUPD.Z   (BX), K1, Z2
+	VMOVUPD.Z   (AX), K1, Z3
+	VFMADD231PD Z2, Z3, Z0
+	JMP         end3
+
+over5:
+	CMPQ        CX, $0x08
+	JLE         end3
+	VMOVUPD.Z   64(BX), K1, Z2
+	VMOVUPD.Z   64(AX), K1, Z3
+	VFMADD231PD Z2, Z3, Z1
+
+end3:
+	MOVQ    lane+0(FP), BX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
 // func abreastAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·abreastAVX512F32(SB), NOSPLIT, $0-88
@@ -1549,889 +3636,1549 @@ more34:
 	VZEROUPPER
 	RET
 
-// func columnsAVX512F32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows int, cols int)
-// Requires: AVX, AVX512F
-TEXT ·columnsAVX512F32(SB), NOSPLIT, $0-48
-	MOVQ   cols+40(FP), AX
-	CMPQ   AX, $0x02
-	JNE    more1
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	LEAQ   (CX)(DX*8), R10
-	IMUL3Q $0x10, DX, R12
+// func unpackedAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·unpackedAVX512F32(SB), NOSPLIT, $0-88
+	MOVQ  n+72(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x0f, CX
+	MOVL  $0x0000ffff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	MOVQ  cols+64(FP), AX
+	CMPQ  AX, $0x02
+	JNE   more1
 
 rows2:
-	VMOVSD       (CX), X1
-	VMOVSD       (CX)(DX*1), X2
-	VMOVSD       (CX)(DX*2), X3
-	VMOVSD       (CX)(DI*1), X4
-	VMOVSD       (CX)(DX*4), X0
-	VINSERTF32X4 $0x01, X0, Z1, Z1
-	VMOVSD       (CX)(R8*1), X0
-	VINSERTF32X4 $0x01, X0, Z2, Z2
-	VMOVSD       (CX)(DI*2), X0
-	VINSERTF32X4 $0x01, X0, Z3, Z3
-	VMOVSD       (CX)(R9*1), X0
-	VINSERTF32X4 $0x01, X0, Z4, Z4
-	VMOVSD       (R10), X0
-	VINSERTF32X4 $0x02, X0, Z1, Z1
-	VMOVSD       (R10)(DX*1), X0
-	VINSERTF32X4 $0x02, X0, Z2, Z2
-	VMOVSD       (R10)(DX*2), X0
-	VINSERTF32X4 $0x02, X0, Z3, Z3
-	VMOVSD       (R10)(DI*1), X0
-	VINSERTF32X4 $0x02, X0, Z4, Z4
-	VMOVSD       (R10)(DX*4), X0
-	VINSERTF32X4 $0x03, X0, Z1, Z1
-	VMOVSD       (R10)(R8*1), X0
-	VINSERTF32X4 $0x03, X0, Z2, Z2
-	VMOVSD       (R10)(DI*2), X0
-	VINSERTF32X4 $0x03, X0, Z3, Z3
-	VMOVSD       (R10)(R9*1), X0
-	VINSERTF32X4 $0x03, X0, Z4, Z4
-	VUNPCKHPS    Z2, Z1, Z0
-	VUNPCKLPS    Z2, Z1, Z1
-	VUNPCKHPS    Z4, Z3, Z2
-	VUNPCKLPS    Z4, Z3, Z3
-	VUNPCKHPD    Z3, Z1, Z4
-	VUNPCKLPD    Z3, Z1, Z1
-	VUNPCKHPD    Z2, Z0, Z3
-	VUNPCKLPD    Z2, Z0, Z0
-	MOVQ         AX, R11
-	VMOVUPS      Z1, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z4, (R11)
-	ADDQ         BX, R11
-	ADDQ         R12, CX
-	ADDQ         R12, R10
-	ADDQ         $0x40, AX
-	SUBQ         $0x10, SI
-	CMPQ         SI, $0x01
-	JGE          rows2
-	VXORPS       X15, X15, X15
+	// 4×2 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ    bias+48(FP), AX
+	VMOVSS  (AX), X0
+	VMOVSS  4(AX), X1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z1, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z1, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z1, Z7
+	MOVQ    w+32(FP), AX
+	MOVQ    ldw+40(FP), BX
+	IMUL3Q  $0x10, BX, CX
+	MOVQ    x+16(FP), SI
+	MOVQ    SI, DI
+	MOVQ    rows+56(FP), DX
+	CMPQ    DX, $0x01
+	JLE     over3
+	MOVQ    ldx+24(FP), DX
+	ADDQ    DX, DI
+
+over3:
+	MOVQ DI, R8
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x02
+	JLE  over4
+	MOVQ ldx+24(FP), DX
+	ADDQ DX, R8
+
+over4:
+	MOVQ R8, R9
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x03
+	JLE  over5
+	MOVQ ldx+24(FP), DX
+	ADDQ DX, R9
+
+over5:
+	MOVQ n+72(FP), DX
+	LEAQ (BX)(BX*2), R10
+	LEAQ (BX)(BX*4), R11
+	LEAQ (R10)(BX*4), R12
+	LEAQ (AX)(BX*8), R13
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
+	CMPQ DX, $0x10
+	JLT  tail7
+
+block6:
+	VMOVSD       (AX), X10
+	VMOVSD       (AX)(BX*1), X11
+	VMOVSD       (AX)(BX*2), X12
+	VMOVSD       (AX)(R10*1), X13
+	VMOVSD       (AX)(BX*4), X9
+	VINSERTF32X4 $0x01, X9, Z10, Z10
+	VMOVSD       (AX)(R11*1), X9
+	VINSERTF32X4 $0x01, X9, Z11, Z11
+	VMOVSD       (AX)(R10*2), X9
+	VINSERTF32X4 $0x01, X9, Z12, Z12
+	VMOVSD       (AX)(R12*1), X9
+	VINSERTF32X4 $0x01, X9, Z13, Z13
+	VMOVSD       (R13), X9
+	VINSERTF32X4 $0x02, X9, Z10, Z10
+	VMOVSD       (R13)(BX*1), X9
+	VINSERTF32X4 $0x02, X9, Z11, Z11
+	VMOVSD       (R13)(BX*2), X9
+	VINSERTF32X4 $0x02, X9, Z12, Z12
+	VMOVSD       (R13)(R10*1), X9
+	VINSERTF32X4 $0x02, X9, Z13, Z13
+	VMOVSD       (R13)(BX*4), X9
+	VINSERTF32X4 $0x03, X9, Z10, Z10
+	VMOVSD       (R13)(R11*1), X9
+	VINSERTF32X4 $0x03, X9, Z11, Z11
+	VMOVSD       (R13)(R10*2), X9
+	VINSERTF32X4 $0x03, X9, Z12, Z12
+	VMOVSD       (R13)(R12*1), X9
+	VINSERTF32X4 $0x03, X9, Z13, Z13
+	VUNPCKHPS    Z11, Z10, Z9
+	VUNPCKLPS    Z11, Z10, Z10
+	VUNPCKHPS    Z13, Z12, Z11
+	VUNPCKLPS    Z13, Z12, Z12
+	VUNPCKHPD    Z12, Z10, Z13
+	VUNPCKLPD    Z12, Z10, Z10
+	VUNPCKHPD    Z11, Z9, Z12
+	VUNPCKLPD    Z11, Z9, Z9
+	ADDQ         CX, AX
+	ADDQ         CX, R13
+	VMOVUPS      (SI), Z8
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z13, Z8, Z1
+	VMOVUPS      (DI), Z8
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z13, Z8, Z3
+	VMOVUPS      (R8), Z8
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z13, Z8, Z5
+	VMOVUPS      (R9), Z8
+	VFMADD231PS  Z10, Z8, Z6
+	VFMADD231PS  Z13, Z8, Z7
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, R9
+	SUBQ         $0x10, DX
+	CMPQ         DX, $0x10
+	JGE          block6
+
+tail7:
+	TESTQ        DX, DX
+	JLE          end8
+	MOVQ         DX, CX
+	ADDQ         $0x00, CX
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VXORPS       X13, X13, X13
+	VMOVSD       (AX), X10
+	CMPQ         CX, $0x01
+	JLE          loaded11
+	VMOVSD       (AX)(BX*1), X11
+	CMPQ         CX, $0x02
+	JLE          loaded11
+	VMOVSD       (AX)(BX*2), X12
+	CMPQ         CX, $0x03
+	JLE          loaded11
+	VMOVSD       (AX)(R10*1), X13
+	CMPQ         CX, $0x04
+	JLE          loaded11
+	VMOVSD       (AX)(BX*4), X9
+	VINSERTF32X4 $0x01, X9, Z10, Z10
+	CMPQ         CX, $0x05
+	JLE          loaded11
+	VMOVSD       (AX)(R11*1), X9
+	VINSERTF32X4 $0x01, X9, Z11, Z11
+	CMPQ         CX, $0x06
+	JLE          loaded11
+	VMOVSD       (AX)(R10*2), X9
+	VINSERTF32X4 $0x01, X9, Z12, Z12
+	CMPQ         CX, $0x07
+	JLE          loaded11
+	VMOVSD       (AX)(R12*1), X9
+	VINSERTF32X4 $0x01, X9, Z13, Z13
+	CMPQ         CX, $0x08
+	JLE          loaded11
+	VMOVSD       (R13), X9
+	VINSERTF32X4 $0x02, X9, Z10, Z10
+	CMPQ         CX, $0x09
+	JLE          loaded11
+	VMOVSD       (R13)(BX*1), X9
+	VINSERTF32X4 $0x02, X9, Z11, Z11
+	CMPQ         CX, $0x0a
+	JLE          loaded11
+	VMOVSD       (R13)(BX*2), X9
+	VINSERTF32X4 $0x02, X9, Z12, Z12
+	CMPQ         CX, $0x0b
+	JLE          loaded11
+	VMOVSD       (R13)(R10*1), X9
+	VINSERTF32X4 $0x02, X9, Z13, Z13
+	CMPQ         CX, $0x0c
+	JLE          loaded11
+	VMOVSD       (R13)(BX*4), X9
+	VINSERTF32X4 $0x03, X9, Z10, Z10
+	CMPQ         CX, $0x0d
+	JLE          loaded11
+	VMOVSD       (R13)(R11*1), X9
+	VINSERTF32X4 $0x03, X9, Z11, Z11
+	CMPQ         CX, $0x0e
+	JLE          loaded11
+	VMOVSD       (R13)(R10*2), X9
+	VINSERTF32X4 $0x03, X9, Z12, Z12
+	CMPQ         CX, $0x0f
+	JLE          loaded11
+	VMOVSD       (R13)(R12*1), X9
+	VINSERTF32X4 $0x03, X9, Z13, Z13
+
+loaded11:
+	VUNPCKHPS   Z11, Z10, Z9
+	VUNPCKLPS   Z11, Z10, Z10
+	VUNPCKHPS   Z13, Z12, Z11
+	VUNPCKLPS   Z13, Z12, Z12
+	VUNPCKHPD   Z12, Z10, Z13
+	VUNPCKLPD   Z12, Z10, Z10
+	VUNPCKHPD   Z11, Z9, Z12
+	VUNPCKLPD   Z11, Z9, Z9
+	VMOVUPS.Z   (SI), K1, Z8
+	VFMADD231PS Z10, Z8, Z0
+	VFMADD231PS Z13, Z8, Z1
+	VMOVUPS.Z   (DI), K1, Z8
+	VFMADD231PS Z10, Z8, Z2
+	VFMADD231PS Z13, Z8, Z3
+	VMOVUPS.Z   (R8), K1, Z8
+	VFMADD231PS Z10, Z8, Z4
+	VFMADD231PS Z13, Z8, Z5
+	VMOVUPS.Z   (R9), K1, Z8
+	VFMADD231PS Z10, Z8, Z6
+	VFMADD231PS Z13, Z8, Z7
+
+end8:
+	MOVQ y+0(FP), AX
+	MOVQ AX, BX
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x01
+	JLE  over12
+	MOVQ ldy+8(FP), DX
+	ADDQ DX, BX
+
+over12:
+	MOVQ BX, CX
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x02
+	JLE  over13
+	MOVQ ldy+8(FP), DX
+	ADDQ DX, CX
+
+over13:
+	MOVQ CX, SI
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x03
+	JLE  over14
+	MOVQ ldy+8(FP), DX
+	ADDQ DX, SI
+
+over14:
+	// y[i,j] = act(halved lanes)
+	MOVQ       act+80(FP), DX
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VSHUFF64X2 $0xee, Z4, Z0, Z17
+	VSHUFF64X2 $0x44, Z4, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VSHUFF64X2 $0xee, Z13, Z9, Z17
+	VSHUFF64X2 $0x44, Z13, Z9, Z9
+	VADDPS     Z17, Z9, Z9
+	VSHUFF64X2 $0xdd, Z9, Z0, Z17
+	VSHUFF64X2 $0x88, Z9, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VSHUFF64X2 $0xee, Z5, Z1, Z17
+	VSHUFF64X2 $0x44, Z5, Z1, Z1
+	VADDPS     Z17, Z1, Z1
+	VSHUFF64X2 $0xee, Z14, Z10, Z17
+	VSHUFF64X2 $0x44, Z14, Z10, Z10
+	VADDPS     Z17, Z10, Z10
+	VSHUFF64X2 $0xdd, Z10, Z1, Z17
+	VSHUFF64X2 $0x88, Z10, Z1, Z1
+	VADDPS     Z17, Z1, Z1
+	VSHUFF64X2 $0xee, Z6, Z2, Z17
+	VSHUFF64X2 $0x44, Z6, Z2, Z2
+	VADDPS     Z17, Z2, Z2
+	VSHUFF64X2 $0xee, Z15, Z11, Z17
+	VSHUFF64X2 $0x44, Z15, Z11, Z11
+	VADDPS     Z17, Z11, Z11
+	VSHUFF64X2 $0xdd, Z11, Z2, Z17
+	VSHUFF64X2 $0x88, Z11, Z2, Z2
+	VADDPS     Z17, Z2, Z2
+	VSHUFF64X2 $0xee, Z7, Z3, Z17
+	VSHUFF64X2 $0x44, Z7, Z3, Z3
+	VADDPS     Z17, Z3, Z3
+	VSHUFF64X2 $0xee, Z16, Z12, Z17
+	VSHUFF64X2 $0x44, Z16, Z12, Z12
+	VADDPS     Z17, Z12, Z12
+	VSHUFF64X2 $0xdd, Z12, Z3, Z17
+	VSHUFF64X2 $0x88, Z12, Z3, Z3
+	VADDPS     Z17, Z3, Z3
+	VUNPCKHPD  Z1, Z0, Z17
+	VUNPCKLPD  Z1, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VUNPCKHPD  Z3, Z2, Z17
+	VUNPCKLPD  Z3, Z2, Z2
+	VADDPS     Z17, Z2, Z2
+	VSHUFPS    $0xdd, Z2, Z0, Z17
+	VSHUFPS    $0x88, Z2, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VPXORD     Z8, Z8, Z8
+	VADDPS     Z8, Z0, Z0
+	CMPQ       DX, $0x01
+	JNE        linear15
+	VMAXPS     Z0, Z8, Z0
+
+linear15:
+	VMOVSS        X0, (AX)
+	VEXTRACTPS    $0x01, X0, 4(AX)
+	VEXTRACTPS    $0x02, X0, (BX)
+	VEXTRACTPS    $0x03, X0, 4(BX)
+	VEXTRACTF32X4 $0x01, Z0, X8
+	VMOVSS        X8, (CX)
+	VEXTRACTPS    $0x01, X8, 4(CX)
+	VEXTRACTPS    $0x02, X8, (SI)
+	VEXTRACTPS    $0x03, X8, 4(SI)
+
+	// the next 4 rows
+	MOVQ   ldy+8(FP), AX
+	IMUL3Q $0x04, AX, AX
+	MOVQ   y+0(FP), DX
+	ADDQ   AX, DX
+	MOVQ   DX, y+0(FP)
+	MOVQ   ldx+24(FP), AX
+	IMUL3Q $0x04, AX, AX
+	MOVQ   x+16(FP), DX
+	ADDQ   AX, DX
+	MOVQ   DX, x+16(FP)
+	MOVQ   rows+56(FP), DX
+	SUBQ   $0x04, DX
+	MOVQ   DX, rows+56(FP)
+	CMPQ   DX, $0x01
+	JGE    rows2
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 more1:
-	CMPQ   AX, $0x03
-	JNE    more4
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	LEAQ   (CX)(DX*8), R10
-	IMUL3Q $0x10, DX, R12
+rows17:
+	// 4×3 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ    bias+48(FP), AX
+	VMOVSS  (AX), X0
+	VMOVSS  4(AX), X1
+	VMOVSS  8(AX), X2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z1, Z4
+	VMOVAPS Z2, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z1, Z7
+	VMOVAPS Z2, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z1, Z10
+	VMOVAPS Z2, Z11
+	MOVQ    w+32(FP), AX
+	MOVQ    ldw+40(FP), BX
+	IMUL3Q  $0x10, BX, CX
+	MOVQ    x+16(FP), SI
+	MOVQ    SI, DI
+	MOVQ    rows+56(FP), DX
+	CMPQ    DX, $0x01
+	JLE     over18
+	MOVQ    ldx+24(FP), DX
+	ADDQ    DX, DI
 
-rows5:
-	VMOVSD       (CX), X1
-	VINSERTPS    $0x20, 8(CX), X1, X1
-	VMOVSD       (CX)(DX*1), X2
-	VINSERTPS    $0x20, 8(CX)(DX*1), X2, X2
-	VMOVSD       (CX)(DX*2), X3
-	VINSERTPS    $0x20, 8(CX)(DX*2), X3, X3
-	VMOVSD       (CX)(DI*1), X4
-	VINSERTPS    $0x20, 8(CX)(DI*1), X4, X4
-	VMOVSD       (CX)(DX*4), X0
-	VINSERTPS    $0x20, 8(CX)(DX*4), X0, X0
-	VINSERTF32X4 $0x01, X0, Z1, Z1
-	VMOVSD       (CX)(R8*1), X0
-	VINSERTPS    $0x20, 8(CX)(R8*1), X0, X0
-	VINSERTF32X4 $0x01, X0, Z2, Z2
-	VMOVSD       (CX)(DI*2), X0
-	VINSERTPS    $0x20, 8(CX)(DI*2), X0, X0
-	VINSERTF32X4 $0x01, X0, Z3, Z3
-	VMOVSD       (CX)(R9*1), X0
-	VINSERTPS    $0x20, 8(CX)(R9*1), X0, X0
-	VINSERTF32X4 $0x01, X0, Z4, Z4
-	VMOVSD       (R10), X0
-	VINSERTPS    $0x20, 8(R10), X0, X0
-	VINSERTF32X4 $0x02, X0, Z1, Z1
-	VMOVSD       (R10)(DX*1), X0
-	VINSERTPS    $0x20, 8(R10)(DX*1), X0, X0
-	VINSERTF32X4 $0x02, X0, Z2, Z2
-	VMOVSD       (R10)(DX*2), X0
-	VINSERTPS    $0x20, 8(R10)(DX*2), X0, X0
-	VINSERTF32X4 $0x02, X0, Z3, Z3
-	VMOVSD       (R10)(DI*1), X0
-	VINSERTPS    $0x20, 8(R10)(DI*1), X0, X0
-	VINSERTF32X4 $0x02, X0, Z4, Z4
-	VMOVSD       (R10)(DX*4), X0
-	VINSERTPS    $0x20, 8(R10)(DX*4), X0, X0
-	VINSERTF32X4 $0x03, X0, Z1, Z1
-	VMOVSD       (R10)(R8*1), X0
-	VINSERTPS    $0x20, 8(R10)(R8*1), X0, X0
-	VINSERTF32X4 $0x03, X0, Z2, Z2
-	VMOVSD       (R10)(DI*2), X0
-	VINSERTPS    $0x20, 8(R10)(DI*2), X0, X0
-	VINSERTF32X4 $0x03, X0, Z3, Z3
-	VMOVSD       (R10)(R9*1), X0
-	VINSERTPS    $0x20, 8(R10)(R9*1), X0, X0
-	VINSERTF32X4 $0x03, X0, Z4, Z4
-	VUNPCKHPS    Z2, Z1, Z0
-	VUNPCKLPS    Z2, Z1, Z1
-	VUNPCKHPS    Z4, Z3, Z2
-	VUNPCKLPS    Z4, Z3, Z3
-	VUNPCKHPD    Z3, Z1, Z4
-	VUNPCKLPD    Z3, Z1, Z1
-	VUNPCKHPD    Z2, Z0, Z3
-	VUNPCKLPD    Z2, Z0, Z0
-	MOVQ         AX, R11
-	VMOVUPS      Z1, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z4, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z0, (R11)
-	ADDQ         BX, R11
-	ADDQ         R12, CX
-	ADDQ         R12, R10
-	ADDQ         $0x40, AX
-	SUBQ         $0x10, SI
-	CMPQ         SI, $0x01
-	JGE          rows5
+over18:
+	MOVQ DI, R8
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x02
+	JLE  over19
+	MOVQ ldx+24(FP), DX
+	ADDQ DX, R8
+
+over19:
+	MOVQ R8, R9
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x03
+	JLE  over20
+	MOVQ ldx+24(FP), DX
+	ADDQ DX, R9
+
+over20:
+	MOVQ n+72(FP), DX
+	LEAQ (BX)(BX*2), R10
+	LEAQ (BX)(BX*4), R11
+	LEAQ (R10)(BX*4), R12
+	LEAQ (AX)(BX*8), R13
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
+	CMPQ DX, $0x10
+	JLT  tail22
+
+block21:
+	VMOVSD       (AX), X14
+	VINSERTPS    $0x20, 8(AX), X14, X14
+	VMOVSD       (AX)(BX*1), X15
+	VINSERTPS    $0x20, 8(AX)(BX*1), X15, X15
+	VMOVSD       (AX)(BX*2), X16
+	VINSERTPS    $0x20, 8(AX)(BX*2), X16, X16
+	VMOVSD       (AX)(R10*1), X17
+	VINSERTPS    $0x20, 8(AX)(R10*1), X17, X17
+	VMOVSD       (AX)(BX*4), X13
+	VINSERTPS    $0x20, 8(AX)(BX*4), X13, X13
+	VINSERTF32X4 $0x01, X13, Z14, Z14
+	VMOVSD       (AX)(R11*1), X13
+	VINSERTPS    $0x20, 8(AX)(R11*1), X13, X13
+	VINSERTF32X4 $0x01, X13, Z15, Z15
+	VMOVSD       (AX)(R10*2), X13
+	VINSERTPS    $0x20, 8(AX)(R10*2), X13, X13
+	VINSERTF32X4 $0x01, X13, Z16, Z16
+	VMOVSD       (AX)(R12*1), X13
+	VINSERTPS    $0x20, 8(AX)(R12*1), X13, X13
+	VINSERTF32X4 $0x01, X13, Z17, Z17
+	VMOVSD       (R13), X13
+	VINSERTPS    $0x20, 8(R13), X13, X13
+	VINSERTF32X4 $0x02, X13, Z14, Z14
+	VMOVSD       (R13)(BX*1), X13
+	VINSERTPS    $0x20, 8(R13)(BX*1), X13, X13
+	VINSERTF32X4 $0x02, X13, Z15, Z15
+	VMOVSD       (R13)(BX*2), X13
+	VINSERTPS    $0x20, 8(R13)(BX*2), X13, X13
+	VINSERTF32X4 $0x02, X13, Z16, Z16
+	VMOVSD       (R13)(R10*1), X13
+	VINSERTPS    $0x20, 8(R13)(R10*1), X13, X13
+	VINSERTF32X4 $0x02, X13, Z17, Z17
+	VMOVSD       (R13)(BX*4), X13
+	VINSERTPS    $0x20, 8(R13)(BX*4), X13, X13
+	VINSERTF32X4 $0x03, X13, Z14, Z14
+	VMOVSD       (R13)(R11*1), X13
+	VINSERTPS    $0x20, 8(R13)(R11*1), X13, X13
+	VINSERTF32X4 $0x03, X13, Z15, Z15
+	VMOVSD       (R13)(R10*2), X13
+	VINSERTPS    $0x20, 8(R13)(R10*2), X13, X13
+	VINSERTF32X4 $0x03, X13, Z16, Z16
+	VMOVSD       (R13)(R12*1), X13
+	VINSERTPS    $0x20, 8(R13)(R12*1), X13, X13
+	VINSERTF32X4 $0x03, X13, Z17, Z17
+	VUNPCKHPS    Z15, Z14, Z13
+	VUNPCKLPS    Z15, Z14, Z14
+	VUNPCKHPS    Z17, Z16, Z15
+	VUNPCKLPS    Z17, Z16, Z16
+	VUNPCKHPD    Z16, Z14, Z17
+	VUNPCKLPD    Z16, Z14, Z14
+	VUNPCKHPD    Z15, Z13, Z16
+	VUNPCKLPD    Z15, Z13, Z13
+	ADDQ         CX, AX
+	ADDQ         CX, R13
+	VMOVUPS      (SI), Z12
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z17, Z12, Z1
+	VFMADD231PS  Z13, Z12, Z2
+	VMOVUPS      (DI), Z12
+	VFMADD231PS  Z14, Z12, Z3
+	VFMADD231PS  Z17, Z12, Z4
+	VFMADD231PS  Z13, Z12, Z5
+	VMOVUPS      (R8), Z12
+	VFMADD231PS  Z14, Z12, Z6
+	VFMADD231PS  Z17, Z12, Z7
+	VFMADD231PS  Z13, Z12, Z8
+	VMOVUPS      (R9), Z12
+	VFMADD231PS  Z14, Z12, Z9
+	VFMADD231PS  Z17, Z12, Z10
+	VFMADD231PS  Z13, Z12, Z11
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, R9
+	SUBQ         $0x10, DX
+	CMPQ         DX, $0x10
+	JGE          block21
+
+tail22:
+	TESTQ        DX, DX
+	JLE          end23
+	MOVQ         DX, CX
+	ADDQ         $0x00, CX
+	VXORPS       X14, X14, X14
 	VXORPS       X15, X15, X15
+	VXORPS       X16, X16, X16
+	VXORPS       X17, X17, X17
+	VMOVSD       (AX), X14
+	VINSERTPS    $0x20, 8(AX), X14, X14
+	CMPQ         CX, $0x01
+	JLE          loaded26
+	VMOVSD       (AX)(BX*1), X15
+	VINSERTPS    $0x20, 8(AX)(BX*1), X15, X15
+	CMPQ         CX, $0x02
+	JLE          loaded26
+	VMOVSD       (AX)(BX*2), X16
+	VINSERTPS    $0x20, 8(AX)(BX*2), X16, X16
+	CMPQ         CX, $0x03
+	JLE          loaded26
+	VMOVSD       (AX)(R10*1), X17
+	VINSERTPS    $0x20, 8(AX)(R10*1), X17, X17
+	CMPQ         CX, $0x04
+	JLE          loaded26
+	VMOVSD       (AX)(BX*4), X13
+	VINSERTPS    $0x20, 8(AX)(BX*4), X13, X13
+	VINSERTF32X4 $0x01, X13, Z14, Z14
+	CMPQ         CX, $0x05
+	JLE          loaded26
+	VMOVSD       (AX)(R11*1), X13
+	VINSERTPS    $0x20, 8(AX)(R11*1), X13, X13
+	VINSERTF32X4 $0x01, X13, Z15, Z15
+	CMPQ         CX, $0x06
+	JLE          loaded26
+	VMOVSD       (AX)(R10*2), X13
+	VINSERTPS    $0x20, 8(AX)(R10*2), X13, X13
+	VINSERTF32X4 $0x01, X13, Z16, Z16
+	CMPQ         CX, $0x07
+	JLE          loaded26
+	VMOVSD       (AX)(R12*1), X13
+	VINSERTPS    $0x20, 8(AX)(R12*1), X13, X13
+	VINSERTF32X4 $0x01, X13, Z17, Z17
+	CMPQ         CX, $0x08
+	JLE          loaded26
+	VMOVSD       (R13), X13
+	VINSERTPS    $0x20, 8(R13), X13, X13
+	VINSERTF32X4 $0x02, X13, Z14, Z14
+	CMPQ         CX, $0x09
+	JLE          loaded26
+	VMOVSD       (R13)(BX*1), X13
+	VINSERTPS    $0x20, 8(R13)(BX*1), X13, X13
+	VINSERTF32X4 $0x02, X13, Z15, Z15
+	CMPQ         CX, $0x0a
+	JLE          loaded26
+	VMOVSD       (R13)(BX*2), X13
+	VINSERTPS    $0x20, 8(R13)(BX*2), X13, X13
+	VINSERTF32X4 $0x02, X13, Z16, Z16
+	CMPQ         CX, $0x0b
+	JLE          loaded26
+	VMOVSD       (R13)(R10*1), X13
+	VINSERTPS    $0x20, 8(R13)(R10*1), X13, X13
+	VINSERTF32X4 $0x02, X13, Z17, Z17
+	CMPQ         CX, $0x0c
+	JLE          loaded26
+	VMOVSD       (R13)(BX*4), X13
+	VINSERTPS    $0x20, 8(R13)(BX*4), X13, X13
+	VINSERTF32X4 $0x03, X13, Z14, Z14
+	CMPQ         CX, $0x0d
+	JLE          loaded26
+	VMOVSD       (R13)(R11*1), X13
+	VINSERTPS    $0x20, 8(R13)(R11*1), X13, X13
+	VINSERTF32X4 $0x03, X13, Z15, Z15
+	CMPQ         CX, $0x0e
+	JLE          loaded26
+	VMOVSD       (R13)(R10*2), X13
+	VINSERTPS    $0x20, 8(R13)(R10*2), X13, X13
+	VINSERTF32X4 $0x03, X13, Z16, Z16
+	CMPQ         CX, $0x0f
+	JLE          loaded26
+	VMOVSD       (R13)(R12*1), X13
+	VINSERTPS    $0x20, 8(R13)(R12*1), X13, X13
+	VINSERTF32X4 $0x03, X13, Z17, Z17
+
+loaded26:
+	VUNPCKHPS   Z15, Z14, Z13
+	VUNPCKLPS   Z15, Z14, Z14
+	VUNPCKHPS   Z17, Z16, Z15
+	VUNPCKLPS   Z17, Z16, Z16
+	VUNPCKHPD   Z16, Z14, Z17
+	VUNPCKLPD   Z16, Z14, Z14
+	VUNPCKHPD   Z15, Z13, Z16
+	VUNPCKLPD   Z15, Z13, Z13
+	VMOVUPS.Z   (SI), K1, Z12
+	VFMADD231PS Z14, Z12, Z0
+	VFMADD231PS Z17, Z12, Z1
+	VFMADD231PS Z13, Z12, Z2
+	VMOVUPS.Z   (DI), K1, Z12
+	VFMADD231PS Z14, Z12, Z3
+	VFMADD231PS Z17, Z12, Z4
+	VFMADD231PS Z13, Z12, Z5
+	VMOVUPS.Z   (R8), K1, Z12
+	VFMADD231PS Z14, Z12, Z6
+	VFMADD231PS Z17, Z12, Z7
+	VFMADD231PS Z13, Z12, Z8
+	VMOVUPS.Z   (R9), K1, Z12
+	VFMADD231PS Z14, Z12, Z9
+	VFMADD231PS Z17, Z12, Z10
+	VFMADD231PS Z13, Z12, Z11
+
+end23:
+	MOVQ y+0(FP), AX
+	MOVQ AX, BX
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x01
+	JLE  over27
+	MOVQ ldy+8(FP), DX
+	ADDQ DX, BX
+
+over27:
+	MOVQ BX, CX
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x02
+	JLE  over28
+	MOVQ ldy+8(FP), DX
+	ADDQ DX, CX
+
+over28:
+	MOVQ CX, SI
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x03
+	JLE  over29
+	MOVQ ldy+8(FP), DX
+	ADDQ DX, SI
+
+over29:
+	// y[i,j] = act(halved lanes)
+	MOVQ       act+80(FP), DX
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VSHUFF64X2 $0xee, Z4, Z0, Z17
+	VSHUFF64X2 $0x44, Z4, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VSHUFF64X2 $0xee, Z13, Z8, Z17
+	VSHUFF64X2 $0x44, Z13, Z8, Z8
+	VADDPS     Z17, Z8, Z8
+	VSHUFF64X2 $0xdd, Z8, Z0, Z17
+	VSHUFF64X2 $0x88, Z8, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VSHUFF64X2 $0xee, Z5, Z1, Z17
+	VSHUFF64X2 $0x44, Z5, Z1, Z1
+	VADDPS     Z17, Z1, Z1
+	VSHUFF64X2 $0xee, Z14, Z9, Z17
+	VSHUFF64X2 $0x44, Z14, Z9, Z9
+	VADDPS     Z17, Z9, Z9
+	VSHUFF64X2 $0xdd, Z9, Z1, Z17
+	VSHUFF64X2 $0x88, Z9, Z1, Z1
+	VADDPS     Z17, Z1, Z1
+	VSHUFF64X2 $0xee, Z6, Z2, Z17
+	VSHUFF64X2 $0x44, Z6, Z2, Z2
+	VADDPS     Z17, Z2, Z2
+	VSHUFF64X2 $0xee, Z15, Z10, Z17
+	VSHUFF64X2 $0x44, Z15, Z10, Z10
+	VADDPS     Z17, Z10, Z10
+	VSHUFF64X2 $0xdd, Z10, Z2, Z17
+	VSHUFF64X2 $0x88, Z10, Z2, Z2
+	VADDPS     Z17, Z2, Z2
+	VSHUFF64X2 $0xee, Z7, Z3, Z17
+	VSHUFF64X2 $0x44, Z7, Z3, Z3
+	VADDPS     Z17, Z3, Z3
+	VSHUFF64X2 $0xee, Z16, Z11, Z17
+	VSHUFF64X2 $0x44, Z16, Z11, Z11
+	VADDPS     Z17, Z11, Z11
+	VSHUFF64X2 $0xdd, Z11, Z3, Z17
+	VSHUFF64X2 $0x88, Z11, Z3, Z3
+	VADDPS     Z17, Z3, Z3
+	VUNPCKHPD  Z1, Z0, Z17
+	VUNPCKLPD  Z1, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VUNPCKHPD  Z3, Z2, Z17
+	VUNPCKLPD  Z3, Z2, Z2
+	VADDPS     Z17, Z2, Z2
+	VSHUFPS    $0xdd, Z2, Z0, Z17
+	VSHUFPS    $0x88, Z2, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VPXORD     Z12, Z12, Z12
+	VADDPS     Z12, Z0, Z0
+	CMPQ       DX, $0x01
+	JNE        linear30
+	VMAXPS     Z0, Z12, Z0
+
+linear30:
+	VMOVSS        X0, (AX)
+	VEXTRACTPS    $0x01, X0, 4(AX)
+	VEXTRACTPS    $0x02, X0, 8(AX)
+	VEXTRACTPS    $0x03, X0, (BX)
+	VEXTRACTF32X4 $0x01, Z0, X12
+	VMOVSS        X12, 4(BX)
+	VEXTRACTPS    $0x01, X12, 8(BX)
+	VEXTRACTPS    $0x02, X12, (CX)
+	VEXTRACTPS    $0x03, X12, 4(CX)
+	VEXTRACTF32X4 $0x02, Z0, X12
+	VMOVSS        X12, 8(CX)
+	VEXTRACTPS    $0x01, X12, (SI)
+	VEXTRACTPS    $0x02, X12, 4(SI)
+	VEXTRACTPS    $0x03, X12, 8(SI)
+
+	// the next 4 rows
+	MOVQ   ldy+8(FP), AX
+	IMUL3Q $0x04, AX, AX
+	MOVQ   y+0(FP), DX
+	ADDQ   AX, DX
+	MOVQ   DX, y+0(FP)
+	MOVQ   ldx+24(FP), AX
+	IMUL3Q $0x04, AX, AX
+	MOVQ   x+16(FP), DX
+	ADDQ   AX, DX
+	MOVQ   DX, x+16(FP)
+	MOVQ   rows+56(FP), DX
+	SUBQ   $0x04, DX
+	MOVQ   DX, rows+56(FP)
+	CMPQ   DX, $0x01
+	JGE    rows17
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-more4:
-	CMPQ   AX, $0x04
-	JNE    more7
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	LEAQ   (CX)(DX*8), R10
-	IMUL3Q $0x10, DX, R12
-
-rows8:
-	VMOVUPS      (CX), X1
-	VMOVUPS      (CX)(DX*1), X2
-	VMOVUPS      (CX)(DX*2), X3
-	VMOVUPS      (CX)(DI*1), X4
-	VINSERTF32X4 $0x01, (CX)(DX*4), Z1, Z1
-	VINSERTF32X4 $0x01, (CX)(R8*1), Z2, Z2
-	VINSERTF32X4 $0x01, (CX)(DI*2), Z3, Z3
-	VINSERTF32X4 $0x01, (CX)(R9*1), Z4, Z4
-	VINSERTF32X4 $0x02, (R10), Z1, Z1
-	VINSERTF32X4 $0x02, (R10)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (R10)(DX*2), Z3, Z3
-	VINSERTF32X4 $0x02, (R10)(DI*1), Z4, Z4
-	VINSERTF32X4 $0x03, (R10)(DX*4), Z1, Z1
-	VINSERTF32X4 $0x03, (R10)(R8*1), Z2, Z2
-	VINSERTF32X4 $0x03, (R10)(DI*2), Z3, Z3
-	VINSERTF32X4 $0x03, (R10)(R9*1), Z4, Z4
-	VUNPCKHPS    Z2, Z1, Z0
-	VUNPCKLPS    Z2, Z1, Z1
-	VUNPCKHPS    Z4, Z3, Z2
-	VUNPCKLPS    Z4, Z3, Z3
-	VUNPCKHPD    Z3, Z1, Z4
-	VUNPCKLPD    Z3, Z1, Z1
-	VUNPCKHPD    Z2, Z0, Z3
-	VUNPCKLPD    Z2, Z0, Z0
-	MOVQ         AX, R11
-	VMOVUPS      Z1, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z4, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z0, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z3, (R11)
-	ADDQ         BX, R11
-	ADDQ         R12, CX
-	ADDQ         R12, R10
-	ADDQ         $0x40, AX
-	SUBQ         $0x10, SI
-	CMPQ         SI, $0x01
-	JGE          rows8
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-more7:
-	CMPQ   AX, $0x05
-	JNE    more10
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	LEAQ   (CX)(DX*8), R10
-	IMUL3Q $0x10, DX, R12
-
-rows11:
-	VMOVUPS      (CX), X1
-	VMOVUPS      (CX)(DX*1), X2
-	VMOVUPS      (CX)(DX*2), X3
-	VMOVUPS      (CX)(DI*1), X4
-	VINSERTF32X4 $0x01, (CX)(DX*4), Z1, Z1
-	VINSERTF32X4 $0x01, (CX)(R8*1), Z2, Z2
-	VINSERTF32X4 $0x01, (CX)(DI*2), Z3, Z3
-	VINSERTF32X4 $0x01, (CX)(R9*1), Z4, Z4
-	VINSERTF32X4 $0x02, (R10), Z1, Z1
-	VINSERTF32X4 $0x02, (R10)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (R10)(DX*2), Z3, Z3
-	VINSERTF32X4 $0x02, (R10)(DI*1), Z4, Z4
-	VINSERTF32X4 $0x03, (R10)(DX*4), Z1, Z1
-	VINSERTF32X4 $0x03, (R10)(R8*1), Z2, Z2
-	VINSERTF32X4 $0x03, (R10)(DI*2), Z3, Z3
-	VINSERTF32X4 $0x03, (R10)(R9*1), Z4, Z4
-	VUNPCKHPS    Z2, Z1, Z0
-	VUNPCKLPS    Z2, Z1, Z1
-	VUNPCKHPS    Z4, Z3, Z2
-	VUNPCKLPS    Z4, Z3, Z3
-	VUNPCKHPD    Z3, Z1, Z4
-	VUNPCKLPD    Z3, Z1, Z1
-	VUNPCKHPD    Z2, Z0, Z3
-	VUNPCKLPD    Z2, Z0, Z0
-	VMOVSS       16(CX), X5
-	VMOVSS       16(CX)(DX*1), X6
-	VMOVSS       16(CX)(DX*2), X7
-	VMOVSS       16(CX)(DI*1), X8
-	VMOVSS       16(CX)(DX*4), X2
-	VINSERTF32X4 $0x01, X2, Z5, Z5
-	VMOVSS       16(CX)(R8*1), X2
-	VINSERTF32X4 $0x01, X2, Z6, Z6
-	VMOVSS       16(CX)(DI*2), X2
-	VINSERTF32X4 $0x01, X2, Z7, Z7
-	VMOVSS       16(CX)(R9*1), X2
-	VINSERTF32X4 $0x01, X2, Z8, Z8
-	VMOVSS       16(R10), X2
-	VINSERTF32X4 $0x02, X2, Z5, Z5
-	VMOVSS       16(R10)(DX*1), X2
-	VINSERTF32X4 $0x02, X2, Z6, Z6
-	VMOVSS       16(R10)(DX*2), X2
-	VINSERTF32X4 $0x02, X2, Z7, Z7
-	VMOVSS       16(R10)(DI*1), X2
-	VINSERTF32X4 $0x02, X2, Z8, Z8
-	VMOVSS       16(R10)(DX*4), X2
-	VINSERTF32X4 $0x03, X2, Z5, Z5
-	VMOVSS       16(R10)(R8*1), X2
-	VINSERTF32X4 $0x03, X2, Z6, Z6
-	VMOVSS       16(R10)(DI*2), X2
-	VINSERTF32X4 $0x03, X2, Z7, Z7
-	VMOVSS       16(R10)(R9*1), X2
-	VINSERTF32X4 $0x03, X2, Z8, Z8
-	VUNPCKHPS    Z6, Z5, Z2
-	VUNPCKLPS    Z6, Z5, Z5
-	VUNPCKHPS    Z8, Z7, Z6
-	VUNPCKLPS    Z8, Z7, Z7
-	VUNPCKHPD    Z7, Z5, Z8
-	VUNPCKLPD    Z7, Z5, Z5
-	VUNPCKHPD    Z6, Z2, Z7
-	VUNPCKLPD    Z6, Z2, Z2
-	MOVQ         AX, R11
-	VMOVUPS      Z1, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z4, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z0, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z3, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z5, (R11)
-	ADDQ         BX, R11
-	ADDQ         R12, CX
-	ADDQ         R12, R10
-	ADDQ         $0x40, AX
-	SUBQ         $0x10, SI
-	CMPQ         SI, $0x01
-	JGE          rows11
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-more10:
-	CMPQ   AX, $0x06
-	JNE    more14
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	LEAQ   (CX)(DX*8), R10
-	IMUL3Q $0x10, DX, R12
-
-rows15:
-	VMOVUPS      (CX), X1
-	VMOVUPS      (CX)(DX*1), X2
-	VMOVUPS      (CX)(DX*2), X3
-	VMOVUPS      (CX)(DI*1), X4
-	VINSERTF32X4 $0x01, (CX)(DX*4), Z1, Z1
-	VINSERTF32X4 $0x01, (CX)(R8*1), Z2, Z2
-	VINSERTF32X4 $0x01, (CX)(DI*2), Z3, Z3
-	VINSERTF32X4 $0x01, (CX)(R9*1), Z4, Z4
-	VINSERTF32X4 $0x02, (R10), Z1, Z1
-	VINSERTF32X4 $0x02, (R10)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (R10)(DX*2), Z3, Z3
-	VINSERTF32X4 $0x02, (R10)(DI*1), Z4, Z4
-	VINSERTF32X4 $0x03, (R10)(DX*4), Z1, Z1
-	VINSERTF32X4 $0x03, (R10)(R8*1), Z2, Z2
-	VINSERTF32X4 $0x03, (R10)(DI*2), Z3, Z3
-	VINSERTF32X4 $0x03, (R10)(R9*1), Z4, Z4
-	VUNPCKHPS    Z2, Z1, Z0
-	VUNPCKLPS    Z2, Z1, Z1
-	VUNPCKHPS    Z4, Z3, Z2
-	VUNPCKLPS    Z4, Z3, Z3
-	VUNPCKHPD    Z3, Z1, Z4
-	VUNPCKLPD    Z3, Z1, Z1
-	VUNPCKHPD    Z2, Z0, Z3
-	VUNPCKLPD    Z2, Z0, Z0
-	VMOVSD       16(CX), X5
-	VMOVSD       16(CX)(DX*1), X6
-	VMOVSD       16(CX)(DX*2), X7
-	VMOVSD       16(CX)(DI*1), X8
-	VMOVSD       16(CX)(DX*4), X2
-	VINSERTF32X4 $0x01, X2, Z5, Z5
-	VMOVSD       16(CX)(R8*1), X2
-	VINSERTF32X4 $0x01, X2, Z6, Z6
-	VMOVSD       16(CX)(DI*2), X2
-	VINSERTF32X4 $0x01, X2, Z7, Z7
-	VMOVSD       16(CX)(R9*1), X2
-	VINSERTF32X4 $0x01, X2, Z8, Z8
-	VMOVSD       16(R10), X2
-	VINSERTF32X4 $0x02, X2, Z5, Z5
-	VMOVSD       16(R10)(DX*1), X2
-	VINSERTF32X4 $0x02, X2, Z6, Z6
-	VMOVSD       16(R10)(DX*2), X2
-	VINSERTF32X4 $0x02, X2, Z7, Z7
-	VMOVSD       16(R10)(DI*1), X2
-	VINSERTF32X4 $0x02, X2, Z8, Z8
-	VMOVSD       16(R10)(DX*4), X2
-	VINSERTF32X4 $0x03, X2, Z5, Z5
-	VMOVSD       16(R10)(R8*1), X2
-	VINSERTF32X4 $0x03, X2, Z6, Z6
-	VMOVSD       16(R10)(DI*2), X2
-	VINSERTF32X4 $0x03, X2, Z7, Z7
-	VMOVSD       16(R10)(R9*1), X2
-	VINSERTF32X4 $0x03, X2, Z8, Z8
-	VUNPCKHPS    Z6, Z5, Z2
-	VUNPCKLPS    Z6, Z5, Z5
-	VUNPCKHPS    Z8, Z7, Z6
-	VUNPCKLPS    Z8, Z7, Z7
-	VUNPCKHPD    Z7, Z5, Z8
-	VUNPCKLPD    Z7, Z5, Z5
-	VUNPCKHPD    Z6, Z2, Z7
-	VUNPCKLPD    Z6, Z2, Z2
-	MOVQ         AX, R11
-	VMOVUPS      Z1, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z4, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z0, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z3, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z5, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z8, (R11)
-	ADDQ         BX, R11
-	ADDQ         R12, CX
-	ADDQ         R12, R10
-	ADDQ         $0x40, AX
-	SUBQ         $0x10, SI
-	CMPQ         SI, $0x01
-	JGE          rows15
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-more14:
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	LEAQ   (CX)(DX*8), R10
-	IMUL3Q $0x10, DX, R12
-
-rows19:
-	VMOVUPS      (CX), X1
-	VMOVUPS      (CX)(DX*1), X2
-	VMOVUPS      (CX)(DX*2), X3
-	VMOVUPS      (CX)(DI*1), X4
-	VINSERTF32X4 $0x01, (CX)(DX*4), Z1, Z1
-	VINSERTF32X4 $0x01, (CX)(R8*1), Z2, Z2
-	VINSERTF32X4 $0x01, (CX)(DI*2), Z3, Z3
-	VINSERTF32X4 $0x01, (CX)(R9*1), Z4, Z4
-	VINSERTF32X4 $0x02, (R10), Z1, Z1
-	VINSERTF32X4 $0x02, (R10)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (R10)(DX*2), Z3, Z3
-	VINSERTF32X4 $0x02, (R10)(DI*1), Z4, Z4
-	VINSERTF32X4 $0x03, (R10)(DX*4), Z1, Z1
-	VINSERTF32X4 $0x03, (R10)(R8*1), Z2, Z2
-	VINSERTF32X4 $0x03, (R10)(DI*2), Z3, Z3
-	VINSERTF32X4 $0x03, (R10)(R9*1), Z4, Z4
-	VUNPCKHPS    Z2, Z1, Z0
-	VUNPCKLPS    Z2, Z1, Z1
-	VUNPCKHPS    Z4, Z3, Z2
-	VUNPCKLPS    Z4, Z3, Z3
-	VUNPCKHPD    Z3, Z1, Z4
-	VUNPCKLPD    Z3, Z1, Z1
-	VUNPCKHPD    Z2, Z0, Z3
-	VUNPCKLPD    Z2, Z0, Z0
-	VMOVSD       16(CX), X5
-	VINSERTPS    $0x20, 24(CX), X5, X5
-	VMOVSD       16(CX)(DX*1), X6
-	VINSERTPS    $0x20, 24(CX)(DX*1), X6, X6
-	VMOVSD       16(CX)(DX*2), X7
-	VINSERTPS    $0x20, 24(CX)(DX*2), X7, X7
-	VMOVSD       16(CX)(DI*1), X8
-	VINSERTPS    $0x20, 24(CX)(DI*1), X8, X8
-	VMOVSD       16(CX)(DX*4), X2
-	VINSERTPS    $0x20, 24(CX)(DX*4), X2, X2
-	VINSERTF32X4 $0x01, X2, Z5, Z5
-	VMOVSD       16(CX)(R8*1), X2
-	VINSERTPS    $0x20, 24(CX)(R8*1), X2, X2
-	VINSERTF32X4 $0x01, X2, Z6, Z6
-	VMOVSD       16(CX)(DI*2), X2
-	VINSERTPS    $0x20, 24(CX)(DI*2), X2, X2
-	VINSERTF32X4 $0x01, X2, Z7, Z7
-	VMOVSD       16(CX)(R9*1), X2
-	VINSERTPS    $0x20, 24(CX)(R9*1), X2, X2
-	VINSERTF32X4 $0x01, X2, Z8, Z8
-	VMOVSD       16(R10), X2
-	VINSERTPS    $0x20, 24(R10), X2, X2
-	VINSERTF32X4 $0x02, X2, Z5, Z5
-	VMOVSD       16(R10)(DX*1), X2
-	VINSERTPS    $0x20, 24(R10)(DX*1), X2, X2
-	VINSERTF32X4 $0x02, X2, Z6, Z6
-	VMOVSD       16(R10)(DX*2), X2
-	VINSERTPS    $0x20, 24(R10)(DX*2), X2, X2
-	VINSERTF32X4 $0x02, X2, Z7, Z7
-	VMOVSD       16(R10)(DI*1), X2
-	VINSERTPS    $0x20, 24(R10)(DI*1), X2, X2
-	VINSERTF32X4 $0x02, X2, Z8, Z8
-	VMOVSD       16(R10)(DX*4), X2
-	VINSERTPS    $0x20, 24(R10)(DX*4), X2, X2
-	VINSERTF32X4 $0x03, X2, Z5, Z5
-	VMOVSD       16(R10)(R8*1), X2
-	VINSERTPS    $0x20, 24(R10)(R8*1), X2, X2
-	VINSERTF32X4 $0x03, X2, Z6, Z6
-	VMOVSD       16(R10)(DI*2), X2
-	VINSERTPS    $0x20, 24(R10)(DI*2), X2, X2
-	VINSERTF32X4 $0x03, X2, Z7, Z7
-	VMOVSD       16(R10)(R9*1), X2
-	VINSERTPS    $0x20, 24(R10)(R9*1), X2, X2
-	VINSERTF32X4 $0x03, X2, Z8, Z8
-	VUNPCKHPS    Z6, Z5, Z2
-	VUNPCKLPS    Z6, Z5, Z5
-	VUNPCKHPS    Z8, Z7, Z6
-	VUNPCKLPS    Z8, Z7, Z7
-	VUNPCKHPD    Z7, Z5, Z8
-	VUNPCKLPD    Z7, Z5, Z5
-	VUNPCKHPD    Z6, Z2, Z7
-	VUNPCKLPD    Z6, Z2, Z2
-	MOVQ         AX, R11
-	VMOVUPS      Z1, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z4, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z0, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z3, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z5, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z8, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z2, (R11)
-	ADDQ         BX, R11
-	ADDQ         R12, CX
-	ADDQ         R12, R10
-	ADDQ         $0x40, AX
-	SUBQ         $0x10, SI
-	CMPQ         SI, $0x01
-	JGE          rows19
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-// func columnsAVX512F64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int, cols int)
-// Requires: AVX, AVX512F
-TEXT ·columnsAVX512F64(SB), NOSPLIT, $0-48
-	MOVQ   cols+40(FP), AX
-	CMPQ   AX, $0x02
-	JNE    more1
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	IMUL3Q $0x08, DX, R11
+// func unpackedAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·unpackedAVX512F64(SB), NOSPLIT, $0-88
+	MOVQ  n+72(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+	MOVQ  cols+64(FP), AX
+	CMPQ  AX, $0x02
+	JNE   more1
 
 rows2:
-	VMOVUPD      (CX), X1
-	VMOVUPD      (CX)(DX*1), X2
-	VINSERTF32X4 $0x01, (CX)(DX*2), Z1, Z1
-	VINSERTF32X4 $0x01, (CX)(DI*1), Z2, Z2
-	VINSERTF32X4 $0x02, (CX)(DX*4), Z1, Z1
-	VINSERTF32X4 $0x02, (CX)(R8*1), Z2, Z2
-	VINSERTF32X4 $0x03, (CX)(DI*2), Z1, Z1
-	VINSERTF32X4 $0x03, (CX)(R9*1), Z2, Z2
-	VUNPCKHPD    Z2, Z1, Z0
-	VUNPCKLPD    Z2, Z1, Z1
-	MOVQ         AX, R10
-	VMOVUPD      Z1, (R10)
-	ADDQ         BX, R10
-	VMOVUPD      Z0, (R10)
-	ADDQ         BX, R10
-	ADDQ         R11, CX
-	ADDQ         $0x40, AX
-	SUBQ         $0x08, SI
-	CMPQ         SI, $0x01
-	JGE          rows2
-	VXORPS       X15, X15, X15
+	// 4×2 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ    bias+48(FP), AX
+	VMOVSD  (AX), X0
+	VPXORD  Z1, Z1, Z1
+	VMOVSD  8(AX), X2
+	VPXORD  Z3, Z3, Z3
+	VMOVAPD Z0, Z4
+	VPXORD  Z5, Z5, Z5
+	VMOVAPD Z2, Z6
+	VPXORD  Z7, Z7, Z7
+	VMOVAPD Z0, Z8
+	VPXORD  Z9, Z9, Z9
+	VMOVAPD Z2, Z10
+	VPXORD  Z11, Z11, Z11
+	VMOVAPD Z0, Z12
+	VPXORD  Z13, Z13, Z13
+	VMOVAPD Z2, Z14
+	VPXORD  Z15, Z15, Z15
+	MOVQ    w+32(FP), AX
+	MOVQ    ldw+40(FP), BX
+	IMUL3Q  $0x08, BX, CX
+	MOVQ    x+16(FP), SI
+	MOVQ    SI, DI
+	MOVQ    rows+56(FP), DX
+	CMPQ    DX, $0x01
+	JLE     over3
+	MOVQ    ldx+24(FP), DX
+	ADDQ    DX, DI
+
+over3:
+	MOVQ DI, R8
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x02
+	JLE  over4
+	MOVQ ldx+24(FP), DX
+	ADDQ DX, R8
+
+over4:
+	MOVQ R8, R9
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x03
+	JLE  over5
+	MOVQ ldx+24(FP), DX
+	ADDQ DX, R9
+
+over5:
+	MOVQ n+72(FP), DX
+	LEAQ (BX)(BX*2), R10
+	LEAQ (BX)(BX*4), R11
+	LEAQ (R10)(BX*4), R12
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
+	CMPQ DX, $0x10
+	JLT  tail7
+
+block6:
+	VMOVUPD      (AX), X18
+	VMOVUPD      (AX)(BX*1), X19
+	VINSERTF32X4 $0x01, (AX)(BX*2), Z18, Z18
+	VINSERTF32X4 $0x01, (AX)(R10*1), Z19, Z19
+	VINSERTF32X4 $0x02, (AX)(BX*4), Z18, Z18
+	VINSERTF32X4 $0x02, (AX)(R11*1), Z19, Z19
+	VINSERTF32X4 $0x03, (AX)(R10*2), Z18, Z18
+	VINSERTF32X4 $0x03, (AX)(R12*1), Z19, Z19
+	VUNPCKHPD    Z19, Z18, Z17
+	VUNPCKLPD    Z19, Z18, Z18
+	ADDQ         CX, AX
+	VMOVUPD      (SI), Z16
+	VFMADD231PD  Z18, Z16, Z0
+	VFMADD231PD  Z17, Z16, Z2
+	VMOVUPD      (DI), Z16
+	VFMADD231PD  Z18, Z16, Z4
+	VFMADD231PD  Z17, Z16, Z6
+	VMOVUPD      (R8), Z16
+	VFMADD231PD  Z18, Z16, Z8
+	VFMADD231PD  Z17, Z16, Z10
+	VMOVUPD      (R9), Z16
+	VFMADD231PD  Z18, Z16, Z12
+	VFMADD231PD  Z17, Z16, Z14
+	VMOVUPD      (AX), X18
+	VMOVUPD      (AX)(BX*1), X19
+	VINSERTF32X4 $0x01, (AX)(BX*2), Z18, Z18
+	VINSERTF32X4 $0x01, (AX)(R10*1), Z19, Z19
+	VINSERTF32X4 $0x02, (AX)(BX*4), Z18, Z18
+	VINSERTF32X4 $0x02, (AX)(R11*1), Z19, Z19
+	VINSERTF32X4 $0x03, (AX)(R10*2), Z18, Z18
+	VINSERTF32X4 $0x03, (AX)(R12*1), Z19, Z19
+	VUNPCKHPD    Z19, Z18, Z17
+	VUNPCKLPD    Z19, Z18, Z18
+	ADDQ         CX, AX
+	VMOVUPD      64(SI), Z16
+	VFMADD231PD  Z18, Z16, Z1
+	VFMADD231PD  Z17, Z16, Z3
+	VMOVUPD      64(DI), Z16
+	VFMADD231PD  Z18, Z16, Z5
+	VFMADD231PD  Z17, Z16, Z7
+	VMOVUPD      64(R8), Z16
+	VFMADD231PD  Z18, Z16, Z9
+	VFMADD231PD  Z17, Z16, Z11
+	VMOVUPD      64(R9), Z16
+	VFMADD231PD  Z18, Z16, Z13
+	VFMADD231PD  Z17, Z16, Z15
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x00000080, DI
+	ADDQ         $0x00000080, R8
+	ADDQ         $0x00000080, R9
+	SUBQ         $0x10, DX
+	CMPQ         DX, $0x10
+	JGE          block6
+
+tail7:
+	TESTQ        DX, DX
+	JLE          end8
+	CMPQ         DX, $0x08
+	JLT          part11
+	VMOVUPD      (AX), X18
+	VMOVUPD      (AX)(BX*1), X19
+	VINSERTF32X4 $0x01, (AX)(BX*2), Z18, Z18
+	VINSERTF32X4 $0x01, (AX)(R10*1), Z19, Z19
+	VINSERTF32X4 $0x02, (AX)(BX*4), Z18, Z18
+	VINSERTF32X4 $0x02, (AX)(R11*1), Z19, Z19
+	VINSERTF32X4 $0x03, (AX)(R10*2), Z18, Z18
+	VINSERTF32X4 $0x03, (AX)(R12*1), Z19, Z19
+	VUNPCKHPD    Z19, Z18, Z17
+	VUNPCKLPD    Z19, Z18, Z18
+	ADDQ         CX, AX
+	VMOVUPD      (SI), Z16
+	VFMADD231PD  Z18, Z16, Z0
+	VFMADD231PD  Z17, Z16, Z2
+	VMOVUPD      (DI), Z16
+	VFMADD231PD  Z18, Z16, Z4
+	VFMADD231PD  Z17, Z16, Z6
+	VMOVUPD      (R8), Z16
+	VFMADD231PD  Z18, Z16, Z8
+	VFMADD231PD  Z17, Z16, Z10
+	VMOVUPD      (R9), Z16
+	VFMADD231PD  Z18, Z16, Z12
+	VFMADD231PD  Z17, Z16, Z14
+	JMP          over13
+
+part11:
+	MOVQ         DX, CX
+	ADDQ         $0x00, CX
+	VXORPS       X18, X18, X18
+	VXORPS       X19, X19, X19
+	VMOVUPD      (AX), X18
+	CMPQ         CX, $0x01
+	JLE          loaded14
+	VMOVUPD      (AX)(BX*1), X19
+	CMPQ         CX, $0x02
+	JLE          loaded14
+	VINSERTF32X4 $0x01, (AX)(BX*2), Z18, Z18
+	CMPQ         CX, $0x03
+	JLE          loaded14
+	VINSERTF32X4 $0x01, (AX)(R10*1), Z19, Z19
+	CMPQ         CX, $0x04
+	JLE          loaded14
+	VINSERTF32X4 $0x02, (AX)(BX*4), Z18, Z18
+	CMPQ         CX, $0x05
+	JLE          loaded14
+	VINSERTF32X4 $0x02, (AX)(R11*1), Z19, Z19
+	CMPQ         CX, $0x06
+	JLE          loaded14
+	VINSERTF32X4 $0x03, (AX)(R10*2), Z18, Z18
+	CMPQ         CX, $0x07
+	JLE          loaded14
+	VINSERTF32X4 $0x03, (AX)(R12*1), Z19, Z19
+
+loaded14:
+	VUNPCKHPD   Z19, Z18, Z17
+	VUNPCKLPD   Z19, Z18, Z18
+	VMOVUPD.Z   (SI), K1, Z16
+	VFMADD231PD Z18, Z16, Z0
+	VFMADD231PD Z17, Z16, Z2
+	VMOVUPD.Z   (DI), K1, Z16
+	VFMADD231PD Z18, Z16, Z4
+	VFMADD231PD Z17, Z16, Z6
+	VMOVUPD.Z   (R8), K1, Z16
+	VFMADD231PD Z18, Z16, Z8
+	VFMADD231PD Z17, Z16, Z10
+	VMOVUPD.Z   (R9), K1, Z16
+	VFMADD231PD Z18, Z16, Z12
+	VFMADD231PD Z17, Z16, Z14
+	JMP         end8
+
+over13:
+	CMPQ         DX, $0x08
+	JLE          end8
+	MOVQ         DX, CX
+	SUBQ         $0x08, CX
+	VXORPS       X18, X18, X18
+	VXORPS       X19, X19, X19
+	VMOVUPD      (AX), X18
+	CMPQ         CX, $0x01
+	JLE          loaded16
+	VMOVUPD      (AX)(BX*1), X19
+	CMPQ         CX, $0x02
+	JLE          loaded16
+	VINSERTF32X4 $0x01, (AX)(BX*2), Z18, Z18
+	CMPQ         CX, $0x03
+	JLE          loaded16
+	VINSERTF32X4 $0x01, (AX)(R10*1), Z19, Z19
+	CMPQ         CX, $0x04
+	JLE          loaded16
+	VINSERTF32X4 $0x02, (AX)(BX*4), Z18, Z18
+	CMPQ         CX, $0x05
+	JLE          loaded16
+	VINSERTF32X4 $0x02, (AX)(R11*1), Z19, Z19
+	CMPQ         CX, $0x06
+	JLE          loaded16
+	VINSERTF32X4 $0x03, (AX)(R10*2), Z18, Z18
+	CMPQ         CX, $0x07
+	JLE          loaded16
+	VINSERTF32X4 $0x03, (AX)(R12*1), Z19, Z19
+
+loaded16:
+	VUNPCKHPD   Z19, Z18, Z17
+	VUNPCKLPD   Z19, Z18, Z18
+	VMOVUPD.Z   64(SI), K1, Z16
+	VFMADD231PD Z18, Z16, Z1
+	VFMADD231PD Z17, Z16, Z3
+	VMOVUPD.Z   64(DI), K1, Z16
+	VFMADD231PD Z18, Z16, Z5
+	VFMADD231PD Z17, Z16, Z7
+	VMOVUPD.Z   64(R8), K1, Z16
+	VFMADD231PD Z18, Z16, Z9
+	VFMADD231PD Z17, Z16, Z11
+	VMOVUPD.Z   64(R9), K1, Z16
+	VFMADD231PD Z18, Z16, Z13
+	VFMADD231PD Z17, Z16, Z15
+
+end8:
+	MOVQ y+0(FP), AX
+	MOVQ AX, BX
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x01
+	JLE  over17
+	MOVQ ldy+8(FP), DX
+	ADDQ DX, BX
+
+over17:
+	MOVQ BX, CX
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x02
+	JLE  over18
+	MOVQ ldy+8(FP), DX
+	ADDQ DX, CX
+
+over18:
+	MOVQ CX, SI
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x03
+	JLE  over19
+	MOVQ ldy+8(FP), DX
+	ADDQ DX, SI
+
+over19:
+	// y[i,j] = act(halved lanes)
+	MOVQ       act+80(FP), DX
+	VADDPD     Z1, Z0, Z0
+	VADDPD     Z3, Z2, Z2
+	VADDPD     Z5, Z4, Z4
+	VADDPD     Z7, Z6, Z6
+	VADDPD     Z9, Z8, Z8
+	VADDPD     Z11, Z10, Z10
+	VADDPD     Z13, Z12, Z12
+	VADDPD     Z15, Z14, Z14
+	VSHUFF64X2 $0xee, Z4, Z0, Z1
+	VSHUFF64X2 $0x44, Z4, Z0, Z0
+	VADDPD     Z1, Z0, Z0
+	VSHUFF64X2 $0xee, Z12, Z8, Z1
+	VSHUFF64X2 $0x44, Z12, Z8, Z8
+	VADDPD     Z1, Z8, Z8
+	VSHUFF64X2 $0xdd, Z8, Z0, Z1
+	VSHUFF64X2 $0x88, Z8, Z0, Z0
+	VADDPD     Z1, Z0, Z0
+	VSHUFF64X2 $0xee, Z6, Z2, Z1
+	VSHUFF64X2 $0x44, Z6, Z2, Z2
+	VADDPD     Z1, Z2, Z2
+	VSHUFF64X2 $0xee, Z14, Z10, Z1
+	VSHUFF64X2 $0x44, Z14, Z10, Z10
+	VADDPD     Z1, Z10, Z10
+	VSHUFF64X2 $0xdd, Z10, Z2, Z1
+	VSHUFF64X2 $0x88, Z10, Z2, Z2
+	VADDPD     Z1, Z2, Z2
+	VUNPCKHPD  Z2, Z0, Z1
+	VUNPCKLPD  Z2, Z0, Z0
+	VADDPD     Z1, Z0, Z0
+	VPXORD     Z16, Z16, Z16
+	VADDPD     Z16, Z0, Z0
+	CMPQ       DX, $0x01
+	JNE        linear20
+	VMAXPD     Z0, Z16, Z0
+
+linear20:
+	VMOVSD        X0, (AX)
+	VMOVHPD       X0, 8(AX)
+	VEXTRACTF32X4 $0x01, Z0, X16
+	VMOVSD        X16, (BX)
+	VMOVHPD       X16, 8(BX)
+	VEXTRACTF32X4 $0x02, Z0, X16
+	VMOVSD        X16, (CX)
+	VMOVHPD       X16, 8(CX)
+	VEXTRACTF32X4 $0x03, Z0, X16
+	VMOVSD        X16, (SI)
+	VMOVHPD       X16, 8(SI)
+
+	// the next 4 rows
+	MOVQ   ldy+8(FP), AX
+	IMUL3Q $0x04, AX, AX
+	MOVQ   y+0(FP), DX
+	ADDQ   AX, DX
+	MOVQ   DX, y+0(FP)
+	MOVQ   ldx+24(FP), AX
+	IMUL3Q $0x04, AX, AX
+	MOVQ   x+16(FP), DX
+	ADDQ   AX, DX
+	MOVQ   DX, x+16(FP)
+	MOVQ   rows+56(FP), DX
+	SUBQ   $0x04, DX
+	MOVQ   DX, rows+56(FP)
+	CMPQ   DX, $0x01
+	JGE    rows2
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 more1:
-	CMPQ   AX, $0x03
-	JNE    more4
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	IMUL3Q $0x08, DX, R11
+rows22:
+	// 4×3 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ    bias+48(FP), AX
+	VMOVSD  (AX), X0
+	VPXORD  Z1, Z1, Z1
+	VMOVSD  8(AX), X2
+	VPXORD  Z3, Z3, Z3
+	VMOVSD  16(AX), X4
+	VPXORD  Z5, Z5, Z5
+	VMOVAPD Z0, Z6
+	VPXORD  Z7, Z7, Z7
+	VMOVAPD Z2, Z8
+	VPXORD  Z9, Z9, Z9
+	VMOVAPD Z4, Z10
+	VPXORD  Z11, Z11, Z11
+	VMOVAPD Z0, Z12
+	VPXORD  Z13, Z13, Z13
+	VMOVAPD Z2, Z14
+	VPXORD  Z15, Z15, Z15
+	VMOVAPD Z4, Z16
+	VPXORD  Z17, Z17, Z17
+	VMOVAPD Z0, Z18
+	VPXORD  Z19, Z19, Z19
+	VMOVAPD Z2, Z20
+	VPXORD  Z21, Z21, Z21
+	VMOVAPD Z4, Z22
+	VPXORD  Z23, Z23, Z23
+	MOVQ    w+32(FP), AX
+	MOVQ    ldw+40(FP), BX
+	IMUL3Q  $0x08, BX, CX
+	MOVQ    x+16(FP), SI
+	MOVQ    SI, DI
+	MOVQ    rows+56(FP), DX
+	CMPQ    DX, $0x01
+	JLE     over23
+	MOVQ    ldx+24(FP), DX
+	ADDQ    DX, DI
 
-rows5:
-	VMOVUPD      (CX), X1
-	VMOVUPD      (CX)(DX*1), X2
-	VINSERTF32X4 $0x01, (CX)(DX*2), Z1, Z1
-	VINSERTF32X4 $0x01, (CX)(DI*1), Z2, Z2
-	VINSERTF32X4 $0x02, (CX)(DX*4), Z1, Z1
-	VINSERTF32X4 $0x02, (CX)(R8*1), Z2, Z2
-	VINSERTF32X4 $0x03, (CX)(DI*2), Z1, Z1
-	VINSERTF32X4 $0x03, (CX)(R9*1), Z2, Z2
-	VUNPCKHPD    Z2, Z1, Z0
-	VUNPCKLPD    Z2, Z1, Z1
-	VMOVSD       16(CX), X3
-	VMOVSD       16(CX)(DX*1), X4
-	VMOVSD       16(CX)(DX*2), X2
-	VINSERTF32X4 $0x01, X2, Z3, Z3
-	VMOVSD       16(CX)(DI*1), X2
-	VINSERTF32X4 $0x01, X2, Z4, Z4
-	VMOVSD       16(CX)(DX*4), X2
-	VINSERTF32X4 $0x02, X2, Z3, Z3
-	VMOVSD       16(CX)(R8*1), X2
-	VINSERTF32X4 $0x02, X2, Z4, Z4
-	VMOVSD       16(CX)(DI*2), X2
-	VINSERTF32X4 $0x03, X2, Z3, Z3
-	VMOVSD       16(CX)(R9*1), X2
-	VINSERTF32X4 $0x03, X2, Z4, Z4
-	VUNPCKHPD    Z4, Z3, Z2
-	VUNPCKLPD    Z4, Z3, Z3
-	MOVQ         AX, R10
-	VMOVUPD      Z1, (R10)
-	ADDQ         BX, R10
-	VMOVUPD      Z0, (R10)
-	ADDQ         BX, R10
-	VMOVUPD      Z3, (R10)
-	ADDQ         BX, R10
-	ADDQ         R11, CX
-	ADDQ         $0x40, AX
-	SUBQ         $0x08, SI
-	CMPQ         SI, $0x01
-	JGE          rows5
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
+over23:
+	MOVQ DI, R8
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x02
+	JLE  over24
+	MOVQ ldx+24(FP), DX
+	ADDQ DX, R8
 
-more4:
-	CMPQ   AX, $0x04
-	JNE    more8
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	IMUL3Q $0x08, DX, R11
+over24:
+	MOVQ R8, R9
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x03
+	JLE  over25
+	MOVQ ldx+24(FP), DX
+	ADDQ DX, R9
 
-rows9:
-	VMOVUPD      (CX), X1
-	VMOVUPD      (CX)(DX*1), X2
-	VINSERTF32X4 $0x01, (CX)(DX*2), Z1, Z1
-	VINSERTF32X4 $0x01, (CX)(DI*1), Z2, Z2
-	VINSERTF32X4 $0x02, (CX)(DX*4), Z1, Z1
-	VINSERTF32X4 $0x02, (CX)(R8*1), Z2, Z2
-	VINSERTF32X4 $0x03, (CX)(DI*2), Z1, Z1
-	VINSERTF32X4 $0x03, (CX)(R9*1), Z2, Z2
-	VUNPCKHPD    Z2, Z1, Z0
-	VUNPCKLPD    Z2, Z1, Z1
-	VMOVUPD      16(CX), X3
-	VMOVUPD      16(CX)(DX*1), X4
-	VINSERTF32X4 $0x01, 16(CX)(DX*2), Z3, Z3
-	VINSERTF32X4 $0x01, 16(CX)(DI*1), Z4, Z4
-	VINSERTF32X4 $0x02, 16(CX)(DX*4), Z3, Z3
-	VINSERTF32X4 $0x02, 16(CX)(R8*1), Z4, Z4
-	VINSERTF32X4 $0x03, 16(CX)(DI*2), Z3, Z3
-	VINSERTF32X4 $0x03, 16(CX)(R9*1), Z4, Z4
-	VUNPCKHPD    Z4, Z3, Z2
-	VUNPCKLPD    Z4, Z3, Z3
-	MOVQ         AX, R10
-	VMOVUPD      Z1, (R10)
-	ADDQ         BX, R10
-	VMOVUPD      Z0, (R10)
-	ADDQ         BX, R10
-	VMOVUPD      Z3, (R10)
-	ADDQ         BX, R10
-	VMOVUPD      Z2, (R10)
-	ADDQ         BX, R10
-	ADDQ         R11, CX
-	ADDQ         $0x40, AX
-	SUBQ         $0x08, SI
-	CMPQ         SI, $0x01
-	JGE          rows9
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
+over25:
+	MOVQ n+72(FP), DX
+	LEAQ (BX)(BX*2), R10
+	LEAQ (BX)(BX*4), R11
+	LEAQ (R10)(BX*4), R12
 
-more8:
-	CMPQ   AX, $0x05
-	JNE    more12
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	IMUL3Q $0x08, DX, R11
+	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
+	CMPQ DX, $0x10
+	JLT  tail27
 
-rows13:
-	VMOVUPD      (CX), X1
-	VMOVUPD      (CX)(DX*1), X2
-	VINSERTF32X4 $0x01, (CX)(DX*2), Z1, Z1
-	VINSERTF32X4 $0x01, (CX)(DI*1), Z2, Z2
-	VINSERTF32X4 $0x02, (CX)(DX*4), Z1, Z1
-	VINSERTF32X4 $0x02, (CX)(R8*1), Z2, Z2
-	VINSERTF32X4 $0x03, (CX)(DI*2), Z1, Z1
-	VINSERTF32X4 $0x03, (CX)(R9*1), Z2, Z2
-	VUNPCKHPD    Z2, Z1, Z0
-	VUNPCKLPD    Z2, Z1, Z1
-	VMOVUPD      16(CX), X3
-	VMOVUPD      16(CX)(DX*1), X4
-	VINSERTF32X4 $0x01, 16(CX)(DX*2), Z3, Z3
-	VINSERTF32X4 $0x01, 16(CX)(DI*1), Z4, Z4
-	VINSERTF32X4 $0x02, 16(CX)(DX*4), Z3, Z3
-	VINSERTF32X4 $0x02, 16(CX)(R8*1), Z4, Z4
-	VINSERTF32X4 $0x03, 16(CX)(DI*2), Z3, Z3
-	VINSERTF32X4 $0x03, 16(CX)(R9*1), Z4, Z4
-	VUNPCKHPD    Z4, Z3, Z2
-	VUNPCKLPD    Z4, Z3, Z3
-	VMOVSD       32(CX), X5
-	VMOVSD       32(CX)(DX*1), X6
-	VMOVSD       32(CX)(DX*2), X4
-	VINSERTF32X4 $0x01, X4, Z5, Z5
-	VMOVSD       32(CX)(DI*1), X4
-	VINSERTF32X4 $0x01, X4, Z6, Z6
-	VMOVSD       32(CX)(DX*4), X4
-	VINSERTF32X4 $0x02, X4, Z5, Z5
-	VMOVSD       32(CX)(R8*1), X4
-	VINSERTF32X4 $0x02, X4, Z6, Z6
-	VMOVSD       32(CX)(DI*2), X4
-	VINSERTF32X4 $0x03, X4, Z5, Z5
-	VMOVSD       32(CX)(R9*1), X4
-	VINSERTF32X4 $0x03, X4, Z6, Z6
-	VUNPCKHPD    Z6, Z5, Z4
-	VUNPCKLPD    Z6, Z5, Z5
-	MOVQ         AX, R10
-	VMOVUPD      Z1, (R10)
-	ADDQ         BX, R10
-	VMOVUPD      Z0, (R10)
-	ADDQ         BX, R10
-	VMOVUPD      Z3, (R10)
-	ADDQ         BX, R10
-	VMOVUPD      Z2, (R10)
-	ADDQ         BX, R10
-	VMOVUPD      Z5, (R10)
-	ADDQ         BX, R10
-	ADDQ         R11, CX
-	ADDQ         $0x40, AX
-	SUBQ         $0x08, SI
-	CMPQ         SI, $0x01
-	JGE          rows13
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
+block26:
+	VMOVUPD      (AX), X26
+	VMOVUPD      (AX)(BX*1), X27
+	VINSERTF32X4 $0x01, (AX)(BX*2), Z26, Z26
+	VINSERTF32X4 $0x01, (AX)(R10*1), Z27, Z27
+	VINSERTF32X4 $0x02, (AX)(BX*4), Z26, Z26
+	VINSERTF32X4 $0x02, (AX)(R11*1), Z27, Z27
+	VINSERTF32X4 $0x03, (AX)(R10*2), Z26, Z26
+	VINSERTF32X4 $0x03, (AX)(R12*1), Z27, Z27
+	VUNPCKHPD    Z27, Z26, Z25
+	VUNPCKLPD    Z27, Z26, Z26
+	VMOVSD       16(AX), X28
+	VMOVSD       16(AX)(BX*1), X29
+	VMOVSD       16(AX)(BX*2), X27
+	VINSERTF32X4 $0x01, X27, Z28, Z28
+	VMOVSD       16(AX)(R10*1), X27
+	VINSERTF32X4 $0x01, X27, Z29, Z29
+	VMOVSD       16(AX)(BX*4), X27
+	VINSERTF32X4 $0x02, X27, Z28, Z28
+	VMOVSD       16(AX)(R11*1), X27
+	VINSERTF32X4 $0x02, X27, Z29, Z29
+	VMOVSD       16(AX)(R10*2), X27
+	VINSERTF32X4 $0x03, X27, Z28, Z28
+	VMOVSD       16(AX)(R12*1), X27
+	VINSERTF32X4 $0x03, X27, Z29, Z29
+	VUNPCKHPD    Z29, Z28, Z27
+	VUNPCKLPD    Z29, Z28, Z28
+	ADDQ         CX, AX
+	VMOVUPD      (SI), Z24
+	VFMADD231PD  Z26, Z24, Z0
+	VFMADD231PD  Z25, Z24, Z2
+	VFMADD231PD  Z28, Z24, Z4
+	VMOVUPD      (DI), Z24
+	VFMADD231PD  Z26, Z24, Z6
+	VFMADD231PD  Z25, Z24, Z8
+	VFMADD231PD  Z28, Z24, Z10
+	VMOVUPD      (R8), Z24
+	VFMADD231PD  Z26, Z24, Z12
+	VFMADD231PD  Z25, Z24, Z14
+	VFMADD231PD  Z28, Z24, Z16
+	VMOVUPD      (R9), Z24
+	VFMADD231PD  Z26, Z24, Z18
+	VFMADD231PD  Z25, Z24, Z20
+	VFMADD231PD  Z28, Z24, Z22
+	VMOVUPD      (AX), X26
+	VMOVUPD      (AX)(BX*1), X27
+	VINSERTF32X4 $0x01, (AX)(BX*2), Z26, Z26
+	VINSERTF32X4 $0x01, (AX)(R10*1), Z27, Z27
+	VINSERTF32X4 $0x02, (AX)(BX*4), Z26, Z26
+	VINSERTF32X4 $0x02, (AX)(R11*1), Z27, Z27
+	VINSERTF32X4 $0x03, (AX)(R10*2), Z26, Z26
+	VINSERTF32X4 $0x03, (AX)(R12*1), Z27, Z27
+	VUNPCKHPD    Z27, Z26, Z25
+	VUNPCKLPD    Z27, Z26, Z26
+	VMOVSD       16(AX), X28
+	VMOVSD       16(AX)(BX*1), X29
+	VMOVSD       16(AX)(BX*2), X27
+	VINSERTF32X4 $0x01, X27, Z28, Z28
+	VMOVSD       16(AX)(R10*1), X27
+	VINSERTF32X4 $0x01, X27, Z29, Z29
+	VMOVSD       16(AX)(BX*4), X27
+	VINSERTF32X4 $0x02, X27, Z28, Z28
+	VMOVSD       16(AX)(R11*1), X27
+	VINSERTF32X4 $0x02, X27, Z29, Z29
+	VMOVSD       16(AX)(R10*2), X27
+	VINSERTF32X4 $0x03, X27, Z28, Z28
+	VMOVSD       16(AX)(R12*1), X27
+	VINSERTF32X4 $0x03, X27, Z29, Z29
+	VUNPCKHPD    Z29, Z28, Z27
+	VUNPCKLPD    Z29, Z28, Z28
+	ADDQ         CX, AX
+	VMOVUPD      64(SI), Z24
+	VFMADD231PD  Z26, Z24, Z1
+	VFMADD231PD  Z25, Z24, Z3
+	VFMADD231PD  Z28, Z24, Z5
+	VMOVUPD      64(DI), Z24
+	VFMADD231PD  Z26, Z24, Z7
+	VFMADD231PD  Z25, Z24, Z9
+	VFMADD231PD  Z28, Z24, Z11
+	VMOVUPD      64(R8), Z24
+	VFMADD231PD  Z26, Z24, Z13
+	VFMADD231PD  Z25, Z24, Z15
+	VFMADD231PD  Z28, Z24, Z17
+	VMOVUPD      64(R9), Z24
+	VFMADD231PD  Z26, Z24, Z19
+	VFMADD231PD  Z25, Z24, Z21
+	VFMADD231PD  Z28, Z24, Z23
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x00000080, DI
+	ADDQ         $0x00000080, R8
+	ADDQ         $0x00000080, R9
+	SUBQ         $0x10, DX
+	CMPQ         DX, $0x10
+	JGE          block26
 
-more12:
-	CMPQ   AX, $0x06
-	JNE    more17
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	IMUL3Q $0x08, DX, R11
+tail27:
+	TESTQ        DX, DX
+	JLE          end28
+	CMPQ         DX, $0x08
+	JLT          part33
+	VMOVUPD      (AX), X26
+	VMOVUPD      (AX)(BX*1), X27
+	VINSERTF32X4 $0x01, (AX)(BX*2), Z26, Z26
+	VINSERTF32X4 $0x01, (AX)(R10*1), Z27, Z27
+	VINSERTF32X4 $0x02, (AX)(BX*4), Z26, Z26
+	VINSERTF32X4 $0x02, (AX)(R11*1), Z27, Z27
+	VINSERTF32X4 $0x03, (AX)(R10*2), Z26, Z26
+	VINSERTF32X4 $0x03, (AX)(R12*1), Z27, Z27
+	VUNPCKHPD    Z27, Z26, Z25
+	VUNPCKLPD    Z27, Z26, Z26
+	VMOVSD       16(AX), X28
+	VMOVSD       16(AX)(BX*1), X29
+	VMOVSD       16(AX)(BX*2), X27
+	VINSERTF32X4 $0x01, X27, Z28, Z28
+	VMOVSD       16(AX)(R10*1), X27
+	VINSERTF32X4 $0x01, X27, Z29, Z29
+	VMOVSD       16(AX)(BX*4), X27
+	VINSERTF32X4 $0x02, X27, Z28, Z28
+	VMOVSD       16(AX)(R11*1), X27
+	VINSERTF32X4 $0x02, X27, Z29, Z29
+	VMOVSD       16(AX)(R10*2), X27
+	VINSERTF32X4 $0x03, X27, Z28, Z28
+	VMOVSD       16(AX)(R12*1), X27
+	VINSERTF32X4 $0x03, X27, Z29, Z29
+	VUNPCKHPD    Z29, Z28, Z27
+	VUNPCKLPD    Z29, Z28, Z28
+	ADDQ         CX, AX
+	VMOVUPD      (SI), Z24
+	VFMADD231PD  Z26, Z24, Z0
+	VFMADD231PD  Z25, Z24, Z2
+	VFMADD231PD  Z28, Z24, Z4
+	VMOVUPD      (DI), Z24
+	VFMADD231PD  Z26, Z24, Z6
+	VFMADD231PD  Z25, Z24, Z8
+	VFMADD231PD  Z28, Z24, Z10
+	VMOVUPD      (R8), Z24
+	VFMADD231PD  Z26, Z24, Z12
+	VFMADD231PD  Z25, Z24, Z14
+	VFMADD231PD  Z28, Z24, Z16
+	VMOVUPD      (R9), Z24
+	VFMADD231PD  Z26, Z24, Z18
+	VFMADD231PD  Z25, Z24, Z20
+	VFMADD231PD  Z28, Z24, Z22
+	JMP          over36
 
-rows18:
-	VMOVUPD      (CX), X1
-	VMOVUPD      (CX)(DX*1), X2
-	VINSERTF32X4 $0x01, (CX)(DX*2), Z1, Z1
-	VINSERTF32X4 $0x01, (CX)(DI*1), Z2, Z2
-	VINSERTF32X4 $0x02, (CX)(DX*4), Z1, Z1
-	VINSERTF32X4 $0x02, (CX)(R8*1), Z2, Z2
-	VINSERTF32X4 $0x03, (CX)(DI*2), Z1, Z1
-	VINSERTF32X4 $0x03, (CX)(R9*1), Z2, Z2
-	VUNPCKHPD    Z2, Z1, Z0
-	VUNPCKLPD    Z2, Z1, Z1
-	VMOVUPD      16(CX), X3
-	VMOVUPD      16(CX)(DX*1), X4
-	VINSERTF32X4 $0x01, 16(CX)(DX*2), Z3, Z3
-	VINSERTF32X4 $0x01, 16(CX)(DI*1), Z4, Z4
-	VINSERTF32X4 $0x02, 16(CX)(DX*4), Z3, Z3
-	VINSERTF32X4 $0x02, 16(CX)(R8*1), Z4, Z4
-	VINSERTF32X4 $0x03, 16(CX)(DI*2), Z3, Z3
-	VINSERTF32X4 $0x03, 16(CX)(R9*1), Z4, Z4
-	VUNPCKHPD    Z4, Z3, Z2
-	VUNPCKLPD    Z4, Z3, Z3
-	VMOVUPD      32(CX), X5
-	VMOVUPD      32(CX)(DX*1), X6
-	VINSERTF32X4 $0x01, 32(CX)(DX*2), Z5, Z5
-	VINSERTF32X4 $0x01, 32(CX)(DI*1), Z6, Z6
-	VINSERTF32X4 $0x02, 32(CX)(DX*4), Z5, Z5
-	VINSERTF32X4 $0x02, 32(CX)(R8*1), Z6, Z6
-	VINSERTF32X4 $0x03, 32(CX)(DI*2), Z5, Z5
-	VINSERTF32X4 $0x03, 32(CX)(R9*1), Z6, Z6
-	VUNPCKHPD    Z6, Z5, Z4
-	VUNPCKLPD    Z6, Z5, Z5
-	MOVQ         AX, R10
-	VMOVUPD      Z1, (R10)
-	ADDQ         BX, R10
-	VMOVUPD      Z0, (R10)
-	ADDQ         BX, R10
-	VMOVUPD      Z3, (R10)
-	ADDQ         BX, R10
-	VMOVUPD      Z2, (R10)
-	ADDQ         BX, R10
-	VMOVUPD      Z5, (R10)
-	ADDQ         BX, R10
-	VMOVUPD      Z4, (R10)
-	ADDQ         BX, R10
-	ADDQ         R11, CX
-	ADDQ         $0x40, AX
-	SUBQ         $0x08, SI
-	CMPQ         SI, $0x01
-	JGE          rows18
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
+part33:
+	MOVQ         DX, CX
+	ADDQ         $0x00, CX
+	VXORPS       X26, X26, X26
+	VXORPS       X27, X27, X27
+	VMOVUPD      (AX), X26
+	CMPQ         CX, $0x01
+	JLE          loaded37
+	VMOVUPD      (AX)(BX*1), X27
+	CMPQ         CX, $0x02
+	JLE          loaded37
+	VINSERTF32X4 $0x01, (AX)(BX*2), Z26, Z26
+	CMPQ         CX, $0x03
+	JLE          loaded37
+	VINSERTF32X4 $0x01, (AX)(R10*1), Z27, Z27
+	CMPQ         CX, $0x04
+	JLE          loaded37
+	VINSERTF32X4 $0x02, (AX)(BX*4), Z26, Z26
+	CMPQ         CX, $0x05
+	JLE          loaded37
+	VINSERTF32X4 $0x02, (AX)(R11*1), Z27, Z27
+	CMPQ         CX, $0x06
+	JLE          loaded37
+	VINSERTF32X4 $0x03, (AX)(R10*2), Z26, Z26
+	CMPQ         CX, $0x07
+	JLE          loaded37
+	VINSERTF32X4 $0x03, (AX)(R12*1), Z27, Z27
 
-more17:
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	IMUL3Q $0x08, DX, R11
+loaded37:
+	VUNPCKHPD    Z27, Z26, Z25
+	VUNPCKLPD    Z27, Z26, Z26
+	VXORPS       X28, X28, X28
+	VXORPS       X29, X29, X29
+	VMOVSD       16(AX), X28
+	CMPQ         CX, $0x01
+	JLE          loaded38
+	VMOVSD       16(AX)(BX*1), X29
+	CMPQ         CX, $0x02
+	JLE          loaded38
+	VMOVSD       16(AX)(BX*2), X27
+	VINSERTF32X4 $0x01, X27, Z28, Z28
+	CMPQ         CX, $0x03
+	JLE          loaded38
+	VMOVSD       16(AX)(R10*1), X27
+	VINSERTF32X4 $0x01, X27, Z29, Z29
+	CMPQ         CX, $0x04
+	JLE          loaded38
+	VMOVSD       16(AX)(BX*4), X27
+	VINSERTF32X4 $0x02, X27, Z28, Z28
+	CMPQ         CX, $0x05
+	JLE          loaded38
+	VMOVSD       16(AX)(R11*1), X27
+	VINSERTF32X4 $0x02, X27, Z29, Z29
+	CMPQ         CX, $0x06
+	JLE          loaded38
+	VMOVSD       16(AX)(R10*2), X27
+	VINSERTF32X4 $0x03, X27, Z28, Z28
+	CMPQ         CX, $0x07
+	JLE          loaded38
+	VMOVSD       16(AX)(R12*1), X27
+	VINSERTF32X4 $0x03, X27, Z29, Z29
 
-rows23:
-	VMOVUPD      (CX), X1
-	VMOVUPD      (CX)(DX*1), X2
-	VINSERTF32X4 $0x01, (CX)(DX*2), Z1, Z1
-	VINSERTF32X4 $0x01, (CX)(DI*1), Z2, Z2
-	VINSERTF32X4 $0x02, (CX)(DX*4), Z1, Z1
-	VINSERTF32X4 $0x02, (CX)(R8*1), Z2, Z2
-	VINSERTF32X4 $0x03, (CX)(DI*2), Z1, Z1
-	VINSERTF32X4 $0x03, (CX)(R9*1), Z2, Z2
-	VUNPCKHPD    Z2, Z1, Z0
-	VUNPCKLPD    Z2, Z1, Z1
-	VMOVUPD      16(CX), X3
-	VMOVUPD      16(CX)(DX*1), X4
-	VINSERTF32X4 $0x01, 16(CX)(DX*2), Z3, Z3
-	VINSERTF32X4 $0x01, 16(CX)(DI*1), Z4, Z4
-	VINSERTF32X4 $0x02, 16(CX)(DX*4), Z3, Z3
-	VINSERTF32X4 $0x02, 16(CX)(R8*1), Z4, Z4
-	VINSERTF32X4 $0x03, 16(CX)(DI*2), Z3, Z3
-	VINSERTF32X4 $0x03, 16(CX)(R9*1), Z4, Z4
-	VUNPCKHPD    Z4, Z3, Z2
-	VUNPCKLPD    Z4, Z3, Z3
-	VMOVUPD      32(CX), X5
-	VMOVUPD      32(CX)(DX*1), X6
-	VINSERTF32X4 $0x01, 32(CX)(DX*2), Z5, Z5
-	VINSERTF32X4 $0x01, 32(CX)(DI*1), Z6, Z6
-	VINSERTF32X4 $0x02, 32(CX)(DX*4), Z5, Z5
-	VINSERTF32X4 $0x02, 32(CX)(R8*1), Z6, Z6
-	VINSERTF32X4 $0x03, 32(CX)(DI*2), Z5, Z5
-	VINSERTF32X4 $0x03, 32(CX)(R9*1), Z6, Z6
-	VUNPCKHPD    Z6, Z5, Z4
-	VUNPCKLPD    Z6, Z5, Z5
-	VMOVSD       48(CX), X7
-	VMOVSD       48(CX)(DX*1), X8
-	VMOVSD       48(CX)(DX*2), X6
-	VINSERTF32X4 $0x01, X6, Z7, Z7
-	VMOVSD       48(CX)(DI*1), X6
-	VINSERTF32X4 $0x01, X6, Z8, Z8
-	VMOVSD       48(CX)(DX*4), X6
-	VINSERTF32X4 $0x02, X6, Z7, Z7
-	VMOVSD       48(CX)(R8*1), X6
-	VINSERTF32X4 $0x02, X6, Z8, Z8
-	VMOVSD       48(CX)(DI*2), X6
-	VINSERTF32X4 $0x03, X6, Z7, Z7
-	VMOVSD       48(CX)(R9*1), X6
-	VINSERTF32X4 $0x03, X6, Z8, Z8
-	VUNPCKHPD    Z8, Z7, Z6
-	VUNPCKLPD    Z8, Z7, Z7
-	MOVQ         AX, R10
-	VMOVUPD      Z1, (R10)
-	ADDQ         BX, R10
-	VMOVUPD      Z0, (R10)
-	ADDQ         BX, R10
-	VMOVUPD      Z3, (R10)
-	ADDQ         BX, R10
-	VMOVUPD      Z2, (R10)
-	ADDQ         BX, R10
-	VMOVUPD      Z5, (R10)
-	ADDQ         BX, R10
-	VMOVUPD      Z4, (R10)
-	ADDQ         BX, R10
-	VMOVUPD      Z7, (R10)
-	ADDQ         BX, R10
-	ADDQ         R11, CX
-	ADDQ         $0x40, AX
-	SUBQ         $0x08, SI
-	CMPQ         SI, $0x01
-	JGE          rows23
-	VXORPS       X15, X15, X15
+loaded38:
+	VUNPCKHPD   Z29, Z28, Z27
+	VUNPCKLPD   Z29, Z28, Z28
+	VMOVUPD.Z   (SI), K1, Z24
+	VFMADD231PD Z26, Z24, Z0
+	VFMADD231PD Z25, Z24, Z2
+	VFMADD231PD Z28, Z24, Z4
+	VMOVUPD.Z   (DI), K1, Z24
+	VFMADD231PD Z26, Z24, Z6
+	VFMADD231PD Z25, Z24, Z8
+	VFMADD231PD Z28, Z24, Z10
+	VMOVUPD.Z   (R8), K1, Z24
+	VFMADD231PD Z26, Z24, Z12
+	VFMADD231PD Z25, Z24, Z14
+	VFMADD231PD Z28, Z24, Z16
+	VMOVUPD.Z   (R9), K1, Z24
+	VFMADD231PD Z26, Z24, Z18
+	VFMADD231PD Z25, Z24, Z20
+	VFMADD231PD Z28, Z24, Z22
+	JMP         end28
+
+over36:
+	CMPQ         DX, $0x08
+	JLE          end28
+	MOVQ         DX, CX
+	SUBQ         $0x08, CX
+	VXORPS       X26, X26, X26
+	VXORPS       X27, X27, X27
+	VMOVUPD      (AX), X26
+	CMPQ         CX, $0x01
+	JLE          loaded40
+	VMOVUPD      (AX)(BX*1), X27
+	CMPQ         CX, $0x02
+	JLE          loaded40
+	VINSERTF32X4 $0x01, (AX)(BX*2), Z26, Z26
+	CMPQ         CX, $0x03
+	JLE          loaded40
+	VINSERTF32X4 $0x01, (AX)(R10*1), Z27, Z27
+	CMPQ         CX, $0x04
+	JLE          loaded40
+	VINSERTF32X4 $0x02, (AX)(BX*4), Z26, Z26
+	CMPQ         CX, $0x05
+	JLE          loaded40
+	VINSERTF32X4 $0x02, (AX)(R11*1), Z27, Z27
+	CMPQ         CX, $0x06
+	JLE          loaded40
+	VINSERTF32X4 $0x03, (AX)(R10*2), Z26, Z26
+	CMPQ         CX, $0x07
+	JLE          loaded40
+	VINSERTF32X4 $0x03, (AX)(R12*1), Z27, Z27
+
+loaded40:
+	VUNPCKHPD    Z27, Z26, Z25
+	VUNPCKLPD    Z27, Z26, Z26
+	VXORPS       X28, X28, X28
+	VXORPS       X29, X29, X29
+	VMOVSD       16(AX), X28
+	CMPQ         CX, $0x01
+	JLE          loaded41
+	VMOVSD       16(AX)(BX*1), X29
+	CMPQ         CX, $0x02
+	JLE          loaded41
+	VMOVSD       16(AX)(BX*2), X27
+	VINSERTF32X4 $0x01, X27, Z28, Z28
+	CMPQ         CX, $0x03
+	JLE          loaded41
+	VMOVSD       16(AX)(R10*1), X27
+	VINSERTF32X4 $0x01, X27, Z29, Z29
+	CMPQ         CX, $0x04
+	JLE          loaded41
+	VMOVSD       16(AX)(BX*4), X27
+	VINSERTF32X4 $0x02, X27, Z28, Z28
+	CMPQ         CX, $0x05
+	JLE          loaded41
+	VMOVSD       16(AX)(R11*1), X27
+	VINSERTF32X4 $0x02, X27, Z29, Z29
+	CMPQ         CX, $0x06
+	JLE          loaded41
+	VMOVSD       16(AX)(R10*2), X27
+	VINSERTF32X4 $0x03, X27, Z28, Z28
+	CMPQ         CX, $0x07
+	JLE          loaded41
+	VMOVSD       16(AX)(R12*1), X27
+	VINSERTF32X4 $0x03, X27, Z29, Z29
+
+loaded41:
+	VUNPCKHPD   Z29, Z28, Z27
+	VUNPCKLPD   Z29, Z28, Z28
+	VMOVUPD.Z   64(SI), K1, Z24
+	VFMADD231PD Z26, Z24, Z1
+	VFMADD231PD Z25, Z24, Z3
+	VFMADD231PD Z28, Z24, Z5
+	VMOVUPD.Z   64(DI), K1, Z24
+	VFMADD231PD Z26, Z24, Z7
+	VFMADD231PD Z25, Z24, Z9
+	VFMADD231PD Z28, Z24, Z11
+	VMOVUPD.Z   64(R8), K1, Z24
+	VFMADD231PD Z26, Z24, Z13
+	VFMADD231PD Z25, Z24, Z15
+	VFMADD231PD Z28, Z24, Z17
+	VMOVUPD.Z   64(R9), K1, Z24
+	VFMADD231PD Z26, Z24, Z19
+	VFMADD231PD Z25, Z24, Z21
+	VFMADD231PD Z28, Z24, Z23
+
+end28:
+	MOVQ y+0(FP), AX
+	MOVQ AX, BX
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x01
+	JLE  over42
+	MOVQ ldy+8(FP), DX
+	ADDQ DX, BX
+
+over42:
+	MOVQ BX, CX
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x02
+	JLE  over43
+	MOVQ ldy+8(FP), DX
+	ADDQ DX, CX
+
+over43:
+	MOVQ CX, SI
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x03
+	JLE  over44
+	MOVQ ldy+8(FP), DX
+	ADDQ DX, SI
+
+over44:
+	// y[i,j] = act(halved lanes)
+	MOVQ       act+80(FP), DX
+	VADDPD     Z1, Z0, Z0
+	VADDPD     Z3, Z2, Z2
+	VADDPD     Z5, Z4, Z4
+	VADDPD     Z7, Z6, Z6
+	VADDPD     Z9, Z8, Z8
+	VADDPD     Z11, Z10, Z10
+	VADDPD     Z13, Z12, Z12
+	VADDPD     Z15, Z14, Z14
+	VADDPD     Z17, Z16, Z16
+	VADDPD     Z19, Z18, Z18
+	VADDPD     Z21, Z20, Z20
+	VADDPD     Z23, Z22, Z22
+	VSHUFF64X2 $0xee, Z4, Z0, Z1
+	VSHUFF64X2 $0x44, Z4, Z0, Z0
+	VADDPD     Z1, Z0, Z0
+	VSHUFF64X2 $0xee, Z12, Z8, Z1
+	VSHUFF64X2 $0x44, Z12, Z8, Z8
+	VADDPD     Z1, Z8, Z8
+	VSHUFF64X2 $0xdd, Z8, Z0, Z1
+	VSHUFF64X2 $0x88, Z8, Z0, Z0
+	VADDPD     Z1, Z0, Z0
+	VSHUFF64X2 $0xee, Z6, Z2, Z1
+	VSHUFF64X2 $0x44, Z6, Z2, Z2
+	VADDPD     Z1, Z2, Z2
+	VSHUFF64X2 $0xee, Z14, Z10, Z1
+	VSHUFF64X2 $0x44, Z14, Z10, Z10
+	VADDPD     Z1, Z10, Z10
+	VSHUFF64X2 $0xdd, Z10, Z2, Z1
+	VSHUFF64X2 $0x88, Z10, Z2, Z2
+	VADDPD     Z1, Z2, Z2
+	VUNPCKHPD  Z2, Z0, Z1
+	VUNPCKLPD  Z2, Z0, Z0
+	VADDPD     Z1, Z0, Z0
+	VPXORD     Z24, Z24, Z24
+	VADDPD     Z24, Z0, Z0
+	CMPQ       DX, $0x01
+	JNE        linear45
+	VMAXPD     Z0, Z24, Z0
+
+linear45:
+	VMOVSD        X0, (AX)
+	VMOVHPD       X0, 8(AX)
+	VEXTRACTF32X4 $0x01, Z0, X24
+	VMOVSD        X24, 16(AX)
+	VMOVHPD       X24, (BX)
+	VEXTRACTF32X4 $0x02, Z0, X24
+	VMOVSD        X24, 8(BX)
+	VMOVHPD       X24, 16(BX)
+	VEXTRACTF32X4 $0x03, Z0, X24
+	VMOVSD        X24, (CX)
+	VMOVHPD       X24, 8(CX)
+	VPXORD        Z0, Z0, Z0
+	VPXORD        Z1, Z1, Z1
+	VPXORD        Z2, Z2, Z2
+	VPXORD        Z3, Z3, Z3
+	VSHUFF64X2    $0xee, Z20, Z16, Z4
+	VSHUFF64X2    $0x44, Z20, Z16, Z16
+	VADDPD        Z4, Z16, Z16
+	VSHUFF64X2    $0xee, Z2, Z0, Z4
+	VSHUFF64X2    $0x44, Z2, Z0, Z0
+	VADDPD        Z4, Z0, Z0
+	VSHUFF64X2    $0xdd, Z0, Z16, Z4
+	VSHUFF64X2    $0x88, Z0, Z16, Z16
+	VADDPD        Z4, Z16, Z16
+	VSHUFF64X2    $0xee, Z22, Z18, Z4
+	VSHUFF64X2    $0x44, Z22, Z18, Z18
+	VADDPD        Z4, Z18, Z18
+	VSHUFF64X2    $0xee, Z3, Z1, Z4
+	VSHUFF64X2    $0x44, Z3, Z1, Z1
+	VADDPD        Z4, Z1, Z1
+	VSHUFF64X2    $0xdd, Z1, Z18, Z4
+	VSHUFF64X2    $0x88, Z1, Z18, Z18
+	VADDPD        Z4, Z18, Z18
+	VUNPCKHPD     Z18, Z16, Z4
+	VUNPCKLPD     Z18, Z16, Z16
+	VADDPD        Z4, Z16, Z16
+	VPXORD        Z24, Z24, Z24
+	VADDPD        Z24, Z16, Z16
+	CMPQ          DX, $0x01
+	JNE           linear46
+	VMAXPD        Z16, Z24, Z16
+
+linear46:
+	VMOVSD        X16, 16(CX)
+	VMOVHPD       X16, (SI)
+	VEXTRACTF32X4 $0x01, Z16, X24
+	VMOVSD        X24, 8(SI)
+	VMOVHPD       X24, 16(SI)
+
+	// the next 4 rows
+	MOVQ   ldy+8(FP), AX
+	IMUL3Q $0x04, AX, AX
+	MOVQ   y+0(FP), DX
+	ADDQ   AX, DX
+	MOVQ   DX, y+0(FP)
+	MOVQ   ldx+24(FP), AX
+	IMUL3Q $0x04, AX, AX
+	MOVQ   x+16(FP), DX
+	ADDQ   AX, DX
+	MOVQ   DX, x+16(FP)
+	MOVQ   rows+56(FP), DX
+	SUBQ   $0x04, DX
+	MOVQ   DX, rows+56(FP)
+	CMPQ   DX, $0x01
+	JGE    rows22
+	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
@@ -4825,1549 +7572,889 @@ done56:
 	VZEROUPPER
 	RET
 
-// func unpackedAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·unpackedAVX512F32(SB), NOSPLIT, $0-88
-	MOVQ  n+72(FP), AX
-	MOVQ  AX, CX
-	ANDQ  $0x0f, CX
-	MOVL  $0x0000ffff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  cols+64(FP), AX
-	CMPQ  AX, $0x02
-	JNE   more1
+// func columnsAVX512F32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows int, cols int)
+// Requires: AVX, AVX512F
+TEXT ·columnsAVX512F32(SB), NOSPLIT, $0-48
+	MOVQ   cols+40(FP), AX
+	CMPQ   AX, $0x02
+	JNE    more1
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	LEAQ   (CX)(DX*8), R10
+	IMUL3Q $0x10, DX, R12
 
 rows2:
-	// 4×2 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ    bias+48(FP), AX
-	VMOVSS  (AX), X0
-	VMOVSS  4(AX), X1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z1, Z7
-	MOVQ    w+32(FP), AX
-	MOVQ    ldw+40(FP), BX
-	IMUL3Q  $0x10, BX, CX
-	MOVQ    x+16(FP), SI
-	MOVQ    SI, DI
-	MOVQ    rows+56(FP), DX
-	CMPQ    DX, $0x01
-	JLE     over3
-	MOVQ    ldx+24(FP), DX
-	ADDQ    DX, DI
-
-over3:
-	MOVQ DI, R8
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x02
-	JLE  over4
-	MOVQ ldx+24(FP), DX
-	ADDQ DX, R8
-
-over4:
-	MOVQ R8, R9
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x03
-	JLE  over5
-	MOVQ ldx+24(FP), DX
-	ADDQ DX, R9
-
-over5:
-	MOVQ n+72(FP), DX
-	LEAQ (BX)(BX*2), R10
-	LEAQ (BX)(BX*4), R11
-	LEAQ (R10)(BX*4), R12
-	LEAQ (AX)(BX*8), R13
-
-	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
-	CMPQ DX, $0x10
-	JLT  tail7
-
-block6:
-	VMOVSD       (AX), X10
-	VMOVSD       (AX)(BX*1), X11
-	VMOVSD       (AX)(BX*2), X12
-	VMOVSD       (AX)(R10*1), X13
-	VMOVSD       (AX)(BX*4), X9
-	VINSERTF32X4 $0x01, X9, Z10, Z10
-	VMOVSD       (AX)(R11*1), X9
-	VINSERTF32X4 $0x01, X9, Z11, Z11
-	VMOVSD       (AX)(R10*2), X9
-	VINSERTF32X4 $0x01, X9, Z12, Z12
-	VMOVSD       (AX)(R12*1), X9
-	VINSERTF32X4 $0x01, X9, Z13, Z13
-	VMOVSD       (R13), X9
-	VINSERTF32X4 $0x02, X9, Z10, Z10
-	VMOVSD       (R13)(BX*1), X9
-	VINSERTF32X4 $0x02, X9, Z11, Z11
-	VMOVSD       (R13)(BX*2), X9
-	VINSERTF32X4 $0x02, X9, Z12, Z12
-	VMOVSD       (R13)(R10*1), X9
-	VINSERTF32X4 $0x02, X9, Z13, Z13
-	VMOVSD       (R13)(BX*4), X9
-	VINSERTF32X4 $0x03, X9, Z10, Z10
-	VMOVSD       (R13)(R11*1), X9
-	VINSERTF32X4 $0x03, X9, Z11, Z11
-	VMOVSD       (R13)(R10*2), X9
-	VINSERTF32X4 $0x03, X9, Z12, Z12
-	VMOVSD       (R13)(R12*1), X9
-	VINSERTF32X4 $0x03, X9, Z13, Z13
-	VUNPCKHPS    Z11, Z10, Z9
-	VUNPCKLPS    Z11, Z10, Z10
-	VUNPCKHPS    Z13, Z12, Z11
-	VUNPCKLPS    Z13, Z12, Z12
-	VUNPCKHPD    Z12, Z10, Z13
-	VUNPCKLPD    Z12, Z10, Z10
-	VUNPCKHPD    Z11, Z9, Z12
-	VUNPCKLPD    Z11, Z9, Z9
-	ADDQ         CX, AX
-	ADDQ         CX, R13
-	VMOVUPS      (SI), Z8
-	VFMADD231PS  Z10, Z8, Z0
-	VFMADD231PS  Z13, Z8, Z1
-	VMOVUPS      (DI), Z8
-	VFMADD231PS  Z10, Z8, Z2
-	VFMADD231PS  Z13, Z8, Z3
-	VMOVUPS      (R8), Z8
-	VFMADD231PS  Z10, Z8, Z4
-	VFMADD231PS  Z13, Z8, Z5
-	VMOVUPS      (R9), Z8
-	VFMADD231PS  Z10, Z8, Z6
-	VFMADD231PS  Z13, Z8, Z7
-	ADDQ         $0x40, SI
-	ADDQ         $0x40, DI
-	ADDQ         $0x40, R8
-	ADDQ         $0x40, R9
-	SUBQ         $0x10, DX
-	CMPQ         DX, $0x10
-	JGE          block6
-
-tail7:
-	TESTQ        DX, DX
-	JLE          end8
-	MOVQ         DX, CX
-	ADDQ         $0x00, CX
-	VXORPS       X10, X10, X10
-	VXORPS       X11, X11, X11
-	VXORPS       X12, X12, X12
-	VXORPS       X13, X13, X13
-	VMOVSD       (AX), X10
-	CMPQ         CX, $0x01
-	JLE          loaded11
-	VMOVSD       (AX)(BX*1), X11
-	CMPQ         CX, $0x02
-	JLE          loaded11
-	VMOVSD       (AX)(BX*2), X12
-	CMPQ         CX, $0x03
-	JLE          loaded11
-	VMOVSD       (AX)(R10*1), X13
-	CMPQ         CX, $0x04
-	JLE          loaded11
-	VMOVSD       (AX)(BX*4), X9
-	VINSERTF32X4 $0x01, X9, Z10, Z10
-	CMPQ         CX, $0x05
-	JLE          loaded11
-	VMOVSD       (AX)(R11*1), X9
-	VINSERTF32X4 $0x01, X9, Z11, Z11
-	CMPQ         CX, $0x06
-	JLE          loaded11
-	VMOVSD       (AX)(R10*2), X9
-	VINSERTF32X4 $0x01, X9, Z12, Z12
-	CMPQ         CX, $0x07
-	JLE          loaded11
-	VMOVSD       (AX)(R12*1), X9
-	VINSERTF32X4 $0x01, X9, Z13, Z13
-	CMPQ         CX, $0x08
-	JLE          loaded11
-	VMOVSD       (R13), X9
-	VINSERTF32X4 $0x02, X9, Z10, Z10
-	CMPQ         CX, $0x09
-	JLE          loaded11
-	VMOVSD       (R13)(BX*1), X9
-	VINSERTF32X4 $0x02, X9, Z11, Z11
-	CMPQ         CX, $0x0a
-	JLE          loaded11
-	VMOVSD       (R13)(BX*2), X9
-	VINSERTF32X4 $0x02, X9, Z12, Z12
-	CMPQ         CX, $0x0b
-	JLE          loaded11
-	VMOVSD       (R13)(R10*1), X9
-	VINSERTF32X4 $0x02, X9, Z13, Z13
-	CMPQ         CX, $0x0c
-	JLE          loaded11
-	VMOVSD       (R13)(BX*4), X9
-	VINSERTF32X4 $0x03, X9, Z10, Z10
-	CMPQ         CX, $0x0d
-	JLE          loaded11
-	VMOVSD       (R13)(R11*1), X9
-	VINSERTF32X4 $0x03, X9, Z11, Z11
-	CMPQ         CX, $0x0e
-	JLE          loaded11
-	VMOVSD       (R13)(R10*2), X9
-	VINSERTF32X4 $0x03, X9, Z12, Z12
-	CMPQ         CX, $0x0f
-	JLE          loaded11
-	VMOVSD       (R13)(R12*1), X9
-	VINSERTF32X4 $0x03, X9, Z13, Z13
-
-loaded11:
-	VUNPCKHPS   Z11, Z10, Z9
-	VUNPCKLPS   Z11, Z10, Z10
-	VUNPCKHPS   Z13, Z12, Z11
-	VUNPCKLPS   Z13, Z12, Z12
-	VUNPCKHPD   Z12, Z10, Z13
-	VUNPCKLPD   Z12, Z10, Z10
-	VUNPCKHPD   Z11, Z9, Z12
-	VUNPCKLPD   Z11, Z9, Z9
-	VMOVUPS.Z   (SI), K1, Z8
-	VFMADD231PS Z10, Z8, Z0
-	VFMADD231PS Z13, Z8, Z1
-	VMOVUPS.Z   (DI), K1, Z8
-	VFMADD231PS Z10, Z8, Z2
-	VFMADD231PS Z13, Z8, Z3
-	VMOVUPS.Z   (R8), K1, Z8
-	VFMADD231PS Z10, Z8, Z4
-	VFMADD231PS Z13, Z8, Z5
-	VMOVUPS.Z   (R9), K1, Z8
-	VFMADD231PS Z10, Z8, Z6
-	VFMADD231PS Z13, Z8, Z7
-
-end8:
-	MOVQ y+0(FP), AX
-	MOVQ AX, BX
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x01
-	JLE  over12
-	MOVQ ldy+8(FP), DX
-	ADDQ DX, BX
-
-over12:
-	MOVQ BX, CX
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x02
-	JLE  over13
-	MOVQ ldy+8(FP), DX
-	ADDQ DX, CX
-
-over13:
-	MOVQ CX, SI
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x03
-	JLE  over14
-	MOVQ ldy+8(FP), DX
-	ADDQ DX, SI
-
-over14:
-	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), DX
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VSHUFF64X2 $0xee, Z4, Z0, Z17
-	VSHUFF64X2 $0x44, Z4, Z0, Z0
-	VADDPS     Z17, Z0, Z0
-	VSHUFF64X2 $0xee, Z13, Z9, Z17
-	VSHUFF64X2 $0x44, Z13, Z9, Z9
-	VADDPS     Z17, Z9, Z9
-	VSHUFF64X2 $0xdd, Z9, Z0, Z17
-	VSHUFF64X2 $0x88, Z9, Z0, Z0
-	VADDPS     Z17, Z0, Z0
-	VSHUFF64X2 $0xee, Z5, Z1, Z17
-	VSHUFF64X2 $0x44, Z5, Z1, Z1
-	VADDPS     Z17, Z1, Z1
-	VSHUFF64X2 $0xee, Z14, Z10, Z17
-	VSHUFF64X2 $0x44, Z14, Z10, Z10
-	VADDPS     Z17, Z10, Z10
-	VSHUFF64X2 $0xdd, Z10, Z1, Z17
-	VSHUFF64X2 $0x88, Z10, Z1, Z1
-	VADDPS     Z17, Z1, Z1
-	VSHUFF64X2 $0xee, Z6, Z2, Z17
-	VSHUFF64X2 $0x44, Z6, Z2, Z2
-	VADDPS     Z17, Z2, Z2
-	VSHUFF64X2 $0xee, Z15, Z11, Z17
-	VSHUFF64X2 $0x44, Z15, Z11, Z11
-	VADDPS     Z17, Z11, Z11
-	VSHUFF64X2 $0xdd, Z11, Z2, Z17
-	VSHUFF64X2 $0x88, Z11, Z2, Z2
-	VADDPS     Z17, Z2, Z2
-	VSHUFF64X2 $0xee, Z7, Z3, Z17
-	VSHUFF64X2 $0x44, Z7, Z3, Z3
-	VADDPS     Z17, Z3, Z3
-	VSHUFF64X2 $0xee, Z16, Z12, Z17
-	VSHUFF64X2 $0x44, Z16, Z12, Z12
-	VADDPS     Z17, Z12, Z12
-	VSHUFF64X2 $0xdd, Z12, Z3, Z17
-	VSHUFF64X2 $0x88, Z12, Z3, Z3
-	VADDPS     Z17, Z3, Z3
-	VUNPCKHPD  Z1, Z0, Z17
-	VUNPCKLPD  Z1, Z0, Z0
-	VADDPS     Z17, Z0, Z0
-	VUNPCKHPD  Z3, Z2, Z17
-	VUNPCKLPD  Z3, Z2, Z2
-	VADDPS     Z17, Z2, Z2
-	VSHUFPS    $0xdd, Z2, Z0, Z17
-	VSHUFPS    $0x88, Z2, Z0, Z0
-	VADDPS     Z17, Z0, Z0
-	VPXORD     Z8, Z8, Z8
-	VADDPS     Z8, Z0, Z0
-	CMPQ       DX, $0x01
-	JNE        linear15
-	VMAXPS     Z0, Z8, Z0
-
-linear15:
-	VMOVSS        X0, (AX)
-	VEXTRACTPS    $0x01, X0, 4(AX)
-	VEXTRACTPS    $0x02, X0, (BX)
-	VEXTRACTPS    $0x03, X0, 4(BX)
-	VEXTRACTF32X4 $0x01, Z0, X8
-	VMOVSS        X8, (CX)
-	VEXTRACTPS    $0x01, X8, 4(CX)
-	VEXTRACTPS    $0x02, X8, (SI)
-	VEXTRACTPS    $0x03, X8, 4(SI)
-
-	// the next 4 rows
-	MOVQ   ldy+8(FP), AX
-	IMUL3Q $0x04, AX, AX
-	MOVQ   y+0(FP), DX
-	ADDQ   AX, DX
-	MOVQ   DX, y+0(FP)
-	MOVQ   ldx+24(FP), AX
-	IMUL3Q $0x04, AX, AX
-	MOVQ   x+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   DX, x+16(FP)
-	MOVQ   rows+56(FP), DX
-	SUBQ   $0x04, DX
-	MOVQ   DX, rows+56(FP)
-	CMPQ   DX, $0x01
-	JGE    rows2
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-more1:
-rows17:
-	// 4×3 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ    bias+48(FP), AX
-	VMOVSS  (AX), X0
-	VMOVSS  4(AX), X1
-	VMOVSS  8(AX), X2
-	VMOVAPS Z0, Z3
-	VMOVAPS Z1, Z4
-	VMOVAPS Z2, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z1, Z7
-	VMOVAPS Z2, Z8
-	VMOVAPS Z0, Z9
-	VMOVAPS Z1, Z10
-	VMOVAPS Z2, Z11
-	MOVQ    w+32(FP), AX
-	MOVQ    ldw+40(FP), BX
-	IMUL3Q  $0x10, BX, CX
-	MOVQ    x+16(FP), SI
-	MOVQ    SI, DI
-	MOVQ    rows+56(FP), DX
-	CMPQ    DX, $0x01
-	JLE     over18
-	MOVQ    ldx+24(FP), DX
-	ADDQ    DX, DI
-
-over18:
-	MOVQ DI, R8
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x02
-	JLE  over19
-	MOVQ ldx+24(FP), DX
-	ADDQ DX, R8
-
-over19:
-	MOVQ R8, R9
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x03
-	JLE  over20
-	MOVQ ldx+24(FP), DX
-	ADDQ DX, R9
-
-over20:
-	MOVQ n+72(FP), DX
-	LEAQ (BX)(BX*2), R10
-	LEAQ (BX)(BX*4), R11
-	LEAQ (R10)(BX*4), R12
-	LEAQ (AX)(BX*8), R13
-
-	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
-	CMPQ DX, $0x10
-	JLT  tail22
-
-block21:
-	VMOVSD       (AX), X14
-	VINSERTPS    $0x20, 8(AX), X14, X14
-	VMOVSD       (AX)(BX*1), X15
-	VINSERTPS    $0x20, 8(AX)(BX*1), X15, X15
-	VMOVSD       (AX)(BX*2), X16
-	VINSERTPS    $0x20, 8(AX)(BX*2), X16, X16
-	VMOVSD       (AX)(R10*1), X17
-	VINSERTPS    $0x20, 8(AX)(R10*1), X17, X17
-	VMOVSD       (AX)(BX*4), X13
-	VINSERTPS    $0x20, 8(AX)(BX*4), X13, X13
-	VINSERTF32X4 $0x01, X13, Z14, Z14
-	VMOVSD       (AX)(R11*1), X13
-	VINSERTPS    $0x20, 8(AX)(R11*1), X13, X13
-	VINSERTF32X4 $0x01, X13, Z15, Z15
-	VMOVSD       (AX)(R10*2), X13
-	VINSERTPS    $0x20, 8(AX)(R10*2), X13, X13
-	VINSERTF32X4 $0x01, X13, Z16, Z16
-	VMOVSD       (AX)(R12*1), X13
-	VINSERTPS    $0x20, 8(AX)(R12*1), X13, X13
-	VINSERTF32X4 $0x01, X13, Z17, Z17
-	VMOVSD       (R13), X13
-	VINSERTPS    $0x20, 8(R13), X13, X13
-	VINSERTF32X4 $0x02, X13, Z14, Z14
-	VMOVSD       (R13)(BX*1), X13
-	VINSERTPS    $0x20, 8(R13)(BX*1), X13, X13
-	VINSERTF32X4 $0x02, X13, Z15, Z15
-	VMOVSD       (R13)(BX*2), X13
-	VINSERTPS    $0x20, 8(R13)(BX*2), X13, X13
-	VINSERTF32X4 $0x02, X13, Z16, Z16
-	VMOVSD       (R13)(R10*1), X13
-	VINSERTPS    $0x20, 8(R13)(R10*1), X13, X13
-	VINSERTF32X4 $0x02, X13, Z17, Z17
-	VMOVSD       (R13)(BX*4), X13
-	VINSERTPS    $0x20, 8(R13)(BX*4), X13, X13
-	VINSERTF32X4 $0x03, X13, Z14, Z14
-	VMOVSD       (R13)(R11*1), X13
-	VINSERTPS    $0x20, 8(R13)(R11*1), X13, X13
-	VINSERTF32X4 $0x03, X13, Z15, Z15
-	VMOVSD       (R13)(R10*2), X13
-	VINSERTPS    $0x20, 8(R13)(R10*2), X13, X13
-	VINSERTF32X4 $0x03, X13, Z16, Z16
-	VMOVSD       (R13)(R12*1), X13
-	VINSERTPS    $0x20, 8(R13)(R12*1), X13, X13
-	VINSERTF32X4 $0x03, X13, Z17, Z17
-	VUNPCKHPS    Z15, Z14, Z13
-	VUNPCKLPS    Z15, Z14, Z14
-	VUNPCKHPS    Z17, Z16, Z15
-	VUNPCKLPS    Z17, Z16, Z16
-	VUNPCKHPD    Z16, Z14, Z17
-	VUNPCKLPD    Z16, Z14, Z14
-	VUNPCKHPD    Z15, Z13, Z16
-	VUNPCKLPD    Z15, Z13, Z13
-	ADDQ         CX, AX
-	ADDQ         CX, R13
-	VMOVUPS      (SI), Z12
-	VFMADD231PS  Z14, Z12, Z0
-	VFMADD231PS  Z17, Z12, Z1
-	VFMADD231PS  Z13, Z12, Z2
-	VMOVUPS      (DI), Z12
-	VFMADD231PS  Z14, Z12, Z3
-	VFMADD231PS  Z17, Z12, Z4
-	VFMADD231PS  Z13, Z12, Z5
-	VMOVUPS      (R8), Z12
-	VFMADD231PS  Z14, Z12, Z6
-	VFMADD231PS  Z17, Z12, Z7
-	VFMADD231PS  Z13, Z12, Z8
-	VMOVUPS      (R9), Z12
-	VFMADD231PS  Z14, Z12, Z9
-	VFMADD231PS  Z17, Z12, Z10
-	VFMADD231PS  Z13, Z12, Z11
-	ADDQ         $0x40, SI
-	ADDQ         $0x40, DI
-	ADDQ         $0x40, R8
-	ADDQ         $0x40, R9
-	SUBQ         $0x10, DX
-	CMPQ         DX, $0x10
-	JGE          block21
-
-tail22:
-	TESTQ        DX, DX
-	JLE          end23
-	MOVQ         DX, CX
-	ADDQ         $0x00, CX
-	VXORPS       X14, X14, X14
+	VMOVSD       (CX), X1
+	VMOVSD       (CX)(DX*1), X2
+	VMOVSD       (CX)(DX*2), X3
+	VMOVSD       (CX)(DI*1), X4
+	VMOVSD       (CX)(DX*4), X0
+	VINSERTF32X4 $0x01, X0, Z1, Z1
+	VMOVSD       (CX)(R8*1), X0
+	VINSERTF32X4 $0x01, X0, Z2, Z2
+	VMOVSD       (CX)(DI*2), X0
+	VINSERTF32X4 $0x01, X0, Z3, Z3
+	VMOVSD       (CX)(R9*1), X0
+	VINSERTF32X4 $0x01, X0, Z4, Z4
+	VMOVSD       (R10), X0
+	VINSERTF32X4 $0x02, X0, Z1, Z1
+	VMOVSD       (R10)(DX*1), X0
+	VINSERTF32X4 $0x02, X0, Z2, Z2
+	VMOVSD       (R10)(DX*2), X0
+	VINSERTF32X4 $0x02, X0, Z3, Z3
+	VMOVSD       (R10)(DI*1), X0
+	VINSERTF32X4 $0x02, X0, Z4, Z4
+	VMOVSD       (R10)(DX*4), X0
+	VINSERTF32X4 $0x03, X0, Z1, Z1
+	VMOVSD       (R10)(R8*1), X0
+	VINSERTF32X4 $0x03, X0, Z2, Z2
+	VMOVSD       (R10)(DI*2), X0
+	VINSERTF32X4 $0x03, X0, Z3, Z3
+	VMOVSD       (R10)(R9*1), X0
+	VINSERTF32X4 $0x03, X0, Z4, Z4
+	VUNPCKHPS    Z2, Z1, Z0
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z0, Z3
+	VUNPCKLPD    Z2, Z0, Z0
+	MOVQ         AX, R11
+	VMOVUPS      Z1, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z4, (R11)
+	ADDQ         BX, R11
+	ADDQ         R12, CX
+	ADDQ         R12, R10
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, SI
+	CMPQ         SI, $0x01
+	JGE          rows2
 	VXORPS       X15, X15, X15
-	VXORPS       X16, X16, X16
-	VXORPS       X17, X17, X17
-	VMOVSD       (AX), X14
-	VINSERTPS    $0x20, 8(AX), X14, X14
-	CMPQ         CX, $0x01
-	JLE          loaded26
-	VMOVSD       (AX)(BX*1), X15
-	VINSERTPS    $0x20, 8(AX)(BX*1), X15, X15
-	CMPQ         CX, $0x02
-	JLE          loaded26
-	VMOVSD       (AX)(BX*2), X16
-	VINSERTPS    $0x20, 8(AX)(BX*2), X16, X16
-	CMPQ         CX, $0x03
-	JLE          loaded26
-	VMOVSD       (AX)(R10*1), X17
-	VINSERTPS    $0x20, 8(AX)(R10*1), X17, X17
-	CMPQ         CX, $0x04
-	JLE          loaded26
-	VMOVSD       (AX)(BX*4), X13
-	VINSERTPS    $0x20, 8(AX)(BX*4), X13, X13
-	VINSERTF32X4 $0x01, X13, Z14, Z14
-	CMPQ         CX, $0x05
-	JLE          loaded26
-	VMOVSD       (AX)(R11*1), X13
-	VINSERTPS    $0x20, 8(AX)(R11*1), X13, X13
-	VINSERTF32X4 $0x01, X13, Z15, Z15
-	CMPQ         CX, $0x06
-	JLE          loaded26
-	VMOVSD       (AX)(R10*2), X13
-	VINSERTPS    $0x20, 8(AX)(R10*2), X13, X13
-	VINSERTF32X4 $0x01, X13, Z16, Z16
-	CMPQ         CX, $0x07
-	JLE          loaded26
-	VMOVSD       (AX)(R12*1), X13
-	VINSERTPS    $0x20, 8(AX)(R12*1), X13, X13
-	VINSERTF32X4 $0x01, X13, Z17, Z17
-	CMPQ         CX, $0x08
-	JLE          loaded26
-	VMOVSD       (R13), X13
-	VINSERTPS    $0x20, 8(R13), X13, X13
-	VINSERTF32X4 $0x02, X13, Z14, Z14
-	CMPQ         CX, $0x09
-	JLE          loaded26
-	VMOVSD       (R13)(BX*1), X13
-	VINSERTPS    $0x20, 8(R13)(BX*1), X13, X13
-	VINSERTF32X4 $0x02, X13, Z15, Z15
-	CMPQ         CX, $0x0a
-	JLE          loaded26
-	VMOVSD       (R13)(BX*2), X13
-	VINSERTPS    $0x20, 8(R13)(BX*2), X13, X13
-	VINSERTF32X4 $0x02, X13, Z16, Z16
-	CMPQ         CX, $0x0b
-	JLE          loaded26
-	VMOVSD       (R13)(R10*1), X13
-	VINSERTPS    $0x20, 8(R13)(R10*1), X13, X13
-	VINSERTF32X4 $0x02, X13, Z17, Z17
-	CMPQ         CX, $0x0c
-	JLE          loaded26
-	VMOVSD       (R13)(BX*4), X13
-	VINSERTPS    $0x20, 8(R13)(BX*4), X13, X13
-	VINSERTF32X4 $0x03, X13, Z14, Z14
-	CMPQ         CX, $0x0d
-	JLE          loaded26
-	VMOVSD       (R13)(R11*1), X13
-	VINSERTPS    $0x20, 8(R13)(R11*1), X13, X13
-	VINSERTF32X4 $0x03, X13, Z15, Z15
-	CMPQ         CX, $0x0e
-	JLE          loaded26
-	VMOVSD       (R13)(R10*2), X13
-	VINSERTPS    $0x20, 8(R13)(R10*2), X13, X13
-	VINSERTF32X4 $0x03, X13, Z16, Z16
-	CMPQ         CX, $0x0f
-	JLE          loaded26
-	VMOVSD       (R13)(R12*1), X13
-	VINSERTPS    $0x20, 8(R13)(R12*1), X13, X13
-	VINSERTF32X4 $0x03, X13, Z17, Z17
-
-loaded26:
-	VUNPCKHPS   Z15, Z14, Z13
-	VUNPCKLPS   Z15, Z14, Z14
-	VUNPCKHPS   Z17, Z16, Z15
-	VUNPCKLPS   Z17, Z16, Z16
-	VUNPCKHPD   Z16, Z14, Z17
-	VUNPCKLPD   Z16, Z14, Z14
-	VUNPCKHPD   Z15, Z13, Z16
-	VUNPCKLPD   Z15, Z13, Z13
-	VMOVUPS.Z   (SI), K1, Z12
-	VFMADD231PS Z14, Z12, Z0
-	VFMADD231PS Z17, Z12, Z1
-	VFMADD231PS Z13, Z12, Z2
-	VMOVUPS.Z   (DI), K1, Z12
-	VFMADD231PS Z14, Z12, Z3
-	VFMADD231PS Z17, Z12, Z4
-	VFMADD231PS Z13, Z12, Z5
-	VMOVUPS.Z   (R8), K1, Z12
-	VFMADD231PS Z14, Z12, Z6
-	VFMADD231PS Z17, Z12, Z7
-	VFMADD231PS Z13, Z12, Z8
-	VMOVUPS.Z   (R9), K1, Z12
-	VFMADD231PS Z14, Z12, Z9
-	VFMADD231PS Z17, Z12, Z10
-	VFMADD231PS Z13, Z12, Z11
-
-end23:
-	MOVQ y+0(FP), AX
-	MOVQ AX, BX
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x01
-	JLE  over27
-	MOVQ ldy+8(FP), DX
-	ADDQ DX, BX
-
-over27:
-	MOVQ BX, CX
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x02
-	JLE  over28
-	MOVQ ldy+8(FP), DX
-	ADDQ DX, CX
-
-over28:
-	MOVQ CX, SI
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x03
-	JLE  over29
-	MOVQ ldy+8(FP), DX
-	ADDQ DX, SI
-
-over29:
-	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), DX
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VSHUFF64X2 $0xee, Z4, Z0, Z17
-	VSHUFF64X2 $0x44, Z4, Z0, Z0
-	VADDPS     Z17, Z0, Z0
-	VSHUFF64X2 $0xee, Z13, Z8, Z17
-	VSHUFF64X2 $0x44, Z13, Z8, Z8
-	VADDPS     Z17, Z8, Z8
-	VSHUFF64X2 $0xdd, Z8, Z0, Z17
-	VSHUFF64X2 $0x88, Z8, Z0, Z0
-	VADDPS     Z17, Z0, Z0
-	VSHUFF64X2 $0xee, Z5, Z1, Z17
-	VSHUFF64X2 $0x44, Z5, Z1, Z1
-	VADDPS     Z17, Z1, Z1
-	VSHUFF64X2 $0xee, Z14, Z9, Z17
-	VSHUFF64X2 $0x44, Z14, Z9, Z9
-	VADDPS     Z17, Z9, Z9
-	VSHUFF64X2 $0xdd, Z9, Z1, Z17
-	VSHUFF64X2 $0x88, Z9, Z1, Z1
-	VADDPS     Z17, Z1, Z1
-	VSHUFF64X2 $0xee, Z6, Z2, Z17
-	VSHUFF64X2 $0x44, Z6, Z2, Z2
-	VADDPS     Z17, Z2, Z2
-	VSHUFF64X2 $0xee, Z15, Z10, Z17
-	VSHUFF64X2 $0x44, Z15, Z10, Z10
-	VADDPS     Z17, Z10, Z10
-	VSHUFF64X2 $0xdd, Z10, Z2, Z17
-	VSHUFF64X2 $0x88, Z10, Z2, Z2
-	VADDPS     Z17, Z2, Z2
-	VSHUFF64X2 $0xee, Z7, Z3, Z17
-	VSHUFF64X2 $0x44, Z7, Z3, Z3
-	VADDPS     Z17, Z3, Z3
-	VSHUFF64X2 $0xee, Z16, Z11, Z17
-	VSHUFF64X2 $0x44, Z16, Z11, Z11
-	VADDPS     Z17, Z11, Z11
-	VSHUFF64X2 $0xdd, Z11, Z3, Z17
-	VSHUFF64X2 $0x88, Z11, Z3, Z3
-	VADDPS     Z17, Z3, Z3
-	VUNPCKHPD  Z1, Z0, Z17
-	VUNPCKLPD  Z1, Z0, Z0
-	VADDPS     Z17, Z0, Z0
-	VUNPCKHPD  Z3, Z2, Z17
-	VUNPCKLPD  Z3, Z2, Z2
-	VADDPS     Z17, Z2, Z2
-	VSHUFPS    $0xdd, Z2, Z0, Z17
-	VSHUFPS    $0x88, Z2, Z0, Z0
-	VADDPS     Z17, Z0, Z0
-	VPXORD     Z12, Z12, Z12
-	VADDPS     Z12, Z0, Z0
-	CMPQ       DX, $0x01
-	JNE        linear30
-	VMAXPS     Z0, Z12, Z0
-
-linear30:
-	VMOVSS        X0, (AX)
-	VEXTRACTPS    $0x01, X0, 4(AX)
-	VEXTRACTPS    $0x02, X0, 8(AX)
-	VEXTRACTPS    $0x03, X0, (BX)
-	VEXTRACTF32X4 $0x01, Z0, X12
-	VMOVSS        X12, 4(BX)
-	VEXTRACTPS    $0x01, X12, 8(BX)
-	VEXTRACTPS    $0x02, X12, (CX)
-	VEXTRACTPS    $0x03, X12, 4(CX)
-	VEXTRACTF32X4 $0x02, Z0, X12
-	VMOVSS        X12, 8(CX)
-	VEXTRACTPS    $0x01, X12, (SI)
-	VEXTRACTPS    $0x02, X12, 4(SI)
-	VEXTRACTPS    $0x03, X12, 8(SI)
-
-	// the next 4 rows
-	MOVQ   ldy+8(FP), AX
-	IMUL3Q $0x04, AX, AX
-	MOVQ   y+0(FP), DX
-	ADDQ   AX, DX
-	MOVQ   DX, y+0(FP)
-	MOVQ   ldx+24(FP), AX
-	IMUL3Q $0x04, AX, AX
-	MOVQ   x+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   DX, x+16(FP)
-	MOVQ   rows+56(FP), DX
-	SUBQ   $0x04, DX
-	MOVQ   DX, rows+56(FP)
-	CMPQ   DX, $0x01
-	JGE    rows17
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-// func unpackedAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·unpackedAVX512F64(SB), NOSPLIT, $0-88
-	MOVQ  n+72(FP), AX
-	MOVQ  AX, CX
-	ANDQ  $0x07, CX
-	MOVL  $0x000000ff, BX
-	BZHIL CX, BX, BX
-	KMOVW BX, K1
-	MOVQ  cols+64(FP), AX
-	CMPQ  AX, $0x02
-	JNE   more1
-
-rows2:
-	// 4×2 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ    bias+48(FP), AX
-	VMOVSD  (AX), X0
-	VPXORD  Z1, Z1, Z1
-	VMOVSD  8(AX), X2
-	VPXORD  Z3, Z3, Z3
-	VMOVAPD Z0, Z4
-	VPXORD  Z5, Z5, Z5
-	VMOVAPD Z2, Z6
-	VPXORD  Z7, Z7, Z7
-	VMOVAPD Z0, Z8
-	VPXORD  Z9, Z9, Z9
-	VMOVAPD Z2, Z10
-	VPXORD  Z11, Z11, Z11
-	VMOVAPD Z0, Z12
-	VPXORD  Z13, Z13, Z13
-	VMOVAPD Z2, Z14
-	VPXORD  Z15, Z15, Z15
-	MOVQ    w+32(FP), AX
-	MOVQ    ldw+40(FP), BX
-	IMUL3Q  $0x08, BX, CX
-	MOVQ    x+16(FP), SI
-	MOVQ    SI, DI
-	MOVQ    rows+56(FP), DX
-	CMPQ    DX, $0x01
-	JLE     over3
-	MOVQ    ldx+24(FP), DX
-	ADDQ    DX, DI
-
-over3:
-	MOVQ DI, R8
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x02
-	JLE  over4
-	MOVQ ldx+24(FP), DX
-	ADDQ DX, R8
-
-over4:
-	MOVQ R8, R9
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x03
-	JLE  over5
-	MOVQ ldx+24(FP), DX
-	ADDQ DX, R9
-
-over5:
-	MOVQ n+72(FP), DX
-	LEAQ (BX)(BX*2), R10
-	LEAQ (BX)(BX*4), R11
-	LEAQ (R10)(BX*4), R12
-
-	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
-	CMPQ DX, $0x10
-	JLT  tail7
-
-block6:
-	VMOVUPD      (AX), X18
-	VMOVUPD      (AX)(BX*1), X19
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z18, Z18
-	VINSERTF32X4 $0x01, (AX)(R10*1), Z19, Z19
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z18, Z18
-	VINSERTF32X4 $0x02, (AX)(R11*1), Z19, Z19
-	VINSERTF32X4 $0x03, (AX)(R10*2), Z18, Z18
-	VINSERTF32X4 $0x03, (AX)(R12*1), Z19, Z19
-	VUNPCKHPD    Z19, Z18, Z17
-	VUNPCKLPD    Z19, Z18, Z18
-	ADDQ         CX, AX
-	VMOVUPD      (SI), Z16
-	VFMADD231PD  Z18, Z16, Z0
-	VFMADD231PD  Z17, Z16, Z2
-	VMOVUPD      (DI), Z16
-	VFMADD231PD  Z18, Z16, Z4
-	VFMADD231PD  Z17, Z16, Z6
-	VMOVUPD      (R8), Z16
-	VFMADD231PD  Z18, Z16, Z8
-	VFMADD231PD  Z17, Z16, Z10
-	VMOVUPD      (R9), Z16
-	VFMADD231PD  Z18, Z16, Z12
-	VFMADD231PD  Z17, Z16, Z14
-	VMOVUPD      (AX), X18
-	VMOVUPD      (AX)(BX*1), X19
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z18, Z18
-	VINSERTF32X4 $0x01, (AX)(R10*1), Z19, Z19
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z18, Z18
-	VINSERTF32X4 $0x02, (AX)(R11*1), Z19, Z19
-	VINSERTF32X4 $0x03, (AX)(R10*2), Z18, Z18
-	VINSERTF32X4 $0x03, (AX)(R12*1), Z19, Z19
-	VUNPCKHPD    Z19, Z18, Z17
-	VUNPCKLPD    Z19, Z18, Z18
-	ADDQ         CX, AX
-	VMOVUPD      64(SI), Z16
-	VFMADD231PD  Z18, Z16, Z1
-	VFMADD231PD  Z17, Z16, Z3
-	VMOVUPD      64(DI), Z16
-	VFMADD231PD  Z18, Z16, Z5
-	VFMADD231PD  Z17, Z16, Z7
-	VMOVUPD      64(R8), Z16
-	VFMADD231PD  Z18, Z16, Z9
-	VFMADD231PD  Z17, Z16, Z11
-	VMOVUPD      64(R9), Z16
-	VFMADD231PD  Z18, Z16, Z13
-	VFMADD231PD  Z17, Z16, Z15
-	ADDQ         $0x00000080, SI
-	ADDQ         $0x00000080, DI
-	ADDQ         $0x00000080, R8
-	ADDQ         $0x00000080, R9
-	SUBQ         $0x10, DX
-	CMPQ         DX, $0x10
-	JGE          block6
-
-tail7:
-	TESTQ        DX, DX
-	JLE          end8
-	CMPQ         DX, $0x08
-	JLT          part11
-	VMOVUPD      (AX), X18
-	VMOVUPD      (AX)(BX*1), X19
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z18, Z18
-	VINSERTF32X4 $0x01, (AX)(R10*1), Z19, Z19
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z18, Z18
-	VINSERTF32X4 $0x02, (AX)(R11*1), Z19, Z19
-	VINSERTF32X4 $0x03, (AX)(R10*2), Z18, Z18
-	VINSERTF32X4 $0x03, (AX)(R12*1), Z19, Z19
-	VUNPCKHPD    Z19, Z18, Z17
-	VUNPCKLPD    Z19, Z18, Z18
-	ADDQ         CX, AX
-	VMOVUPD      (SI), Z16
-	VFMADD231PD  Z18, Z16, Z0
-	VFMADD231PD  Z17, Z16, Z2
-	VMOVUPD      (DI), Z16
-	VFMADD231PD  Z18, Z16, Z4
-	VFMADD231PD  Z17, Z16, Z6
-	VMOVUPD      (R8), Z16
-	VFMADD231PD  Z18, Z16, Z8
-	VFMADD231PD  Z17, Z16, Z10
-	VMOVUPD      (R9), Z16
-	VFMADD231PD  Z18, Z16, Z12
-	VFMADD231PD  Z17, Z16, Z14
-	JMP          over13
-
-part11:
-	MOVQ         DX, CX
-	ADDQ         $0x00, CX
-	VXORPS       X18, X18, X18
-	VXORPS       X19, X19, X19
-	VMOVUPD      (AX), X18
-	CMPQ         CX, $0x01
-	JLE          loaded14
-	VMOVUPD      (AX)(BX*1), X19
-	CMPQ         CX, $0x02
-	JLE          loaded14
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z18, Z18
-	CMPQ         CX, $0x03
-	JLE          loaded14
-	VINSERTF32X4 $0x01, (AX)(R10*1), Z19, Z19
-	CMPQ         CX, $0x04
-	JLE          loaded14
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z18, Z18
-	CMPQ         CX, $0x05
-	JLE          loaded14
-	VINSERTF32X4 $0x02, (AX)(R11*1), Z19, Z19
-	CMPQ         CX, $0x06
-	JLE          loaded14
-	VINSERTF32X4 $0x03, (AX)(R10*2), Z18, Z18
-	CMPQ         CX, $0x07
-	JLE          loaded14
-	VINSERTF32X4 $0x03, (AX)(R12*1), Z19, Z19
-
-loaded14:
-	VUNPCKHPD   Z19, Z18, Z17
-	VUNPCKLPD   Z19, Z18, Z18
-	VMOVUPD.Z   (SI), K1, Z16
-	VFMADD231PD Z18, Z16, Z0
-	VFMADD231PD Z17, Z16, Z2
-	VMOVUPD.Z   (DI), K1, Z16
-	VFMADD231PD Z18, Z16, Z4
-	VFMADD231PD Z17, Z16, Z6
-	VMOVUPD.Z   (R8), K1, Z16
-	VFMADD231PD Z18, Z16, Z8
-	VFMADD231PD Z17, Z16, Z10
-	VMOVUPD.Z   (R9), K1, Z16
-	VFMADD231PD Z18, Z16, Z12
-	VFMADD231PD Z17, Z16, Z14
-	JMP         end8
-
-over13:
-	CMPQ         DX, $0x08
-	JLE          end8
-	MOVQ         DX, CX
-	SUBQ         $0x08, CX
-	VXORPS       X18, X18, X18
-	VXORPS       X19, X19, X19
-	VMOVUPD      (AX), X18
-	CMPQ         CX, $0x01
-	JLE          loaded16
-	VMOVUPD      (AX)(BX*1), X19
-	CMPQ         CX, $0x02
-	JLE          loaded16
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z18, Z18
-	CMPQ         CX, $0x03
-	JLE          loaded16
-	VINSERTF32X4 $0x01, (AX)(R10*1), Z19, Z19
-	CMPQ         CX, $0x04
-	JLE          loaded16
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z18, Z18
-	CMPQ         CX, $0x05
-	JLE          loaded16
-	VINSERTF32X4 $0x02, (AX)(R11*1), Z19, Z19
-	CMPQ         CX, $0x06
-	JLE          loaded16
-	VINSERTF32X4 $0x03, (AX)(R10*2), Z18, Z18
-	CMPQ         CX, $0x07
-	JLE          loaded16
-	VINSERTF32X4 $0x03, (AX)(R12*1), Z19, Z19
-
-loaded16:
-	VUNPCKHPD   Z19, Z18, Z17
-	VUNPCKLPD   Z19, Z18, Z18
-	VMOVUPD.Z   64(SI), K1, Z16
-	VFMADD231PD Z18, Z16, Z1
-	VFMADD231PD Z17, Z16, Z3
-	VMOVUPD.Z   64(DI), K1, Z16
-	VFMADD231PD Z18, Z16, Z5
-	VFMADD231PD Z17, Z16, Z7
-	VMOVUPD.Z   64(R8), K1, Z16
-	VFMADD231PD Z18, Z16, Z9
-	VFMADD231PD Z17, Z16, Z11
-	VMOVUPD.Z   64(R9), K1, Z16
-	VFMADD231PD Z18, Z16, Z13
-	VFMADD231PD Z17, Z16, Z15
-
-end8:
-	MOVQ y+0(FP), AX
-	MOVQ AX, BX
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x01
-	JLE  over17
-	MOVQ ldy+8(FP), DX
-	ADDQ DX, BX
-
-over17:
-	MOVQ BX, CX
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x02
-	JLE  over18
-	MOVQ ldy+8(FP), DX
-	ADDQ DX, CX
-
-over18:
-	MOVQ CX, SI
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x03
-	JLE  over19
-	MOVQ ldy+8(FP), DX
-	ADDQ DX, SI
-
-over19:
-	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), DX
-	VADDPD     Z1, Z0, Z0
-	VADDPD     Z3, Z2, Z2
-	VADDPD     Z5, Z4, Z4
-	VADDPD     Z7, Z6, Z6
-	VADDPD     Z9, Z8, Z8
-	VADDPD     Z11, Z10, Z10
-	VADDPD     Z13, Z12, Z12
-	VADDPD     Z15, Z14, Z14
-	VSHUFF64X2 $0xee, Z4, Z0, Z1
-	VSHUFF64X2 $0x44, Z4, Z0, Z0
-	VADDPD     Z1, Z0, Z0
-	VSHUFF64X2 $0xee, Z12, Z8, Z1
-	VSHUFF64X2 $0x44, Z12, Z8, Z8
-	VADDPD     Z1, Z8, Z8
-	VSHUFF64X2 $0xdd, Z8, Z0, Z1
-	VSHUFF64X2 $0x88, Z8, Z0, Z0
-	VADDPD     Z1, Z0, Z0
-	VSHUFF64X2 $0xee, Z6, Z2, Z1
-	VSHUFF64X2 $0x44, Z6, Z2, Z2
-	VADDPD     Z1, Z2, Z2
-	VSHUFF64X2 $0xee, Z14, Z10, Z1
-	VSHUFF64X2 $0x44, Z14, Z10, Z10
-	VADDPD     Z1, Z10, Z10
-	VSHUFF64X2 $0xdd, Z10, Z2, Z1
-	VSHUFF64X2 $0x88, Z10, Z2, Z2
-	VADDPD     Z1, Z2, Z2
-	VUNPCKHPD  Z2, Z0, Z1
-	VUNPCKLPD  Z2, Z0, Z0
-	VADDPD     Z1, Z0, Z0
-	VPXORD     Z16, Z16, Z16
-	VADDPD     Z16, Z0, Z0
-	CMPQ       DX, $0x01
-	JNE        linear20
-	VMAXPD     Z0, Z16, Z0
-
-linear20:
-	VMOVSD        X0, (AX)
-	VMOVHPD       X0, 8(AX)
-	VEXTRACTF32X4 $0x01, Z0, X16
-	VMOVSD        X16, (BX)
-	VMOVHPD       X16, 8(BX)
-	VEXTRACTF32X4 $0x02, Z0, X16
-	VMOVSD        X16, (CX)
-	VMOVHPD       X16, 8(CX)
-	VEXTRACTF32X4 $0x03, Z0, X16
-	VMOVSD        X16, (SI)
-	VMOVHPD       X16, 8(SI)
-
-	// the next 4 rows
-	MOVQ   ldy+8(FP), AX
-	IMUL3Q $0x04, AX, AX
-	MOVQ   y+0(FP), DX
-	ADDQ   AX, DX
-	MOVQ   DX, y+0(FP)
-	MOVQ   ldx+24(FP), AX
-	IMUL3Q $0x04, AX, AX
-	MOVQ   x+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   DX, x+16(FP)
-	MOVQ   rows+56(FP), DX
-	SUBQ   $0x04, DX
-	MOVQ   DX, rows+56(FP)
-	CMPQ   DX, $0x01
-	JGE    rows2
-	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 more1:
-rows22:
-	// 4×3 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ    bias+48(FP), AX
-	VMOVSD  (AX), X0
-	VPXORD  Z1, Z1, Z1
-	VMOVSD  8(AX), X2
-	VPXORD  Z3, Z3, Z3
-	VMOVSD  16(AX), X4
-	VPXORD  Z5, Z5, Z5
-	VMOVAPD Z0, Z6
-	VPXORD  Z7, Z7, Z7
-	VMOVAPD Z2, Z8
-	VPXORD  Z9, Z9, Z9
-	VMOVAPD Z4, Z10
-	VPXORD  Z11, Z11, Z11
-	VMOVAPD Z0, Z12
-	VPXORD  Z13, Z13, Z13
-	VMOVAPD Z2, Z14
-	VPXORD  Z15, Z15, Z15
-	VMOVAPD Z4, Z16
-	VPXORD  Z17, Z17, Z17
-	VMOVAPD Z0, Z18
-	VPXORD  Z19, Z19, Z19
-	VMOVAPD Z2, Z20
-	VPXORD  Z21, Z21, Z21
-	VMOVAPD Z4, Z22
-	VPXORD  Z23, Z23, Z23
-	MOVQ    w+32(FP), AX
-	MOVQ    ldw+40(FP), BX
-	IMUL3Q  $0x08, BX, CX
-	MOVQ    x+16(FP), SI
-	MOVQ    SI, DI
-	MOVQ    rows+56(FP), DX
-	CMPQ    DX, $0x01
-	JLE     over23
-	MOVQ    ldx+24(FP), DX
-	ADDQ    DX, DI
+	CMPQ   AX, $0x03
+	JNE    more4
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	LEAQ   (CX)(DX*8), R10
+	IMUL3Q $0x10, DX, R12
 
-over23:
-	MOVQ DI, R8
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x02
-	JLE  over24
-	MOVQ ldx+24(FP), DX
-	ADDQ DX, R8
+rows5:
+	VMOVSD       (CX), X1
+	VINSERTPS    $0x20, 8(CX), X1, X1
+	VMOVSD       (CX)(DX*1), X2
+	VINSERTPS    $0x20, 8(CX)(DX*1), X2, X2
+	VMOVSD       (CX)(DX*2), X3
+	VINSERTPS    $0x20, 8(CX)(DX*2), X3, X3
+	VMOVSD       (CX)(DI*1), X4
+	VINSERTPS    $0x20, 8(CX)(DI*1), X4, X4
+	VMOVSD       (CX)(DX*4), X0
+	VINSERTPS    $0x20, 8(CX)(DX*4), X0, X0
+	VINSERTF32X4 $0x01, X0, Z1, Z1
+	VMOVSD       (CX)(R8*1), X0
+	VINSERTPS    $0x20, 8(CX)(R8*1), X0, X0
+	VINSERTF32X4 $0x01, X0, Z2, Z2
+	VMOVSD       (CX)(DI*2), X0
+	VINSERTPS    $0x20, 8(CX)(DI*2), X0, X0
+	VINSERTF32X4 $0x01, X0, Z3, Z3
+	VMOVSD       (CX)(R9*1), X0
+	VINSERTPS    $0x20, 8(CX)(R9*1), X0, X0
+	VINSERTF32X4 $0x01, X0, Z4, Z4
+	VMOVSD       (R10), X0
+	VINSERTPS    $0x20, 8(R10), X0, X0
+	VINSERTF32X4 $0x02, X0, Z1, Z1
+	VMOVSD       (R10)(DX*1), X0
+	VINSERTPS    $0x20, 8(R10)(DX*1), X0, X0
+	VINSERTF32X4 $0x02, X0, Z2, Z2
+	VMOVSD       (R10)(DX*2), X0
+	VINSERTPS    $0x20, 8(R10)(DX*2), X0, X0
+	VINSERTF32X4 $0x02, X0, Z3, Z3
+	VMOVSD       (R10)(DI*1), X0
+	VINSERTPS    $0x20, 8(R10)(DI*1), X0, X0
+	VINSERTF32X4 $0x02, X0, Z4, Z4
+	VMOVSD       (R10)(DX*4), X0
+	VINSERTPS    $0x20, 8(R10)(DX*4), X0, X0
+	VINSERTF32X4 $0x03, X0, Z1, Z1
+	VMOVSD       (R10)(R8*1), X0
+	VINSERTPS    $0x20, 8(R10)(R8*1), X0, X0
+	VINSERTF32X4 $0x03, X0, Z2, Z2
+	VMOVSD       (R10)(DI*2), X0
+	VINSERTPS    $0x20, 8(R10)(DI*2), X0, X0
+	VINSERTF32X4 $0x03, X0, Z3, Z3
+	VMOVSD       (R10)(R9*1), X0
+	VINSERTPS    $0x20, 8(R10)(R9*1), X0, X0
+	VINSERTF32X4 $0x03, X0, Z4, Z4
+	VUNPCKHPS    Z2, Z1, Z0
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z0, Z3
+	VUNPCKLPD    Z2, Z0, Z0
+	MOVQ         AX, R11
+	VMOVUPS      Z1, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z4, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z0, (R11)
+	ADDQ         BX, R11
+	ADDQ         R12, CX
+	ADDQ         R12, R10
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, SI
+	CMPQ         SI, $0x01
+	JGE          rows5
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
 
-over24:
-	MOVQ R8, R9
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x03
-	JLE  over25
-	MOVQ ldx+24(FP), DX
-	ADDQ DX, R9
+more4:
+	CMPQ   AX, $0x04
+	JNE    more7
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	LEAQ   (CX)(DX*8), R10
+	IMUL3Q $0x10, DX, R12
 
-over25:
-	MOVQ n+72(FP), DX
-	LEAQ (BX)(BX*2), R10
-	LEAQ (BX)(BX*4), R11
-	LEAQ (R10)(BX*4), R12
+rows8:
+	VMOVUPS      (CX), X1
+	VMOVUPS      (CX)(DX*1), X2
+	VMOVUPS      (CX)(DX*2), X3
+	VMOVUPS      (CX)(DI*1), X4
+	VINSERTF32X4 $0x01, (CX)(DX*4), Z1, Z1
+	VINSERTF32X4 $0x01, (CX)(R8*1), Z2, Z2
+	VINSERTF32X4 $0x01, (CX)(DI*2), Z3, Z3
+	VINSERTF32X4 $0x01, (CX)(R9*1), Z4, Z4
+	VINSERTF32X4 $0x02, (R10), Z1, Z1
+	VINSERTF32X4 $0x02, (R10)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x02, (R10)(DX*2), Z3, Z3
+	VINSERTF32X4 $0x02, (R10)(DI*1), Z4, Z4
+	VINSERTF32X4 $0x03, (R10)(DX*4), Z1, Z1
+	VINSERTF32X4 $0x03, (R10)(R8*1), Z2, Z2
+	VINSERTF32X4 $0x03, (R10)(DI*2), Z3, Z3
+	VINSERTF32X4 $0x03, (R10)(R9*1), Z4, Z4
+	VUNPCKHPS    Z2, Z1, Z0
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z0, Z3
+	VUNPCKLPD    Z2, Z0, Z0
+	MOVQ         AX, R11
+	VMOVUPS      Z1, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z4, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z0, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z3, (R11)
+	ADDQ         BX, R11
+	ADDQ         R12, CX
+	ADDQ         R12, R10
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, SI
+	CMPQ         SI, $0x01
+	JGE          rows8
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
 
-	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
-	CMPQ DX, $0x10
-	JLT  tail27
+more7:
+	CMPQ   AX, $0x05
+	JNE    more10
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	LEAQ   (CX)(DX*8), R10
+	IMUL3Q $0x10, DX, R12
 
-block26:
-	VMOVUPD      (AX), X26
-	VMOVUPD      (AX)(BX*1), X27
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z26, Z26
-	VINSERTF32X4 $0x01, (AX)(R10*1), Z27, Z27
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z26, Z26
-	VINSERTF32X4 $0x02, (AX)(R11*1), Z27, Z27
-	VINSERTF32X4 $0x03, (AX)(R10*2), Z26, Z26
-	VINSERTF32X4 $0x03, (AX)(R12*1), Z27, Z27
-	VUNPCKHPD    Z27, Z26, Z25
-	VUNPCKLPD    Z27, Z26, Z26
-	VMOVSD       16(AX), X28
-	VMOVSD       16(AX)(BX*1), X29
-	VMOVSD       16(AX)(BX*2), X27
-	VINSERTF32X4 $0x01, X27, Z28, Z28
-	VMOVSD       16(AX)(R10*1), X27
-	VINSERTF32X4 $0x01, X27, Z29, Z29
-	VMOVSD       16(AX)(BX*4), X27
-	VINSERTF32X4 $0x02, X27, Z28, Z28
-	VMOVSD       16(AX)(R11*1), X27
-	VINSERTF32X4 $0x02, X27, Z29, Z29
-	VMOVSD       16(AX)(R10*2), X27
-	VINSERTF32X4 $0x03, X27, Z28, Z28
-	VMOVSD       16(AX)(R12*1), X27
-	VINSERTF32X4 $0x03, X27, Z29, Z29
-	VUNPCKHPD    Z29, Z28, Z27
-	VUNPCKLPD    Z29, Z28, Z28
-	ADDQ         CX, AX
-	VMOVUPD      (SI), Z24
-	VFMADD231PD  Z26, Z24, Z0
-	VFMADD231PD  Z25, Z24, Z2
-	VFMADD231PD  Z28, Z24, Z4
-	VMOVUPD      (DI), Z24
-	VFMADD231PD  Z26, Z24, Z6
-	VFMADD231PD  Z25, Z24, Z8
-	VFMADD231PD  Z28, Z24, Z10
-	VMOVUPD      (R8), Z24
-	VFMADD231PD  Z26, Z24, Z12
-	VFMADD231PD  Z25, Z24, Z14
-	VFMADD231PD  Z28, Z24, Z16
-	VMOVUPD      (R9), Z24
-	VFMADD231PD  Z26, Z24, Z18
-	VFMADD231PD  Z25, Z24, Z20
-	VFMADD231PD  Z28, Z24, Z22
-	VMOVUPD      (AX), X26
-	VMOVUPD      (AX)(BX*1), X27
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z26, Z26
-	VINSERTF32X4 $0x01, (AX)(R10*1), Z27, Z27
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z26, Z26
-	VINSERTF32X4 $0x02, (AX)(R11*1), Z27, Z27
-	VINSERTF32X4 $0x03, (AX)(R10*2), Z26, Z26
-	VINSERTF32X4 $0x03, (AX)(R12*1), Z27, Z27
-	VUNPCKHPD    Z27, Z26, Z25
-	VUNPCKLPD    Z27, Z26, Z26
-	VMOVSD       16(AX), X28
-	VMOVSD       16(AX)(BX*1), X29
-	VMOVSD       16(AX)(BX*2), X27
-	VINSERTF32X4 $0x01, X27, Z28, Z28
-	VMOVSD       16(AX)(R10*1), X27
-	VINSERTF32X4 $0x01, X27, Z29, Z29
-	VMOVSD       16(AX)(BX*4), X27
-	VINSERTF32X4 $0x02, X27, Z28, Z28
-	VMOVSD       16(AX)(R11*1), X27
-	VINSERTF32X4 $0x02, X27, Z29, Z29
-	VMOVSD       16(AX)(R10*2), X27
-	VINSERTF32X4 $0x03, X27, Z28, Z28
-	VMOVSD       16(AX)(R12*1), X27
-	VINSERTF32X4 $0x03, X27, Z29, Z29
-	VUNPCKHPD    Z29, Z28, Z27
-	VUNPCKLPD    Z29, Z28, Z28
-	ADDQ         CX, AX
-	VMOVUPD      64(SI), Z24
-	VFMADD231PD  Z26, Z24, Z1
-	VFMADD231PD  Z25, Z24, Z3
-	VFMADD231PD  Z28, Z24, Z5
-	VMOVUPD      64(DI), Z24
-	VFMADD231PD  Z26, Z24, Z7
-	VFMADD231PD  Z25, Z24, Z9
-	VFMADD231PD  Z28, Z24, Z11
-	VMOVUPD      64(R8), Z24
-	VFMADD231PD  Z26, Z24, Z13
-	VFMADD231PD  Z25, Z24, Z15
-	VFMADD231PD  Z28, Z24, Z17
-	VMOVUPD      64(R9), Z24
-	VFMADD231PD  Z26, Z24, Z19
-	VFMADD231PD  Z25, Z24, Z21
-	VFMADD231PD  Z28, Z24, Z23
-	ADDQ         $0x00000080, SI
-	ADDQ         $0x00000080, DI
-	ADDQ         $0x00000080, R8
-	ADDQ         $0x00000080, R9
-	SUBQ         $0x10, DX
-	CMPQ         DX, $0x10
-	JGE          block26
+rows11:
+	VMOVUPS      (CX), X1
+	VMOVUPS      (CX)(DX*1), X2
+	VMOVUPS      (CX)(DX*2), X3
+	VMOVUPS      (CX)(DI*1), X4
+	VINSERTF32X4 $0x01, (CX)(DX*4), Z1, Z1
+	VINSERTF32X4 $0x01, (CX)(R8*1), Z2, Z2
+	VINSERTF32X4 $0x01, (CX)(DI*2), Z3, Z3
+	VINSERTF32X4 $0x01, (CX)(R9*1), Z4, Z4
+	VINSERTF32X4 $0x02, (R10), Z1, Z1
+	VINSERTF32X4 $0x02, (R10)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x02, (R10)(DX*2), Z3, Z3
+	VINSERTF32X4 $0x02, (R10)(DI*1), Z4, Z4
+	VINSERTF32X4 $0x03, (R10)(DX*4), Z1, Z1
+	VINSERTF32X4 $0x03, (R10)(R8*1), Z2, Z2
+	VINSERTF32X4 $0x03, (R10)(DI*2), Z3, Z3
+	VINSERTF32X4 $0x03, (R10)(R9*1), Z4, Z4
+	VUNPCKHPS    Z2, Z1, Z0
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z0, Z3
+	VUNPCKLPD    Z2, Z0, Z0
+	VMOVSS       16(CX), X5
+	VMOVSS       16(CX)(DX*1), X6
+	VMOVSS       16(CX)(DX*2), X7
+	VMOVSS       16(CX)(DI*1), X8
+	VMOVSS       16(CX)(DX*4), X2
+	VINSERTF32X4 $0x01, X2, Z5, Z5
+	VMOVSS       16(CX)(R8*1), X2
+	VINSERTF32X4 $0x01, X2, Z6, Z6
+	VMOVSS       16(CX)(DI*2), X2
+	VINSERTF32X4 $0x01, X2, Z7, Z7
+	VMOVSS       16(CX)(R9*1), X2
+	VINSERTF32X4 $0x01, X2, Z8, Z8
+	VMOVSS       16(R10), X2
+	VINSERTF32X4 $0x02, X2, Z5, Z5
+	VMOVSS       16(R10)(DX*1), X2
+	VINSERTF32X4 $0x02, X2, Z6, Z6
+	VMOVSS       16(R10)(DX*2), X2
+	VINSERTF32X4 $0x02, X2, Z7, Z7
+	VMOVSS       16(R10)(DI*1), X2
+	VINSERTF32X4 $0x02, X2, Z8, Z8
+	VMOVSS       16(R10)(DX*4), X2
+	VINSERTF32X4 $0x03, X2, Z5, Z5
+	VMOVSS       16(R10)(R8*1), X2
+	VINSERTF32X4 $0x03, X2, Z6, Z6
+	VMOVSS       16(R10)(DI*2), X2
+	VINSERTF32X4 $0x03, X2, Z7, Z7
+	VMOVSS       16(R10)(R9*1), X2
+	VINSERTF32X4 $0x03, X2, Z8, Z8
+	VUNPCKHPS    Z6, Z5, Z2
+	VUNPCKLPS    Z6, Z5, Z5
+	VUNPCKHPS    Z8, Z7, Z6
+	VUNPCKLPS    Z8, Z7, Z7
+	VUNPCKHPD    Z7, Z5, Z8
+	VUNPCKLPD    Z7, Z5, Z5
+	VUNPCKHPD    Z6, Z2, Z7
+	VUNPCKLPD    Z6, Z2, Z2
+	MOVQ         AX, R11
+	VMOVUPS      Z1, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z4, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z0, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z3, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z5, (R11)
+	ADDQ         BX, R11
+	ADDQ         R12, CX
+	ADDQ         R12, R10
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, SI
+	CMPQ         SI, $0x01
+	JGE          rows11
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
 
-tail27:
-	TESTQ        DX, DX
-	JLE          end28
-	CMPQ         DX, $0x08
-	JLT          part33
-	VMOVUPD      (AX), X26
-	VMOVUPD      (AX)(BX*1), X27
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z26, Z26
-	VINSERTF32X4 $0x01, (AX)(R10*1), Z27, Z27
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z26, Z26
-	VINSERTF32X4 $0x02, (AX)(R11*1), Z27, Z27
-	VINSERTF32X4 $0x03, (AX)(R10*2), Z26, Z26
-	VINSERTF32X4 $0x03, (AX)(R12*1), Z27, Z27
-	VUNPCKHPD    Z27, Z26, Z25
-	VUNPCKLPD    Z27, Z26, Z26
-	VMOVSD       16(AX), X28
-	VMOVSD       16(AX)(BX*1), X29
-	VMOVSD       16(AX)(BX*2), X27
-	VINSERTF32X4 $0x01, X27, Z28, Z28
-	VMOVSD       16(AX)(R10*1), X27
-	VINSERTF32X4 $0x01, X27, Z29, Z29
-	VMOVSD       16(AX)(BX*4), X27
-	VINSERTF32X4 $0x02, X27, Z28, Z28
-	VMOVSD       16(AX)(R11*1), X27
-	VINSERTF32X4 $0x02, X27, Z29, Z29
-	VMOVSD       16(AX)(R10*2), X27
-	VINSERTF32X4 $0x03, X27, Z28, Z28
-	VMOVSD       16(AX)(R12*1), X27
-	VINSERTF32X4 $0x03, X27, Z29, Z29
-	VUNPCKHPD    Z29, Z28, Z27
-	VUNPCKLPD    Z29, Z28, Z28
-	ADDQ         CX, AX
-	VMOVUPD      (SI), Z24
-	VFMADD231PD  Z26, Z24, Z0
-	VFMADD231PD  Z25, Z24, Z2
-	VFMADD231PD  Z28, Z24, Z4
-	VMOVUPD      (DI), Z24
-	VFMADD231PD  Z26, Z24, Z6
-	VFMADD231PD  Z25, Z24, Z8
-	VFMADD231PD  Z28, Z24, Z10
-	VMOVUPD      (R8), Z24
-	VFMADD231PD  Z26, Z24, Z12
-	VFMADD231PD  Z25, Z24, Z14
-	VFMADD231PD  Z28, Z24, Z16
-	VMOVUPD      (R9), Z24
-	VFMADD231PD  Z26, Z24, Z18
-	VFMADD231PD  Z25, Z24, Z20
-	VFMADD231PD  Z28, Z24, Z22
-	JMP          over36
+more10:
+	CMPQ   AX, $0x06
+	JNE    more14
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	LEAQ   (CX)(DX*8), R10
+	IMUL3Q $0x10, DX, R12
 
-part33:
-	MOVQ         DX, CX
-	ADDQ         $0x00, CX
-	VXORPS       X26, X26, X26
-	VXORPS       X27, X27, X27
-	VMOVUPD      (AX), X26
-	CMPQ         CX, $0x01
-	JLE          loaded37
-	VMOVUPD      (AX)(BX*1), X27
-	CMPQ         CX, $0x02
-	JLE          loaded37
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z26, Z26
-	CMPQ         CX, $0x03
-	JLE          loaded37
-	VINSERTF32X4 $0x01, (AX)(R10*1), Z27, Z27
-	CMPQ         CX, $0x04
-	JLE          loaded37
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z26, Z26
-	CMPQ         CX, $0x05
-	JLE          loaded37
-	VINSERTF32X4 $0x02, (AX)(R11*1), Z27, Z27
-	CMPQ         CX, $0x06
-	JLE          loaded37
-	VINSERTF32X4 $0x03, (AX)(R10*2), Z26, Z26
-	CMPQ         CX, $0x07
-	JLE          loaded37
-	VINSERTF32X4 $0x03, (AX)(R12*1), Z27, Z27
+rows15:
+	VMOVUPS      (CX), X1
+	VMOVUPS      (CX)(DX*1), X2
+	VMOVUPS      (CX)(DX*2), X3
+	VMOVUPS      (CX)(DI*1), X4
+	VINSERTF32X4 $0x01, (CX)(DX*4), Z1, Z1
+	VINSERTF32X4 $0x01, (CX)(R8*1), Z2, Z2
+	VINSERTF32X4 $0x01, (CX)(DI*2), Z3, Z3
+	VINSERTF32X4 $0x01, (CX)(R9*1), Z4, Z4
+	VINSERTF32X4 $0x02, (R10), Z1, Z1
+	VINSERTF32X4 $0x02, (R10)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x02, (R10)(DX*2), Z3, Z3
+	VINSERTF32X4 $0x02, (R10)(DI*1), Z4, Z4
+	VINSERTF32X4 $0x03, (R10)(DX*4), Z1, Z1
+	VINSERTF32X4 $0x03, (R10)(R8*1), Z2, Z2
+	VINSERTF32X4 $0x03, (R10)(DI*2), Z3, Z3
+	VINSERTF32X4 $0x03, (R10)(R9*1), Z4, Z4
+	VUNPCKHPS    Z2, Z1, Z0
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z0, Z3
+	VUNPCKLPD    Z2, Z0, Z0
+	VMOVSD       16(CX), X5
+	VMOVSD       16(CX)(DX*1), X6
+	VMOVSD       16(CX)(DX*2), X7
+	VMOVSD       16(CX)(DI*1), X8
+	VMOVSD       16(CX)(DX*4), X2
+	VINSERTF32X4 $0x01, X2, Z5, Z5
+	VMOVSD       16(CX)(R8*1), X2
+	VINSERTF32X4 $0x01, X2, Z6, Z6
+	VMOVSD       16(CX)(DI*2), X2
+	VINSERTF32X4 $0x01, X2, Z7, Z7
+	VMOVSD       16(CX)(R9*1), X2
+	VINSERTF32X4 $0x01, X2, Z8, Z8
+	VMOVSD       16(R10), X2
+	VINSERTF32X4 $0x02, X2, Z5, Z5
+	VMOVSD       16(R10)(DX*1), X2
+	VINSERTF32X4 $0x02, X2, Z6, Z6
+	VMOVSD       16(R10)(DX*2), X2
+	VINSERTF32X4 $0x02, X2, Z7, Z7
+	VMOVSD       16(R10)(DI*1), X2
+	VINSERTF32X4 $0x02, X2, Z8, Z8
+	VMOVSD       16(R10)(DX*4), X2
+	VINSERTF32X4 $0x03, X2, Z5, Z5
+	VMOVSD       16(R10)(R8*1), X2
+	VINSERTF32X4 $0x03, X2, Z6, Z6
+	VMOVSD       16(R10)(DI*2), X2
+	VINSERTF32X4 $0x03, X2, Z7, Z7
+	VMOVSD       16(R10)(R9*1), X2
+	VINSERTF32X4 $0x03, X2, Z8, Z8
+	VUNPCKHPS    Z6, Z5, Z2
+	VUNPCKLPS    Z6, Z5, Z5
+	VUNPCKHPS    Z8, Z7, Z6
+	VUNPCKLPS    Z8, Z7, Z7
+	VUNPCKHPD    Z7, Z5, Z8
+	VUNPCKLPD    Z7, Z5, Z5
+	VUNPCKHPD    Z6, Z2, Z7
+	VUNPCKLPD    Z6, Z2, Z2
+	MOVQ         AX, R11
+	VMOVUPS      Z1, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z4, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z0, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z3, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z5, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z8, (R11)
+	ADDQ         BX, R11
+	ADDQ         R12, CX
+	ADDQ         R12, R10
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, SI
+	CMPQ         SI, $0x01
+	JGE          rows15
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
 
-loaded37:
-	VUNPCKHPD    Z27, Z26, Z25
-	VUNPCKLPD    Z27, Z26, Z26
-	VXORPS       X28, X28, X28
-	VXORPS       X29, X29, X29
-	VMOVSD       16(AX), X28
-	CMPQ         CX, $0x01
-	JLE          loaded38
-	VMOVSD       16(AX)(BX*1), X29
-	CMPQ         CX, $0x02
-	JLE          loaded38
-	VMOVSD       16(AX)(BX*2), X27
-	VINSERTF32X4 $0x01, X27, Z28, Z28
-	CMPQ         CX, $0x03
-	JLE          loaded38
-	VMOVSD       16(AX)(R10*1), X27
-	VINSERTF32X4 $0x01, X27, Z29, Z29
-	CMPQ         CX, $0x04
-	JLE          loaded38
-	VMOVSD       16(AX)(BX*4), X27
-	VINSERTF32X4 $0x02, X27, Z28, Z28
-	CMPQ         CX, $0x05
-	JLE          loaded38
-	VMOVSD       16(AX)(R11*1), X27
-	VINSERTF32X4 $0x02, X27, Z29, Z29
-	CMPQ         CX, $0x06
-	JLE          loaded38
-	VMOVSD       16(AX)(R10*2), X27
-	VINSERTF32X4 $0x03, X27, Z28, Z28
-	CMPQ         CX, $0x07
-	JLE          loaded38
-	VMOVSD       16(AX)(R12*1), X27
-	VINSERTF32X4 $0x03, X27, Z29, Z29
+more14:
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	LEAQ   (CX)(DX*8), R10
+	IMUL3Q $0x10, DX, R12
 
-loaded38:
-	VUNPCKHPD   Z29, Z28, Z27
-	VUNPCKLPD   Z29, Z28, Z28
-	VMOVUPD.Z   (SI), K1, Z24
-	VFMADD231PD Z26, Z24, Z0
-	VFMADD231PD Z25, Z24, Z2
-	VFMADD231PD Z28, Z24, Z4
-	VMOVUPD.Z   (DI), K1, Z24
-	VFMADD231PD Z26, Z24, Z6
-	VFMADD231PD Z25, Z24, Z8
-	VFMADD231PD Z28, Z24, Z10
-	VMOVUPD.Z   (R8), K1, Z24
-	VFMADD231PD Z26, Z24, Z12
-	VFMADD231PD Z25, Z24, Z14
-	VFMADD231PD Z28, Z24, Z16
-	VMOVUPD.Z   (R9), K1, Z24
-	VFMADD231PD Z26, Z24, Z18
-	VFMADD231PD Z25, Z24, Z20
-	VFMADD231PD Z28, Z24, Z22
-	JMP         end28
+rows19:
+	VMOVUPS      (CX), X1
+	VMOVUPS      (CX)(DX*1), X2
+	VMOVUPS      (CX)(DX*2), X3
+	VMOVUPS      (CX)(DI*1), X4
+	VINSERTF32X4 $0x01, (CX)(DX*4), Z1, Z1
+	VINSERTF32X4 $0x01, (CX)(R8*1), Z2, Z2
+	VINSERTF32X4 $0x01, (CX)(DI*2), Z3, Z3
+	VINSERTF32X4 $0x01, (CX)(R9*1), Z4, Z4
+	VINSERTF32X4 $0x02, (R10), Z1, Z1
+	VINSERTF32X4 $0x02, (R10)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x02, (R10)(DX*2), Z3, Z3
+	VINSERTF32X4 $0x02, (R10)(DI*1), Z4, Z4
+	VINSERTF32X4 $0x03, (R10)(DX*4), Z1, Z1
+	VINSERTF32X4 $0x03, (R10)(R8*1), Z2, Z2
+	VINSERTF32X4 $0x03, (R10)(DI*2), Z3, Z3
+	VINSERTF32X4 $0x03, (R10)(R9*1), Z4, Z4
+	VUNPCKHPS    Z2, Z1, Z0
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z0, Z3
+	VUNPCKLPD    Z2, Z0, Z0
+	VMOVSD       16(CX), X5
+	VINSERTPS    $0x20, 24(CX), X5, X5
+	VMOVSD       16(CX)(DX*1), X6
+	VINSERTPS    $0x20, 24(CX)(DX*1), X6, X6
+	VMOVSD       16(CX)(DX*2), X7
+	VINSERTPS    $0x20, 24(CX)(DX*2), X7, X7
+	VMOVSD       16(CX)(DI*1), X8
+	VINSERTPS    $0x20, 24(CX)(DI*1), X8, X8
+	VMOVSD       16(CX)(DX*4), X2
+	VINSERTPS    $0x20, 24(CX)(DX*4), X2, X2
+	VINSERTF32X4 $0x01, X2, Z5, Z5
+	VMOVSD       16(CX)(R8*1), X2
+	VINSERTPS    $0x20, 24(CX)(R8*1), X2, X2
+	VINSERTF32X4 $0x01, X2, Z6, Z6
+	VMOVSD       16(CX)(DI*2), X2
+	VINSERTPS    $0x20, 24(CX)(DI*2), X2, X2
+	VINSERTF32X4 $0x01, X2, Z7, Z7
+	VMOVSD       16(CX)(R9*1), X2
+	VINSERTPS    $0x20, 24(CX)(R9*1), X2, X2
+	VINSERTF32X4 $0x01, X2, Z8, Z8
+	VMOVSD       16(R10), X2
+	VINSERTPS    $0x20, 24(R10), X2, X2
+	VINSERTF32X4 $0x02, X2, Z5, Z5
+	VMOVSD       16(R10)(DX*1), X2
+	VINSERTPS    $0x20, 24(R10)(DX*1), X2, X2
+	VINSERTF32X4 $0x02, X2, Z6, Z6
+	VMOVSD       16(R10)(DX*2), X2
+	VINSERTPS    $0x20, 24(R10)(DX*2), X2, X2
+	VINSERTF32X4 $0x02, X2, Z7, Z7
+	VMOVSD       16(R10)(DI*1), X2
+	VINSERTPS    $0x20, 24(R10)(DI*1), X2, X2
+	VINSERTF32X4 $0x02, X2, Z8, Z8
+	VMOVSD       16(R10)(DX*4), X2
+	VINSERTPS    $0x20, 24(R10)(DX*4), X2, X2
+	VINSERTF32X4 $0x03, X2, Z5, Z5
+	VMOVSD       16(R10)(R8*1), X2
+	VINSERTPS    $0x20, 24(R10)(R8*1), X2, X2
+	VINSERTF32X4 $0x03, X2, Z6, Z6
+	VMOVSD       16(R10)(DI*2), X2
+	VINSERTPS    $0x20, 24(R10)(DI*2), X2, X2
+	VINSERTF32X4 $0x03, X2, Z7, Z7
+	VMOVSD       16(R10)(R9*1), X2
+	VINSERTPS    $0x20, 24(R10)(R9*1), X2, X2
+	VINSERTF32X4 $0x03, X2, Z8, Z8
+	VUNPCKHPS    Z6, Z5, Z2
+	VUNPCKLPS    Z6, Z5, Z5
+	VUNPCKHPS    Z8, Z7, Z6
+	VUNPCKLPS    Z8, Z7, Z7
+	VUNPCKHPD    Z7, Z5, Z8
+	VUNPCKLPD    Z7, Z5, Z5
+	VUNPCKHPD    Z6, Z2, Z7
+	VUNPCKLPD    Z6, Z2, Z2
+	MOVQ         AX, R11
+	VMOVUPS      Z1, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z4, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z0, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z3, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z5, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z8, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z2, (R11)
+	ADDQ         BX, R11
+	ADDQ         R12, CX
+	ADDQ         R12, R10
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, SI
+	CMPQ         SI, $0x01
+	JGE          rows19
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
 
-over36:
-	CMPQ         DX, $0x08
-	JLE          end28
-	MOVQ         DX, CX
-	SUBQ         $0x08, CX
-	VXORPS       X26, X26, X26
-	VXORPS       X27, X27, X27
-	VMOVUPD      (AX), X26
-	CMPQ         CX, $0x01
-	JLE          loaded40
-	VMOVUPD      (AX)(BX*1), X27
-	CMPQ         CX, $0x02
-	JLE          loaded40
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z26, Z26
-	CMPQ         CX, $0x03
-	JLE          loaded40
-	VINSERTF32X4 $0x01, (AX)(R10*1), Z27, Z27
-	CMPQ         CX, $0x04
-	JLE          loaded40
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z26, Z26
-	CMPQ         CX, $0x05
-	JLE          loaded40
-	VINSERTF32X4 $0x02, (AX)(R11*1), Z27, Z27
-	CMPQ         CX, $0x06
-	JLE          loaded40
-	VINSERTF32X4 $0x03, (AX)(R10*2), Z26, Z26
-	CMPQ         CX, $0x07
-	JLE          loaded40
-	VINSERTF32X4 $0x03, (AX)(R12*1), Z27, Z27
+// func columnsAVX512F64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int, cols int)
+// Requires: AVX, AVX512F
+TEXT ·columnsAVX512F64(SB), NOSPLIT, $0-48
+	MOVQ   cols+40(FP), AX
+	CMPQ   AX, $0x02
+	JNE    more1
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	IMUL3Q $0x08, DX, R11
 
-loaded40:
-	VUNPCKHPD    Z27, Z26, Z25
-	VUNPCKLPD    Z27, Z26, Z26
-	VXORPS       X28, X28, X28
-	VXORPS       X29, X29, X29
-	VMOVSD       16(AX), X28
-	CMPQ         CX, $0x01
-	JLE          loaded41
-	VMOVSD       16(AX)(BX*1), X29
-	CMPQ         CX, $0x02
-	JLE          loaded41
-	VMOVSD       16(AX)(BX*2), X27
-	VINSERTF32X4 $0x01, X27, Z28, Z28
-	CMPQ         CX, $0x03
-	JLE          loaded41
-	VMOVSD       16(AX)(R10*1), X27
-	VINSERTF32X4 $0x01, X27, Z29, Z29
-	CMPQ         CX, $0x04
-	JLE          loaded41
-	VMOVSD       16(AX)(BX*4), X27
-	VINSERTF32X4 $0x02, X27, Z28, Z28
-	CMPQ         CX, $0x05
-	JLE          loaded41
-	VMOVSD       16(AX)(R11*1), X27
-	VINSERTF32X4 $0x02, X27, Z29, Z29
-	CMPQ         CX, $0x06
-	JLE          loaded41
-	VMOVSD       16(AX)(R10*2), X27
-	VINSERTF32X4 $0x03, X27, Z28, Z28
-	CMPQ         CX, $0x07
-	JLE          loaded41
-	VMOVSD       16(AX)(R12*1), X27
-	VINSERTF32X4 $0x03, X27, Z29, Z29
+rows2:
+	VMOVUPD      (CX), X1
+	VMOVUPD      (CX)(DX*1), X2
+	VINSERTF32X4 $0x01, (CX)(DX*2), Z1, Z1
+	VINSERTF32X4 $0x01, (CX)(DI*1), Z2, Z2
+	VINSERTF32X4 $0x02, (CX)(DX*4), Z1, Z1
+	VINSERTF32X4 $0x02, (CX)(R8*1), Z2, Z2
+	VINSERTF32X4 $0x03, (CX)(DI*2), Z1, Z1
+	VINSERTF32X4 $0x03, (CX)(R9*1), Z2, Z2
+	VUNPCKHPD    Z2, Z1, Z0
+	VUNPCKLPD    Z2, Z1, Z1
+	MOVQ         AX, R10
+	VMOVUPD      Z1, (R10)
+	ADDQ         BX, R10
+	VMOVUPD      Z0, (R10)
+	ADDQ         BX, R10
+	ADDQ         R11, CX
+	ADDQ         $0x40, AX
+	SUBQ         $0x08, SI
+	CMPQ         SI, $0x01
+	JGE          rows2
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
 
-loaded41:
-	VUNPCKHPD   Z29, Z28, Z27
-	VUNPCKLPD   Z29, Z28, Z28
-	VMOVUPD.Z   64(SI), K1, Z24
-	VFMADD231PD Z26, Z24, Z1
-	VFMADD231PD Z25, Z24, Z3
-	VFMADD231PD Z28, Z24, Z5
-	VMOVUPD.Z   64(DI), K1, Z24
-	VFMADD231PD Z26, Z24, Z7
-	VFMADD231PD Z25, Z24, Z9
-	VFMADD231PD Z28, Z24, Z11
-	VMOVUPD.Z   64(R8), K1, Z24
-	VFMADD231PD Z26, Z24, Z13
-	VFMADD231PD Z25, Z24, Z15
-	VFMADD231PD Z28, Z24, Z17
-	VMOVUPD.Z   64(R9), K1, Z24
-	VFMADD231PD Z26, Z24, Z19
-	VFMADD231PD Z25, Z24, Z21
-	VFMADD231PD Z28, Z24, Z23
+more1:
+	CMPQ   AX, $0x03
+	JNE    more4
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	IMUL3Q $0x08, DX, R11
 
-end28:
-	MOVQ y+0(FP), AX
-	MOVQ AX, BX
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x01
-	JLE  over42
-	MOVQ ldy+8(FP), DX
-	ADDQ DX, BX
+rows5:
+	VMOVUPD      (CX), X1
+	VMOVUPD      (CX)(DX*1), X2
+	VINSERTF32X4 $0x01, (CX)(DX*2), Z1, Z1
+	VINSERTF32X4 $0x01, (CX)(DI*1), Z2, Z2
+	VINSERTF32X4 $0x02, (CX)(DX*4), Z1, Z1
+	VINSERTF32X4 $0x02, (CX)(R8*1), Z2, Z2
+	VINSERTF32X4 $0x03, (CX)(DI*2), Z1, Z1
+	VINSERTF32X4 $0x03, (CX)(R9*1), Z2, Z2
+	VUNPCKHPD    Z2, Z1, Z0
+	VUNPCKLPD    Z2, Z1, Z1
+	VMOVSD       16(CX), X3
+	VMOVSD       16(CX)(DX*1), X4
+	VMOVSD       16(CX)(DX*2), X2
+	VINSERTF32X4 $0x01, X2, Z3, Z3
+	VMOVSD       16(CX)(DI*1), X2
+	VINSERTF32X4 $0x01, X2, Z4, Z4
+	VMOVSD       16(CX)(DX*4), X2
+	VINSERTF32X4 $0x02, X2, Z3, Z3
+	VMOVSD       16(CX)(R8*1), X2
+	VINSERTF32X4 $0x02, X2, Z4, Z4
+	VMOVSD       16(CX)(DI*2), X2
+	VINSERTF32X4 $0x03, X2, Z3, Z3
+	VMOVSD       16(CX)(R9*1), X2
+	VINSERTF32X4 $0x03, X2, Z4, Z4
+	VUNPCKHPD    Z4, Z3, Z2
+	VUNPCKLPD    Z4, Z3, Z3
+	MOVQ         AX, R10
+	VMOVUPD      Z1, (R10)
+	ADDQ         BX, R10
+	VMOVUPD      Z0, (R10)
+	ADDQ         BX, R10
+	VMOVUPD      Z3, (R10)
+	ADDQ         BX, R10
+	ADDQ         R11, CX
+	ADDQ         $0x40, AX
+	SUBQ         $0x08, SI
+	CMPQ         SI, $0x01
+	JGE          rows5
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
 
-over42:
-	MOVQ BX, CX
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x02
-	JLE  over43
-	MOVQ ldy+8(FP), DX
-	ADDQ DX, CX
+more4:
+	CMPQ   AX, $0x04
+	JNE    more8
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	IMUL3Q $0x08, DX, R11
 
-over43:
-	MOVQ CX, SI
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x03
-	JLE  over44
-	MOVQ ldy+8(FP), DX
-	ADDQ DX, SI
+rows9:
+	VMOVUPD      (CX), X1
+	VMOVUPD      (CX)(DX*1), X2
+	VINSERTF32X4 $0x01, (CX)(DX*2), Z1, Z1
+	VINSERTF32X4 $0x01, (CX)(DI*1), Z2, Z2
+	VINSERTF32X4 $0x02, (CX)(DX*4), Z1, Z1
+	VINSERTF32X4 $0x02, (CX)(R8*1), Z2, Z2
+	VINSERTF32X4 $0x03, (CX)(DI*2), Z1, Z1
+	VINSERTF32X4 $0x03, (CX)(R9*1), Z2, Z2
+	VUNPCKHPD    Z2, Z1, Z0
+	VUNPCKLPD    Z2, Z1, Z1
+	VMOVUPD      16(CX), X3
+	VMOVUPD      16(CX)(DX*1), X4
+	VINSERTF32X4 $0x01, 16(CX)(DX*2), Z3, Z3
+	VINSERTF32X4 $0x01, 16(CX)(DI*1), Z4, Z4
+	VINSERTF32X4 $0x02, 16(CX)(DX*4), Z3, Z3
+	VINSERTF32X4 $0x02, 16(CX)(R8*1), Z4, Z4
+	VINSERTF32X4 $0x03, 16(CX)(DI*2), Z3, Z3
+	VINSERTF32X4 $0x03, 16(CX)(R9*1), Z4, Z4
+	VUNPCKHPD    Z4, Z3, Z2
+	VUNPCKLPD    Z4, Z3, Z3
+	MOVQ         AX, R10
+	VMOVUPD      Z1, (R10)
+	ADDQ         BX, R10
+	VMOVUPD      Z0, (R10)
+	ADDQ         BX, R10
+	VMOVUPD      Z3, (R10)
+	ADDQ         BX, R10
+	VMOVUPD      Z2, (R10)
+	ADDQ         BX, R10
+	ADDQ         R11, CX
+	ADDQ         $0x40, AX
+	SUBQ         $0x08, SI
+	CMPQ         SI, $0x01
+	JGE          rows9
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
 
-over44:
-	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), DX
-	VADDPD     Z1, Z0, Z0
-	VADDPD     Z3, Z2, Z2
-	VADDPD     Z5, Z4, Z4
-	VADDPD     Z7, Z6, Z6
-	VADDPD     Z9, Z8, Z8
-	VADDPD     Z11, Z10, Z10
-	VADDPD     Z13, Z12, Z12
-	VADDPD     Z15, Z14, Z14
-	VADDPD     Z17, Z16, Z16
-	VADDPD     Z19, Z18, Z18
-	VADDPD     Z21, Z20, Z20
-	VADDPD     Z23, Z22, Z22
-	VSHUFF64X2 $0xee, Z4, Z0, Z1
-	VSHUFF64X2 $0x44, Z4, Z0, Z0
-	VADDPD     Z1, Z0, Z0
-	VSHUFF64X2 $0xee, Z12, Z8, Z1
-	VSHUFF64X2 $0x44, Z12, Z8, Z8
-	VADDPD     Z1, Z8, Z8
-	VSHUFF64X2 $0xdd, Z8, Z0, Z1
-	VSHUFF64X2 $0x88, Z8, Z0, Z0
-	VADDPD     Z1, Z0, Z0
-	VSHUFF64X2 $0xee, Z6, Z2, Z1
-	VSHUFF64X2 $0x44, Z6, Z2, Z2
-	VADDPD     Z1, Z2, Z2
-	VSHUFF64X2 $0xee, Z14, Z10, Z1
-	VSHUFF64X2 $0x44, Z14, Z10, Z10
-	VADDPD     Z1, Z10, Z10
-	VSHUFF64X2 $0xdd, Z10, Z2, Z1
-	VSHUFF64X2 $0x88, Z10, Z2, Z2
-	VADDPD     Z1, Z2, Z2
-	VUNPCKHPD  Z2, Z0, Z1
-	VUNPCKLPD  Z2, Z0, Z0
-	VADDPD     Z1, Z0, Z0
-	VPXORD     Z24, Z24, Z24
-	VADDPD     Z24, Z0, Z0
-	CMPQ       DX, $0x01
-	JNE        linear45
-	VMAXPD     Z0, Z24, Z0
+more8:
+	CMPQ   AX, $0x05
+	JNE    more12
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	IMUL3Q $0x08, DX, R11
 
-linear45:
-	VMOVSD        X0, (AX)
-	VMOVHPD       X0, 8(AX)
-	VEXTRACTF32X4 $0x01, Z0, X24
-	VMOVSD        X24, 16(AX)
-	VMOVHPD       X24, (BX)
-	VEXTRACTF32X4 $0x02, Z0, X24
-	VMOVSD        X24, 8(BX)
-	VMOVHPD       X24, 16(BX)
-	VEXTRACTF32X4 $0x03, Z0, X24
-	VMOVSD        X24, (CX)
-	VMOVHPD       X24, 8(CX)
-	VPXORD        Z0, Z0, Z0
-	VPXORD        Z1, Z1, Z1
-	VPXORD        Z2, Z2, Z2
-	VPXORD        Z3, Z3, Z3
-	VSHUFF64X2    $0xee, Z20, Z16, Z4
-	VSHUFF64X2    $0x44, Z20, Z16, Z16
-	VADDPD        Z4, Z16, Z16
-	VSHUFF64X2    $0xee, Z2, Z0, Z4
-	VSHUFF64X2    $0x44, Z2, Z0, Z0
-	VADDPD        Z4, Z0, Z0
-	VSHUFF64X2    $0xdd, Z0, Z16, Z4
-	VSHUFF64X2    $0x88, Z0, Z16, Z16
-	VADDPD        Z4, Z16, Z16
-	VSHUFF64X2    $0xee, Z22, Z18, Z4
-	VSHUFF64X2    $0x44, Z22, Z18, Z18
-	VADDPD        Z4, Z18, Z18
-	VSHUFF64X2    $0xee, Z3, Z1, Z4
-	VSHUFF64X2    $0x44, Z3, Z1, Z1
-	VADDPD        Z4, Z1, Z1
-	VSHUFF64X2    $0xdd, Z1, Z18, Z4
-	VSHUFF64X2    $0x88, Z1, Z18, Z18
-	VADDPD        Z4, Z18, Z18
-	VUNPCKHPD     Z18, Z16, Z4
-	VUNPCKLPD     Z18, Z16, Z16
-	VADDPD        Z4, Z16, Z16
-	VPXORD        Z24, Z24, Z24
-	VADDPD        Z24, Z16, Z16
-	CMPQ          DX, $0x01
-	JNE           linear46
-	VMAXPD        Z16, Z24, Z16
+rows13:
+	VMOVUPD      (CX), X1
+	VMOVUPD      (CX)(DX*1), X2
+	VINSERTF32X4 $0x01, (CX)(DX*2), Z1, Z1
+	VINSERTF32X4 $0x01, (CX)(DI*1), Z2, Z2
+	VINSERTF32X4 $0x02, (CX)(DX*4), Z1, Z1
+	VINSERTF32X4 $0x02, (CX)(R8*1), Z2, Z2
+	VINSERTF32X4 $0x03, (CX)(DI*2), Z1, Z1
+	VINSERTF32X4 $0x03, (CX)(R9*1), Z2, Z2
+	VUNPCKHPD    Z2, Z1, Z0
+	VUNPCKLPD    Z2, Z1, Z1
+	VMOVUPD      16(CX), X3
+	VMOVUPD      16(CX)(DX*1), X4
+	VINSERTF32X4 $0x01, 16(CX)(DX*2), Z3, Z3
+	VINSERTF32X4 $0x01, 16(CX)(DI*1), Z4, Z4
+	VINSERTF32X4 $0x02, 16(CX)(DX*4), Z3, Z3
+	VINSERTF32X4 $0x02, 16(CX)(R8*1), Z4, Z4
+	VINSERTF32X4 $0x03, 16(CX)(DI*2), Z3, Z3
+	VINSERTF32X4 $0x03, 16(CX)(R9*1), Z4, Z4
+	VUNPCKHPD    Z4, Z3, Z2
+	VUNPCKLPD    Z4, Z3, Z3
+	VMOVSD       32(CX), X5
+	VMOVSD       32(CX)(DX*1), X6
+	VMOVSD       32(CX)(DX*2), X4
+	VINSERTF32X4 $0x01, X4, Z5, Z5
+	VMOVSD       32(CX)(DI*1), X4
+	VINSERTF32X4 $0x01, X4, Z6, Z6
+	VMOVSD       32(CX)(DX*4), X4
+	VINSERTF32X4 $0x02, X4, Z5, Z5
+	VMOVSD       32(CX)(R8*1), X4
+	VINSERTF32X4 $0x02, X4, Z6, Z6
+	VMOVSD       32(CX)(DI*2), X4
+	VINSERTF32X4 $0x03, X4, Z5, Z5
+	VMOVSD       32(CX)(R9*1), X4
+	VINSERTF32X4 $0x03, X4, Z6, Z6
+	VUNPCKHPD    Z6, Z5, Z4
+	VUNPCKLPD    Z6, Z5, Z5
+	MOVQ         AX, R10
+	VMOVUPD      Z1, (R10)
+	ADDQ         BX, R10
+	VMOVUPD      Z0, (R10)
+	ADDQ         BX, R10
+	VMOVUPD      Z3, (R10)
+	ADDQ         BX, R10
+	VMOVUPD      Z2, (R10)
+	ADDQ         BX, R10
+	VMOVUPD      Z5, (R10)
+	ADDQ         BX, R10
+	ADDQ         R11, CX
+	ADDQ         $0x40, AX
+	SUBQ         $0x08, SI
+	CMPQ         SI, $0x01
+	JGE          rows13
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
 
-linear46:
-	VMOVSD        X16, 16(CX)
-	VMOVHPD       X16, (SI)
-	VEXTRACTF32X4 $0x01, Z16, X24
-	VMOVSD        X24, 8(SI)
-	VMOVHPD       X24, 16(SI)
+more12:
+	CMPQ   AX, $0x06
+	JNE    more17
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	IMUL3Q $0x08, DX, R11
 
-	// the next 4 rows
-	MOVQ   ldy+8(FP), AX
-	IMUL3Q $0x04, AX, AX
-	MOVQ   y+0(FP), DX
-	ADDQ   AX, DX
-	MOVQ   DX, y+0(FP)
-	MOVQ   ldx+24(FP), AX
-	IMUL3Q $0x04, AX, AX
-	MOVQ   x+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   DX, x+16(FP)
-	MOVQ   rows+56(FP), DX
-	SUBQ   $0x04, DX
-	MOVQ   DX, rows+56(FP)
-	CMPQ   DX, $0x01
-	JGE    rows22
-	VXORPS X15, X15, X15
+rows18:
+	VMOVUPD      (CX), X1
+	VMOVUPD      (CX)(DX*1), X2
+	VINSERTF32X4 $0x01, (CX)(DX*2), Z1, Z1
+	VINSERTF32X4 $0x01, (CX)(DI*1), Z2, Z2
+	VINSERTF32X4 $0x02, (CX)(DX*4), Z1, Z1
+	VINSERTF32X4 $0x02, (CX)(R8*1), Z2, Z2
+	VINSERTF32X4 $0x03, (CX)(DI*2), Z1, Z1
+	VINSERTF32X4 $0x03, (CX)(R9*1), Z2, Z2
+	VUNPCKHPD    Z2, Z1, Z0
+	VUNPCKLPD    Z2, Z1, Z1
+	VMOVUPD      16(CX), X3
+	VMOVUPD      16(CX)(DX*1), X4
+	VINSERTF32X4 $0x01, 16(CX)(DX*2), Z3, Z3
+	VINSERTF32X4 $0x01, 16(CX)(DI*1), Z4, Z4
+	VINSERTF32X4 $0x02, 16(CX)(DX*4), Z3, Z3
+	VINSERTF32X4 $0x02, 16(CX)(R8*1), Z4, Z4
+	VINSERTF32X4 $0x03, 16(CX)(DI*2), Z3, Z3
+	VINSERTF32X4 $0x03, 16(CX)(R9*1), Z4, Z4
+	VUNPCKHPD    Z4, Z3, Z2
+	VUNPCKLPD    Z4, Z3, Z3
+	VMOVUPD      32(CX), X5
+	VMOVUPD      32(CX)(DX*1), X6
+	VINSERTF32X4 $0x01, 32(CX)(DX*2), Z5, Z5
+	VINSERTF32X4 $0x01, 32(CX)(DI*1), Z6, Z6
+	VINSERTF32X4 $0x02, 32(CX)(DX*4), Z5, Z5
+	VINSERTF32X4 $0x02, 32(CX)(R8*1), Z6, Z6
+	VINSERTF32X4 $0x03, 32(CX)(DI*2), Z5, Z5
+	VINSERTF32X4 $0x03, 32(CX)(R9*1), Z6, Z6
+	VUNPCKHPD    Z6, Z5, Z4
+	VUNPCKLPD    Z6, Z5, Z5
+	MOVQ         AX, R10
+	VMOVUPD      Z1, (R10)
+	ADDQ         BX, R10
+	VMOVUPD      Z0, (R10)
+	ADDQ         BX, R10
+	VMOVUPD      Z3, (R10)
+	ADDQ         BX, R10
+	VMOVUPD      Z2, (R10)
+	ADDQ         BX, R10
+	VMOVUPD      Z5, (R10)
+	ADDQ         BX, R10
+	VMOVUPD      Z4, (R10)
+	ADDQ         BX, R10
+	ADDQ         R11, CX
+	ADDQ         $0x40, AX
+	SUBQ         $0x08, SI
+	CMPQ         SI, $0x01
+	JGE          rows18
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+more17:
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	IMUL3Q $0x08, DX, R11
+
+rows23:
+	VMOVUPD      (CX), X1
+	VMOVUPD      (CX)(DX*1), X2
+	VINSERTF32X4 $0x01, (CX)(DX*2), Z1, Z1
+	VINSERTF32X4 $0x01, (CX)(DI*1), Z2, Z2
+	VINSERTF32X4 $0x02, (CX)(DX*4), Z1, Z1
+	VINSERTF32X4 $0x02, (CX)(R8*1), Z2, Z2
+	VINSERTF32X4 $0x03, (CX)(DI*2), Z1, Z1
+	VINSERTF32X4 $0x03, (CX)(R9*1), Z2, Z2
+	VUNPCKHPD    Z2, Z1, Z0
+	VUNPCKLPD    Z2, Z1, Z1
+	VMOVUPD      16(CX), X3
+	VMOVUPD      16(CX)(DX*1), X4
+	VINSERTF32X4 $0x01, 16(CX)(DX*2), Z3, Z3
+	VINSERTF32X4 $0x01, 16(CX)(DI*1), Z4, Z4
+	VINSERTF32X4 $0x02, 16(CX)(DX*4), Z3, Z3
+	VINSERTF32X4 $0x02, 16(CX)(R8*1), Z4, Z4
+	VINSERTF32X4 $0x03, 16(CX)(DI*2), Z3, Z3
+	VINSERTF32X4 $0x03, 16(CX)(R9*1), Z4, Z4
+	VUNPCKHPD    Z4, Z3, Z2
+	VUNPCKLPD    Z4, Z3, Z3
+	VMOVUPD      32(CX), X5
+	VMOVUPD      32(CX)(DX*1), X6
+	VINSERTF32X4 $0x01, 32(CX)(DX*2), Z5, Z5
+	VINSERTF32X4 $0x01, 32(CX)(DI*1), Z6, Z6
+	VINSERTF32X4 $0x02, 32(CX)(DX*4), Z5, Z5
+	VINSERTF32X4 $0x02, 32(CX)(R8*1), Z6, Z6
+	VINSERTF32X4 $0x03, 32(CX)(DI*2), Z5, Z5
+	VINSERTF32X4 $0x03, 32(CX)(R9*1), Z6, Z6
+	VUNPCKHPD    Z6, Z5, Z4
+	VUNPCKLPD    Z6, Z5, Z5
+	VMOVSD       48(CX), X7
+	VMOVSD       48(CX)(DX*1), X8
+	VMOVSD       48(CX)(DX*2), X6
+	VINSERTF32X4 $0x01, X6, Z7, Z7
+	VMOVSD       48(CX)(DI*1), X6
+	VINSERTF32X4 $0x01, X6, Z8, Z8
+	VMOVSD       48(CX)(DX*4), X6
+	VINSERTF32X4 $0x02, X6, Z7, Z7
+	VMOVSD       48(CX)(R8*1), X6
+	VINSERTF32X4 $0x02, X6, Z8, Z8
+	VMOVSD       48(CX)(DI*2), X6
+	VINSERTF32X4 $0x03, X6, Z7, Z7
+	VMOVSD       48(CX)(R9*1), X6
+	VINSERTF32X4 $0x03, X6, Z8, Z8
+	VUNPCKHPD    Z8, Z7, Z6
+	VUNPCKLPD    Z8, Z7, Z7
+	MOVQ         AX, R10
+	VMOVUPD      Z1, (R10)
+	ADDQ         BX, R10
+	VMOVUPD      Z0, (R10)
+	ADDQ         BX, R10
+	VMOVUPD      Z3, (R10)
+	ADDQ         BX, R10
+	VMOVUPD      Z2, (R10)
+	ADDQ         BX, R10
+	VMOVUPD      Z5, (R10)
+	ADDQ         BX, R10
+	VMOVUPD      Z4, (R10)
+	ADDQ         BX, R10
+	VMOVUPD      Z7, (R10)
+	ADDQ         BX, R10
+	ADDQ         R11, CX
+	ADDQ         $0x40, AX
+	SUBQ         $0x08, SI
+	CMPQ         SI, $0x01
+	JGE          rows23
+	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 

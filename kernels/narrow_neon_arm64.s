@@ -4,6 +4,4532 @@
 
 #include "textflag.h"
 
+// func narrowNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, bias *float32, rows int, n int, act int)
+TEXT ·narrowNEONF32(SB), NOSPLIT, $0-72
+	MOVD n+56(FP), R0
+	CMP  $0, R0
+	BLE  long1
+	CMP  $17, R0
+	BGE  long1
+	MOVD rows+48(FP), R1
+	CMP  $4, R1
+	BLT  long1
+	MOVD n+56(FP), R0
+	CMP  $5, R0
+	BGE  more2
+	CMP  $4, R0
+	BLT  part3
+
+	// w, 1 vectors
+	MOVD  w+32(FP), R1
+	FMOVQ 0(R1), F0
+	MOVD  bias+40(FP), R1
+	FMOVS 0(R1), F1
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  y+0(FP), R3
+	MOVD  ldy+8(FP), R4
+	MOVD  rows+48(FP), R5
+	MOVD  act+64(FP), R6
+
+rows4:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	FMOVQ 0(R1), F3
+	VORR  V1.B16, V1.B16, V2.B16
+	VFMLA V0.S4, V3.S4, V2.S4
+	FMOVQ 0(R7), F4
+	VORR  V1.B16, V1.B16, V3.B16
+	VFMLA V0.S4, V4.S4, V3.S4
+	FMOVQ 0(R8), F5
+	VORR  V1.B16, V1.B16, V4.B16
+	VFMLA V0.S4, V5.S4, V4.S4
+	FMOVQ 0(R9), F6
+	VORR  V1.B16, V1.B16, V5.B16
+	VFMLA V0.S4, V6.S4, V5.S4
+	VZIP2 V3.D2, V2.D2, V6.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x6e24d442 // faddp v2.4s, v2.4s, v4.4s
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	CMP   $1, R6
+	BNE   linear6
+	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
+
+linear6:
+	CMP   $4, R4
+	BNE   apart7
+	FMOVQ F2, 0(R3)
+	B     stored8
+
+apart7:
+	ADD   R4, R3, R7
+	ADD   R4, R7, R8
+	ADD   R4, R8, R9
+	FMOVS F2, 0(R3)
+	VST1  V2.S[1], (R7)
+	VST1  V2.S[2], (R8)
+	VST1  V2.S[3], (R9)
+
+stored8:
+	// the next 4 rows, or the last ones
+	MOVD $4, R8
+	MUL  R8, R2, R7
+	ADD  R7, R1
+	MOVD $4, R8
+	MUL  R8, R4, R7
+	ADD  R7, R3
+	SUB  $4, R5
+	CMP  $4, R5
+	BGE  rows4
+	CMP  $0, R5
+	BLE  done5
+	SUB  $4, R5
+	MOVD R2, R7
+	MUL  R5, R7
+	ADD  R7, R1
+	MOVD R4, R7
+	MUL  R5, R7
+	ADD  R7, R3
+	MOVD $4, R5
+	B    rows4
+
+done5:
+	RET
+
+part3:
+	// w, 1 vectors
+	MOVD  n+56(FP), R0
+	MOVD  w+32(FP), R1
+	TST   $2, R0
+	BEQ   one9
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved10
+	ADD   $8, R1, R2
+	VLD1  (R2), V0.S[2]
+	B     moved10
+
+one9:
+	FMOVS 0(R1), F0
+
+moved10:
+	MOVD  bias+40(FP), R1
+	FMOVS 0(R1), F1
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  y+0(FP), R3
+	MOVD  ldy+8(FP), R4
+	MOVD  rows+48(FP), R5
+	MOVD  act+64(FP), R6
+
+rows11:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	TST   $2, R0
+	BEQ   one13
+	FMOVD 0(R1), F3
+	TST   $1, R0
+	BEQ   moved14
+	ADD   $8, R1, R10
+	VLD1  (R10), V3.S[2]
+	B     moved14
+
+one13:
+	FMOVS 0(R1), F3
+
+moved14:
+	VORR  V1.B16, V1.B16, V2.B16
+	VFMLA V0.S4, V3.S4, V2.S4
+	TST   $2, R0
+	BEQ   one15
+	FMOVD 0(R7), F4
+	TST   $1, R0
+	BEQ   moved16
+	ADD   $8, R7, R10
+	VLD1  (R10), V4.S[2]
+	B     moved16
+
+one15:
+	FMOVS 0(R7), F4
+
+moved16:
+	VORR  V1.B16, V1.B16, V3.B16
+	VFMLA V0.S4, V4.S4, V3.S4
+	TST   $2, R0
+	BEQ   one17
+	FMOVD 0(R8), F5
+	TST   $1, R0
+	BEQ   moved18
+	ADD   $8, R8, R10
+	VLD1  (R10), V5.S[2]
+	B     moved18
+
+one17:
+	FMOVS 0(R8), F5
+
+moved18:
+	VORR  V1.B16, V1.B16, V4.B16
+	VFMLA V0.S4, V5.S4, V4.S4
+	TST   $2, R0
+	BEQ   one19
+	FMOVD 0(R9), F6
+	TST   $1, R0
+	BEQ   moved20
+	ADD   $8, R9, R10
+	VLD1  (R10), V6.S[2]
+	B     moved20
+
+one19:
+	FMOVS 0(R9), F6
+
+moved20:
+	VORR  V1.B16, V1.B16, V5.B16
+	VFMLA V0.S4, V6.S4, V5.S4
+	VZIP2 V3.D2, V2.D2, V6.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x6e24d442 // faddp v2.4s, v2.4s, v4.4s
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	CMP   $1, R6
+	BNE   linear21
+	WORD  $0x4e26f442 // fmax v2.4s, v2.4s, v6.4s
+
+linear21:
+	CMP   $4, R4
+	BNE   apart22
+	FMOVQ F2, 0(R3)
+	B     stored23
+
+apart22:
+	ADD   R4, R3, R7
+	ADD   R4, R7, R8
+	ADD   R4, R8, R9
+	FMOVS F2, 0(R3)
+	VST1  V2.S[1], (R7)
+	VST1  V2.S[2], (R8)
+	VST1  V2.S[3], (R9)
+
+stored23:
+	// the next 4 rows, or the last ones
+	MOVD $4, R8
+	MUL  R8, R2, R7
+	ADD  R7, R1
+	MOVD $4, R8
+	MUL  R8, R4, R7
+	ADD  R7, R3
+	SUB  $4, R5
+	CMP  $4, R5
+	BGE  rows11
+	CMP  $0, R5
+	BLE  done12
+	SUB  $4, R5
+	MOVD R2, R7
+	MUL  R5, R7
+	ADD  R7, R1
+	MOVD R4, R7
+	MUL  R5, R7
+	ADD  R7, R3
+	MOVD $4, R5
+	B    rows11
+
+done12:
+	RET
+
+more2:
+	MOVD n+56(FP), R0
+	CMP  $9, R0
+	BGE  more24
+	CMP  $8, R0
+	BLT  part25
+
+	// w, 2 vectors
+	MOVD  w+32(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	MOVD  bias+40(FP), R1
+	FMOVS 0(R1), F2
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  y+0(FP), R3
+	MOVD  ldy+8(FP), R4
+	MOVD  rows+48(FP), R5
+	MOVD  act+64(FP), R6
+
+rows26:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	FMOVQ 0(R1), F5
+	VORR  V2.B16, V2.B16, V3.B16
+	VFMLA V0.S4, V5.S4, V3.S4
+	FMOVQ 16(R1), F4
+	WORD  $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	FMOVQ 0(R7), F6
+	VORR  V2.B16, V2.B16, V4.B16
+	VFMLA V0.S4, V6.S4, V4.S4
+	FMOVQ 16(R7), F5
+	WORD  $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	FMOVQ 0(R8), F7
+	VORR  V2.B16, V2.B16, V5.B16
+	VFMLA V0.S4, V7.S4, V5.S4
+	FMOVQ 16(R8), F6
+	WORD  $0x6e21dcc6 // fmul v6.4s, v6.4s, v1.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVQ 0(R9), F8
+	VORR  V2.B16, V2.B16, V6.B16
+	VFMLA V0.S4, V8.S4, V6.S4
+	FMOVQ 16(R9), F7
+	WORD  $0x6e21dce7 // fmul v7.4s, v7.4s, v1.4s
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	VZIP2 V4.D2, V3.D2, V7.D2
+	VZIP1 V4.D2, V3.D2, V3.D2
+	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	VZIP2 V6.D2, V5.D2, V7.D2
+	VZIP1 V6.D2, V5.D2, V5.D2
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x6e25d463 // faddp v3.4s, v3.4s, v5.4s
+	VMOVI $0, V7.B16
+	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	CMP   $1, R6
+	BNE   linear28
+	WORD  $0x4e27f463 // fmax v3.4s, v3.4s, v7.4s
+
+linear28:
+	CMP   $4, R4
+	BNE   apart29
+	FMOVQ F3, 0(R3)
+	B     stored30
+
+apart29:
+	ADD   R4, R3, R7
+	ADD   R4, R7, R8
+	ADD   R4, R8, R9
+	FMOVS F3, 0(R3)
+	VST1  V3.S[1], (R7)
+	VST1  V3.S[2], (R8)
+	VST1  V3.S[3], (R9)
+
+stored30:
+	// the next 4 rows, or the last ones
+	MOVD $4, R8
+	MUL  R8, R2, R7
+	ADD  R7, R1
+	MOVD $4, R8
+	MUL  R8, R4, R7
+	ADD  R7, R3
+	SUB  $4, R5
+	CMP  $4, R5
+	BGE  rows26
+	CMP  $0, R5
+	BLE  done27
+	SUB  $4, R5
+	MOVD R2, R7
+	MUL  R5, R7
+	ADD  R7, R1
+	MOVD R4, R7
+	MUL  R5, R7
+	ADD  R7, R3
+	MOVD $4, R5
+	B    rows26
+
+done27:
+	RET
+
+part25:
+	// w, 2 vectors
+	MOVD  n+56(FP), R0
+	MOVD  w+32(FP), R1
+	FMOVQ 0(R1), F0
+	TST   $2, R0
+	BEQ   one31
+	FMOVD 16(R1), F1
+	TST   $1, R0
+	BEQ   moved32
+	ADD   $24, R1, R2
+	VLD1  (R2), V1.S[2]
+	B     moved32
+
+one31:
+	FMOVS 16(R1), F1
+
+moved32:
+	MOVD  bias+40(FP), R1
+	FMOVS 0(R1), F2
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  y+0(FP), R3
+	MOVD  ldy+8(FP), R4
+	MOVD  rows+48(FP), R5
+	MOVD  act+64(FP), R6
+
+rows33:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	FMOVQ 0(R1), F5
+	VORR  V2.B16, V2.B16, V3.B16
+	VFMLA V0.S4, V5.S4, V3.S4
+	TST   $2, R0
+	BEQ   one35
+	FMOVD 16(R1), F4
+	TST   $1, R0
+	BEQ   moved36
+	ADD   $24, R1, R10
+	VLD1  (R10), V4.S[2]
+	B     moved36
+
+one35:
+	FMOVS 16(R1), F4
+
+moved36:
+	WORD  $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	FMOVQ 0(R7), F6
+	VORR  V2.B16, V2.B16, V4.B16
+	VFMLA V0.S4, V6.S4, V4.S4
+	TST   $2, R0
+	BEQ   one37
+	FMOVD 16(R7), F5
+	TST   $1, R0
+	BEQ   moved38
+	ADD   $24, R7, R10
+	VLD1  (R10), V5.S[2]
+	B     moved38
+
+one37:
+	FMOVS 16(R7), F5
+
+moved38:
+	WORD  $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	FMOVQ 0(R8), F7
+	VORR  V2.B16, V2.B16, V5.B16
+	VFMLA V0.S4, V7.S4, V5.S4
+	TST   $2, R0
+	BEQ   one39
+	FMOVD 16(R8), F6
+	TST   $1, R0
+	BEQ   moved40
+	ADD   $24, R8, R10
+	VLD1  (R10), V6.S[2]
+	B     moved40
+
+one39:
+	FMOVS 16(R8), F6
+
+moved40:
+	WORD  $0x6e21dcc6 // fmul v6.4s, v6.4s, v1.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVQ 0(R9), F8
+	VORR  V2.B16, V2.B16, V6.B16
+	VFMLA V0.S4, V8.S4, V6.S4
+	TST   $2, R0
+	BEQ   one41
+	FMOVD 16(R9), F7
+	TST   $1, R0
+	BEQ   moved42
+	ADD   $24, R9, R10
+	VLD1  (R10), V7.S[2]
+	B     moved42
+
+one41:
+	FMOVS 16(R9), F7
+
+moved42:
+	WORD  $0x6e21dce7 // fmul v7.4s, v7.4s, v1.4s
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	VZIP2 V4.D2, V3.D2, V7.D2
+	VZIP1 V4.D2, V3.D2, V3.D2
+	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	VZIP2 V6.D2, V5.D2, V7.D2
+	VZIP1 V6.D2, V5.D2, V5.D2
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x6e25d463 // faddp v3.4s, v3.4s, v5.4s
+	VMOVI $0, V7.B16
+	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	CMP   $1, R6
+	BNE   linear43
+	WORD  $0x4e27f463 // fmax v3.4s, v3.4s, v7.4s
+
+linear43:
+	CMP   $4, R4
+	BNE   apart44
+	FMOVQ F3, 0(R3)
+	B     stored45
+
+apart44:
+	ADD   R4, R3, R7
+	ADD   R4, R7, R8
+	ADD   R4, R8, R9
+	FMOVS F3, 0(R3)
+	VST1  V3.S[1], (R7)
+	VST1  V3.S[2], (R8)
+	VST1  V3.S[3], (R9)
+
+stored45:
+	// the next 4 rows, or the last ones
+	MOVD $4, R8
+	MUL  R8, R2, R7
+	ADD  R7, R1
+	MOVD $4, R8
+	MUL  R8, R4, R7
+	ADD  R7, R3
+	SUB  $4, R5
+	CMP  $4, R5
+	BGE  rows33
+	CMP  $0, R5
+	BLE  done34
+	SUB  $4, R5
+	MOVD R2, R7
+	MUL  R5, R7
+	ADD  R7, R1
+	MOVD R4, R7
+	MUL  R5, R7
+	ADD  R7, R3
+	MOVD $4, R5
+	B    rows33
+
+done34:
+	RET
+
+more24:
+	MOVD n+56(FP), R0
+	CMP  $13, R0
+	BGE  more46
+	CMP  $12, R0
+	BLT  part47
+
+	// w, 3 vectors
+	MOVD  w+32(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+	MOVD  bias+40(FP), R1
+	FMOVS 0(R1), F3
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  y+0(FP), R3
+	MOVD  ldy+8(FP), R4
+	MOVD  rows+48(FP), R5
+	MOVD  act+64(FP), R6
+
+rows48:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	FMOVQ 0(R1), F7
+	VORR  V3.B16, V3.B16, V4.B16
+	VFMLA V0.S4, V7.S4, V4.S4
+	FMOVQ 16(R1), F5
+	WORD  $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	FMOVQ 32(R1), F6
+	WORD  $0x6e22dcc6 // fmul v6.4s, v6.4s, v2.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	FMOVQ 0(R7), F8
+	VORR  V3.B16, V3.B16, V5.B16
+	VFMLA V0.S4, V8.S4, V5.S4
+	FMOVQ 16(R7), F6
+	WORD  $0x6e21dcc6 // fmul v6.4s, v6.4s, v1.4s
+	FMOVQ 32(R7), F7
+	WORD  $0x6e22dce7 // fmul v7.4s, v7.4s, v2.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVQ 0(R8), F9
+	VORR  V3.B16, V3.B16, V6.B16
+	VFMLA V0.S4, V9.S4, V6.S4
+	FMOVQ 16(R8), F7
+	WORD  $0x6e21dce7 // fmul v7.4s, v7.4s, v1.4s
+	FMOVQ 32(R8), F8
+	WORD  $0x6e22dd08 // fmul v8.4s, v8.4s, v2.4s
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	FMOVQ 0(R9), F10
+	VORR  V3.B16, V3.B16, V7.B16
+	VFMLA V0.S4, V10.S4, V7.S4
+	FMOVQ 16(R9), F8
+	WORD  $0x6e21dd08 // fmul v8.4s, v8.4s, v1.4s
+	FMOVQ 32(R9), F9
+	WORD  $0x6e22dd29 // fmul v9.4s, v9.4s, v2.4s
+	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	VZIP2 V5.D2, V4.D2, V8.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD  $0x6e26d484 // faddp v4.4s, v4.4s, v6.4s
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	CMP   $1, R6
+	BNE   linear50
+	WORD  $0x4e28f484 // fmax v4.4s, v4.4s, v8.4s
+
+linear50:
+	CMP   $4, R4
+	BNE   apart51
+	FMOVQ F4, 0(R3)
+	B     stored52
+
+apart51:
+	ADD   R4, R3, R7
+	ADD   R4, R7, R8
+	ADD   R4, R8, R9
+	FMOVS F4, 0(R3)
+	VST1  V4.S[1], (R7)
+	VST1  V4.S[2], (R8)
+	VST1  V4.S[3], (R9)
+
+stored52:
+	// the next 4 rows, or the last ones
+	MOVD $4, R8
+	MUL  R8, R2, R7
+	ADD  R7, R1
+	MOVD $4, R8
+	MUL  R8, R4, R7
+	ADD  R7, R3
+	SUB  $4, R5
+	CMP  $4, R5
+	BGE  rows48
+	CMP  $0, R5
+	BLE  done49
+	SUB  $4, R5
+	MOVD R2, R7
+	MUL  R5, R7
+	ADD  R7, R1
+	MOVD R4, R7
+	MUL  R5, R7
+	ADD  R7, R3
+	MOVD $4, R5
+	B    rows48
+
+done49:
+	RET
+
+part47:
+	// w, 3 vectors
+	MOVD  n+56(FP), R0
+	MOVD  w+32(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	TST   $2, R0
+	BEQ   one53
+	FMOVD 32(R1), F2
+	TST   $1, R0
+	BEQ   moved54
+	ADD   $40, R1, R2
+	VLD1  (R2), V2.S[2]
+	B     moved54
+
+one53:
+	FMOVS 32(R1), F2
+
+moved54:
+	MOVD  bias+40(FP), R1
+	FMOVS 0(R1), F3
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  y+0(FP), R3
+	MOVD  ldy+8(FP), R4
+	MOVD  rows+48(FP), R5
+	MOVD  act+64(FP), R6
+
+rows55:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	FMOVQ 0(R1), F7
+	VORR  V3.B16, V3.B16, V4.B16
+	VFMLA V0.S4, V7.S4, V4.S4
+	FMOVQ 16(R1), F5
+	WORD  $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	TST   $2, R0
+	BEQ   one57
+	FMOVD 32(R1), F6
+	TST   $1, R0
+	BEQ   moved58
+	ADD   $40, R1, R10
+	VLD1  (R10), V6.S[2]
+	B     moved58
+
+one57:
+	FMOVS 32(R1), F6
+
+moved58:
+	WORD  $0x6e22dcc6 // fmul v6.4s, v6.4s, v2.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	FMOVQ 0(R7), F8
+	VORR  V3.B16, V3.B16, V5.B16
+	VFMLA V0.S4, V8.S4, V5.S4
+	FMOVQ 16(R7), F6
+	WORD  $0x6e21dcc6 // fmul v6.4s, v6.4s, v1.4s
+	TST   $2, R0
+	BEQ   one59
+	FMOVD 32(R7), F7
+	TST   $1, R0
+	BEQ   moved60
+	ADD   $40, R7, R10
+	VLD1  (R10), V7.S[2]
+	B     moved60
+
+one59:
+	FMOVS 32(R7), F7
+
+moved60:
+	WORD  $0x6e22dce7 // fmul v7.4s, v7.4s, v2.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVQ 0(R8), F9
+	VORR  V3.B16, V3.B16, V6.B16
+	VFMLA V0.S4, V9.S4, V6.S4
+	FMOVQ 16(R8), F7
+	WORD  $0x6e21dce7 // fmul v7.4s, v7.4s, v1.4s
+	TST   $2, R0
+	BEQ   one61
+	FMOVD 32(R8), F8
+	TST   $1, R0
+	BEQ   moved62
+	ADD   $40, R8, R10
+	VLD1  (R10), V8.S[2]
+	B     moved62
+
+one61:
+	FMOVS 32(R8), F8
+
+moved62:
+	WORD  $0x6e22dd08 // fmul v8.4s, v8.4s, v2.4s
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	FMOVQ 0(R9), F10
+	VORR  V3.B16, V3.B16, V7.B16
+	VFMLA V0.S4, V10.S4, V7.S4
+	FMOVQ 16(R9), F8
+	WORD  $0x6e21dd08 // fmul v8.4s, v8.4s, v1.4s
+	TST   $2, R0
+	BEQ   one63
+	FMOVD 32(R9), F9
+	TST   $1, R0
+	BEQ   moved64
+	ADD   $40, R9, R10
+	VLD1  (R10), V9.S[2]
+	B     moved64
+
+one63:
+	FMOVS 32(R9), F9
+
+moved64:
+	WORD  $0x6e22dd29 // fmul v9.4s, v9.4s, v2.4s
+	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	VZIP2 V5.D2, V4.D2, V8.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD  $0x6e26d484 // faddp v4.4s, v4.4s, v6.4s
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d484 // fadd v4.4s, v4.4s, v8.4s
+	CMP   $1, R6
+	BNE   linear65
+	WORD  $0x4e28f484 // fmax v4.4s, v4.4s, v8.4s
+
+linear65:
+	CMP   $4, R4
+	BNE   apart66
+	FMOVQ F4, 0(R3)
+	B     stored67
+
+apart66:
+	ADD   R4, R3, R7
+	ADD   R4, R7, R8
+	ADD   R4, R8, R9
+	FMOVS F4, 0(R3)
+	VST1  V4.S[1], (R7)
+	VST1  V4.S[2], (R8)
+	VST1  V4.S[3], (R9)
+
+stored67:
+	// the next 4 rows, or the last ones
+	MOVD $4, R8
+	MUL  R8, R2, R7
+	ADD  R7, R1
+	MOVD $4, R8
+	MUL  R8, R4, R7
+	ADD  R7, R3
+	SUB  $4, R5
+	CMP  $4, R5
+	BGE  rows55
+	CMP  $0, R5
+	BLE  done56
+	SUB  $4, R5
+	MOVD R2, R7
+	MUL  R5, R7
+	ADD  R7, R1
+	MOVD R4, R7
+	MUL  R5, R7
+	ADD  R7, R3
+	MOVD $4, R5
+	B    rows55
+
+done56:
+	RET
+
+more46:
+	MOVD n+56(FP), R0
+	CMP  $17, R0
+	BGE  more68
+	CMP  $16, R0
+	BLT  part69
+
+	// w, 4 vectors
+	MOVD  w+32(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+	FMOVQ 48(R1), F3
+	MOVD  bias+40(FP), R1
+	FMOVS 0(R1), F4
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  y+0(FP), R3
+	MOVD  ldy+8(FP), R4
+	MOVD  rows+48(FP), R5
+	MOVD  act+64(FP), R6
+
+rows70:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	FMOVQ 0(R1), F9
+	VORR  V4.B16, V4.B16, V5.B16
+	VFMLA V0.S4, V9.S4, V5.S4
+	FMOVQ 16(R1), F6
+	WORD  $0x6e21dcc6 // fmul v6.4s, v6.4s, v1.4s
+	FMOVQ 32(R1), F7
+	WORD  $0x6e22dce7 // fmul v7.4s, v7.4s, v2.4s
+	FMOVQ 48(R1), F8
+	WORD  $0x6e23dd08 // fmul v8.4s, v8.4s, v3.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVQ 0(R7), F10
+	VORR  V4.B16, V4.B16, V6.B16
+	VFMLA V0.S4, V10.S4, V6.S4
+	FMOVQ 16(R7), F7
+	WORD  $0x6e21dce7 // fmul v7.4s, v7.4s, v1.4s
+	FMOVQ 32(R7), F8
+	WORD  $0x6e22dd08 // fmul v8.4s, v8.4s, v2.4s
+	FMOVQ 48(R7), F9
+	WORD  $0x6e23dd29 // fmul v9.4s, v9.4s, v3.4s
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	FMOVQ 0(R8), F11
+	VORR  V4.B16, V4.B16, V7.B16
+	VFMLA V0.S4, V11.S4, V7.S4
+	FMOVQ 16(R8), F8
+	WORD  $0x6e21dd08 // fmul v8.4s, v8.4s, v1.4s
+	FMOVQ 32(R8), F9
+	WORD  $0x6e22dd29 // fmul v9.4s, v9.4s, v2.4s
+	FMOVQ 48(R8), F10
+	WORD  $0x6e23dd4a // fmul v10.4s, v10.4s, v3.4s
+	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	FMOVQ 0(R9), F12
+	VORR  V4.B16, V4.B16, V8.B16
+	VFMLA V0.S4, V12.S4, V8.S4
+	FMOVQ 16(R9), F9
+	WORD  $0x6e21dd29 // fmul v9.4s, v9.4s, v1.4s
+	FMOVQ 32(R9), F10
+	WORD  $0x6e22dd4a // fmul v10.4s, v10.4s, v2.4s
+	FMOVQ 48(R9), F11
+	WORD  $0x6e23dd6b // fmul v11.4s, v11.4s, v3.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	VZIP2 V6.D2, V5.D2, V9.D2
+	VZIP1 V6.D2, V5.D2, V5.D2
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	VZIP2 V8.D2, V7.D2, V9.D2
+	VZIP1 V8.D2, V7.D2, V7.D2
+	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	WORD  $0x6e27d4a5 // faddp v5.4s, v5.4s, v7.4s
+	VMOVI $0, V9.B16
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	CMP   $1, R6
+	BNE   linear72
+	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
+
+linear72:
+	CMP   $4, R4
+	BNE   apart73
+	FMOVQ F5, 0(R3)
+	B     stored74
+
+apart73:
+	ADD   R4, R3, R7
+	ADD   R4, R7, R8
+	ADD   R4, R8, R9
+	FMOVS F5, 0(R3)
+	VST1  V5.S[1], (R7)
+	VST1  V5.S[2], (R8)
+	VST1  V5.S[3], (R9)
+
+stored74:
+	// the next 4 rows, or the last ones
+	MOVD $4, R8
+	MUL  R8, R2, R7
+	ADD  R7, R1
+	MOVD $4, R8
+	MUL  R8, R4, R7
+	ADD  R7, R3
+	SUB  $4, R5
+	CMP  $4, R5
+	BGE  rows70
+	CMP  $0, R5
+	BLE  done71
+	SUB  $4, R5
+	MOVD R2, R7
+	MUL  R5, R7
+	ADD  R7, R1
+	MOVD R4, R7
+	MUL  R5, R7
+	ADD  R7, R3
+	MOVD $4, R5
+	B    rows70
+
+done71:
+	RET
+
+part69:
+	// w, 4 vectors
+	MOVD  n+56(FP), R0
+	MOVD  w+32(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+	TST   $2, R0
+	BEQ   one75
+	FMOVD 48(R1), F3
+	TST   $1, R0
+	BEQ   moved76
+	ADD   $56, R1, R2
+	VLD1  (R2), V3.S[2]
+	B     moved76
+
+one75:
+	FMOVS 48(R1), F3
+
+moved76:
+	MOVD  bias+40(FP), R1
+	FMOVS 0(R1), F4
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  y+0(FP), R3
+	MOVD  ldy+8(FP), R4
+	MOVD  rows+48(FP), R5
+	MOVD  act+64(FP), R6
+
+rows77:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R8, R9
+	FMOVQ 0(R1), F9
+	VORR  V4.B16, V4.B16, V5.B16
+	VFMLA V0.S4, V9.S4, V5.S4
+	FMOVQ 16(R1), F6
+	WORD  $0x6e21dcc6 // fmul v6.4s, v6.4s, v1.4s
+	FMOVQ 32(R1), F7
+	WORD  $0x6e22dce7 // fmul v7.4s, v7.4s, v2.4s
+	TST   $2, R0
+	BEQ   one79
+	FMOVD 48(R1), F8
+	TST   $1, R0
+	BEQ   moved80
+	ADD   $56, R1, R10
+	VLD1  (R10), V8.S[2]
+	B     moved80
+
+one79:
+	FMOVS 48(R1), F8
+
+moved80:
+	WORD  $0x6e23dd08 // fmul v8.4s, v8.4s, v3.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	FMOVQ 0(R7), F10
+	VORR  V4.B16, V4.B16, V6.B16
+	VFMLA V0.S4, V10.S4, V6.S4
+	FMOVQ 16(R7), F7
+	WORD  $0x6e21dce7 // fmul v7.4s, v7.4s, v1.4s
+	FMOVQ 32(R7), F8
+	WORD  $0x6e22dd08 // fmul v8.4s, v8.4s, v2.4s
+	TST   $2, R0
+	BEQ   one81
+	FMOVD 48(R7), F9
+	TST   $1, R0
+	BEQ   moved82
+	ADD   $56, R7, R10
+	VLD1  (R10), V9.S[2]
+	B     moved82
+
+one81:
+	FMOVS 48(R7), F9
+
+moved82:
+	WORD  $0x6e23dd29 // fmul v9.4s, v9.4s, v3.4s
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	FMOVQ 0(R8), F11
+	VORR  V4.B16, V4.B16, V7.B16
+	VFMLA V0.S4, V11.S4, V7.S4
+	FMOVQ 16(R8), F8
+	WORD  $0x6e21dd08 // fmul v8.4s, v8.4s, v1.4s
+	FMOVQ 32(R8), F9
+	WORD  $0x6e22dd29 // fmul v9.4s, v9.4s, v2.4s
+	TST   $2, R0
+	BEQ   one83
+	FMOVD 48(R8), F10
+	TST   $1, R0
+	BEQ   moved84
+	ADD   $56, R8, R10
+	VLD1  (R10), V10.S[2]
+	B     moved84
+
+one83:
+	FMOVS 48(R8), F10
+
+moved84:
+	WORD  $0x6e23dd4a // fmul v10.4s, v10.4s, v3.4s
+	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	FMOVQ 0(R9), F12
+	VORR  V4.B16, V4.B16, V8.B16
+	VFMLA V0.S4, V12.S4, V8.S4
+	FMOVQ 16(R9), F9
+	WORD  $0x6e21dd29 // fmul v9.4s, v9.4s, v1.4s
+	FMOVQ 32(R9), F10
+	WORD  $0x6e22dd4a // fmul v10.4s, v10.4s, v2.4s
+	TST   $2, R0
+	BEQ   one85
+	FMOVD 48(R9), F11
+	TST   $1, R0
+	BEQ   moved86
+	ADD   $56, R9, R10
+	VLD1  (R10), V11.S[2]
+	B     moved86
+
+one85:
+	FMOVS 48(R9), F11
+
+moved86:
+	WORD  $0x6e23dd6b // fmul v11.4s, v11.4s, v3.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	VZIP2 V6.D2, V5.D2, V9.D2
+	VZIP1 V6.D2, V5.D2, V5.D2
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	VZIP2 V8.D2, V7.D2, V9.D2
+	VZIP1 V8.D2, V7.D2, V7.D2
+	WORD  $0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	WORD  $0x6e27d4a5 // faddp v5.4s, v5.4s, v7.4s
+	VMOVI $0, V9.B16
+	WORD  $0x4e29d4a5 // fadd v5.4s, v5.4s, v9.4s
+	CMP   $1, R6
+	BNE   linear87
+	WORD  $0x4e29f4a5 // fmax v5.4s, v5.4s, v9.4s
+
+linear87:
+	CMP   $4, R4
+	BNE   apart88
+	FMOVQ F5, 0(R3)
+	B     stored89
+
+apart88:
+	ADD   R4, R3, R7
+	ADD   R4, R7, R8
+	ADD   R4, R8, R9
+	FMOVS F5, 0(R3)
+	VST1  V5.S[1], (R7)
+	VST1  V5.S[2], (R8)
+	VST1  V5.S[3], (R9)
+
+stored89:
+	// the next 4 rows, or the last ones
+	MOVD $4, R8
+	MUL  R8, R2, R7
+	ADD  R7, R1
+	MOVD $4, R8
+	MUL  R8, R4, R7
+	ADD  R7, R3
+	SUB  $4, R5
+	CMP  $4, R5
+	BGE  rows77
+	CMP  $0, R5
+	BLE  done78
+	SUB  $4, R5
+	MOVD R2, R7
+	MUL  R5, R7
+	ADD  R7, R1
+	MOVD R4, R7
+	MUL  R5, R7
+	ADD  R7, R3
+	MOVD $4, R5
+	B    rows77
+
+done78:
+	RET
+
+more68:
+long1:
+	MOVD rows+48(FP), R0
+	CMP  $4, R0
+	BLT  rest91
+
+tile90:
+	// 4 rows: acc[i,0] = bias, the other lanes +0
+	MOVD  bias+40(FP), R0
+	FMOVS 0(R0), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VORR  V0.B16, V0.B16, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VORR  V0.B16, V0.B16, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VORR  V0.B16, V0.B16, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	MOVD  x+16(FP), R0
+	MOVD  ldx+24(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVD w+32(FP), R5
+	MOVD n+56(FP), R6
+	CMP  $16, R6
+	BLT  tail93
+
+block92:
+	FMOVQ 0(R5), F16
+	FMOVQ 0(R0), F17
+	VFMLA V16.S4, V17.S4, V0.S4
+	FMOVQ 0(R2), F17
+	VFMLA V16.S4, V17.S4, V4.S4
+	FMOVQ 0(R3), F17
+	VFMLA V16.S4, V17.S4, V8.S4
+	FMOVQ 0(R4), F17
+	VFMLA V16.S4, V17.S4, V12.S4
+	FMOVQ 16(R5), F16
+	FMOVQ 16(R0), F17
+	VFMLA V16.S4, V17.S4, V1.S4
+	FMOVQ 16(R2), F17
+	VFMLA V16.S4, V17.S4, V5.S4
+	FMOVQ 16(R3), F17
+	VFMLA V16.S4, V17.S4, V9.S4
+	FMOVQ 16(R4), F17
+	VFMLA V16.S4, V17.S4, V13.S4
+	FMOVQ 32(R5), F16
+	FMOVQ 32(R0), F17
+	VFMLA V16.S4, V17.S4, V2.S4
+	FMOVQ 32(R2), F17
+	VFMLA V16.S4, V17.S4, V6.S4
+	FMOVQ 32(R3), F17
+	VFMLA V16.S4, V17.S4, V10.S4
+	FMOVQ 32(R4), F17
+	VFMLA V16.S4, V17.S4, V14.S4
+	FMOVQ 48(R5), F16
+	FMOVQ 48(R0), F17
+	VFMLA V16.S4, V17.S4, V3.S4
+	FMOVQ 48(R2), F17
+	VFMLA V16.S4, V17.S4, V7.S4
+	FMOVQ 48(R3), F17
+	VFMLA V16.S4, V17.S4, V11.S4
+	FMOVQ 48(R4), F17
+	VFMLA V16.S4, V17.S4, V15.S4
+	ADD   $64, R5
+	ADD   $64, R0
+	ADD   $64, R2
+	ADD   $64, R3
+	ADD   $64, R4
+	SUB   $16, R6
+	CMP   $16, R6
+	BGE   block92
+
+tail93:
+	CMP   $0, R6
+	BLE   end94
+	CMP   $4, R6
+	BLT   part95
+	FMOVQ 0(R5), F16
+	FMOVQ 0(R0), F17
+	VFMLA V16.S4, V17.S4, V0.S4
+	FMOVQ 0(R2), F17
+	VFMLA V16.S4, V17.S4, V4.S4
+	FMOVQ 0(R3), F17
+	VFMLA V16.S4, V17.S4, V8.S4
+	FMOVQ 0(R4), F17
+	VFMLA V16.S4, V17.S4, V12.S4
+	B     over96
+
+part95:
+	TST   $2, R6
+	BEQ   one97
+	FMOVD 0(R5), F16
+	TST   $1, R6
+	BEQ   moved98
+	ADD   $8, R5, R7
+	VLD1  (R7), V16.S[2]
+	B     moved98
+
+one97:
+	FMOVS 0(R5), F16
+
+moved98:
+	TST   $2, R6
+	BEQ   one99
+	FMOVD 0(R0), F17
+	TST   $1, R6
+	BEQ   moved100
+	ADD   $8, R0, R7
+	VLD1  (R7), V17.S[2]
+	B     moved100
+
+one99:
+	FMOVS 0(R0), F17
+
+moved100:
+	VFMLA V16.S4, V17.S4, V0.S4
+	TST   $2, R6
+	BEQ   one101
+	FMOVD 0(R2), F17
+	TST   $1, R6
+	BEQ   moved102
+	ADD   $8, R2, R7
+	VLD1  (R7), V17.S[2]
+	B     moved102
+
+one101:
+	FMOVS 0(R2), F17
+
+moved102:
+	VFMLA V16.S4, V17.S4, V4.S4
+	TST   $2, R6
+	BEQ   one103
+	FMOVD 0(R3), F17
+	TST   $1, R6
+	BEQ   moved104
+	ADD   $8, R3, R7
+	VLD1  (R7), V17.S[2]
+	B     moved104
+
+one103:
+	FMOVS 0(R3), F17
+
+moved104:
+	VFMLA V16.S4, V17.S4, V8.S4
+	TST   $2, R6
+	BEQ   one105
+	FMOVD 0(R4), F17
+	TST   $1, R6
+	BEQ   moved106
+	ADD   $8, R4, R7
+	VLD1  (R7), V17.S[2]
+	B     moved106
+
+one105:
+	FMOVS 0(R4), F17
+
+moved106:
+	VFMLA V16.S4, V17.S4, V12.S4
+	B     end94
+
+over96:
+	CMP   $4, R6
+	BLE   end94
+	CMP   $8, R6
+	BLT   part107
+	FMOVQ 16(R5), F16
+	FMOVQ 16(R0), F17
+	VFMLA V16.S4, V17.S4, V1.S4
+	FMOVQ 16(R2), F17
+	VFMLA V16.S4, V17.S4, V5.S4
+	FMOVQ 16(R3), F17
+	VFMLA V16.S4, V17.S4, V9.S4
+	FMOVQ 16(R4), F17
+	VFMLA V16.S4, V17.S4, V13.S4
+	B     over108
+
+part107:
+	TST   $2, R6
+	BEQ   one109
+	FMOVD 16(R5), F16
+	TST   $1, R6
+	BEQ   moved110
+	ADD   $24, R5, R7
+	VLD1  (R7), V16.S[2]
+	B     moved110
+
+one109:
+	FMOVS 16(R5), F16
+
+moved110:
+	TST   $2, R6
+	BEQ   one111
+	FMOVD 16(R0), F17
+	TST   $1, R6
+	BEQ   moved112
+	ADD   $24, R0, R7
+	VLD1  (R7), V17.S[2]
+	B     moved112
+
+one111:
+	FMOVS 16(R0), F17
+
+moved112:
+	VFMLA V16.S4, V17.S4, V1.S4
+	TST   $2, R6
+	BEQ   one113
+	FMOVD 16(R2), F17
+	TST   $1, R6
+	BEQ   moved114
+	ADD   $24, R2, R7
+	VLD1  (R7), V17.S[2]
+	B     moved114
+
+one113:
+	FMOVS 16(R2), F17
+
+moved114:
+	VFMLA V16.S4, V17.S4, V5.S4
+	TST   $2, R6
+	BEQ   one115
+	FMOVD 16(R3), F17
+	TST   $1, R6
+	BEQ   moved116
+	ADD   $24, R3, R7
+	VLD1  (R7), V17.S[2]
+	B     moved116
+
+one115:
+	FMOVS 16(R3), F17
+
+moved116:
+	VFMLA V16.S4, V17.S4, V9.S4
+	TST   $2, R6
+	BEQ   one117
+	FMOVD 16(R4), F17
+	TST   $1, R6
+	BEQ   moved118
+	ADD   $24, R4, R7
+	VLD1  (R7), V17.S[2]
+	B     moved118
+
+one117:
+	FMOVS 16(R4), F17
+
+moved118:
+	VFMLA V16.S4, V17.S4, V13.S4
+	B     end94
+
+over108:
+	CMP   $8, R6
+	BLE   end94
+	CMP   $12, R6
+	BLT   part119
+	FMOVQ 32(R5), F16
+	FMOVQ 32(R0), F17
+	VFMLA V16.S4, V17.S4, V2.S4
+	FMOVQ 32(R2), F17
+	VFMLA V16.S4, V17.S4, V6.S4
+	FMOVQ 32(R3), F17
+	VFMLA V16.S4, V17.S4, V10.S4
+	FMOVQ 32(R4), F17
+	VFMLA V16.S4, V17.S4, V14.S4
+	B     over120
+
+part119:
+	TST   $2, R6
+	BEQ   one121
+	FMOVD 32(R5), F16
+	TST   $1, R6
+	BEQ   moved122
+	ADD   $40, R5, R7
+	VLD1  (R7), V16.S[2]
+	B     moved122
+
+one121:
+	FMOVS 32(R5), F16
+
+moved122:
+	TST   $2, R6
+	BEQ   one123
+	FMOVD 32(R0), F17
+	TST   $1, R6
+	BEQ   moved124
+	ADD   $40, R0, R7
+	VLD1  (R7), V17.S[2]
+	B     moved124
+
+one123:
+	FMOVS 32(R0), F17
+
+moved124:
+	VFMLA V16.S4, V17.S4, V2.S4
+	TST   $2, R6
+	BEQ   one125
+	FMOVD 32(R2), F17
+	TST   $1, R6
+	BEQ   moved126
+	ADD   $40, R2, R7
+	VLD1  (R7), V17.S[2]
+	B     moved126
+
+one125:
+	FMOVS 32(R2), F17
+
+moved126:
+	VFMLA V16.S4, V17.S4, V6.S4
+	TST   $2, R6
+	BEQ   one127
+	FMOVD 32(R3), F17
+	TST   $1, R6
+	BEQ   moved128
+	ADD   $40, R3, R7
+	VLD1  (R7), V17.S[2]
+	B     moved128
+
+one127:
+	FMOVS 32(R3), F17
+
+moved128:
+	VFMLA V16.S4, V17.S4, V10.S4
+	TST   $2, R6
+	BEQ   one129
+	FMOVD 32(R4), F17
+	TST   $1, R6
+	BEQ   moved130
+	ADD   $40, R4, R7
+	VLD1  (R7), V17.S[2]
+	B     moved130
+
+one129:
+	FMOVS 32(R4), F17
+
+moved130:
+	VFMLA V16.S4, V17.S4, V14.S4
+	B     end94
+
+over120:
+	CMP   $12, R6
+	BLE   end94
+	TST   $2, R6
+	BEQ   one132
+	FMOVD 48(R5), F16
+	TST   $1, R6
+	BEQ   moved133
+	ADD   $56, R5, R7
+	VLD1  (R7), V16.S[2]
+	B     moved133
+
+one132:
+	FMOVS 48(R5), F16
+
+moved133:
+	TST   $2, R6
+	BEQ   one134
+	FMOVD 48(R0), F17
+	TST   $1, R6
+	BEQ   moved135
+	ADD   $56, R0, R7
+	VLD1  (R7), V17.S[2]
+	B     moved135
+
+one134:
+	FMOVS 48(R0), F17
+
+moved135:
+	VFMLA V16.S4, V17.S4, V3.S4
+	TST   $2, R6
+	BEQ   one136
+	FMOVD 48(R2), F17
+	TST   $1, R6
+	BEQ   moved137
+	ADD   $56, R2, R7
+	VLD1  (R7), V17.S[2]
+	B     moved137
+
+one136:
+	FMOVS 48(R2), F17
+
+moved137:
+	VFMLA V16.S4, V17.S4, V7.S4
+	TST   $2, R6
+	BEQ   one138
+	FMOVD 48(R3), F17
+	TST   $1, R6
+	BEQ   moved139
+	ADD   $56, R3, R7
+	VLD1  (R7), V17.S[2]
+	B     moved139
+
+one138:
+	FMOVS 48(R3), F17
+
+moved139:
+	VFMLA V16.S4, V17.S4, V11.S4
+	TST   $2, R6
+	BEQ   one140
+	FMOVD 48(R4), F17
+	TST   $1, R6
+	BEQ   moved141
+	ADD   $56, R4, R7
+	VLD1  (R7), V17.S[2]
+	B     moved141
+
+one140:
+	FMOVS 48(R4), F17
+
+moved141:
+	VFMLA V16.S4, V17.S4, V15.S4
+
+end94:
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	VZIP2 V4.D2, V0.D2, V1.D2
+	VZIP1 V4.D2, V0.D2, V0.D2
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	VZIP2 V12.D2, V8.D2, V1.D2
+	VZIP1 V12.D2, V8.D2, V8.D2
+	WORD  $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
+	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
+	MOVD  act+64(FP), R0
+	VMOVI $0, V1.B16
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	CMP   $1, R0
+	BNE   linear142
+	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
+
+linear142:
+	MOVD  y+0(FP), R0
+	MOVD  ldy+8(FP), R1
+	CMP   $4, R1
+	BNE   apart143
+	FMOVQ F0, 0(R0)
+	B     stored144
+
+apart143:
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVS F0, 0(R0)
+	VST1  V0.S[1], (R2)
+	VST1  V0.S[2], (R3)
+	VST1  V0.S[3], (R4)
+
+stored144:
+	MOVD y+0(FP), R0
+	MOVD ldy+8(FP), R1
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	ADD  R1, R0
+	MOVD R0, y+0(FP)
+	MOVD x+16(FP), R0
+	MOVD ldx+24(FP), R1
+	MOVD $4, R2
+	MUL  R2, R1, R1
+	ADD  R1, R0
+	MOVD R0, x+16(FP)
+	MOVD rows+48(FP), R0
+	SUB  $4, R0
+	MOVD R0, rows+48(FP)
+	CMP  $4, R0
+	BGE  tile90
+
+rest91:
+	MOVD rows+48(FP), R0
+	CMP  $2, R0
+	BLT  rest146
+
+tile145:
+	// 2 rows: acc[i,0] = bias, the other lanes +0
+	MOVD  bias+40(FP), R0
+	FMOVS 0(R0), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VORR  V0.B16, V0.B16, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	MOVD  x+16(FP), R0
+	MOVD  ldx+24(FP), R1
+	ADD   R1, R0, R2
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVD w+32(FP), R3
+	MOVD n+56(FP), R4
+	CMP  $16, R4
+	BLT  tail148
+
+block147:
+	FMOVQ 0(R3), F8
+	FMOVQ 0(R0), F9
+	VFMLA V8.S4, V9.S4, V0.S4
+	FMOVQ 0(R2), F9
+	VFMLA V8.S4, V9.S4, V4.S4
+	FMOVQ 16(R3), F8
+	FMOVQ 16(R0), F9
+	VFMLA V8.S4, V9.S4, V1.S4
+	FMOVQ 16(R2), F9
+	VFMLA V8.S4, V9.S4, V5.S4
+	FMOVQ 32(R3), F8
+	FMOVQ 32(R0), F9
+	VFMLA V8.S4, V9.S4, V2.S4
+	FMOVQ 32(R2), F9
+	VFMLA V8.S4, V9.S4, V6.S4
+	FMOVQ 48(R3), F8
+	FMOVQ 48(R0), F9
+	VFMLA V8.S4, V9.S4, V3.S4
+	FMOVQ 48(R2), F9
+	VFMLA V8.S4, V9.S4, V7.S4
+	ADD   $64, R3
+	ADD   $64, R0
+	ADD   $64, R2
+	SUB   $16, R4
+	CMP   $16, R4
+	BGE   block147
+
+tail148:
+	CMP   $0, R4
+	BLE   end149
+	CMP   $4, R4
+	BLT   part150
+	FMOVQ 0(R3), F8
+	FMOVQ 0(R0), F9
+	VFMLA V8.S4, V9.S4, V0.S4
+	FMOVQ 0(R2), F9
+	VFMLA V8.S4, V9.S4, V4.S4
+	B     over151
+
+part150:
+	TST   $2, R4
+	BEQ   one152
+	FMOVD 0(R3), F8
+	TST   $1, R4
+	BEQ   moved153
+	ADD   $8, R3, R5
+	VLD1  (R5), V8.S[2]
+	B     moved153
+
+one152:
+	FMOVS 0(R3), F8
+
+moved153:
+	TST   $2, R4
+	BEQ   one154
+	FMOVD 0(R0), F9
+	TST   $1, R4
+	BEQ   moved155
+	ADD   $8, R0, R5
+	VLD1  (R5), V9.S[2]
+	B     moved155
+
+one154:
+	FMOVS 0(R0), F9
+
+moved155:
+	VFMLA V8.S4, V9.S4, V0.S4
+	TST   $2, R4
+	BEQ   one156
+	FMOVD 0(R2), F9
+	TST   $1, R4
+	BEQ   moved157
+	ADD   $8, R2, R5
+	VLD1  (R5), V9.S[2]
+	B     moved157
+
+one156:
+	FMOVS 0(R2), F9
+
+moved157:
+	VFMLA V8.S4, V9.S4, V4.S4
+	B     end149
+
+over151:
+	CMP   $4, R4
+	BLE   end149
+	CMP   $8, R4
+	BLT   part158
+	FMOVQ 16(R3), F8
+	FMOVQ 16(R0), F9
+	VFMLA V8.S4, V9.S4, V1.S4
+	FMOVQ 16(R2), F9
+	VFMLA V8.S4, V9.S4, V5.S4
+	B     over159
+
+part158:
+	TST   $2, R4
+	BEQ   one160
+	FMOVD 16(R3), F8
+	TST   $1, R4
+	BEQ   moved161
+	ADD   $24, R3, R5
+	VLD1  (R5), V8.S[2]
+	B     moved161
+
+one160:
+	FMOVS 16(R3), F8
+
+moved161:
+	TST   $2, R4
+	BEQ   one162
+	FMOVD 16(R0), F9
+	TST   $1, R4
+	BEQ   moved163
+	ADD   $24, R0, R5
+	VLD1  (R5), V9.S[2]
+	B     moved163
+
+one162:
+	FMOVS 16(R0), F9
+
+moved163:
+	VFMLA V8.S4, V9.S4, V1.S4
+	TST   $2, R4
+	BEQ   one164
+	FMOVD 16(R2), F9
+	TST   $1, R4
+	BEQ   moved165
+	ADD   $24, R2, R5
+	VLD1  (R5), V9.S[2]
+	B     moved165
+
+one164:
+	FMOVS 16(R2), F9
+
+moved165:
+	VFMLA V8.S4, V9.S4, V5.S4
+	B     end149
+
+over159:
+	CMP   $8, R4
+	BLE   end149
+	CMP   $12, R4
+	BLT   part166
+	FMOVQ 32(R3), F8
+	FMOVQ 32(R0), F9
+	VFMLA V8.S4, V9.S4, V2.S4
+	FMOVQ 32(R2), F9
+	VFMLA V8.S4, V9.S4, V6.S4
+	B     over167
+
+part166:
+	TST   $2, R4
+	BEQ   one168
+	FMOVD 32(R3), F8
+	TST   $1, R4
+	BEQ   moved169
+	ADD   $40, R3, R5
+	VLD1  (R5), V8.S[2]
+	B     moved169
+
+one168:
+	FMOVS 32(R3), F8
+
+moved169:
+	TST   $2, R4
+	BEQ   one170
+	FMOVD 32(R0), F9
+	TST   $1, R4
+	BEQ   moved171
+	ADD   $40, R0, R5
+	VLD1  (R5), V9.S[2]
+	B     moved171
+
+one170:
+	FMOVS 32(R0), F9
+
+moved171:
+	VFMLA V8.S4, V9.S4, V2.S4
+	TST   $2, R4
+	BEQ   one172
+	FMOVD 32(R2), F9
+	TST   $1, R4
+	BEQ   moved173
+	ADD   $40, R2, R5
+	VLD1  (R5), V9.S[2]
+	B     moved173
+
+one172:
+	FMOVS 32(R2), F9
+
+moved173:
+	VFMLA V8.S4, V9.S4, V6.S4
+	B     end149
+
+over167:
+	CMP   $12, R4
+	BLE   end149
+	TST   $2, R4
+	BEQ   one175
+	FMOVD 48(R3), F8
+	TST   $1, R4
+	BEQ   moved176
+	ADD   $56, R3, R5
+	VLD1  (R5), V8.S[2]
+	B     moved176
+
+one175:
+	FMOVS 48(R3), F8
+
+moved176:
+	TST   $2, R4
+	BEQ   one177
+	FMOVD 48(R0), F9
+	TST   $1, R4
+	BEQ   moved178
+	ADD   $56, R0, R5
+	VLD1  (R5), V9.S[2]
+	B     moved178
+
+one177:
+	FMOVS 48(R0), F9
+
+moved178:
+	VFMLA V8.S4, V9.S4, V3.S4
+	TST   $2, R4
+	BEQ   one179
+	FMOVD 48(R2), F9
+	TST   $1, R4
+	BEQ   moved180
+	ADD   $56, R2, R5
+	VLD1  (R5), V9.S[2]
+	B     moved180
+
+one179:
+	FMOVS 48(R2), F9
+
+moved180:
+	VFMLA V8.S4, V9.S4, V7.S4
+
+end149:
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+
+	// y[i] = act(halved lanes)
+	VZIP2 V4.D2, V0.D2, V1.D2
+	VZIP1 V4.D2, V0.D2, V0.D2
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	MOVD  act+64(FP), R0
+	VMOVI $0, V1.B16
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	CMP   $1, R0
+	BNE   linear181
+	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
+
+linear181:
+	MOVD  y+0(FP), R0
+	MOVD  ldy+8(FP), R1
+	ADD   R1, R0, R2
+	FMOVS F0, 0(R0)
+	VST1  V0.S[1], (R2)
+	MOVD  y+0(FP), R0
+	MOVD  ldy+8(FP), R1
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, y+0(FP)
+	MOVD  x+16(FP), R0
+	MOVD  ldx+24(FP), R1
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, x+16(FP)
+	MOVD  rows+48(FP), R0
+	SUB   $2, R0
+	MOVD  R0, rows+48(FP)
+	CMP   $2, R0
+	BGE   tile145
+
+rest146:
+	MOVD rows+48(FP), R0
+	CMP  $1, R0
+	BLT  rest183
+
+tile182:
+	// 1 rows: acc[i,0] = bias, the other lanes +0
+	MOVD  bias+40(FP), R0
+	FMOVS 0(R0), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  x+16(FP), R0
+	MOVD  ldx+24(FP), R1
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVD w+32(FP), R2
+	MOVD n+56(FP), R3
+	CMP  $16, R3
+	BLT  tail185
+
+block184:
+	FMOVQ 0(R2), F4
+	FMOVQ 0(R0), F5
+	VFMLA V4.S4, V5.S4, V0.S4
+	FMOVQ 16(R2), F4
+	FMOVQ 16(R0), F5
+	VFMLA V4.S4, V5.S4, V1.S4
+	FMOVQ 32(R2), F4
+	FMOVQ 32(R0), F5
+	VFMLA V4.S4, V5.S4, V2.S4
+	FMOVQ 48(R2), F4
+	FMOVQ 48(R0), F5
+	VFMLA V4.S4, V5.S4, V3.S4
+	ADD   $64, R2
+	ADD   $64, R0
+	SUB   $16, R3
+	CMP   $16, R3
+	BGE   block184
+
+tail185:
+	CMP   $0, R3
+	BLE   end186
+	CMP   $4, R3
+	BLT   part187
+	FMOVQ 0(R2), F4
+	FMOVQ 0(R0), F5
+	VFMLA V4.S4, V5.S4, V0.S4
+	B     over188
+
+part187:
+	TST   $2, R3
+	BEQ   one189
+	FMOVD 0(R2), F4
+	TST   $1, R3
+	BEQ   moved190
+	ADD   $8, R2, R4
+	VLD1  (R4), V4.S[2]
+	B     moved190
+
+one189:
+	FMOVS 0(R2), F4
+
+moved190:
+	TST   $2, R3
+	BEQ   one191
+	FMOVD 0(R0), F5
+	TST   $1, R3
+	BEQ   moved192
+	ADD   $8, R0, R4
+	VLD1  (R4), V5.S[2]
+	B     moved192
+
+one191:
+	FMOVS 0(R0), F5
+
+moved192:
+	VFMLA V4.S4, V5.S4, V0.S4
+	B     end186
+
+over188:
+	CMP   $4, R3
+	BLE   end186
+	CMP   $8, R3
+	BLT   part193
+	FMOVQ 16(R2), F4
+	FMOVQ 16(R0), F5
+	VFMLA V4.S4, V5.S4, V1.S4
+	B     over194
+
+part193:
+	TST   $2, R3
+	BEQ   one195
+	FMOVD 16(R2), F4
+	TST   $1, R3
+	BEQ   moved196
+	ADD   $24, R2, R4
+	VLD1  (R4), V4.S[2]
+	B     moved196
+
+one195:
+	FMOVS 16(R2), F4
+
+moved196:
+	TST   $2, R3
+	BEQ   one197
+	FMOVD 16(R0), F5
+	TST   $1, R3
+	BEQ   moved198
+	ADD   $24, R0, R4
+	VLD1  (R4), V5.S[2]
+	B     moved198
+
+one197:
+	FMOVS 16(R0), F5
+
+moved198:
+	VFMLA V4.S4, V5.S4, V1.S4
+	B     end186
+
+over194:
+	CMP   $8, R3
+	BLE   end186
+	CMP   $12, R3
+	BLT   part199
+	FMOVQ 32(R2), F4
+	FMOVQ 32(R0), F5
+	VFMLA V4.S4, V5.S4, V2.S4
+	B     over200
+
+part199:
+	TST   $2, R3
+	BEQ   one201
+	FMOVD 32(R2), F4
+	TST   $1, R3
+	BEQ   moved202
+	ADD   $40, R2, R4
+	VLD1  (R4), V4.S[2]
+	B     moved202
+
+one201:
+	FMOVS 32(R2), F4
+
+moved202:
+	TST   $2, R3
+	BEQ   one203
+	FMOVD 32(R0), F5
+	TST   $1, R3
+	BEQ   moved204
+	ADD   $40, R0, R4
+	VLD1  (R4), V5.S[2]
+	B     moved204
+
+one203:
+	FMOVS 32(R0), F5
+
+moved204:
+	VFMLA V4.S4, V5.S4, V2.S4
+	B     end186
+
+over200:
+	CMP   $12, R3
+	BLE   end186
+	TST   $2, R3
+	BEQ   one206
+	FMOVD 48(R2), F4
+	TST   $1, R3
+	BEQ   moved207
+	ADD   $56, R2, R4
+	VLD1  (R4), V4.S[2]
+	B     moved207
+
+one206:
+	FMOVS 48(R2), F4
+
+moved207:
+	TST   $2, R3
+	BEQ   one208
+	FMOVD 48(R0), F5
+	TST   $1, R3
+	BEQ   moved209
+	ADD   $56, R0, R4
+	VLD1  (R4), V5.S[2]
+	B     moved209
+
+one208:
+	FMOVS 48(R0), F5
+
+moved209:
+	VFMLA V4.S4, V5.S4, V3.S4
+
+end186:
+	WORD $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+
+	// y[i] = act(halved lanes)
+	VZIP2 V0.D2, V0.D2, V1.D2
+	VZIP1 V0.D2, V0.D2, V0.D2
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x6e20d400 // faddp v0.4s, v0.4s, v0.4s
+	MOVD  act+64(FP), R0
+	VMOVI $0, V1.B16
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	CMP   $1, R0
+	BNE   linear210
+	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
+
+linear210:
+	MOVD  y+0(FP), R0
+	MOVD  ldy+8(FP), R1
+	FMOVS F0, 0(R0)
+	MOVD  y+0(FP), R0
+	MOVD  ldy+8(FP), R1
+	MOVD  $1, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, y+0(FP)
+	MOVD  x+16(FP), R0
+	MOVD  ldx+24(FP), R1
+	MOVD  $1, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, x+16(FP)
+	MOVD  rows+48(FP), R0
+	SUB   $1, R0
+	MOVD  R0, rows+48(FP)
+	CMP   $1, R0
+	BGE   tile182
+
+rest183:
+	RET
+
+// func narrowNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, bias *float64, rows int, n int, act int)
+TEXT ·narrowNEONF64(SB), NOSPLIT, $0-72
+	MOVD n+56(FP), R0
+	CMP  $0, R0
+	BLE  long1
+	CMP  $17, R0
+	BGE  long1
+	MOVD rows+48(FP), R1
+	CMP  $2, R1
+	BLT  long1
+	MOVD n+56(FP), R0
+	CMP  $3, R0
+	BGE  more2
+	CMP  $2, R0
+	BLT  part3
+
+	// w, 1 vectors
+	MOVD  w+32(FP), R1
+	FMOVQ 0(R1), F0
+	MOVD  bias+40(FP), R1
+	FMOVD 0(R1), F1
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  y+0(FP), R3
+	MOVD  ldy+8(FP), R4
+	MOVD  rows+48(FP), R5
+	MOVD  act+64(FP), R6
+
+rows4:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	ADD   R2, R1, R7
+	FMOVQ 0(R1), F3
+	VORR  V1.B16, V1.B16, V2.B16
+	VFMLA V0.D2, V3.D2, V2.D2
+	FMOVQ 0(R7), F4
+	VORR  V1.B16, V1.B16, V3.B16
+	VFMLA V0.D2, V4.D2, V3.D2
+	WORD  $0x6e63d442 // faddp v2.2d, v2.2d, v3.2d
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	CMP   $1, R6
+	BNE   linear6
+	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
+
+linear6:
+	CMP   $8, R4
+	BNE   apart7
+	FMOVQ F2, 0(R3)
+	B     stored8
+
+apart7:
+	ADD   R4, R3, R7
+	FMOVD F2, 0(R3)
+	VST1  V2.D[1], (R7)
+
+stored8:
+	// the next 2 rows, or the last ones
+	MOVD $2, R8
+	MUL  R8, R2, R7
+	ADD  R7, R1
+	MOVD $2, R8
+	MUL  R8, R4, R7
+	ADD  R7, R3
+	SUB  $2, R5
+	CMP  $2, R5
+	BGE  rows4
+	CMP  $0, R5
+	BLE  done5
+	SUB  $2, R5
+	MOVD R2, R7
+	MUL  R5, R7
+	ADD  R7, R1
+	MOVD R4, R7
+	MUL  R5, R7
+	ADD  R7, R3
+	MOVD $2, R5
+	B    rows4
+
+done5:
+	RET
+
+part3:
+	// w, 1 vectors
+	MOVD  n+56(FP), R0
+	MOVD  w+32(FP), R1
+	FMOVD 0(R1), F0
+	MOVD  bias+40(FP), R1
+	FMOVD 0(R1), F1
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  y+0(FP), R3
+	MOVD  ldy+8(FP), R4
+	MOVD  rows+48(FP), R5
+	MOVD  act+64(FP), R6
+
+rows9:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	ADD   R2, R1, R7
+	FMOVD 0(R1), F3
+	VORR  V1.B16, V1.B16, V2.B16
+	VFMLA V0.D2, V3.D2, V2.D2
+	FMOVD 0(R7), F4
+	VORR  V1.B16, V1.B16, V3.B16
+	VFMLA V0.D2, V4.D2, V3.D2
+	WORD  $0x6e63d442 // faddp v2.2d, v2.2d, v3.2d
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	CMP   $1, R6
+	BNE   linear11
+	WORD  $0x4e64f442 // fmax v2.2d, v2.2d, v4.2d
+
+linear11:
+	CMP   $8, R4
+	BNE   apart12
+	FMOVQ F2, 0(R3)
+	B     stored13
+
+apart12:
+	ADD   R4, R3, R7
+	FMOVD F2, 0(R3)
+	VST1  V2.D[1], (R7)
+
+stored13:
+	// the next 2 rows, or the last ones
+	MOVD $2, R8
+	MUL  R8, R2, R7
+	ADD  R7, R1
+	MOVD $2, R8
+	MUL  R8, R4, R7
+	ADD  R7, R3
+	SUB  $2, R5
+	CMP  $2, R5
+	BGE  rows9
+	CMP  $0, R5
+	BLE  done10
+	SUB  $2, R5
+	MOVD R2, R7
+	MUL  R5, R7
+	ADD  R7, R1
+	MOVD R4, R7
+	MUL  R5, R7
+	ADD  R7, R3
+	MOVD $2, R5
+	B    rows9
+
+done10:
+	RET
+
+more2:
+	MOVD n+56(FP), R0
+	CMP  $5, R0
+	BGE  more14
+	CMP  $4, R0
+	BLT  part15
+
+	// w, 2 vectors
+	MOVD  w+32(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	MOVD  bias+40(FP), R1
+	FMOVD 0(R1), F2
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  y+0(FP), R3
+	MOVD  ldy+8(FP), R4
+	MOVD  rows+48(FP), R5
+	MOVD  act+64(FP), R6
+
+rows16:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	ADD   R2, R1, R7
+	FMOVQ 0(R1), F5
+	VORR  V2.B16, V2.B16, V3.B16
+	VFMLA V0.D2, V5.D2, V3.D2
+	FMOVQ 16(R1), F4
+	WORD  $0x6e61dc84 // fmul v4.2d, v4.2d, v1.2d
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	FMOVQ 0(R7), F6
+	VORR  V2.B16, V2.B16, V4.B16
+	VFMLA V0.D2, V6.D2, V4.D2
+	FMOVQ 16(R7), F5
+	WORD  $0x6e61dca5 // fmul v5.2d, v5.2d, v1.2d
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	WORD  $0x6e64d463 // faddp v3.2d, v3.2d, v4.2d
+	VMOVI $0, V5.B16
+	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
+	CMP   $1, R6
+	BNE   linear18
+	WORD  $0x4e65f463 // fmax v3.2d, v3.2d, v5.2d
+
+linear18:
+	CMP   $8, R4
+	BNE   apart19
+	FMOVQ F3, 0(R3)
+	B     stored20
+
+apart19:
+	ADD   R4, R3, R7
+	FMOVD F3, 0(R3)
+	VST1  V3.D[1], (R7)
+
+stored20:
+	// the next 2 rows, or the last ones
+	MOVD $2, R8
+	MUL  R8, R2, R7
+	ADD  R7, R1
+	MOVD $2, R8
+	MUL  R8, R4, R7
+	ADD  R7, R3
+	SUB  $2, R5
+	CMP  $2, R5
+	BGE  rows16
+	CMP  $0, R5
+	BLE  done17
+	SUB  $2, R5
+	MOVD R2, R7
+	MUL  R5, R7
+	ADD  R7, R1
+	MOVD R4, R7
+	MUL  R5, R7
+	ADD  R7, R3
+	MOVD $2, R5
+	B    rows16
+
+done17:
+	RET
+
+part15:
+	// w, 2 vectors
+	MOVD  n+56(FP), R0
+	MOVD  w+32(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVD 16(R1), F1
+	MOVD  bias+40(FP), R1
+	FMOVD 0(R1), F2
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  y+0(FP), R3
+	MOVD  ldy+8(FP), R4
+	MOVD  rows+48(FP), R5
+	MOVD  act+64(FP), R6
+
+rows21:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	ADD   R2, R1, R7
+	FMOVQ 0(R1), F5
+	VORR  V2.B16, V2.B16, V3.B16
+	VFMLA V0.D2, V5.D2, V3.D2
+	FMOVD 16(R1), F4
+	WORD  $0x6e61dc84 // fmul v4.2d, v4.2d, v1.2d
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	FMOVQ 0(R7), F6
+	VORR  V2.B16, V2.B16, V4.B16
+	VFMLA V0.D2, V6.D2, V4.D2
+	FMOVD 16(R7), F5
+	WORD  $0x6e61dca5 // fmul v5.2d, v5.2d, v1.2d
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	WORD  $0x6e64d463 // faddp v3.2d, v3.2d, v4.2d
+	VMOVI $0, V5.B16
+	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
+	CMP   $1, R6
+	BNE   linear23
+	WORD  $0x4e65f463 // fmax v3.2d, v3.2d, v5.2d
+
+linear23:
+	CMP   $8, R4
+	BNE   apart24
+	FMOVQ F3, 0(R3)
+	B     stored25
+
+apart24:
+	ADD   R4, R3, R7
+	FMOVD F3, 0(R3)
+	VST1  V3.D[1], (R7)
+
+stored25:
+	// the next 2 rows, or the last ones
+	MOVD $2, R8
+	MUL  R8, R2, R7
+	ADD  R7, R1
+	MOVD $2, R8
+	MUL  R8, R4, R7
+	ADD  R7, R3
+	SUB  $2, R5
+	CMP  $2, R5
+	BGE  rows21
+	CMP  $0, R5
+	BLE  done22
+	SUB  $2, R5
+	MOVD R2, R7
+	MUL  R5, R7
+	ADD  R7, R1
+	MOVD R4, R7
+	MUL  R5, R7
+	ADD  R7, R3
+	MOVD $2, R5
+	B    rows21
+
+done22:
+	RET
+
+more14:
+	MOVD n+56(FP), R0
+	CMP  $7, R0
+	BGE  more26
+	CMP  $6, R0
+	BLT  part27
+
+	// w, 3 vectors
+	MOVD  w+32(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+	MOVD  bias+40(FP), R1
+	FMOVD 0(R1), F3
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  y+0(FP), R3
+	MOVD  ldy+8(FP), R4
+	MOVD  rows+48(FP), R5
+	MOVD  act+64(FP), R6
+
+rows28:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	ADD   R2, R1, R7
+	FMOVQ 0(R1), F7
+	VORR  V3.B16, V3.B16, V4.B16
+	VFMLA V0.D2, V7.D2, V4.D2
+	FMOVQ 16(R1), F5
+	WORD  $0x6e61dca5 // fmul v5.2d, v5.2d, v1.2d
+	FMOVQ 32(R1), F6
+	WORD  $0x6e62dcc6 // fmul v6.2d, v6.2d, v2.2d
+	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	FMOVQ 0(R7), F8
+	VORR  V3.B16, V3.B16, V5.B16
+	VFMLA V0.D2, V8.D2, V5.D2
+	FMOVQ 16(R7), F6
+	WORD  $0x6e61dcc6 // fmul v6.2d, v6.2d, v1.2d
+	FMOVQ 32(R7), F7
+	WORD  $0x6e62dce7 // fmul v7.2d, v7.2d, v2.2d
+	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	WORD  $0x6e65d484 // faddp v4.2d, v4.2d, v5.2d
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	CMP   $1, R6
+	BNE   linear30
+	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
+
+linear30:
+	CMP   $8, R4
+	BNE   apart31
+	FMOVQ F4, 0(R3)
+	B     stored32
+
+apart31:
+	ADD   R4, R3, R7
+	FMOVD F4, 0(R3)
+	VST1  V4.D[1], (R7)
+
+stored32:
+	// the next 2 rows, or the last ones
+	MOVD $2, R8
+	MUL  R8, R2, R7
+	ADD  R7, R1
+	MOVD $2, R8
+	MUL  R8, R4, R7
+	ADD  R7, R3
+	SUB  $2, R5
+	CMP  $2, R5
+	BGE  rows28
+	CMP  $0, R5
+	BLE  done29
+	SUB  $2, R5
+	MOVD R2, R7
+	MUL  R5, R7
+	ADD  R7, R1
+	MOVD R4, R7
+	MUL  R5, R7
+	ADD  R7, R3
+	MOVD $2, R5
+	B    rows28
+
+done29:
+	RET
+
+part27:
+	// w, 3 vectors
+	MOVD  n+56(FP), R0
+	MOVD  w+32(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVD 32(R1), F2
+	MOVD  bias+40(FP), R1
+	FMOVD 0(R1), F3
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  y+0(FP), R3
+	MOVD  ldy+8(FP), R4
+	MOVD  rows+48(FP), R5
+	MOVD  act+64(FP), R6
+
+rows33:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	ADD   R2, R1, R7
+	FMOVQ 0(R1), F7
+	VORR  V3.B16, V3.B16, V4.B16
+	VFMLA V0.D2, V7.D2, V4.D2
+	FMOVQ 16(R1), F5
+	WORD  $0x6e61dca5 // fmul v5.2d, v5.2d, v1.2d
+	FMOVD 32(R1), F6
+	WORD  $0x6e62dcc6 // fmul v6.2d, v6.2d, v2.2d
+	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	FMOVQ 0(R7), F8
+	VORR  V3.B16, V3.B16, V5.B16
+	VFMLA V0.D2, V8.D2, V5.D2
+	FMOVQ 16(R7), F6
+	WORD  $0x6e61dcc6 // fmul v6.2d, v6.2d, v1.2d
+	FMOVD 32(R7), F7
+	WORD  $0x6e62dce7 // fmul v7.2d, v7.2d, v2.2d
+	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	WORD  $0x6e65d484 // faddp v4.2d, v4.2d, v5.2d
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	CMP   $1, R6
+	BNE   linear35
+	WORD  $0x4e66f484 // fmax v4.2d, v4.2d, v6.2d
+
+linear35:
+	CMP   $8, R4
+	BNE   apart36
+	FMOVQ F4, 0(R3)
+	B     stored37
+
+apart36:
+	ADD   R4, R3, R7
+	FMOVD F4, 0(R3)
+	VST1  V4.D[1], (R7)
+
+stored37:
+	// the next 2 rows, or the last ones
+	MOVD $2, R8
+	MUL  R8, R2, R7
+	ADD  R7, R1
+	MOVD $2, R8
+	MUL  R8, R4, R7
+	ADD  R7, R3
+	SUB  $2, R5
+	CMP  $2, R5
+	BGE  rows33
+	CMP  $0, R5
+	BLE  done34
+	SUB  $2, R5
+	MOVD R2, R7
+	MUL  R5, R7
+	ADD  R7, R1
+	MOVD R4, R7
+	MUL  R5, R7
+	ADD  R7, R3
+	MOVD $2, R5
+	B    rows33
+
+done34:
+	RET
+
+more26:
+	MOVD n+56(FP), R0
+	CMP  $9, R0
+	BGE  more38
+	CMP  $8, R0
+	BLT  part39
+
+	// w, 4 vectors
+	MOVD  w+32(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+	FMOVQ 48(R1), F3
+	MOVD  bias+40(FP), R1
+	FMOVD 0(R1), F4
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  y+0(FP), R3
+	MOVD  ldy+8(FP), R4
+	MOVD  rows+48(FP), R5
+	MOVD  act+64(FP), R6
+
+rows40:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	ADD   R2, R1, R7
+	FMOVQ 0(R1), F9
+	VORR  V4.B16, V4.B16, V5.B16
+	VFMLA V0.D2, V9.D2, V5.D2
+	FMOVQ 16(R1), F6
+	WORD  $0x6e61dcc6 // fmul v6.2d, v6.2d, v1.2d
+	FMOVQ 32(R1), F7
+	WORD  $0x6e62dce7 // fmul v7.2d, v7.2d, v2.2d
+	FMOVQ 48(R1), F8
+	WORD  $0x6e63dd08 // fmul v8.2d, v8.2d, v3.2d
+	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
+	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	FMOVQ 0(R7), F10
+	VORR  V4.B16, V4.B16, V6.B16
+	VFMLA V0.D2, V10.D2, V6.D2
+	FMOVQ 16(R7), F7
+	WORD  $0x6e61dce7 // fmul v7.2d, v7.2d, v1.2d
+	FMOVQ 32(R7), F8
+	WORD  $0x6e62dd08 // fmul v8.2d, v8.2d, v2.2d
+	FMOVQ 48(R7), F9
+	WORD  $0x6e63dd29 // fmul v9.2d, v9.2d, v3.2d
+	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	WORD  $0x6e66d4a5 // faddp v5.2d, v5.2d, v6.2d
+	VMOVI $0, V7.B16
+	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
+	CMP   $1, R6
+	BNE   linear42
+	WORD  $0x4e67f4a5 // fmax v5.2d, v5.2d, v7.2d
+
+linear42:
+	CMP   $8, R4
+	BNE   apart43
+	FMOVQ F5, 0(R3)
+	B     stored44
+
+apart43:
+	ADD   R4, R3, R7
+	FMOVD F5, 0(R3)
+	VST1  V5.D[1], (R7)
+
+stored44:
+	// the next 2 rows, or the last ones
+	MOVD $2, R8
+	MUL  R8, R2, R7
+	ADD  R7, R1
+	MOVD $2, R8
+	MUL  R8, R4, R7
+	ADD  R7, R3
+	SUB  $2, R5
+	CMP  $2, R5
+	BGE  rows40
+	CMP  $0, R5
+	BLE  done41
+	SUB  $2, R5
+	MOVD R2, R7
+	MUL  R5, R7
+	ADD  R7, R1
+	MOVD R4, R7
+	MUL  R5, R7
+	ADD  R7, R3
+	MOVD $2, R5
+	B    rows40
+
+done41:
+	RET
+
+part39:
+	// w, 4 vectors
+	MOVD  n+56(FP), R0
+	MOVD  w+32(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+	FMOVD 48(R1), F3
+	MOVD  bias+40(FP), R1
+	FMOVD 0(R1), F4
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  y+0(FP), R3
+	MOVD  ldy+8(FP), R4
+	MOVD  rows+48(FP), R5
+	MOVD  act+64(FP), R6
+
+rows45:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	ADD   R2, R1, R7
+	FMOVQ 0(R1), F9
+	VORR  V4.B16, V4.B16, V5.B16
+	VFMLA V0.D2, V9.D2, V5.D2
+	FMOVQ 16(R1), F6
+	WORD  $0x6e61dcc6 // fmul v6.2d, v6.2d, v1.2d
+	FMOVQ 32(R1), F7
+	WORD  $0x6e62dce7 // fmul v7.2d, v7.2d, v2.2d
+	FMOVD 48(R1), F8
+	WORD  $0x6e63dd08 // fmul v8.2d, v8.2d, v3.2d
+	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
+	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	FMOVQ 0(R7), F10
+	VORR  V4.B16, V4.B16, V6.B16
+	VFMLA V0.D2, V10.D2, V6.D2
+	FMOVQ 16(R7), F7
+	WORD  $0x6e61dce7 // fmul v7.2d, v7.2d, v1.2d
+	FMOVQ 32(R7), F8
+	WORD  $0x6e62dd08 // fmul v8.2d, v8.2d, v2.2d
+	FMOVD 48(R7), F9
+	WORD  $0x6e63dd29 // fmul v9.2d, v9.2d, v3.2d
+	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	WORD  $0x6e66d4a5 // faddp v5.2d, v5.2d, v6.2d
+	VMOVI $0, V7.B16
+	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
+	CMP   $1, R6
+	BNE   linear47
+	WORD  $0x4e67f4a5 // fmax v5.2d, v5.2d, v7.2d
+
+linear47:
+	CMP   $8, R4
+	BNE   apart48
+	FMOVQ F5, 0(R3)
+	B     stored49
+
+apart48:
+	ADD   R4, R3, R7
+	FMOVD F5, 0(R3)
+	VST1  V5.D[1], (R7)
+
+stored49:
+	// the next 2 rows, or the last ones
+	MOVD $2, R8
+	MUL  R8, R2, R7
+	ADD  R7, R1
+	MOVD $2, R8
+	MUL  R8, R4, R7
+	ADD  R7, R3
+	SUB  $2, R5
+	CMP  $2, R5
+	BGE  rows45
+	CMP  $0, R5
+	BLE  done46
+	SUB  $2, R5
+	MOVD R2, R7
+	MUL  R5, R7
+	ADD  R7, R1
+	MOVD R4, R7
+	MUL  R5, R7
+	ADD  R7, R3
+	MOVD $2, R5
+	B    rows45
+
+done46:
+	RET
+
+more38:
+	MOVD n+56(FP), R0
+	CMP  $11, R0
+	BGE  more50
+	CMP  $10, R0
+	BLT  part51
+
+	// w, 5 vectors
+	MOVD  w+32(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+	FMOVQ 48(R1), F3
+	FMOVQ 64(R1), F4
+	MOVD  bias+40(FP), R1
+	FMOVD 0(R1), F5
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  y+0(FP), R3
+	MOVD  ldy+8(FP), R4
+	MOVD  rows+48(FP), R5
+	MOVD  act+64(FP), R6
+
+rows52:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	ADD   R2, R1, R7
+	FMOVQ 0(R1), F11
+	VORR  V5.B16, V5.B16, V6.B16
+	VFMLA V0.D2, V11.D2, V6.D2
+	FMOVQ 16(R1), F7
+	WORD  $0x6e61dce7 // fmul v7.2d, v7.2d, v1.2d
+	FMOVQ 32(R1), F8
+	WORD  $0x6e62dd08 // fmul v8.2d, v8.2d, v2.2d
+	FMOVQ 48(R1), F9
+	WORD  $0x6e63dd29 // fmul v9.2d, v9.2d, v3.2d
+	FMOVQ 64(R1), F10
+	WORD  $0x6e64dd4a // fmul v10.2d, v10.2d, v4.2d
+	WORD  $0x4e6ad4c6 // fadd v6.2d, v6.2d, v10.2d
+	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	FMOVQ 0(R7), F12
+	VORR  V5.B16, V5.B16, V7.B16
+	VFMLA V0.D2, V12.D2, V7.D2
+	FMOVQ 16(R7), F8
+	WORD  $0x6e61dd08 // fmul v8.2d, v8.2d, v1.2d
+	FMOVQ 32(R7), F9
+	WORD  $0x6e62dd29 // fmul v9.2d, v9.2d, v2.2d
+	FMOVQ 48(R7), F10
+	WORD  $0x6e63dd4a // fmul v10.2d, v10.2d, v3.2d
+	FMOVQ 64(R7), F11
+	WORD  $0x6e64dd6b // fmul v11.2d, v11.2d, v4.2d
+	WORD  $0x4e6bd4e7 // fadd v7.2d, v7.2d, v11.2d
+	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
+	WORD  $0x6e67d4c6 // faddp v6.2d, v6.2d, v7.2d
+	VMOVI $0, V8.B16
+	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	CMP   $1, R6
+	BNE   linear54
+	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
+
+linear54:
+	CMP   $8, R4
+	BNE   apart55
+	FMOVQ F6, 0(R3)
+	B     stored56
+
+apart55:
+	ADD   R4, R3, R7
+	FMOVD F6, 0(R3)
+	VST1  V6.D[1], (R7)
+
+stored56:
+	// the next 2 rows, or the last ones
+	MOVD $2, R8
+	MUL  R8, R2, R7
+	ADD  R7, R1
+	MOVD $2, R8
+	MUL  R8, R4, R7
+	ADD  R7, R3
+	SUB  $2, R5
+	CMP  $2, R5
+	BGE  rows52
+	CMP  $0, R5
+	BLE  done53
+	SUB  $2, R5
+	MOVD R2, R7
+	MUL  R5, R7
+	ADD  R7, R1
+	MOVD R4, R7
+	MUL  R5, R7
+	ADD  R7, R3
+	MOVD $2, R5
+	B    rows52
+
+done53:
+	RET
+
+part51:
+	// w, 5 vectors
+	MOVD  n+56(FP), R0
+	MOVD  w+32(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+	FMOVQ 48(R1), F3
+	FMOVD 64(R1), F4
+	MOVD  bias+40(FP), R1
+	FMOVD 0(R1), F5
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  y+0(FP), R3
+	MOVD  ldy+8(FP), R4
+	MOVD  rows+48(FP), R5
+	MOVD  act+64(FP), R6
+
+rows57:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	ADD   R2, R1, R7
+	FMOVQ 0(R1), F11
+	VORR  V5.B16, V5.B16, V6.B16
+	VFMLA V0.D2, V11.D2, V6.D2
+	FMOVQ 16(R1), F7
+	WORD  $0x6e61dce7 // fmul v7.2d, v7.2d, v1.2d
+	FMOVQ 32(R1), F8
+	WORD  $0x6e62dd08 // fmul v8.2d, v8.2d, v2.2d
+	FMOVQ 48(R1), F9
+	WORD  $0x6e63dd29 // fmul v9.2d, v9.2d, v3.2d
+	FMOVD 64(R1), F10
+	WORD  $0x6e64dd4a // fmul v10.2d, v10.2d, v4.2d
+	WORD  $0x4e6ad4c6 // fadd v6.2d, v6.2d, v10.2d
+	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	FMOVQ 0(R7), F12
+	VORR  V5.B16, V5.B16, V7.B16
+	VFMLA V0.D2, V12.D2, V7.D2
+	FMOVQ 16(R7), F8
+	WORD  $0x6e61dd08 // fmul v8.2d, v8.2d, v1.2d
+	FMOVQ 32(R7), F9
+	WORD  $0x6e62dd29 // fmul v9.2d, v9.2d, v2.2d
+	FMOVQ 48(R7), F10
+	WORD  $0x6e63dd4a // fmul v10.2d, v10.2d, v3.2d
+	FMOVD 64(R7), F11
+	WORD  $0x6e64dd6b // fmul v11.2d, v11.2d, v4.2d
+	WORD  $0x4e6bd4e7 // fadd v7.2d, v7.2d, v11.2d
+	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
+	WORD  $0x6e67d4c6 // faddp v6.2d, v6.2d, v7.2d
+	VMOVI $0, V8.B16
+	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	CMP   $1, R6
+	BNE   linear59
+	WORD  $0x4e68f4c6 // fmax v6.2d, v6.2d, v8.2d
+
+linear59:
+	CMP   $8, R4
+	BNE   apart60
+	FMOVQ F6, 0(R3)
+	B     stored61
+
+apart60:
+	ADD   R4, R3, R7
+	FMOVD F6, 0(R3)
+	VST1  V6.D[1], (R7)
+
+stored61:
+	// the next 2 rows, or the last ones
+	MOVD $2, R8
+	MUL  R8, R2, R7
+	ADD  R7, R1
+	MOVD $2, R8
+	MUL  R8, R4, R7
+	ADD  R7, R3
+	SUB  $2, R5
+	CMP  $2, R5
+	BGE  rows57
+	CMP  $0, R5
+	BLE  done58
+	SUB  $2, R5
+	MOVD R2, R7
+	MUL  R5, R7
+	ADD  R7, R1
+	MOVD R4, R7
+	MUL  R5, R7
+	ADD  R7, R3
+	MOVD $2, R5
+	B    rows57
+
+done58:
+	RET
+
+more50:
+	MOVD n+56(FP), R0
+	CMP  $13, R0
+	BGE  more62
+	CMP  $12, R0
+	BLT  part63
+
+	// w, 6 vectors
+	MOVD  w+32(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+	FMOVQ 48(R1), F3
+	FMOVQ 64(R1), F4
+	FMOVQ 80(R1), F5
+	MOVD  bias+40(FP), R1
+	FMOVD 0(R1), F6
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  y+0(FP), R3
+	MOVD  ldy+8(FP), R4
+	MOVD  rows+48(FP), R5
+	MOVD  act+64(FP), R6
+
+rows64:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	ADD   R2, R1, R7
+	FMOVQ 0(R1), F13
+	VORR  V6.B16, V6.B16, V7.B16
+	VFMLA V0.D2, V13.D2, V7.D2
+	FMOVQ 16(R1), F8
+	WORD  $0x6e61dd08 // fmul v8.2d, v8.2d, v1.2d
+	FMOVQ 32(R1), F9
+	WORD  $0x6e62dd29 // fmul v9.2d, v9.2d, v2.2d
+	FMOVQ 48(R1), F10
+	WORD  $0x6e63dd4a // fmul v10.2d, v10.2d, v3.2d
+	FMOVQ 64(R1), F11
+	WORD  $0x6e64dd6b // fmul v11.2d, v11.2d, v4.2d
+	FMOVQ 80(R1), F12
+	WORD  $0x6e65dd8c // fmul v12.2d, v12.2d, v5.2d
+	WORD  $0x4e6bd4e7 // fadd v7.2d, v7.2d, v11.2d
+	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
+	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
+	FMOVQ 0(R7), F14
+	VORR  V6.B16, V6.B16, V8.B16
+	VFMLA V0.D2, V14.D2, V8.D2
+	FMOVQ 16(R7), F9
+	WORD  $0x6e61dd29 // fmul v9.2d, v9.2d, v1.2d
+	FMOVQ 32(R7), F10
+	WORD  $0x6e62dd4a // fmul v10.2d, v10.2d, v2.2d
+	FMOVQ 48(R7), F11
+	WORD  $0x6e63dd6b // fmul v11.2d, v11.2d, v3.2d
+	FMOVQ 64(R7), F12
+	WORD  $0x6e64dd8c // fmul v12.2d, v12.2d, v4.2d
+	FMOVQ 80(R7), F13
+	WORD  $0x6e65ddad // fmul v13.2d, v13.2d, v5.2d
+	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
+	WORD  $0x4e6dd529 // fadd v9.2d, v9.2d, v13.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	WORD  $0x6e68d4e7 // faddp v7.2d, v7.2d, v8.2d
+	VMOVI $0, V9.B16
+	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
+	CMP   $1, R6
+	BNE   linear66
+	WORD  $0x4e69f4e7 // fmax v7.2d, v7.2d, v9.2d
+
+linear66:
+	CMP   $8, R4
+	BNE   apart67
+	FMOVQ F7, 0(R3)
+	B     stored68
+
+apart67:
+	ADD   R4, R3, R7
+	FMOVD F7, 0(R3)
+	VST1  V7.D[1], (R7)
+
+stored68:
+	// the next 2 rows, or the last ones
+	MOVD $2, R8
+	MUL  R8, R2, R7
+	ADD  R7, R1
+	MOVD $2, R8
+	MUL  R8, R4, R7
+	ADD  R7, R3
+	SUB  $2, R5
+	CMP  $2, R5
+	BGE  rows64
+	CMP  $0, R5
+	BLE  done65
+	SUB  $2, R5
+	MOVD R2, R7
+	MUL  R5, R7
+	ADD  R7, R1
+	MOVD R4, R7
+	MUL  R5, R7
+	ADD  R7, R3
+	MOVD $2, R5
+	B    rows64
+
+done65:
+	RET
+
+part63:
+	// w, 6 vectors
+	MOVD  n+56(FP), R0
+	MOVD  w+32(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+	FMOVQ 48(R1), F3
+	FMOVQ 64(R1), F4
+	FMOVD 80(R1), F5
+	MOVD  bias+40(FP), R1
+	FMOVD 0(R1), F6
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  y+0(FP), R3
+	MOVD  ldy+8(FP), R4
+	MOVD  rows+48(FP), R5
+	MOVD  act+64(FP), R6
+
+rows69:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	ADD   R2, R1, R7
+	FMOVQ 0(R1), F13
+	VORR  V6.B16, V6.B16, V7.B16
+	VFMLA V0.D2, V13.D2, V7.D2
+	FMOVQ 16(R1), F8
+	WORD  $0x6e61dd08 // fmul v8.2d, v8.2d, v1.2d
+	FMOVQ 32(R1), F9
+	WORD  $0x6e62dd29 // fmul v9.2d, v9.2d, v2.2d
+	FMOVQ 48(R1), F10
+	WORD  $0x6e63dd4a // fmul v10.2d, v10.2d, v3.2d
+	FMOVQ 64(R1), F11
+	WORD  $0x6e64dd6b // fmul v11.2d, v11.2d, v4.2d
+	FMOVD 80(R1), F12
+	WORD  $0x6e65dd8c // fmul v12.2d, v12.2d, v5.2d
+	WORD  $0x4e6bd4e7 // fadd v7.2d, v7.2d, v11.2d
+	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
+	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
+	FMOVQ 0(R7), F14
+	VORR  V6.B16, V6.B16, V8.B16
+	VFMLA V0.D2, V14.D2, V8.D2
+	FMOVQ 16(R7), F9
+	WORD  $0x6e61dd29 // fmul v9.2d, v9.2d, v1.2d
+	FMOVQ 32(R7), F10
+	WORD  $0x6e62dd4a // fmul v10.2d, v10.2d, v2.2d
+	FMOVQ 48(R7), F11
+	WORD  $0x6e63dd6b // fmul v11.2d, v11.2d, v3.2d
+	FMOVQ 64(R7), F12
+	WORD  $0x6e64dd8c // fmul v12.2d, v12.2d, v4.2d
+	FMOVD 80(R7), F13
+	WORD  $0x6e65ddad // fmul v13.2d, v13.2d, v5.2d
+	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
+	WORD  $0x4e6dd529 // fadd v9.2d, v9.2d, v13.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	WORD  $0x6e68d4e7 // faddp v7.2d, v7.2d, v8.2d
+	VMOVI $0, V9.B16
+	WORD  $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
+	CMP   $1, R6
+	BNE   linear71
+	WORD  $0x4e69f4e7 // fmax v7.2d, v7.2d, v9.2d
+
+linear71:
+	CMP   $8, R4
+	BNE   apart72
+	FMOVQ F7, 0(R3)
+	B     stored73
+
+apart72:
+	ADD   R4, R3, R7
+	FMOVD F7, 0(R3)
+	VST1  V7.D[1], (R7)
+
+stored73:
+	// the next 2 rows, or the last ones
+	MOVD $2, R8
+	MUL  R8, R2, R7
+	ADD  R7, R1
+	MOVD $2, R8
+	MUL  R8, R4, R7
+	ADD  R7, R3
+	SUB  $2, R5
+	CMP  $2, R5
+	BGE  rows69
+	CMP  $0, R5
+	BLE  done70
+	SUB  $2, R5
+	MOVD R2, R7
+	MUL  R5, R7
+	ADD  R7, R1
+	MOVD R4, R7
+	MUL  R5, R7
+	ADD  R7, R3
+	MOVD $2, R5
+	B    rows69
+
+done70:
+	RET
+
+more62:
+	MOVD n+56(FP), R0
+	CMP  $15, R0
+	BGE  more74
+	CMP  $14, R0
+	BLT  part75
+
+	// w, 7 vectors
+	MOVD  w+32(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+	FMOVQ 48(R1), F3
+	FMOVQ 64(R1), F4
+	FMOVQ 80(R1), F5
+	FMOVQ 96(R1), F6
+	MOVD  bias+40(FP), R1
+	FMOVD 0(R1), F7
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  y+0(FP), R3
+	MOVD  ldy+8(FP), R4
+	MOVD  rows+48(FP), R5
+	MOVD  act+64(FP), R6
+
+rows76:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	ADD   R2, R1, R7
+	FMOVQ 0(R1), F15
+	VORR  V7.B16, V7.B16, V8.B16
+	VFMLA V0.D2, V15.D2, V8.D2
+	FMOVQ 16(R1), F9
+	WORD  $0x6e61dd29 // fmul v9.2d, v9.2d, v1.2d
+	FMOVQ 32(R1), F10
+	WORD  $0x6e62dd4a // fmul v10.2d, v10.2d, v2.2d
+	FMOVQ 48(R1), F11
+	WORD  $0x6e63dd6b // fmul v11.2d, v11.2d, v3.2d
+	FMOVQ 64(R1), F12
+	WORD  $0x6e64dd8c // fmul v12.2d, v12.2d, v4.2d
+	FMOVQ 80(R1), F13
+	WORD  $0x6e65ddad // fmul v13.2d, v13.2d, v5.2d
+	FMOVQ 96(R1), F14
+	WORD  $0x6e66ddce // fmul v14.2d, v14.2d, v6.2d
+	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
+	WORD  $0x4e6dd529 // fadd v9.2d, v9.2d, v13.2d
+	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	FMOVQ 0(R7), F16
+	VORR  V7.B16, V7.B16, V9.B16
+	VFMLA V0.D2, V16.D2, V9.D2
+	FMOVQ 16(R7), F10
+	WORD  $0x6e61dd4a // fmul v10.2d, v10.2d, v1.2d
+	FMOVQ 32(R7), F11
+	WORD  $0x6e62dd6b // fmul v11.2d, v11.2d, v2.2d
+	FMOVQ 48(R7), F12
+	WORD  $0x6e63dd8c // fmul v12.2d, v12.2d, v3.2d
+	FMOVQ 64(R7), F13
+	WORD  $0x6e64ddad // fmul v13.2d, v13.2d, v4.2d
+	FMOVQ 80(R7), F14
+	WORD  $0x6e65ddce // fmul v14.2d, v14.2d, v5.2d
+	FMOVQ 96(R7), F15
+	WORD  $0x6e66ddef // fmul v15.2d, v15.2d, v6.2d
+	WORD  $0x4e6dd529 // fadd v9.2d, v9.2d, v13.2d
+	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
+	WORD  $0x4e6fd56b // fadd v11.2d, v11.2d, v15.2d
+	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	WORD  $0x6e69d508 // faddp v8.2d, v8.2d, v9.2d
+	VMOVI $0, V10.B16
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	CMP   $1, R6
+	BNE   linear78
+	WORD  $0x4e6af508 // fmax v8.2d, v8.2d, v10.2d
+
+linear78:
+	CMP   $8, R4
+	BNE   apart79
+	FMOVQ F8, 0(R3)
+	B     stored80
+
+apart79:
+	ADD   R4, R3, R7
+	FMOVD F8, 0(R3)
+	VST1  V8.D[1], (R7)
+
+stored80:
+	// the next 2 rows, or the last ones
+	MOVD $2, R8
+	MUL  R8, R2, R7
+	ADD  R7, R1
+	MOVD $2, R8
+	MUL  R8, R4, R7
+	ADD  R7, R3
+	SUB  $2, R5
+	CMP  $2, R5
+	BGE  rows76
+	CMP  $0, R5
+	BLE  done77
+	SUB  $2, R5
+	MOVD R2, R7
+	MUL  R5, R7
+	ADD  R7, R1
+	MOVD R4, R7
+	MUL  R5, R7
+	ADD  R7, R3
+	MOVD $2, R5
+	B    rows76
+
+done77:
+	RET
+
+part75:
+	// w, 7 vectors
+	MOVD  n+56(FP), R0
+	MOVD  w+32(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+	FMOVQ 48(R1), F3
+	FMOVQ 64(R1), F4
+	FMOVQ 80(R1), F5
+	FMOVD 96(R1), F6
+	MOVD  bias+40(FP), R1
+	FMOVD 0(R1), F7
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  y+0(FP), R3
+	MOVD  ldy+8(FP), R4
+	MOVD  rows+48(FP), R5
+	MOVD  act+64(FP), R6
+
+rows81:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	ADD   R2, R1, R7
+	FMOVQ 0(R1), F15
+	VORR  V7.B16, V7.B16, V8.B16
+	VFMLA V0.D2, V15.D2, V8.D2
+	FMOVQ 16(R1), F9
+	WORD  $0x6e61dd29 // fmul v9.2d, v9.2d, v1.2d
+	FMOVQ 32(R1), F10
+	WORD  $0x6e62dd4a // fmul v10.2d, v10.2d, v2.2d
+	FMOVQ 48(R1), F11
+	WORD  $0x6e63dd6b // fmul v11.2d, v11.2d, v3.2d
+	FMOVQ 64(R1), F12
+	WORD  $0x6e64dd8c // fmul v12.2d, v12.2d, v4.2d
+	FMOVQ 80(R1), F13
+	WORD  $0x6e65ddad // fmul v13.2d, v13.2d, v5.2d
+	FMOVD 96(R1), F14
+	WORD  $0x6e66ddce // fmul v14.2d, v14.2d, v6.2d
+	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
+	WORD  $0x4e6dd529 // fadd v9.2d, v9.2d, v13.2d
+	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	FMOVQ 0(R7), F16
+	VORR  V7.B16, V7.B16, V9.B16
+	VFMLA V0.D2, V16.D2, V9.D2
+	FMOVQ 16(R7), F10
+	WORD  $0x6e61dd4a // fmul v10.2d, v10.2d, v1.2d
+	FMOVQ 32(R7), F11
+	WORD  $0x6e62dd6b // fmul v11.2d, v11.2d, v2.2d
+	FMOVQ 48(R7), F12
+	WORD  $0x6e63dd8c // fmul v12.2d, v12.2d, v3.2d
+	FMOVQ 64(R7), F13
+	WORD  $0x6e64ddad // fmul v13.2d, v13.2d, v4.2d
+	FMOVQ 80(R7), F14
+	WORD  $0x6e65ddce // fmul v14.2d, v14.2d, v5.2d
+	FMOVD 96(R7), F15
+	WORD  $0x6e66ddef // fmul v15.2d, v15.2d, v6.2d
+	WORD  $0x4e6dd529 // fadd v9.2d, v9.2d, v13.2d
+	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
+	WORD  $0x4e6fd56b // fadd v11.2d, v11.2d, v15.2d
+	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	WORD  $0x6e69d508 // faddp v8.2d, v8.2d, v9.2d
+	VMOVI $0, V10.B16
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	CMP   $1, R6
+	BNE   linear83
+	WORD  $0x4e6af508 // fmax v8.2d, v8.2d, v10.2d
+
+linear83:
+	CMP   $8, R4
+	BNE   apart84
+	FMOVQ F8, 0(R3)
+	B     stored85
+
+apart84:
+	ADD   R4, R3, R7
+	FMOVD F8, 0(R3)
+	VST1  V8.D[1], (R7)
+
+stored85:
+	// the next 2 rows, or the last ones
+	MOVD $2, R8
+	MUL  R8, R2, R7
+	ADD  R7, R1
+	MOVD $2, R8
+	MUL  R8, R4, R7
+	ADD  R7, R3
+	SUB  $2, R5
+	CMP  $2, R5
+	BGE  rows81
+	CMP  $0, R5
+	BLE  done82
+	SUB  $2, R5
+	MOVD R2, R7
+	MUL  R5, R7
+	ADD  R7, R1
+	MOVD R4, R7
+	MUL  R5, R7
+	ADD  R7, R3
+	MOVD $2, R5
+	B    rows81
+
+done82:
+	RET
+
+more74:
+	MOVD n+56(FP), R0
+	CMP  $17, R0
+	BGE  more86
+	CMP  $16, R0
+	BLT  part87
+
+	// w, 8 vectors
+	MOVD  w+32(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+	FMOVQ 48(R1), F3
+	FMOVQ 64(R1), F4
+	FMOVQ 80(R1), F5
+	FMOVQ 96(R1), F6
+	FMOVQ 112(R1), F7
+	MOVD  bias+40(FP), R1
+	FMOVD 0(R1), F8
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  y+0(FP), R3
+	MOVD  ldy+8(FP), R4
+	MOVD  rows+48(FP), R5
+	MOVD  act+64(FP), R6
+
+rows88:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	ADD   R2, R1, R7
+	FMOVQ 0(R1), F17
+	VORR  V8.B16, V8.B16, V9.B16
+	VFMLA V0.D2, V17.D2, V9.D2
+	FMOVQ 16(R1), F10
+	WORD  $0x6e61dd4a // fmul v10.2d, v10.2d, v1.2d
+	FMOVQ 32(R1), F11
+	WORD  $0x6e62dd6b // fmul v11.2d, v11.2d, v2.2d
+	FMOVQ 48(R1), F12
+	WORD  $0x6e63dd8c // fmul v12.2d, v12.2d, v3.2d
+	FMOVQ 64(R1), F13
+	WORD  $0x6e64ddad // fmul v13.2d, v13.2d, v4.2d
+	FMOVQ 80(R1), F14
+	WORD  $0x6e65ddce // fmul v14.2d, v14.2d, v5.2d
+	FMOVQ 96(R1), F15
+	WORD  $0x6e66ddef // fmul v15.2d, v15.2d, v6.2d
+	FMOVQ 112(R1), F16
+	WORD  $0x6e67de10 // fmul v16.2d, v16.2d, v7.2d
+	WORD  $0x4e6dd529 // fadd v9.2d, v9.2d, v13.2d
+	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
+	WORD  $0x4e6fd56b // fadd v11.2d, v11.2d, v15.2d
+	WORD  $0x4e70d58c // fadd v12.2d, v12.2d, v16.2d
+	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	FMOVQ 0(R7), F18
+	VORR  V8.B16, V8.B16, V10.B16
+	VFMLA V0.D2, V18.D2, V10.D2
+	FMOVQ 16(R7), F11
+	WORD  $0x6e61dd6b // fmul v11.2d, v11.2d, v1.2d
+	FMOVQ 32(R7), F12
+	WORD  $0x6e62dd8c // fmul v12.2d, v12.2d, v2.2d
+	FMOVQ 48(R7), F13
+	WORD  $0x6e63ddad // fmul v13.2d, v13.2d, v3.2d
+	FMOVQ 64(R7), F14
+	WORD  $0x6e64ddce // fmul v14.2d, v14.2d, v4.2d
+	FMOVQ 80(R7), F15
+	WORD  $0x6e65ddef // fmul v15.2d, v15.2d, v5.2d
+	FMOVQ 96(R7), F16
+	WORD  $0x6e66de10 // fmul v16.2d, v16.2d, v6.2d
+	FMOVQ 112(R7), F17
+	WORD  $0x6e67de31 // fmul v17.2d, v17.2d, v7.2d
+	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
+	WORD  $0x4e6fd56b // fadd v11.2d, v11.2d, v15.2d
+	WORD  $0x4e70d58c // fadd v12.2d, v12.2d, v16.2d
+	WORD  $0x4e71d5ad // fadd v13.2d, v13.2d, v17.2d
+	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
+	WORD  $0x4e6dd56b // fadd v11.2d, v11.2d, v13.2d
+	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
+	WORD  $0x6e6ad529 // faddp v9.2d, v9.2d, v10.2d
+	VMOVI $0, V11.B16
+	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	CMP   $1, R6
+	BNE   linear90
+	WORD  $0x4e6bf529 // fmax v9.2d, v9.2d, v11.2d
+
+linear90:
+	CMP   $8, R4
+	BNE   apart91
+	FMOVQ F9, 0(R3)
+	B     stored92
+
+apart91:
+	ADD   R4, R3, R7
+	FMOVD F9, 0(R3)
+	VST1  V9.D[1], (R7)
+
+stored92:
+	// the next 2 rows, or the last ones
+	MOVD $2, R8
+	MUL  R8, R2, R7
+	ADD  R7, R1
+	MOVD $2, R8
+	MUL  R8, R4, R7
+	ADD  R7, R3
+	SUB  $2, R5
+	CMP  $2, R5
+	BGE  rows88
+	CMP  $0, R5
+	BLE  done89
+	SUB  $2, R5
+	MOVD R2, R7
+	MUL  R5, R7
+	ADD  R7, R1
+	MOVD R4, R7
+	MUL  R5, R7
+	ADD  R7, R3
+	MOVD $2, R5
+	B    rows88
+
+done89:
+	RET
+
+part87:
+	// w, 8 vectors
+	MOVD  n+56(FP), R0
+	MOVD  w+32(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVQ 16(R1), F1
+	FMOVQ 32(R1), F2
+	FMOVQ 48(R1), F3
+	FMOVQ 64(R1), F4
+	FMOVQ 80(R1), F5
+	FMOVQ 96(R1), F6
+	FMOVD 112(R1), F7
+	MOVD  bias+40(FP), R1
+	FMOVD 0(R1), F8
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  y+0(FP), R3
+	MOVD  ldy+8(FP), R4
+	MOVD  rows+48(FP), R5
+	MOVD  act+64(FP), R6
+
+rows93:
+	// lane[k] = x[i,k]·w[k], the first vector's from bias; halved
+	ADD   R2, R1, R7
+	FMOVQ 0(R1), F17
+	VORR  V8.B16, V8.B16, V9.B16
+	VFMLA V0.D2, V17.D2, V9.D2
+	FMOVQ 16(R1), F10
+	WORD  $0x6e61dd4a // fmul v10.2d, v10.2d, v1.2d
+	FMOVQ 32(R1), F11
+	WORD  $0x6e62dd6b // fmul v11.2d, v11.2d, v2.2d
+	FMOVQ 48(R1), F12
+	WORD  $0x6e63dd8c // fmul v12.2d, v12.2d, v3.2d
+	FMOVQ 64(R1), F13
+	WORD  $0x6e64ddad // fmul v13.2d, v13.2d, v4.2d
+	FMOVQ 80(R1), F14
+	WORD  $0x6e65ddce // fmul v14.2d, v14.2d, v5.2d
+	FMOVQ 96(R1), F15
+	WORD  $0x6e66ddef // fmul v15.2d, v15.2d, v6.2d
+	FMOVD 112(R1), F16
+	WORD  $0x6e67de10 // fmul v16.2d, v16.2d, v7.2d
+	WORD  $0x4e6dd529 // fadd v9.2d, v9.2d, v13.2d
+	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
+	WORD  $0x4e6fd56b // fadd v11.2d, v11.2d, v15.2d
+	WORD  $0x4e70d58c // fadd v12.2d, v12.2d, v16.2d
+	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	FMOVQ 0(R7), F18
+	VORR  V8.B16, V8.B16, V10.B16
+	VFMLA V0.D2, V18.D2, V10.D2
+	FMOVQ 16(R7), F11
+	WORD  $0x6e61dd6b // fmul v11.2d, v11.2d, v1.2d
+	FMOVQ 32(R7), F12
+	WORD  $0x6e62dd8c // fmul v12.2d, v12.2d, v2.2d
+	FMOVQ 48(R7), F13
+	WORD  $0x6e63ddad // fmul v13.2d, v13.2d, v3.2d
+	FMOVQ 64(R7), F14
+	WORD  $0x6e64ddce // fmul v14.2d, v14.2d, v4.2d
+	FMOVQ 80(R7), F15
+	WORD  $0x6e65ddef // fmul v15.2d, v15.2d, v5.2d
+	FMOVQ 96(R7), F16
+	WORD  $0x6e66de10 // fmul v16.2d, v16.2d, v6.2d
+	FMOVD 112(R7), F17
+	WORD  $0x6e67de31 // fmul v17.2d, v17.2d, v7.2d
+	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
+	WORD  $0x4e6fd56b // fadd v11.2d, v11.2d, v15.2d
+	WORD  $0x4e70d58c // fadd v12.2d, v12.2d, v16.2d
+	WORD  $0x4e71d5ad // fadd v13.2d, v13.2d, v17.2d
+	WORD  $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
+	WORD  $0x4e6dd56b // fadd v11.2d, v11.2d, v13.2d
+	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
+	WORD  $0x6e6ad529 // faddp v9.2d, v9.2d, v10.2d
+	VMOVI $0, V11.B16
+	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	CMP   $1, R6
+	BNE   linear95
+	WORD  $0x4e6bf529 // fmax v9.2d, v9.2d, v11.2d
+
+linear95:
+	CMP   $8, R4
+	BNE   apart96
+	FMOVQ F9, 0(R3)
+	B     stored97
+
+apart96:
+	ADD   R4, R3, R7
+	FMOVD F9, 0(R3)
+	VST1  V9.D[1], (R7)
+
+stored97:
+	// the next 2 rows, or the last ones
+	MOVD $2, R8
+	MUL  R8, R2, R7
+	ADD  R7, R1
+	MOVD $2, R8
+	MUL  R8, R4, R7
+	ADD  R7, R3
+	SUB  $2, R5
+	CMP  $2, R5
+	BGE  rows93
+	CMP  $0, R5
+	BLE  done94
+	SUB  $2, R5
+	MOVD R2, R7
+	MUL  R5, R7
+	ADD  R7, R1
+	MOVD R4, R7
+	MUL  R5, R7
+	ADD  R7, R3
+	MOVD $2, R5
+	B    rows93
+
+done94:
+	RET
+
+more86:
+long1:
+	MOVD rows+48(FP), R0
+	CMP  $2, R0
+	BLT  rest99
+
+tile98:
+	// 2 rows: acc[i,0] = bias, the other lanes +0
+	MOVD  bias+40(FP), R0
+	FMOVD 0(R0), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VORR  V0.B16, V0.B16, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	MOVD  x+16(FP), R0
+	MOVD  ldx+24(FP), R1
+	ADD   R1, R0, R2
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVD w+32(FP), R3
+	MOVD n+56(FP), R4
+	CMP  $16, R4
+	BLT  tail101
+
+block100:
+	FMOVQ 0(R3), F16
+	FMOVQ 0(R0), F17
+	VFMLA V16.D2, V17.D2, V0.D2
+	FMOVQ 0(R2), F17
+	VFMLA V16.D2, V17.D2, V8.D2
+	FMOVQ 16(R3), F16
+	FMOVQ 16(R0), F17
+	VFMLA V16.D2, V17.D2, V1.D2
+	FMOVQ 16(R2), F17
+	VFMLA V16.D2, V17.D2, V9.D2
+	FMOVQ 32(R3), F16
+	FMOVQ 32(R0), F17
+	VFMLA V16.D2, V17.D2, V2.D2
+	FMOVQ 32(R2), F17
+	VFMLA V16.D2, V17.D2, V10.D2
+	FMOVQ 48(R3), F16
+	FMOVQ 48(R0), F17
+	VFMLA V16.D2, V17.D2, V3.D2
+	FMOVQ 48(R2), F17
+	VFMLA V16.D2, V17.D2, V11.D2
+	FMOVQ 64(R3), F16
+	FMOVQ 64(R0), F17
+	VFMLA V16.D2, V17.D2, V4.D2
+	FMOVQ 64(R2), F17
+	VFMLA V16.D2, V17.D2, V12.D2
+	FMOVQ 80(R3), F16
+	FMOVQ 80(R0), F17
+	VFMLA V16.D2, V17.D2, V5.D2
+	FMOVQ 80(R2), F17
+	VFMLA V16.D2, V17.D2, V13.D2
+	FMOVQ 96(R3), F16
+	FMOVQ 96(R0), F17
+	VFMLA V16.D2, V17.D2, V6.D2
+	FMOVQ 96(R2), F17
+	VFMLA V16.D2, V17.D2, V14.D2
+	FMOVQ 112(R3), F16
+	FMOVQ 112(R0), F17
+	VFMLA V16.D2, V17.D2, V7.D2
+	FMOVQ 112(R2), F17
+	VFMLA V16.D2, V17.D2, V15.D2
+	ADD   $128, R3
+	ADD   $128, R0
+	ADD   $128, R2
+	SUB   $16, R4
+	CMP   $16, R4
+	BGE   block100
+
+tail101:
+	CMP   $0, R4
+	BLE   end102
+	CMP   $2, R4
+	BLT   part103
+	FMOVQ 0(R3), F16
+	FMOVQ 0(R0), F17
+	VFMLA V16.D2, V17.D2, V0.D2
+	FMOVQ 0(R2), F17
+	VFMLA V16.D2, V17.D2, V8.D2
+	B     over104
+
+part103:
+	FMOVD 0(R3), F16
+	FMOVD 0(R0), F17
+	VFMLA V16.D2, V17.D2, V0.D2
+	FMOVD 0(R2), F17
+	VFMLA V16.D2, V17.D2, V8.D2
+	B     end102
+
+over104:
+	CMP   $2, R4
+	BLE   end102
+	CMP   $4, R4
+	BLT   part105
+	FMOVQ 16(R3), F16
+	FMOVQ 16(R0), F17
+	VFMLA V16.D2, V17.D2, V1.D2
+	FMOVQ 16(R2), F17
+	VFMLA V16.D2, V17.D2, V9.D2
+	B     over106
+
+part105:
+	FMOVD 16(R3), F16
+	FMOVD 16(R0), F17
+	VFMLA V16.D2, V17.D2, V1.D2
+	FMOVD 16(R2), F17
+	VFMLA V16.D2, V17.D2, V9.D2
+	B     end102
+
+over106:
+	CMP   $4, R4
+	BLE   end102
+	CMP   $6, R4
+	BLT   part107
+	FMOVQ 32(R3), F16
+	FMOVQ 32(R0), F17
+	VFMLA V16.D2, V17.D2, V2.D2
+	FMOVQ 32(R2), F17
+	VFMLA V16.D2, V17.D2, V10.D2
+	B     over108
+
+part107:
+	FMOVD 32(R3), F16
+	FMOVD 32(R0), F17
+	VFMLA V16.D2, V17.D2, V2.D2
+	FMOVD 32(R2), F17
+	VFMLA V16.D2, V17.D2, V10.D2
+	B     end102
+
+over108:
+	CMP   $6, R4
+	BLE   end102
+	CMP   $8, R4
+	BLT   part109
+	FMOVQ 48(R3), F16
+	FMOVQ 48(R0), F17
+	VFMLA V16.D2, V17.D2, V3.D2
+	FMOVQ 48(R2), F17
+	VFMLA V16.D2, V17.D2, V11.D2
+	B     over110
+
+part109:
+	FMOVD 48(R3), F16
+	FMOVD 48(R0), F17
+	VFMLA V16.D2, V17.D2, V3.D2
+	FMOVD 48(R2), F17
+	VFMLA V16.D2, V17.D2, V11.D2
+	B     end102
+
+over110:
+	CMP   $8, R4
+	BLE   end102
+	CMP   $10, R4
+	BLT   part111
+	FMOVQ 64(R3), F16
+	FMOVQ 64(R0), F17
+	VFMLA V16.D2, V17.D2, V4.D2
+	FMOVQ 64(R2), F17
+	VFMLA V16.D2, V17.D2, V12.D2
+	B     over112
+
+part111:
+	FMOVD 64(R3), F16
+	FMOVD 64(R0), F17
+	VFMLA V16.D2, V17.D2, V4.D2
+	FMOVD 64(R2), F17
+	VFMLA V16.D2, V17.D2, V12.D2
+	B     end102
+
+over112:
+	CMP   $10, R4
+	BLE   end102
+	CMP   $12, R4
+	BLT   part113
+	FMOVQ 80(R3), F16
+	FMOVQ 80(R0), F17
+	VFMLA V16.D2, V17.D2, V5.D2
+	FMOVQ 80(R2), F17
+	VFMLA V16.D2, V17.D2, V13.D2
+	B     over114
+
+part113:
+	FMOVD 80(R3), F16
+	FMOVD 80(R0), F17
+	VFMLA V16.D2, V17.D2, V5.D2
+	FMOVD 80(R2), F17
+	VFMLA V16.D2, V17.D2, V13.D2
+	B     end102
+
+over114:
+	CMP   $12, R4
+	BLE   end102
+	CMP   $14, R4
+	BLT   part115
+	FMOVQ 96(R3), F16
+	FMOVQ 96(R0), F17
+	VFMLA V16.D2, V17.D2, V6.D2
+	FMOVQ 96(R2), F17
+	VFMLA V16.D2, V17.D2, V14.D2
+	B     over116
+
+part115:
+	FMOVD 96(R3), F16
+	FMOVD 96(R0), F17
+	VFMLA V16.D2, V17.D2, V6.D2
+	FMOVD 96(R2), F17
+	VFMLA V16.D2, V17.D2, V14.D2
+	B     end102
+
+over116:
+	CMP   $14, R4
+	BLE   end102
+	FMOVD 112(R3), F16
+	FMOVD 112(R0), F17
+	VFMLA V16.D2, V17.D2, V7.D2
+	FMOVD 112(R2), F17
+	VFMLA V16.D2, V17.D2, V15.D2
+
+end102:
+	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
+	WORD  $0x4e6dd529 // fadd v9.2d, v9.2d, v13.2d
+	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
+	WORD  $0x4e6fd56b // fadd v11.2d, v11.2d, v15.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	WORD  $0x6e68d400 // faddp v0.2d, v0.2d, v8.2d
+	MOVD  act+64(FP), R0
+	VMOVI $0, V1.B16
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	CMP   $1, R0
+	BNE   linear118
+	WORD  $0x4e61f400 // fmax v0.2d, v0.2d, v1.2d
+
+linear118:
+	MOVD  y+0(FP), R0
+	MOVD  ldy+8(FP), R1
+	CMP   $8, R1
+	BNE   apart119
+	FMOVQ F0, 0(R0)
+	B     stored120
+
+apart119:
+	ADD   R1, R0, R2
+	FMOVD F0, 0(R0)
+	VST1  V0.D[1], (R2)
+
+stored120:
+	MOVD y+0(FP), R0
+	MOVD ldy+8(FP), R1
+	MOVD $2, R2
+	MUL  R2, R1, R1
+	ADD  R1, R0
+	MOVD R0, y+0(FP)
+	MOVD x+16(FP), R0
+	MOVD ldx+24(FP), R1
+	MOVD $2, R2
+	MUL  R2, R1, R1
+	ADD  R1, R0
+	MOVD R0, x+16(FP)
+	MOVD rows+48(FP), R0
+	SUB  $2, R0
+	MOVD R0, rows+48(FP)
+	CMP  $2, R0
+	BGE  tile98
+
+rest99:
+	MOVD rows+48(FP), R0
+	CMP  $1, R0
+	BLT  rest122
+
+tile121:
+	// 1 rows: acc[i,0] = bias, the other lanes +0
+	MOVD  bias+40(FP), R0
+	FMOVD 0(R0), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	MOVD  x+16(FP), R0
+	MOVD  ldx+24(FP), R1
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVD w+32(FP), R2
+	MOVD n+56(FP), R3
+	CMP  $16, R3
+	BLT  tail124
+
+block123:
+	FMOVQ 0(R2), F8
+	FMOVQ 0(R0), F9
+	VFMLA V8.D2, V9.D2, V0.D2
+	FMOVQ 16(R2), F8
+	FMOVQ 16(R0), F9
+	VFMLA V8.D2, V9.D2, V1.D2
+	FMOVQ 32(R2), F8
+	FMOVQ 32(R0), F9
+	VFMLA V8.D2, V9.D2, V2.D2
+	FMOVQ 48(R2), F8
+	FMOVQ 48(R0), F9
+	VFMLA V8.D2, V9.D2, V3.D2
+	FMOVQ 64(R2), F8
+	FMOVQ 64(R0), F9
+	VFMLA V8.D2, V9.D2, V4.D2
+	FMOVQ 80(R2), F8
+	FMOVQ 80(R0), F9
+	VFMLA V8.D2, V9.D2, V5.D2
+	FMOVQ 96(R2), F8
+	FMOVQ 96(R0), F9
+	VFMLA V8.D2, V9.D2, V6.D2
+	FMOVQ 112(R2), F8
+	FMOVQ 112(R0), F9
+	VFMLA V8.D2, V9.D2, V7.D2
+	ADD   $128, R2
+	ADD   $128, R0
+	SUB   $16, R3
+	CMP   $16, R3
+	BGE   block123
+
+tail124:
+	CMP   $0, R3
+	BLE   end125
+	CMP   $2, R3
+	BLT   part126
+	FMOVQ 0(R2), F8
+	FMOVQ 0(R0), F9
+	VFMLA V8.D2, V9.D2, V0.D2
+	B     over127
+
+part126:
+	FMOVD 0(R2), F8
+	FMOVD 0(R0), F9
+	VFMLA V8.D2, V9.D2, V0.D2
+	B     end125
+
+over127:
+	CMP   $2, R3
+	BLE   end125
+	CMP   $4, R3
+	BLT   part128
+	FMOVQ 16(R2), F8
+	FMOVQ 16(R0), F9
+	VFMLA V8.D2, V9.D2, V1.D2
+	B     over129
+
+part128:
+	FMOVD 16(R2), F8
+	FMOVD 16(R0), F9
+	VFMLA V8.D2, V9.D2, V1.D2
+	B     end125
+
+over129:
+	CMP   $4, R3
+	BLE   end125
+	CMP   $6, R3
+	BLT   part130
+	FMOVQ 32(R2), F8
+	FMOVQ 32(R0), F9
+	VFMLA V8.D2, V9.D2, V2.D2
+	B     over131
+
+part130:
+	FMOVD 32(R2), F8
+	FMOVD 32(R0), F9
+	VFMLA V8.D2, V9.D2, V2.D2
+	B     end125
+
+over131:
+	CMP   $6, R3
+	BLE   end125
+	CMP   $8, R3
+	BLT   part132
+	FMOVQ 48(R2), F8
+	FMOVQ 48(R0), F9
+	VFMLA V8.D2, V9.D2, V3.D2
+	B     over133
+
+part132:
+	FMOVD 48(R2), F8
+	FMOVD 48(R0), F9
+	VFMLA V8.D2, V9.D2, V3.D2
+	B     end125
+
+over133:
+	CMP   $8, R3
+	BLE   end125
+	CMP   $10, R3
+	BLT   part134
+	FMOVQ 64(R2), F8
+	FMOVQ 64(R0), F9
+	VFMLA V8.D2, V9.D2, V4.D2
+	B     over135
+
+part134:
+	FMOVD 64(R2), F8
+	FMOVD 64(R0), F9
+	VFMLA V8.D2, V9.D2, V4.D2
+	B     end125
+
+over135:
+	CMP   $10, R3
+	BLE   end125
+	CMP   $12, R3
+	BLT   part136
+	FMOVQ 80(R2), F8
+	FMOVQ 80(R0), F9
+	VFMLA V8.D2, V9.D2, V5.D2
+	B     over137
+
+part136:
+	FMOVD 80(R2), F8
+	FMOVD 80(R0), F9
+	VFMLA V8.D2, V9.D2, V5.D2
+	B     end125
+
+over137:
+	CMP   $12, R3
+	BLE   end125
+	CMP   $14, R3
+	BLT   part138
+	FMOVQ 96(R2), F8
+	FMOVQ 96(R0), F9
+	VFMLA V8.D2, V9.D2, V6.D2
+	B     over139
+
+part138:
+	FMOVD 96(R2), F8
+	FMOVD 96(R0), F9
+	VFMLA V8.D2, V9.D2, V6.D2
+	B     end125
+
+over139:
+	CMP   $14, R3
+	BLE   end125
+	FMOVD 112(R2), F8
+	FMOVD 112(R0), F9
+	VFMLA V8.D2, V9.D2, V7.D2
+
+end125:
+	WORD $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	WORD $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+	WORD $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+	WORD $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+
+	// y[i] = act(halved lanes)
+	WORD  $0x6e60d400 // faddp v0.2d, v0.2d, v0.2d
+	MOVD  act+64(FP), R0
+	VMOVI $0, V1.B16
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	CMP   $1, R0
+	BNE   linear141
+	WORD  $0x4e61f400 // fmax v0.2d, v0.2d, v1.2d
+
+linear141:
+	MOVD  y+0(FP), R0
+	MOVD  ldy+8(FP), R1
+	FMOVD F0, 0(R0)
+	MOVD  y+0(FP), R0
+	MOVD  ldy+8(FP), R1
+	MOVD  $1, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, y+0(FP)
+	MOVD  x+16(FP), R0
+	MOVD  ldx+24(FP), R1
+	MOVD  $1, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, x+16(FP)
+	MOVD  rows+48(FP), R0
+	SUB   $1, R0
+	MOVD  R0, rows+48(FP)
+	CMP   $1, R0
+	BGE   tile121
+
+rest122:
+	RET
+
+// func dotNEONF32(lane *float32, x *float32, w *float32, n int)
+TEXT ·dotNEONF32(SB), NOSPLIT, $0-32
+	MOVD  lane+0(FP), R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	FMOVQ 48(R0), F3
+	MOVD  x+8(FP), R0
+	MOVD  n+24(FP), R1
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVD w+16(FP), R1
+	MOVD n+24(FP), R2
+	CMP  $16, R2
+	BLT  tail2
+
+block1:
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R0), F5
+	VFMLA V4.S4, V5.S4, V0.S4
+	FMOVQ 16(R1), F4
+	FMOVQ 16(R0), F5
+	VFMLA V4.S4, V5.S4, V1.S4
+	FMOVQ 32(R1), F4
+	FMOVQ 32(R0), F5
+	VFMLA V4.S4, V5.S4, V2.S4
+	FMOVQ 48(R1), F4
+	FMOVQ 48(R0), F5
+	VFMLA V4.S4, V5.S4, V3.S4
+	ADD   $64, R1
+	ADD   $64, R0
+	SUB   $16, R2
+	CMP   $16, R2
+	BGE   block1
+
+tail2:
+	CMP   $0, R2
+	BLE   end3
+	CMP   $4, R2
+	BLT   part4
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R0), F5
+	VFMLA V4.S4, V5.S4, V0.S4
+	B     over5
+
+part4:
+	TST   $2, R2
+	BEQ   one6
+	FMOVD 0(R1), F4
+	TST   $1, R2
+	BEQ   moved7
+	ADD   $8, R1, R3
+	VLD1  (R3), V4.S[2]
+	B     moved7
+
+one6:
+	FMOVS 0(R1), F4
+
+moved7:
+	TST   $2, R2
+	BEQ   one8
+	FMOVD 0(R0), F5
+	TST   $1, R2
+	BEQ   moved9
+	ADD   $8, R0, R3
+	VLD1  (R3), V5.S[2]
+	B     moved9
+
+one8:
+	FMOVS 0(R0), F5
+
+moved9:
+	VFMLA V4.S4, V5.S4, V0.S4
+	B     end3
+
+over5:
+	CMP   $4, R2
+	BLE   end3
+	CMP   $8, R2
+	BLT   part10
+	FMOVQ 16(R1), F4
+	FMOVQ 16(R0), F5
+	VFMLA V4.S4, V5.S4, V1.S4
+	B     over11
+
+part10:
+	TST   $2, R2
+	BEQ   one12
+	FMOVD 16(R1), F4
+	TST   $1, R2
+	BEQ   moved13
+	ADD   $24, R1, R3
+	VLD1  (R3), V4.S[2]
+	B     moved13
+
+one12:
+	FMOVS 16(R1), F4
+
+moved13:
+	TST   $2, R2
+	BEQ   one14
+	FMOVD 16(R0), F5
+	TST   $1, R2
+	BEQ   moved15
+	ADD   $24, R0, R3
+	VLD1  (R3), V5.S[2]
+	B     moved15
+
+one14:
+	FMOVS 16(R0), F5
+
+moved15:
+	VFMLA V4.S4, V5.S4, V1.S4
+	B     end3
+
+over11:
+	CMP   $8, R2
+	BLE   end3
+	CMP   $12, R2
+	BLT   part16
+	FMOVQ 32(R1), F4
+	FMOVQ 32(R0), F5
+	VFMLA V4.S4, V5.S4, V2.S4
+	B     over17
+
+part16:
+	TST   $2, R2
+	BEQ   one18
+	FMOVD 32(R1), F4
+	TST   $1, R2
+	BEQ   moved19
+	ADD   $40, R1, R3
+	VLD1  (R3), V4.S[2]
+	B     moved19
+
+one18:
+	FMOVS 32(R1), F4
+
+moved19:
+	TST   $2, R2
+	BEQ   one20
+	FMOVD 32(R0), F5
+	TST   $1, R2
+	BEQ   moved21
+	ADD   $40, R0, R3
+	VLD1  (R3), V5.S[2]
+	B     moved21
+
+one20:
+	FMOVS 32(R0), F5
+
+moved21:
+	VFMLA V4.S4, V5.S4, V2.S4
+	B     end3
+
+over17:
+	CMP   $12, R2
+	BLE   end3
+	TST   $2, R2
+	BEQ   one23
+	FMOVD 48(R1), F4
+	TST   $1, R2
+	BEQ   moved24
+	ADD   $56, R1, R3
+	VLD1  (R3), V4.S[2]
+	B     moved24
+
+one23:
+	FMOVS 48(R1), F4
+
+moved24:
+	TST   $2, R2
+	BEQ   one25
+	FMOVD 48(R0), F5
+	TST   $1, R2
+	BEQ   moved26
+	ADD   $56, R0, R3
+	VLD1  (R3), V5.S[2]
+	B     moved26
+
+one25:
+	FMOVS 48(R0), F5
+
+moved26:
+	VFMLA V4.S4, V5.S4, V3.S4
+
+end3:
+	MOVD  lane+0(FP), R1
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R1)
+	FMOVQ F2, 32(R1)
+	FMOVQ F3, 48(R1)
+	RET
+
+// func dotNEONF64(lane *float64, x *float64, w *float64, n int)
+TEXT ·dotNEONF64(SB), NOSPLIT, $0-32
+	MOVD  lane+0(FP), R0
+	FMOVQ 0(R0), F0
+	FMOVQ 16(R0), F1
+	FMOVQ 32(R0), F2
+	FMOVQ 48(R0), F3
+	FMOVQ 64(R0), F4
+	FMOVQ 80(R0), F5
+	FMOVQ 96(R0), F6
+	FMOVQ 112(R0), F7
+	MOVD  x+8(FP), R0
+	MOVD  n+24(FP), R1
+
+	// acc[i,k mod 16] = fma(x[i,k], w[k], acc[i,k mod 16])
+	MOVD w+16(FP), R1
+	MOVD n+24(FP), R2
+	CMP  $16, R2
+	BLT  tail2
+
+block1:
+	FMOVQ 0(R1), F8
+	FMOVQ 0(R0), F9
+	VFMLA V8.D2, V9.D2, V0.D2
+	FMOVQ 16(R1), F8
+	FMOVQ 16(R0), F9
+	VFMLA V8.D2, V9.D2, V1.D2
+	FMOVQ 32(R1), F8
+	FMOVQ 32(R0), F9
+	VFMLA V8.D2, V9.D2, V2.D2
+	FMOVQ 48(R1), F8
+	FMOVQ 48(R0), F9
+	VFMLA V8.D2, V9.D2, V3.D2
+	FMOVQ 64(R1), F8
+	FMOVQ 64(R0), F9
+	VFMLA V8.D2, V9.D2, V4.D2
+	FMOVQ 80(R1), F8
+	FMOVQ 80(R0), F9
+	VFMLA V8.D2, V9.D2, V5.D2
+	FMOVQ 96(R1), F8
+	FMOVQ 96(R0), F9
+	VFMLA V8.D2, V9.D2, V6.D2
+	FMOVQ 112(R1), F8
+	FMOVQ 112(R0), F9
+	VFMLA V8.D2, V9.D2, V7.D2
+	ADD   $128, R1
+	ADD   $128, R0
+	SUB   $16, R2
+	CMP   $16, R2
+	BGE   block1
+
+tail2:
+	CMP   $0, R2
+	BLE   end3
+	CMP   $2, R2
+	BLT   part4
+	FMOVQ 0(R1), F8
+	FMOVQ 0(R0), F9
+	VFMLA V8.D2, V9.D2, V0.D2
+	B     over5
+
+part4:
+	FMOVD 0(R1), F8
+	FMOVD 0(R0), F9
+	VFMLA V8.D2, V9.D2, V0.D2
+	B     end3
+
+over5:
+	CMP   $2, R2
+	BLE   end3
+	CMP   $4, R2
+	BLT   part6
+	FMOVQ 16(R1), F8
+	FMOVQ 16(R0), F9
+	VFMLA V8.D2, V9.D2, V1.D2
+	B     over7
+
+part6:
+	FMOVD 16(R1), F8
+	FMOVD 16(R0), F9
+	VFMLA V8.D2, V9.D2, V1.D2
+	B     end3
+
+over7:
+	CMP   $4, R2
+	BLE   end3
+	CMP   $6, R2
+	BLT   part8
+	FMOVQ 32(R1), F8
+	FMOVQ 32(R0), F9
+	VFMLA V8.D2, V9.D2, V2.D2
+	B     over9
+
+part8:
+	FMOVD 32(R1), F8
+	FMOVD 32(R0), F9
+	VFMLA V8.D2, V9.D2, V2.D2
+	B     end3
+
+over9:
+	CMP   $6, R2
+	BLE   end3
+	CMP   $8, R2
+	BLT   part10
+	FMOVQ 48(R1), F8
+	FMOVQ 48(R0), F9
+	VFMLA V8.D2, V9.D2, V3.D2
+	B     over11
+
+part10:
+	FMOVD 48(R1), F8
+	FMOVD 48(R0), F9
+	VFMLA V8.D2, V9.D2, V3.D2
+	B     end3
+
+over11:
+	CMP   $8, R2
+	BLE   end3
+	CMP   $10, R2
+	BLT   part12
+	FMOVQ 64(R1), F8
+	FMOVQ 64(R0), F9
+	VFMLA V8.D2, V9.D2, V4.D2
+	B     over13
+
+part12:
+	FMOVD 64(R1), F8
+	FMOVD 64(R0), F9
+	VFMLA V8.D2, V9.D2, V4.D2
+	B     end3
+
+over13:
+	CMP   $10, R2
+	BLE   end3
+	CMP   $12, R2
+	BLT   part14
+	FMOVQ 80(R1), F8
+	FMOVQ 80(R0), F9
+	VFMLA V8.D2, V9.D2, V5.D2
+	B     over15
+
+part14:
+	FMOVD 80(R1), F8
+	FMOVD 80(R0), F9
+	VFMLA V8.D2, V9.D2, V5.D2
+	B     end3
+
+over15:
+	CMP   $12, R2
+	BLE   end3
+	CMP   $14, R2
+	BLT   part16
+	FMOVQ 96(R1), F8
+	FMOVQ 96(R0), F9
+	VFMLA V8.D2, V9.D2, V6.D2
+	B     over17
+
+part16:
+	FMOVD 96(R1), F8
+	FMOVD 96(R0), F9
+	VFMLA V8.D2, V9.D2, V6.D2
+	B     end3
+
+over17:
+	CMP   $14, R2
+	BLE   end3
+	FMOVD 112(R1), F8
+	FMOVD 112(R0), F9
+	VFMLA V8.D2, V9.D2, V7.D2
+
+end3:
+	MOVD  lane+0(FP), R1
+	FMOVQ F0, 0(R1)
+	FMOVQ F1, 16(R1)
+	FMOVQ F2, 32(R1)
+	FMOVQ F3, 48(R1)
+	FMOVQ F4, 64(R1)
+	FMOVQ F5, 80(R1)
+	FMOVQ F6, 96(R1)
+	FMOVQ F7, 112(R1)
+	RET
+
 // func abreastNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
 TEXT ·abreastNEONF32(SB), NOSPLIT, $0-88
 	MOVD cols+64(FP), R0
@@ -3720,599 +8246,1765 @@ rest47:
 more26:
 	RET
 
-// func columnsNEONF32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows int, cols int)
-TEXT ·columnsNEONF32(SB), NOSPLIT, $0-48
-	MOVD cols+40(FP), R0
+// func unpackedNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+TEXT ·unpackedNEONF32(SB), NOSPLIT, $0-88
+	MOVD n+72(FP), R0
+	MOVD cols+64(FP), R0
 	CMP  $2, R0
 	BNE  more1
-	MOVD dst+0(FP), R0
-	MOVD ldd+8(FP), R1
-	MOVD w+16(FP), R2
-	MOVD ldw+24(FP), R3
-	MOVD rows+32(FP), R4
-	ADD  R3, R2, R5
-	ADD  R3, R5, R6
-	ADD  R3, R6, R7
-	MOVD $4, R10
-	MUL  R10, R3, R9
 
 rows2:
-	FMOVD 0(R2), F0
-	FMOVD 0(R5), F1
-	FMOVD 0(R6), F2
-	FMOVD 0(R7), F3
-	VZIP2 V1.S4, V0.S4, V4.S4
-	VZIP1 V1.S4, V0.S4, V0.S4
-	VZIP2 V3.S4, V2.S4, V5.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V2.D2, V0.D2, V1.D2
-	VZIP1 V2.D2, V0.D2, V0.D2
-	VZIP1 V5.D2, V4.D2, V2.D2
-	VZIP2 V5.D2, V4.D2, V3.D2
-	MOVD  R0, R8
-	FMOVQ F0, 0(R8)
-	ADD   R1, R8
-	FMOVQ F1, 0(R8)
-	ADD   R1, R8
-	ADD   R9, R2
-	ADD   R9, R5
-	ADD   R9, R6
-	ADD   R9, R7
-	ADD   $16, R0
-	SUB   $4, R4
-	CMP   $1, R4
-	BGE   rows2
-	RET
+	// 3×2 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVD  bias+48(FP), R0
+	FMOVS 0(R0), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	FMOVS 4(R0), F4
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VORR  V0.B16, V0.B16, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VORR  V4.B16, V4.B16, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VORR  V0.B16, V0.B16, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VORR  V4.B16, V4.B16, V20.B16
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	VMOVI $0, V23.B16
+	MOVD  w+32(FP), R0
+	MOVD  ldw+40(FP), R1
+	MOVD  $4, R4
+	MUL   R4, R1, R2
+	MOVD  x+16(FP), R4
+	MOVD  R4, R5
+	MOVD  rows+56(FP), R3
+	CMP   $1, R3
+	BLE   over3
+	MOVD  ldx+24(FP), R3
+	ADD   R3, R5
 
-more1:
-	CMP  $3, R0
-	BNE  more4
-	MOVD dst+0(FP), R0
-	MOVD ldd+8(FP), R1
-	MOVD w+16(FP), R2
-	MOVD ldw+24(FP), R3
-	MOVD rows+32(FP), R4
-	ADD  R3, R2, R5
-	ADD  R3, R5, R6
-	ADD  R3, R6, R7
-	MOVD $4, R10
-	MUL  R10, R3, R9
+over3:
+	MOVD R5, R6
+	MOVD rows+56(FP), R3
+	CMP  $2, R3
+	BLE  over4
+	MOVD ldx+24(FP), R3
+	ADD  R3, R6
 
-rows5:
-	FMOVD 0(R2), F0
-	ADD   $8, R2, R10
-	VLD1  (R10), V0.S[2]
-	FMOVD 0(R5), F1
+over4:
+	MOVD n+72(FP), R3
+	ADD  R1, R0, R7
+	ADD  R1, R7, R8
+	ADD  R1, R8, R9
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
+	CMP $16, R3
+	BLT tail6
+
+block5:
+	FMOVD 0(R0), F25
+	FMOVD 0(R7), F26
+	FMOVD 0(R8), F27
+	FMOVD 0(R9), F28
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R7
+	ADD   R2, R8
+	ADD   R2, R9
+	FMOVQ 0(R4), F24
+	VFMLA V25.S4, V24.S4, V0.S4
+	VFMLA V26.S4, V24.S4, V4.S4
+	FMOVQ 0(R5), F24
+	VFMLA V25.S4, V24.S4, V8.S4
+	VFMLA V26.S4, V24.S4, V12.S4
+	FMOVQ 0(R6), F24
+	VFMLA V25.S4, V24.S4, V16.S4
+	VFMLA V26.S4, V24.S4, V20.S4
+	FMOVD 0(R0), F25
+	FMOVD 0(R7), F26
+	FMOVD 0(R8), F27
+	FMOVD 0(R9), F28
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R7
+	ADD   R2, R8
+	ADD   R2, R9
+	FMOVQ 16(R4), F24
+	VFMLA V25.S4, V24.S4, V1.S4
+	VFMLA V26.S4, V24.S4, V5.S4
+	FMOVQ 16(R5), F24
+	VFMLA V25.S4, V24.S4, V9.S4
+	VFMLA V26.S4, V24.S4, V13.S4
+	FMOVQ 16(R6), F24
+	VFMLA V25.S4, V24.S4, V17.S4
+	VFMLA V26.S4, V24.S4, V21.S4
+	FMOVD 0(R0), F25
+	FMOVD 0(R7), F26
+	FMOVD 0(R8), F27
+	FMOVD 0(R9), F28
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R7
+	ADD   R2, R8
+	ADD   R2, R9
+	FMOVQ 32(R4), F24
+	VFMLA V25.S4, V24.S4, V2.S4
+	VFMLA V26.S4, V24.S4, V6.S4
+	FMOVQ 32(R5), F24
+	VFMLA V25.S4, V24.S4, V10.S4
+	VFMLA V26.S4, V24.S4, V14.S4
+	FMOVQ 32(R6), F24
+	VFMLA V25.S4, V24.S4, V18.S4
+	VFMLA V26.S4, V24.S4, V22.S4
+	FMOVD 0(R0), F25
+	FMOVD 0(R7), F26
+	FMOVD 0(R8), F27
+	FMOVD 0(R9), F28
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R7
+	ADD   R2, R8
+	ADD   R2, R9
+	FMOVQ 48(R4), F24
+	VFMLA V25.S4, V24.S4, V3.S4
+	VFMLA V26.S4, V24.S4, V7.S4
+	FMOVQ 48(R5), F24
+	VFMLA V25.S4, V24.S4, V11.S4
+	VFMLA V26.S4, V24.S4, V15.S4
+	FMOVQ 48(R6), F24
+	VFMLA V25.S4, V24.S4, V19.S4
+	VFMLA V26.S4, V24.S4, V23.S4
+	ADD   $64, R4
+	ADD   $64, R5
+	ADD   $64, R6
+	SUB   $16, R3
+	CMP   $16, R3
+	BGE   block5
+
+tail6:
+	CMP   $0, R3
+	BLE   end7
+	CMP   $4, R3
+	BLT   part12
+	FMOVD 0(R0), F25
+	FMOVD 0(R7), F26
+	FMOVD 0(R8), F27
+	FMOVD 0(R9), F28
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R7
+	ADD   R2, R8
+	ADD   R2, R9
+	FMOVQ 0(R4), F24
+	VFMLA V25.S4, V24.S4, V0.S4
+	VFMLA V26.S4, V24.S4, V4.S4
+	FMOVQ 0(R5), F24
+	VFMLA V25.S4, V24.S4, V8.S4
+	VFMLA V26.S4, V24.S4, V12.S4
+	FMOVQ 0(R6), F24
+	VFMLA V25.S4, V24.S4, V16.S4
+	VFMLA V26.S4, V24.S4, V20.S4
+	B     over14
+
+part12:
+	MOVD  R3, R2
+	ADD   $0, R2
+	VMOVI $0, V26.B16
+	VMOVI $0, V27.B16
+	VMOVI $0, V28.B16
+	FMOVD 0(R0), F25
+	CMP   $1, R2
+	BLE   loaded15
+	FMOVD 0(R7), F26
+	CMP   $2, R2
+	BLE   loaded15
+	FMOVD 0(R8), F27
+	CMP   $3, R2
+	BLE   loaded15
+	FMOVD 0(R9), F28
+
+loaded15:
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	TST   $2, R3
+	BEQ   one16
+	FMOVD 0(R4), F24
+	TST   $1, R3
+	BEQ   moved17
+	ADD   $8, R4, R10
+	VLD1  (R10), V24.S[2]
+	B     moved17
+
+one16:
+	FMOVS 0(R4), F24
+
+moved17:
+	VFMLA V25.S4, V24.S4, V0.S4
+	VFMLA V26.S4, V24.S4, V4.S4
+	TST   $2, R3
+	BEQ   one18
+	FMOVD 0(R5), F24
+	TST   $1, R3
+	BEQ   moved19
 	ADD   $8, R5, R10
-	VLD1  (R10), V1.S[2]
-	FMOVD 0(R6), F2
+	VLD1  (R10), V24.S[2]
+	B     moved19
+
+one18:
+	FMOVS 0(R5), F24
+
+moved19:
+	VFMLA V25.S4, V24.S4, V8.S4
+	VFMLA V26.S4, V24.S4, V12.S4
+	TST   $2, R3
+	BEQ   one20
+	FMOVD 0(R6), F24
+	TST   $1, R3
+	BEQ   moved21
 	ADD   $8, R6, R10
-	VLD1  (R10), V2.S[2]
-	FMOVD 0(R7), F3
-	ADD   $8, R7, R10
-	VLD1  (R10), V3.S[2]
-	VZIP2 V1.S4, V0.S4, V4.S4
-	VZIP1 V1.S4, V0.S4, V0.S4
-	VZIP2 V3.S4, V2.S4, V5.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V2.D2, V0.D2, V1.D2
-	VZIP1 V2.D2, V0.D2, V0.D2
-	VZIP1 V5.D2, V4.D2, V2.D2
-	VZIP2 V5.D2, V4.D2, V3.D2
-	MOVD  R0, R8
-	FMOVQ F0, 0(R8)
-	ADD   R1, R8
-	FMOVQ F1, 0(R8)
-	ADD   R1, R8
-	FMOVQ F2, 0(R8)
-	ADD   R1, R8
-	ADD   R9, R2
-	ADD   R9, R5
-	ADD   R9, R6
-	ADD   R9, R7
-	ADD   $16, R0
-	SUB   $4, R4
-	CMP   $1, R4
-	BGE   rows5
-	RET
+	VLD1  (R10), V24.S[2]
+	B     moved21
 
-more4:
-	CMP  $4, R0
-	BNE  more7
-	MOVD dst+0(FP), R0
-	MOVD ldd+8(FP), R1
-	MOVD w+16(FP), R2
-	MOVD ldw+24(FP), R3
-	MOVD rows+32(FP), R4
-	ADD  R3, R2, R5
-	ADD  R3, R5, R6
-	ADD  R3, R6, R7
-	MOVD $4, R10
-	MUL  R10, R3, R9
+one20:
+	FMOVS 0(R6), F24
 
-rows8:
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R5), F1
-	FMOVQ 0(R6), F2
-	FMOVQ 0(R7), F3
-	VZIP2 V1.S4, V0.S4, V4.S4
-	VZIP1 V1.S4, V0.S4, V0.S4
-	VZIP2 V3.S4, V2.S4, V5.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V2.D2, V0.D2, V1.D2
-	VZIP1 V2.D2, V0.D2, V0.D2
-	VZIP1 V5.D2, V4.D2, V2.D2
-	VZIP2 V5.D2, V4.D2, V3.D2
-	MOVD  R0, R8
-	FMOVQ F0, 0(R8)
-	ADD   R1, R8
-	FMOVQ F1, 0(R8)
-	ADD   R1, R8
-	FMOVQ F2, 0(R8)
-	ADD   R1, R8
-	FMOVQ F3, 0(R8)
-	ADD   R1, R8
-	ADD   R9, R2
-	ADD   R9, R5
-	ADD   R9, R6
-	ADD   R9, R7
-	ADD   $16, R0
-	SUB   $4, R4
-	CMP   $1, R4
-	BGE   rows8
-	RET
+moved21:
+	VFMLA V25.S4, V24.S4, V16.S4
+	VFMLA V26.S4, V24.S4, V20.S4
+	B     end7
 
-more7:
-	CMP  $5, R0
-	BNE  more10
-	MOVD dst+0(FP), R0
-	MOVD ldd+8(FP), R1
-	MOVD w+16(FP), R2
-	MOVD ldw+24(FP), R3
-	MOVD rows+32(FP), R4
-	ADD  R3, R2, R5
-	ADD  R3, R5, R6
-	ADD  R3, R6, R7
-	MOVD $4, R10
-	MUL  R10, R3, R9
+over14:
+	CMP   $4, R3
+	BLE   end7
+	CMP   $8, R3
+	BLT   part22
+	FMOVD 0(R0), F25
+	FMOVD 0(R7), F26
+	FMOVD 0(R8), F27
+	FMOVD 0(R9), F28
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R7
+	ADD   R2, R8
+	ADD   R2, R9
+	FMOVQ 16(R4), F24
+	VFMLA V25.S4, V24.S4, V1.S4
+	VFMLA V26.S4, V24.S4, V5.S4
+	FMOVQ 16(R5), F24
+	VFMLA V25.S4, V24.S4, V9.S4
+	VFMLA V26.S4, V24.S4, V13.S4
+	FMOVQ 16(R6), F24
+	VFMLA V25.S4, V24.S4, V17.S4
+	VFMLA V26.S4, V24.S4, V21.S4
+	B     over24
 
-rows11:
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R5), F1
-	FMOVQ 0(R6), F2
-	FMOVQ 0(R7), F3
-	VZIP2 V1.S4, V0.S4, V4.S4
-	VZIP1 V1.S4, V0.S4, V0.S4
-	VZIP2 V3.S4, V2.S4, V5.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V2.D2, V0.D2, V1.D2
-	VZIP1 V2.D2, V0.D2, V0.D2
-	VZIP1 V5.D2, V4.D2, V2.D2
-	VZIP2 V5.D2, V4.D2, V3.D2
-	FMOVS 16(R2), F4
-	FMOVS 16(R5), F5
-	FMOVS 16(R6), F6
-	FMOVS 16(R7), F7
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	MOVD  R0, R8
-	FMOVQ F0, 0(R8)
-	ADD   R1, R8
-	FMOVQ F1, 0(R8)
-	ADD   R1, R8
-	FMOVQ F2, 0(R8)
-	ADD   R1, R8
-	FMOVQ F3, 0(R8)
-	ADD   R1, R8
-	FMOVQ F4, 0(R8)
-	ADD   R1, R8
-	ADD   R9, R2
-	ADD   R9, R5
-	ADD   R9, R6
-	ADD   R9, R7
-	ADD   $16, R0
-	SUB   $4, R4
-	CMP   $1, R4
-	BGE   rows11
-	RET
+part22:
+	MOVD  R3, R2
+	SUB   $4, R2
+	VMOVI $0, V26.B16
+	VMOVI $0, V27.B16
+	VMOVI $0, V28.B16
+	FMOVD 0(R0), F25
+	CMP   $1, R2
+	BLE   loaded25
+	FMOVD 0(R7), F26
+	CMP   $2, R2
+	BLE   loaded25
+	FMOVD 0(R8), F27
+	CMP   $3, R2
+	BLE   loaded25
+	FMOVD 0(R9), F28
 
-more10:
-	CMP  $6, R0
-	BNE  more14
-	MOVD dst+0(FP), R0
-	MOVD ldd+8(FP), R1
-	MOVD w+16(FP), R2
-	MOVD ldw+24(FP), R3
-	MOVD rows+32(FP), R4
-	ADD  R3, R2, R5
-	ADD  R3, R5, R6
-	ADD  R3, R6, R7
-	MOVD $4, R10
-	MUL  R10, R3, R9
+loaded25:
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	TST   $2, R3
+	BEQ   one26
+	FMOVD 16(R4), F24
+	TST   $1, R3
+	BEQ   moved27
+	ADD   $24, R4, R10
+	VLD1  (R10), V24.S[2]
+	B     moved27
 
-rows15:
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R5), F1
-	FMOVQ 0(R6), F2
-	FMOVQ 0(R7), F3
-	VZIP2 V1.S4, V0.S4, V4.S4
-	VZIP1 V1.S4, V0.S4, V0.S4
-	VZIP2 V3.S4, V2.S4, V5.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V2.D2, V0.D2, V1.D2
-	VZIP1 V2.D2, V0.D2, V0.D2
-	VZIP1 V5.D2, V4.D2, V2.D2
-	VZIP2 V5.D2, V4.D2, V3.D2
-	FMOVD 16(R2), F4
-	FMOVD 16(R5), F5
-	FMOVD 16(R6), F6
-	FMOVD 16(R7), F7
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	MOVD  R0, R8
-	FMOVQ F0, 0(R8)
-	ADD   R1, R8
-	FMOVQ F1, 0(R8)
-	ADD   R1, R8
-	FMOVQ F2, 0(R8)
-	ADD   R1, R8
-	FMOVQ F3, 0(R8)
-	ADD   R1, R8
-	FMOVQ F4, 0(R8)
-	ADD   R1, R8
-	FMOVQ F5, 0(R8)
-	ADD   R1, R8
-	ADD   R9, R2
-	ADD   R9, R5
-	ADD   R9, R6
-	ADD   R9, R7
-	ADD   $16, R0
-	SUB   $4, R4
-	CMP   $1, R4
-	BGE   rows15
-	RET
+one26:
+	FMOVS 16(R4), F24
 
-more14:
-	MOVD dst+0(FP), R0
-	MOVD ldd+8(FP), R1
-	MOVD w+16(FP), R2
-	MOVD ldw+24(FP), R3
-	MOVD rows+32(FP), R4
-	ADD  R3, R2, R5
-	ADD  R3, R5, R6
-	ADD  R3, R6, R7
-	MOVD $4, R10
-	MUL  R10, R3, R9
-
-rows19:
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R5), F1
-	FMOVQ 0(R6), F2
-	FMOVQ 0(R7), F3
-	VZIP2 V1.S4, V0.S4, V4.S4
-	VZIP1 V1.S4, V0.S4, V0.S4
-	VZIP2 V3.S4, V2.S4, V5.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V2.D2, V0.D2, V1.D2
-	VZIP1 V2.D2, V0.D2, V0.D2
-	VZIP1 V5.D2, V4.D2, V2.D2
-	VZIP2 V5.D2, V4.D2, V3.D2
-	FMOVD 16(R2), F4
-	ADD   $24, R2, R10
-	VLD1  (R10), V4.S[2]
-	FMOVD 16(R5), F5
+moved27:
+	VFMLA V25.S4, V24.S4, V1.S4
+	VFMLA V26.S4, V24.S4, V5.S4
+	TST   $2, R3
+	BEQ   one28
+	FMOVD 16(R5), F24
+	TST   $1, R3
+	BEQ   moved29
 	ADD   $24, R5, R10
-	VLD1  (R10), V5.S[2]
-	FMOVD 16(R6), F6
+	VLD1  (R10), V24.S[2]
+	B     moved29
+
+one28:
+	FMOVS 16(R5), F24
+
+moved29:
+	VFMLA V25.S4, V24.S4, V9.S4
+	VFMLA V26.S4, V24.S4, V13.S4
+	TST   $2, R3
+	BEQ   one30
+	FMOVD 16(R6), F24
+	TST   $1, R3
+	BEQ   moved31
 	ADD   $24, R6, R10
-	VLD1  (R10), V6.S[2]
-	FMOVD 16(R7), F7
-	ADD   $24, R7, R10
-	VLD1  (R10), V7.S[2]
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	MOVD  R0, R8
-	FMOVQ F0, 0(R8)
-	ADD   R1, R8
-	FMOVQ F1, 0(R8)
-	ADD   R1, R8
-	FMOVQ F2, 0(R8)
-	ADD   R1, R8
-	FMOVQ F3, 0(R8)
-	ADD   R1, R8
-	FMOVQ F4, 0(R8)
-	ADD   R1, R8
-	FMOVQ F5, 0(R8)
-	ADD   R1, R8
-	FMOVQ F6, 0(R8)
-	ADD   R1, R8
-	ADD   R9, R2
-	ADD   R9, R5
-	ADD   R9, R6
-	ADD   R9, R7
-	ADD   $16, R0
-	SUB   $4, R4
-	CMP   $1, R4
-	BGE   rows19
-	RET
+	VLD1  (R10), V24.S[2]
+	B     moved31
 
-// func columnsNEONF64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int, cols int)
-TEXT ·columnsNEONF64(SB), NOSPLIT, $0-48
-	MOVD cols+40(FP), R0
-	CMP  $2, R0
-	BNE  more1
-	MOVD dst+0(FP), R0
-	MOVD ldd+8(FP), R1
-	MOVD w+16(FP), R2
-	MOVD ldw+24(FP), R3
-	MOVD rows+32(FP), R4
-	ADD  R3, R2, R5
-	MOVD $2, R8
-	MUL  R8, R3, R7
+one30:
+	FMOVS 16(R6), F24
 
-rows2:
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R5), F1
+moved31:
+	VFMLA V25.S4, V24.S4, V17.S4
+	VFMLA V26.S4, V24.S4, V21.S4
+	B     end7
+
+over24:
+	CMP   $8, R3
+	BLE   end7
+	CMP   $12, R3
+	BLT   part32
+	FMOVD 0(R0), F25
+	FMOVD 0(R7), F26
+	FMOVD 0(R8), F27
+	FMOVD 0(R9), F28
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R7
+	ADD   R2, R8
+	ADD   R2, R9
+	FMOVQ 32(R4), F24
+	VFMLA V25.S4, V24.S4, V2.S4
+	VFMLA V26.S4, V24.S4, V6.S4
+	FMOVQ 32(R5), F24
+	VFMLA V25.S4, V24.S4, V10.S4
+	VFMLA V26.S4, V24.S4, V14.S4
+	FMOVQ 32(R6), F24
+	VFMLA V25.S4, V24.S4, V18.S4
+	VFMLA V26.S4, V24.S4, V22.S4
+	B     over34
+
+part32:
+	MOVD  R3, R2
+	SUB   $8, R2
+	VMOVI $0, V26.B16
+	VMOVI $0, V27.B16
+	VMOVI $0, V28.B16
+	FMOVD 0(R0), F25
+	CMP   $1, R2
+	BLE   loaded35
+	FMOVD 0(R7), F26
+	CMP   $2, R2
+	BLE   loaded35
+	FMOVD 0(R8), F27
+	CMP   $3, R2
+	BLE   loaded35
+	FMOVD 0(R9), F28
+
+loaded35:
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	TST   $2, R3
+	BEQ   one36
+	FMOVD 32(R4), F24
+	TST   $1, R3
+	BEQ   moved37
+	ADD   $40, R4, R10
+	VLD1  (R10), V24.S[2]
+	B     moved37
+
+one36:
+	FMOVS 32(R4), F24
+
+moved37:
+	VFMLA V25.S4, V24.S4, V2.S4
+	VFMLA V26.S4, V24.S4, V6.S4
+	TST   $2, R3
+	BEQ   one38
+	FMOVD 32(R5), F24
+	TST   $1, R3
+	BEQ   moved39
+	ADD   $40, R5, R10
+	VLD1  (R10), V24.S[2]
+	B     moved39
+
+one38:
+	FMOVS 32(R5), F24
+
+moved39:
+	VFMLA V25.S4, V24.S4, V10.S4
+	VFMLA V26.S4, V24.S4, V14.S4
+	TST   $2, R3
+	BEQ   one40
+	FMOVD 32(R6), F24
+	TST   $1, R3
+	BEQ   moved41
+	ADD   $40, R6, R10
+	VLD1  (R10), V24.S[2]
+	B     moved41
+
+one40:
+	FMOVS 32(R6), F24
+
+moved41:
+	VFMLA V25.S4, V24.S4, V18.S4
+	VFMLA V26.S4, V24.S4, V22.S4
+	B     end7
+
+over34:
+	CMP   $12, R3
+	BLE   end7
+	MOVD  R3, R2
+	SUB   $12, R2
+	VMOVI $0, V26.B16
+	VMOVI $0, V27.B16
+	VMOVI $0, V28.B16
+	FMOVD 0(R0), F25
+	CMP   $1, R2
+	BLE   loaded43
+	FMOVD 0(R7), F26
+	CMP   $2, R2
+	BLE   loaded43
+	FMOVD 0(R8), F27
+	CMP   $3, R2
+	BLE   loaded43
+	FMOVD 0(R9), F28
+
+loaded43:
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	TST   $2, R3
+	BEQ   one44
+	FMOVD 48(R4), F24
+	TST   $1, R3
+	BEQ   moved45
+	ADD   $56, R4, R10
+	VLD1  (R10), V24.S[2]
+	B     moved45
+
+one44:
+	FMOVS 48(R4), F24
+
+moved45:
+	VFMLA V25.S4, V24.S4, V3.S4
+	VFMLA V26.S4, V24.S4, V7.S4
+	TST   $2, R3
+	BEQ   one46
+	FMOVD 48(R5), F24
+	TST   $1, R3
+	BEQ   moved47
+	ADD   $56, R5, R10
+	VLD1  (R10), V24.S[2]
+	B     moved47
+
+one46:
+	FMOVS 48(R5), F24
+
+moved47:
+	VFMLA V25.S4, V24.S4, V11.S4
+	VFMLA V26.S4, V24.S4, V15.S4
+	TST   $2, R3
+	BEQ   one48
+	FMOVD 48(R6), F24
+	TST   $1, R3
+	BEQ   moved49
+	ADD   $56, R6, R10
+	VLD1  (R10), V24.S[2]
+	B     moved49
+
+one48:
+	FMOVS 48(R6), F24
+
+moved49:
+	VFMLA V25.S4, V24.S4, V19.S4
+	VFMLA V26.S4, V24.S4, V23.S4
+
+end7:
+	MOVD y+0(FP), R0
+	MOVD R0, R1
+	MOVD rows+56(FP), R3
+	CMP  $1, R3
+	BLE  over50
+	MOVD ldy+8(FP), R3
+	ADD  R3, R1
+
+over50:
+	MOVD R1, R2
+	MOVD rows+56(FP), R3
+	CMP  $2, R3
+	BLE  over51
+	MOVD ldy+8(FP), R3
+	ADD  R3, R2
+
+over51:
+	// y[i,j] = act(halved lanes)
+	MOVD  act+80(FP), R3
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
+	WORD  $0x4e33d631 // fadd v17.4s, v17.4s, v19.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	WORD  $0x4e36d694 // fadd v20.4s, v20.4s, v22.4s
+	WORD  $0x4e37d6b5 // fadd v21.4s, v21.4s, v23.4s
+	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
+	VZIP2 V4.D2, V0.D2, V1.D2
+	VZIP1 V4.D2, V0.D2, V0.D2
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	VZIP2 V12.D2, V8.D2, V1.D2
+	VZIP1 V12.D2, V8.D2, V8.D2
+	WORD  $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
+	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
+	VMOVI $0, V24.B16
+	WORD  $0x4e38d400 // fadd v0.4s, v0.4s, v24.4s
+	CMP   $1, R3
+	BNE   linear52
+	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
+
+linear52:
+	FMOVS F0, 0(R0)
+	ADD   $4, R0, R4
+	VST1  V0.S[1], (R4)
+	VST1  V0.S[2], (R1)
+	ADD   $4, R1, R4
+	VST1  V0.S[3], (R4)
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VZIP2 V20.D2, V16.D2, V2.D2
+	VZIP1 V20.D2, V16.D2, V16.D2
+	WORD  $0x4e22d610 // fadd v16.4s, v16.4s, v2.4s
 	VZIP2 V1.D2, V0.D2, V2.D2
 	VZIP1 V1.D2, V0.D2, V0.D2
-	VORR  V2.B16, V2.B16, V1.B16
-	MOVD  R0, R6
-	FMOVQ F0, 0(R6)
-	ADD   R1, R6
-	FMOVQ F1, 0(R6)
-	ADD   R1, R6
-	ADD   R7, R2
-	ADD   R7, R5
-	ADD   $16, R0
-	SUB   $2, R4
-	CMP   $1, R4
-	BGE   rows2
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x6e20d610 // faddp v16.4s, v16.4s, v0.4s
+	VMOVI $0, V24.B16
+	WORD  $0x4e38d610 // fadd v16.4s, v16.4s, v24.4s
+	CMP   $1, R3
+	BNE   linear53
+	WORD  $0x4e38f610 // fmax v16.4s, v16.4s, v24.4s
+
+linear53:
+	FMOVS F16, 0(R2)
+	ADD   $4, R2, R4
+	VST1  V16.S[1], (R4)
+
+	// the next 3 rows
+	MOVD ldy+8(FP), R0
+	MOVD $3, R1
+	MUL  R1, R0, R0
+	MOVD y+0(FP), R3
+	ADD  R0, R3
+	MOVD R3, y+0(FP)
+	MOVD ldx+24(FP), R0
+	MOVD $3, R1
+	MUL  R1, R0, R0
+	MOVD x+16(FP), R3
+	ADD  R0, R3
+	MOVD R3, x+16(FP)
+	MOVD rows+56(FP), R3
+	SUB  $3, R3
+	MOVD R3, rows+56(FP)
+	CMP  $1, R3
+	BGE  rows2
 	RET
 
 more1:
-	CMP  $3, R0
-	BNE  more4
-	MOVD dst+0(FP), R0
-	MOVD ldd+8(FP), R1
-	MOVD w+16(FP), R2
-	MOVD ldw+24(FP), R3
-	MOVD rows+32(FP), R4
-	ADD  R3, R2, R5
-	MOVD $2, R8
-	MUL  R8, R3, R7
+rows55:
+	// 2×3 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVD  bias+48(FP), R0
+	FMOVS 0(R0), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	FMOVS 4(R0), F4
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	FMOVS 8(R0), F8
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VORR  V0.B16, V0.B16, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VORR  V4.B16, V4.B16, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VORR  V8.B16, V8.B16, V20.B16
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	VMOVI $0, V23.B16
+	MOVD  w+32(FP), R0
+	MOVD  ldw+40(FP), R1
+	MOVD  $4, R4
+	MUL   R4, R1, R2
+	MOVD  x+16(FP), R4
+	MOVD  R4, R5
+	MOVD  rows+56(FP), R3
+	CMP   $1, R3
+	BLE   over56
+	MOVD  ldx+24(FP), R3
+	ADD   R3, R5
 
-rows5:
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R5), F1
+over56:
+	MOVD n+72(FP), R3
+	ADD  R1, R0, R6
+	ADD  R1, R6, R7
+	ADD  R1, R7, R8
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
+	CMP $16, R3
+	BLT tail58
+
+block57:
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R6
+	ADD   R2, R7
+	ADD   R2, R8
+	FMOVQ 0(R4), F24
+	VFMLA V25.S4, V24.S4, V0.S4
+	VFMLA V26.S4, V24.S4, V4.S4
+	VFMLA V27.S4, V24.S4, V8.S4
+	FMOVQ 0(R5), F24
+	VFMLA V25.S4, V24.S4, V12.S4
+	VFMLA V26.S4, V24.S4, V16.S4
+	VFMLA V27.S4, V24.S4, V20.S4
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R6
+	ADD   R2, R7
+	ADD   R2, R8
+	FMOVQ 16(R4), F24
+	VFMLA V25.S4, V24.S4, V1.S4
+	VFMLA V26.S4, V24.S4, V5.S4
+	VFMLA V27.S4, V24.S4, V9.S4
+	FMOVQ 16(R5), F24
+	VFMLA V25.S4, V24.S4, V13.S4
+	VFMLA V26.S4, V24.S4, V17.S4
+	VFMLA V27.S4, V24.S4, V21.S4
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R6
+	ADD   R2, R7
+	ADD   R2, R8
+	FMOVQ 32(R4), F24
+	VFMLA V25.S4, V24.S4, V2.S4
+	VFMLA V26.S4, V24.S4, V6.S4
+	VFMLA V27.S4, V24.S4, V10.S4
+	FMOVQ 32(R5), F24
+	VFMLA V25.S4, V24.S4, V14.S4
+	VFMLA V26.S4, V24.S4, V18.S4
+	VFMLA V27.S4, V24.S4, V22.S4
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R6
+	ADD   R2, R7
+	ADD   R2, R8
+	FMOVQ 48(R4), F24
+	VFMLA V25.S4, V24.S4, V3.S4
+	VFMLA V26.S4, V24.S4, V7.S4
+	VFMLA V27.S4, V24.S4, V11.S4
+	FMOVQ 48(R5), F24
+	VFMLA V25.S4, V24.S4, V15.S4
+	VFMLA V26.S4, V24.S4, V19.S4
+	VFMLA V27.S4, V24.S4, V23.S4
+	ADD   $64, R4
+	ADD   $64, R5
+	SUB   $16, R3
+	CMP   $16, R3
+	BGE   block57
+
+tail58:
+	CMP   $0, R3
+	BLE   end59
+	CMP   $4, R3
+	BLT   part64
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R6
+	ADD   R2, R7
+	ADD   R2, R8
+	FMOVQ 0(R4), F24
+	VFMLA V25.S4, V24.S4, V0.S4
+	VFMLA V26.S4, V24.S4, V4.S4
+	VFMLA V27.S4, V24.S4, V8.S4
+	FMOVQ 0(R5), F24
+	VFMLA V25.S4, V24.S4, V12.S4
+	VFMLA V26.S4, V24.S4, V16.S4
+	VFMLA V27.S4, V24.S4, V20.S4
+	B     over66
+
+part64:
+	MOVD  R3, R2
+	ADD   $0, R2
+	VMOVI $0, V26.B16
+	VMOVI $0, V27.B16
+	VMOVI $0, V28.B16
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	CMP   $1, R2
+	BLE   loaded67
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	CMP   $2, R2
+	BLE   loaded67
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	CMP   $3, R2
+	BLE   loaded67
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+
+loaded67:
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	TST   $2, R3
+	BEQ   one68
+	FMOVD 0(R4), F24
+	TST   $1, R3
+	BEQ   moved69
+	ADD   $8, R4, R9
+	VLD1  (R9), V24.S[2]
+	B     moved69
+
+one68:
+	FMOVS 0(R4), F24
+
+moved69:
+	VFMLA V25.S4, V24.S4, V0.S4
+	VFMLA V26.S4, V24.S4, V4.S4
+	VFMLA V27.S4, V24.S4, V8.S4
+	TST   $2, R3
+	BEQ   one70
+	FMOVD 0(R5), F24
+	TST   $1, R3
+	BEQ   moved71
+	ADD   $8, R5, R9
+	VLD1  (R9), V24.S[2]
+	B     moved71
+
+one70:
+	FMOVS 0(R5), F24
+
+moved71:
+	VFMLA V25.S4, V24.S4, V12.S4
+	VFMLA V26.S4, V24.S4, V16.S4
+	VFMLA V27.S4, V24.S4, V20.S4
+	B     end59
+
+over66:
+	CMP   $4, R3
+	BLE   end59
+	CMP   $8, R3
+	BLT   part72
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R6
+	ADD   R2, R7
+	ADD   R2, R8
+	FMOVQ 16(R4), F24
+	VFMLA V25.S4, V24.S4, V1.S4
+	VFMLA V26.S4, V24.S4, V5.S4
+	VFMLA V27.S4, V24.S4, V9.S4
+	FMOVQ 16(R5), F24
+	VFMLA V25.S4, V24.S4, V13.S4
+	VFMLA V26.S4, V24.S4, V17.S4
+	VFMLA V27.S4, V24.S4, V21.S4
+	B     over74
+
+part72:
+	MOVD  R3, R2
+	SUB   $4, R2
+	VMOVI $0, V26.B16
+	VMOVI $0, V27.B16
+	VMOVI $0, V28.B16
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	CMP   $1, R2
+	BLE   loaded75
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	CMP   $2, R2
+	BLE   loaded75
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	CMP   $3, R2
+	BLE   loaded75
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+
+loaded75:
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	TST   $2, R3
+	BEQ   one76
+	FMOVD 16(R4), F24
+	TST   $1, R3
+	BEQ   moved77
+	ADD   $24, R4, R9
+	VLD1  (R9), V24.S[2]
+	B     moved77
+
+one76:
+	FMOVS 16(R4), F24
+
+moved77:
+	VFMLA V25.S4, V24.S4, V1.S4
+	VFMLA V26.S4, V24.S4, V5.S4
+	VFMLA V27.S4, V24.S4, V9.S4
+	TST   $2, R3
+	BEQ   one78
+	FMOVD 16(R5), F24
+	TST   $1, R3
+	BEQ   moved79
+	ADD   $24, R5, R9
+	VLD1  (R9), V24.S[2]
+	B     moved79
+
+one78:
+	FMOVS 16(R5), F24
+
+moved79:
+	VFMLA V25.S4, V24.S4, V13.S4
+	VFMLA V26.S4, V24.S4, V17.S4
+	VFMLA V27.S4, V24.S4, V21.S4
+	B     end59
+
+over74:
+	CMP   $8, R3
+	BLE   end59
+	CMP   $12, R3
+	BLT   part80
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R6
+	ADD   R2, R7
+	ADD   R2, R8
+	FMOVQ 32(R4), F24
+	VFMLA V25.S4, V24.S4, V2.S4
+	VFMLA V26.S4, V24.S4, V6.S4
+	VFMLA V27.S4, V24.S4, V10.S4
+	FMOVQ 32(R5), F24
+	VFMLA V25.S4, V24.S4, V14.S4
+	VFMLA V26.S4, V24.S4, V18.S4
+	VFMLA V27.S4, V24.S4, V22.S4
+	B     over82
+
+part80:
+	MOVD  R3, R2
+	SUB   $8, R2
+	VMOVI $0, V26.B16
+	VMOVI $0, V27.B16
+	VMOVI $0, V28.B16
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	CMP   $1, R2
+	BLE   loaded83
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	CMP   $2, R2
+	BLE   loaded83
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	CMP   $3, R2
+	BLE   loaded83
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+
+loaded83:
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	TST   $2, R3
+	BEQ   one84
+	FMOVD 32(R4), F24
+	TST   $1, R3
+	BEQ   moved85
+	ADD   $40, R4, R9
+	VLD1  (R9), V24.S[2]
+	B     moved85
+
+one84:
+	FMOVS 32(R4), F24
+
+moved85:
+	VFMLA V25.S4, V24.S4, V2.S4
+	VFMLA V26.S4, V24.S4, V6.S4
+	VFMLA V27.S4, V24.S4, V10.S4
+	TST   $2, R3
+	BEQ   one86
+	FMOVD 32(R5), F24
+	TST   $1, R3
+	BEQ   moved87
+	ADD   $40, R5, R9
+	VLD1  (R9), V24.S[2]
+	B     moved87
+
+one86:
+	FMOVS 32(R5), F24
+
+moved87:
+	VFMLA V25.S4, V24.S4, V14.S4
+	VFMLA V26.S4, V24.S4, V18.S4
+	VFMLA V27.S4, V24.S4, V22.S4
+	B     end59
+
+over82:
+	CMP   $12, R3
+	BLE   end59
+	MOVD  R3, R2
+	SUB   $12, R2
+	VMOVI $0, V26.B16
+	VMOVI $0, V27.B16
+	VMOVI $0, V28.B16
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	CMP   $1, R2
+	BLE   loaded89
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	CMP   $2, R2
+	BLE   loaded89
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	CMP   $3, R2
+	BLE   loaded89
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+
+loaded89:
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	TST   $2, R3
+	BEQ   one90
+	FMOVD 48(R4), F24
+	TST   $1, R3
+	BEQ   moved91
+	ADD   $56, R4, R9
+	VLD1  (R9), V24.S[2]
+	B     moved91
+
+one90:
+	FMOVS 48(R4), F24
+
+moved91:
+	VFMLA V25.S4, V24.S4, V3.S4
+	VFMLA V26.S4, V24.S4, V7.S4
+	VFMLA V27.S4, V24.S4, V11.S4
+	TST   $2, R3
+	BEQ   one92
+	FMOVD 48(R5), F24
+	TST   $1, R3
+	BEQ   moved93
+	ADD   $56, R5, R9
+	VLD1  (R9), V24.S[2]
+	B     moved93
+
+one92:
+	FMOVS 48(R5), F24
+
+moved93:
+	VFMLA V25.S4, V24.S4, V15.S4
+	VFMLA V26.S4, V24.S4, V19.S4
+	VFMLA V27.S4, V24.S4, V23.S4
+
+end59:
+	MOVD y+0(FP), R0
+	MOVD R0, R1
+	MOVD rows+56(FP), R3
+	CMP  $1, R3
+	BLE  over94
+	MOVD ldy+8(FP), R3
+	ADD  R3, R1
+
+over94:
+	// y[i,j] = act(halved lanes)
+	MOVD  act+80(FP), R3
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
+	WORD  $0x4e33d631 // fadd v17.4s, v17.4s, v19.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	WORD  $0x4e36d694 // fadd v20.4s, v20.4s, v22.4s
+	WORD  $0x4e37d6b5 // fadd v21.4s, v21.4s, v23.4s
+	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
+	VZIP2 V4.D2, V0.D2, V1.D2
+	VZIP1 V4.D2, V0.D2, V0.D2
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	VZIP2 V12.D2, V8.D2, V1.D2
+	VZIP1 V12.D2, V8.D2, V8.D2
+	WORD  $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
+	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
+	VMOVI $0, V24.B16
+	WORD  $0x4e38d400 // fadd v0.4s, v0.4s, v24.4s
+	CMP   $1, R3
+	BNE   linear95
+	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
+
+linear95:
+	FMOVS F0, 0(R0)
+	ADD   $4, R0, R2
+	VST1  V0.S[1], (R2)
+	ADD   $8, R0, R2
+	VST1  V0.S[2], (R2)
+	VST1  V0.S[3], (R1)
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VZIP2 V20.D2, V16.D2, V2.D2
+	VZIP1 V20.D2, V16.D2, V16.D2
+	WORD  $0x4e22d610 // fadd v16.4s, v16.4s, v2.4s
 	VZIP2 V1.D2, V0.D2, V2.D2
 	VZIP1 V1.D2, V0.D2, V0.D2
-	VORR  V2.B16, V2.B16, V1.B16
-	FMOVD 16(R2), F2
-	FMOVD 16(R5), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	MOVD  R0, R6
-	FMOVQ F0, 0(R6)
-	ADD   R1, R6
-	FMOVQ F1, 0(R6)
-	ADD   R1, R6
-	FMOVQ F2, 0(R6)
-	ADD   R1, R6
-	ADD   R7, R2
-	ADD   R7, R5
-	ADD   $16, R0
-	SUB   $2, R4
-	CMP   $1, R4
-	BGE   rows5
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x6e20d610 // faddp v16.4s, v16.4s, v0.4s
+	VMOVI $0, V24.B16
+	WORD  $0x4e38d610 // fadd v16.4s, v16.4s, v24.4s
+	CMP   $1, R3
+	BNE   linear96
+	WORD  $0x4e38f610 // fmax v16.4s, v16.4s, v24.4s
+
+linear96:
+	FMOVS F16, 4(R1)
+	ADD   $8, R1, R2
+	VST1  V16.S[1], (R2)
+
+	// the next 2 rows
+	MOVD ldy+8(FP), R0
+	MOVD $2, R1
+	MUL  R1, R0, R0
+	MOVD y+0(FP), R3
+	ADD  R0, R3
+	MOVD R3, y+0(FP)
+	MOVD ldx+24(FP), R0
+	MOVD $2, R1
+	MUL  R1, R0, R0
+	MOVD x+16(FP), R3
+	ADD  R0, R3
+	MOVD R3, x+16(FP)
+	MOVD rows+56(FP), R3
+	SUB  $2, R3
+	MOVD R3, rows+56(FP)
+	CMP  $1, R3
+	BGE  rows55
 	RET
 
-more4:
-	CMP  $4, R0
-	BNE  more8
-	MOVD dst+0(FP), R0
-	MOVD ldd+8(FP), R1
-	MOVD w+16(FP), R2
-	MOVD ldw+24(FP), R3
-	MOVD rows+32(FP), R4
-	ADD  R3, R2, R5
-	MOVD $2, R8
-	MUL  R8, R3, R7
+// func unpackedNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+TEXT ·unpackedNEONF64(SB), NOSPLIT, $0-88
+	MOVD n+72(FP), R0
+	MOVD cols+64(FP), R0
 
-rows9:
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R5), F1
-	VZIP2 V1.D2, V0.D2, V2.D2
-	VZIP1 V1.D2, V0.D2, V0.D2
-	VORR  V2.B16, V2.B16, V1.B16
-	FMOVQ 16(R2), F2
-	FMOVQ 16(R5), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	MOVD  R0, R6
-	FMOVQ F0, 0(R6)
-	ADD   R1, R6
-	FMOVQ F1, 0(R6)
-	ADD   R1, R6
-	FMOVQ F2, 0(R6)
-	ADD   R1, R6
-	FMOVQ F3, 0(R6)
-	ADD   R1, R6
-	ADD   R7, R2
-	ADD   R7, R5
-	ADD   $16, R0
-	SUB   $2, R4
-	CMP   $1, R4
-	BGE   rows9
-	RET
+rows2:
+	// 1×2 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVD  bias+48(FP), R0
+	FMOVD 0(R0), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	FMOVD 8(R0), F8
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	MOVD  w+32(FP), R0
+	MOVD  ldw+40(FP), R1
+	MOVD  $2, R4
+	MUL   R4, R1, R2
+	MOVD  x+16(FP), R4
+	MOVD  n+72(FP), R3
+	ADD   R1, R0, R5
 
-more8:
-	CMP  $5, R0
-	BNE  more12
-	MOVD dst+0(FP), R0
-	MOVD ldd+8(FP), R1
-	MOVD w+16(FP), R2
-	MOVD ldw+24(FP), R3
-	MOVD rows+32(FP), R4
-	ADD  R3, R2, R5
-	MOVD $2, R8
-	MUL  R8, R3, R7
+	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
+	CMP $16, R3
+	BLT tail4
 
-rows13:
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R5), F1
-	VZIP2 V1.D2, V0.D2, V2.D2
-	VZIP1 V1.D2, V0.D2, V0.D2
-	VORR  V2.B16, V2.B16, V1.B16
-	FMOVQ 16(R2), F2
-	FMOVQ 16(R5), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVD 32(R2), F4
-	FMOVD 32(R5), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	MOVD  R0, R6
-	FMOVQ F0, 0(R6)
-	ADD   R1, R6
-	FMOVQ F1, 0(R6)
-	ADD   R1, R6
-	FMOVQ F2, 0(R6)
-	ADD   R1, R6
-	FMOVQ F3, 0(R6)
-	ADD   R1, R6
-	FMOVQ F4, 0(R6)
-	ADD   R1, R6
-	ADD   R7, R2
-	ADD   R7, R5
-	ADD   $16, R0
-	SUB   $2, R4
-	CMP   $1, R4
-	BGE   rows13
-	RET
+block3:
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 0(R4), F16
+	VFMLA V17.D2, V16.D2, V0.D2
+	VFMLA V18.D2, V16.D2, V8.D2
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 16(R4), F16
+	VFMLA V17.D2, V16.D2, V1.D2
+	VFMLA V18.D2, V16.D2, V9.D2
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 32(R4), F16
+	VFMLA V17.D2, V16.D2, V2.D2
+	VFMLA V18.D2, V16.D2, V10.D2
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 48(R4), F16
+	VFMLA V17.D2, V16.D2, V3.D2
+	VFMLA V18.D2, V16.D2, V11.D2
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 64(R4), F16
+	VFMLA V17.D2, V16.D2, V4.D2
+	VFMLA V18.D2, V16.D2, V12.D2
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 80(R4), F16
+	VFMLA V17.D2, V16.D2, V5.D2
+	VFMLA V18.D2, V16.D2, V13.D2
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 96(R4), F16
+	VFMLA V17.D2, V16.D2, V6.D2
+	VFMLA V18.D2, V16.D2, V14.D2
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 112(R4), F16
+	VFMLA V17.D2, V16.D2, V7.D2
+	VFMLA V18.D2, V16.D2, V15.D2
+	ADD   $128, R4
+	SUB   $16, R3
+	CMP   $16, R3
+	BGE   block3
 
-more12:
-	CMP  $6, R0
-	BNE  more17
-	MOVD dst+0(FP), R0
-	MOVD ldd+8(FP), R1
-	MOVD w+16(FP), R2
-	MOVD ldw+24(FP), R3
-	MOVD rows+32(FP), R4
-	ADD  R3, R2, R5
-	MOVD $2, R8
-	MUL  R8, R3, R7
+tail4:
+	CMP   $0, R3
+	BLE   end5
+	CMP   $2, R3
+	BLT   part14
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 0(R4), F16
+	VFMLA V17.D2, V16.D2, V0.D2
+	VFMLA V18.D2, V16.D2, V8.D2
+	B     over16
 
-rows18:
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R5), F1
-	VZIP2 V1.D2, V0.D2, V2.D2
-	VZIP1 V1.D2, V0.D2, V0.D2
-	VORR  V2.B16, V2.B16, V1.B16
-	FMOVQ 16(R2), F2
-	FMOVQ 16(R5), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVQ 32(R2), F4
-	FMOVQ 32(R5), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	MOVD  R0, R6
-	FMOVQ F0, 0(R6)
-	ADD   R1, R6
-	FMOVQ F1, 0(R6)
-	ADD   R1, R6
-	FMOVQ F2, 0(R6)
-	ADD   R1, R6
-	FMOVQ F3, 0(R6)
-	ADD   R1, R6
-	FMOVQ F4, 0(R6)
-	ADD   R1, R6
-	FMOVQ F5, 0(R6)
-	ADD   R1, R6
-	ADD   R7, R2
-	ADD   R7, R5
-	ADD   $16, R0
-	SUB   $2, R4
-	CMP   $1, R4
-	BGE   rows18
-	RET
+part14:
+	MOVD  R3, R2
+	ADD   $0, R2
+	VMOVI $0, V18.B16
+	FMOVQ 0(R0), F17
+	CMP   $1, R2
+	BLE   loaded17
+	FMOVQ 0(R5), F18
 
-more17:
-	MOVD dst+0(FP), R0
-	MOVD ldd+8(FP), R1
-	MOVD w+16(FP), R2
-	MOVD ldw+24(FP), R3
-	MOVD rows+32(FP), R4
-	ADD  R3, R2, R5
-	MOVD $2, R8
-	MUL  R8, R3, R7
+loaded17:
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	FMOVD 0(R4), F16
+	VFMLA V17.D2, V16.D2, V0.D2
+	VFMLA V18.D2, V16.D2, V8.D2
+	B     end5
 
-rows23:
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R5), F1
-	VZIP2 V1.D2, V0.D2, V2.D2
-	VZIP1 V1.D2, V0.D2, V0.D2
-	VORR  V2.B16, V2.B16, V1.B16
-	FMOVQ 16(R2), F2
-	FMOVQ 16(R5), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVQ 32(R2), F4
-	FMOVQ 32(R5), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 48(R2), F6
-	FMOVD 48(R5), F7
-	VZIP2 V7.D2, V6.D2, V8.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V8.B16, V8.B16, V7.B16
-	MOVD  R0, R6
-	FMOVQ F0, 0(R6)
-	ADD   R1, R6
-	FMOVQ F1, 0(R6)
-	ADD   R1, R6
-	FMOVQ F2, 0(R6)
-	ADD   R1, R6
-	FMOVQ F3, 0(R6)
-	ADD   R1, R6
-	FMOVQ F4, 0(R6)
-	ADD   R1, R6
-	FMOVQ F5, 0(R6)
-	ADD   R1, R6
-	FMOVQ F6, 0(R6)
-	ADD   R1, R6
-	ADD   R7, R2
-	ADD   R7, R5
-	ADD   $16, R0
-	SUB   $2, R4
-	CMP   $1, R4
-	BGE   rows23
+over16:
+	CMP   $2, R3
+	BLE   end5
+	CMP   $4, R3
+	BLT   part18
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 16(R4), F16
+	VFMLA V17.D2, V16.D2, V1.D2
+	VFMLA V18.D2, V16.D2, V9.D2
+	B     over20
+
+part18:
+	MOVD  R3, R2
+	SUB   $2, R2
+	VMOVI $0, V18.B16
+	FMOVQ 0(R0), F17
+	CMP   $1, R2
+	BLE   loaded21
+	FMOVQ 0(R5), F18
+
+loaded21:
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	FMOVD 16(R4), F16
+	VFMLA V17.D2, V16.D2, V1.D2
+	VFMLA V18.D2, V16.D2, V9.D2
+	B     end5
+
+over20:
+	CMP   $4, R3
+	BLE   end5
+	CMP   $6, R3
+	BLT   part22
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 32(R4), F16
+	VFMLA V17.D2, V16.D2, V2.D2
+	VFMLA V18.D2, V16.D2, V10.D2
+	B     over24
+
+part22:
+	MOVD  R3, R2
+	SUB   $4, R2
+	VMOVI $0, V18.B16
+	FMOVQ 0(R0), F17
+	CMP   $1, R2
+	BLE   loaded25
+	FMOVQ 0(R5), F18
+
+loaded25:
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	FMOVD 32(R4), F16
+	VFMLA V17.D2, V16.D2, V2.D2
+	VFMLA V18.D2, V16.D2, V10.D2
+	B     end5
+
+over24:
+	CMP   $6, R3
+	BLE   end5
+	CMP   $8, R3
+	BLT   part26
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 48(R4), F16
+	VFMLA V17.D2, V16.D2, V3.D2
+	VFMLA V18.D2, V16.D2, V11.D2
+	B     over28
+
+part26:
+	MOVD  R3, R2
+	SUB   $6, R2
+	VMOVI $0, V18.B16
+	FMOVQ 0(R0), F17
+	CMP   $1, R2
+	BLE   loaded29
+	FMOVQ 0(R5), F18
+
+loaded29:
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	FMOVD 48(R4), F16
+	VFMLA V17.D2, V16.D2, V3.D2
+	VFMLA V18.D2, V16.D2, V11.D2
+	B     end5
+
+over28:
+	CMP   $8, R3
+	BLE   end5
+	CMP   $10, R3
+	BLT   part30
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 64(R4), F16
+	VFMLA V17.D2, V16.D2, V4.D2
+	VFMLA V18.D2, V16.D2, V12.D2
+	B     over32
+
+part30:
+	MOVD  R3, R2
+	SUB   $8, R2
+	VMOVI $0, V18.B16
+	FMOVQ 0(R0), F17
+	CMP   $1, R2
+	BLE   loaded33
+	FMOVQ 0(R5), F18
+
+loaded33:
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	FMOVD 64(R4), F16
+	VFMLA V17.D2, V16.D2, V4.D2
+	VFMLA V18.D2, V16.D2, V12.D2
+	B     end5
+
+over32:
+	CMP   $10, R3
+	BLE   end5
+	CMP   $12, R3
+	BLT   part34
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 80(R4), F16
+	VFMLA V17.D2, V16.D2, V5.D2
+	VFMLA V18.D2, V16.D2, V13.D2
+	B     over36
+
+part34:
+	MOVD  R3, R2
+	SUB   $10, R2
+	VMOVI $0, V18.B16
+	FMOVQ 0(R0), F17
+	CMP   $1, R2
+	BLE   loaded37
+	FMOVQ 0(R5), F18
+
+loaded37:
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	FMOVD 80(R4), F16
+	VFMLA V17.D2, V16.D2, V5.D2
+	VFMLA V18.D2, V16.D2, V13.D2
+	B     end5
+
+over36:
+	CMP   $12, R3
+	BLE   end5
+	CMP   $14, R3
+	BLT   part38
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	ADD   R2, R0
+	ADD   R2, R5
+	FMOVQ 96(R4), F16
+	VFMLA V17.D2, V16.D2, V6.D2
+	VFMLA V18.D2, V16.D2, V14.D2
+	B     over40
+
+part38:
+	MOVD  R3, R2
+	SUB   $12, R2
+	VMOVI $0, V18.B16
+	FMOVQ 0(R0), F17
+	CMP   $1, R2
+	BLE   loaded41
+	FMOVQ 0(R5), F18
+
+loaded41:
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	FMOVD 96(R4), F16
+	VFMLA V17.D2, V16.D2, V6.D2
+	VFMLA V18.D2, V16.D2, V14.D2
+	B     end5
+
+over40:
+	CMP   $14, R3
+	BLE   end5
+	MOVD  R3, R2
+	SUB   $14, R2
+	VMOVI $0, V18.B16
+	FMOVQ 0(R0), F17
+	CMP   $1, R2
+	BLE   loaded43
+	FMOVQ 0(R5), F18
+
+loaded43:
+	VZIP2 V18.D2, V17.D2, V19.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V19.B16, V19.B16, V18.B16
+	FMOVD 112(R4), F16
+	VFMLA V17.D2, V16.D2, V7.D2
+	VFMLA V18.D2, V16.D2, V15.D2
+
+end5:
+	MOVD y+0(FP), R0
+
+	// y[i,j] = act(halved lanes)
+	MOVD  act+80(FP), R3
+	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
+	WORD  $0x4e6dd529 // fadd v9.2d, v9.2d, v13.2d
+	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
+	WORD  $0x4e6fd56b // fadd v11.2d, v11.2d, v15.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	WORD  $0x6e68d400 // faddp v0.2d, v0.2d, v8.2d
+	VMOVI $0, V16.B16
+	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
+	CMP   $1, R3
+	BNE   linear44
+	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
+
+linear44:
+	FMOVD F0, 0(R0)
+	ADD   $8, R0, R1
+	VST1  V0.D[1], (R1)
+
+	// the next 1 rows
+	MOVD ldy+8(FP), R0
+	MOVD $1, R1
+	MUL  R1, R0, R0
+	MOVD y+0(FP), R3
+	ADD  R0, R3
+	MOVD R3, y+0(FP)
+	MOVD ldx+24(FP), R0
+	MOVD $1, R1
+	MUL  R1, R0, R0
+	MOVD x+16(FP), R3
+	ADD  R0, R3
+	MOVD R3, x+16(FP)
+	MOVD rows+56(FP), R3
+	SUB  $1, R3
+	MOVD R3, rows+56(FP)
+	CMP  $1, R3
+	BGE  rows2
 	RET
 
 // func severalNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
@@ -8240,1765 +13932,599 @@ linear45:
 done25:
 	RET
 
-// func unpackedNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
-TEXT ·unpackedNEONF32(SB), NOSPLIT, $0-88
-	MOVD n+72(FP), R0
-	MOVD cols+64(FP), R0
+// func columnsNEONF32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows int, cols int)
+TEXT ·columnsNEONF32(SB), NOSPLIT, $0-48
+	MOVD cols+40(FP), R0
 	CMP  $2, R0
 	BNE  more1
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	ADD  R3, R5, R6
+	ADD  R3, R6, R7
+	MOVD $4, R10
+	MUL  R10, R3, R9
 
 rows2:
-	// 3×2 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVD  bias+48(FP), R0
-	FMOVS 0(R0), F0
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	FMOVS 4(R0), F4
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VORR  V0.B16, V0.B16, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VORR  V4.B16, V4.B16, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-	VORR  V0.B16, V0.B16, V16.B16
-	VMOVI $0, V17.B16
-	VMOVI $0, V18.B16
-	VMOVI $0, V19.B16
-	VORR  V4.B16, V4.B16, V20.B16
-	VMOVI $0, V21.B16
-	VMOVI $0, V22.B16
-	VMOVI $0, V23.B16
-	MOVD  w+32(FP), R0
-	MOVD  ldw+40(FP), R1
-	MOVD  $4, R4
-	MUL   R4, R1, R2
-	MOVD  x+16(FP), R4
-	MOVD  R4, R5
-	MOVD  rows+56(FP), R3
-	CMP   $1, R3
-	BLE   over3
-	MOVD  ldx+24(FP), R3
-	ADD   R3, R5
-
-over3:
-	MOVD R5, R6
-	MOVD rows+56(FP), R3
-	CMP  $2, R3
-	BLE  over4
-	MOVD ldx+24(FP), R3
-	ADD  R3, R6
-
-over4:
-	MOVD n+72(FP), R3
-	ADD  R1, R0, R7
-	ADD  R1, R7, R8
-	ADD  R1, R8, R9
-
-	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
-	CMP $16, R3
-	BLT tail6
-
-block5:
-	FMOVD 0(R0), F25
-	FMOVD 0(R7), F26
-	FMOVD 0(R8), F27
-	FMOVD 0(R9), F28
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	ADD   R2, R0
-	ADD   R2, R7
-	ADD   R2, R8
-	ADD   R2, R9
-	FMOVQ 0(R4), F24
-	VFMLA V25.S4, V24.S4, V0.S4
-	VFMLA V26.S4, V24.S4, V4.S4
-	FMOVQ 0(R5), F24
-	VFMLA V25.S4, V24.S4, V8.S4
-	VFMLA V26.S4, V24.S4, V12.S4
-	FMOVQ 0(R6), F24
-	VFMLA V25.S4, V24.S4, V16.S4
-	VFMLA V26.S4, V24.S4, V20.S4
-	FMOVD 0(R0), F25
-	FMOVD 0(R7), F26
-	FMOVD 0(R8), F27
-	FMOVD 0(R9), F28
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	ADD   R2, R0
-	ADD   R2, R7
-	ADD   R2, R8
-	ADD   R2, R9
-	FMOVQ 16(R4), F24
-	VFMLA V25.S4, V24.S4, V1.S4
-	VFMLA V26.S4, V24.S4, V5.S4
-	FMOVQ 16(R5), F24
-	VFMLA V25.S4, V24.S4, V9.S4
-	VFMLA V26.S4, V24.S4, V13.S4
-	FMOVQ 16(R6), F24
-	VFMLA V25.S4, V24.S4, V17.S4
-	VFMLA V26.S4, V24.S4, V21.S4
-	FMOVD 0(R0), F25
-	FMOVD 0(R7), F26
-	FMOVD 0(R8), F27
-	FMOVD 0(R9), F28
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	ADD   R2, R0
-	ADD   R2, R7
-	ADD   R2, R8
-	ADD   R2, R9
-	FMOVQ 32(R4), F24
-	VFMLA V25.S4, V24.S4, V2.S4
-	VFMLA V26.S4, V24.S4, V6.S4
-	FMOVQ 32(R5), F24
-	VFMLA V25.S4, V24.S4, V10.S4
-	VFMLA V26.S4, V24.S4, V14.S4
-	FMOVQ 32(R6), F24
-	VFMLA V25.S4, V24.S4, V18.S4
-	VFMLA V26.S4, V24.S4, V22.S4
-	FMOVD 0(R0), F25
-	FMOVD 0(R7), F26
-	FMOVD 0(R8), F27
-	FMOVD 0(R9), F28
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	ADD   R2, R0
-	ADD   R2, R7
-	ADD   R2, R8
-	ADD   R2, R9
-	FMOVQ 48(R4), F24
-	VFMLA V25.S4, V24.S4, V3.S4
-	VFMLA V26.S4, V24.S4, V7.S4
-	FMOVQ 48(R5), F24
-	VFMLA V25.S4, V24.S4, V11.S4
-	VFMLA V26.S4, V24.S4, V15.S4
-	FMOVQ 48(R6), F24
-	VFMLA V25.S4, V24.S4, V19.S4
-	VFMLA V26.S4, V24.S4, V23.S4
-	ADD   $64, R4
-	ADD   $64, R5
-	ADD   $64, R6
-	SUB   $16, R3
-	CMP   $16, R3
-	BGE   block5
-
-tail6:
-	CMP   $0, R3
-	BLE   end7
-	CMP   $4, R3
-	BLT   part12
-	FMOVD 0(R0), F25
-	FMOVD 0(R7), F26
-	FMOVD 0(R8), F27
-	FMOVD 0(R9), F28
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	ADD   R2, R0
-	ADD   R2, R7
-	ADD   R2, R8
-	ADD   R2, R9
-	FMOVQ 0(R4), F24
-	VFMLA V25.S4, V24.S4, V0.S4
-	VFMLA V26.S4, V24.S4, V4.S4
-	FMOVQ 0(R5), F24
-	VFMLA V25.S4, V24.S4, V8.S4
-	VFMLA V26.S4, V24.S4, V12.S4
-	FMOVQ 0(R6), F24
-	VFMLA V25.S4, V24.S4, V16.S4
-	VFMLA V26.S4, V24.S4, V20.S4
-	B     over14
-
-part12:
-	MOVD  R3, R2
-	ADD   $0, R2
-	VMOVI $0, V26.B16
-	VMOVI $0, V27.B16
-	VMOVI $0, V28.B16
-	FMOVD 0(R0), F25
-	CMP   $1, R2
-	BLE   loaded15
-	FMOVD 0(R7), F26
-	CMP   $2, R2
-	BLE   loaded15
-	FMOVD 0(R8), F27
-	CMP   $3, R2
-	BLE   loaded15
-	FMOVD 0(R9), F28
-
-loaded15:
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	TST   $2, R3
-	BEQ   one16
-	FMOVD 0(R4), F24
-	TST   $1, R3
-	BEQ   moved17
-	ADD   $8, R4, R10
-	VLD1  (R10), V24.S[2]
-	B     moved17
-
-one16:
-	FMOVS 0(R4), F24
-
-moved17:
-	VFMLA V25.S4, V24.S4, V0.S4
-	VFMLA V26.S4, V24.S4, V4.S4
-	TST   $2, R3
-	BEQ   one18
-	FMOVD 0(R5), F24
-	TST   $1, R3
-	BEQ   moved19
-	ADD   $8, R5, R10
-	VLD1  (R10), V24.S[2]
-	B     moved19
-
-one18:
-	FMOVS 0(R5), F24
-
-moved19:
-	VFMLA V25.S4, V24.S4, V8.S4
-	VFMLA V26.S4, V24.S4, V12.S4
-	TST   $2, R3
-	BEQ   one20
-	FMOVD 0(R6), F24
-	TST   $1, R3
-	BEQ   moved21
-	ADD   $8, R6, R10
-	VLD1  (R10), V24.S[2]
-	B     moved21
-
-one20:
-	FMOVS 0(R6), F24
-
-moved21:
-	VFMLA V25.S4, V24.S4, V16.S4
-	VFMLA V26.S4, V24.S4, V20.S4
-	B     end7
-
-over14:
-	CMP   $4, R3
-	BLE   end7
-	CMP   $8, R3
-	BLT   part22
-	FMOVD 0(R0), F25
-	FMOVD 0(R7), F26
-	FMOVD 0(R8), F27
-	FMOVD 0(R9), F28
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	ADD   R2, R0
-	ADD   R2, R7
-	ADD   R2, R8
-	ADD   R2, R9
-	FMOVQ 16(R4), F24
-	VFMLA V25.S4, V24.S4, V1.S4
-	VFMLA V26.S4, V24.S4, V5.S4
-	FMOVQ 16(R5), F24
-	VFMLA V25.S4, V24.S4, V9.S4
-	VFMLA V26.S4, V24.S4, V13.S4
-	FMOVQ 16(R6), F24
-	VFMLA V25.S4, V24.S4, V17.S4
-	VFMLA V26.S4, V24.S4, V21.S4
-	B     over24
-
-part22:
-	MOVD  R3, R2
-	SUB   $4, R2
-	VMOVI $0, V26.B16
-	VMOVI $0, V27.B16
-	VMOVI $0, V28.B16
-	FMOVD 0(R0), F25
-	CMP   $1, R2
-	BLE   loaded25
-	FMOVD 0(R7), F26
-	CMP   $2, R2
-	BLE   loaded25
-	FMOVD 0(R8), F27
-	CMP   $3, R2
-	BLE   loaded25
-	FMOVD 0(R9), F28
-
-loaded25:
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	TST   $2, R3
-	BEQ   one26
-	FMOVD 16(R4), F24
-	TST   $1, R3
-	BEQ   moved27
-	ADD   $24, R4, R10
-	VLD1  (R10), V24.S[2]
-	B     moved27
-
-one26:
-	FMOVS 16(R4), F24
-
-moved27:
-	VFMLA V25.S4, V24.S4, V1.S4
-	VFMLA V26.S4, V24.S4, V5.S4
-	TST   $2, R3
-	BEQ   one28
-	FMOVD 16(R5), F24
-	TST   $1, R3
-	BEQ   moved29
-	ADD   $24, R5, R10
-	VLD1  (R10), V24.S[2]
-	B     moved29
-
-one28:
-	FMOVS 16(R5), F24
-
-moved29:
-	VFMLA V25.S4, V24.S4, V9.S4
-	VFMLA V26.S4, V24.S4, V13.S4
-	TST   $2, R3
-	BEQ   one30
-	FMOVD 16(R6), F24
-	TST   $1, R3
-	BEQ   moved31
-	ADD   $24, R6, R10
-	VLD1  (R10), V24.S[2]
-	B     moved31
-
-one30:
-	FMOVS 16(R6), F24
-
-moved31:
-	VFMLA V25.S4, V24.S4, V17.S4
-	VFMLA V26.S4, V24.S4, V21.S4
-	B     end7
-
-over24:
-	CMP   $8, R3
-	BLE   end7
-	CMP   $12, R3
-	BLT   part32
-	FMOVD 0(R0), F25
-	FMOVD 0(R7), F26
-	FMOVD 0(R8), F27
-	FMOVD 0(R9), F28
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	ADD   R2, R0
-	ADD   R2, R7
-	ADD   R2, R8
-	ADD   R2, R9
-	FMOVQ 32(R4), F24
-	VFMLA V25.S4, V24.S4, V2.S4
-	VFMLA V26.S4, V24.S4, V6.S4
-	FMOVQ 32(R5), F24
-	VFMLA V25.S4, V24.S4, V10.S4
-	VFMLA V26.S4, V24.S4, V14.S4
-	FMOVQ 32(R6), F24
-	VFMLA V25.S4, V24.S4, V18.S4
-	VFMLA V26.S4, V24.S4, V22.S4
-	B     over34
-
-part32:
-	MOVD  R3, R2
-	SUB   $8, R2
-	VMOVI $0, V26.B16
-	VMOVI $0, V27.B16
-	VMOVI $0, V28.B16
-	FMOVD 0(R0), F25
-	CMP   $1, R2
-	BLE   loaded35
-	FMOVD 0(R7), F26
-	CMP   $2, R2
-	BLE   loaded35
-	FMOVD 0(R8), F27
-	CMP   $3, R2
-	BLE   loaded35
-	FMOVD 0(R9), F28
-
-loaded35:
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	TST   $2, R3
-	BEQ   one36
-	FMOVD 32(R4), F24
-	TST   $1, R3
-	BEQ   moved37
-	ADD   $40, R4, R10
-	VLD1  (R10), V24.S[2]
-	B     moved37
-
-one36:
-	FMOVS 32(R4), F24
-
-moved37:
-	VFMLA V25.S4, V24.S4, V2.S4
-	VFMLA V26.S4, V24.S4, V6.S4
-	TST   $2, R3
-	BEQ   one38
-	FMOVD 32(R5), F24
-	TST   $1, R3
-	BEQ   moved39
-	ADD   $40, R5, R10
-	VLD1  (R10), V24.S[2]
-	B     moved39
-
-one38:
-	FMOVS 32(R5), F24
-
-moved39:
-	VFMLA V25.S4, V24.S4, V10.S4
-	VFMLA V26.S4, V24.S4, V14.S4
-	TST   $2, R3
-	BEQ   one40
-	FMOVD 32(R6), F24
-	TST   $1, R3
-	BEQ   moved41
-	ADD   $40, R6, R10
-	VLD1  (R10), V24.S[2]
-	B     moved41
-
-one40:
-	FMOVS 32(R6), F24
-
-moved41:
-	VFMLA V25.S4, V24.S4, V18.S4
-	VFMLA V26.S4, V24.S4, V22.S4
-	B     end7
-
-over34:
-	CMP   $12, R3
-	BLE   end7
-	MOVD  R3, R2
-	SUB   $12, R2
-	VMOVI $0, V26.B16
-	VMOVI $0, V27.B16
-	VMOVI $0, V28.B16
-	FMOVD 0(R0), F25
-	CMP   $1, R2
-	BLE   loaded43
-	FMOVD 0(R7), F26
-	CMP   $2, R2
-	BLE   loaded43
-	FMOVD 0(R8), F27
-	CMP   $3, R2
-	BLE   loaded43
-	FMOVD 0(R9), F28
-
-loaded43:
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	TST   $2, R3
-	BEQ   one44
-	FMOVD 48(R4), F24
-	TST   $1, R3
-	BEQ   moved45
-	ADD   $56, R4, R10
-	VLD1  (R10), V24.S[2]
-	B     moved45
-
-one44:
-	FMOVS 48(R4), F24
-
-moved45:
-	VFMLA V25.S4, V24.S4, V3.S4
-	VFMLA V26.S4, V24.S4, V7.S4
-	TST   $2, R3
-	BEQ   one46
-	FMOVD 48(R5), F24
-	TST   $1, R3
-	BEQ   moved47
-	ADD   $56, R5, R10
-	VLD1  (R10), V24.S[2]
-	B     moved47
-
-one46:
-	FMOVS 48(R5), F24
-
-moved47:
-	VFMLA V25.S4, V24.S4, V11.S4
-	VFMLA V26.S4, V24.S4, V15.S4
-	TST   $2, R3
-	BEQ   one48
-	FMOVD 48(R6), F24
-	TST   $1, R3
-	BEQ   moved49
-	ADD   $56, R6, R10
-	VLD1  (R10), V24.S[2]
-	B     moved49
-
-one48:
-	FMOVS 48(R6), F24
-
-moved49:
-	VFMLA V25.S4, V24.S4, V19.S4
-	VFMLA V26.S4, V24.S4, V23.S4
-
-end7:
-	MOVD y+0(FP), R0
-	MOVD R0, R1
-	MOVD rows+56(FP), R3
-	CMP  $1, R3
-	BLE  over50
-	MOVD ldy+8(FP), R3
-	ADD  R3, R1
-
-over50:
-	MOVD R1, R2
-	MOVD rows+56(FP), R3
-	CMP  $2, R3
-	BLE  over51
-	MOVD ldy+8(FP), R3
-	ADD  R3, R2
-
-over51:
-	// y[i,j] = act(halved lanes)
-	MOVD  act+80(FP), R3
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
-	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
-	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
-	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
-	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
-	WORD  $0x4e33d631 // fadd v17.4s, v17.4s, v19.4s
-	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	WORD  $0x4e36d694 // fadd v20.4s, v20.4s, v22.4s
-	WORD  $0x4e37d6b5 // fadd v21.4s, v21.4s, v23.4s
-	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
-	VZIP2 V4.D2, V0.D2, V1.D2
-	VZIP1 V4.D2, V0.D2, V0.D2
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	VZIP2 V12.D2, V8.D2, V1.D2
-	VZIP1 V12.D2, V8.D2, V8.D2
-	WORD  $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
-	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
-	VMOVI $0, V24.B16
-	WORD  $0x4e38d400 // fadd v0.4s, v0.4s, v24.4s
-	CMP   $1, R3
-	BNE   linear52
-	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
-
-linear52:
-	FMOVS F0, 0(R0)
-	ADD   $4, R0, R4
-	VST1  V0.S[1], (R4)
-	VST1  V0.S[2], (R1)
-	ADD   $4, R1, R4
-	VST1  V0.S[3], (R4)
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VZIP2 V20.D2, V16.D2, V2.D2
-	VZIP1 V20.D2, V16.D2, V16.D2
-	WORD  $0x4e22d610 // fadd v16.4s, v16.4s, v2.4s
-	VZIP2 V1.D2, V0.D2, V2.D2
-	VZIP1 V1.D2, V0.D2, V0.D2
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD  $0x6e20d610 // faddp v16.4s, v16.4s, v0.4s
-	VMOVI $0, V24.B16
-	WORD  $0x4e38d610 // fadd v16.4s, v16.4s, v24.4s
-	CMP   $1, R3
-	BNE   linear53
-	WORD  $0x4e38f610 // fmax v16.4s, v16.4s, v24.4s
-
-linear53:
-	FMOVS F16, 0(R2)
-	ADD   $4, R2, R4
-	VST1  V16.S[1], (R4)
-
-	// the next 3 rows
-	MOVD ldy+8(FP), R0
-	MOVD $3, R1
-	MUL  R1, R0, R0
-	MOVD y+0(FP), R3
-	ADD  R0, R3
-	MOVD R3, y+0(FP)
-	MOVD ldx+24(FP), R0
-	MOVD $3, R1
-	MUL  R1, R0, R0
-	MOVD x+16(FP), R3
-	ADD  R0, R3
-	MOVD R3, x+16(FP)
-	MOVD rows+56(FP), R3
-	SUB  $3, R3
-	MOVD R3, rows+56(FP)
-	CMP  $1, R3
-	BGE  rows2
+	FMOVD 0(R2), F0
+	FMOVD 0(R5), F1
+	FMOVD 0(R6), F2
+	FMOVD 0(R7), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	MOVD  R0, R8
+	FMOVQ F0, 0(R8)
+	ADD   R1, R8
+	FMOVQ F1, 0(R8)
+	ADD   R1, R8
+	ADD   R9, R2
+	ADD   R9, R5
+	ADD   R9, R6
+	ADD   R9, R7
+	ADD   $16, R0
+	SUB   $4, R4
+	CMP   $1, R4
+	BGE   rows2
 	RET
 
 more1:
-rows55:
-	// 2×3 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVD  bias+48(FP), R0
-	FMOVS 0(R0), F0
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	FMOVS 4(R0), F4
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	FMOVS 8(R0), F8
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VORR  V0.B16, V0.B16, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-	VORR  V4.B16, V4.B16, V16.B16
-	VMOVI $0, V17.B16
-	VMOVI $0, V18.B16
-	VMOVI $0, V19.B16
-	VORR  V8.B16, V8.B16, V20.B16
-	VMOVI $0, V21.B16
-	VMOVI $0, V22.B16
-	VMOVI $0, V23.B16
-	MOVD  w+32(FP), R0
-	MOVD  ldw+40(FP), R1
-	MOVD  $4, R4
-	MUL   R4, R1, R2
-	MOVD  x+16(FP), R4
-	MOVD  R4, R5
-	MOVD  rows+56(FP), R3
-	CMP   $1, R3
-	BLE   over56
-	MOVD  ldx+24(FP), R3
-	ADD   R3, R5
+	CMP  $3, R0
+	BNE  more4
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	ADD  R3, R5, R6
+	ADD  R3, R6, R7
+	MOVD $4, R10
+	MUL  R10, R3, R9
 
-over56:
-	MOVD n+72(FP), R3
-	ADD  R1, R0, R6
-	ADD  R1, R6, R7
-	ADD  R1, R7, R8
-
-	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
-	CMP $16, R3
-	BLT tail58
-
-block57:
-	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
-	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
-	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
-	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	ADD   R2, R0
-	ADD   R2, R6
-	ADD   R2, R7
-	ADD   R2, R8
-	FMOVQ 0(R4), F24
-	VFMLA V25.S4, V24.S4, V0.S4
-	VFMLA V26.S4, V24.S4, V4.S4
-	VFMLA V27.S4, V24.S4, V8.S4
-	FMOVQ 0(R5), F24
-	VFMLA V25.S4, V24.S4, V12.S4
-	VFMLA V26.S4, V24.S4, V16.S4
-	VFMLA V27.S4, V24.S4, V20.S4
-	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
-	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
-	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
-	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	ADD   R2, R0
-	ADD   R2, R6
-	ADD   R2, R7
-	ADD   R2, R8
-	FMOVQ 16(R4), F24
-	VFMLA V25.S4, V24.S4, V1.S4
-	VFMLA V26.S4, V24.S4, V5.S4
-	VFMLA V27.S4, V24.S4, V9.S4
-	FMOVQ 16(R5), F24
-	VFMLA V25.S4, V24.S4, V13.S4
-	VFMLA V26.S4, V24.S4, V17.S4
-	VFMLA V27.S4, V24.S4, V21.S4
-	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
-	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
-	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
-	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	ADD   R2, R0
-	ADD   R2, R6
-	ADD   R2, R7
-	ADD   R2, R8
-	FMOVQ 32(R4), F24
-	VFMLA V25.S4, V24.S4, V2.S4
-	VFMLA V26.S4, V24.S4, V6.S4
-	VFMLA V27.S4, V24.S4, V10.S4
-	FMOVQ 32(R5), F24
-	VFMLA V25.S4, V24.S4, V14.S4
-	VFMLA V26.S4, V24.S4, V18.S4
-	VFMLA V27.S4, V24.S4, V22.S4
-	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
-	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
-	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
-	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	ADD   R2, R0
-	ADD   R2, R6
-	ADD   R2, R7
-	ADD   R2, R8
-	FMOVQ 48(R4), F24
-	VFMLA V25.S4, V24.S4, V3.S4
-	VFMLA V26.S4, V24.S4, V7.S4
-	VFMLA V27.S4, V24.S4, V11.S4
-	FMOVQ 48(R5), F24
-	VFMLA V25.S4, V24.S4, V15.S4
-	VFMLA V26.S4, V24.S4, V19.S4
-	VFMLA V27.S4, V24.S4, V23.S4
-	ADD   $64, R4
-	ADD   $64, R5
-	SUB   $16, R3
-	CMP   $16, R3
-	BGE   block57
-
-tail58:
-	CMP   $0, R3
-	BLE   end59
-	CMP   $4, R3
-	BLT   part64
-	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
-	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
-	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
-	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	ADD   R2, R0
-	ADD   R2, R6
-	ADD   R2, R7
-	ADD   R2, R8
-	FMOVQ 0(R4), F24
-	VFMLA V25.S4, V24.S4, V0.S4
-	VFMLA V26.S4, V24.S4, V4.S4
-	VFMLA V27.S4, V24.S4, V8.S4
-	FMOVQ 0(R5), F24
-	VFMLA V25.S4, V24.S4, V12.S4
-	VFMLA V26.S4, V24.S4, V16.S4
-	VFMLA V27.S4, V24.S4, V20.S4
-	B     over66
-
-part64:
-	MOVD  R3, R2
-	ADD   $0, R2
-	VMOVI $0, V26.B16
-	VMOVI $0, V27.B16
-	VMOVI $0, V28.B16
-	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
-	CMP   $1, R2
-	BLE   loaded67
-	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
-	CMP   $2, R2
-	BLE   loaded67
-	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
-	CMP   $3, R2
-	BLE   loaded67
-	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
-
-loaded67:
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	TST   $2, R3
-	BEQ   one68
-	FMOVD 0(R4), F24
-	TST   $1, R3
-	BEQ   moved69
-	ADD   $8, R4, R9
-	VLD1  (R9), V24.S[2]
-	B     moved69
-
-one68:
-	FMOVS 0(R4), F24
-
-moved69:
-	VFMLA V25.S4, V24.S4, V0.S4
-	VFMLA V26.S4, V24.S4, V4.S4
-	VFMLA V27.S4, V24.S4, V8.S4
-	TST   $2, R3
-	BEQ   one70
-	FMOVD 0(R5), F24
-	TST   $1, R3
-	BEQ   moved71
-	ADD   $8, R5, R9
-	VLD1  (R9), V24.S[2]
-	B     moved71
-
-one70:
-	FMOVS 0(R5), F24
-
-moved71:
-	VFMLA V25.S4, V24.S4, V12.S4
-	VFMLA V26.S4, V24.S4, V16.S4
-	VFMLA V27.S4, V24.S4, V20.S4
-	B     end59
-
-over66:
-	CMP   $4, R3
-	BLE   end59
-	CMP   $8, R3
-	BLT   part72
-	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
-	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
-	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
-	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	ADD   R2, R0
-	ADD   R2, R6
-	ADD   R2, R7
-	ADD   R2, R8
-	FMOVQ 16(R4), F24
-	VFMLA V25.S4, V24.S4, V1.S4
-	VFMLA V26.S4, V24.S4, V5.S4
-	VFMLA V27.S4, V24.S4, V9.S4
-	FMOVQ 16(R5), F24
-	VFMLA V25.S4, V24.S4, V13.S4
-	VFMLA V26.S4, V24.S4, V17.S4
-	VFMLA V27.S4, V24.S4, V21.S4
-	B     over74
-
-part72:
-	MOVD  R3, R2
-	SUB   $4, R2
-	VMOVI $0, V26.B16
-	VMOVI $0, V27.B16
-	VMOVI $0, V28.B16
-	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
-	CMP   $1, R2
-	BLE   loaded75
-	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
-	CMP   $2, R2
-	BLE   loaded75
-	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
-	CMP   $3, R2
-	BLE   loaded75
-	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
-
-loaded75:
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	TST   $2, R3
-	BEQ   one76
-	FMOVD 16(R4), F24
-	TST   $1, R3
-	BEQ   moved77
-	ADD   $24, R4, R9
-	VLD1  (R9), V24.S[2]
-	B     moved77
-
-one76:
-	FMOVS 16(R4), F24
-
-moved77:
-	VFMLA V25.S4, V24.S4, V1.S4
-	VFMLA V26.S4, V24.S4, V5.S4
-	VFMLA V27.S4, V24.S4, V9.S4
-	TST   $2, R3
-	BEQ   one78
-	FMOVD 16(R5), F24
-	TST   $1, R3
-	BEQ   moved79
-	ADD   $24, R5, R9
-	VLD1  (R9), V24.S[2]
-	B     moved79
-
-one78:
-	FMOVS 16(R5), F24
-
-moved79:
-	VFMLA V25.S4, V24.S4, V13.S4
-	VFMLA V26.S4, V24.S4, V17.S4
-	VFMLA V27.S4, V24.S4, V21.S4
-	B     end59
-
-over74:
-	CMP   $8, R3
-	BLE   end59
-	CMP   $12, R3
-	BLT   part80
-	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
-	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
-	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
-	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	ADD   R2, R0
-	ADD   R2, R6
-	ADD   R2, R7
-	ADD   R2, R8
-	FMOVQ 32(R4), F24
-	VFMLA V25.S4, V24.S4, V2.S4
-	VFMLA V26.S4, V24.S4, V6.S4
-	VFMLA V27.S4, V24.S4, V10.S4
-	FMOVQ 32(R5), F24
-	VFMLA V25.S4, V24.S4, V14.S4
-	VFMLA V26.S4, V24.S4, V18.S4
-	VFMLA V27.S4, V24.S4, V22.S4
-	B     over82
-
-part80:
-	MOVD  R3, R2
-	SUB   $8, R2
-	VMOVI $0, V26.B16
-	VMOVI $0, V27.B16
-	VMOVI $0, V28.B16
-	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
-	CMP   $1, R2
-	BLE   loaded83
-	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
-	CMP   $2, R2
-	BLE   loaded83
-	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
-	CMP   $3, R2
-	BLE   loaded83
-	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
-
-loaded83:
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	TST   $2, R3
-	BEQ   one84
-	FMOVD 32(R4), F24
-	TST   $1, R3
-	BEQ   moved85
-	ADD   $40, R4, R9
-	VLD1  (R9), V24.S[2]
-	B     moved85
-
-one84:
-	FMOVS 32(R4), F24
-
-moved85:
-	VFMLA V25.S4, V24.S4, V2.S4
-	VFMLA V26.S4, V24.S4, V6.S4
-	VFMLA V27.S4, V24.S4, V10.S4
-	TST   $2, R3
-	BEQ   one86
-	FMOVD 32(R5), F24
-	TST   $1, R3
-	BEQ   moved87
-	ADD   $40, R5, R9
-	VLD1  (R9), V24.S[2]
-	B     moved87
-
-one86:
-	FMOVS 32(R5), F24
-
-moved87:
-	VFMLA V25.S4, V24.S4, V14.S4
-	VFMLA V26.S4, V24.S4, V18.S4
-	VFMLA V27.S4, V24.S4, V22.S4
-	B     end59
-
-over82:
-	CMP   $12, R3
-	BLE   end59
-	MOVD  R3, R2
-	SUB   $12, R2
-	VMOVI $0, V26.B16
-	VMOVI $0, V27.B16
-	VMOVI $0, V28.B16
-	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
-	CMP   $1, R2
-	BLE   loaded89
-	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
-	CMP   $2, R2
-	BLE   loaded89
-	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
-	CMP   $3, R2
-	BLE   loaded89
-	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
-
-loaded89:
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	TST   $2, R3
-	BEQ   one90
-	FMOVD 48(R4), F24
-	TST   $1, R3
-	BEQ   moved91
-	ADD   $56, R4, R9
-	VLD1  (R9), V24.S[2]
-	B     moved91
-
-one90:
-	FMOVS 48(R4), F24
-
-moved91:
-	VFMLA V25.S4, V24.S4, V3.S4
-	VFMLA V26.S4, V24.S4, V7.S4
-	VFMLA V27.S4, V24.S4, V11.S4
-	TST   $2, R3
-	BEQ   one92
-	FMOVD 48(R5), F24
-	TST   $1, R3
-	BEQ   moved93
-	ADD   $56, R5, R9
-	VLD1  (R9), V24.S[2]
-	B     moved93
-
-one92:
-	FMOVS 48(R5), F24
-
-moved93:
-	VFMLA V25.S4, V24.S4, V15.S4
-	VFMLA V26.S4, V24.S4, V19.S4
-	VFMLA V27.S4, V24.S4, V23.S4
-
-end59:
-	MOVD y+0(FP), R0
-	MOVD R0, R1
-	MOVD rows+56(FP), R3
-	CMP  $1, R3
-	BLE  over94
-	MOVD ldy+8(FP), R3
-	ADD  R3, R1
-
-over94:
-	// y[i,j] = act(halved lanes)
-	MOVD  act+80(FP), R3
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
-	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
-	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
-	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
-	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
-	WORD  $0x4e33d631 // fadd v17.4s, v17.4s, v19.4s
-	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	WORD  $0x4e36d694 // fadd v20.4s, v20.4s, v22.4s
-	WORD  $0x4e37d6b5 // fadd v21.4s, v21.4s, v23.4s
-	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
-	VZIP2 V4.D2, V0.D2, V1.D2
-	VZIP1 V4.D2, V0.D2, V0.D2
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	VZIP2 V12.D2, V8.D2, V1.D2
-	VZIP1 V12.D2, V8.D2, V8.D2
-	WORD  $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
-	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
-	VMOVI $0, V24.B16
-	WORD  $0x4e38d400 // fadd v0.4s, v0.4s, v24.4s
-	CMP   $1, R3
-	BNE   linear95
-	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
-
-linear95:
-	FMOVS F0, 0(R0)
-	ADD   $4, R0, R2
-	VST1  V0.S[1], (R2)
-	ADD   $8, R0, R2
-	VST1  V0.S[2], (R2)
-	VST1  V0.S[3], (R1)
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VZIP2 V20.D2, V16.D2, V2.D2
-	VZIP1 V20.D2, V16.D2, V16.D2
-	WORD  $0x4e22d610 // fadd v16.4s, v16.4s, v2.4s
-	VZIP2 V1.D2, V0.D2, V2.D2
-	VZIP1 V1.D2, V0.D2, V0.D2
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD  $0x6e20d610 // faddp v16.4s, v16.4s, v0.4s
-	VMOVI $0, V24.B16
-	WORD  $0x4e38d610 // fadd v16.4s, v16.4s, v24.4s
-	CMP   $1, R3
-	BNE   linear96
-	WORD  $0x4e38f610 // fmax v16.4s, v16.4s, v24.4s
-
-linear96:
-	FMOVS F16, 4(R1)
-	ADD   $8, R1, R2
-	VST1  V16.S[1], (R2)
-
-	// the next 2 rows
-	MOVD ldy+8(FP), R0
-	MOVD $2, R1
-	MUL  R1, R0, R0
-	MOVD y+0(FP), R3
-	ADD  R0, R3
-	MOVD R3, y+0(FP)
-	MOVD ldx+24(FP), R0
-	MOVD $2, R1
-	MUL  R1, R0, R0
-	MOVD x+16(FP), R3
-	ADD  R0, R3
-	MOVD R3, x+16(FP)
-	MOVD rows+56(FP), R3
-	SUB  $2, R3
-	MOVD R3, rows+56(FP)
-	CMP  $1, R3
-	BGE  rows55
+rows5:
+	FMOVD 0(R2), F0
+	ADD   $8, R2, R10
+	VLD1  (R10), V0.S[2]
+	FMOVD 0(R5), F1
+	ADD   $8, R5, R10
+	VLD1  (R10), V1.S[2]
+	FMOVD 0(R6), F2
+	ADD   $8, R6, R10
+	VLD1  (R10), V2.S[2]
+	FMOVD 0(R7), F3
+	ADD   $8, R7, R10
+	VLD1  (R10), V3.S[2]
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	MOVD  R0, R8
+	FMOVQ F0, 0(R8)
+	ADD   R1, R8
+	FMOVQ F1, 0(R8)
+	ADD   R1, R8
+	FMOVQ F2, 0(R8)
+	ADD   R1, R8
+	ADD   R9, R2
+	ADD   R9, R5
+	ADD   R9, R6
+	ADD   R9, R7
+	ADD   $16, R0
+	SUB   $4, R4
+	CMP   $1, R4
+	BGE   rows5
 	RET
 
-// func unpackedNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
-TEXT ·unpackedNEONF64(SB), NOSPLIT, $0-88
-	MOVD n+72(FP), R0
-	MOVD cols+64(FP), R0
+more4:
+	CMP  $4, R0
+	BNE  more7
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	ADD  R3, R5, R6
+	ADD  R3, R6, R7
+	MOVD $4, R10
+	MUL  R10, R3, R9
+
+rows8:
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R6), F2
+	FMOVQ 0(R7), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	MOVD  R0, R8
+	FMOVQ F0, 0(R8)
+	ADD   R1, R8
+	FMOVQ F1, 0(R8)
+	ADD   R1, R8
+	FMOVQ F2, 0(R8)
+	ADD   R1, R8
+	FMOVQ F3, 0(R8)
+	ADD   R1, R8
+	ADD   R9, R2
+	ADD   R9, R5
+	ADD   R9, R6
+	ADD   R9, R7
+	ADD   $16, R0
+	SUB   $4, R4
+	CMP   $1, R4
+	BGE   rows8
+	RET
+
+more7:
+	CMP  $5, R0
+	BNE  more10
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	ADD  R3, R5, R6
+	ADD  R3, R6, R7
+	MOVD $4, R10
+	MUL  R10, R3, R9
+
+rows11:
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R6), F2
+	FMOVQ 0(R7), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	FMOVS 16(R2), F4
+	FMOVS 16(R5), F5
+	FMOVS 16(R6), F6
+	FMOVS 16(R7), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	MOVD  R0, R8
+	FMOVQ F0, 0(R8)
+	ADD   R1, R8
+	FMOVQ F1, 0(R8)
+	ADD   R1, R8
+	FMOVQ F2, 0(R8)
+	ADD   R1, R8
+	FMOVQ F3, 0(R8)
+	ADD   R1, R8
+	FMOVQ F4, 0(R8)
+	ADD   R1, R8
+	ADD   R9, R2
+	ADD   R9, R5
+	ADD   R9, R6
+	ADD   R9, R7
+	ADD   $16, R0
+	SUB   $4, R4
+	CMP   $1, R4
+	BGE   rows11
+	RET
+
+more10:
+	CMP  $6, R0
+	BNE  more14
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	ADD  R3, R5, R6
+	ADD  R3, R6, R7
+	MOVD $4, R10
+	MUL  R10, R3, R9
+
+rows15:
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R6), F2
+	FMOVQ 0(R7), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	FMOVD 16(R2), F4
+	FMOVD 16(R5), F5
+	FMOVD 16(R6), F6
+	FMOVD 16(R7), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	MOVD  R0, R8
+	FMOVQ F0, 0(R8)
+	ADD   R1, R8
+	FMOVQ F1, 0(R8)
+	ADD   R1, R8
+	FMOVQ F2, 0(R8)
+	ADD   R1, R8
+	FMOVQ F3, 0(R8)
+	ADD   R1, R8
+	FMOVQ F4, 0(R8)
+	ADD   R1, R8
+	FMOVQ F5, 0(R8)
+	ADD   R1, R8
+	ADD   R9, R2
+	ADD   R9, R5
+	ADD   R9, R6
+	ADD   R9, R7
+	ADD   $16, R0
+	SUB   $4, R4
+	CMP   $1, R4
+	BGE   rows15
+	RET
+
+more14:
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	ADD  R3, R5, R6
+	ADD  R3, R6, R7
+	MOVD $4, R10
+	MUL  R10, R3, R9
+
+rows19:
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R6), F2
+	FMOVQ 0(R7), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	FMOVD 16(R2), F4
+	ADD   $24, R2, R10
+	VLD1  (R10), V4.S[2]
+	FMOVD 16(R5), F5
+	ADD   $24, R5, R10
+	VLD1  (R10), V5.S[2]
+	FMOVD 16(R6), F6
+	ADD   $24, R6, R10
+	VLD1  (R10), V6.S[2]
+	FMOVD 16(R7), F7
+	ADD   $24, R7, R10
+	VLD1  (R10), V7.S[2]
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	MOVD  R0, R8
+	FMOVQ F0, 0(R8)
+	ADD   R1, R8
+	FMOVQ F1, 0(R8)
+	ADD   R1, R8
+	FMOVQ F2, 0(R8)
+	ADD   R1, R8
+	FMOVQ F3, 0(R8)
+	ADD   R1, R8
+	FMOVQ F4, 0(R8)
+	ADD   R1, R8
+	FMOVQ F5, 0(R8)
+	ADD   R1, R8
+	FMOVQ F6, 0(R8)
+	ADD   R1, R8
+	ADD   R9, R2
+	ADD   R9, R5
+	ADD   R9, R6
+	ADD   R9, R7
+	ADD   $16, R0
+	SUB   $4, R4
+	CMP   $1, R4
+	BGE   rows19
+	RET
+
+// func columnsNEONF64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int, cols int)
+TEXT ·columnsNEONF64(SB), NOSPLIT, $0-48
+	MOVD cols+40(FP), R0
+	CMP  $2, R0
+	BNE  more1
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	MOVD $2, R8
+	MUL  R8, R3, R7
 
 rows2:
-	// 1×2 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVD  bias+48(FP), R0
-	FMOVD 0(R0), F0
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	FMOVD 8(R0), F8
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VMOVI $0, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-	MOVD  w+32(FP), R0
-	MOVD  ldw+40(FP), R1
-	MOVD  $2, R4
-	MUL   R4, R1, R2
-	MOVD  x+16(FP), R4
-	MOVD  n+72(FP), R3
-	ADD   R1, R0, R5
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R5), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	MOVD  R0, R6
+	FMOVQ F0, 0(R6)
+	ADD   R1, R6
+	FMOVQ F1, 0(R6)
+	ADD   R1, R6
+	ADD   R7, R2
+	ADD   R7, R5
+	ADD   $16, R0
+	SUB   $2, R4
+	CMP   $1, R4
+	BGE   rows2
+	RET
 
-	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
-	CMP $16, R3
-	BLT tail4
+more1:
+	CMP  $3, R0
+	BNE  more4
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	MOVD $2, R8
+	MUL  R8, R3, R7
 
-block3:
-	FMOVQ 0(R0), F17
-	FMOVQ 0(R5), F18
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	ADD   R2, R0
-	ADD   R2, R5
-	FMOVQ 0(R4), F16
-	VFMLA V17.D2, V16.D2, V0.D2
-	VFMLA V18.D2, V16.D2, V8.D2
-	FMOVQ 0(R0), F17
-	FMOVQ 0(R5), F18
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	ADD   R2, R0
-	ADD   R2, R5
-	FMOVQ 16(R4), F16
-	VFMLA V17.D2, V16.D2, V1.D2
-	VFMLA V18.D2, V16.D2, V9.D2
-	FMOVQ 0(R0), F17
-	FMOVQ 0(R5), F18
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	ADD   R2, R0
-	ADD   R2, R5
-	FMOVQ 32(R4), F16
-	VFMLA V17.D2, V16.D2, V2.D2
-	VFMLA V18.D2, V16.D2, V10.D2
-	FMOVQ 0(R0), F17
-	FMOVQ 0(R5), F18
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	ADD   R2, R0
-	ADD   R2, R5
-	FMOVQ 48(R4), F16
-	VFMLA V17.D2, V16.D2, V3.D2
-	VFMLA V18.D2, V16.D2, V11.D2
-	FMOVQ 0(R0), F17
-	FMOVQ 0(R5), F18
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	ADD   R2, R0
-	ADD   R2, R5
-	FMOVQ 64(R4), F16
-	VFMLA V17.D2, V16.D2, V4.D2
-	VFMLA V18.D2, V16.D2, V12.D2
-	FMOVQ 0(R0), F17
-	FMOVQ 0(R5), F18
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	ADD   R2, R0
-	ADD   R2, R5
-	FMOVQ 80(R4), F16
-	VFMLA V17.D2, V16.D2, V5.D2
-	VFMLA V18.D2, V16.D2, V13.D2
-	FMOVQ 0(R0), F17
-	FMOVQ 0(R5), F18
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	ADD   R2, R0
-	ADD   R2, R5
-	FMOVQ 96(R4), F16
-	VFMLA V17.D2, V16.D2, V6.D2
-	VFMLA V18.D2, V16.D2, V14.D2
-	FMOVQ 0(R0), F17
-	FMOVQ 0(R5), F18
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	ADD   R2, R0
-	ADD   R2, R5
-	FMOVQ 112(R4), F16
-	VFMLA V17.D2, V16.D2, V7.D2
-	VFMLA V18.D2, V16.D2, V15.D2
-	ADD   $128, R4
-	SUB   $16, R3
-	CMP   $16, R3
-	BGE   block3
+rows5:
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R5), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVD 16(R2), F2
+	FMOVD 16(R5), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	MOVD  R0, R6
+	FMOVQ F0, 0(R6)
+	ADD   R1, R6
+	FMOVQ F1, 0(R6)
+	ADD   R1, R6
+	FMOVQ F2, 0(R6)
+	ADD   R1, R6
+	ADD   R7, R2
+	ADD   R7, R5
+	ADD   $16, R0
+	SUB   $2, R4
+	CMP   $1, R4
+	BGE   rows5
+	RET
 
-tail4:
-	CMP   $0, R3
-	BLE   end5
-	CMP   $2, R3
-	BLT   part14
-	FMOVQ 0(R0), F17
-	FMOVQ 0(R5), F18
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	ADD   R2, R0
-	ADD   R2, R5
-	FMOVQ 0(R4), F16
-	VFMLA V17.D2, V16.D2, V0.D2
-	VFMLA V18.D2, V16.D2, V8.D2
-	B     over16
+more4:
+	CMP  $4, R0
+	BNE  more8
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	MOVD $2, R8
+	MUL  R8, R3, R7
 
-part14:
-	MOVD  R3, R2
-	ADD   $0, R2
-	VMOVI $0, V18.B16
-	FMOVQ 0(R0), F17
-	CMP   $1, R2
-	BLE   loaded17
-	FMOVQ 0(R5), F18
+rows9:
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R5), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVQ 16(R2), F2
+	FMOVQ 16(R5), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	MOVD  R0, R6
+	FMOVQ F0, 0(R6)
+	ADD   R1, R6
+	FMOVQ F1, 0(R6)
+	ADD   R1, R6
+	FMOVQ F2, 0(R6)
+	ADD   R1, R6
+	FMOVQ F3, 0(R6)
+	ADD   R1, R6
+	ADD   R7, R2
+	ADD   R7, R5
+	ADD   $16, R0
+	SUB   $2, R4
+	CMP   $1, R4
+	BGE   rows9
+	RET
 
-loaded17:
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	FMOVD 0(R4), F16
-	VFMLA V17.D2, V16.D2, V0.D2
-	VFMLA V18.D2, V16.D2, V8.D2
-	B     end5
+more8:
+	CMP  $5, R0
+	BNE  more12
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	MOVD $2, R8
+	MUL  R8, R3, R7
 
-over16:
-	CMP   $2, R3
-	BLE   end5
-	CMP   $4, R3
-	BLT   part18
-	FMOVQ 0(R0), F17
-	FMOVQ 0(R5), F18
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	ADD   R2, R0
-	ADD   R2, R5
-	FMOVQ 16(R4), F16
-	VFMLA V17.D2, V16.D2, V1.D2
-	VFMLA V18.D2, V16.D2, V9.D2
-	B     over20
+rows13:
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R5), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVQ 16(R2), F2
+	FMOVQ 16(R5), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVD 32(R2), F4
+	FMOVD 32(R5), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	MOVD  R0, R6
+	FMOVQ F0, 0(R6)
+	ADD   R1, R6
+	FMOVQ F1, 0(R6)
+	ADD   R1, R6
+	FMOVQ F2, 0(R6)
+	ADD   R1, R6
+	FMOVQ F3, 0(R6)
+	ADD   R1, R6
+	FMOVQ F4, 0(R6)
+	ADD   R1, R6
+	ADD   R7, R2
+	ADD   R7, R5
+	ADD   $16, R0
+	SUB   $2, R4
+	CMP   $1, R4
+	BGE   rows13
+	RET
 
-part18:
-	MOVD  R3, R2
-	SUB   $2, R2
-	VMOVI $0, V18.B16
-	FMOVQ 0(R0), F17
-	CMP   $1, R2
-	BLE   loaded21
-	FMOVQ 0(R5), F18
+more12:
+	CMP  $6, R0
+	BNE  more17
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	MOVD $2, R8
+	MUL  R8, R3, R7
 
-loaded21:
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	FMOVD 16(R4), F16
-	VFMLA V17.D2, V16.D2, V1.D2
-	VFMLA V18.D2, V16.D2, V9.D2
-	B     end5
+rows18:
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R5), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVQ 16(R2), F2
+	FMOVQ 16(R5), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 32(R2), F4
+	FMOVQ 32(R5), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	MOVD  R0, R6
+	FMOVQ F0, 0(R6)
+	ADD   R1, R6
+	FMOVQ F1, 0(R6)
+	ADD   R1, R6
+	FMOVQ F2, 0(R6)
+	ADD   R1, R6
+	FMOVQ F3, 0(R6)
+	ADD   R1, R6
+	FMOVQ F4, 0(R6)
+	ADD   R1, R6
+	FMOVQ F5, 0(R6)
+	ADD   R1, R6
+	ADD   R7, R2
+	ADD   R7, R5
+	ADD   $16, R0
+	SUB   $2, R4
+	CMP   $1, R4
+	BGE   rows18
+	RET
 
-over20:
-	CMP   $4, R3
-	BLE   end5
-	CMP   $6, R3
-	BLT   part22
-	FMOVQ 0(R0), F17
-	FMOVQ 0(R5), F18
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	ADD   R2, R0
-	ADD   R2, R5
-	FMOVQ 32(R4), F16
-	VFMLA V17.D2, V16.D2, V2.D2
-	VFMLA V18.D2, V16.D2, V10.D2
-	B     over24
+more17:
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	MOVD $2, R8
+	MUL  R8, R3, R7
 
-part22:
-	MOVD  R3, R2
-	SUB   $4, R2
-	VMOVI $0, V18.B16
-	FMOVQ 0(R0), F17
-	CMP   $1, R2
-	BLE   loaded25
-	FMOVQ 0(R5), F18
-
-loaded25:
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	FMOVD 32(R4), F16
-	VFMLA V17.D2, V16.D2, V2.D2
-	VFMLA V18.D2, V16.D2, V10.D2
-	B     end5
-
-over24:
-	CMP   $6, R3
-	BLE   end5
-	CMP   $8, R3
-	BLT   part26
-	FMOVQ 0(R0), F17
-	FMOVQ 0(R5), F18
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	ADD   R2, R0
-	ADD   R2, R5
-	FMOVQ 48(R4), F16
-	VFMLA V17.D2, V16.D2, V3.D2
-	VFMLA V18.D2, V16.D2, V11.D2
-	B     over28
-
-part26:
-	MOVD  R3, R2
-	SUB   $6, R2
-	VMOVI $0, V18.B16
-	FMOVQ 0(R0), F17
-	CMP   $1, R2
-	BLE   loaded29
-	FMOVQ 0(R5), F18
-
-loaded29:
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	FMOVD 48(R4), F16
-	VFMLA V17.D2, V16.D2, V3.D2
-	VFMLA V18.D2, V16.D2, V11.D2
-	B     end5
-
-over28:
-	CMP   $8, R3
-	BLE   end5
-	CMP   $10, R3
-	BLT   part30
-	FMOVQ 0(R0), F17
-	FMOVQ 0(R5), F18
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	ADD   R2, R0
-	ADD   R2, R5
-	FMOVQ 64(R4), F16
-	VFMLA V17.D2, V16.D2, V4.D2
-	VFMLA V18.D2, V16.D2, V12.D2
-	B     over32
-
-part30:
-	MOVD  R3, R2
-	SUB   $8, R2
-	VMOVI $0, V18.B16
-	FMOVQ 0(R0), F17
-	CMP   $1, R2
-	BLE   loaded33
-	FMOVQ 0(R5), F18
-
-loaded33:
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	FMOVD 64(R4), F16
-	VFMLA V17.D2, V16.D2, V4.D2
-	VFMLA V18.D2, V16.D2, V12.D2
-	B     end5
-
-over32:
-	CMP   $10, R3
-	BLE   end5
-	CMP   $12, R3
-	BLT   part34
-	FMOVQ 0(R0), F17
-	FMOVQ 0(R5), F18
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	ADD   R2, R0
-	ADD   R2, R5
-	FMOVQ 80(R4), F16
-	VFMLA V17.D2, V16.D2, V5.D2
-	VFMLA V18.D2, V16.D2, V13.D2
-	B     over36
-
-part34:
-	MOVD  R3, R2
-	SUB   $10, R2
-	VMOVI $0, V18.B16
-	FMOVQ 0(R0), F17
-	CMP   $1, R2
-	BLE   loaded37
-	FMOVQ 0(R5), F18
-
-loaded37:
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	FMOVD 80(R4), F16
-	VFMLA V17.D2, V16.D2, V5.D2
-	VFMLA V18.D2, V16.D2, V13.D2
-	B     end5
-
-over36:
-	CMP   $12, R3
-	BLE   end5
-	CMP   $14, R3
-	BLT   part38
-	FMOVQ 0(R0), F17
-	FMOVQ 0(R5), F18
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	ADD   R2, R0
-	ADD   R2, R5
-	FMOVQ 96(R4), F16
-	VFMLA V17.D2, V16.D2, V6.D2
-	VFMLA V18.D2, V16.D2, V14.D2
-	B     over40
-
-part38:
-	MOVD  R3, R2
-	SUB   $12, R2
-	VMOVI $0, V18.B16
-	FMOVQ 0(R0), F17
-	CMP   $1, R2
-	BLE   loaded41
-	FMOVQ 0(R5), F18
-
-loaded41:
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	FMOVD 96(R4), F16
-	VFMLA V17.D2, V16.D2, V6.D2
-	VFMLA V18.D2, V16.D2, V14.D2
-	B     end5
-
-over40:
-	CMP   $14, R3
-	BLE   end5
-	MOVD  R3, R2
-	SUB   $14, R2
-	VMOVI $0, V18.B16
-	FMOVQ 0(R0), F17
-	CMP   $1, R2
-	BLE   loaded43
-	FMOVQ 0(R5), F18
-
-loaded43:
-	VZIP2 V18.D2, V17.D2, V19.D2
-	VZIP1 V18.D2, V17.D2, V17.D2
-	VORR  V19.B16, V19.B16, V18.B16
-	FMOVD 112(R4), F16
-	VFMLA V17.D2, V16.D2, V7.D2
-	VFMLA V18.D2, V16.D2, V15.D2
-
-end5:
-	MOVD y+0(FP), R0
-
-	// y[i,j] = act(halved lanes)
-	MOVD  act+80(FP), R3
-	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
-	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
-	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
-	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
-	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
-	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
-	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
-	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
-	WORD  $0x4e6dd529 // fadd v9.2d, v9.2d, v13.2d
-	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
-	WORD  $0x4e6fd56b // fadd v11.2d, v11.2d, v15.2d
-	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
-	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
-	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	WORD  $0x6e68d400 // faddp v0.2d, v0.2d, v8.2d
-	VMOVI $0, V16.B16
-	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
-	CMP   $1, R3
-	BNE   linear44
-	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
-
-linear44:
-	FMOVD F0, 0(R0)
-	ADD   $8, R0, R1
-	VST1  V0.D[1], (R1)
-
-	// the next 1 rows
-	MOVD ldy+8(FP), R0
-	MOVD $1, R1
-	MUL  R1, R0, R0
-	MOVD y+0(FP), R3
-	ADD  R0, R3
-	MOVD R3, y+0(FP)
-	MOVD ldx+24(FP), R0
-	MOVD $1, R1
-	MUL  R1, R0, R0
-	MOVD x+16(FP), R3
-	ADD  R0, R3
-	MOVD R3, x+16(FP)
-	MOVD rows+56(FP), R3
-	SUB  $1, R3
-	MOVD R3, rows+56(FP)
-	CMP  $1, R3
-	BGE  rows2
+rows23:
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R5), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVQ 16(R2), F2
+	FMOVQ 16(R5), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 32(R2), F4
+	FMOVQ 32(R5), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 48(R2), F6
+	FMOVD 48(R5), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	MOVD  R0, R6
+	FMOVQ F0, 0(R6)
+	ADD   R1, R6
+	FMOVQ F1, 0(R6)
+	ADD   R1, R6
+	FMOVQ F2, 0(R6)
+	ADD   R1, R6
+	FMOVQ F3, 0(R6)
+	ADD   R1, R6
+	FMOVQ F4, 0(R6)
+	ADD   R1, R6
+	FMOVQ F5, 0(R6)
+	ADD   R1, R6
+	FMOVQ F6, 0(R6)
+	ADD   R1, R6
+	ADD   R7, R2
+	ADD   R7, R5
+	ADD   $16, R0
+	SUB   $2, R4
+	CMP   $1, R4
+	BGE   rows23
 	RET
 
 // func narrowBothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)

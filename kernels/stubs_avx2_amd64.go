@@ -96,21 +96,19 @@ func abreastAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32
 //go:noescape
 func abreastAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
 
-// dst[j,k] = w[k,j],  k < rows, j < cols
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
 //
-// The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the
-// lanes of a vector, at least one, cols 2 to 7.
+// What abreast computes. cols is 2 to unpackedCols.
 //
 //go:noescape
-func columnsAVX2F32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows int, cols int)
+func unpackedAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
 
-// dst[j,k] = w[k,j],  k < rows, j < cols
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
 //
-// The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the
-// lanes of a vector, at least one, cols 2 to 7.
+// What abreast computes. cols is 2 to unpackedCols.
 //
 //go:noescape
-func columnsAVX2F64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int, cols int)
+func unpackedAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
 
 // y[i,j] = act(bias[j] + Σ_k x[i,k]·w[j,k]),  i < rows, j < cols, k < n
 //
@@ -130,19 +128,21 @@ func severalAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32
 //go:noescape
 func severalAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
 
-// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
+// dst[j,k] = w[k,j],  k < rows, j < cols
 //
-// What abreast computes. cols is 2 to unpackedCols.
+// The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the
+// lanes of a vector, at least one, cols 2 to 7.
 //
 //go:noescape
-func unpackedAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+func columnsAVX2F32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows int, cols int)
 
-// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
+// dst[j,k] = w[k,j],  k < rows, j < cols
 //
-// What abreast computes. cols is 2 to unpackedCols.
+// The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the
+// lanes of a vector, at least one, cols 2 to 7.
 //
 //go:noescape
-func unpackedAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+func columnsAVX2F64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int, cols int)
 
 // dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < n, k < rows, j < cols
 // dw[k,j] = Σ_i x[i,k]·dz[i,j]
@@ -468,9 +468,9 @@ var avx2F32 = tiles[float32]{
 	narrow:         narrowAVX2F32,
 	dot:            dotAVX2F32,
 	abreast:        abreastAVX2F32,
-	columns:        columnsAVX2F32,
-	several:        severalAVX2F32,
 	unpacked:       unpackedAVX2F32,
+	several:        severalAVX2F32,
+	columns:        columnsAVX2F32,
 	narrowBoth:     narrowBothAVX2F32,
 	grad:           gradAVX2F32,
 	gate:           gateAVX2F32,
@@ -508,9 +508,9 @@ var avx2F64 = tiles[float64]{
 	narrow:         narrowAVX2F64,
 	dot:            dotAVX2F64,
 	abreast:        abreastAVX2F64,
-	columns:        columnsAVX2F64,
-	several:        severalAVX2F64,
 	unpacked:       unpackedAVX2F64,
+	several:        severalAVX2F64,
+	columns:        columnsAVX2F64,
 	narrowBoth:     narrowBothAVX2F64,
 	grad:           gradAVX2F64,
 	gate:           gateAVX2F64,

@@ -96,21 +96,19 @@ func abreastAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float
 //go:noescape
 func abreastAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
 
-// dst[j,k] = w[k,j],  k < rows, j < cols
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
 //
-// The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the
-// lanes of a vector, at least one, cols 2 to 7.
+// What abreast computes. cols is 2 to unpackedCols.
 //
 //go:noescape
-func columnsAVX512F32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows int, cols int)
+func unpackedAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
 
-// dst[j,k] = w[k,j],  k < rows, j < cols
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
 //
-// The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the
-// lanes of a vector, at least one, cols 2 to 7.
+// What abreast computes. cols is 2 to unpackedCols.
 //
 //go:noescape
-func columnsAVX512F64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int, cols int)
+func unpackedAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
 
 // y[i,j] = act(bias[j] + Σ_k x[i,k]·w[j,k]),  i < rows, j < cols, k < n
 //
@@ -130,19 +128,21 @@ func severalAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float
 //go:noescape
 func severalAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
 
-// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
+// dst[j,k] = w[k,j],  k < rows, j < cols
 //
-// What abreast computes. cols is 2 to unpackedCols.
+// The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the
+// lanes of a vector, at least one, cols 2 to 7.
 //
 //go:noescape
-func unpackedAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+func columnsAVX512F32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows int, cols int)
 
-// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
+// dst[j,k] = w[k,j],  k < rows, j < cols
 //
-// What abreast computes. cols is 2 to unpackedCols.
+// The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the
+// lanes of a vector, at least one, cols 2 to 7.
 //
 //go:noescape
-func unpackedAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+func columnsAVX512F64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int, cols int)
 
 // dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < n, k < rows, j < cols
 // dw[k,j] = Σ_i x[i,k]·dz[i,j]
@@ -454,9 +454,9 @@ var avx512F32 = tiles[float32]{
 	narrow:         narrowAVX512F32,
 	dot:            dotAVX512F32,
 	abreast:        abreastAVX512F32,
-	columns:        columnsAVX512F32,
-	several:        severalAVX512F32,
 	unpacked:       unpackedAVX512F32,
+	several:        severalAVX512F32,
+	columns:        columnsAVX512F32,
 	narrowBoth:     narrowBothAVX512F32,
 	grad:           gradAVX512F32,
 	gate:           gateAVX512F32,
@@ -493,9 +493,9 @@ var avx512F64 = tiles[float64]{
 	narrow:         narrowAVX512F64,
 	dot:            dotAVX512F64,
 	abreast:        abreastAVX512F64,
-	columns:        columnsAVX512F64,
-	several:        severalAVX512F64,
 	unpacked:       unpackedAVX512F64,
+	several:        severalAVX512F64,
+	columns:        columnsAVX512F64,
 	narrowBoth:     narrowBothAVX512F64,
 	grad:           gradAVX512F64,
 	gate:           gateAVX512F64,

@@ -96,21 +96,19 @@ func abreastNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32
 //go:noescape
 func abreastNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
 
-// dst[j,k] = w[k,j],  k < rows, j < cols
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
 //
-// The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the
-// lanes of a vector, at least one, cols 2 to 7.
+// What abreast computes. cols is 2 to unpackedCols.
 //
 //go:noescape
-func columnsNEONF32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows int, cols int)
+func unpackedNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
 
-// dst[j,k] = w[k,j],  k < rows, j < cols
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
 //
-// The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the
-// lanes of a vector, at least one, cols 2 to 7.
+// What abreast computes. cols is 2 to unpackedCols.
 //
 //go:noescape
-func columnsNEONF64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int, cols int)
+func unpackedNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
 
 // y[i,j] = act(bias[j] + Σ_k x[i,k]·w[j,k]),  i < rows, j < cols, k < n
 //
@@ -130,19 +128,21 @@ func severalNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32
 //go:noescape
 func severalNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
 
-// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
+// dst[j,k] = w[k,j],  k < rows, j < cols
 //
-// What abreast computes. cols is 2 to unpackedCols.
+// The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the
+// lanes of a vector, at least one, cols 2 to 7.
 //
 //go:noescape
-func unpackedNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+func columnsNEONF32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows int, cols int)
 
-// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
+// dst[j,k] = w[k,j],  k < rows, j < cols
 //
-// What abreast computes. cols is 2 to unpackedCols.
+// The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the
+// lanes of a vector, at least one, cols 2 to 7.
 //
 //go:noescape
-func unpackedNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+func columnsNEONF64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int, cols int)
 
 // dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < n, k < rows, j < cols
 // dw[k,j] = Σ_i x[i,k]·dz[i,j]
@@ -468,9 +468,9 @@ var neonF32 = tiles[float32]{
 	narrow:         narrowNEONF32,
 	dot:            dotNEONF32,
 	abreast:        abreastNEONF32,
-	columns:        columnsNEONF32,
-	several:        severalNEONF32,
 	unpacked:       unpackedNEONF32,
+	several:        severalNEONF32,
+	columns:        columnsNEONF32,
 	narrowBoth:     narrowBothNEONF32,
 	grad:           gradNEONF32,
 	gate:           gateNEONF32,
@@ -508,9 +508,9 @@ var neonF64 = tiles[float64]{
 	narrow:         narrowNEONF64,
 	dot:            dotNEONF64,
 	abreast:        abreastNEONF64,
-	columns:        columnsNEONF64,
-	several:        severalNEONF64,
 	unpacked:       unpackedNEONF64,
+	several:        severalNEONF64,
+	columns:        columnsNEONF64,
 	narrowBoth:     narrowBothNEONF64,
 	grad:           gradNEONF64,
 	gate:           gateNEONF64,

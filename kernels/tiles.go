@@ -92,7 +92,6 @@ const (
 	fewRows     = 8                   // that sweep computes as well as panel, and in one call
 	flatTurns   = 16                  // so many times as many rows as repeat are worth flat
 	thinTerms   = 2                   // of a sum that thin computes, at the most
-	shortRow    = 12                  // of the sixteen terms that a narrow layer takes at once
 	packedSize  = 1 << 10             // weights from which it pays to pack them for so few rows
 	inputLines  = 32                  // rows of squares that input takes at a time, at the most
 	fewInputs   = 8                   // of a layer whose dw stays in the first-level cache
@@ -256,43 +255,6 @@ func (t *tiles[T]) forwardFlat(y, x, w *Mat[T], b []T, act Activation) bool {
 	return true
 }
 
-// forwardNarrow takes the outputs one by one, each with its column of w tight.
-func (t *tiles[T]) forwardNarrow(y, x, w *Mat[T], b []T, act Activation) {
-	if y.Cols > 1 && x.Cols <= maxRun && t.forwardTogether(y, x, w, b, act) {
-		return
-	}
-	var s *scratch[T]
-	if w.Stride > 1 || x.Cols > maxRun {
-		s = t.scratch.Get().(*scratch[T])
-		defer t.scratch.Put(s)
-	}
-	kernel := t.narrow
-	if x.Cols <= shortRow && t.half != nil {
-		kernel = t.half.narrow // a longer vector would be half empty
-	}
-	columns := w.at(0, 0)
-	if x.Cols <= maxRun && s != nil && !w.empty() {
-		packed := s.grow(w.Rows*w.Cols + t.lanes)
-		t.packTransposed(&packed[0], uintptr(w.Rows)*size[T](), w, 0, w.Rows, 0, w.Cols)
-		columns = &packed[0]
-	}
-	for j := range y.Cols {
-		bias := zero[T]()
-		if b != nil {
-			bias = &b[j]
-		}
-		if x.Cols > maxRun {
-			t.forwardLong(s, y, x, w, j, *bias, act)
-			continue
-		}
-		wj := plus(columns, uintptr(j*w.Rows)*size[T]())
-		tall := min(maxWork/4/(x.Cols+lanes), maxRun)
-		for i := 0; i < y.Rows; i += tall {
-			kernel(y.at(i, j), y.pitch(), x.at(i, 0), x.pitch(), wj, bias, min(tall, y.Rows-i), x.Cols, int(act))
-		}
-	}
-}
-
 // tightColumn points at n elements of column j, from row i on, without gaps:
 // in w itself if they are, else copied to s.
 func (m *Mat[T]) tightColumn(j, i, n int, s *scratch[T]) *T {
@@ -303,27 +265,6 @@ func (m *Mat[T]) tightColumn(j, i, n int, s *scratch[T]) *T {
 		s.line[k] = m.Data[(i+k)*m.Stride+j]
 	}
 	return &s.line[0]
-}
-
-// forwardLong computes column j of y when its sums are too long for one call:
-// sixteen rows at a time, whose lanes rest in s between the pieces.
-func (t *tiles[T]) forwardLong(s *scratch[T], y, x, w *Mat[T], j int, bias T, act Activation) {
-	for i0 := 0; i0 < y.Rows; i0 += len(s.lane) {
-		rows := min(len(s.lane), y.Rows-i0)
-		for i := range rows {
-			s.lane[i] = [lanes]T{bias}
-		}
-		for k := 0; k < x.Cols; k += maxRun {
-			n := min(maxRun, x.Cols-k)
-			wj := w.tightColumn(j, k, n, s)
-			for i := range rows {
-				t.dot(&s.lane[i][0], x.at(i0+i, k), wj, n)
-			}
-		}
-		for i := range rows {
-			y.Data[(i0+i)*y.Stride+j] = activate(act, halve(&s.lane[i]))
-		}
-	}
 }
 
 func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation, add bool) {
