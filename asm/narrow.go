@@ -4,7 +4,7 @@ import "slices"
 
 // The kernels of narrow layers, those with few outputs: narrow, and dot for very
 // many inputs, take one output at a time; abreast, unpacked and several take all
-// of them, for ever more rows; both is the backward pass.
+// of them, for ever more rows; narrowBoth is the backward pass.
 
 // narrow takes sixteen terms of a row at once, and as many rows as a vector has
 // lanes, then four, two and one. If there are no more terms than that, w stays
@@ -478,7 +478,7 @@ func (r abreastRow) fold(from, step int) [][]Vec {
 	return acc
 }
 
-// narrowBothCols is how many outputs both can have: their columns of w and dw are in
+// narrowBothCols is how many outputs narrowBoth can have: their columns of w and dw are in
 // registers, beside an element of dz, vectors of x and dx, and zero.
 func narrowBothCols(s Spec) int {
 	return min((s.Vecs-4)/2, widest)
