@@ -371,7 +371,7 @@ func (t *tiles[T]) backwardBoth(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act
 		return false
 	}
 	byCols, byRows := t.bothFor(dw, dy), t.bothTurnedFor(dw, dy)
-	if byCols == nil && byRows == nil && (max(dy.Rows, dw.Rows) > dotsSide || dw.Cols < t.lanes) {
+	if byCols == nil && byRows == nil && max(dy.Rows, dw.Rows) > dotsSide {
 		return false
 	}
 	clear(db)
