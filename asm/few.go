@@ -123,9 +123,16 @@ func turned(m Machine) {
 func turnedForm(m Machine) inputForm {
 	s := m.Spec()
 	return inputForm{
-		squares: "dz", scalars: "w",
+		squares: "dz", scalars: "w", some: true,
 		step: m.Copy,
 		store: func(acc []Vec, low, high, lddx Int, t Vec) {
+			apart, stored := m.NewLabel("apart"), m.NewLabel("stored")
+			if len(acc) == 1 {
+				m.JumpIf(lddx, NotEqual, s.Float.Size, apart)
+				m.StoreHalves(At(low, 0), At(high, 0), acc[0])
+				m.Jump(stored)
+			}
+			m.Label(apart)
 			rows := m.Rows(s.Lanes()/2, low, lddx, high)
 			for k, v := range acc {
 				var lanes []Addr
@@ -135,6 +142,7 @@ func turnedForm(m Machine) inputForm {
 				m.StoreLanes(lanes, v, t)
 			}
 			m.FreeRows(rows)
+			m.Label(stored)
 		},
 	}
 }
@@ -204,9 +212,11 @@ func bothTurnedForm(m Machine) inputForm {
 // taken by scalars, how far apart the lanes of a vector lie in dx, and how its
 // vectors are stored, of whose halves the first lanes go to low and high; and if
 // there is something to do beside every square, that and how many integer
-// registers it takes.
+// registers it takes. Where there are some squares only, half of a last one does
+// not take a whole one's time.
 type inputForm struct {
 	squares, scalars string
+	some             bool
 
 	step  func(d, lddx Int)
 	store func(acc []Vec, low, high, lddx Int, t Vec)
@@ -355,18 +365,21 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 	for blocks%together != 0 || blocks*r+together*s.Columns+2+s.PartVecs > s.Vecs {
 		together--
 	}
-	m.JumpIf(n, Less, lanes, tail)
-	m.Label(square)
-	m.Comment("acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), %d neighbours j at a time", lanes)
-	for b := 0; b < blocks; b += together {
-		for j := 0; j < lanes; j += s.Columns {
-			vs := make([][]Vec, together)
-			for q := range vs {
-				vs[q] = m.LoadColumns(w.At[(b+q)*lanes:][:lanes], j*size)
+	squares := func(columns int) {
+		m.Comment("acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), %d neighbours j at a time", columns)
+		for b := 0; b < blocks; b += together {
+			for j := 0; j < columns; j += s.Columns {
+				vs := make([][]Vec, together)
+				for q := range vs {
+					vs[q] = m.LoadColumns(w.At[(b+q)*lanes:][:lanes], j*size)
+				}
+				terms(acc[b:], vs, j, min(s.Scalars, s.Columns), func(int) {})
 			}
-			terms(acc[b:], vs, j, min(s.Scalars, s.Columns), func(int) {})
 		}
 	}
+	m.JumpIf(n, Less, lanes, tail)
+	m.Label(square)
+	squares(lanes)
 	if to.beside != nil {
 		to.beside(r, blocks, z, m.Load, m.Store)
 	}
@@ -376,6 +389,14 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 	m.JumpIf(n, AtLeast, lanes, square)
 	m.Label(tail)
 	m.JumpIf(n, AtMost, 0, end)
+	ready := m.NewLabel("ready")
+	if to.some && s.Columns < lanes {
+		fewer := m.NewLabel("fewer")
+		m.JumpIf(n, NotEqual, s.Columns, fewer)
+		squares(s.Columns)
+		m.Jump(ready)
+		m.Label(fewer)
+	}
 	m.Comment("the same for fewer j")
 	for b := range blocks {
 		over := m.NewLabel("over")
@@ -390,6 +411,7 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 		})
 		m.Label(over)
 	}
+	m.Label(ready)
 	if to.beside != nil {
 		to.beside(r, blocks, z,
 			func(v Vec, a Addr) { m.LoadPart(v, a, part) },

@@ -255,7 +255,7 @@ tail4:
 	VBROADCASTSS (DX)(R10*1), Y11
 	VFMADD231PS  Y11, Y7, Y6
 	CMPQ         AX, $0x01
-	JE           over9
+	JE           over10
 	VBROADCASTSS 4(DX), Y11
 	VFMADD231PS  Y11, Y10, Y1
 	VBROADCASTSS 4(DX)(R8*1), Y11
@@ -269,7 +269,7 @@ tail4:
 	VBROADCASTSS 4(DX)(R10*1), Y11
 	VFMADD231PS  Y11, Y10, Y6
 	CMPQ         AX, $0x02
-	JE           over9
+	JE           over10
 	VBROADCASTSS 8(DX), Y11
 	VFMADD231PS  Y11, Y14, Y1
 	VBROADCASTSS 8(DX)(R8*1), Y11
@@ -283,7 +283,7 @@ tail4:
 	VBROADCASTSS 8(DX)(R10*1), Y11
 	VFMADD231PS  Y11, Y14, Y6
 	CMPQ         AX, $0x03
-	JE           over9
+	JE           over10
 	VBROADCASTSS 12(DX), Y11
 	VFMADD231PS  Y11, Y9, Y1
 	VBROADCASTSS 12(DX)(R8*1), Y11
@@ -297,7 +297,7 @@ tail4:
 	VBROADCASTSS 12(DX)(R10*1), Y11
 	VFMADD231PS  Y11, Y9, Y6
 	CMPQ         AX, $0x04
-	JE           over9
+	JE           over10
 	VBROADCASTSS 16(DX), Y11
 	VFMADD231PS  Y11, Y15, Y1
 	VBROADCASTSS 16(DX)(R8*1), Y11
@@ -311,7 +311,7 @@ tail4:
 	VBROADCASTSS 16(DX)(R10*1), Y11
 	VFMADD231PS  Y11, Y15, Y6
 	CMPQ         AX, $0x05
-	JE           over9
+	JE           over10
 	VBROADCASTSS 20(DX), Y11
 	VFMADD231PS  Y11, Y13, Y1
 	VBROADCASTSS 20(DX)(R8*1), Y11
@@ -325,7 +325,7 @@ tail4:
 	VBROADCASTSS 20(DX)(R10*1), Y11
 	VFMADD231PS  Y11, Y13, Y6
 	CMPQ         AX, $0x06
-	JE           over9
+	JE           over10
 	VBROADCASTSS 24(DX), Y11
 	VFMADD231PS  Y11, Y8, Y1
 	VBROADCASTSS 24(DX)(R8*1), Y11
@@ -339,7 +339,7 @@ tail4:
 	VBROADCASTSS 24(DX)(R10*1), Y11
 	VFMADD231PS  Y11, Y8, Y6
 	CMPQ         AX, $0x07
-	JE           over9
+	JE           over10
 	VBROADCASTSS 28(DX), Y11
 	VFMADD231PS  Y11, Y12, Y1
 	VBROADCASTSS 28(DX)(R8*1), Y11
@@ -353,7 +353,7 @@ tail4:
 	VBROADCASTSS 28(DX)(R10*1), Y11
 	VFMADD231PS  Y11, Y12, Y6
 
-over9:
+over10:
 end5:
 	VXORPS Y7, Y7, Y7
 	VADDPS Y7, Y1, Y1
@@ -369,18 +369,18 @@ end5:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside10
+	JGE    inside11
 	MOVQ   SI, DI
 
-inside10:
+inside11:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside11
+	JGE   inside12
 	MOVQ  SI, R8
 
-inside11:
+inside12:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	LEAQ         (CX)(CX*2), BX
@@ -424,7 +424,7 @@ done6:
 
 fewer1:
 	CMPQ    AX, $0x05
-	JNE     fewer12
+	JNE     fewer13
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -434,9 +434,9 @@ fewer1:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	TESTQ   BX, BX
-	JLE     done17
+	JLE     done18
 
-block13:
+block14:
 	// 5×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -449,18 +449,18 @@ block13:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside18
+	JGE    inside19
 	MOVQ   DX, SI
 
-inside18:
+inside19:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside19
+	JGE   inside20
 	MOVQ  DX, DI
 
-inside19:
+inside20:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -469,9 +469,9 @@ inside19:
 	MOVQ  n+64(FP), AX
 	LEAQ  (R8)(R8*2), R9
 	CMPQ  AX, $0x08
-	JLT   tail15
+	JLT   tail16
 
-square14:
+square15:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), X6
 	VINSERTF128  $0x01, (SI), Y6, Y6
@@ -590,11 +590,11 @@ square14:
 	ADDQ         $0x20, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square14
+	JGE          square15
 
-tail15:
+tail16:
 	TESTQ AX, AX
-	JLE   end16
+	JLE   end17
 
 	// the same for fewer j
 	VMASKMOVPS   (DI), Y0, Y6
@@ -640,7 +640,7 @@ tail15:
 	VBROADCASTSS (DX)(R8*4), Y10
 	VFMADD231PS  Y10, Y6, Y5
 	CMPQ         AX, $0x01
-	JE           over20
+	JE           over22
 	VBROADCASTSS 4(DX), Y10
 	VFMADD231PS  Y10, Y9, Y1
 	VBROADCASTSS 4(DX)(R8*1), Y10
@@ -652,7 +652,7 @@ tail15:
 	VBROADCASTSS 4(DX)(R8*4), Y10
 	VFMADD231PS  Y10, Y9, Y5
 	CMPQ         AX, $0x02
-	JE           over20
+	JE           over22
 	VBROADCASTSS 8(DX), Y10
 	VFMADD231PS  Y10, Y13, Y1
 	VBROADCASTSS 8(DX)(R8*1), Y10
@@ -664,7 +664,7 @@ tail15:
 	VBROADCASTSS 8(DX)(R8*4), Y10
 	VFMADD231PS  Y10, Y13, Y5
 	CMPQ         AX, $0x03
-	JE           over20
+	JE           over22
 	VBROADCASTSS 12(DX), Y10
 	VFMADD231PS  Y10, Y8, Y1
 	VBROADCASTSS 12(DX)(R8*1), Y10
@@ -676,7 +676,7 @@ tail15:
 	VBROADCASTSS 12(DX)(R8*4), Y10
 	VFMADD231PS  Y10, Y8, Y5
 	CMPQ         AX, $0x04
-	JE           over20
+	JE           over22
 	VBROADCASTSS 16(DX), Y10
 	VFMADD231PS  Y10, Y14, Y1
 	VBROADCASTSS 16(DX)(R8*1), Y10
@@ -688,7 +688,7 @@ tail15:
 	VBROADCASTSS 16(DX)(R8*4), Y10
 	VFMADD231PS  Y10, Y14, Y5
 	CMPQ         AX, $0x05
-	JE           over20
+	JE           over22
 	VBROADCASTSS 20(DX), Y10
 	VFMADD231PS  Y10, Y12, Y1
 	VBROADCASTSS 20(DX)(R8*1), Y10
@@ -700,7 +700,7 @@ tail15:
 	VBROADCASTSS 20(DX)(R8*4), Y10
 	VFMADD231PS  Y10, Y12, Y5
 	CMPQ         AX, $0x06
-	JE           over20
+	JE           over22
 	VBROADCASTSS 24(DX), Y10
 	VFMADD231PS  Y10, Y7, Y1
 	VBROADCASTSS 24(DX)(R8*1), Y10
@@ -712,7 +712,7 @@ tail15:
 	VBROADCASTSS 24(DX)(R8*4), Y10
 	VFMADD231PS  Y10, Y7, Y5
 	CMPQ         AX, $0x07
-	JE           over20
+	JE           over22
 	VBROADCASTSS 28(DX), Y10
 	VFMADD231PS  Y10, Y11, Y1
 	VBROADCASTSS 28(DX)(R8*1), Y10
@@ -724,8 +724,8 @@ tail15:
 	VBROADCASTSS 28(DX)(R8*4), Y10
 	VFMADD231PS  Y10, Y11, Y5
 
-over20:
-end16:
+over22:
+end17:
 	VXORPS Y6, Y6, Y6
 	VADDPS Y6, Y1, Y1
 	VADDPS Y6, Y2, Y2
@@ -739,18 +739,18 @@ end16:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside21
+	JGE    inside23
 	MOVQ   SI, DI
 
-inside21:
+inside23:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside22
+	JGE   inside24
 	MOVQ  SI, R8
 
-inside22:
+inside24:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	LEAQ         (CX)(CX*2), BX
@@ -770,7 +770,7 @@ inside22:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done17
+	JLE    done18
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -782,16 +782,16 @@ inside22:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block13
+	JGE    block14
 
-done17:
+done18:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer12:
+fewer13:
 	CMPQ    AX, $0x04
-	JNE     fewer23
+	JNE     fewer25
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -801,9 +801,9 @@ fewer12:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	TESTQ   BX, BX
-	JLE     done28
+	JLE     done30
 
-block24:
+block26:
 	// 4×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -815,18 +815,18 @@ block24:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside29
+	JGE    inside31
 	MOVQ   DX, SI
 
-inside29:
+inside31:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside30
+	JGE   inside32
 	MOVQ  DX, DI
 
-inside30:
+inside32:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -835,9 +835,9 @@ inside30:
 	MOVQ  n+64(FP), AX
 	LEAQ  (R8)(R8*2), R9
 	CMPQ  AX, $0x08
-	JLT   tail26
+	JLT   tail28
 
-square25:
+square27:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), X5
 	VINSERTF128  $0x01, (SI), Y5, Y5
@@ -940,11 +940,11 @@ square25:
 	ADDQ         $0x20, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square25
+	JGE          square27
 
-tail26:
+tail28:
 	TESTQ AX, AX
-	JLE   end27
+	JLE   end29
 
 	// the same for fewer j
 	VMASKMOVPS   (DI), Y0, Y5
@@ -988,7 +988,7 @@ tail26:
 	VBROADCASTSS (DX)(R9*1), Y9
 	VFMADD231PS  Y9, Y5, Y4
 	CMPQ         AX, $0x01
-	JE           over31
+	JE           over34
 	VBROADCASTSS 4(DX), Y9
 	VFMADD231PS  Y9, Y8, Y1
 	VBROADCASTSS 4(DX)(R8*1), Y9
@@ -998,7 +998,7 @@ tail26:
 	VBROADCASTSS 4(DX)(R9*1), Y9
 	VFMADD231PS  Y9, Y8, Y4
 	CMPQ         AX, $0x02
-	JE           over31
+	JE           over34
 	VBROADCASTSS 8(DX), Y9
 	VFMADD231PS  Y9, Y12, Y1
 	VBROADCASTSS 8(DX)(R8*1), Y9
@@ -1008,7 +1008,7 @@ tail26:
 	VBROADCASTSS 8(DX)(R9*1), Y9
 	VFMADD231PS  Y9, Y12, Y4
 	CMPQ         AX, $0x03
-	JE           over31
+	JE           over34
 	VBROADCASTSS 12(DX), Y9
 	VFMADD231PS  Y9, Y7, Y1
 	VBROADCASTSS 12(DX)(R8*1), Y9
@@ -1018,7 +1018,7 @@ tail26:
 	VBROADCASTSS 12(DX)(R9*1), Y9
 	VFMADD231PS  Y9, Y7, Y4
 	CMPQ         AX, $0x04
-	JE           over31
+	JE           over34
 	VBROADCASTSS 16(DX), Y9
 	VFMADD231PS  Y9, Y13, Y1
 	VBROADCASTSS 16(DX)(R8*1), Y9
@@ -1028,7 +1028,7 @@ tail26:
 	VBROADCASTSS 16(DX)(R9*1), Y9
 	VFMADD231PS  Y9, Y13, Y4
 	CMPQ         AX, $0x05
-	JE           over31
+	JE           over34
 	VBROADCASTSS 20(DX), Y9
 	VFMADD231PS  Y9, Y11, Y1
 	VBROADCASTSS 20(DX)(R8*1), Y9
@@ -1038,7 +1038,7 @@ tail26:
 	VBROADCASTSS 20(DX)(R9*1), Y9
 	VFMADD231PS  Y9, Y11, Y4
 	CMPQ         AX, $0x06
-	JE           over31
+	JE           over34
 	VBROADCASTSS 24(DX), Y9
 	VFMADD231PS  Y9, Y6, Y1
 	VBROADCASTSS 24(DX)(R8*1), Y9
@@ -1048,7 +1048,7 @@ tail26:
 	VBROADCASTSS 24(DX)(R9*1), Y9
 	VFMADD231PS  Y9, Y6, Y4
 	CMPQ         AX, $0x07
-	JE           over31
+	JE           over34
 	VBROADCASTSS 28(DX), Y9
 	VFMADD231PS  Y9, Y10, Y1
 	VBROADCASTSS 28(DX)(R8*1), Y9
@@ -1058,8 +1058,8 @@ tail26:
 	VBROADCASTSS 28(DX)(R9*1), Y9
 	VFMADD231PS  Y9, Y10, Y4
 
-over31:
-end27:
+over34:
+end29:
 	VXORPS Y5, Y5, Y5
 	VADDPS Y5, Y1, Y1
 	VADDPS Y5, Y2, Y2
@@ -1072,18 +1072,18 @@ end27:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside32
+	JGE    inside35
 	MOVQ   SI, DI
 
-inside32:
+inside35:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside33
+	JGE   inside36
 	MOVQ  SI, R8
 
-inside33:
+inside36:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	LEAQ         (CX)(CX*2), BX
@@ -1101,7 +1101,7 @@ inside33:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done28
+	JLE    done30
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -1113,16 +1113,16 @@ inside33:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block24
+	JGE    block26
 
-done28:
+done30:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer23:
+fewer25:
 	CMPQ    AX, $0x03
-	JNE     fewer34
+	JNE     fewer37
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -1132,9 +1132,9 @@ fewer23:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x08
-	JLE     done39
+	JLE     done42
 
-block35:
+block38:
 	// 3×16 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1148,18 +1148,18 @@ block35:
 	SUBQ   $0x04, DX
 	MOVQ   $0x0000000c, SI
 	CMPQ   DX, $0x0c
-	JGE    inside40
+	JGE    inside43
 	MOVQ   DX, SI
 
-inside40:
+inside43:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000008, DI
 	CMPQ  DX, $0x08
-	JGE   inside41
+	JGE   inside44
 	MOVQ  DX, DI
 
-inside41:
+inside44:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, CX, R8
@@ -1169,9 +1169,9 @@ inside41:
 	MOVQ   lddz+24(FP), R10
 	MOVQ   n+64(FP), AX
 	CMPQ   AX, $0x08
-	JLT    tail37
+	JLT    tail40
 
-square36:
+square39:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (BX), X7
 	VINSERTF128  $0x01, (R8), Y7, Y7
@@ -1340,11 +1340,11 @@ square36:
 	ADDQ         $0x20, R9
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square36
+	JGE          square39
 
-tail37:
+tail40:
 	TESTQ AX, AX
-	JLE   end38
+	JLE   end41
 
 	// the same for fewer j
 	VMASKMOVPS   (BX), Y0, Y7
@@ -1386,7 +1386,7 @@ tail37:
 	VBROADCASTSS (R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y7, Y3
 	CMPQ         AX, $0x01
-	JE           over42
+	JE           over46
 	VBROADCASTSS 4(R9), Y11
 	VFMADD231PS  Y11, Y10, Y1
 	VBROADCASTSS 4(R9)(R10*1), Y11
@@ -1394,7 +1394,7 @@ tail37:
 	VBROADCASTSS 4(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y10, Y3
 	CMPQ         AX, $0x02
-	JE           over42
+	JE           over46
 	VBROADCASTSS 8(R9), Y11
 	VFMADD231PS  Y11, Y14, Y1
 	VBROADCASTSS 8(R9)(R10*1), Y11
@@ -1402,7 +1402,7 @@ tail37:
 	VBROADCASTSS 8(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y14, Y3
 	CMPQ         AX, $0x03
-	JE           over42
+	JE           over46
 	VBROADCASTSS 12(R9), Y11
 	VFMADD231PS  Y11, Y9, Y1
 	VBROADCASTSS 12(R9)(R10*1), Y11
@@ -1410,7 +1410,7 @@ tail37:
 	VBROADCASTSS 12(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y9, Y3
 	CMPQ         AX, $0x04
-	JE           over42
+	JE           over46
 	VBROADCASTSS 16(R9), Y11
 	VFMADD231PS  Y11, Y15, Y1
 	VBROADCASTSS 16(R9)(R10*1), Y11
@@ -1418,7 +1418,7 @@ tail37:
 	VBROADCASTSS 16(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y15, Y3
 	CMPQ         AX, $0x05
-	JE           over42
+	JE           over46
 	VBROADCASTSS 20(R9), Y11
 	VFMADD231PS  Y11, Y13, Y1
 	VBROADCASTSS 20(R9)(R10*1), Y11
@@ -1426,7 +1426,7 @@ tail37:
 	VBROADCASTSS 20(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y13, Y3
 	CMPQ         AX, $0x06
-	JE           over42
+	JE           over46
 	VBROADCASTSS 24(R9), Y11
 	VFMADD231PS  Y11, Y8, Y1
 	VBROADCASTSS 24(R9)(R10*1), Y11
@@ -1434,7 +1434,7 @@ tail37:
 	VBROADCASTSS 24(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y8, Y3
 	CMPQ         AX, $0x07
-	JE           over42
+	JE           over46
 	VBROADCASTSS 28(R9), Y11
 	VFMADD231PS  Y11, Y12, Y1
 	VBROADCASTSS 28(R9)(R10*1), Y11
@@ -1442,7 +1442,7 @@ tail37:
 	VBROADCASTSS 28(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y12, Y3
 
-over42:
+over46:
 	VMASKMOVPS   (DI), Y0, Y7
 	VMASKMOVPS   (DI)(CX*1), Y0, Y8
 	VMASKMOVPS   (DI)(CX*2), Y0, Y9
@@ -1482,7 +1482,7 @@ over42:
 	VBROADCASTSS (R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y7, Y6
 	CMPQ         AX, $0x01
-	JE           over43
+	JE           over47
 	VBROADCASTSS 4(R9), Y11
 	VFMADD231PS  Y11, Y10, Y4
 	VBROADCASTSS 4(R9)(R10*1), Y11
@@ -1490,7 +1490,7 @@ over42:
 	VBROADCASTSS 4(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y10, Y6
 	CMPQ         AX, $0x02
-	JE           over43
+	JE           over47
 	VBROADCASTSS 8(R9), Y11
 	VFMADD231PS  Y11, Y14, Y4
 	VBROADCASTSS 8(R9)(R10*1), Y11
@@ -1498,7 +1498,7 @@ over42:
 	VBROADCASTSS 8(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y14, Y6
 	CMPQ         AX, $0x03
-	JE           over43
+	JE           over47
 	VBROADCASTSS 12(R9), Y11
 	VFMADD231PS  Y11, Y9, Y4
 	VBROADCASTSS 12(R9)(R10*1), Y11
@@ -1506,7 +1506,7 @@ over42:
 	VBROADCASTSS 12(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y9, Y6
 	CMPQ         AX, $0x04
-	JE           over43
+	JE           over47
 	VBROADCASTSS 16(R9), Y11
 	VFMADD231PS  Y11, Y15, Y4
 	VBROADCASTSS 16(R9)(R10*1), Y11
@@ -1514,7 +1514,7 @@ over42:
 	VBROADCASTSS 16(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y15, Y6
 	CMPQ         AX, $0x05
-	JE           over43
+	JE           over47
 	VBROADCASTSS 20(R9), Y11
 	VFMADD231PS  Y11, Y13, Y4
 	VBROADCASTSS 20(R9)(R10*1), Y11
@@ -1522,7 +1522,7 @@ over42:
 	VBROADCASTSS 20(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y13, Y6
 	CMPQ         AX, $0x06
-	JE           over43
+	JE           over47
 	VBROADCASTSS 24(R9), Y11
 	VFMADD231PS  Y11, Y8, Y4
 	VBROADCASTSS 24(R9)(R10*1), Y11
@@ -1530,7 +1530,7 @@ over42:
 	VBROADCASTSS 24(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y8, Y6
 	CMPQ         AX, $0x07
-	JE           over43
+	JE           over47
 	VBROADCASTSS 28(R9), Y11
 	VFMADD231PS  Y11, Y12, Y4
 	VBROADCASTSS 28(R9)(R10*1), Y11
@@ -1538,8 +1538,8 @@ over42:
 	VBROADCASTSS 28(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y12, Y6
 
-over43:
-end38:
+over47:
+end41:
 	VXORPS Y7, Y7, Y7
 	VADDPS Y7, Y1, Y1
 	VADDPS Y7, Y2, Y2
@@ -1554,18 +1554,18 @@ end38:
 	SUBQ   $0x04, SI
 	MOVQ   $0x0000000c, DI
 	CMPQ   SI, $0x0c
-	JGE    inside44
+	JGE    inside48
 	MOVQ   SI, DI
 
-inside44:
+inside48:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, R8
 	CMPQ  SI, $0x08
-	JGE   inside45
+	JGE   inside49
 	MOVQ  SI, R8
 
-inside45:
+inside49:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	IMUL3Q       $0x04, DX, R9
@@ -1588,7 +1588,7 @@ inside45:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done39
+	JLE    done42
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -1600,14 +1600,14 @@ inside45:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block35
+	JGE    block38
 
-done39:
+done42:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done50
+	JLE   done54
 
-block46:
+block50:
 	// 3×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1618,18 +1618,18 @@ block46:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside51
+	JGE    inside55
 	MOVQ   DX, SI
 
-inside51:
+inside55:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside52
+	JGE   inside56
 	MOVQ  DX, DI
 
-inside52:
+inside56:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -1637,9 +1637,9 @@ inside52:
 	MOVQ  lddz+24(FP), R8
 	MOVQ  n+64(FP), AX
 	CMPQ  AX, $0x08
-	JLT   tail48
+	JLT   tail52
 
-square47:
+square51:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), X4
 	VINSERTF128  $0x01, (SI), Y4, Y4
@@ -1726,11 +1726,11 @@ square47:
 	ADDQ         $0x20, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square47
+	JGE          square51
 
-tail48:
+tail52:
 	TESTQ AX, AX
-	JLE   end49
+	JLE   end53
 
 	// the same for fewer j
 	VMASKMOVPS   (DI), Y0, Y4
@@ -1772,7 +1772,7 @@ tail48:
 	VBROADCASTSS (DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y4, Y3
 	CMPQ         AX, $0x01
-	JE           over53
+	JE           over58
 	VBROADCASTSS 4(DX), Y8
 	VFMADD231PS  Y8, Y7, Y1
 	VBROADCASTSS 4(DX)(R8*1), Y8
@@ -1780,7 +1780,7 @@ tail48:
 	VBROADCASTSS 4(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y7, Y3
 	CMPQ         AX, $0x02
-	JE           over53
+	JE           over58
 	VBROADCASTSS 8(DX), Y8
 	VFMADD231PS  Y8, Y11, Y1
 	VBROADCASTSS 8(DX)(R8*1), Y8
@@ -1788,7 +1788,7 @@ tail48:
 	VBROADCASTSS 8(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y11, Y3
 	CMPQ         AX, $0x03
-	JE           over53
+	JE           over58
 	VBROADCASTSS 12(DX), Y8
 	VFMADD231PS  Y8, Y6, Y1
 	VBROADCASTSS 12(DX)(R8*1), Y8
@@ -1796,7 +1796,7 @@ tail48:
 	VBROADCASTSS 12(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y6, Y3
 	CMPQ         AX, $0x04
-	JE           over53
+	JE           over58
 	VBROADCASTSS 16(DX), Y8
 	VFMADD231PS  Y8, Y12, Y1
 	VBROADCASTSS 16(DX)(R8*1), Y8
@@ -1804,7 +1804,7 @@ tail48:
 	VBROADCASTSS 16(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y12, Y3
 	CMPQ         AX, $0x05
-	JE           over53
+	JE           over58
 	VBROADCASTSS 20(DX), Y8
 	VFMADD231PS  Y8, Y10, Y1
 	VBROADCASTSS 20(DX)(R8*1), Y8
@@ -1812,7 +1812,7 @@ tail48:
 	VBROADCASTSS 20(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y10, Y3
 	CMPQ         AX, $0x06
-	JE           over53
+	JE           over58
 	VBROADCASTSS 24(DX), Y8
 	VFMADD231PS  Y8, Y5, Y1
 	VBROADCASTSS 24(DX)(R8*1), Y8
@@ -1820,7 +1820,7 @@ tail48:
 	VBROADCASTSS 24(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y5, Y3
 	CMPQ         AX, $0x07
-	JE           over53
+	JE           over58
 	VBROADCASTSS 28(DX), Y8
 	VFMADD231PS  Y8, Y9, Y1
 	VBROADCASTSS 28(DX)(R8*1), Y8
@@ -1828,8 +1828,8 @@ tail48:
 	VBROADCASTSS 28(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y9, Y3
 
-over53:
-end49:
+over58:
+end53:
 	VXORPS Y4, Y4, Y4
 	VADDPS Y4, Y1, Y1
 	VADDPS Y4, Y2, Y2
@@ -1841,18 +1841,18 @@ end49:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside54
+	JGE    inside59
 	MOVQ   SI, DI
 
-inside54:
+inside59:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside55
+	JGE   inside60
 	MOVQ  SI, R8
 
-inside55:
+inside60:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	VMOVUPS      X1, (R8)
@@ -1867,7 +1867,7 @@ inside55:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done50
+	JLE    done54
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -1879,16 +1879,16 @@ inside55:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block46
+	JGE    block50
 
-done50:
+done54:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer34:
+fewer37:
 	CMPQ    AX, $0x02
-	JNE     fewer56
+	JNE     fewer61
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -1898,9 +1898,9 @@ fewer34:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x08
-	JLE     done61
+	JLE     done66
 
-block57:
+block62:
 	// 2×16 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1912,18 +1912,18 @@ block57:
 	SUBQ   $0x04, DX
 	MOVQ   $0x0000000c, SI
 	CMPQ   DX, $0x0c
-	JGE    inside62
+	JGE    inside67
 	MOVQ   DX, SI
 
-inside62:
+inside67:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000008, DI
 	CMPQ  DX, $0x08
-	JGE   inside63
+	JGE   inside68
 	MOVQ  DX, DI
 
-inside63:
+inside68:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, CX, R8
@@ -1933,9 +1933,9 @@ inside63:
 	MOVQ   lddz+24(FP), R10
 	MOVQ   n+64(FP), AX
 	CMPQ   AX, $0x08
-	JLT    tail59
+	JLT    tail64
 
-square58:
+square63:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (BX), X5
 	VINSERTF128  $0x01, (R8), Y5, Y5
@@ -2056,11 +2056,11 @@ square58:
 	ADDQ         $0x20, R9
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square58
+	JGE          square63
 
-tail59:
+tail64:
 	TESTQ AX, AX
-	JLE   end60
+	JLE   end65
 
 	// the same for fewer j
 	VMASKMOVPS   (BX), Y0, Y5
@@ -2100,49 +2100,49 @@ tail59:
 	VBROADCASTSS (R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y5, Y2
 	CMPQ         AX, $0x01
-	JE           over64
+	JE           over70
 	VBROADCASTSS 4(R9), Y9
 	VFMADD231PS  Y9, Y8, Y1
 	VBROADCASTSS 4(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y8, Y2
 	CMPQ         AX, $0x02
-	JE           over64
+	JE           over70
 	VBROADCASTSS 8(R9), Y9
 	VFMADD231PS  Y9, Y12, Y1
 	VBROADCASTSS 8(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y12, Y2
 	CMPQ         AX, $0x03
-	JE           over64
+	JE           over70
 	VBROADCASTSS 12(R9), Y9
 	VFMADD231PS  Y9, Y7, Y1
 	VBROADCASTSS 12(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y7, Y2
 	CMPQ         AX, $0x04
-	JE           over64
+	JE           over70
 	VBROADCASTSS 16(R9), Y9
 	VFMADD231PS  Y9, Y13, Y1
 	VBROADCASTSS 16(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y13, Y2
 	CMPQ         AX, $0x05
-	JE           over64
+	JE           over70
 	VBROADCASTSS 20(R9), Y9
 	VFMADD231PS  Y9, Y11, Y1
 	VBROADCASTSS 20(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y11, Y2
 	CMPQ         AX, $0x06
-	JE           over64
+	JE           over70
 	VBROADCASTSS 24(R9), Y9
 	VFMADD231PS  Y9, Y6, Y1
 	VBROADCASTSS 24(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y6, Y2
 	CMPQ         AX, $0x07
-	JE           over64
+	JE           over70
 	VBROADCASTSS 28(R9), Y9
 	VFMADD231PS  Y9, Y10, Y1
 	VBROADCASTSS 28(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y10, Y2
 
-over64:
+over70:
 	VMASKMOVPS   (DI), Y0, Y5
 	VMASKMOVPS   (DI)(CX*1), Y0, Y6
 	VMASKMOVPS   (DI)(CX*2), Y0, Y7
@@ -2180,50 +2180,50 @@ over64:
 	VBROADCASTSS (R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y5, Y4
 	CMPQ         AX, $0x01
-	JE           over65
+	JE           over71
 	VBROADCASTSS 4(R9), Y9
 	VFMADD231PS  Y9, Y8, Y3
 	VBROADCASTSS 4(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y8, Y4
 	CMPQ         AX, $0x02
-	JE           over65
+	JE           over71
 	VBROADCASTSS 8(R9), Y9
 	VFMADD231PS  Y9, Y12, Y3
 	VBROADCASTSS 8(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y12, Y4
 	CMPQ         AX, $0x03
-	JE           over65
+	JE           over71
 	VBROADCASTSS 12(R9), Y9
 	VFMADD231PS  Y9, Y7, Y3
 	VBROADCASTSS 12(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y7, Y4
 	CMPQ         AX, $0x04
-	JE           over65
+	JE           over71
 	VBROADCASTSS 16(R9), Y9
 	VFMADD231PS  Y9, Y13, Y3
 	VBROADCASTSS 16(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y13, Y4
 	CMPQ         AX, $0x05
-	JE           over65
+	JE           over71
 	VBROADCASTSS 20(R9), Y9
 	VFMADD231PS  Y9, Y11, Y3
 	VBROADCASTSS 20(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y11, Y4
 	CMPQ         AX, $0x06
-	JE           over65
+	JE           over71
 	VBROADCASTSS 24(R9), Y9
 	VFMADD231PS  Y9, Y6, Y3
 	VBROADCASTSS 24(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y6, Y4
 	CMPQ         AX, $0x07
-	JE           over65
+	JE           over71
 	VBROADCASTSS 28(R9), Y9
 	VFMADD231PS  Y9, Y10, Y3
 	VBROADCASTSS 28(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y10, Y4
 
-over65:
-end60:
+over71:
+end65:
 	VXORPS Y5, Y5, Y5
 	VADDPS Y5, Y1, Y1
 	VADDPS Y5, Y2, Y2
@@ -2236,18 +2236,18 @@ end60:
 	SUBQ   $0x04, SI
 	MOVQ   $0x0000000c, DI
 	CMPQ   SI, $0x0c
-	JGE    inside66
+	JGE    inside72
 	MOVQ   SI, DI
 
-inside66:
+inside72:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, R8
 	CMPQ  SI, $0x08
-	JGE   inside67
+	JGE   inside73
 	MOVQ  SI, R8
 
-inside67:
+inside73:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	IMUL3Q       $0x04, DX, R9
@@ -2266,7 +2266,7 @@ inside67:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done61
+	JLE    done66
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -2278,14 +2278,14 @@ inside67:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block57
+	JGE    block62
 
-done61:
+done66:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done72
+	JLE   done78
 
-block68:
+block74:
 	// 2×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2295,18 +2295,18 @@ block68:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside73
+	JGE    inside79
 	MOVQ   DX, SI
 
-inside73:
+inside79:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside74
+	JGE   inside80
 	MOVQ  DX, DI
 
-inside74:
+inside80:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -2314,9 +2314,9 @@ inside74:
 	MOVQ  lddz+24(FP), R8
 	MOVQ  n+64(FP), AX
 	CMPQ  AX, $0x08
-	JLT   tail70
+	JLT   tail76
 
-square69:
+square75:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), X3
 	VINSERTF128  $0x01, (SI), Y3, Y3
@@ -2387,11 +2387,11 @@ square69:
 	ADDQ         $0x20, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square69
+	JGE          square75
 
-tail70:
+tail76:
 	TESTQ AX, AX
-	JLE   end71
+	JLE   end77
 
 	// the same for fewer j
 	VMASKMOVPS   (DI), Y0, Y3
@@ -2431,50 +2431,50 @@ tail70:
 	VBROADCASTSS (DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y3, Y2
 	CMPQ         AX, $0x01
-	JE           over75
+	JE           over82
 	VBROADCASTSS 4(DX), Y7
 	VFMADD231PS  Y7, Y6, Y1
 	VBROADCASTSS 4(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y6, Y2
 	CMPQ         AX, $0x02
-	JE           over75
+	JE           over82
 	VBROADCASTSS 8(DX), Y7
 	VFMADD231PS  Y7, Y10, Y1
 	VBROADCASTSS 8(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y10, Y2
 	CMPQ         AX, $0x03
-	JE           over75
+	JE           over82
 	VBROADCASTSS 12(DX), Y7
 	VFMADD231PS  Y7, Y5, Y1
 	VBROADCASTSS 12(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y5, Y2
 	CMPQ         AX, $0x04
-	JE           over75
+	JE           over82
 	VBROADCASTSS 16(DX), Y7
 	VFMADD231PS  Y7, Y11, Y1
 	VBROADCASTSS 16(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y11, Y2
 	CMPQ         AX, $0x05
-	JE           over75
+	JE           over82
 	VBROADCASTSS 20(DX), Y7
 	VFMADD231PS  Y7, Y9, Y1
 	VBROADCASTSS 20(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y9, Y2
 	CMPQ         AX, $0x06
-	JE           over75
+	JE           over82
 	VBROADCASTSS 24(DX), Y7
 	VFMADD231PS  Y7, Y4, Y1
 	VBROADCASTSS 24(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y4, Y2
 	CMPQ         AX, $0x07
-	JE           over75
+	JE           over82
 	VBROADCASTSS 28(DX), Y7
 	VFMADD231PS  Y7, Y8, Y1
 	VBROADCASTSS 28(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y8, Y2
 
-over75:
-end71:
+over82:
+end77:
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
@@ -2485,18 +2485,18 @@ end71:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside76
+	JGE    inside83
 	MOVQ   SI, DI
 
-inside76:
+inside83:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside77
+	JGE   inside84
 	MOVQ  SI, R8
 
-inside77:
+inside84:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	VMOVUPS      X1, (R8)
@@ -2509,7 +2509,7 @@ inside77:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done72
+	JLE    done78
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -2521,14 +2521,14 @@ inside77:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block68
+	JGE    block74
 
-done72:
+done78:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer56:
+fewer61:
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -2538,9 +2538,9 @@ fewer56:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x10
-	JLE     done83
+	JLE     done90
 
-block79:
+block86:
 	// 1×32 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2552,34 +2552,34 @@ block79:
 	SUBQ   $0x04, DX
 	MOVQ   $0x0000001c, SI
 	CMPQ   DX, $0x1c
-	JGE    inside84
+	JGE    inside91
 	MOVQ   DX, SI
 
-inside84:
+inside91:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000018, DI
 	CMPQ  DX, $0x18
-	JGE   inside85
+	JGE   inside92
 	MOVQ  DX, DI
 
-inside85:
+inside92:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000014, R8
 	CMPQ  DX, $0x14
-	JGE   inside86
+	JGE   inside93
 	MOVQ  DX, R8
 
-inside86:
+inside93:
 	IMULQ CX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000010, R9
 	CMPQ  DX, $0x10
-	JGE   inside87
+	JGE   inside94
 	MOVQ  DX, R9
 
-inside87:
+inside94:
 	IMULQ  CX, R9
 	ADDQ   BX, R9
 	IMUL3Q $0x0c, CX, R10
@@ -2592,9 +2592,9 @@ inside87:
 	MOVQ   dz+16(FP), R13
 	MOVQ   n+64(FP), AX
 	CMPQ   AX, $0x08
-	JLT    tail81
+	JLT    tail88
 
-square80:
+square87:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (BX), X5
 	VINSERTF128  $0x01, (R12), Y5, Y5
@@ -2783,11 +2783,11 @@ square80:
 	ADDQ         $0x20, R13
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square80
+	JGE          square87
 
-tail81:
+tail88:
 	TESTQ AX, AX
-	JLE   end82
+	JLE   end89
 
 	// the same for fewer j
 	VMASKMOVPS   (BX), Y0, Y5
@@ -2825,35 +2825,35 @@ tail81:
 	VBROADCASTSS (R13), Y9
 	VFMADD231PS  Y9, Y5, Y1
 	CMPQ         AX, $0x01
-	JE           over88
+	JE           over96
 	VBROADCASTSS 4(R13), Y9
 	VFMADD231PS  Y9, Y8, Y1
 	CMPQ         AX, $0x02
-	JE           over88
+	JE           over96
 	VBROADCASTSS 8(R13), Y9
 	VFMADD231PS  Y9, Y12, Y1
 	CMPQ         AX, $0x03
-	JE           over88
+	JE           over96
 	VBROADCASTSS 12(R13), Y9
 	VFMADD231PS  Y9, Y7, Y1
 	CMPQ         AX, $0x04
-	JE           over88
+	JE           over96
 	VBROADCASTSS 16(R13), Y9
 	VFMADD231PS  Y9, Y13, Y1
 	CMPQ         AX, $0x05
-	JE           over88
+	JE           over96
 	VBROADCASTSS 20(R13), Y9
 	VFMADD231PS  Y9, Y11, Y1
 	CMPQ         AX, $0x06
-	JE           over88
+	JE           over96
 	VBROADCASTSS 24(R13), Y9
 	VFMADD231PS  Y9, Y6, Y1
 	CMPQ         AX, $0x07
-	JE           over88
+	JE           over96
 	VBROADCASTSS 28(R13), Y9
 	VFMADD231PS  Y9, Y10, Y1
 
-over88:
+over96:
 	VMASKMOVPS   (R11), Y0, Y5
 	VMASKMOVPS   (R11)(CX*1), Y0, Y6
 	VMASKMOVPS   (R11)(CX*2), Y0, Y7
@@ -2889,35 +2889,35 @@ over88:
 	VBROADCASTSS (R13), Y9
 	VFMADD231PS  Y9, Y5, Y2
 	CMPQ         AX, $0x01
-	JE           over89
+	JE           over97
 	VBROADCASTSS 4(R13), Y9
 	VFMADD231PS  Y9, Y8, Y2
 	CMPQ         AX, $0x02
-	JE           over89
+	JE           over97
 	VBROADCASTSS 8(R13), Y9
 	VFMADD231PS  Y9, Y12, Y2
 	CMPQ         AX, $0x03
-	JE           over89
+	JE           over97
 	VBROADCASTSS 12(R13), Y9
 	VFMADD231PS  Y9, Y7, Y2
 	CMPQ         AX, $0x04
-	JE           over89
+	JE           over97
 	VBROADCASTSS 16(R13), Y9
 	VFMADD231PS  Y9, Y13, Y2
 	CMPQ         AX, $0x05
-	JE           over89
+	JE           over97
 	VBROADCASTSS 20(R13), Y9
 	VFMADD231PS  Y9, Y11, Y2
 	CMPQ         AX, $0x06
-	JE           over89
+	JE           over97
 	VBROADCASTSS 24(R13), Y9
 	VFMADD231PS  Y9, Y6, Y2
 	CMPQ         AX, $0x07
-	JE           over89
+	JE           over97
 	VBROADCASTSS 28(R13), Y9
 	VFMADD231PS  Y9, Y10, Y2
 
-over89:
+over97:
 	VMASKMOVPS   (R9), Y0, Y5
 	VMASKMOVPS   (R9)(CX*1), Y0, Y6
 	VMASKMOVPS   (R9)(CX*2), Y0, Y7
@@ -2953,35 +2953,35 @@ over89:
 	VBROADCASTSS (R13), Y9
 	VFMADD231PS  Y9, Y5, Y3
 	CMPQ         AX, $0x01
-	JE           over90
+	JE           over98
 	VBROADCASTSS 4(R13), Y9
 	VFMADD231PS  Y9, Y8, Y3
 	CMPQ         AX, $0x02
-	JE           over90
+	JE           over98
 	VBROADCASTSS 8(R13), Y9
 	VFMADD231PS  Y9, Y12, Y3
 	CMPQ         AX, $0x03
-	JE           over90
+	JE           over98
 	VBROADCASTSS 12(R13), Y9
 	VFMADD231PS  Y9, Y7, Y3
 	CMPQ         AX, $0x04
-	JE           over90
+	JE           over98
 	VBROADCASTSS 16(R13), Y9
 	VFMADD231PS  Y9, Y13, Y3
 	CMPQ         AX, $0x05
-	JE           over90
+	JE           over98
 	VBROADCASTSS 20(R13), Y9
 	VFMADD231PS  Y9, Y11, Y3
 	CMPQ         AX, $0x06
-	JE           over90
+	JE           over98
 	VBROADCASTSS 24(R13), Y9
 	VFMADD231PS  Y9, Y6, Y3
 	CMPQ         AX, $0x07
-	JE           over90
+	JE           over98
 	VBROADCASTSS 28(R13), Y9
 	VFMADD231PS  Y9, Y10, Y3
 
-over90:
+over98:
 	VMASKMOVPS   (DI), Y0, Y5
 	VMASKMOVPS   (DI)(CX*1), Y0, Y6
 	VMASKMOVPS   (DI)(CX*2), Y0, Y7
@@ -3017,36 +3017,36 @@ over90:
 	VBROADCASTSS (R13), Y9
 	VFMADD231PS  Y9, Y5, Y4
 	CMPQ         AX, $0x01
-	JE           over91
+	JE           over99
 	VBROADCASTSS 4(R13), Y9
 	VFMADD231PS  Y9, Y8, Y4
 	CMPQ         AX, $0x02
-	JE           over91
+	JE           over99
 	VBROADCASTSS 8(R13), Y9
 	VFMADD231PS  Y9, Y12, Y4
 	CMPQ         AX, $0x03
-	JE           over91
+	JE           over99
 	VBROADCASTSS 12(R13), Y9
 	VFMADD231PS  Y9, Y7, Y4
 	CMPQ         AX, $0x04
-	JE           over91
+	JE           over99
 	VBROADCASTSS 16(R13), Y9
 	VFMADD231PS  Y9, Y13, Y4
 	CMPQ         AX, $0x05
-	JE           over91
+	JE           over99
 	VBROADCASTSS 20(R13), Y9
 	VFMADD231PS  Y9, Y11, Y4
 	CMPQ         AX, $0x06
-	JE           over91
+	JE           over99
 	VBROADCASTSS 24(R13), Y9
 	VFMADD231PS  Y9, Y6, Y4
 	CMPQ         AX, $0x07
-	JE           over91
+	JE           over99
 	VBROADCASTSS 28(R13), Y9
 	VFMADD231PS  Y9, Y10, Y4
 
-over91:
-end82:
+over99:
+end89:
 	VXORPS Y5, Y5, Y5
 	VADDPS Y5, Y1, Y1
 	VADDPS Y5, Y2, Y2
@@ -3059,34 +3059,34 @@ end82:
 	SUBQ   $0x04, SI
 	MOVQ   $0x0000001c, DI
 	CMPQ   SI, $0x1c
-	JGE    inside92
+	JGE    inside100
 	MOVQ   SI, DI
 
-inside92:
+inside100:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000018, R8
 	CMPQ  SI, $0x18
-	JGE   inside93
+	JGE   inside101
 	MOVQ  SI, R8
 
-inside93:
+inside101:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000014, R9
 	CMPQ  SI, $0x14
-	JGE   inside94
+	JGE   inside102
 	MOVQ  SI, R9
 
-inside94:
+inside102:
 	IMULQ DX, R9
 	ADDQ  BX, R9
 	MOVQ  $0x00000010, R10
 	CMPQ  SI, $0x10
-	JGE   inside95
+	JGE   inside103
 	MOVQ  SI, R10
 
-inside95:
+inside103:
 	IMULQ        DX, R10
 	ADDQ         BX, R10
 	IMUL3Q       $0x0c, DX, R11
@@ -3109,7 +3109,7 @@ inside95:
 	SUBQ   $0x20, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done83
+	JLE    done90
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x20, DX, DX
 	ADDQ   DX, BX
@@ -3121,14 +3121,14 @@ inside95:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x11
-	JGE    block79
+	JGE    block86
 
-done83:
+done90:
 	MOVQ cols+56(FP), BX
 	CMPQ BX, $0x08
-	JLE  done100
+	JLE  done108
 
-block96:
+block104:
 	// 1×16 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3138,18 +3138,18 @@ block96:
 	SUBQ   $0x04, DX
 	MOVQ   $0x0000000c, SI
 	CMPQ   DX, $0x0c
-	JGE    inside101
+	JGE    inside109
 	MOVQ   DX, SI
 
-inside101:
+inside109:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000008, DI
 	CMPQ  DX, $0x08
-	JGE   inside102
+	JGE   inside110
 	MOVQ  DX, DI
 
-inside102:
+inside110:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, CX, R8
@@ -3158,9 +3158,9 @@ inside102:
 	MOVQ   dz+16(FP), R9
 	MOVQ   n+64(FP), AX
 	CMPQ   AX, $0x08
-	JLT    tail98
+	JLT    tail106
 
-square97:
+square105:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (BX), X3
 	VINSERTF128  $0x01, (R8), Y3, Y3
@@ -3257,11 +3257,11 @@ square97:
 	ADDQ         $0x20, R9
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square97
+	JGE          square105
 
-tail98:
+tail106:
 	TESTQ AX, AX
-	JLE   end99
+	JLE   end107
 
 	// the same for fewer j
 	VMASKMOVPS   (BX), Y0, Y3
@@ -3299,35 +3299,35 @@ tail98:
 	VBROADCASTSS (R9), Y7
 	VFMADD231PS  Y7, Y3, Y1
 	CMPQ         AX, $0x01
-	JE           over103
+	JE           over112
 	VBROADCASTSS 4(R9), Y7
 	VFMADD231PS  Y7, Y6, Y1
 	CMPQ         AX, $0x02
-	JE           over103
+	JE           over112
 	VBROADCASTSS 8(R9), Y7
 	VFMADD231PS  Y7, Y10, Y1
 	CMPQ         AX, $0x03
-	JE           over103
+	JE           over112
 	VBROADCASTSS 12(R9), Y7
 	VFMADD231PS  Y7, Y5, Y1
 	CMPQ         AX, $0x04
-	JE           over103
+	JE           over112
 	VBROADCASTSS 16(R9), Y7
 	VFMADD231PS  Y7, Y11, Y1
 	CMPQ         AX, $0x05
-	JE           over103
+	JE           over112
 	VBROADCASTSS 20(R9), Y7
 	VFMADD231PS  Y7, Y9, Y1
 	CMPQ         AX, $0x06
-	JE           over103
+	JE           over112
 	VBROADCASTSS 24(R9), Y7
 	VFMADD231PS  Y7, Y4, Y1
 	CMPQ         AX, $0x07
-	JE           over103
+	JE           over112
 	VBROADCASTSS 28(R9), Y7
 	VFMADD231PS  Y7, Y8, Y1
 
-over103:
+over112:
 	VMASKMOVPS   (DI), Y0, Y3
 	VMASKMOVPS   (DI)(CX*1), Y0, Y4
 	VMASKMOVPS   (DI)(CX*2), Y0, Y5
@@ -3363,36 +3363,36 @@ over103:
 	VBROADCASTSS (R9), Y7
 	VFMADD231PS  Y7, Y3, Y2
 	CMPQ         AX, $0x01
-	JE           over104
+	JE           over113
 	VBROADCASTSS 4(R9), Y7
 	VFMADD231PS  Y7, Y6, Y2
 	CMPQ         AX, $0x02
-	JE           over104
+	JE           over113
 	VBROADCASTSS 8(R9), Y7
 	VFMADD231PS  Y7, Y10, Y2
 	CMPQ         AX, $0x03
-	JE           over104
+	JE           over113
 	VBROADCASTSS 12(R9), Y7
 	VFMADD231PS  Y7, Y5, Y2
 	CMPQ         AX, $0x04
-	JE           over104
+	JE           over113
 	VBROADCASTSS 16(R9), Y7
 	VFMADD231PS  Y7, Y11, Y2
 	CMPQ         AX, $0x05
-	JE           over104
+	JE           over113
 	VBROADCASTSS 20(R9), Y7
 	VFMADD231PS  Y7, Y9, Y2
 	CMPQ         AX, $0x06
-	JE           over104
+	JE           over113
 	VBROADCASTSS 24(R9), Y7
 	VFMADD231PS  Y7, Y4, Y2
 	CMPQ         AX, $0x07
-	JE           over104
+	JE           over113
 	VBROADCASTSS 28(R9), Y7
 	VFMADD231PS  Y7, Y8, Y2
 
-over104:
-end99:
+over113:
+end107:
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
@@ -3403,18 +3403,18 @@ end99:
 	SUBQ   $0x04, SI
 	MOVQ   $0x0000000c, DI
 	CMPQ   SI, $0x0c
-	JGE    inside105
+	JGE    inside114
 	MOVQ   SI, DI
 
-inside105:
+inside114:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, R8
 	CMPQ  SI, $0x08
-	JGE   inside106
+	JGE   inside115
 	MOVQ  SI, R8
 
-inside106:
+inside115:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	IMUL3Q       $0x04, DX, R9
@@ -3429,7 +3429,7 @@ inside106:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done100
+	JLE    done108
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -3441,14 +3441,14 @@ inside106:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block96
+	JGE    block104
 
-done100:
+done108:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done111
+	JLE   done120
 
-block107:
+block116:
 	// 1×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	MOVQ   w+32(FP), BX
@@ -3457,27 +3457,27 @@ block107:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside112
+	JGE    inside121
 	MOVQ   DX, SI
 
-inside112:
+inside121:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside113
+	JGE   inside122
 	MOVQ  DX, DI
 
-inside113:
+inside122:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
 	MOVQ  dz+16(FP), DX
 	MOVQ  n+64(FP), AX
 	CMPQ  AX, $0x08
-	JLT   tail109
+	JLT   tail118
 
-square108:
+square117:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
@@ -3532,11 +3532,11 @@ square108:
 	ADDQ         $0x20, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square108
+	JGE          square117
 
-tail109:
+tail118:
 	TESTQ AX, AX
-	JLE   end110
+	JLE   end119
 
 	// the same for fewer j
 	VMASKMOVPS   (DI), Y0, Y2
@@ -3574,36 +3574,36 @@ tail109:
 	VBROADCASTSS (DX), Y6
 	VFMADD231PS  Y6, Y2, Y1
 	CMPQ         AX, $0x01
-	JE           over114
+	JE           over124
 	VBROADCASTSS 4(DX), Y6
 	VFMADD231PS  Y6, Y5, Y1
 	CMPQ         AX, $0x02
-	JE           over114
+	JE           over124
 	VBROADCASTSS 8(DX), Y6
 	VFMADD231PS  Y6, Y9, Y1
 	CMPQ         AX, $0x03
-	JE           over114
+	JE           over124
 	VBROADCASTSS 12(DX), Y6
 	VFMADD231PS  Y6, Y4, Y1
 	CMPQ         AX, $0x04
-	JE           over114
+	JE           over124
 	VBROADCASTSS 16(DX), Y6
 	VFMADD231PS  Y6, Y10, Y1
 	CMPQ         AX, $0x05
-	JE           over114
+	JE           over124
 	VBROADCASTSS 20(DX), Y6
 	VFMADD231PS  Y6, Y8, Y1
 	CMPQ         AX, $0x06
-	JE           over114
+	JE           over124
 	VBROADCASTSS 24(DX), Y6
 	VFMADD231PS  Y6, Y3, Y1
 	CMPQ         AX, $0x07
-	JE           over114
+	JE           over124
 	VBROADCASTSS 28(DX), Y6
 	VFMADD231PS  Y6, Y7, Y1
 
-over114:
-end110:
+over124:
+end119:
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y1, Y1
 	MOVQ   dx+0(FP), BX
@@ -3613,18 +3613,18 @@ end110:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside115
+	JGE    inside125
 	MOVQ   SI, DI
 
-inside115:
+inside125:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside116
+	JGE   inside126
 	MOVQ  SI, R8
 
-inside116:
+inside126:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	VMOVUPS      X1, (R8)
@@ -3635,7 +3635,7 @@ inside116:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done111
+	JLE    done120
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -3647,9 +3647,9 @@ inside116:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block107
+	JGE    block116
 
-done111:
+done120:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -3829,7 +3829,7 @@ tail4:
 	VBROADCASTSD (BX)(R10*1), Y11
 	VFMADD231PD  Y11, Y9, Y8
 	CMPQ         AX, $0x01
-	JE           over9
+	JE           over10
 	VBROADCASTSD 8(BX), Y11
 	VFMADD231PD  Y11, Y12, Y1
 	VBROADCASTSD 8(BX)(DX*1), Y11
@@ -3847,7 +3847,7 @@ tail4:
 	VBROADCASTSD 8(BX)(R10*1), Y11
 	VFMADD231PD  Y11, Y12, Y8
 	CMPQ         AX, $0x02
-	JE           over9
+	JE           over10
 	VBROADCASTSD 16(BX), Y11
 	VFMADD231PD  Y11, Y13, Y1
 	VBROADCASTSD 16(BX)(DX*1), Y11
@@ -3865,7 +3865,7 @@ tail4:
 	VBROADCASTSD 16(BX)(R10*1), Y11
 	VFMADD231PD  Y11, Y13, Y8
 	CMPQ         AX, $0x03
-	JE           over9
+	JE           over10
 	VBROADCASTSD 24(BX), Y11
 	VFMADD231PD  Y11, Y10, Y1
 	VBROADCASTSD 24(BX)(DX*1), Y11
@@ -3883,7 +3883,7 @@ tail4:
 	VBROADCASTSD 24(BX)(R10*1), Y11
 	VFMADD231PD  Y11, Y10, Y8
 
-over9:
+over10:
 end5:
 	VXORPS Y9, Y9, Y9
 	VADDPD Y9, Y1, Y1
@@ -3901,18 +3901,18 @@ end5:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000002, DI
 	CMPQ   SI, $0x02
-	JGE    inside10
+	JGE    inside11
 	MOVQ   SI, DI
 
-inside10:
+inside11:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside11
+	JGE   inside12
 	MOVQ  SI, R8
 
-inside11:
+inside12:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	LEAQ         (CX)(CX*2), BX
@@ -3961,7 +3961,7 @@ done6:
 
 fewer1:
 	CMPQ    AX, $0x07
-	JNE     fewer12
+	JNE     fewer13
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -3971,9 +3971,9 @@ fewer1:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	TESTQ   BX, BX
-	JLE     done17
+	JLE     done18
 
-block13:
+block14:
 	// 7×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3988,18 +3988,18 @@ block13:
 	SUBQ   $0x02, DX
 	MOVQ   $0x00000002, SI
 	CMPQ   DX, $0x02
-	JGE    inside18
+	JGE    inside19
 	MOVQ   DX, SI
 
-inside18:
+inside19:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside19
+	JGE   inside20
 	MOVQ  DX, DI
 
-inside19:
+inside20:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  dz+16(FP), BX
@@ -4008,9 +4008,9 @@ inside19:
 	LEAQ  (DX)(DX*2), R8
 	LEAQ  (DX)(DX*4), R9
 	CMPQ  AX, $0x04
-	JLT   tail15
+	JLT   tail16
 
-square14:
+square15:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DI), X8
 	VINSERTF128  $0x01, (SI), Y8, Y8
@@ -4085,11 +4085,11 @@ square14:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square14
+	JGE          square15
 
-tail15:
+tail16:
 	TESTQ AX, AX
-	JLE   end16
+	JLE   end17
 
 	// the same for fewer j
 	VMASKMOVPD   (DI), Y0, Y8
@@ -4119,7 +4119,7 @@ tail15:
 	VBROADCASTSD (BX)(R8*2), Y10
 	VFMADD231PD  Y10, Y8, Y7
 	CMPQ         AX, $0x01
-	JE           over20
+	JE           over22
 	VBROADCASTSD 8(BX), Y10
 	VFMADD231PD  Y10, Y11, Y1
 	VBROADCASTSD 8(BX)(DX*1), Y10
@@ -4135,7 +4135,7 @@ tail15:
 	VBROADCASTSD 8(BX)(R8*2), Y10
 	VFMADD231PD  Y10, Y11, Y7
 	CMPQ         AX, $0x02
-	JE           over20
+	JE           over22
 	VBROADCASTSD 16(BX), Y10
 	VFMADD231PD  Y10, Y12, Y1
 	VBROADCASTSD 16(BX)(DX*1), Y10
@@ -4151,7 +4151,7 @@ tail15:
 	VBROADCASTSD 16(BX)(R8*2), Y10
 	VFMADD231PD  Y10, Y12, Y7
 	CMPQ         AX, $0x03
-	JE           over20
+	JE           over22
 	VBROADCASTSD 24(BX), Y10
 	VFMADD231PD  Y10, Y9, Y1
 	VBROADCASTSD 24(BX)(DX*1), Y10
@@ -4167,8 +4167,8 @@ tail15:
 	VBROADCASTSD 24(BX)(R8*2), Y10
 	VFMADD231PD  Y10, Y9, Y7
 
-over20:
-end16:
+over22:
+end17:
 	VXORPS Y8, Y8, Y8
 	VADDPD Y8, Y1, Y1
 	VADDPD Y8, Y2, Y2
@@ -4184,18 +4184,18 @@ end16:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000002, DI
 	CMPQ   SI, $0x02
-	JGE    inside21
+	JGE    inside23
 	MOVQ   SI, DI
 
-inside21:
+inside23:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside22
+	JGE   inside24
 	MOVQ  SI, R8
 
-inside22:
+inside24:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	LEAQ         (CX)(CX*2), BX
@@ -4220,7 +4220,7 @@ inside22:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done17
+	JLE    done18
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -4232,16 +4232,16 @@ inside22:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block13
+	JGE    block14
 
-done17:
+done18:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer12:
+fewer13:
 	CMPQ    AX, $0x06
-	JNE     fewer23
+	JNE     fewer25
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -4251,9 +4251,9 @@ fewer12:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	TESTQ   BX, BX
-	JLE     done28
+	JLE     done30
 
-block24:
+block26:
 	// 6×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4267,18 +4267,18 @@ block24:
 	SUBQ   $0x02, DX
 	MOVQ   $0x00000002, SI
 	CMPQ   DX, $0x02
-	JGE    inside29
+	JGE    inside31
 	MOVQ   DX, SI
 
-inside29:
+inside31:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside30
+	JGE   inside32
 	MOVQ  DX, DI
 
-inside30:
+inside32:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  dz+16(FP), BX
@@ -4287,9 +4287,9 @@ inside30:
 	LEAQ  (DX)(DX*2), R8
 	LEAQ  (DX)(DX*4), R9
 	CMPQ  AX, $0x04
-	JLT   tail26
+	JLT   tail28
 
-square25:
+square27:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DI), X7
 	VINSERTF128  $0x01, (SI), Y7, Y7
@@ -4356,11 +4356,11 @@ square25:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square25
+	JGE          square27
 
-tail26:
+tail28:
 	TESTQ AX, AX
-	JLE   end27
+	JLE   end29
 
 	// the same for fewer j
 	VMASKMOVPD   (DI), Y0, Y7
@@ -4388,7 +4388,7 @@ tail26:
 	VBROADCASTSD (BX)(R9*1), Y9
 	VFMADD231PD  Y9, Y7, Y6
 	CMPQ         AX, $0x01
-	JE           over31
+	JE           over34
 	VBROADCASTSD 8(BX), Y9
 	VFMADD231PD  Y9, Y10, Y1
 	VBROADCASTSD 8(BX)(DX*1), Y9
@@ -4402,7 +4402,7 @@ tail26:
 	VBROADCASTSD 8(BX)(R9*1), Y9
 	VFMADD231PD  Y9, Y10, Y6
 	CMPQ         AX, $0x02
-	JE           over31
+	JE           over34
 	VBROADCASTSD 16(BX), Y9
 	VFMADD231PD  Y9, Y11, Y1
 	VBROADCASTSD 16(BX)(DX*1), Y9
@@ -4416,7 +4416,7 @@ tail26:
 	VBROADCASTSD 16(BX)(R9*1), Y9
 	VFMADD231PD  Y9, Y11, Y6
 	CMPQ         AX, $0x03
-	JE           over31
+	JE           over34
 	VBROADCASTSD 24(BX), Y9
 	VFMADD231PD  Y9, Y8, Y1
 	VBROADCASTSD 24(BX)(DX*1), Y9
@@ -4430,8 +4430,8 @@ tail26:
 	VBROADCASTSD 24(BX)(R9*1), Y9
 	VFMADD231PD  Y9, Y8, Y6
 
-over31:
-end27:
+over34:
+end29:
 	VXORPS Y7, Y7, Y7
 	VADDPD Y7, Y1, Y1
 	VADDPD Y7, Y2, Y2
@@ -4446,18 +4446,18 @@ end27:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000002, DI
 	CMPQ   SI, $0x02
-	JGE    inside32
+	JGE    inside35
 	MOVQ   SI, DI
 
-inside32:
+inside35:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside33
+	JGE   inside36
 	MOVQ  SI, R8
 
-inside33:
+inside36:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	LEAQ         (CX)(CX*2), BX
@@ -4480,7 +4480,7 @@ inside33:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done28
+	JLE    done30
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -4492,16 +4492,16 @@ inside33:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block24
+	JGE    block26
 
-done28:
+done30:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer23:
+fewer25:
 	CMPQ    AX, $0x05
-	JNE     fewer34
+	JNE     fewer37
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -4511,9 +4511,9 @@ fewer23:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x04
-	JLE     done39
+	JLE     done42
 
-block35:
+block38:
 	// 5×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4531,18 +4531,18 @@ block35:
 	SUBQ   $0x02, DX
 	MOVQ   $0x00000006, SI
 	CMPQ   DX, $0x06
-	JGE    inside40
+	JGE    inside43
 	MOVQ   DX, SI
 
-inside40:
+inside43:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000004, DI
 	CMPQ  DX, $0x04
-	JGE   inside41
+	JGE   inside44
 	MOVQ  DX, DI
 
-inside41:
+inside44:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, CX, R8
@@ -4552,9 +4552,9 @@ inside41:
 	MOVQ   n+64(FP), AX
 	LEAQ   (R9)(R9*2), R10
 	CMPQ   AX, $0x04
-	JLT    tail37
+	JLT    tail40
 
-square36:
+square39:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X11
 	VINSERTF128  $0x01, (R8), Y11, Y11
@@ -4667,11 +4667,11 @@ square36:
 	ADDQ         $0x20, DX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square36
+	JGE          square39
 
-tail37:
+tail40:
 	TESTQ AX, AX
-	JLE   end38
+	JLE   end41
 
 	// the same for fewer j
 	VMASKMOVPD   (BX), Y0, Y11
@@ -4697,7 +4697,7 @@ tail37:
 	VBROADCASTSD (DX)(R9*4), Y13
 	VFMADD231PD  Y13, Y11, Y5
 	CMPQ         AX, $0x01
-	JE           over42
+	JE           over46
 	VBROADCASTSD 8(DX), Y13
 	VFMADD231PD  Y13, Y14, Y1
 	VBROADCASTSD 8(DX)(R9*1), Y13
@@ -4709,7 +4709,7 @@ tail37:
 	VBROADCASTSD 8(DX)(R9*4), Y13
 	VFMADD231PD  Y13, Y14, Y5
 	CMPQ         AX, $0x02
-	JE           over42
+	JE           over46
 	VBROADCASTSD 16(DX), Y13
 	VFMADD231PD  Y13, Y15, Y1
 	VBROADCASTSD 16(DX)(R9*1), Y13
@@ -4721,7 +4721,7 @@ tail37:
 	VBROADCASTSD 16(DX)(R9*4), Y13
 	VFMADD231PD  Y13, Y15, Y5
 	CMPQ         AX, $0x03
-	JE           over42
+	JE           over46
 	VBROADCASTSD 24(DX), Y13
 	VFMADD231PD  Y13, Y12, Y1
 	VBROADCASTSD 24(DX)(R9*1), Y13
@@ -4733,7 +4733,7 @@ tail37:
 	VBROADCASTSD 24(DX)(R9*4), Y13
 	VFMADD231PD  Y13, Y12, Y5
 
-over42:
+over46:
 	VMASKMOVPD   (DI), Y0, Y11
 	VMASKMOVPD   (DI)(CX*1), Y0, Y12
 	VMASKMOVPD   (SI), Y0, Y13
@@ -4757,7 +4757,7 @@ over42:
 	VBROADCASTSD (DX)(R9*4), Y13
 	VFMADD231PD  Y13, Y11, Y10
 	CMPQ         AX, $0x01
-	JE           over43
+	JE           over47
 	VBROADCASTSD 8(DX), Y13
 	VFMADD231PD  Y13, Y14, Y6
 	VBROADCASTSD 8(DX)(R9*1), Y13
@@ -4769,7 +4769,7 @@ over42:
 	VBROADCASTSD 8(DX)(R9*4), Y13
 	VFMADD231PD  Y13, Y14, Y10
 	CMPQ         AX, $0x02
-	JE           over43
+	JE           over47
 	VBROADCASTSD 16(DX), Y13
 	VFMADD231PD  Y13, Y15, Y6
 	VBROADCASTSD 16(DX)(R9*1), Y13
@@ -4781,7 +4781,7 @@ over42:
 	VBROADCASTSD 16(DX)(R9*4), Y13
 	VFMADD231PD  Y13, Y15, Y10
 	CMPQ         AX, $0x03
-	JE           over43
+	JE           over47
 	VBROADCASTSD 24(DX), Y13
 	VFMADD231PD  Y13, Y12, Y6
 	VBROADCASTSD 24(DX)(R9*1), Y13
@@ -4793,8 +4793,8 @@ over42:
 	VBROADCASTSD 24(DX)(R9*4), Y13
 	VFMADD231PD  Y13, Y12, Y10
 
-over43:
-end38:
+over47:
+end41:
 	VXORPS Y11, Y11, Y11
 	VADDPD Y11, Y1, Y1
 	VADDPD Y11, Y2, Y2
@@ -4813,18 +4813,18 @@ end38:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000006, DI
 	CMPQ   SI, $0x06
-	JGE    inside44
+	JGE    inside48
 	MOVQ   SI, DI
 
-inside44:
+inside48:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, R8
 	CMPQ  SI, $0x04
-	JGE   inside45
+	JGE   inside49
 	MOVQ  SI, R8
 
-inside45:
+inside49:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	IMUL3Q       $0x02, DX, R9
@@ -4857,7 +4857,7 @@ inside45:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done39
+	JLE    done42
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -4869,14 +4869,14 @@ inside45:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block35
+	JGE    block38
 
-done39:
+done42:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done50
+	JLE   done54
 
-block46:
+block50:
 	// 5×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4889,18 +4889,18 @@ block46:
 	SUBQ   $0x02, DX
 	MOVQ   $0x00000002, SI
 	CMPQ   DX, $0x02
-	JGE    inside51
+	JGE    inside55
 	MOVQ   DX, SI
 
-inside51:
+inside55:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside52
+	JGE   inside56
 	MOVQ  DX, DI
 
-inside52:
+inside56:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  dz+16(FP), BX
@@ -4908,9 +4908,9 @@ inside52:
 	MOVQ  n+64(FP), AX
 	LEAQ  (DX)(DX*2), R8
 	CMPQ  AX, $0x04
-	JLT   tail48
+	JLT   tail52
 
-square47:
+square51:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DI), X6
 	VINSERTF128  $0x01, (SI), Y6, Y6
@@ -4969,11 +4969,11 @@ square47:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square47
+	JGE          square51
 
-tail48:
+tail52:
 	TESTQ AX, AX
-	JLE   end49
+	JLE   end53
 
 	// the same for fewer j
 	VMASKMOVPD   (DI), Y0, Y6
@@ -4999,7 +4999,7 @@ tail48:
 	VBROADCASTSD (BX)(DX*4), Y8
 	VFMADD231PD  Y8, Y6, Y5
 	CMPQ         AX, $0x01
-	JE           over53
+	JE           over58
 	VBROADCASTSD 8(BX), Y8
 	VFMADD231PD  Y8, Y9, Y1
 	VBROADCASTSD 8(BX)(DX*1), Y8
@@ -5011,7 +5011,7 @@ tail48:
 	VBROADCASTSD 8(BX)(DX*4), Y8
 	VFMADD231PD  Y8, Y9, Y5
 	CMPQ         AX, $0x02
-	JE           over53
+	JE           over58
 	VBROADCASTSD 16(BX), Y8
 	VFMADD231PD  Y8, Y10, Y1
 	VBROADCASTSD 16(BX)(DX*1), Y8
@@ -5023,7 +5023,7 @@ tail48:
 	VBROADCASTSD 16(BX)(DX*4), Y8
 	VFMADD231PD  Y8, Y10, Y5
 	CMPQ         AX, $0x03
-	JE           over53
+	JE           over58
 	VBROADCASTSD 24(BX), Y8
 	VFMADD231PD  Y8, Y7, Y1
 	VBROADCASTSD 24(BX)(DX*1), Y8
@@ -5035,8 +5035,8 @@ tail48:
 	VBROADCASTSD 24(BX)(DX*4), Y8
 	VFMADD231PD  Y8, Y7, Y5
 
-over53:
-end49:
+over58:
+end53:
 	VXORPS Y6, Y6, Y6
 	VADDPD Y6, Y1, Y1
 	VADDPD Y6, Y2, Y2
@@ -5050,18 +5050,18 @@ end49:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000002, DI
 	CMPQ   SI, $0x02
-	JGE    inside54
+	JGE    inside59
 	MOVQ   SI, DI
 
-inside54:
+inside59:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside55
+	JGE   inside60
 	MOVQ  SI, R8
 
-inside55:
+inside60:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	LEAQ         (CX)(CX*2), BX
@@ -5081,7 +5081,7 @@ inside55:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done50
+	JLE    done54
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -5093,16 +5093,16 @@ inside55:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block46
+	JGE    block50
 
-done50:
+done54:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer34:
+fewer37:
 	CMPQ    AX, $0x04
-	JNE     fewer56
+	JNE     fewer61
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -5112,9 +5112,9 @@ fewer34:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x04
-	JLE     done61
+	JLE     done66
 
-block57:
+block62:
 	// 4×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5130,18 +5130,18 @@ block57:
 	SUBQ   $0x02, DX
 	MOVQ   $0x00000006, SI
 	CMPQ   DX, $0x06
-	JGE    inside62
+	JGE    inside67
 	MOVQ   DX, SI
 
-inside62:
+inside67:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000004, DI
 	CMPQ  DX, $0x04
-	JGE   inside63
+	JGE   inside68
 	MOVQ  DX, DI
 
-inside63:
+inside68:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, CX, R8
@@ -5151,9 +5151,9 @@ inside63:
 	MOVQ   n+64(FP), AX
 	LEAQ   (R9)(R9*2), R10
 	CMPQ   AX, $0x04
-	JLT    tail59
+	JLT    tail64
 
-square58:
+square63:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X9
 	VINSERTF128  $0x01, (R8), Y9, Y9
@@ -5234,11 +5234,11 @@ square58:
 	ADDQ         $0x20, DX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square58
+	JGE          square63
 
-tail59:
+tail64:
 	TESTQ AX, AX
-	JLE   end60
+	JLE   end65
 
 	// the same for fewer j
 	VMASKMOVPD   (BX), Y0, Y9
@@ -5262,7 +5262,7 @@ tail59:
 	VBROADCASTSD (DX)(R10*1), Y11
 	VFMADD231PD  Y11, Y9, Y4
 	CMPQ         AX, $0x01
-	JE           over64
+	JE           over70
 	VBROADCASTSD 8(DX), Y11
 	VFMADD231PD  Y11, Y12, Y1
 	VBROADCASTSD 8(DX)(R9*1), Y11
@@ -5272,7 +5272,7 @@ tail59:
 	VBROADCASTSD 8(DX)(R10*1), Y11
 	VFMADD231PD  Y11, Y12, Y4
 	CMPQ         AX, $0x02
-	JE           over64
+	JE           over70
 	VBROADCASTSD 16(DX), Y11
 	VFMADD231PD  Y11, Y13, Y1
 	VBROADCASTSD 16(DX)(R9*1), Y11
@@ -5282,7 +5282,7 @@ tail59:
 	VBROADCASTSD 16(DX)(R10*1), Y11
 	VFMADD231PD  Y11, Y13, Y4
 	CMPQ         AX, $0x03
-	JE           over64
+	JE           over70
 	VBROADCASTSD 24(DX), Y11
 	VFMADD231PD  Y11, Y10, Y1
 	VBROADCASTSD 24(DX)(R9*1), Y11
@@ -5292,7 +5292,7 @@ tail59:
 	VBROADCASTSD 24(DX)(R10*1), Y11
 	VFMADD231PD  Y11, Y10, Y4
 
-over64:
+over70:
 	VMASKMOVPD   (DI), Y0, Y9
 	VMASKMOVPD   (DI)(CX*1), Y0, Y10
 	VMASKMOVPD   (SI), Y0, Y11
@@ -5314,7 +5314,7 @@ over64:
 	VBROADCASTSD (DX)(R10*1), Y11
 	VFMADD231PD  Y11, Y9, Y8
 	CMPQ         AX, $0x01
-	JE           over65
+	JE           over71
 	VBROADCASTSD 8(DX), Y11
 	VFMADD231PD  Y11, Y12, Y5
 	VBROADCASTSD 8(DX)(R9*1), Y11
@@ -5324,7 +5324,7 @@ over64:
 	VBROADCASTSD 8(DX)(R10*1), Y11
 	VFMADD231PD  Y11, Y12, Y8
 	CMPQ         AX, $0x02
-	JE           over65
+	JE           over71
 	VBROADCASTSD 16(DX), Y11
 	VFMADD231PD  Y11, Y13, Y5
 	VBROADCASTSD 16(DX)(R9*1), Y11
@@ -5334,7 +5334,7 @@ over64:
 	VBROADCASTSD 16(DX)(R10*1), Y11
 	VFMADD231PD  Y11, Y13, Y8
 	CMPQ         AX, $0x03
-	JE           over65
+	JE           over71
 	VBROADCASTSD 24(DX), Y11
 	VFMADD231PD  Y11, Y10, Y5
 	VBROADCASTSD 24(DX)(R9*1), Y11
@@ -5344,8 +5344,8 @@ over64:
 	VBROADCASTSD 24(DX)(R10*1), Y11
 	VFMADD231PD  Y11, Y10, Y8
 
-over65:
-end60:
+over71:
+end65:
 	VXORPS Y9, Y9, Y9
 	VADDPD Y9, Y1, Y1
 	VADDPD Y9, Y2, Y2
@@ -5362,18 +5362,18 @@ end60:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000006, DI
 	CMPQ   SI, $0x06
-	JGE    inside66
+	JGE    inside72
 	MOVQ   SI, DI
 
-inside66:
+inside72:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, R8
 	CMPQ  SI, $0x04
-	JGE   inside67
+	JGE   inside73
 	MOVQ  SI, R8
 
-inside67:
+inside73:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	IMUL3Q       $0x02, DX, R9
@@ -5402,7 +5402,7 @@ inside67:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done61
+	JLE    done66
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -5414,14 +5414,14 @@ inside67:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block57
+	JGE    block62
 
-done61:
+done66:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done72
+	JLE   done78
 
-block68:
+block74:
 	// 4×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5433,18 +5433,18 @@ block68:
 	SUBQ   $0x02, DX
 	MOVQ   $0x00000002, SI
 	CMPQ   DX, $0x02
-	JGE    inside73
+	JGE    inside79
 	MOVQ   DX, SI
 
-inside73:
+inside79:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside74
+	JGE   inside80
 	MOVQ  DX, DI
 
-inside74:
+inside80:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  dz+16(FP), BX
@@ -5452,9 +5452,9 @@ inside74:
 	MOVQ  n+64(FP), AX
 	LEAQ  (DX)(DX*2), R8
 	CMPQ  AX, $0x04
-	JLT   tail70
+	JLT   tail76
 
-square69:
+square75:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DI), X5
 	VINSERTF128  $0x01, (SI), Y5, Y5
@@ -5505,11 +5505,11 @@ square69:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square69
+	JGE          square75
 
-tail70:
+tail76:
 	TESTQ AX, AX
-	JLE   end71
+	JLE   end77
 
 	// the same for fewer j
 	VMASKMOVPD   (DI), Y0, Y5
@@ -5533,7 +5533,7 @@ tail70:
 	VBROADCASTSD (BX)(R8*1), Y7
 	VFMADD231PD  Y7, Y5, Y4
 	CMPQ         AX, $0x01
-	JE           over75
+	JE           over82
 	VBROADCASTSD 8(BX), Y7
 	VFMADD231PD  Y7, Y8, Y1
 	VBROADCASTSD 8(BX)(DX*1), Y7
@@ -5543,7 +5543,7 @@ tail70:
 	VBROADCASTSD 8(BX)(R8*1), Y7
 	VFMADD231PD  Y7, Y8, Y4
 	CMPQ         AX, $0x02
-	JE           over75
+	JE           over82
 	VBROADCASTSD 16(BX), Y7
 	VFMADD231PD  Y7, Y9, Y1
 	VBROADCASTSD 16(BX)(DX*1), Y7
@@ -5553,7 +5553,7 @@ tail70:
 	VBROADCASTSD 16(BX)(R8*1), Y7
 	VFMADD231PD  Y7, Y9, Y4
 	CMPQ         AX, $0x03
-	JE           over75
+	JE           over82
 	VBROADCASTSD 24(BX), Y7
 	VFMADD231PD  Y7, Y6, Y1
 	VBROADCASTSD 24(BX)(DX*1), Y7
@@ -5563,8 +5563,8 @@ tail70:
 	VBROADCASTSD 24(BX)(R8*1), Y7
 	VFMADD231PD  Y7, Y6, Y4
 
-over75:
-end71:
+over82:
+end77:
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y1, Y1
 	VADDPD Y5, Y2, Y2
@@ -5577,18 +5577,18 @@ end71:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000002, DI
 	CMPQ   SI, $0x02
-	JGE    inside76
+	JGE    inside83
 	MOVQ   SI, DI
 
-inside76:
+inside83:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside77
+	JGE   inside84
 	MOVQ  SI, R8
 
-inside77:
+inside84:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	LEAQ         (CX)(CX*2), BX
@@ -5606,7 +5606,7 @@ inside77:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done72
+	JLE    done78
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -5618,16 +5618,16 @@ inside77:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block68
+	JGE    block74
 
-done72:
+done78:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer56:
+fewer61:
 	CMPQ    AX, $0x03
-	JNE     fewer78
+	JNE     fewer85
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -5637,9 +5637,9 @@ fewer56:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x04
-	JLE     done83
+	JLE     done90
 
-block79:
+block86:
 	// 3×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5653,18 +5653,18 @@ block79:
 	SUBQ   $0x02, DX
 	MOVQ   $0x00000006, SI
 	CMPQ   DX, $0x06
-	JGE    inside84
+	JGE    inside91
 	MOVQ   DX, SI
 
-inside84:
+inside91:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000004, DI
 	CMPQ  DX, $0x04
-	JGE   inside85
+	JGE   inside92
 	MOVQ  DX, DI
 
-inside85:
+inside92:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, CX, R8
@@ -5673,9 +5673,9 @@ inside85:
 	MOVQ   lddz+24(FP), R9
 	MOVQ   n+64(FP), AX
 	CMPQ   AX, $0x04
-	JLT    tail81
+	JLT    tail88
 
-square80:
+square87:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X7
 	VINSERTF128  $0x01, (R8), Y7, Y7
@@ -5744,11 +5744,11 @@ square80:
 	ADDQ         $0x20, DX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square80
+	JGE          square87
 
-tail81:
+tail88:
 	TESTQ AX, AX
-	JLE   end82
+	JLE   end89
 
 	// the same for fewer j
 	VMASKMOVPD   (BX), Y0, Y7
@@ -5770,7 +5770,7 @@ tail81:
 	VBROADCASTSD (DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y7, Y3
 	CMPQ         AX, $0x01
-	JE           over86
+	JE           over94
 	VBROADCASTSD 8(DX), Y9
 	VFMADD231PD  Y9, Y10, Y1
 	VBROADCASTSD 8(DX)(R9*1), Y9
@@ -5778,7 +5778,7 @@ tail81:
 	VBROADCASTSD 8(DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y10, Y3
 	CMPQ         AX, $0x02
-	JE           over86
+	JE           over94
 	VBROADCASTSD 16(DX), Y9
 	VFMADD231PD  Y9, Y11, Y1
 	VBROADCASTSD 16(DX)(R9*1), Y9
@@ -5786,7 +5786,7 @@ tail81:
 	VBROADCASTSD 16(DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y11, Y3
 	CMPQ         AX, $0x03
-	JE           over86
+	JE           over94
 	VBROADCASTSD 24(DX), Y9
 	VFMADD231PD  Y9, Y8, Y1
 	VBROADCASTSD 24(DX)(R9*1), Y9
@@ -5794,7 +5794,7 @@ tail81:
 	VBROADCASTSD 24(DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y8, Y3
 
-over86:
+over94:
 	VMASKMOVPD   (DI), Y0, Y7
 	VMASKMOVPD   (DI)(CX*1), Y0, Y8
 	VMASKMOVPD   (SI), Y0, Y9
@@ -5814,7 +5814,7 @@ over86:
 	VBROADCASTSD (DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y7, Y6
 	CMPQ         AX, $0x01
-	JE           over87
+	JE           over95
 	VBROADCASTSD 8(DX), Y9
 	VFMADD231PD  Y9, Y10, Y4
 	VBROADCASTSD 8(DX)(R9*1), Y9
@@ -5822,7 +5822,7 @@ over86:
 	VBROADCASTSD 8(DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y10, Y6
 	CMPQ         AX, $0x02
-	JE           over87
+	JE           over95
 	VBROADCASTSD 16(DX), Y9
 	VFMADD231PD  Y9, Y11, Y4
 	VBROADCASTSD 16(DX)(R9*1), Y9
@@ -5830,7 +5830,7 @@ over86:
 	VBROADCASTSD 16(DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y11, Y6
 	CMPQ         AX, $0x03
-	JE           over87
+	JE           over95
 	VBROADCASTSD 24(DX), Y9
 	VFMADD231PD  Y9, Y8, Y4
 	VBROADCASTSD 24(DX)(R9*1), Y9
@@ -5838,8 +5838,8 @@ over86:
 	VBROADCASTSD 24(DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y8, Y6
 
-over87:
-end82:
+over95:
+end89:
 	VXORPS Y7, Y7, Y7
 	VADDPD Y7, Y1, Y1
 	VADDPD Y7, Y2, Y2
@@ -5854,18 +5854,18 @@ end82:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000006, DI
 	CMPQ   SI, $0x06
-	JGE    inside88
+	JGE    inside96
 	MOVQ   SI, DI
 
-inside88:
+inside96:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, R8
 	CMPQ  SI, $0x04
-	JGE   inside89
+	JGE   inside97
 	MOVQ  SI, R8
 
-inside89:
+inside97:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	IMUL3Q       $0x02, DX, R9
@@ -5888,7 +5888,7 @@ inside89:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done83
+	JLE    done90
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -5900,14 +5900,14 @@ inside89:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block79
+	JGE    block86
 
-done83:
+done90:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done94
+	JLE   done102
 
-block90:
+block98:
 	// 3×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5918,27 +5918,27 @@ block90:
 	SUBQ   $0x02, DX
 	MOVQ   $0x00000002, SI
 	CMPQ   DX, $0x02
-	JGE    inside95
+	JGE    inside103
 	MOVQ   DX, SI
 
-inside95:
+inside103:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside96
+	JGE   inside104
 	MOVQ  DX, DI
 
-inside96:
+inside104:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  dz+16(FP), BX
 	MOVQ  lddz+24(FP), DX
 	MOVQ  n+64(FP), AX
 	CMPQ  AX, $0x04
-	JLT   tail92
+	JLT   tail100
 
-square91:
+square99:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DI), X4
 	VINSERTF128  $0x01, (SI), Y4, Y4
@@ -5981,11 +5981,11 @@ square91:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square91
+	JGE          square99
 
-tail92:
+tail100:
 	TESTQ AX, AX
-	JLE   end93
+	JLE   end101
 
 	// the same for fewer j
 	VMASKMOVPD   (DI), Y0, Y4
@@ -6007,7 +6007,7 @@ tail92:
 	VBROADCASTSD (BX)(DX*2), Y6
 	VFMADD231PD  Y6, Y4, Y3
 	CMPQ         AX, $0x01
-	JE           over97
+	JE           over106
 	VBROADCASTSD 8(BX), Y6
 	VFMADD231PD  Y6, Y7, Y1
 	VBROADCASTSD 8(BX)(DX*1), Y6
@@ -6015,7 +6015,7 @@ tail92:
 	VBROADCASTSD 8(BX)(DX*2), Y6
 	VFMADD231PD  Y6, Y7, Y3
 	CMPQ         AX, $0x02
-	JE           over97
+	JE           over106
 	VBROADCASTSD 16(BX), Y6
 	VFMADD231PD  Y6, Y8, Y1
 	VBROADCASTSD 16(BX)(DX*1), Y6
@@ -6023,7 +6023,7 @@ tail92:
 	VBROADCASTSD 16(BX)(DX*2), Y6
 	VFMADD231PD  Y6, Y8, Y3
 	CMPQ         AX, $0x03
-	JE           over97
+	JE           over106
 	VBROADCASTSD 24(BX), Y6
 	VFMADD231PD  Y6, Y5, Y1
 	VBROADCASTSD 24(BX)(DX*1), Y6
@@ -6031,8 +6031,8 @@ tail92:
 	VBROADCASTSD 24(BX)(DX*2), Y6
 	VFMADD231PD  Y6, Y5, Y3
 
-over97:
-end93:
+over106:
+end101:
 	VXORPS Y4, Y4, Y4
 	VADDPD Y4, Y1, Y1
 	VADDPD Y4, Y2, Y2
@@ -6044,18 +6044,18 @@ end93:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000002, DI
 	CMPQ   SI, $0x02
-	JGE    inside98
+	JGE    inside107
 	MOVQ   SI, DI
 
-inside98:
+inside107:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside99
+	JGE   inside108
 	MOVQ  SI, R8
 
-inside99:
+inside108:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	VMOVUPS      X1, (R8)
@@ -6070,7 +6070,7 @@ inside99:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done94
+	JLE    done102
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -6082,16 +6082,16 @@ inside99:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block90
+	JGE    block98
 
-done94:
+done102:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer78:
+fewer85:
 	CMPQ    AX, $0x02
-	JNE     fewer100
+	JNE     fewer109
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -6101,9 +6101,9 @@ fewer78:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x04
-	JLE     done105
+	JLE     done114
 
-block101:
+block110:
 	// 2×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6115,18 +6115,18 @@ block101:
 	SUBQ   $0x02, DX
 	MOVQ   $0x00000006, SI
 	CMPQ   DX, $0x06
-	JGE    inside106
+	JGE    inside115
 	MOVQ   DX, SI
 
-inside106:
+inside115:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000004, DI
 	CMPQ  DX, $0x04
-	JGE   inside107
+	JGE   inside116
 	MOVQ  DX, DI
 
-inside107:
+inside116:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, CX, R8
@@ -6135,9 +6135,9 @@ inside107:
 	MOVQ   lddz+24(FP), R9
 	MOVQ   n+64(FP), AX
 	CMPQ   AX, $0x04
-	JLT    tail103
+	JLT    tail112
 
-square102:
+square111:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X5
 	VINSERTF128  $0x01, (R8), Y5, Y5
@@ -6194,11 +6194,11 @@ square102:
 	ADDQ         $0x20, DX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square102
+	JGE          square111
 
-tail103:
+tail112:
 	TESTQ AX, AX
-	JLE   end104
+	JLE   end113
 
 	// the same for fewer j
 	VMASKMOVPD   (BX), Y0, Y5
@@ -6218,25 +6218,25 @@ tail103:
 	VBROADCASTSD (DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y5, Y2
 	CMPQ         AX, $0x01
-	JE           over108
+	JE           over118
 	VBROADCASTSD 8(DX), Y7
 	VFMADD231PD  Y7, Y8, Y1
 	VBROADCASTSD 8(DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y8, Y2
 	CMPQ         AX, $0x02
-	JE           over108
+	JE           over118
 	VBROADCASTSD 16(DX), Y7
 	VFMADD231PD  Y7, Y9, Y1
 	VBROADCASTSD 16(DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y9, Y2
 	CMPQ         AX, $0x03
-	JE           over108
+	JE           over118
 	VBROADCASTSD 24(DX), Y7
 	VFMADD231PD  Y7, Y6, Y1
 	VBROADCASTSD 24(DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y6, Y2
 
-over108:
+over118:
 	VMASKMOVPD   (DI), Y0, Y5
 	VMASKMOVPD   (DI)(CX*1), Y0, Y6
 	VMASKMOVPD   (SI), Y0, Y7
@@ -6254,26 +6254,26 @@ over108:
 	VBROADCASTSD (DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y5, Y4
 	CMPQ         AX, $0x01
-	JE           over109
+	JE           over119
 	VBROADCASTSD 8(DX), Y7
 	VFMADD231PD  Y7, Y8, Y3
 	VBROADCASTSD 8(DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y8, Y4
 	CMPQ         AX, $0x02
-	JE           over109
+	JE           over119
 	VBROADCASTSD 16(DX), Y7
 	VFMADD231PD  Y7, Y9, Y3
 	VBROADCASTSD 16(DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y9, Y4
 	CMPQ         AX, $0x03
-	JE           over109
+	JE           over119
 	VBROADCASTSD 24(DX), Y7
 	VFMADD231PD  Y7, Y6, Y3
 	VBROADCASTSD 24(DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y6, Y4
 
-over109:
-end104:
+over119:
+end113:
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y1, Y1
 	VADDPD Y5, Y2, Y2
@@ -6286,18 +6286,18 @@ end104:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000006, DI
 	CMPQ   SI, $0x06
-	JGE    inside110
+	JGE    inside120
 	MOVQ   SI, DI
 
-inside110:
+inside120:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, R8
 	CMPQ  SI, $0x04
-	JGE   inside111
+	JGE   inside121
 	MOVQ  SI, R8
 
-inside111:
+inside121:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	IMUL3Q       $0x02, DX, R9
@@ -6316,7 +6316,7 @@ inside111:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done105
+	JLE    done114
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -6328,14 +6328,14 @@ inside111:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block101
+	JGE    block110
 
-done105:
+done114:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done116
+	JLE   done126
 
-block112:
+block122:
 	// 2×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6345,27 +6345,27 @@ block112:
 	SUBQ   $0x02, DX
 	MOVQ   $0x00000002, SI
 	CMPQ   DX, $0x02
-	JGE    inside117
+	JGE    inside127
 	MOVQ   DX, SI
 
-inside117:
+inside127:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside118
+	JGE   inside128
 	MOVQ  DX, DI
 
-inside118:
+inside128:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  dz+16(FP), BX
 	MOVQ  lddz+24(FP), DX
 	MOVQ  n+64(FP), AX
 	CMPQ  AX, $0x04
-	JLT   tail114
+	JLT   tail124
 
-square113:
+square123:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DI), X3
 	VINSERTF128  $0x01, (SI), Y3, Y3
@@ -6400,11 +6400,11 @@ square113:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square113
+	JGE          square123
 
-tail114:
+tail124:
 	TESTQ AX, AX
-	JLE   end115
+	JLE   end125
 
 	// the same for fewer j
 	VMASKMOVPD   (DI), Y0, Y3
@@ -6424,26 +6424,26 @@ tail114:
 	VBROADCASTSD (BX)(DX*1), Y5
 	VFMADD231PD  Y5, Y3, Y2
 	CMPQ         AX, $0x01
-	JE           over119
+	JE           over130
 	VBROADCASTSD 8(BX), Y5
 	VFMADD231PD  Y5, Y6, Y1
 	VBROADCASTSD 8(BX)(DX*1), Y5
 	VFMADD231PD  Y5, Y6, Y2
 	CMPQ         AX, $0x02
-	JE           over119
+	JE           over130
 	VBROADCASTSD 16(BX), Y5
 	VFMADD231PD  Y5, Y7, Y1
 	VBROADCASTSD 16(BX)(DX*1), Y5
 	VFMADD231PD  Y5, Y7, Y2
 	CMPQ         AX, $0x03
-	JE           over119
+	JE           over130
 	VBROADCASTSD 24(BX), Y5
 	VFMADD231PD  Y5, Y4, Y1
 	VBROADCASTSD 24(BX)(DX*1), Y5
 	VFMADD231PD  Y5, Y4, Y2
 
-over119:
-end115:
+over130:
+end125:
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
@@ -6454,18 +6454,18 @@ end115:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000002, DI
 	CMPQ   SI, $0x02
-	JGE    inside120
+	JGE    inside131
 	MOVQ   SI, DI
 
-inside120:
+inside131:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside121
+	JGE   inside132
 	MOVQ  SI, R8
 
-inside121:
+inside132:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	VMOVUPS      X1, (R8)
@@ -6478,7 +6478,7 @@ inside121:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done116
+	JLE    done126
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -6490,14 +6490,14 @@ inside121:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block112
+	JGE    block122
 
-done116:
+done126:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer100:
+fewer109:
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -6507,9 +6507,9 @@ fewer100:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x08
-	JLE     done127
+	JLE     done138
 
-block123:
+block134:
 	// 1×16 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6521,34 +6521,34 @@ block123:
 	SUBQ   $0x02, DX
 	MOVQ   $0x0000000e, SI
 	CMPQ   DX, $0x0e
-	JGE    inside128
+	JGE    inside139
 	MOVQ   DX, SI
 
-inside128:
+inside139:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x0000000c, DI
 	CMPQ  DX, $0x0c
-	JGE   inside129
+	JGE   inside140
 	MOVQ  DX, DI
 
-inside129:
+inside140:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x0000000a, R8
 	CMPQ  DX, $0x0a
-	JGE   inside130
+	JGE   inside141
 	MOVQ  DX, R8
 
-inside130:
+inside141:
 	IMULQ CX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, R9
 	CMPQ  DX, $0x08
-	JGE   inside131
+	JGE   inside142
 	MOVQ  DX, R9
 
-inside131:
+inside142:
 	IMULQ  CX, R9
 	ADDQ   BX, R9
 	IMUL3Q $0x06, CX, R10
@@ -6560,9 +6560,9 @@ inside131:
 	MOVQ   dz+16(FP), DX
 	MOVQ   n+64(FP), AX
 	CMPQ   AX, $0x04
-	JLT    tail125
+	JLT    tail136
 
-square124:
+square135:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X5
 	VINSERTF128  $0x01, (R12), Y5, Y5
@@ -6643,11 +6643,11 @@ square124:
 	ADDQ         $0x20, DX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square124
+	JGE          square135
 
-tail125:
+tail136:
 	TESTQ AX, AX
-	JLE   end126
+	JLE   end137
 
 	// the same for fewer j
 	VMASKMOVPD   (BX), Y0, Y5
@@ -6665,19 +6665,19 @@ tail125:
 	VBROADCASTSD (DX), Y7
 	VFMADD231PD  Y7, Y5, Y1
 	CMPQ         AX, $0x01
-	JE           over132
+	JE           over144
 	VBROADCASTSD 8(DX), Y7
 	VFMADD231PD  Y7, Y8, Y1
 	CMPQ         AX, $0x02
-	JE           over132
+	JE           over144
 	VBROADCASTSD 16(DX), Y7
 	VFMADD231PD  Y7, Y9, Y1
 	CMPQ         AX, $0x03
-	JE           over132
+	JE           over144
 	VBROADCASTSD 24(DX), Y7
 	VFMADD231PD  Y7, Y6, Y1
 
-over132:
+over144:
 	VMASKMOVPD   (R11), Y0, Y5
 	VMASKMOVPD   (R11)(CX*1), Y0, Y6
 	VMASKMOVPD   (R10), Y0, Y7
@@ -6693,19 +6693,19 @@ over132:
 	VBROADCASTSD (DX), Y7
 	VFMADD231PD  Y7, Y5, Y2
 	CMPQ         AX, $0x01
-	JE           over133
+	JE           over145
 	VBROADCASTSD 8(DX), Y7
 	VFMADD231PD  Y7, Y8, Y2
 	CMPQ         AX, $0x02
-	JE           over133
+	JE           over145
 	VBROADCASTSD 16(DX), Y7
 	VFMADD231PD  Y7, Y9, Y2
 	CMPQ         AX, $0x03
-	JE           over133
+	JE           over145
 	VBROADCASTSD 24(DX), Y7
 	VFMADD231PD  Y7, Y6, Y2
 
-over133:
+over145:
 	VMASKMOVPD   (R9), Y0, Y5
 	VMASKMOVPD   (R9)(CX*1), Y0, Y6
 	VMASKMOVPD   (R8), Y0, Y7
@@ -6721,19 +6721,19 @@ over133:
 	VBROADCASTSD (DX), Y7
 	VFMADD231PD  Y7, Y5, Y3
 	CMPQ         AX, $0x01
-	JE           over134
+	JE           over146
 	VBROADCASTSD 8(DX), Y7
 	VFMADD231PD  Y7, Y8, Y3
 	CMPQ         AX, $0x02
-	JE           over134
+	JE           over146
 	VBROADCASTSD 16(DX), Y7
 	VFMADD231PD  Y7, Y9, Y3
 	CMPQ         AX, $0x03
-	JE           over134
+	JE           over146
 	VBROADCASTSD 24(DX), Y7
 	VFMADD231PD  Y7, Y6, Y3
 
-over134:
+over146:
 	VMASKMOVPD   (DI), Y0, Y5
 	VMASKMOVPD   (DI)(CX*1), Y0, Y6
 	VMASKMOVPD   (SI), Y0, Y7
@@ -6749,20 +6749,20 @@ over134:
 	VBROADCASTSD (DX), Y7
 	VFMADD231PD  Y7, Y5, Y4
 	CMPQ         AX, $0x01
-	JE           over135
+	JE           over147
 	VBROADCASTSD 8(DX), Y7
 	VFMADD231PD  Y7, Y8, Y4
 	CMPQ         AX, $0x02
-	JE           over135
+	JE           over147
 	VBROADCASTSD 16(DX), Y7
 	VFMADD231PD  Y7, Y9, Y4
 	CMPQ         AX, $0x03
-	JE           over135
+	JE           over147
 	VBROADCASTSD 24(DX), Y7
 	VFMADD231PD  Y7, Y6, Y4
 
-over135:
-end126:
+over147:
+end137:
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y1, Y1
 	VADDPD Y5, Y2, Y2
@@ -6775,34 +6775,34 @@ end126:
 	SUBQ   $0x02, SI
 	MOVQ   $0x0000000e, DI
 	CMPQ   SI, $0x0e
-	JGE    inside136
+	JGE    inside148
 	MOVQ   SI, DI
 
-inside136:
+inside148:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x0000000c, R8
 	CMPQ  SI, $0x0c
-	JGE   inside137
+	JGE   inside149
 	MOVQ  SI, R8
 
-inside137:
+inside149:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x0000000a, R9
 	CMPQ  SI, $0x0a
-	JGE   inside138
+	JGE   inside150
 	MOVQ  SI, R9
 
-inside138:
+inside150:
 	IMULQ DX, R9
 	ADDQ  BX, R9
 	MOVQ  $0x00000008, R10
 	CMPQ  SI, $0x08
-	JGE   inside139
+	JGE   inside151
 	MOVQ  SI, R10
 
-inside139:
+inside151:
 	IMULQ        DX, R10
 	ADDQ         BX, R10
 	IMUL3Q       $0x06, DX, R11
@@ -6825,7 +6825,7 @@ inside139:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done127
+	JLE    done138
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -6837,14 +6837,14 @@ inside139:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block123
+	JGE    block134
 
-done127:
+done138:
 	MOVQ cols+56(FP), BX
 	CMPQ BX, $0x04
-	JLE  done144
+	JLE  done156
 
-block140:
+block152:
 	// 1×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6854,18 +6854,18 @@ block140:
 	SUBQ   $0x02, DX
 	MOVQ   $0x00000006, SI
 	CMPQ   DX, $0x06
-	JGE    inside145
+	JGE    inside157
 	MOVQ   DX, SI
 
-inside145:
+inside157:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000004, DI
 	CMPQ  DX, $0x04
-	JGE   inside146
+	JGE   inside158
 	MOVQ  DX, DI
 
-inside146:
+inside158:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, CX, R8
@@ -6873,9 +6873,9 @@ inside146:
 	MOVQ   dz+16(FP), DX
 	MOVQ   n+64(FP), AX
 	CMPQ   AX, $0x04
-	JLT    tail142
+	JLT    tail154
 
-square141:
+square153:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X3
 	VINSERTF128  $0x01, (R8), Y3, Y3
@@ -6920,11 +6920,11 @@ square141:
 	ADDQ         $0x20, DX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square141
+	JGE          square153
 
-tail142:
+tail154:
 	TESTQ AX, AX
-	JLE   end143
+	JLE   end155
 
 	// the same for fewer j
 	VMASKMOVPD   (BX), Y0, Y3
@@ -6942,19 +6942,19 @@ tail142:
 	VBROADCASTSD (DX), Y5
 	VFMADD231PD  Y5, Y3, Y1
 	CMPQ         AX, $0x01
-	JE           over147
+	JE           over160
 	VBROADCASTSD 8(DX), Y5
 	VFMADD231PD  Y5, Y6, Y1
 	CMPQ         AX, $0x02
-	JE           over147
+	JE           over160
 	VBROADCASTSD 16(DX), Y5
 	VFMADD231PD  Y5, Y7, Y1
 	CMPQ         AX, $0x03
-	JE           over147
+	JE           over160
 	VBROADCASTSD 24(DX), Y5
 	VFMADD231PD  Y5, Y4, Y1
 
-over147:
+over160:
 	VMASKMOVPD   (DI), Y0, Y3
 	VMASKMOVPD   (DI)(CX*1), Y0, Y4
 	VMASKMOVPD   (SI), Y0, Y5
@@ -6970,20 +6970,20 @@ over147:
 	VBROADCASTSD (DX), Y5
 	VFMADD231PD  Y5, Y3, Y2
 	CMPQ         AX, $0x01
-	JE           over148
+	JE           over161
 	VBROADCASTSD 8(DX), Y5
 	VFMADD231PD  Y5, Y6, Y2
 	CMPQ         AX, $0x02
-	JE           over148
+	JE           over161
 	VBROADCASTSD 16(DX), Y5
 	VFMADD231PD  Y5, Y7, Y2
 	CMPQ         AX, $0x03
-	JE           over148
+	JE           over161
 	VBROADCASTSD 24(DX), Y5
 	VFMADD231PD  Y5, Y4, Y2
 
-over148:
-end143:
+over161:
+end155:
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
@@ -6994,18 +6994,18 @@ end143:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000006, DI
 	CMPQ   SI, $0x06
-	JGE    inside149
+	JGE    inside162
 	MOVQ   SI, DI
 
-inside149:
+inside162:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, R8
 	CMPQ  SI, $0x04
-	JGE   inside150
+	JGE   inside163
 	MOVQ  SI, R8
 
-inside150:
+inside163:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	IMUL3Q       $0x02, DX, R9
@@ -7020,7 +7020,7 @@ inside150:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done144
+	JLE    done156
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -7032,14 +7032,14 @@ inside150:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block140
+	JGE    block152
 
-done144:
+done156:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done155
+	JLE   done168
 
-block151:
+block164:
 	// 1×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	MOVQ   w+32(FP), BX
@@ -7048,26 +7048,26 @@ block151:
 	SUBQ   $0x02, DX
 	MOVQ   $0x00000002, SI
 	CMPQ   DX, $0x02
-	JGE    inside156
+	JGE    inside169
 	MOVQ   DX, SI
 
-inside156:
+inside169:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside157
+	JGE   inside170
 	MOVQ  DX, DI
 
-inside157:
+inside170:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  dz+16(FP), BX
 	MOVQ  n+64(FP), AX
 	CMPQ  AX, $0x04
-	JLT   tail153
+	JLT   tail166
 
-square152:
+square165:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DI), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
@@ -7094,11 +7094,11 @@ square152:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square152
+	JGE          square165
 
-tail153:
+tail166:
 	TESTQ AX, AX
-	JLE   end154
+	JLE   end167
 
 	// the same for fewer j
 	VMASKMOVPD   (DI), Y0, Y2
@@ -7116,20 +7116,20 @@ tail153:
 	VBROADCASTSD (BX), Y4
 	VFMADD231PD  Y4, Y2, Y1
 	CMPQ         AX, $0x01
-	JE           over158
+	JE           over172
 	VBROADCASTSD 8(BX), Y4
 	VFMADD231PD  Y4, Y5, Y1
 	CMPQ         AX, $0x02
-	JE           over158
+	JE           over172
 	VBROADCASTSD 16(BX), Y4
 	VFMADD231PD  Y4, Y6, Y1
 	CMPQ         AX, $0x03
-	JE           over158
+	JE           over172
 	VBROADCASTSD 24(BX), Y4
 	VFMADD231PD  Y4, Y3, Y1
 
-over158:
-end154:
+over172:
+end167:
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y1, Y1
 	MOVQ   dx+0(FP), BX
@@ -7139,18 +7139,18 @@ end154:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000002, DI
 	CMPQ   SI, $0x02
-	JGE    inside159
+	JGE    inside173
 	MOVQ   SI, DI
 
-inside159:
+inside173:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside160
+	JGE   inside174
 	MOVQ  SI, R8
 
-inside160:
+inside174:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	VMOVUPS      X1, (R8)
@@ -7161,7 +7161,7 @@ inside160:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done155
+	JLE    done168
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -7173,9 +7173,9 @@ inside160:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block151
+	JGE    block164
 
-done155:
+done168:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -7374,7 +7374,77 @@ square3:
 tail4:
 	TESTQ AX, AX
 	JLE   end5
+	CMPQ  AX, $0x04
+	JNE   fewer10
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	VMOVUPS      (DI), X7
+	VINSERTF128  $0x01, (SI), Y7, Y7
+	VMOVUPS      (DI)(CX*1), X8
+	VINSERTF128  $0x01, (SI)(CX*1), Y8, Y8
+	VMOVUPS      (DI)(CX*2), X9
+	VINSERTF128  $0x01, (SI)(CX*2), Y9, Y9
+	VMOVUPS      (DI)(BX*1), X10
+	VINSERTF128  $0x01, (SI)(BX*1), Y10, Y10
+	VUNPCKHPS    Y8, Y7, Y11
+	VUNPCKLPS    Y8, Y7, Y7
+	VUNPCKHPS    Y10, Y9, Y8
+	VUNPCKLPS    Y10, Y9, Y9
+	VUNPCKHPD    Y9, Y7, Y10
+	VUNPCKLPD    Y9, Y7, Y7
+	VUNPCKHPD    Y8, Y11, Y9
+	VUNPCKLPD    Y8, Y11, Y11
+	VBROADCASTSS (DX), Y8
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS (DX)(R8*1), Y8
+	VFMADD231PS  Y8, Y7, Y2
+	VBROADCASTSS (DX)(R8*2), Y8
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS (DX)(R9*1), Y8
+	VFMADD231PS  Y8, Y7, Y4
+	VBROADCASTSS (DX)(R8*4), Y8
+	VFMADD231PS  Y8, Y7, Y5
+	VBROADCASTSS (DX)(R10*1), Y8
+	VFMADD231PS  Y8, Y7, Y6
+	VBROADCASTSS 4(DX), Y8
+	VFMADD231PS  Y8, Y10, Y1
+	VBROADCASTSS 4(DX)(R8*1), Y8
+	VFMADD231PS  Y8, Y10, Y2
+	VBROADCASTSS 4(DX)(R8*2), Y8
+	VFMADD231PS  Y8, Y10, Y3
+	VBROADCASTSS 4(DX)(R9*1), Y8
+	VFMADD231PS  Y8, Y10, Y4
+	VBROADCASTSS 4(DX)(R8*4), Y8
+	VFMADD231PS  Y8, Y10, Y5
+	VBROADCASTSS 4(DX)(R10*1), Y8
+	VFMADD231PS  Y8, Y10, Y6
+	VBROADCASTSS 8(DX), Y8
+	VFMADD231PS  Y8, Y11, Y1
+	VBROADCASTSS 8(DX)(R8*1), Y8
+	VFMADD231PS  Y8, Y11, Y2
+	VBROADCASTSS 8(DX)(R8*2), Y8
+	VFMADD231PS  Y8, Y11, Y3
+	VBROADCASTSS 8(DX)(R9*1), Y8
+	VFMADD231PS  Y8, Y11, Y4
+	VBROADCASTSS 8(DX)(R8*4), Y8
+	VFMADD231PS  Y8, Y11, Y5
+	VBROADCASTSS 8(DX)(R10*1), Y8
+	VFMADD231PS  Y8, Y11, Y6
+	VBROADCASTSS 12(DX), Y8
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS 12(DX)(R8*1), Y8
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 12(DX)(R8*2), Y8
+	VFMADD231PS  Y8, Y9, Y3
+	VBROADCASTSS 12(DX)(R9*1), Y8
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 12(DX)(R8*4), Y8
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS 12(DX)(R10*1), Y8
+	VFMADD231PS  Y8, Y9, Y6
+	JMP          ready9
+
+fewer10:
 	// the same for fewer j
 	VMASKMOVPS   (DI), Y0, Y7
 	VMASKMOVPS   (DI)(CX*1), Y0, Y8
@@ -7421,7 +7491,7 @@ tail4:
 	VBROADCASTSS (DX)(R10*1), Y11
 	VFMADD231PS  Y11, Y7, Y6
 	CMPQ         AX, $0x01
-	JE           over9
+	JE           over11
 	VBROADCASTSS 4(DX), Y11
 	VFMADD231PS  Y11, Y10, Y1
 	VBROADCASTSS 4(DX)(R8*1), Y11
@@ -7435,7 +7505,7 @@ tail4:
 	VBROADCASTSS 4(DX)(R10*1), Y11
 	VFMADD231PS  Y11, Y10, Y6
 	CMPQ         AX, $0x02
-	JE           over9
+	JE           over11
 	VBROADCASTSS 8(DX), Y11
 	VFMADD231PS  Y11, Y14, Y1
 	VBROADCASTSS 8(DX)(R8*1), Y11
@@ -7449,7 +7519,7 @@ tail4:
 	VBROADCASTSS 8(DX)(R10*1), Y11
 	VFMADD231PS  Y11, Y14, Y6
 	CMPQ         AX, $0x03
-	JE           over9
+	JE           over11
 	VBROADCASTSS 12(DX), Y11
 	VFMADD231PS  Y11, Y9, Y1
 	VBROADCASTSS 12(DX)(R8*1), Y11
@@ -7463,7 +7533,7 @@ tail4:
 	VBROADCASTSS 12(DX)(R10*1), Y11
 	VFMADD231PS  Y11, Y9, Y6
 	CMPQ         AX, $0x04
-	JE           over9
+	JE           over11
 	VBROADCASTSS 16(DX), Y11
 	VFMADD231PS  Y11, Y15, Y1
 	VBROADCASTSS 16(DX)(R8*1), Y11
@@ -7477,7 +7547,7 @@ tail4:
 	VBROADCASTSS 16(DX)(R10*1), Y11
 	VFMADD231PS  Y11, Y15, Y6
 	CMPQ         AX, $0x05
-	JE           over9
+	JE           over11
 	VBROADCASTSS 20(DX), Y11
 	VFMADD231PS  Y11, Y13, Y1
 	VBROADCASTSS 20(DX)(R8*1), Y11
@@ -7491,7 +7561,7 @@ tail4:
 	VBROADCASTSS 20(DX)(R10*1), Y11
 	VFMADD231PS  Y11, Y13, Y6
 	CMPQ         AX, $0x06
-	JE           over9
+	JE           over11
 	VBROADCASTSS 24(DX), Y11
 	VFMADD231PS  Y11, Y8, Y1
 	VBROADCASTSS 24(DX)(R8*1), Y11
@@ -7505,7 +7575,7 @@ tail4:
 	VBROADCASTSS 24(DX)(R10*1), Y11
 	VFMADD231PS  Y11, Y8, Y6
 	CMPQ         AX, $0x07
-	JE           over9
+	JE           over11
 	VBROADCASTSS 28(DX), Y11
 	VFMADD231PS  Y11, Y12, Y1
 	VBROADCASTSS 28(DX)(R8*1), Y11
@@ -7519,7 +7589,8 @@ tail4:
 	VBROADCASTSS 28(DX)(R10*1), Y11
 	VFMADD231PS  Y11, Y12, Y6
 
-over9:
+over11:
+ready9:
 end5:
 	VXORPS Y7, Y7, Y7
 	VADDPS Y7, Y1, Y1
@@ -7535,18 +7606,18 @@ end5:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside10
+	JGE    inside12
 	MOVQ   SI, DI
 
-inside10:
+inside12:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside11
+	JGE   inside13
 	MOVQ  SI, R8
 
-inside11:
+inside13:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	LEAQ         (CX)(CX*2), BX
@@ -7631,7 +7702,7 @@ done6:
 
 fewer1:
 	CMPQ    AX, $0x05
-	JNE     fewer12
+	JNE     fewer16
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -7641,9 +7712,9 @@ fewer1:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	TESTQ   BX, BX
-	JLE     done17
+	JLE     done21
 
-block13:
+block17:
 	// 5×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -7656,18 +7727,18 @@ block13:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside18
+	JGE    inside22
 	MOVQ   DX, SI
 
-inside18:
+inside22:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside19
+	JGE   inside23
 	MOVQ  DX, DI
 
-inside19:
+inside23:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -7676,9 +7747,9 @@ inside19:
 	MOVQ  n+64(FP), AX
 	LEAQ  (R8)(R8*2), R9
 	CMPQ  AX, $0x08
-	JLT   tail15
+	JLT   tail19
 
-square14:
+square18:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), X6
 	VINSERTF128  $0x01, (SI), Y6, Y6
@@ -7797,12 +7868,74 @@ square14:
 	ADDQ         $0x20, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square14
+	JGE          square18
 
-tail15:
+tail19:
 	TESTQ AX, AX
-	JLE   end16
+	JLE   end20
+	CMPQ  AX, $0x04
+	JNE   fewer25
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	VMOVUPS      (DI), X6
+	VINSERTF128  $0x01, (SI), Y6, Y6
+	VMOVUPS      (DI)(CX*1), X7
+	VINSERTF128  $0x01, (SI)(CX*1), Y7, Y7
+	VMOVUPS      (DI)(CX*2), X8
+	VINSERTF128  $0x01, (SI)(CX*2), Y8, Y8
+	VMOVUPS      (DI)(BX*1), X9
+	VINSERTF128  $0x01, (SI)(BX*1), Y9, Y9
+	VUNPCKHPS    Y7, Y6, Y10
+	VUNPCKLPS    Y7, Y6, Y6
+	VUNPCKHPS    Y9, Y8, Y7
+	VUNPCKLPS    Y9, Y8, Y8
+	VUNPCKHPD    Y8, Y6, Y9
+	VUNPCKLPD    Y8, Y6, Y6
+	VUNPCKHPD    Y7, Y10, Y8
+	VUNPCKLPD    Y7, Y10, Y10
+	VBROADCASTSS (DX), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VBROADCASTSS (DX)(R8*1), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VBROADCASTSS (DX)(R8*2), Y7
+	VFMADD231PS  Y7, Y6, Y3
+	VBROADCASTSS (DX)(R9*1), Y7
+	VFMADD231PS  Y7, Y6, Y4
+	VBROADCASTSS (DX)(R8*4), Y7
+	VFMADD231PS  Y7, Y6, Y5
+	VBROADCASTSS 4(DX), Y7
+	VFMADD231PS  Y7, Y9, Y1
+	VBROADCASTSS 4(DX)(R8*1), Y7
+	VFMADD231PS  Y7, Y9, Y2
+	VBROADCASTSS 4(DX)(R8*2), Y7
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 4(DX)(R9*1), Y7
+	VFMADD231PS  Y7, Y9, Y4
+	VBROADCASTSS 4(DX)(R8*4), Y7
+	VFMADD231PS  Y7, Y9, Y5
+	VBROADCASTSS 8(DX), Y7
+	VFMADD231PS  Y7, Y10, Y1
+	VBROADCASTSS 8(DX)(R8*1), Y7
+	VFMADD231PS  Y7, Y10, Y2
+	VBROADCASTSS 8(DX)(R8*2), Y7
+	VFMADD231PS  Y7, Y10, Y3
+	VBROADCASTSS 8(DX)(R9*1), Y7
+	VFMADD231PS  Y7, Y10, Y4
+	VBROADCASTSS 8(DX)(R8*4), Y7
+	VFMADD231PS  Y7, Y10, Y5
+	VBROADCASTSS 12(DX), Y7
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 12(DX)(R8*1), Y7
+	VFMADD231PS  Y7, Y8, Y2
+	VBROADCASTSS 12(DX)(R8*2), Y7
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 12(DX)(R9*1), Y7
+	VFMADD231PS  Y7, Y8, Y4
+	VBROADCASTSS 12(DX)(R8*4), Y7
+	VFMADD231PS  Y7, Y8, Y5
+	JMP          ready24
+
+fewer25:
 	// the same for fewer j
 	VMASKMOVPS   (DI), Y0, Y6
 	VMASKMOVPS   (DI)(CX*1), Y0, Y7
@@ -7847,7 +7980,7 @@ tail15:
 	VBROADCASTSS (DX)(R8*4), Y10
 	VFMADD231PS  Y10, Y6, Y5
 	CMPQ         AX, $0x01
-	JE           over20
+	JE           over26
 	VBROADCASTSS 4(DX), Y10
 	VFMADD231PS  Y10, Y9, Y1
 	VBROADCASTSS 4(DX)(R8*1), Y10
@@ -7859,7 +7992,7 @@ tail15:
 	VBROADCASTSS 4(DX)(R8*4), Y10
 	VFMADD231PS  Y10, Y9, Y5
 	CMPQ         AX, $0x02
-	JE           over20
+	JE           over26
 	VBROADCASTSS 8(DX), Y10
 	VFMADD231PS  Y10, Y13, Y1
 	VBROADCASTSS 8(DX)(R8*1), Y10
@@ -7871,7 +8004,7 @@ tail15:
 	VBROADCASTSS 8(DX)(R8*4), Y10
 	VFMADD231PS  Y10, Y13, Y5
 	CMPQ         AX, $0x03
-	JE           over20
+	JE           over26
 	VBROADCASTSS 12(DX), Y10
 	VFMADD231PS  Y10, Y8, Y1
 	VBROADCASTSS 12(DX)(R8*1), Y10
@@ -7883,7 +8016,7 @@ tail15:
 	VBROADCASTSS 12(DX)(R8*4), Y10
 	VFMADD231PS  Y10, Y8, Y5
 	CMPQ         AX, $0x04
-	JE           over20
+	JE           over26
 	VBROADCASTSS 16(DX), Y10
 	VFMADD231PS  Y10, Y14, Y1
 	VBROADCASTSS 16(DX)(R8*1), Y10
@@ -7895,7 +8028,7 @@ tail15:
 	VBROADCASTSS 16(DX)(R8*4), Y10
 	VFMADD231PS  Y10, Y14, Y5
 	CMPQ         AX, $0x05
-	JE           over20
+	JE           over26
 	VBROADCASTSS 20(DX), Y10
 	VFMADD231PS  Y10, Y12, Y1
 	VBROADCASTSS 20(DX)(R8*1), Y10
@@ -7907,7 +8040,7 @@ tail15:
 	VBROADCASTSS 20(DX)(R8*4), Y10
 	VFMADD231PS  Y10, Y12, Y5
 	CMPQ         AX, $0x06
-	JE           over20
+	JE           over26
 	VBROADCASTSS 24(DX), Y10
 	VFMADD231PS  Y10, Y7, Y1
 	VBROADCASTSS 24(DX)(R8*1), Y10
@@ -7919,7 +8052,7 @@ tail15:
 	VBROADCASTSS 24(DX)(R8*4), Y10
 	VFMADD231PS  Y10, Y7, Y5
 	CMPQ         AX, $0x07
-	JE           over20
+	JE           over26
 	VBROADCASTSS 28(DX), Y10
 	VFMADD231PS  Y10, Y11, Y1
 	VBROADCASTSS 28(DX)(R8*1), Y10
@@ -7931,8 +8064,9 @@ tail15:
 	VBROADCASTSS 28(DX)(R8*4), Y10
 	VFMADD231PS  Y10, Y11, Y5
 
-over20:
-end16:
+over26:
+ready24:
+end20:
 	VXORPS Y6, Y6, Y6
 	VADDPS Y6, Y1, Y1
 	VADDPS Y6, Y2, Y2
@@ -7946,18 +8080,18 @@ end16:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside21
+	JGE    inside27
 	MOVQ   SI, DI
 
-inside21:
+inside27:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside22
+	JGE   inside28
 	MOVQ  SI, R8
 
-inside22:
+inside28:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	LEAQ         (CX)(CX*2), BX
@@ -8012,7 +8146,7 @@ inside22:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done17
+	JLE    done21
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -8024,16 +8158,16 @@ inside22:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block13
+	JGE    block17
 
-done17:
+done21:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer12:
+fewer16:
 	CMPQ    AX, $0x04
-	JNE     fewer23
+	JNE     fewer31
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -8043,9 +8177,9 @@ fewer12:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	TESTQ   BX, BX
-	JLE     done28
+	JLE     done36
 
-block24:
+block32:
 	// 4×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -8057,18 +8191,18 @@ block24:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside29
+	JGE    inside37
 	MOVQ   DX, SI
 
-inside29:
+inside37:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside30
+	JGE   inside38
 	MOVQ  DX, DI
 
-inside30:
+inside38:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -8077,9 +8211,9 @@ inside30:
 	MOVQ  n+64(FP), AX
 	LEAQ  (R8)(R8*2), R9
 	CMPQ  AX, $0x08
-	JLT   tail26
+	JLT   tail34
 
-square25:
+square33:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), X5
 	VINSERTF128  $0x01, (SI), Y5, Y5
@@ -8182,12 +8316,66 @@ square25:
 	ADDQ         $0x20, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square25
+	JGE          square33
 
-tail26:
+tail34:
 	TESTQ AX, AX
-	JLE   end27
+	JLE   end35
+	CMPQ  AX, $0x04
+	JNE   fewer40
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	VMOVUPS      (DI), X5
+	VINSERTF128  $0x01, (SI), Y5, Y5
+	VMOVUPS      (DI)(CX*1), X6
+	VINSERTF128  $0x01, (SI)(CX*1), Y6, Y6
+	VMOVUPS      (DI)(CX*2), X7
+	VINSERTF128  $0x01, (SI)(CX*2), Y7, Y7
+	VMOVUPS      (DI)(BX*1), X8
+	VINSERTF128  $0x01, (SI)(BX*1), Y8, Y8
+	VUNPCKHPS    Y6, Y5, Y9
+	VUNPCKLPS    Y6, Y5, Y5
+	VUNPCKHPS    Y8, Y7, Y6
+	VUNPCKLPS    Y8, Y7, Y7
+	VUNPCKHPD    Y7, Y5, Y8
+	VUNPCKLPD    Y7, Y5, Y5
+	VUNPCKHPD    Y6, Y9, Y7
+	VUNPCKLPD    Y6, Y9, Y9
+	VBROADCASTSS (DX), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (DX)(R8*1), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VBROADCASTSS (DX)(R8*2), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VBROADCASTSS (DX)(R9*1), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	VBROADCASTSS 4(DX), Y6
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS 4(DX)(R8*1), Y6
+	VFMADD231PS  Y6, Y8, Y2
+	VBROADCASTSS 4(DX)(R8*2), Y6
+	VFMADD231PS  Y6, Y8, Y3
+	VBROADCASTSS 4(DX)(R9*1), Y6
+	VFMADD231PS  Y6, Y8, Y4
+	VBROADCASTSS 8(DX), Y6
+	VFMADD231PS  Y6, Y9, Y1
+	VBROADCASTSS 8(DX)(R8*1), Y6
+	VFMADD231PS  Y6, Y9, Y2
+	VBROADCASTSS 8(DX)(R8*2), Y6
+	VFMADD231PS  Y6, Y9, Y3
+	VBROADCASTSS 8(DX)(R9*1), Y6
+	VFMADD231PS  Y6, Y9, Y4
+	VBROADCASTSS 12(DX), Y6
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 12(DX)(R8*1), Y6
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 12(DX)(R8*2), Y6
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 12(DX)(R9*1), Y6
+	VFMADD231PS  Y6, Y7, Y4
+	JMP          ready39
+
+fewer40:
 	// the same for fewer j
 	VMASKMOVPS   (DI), Y0, Y5
 	VMASKMOVPS   (DI)(CX*1), Y0, Y6
@@ -8230,7 +8418,7 @@ tail26:
 	VBROADCASTSS (DX)(R9*1), Y9
 	VFMADD231PS  Y9, Y5, Y4
 	CMPQ         AX, $0x01
-	JE           over31
+	JE           over41
 	VBROADCASTSS 4(DX), Y9
 	VFMADD231PS  Y9, Y8, Y1
 	VBROADCASTSS 4(DX)(R8*1), Y9
@@ -8240,7 +8428,7 @@ tail26:
 	VBROADCASTSS 4(DX)(R9*1), Y9
 	VFMADD231PS  Y9, Y8, Y4
 	CMPQ         AX, $0x02
-	JE           over31
+	JE           over41
 	VBROADCASTSS 8(DX), Y9
 	VFMADD231PS  Y9, Y12, Y1
 	VBROADCASTSS 8(DX)(R8*1), Y9
@@ -8250,7 +8438,7 @@ tail26:
 	VBROADCASTSS 8(DX)(R9*1), Y9
 	VFMADD231PS  Y9, Y12, Y4
 	CMPQ         AX, $0x03
-	JE           over31
+	JE           over41
 	VBROADCASTSS 12(DX), Y9
 	VFMADD231PS  Y9, Y7, Y1
 	VBROADCASTSS 12(DX)(R8*1), Y9
@@ -8260,7 +8448,7 @@ tail26:
 	VBROADCASTSS 12(DX)(R9*1), Y9
 	VFMADD231PS  Y9, Y7, Y4
 	CMPQ         AX, $0x04
-	JE           over31
+	JE           over41
 	VBROADCASTSS 16(DX), Y9
 	VFMADD231PS  Y9, Y13, Y1
 	VBROADCASTSS 16(DX)(R8*1), Y9
@@ -8270,7 +8458,7 @@ tail26:
 	VBROADCASTSS 16(DX)(R9*1), Y9
 	VFMADD231PS  Y9, Y13, Y4
 	CMPQ         AX, $0x05
-	JE           over31
+	JE           over41
 	VBROADCASTSS 20(DX), Y9
 	VFMADD231PS  Y9, Y11, Y1
 	VBROADCASTSS 20(DX)(R8*1), Y9
@@ -8280,7 +8468,7 @@ tail26:
 	VBROADCASTSS 20(DX)(R9*1), Y9
 	VFMADD231PS  Y9, Y11, Y4
 	CMPQ         AX, $0x06
-	JE           over31
+	JE           over41
 	VBROADCASTSS 24(DX), Y9
 	VFMADD231PS  Y9, Y6, Y1
 	VBROADCASTSS 24(DX)(R8*1), Y9
@@ -8290,7 +8478,7 @@ tail26:
 	VBROADCASTSS 24(DX)(R9*1), Y9
 	VFMADD231PS  Y9, Y6, Y4
 	CMPQ         AX, $0x07
-	JE           over31
+	JE           over41
 	VBROADCASTSS 28(DX), Y9
 	VFMADD231PS  Y9, Y10, Y1
 	VBROADCASTSS 28(DX)(R8*1), Y9
@@ -8300,8 +8488,9 @@ tail26:
 	VBROADCASTSS 28(DX)(R9*1), Y9
 	VFMADD231PS  Y9, Y10, Y4
 
-over31:
-end27:
+over41:
+ready39:
+end35:
 	VXORPS Y5, Y5, Y5
 	VADDPS Y5, Y1, Y1
 	VADDPS Y5, Y2, Y2
@@ -8314,18 +8503,18 @@ end27:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside32
+	JGE    inside42
 	MOVQ   SI, DI
 
-inside32:
+inside42:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside33
+	JGE   inside43
 	MOVQ  SI, R8
 
-inside33:
+inside43:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	LEAQ         (CX)(CX*2), BX
@@ -8371,7 +8560,7 @@ inside33:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done28
+	JLE    done36
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -8383,16 +8572,16 @@ inside33:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block24
+	JGE    block32
 
-done28:
+done36:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer23:
+fewer31:
 	CMPQ    AX, $0x03
-	JNE     fewer34
+	JNE     fewer46
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -8402,9 +8591,9 @@ fewer23:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x08
-	JLE     done39
+	JLE     done51
 
-block35:
+block47:
 	// 3×16 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -8418,18 +8607,18 @@ block35:
 	SUBQ   $0x04, DX
 	MOVQ   $0x0000000c, SI
 	CMPQ   DX, $0x0c
-	JGE    inside40
+	JGE    inside52
 	MOVQ   DX, SI
 
-inside40:
+inside52:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000008, DI
 	CMPQ  DX, $0x08
-	JGE   inside41
+	JGE   inside53
 	MOVQ  DX, DI
 
-inside41:
+inside53:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, CX, R8
@@ -8439,9 +8628,9 @@ inside41:
 	MOVQ   ldw+24(FP), R10
 	MOVQ   n+64(FP), AX
 	CMPQ   AX, $0x08
-	JLT    tail37
+	JLT    tail49
 
-square36:
+square48:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (BX), X7
 	VINSERTF128  $0x01, (R8), Y7, Y7
@@ -8610,12 +8799,98 @@ square36:
 	ADDQ         $0x20, R9
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square36
+	JGE          square48
 
-tail37:
+tail49:
 	TESTQ AX, AX
-	JLE   end38
+	JLE   end50
+	CMPQ  AX, $0x04
+	JNE   fewer55
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	VMOVUPS      (BX), X7
+	VINSERTF128  $0x01, (R8), Y7, Y7
+	VMOVUPS      (BX)(CX*1), X8
+	VINSERTF128  $0x01, (R8)(CX*1), Y8, Y8
+	VMOVUPS      (BX)(CX*2), X9
+	VINSERTF128  $0x01, (R8)(CX*2), Y9, Y9
+	VMOVUPS      (BX)(DX*1), X10
+	VINSERTF128  $0x01, (R8)(DX*1), Y10, Y10
+	VUNPCKHPS    Y8, Y7, Y11
+	VUNPCKLPS    Y8, Y7, Y7
+	VUNPCKHPS    Y10, Y9, Y8
+	VUNPCKLPS    Y10, Y9, Y9
+	VUNPCKHPD    Y9, Y7, Y10
+	VUNPCKLPD    Y9, Y7, Y7
+	VUNPCKHPD    Y8, Y11, Y9
+	VUNPCKLPD    Y8, Y11, Y11
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS (R9)(R10*1), Y8
+	VFMADD231PS  Y8, Y7, Y2
+	VBROADCASTSS (R9)(R10*2), Y8
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS 4(R9), Y8
+	VFMADD231PS  Y8, Y10, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y8
+	VFMADD231PS  Y8, Y10, Y2
+	VBROADCASTSS 4(R9)(R10*2), Y8
+	VFMADD231PS  Y8, Y10, Y3
+	VBROADCASTSS 8(R9), Y8
+	VFMADD231PS  Y8, Y11, Y1
+	VBROADCASTSS 8(R9)(R10*1), Y8
+	VFMADD231PS  Y8, Y11, Y2
+	VBROADCASTSS 8(R9)(R10*2), Y8
+	VFMADD231PS  Y8, Y11, Y3
+	VBROADCASTSS 12(R9), Y8
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS 12(R9)(R10*1), Y8
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 12(R9)(R10*2), Y8
+	VFMADD231PS  Y8, Y9, Y3
+	VMOVUPS      (DI), X7
+	VINSERTF128  $0x01, (SI), Y7, Y7
+	VMOVUPS      (DI)(CX*1), X8
+	VINSERTF128  $0x01, (SI)(CX*1), Y8, Y8
+	VMOVUPS      (DI)(CX*2), X9
+	VINSERTF128  $0x01, (SI)(CX*2), Y9, Y9
+	VMOVUPS      (DI)(DX*1), X10
+	VINSERTF128  $0x01, (SI)(DX*1), Y10, Y10
+	VUNPCKHPS    Y8, Y7, Y11
+	VUNPCKLPS    Y8, Y7, Y7
+	VUNPCKHPS    Y10, Y9, Y8
+	VUNPCKLPS    Y10, Y9, Y9
+	VUNPCKHPD    Y9, Y7, Y10
+	VUNPCKLPD    Y9, Y7, Y7
+	VUNPCKHPD    Y8, Y11, Y9
+	VUNPCKLPD    Y8, Y11, Y11
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  Y8, Y7, Y4
+	VBROADCASTSS (R9)(R10*1), Y8
+	VFMADD231PS  Y8, Y7, Y5
+	VBROADCASTSS (R9)(R10*2), Y8
+	VFMADD231PS  Y8, Y7, Y6
+	VBROADCASTSS 4(R9), Y8
+	VFMADD231PS  Y8, Y10, Y4
+	VBROADCASTSS 4(R9)(R10*1), Y8
+	VFMADD231PS  Y8, Y10, Y5
+	VBROADCASTSS 4(R9)(R10*2), Y8
+	VFMADD231PS  Y8, Y10, Y6
+	VBROADCASTSS 8(R9), Y8
+	VFMADD231PS  Y8, Y11, Y4
+	VBROADCASTSS 8(R9)(R10*1), Y8
+	VFMADD231PS  Y8, Y11, Y5
+	VBROADCASTSS 8(R9)(R10*2), Y8
+	VFMADD231PS  Y8, Y11, Y6
+	VBROADCASTSS 12(R9), Y8
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 12(R9)(R10*1), Y8
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS 12(R9)(R10*2), Y8
+	VFMADD231PS  Y8, Y9, Y6
+	JMP          ready54
+
+fewer55:
 	// the same for fewer j
 	VMASKMOVPS   (BX), Y0, Y7
 	VMASKMOVPS   (BX)(CX*1), Y0, Y8
@@ -8656,7 +8931,7 @@ tail37:
 	VBROADCASTSS (R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y7, Y3
 	CMPQ         AX, $0x01
-	JE           over42
+	JE           over56
 	VBROADCASTSS 4(R9), Y11
 	VFMADD231PS  Y11, Y10, Y1
 	VBROADCASTSS 4(R9)(R10*1), Y11
@@ -8664,7 +8939,7 @@ tail37:
 	VBROADCASTSS 4(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y10, Y3
 	CMPQ         AX, $0x02
-	JE           over42
+	JE           over56
 	VBROADCASTSS 8(R9), Y11
 	VFMADD231PS  Y11, Y14, Y1
 	VBROADCASTSS 8(R9)(R10*1), Y11
@@ -8672,7 +8947,7 @@ tail37:
 	VBROADCASTSS 8(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y14, Y3
 	CMPQ         AX, $0x03
-	JE           over42
+	JE           over56
 	VBROADCASTSS 12(R9), Y11
 	VFMADD231PS  Y11, Y9, Y1
 	VBROADCASTSS 12(R9)(R10*1), Y11
@@ -8680,7 +8955,7 @@ tail37:
 	VBROADCASTSS 12(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y9, Y3
 	CMPQ         AX, $0x04
-	JE           over42
+	JE           over56
 	VBROADCASTSS 16(R9), Y11
 	VFMADD231PS  Y11, Y15, Y1
 	VBROADCASTSS 16(R9)(R10*1), Y11
@@ -8688,7 +8963,7 @@ tail37:
 	VBROADCASTSS 16(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y15, Y3
 	CMPQ         AX, $0x05
-	JE           over42
+	JE           over56
 	VBROADCASTSS 20(R9), Y11
 	VFMADD231PS  Y11, Y13, Y1
 	VBROADCASTSS 20(R9)(R10*1), Y11
@@ -8696,7 +8971,7 @@ tail37:
 	VBROADCASTSS 20(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y13, Y3
 	CMPQ         AX, $0x06
-	JE           over42
+	JE           over56
 	VBROADCASTSS 24(R9), Y11
 	VFMADD231PS  Y11, Y8, Y1
 	VBROADCASTSS 24(R9)(R10*1), Y11
@@ -8704,7 +8979,7 @@ tail37:
 	VBROADCASTSS 24(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y8, Y3
 	CMPQ         AX, $0x07
-	JE           over42
+	JE           over56
 	VBROADCASTSS 28(R9), Y11
 	VFMADD231PS  Y11, Y12, Y1
 	VBROADCASTSS 28(R9)(R10*1), Y11
@@ -8712,7 +8987,7 @@ tail37:
 	VBROADCASTSS 28(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y12, Y3
 
-over42:
+over56:
 	VMASKMOVPS   (DI), Y0, Y7
 	VMASKMOVPS   (DI)(CX*1), Y0, Y8
 	VMASKMOVPS   (DI)(CX*2), Y0, Y9
@@ -8752,7 +9027,7 @@ over42:
 	VBROADCASTSS (R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y7, Y6
 	CMPQ         AX, $0x01
-	JE           over43
+	JE           over57
 	VBROADCASTSS 4(R9), Y11
 	VFMADD231PS  Y11, Y10, Y4
 	VBROADCASTSS 4(R9)(R10*1), Y11
@@ -8760,7 +9035,7 @@ over42:
 	VBROADCASTSS 4(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y10, Y6
 	CMPQ         AX, $0x02
-	JE           over43
+	JE           over57
 	VBROADCASTSS 8(R9), Y11
 	VFMADD231PS  Y11, Y14, Y4
 	VBROADCASTSS 8(R9)(R10*1), Y11
@@ -8768,7 +9043,7 @@ over42:
 	VBROADCASTSS 8(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y14, Y6
 	CMPQ         AX, $0x03
-	JE           over43
+	JE           over57
 	VBROADCASTSS 12(R9), Y11
 	VFMADD231PS  Y11, Y9, Y4
 	VBROADCASTSS 12(R9)(R10*1), Y11
@@ -8776,7 +9051,7 @@ over42:
 	VBROADCASTSS 12(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y9, Y6
 	CMPQ         AX, $0x04
-	JE           over43
+	JE           over57
 	VBROADCASTSS 16(R9), Y11
 	VFMADD231PS  Y11, Y15, Y4
 	VBROADCASTSS 16(R9)(R10*1), Y11
@@ -8784,7 +9059,7 @@ over42:
 	VBROADCASTSS 16(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y15, Y6
 	CMPQ         AX, $0x05
-	JE           over43
+	JE           over57
 	VBROADCASTSS 20(R9), Y11
 	VFMADD231PS  Y11, Y13, Y4
 	VBROADCASTSS 20(R9)(R10*1), Y11
@@ -8792,7 +9067,7 @@ over42:
 	VBROADCASTSS 20(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y13, Y6
 	CMPQ         AX, $0x06
-	JE           over43
+	JE           over57
 	VBROADCASTSS 24(R9), Y11
 	VFMADD231PS  Y11, Y8, Y4
 	VBROADCASTSS 24(R9)(R10*1), Y11
@@ -8800,7 +9075,7 @@ over42:
 	VBROADCASTSS 24(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y8, Y6
 	CMPQ         AX, $0x07
-	JE           over43
+	JE           over57
 	VBROADCASTSS 28(R9), Y11
 	VFMADD231PS  Y11, Y12, Y4
 	VBROADCASTSS 28(R9)(R10*1), Y11
@@ -8808,8 +9083,9 @@ over42:
 	VBROADCASTSS 28(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y12, Y6
 
-over43:
-end38:
+over57:
+ready54:
+end50:
 	VXORPS Y7, Y7, Y7
 	VADDPS Y7, Y1, Y1
 	VADDPS Y7, Y2, Y2
@@ -8824,18 +9100,18 @@ end38:
 	SUBQ   $0x04, SI
 	MOVQ   $0x0000000c, DI
 	CMPQ   SI, $0x0c
-	JGE    inside44
+	JGE    inside58
 	MOVQ   SI, DI
 
-inside44:
+inside58:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, R8
 	CMPQ  SI, $0x08
-	JGE   inside45
+	JGE   inside59
 	MOVQ  SI, R8
 
-inside45:
+inside59:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	IMUL3Q       $0x04, DX, R9
@@ -8902,7 +9178,7 @@ inside45:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done39
+	JLE    done51
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -8914,14 +9190,14 @@ inside45:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block35
+	JGE    block47
 
-done39:
+done51:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done50
+	JLE   done68
 
-block46:
+block64:
 	// 3×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -8932,18 +9208,18 @@ block46:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside51
+	JGE    inside69
 	MOVQ   DX, SI
 
-inside51:
+inside69:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside52
+	JGE   inside70
 	MOVQ  DX, DI
 
-inside52:
+inside70:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -8951,9 +9227,9 @@ inside52:
 	MOVQ  ldw+24(FP), R8
 	MOVQ  n+64(FP), AX
 	CMPQ  AX, $0x08
-	JLT   tail48
+	JLT   tail66
 
-square47:
+square65:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), X4
 	VINSERTF128  $0x01, (SI), Y4, Y4
@@ -9040,12 +9316,58 @@ square47:
 	ADDQ         $0x20, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square47
+	JGE          square65
 
-tail48:
+tail66:
 	TESTQ AX, AX
-	JLE   end49
+	JLE   end67
+	CMPQ  AX, $0x04
+	JNE   fewer72
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	VMOVUPS      (DI), X4
+	VINSERTF128  $0x01, (SI), Y4, Y4
+	VMOVUPS      (DI)(CX*1), X5
+	VINSERTF128  $0x01, (SI)(CX*1), Y5, Y5
+	VMOVUPS      (DI)(CX*2), X6
+	VINSERTF128  $0x01, (SI)(CX*2), Y6, Y6
+	VMOVUPS      (DI)(BX*1), X7
+	VINSERTF128  $0x01, (SI)(BX*1), Y7, Y7
+	VUNPCKHPS    Y5, Y4, Y8
+	VUNPCKLPS    Y5, Y4, Y4
+	VUNPCKHPS    Y7, Y6, Y5
+	VUNPCKLPS    Y7, Y6, Y6
+	VUNPCKHPD    Y6, Y4, Y7
+	VUNPCKLPD    Y6, Y4, Y4
+	VUNPCKHPD    Y5, Y8, Y6
+	VUNPCKLPD    Y5, Y8, Y8
+	VBROADCASTSS (DX), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS (DX)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VBROADCASTSS (DX)(R8*2), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	VBROADCASTSS 4(DX), Y5
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS 4(DX)(R8*1), Y5
+	VFMADD231PS  Y5, Y7, Y2
+	VBROADCASTSS 4(DX)(R8*2), Y5
+	VFMADD231PS  Y5, Y7, Y3
+	VBROADCASTSS 8(DX), Y5
+	VFMADD231PS  Y5, Y8, Y1
+	VBROADCASTSS 8(DX)(R8*1), Y5
+	VFMADD231PS  Y5, Y8, Y2
+	VBROADCASTSS 8(DX)(R8*2), Y5
+	VFMADD231PS  Y5, Y8, Y3
+	VBROADCASTSS 12(DX), Y5
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 12(DX)(R8*1), Y5
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 12(DX)(R8*2), Y5
+	VFMADD231PS  Y5, Y6, Y3
+	JMP          ready71
+
+fewer72:
 	// the same for fewer j
 	VMASKMOVPS   (DI), Y0, Y4
 	VMASKMOVPS   (DI)(CX*1), Y0, Y5
@@ -9086,7 +9408,7 @@ tail48:
 	VBROADCASTSS (DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y4, Y3
 	CMPQ         AX, $0x01
-	JE           over53
+	JE           over73
 	VBROADCASTSS 4(DX), Y8
 	VFMADD231PS  Y8, Y7, Y1
 	VBROADCASTSS 4(DX)(R8*1), Y8
@@ -9094,7 +9416,7 @@ tail48:
 	VBROADCASTSS 4(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y7, Y3
 	CMPQ         AX, $0x02
-	JE           over53
+	JE           over73
 	VBROADCASTSS 8(DX), Y8
 	VFMADD231PS  Y8, Y11, Y1
 	VBROADCASTSS 8(DX)(R8*1), Y8
@@ -9102,7 +9424,7 @@ tail48:
 	VBROADCASTSS 8(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y11, Y3
 	CMPQ         AX, $0x03
-	JE           over53
+	JE           over73
 	VBROADCASTSS 12(DX), Y8
 	VFMADD231PS  Y8, Y6, Y1
 	VBROADCASTSS 12(DX)(R8*1), Y8
@@ -9110,7 +9432,7 @@ tail48:
 	VBROADCASTSS 12(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y6, Y3
 	CMPQ         AX, $0x04
-	JE           over53
+	JE           over73
 	VBROADCASTSS 16(DX), Y8
 	VFMADD231PS  Y8, Y12, Y1
 	VBROADCASTSS 16(DX)(R8*1), Y8
@@ -9118,7 +9440,7 @@ tail48:
 	VBROADCASTSS 16(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y12, Y3
 	CMPQ         AX, $0x05
-	JE           over53
+	JE           over73
 	VBROADCASTSS 20(DX), Y8
 	VFMADD231PS  Y8, Y10, Y1
 	VBROADCASTSS 20(DX)(R8*1), Y8
@@ -9126,7 +9448,7 @@ tail48:
 	VBROADCASTSS 20(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y10, Y3
 	CMPQ         AX, $0x06
-	JE           over53
+	JE           over73
 	VBROADCASTSS 24(DX), Y8
 	VFMADD231PS  Y8, Y5, Y1
 	VBROADCASTSS 24(DX)(R8*1), Y8
@@ -9134,7 +9456,7 @@ tail48:
 	VBROADCASTSS 24(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y5, Y3
 	CMPQ         AX, $0x07
-	JE           over53
+	JE           over73
 	VBROADCASTSS 28(DX), Y8
 	VFMADD231PS  Y8, Y9, Y1
 	VBROADCASTSS 28(DX)(R8*1), Y8
@@ -9142,8 +9464,9 @@ tail48:
 	VBROADCASTSS 28(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y9, Y3
 
-over53:
-end49:
+over73:
+ready71:
+end67:
 	VXORPS Y4, Y4, Y4
 	VADDPS Y4, Y1, Y1
 	VADDPS Y4, Y2, Y2
@@ -9155,18 +9478,18 @@ end49:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside54
+	JGE    inside74
 	MOVQ   SI, DI
 
-inside54:
+inside74:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside55
+	JGE   inside75
 	MOVQ  SI, R8
 
-inside55:
+inside75:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	LEAQ         (CX)(CX*2), BX
@@ -9203,7 +9526,7 @@ inside55:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done50
+	JLE    done68
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -9215,16 +9538,16 @@ inside55:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block46
+	JGE    block64
 
-done50:
+done68:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer34:
+fewer46:
 	CMPQ    AX, $0x02
-	JNE     fewer56
+	JNE     fewer78
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -9234,9 +9557,9 @@ fewer34:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x08
-	JLE     done61
+	JLE     done83
 
-block57:
+block79:
 	// 2×16 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -9248,18 +9571,18 @@ block57:
 	SUBQ   $0x04, DX
 	MOVQ   $0x0000000c, SI
 	CMPQ   DX, $0x0c
-	JGE    inside62
+	JGE    inside84
 	MOVQ   DX, SI
 
-inside62:
+inside84:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000008, DI
 	CMPQ  DX, $0x08
-	JGE   inside63
+	JGE   inside85
 	MOVQ  DX, DI
 
-inside63:
+inside85:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, CX, R8
@@ -9269,9 +9592,9 @@ inside63:
 	MOVQ   ldw+24(FP), R10
 	MOVQ   n+64(FP), AX
 	CMPQ   AX, $0x08
-	JLT    tail59
+	JLT    tail81
 
-square58:
+square80:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (BX), X5
 	VINSERTF128  $0x01, (R8), Y5, Y5
@@ -9392,12 +9715,74 @@ square58:
 	ADDQ         $0x20, R9
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square58
+	JGE          square80
 
-tail59:
+tail81:
 	TESTQ AX, AX
-	JLE   end60
+	JLE   end82
+	CMPQ  AX, $0x04
+	JNE   fewer87
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	VMOVUPS      (BX), X5
+	VINSERTF128  $0x01, (R8), Y5, Y5
+	VMOVUPS      (BX)(CX*1), X6
+	VINSERTF128  $0x01, (R8)(CX*1), Y6, Y6
+	VMOVUPS      (BX)(CX*2), X7
+	VINSERTF128  $0x01, (R8)(CX*2), Y7, Y7
+	VMOVUPS      (BX)(DX*1), X8
+	VINSERTF128  $0x01, (R8)(DX*1), Y8, Y8
+	VUNPCKHPS    Y6, Y5, Y9
+	VUNPCKLPS    Y6, Y5, Y5
+	VUNPCKHPS    Y8, Y7, Y6
+	VUNPCKLPS    Y8, Y7, Y7
+	VUNPCKHPD    Y7, Y5, Y8
+	VUNPCKLPD    Y7, Y5, Y5
+	VUNPCKHPD    Y6, Y9, Y7
+	VUNPCKLPD    Y6, Y9, Y9
+	VMOVUPS      (DI), X6
+	VINSERTF128  $0x01, (SI), Y6, Y6
+	VMOVUPS      (DI)(CX*1), X10
+	VINSERTF128  $0x01, (SI)(CX*1), Y10, Y10
+	VMOVUPS      (DI)(CX*2), X11
+	VINSERTF128  $0x01, (SI)(CX*2), Y11, Y11
+	VMOVUPS      (DI)(DX*1), X12
+	VINSERTF128  $0x01, (SI)(DX*1), Y12, Y12
+	VUNPCKHPS    Y10, Y6, Y13
+	VUNPCKLPS    Y10, Y6, Y6
+	VUNPCKHPS    Y12, Y11, Y10
+	VUNPCKLPS    Y12, Y11, Y11
+	VUNPCKHPD    Y11, Y6, Y12
+	VUNPCKLPD    Y11, Y6, Y6
+	VUNPCKHPD    Y10, Y13, Y11
+	VUNPCKLPD    Y10, Y13, Y13
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  Y10, Y5, Y1
+	VFMADD231PS  Y10, Y6, Y3
+	VBROADCASTSS (R9)(R10*1), Y10
+	VFMADD231PS  Y10, Y5, Y2
+	VFMADD231PS  Y10, Y6, Y4
+	VBROADCASTSS 4(R9), Y10
+	VFMADD231PS  Y10, Y8, Y1
+	VFMADD231PS  Y10, Y12, Y3
+	VBROADCASTSS 4(R9)(R10*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y12, Y4
+	VBROADCASTSS 8(R9), Y10
+	VFMADD231PS  Y10, Y9, Y1
+	VFMADD231PS  Y10, Y13, Y3
+	VBROADCASTSS 8(R9)(R10*1), Y10
+	VFMADD231PS  Y10, Y9, Y2
+	VFMADD231PS  Y10, Y13, Y4
+	VBROADCASTSS 12(R9), Y10
+	VFMADD231PS  Y10, Y7, Y1
+	VFMADD231PS  Y10, Y11, Y3
+	VBROADCASTSS 12(R9)(R10*1), Y10
+	VFMADD231PS  Y10, Y7, Y2
+	VFMADD231PS  Y10, Y11, Y4
+	JMP          ready86
+
+fewer87:
 	// the same for fewer j
 	VMASKMOVPS   (BX), Y0, Y5
 	VMASKMOVPS   (BX)(CX*1), Y0, Y6
@@ -9436,49 +9821,49 @@ tail59:
 	VBROADCASTSS (R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y5, Y2
 	CMPQ         AX, $0x01
-	JE           over64
+	JE           over88
 	VBROADCASTSS 4(R9), Y9
 	VFMADD231PS  Y9, Y8, Y1
 	VBROADCASTSS 4(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y8, Y2
 	CMPQ         AX, $0x02
-	JE           over64
+	JE           over88
 	VBROADCASTSS 8(R9), Y9
 	VFMADD231PS  Y9, Y12, Y1
 	VBROADCASTSS 8(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y12, Y2
 	CMPQ         AX, $0x03
-	JE           over64
+	JE           over88
 	VBROADCASTSS 12(R9), Y9
 	VFMADD231PS  Y9, Y7, Y1
 	VBROADCASTSS 12(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y7, Y2
 	CMPQ         AX, $0x04
-	JE           over64
+	JE           over88
 	VBROADCASTSS 16(R9), Y9
 	VFMADD231PS  Y9, Y13, Y1
 	VBROADCASTSS 16(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y13, Y2
 	CMPQ         AX, $0x05
-	JE           over64
+	JE           over88
 	VBROADCASTSS 20(R9), Y9
 	VFMADD231PS  Y9, Y11, Y1
 	VBROADCASTSS 20(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y11, Y2
 	CMPQ         AX, $0x06
-	JE           over64
+	JE           over88
 	VBROADCASTSS 24(R9), Y9
 	VFMADD231PS  Y9, Y6, Y1
 	VBROADCASTSS 24(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y6, Y2
 	CMPQ         AX, $0x07
-	JE           over64
+	JE           over88
 	VBROADCASTSS 28(R9), Y9
 	VFMADD231PS  Y9, Y10, Y1
 	VBROADCASTSS 28(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y10, Y2
 
-over64:
+over88:
 	VMASKMOVPS   (DI), Y0, Y5
 	VMASKMOVPS   (DI)(CX*1), Y0, Y6
 	VMASKMOVPS   (DI)(CX*2), Y0, Y7
@@ -9516,50 +9901,51 @@ over64:
 	VBROADCASTSS (R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y5, Y4
 	CMPQ         AX, $0x01
-	JE           over65
+	JE           over89
 	VBROADCASTSS 4(R9), Y9
 	VFMADD231PS  Y9, Y8, Y3
 	VBROADCASTSS 4(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y8, Y4
 	CMPQ         AX, $0x02
-	JE           over65
+	JE           over89
 	VBROADCASTSS 8(R9), Y9
 	VFMADD231PS  Y9, Y12, Y3
 	VBROADCASTSS 8(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y12, Y4
 	CMPQ         AX, $0x03
-	JE           over65
+	JE           over89
 	VBROADCASTSS 12(R9), Y9
 	VFMADD231PS  Y9, Y7, Y3
 	VBROADCASTSS 12(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y7, Y4
 	CMPQ         AX, $0x04
-	JE           over65
+	JE           over89
 	VBROADCASTSS 16(R9), Y9
 	VFMADD231PS  Y9, Y13, Y3
 	VBROADCASTSS 16(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y13, Y4
 	CMPQ         AX, $0x05
-	JE           over65
+	JE           over89
 	VBROADCASTSS 20(R9), Y9
 	VFMADD231PS  Y9, Y11, Y3
 	VBROADCASTSS 20(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y11, Y4
 	CMPQ         AX, $0x06
-	JE           over65
+	JE           over89
 	VBROADCASTSS 24(R9), Y9
 	VFMADD231PS  Y9, Y6, Y3
 	VBROADCASTSS 24(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y6, Y4
 	CMPQ         AX, $0x07
-	JE           over65
+	JE           over89
 	VBROADCASTSS 28(R9), Y9
 	VFMADD231PS  Y9, Y10, Y3
 	VBROADCASTSS 28(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y10, Y4
 
-over65:
-end60:
+over89:
+ready86:
+end82:
 	VXORPS Y5, Y5, Y5
 	VADDPS Y5, Y1, Y1
 	VADDPS Y5, Y2, Y2
@@ -9572,18 +9958,18 @@ end60:
 	SUBQ   $0x04, SI
 	MOVQ   $0x0000000c, DI
 	CMPQ   SI, $0x0c
-	JGE    inside66
+	JGE    inside90
 	MOVQ   SI, DI
 
-inside66:
+inside90:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, R8
 	CMPQ  SI, $0x08
-	JGE   inside67
+	JGE   inside91
 	MOVQ  SI, R8
 
-inside67:
+inside91:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	IMUL3Q       $0x04, DX, R9
@@ -9632,7 +10018,7 @@ inside67:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done61
+	JLE    done83
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -9644,14 +10030,14 @@ inside67:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block57
+	JGE    block79
 
-done61:
+done83:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done72
+	JLE   done100
 
-block68:
+block96:
 	// 2×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -9661,18 +10047,18 @@ block68:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside73
+	JGE    inside101
 	MOVQ   DX, SI
 
-inside73:
+inside101:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside74
+	JGE   inside102
 	MOVQ  DX, DI
 
-inside74:
+inside102:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -9680,9 +10066,9 @@ inside74:
 	MOVQ  ldw+24(FP), R8
 	MOVQ  n+64(FP), AX
 	CMPQ  AX, $0x08
-	JLT   tail70
+	JLT   tail98
 
-square69:
+square97:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), X3
 	VINSERTF128  $0x01, (SI), Y3, Y3
@@ -9753,12 +10139,50 @@ square69:
 	ADDQ         $0x20, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square69
+	JGE          square97
 
-tail70:
+tail98:
 	TESTQ AX, AX
-	JLE   end71
+	JLE   end99
+	CMPQ  AX, $0x04
+	JNE   fewer104
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	VMOVUPS      (DI), X3
+	VINSERTF128  $0x01, (SI), Y3, Y3
+	VMOVUPS      (DI)(CX*1), X4
+	VINSERTF128  $0x01, (SI)(CX*1), Y4, Y4
+	VMOVUPS      (DI)(CX*2), X5
+	VINSERTF128  $0x01, (SI)(CX*2), Y5, Y5
+	VMOVUPS      (DI)(BX*1), X6
+	VINSERTF128  $0x01, (SI)(BX*1), Y6, Y6
+	VUNPCKHPS    Y4, Y3, Y7
+	VUNPCKLPS    Y4, Y3, Y3
+	VUNPCKHPS    Y6, Y5, Y4
+	VUNPCKLPS    Y6, Y5, Y5
+	VUNPCKHPD    Y5, Y3, Y6
+	VUNPCKLPD    Y5, Y3, Y3
+	VUNPCKHPD    Y4, Y7, Y5
+	VUNPCKLPD    Y4, Y7, Y7
+	VBROADCASTSS (DX), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	VBROADCASTSS (DX)(R8*1), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	VBROADCASTSS 4(DX), Y4
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS 4(DX)(R8*1), Y4
+	VFMADD231PS  Y4, Y6, Y2
+	VBROADCASTSS 8(DX), Y4
+	VFMADD231PS  Y4, Y7, Y1
+	VBROADCASTSS 8(DX)(R8*1), Y4
+	VFMADD231PS  Y4, Y7, Y2
+	VBROADCASTSS 12(DX), Y4
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 12(DX)(R8*1), Y4
+	VFMADD231PS  Y4, Y5, Y2
+	JMP          ready103
+
+fewer104:
 	// the same for fewer j
 	VMASKMOVPS   (DI), Y0, Y3
 	VMASKMOVPS   (DI)(CX*1), Y0, Y4
@@ -9797,50 +10221,51 @@ tail70:
 	VBROADCASTSS (DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y3, Y2
 	CMPQ         AX, $0x01
-	JE           over75
+	JE           over105
 	VBROADCASTSS 4(DX), Y7
 	VFMADD231PS  Y7, Y6, Y1
 	VBROADCASTSS 4(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y6, Y2
 	CMPQ         AX, $0x02
-	JE           over75
+	JE           over105
 	VBROADCASTSS 8(DX), Y7
 	VFMADD231PS  Y7, Y10, Y1
 	VBROADCASTSS 8(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y10, Y2
 	CMPQ         AX, $0x03
-	JE           over75
+	JE           over105
 	VBROADCASTSS 12(DX), Y7
 	VFMADD231PS  Y7, Y5, Y1
 	VBROADCASTSS 12(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y5, Y2
 	CMPQ         AX, $0x04
-	JE           over75
+	JE           over105
 	VBROADCASTSS 16(DX), Y7
 	VFMADD231PS  Y7, Y11, Y1
 	VBROADCASTSS 16(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y11, Y2
 	CMPQ         AX, $0x05
-	JE           over75
+	JE           over105
 	VBROADCASTSS 20(DX), Y7
 	VFMADD231PS  Y7, Y9, Y1
 	VBROADCASTSS 20(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y9, Y2
 	CMPQ         AX, $0x06
-	JE           over75
+	JE           over105
 	VBROADCASTSS 24(DX), Y7
 	VFMADD231PS  Y7, Y4, Y1
 	VBROADCASTSS 24(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y4, Y2
 	CMPQ         AX, $0x07
-	JE           over75
+	JE           over105
 	VBROADCASTSS 28(DX), Y7
 	VFMADD231PS  Y7, Y8, Y1
 	VBROADCASTSS 28(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y8, Y2
 
-over75:
-end71:
+over105:
+ready103:
+end99:
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
@@ -9851,18 +10276,18 @@ end71:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside76
+	JGE    inside106
 	MOVQ   SI, DI
 
-inside76:
+inside106:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside77
+	JGE   inside107
 	MOVQ  SI, R8
 
-inside77:
+inside107:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	LEAQ         (CX)(CX*2), BX
@@ -9890,7 +10315,7 @@ inside77:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done72
+	JLE    done100
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -9902,14 +10327,14 @@ inside77:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block68
+	JGE    block96
 
-done72:
+done100:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer56:
+fewer78:
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -9919,9 +10344,9 @@ fewer56:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x10
-	JLE     done83
+	JLE     done115
 
-block79:
+block111:
 	// 1×32 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -9933,34 +10358,34 @@ block79:
 	SUBQ   $0x04, DX
 	MOVQ   $0x0000001c, SI
 	CMPQ   DX, $0x1c
-	JGE    inside84
+	JGE    inside116
 	MOVQ   DX, SI
 
-inside84:
+inside116:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000018, DI
 	CMPQ  DX, $0x18
-	JGE   inside85
+	JGE   inside117
 	MOVQ  DX, DI
 
-inside85:
+inside117:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000014, R8
 	CMPQ  DX, $0x14
-	JGE   inside86
+	JGE   inside118
 	MOVQ  DX, R8
 
-inside86:
+inside118:
 	IMULQ CX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000010, R9
 	CMPQ  DX, $0x10
-	JGE   inside87
+	JGE   inside119
 	MOVQ  DX, R9
 
-inside87:
+inside119:
 	IMULQ  CX, R9
 	ADDQ   BX, R9
 	IMUL3Q $0x0c, CX, R10
@@ -9973,9 +10398,9 @@ inside87:
 	MOVQ   w+16(FP), R13
 	MOVQ   n+64(FP), AX
 	CMPQ   AX, $0x08
-	JLT    tail81
+	JLT    tail113
 
-square80:
+square112:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (BX), X5
 	VINSERTF128  $0x01, (R12), Y5, Y5
@@ -10164,12 +10589,106 @@ square80:
 	ADDQ         $0x20, R13
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square80
+	JGE          square112
 
-tail81:
+tail113:
 	TESTQ AX, AX
-	JLE   end82
+	JLE   end114
+	CMPQ  AX, $0x04
+	JNE   fewer121
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	VMOVUPS      (BX), X5
+	VINSERTF128  $0x01, (R12), Y5, Y5
+	VMOVUPS      (BX)(CX*1), X6
+	VINSERTF128  $0x01, (R12)(CX*1), Y6, Y6
+	VMOVUPS      (BX)(CX*2), X7
+	VINSERTF128  $0x01, (R12)(CX*2), Y7, Y7
+	VMOVUPS      (BX)(DX*1), X8
+	VINSERTF128  $0x01, (R12)(DX*1), Y8, Y8
+	VUNPCKHPS    Y6, Y5, Y9
+	VUNPCKLPS    Y6, Y5, Y5
+	VUNPCKHPS    Y8, Y7, Y6
+	VUNPCKLPS    Y8, Y7, Y7
+	VUNPCKHPD    Y7, Y5, Y8
+	VUNPCKLPD    Y7, Y5, Y5
+	VUNPCKHPD    Y6, Y9, Y7
+	VUNPCKLPD    Y6, Y9, Y9
+	VMOVUPS      (R11), X6
+	VINSERTF128  $0x01, (R10), Y6, Y6
+	VMOVUPS      (R11)(CX*1), X10
+	VINSERTF128  $0x01, (R10)(CX*1), Y10, Y10
+	VMOVUPS      (R11)(CX*2), X11
+	VINSERTF128  $0x01, (R10)(CX*2), Y11, Y11
+	VMOVUPS      (R11)(DX*1), X12
+	VINSERTF128  $0x01, (R10)(DX*1), Y12, Y12
+	VUNPCKHPS    Y10, Y6, Y13
+	VUNPCKLPS    Y10, Y6, Y6
+	VUNPCKHPS    Y12, Y11, Y10
+	VUNPCKLPS    Y12, Y11, Y11
+	VUNPCKHPD    Y11, Y6, Y12
+	VUNPCKLPD    Y11, Y6, Y6
+	VUNPCKHPD    Y10, Y13, Y11
+	VUNPCKLPD    Y10, Y13, Y13
+	VBROADCASTSS (R13), Y10
+	VFMADD231PS  Y10, Y5, Y1
+	VFMADD231PS  Y10, Y6, Y2
+	VBROADCASTSS 4(R13), Y10
+	VFMADD231PS  Y10, Y8, Y1
+	VFMADD231PS  Y10, Y12, Y2
+	VBROADCASTSS 8(R13), Y10
+	VFMADD231PS  Y10, Y9, Y1
+	VFMADD231PS  Y10, Y13, Y2
+	VBROADCASTSS 12(R13), Y10
+	VFMADD231PS  Y10, Y7, Y1
+	VFMADD231PS  Y10, Y11, Y2
+	VMOVUPS      (R9), X5
+	VINSERTF128  $0x01, (R8), Y5, Y5
+	VMOVUPS      (R9)(CX*1), X6
+	VINSERTF128  $0x01, (R8)(CX*1), Y6, Y6
+	VMOVUPS      (R9)(CX*2), X7
+	VINSERTF128  $0x01, (R8)(CX*2), Y7, Y7
+	VMOVUPS      (R9)(DX*1), X8
+	VINSERTF128  $0x01, (R8)(DX*1), Y8, Y8
+	VUNPCKHPS    Y6, Y5, Y9
+	VUNPCKLPS    Y6, Y5, Y5
+	VUNPCKHPS    Y8, Y7, Y6
+	VUNPCKLPS    Y8, Y7, Y7
+	VUNPCKHPD    Y7, Y5, Y8
+	VUNPCKLPD    Y7, Y5, Y5
+	VUNPCKHPD    Y6, Y9, Y7
+	VUNPCKLPD    Y6, Y9, Y9
+	VMOVUPS      (DI), X6
+	VINSERTF128  $0x01, (SI), Y6, Y6
+	VMOVUPS      (DI)(CX*1), X10
+	VINSERTF128  $0x01, (SI)(CX*1), Y10, Y10
+	VMOVUPS      (DI)(CX*2), X11
+	VINSERTF128  $0x01, (SI)(CX*2), Y11, Y11
+	VMOVUPS      (DI)(DX*1), X12
+	VINSERTF128  $0x01, (SI)(DX*1), Y12, Y12
+	VUNPCKHPS    Y10, Y6, Y13
+	VUNPCKLPS    Y10, Y6, Y6
+	VUNPCKHPS    Y12, Y11, Y10
+	VUNPCKLPS    Y12, Y11, Y11
+	VUNPCKHPD    Y11, Y6, Y12
+	VUNPCKLPD    Y11, Y6, Y6
+	VUNPCKHPD    Y10, Y13, Y11
+	VUNPCKLPD    Y10, Y13, Y13
+	VBROADCASTSS (R13), Y10
+	VFMADD231PS  Y10, Y5, Y3
+	VFMADD231PS  Y10, Y6, Y4
+	VBROADCASTSS 4(R13), Y10
+	VFMADD231PS  Y10, Y8, Y3
+	VFMADD231PS  Y10, Y12, Y4
+	VBROADCASTSS 8(R13), Y10
+	VFMADD231PS  Y10, Y9, Y3
+	VFMADD231PS  Y10, Y13, Y4
+	VBROADCASTSS 12(R13), Y10
+	VFMADD231PS  Y10, Y7, Y3
+	VFMADD231PS  Y10, Y11, Y4
+	JMP          ready120
+
+fewer121:
 	// the same for fewer j
 	VMASKMOVPS   (BX), Y0, Y5
 	VMASKMOVPS   (BX)(CX*1), Y0, Y6
@@ -10206,35 +10725,35 @@ tail81:
 	VBROADCASTSS (R13), Y9
 	VFMADD231PS  Y9, Y5, Y1
 	CMPQ         AX, $0x01
-	JE           over88
+	JE           over122
 	VBROADCASTSS 4(R13), Y9
 	VFMADD231PS  Y9, Y8, Y1
 	CMPQ         AX, $0x02
-	JE           over88
+	JE           over122
 	VBROADCASTSS 8(R13), Y9
 	VFMADD231PS  Y9, Y12, Y1
 	CMPQ         AX, $0x03
-	JE           over88
+	JE           over122
 	VBROADCASTSS 12(R13), Y9
 	VFMADD231PS  Y9, Y7, Y1
 	CMPQ         AX, $0x04
-	JE           over88
+	JE           over122
 	VBROADCASTSS 16(R13), Y9
 	VFMADD231PS  Y9, Y13, Y1
 	CMPQ         AX, $0x05
-	JE           over88
+	JE           over122
 	VBROADCASTSS 20(R13), Y9
 	VFMADD231PS  Y9, Y11, Y1
 	CMPQ         AX, $0x06
-	JE           over88
+	JE           over122
 	VBROADCASTSS 24(R13), Y9
 	VFMADD231PS  Y9, Y6, Y1
 	CMPQ         AX, $0x07
-	JE           over88
+	JE           over122
 	VBROADCASTSS 28(R13), Y9
 	VFMADD231PS  Y9, Y10, Y1
 
-over88:
+over122:
 	VMASKMOVPS   (R11), Y0, Y5
 	VMASKMOVPS   (R11)(CX*1), Y0, Y6
 	VMASKMOVPS   (R11)(CX*2), Y0, Y7
@@ -10270,35 +10789,35 @@ over88:
 	VBROADCASTSS (R13), Y9
 	VFMADD231PS  Y9, Y5, Y2
 	CMPQ         AX, $0x01
-	JE           over89
+	JE           over123
 	VBROADCASTSS 4(R13), Y9
 	VFMADD231PS  Y9, Y8, Y2
 	CMPQ         AX, $0x02
-	JE           over89
+	JE           over123
 	VBROADCASTSS 8(R13), Y9
 	VFMADD231PS  Y9, Y12, Y2
 	CMPQ         AX, $0x03
-	JE           over89
+	JE           over123
 	VBROADCASTSS 12(R13), Y9
 	VFMADD231PS  Y9, Y7, Y2
 	CMPQ         AX, $0x04
-	JE           over89
+	JE           over123
 	VBROADCASTSS 16(R13), Y9
 	VFMADD231PS  Y9, Y13, Y2
 	CMPQ         AX, $0x05
-	JE           over89
+	JE           over123
 	VBROADCASTSS 20(R13), Y9
 	VFMADD231PS  Y9, Y11, Y2
 	CMPQ         AX, $0x06
-	JE           over89
+	JE           over123
 	VBROADCASTSS 24(R13), Y9
 	VFMADD231PS  Y9, Y6, Y2
 	CMPQ         AX, $0x07
-	JE           over89
+	JE           over123
 	VBROADCASTSS 28(R13), Y9
 	VFMADD231PS  Y9, Y10, Y2
 
-over89:
+over123:
 	VMASKMOVPS   (R9), Y0, Y5
 	VMASKMOVPS   (R9)(CX*1), Y0, Y6
 	VMASKMOVPS   (R9)(CX*2), Y0, Y7
@@ -10334,35 +10853,35 @@ over89:
 	VBROADCASTSS (R13), Y9
 	VFMADD231PS  Y9, Y5, Y3
 	CMPQ         AX, $0x01
-	JE           over90
+	JE           over124
 	VBROADCASTSS 4(R13), Y9
 	VFMADD231PS  Y9, Y8, Y3
 	CMPQ         AX, $0x02
-	JE           over90
+	JE           over124
 	VBROADCASTSS 8(R13), Y9
 	VFMADD231PS  Y9, Y12, Y3
 	CMPQ         AX, $0x03
-	JE           over90
+	JE           over124
 	VBROADCASTSS 12(R13), Y9
 	VFMADD231PS  Y9, Y7, Y3
 	CMPQ         AX, $0x04
-	JE           over90
+	JE           over124
 	VBROADCASTSS 16(R13), Y9
 	VFMADD231PS  Y9, Y13, Y3
 	CMPQ         AX, $0x05
-	JE           over90
+	JE           over124
 	VBROADCASTSS 20(R13), Y9
 	VFMADD231PS  Y9, Y11, Y3
 	CMPQ         AX, $0x06
-	JE           over90
+	JE           over124
 	VBROADCASTSS 24(R13), Y9
 	VFMADD231PS  Y9, Y6, Y3
 	CMPQ         AX, $0x07
-	JE           over90
+	JE           over124
 	VBROADCASTSS 28(R13), Y9
 	VFMADD231PS  Y9, Y10, Y3
 
-over90:
+over124:
 	VMASKMOVPS   (DI), Y0, Y5
 	VMASKMOVPS   (DI)(CX*1), Y0, Y6
 	VMASKMOVPS   (DI)(CX*2), Y0, Y7
@@ -10398,36 +10917,37 @@ over90:
 	VBROADCASTSS (R13), Y9
 	VFMADD231PS  Y9, Y5, Y4
 	CMPQ         AX, $0x01
-	JE           over91
+	JE           over125
 	VBROADCASTSS 4(R13), Y9
 	VFMADD231PS  Y9, Y8, Y4
 	CMPQ         AX, $0x02
-	JE           over91
+	JE           over125
 	VBROADCASTSS 8(R13), Y9
 	VFMADD231PS  Y9, Y12, Y4
 	CMPQ         AX, $0x03
-	JE           over91
+	JE           over125
 	VBROADCASTSS 12(R13), Y9
 	VFMADD231PS  Y9, Y7, Y4
 	CMPQ         AX, $0x04
-	JE           over91
+	JE           over125
 	VBROADCASTSS 16(R13), Y9
 	VFMADD231PS  Y9, Y13, Y4
 	CMPQ         AX, $0x05
-	JE           over91
+	JE           over125
 	VBROADCASTSS 20(R13), Y9
 	VFMADD231PS  Y9, Y11, Y4
 	CMPQ         AX, $0x06
-	JE           over91
+	JE           over125
 	VBROADCASTSS 24(R13), Y9
 	VFMADD231PS  Y9, Y6, Y4
 	CMPQ         AX, $0x07
-	JE           over91
+	JE           over125
 	VBROADCASTSS 28(R13), Y9
 	VFMADD231PS  Y9, Y10, Y4
 
-over91:
-end82:
+over125:
+ready120:
+end114:
 	VXORPS Y5, Y5, Y5
 	VADDPS Y5, Y1, Y1
 	VADDPS Y5, Y2, Y2
@@ -10440,34 +10960,34 @@ end82:
 	SUBQ   $0x04, SI
 	MOVQ   $0x0000001c, DI
 	CMPQ   SI, $0x1c
-	JGE    inside92
+	JGE    inside126
 	MOVQ   SI, DI
 
-inside92:
+inside126:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000018, R8
 	CMPQ  SI, $0x18
-	JGE   inside93
+	JGE   inside127
 	MOVQ  SI, R8
 
-inside93:
+inside127:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000014, R9
 	CMPQ  SI, $0x14
-	JGE   inside94
+	JGE   inside128
 	MOVQ  SI, R9
 
-inside94:
+inside128:
 	IMULQ DX, R9
 	ADDQ  BX, R9
 	MOVQ  $0x00000010, R10
 	CMPQ  SI, $0x10
-	JGE   inside95
+	JGE   inside129
 	MOVQ  SI, R10
 
-inside95:
+inside129:
 	IMULQ        DX, R10
 	ADDQ         BX, R10
 	IMUL3Q       $0x0c, DX, R11
@@ -10476,6 +10996,13 @@ inside95:
 	ADDQ         BX, R12
 	IMUL3Q       $0x04, DX, R13
 	ADDQ         BX, R13
+	CMPQ         CX, $0x04
+	JNE          apart130
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, (R13)
+	JMP          stored131
+
+apart130:
 	LEAQ         (CX)(CX*2), SI
 	VMOVSS       X1, (BX)
 	VEXTRACTPS   $0x01, X1, (BX)(CX*1)
@@ -10486,6 +11013,15 @@ inside95:
 	VEXTRACTPS   $0x01, X5, (R13)(CX*1)
 	VEXTRACTPS   $0x02, X5, (R13)(CX*2)
 	VEXTRACTPS   $0x03, X5, (R13)(SI*1)
+
+stored131:
+	CMPQ         CX, $0x04
+	JNE          apart132
+	VMOVUPS      X2, (R12)
+	VEXTRACTF128 $0x01, Y2, (R11)
+	JMP          stored133
+
+apart132:
 	LEAQ         (CX)(CX*2), SI
 	VMOVSS       X2, (R12)
 	VEXTRACTPS   $0x01, X2, (R12)(CX*1)
@@ -10496,6 +11032,15 @@ inside95:
 	VEXTRACTPS   $0x01, X5, (R11)(CX*1)
 	VEXTRACTPS   $0x02, X5, (R11)(CX*2)
 	VEXTRACTPS   $0x03, X5, (R11)(SI*1)
+
+stored133:
+	CMPQ         CX, $0x04
+	JNE          apart134
+	VMOVUPS      X3, (R10)
+	VEXTRACTF128 $0x01, Y3, (R9)
+	JMP          stored135
+
+apart134:
 	LEAQ         (CX)(CX*2), SI
 	VMOVSS       X3, (R10)
 	VEXTRACTPS   $0x01, X3, (R10)(CX*1)
@@ -10506,6 +11051,15 @@ inside95:
 	VEXTRACTPS   $0x01, X5, (R9)(CX*1)
 	VEXTRACTPS   $0x02, X5, (R9)(CX*2)
 	VEXTRACTPS   $0x03, X5, (R9)(SI*1)
+
+stored135:
+	CMPQ         CX, $0x04
+	JNE          apart136
+	VMOVUPS      X4, (R8)
+	VEXTRACTF128 $0x01, Y4, (DI)
+	JMP          stored137
+
+apart136:
 	LEAQ         (CX)(CX*2), SI
 	VMOVSS       X4, (R8)
 	VEXTRACTPS   $0x01, X4, (R8)(CX*1)
@@ -10517,12 +11071,13 @@ inside95:
 	VEXTRACTPS   $0x02, X5, (DI)(CX*2)
 	VEXTRACTPS   $0x03, X5, (DI)(SI*1)
 
+stored137:
 	// the next 32 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x20, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done83
+	JLE    done115
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x20, DX, DX
 	ADDQ   DX, BX
@@ -10534,14 +11089,14 @@ inside95:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x11
-	JGE    block79
+	JGE    block111
 
-done83:
+done115:
 	MOVQ cols+56(FP), BX
 	CMPQ BX, $0x08
-	JLE  done100
+	JLE  done142
 
-block96:
+block138:
 	// 1×16 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -10551,18 +11106,18 @@ block96:
 	SUBQ   $0x04, DX
 	MOVQ   $0x0000000c, SI
 	CMPQ   DX, $0x0c
-	JGE    inside101
+	JGE    inside143
 	MOVQ   DX, SI
 
-inside101:
+inside143:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000008, DI
 	CMPQ  DX, $0x08
-	JGE   inside102
+	JGE   inside144
 	MOVQ  DX, DI
 
-inside102:
+inside144:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, CX, R8
@@ -10571,9 +11126,9 @@ inside102:
 	MOVQ   w+16(FP), R9
 	MOVQ   n+64(FP), AX
 	CMPQ   AX, $0x08
-	JLT    tail98
+	JLT    tail140
 
-square97:
+square139:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (BX), X3
 	VINSERTF128  $0x01, (R8), Y3, Y3
@@ -10670,12 +11225,62 @@ square97:
 	ADDQ         $0x20, R9
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square97
+	JGE          square139
 
-tail98:
+tail140:
 	TESTQ AX, AX
-	JLE   end99
+	JLE   end141
+	CMPQ  AX, $0x04
+	JNE   fewer146
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	VMOVUPS      (BX), X3
+	VINSERTF128  $0x01, (R8), Y3, Y3
+	VMOVUPS      (BX)(CX*1), X4
+	VINSERTF128  $0x01, (R8)(CX*1), Y4, Y4
+	VMOVUPS      (BX)(CX*2), X5
+	VINSERTF128  $0x01, (R8)(CX*2), Y5, Y5
+	VMOVUPS      (BX)(DX*1), X6
+	VINSERTF128  $0x01, (R8)(DX*1), Y6, Y6
+	VUNPCKHPS    Y4, Y3, Y7
+	VUNPCKLPS    Y4, Y3, Y3
+	VUNPCKHPS    Y6, Y5, Y4
+	VUNPCKLPS    Y6, Y5, Y5
+	VUNPCKHPD    Y5, Y3, Y6
+	VUNPCKLPD    Y5, Y3, Y3
+	VUNPCKHPD    Y4, Y7, Y5
+	VUNPCKLPD    Y4, Y7, Y7
+	VMOVUPS      (DI), X4
+	VINSERTF128  $0x01, (SI), Y4, Y4
+	VMOVUPS      (DI)(CX*1), X8
+	VINSERTF128  $0x01, (SI)(CX*1), Y8, Y8
+	VMOVUPS      (DI)(CX*2), X9
+	VINSERTF128  $0x01, (SI)(CX*2), Y9, Y9
+	VMOVUPS      (DI)(DX*1), X10
+	VINSERTF128  $0x01, (SI)(DX*1), Y10, Y10
+	VUNPCKHPS    Y8, Y4, Y11
+	VUNPCKLPS    Y8, Y4, Y4
+	VUNPCKHPS    Y10, Y9, Y8
+	VUNPCKLPS    Y10, Y9, Y9
+	VUNPCKHPD    Y9, Y4, Y10
+	VUNPCKLPD    Y9, Y4, Y4
+	VUNPCKHPD    Y8, Y11, Y9
+	VUNPCKLPD    Y8, Y11, Y11
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  Y8, Y3, Y1
+	VFMADD231PS  Y8, Y4, Y2
+	VBROADCASTSS 4(R9), Y8
+	VFMADD231PS  Y8, Y6, Y1
+	VFMADD231PS  Y8, Y10, Y2
+	VBROADCASTSS 8(R9), Y8
+	VFMADD231PS  Y8, Y7, Y1
+	VFMADD231PS  Y8, Y11, Y2
+	VBROADCASTSS 12(R9), Y8
+	VFMADD231PS  Y8, Y5, Y1
+	VFMADD231PS  Y8, Y9, Y2
+	JMP          ready145
+
+fewer146:
 	// the same for fewer j
 	VMASKMOVPS   (BX), Y0, Y3
 	VMASKMOVPS   (BX)(CX*1), Y0, Y4
@@ -10712,35 +11317,35 @@ tail98:
 	VBROADCASTSS (R9), Y7
 	VFMADD231PS  Y7, Y3, Y1
 	CMPQ         AX, $0x01
-	JE           over103
+	JE           over147
 	VBROADCASTSS 4(R9), Y7
 	VFMADD231PS  Y7, Y6, Y1
 	CMPQ         AX, $0x02
-	JE           over103
+	JE           over147
 	VBROADCASTSS 8(R9), Y7
 	VFMADD231PS  Y7, Y10, Y1
 	CMPQ         AX, $0x03
-	JE           over103
+	JE           over147
 	VBROADCASTSS 12(R9), Y7
 	VFMADD231PS  Y7, Y5, Y1
 	CMPQ         AX, $0x04
-	JE           over103
+	JE           over147
 	VBROADCASTSS 16(R9), Y7
 	VFMADD231PS  Y7, Y11, Y1
 	CMPQ         AX, $0x05
-	JE           over103
+	JE           over147
 	VBROADCASTSS 20(R9), Y7
 	VFMADD231PS  Y7, Y9, Y1
 	CMPQ         AX, $0x06
-	JE           over103
+	JE           over147
 	VBROADCASTSS 24(R9), Y7
 	VFMADD231PS  Y7, Y4, Y1
 	CMPQ         AX, $0x07
-	JE           over103
+	JE           over147
 	VBROADCASTSS 28(R9), Y7
 	VFMADD231PS  Y7, Y8, Y1
 
-over103:
+over147:
 	VMASKMOVPS   (DI), Y0, Y3
 	VMASKMOVPS   (DI)(CX*1), Y0, Y4
 	VMASKMOVPS   (DI)(CX*2), Y0, Y5
@@ -10776,36 +11381,37 @@ over103:
 	VBROADCASTSS (R9), Y7
 	VFMADD231PS  Y7, Y3, Y2
 	CMPQ         AX, $0x01
-	JE           over104
+	JE           over148
 	VBROADCASTSS 4(R9), Y7
 	VFMADD231PS  Y7, Y6, Y2
 	CMPQ         AX, $0x02
-	JE           over104
+	JE           over148
 	VBROADCASTSS 8(R9), Y7
 	VFMADD231PS  Y7, Y10, Y2
 	CMPQ         AX, $0x03
-	JE           over104
+	JE           over148
 	VBROADCASTSS 12(R9), Y7
 	VFMADD231PS  Y7, Y5, Y2
 	CMPQ         AX, $0x04
-	JE           over104
+	JE           over148
 	VBROADCASTSS 16(R9), Y7
 	VFMADD231PS  Y7, Y11, Y2
 	CMPQ         AX, $0x05
-	JE           over104
+	JE           over148
 	VBROADCASTSS 20(R9), Y7
 	VFMADD231PS  Y7, Y9, Y2
 	CMPQ         AX, $0x06
-	JE           over104
+	JE           over148
 	VBROADCASTSS 24(R9), Y7
 	VFMADD231PS  Y7, Y4, Y2
 	CMPQ         AX, $0x07
-	JE           over104
+	JE           over148
 	VBROADCASTSS 28(R9), Y7
 	VFMADD231PS  Y7, Y8, Y2
 
-over104:
-end99:
+over148:
+ready145:
+end141:
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
@@ -10816,22 +11422,29 @@ end99:
 	SUBQ   $0x04, SI
 	MOVQ   $0x0000000c, DI
 	CMPQ   SI, $0x0c
-	JGE    inside105
+	JGE    inside149
 	MOVQ   SI, DI
 
-inside105:
+inside149:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, R8
 	CMPQ  SI, $0x08
-	JGE   inside106
+	JGE   inside150
 	MOVQ  SI, R8
 
-inside106:
+inside150:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	IMUL3Q       $0x04, DX, R9
 	ADDQ         BX, R9
+	CMPQ         CX, $0x04
+	JNE          apart151
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, (R9)
+	JMP          stored152
+
+apart151:
 	LEAQ         (CX)(CX*2), SI
 	VMOVSS       X1, (BX)
 	VEXTRACTPS   $0x01, X1, (BX)(CX*1)
@@ -10842,6 +11455,15 @@ inside106:
 	VEXTRACTPS   $0x01, X3, (R9)(CX*1)
 	VEXTRACTPS   $0x02, X3, (R9)(CX*2)
 	VEXTRACTPS   $0x03, X3, (R9)(SI*1)
+
+stored152:
+	CMPQ         CX, $0x04
+	JNE          apart153
+	VMOVUPS      X2, (R8)
+	VEXTRACTF128 $0x01, Y2, (DI)
+	JMP          stored154
+
+apart153:
 	LEAQ         (CX)(CX*2), SI
 	VMOVSS       X2, (R8)
 	VEXTRACTPS   $0x01, X2, (R8)(CX*1)
@@ -10853,12 +11475,13 @@ inside106:
 	VEXTRACTPS   $0x02, X3, (DI)(CX*2)
 	VEXTRACTPS   $0x03, X3, (DI)(SI*1)
 
+stored154:
 	// the next 16 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done100
+	JLE    done142
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -10870,14 +11493,14 @@ inside106:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block96
+	JGE    block138
 
-done100:
+done142:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done111
+	JLE   done159
 
-block107:
+block155:
 	// 1×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	MOVQ   dz+32(FP), BX
@@ -10886,27 +11509,27 @@ block107:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside112
+	JGE    inside160
 	MOVQ   DX, SI
 
-inside112:
+inside160:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside113
+	JGE   inside161
 	MOVQ  DX, DI
 
-inside113:
+inside161:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
 	MOVQ  w+16(FP), DX
 	MOVQ  n+64(FP), AX
 	CMPQ  AX, $0x08
-	JLT   tail109
+	JLT   tail157
 
-square108:
+square156:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
@@ -10961,12 +11584,42 @@ square108:
 	ADDQ         $0x20, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square108
+	JGE          square156
 
-tail109:
+tail157:
 	TESTQ AX, AX
-	JLE   end110
+	JLE   end158
+	CMPQ  AX, $0x04
+	JNE   fewer163
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	VMOVUPS      (DI), X2
+	VINSERTF128  $0x01, (SI), Y2, Y2
+	VMOVUPS      (DI)(CX*1), X3
+	VINSERTF128  $0x01, (SI)(CX*1), Y3, Y3
+	VMOVUPS      (DI)(CX*2), X4
+	VINSERTF128  $0x01, (SI)(CX*2), Y4, Y4
+	VMOVUPS      (DI)(BX*1), X5
+	VINSERTF128  $0x01, (SI)(BX*1), Y5, Y5
+	VUNPCKHPS    Y3, Y2, Y6
+	VUNPCKLPS    Y3, Y2, Y2
+	VUNPCKHPS    Y5, Y4, Y3
+	VUNPCKLPS    Y5, Y4, Y4
+	VUNPCKHPD    Y4, Y2, Y5
+	VUNPCKLPD    Y4, Y2, Y2
+	VUNPCKHPD    Y3, Y6, Y4
+	VUNPCKLPD    Y3, Y6, Y6
+	VBROADCASTSS (DX), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	VBROADCASTSS 4(DX), Y3
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS 8(DX), Y3
+	VFMADD231PS  Y3, Y6, Y1
+	VBROADCASTSS 12(DX), Y3
+	VFMADD231PS  Y3, Y4, Y1
+	JMP          ready162
+
+fewer163:
 	// the same for fewer j
 	VMASKMOVPS   (DI), Y0, Y2
 	VMASKMOVPS   (DI)(CX*1), Y0, Y3
@@ -11003,36 +11656,37 @@ tail109:
 	VBROADCASTSS (DX), Y6
 	VFMADD231PS  Y6, Y2, Y1
 	CMPQ         AX, $0x01
-	JE           over114
+	JE           over164
 	VBROADCASTSS 4(DX), Y6
 	VFMADD231PS  Y6, Y5, Y1
 	CMPQ         AX, $0x02
-	JE           over114
+	JE           over164
 	VBROADCASTSS 8(DX), Y6
 	VFMADD231PS  Y6, Y9, Y1
 	CMPQ         AX, $0x03
-	JE           over114
+	JE           over164
 	VBROADCASTSS 12(DX), Y6
 	VFMADD231PS  Y6, Y4, Y1
 	CMPQ         AX, $0x04
-	JE           over114
+	JE           over164
 	VBROADCASTSS 16(DX), Y6
 	VFMADD231PS  Y6, Y10, Y1
 	CMPQ         AX, $0x05
-	JE           over114
+	JE           over164
 	VBROADCASTSS 20(DX), Y6
 	VFMADD231PS  Y6, Y8, Y1
 	CMPQ         AX, $0x06
-	JE           over114
+	JE           over164
 	VBROADCASTSS 24(DX), Y6
 	VFMADD231PS  Y6, Y3, Y1
 	CMPQ         AX, $0x07
-	JE           over114
+	JE           over164
 	VBROADCASTSS 28(DX), Y6
 	VFMADD231PS  Y6, Y7, Y1
 
-over114:
-end110:
+over164:
+ready162:
+end158:
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y1, Y1
 	MOVQ   dx+0(FP), BX
@@ -11042,20 +11696,27 @@ end110:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside115
+	JGE    inside165
 	MOVQ   SI, DI
 
-inside115:
+inside165:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside116
+	JGE   inside166
 	MOVQ  SI, R8
 
-inside116:
+inside166:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
+	CMPQ         CX, $0x04
+	JNE          apart167
+	VMOVUPS      X1, (R8)
+	VEXTRACTF128 $0x01, Y1, (DI)
+	JMP          stored168
+
+apart167:
 	LEAQ         (CX)(CX*2), BX
 	VMOVSS       X1, (R8)
 	VEXTRACTPS   $0x01, X1, (R8)(CX*1)
@@ -11067,12 +11728,13 @@ inside116:
 	VEXTRACTPS   $0x02, X2, (DI)(CX*2)
 	VEXTRACTPS   $0x03, X2, (DI)(BX*1)
 
+stored168:
 	// the next 8 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done111
+	JLE    done159
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -11084,9 +11746,9 @@ inside116:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block107
+	JGE    block155
 
-done111:
+done159:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -11218,7 +11880,43 @@ square3:
 tail4:
 	TESTQ AX, AX
 	JLE   end5
+	CMPQ  AX, $0x02
+	JNE   fewer10
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	VMOVUPS      (BX), X7
+	VINSERTF128  $0x01, (R8), Y7, Y7
+	VMOVUPS      (BX)(CX*1), X8
+	VINSERTF128  $0x01, (R8)(CX*1), Y8, Y8
+	VUNPCKHPD    Y8, Y7, Y9
+	VUNPCKLPD    Y8, Y7, Y7
+	VMOVUPS      (DI), X8
+	VINSERTF128  $0x01, (SI), Y8, Y8
+	VMOVUPS      (DI)(CX*1), X10
+	VINSERTF128  $0x01, (SI)(CX*1), Y10, Y10
+	VUNPCKHPD    Y10, Y8, Y11
+	VUNPCKLPD    Y10, Y8, Y8
+	VBROADCASTSD (DX), Y10
+	VFMADD231PD  Y10, Y7, Y1
+	VFMADD231PD  Y10, Y8, Y4
+	VBROADCASTSD (DX)(R9*1), Y10
+	VFMADD231PD  Y10, Y7, Y2
+	VFMADD231PD  Y10, Y8, Y5
+	VBROADCASTSD (DX)(R9*2), Y10
+	VFMADD231PD  Y10, Y7, Y3
+	VFMADD231PD  Y10, Y8, Y6
+	VBROADCASTSD 8(DX), Y10
+	VFMADD231PD  Y10, Y9, Y1
+	VFMADD231PD  Y10, Y11, Y4
+	VBROADCASTSD 8(DX)(R9*1), Y10
+	VFMADD231PD  Y10, Y9, Y2
+	VFMADD231PD  Y10, Y11, Y5
+	VBROADCASTSD 8(DX)(R9*2), Y10
+	VFMADD231PD  Y10, Y9, Y3
+	VFMADD231PD  Y10, Y11, Y6
+	JMP          ready9
+
+fewer10:
 	// the same for fewer j
 	VMASKMOVPD   (BX), Y0, Y7
 	VMASKMOVPD   (BX)(CX*1), Y0, Y8
@@ -11239,7 +11937,7 @@ tail4:
 	VBROADCASTSD (DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y7, Y3
 	CMPQ         AX, $0x01
-	JE           over9
+	JE           over11
 	VBROADCASTSD 8(DX), Y9
 	VFMADD231PD  Y9, Y10, Y1
 	VBROADCASTSD 8(DX)(R9*1), Y9
@@ -11247,7 +11945,7 @@ tail4:
 	VBROADCASTSD 8(DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y10, Y3
 	CMPQ         AX, $0x02
-	JE           over9
+	JE           over11
 	VBROADCASTSD 16(DX), Y9
 	VFMADD231PD  Y9, Y11, Y1
 	VBROADCASTSD 16(DX)(R9*1), Y9
@@ -11255,7 +11953,7 @@ tail4:
 	VBROADCASTSD 16(DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y11, Y3
 	CMPQ         AX, $0x03
-	JE           over9
+	JE           over11
 	VBROADCASTSD 24(DX), Y9
 	VFMADD231PD  Y9, Y8, Y1
 	VBROADCASTSD 24(DX)(R9*1), Y9
@@ -11263,7 +11961,7 @@ tail4:
 	VBROADCASTSD 24(DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y8, Y3
 
-over9:
+over11:
 	VMASKMOVPD   (DI), Y0, Y7
 	VMASKMOVPD   (DI)(CX*1), Y0, Y8
 	VMASKMOVPD   (SI), Y0, Y9
@@ -11283,7 +11981,7 @@ over9:
 	VBROADCASTSD (DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y7, Y6
 	CMPQ         AX, $0x01
-	JE           over10
+	JE           over12
 	VBROADCASTSD 8(DX), Y9
 	VFMADD231PD  Y9, Y10, Y4
 	VBROADCASTSD 8(DX)(R9*1), Y9
@@ -11291,7 +11989,7 @@ over9:
 	VBROADCASTSD 8(DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y10, Y6
 	CMPQ         AX, $0x02
-	JE           over10
+	JE           over12
 	VBROADCASTSD 16(DX), Y9
 	VFMADD231PD  Y9, Y11, Y4
 	VBROADCASTSD 16(DX)(R9*1), Y9
@@ -11299,7 +11997,7 @@ over9:
 	VBROADCASTSD 16(DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y11, Y6
 	CMPQ         AX, $0x03
-	JE           over10
+	JE           over12
 	VBROADCASTSD 24(DX), Y9
 	VFMADD231PD  Y9, Y8, Y4
 	VBROADCASTSD 24(DX)(R9*1), Y9
@@ -11307,7 +12005,8 @@ over9:
 	VBROADCASTSD 24(DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y8, Y6
 
-over10:
+over12:
+ready9:
 end5:
 	VXORPS Y7, Y7, Y7
 	VADDPD Y7, Y1, Y1
@@ -11323,18 +12022,18 @@ end5:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000006, DI
 	CMPQ   SI, $0x06
-	JGE    inside11
+	JGE    inside13
 	MOVQ   SI, DI
 
-inside11:
+inside13:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, R8
 	CMPQ  SI, $0x04
-	JGE   inside12
+	JGE   inside14
 	MOVQ  SI, R8
 
-inside12:
+inside14:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	IMUL3Q       $0x02, DX, R9
@@ -11392,9 +12091,9 @@ inside12:
 done6:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done17
+	JLE   done23
 
-block13:
+block19:
 	// 3×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -11405,27 +12104,27 @@ block13:
 	SUBQ   $0x02, DX
 	MOVQ   $0x00000002, SI
 	CMPQ   DX, $0x02
-	JGE    inside18
+	JGE    inside24
 	MOVQ   DX, SI
 
-inside18:
+inside24:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside19
+	JGE   inside25
 	MOVQ  DX, DI
 
-inside19:
+inside25:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  w+16(FP), BX
 	MOVQ  ldw+24(FP), DX
 	MOVQ  n+64(FP), AX
 	CMPQ  AX, $0x04
-	JLT   tail15
+	JLT   tail21
 
-square14:
+square20:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DI), X4
 	VINSERTF128  $0x01, (SI), Y4, Y4
@@ -11468,12 +12167,36 @@ square14:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square14
+	JGE          square20
 
-tail15:
+tail21:
 	TESTQ AX, AX
-	JLE   end16
+	JLE   end22
+	CMPQ  AX, $0x02
+	JNE   fewer27
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	VMOVUPS      (DI), X4
+	VINSERTF128  $0x01, (SI), Y4, Y4
+	VMOVUPS      (DI)(CX*1), X5
+	VINSERTF128  $0x01, (SI)(CX*1), Y5, Y5
+	VUNPCKHPD    Y5, Y4, Y6
+	VUNPCKLPD    Y5, Y4, Y4
+	VBROADCASTSD (BX), Y5
+	VFMADD231PD  Y5, Y4, Y1
+	VBROADCASTSD (BX)(DX*1), Y5
+	VFMADD231PD  Y5, Y4, Y2
+	VBROADCASTSD (BX)(DX*2), Y5
+	VFMADD231PD  Y5, Y4, Y3
+	VBROADCASTSD 8(BX), Y5
+	VFMADD231PD  Y5, Y6, Y1
+	VBROADCASTSD 8(BX)(DX*1), Y5
+	VFMADD231PD  Y5, Y6, Y2
+	VBROADCASTSD 8(BX)(DX*2), Y5
+	VFMADD231PD  Y5, Y6, Y3
+	JMP          ready26
+
+fewer27:
 	// the same for fewer j
 	VMASKMOVPD   (DI), Y0, Y4
 	VMASKMOVPD   (DI)(CX*1), Y0, Y5
@@ -11494,7 +12217,7 @@ tail15:
 	VBROADCASTSD (BX)(DX*2), Y6
 	VFMADD231PD  Y6, Y4, Y3
 	CMPQ         AX, $0x01
-	JE           over20
+	JE           over28
 	VBROADCASTSD 8(BX), Y6
 	VFMADD231PD  Y6, Y7, Y1
 	VBROADCASTSD 8(BX)(DX*1), Y6
@@ -11502,7 +12225,7 @@ tail15:
 	VBROADCASTSD 8(BX)(DX*2), Y6
 	VFMADD231PD  Y6, Y7, Y3
 	CMPQ         AX, $0x02
-	JE           over20
+	JE           over28
 	VBROADCASTSD 16(BX), Y6
 	VFMADD231PD  Y6, Y8, Y1
 	VBROADCASTSD 16(BX)(DX*1), Y6
@@ -11510,7 +12233,7 @@ tail15:
 	VBROADCASTSD 16(BX)(DX*2), Y6
 	VFMADD231PD  Y6, Y8, Y3
 	CMPQ         AX, $0x03
-	JE           over20
+	JE           over28
 	VBROADCASTSD 24(BX), Y6
 	VFMADD231PD  Y6, Y5, Y1
 	VBROADCASTSD 24(BX)(DX*1), Y6
@@ -11518,8 +12241,9 @@ tail15:
 	VBROADCASTSD 24(BX)(DX*2), Y6
 	VFMADD231PD  Y6, Y5, Y3
 
-over20:
-end16:
+over28:
+ready26:
+end22:
 	VXORPS Y4, Y4, Y4
 	VADDPD Y4, Y1, Y1
 	VADDPD Y4, Y2, Y2
@@ -11531,18 +12255,18 @@ end16:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000002, DI
 	CMPQ   SI, $0x02
-	JGE    inside21
+	JGE    inside29
 	MOVQ   SI, DI
 
-inside21:
+inside29:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside22
+	JGE   inside30
 	MOVQ  SI, R8
 
-inside22:
+inside30:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	VMOVSD       X1, (R8)
@@ -11566,7 +12290,7 @@ inside22:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done17
+	JLE    done23
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -11578,16 +12302,16 @@ inside22:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block13
+	JGE    block19
 
-done17:
+done23:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 fewer1:
 	CMPQ    AX, $0x02
-	JNE     fewer23
+	JNE     fewer33
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -11597,9 +12321,9 @@ fewer1:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x04
-	JLE     done28
+	JLE     done38
 
-block24:
+block34:
 	// 2×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -11611,18 +12335,18 @@ block24:
 	SUBQ   $0x02, DX
 	MOVQ   $0x00000006, SI
 	CMPQ   DX, $0x06
-	JGE    inside29
+	JGE    inside39
 	MOVQ   DX, SI
 
-inside29:
+inside39:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000004, DI
 	CMPQ  DX, $0x04
-	JGE   inside30
+	JGE   inside40
 	MOVQ  DX, DI
 
-inside30:
+inside40:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, CX, R8
@@ -11631,9 +12355,9 @@ inside30:
 	MOVQ   ldw+24(FP), R9
 	MOVQ   n+64(FP), AX
 	CMPQ   AX, $0x04
-	JLT    tail26
+	JLT    tail36
 
-square25:
+square35:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X5
 	VINSERTF128  $0x01, (R8), Y5, Y5
@@ -11690,12 +12414,42 @@ square25:
 	ADDQ         $0x20, DX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square25
+	JGE          square35
 
-tail26:
+tail36:
 	TESTQ AX, AX
-	JLE   end27
+	JLE   end37
+	CMPQ  AX, $0x02
+	JNE   fewer42
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	VMOVUPS      (BX), X5
+	VINSERTF128  $0x01, (R8), Y5, Y5
+	VMOVUPS      (BX)(CX*1), X6
+	VINSERTF128  $0x01, (R8)(CX*1), Y6, Y6
+	VUNPCKHPD    Y6, Y5, Y7
+	VUNPCKLPD    Y6, Y5, Y5
+	VMOVUPS      (DI), X6
+	VINSERTF128  $0x01, (SI), Y6, Y6
+	VMOVUPS      (DI)(CX*1), X8
+	VINSERTF128  $0x01, (SI)(CX*1), Y8, Y8
+	VUNPCKHPD    Y8, Y6, Y9
+	VUNPCKLPD    Y8, Y6, Y6
+	VBROADCASTSD (DX), Y8
+	VFMADD231PD  Y8, Y5, Y1
+	VFMADD231PD  Y8, Y6, Y3
+	VBROADCASTSD (DX)(R9*1), Y8
+	VFMADD231PD  Y8, Y5, Y2
+	VFMADD231PD  Y8, Y6, Y4
+	VBROADCASTSD 8(DX), Y8
+	VFMADD231PD  Y8, Y7, Y1
+	VFMADD231PD  Y8, Y9, Y3
+	VBROADCASTSD 8(DX)(R9*1), Y8
+	VFMADD231PD  Y8, Y7, Y2
+	VFMADD231PD  Y8, Y9, Y4
+	JMP          ready41
+
+fewer42:
 	// the same for fewer j
 	VMASKMOVPD   (BX), Y0, Y5
 	VMASKMOVPD   (BX)(CX*1), Y0, Y6
@@ -11714,25 +12468,25 @@ tail26:
 	VBROADCASTSD (DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y5, Y2
 	CMPQ         AX, $0x01
-	JE           over31
+	JE           over43
 	VBROADCASTSD 8(DX), Y7
 	VFMADD231PD  Y7, Y8, Y1
 	VBROADCASTSD 8(DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y8, Y2
 	CMPQ         AX, $0x02
-	JE           over31
+	JE           over43
 	VBROADCASTSD 16(DX), Y7
 	VFMADD231PD  Y7, Y9, Y1
 	VBROADCASTSD 16(DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y9, Y2
 	CMPQ         AX, $0x03
-	JE           over31
+	JE           over43
 	VBROADCASTSD 24(DX), Y7
 	VFMADD231PD  Y7, Y6, Y1
 	VBROADCASTSD 24(DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y6, Y2
 
-over31:
+over43:
 	VMASKMOVPD   (DI), Y0, Y5
 	VMASKMOVPD   (DI)(CX*1), Y0, Y6
 	VMASKMOVPD   (SI), Y0, Y7
@@ -11750,26 +12504,27 @@ over31:
 	VBROADCASTSD (DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y5, Y4
 	CMPQ         AX, $0x01
-	JE           over32
+	JE           over44
 	VBROADCASTSD 8(DX), Y7
 	VFMADD231PD  Y7, Y8, Y3
 	VBROADCASTSD 8(DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y8, Y4
 	CMPQ         AX, $0x02
-	JE           over32
+	JE           over44
 	VBROADCASTSD 16(DX), Y7
 	VFMADD231PD  Y7, Y9, Y3
 	VBROADCASTSD 16(DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y9, Y4
 	CMPQ         AX, $0x03
-	JE           over32
+	JE           over44
 	VBROADCASTSD 24(DX), Y7
 	VFMADD231PD  Y7, Y6, Y3
 	VBROADCASTSD 24(DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y6, Y4
 
-over32:
-end27:
+over44:
+ready41:
+end37:
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y1, Y1
 	VADDPD Y5, Y2, Y2
@@ -11782,18 +12537,18 @@ end27:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000006, DI
 	CMPQ   SI, $0x06
-	JGE    inside33
+	JGE    inside45
 	MOVQ   SI, DI
 
-inside33:
+inside45:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, R8
 	CMPQ  SI, $0x04
-	JGE   inside34
+	JGE   inside46
 	MOVQ  SI, R8
 
-inside34:
+inside46:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	IMUL3Q       $0x02, DX, R9
@@ -11824,7 +12579,7 @@ inside34:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done28
+	JLE    done38
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -11836,14 +12591,14 @@ inside34:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block24
+	JGE    block34
 
-done28:
+done38:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done39
+	JLE   done55
 
-block35:
+block51:
 	// 2×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -11853,27 +12608,27 @@ block35:
 	SUBQ   $0x02, DX
 	MOVQ   $0x00000002, SI
 	CMPQ   DX, $0x02
-	JGE    inside40
+	JGE    inside56
 	MOVQ   DX, SI
 
-inside40:
+inside56:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside41
+	JGE   inside57
 	MOVQ  DX, DI
 
-inside41:
+inside57:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  w+16(FP), BX
 	MOVQ  ldw+24(FP), DX
 	MOVQ  n+64(FP), AX
 	CMPQ  AX, $0x04
-	JLT   tail37
+	JLT   tail53
 
-square36:
+square52:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DI), X3
 	VINSERTF128  $0x01, (SI), Y3, Y3
@@ -11908,12 +12663,32 @@ square36:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square36
+	JGE          square52
 
-tail37:
+tail53:
 	TESTQ AX, AX
-	JLE   end38
+	JLE   end54
+	CMPQ  AX, $0x02
+	JNE   fewer59
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	VMOVUPS      (DI), X3
+	VINSERTF128  $0x01, (SI), Y3, Y3
+	VMOVUPS      (DI)(CX*1), X4
+	VINSERTF128  $0x01, (SI)(CX*1), Y4, Y4
+	VUNPCKHPD    Y4, Y3, Y5
+	VUNPCKLPD    Y4, Y3, Y3
+	VBROADCASTSD (BX), Y4
+	VFMADD231PD  Y4, Y3, Y1
+	VBROADCASTSD (BX)(DX*1), Y4
+	VFMADD231PD  Y4, Y3, Y2
+	VBROADCASTSD 8(BX), Y4
+	VFMADD231PD  Y4, Y5, Y1
+	VBROADCASTSD 8(BX)(DX*1), Y4
+	VFMADD231PD  Y4, Y5, Y2
+	JMP          ready58
+
+fewer59:
 	// the same for fewer j
 	VMASKMOVPD   (DI), Y0, Y3
 	VMASKMOVPD   (DI)(CX*1), Y0, Y4
@@ -11932,26 +12707,27 @@ tail37:
 	VBROADCASTSD (BX)(DX*1), Y5
 	VFMADD231PD  Y5, Y3, Y2
 	CMPQ         AX, $0x01
-	JE           over42
+	JE           over60
 	VBROADCASTSD 8(BX), Y5
 	VFMADD231PD  Y5, Y6, Y1
 	VBROADCASTSD 8(BX)(DX*1), Y5
 	VFMADD231PD  Y5, Y6, Y2
 	CMPQ         AX, $0x02
-	JE           over42
+	JE           over60
 	VBROADCASTSD 16(BX), Y5
 	VFMADD231PD  Y5, Y7, Y1
 	VBROADCASTSD 16(BX)(DX*1), Y5
 	VFMADD231PD  Y5, Y7, Y2
 	CMPQ         AX, $0x03
-	JE           over42
+	JE           over60
 	VBROADCASTSD 24(BX), Y5
 	VFMADD231PD  Y5, Y4, Y1
 	VBROADCASTSD 24(BX)(DX*1), Y5
 	VFMADD231PD  Y5, Y4, Y2
 
-over42:
-end38:
+over60:
+ready58:
+end54:
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
@@ -11962,18 +12738,18 @@ end38:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000002, DI
 	CMPQ   SI, $0x02
-	JGE    inside43
+	JGE    inside61
 	MOVQ   SI, DI
 
-inside43:
+inside61:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside44
+	JGE   inside62
 	MOVQ  SI, R8
 
-inside44:
+inside62:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	VMOVSD       X1, (R8)
@@ -11992,7 +12768,7 @@ inside44:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done39
+	JLE    done55
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -12004,14 +12780,14 @@ inside44:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block35
+	JGE    block51
 
-done39:
+done55:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer23:
+fewer33:
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -12021,9 +12797,9 @@ fewer23:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+56(FP), BX
 	CMPQ    BX, $0x08
-	JLE     done50
+	JLE     done70
 
-block46:
+block66:
 	// 1×16 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -12035,34 +12811,34 @@ block46:
 	SUBQ   $0x02, DX
 	MOVQ   $0x0000000e, SI
 	CMPQ   DX, $0x0e
-	JGE    inside51
+	JGE    inside71
 	MOVQ   DX, SI
 
-inside51:
+inside71:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x0000000c, DI
 	CMPQ  DX, $0x0c
-	JGE   inside52
+	JGE   inside72
 	MOVQ  DX, DI
 
-inside52:
+inside72:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x0000000a, R8
 	CMPQ  DX, $0x0a
-	JGE   inside53
+	JGE   inside73
 	MOVQ  DX, R8
 
-inside53:
+inside73:
 	IMULQ CX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000008, R9
 	CMPQ  DX, $0x08
-	JGE   inside54
+	JGE   inside74
 	MOVQ  DX, R9
 
-inside54:
+inside74:
 	IMULQ  CX, R9
 	ADDQ   BX, R9
 	IMUL3Q $0x06, CX, R10
@@ -12074,9 +12850,9 @@ inside54:
 	MOVQ   w+16(FP), DX
 	MOVQ   n+64(FP), AX
 	CMPQ   AX, $0x04
-	JLT    tail48
+	JLT    tail68
 
-square47:
+square67:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X5
 	VINSERTF128  $0x01, (R12), Y5, Y5
@@ -12157,12 +12933,52 @@ square47:
 	ADDQ         $0x20, DX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square47
+	JGE          square67
 
-tail48:
+tail68:
 	TESTQ AX, AX
-	JLE   end49
+	JLE   end69
+	CMPQ  AX, $0x02
+	JNE   fewer76
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	VMOVUPS      (BX), X5
+	VINSERTF128  $0x01, (R12), Y5, Y5
+	VMOVUPS      (BX)(CX*1), X6
+	VINSERTF128  $0x01, (R12)(CX*1), Y6, Y6
+	VUNPCKHPD    Y6, Y5, Y7
+	VUNPCKLPD    Y6, Y5, Y5
+	VMOVUPS      (R11), X6
+	VINSERTF128  $0x01, (R10), Y6, Y6
+	VMOVUPS      (R11)(CX*1), X8
+	VINSERTF128  $0x01, (R10)(CX*1), Y8, Y8
+	VUNPCKHPD    Y8, Y6, Y9
+	VUNPCKLPD    Y8, Y6, Y6
+	VMOVUPS      (R9), X8
+	VINSERTF128  $0x01, (R8), Y8, Y8
+	VMOVUPS      (R9)(CX*1), X10
+	VINSERTF128  $0x01, (R8)(CX*1), Y10, Y10
+	VUNPCKHPD    Y10, Y8, Y11
+	VUNPCKLPD    Y10, Y8, Y8
+	VMOVUPS      (DI), X10
+	VINSERTF128  $0x01, (SI), Y10, Y10
+	VMOVUPS      (DI)(CX*1), X12
+	VINSERTF128  $0x01, (SI)(CX*1), Y12, Y12
+	VUNPCKHPD    Y12, Y10, Y13
+	VUNPCKLPD    Y12, Y10, Y10
+	VBROADCASTSD (DX), Y12
+	VFMADD231PD  Y12, Y5, Y1
+	VFMADD231PD  Y12, Y6, Y2
+	VFMADD231PD  Y12, Y8, Y3
+	VFMADD231PD  Y12, Y10, Y4
+	VBROADCASTSD 8(DX), Y12
+	VFMADD231PD  Y12, Y7, Y1
+	VFMADD231PD  Y12, Y9, Y2
+	VFMADD231PD  Y12, Y11, Y3
+	VFMADD231PD  Y12, Y13, Y4
+	JMP          ready75
+
+fewer76:
 	// the same for fewer j
 	VMASKMOVPD   (BX), Y0, Y5
 	VMASKMOVPD   (BX)(CX*1), Y0, Y6
@@ -12179,19 +12995,19 @@ tail48:
 	VBROADCASTSD (DX), Y7
 	VFMADD231PD  Y7, Y5, Y1
 	CMPQ         AX, $0x01
-	JE           over55
+	JE           over77
 	VBROADCASTSD 8(DX), Y7
 	VFMADD231PD  Y7, Y8, Y1
 	CMPQ         AX, $0x02
-	JE           over55
+	JE           over77
 	VBROADCASTSD 16(DX), Y7
 	VFMADD231PD  Y7, Y9, Y1
 	CMPQ         AX, $0x03
-	JE           over55
+	JE           over77
 	VBROADCASTSD 24(DX), Y7
 	VFMADD231PD  Y7, Y6, Y1
 
-over55:
+over77:
 	VMASKMOVPD   (R11), Y0, Y5
 	VMASKMOVPD   (R11)(CX*1), Y0, Y6
 	VMASKMOVPD   (R10), Y0, Y7
@@ -12207,19 +13023,19 @@ over55:
 	VBROADCASTSD (DX), Y7
 	VFMADD231PD  Y7, Y5, Y2
 	CMPQ         AX, $0x01
-	JE           over56
+	JE           over78
 	VBROADCASTSD 8(DX), Y7
 	VFMADD231PD  Y7, Y8, Y2
 	CMPQ         AX, $0x02
-	JE           over56
+	JE           over78
 	VBROADCASTSD 16(DX), Y7
 	VFMADD231PD  Y7, Y9, Y2
 	CMPQ         AX, $0x03
-	JE           over56
+	JE           over78
 	VBROADCASTSD 24(DX), Y7
 	VFMADD231PD  Y7, Y6, Y2
 
-over56:
+over78:
 	VMASKMOVPD   (R9), Y0, Y5
 	VMASKMOVPD   (R9)(CX*1), Y0, Y6
 	VMASKMOVPD   (R8), Y0, Y7
@@ -12235,19 +13051,19 @@ over56:
 	VBROADCASTSD (DX), Y7
 	VFMADD231PD  Y7, Y5, Y3
 	CMPQ         AX, $0x01
-	JE           over57
+	JE           over79
 	VBROADCASTSD 8(DX), Y7
 	VFMADD231PD  Y7, Y8, Y3
 	CMPQ         AX, $0x02
-	JE           over57
+	JE           over79
 	VBROADCASTSD 16(DX), Y7
 	VFMADD231PD  Y7, Y9, Y3
 	CMPQ         AX, $0x03
-	JE           over57
+	JE           over79
 	VBROADCASTSD 24(DX), Y7
 	VFMADD231PD  Y7, Y6, Y3
 
-over57:
+over79:
 	VMASKMOVPD   (DI), Y0, Y5
 	VMASKMOVPD   (DI)(CX*1), Y0, Y6
 	VMASKMOVPD   (SI), Y0, Y7
@@ -12263,20 +13079,21 @@ over57:
 	VBROADCASTSD (DX), Y7
 	VFMADD231PD  Y7, Y5, Y4
 	CMPQ         AX, $0x01
-	JE           over58
+	JE           over80
 	VBROADCASTSD 8(DX), Y7
 	VFMADD231PD  Y7, Y8, Y4
 	CMPQ         AX, $0x02
-	JE           over58
+	JE           over80
 	VBROADCASTSD 16(DX), Y7
 	VFMADD231PD  Y7, Y9, Y4
 	CMPQ         AX, $0x03
-	JE           over58
+	JE           over80
 	VBROADCASTSD 24(DX), Y7
 	VFMADD231PD  Y7, Y6, Y4
 
-over58:
-end49:
+over80:
+ready75:
+end69:
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y1, Y1
 	VADDPD Y5, Y2, Y2
@@ -12289,34 +13106,34 @@ end49:
 	SUBQ   $0x02, SI
 	MOVQ   $0x0000000e, DI
 	CMPQ   SI, $0x0e
-	JGE    inside59
+	JGE    inside81
 	MOVQ   SI, DI
 
-inside59:
+inside81:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x0000000c, R8
 	CMPQ  SI, $0x0c
-	JGE   inside60
+	JGE   inside82
 	MOVQ  SI, R8
 
-inside60:
+inside82:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x0000000a, R9
 	CMPQ  SI, $0x0a
-	JGE   inside61
+	JGE   inside83
 	MOVQ  SI, R9
 
-inside61:
+inside83:
 	IMULQ DX, R9
 	ADDQ  BX, R9
 	MOVQ  $0x00000008, R10
 	CMPQ  SI, $0x08
-	JGE   inside62
+	JGE   inside84
 	MOVQ  SI, R10
 
-inside62:
+inside84:
 	IMULQ        DX, R10
 	ADDQ         BX, R10
 	IMUL3Q       $0x06, DX, R11
@@ -12325,33 +13142,68 @@ inside62:
 	ADDQ         BX, R12
 	IMUL3Q       $0x02, DX, R13
 	ADDQ         BX, R13
+	CMPQ         CX, $0x08
+	JNE          apart85
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, (R13)
+	JMP          stored86
+
+apart85:
 	VMOVSD       X1, (BX)
 	VMOVHPD      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X5
 	VMOVSD       X5, (R13)
 	VMOVHPD      X5, (R13)(CX*1)
+
+stored86:
+	CMPQ         CX, $0x08
+	JNE          apart87
+	VMOVUPS      X2, (R12)
+	VEXTRACTF128 $0x01, Y2, (R11)
+	JMP          stored88
+
+apart87:
 	VMOVSD       X2, (R12)
 	VMOVHPD      X2, (R12)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X5
 	VMOVSD       X5, (R11)
 	VMOVHPD      X5, (R11)(CX*1)
+
+stored88:
+	CMPQ         CX, $0x08
+	JNE          apart89
+	VMOVUPS      X3, (R10)
+	VEXTRACTF128 $0x01, Y3, (R9)
+	JMP          stored90
+
+apart89:
 	VMOVSD       X3, (R10)
 	VMOVHPD      X3, (R10)(CX*1)
 	VEXTRACTF128 $0x01, Y3, X5
 	VMOVSD       X5, (R9)
 	VMOVHPD      X5, (R9)(CX*1)
+
+stored90:
+	CMPQ         CX, $0x08
+	JNE          apart91
+	VMOVUPS      X4, (R8)
+	VEXTRACTF128 $0x01, Y4, (DI)
+	JMP          stored92
+
+apart91:
 	VMOVSD       X4, (R8)
 	VMOVHPD      X4, (R8)(CX*1)
 	VEXTRACTF128 $0x01, Y4, X5
 	VMOVSD       X5, (DI)
 	VMOVHPD      X5, (DI)(CX*1)
 
+stored92:
 	// the next 16 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done50
+	JLE    done70
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -12363,14 +13215,14 @@ inside62:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block46
+	JGE    block66
 
-done50:
+done70:
 	MOVQ cols+56(FP), BX
 	CMPQ BX, $0x04
-	JLE  done67
+	JLE  done97
 
-block63:
+block93:
 	// 1×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -12380,18 +13232,18 @@ block63:
 	SUBQ   $0x02, DX
 	MOVQ   $0x00000006, SI
 	CMPQ   DX, $0x06
-	JGE    inside68
+	JGE    inside98
 	MOVQ   DX, SI
 
-inside68:
+inside98:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000004, DI
 	CMPQ  DX, $0x04
-	JGE   inside69
+	JGE   inside99
 	MOVQ  DX, DI
 
-inside69:
+inside99:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, CX, R8
@@ -12399,9 +13251,9 @@ inside69:
 	MOVQ   w+16(FP), DX
 	MOVQ   n+64(FP), AX
 	CMPQ   AX, $0x04
-	JLT    tail65
+	JLT    tail95
 
-square64:
+square94:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X3
 	VINSERTF128  $0x01, (R8), Y3, Y3
@@ -12446,12 +13298,36 @@ square64:
 	ADDQ         $0x20, DX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square64
+	JGE          square94
 
-tail65:
+tail95:
 	TESTQ AX, AX
-	JLE   end66
+	JLE   end96
+	CMPQ  AX, $0x02
+	JNE   fewer101
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	VMOVUPS      (BX), X3
+	VINSERTF128  $0x01, (R8), Y3, Y3
+	VMOVUPS      (BX)(CX*1), X4
+	VINSERTF128  $0x01, (R8)(CX*1), Y4, Y4
+	VUNPCKHPD    Y4, Y3, Y5
+	VUNPCKLPD    Y4, Y3, Y3
+	VMOVUPS      (DI), X4
+	VINSERTF128  $0x01, (SI), Y4, Y4
+	VMOVUPS      (DI)(CX*1), X6
+	VINSERTF128  $0x01, (SI)(CX*1), Y6, Y6
+	VUNPCKHPD    Y6, Y4, Y7
+	VUNPCKLPD    Y6, Y4, Y4
+	VBROADCASTSD (DX), Y6
+	VFMADD231PD  Y6, Y3, Y1
+	VFMADD231PD  Y6, Y4, Y2
+	VBROADCASTSD 8(DX), Y6
+	VFMADD231PD  Y6, Y5, Y1
+	VFMADD231PD  Y6, Y7, Y2
+	JMP          ready100
+
+fewer101:
 	// the same for fewer j
 	VMASKMOVPD   (BX), Y0, Y3
 	VMASKMOVPD   (BX)(CX*1), Y0, Y4
@@ -12468,19 +13344,19 @@ tail65:
 	VBROADCASTSD (DX), Y5
 	VFMADD231PD  Y5, Y3, Y1
 	CMPQ         AX, $0x01
-	JE           over70
+	JE           over102
 	VBROADCASTSD 8(DX), Y5
 	VFMADD231PD  Y5, Y6, Y1
 	CMPQ         AX, $0x02
-	JE           over70
+	JE           over102
 	VBROADCASTSD 16(DX), Y5
 	VFMADD231PD  Y5, Y7, Y1
 	CMPQ         AX, $0x03
-	JE           over70
+	JE           over102
 	VBROADCASTSD 24(DX), Y5
 	VFMADD231PD  Y5, Y4, Y1
 
-over70:
+over102:
 	VMASKMOVPD   (DI), Y0, Y3
 	VMASKMOVPD   (DI)(CX*1), Y0, Y4
 	VMASKMOVPD   (SI), Y0, Y5
@@ -12496,20 +13372,21 @@ over70:
 	VBROADCASTSD (DX), Y5
 	VFMADD231PD  Y5, Y3, Y2
 	CMPQ         AX, $0x01
-	JE           over71
+	JE           over103
 	VBROADCASTSD 8(DX), Y5
 	VFMADD231PD  Y5, Y6, Y2
 	CMPQ         AX, $0x02
-	JE           over71
+	JE           over103
 	VBROADCASTSD 16(DX), Y5
 	VFMADD231PD  Y5, Y7, Y2
 	CMPQ         AX, $0x03
-	JE           over71
+	JE           over103
 	VBROADCASTSD 24(DX), Y5
 	VFMADD231PD  Y5, Y4, Y2
 
-over71:
-end66:
+over103:
+ready100:
+end96:
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
@@ -12520,39 +13397,56 @@ end66:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000006, DI
 	CMPQ   SI, $0x06
-	JGE    inside72
+	JGE    inside104
 	MOVQ   SI, DI
 
-inside72:
+inside104:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, R8
 	CMPQ  SI, $0x04
-	JGE   inside73
+	JGE   inside105
 	MOVQ  SI, R8
 
-inside73:
+inside105:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	IMUL3Q       $0x02, DX, R9
 	ADDQ         BX, R9
+	CMPQ         CX, $0x08
+	JNE          apart106
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, (R9)
+	JMP          stored107
+
+apart106:
 	VMOVSD       X1, (BX)
 	VMOVHPD      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X3
 	VMOVSD       X3, (R9)
 	VMOVHPD      X3, (R9)(CX*1)
+
+stored107:
+	CMPQ         CX, $0x08
+	JNE          apart108
+	VMOVUPS      X2, (R8)
+	VEXTRACTF128 $0x01, Y2, (DI)
+	JMP          stored109
+
+apart108:
 	VMOVSD       X2, (R8)
 	VMOVHPD      X2, (R8)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X3
 	VMOVSD       X3, (DI)
 	VMOVHPD      X3, (DI)(CX*1)
 
+stored109:
 	// the next 8 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done67
+	JLE    done97
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -12564,14 +13458,14 @@ inside73:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block63
+	JGE    block93
 
-done67:
+done97:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done78
+	JLE   done114
 
-block74:
+block110:
 	// 1×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	MOVQ   dz+32(FP), BX
@@ -12580,26 +13474,26 @@ block74:
 	SUBQ   $0x02, DX
 	MOVQ   $0x00000002, SI
 	CMPQ   DX, $0x02
-	JGE    inside79
+	JGE    inside115
 	MOVQ   DX, SI
 
-inside79:
+inside115:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside80
+	JGE   inside116
 	MOVQ  DX, DI
 
-inside80:
+inside116:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  w+16(FP), BX
 	MOVQ  n+64(FP), AX
 	CMPQ  AX, $0x04
-	JLT   tail76
+	JLT   tail112
 
-square75:
+square111:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DI), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
@@ -12626,12 +13520,28 @@ square75:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square75
+	JGE          square111
 
-tail76:
+tail112:
 	TESTQ AX, AX
-	JLE   end77
+	JLE   end113
+	CMPQ  AX, $0x02
+	JNE   fewer118
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	VMOVUPS      (DI), X2
+	VINSERTF128  $0x01, (SI), Y2, Y2
+	VMOVUPS      (DI)(CX*1), X3
+	VINSERTF128  $0x01, (SI)(CX*1), Y3, Y3
+	VUNPCKHPD    Y3, Y2, Y4
+	VUNPCKLPD    Y3, Y2, Y2
+	VBROADCASTSD (BX), Y3
+	VFMADD231PD  Y3, Y2, Y1
+	VBROADCASTSD 8(BX), Y3
+	VFMADD231PD  Y3, Y4, Y1
+	JMP          ready117
+
+fewer118:
 	// the same for fewer j
 	VMASKMOVPD   (DI), Y0, Y2
 	VMASKMOVPD   (DI)(CX*1), Y0, Y3
@@ -12648,20 +13558,21 @@ tail76:
 	VBROADCASTSD (BX), Y4
 	VFMADD231PD  Y4, Y2, Y1
 	CMPQ         AX, $0x01
-	JE           over81
+	JE           over119
 	VBROADCASTSD 8(BX), Y4
 	VFMADD231PD  Y4, Y5, Y1
 	CMPQ         AX, $0x02
-	JE           over81
+	JE           over119
 	VBROADCASTSD 16(BX), Y4
 	VFMADD231PD  Y4, Y6, Y1
 	CMPQ         AX, $0x03
-	JE           over81
+	JE           over119
 	VBROADCASTSD 24(BX), Y4
 	VFMADD231PD  Y4, Y3, Y1
 
-over81:
-end77:
+over119:
+ready117:
+end113:
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y1, Y1
 	MOVQ   dx+0(FP), BX
@@ -12671,32 +13582,40 @@ end77:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000002, DI
 	CMPQ   SI, $0x02
-	JGE    inside82
+	JGE    inside120
 	MOVQ   SI, DI
 
-inside82:
+inside120:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside83
+	JGE   inside121
 	MOVQ  SI, R8
 
-inside83:
+inside121:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
+	CMPQ         CX, $0x08
+	JNE          apart122
+	VMOVUPS      X1, (R8)
+	VEXTRACTF128 $0x01, Y1, (DI)
+	JMP          stored123
+
+apart122:
 	VMOVSD       X1, (R8)
 	VMOVHPD      X1, (R8)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X2
 	VMOVSD       X2, (DI)
 	VMOVHPD      X2, (DI)(CX*1)
 
+stored123:
 	// the next 4 inputs
 	MOVQ   cols+56(FP), BX
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done78
+	JLE    done114
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -12708,9 +13627,9 @@ inside83:
 	MOVQ   BX, dz+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block74
+	JGE    block110
 
-done78:
+done114:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -16187,7 +17106,7 @@ tail4:
 	VBROADCASTSS (DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y4, Y3
 	CMPQ         AX, $0x01
-	JE           over11
+	JE           over12
 	VBROADCASTSS 4(DX), Y8
 	VFMADD231PS  Y8, Y7, Y1
 	VBROADCASTSS 4(DX)(R8*1), Y8
@@ -16195,7 +17114,7 @@ tail4:
 	VBROADCASTSS 4(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y7, Y3
 	CMPQ         AX, $0x02
-	JE           over11
+	JE           over12
 	VBROADCASTSS 8(DX), Y8
 	VFMADD231PS  Y8, Y11, Y1
 	VBROADCASTSS 8(DX)(R8*1), Y8
@@ -16203,7 +17122,7 @@ tail4:
 	VBROADCASTSS 8(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y11, Y3
 	CMPQ         AX, $0x03
-	JE           over11
+	JE           over12
 	VBROADCASTSS 12(DX), Y8
 	VFMADD231PS  Y8, Y6, Y1
 	VBROADCASTSS 12(DX)(R8*1), Y8
@@ -16211,7 +17130,7 @@ tail4:
 	VBROADCASTSS 12(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y6, Y3
 	CMPQ         AX, $0x04
-	JE           over11
+	JE           over12
 	VBROADCASTSS 16(DX), Y8
 	VFMADD231PS  Y8, Y12, Y1
 	VBROADCASTSS 16(DX)(R8*1), Y8
@@ -16219,7 +17138,7 @@ tail4:
 	VBROADCASTSS 16(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y12, Y3
 	CMPQ         AX, $0x05
-	JE           over11
+	JE           over12
 	VBROADCASTSS 20(DX), Y8
 	VFMADD231PS  Y8, Y10, Y1
 	VBROADCASTSS 20(DX)(R8*1), Y8
@@ -16227,7 +17146,7 @@ tail4:
 	VBROADCASTSS 20(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y10, Y3
 	CMPQ         AX, $0x06
-	JE           over11
+	JE           over12
 	VBROADCASTSS 24(DX), Y8
 	VFMADD231PS  Y8, Y5, Y1
 	VBROADCASTSS 24(DX)(R8*1), Y8
@@ -16235,7 +17154,7 @@ tail4:
 	VBROADCASTSS 24(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y5, Y3
 	CMPQ         AX, $0x07
-	JE           over11
+	JE           over12
 	VBROADCASTSS 28(DX), Y8
 	VFMADD231PS  Y8, Y9, Y1
 	VBROADCASTSS 28(DX)(R8*1), Y8
@@ -16243,7 +17162,7 @@ tail4:
 	VBROADCASTSS 28(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y9, Y3
 
-over11:
+over12:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ DX, R9
 	SUBQ dz+32(FP), R9
@@ -16252,16 +17171,16 @@ over11:
 	MOVQ ldx+56(FP), R12
 	MOVQ cols+88(FP), R11
 	CMPQ R11, $0x08
-	JLE  fewer13
+	JLE  fewer14
 	MOVQ $0x00000008, R11
 
-fewer13:
+fewer14:
 	VXORPS     Y9, Y9, Y9
 	VMASKMOVPS (DX), Y0, Y4
 	VMASKMOVPS (DX)(R8*1), Y0, Y5
 	VMASKMOVPS (DX)(R8*2), Y0, Y6
 
-row12:
+row13:
 	VMOVAPS      Y9, Y7
 	VBROADCASTSS (R10), Y8
 	VFMADD231PS  Y8, Y4, Y7
@@ -16271,51 +17190,51 @@ row12:
 	VFMADD231PS  Y8, Y6, Y7
 	VADDPS       Y9, Y7, Y7
 	TESTQ        $0x00000004, AX
-	JZ           low15
+	JZ           low16
 	VMOVUPS      X7, (R9)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, AX
-	JZ           low16
+	JZ           low17
 	VMOVSD       X7, 16(R9)
 	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low17
+	JZ           low18
 	VMOVSS       X7, 24(R9)
 
-low17:
-	JMP stored14
+low18:
+	JMP stored15
 
-low16:
+low17:
 	TESTQ  $0x00000001, AX
-	JZ     low18
+	JZ     low19
 	VMOVSS X7, 16(R9)
 
-low18:
-	JMP stored14
+low19:
+	JMP stored15
 
-low15:
+low16:
 	TESTQ     $0x00000002, AX
-	JZ        low19
+	JZ        low20
 	VMOVSD    X7, (R9)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
-	JZ        low20
+	JZ        low21
 	VMOVSS    X7, 8(R9)
 
-low20:
-	JMP stored14
+low21:
+	JMP stored15
 
-low19:
+low20:
 	TESTQ  $0x00000001, AX
-	JZ     low21
+	JZ     low22
 	VMOVSS X7, (R9)
 
-low21:
-stored14:
+low22:
+stored15:
 	ADDQ lddw+24(FP), R9
 	ADDQ $0x04, R10
 	DECQ R11
-	JNZ  row12
+	JNZ  row13
 
 end5:
 	VXORPS Y4, Y4, Y4
@@ -16329,18 +17248,18 @@ end5:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside22
+	JGE    inside23
 	MOVQ   SI, DI
 
-inside22:
+inside23:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside23
+	JGE   inside24
 	MOVQ  SI, R8
 
-inside23:
+inside24:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	VMOVUPS      X1, (R8)
@@ -16386,7 +17305,7 @@ done6:
 
 fewer1:
 	CMPQ    AX, $0x02
-	JNE     fewer24
+	JNE     fewer25
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -16396,9 +17315,9 @@ fewer1:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+88(FP), BX
 	TESTQ   BX, BX
-	JLE     done29
+	JLE     done30
 
-block25:
+block26:
 	// 2×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -16408,18 +17327,18 @@ block25:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside30
+	JGE    inside31
 	MOVQ   DX, SI
 
-inside30:
+inside31:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside31
+	JGE   inside32
 	MOVQ  DX, DI
 
-inside31:
+inside32:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -16427,9 +17346,9 @@ inside31:
 	MOVQ  lddz+40(FP), R8
 	MOVQ  n+96(FP), AX
 	CMPQ  AX, $0x08
-	JLT   tail27
+	JLT   tail28
 
-square26:
+square27:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), X3
 	VINSERTF128  $0x01, (SI), Y3, Y3
@@ -16504,15 +17423,15 @@ square26:
 	MOVQ ldx+56(FP), R12
 	MOVQ cols+88(FP), R11
 	CMPQ R11, $0x08
-	JLE  fewer33
+	JLE  fewer34
 	MOVQ $0x00000008, R11
 
-fewer33:
+fewer34:
 	VXORPS  Y7, Y7, Y7
 	VMOVUPS (DX), Y3
 	VMOVUPS (DX)(R8*1), Y4
 
-row32:
+row33:
 	VMOVAPS      Y7, Y5
 	VBROADCASTSS (R10), Y6
 	VFMADD231PS  Y6, Y3, Y5
@@ -16523,17 +17442,17 @@ row32:
 	ADDQ         lddw+24(FP), R9
 	ADDQ         $0x04, R10
 	DECQ         R11
-	JNZ          row32
+	JNZ          row33
 	ADDQ         $0x20, DI
 	ADDQ         $0x20, SI
 	ADDQ         $0x20, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square26
+	JGE          square27
 
-tail27:
+tail28:
 	TESTQ AX, AX
-	JLE   end28
+	JLE   end29
 
 	// the same for fewer j
 	VMASKMOVPS   (DI), Y0, Y3
@@ -16573,49 +17492,49 @@ tail27:
 	VBROADCASTSS (DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y3, Y2
 	CMPQ         AX, $0x01
-	JE           over34
+	JE           over36
 	VBROADCASTSS 4(DX), Y7
 	VFMADD231PS  Y7, Y6, Y1
 	VBROADCASTSS 4(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y6, Y2
 	CMPQ         AX, $0x02
-	JE           over34
+	JE           over36
 	VBROADCASTSS 8(DX), Y7
 	VFMADD231PS  Y7, Y10, Y1
 	VBROADCASTSS 8(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y10, Y2
 	CMPQ         AX, $0x03
-	JE           over34
+	JE           over36
 	VBROADCASTSS 12(DX), Y7
 	VFMADD231PS  Y7, Y5, Y1
 	VBROADCASTSS 12(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y5, Y2
 	CMPQ         AX, $0x04
-	JE           over34
+	JE           over36
 	VBROADCASTSS 16(DX), Y7
 	VFMADD231PS  Y7, Y11, Y1
 	VBROADCASTSS 16(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y11, Y2
 	CMPQ         AX, $0x05
-	JE           over34
+	JE           over36
 	VBROADCASTSS 20(DX), Y7
 	VFMADD231PS  Y7, Y9, Y1
 	VBROADCASTSS 20(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y9, Y2
 	CMPQ         AX, $0x06
-	JE           over34
+	JE           over36
 	VBROADCASTSS 24(DX), Y7
 	VFMADD231PS  Y7, Y4, Y1
 	VBROADCASTSS 24(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y4, Y2
 	CMPQ         AX, $0x07
-	JE           over34
+	JE           over36
 	VBROADCASTSS 28(DX), Y7
 	VFMADD231PS  Y7, Y8, Y1
 	VBROADCASTSS 28(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y8, Y2
 
-over34:
+over36:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ DX, R9
 	SUBQ dz+32(FP), R9
@@ -16624,15 +17543,15 @@ over34:
 	MOVQ ldx+56(FP), R12
 	MOVQ cols+88(FP), R11
 	CMPQ R11, $0x08
-	JLE  fewer36
+	JLE  fewer38
 	MOVQ $0x00000008, R11
 
-fewer36:
+fewer38:
 	VXORPS     Y7, Y7, Y7
 	VMASKMOVPS (DX), Y0, Y3
 	VMASKMOVPS (DX)(R8*1), Y0, Y4
 
-row35:
+row37:
 	VMOVAPS      Y7, Y5
 	VBROADCASTSS (R10), Y6
 	VFMADD231PS  Y6, Y3, Y5
@@ -16640,53 +17559,53 @@ row35:
 	VFMADD231PS  Y6, Y4, Y5
 	VADDPS       Y7, Y5, Y5
 	TESTQ        $0x00000004, AX
-	JZ           low38
+	JZ           low40
 	VMOVUPS      X5, (R9)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low39
+	JZ           low41
 	VMOVSD       X5, 16(R9)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low40
+	JZ           low42
 	VMOVSS       X5, 24(R9)
 
-low40:
-	JMP stored37
-
-low39:
-	TESTQ  $0x00000001, AX
-	JZ     low41
-	VMOVSS X5, 16(R9)
+low42:
+	JMP stored39
 
 low41:
-	JMP stored37
+	TESTQ  $0x00000001, AX
+	JZ     low43
+	VMOVSS X5, 16(R9)
 
-low38:
+low43:
+	JMP stored39
+
+low40:
 	TESTQ     $0x00000002, AX
-	JZ        low42
+	JZ        low44
 	VMOVSD    X5, (R9)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low43
+	JZ        low45
 	VMOVSS    X5, 8(R9)
 
-low43:
-	JMP stored37
-
-low42:
-	TESTQ  $0x00000001, AX
-	JZ     low44
-	VMOVSS X5, (R9)
+low45:
+	JMP stored39
 
 low44:
-stored37:
+	TESTQ  $0x00000001, AX
+	JZ     low46
+	VMOVSS X5, (R9)
+
+low46:
+stored39:
 	ADDQ lddw+24(FP), R9
 	ADDQ $0x04, R10
 	DECQ R11
-	JNZ  row35
+	JNZ  row37
 
-end28:
+end29:
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
@@ -16697,18 +17616,18 @@ end28:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside45
+	JGE    inside47
 	MOVQ   SI, DI
 
-inside45:
+inside47:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside46
+	JGE   inside48
 	MOVQ  SI, R8
 
-inside46:
+inside48:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	VMOVUPS      X1, (R8)
@@ -16721,7 +17640,7 @@ inside46:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done29
+	JLE    done30
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -16743,14 +17662,14 @@ inside46:
 	MOVQ   BX, x+48(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block25
+	JGE    block26
 
-done29:
+done30:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer24:
+fewer25:
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -16760,9 +17679,9 @@ fewer24:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+88(FP), BX
 	CMPQ    BX, $0x08
-	JLE     done52
+	JLE     done54
 
-block48:
+block50:
 	// 1×16 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -16772,18 +17691,18 @@ block48:
 	SUBQ   $0x04, DX
 	MOVQ   $0x0000000c, SI
 	CMPQ   DX, $0x0c
-	JGE    inside53
+	JGE    inside55
 	MOVQ   DX, SI
 
-inside53:
+inside55:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000008, DI
 	CMPQ  DX, $0x08
-	JGE   inside54
+	JGE   inside56
 	MOVQ  DX, DI
 
-inside54:
+inside56:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, CX, R8
@@ -16792,9 +17711,9 @@ inside54:
 	MOVQ   dz+32(FP), R9
 	MOVQ   n+96(FP), AX
 	CMPQ   AX, $0x08
-	JLT    tail50
+	JLT    tail52
 
-square49:
+square51:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (BX), X3
 	VINSERTF128  $0x01, (R8), Y3, Y3
@@ -16892,14 +17811,14 @@ square49:
 	MOVQ x+48(FP), R11
 	MOVQ cols+88(FP), R12
 	CMPQ R12, $0x10
-	JLE  fewer56
+	JLE  fewer58
 	MOVQ $0x00000010, R12
 
-fewer56:
+fewer58:
 	VXORPS  Y6, Y6, Y6
 	VMOVUPS (R9), Y3
 
-row55:
+row57:
 	VMOVAPS      Y6, Y4
 	VBROADCASTSS (R11), Y5
 	VFMADD231PS  Y5, Y3, Y4
@@ -16908,7 +17827,7 @@ row55:
 	ADDQ         lddw+24(FP), R10
 	ADDQ         $0x04, R11
 	DECQ         R12
-	JNZ          row55
+	JNZ          row57
 	ADDQ         $0x20, BX
 	ADDQ         $0x20, R8
 	ADDQ         $0x20, DI
@@ -16916,11 +17835,11 @@ row55:
 	ADDQ         $0x20, R9
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square49
+	JGE          square51
 
-tail50:
+tail52:
 	TESTQ AX, AX
-	JLE   end51
+	JLE   end53
 
 	// the same for fewer j
 	VMASKMOVPS   (BX), Y0, Y3
@@ -16958,35 +17877,35 @@ tail50:
 	VBROADCASTSS (R9), Y7
 	VFMADD231PS  Y7, Y3, Y1
 	CMPQ         AX, $0x01
-	JE           over57
+	JE           over60
 	VBROADCASTSS 4(R9), Y7
 	VFMADD231PS  Y7, Y6, Y1
 	CMPQ         AX, $0x02
-	JE           over57
+	JE           over60
 	VBROADCASTSS 8(R9), Y7
 	VFMADD231PS  Y7, Y10, Y1
 	CMPQ         AX, $0x03
-	JE           over57
+	JE           over60
 	VBROADCASTSS 12(R9), Y7
 	VFMADD231PS  Y7, Y5, Y1
 	CMPQ         AX, $0x04
-	JE           over57
+	JE           over60
 	VBROADCASTSS 16(R9), Y7
 	VFMADD231PS  Y7, Y11, Y1
 	CMPQ         AX, $0x05
-	JE           over57
+	JE           over60
 	VBROADCASTSS 20(R9), Y7
 	VFMADD231PS  Y7, Y9, Y1
 	CMPQ         AX, $0x06
-	JE           over57
+	JE           over60
 	VBROADCASTSS 24(R9), Y7
 	VFMADD231PS  Y7, Y4, Y1
 	CMPQ         AX, $0x07
-	JE           over57
+	JE           over60
 	VBROADCASTSS 28(R9), Y7
 	VFMADD231PS  Y7, Y8, Y1
 
-over57:
+over60:
 	VMASKMOVPS   (DI), Y0, Y3
 	VMASKMOVPS   (DI)(CX*1), Y0, Y4
 	VMASKMOVPS   (DI)(CX*2), Y0, Y5
@@ -17022,35 +17941,35 @@ over57:
 	VBROADCASTSS (R9), Y7
 	VFMADD231PS  Y7, Y3, Y2
 	CMPQ         AX, $0x01
-	JE           over58
+	JE           over61
 	VBROADCASTSS 4(R9), Y7
 	VFMADD231PS  Y7, Y6, Y2
 	CMPQ         AX, $0x02
-	JE           over58
+	JE           over61
 	VBROADCASTSS 8(R9), Y7
 	VFMADD231PS  Y7, Y10, Y2
 	CMPQ         AX, $0x03
-	JE           over58
+	JE           over61
 	VBROADCASTSS 12(R9), Y7
 	VFMADD231PS  Y7, Y5, Y2
 	CMPQ         AX, $0x04
-	JE           over58
+	JE           over61
 	VBROADCASTSS 16(R9), Y7
 	VFMADD231PS  Y7, Y11, Y2
 	CMPQ         AX, $0x05
-	JE           over58
+	JE           over61
 	VBROADCASTSS 20(R9), Y7
 	VFMADD231PS  Y7, Y9, Y2
 	CMPQ         AX, $0x06
-	JE           over58
+	JE           over61
 	VBROADCASTSS 24(R9), Y7
 	VFMADD231PS  Y7, Y4, Y2
 	CMPQ         AX, $0x07
-	JE           over58
+	JE           over61
 	VBROADCASTSS 28(R9), Y7
 	VFMADD231PS  Y7, Y8, Y2
 
-over58:
+over61:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ R9, R10
 	SUBQ dz+32(FP), R10
@@ -17058,66 +17977,66 @@ over58:
 	MOVQ x+48(FP), R11
 	MOVQ cols+88(FP), R12
 	CMPQ R12, $0x10
-	JLE  fewer60
+	JLE  fewer63
 	MOVQ $0x00000010, R12
 
-fewer60:
+fewer63:
 	VXORPS     Y6, Y6, Y6
 	VMASKMOVPS (R9), Y0, Y3
 
-row59:
+row62:
 	VMOVAPS      Y6, Y4
 	VBROADCASTSS (R11), Y5
 	VFMADD231PS  Y5, Y3, Y4
 	VADDPS       Y6, Y4, Y4
 	TESTQ        $0x00000004, AX
-	JZ           low62
+	JZ           low65
 	VMOVUPS      X4, (R10)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low63
+	JZ           low66
 	VMOVSD       X4, 16(R10)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low64
+	JZ           low67
 	VMOVSS       X4, 24(R10)
 
-low64:
-	JMP stored61
-
-low63:
-	TESTQ  $0x00000001, AX
-	JZ     low65
-	VMOVSS X4, 16(R10)
-
-low65:
-	JMP stored61
-
-low62:
-	TESTQ     $0x00000002, AX
-	JZ        low66
-	VMOVSD    X4, (R10)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low67
-	VMOVSS    X4, 8(R10)
-
 low67:
-	JMP stored61
+	JMP stored64
 
 low66:
 	TESTQ  $0x00000001, AX
 	JZ     low68
-	VMOVSS X4, (R10)
+	VMOVSS X4, 16(R10)
 
 low68:
-stored61:
+	JMP stored64
+
+low65:
+	TESTQ     $0x00000002, AX
+	JZ        low69
+	VMOVSD    X4, (R10)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low70
+	VMOVSS    X4, 8(R10)
+
+low70:
+	JMP stored64
+
+low69:
+	TESTQ  $0x00000001, AX
+	JZ     low71
+	VMOVSS X4, (R10)
+
+low71:
+stored64:
 	ADDQ lddw+24(FP), R10
 	ADDQ $0x04, R11
 	DECQ R12
-	JNZ  row59
+	JNZ  row62
 
-end51:
+end53:
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
@@ -17128,18 +18047,18 @@ end51:
 	SUBQ   $0x04, SI
 	MOVQ   $0x0000000c, DI
 	CMPQ   SI, $0x0c
-	JGE    inside69
+	JGE    inside72
 	MOVQ   SI, DI
 
-inside69:
+inside72:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, R8
 	CMPQ  SI, $0x08
-	JGE   inside70
+	JGE   inside73
 	MOVQ  SI, R8
 
-inside70:
+inside73:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	IMUL3Q       $0x04, DX, R9
@@ -17154,7 +18073,7 @@ inside70:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done52
+	JLE    done54
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -17176,14 +18095,14 @@ inside70:
 	MOVQ   BX, x+48(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block48
+	JGE    block50
 
-done52:
+done54:
 	MOVQ  cols+88(FP), BX
 	TESTQ BX, BX
-	JLE   done75
+	JLE   done78
 
-block71:
+block74:
 	// 1×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	MOVQ   w+64(FP), BX
@@ -17192,27 +18111,27 @@ block71:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside76
+	JGE    inside79
 	MOVQ   DX, SI
 
-inside76:
+inside79:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside77
+	JGE   inside80
 	MOVQ  DX, DI
 
-inside77:
+inside80:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
 	MOVQ  dz+32(FP), DX
 	MOVQ  n+96(FP), AX
 	CMPQ  AX, $0x08
-	JLT   tail73
+	JLT   tail76
 
-square72:
+square75:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
@@ -17270,14 +18189,14 @@ square72:
 	MOVQ x+48(FP), R9
 	MOVQ cols+88(FP), R10
 	CMPQ R10, $0x08
-	JLE  fewer79
+	JLE  fewer82
 	MOVQ $0x00000008, R10
 
-fewer79:
+fewer82:
 	VXORPS  Y5, Y5, Y5
 	VMOVUPS (DX), Y2
 
-row78:
+row81:
 	VMOVAPS      Y5, Y3
 	VBROADCASTSS (R9), Y4
 	VFMADD231PS  Y4, Y2, Y3
@@ -17286,17 +18205,17 @@ row78:
 	ADDQ         lddw+24(FP), R8
 	ADDQ         $0x04, R9
 	DECQ         R10
-	JNZ          row78
+	JNZ          row81
 	ADDQ         $0x20, DI
 	ADDQ         $0x20, SI
 	ADDQ         $0x20, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square72
+	JGE          square75
 
-tail73:
+tail76:
 	TESTQ AX, AX
-	JLE   end74
+	JLE   end77
 
 	// the same for fewer j
 	VMASKMOVPS   (DI), Y0, Y2
@@ -17334,35 +18253,35 @@ tail73:
 	VBROADCASTSS (DX), Y6
 	VFMADD231PS  Y6, Y2, Y1
 	CMPQ         AX, $0x01
-	JE           over80
+	JE           over84
 	VBROADCASTSS 4(DX), Y6
 	VFMADD231PS  Y6, Y5, Y1
 	CMPQ         AX, $0x02
-	JE           over80
+	JE           over84
 	VBROADCASTSS 8(DX), Y6
 	VFMADD231PS  Y6, Y9, Y1
 	CMPQ         AX, $0x03
-	JE           over80
+	JE           over84
 	VBROADCASTSS 12(DX), Y6
 	VFMADD231PS  Y6, Y4, Y1
 	CMPQ         AX, $0x04
-	JE           over80
+	JE           over84
 	VBROADCASTSS 16(DX), Y6
 	VFMADD231PS  Y6, Y10, Y1
 	CMPQ         AX, $0x05
-	JE           over80
+	JE           over84
 	VBROADCASTSS 20(DX), Y6
 	VFMADD231PS  Y6, Y8, Y1
 	CMPQ         AX, $0x06
-	JE           over80
+	JE           over84
 	VBROADCASTSS 24(DX), Y6
 	VFMADD231PS  Y6, Y3, Y1
 	CMPQ         AX, $0x07
-	JE           over80
+	JE           over84
 	VBROADCASTSS 28(DX), Y6
 	VFMADD231PS  Y6, Y7, Y1
 
-over80:
+over84:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ DX, R8
 	SUBQ dz+32(FP), R8
@@ -17370,66 +18289,66 @@ over80:
 	MOVQ x+48(FP), R9
 	MOVQ cols+88(FP), R10
 	CMPQ R10, $0x08
-	JLE  fewer82
+	JLE  fewer86
 	MOVQ $0x00000008, R10
 
-fewer82:
+fewer86:
 	VXORPS     Y5, Y5, Y5
 	VMASKMOVPS (DX), Y0, Y2
 
-row81:
+row85:
 	VMOVAPS      Y5, Y3
 	VBROADCASTSS (R9), Y4
 	VFMADD231PS  Y4, Y2, Y3
 	VADDPS       Y5, Y3, Y3
 	TESTQ        $0x00000004, AX
-	JZ           low84
+	JZ           low88
 	VMOVUPS      X3, (R8)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low85
+	JZ           low89
 	VMOVSD       X3, 16(R8)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low86
+	JZ           low90
 	VMOVSS       X3, 24(R8)
 
-low86:
-	JMP stored83
+low90:
+	JMP stored87
 
-low85:
+low89:
 	TESTQ  $0x00000001, AX
-	JZ     low87
+	JZ     low91
 	VMOVSS X3, 16(R8)
 
-low87:
-	JMP stored83
+low91:
+	JMP stored87
 
-low84:
+low88:
 	TESTQ     $0x00000002, AX
-	JZ        low88
+	JZ        low92
 	VMOVSD    X3, (R8)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low89
+	JZ        low93
 	VMOVSS    X3, 8(R8)
 
-low89:
-	JMP stored83
+low93:
+	JMP stored87
 
-low88:
+low92:
 	TESTQ  $0x00000001, AX
-	JZ     low90
+	JZ     low94
 	VMOVSS X3, (R8)
 
-low90:
-stored83:
+low94:
+stored87:
 	ADDQ lddw+24(FP), R8
 	ADDQ $0x04, R9
 	DECQ R10
-	JNZ  row81
+	JNZ  row85
 
-end74:
+end77:
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y1, Y1
 	MOVQ   dx+0(FP), BX
@@ -17439,18 +18358,18 @@ end74:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside91
+	JGE    inside95
 	MOVQ   SI, DI
 
-inside91:
+inside95:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside92
+	JGE   inside96
 	MOVQ  SI, R8
 
-inside92:
+inside96:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	VMOVUPS      X1, (R8)
@@ -17461,7 +18380,7 @@ inside92:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done75
+	JLE    done78
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -17483,9 +18402,9 @@ inside92:
 	MOVQ   BX, x+48(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block71
+	JGE    block74
 
-done75:
+done78:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -17670,7 +18589,7 @@ tail4:
 	VBROADCASTSD (DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y7, Y3
 	CMPQ         AX, $0x01
-	JE           over11
+	JE           over12
 	VBROADCASTSD 8(DX), Y9
 	VFMADD231PD  Y9, Y10, Y1
 	VBROADCASTSD 8(DX)(R9*1), Y9
@@ -17678,7 +18597,7 @@ tail4:
 	VBROADCASTSD 8(DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y10, Y3
 	CMPQ         AX, $0x02
-	JE           over11
+	JE           over12
 	VBROADCASTSD 16(DX), Y9
 	VFMADD231PD  Y9, Y11, Y1
 	VBROADCASTSD 16(DX)(R9*1), Y9
@@ -17686,7 +18605,7 @@ tail4:
 	VBROADCASTSD 16(DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y11, Y3
 	CMPQ         AX, $0x03
-	JE           over11
+	JE           over12
 	VBROADCASTSD 24(DX), Y9
 	VFMADD231PD  Y9, Y8, Y1
 	VBROADCASTSD 24(DX)(R9*1), Y9
@@ -17694,7 +18613,7 @@ tail4:
 	VBROADCASTSD 24(DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y8, Y3
 
-over11:
+over12:
 	VMASKMOVPD   (DI), Y0, Y7
 	VMASKMOVPD   (DI)(CX*1), Y0, Y8
 	VMASKMOVPD   (SI), Y0, Y9
@@ -17714,7 +18633,7 @@ over11:
 	VBROADCASTSD (DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y7, Y6
 	CMPQ         AX, $0x01
-	JE           over12
+	JE           over13
 	VBROADCASTSD 8(DX), Y9
 	VFMADD231PD  Y9, Y10, Y4
 	VBROADCASTSD 8(DX)(R9*1), Y9
@@ -17722,7 +18641,7 @@ over11:
 	VBROADCASTSD 8(DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y10, Y6
 	CMPQ         AX, $0x02
-	JE           over12
+	JE           over13
 	VBROADCASTSD 16(DX), Y9
 	VFMADD231PD  Y9, Y11, Y4
 	VBROADCASTSD 16(DX)(R9*1), Y9
@@ -17730,7 +18649,7 @@ over11:
 	VBROADCASTSD 16(DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y11, Y6
 	CMPQ         AX, $0x03
-	JE           over12
+	JE           over13
 	VBROADCASTSD 24(DX), Y9
 	VFMADD231PD  Y9, Y8, Y4
 	VBROADCASTSD 24(DX)(R9*1), Y9
@@ -17738,7 +18657,7 @@ over11:
 	VBROADCASTSD 24(DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y8, Y6
 
-over12:
+over13:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ DX, R10
 	SUBQ dz+32(FP), R10
@@ -17747,16 +18666,16 @@ over12:
 	MOVQ ldx+56(FP), R13
 	MOVQ cols+88(FP), R12
 	CMPQ R12, $0x08
-	JLE  fewer14
+	JLE  fewer15
 	MOVQ $0x00000008, R12
 
-fewer14:
+fewer15:
 	VXORPS     Y12, Y12, Y12
 	VMASKMOVPD (DX), Y0, Y7
 	VMASKMOVPD (DX)(R9*1), Y0, Y8
 	VMASKMOVPD (DX)(R9*2), Y0, Y9
 
-row13:
+row14:
 	VMOVAPD      Y12, Y10
 	VBROADCASTSD (R11), Y11
 	VFMADD231PD  Y11, Y7, Y10
@@ -17766,29 +18685,29 @@ row13:
 	VFMADD231PD  Y11, Y9, Y10
 	VADDPD       Y12, Y10, Y10
 	TESTQ        $0x00000002, AX
-	JZ           low16
+	JZ           low17
 	VMOVUPS      X10, (R10)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000001, AX
-	JZ           low17
+	JZ           low18
 	VMOVSD       X10, 16(R10)
 	VUNPCKHPD    X10, X10, X10
 
-low17:
-	JMP stored15
+low18:
+	JMP stored16
 
-low16:
+low17:
 	TESTQ     $0x00000001, AX
-	JZ        low18
+	JZ        low19
 	VMOVSD    X10, (R10)
 	VUNPCKHPD X10, X10, X10
 
-low18:
-stored15:
+low19:
+stored16:
 	ADDQ lddw+24(FP), R10
 	ADDQ $0x08, R11
 	DECQ R12
-	JNZ  row13
+	JNZ  row14
 
 end5:
 	VXORPS Y7, Y7, Y7
@@ -17805,18 +18724,18 @@ end5:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000006, DI
 	CMPQ   SI, $0x06
-	JGE    inside19
+	JGE    inside20
 	MOVQ   SI, DI
 
-inside19:
+inside20:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, R8
 	CMPQ  SI, $0x04
-	JGE   inside20
+	JGE   inside21
 	MOVQ  SI, R8
 
-inside20:
+inside21:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	IMUL3Q       $0x02, DX, R9
@@ -17866,9 +18785,9 @@ inside20:
 done6:
 	MOVQ  cols+88(FP), BX
 	TESTQ BX, BX
-	JLE   done25
+	JLE   done26
 
-block21:
+block22:
 	// 3×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -17879,27 +18798,27 @@ block21:
 	SUBQ   $0x02, DX
 	MOVQ   $0x00000002, SI
 	CMPQ   DX, $0x02
-	JGE    inside26
+	JGE    inside27
 	MOVQ   DX, SI
 
-inside26:
+inside27:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside27
+	JGE   inside28
 	MOVQ  DX, DI
 
-inside27:
+inside28:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  dz+32(FP), BX
 	MOVQ  lddz+40(FP), DX
 	MOVQ  n+96(FP), AX
 	CMPQ  AX, $0x04
-	JLT   tail23
+	JLT   tail24
 
-square22:
+square23:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DI), X4
 	VINSERTF128  $0x01, (SI), Y4, Y4
@@ -17946,16 +18865,16 @@ square22:
 	MOVQ ldx+56(FP), R11
 	MOVQ cols+88(FP), R10
 	CMPQ R10, $0x04
-	JLE  fewer29
+	JLE  fewer30
 	MOVQ $0x00000004, R10
 
-fewer29:
+fewer30:
 	VXORPS  Y9, Y9, Y9
 	VMOVUPD (BX), Y4
 	VMOVUPD (BX)(DX*1), Y5
 	VMOVUPD (BX)(DX*2), Y6
 
-row28:
+row29:
 	VMOVAPD      Y9, Y7
 	VBROADCASTSD (R9), Y8
 	VFMADD231PD  Y8, Y4, Y7
@@ -17968,17 +18887,17 @@ row28:
 	ADDQ         lddw+24(FP), R8
 	ADDQ         $0x08, R9
 	DECQ         R10
-	JNZ          row28
+	JNZ          row29
 	ADDQ         $0x20, DI
 	ADDQ         $0x20, SI
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square22
+	JGE          square23
 
-tail23:
+tail24:
 	TESTQ AX, AX
-	JLE   end24
+	JLE   end25
 
 	// the same for fewer j
 	VMASKMOVPD   (DI), Y0, Y4
@@ -18000,7 +18919,7 @@ tail23:
 	VBROADCASTSD (BX)(DX*2), Y6
 	VFMADD231PD  Y6, Y4, Y3
 	CMPQ         AX, $0x01
-	JE           over30
+	JE           over32
 	VBROADCASTSD 8(BX), Y6
 	VFMADD231PD  Y6, Y7, Y1
 	VBROADCASTSD 8(BX)(DX*1), Y6
@@ -18008,7 +18927,7 @@ tail23:
 	VBROADCASTSD 8(BX)(DX*2), Y6
 	VFMADD231PD  Y6, Y7, Y3
 	CMPQ         AX, $0x02
-	JE           over30
+	JE           over32
 	VBROADCASTSD 16(BX), Y6
 	VFMADD231PD  Y6, Y8, Y1
 	VBROADCASTSD 16(BX)(DX*1), Y6
@@ -18016,7 +18935,7 @@ tail23:
 	VBROADCASTSD 16(BX)(DX*2), Y6
 	VFMADD231PD  Y6, Y8, Y3
 	CMPQ         AX, $0x03
-	JE           over30
+	JE           over32
 	VBROADCASTSD 24(BX), Y6
 	VFMADD231PD  Y6, Y5, Y1
 	VBROADCASTSD 24(BX)(DX*1), Y6
@@ -18024,7 +18943,7 @@ tail23:
 	VBROADCASTSD 24(BX)(DX*2), Y6
 	VFMADD231PD  Y6, Y5, Y3
 
-over30:
+over32:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ BX, R8
 	SUBQ dz+32(FP), R8
@@ -18033,16 +18952,16 @@ over30:
 	MOVQ ldx+56(FP), R11
 	MOVQ cols+88(FP), R10
 	CMPQ R10, $0x04
-	JLE  fewer32
+	JLE  fewer34
 	MOVQ $0x00000004, R10
 
-fewer32:
+fewer34:
 	VXORPS     Y9, Y9, Y9
 	VMASKMOVPD (BX), Y0, Y4
 	VMASKMOVPD (BX)(DX*1), Y0, Y5
 	VMASKMOVPD (BX)(DX*2), Y0, Y6
 
-row31:
+row33:
 	VMOVAPD      Y9, Y7
 	VBROADCASTSD (R9), Y8
 	VFMADD231PD  Y8, Y4, Y7
@@ -18052,31 +18971,31 @@ row31:
 	VFMADD231PD  Y8, Y6, Y7
 	VADDPD       Y9, Y7, Y7
 	TESTQ        $0x00000002, AX
-	JZ           low34
+	JZ           low36
 	VMOVUPS      X7, (R8)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low35
+	JZ           low37
 	VMOVSD       X7, 16(R8)
 	VUNPCKHPD    X7, X7, X7
 
-low35:
-	JMP stored33
+low37:
+	JMP stored35
 
-low34:
+low36:
 	TESTQ     $0x00000001, AX
-	JZ        low36
+	JZ        low38
 	VMOVSD    X7, (R8)
 	VUNPCKHPD X7, X7, X7
 
-low36:
-stored33:
+low38:
+stored35:
 	ADDQ lddw+24(FP), R8
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  row31
+	JNZ  row33
 
-end24:
+end25:
 	VXORPS Y4, Y4, Y4
 	VADDPD Y4, Y1, Y1
 	VADDPD Y4, Y2, Y2
@@ -18088,18 +19007,18 @@ end24:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000002, DI
 	CMPQ   SI, $0x02
-	JGE    inside37
+	JGE    inside39
 	MOVQ   SI, DI
 
-inside37:
+inside39:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside38
+	JGE   inside40
 	MOVQ  SI, R8
 
-inside38:
+inside40:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	VMOVUPS      X1, (R8)
@@ -18114,7 +19033,7 @@ inside38:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done25
+	JLE    done26
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -18136,16 +19055,16 @@ inside38:
 	MOVQ   BX, x+48(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block21
+	JGE    block22
 
-done25:
+done26:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 fewer1:
 	CMPQ    AX, $0x02
-	JNE     fewer39
+	JNE     fewer41
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -18155,9 +19074,9 @@ fewer1:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+88(FP), BX
 	CMPQ    BX, $0x04
-	JLE     done44
+	JLE     done46
 
-block40:
+block42:
 	// 2×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -18169,18 +19088,18 @@ block40:
 	SUBQ   $0x02, DX
 	MOVQ   $0x00000006, SI
 	CMPQ   DX, $0x06
-	JGE    inside45
+	JGE    inside47
 	MOVQ   DX, SI
 
-inside45:
+inside47:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000004, DI
 	CMPQ  DX, $0x04
-	JGE   inside46
+	JGE   inside48
 	MOVQ  DX, DI
 
-inside46:
+inside48:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, CX, R8
@@ -18189,9 +19108,9 @@ inside46:
 	MOVQ   lddz+40(FP), R9
 	MOVQ   n+96(FP), AX
 	CMPQ   AX, $0x04
-	JLT    tail42
+	JLT    tail44
 
-square41:
+square43:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X5
 	VINSERTF128  $0x01, (R8), Y5, Y5
@@ -18250,15 +19169,15 @@ square41:
 	MOVQ ldx+56(FP), R13
 	MOVQ cols+88(FP), R12
 	CMPQ R12, $0x08
-	JLE  fewer48
+	JLE  fewer50
 	MOVQ $0x00000008, R12
 
-fewer48:
+fewer50:
 	VXORPS  Y9, Y9, Y9
 	VMOVUPD (DX), Y5
 	VMOVUPD (DX)(R9*1), Y6
 
-row47:
+row49:
 	VMOVAPD      Y9, Y7
 	VBROADCASTSD (R11), Y8
 	VFMADD231PD  Y8, Y5, Y7
@@ -18269,7 +19188,7 @@ row47:
 	ADDQ         lddw+24(FP), R10
 	ADDQ         $0x08, R11
 	DECQ         R12
-	JNZ          row47
+	JNZ          row49
 	ADDQ         $0x20, BX
 	ADDQ         $0x20, R8
 	ADDQ         $0x20, DI
@@ -18277,11 +19196,11 @@ row47:
 	ADDQ         $0x20, DX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square41
+	JGE          square43
 
-tail42:
+tail44:
 	TESTQ AX, AX
-	JLE   end43
+	JLE   end45
 
 	// the same for fewer j
 	VMASKMOVPD   (BX), Y0, Y5
@@ -18301,25 +19220,25 @@ tail42:
 	VBROADCASTSD (DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y5, Y2
 	CMPQ         AX, $0x01
-	JE           over49
+	JE           over52
 	VBROADCASTSD 8(DX), Y7
 	VFMADD231PD  Y7, Y8, Y1
 	VBROADCASTSD 8(DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y8, Y2
 	CMPQ         AX, $0x02
-	JE           over49
+	JE           over52
 	VBROADCASTSD 16(DX), Y7
 	VFMADD231PD  Y7, Y9, Y1
 	VBROADCASTSD 16(DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y9, Y2
 	CMPQ         AX, $0x03
-	JE           over49
+	JE           over52
 	VBROADCASTSD 24(DX), Y7
 	VFMADD231PD  Y7, Y6, Y1
 	VBROADCASTSD 24(DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y6, Y2
 
-over49:
+over52:
 	VMASKMOVPD   (DI), Y0, Y5
 	VMASKMOVPD   (DI)(CX*1), Y0, Y6
 	VMASKMOVPD   (SI), Y0, Y7
@@ -18337,25 +19256,25 @@ over49:
 	VBROADCASTSD (DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y5, Y4
 	CMPQ         AX, $0x01
-	JE           over50
+	JE           over53
 	VBROADCASTSD 8(DX), Y7
 	VFMADD231PD  Y7, Y8, Y3
 	VBROADCASTSD 8(DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y8, Y4
 	CMPQ         AX, $0x02
-	JE           over50
+	JE           over53
 	VBROADCASTSD 16(DX), Y7
 	VFMADD231PD  Y7, Y9, Y3
 	VBROADCASTSD 16(DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y9, Y4
 	CMPQ         AX, $0x03
-	JE           over50
+	JE           over53
 	VBROADCASTSD 24(DX), Y7
 	VFMADD231PD  Y7, Y6, Y3
 	VBROADCASTSD 24(DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y6, Y4
 
-over50:
+over53:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ DX, R10
 	SUBQ dz+32(FP), R10
@@ -18364,15 +19283,15 @@ over50:
 	MOVQ ldx+56(FP), R13
 	MOVQ cols+88(FP), R12
 	CMPQ R12, $0x08
-	JLE  fewer52
+	JLE  fewer55
 	MOVQ $0x00000008, R12
 
-fewer52:
+fewer55:
 	VXORPS     Y9, Y9, Y9
 	VMASKMOVPD (DX), Y0, Y5
 	VMASKMOVPD (DX)(R9*1), Y0, Y6
 
-row51:
+row54:
 	VMOVAPD      Y9, Y7
 	VBROADCASTSD (R11), Y8
 	VFMADD231PD  Y8, Y5, Y7
@@ -18380,31 +19299,31 @@ row51:
 	VFMADD231PD  Y8, Y6, Y7
 	VADDPD       Y9, Y7, Y7
 	TESTQ        $0x00000002, AX
-	JZ           low54
+	JZ           low57
 	VMOVUPS      X7, (R10)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low55
+	JZ           low58
 	VMOVSD       X7, 16(R10)
 	VUNPCKHPD    X7, X7, X7
 
-low55:
-	JMP stored53
+low58:
+	JMP stored56
 
-low54:
+low57:
 	TESTQ     $0x00000001, AX
-	JZ        low56
+	JZ        low59
 	VMOVSD    X7, (R10)
 	VUNPCKHPD X7, X7, X7
 
-low56:
-stored53:
+low59:
+stored56:
 	ADDQ lddw+24(FP), R10
 	ADDQ $0x08, R11
 	DECQ R12
-	JNZ  row51
+	JNZ  row54
 
-end43:
+end45:
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y1, Y1
 	VADDPD Y5, Y2, Y2
@@ -18417,18 +19336,18 @@ end43:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000006, DI
 	CMPQ   SI, $0x06
-	JGE    inside57
+	JGE    inside60
 	MOVQ   SI, DI
 
-inside57:
+inside60:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, R8
 	CMPQ  SI, $0x04
-	JGE   inside58
+	JGE   inside61
 	MOVQ  SI, R8
 
-inside58:
+inside61:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	IMUL3Q       $0x02, DX, R9
@@ -18447,7 +19366,7 @@ inside58:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done44
+	JLE    done46
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -18469,14 +19388,14 @@ inside58:
 	MOVQ   BX, x+48(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block40
+	JGE    block42
 
-done44:
+done46:
 	MOVQ  cols+88(FP), BX
 	TESTQ BX, BX
-	JLE   done63
+	JLE   done66
 
-block59:
+block62:
 	// 2×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -18486,27 +19405,27 @@ block59:
 	SUBQ   $0x02, DX
 	MOVQ   $0x00000002, SI
 	CMPQ   DX, $0x02
-	JGE    inside64
+	JGE    inside67
 	MOVQ   DX, SI
 
-inside64:
+inside67:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside65
+	JGE   inside68
 	MOVQ  DX, DI
 
-inside65:
+inside68:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  dz+32(FP), BX
 	MOVQ  lddz+40(FP), DX
 	MOVQ  n+96(FP), AX
 	CMPQ  AX, $0x04
-	JLT   tail61
+	JLT   tail64
 
-square60:
+square63:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DI), X3
 	VINSERTF128  $0x01, (SI), Y3, Y3
@@ -18545,15 +19464,15 @@ square60:
 	MOVQ ldx+56(FP), R11
 	MOVQ cols+88(FP), R10
 	CMPQ R10, $0x04
-	JLE  fewer67
+	JLE  fewer70
 	MOVQ $0x00000004, R10
 
-fewer67:
+fewer70:
 	VXORPS  Y7, Y7, Y7
 	VMOVUPD (BX), Y3
 	VMOVUPD (BX)(DX*1), Y4
 
-row66:
+row69:
 	VMOVAPD      Y7, Y5
 	VBROADCASTSD (R9), Y6
 	VFMADD231PD  Y6, Y3, Y5
@@ -18564,17 +19483,17 @@ row66:
 	ADDQ         lddw+24(FP), R8
 	ADDQ         $0x08, R9
 	DECQ         R10
-	JNZ          row66
+	JNZ          row69
 	ADDQ         $0x20, DI
 	ADDQ         $0x20, SI
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square60
+	JGE          square63
 
-tail61:
+tail64:
 	TESTQ AX, AX
-	JLE   end62
+	JLE   end65
 
 	// the same for fewer j
 	VMASKMOVPD   (DI), Y0, Y3
@@ -18594,25 +19513,25 @@ tail61:
 	VBROADCASTSD (BX)(DX*1), Y5
 	VFMADD231PD  Y5, Y3, Y2
 	CMPQ         AX, $0x01
-	JE           over68
+	JE           over72
 	VBROADCASTSD 8(BX), Y5
 	VFMADD231PD  Y5, Y6, Y1
 	VBROADCASTSD 8(BX)(DX*1), Y5
 	VFMADD231PD  Y5, Y6, Y2
 	CMPQ         AX, $0x02
-	JE           over68
+	JE           over72
 	VBROADCASTSD 16(BX), Y5
 	VFMADD231PD  Y5, Y7, Y1
 	VBROADCASTSD 16(BX)(DX*1), Y5
 	VFMADD231PD  Y5, Y7, Y2
 	CMPQ         AX, $0x03
-	JE           over68
+	JE           over72
 	VBROADCASTSD 24(BX), Y5
 	VFMADD231PD  Y5, Y4, Y1
 	VBROADCASTSD 24(BX)(DX*1), Y5
 	VFMADD231PD  Y5, Y4, Y2
 
-over68:
+over72:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ BX, R8
 	SUBQ dz+32(FP), R8
@@ -18621,15 +19540,15 @@ over68:
 	MOVQ ldx+56(FP), R11
 	MOVQ cols+88(FP), R10
 	CMPQ R10, $0x04
-	JLE  fewer70
+	JLE  fewer74
 	MOVQ $0x00000004, R10
 
-fewer70:
+fewer74:
 	VXORPS     Y7, Y7, Y7
 	VMASKMOVPD (BX), Y0, Y3
 	VMASKMOVPD (BX)(DX*1), Y0, Y4
 
-row69:
+row73:
 	VMOVAPD      Y7, Y5
 	VBROADCASTSD (R9), Y6
 	VFMADD231PD  Y6, Y3, Y5
@@ -18637,31 +19556,31 @@ row69:
 	VFMADD231PD  Y6, Y4, Y5
 	VADDPD       Y7, Y5, Y5
 	TESTQ        $0x00000002, AX
-	JZ           low72
+	JZ           low76
 	VMOVUPS      X5, (R8)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low73
+	JZ           low77
 	VMOVSD       X5, 16(R8)
 	VUNPCKHPD    X5, X5, X5
 
-low73:
-	JMP stored71
+low77:
+	JMP stored75
 
-low72:
+low76:
 	TESTQ     $0x00000001, AX
-	JZ        low74
+	JZ        low78
 	VMOVSD    X5, (R8)
 	VUNPCKHPD X5, X5, X5
 
-low74:
-stored71:
+low78:
+stored75:
 	ADDQ lddw+24(FP), R8
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  row69
+	JNZ  row73
 
-end62:
+end65:
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
@@ -18672,18 +19591,18 @@ end62:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000002, DI
 	CMPQ   SI, $0x02
-	JGE    inside75
+	JGE    inside79
 	MOVQ   SI, DI
 
-inside75:
+inside79:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside76
+	JGE   inside80
 	MOVQ  SI, R8
 
-inside76:
+inside80:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	VMOVUPS      X1, (R8)
@@ -18696,7 +19615,7 @@ inside76:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done63
+	JLE    done66
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -18718,14 +19637,14 @@ inside76:
 	MOVQ   BX, x+48(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block59
+	JGE    block62
 
-done63:
+done66:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer39:
+fewer41:
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -18735,9 +19654,9 @@ fewer39:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+88(FP), BX
 	CMPQ    BX, $0x04
-	JLE     done82
+	JLE     done86
 
-block78:
+block82:
 	// 1×12 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -18748,34 +19667,34 @@ block78:
 	SUBQ   $0x02, DX
 	MOVQ   $0x0000000a, SI
 	CMPQ   DX, $0x0a
-	JGE    inside83
+	JGE    inside87
 	MOVQ   DX, SI
 
-inside83:
+inside87:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000008, DI
 	CMPQ  DX, $0x08
-	JGE   inside84
+	JGE   inside88
 	MOVQ  DX, DI
 
-inside84:
+inside88:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000006, R8
 	CMPQ  DX, $0x06
-	JGE   inside85
+	JGE   inside89
 	MOVQ  DX, R8
 
-inside85:
+inside89:
 	IMULQ CX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, R9
 	CMPQ  DX, $0x04
-	JGE   inside86
+	JGE   inside90
 	MOVQ  DX, R9
 
-inside86:
+inside90:
 	IMULQ  CX, R9
 	ADDQ   BX, R9
 	IMUL3Q $0x02, CX, R10
@@ -18783,9 +19702,9 @@ inside86:
 	MOVQ   dz+32(FP), DX
 	MOVQ   n+96(FP), AX
 	CMPQ   AX, $0x04
-	JLT    tail80
+	JLT    tail84
 
-square79:
+square83:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X4
 	VINSERTF128  $0x01, (R10), Y4, Y4
@@ -18847,14 +19766,14 @@ square79:
 	MOVQ x+48(FP), R12
 	MOVQ cols+88(FP), R13
 	CMPQ R13, $0x0c
-	JLE  fewer88
+	JLE  fewer92
 	MOVQ $0x0000000c, R13
 
-fewer88:
+fewer92:
 	VXORPS  Y7, Y7, Y7
 	VMOVUPD (DX), Y4
 
-row87:
+row91:
 	VMOVAPD      Y7, Y5
 	VBROADCASTSD (R12), Y6
 	VFMADD231PD  Y6, Y4, Y5
@@ -18863,7 +19782,7 @@ row87:
 	ADDQ         lddw+24(FP), R11
 	ADDQ         $0x08, R12
 	DECQ         R13
-	JNZ          row87
+	JNZ          row91
 	ADDQ         $0x20, BX
 	ADDQ         $0x20, R10
 	ADDQ         $0x20, R9
@@ -18873,11 +19792,11 @@ row87:
 	ADDQ         $0x20, DX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square79
+	JGE          square83
 
-tail80:
+tail84:
 	TESTQ AX, AX
-	JLE   end81
+	JLE   end85
 
 	// the same for fewer j
 	VMASKMOVPD   (BX), Y0, Y4
@@ -18895,19 +19814,19 @@ tail80:
 	VBROADCASTSD (DX), Y6
 	VFMADD231PD  Y6, Y4, Y1
 	CMPQ         AX, $0x01
-	JE           over89
+	JE           over94
 	VBROADCASTSD 8(DX), Y6
 	VFMADD231PD  Y6, Y7, Y1
 	CMPQ         AX, $0x02
-	JE           over89
+	JE           over94
 	VBROADCASTSD 16(DX), Y6
 	VFMADD231PD  Y6, Y8, Y1
 	CMPQ         AX, $0x03
-	JE           over89
+	JE           over94
 	VBROADCASTSD 24(DX), Y6
 	VFMADD231PD  Y6, Y5, Y1
 
-over89:
+over94:
 	VMASKMOVPD   (R9), Y0, Y4
 	VMASKMOVPD   (R9)(CX*1), Y0, Y5
 	VMASKMOVPD   (R8), Y0, Y6
@@ -18923,19 +19842,19 @@ over89:
 	VBROADCASTSD (DX), Y6
 	VFMADD231PD  Y6, Y4, Y2
 	CMPQ         AX, $0x01
-	JE           over90
+	JE           over95
 	VBROADCASTSD 8(DX), Y6
 	VFMADD231PD  Y6, Y7, Y2
 	CMPQ         AX, $0x02
-	JE           over90
+	JE           over95
 	VBROADCASTSD 16(DX), Y6
 	VFMADD231PD  Y6, Y8, Y2
 	CMPQ         AX, $0x03
-	JE           over90
+	JE           over95
 	VBROADCASTSD 24(DX), Y6
 	VFMADD231PD  Y6, Y5, Y2
 
-over90:
+over95:
 	VMASKMOVPD   (DI), Y0, Y4
 	VMASKMOVPD   (DI)(CX*1), Y0, Y5
 	VMASKMOVPD   (SI), Y0, Y6
@@ -18951,19 +19870,19 @@ over90:
 	VBROADCASTSD (DX), Y6
 	VFMADD231PD  Y6, Y4, Y3
 	CMPQ         AX, $0x01
-	JE           over91
+	JE           over96
 	VBROADCASTSD 8(DX), Y6
 	VFMADD231PD  Y6, Y7, Y3
 	CMPQ         AX, $0x02
-	JE           over91
+	JE           over96
 	VBROADCASTSD 16(DX), Y6
 	VFMADD231PD  Y6, Y8, Y3
 	CMPQ         AX, $0x03
-	JE           over91
+	JE           over96
 	VBROADCASTSD 24(DX), Y6
 	VFMADD231PD  Y6, Y5, Y3
 
-over91:
+over96:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ DX, R11
 	SUBQ dz+32(FP), R11
@@ -18971,44 +19890,44 @@ over91:
 	MOVQ x+48(FP), R12
 	MOVQ cols+88(FP), R13
 	CMPQ R13, $0x0c
-	JLE  fewer93
+	JLE  fewer98
 	MOVQ $0x0000000c, R13
 
-fewer93:
+fewer98:
 	VXORPS     Y7, Y7, Y7
 	VMASKMOVPD (DX), Y0, Y4
 
-row92:
+row97:
 	VMOVAPD      Y7, Y5
 	VBROADCASTSD (R12), Y6
 	VFMADD231PD  Y6, Y4, Y5
 	VADDPD       Y7, Y5, Y5
 	TESTQ        $0x00000002, AX
-	JZ           low95
+	JZ           low100
 	VMOVUPS      X5, (R11)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low96
+	JZ           low101
 	VMOVSD       X5, 16(R11)
 	VUNPCKHPD    X5, X5, X5
 
-low96:
-	JMP stored94
+low101:
+	JMP stored99
 
-low95:
+low100:
 	TESTQ     $0x00000001, AX
-	JZ        low97
+	JZ        low102
 	VMOVSD    X5, (R11)
 	VUNPCKHPD X5, X5, X5
 
-low97:
-stored94:
+low102:
+stored99:
 	ADDQ lddw+24(FP), R11
 	ADDQ $0x08, R12
 	DECQ R13
-	JNZ  row92
+	JNZ  row97
 
-end81:
+end85:
 	VXORPS Y4, Y4, Y4
 	VADDPD Y4, Y1, Y1
 	VADDPD Y4, Y2, Y2
@@ -19020,34 +19939,34 @@ end81:
 	SUBQ   $0x02, SI
 	MOVQ   $0x0000000a, DI
 	CMPQ   SI, $0x0a
-	JGE    inside98
+	JGE    inside103
 	MOVQ   SI, DI
 
-inside98:
+inside103:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, R8
 	CMPQ  SI, $0x08
-	JGE   inside99
+	JGE   inside104
 	MOVQ  SI, R8
 
-inside99:
+inside104:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000006, R9
 	CMPQ  SI, $0x06
-	JGE   inside100
+	JGE   inside105
 	MOVQ  SI, R9
 
-inside100:
+inside105:
 	IMULQ DX, R9
 	ADDQ  BX, R9
 	MOVQ  $0x00000004, R10
 	CMPQ  SI, $0x04
-	JGE   inside101
+	JGE   inside106
 	MOVQ  SI, R10
 
-inside101:
+inside106:
 	IMULQ        DX, R10
 	ADDQ         BX, R10
 	IMUL3Q       $0x02, DX, R11
@@ -19064,7 +19983,7 @@ inside101:
 	SUBQ   $0x0c, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done82
+	JLE    done86
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x0c, DX, DX
 	ADDQ   DX, BX
@@ -19086,14 +20005,14 @@ inside101:
 	MOVQ   BX, x+48(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block78
+	JGE    block82
 
-done82:
+done86:
 	MOVQ  cols+88(FP), BX
 	TESTQ BX, BX
-	JLE   done106
+	JLE   done111
 
-block102:
+block107:
 	// 1×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	MOVQ   w+64(FP), BX
@@ -19102,26 +20021,26 @@ block102:
 	SUBQ   $0x02, DX
 	MOVQ   $0x00000002, SI
 	CMPQ   DX, $0x02
-	JGE    inside107
+	JGE    inside112
 	MOVQ   DX, SI
 
-inside107:
+inside112:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside108
+	JGE   inside113
 	MOVQ  DX, DI
 
-inside108:
+inside113:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  dz+32(FP), BX
 	MOVQ  n+96(FP), AX
 	CMPQ  AX, $0x04
-	JLT   tail104
+	JLT   tail109
 
-square103:
+square108:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DI), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
@@ -19151,14 +20070,14 @@ square103:
 	MOVQ x+48(FP), R8
 	MOVQ cols+88(FP), R9
 	CMPQ R9, $0x04
-	JLE  fewer110
+	JLE  fewer115
 	MOVQ $0x00000004, R9
 
-fewer110:
+fewer115:
 	VXORPS  Y5, Y5, Y5
 	VMOVUPD (BX), Y2
 
-row109:
+row114:
 	VMOVAPD      Y5, Y3
 	VBROADCASTSD (R8), Y4
 	VFMADD231PD  Y4, Y2, Y3
@@ -19167,17 +20086,17 @@ row109:
 	ADDQ         lddw+24(FP), DX
 	ADDQ         $0x08, R8
 	DECQ         R9
-	JNZ          row109
+	JNZ          row114
 	ADDQ         $0x20, DI
 	ADDQ         $0x20, SI
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square103
+	JGE          square108
 
-tail104:
+tail109:
 	TESTQ AX, AX
-	JLE   end105
+	JLE   end110
 
 	// the same for fewer j
 	VMASKMOVPD   (DI), Y0, Y2
@@ -19195,19 +20114,19 @@ tail104:
 	VBROADCASTSD (BX), Y4
 	VFMADD231PD  Y4, Y2, Y1
 	CMPQ         AX, $0x01
-	JE           over111
+	JE           over117
 	VBROADCASTSD 8(BX), Y4
 	VFMADD231PD  Y4, Y5, Y1
 	CMPQ         AX, $0x02
-	JE           over111
+	JE           over117
 	VBROADCASTSD 16(BX), Y4
 	VFMADD231PD  Y4, Y6, Y1
 	CMPQ         AX, $0x03
-	JE           over111
+	JE           over117
 	VBROADCASTSD 24(BX), Y4
 	VFMADD231PD  Y4, Y3, Y1
 
-over111:
+over117:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ BX, DX
 	SUBQ dz+32(FP), DX
@@ -19215,44 +20134,44 @@ over111:
 	MOVQ x+48(FP), R8
 	MOVQ cols+88(FP), R9
 	CMPQ R9, $0x04
-	JLE  fewer113
+	JLE  fewer119
 	MOVQ $0x00000004, R9
 
-fewer113:
+fewer119:
 	VXORPS     Y5, Y5, Y5
 	VMASKMOVPD (BX), Y0, Y2
 
-row112:
+row118:
 	VMOVAPD      Y5, Y3
 	VBROADCASTSD (R8), Y4
 	VFMADD231PD  Y4, Y2, Y3
 	VADDPD       Y5, Y3, Y3
 	TESTQ        $0x00000002, AX
-	JZ           low115
+	JZ           low121
 	VMOVUPS      X3, (DX)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low116
+	JZ           low122
 	VMOVSD       X3, 16(DX)
 	VUNPCKHPD    X3, X3, X3
 
-low116:
-	JMP stored114
+low122:
+	JMP stored120
 
-low115:
+low121:
 	TESTQ     $0x00000001, AX
-	JZ        low117
+	JZ        low123
 	VMOVSD    X3, (DX)
 	VUNPCKHPD X3, X3, X3
 
-low117:
-stored114:
+low123:
+stored120:
 	ADDQ lddw+24(FP), DX
 	ADDQ $0x08, R8
 	DECQ R9
-	JNZ  row112
+	JNZ  row118
 
-end105:
+end110:
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y1, Y1
 	MOVQ   dx+0(FP), BX
@@ -19262,18 +20181,18 @@ end105:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000002, DI
 	CMPQ   SI, $0x02
-	JGE    inside118
+	JGE    inside124
 	MOVQ   SI, DI
 
-inside118:
+inside124:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside119
+	JGE   inside125
 	MOVQ  SI, R8
 
-inside119:
+inside125:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	VMOVUPS      X1, (R8)
@@ -19284,7 +20203,7 @@ inside119:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done106
+	JLE    done111
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -19306,9 +20225,9 @@ inside119:
 	MOVQ   BX, x+48(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block102
+	JGE    block107
 
-done106:
+done111:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -19577,7 +20496,93 @@ row9:
 tail4:
 	TESTQ AX, AX
 	JLE   end5
+	CMPQ  AX, $0x04
+	JNE   fewer11
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	VMOVUPS      (BX), X7
+	VINSERTF128  $0x01, (R8), Y7, Y7
+	VMOVUPS      (BX)(CX*1), X8
+	VINSERTF128  $0x01, (R8)(CX*1), Y8, Y8
+	VMOVUPS      (BX)(CX*2), X9
+	VINSERTF128  $0x01, (R8)(CX*2), Y9, Y9
+	VMOVUPS      (BX)(DX*1), X10
+	VINSERTF128  $0x01, (R8)(DX*1), Y10, Y10
+	VUNPCKHPS    Y8, Y7, Y11
+	VUNPCKLPS    Y8, Y7, Y7
+	VUNPCKHPS    Y10, Y9, Y8
+	VUNPCKLPS    Y10, Y9, Y9
+	VUNPCKHPD    Y9, Y7, Y10
+	VUNPCKLPD    Y9, Y7, Y7
+	VUNPCKHPD    Y8, Y11, Y9
+	VUNPCKLPD    Y8, Y11, Y11
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS (R9)(R10*1), Y8
+	VFMADD231PS  Y8, Y7, Y2
+	VBROADCASTSS (R9)(R10*2), Y8
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS 4(R9), Y8
+	VFMADD231PS  Y8, Y10, Y1
+	VBROADCASTSS 4(R9)(R10*1), Y8
+	VFMADD231PS  Y8, Y10, Y2
+	VBROADCASTSS 4(R9)(R10*2), Y8
+	VFMADD231PS  Y8, Y10, Y3
+	VBROADCASTSS 8(R9), Y8
+	VFMADD231PS  Y8, Y11, Y1
+	VBROADCASTSS 8(R9)(R10*1), Y8
+	VFMADD231PS  Y8, Y11, Y2
+	VBROADCASTSS 8(R9)(R10*2), Y8
+	VFMADD231PS  Y8, Y11, Y3
+	VBROADCASTSS 12(R9), Y8
+	VFMADD231PS  Y8, Y9, Y1
+	VBROADCASTSS 12(R9)(R10*1), Y8
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS 12(R9)(R10*2), Y8
+	VFMADD231PS  Y8, Y9, Y3
+	VMOVUPS      (DI), X7
+	VINSERTF128  $0x01, (SI), Y7, Y7
+	VMOVUPS      (DI)(CX*1), X8
+	VINSERTF128  $0x01, (SI)(CX*1), Y8, Y8
+	VMOVUPS      (DI)(CX*2), X9
+	VINSERTF128  $0x01, (SI)(CX*2), Y9, Y9
+	VMOVUPS      (DI)(DX*1), X10
+	VINSERTF128  $0x01, (SI)(DX*1), Y10, Y10
+	VUNPCKHPS    Y8, Y7, Y11
+	VUNPCKLPS    Y8, Y7, Y7
+	VUNPCKHPS    Y10, Y9, Y8
+	VUNPCKLPS    Y10, Y9, Y9
+	VUNPCKHPD    Y9, Y7, Y10
+	VUNPCKLPD    Y9, Y7, Y7
+	VUNPCKHPD    Y8, Y11, Y9
+	VUNPCKLPD    Y8, Y11, Y11
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  Y8, Y7, Y4
+	VBROADCASTSS (R9)(R10*1), Y8
+	VFMADD231PS  Y8, Y7, Y5
+	VBROADCASTSS (R9)(R10*2), Y8
+	VFMADD231PS  Y8, Y7, Y6
+	VBROADCASTSS 4(R9), Y8
+	VFMADD231PS  Y8, Y10, Y4
+	VBROADCASTSS 4(R9)(R10*1), Y8
+	VFMADD231PS  Y8, Y10, Y5
+	VBROADCASTSS 4(R9)(R10*2), Y8
+	VFMADD231PS  Y8, Y10, Y6
+	VBROADCASTSS 8(R9), Y8
+	VFMADD231PS  Y8, Y11, Y4
+	VBROADCASTSS 8(R9)(R10*1), Y8
+	VFMADD231PS  Y8, Y11, Y5
+	VBROADCASTSS 8(R9)(R10*2), Y8
+	VFMADD231PS  Y8, Y11, Y6
+	VBROADCASTSS 12(R9), Y8
+	VFMADD231PS  Y8, Y9, Y4
+	VBROADCASTSS 12(R9)(R10*1), Y8
+	VFMADD231PS  Y8, Y9, Y5
+	VBROADCASTSS 12(R9)(R10*2), Y8
+	VFMADD231PS  Y8, Y9, Y6
+	JMP          ready10
+
+fewer11:
 	// the same for fewer j
 	VMASKMOVPS   (BX), Y0, Y7
 	VMASKMOVPS   (BX)(CX*1), Y0, Y8
@@ -19618,7 +20623,7 @@ tail4:
 	VBROADCASTSS (R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y7, Y3
 	CMPQ         AX, $0x01
-	JE           over10
+	JE           over12
 	VBROADCASTSS 4(R9), Y11
 	VFMADD231PS  Y11, Y10, Y1
 	VBROADCASTSS 4(R9)(R10*1), Y11
@@ -19626,7 +20631,7 @@ tail4:
 	VBROADCASTSS 4(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y10, Y3
 	CMPQ         AX, $0x02
-	JE           over10
+	JE           over12
 	VBROADCASTSS 8(R9), Y11
 	VFMADD231PS  Y11, Y14, Y1
 	VBROADCASTSS 8(R9)(R10*1), Y11
@@ -19634,7 +20639,7 @@ tail4:
 	VBROADCASTSS 8(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y14, Y3
 	CMPQ         AX, $0x03
-	JE           over10
+	JE           over12
 	VBROADCASTSS 12(R9), Y11
 	VFMADD231PS  Y11, Y9, Y1
 	VBROADCASTSS 12(R9)(R10*1), Y11
@@ -19642,7 +20647,7 @@ tail4:
 	VBROADCASTSS 12(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y9, Y3
 	CMPQ         AX, $0x04
-	JE           over10
+	JE           over12
 	VBROADCASTSS 16(R9), Y11
 	VFMADD231PS  Y11, Y15, Y1
 	VBROADCASTSS 16(R9)(R10*1), Y11
@@ -19650,7 +20655,7 @@ tail4:
 	VBROADCASTSS 16(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y15, Y3
 	CMPQ         AX, $0x05
-	JE           over10
+	JE           over12
 	VBROADCASTSS 20(R9), Y11
 	VFMADD231PS  Y11, Y13, Y1
 	VBROADCASTSS 20(R9)(R10*1), Y11
@@ -19658,7 +20663,7 @@ tail4:
 	VBROADCASTSS 20(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y13, Y3
 	CMPQ         AX, $0x06
-	JE           over10
+	JE           over12
 	VBROADCASTSS 24(R9), Y11
 	VFMADD231PS  Y11, Y8, Y1
 	VBROADCASTSS 24(R9)(R10*1), Y11
@@ -19666,7 +20671,7 @@ tail4:
 	VBROADCASTSS 24(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y8, Y3
 	CMPQ         AX, $0x07
-	JE           over10
+	JE           over12
 	VBROADCASTSS 28(R9), Y11
 	VFMADD231PS  Y11, Y12, Y1
 	VBROADCASTSS 28(R9)(R10*1), Y11
@@ -19674,7 +20679,7 @@ tail4:
 	VBROADCASTSS 28(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y12, Y3
 
-over10:
+over12:
 	VMASKMOVPS   (DI), Y0, Y7
 	VMASKMOVPS   (DI)(CX*1), Y0, Y8
 	VMASKMOVPS   (DI)(CX*2), Y0, Y9
@@ -19714,7 +20719,7 @@ over10:
 	VBROADCASTSS (R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y7, Y6
 	CMPQ         AX, $0x01
-	JE           over11
+	JE           over13
 	VBROADCASTSS 4(R9), Y11
 	VFMADD231PS  Y11, Y10, Y4
 	VBROADCASTSS 4(R9)(R10*1), Y11
@@ -19722,7 +20727,7 @@ over10:
 	VBROADCASTSS 4(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y10, Y6
 	CMPQ         AX, $0x02
-	JE           over11
+	JE           over13
 	VBROADCASTSS 8(R9), Y11
 	VFMADD231PS  Y11, Y14, Y4
 	VBROADCASTSS 8(R9)(R10*1), Y11
@@ -19730,7 +20735,7 @@ over10:
 	VBROADCASTSS 8(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y14, Y6
 	CMPQ         AX, $0x03
-	JE           over11
+	JE           over13
 	VBROADCASTSS 12(R9), Y11
 	VFMADD231PS  Y11, Y9, Y4
 	VBROADCASTSS 12(R9)(R10*1), Y11
@@ -19738,7 +20743,7 @@ over10:
 	VBROADCASTSS 12(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y9, Y6
 	CMPQ         AX, $0x04
-	JE           over11
+	JE           over13
 	VBROADCASTSS 16(R9), Y11
 	VFMADD231PS  Y11, Y15, Y4
 	VBROADCASTSS 16(R9)(R10*1), Y11
@@ -19746,7 +20751,7 @@ over10:
 	VBROADCASTSS 16(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y15, Y6
 	CMPQ         AX, $0x05
-	JE           over11
+	JE           over13
 	VBROADCASTSS 20(R9), Y11
 	VFMADD231PS  Y11, Y13, Y4
 	VBROADCASTSS 20(R9)(R10*1), Y11
@@ -19754,7 +20759,7 @@ over10:
 	VBROADCASTSS 20(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y13, Y6
 	CMPQ         AX, $0x06
-	JE           over11
+	JE           over13
 	VBROADCASTSS 24(R9), Y11
 	VFMADD231PS  Y11, Y8, Y4
 	VBROADCASTSS 24(R9)(R10*1), Y11
@@ -19762,7 +20767,7 @@ over10:
 	VBROADCASTSS 24(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y8, Y6
 	CMPQ         AX, $0x07
-	JE           over11
+	JE           over13
 	VBROADCASTSS 28(R9), Y11
 	VFMADD231PS  Y11, Y12, Y4
 	VBROADCASTSS 28(R9)(R10*1), Y11
@@ -19770,7 +20775,8 @@ over10:
 	VBROADCASTSS 28(R9)(R10*2), Y11
 	VFMADD231PS  Y11, Y12, Y6
 
-over11:
+over13:
+ready10:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ   R9, R11
 	SUBQ   w+32(FP), R11
@@ -19781,7 +20787,7 @@ over11:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-row12:
+row14:
 	VMASKMOVPS   (R11), Y0, Y7
 	VBROADCASTSS (R12), Y8
 	VFMADD231PS  Y8, Y7, Y9
@@ -19792,7 +20798,7 @@ row12:
 	ADDQ         lddz+72(FP), R11
 	ADDQ         ldx+56(FP), R12
 	DECQ         R13
-	JNZ          row12
+	JNZ          row14
 	MOVQ         R9, R11
 	SUBQ         w+32(FP), R11
 	ADDQ         dw+16(FP), R11
@@ -19801,133 +20807,133 @@ row12:
 	VADDPS       Y7, Y10, Y10
 	VADDPS       Y7, Y11, Y11
 	TESTQ        $0x00000004, AX
-	JZ           low14
+	JZ           low16
 	VMOVUPS      X9, (R11)
 	VEXTRACTF128 $0x01, Y9, X9
 	TESTQ        $0x00000002, AX
-	JZ           low15
+	JZ           low17
 	VMOVSD       X9, 16(R11)
 	VUNPCKHPD    X9, X9, X9
 	TESTQ        $0x00000001, AX
-	JZ           low16
+	JZ           low18
 	VMOVSS       X9, 24(R11)
 
-low16:
-	JMP stored13
-
-low15:
-	TESTQ  $0x00000001, AX
-	JZ     low17
-	VMOVSS X9, 16(R11)
+low18:
+	JMP stored15
 
 low17:
-	JMP stored13
+	TESTQ  $0x00000001, AX
+	JZ     low19
+	VMOVSS X9, 16(R11)
 
-low14:
+low19:
+	JMP stored15
+
+low16:
 	TESTQ     $0x00000002, AX
-	JZ        low18
+	JZ        low20
 	VMOVSD    X9, (R11)
 	VUNPCKHPD X9, X9, X9
 	TESTQ     $0x00000001, AX
-	JZ        low19
+	JZ        low21
 	VMOVSS    X9, 8(R11)
 
-low19:
-	JMP stored13
-
-low18:
-	TESTQ  $0x00000001, AX
-	JZ     low20
-	VMOVSS X9, (R11)
+low21:
+	JMP stored15
 
 low20:
-stored13:
+	TESTQ  $0x00000001, AX
+	JZ     low22
+	VMOVSS X9, (R11)
+
+low22:
+stored15:
 	ADDQ         lddw+24(FP), R11
 	TESTQ        $0x00000004, AX
-	JZ           low22
+	JZ           low24
 	VMOVUPS      X10, (R11)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000002, AX
-	JZ           low23
+	JZ           low25
 	VMOVSD       X10, 16(R11)
 	VUNPCKHPD    X10, X10, X10
 	TESTQ        $0x00000001, AX
-	JZ           low24
+	JZ           low26
 	VMOVSS       X10, 24(R11)
 
-low24:
-	JMP stored21
-
-low23:
-	TESTQ  $0x00000001, AX
-	JZ     low25
-	VMOVSS X10, 16(R11)
+low26:
+	JMP stored23
 
 low25:
-	JMP stored21
+	TESTQ  $0x00000001, AX
+	JZ     low27
+	VMOVSS X10, 16(R11)
 
-low22:
+low27:
+	JMP stored23
+
+low24:
 	TESTQ     $0x00000002, AX
-	JZ        low26
+	JZ        low28
 	VMOVSD    X10, (R11)
 	VUNPCKHPD X10, X10, X10
 	TESTQ     $0x00000001, AX
-	JZ        low27
+	JZ        low29
 	VMOVSS    X10, 8(R11)
 
-low27:
-	JMP stored21
-
-low26:
-	TESTQ  $0x00000001, AX
-	JZ     low28
-	VMOVSS X10, (R11)
+low29:
+	JMP stored23
 
 low28:
-stored21:
+	TESTQ  $0x00000001, AX
+	JZ     low30
+	VMOVSS X10, (R11)
+
+low30:
+stored23:
 	ADDQ         lddw+24(FP), R11
 	TESTQ        $0x00000004, AX
-	JZ           low30
+	JZ           low32
 	VMOVUPS      X11, (R11)
 	VEXTRACTF128 $0x01, Y11, X11
 	TESTQ        $0x00000002, AX
-	JZ           low31
+	JZ           low33
 	VMOVSD       X11, 16(R11)
 	VUNPCKHPD    X11, X11, X11
 	TESTQ        $0x00000001, AX
-	JZ           low32
+	JZ           low34
 	VMOVSS       X11, 24(R11)
 
-low32:
-	JMP stored29
-
-low31:
-	TESTQ  $0x00000001, AX
-	JZ     low33
-	VMOVSS X11, 16(R11)
+low34:
+	JMP stored31
 
 low33:
-	JMP stored29
+	TESTQ  $0x00000001, AX
+	JZ     low35
+	VMOVSS X11, 16(R11)
 
-low30:
+low35:
+	JMP stored31
+
+low32:
 	TESTQ     $0x00000002, AX
-	JZ        low34
+	JZ        low36
 	VMOVSD    X11, (R11)
 	VUNPCKHPD X11, X11, X11
 	TESTQ     $0x00000001, AX
-	JZ        low35
+	JZ        low37
 	VMOVSS    X11, 8(R11)
 
-low35:
-	JMP stored29
-
-low34:
-	TESTQ  $0x00000001, AX
-	JZ     low36
-	VMOVSS X11, (R11)
+low37:
+	JMP stored31
 
 low36:
-stored29:
+	TESTQ  $0x00000001, AX
+	JZ     low38
+	VMOVSS X11, (R11)
+
+low38:
+stored31:
 	ADDQ lddw+24(FP), R11
 
 end5:
@@ -19945,18 +20951,18 @@ end5:
 	SUBQ   $0x04, SI
 	MOVQ   $0x0000000c, DI
 	CMPQ   SI, $0x0c
-	JGE    inside37
+	JGE    inside39
 	MOVQ   SI, DI
 
-inside37:
+inside39:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, R8
 	CMPQ  SI, $0x08
-	JGE   inside38
+	JGE   inside40
 	MOVQ  SI, R8
 
-inside38:
+inside40:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	IMUL3Q       $0x04, DX, R9
@@ -20040,9 +21046,9 @@ inside38:
 done6:
 	MOVQ  cols+88(FP), BX
 	TESTQ BX, BX
-	JLE   done43
+	JLE   done49
 
-block39:
+block45:
 	// 3×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -20053,18 +21059,18 @@ block39:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside44
+	JGE    inside50
 	MOVQ   DX, SI
 
-inside44:
+inside50:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside45
+	JGE   inside51
 	MOVQ  DX, DI
 
-inside45:
+inside51:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -20072,9 +21078,9 @@ inside45:
 	MOVQ  ldw+40(FP), R8
 	MOVQ  n+96(FP), AX
 	CMPQ  AX, $0x08
-	JLT   tail41
+	JLT   tail47
 
-square40:
+square46:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), X4
 	VINSERTF128  $0x01, (SI), Y4, Y4
@@ -20167,7 +21173,7 @@ square40:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-row46:
+row52:
 	VMOVUPS      (R9), Y4
 	VBROADCASTSS (R10), Y5
 	VFMADD231PS  Y5, Y4, Y6
@@ -20178,7 +21184,7 @@ row46:
 	ADDQ         lddz+72(FP), R9
 	ADDQ         ldx+56(FP), R10
 	DECQ         R11
-	JNZ          row46
+	JNZ          row52
 	MOVQ         DX, R9
 	SUBQ         w+32(FP), R9
 	ADDQ         dw+16(FP), R9
@@ -20197,12 +21203,58 @@ row46:
 	ADDQ         $0x20, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square40
+	JGE          square46
 
-tail41:
+tail47:
 	TESTQ AX, AX
-	JLE   end42
+	JLE   end48
+	CMPQ  AX, $0x04
+	JNE   fewer54
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	VMOVUPS      (DI), X4
+	VINSERTF128  $0x01, (SI), Y4, Y4
+	VMOVUPS      (DI)(CX*1), X5
+	VINSERTF128  $0x01, (SI)(CX*1), Y5, Y5
+	VMOVUPS      (DI)(CX*2), X6
+	VINSERTF128  $0x01, (SI)(CX*2), Y6, Y6
+	VMOVUPS      (DI)(BX*1), X7
+	VINSERTF128  $0x01, (SI)(BX*1), Y7, Y7
+	VUNPCKHPS    Y5, Y4, Y8
+	VUNPCKLPS    Y5, Y4, Y4
+	VUNPCKHPS    Y7, Y6, Y5
+	VUNPCKLPS    Y7, Y6, Y6
+	VUNPCKHPD    Y6, Y4, Y7
+	VUNPCKLPD    Y6, Y4, Y4
+	VUNPCKHPD    Y5, Y8, Y6
+	VUNPCKLPD    Y5, Y8, Y8
+	VBROADCASTSS (DX), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS (DX)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VBROADCASTSS (DX)(R8*2), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	VBROADCASTSS 4(DX), Y5
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS 4(DX)(R8*1), Y5
+	VFMADD231PS  Y5, Y7, Y2
+	VBROADCASTSS 4(DX)(R8*2), Y5
+	VFMADD231PS  Y5, Y7, Y3
+	VBROADCASTSS 8(DX), Y5
+	VFMADD231PS  Y5, Y8, Y1
+	VBROADCASTSS 8(DX)(R8*1), Y5
+	VFMADD231PS  Y5, Y8, Y2
+	VBROADCASTSS 8(DX)(R8*2), Y5
+	VFMADD231PS  Y5, Y8, Y3
+	VBROADCASTSS 12(DX), Y5
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 12(DX)(R8*1), Y5
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 12(DX)(R8*2), Y5
+	VFMADD231PS  Y5, Y6, Y3
+	JMP          ready53
+
+fewer54:
 	// the same for fewer j
 	VMASKMOVPS   (DI), Y0, Y4
 	VMASKMOVPS   (DI)(CX*1), Y0, Y5
@@ -20243,7 +21295,7 @@ tail41:
 	VBROADCASTSS (DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y4, Y3
 	CMPQ         AX, $0x01
-	JE           over47
+	JE           over55
 	VBROADCASTSS 4(DX), Y8
 	VFMADD231PS  Y8, Y7, Y1
 	VBROADCASTSS 4(DX)(R8*1), Y8
@@ -20251,7 +21303,7 @@ tail41:
 	VBROADCASTSS 4(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y7, Y3
 	CMPQ         AX, $0x02
-	JE           over47
+	JE           over55
 	VBROADCASTSS 8(DX), Y8
 	VFMADD231PS  Y8, Y11, Y1
 	VBROADCASTSS 8(DX)(R8*1), Y8
@@ -20259,7 +21311,7 @@ tail41:
 	VBROADCASTSS 8(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y11, Y3
 	CMPQ         AX, $0x03
-	JE           over47
+	JE           over55
 	VBROADCASTSS 12(DX), Y8
 	VFMADD231PS  Y8, Y6, Y1
 	VBROADCASTSS 12(DX)(R8*1), Y8
@@ -20267,7 +21319,7 @@ tail41:
 	VBROADCASTSS 12(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y6, Y3
 	CMPQ         AX, $0x04
-	JE           over47
+	JE           over55
 	VBROADCASTSS 16(DX), Y8
 	VFMADD231PS  Y8, Y12, Y1
 	VBROADCASTSS 16(DX)(R8*1), Y8
@@ -20275,7 +21327,7 @@ tail41:
 	VBROADCASTSS 16(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y12, Y3
 	CMPQ         AX, $0x05
-	JE           over47
+	JE           over55
 	VBROADCASTSS 20(DX), Y8
 	VFMADD231PS  Y8, Y10, Y1
 	VBROADCASTSS 20(DX)(R8*1), Y8
@@ -20283,7 +21335,7 @@ tail41:
 	VBROADCASTSS 20(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y10, Y3
 	CMPQ         AX, $0x06
-	JE           over47
+	JE           over55
 	VBROADCASTSS 24(DX), Y8
 	VFMADD231PS  Y8, Y5, Y1
 	VBROADCASTSS 24(DX)(R8*1), Y8
@@ -20291,7 +21343,7 @@ tail41:
 	VBROADCASTSS 24(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y5, Y3
 	CMPQ         AX, $0x07
-	JE           over47
+	JE           over55
 	VBROADCASTSS 28(DX), Y8
 	VFMADD231PS  Y8, Y9, Y1
 	VBROADCASTSS 28(DX)(R8*1), Y8
@@ -20299,7 +21351,8 @@ tail41:
 	VBROADCASTSS 28(DX)(R8*2), Y8
 	VFMADD231PS  Y8, Y9, Y3
 
-over47:
+over55:
+ready53:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ   DX, R9
 	SUBQ   w+32(FP), R9
@@ -20310,7 +21363,7 @@ over47:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-row48:
+row56:
 	VMASKMOVPS   (R9), Y0, Y4
 	VBROADCASTSS (R10), Y5
 	VFMADD231PS  Y5, Y4, Y6
@@ -20321,7 +21374,7 @@ row48:
 	ADDQ         lddz+72(FP), R9
 	ADDQ         ldx+56(FP), R10
 	DECQ         R11
-	JNZ          row48
+	JNZ          row56
 	MOVQ         DX, R9
 	SUBQ         w+32(FP), R9
 	ADDQ         dw+16(FP), R9
@@ -20330,59 +21383,16 @@ row48:
 	VADDPS       Y4, Y7, Y7
 	VADDPS       Y4, Y8, Y8
 	TESTQ        $0x00000004, AX
-	JZ           low50
+	JZ           low58
 	VMOVUPS      X6, (R9)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000002, AX
-	JZ           low51
+	JZ           low59
 	VMOVSD       X6, 16(R9)
 	VUNPCKHPD    X6, X6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low52
-	VMOVSS       X6, 24(R9)
-
-low52:
-	JMP stored49
-
-low51:
-	TESTQ  $0x00000001, AX
-	JZ     low53
-	VMOVSS X6, 16(R9)
-
-low53:
-	JMP stored49
-
-low50:
-	TESTQ     $0x00000002, AX
-	JZ        low54
-	VMOVSD    X6, (R9)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low55
-	VMOVSS    X6, 8(R9)
-
-low55:
-	JMP stored49
-
-low54:
-	TESTQ  $0x00000001, AX
-	JZ     low56
-	VMOVSS X6, (R9)
-
-low56:
-stored49:
-	ADDQ         lddw+24(FP), R9
-	TESTQ        $0x00000004, AX
-	JZ           low58
-	VMOVUPS      X7, (R9)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, AX
-	JZ           low59
-	VMOVSD       X7, 16(R9)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, AX
 	JZ           low60
-	VMOVSS       X7, 24(R9)
+	VMOVSS       X6, 24(R9)
 
 low60:
 	JMP stored57
@@ -20390,7 +21400,7 @@ low60:
 low59:
 	TESTQ  $0x00000001, AX
 	JZ     low61
-	VMOVSS X7, 16(R9)
+	VMOVSS X6, 16(R9)
 
 low61:
 	JMP stored57
@@ -20398,11 +21408,11 @@ low61:
 low58:
 	TESTQ     $0x00000002, AX
 	JZ        low62
-	VMOVSD    X7, (R9)
-	VUNPCKHPD X7, X7, X7
+	VMOVSD    X6, (R9)
+	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
 	JZ        low63
-	VMOVSS    X7, 8(R9)
+	VMOVSS    X6, 8(R9)
 
 low63:
 	JMP stored57
@@ -20410,22 +21420,22 @@ low63:
 low62:
 	TESTQ  $0x00000001, AX
 	JZ     low64
-	VMOVSS X7, (R9)
+	VMOVSS X6, (R9)
 
 low64:
 stored57:
 	ADDQ         lddw+24(FP), R9
 	TESTQ        $0x00000004, AX
 	JZ           low66
-	VMOVUPS      X8, (R9)
-	VEXTRACTF128 $0x01, Y8, X8
+	VMOVUPS      X7, (R9)
+	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, AX
 	JZ           low67
-	VMOVSD       X8, 16(R9)
-	VUNPCKHPD    X8, X8, X8
+	VMOVSD       X7, 16(R9)
+	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, AX
 	JZ           low68
-	VMOVSS       X8, 24(R9)
+	VMOVSS       X7, 24(R9)
 
 low68:
 	JMP stored65
@@ -20433,7 +21443,7 @@ low68:
 low67:
 	TESTQ  $0x00000001, AX
 	JZ     low69
-	VMOVSS X8, 16(R9)
+	VMOVSS X7, 16(R9)
 
 low69:
 	JMP stored65
@@ -20441,11 +21451,11 @@ low69:
 low66:
 	TESTQ     $0x00000002, AX
 	JZ        low70
-	VMOVSD    X8, (R9)
-	VUNPCKHPD X8, X8, X8
+	VMOVSD    X7, (R9)
+	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
 	JZ        low71
-	VMOVSS    X8, 8(R9)
+	VMOVSS    X7, 8(R9)
 
 low71:
 	JMP stored65
@@ -20453,13 +21463,56 @@ low71:
 low70:
 	TESTQ  $0x00000001, AX
 	JZ     low72
-	VMOVSS X8, (R9)
+	VMOVSS X7, (R9)
 
 low72:
 stored65:
+	ADDQ         lddw+24(FP), R9
+	TESTQ        $0x00000004, AX
+	JZ           low74
+	VMOVUPS      X8, (R9)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000002, AX
+	JZ           low75
+	VMOVSD       X8, 16(R9)
+	VUNPCKHPD    X8, X8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low76
+	VMOVSS       X8, 24(R9)
+
+low76:
+	JMP stored73
+
+low75:
+	TESTQ  $0x00000001, AX
+	JZ     low77
+	VMOVSS X8, 16(R9)
+
+low77:
+	JMP stored73
+
+low74:
+	TESTQ     $0x00000002, AX
+	JZ        low78
+	VMOVSD    X8, (R9)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low79
+	VMOVSS    X8, 8(R9)
+
+low79:
+	JMP stored73
+
+low78:
+	TESTQ  $0x00000001, AX
+	JZ     low80
+	VMOVSS X8, (R9)
+
+low80:
+stored73:
 	ADDQ lddw+24(FP), R9
 
-end42:
+end48:
 	VXORPS Y4, Y4, Y4
 	VADDPS Y4, Y1, Y1
 	VADDPS Y4, Y2, Y2
@@ -20471,18 +21524,18 @@ end42:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside73
+	JGE    inside81
 	MOVQ   SI, DI
 
-inside73:
+inside81:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside74
+	JGE   inside82
 	MOVQ  SI, R8
 
-inside74:
+inside82:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	LEAQ         (CX)(CX*2), BX
@@ -20519,7 +21572,7 @@ inside74:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done43
+	JLE    done49
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -20531,16 +21584,16 @@ inside74:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block39
+	JGE    block45
 
-done43:
+done49:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 fewer1:
 	CMPQ    AX, $0x02
-	JNE     fewer75
+	JNE     fewer85
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -20550,9 +21603,9 @@ fewer1:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+88(FP), BX
 	CMPQ    BX, $0x08
-	JLE     done80
+	JLE     done90
 
-block76:
+block86:
 	// 2×16 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -20564,18 +21617,18 @@ block76:
 	SUBQ   $0x04, DX
 	MOVQ   $0x0000000c, SI
 	CMPQ   DX, $0x0c
-	JGE    inside81
+	JGE    inside91
 	MOVQ   DX, SI
 
-inside81:
+inside91:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000008, DI
 	CMPQ  DX, $0x08
-	JGE   inside82
+	JGE   inside92
 	MOVQ  DX, DI
 
-inside82:
+inside92:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, CX, R8
@@ -20585,9 +21638,9 @@ inside82:
 	MOVQ   ldw+40(FP), R10
 	MOVQ   n+96(FP), AX
 	CMPQ   AX, $0x08
-	JLT    tail78
+	JLT    tail88
 
-square77:
+square87:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (BX), X5
 	VINSERTF128  $0x01, (R8), Y5, Y5
@@ -20711,7 +21764,7 @@ square77:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-row83:
+row93:
 	VMOVUPS      (R11), Y5
 	VBROADCASTSS (R12), Y6
 	VFMADD231PS  Y6, Y5, Y7
@@ -20720,7 +21773,7 @@ row83:
 	ADDQ         lddz+72(FP), R11
 	ADDQ         ldx+56(FP), R12
 	DECQ         R13
-	JNZ          row83
+	JNZ          row93
 	MOVQ         R9, R11
 	SUBQ         w+32(FP), R11
 	ADDQ         dw+16(FP), R11
@@ -20738,12 +21791,74 @@ row83:
 	ADDQ         $0x20, R9
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square77
+	JGE          square87
 
-tail78:
+tail88:
 	TESTQ AX, AX
-	JLE   end79
+	JLE   end89
+	CMPQ  AX, $0x04
+	JNE   fewer95
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	VMOVUPS      (BX), X5
+	VINSERTF128  $0x01, (R8), Y5, Y5
+	VMOVUPS      (BX)(CX*1), X6
+	VINSERTF128  $0x01, (R8)(CX*1), Y6, Y6
+	VMOVUPS      (BX)(CX*2), X7
+	VINSERTF128  $0x01, (R8)(CX*2), Y7, Y7
+	VMOVUPS      (BX)(DX*1), X8
+	VINSERTF128  $0x01, (R8)(DX*1), Y8, Y8
+	VUNPCKHPS    Y6, Y5, Y9
+	VUNPCKLPS    Y6, Y5, Y5
+	VUNPCKHPS    Y8, Y7, Y6
+	VUNPCKLPS    Y8, Y7, Y7
+	VUNPCKHPD    Y7, Y5, Y8
+	VUNPCKLPD    Y7, Y5, Y5
+	VUNPCKHPD    Y6, Y9, Y7
+	VUNPCKLPD    Y6, Y9, Y9
+	VMOVUPS      (DI), X6
+	VINSERTF128  $0x01, (SI), Y6, Y6
+	VMOVUPS      (DI)(CX*1), X10
+	VINSERTF128  $0x01, (SI)(CX*1), Y10, Y10
+	VMOVUPS      (DI)(CX*2), X11
+	VINSERTF128  $0x01, (SI)(CX*2), Y11, Y11
+	VMOVUPS      (DI)(DX*1), X12
+	VINSERTF128  $0x01, (SI)(DX*1), Y12, Y12
+	VUNPCKHPS    Y10, Y6, Y13
+	VUNPCKLPS    Y10, Y6, Y6
+	VUNPCKHPS    Y12, Y11, Y10
+	VUNPCKLPS    Y12, Y11, Y11
+	VUNPCKHPD    Y11, Y6, Y12
+	VUNPCKLPD    Y11, Y6, Y6
+	VUNPCKHPD    Y10, Y13, Y11
+	VUNPCKLPD    Y10, Y13, Y13
+	VBROADCASTSS (R9), Y10
+	VFMADD231PS  Y10, Y5, Y1
+	VFMADD231PS  Y10, Y6, Y3
+	VBROADCASTSS (R9)(R10*1), Y10
+	VFMADD231PS  Y10, Y5, Y2
+	VFMADD231PS  Y10, Y6, Y4
+	VBROADCASTSS 4(R9), Y10
+	VFMADD231PS  Y10, Y8, Y1
+	VFMADD231PS  Y10, Y12, Y3
+	VBROADCASTSS 4(R9)(R10*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y12, Y4
+	VBROADCASTSS 8(R9), Y10
+	VFMADD231PS  Y10, Y9, Y1
+	VFMADD231PS  Y10, Y13, Y3
+	VBROADCASTSS 8(R9)(R10*1), Y10
+	VFMADD231PS  Y10, Y9, Y2
+	VFMADD231PS  Y10, Y13, Y4
+	VBROADCASTSS 12(R9), Y10
+	VFMADD231PS  Y10, Y7, Y1
+	VFMADD231PS  Y10, Y11, Y3
+	VBROADCASTSS 12(R9)(R10*1), Y10
+	VFMADD231PS  Y10, Y7, Y2
+	VFMADD231PS  Y10, Y11, Y4
+	JMP          ready94
+
+fewer95:
 	// the same for fewer j
 	VMASKMOVPS   (BX), Y0, Y5
 	VMASKMOVPS   (BX)(CX*1), Y0, Y6
@@ -20782,49 +21897,49 @@ tail78:
 	VBROADCASTSS (R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y5, Y2
 	CMPQ         AX, $0x01
-	JE           over84
+	JE           over96
 	VBROADCASTSS 4(R9), Y9
 	VFMADD231PS  Y9, Y8, Y1
 	VBROADCASTSS 4(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y8, Y2
 	CMPQ         AX, $0x02
-	JE           over84
+	JE           over96
 	VBROADCASTSS 8(R9), Y9
 	VFMADD231PS  Y9, Y12, Y1
 	VBROADCASTSS 8(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y12, Y2
 	CMPQ         AX, $0x03
-	JE           over84
+	JE           over96
 	VBROADCASTSS 12(R9), Y9
 	VFMADD231PS  Y9, Y7, Y1
 	VBROADCASTSS 12(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y7, Y2
 	CMPQ         AX, $0x04
-	JE           over84
+	JE           over96
 	VBROADCASTSS 16(R9), Y9
 	VFMADD231PS  Y9, Y13, Y1
 	VBROADCASTSS 16(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y13, Y2
 	CMPQ         AX, $0x05
-	JE           over84
+	JE           over96
 	VBROADCASTSS 20(R9), Y9
 	VFMADD231PS  Y9, Y11, Y1
 	VBROADCASTSS 20(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y11, Y2
 	CMPQ         AX, $0x06
-	JE           over84
+	JE           over96
 	VBROADCASTSS 24(R9), Y9
 	VFMADD231PS  Y9, Y6, Y1
 	VBROADCASTSS 24(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y6, Y2
 	CMPQ         AX, $0x07
-	JE           over84
+	JE           over96
 	VBROADCASTSS 28(R9), Y9
 	VFMADD231PS  Y9, Y10, Y1
 	VBROADCASTSS 28(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y10, Y2
 
-over84:
+over96:
 	VMASKMOVPS   (DI), Y0, Y5
 	VMASKMOVPS   (DI)(CX*1), Y0, Y6
 	VMASKMOVPS   (DI)(CX*2), Y0, Y7
@@ -20862,49 +21977,50 @@ over84:
 	VBROADCASTSS (R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y5, Y4
 	CMPQ         AX, $0x01
-	JE           over85
+	JE           over97
 	VBROADCASTSS 4(R9), Y9
 	VFMADD231PS  Y9, Y8, Y3
 	VBROADCASTSS 4(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y8, Y4
 	CMPQ         AX, $0x02
-	JE           over85
+	JE           over97
 	VBROADCASTSS 8(R9), Y9
 	VFMADD231PS  Y9, Y12, Y3
 	VBROADCASTSS 8(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y12, Y4
 	CMPQ         AX, $0x03
-	JE           over85
+	JE           over97
 	VBROADCASTSS 12(R9), Y9
 	VFMADD231PS  Y9, Y7, Y3
 	VBROADCASTSS 12(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y7, Y4
 	CMPQ         AX, $0x04
-	JE           over85
+	JE           over97
 	VBROADCASTSS 16(R9), Y9
 	VFMADD231PS  Y9, Y13, Y3
 	VBROADCASTSS 16(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y13, Y4
 	CMPQ         AX, $0x05
-	JE           over85
+	JE           over97
 	VBROADCASTSS 20(R9), Y9
 	VFMADD231PS  Y9, Y11, Y3
 	VBROADCASTSS 20(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y11, Y4
 	CMPQ         AX, $0x06
-	JE           over85
+	JE           over97
 	VBROADCASTSS 24(R9), Y9
 	VFMADD231PS  Y9, Y6, Y3
 	VBROADCASTSS 24(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y6, Y4
 	CMPQ         AX, $0x07
-	JE           over85
+	JE           over97
 	VBROADCASTSS 28(R9), Y9
 	VFMADD231PS  Y9, Y10, Y3
 	VBROADCASTSS 28(R9)(R10*1), Y9
 	VFMADD231PS  Y9, Y10, Y4
 
-over85:
+over97:
+ready94:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ   R9, R11
 	SUBQ   w+32(FP), R11
@@ -20914,7 +22030,7 @@ over85:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-row86:
+row98:
 	VMASKMOVPS   (R11), Y0, Y5
 	VBROADCASTSS (R12), Y6
 	VFMADD231PS  Y6, Y5, Y7
@@ -20923,7 +22039,7 @@ row86:
 	ADDQ         lddz+72(FP), R11
 	ADDQ         ldx+56(FP), R12
 	DECQ         R13
-	JNZ          row86
+	JNZ          row98
 	MOVQ         R9, R11
 	SUBQ         w+32(FP), R11
 	ADDQ         dw+16(FP), R11
@@ -20931,93 +22047,93 @@ row86:
 	VADDPS       Y5, Y7, Y7
 	VADDPS       Y5, Y8, Y8
 	TESTQ        $0x00000004, AX
-	JZ           low88
+	JZ           low100
 	VMOVUPS      X7, (R11)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, AX
-	JZ           low89
+	JZ           low101
 	VMOVSD       X7, 16(R11)
 	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low90
+	JZ           low102
 	VMOVSS       X7, 24(R11)
 
-low90:
-	JMP stored87
+low102:
+	JMP stored99
 
-low89:
+low101:
 	TESTQ  $0x00000001, AX
-	JZ     low91
+	JZ     low103
 	VMOVSS X7, 16(R11)
 
-low91:
-	JMP stored87
+low103:
+	JMP stored99
 
-low88:
+low100:
 	TESTQ     $0x00000002, AX
-	JZ        low92
+	JZ        low104
 	VMOVSD    X7, (R11)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
-	JZ        low93
+	JZ        low105
 	VMOVSS    X7, 8(R11)
 
-low93:
-	JMP stored87
+low105:
+	JMP stored99
 
-low92:
+low104:
 	TESTQ  $0x00000001, AX
-	JZ     low94
+	JZ     low106
 	VMOVSS X7, (R11)
 
-low94:
-stored87:
+low106:
+stored99:
 	ADDQ         lddw+24(FP), R11
 	TESTQ        $0x00000004, AX
-	JZ           low96
+	JZ           low108
 	VMOVUPS      X8, (R11)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000002, AX
-	JZ           low97
+	JZ           low109
 	VMOVSD       X8, 16(R11)
 	VUNPCKHPD    X8, X8, X8
 	TESTQ        $0x00000001, AX
-	JZ           low98
+	JZ           low110
 	VMOVSS       X8, 24(R11)
 
-low98:
-	JMP stored95
+low110:
+	JMP stored107
 
-low97:
+low109:
 	TESTQ  $0x00000001, AX
-	JZ     low99
+	JZ     low111
 	VMOVSS X8, 16(R11)
 
-low99:
-	JMP stored95
+low111:
+	JMP stored107
 
-low96:
+low108:
 	TESTQ     $0x00000002, AX
-	JZ        low100
+	JZ        low112
 	VMOVSD    X8, (R11)
 	VUNPCKHPD X8, X8, X8
 	TESTQ     $0x00000001, AX
-	JZ        low101
+	JZ        low113
 	VMOVSS    X8, 8(R11)
 
-low101:
-	JMP stored95
+low113:
+	JMP stored107
 
-low100:
+low112:
 	TESTQ  $0x00000001, AX
-	JZ     low102
+	JZ     low114
 	VMOVSS X8, (R11)
 
-low102:
-stored95:
+low114:
+stored107:
 	ADDQ lddw+24(FP), R11
 
-end79:
+end89:
 	VXORPS Y5, Y5, Y5
 	VADDPS Y5, Y1, Y1
 	VADDPS Y5, Y2, Y2
@@ -21030,18 +22146,18 @@ end79:
 	SUBQ   $0x04, SI
 	MOVQ   $0x0000000c, DI
 	CMPQ   SI, $0x0c
-	JGE    inside103
+	JGE    inside115
 	MOVQ   SI, DI
 
-inside103:
+inside115:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, R8
 	CMPQ  SI, $0x08
-	JGE   inside104
+	JGE   inside116
 	MOVQ  SI, R8
 
-inside104:
+inside116:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	IMUL3Q       $0x04, DX, R9
@@ -21090,7 +22206,7 @@ inside104:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done80
+	JLE    done90
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -21102,14 +22218,14 @@ inside104:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block76
+	JGE    block86
 
-done80:
+done90:
 	MOVQ  cols+88(FP), BX
 	TESTQ BX, BX
-	JLE   done109
+	JLE   done125
 
-block105:
+block121:
 	// 2×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -21119,18 +22235,18 @@ block105:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside110
+	JGE    inside126
 	MOVQ   DX, SI
 
-inside110:
+inside126:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside111
+	JGE   inside127
 	MOVQ  DX, DI
 
-inside111:
+inside127:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -21138,9 +22254,9 @@ inside111:
 	MOVQ  ldw+40(FP), R8
 	MOVQ  n+96(FP), AX
 	CMPQ  AX, $0x08
-	JLT   tail107
+	JLT   tail123
 
-square106:
+square122:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), X3
 	VINSERTF128  $0x01, (SI), Y3, Y3
@@ -21216,7 +22332,7 @@ square106:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-row112:
+row128:
 	VMOVUPS      (R9), Y3
 	VBROADCASTSS (R10), Y4
 	VFMADD231PS  Y4, Y3, Y5
@@ -21225,7 +22341,7 @@ row112:
 	ADDQ         lddz+72(FP), R9
 	ADDQ         ldx+56(FP), R10
 	DECQ         R11
-	JNZ          row112
+	JNZ          row128
 	MOVQ         DX, R9
 	SUBQ         w+32(FP), R9
 	ADDQ         dw+16(FP), R9
@@ -21241,12 +22357,50 @@ row112:
 	ADDQ         $0x20, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square106
+	JGE          square122
 
-tail107:
+tail123:
 	TESTQ AX, AX
-	JLE   end108
+	JLE   end124
+	CMPQ  AX, $0x04
+	JNE   fewer130
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	VMOVUPS      (DI), X3
+	VINSERTF128  $0x01, (SI), Y3, Y3
+	VMOVUPS      (DI)(CX*1), X4
+	VINSERTF128  $0x01, (SI)(CX*1), Y4, Y4
+	VMOVUPS      (DI)(CX*2), X5
+	VINSERTF128  $0x01, (SI)(CX*2), Y5, Y5
+	VMOVUPS      (DI)(BX*1), X6
+	VINSERTF128  $0x01, (SI)(BX*1), Y6, Y6
+	VUNPCKHPS    Y4, Y3, Y7
+	VUNPCKLPS    Y4, Y3, Y3
+	VUNPCKHPS    Y6, Y5, Y4
+	VUNPCKLPS    Y6, Y5, Y5
+	VUNPCKHPD    Y5, Y3, Y6
+	VUNPCKLPD    Y5, Y3, Y3
+	VUNPCKHPD    Y4, Y7, Y5
+	VUNPCKLPD    Y4, Y7, Y7
+	VBROADCASTSS (DX), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	VBROADCASTSS (DX)(R8*1), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	VBROADCASTSS 4(DX), Y4
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS 4(DX)(R8*1), Y4
+	VFMADD231PS  Y4, Y6, Y2
+	VBROADCASTSS 8(DX), Y4
+	VFMADD231PS  Y4, Y7, Y1
+	VBROADCASTSS 8(DX)(R8*1), Y4
+	VFMADD231PS  Y4, Y7, Y2
+	VBROADCASTSS 12(DX), Y4
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 12(DX)(R8*1), Y4
+	VFMADD231PS  Y4, Y5, Y2
+	JMP          ready129
+
+fewer130:
 	// the same for fewer j
 	VMASKMOVPS   (DI), Y0, Y3
 	VMASKMOVPS   (DI)(CX*1), Y0, Y4
@@ -21285,49 +22439,50 @@ tail107:
 	VBROADCASTSS (DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y3, Y2
 	CMPQ         AX, $0x01
-	JE           over113
+	JE           over131
 	VBROADCASTSS 4(DX), Y7
 	VFMADD231PS  Y7, Y6, Y1
 	VBROADCASTSS 4(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y6, Y2
 	CMPQ         AX, $0x02
-	JE           over113
+	JE           over131
 	VBROADCASTSS 8(DX), Y7
 	VFMADD231PS  Y7, Y10, Y1
 	VBROADCASTSS 8(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y10, Y2
 	CMPQ         AX, $0x03
-	JE           over113
+	JE           over131
 	VBROADCASTSS 12(DX), Y7
 	VFMADD231PS  Y7, Y5, Y1
 	VBROADCASTSS 12(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y5, Y2
 	CMPQ         AX, $0x04
-	JE           over113
+	JE           over131
 	VBROADCASTSS 16(DX), Y7
 	VFMADD231PS  Y7, Y11, Y1
 	VBROADCASTSS 16(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y11, Y2
 	CMPQ         AX, $0x05
-	JE           over113
+	JE           over131
 	VBROADCASTSS 20(DX), Y7
 	VFMADD231PS  Y7, Y9, Y1
 	VBROADCASTSS 20(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y9, Y2
 	CMPQ         AX, $0x06
-	JE           over113
+	JE           over131
 	VBROADCASTSS 24(DX), Y7
 	VFMADD231PS  Y7, Y4, Y1
 	VBROADCASTSS 24(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y4, Y2
 	CMPQ         AX, $0x07
-	JE           over113
+	JE           over131
 	VBROADCASTSS 28(DX), Y7
 	VFMADD231PS  Y7, Y8, Y1
 	VBROADCASTSS 28(DX)(R8*1), Y7
 	VFMADD231PS  Y7, Y8, Y2
 
-over113:
+over131:
+ready129:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ   DX, R9
 	SUBQ   w+32(FP), R9
@@ -21337,7 +22492,7 @@ over113:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-row114:
+row132:
 	VMASKMOVPS   (R9), Y0, Y3
 	VBROADCASTSS (R10), Y4
 	VFMADD231PS  Y4, Y3, Y5
@@ -21346,7 +22501,7 @@ row114:
 	ADDQ         lddz+72(FP), R9
 	ADDQ         ldx+56(FP), R10
 	DECQ         R11
-	JNZ          row114
+	JNZ          row132
 	MOVQ         DX, R9
 	SUBQ         w+32(FP), R9
 	ADDQ         dw+16(FP), R9
@@ -21354,93 +22509,93 @@ row114:
 	VADDPS       Y3, Y5, Y5
 	VADDPS       Y3, Y6, Y6
 	TESTQ        $0x00000004, AX
-	JZ           low116
+	JZ           low134
 	VMOVUPS      X5, (R9)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low117
+	JZ           low135
 	VMOVSD       X5, 16(R9)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low118
+	JZ           low136
 	VMOVSS       X5, 24(R9)
 
-low118:
-	JMP stored115
+low136:
+	JMP stored133
 
-low117:
+low135:
 	TESTQ  $0x00000001, AX
-	JZ     low119
+	JZ     low137
 	VMOVSS X5, 16(R9)
 
-low119:
-	JMP stored115
+low137:
+	JMP stored133
 
-low116:
+low134:
 	TESTQ     $0x00000002, AX
-	JZ        low120
+	JZ        low138
 	VMOVSD    X5, (R9)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low121
+	JZ        low139
 	VMOVSS    X5, 8(R9)
 
-low121:
-	JMP stored115
+low139:
+	JMP stored133
 
-low120:
+low138:
 	TESTQ  $0x00000001, AX
-	JZ     low122
+	JZ     low140
 	VMOVSS X5, (R9)
 
-low122:
-stored115:
+low140:
+stored133:
 	ADDQ         lddw+24(FP), R9
 	TESTQ        $0x00000004, AX
-	JZ           low124
+	JZ           low142
 	VMOVUPS      X6, (R9)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000002, AX
-	JZ           low125
+	JZ           low143
 	VMOVSD       X6, 16(R9)
 	VUNPCKHPD    X6, X6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low126
+	JZ           low144
 	VMOVSS       X6, 24(R9)
 
-low126:
-	JMP stored123
+low144:
+	JMP stored141
 
-low125:
+low143:
 	TESTQ  $0x00000001, AX
-	JZ     low127
+	JZ     low145
 	VMOVSS X6, 16(R9)
 
-low127:
-	JMP stored123
+low145:
+	JMP stored141
 
-low124:
+low142:
 	TESTQ     $0x00000002, AX
-	JZ        low128
+	JZ        low146
 	VMOVSD    X6, (R9)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low129
+	JZ        low147
 	VMOVSS    X6, 8(R9)
 
-low129:
-	JMP stored123
+low147:
+	JMP stored141
 
-low128:
+low146:
 	TESTQ  $0x00000001, AX
-	JZ     low130
+	JZ     low148
 	VMOVSS X6, (R9)
 
-low130:
-stored123:
+low148:
+stored141:
 	ADDQ lddw+24(FP), R9
 
-end108:
+end124:
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
@@ -21451,18 +22606,18 @@ end108:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside131
+	JGE    inside149
 	MOVQ   SI, DI
 
-inside131:
+inside149:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside132
+	JGE   inside150
 	MOVQ  SI, R8
 
-inside132:
+inside150:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	LEAQ         (CX)(CX*2), BX
@@ -21490,7 +22645,7 @@ inside132:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done109
+	JLE    done125
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -21502,14 +22657,14 @@ inside132:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block105
+	JGE    block121
 
-done109:
+done125:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer75:
+fewer85:
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -21519,9 +22674,9 @@ fewer75:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+88(FP), BX
 	CMPQ    BX, $0x08
-	JLE     done138
+	JLE     done158
 
-block134:
+block154:
 	// 1×16 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -21531,18 +22686,18 @@ block134:
 	SUBQ   $0x04, DX
 	MOVQ   $0x0000000c, SI
 	CMPQ   DX, $0x0c
-	JGE    inside139
+	JGE    inside159
 	MOVQ   DX, SI
 
-inside139:
+inside159:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000008, DI
 	CMPQ  DX, $0x08
-	JGE   inside140
+	JGE   inside160
 	MOVQ  DX, DI
 
-inside140:
+inside160:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, CX, R8
@@ -21551,9 +22706,9 @@ inside140:
 	MOVQ   w+32(FP), R9
 	MOVQ   n+96(FP), AX
 	CMPQ   AX, $0x08
-	JLT    tail136
+	JLT    tail156
 
-square135:
+square155:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (BX), X3
 	VINSERTF128  $0x01, (R8), Y3, Y3
@@ -21652,14 +22807,14 @@ square135:
 	MOVQ   cols+88(FP), R12
 	VXORPS Y5, Y5, Y5
 
-row141:
+row161:
 	VMOVUPS      (R10), Y3
 	VBROADCASTSS (R11), Y4
 	VFMADD231PS  Y4, Y3, Y5
 	ADDQ         lddz+72(FP), R10
 	ADDQ         ldx+56(FP), R11
 	DECQ         R12
-	JNZ          row141
+	JNZ          row161
 	MOVQ         R9, R10
 	SUBQ         w+32(FP), R10
 	ADDQ         dw+16(FP), R10
@@ -21674,12 +22829,62 @@ row141:
 	ADDQ         $0x20, R9
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square135
+	JGE          square155
 
-tail136:
+tail156:
 	TESTQ AX, AX
-	JLE   end137
+	JLE   end157
+	CMPQ  AX, $0x04
+	JNE   fewer163
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	VMOVUPS      (BX), X3
+	VINSERTF128  $0x01, (R8), Y3, Y3
+	VMOVUPS      (BX)(CX*1), X4
+	VINSERTF128  $0x01, (R8)(CX*1), Y4, Y4
+	VMOVUPS      (BX)(CX*2), X5
+	VINSERTF128  $0x01, (R8)(CX*2), Y5, Y5
+	VMOVUPS      (BX)(DX*1), X6
+	VINSERTF128  $0x01, (R8)(DX*1), Y6, Y6
+	VUNPCKHPS    Y4, Y3, Y7
+	VUNPCKLPS    Y4, Y3, Y3
+	VUNPCKHPS    Y6, Y5, Y4
+	VUNPCKLPS    Y6, Y5, Y5
+	VUNPCKHPD    Y5, Y3, Y6
+	VUNPCKLPD    Y5, Y3, Y3
+	VUNPCKHPD    Y4, Y7, Y5
+	VUNPCKLPD    Y4, Y7, Y7
+	VMOVUPS      (DI), X4
+	VINSERTF128  $0x01, (SI), Y4, Y4
+	VMOVUPS      (DI)(CX*1), X8
+	VINSERTF128  $0x01, (SI)(CX*1), Y8, Y8
+	VMOVUPS      (DI)(CX*2), X9
+	VINSERTF128  $0x01, (SI)(CX*2), Y9, Y9
+	VMOVUPS      (DI)(DX*1), X10
+	VINSERTF128  $0x01, (SI)(DX*1), Y10, Y10
+	VUNPCKHPS    Y8, Y4, Y11
+	VUNPCKLPS    Y8, Y4, Y4
+	VUNPCKHPS    Y10, Y9, Y8
+	VUNPCKLPS    Y10, Y9, Y9
+	VUNPCKHPD    Y9, Y4, Y10
+	VUNPCKLPD    Y9, Y4, Y4
+	VUNPCKHPD    Y8, Y11, Y9
+	VUNPCKLPD    Y8, Y11, Y11
+	VBROADCASTSS (R9), Y8
+	VFMADD231PS  Y8, Y3, Y1
+	VFMADD231PS  Y8, Y4, Y2
+	VBROADCASTSS 4(R9), Y8
+	VFMADD231PS  Y8, Y6, Y1
+	VFMADD231PS  Y8, Y10, Y2
+	VBROADCASTSS 8(R9), Y8
+	VFMADD231PS  Y8, Y7, Y1
+	VFMADD231PS  Y8, Y11, Y2
+	VBROADCASTSS 12(R9), Y8
+	VFMADD231PS  Y8, Y5, Y1
+	VFMADD231PS  Y8, Y9, Y2
+	JMP          ready162
+
+fewer163:
 	// the same for fewer j
 	VMASKMOVPS   (BX), Y0, Y3
 	VMASKMOVPS   (BX)(CX*1), Y0, Y4
@@ -21716,35 +22921,35 @@ tail136:
 	VBROADCASTSS (R9), Y7
 	VFMADD231PS  Y7, Y3, Y1
 	CMPQ         AX, $0x01
-	JE           over142
+	JE           over164
 	VBROADCASTSS 4(R9), Y7
 	VFMADD231PS  Y7, Y6, Y1
 	CMPQ         AX, $0x02
-	JE           over142
+	JE           over164
 	VBROADCASTSS 8(R9), Y7
 	VFMADD231PS  Y7, Y10, Y1
 	CMPQ         AX, $0x03
-	JE           over142
+	JE           over164
 	VBROADCASTSS 12(R9), Y7
 	VFMADD231PS  Y7, Y5, Y1
 	CMPQ         AX, $0x04
-	JE           over142
+	JE           over164
 	VBROADCASTSS 16(R9), Y7
 	VFMADD231PS  Y7, Y11, Y1
 	CMPQ         AX, $0x05
-	JE           over142
+	JE           over164
 	VBROADCASTSS 20(R9), Y7
 	VFMADD231PS  Y7, Y9, Y1
 	CMPQ         AX, $0x06
-	JE           over142
+	JE           over164
 	VBROADCASTSS 24(R9), Y7
 	VFMADD231PS  Y7, Y4, Y1
 	CMPQ         AX, $0x07
-	JE           over142
+	JE           over164
 	VBROADCASTSS 28(R9), Y7
 	VFMADD231PS  Y7, Y8, Y1
 
-over142:
+over164:
 	VMASKMOVPS   (DI), Y0, Y3
 	VMASKMOVPS   (DI)(CX*1), Y0, Y4
 	VMASKMOVPS   (DI)(CX*2), Y0, Y5
@@ -21780,35 +22985,36 @@ over142:
 	VBROADCASTSS (R9), Y7
 	VFMADD231PS  Y7, Y3, Y2
 	CMPQ         AX, $0x01
-	JE           over143
+	JE           over165
 	VBROADCASTSS 4(R9), Y7
 	VFMADD231PS  Y7, Y6, Y2
 	CMPQ         AX, $0x02
-	JE           over143
+	JE           over165
 	VBROADCASTSS 8(R9), Y7
 	VFMADD231PS  Y7, Y10, Y2
 	CMPQ         AX, $0x03
-	JE           over143
+	JE           over165
 	VBROADCASTSS 12(R9), Y7
 	VFMADD231PS  Y7, Y5, Y2
 	CMPQ         AX, $0x04
-	JE           over143
+	JE           over165
 	VBROADCASTSS 16(R9), Y7
 	VFMADD231PS  Y7, Y11, Y2
 	CMPQ         AX, $0x05
-	JE           over143
+	JE           over165
 	VBROADCASTSS 20(R9), Y7
 	VFMADD231PS  Y7, Y9, Y2
 	CMPQ         AX, $0x06
-	JE           over143
+	JE           over165
 	VBROADCASTSS 24(R9), Y7
 	VFMADD231PS  Y7, Y4, Y2
 	CMPQ         AX, $0x07
-	JE           over143
+	JE           over165
 	VBROADCASTSS 28(R9), Y7
 	VFMADD231PS  Y7, Y8, Y2
 
-over143:
+over165:
+ready162:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ   R9, R10
 	SUBQ   w+32(FP), R10
@@ -21817,64 +23023,64 @@ over143:
 	MOVQ   cols+88(FP), R12
 	VXORPS Y5, Y5, Y5
 
-row144:
+row166:
 	VMASKMOVPS   (R10), Y0, Y3
 	VBROADCASTSS (R11), Y4
 	VFMADD231PS  Y4, Y3, Y5
 	ADDQ         lddz+72(FP), R10
 	ADDQ         ldx+56(FP), R11
 	DECQ         R12
-	JNZ          row144
+	JNZ          row166
 	MOVQ         R9, R10
 	SUBQ         w+32(FP), R10
 	ADDQ         dw+16(FP), R10
 	VXORPS       Y3, Y3, Y3
 	VADDPS       Y3, Y5, Y5
 	TESTQ        $0x00000004, AX
-	JZ           low146
+	JZ           low168
 	VMOVUPS      X5, (R10)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low147
+	JZ           low169
 	VMOVSD       X5, 16(R10)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low148
+	JZ           low170
 	VMOVSS       X5, 24(R10)
 
-low148:
-	JMP stored145
+low170:
+	JMP stored167
 
-low147:
+low169:
 	TESTQ  $0x00000001, AX
-	JZ     low149
+	JZ     low171
 	VMOVSS X5, 16(R10)
 
-low149:
-	JMP stored145
+low171:
+	JMP stored167
 
-low146:
+low168:
 	TESTQ     $0x00000002, AX
-	JZ        low150
+	JZ        low172
 	VMOVSD    X5, (R10)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low151
+	JZ        low173
 	VMOVSS    X5, 8(R10)
 
-low151:
-	JMP stored145
+low173:
+	JMP stored167
 
-low150:
+low172:
 	TESTQ  $0x00000001, AX
-	JZ     low152
+	JZ     low174
 	VMOVSS X5, (R10)
 
-low152:
-stored145:
+low174:
+stored167:
 	ADDQ lddw+24(FP), R10
 
-end137:
+end157:
 	VXORPS Y3, Y3, Y3
 	VADDPS Y3, Y1, Y1
 	VADDPS Y3, Y2, Y2
@@ -21885,22 +23091,29 @@ end137:
 	SUBQ   $0x04, SI
 	MOVQ   $0x0000000c, DI
 	CMPQ   SI, $0x0c
-	JGE    inside153
+	JGE    inside175
 	MOVQ   SI, DI
 
-inside153:
+inside175:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, R8
 	CMPQ  SI, $0x08
-	JGE   inside154
+	JGE   inside176
 	MOVQ  SI, R8
 
-inside154:
+inside176:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	IMUL3Q       $0x04, DX, R9
 	ADDQ         BX, R9
+	CMPQ         CX, $0x04
+	JNE          apart177
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, (R9)
+	JMP          stored178
+
+apart177:
 	LEAQ         (CX)(CX*2), SI
 	VMOVSS       X1, (BX)
 	VEXTRACTPS   $0x01, X1, (BX)(CX*1)
@@ -21911,6 +23124,15 @@ inside154:
 	VEXTRACTPS   $0x01, X3, (R9)(CX*1)
 	VEXTRACTPS   $0x02, X3, (R9)(CX*2)
 	VEXTRACTPS   $0x03, X3, (R9)(SI*1)
+
+stored178:
+	CMPQ         CX, $0x04
+	JNE          apart179
+	VMOVUPS      X2, (R8)
+	VEXTRACTF128 $0x01, Y2, (DI)
+	JMP          stored180
+
+apart179:
 	LEAQ         (CX)(CX*2), SI
 	VMOVSS       X2, (R8)
 	VEXTRACTPS   $0x01, X2, (R8)(CX*1)
@@ -21922,12 +23144,13 @@ inside154:
 	VEXTRACTPS   $0x02, X3, (DI)(CX*2)
 	VEXTRACTPS   $0x03, X3, (DI)(SI*1)
 
+stored180:
 	// the next 16 inputs
 	MOVQ   cols+88(FP), BX
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done138
+	JLE    done158
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -21939,14 +23162,14 @@ inside154:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block134
+	JGE    block154
 
-done138:
+done158:
 	MOVQ  cols+88(FP), BX
 	TESTQ BX, BX
-	JLE   done159
+	JLE   done185
 
-block155:
+block181:
 	// 1×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	MOVQ   dz+64(FP), BX
@@ -21955,27 +23178,27 @@ block155:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside160
+	JGE    inside186
 	MOVQ   DX, SI
 
-inside160:
+inside186:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside161
+	JGE   inside187
 	MOVQ  DX, DI
 
-inside161:
+inside187:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
 	MOVQ  w+32(FP), DX
 	MOVQ  n+96(FP), AX
 	CMPQ  AX, $0x08
-	JLT   tail157
+	JLT   tail183
 
-square156:
+square182:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
@@ -22034,14 +23257,14 @@ square156:
 	MOVQ   cols+88(FP), R10
 	VXORPS Y4, Y4, Y4
 
-row162:
+row188:
 	VMOVUPS      (R8), Y2
 	VBROADCASTSS (R9), Y3
 	VFMADD231PS  Y3, Y2, Y4
 	ADDQ         lddz+72(FP), R8
 	ADDQ         ldx+56(FP), R9
 	DECQ         R10
-	JNZ          row162
+	JNZ          row188
 	MOVQ         DX, R8
 	SUBQ         w+32(FP), R8
 	ADDQ         dw+16(FP), R8
@@ -22054,12 +23277,42 @@ row162:
 	ADDQ         $0x20, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square156
+	JGE          square182
 
-tail157:
+tail183:
 	TESTQ AX, AX
-	JLE   end158
+	JLE   end184
+	CMPQ  AX, $0x04
+	JNE   fewer190
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	VMOVUPS      (DI), X2
+	VINSERTF128  $0x01, (SI), Y2, Y2
+	VMOVUPS      (DI)(CX*1), X3
+	VINSERTF128  $0x01, (SI)(CX*1), Y3, Y3
+	VMOVUPS      (DI)(CX*2), X4
+	VINSERTF128  $0x01, (SI)(CX*2), Y4, Y4
+	VMOVUPS      (DI)(BX*1), X5
+	VINSERTF128  $0x01, (SI)(BX*1), Y5, Y5
+	VUNPCKHPS    Y3, Y2, Y6
+	VUNPCKLPS    Y3, Y2, Y2
+	VUNPCKHPS    Y5, Y4, Y3
+	VUNPCKLPS    Y5, Y4, Y4
+	VUNPCKHPD    Y4, Y2, Y5
+	VUNPCKLPD    Y4, Y2, Y2
+	VUNPCKHPD    Y3, Y6, Y4
+	VUNPCKLPD    Y3, Y6, Y6
+	VBROADCASTSS (DX), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	VBROADCASTSS 4(DX), Y3
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS 8(DX), Y3
+	VFMADD231PS  Y3, Y6, Y1
+	VBROADCASTSS 12(DX), Y3
+	VFMADD231PS  Y3, Y4, Y1
+	JMP          ready189
+
+fewer190:
 	// the same for fewer j
 	VMASKMOVPS   (DI), Y0, Y2
 	VMASKMOVPS   (DI)(CX*1), Y0, Y3
@@ -22096,35 +23349,36 @@ tail157:
 	VBROADCASTSS (DX), Y6
 	VFMADD231PS  Y6, Y2, Y1
 	CMPQ         AX, $0x01
-	JE           over163
+	JE           over191
 	VBROADCASTSS 4(DX), Y6
 	VFMADD231PS  Y6, Y5, Y1
 	CMPQ         AX, $0x02
-	JE           over163
+	JE           over191
 	VBROADCASTSS 8(DX), Y6
 	VFMADD231PS  Y6, Y9, Y1
 	CMPQ         AX, $0x03
-	JE           over163
+	JE           over191
 	VBROADCASTSS 12(DX), Y6
 	VFMADD231PS  Y6, Y4, Y1
 	CMPQ         AX, $0x04
-	JE           over163
+	JE           over191
 	VBROADCASTSS 16(DX), Y6
 	VFMADD231PS  Y6, Y10, Y1
 	CMPQ         AX, $0x05
-	JE           over163
+	JE           over191
 	VBROADCASTSS 20(DX), Y6
 	VFMADD231PS  Y6, Y8, Y1
 	CMPQ         AX, $0x06
-	JE           over163
+	JE           over191
 	VBROADCASTSS 24(DX), Y6
 	VFMADD231PS  Y6, Y3, Y1
 	CMPQ         AX, $0x07
-	JE           over163
+	JE           over191
 	VBROADCASTSS 28(DX), Y6
 	VFMADD231PS  Y6, Y7, Y1
 
-over163:
+over191:
+ready189:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ   DX, R8
 	SUBQ   w+32(FP), R8
@@ -22133,64 +23387,64 @@ over163:
 	MOVQ   cols+88(FP), R10
 	VXORPS Y4, Y4, Y4
 
-row164:
+row192:
 	VMASKMOVPS   (R8), Y0, Y2
 	VBROADCASTSS (R9), Y3
 	VFMADD231PS  Y3, Y2, Y4
 	ADDQ         lddz+72(FP), R8
 	ADDQ         ldx+56(FP), R9
 	DECQ         R10
-	JNZ          row164
+	JNZ          row192
 	MOVQ         DX, R8
 	SUBQ         w+32(FP), R8
 	ADDQ         dw+16(FP), R8
 	VXORPS       Y2, Y2, Y2
 	VADDPS       Y2, Y4, Y4
 	TESTQ        $0x00000004, AX
-	JZ           low166
+	JZ           low194
 	VMOVUPS      X4, (R8)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low167
+	JZ           low195
 	VMOVSD       X4, 16(R8)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low168
+	JZ           low196
 	VMOVSS       X4, 24(R8)
 
-low168:
-	JMP stored165
+low196:
+	JMP stored193
 
-low167:
+low195:
 	TESTQ  $0x00000001, AX
-	JZ     low169
+	JZ     low197
 	VMOVSS X4, 16(R8)
 
-low169:
-	JMP stored165
+low197:
+	JMP stored193
 
-low166:
+low194:
 	TESTQ     $0x00000002, AX
-	JZ        low170
+	JZ        low198
 	VMOVSD    X4, (R8)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low171
+	JZ        low199
 	VMOVSS    X4, 8(R8)
 
-low171:
-	JMP stored165
+low199:
+	JMP stored193
 
-low170:
+low198:
 	TESTQ  $0x00000001, AX
-	JZ     low172
+	JZ     low200
 	VMOVSS X4, (R8)
 
-low172:
-stored165:
+low200:
+stored193:
 	ADDQ lddw+24(FP), R8
 
-end158:
+end184:
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y1, Y1
 	MOVQ   dx+0(FP), BX
@@ -22200,20 +23454,27 @@ end158:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside173
+	JGE    inside201
 	MOVQ   SI, DI
 
-inside173:
+inside201:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside174
+	JGE   inside202
 	MOVQ  SI, R8
 
-inside174:
+inside202:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
+	CMPQ         CX, $0x04
+	JNE          apart203
+	VMOVUPS      X1, (R8)
+	VEXTRACTF128 $0x01, Y1, (DI)
+	JMP          stored204
+
+apart203:
 	LEAQ         (CX)(CX*2), BX
 	VMOVSS       X1, (R8)
 	VEXTRACTPS   $0x01, X1, (R8)(CX*1)
@@ -22225,12 +23486,13 @@ inside174:
 	VEXTRACTPS   $0x02, X2, (DI)(CX*2)
 	VEXTRACTPS   $0x03, X2, (DI)(BX*1)
 
+stored204:
 	// the next 8 inputs
 	MOVQ   cols+88(FP), BX
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done159
+	JLE    done185
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -22242,9 +23504,9 @@ inside174:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block155
+	JGE    block181
 
-done159:
+done185:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -22412,7 +23674,43 @@ row9:
 tail4:
 	TESTQ AX, AX
 	JLE   end5
+	CMPQ  AX, $0x02
+	JNE   fewer11
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	VMOVUPS      (BX), X7
+	VINSERTF128  $0x01, (R8), Y7, Y7
+	VMOVUPS      (BX)(CX*1), X8
+	VINSERTF128  $0x01, (R8)(CX*1), Y8, Y8
+	VUNPCKHPD    Y8, Y7, Y9
+	VUNPCKLPD    Y8, Y7, Y7
+	VMOVUPS      (DI), X8
+	VINSERTF128  $0x01, (SI), Y8, Y8
+	VMOVUPS      (DI)(CX*1), X10
+	VINSERTF128  $0x01, (SI)(CX*1), Y10, Y10
+	VUNPCKHPD    Y10, Y8, Y11
+	VUNPCKLPD    Y10, Y8, Y8
+	VBROADCASTSD (DX), Y10
+	VFMADD231PD  Y10, Y7, Y1
+	VFMADD231PD  Y10, Y8, Y4
+	VBROADCASTSD (DX)(R9*1), Y10
+	VFMADD231PD  Y10, Y7, Y2
+	VFMADD231PD  Y10, Y8, Y5
+	VBROADCASTSD (DX)(R9*2), Y10
+	VFMADD231PD  Y10, Y7, Y3
+	VFMADD231PD  Y10, Y8, Y6
+	VBROADCASTSD 8(DX), Y10
+	VFMADD231PD  Y10, Y9, Y1
+	VFMADD231PD  Y10, Y11, Y4
+	VBROADCASTSD 8(DX)(R9*1), Y10
+	VFMADD231PD  Y10, Y9, Y2
+	VFMADD231PD  Y10, Y11, Y5
+	VBROADCASTSD 8(DX)(R9*2), Y10
+	VFMADD231PD  Y10, Y9, Y3
+	VFMADD231PD  Y10, Y11, Y6
+	JMP          ready10
+
+fewer11:
 	// the same for fewer j
 	VMASKMOVPD   (BX), Y0, Y7
 	VMASKMOVPD   (BX)(CX*1), Y0, Y8
@@ -22433,7 +23731,7 @@ tail4:
 	VBROADCASTSD (DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y7, Y3
 	CMPQ         AX, $0x01
-	JE           over10
+	JE           over12
 	VBROADCASTSD 8(DX), Y9
 	VFMADD231PD  Y9, Y10, Y1
 	VBROADCASTSD 8(DX)(R9*1), Y9
@@ -22441,7 +23739,7 @@ tail4:
 	VBROADCASTSD 8(DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y10, Y3
 	CMPQ         AX, $0x02
-	JE           over10
+	JE           over12
 	VBROADCASTSD 16(DX), Y9
 	VFMADD231PD  Y9, Y11, Y1
 	VBROADCASTSD 16(DX)(R9*1), Y9
@@ -22449,7 +23747,7 @@ tail4:
 	VBROADCASTSD 16(DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y11, Y3
 	CMPQ         AX, $0x03
-	JE           over10
+	JE           over12
 	VBROADCASTSD 24(DX), Y9
 	VFMADD231PD  Y9, Y8, Y1
 	VBROADCASTSD 24(DX)(R9*1), Y9
@@ -22457,7 +23755,7 @@ tail4:
 	VBROADCASTSD 24(DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y8, Y3
 
-over10:
+over12:
 	VMASKMOVPD   (DI), Y0, Y7
 	VMASKMOVPD   (DI)(CX*1), Y0, Y8
 	VMASKMOVPD   (SI), Y0, Y9
@@ -22477,7 +23775,7 @@ over10:
 	VBROADCASTSD (DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y7, Y6
 	CMPQ         AX, $0x01
-	JE           over11
+	JE           over13
 	VBROADCASTSD 8(DX), Y9
 	VFMADD231PD  Y9, Y10, Y4
 	VBROADCASTSD 8(DX)(R9*1), Y9
@@ -22485,7 +23783,7 @@ over10:
 	VBROADCASTSD 8(DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y10, Y6
 	CMPQ         AX, $0x02
-	JE           over11
+	JE           over13
 	VBROADCASTSD 16(DX), Y9
 	VFMADD231PD  Y9, Y11, Y4
 	VBROADCASTSD 16(DX)(R9*1), Y9
@@ -22493,7 +23791,7 @@ over10:
 	VBROADCASTSD 16(DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y11, Y6
 	CMPQ         AX, $0x03
-	JE           over11
+	JE           over13
 	VBROADCASTSD 24(DX), Y9
 	VFMADD231PD  Y9, Y8, Y4
 	VBROADCASTSD 24(DX)(R9*1), Y9
@@ -22501,7 +23799,8 @@ over10:
 	VBROADCASTSD 24(DX)(R9*2), Y9
 	VFMADD231PD  Y9, Y8, Y6
 
-over11:
+over13:
+ready10:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ   DX, R10
 	SUBQ   w+32(FP), R10
@@ -22512,7 +23811,7 @@ over11:
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
 
-row12:
+row14:
 	VMASKMOVPD   (R10), Y0, Y7
 	VBROADCASTSD (R11), Y8
 	VFMADD231PD  Y8, Y7, Y9
@@ -22523,7 +23822,7 @@ row12:
 	ADDQ         lddz+72(FP), R10
 	ADDQ         ldx+56(FP), R11
 	DECQ         R12
-	JNZ          row12
+	JNZ          row14
 	MOVQ         DX, R10
 	SUBQ         w+32(FP), R10
 	ADDQ         dw+16(FP), R10
@@ -22532,67 +23831,67 @@ row12:
 	VADDPD       Y7, Y10, Y10
 	VADDPD       Y7, Y11, Y11
 	TESTQ        $0x00000002, AX
-	JZ           low14
+	JZ           low16
 	VMOVUPS      X9, (R10)
 	VEXTRACTF128 $0x01, Y9, X9
 	TESTQ        $0x00000001, AX
-	JZ           low15
+	JZ           low17
 	VMOVSD       X9, 16(R10)
 	VUNPCKHPD    X9, X9, X9
 
-low15:
-	JMP stored13
+low17:
+	JMP stored15
 
-low14:
+low16:
 	TESTQ     $0x00000001, AX
-	JZ        low16
+	JZ        low18
 	VMOVSD    X9, (R10)
 	VUNPCKHPD X9, X9, X9
 
-low16:
-stored13:
+low18:
+stored15:
 	ADDQ         lddw+24(FP), R10
 	TESTQ        $0x00000002, AX
-	JZ           low18
+	JZ           low20
 	VMOVUPS      X10, (R10)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000001, AX
-	JZ           low19
+	JZ           low21
 	VMOVSD       X10, 16(R10)
 	VUNPCKHPD    X10, X10, X10
 
-low19:
-	JMP stored17
+low21:
+	JMP stored19
 
-low18:
+low20:
 	TESTQ     $0x00000001, AX
-	JZ        low20
+	JZ        low22
 	VMOVSD    X10, (R10)
 	VUNPCKHPD X10, X10, X10
 
-low20:
-stored17:
+low22:
+stored19:
 	ADDQ         lddw+24(FP), R10
 	TESTQ        $0x00000002, AX
-	JZ           low22
+	JZ           low24
 	VMOVUPS      X11, (R10)
 	VEXTRACTF128 $0x01, Y11, X11
 	TESTQ        $0x00000001, AX
-	JZ           low23
+	JZ           low25
 	VMOVSD       X11, 16(R10)
 	VUNPCKHPD    X11, X11, X11
 
-low23:
-	JMP stored21
+low25:
+	JMP stored23
 
-low22:
+low24:
 	TESTQ     $0x00000001, AX
-	JZ        low24
+	JZ        low26
 	VMOVSD    X11, (R10)
 	VUNPCKHPD X11, X11, X11
 
-low24:
-stored21:
+low26:
+stored23:
 	ADDQ lddw+24(FP), R10
 
 end5:
@@ -22610,18 +23909,18 @@ end5:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000006, DI
 	CMPQ   SI, $0x06
-	JGE    inside25
+	JGE    inside27
 	MOVQ   SI, DI
 
-inside25:
+inside27:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, R8
 	CMPQ  SI, $0x04
-	JGE   inside26
+	JGE   inside28
 	MOVQ  SI, R8
 
-inside26:
+inside28:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	IMUL3Q       $0x02, DX, R9
@@ -22679,9 +23978,9 @@ inside26:
 done6:
 	MOVQ  cols+88(FP), BX
 	TESTQ BX, BX
-	JLE   done31
+	JLE   done37
 
-block27:
+block33:
 	// 3×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -22692,27 +23991,27 @@ block27:
 	SUBQ   $0x02, DX
 	MOVQ   $0x00000002, SI
 	CMPQ   DX, $0x02
-	JGE    inside32
+	JGE    inside38
 	MOVQ   DX, SI
 
-inside32:
+inside38:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside33
+	JGE   inside39
 	MOVQ  DX, DI
 
-inside33:
+inside39:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  w+32(FP), BX
 	MOVQ  ldw+40(FP), DX
 	MOVQ  n+96(FP), AX
 	CMPQ  AX, $0x04
-	JLT   tail29
+	JLT   tail35
 
-square28:
+square34:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DI), X4
 	VINSERTF128  $0x01, (SI), Y4, Y4
@@ -22761,7 +24060,7 @@ square28:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-row34:
+row40:
 	VMOVUPD      (R8), Y4
 	VBROADCASTSD (R9), Y5
 	VFMADD231PD  Y5, Y4, Y6
@@ -22772,7 +24071,7 @@ row34:
 	ADDQ         lddz+72(FP), R8
 	ADDQ         ldx+56(FP), R9
 	DECQ         R10
-	JNZ          row34
+	JNZ          row40
 	MOVQ         BX, R8
 	SUBQ         w+32(FP), R8
 	ADDQ         dw+16(FP), R8
@@ -22791,12 +24090,36 @@ row34:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square28
+	JGE          square34
 
-tail29:
+tail35:
 	TESTQ AX, AX
-	JLE   end30
+	JLE   end36
+	CMPQ  AX, $0x02
+	JNE   fewer42
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	VMOVUPS      (DI), X4
+	VINSERTF128  $0x01, (SI), Y4, Y4
+	VMOVUPS      (DI)(CX*1), X5
+	VINSERTF128  $0x01, (SI)(CX*1), Y5, Y5
+	VUNPCKHPD    Y5, Y4, Y6
+	VUNPCKLPD    Y5, Y4, Y4
+	VBROADCASTSD (BX), Y5
+	VFMADD231PD  Y5, Y4, Y1
+	VBROADCASTSD (BX)(DX*1), Y5
+	VFMADD231PD  Y5, Y4, Y2
+	VBROADCASTSD (BX)(DX*2), Y5
+	VFMADD231PD  Y5, Y4, Y3
+	VBROADCASTSD 8(BX), Y5
+	VFMADD231PD  Y5, Y6, Y1
+	VBROADCASTSD 8(BX)(DX*1), Y5
+	VFMADD231PD  Y5, Y6, Y2
+	VBROADCASTSD 8(BX)(DX*2), Y5
+	VFMADD231PD  Y5, Y6, Y3
+	JMP          ready41
+
+fewer42:
 	// the same for fewer j
 	VMASKMOVPD   (DI), Y0, Y4
 	VMASKMOVPD   (DI)(CX*1), Y0, Y5
@@ -22817,7 +24140,7 @@ tail29:
 	VBROADCASTSD (BX)(DX*2), Y6
 	VFMADD231PD  Y6, Y4, Y3
 	CMPQ         AX, $0x01
-	JE           over35
+	JE           over43
 	VBROADCASTSD 8(BX), Y6
 	VFMADD231PD  Y6, Y7, Y1
 	VBROADCASTSD 8(BX)(DX*1), Y6
@@ -22825,7 +24148,7 @@ tail29:
 	VBROADCASTSD 8(BX)(DX*2), Y6
 	VFMADD231PD  Y6, Y7, Y3
 	CMPQ         AX, $0x02
-	JE           over35
+	JE           over43
 	VBROADCASTSD 16(BX), Y6
 	VFMADD231PD  Y6, Y8, Y1
 	VBROADCASTSD 16(BX)(DX*1), Y6
@@ -22833,7 +24156,7 @@ tail29:
 	VBROADCASTSD 16(BX)(DX*2), Y6
 	VFMADD231PD  Y6, Y8, Y3
 	CMPQ         AX, $0x03
-	JE           over35
+	JE           over43
 	VBROADCASTSD 24(BX), Y6
 	VFMADD231PD  Y6, Y5, Y1
 	VBROADCASTSD 24(BX)(DX*1), Y6
@@ -22841,7 +24164,8 @@ tail29:
 	VBROADCASTSD 24(BX)(DX*2), Y6
 	VFMADD231PD  Y6, Y5, Y3
 
-over35:
+over43:
+ready41:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ   BX, R8
 	SUBQ   w+32(FP), R8
@@ -22852,7 +24176,7 @@ over35:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-row36:
+row44:
 	VMASKMOVPD   (R8), Y0, Y4
 	VBROADCASTSD (R9), Y5
 	VFMADD231PD  Y5, Y4, Y6
@@ -22863,7 +24187,7 @@ row36:
 	ADDQ         lddz+72(FP), R8
 	ADDQ         ldx+56(FP), R9
 	DECQ         R10
-	JNZ          row36
+	JNZ          row44
 	MOVQ         BX, R8
 	SUBQ         w+32(FP), R8
 	ADDQ         dw+16(FP), R8
@@ -22872,55 +24196,13 @@ row36:
 	VADDPD       Y4, Y7, Y7
 	VADDPD       Y4, Y8, Y8
 	TESTQ        $0x00000002, AX
-	JZ           low38
+	JZ           low46
 	VMOVUPS      X6, (R8)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low39
+	JZ           low47
 	VMOVSD       X6, 16(R8)
 	VUNPCKHPD    X6, X6, X6
-
-low39:
-	JMP stored37
-
-low38:
-	TESTQ     $0x00000001, AX
-	JZ        low40
-	VMOVSD    X6, (R8)
-	VUNPCKHPD X6, X6, X6
-
-low40:
-stored37:
-	ADDQ         lddw+24(FP), R8
-	TESTQ        $0x00000002, AX
-	JZ           low42
-	VMOVUPS      X7, (R8)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low43
-	VMOVSD       X7, 16(R8)
-	VUNPCKHPD    X7, X7, X7
-
-low43:
-	JMP stored41
-
-low42:
-	TESTQ     $0x00000001, AX
-	JZ        low44
-	VMOVSD    X7, (R8)
-	VUNPCKHPD X7, X7, X7
-
-low44:
-stored41:
-	ADDQ         lddw+24(FP), R8
-	TESTQ        $0x00000002, AX
-	JZ           low46
-	VMOVUPS      X8, (R8)
-	VEXTRACTF128 $0x01, Y8, X8
-	TESTQ        $0x00000001, AX
-	JZ           low47
-	VMOVSD       X8, 16(R8)
-	VUNPCKHPD    X8, X8, X8
 
 low47:
 	JMP stored45
@@ -22928,14 +24210,56 @@ low47:
 low46:
 	TESTQ     $0x00000001, AX
 	JZ        low48
-	VMOVSD    X8, (R8)
-	VUNPCKHPD X8, X8, X8
+	VMOVSD    X6, (R8)
+	VUNPCKHPD X6, X6, X6
 
 low48:
 stored45:
+	ADDQ         lddw+24(FP), R8
+	TESTQ        $0x00000002, AX
+	JZ           low50
+	VMOVUPS      X7, (R8)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low51
+	VMOVSD       X7, 16(R8)
+	VUNPCKHPD    X7, X7, X7
+
+low51:
+	JMP stored49
+
+low50:
+	TESTQ     $0x00000001, AX
+	JZ        low52
+	VMOVSD    X7, (R8)
+	VUNPCKHPD X7, X7, X7
+
+low52:
+stored49:
+	ADDQ         lddw+24(FP), R8
+	TESTQ        $0x00000002, AX
+	JZ           low54
+	VMOVUPS      X8, (R8)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low55
+	VMOVSD       X8, 16(R8)
+	VUNPCKHPD    X8, X8, X8
+
+low55:
+	JMP stored53
+
+low54:
+	TESTQ     $0x00000001, AX
+	JZ        low56
+	VMOVSD    X8, (R8)
+	VUNPCKHPD X8, X8, X8
+
+low56:
+stored53:
 	ADDQ lddw+24(FP), R8
 
-end30:
+end36:
 	VXORPS Y4, Y4, Y4
 	VADDPD Y4, Y1, Y1
 	VADDPD Y4, Y2, Y2
@@ -22947,18 +24271,18 @@ end30:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000002, DI
 	CMPQ   SI, $0x02
-	JGE    inside49
+	JGE    inside57
 	MOVQ   SI, DI
 
-inside49:
+inside57:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside50
+	JGE   inside58
 	MOVQ  SI, R8
 
-inside50:
+inside58:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	VMOVSD       X1, (R8)
@@ -22982,7 +24306,7 @@ inside50:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done31
+	JLE    done37
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -22994,16 +24318,16 @@ inside50:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block27
+	JGE    block33
 
-done31:
+done37:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 fewer1:
 	CMPQ    AX, $0x02
-	JNE     fewer51
+	JNE     fewer61
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -23013,9 +24337,9 @@ fewer1:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+88(FP), BX
 	CMPQ    BX, $0x04
-	JLE     done56
+	JLE     done66
 
-block52:
+block62:
 	// 2×8 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -23027,18 +24351,18 @@ block52:
 	SUBQ   $0x02, DX
 	MOVQ   $0x00000006, SI
 	CMPQ   DX, $0x06
-	JGE    inside57
+	JGE    inside67
 	MOVQ   DX, SI
 
-inside57:
+inside67:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000004, DI
 	CMPQ  DX, $0x04
-	JGE   inside58
+	JGE   inside68
 	MOVQ  DX, DI
 
-inside58:
+inside68:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x02, CX, R8
@@ -23047,9 +24371,9 @@ inside58:
 	MOVQ   ldw+40(FP), R9
 	MOVQ   n+96(FP), AX
 	CMPQ   AX, $0x04
-	JLT    tail54
+	JLT    tail64
 
-square53:
+square63:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X5
 	VINSERTF128  $0x01, (R8), Y5, Y5
@@ -23109,7 +24433,7 @@ square53:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-row59:
+row69:
 	VMOVUPD      (R10), Y5
 	VBROADCASTSD (R11), Y6
 	VFMADD231PD  Y6, Y5, Y7
@@ -23118,7 +24442,7 @@ row59:
 	ADDQ         lddz+72(FP), R10
 	ADDQ         ldx+56(FP), R11
 	DECQ         R12
-	JNZ          row59
+	JNZ          row69
 	MOVQ         DX, R10
 	SUBQ         w+32(FP), R10
 	ADDQ         dw+16(FP), R10
@@ -23136,12 +24460,42 @@ row59:
 	ADDQ         $0x20, DX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square53
+	JGE          square63
 
-tail54:
+tail64:
 	TESTQ AX, AX
-	JLE   end55
+	JLE   end65
+	CMPQ  AX, $0x02
+	JNE   fewer71
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	VMOVUPS      (BX), X5
+	VINSERTF128  $0x01, (R8), Y5, Y5
+	VMOVUPS      (BX)(CX*1), X6
+	VINSERTF128  $0x01, (R8)(CX*1), Y6, Y6
+	VUNPCKHPD    Y6, Y5, Y7
+	VUNPCKLPD    Y6, Y5, Y5
+	VMOVUPS      (DI), X6
+	VINSERTF128  $0x01, (SI), Y6, Y6
+	VMOVUPS      (DI)(CX*1), X8
+	VINSERTF128  $0x01, (SI)(CX*1), Y8, Y8
+	VUNPCKHPD    Y8, Y6, Y9
+	VUNPCKLPD    Y8, Y6, Y6
+	VBROADCASTSD (DX), Y8
+	VFMADD231PD  Y8, Y5, Y1
+	VFMADD231PD  Y8, Y6, Y3
+	VBROADCASTSD (DX)(R9*1), Y8
+	VFMADD231PD  Y8, Y5, Y2
+	VFMADD231PD  Y8, Y6, Y4
+	VBROADCASTSD 8(DX), Y8
+	VFMADD231PD  Y8, Y7, Y1
+	VFMADD231PD  Y8, Y9, Y3
+	VBROADCASTSD 8(DX)(R9*1), Y8
+	VFMADD231PD  Y8, Y7, Y2
+	VFMADD231PD  Y8, Y9, Y4
+	JMP          ready70
+
+fewer71:
 	// the same for fewer j
 	VMASKMOVPD   (BX), Y0, Y5
 	VMASKMOVPD   (BX)(CX*1), Y0, Y6
@@ -23160,25 +24514,25 @@ tail54:
 	VBROADCASTSD (DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y5, Y2
 	CMPQ         AX, $0x01
-	JE           over60
+	JE           over72
 	VBROADCASTSD 8(DX), Y7
 	VFMADD231PD  Y7, Y8, Y1
 	VBROADCASTSD 8(DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y8, Y2
 	CMPQ         AX, $0x02
-	JE           over60
+	JE           over72
 	VBROADCASTSD 16(DX), Y7
 	VFMADD231PD  Y7, Y9, Y1
 	VBROADCASTSD 16(DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y9, Y2
 	CMPQ         AX, $0x03
-	JE           over60
+	JE           over72
 	VBROADCASTSD 24(DX), Y7
 	VFMADD231PD  Y7, Y6, Y1
 	VBROADCASTSD 24(DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y6, Y2
 
-over60:
+over72:
 	VMASKMOVPD   (DI), Y0, Y5
 	VMASKMOVPD   (DI)(CX*1), Y0, Y6
 	VMASKMOVPD   (SI), Y0, Y7
@@ -23196,25 +24550,26 @@ over60:
 	VBROADCASTSD (DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y5, Y4
 	CMPQ         AX, $0x01
-	JE           over61
+	JE           over73
 	VBROADCASTSD 8(DX), Y7
 	VFMADD231PD  Y7, Y8, Y3
 	VBROADCASTSD 8(DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y8, Y4
 	CMPQ         AX, $0x02
-	JE           over61
+	JE           over73
 	VBROADCASTSD 16(DX), Y7
 	VFMADD231PD  Y7, Y9, Y3
 	VBROADCASTSD 16(DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y9, Y4
 	CMPQ         AX, $0x03
-	JE           over61
+	JE           over73
 	VBROADCASTSD 24(DX), Y7
 	VFMADD231PD  Y7, Y6, Y3
 	VBROADCASTSD 24(DX)(R9*1), Y7
 	VFMADD231PD  Y7, Y6, Y4
 
-over61:
+over73:
+ready70:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ   DX, R10
 	SUBQ   w+32(FP), R10
@@ -23224,7 +24579,7 @@ over61:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 
-row62:
+row74:
 	VMASKMOVPD   (R10), Y0, Y5
 	VBROADCASTSD (R11), Y6
 	VFMADD231PD  Y6, Y5, Y7
@@ -23233,7 +24588,7 @@ row62:
 	ADDQ         lddz+72(FP), R10
 	ADDQ         ldx+56(FP), R11
 	DECQ         R12
-	JNZ          row62
+	JNZ          row74
 	MOVQ         DX, R10
 	SUBQ         w+32(FP), R10
 	ADDQ         dw+16(FP), R10
@@ -23241,49 +24596,49 @@ row62:
 	VADDPD       Y5, Y7, Y7
 	VADDPD       Y5, Y8, Y8
 	TESTQ        $0x00000002, AX
-	JZ           low64
+	JZ           low76
 	VMOVUPS      X7, (R10)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low65
+	JZ           low77
 	VMOVSD       X7, 16(R10)
 	VUNPCKHPD    X7, X7, X7
 
-low65:
-	JMP stored63
+low77:
+	JMP stored75
 
-low64:
+low76:
 	TESTQ     $0x00000001, AX
-	JZ        low66
+	JZ        low78
 	VMOVSD    X7, (R10)
 	VUNPCKHPD X7, X7, X7
 
-low66:
-stored63:
+low78:
+stored75:
 	ADDQ         lddw+24(FP), R10
 	TESTQ        $0x00000002, AX
-	JZ           low68
+	JZ           low80
 	VMOVUPS      X8, (R10)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, AX
-	JZ           low69
+	JZ           low81
 	VMOVSD       X8, 16(R10)
 	VUNPCKHPD    X8, X8, X8
 
-low69:
-	JMP stored67
+low81:
+	JMP stored79
 
-low68:
+low80:
 	TESTQ     $0x00000001, AX
-	JZ        low70
+	JZ        low82
 	VMOVSD    X8, (R10)
 	VUNPCKHPD X8, X8, X8
 
-low70:
-stored67:
+low82:
+stored79:
 	ADDQ lddw+24(FP), R10
 
-end55:
+end65:
 	VXORPS Y5, Y5, Y5
 	VADDPD Y5, Y1, Y1
 	VADDPD Y5, Y2, Y2
@@ -23296,18 +24651,18 @@ end55:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000006, DI
 	CMPQ   SI, $0x06
-	JGE    inside71
+	JGE    inside83
 	MOVQ   SI, DI
 
-inside71:
+inside83:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000004, R8
 	CMPQ  SI, $0x04
-	JGE   inside72
+	JGE   inside84
 	MOVQ  SI, R8
 
-inside72:
+inside84:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	IMUL3Q       $0x02, DX, R9
@@ -23338,7 +24693,7 @@ inside72:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done56
+	JLE    done66
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -23350,14 +24705,14 @@ inside72:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block52
+	JGE    block62
 
-done56:
+done66:
 	MOVQ  cols+88(FP), BX
 	TESTQ BX, BX
-	JLE   done77
+	JLE   done93
 
-block73:
+block89:
 	// 2×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -23367,27 +24722,27 @@ block73:
 	SUBQ   $0x02, DX
 	MOVQ   $0x00000002, SI
 	CMPQ   DX, $0x02
-	JGE    inside78
+	JGE    inside94
 	MOVQ   DX, SI
 
-inside78:
+inside94:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside79
+	JGE   inside95
 	MOVQ  DX, DI
 
-inside79:
+inside95:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  w+32(FP), BX
 	MOVQ  ldw+40(FP), DX
 	MOVQ  n+96(FP), AX
 	CMPQ  AX, $0x04
-	JLT   tail75
+	JLT   tail91
 
-square74:
+square90:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DI), X3
 	VINSERTF128  $0x01, (SI), Y3, Y3
@@ -23427,7 +24782,7 @@ square74:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-row80:
+row96:
 	VMOVUPD      (R8), Y3
 	VBROADCASTSD (R9), Y4
 	VFMADD231PD  Y4, Y3, Y5
@@ -23436,7 +24791,7 @@ row80:
 	ADDQ         lddz+72(FP), R8
 	ADDQ         ldx+56(FP), R9
 	DECQ         R10
-	JNZ          row80
+	JNZ          row96
 	MOVQ         BX, R8
 	SUBQ         w+32(FP), R8
 	ADDQ         dw+16(FP), R8
@@ -23452,12 +24807,32 @@ row80:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square74
+	JGE          square90
 
-tail75:
+tail91:
 	TESTQ AX, AX
-	JLE   end76
+	JLE   end92
+	CMPQ  AX, $0x02
+	JNE   fewer98
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	VMOVUPS      (DI), X3
+	VINSERTF128  $0x01, (SI), Y3, Y3
+	VMOVUPS      (DI)(CX*1), X4
+	VINSERTF128  $0x01, (SI)(CX*1), Y4, Y4
+	VUNPCKHPD    Y4, Y3, Y5
+	VUNPCKLPD    Y4, Y3, Y3
+	VBROADCASTSD (BX), Y4
+	VFMADD231PD  Y4, Y3, Y1
+	VBROADCASTSD (BX)(DX*1), Y4
+	VFMADD231PD  Y4, Y3, Y2
+	VBROADCASTSD 8(BX), Y4
+	VFMADD231PD  Y4, Y5, Y1
+	VBROADCASTSD 8(BX)(DX*1), Y4
+	VFMADD231PD  Y4, Y5, Y2
+	JMP          ready97
+
+fewer98:
 	// the same for fewer j
 	VMASKMOVPD   (DI), Y0, Y3
 	VMASKMOVPD   (DI)(CX*1), Y0, Y4
@@ -23476,25 +24851,26 @@ tail75:
 	VBROADCASTSD (BX)(DX*1), Y5
 	VFMADD231PD  Y5, Y3, Y2
 	CMPQ         AX, $0x01
-	JE           over81
+	JE           over99
 	VBROADCASTSD 8(BX), Y5
 	VFMADD231PD  Y5, Y6, Y1
 	VBROADCASTSD 8(BX)(DX*1), Y5
 	VFMADD231PD  Y5, Y6, Y2
 	CMPQ         AX, $0x02
-	JE           over81
+	JE           over99
 	VBROADCASTSD 16(BX), Y5
 	VFMADD231PD  Y5, Y7, Y1
 	VBROADCASTSD 16(BX)(DX*1), Y5
 	VFMADD231PD  Y5, Y7, Y2
 	CMPQ         AX, $0x03
-	JE           over81
+	JE           over99
 	VBROADCASTSD 24(BX), Y5
 	VFMADD231PD  Y5, Y4, Y1
 	VBROADCASTSD 24(BX)(DX*1), Y5
 	VFMADD231PD  Y5, Y4, Y2
 
-over81:
+over99:
+ready97:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ   BX, R8
 	SUBQ   w+32(FP), R8
@@ -23504,7 +24880,7 @@ over81:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 
-row82:
+row100:
 	VMASKMOVPD   (R8), Y0, Y3
 	VBROADCASTSD (R9), Y4
 	VFMADD231PD  Y4, Y3, Y5
@@ -23513,7 +24889,7 @@ row82:
 	ADDQ         lddz+72(FP), R8
 	ADDQ         ldx+56(FP), R9
 	DECQ         R10
-	JNZ          row82
+	JNZ          row100
 	MOVQ         BX, R8
 	SUBQ         w+32(FP), R8
 	ADDQ         dw+16(FP), R8
@@ -23521,49 +24897,49 @@ row82:
 	VADDPD       Y3, Y5, Y5
 	VADDPD       Y3, Y6, Y6
 	TESTQ        $0x00000002, AX
-	JZ           low84
+	JZ           low102
 	VMOVUPS      X5, (R8)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low85
+	JZ           low103
 	VMOVSD       X5, 16(R8)
 	VUNPCKHPD    X5, X5, X5
 
-low85:
-	JMP stored83
+low103:
+	JMP stored101
 
-low84:
+low102:
 	TESTQ     $0x00000001, AX
-	JZ        low86
+	JZ        low104
 	VMOVSD    X5, (R8)
 	VUNPCKHPD X5, X5, X5
 
-low86:
-stored83:
+low104:
+stored101:
 	ADDQ         lddw+24(FP), R8
 	TESTQ        $0x00000002, AX
-	JZ           low88
+	JZ           low106
 	VMOVUPS      X6, (R8)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low89
+	JZ           low107
 	VMOVSD       X6, 16(R8)
 	VUNPCKHPD    X6, X6, X6
 
-low89:
-	JMP stored87
+low107:
+	JMP stored105
 
-low88:
+low106:
 	TESTQ     $0x00000001, AX
-	JZ        low90
+	JZ        low108
 	VMOVSD    X6, (R8)
 	VUNPCKHPD X6, X6, X6
 
-low90:
-stored87:
+low108:
+stored105:
 	ADDQ lddw+24(FP), R8
 
-end76:
+end92:
 	VXORPS Y3, Y3, Y3
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
@@ -23574,18 +24950,18 @@ end76:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000002, DI
 	CMPQ   SI, $0x02
-	JGE    inside91
+	JGE    inside109
 	MOVQ   SI, DI
 
-inside91:
+inside109:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside92
+	JGE   inside110
 	MOVQ  SI, R8
 
-inside92:
+inside110:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
 	VMOVSD       X1, (R8)
@@ -23604,7 +24980,7 @@ inside92:
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done77
+	JLE    done93
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -23616,14 +24992,14 @@ inside92:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block73
+	JGE    block89
 
-done77:
+done93:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer51:
+fewer61:
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -23633,9 +25009,9 @@ fewer51:
 	VMOVDQU (CX), Y0
 	MOVQ    cols+88(FP), BX
 	CMPQ    BX, $0x04
-	JLE     done98
+	JLE     done118
 
-block94:
+block114:
 	// 1×12 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -23646,34 +25022,34 @@ block94:
 	SUBQ   $0x02, DX
 	MOVQ   $0x0000000a, SI
 	CMPQ   DX, $0x0a
-	JGE    inside99
+	JGE    inside119
 	MOVQ   DX, SI
 
-inside99:
+inside119:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000008, DI
 	CMPQ  DX, $0x08
-	JGE   inside100
+	JGE   inside120
 	MOVQ  DX, DI
 
-inside100:
+inside120:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000006, R8
 	CMPQ  DX, $0x06
-	JGE   inside101
+	JGE   inside121
 	MOVQ  DX, R8
 
-inside101:
+inside121:
 	IMULQ CX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000004, R9
 	CMPQ  DX, $0x04
-	JGE   inside102
+	JGE   inside122
 	MOVQ  DX, R9
 
-inside102:
+inside122:
 	IMULQ  CX, R9
 	ADDQ   BX, R9
 	IMUL3Q $0x02, CX, R10
@@ -23681,9 +25057,9 @@ inside102:
 	MOVQ   w+32(FP), DX
 	MOVQ   n+96(FP), AX
 	CMPQ   AX, $0x04
-	JLT    tail96
+	JLT    tail116
 
-square95:
+square115:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (BX), X4
 	VINSERTF128  $0x01, (R10), Y4, Y4
@@ -23746,14 +25122,14 @@ square95:
 	MOVQ   cols+88(FP), R13
 	VXORPS Y6, Y6, Y6
 
-row103:
+row123:
 	VMOVUPD      (R11), Y4
 	VBROADCASTSD (R12), Y5
 	VFMADD231PD  Y5, Y4, Y6
 	ADDQ         lddz+72(FP), R11
 	ADDQ         ldx+56(FP), R12
 	DECQ         R13
-	JNZ          row103
+	JNZ          row123
 	MOVQ         DX, R11
 	SUBQ         w+32(FP), R11
 	ADDQ         dw+16(FP), R11
@@ -23770,12 +25146,44 @@ row103:
 	ADDQ         $0x20, DX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square95
+	JGE          square115
 
-tail96:
+tail116:
 	TESTQ AX, AX
-	JLE   end97
+	JLE   end117
+	CMPQ  AX, $0x02
+	JNE   fewer125
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	VMOVUPS      (BX), X4
+	VINSERTF128  $0x01, (R10), Y4, Y4
+	VMOVUPS      (BX)(CX*1), X5
+	VINSERTF128  $0x01, (R10)(CX*1), Y5, Y5
+	VUNPCKHPD    Y5, Y4, Y6
+	VUNPCKLPD    Y5, Y4, Y4
+	VMOVUPS      (R9), X5
+	VINSERTF128  $0x01, (R8), Y5, Y5
+	VMOVUPS      (R9)(CX*1), X7
+	VINSERTF128  $0x01, (R8)(CX*1), Y7, Y7
+	VUNPCKHPD    Y7, Y5, Y8
+	VUNPCKLPD    Y7, Y5, Y5
+	VMOVUPS      (DI), X7
+	VINSERTF128  $0x01, (SI), Y7, Y7
+	VMOVUPS      (DI)(CX*1), X9
+	VINSERTF128  $0x01, (SI)(CX*1), Y9, Y9
+	VUNPCKHPD    Y9, Y7, Y10
+	VUNPCKLPD    Y9, Y7, Y7
+	VBROADCASTSD (DX), Y9
+	VFMADD231PD  Y9, Y4, Y1
+	VFMADD231PD  Y9, Y5, Y2
+	VFMADD231PD  Y9, Y7, Y3
+	VBROADCASTSD 8(DX), Y9
+	VFMADD231PD  Y9, Y6, Y1
+	VFMADD231PD  Y9, Y8, Y2
+	VFMADD231PD  Y9, Y10, Y3
+	JMP          ready124
+
+fewer125:
 	// the same for fewer j
 	VMASKMOVPD   (BX), Y0, Y4
 	VMASKMOVPD   (BX)(CX*1), Y0, Y5
@@ -23792,19 +25200,19 @@ tail96:
 	VBROADCASTSD (DX), Y6
 	VFMADD231PD  Y6, Y4, Y1
 	CMPQ         AX, $0x01
-	JE           over104
+	JE           over126
 	VBROADCASTSD 8(DX), Y6
 	VFMADD231PD  Y6, Y7, Y1
 	CMPQ         AX, $0x02
-	JE           over104
+	JE           over126
 	VBROADCASTSD 16(DX), Y6
 	VFMADD231PD  Y6, Y8, Y1
 	CMPQ         AX, $0x03
-	JE           over104
+	JE           over126
 	VBROADCASTSD 24(DX), Y6
 	VFMADD231PD  Y6, Y5, Y1
 
-over104:
+over126:
 	VMASKMOVPD   (R9), Y0, Y4
 	VMASKMOVPD   (R9)(CX*1), Y0, Y5
 	VMASKMOVPD   (R8), Y0, Y6
@@ -23820,19 +25228,19 @@ over104:
 	VBROADCASTSD (DX), Y6
 	VFMADD231PD  Y6, Y4, Y2
 	CMPQ         AX, $0x01
-	JE           over105
+	JE           over127
 	VBROADCASTSD 8(DX), Y6
 	VFMADD231PD  Y6, Y7, Y2
 	CMPQ         AX, $0x02
-	JE           over105
+	JE           over127
 	VBROADCASTSD 16(DX), Y6
 	VFMADD231PD  Y6, Y8, Y2
 	CMPQ         AX, $0x03
-	JE           over105
+	JE           over127
 	VBROADCASTSD 24(DX), Y6
 	VFMADD231PD  Y6, Y5, Y2
 
-over105:
+over127:
 	VMASKMOVPD   (DI), Y0, Y4
 	VMASKMOVPD   (DI)(CX*1), Y0, Y5
 	VMASKMOVPD   (SI), Y0, Y6
@@ -23848,19 +25256,20 @@ over105:
 	VBROADCASTSD (DX), Y6
 	VFMADD231PD  Y6, Y4, Y3
 	CMPQ         AX, $0x01
-	JE           over106
+	JE           over128
 	VBROADCASTSD 8(DX), Y6
 	VFMADD231PD  Y6, Y7, Y3
 	CMPQ         AX, $0x02
-	JE           over106
+	JE           over128
 	VBROADCASTSD 16(DX), Y6
 	VFMADD231PD  Y6, Y8, Y3
 	CMPQ         AX, $0x03
-	JE           over106
+	JE           over128
 	VBROADCASTSD 24(DX), Y6
 	VFMADD231PD  Y6, Y5, Y3
 
-over106:
+over128:
+ready124:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ   DX, R11
 	SUBQ   w+32(FP), R11
@@ -23869,42 +25278,42 @@ over106:
 	MOVQ   cols+88(FP), R13
 	VXORPS Y6, Y6, Y6
 
-row107:
+row129:
 	VMASKMOVPD   (R11), Y0, Y4
 	VBROADCASTSD (R12), Y5
 	VFMADD231PD  Y5, Y4, Y6
 	ADDQ         lddz+72(FP), R11
 	ADDQ         ldx+56(FP), R12
 	DECQ         R13
-	JNZ          row107
+	JNZ          row129
 	MOVQ         DX, R11
 	SUBQ         w+32(FP), R11
 	ADDQ         dw+16(FP), R11
 	VXORPS       Y4, Y4, Y4
 	VADDPD       Y4, Y6, Y6
 	TESTQ        $0x00000002, AX
-	JZ           low109
+	JZ           low131
 	VMOVUPS      X6, (R11)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low110
+	JZ           low132
 	VMOVSD       X6, 16(R11)
 	VUNPCKHPD    X6, X6, X6
 
-low110:
-	JMP stored108
+low132:
+	JMP stored130
 
-low109:
+low131:
 	TESTQ     $0x00000001, AX
-	JZ        low111
+	JZ        low133
 	VMOVSD    X6, (R11)
 	VUNPCKHPD X6, X6, X6
 
-low111:
-stored108:
+low133:
+stored130:
 	ADDQ lddw+24(FP), R11
 
-end97:
+end117:
 	VXORPS Y4, Y4, Y4
 	VADDPD Y4, Y1, Y1
 	VADDPD Y4, Y2, Y2
@@ -23916,60 +25325,86 @@ end97:
 	SUBQ   $0x02, SI
 	MOVQ   $0x0000000a, DI
 	CMPQ   SI, $0x0a
-	JGE    inside112
+	JGE    inside134
 	MOVQ   SI, DI
 
-inside112:
+inside134:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, R8
 	CMPQ  SI, $0x08
-	JGE   inside113
+	JGE   inside135
 	MOVQ  SI, R8
 
-inside113:
+inside135:
 	IMULQ DX, R8
 	ADDQ  BX, R8
 	MOVQ  $0x00000006, R9
 	CMPQ  SI, $0x06
-	JGE   inside114
+	JGE   inside136
 	MOVQ  SI, R9
 
-inside114:
+inside136:
 	IMULQ DX, R9
 	ADDQ  BX, R9
 	MOVQ  $0x00000004, R10
 	CMPQ  SI, $0x04
-	JGE   inside115
+	JGE   inside137
 	MOVQ  SI, R10
 
-inside115:
+inside137:
 	IMULQ        DX, R10
 	ADDQ         BX, R10
 	IMUL3Q       $0x02, DX, R11
 	ADDQ         BX, R11
+	CMPQ         CX, $0x08
+	JNE          apart138
+	VMOVUPS      X1, (BX)
+	VEXTRACTF128 $0x01, Y1, (R11)
+	JMP          stored139
+
+apart138:
 	VMOVSD       X1, (BX)
 	VMOVHPD      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X4
 	VMOVSD       X4, (R11)
 	VMOVHPD      X4, (R11)(CX*1)
+
+stored139:
+	CMPQ         CX, $0x08
+	JNE          apart140
+	VMOVUPS      X2, (R10)
+	VEXTRACTF128 $0x01, Y2, (R9)
+	JMP          stored141
+
+apart140:
 	VMOVSD       X2, (R10)
 	VMOVHPD      X2, (R10)(CX*1)
 	VEXTRACTF128 $0x01, Y2, X4
 	VMOVSD       X4, (R9)
 	VMOVHPD      X4, (R9)(CX*1)
+
+stored141:
+	CMPQ         CX, $0x08
+	JNE          apart142
+	VMOVUPS      X3, (R8)
+	VEXTRACTF128 $0x01, Y3, (DI)
+	JMP          stored143
+
+apart142:
 	VMOVSD       X3, (R8)
 	VMOVHPD      X3, (R8)(CX*1)
 	VEXTRACTF128 $0x01, Y3, X4
 	VMOVSD       X4, (DI)
 	VMOVHPD      X4, (DI)(CX*1)
 
+stored143:
 	// the next 12 inputs
 	MOVQ   cols+88(FP), BX
 	SUBQ   $0x0c, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done98
+	JLE    done118
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x0c, DX, DX
 	ADDQ   DX, BX
@@ -23981,14 +25416,14 @@ inside115:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x05
-	JGE    block94
+	JGE    block114
 
-done98:
+done118:
 	MOVQ  cols+88(FP), BX
 	TESTQ BX, BX
-	JLE   done120
+	JLE   done148
 
-block116:
+block144:
 	// 1×4 elements of dx, from +0
 	VXORPS Y1, Y1, Y1
 	MOVQ   dz+64(FP), BX
@@ -23997,26 +25432,26 @@ block116:
 	SUBQ   $0x02, DX
 	MOVQ   $0x00000002, SI
 	CMPQ   DX, $0x02
-	JGE    inside121
+	JGE    inside149
 	MOVQ   DX, SI
 
-inside121:
+inside149:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside122
+	JGE   inside150
 	MOVQ  DX, DI
 
-inside122:
+inside150:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	MOVQ  w+32(FP), BX
 	MOVQ  n+96(FP), AX
 	CMPQ  AX, $0x04
-	JLT   tail118
+	JLT   tail146
 
-square117:
+square145:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	VMOVUPS      (DI), X2
 	VINSERTF128  $0x01, (SI), Y2, Y2
@@ -24047,14 +25482,14 @@ square117:
 	MOVQ   cols+88(FP), R9
 	VXORPS Y4, Y4, Y4
 
-row123:
+row151:
 	VMOVUPD      (DX), Y2
 	VBROADCASTSD (R8), Y3
 	VFMADD231PD  Y3, Y2, Y4
 	ADDQ         lddz+72(FP), DX
 	ADDQ         ldx+56(FP), R8
 	DECQ         R9
-	JNZ          row123
+	JNZ          row151
 	MOVQ         BX, DX
 	SUBQ         w+32(FP), DX
 	ADDQ         dw+16(FP), DX
@@ -24067,12 +25502,28 @@ row123:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, AX
 	CMPQ         AX, $0x04
-	JGE          square117
+	JGE          square145
 
-tail118:
+tail146:
 	TESTQ AX, AX
-	JLE   end119
+	JLE   end147
+	CMPQ  AX, $0x02
+	JNE   fewer153
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	VMOVUPS      (DI), X2
+	VINSERTF128  $0x01, (SI), Y2, Y2
+	VMOVUPS      (DI)(CX*1), X3
+	VINSERTF128  $0x01, (SI)(CX*1), Y3, Y3
+	VUNPCKHPD    Y3, Y2, Y4
+	VUNPCKLPD    Y3, Y2, Y2
+	VBROADCASTSD (BX), Y3
+	VFMADD231PD  Y3, Y2, Y1
+	VBROADCASTSD 8(BX), Y3
+	VFMADD231PD  Y3, Y4, Y1
+	JMP          ready152
+
+fewer153:
 	// the same for fewer j
 	VMASKMOVPD   (DI), Y0, Y2
 	VMASKMOVPD   (DI)(CX*1), Y0, Y3
@@ -24089,19 +25540,20 @@ tail118:
 	VBROADCASTSD (BX), Y4
 	VFMADD231PD  Y4, Y2, Y1
 	CMPQ         AX, $0x01
-	JE           over124
+	JE           over154
 	VBROADCASTSD 8(BX), Y4
 	VFMADD231PD  Y4, Y5, Y1
 	CMPQ         AX, $0x02
-	JE           over124
+	JE           over154
 	VBROADCASTSD 16(BX), Y4
 	VFMADD231PD  Y4, Y6, Y1
 	CMPQ         AX, $0x03
-	JE           over124
+	JE           over154
 	VBROADCASTSD 24(BX), Y4
 	VFMADD231PD  Y4, Y3, Y1
 
-over124:
+over154:
+ready152:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ   BX, DX
 	SUBQ   w+32(FP), DX
@@ -24110,42 +25562,42 @@ over124:
 	MOVQ   cols+88(FP), R9
 	VXORPS Y4, Y4, Y4
 
-row125:
+row155:
 	VMASKMOVPD   (DX), Y0, Y2
 	VBROADCASTSD (R8), Y3
 	VFMADD231PD  Y3, Y2, Y4
 	ADDQ         lddz+72(FP), DX
 	ADDQ         ldx+56(FP), R8
 	DECQ         R9
-	JNZ          row125
+	JNZ          row155
 	MOVQ         BX, DX
 	SUBQ         w+32(FP), DX
 	ADDQ         dw+16(FP), DX
 	VXORPS       Y2, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	TESTQ        $0x00000002, AX
-	JZ           low127
+	JZ           low157
 	VMOVUPS      X4, (DX)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low128
+	JZ           low158
 	VMOVSD       X4, 16(DX)
 	VUNPCKHPD    X4, X4, X4
 
-low128:
-	JMP stored126
+low158:
+	JMP stored156
 
-low127:
+low157:
 	TESTQ     $0x00000001, AX
-	JZ        low129
+	JZ        low159
 	VMOVSD    X4, (DX)
 	VUNPCKHPD X4, X4, X4
 
-low129:
-stored126:
+low159:
+stored156:
 	ADDQ lddw+24(FP), DX
 
-end119:
+end147:
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y1, Y1
 	MOVQ   dx+0(FP), BX
@@ -24155,32 +25607,40 @@ end119:
 	SUBQ   $0x02, SI
 	MOVQ   $0x00000002, DI
 	CMPQ   SI, $0x02
-	JGE    inside130
+	JGE    inside160
 	MOVQ   SI, DI
 
-inside130:
+inside160:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside131
+	JGE   inside161
 	MOVQ  SI, R8
 
-inside131:
+inside161:
 	IMULQ        DX, R8
 	ADDQ         BX, R8
+	CMPQ         CX, $0x08
+	JNE          apart162
+	VMOVUPS      X1, (R8)
+	VEXTRACTF128 $0x01, Y1, (DI)
+	JMP          stored163
+
+apart162:
 	VMOVSD       X1, (R8)
 	VMOVHPD      X1, (R8)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X2
 	VMOVSD       X2, (DI)
 	VMOVHPD      X2, (DI)(CX*1)
 
+stored163:
 	// the next 4 inputs
 	MOVQ   cols+88(FP), BX
 	SUBQ   $0x04, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done120
+	JLE    done148
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x04, DX, DX
 	ADDQ   DX, BX
@@ -24192,9 +25652,9 @@ inside131:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block116
+	JGE    block144
 
-done120:
+done148:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

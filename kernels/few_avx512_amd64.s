@@ -509,7 +509,7 @@ tail4:
 	VBROADCASTSS (R9)(R13*1), Z21
 	VFMADD231PS  Z21, Z8, Z7
 	CMPQ         AX, $0x01
-	JE           over9
+	JE           over10
 	VBROADCASTSS 4(R9), Z21
 	VFMADD231PS  Z21, Z11, Z0
 	VBROADCASTSS 4(R9)(R10*1), Z21
@@ -527,7 +527,7 @@ tail4:
 	VBROADCASTSS 4(R9)(R13*1), Z21
 	VFMADD231PS  Z21, Z11, Z7
 	CMPQ         AX, $0x02
-	JE           over9
+	JE           over10
 	VBROADCASTSS 8(R9), Z21
 	VFMADD231PS  Z21, Z23, Z0
 	VBROADCASTSS 8(R9)(R10*1), Z21
@@ -545,7 +545,7 @@ tail4:
 	VBROADCASTSS 8(R9)(R13*1), Z21
 	VFMADD231PS  Z21, Z23, Z7
 	CMPQ         AX, $0x03
-	JE           over9
+	JE           over10
 	VBROADCASTSS 12(R9), Z21
 	VFMADD231PS  Z21, Z10, Z0
 	VBROADCASTSS 12(R9)(R10*1), Z21
@@ -563,7 +563,7 @@ tail4:
 	VBROADCASTSS 12(R9)(R13*1), Z21
 	VFMADD231PS  Z21, Z10, Z7
 	CMPQ         AX, $0x04
-	JE           over9
+	JE           over10
 	VBROADCASTSS 16(R9), Z21
 	VFMADD231PS  Z21, Z20, Z0
 	VBROADCASTSS 16(R9)(R10*1), Z21
@@ -581,7 +581,7 @@ tail4:
 	VBROADCASTSS 16(R9)(R13*1), Z21
 	VFMADD231PS  Z21, Z20, Z7
 	CMPQ         AX, $0x05
-	JE           over9
+	JE           over10
 	VBROADCASTSS 20(R9), Z21
 	VFMADD231PS  Z21, Z16, Z0
 	VBROADCASTSS 20(R9)(R10*1), Z21
@@ -599,7 +599,7 @@ tail4:
 	VBROADCASTSS 20(R9)(R13*1), Z21
 	VFMADD231PS  Z21, Z16, Z7
 	CMPQ         AX, $0x06
-	JE           over9
+	JE           over10
 	VBROADCASTSS 24(R9), Z21
 	VFMADD231PS  Z21, Z19, Z0
 	VBROADCASTSS 24(R9)(R10*1), Z21
@@ -617,7 +617,7 @@ tail4:
 	VBROADCASTSS 24(R9)(R13*1), Z21
 	VFMADD231PS  Z21, Z19, Z7
 	CMPQ         AX, $0x07
-	JE           over9
+	JE           over10
 	VBROADCASTSS 28(R9), Z21
 	VFMADD231PS  Z21, Z9, Z0
 	VBROADCASTSS 28(R9)(R10*1), Z21
@@ -635,7 +635,7 @@ tail4:
 	VBROADCASTSS 28(R9)(R13*1), Z21
 	VFMADD231PS  Z21, Z9, Z7
 	CMPQ         AX, $0x08
-	JE           over9
+	JE           over10
 	VBROADCASTSS 32(R9), Z21
 	VFMADD231PS  Z21, Z24, Z0
 	VBROADCASTSS 32(R9)(R10*1), Z21
@@ -653,7 +653,7 @@ tail4:
 	VBROADCASTSS 32(R9)(R13*1), Z21
 	VFMADD231PS  Z21, Z24, Z7
 	CMPQ         AX, $0x09
-	JE           over9
+	JE           over10
 	VBROADCASTSS 36(R9), Z21
 	VFMADD231PS  Z21, Z14, Z0
 	VBROADCASTSS 36(R9)(R10*1), Z21
@@ -671,7 +671,7 @@ tail4:
 	VBROADCASTSS 36(R9)(R13*1), Z21
 	VFMADD231PS  Z21, Z14, Z7
 	CMPQ         AX, $0x0a
-	JE           over9
+	JE           over10
 	VBROADCASTSS 40(R9), Z21
 	VFMADD231PS  Z21, Z17, Z0
 	VBROADCASTSS 40(R9)(R10*1), Z21
@@ -689,7 +689,7 @@ tail4:
 	VBROADCASTSS 40(R9)(R13*1), Z21
 	VFMADD231PS  Z21, Z17, Z7
 	CMPQ         AX, $0x0b
-	JE           over9
+	JE           over10
 	VBROADCASTSS 44(R9), Z21
 	VFMADD231PS  Z21, Z13, Z0
 	VBROADCASTSS 44(R9)(R10*1), Z21
@@ -707,7 +707,7 @@ tail4:
 	VBROADCASTSS 44(R9)(R13*1), Z21
 	VFMADD231PS  Z21, Z13, Z7
 	CMPQ         AX, $0x0c
-	JE           over9
+	JE           over10
 	VBROADCASTSS 48(R9), Z21
 	VFMADD231PS  Z21, Z18, Z0
 	VBROADCASTSS 48(R9)(R10*1), Z21
@@ -725,7 +725,7 @@ tail4:
 	VBROADCASTSS 48(R9)(R13*1), Z21
 	VFMADD231PS  Z21, Z18, Z7
 	CMPQ         AX, $0x0d
-	JE           over9
+	JE           over10
 	VBROADCASTSS 52(R9), Z21
 	VFMADD231PS  Z21, Z15, Z0
 	VBROADCASTSS 52(R9)(R10*1), Z21
@@ -743,7 +743,7 @@ tail4:
 	VBROADCASTSS 52(R9)(R13*1), Z21
 	VFMADD231PS  Z21, Z15, Z7
 	CMPQ         AX, $0x0e
-	JE           over9
+	JE           over10
 	VBROADCASTSS 56(R9), Z21
 	VFMADD231PS  Z21, Z22, Z0
 	VBROADCASTSS 56(R9)(R10*1), Z21
@@ -761,7 +761,7 @@ tail4:
 	VBROADCASTSS 56(R9)(R13*1), Z21
 	VFMADD231PS  Z21, Z22, Z7
 	CMPQ         AX, $0x0f
-	JE           over9
+	JE           over10
 	VBROADCASTSS 60(R9), Z21
 	VFMADD231PS  Z21, Z12, Z0
 	VBROADCASTSS 60(R9)(R10*1), Z21
@@ -779,7 +779,7 @@ tail4:
 	VBROADCASTSS 60(R9)(R13*1), Z21
 	VFMADD231PS  Z21, Z12, Z7
 
-over9:
+over10:
 end5:
 	VPXORD Z8, Z8, Z8
 	VADDPS Z8, Z0, Z0
@@ -797,18 +797,18 @@ end5:
 	SUBQ   $0x08, SI
 	MOVQ   $0x00000008, DI
 	CMPQ   SI, $0x08
-	JGE    inside10
+	JGE    inside11
 	MOVQ   SI, DI
 
-inside10:
+inside11:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside11
+	JGE   inside12
 	MOVQ  SI, R8
 
-inside11:
+inside12:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	LEAQ          (CX)(CX*2), BX
@@ -857,7 +857,7 @@ done6:
 
 fewer1:
 	CMPQ  AX, $0x07
-	JNE   fewer12
+	JNE   fewer13
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
@@ -866,9 +866,9 @@ fewer1:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done17
+	JLE   done18
 
-block13:
+block14:
 	// 7×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -883,18 +883,18 @@ block13:
 	SUBQ   $0x08, DX
 	MOVQ   $0x00000008, SI
 	CMPQ   DX, $0x08
-	JGE    inside18
+	JGE    inside19
 	MOVQ   DX, SI
 
-inside18:
+inside19:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside19
+	JGE   inside20
 	MOVQ  DX, DI
 
-inside19:
+inside20:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -906,9 +906,9 @@ inside19:
 	LEAQ  (R10)(R10*2), R11
 	LEAQ  (R10)(R10*4), R12
 	CMPQ  AX, $0x10
-	JLT   tail15
+	JLT   tail16
 
-square14:
+square15:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 16 neighbours j at a time
 	VMOVUPS      (DI), Y7
 	VINSERTF64X4 $0x01, (DI)(CX*4), Z7, Z7
@@ -1219,11 +1219,11 @@ square14:
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, AX
 	CMPQ         AX, $0x10
-	JGE          square14
+	JGE          square15
 
-tail15:
+tail16:
 	TESTQ AX, AX
-	JLE   end16
+	JLE   end17
 
 	// the same for fewer j
 	VMOVUPS.Z    (DI), K1, Z7
@@ -1321,7 +1321,7 @@ tail15:
 	VBROADCASTSS (R9)(R11*2), Z20
 	VFMADD231PS  Z20, Z7, Z6
 	CMPQ         AX, $0x01
-	JE           over20
+	JE           over22
 	VBROADCASTSS 4(R9), Z20
 	VFMADD231PS  Z20, Z10, Z0
 	VBROADCASTSS 4(R9)(R10*1), Z20
@@ -1337,7 +1337,7 @@ tail15:
 	VBROADCASTSS 4(R9)(R11*2), Z20
 	VFMADD231PS  Z20, Z10, Z6
 	CMPQ         AX, $0x02
-	JE           over20
+	JE           over22
 	VBROADCASTSS 8(R9), Z20
 	VFMADD231PS  Z20, Z22, Z0
 	VBROADCASTSS 8(R9)(R10*1), Z20
@@ -1353,7 +1353,7 @@ tail15:
 	VBROADCASTSS 8(R9)(R11*2), Z20
 	VFMADD231PS  Z20, Z22, Z6
 	CMPQ         AX, $0x03
-	JE           over20
+	JE           over22
 	VBROADCASTSS 12(R9), Z20
 	VFMADD231PS  Z20, Z9, Z0
 	VBROADCASTSS 12(R9)(R10*1), Z20
@@ -1369,7 +1369,7 @@ tail15:
 	VBROADCASTSS 12(R9)(R11*2), Z20
 	VFMADD231PS  Z20, Z9, Z6
 	CMPQ         AX, $0x04
-	JE           over20
+	JE           over22
 	VBROADCASTSS 16(R9), Z20
 	VFMADD231PS  Z20, Z19, Z0
 	VBROADCASTSS 16(R9)(R10*1), Z20
@@ -1385,7 +1385,7 @@ tail15:
 	VBROADCASTSS 16(R9)(R11*2), Z20
 	VFMADD231PS  Z20, Z19, Z6
 	CMPQ         AX, $0x05
-	JE           over20
+	JE           over22
 	VBROADCASTSS 20(R9), Z20
 	VFMADD231PS  Z20, Z15, Z0
 	VBROADCASTSS 20(R9)(R10*1), Z20
@@ -1401,7 +1401,7 @@ tail15:
 	VBROADCASTSS 20(R9)(R11*2), Z20
 	VFMADD231PS  Z20, Z15, Z6
 	CMPQ         AX, $0x06
-	JE           over20
+	JE           over22
 	VBROADCASTSS 24(R9), Z20
 	VFMADD231PS  Z20, Z18, Z0
 	VBROADCASTSS 24(R9)(R10*1), Z20
@@ -1417,7 +1417,7 @@ tail15:
 	VBROADCASTSS 24(R9)(R11*2), Z20
 	VFMADD231PS  Z20, Z18, Z6
 	CMPQ         AX, $0x07
-	JE           over20
+	JE           over22
 	VBROADCASTSS 28(R9), Z20
 	VFMADD231PS  Z20, Z8, Z0
 	VBROADCASTSS 28(R9)(R10*1), Z20
@@ -1433,7 +1433,7 @@ tail15:
 	VBROADCASTSS 28(R9)(R11*2), Z20
 	VFMADD231PS  Z20, Z8, Z6
 	CMPQ         AX, $0x08
-	JE           over20
+	JE           over22
 	VBROADCASTSS 32(R9), Z20
 	VFMADD231PS  Z20, Z23, Z0
 	VBROADCASTSS 32(R9)(R10*1), Z20
@@ -1449,7 +1449,7 @@ tail15:
 	VBROADCASTSS 32(R9)(R11*2), Z20
 	VFMADD231PS  Z20, Z23, Z6
 	CMPQ         AX, $0x09
-	JE           over20
+	JE           over22
 	VBROADCASTSS 36(R9), Z20
 	VFMADD231PS  Z20, Z13, Z0
 	VBROADCASTSS 36(R9)(R10*1), Z20
@@ -1465,7 +1465,7 @@ tail15:
 	VBROADCASTSS 36(R9)(R11*2), Z20
 	VFMADD231PS  Z20, Z13, Z6
 	CMPQ         AX, $0x0a
-	JE           over20
+	JE           over22
 	VBROADCASTSS 40(R9), Z20
 	VFMADD231PS  Z20, Z16, Z0
 	VBROADCASTSS 40(R9)(R10*1), Z20
@@ -1481,7 +1481,7 @@ tail15:
 	VBROADCASTSS 40(R9)(R11*2), Z20
 	VFMADD231PS  Z20, Z16, Z6
 	CMPQ         AX, $0x0b
-	JE           over20
+	JE           over22
 	VBROADCASTSS 44(R9), Z20
 	VFMADD231PS  Z20, Z12, Z0
 	VBROADCASTSS 44(R9)(R10*1), Z20
@@ -1497,7 +1497,7 @@ tail15:
 	VBROADCASTSS 44(R9)(R11*2), Z20
 	VFMADD231PS  Z20, Z12, Z6
 	CMPQ         AX, $0x0c
-	JE           over20
+	JE           over22
 	VBROADCASTSS 48(R9), Z20
 	VFMADD231PS  Z20, Z17, Z0
 	VBROADCASTSS 48(R9)(R10*1), Z20
@@ -1513,7 +1513,7 @@ tail15:
 	VBROADCASTSS 48(R9)(R11*2), Z20
 	VFMADD231PS  Z20, Z17, Z6
 	CMPQ         AX, $0x0d
-	JE           over20
+	JE           over22
 	VBROADCASTSS 52(R9), Z20
 	VFMADD231PS  Z20, Z14, Z0
 	VBROADCASTSS 52(R9)(R10*1), Z20
@@ -1529,7 +1529,7 @@ tail15:
 	VBROADCASTSS 52(R9)(R11*2), Z20
 	VFMADD231PS  Z20, Z14, Z6
 	CMPQ         AX, $0x0e
-	JE           over20
+	JE           over22
 	VBROADCASTSS 56(R9), Z20
 	VFMADD231PS  Z20, Z21, Z0
 	VBROADCASTSS 56(R9)(R10*1), Z20
@@ -1545,7 +1545,7 @@ tail15:
 	VBROADCASTSS 56(R9)(R11*2), Z20
 	VFMADD231PS  Z20, Z21, Z6
 	CMPQ         AX, $0x0f
-	JE           over20
+	JE           over22
 	VBROADCASTSS 60(R9), Z20
 	VFMADD231PS  Z20, Z11, Z0
 	VBROADCASTSS 60(R9)(R10*1), Z20
@@ -1561,8 +1561,8 @@ tail15:
 	VBROADCASTSS 60(R9)(R11*2), Z20
 	VFMADD231PS  Z20, Z11, Z6
 
-over20:
-end16:
+over22:
+end17:
 	VPXORD Z7, Z7, Z7
 	VADDPS Z7, Z0, Z0
 	VADDPS Z7, Z1, Z1
@@ -1578,18 +1578,18 @@ end16:
 	SUBQ   $0x08, SI
 	MOVQ   $0x00000008, DI
 	CMPQ   SI, $0x08
-	JGE    inside21
+	JGE    inside23
 	MOVQ   SI, DI
 
-inside21:
+inside23:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside22
+	JGE   inside24
 	MOVQ  SI, R8
 
-inside22:
+inside24:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	LEAQ          (CX)(CX*2), BX
@@ -1614,7 +1614,7 @@ inside22:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done17
+	JLE    done18
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -1626,16 +1626,16 @@ inside22:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block13
+	JGE    block14
 
-done17:
+done18:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer12:
+fewer13:
 	CMPQ  AX, $0x06
-	JNE   fewer23
+	JNE   fewer25
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
@@ -1644,9 +1644,9 @@ fewer12:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done28
+	JLE   done30
 
-block24:
+block26:
 	// 6×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -1660,18 +1660,18 @@ block24:
 	SUBQ   $0x08, DX
 	MOVQ   $0x00000008, SI
 	CMPQ   DX, $0x08
-	JGE    inside29
+	JGE    inside31
 	MOVQ   DX, SI
 
-inside29:
+inside31:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside30
+	JGE   inside32
 	MOVQ  DX, DI
 
-inside30:
+inside32:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -1683,9 +1683,9 @@ inside30:
 	LEAQ  (R10)(R10*2), R11
 	LEAQ  (R10)(R10*4), R12
 	CMPQ  AX, $0x10
-	JLT   tail26
+	JLT   tail28
 
-square25:
+square27:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 16 neighbours j at a time
 	VMOVUPS      (DI), Y6
 	VINSERTF64X4 $0x01, (DI)(CX*4), Z6, Z6
@@ -1964,11 +1964,11 @@ square25:
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, AX
 	CMPQ         AX, $0x10
-	JGE          square25
+	JGE          square27
 
-tail26:
+tail28:
 	TESTQ AX, AX
-	JLE   end27
+	JLE   end29
 
 	// the same for fewer j
 	VMOVUPS.Z    (DI), K1, Z6
@@ -2064,7 +2064,7 @@ tail26:
 	VBROADCASTSS (R9)(R12*1), Z19
 	VFMADD231PS  Z19, Z6, Z5
 	CMPQ         AX, $0x01
-	JE           over31
+	JE           over34
 	VBROADCASTSS 4(R9), Z19
 	VFMADD231PS  Z19, Z9, Z0
 	VBROADCASTSS 4(R9)(R10*1), Z19
@@ -2078,7 +2078,7 @@ tail26:
 	VBROADCASTSS 4(R9)(R12*1), Z19
 	VFMADD231PS  Z19, Z9, Z5
 	CMPQ         AX, $0x02
-	JE           over31
+	JE           over34
 	VBROADCASTSS 8(R9), Z19
 	VFMADD231PS  Z19, Z21, Z0
 	VBROADCASTSS 8(R9)(R10*1), Z19
@@ -2092,7 +2092,7 @@ tail26:
 	VBROADCASTSS 8(R9)(R12*1), Z19
 	VFMADD231PS  Z19, Z21, Z5
 	CMPQ         AX, $0x03
-	JE           over31
+	JE           over34
 	VBROADCASTSS 12(R9), Z19
 	VFMADD231PS  Z19, Z8, Z0
 	VBROADCASTSS 12(R9)(R10*1), Z19
@@ -2106,7 +2106,7 @@ tail26:
 	VBROADCASTSS 12(R9)(R12*1), Z19
 	VFMADD231PS  Z19, Z8, Z5
 	CMPQ         AX, $0x04
-	JE           over31
+	JE           over34
 	VBROADCASTSS 16(R9), Z19
 	VFMADD231PS  Z19, Z18, Z0
 	VBROADCASTSS 16(R9)(R10*1), Z19
@@ -2120,7 +2120,7 @@ tail26:
 	VBROADCASTSS 16(R9)(R12*1), Z19
 	VFMADD231PS  Z19, Z18, Z5
 	CMPQ         AX, $0x05
-	JE           over31
+	JE           over34
 	VBROADCASTSS 20(R9), Z19
 	VFMADD231PS  Z19, Z14, Z0
 	VBROADCASTSS 20(R9)(R10*1), Z19
@@ -2134,7 +2134,7 @@ tail26:
 	VBROADCASTSS 20(R9)(R12*1), Z19
 	VFMADD231PS  Z19, Z14, Z5
 	CMPQ         AX, $0x06
-	JE           over31
+	JE           over34
 	VBROADCASTSS 24(R9), Z19
 	VFMADD231PS  Z19, Z17, Z0
 	VBROADCASTSS 24(R9)(R10*1), Z19
@@ -2148,7 +2148,7 @@ tail26:
 	VBROADCASTSS 24(R9)(R12*1), Z19
 	VFMADD231PS  Z19, Z17, Z5
 	CMPQ         AX, $0x07
-	JE           over31
+	JE           over34
 	VBROADCASTSS 28(R9), Z19
 	VFMADD231PS  Z19, Z7, Z0
 	VBROADCASTSS 28(R9)(R10*1), Z19
@@ -2162,7 +2162,7 @@ tail26:
 	VBROADCASTSS 28(R9)(R12*1), Z19
 	VFMADD231PS  Z19, Z7, Z5
 	CMPQ         AX, $0x08
-	JE           over31
+	JE           over34
 	VBROADCASTSS 32(R9), Z19
 	VFMADD231PS  Z19, Z22, Z0
 	VBROADCASTSS 32(R9)(R10*1), Z19
@@ -2176,7 +2176,7 @@ tail26:
 	VBROADCASTSS 32(R9)(R12*1), Z19
 	VFMADD231PS  Z19, Z22, Z5
 	CMPQ         AX, $0x09
-	JE           over31
+	JE           over34
 	VBROADCASTSS 36(R9), Z19
 	VFMADD231PS  Z19, Z12, Z0
 	VBROADCASTSS 36(R9)(R10*1), Z19
@@ -2190,7 +2190,7 @@ tail26:
 	VBROADCASTSS 36(R9)(R12*1), Z19
 	VFMADD231PS  Z19, Z12, Z5
 	CMPQ         AX, $0x0a
-	JE           over31
+	JE           over34
 	VBROADCASTSS 40(R9), Z19
 	VFMADD231PS  Z19, Z15, Z0
 	VBROADCASTSS 40(R9)(R10*1), Z19
@@ -2204,7 +2204,7 @@ tail26:
 	VBROADCASTSS 40(R9)(R12*1), Z19
 	VFMADD231PS  Z19, Z15, Z5
 	CMPQ         AX, $0x0b
-	JE           over31
+	JE           over34
 	VBROADCASTSS 44(R9), Z19
 	VFMADD231PS  Z19, Z11, Z0
 	VBROADCASTSS 44(R9)(R10*1), Z19
@@ -2218,7 +2218,7 @@ tail26:
 	VBROADCASTSS 44(R9)(R12*1), Z19
 	VFMADD231PS  Z19, Z11, Z5
 	CMPQ         AX, $0x0c
-	JE           over31
+	JE           over34
 	VBROADCASTSS 48(R9), Z19
 	VFMADD231PS  Z19, Z16, Z0
 	VBROADCASTSS 48(R9)(R10*1), Z19
@@ -2232,7 +2232,7 @@ tail26:
 	VBROADCASTSS 48(R9)(R12*1), Z19
 	VFMADD231PS  Z19, Z16, Z5
 	CMPQ         AX, $0x0d
-	JE           over31
+	JE           over34
 	VBROADCASTSS 52(R9), Z19
 	VFMADD231PS  Z19, Z13, Z0
 	VBROADCASTSS 52(R9)(R10*1), Z19
@@ -2246,7 +2246,7 @@ tail26:
 	VBROADCASTSS 52(R9)(R12*1), Z19
 	VFMADD231PS  Z19, Z13, Z5
 	CMPQ         AX, $0x0e
-	JE           over31
+	JE           over34
 	VBROADCASTSS 56(R9), Z19
 	VFMADD231PS  Z19, Z20, Z0
 	VBROADCASTSS 56(R9)(R10*1), Z19
@@ -2260,7 +2260,7 @@ tail26:
 	VBROADCASTSS 56(R9)(R12*1), Z19
 	VFMADD231PS  Z19, Z20, Z5
 	CMPQ         AX, $0x0f
-	JE           over31
+	JE           over34
 	VBROADCASTSS 60(R9), Z19
 	VFMADD231PS  Z19, Z10, Z0
 	VBROADCASTSS 60(R9)(R10*1), Z19
@@ -2274,8 +2274,8 @@ tail26:
 	VBROADCASTSS 60(R9)(R12*1), Z19
 	VFMADD231PS  Z19, Z10, Z5
 
-over31:
-end27:
+over34:
+end29:
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -2290,18 +2290,18 @@ end27:
 	SUBQ   $0x08, SI
 	MOVQ   $0x00000008, DI
 	CMPQ   SI, $0x08
-	JGE    inside32
+	JGE    inside35
 	MOVQ   SI, DI
 
-inside32:
+inside35:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside33
+	JGE   inside36
 	MOVQ  SI, R8
 
-inside33:
+inside36:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	LEAQ          (CX)(CX*2), BX
@@ -2324,7 +2324,7 @@ inside33:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done28
+	JLE    done30
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -2336,16 +2336,16 @@ inside33:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block24
+	JGE    block26
 
-done28:
+done30:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer23:
+fewer25:
 	CMPQ  AX, $0x05
-	JNE   fewer34
+	JNE   fewer37
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
@@ -2354,9 +2354,9 @@ fewer23:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x10
-	JLE   done39
+	JLE   done42
 
-block35:
+block38:
 	// 5×32 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -2374,18 +2374,18 @@ block35:
 	SUBQ   $0x08, DX
 	MOVQ   $0x00000018, SI
 	CMPQ   DX, $0x18
-	JGE    inside40
+	JGE    inside43
 	MOVQ   DX, SI
 
-inside40:
+inside43:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000010, DI
 	CMPQ  DX, $0x10
-	JGE   inside41
+	JGE   inside44
 	MOVQ  DX, DI
 
-inside41:
+inside44:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x08, CX, R8
@@ -2398,9 +2398,9 @@ inside41:
 	MOVQ   n+64(FP), AX
 	LEAQ   (R12)(R12*2), R13
 	CMPQ   AX, $0x10
-	JLT    tail37
+	JLT    tail40
 
-square36:
+square39:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 16 neighbours j at a time
 	VMOVUPS      (BX), Y10
 	VINSERTF64X4 $0x01, (BX)(CX*4), Z10, Z10
@@ -2809,11 +2809,11 @@ square36:
 	ADDQ         $0x40, R11
 	SUBQ         $0x10, AX
 	CMPQ         AX, $0x10
-	JGE          square36
+	JGE          square39
 
-tail37:
+tail40:
 	TESTQ AX, AX
-	JLE   end38
+	JLE   end41
 
 	// the same for fewer j
 	VMOVUPS.Z    (BX), K1, Z10
@@ -2907,7 +2907,7 @@ tail37:
 	VBROADCASTSS (R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z10, Z4
 	CMPQ         AX, $0x01
-	JE           over42
+	JE           over46
 	VBROADCASTSS 4(R11), Z23
 	VFMADD231PS  Z23, Z13, Z0
 	VBROADCASTSS 4(R11)(R12*1), Z23
@@ -2919,7 +2919,7 @@ tail37:
 	VBROADCASTSS 4(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z13, Z4
 	CMPQ         AX, $0x02
-	JE           over42
+	JE           over46
 	VBROADCASTSS 8(R11), Z23
 	VFMADD231PS  Z23, Z25, Z0
 	VBROADCASTSS 8(R11)(R12*1), Z23
@@ -2931,7 +2931,7 @@ tail37:
 	VBROADCASTSS 8(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z25, Z4
 	CMPQ         AX, $0x03
-	JE           over42
+	JE           over46
 	VBROADCASTSS 12(R11), Z23
 	VFMADD231PS  Z23, Z12, Z0
 	VBROADCASTSS 12(R11)(R12*1), Z23
@@ -2943,7 +2943,7 @@ tail37:
 	VBROADCASTSS 12(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z12, Z4
 	CMPQ         AX, $0x04
-	JE           over42
+	JE           over46
 	VBROADCASTSS 16(R11), Z23
 	VFMADD231PS  Z23, Z22, Z0
 	VBROADCASTSS 16(R11)(R12*1), Z23
@@ -2955,7 +2955,7 @@ tail37:
 	VBROADCASTSS 16(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z22, Z4
 	CMPQ         AX, $0x05
-	JE           over42
+	JE           over46
 	VBROADCASTSS 20(R11), Z23
 	VFMADD231PS  Z23, Z18, Z0
 	VBROADCASTSS 20(R11)(R12*1), Z23
@@ -2967,7 +2967,7 @@ tail37:
 	VBROADCASTSS 20(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z18, Z4
 	CMPQ         AX, $0x06
-	JE           over42
+	JE           over46
 	VBROADCASTSS 24(R11), Z23
 	VFMADD231PS  Z23, Z21, Z0
 	VBROADCASTSS 24(R11)(R12*1), Z23
@@ -2979,7 +2979,7 @@ tail37:
 	VBROADCASTSS 24(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z21, Z4
 	CMPQ         AX, $0x07
-	JE           over42
+	JE           over46
 	VBROADCASTSS 28(R11), Z23
 	VFMADD231PS  Z23, Z11, Z0
 	VBROADCASTSS 28(R11)(R12*1), Z23
@@ -2991,7 +2991,7 @@ tail37:
 	VBROADCASTSS 28(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z11, Z4
 	CMPQ         AX, $0x08
-	JE           over42
+	JE           over46
 	VBROADCASTSS 32(R11), Z23
 	VFMADD231PS  Z23, Z26, Z0
 	VBROADCASTSS 32(R11)(R12*1), Z23
@@ -3003,7 +3003,7 @@ tail37:
 	VBROADCASTSS 32(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z26, Z4
 	CMPQ         AX, $0x09
-	JE           over42
+	JE           over46
 	VBROADCASTSS 36(R11), Z23
 	VFMADD231PS  Z23, Z16, Z0
 	VBROADCASTSS 36(R11)(R12*1), Z23
@@ -3015,7 +3015,7 @@ tail37:
 	VBROADCASTSS 36(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z16, Z4
 	CMPQ         AX, $0x0a
-	JE           over42
+	JE           over46
 	VBROADCASTSS 40(R11), Z23
 	VFMADD231PS  Z23, Z19, Z0
 	VBROADCASTSS 40(R11)(R12*1), Z23
@@ -3027,7 +3027,7 @@ tail37:
 	VBROADCASTSS 40(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z19, Z4
 	CMPQ         AX, $0x0b
-	JE           over42
+	JE           over46
 	VBROADCASTSS 44(R11), Z23
 	VFMADD231PS  Z23, Z15, Z0
 	VBROADCASTSS 44(R11)(R12*1), Z23
@@ -3039,7 +3039,7 @@ tail37:
 	VBROADCASTSS 44(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z15, Z4
 	CMPQ         AX, $0x0c
-	JE           over42
+	JE           over46
 	VBROADCASTSS 48(R11), Z23
 	VFMADD231PS  Z23, Z20, Z0
 	VBROADCASTSS 48(R11)(R12*1), Z23
@@ -3051,7 +3051,7 @@ tail37:
 	VBROADCASTSS 48(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z20, Z4
 	CMPQ         AX, $0x0d
-	JE           over42
+	JE           over46
 	VBROADCASTSS 52(R11), Z23
 	VFMADD231PS  Z23, Z17, Z0
 	VBROADCASTSS 52(R11)(R12*1), Z23
@@ -3063,7 +3063,7 @@ tail37:
 	VBROADCASTSS 52(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z17, Z4
 	CMPQ         AX, $0x0e
-	JE           over42
+	JE           over46
 	VBROADCASTSS 56(R11), Z23
 	VFMADD231PS  Z23, Z24, Z0
 	VBROADCASTSS 56(R11)(R12*1), Z23
@@ -3075,7 +3075,7 @@ tail37:
 	VBROADCASTSS 56(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z24, Z4
 	CMPQ         AX, $0x0f
-	JE           over42
+	JE           over46
 	VBROADCASTSS 60(R11), Z23
 	VFMADD231PS  Z23, Z14, Z0
 	VBROADCASTSS 60(R11)(R12*1), Z23
@@ -3087,7 +3087,7 @@ tail37:
 	VBROADCASTSS 60(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z14, Z4
 
-over42:
+over46:
 	VMOVUPS.Z    (DI), K1, Z10
 	VMOVUPS.Z    (DI)(CX*1), K1, Z11
 	VMOVUPS.Z    (DI)(CX*2), K1, Z12
@@ -3179,7 +3179,7 @@ over42:
 	VBROADCASTSS (R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z10, Z9
 	CMPQ         AX, $0x01
-	JE           over43
+	JE           over47
 	VBROADCASTSS 4(R11), Z23
 	VFMADD231PS  Z23, Z13, Z5
 	VBROADCASTSS 4(R11)(R12*1), Z23
@@ -3191,7 +3191,7 @@ over42:
 	VBROADCASTSS 4(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z13, Z9
 	CMPQ         AX, $0x02
-	JE           over43
+	JE           over47
 	VBROADCASTSS 8(R11), Z23
 	VFMADD231PS  Z23, Z25, Z5
 	VBROADCASTSS 8(R11)(R12*1), Z23
@@ -3203,7 +3203,7 @@ over42:
 	VBROADCASTSS 8(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z25, Z9
 	CMPQ         AX, $0x03
-	JE           over43
+	JE           over47
 	VBROADCASTSS 12(R11), Z23
 	VFMADD231PS  Z23, Z12, Z5
 	VBROADCASTSS 12(R11)(R12*1), Z23
@@ -3215,7 +3215,7 @@ over42:
 	VBROADCASTSS 12(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z12, Z9
 	CMPQ         AX, $0x04
-	JE           over43
+	JE           over47
 	VBROADCASTSS 16(R11), Z23
 	VFMADD231PS  Z23, Z22, Z5
 	VBROADCASTSS 16(R11)(R12*1), Z23
@@ -3227,7 +3227,7 @@ over42:
 	VBROADCASTSS 16(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z22, Z9
 	CMPQ         AX, $0x05
-	JE           over43
+	JE           over47
 	VBROADCASTSS 20(R11), Z23
 	VFMADD231PS  Z23, Z18, Z5
 	VBROADCASTSS 20(R11)(R12*1), Z23
@@ -3239,7 +3239,7 @@ over42:
 	VBROADCASTSS 20(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z18, Z9
 	CMPQ         AX, $0x06
-	JE           over43
+	JE           over47
 	VBROADCASTSS 24(R11), Z23
 	VFMADD231PS  Z23, Z21, Z5
 	VBROADCASTSS 24(R11)(R12*1), Z23
@@ -3251,7 +3251,7 @@ over42:
 	VBROADCASTSS 24(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z21, Z9
 	CMPQ         AX, $0x07
-	JE           over43
+	JE           over47
 	VBROADCASTSS 28(R11), Z23
 	VFMADD231PS  Z23, Z11, Z5
 	VBROADCASTSS 28(R11)(R12*1), Z23
@@ -3263,7 +3263,7 @@ over42:
 	VBROADCASTSS 28(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z11, Z9
 	CMPQ         AX, $0x08
-	JE           over43
+	JE           over47
 	VBROADCASTSS 32(R11), Z23
 	VFMADD231PS  Z23, Z26, Z5
 	VBROADCASTSS 32(R11)(R12*1), Z23
@@ -3275,7 +3275,7 @@ over42:
 	VBROADCASTSS 32(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z26, Z9
 	CMPQ         AX, $0x09
-	JE           over43
+	JE           over47
 	VBROADCASTSS 36(R11), Z23
 	VFMADD231PS  Z23, Z16, Z5
 	VBROADCASTSS 36(R11)(R12*1), Z23
@@ -3287,7 +3287,7 @@ over42:
 	VBROADCASTSS 36(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z16, Z9
 	CMPQ         AX, $0x0a
-	JE           over43
+	JE           over47
 	VBROADCASTSS 40(R11), Z23
 	VFMADD231PS  Z23, Z19, Z5
 	VBROADCASTSS 40(R11)(R12*1), Z23
@@ -3299,7 +3299,7 @@ over42:
 	VBROADCASTSS 40(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z19, Z9
 	CMPQ         AX, $0x0b
-	JE           over43
+	JE           over47
 	VBROADCASTSS 44(R11), Z23
 	VFMADD231PS  Z23, Z15, Z5
 	VBROADCASTSS 44(R11)(R12*1), Z23
@@ -3311,7 +3311,7 @@ over42:
 	VBROADCASTSS 44(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z15, Z9
 	CMPQ         AX, $0x0c
-	JE           over43
+	JE           over47
 	VBROADCASTSS 48(R11), Z23
 	VFMADD231PS  Z23, Z20, Z5
 	VBROADCASTSS 48(R11)(R12*1), Z23
@@ -3323,7 +3323,7 @@ over42:
 	VBROADCASTSS 48(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z20, Z9
 	CMPQ         AX, $0x0d
-	JE           over43
+	JE           over47
 	VBROADCASTSS 52(R11), Z23
 	VFMADD231PS  Z23, Z17, Z5
 	VBROADCASTSS 52(R11)(R12*1), Z23
@@ -3335,7 +3335,7 @@ over42:
 	VBROADCASTSS 52(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z17, Z9
 	CMPQ         AX, $0x0e
-	JE           over43
+	JE           over47
 	VBROADCASTSS 56(R11), Z23
 	VFMADD231PS  Z23, Z24, Z5
 	VBROADCASTSS 56(R11)(R12*1), Z23
@@ -3347,7 +3347,7 @@ over42:
 	VBROADCASTSS 56(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z24, Z9
 	CMPQ         AX, $0x0f
-	JE           over43
+	JE           over47
 	VBROADCASTSS 60(R11), Z23
 	VFMADD231PS  Z23, Z14, Z5
 	VBROADCASTSS 60(R11)(R12*1), Z23
@@ -3359,8 +3359,8 @@ over42:
 	VBROADCASTSS 60(R11)(R12*4), Z23
 	VFMADD231PS  Z23, Z14, Z9
 
-over43:
-end38:
+over47:
+end41:
 	VPXORD Z10, Z10, Z10
 	VADDPS Z10, Z0, Z0
 	VADDPS Z10, Z1, Z1
@@ -3379,18 +3379,18 @@ end38:
 	SUBQ   $0x08, SI
 	MOVQ   $0x00000018, DI
 	CMPQ   SI, $0x18
-	JGE    inside44
+	JGE    inside48
 	MOVQ   SI, DI
 
-inside44:
+inside48:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000010, R8
 	CMPQ  SI, $0x10
-	JGE   inside45
+	JGE   inside49
 	MOVQ  SI, R8
 
-inside45:
+inside49:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	IMUL3Q        $0x08, DX, R9
@@ -3423,7 +3423,7 @@ inside45:
 	SUBQ   $0x20, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done39
+	JLE    done42
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x20, DX, DX
 	ADDQ   DX, BX
@@ -3435,14 +3435,14 @@ inside45:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x11
-	JGE    block35
+	JGE    block38
 
-done39:
+done42:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done50
+	JLE   done54
 
-block46:
+block50:
 	// 5×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -3455,18 +3455,18 @@ block46:
 	SUBQ   $0x08, DX
 	MOVQ   $0x00000008, SI
 	CMPQ   DX, $0x08
-	JGE    inside51
+	JGE    inside55
 	MOVQ   DX, SI
 
-inside51:
+inside55:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside52
+	JGE   inside56
 	MOVQ  DX, DI
 
-inside52:
+inside56:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -3477,9 +3477,9 @@ inside52:
 	MOVQ  n+64(FP), AX
 	LEAQ  (R10)(R10*2), R11
 	CMPQ  AX, $0x10
-	JLT   tail48
+	JLT   tail52
 
-square47:
+square51:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 16 neighbours j at a time
 	VMOVUPS      (DI), Y5
 	VINSERTF64X4 $0x01, (DI)(CX*4), Z5, Z5
@@ -3726,11 +3726,11 @@ square47:
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, AX
 	CMPQ         AX, $0x10
-	JGE          square47
+	JGE          square51
 
-tail48:
+tail52:
 	TESTQ AX, AX
-	JLE   end49
+	JLE   end53
 
 	// the same for fewer j
 	VMOVUPS.Z    (DI), K1, Z5
@@ -3824,7 +3824,7 @@ tail48:
 	VBROADCASTSS (R9)(R10*4), Z18
 	VFMADD231PS  Z18, Z5, Z4
 	CMPQ         AX, $0x01
-	JE           over53
+	JE           over58
 	VBROADCASTSS 4(R9), Z18
 	VFMADD231PS  Z18, Z8, Z0
 	VBROADCASTSS 4(R9)(R10*1), Z18
@@ -3836,7 +3836,7 @@ tail48:
 	VBROADCASTSS 4(R9)(R10*4), Z18
 	VFMADD231PS  Z18, Z8, Z4
 	CMPQ         AX, $0x02
-	JE           over53
+	JE           over58
 	VBROADCASTSS 8(R9), Z18
 	VFMADD231PS  Z18, Z20, Z0
 	VBROADCASTSS 8(R9)(R10*1), Z18
@@ -3848,7 +3848,7 @@ tail48:
 	VBROADCASTSS 8(R9)(R10*4), Z18
 	VFMADD231PS  Z18, Z20, Z4
 	CMPQ         AX, $0x03
-	JE           over53
+	JE           over58
 	VBROADCASTSS 12(R9), Z18
 	VFMADD231PS  Z18, Z7, Z0
 	VBROADCASTSS 12(R9)(R10*1), Z18
@@ -3860,7 +3860,7 @@ tail48:
 	VBROADCASTSS 12(R9)(R10*4), Z18
 	VFMADD231PS  Z18, Z7, Z4
 	CMPQ         AX, $0x04
-	JE           over53
+	JE           over58
 	VBROADCASTSS 16(R9), Z18
 	VFMADD231PS  Z18, Z17, Z0
 	VBROADCASTSS 16(R9)(R10*1), Z18
@@ -3872,7 +3872,7 @@ tail48:
 	VBROADCASTSS 16(R9)(R10*4), Z18
 	VFMADD231PS  Z18, Z17, Z4
 	CMPQ         AX, $0x05
-	JE           over53
+	JE           over58
 	VBROADCASTSS 20(R9), Z18
 	VFMADD231PS  Z18, Z13, Z0
 	VBROADCASTSS 20(R9)(R10*1), Z18
@@ -3884,7 +3884,7 @@ tail48:
 	VBROADCASTSS 20(R9)(R10*4), Z18
 	VFMADD231PS  Z18, Z13, Z4
 	CMPQ         AX, $0x06
-	JE           over53
+	JE           over58
 	VBROADCASTSS 24(R9), Z18
 	VFMADD231PS  Z18, Z16, Z0
 	VBROADCASTSS 24(R9)(R10*1), Z18
@@ -3896,7 +3896,7 @@ tail48:
 	VBROADCASTSS 24(R9)(R10*4), Z18
 	VFMADD231PS  Z18, Z16, Z4
 	CMPQ         AX, $0x07
-	JE           over53
+	JE           over58
 	VBROADCASTSS 28(R9), Z18
 	VFMADD231PS  Z18, Z6, Z0
 	VBROADCASTSS 28(R9)(R10*1), Z18
@@ -3908,7 +3908,7 @@ tail48:
 	VBROADCASTSS 28(R9)(R10*4), Z18
 	VFMADD231PS  Z18, Z6, Z4
 	CMPQ         AX, $0x08
-	JE           over53
+	JE           over58
 	VBROADCASTSS 32(R9), Z18
 	VFMADD231PS  Z18, Z21, Z0
 	VBROADCASTSS 32(R9)(R10*1), Z18
@@ -3920,7 +3920,7 @@ tail48:
 	VBROADCASTSS 32(R9)(R10*4), Z18
 	VFMADD231PS  Z18, Z21, Z4
 	CMPQ         AX, $0x09
-	JE           over53
+	JE           over58
 	VBROADCASTSS 36(R9), Z18
 	VFMADD231PS  Z18, Z11, Z0
 	VBROADCASTSS 36(R9)(R10*1), Z18
@@ -3932,7 +3932,7 @@ tail48:
 	VBROADCASTSS 36(R9)(R10*4), Z18
 	VFMADD231PS  Z18, Z11, Z4
 	CMPQ         AX, $0x0a
-	JE           over53
+	JE           over58
 	VBROADCASTSS 40(R9), Z18
 	VFMADD231PS  Z18, Z14, Z0
 	VBROADCASTSS 40(R9)(R10*1), Z18
@@ -3944,7 +3944,7 @@ tail48:
 	VBROADCASTSS 40(R9)(R10*4), Z18
 	VFMADD231PS  Z18, Z14, Z4
 	CMPQ         AX, $0x0b
-	JE           over53
+	JE           over58
 	VBROADCASTSS 44(R9), Z18
 	VFMADD231PS  Z18, Z10, Z0
 	VBROADCASTSS 44(R9)(R10*1), Z18
@@ -3956,7 +3956,7 @@ tail48:
 	VBROADCASTSS 44(R9)(R10*4), Z18
 	VFMADD231PS  Z18, Z10, Z4
 	CMPQ         AX, $0x0c
-	JE           over53
+	JE           over58
 	VBROADCASTSS 48(R9), Z18
 	VFMADD231PS  Z18, Z15, Z0
 	VBROADCASTSS 48(R9)(R10*1), Z18
@@ -3968,7 +3968,7 @@ tail48:
 	VBROADCASTSS 48(R9)(R10*4), Z18
 	VFMADD231PS  Z18, Z15, Z4
 	CMPQ         AX, $0x0d
-	JE           over53
+	JE           over58
 	VBROADCASTSS 52(R9), Z18
 	VFMADD231PS  Z18, Z12, Z0
 	VBROADCASTSS 52(R9)(R10*1), Z18
@@ -3980,7 +3980,7 @@ tail48:
 	VBROADCASTSS 52(R9)(R10*4), Z18
 	VFMADD231PS  Z18, Z12, Z4
 	CMPQ         AX, $0x0e
-	JE           over53
+	JE           over58
 	VBROADCASTSS 56(R9), Z18
 	VFMADD231PS  Z18, Z19, Z0
 	VBROADCASTSS 56(R9)(R10*1), Z18
@@ -3992,7 +3992,7 @@ tail48:
 	VBROADCASTSS 56(R9)(R10*4), Z18
 	VFMADD231PS  Z18, Z19, Z4
 	CMPQ         AX, $0x0f
-	JE           over53
+	JE           over58
 	VBROADCASTSS 60(R9), Z18
 	VFMADD231PS  Z18, Z9, Z0
 	VBROADCASTSS 60(R9)(R10*1), Z18
@@ -4004,8 +4004,8 @@ tail48:
 	VBROADCASTSS 60(R9)(R10*4), Z18
 	VFMADD231PS  Z18, Z9, Z4
 
-over53:
-end49:
+over58:
+end53:
 	VPXORD Z5, Z5, Z5
 	VADDPS Z5, Z0, Z0
 	VADDPS Z5, Z1, Z1
@@ -4019,18 +4019,18 @@ end49:
 	SUBQ   $0x08, SI
 	MOVQ   $0x00000008, DI
 	CMPQ   SI, $0x08
-	JGE    inside54
+	JGE    inside59
 	MOVQ   SI, DI
 
-inside54:
+inside59:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside55
+	JGE   inside60
 	MOVQ  SI, R8
 
-inside55:
+inside60:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	LEAQ          (CX)(CX*2), BX
@@ -4050,7 +4050,7 @@ inside55:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done50
+	JLE    done54
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -4062,16 +4062,16 @@ inside55:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block46
+	JGE    block50
 
-done50:
+done54:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer34:
+fewer37:
 	CMPQ  AX, $0x04
-	JNE   fewer56
+	JNE   fewer61
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
@@ -4080,9 +4080,9 @@ fewer34:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x10
-	JLE   done61
+	JLE   done66
 
-block57:
+block62:
 	// 4×32 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -4098,18 +4098,18 @@ block57:
 	SUBQ   $0x08, DX
 	MOVQ   $0x00000018, SI
 	CMPQ   DX, $0x18
-	JGE    inside62
+	JGE    inside67
 	MOVQ   DX, SI
 
-inside62:
+inside67:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000010, DI
 	CMPQ  DX, $0x10
-	JGE   inside63
+	JGE   inside68
 	MOVQ  DX, DI
 
-inside63:
+inside68:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x08, CX, R8
@@ -4122,9 +4122,9 @@ inside63:
 	MOVQ   n+64(FP), AX
 	LEAQ   (R12)(R12*2), R13
 	CMPQ   AX, $0x10
-	JLT    tail59
+	JLT    tail64
 
-square58:
+square63:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 16 neighbours j at a time
 	VMOVUPS      (BX), Y8
 	VINSERTF64X4 $0x01, (BX)(CX*4), Z8, Z8
@@ -4485,11 +4485,11 @@ square58:
 	ADDQ         $0x40, R11
 	SUBQ         $0x10, AX
 	CMPQ         AX, $0x10
-	JGE          square58
+	JGE          square63
 
-tail59:
+tail64:
 	TESTQ AX, AX
-	JLE   end60
+	JLE   end65
 
 	// the same for fewer j
 	VMOVUPS.Z    (BX), K1, Z8
@@ -4581,7 +4581,7 @@ tail59:
 	VBROADCASTSS (R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z8, Z3
 	CMPQ         AX, $0x01
-	JE           over64
+	JE           over70
 	VBROADCASTSS 4(R11), Z21
 	VFMADD231PS  Z21, Z11, Z0
 	VBROADCASTSS 4(R11)(R12*1), Z21
@@ -4591,7 +4591,7 @@ tail59:
 	VBROADCASTSS 4(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z11, Z3
 	CMPQ         AX, $0x02
-	JE           over64
+	JE           over70
 	VBROADCASTSS 8(R11), Z21
 	VFMADD231PS  Z21, Z23, Z0
 	VBROADCASTSS 8(R11)(R12*1), Z21
@@ -4601,7 +4601,7 @@ tail59:
 	VBROADCASTSS 8(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z23, Z3
 	CMPQ         AX, $0x03
-	JE           over64
+	JE           over70
 	VBROADCASTSS 12(R11), Z21
 	VFMADD231PS  Z21, Z10, Z0
 	VBROADCASTSS 12(R11)(R12*1), Z21
@@ -4611,7 +4611,7 @@ tail59:
 	VBROADCASTSS 12(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z10, Z3
 	CMPQ         AX, $0x04
-	JE           over64
+	JE           over70
 	VBROADCASTSS 16(R11), Z21
 	VFMADD231PS  Z21, Z20, Z0
 	VBROADCASTSS 16(R11)(R12*1), Z21
@@ -4621,7 +4621,7 @@ tail59:
 	VBROADCASTSS 16(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z20, Z3
 	CMPQ         AX, $0x05
-	JE           over64
+	JE           over70
 	VBROADCASTSS 20(R11), Z21
 	VFMADD231PS  Z21, Z16, Z0
 	VBROADCASTSS 20(R11)(R12*1), Z21
@@ -4631,7 +4631,7 @@ tail59:
 	VBROADCASTSS 20(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z16, Z3
 	CMPQ         AX, $0x06
-	JE           over64
+	JE           over70
 	VBROADCASTSS 24(R11), Z21
 	VFMADD231PS  Z21, Z19, Z0
 	VBROADCASTSS 24(R11)(R12*1), Z21
@@ -4641,7 +4641,7 @@ tail59:
 	VBROADCASTSS 24(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z19, Z3
 	CMPQ         AX, $0x07
-	JE           over64
+	JE           over70
 	VBROADCASTSS 28(R11), Z21
 	VFMADD231PS  Z21, Z9, Z0
 	VBROADCASTSS 28(R11)(R12*1), Z21
@@ -4651,7 +4651,7 @@ tail59:
 	VBROADCASTSS 28(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z9, Z3
 	CMPQ         AX, $0x08
-	JE           over64
+	JE           over70
 	VBROADCASTSS 32(R11), Z21
 	VFMADD231PS  Z21, Z24, Z0
 	VBROADCASTSS 32(R11)(R12*1), Z21
@@ -4661,7 +4661,7 @@ tail59:
 	VBROADCASTSS 32(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z24, Z3
 	CMPQ         AX, $0x09
-	JE           over64
+	JE           over70
 	VBROADCASTSS 36(R11), Z21
 	VFMADD231PS  Z21, Z14, Z0
 	VBROADCASTSS 36(R11)(R12*1), Z21
@@ -4671,7 +4671,7 @@ tail59:
 	VBROADCASTSS 36(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z14, Z3
 	CMPQ         AX, $0x0a
-	JE           over64
+	JE           over70
 	VBROADCASTSS 40(R11), Z21
 	VFMADD231PS  Z21, Z17, Z0
 	VBROADCASTSS 40(R11)(R12*1), Z21
@@ -4681,7 +4681,7 @@ tail59:
 	VBROADCASTSS 40(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z17, Z3
 	CMPQ         AX, $0x0b
-	JE           over64
+	JE           over70
 	VBROADCASTSS 44(R11), Z21
 	VFMADD231PS  Z21, Z13, Z0
 	VBROADCASTSS 44(R11)(R12*1), Z21
@@ -4691,7 +4691,7 @@ tail59:
 	VBROADCASTSS 44(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z13, Z3
 	CMPQ         AX, $0x0c
-	JE           over64
+	JE           over70
 	VBROADCASTSS 48(R11), Z21
 	VFMADD231PS  Z21, Z18, Z0
 	VBROADCASTSS 48(R11)(R12*1), Z21
@@ -4701,7 +4701,7 @@ tail59:
 	VBROADCASTSS 48(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z18, Z3
 	CMPQ         AX, $0x0d
-	JE           over64
+	JE           over70
 	VBROADCASTSS 52(R11), Z21
 	VFMADD231PS  Z21, Z15, Z0
 	VBROADCASTSS 52(R11)(R12*1), Z21
@@ -4711,7 +4711,7 @@ tail59:
 	VBROADCASTSS 52(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z15, Z3
 	CMPQ         AX, $0x0e
-	JE           over64
+	JE           over70
 	VBROADCASTSS 56(R11), Z21
 	VFMADD231PS  Z21, Z22, Z0
 	VBROADCASTSS 56(R11)(R12*1), Z21
@@ -4721,7 +4721,7 @@ tail59:
 	VBROADCASTSS 56(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z22, Z3
 	CMPQ         AX, $0x0f
-	JE           over64
+	JE           over70
 	VBROADCASTSS 60(R11), Z21
 	VFMADD231PS  Z21, Z12, Z0
 	VBROADCASTSS 60(R11)(R12*1), Z21
@@ -4731,7 +4731,7 @@ tail59:
 	VBROADCASTSS 60(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z12, Z3
 
-over64:
+over70:
 	VMOVUPS.Z    (DI), K1, Z8
 	VMOVUPS.Z    (DI)(CX*1), K1, Z9
 	VMOVUPS.Z    (DI)(CX*2), K1, Z10
@@ -4821,7 +4821,7 @@ over64:
 	VBROADCASTSS (R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z8, Z7
 	CMPQ         AX, $0x01
-	JE           over65
+	JE           over71
 	VBROADCASTSS 4(R11), Z21
 	VFMADD231PS  Z21, Z11, Z4
 	VBROADCASTSS 4(R11)(R12*1), Z21
@@ -4831,7 +4831,7 @@ over64:
 	VBROADCASTSS 4(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z11, Z7
 	CMPQ         AX, $0x02
-	JE           over65
+	JE           over71
 	VBROADCASTSS 8(R11), Z21
 	VFMADD231PS  Z21, Z23, Z4
 	VBROADCASTSS 8(R11)(R12*1), Z21
@@ -4841,7 +4841,7 @@ over64:
 	VBROADCASTSS 8(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z23, Z7
 	CMPQ         AX, $0x03
-	JE           over65
+	JE           over71
 	VBROADCASTSS 12(R11), Z21
 	VFMADD231PS  Z21, Z10, Z4
 	VBROADCASTSS 12(R11)(R12*1), Z21
@@ -4851,7 +4851,7 @@ over64:
 	VBROADCASTSS 12(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z10, Z7
 	CMPQ         AX, $0x04
-	JE           over65
+	JE           over71
 	VBROADCASTSS 16(R11), Z21
 	VFMADD231PS  Z21, Z20, Z4
 	VBROADCASTSS 16(R11)(R12*1), Z21
@@ -4861,7 +4861,7 @@ over64:
 	VBROADCASTSS 16(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z20, Z7
 	CMPQ         AX, $0x05
-	JE           over65
+	JE           over71
 	VBROADCASTSS 20(R11), Z21
 	VFMADD231PS  Z21, Z16, Z4
 	VBROADCASTSS 20(R11)(R12*1), Z21
@@ -4871,7 +4871,7 @@ over64:
 	VBROADCASTSS 20(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z16, Z7
 	CMPQ         AX, $0x06
-	JE           over65
+	JE           over71
 	VBROADCASTSS 24(R11), Z21
 	VFMADD231PS  Z21, Z19, Z4
 	VBROADCASTSS 24(R11)(R12*1), Z21
@@ -4881,7 +4881,7 @@ over64:
 	VBROADCASTSS 24(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z19, Z7
 	CMPQ         AX, $0x07
-	JE           over65
+	JE           over71
 	VBROADCASTSS 28(R11), Z21
 	VFMADD231PS  Z21, Z9, Z4
 	VBROADCASTSS 28(R11)(R12*1), Z21
@@ -4891,7 +4891,7 @@ over64:
 	VBROADCASTSS 28(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z9, Z7
 	CMPQ         AX, $0x08
-	JE           over65
+	JE           over71
 	VBROADCASTSS 32(R11), Z21
 	VFMADD231PS  Z21, Z24, Z4
 	VBROADCASTSS 32(R11)(R12*1), Z21
@@ -4901,7 +4901,7 @@ over64:
 	VBROADCASTSS 32(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z24, Z7
 	CMPQ         AX, $0x09
-	JE           over65
+	JE           over71
 	VBROADCASTSS 36(R11), Z21
 	VFMADD231PS  Z21, Z14, Z4
 	VBROADCASTSS 36(R11)(R12*1), Z21
@@ -4911,7 +4911,7 @@ over64:
 	VBROADCASTSS 36(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z14, Z7
 	CMPQ         AX, $0x0a
-	JE           over65
+	JE           over71
 	VBROADCASTSS 40(R11), Z21
 	VFMADD231PS  Z21, Z17, Z4
 	VBROADCASTSS 40(R11)(R12*1), Z21
@@ -4921,7 +4921,7 @@ over64:
 	VBROADCASTSS 40(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z17, Z7
 	CMPQ         AX, $0x0b
-	JE           over65
+	JE           over71
 	VBROADCASTSS 44(R11), Z21
 	VFMADD231PS  Z21, Z13, Z4
 	VBROADCASTSS 44(R11)(R12*1), Z21
@@ -4931,7 +4931,7 @@ over64:
 	VBROADCASTSS 44(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z13, Z7
 	CMPQ         AX, $0x0c
-	JE           over65
+	JE           over71
 	VBROADCASTSS 48(R11), Z21
 	VFMADD231PS  Z21, Z18, Z4
 	VBROADCASTSS 48(R11)(R12*1), Z21
@@ -4941,7 +4941,7 @@ over64:
 	VBROADCASTSS 48(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z18, Z7
 	CMPQ         AX, $0x0d
-	JE           over65
+	JE           over71
 	VBROADCASTSS 52(R11), Z21
 	VFMADD231PS  Z21, Z15, Z4
 	VBROADCASTSS 52(R11)(R12*1), Z21
@@ -4951,7 +4951,7 @@ over64:
 	VBROADCASTSS 52(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z15, Z7
 	CMPQ         AX, $0x0e
-	JE           over65
+	JE           over71
 	VBROADCASTSS 56(R11), Z21
 	VFMADD231PS  Z21, Z22, Z4
 	VBROADCASTSS 56(R11)(R12*1), Z21
@@ -4961,7 +4961,7 @@ over64:
 	VBROADCASTSS 56(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z22, Z7
 	CMPQ         AX, $0x0f
-	JE           over65
+	JE           over71
 	VBROADCASTSS 60(R11), Z21
 	VFMADD231PS  Z21, Z12, Z4
 	VBROADCASTSS 60(R11)(R12*1), Z21
@@ -4971,8 +4971,8 @@ over64:
 	VBROADCASTSS 60(R11)(R13*1), Z21
 	VFMADD231PS  Z21, Z12, Z7
 
-over65:
-end60:
+over71:
+end65:
 	VPXORD Z8, Z8, Z8
 	VADDPS Z8, Z0, Z0
 	VADDPS Z8, Z1, Z1
@@ -4989,18 +4989,18 @@ end60:
 	SUBQ   $0x08, SI
 	MOVQ   $0x00000018, DI
 	CMPQ   SI, $0x18
-	JGE    inside66
+	JGE    inside72
 	MOVQ   SI, DI
 
-inside66:
+inside72:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000010, R8
 	CMPQ  SI, $0x10
-	JGE   inside67
+	JGE   inside73
 	MOVQ  SI, R8
 
-inside67:
+inside73:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	IMUL3Q        $0x08, DX, R9
@@ -5029,7 +5029,7 @@ inside67:
 	SUBQ   $0x20, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done61
+	JLE    done66
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x20, DX, DX
 	ADDQ   DX, BX
@@ -5041,14 +5041,14 @@ inside67:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x11
-	JGE    block57
+	JGE    block62
 
-done61:
+done66:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done72
+	JLE   done78
 
-block68:
+block74:
 	// 4×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -5060,18 +5060,18 @@ block68:
 	SUBQ   $0x08, DX
 	MOVQ   $0x00000008, SI
 	CMPQ   DX, $0x08
-	JGE    inside73
+	JGE    inside79
 	MOVQ   DX, SI
 
-inside73:
+inside79:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside74
+	JGE   inside80
 	MOVQ  DX, DI
 
-inside74:
+inside80:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -5082,9 +5082,9 @@ inside74:
 	MOVQ  n+64(FP), AX
 	LEAQ  (R10)(R10*2), R11
 	CMPQ  AX, $0x10
-	JLT   tail70
+	JLT   tail76
 
-square69:
+square75:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 16 neighbours j at a time
 	VMOVUPS      (DI), Y4
 	VINSERTF64X4 $0x01, (DI)(CX*4), Z4, Z4
@@ -5299,11 +5299,11 @@ square69:
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, AX
 	CMPQ         AX, $0x10
-	JGE          square69
+	JGE          square75
 
-tail70:
+tail76:
 	TESTQ AX, AX
-	JLE   end71
+	JLE   end77
 
 	// the same for fewer j
 	VMOVUPS.Z    (DI), K1, Z4
@@ -5395,7 +5395,7 @@ tail70:
 	VBROADCASTSS (R9)(R11*1), Z17
 	VFMADD231PS  Z17, Z4, Z3
 	CMPQ         AX, $0x01
-	JE           over75
+	JE           over82
 	VBROADCASTSS 4(R9), Z17
 	VFMADD231PS  Z17, Z7, Z0
 	VBROADCASTSS 4(R9)(R10*1), Z17
@@ -5405,7 +5405,7 @@ tail70:
 	VBROADCASTSS 4(R9)(R11*1), Z17
 	VFMADD231PS  Z17, Z7, Z3
 	CMPQ         AX, $0x02
-	JE           over75
+	JE           over82
 	VBROADCASTSS 8(R9), Z17
 	VFMADD231PS  Z17, Z19, Z0
 	VBROADCASTSS 8(R9)(R10*1), Z17
@@ -5415,7 +5415,7 @@ tail70:
 	VBROADCASTSS 8(R9)(R11*1), Z17
 	VFMADD231PS  Z17, Z19, Z3
 	CMPQ         AX, $0x03
-	JE           over75
+	JE           over82
 	VBROADCASTSS 12(R9), Z17
 	VFMADD231PS  Z17, Z6, Z0
 	VBROADCASTSS 12(R9)(R10*1), Z17
@@ -5425,7 +5425,7 @@ tail70:
 	VBROADCASTSS 12(R9)(R11*1), Z17
 	VFMADD231PS  Z17, Z6, Z3
 	CMPQ         AX, $0x04
-	JE           over75
+	JE           over82
 	VBROADCASTSS 16(R9), Z17
 	VFMADD231PS  Z17, Z16, Z0
 	VBROADCASTSS 16(R9)(R10*1), Z17
@@ -5435,7 +5435,7 @@ tail70:
 	VBROADCASTSS 16(R9)(R11*1), Z17
 	VFMADD231PS  Z17, Z16, Z3
 	CMPQ         AX, $0x05
-	JE           over75
+	JE           over82
 	VBROADCASTSS 20(R9), Z17
 	VFMADD231PS  Z17, Z12, Z0
 	VBROADCASTSS 20(R9)(R10*1), Z17
@@ -5445,7 +5445,7 @@ tail70:
 	VBROADCASTSS 20(R9)(R11*1), Z17
 	VFMADD231PS  Z17, Z12, Z3
 	CMPQ         AX, $0x06
-	JE           over75
+	JE           over82
 	VBROADCASTSS 24(R9), Z17
 	VFMADD231PS  Z17, Z15, Z0
 	VBROADCASTSS 24(R9)(R10*1), Z17
@@ -5455,7 +5455,7 @@ tail70:
 	VBROADCASTSS 24(R9)(R11*1), Z17
 	VFMADD231PS  Z17, Z15, Z3
 	CMPQ         AX, $0x07
-	JE           over75
+	JE           over82
 	VBROADCASTSS 28(R9), Z17
 	VFMADD231PS  Z17, Z5, Z0
 	VBROADCASTSS 28(R9)(R10*1), Z17
@@ -5465,7 +5465,7 @@ tail70:
 	VBROADCASTSS 28(R9)(R11*1), Z17
 	VFMADD231PS  Z17, Z5, Z3
 	CMPQ         AX, $0x08
-	JE           over75
+	JE           over82
 	VBROADCASTSS 32(R9), Z17
 	VFMADD231PS  Z17, Z20, Z0
 	VBROADCASTSS 32(R9)(R10*1), Z17
@@ -5475,7 +5475,7 @@ tail70:
 	VBROADCASTSS 32(R9)(R11*1), Z17
 	VFMADD231PS  Z17, Z20, Z3
 	CMPQ         AX, $0x09
-	JE           over75
+	JE           over82
 	VBROADCASTSS 36(R9), Z17
 	VFMADD231PS  Z17, Z10, Z0
 	VBROADCASTSS 36(R9)(R10*1), Z17
@@ -5485,7 +5485,7 @@ tail70:
 	VBROADCASTSS 36(R9)(R11*1), Z17
 	VFMADD231PS  Z17, Z10, Z3
 	CMPQ         AX, $0x0a
-	JE           over75
+	JE           over82
 	VBROADCASTSS 40(R9), Z17
 	VFMADD231PS  Z17, Z13, Z0
 	VBROADCASTSS 40(R9)(R10*1), Z17
@@ -5495,7 +5495,7 @@ tail70:
 	VBROADCASTSS 40(R9)(R11*1), Z17
 	VFMADD231PS  Z17, Z13, Z3
 	CMPQ         AX, $0x0b
-	JE           over75
+	JE           over82
 	VBROADCASTSS 44(R9), Z17
 	VFMADD231PS  Z17, Z9, Z0
 	VBROADCASTSS 44(R9)(R10*1), Z17
@@ -5505,7 +5505,7 @@ tail70:
 	VBROADCASTSS 44(R9)(R11*1), Z17
 	VFMADD231PS  Z17, Z9, Z3
 	CMPQ         AX, $0x0c
-	JE           over75
+	JE           over82
 	VBROADCASTSS 48(R9), Z17
 	VFMADD231PS  Z17, Z14, Z0
 	VBROADCASTSS 48(R9)(R10*1), Z17
@@ -5515,7 +5515,7 @@ tail70:
 	VBROADCASTSS 48(R9)(R11*1), Z17
 	VFMADD231PS  Z17, Z14, Z3
 	CMPQ         AX, $0x0d
-	JE           over75
+	JE           over82
 	VBROADCASTSS 52(R9), Z17
 	VFMADD231PS  Z17, Z11, Z0
 	VBROADCASTSS 52(R9)(R10*1), Z17
@@ -5525,7 +5525,7 @@ tail70:
 	VBROADCASTSS 52(R9)(R11*1), Z17
 	VFMADD231PS  Z17, Z11, Z3
 	CMPQ         AX, $0x0e
-	JE           over75
+	JE           over82
 	VBROADCASTSS 56(R9), Z17
 	VFMADD231PS  Z17, Z18, Z0
 	VBROADCASTSS 56(R9)(R10*1), Z17
@@ -5535,7 +5535,7 @@ tail70:
 	VBROADCASTSS 56(R9)(R11*1), Z17
 	VFMADD231PS  Z17, Z18, Z3
 	CMPQ         AX, $0x0f
-	JE           over75
+	JE           over82
 	VBROADCASTSS 60(R9), Z17
 	VFMADD231PS  Z17, Z8, Z0
 	VBROADCASTSS 60(R9)(R10*1), Z17
@@ -5545,8 +5545,8 @@ tail70:
 	VBROADCASTSS 60(R9)(R11*1), Z17
 	VFMADD231PS  Z17, Z8, Z3
 
-over75:
-end71:
+over82:
+end77:
 	VPXORD Z4, Z4, Z4
 	VADDPS Z4, Z0, Z0
 	VADDPS Z4, Z1, Z1
@@ -5559,18 +5559,18 @@ end71:
 	SUBQ   $0x08, SI
 	MOVQ   $0x00000008, DI
 	CMPQ   SI, $0x08
-	JGE    inside76
+	JGE    inside83
 	MOVQ   SI, DI
 
-inside76:
+inside83:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside77
+	JGE   inside84
 	MOVQ  SI, R8
 
-inside77:
+inside84:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	LEAQ          (CX)(CX*2), BX
@@ -5588,7 +5588,7 @@ inside77:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done72
+	JLE    done78
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -5600,16 +5600,16 @@ inside77:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block68
+	JGE    block74
 
-done72:
+done78:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer56:
+fewer61:
 	CMPQ  AX, $0x03
-	JNE   fewer78
+	JNE   fewer85
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
@@ -5618,9 +5618,9 @@ fewer56:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x10
-	JLE   done83
+	JLE   done90
 
-block79:
+block86:
 	// 3×32 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -5634,18 +5634,18 @@ block79:
 	SUBQ   $0x08, DX
 	MOVQ   $0x00000018, SI
 	CMPQ   DX, $0x18
-	JGE    inside84
+	JGE    inside91
 	MOVQ   DX, SI
 
-inside84:
+inside91:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000010, DI
 	CMPQ  DX, $0x10
-	JGE   inside85
+	JGE   inside92
 	MOVQ  DX, DI
 
-inside85:
+inside92:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x08, CX, R8
@@ -5657,9 +5657,9 @@ inside85:
 	MOVQ   lddz+24(FP), R12
 	MOVQ   n+64(FP), AX
 	CMPQ   AX, $0x10
-	JLT    tail81
+	JLT    tail88
 
-square80:
+square87:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 16 neighbours j at a time
 	VMOVUPS      (BX), Y6
 	VINSERTF64X4 $0x01, (BX)(CX*4), Z6, Z6
@@ -5972,11 +5972,11 @@ square80:
 	ADDQ         $0x40, R11
 	SUBQ         $0x10, AX
 	CMPQ         AX, $0x10
-	JGE          square80
+	JGE          square87
 
-tail81:
+tail88:
 	TESTQ AX, AX
-	JLE   end82
+	JLE   end89
 
 	// the same for fewer j
 	VMOVUPS.Z    (BX), K1, Z6
@@ -6066,7 +6066,7 @@ tail81:
 	VBROADCASTSS (R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z6, Z2
 	CMPQ         AX, $0x01
-	JE           over86
+	JE           over94
 	VBROADCASTSS 4(R11), Z19
 	VFMADD231PS  Z19, Z9, Z0
 	VBROADCASTSS 4(R11)(R12*1), Z19
@@ -6074,7 +6074,7 @@ tail81:
 	VBROADCASTSS 4(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z9, Z2
 	CMPQ         AX, $0x02
-	JE           over86
+	JE           over94
 	VBROADCASTSS 8(R11), Z19
 	VFMADD231PS  Z19, Z21, Z0
 	VBROADCASTSS 8(R11)(R12*1), Z19
@@ -6082,7 +6082,7 @@ tail81:
 	VBROADCASTSS 8(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z21, Z2
 	CMPQ         AX, $0x03
-	JE           over86
+	JE           over94
 	VBROADCASTSS 12(R11), Z19
 	VFMADD231PS  Z19, Z8, Z0
 	VBROADCASTSS 12(R11)(R12*1), Z19
@@ -6090,7 +6090,7 @@ tail81:
 	VBROADCASTSS 12(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z8, Z2
 	CMPQ         AX, $0x04
-	JE           over86
+	JE           over94
 	VBROADCASTSS 16(R11), Z19
 	VFMADD231PS  Z19, Z18, Z0
 	VBROADCASTSS 16(R11)(R12*1), Z19
@@ -6098,7 +6098,7 @@ tail81:
 	VBROADCASTSS 16(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z18, Z2
 	CMPQ         AX, $0x05
-	JE           over86
+	JE           over94
 	VBROADCASTSS 20(R11), Z19
 	VFMADD231PS  Z19, Z14, Z0
 	VBROADCASTSS 20(R11)(R12*1), Z19
@@ -6106,7 +6106,7 @@ tail81:
 	VBROADCASTSS 20(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z14, Z2
 	CMPQ         AX, $0x06
-	JE           over86
+	JE           over94
 	VBROADCASTSS 24(R11), Z19
 	VFMADD231PS  Z19, Z17, Z0
 	VBROADCASTSS 24(R11)(R12*1), Z19
@@ -6114,7 +6114,7 @@ tail81:
 	VBROADCASTSS 24(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z17, Z2
 	CMPQ         AX, $0x07
-	JE           over86
+	JE           over94
 	VBROADCASTSS 28(R11), Z19
 	VFMADD231PS  Z19, Z7, Z0
 	VBROADCASTSS 28(R11)(R12*1), Z19
@@ -6122,7 +6122,7 @@ tail81:
 	VBROADCASTSS 28(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z7, Z2
 	CMPQ         AX, $0x08
-	JE           over86
+	JE           over94
 	VBROADCASTSS 32(R11), Z19
 	VFMADD231PS  Z19, Z22, Z0
 	VBROADCASTSS 32(R11)(R12*1), Z19
@@ -6130,7 +6130,7 @@ tail81:
 	VBROADCASTSS 32(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z22, Z2
 	CMPQ         AX, $0x09
-	JE           over86
+	JE           over94
 	VBROADCASTSS 36(R11), Z19
 	VFMADD231PS  Z19, Z12, Z0
 	VBROADCASTSS 36(R11)(R12*1), Z19
@@ -6138,7 +6138,7 @@ tail81:
 	VBROADCASTSS 36(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z12, Z2
 	CMPQ         AX, $0x0a
-	JE           over86
+	JE           over94
 	VBROADCASTSS 40(R11), Z19
 	VFMADD231PS  Z19, Z15, Z0
 	VBROADCASTSS 40(R11)(R12*1), Z19
@@ -6146,7 +6146,7 @@ tail81:
 	VBROADCASTSS 40(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z15, Z2
 	CMPQ         AX, $0x0b
-	JE           over86
+	JE           over94
 	VBROADCASTSS 44(R11), Z19
 	VFMADD231PS  Z19, Z11, Z0
 	VBROADCASTSS 44(R11)(R12*1), Z19
@@ -6154,7 +6154,7 @@ tail81:
 	VBROADCASTSS 44(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z11, Z2
 	CMPQ         AX, $0x0c
-	JE           over86
+	JE           over94
 	VBROADCASTSS 48(R11), Z19
 	VFMADD231PS  Z19, Z16, Z0
 	VBROADCASTSS 48(R11)(R12*1), Z19
@@ -6162,7 +6162,7 @@ tail81:
 	VBROADCASTSS 48(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z16, Z2
 	CMPQ         AX, $0x0d
-	JE           over86
+	JE           over94
 	VBROADCASTSS 52(R11), Z19
 	VFMADD231PS  Z19, Z13, Z0
 	VBROADCASTSS 52(R11)(R12*1), Z19
@@ -6170,7 +6170,7 @@ tail81:
 	VBROADCASTSS 52(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z13, Z2
 	CMPQ         AX, $0x0e
-	JE           over86
+	JE           over94
 	VBROADCASTSS 56(R11), Z19
 	VFMADD231PS  Z19, Z20, Z0
 	VBROADCASTSS 56(R11)(R12*1), Z19
@@ -6178,7 +6178,7 @@ tail81:
 	VBROADCASTSS 56(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z20, Z2
 	CMPQ         AX, $0x0f
-	JE           over86
+	JE           over94
 	VBROADCASTSS 60(R11), Z19
 	VFMADD231PS  Z19, Z10, Z0
 	VBROADCASTSS 60(R11)(R12*1), Z19
@@ -6186,7 +6186,7 @@ tail81:
 	VBROADCASTSS 60(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z10, Z2
 
-over86:
+over94:
 	VMOVUPS.Z    (DI), K1, Z6
 	VMOVUPS.Z    (DI)(CX*1), K1, Z7
 	VMOVUPS.Z    (DI)(CX*2), K1, Z8
@@ -6274,7 +6274,7 @@ over86:
 	VBROADCASTSS (R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z6, Z5
 	CMPQ         AX, $0x01
-	JE           over87
+	JE           over95
 	VBROADCASTSS 4(R11), Z19
 	VFMADD231PS  Z19, Z9, Z3
 	VBROADCASTSS 4(R11)(R12*1), Z19
@@ -6282,7 +6282,7 @@ over86:
 	VBROADCASTSS 4(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z9, Z5
 	CMPQ         AX, $0x02
-	JE           over87
+	JE           over95
 	VBROADCASTSS 8(R11), Z19
 	VFMADD231PS  Z19, Z21, Z3
 	VBROADCASTSS 8(R11)(R12*1), Z19
@@ -6290,7 +6290,7 @@ over86:
 	VBROADCASTSS 8(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z21, Z5
 	CMPQ         AX, $0x03
-	JE           over87
+	JE           over95
 	VBROADCASTSS 12(R11), Z19
 	VFMADD231PS  Z19, Z8, Z3
 	VBROADCASTSS 12(R11)(R12*1), Z19
@@ -6298,7 +6298,7 @@ over86:
 	VBROADCASTSS 12(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z8, Z5
 	CMPQ         AX, $0x04
-	JE           over87
+	JE           over95
 	VBROADCASTSS 16(R11), Z19
 	VFMADD231PS  Z19, Z18, Z3
 	VBROADCASTSS 16(R11)(R12*1), Z19
@@ -6306,7 +6306,7 @@ over86:
 	VBROADCASTSS 16(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z18, Z5
 	CMPQ         AX, $0x05
-	JE           over87
+	JE           over95
 	VBROADCASTSS 20(R11), Z19
 	VFMADD231PS  Z19, Z14, Z3
 	VBROADCASTSS 20(R11)(R12*1), Z19
@@ -6314,7 +6314,7 @@ over86:
 	VBROADCASTSS 20(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z14, Z5
 	CMPQ         AX, $0x06
-	JE           over87
+	JE           over95
 	VBROADCASTSS 24(R11), Z19
 	VFMADD231PS  Z19, Z17, Z3
 	VBROADCASTSS 24(R11)(R12*1), Z19
@@ -6322,7 +6322,7 @@ over86:
 	VBROADCASTSS 24(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z17, Z5
 	CMPQ         AX, $0x07
-	JE           over87
+	JE           over95
 	VBROADCASTSS 28(R11), Z19
 	VFMADD231PS  Z19, Z7, Z3
 	VBROADCASTSS 28(R11)(R12*1), Z19
@@ -6330,7 +6330,7 @@ over86:
 	VBROADCASTSS 28(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z7, Z5
 	CMPQ         AX, $0x08
-	JE           over87
+	JE           over95
 	VBROADCASTSS 32(R11), Z19
 	VFMADD231PS  Z19, Z22, Z3
 	VBROADCASTSS 32(R11)(R12*1), Z19
@@ -6338,7 +6338,7 @@ over86:
 	VBROADCASTSS 32(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z22, Z5
 	CMPQ         AX, $0x09
-	JE           over87
+	JE           over95
 	VBROADCASTSS 36(R11), Z19
 	VFMADD231PS  Z19, Z12, Z3
 	VBROADCASTSS 36(R11)(R12*1), Z19
@@ -6346,7 +6346,7 @@ over86:
 	VBROADCASTSS 36(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z12, Z5
 	CMPQ         AX, $0x0a
-	JE           over87
+	JE           over95
 	VBROADCASTSS 40(R11), Z19
 	VFMADD231PS  Z19, Z15, Z3
 	VBROADCASTSS 40(R11)(R12*1), Z19
@@ -6354,7 +6354,7 @@ over86:
 	VBROADCASTSS 40(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z15, Z5
 	CMPQ         AX, $0x0b
-	JE           over87
+	JE           over95
 	VBROADCASTSS 44(R11), Z19
 	VFMADD231PS  Z19, Z11, Z3
 	VBROADCASTSS 44(R11)(R12*1), Z19
@@ -6362,7 +6362,7 @@ over86:
 	VBROADCASTSS 44(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z11, Z5
 	CMPQ         AX, $0x0c
-	JE           over87
+	JE           over95
 	VBROADCASTSS 48(R11), Z19
 	VFMADD231PS  Z19, Z16, Z3
 	VBROADCASTSS 48(R11)(R12*1), Z19
@@ -6370,7 +6370,7 @@ over86:
 	VBROADCASTSS 48(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z16, Z5
 	CMPQ         AX, $0x0d
-	JE           over87
+	JE           over95
 	VBROADCASTSS 52(R11), Z19
 	VFMADD231PS  Z19, Z13, Z3
 	VBROADCASTSS 52(R11)(R12*1), Z19
@@ -6378,7 +6378,7 @@ over86:
 	VBROADCASTSS 52(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z13, Z5
 	CMPQ         AX, $0x0e
-	JE           over87
+	JE           over95
 	VBROADCASTSS 56(R11), Z19
 	VFMADD231PS  Z19, Z20, Z3
 	VBROADCASTSS 56(R11)(R12*1), Z19
@@ -6386,7 +6386,7 @@ over86:
 	VBROADCASTSS 56(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z20, Z5
 	CMPQ         AX, $0x0f
-	JE           over87
+	JE           over95
 	VBROADCASTSS 60(R11), Z19
 	VFMADD231PS  Z19, Z10, Z3
 	VBROADCASTSS 60(R11)(R12*1), Z19
@@ -6394,8 +6394,8 @@ over86:
 	VBROADCASTSS 60(R11)(R12*2), Z19
 	VFMADD231PS  Z19, Z10, Z5
 
-over87:
-end82:
+over95:
+end89:
 	VPXORD Z6, Z6, Z6
 	VADDPS Z6, Z0, Z0
 	VADDPS Z6, Z1, Z1
@@ -6410,18 +6410,18 @@ end82:
 	SUBQ   $0x08, SI
 	MOVQ   $0x00000018, DI
 	CMPQ   SI, $0x18
-	JGE    inside88
+	JGE    inside96
 	MOVQ   SI, DI
 
-inside88:
+inside96:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000010, R8
 	CMPQ  SI, $0x10
-	JGE   inside89
+	JGE   inside97
 	MOVQ  SI, R8
 
-inside89:
+inside97:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	IMUL3Q        $0x08, DX, R9
@@ -6444,7 +6444,7 @@ inside89:
 	SUBQ   $0x20, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done83
+	JLE    done90
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x20, DX, DX
 	ADDQ   DX, BX
@@ -6456,14 +6456,14 @@ inside89:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x11
-	JGE    block79
+	JGE    block86
 
-done83:
+done90:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done94
+	JLE   done102
 
-block90:
+block98:
 	// 3×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -6474,18 +6474,18 @@ block90:
 	SUBQ   $0x08, DX
 	MOVQ   $0x00000008, SI
 	CMPQ   DX, $0x08
-	JGE    inside95
+	JGE    inside103
 	MOVQ   DX, SI
 
-inside95:
+inside103:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside96
+	JGE   inside104
 	MOVQ  DX, DI
 
-inside96:
+inside104:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -6495,9 +6495,9 @@ inside96:
 	MOVQ  lddz+24(FP), R10
 	MOVQ  n+64(FP), AX
 	CMPQ  AX, $0x10
-	JLT   tail92
+	JLT   tail100
 
-square91:
+square99:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 16 neighbours j at a time
 	VMOVUPS      (DI), Y3
 	VINSERTF64X4 $0x01, (DI)(CX*4), Z3, Z3
@@ -6680,11 +6680,11 @@ square91:
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, AX
 	CMPQ         AX, $0x10
-	JGE          square91
+	JGE          square99
 
-tail92:
+tail100:
 	TESTQ AX, AX
-	JLE   end93
+	JLE   end101
 
 	// the same for fewer j
 	VMOVUPS.Z    (DI), K1, Z3
@@ -6774,7 +6774,7 @@ tail92:
 	VBROADCASTSS (R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z3, Z2
 	CMPQ         AX, $0x01
-	JE           over97
+	JE           over106
 	VBROADCASTSS 4(R9), Z16
 	VFMADD231PS  Z16, Z6, Z0
 	VBROADCASTSS 4(R9)(R10*1), Z16
@@ -6782,7 +6782,7 @@ tail92:
 	VBROADCASTSS 4(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z6, Z2
 	CMPQ         AX, $0x02
-	JE           over97
+	JE           over106
 	VBROADCASTSS 8(R9), Z16
 	VFMADD231PS  Z16, Z18, Z0
 	VBROADCASTSS 8(R9)(R10*1), Z16
@@ -6790,7 +6790,7 @@ tail92:
 	VBROADCASTSS 8(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z18, Z2
 	CMPQ         AX, $0x03
-	JE           over97
+	JE           over106
 	VBROADCASTSS 12(R9), Z16
 	VFMADD231PS  Z16, Z5, Z0
 	VBROADCASTSS 12(R9)(R10*1), Z16
@@ -6798,7 +6798,7 @@ tail92:
 	VBROADCASTSS 12(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z5, Z2
 	CMPQ         AX, $0x04
-	JE           over97
+	JE           over106
 	VBROADCASTSS 16(R9), Z16
 	VFMADD231PS  Z16, Z15, Z0
 	VBROADCASTSS 16(R9)(R10*1), Z16
@@ -6806,7 +6806,7 @@ tail92:
 	VBROADCASTSS 16(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z15, Z2
 	CMPQ         AX, $0x05
-	JE           over97
+	JE           over106
 	VBROADCASTSS 20(R9), Z16
 	VFMADD231PS  Z16, Z11, Z0
 	VBROADCASTSS 20(R9)(R10*1), Z16
@@ -6814,7 +6814,7 @@ tail92:
 	VBROADCASTSS 20(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z11, Z2
 	CMPQ         AX, $0x06
-	JE           over97
+	JE           over106
 	VBROADCASTSS 24(R9), Z16
 	VFMADD231PS  Z16, Z14, Z0
 	VBROADCASTSS 24(R9)(R10*1), Z16
@@ -6822,7 +6822,7 @@ tail92:
 	VBROADCASTSS 24(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z14, Z2
 	CMPQ         AX, $0x07
-	JE           over97
+	JE           over106
 	VBROADCASTSS 28(R9), Z16
 	VFMADD231PS  Z16, Z4, Z0
 	VBROADCASTSS 28(R9)(R10*1), Z16
@@ -6830,7 +6830,7 @@ tail92:
 	VBROADCASTSS 28(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z4, Z2
 	CMPQ         AX, $0x08
-	JE           over97
+	JE           over106
 	VBROADCASTSS 32(R9), Z16
 	VFMADD231PS  Z16, Z19, Z0
 	VBROADCASTSS 32(R9)(R10*1), Z16
@@ -6838,7 +6838,7 @@ tail92:
 	VBROADCASTSS 32(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z19, Z2
 	CMPQ         AX, $0x09
-	JE           over97
+	JE           over106
 	VBROADCASTSS 36(R9), Z16
 	VFMADD231PS  Z16, Z9, Z0
 	VBROADCASTSS 36(R9)(R10*1), Z16
@@ -6846,7 +6846,7 @@ tail92:
 	VBROADCASTSS 36(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z9, Z2
 	CMPQ         AX, $0x0a
-	JE           over97
+	JE           over106
 	VBROADCASTSS 40(R9), Z16
 	VFMADD231PS  Z16, Z12, Z0
 	VBROADCASTSS 40(R9)(R10*1), Z16
@@ -6854,7 +6854,7 @@ tail92:
 	VBROADCASTSS 40(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z12, Z2
 	CMPQ         AX, $0x0b
-	JE           over97
+	JE           over106
 	VBROADCASTSS 44(R9), Z16
 	VFMADD231PS  Z16, Z8, Z0
 	VBROADCASTSS 44(R9)(R10*1), Z16
@@ -6862,7 +6862,7 @@ tail92:
 	VBROADCASTSS 44(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z8, Z2
 	CMPQ         AX, $0x0c
-	JE           over97
+	JE           over106
 	VBROADCASTSS 48(R9), Z16
 	VFMADD231PS  Z16, Z13, Z0
 	VBROADCASTSS 48(R9)(R10*1), Z16
@@ -6870,7 +6870,7 @@ tail92:
 	VBROADCASTSS 48(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z13, Z2
 	CMPQ         AX, $0x0d
-	JE           over97
+	JE           over106
 	VBROADCASTSS 52(R9), Z16
 	VFMADD231PS  Z16, Z10, Z0
 	VBROADCASTSS 52(R9)(R10*1), Z16
@@ -6878,7 +6878,7 @@ tail92:
 	VBROADCASTSS 52(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z10, Z2
 	CMPQ         AX, $0x0e
-	JE           over97
+	JE           over106
 	VBROADCASTSS 56(R9), Z16
 	VFMADD231PS  Z16, Z17, Z0
 	VBROADCASTSS 56(R9)(R10*1), Z16
@@ -6886,7 +6886,7 @@ tail92:
 	VBROADCASTSS 56(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z17, Z2
 	CMPQ         AX, $0x0f
-	JE           over97
+	JE           over106
 	VBROADCASTSS 60(R9), Z16
 	VFMADD231PS  Z16, Z7, Z0
 	VBROADCASTSS 60(R9)(R10*1), Z16
@@ -6894,8 +6894,8 @@ tail92:
 	VBROADCASTSS 60(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z7, Z2
 
-over97:
-end93:
+over106:
+end101:
 	VPXORD Z3, Z3, Z3
 	VADDPS Z3, Z0, Z0
 	VADDPS Z3, Z1, Z1
@@ -6907,18 +6907,18 @@ end93:
 	SUBQ   $0x08, SI
 	MOVQ   $0x00000008, DI
 	CMPQ   SI, $0x08
-	JGE    inside98
+	JGE    inside107
 	MOVQ   SI, DI
 
-inside98:
+inside107:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside99
+	JGE   inside108
 	MOVQ  SI, R8
 
-inside99:
+inside108:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	VMOVUPS       Y0, (R8)
@@ -6933,7 +6933,7 @@ inside99:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done94
+	JLE    done102
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -6945,16 +6945,16 @@ inside99:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block90
+	JGE    block98
 
-done94:
+done102:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer78:
+fewer85:
 	CMPQ  AX, $0x02
-	JNE   fewer100
+	JNE   fewer109
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
@@ -6963,9 +6963,9 @@ fewer78:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x10
-	JLE   done105
+	JLE   done114
 
-block101:
+block110:
 	// 2×32 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -6977,18 +6977,18 @@ block101:
 	SUBQ   $0x08, DX
 	MOVQ   $0x00000018, SI
 	CMPQ   DX, $0x18
-	JGE    inside106
+	JGE    inside115
 	MOVQ   DX, SI
 
-inside106:
+inside115:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000010, DI
 	CMPQ  DX, $0x10
-	JGE   inside107
+	JGE   inside116
 	MOVQ  DX, DI
 
-inside107:
+inside116:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x08, CX, R8
@@ -7000,9 +7000,9 @@ inside107:
 	MOVQ   lddz+24(FP), R12
 	MOVQ   n+64(FP), AX
 	CMPQ   AX, $0x10
-	JLT    tail103
+	JLT    tail112
 
-square102:
+square111:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 16 neighbours j at a time
 	VMOVUPS      (BX), Y4
 	VINSERTF64X4 $0x01, (BX)(CX*4), Z4, Z4
@@ -7267,11 +7267,11 @@ square102:
 	ADDQ         $0x40, R11
 	SUBQ         $0x10, AX
 	CMPQ         AX, $0x10
-	JGE          square102
+	JGE          square111
 
-tail103:
+tail112:
 	TESTQ AX, AX
-	JLE   end104
+	JLE   end113
 
 	// the same for fewer j
 	VMOVUPS.Z    (BX), K1, Z4
@@ -7359,97 +7359,97 @@ tail103:
 	VBROADCASTSS (R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z4, Z1
 	CMPQ         AX, $0x01
-	JE           over108
+	JE           over118
 	VBROADCASTSS 4(R11), Z17
 	VFMADD231PS  Z17, Z7, Z0
 	VBROADCASTSS 4(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z7, Z1
 	CMPQ         AX, $0x02
-	JE           over108
+	JE           over118
 	VBROADCASTSS 8(R11), Z17
 	VFMADD231PS  Z17, Z19, Z0
 	VBROADCASTSS 8(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z19, Z1
 	CMPQ         AX, $0x03
-	JE           over108
+	JE           over118
 	VBROADCASTSS 12(R11), Z17
 	VFMADD231PS  Z17, Z6, Z0
 	VBROADCASTSS 12(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z6, Z1
 	CMPQ         AX, $0x04
-	JE           over108
+	JE           over118
 	VBROADCASTSS 16(R11), Z17
 	VFMADD231PS  Z17, Z16, Z0
 	VBROADCASTSS 16(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z16, Z1
 	CMPQ         AX, $0x05
-	JE           over108
+	JE           over118
 	VBROADCASTSS 20(R11), Z17
 	VFMADD231PS  Z17, Z12, Z0
 	VBROADCASTSS 20(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z12, Z1
 	CMPQ         AX, $0x06
-	JE           over108
+	JE           over118
 	VBROADCASTSS 24(R11), Z17
 	VFMADD231PS  Z17, Z15, Z0
 	VBROADCASTSS 24(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z15, Z1
 	CMPQ         AX, $0x07
-	JE           over108
+	JE           over118
 	VBROADCASTSS 28(R11), Z17
 	VFMADD231PS  Z17, Z5, Z0
 	VBROADCASTSS 28(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z5, Z1
 	CMPQ         AX, $0x08
-	JE           over108
+	JE           over118
 	VBROADCASTSS 32(R11), Z17
 	VFMADD231PS  Z17, Z20, Z0
 	VBROADCASTSS 32(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z20, Z1
 	CMPQ         AX, $0x09
-	JE           over108
+	JE           over118
 	VBROADCASTSS 36(R11), Z17
 	VFMADD231PS  Z17, Z10, Z0
 	VBROADCASTSS 36(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z10, Z1
 	CMPQ         AX, $0x0a
-	JE           over108
+	JE           over118
 	VBROADCASTSS 40(R11), Z17
 	VFMADD231PS  Z17, Z13, Z0
 	VBROADCASTSS 40(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z13, Z1
 	CMPQ         AX, $0x0b
-	JE           over108
+	JE           over118
 	VBROADCASTSS 44(R11), Z17
 	VFMADD231PS  Z17, Z9, Z0
 	VBROADCASTSS 44(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z9, Z1
 	CMPQ         AX, $0x0c
-	JE           over108
+	JE           over118
 	VBROADCASTSS 48(R11), Z17
 	VFMADD231PS  Z17, Z14, Z0
 	VBROADCASTSS 48(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z14, Z1
 	CMPQ         AX, $0x0d
-	JE           over108
+	JE           over118
 	VBROADCASTSS 52(R11), Z17
 	VFMADD231PS  Z17, Z11, Z0
 	VBROADCASTSS 52(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z11, Z1
 	CMPQ         AX, $0x0e
-	JE           over108
+	JE           over118
 	VBROADCASTSS 56(R11), Z17
 	VFMADD231PS  Z17, Z18, Z0
 	VBROADCASTSS 56(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z18, Z1
 	CMPQ         AX, $0x0f
-	JE           over108
+	JE           over118
 	VBROADCASTSS 60(R11), Z17
 	VFMADD231PS  Z17, Z8, Z0
 	VBROADCASTSS 60(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z8, Z1
 
-over108:
+over118:
 	VMOVUPS.Z    (DI), K1, Z4
 	VMOVUPS.Z    (DI)(CX*1), K1, Z5
 	VMOVUPS.Z    (DI)(CX*2), K1, Z6
@@ -7535,98 +7535,98 @@ over108:
 	VBROADCASTSS (R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z4, Z3
 	CMPQ         AX, $0x01
-	JE           over109
+	JE           over119
 	VBROADCASTSS 4(R11), Z17
 	VFMADD231PS  Z17, Z7, Z2
 	VBROADCASTSS 4(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z7, Z3
 	CMPQ         AX, $0x02
-	JE           over109
+	JE           over119
 	VBROADCASTSS 8(R11), Z17
 	VFMADD231PS  Z17, Z19, Z2
 	VBROADCASTSS 8(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z19, Z3
 	CMPQ         AX, $0x03
-	JE           over109
+	JE           over119
 	VBROADCASTSS 12(R11), Z17
 	VFMADD231PS  Z17, Z6, Z2
 	VBROADCASTSS 12(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z6, Z3
 	CMPQ         AX, $0x04
-	JE           over109
+	JE           over119
 	VBROADCASTSS 16(R11), Z17
 	VFMADD231PS  Z17, Z16, Z2
 	VBROADCASTSS 16(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z16, Z3
 	CMPQ         AX, $0x05
-	JE           over109
+	JE           over119
 	VBROADCASTSS 20(R11), Z17
 	VFMADD231PS  Z17, Z12, Z2
 	VBROADCASTSS 20(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z12, Z3
 	CMPQ         AX, $0x06
-	JE           over109
+	JE           over119
 	VBROADCASTSS 24(R11), Z17
 	VFMADD231PS  Z17, Z15, Z2
 	VBROADCASTSS 24(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z15, Z3
 	CMPQ         AX, $0x07
-	JE           over109
+	JE           over119
 	VBROADCASTSS 28(R11), Z17
 	VFMADD231PS  Z17, Z5, Z2
 	VBROADCASTSS 28(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z5, Z3
 	CMPQ         AX, $0x08
-	JE           over109
+	JE           over119
 	VBROADCASTSS 32(R11), Z17
 	VFMADD231PS  Z17, Z20, Z2
 	VBROADCASTSS 32(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z20, Z3
 	CMPQ         AX, $0x09
-	JE           over109
+	JE           over119
 	VBROADCASTSS 36(R11), Z17
 	VFMADD231PS  Z17, Z10, Z2
 	VBROADCASTSS 36(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z10, Z3
 	CMPQ         AX, $0x0a
-	JE           over109
+	JE           over119
 	VBROADCASTSS 40(R11), Z17
 	VFMADD231PS  Z17, Z13, Z2
 	VBROADCASTSS 40(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z13, Z3
 	CMPQ         AX, $0x0b
-	JE           over109
+	JE           over119
 	VBROADCASTSS 44(R11), Z17
 	VFMADD231PS  Z17, Z9, Z2
 	VBROADCASTSS 44(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z9, Z3
 	CMPQ         AX, $0x0c
-	JE           over109
+	JE           over119
 	VBROADCASTSS 48(R11), Z17
 	VFMADD231PS  Z17, Z14, Z2
 	VBROADCASTSS 48(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z14, Z3
 	CMPQ         AX, $0x0d
-	JE           over109
+	JE           over119
 	VBROADCASTSS 52(R11), Z17
 	VFMADD231PS  Z17, Z11, Z2
 	VBROADCASTSS 52(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z11, Z3
 	CMPQ         AX, $0x0e
-	JE           over109
+	JE           over119
 	VBROADCASTSS 56(R11), Z17
 	VFMADD231PS  Z17, Z18, Z2
 	VBROADCASTSS 56(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z18, Z3
 	CMPQ         AX, $0x0f
-	JE           over109
+	JE           over119
 	VBROADCASTSS 60(R11), Z17
 	VFMADD231PS  Z17, Z8, Z2
 	VBROADCASTSS 60(R11)(R12*1), Z17
 	VFMADD231PS  Z17, Z8, Z3
 
-over109:
-end104:
+over119:
+end113:
 	VPXORD Z4, Z4, Z4
 	VADDPS Z4, Z0, Z0
 	VADDPS Z4, Z1, Z1
@@ -7639,18 +7639,18 @@ end104:
 	SUBQ   $0x08, SI
 	MOVQ   $0x00000018, DI
 	CMPQ   SI, $0x18
-	JGE    inside110
+	JGE    inside120
 	MOVQ   SI, DI
 
-inside110:
+inside120:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000010, R8
 	CMPQ  SI, $0x10
-	JGE   inside111
+	JGE   inside121
 	MOVQ  SI, R8
 
-inside111:
+inside121:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	IMUL3Q        $0x08, DX, R9
@@ -7669,7 +7669,7 @@ inside111:
 	SUBQ   $0x20, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done105
+	JLE    done114
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x20, DX, DX
 	ADDQ   DX, BX
@@ -7681,14 +7681,14 @@ inside111:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x11
-	JGE    block101
+	JGE    block110
 
-done105:
+done114:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done116
+	JLE   done126
 
-block112:
+block122:
 	// 2×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -7698,18 +7698,18 @@ block112:
 	SUBQ   $0x08, DX
 	MOVQ   $0x00000008, SI
 	CMPQ   DX, $0x08
-	JGE    inside117
+	JGE    inside127
 	MOVQ   DX, SI
 
-inside117:
+inside127:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside118
+	JGE   inside128
 	MOVQ  DX, DI
 
-inside118:
+inside128:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -7719,9 +7719,9 @@ inside118:
 	MOVQ  lddz+24(FP), R10
 	MOVQ  n+64(FP), AX
 	CMPQ  AX, $0x10
-	JLT   tail114
+	JLT   tail124
 
-square113:
+square123:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 16 neighbours j at a time
 	VMOVUPS      (DI), Y2
 	VINSERTF64X4 $0x01, (DI)(CX*4), Z2, Z2
@@ -7872,11 +7872,11 @@ square113:
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, AX
 	CMPQ         AX, $0x10
-	JGE          square113
+	JGE          square123
 
-tail114:
+tail124:
 	TESTQ AX, AX
-	JLE   end115
+	JLE   end125
 
 	// the same for fewer j
 	VMOVUPS.Z    (DI), K1, Z2
@@ -7964,98 +7964,98 @@ tail114:
 	VBROADCASTSS (R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z2, Z1
 	CMPQ         AX, $0x01
-	JE           over119
+	JE           over130
 	VBROADCASTSS 4(R9), Z15
 	VFMADD231PS  Z15, Z5, Z0
 	VBROADCASTSS 4(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z5, Z1
 	CMPQ         AX, $0x02
-	JE           over119
+	JE           over130
 	VBROADCASTSS 8(R9), Z15
 	VFMADD231PS  Z15, Z17, Z0
 	VBROADCASTSS 8(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z17, Z1
 	CMPQ         AX, $0x03
-	JE           over119
+	JE           over130
 	VBROADCASTSS 12(R9), Z15
 	VFMADD231PS  Z15, Z4, Z0
 	VBROADCASTSS 12(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z4, Z1
 	CMPQ         AX, $0x04
-	JE           over119
+	JE           over130
 	VBROADCASTSS 16(R9), Z15
 	VFMADD231PS  Z15, Z14, Z0
 	VBROADCASTSS 16(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z14, Z1
 	CMPQ         AX, $0x05
-	JE           over119
+	JE           over130
 	VBROADCASTSS 20(R9), Z15
 	VFMADD231PS  Z15, Z10, Z0
 	VBROADCASTSS 20(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z10, Z1
 	CMPQ         AX, $0x06
-	JE           over119
+	JE           over130
 	VBROADCASTSS 24(R9), Z15
 	VFMADD231PS  Z15, Z13, Z0
 	VBROADCASTSS 24(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z13, Z1
 	CMPQ         AX, $0x07
-	JE           over119
+	JE           over130
 	VBROADCASTSS 28(R9), Z15
 	VFMADD231PS  Z15, Z3, Z0
 	VBROADCASTSS 28(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z3, Z1
 	CMPQ         AX, $0x08
-	JE           over119
+	JE           over130
 	VBROADCASTSS 32(R9), Z15
 	VFMADD231PS  Z15, Z18, Z0
 	VBROADCASTSS 32(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z18, Z1
 	CMPQ         AX, $0x09
-	JE           over119
+	JE           over130
 	VBROADCASTSS 36(R9), Z15
 	VFMADD231PS  Z15, Z8, Z0
 	VBROADCASTSS 36(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z8, Z1
 	CMPQ         AX, $0x0a
-	JE           over119
+	JE           over130
 	VBROADCASTSS 40(R9), Z15
 	VFMADD231PS  Z15, Z11, Z0
 	VBROADCASTSS 40(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z11, Z1
 	CMPQ         AX, $0x0b
-	JE           over119
+	JE           over130
 	VBROADCASTSS 44(R9), Z15
 	VFMADD231PS  Z15, Z7, Z0
 	VBROADCASTSS 44(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z7, Z1
 	CMPQ         AX, $0x0c
-	JE           over119
+	JE           over130
 	VBROADCASTSS 48(R9), Z15
 	VFMADD231PS  Z15, Z12, Z0
 	VBROADCASTSS 48(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z12, Z1
 	CMPQ         AX, $0x0d
-	JE           over119
+	JE           over130
 	VBROADCASTSS 52(R9), Z15
 	VFMADD231PS  Z15, Z9, Z0
 	VBROADCASTSS 52(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z9, Z1
 	CMPQ         AX, $0x0e
-	JE           over119
+	JE           over130
 	VBROADCASTSS 56(R9), Z15
 	VFMADD231PS  Z15, Z16, Z0
 	VBROADCASTSS 56(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z16, Z1
 	CMPQ         AX, $0x0f
-	JE           over119
+	JE           over130
 	VBROADCASTSS 60(R9), Z15
 	VFMADD231PS  Z15, Z6, Z0
 	VBROADCASTSS 60(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z6, Z1
 
-over119:
-end115:
+over130:
+end125:
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
@@ -8066,18 +8066,18 @@ end115:
 	SUBQ   $0x08, SI
 	MOVQ   $0x00000008, DI
 	CMPQ   SI, $0x08
-	JGE    inside120
+	JGE    inside131
 	MOVQ   SI, DI
 
-inside120:
+inside131:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside121
+	JGE   inside132
 	MOVQ  SI, R8
 
-inside121:
+inside132:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	VMOVUPS       Y0, (R8)
@@ -8090,7 +8090,7 @@ inside121:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done116
+	JLE    done126
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -8102,14 +8102,14 @@ inside121:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block112
+	JGE    block122
 
-done116:
+done126:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer100:
+fewer109:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
@@ -8118,9 +8118,9 @@ fewer100:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x10
-	JLE   done127
+	JLE   done138
 
-block123:
+block134:
 	// 1×32 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -8130,18 +8130,18 @@ block123:
 	SUBQ   $0x08, DX
 	MOVQ   $0x00000018, SI
 	CMPQ   DX, $0x18
-	JGE    inside128
+	JGE    inside139
 	MOVQ   DX, SI
 
-inside128:
+inside139:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000010, DI
 	CMPQ  DX, $0x10
-	JGE   inside129
+	JGE   inside140
 	MOVQ  DX, DI
 
-inside129:
+inside140:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x08, CX, R8
@@ -8152,9 +8152,9 @@ inside129:
 	MOVQ   dz+16(FP), R11
 	MOVQ   n+64(FP), AX
 	CMPQ   AX, $0x10
-	JLT    tail125
+	JLT    tail136
 
-square124:
+square135:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 16 neighbours j at a time
 	VMOVUPS      (BX), Y2
 	VINSERTF64X4 $0x01, (BX)(CX*4), Z2, Z2
@@ -8371,11 +8371,11 @@ square124:
 	ADDQ         $0x40, R11
 	SUBQ         $0x10, AX
 	CMPQ         AX, $0x10
-	JGE          square124
+	JGE          square135
 
-tail125:
+tail136:
 	TESTQ AX, AX
-	JLE   end126
+	JLE   end137
 
 	// the same for fewer j
 	VMOVUPS.Z    (BX), K1, Z2
@@ -8461,67 +8461,67 @@ tail125:
 	VBROADCASTSS (R11), Z15
 	VFMADD231PS  Z15, Z2, Z0
 	CMPQ         AX, $0x01
-	JE           over130
+	JE           over142
 	VBROADCASTSS 4(R11), Z15
 	VFMADD231PS  Z15, Z5, Z0
 	CMPQ         AX, $0x02
-	JE           over130
+	JE           over142
 	VBROADCASTSS 8(R11), Z15
 	VFMADD231PS  Z15, Z17, Z0
 	CMPQ         AX, $0x03
-	JE           over130
+	JE           over142
 	VBROADCASTSS 12(R11), Z15
 	VFMADD231PS  Z15, Z4, Z0
 	CMPQ         AX, $0x04
-	JE           over130
+	JE           over142
 	VBROADCASTSS 16(R11), Z15
 	VFMADD231PS  Z15, Z14, Z0
 	CMPQ         AX, $0x05
-	JE           over130
+	JE           over142
 	VBROADCASTSS 20(R11), Z15
 	VFMADD231PS  Z15, Z10, Z0
 	CMPQ         AX, $0x06
-	JE           over130
+	JE           over142
 	VBROADCASTSS 24(R11), Z15
 	VFMADD231PS  Z15, Z13, Z0
 	CMPQ         AX, $0x07
-	JE           over130
+	JE           over142
 	VBROADCASTSS 28(R11), Z15
 	VFMADD231PS  Z15, Z3, Z0
 	CMPQ         AX, $0x08
-	JE           over130
+	JE           over142
 	VBROADCASTSS 32(R11), Z15
 	VFMADD231PS  Z15, Z18, Z0
 	CMPQ         AX, $0x09
-	JE           over130
+	JE           over142
 	VBROADCASTSS 36(R11), Z15
 	VFMADD231PS  Z15, Z8, Z0
 	CMPQ         AX, $0x0a
-	JE           over130
+	JE           over142
 	VBROADCASTSS 40(R11), Z15
 	VFMADD231PS  Z15, Z11, Z0
 	CMPQ         AX, $0x0b
-	JE           over130
+	JE           over142
 	VBROADCASTSS 44(R11), Z15
 	VFMADD231PS  Z15, Z7, Z0
 	CMPQ         AX, $0x0c
-	JE           over130
+	JE           over142
 	VBROADCASTSS 48(R11), Z15
 	VFMADD231PS  Z15, Z12, Z0
 	CMPQ         AX, $0x0d
-	JE           over130
+	JE           over142
 	VBROADCASTSS 52(R11), Z15
 	VFMADD231PS  Z15, Z9, Z0
 	CMPQ         AX, $0x0e
-	JE           over130
+	JE           over142
 	VBROADCASTSS 56(R11), Z15
 	VFMADD231PS  Z15, Z16, Z0
 	CMPQ         AX, $0x0f
-	JE           over130
+	JE           over142
 	VBROADCASTSS 60(R11), Z15
 	VFMADD231PS  Z15, Z6, Z0
 
-over130:
+over142:
 	VMOVUPS.Z    (DI), K1, Z2
 	VMOVUPS.Z    (DI)(CX*1), K1, Z3
 	VMOVUPS.Z    (DI)(CX*2), K1, Z4
@@ -8605,68 +8605,68 @@ over130:
 	VBROADCASTSS (R11), Z15
 	VFMADD231PS  Z15, Z2, Z1
 	CMPQ         AX, $0x01
-	JE           over131
+	JE           over143
 	VBROADCASTSS 4(R11), Z15
 	VFMADD231PS  Z15, Z5, Z1
 	CMPQ         AX, $0x02
-	JE           over131
+	JE           over143
 	VBROADCASTSS 8(R11), Z15
 	VFMADD231PS  Z15, Z17, Z1
 	CMPQ         AX, $0x03
-	JE           over131
+	JE           over143
 	VBROADCASTSS 12(R11), Z15
 	VFMADD231PS  Z15, Z4, Z1
 	CMPQ         AX, $0x04
-	JE           over131
+	JE           over143
 	VBROADCASTSS 16(R11), Z15
 	VFMADD231PS  Z15, Z14, Z1
 	CMPQ         AX, $0x05
-	JE           over131
+	JE           over143
 	VBROADCASTSS 20(R11), Z15
 	VFMADD231PS  Z15, Z10, Z1
 	CMPQ         AX, $0x06
-	JE           over131
+	JE           over143
 	VBROADCASTSS 24(R11), Z15
 	VFMADD231PS  Z15, Z13, Z1
 	CMPQ         AX, $0x07
-	JE           over131
+	JE           over143
 	VBROADCASTSS 28(R11), Z15
 	VFMADD231PS  Z15, Z3, Z1
 	CMPQ         AX, $0x08
-	JE           over131
+	JE           over143
 	VBROADCASTSS 32(R11), Z15
 	VFMADD231PS  Z15, Z18, Z1
 	CMPQ         AX, $0x09
-	JE           over131
+	JE           over143
 	VBROADCASTSS 36(R11), Z15
 	VFMADD231PS  Z15, Z8, Z1
 	CMPQ         AX, $0x0a
-	JE           over131
+	JE           over143
 	VBROADCASTSS 40(R11), Z15
 	VFMADD231PS  Z15, Z11, Z1
 	CMPQ         AX, $0x0b
-	JE           over131
+	JE           over143
 	VBROADCASTSS 44(R11), Z15
 	VFMADD231PS  Z15, Z7, Z1
 	CMPQ         AX, $0x0c
-	JE           over131
+	JE           over143
 	VBROADCASTSS 48(R11), Z15
 	VFMADD231PS  Z15, Z12, Z1
 	CMPQ         AX, $0x0d
-	JE           over131
+	JE           over143
 	VBROADCASTSS 52(R11), Z15
 	VFMADD231PS  Z15, Z9, Z1
 	CMPQ         AX, $0x0e
-	JE           over131
+	JE           over143
 	VBROADCASTSS 56(R11), Z15
 	VFMADD231PS  Z15, Z16, Z1
 	CMPQ         AX, $0x0f
-	JE           over131
+	JE           over143
 	VBROADCASTSS 60(R11), Z15
 	VFMADD231PS  Z15, Z6, Z1
 
-over131:
-end126:
+over143:
+end137:
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
@@ -8677,18 +8677,18 @@ end126:
 	SUBQ   $0x08, SI
 	MOVQ   $0x00000018, DI
 	CMPQ   SI, $0x18
-	JGE    inside132
+	JGE    inside144
 	MOVQ   SI, DI
 
-inside132:
+inside144:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000010, R8
 	CMPQ  SI, $0x10
-	JGE   inside133
+	JGE   inside145
 	MOVQ  SI, R8
 
-inside133:
+inside145:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	IMUL3Q        $0x08, DX, R9
@@ -8703,7 +8703,7 @@ inside133:
 	SUBQ   $0x20, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done127
+	JLE    done138
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x20, DX, DX
 	ADDQ   DX, BX
@@ -8715,14 +8715,14 @@ inside133:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x11
-	JGE    block123
+	JGE    block134
 
-done127:
+done138:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done138
+	JLE   done150
 
-block134:
+block146:
 	// 1×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	MOVQ   w+32(FP), BX
@@ -8731,18 +8731,18 @@ block134:
 	SUBQ   $0x08, DX
 	MOVQ   $0x00000008, SI
 	CMPQ   DX, $0x08
-	JGE    inside139
+	JGE    inside151
 	MOVQ   DX, SI
 
-inside139:
+inside151:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside140
+	JGE   inside152
 	MOVQ  DX, DI
 
-inside140:
+inside152:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -8751,9 +8751,9 @@ inside140:
 	MOVQ  dz+16(FP), R9
 	MOVQ  n+64(FP), AX
 	CMPQ  AX, $0x10
-	JLT   tail136
+	JLT   tail148
 
-square135:
+square147:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 16 neighbours j at a time
 	VMOVUPS      (DI), Y1
 	VINSERTF64X4 $0x01, (DI)(CX*4), Z1, Z1
@@ -8872,11 +8872,11 @@ square135:
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, AX
 	CMPQ         AX, $0x10
-	JGE          square135
+	JGE          square147
 
-tail136:
+tail148:
 	TESTQ AX, AX
-	JLE   end137
+	JLE   end149
 
 	// the same for fewer j
 	VMOVUPS.Z    (DI), K1, Z1
@@ -8962,68 +8962,68 @@ tail136:
 	VBROADCASTSS (R9), Z14
 	VFMADD231PS  Z14, Z1, Z0
 	CMPQ         AX, $0x01
-	JE           over141
+	JE           over154
 	VBROADCASTSS 4(R9), Z14
 	VFMADD231PS  Z14, Z4, Z0
 	CMPQ         AX, $0x02
-	JE           over141
+	JE           over154
 	VBROADCASTSS 8(R9), Z14
 	VFMADD231PS  Z14, Z16, Z0
 	CMPQ         AX, $0x03
-	JE           over141
+	JE           over154
 	VBROADCASTSS 12(R9), Z14
 	VFMADD231PS  Z14, Z3, Z0
 	CMPQ         AX, $0x04
-	JE           over141
+	JE           over154
 	VBROADCASTSS 16(R9), Z14
 	VFMADD231PS  Z14, Z13, Z0
 	CMPQ         AX, $0x05
-	JE           over141
+	JE           over154
 	VBROADCASTSS 20(R9), Z14
 	VFMADD231PS  Z14, Z9, Z0
 	CMPQ         AX, $0x06
-	JE           over141
+	JE           over154
 	VBROADCASTSS 24(R9), Z14
 	VFMADD231PS  Z14, Z12, Z0
 	CMPQ         AX, $0x07
-	JE           over141
+	JE           over154
 	VBROADCASTSS 28(R9), Z14
 	VFMADD231PS  Z14, Z2, Z0
 	CMPQ         AX, $0x08
-	JE           over141
+	JE           over154
 	VBROADCASTSS 32(R9), Z14
 	VFMADD231PS  Z14, Z17, Z0
 	CMPQ         AX, $0x09
-	JE           over141
+	JE           over154
 	VBROADCASTSS 36(R9), Z14
 	VFMADD231PS  Z14, Z7, Z0
 	CMPQ         AX, $0x0a
-	JE           over141
+	JE           over154
 	VBROADCASTSS 40(R9), Z14
 	VFMADD231PS  Z14, Z10, Z0
 	CMPQ         AX, $0x0b
-	JE           over141
+	JE           over154
 	VBROADCASTSS 44(R9), Z14
 	VFMADD231PS  Z14, Z6, Z0
 	CMPQ         AX, $0x0c
-	JE           over141
+	JE           over154
 	VBROADCASTSS 48(R9), Z14
 	VFMADD231PS  Z14, Z11, Z0
 	CMPQ         AX, $0x0d
-	JE           over141
+	JE           over154
 	VBROADCASTSS 52(R9), Z14
 	VFMADD231PS  Z14, Z8, Z0
 	CMPQ         AX, $0x0e
-	JE           over141
+	JE           over154
 	VBROADCASTSS 56(R9), Z14
 	VFMADD231PS  Z14, Z15, Z0
 	CMPQ         AX, $0x0f
-	JE           over141
+	JE           over154
 	VBROADCASTSS 60(R9), Z14
 	VFMADD231PS  Z14, Z5, Z0
 
-over141:
-end137:
+over154:
+end149:
 	VPXORD Z1, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	MOVQ   dx+0(FP), BX
@@ -9033,18 +9033,18 @@ end137:
 	SUBQ   $0x08, SI
 	MOVQ   $0x00000008, DI
 	CMPQ   SI, $0x08
-	JGE    inside142
+	JGE    inside155
 	MOVQ   SI, DI
 
-inside142:
+inside155:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside143
+	JGE   inside156
 	MOVQ  SI, R8
 
-inside143:
+inside156:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	VMOVUPS       Y0, (R8)
@@ -9055,7 +9055,7 @@ inside143:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done138
+	JLE    done150
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -9067,9 +9067,9 @@ inside143:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block134
+	JGE    block146
 
-done138:
+done150:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -9461,7 +9461,7 @@ tail4:
 	VBROADCASTSD (R9)(R13*1), Z18
 	VFMADD231PD  Z18, Z16, Z7
 	CMPQ         AX, $0x01
-	JE           over9
+	JE           over10
 	VBROADCASTSD 8(R9), Z18
 	VFMADD231PD  Z18, Z23, Z0
 	VBROADCASTSD 8(R9)(R10*1), Z18
@@ -9479,7 +9479,7 @@ tail4:
 	VBROADCASTSD 8(R9)(R13*1), Z18
 	VFMADD231PD  Z18, Z23, Z7
 	CMPQ         AX, $0x02
-	JE           over9
+	JE           over10
 	VBROADCASTSD 16(R9), Z18
 	VFMADD231PD  Z18, Z22, Z0
 	VBROADCASTSD 16(R9)(R10*1), Z18
@@ -9497,7 +9497,7 @@ tail4:
 	VBROADCASTSD 16(R9)(R13*1), Z18
 	VFMADD231PD  Z18, Z22, Z7
 	CMPQ         AX, $0x03
-	JE           over9
+	JE           over10
 	VBROADCASTSD 24(R9), Z18
 	VFMADD231PD  Z18, Z20, Z0
 	VBROADCASTSD 24(R9)(R10*1), Z18
@@ -9515,7 +9515,7 @@ tail4:
 	VBROADCASTSD 24(R9)(R13*1), Z18
 	VFMADD231PD  Z18, Z20, Z7
 	CMPQ         AX, $0x04
-	JE           over9
+	JE           over10
 	VBROADCASTSD 32(R9), Z18
 	VFMADD231PD  Z18, Z24, Z0
 	VBROADCASTSD 32(R9)(R10*1), Z18
@@ -9533,7 +9533,7 @@ tail4:
 	VBROADCASTSD 32(R9)(R13*1), Z18
 	VFMADD231PD  Z18, Z24, Z7
 	CMPQ         AX, $0x05
-	JE           over9
+	JE           over10
 	VBROADCASTSD 40(R9), Z18
 	VFMADD231PD  Z18, Z21, Z0
 	VBROADCASTSD 40(R9)(R10*1), Z18
@@ -9551,7 +9551,7 @@ tail4:
 	VBROADCASTSD 40(R9)(R13*1), Z18
 	VFMADD231PD  Z18, Z21, Z7
 	CMPQ         AX, $0x06
-	JE           over9
+	JE           over10
 	VBROADCASTSD 48(R9), Z18
 	VFMADD231PD  Z18, Z17, Z0
 	VBROADCASTSD 48(R9)(R10*1), Z18
@@ -9569,7 +9569,7 @@ tail4:
 	VBROADCASTSD 48(R9)(R13*1), Z18
 	VFMADD231PD  Z18, Z17, Z7
 	CMPQ         AX, $0x07
-	JE           over9
+	JE           over10
 	VBROADCASTSD 56(R9), Z18
 	VFMADD231PD  Z18, Z19, Z0
 	VBROADCASTSD 56(R9)(R10*1), Z18
@@ -9587,7 +9587,7 @@ tail4:
 	VBROADCASTSD 56(R9)(R13*1), Z18
 	VFMADD231PD  Z18, Z19, Z7
 
-over9:
+over10:
 	VMOVUPD.Z    (DI), K1, Z16
 	VMOVUPD.Z    (DI)(CX*1), K1, Z17
 	VMOVUPD.Z    (DI)(CX*2), K1, Z18
@@ -9637,7 +9637,7 @@ over9:
 	VBROADCASTSD (R9)(R13*1), Z18
 	VFMADD231PD  Z18, Z16, Z15
 	CMPQ         AX, $0x01
-	JE           over10
+	JE           over11
 	VBROADCASTSD 8(R9), Z18
 	VFMADD231PD  Z18, Z23, Z8
 	VBROADCASTSD 8(R9)(R10*1), Z18
@@ -9655,7 +9655,7 @@ over9:
 	VBROADCASTSD 8(R9)(R13*1), Z18
 	VFMADD231PD  Z18, Z23, Z15
 	CMPQ         AX, $0x02
-	JE           over10
+	JE           over11
 	VBROADCASTSD 16(R9), Z18
 	VFMADD231PD  Z18, Z22, Z8
 	VBROADCASTSD 16(R9)(R10*1), Z18
@@ -9673,7 +9673,7 @@ over9:
 	VBROADCASTSD 16(R9)(R13*1), Z18
 	VFMADD231PD  Z18, Z22, Z15
 	CMPQ         AX, $0x03
-	JE           over10
+	JE           over11
 	VBROADCASTSD 24(R9), Z18
 	VFMADD231PD  Z18, Z20, Z8
 	VBROADCASTSD 24(R9)(R10*1), Z18
@@ -9691,7 +9691,7 @@ over9:
 	VBROADCASTSD 24(R9)(R13*1), Z18
 	VFMADD231PD  Z18, Z20, Z15
 	CMPQ         AX, $0x04
-	JE           over10
+	JE           over11
 	VBROADCASTSD 32(R9), Z18
 	VFMADD231PD  Z18, Z24, Z8
 	VBROADCASTSD 32(R9)(R10*1), Z18
@@ -9709,7 +9709,7 @@ over9:
 	VBROADCASTSD 32(R9)(R13*1), Z18
 	VFMADD231PD  Z18, Z24, Z15
 	CMPQ         AX, $0x05
-	JE           over10
+	JE           over11
 	VBROADCASTSD 40(R9), Z18
 	VFMADD231PD  Z18, Z21, Z8
 	VBROADCASTSD 40(R9)(R10*1), Z18
@@ -9727,7 +9727,7 @@ over9:
 	VBROADCASTSD 40(R9)(R13*1), Z18
 	VFMADD231PD  Z18, Z21, Z15
 	CMPQ         AX, $0x06
-	JE           over10
+	JE           over11
 	VBROADCASTSD 48(R9), Z18
 	VFMADD231PD  Z18, Z17, Z8
 	VBROADCASTSD 48(R9)(R10*1), Z18
@@ -9745,7 +9745,7 @@ over9:
 	VBROADCASTSD 48(R9)(R13*1), Z18
 	VFMADD231PD  Z18, Z17, Z15
 	CMPQ         AX, $0x07
-	JE           over10
+	JE           over11
 	VBROADCASTSD 56(R9), Z18
 	VFMADD231PD  Z18, Z19, Z8
 	VBROADCASTSD 56(R9)(R10*1), Z18
@@ -9763,7 +9763,7 @@ over9:
 	VBROADCASTSD 56(R9)(R13*1), Z18
 	VFMADD231PD  Z18, Z19, Z15
 
-over10:
+over11:
 end5:
 	VPXORD Z16, Z16, Z16
 	VADDPD Z16, Z0, Z0
@@ -9789,18 +9789,18 @@ end5:
 	SUBQ   $0x04, SI
 	MOVQ   $0x0000000c, DI
 	CMPQ   SI, $0x0c
-	JGE    inside11
+	JGE    inside12
 	MOVQ   SI, DI
 
-inside11:
+inside12:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, R8
 	CMPQ  SI, $0x08
-	JGE   inside12
+	JGE   inside13
 	MOVQ  SI, R8
 
-inside12:
+inside13:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	IMUL3Q        $0x04, DX, R9
@@ -9866,9 +9866,9 @@ inside12:
 done6:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done17
+	JLE   done18
 
-block13:
+block14:
 	// 8×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -9884,18 +9884,18 @@ block13:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside18
+	JGE    inside19
 	MOVQ   DX, SI
 
-inside18:
+inside19:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside19
+	JGE   inside20
 	MOVQ  DX, DI
 
-inside19:
+inside20:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -9906,9 +9906,9 @@ inside19:
 	LEAQ  (R8)(R8*4), R10
 	LEAQ  (R9)(R8*4), R11
 	CMPQ  AX, $0x08
-	JLT   tail15
+	JLT   tail16
 
-square14:
+square15:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), Y8
 	VINSERTF64X4 $0x01, (DI)(CX*2), Z8, Z8
@@ -10075,11 +10075,11 @@ square14:
 	ADDQ         $0x40, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square14
+	JGE          square15
 
-tail15:
+tail16:
 	TESTQ AX, AX
-	JLE   end16
+	JLE   end17
 
 	// the same for fewer j
 	VMOVUPD.Z    (DI), K1, Z8
@@ -10131,7 +10131,7 @@ tail15:
 	VBROADCASTSD (DX)(R11*1), Z10
 	VFMADD231PD  Z10, Z8, Z7
 	CMPQ         AX, $0x01
-	JE           over20
+	JE           over22
 	VBROADCASTSD 8(DX), Z10
 	VFMADD231PD  Z10, Z15, Z0
 	VBROADCASTSD 8(DX)(R8*1), Z10
@@ -10149,7 +10149,7 @@ tail15:
 	VBROADCASTSD 8(DX)(R11*1), Z10
 	VFMADD231PD  Z10, Z15, Z7
 	CMPQ         AX, $0x02
-	JE           over20
+	JE           over22
 	VBROADCASTSD 16(DX), Z10
 	VFMADD231PD  Z10, Z14, Z0
 	VBROADCASTSD 16(DX)(R8*1), Z10
@@ -10167,7 +10167,7 @@ tail15:
 	VBROADCASTSD 16(DX)(R11*1), Z10
 	VFMADD231PD  Z10, Z14, Z7
 	CMPQ         AX, $0x03
-	JE           over20
+	JE           over22
 	VBROADCASTSD 24(DX), Z10
 	VFMADD231PD  Z10, Z12, Z0
 	VBROADCASTSD 24(DX)(R8*1), Z10
@@ -10185,7 +10185,7 @@ tail15:
 	VBROADCASTSD 24(DX)(R11*1), Z10
 	VFMADD231PD  Z10, Z12, Z7
 	CMPQ         AX, $0x04
-	JE           over20
+	JE           over22
 	VBROADCASTSD 32(DX), Z10
 	VFMADD231PD  Z10, Z16, Z0
 	VBROADCASTSD 32(DX)(R8*1), Z10
@@ -10203,7 +10203,7 @@ tail15:
 	VBROADCASTSD 32(DX)(R11*1), Z10
 	VFMADD231PD  Z10, Z16, Z7
 	CMPQ         AX, $0x05
-	JE           over20
+	JE           over22
 	VBROADCASTSD 40(DX), Z10
 	VFMADD231PD  Z10, Z13, Z0
 	VBROADCASTSD 40(DX)(R8*1), Z10
@@ -10221,7 +10221,7 @@ tail15:
 	VBROADCASTSD 40(DX)(R11*1), Z10
 	VFMADD231PD  Z10, Z13, Z7
 	CMPQ         AX, $0x06
-	JE           over20
+	JE           over22
 	VBROADCASTSD 48(DX), Z10
 	VFMADD231PD  Z10, Z9, Z0
 	VBROADCASTSD 48(DX)(R8*1), Z10
@@ -10239,7 +10239,7 @@ tail15:
 	VBROADCASTSD 48(DX)(R11*1), Z10
 	VFMADD231PD  Z10, Z9, Z7
 	CMPQ         AX, $0x07
-	JE           over20
+	JE           over22
 	VBROADCASTSD 56(DX), Z10
 	VFMADD231PD  Z10, Z11, Z0
 	VBROADCASTSD 56(DX)(R8*1), Z10
@@ -10257,8 +10257,8 @@ tail15:
 	VBROADCASTSD 56(DX)(R11*1), Z10
 	VFMADD231PD  Z10, Z11, Z7
 
-over20:
-end16:
+over22:
+end17:
 	VPXORD Z8, Z8, Z8
 	VADDPD Z8, Z0, Z0
 	VADDPD Z8, Z1, Z1
@@ -10275,18 +10275,18 @@ end16:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside21
+	JGE    inside23
 	MOVQ   SI, DI
 
-inside21:
+inside23:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside22
+	JGE   inside24
 	MOVQ  SI, R8
 
-inside22:
+inside24:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	LEAQ          (CX)(CX*2), BX
@@ -10314,7 +10314,7 @@ inside22:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done17
+	JLE    done18
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -10326,16 +10326,16 @@ inside22:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block13
+	JGE    block14
 
-done17:
+done18:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 fewer1:
 	CMPQ  AX, $0x07
-	JNE   fewer23
+	JNE   fewer25
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -10344,9 +10344,9 @@ fewer1:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done28
+	JLE   done30
 
-block24:
+block26:
 	// 7×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -10368,18 +10368,18 @@ block24:
 	SUBQ   $0x04, DX
 	MOVQ   $0x0000000c, SI
 	CMPQ   DX, $0x0c
-	JGE    inside29
+	JGE    inside31
 	MOVQ   DX, SI
 
-inside29:
+inside31:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000008, DI
 	CMPQ  DX, $0x08
-	JGE   inside30
+	JGE   inside32
 	MOVQ  DX, DI
 
-inside30:
+inside32:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, CX, R8
@@ -10391,9 +10391,9 @@ inside30:
 	LEAQ   (R10)(R10*2), R11
 	LEAQ   (R10)(R10*4), R12
 	CMPQ   AX, $0x08
-	JLT    tail26
+	JLT    tail28
 
-square25:
+square27:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (BX), Y14
 	VINSERTF64X4 $0x01, (BX)(CX*2), Z14, Z14
@@ -10634,11 +10634,11 @@ square25:
 	ADDQ         $0x40, R9
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square25
+	JGE          square27
 
-tail26:
+tail28:
 	TESTQ AX, AX
-	JLE   end27
+	JLE   end29
 
 	// the same for fewer j
 	VMOVUPD.Z    (BX), K1, Z14
@@ -10688,7 +10688,7 @@ tail26:
 	VBROADCASTSD (R9)(R11*2), Z16
 	VFMADD231PD  Z16, Z14, Z6
 	CMPQ         AX, $0x01
-	JE           over31
+	JE           over34
 	VBROADCASTSD 8(R9), Z16
 	VFMADD231PD  Z16, Z21, Z0
 	VBROADCASTSD 8(R9)(R10*1), Z16
@@ -10704,7 +10704,7 @@ tail26:
 	VBROADCASTSD 8(R9)(R11*2), Z16
 	VFMADD231PD  Z16, Z21, Z6
 	CMPQ         AX, $0x02
-	JE           over31
+	JE           over34
 	VBROADCASTSD 16(R9), Z16
 	VFMADD231PD  Z16, Z20, Z0
 	VBROADCASTSD 16(R9)(R10*1), Z16
@@ -10720,7 +10720,7 @@ tail26:
 	VBROADCASTSD 16(R9)(R11*2), Z16
 	VFMADD231PD  Z16, Z20, Z6
 	CMPQ         AX, $0x03
-	JE           over31
+	JE           over34
 	VBROADCASTSD 24(R9), Z16
 	VFMADD231PD  Z16, Z18, Z0
 	VBROADCASTSD 24(R9)(R10*1), Z16
@@ -10736,7 +10736,7 @@ tail26:
 	VBROADCASTSD 24(R9)(R11*2), Z16
 	VFMADD231PD  Z16, Z18, Z6
 	CMPQ         AX, $0x04
-	JE           over31
+	JE           over34
 	VBROADCASTSD 32(R9), Z16
 	VFMADD231PD  Z16, Z22, Z0
 	VBROADCASTSD 32(R9)(R10*1), Z16
@@ -10752,7 +10752,7 @@ tail26:
 	VBROADCASTSD 32(R9)(R11*2), Z16
 	VFMADD231PD  Z16, Z22, Z6
 	CMPQ         AX, $0x05
-	JE           over31
+	JE           over34
 	VBROADCASTSD 40(R9), Z16
 	VFMADD231PD  Z16, Z19, Z0
 	VBROADCASTSD 40(R9)(R10*1), Z16
@@ -10768,7 +10768,7 @@ tail26:
 	VBROADCASTSD 40(R9)(R11*2), Z16
 	VFMADD231PD  Z16, Z19, Z6
 	CMPQ         AX, $0x06
-	JE           over31
+	JE           over34
 	VBROADCASTSD 48(R9), Z16
 	VFMADD231PD  Z16, Z15, Z0
 	VBROADCASTSD 48(R9)(R10*1), Z16
@@ -10784,7 +10784,7 @@ tail26:
 	VBROADCASTSD 48(R9)(R11*2), Z16
 	VFMADD231PD  Z16, Z15, Z6
 	CMPQ         AX, $0x07
-	JE           over31
+	JE           over34
 	VBROADCASTSD 56(R9), Z16
 	VFMADD231PD  Z16, Z17, Z0
 	VBROADCASTSD 56(R9)(R10*1), Z16
@@ -10800,7 +10800,7 @@ tail26:
 	VBROADCASTSD 56(R9)(R11*2), Z16
 	VFMADD231PD  Z16, Z17, Z6
 
-over31:
+over34:
 	VMOVUPD.Z    (DI), K1, Z14
 	VMOVUPD.Z    (DI)(CX*1), K1, Z15
 	VMOVUPD.Z    (DI)(CX*2), K1, Z16
@@ -10848,7 +10848,7 @@ over31:
 	VBROADCASTSD (R9)(R11*2), Z16
 	VFMADD231PD  Z16, Z14, Z13
 	CMPQ         AX, $0x01
-	JE           over32
+	JE           over35
 	VBROADCASTSD 8(R9), Z16
 	VFMADD231PD  Z16, Z21, Z7
 	VBROADCASTSD 8(R9)(R10*1), Z16
@@ -10864,7 +10864,7 @@ over31:
 	VBROADCASTSD 8(R9)(R11*2), Z16
 	VFMADD231PD  Z16, Z21, Z13
 	CMPQ         AX, $0x02
-	JE           over32
+	JE           over35
 	VBROADCASTSD 16(R9), Z16
 	VFMADD231PD  Z16, Z20, Z7
 	VBROADCASTSD 16(R9)(R10*1), Z16
@@ -10880,7 +10880,7 @@ over31:
 	VBROADCASTSD 16(R9)(R11*2), Z16
 	VFMADD231PD  Z16, Z20, Z13
 	CMPQ         AX, $0x03
-	JE           over32
+	JE           over35
 	VBROADCASTSD 24(R9), Z16
 	VFMADD231PD  Z16, Z18, Z7
 	VBROADCASTSD 24(R9)(R10*1), Z16
@@ -10896,7 +10896,7 @@ over31:
 	VBROADCASTSD 24(R9)(R11*2), Z16
 	VFMADD231PD  Z16, Z18, Z13
 	CMPQ         AX, $0x04
-	JE           over32
+	JE           over35
 	VBROADCASTSD 32(R9), Z16
 	VFMADD231PD  Z16, Z22, Z7
 	VBROADCASTSD 32(R9)(R10*1), Z16
@@ -10912,7 +10912,7 @@ over31:
 	VBROADCASTSD 32(R9)(R11*2), Z16
 	VFMADD231PD  Z16, Z22, Z13
 	CMPQ         AX, $0x05
-	JE           over32
+	JE           over35
 	VBROADCASTSD 40(R9), Z16
 	VFMADD231PD  Z16, Z19, Z7
 	VBROADCASTSD 40(R9)(R10*1), Z16
@@ -10928,7 +10928,7 @@ over31:
 	VBROADCASTSD 40(R9)(R11*2), Z16
 	VFMADD231PD  Z16, Z19, Z13
 	CMPQ         AX, $0x06
-	JE           over32
+	JE           over35
 	VBROADCASTSD 48(R9), Z16
 	VFMADD231PD  Z16, Z15, Z7
 	VBROADCASTSD 48(R9)(R10*1), Z16
@@ -10944,7 +10944,7 @@ over31:
 	VBROADCASTSD 48(R9)(R11*2), Z16
 	VFMADD231PD  Z16, Z15, Z13
 	CMPQ         AX, $0x07
-	JE           over32
+	JE           over35
 	VBROADCASTSD 56(R9), Z16
 	VFMADD231PD  Z16, Z17, Z7
 	VBROADCASTSD 56(R9)(R10*1), Z16
@@ -10960,8 +10960,8 @@ over31:
 	VBROADCASTSD 56(R9)(R11*2), Z16
 	VFMADD231PD  Z16, Z17, Z13
 
-over32:
-end27:
+over35:
+end29:
 	VPXORD Z14, Z14, Z14
 	VADDPD Z14, Z0, Z0
 	VADDPD Z14, Z1, Z1
@@ -10984,18 +10984,18 @@ end27:
 	SUBQ   $0x04, SI
 	MOVQ   $0x0000000c, DI
 	CMPQ   SI, $0x0c
-	JGE    inside33
+	JGE    inside36
 	MOVQ   SI, DI
 
-inside33:
+inside36:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, R8
 	CMPQ  SI, $0x08
-	JGE   inside34
+	JGE   inside37
 	MOVQ  SI, R8
 
-inside34:
+inside37:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	IMUL3Q        $0x04, DX, R9
@@ -11038,7 +11038,7 @@ inside34:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done28
+	JLE    done30
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -11050,14 +11050,14 @@ inside34:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block24
+	JGE    block26
 
-done28:
+done30:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done39
+	JLE   done42
 
-block35:
+block38:
 	// 7×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -11072,18 +11072,18 @@ block35:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside40
+	JGE    inside43
 	MOVQ   DX, SI
 
-inside40:
+inside43:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside41
+	JGE   inside44
 	MOVQ  DX, DI
 
-inside41:
+inside44:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -11093,9 +11093,9 @@ inside41:
 	LEAQ  (R8)(R8*2), R9
 	LEAQ  (R8)(R8*4), R10
 	CMPQ  AX, $0x08
-	JLT   tail37
+	JLT   tail40
 
-square36:
+square39:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), Y7
 	VINSERTF64X4 $0x01, (DI)(CX*2), Z7, Z7
@@ -11246,11 +11246,11 @@ square36:
 	ADDQ         $0x40, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square36
+	JGE          square39
 
-tail37:
+tail40:
 	TESTQ AX, AX
-	JLE   end38
+	JLE   end41
 
 	// the same for fewer j
 	VMOVUPD.Z    (DI), K1, Z7
@@ -11300,7 +11300,7 @@ tail37:
 	VBROADCASTSD (DX)(R9*2), Z9
 	VFMADD231PD  Z9, Z7, Z6
 	CMPQ         AX, $0x01
-	JE           over42
+	JE           over46
 	VBROADCASTSD 8(DX), Z9
 	VFMADD231PD  Z9, Z14, Z0
 	VBROADCASTSD 8(DX)(R8*1), Z9
@@ -11316,7 +11316,7 @@ tail37:
 	VBROADCASTSD 8(DX)(R9*2), Z9
 	VFMADD231PD  Z9, Z14, Z6
 	CMPQ         AX, $0x02
-	JE           over42
+	JE           over46
 	VBROADCASTSD 16(DX), Z9
 	VFMADD231PD  Z9, Z13, Z0
 	VBROADCASTSD 16(DX)(R8*1), Z9
@@ -11332,7 +11332,7 @@ tail37:
 	VBROADCASTSD 16(DX)(R9*2), Z9
 	VFMADD231PD  Z9, Z13, Z6
 	CMPQ         AX, $0x03
-	JE           over42
+	JE           over46
 	VBROADCASTSD 24(DX), Z9
 	VFMADD231PD  Z9, Z11, Z0
 	VBROADCASTSD 24(DX)(R8*1), Z9
@@ -11348,7 +11348,7 @@ tail37:
 	VBROADCASTSD 24(DX)(R9*2), Z9
 	VFMADD231PD  Z9, Z11, Z6
 	CMPQ         AX, $0x04
-	JE           over42
+	JE           over46
 	VBROADCASTSD 32(DX), Z9
 	VFMADD231PD  Z9, Z15, Z0
 	VBROADCASTSD 32(DX)(R8*1), Z9
@@ -11364,7 +11364,7 @@ tail37:
 	VBROADCASTSD 32(DX)(R9*2), Z9
 	VFMADD231PD  Z9, Z15, Z6
 	CMPQ         AX, $0x05
-	JE           over42
+	JE           over46
 	VBROADCASTSD 40(DX), Z9
 	VFMADD231PD  Z9, Z12, Z0
 	VBROADCASTSD 40(DX)(R8*1), Z9
@@ -11380,7 +11380,7 @@ tail37:
 	VBROADCASTSD 40(DX)(R9*2), Z9
 	VFMADD231PD  Z9, Z12, Z6
 	CMPQ         AX, $0x06
-	JE           over42
+	JE           over46
 	VBROADCASTSD 48(DX), Z9
 	VFMADD231PD  Z9, Z8, Z0
 	VBROADCASTSD 48(DX)(R8*1), Z9
@@ -11396,7 +11396,7 @@ tail37:
 	VBROADCASTSD 48(DX)(R9*2), Z9
 	VFMADD231PD  Z9, Z8, Z6
 	CMPQ         AX, $0x07
-	JE           over42
+	JE           over46
 	VBROADCASTSD 56(DX), Z9
 	VFMADD231PD  Z9, Z10, Z0
 	VBROADCASTSD 56(DX)(R8*1), Z9
@@ -11412,8 +11412,8 @@ tail37:
 	VBROADCASTSD 56(DX)(R9*2), Z9
 	VFMADD231PD  Z9, Z10, Z6
 
-over42:
-end38:
+over46:
+end41:
 	VPXORD Z7, Z7, Z7
 	VADDPD Z7, Z0, Z0
 	VADDPD Z7, Z1, Z1
@@ -11429,18 +11429,18 @@ end38:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside43
+	JGE    inside47
 	MOVQ   SI, DI
 
-inside43:
+inside47:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside44
+	JGE   inside48
 	MOVQ  SI, R8
 
-inside44:
+inside48:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	LEAQ          (CX)(CX*2), BX
@@ -11465,7 +11465,7 @@ inside44:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done39
+	JLE    done42
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -11477,16 +11477,16 @@ inside44:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block35
+	JGE    block38
 
-done39:
+done42:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer23:
+fewer25:
 	CMPQ  AX, $0x06
-	JNE   fewer45
+	JNE   fewer49
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -11495,9 +11495,9 @@ fewer23:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done50
+	JLE   done54
 
-block46:
+block50:
 	// 6×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -11517,18 +11517,18 @@ block46:
 	SUBQ   $0x04, DX
 	MOVQ   $0x0000000c, SI
 	CMPQ   DX, $0x0c
-	JGE    inside51
+	JGE    inside55
 	MOVQ   DX, SI
 
-inside51:
+inside55:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000008, DI
 	CMPQ  DX, $0x08
-	JGE   inside52
+	JGE   inside56
 	MOVQ  DX, DI
 
-inside52:
+inside56:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, CX, R8
@@ -11540,9 +11540,9 @@ inside52:
 	LEAQ   (R10)(R10*2), R11
 	LEAQ   (R10)(R10*4), R12
 	CMPQ   AX, $0x08
-	JLT    tail48
+	JLT    tail52
 
-square47:
+square51:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (BX), Y12
 	VINSERTF64X4 $0x01, (BX)(CX*2), Z12, Z12
@@ -11759,11 +11759,11 @@ square47:
 	ADDQ         $0x40, R9
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square47
+	JGE          square51
 
-tail48:
+tail52:
 	TESTQ AX, AX
-	JLE   end49
+	JLE   end53
 
 	// the same for fewer j
 	VMOVUPD.Z    (BX), K1, Z12
@@ -11811,7 +11811,7 @@ tail48:
 	VBROADCASTSD (R9)(R12*1), Z14
 	VFMADD231PD  Z14, Z12, Z5
 	CMPQ         AX, $0x01
-	JE           over53
+	JE           over58
 	VBROADCASTSD 8(R9), Z14
 	VFMADD231PD  Z14, Z19, Z0
 	VBROADCASTSD 8(R9)(R10*1), Z14
@@ -11825,7 +11825,7 @@ tail48:
 	VBROADCASTSD 8(R9)(R12*1), Z14
 	VFMADD231PD  Z14, Z19, Z5
 	CMPQ         AX, $0x02
-	JE           over53
+	JE           over58
 	VBROADCASTSD 16(R9), Z14
 	VFMADD231PD  Z14, Z18, Z0
 	VBROADCASTSD 16(R9)(R10*1), Z14
@@ -11839,7 +11839,7 @@ tail48:
 	VBROADCASTSD 16(R9)(R12*1), Z14
 	VFMADD231PD  Z14, Z18, Z5
 	CMPQ         AX, $0x03
-	JE           over53
+	JE           over58
 	VBROADCASTSD 24(R9), Z14
 	VFMADD231PD  Z14, Z16, Z0
 	VBROADCASTSD 24(R9)(R10*1), Z14
@@ -11853,7 +11853,7 @@ tail48:
 	VBROADCASTSD 24(R9)(R12*1), Z14
 	VFMADD231PD  Z14, Z16, Z5
 	CMPQ         AX, $0x04
-	JE           over53
+	JE           over58
 	VBROADCASTSD 32(R9), Z14
 	VFMADD231PD  Z14, Z20, Z0
 	VBROADCASTSD 32(R9)(R10*1), Z14
@@ -11867,7 +11867,7 @@ tail48:
 	VBROADCASTSD 32(R9)(R12*1), Z14
 	VFMADD231PD  Z14, Z20, Z5
 	CMPQ         AX, $0x05
-	JE           over53
+	JE           over58
 	VBROADCASTSD 40(R9), Z14
 	VFMADD231PD  Z14, Z17, Z0
 	VBROADCASTSD 40(R9)(R10*1), Z14
@@ -11881,7 +11881,7 @@ tail48:
 	VBROADCASTSD 40(R9)(R12*1), Z14
 	VFMADD231PD  Z14, Z17, Z5
 	CMPQ         AX, $0x06
-	JE           over53
+	JE           over58
 	VBROADCASTSD 48(R9), Z14
 	VFMADD231PD  Z14, Z13, Z0
 	VBROADCASTSD 48(R9)(R10*1), Z14
@@ -11895,7 +11895,7 @@ tail48:
 	VBROADCASTSD 48(R9)(R12*1), Z14
 	VFMADD231PD  Z14, Z13, Z5
 	CMPQ         AX, $0x07
-	JE           over53
+	JE           over58
 	VBROADCASTSD 56(R9), Z14
 	VFMADD231PD  Z14, Z15, Z0
 	VBROADCASTSD 56(R9)(R10*1), Z14
@@ -11909,7 +11909,7 @@ tail48:
 	VBROADCASTSD 56(R9)(R12*1), Z14
 	VFMADD231PD  Z14, Z15, Z5
 
-over53:
+over58:
 	VMOVUPD.Z    (DI), K1, Z12
 	VMOVUPD.Z    (DI)(CX*1), K1, Z13
 	VMOVUPD.Z    (DI)(CX*2), K1, Z14
@@ -11955,7 +11955,7 @@ over53:
 	VBROADCASTSD (R9)(R12*1), Z14
 	VFMADD231PD  Z14, Z12, Z11
 	CMPQ         AX, $0x01
-	JE           over54
+	JE           over59
 	VBROADCASTSD 8(R9), Z14
 	VFMADD231PD  Z14, Z19, Z6
 	VBROADCASTSD 8(R9)(R10*1), Z14
@@ -11969,7 +11969,7 @@ over53:
 	VBROADCASTSD 8(R9)(R12*1), Z14
 	VFMADD231PD  Z14, Z19, Z11
 	CMPQ         AX, $0x02
-	JE           over54
+	JE           over59
 	VBROADCASTSD 16(R9), Z14
 	VFMADD231PD  Z14, Z18, Z6
 	VBROADCASTSD 16(R9)(R10*1), Z14
@@ -11983,7 +11983,7 @@ over53:
 	VBROADCASTSD 16(R9)(R12*1), Z14
 	VFMADD231PD  Z14, Z18, Z11
 	CMPQ         AX, $0x03
-	JE           over54
+	JE           over59
 	VBROADCASTSD 24(R9), Z14
 	VFMADD231PD  Z14, Z16, Z6
 	VBROADCASTSD 24(R9)(R10*1), Z14
@@ -11997,7 +11997,7 @@ over53:
 	VBROADCASTSD 24(R9)(R12*1), Z14
 	VFMADD231PD  Z14, Z16, Z11
 	CMPQ         AX, $0x04
-	JE           over54
+	JE           over59
 	VBROADCASTSD 32(R9), Z14
 	VFMADD231PD  Z14, Z20, Z6
 	VBROADCASTSD 32(R9)(R10*1), Z14
@@ -12011,7 +12011,7 @@ over53:
 	VBROADCASTSD 32(R9)(R12*1), Z14
 	VFMADD231PD  Z14, Z20, Z11
 	CMPQ         AX, $0x05
-	JE           over54
+	JE           over59
 	VBROADCASTSD 40(R9), Z14
 	VFMADD231PD  Z14, Z17, Z6
 	VBROADCASTSD 40(R9)(R10*1), Z14
@@ -12025,7 +12025,7 @@ over53:
 	VBROADCASTSD 40(R9)(R12*1), Z14
 	VFMADD231PD  Z14, Z17, Z11
 	CMPQ         AX, $0x06
-	JE           over54
+	JE           over59
 	VBROADCASTSD 48(R9), Z14
 	VFMADD231PD  Z14, Z13, Z6
 	VBROADCASTSD 48(R9)(R10*1), Z14
@@ -12039,7 +12039,7 @@ over53:
 	VBROADCASTSD 48(R9)(R12*1), Z14
 	VFMADD231PD  Z14, Z13, Z11
 	CMPQ         AX, $0x07
-	JE           over54
+	JE           over59
 	VBROADCASTSD 56(R9), Z14
 	VFMADD231PD  Z14, Z15, Z6
 	VBROADCASTSD 56(R9)(R10*1), Z14
@@ -12053,8 +12053,8 @@ over53:
 	VBROADCASTSD 56(R9)(R12*1), Z14
 	VFMADD231PD  Z14, Z15, Z11
 
-over54:
-end49:
+over59:
+end53:
 	VPXORD Z12, Z12, Z12
 	VADDPD Z12, Z0, Z0
 	VADDPD Z12, Z1, Z1
@@ -12075,18 +12075,18 @@ end49:
 	SUBQ   $0x04, SI
 	MOVQ   $0x0000000c, DI
 	CMPQ   SI, $0x0c
-	JGE    inside55
+	JGE    inside60
 	MOVQ   SI, DI
 
-inside55:
+inside60:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, R8
 	CMPQ  SI, $0x08
-	JGE   inside56
+	JGE   inside61
 	MOVQ  SI, R8
 
-inside56:
+inside61:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	IMUL3Q        $0x04, DX, R9
@@ -12125,7 +12125,7 @@ inside56:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done50
+	JLE    done54
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -12137,14 +12137,14 @@ inside56:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block46
+	JGE    block50
 
-done50:
+done54:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done61
+	JLE   done66
 
-block57:
+block62:
 	// 6×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -12158,18 +12158,18 @@ block57:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside62
+	JGE    inside67
 	MOVQ   DX, SI
 
-inside62:
+inside67:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside63
+	JGE   inside68
 	MOVQ  DX, DI
 
-inside63:
+inside68:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -12179,9 +12179,9 @@ inside63:
 	LEAQ  (R8)(R8*2), R9
 	LEAQ  (R8)(R8*4), R10
 	CMPQ  AX, $0x08
-	JLT   tail59
+	JLT   tail64
 
-square58:
+square63:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), Y6
 	VINSERTF64X4 $0x01, (DI)(CX*2), Z6, Z6
@@ -12316,11 +12316,11 @@ square58:
 	ADDQ         $0x40, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square58
+	JGE          square63
 
-tail59:
+tail64:
 	TESTQ AX, AX
-	JLE   end60
+	JLE   end65
 
 	// the same for fewer j
 	VMOVUPD.Z    (DI), K1, Z6
@@ -12368,7 +12368,7 @@ tail59:
 	VBROADCASTSD (DX)(R10*1), Z8
 	VFMADD231PD  Z8, Z6, Z5
 	CMPQ         AX, $0x01
-	JE           over64
+	JE           over70
 	VBROADCASTSD 8(DX), Z8
 	VFMADD231PD  Z8, Z13, Z0
 	VBROADCASTSD 8(DX)(R8*1), Z8
@@ -12382,7 +12382,7 @@ tail59:
 	VBROADCASTSD 8(DX)(R10*1), Z8
 	VFMADD231PD  Z8, Z13, Z5
 	CMPQ         AX, $0x02
-	JE           over64
+	JE           over70
 	VBROADCASTSD 16(DX), Z8
 	VFMADD231PD  Z8, Z12, Z0
 	VBROADCASTSD 16(DX)(R8*1), Z8
@@ -12396,7 +12396,7 @@ tail59:
 	VBROADCASTSD 16(DX)(R10*1), Z8
 	VFMADD231PD  Z8, Z12, Z5
 	CMPQ         AX, $0x03
-	JE           over64
+	JE           over70
 	VBROADCASTSD 24(DX), Z8
 	VFMADD231PD  Z8, Z10, Z0
 	VBROADCASTSD 24(DX)(R8*1), Z8
@@ -12410,7 +12410,7 @@ tail59:
 	VBROADCASTSD 24(DX)(R10*1), Z8
 	VFMADD231PD  Z8, Z10, Z5
 	CMPQ         AX, $0x04
-	JE           over64
+	JE           over70
 	VBROADCASTSD 32(DX), Z8
 	VFMADD231PD  Z8, Z14, Z0
 	VBROADCASTSD 32(DX)(R8*1), Z8
@@ -12424,7 +12424,7 @@ tail59:
 	VBROADCASTSD 32(DX)(R10*1), Z8
 	VFMADD231PD  Z8, Z14, Z5
 	CMPQ         AX, $0x05
-	JE           over64
+	JE           over70
 	VBROADCASTSD 40(DX), Z8
 	VFMADD231PD  Z8, Z11, Z0
 	VBROADCASTSD 40(DX)(R8*1), Z8
@@ -12438,7 +12438,7 @@ tail59:
 	VBROADCASTSD 40(DX)(R10*1), Z8
 	VFMADD231PD  Z8, Z11, Z5
 	CMPQ         AX, $0x06
-	JE           over64
+	JE           over70
 	VBROADCASTSD 48(DX), Z8
 	VFMADD231PD  Z8, Z7, Z0
 	VBROADCASTSD 48(DX)(R8*1), Z8
@@ -12452,7 +12452,7 @@ tail59:
 	VBROADCASTSD 48(DX)(R10*1), Z8
 	VFMADD231PD  Z8, Z7, Z5
 	CMPQ         AX, $0x07
-	JE           over64
+	JE           over70
 	VBROADCASTSD 56(DX), Z8
 	VFMADD231PD  Z8, Z9, Z0
 	VBROADCASTSD 56(DX)(R8*1), Z8
@@ -12466,8 +12466,8 @@ tail59:
 	VBROADCASTSD 56(DX)(R10*1), Z8
 	VFMADD231PD  Z8, Z9, Z5
 
-over64:
-end60:
+over70:
+end65:
 	VPXORD Z6, Z6, Z6
 	VADDPD Z6, Z0, Z0
 	VADDPD Z6, Z1, Z1
@@ -12482,18 +12482,18 @@ end60:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside65
+	JGE    inside71
 	MOVQ   SI, DI
 
-inside65:
+inside71:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside66
+	JGE   inside72
 	MOVQ  SI, R8
 
-inside66:
+inside72:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	LEAQ          (CX)(CX*2), BX
@@ -12516,7 +12516,7 @@ inside66:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done61
+	JLE    done66
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -12528,16 +12528,16 @@ inside66:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block57
+	JGE    block62
 
-done61:
+done66:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer45:
+fewer49:
 	CMPQ  AX, $0x05
-	JNE   fewer67
+	JNE   fewer73
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -12546,9 +12546,9 @@ fewer45:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done72
+	JLE   done78
 
-block68:
+block74:
 	// 5×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -12566,18 +12566,18 @@ block68:
 	SUBQ   $0x04, DX
 	MOVQ   $0x0000000c, SI
 	CMPQ   DX, $0x0c
-	JGE    inside73
+	JGE    inside79
 	MOVQ   DX, SI
 
-inside73:
+inside79:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000008, DI
 	CMPQ  DX, $0x08
-	JGE   inside74
+	JGE   inside80
 	MOVQ  DX, DI
 
-inside74:
+inside80:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, CX, R8
@@ -12588,9 +12588,9 @@ inside74:
 	MOVQ   n+64(FP), AX
 	LEAQ   (R10)(R10*2), R11
 	CMPQ   AX, $0x08
-	JLT    tail70
+	JLT    tail76
 
-square69:
+square75:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (BX), Y10
 	VINSERTF64X4 $0x01, (BX)(CX*2), Z10, Z10
@@ -12783,11 +12783,11 @@ square69:
 	ADDQ         $0x40, R9
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square69
+	JGE          square75
 
-tail70:
+tail76:
 	TESTQ AX, AX
-	JLE   end71
+	JLE   end77
 
 	// the same for fewer j
 	VMOVUPD.Z    (BX), K1, Z10
@@ -12833,7 +12833,7 @@ tail70:
 	VBROADCASTSD (R9)(R10*4), Z12
 	VFMADD231PD  Z12, Z10, Z4
 	CMPQ         AX, $0x01
-	JE           over75
+	JE           over82
 	VBROADCASTSD 8(R9), Z12
 	VFMADD231PD  Z12, Z17, Z0
 	VBROADCASTSD 8(R9)(R10*1), Z12
@@ -12845,7 +12845,7 @@ tail70:
 	VBROADCASTSD 8(R9)(R10*4), Z12
 	VFMADD231PD  Z12, Z17, Z4
 	CMPQ         AX, $0x02
-	JE           over75
+	JE           over82
 	VBROADCASTSD 16(R9), Z12
 	VFMADD231PD  Z12, Z16, Z0
 	VBROADCASTSD 16(R9)(R10*1), Z12
@@ -12857,7 +12857,7 @@ tail70:
 	VBROADCASTSD 16(R9)(R10*4), Z12
 	VFMADD231PD  Z12, Z16, Z4
 	CMPQ         AX, $0x03
-	JE           over75
+	JE           over82
 	VBROADCASTSD 24(R9), Z12
 	VFMADD231PD  Z12, Z14, Z0
 	VBROADCASTSD 24(R9)(R10*1), Z12
@@ -12869,7 +12869,7 @@ tail70:
 	VBROADCASTSD 24(R9)(R10*4), Z12
 	VFMADD231PD  Z12, Z14, Z4
 	CMPQ         AX, $0x04
-	JE           over75
+	JE           over82
 	VBROADCASTSD 32(R9), Z12
 	VFMADD231PD  Z12, Z18, Z0
 	VBROADCASTSD 32(R9)(R10*1), Z12
@@ -12881,7 +12881,7 @@ tail70:
 	VBROADCASTSD 32(R9)(R10*4), Z12
 	VFMADD231PD  Z12, Z18, Z4
 	CMPQ         AX, $0x05
-	JE           over75
+	JE           over82
 	VBROADCASTSD 40(R9), Z12
 	VFMADD231PD  Z12, Z15, Z0
 	VBROADCASTSD 40(R9)(R10*1), Z12
@@ -12893,7 +12893,7 @@ tail70:
 	VBROADCASTSD 40(R9)(R10*4), Z12
 	VFMADD231PD  Z12, Z15, Z4
 	CMPQ         AX, $0x06
-	JE           over75
+	JE           over82
 	VBROADCASTSD 48(R9), Z12
 	VFMADD231PD  Z12, Z11, Z0
 	VBROADCASTSD 48(R9)(R10*1), Z12
@@ -12905,7 +12905,7 @@ tail70:
 	VBROADCASTSD 48(R9)(R10*4), Z12
 	VFMADD231PD  Z12, Z11, Z4
 	CMPQ         AX, $0x07
-	JE           over75
+	JE           over82
 	VBROADCASTSD 56(R9), Z12
 	VFMADD231PD  Z12, Z13, Z0
 	VBROADCASTSD 56(R9)(R10*1), Z12
@@ -12917,7 +12917,7 @@ tail70:
 	VBROADCASTSD 56(R9)(R10*4), Z12
 	VFMADD231PD  Z12, Z13, Z4
 
-over75:
+over82:
 	VMOVUPD.Z    (DI), K1, Z10
 	VMOVUPD.Z    (DI)(CX*1), K1, Z11
 	VMOVUPD.Z    (DI)(CX*2), K1, Z12
@@ -12961,7 +12961,7 @@ over75:
 	VBROADCASTSD (R9)(R10*4), Z12
 	VFMADD231PD  Z12, Z10, Z9
 	CMPQ         AX, $0x01
-	JE           over76
+	JE           over83
 	VBROADCASTSD 8(R9), Z12
 	VFMADD231PD  Z12, Z17, Z5
 	VBROADCASTSD 8(R9)(R10*1), Z12
@@ -12973,7 +12973,7 @@ over75:
 	VBROADCASTSD 8(R9)(R10*4), Z12
 	VFMADD231PD  Z12, Z17, Z9
 	CMPQ         AX, $0x02
-	JE           over76
+	JE           over83
 	VBROADCASTSD 16(R9), Z12
 	VFMADD231PD  Z12, Z16, Z5
 	VBROADCASTSD 16(R9)(R10*1), Z12
@@ -12985,7 +12985,7 @@ over75:
 	VBROADCASTSD 16(R9)(R10*4), Z12
 	VFMADD231PD  Z12, Z16, Z9
 	CMPQ         AX, $0x03
-	JE           over76
+	JE           over83
 	VBROADCASTSD 24(R9), Z12
 	VFMADD231PD  Z12, Z14, Z5
 	VBROADCASTSD 24(R9)(R10*1), Z12
@@ -12997,7 +12997,7 @@ over75:
 	VBROADCASTSD 24(R9)(R10*4), Z12
 	VFMADD231PD  Z12, Z14, Z9
 	CMPQ         AX, $0x04
-	JE           over76
+	JE           over83
 	VBROADCASTSD 32(R9), Z12
 	VFMADD231PD  Z12, Z18, Z5
 	VBROADCASTSD 32(R9)(R10*1), Z12
@@ -13009,7 +13009,7 @@ over75:
 	VBROADCASTSD 32(R9)(R10*4), Z12
 	VFMADD231PD  Z12, Z18, Z9
 	CMPQ         AX, $0x05
-	JE           over76
+	JE           over83
 	VBROADCASTSD 40(R9), Z12
 	VFMADD231PD  Z12, Z15, Z5
 	VBROADCASTSD 40(R9)(R10*1), Z12
@@ -13021,7 +13021,7 @@ over75:
 	VBROADCASTSD 40(R9)(R10*4), Z12
 	VFMADD231PD  Z12, Z15, Z9
 	CMPQ         AX, $0x06
-	JE           over76
+	JE           over83
 	VBROADCASTSD 48(R9), Z12
 	VFMADD231PD  Z12, Z11, Z5
 	VBROADCASTSD 48(R9)(R10*1), Z12
@@ -13033,7 +13033,7 @@ over75:
 	VBROADCASTSD 48(R9)(R10*4), Z12
 	VFMADD231PD  Z12, Z11, Z9
 	CMPQ         AX, $0x07
-	JE           over76
+	JE           over83
 	VBROADCASTSD 56(R9), Z12
 	VFMADD231PD  Z12, Z13, Z5
 	VBROADCASTSD 56(R9)(R10*1), Z12
@@ -13045,8 +13045,8 @@ over75:
 	VBROADCASTSD 56(R9)(R10*4), Z12
 	VFMADD231PD  Z12, Z13, Z9
 
-over76:
-end71:
+over83:
+end77:
 	VPXORD Z10, Z10, Z10
 	VADDPD Z10, Z0, Z0
 	VADDPD Z10, Z1, Z1
@@ -13065,18 +13065,18 @@ end71:
 	SUBQ   $0x04, SI
 	MOVQ   $0x0000000c, DI
 	CMPQ   SI, $0x0c
-	JGE    inside77
+	JGE    inside84
 	MOVQ   SI, DI
 
-inside77:
+inside84:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, R8
 	CMPQ  SI, $0x08
-	JGE   inside78
+	JGE   inside85
 	MOVQ  SI, R8
 
-inside78:
+inside85:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	IMUL3Q        $0x04, DX, R9
@@ -13109,7 +13109,7 @@ inside78:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done72
+	JLE    done78
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -13121,14 +13121,14 @@ inside78:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block68
+	JGE    block74
 
-done72:
+done78:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done83
+	JLE   done90
 
-block79:
+block86:
 	// 5×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -13141,18 +13141,18 @@ block79:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside84
+	JGE    inside91
 	MOVQ   DX, SI
 
-inside84:
+inside91:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside85
+	JGE   inside92
 	MOVQ  DX, DI
 
-inside85:
+inside92:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -13161,9 +13161,9 @@ inside85:
 	MOVQ  n+64(FP), AX
 	LEAQ  (R8)(R8*2), R9
 	CMPQ  AX, $0x08
-	JLT   tail81
+	JLT   tail88
 
-square80:
+square87:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), Y5
 	VINSERTF64X4 $0x01, (DI)(CX*2), Z5, Z5
@@ -13282,11 +13282,11 @@ square80:
 	ADDQ         $0x40, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square80
+	JGE          square87
 
-tail81:
+tail88:
 	TESTQ AX, AX
-	JLE   end82
+	JLE   end89
 
 	// the same for fewer j
 	VMOVUPD.Z    (DI), K1, Z5
@@ -13332,7 +13332,7 @@ tail81:
 	VBROADCASTSD (DX)(R8*4), Z7
 	VFMADD231PD  Z7, Z5, Z4
 	CMPQ         AX, $0x01
-	JE           over86
+	JE           over94
 	VBROADCASTSD 8(DX), Z7
 	VFMADD231PD  Z7, Z12, Z0
 	VBROADCASTSD 8(DX)(R8*1), Z7
@@ -13344,7 +13344,7 @@ tail81:
 	VBROADCASTSD 8(DX)(R8*4), Z7
 	VFMADD231PD  Z7, Z12, Z4
 	CMPQ         AX, $0x02
-	JE           over86
+	JE           over94
 	VBROADCASTSD 16(DX), Z7
 	VFMADD231PD  Z7, Z11, Z0
 	VBROADCASTSD 16(DX)(R8*1), Z7
@@ -13356,7 +13356,7 @@ tail81:
 	VBROADCASTSD 16(DX)(R8*4), Z7
 	VFMADD231PD  Z7, Z11, Z4
 	CMPQ         AX, $0x03
-	JE           over86
+	JE           over94
 	VBROADCASTSD 24(DX), Z7
 	VFMADD231PD  Z7, Z9, Z0
 	VBROADCASTSD 24(DX)(R8*1), Z7
@@ -13368,7 +13368,7 @@ tail81:
 	VBROADCASTSD 24(DX)(R8*4), Z7
 	VFMADD231PD  Z7, Z9, Z4
 	CMPQ         AX, $0x04
-	JE           over86
+	JE           over94
 	VBROADCASTSD 32(DX), Z7
 	VFMADD231PD  Z7, Z13, Z0
 	VBROADCASTSD 32(DX)(R8*1), Z7
@@ -13380,7 +13380,7 @@ tail81:
 	VBROADCASTSD 32(DX)(R8*4), Z7
 	VFMADD231PD  Z7, Z13, Z4
 	CMPQ         AX, $0x05
-	JE           over86
+	JE           over94
 	VBROADCASTSD 40(DX), Z7
 	VFMADD231PD  Z7, Z10, Z0
 	VBROADCASTSD 40(DX)(R8*1), Z7
@@ -13392,7 +13392,7 @@ tail81:
 	VBROADCASTSD 40(DX)(R8*4), Z7
 	VFMADD231PD  Z7, Z10, Z4
 	CMPQ         AX, $0x06
-	JE           over86
+	JE           over94
 	VBROADCASTSD 48(DX), Z7
 	VFMADD231PD  Z7, Z6, Z0
 	VBROADCASTSD 48(DX)(R8*1), Z7
@@ -13404,7 +13404,7 @@ tail81:
 	VBROADCASTSD 48(DX)(R8*4), Z7
 	VFMADD231PD  Z7, Z6, Z4
 	CMPQ         AX, $0x07
-	JE           over86
+	JE           over94
 	VBROADCASTSD 56(DX), Z7
 	VFMADD231PD  Z7, Z8, Z0
 	VBROADCASTSD 56(DX)(R8*1), Z7
@@ -13416,8 +13416,8 @@ tail81:
 	VBROADCASTSD 56(DX)(R8*4), Z7
 	VFMADD231PD  Z7, Z8, Z4
 
-over86:
-end82:
+over94:
+end89:
 	VPXORD Z5, Z5, Z5
 	VADDPD Z5, Z0, Z0
 	VADDPD Z5, Z1, Z1
@@ -13431,18 +13431,18 @@ end82:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside87
+	JGE    inside95
 	MOVQ   SI, DI
 
-inside87:
+inside95:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside88
+	JGE   inside96
 	MOVQ  SI, R8
 
-inside88:
+inside96:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	LEAQ          (CX)(CX*2), BX
@@ -13462,7 +13462,7 @@ inside88:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done83
+	JLE    done90
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -13474,16 +13474,16 @@ inside88:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block79
+	JGE    block86
 
-done83:
+done90:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer67:
+fewer73:
 	CMPQ  AX, $0x04
-	JNE   fewer89
+	JNE   fewer97
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -13492,9 +13492,9 @@ fewer67:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done94
+	JLE   done102
 
-block90:
+block98:
 	// 4×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -13510,18 +13510,18 @@ block90:
 	SUBQ   $0x04, DX
 	MOVQ   $0x0000000c, SI
 	CMPQ   DX, $0x0c
-	JGE    inside95
+	JGE    inside103
 	MOVQ   DX, SI
 
-inside95:
+inside103:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000008, DI
 	CMPQ  DX, $0x08
-	JGE   inside96
+	JGE   inside104
 	MOVQ  DX, DI
 
-inside96:
+inside104:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, CX, R8
@@ -13532,9 +13532,9 @@ inside96:
 	MOVQ   n+64(FP), AX
 	LEAQ   (R10)(R10*2), R11
 	CMPQ   AX, $0x08
-	JLT    tail92
+	JLT    tail100
 
-square91:
+square99:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (BX), Y8
 	VINSERTF64X4 $0x01, (BX)(CX*2), Z8, Z8
@@ -13703,11 +13703,11 @@ square91:
 	ADDQ         $0x40, R9
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square91
+	JGE          square99
 
-tail92:
+tail100:
 	TESTQ AX, AX
-	JLE   end93
+	JLE   end101
 
 	// the same for fewer j
 	VMOVUPD.Z    (BX), K1, Z8
@@ -13751,7 +13751,7 @@ tail92:
 	VBROADCASTSD (R9)(R11*1), Z10
 	VFMADD231PD  Z10, Z8, Z3
 	CMPQ         AX, $0x01
-	JE           over97
+	JE           over106
 	VBROADCASTSD 8(R9), Z10
 	VFMADD231PD  Z10, Z15, Z0
 	VBROADCASTSD 8(R9)(R10*1), Z10
@@ -13761,7 +13761,7 @@ tail92:
 	VBROADCASTSD 8(R9)(R11*1), Z10
 	VFMADD231PD  Z10, Z15, Z3
 	CMPQ         AX, $0x02
-	JE           over97
+	JE           over106
 	VBROADCASTSD 16(R9), Z10
 	VFMADD231PD  Z10, Z14, Z0
 	VBROADCASTSD 16(R9)(R10*1), Z10
@@ -13771,7 +13771,7 @@ tail92:
 	VBROADCASTSD 16(R9)(R11*1), Z10
 	VFMADD231PD  Z10, Z14, Z3
 	CMPQ         AX, $0x03
-	JE           over97
+	JE           over106
 	VBROADCASTSD 24(R9), Z10
 	VFMADD231PD  Z10, Z12, Z0
 	VBROADCASTSD 24(R9)(R10*1), Z10
@@ -13781,7 +13781,7 @@ tail92:
 	VBROADCASTSD 24(R9)(R11*1), Z10
 	VFMADD231PD  Z10, Z12, Z3
 	CMPQ         AX, $0x04
-	JE           over97
+	JE           over106
 	VBROADCASTSD 32(R9), Z10
 	VFMADD231PD  Z10, Z16, Z0
 	VBROADCASTSD 32(R9)(R10*1), Z10
@@ -13791,7 +13791,7 @@ tail92:
 	VBROADCASTSD 32(R9)(R11*1), Z10
 	VFMADD231PD  Z10, Z16, Z3
 	CMPQ         AX, $0x05
-	JE           over97
+	JE           over106
 	VBROADCASTSD 40(R9), Z10
 	VFMADD231PD  Z10, Z13, Z0
 	VBROADCASTSD 40(R9)(R10*1), Z10
@@ -13801,7 +13801,7 @@ tail92:
 	VBROADCASTSD 40(R9)(R11*1), Z10
 	VFMADD231PD  Z10, Z13, Z3
 	CMPQ         AX, $0x06
-	JE           over97
+	JE           over106
 	VBROADCASTSD 48(R9), Z10
 	VFMADD231PD  Z10, Z9, Z0
 	VBROADCASTSD 48(R9)(R10*1), Z10
@@ -13811,7 +13811,7 @@ tail92:
 	VBROADCASTSD 48(R9)(R11*1), Z10
 	VFMADD231PD  Z10, Z9, Z3
 	CMPQ         AX, $0x07
-	JE           over97
+	JE           over106
 	VBROADCASTSD 56(R9), Z10
 	VFMADD231PD  Z10, Z11, Z0
 	VBROADCASTSD 56(R9)(R10*1), Z10
@@ -13821,7 +13821,7 @@ tail92:
 	VBROADCASTSD 56(R9)(R11*1), Z10
 	VFMADD231PD  Z10, Z11, Z3
 
-over97:
+over106:
 	VMOVUPD.Z    (DI), K1, Z8
 	VMOVUPD.Z    (DI)(CX*1), K1, Z9
 	VMOVUPD.Z    (DI)(CX*2), K1, Z10
@@ -13863,7 +13863,7 @@ over97:
 	VBROADCASTSD (R9)(R11*1), Z10
 	VFMADD231PD  Z10, Z8, Z7
 	CMPQ         AX, $0x01
-	JE           over98
+	JE           over107
 	VBROADCASTSD 8(R9), Z10
 	VFMADD231PD  Z10, Z15, Z4
 	VBROADCASTSD 8(R9)(R10*1), Z10
@@ -13873,7 +13873,7 @@ over97:
 	VBROADCASTSD 8(R9)(R11*1), Z10
 	VFMADD231PD  Z10, Z15, Z7
 	CMPQ         AX, $0x02
-	JE           over98
+	JE           over107
 	VBROADCASTSD 16(R9), Z10
 	VFMADD231PD  Z10, Z14, Z4
 	VBROADCASTSD 16(R9)(R10*1), Z10
@@ -13883,7 +13883,7 @@ over97:
 	VBROADCASTSD 16(R9)(R11*1), Z10
 	VFMADD231PD  Z10, Z14, Z7
 	CMPQ         AX, $0x03
-	JE           over98
+	JE           over107
 	VBROADCASTSD 24(R9), Z10
 	VFMADD231PD  Z10, Z12, Z4
 	VBROADCASTSD 24(R9)(R10*1), Z10
@@ -13893,7 +13893,7 @@ over97:
 	VBROADCASTSD 24(R9)(R11*1), Z10
 	VFMADD231PD  Z10, Z12, Z7
 	CMPQ         AX, $0x04
-	JE           over98
+	JE           over107
 	VBROADCASTSD 32(R9), Z10
 	VFMADD231PD  Z10, Z16, Z4
 	VBROADCASTSD 32(R9)(R10*1), Z10
@@ -13903,7 +13903,7 @@ over97:
 	VBROADCASTSD 32(R9)(R11*1), Z10
 	VFMADD231PD  Z10, Z16, Z7
 	CMPQ         AX, $0x05
-	JE           over98
+	JE           over107
 	VBROADCASTSD 40(R9), Z10
 	VFMADD231PD  Z10, Z13, Z4
 	VBROADCASTSD 40(R9)(R10*1), Z10
@@ -13913,7 +13913,7 @@ over97:
 	VBROADCASTSD 40(R9)(R11*1), Z10
 	VFMADD231PD  Z10, Z13, Z7
 	CMPQ         AX, $0x06
-	JE           over98
+	JE           over107
 	VBROADCASTSD 48(R9), Z10
 	VFMADD231PD  Z10, Z9, Z4
 	VBROADCASTSD 48(R9)(R10*1), Z10
@@ -13923,7 +13923,7 @@ over97:
 	VBROADCASTSD 48(R9)(R11*1), Z10
 	VFMADD231PD  Z10, Z9, Z7
 	CMPQ         AX, $0x07
-	JE           over98
+	JE           over107
 	VBROADCASTSD 56(R9), Z10
 	VFMADD231PD  Z10, Z11, Z4
 	VBROADCASTSD 56(R9)(R10*1), Z10
@@ -13933,8 +13933,8 @@ over97:
 	VBROADCASTSD 56(R9)(R11*1), Z10
 	VFMADD231PD  Z10, Z11, Z7
 
-over98:
-end93:
+over107:
+end101:
 	VPXORD Z8, Z8, Z8
 	VADDPD Z8, Z0, Z0
 	VADDPD Z8, Z1, Z1
@@ -13951,18 +13951,18 @@ end93:
 	SUBQ   $0x04, SI
 	MOVQ   $0x0000000c, DI
 	CMPQ   SI, $0x0c
-	JGE    inside99
+	JGE    inside108
 	MOVQ   SI, DI
 
-inside99:
+inside108:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, R8
 	CMPQ  SI, $0x08
-	JGE   inside100
+	JGE   inside109
 	MOVQ  SI, R8
 
-inside100:
+inside109:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	IMUL3Q        $0x04, DX, R9
@@ -13991,7 +13991,7 @@ inside100:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done94
+	JLE    done102
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -14003,14 +14003,14 @@ inside100:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block90
+	JGE    block98
 
-done94:
+done102:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done105
+	JLE   done114
 
-block101:
+block110:
 	// 4×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -14022,18 +14022,18 @@ block101:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside106
+	JGE    inside115
 	MOVQ   DX, SI
 
-inside106:
+inside115:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside107
+	JGE   inside116
 	MOVQ  DX, DI
 
-inside107:
+inside116:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -14042,9 +14042,9 @@ inside107:
 	MOVQ  n+64(FP), AX
 	LEAQ  (R8)(R8*2), R9
 	CMPQ  AX, $0x08
-	JLT   tail103
+	JLT   tail112
 
-square102:
+square111:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), Y4
 	VINSERTF64X4 $0x01, (DI)(CX*2), Z4, Z4
@@ -14147,11 +14147,11 @@ square102:
 	ADDQ         $0x40, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square102
+	JGE          square111
 
-tail103:
+tail112:
 	TESTQ AX, AX
-	JLE   end104
+	JLE   end113
 
 	// the same for fewer j
 	VMOVUPD.Z    (DI), K1, Z4
@@ -14195,7 +14195,7 @@ tail103:
 	VBROADCASTSD (DX)(R9*1), Z6
 	VFMADD231PD  Z6, Z4, Z3
 	CMPQ         AX, $0x01
-	JE           over108
+	JE           over118
 	VBROADCASTSD 8(DX), Z6
 	VFMADD231PD  Z6, Z11, Z0
 	VBROADCASTSD 8(DX)(R8*1), Z6
@@ -14205,7 +14205,7 @@ tail103:
 	VBROADCASTSD 8(DX)(R9*1), Z6
 	VFMADD231PD  Z6, Z11, Z3
 	CMPQ         AX, $0x02
-	JE           over108
+	JE           over118
 	VBROADCASTSD 16(DX), Z6
 	VFMADD231PD  Z6, Z10, Z0
 	VBROADCASTSD 16(DX)(R8*1), Z6
@@ -14215,7 +14215,7 @@ tail103:
 	VBROADCASTSD 16(DX)(R9*1), Z6
 	VFMADD231PD  Z6, Z10, Z3
 	CMPQ         AX, $0x03
-	JE           over108
+	JE           over118
 	VBROADCASTSD 24(DX), Z6
 	VFMADD231PD  Z6, Z8, Z0
 	VBROADCASTSD 24(DX)(R8*1), Z6
@@ -14225,7 +14225,7 @@ tail103:
 	VBROADCASTSD 24(DX)(R9*1), Z6
 	VFMADD231PD  Z6, Z8, Z3
 	CMPQ         AX, $0x04
-	JE           over108
+	JE           over118
 	VBROADCASTSD 32(DX), Z6
 	VFMADD231PD  Z6, Z12, Z0
 	VBROADCASTSD 32(DX)(R8*1), Z6
@@ -14235,7 +14235,7 @@ tail103:
 	VBROADCASTSD 32(DX)(R9*1), Z6
 	VFMADD231PD  Z6, Z12, Z3
 	CMPQ         AX, $0x05
-	JE           over108
+	JE           over118
 	VBROADCASTSD 40(DX), Z6
 	VFMADD231PD  Z6, Z9, Z0
 	VBROADCASTSD 40(DX)(R8*1), Z6
@@ -14245,7 +14245,7 @@ tail103:
 	VBROADCASTSD 40(DX)(R9*1), Z6
 	VFMADD231PD  Z6, Z9, Z3
 	CMPQ         AX, $0x06
-	JE           over108
+	JE           over118
 	VBROADCASTSD 48(DX), Z6
 	VFMADD231PD  Z6, Z5, Z0
 	VBROADCASTSD 48(DX)(R8*1), Z6
@@ -14255,7 +14255,7 @@ tail103:
 	VBROADCASTSD 48(DX)(R9*1), Z6
 	VFMADD231PD  Z6, Z5, Z3
 	CMPQ         AX, $0x07
-	JE           over108
+	JE           over118
 	VBROADCASTSD 56(DX), Z6
 	VFMADD231PD  Z6, Z7, Z0
 	VBROADCASTSD 56(DX)(R8*1), Z6
@@ -14265,8 +14265,8 @@ tail103:
 	VBROADCASTSD 56(DX)(R9*1), Z6
 	VFMADD231PD  Z6, Z7, Z3
 
-over108:
-end104:
+over118:
+end113:
 	VPXORD Z4, Z4, Z4
 	VADDPD Z4, Z0, Z0
 	VADDPD Z4, Z1, Z1
@@ -14279,18 +14279,18 @@ end104:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside109
+	JGE    inside119
 	MOVQ   SI, DI
 
-inside109:
+inside119:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside110
+	JGE   inside120
 	MOVQ  SI, R8
 
-inside110:
+inside120:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	LEAQ          (CX)(CX*2), BX
@@ -14308,7 +14308,7 @@ inside110:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done105
+	JLE    done114
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -14320,16 +14320,16 @@ inside110:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block101
+	JGE    block110
 
-done105:
+done114:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer89:
+fewer97:
 	CMPQ  AX, $0x03
-	JNE   fewer111
+	JNE   fewer121
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -14338,9 +14338,9 @@ fewer89:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done116
+	JLE   done126
 
-block112:
+block122:
 	// 3×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -14354,18 +14354,18 @@ block112:
 	SUBQ   $0x04, DX
 	MOVQ   $0x0000000c, SI
 	CMPQ   DX, $0x0c
-	JGE    inside117
+	JGE    inside127
 	MOVQ   DX, SI
 
-inside117:
+inside127:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000008, DI
 	CMPQ  DX, $0x08
-	JGE   inside118
+	JGE   inside128
 	MOVQ  DX, DI
 
-inside118:
+inside128:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, CX, R8
@@ -14375,9 +14375,9 @@ inside118:
 	MOVQ   lddz+24(FP), R10
 	MOVQ   n+64(FP), AX
 	CMPQ   AX, $0x08
-	JLT    tail114
+	JLT    tail124
 
-square113:
+square123:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (BX), Y6
 	VINSERTF64X4 $0x01, (BX)(CX*2), Z6, Z6
@@ -14522,11 +14522,11 @@ square113:
 	ADDQ         $0x40, R9
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square113
+	JGE          square123
 
-tail114:
+tail124:
 	TESTQ AX, AX
-	JLE   end115
+	JLE   end125
 
 	// the same for fewer j
 	VMOVUPD.Z    (BX), K1, Z6
@@ -14568,7 +14568,7 @@ tail114:
 	VBROADCASTSD (R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z6, Z2
 	CMPQ         AX, $0x01
-	JE           over119
+	JE           over130
 	VBROADCASTSD 8(R9), Z8
 	VFMADD231PD  Z8, Z13, Z0
 	VBROADCASTSD 8(R9)(R10*1), Z8
@@ -14576,7 +14576,7 @@ tail114:
 	VBROADCASTSD 8(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z13, Z2
 	CMPQ         AX, $0x02
-	JE           over119
+	JE           over130
 	VBROADCASTSD 16(R9), Z8
 	VFMADD231PD  Z8, Z12, Z0
 	VBROADCASTSD 16(R9)(R10*1), Z8
@@ -14584,7 +14584,7 @@ tail114:
 	VBROADCASTSD 16(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z12, Z2
 	CMPQ         AX, $0x03
-	JE           over119
+	JE           over130
 	VBROADCASTSD 24(R9), Z8
 	VFMADD231PD  Z8, Z10, Z0
 	VBROADCASTSD 24(R9)(R10*1), Z8
@@ -14592,7 +14592,7 @@ tail114:
 	VBROADCASTSD 24(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z10, Z2
 	CMPQ         AX, $0x04
-	JE           over119
+	JE           over130
 	VBROADCASTSD 32(R9), Z8
 	VFMADD231PD  Z8, Z14, Z0
 	VBROADCASTSD 32(R9)(R10*1), Z8
@@ -14600,7 +14600,7 @@ tail114:
 	VBROADCASTSD 32(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z14, Z2
 	CMPQ         AX, $0x05
-	JE           over119
+	JE           over130
 	VBROADCASTSD 40(R9), Z8
 	VFMADD231PD  Z8, Z11, Z0
 	VBROADCASTSD 40(R9)(R10*1), Z8
@@ -14608,7 +14608,7 @@ tail114:
 	VBROADCASTSD 40(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z11, Z2
 	CMPQ         AX, $0x06
-	JE           over119
+	JE           over130
 	VBROADCASTSD 48(R9), Z8
 	VFMADD231PD  Z8, Z7, Z0
 	VBROADCASTSD 48(R9)(R10*1), Z8
@@ -14616,7 +14616,7 @@ tail114:
 	VBROADCASTSD 48(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z7, Z2
 	CMPQ         AX, $0x07
-	JE           over119
+	JE           over130
 	VBROADCASTSD 56(R9), Z8
 	VFMADD231PD  Z8, Z9, Z0
 	VBROADCASTSD 56(R9)(R10*1), Z8
@@ -14624,7 +14624,7 @@ tail114:
 	VBROADCASTSD 56(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z9, Z2
 
-over119:
+over130:
 	VMOVUPD.Z    (DI), K1, Z6
 	VMOVUPD.Z    (DI)(CX*1), K1, Z7
 	VMOVUPD.Z    (DI)(CX*2), K1, Z8
@@ -14664,7 +14664,7 @@ over119:
 	VBROADCASTSD (R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z6, Z5
 	CMPQ         AX, $0x01
-	JE           over120
+	JE           over131
 	VBROADCASTSD 8(R9), Z8
 	VFMADD231PD  Z8, Z13, Z3
 	VBROADCASTSD 8(R9)(R10*1), Z8
@@ -14672,7 +14672,7 @@ over119:
 	VBROADCASTSD 8(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z13, Z5
 	CMPQ         AX, $0x02
-	JE           over120
+	JE           over131
 	VBROADCASTSD 16(R9), Z8
 	VFMADD231PD  Z8, Z12, Z3
 	VBROADCASTSD 16(R9)(R10*1), Z8
@@ -14680,7 +14680,7 @@ over119:
 	VBROADCASTSD 16(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z12, Z5
 	CMPQ         AX, $0x03
-	JE           over120
+	JE           over131
 	VBROADCASTSD 24(R9), Z8
 	VFMADD231PD  Z8, Z10, Z3
 	VBROADCASTSD 24(R9)(R10*1), Z8
@@ -14688,7 +14688,7 @@ over119:
 	VBROADCASTSD 24(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z10, Z5
 	CMPQ         AX, $0x04
-	JE           over120
+	JE           over131
 	VBROADCASTSD 32(R9), Z8
 	VFMADD231PD  Z8, Z14, Z3
 	VBROADCASTSD 32(R9)(R10*1), Z8
@@ -14696,7 +14696,7 @@ over119:
 	VBROADCASTSD 32(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z14, Z5
 	CMPQ         AX, $0x05
-	JE           over120
+	JE           over131
 	VBROADCASTSD 40(R9), Z8
 	VFMADD231PD  Z8, Z11, Z3
 	VBROADCASTSD 40(R9)(R10*1), Z8
@@ -14704,7 +14704,7 @@ over119:
 	VBROADCASTSD 40(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z11, Z5
 	CMPQ         AX, $0x06
-	JE           over120
+	JE           over131
 	VBROADCASTSD 48(R9), Z8
 	VFMADD231PD  Z8, Z7, Z3
 	VBROADCASTSD 48(R9)(R10*1), Z8
@@ -14712,7 +14712,7 @@ over119:
 	VBROADCASTSD 48(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z7, Z5
 	CMPQ         AX, $0x07
-	JE           over120
+	JE           over131
 	VBROADCASTSD 56(R9), Z8
 	VFMADD231PD  Z8, Z9, Z3
 	VBROADCASTSD 56(R9)(R10*1), Z8
@@ -14720,8 +14720,8 @@ over119:
 	VBROADCASTSD 56(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z9, Z5
 
-over120:
-end115:
+over131:
+end125:
 	VPXORD Z6, Z6, Z6
 	VADDPD Z6, Z0, Z0
 	VADDPD Z6, Z1, Z1
@@ -14736,18 +14736,18 @@ end115:
 	SUBQ   $0x04, SI
 	MOVQ   $0x0000000c, DI
 	CMPQ   SI, $0x0c
-	JGE    inside121
+	JGE    inside132
 	MOVQ   SI, DI
 
-inside121:
+inside132:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, R8
 	CMPQ  SI, $0x08
-	JGE   inside122
+	JGE   inside133
 	MOVQ  SI, R8
 
-inside122:
+inside133:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	IMUL3Q        $0x04, DX, R9
@@ -14770,7 +14770,7 @@ inside122:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done116
+	JLE    done126
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -14782,14 +14782,14 @@ inside122:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block112
+	JGE    block122
 
-done116:
+done126:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done127
+	JLE   done138
 
-block123:
+block134:
 	// 3×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -14800,18 +14800,18 @@ block123:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside128
+	JGE    inside139
 	MOVQ   DX, SI
 
-inside128:
+inside139:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside129
+	JGE   inside140
 	MOVQ  DX, DI
 
-inside129:
+inside140:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -14819,9 +14819,9 @@ inside129:
 	MOVQ  lddz+24(FP), R8
 	MOVQ  n+64(FP), AX
 	CMPQ  AX, $0x08
-	JLT   tail125
+	JLT   tail136
 
-square124:
+square135:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), Y3
 	VINSERTF64X4 $0x01, (DI)(CX*2), Z3, Z3
@@ -14908,11 +14908,11 @@ square124:
 	ADDQ         $0x40, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square124
+	JGE          square135
 
-tail125:
+tail136:
 	TESTQ AX, AX
-	JLE   end126
+	JLE   end137
 
 	// the same for fewer j
 	VMOVUPD.Z    (DI), K1, Z3
@@ -14954,7 +14954,7 @@ tail125:
 	VBROADCASTSD (DX)(R8*2), Z5
 	VFMADD231PD  Z5, Z3, Z2
 	CMPQ         AX, $0x01
-	JE           over130
+	JE           over142
 	VBROADCASTSD 8(DX), Z5
 	VFMADD231PD  Z5, Z10, Z0
 	VBROADCASTSD 8(DX)(R8*1), Z5
@@ -14962,7 +14962,7 @@ tail125:
 	VBROADCASTSD 8(DX)(R8*2), Z5
 	VFMADD231PD  Z5, Z10, Z2
 	CMPQ         AX, $0x02
-	JE           over130
+	JE           over142
 	VBROADCASTSD 16(DX), Z5
 	VFMADD231PD  Z5, Z9, Z0
 	VBROADCASTSD 16(DX)(R8*1), Z5
@@ -14970,7 +14970,7 @@ tail125:
 	VBROADCASTSD 16(DX)(R8*2), Z5
 	VFMADD231PD  Z5, Z9, Z2
 	CMPQ         AX, $0x03
-	JE           over130
+	JE           over142
 	VBROADCASTSD 24(DX), Z5
 	VFMADD231PD  Z5, Z7, Z0
 	VBROADCASTSD 24(DX)(R8*1), Z5
@@ -14978,7 +14978,7 @@ tail125:
 	VBROADCASTSD 24(DX)(R8*2), Z5
 	VFMADD231PD  Z5, Z7, Z2
 	CMPQ         AX, $0x04
-	JE           over130
+	JE           over142
 	VBROADCASTSD 32(DX), Z5
 	VFMADD231PD  Z5, Z11, Z0
 	VBROADCASTSD 32(DX)(R8*1), Z5
@@ -14986,7 +14986,7 @@ tail125:
 	VBROADCASTSD 32(DX)(R8*2), Z5
 	VFMADD231PD  Z5, Z11, Z2
 	CMPQ         AX, $0x05
-	JE           over130
+	JE           over142
 	VBROADCASTSD 40(DX), Z5
 	VFMADD231PD  Z5, Z8, Z0
 	VBROADCASTSD 40(DX)(R8*1), Z5
@@ -14994,7 +14994,7 @@ tail125:
 	VBROADCASTSD 40(DX)(R8*2), Z5
 	VFMADD231PD  Z5, Z8, Z2
 	CMPQ         AX, $0x06
-	JE           over130
+	JE           over142
 	VBROADCASTSD 48(DX), Z5
 	VFMADD231PD  Z5, Z4, Z0
 	VBROADCASTSD 48(DX)(R8*1), Z5
@@ -15002,7 +15002,7 @@ tail125:
 	VBROADCASTSD 48(DX)(R8*2), Z5
 	VFMADD231PD  Z5, Z4, Z2
 	CMPQ         AX, $0x07
-	JE           over130
+	JE           over142
 	VBROADCASTSD 56(DX), Z5
 	VFMADD231PD  Z5, Z6, Z0
 	VBROADCASTSD 56(DX)(R8*1), Z5
@@ -15010,8 +15010,8 @@ tail125:
 	VBROADCASTSD 56(DX)(R8*2), Z5
 	VFMADD231PD  Z5, Z6, Z2
 
-over130:
-end126:
+over142:
+end137:
 	VPXORD Z3, Z3, Z3
 	VADDPD Z3, Z0, Z0
 	VADDPD Z3, Z1, Z1
@@ -15023,18 +15023,18 @@ end126:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside131
+	JGE    inside143
 	MOVQ   SI, DI
 
-inside131:
+inside143:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside132
+	JGE   inside144
 	MOVQ  SI, R8
 
-inside132:
+inside144:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	VMOVUPS       Y0, (R8)
@@ -15049,7 +15049,7 @@ inside132:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done127
+	JLE    done138
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -15061,16 +15061,16 @@ inside132:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block123
+	JGE    block134
 
-done127:
+done138:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer111:
+fewer121:
 	CMPQ  AX, $0x02
-	JNE   fewer133
+	JNE   fewer145
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -15079,9 +15079,9 @@ fewer111:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done138
+	JLE   done150
 
-block134:
+block146:
 	// 2×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -15093,18 +15093,18 @@ block134:
 	SUBQ   $0x04, DX
 	MOVQ   $0x0000000c, SI
 	CMPQ   DX, $0x0c
-	JGE    inside139
+	JGE    inside151
 	MOVQ   DX, SI
 
-inside139:
+inside151:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000008, DI
 	CMPQ  DX, $0x08
-	JGE   inside140
+	JGE   inside152
 	MOVQ  DX, DI
 
-inside140:
+inside152:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, CX, R8
@@ -15114,9 +15114,9 @@ inside140:
 	MOVQ   lddz+24(FP), R10
 	MOVQ   n+64(FP), AX
 	CMPQ   AX, $0x08
-	JLT    tail136
+	JLT    tail148
 
-square135:
+square147:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (BX), Y4
 	VINSERTF64X4 $0x01, (BX)(CX*2), Z4, Z4
@@ -15237,11 +15237,11 @@ square135:
 	ADDQ         $0x40, R9
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square135
+	JGE          square147
 
-tail136:
+tail148:
 	TESTQ AX, AX
-	JLE   end137
+	JLE   end149
 
 	// the same for fewer j
 	VMOVUPD.Z    (BX), K1, Z4
@@ -15281,49 +15281,49 @@ tail136:
 	VBROADCASTSD (R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z4, Z1
 	CMPQ         AX, $0x01
-	JE           over141
+	JE           over154
 	VBROADCASTSD 8(R9), Z6
 	VFMADD231PD  Z6, Z11, Z0
 	VBROADCASTSD 8(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z11, Z1
 	CMPQ         AX, $0x02
-	JE           over141
+	JE           over154
 	VBROADCASTSD 16(R9), Z6
 	VFMADD231PD  Z6, Z10, Z0
 	VBROADCASTSD 16(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z10, Z1
 	CMPQ         AX, $0x03
-	JE           over141
+	JE           over154
 	VBROADCASTSD 24(R9), Z6
 	VFMADD231PD  Z6, Z8, Z0
 	VBROADCASTSD 24(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z8, Z1
 	CMPQ         AX, $0x04
-	JE           over141
+	JE           over154
 	VBROADCASTSD 32(R9), Z6
 	VFMADD231PD  Z6, Z12, Z0
 	VBROADCASTSD 32(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z12, Z1
 	CMPQ         AX, $0x05
-	JE           over141
+	JE           over154
 	VBROADCASTSD 40(R9), Z6
 	VFMADD231PD  Z6, Z9, Z0
 	VBROADCASTSD 40(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z9, Z1
 	CMPQ         AX, $0x06
-	JE           over141
+	JE           over154
 	VBROADCASTSD 48(R9), Z6
 	VFMADD231PD  Z6, Z5, Z0
 	VBROADCASTSD 48(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z5, Z1
 	CMPQ         AX, $0x07
-	JE           over141
+	JE           over154
 	VBROADCASTSD 56(R9), Z6
 	VFMADD231PD  Z6, Z7, Z0
 	VBROADCASTSD 56(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z7, Z1
 
-over141:
+over154:
 	VMOVUPD.Z    (DI), K1, Z4
 	VMOVUPD.Z    (DI)(CX*1), K1, Z5
 	VMOVUPD.Z    (DI)(CX*2), K1, Z6
@@ -15361,50 +15361,50 @@ over141:
 	VBROADCASTSD (R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z4, Z3
 	CMPQ         AX, $0x01
-	JE           over142
+	JE           over155
 	VBROADCASTSD 8(R9), Z6
 	VFMADD231PD  Z6, Z11, Z2
 	VBROADCASTSD 8(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z11, Z3
 	CMPQ         AX, $0x02
-	JE           over142
+	JE           over155
 	VBROADCASTSD 16(R9), Z6
 	VFMADD231PD  Z6, Z10, Z2
 	VBROADCASTSD 16(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z10, Z3
 	CMPQ         AX, $0x03
-	JE           over142
+	JE           over155
 	VBROADCASTSD 24(R9), Z6
 	VFMADD231PD  Z6, Z8, Z2
 	VBROADCASTSD 24(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z8, Z3
 	CMPQ         AX, $0x04
-	JE           over142
+	JE           over155
 	VBROADCASTSD 32(R9), Z6
 	VFMADD231PD  Z6, Z12, Z2
 	VBROADCASTSD 32(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z12, Z3
 	CMPQ         AX, $0x05
-	JE           over142
+	JE           over155
 	VBROADCASTSD 40(R9), Z6
 	VFMADD231PD  Z6, Z9, Z2
 	VBROADCASTSD 40(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z9, Z3
 	CMPQ         AX, $0x06
-	JE           over142
+	JE           over155
 	VBROADCASTSD 48(R9), Z6
 	VFMADD231PD  Z6, Z5, Z2
 	VBROADCASTSD 48(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z5, Z3
 	CMPQ         AX, $0x07
-	JE           over142
+	JE           over155
 	VBROADCASTSD 56(R9), Z6
 	VFMADD231PD  Z6, Z7, Z2
 	VBROADCASTSD 56(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z7, Z3
 
-over142:
-end137:
+over155:
+end149:
 	VPXORD Z4, Z4, Z4
 	VADDPD Z4, Z0, Z0
 	VADDPD Z4, Z1, Z1
@@ -15417,18 +15417,18 @@ end137:
 	SUBQ   $0x04, SI
 	MOVQ   $0x0000000c, DI
 	CMPQ   SI, $0x0c
-	JGE    inside143
+	JGE    inside156
 	MOVQ   SI, DI
 
-inside143:
+inside156:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, R8
 	CMPQ  SI, $0x08
-	JGE   inside144
+	JGE   inside157
 	MOVQ  SI, R8
 
-inside144:
+inside157:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	IMUL3Q        $0x04, DX, R9
@@ -15447,7 +15447,7 @@ inside144:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done138
+	JLE    done150
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -15459,14 +15459,14 @@ inside144:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block134
+	JGE    block146
 
-done138:
+done150:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done149
+	JLE   done162
 
-block145:
+block158:
 	// 2×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -15476,18 +15476,18 @@ block145:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside150
+	JGE    inside163
 	MOVQ   DX, SI
 
-inside150:
+inside163:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside151
+	JGE   inside164
 	MOVQ  DX, DI
 
-inside151:
+inside164:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -15495,9 +15495,9 @@ inside151:
 	MOVQ  lddz+24(FP), R8
 	MOVQ  n+64(FP), AX
 	CMPQ  AX, $0x08
-	JLT   tail147
+	JLT   tail160
 
-square146:
+square159:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), Y2
 	VINSERTF64X4 $0x01, (DI)(CX*2), Z2, Z2
@@ -15568,11 +15568,11 @@ square146:
 	ADDQ         $0x40, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square146
+	JGE          square159
 
-tail147:
+tail160:
 	TESTQ AX, AX
-	JLE   end148
+	JLE   end161
 
 	// the same for fewer j
 	VMOVUPD.Z    (DI), K1, Z2
@@ -15612,50 +15612,50 @@ tail147:
 	VBROADCASTSD (DX)(R8*1), Z4
 	VFMADD231PD  Z4, Z2, Z1
 	CMPQ         AX, $0x01
-	JE           over152
+	JE           over166
 	VBROADCASTSD 8(DX), Z4
 	VFMADD231PD  Z4, Z9, Z0
 	VBROADCASTSD 8(DX)(R8*1), Z4
 	VFMADD231PD  Z4, Z9, Z1
 	CMPQ         AX, $0x02
-	JE           over152
+	JE           over166
 	VBROADCASTSD 16(DX), Z4
 	VFMADD231PD  Z4, Z8, Z0
 	VBROADCASTSD 16(DX)(R8*1), Z4
 	VFMADD231PD  Z4, Z8, Z1
 	CMPQ         AX, $0x03
-	JE           over152
+	JE           over166
 	VBROADCASTSD 24(DX), Z4
 	VFMADD231PD  Z4, Z6, Z0
 	VBROADCASTSD 24(DX)(R8*1), Z4
 	VFMADD231PD  Z4, Z6, Z1
 	CMPQ         AX, $0x04
-	JE           over152
+	JE           over166
 	VBROADCASTSD 32(DX), Z4
 	VFMADD231PD  Z4, Z10, Z0
 	VBROADCASTSD 32(DX)(R8*1), Z4
 	VFMADD231PD  Z4, Z10, Z1
 	CMPQ         AX, $0x05
-	JE           over152
+	JE           over166
 	VBROADCASTSD 40(DX), Z4
 	VFMADD231PD  Z4, Z7, Z0
 	VBROADCASTSD 40(DX)(R8*1), Z4
 	VFMADD231PD  Z4, Z7, Z1
 	CMPQ         AX, $0x06
-	JE           over152
+	JE           over166
 	VBROADCASTSD 48(DX), Z4
 	VFMADD231PD  Z4, Z3, Z0
 	VBROADCASTSD 48(DX)(R8*1), Z4
 	VFMADD231PD  Z4, Z3, Z1
 	CMPQ         AX, $0x07
-	JE           over152
+	JE           over166
 	VBROADCASTSD 56(DX), Z4
 	VFMADD231PD  Z4, Z5, Z0
 	VBROADCASTSD 56(DX)(R8*1), Z4
 	VFMADD231PD  Z4, Z5, Z1
 
-over152:
-end148:
+over166:
+end161:
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
@@ -15666,18 +15666,18 @@ end148:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside153
+	JGE    inside167
 	MOVQ   SI, DI
 
-inside153:
+inside167:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside154
+	JGE   inside168
 	MOVQ  SI, R8
 
-inside154:
+inside168:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	VMOVUPS       Y0, (R8)
@@ -15690,7 +15690,7 @@ inside154:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done149
+	JLE    done162
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -15702,14 +15702,14 @@ inside154:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block145
+	JGE    block158
 
-done149:
+done162:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer133:
+fewer145:
 	MOVQ  n+64(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -15718,9 +15718,9 @@ fewer133:
 	KMOVW BX, K1
 	MOVQ  cols+56(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done160
+	JLE   done174
 
-block156:
+block170:
 	// 1×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -15730,18 +15730,18 @@ block156:
 	SUBQ   $0x04, DX
 	MOVQ   $0x0000000c, SI
 	CMPQ   DX, $0x0c
-	JGE    inside161
+	JGE    inside175
 	MOVQ   DX, SI
 
-inside161:
+inside175:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000008, DI
 	CMPQ  DX, $0x08
-	JGE   inside162
+	JGE   inside176
 	MOVQ  DX, DI
 
-inside162:
+inside176:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, CX, R8
@@ -15750,9 +15750,9 @@ inside162:
 	MOVQ   dz+16(FP), R9
 	MOVQ   n+64(FP), AX
 	CMPQ   AX, $0x08
-	JLT    tail158
+	JLT    tail172
 
-square157:
+square171:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (BX), Y2
 	VINSERTF64X4 $0x01, (BX)(CX*2), Z2, Z2
@@ -15849,11 +15849,11 @@ square157:
 	ADDQ         $0x40, R9
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square157
+	JGE          square171
 
-tail158:
+tail172:
 	TESTQ AX, AX
-	JLE   end159
+	JLE   end173
 
 	// the same for fewer j
 	VMOVUPD.Z    (BX), K1, Z2
@@ -15891,35 +15891,35 @@ tail158:
 	VBROADCASTSD (R9), Z4
 	VFMADD231PD  Z4, Z2, Z0
 	CMPQ         AX, $0x01
-	JE           over163
+	JE           over178
 	VBROADCASTSD 8(R9), Z4
 	VFMADD231PD  Z4, Z9, Z0
 	CMPQ         AX, $0x02
-	JE           over163
+	JE           over178
 	VBROADCASTSD 16(R9), Z4
 	VFMADD231PD  Z4, Z8, Z0
 	CMPQ         AX, $0x03
-	JE           over163
+	JE           over178
 	VBROADCASTSD 24(R9), Z4
 	VFMADD231PD  Z4, Z6, Z0
 	CMPQ         AX, $0x04
-	JE           over163
+	JE           over178
 	VBROADCASTSD 32(R9), Z4
 	VFMADD231PD  Z4, Z10, Z0
 	CMPQ         AX, $0x05
-	JE           over163
+	JE           over178
 	VBROADCASTSD 40(R9), Z4
 	VFMADD231PD  Z4, Z7, Z0
 	CMPQ         AX, $0x06
-	JE           over163
+	JE           over178
 	VBROADCASTSD 48(R9), Z4
 	VFMADD231PD  Z4, Z3, Z0
 	CMPQ         AX, $0x07
-	JE           over163
+	JE           over178
 	VBROADCASTSD 56(R9), Z4
 	VFMADD231PD  Z4, Z5, Z0
 
-over163:
+over178:
 	VMOVUPD.Z    (DI), K1, Z2
 	VMOVUPD.Z    (DI)(CX*1), K1, Z3
 	VMOVUPD.Z    (DI)(CX*2), K1, Z4
@@ -15955,36 +15955,36 @@ over163:
 	VBROADCASTSD (R9), Z4
 	VFMADD231PD  Z4, Z2, Z1
 	CMPQ         AX, $0x01
-	JE           over164
+	JE           over179
 	VBROADCASTSD 8(R9), Z4
 	VFMADD231PD  Z4, Z9, Z1
 	CMPQ         AX, $0x02
-	JE           over164
+	JE           over179
 	VBROADCASTSD 16(R9), Z4
 	VFMADD231PD  Z4, Z8, Z1
 	CMPQ         AX, $0x03
-	JE           over164
+	JE           over179
 	VBROADCASTSD 24(R9), Z4
 	VFMADD231PD  Z4, Z6, Z1
 	CMPQ         AX, $0x04
-	JE           over164
+	JE           over179
 	VBROADCASTSD 32(R9), Z4
 	VFMADD231PD  Z4, Z10, Z1
 	CMPQ         AX, $0x05
-	JE           over164
+	JE           over179
 	VBROADCASTSD 40(R9), Z4
 	VFMADD231PD  Z4, Z7, Z1
 	CMPQ         AX, $0x06
-	JE           over164
+	JE           over179
 	VBROADCASTSD 48(R9), Z4
 	VFMADD231PD  Z4, Z3, Z1
 	CMPQ         AX, $0x07
-	JE           over164
+	JE           over179
 	VBROADCASTSD 56(R9), Z4
 	VFMADD231PD  Z4, Z5, Z1
 
-over164:
-end159:
+over179:
+end173:
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
@@ -15995,18 +15995,18 @@ end159:
 	SUBQ   $0x04, SI
 	MOVQ   $0x0000000c, DI
 	CMPQ   SI, $0x0c
-	JGE    inside165
+	JGE    inside180
 	MOVQ   SI, DI
 
-inside165:
+inside180:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, R8
 	CMPQ  SI, $0x08
-	JGE   inside166
+	JGE   inside181
 	MOVQ  SI, R8
 
-inside166:
+inside181:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	IMUL3Q        $0x04, DX, R9
@@ -16021,7 +16021,7 @@ inside166:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done160
+	JLE    done174
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -16033,14 +16033,14 @@ inside166:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block156
+	JGE    block170
 
-done160:
+done174:
 	MOVQ  cols+56(FP), BX
 	TESTQ BX, BX
-	JLE   done171
+	JLE   done186
 
-block167:
+block182:
 	// 1×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	MOVQ   w+32(FP), BX
@@ -16049,27 +16049,27 @@ block167:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside172
+	JGE    inside187
 	MOVQ   DX, SI
 
-inside172:
+inside187:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside173
+	JGE   inside188
 	MOVQ  DX, DI
 
-inside173:
+inside188:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
 	MOVQ  dz+16(FP), DX
 	MOVQ  n+64(FP), AX
 	CMPQ  AX, $0x08
-	JLT   tail169
+	JLT   tail184
 
-square168:
+square183:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), Y1
 	VINSERTF64X4 $0x01, (DI)(CX*2), Z1, Z1
@@ -16124,11 +16124,11 @@ square168:
 	ADDQ         $0x40, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square168
+	JGE          square183
 
-tail169:
+tail184:
 	TESTQ AX, AX
-	JLE   end170
+	JLE   end185
 
 	// the same for fewer j
 	VMOVUPD.Z    (DI), K1, Z1
@@ -16166,36 +16166,36 @@ tail169:
 	VBROADCASTSD (DX), Z3
 	VFMADD231PD  Z3, Z1, Z0
 	CMPQ         AX, $0x01
-	JE           over174
+	JE           over190
 	VBROADCASTSD 8(DX), Z3
 	VFMADD231PD  Z3, Z8, Z0
 	CMPQ         AX, $0x02
-	JE           over174
+	JE           over190
 	VBROADCASTSD 16(DX), Z3
 	VFMADD231PD  Z3, Z7, Z0
 	CMPQ         AX, $0x03
-	JE           over174
+	JE           over190
 	VBROADCASTSD 24(DX), Z3
 	VFMADD231PD  Z3, Z5, Z0
 	CMPQ         AX, $0x04
-	JE           over174
+	JE           over190
 	VBROADCASTSD 32(DX), Z3
 	VFMADD231PD  Z3, Z9, Z0
 	CMPQ         AX, $0x05
-	JE           over174
+	JE           over190
 	VBROADCASTSD 40(DX), Z3
 	VFMADD231PD  Z3, Z6, Z0
 	CMPQ         AX, $0x06
-	JE           over174
+	JE           over190
 	VBROADCASTSD 48(DX), Z3
 	VFMADD231PD  Z3, Z2, Z0
 	CMPQ         AX, $0x07
-	JE           over174
+	JE           over190
 	VBROADCASTSD 56(DX), Z3
 	VFMADD231PD  Z3, Z4, Z0
 
-over174:
-end170:
+over190:
+end185:
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	MOVQ   dx+0(FP), BX
@@ -16205,18 +16205,18 @@ end170:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside175
+	JGE    inside191
 	MOVQ   SI, DI
 
-inside175:
+inside191:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside176
+	JGE   inside192
 	MOVQ  SI, R8
 
-inside176:
+inside192:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	VMOVUPS       Y0, (R8)
@@ -16227,7 +16227,7 @@ inside176:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+56(FP)
 	TESTQ  BX, BX
-	JLE    done171
+	JLE    done186
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -16239,9 +16239,9 @@ inside176:
 	MOVQ   BX, w+32(FP)
 	MOVQ   cols+56(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block167
+	JGE    block182
 
-done171:
+done186:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -21097,67 +21097,67 @@ tail4:
 	VBROADCASTSS (R9), Z14
 	VFMADD231PS  Z14, Z1, Z0
 	CMPQ         AX, $0x01
-	JE           over11
+	JE           over12
 	VBROADCASTSS 4(R9), Z14
 	VFMADD231PS  Z14, Z4, Z0
 	CMPQ         AX, $0x02
-	JE           over11
+	JE           over12
 	VBROADCASTSS 8(R9), Z14
 	VFMADD231PS  Z14, Z16, Z0
 	CMPQ         AX, $0x03
-	JE           over11
+	JE           over12
 	VBROADCASTSS 12(R9), Z14
 	VFMADD231PS  Z14, Z3, Z0
 	CMPQ         AX, $0x04
-	JE           over11
+	JE           over12
 	VBROADCASTSS 16(R9), Z14
 	VFMADD231PS  Z14, Z13, Z0
 	CMPQ         AX, $0x05
-	JE           over11
+	JE           over12
 	VBROADCASTSS 20(R9), Z14
 	VFMADD231PS  Z14, Z9, Z0
 	CMPQ         AX, $0x06
-	JE           over11
+	JE           over12
 	VBROADCASTSS 24(R9), Z14
 	VFMADD231PS  Z14, Z12, Z0
 	CMPQ         AX, $0x07
-	JE           over11
+	JE           over12
 	VBROADCASTSS 28(R9), Z14
 	VFMADD231PS  Z14, Z2, Z0
 	CMPQ         AX, $0x08
-	JE           over11
+	JE           over12
 	VBROADCASTSS 32(R9), Z14
 	VFMADD231PS  Z14, Z17, Z0
 	CMPQ         AX, $0x09
-	JE           over11
+	JE           over12
 	VBROADCASTSS 36(R9), Z14
 	VFMADD231PS  Z14, Z7, Z0
 	CMPQ         AX, $0x0a
-	JE           over11
+	JE           over12
 	VBROADCASTSS 40(R9), Z14
 	VFMADD231PS  Z14, Z10, Z0
 	CMPQ         AX, $0x0b
-	JE           over11
+	JE           over12
 	VBROADCASTSS 44(R9), Z14
 	VFMADD231PS  Z14, Z6, Z0
 	CMPQ         AX, $0x0c
-	JE           over11
+	JE           over12
 	VBROADCASTSS 48(R9), Z14
 	VFMADD231PS  Z14, Z11, Z0
 	CMPQ         AX, $0x0d
-	JE           over11
+	JE           over12
 	VBROADCASTSS 52(R9), Z14
 	VFMADD231PS  Z14, Z8, Z0
 	CMPQ         AX, $0x0e
-	JE           over11
+	JE           over12
 	VBROADCASTSS 56(R9), Z14
 	VFMADD231PS  Z14, Z15, Z0
 	CMPQ         AX, $0x0f
-	JE           over11
+	JE           over12
 	VBROADCASTSS 60(R9), Z14
 	VFMADD231PS  Z14, Z5, Z0
 
-over11:
+over12:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ R9, R10
 	SUBQ dz+32(FP), R10
@@ -21165,112 +21165,112 @@ over11:
 	MOVQ x+48(FP), R11
 	MOVQ cols+88(FP), R12
 	CMPQ R12, $0x10
-	JLE  fewer13
+	JLE  fewer14
 	MOVQ $0x00000010, R12
 
-fewer13:
+fewer14:
 	VPXORD    Z4, Z4, Z4
 	VMOVUPS.Z (R9), K1, Z1
 
-row12:
+row13:
 	VMOVAPS       Z4, Z2
 	VBROADCASTSS  (R11), Z3
 	VFMADD231PS   Z3, Z1, Z2
 	VADDPS        Z4, Z2, Z2
 	TESTQ         $0x00000008, AX
-	JZ            low15
+	JZ            low16
 	VMOVUPS       Y2, (R10)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
-	JZ            low16
+	JZ            low17
 	VMOVUPS       X2, 32(R10)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
-	JZ            low17
+	JZ            low18
 	VMOVSD        X2, 48(R10)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low18
+	JZ            low19
 	VMOVSS        X2, 56(R10)
 
-low18:
-	JMP stored14
+low19:
+	JMP stored15
 
-low17:
+low18:
 	TESTQ  $0x00000001, AX
-	JZ     low19
+	JZ     low20
 	VMOVSS X2, 48(R10)
 
-low19:
-	JMP stored14
+low20:
+	JMP stored15
 
-low16:
+low17:
 	TESTQ     $0x00000002, AX
-	JZ        low20
+	JZ        low21
 	VMOVSD    X2, 32(R10)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low21
+	JZ        low22
 	VMOVSS    X2, 40(R10)
 
-low21:
-	JMP stored14
+low22:
+	JMP stored15
 
-low20:
+low21:
 	TESTQ  $0x00000001, AX
-	JZ     low22
+	JZ     low23
 	VMOVSS X2, 32(R10)
 
-low22:
-	JMP stored14
+low23:
+	JMP stored15
 
-low15:
+low16:
 	TESTQ        $0x00000004, AX
-	JZ           low23
+	JZ           low24
 	VMOVUPS      X2, (R10)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low24
+	JZ           low25
 	VMOVSD       X2, 16(R10)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low25
+	JZ           low26
 	VMOVSS       X2, 24(R10)
 
-low25:
-	JMP stored14
+low26:
+	JMP stored15
 
-low24:
+low25:
 	TESTQ  $0x00000001, AX
-	JZ     low26
+	JZ     low27
 	VMOVSS X2, 16(R10)
 
-low26:
-	JMP stored14
+low27:
+	JMP stored15
 
-low23:
+low24:
 	TESTQ     $0x00000002, AX
-	JZ        low27
+	JZ        low28
 	VMOVSD    X2, (R10)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low28
+	JZ        low29
 	VMOVSS    X2, 8(R10)
 
-low28:
-	JMP stored14
+low29:
+	JMP stored15
 
-low27:
+low28:
 	TESTQ  $0x00000001, AX
-	JZ     low29
+	JZ     low30
 	VMOVSS X2, (R10)
 
-low29:
-stored14:
+low30:
+stored15:
 	ADDQ lddw+24(FP), R10
 	ADDQ $0x04, R11
 	DECQ R12
-	JNZ  row12
+	JNZ  row13
 
 end5:
 	VPXORD Z1, Z1, Z1
@@ -21282,18 +21282,18 @@ end5:
 	SUBQ   $0x08, SI
 	MOVQ   $0x00000008, DI
 	CMPQ   SI, $0x08
-	JGE    inside30
+	JGE    inside31
 	MOVQ   SI, DI
 
-inside30:
+inside31:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside31
+	JGE   inside32
 	MOVQ  SI, R8
 
-inside31:
+inside32:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	VMOVUPS       Y0, (R8)
@@ -21546,7 +21546,7 @@ tail4:
 	VBROADCASTSD (DX)(R8*2), Z5
 	VFMADD231PD  Z5, Z3, Z2
 	CMPQ         AX, $0x01
-	JE           over11
+	JE           over12
 	VBROADCASTSD 8(DX), Z5
 	VFMADD231PD  Z5, Z10, Z0
 	VBROADCASTSD 8(DX)(R8*1), Z5
@@ -21554,7 +21554,7 @@ tail4:
 	VBROADCASTSD 8(DX)(R8*2), Z5
 	VFMADD231PD  Z5, Z10, Z2
 	CMPQ         AX, $0x02
-	JE           over11
+	JE           over12
 	VBROADCASTSD 16(DX), Z5
 	VFMADD231PD  Z5, Z9, Z0
 	VBROADCASTSD 16(DX)(R8*1), Z5
@@ -21562,7 +21562,7 @@ tail4:
 	VBROADCASTSD 16(DX)(R8*2), Z5
 	VFMADD231PD  Z5, Z9, Z2
 	CMPQ         AX, $0x03
-	JE           over11
+	JE           over12
 	VBROADCASTSD 24(DX), Z5
 	VFMADD231PD  Z5, Z7, Z0
 	VBROADCASTSD 24(DX)(R8*1), Z5
@@ -21570,7 +21570,7 @@ tail4:
 	VBROADCASTSD 24(DX)(R8*2), Z5
 	VFMADD231PD  Z5, Z7, Z2
 	CMPQ         AX, $0x04
-	JE           over11
+	JE           over12
 	VBROADCASTSD 32(DX), Z5
 	VFMADD231PD  Z5, Z11, Z0
 	VBROADCASTSD 32(DX)(R8*1), Z5
@@ -21578,7 +21578,7 @@ tail4:
 	VBROADCASTSD 32(DX)(R8*2), Z5
 	VFMADD231PD  Z5, Z11, Z2
 	CMPQ         AX, $0x05
-	JE           over11
+	JE           over12
 	VBROADCASTSD 40(DX), Z5
 	VFMADD231PD  Z5, Z8, Z0
 	VBROADCASTSD 40(DX)(R8*1), Z5
@@ -21586,7 +21586,7 @@ tail4:
 	VBROADCASTSD 40(DX)(R8*2), Z5
 	VFMADD231PD  Z5, Z8, Z2
 	CMPQ         AX, $0x06
-	JE           over11
+	JE           over12
 	VBROADCASTSD 48(DX), Z5
 	VFMADD231PD  Z5, Z4, Z0
 	VBROADCASTSD 48(DX)(R8*1), Z5
@@ -21594,7 +21594,7 @@ tail4:
 	VBROADCASTSD 48(DX)(R8*2), Z5
 	VFMADD231PD  Z5, Z4, Z2
 	CMPQ         AX, $0x07
-	JE           over11
+	JE           over12
 	VBROADCASTSD 56(DX), Z5
 	VFMADD231PD  Z5, Z6, Z0
 	VBROADCASTSD 56(DX)(R8*1), Z5
@@ -21602,7 +21602,7 @@ tail4:
 	VBROADCASTSD 56(DX)(R8*2), Z5
 	VFMADD231PD  Z5, Z6, Z2
 
-over11:
+over12:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ DX, R9
 	SUBQ dz+32(FP), R9
@@ -21611,16 +21611,16 @@ over11:
 	MOVQ ldx+56(FP), R12
 	MOVQ cols+88(FP), R11
 	CMPQ R11, $0x08
-	JLE  fewer13
+	JLE  fewer14
 	MOVQ $0x00000008, R11
 
-fewer13:
+fewer14:
 	VPXORD    Z8, Z8, Z8
 	VMOVUPD.Z (DX), K1, Z3
 	VMOVUPD.Z (DX)(R8*1), K1, Z4
 	VMOVUPD.Z (DX)(R8*2), K1, Z5
 
-row12:
+row13:
 	VMOVAPD       Z8, Z6
 	VBROADCASTSD  (R10), Z7
 	VFMADD231PD   Z7, Z3, Z6
@@ -21630,55 +21630,55 @@ row12:
 	VFMADD231PD   Z7, Z5, Z6
 	VADDPD        Z8, Z6, Z6
 	TESTQ         $0x00000004, AX
-	JZ            low15
+	JZ            low16
 	VMOVUPS       Y6, (R9)
 	VEXTRACTF64X4 $0x01, Z6, Y6
 	TESTQ         $0x00000002, AX
-	JZ            low16
+	JZ            low17
 	VMOVUPS       X6, 32(R9)
 	VEXTRACTF128  $0x01, Y6, X6
 	TESTQ         $0x00000001, AX
-	JZ            low17
+	JZ            low18
 	VMOVSD        X6, 48(R9)
 	VUNPCKHPD     X6, X6, X6
 
-low17:
-	JMP stored14
+low18:
+	JMP stored15
 
-low16:
+low17:
 	TESTQ     $0x00000001, AX
-	JZ        low18
+	JZ        low19
 	VMOVSD    X6, 32(R9)
 	VUNPCKHPD X6, X6, X6
 
-low18:
-	JMP stored14
+low19:
+	JMP stored15
 
-low15:
+low16:
 	TESTQ        $0x00000002, AX
-	JZ           low19
+	JZ           low20
 	VMOVUPS      X6, (R9)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low20
+	JZ           low21
 	VMOVSD       X6, 16(R9)
 	VUNPCKHPD    X6, X6, X6
 
-low20:
-	JMP stored14
+low21:
+	JMP stored15
 
-low19:
+low20:
 	TESTQ     $0x00000001, AX
-	JZ        low21
+	JZ        low22
 	VMOVSD    X6, (R9)
 	VUNPCKHPD X6, X6, X6
 
-low21:
-stored14:
+low22:
+stored15:
 	ADDQ lddw+24(FP), R9
 	ADDQ $0x08, R10
 	DECQ R11
-	JNZ  row12
+	JNZ  row13
 
 end5:
 	VPXORD Z3, Z3, Z3
@@ -21692,18 +21692,18 @@ end5:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside22
+	JGE    inside23
 	MOVQ   SI, DI
 
-inside22:
+inside23:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside23
+	JGE   inside24
 	MOVQ  SI, R8
 
-inside23:
+inside24:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	VMOVUPS       Y0, (R8)
@@ -21749,7 +21749,7 @@ done6:
 
 fewer1:
 	CMPQ  AX, $0x02
-	JNE   fewer24
+	JNE   fewer25
 	MOVQ  n+96(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -21758,9 +21758,9 @@ fewer1:
 	KMOVW BX, K1
 	MOVQ  cols+88(FP), BX
 	TESTQ BX, BX
-	JLE   done29
+	JLE   done30
 
-block25:
+block26:
 	// 2×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -21770,18 +21770,18 @@ block25:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside30
+	JGE    inside31
 	MOVQ   DX, SI
 
-inside30:
+inside31:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside31
+	JGE   inside32
 	MOVQ  DX, DI
 
-inside31:
+inside32:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -21789,9 +21789,9 @@ inside31:
 	MOVQ  lddz+40(FP), R8
 	MOVQ  n+96(FP), AX
 	CMPQ  AX, $0x08
-	JLT   tail27
+	JLT   tail28
 
-square26:
+square27:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), Y2
 	VINSERTF64X4 $0x01, (DI)(CX*2), Z2, Z2
@@ -21866,15 +21866,15 @@ square26:
 	MOVQ ldx+56(FP), R12
 	MOVQ cols+88(FP), R11
 	CMPQ R11, $0x08
-	JLE  fewer33
+	JLE  fewer34
 	MOVQ $0x00000008, R11
 
-fewer33:
+fewer34:
 	VPXORD  Z6, Z6, Z6
 	VMOVUPD (DX), Z2
 	VMOVUPD (DX)(R8*1), Z3
 
-row32:
+row33:
 	VMOVAPD      Z6, Z4
 	VBROADCASTSD (R10), Z5
 	VFMADD231PD  Z5, Z2, Z4
@@ -21885,17 +21885,17 @@ row32:
 	ADDQ         lddw+24(FP), R9
 	ADDQ         $0x08, R10
 	DECQ         R11
-	JNZ          row32
+	JNZ          row33
 	ADDQ         $0x40, DI
 	ADDQ         $0x40, SI
 	ADDQ         $0x40, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square26
+	JGE          square27
 
-tail27:
+tail28:
 	TESTQ AX, AX
-	JLE   end28
+	JLE   end29
 
 	// the same for fewer j
 	VMOVUPD.Z    (DI), K1, Z2
@@ -21935,49 +21935,49 @@ tail27:
 	VBROADCASTSD (DX)(R8*1), Z4
 	VFMADD231PD  Z4, Z2, Z1
 	CMPQ         AX, $0x01
-	JE           over34
+	JE           over36
 	VBROADCASTSD 8(DX), Z4
 	VFMADD231PD  Z4, Z9, Z0
 	VBROADCASTSD 8(DX)(R8*1), Z4
 	VFMADD231PD  Z4, Z9, Z1
 	CMPQ         AX, $0x02
-	JE           over34
+	JE           over36
 	VBROADCASTSD 16(DX), Z4
 	VFMADD231PD  Z4, Z8, Z0
 	VBROADCASTSD 16(DX)(R8*1), Z4
 	VFMADD231PD  Z4, Z8, Z1
 	CMPQ         AX, $0x03
-	JE           over34
+	JE           over36
 	VBROADCASTSD 24(DX), Z4
 	VFMADD231PD  Z4, Z6, Z0
 	VBROADCASTSD 24(DX)(R8*1), Z4
 	VFMADD231PD  Z4, Z6, Z1
 	CMPQ         AX, $0x04
-	JE           over34
+	JE           over36
 	VBROADCASTSD 32(DX), Z4
 	VFMADD231PD  Z4, Z10, Z0
 	VBROADCASTSD 32(DX)(R8*1), Z4
 	VFMADD231PD  Z4, Z10, Z1
 	CMPQ         AX, $0x05
-	JE           over34
+	JE           over36
 	VBROADCASTSD 40(DX), Z4
 	VFMADD231PD  Z4, Z7, Z0
 	VBROADCASTSD 40(DX)(R8*1), Z4
 	VFMADD231PD  Z4, Z7, Z1
 	CMPQ         AX, $0x06
-	JE           over34
+	JE           over36
 	VBROADCASTSD 48(DX), Z4
 	VFMADD231PD  Z4, Z3, Z0
 	VBROADCASTSD 48(DX)(R8*1), Z4
 	VFMADD231PD  Z4, Z3, Z1
 	CMPQ         AX, $0x07
-	JE           over34
+	JE           over36
 	VBROADCASTSD 56(DX), Z4
 	VFMADD231PD  Z4, Z5, Z0
 	VBROADCASTSD 56(DX)(R8*1), Z4
 	VFMADD231PD  Z4, Z5, Z1
 
-over34:
+over36:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ DX, R9
 	SUBQ dz+32(FP), R9
@@ -21986,15 +21986,15 @@ over34:
 	MOVQ ldx+56(FP), R12
 	MOVQ cols+88(FP), R11
 	CMPQ R11, $0x08
-	JLE  fewer36
+	JLE  fewer38
 	MOVQ $0x00000008, R11
 
-fewer36:
+fewer38:
 	VPXORD    Z6, Z6, Z6
 	VMOVUPD.Z (DX), K1, Z2
 	VMOVUPD.Z (DX)(R8*1), K1, Z3
 
-row35:
+row37:
 	VMOVAPD       Z6, Z4
 	VBROADCASTSD  (R10), Z5
 	VFMADD231PD   Z5, Z2, Z4
@@ -22002,57 +22002,57 @@ row35:
 	VFMADD231PD   Z5, Z3, Z4
 	VADDPD        Z6, Z4, Z4
 	TESTQ         $0x00000004, AX
-	JZ            low38
+	JZ            low40
 	VMOVUPS       Y4, (R9)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low39
+	JZ            low41
 	VMOVUPS       X4, 32(R9)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low40
+	JZ            low42
 	VMOVSD        X4, 48(R9)
 	VUNPCKHPD     X4, X4, X4
 
-low40:
-	JMP stored37
+low42:
+	JMP stored39
 
-low39:
+low41:
 	TESTQ     $0x00000001, AX
-	JZ        low41
+	JZ        low43
 	VMOVSD    X4, 32(R9)
 	VUNPCKHPD X4, X4, X4
 
-low41:
-	JMP stored37
+low43:
+	JMP stored39
 
-low38:
+low40:
 	TESTQ        $0x00000002, AX
-	JZ           low42
+	JZ           low44
 	VMOVUPS      X4, (R9)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low43
+	JZ           low45
 	VMOVSD       X4, 16(R9)
 	VUNPCKHPD    X4, X4, X4
 
-low43:
-	JMP stored37
+low45:
+	JMP stored39
 
-low42:
+low44:
 	TESTQ     $0x00000001, AX
-	JZ        low44
+	JZ        low46
 	VMOVSD    X4, (R9)
 	VUNPCKHPD X4, X4, X4
 
-low44:
-stored37:
+low46:
+stored39:
 	ADDQ lddw+24(FP), R9
 	ADDQ $0x08, R10
 	DECQ R11
-	JNZ  row35
+	JNZ  row37
 
-end28:
+end29:
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
@@ -22063,18 +22063,18 @@ end28:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside45
+	JGE    inside47
 	MOVQ   SI, DI
 
-inside45:
+inside47:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside46
+	JGE   inside48
 	MOVQ  SI, R8
 
-inside46:
+inside48:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	VMOVUPS       Y0, (R8)
@@ -22087,7 +22087,7 @@ inside46:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done29
+	JLE    done30
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -22109,14 +22109,14 @@ inside46:
 	MOVQ   BX, x+48(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block25
+	JGE    block26
 
-done29:
+done30:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer24:
+fewer25:
 	MOVQ  n+96(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -22125,9 +22125,9 @@ fewer24:
 	KMOVW BX, K1
 	MOVQ  cols+88(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done52
+	JLE   done54
 
-block48:
+block50:
 	// 1×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -22137,18 +22137,18 @@ block48:
 	SUBQ   $0x04, DX
 	MOVQ   $0x0000000c, SI
 	CMPQ   DX, $0x0c
-	JGE    inside53
+	JGE    inside55
 	MOVQ   DX, SI
 
-inside53:
+inside55:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000008, DI
 	CMPQ  DX, $0x08
-	JGE   inside54
+	JGE   inside56
 	MOVQ  DX, DI
 
-inside54:
+inside56:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, CX, R8
@@ -22157,9 +22157,9 @@ inside54:
 	MOVQ   dz+32(FP), R9
 	MOVQ   n+96(FP), AX
 	CMPQ   AX, $0x08
-	JLT    tail50
+	JLT    tail52
 
-square49:
+square51:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (BX), Y2
 	VINSERTF64X4 $0x01, (BX)(CX*2), Z2, Z2
@@ -22257,14 +22257,14 @@ square49:
 	MOVQ x+48(FP), R11
 	MOVQ cols+88(FP), R12
 	CMPQ R12, $0x10
-	JLE  fewer56
+	JLE  fewer58
 	MOVQ $0x00000010, R12
 
-fewer56:
+fewer58:
 	VPXORD  Z5, Z5, Z5
 	VMOVUPD (R9), Z2
 
-row55:
+row57:
 	VMOVAPD      Z5, Z3
 	VBROADCASTSD (R11), Z4
 	VFMADD231PD  Z4, Z2, Z3
@@ -22273,7 +22273,7 @@ row55:
 	ADDQ         lddw+24(FP), R10
 	ADDQ         $0x08, R11
 	DECQ         R12
-	JNZ          row55
+	JNZ          row57
 	ADDQ         $0x40, BX
 	ADDQ         $0x40, R8
 	ADDQ         $0x40, DI
@@ -22281,11 +22281,11 @@ row55:
 	ADDQ         $0x40, R9
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square49
+	JGE          square51
 
-tail50:
+tail52:
 	TESTQ AX, AX
-	JLE   end51
+	JLE   end53
 
 	// the same for fewer j
 	VMOVUPD.Z    (BX), K1, Z2
@@ -22323,35 +22323,35 @@ tail50:
 	VBROADCASTSD (R9), Z4
 	VFMADD231PD  Z4, Z2, Z0
 	CMPQ         AX, $0x01
-	JE           over57
+	JE           over60
 	VBROADCASTSD 8(R9), Z4
 	VFMADD231PD  Z4, Z9, Z0
 	CMPQ         AX, $0x02
-	JE           over57
+	JE           over60
 	VBROADCASTSD 16(R9), Z4
 	VFMADD231PD  Z4, Z8, Z0
 	CMPQ         AX, $0x03
-	JE           over57
+	JE           over60
 	VBROADCASTSD 24(R9), Z4
 	VFMADD231PD  Z4, Z6, Z0
 	CMPQ         AX, $0x04
-	JE           over57
+	JE           over60
 	VBROADCASTSD 32(R9), Z4
 	VFMADD231PD  Z4, Z10, Z0
 	CMPQ         AX, $0x05
-	JE           over57
+	JE           over60
 	VBROADCASTSD 40(R9), Z4
 	VFMADD231PD  Z4, Z7, Z0
 	CMPQ         AX, $0x06
-	JE           over57
+	JE           over60
 	VBROADCASTSD 48(R9), Z4
 	VFMADD231PD  Z4, Z3, Z0
 	CMPQ         AX, $0x07
-	JE           over57
+	JE           over60
 	VBROADCASTSD 56(R9), Z4
 	VFMADD231PD  Z4, Z5, Z0
 
-over57:
+over60:
 	VMOVUPD.Z    (DI), K1, Z2
 	VMOVUPD.Z    (DI)(CX*1), K1, Z3
 	VMOVUPD.Z    (DI)(CX*2), K1, Z4
@@ -22387,35 +22387,35 @@ over57:
 	VBROADCASTSD (R9), Z4
 	VFMADD231PD  Z4, Z2, Z1
 	CMPQ         AX, $0x01
-	JE           over58
+	JE           over61
 	VBROADCASTSD 8(R9), Z4
 	VFMADD231PD  Z4, Z9, Z1
 	CMPQ         AX, $0x02
-	JE           over58
+	JE           over61
 	VBROADCASTSD 16(R9), Z4
 	VFMADD231PD  Z4, Z8, Z1
 	CMPQ         AX, $0x03
-	JE           over58
+	JE           over61
 	VBROADCASTSD 24(R9), Z4
 	VFMADD231PD  Z4, Z6, Z1
 	CMPQ         AX, $0x04
-	JE           over58
+	JE           over61
 	VBROADCASTSD 32(R9), Z4
 	VFMADD231PD  Z4, Z10, Z1
 	CMPQ         AX, $0x05
-	JE           over58
+	JE           over61
 	VBROADCASTSD 40(R9), Z4
 	VFMADD231PD  Z4, Z7, Z1
 	CMPQ         AX, $0x06
-	JE           over58
+	JE           over61
 	VBROADCASTSD 48(R9), Z4
 	VFMADD231PD  Z4, Z3, Z1
 	CMPQ         AX, $0x07
-	JE           over58
+	JE           over61
 	VBROADCASTSD 56(R9), Z4
 	VFMADD231PD  Z4, Z5, Z1
 
-over58:
+over61:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ R9, R10
 	SUBQ dz+32(FP), R10
@@ -22423,70 +22423,70 @@ over58:
 	MOVQ x+48(FP), R11
 	MOVQ cols+88(FP), R12
 	CMPQ R12, $0x10
-	JLE  fewer60
+	JLE  fewer63
 	MOVQ $0x00000010, R12
 
-fewer60:
+fewer63:
 	VPXORD    Z5, Z5, Z5
 	VMOVUPD.Z (R9), K1, Z2
 
-row59:
+row62:
 	VMOVAPD       Z5, Z3
 	VBROADCASTSD  (R11), Z4
 	VFMADD231PD   Z4, Z2, Z3
 	VADDPD        Z5, Z3, Z3
 	TESTQ         $0x00000004, AX
-	JZ            low62
+	JZ            low65
 	VMOVUPS       Y3, (R10)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low63
+	JZ            low66
 	VMOVUPS       X3, 32(R10)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low64
+	JZ            low67
 	VMOVSD        X3, 48(R10)
 	VUNPCKHPD     X3, X3, X3
 
-low64:
-	JMP stored61
-
-low63:
-	TESTQ     $0x00000001, AX
-	JZ        low65
-	VMOVSD    X3, 32(R10)
-	VUNPCKHPD X3, X3, X3
-
-low65:
-	JMP stored61
-
-low62:
-	TESTQ        $0x00000002, AX
-	JZ           low66
-	VMOVUPS      X3, (R10)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low67
-	VMOVSD       X3, 16(R10)
-	VUNPCKHPD    X3, X3, X3
-
 low67:
-	JMP stored61
+	JMP stored64
 
 low66:
 	TESTQ     $0x00000001, AX
 	JZ        low68
-	VMOVSD    X3, (R10)
+	VMOVSD    X3, 32(R10)
 	VUNPCKHPD X3, X3, X3
 
 low68:
-stored61:
+	JMP stored64
+
+low65:
+	TESTQ        $0x00000002, AX
+	JZ           low69
+	VMOVUPS      X3, (R10)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low70
+	VMOVSD       X3, 16(R10)
+	VUNPCKHPD    X3, X3, X3
+
+low70:
+	JMP stored64
+
+low69:
+	TESTQ     $0x00000001, AX
+	JZ        low71
+	VMOVSD    X3, (R10)
+	VUNPCKHPD X3, X3, X3
+
+low71:
+stored64:
 	ADDQ lddw+24(FP), R10
 	ADDQ $0x08, R11
 	DECQ R12
-	JNZ  row59
+	JNZ  row62
 
-end51:
+end53:
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
@@ -22497,18 +22497,18 @@ end51:
 	SUBQ   $0x04, SI
 	MOVQ   $0x0000000c, DI
 	CMPQ   SI, $0x0c
-	JGE    inside69
+	JGE    inside72
 	MOVQ   SI, DI
 
-inside69:
+inside72:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, R8
 	CMPQ  SI, $0x08
-	JGE   inside70
+	JGE   inside73
 	MOVQ  SI, R8
 
-inside70:
+inside73:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	IMUL3Q        $0x04, DX, R9
@@ -22523,7 +22523,7 @@ inside70:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done52
+	JLE    done54
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -22545,14 +22545,14 @@ inside70:
 	MOVQ   BX, x+48(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block48
+	JGE    block50
 
-done52:
+done54:
 	MOVQ  cols+88(FP), BX
 	TESTQ BX, BX
-	JLE   done75
+	JLE   done78
 
-block71:
+block74:
 	// 1×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	MOVQ   w+64(FP), BX
@@ -22561,27 +22561,27 @@ block71:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside76
+	JGE    inside79
 	MOVQ   DX, SI
 
-inside76:
+inside79:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside77
+	JGE   inside80
 	MOVQ  DX, DI
 
-inside77:
+inside80:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
 	MOVQ  dz+32(FP), DX
 	MOVQ  n+96(FP), AX
 	CMPQ  AX, $0x08
-	JLT   tail73
+	JLT   tail76
 
-square72:
+square75:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), Y1
 	VINSERTF64X4 $0x01, (DI)(CX*2), Z1, Z1
@@ -22639,14 +22639,14 @@ square72:
 	MOVQ x+48(FP), R9
 	MOVQ cols+88(FP), R10
 	CMPQ R10, $0x08
-	JLE  fewer79
+	JLE  fewer82
 	MOVQ $0x00000008, R10
 
-fewer79:
+fewer82:
 	VPXORD  Z4, Z4, Z4
 	VMOVUPD (DX), Z1
 
-row78:
+row81:
 	VMOVAPD      Z4, Z2
 	VBROADCASTSD (R9), Z3
 	VFMADD231PD  Z3, Z1, Z2
@@ -22655,17 +22655,17 @@ row78:
 	ADDQ         lddw+24(FP), R8
 	ADDQ         $0x08, R9
 	DECQ         R10
-	JNZ          row78
+	JNZ          row81
 	ADDQ         $0x40, DI
 	ADDQ         $0x40, SI
 	ADDQ         $0x40, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square72
+	JGE          square75
 
-tail73:
+tail76:
 	TESTQ AX, AX
-	JLE   end74
+	JLE   end77
 
 	// the same for fewer j
 	VMOVUPD.Z    (DI), K1, Z1
@@ -22703,35 +22703,35 @@ tail73:
 	VBROADCASTSD (DX), Z3
 	VFMADD231PD  Z3, Z1, Z0
 	CMPQ         AX, $0x01
-	JE           over80
+	JE           over84
 	VBROADCASTSD 8(DX), Z3
 	VFMADD231PD  Z3, Z8, Z0
 	CMPQ         AX, $0x02
-	JE           over80
+	JE           over84
 	VBROADCASTSD 16(DX), Z3
 	VFMADD231PD  Z3, Z7, Z0
 	CMPQ         AX, $0x03
-	JE           over80
+	JE           over84
 	VBROADCASTSD 24(DX), Z3
 	VFMADD231PD  Z3, Z5, Z0
 	CMPQ         AX, $0x04
-	JE           over80
+	JE           over84
 	VBROADCASTSD 32(DX), Z3
 	VFMADD231PD  Z3, Z9, Z0
 	CMPQ         AX, $0x05
-	JE           over80
+	JE           over84
 	VBROADCASTSD 40(DX), Z3
 	VFMADD231PD  Z3, Z6, Z0
 	CMPQ         AX, $0x06
-	JE           over80
+	JE           over84
 	VBROADCASTSD 48(DX), Z3
 	VFMADD231PD  Z3, Z2, Z0
 	CMPQ         AX, $0x07
-	JE           over80
+	JE           over84
 	VBROADCASTSD 56(DX), Z3
 	VFMADD231PD  Z3, Z4, Z0
 
-over80:
+over84:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ DX, R8
 	SUBQ dz+32(FP), R8
@@ -22739,70 +22739,70 @@ over80:
 	MOVQ x+48(FP), R9
 	MOVQ cols+88(FP), R10
 	CMPQ R10, $0x08
-	JLE  fewer82
+	JLE  fewer86
 	MOVQ $0x00000008, R10
 
-fewer82:
+fewer86:
 	VPXORD    Z4, Z4, Z4
 	VMOVUPD.Z (DX), K1, Z1
 
-row81:
+row85:
 	VMOVAPD       Z4, Z2
 	VBROADCASTSD  (R9), Z3
 	VFMADD231PD   Z3, Z1, Z2
 	VADDPD        Z4, Z2, Z2
 	TESTQ         $0x00000004, AX
-	JZ            low84
+	JZ            low88
 	VMOVUPS       Y2, (R8)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low85
+	JZ            low89
 	VMOVUPS       X2, 32(R8)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low86
+	JZ            low90
 	VMOVSD        X2, 48(R8)
 	VUNPCKHPD     X2, X2, X2
 
-low86:
-	JMP stored83
+low90:
+	JMP stored87
 
-low85:
+low89:
 	TESTQ     $0x00000001, AX
-	JZ        low87
+	JZ        low91
 	VMOVSD    X2, 32(R8)
 	VUNPCKHPD X2, X2, X2
 
-low87:
-	JMP stored83
+low91:
+	JMP stored87
 
-low84:
+low88:
 	TESTQ        $0x00000002, AX
-	JZ           low88
+	JZ           low92
 	VMOVUPS      X2, (R8)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low89
+	JZ           low93
 	VMOVSD       X2, 16(R8)
 	VUNPCKHPD    X2, X2, X2
 
-low89:
-	JMP stored83
+low93:
+	JMP stored87
 
-low88:
+low92:
 	TESTQ     $0x00000001, AX
-	JZ        low90
+	JZ        low94
 	VMOVSD    X2, (R8)
 	VUNPCKHPD X2, X2, X2
 
-low90:
-stored83:
+low94:
+stored87:
 	ADDQ lddw+24(FP), R8
 	ADDQ $0x08, R9
 	DECQ R10
-	JNZ  row81
+	JNZ  row85
 
-end74:
+end77:
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	MOVQ   dx+0(FP), BX
@@ -22812,18 +22812,18 @@ end74:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside91
+	JGE    inside95
 	MOVQ   SI, DI
 
-inside91:
+inside95:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside92
+	JGE   inside96
 	MOVQ  SI, R8
 
-inside92:
+inside96:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	VMOVUPS       Y0, (R8)
@@ -22834,7 +22834,7 @@ inside92:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done75
+	JLE    done78
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -22856,9 +22856,9 @@ inside92:
 	MOVQ   BX, x+48(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block71
+	JGE    block74
 
-done75:
+done78:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -23137,7 +23137,101 @@ row9:
 tail4:
 	TESTQ AX, AX
 	JLE   end5
+	CMPQ  AX, $0x08
+	JNE   fewer11
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
+	VMOVUPS      (DI), Y3
+	VINSERTF64X4 $0x01, (DI)(CX*4), Z3, Z3
+	VMOVUPS      (DI)(CX*1), Y4
+	VINSERTF64X4 $0x01, (DI)(DX*1), Z4, Z4
+	VMOVUPS      (DI)(CX*2), Y5
+	VINSERTF64X4 $0x01, (DI)(BX*2), Z5, Z5
+	VMOVUPS      (DI)(BX*1), Y6
+	VINSERTF64X4 $0x01, (DI)(R8*1), Z6, Z6
+	VMOVUPS      (SI), Y7
+	VINSERTF64X4 $0x01, (SI)(CX*4), Z7, Z7
+	VMOVUPS      (SI)(CX*1), Y8
+	VINSERTF64X4 $0x01, (SI)(DX*1), Z8, Z8
+	VMOVUPS      (SI)(CX*2), Y9
+	VINSERTF64X4 $0x01, (SI)(BX*2), Z9, Z9
+	VMOVUPS      (SI)(BX*1), Y10
+	VINSERTF64X4 $0x01, (SI)(R8*1), Z10, Z10
+	VUNPCKHPS    Z4, Z3, Z11
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPS    Z6, Z5, Z4
+	VUNPCKLPS    Z6, Z5, Z5
+	VUNPCKHPD    Z5, Z3, Z6
+	VUNPCKLPD    Z5, Z3, Z3
+	VUNPCKHPD    Z4, Z11, Z5
+	VUNPCKLPD    Z4, Z11, Z11
+	VUNPCKHPS    Z8, Z7, Z4
+	VUNPCKLPS    Z8, Z7, Z7
+	VUNPCKHPS    Z10, Z9, Z8
+	VUNPCKLPS    Z10, Z9, Z9
+	VUNPCKHPD    Z9, Z7, Z10
+	VUNPCKLPD    Z9, Z7, Z7
+	VUNPCKHPD    Z8, Z4, Z9
+	VUNPCKLPD    Z8, Z4, Z4
+	VSHUFF64X2   $0xdd, Z7, Z3, Z8
+	VSHUFF64X2   $0x88, Z7, Z3, Z3
+	VSHUFF64X2   $0xdd, Z10, Z6, Z7
+	VSHUFF64X2   $0x88, Z10, Z6, Z6
+	VSHUFF64X2   $0xdd, Z4, Z11, Z10
+	VSHUFF64X2   $0x88, Z4, Z11, Z11
+	VSHUFF64X2   $0xdd, Z9, Z5, Z4
+	VSHUFF64X2   $0x88, Z9, Z5, Z5
+	VBROADCASTSS (R9), Z9
+	VFMADD231PS  Z9, Z3, Z0
+	VBROADCASTSS (R9)(R10*1), Z9
+	VFMADD231PS  Z9, Z3, Z1
+	VBROADCASTSS (R9)(R10*2), Z9
+	VFMADD231PS  Z9, Z3, Z2
+	VBROADCASTSS 4(R9), Z9
+	VFMADD231PS  Z9, Z6, Z0
+	VBROADCASTSS 4(R9)(R10*1), Z9
+	VFMADD231PS  Z9, Z6, Z1
+	VBROADCASTSS 4(R9)(R10*2), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VBROADCASTSS 8(R9), Z9
+	VFMADD231PS  Z9, Z11, Z0
+	VBROADCASTSS 8(R9)(R10*1), Z9
+	VFMADD231PS  Z9, Z11, Z1
+	VBROADCASTSS 8(R9)(R10*2), Z9
+	VFMADD231PS  Z9, Z11, Z2
+	VBROADCASTSS 12(R9), Z9
+	VFMADD231PS  Z9, Z5, Z0
+	VBROADCASTSS 12(R9)(R10*1), Z9
+	VFMADD231PS  Z9, Z5, Z1
+	VBROADCASTSS 12(R9)(R10*2), Z9
+	VFMADD231PS  Z9, Z5, Z2
+	VBROADCASTSS 16(R9), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS 16(R9)(R10*1), Z9
+	VFMADD231PS  Z9, Z8, Z1
+	VBROADCASTSS 16(R9)(R10*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS 20(R9), Z9
+	VFMADD231PS  Z9, Z7, Z0
+	VBROADCASTSS 20(R9)(R10*1), Z9
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 20(R9)(R10*2), Z9
+	VFMADD231PS  Z9, Z7, Z2
+	VBROADCASTSS 24(R9), Z9
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS 24(R9)(R10*1), Z9
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 24(R9)(R10*2), Z9
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS 28(R9), Z9
+	VFMADD231PS  Z9, Z4, Z0
+	VBROADCASTSS 28(R9)(R10*1), Z9
+	VFMADD231PS  Z9, Z4, Z1
+	VBROADCASTSS 28(R9)(R10*2), Z9
+	VFMADD231PS  Z9, Z4, Z2
+	JMP          ready10
+
+fewer11:
 	// the same for fewer j
 	VMOVUPS.Z    (DI), K1, Z3
 	VMOVUPS.Z    (DI)(CX*1), K1, Z4
@@ -23226,7 +23320,7 @@ tail4:
 	VBROADCASTSS (R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z3, Z2
 	CMPQ         AX, $0x01
-	JE           over10
+	JE           over12
 	VBROADCASTSS 4(R9), Z16
 	VFMADD231PS  Z16, Z6, Z0
 	VBROADCASTSS 4(R9)(R10*1), Z16
@@ -23234,7 +23328,7 @@ tail4:
 	VBROADCASTSS 4(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z6, Z2
 	CMPQ         AX, $0x02
-	JE           over10
+	JE           over12
 	VBROADCASTSS 8(R9), Z16
 	VFMADD231PS  Z16, Z18, Z0
 	VBROADCASTSS 8(R9)(R10*1), Z16
@@ -23242,7 +23336,7 @@ tail4:
 	VBROADCASTSS 8(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z18, Z2
 	CMPQ         AX, $0x03
-	JE           over10
+	JE           over12
 	VBROADCASTSS 12(R9), Z16
 	VFMADD231PS  Z16, Z5, Z0
 	VBROADCASTSS 12(R9)(R10*1), Z16
@@ -23250,7 +23344,7 @@ tail4:
 	VBROADCASTSS 12(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z5, Z2
 	CMPQ         AX, $0x04
-	JE           over10
+	JE           over12
 	VBROADCASTSS 16(R9), Z16
 	VFMADD231PS  Z16, Z15, Z0
 	VBROADCASTSS 16(R9)(R10*1), Z16
@@ -23258,7 +23352,7 @@ tail4:
 	VBROADCASTSS 16(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z15, Z2
 	CMPQ         AX, $0x05
-	JE           over10
+	JE           over12
 	VBROADCASTSS 20(R9), Z16
 	VFMADD231PS  Z16, Z11, Z0
 	VBROADCASTSS 20(R9)(R10*1), Z16
@@ -23266,7 +23360,7 @@ tail4:
 	VBROADCASTSS 20(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z11, Z2
 	CMPQ         AX, $0x06
-	JE           over10
+	JE           over12
 	VBROADCASTSS 24(R9), Z16
 	VFMADD231PS  Z16, Z14, Z0
 	VBROADCASTSS 24(R9)(R10*1), Z16
@@ -23274,7 +23368,7 @@ tail4:
 	VBROADCASTSS 24(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z14, Z2
 	CMPQ         AX, $0x07
-	JE           over10
+	JE           over12
 	VBROADCASTSS 28(R9), Z16
 	VFMADD231PS  Z16, Z4, Z0
 	VBROADCASTSS 28(R9)(R10*1), Z16
@@ -23282,7 +23376,7 @@ tail4:
 	VBROADCASTSS 28(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z4, Z2
 	CMPQ         AX, $0x08
-	JE           over10
+	JE           over12
 	VBROADCASTSS 32(R9), Z16
 	VFMADD231PS  Z16, Z19, Z0
 	VBROADCASTSS 32(R9)(R10*1), Z16
@@ -23290,7 +23384,7 @@ tail4:
 	VBROADCASTSS 32(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z19, Z2
 	CMPQ         AX, $0x09
-	JE           over10
+	JE           over12
 	VBROADCASTSS 36(R9), Z16
 	VFMADD231PS  Z16, Z9, Z0
 	VBROADCASTSS 36(R9)(R10*1), Z16
@@ -23298,7 +23392,7 @@ tail4:
 	VBROADCASTSS 36(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z9, Z2
 	CMPQ         AX, $0x0a
-	JE           over10
+	JE           over12
 	VBROADCASTSS 40(R9), Z16
 	VFMADD231PS  Z16, Z12, Z0
 	VBROADCASTSS 40(R9)(R10*1), Z16
@@ -23306,7 +23400,7 @@ tail4:
 	VBROADCASTSS 40(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z12, Z2
 	CMPQ         AX, $0x0b
-	JE           over10
+	JE           over12
 	VBROADCASTSS 44(R9), Z16
 	VFMADD231PS  Z16, Z8, Z0
 	VBROADCASTSS 44(R9)(R10*1), Z16
@@ -23314,7 +23408,7 @@ tail4:
 	VBROADCASTSS 44(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z8, Z2
 	CMPQ         AX, $0x0c
-	JE           over10
+	JE           over12
 	VBROADCASTSS 48(R9), Z16
 	VFMADD231PS  Z16, Z13, Z0
 	VBROADCASTSS 48(R9)(R10*1), Z16
@@ -23322,7 +23416,7 @@ tail4:
 	VBROADCASTSS 48(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z13, Z2
 	CMPQ         AX, $0x0d
-	JE           over10
+	JE           over12
 	VBROADCASTSS 52(R9), Z16
 	VFMADD231PS  Z16, Z10, Z0
 	VBROADCASTSS 52(R9)(R10*1), Z16
@@ -23330,7 +23424,7 @@ tail4:
 	VBROADCASTSS 52(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z10, Z2
 	CMPQ         AX, $0x0e
-	JE           over10
+	JE           over12
 	VBROADCASTSS 56(R9), Z16
 	VFMADD231PS  Z16, Z17, Z0
 	VBROADCASTSS 56(R9)(R10*1), Z16
@@ -23338,7 +23432,7 @@ tail4:
 	VBROADCASTSS 56(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z17, Z2
 	CMPQ         AX, $0x0f
-	JE           over10
+	JE           over12
 	VBROADCASTSS 60(R9), Z16
 	VFMADD231PS  Z16, Z7, Z0
 	VBROADCASTSS 60(R9)(R10*1), Z16
@@ -23346,7 +23440,8 @@ tail4:
 	VBROADCASTSS 60(R9)(R10*2), Z16
 	VFMADD231PS  Z16, Z7, Z2
 
-over10:
+over12:
+ready10:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ   R9, R11
 	SUBQ   w+32(FP), R11
@@ -23357,7 +23452,7 @@ over10:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-row11:
+row13:
 	VMOVUPS.Z     (R11), K1, Z3
 	VBROADCASTSS  (R12), Z4
 	VFMADD231PS   Z4, Z3, Z5
@@ -23368,7 +23463,7 @@ row11:
 	ADDQ          lddz+72(FP), R11
 	ADDQ          ldx+56(FP), R12
 	DECQ          R13
-	JNZ           row11
+	JNZ           row13
 	MOVQ          R9, R11
 	SUBQ          w+32(FP), R11
 	ADDQ          dw+16(FP), R11
@@ -23377,277 +23472,277 @@ row11:
 	VADDPS        Z3, Z6, Z6
 	VADDPS        Z3, Z7, Z7
 	TESTQ         $0x00000008, AX
-	JZ            low13
+	JZ            low15
 	VMOVUPS       Y5, (R11)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000004, AX
-	JZ            low14
+	JZ            low16
 	VMOVUPS       X5, 32(R11)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000002, AX
-	JZ            low15
+	JZ            low17
 	VMOVSD        X5, 48(R11)
 	VUNPCKHPD     X5, X5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low16
+	JZ            low18
 	VMOVSS        X5, 56(R11)
 
-low16:
-	JMP stored12
-
-low15:
-	TESTQ  $0x00000001, AX
-	JZ     low17
-	VMOVSS X5, 48(R11)
+low18:
+	JMP stored14
 
 low17:
-	JMP stored12
+	TESTQ  $0x00000001, AX
+	JZ     low19
+	VMOVSS X5, 48(R11)
 
-low14:
+low19:
+	JMP stored14
+
+low16:
 	TESTQ     $0x00000002, AX
-	JZ        low18
+	JZ        low20
 	VMOVSD    X5, 32(R11)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low19
+	JZ        low21
 	VMOVSS    X5, 40(R11)
 
-low19:
-	JMP stored12
-
-low18:
-	TESTQ  $0x00000001, AX
-	JZ     low20
-	VMOVSS X5, 32(R11)
+low21:
+	JMP stored14
 
 low20:
-	JMP stored12
+	TESTQ  $0x00000001, AX
+	JZ     low22
+	VMOVSS X5, 32(R11)
 
-low13:
+low22:
+	JMP stored14
+
+low15:
 	TESTQ        $0x00000004, AX
-	JZ           low21
+	JZ           low23
 	VMOVUPS      X5, (R11)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low22
+	JZ           low24
 	VMOVSD       X5, 16(R11)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low23
+	JZ           low25
 	VMOVSS       X5, 24(R11)
 
-low23:
-	JMP stored12
-
-low22:
-	TESTQ  $0x00000001, AX
-	JZ     low24
-	VMOVSS X5, 16(R11)
+low25:
+	JMP stored14
 
 low24:
-	JMP stored12
+	TESTQ  $0x00000001, AX
+	JZ     low26
+	VMOVSS X5, 16(R11)
 
-low21:
+low26:
+	JMP stored14
+
+low23:
 	TESTQ     $0x00000002, AX
-	JZ        low25
+	JZ        low27
 	VMOVSD    X5, (R11)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low26
+	JZ        low28
 	VMOVSS    X5, 8(R11)
 
-low26:
-	JMP stored12
-
-low25:
-	TESTQ  $0x00000001, AX
-	JZ     low27
-	VMOVSS X5, (R11)
+low28:
+	JMP stored14
 
 low27:
-stored12:
+	TESTQ  $0x00000001, AX
+	JZ     low29
+	VMOVSS X5, (R11)
+
+low29:
+stored14:
 	ADDQ          lddw+24(FP), R11
 	TESTQ         $0x00000008, AX
-	JZ            low29
+	JZ            low31
 	VMOVUPS       Y6, (R11)
 	VEXTRACTF64X4 $0x01, Z6, Y6
 	TESTQ         $0x00000004, AX
-	JZ            low30
+	JZ            low32
 	VMOVUPS       X6, 32(R11)
 	VEXTRACTF128  $0x01, Y6, X6
 	TESTQ         $0x00000002, AX
-	JZ            low31
+	JZ            low33
 	VMOVSD        X6, 48(R11)
 	VUNPCKHPD     X6, X6, X6
 	TESTQ         $0x00000001, AX
-	JZ            low32
+	JZ            low34
 	VMOVSS        X6, 56(R11)
 
-low32:
-	JMP stored28
-
-low31:
-	TESTQ  $0x00000001, AX
-	JZ     low33
-	VMOVSS X6, 48(R11)
+low34:
+	JMP stored30
 
 low33:
-	JMP stored28
+	TESTQ  $0x00000001, AX
+	JZ     low35
+	VMOVSS X6, 48(R11)
 
-low30:
+low35:
+	JMP stored30
+
+low32:
 	TESTQ     $0x00000002, AX
-	JZ        low34
+	JZ        low36
 	VMOVSD    X6, 32(R11)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low35
+	JZ        low37
 	VMOVSS    X6, 40(R11)
 
-low35:
-	JMP stored28
-
-low34:
-	TESTQ  $0x00000001, AX
-	JZ     low36
-	VMOVSS X6, 32(R11)
+low37:
+	JMP stored30
 
 low36:
-	JMP stored28
+	TESTQ  $0x00000001, AX
+	JZ     low38
+	VMOVSS X6, 32(R11)
 
-low29:
+low38:
+	JMP stored30
+
+low31:
 	TESTQ        $0x00000004, AX
-	JZ           low37
+	JZ           low39
 	VMOVUPS      X6, (R11)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000002, AX
-	JZ           low38
+	JZ           low40
 	VMOVSD       X6, 16(R11)
 	VUNPCKHPD    X6, X6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low39
+	JZ           low41
 	VMOVSS       X6, 24(R11)
 
-low39:
-	JMP stored28
-
-low38:
-	TESTQ  $0x00000001, AX
-	JZ     low40
-	VMOVSS X6, 16(R11)
+low41:
+	JMP stored30
 
 low40:
-	JMP stored28
+	TESTQ  $0x00000001, AX
+	JZ     low42
+	VMOVSS X6, 16(R11)
 
-low37:
+low42:
+	JMP stored30
+
+low39:
 	TESTQ     $0x00000002, AX
-	JZ        low41
+	JZ        low43
 	VMOVSD    X6, (R11)
 	VUNPCKHPD X6, X6, X6
 	TESTQ     $0x00000001, AX
-	JZ        low42
+	JZ        low44
 	VMOVSS    X6, 8(R11)
 
-low42:
-	JMP stored28
-
-low41:
-	TESTQ  $0x00000001, AX
-	JZ     low43
-	VMOVSS X6, (R11)
+low44:
+	JMP stored30
 
 low43:
-stored28:
+	TESTQ  $0x00000001, AX
+	JZ     low45
+	VMOVSS X6, (R11)
+
+low45:
+stored30:
 	ADDQ          lddw+24(FP), R11
 	TESTQ         $0x00000008, AX
-	JZ            low45
+	JZ            low47
 	VMOVUPS       Y7, (R11)
 	VEXTRACTF64X4 $0x01, Z7, Y7
 	TESTQ         $0x00000004, AX
-	JZ            low46
+	JZ            low48
 	VMOVUPS       X7, 32(R11)
 	VEXTRACTF128  $0x01, Y7, X7
 	TESTQ         $0x00000002, AX
-	JZ            low47
+	JZ            low49
 	VMOVSD        X7, 48(R11)
 	VUNPCKHPD     X7, X7, X7
 	TESTQ         $0x00000001, AX
-	JZ            low48
+	JZ            low50
 	VMOVSS        X7, 56(R11)
 
-low48:
-	JMP stored44
-
-low47:
-	TESTQ  $0x00000001, AX
-	JZ     low49
-	VMOVSS X7, 48(R11)
+low50:
+	JMP stored46
 
 low49:
-	JMP stored44
+	TESTQ  $0x00000001, AX
+	JZ     low51
+	VMOVSS X7, 48(R11)
 
-low46:
+low51:
+	JMP stored46
+
+low48:
 	TESTQ     $0x00000002, AX
-	JZ        low50
+	JZ        low52
 	VMOVSD    X7, 32(R11)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
-	JZ        low51
+	JZ        low53
 	VMOVSS    X7, 40(R11)
 
-low51:
-	JMP stored44
-
-low50:
-	TESTQ  $0x00000001, AX
-	JZ     low52
-	VMOVSS X7, 32(R11)
+low53:
+	JMP stored46
 
 low52:
-	JMP stored44
+	TESTQ  $0x00000001, AX
+	JZ     low54
+	VMOVSS X7, 32(R11)
 
-low45:
+low54:
+	JMP stored46
+
+low47:
 	TESTQ        $0x00000004, AX
-	JZ           low53
+	JZ           low55
 	VMOVUPS      X7, (R11)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000002, AX
-	JZ           low54
+	JZ           low56
 	VMOVSD       X7, 16(R11)
 	VUNPCKHPD    X7, X7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low55
+	JZ           low57
 	VMOVSS       X7, 24(R11)
 
-low55:
-	JMP stored44
-
-low54:
-	TESTQ  $0x00000001, AX
-	JZ     low56
-	VMOVSS X7, 16(R11)
+low57:
+	JMP stored46
 
 low56:
-	JMP stored44
+	TESTQ  $0x00000001, AX
+	JZ     low58
+	VMOVSS X7, 16(R11)
 
-low53:
+low58:
+	JMP stored46
+
+low55:
 	TESTQ     $0x00000002, AX
-	JZ        low57
+	JZ        low59
 	VMOVSD    X7, (R11)
 	VUNPCKHPD X7, X7, X7
 	TESTQ     $0x00000001, AX
-	JZ        low58
+	JZ        low60
 	VMOVSS    X7, 8(R11)
 
-low58:
-	JMP stored44
-
-low57:
-	TESTQ  $0x00000001, AX
-	JZ     low59
-	VMOVSS X7, (R11)
+low60:
+	JMP stored46
 
 low59:
-stored44:
+	TESTQ  $0x00000001, AX
+	JZ     low61
+	VMOVSS X7, (R11)
+
+low61:
+stored46:
 	ADDQ lddw+24(FP), R11
 
 end5:
@@ -23662,18 +23757,18 @@ end5:
 	SUBQ   $0x08, SI
 	MOVQ   $0x00000008, DI
 	CMPQ   SI, $0x08
-	JGE    inside60
+	JGE    inside62
 	MOVQ   SI, DI
 
-inside60:
+inside62:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside61
+	JGE   inside63
 	MOVQ  SI, R8
 
-inside61:
+inside63:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	LEAQ          (CX)(CX*2), BX
@@ -23763,7 +23858,7 @@ done6:
 
 fewer1:
 	CMPQ  AX, $0x02
-	JNE   fewer62
+	JNE   fewer66
 	MOVQ  n+96(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
@@ -23772,9 +23867,9 @@ fewer1:
 	KMOVW BX, K1
 	MOVQ  cols+88(FP), BX
 	TESTQ BX, BX
-	JLE   done67
+	JLE   done71
 
-block63:
+block67:
 	// 2×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -23784,18 +23879,18 @@ block63:
 	SUBQ   $0x08, DX
 	MOVQ   $0x00000008, SI
 	CMPQ   DX, $0x08
-	JGE    inside68
+	JGE    inside72
 	MOVQ   DX, SI
 
-inside68:
+inside72:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside69
+	JGE   inside73
 	MOVQ  DX, DI
 
-inside69:
+inside73:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -23805,9 +23900,9 @@ inside69:
 	MOVQ  ldw+40(FP), R10
 	MOVQ  n+96(FP), AX
 	CMPQ  AX, $0x10
-	JLT   tail65
+	JLT   tail69
 
-square64:
+square68:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 16 neighbours j at a time
 	VMOVUPS      (DI), Y2
 	VINSERTF64X4 $0x01, (DI)(CX*4), Z2, Z2
@@ -23963,7 +24058,7 @@ square64:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-row70:
+row74:
 	VMOVUPS      (R11), Z2
 	VBROADCASTSS (R12), Z3
 	VFMADD231PS  Z3, Z2, Z4
@@ -23972,7 +24067,7 @@ row70:
 	ADDQ         lddz+72(FP), R11
 	ADDQ         ldx+56(FP), R12
 	DECQ         R13
-	JNZ          row70
+	JNZ          row74
 	MOVQ         R9, R11
 	SUBQ         w+32(FP), R11
 	ADDQ         dw+16(FP), R11
@@ -23988,12 +24083,90 @@ row70:
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, AX
 	CMPQ         AX, $0x10
-	JGE          square64
+	JGE          square68
 
-tail65:
+tail69:
 	TESTQ AX, AX
-	JLE   end66
+	JLE   end70
+	CMPQ  AX, $0x08
+	JNE   fewer76
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
+	VMOVUPS      (DI), Y2
+	VINSERTF64X4 $0x01, (DI)(CX*4), Z2, Z2
+	VMOVUPS      (DI)(CX*1), Y3
+	VINSERTF64X4 $0x01, (DI)(DX*1), Z3, Z3
+	VMOVUPS      (DI)(CX*2), Y4
+	VINSERTF64X4 $0x01, (DI)(BX*2), Z4, Z4
+	VMOVUPS      (DI)(BX*1), Y5
+	VINSERTF64X4 $0x01, (DI)(R8*1), Z5, Z5
+	VMOVUPS      (SI), Y6
+	VINSERTF64X4 $0x01, (SI)(CX*4), Z6, Z6
+	VMOVUPS      (SI)(CX*1), Y7
+	VINSERTF64X4 $0x01, (SI)(DX*1), Z7, Z7
+	VMOVUPS      (SI)(CX*2), Y8
+	VINSERTF64X4 $0x01, (SI)(BX*2), Z8, Z8
+	VMOVUPS      (SI)(BX*1), Y9
+	VINSERTF64X4 $0x01, (SI)(R8*1), Z9, Z9
+	VUNPCKHPS    Z3, Z2, Z10
+	VUNPCKLPS    Z3, Z2, Z2
+	VUNPCKHPS    Z5, Z4, Z3
+	VUNPCKLPS    Z5, Z4, Z4
+	VUNPCKHPD    Z4, Z2, Z5
+	VUNPCKLPD    Z4, Z2, Z2
+	VUNPCKHPD    Z3, Z10, Z4
+	VUNPCKLPD    Z3, Z10, Z10
+	VUNPCKHPS    Z7, Z6, Z3
+	VUNPCKLPS    Z7, Z6, Z6
+	VUNPCKHPS    Z9, Z8, Z7
+	VUNPCKLPS    Z9, Z8, Z8
+	VUNPCKHPD    Z8, Z6, Z9
+	VUNPCKLPD    Z8, Z6, Z6
+	VUNPCKHPD    Z7, Z3, Z8
+	VUNPCKLPD    Z7, Z3, Z3
+	VSHUFF64X2   $0xdd, Z6, Z2, Z7
+	VSHUFF64X2   $0x88, Z6, Z2, Z2
+	VSHUFF64X2   $0xdd, Z9, Z5, Z6
+	VSHUFF64X2   $0x88, Z9, Z5, Z5
+	VSHUFF64X2   $0xdd, Z3, Z10, Z9
+	VSHUFF64X2   $0x88, Z3, Z10, Z10
+	VSHUFF64X2   $0xdd, Z8, Z4, Z3
+	VSHUFF64X2   $0x88, Z8, Z4, Z4
+	VBROADCASTSS (R9), Z8
+	VFMADD231PS  Z8, Z2, Z0
+	VBROADCASTSS (R9)(R10*1), Z8
+	VFMADD231PS  Z8, Z2, Z1
+	VBROADCASTSS 4(R9), Z8
+	VFMADD231PS  Z8, Z5, Z0
+	VBROADCASTSS 4(R9)(R10*1), Z8
+	VFMADD231PS  Z8, Z5, Z1
+	VBROADCASTSS 8(R9), Z8
+	VFMADD231PS  Z8, Z10, Z0
+	VBROADCASTSS 8(R9)(R10*1), Z8
+	VFMADD231PS  Z8, Z10, Z1
+	VBROADCASTSS 12(R9), Z8
+	VFMADD231PS  Z8, Z4, Z0
+	VBROADCASTSS 12(R9)(R10*1), Z8
+	VFMADD231PS  Z8, Z4, Z1
+	VBROADCASTSS 16(R9), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS 16(R9)(R10*1), Z8
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS 20(R9), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VBROADCASTSS 20(R9)(R10*1), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VBROADCASTSS 24(R9), Z8
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 24(R9)(R10*1), Z8
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 28(R9), Z8
+	VFMADD231PS  Z8, Z3, Z0
+	VBROADCASTSS 28(R9)(R10*1), Z8
+	VFMADD231PS  Z8, Z3, Z1
+	JMP          ready75
+
+fewer76:
 	// the same for fewer j
 	VMOVUPS.Z    (DI), K1, Z2
 	VMOVUPS.Z    (DI)(CX*1), K1, Z3
@@ -24080,97 +24253,98 @@ tail65:
 	VBROADCASTSS (R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z2, Z1
 	CMPQ         AX, $0x01
-	JE           over71
+	JE           over77
 	VBROADCASTSS 4(R9), Z15
 	VFMADD231PS  Z15, Z5, Z0
 	VBROADCASTSS 4(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z5, Z1
 	CMPQ         AX, $0x02
-	JE           over71
+	JE           over77
 	VBROADCASTSS 8(R9), Z15
 	VFMADD231PS  Z15, Z17, Z0
 	VBROADCASTSS 8(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z17, Z1
 	CMPQ         AX, $0x03
-	JE           over71
+	JE           over77
 	VBROADCASTSS 12(R9), Z15
 	VFMADD231PS  Z15, Z4, Z0
 	VBROADCASTSS 12(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z4, Z1
 	CMPQ         AX, $0x04
-	JE           over71
+	JE           over77
 	VBROADCASTSS 16(R9), Z15
 	VFMADD231PS  Z15, Z14, Z0
 	VBROADCASTSS 16(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z14, Z1
 	CMPQ         AX, $0x05
-	JE           over71
+	JE           over77
 	VBROADCASTSS 20(R9), Z15
 	VFMADD231PS  Z15, Z10, Z0
 	VBROADCASTSS 20(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z10, Z1
 	CMPQ         AX, $0x06
-	JE           over71
+	JE           over77
 	VBROADCASTSS 24(R9), Z15
 	VFMADD231PS  Z15, Z13, Z0
 	VBROADCASTSS 24(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z13, Z1
 	CMPQ         AX, $0x07
-	JE           over71
+	JE           over77
 	VBROADCASTSS 28(R9), Z15
 	VFMADD231PS  Z15, Z3, Z0
 	VBROADCASTSS 28(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z3, Z1
 	CMPQ         AX, $0x08
-	JE           over71
+	JE           over77
 	VBROADCASTSS 32(R9), Z15
 	VFMADD231PS  Z15, Z18, Z0
 	VBROADCASTSS 32(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z18, Z1
 	CMPQ         AX, $0x09
-	JE           over71
+	JE           over77
 	VBROADCASTSS 36(R9), Z15
 	VFMADD231PS  Z15, Z8, Z0
 	VBROADCASTSS 36(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z8, Z1
 	CMPQ         AX, $0x0a
-	JE           over71
+	JE           over77
 	VBROADCASTSS 40(R9), Z15
 	VFMADD231PS  Z15, Z11, Z0
 	VBROADCASTSS 40(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z11, Z1
 	CMPQ         AX, $0x0b
-	JE           over71
+	JE           over77
 	VBROADCASTSS 44(R9), Z15
 	VFMADD231PS  Z15, Z7, Z0
 	VBROADCASTSS 44(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z7, Z1
 	CMPQ         AX, $0x0c
-	JE           over71
+	JE           over77
 	VBROADCASTSS 48(R9), Z15
 	VFMADD231PS  Z15, Z12, Z0
 	VBROADCASTSS 48(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z12, Z1
 	CMPQ         AX, $0x0d
-	JE           over71
+	JE           over77
 	VBROADCASTSS 52(R9), Z15
 	VFMADD231PS  Z15, Z9, Z0
 	VBROADCASTSS 52(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z9, Z1
 	CMPQ         AX, $0x0e
-	JE           over71
+	JE           over77
 	VBROADCASTSS 56(R9), Z15
 	VFMADD231PS  Z15, Z16, Z0
 	VBROADCASTSS 56(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z16, Z1
 	CMPQ         AX, $0x0f
-	JE           over71
+	JE           over77
 	VBROADCASTSS 60(R9), Z15
 	VFMADD231PS  Z15, Z6, Z0
 	VBROADCASTSS 60(R9)(R10*1), Z15
 	VFMADD231PS  Z15, Z6, Z1
 
-over71:
+over77:
+ready75:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ   R9, R11
 	SUBQ   w+32(FP), R11
@@ -24180,7 +24354,7 @@ over71:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-row72:
+row78:
 	VMOVUPS.Z     (R11), K1, Z2
 	VBROADCASTSS  (R12), Z3
 	VFMADD231PS   Z3, Z2, Z4
@@ -24189,7 +24363,7 @@ row72:
 	ADDQ          lddz+72(FP), R11
 	ADDQ          ldx+56(FP), R12
 	DECQ          R13
-	JNZ           row72
+	JNZ           row78
 	MOVQ          R9, R11
 	SUBQ          w+32(FP), R11
 	ADDQ          dw+16(FP), R11
@@ -24197,189 +24371,189 @@ row72:
 	VADDPS        Z2, Z4, Z4
 	VADDPS        Z2, Z5, Z5
 	TESTQ         $0x00000008, AX
-	JZ            low74
+	JZ            low80
 	VMOVUPS       Y4, (R11)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000004, AX
-	JZ            low75
+	JZ            low81
 	VMOVUPS       X4, 32(R11)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000002, AX
-	JZ            low76
+	JZ            low82
 	VMOVSD        X4, 48(R11)
 	VUNPCKHPD     X4, X4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low77
+	JZ            low83
 	VMOVSS        X4, 56(R11)
 
-low77:
-	JMP stored73
+low83:
+	JMP stored79
 
-low76:
+low82:
 	TESTQ  $0x00000001, AX
-	JZ     low78
+	JZ     low84
 	VMOVSS X4, 48(R11)
 
-low78:
-	JMP stored73
+low84:
+	JMP stored79
 
-low75:
+low81:
 	TESTQ     $0x00000002, AX
-	JZ        low79
+	JZ        low85
 	VMOVSD    X4, 32(R11)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low80
+	JZ        low86
 	VMOVSS    X4, 40(R11)
 
-low80:
-	JMP stored73
+low86:
+	JMP stored79
 
-low79:
+low85:
 	TESTQ  $0x00000001, AX
-	JZ     low81
+	JZ     low87
 	VMOVSS X4, 32(R11)
 
-low81:
-	JMP stored73
+low87:
+	JMP stored79
 
-low74:
+low80:
 	TESTQ        $0x00000004, AX
-	JZ           low82
+	JZ           low88
 	VMOVUPS      X4, (R11)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000002, AX
-	JZ           low83
+	JZ           low89
 	VMOVSD       X4, 16(R11)
 	VUNPCKHPD    X4, X4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low84
+	JZ           low90
 	VMOVSS       X4, 24(R11)
 
-low84:
-	JMP stored73
+low90:
+	JMP stored79
 
-low83:
+low89:
 	TESTQ  $0x00000001, AX
-	JZ     low85
+	JZ     low91
 	VMOVSS X4, 16(R11)
 
-low85:
-	JMP stored73
+low91:
+	JMP stored79
 
-low82:
+low88:
 	TESTQ     $0x00000002, AX
-	JZ        low86
+	JZ        low92
 	VMOVSD    X4, (R11)
 	VUNPCKHPD X4, X4, X4
 	TESTQ     $0x00000001, AX
-	JZ        low87
+	JZ        low93
 	VMOVSS    X4, 8(R11)
 
-low87:
-	JMP stored73
-
-low86:
-	TESTQ  $0x00000001, AX
-	JZ     low88
-	VMOVSS X4, (R11)
-
-low88:
-stored73:
-	ADDQ          lddw+24(FP), R11
-	TESTQ         $0x00000008, AX
-	JZ            low90
-	VMOVUPS       Y5, (R11)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low91
-	VMOVUPS       X5, 32(R11)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low92
-	VMOVSD        X5, 48(R11)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low93
-	VMOVSS        X5, 56(R11)
-
 low93:
-	JMP stored89
+	JMP stored79
 
 low92:
 	TESTQ  $0x00000001, AX
 	JZ     low94
-	VMOVSS X5, 48(R11)
+	VMOVSS X4, (R11)
 
 low94:
-	JMP stored89
+stored79:
+	ADDQ          lddw+24(FP), R11
+	TESTQ         $0x00000008, AX
+	JZ            low96
+	VMOVUPS       Y5, (R11)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low97
+	VMOVUPS       X5, 32(R11)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low98
+	VMOVSD        X5, 48(R11)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low99
+	VMOVSS        X5, 56(R11)
 
-low91:
+low99:
+	JMP stored95
+
+low98:
+	TESTQ  $0x00000001, AX
+	JZ     low100
+	VMOVSS X5, 48(R11)
+
+low100:
+	JMP stored95
+
+low97:
 	TESTQ     $0x00000002, AX
-	JZ        low95
+	JZ        low101
 	VMOVSD    X5, 32(R11)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low96
+	JZ        low102
 	VMOVSS    X5, 40(R11)
 
-low96:
-	JMP stored89
+low102:
+	JMP stored95
 
-low95:
+low101:
 	TESTQ  $0x00000001, AX
-	JZ     low97
+	JZ     low103
 	VMOVSS X5, 32(R11)
 
-low97:
-	JMP stored89
+low103:
+	JMP stored95
 
-low90:
+low96:
 	TESTQ        $0x00000004, AX
-	JZ           low98
+	JZ           low104
 	VMOVUPS      X5, (R11)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000002, AX
-	JZ           low99
+	JZ           low105
 	VMOVSD       X5, 16(R11)
 	VUNPCKHPD    X5, X5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low100
+	JZ           low106
 	VMOVSS       X5, 24(R11)
 
-low100:
-	JMP stored89
+low106:
+	JMP stored95
 
-low99:
+low105:
 	TESTQ  $0x00000001, AX
-	JZ     low101
+	JZ     low107
 	VMOVSS X5, 16(R11)
 
-low101:
-	JMP stored89
+low107:
+	JMP stored95
 
-low98:
+low104:
 	TESTQ     $0x00000002, AX
-	JZ        low102
+	JZ        low108
 	VMOVSD    X5, (R11)
 	VUNPCKHPD X5, X5, X5
 	TESTQ     $0x00000001, AX
-	JZ        low103
+	JZ        low109
 	VMOVSS    X5, 8(R11)
 
-low103:
-	JMP stored89
+low109:
+	JMP stored95
 
-low102:
+low108:
 	TESTQ  $0x00000001, AX
-	JZ     low104
+	JZ     low110
 	VMOVSS X5, (R11)
 
-low104:
-stored89:
+low110:
+stored95:
 	ADDQ lddw+24(FP), R11
 
-end66:
+end70:
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
@@ -24390,18 +24564,18 @@ end66:
 	SUBQ   $0x08, SI
 	MOVQ   $0x00000008, DI
 	CMPQ   SI, $0x08
-	JGE    inside105
+	JGE    inside111
 	MOVQ   SI, DI
 
-inside105:
+inside111:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside106
+	JGE   inside112
 	MOVQ  SI, R8
 
-inside106:
+inside112:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	LEAQ          (CX)(CX*2), BX
@@ -24451,7 +24625,7 @@ inside106:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done67
+	JLE    done71
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -24463,14 +24637,14 @@ inside106:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block63
+	JGE    block67
 
-done67:
+done71:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer62:
+fewer66:
 	MOVQ  n+96(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
@@ -24479,9 +24653,9 @@ fewer62:
 	KMOVW BX, K1
 	MOVQ  cols+88(FP), BX
 	TESTQ BX, BX
-	JLE   done112
+	JLE   done120
 
-block108:
+block116:
 	// 1×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	MOVQ   dz+64(FP), BX
@@ -24490,18 +24664,18 @@ block108:
 	SUBQ   $0x08, DX
 	MOVQ   $0x00000008, SI
 	CMPQ   DX, $0x08
-	JGE    inside113
+	JGE    inside121
 	MOVQ   DX, SI
 
-inside113:
+inside121:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside114
+	JGE   inside122
 	MOVQ  DX, DI
 
-inside114:
+inside122:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -24510,9 +24684,9 @@ inside114:
 	MOVQ  w+32(FP), R9
 	MOVQ  n+96(FP), AX
 	CMPQ  AX, $0x10
-	JLT   tail110
+	JLT   tail118
 
-square109:
+square117:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 16 neighbours j at a time
 	VMOVUPS      (DI), Y1
 	VINSERTF64X4 $0x01, (DI)(CX*4), Z1, Z1
@@ -24635,14 +24809,14 @@ square109:
 	MOVQ   cols+88(FP), R12
 	VPXORD Z3, Z3, Z3
 
-row115:
+row123:
 	VMOVUPS      (R10), Z1
 	VBROADCASTSS (R11), Z2
 	VFMADD231PS  Z2, Z1, Z3
 	ADDQ         lddz+72(FP), R10
 	ADDQ         ldx+56(FP), R11
 	DECQ         R12
-	JNZ          row115
+	JNZ          row123
 	MOVQ         R9, R10
 	SUBQ         w+32(FP), R10
 	ADDQ         dw+16(FP), R10
@@ -24655,12 +24829,74 @@ row115:
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, AX
 	CMPQ         AX, $0x10
-	JGE          square109
+	JGE          square117
 
-tail110:
+tail118:
 	TESTQ AX, AX
-	JLE   end111
+	JLE   end119
+	CMPQ  AX, $0x08
+	JNE   fewer125
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
+	VMOVUPS      (DI), Y1
+	VINSERTF64X4 $0x01, (DI)(CX*4), Z1, Z1
+	VMOVUPS      (DI)(CX*1), Y2
+	VINSERTF64X4 $0x01, (DI)(DX*1), Z2, Z2
+	VMOVUPS      (DI)(CX*2), Y3
+	VINSERTF64X4 $0x01, (DI)(BX*2), Z3, Z3
+	VMOVUPS      (DI)(BX*1), Y4
+	VINSERTF64X4 $0x01, (DI)(R8*1), Z4, Z4
+	VMOVUPS      (SI), Y5
+	VINSERTF64X4 $0x01, (SI)(CX*4), Z5, Z5
+	VMOVUPS      (SI)(CX*1), Y6
+	VINSERTF64X4 $0x01, (SI)(DX*1), Z6, Z6
+	VMOVUPS      (SI)(CX*2), Y7
+	VINSERTF64X4 $0x01, (SI)(BX*2), Z7, Z7
+	VMOVUPS      (SI)(BX*1), Y8
+	VINSERTF64X4 $0x01, (SI)(R8*1), Z8, Z8
+	VUNPCKHPS    Z2, Z1, Z9
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z9, Z3
+	VUNPCKLPD    Z2, Z9, Z9
+	VUNPCKHPS    Z6, Z5, Z2
+	VUNPCKLPS    Z6, Z5, Z5
+	VUNPCKHPS    Z8, Z7, Z6
+	VUNPCKLPS    Z8, Z7, Z7
+	VUNPCKHPD    Z7, Z5, Z8
+	VUNPCKLPD    Z7, Z5, Z5
+	VUNPCKHPD    Z6, Z2, Z7
+	VUNPCKLPD    Z6, Z2, Z2
+	VSHUFF64X2   $0xdd, Z5, Z1, Z6
+	VSHUFF64X2   $0x88, Z5, Z1, Z1
+	VSHUFF64X2   $0xdd, Z8, Z4, Z5
+	VSHUFF64X2   $0x88, Z8, Z4, Z4
+	VSHUFF64X2   $0xdd, Z2, Z9, Z8
+	VSHUFF64X2   $0x88, Z2, Z9, Z9
+	VSHUFF64X2   $0xdd, Z7, Z3, Z2
+	VSHUFF64X2   $0x88, Z7, Z3, Z3
+	VBROADCASTSS (R9), Z7
+	VFMADD231PS  Z7, Z1, Z0
+	VBROADCASTSS 4(R9), Z7
+	VFMADD231PS  Z7, Z4, Z0
+	VBROADCASTSS 8(R9), Z7
+	VFMADD231PS  Z7, Z9, Z0
+	VBROADCASTSS 12(R9), Z7
+	VFMADD231PS  Z7, Z3, Z0
+	VBROADCASTSS 16(R9), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS 20(R9), Z7
+	VFMADD231PS  Z7, Z5, Z0
+	VBROADCASTSS 24(R9), Z7
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 28(R9), Z7
+	VFMADD231PS  Z7, Z2, Z0
+	JMP          ready124
+
+fewer125:
 	// the same for fewer j
 	VMOVUPS.Z    (DI), K1, Z1
 	VMOVUPS.Z    (DI)(CX*1), K1, Z2
@@ -24745,67 +24981,68 @@ tail110:
 	VBROADCASTSS (R9), Z14
 	VFMADD231PS  Z14, Z1, Z0
 	CMPQ         AX, $0x01
-	JE           over116
+	JE           over126
 	VBROADCASTSS 4(R9), Z14
 	VFMADD231PS  Z14, Z4, Z0
 	CMPQ         AX, $0x02
-	JE           over116
+	JE           over126
 	VBROADCASTSS 8(R9), Z14
 	VFMADD231PS  Z14, Z16, Z0
 	CMPQ         AX, $0x03
-	JE           over116
+	JE           over126
 	VBROADCASTSS 12(R9), Z14
 	VFMADD231PS  Z14, Z3, Z0
 	CMPQ         AX, $0x04
-	JE           over116
+	JE           over126
 	VBROADCASTSS 16(R9), Z14
 	VFMADD231PS  Z14, Z13, Z0
 	CMPQ         AX, $0x05
-	JE           over116
+	JE           over126
 	VBROADCASTSS 20(R9), Z14
 	VFMADD231PS  Z14, Z9, Z0
 	CMPQ         AX, $0x06
-	JE           over116
+	JE           over126
 	VBROADCASTSS 24(R9), Z14
 	VFMADD231PS  Z14, Z12, Z0
 	CMPQ         AX, $0x07
-	JE           over116
+	JE           over126
 	VBROADCASTSS 28(R9), Z14
 	VFMADD231PS  Z14, Z2, Z0
 	CMPQ         AX, $0x08
-	JE           over116
+	JE           over126
 	VBROADCASTSS 32(R9), Z14
 	VFMADD231PS  Z14, Z17, Z0
 	CMPQ         AX, $0x09
-	JE           over116
+	JE           over126
 	VBROADCASTSS 36(R9), Z14
 	VFMADD231PS  Z14, Z7, Z0
 	CMPQ         AX, $0x0a
-	JE           over116
+	JE           over126
 	VBROADCASTSS 40(R9), Z14
 	VFMADD231PS  Z14, Z10, Z0
 	CMPQ         AX, $0x0b
-	JE           over116
+	JE           over126
 	VBROADCASTSS 44(R9), Z14
 	VFMADD231PS  Z14, Z6, Z0
 	CMPQ         AX, $0x0c
-	JE           over116
+	JE           over126
 	VBROADCASTSS 48(R9), Z14
 	VFMADD231PS  Z14, Z11, Z0
 	CMPQ         AX, $0x0d
-	JE           over116
+	JE           over126
 	VBROADCASTSS 52(R9), Z14
 	VFMADD231PS  Z14, Z8, Z0
 	CMPQ         AX, $0x0e
-	JE           over116
+	JE           over126
 	VBROADCASTSS 56(R9), Z14
 	VFMADD231PS  Z14, Z15, Z0
 	CMPQ         AX, $0x0f
-	JE           over116
+	JE           over126
 	VBROADCASTSS 60(R9), Z14
 	VFMADD231PS  Z14, Z5, Z0
 
-over116:
+over126:
+ready124:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ   R9, R10
 	SUBQ   w+32(FP), R10
@@ -24814,112 +25051,112 @@ over116:
 	MOVQ   cols+88(FP), R12
 	VPXORD Z3, Z3, Z3
 
-row117:
+row127:
 	VMOVUPS.Z     (R10), K1, Z1
 	VBROADCASTSS  (R11), Z2
 	VFMADD231PS   Z2, Z1, Z3
 	ADDQ          lddz+72(FP), R10
 	ADDQ          ldx+56(FP), R11
 	DECQ          R12
-	JNZ           row117
+	JNZ           row127
 	MOVQ          R9, R10
 	SUBQ          w+32(FP), R10
 	ADDQ          dw+16(FP), R10
 	VPXORD        Z1, Z1, Z1
 	VADDPS        Z1, Z3, Z3
 	TESTQ         $0x00000008, AX
-	JZ            low119
+	JZ            low129
 	VMOVUPS       Y3, (R10)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000004, AX
-	JZ            low120
+	JZ            low130
 	VMOVUPS       X3, 32(R10)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000002, AX
-	JZ            low121
+	JZ            low131
 	VMOVSD        X3, 48(R10)
 	VUNPCKHPD     X3, X3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low122
+	JZ            low132
 	VMOVSS        X3, 56(R10)
 
-low122:
-	JMP stored118
-
-low121:
-	TESTQ  $0x00000001, AX
-	JZ     low123
-	VMOVSS X3, 48(R10)
-
-low123:
-	JMP stored118
-
-low120:
-	TESTQ     $0x00000002, AX
-	JZ        low124
-	VMOVSD    X3, 32(R10)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low125
-	VMOVSS    X3, 40(R10)
-
-low125:
-	JMP stored118
-
-low124:
-	TESTQ  $0x00000001, AX
-	JZ     low126
-	VMOVSS X3, 32(R10)
-
-low126:
-	JMP stored118
-
-low119:
-	TESTQ        $0x00000004, AX
-	JZ           low127
-	VMOVUPS      X3, (R10)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low128
-	VMOVSD       X3, 16(R10)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low129
-	VMOVSS       X3, 24(R10)
-
-low129:
-	JMP stored118
-
-low128:
-	TESTQ  $0x00000001, AX
-	JZ     low130
-	VMOVSS X3, 16(R10)
-
-low130:
-	JMP stored118
-
-low127:
-	TESTQ     $0x00000002, AX
-	JZ        low131
-	VMOVSD    X3, (R10)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low132
-	VMOVSS    X3, 8(R10)
-
 low132:
-	JMP stored118
+	JMP stored128
 
 low131:
 	TESTQ  $0x00000001, AX
 	JZ     low133
-	VMOVSS X3, (R10)
+	VMOVSS X3, 48(R10)
 
 low133:
-stored118:
+	JMP stored128
+
+low130:
+	TESTQ     $0x00000002, AX
+	JZ        low134
+	VMOVSD    X3, 32(R10)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low135
+	VMOVSS    X3, 40(R10)
+
+low135:
+	JMP stored128
+
+low134:
+	TESTQ  $0x00000001, AX
+	JZ     low136
+	VMOVSS X3, 32(R10)
+
+low136:
+	JMP stored128
+
+low129:
+	TESTQ        $0x00000004, AX
+	JZ           low137
+	VMOVUPS      X3, (R10)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low138
+	VMOVSD       X3, 16(R10)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low139
+	VMOVSS       X3, 24(R10)
+
+low139:
+	JMP stored128
+
+low138:
+	TESTQ  $0x00000001, AX
+	JZ     low140
+	VMOVSS X3, 16(R10)
+
+low140:
+	JMP stored128
+
+low137:
+	TESTQ     $0x00000002, AX
+	JZ        low141
+	VMOVSD    X3, (R10)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low142
+	VMOVSS    X3, 8(R10)
+
+low142:
+	JMP stored128
+
+low141:
+	TESTQ  $0x00000001, AX
+	JZ     low143
+	VMOVSS X3, (R10)
+
+low143:
+stored128:
 	ADDQ lddw+24(FP), R10
 
-end111:
+end119:
 	VPXORD Z1, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	MOVQ   dx+0(FP), BX
@@ -24929,20 +25166,27 @@ end111:
 	SUBQ   $0x08, SI
 	MOVQ   $0x00000008, DI
 	CMPQ   SI, $0x08
-	JGE    inside134
+	JGE    inside144
 	MOVQ   SI, DI
 
-inside134:
+inside144:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside135
+	JGE   inside145
 	MOVQ  SI, R8
 
-inside135:
+inside145:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
+	CMPQ          CX, $0x04
+	JNE           apart146
+	VMOVUPS       Y0, (R8)
+	VEXTRACTF64X4 $0x01, Z0, (DI)
+	JMP           stored147
+
+apart146:
 	LEAQ          (CX)(CX*2), BX
 	LEAQ          (CX)(CX*4), SI
 	LEAQ          (BX)(CX*4), R9
@@ -24966,12 +25210,13 @@ inside135:
 	VEXTRACTPS    $0x02, X1, (DI)(BX*2)
 	VEXTRACTPS    $0x03, X1, (DI)(R9*1)
 
+stored147:
 	// the next 16 inputs
 	MOVQ   cols+88(FP), BX
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done112
+	JLE    done120
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -24983,9 +25228,9 @@ inside135:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block108
+	JGE    block116
 
-done112:
+done120:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -25229,7 +25474,81 @@ row9:
 tail4:
 	TESTQ AX, AX
 	JLE   end5
+	CMPQ  AX, $0x04
+	JNE   fewer11
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	VMOVUPS      (BX), Y6
+	VINSERTF64X4 $0x01, (BX)(CX*2), Z6, Z6
+	VMOVUPS      (BX)(CX*1), Y7
+	VINSERTF64X4 $0x01, (BX)(DX*1), Z7, Z7
+	VMOVUPS      (R8), Y8
+	VINSERTF64X4 $0x01, (R8)(CX*2), Z8, Z8
+	VMOVUPS      (R8)(CX*1), Y9
+	VINSERTF64X4 $0x01, (R8)(DX*1), Z9, Z9
+	VUNPCKHPD    Z7, Z6, Z10
+	VUNPCKLPD    Z7, Z6, Z6
+	VUNPCKHPD    Z9, Z8, Z7
+	VUNPCKLPD    Z9, Z8, Z8
+	VSHUFF64X2   $0xdd, Z8, Z6, Z9
+	VSHUFF64X2   $0x88, Z8, Z6, Z6
+	VSHUFF64X2   $0xdd, Z7, Z10, Z8
+	VSHUFF64X2   $0x88, Z7, Z10, Z10
+	VMOVUPS      (DI), Y7
+	VINSERTF64X4 $0x01, (DI)(CX*2), Z7, Z7
+	VMOVUPS      (DI)(CX*1), Y11
+	VINSERTF64X4 $0x01, (DI)(DX*1), Z11, Z11
+	VMOVUPS      (SI), Y12
+	VINSERTF64X4 $0x01, (SI)(CX*2), Z12, Z12
+	VMOVUPS      (SI)(CX*1), Y13
+	VINSERTF64X4 $0x01, (SI)(DX*1), Z13, Z13
+	VUNPCKHPD    Z11, Z7, Z14
+	VUNPCKLPD    Z11, Z7, Z7
+	VUNPCKHPD    Z13, Z12, Z11
+	VUNPCKLPD    Z13, Z12, Z12
+	VSHUFF64X2   $0xdd, Z12, Z7, Z13
+	VSHUFF64X2   $0x88, Z12, Z7, Z7
+	VSHUFF64X2   $0xdd, Z11, Z14, Z12
+	VSHUFF64X2   $0x88, Z11, Z14, Z14
+	VBROADCASTSD (R9), Z11
+	VFMADD231PD  Z11, Z6, Z0
+	VFMADD231PD  Z11, Z7, Z3
+	VBROADCASTSD (R9)(R10*1), Z11
+	VFMADD231PD  Z11, Z6, Z1
+	VFMADD231PD  Z11, Z7, Z4
+	VBROADCASTSD (R9)(R10*2), Z11
+	VFMADD231PD  Z11, Z6, Z2
+	VFMADD231PD  Z11, Z7, Z5
+	VBROADCASTSD 8(R9), Z11
+	VFMADD231PD  Z11, Z10, Z0
+	VFMADD231PD  Z11, Z14, Z3
+	VBROADCASTSD 8(R9)(R10*1), Z11
+	VFMADD231PD  Z11, Z10, Z1
+	VFMADD231PD  Z11, Z14, Z4
+	VBROADCASTSD 8(R9)(R10*2), Z11
+	VFMADD231PD  Z11, Z10, Z2
+	VFMADD231PD  Z11, Z14, Z5
+	VBROADCASTSD 16(R9), Z11
+	VFMADD231PD  Z11, Z9, Z0
+	VFMADD231PD  Z11, Z13, Z3
+	VBROADCASTSD 16(R9)(R10*1), Z11
+	VFMADD231PD  Z11, Z9, Z1
+	VFMADD231PD  Z11, Z13, Z4
+	VBROADCASTSD 16(R9)(R10*2), Z11
+	VFMADD231PD  Z11, Z9, Z2
+	VFMADD231PD  Z11, Z13, Z5
+	VBROADCASTSD 24(R9), Z11
+	VFMADD231PD  Z11, Z8, Z0
+	VFMADD231PD  Z11, Z12, Z3
+	VBROADCASTSD 24(R9)(R10*1), Z11
+	VFMADD231PD  Z11, Z8, Z1
+	VFMADD231PD  Z11, Z12, Z4
+	VBROADCASTSD 24(R9)(R10*2), Z11
+	VFMADD231PD  Z11, Z8, Z2
+	VFMADD231PD  Z11, Z12, Z5
+	JMP          ready10
+
+fewer11:
 	// the same for fewer j
 	VMOVUPD.Z    (BX), K1, Z6
 	VMOVUPD.Z    (BX)(CX*1), K1, Z7
@@ -25270,7 +25589,7 @@ tail4:
 	VBROADCASTSD (R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z6, Z2
 	CMPQ         AX, $0x01
-	JE           over10
+	JE           over12
 	VBROADCASTSD 8(R9), Z8
 	VFMADD231PD  Z8, Z13, Z0
 	VBROADCASTSD 8(R9)(R10*1), Z8
@@ -25278,7 +25597,7 @@ tail4:
 	VBROADCASTSD 8(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z13, Z2
 	CMPQ         AX, $0x02
-	JE           over10
+	JE           over12
 	VBROADCASTSD 16(R9), Z8
 	VFMADD231PD  Z8, Z12, Z0
 	VBROADCASTSD 16(R9)(R10*1), Z8
@@ -25286,7 +25605,7 @@ tail4:
 	VBROADCASTSD 16(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z12, Z2
 	CMPQ         AX, $0x03
-	JE           over10
+	JE           over12
 	VBROADCASTSD 24(R9), Z8
 	VFMADD231PD  Z8, Z10, Z0
 	VBROADCASTSD 24(R9)(R10*1), Z8
@@ -25294,7 +25613,7 @@ tail4:
 	VBROADCASTSD 24(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z10, Z2
 	CMPQ         AX, $0x04
-	JE           over10
+	JE           over12
 	VBROADCASTSD 32(R9), Z8
 	VFMADD231PD  Z8, Z14, Z0
 	VBROADCASTSD 32(R9)(R10*1), Z8
@@ -25302,7 +25621,7 @@ tail4:
 	VBROADCASTSD 32(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z14, Z2
 	CMPQ         AX, $0x05
-	JE           over10
+	JE           over12
 	VBROADCASTSD 40(R9), Z8
 	VFMADD231PD  Z8, Z11, Z0
 	VBROADCASTSD 40(R9)(R10*1), Z8
@@ -25310,7 +25629,7 @@ tail4:
 	VBROADCASTSD 40(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z11, Z2
 	CMPQ         AX, $0x06
-	JE           over10
+	JE           over12
 	VBROADCASTSD 48(R9), Z8
 	VFMADD231PD  Z8, Z7, Z0
 	VBROADCASTSD 48(R9)(R10*1), Z8
@@ -25318,7 +25637,7 @@ tail4:
 	VBROADCASTSD 48(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z7, Z2
 	CMPQ         AX, $0x07
-	JE           over10
+	JE           over12
 	VBROADCASTSD 56(R9), Z8
 	VFMADD231PD  Z8, Z9, Z0
 	VBROADCASTSD 56(R9)(R10*1), Z8
@@ -25326,7 +25645,7 @@ tail4:
 	VBROADCASTSD 56(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z9, Z2
 
-over10:
+over12:
 	VMOVUPD.Z    (DI), K1, Z6
 	VMOVUPD.Z    (DI)(CX*1), K1, Z7
 	VMOVUPD.Z    (DI)(CX*2), K1, Z8
@@ -25366,7 +25685,7 @@ over10:
 	VBROADCASTSD (R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z6, Z5
 	CMPQ         AX, $0x01
-	JE           over11
+	JE           over13
 	VBROADCASTSD 8(R9), Z8
 	VFMADD231PD  Z8, Z13, Z3
 	VBROADCASTSD 8(R9)(R10*1), Z8
@@ -25374,7 +25693,7 @@ over10:
 	VBROADCASTSD 8(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z13, Z5
 	CMPQ         AX, $0x02
-	JE           over11
+	JE           over13
 	VBROADCASTSD 16(R9), Z8
 	VFMADD231PD  Z8, Z12, Z3
 	VBROADCASTSD 16(R9)(R10*1), Z8
@@ -25382,7 +25701,7 @@ over10:
 	VBROADCASTSD 16(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z12, Z5
 	CMPQ         AX, $0x03
-	JE           over11
+	JE           over13
 	VBROADCASTSD 24(R9), Z8
 	VFMADD231PD  Z8, Z10, Z3
 	VBROADCASTSD 24(R9)(R10*1), Z8
@@ -25390,7 +25709,7 @@ over10:
 	VBROADCASTSD 24(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z10, Z5
 	CMPQ         AX, $0x04
-	JE           over11
+	JE           over13
 	VBROADCASTSD 32(R9), Z8
 	VFMADD231PD  Z8, Z14, Z3
 	VBROADCASTSD 32(R9)(R10*1), Z8
@@ -25398,7 +25717,7 @@ over10:
 	VBROADCASTSD 32(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z14, Z5
 	CMPQ         AX, $0x05
-	JE           over11
+	JE           over13
 	VBROADCASTSD 40(R9), Z8
 	VFMADD231PD  Z8, Z11, Z3
 	VBROADCASTSD 40(R9)(R10*1), Z8
@@ -25406,7 +25725,7 @@ over10:
 	VBROADCASTSD 40(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z11, Z5
 	CMPQ         AX, $0x06
-	JE           over11
+	JE           over13
 	VBROADCASTSD 48(R9), Z8
 	VFMADD231PD  Z8, Z7, Z3
 	VBROADCASTSD 48(R9)(R10*1), Z8
@@ -25414,7 +25733,7 @@ over10:
 	VBROADCASTSD 48(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z7, Z5
 	CMPQ         AX, $0x07
-	JE           over11
+	JE           over13
 	VBROADCASTSD 56(R9), Z8
 	VFMADD231PD  Z8, Z9, Z3
 	VBROADCASTSD 56(R9)(R10*1), Z8
@@ -25422,7 +25741,8 @@ over10:
 	VBROADCASTSD 56(R9)(R10*2), Z8
 	VFMADD231PD  Z8, Z9, Z5
 
-over11:
+over13:
+ready10:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ   R9, R11
 	SUBQ   w+32(FP), R11
@@ -25433,7 +25753,7 @@ over11:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 
-row12:
+row14:
 	VMOVUPD.Z     (R11), K1, Z6
 	VBROADCASTSD  (R12), Z7
 	VFMADD231PD   Z7, Z6, Z8
@@ -25444,7 +25764,7 @@ row12:
 	ADDQ          lddz+72(FP), R11
 	ADDQ          ldx+56(FP), R12
 	DECQ          R13
-	JNZ           row12
+	JNZ           row14
 	MOVQ          R9, R11
 	SUBQ          w+32(FP), R11
 	ADDQ          dw+16(FP), R11
@@ -25453,145 +25773,145 @@ row12:
 	VADDPD        Z6, Z9, Z9
 	VADDPD        Z6, Z10, Z10
 	TESTQ         $0x00000004, AX
-	JZ            low14
+	JZ            low16
 	VMOVUPS       Y8, (R11)
 	VEXTRACTF64X4 $0x01, Z8, Y8
 	TESTQ         $0x00000002, AX
-	JZ            low15
+	JZ            low17
 	VMOVUPS       X8, 32(R11)
 	VEXTRACTF128  $0x01, Y8, X8
 	TESTQ         $0x00000001, AX
-	JZ            low16
+	JZ            low18
 	VMOVSD        X8, 48(R11)
 	VUNPCKHPD     X8, X8, X8
 
-low16:
-	JMP stored13
+low18:
+	JMP stored15
 
-low15:
+low17:
 	TESTQ     $0x00000001, AX
-	JZ        low17
+	JZ        low19
 	VMOVSD    X8, 32(R11)
 	VUNPCKHPD X8, X8, X8
 
-low17:
-	JMP stored13
+low19:
+	JMP stored15
 
-low14:
+low16:
 	TESTQ        $0x00000002, AX
-	JZ           low18
+	JZ           low20
 	VMOVUPS      X8, (R11)
 	VEXTRACTF128 $0x01, Y8, X8
 	TESTQ        $0x00000001, AX
-	JZ           low19
+	JZ           low21
 	VMOVSD       X8, 16(R11)
 	VUNPCKHPD    X8, X8, X8
 
-low19:
-	JMP stored13
+low21:
+	JMP stored15
 
-low18:
+low20:
 	TESTQ     $0x00000001, AX
-	JZ        low20
+	JZ        low22
 	VMOVSD    X8, (R11)
 	VUNPCKHPD X8, X8, X8
 
-low20:
-stored13:
+low22:
+stored15:
 	ADDQ          lddw+24(FP), R11
 	TESTQ         $0x00000004, AX
-	JZ            low22
+	JZ            low24
 	VMOVUPS       Y9, (R11)
 	VEXTRACTF64X4 $0x01, Z9, Y9
 	TESTQ         $0x00000002, AX
-	JZ            low23
+	JZ            low25
 	VMOVUPS       X9, 32(R11)
 	VEXTRACTF128  $0x01, Y9, X9
 	TESTQ         $0x00000001, AX
-	JZ            low24
+	JZ            low26
 	VMOVSD        X9, 48(R11)
 	VUNPCKHPD     X9, X9, X9
 
-low24:
-	JMP stored21
+low26:
+	JMP stored23
 
-low23:
+low25:
 	TESTQ     $0x00000001, AX
-	JZ        low25
+	JZ        low27
 	VMOVSD    X9, 32(R11)
 	VUNPCKHPD X9, X9, X9
 
-low25:
-	JMP stored21
+low27:
+	JMP stored23
 
-low22:
+low24:
 	TESTQ        $0x00000002, AX
-	JZ           low26
+	JZ           low28
 	VMOVUPS      X9, (R11)
 	VEXTRACTF128 $0x01, Y9, X9
 	TESTQ        $0x00000001, AX
-	JZ           low27
+	JZ           low29
 	VMOVSD       X9, 16(R11)
 	VUNPCKHPD    X9, X9, X9
 
-low27:
-	JMP stored21
+low29:
+	JMP stored23
 
-low26:
+low28:
 	TESTQ     $0x00000001, AX
-	JZ        low28
+	JZ        low30
 	VMOVSD    X9, (R11)
 	VUNPCKHPD X9, X9, X9
 
-low28:
-stored21:
+low30:
+stored23:
 	ADDQ          lddw+24(FP), R11
 	TESTQ         $0x00000004, AX
-	JZ            low30
+	JZ            low32
 	VMOVUPS       Y10, (R11)
 	VEXTRACTF64X4 $0x01, Z10, Y10
 	TESTQ         $0x00000002, AX
-	JZ            low31
+	JZ            low33
 	VMOVUPS       X10, 32(R11)
 	VEXTRACTF128  $0x01, Y10, X10
 	TESTQ         $0x00000001, AX
-	JZ            low32
+	JZ            low34
 	VMOVSD        X10, 48(R11)
 	VUNPCKHPD     X10, X10, X10
 
-low32:
-	JMP stored29
+low34:
+	JMP stored31
 
-low31:
+low33:
 	TESTQ     $0x00000001, AX
-	JZ        low33
+	JZ        low35
 	VMOVSD    X10, 32(R11)
 	VUNPCKHPD X10, X10, X10
 
-low33:
-	JMP stored29
+low35:
+	JMP stored31
 
-low30:
+low32:
 	TESTQ        $0x00000002, AX
-	JZ           low34
+	JZ           low36
 	VMOVUPS      X10, (R11)
 	VEXTRACTF128 $0x01, Y10, X10
 	TESTQ        $0x00000001, AX
-	JZ           low35
+	JZ           low37
 	VMOVSD       X10, 16(R11)
 	VUNPCKHPD    X10, X10, X10
 
-low35:
-	JMP stored29
+low37:
+	JMP stored31
 
-low34:
+low36:
 	TESTQ     $0x00000001, AX
-	JZ        low36
+	JZ        low38
 	VMOVSD    X10, (R11)
 	VUNPCKHPD X10, X10, X10
 
-low36:
-stored29:
+low38:
+stored31:
 	ADDQ lddw+24(FP), R11
 
 end5:
@@ -25609,18 +25929,18 @@ end5:
 	SUBQ   $0x04, SI
 	MOVQ   $0x0000000c, DI
 	CMPQ   SI, $0x0c
-	JGE    inside37
+	JGE    inside39
 	MOVQ   SI, DI
 
-inside37:
+inside39:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, R8
 	CMPQ  SI, $0x08
-	JGE   inside38
+	JGE   inside40
 	MOVQ  SI, R8
 
-inside38:
+inside40:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	IMUL3Q        $0x04, DX, R9
@@ -25716,9 +26036,9 @@ inside38:
 done6:
 	MOVQ  cols+88(FP), BX
 	TESTQ BX, BX
-	JLE   done43
+	JLE   done49
 
-block39:
+block45:
 	// 3×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -25729,18 +26049,18 @@ block39:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside44
+	JGE    inside50
 	MOVQ   DX, SI
 
-inside44:
+inside50:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside45
+	JGE   inside51
 	MOVQ  DX, DI
 
-inside45:
+inside51:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -25748,9 +26068,9 @@ inside45:
 	MOVQ  ldw+40(FP), R8
 	MOVQ  n+96(FP), AX
 	CMPQ  AX, $0x08
-	JLT   tail41
+	JLT   tail47
 
-square40:
+square46:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), Y3
 	VINSERTF64X4 $0x01, (DI)(CX*2), Z3, Z3
@@ -25843,7 +26163,7 @@ square40:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-row46:
+row52:
 	VMOVUPD      (R9), Z3
 	VBROADCASTSD (R10), Z4
 	VFMADD231PD  Z4, Z3, Z5
@@ -25854,7 +26174,7 @@ row46:
 	ADDQ         lddz+72(FP), R9
 	ADDQ         ldx+56(FP), R10
 	DECQ         R11
-	JNZ          row46
+	JNZ          row52
 	MOVQ         DX, R9
 	SUBQ         w+32(FP), R9
 	ADDQ         dw+16(FP), R9
@@ -25873,12 +26193,58 @@ row46:
 	ADDQ         $0x40, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square40
+	JGE          square46
 
-tail41:
+tail47:
 	TESTQ AX, AX
-	JLE   end42
+	JLE   end48
+	CMPQ  AX, $0x04
+	JNE   fewer54
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	VMOVUPS      (DI), Y3
+	VINSERTF64X4 $0x01, (DI)(CX*2), Z3, Z3
+	VMOVUPS      (DI)(CX*1), Y4
+	VINSERTF64X4 $0x01, (DI)(BX*1), Z4, Z4
+	VMOVUPS      (SI), Y5
+	VINSERTF64X4 $0x01, (SI)(CX*2), Z5, Z5
+	VMOVUPS      (SI)(CX*1), Y6
+	VINSERTF64X4 $0x01, (SI)(BX*1), Z6, Z6
+	VUNPCKHPD    Z4, Z3, Z7
+	VUNPCKLPD    Z4, Z3, Z3
+	VUNPCKHPD    Z6, Z5, Z4
+	VUNPCKLPD    Z6, Z5, Z5
+	VSHUFF64X2   $0xdd, Z5, Z3, Z6
+	VSHUFF64X2   $0x88, Z5, Z3, Z3
+	VSHUFF64X2   $0xdd, Z4, Z7, Z5
+	VSHUFF64X2   $0x88, Z4, Z7, Z7
+	VBROADCASTSD (DX), Z4
+	VFMADD231PD  Z4, Z3, Z0
+	VBROADCASTSD (DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z3, Z1
+	VBROADCASTSD (DX)(R8*2), Z4
+	VFMADD231PD  Z4, Z3, Z2
+	VBROADCASTSD 8(DX), Z4
+	VFMADD231PD  Z4, Z7, Z0
+	VBROADCASTSD 8(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z7, Z1
+	VBROADCASTSD 8(DX)(R8*2), Z4
+	VFMADD231PD  Z4, Z7, Z2
+	VBROADCASTSD 16(DX), Z4
+	VFMADD231PD  Z4, Z6, Z0
+	VBROADCASTSD 16(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z6, Z1
+	VBROADCASTSD 16(DX)(R8*2), Z4
+	VFMADD231PD  Z4, Z6, Z2
+	VBROADCASTSD 24(DX), Z4
+	VFMADD231PD  Z4, Z5, Z0
+	VBROADCASTSD 24(DX)(R8*1), Z4
+	VFMADD231PD  Z4, Z5, Z1
+	VBROADCASTSD 24(DX)(R8*2), Z4
+	VFMADD231PD  Z4, Z5, Z2
+	JMP          ready53
+
+fewer54:
 	// the same for fewer j
 	VMOVUPD.Z    (DI), K1, Z3
 	VMOVUPD.Z    (DI)(CX*1), K1, Z4
@@ -25919,7 +26285,7 @@ tail41:
 	VBROADCASTSD (DX)(R8*2), Z5
 	VFMADD231PD  Z5, Z3, Z2
 	CMPQ         AX, $0x01
-	JE           over47
+	JE           over55
 	VBROADCASTSD 8(DX), Z5
 	VFMADD231PD  Z5, Z10, Z0
 	VBROADCASTSD 8(DX)(R8*1), Z5
@@ -25927,7 +26293,7 @@ tail41:
 	VBROADCASTSD 8(DX)(R8*2), Z5
 	VFMADD231PD  Z5, Z10, Z2
 	CMPQ         AX, $0x02
-	JE           over47
+	JE           over55
 	VBROADCASTSD 16(DX), Z5
 	VFMADD231PD  Z5, Z9, Z0
 	VBROADCASTSD 16(DX)(R8*1), Z5
@@ -25935,7 +26301,7 @@ tail41:
 	VBROADCASTSD 16(DX)(R8*2), Z5
 	VFMADD231PD  Z5, Z9, Z2
 	CMPQ         AX, $0x03
-	JE           over47
+	JE           over55
 	VBROADCASTSD 24(DX), Z5
 	VFMADD231PD  Z5, Z7, Z0
 	VBROADCASTSD 24(DX)(R8*1), Z5
@@ -25943,7 +26309,7 @@ tail41:
 	VBROADCASTSD 24(DX)(R8*2), Z5
 	VFMADD231PD  Z5, Z7, Z2
 	CMPQ         AX, $0x04
-	JE           over47
+	JE           over55
 	VBROADCASTSD 32(DX), Z5
 	VFMADD231PD  Z5, Z11, Z0
 	VBROADCASTSD 32(DX)(R8*1), Z5
@@ -25951,7 +26317,7 @@ tail41:
 	VBROADCASTSD 32(DX)(R8*2), Z5
 	VFMADD231PD  Z5, Z11, Z2
 	CMPQ         AX, $0x05
-	JE           over47
+	JE           over55
 	VBROADCASTSD 40(DX), Z5
 	VFMADD231PD  Z5, Z8, Z0
 	VBROADCASTSD 40(DX)(R8*1), Z5
@@ -25959,7 +26325,7 @@ tail41:
 	VBROADCASTSD 40(DX)(R8*2), Z5
 	VFMADD231PD  Z5, Z8, Z2
 	CMPQ         AX, $0x06
-	JE           over47
+	JE           over55
 	VBROADCASTSD 48(DX), Z5
 	VFMADD231PD  Z5, Z4, Z0
 	VBROADCASTSD 48(DX)(R8*1), Z5
@@ -25967,7 +26333,7 @@ tail41:
 	VBROADCASTSD 48(DX)(R8*2), Z5
 	VFMADD231PD  Z5, Z4, Z2
 	CMPQ         AX, $0x07
-	JE           over47
+	JE           over55
 	VBROADCASTSD 56(DX), Z5
 	VFMADD231PD  Z5, Z6, Z0
 	VBROADCASTSD 56(DX)(R8*1), Z5
@@ -25975,7 +26341,8 @@ tail41:
 	VBROADCASTSD 56(DX)(R8*2), Z5
 	VFMADD231PD  Z5, Z6, Z2
 
-over47:
+over55:
+ready53:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ   DX, R9
 	SUBQ   w+32(FP), R9
@@ -25986,7 +26353,7 @@ over47:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-row48:
+row56:
 	VMOVUPD.Z     (R9), K1, Z3
 	VBROADCASTSD  (R10), Z4
 	VFMADD231PD   Z4, Z3, Z5
@@ -25997,7 +26364,7 @@ row48:
 	ADDQ          lddz+72(FP), R9
 	ADDQ          ldx+56(FP), R10
 	DECQ          R11
-	JNZ           row48
+	JNZ           row56
 	MOVQ          DX, R9
 	SUBQ          w+32(FP), R9
 	ADDQ          dw+16(FP), R9
@@ -26006,64 +26373,17 @@ row48:
 	VADDPD        Z3, Z6, Z6
 	VADDPD        Z3, Z7, Z7
 	TESTQ         $0x00000004, AX
-	JZ            low50
+	JZ            low58
 	VMOVUPS       Y5, (R9)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000002, AX
-	JZ            low51
+	JZ            low59
 	VMOVUPS       X5, 32(R9)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low52
+	JZ            low60
 	VMOVSD        X5, 48(R9)
 	VUNPCKHPD     X5, X5, X5
-
-low52:
-	JMP stored49
-
-low51:
-	TESTQ     $0x00000001, AX
-	JZ        low53
-	VMOVSD    X5, 32(R9)
-	VUNPCKHPD X5, X5, X5
-
-low53:
-	JMP stored49
-
-low50:
-	TESTQ        $0x00000002, AX
-	JZ           low54
-	VMOVUPS      X5, (R9)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low55
-	VMOVSD       X5, 16(R9)
-	VUNPCKHPD    X5, X5, X5
-
-low55:
-	JMP stored49
-
-low54:
-	TESTQ     $0x00000001, AX
-	JZ        low56
-	VMOVSD    X5, (R9)
-	VUNPCKHPD X5, X5, X5
-
-low56:
-stored49:
-	ADDQ          lddw+24(FP), R9
-	TESTQ         $0x00000004, AX
-	JZ            low58
-	VMOVUPS       Y6, (R9)
-	VEXTRACTF64X4 $0x01, Z6, Y6
-	TESTQ         $0x00000002, AX
-	JZ            low59
-	VMOVUPS       X6, 32(R9)
-	VEXTRACTF128  $0x01, Y6, X6
-	TESTQ         $0x00000001, AX
-	JZ            low60
-	VMOVSD        X6, 48(R9)
-	VUNPCKHPD     X6, X6, X6
 
 low60:
 	JMP stored57
@@ -26071,8 +26391,8 @@ low60:
 low59:
 	TESTQ     $0x00000001, AX
 	JZ        low61
-	VMOVSD    X6, 32(R9)
-	VUNPCKHPD X6, X6, X6
+	VMOVSD    X5, 32(R9)
+	VUNPCKHPD X5, X5, X5
 
 low61:
 	JMP stored57
@@ -26080,12 +26400,12 @@ low61:
 low58:
 	TESTQ        $0x00000002, AX
 	JZ           low62
-	VMOVUPS      X6, (R9)
-	VEXTRACTF128 $0x01, Y6, X6
+	VMOVUPS      X5, (R9)
+	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
 	JZ           low63
-	VMOVSD       X6, 16(R9)
-	VUNPCKHPD    X6, X6, X6
+	VMOVSD       X5, 16(R9)
+	VUNPCKHPD    X5, X5, X5
 
 low63:
 	JMP stored57
@@ -26093,24 +26413,24 @@ low63:
 low62:
 	TESTQ     $0x00000001, AX
 	JZ        low64
-	VMOVSD    X6, (R9)
-	VUNPCKHPD X6, X6, X6
+	VMOVSD    X5, (R9)
+	VUNPCKHPD X5, X5, X5
 
 low64:
 stored57:
 	ADDQ          lddw+24(FP), R9
 	TESTQ         $0x00000004, AX
 	JZ            low66
-	VMOVUPS       Y7, (R9)
-	VEXTRACTF64X4 $0x01, Z7, Y7
+	VMOVUPS       Y6, (R9)
+	VEXTRACTF64X4 $0x01, Z6, Y6
 	TESTQ         $0x00000002, AX
 	JZ            low67
-	VMOVUPS       X7, 32(R9)
-	VEXTRACTF128  $0x01, Y7, X7
+	VMOVUPS       X6, 32(R9)
+	VEXTRACTF128  $0x01, Y6, X6
 	TESTQ         $0x00000001, AX
 	JZ            low68
-	VMOVSD        X7, 48(R9)
-	VUNPCKHPD     X7, X7, X7
+	VMOVSD        X6, 48(R9)
+	VUNPCKHPD     X6, X6, X6
 
 low68:
 	JMP stored65
@@ -26118,8 +26438,8 @@ low68:
 low67:
 	TESTQ     $0x00000001, AX
 	JZ        low69
-	VMOVSD    X7, 32(R9)
-	VUNPCKHPD X7, X7, X7
+	VMOVSD    X6, 32(R9)
+	VUNPCKHPD X6, X6, X6
 
 low69:
 	JMP stored65
@@ -26127,12 +26447,12 @@ low69:
 low66:
 	TESTQ        $0x00000002, AX
 	JZ           low70
-	VMOVUPS      X7, (R9)
-	VEXTRACTF128 $0x01, Y7, X7
+	VMOVUPS      X6, (R9)
+	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
 	JZ           low71
-	VMOVSD       X7, 16(R9)
-	VUNPCKHPD    X7, X7, X7
+	VMOVSD       X6, 16(R9)
+	VUNPCKHPD    X6, X6, X6
 
 low71:
 	JMP stored65
@@ -26140,14 +26460,61 @@ low71:
 low70:
 	TESTQ     $0x00000001, AX
 	JZ        low72
-	VMOVSD    X7, (R9)
-	VUNPCKHPD X7, X7, X7
+	VMOVSD    X6, (R9)
+	VUNPCKHPD X6, X6, X6
 
 low72:
 stored65:
+	ADDQ          lddw+24(FP), R9
+	TESTQ         $0x00000004, AX
+	JZ            low74
+	VMOVUPS       Y7, (R9)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000002, AX
+	JZ            low75
+	VMOVUPS       X7, 32(R9)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low76
+	VMOVSD        X7, 48(R9)
+	VUNPCKHPD     X7, X7, X7
+
+low76:
+	JMP stored73
+
+low75:
+	TESTQ     $0x00000001, AX
+	JZ        low77
+	VMOVSD    X7, 32(R9)
+	VUNPCKHPD X7, X7, X7
+
+low77:
+	JMP stored73
+
+low74:
+	TESTQ        $0x00000002, AX
+	JZ           low78
+	VMOVUPS      X7, (R9)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low79
+	VMOVSD       X7, 16(R9)
+	VUNPCKHPD    X7, X7, X7
+
+low79:
+	JMP stored73
+
+low78:
+	TESTQ     $0x00000001, AX
+	JZ        low80
+	VMOVSD    X7, (R9)
+	VUNPCKHPD X7, X7, X7
+
+low80:
+stored73:
 	ADDQ lddw+24(FP), R9
 
-end42:
+end48:
 	VPXORD Z3, Z3, Z3
 	VADDPD Z3, Z0, Z0
 	VADDPD Z3, Z1, Z1
@@ -26159,18 +26526,18 @@ end42:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside73
+	JGE    inside81
 	MOVQ   SI, DI
 
-inside73:
+inside81:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside74
+	JGE   inside82
 	MOVQ  SI, R8
 
-inside74:
+inside82:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	LEAQ          (CX)(CX*2), BX
@@ -26213,7 +26580,7 @@ inside74:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done43
+	JLE    done49
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -26225,16 +26592,16 @@ inside74:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block39
+	JGE    block45
 
-done43:
+done49:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 fewer1:
 	CMPQ  AX, $0x02
-	JNE   fewer75
+	JNE   fewer85
 	MOVQ  n+96(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -26243,9 +26610,9 @@ fewer1:
 	KMOVW BX, K1
 	MOVQ  cols+88(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done80
+	JLE   done90
 
-block76:
+block86:
 	// 2×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -26257,18 +26624,18 @@ block76:
 	SUBQ   $0x04, DX
 	MOVQ   $0x0000000c, SI
 	CMPQ   DX, $0x0c
-	JGE    inside81
+	JGE    inside91
 	MOVQ   DX, SI
 
-inside81:
+inside91:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000008, DI
 	CMPQ  DX, $0x08
-	JGE   inside82
+	JGE   inside92
 	MOVQ  DX, DI
 
-inside82:
+inside92:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, CX, R8
@@ -26278,9 +26645,9 @@ inside82:
 	MOVQ   ldw+40(FP), R10
 	MOVQ   n+96(FP), AX
 	CMPQ   AX, $0x08
-	JLT    tail78
+	JLT    tail88
 
-square77:
+square87:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (BX), Y4
 	VINSERTF64X4 $0x01, (BX)(CX*2), Z4, Z4
@@ -26404,7 +26771,7 @@ square77:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-row83:
+row93:
 	VMOVUPD      (R11), Z4
 	VBROADCASTSD (R12), Z5
 	VFMADD231PD  Z5, Z4, Z6
@@ -26413,7 +26780,7 @@ row83:
 	ADDQ         lddz+72(FP), R11
 	ADDQ         ldx+56(FP), R12
 	DECQ         R13
-	JNZ          row83
+	JNZ          row93
 	MOVQ         R9, R11
 	SUBQ         w+32(FP), R11
 	ADDQ         dw+16(FP), R11
@@ -26431,12 +26798,74 @@ row83:
 	ADDQ         $0x40, R9
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square77
+	JGE          square87
 
-tail78:
+tail88:
 	TESTQ AX, AX
-	JLE   end79
+	JLE   end89
+	CMPQ  AX, $0x04
+	JNE   fewer95
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	VMOVUPS      (BX), Y4
+	VINSERTF64X4 $0x01, (BX)(CX*2), Z4, Z4
+	VMOVUPS      (BX)(CX*1), Y5
+	VINSERTF64X4 $0x01, (BX)(DX*1), Z5, Z5
+	VMOVUPS      (R8), Y6
+	VINSERTF64X4 $0x01, (R8)(CX*2), Z6, Z6
+	VMOVUPS      (R8)(CX*1), Y7
+	VINSERTF64X4 $0x01, (R8)(DX*1), Z7, Z7
+	VUNPCKHPD    Z5, Z4, Z8
+	VUNPCKLPD    Z5, Z4, Z4
+	VUNPCKHPD    Z7, Z6, Z5
+	VUNPCKLPD    Z7, Z6, Z6
+	VSHUFF64X2   $0xdd, Z6, Z4, Z7
+	VSHUFF64X2   $0x88, Z6, Z4, Z4
+	VSHUFF64X2   $0xdd, Z5, Z8, Z6
+	VSHUFF64X2   $0x88, Z5, Z8, Z8
+	VMOVUPS      (DI), Y5
+	VINSERTF64X4 $0x01, (DI)(CX*2), Z5, Z5
+	VMOVUPS      (DI)(CX*1), Y9
+	VINSERTF64X4 $0x01, (DI)(DX*1), Z9, Z9
+	VMOVUPS      (SI), Y10
+	VINSERTF64X4 $0x01, (SI)(CX*2), Z10, Z10
+	VMOVUPS      (SI)(CX*1), Y11
+	VINSERTF64X4 $0x01, (SI)(DX*1), Z11, Z11
+	VUNPCKHPD    Z9, Z5, Z12
+	VUNPCKLPD    Z9, Z5, Z5
+	VUNPCKHPD    Z11, Z10, Z9
+	VUNPCKLPD    Z11, Z10, Z10
+	VSHUFF64X2   $0xdd, Z10, Z5, Z11
+	VSHUFF64X2   $0x88, Z10, Z5, Z5
+	VSHUFF64X2   $0xdd, Z9, Z12, Z10
+	VSHUFF64X2   $0x88, Z9, Z12, Z12
+	VBROADCASTSD (R9), Z9
+	VFMADD231PD  Z9, Z4, Z0
+	VFMADD231PD  Z9, Z5, Z2
+	VBROADCASTSD (R9)(R10*1), Z9
+	VFMADD231PD  Z9, Z4, Z1
+	VFMADD231PD  Z9, Z5, Z3
+	VBROADCASTSD 8(R9), Z9
+	VFMADD231PD  Z9, Z8, Z0
+	VFMADD231PD  Z9, Z12, Z2
+	VBROADCASTSD 8(R9)(R10*1), Z9
+	VFMADD231PD  Z9, Z8, Z1
+	VFMADD231PD  Z9, Z12, Z3
+	VBROADCASTSD 16(R9), Z9
+	VFMADD231PD  Z9, Z7, Z0
+	VFMADD231PD  Z9, Z11, Z2
+	VBROADCASTSD 16(R9)(R10*1), Z9
+	VFMADD231PD  Z9, Z7, Z1
+	VFMADD231PD  Z9, Z11, Z3
+	VBROADCASTSD 24(R9), Z9
+	VFMADD231PD  Z9, Z6, Z0
+	VFMADD231PD  Z9, Z10, Z2
+	VBROADCASTSD 24(R9)(R10*1), Z9
+	VFMADD231PD  Z9, Z6, Z1
+	VFMADD231PD  Z9, Z10, Z3
+	JMP          ready94
+
+fewer95:
 	// the same for fewer j
 	VMOVUPD.Z    (BX), K1, Z4
 	VMOVUPD.Z    (BX)(CX*1), K1, Z5
@@ -26475,49 +26904,49 @@ tail78:
 	VBROADCASTSD (R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z4, Z1
 	CMPQ         AX, $0x01
-	JE           over84
+	JE           over96
 	VBROADCASTSD 8(R9), Z6
 	VFMADD231PD  Z6, Z11, Z0
 	VBROADCASTSD 8(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z11, Z1
 	CMPQ         AX, $0x02
-	JE           over84
+	JE           over96
 	VBROADCASTSD 16(R9), Z6
 	VFMADD231PD  Z6, Z10, Z0
 	VBROADCASTSD 16(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z10, Z1
 	CMPQ         AX, $0x03
-	JE           over84
+	JE           over96
 	VBROADCASTSD 24(R9), Z6
 	VFMADD231PD  Z6, Z8, Z0
 	VBROADCASTSD 24(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z8, Z1
 	CMPQ         AX, $0x04
-	JE           over84
+	JE           over96
 	VBROADCASTSD 32(R9), Z6
 	VFMADD231PD  Z6, Z12, Z0
 	VBROADCASTSD 32(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z12, Z1
 	CMPQ         AX, $0x05
-	JE           over84
+	JE           over96
 	VBROADCASTSD 40(R9), Z6
 	VFMADD231PD  Z6, Z9, Z0
 	VBROADCASTSD 40(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z9, Z1
 	CMPQ         AX, $0x06
-	JE           over84
+	JE           over96
 	VBROADCASTSD 48(R9), Z6
 	VFMADD231PD  Z6, Z5, Z0
 	VBROADCASTSD 48(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z5, Z1
 	CMPQ         AX, $0x07
-	JE           over84
+	JE           over96
 	VBROADCASTSD 56(R9), Z6
 	VFMADD231PD  Z6, Z7, Z0
 	VBROADCASTSD 56(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z7, Z1
 
-over84:
+over96:
 	VMOVUPD.Z    (DI), K1, Z4
 	VMOVUPD.Z    (DI)(CX*1), K1, Z5
 	VMOVUPD.Z    (DI)(CX*2), K1, Z6
@@ -26555,49 +26984,50 @@ over84:
 	VBROADCASTSD (R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z4, Z3
 	CMPQ         AX, $0x01
-	JE           over85
+	JE           over97
 	VBROADCASTSD 8(R9), Z6
 	VFMADD231PD  Z6, Z11, Z2
 	VBROADCASTSD 8(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z11, Z3
 	CMPQ         AX, $0x02
-	JE           over85
+	JE           over97
 	VBROADCASTSD 16(R9), Z6
 	VFMADD231PD  Z6, Z10, Z2
 	VBROADCASTSD 16(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z10, Z3
 	CMPQ         AX, $0x03
-	JE           over85
+	JE           over97
 	VBROADCASTSD 24(R9), Z6
 	VFMADD231PD  Z6, Z8, Z2
 	VBROADCASTSD 24(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z8, Z3
 	CMPQ         AX, $0x04
-	JE           over85
+	JE           over97
 	VBROADCASTSD 32(R9), Z6
 	VFMADD231PD  Z6, Z12, Z2
 	VBROADCASTSD 32(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z12, Z3
 	CMPQ         AX, $0x05
-	JE           over85
+	JE           over97
 	VBROADCASTSD 40(R9), Z6
 	VFMADD231PD  Z6, Z9, Z2
 	VBROADCASTSD 40(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z9, Z3
 	CMPQ         AX, $0x06
-	JE           over85
+	JE           over97
 	VBROADCASTSD 48(R9), Z6
 	VFMADD231PD  Z6, Z5, Z2
 	VBROADCASTSD 48(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z5, Z3
 	CMPQ         AX, $0x07
-	JE           over85
+	JE           over97
 	VBROADCASTSD 56(R9), Z6
 	VFMADD231PD  Z6, Z7, Z2
 	VBROADCASTSD 56(R9)(R10*1), Z6
 	VFMADD231PD  Z6, Z7, Z3
 
-over85:
+over97:
+ready94:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ   R9, R11
 	SUBQ   w+32(FP), R11
@@ -26607,7 +27037,7 @@ over85:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 
-row86:
+row98:
 	VMOVUPD.Z     (R11), K1, Z4
 	VBROADCASTSD  (R12), Z5
 	VFMADD231PD   Z5, Z4, Z6
@@ -26616,7 +27046,7 @@ row86:
 	ADDQ          lddz+72(FP), R11
 	ADDQ          ldx+56(FP), R12
 	DECQ          R13
-	JNZ           row86
+	JNZ           row98
 	MOVQ          R9, R11
 	SUBQ          w+32(FP), R11
 	ADDQ          dw+16(FP), R11
@@ -26624,101 +27054,101 @@ row86:
 	VADDPD        Z4, Z6, Z6
 	VADDPD        Z4, Z7, Z7
 	TESTQ         $0x00000004, AX
-	JZ            low88
+	JZ            low100
 	VMOVUPS       Y6, (R11)
 	VEXTRACTF64X4 $0x01, Z6, Y6
 	TESTQ         $0x00000002, AX
-	JZ            low89
+	JZ            low101
 	VMOVUPS       X6, 32(R11)
 	VEXTRACTF128  $0x01, Y6, X6
 	TESTQ         $0x00000001, AX
-	JZ            low90
+	JZ            low102
 	VMOVSD        X6, 48(R11)
 	VUNPCKHPD     X6, X6, X6
 
-low90:
-	JMP stored87
+low102:
+	JMP stored99
 
-low89:
+low101:
 	TESTQ     $0x00000001, AX
-	JZ        low91
+	JZ        low103
 	VMOVSD    X6, 32(R11)
 	VUNPCKHPD X6, X6, X6
 
-low91:
-	JMP stored87
+low103:
+	JMP stored99
 
-low88:
+low100:
 	TESTQ        $0x00000002, AX
-	JZ           low92
+	JZ           low104
 	VMOVUPS      X6, (R11)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low93
+	JZ           low105
 	VMOVSD       X6, 16(R11)
 	VUNPCKHPD    X6, X6, X6
 
-low93:
-	JMP stored87
+low105:
+	JMP stored99
 
-low92:
+low104:
 	TESTQ     $0x00000001, AX
-	JZ        low94
+	JZ        low106
 	VMOVSD    X6, (R11)
 	VUNPCKHPD X6, X6, X6
 
-low94:
-stored87:
+low106:
+stored99:
 	ADDQ          lddw+24(FP), R11
 	TESTQ         $0x00000004, AX
-	JZ            low96
+	JZ            low108
 	VMOVUPS       Y7, (R11)
 	VEXTRACTF64X4 $0x01, Z7, Y7
 	TESTQ         $0x00000002, AX
-	JZ            low97
+	JZ            low109
 	VMOVUPS       X7, 32(R11)
 	VEXTRACTF128  $0x01, Y7, X7
 	TESTQ         $0x00000001, AX
-	JZ            low98
+	JZ            low110
 	VMOVSD        X7, 48(R11)
 	VUNPCKHPD     X7, X7, X7
 
-low98:
-	JMP stored95
+low110:
+	JMP stored107
 
-low97:
+low109:
 	TESTQ     $0x00000001, AX
-	JZ        low99
+	JZ        low111
 	VMOVSD    X7, 32(R11)
 	VUNPCKHPD X7, X7, X7
 
-low99:
-	JMP stored95
+low111:
+	JMP stored107
 
-low96:
+low108:
 	TESTQ        $0x00000002, AX
-	JZ           low100
+	JZ           low112
 	VMOVUPS      X7, (R11)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low101
+	JZ           low113
 	VMOVSD       X7, 16(R11)
 	VUNPCKHPD    X7, X7, X7
 
-low101:
-	JMP stored95
+low113:
+	JMP stored107
 
-low100:
+low112:
 	TESTQ     $0x00000001, AX
-	JZ        low102
+	JZ        low114
 	VMOVSD    X7, (R11)
 	VUNPCKHPD X7, X7, X7
 
-low102:
-stored95:
+low114:
+stored107:
 	ADDQ lddw+24(FP), R11
 
-end79:
+end89:
 	VPXORD Z4, Z4, Z4
 	VADDPD Z4, Z0, Z0
 	VADDPD Z4, Z1, Z1
@@ -26731,18 +27161,18 @@ end79:
 	SUBQ   $0x04, SI
 	MOVQ   $0x0000000c, DI
 	CMPQ   SI, $0x0c
-	JGE    inside103
+	JGE    inside115
 	MOVQ   SI, DI
 
-inside103:
+inside115:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, R8
 	CMPQ  SI, $0x08
-	JGE   inside104
+	JGE   inside116
 	MOVQ  SI, R8
 
-inside104:
+inside116:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	IMUL3Q        $0x04, DX, R9
@@ -26799,7 +27229,7 @@ inside104:
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done80
+	JLE    done90
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -26811,14 +27241,14 @@ inside104:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block76
+	JGE    block86
 
-done80:
+done90:
 	MOVQ  cols+88(FP), BX
 	TESTQ BX, BX
-	JLE   done109
+	JLE   done125
 
-block105:
+block121:
 	// 2×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -26828,18 +27258,18 @@ block105:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside110
+	JGE    inside126
 	MOVQ   DX, SI
 
-inside110:
+inside126:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside111
+	JGE   inside127
 	MOVQ  DX, DI
 
-inside111:
+inside127:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
@@ -26847,9 +27277,9 @@ inside111:
 	MOVQ  ldw+40(FP), R8
 	MOVQ  n+96(FP), AX
 	CMPQ  AX, $0x08
-	JLT   tail107
+	JLT   tail123
 
-square106:
+square122:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), Y2
 	VINSERTF64X4 $0x01, (DI)(CX*2), Z2, Z2
@@ -26925,7 +27355,7 @@ square106:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-row112:
+row128:
 	VMOVUPD      (R9), Z2
 	VBROADCASTSD (R10), Z3
 	VFMADD231PD  Z3, Z2, Z4
@@ -26934,7 +27364,7 @@ row112:
 	ADDQ         lddz+72(FP), R9
 	ADDQ         ldx+56(FP), R10
 	DECQ         R11
-	JNZ          row112
+	JNZ          row128
 	MOVQ         DX, R9
 	SUBQ         w+32(FP), R9
 	ADDQ         dw+16(FP), R9
@@ -26950,12 +27380,50 @@ row112:
 	ADDQ         $0x40, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square106
+	JGE          square122
 
-tail107:
+tail123:
 	TESTQ AX, AX
-	JLE   end108
+	JLE   end124
+	CMPQ  AX, $0x04
+	JNE   fewer130
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	VMOVUPS      (DI), Y2
+	VINSERTF64X4 $0x01, (DI)(CX*2), Z2, Z2
+	VMOVUPS      (DI)(CX*1), Y3
+	VINSERTF64X4 $0x01, (DI)(BX*1), Z3, Z3
+	VMOVUPS      (SI), Y4
+	VINSERTF64X4 $0x01, (SI)(CX*2), Z4, Z4
+	VMOVUPS      (SI)(CX*1), Y5
+	VINSERTF64X4 $0x01, (SI)(BX*1), Z5, Z5
+	VUNPCKHPD    Z3, Z2, Z6
+	VUNPCKLPD    Z3, Z2, Z2
+	VUNPCKHPD    Z5, Z4, Z3
+	VUNPCKLPD    Z5, Z4, Z4
+	VSHUFF64X2   $0xdd, Z4, Z2, Z5
+	VSHUFF64X2   $0x88, Z4, Z2, Z2
+	VSHUFF64X2   $0xdd, Z3, Z6, Z4
+	VSHUFF64X2   $0x88, Z3, Z6, Z6
+	VBROADCASTSD (DX), Z3
+	VFMADD231PD  Z3, Z2, Z0
+	VBROADCASTSD (DX)(R8*1), Z3
+	VFMADD231PD  Z3, Z2, Z1
+	VBROADCASTSD 8(DX), Z3
+	VFMADD231PD  Z3, Z6, Z0
+	VBROADCASTSD 8(DX)(R8*1), Z3
+	VFMADD231PD  Z3, Z6, Z1
+	VBROADCASTSD 16(DX), Z3
+	VFMADD231PD  Z3, Z5, Z0
+	VBROADCASTSD 16(DX)(R8*1), Z3
+	VFMADD231PD  Z3, Z5, Z1
+	VBROADCASTSD 24(DX), Z3
+	VFMADD231PD  Z3, Z4, Z0
+	VBROADCASTSD 24(DX)(R8*1), Z3
+	VFMADD231PD  Z3, Z4, Z1
+	JMP          ready129
+
+fewer130:
 	// the same for fewer j
 	VMOVUPD.Z    (DI), K1, Z2
 	VMOVUPD.Z    (DI)(CX*1), K1, Z3
@@ -26994,49 +27462,50 @@ tail107:
 	VBROADCASTSD (DX)(R8*1), Z4
 	VFMADD231PD  Z4, Z2, Z1
 	CMPQ         AX, $0x01
-	JE           over113
+	JE           over131
 	VBROADCASTSD 8(DX), Z4
 	VFMADD231PD  Z4, Z9, Z0
 	VBROADCASTSD 8(DX)(R8*1), Z4
 	VFMADD231PD  Z4, Z9, Z1
 	CMPQ         AX, $0x02
-	JE           over113
+	JE           over131
 	VBROADCASTSD 16(DX), Z4
 	VFMADD231PD  Z4, Z8, Z0
 	VBROADCASTSD 16(DX)(R8*1), Z4
 	VFMADD231PD  Z4, Z8, Z1
 	CMPQ         AX, $0x03
-	JE           over113
+	JE           over131
 	VBROADCASTSD 24(DX), Z4
 	VFMADD231PD  Z4, Z6, Z0
 	VBROADCASTSD 24(DX)(R8*1), Z4
 	VFMADD231PD  Z4, Z6, Z1
 	CMPQ         AX, $0x04
-	JE           over113
+	JE           over131
 	VBROADCASTSD 32(DX), Z4
 	VFMADD231PD  Z4, Z10, Z0
 	VBROADCASTSD 32(DX)(R8*1), Z4
 	VFMADD231PD  Z4, Z10, Z1
 	CMPQ         AX, $0x05
-	JE           over113
+	JE           over131
 	VBROADCASTSD 40(DX), Z4
 	VFMADD231PD  Z4, Z7, Z0
 	VBROADCASTSD 40(DX)(R8*1), Z4
 	VFMADD231PD  Z4, Z7, Z1
 	CMPQ         AX, $0x06
-	JE           over113
+	JE           over131
 	VBROADCASTSD 48(DX), Z4
 	VFMADD231PD  Z4, Z3, Z0
 	VBROADCASTSD 48(DX)(R8*1), Z4
 	VFMADD231PD  Z4, Z3, Z1
 	CMPQ         AX, $0x07
-	JE           over113
+	JE           over131
 	VBROADCASTSD 56(DX), Z4
 	VFMADD231PD  Z4, Z5, Z0
 	VBROADCASTSD 56(DX)(R8*1), Z4
 	VFMADD231PD  Z4, Z5, Z1
 
-over113:
+over131:
+ready129:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ   DX, R9
 	SUBQ   w+32(FP), R9
@@ -27046,7 +27515,7 @@ over113:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 
-row114:
+row132:
 	VMOVUPD.Z     (R9), K1, Z2
 	VBROADCASTSD  (R10), Z3
 	VFMADD231PD   Z3, Z2, Z4
@@ -27055,7 +27524,7 @@ row114:
 	ADDQ          lddz+72(FP), R9
 	ADDQ          ldx+56(FP), R10
 	DECQ          R11
-	JNZ           row114
+	JNZ           row132
 	MOVQ          DX, R9
 	SUBQ          w+32(FP), R9
 	ADDQ          dw+16(FP), R9
@@ -27063,101 +27532,101 @@ row114:
 	VADDPD        Z2, Z4, Z4
 	VADDPD        Z2, Z5, Z5
 	TESTQ         $0x00000004, AX
-	JZ            low116
+	JZ            low134
 	VMOVUPS       Y4, (R9)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low117
+	JZ            low135
 	VMOVUPS       X4, 32(R9)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low118
+	JZ            low136
 	VMOVSD        X4, 48(R9)
 	VUNPCKHPD     X4, X4, X4
 
-low118:
-	JMP stored115
+low136:
+	JMP stored133
 
-low117:
+low135:
 	TESTQ     $0x00000001, AX
-	JZ        low119
+	JZ        low137
 	VMOVSD    X4, 32(R9)
 	VUNPCKHPD X4, X4, X4
 
-low119:
-	JMP stored115
+low137:
+	JMP stored133
 
-low116:
+low134:
 	TESTQ        $0x00000002, AX
-	JZ           low120
+	JZ           low138
 	VMOVUPS      X4, (R9)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low121
+	JZ           low139
 	VMOVSD       X4, 16(R9)
 	VUNPCKHPD    X4, X4, X4
 
-low121:
-	JMP stored115
+low139:
+	JMP stored133
 
-low120:
+low138:
 	TESTQ     $0x00000001, AX
-	JZ        low122
+	JZ        low140
 	VMOVSD    X4, (R9)
 	VUNPCKHPD X4, X4, X4
 
-low122:
-stored115:
+low140:
+stored133:
 	ADDQ          lddw+24(FP), R9
 	TESTQ         $0x00000004, AX
-	JZ            low124
+	JZ            low142
 	VMOVUPS       Y5, (R9)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000002, AX
-	JZ            low125
+	JZ            low143
 	VMOVUPS       X5, 32(R9)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low126
+	JZ            low144
 	VMOVSD        X5, 48(R9)
 	VUNPCKHPD     X5, X5, X5
 
-low126:
-	JMP stored123
+low144:
+	JMP stored141
 
-low125:
+low143:
 	TESTQ     $0x00000001, AX
-	JZ        low127
+	JZ        low145
 	VMOVSD    X5, 32(R9)
 	VUNPCKHPD X5, X5, X5
 
-low127:
-	JMP stored123
+low145:
+	JMP stored141
 
-low124:
+low142:
 	TESTQ        $0x00000002, AX
-	JZ           low128
+	JZ           low146
 	VMOVUPS      X5, (R9)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low129
+	JZ           low147
 	VMOVSD       X5, 16(R9)
 	VUNPCKHPD    X5, X5, X5
 
-low129:
-	JMP stored123
+low147:
+	JMP stored141
 
-low128:
+low146:
 	TESTQ     $0x00000001, AX
-	JZ        low130
+	JZ        low148
 	VMOVSD    X5, (R9)
 	VUNPCKHPD X5, X5, X5
 
-low130:
-stored123:
+low148:
+stored141:
 	ADDQ lddw+24(FP), R9
 
-end108:
+end124:
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
@@ -27168,18 +27637,18 @@ end108:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside131
+	JGE    inside149
 	MOVQ   SI, DI
 
-inside131:
+inside149:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside132
+	JGE   inside150
 	MOVQ  SI, R8
 
-inside132:
+inside150:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	LEAQ          (CX)(CX*2), BX
@@ -27211,7 +27680,7 @@ inside132:
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done109
+	JLE    done125
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -27223,14 +27692,14 @@ inside132:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block105
+	JGE    block121
 
-done109:
+done125:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-fewer75:
+fewer85:
 	MOVQ  n+96(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
@@ -27239,9 +27708,9 @@ fewer75:
 	KMOVW BX, K1
 	MOVQ  cols+88(FP), BX
 	CMPQ  BX, $0x08
-	JLE   done138
+	JLE   done158
 
-block134:
+block154:
 	// 1×16 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -27251,18 +27720,18 @@ block134:
 	SUBQ   $0x04, DX
 	MOVQ   $0x0000000c, SI
 	CMPQ   DX, $0x0c
-	JGE    inside139
+	JGE    inside159
 	MOVQ   DX, SI
 
-inside139:
+inside159:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000008, DI
 	CMPQ  DX, $0x08
-	JGE   inside140
+	JGE   inside160
 	MOVQ  DX, DI
 
-inside140:
+inside160:
 	IMULQ  CX, DI
 	ADDQ   BX, DI
 	IMUL3Q $0x04, CX, R8
@@ -27271,9 +27740,9 @@ inside140:
 	MOVQ   w+32(FP), R9
 	MOVQ   n+96(FP), AX
 	CMPQ   AX, $0x08
-	JLT    tail136
+	JLT    tail156
 
-square135:
+square155:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (BX), Y2
 	VINSERTF64X4 $0x01, (BX)(CX*2), Z2, Z2
@@ -27372,14 +27841,14 @@ square135:
 	MOVQ   cols+88(FP), R12
 	VPXORD Z4, Z4, Z4
 
-row141:
+row161:
 	VMOVUPD      (R10), Z2
 	VBROADCASTSD (R11), Z3
 	VFMADD231PD  Z3, Z2, Z4
 	ADDQ         lddz+72(FP), R10
 	ADDQ         ldx+56(FP), R11
 	DECQ         R12
-	JNZ          row141
+	JNZ          row161
 	MOVQ         R9, R10
 	SUBQ         w+32(FP), R10
 	ADDQ         dw+16(FP), R10
@@ -27394,12 +27863,62 @@ row141:
 	ADDQ         $0x40, R9
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square135
+	JGE          square155
 
-tail136:
+tail156:
 	TESTQ AX, AX
-	JLE   end137
+	JLE   end157
+	CMPQ  AX, $0x04
+	JNE   fewer163
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	VMOVUPS      (BX), Y2
+	VINSERTF64X4 $0x01, (BX)(CX*2), Z2, Z2
+	VMOVUPS      (BX)(CX*1), Y3
+	VINSERTF64X4 $0x01, (BX)(DX*1), Z3, Z3
+	VMOVUPS      (R8), Y4
+	VINSERTF64X4 $0x01, (R8)(CX*2), Z4, Z4
+	VMOVUPS      (R8)(CX*1), Y5
+	VINSERTF64X4 $0x01, (R8)(DX*1), Z5, Z5
+	VUNPCKHPD    Z3, Z2, Z6
+	VUNPCKLPD    Z3, Z2, Z2
+	VUNPCKHPD    Z5, Z4, Z3
+	VUNPCKLPD    Z5, Z4, Z4
+	VSHUFF64X2   $0xdd, Z4, Z2, Z5
+	VSHUFF64X2   $0x88, Z4, Z2, Z2
+	VSHUFF64X2   $0xdd, Z3, Z6, Z4
+	VSHUFF64X2   $0x88, Z3, Z6, Z6
+	VMOVUPS      (DI), Y3
+	VINSERTF64X4 $0x01, (DI)(CX*2), Z3, Z3
+	VMOVUPS      (DI)(CX*1), Y7
+	VINSERTF64X4 $0x01, (DI)(DX*1), Z7, Z7
+	VMOVUPS      (SI), Y8
+	VINSERTF64X4 $0x01, (SI)(CX*2), Z8, Z8
+	VMOVUPS      (SI)(CX*1), Y9
+	VINSERTF64X4 $0x01, (SI)(DX*1), Z9, Z9
+	VUNPCKHPD    Z7, Z3, Z10
+	VUNPCKLPD    Z7, Z3, Z3
+	VUNPCKHPD    Z9, Z8, Z7
+	VUNPCKLPD    Z9, Z8, Z8
+	VSHUFF64X2   $0xdd, Z8, Z3, Z9
+	VSHUFF64X2   $0x88, Z8, Z3, Z3
+	VSHUFF64X2   $0xdd, Z7, Z10, Z8
+	VSHUFF64X2   $0x88, Z7, Z10, Z10
+	VBROADCASTSD (R9), Z7
+	VFMADD231PD  Z7, Z2, Z0
+	VFMADD231PD  Z7, Z3, Z1
+	VBROADCASTSD 8(R9), Z7
+	VFMADD231PD  Z7, Z6, Z0
+	VFMADD231PD  Z7, Z10, Z1
+	VBROADCASTSD 16(R9), Z7
+	VFMADD231PD  Z7, Z5, Z0
+	VFMADD231PD  Z7, Z9, Z1
+	VBROADCASTSD 24(R9), Z7
+	VFMADD231PD  Z7, Z4, Z0
+	VFMADD231PD  Z7, Z8, Z1
+	JMP          ready162
+
+fewer163:
 	// the same for fewer j
 	VMOVUPD.Z    (BX), K1, Z2
 	VMOVUPD.Z    (BX)(CX*1), K1, Z3
@@ -27436,35 +27955,35 @@ tail136:
 	VBROADCASTSD (R9), Z4
 	VFMADD231PD  Z4, Z2, Z0
 	CMPQ         AX, $0x01
-	JE           over142
+	JE           over164
 	VBROADCASTSD 8(R9), Z4
 	VFMADD231PD  Z4, Z9, Z0
 	CMPQ         AX, $0x02
-	JE           over142
+	JE           over164
 	VBROADCASTSD 16(R9), Z4
 	VFMADD231PD  Z4, Z8, Z0
 	CMPQ         AX, $0x03
-	JE           over142
+	JE           over164
 	VBROADCASTSD 24(R9), Z4
 	VFMADD231PD  Z4, Z6, Z0
 	CMPQ         AX, $0x04
-	JE           over142
+	JE           over164
 	VBROADCASTSD 32(R9), Z4
 	VFMADD231PD  Z4, Z10, Z0
 	CMPQ         AX, $0x05
-	JE           over142
+	JE           over164
 	VBROADCASTSD 40(R9), Z4
 	VFMADD231PD  Z4, Z7, Z0
 	CMPQ         AX, $0x06
-	JE           over142
+	JE           over164
 	VBROADCASTSD 48(R9), Z4
 	VFMADD231PD  Z4, Z3, Z0
 	CMPQ         AX, $0x07
-	JE           over142
+	JE           over164
 	VBROADCASTSD 56(R9), Z4
 	VFMADD231PD  Z4, Z5, Z0
 
-over142:
+over164:
 	VMOVUPD.Z    (DI), K1, Z2
 	VMOVUPD.Z    (DI)(CX*1), K1, Z3
 	VMOVUPD.Z    (DI)(CX*2), K1, Z4
@@ -27500,35 +28019,36 @@ over142:
 	VBROADCASTSD (R9), Z4
 	VFMADD231PD  Z4, Z2, Z1
 	CMPQ         AX, $0x01
-	JE           over143
+	JE           over165
 	VBROADCASTSD 8(R9), Z4
 	VFMADD231PD  Z4, Z9, Z1
 	CMPQ         AX, $0x02
-	JE           over143
+	JE           over165
 	VBROADCASTSD 16(R9), Z4
 	VFMADD231PD  Z4, Z8, Z1
 	CMPQ         AX, $0x03
-	JE           over143
+	JE           over165
 	VBROADCASTSD 24(R9), Z4
 	VFMADD231PD  Z4, Z6, Z1
 	CMPQ         AX, $0x04
-	JE           over143
+	JE           over165
 	VBROADCASTSD 32(R9), Z4
 	VFMADD231PD  Z4, Z10, Z1
 	CMPQ         AX, $0x05
-	JE           over143
+	JE           over165
 	VBROADCASTSD 40(R9), Z4
 	VFMADD231PD  Z4, Z7, Z1
 	CMPQ         AX, $0x06
-	JE           over143
+	JE           over165
 	VBROADCASTSD 48(R9), Z4
 	VFMADD231PD  Z4, Z3, Z1
 	CMPQ         AX, $0x07
-	JE           over143
+	JE           over165
 	VBROADCASTSD 56(R9), Z4
 	VFMADD231PD  Z4, Z5, Z1
 
-over143:
+over165:
+ready162:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ   R9, R10
 	SUBQ   w+32(FP), R10
@@ -27537,68 +28057,68 @@ over143:
 	MOVQ   cols+88(FP), R12
 	VPXORD Z4, Z4, Z4
 
-row144:
+row166:
 	VMOVUPD.Z     (R10), K1, Z2
 	VBROADCASTSD  (R11), Z3
 	VFMADD231PD   Z3, Z2, Z4
 	ADDQ          lddz+72(FP), R10
 	ADDQ          ldx+56(FP), R11
 	DECQ          R12
-	JNZ           row144
+	JNZ           row166
 	MOVQ          R9, R10
 	SUBQ          w+32(FP), R10
 	ADDQ          dw+16(FP), R10
 	VPXORD        Z2, Z2, Z2
 	VADDPD        Z2, Z4, Z4
 	TESTQ         $0x00000004, AX
-	JZ            low146
+	JZ            low168
 	VMOVUPS       Y4, (R10)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low147
+	JZ            low169
 	VMOVUPS       X4, 32(R10)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low148
+	JZ            low170
 	VMOVSD        X4, 48(R10)
 	VUNPCKHPD     X4, X4, X4
 
-low148:
-	JMP stored145
+low170:
+	JMP stored167
 
-low147:
+low169:
 	TESTQ     $0x00000001, AX
-	JZ        low149
+	JZ        low171
 	VMOVSD    X4, 32(R10)
 	VUNPCKHPD X4, X4, X4
 
-low149:
-	JMP stored145
+low171:
+	JMP stored167
 
-low146:
+low168:
 	TESTQ        $0x00000002, AX
-	JZ           low150
+	JZ           low172
 	VMOVUPS      X4, (R10)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low151
+	JZ           low173
 	VMOVSD       X4, 16(R10)
 	VUNPCKHPD    X4, X4, X4
 
-low151:
-	JMP stored145
+low173:
+	JMP stored167
 
-low150:
+low172:
 	TESTQ     $0x00000001, AX
-	JZ        low152
+	JZ        low174
 	VMOVSD    X4, (R10)
 	VUNPCKHPD X4, X4, X4
 
-low152:
-stored145:
+low174:
+stored167:
 	ADDQ lddw+24(FP), R10
 
-end137:
+end157:
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
@@ -27609,22 +28129,29 @@ end137:
 	SUBQ   $0x04, SI
 	MOVQ   $0x0000000c, DI
 	CMPQ   SI, $0x0c
-	JGE    inside153
+	JGE    inside175
 	MOVQ   SI, DI
 
-inside153:
+inside175:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000008, R8
 	CMPQ  SI, $0x08
-	JGE   inside154
+	JGE   inside176
 	MOVQ  SI, R8
 
-inside154:
+inside176:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
 	IMUL3Q        $0x04, DX, R9
 	ADDQ          BX, R9
+	CMPQ          CX, $0x08
+	JNE           apart177
+	VMOVUPS       Y0, (BX)
+	VEXTRACTF64X4 $0x01, Z0, (R9)
+	JMP           stored178
+
+apart177:
 	LEAQ          (CX)(CX*2), SI
 	VMOVSD        X0, (BX)
 	VMOVHPD       X0, (BX)(CX*1)
@@ -27637,6 +28164,15 @@ inside154:
 	VEXTRACTF32X4 $0x03, Z0, X2
 	VMOVSD        X2, (R9)(CX*2)
 	VMOVHPD       X2, (R9)(SI*1)
+
+stored178:
+	CMPQ          CX, $0x08
+	JNE           apart179
+	VMOVUPS       Y1, (R8)
+	VEXTRACTF64X4 $0x01, Z1, (DI)
+	JMP           stored180
+
+apart179:
 	LEAQ          (CX)(CX*2), SI
 	VMOVSD        X1, (R8)
 	VMOVHPD       X1, (R8)(CX*1)
@@ -27650,12 +28186,13 @@ inside154:
 	VMOVSD        X2, (DI)(CX*2)
 	VMOVHPD       X2, (DI)(SI*1)
 
+stored180:
 	// the next 16 inputs
 	MOVQ   cols+88(FP), BX
 	SUBQ   $0x10, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done138
+	JLE    done158
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x10, DX, DX
 	ADDQ   DX, BX
@@ -27667,14 +28204,14 @@ inside154:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x09
-	JGE    block134
+	JGE    block154
 
-done138:
+done158:
 	MOVQ  cols+88(FP), BX
 	TESTQ BX, BX
-	JLE   done159
+	JLE   done185
 
-block155:
+block181:
 	// 1×8 elements of dx, from +0
 	VPXORD Z0, Z0, Z0
 	MOVQ   dz+64(FP), BX
@@ -27683,27 +28220,27 @@ block155:
 	SUBQ   $0x04, DX
 	MOVQ   $0x00000004, SI
 	CMPQ   DX, $0x04
-	JGE    inside160
+	JGE    inside186
 	MOVQ   DX, SI
 
-inside160:
+inside186:
 	IMULQ CX, SI
 	ADDQ  BX, SI
 	MOVQ  $0x00000000, DI
 	TESTQ DX, DX
-	JGE   inside161
+	JGE   inside187
 	MOVQ  DX, DI
 
-inside161:
+inside187:
 	IMULQ CX, DI
 	ADDQ  BX, DI
 	LEAQ  (CX)(CX*2), BX
 	MOVQ  w+32(FP), DX
 	MOVQ  n+96(FP), AX
 	CMPQ  AX, $0x08
-	JLT   tail157
+	JLT   tail183
 
-square156:
+square182:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 8 neighbours j at a time
 	VMOVUPS      (DI), Y1
 	VINSERTF64X4 $0x01, (DI)(CX*2), Z1, Z1
@@ -27762,14 +28299,14 @@ square156:
 	MOVQ   cols+88(FP), R10
 	VPXORD Z3, Z3, Z3
 
-row162:
+row188:
 	VMOVUPD      (R8), Z1
 	VBROADCASTSD (R9), Z2
 	VFMADD231PD  Z2, Z1, Z3
 	ADDQ         lddz+72(FP), R8
 	ADDQ         ldx+56(FP), R9
 	DECQ         R10
-	JNZ          row162
+	JNZ          row188
 	MOVQ         DX, R8
 	SUBQ         w+32(FP), R8
 	ADDQ         dw+16(FP), R8
@@ -27782,12 +28319,42 @@ row162:
 	ADDQ         $0x40, DX
 	SUBQ         $0x08, AX
 	CMPQ         AX, $0x08
-	JGE          square156
+	JGE          square182
 
-tail157:
+tail183:
 	TESTQ AX, AX
-	JLE   end158
+	JLE   end184
+	CMPQ  AX, $0x04
+	JNE   fewer190
 
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	VMOVUPS      (DI), Y1
+	VINSERTF64X4 $0x01, (DI)(CX*2), Z1, Z1
+	VMOVUPS      (DI)(CX*1), Y2
+	VINSERTF64X4 $0x01, (DI)(BX*1), Z2, Z2
+	VMOVUPS      (SI), Y3
+	VINSERTF64X4 $0x01, (SI)(CX*2), Z3, Z3
+	VMOVUPS      (SI)(CX*1), Y4
+	VINSERTF64X4 $0x01, (SI)(BX*1), Z4, Z4
+	VUNPCKHPD    Z2, Z1, Z5
+	VUNPCKLPD    Z2, Z1, Z1
+	VUNPCKHPD    Z4, Z3, Z2
+	VUNPCKLPD    Z4, Z3, Z3
+	VSHUFF64X2   $0xdd, Z3, Z1, Z4
+	VSHUFF64X2   $0x88, Z3, Z1, Z1
+	VSHUFF64X2   $0xdd, Z2, Z5, Z3
+	VSHUFF64X2   $0x88, Z2, Z5, Z5
+	VBROADCASTSD (DX), Z2
+	VFMADD231PD  Z2, Z1, Z0
+	VBROADCASTSD 8(DX), Z2
+	VFMADD231PD  Z2, Z5, Z0
+	VBROADCASTSD 16(DX), Z2
+	VFMADD231PD  Z2, Z4, Z0
+	VBROADCASTSD 24(DX), Z2
+	VFMADD231PD  Z2, Z3, Z0
+	JMP          ready189
+
+fewer190:
 	// the same for fewer j
 	VMOVUPD.Z    (DI), K1, Z1
 	VMOVUPD.Z    (DI)(CX*1), K1, Z2
@@ -27824,35 +28391,36 @@ tail157:
 	VBROADCASTSD (DX), Z3
 	VFMADD231PD  Z3, Z1, Z0
 	CMPQ         AX, $0x01
-	JE           over163
+	JE           over191
 	VBROADCASTSD 8(DX), Z3
 	VFMADD231PD  Z3, Z8, Z0
 	CMPQ         AX, $0x02
-	JE           over163
+	JE           over191
 	VBROADCASTSD 16(DX), Z3
 	VFMADD231PD  Z3, Z7, Z0
 	CMPQ         AX, $0x03
-	JE           over163
+	JE           over191
 	VBROADCASTSD 24(DX), Z3
 	VFMADD231PD  Z3, Z5, Z0
 	CMPQ         AX, $0x04
-	JE           over163
+	JE           over191
 	VBROADCASTSD 32(DX), Z3
 	VFMADD231PD  Z3, Z9, Z0
 	CMPQ         AX, $0x05
-	JE           over163
+	JE           over191
 	VBROADCASTSD 40(DX), Z3
 	VFMADD231PD  Z3, Z6, Z0
 	CMPQ         AX, $0x06
-	JE           over163
+	JE           over191
 	VBROADCASTSD 48(DX), Z3
 	VFMADD231PD  Z3, Z2, Z0
 	CMPQ         AX, $0x07
-	JE           over163
+	JE           over191
 	VBROADCASTSD 56(DX), Z3
 	VFMADD231PD  Z3, Z4, Z0
 
-over163:
+over191:
+ready189:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVQ   DX, R8
 	SUBQ   w+32(FP), R8
@@ -27861,68 +28429,68 @@ over163:
 	MOVQ   cols+88(FP), R10
 	VPXORD Z3, Z3, Z3
 
-row164:
+row192:
 	VMOVUPD.Z     (R8), K1, Z1
 	VBROADCASTSD  (R9), Z2
 	VFMADD231PD   Z2, Z1, Z3
 	ADDQ          lddz+72(FP), R8
 	ADDQ          ldx+56(FP), R9
 	DECQ          R10
-	JNZ           row164
+	JNZ           row192
 	MOVQ          DX, R8
 	SUBQ          w+32(FP), R8
 	ADDQ          dw+16(FP), R8
 	VPXORD        Z1, Z1, Z1
 	VADDPD        Z1, Z3, Z3
 	TESTQ         $0x00000004, AX
-	JZ            low166
+	JZ            low194
 	VMOVUPS       Y3, (R8)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low167
+	JZ            low195
 	VMOVUPS       X3, 32(R8)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low168
+	JZ            low196
 	VMOVSD        X3, 48(R8)
 	VUNPCKHPD     X3, X3, X3
 
-low168:
-	JMP stored165
+low196:
+	JMP stored193
 
-low167:
+low195:
 	TESTQ     $0x00000001, AX
-	JZ        low169
+	JZ        low197
 	VMOVSD    X3, 32(R8)
 	VUNPCKHPD X3, X3, X3
 
-low169:
-	JMP stored165
+low197:
+	JMP stored193
 
-low166:
+low194:
 	TESTQ        $0x00000002, AX
-	JZ           low170
+	JZ           low198
 	VMOVUPS      X3, (R8)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low171
+	JZ           low199
 	VMOVSD       X3, 16(R8)
 	VUNPCKHPD    X3, X3, X3
 
-low171:
-	JMP stored165
+low199:
+	JMP stored193
 
-low170:
+low198:
 	TESTQ     $0x00000001, AX
-	JZ        low172
+	JZ        low200
 	VMOVSD    X3, (R8)
 	VUNPCKHPD X3, X3, X3
 
-low172:
-stored165:
+low200:
+stored193:
 	ADDQ lddw+24(FP), R8
 
-end158:
+end184:
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	MOVQ   dx+0(FP), BX
@@ -27932,20 +28500,27 @@ end158:
 	SUBQ   $0x04, SI
 	MOVQ   $0x00000004, DI
 	CMPQ   SI, $0x04
-	JGE    inside173
+	JGE    inside201
 	MOVQ   SI, DI
 
-inside173:
+inside201:
 	IMULQ DX, DI
 	ADDQ  BX, DI
 	MOVQ  $0x00000000, R8
 	TESTQ SI, SI
-	JGE   inside174
+	JGE   inside202
 	MOVQ  SI, R8
 
-inside174:
+inside202:
 	IMULQ         DX, R8
 	ADDQ          BX, R8
+	CMPQ          CX, $0x08
+	JNE           apart203
+	VMOVUPS       Y0, (R8)
+	VEXTRACTF64X4 $0x01, Z0, (DI)
+	JMP           stored204
+
+apart203:
 	LEAQ          (CX)(CX*2), BX
 	VMOVSD        X0, (R8)
 	VMOVHPD       X0, (R8)(CX*1)
@@ -27959,12 +28534,13 @@ inside174:
 	VMOVSD        X1, (DI)(CX*2)
 	VMOVHPD       X1, (DI)(BX*1)
 
+stored204:
 	// the next 8 inputs
 	MOVQ   cols+88(FP), BX
 	SUBQ   $0x08, BX
 	MOVQ   BX, cols+88(FP)
 	TESTQ  BX, BX
-	JLE    done159
+	JLE    done185
 	MOVQ   dx+0(FP), BX
 	IMUL3Q $0x08, DX, DX
 	ADDQ   DX, BX
@@ -27976,9 +28552,9 @@ inside174:
 	MOVQ   BX, dz+64(FP)
 	MOVQ   cols+88(FP), BX
 	CMPQ   BX, $0x01
-	JGE    block155
+	JGE    block181
 
-done159:
+done185:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -204,57 +204,57 @@ tail4:
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one10
+	BEQ   one11
 	FMOVD 0(R1), F16
 	TST   $1, R0
-	BEQ   moved11
+	BEQ   moved12
 	ADD   $8, R1, R22
 	VLD1  (R22), V16.S[2]
-	B     moved11
+	B     moved12
 
-one10:
+one11:
 	FMOVS 0(R1), F16
 
-moved11:
+moved12:
 	TST   $2, R0
-	BEQ   one12
+	BEQ   one13
 	FMOVD 0(R3), F17
 	TST   $1, R0
-	BEQ   moved13
+	BEQ   moved14
 	ADD   $8, R3, R22
 	VLD1  (R22), V17.S[2]
-	B     moved13
+	B     moved14
 
-one12:
+one13:
 	FMOVS 0(R3), F17
 
-moved13:
+moved14:
 	TST   $2, R0
-	BEQ   one14
+	BEQ   one15
 	FMOVD 0(R6), F18
 	TST   $1, R0
-	BEQ   moved15
+	BEQ   moved16
 	ADD   $8, R6, R22
 	VLD1  (R22), V18.S[2]
-	B     moved15
+	B     moved16
 
-one14:
+one15:
 	FMOVS 0(R6), F18
 
-moved15:
+moved16:
 	TST   $2, R0
-	BEQ   one16
+	BEQ   one17
 	FMOVD 0(R7), F19
 	TST   $1, R0
-	BEQ   moved17
+	BEQ   moved18
 	ADD   $8, R7, R22
 	VLD1  (R22), V19.S[2]
-	B     moved17
+	B     moved18
 
-one16:
+one17:
 	FMOVS 0(R7), F19
 
-moved17:
+moved18:
 	VZIP2 V17.S4, V16.S4, V20.S4
 	VZIP1 V17.S4, V16.S4, V16.S4
 	VZIP2 V19.S4, V18.S4, V21.S4
@@ -280,7 +280,7 @@ moved17:
 	FMOVS 0(R21), F20
 	WORD  $0x4f941207 // fmla v7.4s, v16.4s, v20.s[0]
 	CMP   $1, R0
-	BEQ   over9
+	BEQ   over10
 	FMOVS 4(R10), F20
 	WORD  $0x4f941220 // fmla v0.4s, v17.4s, v20.s[0]
 	FMOVS 4(R12), F20
@@ -298,7 +298,7 @@ moved17:
 	FMOVS 4(R21), F20
 	WORD  $0x4f941227 // fmla v7.4s, v17.4s, v20.s[0]
 	CMP   $2, R0
-	BEQ   over9
+	BEQ   over10
 	FMOVS 8(R10), F20
 	WORD  $0x4f941240 // fmla v0.4s, v18.4s, v20.s[0]
 	FMOVS 8(R12), F20
@@ -316,7 +316,7 @@ moved17:
 	FMOVS 8(R21), F20
 	WORD  $0x4f941247 // fmla v7.4s, v18.4s, v20.s[0]
 	CMP   $3, R0
-	BEQ   over9
+	BEQ   over10
 	FMOVS 12(R10), F20
 	WORD  $0x4f941260 // fmla v0.4s, v19.4s, v20.s[0]
 	FMOVS 12(R12), F20
@@ -334,59 +334,59 @@ moved17:
 	FMOVS 12(R21), F20
 	WORD  $0x4f941267 // fmla v7.4s, v19.4s, v20.s[0]
 
-over9:
+over10:
 	TST   $2, R0
-	BEQ   one19
+	BEQ   one20
 	FMOVD 0(R5), F16
 	TST   $1, R0
-	BEQ   moved20
+	BEQ   moved21
 	ADD   $8, R5, R22
 	VLD1  (R22), V16.S[2]
-	B     moved20
+	B     moved21
 
-one19:
+one20:
 	FMOVS 0(R5), F16
 
-moved20:
+moved21:
 	TST   $2, R0
-	BEQ   one21
+	BEQ   one22
 	FMOVD 0(R8), F17
 	TST   $1, R0
-	BEQ   moved22
+	BEQ   moved23
 	ADD   $8, R8, R22
 	VLD1  (R22), V17.S[2]
-	B     moved22
+	B     moved23
 
-one21:
+one22:
 	FMOVS 0(R8), F17
 
-moved22:
+moved23:
 	TST   $2, R0
-	BEQ   one23
+	BEQ   one24
 	FMOVD 0(R4), F18
 	TST   $1, R0
-	BEQ   moved24
+	BEQ   moved25
 	ADD   $8, R4, R22
 	VLD1  (R22), V18.S[2]
-	B     moved24
+	B     moved25
 
-one23:
+one24:
 	FMOVS 0(R4), F18
 
-moved24:
+moved25:
 	TST   $2, R0
-	BEQ   one25
+	BEQ   one26
 	FMOVD 0(R9), F19
 	TST   $1, R0
-	BEQ   moved26
+	BEQ   moved27
 	ADD   $8, R9, R22
 	VLD1  (R22), V19.S[2]
-	B     moved26
+	B     moved27
 
-one25:
+one26:
 	FMOVS 0(R9), F19
 
-moved26:
+moved27:
 	VZIP2 V17.S4, V16.S4, V20.S4
 	VZIP1 V17.S4, V16.S4, V16.S4
 	VZIP2 V19.S4, V18.S4, V21.S4
@@ -412,7 +412,7 @@ moved26:
 	FMOVS 0(R21), F20
 	WORD  $0x4f94120f // fmla v15.4s, v16.4s, v20.s[0]
 	CMP   $1, R0
-	BEQ   over18
+	BEQ   over19
 	FMOVS 4(R10), F20
 	WORD  $0x4f941228 // fmla v8.4s, v17.4s, v20.s[0]
 	FMOVS 4(R12), F20
@@ -430,7 +430,7 @@ moved26:
 	FMOVS 4(R21), F20
 	WORD  $0x4f94122f // fmla v15.4s, v17.4s, v20.s[0]
 	CMP   $2, R0
-	BEQ   over18
+	BEQ   over19
 	FMOVS 8(R10), F20
 	WORD  $0x4f941248 // fmla v8.4s, v18.4s, v20.s[0]
 	FMOVS 8(R12), F20
@@ -448,7 +448,7 @@ moved26:
 	FMOVS 8(R21), F20
 	WORD  $0x4f94124f // fmla v15.4s, v18.4s, v20.s[0]
 	CMP   $3, R0
-	BEQ   over18
+	BEQ   over19
 	FMOVS 12(R10), F20
 	WORD  $0x4f941268 // fmla v8.4s, v19.4s, v20.s[0]
 	FMOVS 12(R12), F20
@@ -466,7 +466,7 @@ moved26:
 	FMOVS 12(R21), F20
 	WORD  $0x4f94126f // fmla v15.4s, v19.4s, v20.s[0]
 
-over18:
+over19:
 end5:
 	VMOVI $0, V16.B16
 	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
@@ -492,18 +492,18 @@ end5:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside27
+	BGE   inside28
 	MOVD  R4, R5
 
-inside27:
+inside28:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside28
+	BGE  inside29
 	MOVD R4, R6
 
-inside28:
+inside29:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
@@ -594,9 +594,9 @@ inside28:
 done6:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done33
+	BLE  done34
 
-block29:
+block30:
 	// 8×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -612,18 +612,18 @@ block29:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside34
+	BGE   inside35
 	MOVD  R3, R4
 
-inside34:
+inside35:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside35
+	BGE  inside36
 	MOVD R3, R5
 
-inside35:
+inside36:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -639,9 +639,9 @@ inside35:
 	ADD  R7, R12, R13
 	ADD  R7, R13, R14
 	CMP  $4, R0
-	BLT  tail31
+	BLT  tail32
 
-square30:
+square31:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F8
 	FMOVQ 0(R1), F9
@@ -717,65 +717,65 @@ square30:
 	ADD   $16, R14
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square30
+	BGE   square31
 
-tail31:
+tail32:
 	CMP $0, R0
-	BLE end32
+	BLE end33
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one37
+	BEQ   one39
 	FMOVD 0(R5), F8
 	TST   $1, R0
-	BEQ   moved38
+	BEQ   moved40
 	ADD   $8, R5, R15
 	VLD1  (R15), V8.S[2]
-	B     moved38
-
-one37:
-	FMOVS 0(R5), F8
-
-moved38:
-	TST   $2, R0
-	BEQ   one39
-	FMOVD 0(R1), F9
-	TST   $1, R0
-	BEQ   moved40
-	ADD   $8, R1, R15
-	VLD1  (R15), V9.S[2]
 	B     moved40
 
 one39:
-	FMOVS 0(R1), F9
+	FMOVS 0(R5), F8
 
 moved40:
 	TST   $2, R0
 	BEQ   one41
-	FMOVD 0(R4), F10
+	FMOVD 0(R1), F9
 	TST   $1, R0
 	BEQ   moved42
-	ADD   $8, R4, R15
-	VLD1  (R15), V10.S[2]
+	ADD   $8, R1, R15
+	VLD1  (R15), V9.S[2]
 	B     moved42
 
 one41:
-	FMOVS 0(R4), F10
+	FMOVS 0(R1), F9
 
 moved42:
 	TST   $2, R0
 	BEQ   one43
-	FMOVD 0(R3), F11
+	FMOVD 0(R4), F10
 	TST   $1, R0
 	BEQ   moved44
-	ADD   $8, R3, R15
-	VLD1  (R15), V11.S[2]
+	ADD   $8, R4, R15
+	VLD1  (R15), V10.S[2]
 	B     moved44
 
 one43:
-	FMOVS 0(R3), F11
+	FMOVS 0(R4), F10
 
 moved44:
+	TST   $2, R0
+	BEQ   one45
+	FMOVD 0(R3), F11
+	TST   $1, R0
+	BEQ   moved46
+	ADD   $8, R3, R15
+	VLD1  (R15), V11.S[2]
+	B     moved46
+
+one45:
+	FMOVS 0(R3), F11
+
+moved46:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -801,7 +801,7 @@ moved44:
 	FMOVS 0(R14), F12
 	WORD  $0x4f8c1107 // fmla v7.4s, v8.4s, v12.s[0]
 	CMP   $1, R0
-	BEQ   over36
+	BEQ   over38
 	FMOVS 4(R6), F12
 	WORD  $0x4f8c1120 // fmla v0.4s, v9.4s, v12.s[0]
 	FMOVS 4(R8), F12
@@ -819,7 +819,7 @@ moved44:
 	FMOVS 4(R14), F12
 	WORD  $0x4f8c1127 // fmla v7.4s, v9.4s, v12.s[0]
 	CMP   $2, R0
-	BEQ   over36
+	BEQ   over38
 	FMOVS 8(R6), F12
 	WORD  $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
 	FMOVS 8(R8), F12
@@ -837,7 +837,7 @@ moved44:
 	FMOVS 8(R14), F12
 	WORD  $0x4f8c1147 // fmla v7.4s, v10.4s, v12.s[0]
 	CMP   $3, R0
-	BEQ   over36
+	BEQ   over38
 	FMOVS 12(R6), F12
 	WORD  $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
 	FMOVS 12(R8), F12
@@ -855,8 +855,8 @@ moved44:
 	FMOVS 12(R14), F12
 	WORD  $0x4f8c1167 // fmla v7.4s, v11.4s, v12.s[0]
 
-over36:
-end32:
+over38:
+end33:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -873,18 +873,18 @@ end32:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside45
+	BGE   inside47
 	MOVD  R4, R5
 
-inside45:
+inside47:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside46
+	BGE  inside48
 	MOVD R4, R6
 
-inside46:
+inside48:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -923,7 +923,7 @@ inside46:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done33
+	BLE  done34
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -937,20 +937,20 @@ inside46:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block29
+	BGE  block30
 
-done33:
+done34:
 	RET
 
 fewer1:
 	CMP  $7, R0
-	BNE  fewer47
+	BNE  fewer49
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done52
+	BLE  done54
 
-block48:
+block50:
 	// 7×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -972,18 +972,18 @@ block48:
 	SUB   $2, R3
 	MOVD  $6, R4
 	CMP   $6, R3
-	BGE   inside53
+	BGE   inside55
 	MOVD  R3, R4
 
-inside53:
+inside55:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $4, R5
 	CMP  $4, R3
-	BGE  inside54
+	BGE  inside56
 	MOVD R3, R5
 
-inside54:
+inside56:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R7
@@ -1003,9 +1003,9 @@ inside54:
 	ADD  R11, R15, R19
 	ADD  R11, R19, R20
 	CMP  $4, R0
-	BLT  tail50
+	BLT  tail52
 
-square49:
+square51:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F14
 	FMOVQ 0(R3), F15
@@ -1118,65 +1118,65 @@ square49:
 	ADD   $16, R20
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square49
+	BGE   square51
 
-tail50:
+tail52:
 	CMP $0, R0
-	BLE end51
+	BLE end53
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one56
+	BEQ   one59
 	FMOVD 0(R1), F14
 	TST   $1, R0
-	BEQ   moved57
+	BEQ   moved60
 	ADD   $8, R1, R21
 	VLD1  (R21), V14.S[2]
-	B     moved57
+	B     moved60
 
-one56:
+one59:
 	FMOVS 0(R1), F14
 
-moved57:
+moved60:
 	TST   $2, R0
-	BEQ   one58
+	BEQ   one61
 	FMOVD 0(R3), F15
 	TST   $1, R0
-	BEQ   moved59
+	BEQ   moved62
 	ADD   $8, R3, R21
 	VLD1  (R21), V15.S[2]
-	B     moved59
+	B     moved62
 
-one58:
+one61:
 	FMOVS 0(R3), F15
 
-moved59:
+moved62:
 	TST   $2, R0
-	BEQ   one60
+	BEQ   one63
 	FMOVD 0(R6), F16
 	TST   $1, R0
-	BEQ   moved61
+	BEQ   moved64
 	ADD   $8, R6, R21
 	VLD1  (R21), V16.S[2]
-	B     moved61
+	B     moved64
 
-one60:
+one63:
 	FMOVS 0(R6), F16
 
-moved61:
+moved64:
 	TST   $2, R0
-	BEQ   one62
+	BEQ   one65
 	FMOVD 0(R7), F17
 	TST   $1, R0
-	BEQ   moved63
+	BEQ   moved66
 	ADD   $8, R7, R21
 	VLD1  (R21), V17.S[2]
-	B     moved63
+	B     moved66
 
-one62:
+one65:
 	FMOVS 0(R7), F17
 
-moved63:
+moved66:
 	VZIP2 V15.S4, V14.S4, V18.S4
 	VZIP1 V15.S4, V14.S4, V14.S4
 	VZIP2 V17.S4, V16.S4, V19.S4
@@ -1200,7 +1200,7 @@ moved63:
 	FMOVS 0(R20), F18
 	WORD  $0x4f9211c6 // fmla v6.4s, v14.4s, v18.s[0]
 	CMP   $1, R0
-	BEQ   over55
+	BEQ   over58
 	FMOVS 4(R10), F18
 	WORD  $0x4f9211e0 // fmla v0.4s, v15.4s, v18.s[0]
 	FMOVS 4(R12), F18
@@ -1216,7 +1216,7 @@ moved63:
 	FMOVS 4(R20), F18
 	WORD  $0x4f9211e6 // fmla v6.4s, v15.4s, v18.s[0]
 	CMP   $2, R0
-	BEQ   over55
+	BEQ   over58
 	FMOVS 8(R10), F18
 	WORD  $0x4f921200 // fmla v0.4s, v16.4s, v18.s[0]
 	FMOVS 8(R12), F18
@@ -1232,7 +1232,7 @@ moved63:
 	FMOVS 8(R20), F18
 	WORD  $0x4f921206 // fmla v6.4s, v16.4s, v18.s[0]
 	CMP   $3, R0
-	BEQ   over55
+	BEQ   over58
 	FMOVS 12(R10), F18
 	WORD  $0x4f921220 // fmla v0.4s, v17.4s, v18.s[0]
 	FMOVS 12(R12), F18
@@ -1248,59 +1248,59 @@ moved63:
 	FMOVS 12(R20), F18
 	WORD  $0x4f921226 // fmla v6.4s, v17.4s, v18.s[0]
 
-over55:
+over58:
 	TST   $2, R0
-	BEQ   one65
+	BEQ   one68
 	FMOVD 0(R5), F14
 	TST   $1, R0
-	BEQ   moved66
+	BEQ   moved69
 	ADD   $8, R5, R21
 	VLD1  (R21), V14.S[2]
-	B     moved66
+	B     moved69
 
-one65:
+one68:
 	FMOVS 0(R5), F14
 
-moved66:
+moved69:
 	TST   $2, R0
-	BEQ   one67
+	BEQ   one70
 	FMOVD 0(R8), F15
 	TST   $1, R0
-	BEQ   moved68
+	BEQ   moved71
 	ADD   $8, R8, R21
 	VLD1  (R21), V15.S[2]
-	B     moved68
+	B     moved71
 
-one67:
+one70:
 	FMOVS 0(R8), F15
 
-moved68:
+moved71:
 	TST   $2, R0
-	BEQ   one69
+	BEQ   one72
 	FMOVD 0(R4), F16
 	TST   $1, R0
-	BEQ   moved70
+	BEQ   moved73
 	ADD   $8, R4, R21
 	VLD1  (R21), V16.S[2]
-	B     moved70
+	B     moved73
 
-one69:
+one72:
 	FMOVS 0(R4), F16
 
-moved70:
+moved73:
 	TST   $2, R0
-	BEQ   one71
+	BEQ   one74
 	FMOVD 0(R9), F17
 	TST   $1, R0
-	BEQ   moved72
+	BEQ   moved75
 	ADD   $8, R9, R21
 	VLD1  (R21), V17.S[2]
-	B     moved72
+	B     moved75
 
-one71:
+one74:
 	FMOVS 0(R9), F17
 
-moved72:
+moved75:
 	VZIP2 V15.S4, V14.S4, V18.S4
 	VZIP1 V15.S4, V14.S4, V14.S4
 	VZIP2 V17.S4, V16.S4, V19.S4
@@ -1324,7 +1324,7 @@ moved72:
 	FMOVS 0(R20), F18
 	WORD  $0x4f9211cd // fmla v13.4s, v14.4s, v18.s[0]
 	CMP   $1, R0
-	BEQ   over64
+	BEQ   over67
 	FMOVS 4(R10), F18
 	WORD  $0x4f9211e7 // fmla v7.4s, v15.4s, v18.s[0]
 	FMOVS 4(R12), F18
@@ -1340,7 +1340,7 @@ moved72:
 	FMOVS 4(R20), F18
 	WORD  $0x4f9211ed // fmla v13.4s, v15.4s, v18.s[0]
 	CMP   $2, R0
-	BEQ   over64
+	BEQ   over67
 	FMOVS 8(R10), F18
 	WORD  $0x4f921207 // fmla v7.4s, v16.4s, v18.s[0]
 	FMOVS 8(R12), F18
@@ -1356,7 +1356,7 @@ moved72:
 	FMOVS 8(R20), F18
 	WORD  $0x4f92120d // fmla v13.4s, v16.4s, v18.s[0]
 	CMP   $3, R0
-	BEQ   over64
+	BEQ   over67
 	FMOVS 12(R10), F18
 	WORD  $0x4f921227 // fmla v7.4s, v17.4s, v18.s[0]
 	FMOVS 12(R12), F18
@@ -1372,8 +1372,8 @@ moved72:
 	FMOVS 12(R20), F18
 	WORD  $0x4f92122d // fmla v13.4s, v17.4s, v18.s[0]
 
-over64:
-end51:
+over67:
+end53:
 	VMOVI $0, V14.B16
 	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
@@ -1396,18 +1396,18 @@ end51:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside73
+	BGE   inside76
 	MOVD  R4, R5
 
-inside73:
+inside76:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside74
+	BGE  inside77
 	MOVD R4, R6
 
-inside74:
+inside77:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
@@ -1471,7 +1471,7 @@ inside74:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done52
+	BLE  done54
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -1485,14 +1485,14 @@ inside74:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block48
+	BGE  block50
 
-done52:
+done54:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done79
+	BLE  done82
 
-block75:
+block78:
 	// 7×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -1507,18 +1507,18 @@ block75:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside80
+	BGE   inside83
 	MOVD  R3, R4
 
-inside80:
+inside83:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside81
+	BGE  inside84
 	MOVD R3, R5
 
-inside81:
+inside84:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -1533,9 +1533,9 @@ inside81:
 	ADD  R7, R11, R12
 	ADD  R7, R12, R13
 	CMP  $4, R0
-	BLT  tail77
+	BLT  tail80
 
-square76:
+square79:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F7
 	FMOVQ 0(R1), F8
@@ -1604,65 +1604,65 @@ square76:
 	ADD   $16, R13
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square76
+	BGE   square79
 
-tail77:
+tail80:
 	CMP $0, R0
-	BLE end78
+	BLE end81
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one83
+	BEQ   one87
 	FMOVD 0(R5), F7
 	TST   $1, R0
-	BEQ   moved84
+	BEQ   moved88
 	ADD   $8, R5, R14
 	VLD1  (R14), V7.S[2]
-	B     moved84
-
-one83:
-	FMOVS 0(R5), F7
-
-moved84:
-	TST   $2, R0
-	BEQ   one85
-	FMOVD 0(R1), F8
-	TST   $1, R0
-	BEQ   moved86
-	ADD   $8, R1, R14
-	VLD1  (R14), V8.S[2]
-	B     moved86
-
-one85:
-	FMOVS 0(R1), F8
-
-moved86:
-	TST   $2, R0
-	BEQ   one87
-	FMOVD 0(R4), F9
-	TST   $1, R0
-	BEQ   moved88
-	ADD   $8, R4, R14
-	VLD1  (R14), V9.S[2]
 	B     moved88
 
 one87:
-	FMOVS 0(R4), F9
+	FMOVS 0(R5), F7
 
 moved88:
 	TST   $2, R0
 	BEQ   one89
-	FMOVD 0(R3), F10
+	FMOVD 0(R1), F8
 	TST   $1, R0
 	BEQ   moved90
-	ADD   $8, R3, R14
-	VLD1  (R14), V10.S[2]
+	ADD   $8, R1, R14
+	VLD1  (R14), V8.S[2]
 	B     moved90
 
 one89:
-	FMOVS 0(R3), F10
+	FMOVS 0(R1), F8
 
 moved90:
+	TST   $2, R0
+	BEQ   one91
+	FMOVD 0(R4), F9
+	TST   $1, R0
+	BEQ   moved92
+	ADD   $8, R4, R14
+	VLD1  (R14), V9.S[2]
+	B     moved92
+
+one91:
+	FMOVS 0(R4), F9
+
+moved92:
+	TST   $2, R0
+	BEQ   one93
+	FMOVD 0(R3), F10
+	TST   $1, R0
+	BEQ   moved94
+	ADD   $8, R3, R14
+	VLD1  (R14), V10.S[2]
+	B     moved94
+
+one93:
+	FMOVS 0(R3), F10
+
+moved94:
 	VZIP2 V8.S4, V7.S4, V11.S4
 	VZIP1 V8.S4, V7.S4, V7.S4
 	VZIP2 V10.S4, V9.S4, V12.S4
@@ -1686,7 +1686,7 @@ moved90:
 	FMOVS 0(R13), F11
 	WORD  $0x4f8b10e6 // fmla v6.4s, v7.4s, v11.s[0]
 	CMP   $1, R0
-	BEQ   over82
+	BEQ   over86
 	FMOVS 4(R6), F11
 	WORD  $0x4f8b1100 // fmla v0.4s, v8.4s, v11.s[0]
 	FMOVS 4(R8), F11
@@ -1702,7 +1702,7 @@ moved90:
 	FMOVS 4(R13), F11
 	WORD  $0x4f8b1106 // fmla v6.4s, v8.4s, v11.s[0]
 	CMP   $2, R0
-	BEQ   over82
+	BEQ   over86
 	FMOVS 8(R6), F11
 	WORD  $0x4f8b1120 // fmla v0.4s, v9.4s, v11.s[0]
 	FMOVS 8(R8), F11
@@ -1718,7 +1718,7 @@ moved90:
 	FMOVS 8(R13), F11
 	WORD  $0x4f8b1126 // fmla v6.4s, v9.4s, v11.s[0]
 	CMP   $3, R0
-	BEQ   over82
+	BEQ   over86
 	FMOVS 12(R6), F11
 	WORD  $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
 	FMOVS 12(R8), F11
@@ -1734,8 +1734,8 @@ moved90:
 	FMOVS 12(R13), F11
 	WORD  $0x4f8b1146 // fmla v6.4s, v10.4s, v11.s[0]
 
-over82:
-end78:
+over86:
+end81:
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -1751,18 +1751,18 @@ end78:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside91
+	BGE   inside95
 	MOVD  R4, R5
 
-inside91:
+inside95:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside92
+	BGE  inside96
 	MOVD R4, R6
 
-inside92:
+inside96:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -1797,7 +1797,7 @@ inside92:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done79
+	BLE  done82
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -1811,20 +1811,20 @@ inside92:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block75
+	BGE  block78
 
-done79:
+done82:
 	RET
 
-fewer47:
+fewer49:
 	CMP  $6, R0
-	BNE  fewer93
+	BNE  fewer97
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done98
+	BLE  done102
 
-block94:
+block98:
 	// 6×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -1844,18 +1844,18 @@ block94:
 	SUB   $2, R3
 	MOVD  $6, R4
 	CMP   $6, R3
-	BGE   inside99
+	BGE   inside103
 	MOVD  R3, R4
 
-inside99:
+inside103:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $4, R5
 	CMP  $4, R3
-	BGE  inside100
+	BGE  inside104
 	MOVD R3, R5
 
-inside100:
+inside104:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R7
@@ -1874,9 +1874,9 @@ inside100:
 	ADD  R11, R14, R15
 	ADD  R11, R15, R19
 	CMP  $4, R0
-	BLT  tail96
+	BLT  tail100
 
-square95:
+square99:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F12
 	FMOVQ 0(R3), F13
@@ -1978,65 +1978,65 @@ square95:
 	ADD   $16, R19
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square95
+	BGE   square99
 
-tail96:
+tail100:
 	CMP $0, R0
-	BLE end97
+	BLE end101
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one102
+	BEQ   one107
 	FMOVD 0(R1), F12
 	TST   $1, R0
-	BEQ   moved103
+	BEQ   moved108
 	ADD   $8, R1, R20
 	VLD1  (R20), V12.S[2]
-	B     moved103
+	B     moved108
 
-one102:
+one107:
 	FMOVS 0(R1), F12
 
-moved103:
+moved108:
 	TST   $2, R0
-	BEQ   one104
+	BEQ   one109
 	FMOVD 0(R3), F13
 	TST   $1, R0
-	BEQ   moved105
+	BEQ   moved110
 	ADD   $8, R3, R20
 	VLD1  (R20), V13.S[2]
-	B     moved105
+	B     moved110
 
-one104:
+one109:
 	FMOVS 0(R3), F13
 
-moved105:
+moved110:
 	TST   $2, R0
-	BEQ   one106
+	BEQ   one111
 	FMOVD 0(R6), F14
 	TST   $1, R0
-	BEQ   moved107
+	BEQ   moved112
 	ADD   $8, R6, R20
 	VLD1  (R20), V14.S[2]
-	B     moved107
+	B     moved112
 
-one106:
+one111:
 	FMOVS 0(R6), F14
 
-moved107:
+moved112:
 	TST   $2, R0
-	BEQ   one108
+	BEQ   one113
 	FMOVD 0(R7), F15
 	TST   $1, R0
-	BEQ   moved109
+	BEQ   moved114
 	ADD   $8, R7, R20
 	VLD1  (R20), V15.S[2]
-	B     moved109
+	B     moved114
 
-one108:
+one113:
 	FMOVS 0(R7), F15
 
-moved109:
+moved114:
 	VZIP2 V13.S4, V12.S4, V16.S4
 	VZIP1 V13.S4, V12.S4, V12.S4
 	VZIP2 V15.S4, V14.S4, V17.S4
@@ -2058,7 +2058,7 @@ moved109:
 	FMOVS 0(R19), F16
 	WORD  $0x4f901185 // fmla v5.4s, v12.4s, v16.s[0]
 	CMP   $1, R0
-	BEQ   over101
+	BEQ   over106
 	FMOVS 4(R10), F16
 	WORD  $0x4f9011a0 // fmla v0.4s, v13.4s, v16.s[0]
 	FMOVS 4(R12), F16
@@ -2072,7 +2072,7 @@ moved109:
 	FMOVS 4(R19), F16
 	WORD  $0x4f9011a5 // fmla v5.4s, v13.4s, v16.s[0]
 	CMP   $2, R0
-	BEQ   over101
+	BEQ   over106
 	FMOVS 8(R10), F16
 	WORD  $0x4f9011c0 // fmla v0.4s, v14.4s, v16.s[0]
 	FMOVS 8(R12), F16
@@ -2086,7 +2086,7 @@ moved109:
 	FMOVS 8(R19), F16
 	WORD  $0x4f9011c5 // fmla v5.4s, v14.4s, v16.s[0]
 	CMP   $3, R0
-	BEQ   over101
+	BEQ   over106
 	FMOVS 12(R10), F16
 	WORD  $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
 	FMOVS 12(R12), F16
@@ -2100,59 +2100,59 @@ moved109:
 	FMOVS 12(R19), F16
 	WORD  $0x4f9011e5 // fmla v5.4s, v15.4s, v16.s[0]
 
-over101:
+over106:
 	TST   $2, R0
-	BEQ   one111
+	BEQ   one116
 	FMOVD 0(R5), F12
 	TST   $1, R0
-	BEQ   moved112
+	BEQ   moved117
 	ADD   $8, R5, R20
 	VLD1  (R20), V12.S[2]
-	B     moved112
+	B     moved117
 
-one111:
+one116:
 	FMOVS 0(R5), F12
 
-moved112:
+moved117:
 	TST   $2, R0
-	BEQ   one113
+	BEQ   one118
 	FMOVD 0(R8), F13
 	TST   $1, R0
-	BEQ   moved114
+	BEQ   moved119
 	ADD   $8, R8, R20
 	VLD1  (R20), V13.S[2]
-	B     moved114
+	B     moved119
 
-one113:
+one118:
 	FMOVS 0(R8), F13
 
-moved114:
+moved119:
 	TST   $2, R0
-	BEQ   one115
+	BEQ   one120
 	FMOVD 0(R4), F14
 	TST   $1, R0
-	BEQ   moved116
+	BEQ   moved121
 	ADD   $8, R4, R20
 	VLD1  (R20), V14.S[2]
-	B     moved116
+	B     moved121
 
-one115:
+one120:
 	FMOVS 0(R4), F14
 
-moved116:
+moved121:
 	TST   $2, R0
-	BEQ   one117
+	BEQ   one122
 	FMOVD 0(R9), F15
 	TST   $1, R0
-	BEQ   moved118
+	BEQ   moved123
 	ADD   $8, R9, R20
 	VLD1  (R20), V15.S[2]
-	B     moved118
+	B     moved123
 
-one117:
+one122:
 	FMOVS 0(R9), F15
 
-moved118:
+moved123:
 	VZIP2 V13.S4, V12.S4, V16.S4
 	VZIP1 V13.S4, V12.S4, V12.S4
 	VZIP2 V15.S4, V14.S4, V17.S4
@@ -2174,7 +2174,7 @@ moved118:
 	FMOVS 0(R19), F16
 	WORD  $0x4f90118b // fmla v11.4s, v12.4s, v16.s[0]
 	CMP   $1, R0
-	BEQ   over110
+	BEQ   over115
 	FMOVS 4(R10), F16
 	WORD  $0x4f9011a6 // fmla v6.4s, v13.4s, v16.s[0]
 	FMOVS 4(R12), F16
@@ -2188,7 +2188,7 @@ moved118:
 	FMOVS 4(R19), F16
 	WORD  $0x4f9011ab // fmla v11.4s, v13.4s, v16.s[0]
 	CMP   $2, R0
-	BEQ   over110
+	BEQ   over115
 	FMOVS 8(R10), F16
 	WORD  $0x4f9011c6 // fmla v6.4s, v14.4s, v16.s[0]
 	FMOVS 8(R12), F16
@@ -2202,7 +2202,7 @@ moved118:
 	FMOVS 8(R19), F16
 	WORD  $0x4f9011cb // fmla v11.4s, v14.4s, v16.s[0]
 	CMP   $3, R0
-	BEQ   over110
+	BEQ   over115
 	FMOVS 12(R10), F16
 	WORD  $0x4f9011e6 // fmla v6.4s, v15.4s, v16.s[0]
 	FMOVS 12(R12), F16
@@ -2216,8 +2216,8 @@ moved118:
 	FMOVS 12(R19), F16
 	WORD  $0x4f9011eb // fmla v11.4s, v15.4s, v16.s[0]
 
-over110:
-end97:
+over115:
+end101:
 	VMOVI $0, V12.B16
 	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
@@ -2238,18 +2238,18 @@ end97:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside119
+	BGE   inside124
 	MOVD  R4, R5
 
-inside119:
+inside124:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside120
+	BGE  inside125
 	MOVD R4, R6
 
-inside120:
+inside125:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
@@ -2305,7 +2305,7 @@ inside120:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done98
+	BLE  done102
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -2319,14 +2319,14 @@ inside120:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block94
+	BGE  block98
 
-done98:
+done102:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done125
+	BLE  done130
 
-block121:
+block126:
 	// 6×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -2340,18 +2340,18 @@ block121:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside126
+	BGE   inside131
 	MOVD  R3, R4
 
-inside126:
+inside131:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside127
+	BGE  inside132
 	MOVD R3, R5
 
-inside127:
+inside132:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -2365,9 +2365,9 @@ inside127:
 	ADD  R7, R10, R11
 	ADD  R7, R11, R12
 	CMP  $4, R0
-	BLT  tail123
+	BLT  tail128
 
-square122:
+square127:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F6
 	FMOVQ 0(R1), F7
@@ -2429,65 +2429,65 @@ square122:
 	ADD   $16, R12
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square122
+	BGE   square127
 
-tail123:
+tail128:
 	CMP $0, R0
-	BLE end124
+	BLE end129
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one129
+	BEQ   one135
 	FMOVD 0(R5), F6
 	TST   $1, R0
-	BEQ   moved130
+	BEQ   moved136
 	ADD   $8, R5, R13
 	VLD1  (R13), V6.S[2]
-	B     moved130
-
-one129:
-	FMOVS 0(R5), F6
-
-moved130:
-	TST   $2, R0
-	BEQ   one131
-	FMOVD 0(R1), F7
-	TST   $1, R0
-	BEQ   moved132
-	ADD   $8, R1, R13
-	VLD1  (R13), V7.S[2]
-	B     moved132
-
-one131:
-	FMOVS 0(R1), F7
-
-moved132:
-	TST   $2, R0
-	BEQ   one133
-	FMOVD 0(R4), F8
-	TST   $1, R0
-	BEQ   moved134
-	ADD   $8, R4, R13
-	VLD1  (R13), V8.S[2]
-	B     moved134
-
-one133:
-	FMOVS 0(R4), F8
-
-moved134:
-	TST   $2, R0
-	BEQ   one135
-	FMOVD 0(R3), F9
-	TST   $1, R0
-	BEQ   moved136
-	ADD   $8, R3, R13
-	VLD1  (R13), V9.S[2]
 	B     moved136
 
 one135:
-	FMOVS 0(R3), F9
+	FMOVS 0(R5), F6
 
 moved136:
+	TST   $2, R0
+	BEQ   one137
+	FMOVD 0(R1), F7
+	TST   $1, R0
+	BEQ   moved138
+	ADD   $8, R1, R13
+	VLD1  (R13), V7.S[2]
+	B     moved138
+
+one137:
+	FMOVS 0(R1), F7
+
+moved138:
+	TST   $2, R0
+	BEQ   one139
+	FMOVD 0(R4), F8
+	TST   $1, R0
+	BEQ   moved140
+	ADD   $8, R4, R13
+	VLD1  (R13), V8.S[2]
+	B     moved140
+
+one139:
+	FMOVS 0(R4), F8
+
+moved140:
+	TST   $2, R0
+	BEQ   one141
+	FMOVD 0(R3), F9
+	TST   $1, R0
+	BEQ   moved142
+	ADD   $8, R3, R13
+	VLD1  (R13), V9.S[2]
+	B     moved142
+
+one141:
+	FMOVS 0(R3), F9
+
+moved142:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -2509,7 +2509,7 @@ moved136:
 	FMOVS 0(R12), F10
 	WORD  $0x4f8a10c5 // fmla v5.4s, v6.4s, v10.s[0]
 	CMP   $1, R0
-	BEQ   over128
+	BEQ   over134
 	FMOVS 4(R6), F10
 	WORD  $0x4f8a10e0 // fmla v0.4s, v7.4s, v10.s[0]
 	FMOVS 4(R8), F10
@@ -2523,7 +2523,7 @@ moved136:
 	FMOVS 4(R12), F10
 	WORD  $0x4f8a10e5 // fmla v5.4s, v7.4s, v10.s[0]
 	CMP   $2, R0
-	BEQ   over128
+	BEQ   over134
 	FMOVS 8(R6), F10
 	WORD  $0x4f8a1100 // fmla v0.4s, v8.4s, v10.s[0]
 	FMOVS 8(R8), F10
@@ -2537,7 +2537,7 @@ moved136:
 	FMOVS 8(R12), F10
 	WORD  $0x4f8a1105 // fmla v5.4s, v8.4s, v10.s[0]
 	CMP   $3, R0
-	BEQ   over128
+	BEQ   over134
 	FMOVS 12(R6), F10
 	WORD  $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
 	FMOVS 12(R8), F10
@@ -2551,8 +2551,8 @@ moved136:
 	FMOVS 12(R12), F10
 	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
 
-over128:
-end124:
+over134:
+end129:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -2567,18 +2567,18 @@ end124:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside137
+	BGE   inside143
 	MOVD  R4, R5
 
-inside137:
+inside143:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside138
+	BGE  inside144
 	MOVD R4, R6
 
-inside138:
+inside144:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -2609,7 +2609,7 @@ inside138:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done125
+	BLE  done130
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -2623,20 +2623,20 @@ inside138:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block121
+	BGE  block126
 
-done125:
+done130:
 	RET
 
-fewer93:
+fewer97:
 	CMP  $5, R0
-	BNE  fewer139
+	BNE  fewer145
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done144
+	BLE  done150
 
-block140:
+block146:
 	// 5×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -2654,18 +2654,18 @@ block140:
 	SUB   $2, R3
 	MOVD  $6, R4
 	CMP   $6, R3
-	BGE   inside145
+	BGE   inside151
 	MOVD  R3, R4
 
-inside145:
+inside151:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $4, R5
 	CMP  $4, R3
-	BGE  inside146
+	BGE  inside152
 	MOVD R3, R5
 
-inside146:
+inside152:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R7
@@ -2683,9 +2683,9 @@ inside146:
 	ADD  R11, R13, R14
 	ADD  R11, R14, R15
 	CMP  $4, R0
-	BLT  tail142
+	BLT  tail148
 
-square141:
+square147:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F10
 	FMOVQ 0(R3), F11
@@ -2776,65 +2776,65 @@ square141:
 	ADD   $16, R15
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square141
+	BGE   square147
 
-tail142:
+tail148:
 	CMP $0, R0
-	BLE end143
+	BLE end149
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one148
+	BEQ   one155
 	FMOVD 0(R1), F10
 	TST   $1, R0
-	BEQ   moved149
+	BEQ   moved156
 	ADD   $8, R1, R19
 	VLD1  (R19), V10.S[2]
-	B     moved149
+	B     moved156
 
-one148:
+one155:
 	FMOVS 0(R1), F10
 
-moved149:
+moved156:
 	TST   $2, R0
-	BEQ   one150
+	BEQ   one157
 	FMOVD 0(R3), F11
 	TST   $1, R0
-	BEQ   moved151
+	BEQ   moved158
 	ADD   $8, R3, R19
 	VLD1  (R19), V11.S[2]
-	B     moved151
+	B     moved158
 
-one150:
+one157:
 	FMOVS 0(R3), F11
 
-moved151:
+moved158:
 	TST   $2, R0
-	BEQ   one152
+	BEQ   one159
 	FMOVD 0(R6), F12
 	TST   $1, R0
-	BEQ   moved153
+	BEQ   moved160
 	ADD   $8, R6, R19
 	VLD1  (R19), V12.S[2]
-	B     moved153
+	B     moved160
 
-one152:
+one159:
 	FMOVS 0(R6), F12
 
-moved153:
+moved160:
 	TST   $2, R0
-	BEQ   one154
+	BEQ   one161
 	FMOVD 0(R7), F13
 	TST   $1, R0
-	BEQ   moved155
+	BEQ   moved162
 	ADD   $8, R7, R19
 	VLD1  (R19), V13.S[2]
-	B     moved155
+	B     moved162
 
-one154:
+one161:
 	FMOVS 0(R7), F13
 
-moved155:
+moved162:
 	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
 	VZIP2 V13.S4, V12.S4, V15.S4
@@ -2854,7 +2854,7 @@ moved155:
 	FMOVS 0(R15), F14
 	WORD  $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
 	CMP   $1, R0
-	BEQ   over147
+	BEQ   over154
 	FMOVS 4(R10), F14
 	WORD  $0x4f8e1160 // fmla v0.4s, v11.4s, v14.s[0]
 	FMOVS 4(R12), F14
@@ -2866,7 +2866,7 @@ moved155:
 	FMOVS 4(R15), F14
 	WORD  $0x4f8e1164 // fmla v4.4s, v11.4s, v14.s[0]
 	CMP   $2, R0
-	BEQ   over147
+	BEQ   over154
 	FMOVS 8(R10), F14
 	WORD  $0x4f8e1180 // fmla v0.4s, v12.4s, v14.s[0]
 	FMOVS 8(R12), F14
@@ -2878,7 +2878,7 @@ moved155:
 	FMOVS 8(R15), F14
 	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
 	CMP   $3, R0
-	BEQ   over147
+	BEQ   over154
 	FMOVS 12(R10), F14
 	WORD  $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
 	FMOVS 12(R12), F14
@@ -2890,59 +2890,59 @@ moved155:
 	FMOVS 12(R15), F14
 	WORD  $0x4f8e11a4 // fmla v4.4s, v13.4s, v14.s[0]
 
-over147:
+over154:
 	TST   $2, R0
-	BEQ   one157
+	BEQ   one164
 	FMOVD 0(R5), F10
 	TST   $1, R0
-	BEQ   moved158
+	BEQ   moved165
 	ADD   $8, R5, R19
 	VLD1  (R19), V10.S[2]
-	B     moved158
+	B     moved165
 
-one157:
+one164:
 	FMOVS 0(R5), F10
 
-moved158:
+moved165:
 	TST   $2, R0
-	BEQ   one159
+	BEQ   one166
 	FMOVD 0(R8), F11
 	TST   $1, R0
-	BEQ   moved160
+	BEQ   moved167
 	ADD   $8, R8, R19
 	VLD1  (R19), V11.S[2]
-	B     moved160
+	B     moved167
 
-one159:
+one166:
 	FMOVS 0(R8), F11
 
-moved160:
+moved167:
 	TST   $2, R0
-	BEQ   one161
+	BEQ   one168
 	FMOVD 0(R4), F12
 	TST   $1, R0
-	BEQ   moved162
+	BEQ   moved169
 	ADD   $8, R4, R19
 	VLD1  (R19), V12.S[2]
-	B     moved162
+	B     moved169
 
-one161:
+one168:
 	FMOVS 0(R4), F12
 
-moved162:
+moved169:
 	TST   $2, R0
-	BEQ   one163
+	BEQ   one170
 	FMOVD 0(R9), F13
 	TST   $1, R0
-	BEQ   moved164
+	BEQ   moved171
 	ADD   $8, R9, R19
 	VLD1  (R19), V13.S[2]
-	B     moved164
+	B     moved171
 
-one163:
+one170:
 	FMOVS 0(R9), F13
 
-moved164:
+moved171:
 	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
 	VZIP2 V13.S4, V12.S4, V15.S4
@@ -2962,7 +2962,7 @@ moved164:
 	FMOVS 0(R15), F14
 	WORD  $0x4f8e1149 // fmla v9.4s, v10.4s, v14.s[0]
 	CMP   $1, R0
-	BEQ   over156
+	BEQ   over163
 	FMOVS 4(R10), F14
 	WORD  $0x4f8e1165 // fmla v5.4s, v11.4s, v14.s[0]
 	FMOVS 4(R12), F14
@@ -2974,7 +2974,7 @@ moved164:
 	FMOVS 4(R15), F14
 	WORD  $0x4f8e1169 // fmla v9.4s, v11.4s, v14.s[0]
 	CMP   $2, R0
-	BEQ   over156
+	BEQ   over163
 	FMOVS 8(R10), F14
 	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
 	FMOVS 8(R12), F14
@@ -2986,7 +2986,7 @@ moved164:
 	FMOVS 8(R15), F14
 	WORD  $0x4f8e1189 // fmla v9.4s, v12.4s, v14.s[0]
 	CMP   $3, R0
-	BEQ   over156
+	BEQ   over163
 	FMOVS 12(R10), F14
 	WORD  $0x4f8e11a5 // fmla v5.4s, v13.4s, v14.s[0]
 	FMOVS 12(R12), F14
@@ -2998,8 +2998,8 @@ moved164:
 	FMOVS 12(R15), F14
 	WORD  $0x4f8e11a9 // fmla v9.4s, v13.4s, v14.s[0]
 
-over156:
-end143:
+over163:
+end149:
 	VMOVI $0, V10.B16
 	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
@@ -3018,18 +3018,18 @@ end143:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside165
+	BGE   inside172
 	MOVD  R4, R5
 
-inside165:
+inside172:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside166
+	BGE  inside173
 	MOVD R4, R6
 
-inside166:
+inside173:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
@@ -3077,7 +3077,7 @@ inside166:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done144
+	BLE  done150
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -3091,14 +3091,14 @@ inside166:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block140
+	BGE  block146
 
-done144:
+done150:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done171
+	BLE  done178
 
-block167:
+block174:
 	// 5×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -3111,18 +3111,18 @@ block167:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside172
+	BGE   inside179
 	MOVD  R3, R4
 
-inside172:
+inside179:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside173
+	BGE  inside180
 	MOVD R3, R5
 
-inside173:
+inside180:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -3135,9 +3135,9 @@ inside173:
 	ADD  R7, R9, R10
 	ADD  R7, R10, R11
 	CMP  $4, R0
-	BLT  tail169
+	BLT  tail176
 
-square168:
+square175:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F5
 	FMOVQ 0(R1), F6
@@ -3192,65 +3192,65 @@ square168:
 	ADD   $16, R11
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square168
+	BGE   square175
 
-tail169:
+tail176:
 	CMP $0, R0
-	BLE end170
+	BLE end177
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one175
+	BEQ   one183
 	FMOVD 0(R5), F5
 	TST   $1, R0
-	BEQ   moved176
+	BEQ   moved184
 	ADD   $8, R5, R12
 	VLD1  (R12), V5.S[2]
-	B     moved176
+	B     moved184
 
-one175:
+one183:
 	FMOVS 0(R5), F5
 
-moved176:
+moved184:
 	TST   $2, R0
-	BEQ   one177
+	BEQ   one185
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved178
+	BEQ   moved186
 	ADD   $8, R1, R12
 	VLD1  (R12), V6.S[2]
-	B     moved178
+	B     moved186
 
-one177:
+one185:
 	FMOVS 0(R1), F6
 
-moved178:
+moved186:
 	TST   $2, R0
-	BEQ   one179
+	BEQ   one187
 	FMOVD 0(R4), F7
 	TST   $1, R0
-	BEQ   moved180
+	BEQ   moved188
 	ADD   $8, R4, R12
 	VLD1  (R12), V7.S[2]
-	B     moved180
+	B     moved188
 
-one179:
+one187:
 	FMOVS 0(R4), F7
 
-moved180:
+moved188:
 	TST   $2, R0
-	BEQ   one181
+	BEQ   one189
 	FMOVD 0(R3), F8
 	TST   $1, R0
-	BEQ   moved182
+	BEQ   moved190
 	ADD   $8, R3, R12
 	VLD1  (R12), V8.S[2]
-	B     moved182
+	B     moved190
 
-one181:
+one189:
 	FMOVS 0(R3), F8
 
-moved182:
+moved190:
 	VZIP2 V6.S4, V5.S4, V9.S4
 	VZIP1 V6.S4, V5.S4, V5.S4
 	VZIP2 V8.S4, V7.S4, V10.S4
@@ -3270,7 +3270,7 @@ moved182:
 	FMOVS 0(R11), F9
 	WORD  $0x4f8910a4 // fmla v4.4s, v5.4s, v9.s[0]
 	CMP   $1, R0
-	BEQ   over174
+	BEQ   over182
 	FMOVS 4(R6), F9
 	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
 	FMOVS 4(R8), F9
@@ -3282,7 +3282,7 @@ moved182:
 	FMOVS 4(R11), F9
 	WORD  $0x4f8910c4 // fmla v4.4s, v6.4s, v9.s[0]
 	CMP   $2, R0
-	BEQ   over174
+	BEQ   over182
 	FMOVS 8(R6), F9
 	WORD  $0x4f8910e0 // fmla v0.4s, v7.4s, v9.s[0]
 	FMOVS 8(R8), F9
@@ -3294,7 +3294,7 @@ moved182:
 	FMOVS 8(R11), F9
 	WORD  $0x4f8910e4 // fmla v4.4s, v7.4s, v9.s[0]
 	CMP   $3, R0
-	BEQ   over174
+	BEQ   over182
 	FMOVS 12(R6), F9
 	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
 	FMOVS 12(R8), F9
@@ -3306,8 +3306,8 @@ moved182:
 	FMOVS 12(R11), F9
 	WORD  $0x4f891104 // fmla v4.4s, v8.4s, v9.s[0]
 
-over174:
-end170:
+over182:
+end177:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
@@ -3321,18 +3321,18 @@ end170:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside183
+	BGE   inside191
 	MOVD  R4, R5
 
-inside183:
+inside191:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside184
+	BGE  inside192
 	MOVD R4, R6
 
-inside184:
+inside192:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -3359,7 +3359,7 @@ inside184:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done171
+	BLE  done178
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -3373,20 +3373,20 @@ inside184:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block167
+	BGE  block174
 
-done171:
+done178:
 	RET
 
-fewer139:
+fewer145:
 	CMP  $4, R0
-	BNE  fewer185
+	BNE  fewer193
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done190
+	BLE  done198
 
-block186:
+block194:
 	// 4×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -3402,18 +3402,18 @@ block186:
 	SUB   $2, R3
 	MOVD  $6, R4
 	CMP   $6, R3
-	BGE   inside191
+	BGE   inside199
 	MOVD  R3, R4
 
-inside191:
+inside199:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $4, R5
 	CMP  $4, R3
-	BGE  inside192
+	BGE  inside200
 	MOVD R3, R5
 
-inside192:
+inside200:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R7
@@ -3430,9 +3430,9 @@ inside192:
 	ADD  R11, R12, R13
 	ADD  R11, R13, R14
 	CMP  $4, R0
-	BLT  tail188
+	BLT  tail196
 
-square187:
+square195:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F8
 	FMOVQ 0(R3), F9
@@ -3512,65 +3512,65 @@ square187:
 	ADD   $16, R14
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square187
+	BGE   square195
 
-tail188:
+tail196:
 	CMP $0, R0
-	BLE end189
+	BLE end197
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one194
+	BEQ   one203
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved195
+	BEQ   moved204
 	ADD   $8, R1, R15
 	VLD1  (R15), V8.S[2]
-	B     moved195
+	B     moved204
 
-one194:
+one203:
 	FMOVS 0(R1), F8
 
-moved195:
+moved204:
 	TST   $2, R0
-	BEQ   one196
+	BEQ   one205
 	FMOVD 0(R3), F9
 	TST   $1, R0
-	BEQ   moved197
+	BEQ   moved206
 	ADD   $8, R3, R15
 	VLD1  (R15), V9.S[2]
-	B     moved197
+	B     moved206
 
-one196:
+one205:
 	FMOVS 0(R3), F9
 
-moved197:
+moved206:
 	TST   $2, R0
-	BEQ   one198
+	BEQ   one207
 	FMOVD 0(R6), F10
 	TST   $1, R0
-	BEQ   moved199
+	BEQ   moved208
 	ADD   $8, R6, R15
 	VLD1  (R15), V10.S[2]
-	B     moved199
+	B     moved208
 
-one198:
+one207:
 	FMOVS 0(R6), F10
 
-moved199:
+moved208:
 	TST   $2, R0
-	BEQ   one200
+	BEQ   one209
 	FMOVD 0(R7), F11
 	TST   $1, R0
-	BEQ   moved201
+	BEQ   moved210
 	ADD   $8, R7, R15
 	VLD1  (R15), V11.S[2]
-	B     moved201
+	B     moved210
 
-one200:
+one209:
 	FMOVS 0(R7), F11
 
-moved201:
+moved210:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -3588,7 +3588,7 @@ moved201:
 	FMOVS 0(R14), F12
 	WORD  $0x4f8c1103 // fmla v3.4s, v8.4s, v12.s[0]
 	CMP   $1, R0
-	BEQ   over193
+	BEQ   over202
 	FMOVS 4(R10), F12
 	WORD  $0x4f8c1120 // fmla v0.4s, v9.4s, v12.s[0]
 	FMOVS 4(R12), F12
@@ -3598,7 +3598,7 @@ moved201:
 	FMOVS 4(R14), F12
 	WORD  $0x4f8c1123 // fmla v3.4s, v9.4s, v12.s[0]
 	CMP   $2, R0
-	BEQ   over193
+	BEQ   over202
 	FMOVS 8(R10), F12
 	WORD  $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
 	FMOVS 8(R12), F12
@@ -3608,7 +3608,7 @@ moved201:
 	FMOVS 8(R14), F12
 	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
 	CMP   $3, R0
-	BEQ   over193
+	BEQ   over202
 	FMOVS 12(R10), F12
 	WORD  $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
 	FMOVS 12(R12), F12
@@ -3618,59 +3618,59 @@ moved201:
 	FMOVS 12(R14), F12
 	WORD  $0x4f8c1163 // fmla v3.4s, v11.4s, v12.s[0]
 
-over193:
+over202:
 	TST   $2, R0
-	BEQ   one203
+	BEQ   one212
 	FMOVD 0(R5), F8
 	TST   $1, R0
-	BEQ   moved204
+	BEQ   moved213
 	ADD   $8, R5, R15
 	VLD1  (R15), V8.S[2]
-	B     moved204
+	B     moved213
 
-one203:
+one212:
 	FMOVS 0(R5), F8
 
-moved204:
+moved213:
 	TST   $2, R0
-	BEQ   one205
+	BEQ   one214
 	FMOVD 0(R8), F9
 	TST   $1, R0
-	BEQ   moved206
+	BEQ   moved215
 	ADD   $8, R8, R15
 	VLD1  (R15), V9.S[2]
-	B     moved206
+	B     moved215
 
-one205:
+one214:
 	FMOVS 0(R8), F9
 
-moved206:
+moved215:
 	TST   $2, R0
-	BEQ   one207
+	BEQ   one216
 	FMOVD 0(R4), F10
 	TST   $1, R0
-	BEQ   moved208
+	BEQ   moved217
 	ADD   $8, R4, R15
 	VLD1  (R15), V10.S[2]
-	B     moved208
+	B     moved217
 
-one207:
+one216:
 	FMOVS 0(R4), F10
 
-moved208:
+moved217:
 	TST   $2, R0
-	BEQ   one209
+	BEQ   one218
 	FMOVD 0(R9), F11
 	TST   $1, R0
-	BEQ   moved210
+	BEQ   moved219
 	ADD   $8, R9, R15
 	VLD1  (R15), V11.S[2]
-	B     moved210
+	B     moved219
 
-one209:
+one218:
 	FMOVS 0(R9), F11
 
-moved210:
+moved219:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -3688,7 +3688,7 @@ moved210:
 	FMOVS 0(R14), F12
 	WORD  $0x4f8c1107 // fmla v7.4s, v8.4s, v12.s[0]
 	CMP   $1, R0
-	BEQ   over202
+	BEQ   over211
 	FMOVS 4(R10), F12
 	WORD  $0x4f8c1124 // fmla v4.4s, v9.4s, v12.s[0]
 	FMOVS 4(R12), F12
@@ -3698,7 +3698,7 @@ moved210:
 	FMOVS 4(R14), F12
 	WORD  $0x4f8c1127 // fmla v7.4s, v9.4s, v12.s[0]
 	CMP   $2, R0
-	BEQ   over202
+	BEQ   over211
 	FMOVS 8(R10), F12
 	WORD  $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
 	FMOVS 8(R12), F12
@@ -3708,7 +3708,7 @@ moved210:
 	FMOVS 8(R14), F12
 	WORD  $0x4f8c1147 // fmla v7.4s, v10.4s, v12.s[0]
 	CMP   $3, R0
-	BEQ   over202
+	BEQ   over211
 	FMOVS 12(R10), F12
 	WORD  $0x4f8c1164 // fmla v4.4s, v11.4s, v12.s[0]
 	FMOVS 12(R12), F12
@@ -3718,8 +3718,8 @@ moved210:
 	FMOVS 12(R14), F12
 	WORD  $0x4f8c1167 // fmla v7.4s, v11.4s, v12.s[0]
 
-over202:
-end189:
+over211:
+end197:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -3736,18 +3736,18 @@ end189:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside211
+	BGE   inside220
 	MOVD  R4, R5
 
-inside211:
+inside220:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside212
+	BGE  inside221
 	MOVD R4, R6
 
-inside212:
+inside221:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
@@ -3787,7 +3787,7 @@ inside212:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done190
+	BLE  done198
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -3801,14 +3801,14 @@ inside212:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block186
+	BGE  block194
 
-done190:
+done198:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done217
+	BLE  done226
 
-block213:
+block222:
 	// 4×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -3820,18 +3820,18 @@ block213:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside218
+	BGE   inside227
 	MOVD  R3, R4
 
-inside218:
+inside227:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside219
+	BGE  inside228
 	MOVD R3, R5
 
-inside219:
+inside228:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -3843,9 +3843,9 @@ inside219:
 	ADD  R7, R8, R9
 	ADD  R7, R9, R10
 	CMP  $4, R0
-	BLT  tail215
+	BLT  tail224
 
-square214:
+square223:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F4
 	FMOVQ 0(R1), F5
@@ -3893,65 +3893,65 @@ square214:
 	ADD   $16, R10
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square214
+	BGE   square223
 
-tail215:
+tail224:
 	CMP $0, R0
-	BLE end216
+	BLE end225
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one221
+	BEQ   one231
 	FMOVD 0(R5), F4
 	TST   $1, R0
-	BEQ   moved222
+	BEQ   moved232
 	ADD   $8, R5, R11
 	VLD1  (R11), V4.S[2]
-	B     moved222
+	B     moved232
 
-one221:
+one231:
 	FMOVS 0(R5), F4
 
-moved222:
+moved232:
 	TST   $2, R0
-	BEQ   one223
+	BEQ   one233
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved224
+	BEQ   moved234
 	ADD   $8, R1, R11
 	VLD1  (R11), V5.S[2]
-	B     moved224
+	B     moved234
 
-one223:
+one233:
 	FMOVS 0(R1), F5
 
-moved224:
+moved234:
 	TST   $2, R0
-	BEQ   one225
+	BEQ   one235
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved226
+	BEQ   moved236
 	ADD   $8, R4, R11
 	VLD1  (R11), V6.S[2]
-	B     moved226
+	B     moved236
 
-one225:
+one235:
 	FMOVS 0(R4), F6
 
-moved226:
+moved236:
 	TST   $2, R0
-	BEQ   one227
+	BEQ   one237
 	FMOVD 0(R3), F7
 	TST   $1, R0
-	BEQ   moved228
+	BEQ   moved238
 	ADD   $8, R3, R11
 	VLD1  (R11), V7.S[2]
-	B     moved228
+	B     moved238
 
-one227:
+one237:
 	FMOVS 0(R3), F7
 
-moved228:
+moved238:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -3969,7 +3969,7 @@ moved228:
 	FMOVS 0(R10), F8
 	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over220
+	BEQ   over230
 	FMOVS 4(R6), F8
 	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
 	FMOVS 4(R8), F8
@@ -3979,7 +3979,7 @@ moved228:
 	FMOVS 4(R10), F8
 	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over220
+	BEQ   over230
 	FMOVS 8(R6), F8
 	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
 	FMOVS 8(R8), F8
@@ -3989,7 +3989,7 @@ moved228:
 	FMOVS 8(R10), F8
 	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
 	CMP   $3, R0
-	BEQ   over220
+	BEQ   over230
 	FMOVS 12(R6), F8
 	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
 	FMOVS 12(R8), F8
@@ -3999,8 +3999,8 @@ moved228:
 	FMOVS 12(R10), F8
 	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
 
-over220:
-end216:
+over230:
+end225:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -4013,18 +4013,18 @@ end216:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside229
+	BGE   inside239
 	MOVD  R4, R5
 
-inside229:
+inside239:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside230
+	BGE  inside240
 	MOVD R4, R6
 
-inside230:
+inside240:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -4047,7 +4047,7 @@ inside230:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done217
+	BLE  done226
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -4061,20 +4061,20 @@ inside230:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block213
+	BGE  block222
 
-done217:
+done226:
 	RET
 
-fewer185:
+fewer193:
 	CMP  $3, R0
-	BNE  fewer231
+	BNE  fewer241
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done236
+	BLE  done246
 
-block232:
+block242:
 	// 3×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -4088,18 +4088,18 @@ block232:
 	SUB   $2, R3
 	MOVD  $6, R4
 	CMP   $6, R3
-	BGE   inside237
+	BGE   inside247
 	MOVD  R3, R4
 
-inside237:
+inside247:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $4, R5
 	CMP  $4, R3
-	BGE  inside238
+	BGE  inside248
 	MOVD R3, R5
 
-inside238:
+inside248:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R7
@@ -4115,9 +4115,9 @@ inside238:
 	ADD  R11, R10, R12
 	ADD  R11, R12, R13
 	CMP  $4, R0
-	BLT  tail234
+	BLT  tail244
 
-square233:
+square243:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R3), F7
@@ -4186,65 +4186,65 @@ square233:
 	ADD   $16, R13
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square233
+	BGE   square243
 
-tail234:
+tail244:
 	CMP $0, R0
-	BLE end235
+	BLE end245
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one240
+	BEQ   one251
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved241
+	BEQ   moved252
 	ADD   $8, R1, R14
 	VLD1  (R14), V6.S[2]
-	B     moved241
+	B     moved252
 
-one240:
+one251:
 	FMOVS 0(R1), F6
 
-moved241:
+moved252:
 	TST   $2, R0
-	BEQ   one242
+	BEQ   one253
 	FMOVD 0(R3), F7
 	TST   $1, R0
-	BEQ   moved243
+	BEQ   moved254
 	ADD   $8, R3, R14
 	VLD1  (R14), V7.S[2]
-	B     moved243
+	B     moved254
 
-one242:
+one253:
 	FMOVS 0(R3), F7
 
-moved243:
+moved254:
 	TST   $2, R0
-	BEQ   one244
+	BEQ   one255
 	FMOVD 0(R6), F8
 	TST   $1, R0
-	BEQ   moved245
+	BEQ   moved256
 	ADD   $8, R6, R14
 	VLD1  (R14), V8.S[2]
-	B     moved245
+	B     moved256
 
-one244:
+one255:
 	FMOVS 0(R6), F8
 
-moved245:
+moved256:
 	TST   $2, R0
-	BEQ   one246
+	BEQ   one257
 	FMOVD 0(R7), F9
 	TST   $1, R0
-	BEQ   moved247
+	BEQ   moved258
 	ADD   $8, R7, R14
 	VLD1  (R14), V9.S[2]
-	B     moved247
+	B     moved258
 
-one246:
+one257:
 	FMOVS 0(R7), F9
 
-moved247:
+moved258:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -4260,7 +4260,7 @@ moved247:
 	FMOVS 0(R13), F10
 	WORD  $0x4f8a10c2 // fmla v2.4s, v6.4s, v10.s[0]
 	CMP   $1, R0
-	BEQ   over239
+	BEQ   over250
 	FMOVS 4(R10), F10
 	WORD  $0x4f8a10e0 // fmla v0.4s, v7.4s, v10.s[0]
 	FMOVS 4(R12), F10
@@ -4268,7 +4268,7 @@ moved247:
 	FMOVS 4(R13), F10
 	WORD  $0x4f8a10e2 // fmla v2.4s, v7.4s, v10.s[0]
 	CMP   $2, R0
-	BEQ   over239
+	BEQ   over250
 	FMOVS 8(R10), F10
 	WORD  $0x4f8a1100 // fmla v0.4s, v8.4s, v10.s[0]
 	FMOVS 8(R12), F10
@@ -4276,7 +4276,7 @@ moved247:
 	FMOVS 8(R13), F10
 	WORD  $0x4f8a1102 // fmla v2.4s, v8.4s, v10.s[0]
 	CMP   $3, R0
-	BEQ   over239
+	BEQ   over250
 	FMOVS 12(R10), F10
 	WORD  $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
 	FMOVS 12(R12), F10
@@ -4284,59 +4284,59 @@ moved247:
 	FMOVS 12(R13), F10
 	WORD  $0x4f8a1122 // fmla v2.4s, v9.4s, v10.s[0]
 
-over239:
+over250:
 	TST   $2, R0
-	BEQ   one249
+	BEQ   one260
 	FMOVD 0(R5), F6
 	TST   $1, R0
-	BEQ   moved250
+	BEQ   moved261
 	ADD   $8, R5, R14
 	VLD1  (R14), V6.S[2]
-	B     moved250
+	B     moved261
 
-one249:
+one260:
 	FMOVS 0(R5), F6
 
-moved250:
+moved261:
 	TST   $2, R0
-	BEQ   one251
+	BEQ   one262
 	FMOVD 0(R8), F7
 	TST   $1, R0
-	BEQ   moved252
+	BEQ   moved263
 	ADD   $8, R8, R14
 	VLD1  (R14), V7.S[2]
-	B     moved252
+	B     moved263
 
-one251:
+one262:
 	FMOVS 0(R8), F7
 
-moved252:
+moved263:
 	TST   $2, R0
-	BEQ   one253
+	BEQ   one264
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved254
+	BEQ   moved265
 	ADD   $8, R4, R14
 	VLD1  (R14), V8.S[2]
-	B     moved254
+	B     moved265
 
-one253:
+one264:
 	FMOVS 0(R4), F8
 
-moved254:
+moved265:
 	TST   $2, R0
-	BEQ   one255
+	BEQ   one266
 	FMOVD 0(R9), F9
 	TST   $1, R0
-	BEQ   moved256
+	BEQ   moved267
 	ADD   $8, R9, R14
 	VLD1  (R14), V9.S[2]
-	B     moved256
+	B     moved267
 
-one255:
+one266:
 	FMOVS 0(R9), F9
 
-moved256:
+moved267:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -4352,7 +4352,7 @@ moved256:
 	FMOVS 0(R13), F10
 	WORD  $0x4f8a10c5 // fmla v5.4s, v6.4s, v10.s[0]
 	CMP   $1, R0
-	BEQ   over248
+	BEQ   over259
 	FMOVS 4(R10), F10
 	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
 	FMOVS 4(R12), F10
@@ -4360,7 +4360,7 @@ moved256:
 	FMOVS 4(R13), F10
 	WORD  $0x4f8a10e5 // fmla v5.4s, v7.4s, v10.s[0]
 	CMP   $2, R0
-	BEQ   over248
+	BEQ   over259
 	FMOVS 8(R10), F10
 	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
 	FMOVS 8(R12), F10
@@ -4368,7 +4368,7 @@ moved256:
 	FMOVS 8(R13), F10
 	WORD  $0x4f8a1105 // fmla v5.4s, v8.4s, v10.s[0]
 	CMP   $3, R0
-	BEQ   over248
+	BEQ   over259
 	FMOVS 12(R10), F10
 	WORD  $0x4f8a1123 // fmla v3.4s, v9.4s, v10.s[0]
 	FMOVS 12(R12), F10
@@ -4376,8 +4376,8 @@ moved256:
 	FMOVS 12(R13), F10
 	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
 
-over248:
-end235:
+over259:
+end245:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -4392,18 +4392,18 @@ end235:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside257
+	BGE   inside268
 	MOVD  R4, R5
 
-inside257:
+inside268:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside258
+	BGE  inside269
 	MOVD R4, R6
 
-inside258:
+inside269:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
@@ -4435,7 +4435,7 @@ inside258:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done236
+	BLE  done246
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -4449,14 +4449,14 @@ inside258:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block232
+	BGE  block242
 
-done236:
+done246:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done263
+	BLE  done274
 
-block259:
+block270:
 	// 3×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -4467,18 +4467,18 @@ block259:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside264
+	BGE   inside275
 	MOVD  R3, R4
 
-inside264:
+inside275:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside265
+	BGE  inside276
 	MOVD R3, R5
 
-inside265:
+inside276:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -4489,9 +4489,9 @@ inside265:
 	ADD  R7, R6, R8
 	ADD  R7, R8, R9
 	CMP  $4, R0
-	BLT  tail261
+	BLT  tail272
 
-square260:
+square271:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F3
 	FMOVQ 0(R1), F4
@@ -4532,65 +4532,65 @@ square260:
 	ADD   $16, R9
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square260
+	BGE   square271
 
-tail261:
+tail272:
 	CMP $0, R0
-	BLE end262
+	BLE end273
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one267
+	BEQ   one279
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved268
+	BEQ   moved280
 	ADD   $8, R5, R10
 	VLD1  (R10), V3.S[2]
-	B     moved268
+	B     moved280
 
-one267:
+one279:
 	FMOVS 0(R5), F3
 
-moved268:
+moved280:
 	TST   $2, R0
-	BEQ   one269
+	BEQ   one281
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved270
+	BEQ   moved282
 	ADD   $8, R1, R10
 	VLD1  (R10), V4.S[2]
-	B     moved270
+	B     moved282
 
-one269:
+one281:
 	FMOVS 0(R1), F4
 
-moved270:
+moved282:
 	TST   $2, R0
-	BEQ   one271
+	BEQ   one283
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved272
+	BEQ   moved284
 	ADD   $8, R4, R10
 	VLD1  (R10), V5.S[2]
-	B     moved272
+	B     moved284
 
-one271:
+one283:
 	FMOVS 0(R4), F5
 
-moved272:
+moved284:
 	TST   $2, R0
-	BEQ   one273
+	BEQ   one285
 	FMOVD 0(R3), F6
 	TST   $1, R0
-	BEQ   moved274
+	BEQ   moved286
 	ADD   $8, R3, R10
 	VLD1  (R10), V6.S[2]
-	B     moved274
+	B     moved286
 
-one273:
+one285:
 	FMOVS 0(R3), F6
 
-moved274:
+moved286:
 	VZIP2 V4.S4, V3.S4, V7.S4
 	VZIP1 V4.S4, V3.S4, V3.S4
 	VZIP2 V6.S4, V5.S4, V8.S4
@@ -4606,7 +4606,7 @@ moved274:
 	FMOVS 0(R9), F7
 	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
 	CMP   $1, R0
-	BEQ   over266
+	BEQ   over278
 	FMOVS 4(R6), F7
 	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
 	FMOVS 4(R8), F7
@@ -4614,7 +4614,7 @@ moved274:
 	FMOVS 4(R9), F7
 	WORD  $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
 	CMP   $2, R0
-	BEQ   over266
+	BEQ   over278
 	FMOVS 8(R6), F7
 	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
 	FMOVS 8(R8), F7
@@ -4622,7 +4622,7 @@ moved274:
 	FMOVS 8(R9), F7
 	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
 	CMP   $3, R0
-	BEQ   over266
+	BEQ   over278
 	FMOVS 12(R6), F7
 	WORD  $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
 	FMOVS 12(R8), F7
@@ -4630,8 +4630,8 @@ moved274:
 	FMOVS 12(R9), F7
 	WORD  $0x4f8710c2 // fmla v2.4s, v6.4s, v7.s[0]
 
-over266:
-end262:
+over278:
+end273:
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
@@ -4643,18 +4643,18 @@ end262:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside275
+	BGE   inside287
 	MOVD  R4, R5
 
-inside275:
+inside287:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside276
+	BGE  inside288
 	MOVD R4, R6
 
-inside276:
+inside288:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -4673,7 +4673,7 @@ inside276:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done263
+	BLE  done274
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -4687,20 +4687,20 @@ inside276:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block259
+	BGE  block270
 
-done263:
+done274:
 	RET
 
-fewer231:
+fewer241:
 	CMP  $2, R0
-	BNE  fewer277
+	BNE  fewer289
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done282
+	BLE  done294
 
-block278:
+block290:
 	// 2×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -4712,18 +4712,18 @@ block278:
 	SUB   $2, R3
 	MOVD  $6, R4
 	CMP   $6, R3
-	BGE   inside283
+	BGE   inside295
 	MOVD  R3, R4
 
-inside283:
+inside295:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $4, R5
 	CMP  $4, R3
-	BGE  inside284
+	BGE  inside296
 	MOVD R3, R5
 
-inside284:
+inside296:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R7
@@ -4738,9 +4738,9 @@ inside284:
 	MOVD n+64(FP), R0
 	ADD  R11, R10, R12
 	CMP  $4, R0
-	BLT  tail280
+	BLT  tail292
 
-square279:
+square291:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F5
@@ -4798,65 +4798,65 @@ square279:
 	ADD   $16, R12
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square279
+	BGE   square291
 
-tail280:
+tail292:
 	CMP $0, R0
-	BLE end281
+	BLE end293
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one286
+	BEQ   one299
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved287
+	BEQ   moved300
 	ADD   $8, R1, R13
 	VLD1  (R13), V4.S[2]
-	B     moved287
+	B     moved300
 
-one286:
+one299:
 	FMOVS 0(R1), F4
 
-moved287:
+moved300:
 	TST   $2, R0
-	BEQ   one288
+	BEQ   one301
 	FMOVD 0(R3), F5
 	TST   $1, R0
-	BEQ   moved289
+	BEQ   moved302
 	ADD   $8, R3, R13
 	VLD1  (R13), V5.S[2]
-	B     moved289
+	B     moved302
 
-one288:
+one301:
 	FMOVS 0(R3), F5
 
-moved289:
+moved302:
 	TST   $2, R0
-	BEQ   one290
+	BEQ   one303
 	FMOVD 0(R6), F6
 	TST   $1, R0
-	BEQ   moved291
+	BEQ   moved304
 	ADD   $8, R6, R13
 	VLD1  (R13), V6.S[2]
-	B     moved291
+	B     moved304
 
-one290:
+one303:
 	FMOVS 0(R6), F6
 
-moved291:
+moved304:
 	TST   $2, R0
-	BEQ   one292
+	BEQ   one305
 	FMOVD 0(R7), F7
 	TST   $1, R0
-	BEQ   moved293
+	BEQ   moved306
 	ADD   $8, R7, R13
 	VLD1  (R13), V7.S[2]
-	B     moved293
+	B     moved306
 
-one292:
+one305:
 	FMOVS 0(R7), F7
 
-moved293:
+moved306:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -4870,77 +4870,77 @@ moved293:
 	FMOVS 0(R12), F8
 	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over285
+	BEQ   over298
 	FMOVS 4(R10), F8
 	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
 	FMOVS 4(R12), F8
 	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over285
+	BEQ   over298
 	FMOVS 8(R10), F8
 	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
 	FMOVS 8(R12), F8
 	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
 	CMP   $3, R0
-	BEQ   over285
+	BEQ   over298
 	FMOVS 12(R10), F8
 	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
 	FMOVS 12(R12), F8
 	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
 
-over285:
+over298:
 	TST   $2, R0
-	BEQ   one295
+	BEQ   one308
 	FMOVD 0(R5), F4
 	TST   $1, R0
-	BEQ   moved296
+	BEQ   moved309
 	ADD   $8, R5, R13
 	VLD1  (R13), V4.S[2]
-	B     moved296
+	B     moved309
 
-one295:
+one308:
 	FMOVS 0(R5), F4
 
-moved296:
+moved309:
 	TST   $2, R0
-	BEQ   one297
+	BEQ   one310
 	FMOVD 0(R8), F5
 	TST   $1, R0
-	BEQ   moved298
+	BEQ   moved311
 	ADD   $8, R8, R13
 	VLD1  (R13), V5.S[2]
-	B     moved298
+	B     moved311
 
-one297:
+one310:
 	FMOVS 0(R8), F5
 
-moved298:
+moved311:
 	TST   $2, R0
-	BEQ   one299
+	BEQ   one312
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved300
+	BEQ   moved313
 	ADD   $8, R4, R13
 	VLD1  (R13), V6.S[2]
-	B     moved300
+	B     moved313
 
-one299:
+one312:
 	FMOVS 0(R4), F6
 
-moved300:
+moved313:
 	TST   $2, R0
-	BEQ   one301
+	BEQ   one314
 	FMOVD 0(R9), F7
 	TST   $1, R0
-	BEQ   moved302
+	BEQ   moved315
 	ADD   $8, R9, R13
 	VLD1  (R13), V7.S[2]
-	B     moved302
+	B     moved315
 
-one301:
+one314:
 	FMOVS 0(R9), F7
 
-moved302:
+moved315:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -4954,26 +4954,26 @@ moved302:
 	FMOVS 0(R12), F8
 	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over294
+	BEQ   over307
 	FMOVS 4(R10), F8
 	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
 	FMOVS 4(R12), F8
 	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over294
+	BEQ   over307
 	FMOVS 8(R10), F8
 	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
 	FMOVS 8(R12), F8
 	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
 	CMP   $3, R0
-	BEQ   over294
+	BEQ   over307
 	FMOVS 12(R10), F8
 	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
 	FMOVS 12(R12), F8
 	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
 
-over294:
-end281:
+over307:
+end293:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -4986,18 +4986,18 @@ end281:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside303
+	BGE   inside316
 	MOVD  R4, R5
 
-inside303:
+inside316:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside304
+	BGE  inside317
 	MOVD R4, R6
 
-inside304:
+inside317:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
@@ -5021,7 +5021,7 @@ inside304:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done282
+	BLE  done294
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -5035,14 +5035,14 @@ inside304:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block278
+	BGE  block290
 
-done282:
+done294:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done309
+	BLE  done322
 
-block305:
+block318:
 	// 2×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -5052,18 +5052,18 @@ block305:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside310
+	BGE   inside323
 	MOVD  R3, R4
 
-inside310:
+inside323:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside311
+	BGE  inside324
 	MOVD R3, R5
 
-inside311:
+inside324:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -5073,9 +5073,9 @@ inside311:
 	MOVD n+64(FP), R0
 	ADD  R7, R6, R8
 	CMP  $4, R0
-	BLT  tail307
+	BLT  tail320
 
-square306:
+square319:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F2
 	FMOVQ 0(R1), F3
@@ -5109,65 +5109,65 @@ square306:
 	ADD   $16, R8
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square306
+	BGE   square319
 
-tail307:
+tail320:
 	CMP $0, R0
-	BLE end308
+	BLE end321
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one313
+	BEQ   one327
 	FMOVD 0(R5), F2
 	TST   $1, R0
-	BEQ   moved314
+	BEQ   moved328
 	ADD   $8, R5, R9
 	VLD1  (R9), V2.S[2]
-	B     moved314
+	B     moved328
 
-one313:
+one327:
 	FMOVS 0(R5), F2
 
-moved314:
+moved328:
 	TST   $2, R0
-	BEQ   one315
+	BEQ   one329
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved316
+	BEQ   moved330
 	ADD   $8, R1, R9
 	VLD1  (R9), V3.S[2]
-	B     moved316
+	B     moved330
 
-one315:
+one329:
 	FMOVS 0(R1), F3
 
-moved316:
+moved330:
 	TST   $2, R0
-	BEQ   one317
+	BEQ   one331
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved318
+	BEQ   moved332
 	ADD   $8, R4, R9
 	VLD1  (R9), V4.S[2]
-	B     moved318
+	B     moved332
 
-one317:
+one331:
 	FMOVS 0(R4), F4
 
-moved318:
+moved332:
 	TST   $2, R0
-	BEQ   one319
+	BEQ   one333
 	FMOVD 0(R3), F5
 	TST   $1, R0
-	BEQ   moved320
+	BEQ   moved334
 	ADD   $8, R3, R9
 	VLD1  (R9), V5.S[2]
-	B     moved320
+	B     moved334
 
-one319:
+one333:
 	FMOVS 0(R3), F5
 
-moved320:
+moved334:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -5181,26 +5181,26 @@ moved320:
 	FMOVS 0(R8), F6
 	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over312
+	BEQ   over326
 	FMOVS 4(R6), F6
 	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
 	FMOVS 4(R8), F6
 	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over312
+	BEQ   over326
 	FMOVS 8(R6), F6
 	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
 	FMOVS 8(R8), F6
 	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
 	CMP   $3, R0
-	BEQ   over312
+	BEQ   over326
 	FMOVS 12(R6), F6
 	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
 	FMOVS 12(R8), F6
 	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
 
-over312:
-end308:
+over326:
+end321:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -5211,18 +5211,18 @@ end308:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside321
+	BGE   inside335
 	MOVD  R4, R5
 
-inside321:
+inside335:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside322
+	BGE  inside336
 	MOVD R4, R6
 
-inside322:
+inside336:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -5237,7 +5237,7 @@ inside322:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done309
+	BLE  done322
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -5251,18 +5251,18 @@ inside322:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block305
+	BGE  block318
 
-done309:
+done322:
 	RET
 
-fewer277:
+fewer289:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $8, R1
-	BLE  done328
+	BLE  done342
 
-block324:
+block338:
 	// 1×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -5274,34 +5274,34 @@ block324:
 	SUB   $2, R3
 	MOVD  $14, R4
 	CMP   $14, R3
-	BGE   inside329
+	BGE   inside343
 	MOVD  R3, R4
 
-inside329:
+inside343:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $12, R5
 	CMP  $12, R3
-	BGE  inside330
+	BGE  inside344
 	MOVD R3, R5
 
-inside330:
+inside344:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $10, R6
 	CMP  $10, R3
-	BGE  inside331
+	BGE  inside345
 	MOVD R3, R6
 
-inside331:
+inside345:
 	MUL  R2, R6
 	ADD  R1, R6
 	MOVD $8, R7
 	CMP  $8, R3
-	BGE  inside332
+	BGE  inside346
 	MOVD R3, R7
 
-inside332:
+inside346:
 	MUL  R2, R7
 	ADD  R1, R7
 	MOVD $6, R9
@@ -5324,9 +5324,9 @@ inside332:
 	MOVD dz+16(FP), R21
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail326
+	BLT  tail340
 
-square325:
+square339:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F5
@@ -5413,65 +5413,65 @@ square325:
 	ADD   $16, R21
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square325
+	BGE   square339
 
-tail326:
+tail340:
 	CMP $0, R0
-	BLE end327
+	BLE end341
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one334
+	BEQ   one349
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved335
+	BEQ   moved350
 	ADD   $8, R1, R22
 	VLD1  (R22), V4.S[2]
-	B     moved335
+	B     moved350
 
-one334:
+one349:
 	FMOVS 0(R1), F4
 
-moved335:
+moved350:
 	TST   $2, R0
-	BEQ   one336
+	BEQ   one351
 	FMOVD 0(R3), F5
 	TST   $1, R0
-	BEQ   moved337
+	BEQ   moved352
 	ADD   $8, R3, R22
 	VLD1  (R22), V5.S[2]
-	B     moved337
+	B     moved352
 
-one336:
+one351:
 	FMOVS 0(R3), F5
 
-moved337:
+moved352:
 	TST   $2, R0
-	BEQ   one338
+	BEQ   one353
 	FMOVD 0(R10), F6
 	TST   $1, R0
-	BEQ   moved339
+	BEQ   moved354
 	ADD   $8, R10, R22
 	VLD1  (R22), V6.S[2]
-	B     moved339
+	B     moved354
 
-one338:
+one353:
 	FMOVS 0(R10), F6
 
-moved339:
+moved354:
 	TST   $2, R0
-	BEQ   one340
+	BEQ   one355
 	FMOVD 0(R11), F7
 	TST   $1, R0
-	BEQ   moved341
+	BEQ   moved356
 	ADD   $8, R11, R22
 	VLD1  (R22), V7.S[2]
-	B     moved341
+	B     moved356
 
-one340:
+one355:
 	FMOVS 0(R11), F7
 
-moved341:
+moved356:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -5483,71 +5483,71 @@ moved341:
 	FMOVS 0(R21), F8
 	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over333
+	BEQ   over348
 	FMOVS 4(R21), F8
 	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over333
+	BEQ   over348
 	FMOVS 8(R21), F8
 	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
 	CMP   $3, R0
-	BEQ   over333
+	BEQ   over348
 	FMOVS 12(R21), F8
 	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
 
-over333:
+over348:
 	TST   $2, R0
-	BEQ   one343
+	BEQ   one358
 	FMOVD 0(R9), F4
 	TST   $1, R0
-	BEQ   moved344
+	BEQ   moved359
 	ADD   $8, R9, R22
 	VLD1  (R22), V4.S[2]
-	B     moved344
+	B     moved359
 
-one343:
+one358:
 	FMOVS 0(R9), F4
 
-moved344:
+moved359:
 	TST   $2, R0
-	BEQ   one345
+	BEQ   one360
 	FMOVD 0(R12), F5
 	TST   $1, R0
-	BEQ   moved346
+	BEQ   moved361
 	ADD   $8, R12, R22
 	VLD1  (R22), V5.S[2]
-	B     moved346
+	B     moved361
 
-one345:
+one360:
 	FMOVS 0(R12), F5
 
-moved346:
+moved361:
 	TST   $2, R0
-	BEQ   one347
+	BEQ   one362
 	FMOVD 0(R8), F6
 	TST   $1, R0
-	BEQ   moved348
+	BEQ   moved363
 	ADD   $8, R8, R22
 	VLD1  (R22), V6.S[2]
-	B     moved348
+	B     moved363
 
-one347:
+one362:
 	FMOVS 0(R8), F6
 
-moved348:
+moved363:
 	TST   $2, R0
-	BEQ   one349
+	BEQ   one364
 	FMOVD 0(R13), F7
 	TST   $1, R0
-	BEQ   moved350
+	BEQ   moved365
 	ADD   $8, R13, R22
 	VLD1  (R22), V7.S[2]
-	B     moved350
+	B     moved365
 
-one349:
+one364:
 	FMOVS 0(R13), F7
 
-moved350:
+moved365:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -5559,71 +5559,71 @@ moved350:
 	FMOVS 0(R21), F8
 	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over342
+	BEQ   over357
 	FMOVS 4(R21), F8
 	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over342
+	BEQ   over357
 	FMOVS 8(R21), F8
 	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
 	CMP   $3, R0
-	BEQ   over342
+	BEQ   over357
 	FMOVS 12(R21), F8
 	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
 
-over342:
+over357:
 	TST   $2, R0
-	BEQ   one352
+	BEQ   one367
 	FMOVD 0(R7), F4
 	TST   $1, R0
-	BEQ   moved353
+	BEQ   moved368
 	ADD   $8, R7, R22
 	VLD1  (R22), V4.S[2]
-	B     moved353
+	B     moved368
 
-one352:
+one367:
 	FMOVS 0(R7), F4
 
-moved353:
+moved368:
 	TST   $2, R0
-	BEQ   one354
+	BEQ   one369
 	FMOVD 0(R14), F5
 	TST   $1, R0
-	BEQ   moved355
+	BEQ   moved370
 	ADD   $8, R14, R22
 	VLD1  (R22), V5.S[2]
-	B     moved355
+	B     moved370
 
-one354:
+one369:
 	FMOVS 0(R14), F5
 
-moved355:
+moved370:
 	TST   $2, R0
-	BEQ   one356
+	BEQ   one371
 	FMOVD 0(R6), F6
 	TST   $1, R0
-	BEQ   moved357
+	BEQ   moved372
 	ADD   $8, R6, R22
 	VLD1  (R22), V6.S[2]
-	B     moved357
+	B     moved372
 
-one356:
+one371:
 	FMOVS 0(R6), F6
 
-moved357:
+moved372:
 	TST   $2, R0
-	BEQ   one358
+	BEQ   one373
 	FMOVD 0(R15), F7
 	TST   $1, R0
-	BEQ   moved359
+	BEQ   moved374
 	ADD   $8, R15, R22
 	VLD1  (R22), V7.S[2]
-	B     moved359
+	B     moved374
 
-one358:
+one373:
 	FMOVS 0(R15), F7
 
-moved359:
+moved374:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -5635,71 +5635,71 @@ moved359:
 	FMOVS 0(R21), F8
 	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over351
+	BEQ   over366
 	FMOVS 4(R21), F8
 	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over351
+	BEQ   over366
 	FMOVS 8(R21), F8
 	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
 	CMP   $3, R0
-	BEQ   over351
+	BEQ   over366
 	FMOVS 12(R21), F8
 	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
 
-over351:
+over366:
 	TST   $2, R0
-	BEQ   one361
+	BEQ   one376
 	FMOVD 0(R5), F4
 	TST   $1, R0
-	BEQ   moved362
+	BEQ   moved377
 	ADD   $8, R5, R22
 	VLD1  (R22), V4.S[2]
-	B     moved362
+	B     moved377
 
-one361:
+one376:
 	FMOVS 0(R5), F4
 
-moved362:
+moved377:
 	TST   $2, R0
-	BEQ   one363
+	BEQ   one378
 	FMOVD 0(R19), F5
 	TST   $1, R0
-	BEQ   moved364
+	BEQ   moved379
 	ADD   $8, R19, R22
 	VLD1  (R22), V5.S[2]
-	B     moved364
+	B     moved379
 
-one363:
+one378:
 	FMOVS 0(R19), F5
 
-moved364:
+moved379:
 	TST   $2, R0
-	BEQ   one365
+	BEQ   one380
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved366
+	BEQ   moved381
 	ADD   $8, R4, R22
 	VLD1  (R22), V6.S[2]
-	B     moved366
+	B     moved381
 
-one365:
+one380:
 	FMOVS 0(R4), F6
 
-moved366:
+moved381:
 	TST   $2, R0
-	BEQ   one367
+	BEQ   one382
 	FMOVD 0(R20), F7
 	TST   $1, R0
-	BEQ   moved368
+	BEQ   moved383
 	ADD   $8, R20, R22
 	VLD1  (R22), V7.S[2]
-	B     moved368
+	B     moved383
 
-one367:
+one382:
 	FMOVS 0(R20), F7
 
-moved368:
+moved383:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -5711,20 +5711,20 @@ moved368:
 	FMOVS 0(R21), F8
 	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over360
+	BEQ   over375
 	FMOVS 4(R21), F8
 	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over360
+	BEQ   over375
 	FMOVS 8(R21), F8
 	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
 	CMP   $3, R0
-	BEQ   over360
+	BEQ   over375
 	FMOVS 12(R21), F8
 	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
 
-over360:
-end327:
+over375:
+end341:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -5737,34 +5737,34 @@ end327:
 	SUB   $2, R4
 	MOVD  $14, R5
 	CMP   $14, R4
-	BGE   inside369
+	BGE   inside384
 	MOVD  R4, R5
 
-inside369:
+inside384:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $12, R6
 	CMP  $12, R4
-	BGE  inside370
+	BGE  inside385
 	MOVD R4, R6
 
-inside370:
+inside385:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $10, R7
 	CMP  $10, R4
-	BGE  inside371
+	BGE  inside386
 	MOVD R4, R7
 
-inside371:
+inside386:
 	MUL  R3, R7
 	ADD  R1, R7
 	MOVD $8, R8
 	CMP  $8, R4
-	BGE  inside372
+	BGE  inside387
 	MOVD R4, R8
 
-inside372:
+inside387:
 	MUL   R3, R8
 	ADD   R1, R8
 	MOVD  $6, R10
@@ -5790,7 +5790,7 @@ inside372:
 	SUB  $16, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done328
+	BLE  done342
 	MOVD dx+0(FP), R1
 	MOVD $16, R4
 	MUL  R4, R3, R3
@@ -5804,14 +5804,14 @@ inside372:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $9, R1
-	BGE  block324
+	BGE  block338
 
-done328:
+done342:
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done377
+	BLE  done392
 
-block373:
+block388:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -5821,18 +5821,18 @@ block373:
 	SUB   $2, R3
 	MOVD  $6, R4
 	CMP   $6, R3
-	BGE   inside378
+	BGE   inside393
 	MOVD  R3, R4
 
-inside378:
+inside393:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $4, R5
 	CMP  $4, R3
-	BGE  inside379
+	BGE  inside394
 	MOVD R3, R5
 
-inside379:
+inside394:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R7
@@ -5845,9 +5845,9 @@ inside379:
 	MOVD dz+16(FP), R10
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail375
+	BLT  tail390
 
-square374:
+square389:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F3
@@ -5894,65 +5894,65 @@ square374:
 	ADD   $16, R10
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square374
+	BGE   square389
 
-tail375:
+tail390:
 	CMP $0, R0
-	BLE end376
+	BLE end391
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one381
+	BEQ   one397
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved382
+	BEQ   moved398
 	ADD   $8, R1, R11
 	VLD1  (R11), V2.S[2]
-	B     moved382
+	B     moved398
 
-one381:
+one397:
 	FMOVS 0(R1), F2
 
-moved382:
+moved398:
 	TST   $2, R0
-	BEQ   one383
+	BEQ   one399
 	FMOVD 0(R3), F3
 	TST   $1, R0
-	BEQ   moved384
+	BEQ   moved400
 	ADD   $8, R3, R11
 	VLD1  (R11), V3.S[2]
-	B     moved384
+	B     moved400
 
-one383:
+one399:
 	FMOVS 0(R3), F3
 
-moved384:
+moved400:
 	TST   $2, R0
-	BEQ   one385
+	BEQ   one401
 	FMOVD 0(R6), F4
 	TST   $1, R0
-	BEQ   moved386
+	BEQ   moved402
 	ADD   $8, R6, R11
 	VLD1  (R11), V4.S[2]
-	B     moved386
+	B     moved402
 
-one385:
+one401:
 	FMOVS 0(R6), F4
 
-moved386:
+moved402:
 	TST   $2, R0
-	BEQ   one387
+	BEQ   one403
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved388
+	BEQ   moved404
 	ADD   $8, R7, R11
 	VLD1  (R11), V5.S[2]
-	B     moved388
+	B     moved404
 
-one387:
+one403:
 	FMOVS 0(R7), F5
 
-moved388:
+moved404:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -5964,71 +5964,71 @@ moved388:
 	FMOVS 0(R10), F6
 	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over380
+	BEQ   over396
 	FMOVS 4(R10), F6
 	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over380
+	BEQ   over396
 	FMOVS 8(R10), F6
 	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
 	CMP   $3, R0
-	BEQ   over380
+	BEQ   over396
 	FMOVS 12(R10), F6
 	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
 
-over380:
+over396:
 	TST   $2, R0
-	BEQ   one390
+	BEQ   one406
 	FMOVD 0(R5), F2
 	TST   $1, R0
-	BEQ   moved391
+	BEQ   moved407
 	ADD   $8, R5, R11
 	VLD1  (R11), V2.S[2]
-	B     moved391
+	B     moved407
 
-one390:
+one406:
 	FMOVS 0(R5), F2
 
-moved391:
+moved407:
 	TST   $2, R0
-	BEQ   one392
+	BEQ   one408
 	FMOVD 0(R8), F3
 	TST   $1, R0
-	BEQ   moved393
+	BEQ   moved409
 	ADD   $8, R8, R11
 	VLD1  (R11), V3.S[2]
-	B     moved393
+	B     moved409
 
-one392:
+one408:
 	FMOVS 0(R8), F3
 
-moved393:
+moved409:
 	TST   $2, R0
-	BEQ   one394
+	BEQ   one410
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved395
+	BEQ   moved411
 	ADD   $8, R4, R11
 	VLD1  (R11), V4.S[2]
-	B     moved395
+	B     moved411
 
-one394:
+one410:
 	FMOVS 0(R4), F4
 
-moved395:
+moved411:
 	TST   $2, R0
-	BEQ   one396
+	BEQ   one412
 	FMOVD 0(R9), F5
 	TST   $1, R0
-	BEQ   moved397
+	BEQ   moved413
 	ADD   $8, R9, R11
 	VLD1  (R11), V5.S[2]
-	B     moved397
+	B     moved413
 
-one396:
+one412:
 	FMOVS 0(R9), F5
 
-moved397:
+moved413:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -6040,20 +6040,20 @@ moved397:
 	FMOVS 0(R10), F6
 	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over389
+	BEQ   over405
 	FMOVS 4(R10), F6
 	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over389
+	BEQ   over405
 	FMOVS 8(R10), F6
 	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
 	CMP   $3, R0
-	BEQ   over389
+	BEQ   over405
 	FMOVS 12(R10), F6
 	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
 
-over389:
-end376:
+over405:
+end391:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -6064,18 +6064,18 @@ end376:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside398
+	BGE   inside414
 	MOVD  R4, R5
 
-inside398:
+inside414:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside399
+	BGE  inside415
 	MOVD R4, R6
 
-inside399:
+inside415:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
@@ -6091,7 +6091,7 @@ inside399:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done377
+	BLE  done392
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -6105,14 +6105,14 @@ inside399:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block373
+	BGE  block388
 
-done377:
+done392:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done404
+	BLE  done420
 
-block400:
+block416:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  w+32(FP), R1
@@ -6121,18 +6121,18 @@ block400:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside405
+	BGE   inside421
 	MOVD  R3, R4
 
-inside405:
+inside421:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside406
+	BGE  inside422
 	MOVD R3, R5
 
-inside406:
+inside422:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -6140,9 +6140,9 @@ inside406:
 	MOVD dz+16(FP), R6
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail402
+	BLT  tail418
 
-square401:
+square417:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F1
 	FMOVQ 0(R1), F2
@@ -6169,65 +6169,65 @@ square401:
 	ADD   $16, R6
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square401
+	BGE   square417
 
-tail402:
+tail418:
 	CMP $0, R0
-	BLE end403
+	BLE end419
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one408
+	BEQ   one425
 	FMOVD 0(R5), F1
 	TST   $1, R0
-	BEQ   moved409
+	BEQ   moved426
 	ADD   $8, R5, R7
 	VLD1  (R7), V1.S[2]
-	B     moved409
+	B     moved426
 
-one408:
+one425:
 	FMOVS 0(R5), F1
 
-moved409:
+moved426:
 	TST   $2, R0
-	BEQ   one410
+	BEQ   one427
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved411
+	BEQ   moved428
 	ADD   $8, R1, R7
 	VLD1  (R7), V2.S[2]
-	B     moved411
+	B     moved428
 
-one410:
+one427:
 	FMOVS 0(R1), F2
 
-moved411:
+moved428:
 	TST   $2, R0
-	BEQ   one412
+	BEQ   one429
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved413
+	BEQ   moved430
 	ADD   $8, R4, R7
 	VLD1  (R7), V3.S[2]
-	B     moved413
+	B     moved430
 
-one412:
+one429:
 	FMOVS 0(R4), F3
 
-moved413:
+moved430:
 	TST   $2, R0
-	BEQ   one414
+	BEQ   one431
 	FMOVD 0(R3), F4
 	TST   $1, R0
-	BEQ   moved415
+	BEQ   moved432
 	ADD   $8, R3, R7
 	VLD1  (R7), V4.S[2]
-	B     moved415
+	B     moved432
 
-one414:
+one431:
 	FMOVS 0(R3), F4
 
-moved415:
+moved432:
 	VZIP2 V2.S4, V1.S4, V5.S4
 	VZIP1 V2.S4, V1.S4, V1.S4
 	VZIP2 V4.S4, V3.S4, V6.S4
@@ -6239,20 +6239,20 @@ moved415:
 	FMOVS 0(R6), F5
 	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
 	CMP   $1, R0
-	BEQ   over407
+	BEQ   over424
 	FMOVS 4(R6), F5
 	WORD  $0x4f851040 // fmla v0.4s, v2.4s, v5.s[0]
 	CMP   $2, R0
-	BEQ   over407
+	BEQ   over424
 	FMOVS 8(R6), F5
 	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
 	CMP   $3, R0
-	BEQ   over407
+	BEQ   over424
 	FMOVS 12(R6), F5
 	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
 
-over407:
-end403:
+over424:
+end419:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	MOVD  dx+0(FP), R1
@@ -6262,18 +6262,18 @@ end403:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside416
+	BGE   inside433
 	MOVD  R4, R5
 
-inside416:
+inside433:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside417
+	BGE  inside434
 	MOVD R4, R6
 
-inside417:
+inside434:
 	MUL   R3, R6
 	ADD   R1, R6
 	FMOVD F0, 0(R6)
@@ -6284,7 +6284,7 @@ inside417:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done404
+	BLE  done420
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -6298,9 +6298,9 @@ inside417:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block400
+	BGE  block416
 
-done404:
+done420:
 	RET
 
 // func inputNEONF64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
@@ -6462,7 +6462,7 @@ tail4:
 	FMOVD 0(R14), F18
 	WORD  $0x4fd21207 // fmla v7.2d, v16.2d, v18.d[0]
 	CMP   $1, R0
-	BEQ   over9
+	BEQ   over10
 	FMOVD 8(R3), F18
 	WORD  $0x4fd21220 // fmla v0.2d, v17.2d, v18.d[0]
 	FMOVD 8(R8), F18
@@ -6480,7 +6480,7 @@ tail4:
 	FMOVD 8(R14), F18
 	WORD  $0x4fd21227 // fmla v7.2d, v17.2d, v18.d[0]
 
-over9:
+over10:
 	FMOVD 0(R5), F16
 	FMOVD 0(R4), F17
 	VZIP2 V17.D2, V16.D2, V18.D2
@@ -6503,7 +6503,7 @@ over9:
 	FMOVD 0(R14), F18
 	WORD  $0x4fd2120f // fmla v15.2d, v16.2d, v18.d[0]
 	CMP   $1, R0
-	BEQ   over10
+	BEQ   over11
 	FMOVD 8(R3), F18
 	WORD  $0x4fd21228 // fmla v8.2d, v17.2d, v18.d[0]
 	FMOVD 8(R8), F18
@@ -6521,7 +6521,7 @@ over9:
 	FMOVD 8(R14), F18
 	WORD  $0x4fd2122f // fmla v15.2d, v17.2d, v18.d[0]
 
-over10:
+over11:
 end5:
 	VMOVI $0, V16.B16
 	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
@@ -6547,18 +6547,18 @@ end5:
 	SUB   $1, R4
 	MOVD  $3, R5
 	CMP   $3, R4
-	BGE   inside11
+	BGE   inside12
 	MOVD  R4, R5
 
-inside11:
+inside12:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R6
 	CMP  $2, R4
-	BGE  inside12
+	BGE  inside13
 	MOVD R4, R6
 
-inside12:
+inside13:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $1, R8
@@ -6649,9 +6649,9 @@ inside12:
 done6:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done17
+	BLE  done18
 
-block13:
+block14:
 	// 8×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -6667,18 +6667,18 @@ block13:
 	SUB   $1, R3
 	MOVD  $1, R4
 	CMP   $1, R3
-	BGE   inside18
+	BGE   inside19
 	MOVD  R3, R4
 
-inside18:
+inside19:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside19
+	BGE  inside20
 	MOVD R3, R5
 
-inside19:
+inside20:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD dz+16(FP), R1
@@ -6692,9 +6692,9 @@ inside19:
 	ADD  R3, R10, R11
 	ADD  R3, R11, R12
 	CMP  $2, R0
-	BLT  tail15
+	BLT  tail16
 
-square14:
+square15:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R5), F8
 	FMOVQ 0(R4), F9
@@ -6737,11 +6737,11 @@ square14:
 	ADD   $16, R12
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square14
+	BGE   square15
 
-tail15:
+tail16:
 	CMP $0, R0
-	BLE end16
+	BLE end17
 
 	// the same for fewer j
 	FMOVD 0(R5), F8
@@ -6766,7 +6766,7 @@ tail15:
 	FMOVD 0(R12), F10
 	WORD  $0x4fca1107 // fmla v7.2d, v8.2d, v10.d[0]
 	CMP   $1, R0
-	BEQ   over20
+	BEQ   over22
 	FMOVD 8(R1), F10
 	WORD  $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
 	FMOVD 8(R6), F10
@@ -6784,8 +6784,8 @@ tail15:
 	FMOVD 8(R12), F10
 	WORD  $0x4fca1127 // fmla v7.2d, v9.2d, v10.d[0]
 
-over20:
-end16:
+over22:
+end17:
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
@@ -6802,18 +6802,18 @@ end16:
 	SUB   $1, R4
 	MOVD  $1, R5
 	CMP   $1, R4
-	BGE   inside21
+	BGE   inside23
 	MOVD  R4, R5
 
-inside21:
+inside23:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside22
+	BGE  inside24
 	MOVD R4, R6
 
-inside22:
+inside24:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -6852,7 +6852,7 @@ inside22:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done17
+	BLE  done18
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -6866,20 +6866,20 @@ inside22:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block13
+	BGE  block14
 
-done17:
+done18:
 	RET
 
 fewer1:
 	CMP  $7, R0
-	BNE  fewer23
+	BNE  fewer25
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done28
+	BLE  done30
 
-block24:
+block26:
 	// 7×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -6901,18 +6901,18 @@ block24:
 	SUB   $1, R3
 	MOVD  $3, R4
 	CMP   $3, R3
-	BGE   inside29
+	BGE   inside31
 	MOVD  R3, R4
 
-inside29:
+inside31:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R5
 	CMP  $2, R3
-	BGE  inside30
+	BGE  inside32
 	MOVD R3, R5
 
-inside30:
+inside32:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $1, R7
@@ -6928,9 +6928,9 @@ inside30:
 	ADD  R7, R11, R12
 	ADD  R7, R12, R13
 	CMP  $2, R0
-	BLT  tail26
+	BLT  tail28
 
-square25:
+square27:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F14
 	FMOVQ 0(R6), F15
@@ -6990,11 +6990,11 @@ square25:
 	ADD   $16, R13
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square25
+	BGE   square27
 
-tail26:
+tail28:
 	CMP $0, R0
-	BLE end27
+	BLE end29
 
 	// the same for fewer j
 	FMOVD 0(R1), F14
@@ -7017,7 +7017,7 @@ tail26:
 	FMOVD 0(R13), F16
 	WORD  $0x4fd011c6 // fmla v6.2d, v14.2d, v16.d[0]
 	CMP   $1, R0
-	BEQ   over31
+	BEQ   over34
 	FMOVD 8(R3), F16
 	WORD  $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
 	FMOVD 8(R8), F16
@@ -7033,7 +7033,7 @@ tail26:
 	FMOVD 8(R13), F16
 	WORD  $0x4fd011e6 // fmla v6.2d, v15.2d, v16.d[0]
 
-over31:
+over34:
 	FMOVD 0(R5), F14
 	FMOVD 0(R4), F15
 	VZIP2 V15.D2, V14.D2, V16.D2
@@ -7054,7 +7054,7 @@ over31:
 	FMOVD 0(R13), F16
 	WORD  $0x4fd011cd // fmla v13.2d, v14.2d, v16.d[0]
 	CMP   $1, R0
-	BEQ   over32
+	BEQ   over35
 	FMOVD 8(R3), F16
 	WORD  $0x4fd011e7 // fmla v7.2d, v15.2d, v16.d[0]
 	FMOVD 8(R8), F16
@@ -7070,8 +7070,8 @@ over31:
 	FMOVD 8(R13), F16
 	WORD  $0x4fd011ed // fmla v13.2d, v15.2d, v16.d[0]
 
-over32:
-end27:
+over35:
+end29:
 	VMOVI $0, V14.B16
 	WORD  $0x4e6ed400 // fadd v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ed421 // fadd v1.2d, v1.2d, v14.2d
@@ -7094,18 +7094,18 @@ end27:
 	SUB   $1, R4
 	MOVD  $3, R5
 	CMP   $3, R4
-	BGE   inside33
+	BGE   inside36
 	MOVD  R4, R5
 
-inside33:
+inside36:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R6
 	CMP  $2, R4
-	BGE  inside34
+	BGE  inside37
 	MOVD R4, R6
 
-inside34:
+inside37:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $1, R8
@@ -7169,7 +7169,7 @@ inside34:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done28
+	BLE  done30
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -7183,14 +7183,14 @@ inside34:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block24
+	BGE  block26
 
-done28:
+done30:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done39
+	BLE  done42
 
-block35:
+block38:
 	// 7×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -7205,18 +7205,18 @@ block35:
 	SUB   $1, R3
 	MOVD  $1, R4
 	CMP   $1, R3
-	BGE   inside40
+	BGE   inside43
 	MOVD  R3, R4
 
-inside40:
+inside43:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside41
+	BGE  inside44
 	MOVD R3, R5
 
-inside41:
+inside44:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD dz+16(FP), R1
@@ -7229,9 +7229,9 @@ inside41:
 	ADD  R3, R9, R10
 	ADD  R3, R10, R11
 	CMP  $2, R0
-	BLT  tail37
+	BLT  tail40
 
-square36:
+square39:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R5), F7
 	FMOVQ 0(R4), F8
@@ -7270,11 +7270,11 @@ square36:
 	ADD   $16, R11
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square36
+	BGE   square39
 
-tail37:
+tail40:
 	CMP $0, R0
-	BLE end38
+	BLE end41
 
 	// the same for fewer j
 	FMOVD 0(R5), F7
@@ -7297,7 +7297,7 @@ tail37:
 	FMOVD 0(R11), F9
 	WORD  $0x4fc910e6 // fmla v6.2d, v7.2d, v9.d[0]
 	CMP   $1, R0
-	BEQ   over42
+	BEQ   over46
 	FMOVD 8(R1), F9
 	WORD  $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
 	FMOVD 8(R6), F9
@@ -7313,8 +7313,8 @@ tail37:
 	FMOVD 8(R11), F9
 	WORD  $0x4fc91106 // fmla v6.2d, v8.2d, v9.d[0]
 
-over42:
-end38:
+over46:
+end41:
 	VMOVI $0, V7.B16
 	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
@@ -7330,18 +7330,18 @@ end38:
 	SUB   $1, R4
 	MOVD  $1, R5
 	CMP   $1, R4
-	BGE   inside43
+	BGE   inside47
 	MOVD  R4, R5
 
-inside43:
+inside47:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside44
+	BGE  inside48
 	MOVD R4, R6
 
-inside44:
+inside48:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -7376,7 +7376,7 @@ inside44:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done39
+	BLE  done42
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -7390,20 +7390,20 @@ inside44:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block35
+	BGE  block38
 
-done39:
+done42:
 	RET
 
-fewer23:
+fewer25:
 	CMP  $6, R0
-	BNE  fewer45
+	BNE  fewer49
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done50
+	BLE  done54
 
-block46:
+block50:
 	// 6×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -7423,18 +7423,18 @@ block46:
 	SUB   $1, R3
 	MOVD  $3, R4
 	CMP   $3, R3
-	BGE   inside51
+	BGE   inside55
 	MOVD  R3, R4
 
-inside51:
+inside55:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R5
 	CMP  $2, R3
-	BGE  inside52
+	BGE  inside56
 	MOVD R3, R5
 
-inside52:
+inside56:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $1, R7
@@ -7449,9 +7449,9 @@ inside52:
 	ADD  R7, R10, R11
 	ADD  R7, R11, R12
 	CMP  $2, R0
-	BLT  tail48
+	BLT  tail52
 
-square47:
+square51:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F12
 	FMOVQ 0(R6), F13
@@ -7505,11 +7505,11 @@ square47:
 	ADD   $16, R12
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square47
+	BGE   square51
 
-tail48:
+tail52:
 	CMP $0, R0
-	BLE end49
+	BLE end53
 
 	// the same for fewer j
 	FMOVD 0(R1), F12
@@ -7530,7 +7530,7 @@ tail48:
 	FMOVD 0(R12), F14
 	WORD  $0x4fce1185 // fmla v5.2d, v12.2d, v14.d[0]
 	CMP   $1, R0
-	BEQ   over53
+	BEQ   over58
 	FMOVD 8(R3), F14
 	WORD  $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
 	FMOVD 8(R8), F14
@@ -7544,7 +7544,7 @@ tail48:
 	FMOVD 8(R12), F14
 	WORD  $0x4fce11a5 // fmla v5.2d, v13.2d, v14.d[0]
 
-over53:
+over58:
 	FMOVD 0(R5), F12
 	FMOVD 0(R4), F13
 	VZIP2 V13.D2, V12.D2, V14.D2
@@ -7563,7 +7563,7 @@ over53:
 	FMOVD 0(R12), F14
 	WORD  $0x4fce118b // fmla v11.2d, v12.2d, v14.d[0]
 	CMP   $1, R0
-	BEQ   over54
+	BEQ   over59
 	FMOVD 8(R3), F14
 	WORD  $0x4fce11a6 // fmla v6.2d, v13.2d, v14.d[0]
 	FMOVD 8(R8), F14
@@ -7577,8 +7577,8 @@ over53:
 	FMOVD 8(R12), F14
 	WORD  $0x4fce11ab // fmla v11.2d, v13.2d, v14.d[0]
 
-over54:
-end49:
+over59:
+end53:
 	VMOVI $0, V12.B16
 	WORD  $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
@@ -7599,18 +7599,18 @@ end49:
 	SUB   $1, R4
 	MOVD  $3, R5
 	CMP   $3, R4
-	BGE   inside55
+	BGE   inside60
 	MOVD  R4, R5
 
-inside55:
+inside60:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R6
 	CMP  $2, R4
-	BGE  inside56
+	BGE  inside61
 	MOVD R4, R6
 
-inside56:
+inside61:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $1, R8
@@ -7666,7 +7666,7 @@ inside56:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done50
+	BLE  done54
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -7680,14 +7680,14 @@ inside56:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block46
+	BGE  block50
 
-done50:
+done54:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done61
+	BLE  done66
 
-block57:
+block62:
 	// 6×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -7701,18 +7701,18 @@ block57:
 	SUB   $1, R3
 	MOVD  $1, R4
 	CMP   $1, R3
-	BGE   inside62
+	BGE   inside67
 	MOVD  R3, R4
 
-inside62:
+inside67:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside63
+	BGE  inside68
 	MOVD R3, R5
 
-inside63:
+inside68:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD dz+16(FP), R1
@@ -7724,9 +7724,9 @@ inside63:
 	ADD  R3, R8, R9
 	ADD  R3, R9, R10
 	CMP  $2, R0
-	BLT  tail59
+	BLT  tail64
 
-square58:
+square63:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R5), F6
 	FMOVQ 0(R4), F7
@@ -7761,11 +7761,11 @@ square58:
 	ADD   $16, R10
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square58
+	BGE   square63
 
-tail59:
+tail64:
 	CMP $0, R0
-	BLE end60
+	BLE end65
 
 	// the same for fewer j
 	FMOVD 0(R5), F6
@@ -7786,7 +7786,7 @@ tail59:
 	FMOVD 0(R10), F8
 	WORD  $0x4fc810c5 // fmla v5.2d, v6.2d, v8.d[0]
 	CMP   $1, R0
-	BEQ   over64
+	BEQ   over70
 	FMOVD 8(R1), F8
 	WORD  $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
 	FMOVD 8(R6), F8
@@ -7800,8 +7800,8 @@ tail59:
 	FMOVD 8(R10), F8
 	WORD  $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
 
-over64:
-end60:
+over70:
+end65:
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -7816,18 +7816,18 @@ end60:
 	SUB   $1, R4
 	MOVD  $1, R5
 	CMP   $1, R4
-	BGE   inside65
+	BGE   inside71
 	MOVD  R4, R5
 
-inside65:
+inside71:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside66
+	BGE  inside72
 	MOVD R4, R6
 
-inside66:
+inside72:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -7858,7 +7858,7 @@ inside66:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done61
+	BLE  done66
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -7872,20 +7872,20 @@ inside66:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block57
+	BGE  block62
 
-done61:
+done66:
 	RET
 
-fewer45:
+fewer49:
 	CMP  $5, R0
-	BNE  fewer67
+	BNE  fewer73
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done72
+	BLE  done78
 
-block68:
+block74:
 	// 5×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -7903,18 +7903,18 @@ block68:
 	SUB   $1, R3
 	MOVD  $3, R4
 	CMP   $3, R3
-	BGE   inside73
+	BGE   inside79
 	MOVD  R3, R4
 
-inside73:
+inside79:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R5
 	CMP  $2, R3
-	BGE  inside74
+	BGE  inside80
 	MOVD R3, R5
 
-inside74:
+inside80:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $1, R7
@@ -7928,9 +7928,9 @@ inside74:
 	ADD  R7, R9, R10
 	ADD  R7, R10, R11
 	CMP  $2, R0
-	BLT  tail70
+	BLT  tail76
 
-square69:
+square75:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F10
 	FMOVQ 0(R6), F11
@@ -7978,11 +7978,11 @@ square69:
 	ADD   $16, R11
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square69
+	BGE   square75
 
-tail70:
+tail76:
 	CMP $0, R0
-	BLE end71
+	BLE end77
 
 	// the same for fewer j
 	FMOVD 0(R1), F10
@@ -8001,7 +8001,7 @@ tail70:
 	FMOVD 0(R11), F12
 	WORD  $0x4fcc1144 // fmla v4.2d, v10.2d, v12.d[0]
 	CMP   $1, R0
-	BEQ   over75
+	BEQ   over82
 	FMOVD 8(R3), F12
 	WORD  $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
 	FMOVD 8(R8), F12
@@ -8013,7 +8013,7 @@ tail70:
 	FMOVD 8(R11), F12
 	WORD  $0x4fcc1164 // fmla v4.2d, v11.2d, v12.d[0]
 
-over75:
+over82:
 	FMOVD 0(R5), F10
 	FMOVD 0(R4), F11
 	VZIP2 V11.D2, V10.D2, V12.D2
@@ -8030,7 +8030,7 @@ over75:
 	FMOVD 0(R11), F12
 	WORD  $0x4fcc1149 // fmla v9.2d, v10.2d, v12.d[0]
 	CMP   $1, R0
-	BEQ   over76
+	BEQ   over83
 	FMOVD 8(R3), F12
 	WORD  $0x4fcc1165 // fmla v5.2d, v11.2d, v12.d[0]
 	FMOVD 8(R8), F12
@@ -8042,8 +8042,8 @@ over75:
 	FMOVD 8(R11), F12
 	WORD  $0x4fcc1169 // fmla v9.2d, v11.2d, v12.d[0]
 
-over76:
-end71:
+over83:
+end77:
 	VMOVI $0, V10.B16
 	WORD  $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
@@ -8062,18 +8062,18 @@ end71:
 	SUB   $1, R4
 	MOVD  $3, R5
 	CMP   $3, R4
-	BGE   inside77
+	BGE   inside84
 	MOVD  R4, R5
 
-inside77:
+inside84:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R6
 	CMP  $2, R4
-	BGE  inside78
+	BGE  inside85
 	MOVD R4, R6
 
-inside78:
+inside85:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $1, R8
@@ -8121,7 +8121,7 @@ inside78:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done72
+	BLE  done78
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -8135,14 +8135,14 @@ inside78:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block68
+	BGE  block74
 
-done72:
+done78:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done83
+	BLE  done90
 
-block79:
+block86:
 	// 5×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -8155,18 +8155,18 @@ block79:
 	SUB   $1, R3
 	MOVD  $1, R4
 	CMP   $1, R3
-	BGE   inside84
+	BGE   inside91
 	MOVD  R3, R4
 
-inside84:
+inside91:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside85
+	BGE  inside92
 	MOVD R3, R5
 
-inside85:
+inside92:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD dz+16(FP), R1
@@ -8177,9 +8177,9 @@ inside85:
 	ADD  R3, R7, R8
 	ADD  R3, R8, R9
 	CMP  $2, R0
-	BLT  tail81
+	BLT  tail88
 
-square80:
+square87:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R5), F5
 	FMOVQ 0(R4), F6
@@ -8210,11 +8210,11 @@ square80:
 	ADD   $16, R9
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square80
+	BGE   square87
 
-tail81:
+tail88:
 	CMP $0, R0
-	BLE end82
+	BLE end89
 
 	// the same for fewer j
 	FMOVD 0(R5), F5
@@ -8233,7 +8233,7 @@ tail81:
 	FMOVD 0(R9), F7
 	WORD  $0x4fc710a4 // fmla v4.2d, v5.2d, v7.d[0]
 	CMP   $1, R0
-	BEQ   over86
+	BEQ   over94
 	FMOVD 8(R1), F7
 	WORD  $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
 	FMOVD 8(R6), F7
@@ -8245,8 +8245,8 @@ tail81:
 	FMOVD 8(R9), F7
 	WORD  $0x4fc710c4 // fmla v4.2d, v6.2d, v7.d[0]
 
-over86:
-end82:
+over94:
+end89:
 	VMOVI $0, V5.B16
 	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
@@ -8260,18 +8260,18 @@ end82:
 	SUB   $1, R4
 	MOVD  $1, R5
 	CMP   $1, R4
-	BGE   inside87
+	BGE   inside95
 	MOVD  R4, R5
 
-inside87:
+inside95:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside88
+	BGE  inside96
 	MOVD R4, R6
 
-inside88:
+inside96:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -8298,7 +8298,7 @@ inside88:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done83
+	BLE  done90
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -8312,20 +8312,20 @@ inside88:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block79
+	BGE  block86
 
-done83:
+done90:
 	RET
 
-fewer67:
+fewer73:
 	CMP  $4, R0
-	BNE  fewer89
+	BNE  fewer97
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done94
+	BLE  done102
 
-block90:
+block98:
 	// 4×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -8341,18 +8341,18 @@ block90:
 	SUB   $1, R3
 	MOVD  $3, R4
 	CMP   $3, R3
-	BGE   inside95
+	BGE   inside103
 	MOVD  R3, R4
 
-inside95:
+inside103:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R5
 	CMP  $2, R3
-	BGE  inside96
+	BGE  inside104
 	MOVD R3, R5
 
-inside96:
+inside104:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $1, R7
@@ -8365,9 +8365,9 @@ inside96:
 	ADD  R7, R8, R9
 	ADD  R7, R9, R10
 	CMP  $2, R0
-	BLT  tail92
+	BLT  tail100
 
-square91:
+square99:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F8
 	FMOVQ 0(R6), F9
@@ -8409,11 +8409,11 @@ square91:
 	ADD   $16, R10
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square91
+	BGE   square99
 
-tail92:
+tail100:
 	CMP $0, R0
-	BLE end93
+	BLE end101
 
 	// the same for fewer j
 	FMOVD 0(R1), F8
@@ -8430,7 +8430,7 @@ tail92:
 	FMOVD 0(R10), F10
 	WORD  $0x4fca1103 // fmla v3.2d, v8.2d, v10.d[0]
 	CMP   $1, R0
-	BEQ   over97
+	BEQ   over106
 	FMOVD 8(R3), F10
 	WORD  $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
 	FMOVD 8(R8), F10
@@ -8440,7 +8440,7 @@ tail92:
 	FMOVD 8(R10), F10
 	WORD  $0x4fca1123 // fmla v3.2d, v9.2d, v10.d[0]
 
-over97:
+over106:
 	FMOVD 0(R5), F8
 	FMOVD 0(R4), F9
 	VZIP2 V9.D2, V8.D2, V10.D2
@@ -8455,7 +8455,7 @@ over97:
 	FMOVD 0(R10), F10
 	WORD  $0x4fca1107 // fmla v7.2d, v8.2d, v10.d[0]
 	CMP   $1, R0
-	BEQ   over98
+	BEQ   over107
 	FMOVD 8(R3), F10
 	WORD  $0x4fca1124 // fmla v4.2d, v9.2d, v10.d[0]
 	FMOVD 8(R8), F10
@@ -8465,8 +8465,8 @@ over97:
 	FMOVD 8(R10), F10
 	WORD  $0x4fca1127 // fmla v7.2d, v9.2d, v10.d[0]
 
-over98:
-end93:
+over107:
+end101:
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
@@ -8483,18 +8483,18 @@ end93:
 	SUB   $1, R4
 	MOVD  $3, R5
 	CMP   $3, R4
-	BGE   inside99
+	BGE   inside108
 	MOVD  R4, R5
 
-inside99:
+inside108:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R6
 	CMP  $2, R4
-	BGE  inside100
+	BGE  inside109
 	MOVD R4, R6
 
-inside100:
+inside109:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $1, R8
@@ -8534,7 +8534,7 @@ inside100:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done94
+	BLE  done102
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -8548,14 +8548,14 @@ inside100:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block90
+	BGE  block98
 
-done94:
+done102:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done105
+	BLE  done114
 
-block101:
+block110:
 	// 4×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -8567,18 +8567,18 @@ block101:
 	SUB   $1, R3
 	MOVD  $1, R4
 	CMP   $1, R3
-	BGE   inside106
+	BGE   inside115
 	MOVD  R3, R4
 
-inside106:
+inside115:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside107
+	BGE  inside116
 	MOVD R3, R5
 
-inside107:
+inside116:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD dz+16(FP), R1
@@ -8588,9 +8588,9 @@ inside107:
 	ADD  R3, R6, R7
 	ADD  R3, R7, R8
 	CMP  $2, R0
-	BLT  tail103
+	BLT  tail112
 
-square102:
+square111:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R5), F4
 	FMOVQ 0(R4), F5
@@ -8617,11 +8617,11 @@ square102:
 	ADD   $16, R8
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square102
+	BGE   square111
 
-tail103:
+tail112:
 	CMP $0, R0
-	BLE end104
+	BLE end113
 
 	// the same for fewer j
 	FMOVD 0(R5), F4
@@ -8638,7 +8638,7 @@ tail103:
 	FMOVD 0(R8), F6
 	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over108
+	BEQ   over118
 	FMOVD 8(R1), F6
 	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
 	FMOVD 8(R6), F6
@@ -8648,8 +8648,8 @@ tail103:
 	FMOVD 8(R8), F6
 	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
 
-over108:
-end104:
+over118:
+end113:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -8662,18 +8662,18 @@ end104:
 	SUB   $1, R4
 	MOVD  $1, R5
 	CMP   $1, R4
-	BGE   inside109
+	BGE   inside119
 	MOVD  R4, R5
 
-inside109:
+inside119:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside110
+	BGE  inside120
 	MOVD R4, R6
 
-inside110:
+inside120:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -8696,7 +8696,7 @@ inside110:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done105
+	BLE  done114
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -8710,20 +8710,20 @@ inside110:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block101
+	BGE  block110
 
-done105:
+done114:
 	RET
 
-fewer89:
+fewer97:
 	CMP  $3, R0
-	BNE  fewer111
+	BNE  fewer121
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done116
+	BLE  done126
 
-block112:
+block122:
 	// 3×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -8737,18 +8737,18 @@ block112:
 	SUB   $1, R3
 	MOVD  $3, R4
 	CMP   $3, R3
-	BGE   inside117
+	BGE   inside127
 	MOVD  R3, R4
 
-inside117:
+inside127:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R5
 	CMP  $2, R3
-	BGE  inside118
+	BGE  inside128
 	MOVD R3, R5
 
-inside118:
+inside128:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $1, R7
@@ -8760,9 +8760,9 @@ inside118:
 	ADD  R7, R3, R8
 	ADD  R7, R8, R9
 	CMP  $2, R0
-	BLT  tail114
+	BLT  tail124
 
-square113:
+square123:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R6), F7
@@ -8798,11 +8798,11 @@ square113:
 	ADD   $16, R9
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square113
+	BGE   square123
 
-tail114:
+tail124:
 	CMP $0, R0
-	BLE end115
+	BLE end125
 
 	// the same for fewer j
 	FMOVD 0(R1), F6
@@ -8817,7 +8817,7 @@ tail114:
 	FMOVD 0(R9), F8
 	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
 	CMP   $1, R0
-	BEQ   over119
+	BEQ   over130
 	FMOVD 8(R3), F8
 	WORD  $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
 	FMOVD 8(R8), F8
@@ -8825,7 +8825,7 @@ tail114:
 	FMOVD 8(R9), F8
 	WORD  $0x4fc810e2 // fmla v2.2d, v7.2d, v8.d[0]
 
-over119:
+over130:
 	FMOVD 0(R5), F6
 	FMOVD 0(R4), F7
 	VZIP2 V7.D2, V6.D2, V8.D2
@@ -8838,7 +8838,7 @@ over119:
 	FMOVD 0(R9), F8
 	WORD  $0x4fc810c5 // fmla v5.2d, v6.2d, v8.d[0]
 	CMP   $1, R0
-	BEQ   over120
+	BEQ   over131
 	FMOVD 8(R3), F8
 	WORD  $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
 	FMOVD 8(R8), F8
@@ -8846,8 +8846,8 @@ over119:
 	FMOVD 8(R9), F8
 	WORD  $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
 
-over120:
-end115:
+over131:
+end125:
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -8862,18 +8862,18 @@ end115:
 	SUB   $1, R4
 	MOVD  $3, R5
 	CMP   $3, R4
-	BGE   inside121
+	BGE   inside132
 	MOVD  R4, R5
 
-inside121:
+inside132:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R6
 	CMP  $2, R4
-	BGE  inside122
+	BGE  inside133
 	MOVD R4, R6
 
-inside122:
+inside133:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $1, R8
@@ -8905,7 +8905,7 @@ inside122:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done116
+	BLE  done126
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -8919,14 +8919,14 @@ inside122:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block112
+	BGE  block122
 
-done116:
+done126:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done127
+	BLE  done138
 
-block123:
+block134:
 	// 3×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -8937,18 +8937,18 @@ block123:
 	SUB   $1, R3
 	MOVD  $1, R4
 	CMP   $1, R3
-	BGE   inside128
+	BGE   inside139
 	MOVD  R3, R4
 
-inside128:
+inside139:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside129
+	BGE  inside140
 	MOVD R3, R5
 
-inside129:
+inside140:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD dz+16(FP), R1
@@ -8957,9 +8957,9 @@ inside129:
 	ADD  R3, R1, R6
 	ADD  R3, R6, R7
 	CMP  $2, R0
-	BLT  tail125
+	BLT  tail136
 
-square124:
+square135:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R5), F3
 	FMOVQ 0(R4), F4
@@ -8982,11 +8982,11 @@ square124:
 	ADD   $16, R7
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square124
+	BGE   square135
 
-tail125:
+tail136:
 	CMP $0, R0
-	BLE end126
+	BLE end137
 
 	// the same for fewer j
 	FMOVD 0(R5), F3
@@ -9001,7 +9001,7 @@ tail125:
 	FMOVD 0(R7), F5
 	WORD  $0x4fc51062 // fmla v2.2d, v3.2d, v5.d[0]
 	CMP   $1, R0
-	BEQ   over130
+	BEQ   over142
 	FMOVD 8(R1), F5
 	WORD  $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
 	FMOVD 8(R6), F5
@@ -9009,8 +9009,8 @@ tail125:
 	FMOVD 8(R7), F5
 	WORD  $0x4fc51082 // fmla v2.2d, v4.2d, v5.d[0]
 
-over130:
-end126:
+over142:
+end137:
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
@@ -9022,18 +9022,18 @@ end126:
 	SUB   $1, R4
 	MOVD  $1, R5
 	CMP   $1, R4
-	BGE   inside131
+	BGE   inside143
 	MOVD  R4, R5
 
-inside131:
+inside143:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside132
+	BGE  inside144
 	MOVD R4, R6
 
-inside132:
+inside144:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -9052,7 +9052,7 @@ inside132:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done127
+	BLE  done138
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -9066,20 +9066,20 @@ inside132:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block123
+	BGE  block134
 
-done127:
+done138:
 	RET
 
-fewer111:
+fewer121:
 	CMP  $2, R0
-	BNE  fewer133
+	BNE  fewer145
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done138
+	BLE  done150
 
-block134:
+block146:
 	// 2×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -9091,18 +9091,18 @@ block134:
 	SUB   $1, R3
 	MOVD  $3, R4
 	CMP   $3, R3
-	BGE   inside139
+	BGE   inside151
 	MOVD  R3, R4
 
-inside139:
+inside151:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R5
 	CMP  $2, R3
-	BGE  inside140
+	BGE  inside152
 	MOVD R3, R5
 
-inside140:
+inside152:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $1, R7
@@ -9113,9 +9113,9 @@ inside140:
 	MOVD n+64(FP), R0
 	ADD  R7, R3, R8
 	CMP  $2, R0
-	BLT  tail136
+	BLT  tail148
 
-square135:
+square147:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R6), F5
@@ -9145,11 +9145,11 @@ square135:
 	ADD   $16, R8
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square135
+	BGE   square147
 
-tail136:
+tail148:
 	CMP $0, R0
-	BLE end137
+	BLE end149
 
 	// the same for fewer j
 	FMOVD 0(R1), F4
@@ -9162,13 +9162,13 @@ tail136:
 	FMOVD 0(R8), F6
 	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over141
+	BEQ   over154
 	FMOVD 8(R3), F6
 	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
 	FMOVD 8(R8), F6
 	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
 
-over141:
+over154:
 	FMOVD 0(R5), F4
 	FMOVD 0(R4), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
@@ -9179,14 +9179,14 @@ over141:
 	FMOVD 0(R8), F6
 	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over142
+	BEQ   over155
 	FMOVD 8(R3), F6
 	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
 	FMOVD 8(R8), F6
 	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
 
-over142:
-end137:
+over155:
+end149:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -9199,18 +9199,18 @@ end137:
 	SUB   $1, R4
 	MOVD  $3, R5
 	CMP   $3, R4
-	BGE   inside143
+	BGE   inside156
 	MOVD  R4, R5
 
-inside143:
+inside156:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R6
 	CMP  $2, R4
-	BGE  inside144
+	BGE  inside157
 	MOVD R4, R6
 
-inside144:
+inside157:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $1, R8
@@ -9234,7 +9234,7 @@ inside144:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done138
+	BLE  done150
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -9248,14 +9248,14 @@ inside144:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block134
+	BGE  block146
 
-done138:
+done150:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done149
+	BLE  done162
 
-block145:
+block158:
 	// 2×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -9265,18 +9265,18 @@ block145:
 	SUB   $1, R3
 	MOVD  $1, R4
 	CMP   $1, R3
-	BGE   inside150
+	BGE   inside163
 	MOVD  R3, R4
 
-inside150:
+inside163:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside151
+	BGE  inside164
 	MOVD R3, R5
 
-inside151:
+inside164:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD dz+16(FP), R1
@@ -9284,9 +9284,9 @@ inside151:
 	MOVD n+64(FP), R0
 	ADD  R3, R1, R6
 	CMP  $2, R0
-	BLT  tail147
+	BLT  tail160
 
-square146:
+square159:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R5), F2
 	FMOVQ 0(R4), F3
@@ -9305,11 +9305,11 @@ square146:
 	ADD   $16, R6
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square146
+	BGE   square159
 
-tail147:
+tail160:
 	CMP $0, R0
-	BLE end148
+	BLE end161
 
 	// the same for fewer j
 	FMOVD 0(R5), F2
@@ -9322,14 +9322,14 @@ tail147:
 	FMOVD 0(R6), F4
 	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
 	CMP   $1, R0
-	BEQ   over152
+	BEQ   over166
 	FMOVD 8(R1), F4
 	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
 	FMOVD 8(R6), F4
 	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
 
-over152:
-end148:
+over166:
+end161:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
@@ -9340,18 +9340,18 @@ end148:
 	SUB   $1, R4
 	MOVD  $1, R5
 	CMP   $1, R4
-	BGE   inside153
+	BGE   inside167
 	MOVD  R4, R5
 
-inside153:
+inside167:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside154
+	BGE  inside168
 	MOVD R4, R6
 
-inside154:
+inside168:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -9366,7 +9366,7 @@ inside154:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done149
+	BLE  done162
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -9380,18 +9380,18 @@ inside154:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block145
+	BGE  block158
 
-done149:
+done162:
 	RET
 
-fewer133:
+fewer145:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done160
+	BLE  done174
 
-block156:
+block170:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -9403,34 +9403,34 @@ block156:
 	SUB   $1, R3
 	MOVD  $7, R4
 	CMP   $7, R3
-	BGE   inside161
+	BGE   inside175
 	MOVD  R3, R4
 
-inside161:
+inside175:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $6, R5
 	CMP  $6, R3
-	BGE  inside162
+	BGE  inside176
 	MOVD R3, R5
 
-inside162:
+inside176:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $5, R6
 	CMP  $5, R3
-	BGE  inside163
+	BGE  inside177
 	MOVD R3, R6
 
-inside163:
+inside177:
 	MUL  R2, R6
 	ADD  R1, R6
 	MOVD $4, R7
 	CMP  $4, R3
-	BGE  inside164
+	BGE  inside178
 	MOVD R3, R7
 
-inside164:
+inside178:
 	MUL  R2, R7
 	ADD  R1, R7
 	MOVD $3, R9
@@ -9445,9 +9445,9 @@ inside164:
 	MOVD dz+16(FP), R3
 	MOVD n+64(FP), R0
 	CMP  $2, R0
-	BLT  tail158
+	BLT  tail172
 
-square157:
+square171:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R10), F5
@@ -9489,11 +9489,11 @@ square157:
 	ADD   $16, R3
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square157
+	BGE   square171
 
-tail158:
+tail172:
 	CMP $0, R0
-	BLE end159
+	BLE end173
 
 	// the same for fewer j
 	FMOVD 0(R1), F4
@@ -9504,11 +9504,11 @@ tail158:
 	FMOVD 0(R3), F6
 	WORD  $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over165
+	BEQ   over180
 	FMOVD 8(R3), F6
 	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
 
-over165:
+over180:
 	FMOVD 0(R9), F4
 	FMOVD 0(R8), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
@@ -9517,11 +9517,11 @@ over165:
 	FMOVD 0(R3), F6
 	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over166
+	BEQ   over181
 	FMOVD 8(R3), F6
 	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
 
-over166:
+over181:
 	FMOVD 0(R7), F4
 	FMOVD 0(R6), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
@@ -9530,11 +9530,11 @@ over166:
 	FMOVD 0(R3), F6
 	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over167
+	BEQ   over182
 	FMOVD 8(R3), F6
 	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
 
-over167:
+over182:
 	FMOVD 0(R5), F4
 	FMOVD 0(R4), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
@@ -9543,12 +9543,12 @@ over167:
 	FMOVD 0(R3), F6
 	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over168
+	BEQ   over183
 	FMOVD 8(R3), F6
 	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
 
-over168:
-end159:
+over183:
+end173:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -9561,34 +9561,34 @@ end159:
 	SUB   $1, R4
 	MOVD  $7, R5
 	CMP   $7, R4
-	BGE   inside169
+	BGE   inside184
 	MOVD  R4, R5
 
-inside169:
+inside184:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $6, R6
 	CMP  $6, R4
-	BGE  inside170
+	BGE  inside185
 	MOVD R4, R6
 
-inside170:
+inside185:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $5, R7
 	CMP  $5, R4
-	BGE  inside171
+	BGE  inside186
 	MOVD R4, R7
 
-inside171:
+inside186:
 	MUL  R3, R7
 	ADD  R1, R7
 	MOVD $4, R8
 	CMP  $4, R4
-	BGE  inside172
+	BGE  inside187
 	MOVD R4, R8
 
-inside172:
+inside187:
 	MUL   R3, R8
 	ADD   R1, R8
 	MOVD  $3, R10
@@ -9614,7 +9614,7 @@ inside172:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done160
+	BLE  done174
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -9628,14 +9628,14 @@ inside172:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block156
+	BGE  block170
 
-done160:
+done174:
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done177
+	BLE  done192
 
-block173:
+block188:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -9645,18 +9645,18 @@ block173:
 	SUB   $1, R3
 	MOVD  $3, R4
 	CMP   $3, R3
-	BGE   inside178
+	BGE   inside193
 	MOVD  R3, R4
 
-inside178:
+inside193:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R5
 	CMP  $2, R3
-	BGE  inside179
+	BGE  inside194
 	MOVD R3, R5
 
-inside179:
+inside194:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $1, R7
@@ -9665,9 +9665,9 @@ inside179:
 	MOVD dz+16(FP), R3
 	MOVD n+64(FP), R0
 	CMP  $2, R0
-	BLT  tail175
+	BLT  tail190
 
-square174:
+square189:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R6), F3
@@ -9691,11 +9691,11 @@ square174:
 	ADD   $16, R3
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square174
+	BGE   square189
 
-tail175:
+tail190:
 	CMP $0, R0
-	BLE end176
+	BLE end191
 
 	// the same for fewer j
 	FMOVD 0(R1), F2
@@ -9706,11 +9706,11 @@ tail175:
 	FMOVD 0(R3), F4
 	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
 	CMP   $1, R0
-	BEQ   over180
+	BEQ   over196
 	FMOVD 8(R3), F4
 	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
 
-over180:
+over196:
 	FMOVD 0(R5), F2
 	FMOVD 0(R4), F3
 	VZIP2 V3.D2, V2.D2, V4.D2
@@ -9719,12 +9719,12 @@ over180:
 	FMOVD 0(R3), F4
 	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
 	CMP   $1, R0
-	BEQ   over181
+	BEQ   over197
 	FMOVD 8(R3), F4
 	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
 
-over181:
-end176:
+over197:
+end191:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
@@ -9735,18 +9735,18 @@ end176:
 	SUB   $1, R4
 	MOVD  $3, R5
 	CMP   $3, R4
-	BGE   inside182
+	BGE   inside198
 	MOVD  R4, R5
 
-inside182:
+inside198:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R6
 	CMP  $2, R4
-	BGE  inside183
+	BGE  inside199
 	MOVD R4, R6
 
-inside183:
+inside199:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $1, R8
@@ -9762,7 +9762,7 @@ inside183:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done177
+	BLE  done192
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -9776,14 +9776,14 @@ inside183:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block173
+	BGE  block188
 
-done177:
+done192:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done188
+	BLE  done204
 
-block184:
+block200:
 	// 1×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  w+32(FP), R1
@@ -9792,26 +9792,26 @@ block184:
 	SUB   $1, R3
 	MOVD  $1, R4
 	CMP   $1, R3
-	BGE   inside189
+	BGE   inside205
 	MOVD  R3, R4
 
-inside189:
+inside205:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside190
+	BGE  inside206
 	MOVD R3, R5
 
-inside190:
+inside206:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD dz+16(FP), R1
 	MOVD n+64(FP), R0
 	CMP  $2, R0
-	BLT  tail186
+	BLT  tail202
 
-square185:
+square201:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R5), F1
 	FMOVQ 0(R4), F2
@@ -9826,11 +9826,11 @@ square185:
 	ADD   $16, R1
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square185
+	BGE   square201
 
-tail186:
+tail202:
 	CMP $0, R0
-	BLE end187
+	BLE end203
 
 	// the same for fewer j
 	FMOVD 0(R5), F1
@@ -9841,12 +9841,12 @@ tail186:
 	FMOVD 0(R1), F3
 	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
 	CMP   $1, R0
-	BEQ   over191
+	BEQ   over208
 	FMOVD 8(R1), F3
 	WORD  $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
 
-over191:
-end187:
+over208:
+end203:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	MOVD  dx+0(FP), R1
@@ -9856,18 +9856,18 @@ end187:
 	SUB   $1, R4
 	MOVD  $1, R5
 	CMP   $1, R4
-	BGE   inside192
+	BGE   inside209
 	MOVD  R4, R5
 
-inside192:
+inside209:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside193
+	BGE  inside210
 	MOVD R4, R6
 
-inside193:
+inside210:
 	MUL   R3, R6
 	ADD   R1, R6
 	FMOVD F0, 0(R6)
@@ -9878,7 +9878,7 @@ inside193:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done188
+	BLE  done204
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -9892,9 +9892,9 @@ inside193:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block184
+	BGE  block200
 
-done188:
+done204:
 	RET
 
 // func turnedNEONF32(dx *float32, lddx uintptr, w *float32, ldw uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
@@ -10027,57 +10027,57 @@ tail4:
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one10
+	BEQ   one11
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved11
+	BEQ   moved12
 	ADD   $8, R1, R14
 	VLD1  (R14), V6.S[2]
-	B     moved11
+	B     moved12
 
-one10:
+one11:
 	FMOVS 0(R1), F6
 
-moved11:
+moved12:
 	TST   $2, R0
-	BEQ   one12
+	BEQ   one13
 	FMOVD 0(R3), F7
 	TST   $1, R0
-	BEQ   moved13
+	BEQ   moved14
 	ADD   $8, R3, R14
 	VLD1  (R14), V7.S[2]
-	B     moved13
+	B     moved14
 
-one12:
+one13:
 	FMOVS 0(R3), F7
 
-moved13:
+moved14:
 	TST   $2, R0
-	BEQ   one14
+	BEQ   one15
 	FMOVD 0(R6), F8
 	TST   $1, R0
-	BEQ   moved15
+	BEQ   moved16
 	ADD   $8, R6, R14
 	VLD1  (R14), V8.S[2]
-	B     moved15
+	B     moved16
 
-one14:
+one15:
 	FMOVS 0(R6), F8
 
-moved15:
+moved16:
 	TST   $2, R0
-	BEQ   one16
+	BEQ   one17
 	FMOVD 0(R7), F9
 	TST   $1, R0
-	BEQ   moved17
+	BEQ   moved18
 	ADD   $8, R7, R14
 	VLD1  (R14), V9.S[2]
-	B     moved17
+	B     moved18
 
-one16:
+one17:
 	FMOVS 0(R7), F9
 
-moved17:
+moved18:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -10093,7 +10093,7 @@ moved17:
 	FMOVS 0(R13), F10
 	WORD  $0x4f8a10c2 // fmla v2.4s, v6.4s, v10.s[0]
 	CMP   $1, R0
-	BEQ   over9
+	BEQ   over10
 	FMOVS 4(R10), F10
 	WORD  $0x4f8a10e0 // fmla v0.4s, v7.4s, v10.s[0]
 	FMOVS 4(R12), F10
@@ -10101,7 +10101,7 @@ moved17:
 	FMOVS 4(R13), F10
 	WORD  $0x4f8a10e2 // fmla v2.4s, v7.4s, v10.s[0]
 	CMP   $2, R0
-	BEQ   over9
+	BEQ   over10
 	FMOVS 8(R10), F10
 	WORD  $0x4f8a1100 // fmla v0.4s, v8.4s, v10.s[0]
 	FMOVS 8(R12), F10
@@ -10109,7 +10109,7 @@ moved17:
 	FMOVS 8(R13), F10
 	WORD  $0x4f8a1102 // fmla v2.4s, v8.4s, v10.s[0]
 	CMP   $3, R0
-	BEQ   over9
+	BEQ   over10
 	FMOVS 12(R10), F10
 	WORD  $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
 	FMOVS 12(R12), F10
@@ -10117,59 +10117,59 @@ moved17:
 	FMOVS 12(R13), F10
 	WORD  $0x4f8a1122 // fmla v2.4s, v9.4s, v10.s[0]
 
-over9:
+over10:
 	TST   $2, R0
-	BEQ   one19
+	BEQ   one20
 	FMOVD 0(R5), F6
 	TST   $1, R0
-	BEQ   moved20
+	BEQ   moved21
 	ADD   $8, R5, R14
 	VLD1  (R14), V6.S[2]
-	B     moved20
+	B     moved21
 
-one19:
+one20:
 	FMOVS 0(R5), F6
 
-moved20:
+moved21:
 	TST   $2, R0
-	BEQ   one21
+	BEQ   one22
 	FMOVD 0(R8), F7
 	TST   $1, R0
-	BEQ   moved22
+	BEQ   moved23
 	ADD   $8, R8, R14
 	VLD1  (R14), V7.S[2]
-	B     moved22
+	B     moved23
 
-one21:
+one22:
 	FMOVS 0(R8), F7
 
-moved22:
+moved23:
 	TST   $2, R0
-	BEQ   one23
+	BEQ   one24
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved24
+	BEQ   moved25
 	ADD   $8, R4, R14
 	VLD1  (R14), V8.S[2]
-	B     moved24
+	B     moved25
 
-one23:
+one24:
 	FMOVS 0(R4), F8
 
-moved24:
+moved25:
 	TST   $2, R0
-	BEQ   one25
+	BEQ   one26
 	FMOVD 0(R9), F9
 	TST   $1, R0
-	BEQ   moved26
+	BEQ   moved27
 	ADD   $8, R9, R14
 	VLD1  (R14), V9.S[2]
-	B     moved26
+	B     moved27
 
-one25:
+one26:
 	FMOVS 0(R9), F9
 
-moved26:
+moved27:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -10185,7 +10185,7 @@ moved26:
 	FMOVS 0(R13), F10
 	WORD  $0x4f8a10c5 // fmla v5.4s, v6.4s, v10.s[0]
 	CMP   $1, R0
-	BEQ   over18
+	BEQ   over19
 	FMOVS 4(R10), F10
 	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
 	FMOVS 4(R12), F10
@@ -10193,7 +10193,7 @@ moved26:
 	FMOVS 4(R13), F10
 	WORD  $0x4f8a10e5 // fmla v5.4s, v7.4s, v10.s[0]
 	CMP   $2, R0
-	BEQ   over18
+	BEQ   over19
 	FMOVS 8(R10), F10
 	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
 	FMOVS 8(R12), F10
@@ -10201,7 +10201,7 @@ moved26:
 	FMOVS 8(R13), F10
 	WORD  $0x4f8a1105 // fmla v5.4s, v8.4s, v10.s[0]
 	CMP   $3, R0
-	BEQ   over18
+	BEQ   over19
 	FMOVS 12(R10), F10
 	WORD  $0x4f8a1123 // fmla v3.4s, v9.4s, v10.s[0]
 	FMOVS 12(R12), F10
@@ -10209,7 +10209,7 @@ moved26:
 	FMOVS 12(R13), F10
 	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
 
-over18:
+over19:
 end5:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
@@ -10225,18 +10225,18 @@ end5:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside27
+	BGE   inside28
 	MOVD  R4, R5
 
-inside27:
+inside28:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside28
+	BGE  inside29
 	MOVD R4, R6
 
-inside28:
+inside29:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
@@ -10307,9 +10307,9 @@ inside28:
 done6:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done33
+	BLE  done38
 
-block29:
+block34:
 	// 3×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -10320,18 +10320,18 @@ block29:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside34
+	BGE   inside39
 	MOVD  R3, R4
 
-inside34:
+inside39:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside35
+	BGE  inside40
 	MOVD R3, R5
 
-inside35:
+inside40:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -10342,9 +10342,9 @@ inside35:
 	ADD  R7, R6, R8
 	ADD  R7, R8, R9
 	CMP  $4, R0
-	BLT  tail31
+	BLT  tail36
 
-square30:
+square35:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F3
 	FMOVQ 0(R1), F4
@@ -10385,65 +10385,65 @@ square30:
 	ADD   $16, R9
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square30
+	BGE   square35
 
-tail31:
+tail36:
 	CMP $0, R0
-	BLE end32
+	BLE end37
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one37
+	BEQ   one43
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved38
+	BEQ   moved44
 	ADD   $8, R5, R10
 	VLD1  (R10), V3.S[2]
-	B     moved38
-
-one37:
-	FMOVS 0(R5), F3
-
-moved38:
-	TST   $2, R0
-	BEQ   one39
-	FMOVD 0(R1), F4
-	TST   $1, R0
-	BEQ   moved40
-	ADD   $8, R1, R10
-	VLD1  (R10), V4.S[2]
-	B     moved40
-
-one39:
-	FMOVS 0(R1), F4
-
-moved40:
-	TST   $2, R0
-	BEQ   one41
-	FMOVD 0(R4), F5
-	TST   $1, R0
-	BEQ   moved42
-	ADD   $8, R4, R10
-	VLD1  (R10), V5.S[2]
-	B     moved42
-
-one41:
-	FMOVS 0(R4), F5
-
-moved42:
-	TST   $2, R0
-	BEQ   one43
-	FMOVD 0(R3), F6
-	TST   $1, R0
-	BEQ   moved44
-	ADD   $8, R3, R10
-	VLD1  (R10), V6.S[2]
 	B     moved44
 
 one43:
-	FMOVS 0(R3), F6
+	FMOVS 0(R5), F3
 
 moved44:
+	TST   $2, R0
+	BEQ   one45
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved46
+	ADD   $8, R1, R10
+	VLD1  (R10), V4.S[2]
+	B     moved46
+
+one45:
+	FMOVS 0(R1), F4
+
+moved46:
+	TST   $2, R0
+	BEQ   one47
+	FMOVD 0(R4), F5
+	TST   $1, R0
+	BEQ   moved48
+	ADD   $8, R4, R10
+	VLD1  (R10), V5.S[2]
+	B     moved48
+
+one47:
+	FMOVS 0(R4), F5
+
+moved48:
+	TST   $2, R0
+	BEQ   one49
+	FMOVD 0(R3), F6
+	TST   $1, R0
+	BEQ   moved50
+	ADD   $8, R3, R10
+	VLD1  (R10), V6.S[2]
+	B     moved50
+
+one49:
+	FMOVS 0(R3), F6
+
+moved50:
 	VZIP2 V4.S4, V3.S4, V7.S4
 	VZIP1 V4.S4, V3.S4, V3.S4
 	VZIP2 V6.S4, V5.S4, V8.S4
@@ -10459,7 +10459,7 @@ moved44:
 	FMOVS 0(R9), F7
 	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
 	CMP   $1, R0
-	BEQ   over36
+	BEQ   over42
 	FMOVS 4(R6), F7
 	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
 	FMOVS 4(R8), F7
@@ -10467,7 +10467,7 @@ moved44:
 	FMOVS 4(R9), F7
 	WORD  $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
 	CMP   $2, R0
-	BEQ   over36
+	BEQ   over42
 	FMOVS 8(R6), F7
 	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
 	FMOVS 8(R8), F7
@@ -10475,7 +10475,7 @@ moved44:
 	FMOVS 8(R9), F7
 	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
 	CMP   $3, R0
-	BEQ   over36
+	BEQ   over42
 	FMOVS 12(R6), F7
 	WORD  $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
 	FMOVS 12(R8), F7
@@ -10483,8 +10483,8 @@ moved44:
 	FMOVS 12(R9), F7
 	WORD  $0x4f8710c2 // fmla v2.4s, v6.4s, v7.s[0]
 
-over36:
-end32:
+over42:
+end37:
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
@@ -10496,18 +10496,18 @@ end32:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside45
+	BGE   inside51
 	MOVD  R4, R5
 
-inside45:
+inside51:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside46
+	BGE  inside52
 	MOVD R4, R6
 
-inside46:
+inside52:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -10536,7 +10536,7 @@ inside46:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done33
+	BLE  done38
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -10550,20 +10550,20 @@ inside46:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block29
+	BGE  block34
 
-done33:
+done38:
 	RET
 
 fewer1:
 	CMP  $2, R0
-	BNE  fewer47
+	BNE  fewer55
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done52
+	BLE  done60
 
-block48:
+block56:
 	// 2×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -10575,18 +10575,18 @@ block48:
 	SUB   $2, R3
 	MOVD  $6, R4
 	CMP   $6, R3
-	BGE   inside53
+	BGE   inside61
 	MOVD  R3, R4
 
-inside53:
+inside61:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $4, R5
 	CMP  $4, R3
-	BGE  inside54
+	BGE  inside62
 	MOVD R3, R5
 
-inside54:
+inside62:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R7
@@ -10601,9 +10601,9 @@ inside54:
 	MOVD n+64(FP), R0
 	ADD  R11, R10, R12
 	CMP  $4, R0
-	BLT  tail50
+	BLT  tail58
 
-square49:
+square57:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F5
@@ -10661,65 +10661,65 @@ square49:
 	ADD   $16, R12
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square49
+	BGE   square57
 
-tail50:
+tail58:
 	CMP $0, R0
-	BLE end51
+	BLE end59
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one56
+	BEQ   one65
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved57
+	BEQ   moved66
 	ADD   $8, R1, R13
 	VLD1  (R13), V4.S[2]
-	B     moved57
+	B     moved66
 
-one56:
+one65:
 	FMOVS 0(R1), F4
 
-moved57:
+moved66:
 	TST   $2, R0
-	BEQ   one58
+	BEQ   one67
 	FMOVD 0(R3), F5
 	TST   $1, R0
-	BEQ   moved59
+	BEQ   moved68
 	ADD   $8, R3, R13
 	VLD1  (R13), V5.S[2]
-	B     moved59
+	B     moved68
 
-one58:
+one67:
 	FMOVS 0(R3), F5
 
-moved59:
+moved68:
 	TST   $2, R0
-	BEQ   one60
+	BEQ   one69
 	FMOVD 0(R6), F6
 	TST   $1, R0
-	BEQ   moved61
+	BEQ   moved70
 	ADD   $8, R6, R13
 	VLD1  (R13), V6.S[2]
-	B     moved61
+	B     moved70
 
-one60:
+one69:
 	FMOVS 0(R6), F6
 
-moved61:
+moved70:
 	TST   $2, R0
-	BEQ   one62
+	BEQ   one71
 	FMOVD 0(R7), F7
 	TST   $1, R0
-	BEQ   moved63
+	BEQ   moved72
 	ADD   $8, R7, R13
 	VLD1  (R13), V7.S[2]
-	B     moved63
+	B     moved72
 
-one62:
+one71:
 	FMOVS 0(R7), F7
 
-moved63:
+moved72:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -10733,77 +10733,77 @@ moved63:
 	FMOVS 0(R12), F8
 	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over55
+	BEQ   over64
 	FMOVS 4(R10), F8
 	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
 	FMOVS 4(R12), F8
 	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over55
+	BEQ   over64
 	FMOVS 8(R10), F8
 	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
 	FMOVS 8(R12), F8
 	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
 	CMP   $3, R0
-	BEQ   over55
+	BEQ   over64
 	FMOVS 12(R10), F8
 	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
 	FMOVS 12(R12), F8
 	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
 
-over55:
+over64:
 	TST   $2, R0
-	BEQ   one65
+	BEQ   one74
 	FMOVD 0(R5), F4
 	TST   $1, R0
-	BEQ   moved66
+	BEQ   moved75
 	ADD   $8, R5, R13
 	VLD1  (R13), V4.S[2]
-	B     moved66
+	B     moved75
 
-one65:
+one74:
 	FMOVS 0(R5), F4
 
-moved66:
+moved75:
 	TST   $2, R0
-	BEQ   one67
+	BEQ   one76
 	FMOVD 0(R8), F5
 	TST   $1, R0
-	BEQ   moved68
+	BEQ   moved77
 	ADD   $8, R8, R13
 	VLD1  (R13), V5.S[2]
-	B     moved68
+	B     moved77
 
-one67:
+one76:
 	FMOVS 0(R8), F5
 
-moved68:
+moved77:
 	TST   $2, R0
-	BEQ   one69
+	BEQ   one78
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved70
+	BEQ   moved79
 	ADD   $8, R4, R13
 	VLD1  (R13), V6.S[2]
-	B     moved70
+	B     moved79
 
-one69:
+one78:
 	FMOVS 0(R4), F6
 
-moved70:
+moved79:
 	TST   $2, R0
-	BEQ   one71
+	BEQ   one80
 	FMOVD 0(R9), F7
 	TST   $1, R0
-	BEQ   moved72
+	BEQ   moved81
 	ADD   $8, R9, R13
 	VLD1  (R13), V7.S[2]
-	B     moved72
+	B     moved81
 
-one71:
+one80:
 	FMOVS 0(R9), F7
 
-moved72:
+moved81:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -10817,26 +10817,26 @@ moved72:
 	FMOVS 0(R12), F8
 	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over64
+	BEQ   over73
 	FMOVS 4(R10), F8
 	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
 	FMOVS 4(R12), F8
 	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over64
+	BEQ   over73
 	FMOVS 8(R10), F8
 	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
 	FMOVS 8(R12), F8
 	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
 	CMP   $3, R0
-	BEQ   over64
+	BEQ   over73
 	FMOVS 12(R10), F8
 	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
 	FMOVS 12(R12), F8
 	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
 
-over64:
-end51:
+over73:
+end59:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -10849,18 +10849,18 @@ end51:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside73
+	BGE   inside82
 	MOVD  R4, R5
 
-inside73:
+inside82:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside74
+	BGE  inside83
 	MOVD R4, R6
 
-inside74:
+inside83:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
@@ -10898,7 +10898,7 @@ inside74:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done52
+	BLE  done60
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -10912,14 +10912,14 @@ inside74:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block48
+	BGE  block56
 
-done52:
+done60:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done79
+	BLE  done92
 
-block75:
+block88:
 	// 2×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -10929,18 +10929,18 @@ block75:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside80
+	BGE   inside93
 	MOVD  R3, R4
 
-inside80:
+inside93:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside81
+	BGE  inside94
 	MOVD R3, R5
 
-inside81:
+inside94:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -10950,9 +10950,9 @@ inside81:
 	MOVD n+64(FP), R0
 	ADD  R7, R6, R8
 	CMP  $4, R0
-	BLT  tail77
+	BLT  tail90
 
-square76:
+square89:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F2
 	FMOVQ 0(R1), F3
@@ -10986,65 +10986,65 @@ square76:
 	ADD   $16, R8
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square76
+	BGE   square89
 
-tail77:
+tail90:
 	CMP $0, R0
-	BLE end78
+	BLE end91
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one83
+	BEQ   one97
 	FMOVD 0(R5), F2
 	TST   $1, R0
-	BEQ   moved84
+	BEQ   moved98
 	ADD   $8, R5, R9
 	VLD1  (R9), V2.S[2]
-	B     moved84
+	B     moved98
 
-one83:
+one97:
 	FMOVS 0(R5), F2
 
-moved84:
+moved98:
 	TST   $2, R0
-	BEQ   one85
+	BEQ   one99
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved86
+	BEQ   moved100
 	ADD   $8, R1, R9
 	VLD1  (R9), V3.S[2]
-	B     moved86
+	B     moved100
 
-one85:
+one99:
 	FMOVS 0(R1), F3
 
-moved86:
+moved100:
 	TST   $2, R0
-	BEQ   one87
+	BEQ   one101
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved88
+	BEQ   moved102
 	ADD   $8, R4, R9
 	VLD1  (R9), V4.S[2]
-	B     moved88
+	B     moved102
 
-one87:
+one101:
 	FMOVS 0(R4), F4
 
-moved88:
+moved102:
 	TST   $2, R0
-	BEQ   one89
+	BEQ   one103
 	FMOVD 0(R3), F5
 	TST   $1, R0
-	BEQ   moved90
+	BEQ   moved104
 	ADD   $8, R3, R9
 	VLD1  (R9), V5.S[2]
-	B     moved90
+	B     moved104
 
-one89:
+one103:
 	FMOVS 0(R3), F5
 
-moved90:
+moved104:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -11058,26 +11058,26 @@ moved90:
 	FMOVS 0(R8), F6
 	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over82
+	BEQ   over96
 	FMOVS 4(R6), F6
 	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
 	FMOVS 4(R8), F6
 	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over82
+	BEQ   over96
 	FMOVS 8(R6), F6
 	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
 	FMOVS 8(R8), F6
 	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
 	CMP   $3, R0
-	BEQ   over82
+	BEQ   over96
 	FMOVS 12(R6), F6
 	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
 	FMOVS 12(R8), F6
 	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
 
-over82:
-end78:
+over96:
+end91:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -11088,18 +11088,18 @@ end78:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside91
+	BGE   inside105
 	MOVD  R4, R5
 
-inside91:
+inside105:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside92
+	BGE  inside106
 	MOVD R4, R6
 
-inside92:
+inside106:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -11121,7 +11121,7 @@ inside92:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done79
+	BLE  done92
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -11135,18 +11135,18 @@ inside92:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block75
+	BGE  block88
 
-done79:
+done92:
 	RET
 
-fewer47:
+fewer55:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $8, R1
-	BLE  done98
+	BLE  done114
 
-block94:
+block110:
 	// 1×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -11158,34 +11158,34 @@ block94:
 	SUB   $2, R3
 	MOVD  $14, R4
 	CMP   $14, R3
-	BGE   inside99
+	BGE   inside115
 	MOVD  R3, R4
 
-inside99:
+inside115:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $12, R5
 	CMP  $12, R3
-	BGE  inside100
+	BGE  inside116
 	MOVD R3, R5
 
-inside100:
+inside116:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $10, R6
 	CMP  $10, R3
-	BGE  inside101
+	BGE  inside117
 	MOVD R3, R6
 
-inside101:
+inside117:
 	MUL  R2, R6
 	ADD  R1, R6
 	MOVD $8, R7
 	CMP  $8, R3
-	BGE  inside102
+	BGE  inside118
 	MOVD R3, R7
 
-inside102:
+inside118:
 	MUL  R2, R7
 	ADD  R1, R7
 	MOVD $6, R9
@@ -11208,9 +11208,9 @@ inside102:
 	MOVD w+16(FP), R21
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail96
+	BLT  tail112
 
-square95:
+square111:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F5
@@ -11297,65 +11297,65 @@ square95:
 	ADD   $16, R21
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square95
+	BGE   square111
 
-tail96:
+tail112:
 	CMP $0, R0
-	BLE end97
+	BLE end113
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one104
+	BEQ   one121
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved105
+	BEQ   moved122
 	ADD   $8, R1, R22
 	VLD1  (R22), V4.S[2]
-	B     moved105
+	B     moved122
 
-one104:
+one121:
 	FMOVS 0(R1), F4
 
-moved105:
+moved122:
 	TST   $2, R0
-	BEQ   one106
+	BEQ   one123
 	FMOVD 0(R3), F5
 	TST   $1, R0
-	BEQ   moved107
+	BEQ   moved124
 	ADD   $8, R3, R22
 	VLD1  (R22), V5.S[2]
-	B     moved107
+	B     moved124
 
-one106:
+one123:
 	FMOVS 0(R3), F5
 
-moved107:
+moved124:
 	TST   $2, R0
-	BEQ   one108
+	BEQ   one125
 	FMOVD 0(R10), F6
 	TST   $1, R0
-	BEQ   moved109
+	BEQ   moved126
 	ADD   $8, R10, R22
 	VLD1  (R22), V6.S[2]
-	B     moved109
+	B     moved126
 
-one108:
+one125:
 	FMOVS 0(R10), F6
 
-moved109:
+moved126:
 	TST   $2, R0
-	BEQ   one110
+	BEQ   one127
 	FMOVD 0(R11), F7
 	TST   $1, R0
-	BEQ   moved111
+	BEQ   moved128
 	ADD   $8, R11, R22
 	VLD1  (R22), V7.S[2]
-	B     moved111
+	B     moved128
 
-one110:
+one127:
 	FMOVS 0(R11), F7
 
-moved111:
+moved128:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -11367,71 +11367,71 @@ moved111:
 	FMOVS 0(R21), F8
 	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over103
+	BEQ   over120
 	FMOVS 4(R21), F8
 	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over103
+	BEQ   over120
 	FMOVS 8(R21), F8
 	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
 	CMP   $3, R0
-	BEQ   over103
+	BEQ   over120
 	FMOVS 12(R21), F8
 	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
 
-over103:
+over120:
 	TST   $2, R0
-	BEQ   one113
+	BEQ   one130
 	FMOVD 0(R9), F4
 	TST   $1, R0
-	BEQ   moved114
+	BEQ   moved131
 	ADD   $8, R9, R22
 	VLD1  (R22), V4.S[2]
-	B     moved114
+	B     moved131
 
-one113:
+one130:
 	FMOVS 0(R9), F4
 
-moved114:
+moved131:
 	TST   $2, R0
-	BEQ   one115
+	BEQ   one132
 	FMOVD 0(R12), F5
 	TST   $1, R0
-	BEQ   moved116
+	BEQ   moved133
 	ADD   $8, R12, R22
 	VLD1  (R22), V5.S[2]
-	B     moved116
+	B     moved133
 
-one115:
+one132:
 	FMOVS 0(R12), F5
 
-moved116:
+moved133:
 	TST   $2, R0
-	BEQ   one117
+	BEQ   one134
 	FMOVD 0(R8), F6
 	TST   $1, R0
-	BEQ   moved118
+	BEQ   moved135
 	ADD   $8, R8, R22
 	VLD1  (R22), V6.S[2]
-	B     moved118
+	B     moved135
 
-one117:
+one134:
 	FMOVS 0(R8), F6
 
-moved118:
+moved135:
 	TST   $2, R0
-	BEQ   one119
+	BEQ   one136
 	FMOVD 0(R13), F7
 	TST   $1, R0
-	BEQ   moved120
+	BEQ   moved137
 	ADD   $8, R13, R22
 	VLD1  (R22), V7.S[2]
-	B     moved120
+	B     moved137
 
-one119:
+one136:
 	FMOVS 0(R13), F7
 
-moved120:
+moved137:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -11443,71 +11443,71 @@ moved120:
 	FMOVS 0(R21), F8
 	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over112
+	BEQ   over129
 	FMOVS 4(R21), F8
 	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over112
+	BEQ   over129
 	FMOVS 8(R21), F8
 	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
 	CMP   $3, R0
-	BEQ   over112
+	BEQ   over129
 	FMOVS 12(R21), F8
 	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
 
-over112:
+over129:
 	TST   $2, R0
-	BEQ   one122
+	BEQ   one139
 	FMOVD 0(R7), F4
 	TST   $1, R0
-	BEQ   moved123
+	BEQ   moved140
 	ADD   $8, R7, R22
 	VLD1  (R22), V4.S[2]
-	B     moved123
+	B     moved140
 
-one122:
+one139:
 	FMOVS 0(R7), F4
 
-moved123:
+moved140:
 	TST   $2, R0
-	BEQ   one124
+	BEQ   one141
 	FMOVD 0(R14), F5
 	TST   $1, R0
-	BEQ   moved125
+	BEQ   moved142
 	ADD   $8, R14, R22
 	VLD1  (R22), V5.S[2]
-	B     moved125
+	B     moved142
 
-one124:
+one141:
 	FMOVS 0(R14), F5
 
-moved125:
+moved142:
 	TST   $2, R0
-	BEQ   one126
+	BEQ   one143
 	FMOVD 0(R6), F6
 	TST   $1, R0
-	BEQ   moved127
+	BEQ   moved144
 	ADD   $8, R6, R22
 	VLD1  (R22), V6.S[2]
-	B     moved127
+	B     moved144
 
-one126:
+one143:
 	FMOVS 0(R6), F6
 
-moved127:
+moved144:
 	TST   $2, R0
-	BEQ   one128
+	BEQ   one145
 	FMOVD 0(R15), F7
 	TST   $1, R0
-	BEQ   moved129
+	BEQ   moved146
 	ADD   $8, R15, R22
 	VLD1  (R22), V7.S[2]
-	B     moved129
+	B     moved146
 
-one128:
+one145:
 	FMOVS 0(R15), F7
 
-moved129:
+moved146:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -11519,71 +11519,71 @@ moved129:
 	FMOVS 0(R21), F8
 	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over121
+	BEQ   over138
 	FMOVS 4(R21), F8
 	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over121
+	BEQ   over138
 	FMOVS 8(R21), F8
 	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
 	CMP   $3, R0
-	BEQ   over121
+	BEQ   over138
 	FMOVS 12(R21), F8
 	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
 
-over121:
+over138:
 	TST   $2, R0
-	BEQ   one131
+	BEQ   one148
 	FMOVD 0(R5), F4
 	TST   $1, R0
-	BEQ   moved132
+	BEQ   moved149
 	ADD   $8, R5, R22
 	VLD1  (R22), V4.S[2]
-	B     moved132
+	B     moved149
 
-one131:
+one148:
 	FMOVS 0(R5), F4
 
-moved132:
+moved149:
 	TST   $2, R0
-	BEQ   one133
+	BEQ   one150
 	FMOVD 0(R19), F5
 	TST   $1, R0
-	BEQ   moved134
+	BEQ   moved151
 	ADD   $8, R19, R22
 	VLD1  (R22), V5.S[2]
-	B     moved134
+	B     moved151
 
-one133:
+one150:
 	FMOVS 0(R19), F5
 
-moved134:
+moved151:
 	TST   $2, R0
-	BEQ   one135
+	BEQ   one152
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved136
+	BEQ   moved153
 	ADD   $8, R4, R22
 	VLD1  (R22), V6.S[2]
-	B     moved136
+	B     moved153
 
-one135:
+one152:
 	FMOVS 0(R4), F6
 
-moved136:
+moved153:
 	TST   $2, R0
-	BEQ   one137
+	BEQ   one154
 	FMOVD 0(R20), F7
 	TST   $1, R0
-	BEQ   moved138
+	BEQ   moved155
 	ADD   $8, R20, R22
 	VLD1  (R22), V7.S[2]
-	B     moved138
+	B     moved155
 
-one137:
+one154:
 	FMOVS 0(R20), F7
 
-moved138:
+moved155:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -11595,20 +11595,20 @@ moved138:
 	FMOVS 0(R21), F8
 	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over130
+	BEQ   over147
 	FMOVS 4(R21), F8
 	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over130
+	BEQ   over147
 	FMOVS 8(R21), F8
 	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
 	CMP   $3, R0
-	BEQ   over130
+	BEQ   over147
 	FMOVS 12(R21), F8
 	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
 
-over130:
-end97:
+over147:
+end113:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -11621,34 +11621,34 @@ end97:
 	SUB   $2, R4
 	MOVD  $14, R5
 	CMP   $14, R4
-	BGE   inside139
+	BGE   inside156
 	MOVD  R4, R5
 
-inside139:
+inside156:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $12, R6
 	CMP  $12, R4
-	BGE  inside140
+	BGE  inside157
 	MOVD R4, R6
 
-inside140:
+inside157:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $10, R7
 	CMP  $10, R4
-	BGE  inside141
+	BGE  inside158
 	MOVD R4, R7
 
-inside141:
+inside158:
 	MUL  R3, R7
 	ADD  R1, R7
 	MOVD $8, R8
 	CMP  $8, R4
-	BGE  inside142
+	BGE  inside159
 	MOVD R4, R8
 
-inside142:
+inside159:
 	MUL   R3, R8
 	ADD   R1, R8
 	MOVD  $6, R10
@@ -11660,24 +11660,58 @@ inside142:
 	MOVD  $2, R12
 	MUL   R12, R3, R11
 	ADD   R1, R11
+	CMP   $4, R2
+	BNE   apart160
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R11)
+	B     stored161
+
+apart160:
 	ADD   R2, R1, R4
 	ADD   R2, R11, R12
 	FMOVS F0, 0(R1)
 	VST1  V0.S[1], (R4)
 	VST1  V0.S[2], (R11)
 	VST1  V0.S[3], (R12)
+
+stored161:
+	CMP   $4, R2
+	BNE   apart162
+	FMOVD F1, 0(R10)
+	VST1  V1.D[1], (R9)
+	B     stored163
+
+apart162:
 	ADD   R2, R10, R4
 	ADD   R2, R9, R12
 	FMOVS F1, 0(R10)
 	VST1  V1.S[1], (R4)
 	VST1  V1.S[2], (R9)
 	VST1  V1.S[3], (R12)
+
+stored163:
+	CMP   $4, R2
+	BNE   apart164
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R7)
+	B     stored165
+
+apart164:
 	ADD   R2, R8, R4
 	ADD   R2, R7, R12
 	FMOVS F2, 0(R8)
 	VST1  V2.S[1], (R4)
 	VST1  V2.S[2], (R7)
 	VST1  V2.S[3], (R12)
+
+stored165:
+	CMP   $4, R2
+	BNE   apart166
+	FMOVD F3, 0(R6)
+	VST1  V3.D[1], (R5)
+	B     stored167
+
+apart166:
 	ADD   R2, R6, R4
 	ADD   R2, R5, R12
 	FMOVS F3, 0(R6)
@@ -11685,12 +11719,13 @@ inside142:
 	VST1  V3.S[2], (R5)
 	VST1  V3.S[3], (R12)
 
+stored167:
 	// the next 16 inputs
 	MOVD cols+56(FP), R1
 	SUB  $16, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done98
+	BLE  done114
 	MOVD dx+0(FP), R1
 	MOVD $16, R4
 	MUL  R4, R3, R3
@@ -11704,14 +11739,14 @@ inside142:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $9, R1
-	BGE  block94
+	BGE  block110
 
-done98:
+done114:
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done147
+	BLE  done172
 
-block143:
+block168:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -11721,18 +11756,18 @@ block143:
 	SUB   $2, R3
 	MOVD  $6, R4
 	CMP   $6, R3
-	BGE   inside148
+	BGE   inside173
 	MOVD  R3, R4
 
-inside148:
+inside173:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $4, R5
 	CMP  $4, R3
-	BGE  inside149
+	BGE  inside174
 	MOVD R3, R5
 
-inside149:
+inside174:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R7
@@ -11745,9 +11780,9 @@ inside149:
 	MOVD w+16(FP), R10
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail145
+	BLT  tail170
 
-square144:
+square169:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F3
@@ -11794,65 +11829,65 @@ square144:
 	ADD   $16, R10
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square144
+	BGE   square169
 
-tail145:
+tail170:
 	CMP $0, R0
-	BLE end146
+	BLE end171
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one151
+	BEQ   one177
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved152
+	BEQ   moved178
 	ADD   $8, R1, R11
 	VLD1  (R11), V2.S[2]
-	B     moved152
+	B     moved178
 
-one151:
+one177:
 	FMOVS 0(R1), F2
 
-moved152:
+moved178:
 	TST   $2, R0
-	BEQ   one153
+	BEQ   one179
 	FMOVD 0(R3), F3
 	TST   $1, R0
-	BEQ   moved154
+	BEQ   moved180
 	ADD   $8, R3, R11
 	VLD1  (R11), V3.S[2]
-	B     moved154
+	B     moved180
 
-one153:
+one179:
 	FMOVS 0(R3), F3
 
-moved154:
+moved180:
 	TST   $2, R0
-	BEQ   one155
+	BEQ   one181
 	FMOVD 0(R6), F4
 	TST   $1, R0
-	BEQ   moved156
+	BEQ   moved182
 	ADD   $8, R6, R11
 	VLD1  (R11), V4.S[2]
-	B     moved156
+	B     moved182
 
-one155:
+one181:
 	FMOVS 0(R6), F4
 
-moved156:
+moved182:
 	TST   $2, R0
-	BEQ   one157
+	BEQ   one183
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved158
+	BEQ   moved184
 	ADD   $8, R7, R11
 	VLD1  (R11), V5.S[2]
-	B     moved158
+	B     moved184
 
-one157:
+one183:
 	FMOVS 0(R7), F5
 
-moved158:
+moved184:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -11864,71 +11899,71 @@ moved158:
 	FMOVS 0(R10), F6
 	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over150
+	BEQ   over176
 	FMOVS 4(R10), F6
 	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over150
+	BEQ   over176
 	FMOVS 8(R10), F6
 	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
 	CMP   $3, R0
-	BEQ   over150
+	BEQ   over176
 	FMOVS 12(R10), F6
 	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
 
-over150:
+over176:
 	TST   $2, R0
-	BEQ   one160
+	BEQ   one186
 	FMOVD 0(R5), F2
 	TST   $1, R0
-	BEQ   moved161
+	BEQ   moved187
 	ADD   $8, R5, R11
 	VLD1  (R11), V2.S[2]
-	B     moved161
+	B     moved187
 
-one160:
+one186:
 	FMOVS 0(R5), F2
 
-moved161:
+moved187:
 	TST   $2, R0
-	BEQ   one162
+	BEQ   one188
 	FMOVD 0(R8), F3
 	TST   $1, R0
-	BEQ   moved163
+	BEQ   moved189
 	ADD   $8, R8, R11
 	VLD1  (R11), V3.S[2]
-	B     moved163
+	B     moved189
 
-one162:
+one188:
 	FMOVS 0(R8), F3
 
-moved163:
+moved189:
 	TST   $2, R0
-	BEQ   one164
+	BEQ   one190
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved165
+	BEQ   moved191
 	ADD   $8, R4, R11
 	VLD1  (R11), V4.S[2]
-	B     moved165
+	B     moved191
 
-one164:
+one190:
 	FMOVS 0(R4), F4
 
-moved165:
+moved191:
 	TST   $2, R0
-	BEQ   one166
+	BEQ   one192
 	FMOVD 0(R9), F5
 	TST   $1, R0
-	BEQ   moved167
+	BEQ   moved193
 	ADD   $8, R9, R11
 	VLD1  (R11), V5.S[2]
-	B     moved167
+	B     moved193
 
-one166:
+one192:
 	FMOVS 0(R9), F5
 
-moved167:
+moved193:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -11940,20 +11975,20 @@ moved167:
 	FMOVS 0(R10), F6
 	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over159
+	BEQ   over185
 	FMOVS 4(R10), F6
 	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over159
+	BEQ   over185
 	FMOVS 8(R10), F6
 	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
 	CMP   $3, R0
-	BEQ   over159
+	BEQ   over185
 	FMOVS 12(R10), F6
 	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
 
-over159:
-end146:
+over185:
+end171:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -11964,29 +11999,45 @@ end146:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside168
+	BGE   inside194
 	MOVD  R4, R5
 
-inside168:
+inside194:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside169
+	BGE  inside195
 	MOVD R4, R6
 
-inside169:
+inside195:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
 	MUL   R8, R3, R7
 	ADD   R1, R7
+	CMP   $4, R2
+	BNE   apart196
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	B     stored197
+
+apart196:
 	ADD   R2, R1, R4
 	ADD   R2, R7, R8
 	FMOVS F0, 0(R1)
 	VST1  V0.S[1], (R4)
 	VST1  V0.S[2], (R7)
 	VST1  V0.S[3], (R8)
+
+stored197:
+	CMP   $4, R2
+	BNE   apart198
+	FMOVD F1, 0(R6)
+	VST1  V1.D[1], (R5)
+	B     stored199
+
+apart198:
 	ADD   R2, R6, R4
 	ADD   R2, R5, R8
 	FMOVS F1, 0(R6)
@@ -11994,12 +12045,13 @@ inside169:
 	VST1  V1.S[2], (R5)
 	VST1  V1.S[3], (R8)
 
+stored199:
 	// the next 8 inputs
 	MOVD cols+56(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done147
+	BLE  done172
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -12013,14 +12065,14 @@ inside169:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block143
+	BGE  block168
 
-done147:
+done172:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done174
+	BLE  done204
 
-block170:
+block200:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  dz+32(FP), R1
@@ -12029,18 +12081,18 @@ block170:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside175
+	BGE   inside205
 	MOVD  R3, R4
 
-inside175:
+inside205:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside176
+	BGE  inside206
 	MOVD R3, R5
 
-inside176:
+inside206:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -12048,9 +12100,9 @@ inside176:
 	MOVD w+16(FP), R6
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail172
+	BLT  tail202
 
-square171:
+square201:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F1
 	FMOVQ 0(R1), F2
@@ -12077,65 +12129,65 @@ square171:
 	ADD   $16, R6
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square171
+	BGE   square201
 
-tail172:
+tail202:
 	CMP $0, R0
-	BLE end173
+	BLE end203
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one178
+	BEQ   one209
 	FMOVD 0(R5), F1
 	TST   $1, R0
-	BEQ   moved179
+	BEQ   moved210
 	ADD   $8, R5, R7
 	VLD1  (R7), V1.S[2]
-	B     moved179
+	B     moved210
 
-one178:
+one209:
 	FMOVS 0(R5), F1
 
-moved179:
+moved210:
 	TST   $2, R0
-	BEQ   one180
+	BEQ   one211
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved181
+	BEQ   moved212
 	ADD   $8, R1, R7
 	VLD1  (R7), V2.S[2]
-	B     moved181
+	B     moved212
 
-one180:
+one211:
 	FMOVS 0(R1), F2
 
-moved181:
+moved212:
 	TST   $2, R0
-	BEQ   one182
+	BEQ   one213
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved183
+	BEQ   moved214
 	ADD   $8, R4, R7
 	VLD1  (R7), V3.S[2]
-	B     moved183
+	B     moved214
 
-one182:
+one213:
 	FMOVS 0(R4), F3
 
-moved183:
+moved214:
 	TST   $2, R0
-	BEQ   one184
+	BEQ   one215
 	FMOVD 0(R3), F4
 	TST   $1, R0
-	BEQ   moved185
+	BEQ   moved216
 	ADD   $8, R3, R7
 	VLD1  (R7), V4.S[2]
-	B     moved185
+	B     moved216
 
-one184:
+one215:
 	FMOVS 0(R3), F4
 
-moved185:
+moved216:
 	VZIP2 V2.S4, V1.S4, V5.S4
 	VZIP1 V2.S4, V1.S4, V1.S4
 	VZIP2 V4.S4, V3.S4, V6.S4
@@ -12147,20 +12199,20 @@ moved185:
 	FMOVS 0(R6), F5
 	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
 	CMP   $1, R0
-	BEQ   over177
+	BEQ   over208
 	FMOVS 4(R6), F5
 	WORD  $0x4f851040 // fmla v0.4s, v2.4s, v5.s[0]
 	CMP   $2, R0
-	BEQ   over177
+	BEQ   over208
 	FMOVS 8(R6), F5
 	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
 	CMP   $3, R0
-	BEQ   over177
+	BEQ   over208
 	FMOVS 12(R6), F5
 	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
 
-over177:
-end173:
+over208:
+end203:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	MOVD  dx+0(FP), R1
@@ -12170,20 +12222,27 @@ end173:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside186
+	BGE   inside217
 	MOVD  R4, R5
 
-inside186:
+inside217:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside187
+	BGE  inside218
 	MOVD R4, R6
 
-inside187:
+inside218:
 	MUL   R3, R6
 	ADD   R1, R6
+	CMP   $4, R2
+	BNE   apart219
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	B     stored220
+
+apart219:
 	ADD   R2, R6, R1
 	ADD   R2, R5, R4
 	FMOVS F0, 0(R6)
@@ -12191,12 +12250,13 @@ inside187:
 	VST1  V0.S[2], (R5)
 	VST1  V0.S[3], (R4)
 
+stored220:
 	// the next 4 inputs
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done174
+	BLE  done204
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -12210,9 +12270,9 @@ inside187:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block170
+	BGE  block200
 
-done174:
+done204:
 	RET
 
 // func turnedNEONF64(dx *float64, lddx uintptr, w *float64, ldw uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
@@ -12336,11 +12396,11 @@ tail4:
 	FMOVD 0(R3), F6
 	WORD  $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over11
+	BEQ   over12
 	FMOVD 8(R3), F6
 	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
 
-over11:
+over12:
 	FMOVD 0(R9), F4
 	FMOVD 0(R8), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
@@ -12349,11 +12409,11 @@ over11:
 	FMOVD 0(R3), F6
 	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over12
+	BEQ   over13
 	FMOVD 8(R3), F6
 	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
 
-over12:
+over13:
 	FMOVD 0(R7), F4
 	FMOVD 0(R6), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
@@ -12362,11 +12422,11 @@ over12:
 	FMOVD 0(R3), F6
 	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over13
+	BEQ   over14
 	FMOVD 8(R3), F6
 	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
 
-over13:
+over14:
 	FMOVD 0(R5), F4
 	FMOVD 0(R4), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
@@ -12375,11 +12435,11 @@ over13:
 	FMOVD 0(R3), F6
 	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over14
+	BEQ   over15
 	FMOVD 8(R3), F6
 	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
 
-over14:
+over15:
 end5:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
@@ -12393,34 +12453,34 @@ end5:
 	SUB   $1, R4
 	MOVD  $7, R5
 	CMP   $7, R4
-	BGE   inside15
+	BGE   inside16
 	MOVD  R4, R5
 
-inside15:
+inside16:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $6, R6
 	CMP  $6, R4
-	BGE  inside16
+	BGE  inside17
 	MOVD R4, R6
 
-inside16:
+inside17:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $5, R7
 	CMP  $5, R4
-	BGE  inside17
+	BGE  inside18
 	MOVD R4, R7
 
-inside17:
+inside18:
 	MUL  R3, R7
 	ADD  R1, R7
 	MOVD $4, R8
 	CMP  $4, R4
-	BGE  inside18
+	BGE  inside19
 	MOVD R4, R8
 
-inside18:
+inside19:
 	MUL   R3, R8
 	ADD   R1, R8
 	MOVD  $3, R10
@@ -12432,15 +12492,50 @@ inside18:
 	MOVD  $1, R12
 	MUL   R12, R3, R11
 	ADD   R1, R11
+	CMP   $8, R2
+	BNE   apart20
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R11)
+	B     stored21
+
+apart20:
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R11)
+
+stored21:
+	CMP   $8, R2
+	BNE   apart22
 	FMOVD F1, 0(R10)
 	VST1  V1.D[1], (R9)
+	B     stored23
+
+apart22:
+	FMOVD F1, 0(R10)
+	VST1  V1.D[1], (R9)
+
+stored23:
+	CMP   $8, R2
+	BNE   apart24
 	FMOVD F2, 0(R8)
 	VST1  V2.D[1], (R7)
+	B     stored25
+
+apart24:
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R7)
+
+stored25:
+	CMP   $8, R2
+	BNE   apart26
+	FMOVD F3, 0(R6)
+	VST1  V3.D[1], (R5)
+	B     stored27
+
+apart26:
 	FMOVD F3, 0(R6)
 	VST1  V3.D[1], (R5)
 
+stored27:
 	// the next 8 inputs
 	MOVD cols+56(FP), R1
 	SUB  $8, R1
@@ -12465,9 +12560,9 @@ inside18:
 done6:
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done23
+	BLE  done32
 
-block19:
+block28:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -12477,18 +12572,18 @@ block19:
 	SUB   $1, R3
 	MOVD  $3, R4
 	CMP   $3, R3
-	BGE   inside24
+	BGE   inside33
 	MOVD  R3, R4
 
-inside24:
+inside33:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R5
 	CMP  $2, R3
-	BGE  inside25
+	BGE  inside34
 	MOVD R3, R5
 
-inside25:
+inside34:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $1, R7
@@ -12497,9 +12592,9 @@ inside25:
 	MOVD w+16(FP), R3
 	MOVD n+64(FP), R0
 	CMP  $2, R0
-	BLT  tail21
+	BLT  tail30
 
-square20:
+square29:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R6), F3
@@ -12523,11 +12618,11 @@ square20:
 	ADD   $16, R3
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square20
+	BGE   square29
 
-tail21:
+tail30:
 	CMP $0, R0
-	BLE end22
+	BLE end31
 
 	// the same for fewer j
 	FMOVD 0(R1), F2
@@ -12538,11 +12633,11 @@ tail21:
 	FMOVD 0(R3), F4
 	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
 	CMP   $1, R0
-	BEQ   over26
+	BEQ   over36
 	FMOVD 8(R3), F4
 	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
 
-over26:
+over36:
 	FMOVD 0(R5), F2
 	FMOVD 0(R4), F3
 	VZIP2 V3.D2, V2.D2, V4.D2
@@ -12551,12 +12646,12 @@ over26:
 	FMOVD 0(R3), F4
 	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
 	CMP   $1, R0
-	BEQ   over27
+	BEQ   over37
 	FMOVD 8(R3), F4
 	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
 
-over27:
-end22:
+over37:
+end31:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
@@ -12567,34 +12662,51 @@ end22:
 	SUB   $1, R4
 	MOVD  $3, R5
 	CMP   $3, R4
-	BGE   inside28
+	BGE   inside38
 	MOVD  R4, R5
 
-inside28:
+inside38:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R6
 	CMP  $2, R4
-	BGE  inside29
+	BGE  inside39
 	MOVD R4, R6
 
-inside29:
+inside39:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $1, R8
 	MUL   R8, R3, R7
 	ADD   R1, R7
+	CMP   $8, R2
+	BNE   apart40
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R7)
+	B     stored41
+
+apart40:
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+
+stored41:
+	CMP   $8, R2
+	BNE   apart42
+	FMOVD F1, 0(R6)
+	VST1  V1.D[1], (R5)
+	B     stored43
+
+apart42:
 	FMOVD F1, 0(R6)
 	VST1  V1.D[1], (R5)
 
+stored43:
 	// the next 4 inputs
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done23
+	BLE  done32
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -12608,14 +12720,14 @@ inside29:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block19
+	BGE  block28
 
-done23:
+done32:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done34
+	BLE  done48
 
-block30:
+block44:
 	// 1×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  dz+32(FP), R1
@@ -12624,26 +12736,26 @@ block30:
 	SUB   $1, R3
 	MOVD  $1, R4
 	CMP   $1, R3
-	BGE   inside35
+	BGE   inside49
 	MOVD  R3, R4
 
-inside35:
+inside49:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside36
+	BGE  inside50
 	MOVD R3, R5
 
-inside36:
+inside50:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD w+16(FP), R1
 	MOVD n+64(FP), R0
 	CMP  $2, R0
-	BLT  tail32
+	BLT  tail46
 
-square31:
+square45:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R5), F1
 	FMOVQ 0(R4), F2
@@ -12658,11 +12770,11 @@ square31:
 	ADD   $16, R1
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square31
+	BGE   square45
 
-tail32:
+tail46:
 	CMP $0, R0
-	BLE end33
+	BLE end47
 
 	// the same for fewer j
 	FMOVD 0(R5), F1
@@ -12673,12 +12785,12 @@ tail32:
 	FMOVD 0(R1), F3
 	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
 	CMP   $1, R0
-	BEQ   over37
+	BEQ   over52
 	FMOVD 8(R1), F3
 	WORD  $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
 
-over37:
-end33:
+over52:
+end47:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	MOVD  dx+0(FP), R1
@@ -12688,29 +12800,37 @@ end33:
 	SUB   $1, R4
 	MOVD  $1, R5
 	CMP   $1, R4
-	BGE   inside38
+	BGE   inside53
 	MOVD  R4, R5
 
-inside38:
+inside53:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside39
+	BGE  inside54
 	MOVD R4, R6
 
-inside39:
+inside54:
 	MUL   R3, R6
 	ADD   R1, R6
+	CMP   $8, R2
+	BNE   apart55
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	B     stored56
+
+apart55:
 	FMOVD F0, 0(R6)
 	VST1  V0.D[1], (R5)
 
+stored56:
 	// the next 2 inputs
 	MOVD cols+56(FP), R1
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done34
+	BLE  done48
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -12724,9 +12844,9 @@ inside39:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block30
+	BGE  block44
 
-done34:
+done48:
 	RET
 
 // func dotsNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
@@ -15493,6 +15613,4756 @@ tail4:
 
 	// the same for fewer j
 	TST   $2, R0
+	BEQ   one13
+	FMOVD 0(R1), F6
+	TST   $1, R0
+	BEQ   moved14
+	ADD   $8, R1, R14
+	VLD1  (R14), V6.S[2]
+	B     moved14
+
+one13:
+	FMOVS 0(R1), F6
+
+moved14:
+	TST   $2, R0
+	BEQ   one15
+	FMOVD 0(R3), F7
+	TST   $1, R0
+	BEQ   moved16
+	ADD   $8, R3, R14
+	VLD1  (R14), V7.S[2]
+	B     moved16
+
+one15:
+	FMOVS 0(R3), F7
+
+moved16:
+	TST   $2, R0
+	BEQ   one17
+	FMOVD 0(R6), F8
+	TST   $1, R0
+	BEQ   moved18
+	ADD   $8, R6, R14
+	VLD1  (R14), V8.S[2]
+	B     moved18
+
+one17:
+	FMOVS 0(R6), F8
+
+moved18:
+	TST   $2, R0
+	BEQ   one19
+	FMOVD 0(R7), F9
+	TST   $1, R0
+	BEQ   moved20
+	ADD   $8, R7, R14
+	VLD1  (R14), V9.S[2]
+	B     moved20
+
+one19:
+	FMOVS 0(R7), F9
+
+moved20:
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVS 0(R10), F10
+	WORD  $0x4f8a10c0 // fmla v0.4s, v6.4s, v10.s[0]
+	FMOVS 0(R12), F10
+	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
+	FMOVS 0(R13), F10
+	WORD  $0x4f8a10c2 // fmla v2.4s, v6.4s, v10.s[0]
+	CMP   $1, R0
+	BEQ   over12
+	FMOVS 4(R10), F10
+	WORD  $0x4f8a10e0 // fmla v0.4s, v7.4s, v10.s[0]
+	FMOVS 4(R12), F10
+	WORD  $0x4f8a10e1 // fmla v1.4s, v7.4s, v10.s[0]
+	FMOVS 4(R13), F10
+	WORD  $0x4f8a10e2 // fmla v2.4s, v7.4s, v10.s[0]
+	CMP   $2, R0
+	BEQ   over12
+	FMOVS 8(R10), F10
+	WORD  $0x4f8a1100 // fmla v0.4s, v8.4s, v10.s[0]
+	FMOVS 8(R12), F10
+	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
+	FMOVS 8(R13), F10
+	WORD  $0x4f8a1102 // fmla v2.4s, v8.4s, v10.s[0]
+	CMP   $3, R0
+	BEQ   over12
+	FMOVS 12(R10), F10
+	WORD  $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
+	FMOVS 12(R12), F10
+	WORD  $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
+	FMOVS 12(R13), F10
+	WORD  $0x4f8a1122 // fmla v2.4s, v9.4s, v10.s[0]
+
+over12:
+	TST   $2, R0
+	BEQ   one22
+	FMOVD 0(R5), F6
+	TST   $1, R0
+	BEQ   moved23
+	ADD   $8, R5, R14
+	VLD1  (R14), V6.S[2]
+	B     moved23
+
+one22:
+	FMOVS 0(R5), F6
+
+moved23:
+	TST   $2, R0
+	BEQ   one24
+	FMOVD 0(R8), F7
+	TST   $1, R0
+	BEQ   moved25
+	ADD   $8, R8, R14
+	VLD1  (R14), V7.S[2]
+	B     moved25
+
+one24:
+	FMOVS 0(R8), F7
+
+moved25:
+	TST   $2, R0
+	BEQ   one26
+	FMOVD 0(R4), F8
+	TST   $1, R0
+	BEQ   moved27
+	ADD   $8, R4, R14
+	VLD1  (R14), V8.S[2]
+	B     moved27
+
+one26:
+	FMOVS 0(R4), F8
+
+moved27:
+	TST   $2, R0
+	BEQ   one28
+	FMOVD 0(R9), F9
+	TST   $1, R0
+	BEQ   moved29
+	ADD   $8, R9, R14
+	VLD1  (R14), V9.S[2]
+	B     moved29
+
+one28:
+	FMOVS 0(R9), F9
+
+moved29:
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVS 0(R10), F10
+	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
+	FMOVS 0(R12), F10
+	WORD  $0x4f8a10c4 // fmla v4.4s, v6.4s, v10.s[0]
+	FMOVS 0(R13), F10
+	WORD  $0x4f8a10c5 // fmla v5.4s, v6.4s, v10.s[0]
+	CMP   $1, R0
+	BEQ   over21
+	FMOVS 4(R10), F10
+	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
+	FMOVS 4(R12), F10
+	WORD  $0x4f8a10e4 // fmla v4.4s, v7.4s, v10.s[0]
+	FMOVS 4(R13), F10
+	WORD  $0x4f8a10e5 // fmla v5.4s, v7.4s, v10.s[0]
+	CMP   $2, R0
+	BEQ   over21
+	FMOVS 8(R10), F10
+	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
+	FMOVS 8(R12), F10
+	WORD  $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
+	FMOVS 8(R13), F10
+	WORD  $0x4f8a1105 // fmla v5.4s, v8.4s, v10.s[0]
+	CMP   $3, R0
+	BEQ   over21
+	FMOVS 12(R10), F10
+	WORD  $0x4f8a1123 // fmla v3.4s, v9.4s, v10.s[0]
+	FMOVS 12(R12), F10
+	WORD  $0x4f8a1124 // fmla v4.4s, v9.4s, v10.s[0]
+	FMOVS 12(R13), F10
+	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
+
+over21:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R10, R14
+	MOVD dz+32(FP), R20
+	SUB  R20, R14
+	MOVD dw+16(FP), R20
+	ADD  R20, R14
+	MOVD x+48(FP), R15
+	MOVD ldx+56(FP), R20
+	ADD  R20, R15, R21
+	ADD  R20, R21, R22
+	MOVD cols+88(FP), R19
+	CMP  $8, R19
+	BLE  fewer31
+	MOVD $8, R19
+
+fewer31:
+	VMOVI $0, V11.B16
+	TST   $2, R0
+	BEQ   one32
+	FMOVD 0(R10), F6
+	TST   $1, R0
+	BEQ   moved33
+	ADD   $8, R10, R23
+	VLD1  (R23), V6.S[2]
+	B     moved33
+
+one32:
+	FMOVS 0(R10), F6
+
+moved33:
+	TST   $2, R0
+	BEQ   one34
+	FMOVD 0(R12), F7
+	TST   $1, R0
+	BEQ   moved35
+	ADD   $8, R12, R23
+	VLD1  (R23), V7.S[2]
+	B     moved35
+
+one34:
+	FMOVS 0(R12), F7
+
+moved35:
+	TST   $2, R0
+	BEQ   one36
+	FMOVD 0(R13), F8
+	TST   $1, R0
+	BEQ   moved37
+	ADD   $8, R13, R23
+	VLD1  (R23), V8.S[2]
+	B     moved37
+
+one36:
+	FMOVS 0(R13), F8
+
+moved37:
+row30:
+	VORR  V11.B16, V11.B16, V9.B16
+	FMOVS 0(R15), F10
+	WORD  $0x4f8a10c9 // fmla v9.4s, v6.4s, v10.s[0]
+	FMOVS 0(R21), F10
+	WORD  $0x4f8a10e9 // fmla v9.4s, v7.4s, v10.s[0]
+	FMOVS 0(R22), F10
+	WORD  $0x4f8a1109 // fmla v9.4s, v8.4s, v10.s[0]
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	TST   $2, R0
+	BEQ   one38
+	FMOVD F9, 0(R14)
+	TST   $1, R0
+	BEQ   moved39
+	ADD   $8, R14, R23
+	VST1  V9.S[2], (R23)
+	B     moved39
+
+one38:
+	FMOVS F9, 0(R14)
+
+moved39:
+	MOVD lddw+24(FP), R23
+	ADD  R23, R14
+	ADD  $4, R15
+	ADD  $4, R21
+	ADD  $4, R22
+	SUBS $1, R19
+	BNE  row30
+
+end5:
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $4, R3
+	MOVD  cols+88(FP), R4
+	SUB   $2, R4
+	MOVD  $6, R5
+	CMP   $6, R4
+	BGE   inside40
+	MOVD  R4, R5
+
+inside40:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $4, R6
+	CMP  $4, R4
+	BGE  inside41
+	MOVD R4, R6
+
+inside41:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $2, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R4, R8
+	ADD   R2, R7, R9
+	ADD   R2, R9, R10
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R4)
+	VST1  V1.D[1], (R9)
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R10)
+	ADD   R2, R6, R4
+	ADD   R2, R4, R8
+	ADD   R2, R5, R9
+	ADD   R2, R9, R10
+	FMOVD F3, 0(R6)
+	VST1  V3.D[1], (R5)
+	FMOVD F4, 0(R4)
+	VST1  V4.D[1], (R9)
+	FMOVD F5, 0(R8)
+	VST1  V5.D[1], (R10)
+
+	// the next 8 inputs
+	MOVD cols+88(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done6
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $4, R3
+	MOVD x+48(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $5, R1
+	BGE  block2
+
+done6:
+	MOVD cols+88(FP), R1
+	CMP  $0, R1
+	BLE  done46
+
+block42:
+	// 3×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $2, R3
+	MOVD  $2, R4
+	CMP   $2, R3
+	BGE   inside47
+	MOVD  R3, R4
+
+inside47:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside48
+	MOVD R3, R5
+
+inside48:
+	MUL  R2, R5
+	ADD  R1, R5
+	ADD  R2, R5, R1
+	ADD  R2, R4, R3
+	MOVD dz+32(FP), R6
+	MOVD lddz+40(FP), R7
+	MOVD n+96(FP), R0
+	ADD  R7, R6, R8
+	ADD  R7, R8, R9
+	CMP  $4, R0
+	BLT  tail44
+
+square43:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R5), F3
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R4), F5
+	FMOVQ 0(R3), F6
+	VZIP2 V4.S4, V3.S4, V7.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V6.S4, V5.S4, V8.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V5.D2, V3.D2, V4.D2
+	VZIP1 V5.D2, V3.D2, V3.D2
+	VZIP1 V8.D2, V7.D2, V5.D2
+	VZIP2 V8.D2, V7.D2, V6.D2
+	FMOVD 0(R6), F7
+	WORD  $0x4f871060 // fmla v0.4s, v3.4s, v7.s[0]
+	WORD  $0x4fa71080 // fmla v0.4s, v4.4s, v7.s[1]
+	FMOVD 0(R8), F7
+	WORD  $0x4f871061 // fmla v1.4s, v3.4s, v7.s[0]
+	WORD  $0x4fa71081 // fmla v1.4s, v4.4s, v7.s[1]
+	FMOVD 0(R9), F7
+	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
+	WORD  $0x4fa71082 // fmla v2.4s, v4.4s, v7.s[1]
+	FMOVD 8(R6), F7
+	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
+	WORD  $0x4fa710c0 // fmla v0.4s, v6.4s, v7.s[1]
+	FMOVD 8(R8), F7
+	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
+	WORD  $0x4fa710c1 // fmla v1.4s, v6.4s, v7.s[1]
+	FMOVD 8(R9), F7
+	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
+	WORD  $0x4fa710c2 // fmla v2.4s, v6.4s, v7.s[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R6, R10
+	MOVD dz+32(FP), R13
+	SUB  R13, R10
+	MOVD dw+16(FP), R13
+	ADD  R13, R10
+	MOVD x+48(FP), R11
+	MOVD ldx+56(FP), R13
+	ADD  R13, R11, R14
+	ADD  R13, R14, R15
+	MOVD cols+88(FP), R12
+	CMP  $4, R12
+	BLE  fewer50
+	MOVD $4, R12
+
+fewer50:
+	VMOVI $0, V8.B16
+	FMOVQ 0(R6), F3
+	FMOVQ 0(R8), F4
+	FMOVQ 0(R9), F5
+
+row49:
+	VORR  V8.B16, V8.B16, V6.B16
+	FMOVS 0(R11), F7
+	WORD  $0x4f871066 // fmla v6.4s, v3.4s, v7.s[0]
+	FMOVS 0(R14), F7
+	WORD  $0x4f871086 // fmla v6.4s, v4.4s, v7.s[0]
+	FMOVS 0(R15), F7
+	WORD  $0x4f8710a6 // fmla v6.4s, v5.4s, v7.s[0]
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	FMOVQ F6, 0(R10)
+	MOVD  lddw+24(FP), R19
+	ADD   R19, R10
+	ADD   $4, R11
+	ADD   $4, R14
+	ADD   $4, R15
+	SUBS  $1, R12
+	BNE   row49
+	ADD   $16, R5
+	ADD   $16, R1
+	ADD   $16, R4
+	ADD   $16, R3
+	ADD   $16, R6
+	ADD   $16, R8
+	ADD   $16, R9
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square43
+
+tail44:
+	CMP $0, R0
+	BLE end45
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one53
+	FMOVD 0(R5), F3
+	TST   $1, R0
+	BEQ   moved54
+	ADD   $8, R5, R10
+	VLD1  (R10), V3.S[2]
+	B     moved54
+
+one53:
+	FMOVS 0(R5), F3
+
+moved54:
+	TST   $2, R0
+	BEQ   one55
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved56
+	ADD   $8, R1, R10
+	VLD1  (R10), V4.S[2]
+	B     moved56
+
+one55:
+	FMOVS 0(R1), F4
+
+moved56:
+	TST   $2, R0
+	BEQ   one57
+	FMOVD 0(R4), F5
+	TST   $1, R0
+	BEQ   moved58
+	ADD   $8, R4, R10
+	VLD1  (R10), V5.S[2]
+	B     moved58
+
+one57:
+	FMOVS 0(R4), F5
+
+moved58:
+	TST   $2, R0
+	BEQ   one59
+	FMOVD 0(R3), F6
+	TST   $1, R0
+	BEQ   moved60
+	ADD   $8, R3, R10
+	VLD1  (R10), V6.S[2]
+	B     moved60
+
+one59:
+	FMOVS 0(R3), F6
+
+moved60:
+	VZIP2 V4.S4, V3.S4, V7.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V6.S4, V5.S4, V8.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V5.D2, V3.D2, V4.D2
+	VZIP1 V5.D2, V3.D2, V3.D2
+	VZIP1 V8.D2, V7.D2, V5.D2
+	VZIP2 V8.D2, V7.D2, V6.D2
+	FMOVS 0(R6), F7
+	WORD  $0x4f871060 // fmla v0.4s, v3.4s, v7.s[0]
+	FMOVS 0(R8), F7
+	WORD  $0x4f871061 // fmla v1.4s, v3.4s, v7.s[0]
+	FMOVS 0(R9), F7
+	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
+	CMP   $1, R0
+	BEQ   over52
+	FMOVS 4(R6), F7
+	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
+	FMOVS 4(R8), F7
+	WORD  $0x4f871081 // fmla v1.4s, v4.4s, v7.s[0]
+	FMOVS 4(R9), F7
+	WORD  $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
+	CMP   $2, R0
+	BEQ   over52
+	FMOVS 8(R6), F7
+	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
+	FMOVS 8(R8), F7
+	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
+	FMOVS 8(R9), F7
+	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
+	CMP   $3, R0
+	BEQ   over52
+	FMOVS 12(R6), F7
+	WORD  $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
+	FMOVS 12(R8), F7
+	WORD  $0x4f8710c1 // fmla v1.4s, v6.4s, v7.s[0]
+	FMOVS 12(R9), F7
+	WORD  $0x4f8710c2 // fmla v2.4s, v6.4s, v7.s[0]
+
+over52:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R6, R10
+	MOVD dz+32(FP), R13
+	SUB  R13, R10
+	MOVD dw+16(FP), R13
+	ADD  R13, R10
+	MOVD x+48(FP), R11
+	MOVD ldx+56(FP), R13
+	ADD  R13, R11, R14
+	ADD  R13, R14, R15
+	MOVD cols+88(FP), R12
+	CMP  $4, R12
+	BLE  fewer62
+	MOVD $4, R12
+
+fewer62:
+	VMOVI $0, V8.B16
+	TST   $2, R0
+	BEQ   one63
+	FMOVD 0(R6), F3
+	TST   $1, R0
+	BEQ   moved64
+	ADD   $8, R6, R19
+	VLD1  (R19), V3.S[2]
+	B     moved64
+
+one63:
+	FMOVS 0(R6), F3
+
+moved64:
+	TST   $2, R0
+	BEQ   one65
+	FMOVD 0(R8), F4
+	TST   $1, R0
+	BEQ   moved66
+	ADD   $8, R8, R19
+	VLD1  (R19), V4.S[2]
+	B     moved66
+
+one65:
+	FMOVS 0(R8), F4
+
+moved66:
+	TST   $2, R0
+	BEQ   one67
+	FMOVD 0(R9), F5
+	TST   $1, R0
+	BEQ   moved68
+	ADD   $8, R9, R19
+	VLD1  (R19), V5.S[2]
+	B     moved68
+
+one67:
+	FMOVS 0(R9), F5
+
+moved68:
+row61:
+	VORR  V8.B16, V8.B16, V6.B16
+	FMOVS 0(R11), F7
+	WORD  $0x4f871066 // fmla v6.4s, v3.4s, v7.s[0]
+	FMOVS 0(R14), F7
+	WORD  $0x4f871086 // fmla v6.4s, v4.4s, v7.s[0]
+	FMOVS 0(R15), F7
+	WORD  $0x4f8710a6 // fmla v6.4s, v5.4s, v7.s[0]
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	TST   $2, R0
+	BEQ   one69
+	FMOVD F6, 0(R10)
+	TST   $1, R0
+	BEQ   moved70
+	ADD   $8, R10, R19
+	VST1  V6.S[2], (R19)
+	B     moved70
+
+one69:
+	FMOVS F6, 0(R10)
+
+moved70:
+	MOVD lddw+24(FP), R19
+	ADD  R19, R10
+	ADD  $4, R11
+	ADD  $4, R14
+	ADD  $4, R15
+	SUBS $1, R12
+	BNE  row61
+
+end45:
+	VMOVI $0, V3.B16
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $4, R3
+	MOVD  cols+88(FP), R4
+	SUB   $2, R4
+	MOVD  $2, R5
+	CMP   $2, R4
+	BGE   inside71
+	MOVD  R4, R5
+
+inside71:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside72
+	MOVD R4, R6
+
+inside72:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R1, R4
+	ADD   R2, R5, R7
+	ADD   R2, R7, R8
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	FMOVD F1, 0(R1)
+	VST1  V1.D[1], (R7)
+	FMOVD F2, 0(R4)
+	VST1  V2.D[1], (R8)
+
+	// the next 4 inputs
+	MOVD cols+88(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done46
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $4, R3
+	MOVD x+48(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $1, R1
+	BGE  block42
+
+done46:
+	RET
+
+fewer1:
+	CMP  $2, R0
+	BNE  fewer73
+	MOVD n+96(FP), R0
+	MOVD cols+88(FP), R1
+	CMP  $4, R1
+	BLE  done78
+
+block74:
+	// 2×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $2, R3
+	MOVD  $6, R4
+	CMP   $6, R3
+	BGE   inside79
+	MOVD  R3, R4
+
+inside79:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $4, R5
+	CMP  $4, R3
+	BGE  inside80
+	MOVD R3, R5
+
+inside80:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $2, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	ADD  R2, R1, R3
+	ADD  R2, R6, R7
+	ADD  R2, R5, R8
+	ADD  R2, R4, R9
+	MOVD dz+32(FP), R10
+	MOVD lddz+40(FP), R11
+	MOVD n+96(FP), R0
+	ADD  R11, R10, R12
+	CMP  $4, R0
+	BLT  tail76
+
+square75:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R3), F5
+	FMOVQ 0(R6), F6
+	FMOVQ 0(R7), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVQ 0(R5), F8
+	FMOVQ 0(R8), F9
+	FMOVQ 0(R4), F10
+	FMOVQ 0(R9), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVD 0(R10), F12
+	WORD  $0x4f8c1080 // fmla v0.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8c1102 // fmla v2.4s, v8.4s, v12.s[0]
+	WORD  $0x4fac10a0 // fmla v0.4s, v5.4s, v12.s[1]
+	WORD  $0x4fac1122 // fmla v2.4s, v9.4s, v12.s[1]
+	FMOVD 0(R12), F12
+	WORD  $0x4f8c1081 // fmla v1.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8c1103 // fmla v3.4s, v8.4s, v12.s[0]
+	WORD  $0x4fac10a1 // fmla v1.4s, v5.4s, v12.s[1]
+	WORD  $0x4fac1123 // fmla v3.4s, v9.4s, v12.s[1]
+	FMOVD 8(R10), F12
+	WORD  $0x4f8c10c0 // fmla v0.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
+	WORD  $0x4fac10e0 // fmla v0.4s, v7.4s, v12.s[1]
+	WORD  $0x4fac1162 // fmla v2.4s, v11.4s, v12.s[1]
+	FMOVD 8(R12), F12
+	WORD  $0x4f8c10c1 // fmla v1.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
+	WORD  $0x4fac10e1 // fmla v1.4s, v7.4s, v12.s[1]
+	WORD  $0x4fac1163 // fmla v3.4s, v11.4s, v12.s[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R10, R13
+	MOVD dz+32(FP), R19
+	SUB  R19, R13
+	MOVD dw+16(FP), R19
+	ADD  R19, R13
+	MOVD x+48(FP), R14
+	MOVD ldx+56(FP), R19
+	ADD  R19, R14, R20
+	MOVD cols+88(FP), R15
+	CMP  $8, R15
+	BLE  fewer82
+	MOVD $8, R15
+
+fewer82:
+	VMOVI $0, V8.B16
+	FMOVQ 0(R10), F4
+	FMOVQ 0(R12), F5
+
+row81:
+	VORR  V8.B16, V8.B16, V6.B16
+	FMOVS 0(R14), F7
+	WORD  $0x4f871086 // fmla v6.4s, v4.4s, v7.s[0]
+	FMOVS 0(R20), F7
+	WORD  $0x4f8710a6 // fmla v6.4s, v5.4s, v7.s[0]
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	FMOVQ F6, 0(R13)
+	MOVD  lddw+24(FP), R21
+	ADD   R21, R13
+	ADD   $4, R14
+	ADD   $4, R20
+	SUBS  $1, R15
+	BNE   row81
+	ADD   $16, R1
+	ADD   $16, R3
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R5
+	ADD   $16, R8
+	ADD   $16, R4
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R12
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square75
+
+tail76:
+	CMP $0, R0
+	BLE end77
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one85
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved86
+	ADD   $8, R1, R13
+	VLD1  (R13), V4.S[2]
+	B     moved86
+
+one85:
+	FMOVS 0(R1), F4
+
+moved86:
+	TST   $2, R0
+	BEQ   one87
+	FMOVD 0(R3), F5
+	TST   $1, R0
+	BEQ   moved88
+	ADD   $8, R3, R13
+	VLD1  (R13), V5.S[2]
+	B     moved88
+
+one87:
+	FMOVS 0(R3), F5
+
+moved88:
+	TST   $2, R0
+	BEQ   one89
+	FMOVD 0(R6), F6
+	TST   $1, R0
+	BEQ   moved90
+	ADD   $8, R6, R13
+	VLD1  (R13), V6.S[2]
+	B     moved90
+
+one89:
+	FMOVS 0(R6), F6
+
+moved90:
+	TST   $2, R0
+	BEQ   one91
+	FMOVD 0(R7), F7
+	TST   $1, R0
+	BEQ   moved92
+	ADD   $8, R7, R13
+	VLD1  (R13), V7.S[2]
+	B     moved92
+
+one91:
+	FMOVS 0(R7), F7
+
+moved92:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R10), F8
+	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
+	FMOVS 0(R12), F8
+	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over84
+	FMOVS 4(R10), F8
+	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
+	FMOVS 4(R12), F8
+	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over84
+	FMOVS 8(R10), F8
+	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
+	FMOVS 8(R12), F8
+	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over84
+	FMOVS 12(R10), F8
+	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
+	FMOVS 12(R12), F8
+	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
+
+over84:
+	TST   $2, R0
+	BEQ   one94
+	FMOVD 0(R5), F4
+	TST   $1, R0
+	BEQ   moved95
+	ADD   $8, R5, R13
+	VLD1  (R13), V4.S[2]
+	B     moved95
+
+one94:
+	FMOVS 0(R5), F4
+
+moved95:
+	TST   $2, R0
+	BEQ   one96
+	FMOVD 0(R8), F5
+	TST   $1, R0
+	BEQ   moved97
+	ADD   $8, R8, R13
+	VLD1  (R13), V5.S[2]
+	B     moved97
+
+one96:
+	FMOVS 0(R8), F5
+
+moved97:
+	TST   $2, R0
+	BEQ   one98
+	FMOVD 0(R4), F6
+	TST   $1, R0
+	BEQ   moved99
+	ADD   $8, R4, R13
+	VLD1  (R13), V6.S[2]
+	B     moved99
+
+one98:
+	FMOVS 0(R4), F6
+
+moved99:
+	TST   $2, R0
+	BEQ   one100
+	FMOVD 0(R9), F7
+	TST   $1, R0
+	BEQ   moved101
+	ADD   $8, R9, R13
+	VLD1  (R13), V7.S[2]
+	B     moved101
+
+one100:
+	FMOVS 0(R9), F7
+
+moved101:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R10), F8
+	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
+	FMOVS 0(R12), F8
+	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over93
+	FMOVS 4(R10), F8
+	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
+	FMOVS 4(R12), F8
+	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over93
+	FMOVS 8(R10), F8
+	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
+	FMOVS 8(R12), F8
+	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over93
+	FMOVS 12(R10), F8
+	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
+	FMOVS 12(R12), F8
+	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
+
+over93:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R10, R13
+	MOVD dz+32(FP), R19
+	SUB  R19, R13
+	MOVD dw+16(FP), R19
+	ADD  R19, R13
+	MOVD x+48(FP), R14
+	MOVD ldx+56(FP), R19
+	ADD  R19, R14, R20
+	MOVD cols+88(FP), R15
+	CMP  $8, R15
+	BLE  fewer103
+	MOVD $8, R15
+
+fewer103:
+	VMOVI $0, V8.B16
+	TST   $2, R0
+	BEQ   one104
+	FMOVD 0(R10), F4
+	TST   $1, R0
+	BEQ   moved105
+	ADD   $8, R10, R21
+	VLD1  (R21), V4.S[2]
+	B     moved105
+
+one104:
+	FMOVS 0(R10), F4
+
+moved105:
+	TST   $2, R0
+	BEQ   one106
+	FMOVD 0(R12), F5
+	TST   $1, R0
+	BEQ   moved107
+	ADD   $8, R12, R21
+	VLD1  (R21), V5.S[2]
+	B     moved107
+
+one106:
+	FMOVS 0(R12), F5
+
+moved107:
+row102:
+	VORR  V8.B16, V8.B16, V6.B16
+	FMOVS 0(R14), F7
+	WORD  $0x4f871086 // fmla v6.4s, v4.4s, v7.s[0]
+	FMOVS 0(R20), F7
+	WORD  $0x4f8710a6 // fmla v6.4s, v5.4s, v7.s[0]
+	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	TST   $2, R0
+	BEQ   one108
+	FMOVD F6, 0(R13)
+	TST   $1, R0
+	BEQ   moved109
+	ADD   $8, R13, R21
+	VST1  V6.S[2], (R21)
+	B     moved109
+
+one108:
+	FMOVS F6, 0(R13)
+
+moved109:
+	MOVD lddw+24(FP), R21
+	ADD  R21, R13
+	ADD  $4, R14
+	ADD  $4, R20
+	SUBS $1, R15
+	BNE  row102
+
+end77:
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $4, R3
+	MOVD  cols+88(FP), R4
+	SUB   $2, R4
+	MOVD  $6, R5
+	CMP   $6, R4
+	BGE   inside110
+	MOVD  R4, R5
+
+inside110:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $4, R6
+	CMP  $4, R4
+	BGE  inside111
+	MOVD R4, R6
+
+inside111:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $2, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R7, R8
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R4)
+	VST1  V1.D[1], (R8)
+	ADD   R2, R6, R4
+	ADD   R2, R5, R8
+	FMOVD F2, 0(R6)
+	VST1  V2.D[1], (R5)
+	FMOVD F3, 0(R4)
+	VST1  V3.D[1], (R8)
+
+	// the next 8 inputs
+	MOVD cols+88(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done78
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $4, R3
+	MOVD x+48(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $5, R1
+	BGE  block74
+
+done78:
+	MOVD cols+88(FP), R1
+	CMP  $0, R1
+	BLE  done116
+
+block112:
+	// 2×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $2, R3
+	MOVD  $2, R4
+	CMP   $2, R3
+	BGE   inside117
+	MOVD  R3, R4
+
+inside117:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside118
+	MOVD R3, R5
+
+inside118:
+	MUL  R2, R5
+	ADD  R1, R5
+	ADD  R2, R5, R1
+	ADD  R2, R4, R3
+	MOVD dz+32(FP), R6
+	MOVD lddz+40(FP), R7
+	MOVD n+96(FP), R0
+	ADD  R7, R6, R8
+	CMP  $4, R0
+	BLT  tail114
+
+square113:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R5), F2
+	FMOVQ 0(R1), F3
+	FMOVQ 0(R4), F4
+	FMOVQ 0(R3), F5
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVD 0(R6), F6
+	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
+	WORD  $0x4fa61060 // fmla v0.4s, v3.4s, v6.s[1]
+	FMOVD 0(R8), F6
+	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
+	WORD  $0x4fa61061 // fmla v1.4s, v3.4s, v6.s[1]
+	FMOVD 8(R6), F6
+	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
+	WORD  $0x4fa610a0 // fmla v0.4s, v5.4s, v6.s[1]
+	FMOVD 8(R8), F6
+	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
+	WORD  $0x4fa610a1 // fmla v1.4s, v5.4s, v6.s[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R6, R9
+	MOVD dz+32(FP), R12
+	SUB  R12, R9
+	MOVD dw+16(FP), R12
+	ADD  R12, R9
+	MOVD x+48(FP), R10
+	MOVD ldx+56(FP), R12
+	ADD  R12, R10, R13
+	MOVD cols+88(FP), R11
+	CMP  $4, R11
+	BLE  fewer120
+	MOVD $4, R11
+
+fewer120:
+	VMOVI $0, V6.B16
+	FMOVQ 0(R6), F2
+	FMOVQ 0(R8), F3
+
+row119:
+	VORR  V6.B16, V6.B16, V4.B16
+	FMOVS 0(R10), F5
+	WORD  $0x4f851044 // fmla v4.4s, v2.4s, v5.s[0]
+	FMOVS 0(R13), F5
+	WORD  $0x4f851064 // fmla v4.4s, v3.4s, v5.s[0]
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	FMOVQ F4, 0(R9)
+	MOVD  lddw+24(FP), R14
+	ADD   R14, R9
+	ADD   $4, R10
+	ADD   $4, R13
+	SUBS  $1, R11
+	BNE   row119
+	ADD   $16, R5
+	ADD   $16, R1
+	ADD   $16, R4
+	ADD   $16, R3
+	ADD   $16, R6
+	ADD   $16, R8
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square113
+
+tail114:
+	CMP $0, R0
+	BLE end115
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one123
+	FMOVD 0(R5), F2
+	TST   $1, R0
+	BEQ   moved124
+	ADD   $8, R5, R9
+	VLD1  (R9), V2.S[2]
+	B     moved124
+
+one123:
+	FMOVS 0(R5), F2
+
+moved124:
+	TST   $2, R0
+	BEQ   one125
+	FMOVD 0(R1), F3
+	TST   $1, R0
+	BEQ   moved126
+	ADD   $8, R1, R9
+	VLD1  (R9), V3.S[2]
+	B     moved126
+
+one125:
+	FMOVS 0(R1), F3
+
+moved126:
+	TST   $2, R0
+	BEQ   one127
+	FMOVD 0(R4), F4
+	TST   $1, R0
+	BEQ   moved128
+	ADD   $8, R4, R9
+	VLD1  (R9), V4.S[2]
+	B     moved128
+
+one127:
+	FMOVS 0(R4), F4
+
+moved128:
+	TST   $2, R0
+	BEQ   one129
+	FMOVD 0(R3), F5
+	TST   $1, R0
+	BEQ   moved130
+	ADD   $8, R3, R9
+	VLD1  (R9), V5.S[2]
+	B     moved130
+
+one129:
+	FMOVS 0(R3), F5
+
+moved130:
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVS 0(R6), F6
+	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
+	FMOVS 0(R8), F6
+	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
+	CMP   $1, R0
+	BEQ   over122
+	FMOVS 4(R6), F6
+	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
+	FMOVS 4(R8), F6
+	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
+	CMP   $2, R0
+	BEQ   over122
+	FMOVS 8(R6), F6
+	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
+	FMOVS 8(R8), F6
+	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
+	CMP   $3, R0
+	BEQ   over122
+	FMOVS 12(R6), F6
+	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
+	FMOVS 12(R8), F6
+	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
+
+over122:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R6, R9
+	MOVD dz+32(FP), R12
+	SUB  R12, R9
+	MOVD dw+16(FP), R12
+	ADD  R12, R9
+	MOVD x+48(FP), R10
+	MOVD ldx+56(FP), R12
+	ADD  R12, R10, R13
+	MOVD cols+88(FP), R11
+	CMP  $4, R11
+	BLE  fewer132
+	MOVD $4, R11
+
+fewer132:
+	VMOVI $0, V6.B16
+	TST   $2, R0
+	BEQ   one133
+	FMOVD 0(R6), F2
+	TST   $1, R0
+	BEQ   moved134
+	ADD   $8, R6, R14
+	VLD1  (R14), V2.S[2]
+	B     moved134
+
+one133:
+	FMOVS 0(R6), F2
+
+moved134:
+	TST   $2, R0
+	BEQ   one135
+	FMOVD 0(R8), F3
+	TST   $1, R0
+	BEQ   moved136
+	ADD   $8, R8, R14
+	VLD1  (R14), V3.S[2]
+	B     moved136
+
+one135:
+	FMOVS 0(R8), F3
+
+moved136:
+row131:
+	VORR  V6.B16, V6.B16, V4.B16
+	FMOVS 0(R10), F5
+	WORD  $0x4f851044 // fmla v4.4s, v2.4s, v5.s[0]
+	FMOVS 0(R13), F5
+	WORD  $0x4f851064 // fmla v4.4s, v3.4s, v5.s[0]
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	TST   $2, R0
+	BEQ   one137
+	FMOVD F4, 0(R9)
+	TST   $1, R0
+	BEQ   moved138
+	ADD   $8, R9, R14
+	VST1  V4.S[2], (R14)
+	B     moved138
+
+one137:
+	FMOVS F4, 0(R9)
+
+moved138:
+	MOVD lddw+24(FP), R14
+	ADD  R14, R9
+	ADD  $4, R10
+	ADD  $4, R13
+	SUBS $1, R11
+	BNE  row131
+
+end115:
+	VMOVI $0, V2.B16
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $4, R3
+	MOVD  cols+88(FP), R4
+	SUB   $2, R4
+	MOVD  $2, R5
+	CMP   $2, R4
+	BGE   inside139
+	MOVD  R4, R5
+
+inside139:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside140
+	MOVD R4, R6
+
+inside140:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R5, R4
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	FMOVD F1, 0(R1)
+	VST1  V1.D[1], (R4)
+
+	// the next 4 inputs
+	MOVD cols+88(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done116
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $4, R3
+	MOVD x+48(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $1, R1
+	BGE  block112
+
+done116:
+	RET
+
+fewer73:
+	MOVD n+96(FP), R0
+	MOVD cols+88(FP), R1
+	CMP  $8, R1
+	BLE  done146
+
+block142:
+	// 1×16 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $2, R3
+	MOVD  $14, R4
+	CMP   $14, R3
+	BGE   inside147
+	MOVD  R3, R4
+
+inside147:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $12, R5
+	CMP  $12, R3
+	BGE  inside148
+	MOVD R3, R5
+
+inside148:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $10, R6
+	CMP  $10, R3
+	BGE  inside149
+	MOVD R3, R6
+
+inside149:
+	MUL  R2, R6
+	ADD  R1, R6
+	MOVD $8, R7
+	CMP  $8, R3
+	BGE  inside150
+	MOVD R3, R7
+
+inside150:
+	MUL  R2, R7
+	ADD  R1, R7
+	MOVD $6, R9
+	MUL  R9, R2, R8
+	ADD  R1, R8
+	MOVD $4, R10
+	MUL  R10, R2, R9
+	ADD  R1, R9
+	MOVD $2, R11
+	MUL  R11, R2, R10
+	ADD  R1, R10
+	ADD  R2, R1, R3
+	ADD  R2, R10, R11
+	ADD  R2, R9, R12
+	ADD  R2, R8, R13
+	ADD  R2, R7, R14
+	ADD  R2, R6, R15
+	ADD  R2, R5, R19
+	ADD  R2, R4, R20
+	MOVD dz+32(FP), R21
+	MOVD n+96(FP), R0
+	CMP  $4, R0
+	BLT  tail144
+
+square143:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R3), F5
+	FMOVQ 0(R10), F6
+	FMOVQ 0(R11), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVQ 0(R9), F8
+	FMOVQ 0(R12), F9
+	FMOVQ 0(R8), F10
+	FMOVQ 0(R13), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVQ 0(R7), F12
+	FMOVQ 0(R14), F13
+	FMOVQ 0(R6), F14
+	FMOVQ 0(R15), F15
+	VZIP2 V13.S4, V12.S4, V16.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V15.S4, V14.S4, V17.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V14.D2, V12.D2, V13.D2
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VZIP1 V17.D2, V16.D2, V14.D2
+	VZIP2 V17.D2, V16.D2, V15.D2
+	FMOVQ 0(R5), F16
+	FMOVQ 0(R19), F17
+	FMOVQ 0(R4), F18
+	FMOVQ 0(R20), F19
+	VZIP2 V17.S4, V16.S4, V20.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V21.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V21.D2, V20.D2, V18.D2
+	VZIP2 V21.D2, V20.D2, V19.D2
+	FMOVD 0(R21), F20
+	WORD  $0x4f941080 // fmla v0.4s, v4.4s, v20.s[0]
+	WORD  $0x4f941101 // fmla v1.4s, v8.4s, v20.s[0]
+	WORD  $0x4f941182 // fmla v2.4s, v12.4s, v20.s[0]
+	WORD  $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
+	WORD  $0x4fb410a0 // fmla v0.4s, v5.4s, v20.s[1]
+	WORD  $0x4fb41121 // fmla v1.4s, v9.4s, v20.s[1]
+	WORD  $0x4fb411a2 // fmla v2.4s, v13.4s, v20.s[1]
+	WORD  $0x4fb41223 // fmla v3.4s, v17.4s, v20.s[1]
+	FMOVD 8(R21), F20
+	WORD  $0x4f9410c0 // fmla v0.4s, v6.4s, v20.s[0]
+	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
+	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
+	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
+	WORD  $0x4fb410e0 // fmla v0.4s, v7.4s, v20.s[1]
+	WORD  $0x4fb41161 // fmla v1.4s, v11.4s, v20.s[1]
+	WORD  $0x4fb411e2 // fmla v2.4s, v15.4s, v20.s[1]
+	WORD  $0x4fb41263 // fmla v3.4s, v19.4s, v20.s[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R21, R22
+	MOVD dz+32(FP), R25
+	SUB  R25, R22
+	MOVD dw+16(FP), R25
+	ADD  R25, R22
+	MOVD x+48(FP), R23
+	MOVD cols+88(FP), R24
+	CMP  $16, R24
+	BLE  fewer152
+	MOVD $16, R24
+
+fewer152:
+	VMOVI $0, V7.B16
+	FMOVQ 0(R21), F4
+
+row151:
+	VORR  V7.B16, V7.B16, V5.B16
+	FMOVS 0(R23), F6
+	WORD  $0x4f861085 // fmla v5.4s, v4.4s, v6.s[0]
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	FMOVQ F5, 0(R22)
+	MOVD  lddw+24(FP), R25
+	ADD   R25, R22
+	ADD   $4, R23
+	SUBS  $1, R24
+	BNE   row151
+	ADD   $16, R1
+	ADD   $16, R3
+	ADD   $16, R10
+	ADD   $16, R11
+	ADD   $16, R9
+	ADD   $16, R12
+	ADD   $16, R8
+	ADD   $16, R13
+	ADD   $16, R7
+	ADD   $16, R14
+	ADD   $16, R6
+	ADD   $16, R15
+	ADD   $16, R5
+	ADD   $16, R19
+	ADD   $16, R4
+	ADD   $16, R20
+	ADD   $16, R21
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square143
+
+tail144:
+	CMP $0, R0
+	BLE end145
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one155
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved156
+	ADD   $8, R1, R22
+	VLD1  (R22), V4.S[2]
+	B     moved156
+
+one155:
+	FMOVS 0(R1), F4
+
+moved156:
+	TST   $2, R0
+	BEQ   one157
+	FMOVD 0(R3), F5
+	TST   $1, R0
+	BEQ   moved158
+	ADD   $8, R3, R22
+	VLD1  (R22), V5.S[2]
+	B     moved158
+
+one157:
+	FMOVS 0(R3), F5
+
+moved158:
+	TST   $2, R0
+	BEQ   one159
+	FMOVD 0(R10), F6
+	TST   $1, R0
+	BEQ   moved160
+	ADD   $8, R10, R22
+	VLD1  (R22), V6.S[2]
+	B     moved160
+
+one159:
+	FMOVS 0(R10), F6
+
+moved160:
+	TST   $2, R0
+	BEQ   one161
+	FMOVD 0(R11), F7
+	TST   $1, R0
+	BEQ   moved162
+	ADD   $8, R11, R22
+	VLD1  (R22), V7.S[2]
+	B     moved162
+
+one161:
+	FMOVS 0(R11), F7
+
+moved162:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R21), F8
+	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over154
+	FMOVS 4(R21), F8
+	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over154
+	FMOVS 8(R21), F8
+	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over154
+	FMOVS 12(R21), F8
+	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
+
+over154:
+	TST   $2, R0
+	BEQ   one164
+	FMOVD 0(R9), F4
+	TST   $1, R0
+	BEQ   moved165
+	ADD   $8, R9, R22
+	VLD1  (R22), V4.S[2]
+	B     moved165
+
+one164:
+	FMOVS 0(R9), F4
+
+moved165:
+	TST   $2, R0
+	BEQ   one166
+	FMOVD 0(R12), F5
+	TST   $1, R0
+	BEQ   moved167
+	ADD   $8, R12, R22
+	VLD1  (R22), V5.S[2]
+	B     moved167
+
+one166:
+	FMOVS 0(R12), F5
+
+moved167:
+	TST   $2, R0
+	BEQ   one168
+	FMOVD 0(R8), F6
+	TST   $1, R0
+	BEQ   moved169
+	ADD   $8, R8, R22
+	VLD1  (R22), V6.S[2]
+	B     moved169
+
+one168:
+	FMOVS 0(R8), F6
+
+moved169:
+	TST   $2, R0
+	BEQ   one170
+	FMOVD 0(R13), F7
+	TST   $1, R0
+	BEQ   moved171
+	ADD   $8, R13, R22
+	VLD1  (R22), V7.S[2]
+	B     moved171
+
+one170:
+	FMOVS 0(R13), F7
+
+moved171:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R21), F8
+	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over163
+	FMOVS 4(R21), F8
+	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over163
+	FMOVS 8(R21), F8
+	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over163
+	FMOVS 12(R21), F8
+	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
+
+over163:
+	TST   $2, R0
+	BEQ   one173
+	FMOVD 0(R7), F4
+	TST   $1, R0
+	BEQ   moved174
+	ADD   $8, R7, R22
+	VLD1  (R22), V4.S[2]
+	B     moved174
+
+one173:
+	FMOVS 0(R7), F4
+
+moved174:
+	TST   $2, R0
+	BEQ   one175
+	FMOVD 0(R14), F5
+	TST   $1, R0
+	BEQ   moved176
+	ADD   $8, R14, R22
+	VLD1  (R22), V5.S[2]
+	B     moved176
+
+one175:
+	FMOVS 0(R14), F5
+
+moved176:
+	TST   $2, R0
+	BEQ   one177
+	FMOVD 0(R6), F6
+	TST   $1, R0
+	BEQ   moved178
+	ADD   $8, R6, R22
+	VLD1  (R22), V6.S[2]
+	B     moved178
+
+one177:
+	FMOVS 0(R6), F6
+
+moved178:
+	TST   $2, R0
+	BEQ   one179
+	FMOVD 0(R15), F7
+	TST   $1, R0
+	BEQ   moved180
+	ADD   $8, R15, R22
+	VLD1  (R22), V7.S[2]
+	B     moved180
+
+one179:
+	FMOVS 0(R15), F7
+
+moved180:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R21), F8
+	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over172
+	FMOVS 4(R21), F8
+	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over172
+	FMOVS 8(R21), F8
+	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over172
+	FMOVS 12(R21), F8
+	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
+
+over172:
+	TST   $2, R0
+	BEQ   one182
+	FMOVD 0(R5), F4
+	TST   $1, R0
+	BEQ   moved183
+	ADD   $8, R5, R22
+	VLD1  (R22), V4.S[2]
+	B     moved183
+
+one182:
+	FMOVS 0(R5), F4
+
+moved183:
+	TST   $2, R0
+	BEQ   one184
+	FMOVD 0(R19), F5
+	TST   $1, R0
+	BEQ   moved185
+	ADD   $8, R19, R22
+	VLD1  (R22), V5.S[2]
+	B     moved185
+
+one184:
+	FMOVS 0(R19), F5
+
+moved185:
+	TST   $2, R0
+	BEQ   one186
+	FMOVD 0(R4), F6
+	TST   $1, R0
+	BEQ   moved187
+	ADD   $8, R4, R22
+	VLD1  (R22), V6.S[2]
+	B     moved187
+
+one186:
+	FMOVS 0(R4), F6
+
+moved187:
+	TST   $2, R0
+	BEQ   one188
+	FMOVD 0(R20), F7
+	TST   $1, R0
+	BEQ   moved189
+	ADD   $8, R20, R22
+	VLD1  (R22), V7.S[2]
+	B     moved189
+
+one188:
+	FMOVS 0(R20), F7
+
+moved189:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 0(R21), F8
+	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
+	CMP   $1, R0
+	BEQ   over181
+	FMOVS 4(R21), F8
+	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
+	CMP   $2, R0
+	BEQ   over181
+	FMOVS 8(R21), F8
+	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
+	CMP   $3, R0
+	BEQ   over181
+	FMOVS 12(R21), F8
+	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
+
+over181:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R21, R22
+	MOVD dz+32(FP), R25
+	SUB  R25, R22
+	MOVD dw+16(FP), R25
+	ADD  R25, R22
+	MOVD x+48(FP), R23
+	MOVD cols+88(FP), R24
+	CMP  $16, R24
+	BLE  fewer191
+	MOVD $16, R24
+
+fewer191:
+	VMOVI $0, V7.B16
+	TST   $2, R0
+	BEQ   one192
+	FMOVD 0(R21), F4
+	TST   $1, R0
+	BEQ   moved193
+	ADD   $8, R21, R25
+	VLD1  (R25), V4.S[2]
+	B     moved193
+
+one192:
+	FMOVS 0(R21), F4
+
+moved193:
+row190:
+	VORR  V7.B16, V7.B16, V5.B16
+	FMOVS 0(R23), F6
+	WORD  $0x4f861085 // fmla v5.4s, v4.4s, v6.s[0]
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	TST   $2, R0
+	BEQ   one194
+	FMOVD F5, 0(R22)
+	TST   $1, R0
+	BEQ   moved195
+	ADD   $8, R22, R25
+	VST1  V5.S[2], (R25)
+	B     moved195
+
+one194:
+	FMOVS F5, 0(R22)
+
+moved195:
+	MOVD lddw+24(FP), R25
+	ADD  R25, R22
+	ADD  $4, R23
+	SUBS $1, R24
+	BNE  row190
+
+end145:
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $4, R3
+	MOVD  cols+88(FP), R4
+	SUB   $2, R4
+	MOVD  $14, R5
+	CMP   $14, R4
+	BGE   inside196
+	MOVD  R4, R5
+
+inside196:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $12, R6
+	CMP  $12, R4
+	BGE  inside197
+	MOVD R4, R6
+
+inside197:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $10, R7
+	CMP  $10, R4
+	BGE  inside198
+	MOVD R4, R7
+
+inside198:
+	MUL  R3, R7
+	ADD  R1, R7
+	MOVD $8, R8
+	CMP  $8, R4
+	BGE  inside199
+	MOVD R4, R8
+
+inside199:
+	MUL   R3, R8
+	ADD   R1, R8
+	MOVD  $6, R10
+	MUL   R10, R3, R9
+	ADD   R1, R9
+	MOVD  $4, R11
+	MUL   R11, R3, R10
+	ADD   R1, R10
+	MOVD  $2, R12
+	MUL   R12, R3, R11
+	ADD   R1, R11
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R11)
+	FMOVD F1, 0(R10)
+	VST1  V1.D[1], (R9)
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R7)
+	FMOVD F3, 0(R6)
+	VST1  V3.D[1], (R5)
+
+	// the next 16 inputs
+	MOVD cols+88(FP), R1
+	SUB  $16, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done146
+	MOVD dx+0(FP), R1
+	MOVD $16, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $16, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $16, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $4, R3
+	MOVD x+48(FP), R1
+	MOVD $16, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $9, R1
+	BGE  block142
+
+done146:
+	MOVD cols+88(FP), R1
+	CMP  $4, R1
+	BLE  done204
+
+block200:
+	// 1×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $2, R3
+	MOVD  $6, R4
+	CMP   $6, R3
+	BGE   inside205
+	MOVD  R3, R4
+
+inside205:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $4, R5
+	CMP  $4, R3
+	BGE  inside206
+	MOVD R3, R5
+
+inside206:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $2, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	ADD  R2, R1, R3
+	ADD  R2, R6, R7
+	ADD  R2, R5, R8
+	ADD  R2, R4, R9
+	MOVD dz+32(FP), R10
+	MOVD n+96(FP), R0
+	CMP  $4, R0
+	BLT  tail202
+
+square201:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F2
+	FMOVQ 0(R3), F3
+	FMOVQ 0(R6), F4
+	FMOVQ 0(R7), F5
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVQ 0(R5), F6
+	FMOVQ 0(R8), F7
+	FMOVQ 0(R4), F8
+	FMOVQ 0(R9), F9
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVD 0(R10), F10
+	WORD  $0x4f8a1040 // fmla v0.4s, v2.4s, v10.s[0]
+	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
+	WORD  $0x4faa1060 // fmla v0.4s, v3.4s, v10.s[1]
+	WORD  $0x4faa10e1 // fmla v1.4s, v7.4s, v10.s[1]
+	FMOVD 8(R10), F10
+	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
+	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
+	WORD  $0x4faa10a0 // fmla v0.4s, v5.4s, v10.s[1]
+	WORD  $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R10, R11
+	MOVD dz+32(FP), R14
+	SUB  R14, R11
+	MOVD dw+16(FP), R14
+	ADD  R14, R11
+	MOVD x+48(FP), R12
+	MOVD cols+88(FP), R13
+	CMP  $8, R13
+	BLE  fewer208
+	MOVD $8, R13
+
+fewer208:
+	VMOVI $0, V5.B16
+	FMOVQ 0(R10), F2
+
+row207:
+	VORR  V5.B16, V5.B16, V3.B16
+	FMOVS 0(R12), F4
+	WORD  $0x4f841043 // fmla v3.4s, v2.4s, v4.s[0]
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	FMOVQ F3, 0(R11)
+	MOVD  lddw+24(FP), R14
+	ADD   R14, R11
+	ADD   $4, R12
+	SUBS  $1, R13
+	BNE   row207
+	ADD   $16, R1
+	ADD   $16, R3
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R5
+	ADD   $16, R8
+	ADD   $16, R4
+	ADD   $16, R9
+	ADD   $16, R10
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square201
+
+tail202:
+	CMP $0, R0
+	BLE end203
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one211
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved212
+	ADD   $8, R1, R11
+	VLD1  (R11), V2.S[2]
+	B     moved212
+
+one211:
+	FMOVS 0(R1), F2
+
+moved212:
+	TST   $2, R0
+	BEQ   one213
+	FMOVD 0(R3), F3
+	TST   $1, R0
+	BEQ   moved214
+	ADD   $8, R3, R11
+	VLD1  (R11), V3.S[2]
+	B     moved214
+
+one213:
+	FMOVS 0(R3), F3
+
+moved214:
+	TST   $2, R0
+	BEQ   one215
+	FMOVD 0(R6), F4
+	TST   $1, R0
+	BEQ   moved216
+	ADD   $8, R6, R11
+	VLD1  (R11), V4.S[2]
+	B     moved216
+
+one215:
+	FMOVS 0(R6), F4
+
+moved216:
+	TST   $2, R0
+	BEQ   one217
+	FMOVD 0(R7), F5
+	TST   $1, R0
+	BEQ   moved218
+	ADD   $8, R7, R11
+	VLD1  (R11), V5.S[2]
+	B     moved218
+
+one217:
+	FMOVS 0(R7), F5
+
+moved218:
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVS 0(R10), F6
+	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
+	CMP   $1, R0
+	BEQ   over210
+	FMOVS 4(R10), F6
+	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
+	CMP   $2, R0
+	BEQ   over210
+	FMOVS 8(R10), F6
+	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
+	CMP   $3, R0
+	BEQ   over210
+	FMOVS 12(R10), F6
+	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
+
+over210:
+	TST   $2, R0
+	BEQ   one220
+	FMOVD 0(R5), F2
+	TST   $1, R0
+	BEQ   moved221
+	ADD   $8, R5, R11
+	VLD1  (R11), V2.S[2]
+	B     moved221
+
+one220:
+	FMOVS 0(R5), F2
+
+moved221:
+	TST   $2, R0
+	BEQ   one222
+	FMOVD 0(R8), F3
+	TST   $1, R0
+	BEQ   moved223
+	ADD   $8, R8, R11
+	VLD1  (R11), V3.S[2]
+	B     moved223
+
+one222:
+	FMOVS 0(R8), F3
+
+moved223:
+	TST   $2, R0
+	BEQ   one224
+	FMOVD 0(R4), F4
+	TST   $1, R0
+	BEQ   moved225
+	ADD   $8, R4, R11
+	VLD1  (R11), V4.S[2]
+	B     moved225
+
+one224:
+	FMOVS 0(R4), F4
+
+moved225:
+	TST   $2, R0
+	BEQ   one226
+	FMOVD 0(R9), F5
+	TST   $1, R0
+	BEQ   moved227
+	ADD   $8, R9, R11
+	VLD1  (R11), V5.S[2]
+	B     moved227
+
+one226:
+	FMOVS 0(R9), F5
+
+moved227:
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVS 0(R10), F6
+	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
+	CMP   $1, R0
+	BEQ   over219
+	FMOVS 4(R10), F6
+	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
+	CMP   $2, R0
+	BEQ   over219
+	FMOVS 8(R10), F6
+	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
+	CMP   $3, R0
+	BEQ   over219
+	FMOVS 12(R10), F6
+	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
+
+over219:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R10, R11
+	MOVD dz+32(FP), R14
+	SUB  R14, R11
+	MOVD dw+16(FP), R14
+	ADD  R14, R11
+	MOVD x+48(FP), R12
+	MOVD cols+88(FP), R13
+	CMP  $8, R13
+	BLE  fewer229
+	MOVD $8, R13
+
+fewer229:
+	VMOVI $0, V5.B16
+	TST   $2, R0
+	BEQ   one230
+	FMOVD 0(R10), F2
+	TST   $1, R0
+	BEQ   moved231
+	ADD   $8, R10, R14
+	VLD1  (R14), V2.S[2]
+	B     moved231
+
+one230:
+	FMOVS 0(R10), F2
+
+moved231:
+row228:
+	VORR  V5.B16, V5.B16, V3.B16
+	FMOVS 0(R12), F4
+	WORD  $0x4f841043 // fmla v3.4s, v2.4s, v4.s[0]
+	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	TST   $2, R0
+	BEQ   one232
+	FMOVD F3, 0(R11)
+	TST   $1, R0
+	BEQ   moved233
+	ADD   $8, R11, R14
+	VST1  V3.S[2], (R14)
+	B     moved233
+
+one232:
+	FMOVS F3, 0(R11)
+
+moved233:
+	MOVD lddw+24(FP), R14
+	ADD  R14, R11
+	ADD  $4, R12
+	SUBS $1, R13
+	BNE  row228
+
+end203:
+	VMOVI $0, V2.B16
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $4, R3
+	MOVD  cols+88(FP), R4
+	SUB   $2, R4
+	MOVD  $6, R5
+	CMP   $6, R4
+	BGE   inside234
+	MOVD  R4, R5
+
+inside234:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $4, R6
+	CMP  $4, R4
+	BGE  inside235
+	MOVD R4, R6
+
+inside235:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $2, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R6)
+	VST1  V1.D[1], (R5)
+
+	// the next 8 inputs
+	MOVD cols+88(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done204
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $4, R3
+	MOVD x+48(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $5, R1
+	BGE  block200
+
+done204:
+	MOVD cols+88(FP), R1
+	CMP  $0, R1
+	BLE  done240
+
+block236:
+	// 1×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $2, R3
+	MOVD  $2, R4
+	CMP   $2, R3
+	BGE   inside241
+	MOVD  R3, R4
+
+inside241:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside242
+	MOVD R3, R5
+
+inside242:
+	MUL  R2, R5
+	ADD  R1, R5
+	ADD  R2, R5, R1
+	ADD  R2, R4, R3
+	MOVD dz+32(FP), R6
+	MOVD n+96(FP), R0
+	CMP  $4, R0
+	BLT  tail238
+
+square237:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R1), F2
+	FMOVQ 0(R4), F3
+	FMOVQ 0(R3), F4
+	VZIP2 V2.S4, V1.S4, V5.S4
+	VZIP1 V2.S4, V1.S4, V1.S4
+	VZIP2 V4.S4, V3.S4, V6.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V3.D2, V1.D2, V2.D2
+	VZIP1 V3.D2, V1.D2, V1.D2
+	VZIP1 V6.D2, V5.D2, V3.D2
+	VZIP2 V6.D2, V5.D2, V4.D2
+	FMOVD 0(R6), F5
+	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
+	WORD  $0x4fa51040 // fmla v0.4s, v2.4s, v5.s[1]
+	FMOVD 8(R6), F5
+	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
+	WORD  $0x4fa51080 // fmla v0.4s, v4.4s, v5.s[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R6, R7
+	MOVD dz+32(FP), R10
+	SUB  R10, R7
+	MOVD dw+16(FP), R10
+	ADD  R10, R7
+	MOVD x+48(FP), R8
+	MOVD cols+88(FP), R9
+	CMP  $4, R9
+	BLE  fewer244
+	MOVD $4, R9
+
+fewer244:
+	VMOVI $0, V4.B16
+	FMOVQ 0(R6), F1
+
+row243:
+	VORR  V4.B16, V4.B16, V2.B16
+	FMOVS 0(R8), F3
+	WORD  $0x4f831022 // fmla v2.4s, v1.4s, v3.s[0]
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	FMOVQ F2, 0(R7)
+	MOVD  lddw+24(FP), R10
+	ADD   R10, R7
+	ADD   $4, R8
+	SUBS  $1, R9
+	BNE   row243
+	ADD   $16, R5
+	ADD   $16, R1
+	ADD   $16, R4
+	ADD   $16, R3
+	ADD   $16, R6
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square237
+
+tail238:
+	CMP $0, R0
+	BLE end239
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one247
+	FMOVD 0(R5), F1
+	TST   $1, R0
+	BEQ   moved248
+	ADD   $8, R5, R7
+	VLD1  (R7), V1.S[2]
+	B     moved248
+
+one247:
+	FMOVS 0(R5), F1
+
+moved248:
+	TST   $2, R0
+	BEQ   one249
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved250
+	ADD   $8, R1, R7
+	VLD1  (R7), V2.S[2]
+	B     moved250
+
+one249:
+	FMOVS 0(R1), F2
+
+moved250:
+	TST   $2, R0
+	BEQ   one251
+	FMOVD 0(R4), F3
+	TST   $1, R0
+	BEQ   moved252
+	ADD   $8, R4, R7
+	VLD1  (R7), V3.S[2]
+	B     moved252
+
+one251:
+	FMOVS 0(R4), F3
+
+moved252:
+	TST   $2, R0
+	BEQ   one253
+	FMOVD 0(R3), F4
+	TST   $1, R0
+	BEQ   moved254
+	ADD   $8, R3, R7
+	VLD1  (R7), V4.S[2]
+	B     moved254
+
+one253:
+	FMOVS 0(R3), F4
+
+moved254:
+	VZIP2 V2.S4, V1.S4, V5.S4
+	VZIP1 V2.S4, V1.S4, V1.S4
+	VZIP2 V4.S4, V3.S4, V6.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V3.D2, V1.D2, V2.D2
+	VZIP1 V3.D2, V1.D2, V1.D2
+	VZIP1 V6.D2, V5.D2, V3.D2
+	VZIP2 V6.D2, V5.D2, V4.D2
+	FMOVS 0(R6), F5
+	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
+	CMP   $1, R0
+	BEQ   over246
+	FMOVS 4(R6), F5
+	WORD  $0x4f851040 // fmla v0.4s, v2.4s, v5.s[0]
+	CMP   $2, R0
+	BEQ   over246
+	FMOVS 8(R6), F5
+	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
+	CMP   $3, R0
+	BEQ   over246
+	FMOVS 12(R6), F5
+	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
+
+over246:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R6, R7
+	MOVD dz+32(FP), R10
+	SUB  R10, R7
+	MOVD dw+16(FP), R10
+	ADD  R10, R7
+	MOVD x+48(FP), R8
+	MOVD cols+88(FP), R9
+	CMP  $4, R9
+	BLE  fewer256
+	MOVD $4, R9
+
+fewer256:
+	VMOVI $0, V4.B16
+	TST   $2, R0
+	BEQ   one257
+	FMOVD 0(R6), F1
+	TST   $1, R0
+	BEQ   moved258
+	ADD   $8, R6, R10
+	VLD1  (R10), V1.S[2]
+	B     moved258
+
+one257:
+	FMOVS 0(R6), F1
+
+moved258:
+row255:
+	VORR  V4.B16, V4.B16, V2.B16
+	FMOVS 0(R8), F3
+	WORD  $0x4f831022 // fmla v2.4s, v1.4s, v3.s[0]
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	TST   $2, R0
+	BEQ   one259
+	FMOVD F2, 0(R7)
+	TST   $1, R0
+	BEQ   moved260
+	ADD   $8, R7, R10
+	VST1  V2.S[2], (R10)
+	B     moved260
+
+one259:
+	FMOVS F2, 0(R7)
+
+moved260:
+	MOVD lddw+24(FP), R10
+	ADD  R10, R7
+	ADD  $4, R8
+	SUBS $1, R9
+	BNE  row255
+
+end239:
+	VMOVI $0, V1.B16
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $4, R3
+	MOVD  cols+88(FP), R4
+	SUB   $2, R4
+	MOVD  $2, R5
+	CMP   $2, R4
+	BGE   inside261
+	MOVD  R4, R5
+
+inside261:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside262
+	MOVD R4, R6
+
+inside262:
+	MUL   R3, R6
+	ADD   R1, R6
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+
+	// the next 4 inputs
+	MOVD cols+88(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done240
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $4, R3
+	MOVD x+48(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $1, R1
+	BGE  block236
+
+done240:
+	RET
+
+// func bothNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+TEXT ·bothNEONF64(SB), NOSPLIT, $0-104
+	MOVD rows+80(FP), R0
+	CMP  $3, R0
+	BNE  fewer1
+	MOVD n+96(FP), R0
+	MOVD cols+88(FP), R1
+	CMP  $2, R1
+	BLE  done6
+
+block2:
+	// 3×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $1, R3
+	MOVD  $3, R4
+	CMP   $3, R3
+	BGE   inside7
+	MOVD  R3, R4
+
+inside7:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $2, R5
+	CMP  $2, R3
+	BGE  inside8
+	MOVD R3, R5
+
+inside8:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $1, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	MOVD dz+32(FP), R3
+	MOVD lddz+40(FP), R7
+	MOVD n+96(FP), R0
+	ADD  R7, R3, R8
+	ADD  R7, R8, R9
+	CMP  $2, R0
+	BLT  tail4
+
+square3:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R1), F6
+	FMOVQ 0(R6), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVQ 0(R5), F8
+	FMOVQ 0(R4), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVQ 0(R3), F10
+	WORD  $0x4fca10c0 // fmla v0.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca1103 // fmla v3.2d, v8.2d, v10.d[0]
+	WORD  $0x4fca18e0 // fmla v0.2d, v7.2d, v10.d[1]
+	WORD  $0x4fca1923 // fmla v3.2d, v9.2d, v10.d[1]
+	FMOVQ 0(R8), F10
+	WORD  $0x4fca10c1 // fmla v1.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca1104 // fmla v4.2d, v8.2d, v10.d[0]
+	WORD  $0x4fca18e1 // fmla v1.2d, v7.2d, v10.d[1]
+	WORD  $0x4fca1924 // fmla v4.2d, v9.2d, v10.d[1]
+	FMOVQ 0(R9), F10
+	WORD  $0x4fca10c2 // fmla v2.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca1105 // fmla v5.2d, v8.2d, v10.d[0]
+	WORD  $0x4fca18e2 // fmla v2.2d, v7.2d, v10.d[1]
+	WORD  $0x4fca1925 // fmla v5.2d, v9.2d, v10.d[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R3, R10
+	MOVD dz+32(FP), R13
+	SUB  R13, R10
+	MOVD dw+16(FP), R13
+	ADD  R13, R10
+	MOVD x+48(FP), R11
+	MOVD ldx+56(FP), R13
+	ADD  R13, R11, R14
+	ADD  R13, R14, R15
+	MOVD cols+88(FP), R12
+	CMP  $4, R12
+	BLE  fewer10
+	MOVD $4, R12
+
+fewer10:
+	VMOVI $0, V11.B16
+	FMOVQ 0(R3), F6
+	FMOVQ 0(R8), F7
+	FMOVQ 0(R9), F8
+
+row9:
+	VORR  V11.B16, V11.B16, V9.B16
+	FMOVD 0(R11), F10
+	WORD  $0x4fca10c9 // fmla v9.2d, v6.2d, v10.d[0]
+	FMOVD 0(R14), F10
+	WORD  $0x4fca10e9 // fmla v9.2d, v7.2d, v10.d[0]
+	FMOVD 0(R15), F10
+	WORD  $0x4fca1109 // fmla v9.2d, v8.2d, v10.d[0]
+	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	FMOVQ F9, 0(R10)
+	MOVD  lddw+24(FP), R19
+	ADD   R19, R10
+	ADD   $8, R11
+	ADD   $8, R14
+	ADD   $8, R15
+	SUBS  $1, R12
+	BNE   row9
+	ADD   $16, R1
+	ADD   $16, R6
+	ADD   $16, R5
+	ADD   $16, R4
+	ADD   $16, R3
+	ADD   $16, R8
+	ADD   $16, R9
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square3
+
+tail4:
+	CMP $0, R0
+	BLE end5
+
+	// the same for fewer j
+	FMOVD 0(R1), F6
+	FMOVD 0(R6), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVD 0(R3), F8
+	WORD  $0x4fc810c0 // fmla v0.2d, v6.2d, v8.d[0]
+	FMOVD 0(R8), F8
+	WORD  $0x4fc810c1 // fmla v1.2d, v6.2d, v8.d[0]
+	FMOVD 0(R9), F8
+	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	CMP   $1, R0
+	BEQ   over12
+	FMOVD 8(R3), F8
+	WORD  $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	FMOVD 8(R8), F8
+	WORD  $0x4fc810e1 // fmla v1.2d, v7.2d, v8.d[0]
+	FMOVD 8(R9), F8
+	WORD  $0x4fc810e2 // fmla v2.2d, v7.2d, v8.d[0]
+
+over12:
+	FMOVD 0(R5), F6
+	FMOVD 0(R4), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVD 0(R3), F8
+	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
+	FMOVD 0(R8), F8
+	WORD  $0x4fc810c4 // fmla v4.2d, v6.2d, v8.d[0]
+	FMOVD 0(R9), F8
+	WORD  $0x4fc810c5 // fmla v5.2d, v6.2d, v8.d[0]
+	CMP   $1, R0
+	BEQ   over13
+	FMOVD 8(R3), F8
+	WORD  $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
+	FMOVD 8(R8), F8
+	WORD  $0x4fc810e4 // fmla v4.2d, v7.2d, v8.d[0]
+	FMOVD 8(R9), F8
+	WORD  $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
+
+over13:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R3, R10
+	MOVD dz+32(FP), R13
+	SUB  R13, R10
+	MOVD dw+16(FP), R13
+	ADD  R13, R10
+	MOVD x+48(FP), R11
+	MOVD ldx+56(FP), R13
+	ADD  R13, R11, R14
+	ADD  R13, R14, R15
+	MOVD cols+88(FP), R12
+	CMP  $4, R12
+	BLE  fewer15
+	MOVD $4, R12
+
+fewer15:
+	VMOVI $0, V11.B16
+	FMOVD 0(R3), F6
+	FMOVD 0(R8), F7
+	FMOVD 0(R9), F8
+
+row14:
+	VORR  V11.B16, V11.B16, V9.B16
+	FMOVD 0(R11), F10
+	WORD  $0x4fca10c9 // fmla v9.2d, v6.2d, v10.d[0]
+	FMOVD 0(R14), F10
+	WORD  $0x4fca10e9 // fmla v9.2d, v7.2d, v10.d[0]
+	FMOVD 0(R15), F10
+	WORD  $0x4fca1109 // fmla v9.2d, v8.2d, v10.d[0]
+	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	FMOVD F9, 0(R10)
+	MOVD  lddw+24(FP), R19
+	ADD   R19, R10
+	ADD   $8, R11
+	ADD   $8, R14
+	ADD   $8, R15
+	SUBS  $1, R12
+	BNE   row14
+
+end5:
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
+	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
+	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
+	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $8, R3
+	MOVD  cols+88(FP), R4
+	SUB   $1, R4
+	MOVD  $3, R5
+	CMP   $3, R4
+	BGE   inside16
+	MOVD  R4, R5
+
+inside16:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R6
+	CMP  $2, R4
+	BGE  inside17
+	MOVD R4, R6
+
+inside17:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $1, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R4, R8
+	ADD   R2, R7, R9
+	ADD   R2, R9, R10
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R4)
+	VST1  V1.D[1], (R9)
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R10)
+	ADD   R2, R6, R4
+	ADD   R2, R4, R8
+	ADD   R2, R5, R9
+	ADD   R2, R9, R10
+	FMOVD F3, 0(R6)
+	VST1  V3.D[1], (R5)
+	FMOVD F4, 0(R4)
+	VST1  V4.D[1], (R9)
+	FMOVD F5, 0(R8)
+	VST1  V5.D[1], (R10)
+
+	// the next 4 inputs
+	MOVD cols+88(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done6
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $8, R3
+	MOVD x+48(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $3, R1
+	BGE  block2
+
+done6:
+	MOVD cols+88(FP), R1
+	CMP  $0, R1
+	BLE  done22
+
+block18:
+	// 3×2 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $1, R3
+	MOVD  $1, R4
+	CMP   $1, R3
+	BGE   inside23
+	MOVD  R3, R4
+
+inside23:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside24
+	MOVD R3, R5
+
+inside24:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD dz+32(FP), R1
+	MOVD lddz+40(FP), R3
+	MOVD n+96(FP), R0
+	ADD  R3, R1, R6
+	ADD  R3, R6, R7
+	CMP  $2, R0
+	BLT  tail20
+
+square19:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R5), F3
+	FMOVQ 0(R4), F4
+	VZIP2 V4.D2, V3.D2, V5.D2
+	VZIP1 V4.D2, V3.D2, V3.D2
+	VORR  V5.B16, V5.B16, V4.B16
+	FMOVQ 0(R1), F5
+	WORD  $0x4fc51060 // fmla v0.2d, v3.2d, v5.d[0]
+	WORD  $0x4fc51880 // fmla v0.2d, v4.2d, v5.d[1]
+	FMOVQ 0(R6), F5
+	WORD  $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
+	WORD  $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
+	FMOVQ 0(R7), F5
+	WORD  $0x4fc51062 // fmla v2.2d, v3.2d, v5.d[0]
+	WORD  $0x4fc51882 // fmla v2.2d, v4.2d, v5.d[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R1, R8
+	MOVD dz+32(FP), R11
+	SUB  R11, R8
+	MOVD dw+16(FP), R11
+	ADD  R11, R8
+	MOVD x+48(FP), R9
+	MOVD ldx+56(FP), R11
+	ADD  R11, R9, R12
+	ADD  R11, R12, R13
+	MOVD cols+88(FP), R10
+	CMP  $2, R10
+	BLE  fewer26
+	MOVD $2, R10
+
+fewer26:
+	VMOVI $0, V8.B16
+	FMOVQ 0(R1), F3
+	FMOVQ 0(R6), F4
+	FMOVQ 0(R7), F5
+
+row25:
+	VORR  V8.B16, V8.B16, V6.B16
+	FMOVD 0(R9), F7
+	WORD  $0x4fc71066 // fmla v6.2d, v3.2d, v7.d[0]
+	FMOVD 0(R12), F7
+	WORD  $0x4fc71086 // fmla v6.2d, v4.2d, v7.d[0]
+	FMOVD 0(R13), F7
+	WORD  $0x4fc710a6 // fmla v6.2d, v5.2d, v7.d[0]
+	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	FMOVQ F6, 0(R8)
+	MOVD  lddw+24(FP), R14
+	ADD   R14, R8
+	ADD   $8, R9
+	ADD   $8, R12
+	ADD   $8, R13
+	SUBS  $1, R10
+	BNE   row25
+	ADD   $16, R5
+	ADD   $16, R4
+	ADD   $16, R1
+	ADD   $16, R6
+	ADD   $16, R7
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square19
+
+tail20:
+	CMP $0, R0
+	BLE end21
+
+	// the same for fewer j
+	FMOVD 0(R5), F3
+	FMOVD 0(R4), F4
+	VZIP2 V4.D2, V3.D2, V5.D2
+	VZIP1 V4.D2, V3.D2, V3.D2
+	VORR  V5.B16, V5.B16, V4.B16
+	FMOVD 0(R1), F5
+	WORD  $0x4fc51060 // fmla v0.2d, v3.2d, v5.d[0]
+	FMOVD 0(R6), F5
+	WORD  $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
+	FMOVD 0(R7), F5
+	WORD  $0x4fc51062 // fmla v2.2d, v3.2d, v5.d[0]
+	CMP   $1, R0
+	BEQ   over28
+	FMOVD 8(R1), F5
+	WORD  $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	FMOVD 8(R6), F5
+	WORD  $0x4fc51081 // fmla v1.2d, v4.2d, v5.d[0]
+	FMOVD 8(R7), F5
+	WORD  $0x4fc51082 // fmla v2.2d, v4.2d, v5.d[0]
+
+over28:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R1, R8
+	MOVD dz+32(FP), R11
+	SUB  R11, R8
+	MOVD dw+16(FP), R11
+	ADD  R11, R8
+	MOVD x+48(FP), R9
+	MOVD ldx+56(FP), R11
+	ADD  R11, R9, R12
+	ADD  R11, R12, R13
+	MOVD cols+88(FP), R10
+	CMP  $2, R10
+	BLE  fewer30
+	MOVD $2, R10
+
+fewer30:
+	VMOVI $0, V8.B16
+	FMOVD 0(R1), F3
+	FMOVD 0(R6), F4
+	FMOVD 0(R7), F5
+
+row29:
+	VORR  V8.B16, V8.B16, V6.B16
+	FMOVD 0(R9), F7
+	WORD  $0x4fc71066 // fmla v6.2d, v3.2d, v7.d[0]
+	FMOVD 0(R12), F7
+	WORD  $0x4fc71086 // fmla v6.2d, v4.2d, v7.d[0]
+	FMOVD 0(R13), F7
+	WORD  $0x4fc710a6 // fmla v6.2d, v5.2d, v7.d[0]
+	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	FMOVD F6, 0(R8)
+	MOVD  lddw+24(FP), R14
+	ADD   R14, R8
+	ADD   $8, R9
+	ADD   $8, R12
+	ADD   $8, R13
+	SUBS  $1, R10
+	BNE   row29
+
+end21:
+	VMOVI $0, V3.B16
+	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $8, R3
+	MOVD  cols+88(FP), R4
+	SUB   $1, R4
+	MOVD  $1, R5
+	CMP   $1, R4
+	BGE   inside31
+	MOVD  R4, R5
+
+inside31:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside32
+	MOVD R4, R6
+
+inside32:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R1, R4
+	ADD   R2, R5, R7
+	ADD   R2, R7, R8
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	FMOVD F1, 0(R1)
+	VST1  V1.D[1], (R7)
+	FMOVD F2, 0(R4)
+	VST1  V2.D[1], (R8)
+
+	// the next 2 inputs
+	MOVD cols+88(FP), R1
+	SUB  $2, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done22
+	MOVD dx+0(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $8, R3
+	MOVD x+48(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $1, R1
+	BGE  block18
+
+done22:
+	RET
+
+fewer1:
+	CMP  $2, R0
+	BNE  fewer33
+	MOVD n+96(FP), R0
+	MOVD cols+88(FP), R1
+	CMP  $2, R1
+	BLE  done38
+
+block34:
+	// 2×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $1, R3
+	MOVD  $3, R4
+	CMP   $3, R3
+	BGE   inside39
+	MOVD  R3, R4
+
+inside39:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $2, R5
+	CMP  $2, R3
+	BGE  inside40
+	MOVD R3, R5
+
+inside40:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $1, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	MOVD dz+32(FP), R3
+	MOVD lddz+40(FP), R7
+	MOVD n+96(FP), R0
+	ADD  R7, R3, R8
+	CMP  $2, R0
+	BLT  tail36
+
+square35:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R6), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVQ 0(R5), F6
+	FMOVQ 0(R4), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVQ 0(R3), F8
+	WORD  $0x4fc81080 // fmla v0.2d, v4.2d, v8.d[0]
+	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	WORD  $0x4fc818a0 // fmla v0.2d, v5.2d, v8.d[1]
+	WORD  $0x4fc818e2 // fmla v2.2d, v7.2d, v8.d[1]
+	FMOVQ 0(R8), F8
+	WORD  $0x4fc81081 // fmla v1.2d, v4.2d, v8.d[0]
+	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
+	WORD  $0x4fc818a1 // fmla v1.2d, v5.2d, v8.d[1]
+	WORD  $0x4fc818e3 // fmla v3.2d, v7.2d, v8.d[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R3, R9
+	MOVD dz+32(FP), R12
+	SUB  R12, R9
+	MOVD dw+16(FP), R12
+	ADD  R12, R9
+	MOVD x+48(FP), R10
+	MOVD ldx+56(FP), R12
+	ADD  R12, R10, R13
+	MOVD cols+88(FP), R11
+	CMP  $4, R11
+	BLE  fewer42
+	MOVD $4, R11
+
+fewer42:
+	VMOVI $0, V8.B16
+	FMOVQ 0(R3), F4
+	FMOVQ 0(R8), F5
+
+row41:
+	VORR  V8.B16, V8.B16, V6.B16
+	FMOVD 0(R10), F7
+	WORD  $0x4fc71086 // fmla v6.2d, v4.2d, v7.d[0]
+	FMOVD 0(R13), F7
+	WORD  $0x4fc710a6 // fmla v6.2d, v5.2d, v7.d[0]
+	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	FMOVQ F6, 0(R9)
+	MOVD  lddw+24(FP), R14
+	ADD   R14, R9
+	ADD   $8, R10
+	ADD   $8, R13
+	SUBS  $1, R11
+	BNE   row41
+	ADD   $16, R1
+	ADD   $16, R6
+	ADD   $16, R5
+	ADD   $16, R4
+	ADD   $16, R3
+	ADD   $16, R8
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square35
+
+tail36:
+	CMP $0, R0
+	BLE end37
+
+	// the same for fewer j
+	FMOVD 0(R1), F4
+	FMOVD 0(R6), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
+	FMOVD 0(R8), F6
+	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	CMP   $1, R0
+	BEQ   over44
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	FMOVD 8(R8), F6
+	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
+
+over44:
+	FMOVD 0(R5), F4
+	FMOVD 0(R4), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	FMOVD 0(R8), F6
+	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
+	CMP   $1, R0
+	BEQ   over45
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
+	FMOVD 8(R8), F6
+	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
+
+over45:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R3, R9
+	MOVD dz+32(FP), R12
+	SUB  R12, R9
+	MOVD dw+16(FP), R12
+	ADD  R12, R9
+	MOVD x+48(FP), R10
+	MOVD ldx+56(FP), R12
+	ADD  R12, R10, R13
+	MOVD cols+88(FP), R11
+	CMP  $4, R11
+	BLE  fewer47
+	MOVD $4, R11
+
+fewer47:
+	VMOVI $0, V8.B16
+	FMOVD 0(R3), F4
+	FMOVD 0(R8), F5
+
+row46:
+	VORR  V8.B16, V8.B16, V6.B16
+	FMOVD 0(R10), F7
+	WORD  $0x4fc71086 // fmla v6.2d, v4.2d, v7.d[0]
+	FMOVD 0(R13), F7
+	WORD  $0x4fc710a6 // fmla v6.2d, v5.2d, v7.d[0]
+	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	FMOVD F6, 0(R9)
+	MOVD  lddw+24(FP), R14
+	ADD   R14, R9
+	ADD   $8, R10
+	ADD   $8, R13
+	SUBS  $1, R11
+	BNE   row46
+
+end37:
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
+	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $8, R3
+	MOVD  cols+88(FP), R4
+	SUB   $1, R4
+	MOVD  $3, R5
+	CMP   $3, R4
+	BGE   inside48
+	MOVD  R4, R5
+
+inside48:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R6
+	CMP  $2, R4
+	BGE  inside49
+	MOVD R4, R6
+
+inside49:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $1, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	ADD   R2, R1, R4
+	ADD   R2, R7, R8
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R4)
+	VST1  V1.D[1], (R8)
+	ADD   R2, R6, R4
+	ADD   R2, R5, R8
+	FMOVD F2, 0(R6)
+	VST1  V2.D[1], (R5)
+	FMOVD F3, 0(R4)
+	VST1  V3.D[1], (R8)
+
+	// the next 4 inputs
+	MOVD cols+88(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done38
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $8, R3
+	MOVD x+48(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $3, R1
+	BGE  block34
+
+done38:
+	MOVD cols+88(FP), R1
+	CMP  $0, R1
+	BLE  done54
+
+block50:
+	// 2×2 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $1, R3
+	MOVD  $1, R4
+	CMP   $1, R3
+	BGE   inside55
+	MOVD  R3, R4
+
+inside55:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside56
+	MOVD R3, R5
+
+inside56:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD dz+32(FP), R1
+	MOVD lddz+40(FP), R3
+	MOVD n+96(FP), R0
+	ADD  R3, R1, R6
+	CMP  $2, R0
+	BLT  tail52
+
+square51:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R5), F2
+	FMOVQ 0(R4), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 0(R1), F4
+	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
+	WORD  $0x4fc41860 // fmla v0.2d, v3.2d, v4.d[1]
+	FMOVQ 0(R6), F4
+	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
+	WORD  $0x4fc41861 // fmla v1.2d, v3.2d, v4.d[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R1, R7
+	MOVD dz+32(FP), R10
+	SUB  R10, R7
+	MOVD dw+16(FP), R10
+	ADD  R10, R7
+	MOVD x+48(FP), R8
+	MOVD ldx+56(FP), R10
+	ADD  R10, R8, R11
+	MOVD cols+88(FP), R9
+	CMP  $2, R9
+	BLE  fewer58
+	MOVD $2, R9
+
+fewer58:
+	VMOVI $0, V6.B16
+	FMOVQ 0(R1), F2
+	FMOVQ 0(R6), F3
+
+row57:
+	VORR  V6.B16, V6.B16, V4.B16
+	FMOVD 0(R8), F5
+	WORD  $0x4fc51044 // fmla v4.2d, v2.2d, v5.d[0]
+	FMOVD 0(R11), F5
+	WORD  $0x4fc51064 // fmla v4.2d, v3.2d, v5.d[0]
+	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	FMOVQ F4, 0(R7)
+	MOVD  lddw+24(FP), R12
+	ADD   R12, R7
+	ADD   $8, R8
+	ADD   $8, R11
+	SUBS  $1, R9
+	BNE   row57
+	ADD   $16, R5
+	ADD   $16, R4
+	ADD   $16, R1
+	ADD   $16, R6
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square51
+
+tail52:
+	CMP $0, R0
+	BLE end53
+
+	// the same for fewer j
+	FMOVD 0(R5), F2
+	FMOVD 0(R4), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVD 0(R1), F4
+	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
+	FMOVD 0(R6), F4
+	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
+	CMP   $1, R0
+	BEQ   over60
+	FMOVD 8(R1), F4
+	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+	FMOVD 8(R6), F4
+	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
+
+over60:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R1, R7
+	MOVD dz+32(FP), R10
+	SUB  R10, R7
+	MOVD dw+16(FP), R10
+	ADD  R10, R7
+	MOVD x+48(FP), R8
+	MOVD ldx+56(FP), R10
+	ADD  R10, R8, R11
+	MOVD cols+88(FP), R9
+	CMP  $2, R9
+	BLE  fewer62
+	MOVD $2, R9
+
+fewer62:
+	VMOVI $0, V6.B16
+	FMOVD 0(R1), F2
+	FMOVD 0(R6), F3
+
+row61:
+	VORR  V6.B16, V6.B16, V4.B16
+	FMOVD 0(R8), F5
+	WORD  $0x4fc51044 // fmla v4.2d, v2.2d, v5.d[0]
+	FMOVD 0(R11), F5
+	WORD  $0x4fc51064 // fmla v4.2d, v3.2d, v5.d[0]
+	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	FMOVD F4, 0(R7)
+	MOVD  lddw+24(FP), R12
+	ADD   R12, R7
+	ADD   $8, R8
+	ADD   $8, R11
+	SUBS  $1, R9
+	BNE   row61
+
+end53:
+	VMOVI $0, V2.B16
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $8, R3
+	MOVD  cols+88(FP), R4
+	SUB   $1, R4
+	MOVD  $1, R5
+	CMP   $1, R4
+	BGE   inside63
+	MOVD  R4, R5
+
+inside63:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside64
+	MOVD R4, R6
+
+inside64:
+	MUL   R3, R6
+	ADD   R1, R6
+	ADD   R2, R6, R1
+	ADD   R2, R5, R4
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	FMOVD F1, 0(R1)
+	VST1  V1.D[1], (R4)
+
+	// the next 2 inputs
+	MOVD cols+88(FP), R1
+	SUB  $2, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done54
+	MOVD dx+0(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $8, R3
+	MOVD x+48(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $1, R1
+	BGE  block50
+
+done54:
+	RET
+
+fewer33:
+	MOVD n+96(FP), R0
+	MOVD cols+88(FP), R1
+	CMP  $4, R1
+	BLE  done70
+
+block66:
+	// 1×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $1, R3
+	MOVD  $7, R4
+	CMP   $7, R3
+	BGE   inside71
+	MOVD  R3, R4
+
+inside71:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $6, R5
+	CMP  $6, R3
+	BGE  inside72
+	MOVD R3, R5
+
+inside72:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $5, R6
+	CMP  $5, R3
+	BGE  inside73
+	MOVD R3, R6
+
+inside73:
+	MUL  R2, R6
+	ADD  R1, R6
+	MOVD $4, R7
+	CMP  $4, R3
+	BGE  inside74
+	MOVD R3, R7
+
+inside74:
+	MUL  R2, R7
+	ADD  R1, R7
+	MOVD $3, R9
+	MUL  R9, R2, R8
+	ADD  R1, R8
+	MOVD $2, R10
+	MUL  R10, R2, R9
+	ADD  R1, R9
+	MOVD $1, R11
+	MUL  R11, R2, R10
+	ADD  R1, R10
+	MOVD dz+32(FP), R3
+	MOVD n+96(FP), R0
+	CMP  $2, R0
+	BLT  tail68
+
+square67:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R10), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVQ 0(R9), F6
+	FMOVQ 0(R8), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVQ 0(R7), F8
+	FMOVQ 0(R6), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVQ 0(R5), F10
+	FMOVQ 0(R4), F11
+	VZIP2 V11.D2, V10.D2, V12.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V12.B16, V12.B16, V11.B16
+	FMOVQ 0(R3), F12
+	WORD  $0x4fcc1080 // fmla v0.2d, v4.2d, v12.d[0]
+	WORD  $0x4fcc10c1 // fmla v1.2d, v6.2d, v12.d[0]
+	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
+	WORD  $0x4fcc1143 // fmla v3.2d, v10.2d, v12.d[0]
+	WORD  $0x4fcc18a0 // fmla v0.2d, v5.2d, v12.d[1]
+	WORD  $0x4fcc18e1 // fmla v1.2d, v7.2d, v12.d[1]
+	WORD  $0x4fcc1922 // fmla v2.2d, v9.2d, v12.d[1]
+	WORD  $0x4fcc1963 // fmla v3.2d, v11.2d, v12.d[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R3, R11
+	MOVD dz+32(FP), R14
+	SUB  R14, R11
+	MOVD dw+16(FP), R14
+	ADD  R14, R11
+	MOVD x+48(FP), R12
+	MOVD cols+88(FP), R13
+	CMP  $8, R13
+	BLE  fewer76
+	MOVD $8, R13
+
+fewer76:
+	VMOVI $0, V7.B16
+	FMOVQ 0(R3), F4
+
+row75:
+	VORR  V7.B16, V7.B16, V5.B16
+	FMOVD 0(R12), F6
+	WORD  $0x4fc61085 // fmla v5.2d, v4.2d, v6.d[0]
+	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
+	FMOVQ F5, 0(R11)
+	MOVD  lddw+24(FP), R14
+	ADD   R14, R11
+	ADD   $8, R12
+	SUBS  $1, R13
+	BNE   row75
+	ADD   $16, R1
+	ADD   $16, R10
+	ADD   $16, R9
+	ADD   $16, R8
+	ADD   $16, R7
+	ADD   $16, R6
+	ADD   $16, R5
+	ADD   $16, R4
+	ADD   $16, R3
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square67
+
+tail68:
+	CMP $0, R0
+	BLE end69
+
+	// the same for fewer j
+	FMOVD 0(R1), F4
+	FMOVD 0(R10), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
+	CMP   $1, R0
+	BEQ   over78
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+
+over78:
+	FMOVD 0(R9), F4
+	FMOVD 0(R8), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	CMP   $1, R0
+	BEQ   over79
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
+
+over79:
+	FMOVD 0(R7), F4
+	FMOVD 0(R6), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	CMP   $1, R0
+	BEQ   over80
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
+
+over80:
+	FMOVD 0(R5), F4
+	FMOVD 0(R4), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
+	CMP   $1, R0
+	BEQ   over81
+	FMOVD 8(R3), F6
+	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
+
+over81:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R3, R11
+	MOVD dz+32(FP), R14
+	SUB  R14, R11
+	MOVD dw+16(FP), R14
+	ADD  R14, R11
+	MOVD x+48(FP), R12
+	MOVD cols+88(FP), R13
+	CMP  $8, R13
+	BLE  fewer83
+	MOVD $8, R13
+
+fewer83:
+	VMOVI $0, V7.B16
+	FMOVD 0(R3), F4
+
+row82:
+	VORR  V7.B16, V7.B16, V5.B16
+	FMOVD 0(R12), F6
+	WORD  $0x4fc61085 // fmla v5.2d, v4.2d, v6.d[0]
+	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
+	FMOVD F5, 0(R11)
+	MOVD  lddw+24(FP), R14
+	ADD   R14, R11
+	ADD   $8, R12
+	SUBS  $1, R13
+	BNE   row82
+
+end69:
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
+	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $8, R3
+	MOVD  cols+88(FP), R4
+	SUB   $1, R4
+	MOVD  $7, R5
+	CMP   $7, R4
+	BGE   inside84
+	MOVD  R4, R5
+
+inside84:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $6, R6
+	CMP  $6, R4
+	BGE  inside85
+	MOVD R4, R6
+
+inside85:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $5, R7
+	CMP  $5, R4
+	BGE  inside86
+	MOVD R4, R7
+
+inside86:
+	MUL  R3, R7
+	ADD  R1, R7
+	MOVD $4, R8
+	CMP  $4, R4
+	BGE  inside87
+	MOVD R4, R8
+
+inside87:
+	MUL   R3, R8
+	ADD   R1, R8
+	MOVD  $3, R10
+	MUL   R10, R3, R9
+	ADD   R1, R9
+	MOVD  $2, R11
+	MUL   R11, R3, R10
+	ADD   R1, R10
+	MOVD  $1, R12
+	MUL   R12, R3, R11
+	ADD   R1, R11
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R11)
+	FMOVD F1, 0(R10)
+	VST1  V1.D[1], (R9)
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R7)
+	FMOVD F3, 0(R6)
+	VST1  V3.D[1], (R5)
+
+	// the next 8 inputs
+	MOVD cols+88(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done70
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $8, R3
+	MOVD x+48(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $5, R1
+	BGE  block66
+
+done70:
+	MOVD cols+88(FP), R1
+	CMP  $2, R1
+	BLE  done92
+
+block88:
+	// 1×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $1, R3
+	MOVD  $3, R4
+	CMP   $3, R3
+	BGE   inside93
+	MOVD  R3, R4
+
+inside93:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $2, R5
+	CMP  $2, R3
+	BGE  inside94
+	MOVD R3, R5
+
+inside94:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $1, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	MOVD dz+32(FP), R3
+	MOVD n+96(FP), R0
+	CMP  $2, R0
+	BLT  tail90
+
+square89:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R1), F2
+	FMOVQ 0(R6), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 0(R5), F4
+	FMOVQ 0(R4), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVQ 0(R3), F6
+	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	WORD  $0x4fc61860 // fmla v0.2d, v3.2d, v6.d[1]
+	WORD  $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R3, R7
+	MOVD dz+32(FP), R10
+	SUB  R10, R7
+	MOVD dw+16(FP), R10
+	ADD  R10, R7
+	MOVD x+48(FP), R8
+	MOVD cols+88(FP), R9
+	CMP  $4, R9
+	BLE  fewer96
+	MOVD $4, R9
+
+fewer96:
+	VMOVI $0, V5.B16
+	FMOVQ 0(R3), F2
+
+row95:
+	VORR  V5.B16, V5.B16, V3.B16
+	FMOVD 0(R8), F4
+	WORD  $0x4fc41043 // fmla v3.2d, v2.2d, v4.d[0]
+	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
+	FMOVQ F3, 0(R7)
+	MOVD  lddw+24(FP), R10
+	ADD   R10, R7
+	ADD   $8, R8
+	SUBS  $1, R9
+	BNE   row95
+	ADD   $16, R1
+	ADD   $16, R6
+	ADD   $16, R5
+	ADD   $16, R4
+	ADD   $16, R3
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square89
+
+tail90:
+	CMP $0, R0
+	BLE end91
+
+	// the same for fewer j
+	FMOVD 0(R1), F2
+	FMOVD 0(R6), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVD 0(R3), F4
+	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
+	CMP   $1, R0
+	BEQ   over98
+	FMOVD 8(R3), F4
+	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+
+over98:
+	FMOVD 0(R5), F2
+	FMOVD 0(R4), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVD 0(R3), F4
+	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
+	CMP   $1, R0
+	BEQ   over99
+	FMOVD 8(R3), F4
+	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
+
+over99:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R3, R7
+	MOVD dz+32(FP), R10
+	SUB  R10, R7
+	MOVD dw+16(FP), R10
+	ADD  R10, R7
+	MOVD x+48(FP), R8
+	MOVD cols+88(FP), R9
+	CMP  $4, R9
+	BLE  fewer101
+	MOVD $4, R9
+
+fewer101:
+	VMOVI $0, V5.B16
+	FMOVD 0(R3), F2
+
+row100:
+	VORR  V5.B16, V5.B16, V3.B16
+	FMOVD 0(R8), F4
+	WORD  $0x4fc41043 // fmla v3.2d, v2.2d, v4.d[0]
+	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
+	FMOVD F3, 0(R7)
+	MOVD  lddw+24(FP), R10
+	ADD   R10, R7
+	ADD   $8, R8
+	SUBS  $1, R9
+	BNE   row100
+
+end91:
+	VMOVI $0, V2.B16
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $8, R3
+	MOVD  cols+88(FP), R4
+	SUB   $1, R4
+	MOVD  $3, R5
+	CMP   $3, R4
+	BGE   inside102
+	MOVD  R4, R5
+
+inside102:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R6
+	CMP  $2, R4
+	BGE  inside103
+	MOVD R4, R6
+
+inside103:
+	MUL   R3, R6
+	ADD   R1, R6
+	MOVD  $1, R8
+	MUL   R8, R3, R7
+	ADD   R1, R7
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R6)
+	VST1  V1.D[1], (R5)
+
+	// the next 4 inputs
+	MOVD cols+88(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done92
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $8, R3
+	MOVD x+48(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $3, R1
+	BGE  block88
+
+done92:
+	MOVD cols+88(FP), R1
+	CMP  $0, R1
+	BLE  done108
+
+block104:
+	// 1×2 elements of dx, from +0
+	VMOVI $0, V0.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $1, R3
+	MOVD  $1, R4
+	CMP   $1, R3
+	BGE   inside109
+	MOVD  R3, R4
+
+inside109:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R5
+	CMP  $0, R3
+	BGE  inside110
+	MOVD R3, R5
+
+inside110:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD dz+32(FP), R1
+	MOVD n+96(FP), R0
+	CMP  $2, R0
+	BLT  tail106
+
+square105:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R4), F2
+	VZIP2 V2.D2, V1.D2, V3.D2
+	VZIP1 V2.D2, V1.D2, V1.D2
+	VORR  V3.B16, V3.B16, V2.B16
+	FMOVQ 0(R1), F3
+	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
+	WORD  $0x4fc31840 // fmla v0.2d, v2.2d, v3.d[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R1, R3
+	MOVD dz+32(FP), R8
+	SUB  R8, R3
+	MOVD dw+16(FP), R8
+	ADD  R8, R3
+	MOVD x+48(FP), R6
+	MOVD cols+88(FP), R7
+	CMP  $2, R7
+	BLE  fewer112
+	MOVD $2, R7
+
+fewer112:
+	VMOVI $0, V4.B16
+	FMOVQ 0(R1), F1
+
+row111:
+	VORR  V4.B16, V4.B16, V2.B16
+	FMOVD 0(R6), F3
+	WORD  $0x4fc31022 // fmla v2.2d, v1.2d, v3.d[0]
+	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	FMOVQ F2, 0(R3)
+	MOVD  lddw+24(FP), R8
+	ADD   R8, R3
+	ADD   $8, R6
+	SUBS  $1, R7
+	BNE   row111
+	ADD   $16, R5
+	ADD   $16, R4
+	ADD   $16, R1
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square105
+
+tail106:
+	CMP $0, R0
+	BLE end107
+
+	// the same for fewer j
+	FMOVD 0(R5), F1
+	FMOVD 0(R4), F2
+	VZIP2 V2.D2, V1.D2, V3.D2
+	VZIP1 V2.D2, V1.D2, V1.D2
+	VORR  V3.B16, V3.B16, V2.B16
+	FMOVD 0(R1), F3
+	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
+	CMP   $1, R0
+	BEQ   over114
+	FMOVD 8(R1), F3
+	WORD  $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+
+over114:
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R1, R3
+	MOVD dz+32(FP), R8
+	SUB  R8, R3
+	MOVD dw+16(FP), R8
+	ADD  R8, R3
+	MOVD x+48(FP), R6
+	MOVD cols+88(FP), R7
+	CMP  $2, R7
+	BLE  fewer116
+	MOVD $2, R7
+
+fewer116:
+	VMOVI $0, V4.B16
+	FMOVD 0(R1), F1
+
+row115:
+	VORR  V4.B16, V4.B16, V2.B16
+	FMOVD 0(R6), F3
+	WORD  $0x4fc31022 // fmla v2.2d, v1.2d, v3.d[0]
+	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	FMOVD F2, 0(R3)
+	MOVD  lddw+24(FP), R8
+	ADD   R8, R3
+	ADD   $8, R6
+	SUBS  $1, R7
+	BNE   row115
+
+end107:
+	VMOVI $0, V1.B16
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  $8, R3
+	MOVD  cols+88(FP), R4
+	SUB   $1, R4
+	MOVD  $1, R5
+	CMP   $1, R4
+	BGE   inside117
+	MOVD  R4, R5
+
+inside117:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R6
+	CMP  $0, R4
+	BGE  inside118
+	MOVD R4, R6
+
+inside118:
+	MUL   R3, R6
+	ADD   R1, R6
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+
+	// the next 2 inputs
+	MOVD cols+88(FP), R1
+	SUB  $2, R1
+	MOVD R1, cols+88(FP)
+	CMP  $0, R1
+	BLE  done108
+	MOVD dx+0(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD ldw+72(FP), R3
+	MOVD w+64(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, w+64(FP)
+	MOVD lddw+24(FP), R3
+	MOVD dw+16(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dw+16(FP)
+	MOVD $8, R3
+	MOVD x+48(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, x+48(FP)
+	MOVD cols+88(FP), R1
+	CMP  $1, R1
+	BGE  block104
+
+done108:
+	RET
+
+// func bothTurnedNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, w *float32, ldw uintptr, x *float32, ldx uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
+TEXT ·bothTurnedNEONF32(SB), NOSPLIT, $0-104
+	MOVD rows+80(FP), R0
+	CMP  $3, R0
+	BNE  fewer1
+	MOVD n+96(FP), R0
+	MOVD cols+88(FP), R1
+	CMP  $4, R1
+	BLE  done6
+
+block2:
+	// 3×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	MOVD  dz+64(FP), R1
+	MOVD  lddz+72(FP), R2
+	MOVD  cols+88(FP), R3
+	SUB   $2, R3
+	MOVD  $6, R4
+	CMP   $6, R3
+	BGE   inside7
+	MOVD  R3, R4
+
+inside7:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $4, R5
+	CMP  $4, R3
+	BGE  inside8
+	MOVD R3, R5
+
+inside8:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $2, R7
+	MUL  R7, R2, R6
+	ADD  R1, R6
+	ADD  R2, R1, R3
+	ADD  R2, R6, R7
+	ADD  R2, R5, R8
+	ADD  R2, R4, R9
+	MOVD w+32(FP), R10
+	MOVD ldw+40(FP), R11
+	MOVD n+96(FP), R0
+	ADD  R11, R10, R12
+	ADD  R11, R12, R13
+	CMP  $4, R0
+	BLT  tail4
+
+square3:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F6
+	FMOVQ 0(R3), F7
+	FMOVQ 0(R6), F8
+	FMOVQ 0(R7), F9
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVQ 0(R5), F10
+	FMOVQ 0(R8), F11
+	FMOVQ 0(R4), F12
+	FMOVQ 0(R9), F13
+	VZIP2 V11.S4, V10.S4, V14.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V13.S4, V12.S4, V15.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V15.D2, V14.D2, V12.D2
+	VZIP2 V15.D2, V14.D2, V13.D2
+	FMOVD 0(R10), F14
+	WORD  $0x4f8e10c0 // fmla v0.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1143 // fmla v3.4s, v10.4s, v14.s[0]
+	WORD  $0x4fae10e0 // fmla v0.4s, v7.4s, v14.s[1]
+	WORD  $0x4fae1163 // fmla v3.4s, v11.4s, v14.s[1]
+	FMOVD 0(R12), F14
+	WORD  $0x4f8e10c1 // fmla v1.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
+	WORD  $0x4fae10e1 // fmla v1.4s, v7.4s, v14.s[1]
+	WORD  $0x4fae1164 // fmla v4.4s, v11.4s, v14.s[1]
+	FMOVD 0(R13), F14
+	WORD  $0x4f8e10c2 // fmla v2.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1145 // fmla v5.4s, v10.4s, v14.s[0]
+	WORD  $0x4fae10e2 // fmla v2.4s, v7.4s, v14.s[1]
+	WORD  $0x4fae1165 // fmla v5.4s, v11.4s, v14.s[1]
+	FMOVD 8(R10), F14
+	WORD  $0x4f8e1100 // fmla v0.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1183 // fmla v3.4s, v12.4s, v14.s[0]
+	WORD  $0x4fae1120 // fmla v0.4s, v9.4s, v14.s[1]
+	WORD  $0x4fae11a3 // fmla v3.4s, v13.4s, v14.s[1]
+	FMOVD 8(R12), F14
+	WORD  $0x4f8e1101 // fmla v1.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD  $0x4fae1121 // fmla v1.4s, v9.4s, v14.s[1]
+	WORD  $0x4fae11a4 // fmla v4.4s, v13.4s, v14.s[1]
+	FMOVD 8(R13), F14
+	WORD  $0x4f8e1102 // fmla v2.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
+	WORD  $0x4fae1122 // fmla v2.4s, v9.4s, v14.s[1]
+	WORD  $0x4fae11a5 // fmla v5.4s, v13.4s, v14.s[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD  R10, R14
+	MOVD  w+32(FP), R20
+	SUB   R20, R14
+	MOVD  dz+64(FP), R20
+	ADD   R20, R14
+	MOVD  x+48(FP), R15
+	MOVD  cols+88(FP), R19
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+
+row9:
+	FMOVQ 0(R14), F6
+	FMOVS 0(R15), F7
+	WORD  $0x4f8710c8 // fmla v8.4s, v6.4s, v7.s[0]
+	FMOVS 4(R15), F7
+	WORD  $0x4f8710c9 // fmla v9.4s, v6.4s, v7.s[0]
+	FMOVS 8(R15), F7
+	WORD  $0x4f8710ca // fmla v10.4s, v6.4s, v7.s[0]
+	MOVD  lddz+72(FP), R20
+	ADD   R20, R14
+	MOVD  ldx+56(FP), R20
+	ADD   R20, R15
+	SUBS  $1, R19
+	BNE   row9
+	MOVD  R10, R14
+	MOVD  w+32(FP), R20
+	SUB   R20, R14
+	MOVD  dw+16(FP), R20
+	ADD   R20, R14
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d508 // fadd v8.4s, v8.4s, v6.4s
+	WORD  $0x4e26d529 // fadd v9.4s, v9.4s, v6.4s
+	WORD  $0x4e26d54a // fadd v10.4s, v10.4s, v6.4s
+	FMOVQ F8, 0(R14)
+	MOVD  lddw+24(FP), R20
+	ADD   R20, R14
+	FMOVQ F9, 0(R14)
+	MOVD  lddw+24(FP), R20
+	ADD   R20, R14
+	FMOVQ F10, 0(R14)
+	MOVD  lddw+24(FP), R20
+	ADD   R20, R14
+	ADD   $16, R1
+	ADD   $16, R3
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R5
+	ADD   $16, R8
+	ADD   $16, R4
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R12
+	ADD   $16, R13
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square3
+
+tail4:
+	CMP $0, R0
+	BLE end5
+
+	// the same for fewer j
+	TST   $2, R0
 	BEQ   one12
 	FMOVD 0(R1), F6
 	TST   $1, R0
@@ -15677,4781 +20547,31 @@ moved28:
 
 over20:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R10, R14
-	MOVD dz+32(FP), R20
-	SUB  R20, R14
-	MOVD dw+16(FP), R20
-	ADD  R20, R14
-	MOVD x+48(FP), R15
-	MOVD ldx+56(FP), R20
-	ADD  R20, R15, R21
-	ADD  R20, R21, R22
-	MOVD cols+88(FP), R19
-	CMP  $8, R19
-	BLE  fewer30
-	MOVD $8, R19
+	MOVD  R10, R14
+	MOVD  w+32(FP), R20
+	SUB   R20, R14
+	MOVD  dz+64(FP), R20
+	ADD   R20, R14
+	MOVD  x+48(FP), R15
+	MOVD  cols+88(FP), R19
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
 
-fewer30:
-	VMOVI $0, V11.B16
-	TST   $2, R0
-	BEQ   one31
-	FMOVD 0(R10), F6
-	TST   $1, R0
-	BEQ   moved32
-	ADD   $8, R10, R23
-	VLD1  (R23), V6.S[2]
-	B     moved32
-
-one31:
-	FMOVS 0(R10), F6
-
-moved32:
-	TST   $2, R0
-	BEQ   one33
-	FMOVD 0(R12), F7
-	TST   $1, R0
-	BEQ   moved34
-	ADD   $8, R12, R23
-	VLD1  (R23), V7.S[2]
-	B     moved34
-
-one33:
-	FMOVS 0(R12), F7
-
-moved34:
-	TST   $2, R0
-	BEQ   one35
-	FMOVD 0(R13), F8
-	TST   $1, R0
-	BEQ   moved36
-	ADD   $8, R13, R23
-	VLD1  (R23), V8.S[2]
-	B     moved36
-
-one35:
-	FMOVS 0(R13), F8
-
-moved36:
 row29:
-	VORR  V11.B16, V11.B16, V9.B16
-	FMOVS 0(R15), F10
-	WORD  $0x4f8a10c9 // fmla v9.4s, v6.4s, v10.s[0]
-	FMOVS 0(R21), F10
-	WORD  $0x4f8a10e9 // fmla v9.4s, v7.4s, v10.s[0]
-	FMOVS 0(R22), F10
-	WORD  $0x4f8a1109 // fmla v9.4s, v8.4s, v10.s[0]
-	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
 	TST   $2, R0
-	BEQ   one37
-	FMOVD F9, 0(R14)
-	TST   $1, R0
-	BEQ   moved38
-	ADD   $8, R14, R23
-	VST1  V9.S[2], (R23)
-	B     moved38
-
-one37:
-	FMOVS F9, 0(R14)
-
-moved38:
-	MOVD lddw+24(FP), R23
-	ADD  R23, R14
-	ADD  $4, R15
-	ADD  $4, R21
-	ADD  $4, R22
-	SUBS $1, R19
-	BNE  row29
-
-end5:
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
-	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  $4, R3
-	MOVD  cols+88(FP), R4
-	SUB   $2, R4
-	MOVD  $6, R5
-	CMP   $6, R4
-	BGE   inside39
-	MOVD  R4, R5
-
-inside39:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $4, R6
-	CMP  $4, R4
-	BGE  inside40
-	MOVD R4, R6
-
-inside40:
-	MUL   R3, R6
-	ADD   R1, R6
-	MOVD  $2, R8
-	MUL   R8, R3, R7
-	ADD   R1, R7
-	ADD   R2, R1, R4
-	ADD   R2, R4, R8
-	ADD   R2, R7, R9
-	ADD   R2, R9, R10
-	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R4)
-	VST1  V1.D[1], (R9)
-	FMOVD F2, 0(R8)
-	VST1  V2.D[1], (R10)
-	ADD   R2, R6, R4
-	ADD   R2, R4, R8
-	ADD   R2, R5, R9
-	ADD   R2, R9, R10
-	FMOVD F3, 0(R6)
-	VST1  V3.D[1], (R5)
-	FMOVD F4, 0(R4)
-	VST1  V4.D[1], (R9)
-	FMOVD F5, 0(R8)
-	VST1  V5.D[1], (R10)
-
-	// the next 8 inputs
-	MOVD cols+88(FP), R1
-	SUB  $8, R1
-	MOVD R1, cols+88(FP)
-	CMP  $0, R1
-	BLE  done6
-	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD ldw+72(FP), R3
-	MOVD w+64(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, w+64(FP)
-	MOVD lddw+24(FP), R3
-	MOVD dw+16(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dw+16(FP)
-	MOVD $4, R3
-	MOVD x+48(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, x+48(FP)
-	MOVD cols+88(FP), R1
-	CMP  $5, R1
-	BGE  block2
-
-done6:
-	MOVD cols+88(FP), R1
-	CMP  $0, R1
-	BLE  done45
-
-block41:
-	// 3×4 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	MOVD  w+64(FP), R1
-	MOVD  ldw+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $2, R3
-	MOVD  $2, R4
-	CMP   $2, R3
-	BGE   inside46
-	MOVD  R3, R4
-
-inside46:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside47
-	MOVD R3, R5
-
-inside47:
-	MUL  R2, R5
-	ADD  R1, R5
-	ADD  R2, R5, R1
-	ADD  R2, R4, R3
-	MOVD dz+32(FP), R6
-	MOVD lddz+40(FP), R7
-	MOVD n+96(FP), R0
-	ADD  R7, R6, R8
-	ADD  R7, R8, R9
-	CMP  $4, R0
-	BLT  tail43
-
-square42:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R5), F3
-	FMOVQ 0(R1), F4
-	FMOVQ 0(R4), F5
-	FMOVQ 0(R3), F6
-	VZIP2 V4.S4, V3.S4, V7.S4
-	VZIP1 V4.S4, V3.S4, V3.S4
-	VZIP2 V6.S4, V5.S4, V8.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V5.D2, V3.D2, V4.D2
-	VZIP1 V5.D2, V3.D2, V3.D2
-	VZIP1 V8.D2, V7.D2, V5.D2
-	VZIP2 V8.D2, V7.D2, V6.D2
-	FMOVD 0(R6), F7
-	WORD  $0x4f871060 // fmla v0.4s, v3.4s, v7.s[0]
-	WORD  $0x4fa71080 // fmla v0.4s, v4.4s, v7.s[1]
-	FMOVD 0(R8), F7
-	WORD  $0x4f871061 // fmla v1.4s, v3.4s, v7.s[0]
-	WORD  $0x4fa71081 // fmla v1.4s, v4.4s, v7.s[1]
-	FMOVD 0(R9), F7
-	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
-	WORD  $0x4fa71082 // fmla v2.4s, v4.4s, v7.s[1]
-	FMOVD 8(R6), F7
-	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
-	WORD  $0x4fa710c0 // fmla v0.4s, v6.4s, v7.s[1]
-	FMOVD 8(R8), F7
-	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
-	WORD  $0x4fa710c1 // fmla v1.4s, v6.4s, v7.s[1]
-	FMOVD 8(R9), F7
-	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
-	WORD  $0x4fa710c2 // fmla v2.4s, v6.4s, v7.s[1]
-
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R6, R10
-	MOVD dz+32(FP), R13
-	SUB  R13, R10
-	MOVD dw+16(FP), R13
-	ADD  R13, R10
-	MOVD x+48(FP), R11
-	MOVD ldx+56(FP), R13
-	ADD  R13, R11, R14
-	ADD  R13, R14, R15
-	MOVD cols+88(FP), R12
-	CMP  $4, R12
-	BLE  fewer49
-	MOVD $4, R12
-
-fewer49:
-	VMOVI $0, V8.B16
-	FMOVQ 0(R6), F3
-	FMOVQ 0(R8), F4
-	FMOVQ 0(R9), F5
-
-row48:
-	VORR  V8.B16, V8.B16, V6.B16
-	FMOVS 0(R11), F7
-	WORD  $0x4f871066 // fmla v6.4s, v3.4s, v7.s[0]
-	FMOVS 0(R14), F7
-	WORD  $0x4f871086 // fmla v6.4s, v4.4s, v7.s[0]
-	FMOVS 0(R15), F7
-	WORD  $0x4f8710a6 // fmla v6.4s, v5.4s, v7.s[0]
-	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	FMOVQ F6, 0(R10)
-	MOVD  lddw+24(FP), R19
-	ADD   R19, R10
-	ADD   $4, R11
-	ADD   $4, R14
-	ADD   $4, R15
-	SUBS  $1, R12
-	BNE   row48
-	ADD   $16, R5
-	ADD   $16, R1
-	ADD   $16, R4
-	ADD   $16, R3
-	ADD   $16, R6
-	ADD   $16, R8
-	ADD   $16, R9
-	SUB   $4, R0
-	CMP   $4, R0
-	BGE   square42
-
-tail43:
-	CMP $0, R0
-	BLE end44
-
-	// the same for fewer j
-	TST   $2, R0
-	BEQ   one51
-	FMOVD 0(R5), F3
-	TST   $1, R0
-	BEQ   moved52
-	ADD   $8, R5, R10
-	VLD1  (R10), V3.S[2]
-	B     moved52
-
-one51:
-	FMOVS 0(R5), F3
-
-moved52:
-	TST   $2, R0
-	BEQ   one53
-	FMOVD 0(R1), F4
-	TST   $1, R0
-	BEQ   moved54
-	ADD   $8, R1, R10
-	VLD1  (R10), V4.S[2]
-	B     moved54
-
-one53:
-	FMOVS 0(R1), F4
-
-moved54:
-	TST   $2, R0
-	BEQ   one55
-	FMOVD 0(R4), F5
-	TST   $1, R0
-	BEQ   moved56
-	ADD   $8, R4, R10
-	VLD1  (R10), V5.S[2]
-	B     moved56
-
-one55:
-	FMOVS 0(R4), F5
-
-moved56:
-	TST   $2, R0
-	BEQ   one57
-	FMOVD 0(R3), F6
-	TST   $1, R0
-	BEQ   moved58
-	ADD   $8, R3, R10
-	VLD1  (R10), V6.S[2]
-	B     moved58
-
-one57:
-	FMOVS 0(R3), F6
-
-moved58:
-	VZIP2 V4.S4, V3.S4, V7.S4
-	VZIP1 V4.S4, V3.S4, V3.S4
-	VZIP2 V6.S4, V5.S4, V8.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V5.D2, V3.D2, V4.D2
-	VZIP1 V5.D2, V3.D2, V3.D2
-	VZIP1 V8.D2, V7.D2, V5.D2
-	VZIP2 V8.D2, V7.D2, V6.D2
-	FMOVS 0(R6), F7
-	WORD  $0x4f871060 // fmla v0.4s, v3.4s, v7.s[0]
-	FMOVS 0(R8), F7
-	WORD  $0x4f871061 // fmla v1.4s, v3.4s, v7.s[0]
-	FMOVS 0(R9), F7
-	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
-	CMP   $1, R0
-	BEQ   over50
-	FMOVS 4(R6), F7
-	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
-	FMOVS 4(R8), F7
-	WORD  $0x4f871081 // fmla v1.4s, v4.4s, v7.s[0]
-	FMOVS 4(R9), F7
-	WORD  $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
-	CMP   $2, R0
-	BEQ   over50
-	FMOVS 8(R6), F7
-	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
-	FMOVS 8(R8), F7
-	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
-	FMOVS 8(R9), F7
-	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
-	CMP   $3, R0
-	BEQ   over50
-	FMOVS 12(R6), F7
-	WORD  $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
-	FMOVS 12(R8), F7
-	WORD  $0x4f8710c1 // fmla v1.4s, v6.4s, v7.s[0]
-	FMOVS 12(R9), F7
-	WORD  $0x4f8710c2 // fmla v2.4s, v6.4s, v7.s[0]
-
-over50:
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R6, R10
-	MOVD dz+32(FP), R13
-	SUB  R13, R10
-	MOVD dw+16(FP), R13
-	ADD  R13, R10
-	MOVD x+48(FP), R11
-	MOVD ldx+56(FP), R13
-	ADD  R13, R11, R14
-	ADD  R13, R14, R15
-	MOVD cols+88(FP), R12
-	CMP  $4, R12
-	BLE  fewer60
-	MOVD $4, R12
-
-fewer60:
-	VMOVI $0, V8.B16
-	TST   $2, R0
-	BEQ   one61
-	FMOVD 0(R6), F3
-	TST   $1, R0
-	BEQ   moved62
-	ADD   $8, R6, R19
-	VLD1  (R19), V3.S[2]
-	B     moved62
-
-one61:
-	FMOVS 0(R6), F3
-
-moved62:
-	TST   $2, R0
-	BEQ   one63
-	FMOVD 0(R8), F4
-	TST   $1, R0
-	BEQ   moved64
-	ADD   $8, R8, R19
-	VLD1  (R19), V4.S[2]
-	B     moved64
-
-one63:
-	FMOVS 0(R8), F4
-
-moved64:
-	TST   $2, R0
-	BEQ   one65
-	FMOVD 0(R9), F5
-	TST   $1, R0
-	BEQ   moved66
-	ADD   $8, R9, R19
-	VLD1  (R19), V5.S[2]
-	B     moved66
-
-one65:
-	FMOVS 0(R9), F5
-
-moved66:
-row59:
-	VORR  V8.B16, V8.B16, V6.B16
-	FMOVS 0(R11), F7
-	WORD  $0x4f871066 // fmla v6.4s, v3.4s, v7.s[0]
-	FMOVS 0(R14), F7
-	WORD  $0x4f871086 // fmla v6.4s, v4.4s, v7.s[0]
-	FMOVS 0(R15), F7
-	WORD  $0x4f8710a6 // fmla v6.4s, v5.4s, v7.s[0]
-	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	TST   $2, R0
-	BEQ   one67
-	FMOVD F6, 0(R10)
-	TST   $1, R0
-	BEQ   moved68
-	ADD   $8, R10, R19
-	VST1  V6.S[2], (R19)
-	B     moved68
-
-one67:
-	FMOVS F6, 0(R10)
-
-moved68:
-	MOVD lddw+24(FP), R19
-	ADD  R19, R10
-	ADD  $4, R11
-	ADD  $4, R14
-	ADD  $4, R15
-	SUBS $1, R12
-	BNE  row59
-
-end44:
-	VMOVI $0, V3.B16
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
-	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
-	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  $4, R3
-	MOVD  cols+88(FP), R4
-	SUB   $2, R4
-	MOVD  $2, R5
-	CMP   $2, R4
-	BGE   inside69
-	MOVD  R4, R5
-
-inside69:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside70
-	MOVD R4, R6
-
-inside70:
-	MUL   R3, R6
-	ADD   R1, R6
-	ADD   R2, R6, R1
-	ADD   R2, R1, R4
-	ADD   R2, R5, R7
-	ADD   R2, R7, R8
-	FMOVD F0, 0(R6)
-	VST1  V0.D[1], (R5)
-	FMOVD F1, 0(R1)
-	VST1  V1.D[1], (R7)
-	FMOVD F2, 0(R4)
-	VST1  V2.D[1], (R8)
-
-	// the next 4 inputs
-	MOVD cols+88(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+88(FP)
-	CMP  $0, R1
-	BLE  done45
-	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD ldw+72(FP), R3
-	MOVD w+64(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, w+64(FP)
-	MOVD lddw+24(FP), R3
-	MOVD dw+16(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dw+16(FP)
-	MOVD $4, R3
-	MOVD x+48(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, x+48(FP)
-	MOVD cols+88(FP), R1
-	CMP  $1, R1
-	BGE  block41
-
-done45:
-	RET
-
-fewer1:
-	CMP  $2, R0
-	BNE  fewer71
-	MOVD n+96(FP), R0
-	MOVD cols+88(FP), R1
-	CMP  $4, R1
-	BLE  done76
-
-block72:
-	// 2×8 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	MOVD  w+64(FP), R1
-	MOVD  ldw+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $2, R3
-	MOVD  $6, R4
-	CMP   $6, R3
-	BGE   inside77
-	MOVD  R3, R4
-
-inside77:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $4, R5
-	CMP  $4, R3
-	BGE  inside78
-	MOVD R3, R5
-
-inside78:
-	MUL  R2, R5
-	ADD  R1, R5
-	MOVD $2, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	ADD  R2, R1, R3
-	ADD  R2, R6, R7
-	ADD  R2, R5, R8
-	ADD  R2, R4, R9
-	MOVD dz+32(FP), R10
-	MOVD lddz+40(FP), R11
-	MOVD n+96(FP), R0
-	ADD  R11, R10, R12
-	CMP  $4, R0
-	BLT  tail74
-
-square73:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R1), F4
-	FMOVQ 0(R3), F5
-	FMOVQ 0(R6), F6
-	FMOVQ 0(R7), F7
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVQ 0(R5), F8
-	FMOVQ 0(R8), F9
-	FMOVQ 0(R4), F10
-	FMOVQ 0(R9), F11
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVD 0(R10), F12
-	WORD  $0x4f8c1080 // fmla v0.4s, v4.4s, v12.s[0]
-	WORD  $0x4f8c1102 // fmla v2.4s, v8.4s, v12.s[0]
-	WORD  $0x4fac10a0 // fmla v0.4s, v5.4s, v12.s[1]
-	WORD  $0x4fac1122 // fmla v2.4s, v9.4s, v12.s[1]
-	FMOVD 0(R12), F12
-	WORD  $0x4f8c1081 // fmla v1.4s, v4.4s, v12.s[0]
-	WORD  $0x4f8c1103 // fmla v3.4s, v8.4s, v12.s[0]
-	WORD  $0x4fac10a1 // fmla v1.4s, v5.4s, v12.s[1]
-	WORD  $0x4fac1123 // fmla v3.4s, v9.4s, v12.s[1]
-	FMOVD 8(R10), F12
-	WORD  $0x4f8c10c0 // fmla v0.4s, v6.4s, v12.s[0]
-	WORD  $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
-	WORD  $0x4fac10e0 // fmla v0.4s, v7.4s, v12.s[1]
-	WORD  $0x4fac1162 // fmla v2.4s, v11.4s, v12.s[1]
-	FMOVD 8(R12), F12
-	WORD  $0x4f8c10c1 // fmla v1.4s, v6.4s, v12.s[0]
-	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
-	WORD  $0x4fac10e1 // fmla v1.4s, v7.4s, v12.s[1]
-	WORD  $0x4fac1163 // fmla v3.4s, v11.4s, v12.s[1]
-
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R10, R13
-	MOVD dz+32(FP), R19
-	SUB  R19, R13
-	MOVD dw+16(FP), R19
-	ADD  R19, R13
-	MOVD x+48(FP), R14
-	MOVD ldx+56(FP), R19
-	ADD  R19, R14, R20
-	MOVD cols+88(FP), R15
-	CMP  $8, R15
-	BLE  fewer80
-	MOVD $8, R15
-
-fewer80:
-	VMOVI $0, V8.B16
-	FMOVQ 0(R10), F4
-	FMOVQ 0(R12), F5
-
-row79:
-	VORR  V8.B16, V8.B16, V6.B16
-	FMOVS 0(R14), F7
-	WORD  $0x4f871086 // fmla v6.4s, v4.4s, v7.s[0]
-	FMOVS 0(R20), F7
-	WORD  $0x4f8710a6 // fmla v6.4s, v5.4s, v7.s[0]
-	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	FMOVQ F6, 0(R13)
-	MOVD  lddw+24(FP), R21
-	ADD   R21, R13
-	ADD   $4, R14
-	ADD   $4, R20
-	SUBS  $1, R15
-	BNE   row79
-	ADD   $16, R1
-	ADD   $16, R3
-	ADD   $16, R6
-	ADD   $16, R7
-	ADD   $16, R5
-	ADD   $16, R8
-	ADD   $16, R4
-	ADD   $16, R9
-	ADD   $16, R10
-	ADD   $16, R12
-	SUB   $4, R0
-	CMP   $4, R0
-	BGE   square73
-
-tail74:
-	CMP $0, R0
-	BLE end75
-
-	// the same for fewer j
-	TST   $2, R0
-	BEQ   one82
-	FMOVD 0(R1), F4
-	TST   $1, R0
-	BEQ   moved83
-	ADD   $8, R1, R13
-	VLD1  (R13), V4.S[2]
-	B     moved83
-
-one82:
-	FMOVS 0(R1), F4
-
-moved83:
-	TST   $2, R0
-	BEQ   one84
-	FMOVD 0(R3), F5
-	TST   $1, R0
-	BEQ   moved85
-	ADD   $8, R3, R13
-	VLD1  (R13), V5.S[2]
-	B     moved85
-
-one84:
-	FMOVS 0(R3), F5
-
-moved85:
-	TST   $2, R0
-	BEQ   one86
-	FMOVD 0(R6), F6
-	TST   $1, R0
-	BEQ   moved87
-	ADD   $8, R6, R13
-	VLD1  (R13), V6.S[2]
-	B     moved87
-
-one86:
-	FMOVS 0(R6), F6
-
-moved87:
-	TST   $2, R0
-	BEQ   one88
-	FMOVD 0(R7), F7
-	TST   $1, R0
-	BEQ   moved89
-	ADD   $8, R7, R13
-	VLD1  (R13), V7.S[2]
-	B     moved89
-
-one88:
-	FMOVS 0(R7), F7
-
-moved89:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R10), F8
-	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
-	FMOVS 0(R12), F8
-	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
-	CMP   $1, R0
-	BEQ   over81
-	FMOVS 4(R10), F8
-	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
-	FMOVS 4(R12), F8
-	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
-	CMP   $2, R0
-	BEQ   over81
-	FMOVS 8(R10), F8
-	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
-	FMOVS 8(R12), F8
-	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
-	CMP   $3, R0
-	BEQ   over81
-	FMOVS 12(R10), F8
-	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
-	FMOVS 12(R12), F8
-	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
-
-over81:
-	TST   $2, R0
-	BEQ   one91
-	FMOVD 0(R5), F4
-	TST   $1, R0
-	BEQ   moved92
-	ADD   $8, R5, R13
-	VLD1  (R13), V4.S[2]
-	B     moved92
-
-one91:
-	FMOVS 0(R5), F4
-
-moved92:
-	TST   $2, R0
-	BEQ   one93
-	FMOVD 0(R8), F5
-	TST   $1, R0
-	BEQ   moved94
-	ADD   $8, R8, R13
-	VLD1  (R13), V5.S[2]
-	B     moved94
-
-one93:
-	FMOVS 0(R8), F5
-
-moved94:
-	TST   $2, R0
-	BEQ   one95
-	FMOVD 0(R4), F6
-	TST   $1, R0
-	BEQ   moved96
-	ADD   $8, R4, R13
-	VLD1  (R13), V6.S[2]
-	B     moved96
-
-one95:
-	FMOVS 0(R4), F6
-
-moved96:
-	TST   $2, R0
-	BEQ   one97
-	FMOVD 0(R9), F7
-	TST   $1, R0
-	BEQ   moved98
-	ADD   $8, R9, R13
-	VLD1  (R13), V7.S[2]
-	B     moved98
-
-one97:
-	FMOVS 0(R9), F7
-
-moved98:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R10), F8
-	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
-	FMOVS 0(R12), F8
-	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
-	CMP   $1, R0
-	BEQ   over90
-	FMOVS 4(R10), F8
-	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
-	FMOVS 4(R12), F8
-	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
-	CMP   $2, R0
-	BEQ   over90
-	FMOVS 8(R10), F8
-	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
-	FMOVS 8(R12), F8
-	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
-	CMP   $3, R0
-	BEQ   over90
-	FMOVS 12(R10), F8
-	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
-	FMOVS 12(R12), F8
-	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
-
-over90:
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R10, R13
-	MOVD dz+32(FP), R19
-	SUB  R19, R13
-	MOVD dw+16(FP), R19
-	ADD  R19, R13
-	MOVD x+48(FP), R14
-	MOVD ldx+56(FP), R19
-	ADD  R19, R14, R20
-	MOVD cols+88(FP), R15
-	CMP  $8, R15
-	BLE  fewer100
-	MOVD $8, R15
-
-fewer100:
-	VMOVI $0, V8.B16
-	TST   $2, R0
-	BEQ   one101
-	FMOVD 0(R10), F4
-	TST   $1, R0
-	BEQ   moved102
-	ADD   $8, R10, R21
-	VLD1  (R21), V4.S[2]
-	B     moved102
-
-one101:
-	FMOVS 0(R10), F4
-
-moved102:
-	TST   $2, R0
-	BEQ   one103
-	FMOVD 0(R12), F5
-	TST   $1, R0
-	BEQ   moved104
-	ADD   $8, R12, R21
-	VLD1  (R21), V5.S[2]
-	B     moved104
-
-one103:
-	FMOVS 0(R12), F5
-
-moved104:
-row99:
-	VORR  V8.B16, V8.B16, V6.B16
-	FMOVS 0(R14), F7
-	WORD  $0x4f871086 // fmla v6.4s, v4.4s, v7.s[0]
-	FMOVS 0(R20), F7
-	WORD  $0x4f8710a6 // fmla v6.4s, v5.4s, v7.s[0]
-	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	TST   $2, R0
-	BEQ   one105
-	FMOVD F6, 0(R13)
-	TST   $1, R0
-	BEQ   moved106
-	ADD   $8, R13, R21
-	VST1  V6.S[2], (R21)
-	B     moved106
-
-one105:
-	FMOVS F6, 0(R13)
-
-moved106:
-	MOVD lddw+24(FP), R21
-	ADD  R21, R13
-	ADD  $4, R14
-	ADD  $4, R20
-	SUBS $1, R15
-	BNE  row99
-
-end75:
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  $4, R3
-	MOVD  cols+88(FP), R4
-	SUB   $2, R4
-	MOVD  $6, R5
-	CMP   $6, R4
-	BGE   inside107
-	MOVD  R4, R5
-
-inside107:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $4, R6
-	CMP  $4, R4
-	BGE  inside108
-	MOVD R4, R6
-
-inside108:
-	MUL   R3, R6
-	ADD   R1, R6
-	MOVD  $2, R8
-	MUL   R8, R3, R7
-	ADD   R1, R7
-	ADD   R2, R1, R4
-	ADD   R2, R7, R8
-	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R4)
-	VST1  V1.D[1], (R8)
-	ADD   R2, R6, R4
-	ADD   R2, R5, R8
-	FMOVD F2, 0(R6)
-	VST1  V2.D[1], (R5)
-	FMOVD F3, 0(R4)
-	VST1  V3.D[1], (R8)
-
-	// the next 8 inputs
-	MOVD cols+88(FP), R1
-	SUB  $8, R1
-	MOVD R1, cols+88(FP)
-	CMP  $0, R1
-	BLE  done76
-	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD ldw+72(FP), R3
-	MOVD w+64(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, w+64(FP)
-	MOVD lddw+24(FP), R3
-	MOVD dw+16(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dw+16(FP)
-	MOVD $4, R3
-	MOVD x+48(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, x+48(FP)
-	MOVD cols+88(FP), R1
-	CMP  $5, R1
-	BGE  block72
-
-done76:
-	MOVD cols+88(FP), R1
-	CMP  $0, R1
-	BLE  done113
-
-block109:
-	// 2×4 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	MOVD  w+64(FP), R1
-	MOVD  ldw+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $2, R3
-	MOVD  $2, R4
-	CMP   $2, R3
-	BGE   inside114
-	MOVD  R3, R4
-
-inside114:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside115
-	MOVD R3, R5
-
-inside115:
-	MUL  R2, R5
-	ADD  R1, R5
-	ADD  R2, R5, R1
-	ADD  R2, R4, R3
-	MOVD dz+32(FP), R6
-	MOVD lddz+40(FP), R7
-	MOVD n+96(FP), R0
-	ADD  R7, R6, R8
-	CMP  $4, R0
-	BLT  tail111
-
-square110:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R5), F2
-	FMOVQ 0(R1), F3
-	FMOVQ 0(R4), F4
-	FMOVQ 0(R3), F5
-	VZIP2 V3.S4, V2.S4, V6.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V5.S4, V4.S4, V7.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V4.D2, V2.D2, V3.D2
-	VZIP1 V4.D2, V2.D2, V2.D2
-	VZIP1 V7.D2, V6.D2, V4.D2
-	VZIP2 V7.D2, V6.D2, V5.D2
-	FMOVD 0(R6), F6
-	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
-	WORD  $0x4fa61060 // fmla v0.4s, v3.4s, v6.s[1]
-	FMOVD 0(R8), F6
-	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
-	WORD  $0x4fa61061 // fmla v1.4s, v3.4s, v6.s[1]
-	FMOVD 8(R6), F6
-	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
-	WORD  $0x4fa610a0 // fmla v0.4s, v5.4s, v6.s[1]
-	FMOVD 8(R8), F6
-	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
-	WORD  $0x4fa610a1 // fmla v1.4s, v5.4s, v6.s[1]
-
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R6, R9
-	MOVD dz+32(FP), R12
-	SUB  R12, R9
-	MOVD dw+16(FP), R12
-	ADD  R12, R9
-	MOVD x+48(FP), R10
-	MOVD ldx+56(FP), R12
-	ADD  R12, R10, R13
-	MOVD cols+88(FP), R11
-	CMP  $4, R11
-	BLE  fewer117
-	MOVD $4, R11
-
-fewer117:
-	VMOVI $0, V6.B16
-	FMOVQ 0(R6), F2
-	FMOVQ 0(R8), F3
-
-row116:
-	VORR  V6.B16, V6.B16, V4.B16
-	FMOVS 0(R10), F5
-	WORD  $0x4f851044 // fmla v4.4s, v2.4s, v5.s[0]
-	FMOVS 0(R13), F5
-	WORD  $0x4f851064 // fmla v4.4s, v3.4s, v5.s[0]
-	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	FMOVQ F4, 0(R9)
-	MOVD  lddw+24(FP), R14
-	ADD   R14, R9
-	ADD   $4, R10
-	ADD   $4, R13
-	SUBS  $1, R11
-	BNE   row116
-	ADD   $16, R5
-	ADD   $16, R1
-	ADD   $16, R4
-	ADD   $16, R3
-	ADD   $16, R6
-	ADD   $16, R8
-	SUB   $4, R0
-	CMP   $4, R0
-	BGE   square110
-
-tail111:
-	CMP $0, R0
-	BLE end112
-
-	// the same for fewer j
-	TST   $2, R0
-	BEQ   one119
-	FMOVD 0(R5), F2
-	TST   $1, R0
-	BEQ   moved120
-	ADD   $8, R5, R9
-	VLD1  (R9), V2.S[2]
-	B     moved120
-
-one119:
-	FMOVS 0(R5), F2
-
-moved120:
-	TST   $2, R0
-	BEQ   one121
-	FMOVD 0(R1), F3
-	TST   $1, R0
-	BEQ   moved122
-	ADD   $8, R1, R9
-	VLD1  (R9), V3.S[2]
-	B     moved122
-
-one121:
-	FMOVS 0(R1), F3
-
-moved122:
-	TST   $2, R0
-	BEQ   one123
-	FMOVD 0(R4), F4
-	TST   $1, R0
-	BEQ   moved124
-	ADD   $8, R4, R9
-	VLD1  (R9), V4.S[2]
-	B     moved124
-
-one123:
-	FMOVS 0(R4), F4
-
-moved124:
-	TST   $2, R0
-	BEQ   one125
-	FMOVD 0(R3), F5
-	TST   $1, R0
-	BEQ   moved126
-	ADD   $8, R3, R9
-	VLD1  (R9), V5.S[2]
-	B     moved126
-
-one125:
-	FMOVS 0(R3), F5
-
-moved126:
-	VZIP2 V3.S4, V2.S4, V6.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V5.S4, V4.S4, V7.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V4.D2, V2.D2, V3.D2
-	VZIP1 V4.D2, V2.D2, V2.D2
-	VZIP1 V7.D2, V6.D2, V4.D2
-	VZIP2 V7.D2, V6.D2, V5.D2
-	FMOVS 0(R6), F6
-	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
-	FMOVS 0(R8), F6
-	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
-	CMP   $1, R0
-	BEQ   over118
-	FMOVS 4(R6), F6
-	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
-	FMOVS 4(R8), F6
-	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
-	CMP   $2, R0
-	BEQ   over118
-	FMOVS 8(R6), F6
-	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
-	FMOVS 8(R8), F6
-	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
-	CMP   $3, R0
-	BEQ   over118
-	FMOVS 12(R6), F6
-	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
-	FMOVS 12(R8), F6
-	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
-
-over118:
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R6, R9
-	MOVD dz+32(FP), R12
-	SUB  R12, R9
-	MOVD dw+16(FP), R12
-	ADD  R12, R9
-	MOVD x+48(FP), R10
-	MOVD ldx+56(FP), R12
-	ADD  R12, R10, R13
-	MOVD cols+88(FP), R11
-	CMP  $4, R11
-	BLE  fewer128
-	MOVD $4, R11
-
-fewer128:
-	VMOVI $0, V6.B16
-	TST   $2, R0
-	BEQ   one129
-	FMOVD 0(R6), F2
-	TST   $1, R0
-	BEQ   moved130
-	ADD   $8, R6, R14
-	VLD1  (R14), V2.S[2]
-	B     moved130
-
-one129:
-	FMOVS 0(R6), F2
-
-moved130:
-	TST   $2, R0
-	BEQ   one131
-	FMOVD 0(R8), F3
-	TST   $1, R0
-	BEQ   moved132
-	ADD   $8, R8, R14
-	VLD1  (R14), V3.S[2]
-	B     moved132
-
-one131:
-	FMOVS 0(R8), F3
-
-moved132:
-row127:
-	VORR  V6.B16, V6.B16, V4.B16
-	FMOVS 0(R10), F5
-	WORD  $0x4f851044 // fmla v4.4s, v2.4s, v5.s[0]
-	FMOVS 0(R13), F5
-	WORD  $0x4f851064 // fmla v4.4s, v3.4s, v5.s[0]
-	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	TST   $2, R0
-	BEQ   one133
-	FMOVD F4, 0(R9)
-	TST   $1, R0
-	BEQ   moved134
-	ADD   $8, R9, R14
-	VST1  V4.S[2], (R14)
-	B     moved134
-
-one133:
-	FMOVS F4, 0(R9)
-
-moved134:
-	MOVD lddw+24(FP), R14
-	ADD  R14, R9
-	ADD  $4, R10
-	ADD  $4, R13
-	SUBS $1, R11
-	BNE  row127
-
-end112:
-	VMOVI $0, V2.B16
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  $4, R3
-	MOVD  cols+88(FP), R4
-	SUB   $2, R4
-	MOVD  $2, R5
-	CMP   $2, R4
-	BGE   inside135
-	MOVD  R4, R5
-
-inside135:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside136
-	MOVD R4, R6
-
-inside136:
-	MUL   R3, R6
-	ADD   R1, R6
-	ADD   R2, R6, R1
-	ADD   R2, R5, R4
-	FMOVD F0, 0(R6)
-	VST1  V0.D[1], (R5)
-	FMOVD F1, 0(R1)
-	VST1  V1.D[1], (R4)
-
-	// the next 4 inputs
-	MOVD cols+88(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+88(FP)
-	CMP  $0, R1
-	BLE  done113
-	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD ldw+72(FP), R3
-	MOVD w+64(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, w+64(FP)
-	MOVD lddw+24(FP), R3
-	MOVD dw+16(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dw+16(FP)
-	MOVD $4, R3
-	MOVD x+48(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, x+48(FP)
-	MOVD cols+88(FP), R1
-	CMP  $1, R1
-	BGE  block109
-
-done113:
-	RET
-
-fewer71:
-	MOVD n+96(FP), R0
-	MOVD cols+88(FP), R1
-	CMP  $8, R1
-	BLE  done142
-
-block138:
-	// 1×16 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	MOVD  w+64(FP), R1
-	MOVD  ldw+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $2, R3
-	MOVD  $14, R4
-	CMP   $14, R3
-	BGE   inside143
-	MOVD  R3, R4
-
-inside143:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $12, R5
-	CMP  $12, R3
-	BGE  inside144
-	MOVD R3, R5
-
-inside144:
-	MUL  R2, R5
-	ADD  R1, R5
-	MOVD $10, R6
-	CMP  $10, R3
-	BGE  inside145
-	MOVD R3, R6
-
-inside145:
-	MUL  R2, R6
-	ADD  R1, R6
-	MOVD $8, R7
-	CMP  $8, R3
-	BGE  inside146
-	MOVD R3, R7
-
-inside146:
-	MUL  R2, R7
-	ADD  R1, R7
-	MOVD $6, R9
-	MUL  R9, R2, R8
-	ADD  R1, R8
-	MOVD $4, R10
-	MUL  R10, R2, R9
-	ADD  R1, R9
-	MOVD $2, R11
-	MUL  R11, R2, R10
-	ADD  R1, R10
-	ADD  R2, R1, R3
-	ADD  R2, R10, R11
-	ADD  R2, R9, R12
-	ADD  R2, R8, R13
-	ADD  R2, R7, R14
-	ADD  R2, R6, R15
-	ADD  R2, R5, R19
-	ADD  R2, R4, R20
-	MOVD dz+32(FP), R21
-	MOVD n+96(FP), R0
-	CMP  $4, R0
-	BLT  tail140
-
-square139:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R1), F4
-	FMOVQ 0(R3), F5
-	FMOVQ 0(R10), F6
-	FMOVQ 0(R11), F7
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVQ 0(R9), F8
-	FMOVQ 0(R12), F9
-	FMOVQ 0(R8), F10
-	FMOVQ 0(R13), F11
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVQ 0(R7), F12
-	FMOVQ 0(R14), F13
-	FMOVQ 0(R6), F14
-	FMOVQ 0(R15), F15
-	VZIP2 V13.S4, V12.S4, V16.S4
-	VZIP1 V13.S4, V12.S4, V12.S4
-	VZIP2 V15.S4, V14.S4, V17.S4
-	VZIP1 V15.S4, V14.S4, V14.S4
-	VZIP2 V14.D2, V12.D2, V13.D2
-	VZIP1 V14.D2, V12.D2, V12.D2
-	VZIP1 V17.D2, V16.D2, V14.D2
-	VZIP2 V17.D2, V16.D2, V15.D2
-	FMOVQ 0(R5), F16
-	FMOVQ 0(R19), F17
-	FMOVQ 0(R4), F18
-	FMOVQ 0(R20), F19
-	VZIP2 V17.S4, V16.S4, V20.S4
-	VZIP1 V17.S4, V16.S4, V16.S4
-	VZIP2 V19.S4, V18.S4, V21.S4
-	VZIP1 V19.S4, V18.S4, V18.S4
-	VZIP2 V18.D2, V16.D2, V17.D2
-	VZIP1 V18.D2, V16.D2, V16.D2
-	VZIP1 V21.D2, V20.D2, V18.D2
-	VZIP2 V21.D2, V20.D2, V19.D2
-	FMOVD 0(R21), F20
-	WORD  $0x4f941080 // fmla v0.4s, v4.4s, v20.s[0]
-	WORD  $0x4f941101 // fmla v1.4s, v8.4s, v20.s[0]
-	WORD  $0x4f941182 // fmla v2.4s, v12.4s, v20.s[0]
-	WORD  $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
-	WORD  $0x4fb410a0 // fmla v0.4s, v5.4s, v20.s[1]
-	WORD  $0x4fb41121 // fmla v1.4s, v9.4s, v20.s[1]
-	WORD  $0x4fb411a2 // fmla v2.4s, v13.4s, v20.s[1]
-	WORD  $0x4fb41223 // fmla v3.4s, v17.4s, v20.s[1]
-	FMOVD 8(R21), F20
-	WORD  $0x4f9410c0 // fmla v0.4s, v6.4s, v20.s[0]
-	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
-	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
-	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
-	WORD  $0x4fb410e0 // fmla v0.4s, v7.4s, v20.s[1]
-	WORD  $0x4fb41161 // fmla v1.4s, v11.4s, v20.s[1]
-	WORD  $0x4fb411e2 // fmla v2.4s, v15.4s, v20.s[1]
-	WORD  $0x4fb41263 // fmla v3.4s, v19.4s, v20.s[1]
-
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R21, R22
-	MOVD dz+32(FP), R25
-	SUB  R25, R22
-	MOVD dw+16(FP), R25
-	ADD  R25, R22
-	MOVD x+48(FP), R23
-	MOVD cols+88(FP), R24
-	CMP  $16, R24
-	BLE  fewer148
-	MOVD $16, R24
-
-fewer148:
-	VMOVI $0, V7.B16
-	FMOVQ 0(R21), F4
-
-row147:
-	VORR  V7.B16, V7.B16, V5.B16
-	FMOVS 0(R23), F6
-	WORD  $0x4f861085 // fmla v5.4s, v4.4s, v6.s[0]
-	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
-	FMOVQ F5, 0(R22)
-	MOVD  lddw+24(FP), R25
-	ADD   R25, R22
-	ADD   $4, R23
-	SUBS  $1, R24
-	BNE   row147
-	ADD   $16, R1
-	ADD   $16, R3
-	ADD   $16, R10
-	ADD   $16, R11
-	ADD   $16, R9
-	ADD   $16, R12
-	ADD   $16, R8
-	ADD   $16, R13
-	ADD   $16, R7
-	ADD   $16, R14
-	ADD   $16, R6
-	ADD   $16, R15
-	ADD   $16, R5
-	ADD   $16, R19
-	ADD   $16, R4
-	ADD   $16, R20
-	ADD   $16, R21
-	SUB   $4, R0
-	CMP   $4, R0
-	BGE   square139
-
-tail140:
-	CMP $0, R0
-	BLE end141
-
-	// the same for fewer j
-	TST   $2, R0
-	BEQ   one150
-	FMOVD 0(R1), F4
-	TST   $1, R0
-	BEQ   moved151
-	ADD   $8, R1, R22
-	VLD1  (R22), V4.S[2]
-	B     moved151
-
-one150:
-	FMOVS 0(R1), F4
-
-moved151:
-	TST   $2, R0
-	BEQ   one152
-	FMOVD 0(R3), F5
-	TST   $1, R0
-	BEQ   moved153
-	ADD   $8, R3, R22
-	VLD1  (R22), V5.S[2]
-	B     moved153
-
-one152:
-	FMOVS 0(R3), F5
-
-moved153:
-	TST   $2, R0
-	BEQ   one154
-	FMOVD 0(R10), F6
-	TST   $1, R0
-	BEQ   moved155
-	ADD   $8, R10, R22
-	VLD1  (R22), V6.S[2]
-	B     moved155
-
-one154:
-	FMOVS 0(R10), F6
-
-moved155:
-	TST   $2, R0
-	BEQ   one156
-	FMOVD 0(R11), F7
-	TST   $1, R0
-	BEQ   moved157
-	ADD   $8, R11, R22
-	VLD1  (R22), V7.S[2]
-	B     moved157
-
-one156:
-	FMOVS 0(R11), F7
-
-moved157:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R21), F8
-	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
-	CMP   $1, R0
-	BEQ   over149
-	FMOVS 4(R21), F8
-	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
-	CMP   $2, R0
-	BEQ   over149
-	FMOVS 8(R21), F8
-	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
-	CMP   $3, R0
-	BEQ   over149
-	FMOVS 12(R21), F8
-	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
-
-over149:
-	TST   $2, R0
-	BEQ   one159
-	FMOVD 0(R9), F4
-	TST   $1, R0
-	BEQ   moved160
-	ADD   $8, R9, R22
-	VLD1  (R22), V4.S[2]
-	B     moved160
-
-one159:
-	FMOVS 0(R9), F4
-
-moved160:
-	TST   $2, R0
-	BEQ   one161
-	FMOVD 0(R12), F5
-	TST   $1, R0
-	BEQ   moved162
-	ADD   $8, R12, R22
-	VLD1  (R22), V5.S[2]
-	B     moved162
-
-one161:
-	FMOVS 0(R12), F5
-
-moved162:
-	TST   $2, R0
-	BEQ   one163
-	FMOVD 0(R8), F6
-	TST   $1, R0
-	BEQ   moved164
-	ADD   $8, R8, R22
-	VLD1  (R22), V6.S[2]
-	B     moved164
-
-one163:
-	FMOVS 0(R8), F6
-
-moved164:
-	TST   $2, R0
-	BEQ   one165
-	FMOVD 0(R13), F7
-	TST   $1, R0
-	BEQ   moved166
-	ADD   $8, R13, R22
-	VLD1  (R22), V7.S[2]
-	B     moved166
-
-one165:
-	FMOVS 0(R13), F7
-
-moved166:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R21), F8
-	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
-	CMP   $1, R0
-	BEQ   over158
-	FMOVS 4(R21), F8
-	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
-	CMP   $2, R0
-	BEQ   over158
-	FMOVS 8(R21), F8
-	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
-	CMP   $3, R0
-	BEQ   over158
-	FMOVS 12(R21), F8
-	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
-
-over158:
-	TST   $2, R0
-	BEQ   one168
-	FMOVD 0(R7), F4
-	TST   $1, R0
-	BEQ   moved169
-	ADD   $8, R7, R22
-	VLD1  (R22), V4.S[2]
-	B     moved169
-
-one168:
-	FMOVS 0(R7), F4
-
-moved169:
-	TST   $2, R0
-	BEQ   one170
-	FMOVD 0(R14), F5
-	TST   $1, R0
-	BEQ   moved171
-	ADD   $8, R14, R22
-	VLD1  (R22), V5.S[2]
-	B     moved171
-
-one170:
-	FMOVS 0(R14), F5
-
-moved171:
-	TST   $2, R0
-	BEQ   one172
-	FMOVD 0(R6), F6
-	TST   $1, R0
-	BEQ   moved173
-	ADD   $8, R6, R22
-	VLD1  (R22), V6.S[2]
-	B     moved173
-
-one172:
-	FMOVS 0(R6), F6
-
-moved173:
-	TST   $2, R0
-	BEQ   one174
-	FMOVD 0(R15), F7
-	TST   $1, R0
-	BEQ   moved175
-	ADD   $8, R15, R22
-	VLD1  (R22), V7.S[2]
-	B     moved175
-
-one174:
-	FMOVS 0(R15), F7
-
-moved175:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R21), F8
-	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
-	CMP   $1, R0
-	BEQ   over167
-	FMOVS 4(R21), F8
-	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
-	CMP   $2, R0
-	BEQ   over167
-	FMOVS 8(R21), F8
-	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
-	CMP   $3, R0
-	BEQ   over167
-	FMOVS 12(R21), F8
-	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
-
-over167:
-	TST   $2, R0
-	BEQ   one177
-	FMOVD 0(R5), F4
-	TST   $1, R0
-	BEQ   moved178
-	ADD   $8, R5, R22
-	VLD1  (R22), V4.S[2]
-	B     moved178
-
-one177:
-	FMOVS 0(R5), F4
-
-moved178:
-	TST   $2, R0
-	BEQ   one179
-	FMOVD 0(R19), F5
-	TST   $1, R0
-	BEQ   moved180
-	ADD   $8, R19, R22
-	VLD1  (R22), V5.S[2]
-	B     moved180
-
-one179:
-	FMOVS 0(R19), F5
-
-moved180:
-	TST   $2, R0
-	BEQ   one181
-	FMOVD 0(R4), F6
-	TST   $1, R0
-	BEQ   moved182
-	ADD   $8, R4, R22
-	VLD1  (R22), V6.S[2]
-	B     moved182
-
-one181:
-	FMOVS 0(R4), F6
-
-moved182:
-	TST   $2, R0
-	BEQ   one183
-	FMOVD 0(R20), F7
-	TST   $1, R0
-	BEQ   moved184
-	ADD   $8, R20, R22
-	VLD1  (R22), V7.S[2]
-	B     moved184
-
-one183:
-	FMOVS 0(R20), F7
-
-moved184:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R21), F8
-	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
-	CMP   $1, R0
-	BEQ   over176
-	FMOVS 4(R21), F8
-	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
-	CMP   $2, R0
-	BEQ   over176
-	FMOVS 8(R21), F8
-	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
-	CMP   $3, R0
-	BEQ   over176
-	FMOVS 12(R21), F8
-	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
-
-over176:
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R21, R22
-	MOVD dz+32(FP), R25
-	SUB  R25, R22
-	MOVD dw+16(FP), R25
-	ADD  R25, R22
-	MOVD x+48(FP), R23
-	MOVD cols+88(FP), R24
-	CMP  $16, R24
-	BLE  fewer186
-	MOVD $16, R24
-
-fewer186:
-	VMOVI $0, V7.B16
-	TST   $2, R0
-	BEQ   one187
-	FMOVD 0(R21), F4
-	TST   $1, R0
-	BEQ   moved188
-	ADD   $8, R21, R25
-	VLD1  (R25), V4.S[2]
-	B     moved188
-
-one187:
-	FMOVS 0(R21), F4
-
-moved188:
-row185:
-	VORR  V7.B16, V7.B16, V5.B16
-	FMOVS 0(R23), F6
-	WORD  $0x4f861085 // fmla v5.4s, v4.4s, v6.s[0]
-	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
-	TST   $2, R0
-	BEQ   one189
-	FMOVD F5, 0(R22)
-	TST   $1, R0
-	BEQ   moved190
-	ADD   $8, R22, R25
-	VST1  V5.S[2], (R25)
-	B     moved190
-
-one189:
-	FMOVS F5, 0(R22)
-
-moved190:
-	MOVD lddw+24(FP), R25
-	ADD  R25, R22
-	ADD  $4, R23
-	SUBS $1, R24
-	BNE  row185
-
-end141:
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  $4, R3
-	MOVD  cols+88(FP), R4
-	SUB   $2, R4
-	MOVD  $14, R5
-	CMP   $14, R4
-	BGE   inside191
-	MOVD  R4, R5
-
-inside191:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $12, R6
-	CMP  $12, R4
-	BGE  inside192
-	MOVD R4, R6
-
-inside192:
-	MUL  R3, R6
-	ADD  R1, R6
-	MOVD $10, R7
-	CMP  $10, R4
-	BGE  inside193
-	MOVD R4, R7
-
-inside193:
-	MUL  R3, R7
-	ADD  R1, R7
-	MOVD $8, R8
-	CMP  $8, R4
-	BGE  inside194
-	MOVD R4, R8
-
-inside194:
-	MUL   R3, R8
-	ADD   R1, R8
-	MOVD  $6, R10
-	MUL   R10, R3, R9
-	ADD   R1, R9
-	MOVD  $4, R11
-	MUL   R11, R3, R10
-	ADD   R1, R10
-	MOVD  $2, R12
-	MUL   R12, R3, R11
-	ADD   R1, R11
-	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R11)
-	FMOVD F1, 0(R10)
-	VST1  V1.D[1], (R9)
-	FMOVD F2, 0(R8)
-	VST1  V2.D[1], (R7)
-	FMOVD F3, 0(R6)
-	VST1  V3.D[1], (R5)
-
-	// the next 16 inputs
-	MOVD cols+88(FP), R1
-	SUB  $16, R1
-	MOVD R1, cols+88(FP)
-	CMP  $0, R1
-	BLE  done142
-	MOVD dx+0(FP), R1
-	MOVD $16, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD ldw+72(FP), R3
-	MOVD w+64(FP), R1
-	MOVD $16, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, w+64(FP)
-	MOVD lddw+24(FP), R3
-	MOVD dw+16(FP), R1
-	MOVD $16, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dw+16(FP)
-	MOVD $4, R3
-	MOVD x+48(FP), R1
-	MOVD $16, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, x+48(FP)
-	MOVD cols+88(FP), R1
-	CMP  $9, R1
-	BGE  block138
-
-done142:
-	MOVD cols+88(FP), R1
-	CMP  $4, R1
-	BLE  done199
-
-block195:
-	// 1×8 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	MOVD  w+64(FP), R1
-	MOVD  ldw+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $2, R3
-	MOVD  $6, R4
-	CMP   $6, R3
-	BGE   inside200
-	MOVD  R3, R4
-
-inside200:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $4, R5
-	CMP  $4, R3
-	BGE  inside201
-	MOVD R3, R5
-
-inside201:
-	MUL  R2, R5
-	ADD  R1, R5
-	MOVD $2, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	ADD  R2, R1, R3
-	ADD  R2, R6, R7
-	ADD  R2, R5, R8
-	ADD  R2, R4, R9
-	MOVD dz+32(FP), R10
-	MOVD n+96(FP), R0
-	CMP  $4, R0
-	BLT  tail197
-
-square196:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R1), F2
-	FMOVQ 0(R3), F3
-	FMOVQ 0(R6), F4
-	FMOVQ 0(R7), F5
-	VZIP2 V3.S4, V2.S4, V6.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V5.S4, V4.S4, V7.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V4.D2, V2.D2, V3.D2
-	VZIP1 V4.D2, V2.D2, V2.D2
-	VZIP1 V7.D2, V6.D2, V4.D2
-	VZIP2 V7.D2, V6.D2, V5.D2
-	FMOVQ 0(R5), F6
-	FMOVQ 0(R8), F7
-	FMOVQ 0(R4), F8
-	FMOVQ 0(R9), F9
-	VZIP2 V7.S4, V6.S4, V10.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V9.S4, V8.S4, V11.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V8.D2, V6.D2, V7.D2
-	VZIP1 V8.D2, V6.D2, V6.D2
-	VZIP1 V11.D2, V10.D2, V8.D2
-	VZIP2 V11.D2, V10.D2, V9.D2
-	FMOVD 0(R10), F10
-	WORD  $0x4f8a1040 // fmla v0.4s, v2.4s, v10.s[0]
-	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
-	WORD  $0x4faa1060 // fmla v0.4s, v3.4s, v10.s[1]
-	WORD  $0x4faa10e1 // fmla v1.4s, v7.4s, v10.s[1]
-	FMOVD 8(R10), F10
-	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
-	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
-	WORD  $0x4faa10a0 // fmla v0.4s, v5.4s, v10.s[1]
-	WORD  $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R10, R11
-	MOVD dz+32(FP), R14
-	SUB  R14, R11
-	MOVD dw+16(FP), R14
-	ADD  R14, R11
-	MOVD x+48(FP), R12
-	MOVD cols+88(FP), R13
-	CMP  $8, R13
-	BLE  fewer203
-	MOVD $8, R13
-
-fewer203:
-	VMOVI $0, V5.B16
-	FMOVQ 0(R10), F2
-
-row202:
-	VORR  V5.B16, V5.B16, V3.B16
-	FMOVS 0(R12), F4
-	WORD  $0x4f841043 // fmla v3.4s, v2.4s, v4.s[0]
-	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
-	FMOVQ F3, 0(R11)
-	MOVD  lddw+24(FP), R14
-	ADD   R14, R11
-	ADD   $4, R12
-	SUBS  $1, R13
-	BNE   row202
-	ADD   $16, R1
-	ADD   $16, R3
-	ADD   $16, R6
-	ADD   $16, R7
-	ADD   $16, R5
-	ADD   $16, R8
-	ADD   $16, R4
-	ADD   $16, R9
-	ADD   $16, R10
-	SUB   $4, R0
-	CMP   $4, R0
-	BGE   square196
-
-tail197:
-	CMP $0, R0
-	BLE end198
-
-	// the same for fewer j
-	TST   $2, R0
-	BEQ   one205
-	FMOVD 0(R1), F2
-	TST   $1, R0
-	BEQ   moved206
-	ADD   $8, R1, R11
-	VLD1  (R11), V2.S[2]
-	B     moved206
-
-one205:
-	FMOVS 0(R1), F2
-
-moved206:
-	TST   $2, R0
-	BEQ   one207
-	FMOVD 0(R3), F3
-	TST   $1, R0
-	BEQ   moved208
-	ADD   $8, R3, R11
-	VLD1  (R11), V3.S[2]
-	B     moved208
-
-one207:
-	FMOVS 0(R3), F3
-
-moved208:
-	TST   $2, R0
-	BEQ   one209
-	FMOVD 0(R6), F4
-	TST   $1, R0
-	BEQ   moved210
-	ADD   $8, R6, R11
-	VLD1  (R11), V4.S[2]
-	B     moved210
-
-one209:
-	FMOVS 0(R6), F4
-
-moved210:
-	TST   $2, R0
-	BEQ   one211
-	FMOVD 0(R7), F5
-	TST   $1, R0
-	BEQ   moved212
-	ADD   $8, R7, R11
-	VLD1  (R11), V5.S[2]
-	B     moved212
-
-one211:
-	FMOVS 0(R7), F5
-
-moved212:
-	VZIP2 V3.S4, V2.S4, V6.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V5.S4, V4.S4, V7.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V4.D2, V2.D2, V3.D2
-	VZIP1 V4.D2, V2.D2, V2.D2
-	VZIP1 V7.D2, V6.D2, V4.D2
-	VZIP2 V7.D2, V6.D2, V5.D2
-	FMOVS 0(R10), F6
-	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
-	CMP   $1, R0
-	BEQ   over204
-	FMOVS 4(R10), F6
-	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
-	CMP   $2, R0
-	BEQ   over204
-	FMOVS 8(R10), F6
-	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
-	CMP   $3, R0
-	BEQ   over204
-	FMOVS 12(R10), F6
-	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
-
-over204:
-	TST   $2, R0
-	BEQ   one214
-	FMOVD 0(R5), F2
-	TST   $1, R0
-	BEQ   moved215
-	ADD   $8, R5, R11
-	VLD1  (R11), V2.S[2]
-	B     moved215
-
-one214:
-	FMOVS 0(R5), F2
-
-moved215:
-	TST   $2, R0
-	BEQ   one216
-	FMOVD 0(R8), F3
-	TST   $1, R0
-	BEQ   moved217
-	ADD   $8, R8, R11
-	VLD1  (R11), V3.S[2]
-	B     moved217
-
-one216:
-	FMOVS 0(R8), F3
-
-moved217:
-	TST   $2, R0
-	BEQ   one218
-	FMOVD 0(R4), F4
-	TST   $1, R0
-	BEQ   moved219
-	ADD   $8, R4, R11
-	VLD1  (R11), V4.S[2]
-	B     moved219
-
-one218:
-	FMOVS 0(R4), F4
-
-moved219:
-	TST   $2, R0
-	BEQ   one220
-	FMOVD 0(R9), F5
-	TST   $1, R0
-	BEQ   moved221
-	ADD   $8, R9, R11
-	VLD1  (R11), V5.S[2]
-	B     moved221
-
-one220:
-	FMOVS 0(R9), F5
-
-moved221:
-	VZIP2 V3.S4, V2.S4, V6.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V5.S4, V4.S4, V7.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V4.D2, V2.D2, V3.D2
-	VZIP1 V4.D2, V2.D2, V2.D2
-	VZIP1 V7.D2, V6.D2, V4.D2
-	VZIP2 V7.D2, V6.D2, V5.D2
-	FMOVS 0(R10), F6
-	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
-	CMP   $1, R0
-	BEQ   over213
-	FMOVS 4(R10), F6
-	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
-	CMP   $2, R0
-	BEQ   over213
-	FMOVS 8(R10), F6
-	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
-	CMP   $3, R0
-	BEQ   over213
-	FMOVS 12(R10), F6
-	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
-
-over213:
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R10, R11
-	MOVD dz+32(FP), R14
-	SUB  R14, R11
-	MOVD dw+16(FP), R14
-	ADD  R14, R11
-	MOVD x+48(FP), R12
-	MOVD cols+88(FP), R13
-	CMP  $8, R13
-	BLE  fewer223
-	MOVD $8, R13
-
-fewer223:
-	VMOVI $0, V5.B16
-	TST   $2, R0
-	BEQ   one224
-	FMOVD 0(R10), F2
-	TST   $1, R0
-	BEQ   moved225
-	ADD   $8, R10, R14
-	VLD1  (R14), V2.S[2]
-	B     moved225
-
-one224:
-	FMOVS 0(R10), F2
-
-moved225:
-row222:
-	VORR  V5.B16, V5.B16, V3.B16
-	FMOVS 0(R12), F4
-	WORD  $0x4f841043 // fmla v3.4s, v2.4s, v4.s[0]
-	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
-	TST   $2, R0
-	BEQ   one226
-	FMOVD F3, 0(R11)
-	TST   $1, R0
-	BEQ   moved227
-	ADD   $8, R11, R14
-	VST1  V3.S[2], (R14)
-	B     moved227
-
-one226:
-	FMOVS F3, 0(R11)
-
-moved227:
-	MOVD lddw+24(FP), R14
-	ADD  R14, R11
-	ADD  $4, R12
-	SUBS $1, R13
-	BNE  row222
-
-end198:
-	VMOVI $0, V2.B16
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  $4, R3
-	MOVD  cols+88(FP), R4
-	SUB   $2, R4
-	MOVD  $6, R5
-	CMP   $6, R4
-	BGE   inside228
-	MOVD  R4, R5
-
-inside228:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $4, R6
-	CMP  $4, R4
-	BGE  inside229
-	MOVD R4, R6
-
-inside229:
-	MUL   R3, R6
-	ADD   R1, R6
-	MOVD  $2, R8
-	MUL   R8, R3, R7
-	ADD   R1, R7
-	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R6)
-	VST1  V1.D[1], (R5)
-
-	// the next 8 inputs
-	MOVD cols+88(FP), R1
-	SUB  $8, R1
-	MOVD R1, cols+88(FP)
-	CMP  $0, R1
-	BLE  done199
-	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD ldw+72(FP), R3
-	MOVD w+64(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, w+64(FP)
-	MOVD lddw+24(FP), R3
-	MOVD dw+16(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dw+16(FP)
-	MOVD $4, R3
-	MOVD x+48(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, x+48(FP)
-	MOVD cols+88(FP), R1
-	CMP  $5, R1
-	BGE  block195
-
-done199:
-	MOVD cols+88(FP), R1
-	CMP  $0, R1
-	BLE  done234
-
-block230:
-	// 1×4 elements of dx, from +0
-	VMOVI $0, V0.B16
-	MOVD  w+64(FP), R1
-	MOVD  ldw+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $2, R3
-	MOVD  $2, R4
-	CMP   $2, R3
-	BGE   inside235
-	MOVD  R3, R4
-
-inside235:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside236
-	MOVD R3, R5
-
-inside236:
-	MUL  R2, R5
-	ADD  R1, R5
-	ADD  R2, R5, R1
-	ADD  R2, R4, R3
-	MOVD dz+32(FP), R6
-	MOVD n+96(FP), R0
-	CMP  $4, R0
-	BLT  tail232
-
-square231:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R5), F1
-	FMOVQ 0(R1), F2
-	FMOVQ 0(R4), F3
-	FMOVQ 0(R3), F4
-	VZIP2 V2.S4, V1.S4, V5.S4
-	VZIP1 V2.S4, V1.S4, V1.S4
-	VZIP2 V4.S4, V3.S4, V6.S4
-	VZIP1 V4.S4, V3.S4, V3.S4
-	VZIP2 V3.D2, V1.D2, V2.D2
-	VZIP1 V3.D2, V1.D2, V1.D2
-	VZIP1 V6.D2, V5.D2, V3.D2
-	VZIP2 V6.D2, V5.D2, V4.D2
-	FMOVD 0(R6), F5
-	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
-	WORD  $0x4fa51040 // fmla v0.4s, v2.4s, v5.s[1]
-	FMOVD 8(R6), F5
-	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
-	WORD  $0x4fa51080 // fmla v0.4s, v4.4s, v5.s[1]
-
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R6, R7
-	MOVD dz+32(FP), R10
-	SUB  R10, R7
-	MOVD dw+16(FP), R10
-	ADD  R10, R7
-	MOVD x+48(FP), R8
-	MOVD cols+88(FP), R9
-	CMP  $4, R9
-	BLE  fewer238
-	MOVD $4, R9
-
-fewer238:
-	VMOVI $0, V4.B16
-	FMOVQ 0(R6), F1
-
-row237:
-	VORR  V4.B16, V4.B16, V2.B16
-	FMOVS 0(R8), F3
-	WORD  $0x4f831022 // fmla v2.4s, v1.4s, v3.s[0]
-	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	FMOVQ F2, 0(R7)
-	MOVD  lddw+24(FP), R10
-	ADD   R10, R7
-	ADD   $4, R8
-	SUBS  $1, R9
-	BNE   row237
-	ADD   $16, R5
-	ADD   $16, R1
-	ADD   $16, R4
-	ADD   $16, R3
-	ADD   $16, R6
-	SUB   $4, R0
-	CMP   $4, R0
-	BGE   square231
-
-tail232:
-	CMP $0, R0
-	BLE end233
-
-	// the same for fewer j
-	TST   $2, R0
-	BEQ   one240
-	FMOVD 0(R5), F1
-	TST   $1, R0
-	BEQ   moved241
-	ADD   $8, R5, R7
-	VLD1  (R7), V1.S[2]
-	B     moved241
-
-one240:
-	FMOVS 0(R5), F1
-
-moved241:
-	TST   $2, R0
-	BEQ   one242
-	FMOVD 0(R1), F2
-	TST   $1, R0
-	BEQ   moved243
-	ADD   $8, R1, R7
-	VLD1  (R7), V2.S[2]
-	B     moved243
-
-one242:
-	FMOVS 0(R1), F2
-
-moved243:
-	TST   $2, R0
-	BEQ   one244
-	FMOVD 0(R4), F3
-	TST   $1, R0
-	BEQ   moved245
-	ADD   $8, R4, R7
-	VLD1  (R7), V3.S[2]
-	B     moved245
-
-one244:
-	FMOVS 0(R4), F3
-
-moved245:
-	TST   $2, R0
-	BEQ   one246
-	FMOVD 0(R3), F4
-	TST   $1, R0
-	BEQ   moved247
-	ADD   $8, R3, R7
-	VLD1  (R7), V4.S[2]
-	B     moved247
-
-one246:
-	FMOVS 0(R3), F4
-
-moved247:
-	VZIP2 V2.S4, V1.S4, V5.S4
-	VZIP1 V2.S4, V1.S4, V1.S4
-	VZIP2 V4.S4, V3.S4, V6.S4
-	VZIP1 V4.S4, V3.S4, V3.S4
-	VZIP2 V3.D2, V1.D2, V2.D2
-	VZIP1 V3.D2, V1.D2, V1.D2
-	VZIP1 V6.D2, V5.D2, V3.D2
-	VZIP2 V6.D2, V5.D2, V4.D2
-	FMOVS 0(R6), F5
-	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
-	CMP   $1, R0
-	BEQ   over239
-	FMOVS 4(R6), F5
-	WORD  $0x4f851040 // fmla v0.4s, v2.4s, v5.s[0]
-	CMP   $2, R0
-	BEQ   over239
-	FMOVS 8(R6), F5
-	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
-	CMP   $3, R0
-	BEQ   over239
-	FMOVS 12(R6), F5
-	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
-
-over239:
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R6, R7
-	MOVD dz+32(FP), R10
-	SUB  R10, R7
-	MOVD dw+16(FP), R10
-	ADD  R10, R7
-	MOVD x+48(FP), R8
-	MOVD cols+88(FP), R9
-	CMP  $4, R9
-	BLE  fewer249
-	MOVD $4, R9
-
-fewer249:
-	VMOVI $0, V4.B16
-	TST   $2, R0
-	BEQ   one250
-	FMOVD 0(R6), F1
-	TST   $1, R0
-	BEQ   moved251
-	ADD   $8, R6, R10
-	VLD1  (R10), V1.S[2]
-	B     moved251
-
-one250:
-	FMOVS 0(R6), F1
-
-moved251:
-row248:
-	VORR  V4.B16, V4.B16, V2.B16
-	FMOVS 0(R8), F3
-	WORD  $0x4f831022 // fmla v2.4s, v1.4s, v3.s[0]
-	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	TST   $2, R0
-	BEQ   one252
-	FMOVD F2, 0(R7)
-	TST   $1, R0
-	BEQ   moved253
-	ADD   $8, R7, R10
-	VST1  V2.S[2], (R10)
-	B     moved253
-
-one252:
-	FMOVS F2, 0(R7)
-
-moved253:
-	MOVD lddw+24(FP), R10
-	ADD  R10, R7
-	ADD  $4, R8
-	SUBS $1, R9
-	BNE  row248
-
-end233:
-	VMOVI $0, V1.B16
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  $4, R3
-	MOVD  cols+88(FP), R4
-	SUB   $2, R4
-	MOVD  $2, R5
-	CMP   $2, R4
-	BGE   inside254
-	MOVD  R4, R5
-
-inside254:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside255
-	MOVD R4, R6
-
-inside255:
-	MUL   R3, R6
-	ADD   R1, R6
-	FMOVD F0, 0(R6)
-	VST1  V0.D[1], (R5)
-
-	// the next 4 inputs
-	MOVD cols+88(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+88(FP)
-	CMP  $0, R1
-	BLE  done234
-	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD ldw+72(FP), R3
-	MOVD w+64(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, w+64(FP)
-	MOVD lddw+24(FP), R3
-	MOVD dw+16(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dw+16(FP)
-	MOVD $4, R3
-	MOVD x+48(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, x+48(FP)
-	MOVD cols+88(FP), R1
-	CMP  $1, R1
-	BGE  block230
-
-done234:
-	RET
-
-// func bothNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
-TEXT ·bothNEONF64(SB), NOSPLIT, $0-104
-	MOVD rows+80(FP), R0
-	CMP  $3, R0
-	BNE  fewer1
-	MOVD n+96(FP), R0
-	MOVD cols+88(FP), R1
-	CMP  $2, R1
-	BLE  done6
-
-block2:
-	// 3×4 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	MOVD  w+64(FP), R1
-	MOVD  ldw+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $1, R3
-	MOVD  $3, R4
-	CMP   $3, R3
-	BGE   inside7
-	MOVD  R3, R4
-
-inside7:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $2, R5
-	CMP  $2, R3
-	BGE  inside8
-	MOVD R3, R5
-
-inside8:
-	MUL  R2, R5
-	ADD  R1, R5
-	MOVD $1, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	MOVD dz+32(FP), R3
-	MOVD lddz+40(FP), R7
-	MOVD n+96(FP), R0
-	ADD  R7, R3, R8
-	ADD  R7, R8, R9
-	CMP  $2, R0
-	BLT  tail4
-
-square3:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R1), F6
-	FMOVQ 0(R6), F7
-	VZIP2 V7.D2, V6.D2, V8.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V8.B16, V8.B16, V7.B16
-	FMOVQ 0(R5), F8
-	FMOVQ 0(R4), F9
-	VZIP2 V9.D2, V8.D2, V10.D2
-	VZIP1 V9.D2, V8.D2, V8.D2
-	VORR  V10.B16, V10.B16, V9.B16
-	FMOVQ 0(R3), F10
-	WORD  $0x4fca10c0 // fmla v0.2d, v6.2d, v10.d[0]
-	WORD  $0x4fca1103 // fmla v3.2d, v8.2d, v10.d[0]
-	WORD  $0x4fca18e0 // fmla v0.2d, v7.2d, v10.d[1]
-	WORD  $0x4fca1923 // fmla v3.2d, v9.2d, v10.d[1]
-	FMOVQ 0(R8), F10
-	WORD  $0x4fca10c1 // fmla v1.2d, v6.2d, v10.d[0]
-	WORD  $0x4fca1104 // fmla v4.2d, v8.2d, v10.d[0]
-	WORD  $0x4fca18e1 // fmla v1.2d, v7.2d, v10.d[1]
-	WORD  $0x4fca1924 // fmla v4.2d, v9.2d, v10.d[1]
-	FMOVQ 0(R9), F10
-	WORD  $0x4fca10c2 // fmla v2.2d, v6.2d, v10.d[0]
-	WORD  $0x4fca1105 // fmla v5.2d, v8.2d, v10.d[0]
-	WORD  $0x4fca18e2 // fmla v2.2d, v7.2d, v10.d[1]
-	WORD  $0x4fca1925 // fmla v5.2d, v9.2d, v10.d[1]
-
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R3, R10
-	MOVD dz+32(FP), R13
-	SUB  R13, R10
-	MOVD dw+16(FP), R13
-	ADD  R13, R10
-	MOVD x+48(FP), R11
-	MOVD ldx+56(FP), R13
-	ADD  R13, R11, R14
-	ADD  R13, R14, R15
-	MOVD cols+88(FP), R12
-	CMP  $4, R12
-	BLE  fewer10
-	MOVD $4, R12
-
-fewer10:
-	VMOVI $0, V11.B16
-	FMOVQ 0(R3), F6
-	FMOVQ 0(R8), F7
-	FMOVQ 0(R9), F8
-
-row9:
-	VORR  V11.B16, V11.B16, V9.B16
-	FMOVD 0(R11), F10
-	WORD  $0x4fca10c9 // fmla v9.2d, v6.2d, v10.d[0]
-	FMOVD 0(R14), F10
-	WORD  $0x4fca10e9 // fmla v9.2d, v7.2d, v10.d[0]
-	FMOVD 0(R15), F10
-	WORD  $0x4fca1109 // fmla v9.2d, v8.2d, v10.d[0]
-	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
-	FMOVQ F9, 0(R10)
-	MOVD  lddw+24(FP), R19
-	ADD   R19, R10
-	ADD   $8, R11
-	ADD   $8, R14
-	ADD   $8, R15
-	SUBS  $1, R12
-	BNE   row9
-	ADD   $16, R1
-	ADD   $16, R6
-	ADD   $16, R5
-	ADD   $16, R4
-	ADD   $16, R3
-	ADD   $16, R8
-	ADD   $16, R9
-	SUB   $2, R0
-	CMP   $2, R0
-	BGE   square3
-
-tail4:
-	CMP $0, R0
-	BLE end5
-
-	// the same for fewer j
-	FMOVD 0(R1), F6
-	FMOVD 0(R6), F7
-	VZIP2 V7.D2, V6.D2, V8.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V8.B16, V8.B16, V7.B16
-	FMOVD 0(R3), F8
-	WORD  $0x4fc810c0 // fmla v0.2d, v6.2d, v8.d[0]
-	FMOVD 0(R8), F8
-	WORD  $0x4fc810c1 // fmla v1.2d, v6.2d, v8.d[0]
-	FMOVD 0(R9), F8
-	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
-	CMP   $1, R0
-	BEQ   over11
-	FMOVD 8(R3), F8
-	WORD  $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
-	FMOVD 8(R8), F8
-	WORD  $0x4fc810e1 // fmla v1.2d, v7.2d, v8.d[0]
-	FMOVD 8(R9), F8
-	WORD  $0x4fc810e2 // fmla v2.2d, v7.2d, v8.d[0]
-
-over11:
-	FMOVD 0(R5), F6
-	FMOVD 0(R4), F7
-	VZIP2 V7.D2, V6.D2, V8.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V8.B16, V8.B16, V7.B16
-	FMOVD 0(R3), F8
-	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
-	FMOVD 0(R8), F8
-	WORD  $0x4fc810c4 // fmla v4.2d, v6.2d, v8.d[0]
-	FMOVD 0(R9), F8
-	WORD  $0x4fc810c5 // fmla v5.2d, v6.2d, v8.d[0]
-	CMP   $1, R0
-	BEQ   over12
-	FMOVD 8(R3), F8
-	WORD  $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
-	FMOVD 8(R8), F8
-	WORD  $0x4fc810e4 // fmla v4.2d, v7.2d, v8.d[0]
-	FMOVD 8(R9), F8
-	WORD  $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
-
-over12:
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R3, R10
-	MOVD dz+32(FP), R13
-	SUB  R13, R10
-	MOVD dw+16(FP), R13
-	ADD  R13, R10
-	MOVD x+48(FP), R11
-	MOVD ldx+56(FP), R13
-	ADD  R13, R11, R14
-	ADD  R13, R14, R15
-	MOVD cols+88(FP), R12
-	CMP  $4, R12
-	BLE  fewer14
-	MOVD $4, R12
-
-fewer14:
-	VMOVI $0, V11.B16
-	FMOVD 0(R3), F6
-	FMOVD 0(R8), F7
-	FMOVD 0(R9), F8
-
-row13:
-	VORR  V11.B16, V11.B16, V9.B16
-	FMOVD 0(R11), F10
-	WORD  $0x4fca10c9 // fmla v9.2d, v6.2d, v10.d[0]
-	FMOVD 0(R14), F10
-	WORD  $0x4fca10e9 // fmla v9.2d, v7.2d, v10.d[0]
-	FMOVD 0(R15), F10
-	WORD  $0x4fca1109 // fmla v9.2d, v8.2d, v10.d[0]
-	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
-	FMOVD F9, 0(R10)
-	MOVD  lddw+24(FP), R19
-	ADD   R19, R10
-	ADD   $8, R11
-	ADD   $8, R14
-	ADD   $8, R15
-	SUBS  $1, R12
-	BNE   row13
-
-end5:
-	VMOVI $0, V6.B16
-	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
-	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
-	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
-	WORD  $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
-	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
-	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  $8, R3
-	MOVD  cols+88(FP), R4
-	SUB   $1, R4
-	MOVD  $3, R5
-	CMP   $3, R4
-	BGE   inside15
-	MOVD  R4, R5
-
-inside15:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $2, R6
-	CMP  $2, R4
-	BGE  inside16
-	MOVD R4, R6
-
-inside16:
-	MUL   R3, R6
-	ADD   R1, R6
-	MOVD  $1, R8
-	MUL   R8, R3, R7
-	ADD   R1, R7
-	ADD   R2, R1, R4
-	ADD   R2, R4, R8
-	ADD   R2, R7, R9
-	ADD   R2, R9, R10
-	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R4)
-	VST1  V1.D[1], (R9)
-	FMOVD F2, 0(R8)
-	VST1  V2.D[1], (R10)
-	ADD   R2, R6, R4
-	ADD   R2, R4, R8
-	ADD   R2, R5, R9
-	ADD   R2, R9, R10
-	FMOVD F3, 0(R6)
-	VST1  V3.D[1], (R5)
-	FMOVD F4, 0(R4)
-	VST1  V4.D[1], (R9)
-	FMOVD F5, 0(R8)
-	VST1  V5.D[1], (R10)
-
-	// the next 4 inputs
-	MOVD cols+88(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+88(FP)
-	CMP  $0, R1
-	BLE  done6
-	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD ldw+72(FP), R3
-	MOVD w+64(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, w+64(FP)
-	MOVD lddw+24(FP), R3
-	MOVD dw+16(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dw+16(FP)
-	MOVD $8, R3
-	MOVD x+48(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, x+48(FP)
-	MOVD cols+88(FP), R1
-	CMP  $3, R1
-	BGE  block2
-
-done6:
-	MOVD cols+88(FP), R1
-	CMP  $0, R1
-	BLE  done21
-
-block17:
-	// 3×2 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	MOVD  w+64(FP), R1
-	MOVD  ldw+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $1, R3
-	MOVD  $1, R4
-	CMP   $1, R3
-	BGE   inside22
-	MOVD  R3, R4
-
-inside22:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside23
-	MOVD R3, R5
-
-inside23:
-	MUL  R2, R5
-	ADD  R1, R5
-	MOVD dz+32(FP), R1
-	MOVD lddz+40(FP), R3
-	MOVD n+96(FP), R0
-	ADD  R3, R1, R6
-	ADD  R3, R6, R7
-	CMP  $2, R0
-	BLT  tail19
-
-square18:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R5), F3
-	FMOVQ 0(R4), F4
-	VZIP2 V4.D2, V3.D2, V5.D2
-	VZIP1 V4.D2, V3.D2, V3.D2
-	VORR  V5.B16, V5.B16, V4.B16
-	FMOVQ 0(R1), F5
-	WORD  $0x4fc51060 // fmla v0.2d, v3.2d, v5.d[0]
-	WORD  $0x4fc51880 // fmla v0.2d, v4.2d, v5.d[1]
-	FMOVQ 0(R6), F5
-	WORD  $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
-	WORD  $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
-	FMOVQ 0(R7), F5
-	WORD  $0x4fc51062 // fmla v2.2d, v3.2d, v5.d[0]
-	WORD  $0x4fc51882 // fmla v2.2d, v4.2d, v5.d[1]
-
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R1, R8
-	MOVD dz+32(FP), R11
-	SUB  R11, R8
-	MOVD dw+16(FP), R11
-	ADD  R11, R8
-	MOVD x+48(FP), R9
-	MOVD ldx+56(FP), R11
-	ADD  R11, R9, R12
-	ADD  R11, R12, R13
-	MOVD cols+88(FP), R10
-	CMP  $2, R10
-	BLE  fewer25
-	MOVD $2, R10
-
-fewer25:
-	VMOVI $0, V8.B16
-	FMOVQ 0(R1), F3
-	FMOVQ 0(R6), F4
-	FMOVQ 0(R7), F5
-
-row24:
-	VORR  V8.B16, V8.B16, V6.B16
-	FMOVD 0(R9), F7
-	WORD  $0x4fc71066 // fmla v6.2d, v3.2d, v7.d[0]
-	FMOVD 0(R12), F7
-	WORD  $0x4fc71086 // fmla v6.2d, v4.2d, v7.d[0]
-	FMOVD 0(R13), F7
-	WORD  $0x4fc710a6 // fmla v6.2d, v5.2d, v7.d[0]
-	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
-	FMOVQ F6, 0(R8)
-	MOVD  lddw+24(FP), R14
-	ADD   R14, R8
-	ADD   $8, R9
-	ADD   $8, R12
-	ADD   $8, R13
-	SUBS  $1, R10
-	BNE   row24
-	ADD   $16, R5
-	ADD   $16, R4
-	ADD   $16, R1
-	ADD   $16, R6
-	ADD   $16, R7
-	SUB   $2, R0
-	CMP   $2, R0
-	BGE   square18
-
-tail19:
-	CMP $0, R0
-	BLE end20
-
-	// the same for fewer j
-	FMOVD 0(R5), F3
-	FMOVD 0(R4), F4
-	VZIP2 V4.D2, V3.D2, V5.D2
-	VZIP1 V4.D2, V3.D2, V3.D2
-	VORR  V5.B16, V5.B16, V4.B16
-	FMOVD 0(R1), F5
-	WORD  $0x4fc51060 // fmla v0.2d, v3.2d, v5.d[0]
-	FMOVD 0(R6), F5
-	WORD  $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
-	FMOVD 0(R7), F5
-	WORD  $0x4fc51062 // fmla v2.2d, v3.2d, v5.d[0]
-	CMP   $1, R0
-	BEQ   over26
-	FMOVD 8(R1), F5
-	WORD  $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
-	FMOVD 8(R6), F5
-	WORD  $0x4fc51081 // fmla v1.2d, v4.2d, v5.d[0]
-	FMOVD 8(R7), F5
-	WORD  $0x4fc51082 // fmla v2.2d, v4.2d, v5.d[0]
-
-over26:
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R1, R8
-	MOVD dz+32(FP), R11
-	SUB  R11, R8
-	MOVD dw+16(FP), R11
-	ADD  R11, R8
-	MOVD x+48(FP), R9
-	MOVD ldx+56(FP), R11
-	ADD  R11, R9, R12
-	ADD  R11, R12, R13
-	MOVD cols+88(FP), R10
-	CMP  $2, R10
-	BLE  fewer28
-	MOVD $2, R10
-
-fewer28:
-	VMOVI $0, V8.B16
-	FMOVD 0(R1), F3
-	FMOVD 0(R6), F4
-	FMOVD 0(R7), F5
-
-row27:
-	VORR  V8.B16, V8.B16, V6.B16
-	FMOVD 0(R9), F7
-	WORD  $0x4fc71066 // fmla v6.2d, v3.2d, v7.d[0]
-	FMOVD 0(R12), F7
-	WORD  $0x4fc71086 // fmla v6.2d, v4.2d, v7.d[0]
-	FMOVD 0(R13), F7
-	WORD  $0x4fc710a6 // fmla v6.2d, v5.2d, v7.d[0]
-	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
-	FMOVD F6, 0(R8)
-	MOVD  lddw+24(FP), R14
-	ADD   R14, R8
-	ADD   $8, R9
-	ADD   $8, R12
-	ADD   $8, R13
-	SUBS  $1, R10
-	BNE   row27
-
-end20:
-	VMOVI $0, V3.B16
-	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
-	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
-	WORD  $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  $8, R3
-	MOVD  cols+88(FP), R4
-	SUB   $1, R4
-	MOVD  $1, R5
-	CMP   $1, R4
-	BGE   inside29
-	MOVD  R4, R5
-
-inside29:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside30
-	MOVD R4, R6
-
-inside30:
-	MUL   R3, R6
-	ADD   R1, R6
-	ADD   R2, R6, R1
-	ADD   R2, R1, R4
-	ADD   R2, R5, R7
-	ADD   R2, R7, R8
-	FMOVD F0, 0(R6)
-	VST1  V0.D[1], (R5)
-	FMOVD F1, 0(R1)
-	VST1  V1.D[1], (R7)
-	FMOVD F2, 0(R4)
-	VST1  V2.D[1], (R8)
-
-	// the next 2 inputs
-	MOVD cols+88(FP), R1
-	SUB  $2, R1
-	MOVD R1, cols+88(FP)
-	CMP  $0, R1
-	BLE  done21
-	MOVD dx+0(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD ldw+72(FP), R3
-	MOVD w+64(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, w+64(FP)
-	MOVD lddw+24(FP), R3
-	MOVD dw+16(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dw+16(FP)
-	MOVD $8, R3
-	MOVD x+48(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, x+48(FP)
-	MOVD cols+88(FP), R1
-	CMP  $1, R1
-	BGE  block17
-
-done21:
-	RET
-
-fewer1:
-	CMP  $2, R0
-	BNE  fewer31
-	MOVD n+96(FP), R0
-	MOVD cols+88(FP), R1
-	CMP  $2, R1
-	BLE  done36
-
-block32:
-	// 2×4 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	MOVD  w+64(FP), R1
-	MOVD  ldw+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $1, R3
-	MOVD  $3, R4
-	CMP   $3, R3
-	BGE   inside37
-	MOVD  R3, R4
-
-inside37:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $2, R5
-	CMP  $2, R3
-	BGE  inside38
-	MOVD R3, R5
-
-inside38:
-	MUL  R2, R5
-	ADD  R1, R5
-	MOVD $1, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	MOVD dz+32(FP), R3
-	MOVD lddz+40(FP), R7
-	MOVD n+96(FP), R0
-	ADD  R7, R3, R8
-	CMP  $2, R0
-	BLT  tail34
-
-square33:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R1), F4
-	FMOVQ 0(R6), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVQ 0(R5), F6
-	FMOVQ 0(R4), F7
-	VZIP2 V7.D2, V6.D2, V8.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V8.B16, V8.B16, V7.B16
-	FMOVQ 0(R3), F8
-	WORD  $0x4fc81080 // fmla v0.2d, v4.2d, v8.d[0]
-	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
-	WORD  $0x4fc818a0 // fmla v0.2d, v5.2d, v8.d[1]
-	WORD  $0x4fc818e2 // fmla v2.2d, v7.2d, v8.d[1]
-	FMOVQ 0(R8), F8
-	WORD  $0x4fc81081 // fmla v1.2d, v4.2d, v8.d[0]
-	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
-	WORD  $0x4fc818a1 // fmla v1.2d, v5.2d, v8.d[1]
-	WORD  $0x4fc818e3 // fmla v3.2d, v7.2d, v8.d[1]
-
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R3, R9
-	MOVD dz+32(FP), R12
-	SUB  R12, R9
-	MOVD dw+16(FP), R12
-	ADD  R12, R9
-	MOVD x+48(FP), R10
-	MOVD ldx+56(FP), R12
-	ADD  R12, R10, R13
-	MOVD cols+88(FP), R11
-	CMP  $4, R11
-	BLE  fewer40
-	MOVD $4, R11
-
-fewer40:
-	VMOVI $0, V8.B16
-	FMOVQ 0(R3), F4
-	FMOVQ 0(R8), F5
-
-row39:
-	VORR  V8.B16, V8.B16, V6.B16
-	FMOVD 0(R10), F7
-	WORD  $0x4fc71086 // fmla v6.2d, v4.2d, v7.d[0]
-	FMOVD 0(R13), F7
-	WORD  $0x4fc710a6 // fmla v6.2d, v5.2d, v7.d[0]
-	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
-	FMOVQ F6, 0(R9)
-	MOVD  lddw+24(FP), R14
-	ADD   R14, R9
-	ADD   $8, R10
-	ADD   $8, R13
-	SUBS  $1, R11
-	BNE   row39
-	ADD   $16, R1
-	ADD   $16, R6
-	ADD   $16, R5
-	ADD   $16, R4
-	ADD   $16, R3
-	ADD   $16, R8
-	SUB   $2, R0
-	CMP   $2, R0
-	BGE   square33
-
-tail34:
-	CMP $0, R0
-	BLE end35
-
-	// the same for fewer j
-	FMOVD 0(R1), F4
-	FMOVD 0(R6), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
-	FMOVD 0(R8), F6
-	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over41
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
-	FMOVD 8(R8), F6
-	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
-
-over41:
-	FMOVD 0(R5), F4
-	FMOVD 0(R4), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
-	FMOVD 0(R8), F6
-	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over42
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
-	FMOVD 8(R8), F6
-	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
-
-over42:
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R3, R9
-	MOVD dz+32(FP), R12
-	SUB  R12, R9
-	MOVD dw+16(FP), R12
-	ADD  R12, R9
-	MOVD x+48(FP), R10
-	MOVD ldx+56(FP), R12
-	ADD  R12, R10, R13
-	MOVD cols+88(FP), R11
-	CMP  $4, R11
-	BLE  fewer44
-	MOVD $4, R11
-
-fewer44:
-	VMOVI $0, V8.B16
-	FMOVD 0(R3), F4
-	FMOVD 0(R8), F5
-
-row43:
-	VORR  V8.B16, V8.B16, V6.B16
-	FMOVD 0(R10), F7
-	WORD  $0x4fc71086 // fmla v6.2d, v4.2d, v7.d[0]
-	FMOVD 0(R13), F7
-	WORD  $0x4fc710a6 // fmla v6.2d, v5.2d, v7.d[0]
-	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
-	FMOVD F6, 0(R9)
-	MOVD  lddw+24(FP), R14
-	ADD   R14, R9
-	ADD   $8, R10
-	ADD   $8, R13
-	SUBS  $1, R11
-	BNE   row43
-
-end35:
-	VMOVI $0, V4.B16
-	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
-	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
-	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
-	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  $8, R3
-	MOVD  cols+88(FP), R4
-	SUB   $1, R4
-	MOVD  $3, R5
-	CMP   $3, R4
-	BGE   inside45
-	MOVD  R4, R5
-
-inside45:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $2, R6
-	CMP  $2, R4
-	BGE  inside46
-	MOVD R4, R6
-
-inside46:
-	MUL   R3, R6
-	ADD   R1, R6
-	MOVD  $1, R8
-	MUL   R8, R3, R7
-	ADD   R1, R7
-	ADD   R2, R1, R4
-	ADD   R2, R7, R8
-	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R4)
-	VST1  V1.D[1], (R8)
-	ADD   R2, R6, R4
-	ADD   R2, R5, R8
-	FMOVD F2, 0(R6)
-	VST1  V2.D[1], (R5)
-	FMOVD F3, 0(R4)
-	VST1  V3.D[1], (R8)
-
-	// the next 4 inputs
-	MOVD cols+88(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+88(FP)
-	CMP  $0, R1
-	BLE  done36
-	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD ldw+72(FP), R3
-	MOVD w+64(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, w+64(FP)
-	MOVD lddw+24(FP), R3
-	MOVD dw+16(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dw+16(FP)
-	MOVD $8, R3
-	MOVD x+48(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, x+48(FP)
-	MOVD cols+88(FP), R1
-	CMP  $3, R1
-	BGE  block32
-
-done36:
-	MOVD cols+88(FP), R1
-	CMP  $0, R1
-	BLE  done51
-
-block47:
-	// 2×2 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	MOVD  w+64(FP), R1
-	MOVD  ldw+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $1, R3
-	MOVD  $1, R4
-	CMP   $1, R3
-	BGE   inside52
-	MOVD  R3, R4
-
-inside52:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside53
-	MOVD R3, R5
-
-inside53:
-	MUL  R2, R5
-	ADD  R1, R5
-	MOVD dz+32(FP), R1
-	MOVD lddz+40(FP), R3
-	MOVD n+96(FP), R0
-	ADD  R3, R1, R6
-	CMP  $2, R0
-	BLT  tail49
-
-square48:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R5), F2
-	FMOVQ 0(R4), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVQ 0(R1), F4
-	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
-	WORD  $0x4fc41860 // fmla v0.2d, v3.2d, v4.d[1]
-	FMOVQ 0(R6), F4
-	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
-	WORD  $0x4fc41861 // fmla v1.2d, v3.2d, v4.d[1]
-
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R1, R7
-	MOVD dz+32(FP), R10
-	SUB  R10, R7
-	MOVD dw+16(FP), R10
-	ADD  R10, R7
-	MOVD x+48(FP), R8
-	MOVD ldx+56(FP), R10
-	ADD  R10, R8, R11
-	MOVD cols+88(FP), R9
-	CMP  $2, R9
-	BLE  fewer55
-	MOVD $2, R9
-
-fewer55:
-	VMOVI $0, V6.B16
-	FMOVQ 0(R1), F2
-	FMOVQ 0(R6), F3
-
-row54:
-	VORR  V6.B16, V6.B16, V4.B16
-	FMOVD 0(R8), F5
-	WORD  $0x4fc51044 // fmla v4.2d, v2.2d, v5.d[0]
-	FMOVD 0(R11), F5
-	WORD  $0x4fc51064 // fmla v4.2d, v3.2d, v5.d[0]
-	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
-	FMOVQ F4, 0(R7)
-	MOVD  lddw+24(FP), R12
-	ADD   R12, R7
-	ADD   $8, R8
-	ADD   $8, R11
-	SUBS  $1, R9
-	BNE   row54
-	ADD   $16, R5
-	ADD   $16, R4
-	ADD   $16, R1
-	ADD   $16, R6
-	SUB   $2, R0
-	CMP   $2, R0
-	BGE   square48
-
-tail49:
-	CMP $0, R0
-	BLE end50
-
-	// the same for fewer j
-	FMOVD 0(R5), F2
-	FMOVD 0(R4), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVD 0(R1), F4
-	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
-	FMOVD 0(R6), F4
-	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
-	CMP   $1, R0
-	BEQ   over56
-	FMOVD 8(R1), F4
-	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
-	FMOVD 8(R6), F4
-	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
-
-over56:
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R1, R7
-	MOVD dz+32(FP), R10
-	SUB  R10, R7
-	MOVD dw+16(FP), R10
-	ADD  R10, R7
-	MOVD x+48(FP), R8
-	MOVD ldx+56(FP), R10
-	ADD  R10, R8, R11
-	MOVD cols+88(FP), R9
-	CMP  $2, R9
-	BLE  fewer58
-	MOVD $2, R9
-
-fewer58:
-	VMOVI $0, V6.B16
-	FMOVD 0(R1), F2
-	FMOVD 0(R6), F3
-
-row57:
-	VORR  V6.B16, V6.B16, V4.B16
-	FMOVD 0(R8), F5
-	WORD  $0x4fc51044 // fmla v4.2d, v2.2d, v5.d[0]
-	FMOVD 0(R11), F5
-	WORD  $0x4fc51064 // fmla v4.2d, v3.2d, v5.d[0]
-	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
-	FMOVD F4, 0(R7)
-	MOVD  lddw+24(FP), R12
-	ADD   R12, R7
-	ADD   $8, R8
-	ADD   $8, R11
-	SUBS  $1, R9
-	BNE   row57
-
-end50:
-	VMOVI $0, V2.B16
-	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
-	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  $8, R3
-	MOVD  cols+88(FP), R4
-	SUB   $1, R4
-	MOVD  $1, R5
-	CMP   $1, R4
-	BGE   inside59
-	MOVD  R4, R5
-
-inside59:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside60
-	MOVD R4, R6
-
-inside60:
-	MUL   R3, R6
-	ADD   R1, R6
-	ADD   R2, R6, R1
-	ADD   R2, R5, R4
-	FMOVD F0, 0(R6)
-	VST1  V0.D[1], (R5)
-	FMOVD F1, 0(R1)
-	VST1  V1.D[1], (R4)
-
-	// the next 2 inputs
-	MOVD cols+88(FP), R1
-	SUB  $2, R1
-	MOVD R1, cols+88(FP)
-	CMP  $0, R1
-	BLE  done51
-	MOVD dx+0(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD ldw+72(FP), R3
-	MOVD w+64(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, w+64(FP)
-	MOVD lddw+24(FP), R3
-	MOVD dw+16(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dw+16(FP)
-	MOVD $8, R3
-	MOVD x+48(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, x+48(FP)
-	MOVD cols+88(FP), R1
-	CMP  $1, R1
-	BGE  block47
-
-done51:
-	RET
-
-fewer31:
-	MOVD n+96(FP), R0
-	MOVD cols+88(FP), R1
-	CMP  $4, R1
-	BLE  done66
-
-block62:
-	// 1×8 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	MOVD  w+64(FP), R1
-	MOVD  ldw+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $1, R3
-	MOVD  $7, R4
-	CMP   $7, R3
-	BGE   inside67
-	MOVD  R3, R4
-
-inside67:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $6, R5
-	CMP  $6, R3
-	BGE  inside68
-	MOVD R3, R5
-
-inside68:
-	MUL  R2, R5
-	ADD  R1, R5
-	MOVD $5, R6
-	CMP  $5, R3
-	BGE  inside69
-	MOVD R3, R6
-
-inside69:
-	MUL  R2, R6
-	ADD  R1, R6
-	MOVD $4, R7
-	CMP  $4, R3
-	BGE  inside70
-	MOVD R3, R7
-
-inside70:
-	MUL  R2, R7
-	ADD  R1, R7
-	MOVD $3, R9
-	MUL  R9, R2, R8
-	ADD  R1, R8
-	MOVD $2, R10
-	MUL  R10, R2, R9
-	ADD  R1, R9
-	MOVD $1, R11
-	MUL  R11, R2, R10
-	ADD  R1, R10
-	MOVD dz+32(FP), R3
-	MOVD n+96(FP), R0
-	CMP  $2, R0
-	BLT  tail64
-
-square63:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R1), F4
-	FMOVQ 0(R10), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVQ 0(R9), F6
-	FMOVQ 0(R8), F7
-	VZIP2 V7.D2, V6.D2, V8.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V8.B16, V8.B16, V7.B16
-	FMOVQ 0(R7), F8
-	FMOVQ 0(R6), F9
-	VZIP2 V9.D2, V8.D2, V10.D2
-	VZIP1 V9.D2, V8.D2, V8.D2
-	VORR  V10.B16, V10.B16, V9.B16
-	FMOVQ 0(R5), F10
-	FMOVQ 0(R4), F11
-	VZIP2 V11.D2, V10.D2, V12.D2
-	VZIP1 V11.D2, V10.D2, V10.D2
-	VORR  V12.B16, V12.B16, V11.B16
-	FMOVQ 0(R3), F12
-	WORD  $0x4fcc1080 // fmla v0.2d, v4.2d, v12.d[0]
-	WORD  $0x4fcc10c1 // fmla v1.2d, v6.2d, v12.d[0]
-	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
-	WORD  $0x4fcc1143 // fmla v3.2d, v10.2d, v12.d[0]
-	WORD  $0x4fcc18a0 // fmla v0.2d, v5.2d, v12.d[1]
-	WORD  $0x4fcc18e1 // fmla v1.2d, v7.2d, v12.d[1]
-	WORD  $0x4fcc1922 // fmla v2.2d, v9.2d, v12.d[1]
-	WORD  $0x4fcc1963 // fmla v3.2d, v11.2d, v12.d[1]
-
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R3, R11
-	MOVD dz+32(FP), R14
-	SUB  R14, R11
-	MOVD dw+16(FP), R14
-	ADD  R14, R11
-	MOVD x+48(FP), R12
-	MOVD cols+88(FP), R13
-	CMP  $8, R13
-	BLE  fewer72
-	MOVD $8, R13
-
-fewer72:
-	VMOVI $0, V7.B16
-	FMOVQ 0(R3), F4
-
-row71:
-	VORR  V7.B16, V7.B16, V5.B16
-	FMOVD 0(R12), F6
-	WORD  $0x4fc61085 // fmla v5.2d, v4.2d, v6.d[0]
-	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
-	FMOVQ F5, 0(R11)
-	MOVD  lddw+24(FP), R14
-	ADD   R14, R11
-	ADD   $8, R12
-	SUBS  $1, R13
-	BNE   row71
-	ADD   $16, R1
-	ADD   $16, R10
-	ADD   $16, R9
-	ADD   $16, R8
-	ADD   $16, R7
-	ADD   $16, R6
-	ADD   $16, R5
-	ADD   $16, R4
-	ADD   $16, R3
-	SUB   $2, R0
-	CMP   $2, R0
-	BGE   square63
-
-tail64:
-	CMP $0, R0
-	BLE end65
-
-	// the same for fewer j
-	FMOVD 0(R1), F4
-	FMOVD 0(R10), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over73
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
-
-over73:
-	FMOVD 0(R9), F4
-	FMOVD 0(R8), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over74
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
-
-over74:
-	FMOVD 0(R7), F4
-	FMOVD 0(R6), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over75
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
-
-over75:
-	FMOVD 0(R5), F4
-	FMOVD 0(R4), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over76
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
-
-over76:
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R3, R11
-	MOVD dz+32(FP), R14
-	SUB  R14, R11
-	MOVD dw+16(FP), R14
-	ADD  R14, R11
-	MOVD x+48(FP), R12
-	MOVD cols+88(FP), R13
-	CMP  $8, R13
-	BLE  fewer78
-	MOVD $8, R13
-
-fewer78:
-	VMOVI $0, V7.B16
-	FMOVD 0(R3), F4
-
-row77:
-	VORR  V7.B16, V7.B16, V5.B16
-	FMOVD 0(R12), F6
-	WORD  $0x4fc61085 // fmla v5.2d, v4.2d, v6.d[0]
-	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
-	FMOVD F5, 0(R11)
-	MOVD  lddw+24(FP), R14
-	ADD   R14, R11
-	ADD   $8, R12
-	SUBS  $1, R13
-	BNE   row77
-
-end65:
-	VMOVI $0, V4.B16
-	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
-	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
-	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
-	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  $8, R3
-	MOVD  cols+88(FP), R4
-	SUB   $1, R4
-	MOVD  $7, R5
-	CMP   $7, R4
-	BGE   inside79
-	MOVD  R4, R5
-
-inside79:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $6, R6
-	CMP  $6, R4
-	BGE  inside80
-	MOVD R4, R6
-
-inside80:
-	MUL  R3, R6
-	ADD  R1, R6
-	MOVD $5, R7
-	CMP  $5, R4
-	BGE  inside81
-	MOVD R4, R7
-
-inside81:
-	MUL  R3, R7
-	ADD  R1, R7
-	MOVD $4, R8
-	CMP  $4, R4
-	BGE  inside82
-	MOVD R4, R8
-
-inside82:
-	MUL   R3, R8
-	ADD   R1, R8
-	MOVD  $3, R10
-	MUL   R10, R3, R9
-	ADD   R1, R9
-	MOVD  $2, R11
-	MUL   R11, R3, R10
-	ADD   R1, R10
-	MOVD  $1, R12
-	MUL   R12, R3, R11
-	ADD   R1, R11
-	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R11)
-	FMOVD F1, 0(R10)
-	VST1  V1.D[1], (R9)
-	FMOVD F2, 0(R8)
-	VST1  V2.D[1], (R7)
-	FMOVD F3, 0(R6)
-	VST1  V3.D[1], (R5)
-
-	// the next 8 inputs
-	MOVD cols+88(FP), R1
-	SUB  $8, R1
-	MOVD R1, cols+88(FP)
-	CMP  $0, R1
-	BLE  done66
-	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD ldw+72(FP), R3
-	MOVD w+64(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, w+64(FP)
-	MOVD lddw+24(FP), R3
-	MOVD dw+16(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dw+16(FP)
-	MOVD $8, R3
-	MOVD x+48(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, x+48(FP)
-	MOVD cols+88(FP), R1
-	CMP  $5, R1
-	BGE  block62
-
-done66:
-	MOVD cols+88(FP), R1
-	CMP  $2, R1
-	BLE  done87
-
-block83:
-	// 1×4 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	MOVD  w+64(FP), R1
-	MOVD  ldw+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $1, R3
-	MOVD  $3, R4
-	CMP   $3, R3
-	BGE   inside88
-	MOVD  R3, R4
-
-inside88:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $2, R5
-	CMP  $2, R3
-	BGE  inside89
-	MOVD R3, R5
-
-inside89:
-	MUL  R2, R5
-	ADD  R1, R5
-	MOVD $1, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	MOVD dz+32(FP), R3
-	MOVD n+96(FP), R0
-	CMP  $2, R0
-	BLT  tail85
-
-square84:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R1), F2
-	FMOVQ 0(R6), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVQ 0(R5), F4
-	FMOVQ 0(R4), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVQ 0(R3), F6
-	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
-	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
-	WORD  $0x4fc61860 // fmla v0.2d, v3.2d, v6.d[1]
-	WORD  $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
-
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R3, R7
-	MOVD dz+32(FP), R10
-	SUB  R10, R7
-	MOVD dw+16(FP), R10
-	ADD  R10, R7
-	MOVD x+48(FP), R8
-	MOVD cols+88(FP), R9
-	CMP  $4, R9
-	BLE  fewer91
-	MOVD $4, R9
-
-fewer91:
-	VMOVI $0, V5.B16
-	FMOVQ 0(R3), F2
-
-row90:
-	VORR  V5.B16, V5.B16, V3.B16
-	FMOVD 0(R8), F4
-	WORD  $0x4fc41043 // fmla v3.2d, v2.2d, v4.d[0]
-	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
-	FMOVQ F3, 0(R7)
-	MOVD  lddw+24(FP), R10
-	ADD   R10, R7
-	ADD   $8, R8
-	SUBS  $1, R9
-	BNE   row90
-	ADD   $16, R1
-	ADD   $16, R6
-	ADD   $16, R5
-	ADD   $16, R4
-	ADD   $16, R3
-	SUB   $2, R0
-	CMP   $2, R0
-	BGE   square84
-
-tail85:
-	CMP $0, R0
-	BLE end86
-
-	// the same for fewer j
-	FMOVD 0(R1), F2
-	FMOVD 0(R6), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVD 0(R3), F4
-	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
-	CMP   $1, R0
-	BEQ   over92
-	FMOVD 8(R3), F4
-	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
-
-over92:
-	FMOVD 0(R5), F2
-	FMOVD 0(R4), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVD 0(R3), F4
-	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
-	CMP   $1, R0
-	BEQ   over93
-	FMOVD 8(R3), F4
-	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
-
-over93:
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R3, R7
-	MOVD dz+32(FP), R10
-	SUB  R10, R7
-	MOVD dw+16(FP), R10
-	ADD  R10, R7
-	MOVD x+48(FP), R8
-	MOVD cols+88(FP), R9
-	CMP  $4, R9
-	BLE  fewer95
-	MOVD $4, R9
-
-fewer95:
-	VMOVI $0, V5.B16
-	FMOVD 0(R3), F2
-
-row94:
-	VORR  V5.B16, V5.B16, V3.B16
-	FMOVD 0(R8), F4
-	WORD  $0x4fc41043 // fmla v3.2d, v2.2d, v4.d[0]
-	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
-	FMOVD F3, 0(R7)
-	MOVD  lddw+24(FP), R10
-	ADD   R10, R7
-	ADD   $8, R8
-	SUBS  $1, R9
-	BNE   row94
-
-end86:
-	VMOVI $0, V2.B16
-	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
-	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  $8, R3
-	MOVD  cols+88(FP), R4
-	SUB   $1, R4
-	MOVD  $3, R5
-	CMP   $3, R4
-	BGE   inside96
-	MOVD  R4, R5
-
-inside96:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $2, R6
-	CMP  $2, R4
-	BGE  inside97
-	MOVD R4, R6
-
-inside97:
-	MUL   R3, R6
-	ADD   R1, R6
-	MOVD  $1, R8
-	MUL   R8, R3, R7
-	ADD   R1, R7
-	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R6)
-	VST1  V1.D[1], (R5)
-
-	// the next 4 inputs
-	MOVD cols+88(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+88(FP)
-	CMP  $0, R1
-	BLE  done87
-	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD ldw+72(FP), R3
-	MOVD w+64(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, w+64(FP)
-	MOVD lddw+24(FP), R3
-	MOVD dw+16(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dw+16(FP)
-	MOVD $8, R3
-	MOVD x+48(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, x+48(FP)
-	MOVD cols+88(FP), R1
-	CMP  $3, R1
-	BGE  block83
-
-done87:
-	MOVD cols+88(FP), R1
-	CMP  $0, R1
-	BLE  done102
-
-block98:
-	// 1×2 elements of dx, from +0
-	VMOVI $0, V0.B16
-	MOVD  w+64(FP), R1
-	MOVD  ldw+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $1, R3
-	MOVD  $1, R4
-	CMP   $1, R3
-	BGE   inside103
-	MOVD  R3, R4
-
-inside103:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside104
-	MOVD R3, R5
-
-inside104:
-	MUL  R2, R5
-	ADD  R1, R5
-	MOVD dz+32(FP), R1
-	MOVD n+96(FP), R0
-	CMP  $2, R0
-	BLT  tail100
-
-square99:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R5), F1
-	FMOVQ 0(R4), F2
-	VZIP2 V2.D2, V1.D2, V3.D2
-	VZIP1 V2.D2, V1.D2, V1.D2
-	VORR  V3.B16, V3.B16, V2.B16
-	FMOVQ 0(R1), F3
-	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
-	WORD  $0x4fc31840 // fmla v0.2d, v2.2d, v3.d[1]
-
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R1, R3
-	MOVD dz+32(FP), R8
-	SUB  R8, R3
-	MOVD dw+16(FP), R8
-	ADD  R8, R3
-	MOVD x+48(FP), R6
-	MOVD cols+88(FP), R7
-	CMP  $2, R7
-	BLE  fewer106
-	MOVD $2, R7
-
-fewer106:
-	VMOVI $0, V4.B16
-	FMOVQ 0(R1), F1
-
-row105:
-	VORR  V4.B16, V4.B16, V2.B16
-	FMOVD 0(R6), F3
-	WORD  $0x4fc31022 // fmla v2.2d, v1.2d, v3.d[0]
-	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
-	FMOVQ F2, 0(R3)
-	MOVD  lddw+24(FP), R8
-	ADD   R8, R3
-	ADD   $8, R6
-	SUBS  $1, R7
-	BNE   row105
-	ADD   $16, R5
-	ADD   $16, R4
-	ADD   $16, R1
-	SUB   $2, R0
-	CMP   $2, R0
-	BGE   square99
-
-tail100:
-	CMP $0, R0
-	BLE end101
-
-	// the same for fewer j
-	FMOVD 0(R5), F1
-	FMOVD 0(R4), F2
-	VZIP2 V2.D2, V1.D2, V3.D2
-	VZIP1 V2.D2, V1.D2, V1.D2
-	VORR  V3.B16, V3.B16, V2.B16
-	FMOVD 0(R1), F3
-	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
-	CMP   $1, R0
-	BEQ   over107
-	FMOVD 8(R1), F3
-	WORD  $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
-
-over107:
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R1, R3
-	MOVD dz+32(FP), R8
-	SUB  R8, R3
-	MOVD dw+16(FP), R8
-	ADD  R8, R3
-	MOVD x+48(FP), R6
-	MOVD cols+88(FP), R7
-	CMP  $2, R7
-	BLE  fewer109
-	MOVD $2, R7
-
-fewer109:
-	VMOVI $0, V4.B16
-	FMOVD 0(R1), F1
-
-row108:
-	VORR  V4.B16, V4.B16, V2.B16
-	FMOVD 0(R6), F3
-	WORD  $0x4fc31022 // fmla v2.2d, v1.2d, v3.d[0]
-	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
-	FMOVD F2, 0(R3)
-	MOVD  lddw+24(FP), R8
-	ADD   R8, R3
-	ADD   $8, R6
-	SUBS  $1, R7
-	BNE   row108
-
-end101:
-	VMOVI $0, V1.B16
-	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  $8, R3
-	MOVD  cols+88(FP), R4
-	SUB   $1, R4
-	MOVD  $1, R5
-	CMP   $1, R4
-	BGE   inside110
-	MOVD  R4, R5
-
-inside110:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside111
-	MOVD R4, R6
-
-inside111:
-	MUL   R3, R6
-	ADD   R1, R6
-	FMOVD F0, 0(R6)
-	VST1  V0.D[1], (R5)
-
-	// the next 2 inputs
-	MOVD cols+88(FP), R1
-	SUB  $2, R1
-	MOVD R1, cols+88(FP)
-	CMP  $0, R1
-	BLE  done102
-	MOVD dx+0(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD ldw+72(FP), R3
-	MOVD w+64(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, w+64(FP)
-	MOVD lddw+24(FP), R3
-	MOVD dw+16(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dw+16(FP)
-	MOVD $8, R3
-	MOVD x+48(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, x+48(FP)
-	MOVD cols+88(FP), R1
-	CMP  $1, R1
-	BGE  block98
-
-done102:
-	RET
-
-// func bothTurnedNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, w *float32, ldw uintptr, x *float32, ldx uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
-TEXT ·bothTurnedNEONF32(SB), NOSPLIT, $0-104
-	MOVD rows+80(FP), R0
-	CMP  $3, R0
-	BNE  fewer1
-	MOVD n+96(FP), R0
-	MOVD cols+88(FP), R1
-	CMP  $4, R1
-	BLE  done6
-
-block2:
-	// 3×8 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	MOVD  dz+64(FP), R1
-	MOVD  lddz+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $2, R3
-	MOVD  $6, R4
-	CMP   $6, R3
-	BGE   inside7
-	MOVD  R3, R4
-
-inside7:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $4, R5
-	CMP  $4, R3
-	BGE  inside8
-	MOVD R3, R5
-
-inside8:
-	MUL  R2, R5
-	ADD  R1, R5
-	MOVD $2, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	ADD  R2, R1, R3
-	ADD  R2, R6, R7
-	ADD  R2, R5, R8
-	ADD  R2, R4, R9
-	MOVD w+32(FP), R10
-	MOVD ldw+40(FP), R11
-	MOVD n+96(FP), R0
-	ADD  R11, R10, R12
-	ADD  R11, R12, R13
-	CMP  $4, R0
-	BLT  tail4
-
-square3:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R1), F6
-	FMOVQ 0(R3), F7
-	FMOVQ 0(R6), F8
-	FMOVQ 0(R7), F9
-	VZIP2 V7.S4, V6.S4, V10.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V9.S4, V8.S4, V11.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V8.D2, V6.D2, V7.D2
-	VZIP1 V8.D2, V6.D2, V6.D2
-	VZIP1 V11.D2, V10.D2, V8.D2
-	VZIP2 V11.D2, V10.D2, V9.D2
-	FMOVQ 0(R5), F10
-	FMOVQ 0(R8), F11
-	FMOVQ 0(R4), F12
-	FMOVQ 0(R9), F13
-	VZIP2 V11.S4, V10.S4, V14.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V13.S4, V12.S4, V15.S4
-	VZIP1 V13.S4, V12.S4, V12.S4
-	VZIP2 V12.D2, V10.D2, V11.D2
-	VZIP1 V12.D2, V10.D2, V10.D2
-	VZIP1 V15.D2, V14.D2, V12.D2
-	VZIP2 V15.D2, V14.D2, V13.D2
-	FMOVD 0(R10), F14
-	WORD  $0x4f8e10c0 // fmla v0.4s, v6.4s, v14.s[0]
-	WORD  $0x4f8e1143 // fmla v3.4s, v10.4s, v14.s[0]
-	WORD  $0x4fae10e0 // fmla v0.4s, v7.4s, v14.s[1]
-	WORD  $0x4fae1163 // fmla v3.4s, v11.4s, v14.s[1]
-	FMOVD 0(R12), F14
-	WORD  $0x4f8e10c1 // fmla v1.4s, v6.4s, v14.s[0]
-	WORD  $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
-	WORD  $0x4fae10e1 // fmla v1.4s, v7.4s, v14.s[1]
-	WORD  $0x4fae1164 // fmla v4.4s, v11.4s, v14.s[1]
-	FMOVD 0(R13), F14
-	WORD  $0x4f8e10c2 // fmla v2.4s, v6.4s, v14.s[0]
-	WORD  $0x4f8e1145 // fmla v5.4s, v10.4s, v14.s[0]
-	WORD  $0x4fae10e2 // fmla v2.4s, v7.4s, v14.s[1]
-	WORD  $0x4fae1165 // fmla v5.4s, v11.4s, v14.s[1]
-	FMOVD 8(R10), F14
-	WORD  $0x4f8e1100 // fmla v0.4s, v8.4s, v14.s[0]
-	WORD  $0x4f8e1183 // fmla v3.4s, v12.4s, v14.s[0]
-	WORD  $0x4fae1120 // fmla v0.4s, v9.4s, v14.s[1]
-	WORD  $0x4fae11a3 // fmla v3.4s, v13.4s, v14.s[1]
-	FMOVD 8(R12), F14
-	WORD  $0x4f8e1101 // fmla v1.4s, v8.4s, v14.s[0]
-	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	WORD  $0x4fae1121 // fmla v1.4s, v9.4s, v14.s[1]
-	WORD  $0x4fae11a4 // fmla v4.4s, v13.4s, v14.s[1]
-	FMOVD 8(R13), F14
-	WORD  $0x4f8e1102 // fmla v2.4s, v8.4s, v14.s[0]
-	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
-	WORD  $0x4fae1122 // fmla v2.4s, v9.4s, v14.s[1]
-	WORD  $0x4fae11a5 // fmla v5.4s, v13.4s, v14.s[1]
-
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD  R10, R14
-	MOVD  w+32(FP), R20
-	SUB   R20, R14
-	MOVD  dz+64(FP), R20
-	ADD   R20, R14
-	MOVD  x+48(FP), R15
-	MOVD  cols+88(FP), R19
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-
-row9:
-	FMOVQ 0(R14), F6
-	FMOVS 0(R15), F7
-	WORD  $0x4f8710c8 // fmla v8.4s, v6.4s, v7.s[0]
-	FMOVS 4(R15), F7
-	WORD  $0x4f8710c9 // fmla v9.4s, v6.4s, v7.s[0]
-	FMOVS 8(R15), F7
-	WORD  $0x4f8710ca // fmla v10.4s, v6.4s, v7.s[0]
-	MOVD  lddz+72(FP), R20
-	ADD   R20, R14
-	MOVD  ldx+56(FP), R20
-	ADD   R20, R15
-	SUBS  $1, R19
-	BNE   row9
-	MOVD  R10, R14
-	MOVD  w+32(FP), R20
-	SUB   R20, R14
-	MOVD  dw+16(FP), R20
-	ADD   R20, R14
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d508 // fadd v8.4s, v8.4s, v6.4s
-	WORD  $0x4e26d529 // fadd v9.4s, v9.4s, v6.4s
-	WORD  $0x4e26d54a // fadd v10.4s, v10.4s, v6.4s
-	FMOVQ F8, 0(R14)
-	MOVD  lddw+24(FP), R20
-	ADD   R20, R14
-	FMOVQ F9, 0(R14)
-	MOVD  lddw+24(FP), R20
-	ADD   R20, R14
-	FMOVQ F10, 0(R14)
-	MOVD  lddw+24(FP), R20
-	ADD   R20, R14
-	ADD   $16, R1
-	ADD   $16, R3
-	ADD   $16, R6
-	ADD   $16, R7
-	ADD   $16, R5
-	ADD   $16, R8
-	ADD   $16, R4
-	ADD   $16, R9
-	ADD   $16, R10
-	ADD   $16, R12
-	ADD   $16, R13
-	SUB   $4, R0
-	CMP   $4, R0
-	BGE   square3
-
-tail4:
-	CMP $0, R0
-	BLE end5
-
-	// the same for fewer j
-	TST   $2, R0
-	BEQ   one11
-	FMOVD 0(R1), F6
-	TST   $1, R0
-	BEQ   moved12
-	ADD   $8, R1, R14
-	VLD1  (R14), V6.S[2]
-	B     moved12
-
-one11:
-	FMOVS 0(R1), F6
-
-moved12:
-	TST   $2, R0
-	BEQ   one13
-	FMOVD 0(R3), F7
-	TST   $1, R0
-	BEQ   moved14
-	ADD   $8, R3, R14
-	VLD1  (R14), V7.S[2]
-	B     moved14
-
-one13:
-	FMOVS 0(R3), F7
-
-moved14:
-	TST   $2, R0
-	BEQ   one15
-	FMOVD 0(R6), F8
-	TST   $1, R0
-	BEQ   moved16
-	ADD   $8, R6, R14
-	VLD1  (R14), V8.S[2]
-	B     moved16
-
-one15:
-	FMOVS 0(R6), F8
-
-moved16:
-	TST   $2, R0
-	BEQ   one17
-	FMOVD 0(R7), F9
-	TST   $1, R0
-	BEQ   moved18
-	ADD   $8, R7, R14
-	VLD1  (R14), V9.S[2]
-	B     moved18
-
-one17:
-	FMOVS 0(R7), F9
-
-moved18:
-	VZIP2 V7.S4, V6.S4, V10.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V9.S4, V8.S4, V11.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V8.D2, V6.D2, V7.D2
-	VZIP1 V8.D2, V6.D2, V6.D2
-	VZIP1 V11.D2, V10.D2, V8.D2
-	VZIP2 V11.D2, V10.D2, V9.D2
-	FMOVS 0(R10), F10
-	WORD  $0x4f8a10c0 // fmla v0.4s, v6.4s, v10.s[0]
-	FMOVS 0(R12), F10
-	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
-	FMOVS 0(R13), F10
-	WORD  $0x4f8a10c2 // fmla v2.4s, v6.4s, v10.s[0]
-	CMP   $1, R0
-	BEQ   over10
-	FMOVS 4(R10), F10
-	WORD  $0x4f8a10e0 // fmla v0.4s, v7.4s, v10.s[0]
-	FMOVS 4(R12), F10
-	WORD  $0x4f8a10e1 // fmla v1.4s, v7.4s, v10.s[0]
-	FMOVS 4(R13), F10
-	WORD  $0x4f8a10e2 // fmla v2.4s, v7.4s, v10.s[0]
-	CMP   $2, R0
-	BEQ   over10
-	FMOVS 8(R10), F10
-	WORD  $0x4f8a1100 // fmla v0.4s, v8.4s, v10.s[0]
-	FMOVS 8(R12), F10
-	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
-	FMOVS 8(R13), F10
-	WORD  $0x4f8a1102 // fmla v2.4s, v8.4s, v10.s[0]
-	CMP   $3, R0
-	BEQ   over10
-	FMOVS 12(R10), F10
-	WORD  $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	FMOVS 12(R12), F10
-	WORD  $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
-	FMOVS 12(R13), F10
-	WORD  $0x4f8a1122 // fmla v2.4s, v9.4s, v10.s[0]
-
-over10:
-	TST   $2, R0
-	BEQ   one20
-	FMOVD 0(R5), F6
-	TST   $1, R0
-	BEQ   moved21
-	ADD   $8, R5, R14
-	VLD1  (R14), V6.S[2]
-	B     moved21
-
-one20:
-	FMOVS 0(R5), F6
-
-moved21:
-	TST   $2, R0
-	BEQ   one22
-	FMOVD 0(R8), F7
-	TST   $1, R0
-	BEQ   moved23
-	ADD   $8, R8, R14
-	VLD1  (R14), V7.S[2]
-	B     moved23
-
-one22:
-	FMOVS 0(R8), F7
-
-moved23:
-	TST   $2, R0
-	BEQ   one24
-	FMOVD 0(R4), F8
-	TST   $1, R0
-	BEQ   moved25
-	ADD   $8, R4, R14
-	VLD1  (R14), V8.S[2]
-	B     moved25
-
-one24:
-	FMOVS 0(R4), F8
-
-moved25:
-	TST   $2, R0
-	BEQ   one26
-	FMOVD 0(R9), F9
-	TST   $1, R0
-	BEQ   moved27
-	ADD   $8, R9, R14
-	VLD1  (R14), V9.S[2]
-	B     moved27
-
-one26:
-	FMOVS 0(R9), F9
-
-moved27:
-	VZIP2 V7.S4, V6.S4, V10.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V9.S4, V8.S4, V11.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V8.D2, V6.D2, V7.D2
-	VZIP1 V8.D2, V6.D2, V6.D2
-	VZIP1 V11.D2, V10.D2, V8.D2
-	VZIP2 V11.D2, V10.D2, V9.D2
-	FMOVS 0(R10), F10
-	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
-	FMOVS 0(R12), F10
-	WORD  $0x4f8a10c4 // fmla v4.4s, v6.4s, v10.s[0]
-	FMOVS 0(R13), F10
-	WORD  $0x4f8a10c5 // fmla v5.4s, v6.4s, v10.s[0]
-	CMP   $1, R0
-	BEQ   over19
-	FMOVS 4(R10), F10
-	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
-	FMOVS 4(R12), F10
-	WORD  $0x4f8a10e4 // fmla v4.4s, v7.4s, v10.s[0]
-	FMOVS 4(R13), F10
-	WORD  $0x4f8a10e5 // fmla v5.4s, v7.4s, v10.s[0]
-	CMP   $2, R0
-	BEQ   over19
-	FMOVS 8(R10), F10
-	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
-	FMOVS 8(R12), F10
-	WORD  $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	FMOVS 8(R13), F10
-	WORD  $0x4f8a1105 // fmla v5.4s, v8.4s, v10.s[0]
-	CMP   $3, R0
-	BEQ   over19
-	FMOVS 12(R10), F10
-	WORD  $0x4f8a1123 // fmla v3.4s, v9.4s, v10.s[0]
-	FMOVS 12(R12), F10
-	WORD  $0x4f8a1124 // fmla v4.4s, v9.4s, v10.s[0]
-	FMOVS 12(R13), F10
-	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
-
-over19:
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD  R10, R14
-	MOVD  w+32(FP), R20
-	SUB   R20, R14
-	MOVD  dz+64(FP), R20
-	ADD   R20, R14
-	MOVD  x+48(FP), R15
-	MOVD  cols+88(FP), R19
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-
-row28:
-	TST   $2, R0
-	BEQ   one29
+	BEQ   one30
 	FMOVD 0(R14), F6
 	TST   $1, R0
-	BEQ   moved30
+	BEQ   moved31
 	ADD   $8, R14, R20
 	VLD1  (R20), V6.S[2]
-	B     moved30
+	B     moved31
 
-one29:
+one30:
 	FMOVS 0(R14), F6
 
-moved30:
+moved31:
 	FMOVS 0(R15), F7
 	WORD  $0x4f8710c8 // fmla v8.4s, v6.4s, v7.s[0]
 	FMOVS 4(R15), F7
@@ -20463,7 +20583,7 @@ moved30:
 	MOVD  ldx+56(FP), R20
 	ADD   R20, R15
 	SUBS  $1, R19
-	BNE   row28
+	BNE   row29
 	MOVD  R10, R14
 	MOVD  w+32(FP), R20
 	SUB   R20, R14
@@ -20474,48 +20594,48 @@ moved30:
 	WORD  $0x4e26d529 // fadd v9.4s, v9.4s, v6.4s
 	WORD  $0x4e26d54a // fadd v10.4s, v10.4s, v6.4s
 	TST   $2, R0
-	BEQ   one31
+	BEQ   one32
 	FMOVD F8, 0(R14)
 	TST   $1, R0
-	BEQ   moved32
+	BEQ   moved33
 	ADD   $8, R14, R20
 	VST1  V8.S[2], (R20)
-	B     moved32
+	B     moved33
 
-one31:
+one32:
 	FMOVS F8, 0(R14)
 
-moved32:
+moved33:
 	MOVD  lddw+24(FP), R20
 	ADD   R20, R14
 	TST   $2, R0
-	BEQ   one33
+	BEQ   one34
 	FMOVD F9, 0(R14)
 	TST   $1, R0
-	BEQ   moved34
+	BEQ   moved35
 	ADD   $8, R14, R20
 	VST1  V9.S[2], (R20)
-	B     moved34
+	B     moved35
 
-one33:
+one34:
 	FMOVS F9, 0(R14)
 
-moved34:
+moved35:
 	MOVD  lddw+24(FP), R20
 	ADD   R20, R14
 	TST   $2, R0
-	BEQ   one35
+	BEQ   one36
 	FMOVD F10, 0(R14)
 	TST   $1, R0
-	BEQ   moved36
+	BEQ   moved37
 	ADD   $8, R14, R20
 	VST1  V10.S[2], (R20)
-	B     moved36
+	B     moved37
 
-one35:
+one36:
 	FMOVS F10, 0(R14)
 
-moved36:
+moved37:
 	MOVD lddw+24(FP), R20
 	ADD  R20, R14
 
@@ -20534,18 +20654,18 @@ end5:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside37
+	BGE   inside38
 	MOVD  R4, R5
 
-inside37:
+inside38:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside38
+	BGE  inside39
 	MOVD R4, R6
 
-inside38:
+inside39:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
@@ -20616,9 +20736,9 @@ inside38:
 done6:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done43
+	BLE  done48
 
-block39:
+block44:
 	// 3×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -20629,18 +20749,18 @@ block39:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside44
+	BGE   inside49
 	MOVD  R3, R4
 
-inside44:
+inside49:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside45
+	BGE  inside50
 	MOVD R3, R5
 
-inside45:
+inside50:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -20651,9 +20771,9 @@ inside45:
 	ADD  R7, R6, R8
 	ADD  R7, R8, R9
 	CMP  $4, R0
-	BLT  tail41
+	BLT  tail46
 
-square40:
+square45:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F3
 	FMOVQ 0(R1), F4
@@ -20698,7 +20818,7 @@ square40:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row46:
+row51:
 	FMOVQ 0(R10), F3
 	FMOVS 0(R11), F4
 	WORD  $0x4f841065 // fmla v5.4s, v3.4s, v4.s[0]
@@ -20711,7 +20831,7 @@ row46:
 	MOVD  ldx+56(FP), R13
 	ADD   R13, R11
 	SUBS  $1, R12
-	BNE   row46
+	BNE   row51
 	MOVD  R6, R10
 	MOVD  w+32(FP), R13
 	SUB   R13, R10
@@ -20739,65 +20859,65 @@ row46:
 	ADD   $16, R9
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square40
+	BGE   square45
 
-tail41:
+tail46:
 	CMP $0, R0
-	BLE end42
+	BLE end47
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one48
+	BEQ   one54
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved49
+	BEQ   moved55
 	ADD   $8, R5, R10
 	VLD1  (R10), V3.S[2]
-	B     moved49
-
-one48:
-	FMOVS 0(R5), F3
-
-moved49:
-	TST   $2, R0
-	BEQ   one50
-	FMOVD 0(R1), F4
-	TST   $1, R0
-	BEQ   moved51
-	ADD   $8, R1, R10
-	VLD1  (R10), V4.S[2]
-	B     moved51
-
-one50:
-	FMOVS 0(R1), F4
-
-moved51:
-	TST   $2, R0
-	BEQ   one52
-	FMOVD 0(R4), F5
-	TST   $1, R0
-	BEQ   moved53
-	ADD   $8, R4, R10
-	VLD1  (R10), V5.S[2]
-	B     moved53
-
-one52:
-	FMOVS 0(R4), F5
-
-moved53:
-	TST   $2, R0
-	BEQ   one54
-	FMOVD 0(R3), F6
-	TST   $1, R0
-	BEQ   moved55
-	ADD   $8, R3, R10
-	VLD1  (R10), V6.S[2]
 	B     moved55
 
 one54:
-	FMOVS 0(R3), F6
+	FMOVS 0(R5), F3
 
 moved55:
+	TST   $2, R0
+	BEQ   one56
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved57
+	ADD   $8, R1, R10
+	VLD1  (R10), V4.S[2]
+	B     moved57
+
+one56:
+	FMOVS 0(R1), F4
+
+moved57:
+	TST   $2, R0
+	BEQ   one58
+	FMOVD 0(R4), F5
+	TST   $1, R0
+	BEQ   moved59
+	ADD   $8, R4, R10
+	VLD1  (R10), V5.S[2]
+	B     moved59
+
+one58:
+	FMOVS 0(R4), F5
+
+moved59:
+	TST   $2, R0
+	BEQ   one60
+	FMOVD 0(R3), F6
+	TST   $1, R0
+	BEQ   moved61
+	ADD   $8, R3, R10
+	VLD1  (R10), V6.S[2]
+	B     moved61
+
+one60:
+	FMOVS 0(R3), F6
+
+moved61:
 	VZIP2 V4.S4, V3.S4, V7.S4
 	VZIP1 V4.S4, V3.S4, V3.S4
 	VZIP2 V6.S4, V5.S4, V8.S4
@@ -20813,7 +20933,7 @@ moved55:
 	FMOVS 0(R9), F7
 	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
 	CMP   $1, R0
-	BEQ   over47
+	BEQ   over53
 	FMOVS 4(R6), F7
 	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
 	FMOVS 4(R8), F7
@@ -20821,7 +20941,7 @@ moved55:
 	FMOVS 4(R9), F7
 	WORD  $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
 	CMP   $2, R0
-	BEQ   over47
+	BEQ   over53
 	FMOVS 8(R6), F7
 	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
 	FMOVS 8(R8), F7
@@ -20829,7 +20949,7 @@ moved55:
 	FMOVS 8(R9), F7
 	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
 	CMP   $3, R0
-	BEQ   over47
+	BEQ   over53
 	FMOVS 12(R6), F7
 	WORD  $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
 	FMOVS 12(R8), F7
@@ -20837,7 +20957,7 @@ moved55:
 	FMOVS 12(R9), F7
 	WORD  $0x4f8710c2 // fmla v2.4s, v6.4s, v7.s[0]
 
-over47:
+over53:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R6, R10
 	MOVD  w+32(FP), R13
@@ -20850,20 +20970,20 @@ over47:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row56:
+row62:
 	TST   $2, R0
-	BEQ   one57
+	BEQ   one63
 	FMOVD 0(R10), F3
 	TST   $1, R0
-	BEQ   moved58
+	BEQ   moved64
 	ADD   $8, R10, R13
 	VLD1  (R13), V3.S[2]
-	B     moved58
+	B     moved64
 
-one57:
+one63:
 	FMOVS 0(R10), F3
 
-moved58:
+moved64:
 	FMOVS 0(R11), F4
 	WORD  $0x4f841065 // fmla v5.4s, v3.4s, v4.s[0]
 	FMOVS 4(R11), F4
@@ -20875,7 +20995,7 @@ moved58:
 	MOVD  ldx+56(FP), R13
 	ADD   R13, R11
 	SUBS  $1, R12
-	BNE   row56
+	BNE   row62
 	MOVD  R6, R10
 	MOVD  w+32(FP), R13
 	SUB   R13, R10
@@ -20886,52 +21006,52 @@ moved58:
 	WORD  $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD  $0x4e23d4e7 // fadd v7.4s, v7.4s, v3.4s
 	TST   $2, R0
-	BEQ   one59
+	BEQ   one65
 	FMOVD F5, 0(R10)
 	TST   $1, R0
-	BEQ   moved60
+	BEQ   moved66
 	ADD   $8, R10, R13
 	VST1  V5.S[2], (R13)
-	B     moved60
+	B     moved66
 
-one59:
+one65:
 	FMOVS F5, 0(R10)
 
-moved60:
+moved66:
 	MOVD  lddw+24(FP), R13
 	ADD   R13, R10
 	TST   $2, R0
-	BEQ   one61
+	BEQ   one67
 	FMOVD F6, 0(R10)
 	TST   $1, R0
-	BEQ   moved62
+	BEQ   moved68
 	ADD   $8, R10, R13
 	VST1  V6.S[2], (R13)
-	B     moved62
+	B     moved68
 
-one61:
+one67:
 	FMOVS F6, 0(R10)
 
-moved62:
+moved68:
 	MOVD  lddw+24(FP), R13
 	ADD   R13, R10
 	TST   $2, R0
-	BEQ   one63
+	BEQ   one69
 	FMOVD F7, 0(R10)
 	TST   $1, R0
-	BEQ   moved64
+	BEQ   moved70
 	ADD   $8, R10, R13
 	VST1  V7.S[2], (R13)
-	B     moved64
+	B     moved70
 
-one63:
+one69:
 	FMOVS F7, 0(R10)
 
-moved64:
+moved70:
 	MOVD lddw+24(FP), R13
 	ADD  R13, R10
 
-end42:
+end47:
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
@@ -20943,18 +21063,18 @@ end42:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside65
+	BGE   inside71
 	MOVD  R4, R5
 
-inside65:
+inside71:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside66
+	BGE  inside72
 	MOVD R4, R6
 
-inside66:
+inside72:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -20983,7 +21103,7 @@ inside66:
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done43
+	BLE  done48
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -20997,20 +21117,20 @@ inside66:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block39
+	BGE  block44
 
-done43:
+done48:
 	RET
 
 fewer1:
 	CMP  $2, R0
-	BNE  fewer67
+	BNE  fewer75
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
-	BLE  done72
+	BLE  done80
 
-block68:
+block76:
 	// 2×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -21022,18 +21142,18 @@ block68:
 	SUB   $2, R3
 	MOVD  $6, R4
 	CMP   $6, R3
-	BGE   inside73
+	BGE   inside81
 	MOVD  R3, R4
 
-inside73:
+inside81:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $4, R5
 	CMP  $4, R3
-	BGE  inside74
+	BGE  inside82
 	MOVD R3, R5
 
-inside74:
+inside82:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R7
@@ -21048,9 +21168,9 @@ inside74:
 	MOVD n+96(FP), R0
 	ADD  R11, R10, R12
 	CMP  $4, R0
-	BLT  tail70
+	BLT  tail78
 
-square69:
+square77:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F5
@@ -21108,7 +21228,7 @@ square69:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row75:
+row83:
 	FMOVQ 0(R13), F4
 	FMOVS 0(R14), F5
 	WORD  $0x4f851086 // fmla v6.4s, v4.4s, v5.s[0]
@@ -21119,7 +21239,7 @@ row75:
 	MOVD  ldx+56(FP), R19
 	ADD   R19, R14
 	SUBS  $1, R15
-	BNE   row75
+	BNE   row83
 	MOVD  R10, R13
 	MOVD  w+32(FP), R19
 	SUB   R19, R13
@@ -21146,65 +21266,65 @@ row75:
 	ADD   $16, R12
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square69
+	BGE   square77
 
-tail70:
+tail78:
 	CMP $0, R0
-	BLE end71
+	BLE end79
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one77
+	BEQ   one86
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved78
+	BEQ   moved87
 	ADD   $8, R1, R13
 	VLD1  (R13), V4.S[2]
-	B     moved78
+	B     moved87
 
-one77:
+one86:
 	FMOVS 0(R1), F4
 
-moved78:
+moved87:
 	TST   $2, R0
-	BEQ   one79
+	BEQ   one88
 	FMOVD 0(R3), F5
 	TST   $1, R0
-	BEQ   moved80
+	BEQ   moved89
 	ADD   $8, R3, R13
 	VLD1  (R13), V5.S[2]
-	B     moved80
+	B     moved89
 
-one79:
+one88:
 	FMOVS 0(R3), F5
 
-moved80:
+moved89:
 	TST   $2, R0
-	BEQ   one81
+	BEQ   one90
 	FMOVD 0(R6), F6
 	TST   $1, R0
-	BEQ   moved82
+	BEQ   moved91
 	ADD   $8, R6, R13
 	VLD1  (R13), V6.S[2]
-	B     moved82
+	B     moved91
 
-one81:
+one90:
 	FMOVS 0(R6), F6
 
-moved82:
+moved91:
 	TST   $2, R0
-	BEQ   one83
+	BEQ   one92
 	FMOVD 0(R7), F7
 	TST   $1, R0
-	BEQ   moved84
+	BEQ   moved93
 	ADD   $8, R7, R13
 	VLD1  (R13), V7.S[2]
-	B     moved84
+	B     moved93
 
-one83:
+one92:
 	FMOVS 0(R7), F7
 
-moved84:
+moved93:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -21218,77 +21338,77 @@ moved84:
 	FMOVS 0(R12), F8
 	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over76
+	BEQ   over85
 	FMOVS 4(R10), F8
 	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
 	FMOVS 4(R12), F8
 	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over76
+	BEQ   over85
 	FMOVS 8(R10), F8
 	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
 	FMOVS 8(R12), F8
 	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
 	CMP   $3, R0
-	BEQ   over76
+	BEQ   over85
 	FMOVS 12(R10), F8
 	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
 	FMOVS 12(R12), F8
 	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
 
-over76:
+over85:
 	TST   $2, R0
-	BEQ   one86
+	BEQ   one95
 	FMOVD 0(R5), F4
 	TST   $1, R0
-	BEQ   moved87
+	BEQ   moved96
 	ADD   $8, R5, R13
 	VLD1  (R13), V4.S[2]
-	B     moved87
+	B     moved96
 
-one86:
+one95:
 	FMOVS 0(R5), F4
 
-moved87:
+moved96:
 	TST   $2, R0
-	BEQ   one88
+	BEQ   one97
 	FMOVD 0(R8), F5
 	TST   $1, R0
-	BEQ   moved89
+	BEQ   moved98
 	ADD   $8, R8, R13
 	VLD1  (R13), V5.S[2]
-	B     moved89
+	B     moved98
 
-one88:
+one97:
 	FMOVS 0(R8), F5
 
-moved89:
+moved98:
 	TST   $2, R0
-	BEQ   one90
+	BEQ   one99
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved91
+	BEQ   moved100
 	ADD   $8, R4, R13
 	VLD1  (R13), V6.S[2]
-	B     moved91
+	B     moved100
 
-one90:
+one99:
 	FMOVS 0(R4), F6
 
-moved91:
+moved100:
 	TST   $2, R0
-	BEQ   one92
+	BEQ   one101
 	FMOVD 0(R9), F7
 	TST   $1, R0
-	BEQ   moved93
+	BEQ   moved102
 	ADD   $8, R9, R13
 	VLD1  (R13), V7.S[2]
-	B     moved93
+	B     moved102
 
-one92:
+one101:
 	FMOVS 0(R9), F7
 
-moved93:
+moved102:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -21302,25 +21422,25 @@ moved93:
 	FMOVS 0(R12), F8
 	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over85
+	BEQ   over94
 	FMOVS 4(R10), F8
 	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
 	FMOVS 4(R12), F8
 	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over85
+	BEQ   over94
 	FMOVS 8(R10), F8
 	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
 	FMOVS 8(R12), F8
 	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
 	CMP   $3, R0
-	BEQ   over85
+	BEQ   over94
 	FMOVS 12(R10), F8
 	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
 	FMOVS 12(R12), F8
 	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
 
-over85:
+over94:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R10, R13
 	MOVD  w+32(FP), R19
@@ -21332,20 +21452,20 @@ over85:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row94:
+row103:
 	TST   $2, R0
-	BEQ   one95
+	BEQ   one104
 	FMOVD 0(R13), F4
 	TST   $1, R0
-	BEQ   moved96
+	BEQ   moved105
 	ADD   $8, R13, R19
 	VLD1  (R19), V4.S[2]
-	B     moved96
+	B     moved105
 
-one95:
+one104:
 	FMOVS 0(R13), F4
 
-moved96:
+moved105:
 	FMOVS 0(R14), F5
 	WORD  $0x4f851086 // fmla v6.4s, v4.4s, v5.s[0]
 	FMOVS 4(R14), F5
@@ -21355,7 +21475,7 @@ moved96:
 	MOVD  ldx+56(FP), R19
 	ADD   R19, R14
 	SUBS  $1, R15
-	BNE   row94
+	BNE   row103
 	MOVD  R10, R13
 	MOVD  w+32(FP), R19
 	SUB   R19, R13
@@ -21365,37 +21485,37 @@ moved96:
 	WORD  $0x4e24d4c6 // fadd v6.4s, v6.4s, v4.4s
 	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	TST   $2, R0
-	BEQ   one97
+	BEQ   one106
 	FMOVD F6, 0(R13)
 	TST   $1, R0
-	BEQ   moved98
+	BEQ   moved107
 	ADD   $8, R13, R19
 	VST1  V6.S[2], (R19)
-	B     moved98
+	B     moved107
 
-one97:
+one106:
 	FMOVS F6, 0(R13)
 
-moved98:
+moved107:
 	MOVD  lddw+24(FP), R19
 	ADD   R19, R13
 	TST   $2, R0
-	BEQ   one99
+	BEQ   one108
 	FMOVD F7, 0(R13)
 	TST   $1, R0
-	BEQ   moved100
+	BEQ   moved109
 	ADD   $8, R13, R19
 	VST1  V7.S[2], (R19)
-	B     moved100
+	B     moved109
 
-one99:
+one108:
 	FMOVS F7, 0(R13)
 
-moved100:
+moved109:
 	MOVD lddw+24(FP), R19
 	ADD  R19, R13
 
-end71:
+end79:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -21408,18 +21528,18 @@ end71:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside101
+	BGE   inside110
 	MOVD  R4, R5
 
-inside101:
+inside110:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside102
+	BGE  inside111
 	MOVD R4, R6
 
-inside102:
+inside111:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
@@ -21457,7 +21577,7 @@ inside102:
 	SUB  $8, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done72
+	BLE  done80
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -21471,14 +21591,14 @@ inside102:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $5, R1
-	BGE  block68
+	BGE  block76
 
-done72:
+done80:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done107
+	BLE  done120
 
-block103:
+block116:
 	// 2×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -21488,18 +21608,18 @@ block103:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside108
+	BGE   inside121
 	MOVD  R3, R4
 
-inside108:
+inside121:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside109
+	BGE  inside122
 	MOVD R3, R5
 
-inside109:
+inside122:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -21509,9 +21629,9 @@ inside109:
 	MOVD n+96(FP), R0
 	ADD  R7, R6, R8
 	CMP  $4, R0
-	BLT  tail105
+	BLT  tail118
 
-square104:
+square117:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F2
 	FMOVQ 0(R1), F3
@@ -21549,7 +21669,7 @@ square104:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-row110:
+row123:
 	FMOVQ 0(R9), F2
 	FMOVS 0(R10), F3
 	WORD  $0x4f831044 // fmla v4.4s, v2.4s, v3.s[0]
@@ -21560,7 +21680,7 @@ row110:
 	MOVD  ldx+56(FP), R12
 	ADD   R12, R10
 	SUBS  $1, R11
-	BNE   row110
+	BNE   row123
 	MOVD  R6, R9
 	MOVD  w+32(FP), R12
 	SUB   R12, R9
@@ -21583,65 +21703,65 @@ row110:
 	ADD   $16, R8
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square104
+	BGE   square117
 
-tail105:
+tail118:
 	CMP $0, R0
-	BLE end106
+	BLE end119
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one112
+	BEQ   one126
 	FMOVD 0(R5), F2
 	TST   $1, R0
-	BEQ   moved113
+	BEQ   moved127
 	ADD   $8, R5, R9
 	VLD1  (R9), V2.S[2]
-	B     moved113
+	B     moved127
 
-one112:
+one126:
 	FMOVS 0(R5), F2
 
-moved113:
+moved127:
 	TST   $2, R0
-	BEQ   one114
+	BEQ   one128
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved115
+	BEQ   moved129
 	ADD   $8, R1, R9
 	VLD1  (R9), V3.S[2]
-	B     moved115
+	B     moved129
 
-one114:
+one128:
 	FMOVS 0(R1), F3
 
-moved115:
+moved129:
 	TST   $2, R0
-	BEQ   one116
+	BEQ   one130
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved117
+	BEQ   moved131
 	ADD   $8, R4, R9
 	VLD1  (R9), V4.S[2]
-	B     moved117
+	B     moved131
 
-one116:
+one130:
 	FMOVS 0(R4), F4
 
-moved117:
+moved131:
 	TST   $2, R0
-	BEQ   one118
+	BEQ   one132
 	FMOVD 0(R3), F5
 	TST   $1, R0
-	BEQ   moved119
+	BEQ   moved133
 	ADD   $8, R3, R9
 	VLD1  (R9), V5.S[2]
-	B     moved119
+	B     moved133
 
-one118:
+one132:
 	FMOVS 0(R3), F5
 
-moved119:
+moved133:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -21655,25 +21775,25 @@ moved119:
 	FMOVS 0(R8), F6
 	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over111
+	BEQ   over125
 	FMOVS 4(R6), F6
 	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
 	FMOVS 4(R8), F6
 	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over111
+	BEQ   over125
 	FMOVS 8(R6), F6
 	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
 	FMOVS 8(R8), F6
 	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
 	CMP   $3, R0
-	BEQ   over111
+	BEQ   over125
 	FMOVS 12(R6), F6
 	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
 	FMOVS 12(R8), F6
 	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
 
-over111:
+over125:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R6, R9
 	MOVD  w+32(FP), R12
@@ -21685,20 +21805,20 @@ over111:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-row120:
+row134:
 	TST   $2, R0
-	BEQ   one121
+	BEQ   one135
 	FMOVD 0(R9), F2
 	TST   $1, R0
-	BEQ   moved122
+	BEQ   moved136
 	ADD   $8, R9, R12
 	VLD1  (R12), V2.S[2]
-	B     moved122
+	B     moved136
 
-one121:
+one135:
 	FMOVS 0(R9), F2
 
-moved122:
+moved136:
 	FMOVS 0(R10), F3
 	WORD  $0x4f831044 // fmla v4.4s, v2.4s, v3.s[0]
 	FMOVS 4(R10), F3
@@ -21708,7 +21828,7 @@ moved122:
 	MOVD  ldx+56(FP), R12
 	ADD   R12, R10
 	SUBS  $1, R11
-	BNE   row120
+	BNE   row134
 	MOVD  R6, R9
 	MOVD  w+32(FP), R12
 	SUB   R12, R9
@@ -21718,37 +21838,37 @@ moved122:
 	WORD  $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
 	WORD  $0x4e22d4a5 // fadd v5.4s, v5.4s, v2.4s
 	TST   $2, R0
-	BEQ   one123
+	BEQ   one137
 	FMOVD F4, 0(R9)
 	TST   $1, R0
-	BEQ   moved124
+	BEQ   moved138
 	ADD   $8, R9, R12
 	VST1  V4.S[2], (R12)
-	B     moved124
+	B     moved138
 
-one123:
+one137:
 	FMOVS F4, 0(R9)
 
-moved124:
+moved138:
 	MOVD  lddw+24(FP), R12
 	ADD   R12, R9
 	TST   $2, R0
-	BEQ   one125
+	BEQ   one139
 	FMOVD F5, 0(R9)
 	TST   $1, R0
-	BEQ   moved126
+	BEQ   moved140
 	ADD   $8, R9, R12
 	VST1  V5.S[2], (R12)
-	B     moved126
+	B     moved140
 
-one125:
+one139:
 	FMOVS F5, 0(R9)
 
-moved126:
+moved140:
 	MOVD lddw+24(FP), R12
 	ADD  R12, R9
 
-end106:
+end119:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -21759,18 +21879,18 @@ end106:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside127
+	BGE   inside141
 	MOVD  R4, R5
 
-inside127:
+inside141:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside128
+	BGE  inside142
 	MOVD R4, R6
 
-inside128:
+inside142:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -21792,7 +21912,7 @@ inside128:
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done107
+	BLE  done120
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -21806,18 +21926,18 @@ inside128:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block103
+	BGE  block116
 
-done107:
+done120:
 	RET
 
-fewer67:
+fewer75:
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $8, R1
-	BLE  done134
+	BLE  done150
 
-block130:
+block146:
 	// 1×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -21829,34 +21949,34 @@ block130:
 	SUB   $2, R3
 	MOVD  $14, R4
 	CMP   $14, R3
-	BGE   inside135
+	BGE   inside151
 	MOVD  R3, R4
 
-inside135:
+inside151:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $12, R5
 	CMP  $12, R3
-	BGE  inside136
+	BGE  inside152
 	MOVD R3, R5
 
-inside136:
+inside152:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $10, R6
 	CMP  $10, R3
-	BGE  inside137
+	BGE  inside153
 	MOVD R3, R6
 
-inside137:
+inside153:
 	MUL  R2, R6
 	ADD  R1, R6
 	MOVD $8, R7
 	CMP  $8, R3
-	BGE  inside138
+	BGE  inside154
 	MOVD R3, R7
 
-inside138:
+inside154:
 	MUL  R2, R7
 	ADD  R1, R7
 	MOVD $6, R9
@@ -21879,9 +21999,9 @@ inside138:
 	MOVD w+32(FP), R21
 	MOVD n+96(FP), R0
 	CMP  $4, R0
-	BLT  tail132
+	BLT  tail148
 
-square131:
+square147:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F5
@@ -21960,7 +22080,7 @@ square131:
 	MOVD  cols+88(FP), R24
 	VMOVI $0, V6.B16
 
-row139:
+row155:
 	FMOVQ 0(R22), F4
 	FMOVS 0(R23), F5
 	WORD  $0x4f851086 // fmla v6.4s, v4.4s, v5.s[0]
@@ -21969,7 +22089,7 @@ row139:
 	MOVD  ldx+56(FP), R25
 	ADD   R25, R23
 	SUBS  $1, R24
-	BNE   row139
+	BNE   row155
 	MOVD  R21, R22
 	MOVD  w+32(FP), R25
 	SUB   R25, R22
@@ -21999,65 +22119,65 @@ row139:
 	ADD   $16, R21
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square131
+	BGE   square147
 
-tail132:
+tail148:
 	CMP $0, R0
-	BLE end133
+	BLE end149
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one141
+	BEQ   one158
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved142
+	BEQ   moved159
 	ADD   $8, R1, R22
 	VLD1  (R22), V4.S[2]
-	B     moved142
+	B     moved159
 
-one141:
+one158:
 	FMOVS 0(R1), F4
 
-moved142:
+moved159:
 	TST   $2, R0
-	BEQ   one143
+	BEQ   one160
 	FMOVD 0(R3), F5
 	TST   $1, R0
-	BEQ   moved144
+	BEQ   moved161
 	ADD   $8, R3, R22
 	VLD1  (R22), V5.S[2]
-	B     moved144
+	B     moved161
 
-one143:
+one160:
 	FMOVS 0(R3), F5
 
-moved144:
+moved161:
 	TST   $2, R0
-	BEQ   one145
+	BEQ   one162
 	FMOVD 0(R10), F6
 	TST   $1, R0
-	BEQ   moved146
+	BEQ   moved163
 	ADD   $8, R10, R22
 	VLD1  (R22), V6.S[2]
-	B     moved146
+	B     moved163
 
-one145:
+one162:
 	FMOVS 0(R10), F6
 
-moved146:
+moved163:
 	TST   $2, R0
-	BEQ   one147
+	BEQ   one164
 	FMOVD 0(R11), F7
 	TST   $1, R0
-	BEQ   moved148
+	BEQ   moved165
 	ADD   $8, R11, R22
 	VLD1  (R22), V7.S[2]
-	B     moved148
+	B     moved165
 
-one147:
+one164:
 	FMOVS 0(R11), F7
 
-moved148:
+moved165:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -22069,71 +22189,71 @@ moved148:
 	FMOVS 0(R21), F8
 	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over140
+	BEQ   over157
 	FMOVS 4(R21), F8
 	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over140
+	BEQ   over157
 	FMOVS 8(R21), F8
 	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
 	CMP   $3, R0
-	BEQ   over140
+	BEQ   over157
 	FMOVS 12(R21), F8
 	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
 
-over140:
+over157:
 	TST   $2, R0
-	BEQ   one150
+	BEQ   one167
 	FMOVD 0(R9), F4
 	TST   $1, R0
-	BEQ   moved151
+	BEQ   moved168
 	ADD   $8, R9, R22
 	VLD1  (R22), V4.S[2]
-	B     moved151
+	B     moved168
 
-one150:
+one167:
 	FMOVS 0(R9), F4
 
-moved151:
+moved168:
 	TST   $2, R0
-	BEQ   one152
+	BEQ   one169
 	FMOVD 0(R12), F5
 	TST   $1, R0
-	BEQ   moved153
+	BEQ   moved170
 	ADD   $8, R12, R22
 	VLD1  (R22), V5.S[2]
-	B     moved153
+	B     moved170
 
-one152:
+one169:
 	FMOVS 0(R12), F5
 
-moved153:
+moved170:
 	TST   $2, R0
-	BEQ   one154
+	BEQ   one171
 	FMOVD 0(R8), F6
 	TST   $1, R0
-	BEQ   moved155
+	BEQ   moved172
 	ADD   $8, R8, R22
 	VLD1  (R22), V6.S[2]
-	B     moved155
+	B     moved172
 
-one154:
+one171:
 	FMOVS 0(R8), F6
 
-moved155:
+moved172:
 	TST   $2, R0
-	BEQ   one156
+	BEQ   one173
 	FMOVD 0(R13), F7
 	TST   $1, R0
-	BEQ   moved157
+	BEQ   moved174
 	ADD   $8, R13, R22
 	VLD1  (R22), V7.S[2]
-	B     moved157
+	B     moved174
 
-one156:
+one173:
 	FMOVS 0(R13), F7
 
-moved157:
+moved174:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -22145,71 +22265,71 @@ moved157:
 	FMOVS 0(R21), F8
 	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over149
+	BEQ   over166
 	FMOVS 4(R21), F8
 	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over149
+	BEQ   over166
 	FMOVS 8(R21), F8
 	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
 	CMP   $3, R0
-	BEQ   over149
+	BEQ   over166
 	FMOVS 12(R21), F8
 	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
 
-over149:
+over166:
 	TST   $2, R0
-	BEQ   one159
+	BEQ   one176
 	FMOVD 0(R7), F4
 	TST   $1, R0
-	BEQ   moved160
+	BEQ   moved177
 	ADD   $8, R7, R22
 	VLD1  (R22), V4.S[2]
-	B     moved160
+	B     moved177
 
-one159:
+one176:
 	FMOVS 0(R7), F4
 
-moved160:
+moved177:
 	TST   $2, R0
-	BEQ   one161
+	BEQ   one178
 	FMOVD 0(R14), F5
 	TST   $1, R0
-	BEQ   moved162
+	BEQ   moved179
 	ADD   $8, R14, R22
 	VLD1  (R22), V5.S[2]
-	B     moved162
+	B     moved179
 
-one161:
+one178:
 	FMOVS 0(R14), F5
 
-moved162:
+moved179:
 	TST   $2, R0
-	BEQ   one163
+	BEQ   one180
 	FMOVD 0(R6), F6
 	TST   $1, R0
-	BEQ   moved164
+	BEQ   moved181
 	ADD   $8, R6, R22
 	VLD1  (R22), V6.S[2]
-	B     moved164
+	B     moved181
 
-one163:
+one180:
 	FMOVS 0(R6), F6
 
-moved164:
+moved181:
 	TST   $2, R0
-	BEQ   one165
+	BEQ   one182
 	FMOVD 0(R15), F7
 	TST   $1, R0
-	BEQ   moved166
+	BEQ   moved183
 	ADD   $8, R15, R22
 	VLD1  (R22), V7.S[2]
-	B     moved166
+	B     moved183
 
-one165:
+one182:
 	FMOVS 0(R15), F7
 
-moved166:
+moved183:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -22221,71 +22341,71 @@ moved166:
 	FMOVS 0(R21), F8
 	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over158
+	BEQ   over175
 	FMOVS 4(R21), F8
 	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over158
+	BEQ   over175
 	FMOVS 8(R21), F8
 	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
 	CMP   $3, R0
-	BEQ   over158
+	BEQ   over175
 	FMOVS 12(R21), F8
 	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
 
-over158:
+over175:
 	TST   $2, R0
-	BEQ   one168
+	BEQ   one185
 	FMOVD 0(R5), F4
 	TST   $1, R0
-	BEQ   moved169
+	BEQ   moved186
 	ADD   $8, R5, R22
 	VLD1  (R22), V4.S[2]
-	B     moved169
+	B     moved186
 
-one168:
+one185:
 	FMOVS 0(R5), F4
 
-moved169:
+moved186:
 	TST   $2, R0
-	BEQ   one170
+	BEQ   one187
 	FMOVD 0(R19), F5
 	TST   $1, R0
-	BEQ   moved171
+	BEQ   moved188
 	ADD   $8, R19, R22
 	VLD1  (R22), V5.S[2]
-	B     moved171
+	B     moved188
 
-one170:
+one187:
 	FMOVS 0(R19), F5
 
-moved171:
+moved188:
 	TST   $2, R0
-	BEQ   one172
+	BEQ   one189
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved173
+	BEQ   moved190
 	ADD   $8, R4, R22
 	VLD1  (R22), V6.S[2]
-	B     moved173
+	B     moved190
 
-one172:
+one189:
 	FMOVS 0(R4), F6
 
-moved173:
+moved190:
 	TST   $2, R0
-	BEQ   one174
+	BEQ   one191
 	FMOVD 0(R20), F7
 	TST   $1, R0
-	BEQ   moved175
+	BEQ   moved192
 	ADD   $8, R20, R22
 	VLD1  (R22), V7.S[2]
-	B     moved175
+	B     moved192
 
-one174:
+one191:
 	FMOVS 0(R20), F7
 
-moved175:
+moved192:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -22297,19 +22417,19 @@ moved175:
 	FMOVS 0(R21), F8
 	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over167
+	BEQ   over184
 	FMOVS 4(R21), F8
 	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over167
+	BEQ   over184
 	FMOVS 8(R21), F8
 	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
 	CMP   $3, R0
-	BEQ   over167
+	BEQ   over184
 	FMOVS 12(R21), F8
 	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
 
-over167:
+over184:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R21, R22
 	MOVD  w+32(FP), R25
@@ -22320,20 +22440,20 @@ over167:
 	MOVD  cols+88(FP), R24
 	VMOVI $0, V6.B16
 
-row176:
+row193:
 	TST   $2, R0
-	BEQ   one177
+	BEQ   one194
 	FMOVD 0(R22), F4
 	TST   $1, R0
-	BEQ   moved178
+	BEQ   moved195
 	ADD   $8, R22, R25
 	VLD1  (R25), V4.S[2]
-	B     moved178
+	B     moved195
 
-one177:
+one194:
 	FMOVS 0(R22), F4
 
-moved178:
+moved195:
 	FMOVS 0(R23), F5
 	WORD  $0x4f851086 // fmla v6.4s, v4.4s, v5.s[0]
 	MOVD  lddz+72(FP), R25
@@ -22341,7 +22461,7 @@ moved178:
 	MOVD  ldx+56(FP), R25
 	ADD   R25, R23
 	SUBS  $1, R24
-	BNE   row176
+	BNE   row193
 	MOVD  R21, R22
 	MOVD  w+32(FP), R25
 	SUB   R25, R22
@@ -22350,22 +22470,22 @@ moved178:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d4c6 // fadd v6.4s, v6.4s, v4.4s
 	TST   $2, R0
-	BEQ   one179
+	BEQ   one196
 	FMOVD F6, 0(R22)
 	TST   $1, R0
-	BEQ   moved180
+	BEQ   moved197
 	ADD   $8, R22, R25
 	VST1  V6.S[2], (R25)
-	B     moved180
+	B     moved197
 
-one179:
+one196:
 	FMOVS F6, 0(R22)
 
-moved180:
+moved197:
 	MOVD lddw+24(FP), R25
 	ADD  R25, R22
 
-end133:
+end149:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -22378,34 +22498,34 @@ end133:
 	SUB   $2, R4
 	MOVD  $14, R5
 	CMP   $14, R4
-	BGE   inside181
+	BGE   inside198
 	MOVD  R4, R5
 
-inside181:
+inside198:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $12, R6
 	CMP  $12, R4
-	BGE  inside182
+	BGE  inside199
 	MOVD R4, R6
 
-inside182:
+inside199:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $10, R7
 	CMP  $10, R4
-	BGE  inside183
+	BGE  inside200
 	MOVD R4, R7
 
-inside183:
+inside200:
 	MUL  R3, R7
 	ADD  R1, R7
 	MOVD $8, R8
 	CMP  $8, R4
-	BGE  inside184
+	BGE  inside201
 	MOVD R4, R8
 
-inside184:
+inside201:
 	MUL   R3, R8
 	ADD   R1, R8
 	MOVD  $6, R10
@@ -22417,24 +22537,58 @@ inside184:
 	MOVD  $2, R12
 	MUL   R12, R3, R11
 	ADD   R1, R11
+	CMP   $4, R2
+	BNE   apart202
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R11)
+	B     stored203
+
+apart202:
 	ADD   R2, R1, R4
 	ADD   R2, R11, R12
 	FMOVS F0, 0(R1)
 	VST1  V0.S[1], (R4)
 	VST1  V0.S[2], (R11)
 	VST1  V0.S[3], (R12)
+
+stored203:
+	CMP   $4, R2
+	BNE   apart204
+	FMOVD F1, 0(R10)
+	VST1  V1.D[1], (R9)
+	B     stored205
+
+apart204:
 	ADD   R2, R10, R4
 	ADD   R2, R9, R12
 	FMOVS F1, 0(R10)
 	VST1  V1.S[1], (R4)
 	VST1  V1.S[2], (R9)
 	VST1  V1.S[3], (R12)
+
+stored205:
+	CMP   $4, R2
+	BNE   apart206
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R7)
+	B     stored207
+
+apart206:
 	ADD   R2, R8, R4
 	ADD   R2, R7, R12
 	FMOVS F2, 0(R8)
 	VST1  V2.S[1], (R4)
 	VST1  V2.S[2], (R7)
 	VST1  V2.S[3], (R12)
+
+stored207:
+	CMP   $4, R2
+	BNE   apart208
+	FMOVD F3, 0(R6)
+	VST1  V3.D[1], (R5)
+	B     stored209
+
+apart208:
 	ADD   R2, R6, R4
 	ADD   R2, R5, R12
 	FMOVS F3, 0(R6)
@@ -22442,12 +22596,13 @@ inside184:
 	VST1  V3.S[2], (R5)
 	VST1  V3.S[3], (R12)
 
+stored209:
 	// the next 16 inputs
 	MOVD cols+88(FP), R1
 	SUB  $16, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done134
+	BLE  done150
 	MOVD dx+0(FP), R1
 	MOVD $16, R4
 	MUL  R4, R3, R3
@@ -22461,14 +22616,14 @@ inside184:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $9, R1
-	BGE  block130
+	BGE  block146
 
-done134:
+done150:
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
-	BLE  done189
+	BLE  done214
 
-block185:
+block210:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -22478,18 +22633,18 @@ block185:
 	SUB   $2, R3
 	MOVD  $6, R4
 	CMP   $6, R3
-	BGE   inside190
+	BGE   inside215
 	MOVD  R3, R4
 
-inside190:
+inside215:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $4, R5
 	CMP  $4, R3
-	BGE  inside191
+	BGE  inside216
 	MOVD R3, R5
 
-inside191:
+inside216:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R7
@@ -22502,9 +22657,9 @@ inside191:
 	MOVD w+32(FP), R10
 	MOVD n+96(FP), R0
 	CMP  $4, R0
-	BLT  tail187
+	BLT  tail212
 
-square186:
+square211:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F3
@@ -22551,7 +22706,7 @@ square186:
 	MOVD  cols+88(FP), R13
 	VMOVI $0, V4.B16
 
-row192:
+row217:
 	FMOVQ 0(R11), F2
 	FMOVS 0(R12), F3
 	WORD  $0x4f831044 // fmla v4.4s, v2.4s, v3.s[0]
@@ -22560,7 +22715,7 @@ row192:
 	MOVD  ldx+56(FP), R14
 	ADD   R14, R12
 	SUBS  $1, R13
-	BNE   row192
+	BNE   row217
 	MOVD  R10, R11
 	MOVD  w+32(FP), R14
 	SUB   R14, R11
@@ -22582,65 +22737,65 @@ row192:
 	ADD   $16, R10
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square186
+	BGE   square211
 
-tail187:
+tail212:
 	CMP $0, R0
-	BLE end188
+	BLE end213
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one194
+	BEQ   one220
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved195
+	BEQ   moved221
 	ADD   $8, R1, R11
 	VLD1  (R11), V2.S[2]
-	B     moved195
+	B     moved221
 
-one194:
+one220:
 	FMOVS 0(R1), F2
 
-moved195:
+moved221:
 	TST   $2, R0
-	BEQ   one196
+	BEQ   one222
 	FMOVD 0(R3), F3
 	TST   $1, R0
-	BEQ   moved197
+	BEQ   moved223
 	ADD   $8, R3, R11
 	VLD1  (R11), V3.S[2]
-	B     moved197
+	B     moved223
 
-one196:
+one222:
 	FMOVS 0(R3), F3
 
-moved197:
+moved223:
 	TST   $2, R0
-	BEQ   one198
+	BEQ   one224
 	FMOVD 0(R6), F4
 	TST   $1, R0
-	BEQ   moved199
+	BEQ   moved225
 	ADD   $8, R6, R11
 	VLD1  (R11), V4.S[2]
-	B     moved199
+	B     moved225
 
-one198:
+one224:
 	FMOVS 0(R6), F4
 
-moved199:
+moved225:
 	TST   $2, R0
-	BEQ   one200
+	BEQ   one226
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved201
+	BEQ   moved227
 	ADD   $8, R7, R11
 	VLD1  (R11), V5.S[2]
-	B     moved201
+	B     moved227
 
-one200:
+one226:
 	FMOVS 0(R7), F5
 
-moved201:
+moved227:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -22652,71 +22807,71 @@ moved201:
 	FMOVS 0(R10), F6
 	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over193
+	BEQ   over219
 	FMOVS 4(R10), F6
 	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over193
+	BEQ   over219
 	FMOVS 8(R10), F6
 	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
 	CMP   $3, R0
-	BEQ   over193
+	BEQ   over219
 	FMOVS 12(R10), F6
 	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
 
-over193:
+over219:
 	TST   $2, R0
-	BEQ   one203
+	BEQ   one229
 	FMOVD 0(R5), F2
 	TST   $1, R0
-	BEQ   moved204
+	BEQ   moved230
 	ADD   $8, R5, R11
 	VLD1  (R11), V2.S[2]
-	B     moved204
+	B     moved230
 
-one203:
+one229:
 	FMOVS 0(R5), F2
 
-moved204:
+moved230:
 	TST   $2, R0
-	BEQ   one205
+	BEQ   one231
 	FMOVD 0(R8), F3
 	TST   $1, R0
-	BEQ   moved206
+	BEQ   moved232
 	ADD   $8, R8, R11
 	VLD1  (R11), V3.S[2]
-	B     moved206
+	B     moved232
 
-one205:
+one231:
 	FMOVS 0(R8), F3
 
-moved206:
+moved232:
 	TST   $2, R0
-	BEQ   one207
+	BEQ   one233
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved208
+	BEQ   moved234
 	ADD   $8, R4, R11
 	VLD1  (R11), V4.S[2]
-	B     moved208
+	B     moved234
 
-one207:
+one233:
 	FMOVS 0(R4), F4
 
-moved208:
+moved234:
 	TST   $2, R0
-	BEQ   one209
+	BEQ   one235
 	FMOVD 0(R9), F5
 	TST   $1, R0
-	BEQ   moved210
+	BEQ   moved236
 	ADD   $8, R9, R11
 	VLD1  (R11), V5.S[2]
-	B     moved210
+	B     moved236
 
-one209:
+one235:
 	FMOVS 0(R9), F5
 
-moved210:
+moved236:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -22728,19 +22883,19 @@ moved210:
 	FMOVS 0(R10), F6
 	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over202
+	BEQ   over228
 	FMOVS 4(R10), F6
 	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over202
+	BEQ   over228
 	FMOVS 8(R10), F6
 	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
 	CMP   $3, R0
-	BEQ   over202
+	BEQ   over228
 	FMOVS 12(R10), F6
 	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
 
-over202:
+over228:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R10, R11
 	MOVD  w+32(FP), R14
@@ -22751,20 +22906,20 @@ over202:
 	MOVD  cols+88(FP), R13
 	VMOVI $0, V4.B16
 
-row211:
+row237:
 	TST   $2, R0
-	BEQ   one212
+	BEQ   one238
 	FMOVD 0(R11), F2
 	TST   $1, R0
-	BEQ   moved213
+	BEQ   moved239
 	ADD   $8, R11, R14
 	VLD1  (R14), V2.S[2]
-	B     moved213
+	B     moved239
 
-one212:
+one238:
 	FMOVS 0(R11), F2
 
-moved213:
+moved239:
 	FMOVS 0(R12), F3
 	WORD  $0x4f831044 // fmla v4.4s, v2.4s, v3.s[0]
 	MOVD  lddz+72(FP), R14
@@ -22772,7 +22927,7 @@ moved213:
 	MOVD  ldx+56(FP), R14
 	ADD   R14, R12
 	SUBS  $1, R13
-	BNE   row211
+	BNE   row237
 	MOVD  R10, R11
 	MOVD  w+32(FP), R14
 	SUB   R14, R11
@@ -22781,22 +22936,22 @@ moved213:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
 	TST   $2, R0
-	BEQ   one214
+	BEQ   one240
 	FMOVD F4, 0(R11)
 	TST   $1, R0
-	BEQ   moved215
+	BEQ   moved241
 	ADD   $8, R11, R14
 	VST1  V4.S[2], (R14)
-	B     moved215
+	B     moved241
 
-one214:
+one240:
 	FMOVS F4, 0(R11)
 
-moved215:
+moved241:
 	MOVD lddw+24(FP), R14
 	ADD  R14, R11
 
-end188:
+end213:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -22807,29 +22962,45 @@ end188:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside216
+	BGE   inside242
 	MOVD  R4, R5
 
-inside216:
+inside242:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside217
+	BGE  inside243
 	MOVD R4, R6
 
-inside217:
+inside243:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
 	MUL   R8, R3, R7
 	ADD   R1, R7
+	CMP   $4, R2
+	BNE   apart244
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+	B     stored245
+
+apart244:
 	ADD   R2, R1, R4
 	ADD   R2, R7, R8
 	FMOVS F0, 0(R1)
 	VST1  V0.S[1], (R4)
 	VST1  V0.S[2], (R7)
 	VST1  V0.S[3], (R8)
+
+stored245:
+	CMP   $4, R2
+	BNE   apart246
+	FMOVD F1, 0(R6)
+	VST1  V1.D[1], (R5)
+	B     stored247
+
+apart246:
 	ADD   R2, R6, R4
 	ADD   R2, R5, R8
 	FMOVS F1, 0(R6)
@@ -22837,12 +23008,13 @@ inside217:
 	VST1  V1.S[2], (R5)
 	VST1  V1.S[3], (R8)
 
+stored247:
 	// the next 8 inputs
 	MOVD cols+88(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done189
+	BLE  done214
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -22856,14 +23028,14 @@ inside217:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $5, R1
-	BGE  block185
+	BGE  block210
 
-done189:
+done214:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done222
+	BLE  done252
 
-block218:
+block248:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  dz+64(FP), R1
@@ -22872,18 +23044,18 @@ block218:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside223
+	BGE   inside253
 	MOVD  R3, R4
 
-inside223:
+inside253:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside224
+	BGE  inside254
 	MOVD R3, R5
 
-inside224:
+inside254:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -22891,9 +23063,9 @@ inside224:
 	MOVD w+32(FP), R6
 	MOVD n+96(FP), R0
 	CMP  $4, R0
-	BLT  tail220
+	BLT  tail250
 
-square219:
+square249:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F1
 	FMOVQ 0(R1), F2
@@ -22924,7 +23096,7 @@ square219:
 	MOVD  cols+88(FP), R9
 	VMOVI $0, V3.B16
 
-row225:
+row255:
 	FMOVQ 0(R7), F1
 	FMOVS 0(R8), F2
 	WORD  $0x4f821023 // fmla v3.4s, v1.4s, v2.s[0]
@@ -22933,7 +23105,7 @@ row225:
 	MOVD  ldx+56(FP), R10
 	ADD   R10, R8
 	SUBS  $1, R9
-	BNE   row225
+	BNE   row255
 	MOVD  R6, R7
 	MOVD  w+32(FP), R10
 	SUB   R10, R7
@@ -22951,65 +23123,65 @@ row225:
 	ADD   $16, R6
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square219
+	BGE   square249
 
-tail220:
+tail250:
 	CMP $0, R0
-	BLE end221
+	BLE end251
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one227
+	BEQ   one258
 	FMOVD 0(R5), F1
 	TST   $1, R0
-	BEQ   moved228
+	BEQ   moved259
 	ADD   $8, R5, R7
 	VLD1  (R7), V1.S[2]
-	B     moved228
+	B     moved259
 
-one227:
+one258:
 	FMOVS 0(R5), F1
 
-moved228:
+moved259:
 	TST   $2, R0
-	BEQ   one229
+	BEQ   one260
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved230
+	BEQ   moved261
 	ADD   $8, R1, R7
 	VLD1  (R7), V2.S[2]
-	B     moved230
+	B     moved261
 
-one229:
+one260:
 	FMOVS 0(R1), F2
 
-moved230:
+moved261:
 	TST   $2, R0
-	BEQ   one231
+	BEQ   one262
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved232
+	BEQ   moved263
 	ADD   $8, R4, R7
 	VLD1  (R7), V3.S[2]
-	B     moved232
+	B     moved263
 
-one231:
+one262:
 	FMOVS 0(R4), F3
 
-moved232:
+moved263:
 	TST   $2, R0
-	BEQ   one233
+	BEQ   one264
 	FMOVD 0(R3), F4
 	TST   $1, R0
-	BEQ   moved234
+	BEQ   moved265
 	ADD   $8, R3, R7
 	VLD1  (R7), V4.S[2]
-	B     moved234
+	B     moved265
 
-one233:
+one264:
 	FMOVS 0(R3), F4
 
-moved234:
+moved265:
 	VZIP2 V2.S4, V1.S4, V5.S4
 	VZIP1 V2.S4, V1.S4, V1.S4
 	VZIP2 V4.S4, V3.S4, V6.S4
@@ -23021,19 +23193,19 @@ moved234:
 	FMOVS 0(R6), F5
 	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
 	CMP   $1, R0
-	BEQ   over226
+	BEQ   over257
 	FMOVS 4(R6), F5
 	WORD  $0x4f851040 // fmla v0.4s, v2.4s, v5.s[0]
 	CMP   $2, R0
-	BEQ   over226
+	BEQ   over257
 	FMOVS 8(R6), F5
 	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
 	CMP   $3, R0
-	BEQ   over226
+	BEQ   over257
 	FMOVS 12(R6), F5
 	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
 
-over226:
+over257:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R6, R7
 	MOVD  w+32(FP), R10
@@ -23044,20 +23216,20 @@ over226:
 	MOVD  cols+88(FP), R9
 	VMOVI $0, V3.B16
 
-row235:
+row266:
 	TST   $2, R0
-	BEQ   one236
+	BEQ   one267
 	FMOVD 0(R7), F1
 	TST   $1, R0
-	BEQ   moved237
+	BEQ   moved268
 	ADD   $8, R7, R10
 	VLD1  (R10), V1.S[2]
-	B     moved237
+	B     moved268
 
-one236:
+one267:
 	FMOVS 0(R7), F1
 
-moved237:
+moved268:
 	FMOVS 0(R8), F2
 	WORD  $0x4f821023 // fmla v3.4s, v1.4s, v2.s[0]
 	MOVD  lddz+72(FP), R10
@@ -23065,7 +23237,7 @@ moved237:
 	MOVD  ldx+56(FP), R10
 	ADD   R10, R8
 	SUBS  $1, R9
-	BNE   row235
+	BNE   row266
 	MOVD  R6, R7
 	MOVD  w+32(FP), R10
 	SUB   R10, R7
@@ -23074,22 +23246,22 @@ moved237:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d463 // fadd v3.4s, v3.4s, v1.4s
 	TST   $2, R0
-	BEQ   one238
+	BEQ   one269
 	FMOVD F3, 0(R7)
 	TST   $1, R0
-	BEQ   moved239
+	BEQ   moved270
 	ADD   $8, R7, R10
 	VST1  V3.S[2], (R10)
-	B     moved239
+	B     moved270
 
-one238:
+one269:
 	FMOVS F3, 0(R7)
 
-moved239:
+moved270:
 	MOVD lddw+24(FP), R10
 	ADD  R10, R7
 
-end221:
+end251:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	MOVD  dx+0(FP), R1
@@ -23099,20 +23271,27 @@ end221:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside240
+	BGE   inside271
 	MOVD  R4, R5
 
-inside240:
+inside271:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside241
+	BGE  inside272
 	MOVD R4, R6
 
-inside241:
+inside272:
 	MUL   R3, R6
 	ADD   R1, R6
+	CMP   $4, R2
+	BNE   apart273
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	B     stored274
+
+apart273:
 	ADD   R2, R6, R1
 	ADD   R2, R5, R4
 	FMOVS F0, 0(R6)
@@ -23120,12 +23299,13 @@ inside241:
 	VST1  V0.S[2], (R5)
 	VST1  V0.S[3], (R4)
 
+stored274:
 	// the next 4 inputs
 	MOVD cols+88(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done222
+	BLE  done252
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -23139,9 +23319,9 @@ inside241:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block218
+	BGE  block248
 
-done222:
+done252:
 	RET
 
 // func bothTurnedNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, w *float64, ldw uintptr, x *float64, ldx uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
@@ -23293,7 +23473,7 @@ tail4:
 	FMOVD 0(R9), F8
 	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
 	CMP   $1, R0
-	BEQ   over10
+	BEQ   over11
 	FMOVD 8(R3), F8
 	WORD  $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
 	FMOVD 8(R8), F8
@@ -23301,7 +23481,7 @@ tail4:
 	FMOVD 8(R9), F8
 	WORD  $0x4fc810e2 // fmla v2.2d, v7.2d, v8.d[0]
 
-over10:
+over11:
 	FMOVD 0(R5), F6
 	FMOVD 0(R4), F7
 	VZIP2 V7.D2, V6.D2, V8.D2
@@ -23314,7 +23494,7 @@ over10:
 	FMOVD 0(R9), F8
 	WORD  $0x4fc810c5 // fmla v5.2d, v6.2d, v8.d[0]
 	CMP   $1, R0
-	BEQ   over11
+	BEQ   over12
 	FMOVD 8(R3), F8
 	WORD  $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
 	FMOVD 8(R8), F8
@@ -23322,7 +23502,7 @@ over10:
 	FMOVD 8(R9), F8
 	WORD  $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
 
-over11:
+over12:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R3, R10
 	MOVD  w+32(FP), R13
@@ -23335,7 +23515,7 @@ over11:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 
-row12:
+row13:
 	FMOVD 0(R10), F6
 	FMOVD 0(R11), F7
 	WORD  $0x4fc710c8 // fmla v8.2d, v6.2d, v7.d[0]
@@ -23348,7 +23528,7 @@ row12:
 	MOVD  ldx+56(FP), R13
 	ADD   R13, R11
 	SUBS  $1, R12
-	BNE   row12
+	BNE   row13
 	MOVD  R3, R10
 	MOVD  w+32(FP), R13
 	SUB   R13, R10
@@ -23383,18 +23563,18 @@ end5:
 	SUB   $1, R4
 	MOVD  $3, R5
 	CMP   $3, R4
-	BGE   inside13
+	BGE   inside14
 	MOVD  R4, R5
 
-inside13:
+inside14:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R6
 	CMP  $2, R4
-	BGE  inside14
+	BGE  inside15
 	MOVD R4, R6
 
-inside14:
+inside15:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $1, R8
@@ -23441,9 +23621,9 @@ inside14:
 done6:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done19
+	BLE  done24
 
-block15:
+block20:
 	// 3×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -23454,18 +23634,18 @@ block15:
 	SUB   $1, R3
 	MOVD  $1, R4
 	CMP   $1, R3
-	BGE   inside20
+	BGE   inside25
 	MOVD  R3, R4
 
-inside20:
+inside25:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside21
+	BGE  inside26
 	MOVD R3, R5
 
-inside21:
+inside26:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD w+32(FP), R1
@@ -23474,9 +23654,9 @@ inside21:
 	ADD  R3, R1, R6
 	ADD  R3, R6, R7
 	CMP  $2, R0
-	BLT  tail17
+	BLT  tail22
 
-square16:
+square21:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R5), F3
 	FMOVQ 0(R4), F4
@@ -23505,7 +23685,7 @@ square16:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row22:
+row27:
 	FMOVQ 0(R8), F3
 	FMOVD 0(R9), F4
 	WORD  $0x4fc41065 // fmla v5.2d, v3.2d, v4.d[0]
@@ -23518,7 +23698,7 @@ row22:
 	MOVD  ldx+56(FP), R11
 	ADD   R11, R9
 	SUBS  $1, R10
-	BNE   row22
+	BNE   row27
 	MOVD  R1, R8
 	MOVD  w+32(FP), R11
 	SUB   R11, R8
@@ -23544,11 +23724,11 @@ row22:
 	ADD   $16, R7
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square16
+	BGE   square21
 
-tail17:
+tail22:
 	CMP $0, R0
-	BLE end18
+	BLE end23
 
 	// the same for fewer j
 	FMOVD 0(R5), F3
@@ -23563,7 +23743,7 @@ tail17:
 	FMOVD 0(R7), F5
 	WORD  $0x4fc51062 // fmla v2.2d, v3.2d, v5.d[0]
 	CMP   $1, R0
-	BEQ   over23
+	BEQ   over29
 	FMOVD 8(R1), F5
 	WORD  $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
 	FMOVD 8(R6), F5
@@ -23571,7 +23751,7 @@ tail17:
 	FMOVD 8(R7), F5
 	WORD  $0x4fc51082 // fmla v2.2d, v4.2d, v5.d[0]
 
-over23:
+over29:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R1, R8
 	MOVD  w+32(FP), R11
@@ -23584,7 +23764,7 @@ over23:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row24:
+row30:
 	FMOVD 0(R8), F3
 	FMOVD 0(R9), F4
 	WORD  $0x4fc41065 // fmla v5.2d, v3.2d, v4.d[0]
@@ -23597,7 +23777,7 @@ row24:
 	MOVD  ldx+56(FP), R11
 	ADD   R11, R9
 	SUBS  $1, R10
-	BNE   row24
+	BNE   row30
 	MOVD  R1, R8
 	MOVD  w+32(FP), R11
 	SUB   R11, R8
@@ -23617,7 +23797,7 @@ row24:
 	MOVD  lddw+24(FP), R11
 	ADD   R11, R8
 
-end18:
+end23:
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
@@ -23629,18 +23809,18 @@ end18:
 	SUB   $1, R4
 	MOVD  $1, R5
 	CMP   $1, R4
-	BGE   inside25
+	BGE   inside31
 	MOVD  R4, R5
 
-inside25:
+inside31:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside26
+	BGE  inside32
 	MOVD R4, R6
 
-inside26:
+inside32:
 	MUL   R3, R6
 	ADD   R1, R6
 	FMOVD F0, 0(R6)
@@ -23657,7 +23837,7 @@ inside26:
 	SUB  $2, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done19
+	BLE  done24
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -23671,20 +23851,20 @@ inside26:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block15
+	BGE  block20
 
-done19:
+done24:
 	RET
 
 fewer1:
 	CMP  $2, R0
-	BNE  fewer27
+	BNE  fewer35
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $2, R1
-	BLE  done32
+	BLE  done40
 
-block28:
+block36:
 	// 2×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -23696,18 +23876,18 @@ block28:
 	SUB   $1, R3
 	MOVD  $3, R4
 	CMP   $3, R3
-	BGE   inside33
+	BGE   inside41
 	MOVD  R3, R4
 
-inside33:
+inside41:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R5
 	CMP  $2, R3
-	BGE  inside34
+	BGE  inside42
 	MOVD R3, R5
 
-inside34:
+inside42:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $1, R7
@@ -23718,9 +23898,9 @@ inside34:
 	MOVD n+96(FP), R0
 	ADD  R7, R3, R8
 	CMP  $2, R0
-	BLT  tail30
+	BLT  tail38
 
-square29:
+square37:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R6), F5
@@ -23754,7 +23934,7 @@ square29:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row35:
+row43:
 	FMOVQ 0(R9), F4
 	FMOVD 0(R10), F5
 	WORD  $0x4fc51086 // fmla v6.2d, v4.2d, v5.d[0]
@@ -23765,7 +23945,7 @@ row35:
 	MOVD  ldx+56(FP), R12
 	ADD   R12, R10
 	SUBS  $1, R11
-	BNE   row35
+	BNE   row43
 	MOVD  R3, R9
 	MOVD  w+32(FP), R12
 	SUB   R12, R9
@@ -23788,11 +23968,11 @@ row35:
 	ADD   $16, R8
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square29
+	BGE   square37
 
-tail30:
+tail38:
 	CMP $0, R0
-	BLE end31
+	BLE end39
 
 	// the same for fewer j
 	FMOVD 0(R1), F4
@@ -23805,13 +23985,13 @@ tail30:
 	FMOVD 0(R8), F6
 	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over36
+	BEQ   over45
 	FMOVD 8(R3), F6
 	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
 	FMOVD 8(R8), F6
 	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
 
-over36:
+over45:
 	FMOVD 0(R5), F4
 	FMOVD 0(R4), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
@@ -23822,13 +24002,13 @@ over36:
 	FMOVD 0(R8), F6
 	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over37
+	BEQ   over46
 	FMOVD 8(R3), F6
 	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
 	FMOVD 8(R8), F6
 	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
 
-over37:
+over46:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R3, R9
 	MOVD  w+32(FP), R12
@@ -23840,7 +24020,7 @@ over37:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row38:
+row47:
 	FMOVD 0(R9), F4
 	FMOVD 0(R10), F5
 	WORD  $0x4fc51086 // fmla v6.2d, v4.2d, v5.d[0]
@@ -23851,7 +24031,7 @@ row38:
 	MOVD  ldx+56(FP), R12
 	ADD   R12, R10
 	SUBS  $1, R11
-	BNE   row38
+	BNE   row47
 	MOVD  R3, R9
 	MOVD  w+32(FP), R12
 	SUB   R12, R9
@@ -23867,7 +24047,7 @@ row38:
 	MOVD  lddw+24(FP), R12
 	ADD   R12, R9
 
-end31:
+end39:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -23880,18 +24060,18 @@ end31:
 	SUB   $1, R4
 	MOVD  $3, R5
 	CMP   $3, R4
-	BGE   inside39
+	BGE   inside48
 	MOVD  R4, R5
 
-inside39:
+inside48:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R6
 	CMP  $2, R4
-	BGE  inside40
+	BGE  inside49
 	MOVD R4, R6
 
-inside40:
+inside49:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $1, R8
@@ -23913,7 +24093,7 @@ inside40:
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done32
+	BLE  done40
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -23927,14 +24107,14 @@ inside40:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $3, R1
-	BGE  block28
+	BGE  block36
 
-done32:
+done40:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done45
+	BLE  done58
 
-block41:
+block54:
 	// 2×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -23944,18 +24124,18 @@ block41:
 	SUB   $1, R3
 	MOVD  $1, R4
 	CMP   $1, R3
-	BGE   inside46
+	BGE   inside59
 	MOVD  R3, R4
 
-inside46:
+inside59:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside47
+	BGE  inside60
 	MOVD R3, R5
 
-inside47:
+inside60:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD w+32(FP), R1
@@ -23963,9 +24143,9 @@ inside47:
 	MOVD n+96(FP), R0
 	ADD  R3, R1, R6
 	CMP  $2, R0
-	BLT  tail43
+	BLT  tail56
 
-square42:
+square55:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R5), F2
 	FMOVQ 0(R4), F3
@@ -23990,7 +24170,7 @@ square42:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-row48:
+row61:
 	FMOVQ 0(R7), F2
 	FMOVD 0(R8), F3
 	WORD  $0x4fc31044 // fmla v4.2d, v2.2d, v3.d[0]
@@ -24001,7 +24181,7 @@ row48:
 	MOVD  ldx+56(FP), R10
 	ADD   R10, R8
 	SUBS  $1, R9
-	BNE   row48
+	BNE   row61
 	MOVD  R1, R7
 	MOVD  w+32(FP), R10
 	SUB   R10, R7
@@ -24022,11 +24202,11 @@ row48:
 	ADD   $16, R6
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square42
+	BGE   square55
 
-tail43:
+tail56:
 	CMP $0, R0
-	BLE end44
+	BLE end57
 
 	// the same for fewer j
 	FMOVD 0(R5), F2
@@ -24039,13 +24219,13 @@ tail43:
 	FMOVD 0(R6), F4
 	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
 	CMP   $1, R0
-	BEQ   over49
+	BEQ   over63
 	FMOVD 8(R1), F4
 	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
 	FMOVD 8(R6), F4
 	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
 
-over49:
+over63:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R1, R7
 	MOVD  w+32(FP), R10
@@ -24057,7 +24237,7 @@ over49:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-row50:
+row64:
 	FMOVD 0(R7), F2
 	FMOVD 0(R8), F3
 	WORD  $0x4fc31044 // fmla v4.2d, v2.2d, v3.d[0]
@@ -24068,7 +24248,7 @@ row50:
 	MOVD  ldx+56(FP), R10
 	ADD   R10, R8
 	SUBS  $1, R9
-	BNE   row50
+	BNE   row64
 	MOVD  R1, R7
 	MOVD  w+32(FP), R10
 	SUB   R10, R7
@@ -24084,7 +24264,7 @@ row50:
 	MOVD  lddw+24(FP), R10
 	ADD   R10, R7
 
-end44:
+end57:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
@@ -24095,18 +24275,18 @@ end44:
 	SUB   $1, R4
 	MOVD  $1, R5
 	CMP   $1, R4
-	BGE   inside51
+	BGE   inside65
 	MOVD  R4, R5
 
-inside51:
+inside65:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside52
+	BGE  inside66
 	MOVD R4, R6
 
-inside52:
+inside66:
 	MUL   R3, R6
 	ADD   R1, R6
 	FMOVD F0, 0(R6)
@@ -24120,7 +24300,7 @@ inside52:
 	SUB  $2, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done45
+	BLE  done58
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -24134,18 +24314,18 @@ inside52:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block41
+	BGE  block54
 
-done45:
+done58:
 	RET
 
-fewer27:
+fewer35:
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
-	BLE  done58
+	BLE  done74
 
-block54:
+block70:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -24157,34 +24337,34 @@ block54:
 	SUB   $1, R3
 	MOVD  $7, R4
 	CMP   $7, R3
-	BGE   inside59
+	BGE   inside75
 	MOVD  R3, R4
 
-inside59:
+inside75:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $6, R5
 	CMP  $6, R3
-	BGE  inside60
+	BGE  inside76
 	MOVD R3, R5
 
-inside60:
+inside76:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $5, R6
 	CMP  $5, R3
-	BGE  inside61
+	BGE  inside77
 	MOVD R3, R6
 
-inside61:
+inside77:
 	MUL  R2, R6
 	ADD  R1, R6
 	MOVD $4, R7
 	CMP  $4, R3
-	BGE  inside62
+	BGE  inside78
 	MOVD R3, R7
 
-inside62:
+inside78:
 	MUL  R2, R7
 	ADD  R1, R7
 	MOVD $3, R9
@@ -24199,9 +24379,9 @@ inside62:
 	MOVD w+32(FP), R3
 	MOVD n+96(FP), R0
 	CMP  $2, R0
-	BLT  tail56
+	BLT  tail72
 
-square55:
+square71:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R10), F5
@@ -24243,7 +24423,7 @@ square55:
 	MOVD  cols+88(FP), R13
 	VMOVI $0, V6.B16
 
-row63:
+row79:
 	FMOVQ 0(R11), F4
 	FMOVD 0(R12), F5
 	WORD  $0x4fc51086 // fmla v6.2d, v4.2d, v5.d[0]
@@ -24252,7 +24432,7 @@ row63:
 	MOVD  ldx+56(FP), R14
 	ADD   R14, R12
 	SUBS  $1, R13
-	BNE   row63
+	BNE   row79
 	MOVD  R3, R11
 	MOVD  w+32(FP), R14
 	SUB   R14, R11
@@ -24274,11 +24454,11 @@ row63:
 	ADD   $16, R3
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square55
+	BGE   square71
 
-tail56:
+tail72:
 	CMP $0, R0
-	BLE end57
+	BLE end73
 
 	// the same for fewer j
 	FMOVD 0(R1), F4
@@ -24289,11 +24469,11 @@ tail56:
 	FMOVD 0(R3), F6
 	WORD  $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over64
+	BEQ   over81
 	FMOVD 8(R3), F6
 	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
 
-over64:
+over81:
 	FMOVD 0(R9), F4
 	FMOVD 0(R8), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
@@ -24302,11 +24482,11 @@ over64:
 	FMOVD 0(R3), F6
 	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over65
+	BEQ   over82
 	FMOVD 8(R3), F6
 	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
 
-over65:
+over82:
 	FMOVD 0(R7), F4
 	FMOVD 0(R6), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
@@ -24315,11 +24495,11 @@ over65:
 	FMOVD 0(R3), F6
 	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over66
+	BEQ   over83
 	FMOVD 8(R3), F6
 	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
 
-over66:
+over83:
 	FMOVD 0(R5), F4
 	FMOVD 0(R4), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
@@ -24328,11 +24508,11 @@ over66:
 	FMOVD 0(R3), F6
 	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over67
+	BEQ   over84
 	FMOVD 8(R3), F6
 	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
 
-over67:
+over84:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R3, R11
 	MOVD  w+32(FP), R14
@@ -24343,7 +24523,7 @@ over67:
 	MOVD  cols+88(FP), R13
 	VMOVI $0, V6.B16
 
-row68:
+row85:
 	FMOVD 0(R11), F4
 	FMOVD 0(R12), F5
 	WORD  $0x4fc51086 // fmla v6.2d, v4.2d, v5.d[0]
@@ -24352,7 +24532,7 @@ row68:
 	MOVD  ldx+56(FP), R14
 	ADD   R14, R12
 	SUBS  $1, R13
-	BNE   row68
+	BNE   row85
 	MOVD  R3, R11
 	MOVD  w+32(FP), R14
 	SUB   R14, R11
@@ -24364,7 +24544,7 @@ row68:
 	MOVD  lddw+24(FP), R14
 	ADD   R14, R11
 
-end57:
+end73:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -24377,34 +24557,34 @@ end57:
 	SUB   $1, R4
 	MOVD  $7, R5
 	CMP   $7, R4
-	BGE   inside69
+	BGE   inside86
 	MOVD  R4, R5
 
-inside69:
+inside86:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $6, R6
 	CMP  $6, R4
-	BGE  inside70
+	BGE  inside87
 	MOVD R4, R6
 
-inside70:
+inside87:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $5, R7
 	CMP  $5, R4
-	BGE  inside71
+	BGE  inside88
 	MOVD R4, R7
 
-inside71:
+inside88:
 	MUL  R3, R7
 	ADD  R1, R7
 	MOVD $4, R8
 	CMP  $4, R4
-	BGE  inside72
+	BGE  inside89
 	MOVD R4, R8
 
-inside72:
+inside89:
 	MUL   R3, R8
 	ADD   R1, R8
 	MOVD  $3, R10
@@ -24416,21 +24596,56 @@ inside72:
 	MOVD  $1, R12
 	MUL   R12, R3, R11
 	ADD   R1, R11
+	CMP   $8, R2
+	BNE   apart90
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R11)
+	B     stored91
+
+apart90:
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R11)
+
+stored91:
+	CMP   $8, R2
+	BNE   apart92
 	FMOVD F1, 0(R10)
 	VST1  V1.D[1], (R9)
+	B     stored93
+
+apart92:
+	FMOVD F1, 0(R10)
+	VST1  V1.D[1], (R9)
+
+stored93:
+	CMP   $8, R2
+	BNE   apart94
 	FMOVD F2, 0(R8)
 	VST1  V2.D[1], (R7)
+	B     stored95
+
+apart94:
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R7)
+
+stored95:
+	CMP   $8, R2
+	BNE   apart96
+	FMOVD F3, 0(R6)
+	VST1  V3.D[1], (R5)
+	B     stored97
+
+apart96:
 	FMOVD F3, 0(R6)
 	VST1  V3.D[1], (R5)
 
+stored97:
 	// the next 8 inputs
 	MOVD cols+88(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done58
+	BLE  done74
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -24444,14 +24659,14 @@ inside72:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $5, R1
-	BGE  block54
+	BGE  block70
 
-done58:
+done74:
 	MOVD cols+88(FP), R1
 	CMP  $2, R1
-	BLE  done77
+	BLE  done102
 
-block73:
+block98:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -24461,18 +24676,18 @@ block73:
 	SUB   $1, R3
 	MOVD  $3, R4
 	CMP   $3, R3
-	BGE   inside78
+	BGE   inside103
 	MOVD  R3, R4
 
-inside78:
+inside103:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R5
 	CMP  $2, R3
-	BGE  inside79
+	BGE  inside104
 	MOVD R3, R5
 
-inside79:
+inside104:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $1, R7
@@ -24481,9 +24696,9 @@ inside79:
 	MOVD w+32(FP), R3
 	MOVD n+96(FP), R0
 	CMP  $2, R0
-	BLT  tail75
+	BLT  tail100
 
-square74:
+square99:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R6), F3
@@ -24511,7 +24726,7 @@ square74:
 	MOVD  cols+88(FP), R9
 	VMOVI $0, V4.B16
 
-row80:
+row105:
 	FMOVQ 0(R7), F2
 	FMOVD 0(R8), F3
 	WORD  $0x4fc31044 // fmla v4.2d, v2.2d, v3.d[0]
@@ -24520,7 +24735,7 @@ row80:
 	MOVD  ldx+56(FP), R10
 	ADD   R10, R8
 	SUBS  $1, R9
-	BNE   row80
+	BNE   row105
 	MOVD  R3, R7
 	MOVD  w+32(FP), R10
 	SUB   R10, R7
@@ -24538,11 +24753,11 @@ row80:
 	ADD   $16, R3
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square74
+	BGE   square99
 
-tail75:
+tail100:
 	CMP $0, R0
-	BLE end76
+	BLE end101
 
 	// the same for fewer j
 	FMOVD 0(R1), F2
@@ -24553,11 +24768,11 @@ tail75:
 	FMOVD 0(R3), F4
 	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
 	CMP   $1, R0
-	BEQ   over81
+	BEQ   over107
 	FMOVD 8(R3), F4
 	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
 
-over81:
+over107:
 	FMOVD 0(R5), F2
 	FMOVD 0(R4), F3
 	VZIP2 V3.D2, V2.D2, V4.D2
@@ -24566,11 +24781,11 @@ over81:
 	FMOVD 0(R3), F4
 	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
 	CMP   $1, R0
-	BEQ   over82
+	BEQ   over108
 	FMOVD 8(R3), F4
 	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
 
-over82:
+over108:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R3, R7
 	MOVD  w+32(FP), R10
@@ -24581,7 +24796,7 @@ over82:
 	MOVD  cols+88(FP), R9
 	VMOVI $0, V4.B16
 
-row83:
+row109:
 	FMOVD 0(R7), F2
 	FMOVD 0(R8), F3
 	WORD  $0x4fc31044 // fmla v4.2d, v2.2d, v3.d[0]
@@ -24590,7 +24805,7 @@ row83:
 	MOVD  ldx+56(FP), R10
 	ADD   R10, R8
 	SUBS  $1, R9
-	BNE   row83
+	BNE   row109
 	MOVD  R3, R7
 	MOVD  w+32(FP), R10
 	SUB   R10, R7
@@ -24602,7 +24817,7 @@ row83:
 	MOVD  lddw+24(FP), R10
 	ADD   R10, R7
 
-end76:
+end101:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
@@ -24613,34 +24828,51 @@ end76:
 	SUB   $1, R4
 	MOVD  $3, R5
 	CMP   $3, R4
-	BGE   inside84
+	BGE   inside110
 	MOVD  R4, R5
 
-inside84:
+inside110:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R6
 	CMP  $2, R4
-	BGE  inside85
+	BGE  inside111
 	MOVD R4, R6
 
-inside85:
+inside111:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $1, R8
 	MUL   R8, R3, R7
 	ADD   R1, R7
+	CMP   $8, R2
+	BNE   apart112
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R7)
+	B     stored113
+
+apart112:
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+
+stored113:
+	CMP   $8, R2
+	BNE   apart114
+	FMOVD F1, 0(R6)
+	VST1  V1.D[1], (R5)
+	B     stored115
+
+apart114:
 	FMOVD F1, 0(R6)
 	VST1  V1.D[1], (R5)
 
+stored115:
 	// the next 4 inputs
 	MOVD cols+88(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done77
+	BLE  done102
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -24654,14 +24886,14 @@ inside85:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $3, R1
-	BGE  block73
+	BGE  block98
 
-done77:
+done102:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done90
+	BLE  done120
 
-block86:
+block116:
 	// 1×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  dz+64(FP), R1
@@ -24670,26 +24902,26 @@ block86:
 	SUB   $1, R3
 	MOVD  $1, R4
 	CMP   $1, R3
-	BGE   inside91
+	BGE   inside121
 	MOVD  R3, R4
 
-inside91:
+inside121:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside92
+	BGE  inside122
 	MOVD R3, R5
 
-inside92:
+inside122:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD w+32(FP), R1
 	MOVD n+96(FP), R0
 	CMP  $2, R0
-	BLT  tail88
+	BLT  tail118
 
-square87:
+square117:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R5), F1
 	FMOVQ 0(R4), F2
@@ -24710,7 +24942,7 @@ square87:
 	MOVD  cols+88(FP), R7
 	VMOVI $0, V3.B16
 
-row93:
+row123:
 	FMOVQ 0(R3), F1
 	FMOVD 0(R6), F2
 	WORD  $0x4fc21023 // fmla v3.2d, v1.2d, v2.d[0]
@@ -24719,7 +24951,7 @@ row93:
 	MOVD  ldx+56(FP), R8
 	ADD   R8, R6
 	SUBS  $1, R7
-	BNE   row93
+	BNE   row123
 	MOVD  R1, R3
 	MOVD  w+32(FP), R8
 	SUB   R8, R3
@@ -24735,11 +24967,11 @@ row93:
 	ADD   $16, R1
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square87
+	BGE   square117
 
-tail88:
+tail118:
 	CMP $0, R0
-	BLE end89
+	BLE end119
 
 	// the same for fewer j
 	FMOVD 0(R5), F1
@@ -24750,11 +24982,11 @@ tail88:
 	FMOVD 0(R1), F3
 	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
 	CMP   $1, R0
-	BEQ   over94
+	BEQ   over125
 	FMOVD 8(R1), F3
 	WORD  $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
 
-over94:
+over125:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R1, R3
 	MOVD  w+32(FP), R8
@@ -24765,7 +24997,7 @@ over94:
 	MOVD  cols+88(FP), R7
 	VMOVI $0, V3.B16
 
-row95:
+row126:
 	FMOVD 0(R3), F1
 	FMOVD 0(R6), F2
 	WORD  $0x4fc21023 // fmla v3.2d, v1.2d, v2.d[0]
@@ -24774,7 +25006,7 @@ row95:
 	MOVD  ldx+56(FP), R8
 	ADD   R8, R6
 	SUBS  $1, R7
-	BNE   row95
+	BNE   row126
 	MOVD  R1, R3
 	MOVD  w+32(FP), R8
 	SUB   R8, R3
@@ -24786,7 +25018,7 @@ row95:
 	MOVD  lddw+24(FP), R8
 	ADD   R8, R3
 
-end89:
+end119:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	MOVD  dx+0(FP), R1
@@ -24796,29 +25028,37 @@ end89:
 	SUB   $1, R4
 	MOVD  $1, R5
 	CMP   $1, R4
-	BGE   inside96
+	BGE   inside127
 	MOVD  R4, R5
 
-inside96:
+inside127:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside97
+	BGE  inside128
 	MOVD R4, R6
 
-inside97:
+inside128:
 	MUL   R3, R6
 	ADD   R1, R6
+	CMP   $8, R2
+	BNE   apart129
+	FMOVD F0, 0(R6)
+	VST1  V0.D[1], (R5)
+	B     stored130
+
+apart129:
 	FMOVD F0, 0(R6)
 	VST1  V0.D[1], (R5)
 
+stored130:
 	// the next 2 inputs
 	MOVD cols+88(FP), R1
 	SUB  $2, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done90
+	BLE  done120
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -24832,9 +25072,9 @@ inside97:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block86
+	BGE  block116
 
-done90:
+done120:
 	RET
 
 // func singleNEONF32(dx *float32, dw *float32, lddw uintptr, dz *float32, x *float32, w *float32, ldw uintptr, rows int, n int)
