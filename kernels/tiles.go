@@ -377,15 +377,15 @@ func (t *tiles[T]) backwardBoth(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act
 	clear(db)
 	t.gateAll(db, dy, y, 0, dy.Rows, act)
 	switch {
+	case dx.Rows*dx.Cols == 1 || byCols == nil && byRows == nil:
+		t.dots(dx.at(0, 0), dx.pitch(), dw.at(0, 0), dw.pitch(), dy.at(0, 0), dy.pitch(),
+			x.at(0, 0), x.pitch(), w.at(0, 0), w.pitch(), dx.Rows, dx.Cols, dw.Cols)
 	case byCols != nil:
 		byCols.both(dx.at(0, 0), dx.pitch(), dw.at(0, 0), dw.pitch(), dy.at(0, 0), dy.pitch(),
 			x.at(0, 0), x.pitch(), w.at(0, 0), w.pitch(), dx.Rows, dx.Cols, dw.Cols)
-	case byRows != nil:
+	default:
 		byRows.bothTurned(dx.at(0, 0), dx.pitch(), dw.at(0, 0), dw.pitch(), w.at(0, 0), w.pitch(),
 			x.at(0, 0), x.pitch(), dy.at(0, 0), dy.pitch(), dx.Cols, dx.Rows, dw.Cols)
-	default:
-		t.dots(dx.at(0, 0), dx.pitch(), dw.at(0, 0), dw.pitch(), dy.at(0, 0), dy.pitch(),
-			x.at(0, 0), x.pitch(), w.at(0, 0), w.pitch(), dx.Rows, dx.Cols, dw.Cols)
 	}
 	return true
 }
