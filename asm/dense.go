@@ -81,8 +81,8 @@ func (w width) store(m Machine, q int, a Addr, v Vec) {
 // byWidth emits body for every width that cols, a positive number of elements
 // known at run time, can have. The last of several vectors may have any power
 // of two bytes from finest to a whole vector's: the fewer, the fewer cache lines
-// a row of them straddles, and the more code there is. Where that is not a
-// whole vector's, less than a vector is two that overlap, else a part, which is
+// a row of them straddles, and the more code there is. Where that is no more than
+// chunkBytes, less than a vector is two that overlap, else a part, which is
 // slower to store but one for each multiply-add. It destroys cols.
 func byWidth(m Machine, cols Int, finest int, body func(width)) {
 	s := m.Spec()
@@ -121,7 +121,7 @@ func vectors(m Machine, v int, cols Int, finest int, body func(width)) {
 		early(full(v, s.VecBytes))
 		return
 	}
-	if finest == s.VecBytes {
+	if finest == s.VecBytes || finest > chunkBytes {
 		part := m.MakePart(cols)
 		body(width{vecs: 1, part: &part})
 		m.FreePart(part)
@@ -241,7 +241,7 @@ func panel(m Machine) {
 		"be c is at then.")
 	cols := m.Int()
 	m.Arg(cols, "cols")
-	byWidth(m, cols, s.VecBytes, func(w width) {
+	byWidth(m, cols, s.LastBytes, func(w width) {
 		tall := panelRows(s, w)
 		byHeight(m, tall, []string{"c", "init", "a"}, func(rows int) {
 			if rows == tall {
@@ -366,7 +366,7 @@ func foldTile(m Machine, acc [][]Vec, w width, x Vec, aside aside) {
 			m.Scalars(x, f.a.At[i], count)
 			for e := range count {
 				for q, v := range acc[i] {
-					m.FMAScalar(v, bp[e*w.vecs+q], x, e)
+					w.on(m, q).FMAScalar(v, bp[e*w.vecs+q], x, e)
 				}
 			}
 		}

@@ -74,6 +74,10 @@ type Spec struct {
 	Columns  int // of a square that LoadColumns returns
 	MaxRows  int // rows of the tallest register tile
 	MaxCols  int // vectors in the widest
+
+	// In a panel, the least bytes of a row's last vector. Some CPUs multiply half a
+	// long vector in half the time.
+	LastBytes int
 }
 
 // Lanes is the number of elements in a vector register.

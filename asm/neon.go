@@ -32,7 +32,7 @@ var neonInts = []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 19, 2
 func newNEON(c *build.Context, f Float) Machine {
 	s := Spec{
 		ISA: "NEON", Float: f, VecBytes: 16, Vecs: 32, Ints: len(neonInts),
-		PartVecs: 0, Scalars: 2, Columns: 16 / f.Size, MaxRows: 8, MaxCols: 3,
+		PartVecs: 0, Scalars: 2, Columns: 16 / f.Size, MaxRows: 8, MaxCols: 3, LastBytes: 16,
 	}
 	return &neon{c: c, registers: newRegisters(s), spec: s}
 }

@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func panelAVX512F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, stepa uintptr, b *float32, ldb uintptr, soon uintptr, ldsoon uintptr, then uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512F, BMI2, FMA3, MMX+
 TEXT ·panelAVX512F32(SB), NOSPLIT, $0-128
 	MOVQ cols+104(FP), AX
 	CMPQ AX, $0x20
@@ -1053,16 +1053,18 @@ done10:
 	RET
 
 over2:
+	CMPQ   AX, $0x29
+	JGE    over39
 	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x000000c0, AX
+	SUBQ   $0x000000a0, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x08
-	JLT    rest40
+	JLT    rest41
 
-tile39:
+tile40:
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few41
+	JLT  few42
 
 	// c of the next tile, 8×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -1071,10 +1073,10 @@ tile39:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more42
+	JGE    more43
 	MOVQ   then+88(FP), BX
 
-more42:
+more43:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -1111,7 +1113,1100 @@ more42:
 	PREFETCHT1 128(BX)(DI*1)
 	PREFETCHT1 191(BX)(DI*1)
 
-few41:
+few42:
+	// acc[i,j] = init[i,j], 8×3 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	MOVQ    BX, R8
+	ADDQ    AX, R8
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(R8), Y2
+	VMOVUPS (BX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z4
+	VMOVUPS 128(R8)(CX*1), Y5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(BX)(CX*2), Z7
+	VMOVUPS 128(R8)(CX*2), Y8
+	VMOVUPS (BX)(DX*1), Z9
+	VMOVUPS 64(BX)(DX*1), Z10
+	VMOVUPS 128(R8)(R9*1), Y11
+	VMOVUPS (BX)(CX*4), Z12
+	VMOVUPS 64(BX)(CX*4), Z13
+	VMOVUPS 128(R8)(CX*4), Y14
+	VMOVUPS (BX)(SI*1), Z15
+	VMOVUPS 64(BX)(SI*1), Z16
+	VMOVUPS 128(R8)(R10*1), Y17
+	VMOVUPS (BX)(DX*2), Z18
+	VMOVUPS 64(BX)(DX*2), Z19
+	VMOVUPS 128(R8)(R9*2), Y20
+	VMOVUPS (BX)(DI*1), Z21
+	VMOVUPS 64(BX)(DI*1), Z22
+	VMOVUPS 128(R8)(R11*1), Y23
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded44
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	MOVQ    soon+72(FP), R12
+	MOVQ    ldsoon+80(FP), R13
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold45:
+	VMOVUPS      (SI), Z25
+	VMOVUPS      64(SI), Z26
+	VMOVUPS      128(SI)(AX*1), Y27
+	ADDQ         DI, SI
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
+	VBROADCASTSS (BX), Z24
+	VFMADD231PS  Z24, Z25, Z0
+	VFMADD231PS  Z24, Z26, Z1
+	VFMADD231PS  Y24, Y27, Y2
+	VBROADCASTSS (BX)(CX*1), Z24
+	VFMADD231PS  Z24, Z25, Z3
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Y24, Y27, Y5
+	VBROADCASTSS (BX)(CX*2), Z24
+	VFMADD231PS  Z24, Z25, Z6
+	VFMADD231PS  Z24, Z26, Z7
+	VFMADD231PS  Y24, Y27, Y8
+	VBROADCASTSS (BX)(R9*1), Z24
+	VFMADD231PS  Z24, Z25, Z9
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Y24, Y27, Y11
+	VBROADCASTSS (BX)(CX*4), Z24
+	VFMADD231PS  Z24, Z25, Z12
+	VFMADD231PS  Z24, Z26, Z13
+	VFMADD231PS  Y24, Y27, Y14
+	VBROADCASTSS (BX)(R10*1), Z24
+	VFMADD231PS  Z24, Z25, Z15
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Y24, Y27, Y17
+	VBROADCASTSS (BX)(R9*2), Z24
+	VFMADD231PS  Z24, Z25, Z18
+	VFMADD231PS  Z24, Z26, Z19
+	VFMADD231PS  Y24, Y27, Y20
+	VBROADCASTSS (BX)(R11*1), Z24
+	VFMADD231PS  Z24, Z25, Z21
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Y24, Y27, Y23
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold45
+
+folded44:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z24, Z24, Z24
+	VADDPS Z24, Z0, Z0
+	VADDPS Z24, Z1, Z1
+	VADDPS Z24, Z2, Z2
+	VADDPS Z24, Z3, Z3
+	VADDPS Z24, Z4, Z4
+	VADDPS Z24, Z5, Z5
+	VADDPS Z24, Z6, Z6
+	VADDPS Z24, Z7, Z7
+	VADDPS Z24, Z8, Z8
+	VADDPS Z24, Z9, Z9
+	VADDPS Z24, Z10, Z10
+	VADDPS Z24, Z11, Z11
+	VADDPS Z24, Z12, Z12
+	VADDPS Z24, Z13, Z13
+	VADDPS Z24, Z14, Z14
+	VADDPS Z24, Z15, Z15
+	VADDPS Z24, Z16, Z16
+	VADDPS Z24, Z17, Z17
+	VADDPS Z24, Z18, Z18
+	VADDPS Z24, Z19, Z19
+	VADDPS Z24, Z20, Z20
+	VADDPS Z24, Z21, Z21
+	VADDPS Z24, Z22, Z22
+	VADDPS Z24, Z23, Z23
+	CMPQ   BX, $0x01
+	JNE    linear46
+	VMAXPS Z0, Z24, Z0
+	VMAXPS Z1, Z24, Z1
+	VMAXPS Z2, Z24, Z2
+	VMAXPS Z3, Z24, Z3
+	VMAXPS Z4, Z24, Z4
+	VMAXPS Z5, Z24, Z5
+	VMAXPS Z6, Z24, Z6
+	VMAXPS Z7, Z24, Z7
+	VMAXPS Z8, Z24, Z8
+	VMAXPS Z9, Z24, Z9
+	VMAXPS Z10, Z24, Z10
+	VMAXPS Z11, Z24, Z11
+	VMAXPS Z12, Z24, Z12
+	VMAXPS Z13, Z24, Z13
+	VMAXPS Z14, Z24, Z14
+	VMAXPS Z15, Z24, Z15
+	VMAXPS Z16, Z24, Z16
+	VMAXPS Z17, Z24, Z17
+	VMAXPS Z18, Z24, Z18
+	VMAXPS Z19, Z24, Z19
+	VMAXPS Z20, Z24, Z20
+	VMAXPS Z21, Z24, Z21
+	VMAXPS Z22, Z24, Z22
+	VMAXPS Z23, Z24, Z23
+
+linear46:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	MOVQ    BX, R8
+	ADDQ    AX, R8
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Y2, 128(R8)
+	VMOVUPS Z3, (BX)(CX*1)
+	VMOVUPS Z4, 64(BX)(CX*1)
+	VMOVUPS Y5, 128(R8)(CX*1)
+	VMOVUPS Z6, (BX)(CX*2)
+	VMOVUPS Z7, 64(BX)(CX*2)
+	VMOVUPS Y8, 128(R8)(CX*2)
+	VMOVUPS Z9, (BX)(DX*1)
+	VMOVUPS Z10, 64(BX)(DX*1)
+	VMOVUPS Y11, 128(R8)(R9*1)
+	VMOVUPS Z12, (BX)(CX*4)
+	VMOVUPS Z13, 64(BX)(CX*4)
+	VMOVUPS Y14, 128(R8)(CX*4)
+	VMOVUPS Z15, (BX)(SI*1)
+	VMOVUPS Z16, 64(BX)(SI*1)
+	VMOVUPS Y17, 128(R8)(R10*1)
+	VMOVUPS Z18, (BX)(DX*2)
+	VMOVUPS Z19, 64(BX)(DX*2)
+	VMOVUPS Y20, 128(R8)(R9*2)
+	VMOVUPS Z21, (BX)(DI*1)
+	VMOVUPS Z22, 64(BX)(DI*1)
+	VMOVUPS Y23, 128(R8)(R11*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, c+0(FP)
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, init+16(FP)
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, a+32(FP)
+	MOVQ    rows+96(FP), BX
+	SUBQ    $0x08, BX
+	MOVQ    BX, rows+96(FP)
+	CMPQ    BX, $0x08
+	JGE     tile40
+
+rest41:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x07
+	JNE  fewer48
+
+	// acc[i,j] = init[i,j], 7×3 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DI), Y2
+	VMOVUPS (BX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z4
+	VMOVUPS 128(DI)(CX*1), Y5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(BX)(CX*2), Z7
+	VMOVUPS 128(DI)(CX*2), Y8
+	VMOVUPS (BX)(DX*1), Z9
+	VMOVUPS 64(BX)(DX*1), Z10
+	VMOVUPS 128(DI)(R8*1), Y11
+	VMOVUPS (BX)(CX*4), Z12
+	VMOVUPS 64(BX)(CX*4), Z13
+	VMOVUPS 128(DI)(CX*4), Y14
+	VMOVUPS (BX)(SI*1), Z15
+	VMOVUPS 64(BX)(SI*1), Z16
+	VMOVUPS 128(DI)(R9*1), Y17
+	VMOVUPS (BX)(DX*2), Z18
+	VMOVUPS 64(BX)(DX*2), Z19
+	VMOVUPS 128(DI)(R8*2), Y20
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded49
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold50:
+	VMOVUPS      (SI), Z22
+	VMOVUPS      64(SI), Z23
+	VMOVUPS      128(SI)(AX*1), Y24
+	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
+	VBROADCASTSS (BX), Z21
+	VFMADD231PS  Z21, Z22, Z0
+	VFMADD231PS  Z21, Z23, Z1
+	VFMADD231PS  Y21, Y24, Y2
+	VBROADCASTSS (BX)(CX*1), Z21
+	VFMADD231PS  Z21, Z22, Z3
+	VFMADD231PS  Z21, Z23, Z4
+	VFMADD231PS  Y21, Y24, Y5
+	VBROADCASTSS (BX)(CX*2), Z21
+	VFMADD231PS  Z21, Z22, Z6
+	VFMADD231PS  Z21, Z23, Z7
+	VFMADD231PS  Y21, Y24, Y8
+	VBROADCASTSS (BX)(R9*1), Z21
+	VFMADD231PS  Z21, Z22, Z9
+	VFMADD231PS  Z21, Z23, Z10
+	VFMADD231PS  Y21, Y24, Y11
+	VBROADCASTSS (BX)(CX*4), Z21
+	VFMADD231PS  Z21, Z22, Z12
+	VFMADD231PS  Z21, Z23, Z13
+	VFMADD231PS  Y21, Y24, Y14
+	VBROADCASTSS (BX)(R10*1), Z21
+	VFMADD231PS  Z21, Z22, Z15
+	VFMADD231PS  Z21, Z23, Z16
+	VFMADD231PS  Y21, Y24, Y17
+	VBROADCASTSS (BX)(R9*2), Z21
+	VFMADD231PS  Z21, Z22, Z18
+	VFMADD231PS  Z21, Z23, Z19
+	VFMADD231PS  Y21, Y24, Y20
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold50
+
+folded49:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z21, Z21, Z21
+	VADDPS Z21, Z0, Z0
+	VADDPS Z21, Z1, Z1
+	VADDPS Z21, Z2, Z2
+	VADDPS Z21, Z3, Z3
+	VADDPS Z21, Z4, Z4
+	VADDPS Z21, Z5, Z5
+	VADDPS Z21, Z6, Z6
+	VADDPS Z21, Z7, Z7
+	VADDPS Z21, Z8, Z8
+	VADDPS Z21, Z9, Z9
+	VADDPS Z21, Z10, Z10
+	VADDPS Z21, Z11, Z11
+	VADDPS Z21, Z12, Z12
+	VADDPS Z21, Z13, Z13
+	VADDPS Z21, Z14, Z14
+	VADDPS Z21, Z15, Z15
+	VADDPS Z21, Z16, Z16
+	VADDPS Z21, Z17, Z17
+	VADDPS Z21, Z18, Z18
+	VADDPS Z21, Z19, Z19
+	VADDPS Z21, Z20, Z20
+	CMPQ   BX, $0x01
+	JNE    linear51
+	VMAXPS Z0, Z21, Z0
+	VMAXPS Z1, Z21, Z1
+	VMAXPS Z2, Z21, Z2
+	VMAXPS Z3, Z21, Z3
+	VMAXPS Z4, Z21, Z4
+	VMAXPS Z5, Z21, Z5
+	VMAXPS Z6, Z21, Z6
+	VMAXPS Z7, Z21, Z7
+	VMAXPS Z8, Z21, Z8
+	VMAXPS Z9, Z21, Z9
+	VMAXPS Z10, Z21, Z10
+	VMAXPS Z11, Z21, Z11
+	VMAXPS Z12, Z21, Z12
+	VMAXPS Z13, Z21, Z13
+	VMAXPS Z14, Z21, Z14
+	VMAXPS Z15, Z21, Z15
+	VMAXPS Z16, Z21, Z16
+	VMAXPS Z17, Z21, Z17
+	VMAXPS Z18, Z21, Z18
+	VMAXPS Z19, Z21, Z19
+	VMAXPS Z20, Z21, Z20
+
+linear51:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Y2, 128(DI)
+	VMOVUPS Z3, (BX)(CX*1)
+	VMOVUPS Z4, 64(BX)(CX*1)
+	VMOVUPS Y5, 128(DI)(CX*1)
+	VMOVUPS Z6, (BX)(CX*2)
+	VMOVUPS Z7, 64(BX)(CX*2)
+	VMOVUPS Y8, 128(DI)(CX*2)
+	VMOVUPS Z9, (BX)(DX*1)
+	VMOVUPS Z10, 64(BX)(DX*1)
+	VMOVUPS Y11, 128(DI)(R8*1)
+	VMOVUPS Z12, (BX)(CX*4)
+	VMOVUPS Z13, 64(BX)(CX*4)
+	VMOVUPS Y14, 128(DI)(CX*4)
+	VMOVUPS Z15, (BX)(SI*1)
+	VMOVUPS Z16, 64(BX)(SI*1)
+	VMOVUPS Y17, 128(DI)(R9*1)
+	VMOVUPS Z18, (BX)(DX*2)
+	VMOVUPS Z19, 64(BX)(DX*2)
+	VMOVUPS Y20, 128(DI)(R8*2)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done47
+
+fewer48:
+	CMPQ BX, $0x06
+	JNE  fewer52
+
+	// acc[i,j] = init[i,j], 6×3 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DI), Y2
+	VMOVUPS (BX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z4
+	VMOVUPS 128(DI)(CX*1), Y5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(BX)(CX*2), Z7
+	VMOVUPS 128(DI)(CX*2), Y8
+	VMOVUPS (BX)(DX*1), Z9
+	VMOVUPS 64(BX)(DX*1), Z10
+	VMOVUPS 128(DI)(R8*1), Y11
+	VMOVUPS (BX)(CX*4), Z12
+	VMOVUPS 64(BX)(CX*4), Z13
+	VMOVUPS 128(DI)(CX*4), Y14
+	VMOVUPS (BX)(SI*1), Z15
+	VMOVUPS 64(BX)(SI*1), Z16
+	VMOVUPS 128(DI)(R9*1), Y17
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded53
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold54:
+	VMOVUPS      (SI), Z19
+	VMOVUPS      64(SI), Z20
+	VMOVUPS      128(SI)(AX*1), Y21
+	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
+	VBROADCASTSS (BX), Z18
+	VFMADD231PS  Z18, Z19, Z0
+	VFMADD231PS  Z18, Z20, Z1
+	VFMADD231PS  Y18, Y21, Y2
+	VBROADCASTSS (BX)(CX*1), Z18
+	VFMADD231PS  Z18, Z19, Z3
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Y18, Y21, Y5
+	VBROADCASTSS (BX)(CX*2), Z18
+	VFMADD231PS  Z18, Z19, Z6
+	VFMADD231PS  Z18, Z20, Z7
+	VFMADD231PS  Y18, Y21, Y8
+	VBROADCASTSS (BX)(R9*1), Z18
+	VFMADD231PS  Z18, Z19, Z9
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Y18, Y21, Y11
+	VBROADCASTSS (BX)(CX*4), Z18
+	VFMADD231PS  Z18, Z19, Z12
+	VFMADD231PS  Z18, Z20, Z13
+	VFMADD231PS  Y18, Y21, Y14
+	VBROADCASTSS (BX)(R10*1), Z18
+	VFMADD231PS  Z18, Z19, Z15
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Y18, Y21, Y17
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold54
+
+folded53:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z18, Z18, Z18
+	VADDPS Z18, Z0, Z0
+	VADDPS Z18, Z1, Z1
+	VADDPS Z18, Z2, Z2
+	VADDPS Z18, Z3, Z3
+	VADDPS Z18, Z4, Z4
+	VADDPS Z18, Z5, Z5
+	VADDPS Z18, Z6, Z6
+	VADDPS Z18, Z7, Z7
+	VADDPS Z18, Z8, Z8
+	VADDPS Z18, Z9, Z9
+	VADDPS Z18, Z10, Z10
+	VADDPS Z18, Z11, Z11
+	VADDPS Z18, Z12, Z12
+	VADDPS Z18, Z13, Z13
+	VADDPS Z18, Z14, Z14
+	VADDPS Z18, Z15, Z15
+	VADDPS Z18, Z16, Z16
+	VADDPS Z18, Z17, Z17
+	CMPQ   BX, $0x01
+	JNE    linear55
+	VMAXPS Z0, Z18, Z0
+	VMAXPS Z1, Z18, Z1
+	VMAXPS Z2, Z18, Z2
+	VMAXPS Z3, Z18, Z3
+	VMAXPS Z4, Z18, Z4
+	VMAXPS Z5, Z18, Z5
+	VMAXPS Z6, Z18, Z6
+	VMAXPS Z7, Z18, Z7
+	VMAXPS Z8, Z18, Z8
+	VMAXPS Z9, Z18, Z9
+	VMAXPS Z10, Z18, Z10
+	VMAXPS Z11, Z18, Z11
+	VMAXPS Z12, Z18, Z12
+	VMAXPS Z13, Z18, Z13
+	VMAXPS Z14, Z18, Z14
+	VMAXPS Z15, Z18, Z15
+	VMAXPS Z16, Z18, Z16
+	VMAXPS Z17, Z18, Z17
+
+linear55:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Y2, 128(DI)
+	VMOVUPS Z3, (BX)(CX*1)
+	VMOVUPS Z4, 64(BX)(CX*1)
+	VMOVUPS Y5, 128(DI)(CX*1)
+	VMOVUPS Z6, (BX)(CX*2)
+	VMOVUPS Z7, 64(BX)(CX*2)
+	VMOVUPS Y8, 128(DI)(CX*2)
+	VMOVUPS Z9, (BX)(DX*1)
+	VMOVUPS Z10, 64(BX)(DX*1)
+	VMOVUPS Y11, 128(DI)(R8*1)
+	VMOVUPS Z12, (BX)(CX*4)
+	VMOVUPS Z13, 64(BX)(CX*4)
+	VMOVUPS Y14, 128(DI)(CX*4)
+	VMOVUPS Z15, (BX)(SI*1)
+	VMOVUPS Z16, 64(BX)(SI*1)
+	VMOVUPS Y17, 128(DI)(R9*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done47
+
+fewer52:
+	CMPQ BX, $0x05
+	JNE  fewer56
+
+	// acc[i,j] = init[i,j], 5×3 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(SI), Y2
+	VMOVUPS (BX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z4
+	VMOVUPS 128(SI)(CX*1), Y5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(BX)(CX*2), Z7
+	VMOVUPS 128(SI)(CX*2), Y8
+	VMOVUPS (BX)(DX*1), Z9
+	VMOVUPS 64(BX)(DX*1), Z10
+	VMOVUPS 128(SI)(DI*1), Y11
+	VMOVUPS (BX)(CX*4), Z12
+	VMOVUPS 64(BX)(CX*4), Z13
+	VMOVUPS 128(SI)(CX*4), Y14
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded57
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold58:
+	VMOVUPS      (SI), Z16
+	VMOVUPS      64(SI), Z17
+	VMOVUPS      128(SI)(AX*1), Y18
+	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
+	VBROADCASTSS (BX), Z15
+	VFMADD231PS  Z15, Z16, Z0
+	VFMADD231PS  Z15, Z17, Z1
+	VFMADD231PS  Y15, Y18, Y2
+	VBROADCASTSS (BX)(CX*1), Z15
+	VFMADD231PS  Z15, Z16, Z3
+	VFMADD231PS  Z15, Z17, Z4
+	VFMADD231PS  Y15, Y18, Y5
+	VBROADCASTSS (BX)(CX*2), Z15
+	VFMADD231PS  Z15, Z16, Z6
+	VFMADD231PS  Z15, Z17, Z7
+	VFMADD231PS  Y15, Y18, Y8
+	VBROADCASTSS (BX)(R9*1), Z15
+	VFMADD231PS  Z15, Z16, Z9
+	VFMADD231PS  Z15, Z17, Z10
+	VFMADD231PS  Y15, Y18, Y11
+	VBROADCASTSS (BX)(CX*4), Z15
+	VFMADD231PS  Z15, Z16, Z12
+	VFMADD231PS  Z15, Z17, Z13
+	VFMADD231PS  Y15, Y18, Y14
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold58
+
+folded57:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z15, Z15, Z15
+	VADDPS Z15, Z0, Z0
+	VADDPS Z15, Z1, Z1
+	VADDPS Z15, Z2, Z2
+	VADDPS Z15, Z3, Z3
+	VADDPS Z15, Z4, Z4
+	VADDPS Z15, Z5, Z5
+	VADDPS Z15, Z6, Z6
+	VADDPS Z15, Z7, Z7
+	VADDPS Z15, Z8, Z8
+	VADDPS Z15, Z9, Z9
+	VADDPS Z15, Z10, Z10
+	VADDPS Z15, Z11, Z11
+	VADDPS Z15, Z12, Z12
+	VADDPS Z15, Z13, Z13
+	VADDPS Z15, Z14, Z14
+	CMPQ   BX, $0x01
+	JNE    linear59
+	VMAXPS Z0, Z15, Z0
+	VMAXPS Z1, Z15, Z1
+	VMAXPS Z2, Z15, Z2
+	VMAXPS Z3, Z15, Z3
+	VMAXPS Z4, Z15, Z4
+	VMAXPS Z5, Z15, Z5
+	VMAXPS Z6, Z15, Z6
+	VMAXPS Z7, Z15, Z7
+	VMAXPS Z8, Z15, Z8
+	VMAXPS Z9, Z15, Z9
+	VMAXPS Z10, Z15, Z10
+	VMAXPS Z11, Z15, Z11
+	VMAXPS Z12, Z15, Z12
+	VMAXPS Z13, Z15, Z13
+	VMAXPS Z14, Z15, Z14
+
+linear59:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Y2, 128(SI)
+	VMOVUPS Z3, (BX)(CX*1)
+	VMOVUPS Z4, 64(BX)(CX*1)
+	VMOVUPS Y5, 128(SI)(CX*1)
+	VMOVUPS Z6, (BX)(CX*2)
+	VMOVUPS Z7, 64(BX)(CX*2)
+	VMOVUPS Y8, 128(SI)(CX*2)
+	VMOVUPS Z9, (BX)(DX*1)
+	VMOVUPS Z10, 64(BX)(DX*1)
+	VMOVUPS Y11, 128(SI)(DI*1)
+	VMOVUPS Z12, (BX)(CX*4)
+	VMOVUPS Z13, 64(BX)(CX*4)
+	VMOVUPS Y14, 128(SI)(CX*4)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done47
+
+fewer56:
+	CMPQ BX, $0x04
+	JNE  fewer60
+
+	// acc[i,j] = init[i,j], 4×3 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(SI), Y2
+	VMOVUPS (BX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z4
+	VMOVUPS 128(SI)(CX*1), Y5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(BX)(CX*2), Z7
+	VMOVUPS 128(SI)(CX*2), Y8
+	VMOVUPS (BX)(DX*1), Z9
+	VMOVUPS 64(BX)(DX*1), Z10
+	VMOVUPS 128(SI)(DI*1), Y11
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded61
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold62:
+	VMOVUPS      (SI), Z13
+	VMOVUPS      64(SI), Z14
+	VMOVUPS      128(SI)(AX*1), Y15
+	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z12, Z13, Z0
+	VFMADD231PS  Z12, Z14, Z1
+	VFMADD231PS  Y12, Y15, Y2
+	VBROADCASTSS (BX)(CX*1), Z12
+	VFMADD231PS  Z12, Z13, Z3
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Y12, Y15, Y5
+	VBROADCASTSS (BX)(CX*2), Z12
+	VFMADD231PS  Z12, Z13, Z6
+	VFMADD231PS  Z12, Z14, Z7
+	VFMADD231PS  Y12, Y15, Y8
+	VBROADCASTSS (BX)(R9*1), Z12
+	VFMADD231PS  Z12, Z13, Z9
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Y12, Y15, Y11
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold62
+
+folded61:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z12, Z12, Z12
+	VADDPS Z12, Z0, Z0
+	VADDPS Z12, Z1, Z1
+	VADDPS Z12, Z2, Z2
+	VADDPS Z12, Z3, Z3
+	VADDPS Z12, Z4, Z4
+	VADDPS Z12, Z5, Z5
+	VADDPS Z12, Z6, Z6
+	VADDPS Z12, Z7, Z7
+	VADDPS Z12, Z8, Z8
+	VADDPS Z12, Z9, Z9
+	VADDPS Z12, Z10, Z10
+	VADDPS Z12, Z11, Z11
+	CMPQ   BX, $0x01
+	JNE    linear63
+	VMAXPS Z0, Z12, Z0
+	VMAXPS Z1, Z12, Z1
+	VMAXPS Z2, Z12, Z2
+	VMAXPS Z3, Z12, Z3
+	VMAXPS Z4, Z12, Z4
+	VMAXPS Z5, Z12, Z5
+	VMAXPS Z6, Z12, Z6
+	VMAXPS Z7, Z12, Z7
+	VMAXPS Z8, Z12, Z8
+	VMAXPS Z9, Z12, Z9
+	VMAXPS Z10, Z12, Z10
+	VMAXPS Z11, Z12, Z11
+
+linear63:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Y2, 128(SI)
+	VMOVUPS Z3, (BX)(CX*1)
+	VMOVUPS Z4, 64(BX)(CX*1)
+	VMOVUPS Y5, 128(SI)(CX*1)
+	VMOVUPS Z6, (BX)(CX*2)
+	VMOVUPS Z7, 64(BX)(CX*2)
+	VMOVUPS Y8, 128(SI)(CX*2)
+	VMOVUPS Z9, (BX)(DX*1)
+	VMOVUPS Z10, 64(BX)(DX*1)
+	VMOVUPS Y11, 128(SI)(DI*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done47
+
+fewer60:
+	CMPQ BX, $0x03
+	JNE  fewer64
+
+	// acc[i,j] = init[i,j], 3×3 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), Y2
+	VMOVUPS (BX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z4
+	VMOVUPS 128(DX)(CX*1), Y5
+	VMOVUPS (BX)(CX*2), Z6
+	VMOVUPS 64(BX)(CX*2), Z7
+	VMOVUPS 128(DX)(CX*2), Y8
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded65
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold66:
+	VMOVUPS      (SI), Z10
+	VMOVUPS      64(SI), Z11
+	VMOVUPS      128(SI)(AX*1), Y12
+	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
+	VBROADCASTSS (BX), Z9
+	VFMADD231PS  Z9, Z10, Z0
+	VFMADD231PS  Z9, Z11, Z1
+	VFMADD231PS  Y9, Y12, Y2
+	VBROADCASTSS (BX)(CX*1), Z9
+	VFMADD231PS  Z9, Z10, Z3
+	VFMADD231PS  Z9, Z11, Z4
+	VFMADD231PS  Y9, Y12, Y5
+	VBROADCASTSS (BX)(CX*2), Z9
+	VFMADD231PS  Z9, Z10, Z6
+	VFMADD231PS  Z9, Z11, Z7
+	VFMADD231PS  Y9, Y12, Y8
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold66
+
+folded65:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z9, Z9, Z9
+	VADDPS Z9, Z0, Z0
+	VADDPS Z9, Z1, Z1
+	VADDPS Z9, Z2, Z2
+	VADDPS Z9, Z3, Z3
+	VADDPS Z9, Z4, Z4
+	VADDPS Z9, Z5, Z5
+	VADDPS Z9, Z6, Z6
+	VADDPS Z9, Z7, Z7
+	VADDPS Z9, Z8, Z8
+	CMPQ   BX, $0x01
+	JNE    linear67
+	VMAXPS Z0, Z9, Z0
+	VMAXPS Z1, Z9, Z1
+	VMAXPS Z2, Z9, Z2
+	VMAXPS Z3, Z9, Z3
+	VMAXPS Z4, Z9, Z4
+	VMAXPS Z5, Z9, Z5
+	VMAXPS Z6, Z9, Z6
+	VMAXPS Z7, Z9, Z7
+	VMAXPS Z8, Z9, Z8
+
+linear67:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Y2, 128(DX)
+	VMOVUPS Z3, (BX)(CX*1)
+	VMOVUPS Z4, 64(BX)(CX*1)
+	VMOVUPS Y5, 128(DX)(CX*1)
+	VMOVUPS Z6, (BX)(CX*2)
+	VMOVUPS Z7, 64(BX)(CX*2)
+	VMOVUPS Y8, 128(DX)(CX*2)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done47
+
+fewer64:
+	CMPQ BX, $0x02
+	JNE  fewer68
+
+	// acc[i,j] = init[i,j], 2×3 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), Y2
+	VMOVUPS (BX)(CX*1), Z3
+	VMOVUPS 64(BX)(CX*1), Z4
+	VMOVUPS 128(DX)(CX*1), Y5
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded69
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold70:
+	VMOVUPS      (SI), Z7
+	VMOVUPS      64(SI), Z8
+	VMOVUPS      128(SI)(AX*1), Y9
+	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
+	VBROADCASTSS (BX), Z6
+	VFMADD231PS  Z6, Z7, Z0
+	VFMADD231PS  Z6, Z8, Z1
+	VFMADD231PS  Y6, Y9, Y2
+	VBROADCASTSS (BX)(CX*1), Z6
+	VFMADD231PS  Z6, Z7, Z3
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Y6, Y9, Y5
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold70
+
+folded69:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z6, Z6, Z6
+	VADDPS Z6, Z0, Z0
+	VADDPS Z6, Z1, Z1
+	VADDPS Z6, Z2, Z2
+	VADDPS Z6, Z3, Z3
+	VADDPS Z6, Z4, Z4
+	VADDPS Z6, Z5, Z5
+	CMPQ   BX, $0x01
+	JNE    linear71
+	VMAXPS Z0, Z6, Z0
+	VMAXPS Z1, Z6, Z1
+	VMAXPS Z2, Z6, Z2
+	VMAXPS Z3, Z6, Z3
+	VMAXPS Z4, Z6, Z4
+	VMAXPS Z5, Z6, Z5
+
+linear71:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Y2, 128(DX)
+	VMOVUPS Z3, (BX)(CX*1)
+	VMOVUPS Z4, 64(BX)(CX*1)
+	VMOVUPS Y5, 128(DX)(CX*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done47
+
+fewer68:
+	CMPQ BX, $0x01
+	JNE  fewer72
+
+	// acc[i,j] = init[i,j], 1×3 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(BX), Z1
+	VMOVUPS 128(DX), Y2
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded73
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold74:
+	VMOVUPS      (SI), Z4
+	VMOVUPS      64(SI), Z5
+	VMOVUPS      128(SI)(AX*1), Y6
+	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
+	VBROADCASTSS (BX), Z3
+	VFMADD231PS  Z3, Z4, Z0
+	VFMADD231PS  Z3, Z5, Z1
+	VFMADD231PS  Y3, Y6, Y2
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold74
+
+folded73:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z3, Z3, Z3
+	VADDPS Z3, Z0, Z0
+	VADDPS Z3, Z1, Z1
+	VADDPS Z3, Z2, Z2
+	CMPQ   BX, $0x01
+	JNE    linear75
+	VMAXPS Z0, Z3, Z0
+	VMAXPS Z1, Z3, Z1
+	VMAXPS Z2, Z3, Z2
+
+linear75:
+	MOVQ    c+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z1, 64(BX)
+	VMOVUPS Y2, 128(DX)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done47
+
+fewer72:
+done47:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over39:
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x000000c0, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x08
+	JLT    rest77
+
+tile76:
+	MOVQ n+112(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few78
+
+	// c of the next tile, 8×3 vectors
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x10
+	JGE    more79
+	MOVQ   then+88(FP), BX
+
+more79:
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	PREFETCHT1 (BX)
+	PREFETCHT1 64(BX)
+	PREFETCHT1 128(BX)
+	PREFETCHT1 191(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 64(BX)(CX*1)
+	PREFETCHT1 128(BX)(CX*1)
+	PREFETCHT1 191(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 64(BX)(CX*2)
+	PREFETCHT1 128(BX)(CX*2)
+	PREFETCHT1 191(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 64(BX)(DX*1)
+	PREFETCHT1 128(BX)(DX*1)
+	PREFETCHT1 191(BX)(DX*1)
+	PREFETCHT1 (BX)(CX*4)
+	PREFETCHT1 64(BX)(CX*4)
+	PREFETCHT1 128(BX)(CX*4)
+	PREFETCHT1 191(BX)(CX*4)
+	PREFETCHT1 (BX)(SI*1)
+	PREFETCHT1 64(BX)(SI*1)
+	PREFETCHT1 128(BX)(SI*1)
+	PREFETCHT1 191(BX)(SI*1)
+	PREFETCHT1 (BX)(DX*2)
+	PREFETCHT1 64(BX)(DX*2)
+	PREFETCHT1 128(BX)(DX*2)
+	PREFETCHT1 191(BX)(DX*2)
+	PREFETCHT1 (BX)(DI*1)
+	PREFETCHT1 64(BX)(DI*1)
+	PREFETCHT1 128(BX)(DI*1)
+	PREFETCHT1 191(BX)(DI*1)
+
+few78:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -1149,7 +2244,7 @@ few41:
 	VMOVUPS 128(R8)(R11*1), Z23
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded43
+	JLE     folded80
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1162,7 +2257,7 @@ few41:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold44:
+fold81:
 	VMOVUPS      (SI), Z25
 	VMOVUPS      64(SI), Z26
 	VMOVUPS      128(SI)(AX*1), Z27
@@ -1203,9 +2298,9 @@ fold44:
 	VFMADD231PS  Z24, Z27, Z23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold44
+	JNZ          fold81
 
-folded43:
+folded80:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z24, Z24, Z24
@@ -1234,7 +2329,7 @@ folded43:
 	VADDPS Z24, Z22, Z22
 	VADDPS Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear45
+	JNE    linear82
 	VMAXPS Z0, Z24, Z0
 	VMAXPS Z1, Z24, Z1
 	VMAXPS Z2, Z24, Z2
@@ -1260,7 +2355,7 @@ folded43:
 	VMAXPS Z22, Z24, Z22
 	VMAXPS Z23, Z24, Z23
 
-linear45:
+linear82:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1317,12 +2412,12 @@ linear45:
 	SUBQ    $0x08, BX
 	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x08
-	JGE     tile39
+	JGE     tile76
 
-rest40:
+rest77:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer47
+	JNE  fewer84
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1356,7 +2451,7 @@ rest40:
 	VMOVUPS 128(DI)(R8*2), Z20
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded48
+	JLE     folded85
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1368,7 +2463,7 @@ rest40:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold49:
+fold86:
 	VMOVUPS      (SI), Z22
 	VMOVUPS      64(SI), Z23
 	VMOVUPS      128(SI)(AX*1), Z24
@@ -1405,9 +2500,9 @@ fold49:
 	VFMADD231PS  Z21, Z24, Z20
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold49
+	JNZ          fold86
 
-folded48:
+folded85:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z21, Z21, Z21
@@ -1433,7 +2528,7 @@ folded48:
 	VADDPS Z21, Z19, Z19
 	VADDPS Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear50
+	JNE    linear87
 	VMAXPS Z0, Z21, Z0
 	VMAXPS Z1, Z21, Z1
 	VMAXPS Z2, Z21, Z2
@@ -1456,7 +2551,7 @@ folded48:
 	VMAXPS Z19, Z21, Z19
 	VMAXPS Z20, Z21, Z20
 
-linear50:
+linear87:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1489,11 +2584,11 @@ linear50:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done46
+	JMP     done83
 
-fewer47:
+fewer84:
 	CMPQ BX, $0x06
-	JNE  fewer51
+	JNE  fewer88
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1524,7 +2619,7 @@ fewer47:
 	VMOVUPS 128(DI)(R9*1), Z17
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded52
+	JLE     folded89
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1536,7 +2631,7 @@ fewer47:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold53:
+fold90:
 	VMOVUPS      (SI), Z19
 	VMOVUPS      64(SI), Z20
 	VMOVUPS      128(SI)(AX*1), Z21
@@ -1569,9 +2664,9 @@ fold53:
 	VFMADD231PS  Z18, Z21, Z17
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold53
+	JNZ          fold90
 
-folded52:
+folded89:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z18, Z18, Z18
@@ -1594,7 +2689,7 @@ folded52:
 	VADDPS Z18, Z16, Z16
 	VADDPS Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear54
+	JNE    linear91
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
 	VMAXPS Z2, Z18, Z2
@@ -1614,7 +2709,7 @@ folded52:
 	VMAXPS Z16, Z18, Z16
 	VMAXPS Z17, Z18, Z17
 
-linear54:
+linear91:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1644,11 +2739,11 @@ linear54:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done46
+	JMP     done83
 
-fewer51:
+fewer88:
 	CMPQ BX, $0x05
-	JNE  fewer55
+	JNE  fewer92
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1674,7 +2769,7 @@ fewer51:
 	VMOVUPS 128(SI)(CX*4), Z14
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded56
+	JLE     folded93
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1685,7 +2780,7 @@ fewer51:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold57:
+fold94:
 	VMOVUPS      (SI), Z16
 	VMOVUPS      64(SI), Z17
 	VMOVUPS      128(SI)(AX*1), Z18
@@ -1714,9 +2809,9 @@ fold57:
 	VFMADD231PS  Z15, Z18, Z14
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold57
+	JNZ          fold94
 
-folded56:
+folded93:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z15, Z15, Z15
@@ -1736,7 +2831,7 @@ folded56:
 	VADDPS Z15, Z13, Z13
 	VADDPS Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear58
+	JNE    linear95
 	VMAXPS Z0, Z15, Z0
 	VMAXPS Z1, Z15, Z1
 	VMAXPS Z2, Z15, Z2
@@ -1753,7 +2848,7 @@ folded56:
 	VMAXPS Z13, Z15, Z13
 	VMAXPS Z14, Z15, Z14
 
-linear58:
+linear95:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1778,11 +2873,11 @@ linear58:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done46
+	JMP     done83
 
-fewer55:
+fewer92:
 	CMPQ BX, $0x04
-	JNE  fewer59
+	JNE  fewer96
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1805,7 +2900,7 @@ fewer55:
 	VMOVUPS 128(SI)(DI*1), Z11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded60
+	JLE     folded97
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1816,7 +2911,7 @@ fewer55:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold61:
+fold98:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI), Z14
 	VMOVUPS      128(SI)(AX*1), Z15
@@ -1841,9 +2936,9 @@ fold61:
 	VFMADD231PS  Z12, Z15, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold61
+	JNZ          fold98
 
-folded60:
+folded97:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -1860,7 +2955,7 @@ folded60:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear62
+	JNE    linear99
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -1874,7 +2969,7 @@ folded60:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear62:
+linear99:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -1896,11 +2991,11 @@ linear62:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done46
+	JMP     done83
 
-fewer59:
+fewer96:
 	CMPQ BX, $0x03
-	JNE  fewer63
+	JNE  fewer100
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -1918,7 +3013,7 @@ fewer59:
 	VMOVUPS 128(DX)(CX*2), Z8
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded64
+	JLE     folded101
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -1928,7 +3023,7 @@ fewer59:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold65:
+fold102:
 	VMOVUPS      (SI), Z10
 	VMOVUPS      64(SI), Z11
 	VMOVUPS      128(SI)(AX*1), Z12
@@ -1949,9 +3044,9 @@ fold65:
 	VFMADD231PS  Z9, Z12, Z8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold65
+	JNZ          fold102
 
-folded64:
+folded101:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z9, Z9, Z9
@@ -1965,7 +3060,7 @@ folded64:
 	VADDPS Z9, Z7, Z7
 	VADDPS Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear66
+	JNE    linear103
 	VMAXPS Z0, Z9, Z0
 	VMAXPS Z1, Z9, Z1
 	VMAXPS Z2, Z9, Z2
@@ -1976,7 +3071,7 @@ folded64:
 	VMAXPS Z7, Z9, Z7
 	VMAXPS Z8, Z9, Z8
 
-linear66:
+linear103:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -1993,11 +3088,11 @@ linear66:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done46
+	JMP     done83
 
-fewer63:
+fewer100:
 	CMPQ BX, $0x02
-	JNE  fewer67
+	JNE  fewer104
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -2012,7 +3107,7 @@ fewer63:
 	VMOVUPS 128(DX)(CX*1), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded68
+	JLE     folded105
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2022,7 +3117,7 @@ fewer63:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold69:
+fold106:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI), Z8
 	VMOVUPS      128(SI)(AX*1), Z9
@@ -2039,9 +3134,9 @@ fold69:
 	VFMADD231PS  Z6, Z9, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold69
+	JNZ          fold106
 
-folded68:
+folded105:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -2052,7 +3147,7 @@ folded68:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear70
+	JNE    linear107
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -2060,7 +3155,7 @@ folded68:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear70:
+linear107:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -2074,11 +3169,11 @@ linear70:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done46
+	JMP     done83
 
-fewer67:
+fewer104:
 	CMPQ BX, $0x01
-	JNE  fewer71
+	JNE  fewer108
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -2089,7 +3184,7 @@ fewer67:
 	VMOVUPS 128(DX), Z2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded72
+	JLE     folded109
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2099,7 +3194,7 @@ fewer67:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold73:
+fold110:
 	VMOVUPS      (SI), Z4
 	VMOVUPS      64(SI), Z5
 	VMOVUPS      128(SI)(AX*1), Z6
@@ -2112,9 +3207,9 @@ fold73:
 	VFMADD231PS  Z3, Z6, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold73
+	JNZ          fold110
 
-folded72:
+folded109:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -2122,12 +3217,12 @@ folded72:
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear74
+	JNE    linear111
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear74:
+linear111:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -2137,27 +3232,27 @@ linear74:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done46
+	JMP     done83
 
-fewer71:
-done46:
+fewer108:
+done83:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x10
-	JLE  narrower75
+	JLE  narrower112
 	CMPQ AX, $0x20
-	JNE  over76
+	JNE  over113
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest78
+	JLT  rest115
 
-tile77:
+tile114:
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few79
+	JLT  few116
 
 	// c of the next tile, 8×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -2166,10 +3261,10 @@ tile77:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more80
+	JGE    more117
 	MOVQ   then+88(FP), BX
 
-more80:
+more117:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -2198,7 +3293,7 @@ more80:
 	PREFETCHT1 64(BX)(DI*1)
 	PREFETCHT1 127(BX)(DI*1)
 
-few79:
+few116:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -2223,7 +3318,7 @@ few79:
 	VMOVUPS 64(BX)(DI*1), Z15
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded81
+	JLE     folded118
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2236,7 +3331,7 @@ few79:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold82:
+fold119:
 	VMOVUPS      (SI), Z17
 	VMOVUPS      64(SI), Z18
 	ADDQ         DI, SI
@@ -2268,9 +3363,9 @@ fold82:
 	VFMADD231PS  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold82
+	JNZ          fold119
 
-folded81:
+folded118:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -2291,7 +3386,7 @@ folded81:
 	VADDPS Z16, Z14, Z14
 	VADDPS Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear83
+	JNE    linear120
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -2309,7 +3404,7 @@ folded81:
 	VMAXPS Z14, Z16, Z14
 	VMAXPS Z15, Z16, Z15
 
-linear83:
+linear120:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2353,12 +3448,12 @@ linear83:
 	SUBQ    $0x08, BX
 	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x08
-	JGE     tile77
+	JGE     tile114
 
-rest78:
+rest115:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer85
+	JNE  fewer122
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2381,7 +3476,7 @@ rest78:
 	VMOVUPS 64(BX)(DX*2), Z13
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded86
+	JLE     folded123
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2393,7 +3488,7 @@ rest78:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold87:
+fold124:
 	VMOVUPS      (SI), Z15
 	VMOVUPS      64(SI), Z16
 	ADDQ         DI, SI
@@ -2422,9 +3517,9 @@ fold87:
 	VFMADD231PS  Z14, Z16, Z13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold87
+	JNZ          fold124
 
-folded86:
+folded123:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -2443,7 +3538,7 @@ folded86:
 	VADDPS Z14, Z12, Z12
 	VADDPS Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear88
+	JNE    linear125
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -2459,7 +3554,7 @@ folded86:
 	VMAXPS Z12, Z14, Z12
 	VMAXPS Z13, Z14, Z13
 
-linear88:
+linear125:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2481,11 +3576,11 @@ linear88:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done84
+	JMP     done121
 
-fewer85:
+fewer122:
 	CMPQ BX, $0x06
-	JNE  fewer89
+	JNE  fewer126
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2506,7 +3601,7 @@ fewer85:
 	VMOVUPS 64(BX)(SI*1), Z11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded90
+	JLE     folded127
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2518,7 +3613,7 @@ fewer85:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold91:
+fold128:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI), Z14
 	ADDQ         DI, SI
@@ -2544,9 +3639,9 @@ fold91:
 	VFMADD231PS  Z12, Z14, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold91
+	JNZ          fold128
 
-folded90:
+folded127:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -2563,7 +3658,7 @@ folded90:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear92
+	JNE    linear129
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -2577,7 +3672,7 @@ folded90:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear92:
+linear129:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2597,11 +3692,11 @@ linear92:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done84
+	JMP     done121
 
-fewer89:
+fewer126:
 	CMPQ BX, $0x05
-	JNE  fewer93
+	JNE  fewer130
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2619,7 +3714,7 @@ fewer89:
 	VMOVUPS 64(BX)(CX*4), Z9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded94
+	JLE     folded131
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2630,7 +3725,7 @@ fewer89:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold95:
+fold132:
 	VMOVUPS      (SI), Z11
 	VMOVUPS      64(SI), Z12
 	ADDQ         DI, SI
@@ -2653,9 +3748,9 @@ fold95:
 	VFMADD231PS  Z10, Z12, Z9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold95
+	JNZ          fold132
 
-folded94:
+folded131:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -2670,7 +3765,7 @@ folded94:
 	VADDPS Z10, Z8, Z8
 	VADDPS Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear96
+	JNE    linear133
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -2682,7 +3777,7 @@ folded94:
 	VMAXPS Z8, Z10, Z8
 	VMAXPS Z9, Z10, Z9
 
-linear96:
+linear133:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2699,11 +3794,11 @@ linear96:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done84
+	JMP     done121
 
-fewer93:
+fewer130:
 	CMPQ BX, $0x04
-	JNE  fewer97
+	JNE  fewer134
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2719,7 +3814,7 @@ fewer93:
 	VMOVUPS 64(BX)(DX*1), Z7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded98
+	JLE     folded135
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2730,7 +3825,7 @@ fewer93:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold99:
+fold136:
 	VMOVUPS      (SI), Z9
 	VMOVUPS      64(SI), Z10
 	ADDQ         DI, SI
@@ -2750,9 +3845,9 @@ fold99:
 	VFMADD231PS  Z8, Z10, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold99
+	JNZ          fold136
 
-folded98:
+folded135:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -2765,7 +3860,7 @@ folded98:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear100
+	JNE    linear137
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -2775,7 +3870,7 @@ folded98:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear100:
+linear137:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -2790,11 +3885,11 @@ linear100:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done84
+	JMP     done121
 
-fewer97:
+fewer134:
 	CMPQ BX, $0x03
-	JNE  fewer101
+	JNE  fewer138
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2807,7 +3902,7 @@ fewer97:
 	VMOVUPS 64(BX)(CX*2), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded102
+	JLE     folded139
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2817,7 +3912,7 @@ fewer97:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold103:
+fold140:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI), Z8
 	ADDQ         DI, SI
@@ -2834,9 +3929,9 @@ fold103:
 	VFMADD231PS  Z6, Z8, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold103
+	JNZ          fold140
 
-folded102:
+folded139:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -2847,7 +3942,7 @@ folded102:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear104
+	JNE    linear141
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -2855,7 +3950,7 @@ folded102:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear104:
+linear141:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -2867,11 +3962,11 @@ linear104:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done84
+	JMP     done121
 
-fewer101:
+fewer138:
 	CMPQ BX, $0x02
-	JNE  fewer105
+	JNE  fewer142
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2882,7 +3977,7 @@ fewer101:
 	VMOVUPS 64(BX)(CX*1), Z3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded106
+	JLE     folded143
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2892,7 +3987,7 @@ fewer101:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold107:
+fold144:
 	VMOVUPS      (SI), Z5
 	VMOVUPS      64(SI), Z6
 	ADDQ         DI, SI
@@ -2906,9 +4001,9 @@ fold107:
 	VFMADD231PS  Z4, Z6, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold107
+	JNZ          fold144
 
-folded106:
+folded143:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -2917,13 +4012,13 @@ folded106:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear108
+	JNE    linear145
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear108:
+linear145:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -2933,11 +4028,11 @@ linear108:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done84
+	JMP     done121
 
-fewer105:
+fewer142:
 	CMPQ BX, $0x01
-	JNE  fewer109
+	JNE  fewer146
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -2945,7 +4040,7 @@ fewer105:
 	VMOVUPS 64(BX), Z1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded110
+	JLE     folded147
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -2955,7 +4050,7 @@ fewer105:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold111:
+fold148:
 	VMOVUPS      (SI), Z3
 	VMOVUPS      64(SI), Z4
 	ADDQ         DI, SI
@@ -2966,45 +4061,47 @@ fold111:
 	VFMADD231PS  Z2, Z4, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold111
+	JNZ          fold148
 
-folded110:
+folded147:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear112
+	JNE    linear149
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear112:
+linear149:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Z0, (BX)
 	VMOVUPS Z1, 64(BX)
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done84
+	JMP     done121
 
-fewer109:
-done84:
+fewer146:
+done121:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over76:
+over113:
+	CMPQ   AX, $0x19
+	JGE    over150
 	IMUL3Q $0x04, AX, AX
-	SUBQ   $0x00000080, AX
+	SUBQ   $0x60, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x08
-	JLT    rest114
+	JLT    rest152
 
-tile113:
+tile151:
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few115
+	JLT  few153
 
 	// c of the next tile, 8×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -3013,10 +4110,10 @@ tile113:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more116
+	JGE    more154
 	MOVQ   then+88(FP), BX
 
-more116:
+more154:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -3045,7 +4142,904 @@ more116:
 	PREFETCHT1 64(BX)(DI*1)
 	PREFETCHT1 127(BX)(DI*1)
 
-few115:
+few153:
+	// acc[i,j] = init[i,j], 8×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	MOVQ    BX, R8
+	ADDQ    AX, R8
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(R8), Y1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS 64(R8)(CX*1), Y3
+	VMOVUPS (BX)(CX*2), Z4
+	VMOVUPS 64(R8)(CX*2), Y5
+	VMOVUPS (BX)(DX*1), Z6
+	VMOVUPS 64(R8)(R9*1), Y7
+	VMOVUPS (BX)(CX*4), Z8
+	VMOVUPS 64(R8)(CX*4), Y9
+	VMOVUPS (BX)(SI*1), Z10
+	VMOVUPS 64(R8)(R10*1), Y11
+	VMOVUPS (BX)(DX*2), Z12
+	VMOVUPS 64(R8)(R9*2), Y13
+	VMOVUPS (BX)(DI*1), Z14
+	VMOVUPS 64(R8)(R11*1), Y15
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded155
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	MOVQ    soon+72(FP), R12
+	MOVQ    ldsoon+80(FP), R13
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold156:
+	VMOVUPS      (SI), Z17
+	VMOVUPS      64(SI)(AX*1), Y18
+	ADDQ         DI, SI
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
+	VBROADCASTSS (BX), Z16
+	VFMADD231PS  Z16, Z17, Z0
+	VFMADD231PS  Y16, Y18, Y1
+	VBROADCASTSS (BX)(CX*1), Z16
+	VFMADD231PS  Z16, Z17, Z2
+	VFMADD231PS  Y16, Y18, Y3
+	VBROADCASTSS (BX)(CX*2), Z16
+	VFMADD231PS  Z16, Z17, Z4
+	VFMADD231PS  Y16, Y18, Y5
+	VBROADCASTSS (BX)(R9*1), Z16
+	VFMADD231PS  Z16, Z17, Z6
+	VFMADD231PS  Y16, Y18, Y7
+	VBROADCASTSS (BX)(CX*4), Z16
+	VFMADD231PS  Z16, Z17, Z8
+	VFMADD231PS  Y16, Y18, Y9
+	VBROADCASTSS (BX)(R10*1), Z16
+	VFMADD231PS  Z16, Z17, Z10
+	VFMADD231PS  Y16, Y18, Y11
+	VBROADCASTSS (BX)(R9*2), Z16
+	VFMADD231PS  Z16, Z17, Z12
+	VFMADD231PS  Y16, Y18, Y13
+	VBROADCASTSS (BX)(R11*1), Z16
+	VFMADD231PS  Z16, Z17, Z14
+	VFMADD231PS  Y16, Y18, Y15
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold156
+
+folded155:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z16, Z16, Z16
+	VADDPS Z16, Z0, Z0
+	VADDPS Z16, Z1, Z1
+	VADDPS Z16, Z2, Z2
+	VADDPS Z16, Z3, Z3
+	VADDPS Z16, Z4, Z4
+	VADDPS Z16, Z5, Z5
+	VADDPS Z16, Z6, Z6
+	VADDPS Z16, Z7, Z7
+	VADDPS Z16, Z8, Z8
+	VADDPS Z16, Z9, Z9
+	VADDPS Z16, Z10, Z10
+	VADDPS Z16, Z11, Z11
+	VADDPS Z16, Z12, Z12
+	VADDPS Z16, Z13, Z13
+	VADDPS Z16, Z14, Z14
+	VADDPS Z16, Z15, Z15
+	CMPQ   BX, $0x01
+	JNE    linear157
+	VMAXPS Z0, Z16, Z0
+	VMAXPS Z1, Z16, Z1
+	VMAXPS Z2, Z16, Z2
+	VMAXPS Z3, Z16, Z3
+	VMAXPS Z4, Z16, Z4
+	VMAXPS Z5, Z16, Z5
+	VMAXPS Z6, Z16, Z6
+	VMAXPS Z7, Z16, Z7
+	VMAXPS Z8, Z16, Z8
+	VMAXPS Z9, Z16, Z9
+	VMAXPS Z10, Z16, Z10
+	VMAXPS Z11, Z16, Z11
+	VMAXPS Z12, Z16, Z12
+	VMAXPS Z13, Z16, Z13
+	VMAXPS Z14, Z16, Z14
+	VMAXPS Z15, Z16, Z15
+
+linear157:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	MOVQ    BX, R8
+	ADDQ    AX, R8
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	VMOVUPS Z0, (BX)
+	VMOVUPS Y1, 64(R8)
+	VMOVUPS Z2, (BX)(CX*1)
+	VMOVUPS Y3, 64(R8)(CX*1)
+	VMOVUPS Z4, (BX)(CX*2)
+	VMOVUPS Y5, 64(R8)(CX*2)
+	VMOVUPS Z6, (BX)(DX*1)
+	VMOVUPS Y7, 64(R8)(R9*1)
+	VMOVUPS Z8, (BX)(CX*4)
+	VMOVUPS Y9, 64(R8)(CX*4)
+	VMOVUPS Z10, (BX)(SI*1)
+	VMOVUPS Y11, 64(R8)(R10*1)
+	VMOVUPS Z12, (BX)(DX*2)
+	VMOVUPS Y13, 64(R8)(R9*2)
+	VMOVUPS Z14, (BX)(DI*1)
+	VMOVUPS Y15, 64(R8)(R11*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, c+0(FP)
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, init+16(FP)
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, a+32(FP)
+	MOVQ    rows+96(FP), BX
+	SUBQ    $0x08, BX
+	MOVQ    BX, rows+96(FP)
+	CMPQ    BX, $0x08
+	JGE     tile151
+
+rest152:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x07
+	JNE  fewer159
+
+	// acc[i,j] = init[i,j], 7×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DI), Y1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS 64(DI)(CX*1), Y3
+	VMOVUPS (BX)(CX*2), Z4
+	VMOVUPS 64(DI)(CX*2), Y5
+	VMOVUPS (BX)(DX*1), Z6
+	VMOVUPS 64(DI)(R8*1), Y7
+	VMOVUPS (BX)(CX*4), Z8
+	VMOVUPS 64(DI)(CX*4), Y9
+	VMOVUPS (BX)(SI*1), Z10
+	VMOVUPS 64(DI)(R9*1), Y11
+	VMOVUPS (BX)(DX*2), Z12
+	VMOVUPS 64(DI)(R8*2), Y13
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded160
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold161:
+	VMOVUPS      (SI), Z15
+	VMOVUPS      64(SI)(AX*1), Y16
+	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
+	VBROADCASTSS (BX), Z14
+	VFMADD231PS  Z14, Z15, Z0
+	VFMADD231PS  Y14, Y16, Y1
+	VBROADCASTSS (BX)(CX*1), Z14
+	VFMADD231PS  Z14, Z15, Z2
+	VFMADD231PS  Y14, Y16, Y3
+	VBROADCASTSS (BX)(CX*2), Z14
+	VFMADD231PS  Z14, Z15, Z4
+	VFMADD231PS  Y14, Y16, Y5
+	VBROADCASTSS (BX)(R9*1), Z14
+	VFMADD231PS  Z14, Z15, Z6
+	VFMADD231PS  Y14, Y16, Y7
+	VBROADCASTSS (BX)(CX*4), Z14
+	VFMADD231PS  Z14, Z15, Z8
+	VFMADD231PS  Y14, Y16, Y9
+	VBROADCASTSS (BX)(R10*1), Z14
+	VFMADD231PS  Z14, Z15, Z10
+	VFMADD231PS  Y14, Y16, Y11
+	VBROADCASTSS (BX)(R9*2), Z14
+	VFMADD231PS  Z14, Z15, Z12
+	VFMADD231PS  Y14, Y16, Y13
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold161
+
+folded160:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z14, Z14, Z14
+	VADDPS Z14, Z0, Z0
+	VADDPS Z14, Z1, Z1
+	VADDPS Z14, Z2, Z2
+	VADDPS Z14, Z3, Z3
+	VADDPS Z14, Z4, Z4
+	VADDPS Z14, Z5, Z5
+	VADDPS Z14, Z6, Z6
+	VADDPS Z14, Z7, Z7
+	VADDPS Z14, Z8, Z8
+	VADDPS Z14, Z9, Z9
+	VADDPS Z14, Z10, Z10
+	VADDPS Z14, Z11, Z11
+	VADDPS Z14, Z12, Z12
+	VADDPS Z14, Z13, Z13
+	CMPQ   BX, $0x01
+	JNE    linear162
+	VMAXPS Z0, Z14, Z0
+	VMAXPS Z1, Z14, Z1
+	VMAXPS Z2, Z14, Z2
+	VMAXPS Z3, Z14, Z3
+	VMAXPS Z4, Z14, Z4
+	VMAXPS Z5, Z14, Z5
+	VMAXPS Z6, Z14, Z6
+	VMAXPS Z7, Z14, Z7
+	VMAXPS Z8, Z14, Z8
+	VMAXPS Z9, Z14, Z9
+	VMAXPS Z10, Z14, Z10
+	VMAXPS Z11, Z14, Z11
+	VMAXPS Z12, Z14, Z12
+	VMAXPS Z13, Z14, Z13
+
+linear162:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPS Z0, (BX)
+	VMOVUPS Y1, 64(DI)
+	VMOVUPS Z2, (BX)(CX*1)
+	VMOVUPS Y3, 64(DI)(CX*1)
+	VMOVUPS Z4, (BX)(CX*2)
+	VMOVUPS Y5, 64(DI)(CX*2)
+	VMOVUPS Z6, (BX)(DX*1)
+	VMOVUPS Y7, 64(DI)(R8*1)
+	VMOVUPS Z8, (BX)(CX*4)
+	VMOVUPS Y9, 64(DI)(CX*4)
+	VMOVUPS Z10, (BX)(SI*1)
+	VMOVUPS Y11, 64(DI)(R9*1)
+	VMOVUPS Z12, (BX)(DX*2)
+	VMOVUPS Y13, 64(DI)(R8*2)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done158
+
+fewer159:
+	CMPQ BX, $0x06
+	JNE  fewer163
+
+	// acc[i,j] = init[i,j], 6×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DI), Y1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS 64(DI)(CX*1), Y3
+	VMOVUPS (BX)(CX*2), Z4
+	VMOVUPS 64(DI)(CX*2), Y5
+	VMOVUPS (BX)(DX*1), Z6
+	VMOVUPS 64(DI)(R8*1), Y7
+	VMOVUPS (BX)(CX*4), Z8
+	VMOVUPS 64(DI)(CX*4), Y9
+	VMOVUPS (BX)(SI*1), Z10
+	VMOVUPS 64(DI)(R9*1), Y11
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded164
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold165:
+	VMOVUPS      (SI), Z13
+	VMOVUPS      64(SI)(AX*1), Y14
+	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z12, Z13, Z0
+	VFMADD231PS  Y12, Y14, Y1
+	VBROADCASTSS (BX)(CX*1), Z12
+	VFMADD231PS  Z12, Z13, Z2
+	VFMADD231PS  Y12, Y14, Y3
+	VBROADCASTSS (BX)(CX*2), Z12
+	VFMADD231PS  Z12, Z13, Z4
+	VFMADD231PS  Y12, Y14, Y5
+	VBROADCASTSS (BX)(R9*1), Z12
+	VFMADD231PS  Z12, Z13, Z6
+	VFMADD231PS  Y12, Y14, Y7
+	VBROADCASTSS (BX)(CX*4), Z12
+	VFMADD231PS  Z12, Z13, Z8
+	VFMADD231PS  Y12, Y14, Y9
+	VBROADCASTSS (BX)(R10*1), Z12
+	VFMADD231PS  Z12, Z13, Z10
+	VFMADD231PS  Y12, Y14, Y11
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold165
+
+folded164:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z12, Z12, Z12
+	VADDPS Z12, Z0, Z0
+	VADDPS Z12, Z1, Z1
+	VADDPS Z12, Z2, Z2
+	VADDPS Z12, Z3, Z3
+	VADDPS Z12, Z4, Z4
+	VADDPS Z12, Z5, Z5
+	VADDPS Z12, Z6, Z6
+	VADDPS Z12, Z7, Z7
+	VADDPS Z12, Z8, Z8
+	VADDPS Z12, Z9, Z9
+	VADDPS Z12, Z10, Z10
+	VADDPS Z12, Z11, Z11
+	CMPQ   BX, $0x01
+	JNE    linear166
+	VMAXPS Z0, Z12, Z0
+	VMAXPS Z1, Z12, Z1
+	VMAXPS Z2, Z12, Z2
+	VMAXPS Z3, Z12, Z3
+	VMAXPS Z4, Z12, Z4
+	VMAXPS Z5, Z12, Z5
+	VMAXPS Z6, Z12, Z6
+	VMAXPS Z7, Z12, Z7
+	VMAXPS Z8, Z12, Z8
+	VMAXPS Z9, Z12, Z9
+	VMAXPS Z10, Z12, Z10
+	VMAXPS Z11, Z12, Z11
+
+linear166:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPS Z0, (BX)
+	VMOVUPS Y1, 64(DI)
+	VMOVUPS Z2, (BX)(CX*1)
+	VMOVUPS Y3, 64(DI)(CX*1)
+	VMOVUPS Z4, (BX)(CX*2)
+	VMOVUPS Y5, 64(DI)(CX*2)
+	VMOVUPS Z6, (BX)(DX*1)
+	VMOVUPS Y7, 64(DI)(R8*1)
+	VMOVUPS Z8, (BX)(CX*4)
+	VMOVUPS Y9, 64(DI)(CX*4)
+	VMOVUPS Z10, (BX)(SI*1)
+	VMOVUPS Y11, 64(DI)(R9*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done158
+
+fewer163:
+	CMPQ BX, $0x05
+	JNE  fewer167
+
+	// acc[i,j] = init[i,j], 5×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(SI), Y1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS 64(SI)(CX*1), Y3
+	VMOVUPS (BX)(CX*2), Z4
+	VMOVUPS 64(SI)(CX*2), Y5
+	VMOVUPS (BX)(DX*1), Z6
+	VMOVUPS 64(SI)(DI*1), Y7
+	VMOVUPS (BX)(CX*4), Z8
+	VMOVUPS 64(SI)(CX*4), Y9
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded168
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold169:
+	VMOVUPS      (SI), Z11
+	VMOVUPS      64(SI)(AX*1), Y12
+	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
+	VBROADCASTSS (BX), Z10
+	VFMADD231PS  Z10, Z11, Z0
+	VFMADD231PS  Y10, Y12, Y1
+	VBROADCASTSS (BX)(CX*1), Z10
+	VFMADD231PS  Z10, Z11, Z2
+	VFMADD231PS  Y10, Y12, Y3
+	VBROADCASTSS (BX)(CX*2), Z10
+	VFMADD231PS  Z10, Z11, Z4
+	VFMADD231PS  Y10, Y12, Y5
+	VBROADCASTSS (BX)(R9*1), Z10
+	VFMADD231PS  Z10, Z11, Z6
+	VFMADD231PS  Y10, Y12, Y7
+	VBROADCASTSS (BX)(CX*4), Z10
+	VFMADD231PS  Z10, Z11, Z8
+	VFMADD231PS  Y10, Y12, Y9
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold169
+
+folded168:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z10, Z10, Z10
+	VADDPS Z10, Z0, Z0
+	VADDPS Z10, Z1, Z1
+	VADDPS Z10, Z2, Z2
+	VADDPS Z10, Z3, Z3
+	VADDPS Z10, Z4, Z4
+	VADDPS Z10, Z5, Z5
+	VADDPS Z10, Z6, Z6
+	VADDPS Z10, Z7, Z7
+	VADDPS Z10, Z8, Z8
+	VADDPS Z10, Z9, Z9
+	CMPQ   BX, $0x01
+	JNE    linear170
+	VMAXPS Z0, Z10, Z0
+	VMAXPS Z1, Z10, Z1
+	VMAXPS Z2, Z10, Z2
+	VMAXPS Z3, Z10, Z3
+	VMAXPS Z4, Z10, Z4
+	VMAXPS Z5, Z10, Z5
+	VMAXPS Z6, Z10, Z6
+	VMAXPS Z7, Z10, Z7
+	VMAXPS Z8, Z10, Z8
+	VMAXPS Z9, Z10, Z9
+
+linear170:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Y1, 64(SI)
+	VMOVUPS Z2, (BX)(CX*1)
+	VMOVUPS Y3, 64(SI)(CX*1)
+	VMOVUPS Z4, (BX)(CX*2)
+	VMOVUPS Y5, 64(SI)(CX*2)
+	VMOVUPS Z6, (BX)(DX*1)
+	VMOVUPS Y7, 64(SI)(DI*1)
+	VMOVUPS Z8, (BX)(CX*4)
+	VMOVUPS Y9, 64(SI)(CX*4)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done158
+
+fewer167:
+	CMPQ BX, $0x04
+	JNE  fewer171
+
+	// acc[i,j] = init[i,j], 4×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(SI), Y1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS 64(SI)(CX*1), Y3
+	VMOVUPS (BX)(CX*2), Z4
+	VMOVUPS 64(SI)(CX*2), Y5
+	VMOVUPS (BX)(DX*1), Z6
+	VMOVUPS 64(SI)(DI*1), Y7
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded172
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold173:
+	VMOVUPS      (SI), Z9
+	VMOVUPS      64(SI)(AX*1), Y10
+	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
+	VBROADCASTSS (BX), Z8
+	VFMADD231PS  Z8, Z9, Z0
+	VFMADD231PS  Y8, Y10, Y1
+	VBROADCASTSS (BX)(CX*1), Z8
+	VFMADD231PS  Z8, Z9, Z2
+	VFMADD231PS  Y8, Y10, Y3
+	VBROADCASTSS (BX)(CX*2), Z8
+	VFMADD231PS  Z8, Z9, Z4
+	VFMADD231PS  Y8, Y10, Y5
+	VBROADCASTSS (BX)(R9*1), Z8
+	VFMADD231PS  Z8, Z9, Z6
+	VFMADD231PS  Y8, Y10, Y7
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold173
+
+folded172:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z8, Z8, Z8
+	VADDPS Z8, Z0, Z0
+	VADDPS Z8, Z1, Z1
+	VADDPS Z8, Z2, Z2
+	VADDPS Z8, Z3, Z3
+	VADDPS Z8, Z4, Z4
+	VADDPS Z8, Z5, Z5
+	VADDPS Z8, Z6, Z6
+	VADDPS Z8, Z7, Z7
+	CMPQ   BX, $0x01
+	JNE    linear174
+	VMAXPS Z0, Z8, Z0
+	VMAXPS Z1, Z8, Z1
+	VMAXPS Z2, Z8, Z2
+	VMAXPS Z3, Z8, Z3
+	VMAXPS Z4, Z8, Z4
+	VMAXPS Z5, Z8, Z5
+	VMAXPS Z6, Z8, Z6
+	VMAXPS Z7, Z8, Z7
+
+linear174:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPS Z0, (BX)
+	VMOVUPS Y1, 64(SI)
+	VMOVUPS Z2, (BX)(CX*1)
+	VMOVUPS Y3, 64(SI)(CX*1)
+	VMOVUPS Z4, (BX)(CX*2)
+	VMOVUPS Y5, 64(SI)(CX*2)
+	VMOVUPS Z6, (BX)(DX*1)
+	VMOVUPS Y7, 64(SI)(DI*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done158
+
+fewer171:
+	CMPQ BX, $0x03
+	JNE  fewer175
+
+	// acc[i,j] = init[i,j], 3×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), Y1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS 64(DX)(CX*1), Y3
+	VMOVUPS (BX)(CX*2), Z4
+	VMOVUPS 64(DX)(CX*2), Y5
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded176
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold177:
+	VMOVUPS      (SI), Z7
+	VMOVUPS      64(SI)(AX*1), Y8
+	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
+	VBROADCASTSS (BX), Z6
+	VFMADD231PS  Z6, Z7, Z0
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS (BX)(CX*1), Z6
+	VFMADD231PS  Z6, Z7, Z2
+	VFMADD231PS  Y6, Y8, Y3
+	VBROADCASTSS (BX)(CX*2), Z6
+	VFMADD231PS  Z6, Z7, Z4
+	VFMADD231PS  Y6, Y8, Y5
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold177
+
+folded176:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z6, Z6, Z6
+	VADDPS Z6, Z0, Z0
+	VADDPS Z6, Z1, Z1
+	VADDPS Z6, Z2, Z2
+	VADDPS Z6, Z3, Z3
+	VADDPS Z6, Z4, Z4
+	VADDPS Z6, Z5, Z5
+	CMPQ   BX, $0x01
+	JNE    linear178
+	VMAXPS Z0, Z6, Z0
+	VMAXPS Z1, Z6, Z1
+	VMAXPS Z2, Z6, Z2
+	VMAXPS Z3, Z6, Z3
+	VMAXPS Z4, Z6, Z4
+	VMAXPS Z5, Z6, Z5
+
+linear178:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Y1, 64(DX)
+	VMOVUPS Z2, (BX)(CX*1)
+	VMOVUPS Y3, 64(DX)(CX*1)
+	VMOVUPS Z4, (BX)(CX*2)
+	VMOVUPS Y5, 64(DX)(CX*2)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done158
+
+fewer175:
+	CMPQ BX, $0x02
+	JNE  fewer179
+
+	// acc[i,j] = init[i,j], 2×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), Y1
+	VMOVUPS (BX)(CX*1), Z2
+	VMOVUPS 64(DX)(CX*1), Y3
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded180
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold181:
+	VMOVUPS      (SI), Z5
+	VMOVUPS      64(SI)(AX*1), Y6
+	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
+	VBROADCASTSS (BX), Z4
+	VFMADD231PS  Z4, Z5, Z0
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS (BX)(CX*1), Z4
+	VFMADD231PS  Z4, Z5, Z2
+	VFMADD231PS  Y4, Y6, Y3
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold181
+
+folded180:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z4, Z4, Z4
+	VADDPS Z4, Z0, Z0
+	VADDPS Z4, Z1, Z1
+	VADDPS Z4, Z2, Z2
+	VADDPS Z4, Z3, Z3
+	CMPQ   BX, $0x01
+	JNE    linear182
+	VMAXPS Z0, Z4, Z0
+	VMAXPS Z1, Z4, Z1
+	VMAXPS Z2, Z4, Z2
+	VMAXPS Z3, Z4, Z3
+
+linear182:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Y1, 64(DX)
+	VMOVUPS Z2, (BX)(CX*1)
+	VMOVUPS Y3, 64(DX)(CX*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done158
+
+fewer179:
+	CMPQ BX, $0x01
+	JNE  fewer183
+
+	// acc[i,j] = init[i,j], 1×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS (BX), Z0
+	VMOVUPS 64(DX), Y1
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded184
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold185:
+	VMOVUPS      (SI), Z3
+	VMOVUPS      64(SI)(AX*1), Y4
+	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
+	VBROADCASTSS (BX), Z2
+	VFMADD231PS  Z2, Z3, Z0
+	VFMADD231PS  Y2, Y4, Y1
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold185
+
+folded184:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z2, Z2, Z2
+	VADDPS Z2, Z0, Z0
+	VADDPS Z2, Z1, Z1
+	CMPQ   BX, $0x01
+	JNE    linear186
+	VMAXPS Z0, Z2, Z0
+	VMAXPS Z1, Z2, Z1
+
+linear186:
+	MOVQ    c+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPS Z0, (BX)
+	VMOVUPS Y1, 64(DX)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done158
+
+fewer183:
+done158:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over150:
+	IMUL3Q $0x04, AX, AX
+	SUBQ   $0x00000080, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x08
+	JLT    rest188
+
+tile187:
+	MOVQ n+112(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few189
+
+	// c of the next tile, 8×2 vectors
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x10
+	JGE    more190
+	MOVQ   then+88(FP), BX
+
+more190:
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	PREFETCHT1 (BX)
+	PREFETCHT1 64(BX)
+	PREFETCHT1 127(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 64(BX)(CX*1)
+	PREFETCHT1 127(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 64(BX)(CX*2)
+	PREFETCHT1 127(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 64(BX)(DX*1)
+	PREFETCHT1 127(BX)(DX*1)
+	PREFETCHT1 (BX)(CX*4)
+	PREFETCHT1 64(BX)(CX*4)
+	PREFETCHT1 127(BX)(CX*4)
+	PREFETCHT1 (BX)(SI*1)
+	PREFETCHT1 64(BX)(SI*1)
+	PREFETCHT1 127(BX)(SI*1)
+	PREFETCHT1 (BX)(DX*2)
+	PREFETCHT1 64(BX)(DX*2)
+	PREFETCHT1 127(BX)(DX*2)
+	PREFETCHT1 (BX)(DI*1)
+	PREFETCHT1 64(BX)(DI*1)
+	PREFETCHT1 127(BX)(DI*1)
+
+few189:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -3075,7 +5069,7 @@ few115:
 	VMOVUPS 64(R8)(R11*1), Z15
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded117
+	JLE     folded191
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3088,7 +5082,7 @@ few115:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold118:
+fold192:
 	VMOVUPS      (SI), Z17
 	VMOVUPS      64(SI)(AX*1), Z18
 	ADDQ         DI, SI
@@ -3120,9 +5114,9 @@ fold118:
 	VFMADD231PS  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold118
+	JNZ          fold192
 
-folded117:
+folded191:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -3143,7 +5137,7 @@ folded117:
 	VADDPS Z16, Z14, Z14
 	VADDPS Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear119
+	JNE    linear193
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
 	VMAXPS Z2, Z16, Z2
@@ -3161,7 +5155,7 @@ folded117:
 	VMAXPS Z14, Z16, Z14
 	VMAXPS Z15, Z16, Z15
 
-linear119:
+linear193:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3210,12 +5204,12 @@ linear119:
 	SUBQ    $0x08, BX
 	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x08
-	JGE     tile113
+	JGE     tile187
 
-rest114:
+rest188:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer121
+	JNE  fewer195
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3242,7 +5236,7 @@ rest114:
 	VMOVUPS 64(DI)(R8*2), Z13
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded122
+	JLE     folded196
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3254,7 +5248,7 @@ rest114:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold123:
+fold197:
 	VMOVUPS      (SI), Z15
 	VMOVUPS      64(SI)(AX*1), Z16
 	ADDQ         DI, SI
@@ -3283,9 +5277,9 @@ fold123:
 	VFMADD231PS  Z14, Z16, Z13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold123
+	JNZ          fold197
 
-folded122:
+folded196:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -3304,7 +5298,7 @@ folded122:
 	VADDPS Z14, Z12, Z12
 	VADDPS Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear124
+	JNE    linear198
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
 	VMAXPS Z2, Z14, Z2
@@ -3320,7 +5314,7 @@ folded122:
 	VMAXPS Z12, Z14, Z12
 	VMAXPS Z13, Z14, Z13
 
-linear124:
+linear198:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3346,11 +5340,11 @@ linear124:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done120
+	JMP     done194
 
-fewer121:
+fewer195:
 	CMPQ BX, $0x06
-	JNE  fewer125
+	JNE  fewer199
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3375,7 +5369,7 @@ fewer121:
 	VMOVUPS 64(DI)(R9*1), Z11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded126
+	JLE     folded200
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3387,7 +5381,7 @@ fewer121:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold127:
+fold201:
 	VMOVUPS      (SI), Z13
 	VMOVUPS      64(SI)(AX*1), Z14
 	ADDQ         DI, SI
@@ -3413,9 +5407,9 @@ fold127:
 	VFMADD231PS  Z12, Z14, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold127
+	JNZ          fold201
 
-folded126:
+folded200:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -3432,7 +5426,7 @@ folded126:
 	VADDPS Z12, Z10, Z10
 	VADDPS Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear128
+	JNE    linear202
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
 	VMAXPS Z2, Z12, Z2
@@ -3446,7 +5440,7 @@ folded126:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-linear128:
+linear202:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3470,11 +5464,11 @@ linear128:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done120
+	JMP     done194
 
-fewer125:
+fewer199:
 	CMPQ BX, $0x05
-	JNE  fewer129
+	JNE  fewer203
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3495,7 +5489,7 @@ fewer125:
 	VMOVUPS 64(SI)(CX*4), Z9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded130
+	JLE     folded204
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3506,7 +5500,7 @@ fewer125:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold131:
+fold205:
 	VMOVUPS      (SI), Z11
 	VMOVUPS      64(SI)(AX*1), Z12
 	ADDQ         DI, SI
@@ -3529,9 +5523,9 @@ fold131:
 	VFMADD231PS  Z10, Z12, Z9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold131
+	JNZ          fold205
 
-folded130:
+folded204:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -3546,7 +5540,7 @@ folded130:
 	VADDPS Z10, Z8, Z8
 	VADDPS Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear132
+	JNE    linear206
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
 	VMAXPS Z2, Z10, Z2
@@ -3558,7 +5552,7 @@ folded130:
 	VMAXPS Z8, Z10, Z8
 	VMAXPS Z9, Z10, Z9
 
-linear132:
+linear206:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3578,11 +5572,11 @@ linear132:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done120
+	JMP     done194
 
-fewer129:
+fewer203:
 	CMPQ BX, $0x04
-	JNE  fewer133
+	JNE  fewer207
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3601,7 +5595,7 @@ fewer129:
 	VMOVUPS 64(SI)(DI*1), Z7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded134
+	JLE     folded208
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3612,7 +5606,7 @@ fewer129:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold135:
+fold209:
 	VMOVUPS      (SI), Z9
 	VMOVUPS      64(SI)(AX*1), Z10
 	ADDQ         DI, SI
@@ -3632,9 +5626,9 @@ fold135:
 	VFMADD231PS  Z8, Z10, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold135
+	JNZ          fold209
 
-folded134:
+folded208:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -3647,7 +5641,7 @@ folded134:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear136
+	JNE    linear210
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -3657,7 +5651,7 @@ folded134:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear136:
+linear210:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -3675,11 +5669,11 @@ linear136:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done120
+	JMP     done194
 
-fewer133:
+fewer207:
 	CMPQ BX, $0x03
-	JNE  fewer137
+	JNE  fewer211
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3694,7 +5688,7 @@ fewer133:
 	VMOVUPS 64(DX)(CX*2), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded138
+	JLE     folded212
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3704,7 +5698,7 @@ fewer133:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold139:
+fold213:
 	VMOVUPS      (SI), Z7
 	VMOVUPS      64(SI)(AX*1), Z8
 	ADDQ         DI, SI
@@ -3721,9 +5715,9 @@ fold139:
 	VFMADD231PS  Z6, Z8, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold139
+	JNZ          fold213
 
-folded138:
+folded212:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -3734,7 +5728,7 @@ folded138:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear140
+	JNE    linear214
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -3742,7 +5736,7 @@ folded138:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear140:
+linear214:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -3756,11 +5750,11 @@ linear140:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done120
+	JMP     done194
 
-fewer137:
+fewer211:
 	CMPQ BX, $0x02
-	JNE  fewer141
+	JNE  fewer215
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3773,7 +5767,7 @@ fewer137:
 	VMOVUPS 64(DX)(CX*1), Z3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded142
+	JLE     folded216
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3783,7 +5777,7 @@ fewer137:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold143:
+fold217:
 	VMOVUPS      (SI), Z5
 	VMOVUPS      64(SI)(AX*1), Z6
 	ADDQ         DI, SI
@@ -3797,9 +5791,9 @@ fold143:
 	VFMADD231PS  Z4, Z6, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold143
+	JNZ          fold217
 
-folded142:
+folded216:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -3808,13 +5802,13 @@ folded142:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear144
+	JNE    linear218
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear144:
+linear218:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -3826,11 +5820,11 @@ linear144:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done120
+	JMP     done194
 
-fewer141:
+fewer215:
 	CMPQ BX, $0x01
-	JNE  fewer145
+	JNE  fewer219
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -3840,7 +5834,7 @@ fewer141:
 	VMOVUPS 64(DX), Z1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded146
+	JLE     folded220
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3850,7 +5844,7 @@ fewer141:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold147:
+fold221:
 	VMOVUPS      (SI), Z3
 	VMOVUPS      64(SI)(AX*1), Z4
 	ADDQ         DI, SI
@@ -3861,20 +5855,20 @@ fold147:
 	VFMADD231PS  Z2, Z4, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold147
+	JNZ          fold221
 
-folded146:
+folded220:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear148
+	JNE    linear222
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear148:
+linear222:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -3883,25 +5877,25 @@ linear148:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done120
+	JMP     done194
 
-fewer145:
-done120:
+fewer219:
+done194:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower75:
+narrower112:
 	CMPQ AX, $0x10
-	JNE  over149
+	JNE  over223
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest151
+	JLT  rest225
 
-tile150:
+tile224:
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few152
+	JLT  few226
 
 	// c of the next tile, 8×1 vectors
 	MOVQ   ldc+8(FP), CX
@@ -3910,10 +5904,10 @@ tile150:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more153
+	JGE    more227
 	MOVQ   then+88(FP), BX
 
-more153:
+more227:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -3934,7 +5928,7 @@ more153:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 63(BX)(DI*1)
 
-few152:
+few226:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -3951,7 +5945,7 @@ few152:
 	VMOVUPS (BX)(DI*1), Z7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded154
+	JLE     folded228
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -3964,7 +5958,7 @@ few152:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold155:
+fold229:
 	VMOVUPS          (SI), Z9
 	ADDQ             DI, SI
 	PREFETCHT1       (R12)
@@ -3979,9 +5973,9 @@ fold155:
 	VFMADD231PS.BCST (BX)(R11*1), Z9, Z7
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold155
+	JNZ              fold229
 
-folded154:
+folded228:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -3994,7 +5988,7 @@ folded154:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear156
+	JNE    linear230
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -4004,7 +5998,7 @@ folded154:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear156:
+linear230:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4040,12 +6034,12 @@ linear156:
 	SUBQ    $0x08, BX
 	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x08
-	JGE     tile150
+	JGE     tile224
 
-rest151:
+rest225:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer158
+	JNE  fewer232
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
@@ -4061,7 +6055,7 @@ rest151:
 	VMOVUPS (BX)(DX*2), Z6
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded159
+	JLE     folded233
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4073,7 +6067,7 @@ rest151:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold160:
+fold234:
 	VMOVUPS          (SI), Z8
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -4087,9 +6081,9 @@ fold160:
 	VFMADD231PS.BCST (BX)(R9*2), Z8, Z6
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold160
+	JNZ              fold234
 
-folded159:
+folded233:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -4101,7 +6095,7 @@ folded159:
 	VADDPS Z7, Z5, Z5
 	VADDPS Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear161
+	JNE    linear235
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
 	VMAXPS Z2, Z7, Z2
@@ -4110,7 +6104,7 @@ folded159:
 	VMAXPS Z5, Z7, Z5
 	VMAXPS Z6, Z7, Z6
 
-linear161:
+linear235:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4125,11 +6119,11 @@ linear161:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done157
+	JMP     done231
 
-fewer158:
+fewer232:
 	CMPQ BX, $0x06
-	JNE  fewer162
+	JNE  fewer236
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -4144,7 +6138,7 @@ fewer158:
 	VMOVUPS (BX)(SI*1), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded163
+	JLE     folded237
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4156,7 +6150,7 @@ fewer158:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold164:
+fold238:
 	VMOVUPS          (SI), Z7
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -4169,9 +6163,9 @@ fold164:
 	VFMADD231PS.BCST (BX)(R10*1), Z7, Z5
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold164
+	JNZ              fold238
 
-folded163:
+folded237:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -4182,7 +6176,7 @@ folded163:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear165
+	JNE    linear239
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -4190,7 +6184,7 @@ folded163:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear165:
+linear239:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4204,11 +6198,11 @@ linear165:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done157
+	JMP     done231
 
-fewer162:
+fewer236:
 	CMPQ BX, $0x05
-	JNE  fewer166
+	JNE  fewer240
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
@@ -4221,7 +6215,7 @@ fewer162:
 	VMOVUPS (BX)(CX*4), Z4
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded167
+	JLE     folded241
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4232,7 +6226,7 @@ fewer162:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold168:
+fold242:
 	VMOVUPS          (SI), Z6
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -4244,9 +6238,9 @@ fold168:
 	VFMADD231PS.BCST (BX)(CX*4), Z6, Z4
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold168
+	JNZ              fold242
 
-folded167:
+folded241:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -4256,14 +6250,14 @@ folded167:
 	VADDPS Z5, Z3, Z3
 	VADDPS Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear169
+	JNE    linear243
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
 	VMAXPS Z4, Z5, Z4
 
-linear169:
+linear243:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4275,11 +6269,11 @@ linear169:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done157
+	JMP     done231
 
-fewer166:
+fewer240:
 	CMPQ BX, $0x04
-	JNE  fewer170
+	JNE  fewer244
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
@@ -4291,7 +6285,7 @@ fewer166:
 	VMOVUPS (BX)(DX*1), Z3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded171
+	JLE     folded245
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4302,7 +6296,7 @@ fewer166:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold172:
+fold246:
 	VMOVUPS          (SI), Z5
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -4313,9 +6307,9 @@ fold172:
 	VFMADD231PS.BCST (BX)(R9*1), Z5, Z3
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold172
+	JNZ              fold246
 
-folded171:
+folded245:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -4324,13 +6318,13 @@ folded171:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear173
+	JNE    linear247
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear173:
+linear247:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -4341,11 +6335,11 @@ linear173:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done157
+	JMP     done231
 
-fewer170:
+fewer244:
 	CMPQ BX, $0x03
-	JNE  fewer174
+	JNE  fewer248
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -4355,7 +6349,7 @@ fewer170:
 	VMOVUPS (BX)(CX*2), Z2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded175
+	JLE     folded249
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4365,7 +6359,7 @@ fewer170:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold176:
+fold250:
 	VMOVUPS          (SI), Z4
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -4375,9 +6369,9 @@ fold176:
 	VFMADD231PS.BCST (BX)(CX*2), Z4, Z2
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold176
+	JNZ              fold250
 
-folded175:
+folded249:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -4385,12 +6379,12 @@ folded175:
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear177
+	JNE    linear251
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear177:
+linear251:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -4399,11 +6393,11 @@ linear177:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done157
+	JMP     done231
 
-fewer174:
+fewer248:
 	CMPQ BX, $0x02
-	JNE  fewer178
+	JNE  fewer252
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
@@ -4412,7 +6406,7 @@ fewer174:
 	VMOVUPS (BX)(CX*1), Z1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded179
+	JLE     folded253
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4422,7 +6416,7 @@ fewer174:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold180:
+fold254:
 	VMOVUPS          (SI), Z3
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -4431,20 +6425,20 @@ fold180:
 	VFMADD231PS.BCST (BX)(CX*1), Z3, Z1
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold180
+	JNZ              fold254
 
-folded179:
+folded253:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear181
+	JNE    linear255
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear181:
+linear255:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPS Z0, (BX)
@@ -4452,18 +6446,18 @@ linear181:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done157
+	JMP     done231
 
-fewer178:
+fewer252:
 	CMPQ BX, $0x01
-	JNE  fewer182
+	JNE  fewer256
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPS (BX), Z0
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded183
+	JLE     folded257
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -4473,7 +6467,7 @@ fewer178:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold184:
+fold258:
 	VMOVUPS          (SI), Z2
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -4481,32 +6475,32 @@ fold184:
 	VFMADD231PS.BCST (BX), Z2, Z0
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold184
+	JNZ              fold258
 
-folded183:
+folded257:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear185
+	JNE    linear259
 	VMAXPS Z0, Z1, Z0
 
-linear185:
+linear259:
 	MOVQ    c+0(FP), BX
 	VMOVUPS Z0, (BX)
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done157
+	JMP     done231
 
-fewer182:
-done157:
+fewer256:
+done231:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over149:
+over223:
 	MOVQ  AX, CX
 	ANDQ  $0x0f, CX
 	MOVL  $0x0000ffff, BX
@@ -4514,12 +6508,12 @@ over149:
 	KMOVW BX, K1
 	MOVQ  rows+96(FP), BX
 	CMPQ  BX, $0x08
-	JLT   rest187
+	JLT   rest261
 
-tile186:
+tile260:
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few188
+	JLT  few262
 
 	// c of the next tile, 8×1 vectors
 	MOVQ   ldc+8(FP), CX
@@ -4528,10 +6522,10 @@ tile186:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more189
+	JGE    more263
 	MOVQ   then+88(FP), BX
 
-more189:
+more263:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -4552,7 +6546,7 @@ more189:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 63(BX)(DI*1)
 
-few188:
+few262:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ      init+16(FP), BX
 	MOVQ      ldinit+24(FP), CX
@@ -4569,7 +6563,7 @@ few188:
 	VMOVUPS.Z (BX)(DI*1), K1, Z7
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded190
+	JLE       folded264
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -4582,7 +6576,7 @@ few188:
 	MOVQ      ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold191:
+fold265:
 	VMOVUPS.Z        (SI), K1, Z9
 	ADDQ             DI, SI
 	PREFETCHT1       (R12)
@@ -4597,9 +6591,9 @@ fold191:
 	VFMADD231PS.BCST (BX)(R11*1), Z9, Z7
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold191
+	JNZ              fold265
 
-folded190:
+folded264:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -4612,7 +6606,7 @@ folded190:
 	VADDPS Z8, Z6, Z6
 	VADDPS Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear192
+	JNE    linear266
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
 	VMAXPS Z2, Z8, Z2
@@ -4622,732 +6616,732 @@ folded190:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-linear192:
+linear266:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	LEAQ          (DX)(CX*4), DI
 	TESTQ         $0x00000008, AX
-	JZ            low194
+	JZ            low268
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low195
+	JZ            low269
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low196
+	JZ            low270
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low197
+	JZ            low271
 	VMOVSS        X0, 56(BX)
 
-low197:
-	JMP stored193
-
-low196:
-	TESTQ  $0x00000001, AX
-	JZ     low198
-	VMOVSS X0, 48(BX)
-
-low198:
-	JMP stored193
-
-low195:
-	TESTQ     $0x00000002, AX
-	JZ        low199
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low200
-	VMOVSS    X0, 40(BX)
-
-low200:
-	JMP stored193
-
-low199:
-	TESTQ  $0x00000001, AX
-	JZ     low201
-	VMOVSS X0, 32(BX)
-
-low201:
-	JMP stored193
-
-low194:
-	TESTQ        $0x00000004, AX
-	JZ           low202
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, AX
-	JZ           low203
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low204
-	VMOVSS       X0, 24(BX)
-
-low204:
-	JMP stored193
-
-low203:
-	TESTQ  $0x00000001, AX
-	JZ     low205
-	VMOVSS X0, 16(BX)
-
-low205:
-	JMP stored193
-
-low202:
-	TESTQ     $0x00000002, AX
-	JZ        low206
-	VMOVSD    X0, (BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low207
-	VMOVSS    X0, 8(BX)
-
-low207:
-	JMP stored193
-
-low206:
-	TESTQ  $0x00000001, AX
-	JZ     low208
-	VMOVSS X0, (BX)
-
-low208:
-stored193:
-	TESTQ         $0x00000008, AX
-	JZ            low210
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low211
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low212
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low213
-	VMOVSS        X1, 56(BX)(CX*1)
-
-low213:
-	JMP stored209
-
-low212:
-	TESTQ  $0x00000001, AX
-	JZ     low214
-	VMOVSS X1, 48(BX)(CX*1)
-
-low214:
-	JMP stored209
-
-low211:
-	TESTQ     $0x00000002, AX
-	JZ        low215
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low216
-	VMOVSS    X1, 40(BX)(CX*1)
-
-low216:
-	JMP stored209
-
-low215:
-	TESTQ  $0x00000001, AX
-	JZ     low217
-	VMOVSS X1, 32(BX)(CX*1)
-
-low217:
-	JMP stored209
-
-low210:
-	TESTQ        $0x00000004, AX
-	JZ           low218
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low219
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low220
-	VMOVSS       X1, 24(BX)(CX*1)
-
-low220:
-	JMP stored209
-
-low219:
-	TESTQ  $0x00000001, AX
-	JZ     low221
-	VMOVSS X1, 16(BX)(CX*1)
-
-low221:
-	JMP stored209
-
-low218:
-	TESTQ     $0x00000002, AX
-	JZ        low222
-	VMOVSD    X1, (BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low223
-	VMOVSS    X1, 8(BX)(CX*1)
-
-low223:
-	JMP stored209
-
-low222:
-	TESTQ  $0x00000001, AX
-	JZ     low224
-	VMOVSS X1, (BX)(CX*1)
-
-low224:
-stored209:
-	TESTQ         $0x00000008, AX
-	JZ            low226
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low227
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low228
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low229
-	VMOVSS        X2, 56(BX)(CX*2)
-
-low229:
-	JMP stored225
-
-low228:
-	TESTQ  $0x00000001, AX
-	JZ     low230
-	VMOVSS X2, 48(BX)(CX*2)
-
-low230:
-	JMP stored225
-
-low227:
-	TESTQ     $0x00000002, AX
-	JZ        low231
-	VMOVSD    X2, 32(BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low232
-	VMOVSS    X2, 40(BX)(CX*2)
-
-low232:
-	JMP stored225
-
-low231:
-	TESTQ  $0x00000001, AX
-	JZ     low233
-	VMOVSS X2, 32(BX)(CX*2)
-
-low233:
-	JMP stored225
-
-low226:
-	TESTQ        $0x00000004, AX
-	JZ           low234
-	VMOVUPS      X2, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low235
-	VMOVSD       X2, 16(BX)(CX*2)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low236
-	VMOVSS       X2, 24(BX)(CX*2)
-
-low236:
-	JMP stored225
-
-low235:
-	TESTQ  $0x00000001, AX
-	JZ     low237
-	VMOVSS X2, 16(BX)(CX*2)
-
-low237:
-	JMP stored225
-
-low234:
-	TESTQ     $0x00000002, AX
-	JZ        low238
-	VMOVSD    X2, (BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low239
-	VMOVSS    X2, 8(BX)(CX*2)
-
-low239:
-	JMP stored225
-
-low238:
-	TESTQ  $0x00000001, AX
-	JZ     low240
-	VMOVSS X2, (BX)(CX*2)
-
-low240:
-stored225:
-	TESTQ         $0x00000008, AX
-	JZ            low242
-	VMOVUPS       Y3, (BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low243
-	VMOVUPS       X3, 32(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low244
-	VMOVSD        X3, 48(BX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low245
-	VMOVSS        X3, 56(BX)(DX*1)
-
-low245:
-	JMP stored241
-
-low244:
-	TESTQ  $0x00000001, AX
-	JZ     low246
-	VMOVSS X3, 48(BX)(DX*1)
-
-low246:
-	JMP stored241
-
-low243:
-	TESTQ     $0x00000002, AX
-	JZ        low247
-	VMOVSD    X3, 32(BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low248
-	VMOVSS    X3, 40(BX)(DX*1)
-
-low248:
-	JMP stored241
-
-low247:
-	TESTQ  $0x00000001, AX
-	JZ     low249
-	VMOVSS X3, 32(BX)(DX*1)
-
-low249:
-	JMP stored241
-
-low242:
-	TESTQ        $0x00000004, AX
-	JZ           low250
-	VMOVUPS      X3, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low251
-	VMOVSD       X3, 16(BX)(DX*1)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low252
-	VMOVSS       X3, 24(BX)(DX*1)
-
-low252:
-	JMP stored241
-
-low251:
-	TESTQ  $0x00000001, AX
-	JZ     low253
-	VMOVSS X3, 16(BX)(DX*1)
-
-low253:
-	JMP stored241
-
-low250:
-	TESTQ     $0x00000002, AX
-	JZ        low254
-	VMOVSD    X3, (BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low255
-	VMOVSS    X3, 8(BX)(DX*1)
-
-low255:
-	JMP stored241
-
-low254:
-	TESTQ  $0x00000001, AX
-	JZ     low256
-	VMOVSS X3, (BX)(DX*1)
-
-low256:
-stored241:
-	TESTQ         $0x00000008, AX
-	JZ            low258
-	VMOVUPS       Y4, (BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000004, AX
-	JZ            low259
-	VMOVUPS       X4, 32(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000002, AX
-	JZ            low260
-	VMOVSD        X4, 48(BX)(CX*4)
-	VUNPCKHPD     X4, X4, X4
-	TESTQ         $0x00000001, AX
-	JZ            low261
-	VMOVSS        X4, 56(BX)(CX*4)
-
-low261:
-	JMP stored257
-
-low260:
-	TESTQ  $0x00000001, AX
-	JZ     low262
-	VMOVSS X4, 48(BX)(CX*4)
-
-low262:
-	JMP stored257
-
-low259:
-	TESTQ     $0x00000002, AX
-	JZ        low263
-	VMOVSD    X4, 32(BX)(CX*4)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low264
-	VMOVSS    X4, 40(BX)(CX*4)
-
-low264:
-	JMP stored257
-
-low263:
-	TESTQ  $0x00000001, AX
-	JZ     low265
-	VMOVSS X4, 32(BX)(CX*4)
-
-low265:
-	JMP stored257
-
-low258:
-	TESTQ        $0x00000004, AX
-	JZ           low266
-	VMOVUPS      X4, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low267
-	VMOVSD       X4, 16(BX)(CX*4)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low268
-	VMOVSS       X4, 24(BX)(CX*4)
-
-low268:
-	JMP stored257
-
-low267:
-	TESTQ  $0x00000001, AX
-	JZ     low269
-	VMOVSS X4, 16(BX)(CX*4)
-
-low269:
-	JMP stored257
-
-low266:
-	TESTQ     $0x00000002, AX
-	JZ        low270
-	VMOVSD    X4, (BX)(CX*4)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low271
-	VMOVSS    X4, 8(BX)(CX*4)
-
 low271:
-	JMP stored257
+	JMP stored267
 
 low270:
 	TESTQ  $0x00000001, AX
 	JZ     low272
-	VMOVSS X4, (BX)(CX*4)
+	VMOVSS X0, 48(BX)
 
 low272:
-stored257:
-	TESTQ         $0x00000008, AX
-	JZ            low274
-	VMOVUPS       Y5, (BX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low275
-	VMOVUPS       X5, 32(BX)(SI*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low276
-	VMOVSD        X5, 48(BX)(SI*1)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low277
-	VMOVSS        X5, 56(BX)(SI*1)
+	JMP stored267
 
-low277:
-	JMP stored273
-
-low276:
-	TESTQ  $0x00000001, AX
-	JZ     low278
-	VMOVSS X5, 48(BX)(SI*1)
-
-low278:
-	JMP stored273
-
-low275:
+low269:
 	TESTQ     $0x00000002, AX
-	JZ        low279
-	VMOVSD    X5, 32(BX)(SI*1)
-	VUNPCKHPD X5, X5, X5
+	JZ        low273
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low280
-	VMOVSS    X5, 40(BX)(SI*1)
-
-low280:
-	JMP stored273
-
-low279:
-	TESTQ  $0x00000001, AX
-	JZ     low281
-	VMOVSS X5, 32(BX)(SI*1)
-
-low281:
-	JMP stored273
+	JZ        low274
+	VMOVSS    X0, 40(BX)
 
 low274:
-	TESTQ        $0x00000004, AX
-	JZ           low282
-	VMOVUPS      X5, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low283
-	VMOVSD       X5, 16(BX)(SI*1)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low284
-	VMOVSS       X5, 24(BX)(SI*1)
+	JMP stored267
 
-low284:
-	JMP stored273
-
-low283:
+low273:
 	TESTQ  $0x00000001, AX
-	JZ     low285
-	VMOVSS X5, 16(BX)(SI*1)
+	JZ     low275
+	VMOVSS X0, 32(BX)
 
-low285:
-	JMP stored273
+low275:
+	JMP stored267
+
+low268:
+	TESTQ        $0x00000004, AX
+	JZ           low276
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low277
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low278
+	VMOVSS       X0, 24(BX)
+
+low278:
+	JMP stored267
+
+low277:
+	TESTQ  $0x00000001, AX
+	JZ     low279
+	VMOVSS X0, 16(BX)
+
+low279:
+	JMP stored267
+
+low276:
+	TESTQ     $0x00000002, AX
+	JZ        low280
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low281
+	VMOVSS    X0, 8(BX)
+
+low281:
+	JMP stored267
+
+low280:
+	TESTQ  $0x00000001, AX
+	JZ     low282
+	VMOVSS X0, (BX)
 
 low282:
-	TESTQ     $0x00000002, AX
-	JZ        low286
-	VMOVSD    X5, (BX)(SI*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low287
-	VMOVSS    X5, 8(BX)(SI*1)
+stored267:
+	TESTQ         $0x00000008, AX
+	JZ            low284
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low285
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low286
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low287
+	VMOVSS        X1, 56(BX)(CX*1)
 
 low287:
-	JMP stored273
+	JMP stored283
 
 low286:
 	TESTQ  $0x00000001, AX
 	JZ     low288
-	VMOVSS X5, (BX)(SI*1)
+	VMOVSS X1, 48(BX)(CX*1)
 
 low288:
-stored273:
-	TESTQ         $0x00000008, AX
-	JZ            low290
-	VMOVUPS       Y6, (BX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z6, Y6
-	TESTQ         $0x00000004, AX
-	JZ            low291
-	VMOVUPS       X6, 32(BX)(DX*2)
-	VEXTRACTF128  $0x01, Y6, X6
-	TESTQ         $0x00000002, AX
-	JZ            low292
-	VMOVSD        X6, 48(BX)(DX*2)
-	VUNPCKHPD     X6, X6, X6
-	TESTQ         $0x00000001, AX
-	JZ            low293
-	VMOVSS        X6, 56(BX)(DX*2)
+	JMP stored283
 
-low293:
-	JMP stored289
-
-low292:
-	TESTQ  $0x00000001, AX
-	JZ     low294
-	VMOVSS X6, 48(BX)(DX*2)
-
-low294:
-	JMP stored289
-
-low291:
+low285:
 	TESTQ     $0x00000002, AX
-	JZ        low295
-	VMOVSD    X6, 32(BX)(DX*2)
-	VUNPCKHPD X6, X6, X6
+	JZ        low289
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low296
-	VMOVSS    X6, 40(BX)(DX*2)
-
-low296:
-	JMP stored289
-
-low295:
-	TESTQ  $0x00000001, AX
-	JZ     low297
-	VMOVSS X6, 32(BX)(DX*2)
-
-low297:
-	JMP stored289
+	JZ        low290
+	VMOVSS    X1, 40(BX)(CX*1)
 
 low290:
-	TESTQ        $0x00000004, AX
-	JZ           low298
-	VMOVUPS      X6, (BX)(DX*2)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low299
-	VMOVSD       X6, 16(BX)(DX*2)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low300
-	VMOVSS       X6, 24(BX)(DX*2)
+	JMP stored283
 
-low300:
-	JMP stored289
-
-low299:
+low289:
 	TESTQ  $0x00000001, AX
-	JZ     low301
-	VMOVSS X6, 16(BX)(DX*2)
+	JZ     low291
+	VMOVSS X1, 32(BX)(CX*1)
 
-low301:
-	JMP stored289
+low291:
+	JMP stored283
+
+low284:
+	TESTQ        $0x00000004, AX
+	JZ           low292
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low293
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low294
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low294:
+	JMP stored283
+
+low293:
+	TESTQ  $0x00000001, AX
+	JZ     low295
+	VMOVSS X1, 16(BX)(CX*1)
+
+low295:
+	JMP stored283
+
+low292:
+	TESTQ     $0x00000002, AX
+	JZ        low296
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low297
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low297:
+	JMP stored283
+
+low296:
+	TESTQ  $0x00000001, AX
+	JZ     low298
+	VMOVSS X1, (BX)(CX*1)
 
 low298:
-	TESTQ     $0x00000002, AX
-	JZ        low302
-	VMOVSD    X6, (BX)(DX*2)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low303
-	VMOVSS    X6, 8(BX)(DX*2)
+stored283:
+	TESTQ         $0x00000008, AX
+	JZ            low300
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low301
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low302
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low303
+	VMOVSS        X2, 56(BX)(CX*2)
 
 low303:
-	JMP stored289
+	JMP stored299
 
 low302:
 	TESTQ  $0x00000001, AX
 	JZ     low304
-	VMOVSS X6, (BX)(DX*2)
+	VMOVSS X2, 48(BX)(CX*2)
 
 low304:
-stored289:
-	TESTQ         $0x00000008, AX
-	JZ            low306
-	VMOVUPS       Y7, (BX)(DI*1)
-	VEXTRACTF64X4 $0x01, Z7, Y7
-	TESTQ         $0x00000004, AX
-	JZ            low307
-	VMOVUPS       X7, 32(BX)(DI*1)
-	VEXTRACTF128  $0x01, Y7, X7
-	TESTQ         $0x00000002, AX
-	JZ            low308
-	VMOVSD        X7, 48(BX)(DI*1)
-	VUNPCKHPD     X7, X7, X7
-	TESTQ         $0x00000001, AX
-	JZ            low309
-	VMOVSS        X7, 56(BX)(DI*1)
+	JMP stored299
 
-low309:
-	JMP stored305
-
-low308:
-	TESTQ  $0x00000001, AX
-	JZ     low310
-	VMOVSS X7, 48(BX)(DI*1)
-
-low310:
-	JMP stored305
-
-low307:
+low301:
 	TESTQ     $0x00000002, AX
-	JZ        low311
-	VMOVSD    X7, 32(BX)(DI*1)
-	VUNPCKHPD X7, X7, X7
+	JZ        low305
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low312
-	VMOVSS    X7, 40(BX)(DI*1)
-
-low312:
-	JMP stored305
-
-low311:
-	TESTQ  $0x00000001, AX
-	JZ     low313
-	VMOVSS X7, 32(BX)(DI*1)
-
-low313:
-	JMP stored305
+	JZ        low306
+	VMOVSS    X2, 40(BX)(CX*2)
 
 low306:
-	TESTQ        $0x00000004, AX
-	JZ           low314
-	VMOVUPS      X7, (BX)(DI*1)
-	VEXTRACTF128 $0x01, Y7, X7
-	TESTQ        $0x00000002, AX
-	JZ           low315
-	VMOVSD       X7, 16(BX)(DI*1)
-	VUNPCKHPD    X7, X7, X7
-	TESTQ        $0x00000001, AX
-	JZ           low316
-	VMOVSS       X7, 24(BX)(DI*1)
+	JMP stored299
 
-low316:
-	JMP stored305
-
-low315:
+low305:
 	TESTQ  $0x00000001, AX
-	JZ     low317
-	VMOVSS X7, 16(BX)(DI*1)
+	JZ     low307
+	VMOVSS X2, 32(BX)(CX*2)
 
-low317:
-	JMP stored305
+low307:
+	JMP stored299
+
+low300:
+	TESTQ        $0x00000004, AX
+	JZ           low308
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low309
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low310
+	VMOVSS       X2, 24(BX)(CX*2)
+
+low310:
+	JMP stored299
+
+low309:
+	TESTQ  $0x00000001, AX
+	JZ     low311
+	VMOVSS X2, 16(BX)(CX*2)
+
+low311:
+	JMP stored299
+
+low308:
+	TESTQ     $0x00000002, AX
+	JZ        low312
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low313
+	VMOVSS    X2, 8(BX)(CX*2)
+
+low313:
+	JMP stored299
+
+low312:
+	TESTQ  $0x00000001, AX
+	JZ     low314
+	VMOVSS X2, (BX)(CX*2)
 
 low314:
-	TESTQ     $0x00000002, AX
-	JZ        low318
-	VMOVSD    X7, (BX)(DI*1)
-	VUNPCKHPD X7, X7, X7
-	TESTQ     $0x00000001, AX
-	JZ        low319
-	VMOVSS    X7, 8(BX)(DI*1)
+stored299:
+	TESTQ         $0x00000008, AX
+	JZ            low316
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low317
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low318
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low319
+	VMOVSS        X3, 56(BX)(DX*1)
 
 low319:
-	JMP stored305
+	JMP stored315
 
 low318:
 	TESTQ  $0x00000001, AX
 	JZ     low320
-	VMOVSS X7, (BX)(DI*1)
+	VMOVSS X3, 48(BX)(DX*1)
 
 low320:
-stored305:
+	JMP stored315
+
+low317:
+	TESTQ     $0x00000002, AX
+	JZ        low321
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low322
+	VMOVSS    X3, 40(BX)(DX*1)
+
+low322:
+	JMP stored315
+
+low321:
+	TESTQ  $0x00000001, AX
+	JZ     low323
+	VMOVSS X3, 32(BX)(DX*1)
+
+low323:
+	JMP stored315
+
+low316:
+	TESTQ        $0x00000004, AX
+	JZ           low324
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low325
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low326
+	VMOVSS       X3, 24(BX)(DX*1)
+
+low326:
+	JMP stored315
+
+low325:
+	TESTQ  $0x00000001, AX
+	JZ     low327
+	VMOVSS X3, 16(BX)(DX*1)
+
+low327:
+	JMP stored315
+
+low324:
+	TESTQ     $0x00000002, AX
+	JZ        low328
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low329
+	VMOVSS    X3, 8(BX)(DX*1)
+
+low329:
+	JMP stored315
+
+low328:
+	TESTQ  $0x00000001, AX
+	JZ     low330
+	VMOVSS X3, (BX)(DX*1)
+
+low330:
+stored315:
+	TESTQ         $0x00000008, AX
+	JZ            low332
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low333
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low334
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low335
+	VMOVSS        X4, 56(BX)(CX*4)
+
+low335:
+	JMP stored331
+
+low334:
+	TESTQ  $0x00000001, AX
+	JZ     low336
+	VMOVSS X4, 48(BX)(CX*4)
+
+low336:
+	JMP stored331
+
+low333:
+	TESTQ     $0x00000002, AX
+	JZ        low337
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low338
+	VMOVSS    X4, 40(BX)(CX*4)
+
+low338:
+	JMP stored331
+
+low337:
+	TESTQ  $0x00000001, AX
+	JZ     low339
+	VMOVSS X4, 32(BX)(CX*4)
+
+low339:
+	JMP stored331
+
+low332:
+	TESTQ        $0x00000004, AX
+	JZ           low340
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low341
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low342
+	VMOVSS       X4, 24(BX)(CX*4)
+
+low342:
+	JMP stored331
+
+low341:
+	TESTQ  $0x00000001, AX
+	JZ     low343
+	VMOVSS X4, 16(BX)(CX*4)
+
+low343:
+	JMP stored331
+
+low340:
+	TESTQ     $0x00000002, AX
+	JZ        low344
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low345
+	VMOVSS    X4, 8(BX)(CX*4)
+
+low345:
+	JMP stored331
+
+low344:
+	TESTQ  $0x00000001, AX
+	JZ     low346
+	VMOVSS X4, (BX)(CX*4)
+
+low346:
+stored331:
+	TESTQ         $0x00000008, AX
+	JZ            low348
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low349
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low350
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low351
+	VMOVSS        X5, 56(BX)(SI*1)
+
+low351:
+	JMP stored347
+
+low350:
+	TESTQ  $0x00000001, AX
+	JZ     low352
+	VMOVSS X5, 48(BX)(SI*1)
+
+low352:
+	JMP stored347
+
+low349:
+	TESTQ     $0x00000002, AX
+	JZ        low353
+	VMOVSD    X5, 32(BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low354
+	VMOVSS    X5, 40(BX)(SI*1)
+
+low354:
+	JMP stored347
+
+low353:
+	TESTQ  $0x00000001, AX
+	JZ     low355
+	VMOVSS X5, 32(BX)(SI*1)
+
+low355:
+	JMP stored347
+
+low348:
+	TESTQ        $0x00000004, AX
+	JZ           low356
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low357
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low358
+	VMOVSS       X5, 24(BX)(SI*1)
+
+low358:
+	JMP stored347
+
+low357:
+	TESTQ  $0x00000001, AX
+	JZ     low359
+	VMOVSS X5, 16(BX)(SI*1)
+
+low359:
+	JMP stored347
+
+low356:
+	TESTQ     $0x00000002, AX
+	JZ        low360
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low361
+	VMOVSS    X5, 8(BX)(SI*1)
+
+low361:
+	JMP stored347
+
+low360:
+	TESTQ  $0x00000001, AX
+	JZ     low362
+	VMOVSS X5, (BX)(SI*1)
+
+low362:
+stored347:
+	TESTQ         $0x00000008, AX
+	JZ            low364
+	VMOVUPS       Y6, (BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000004, AX
+	JZ            low365
+	VMOVUPS       X6, 32(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000002, AX
+	JZ            low366
+	VMOVSD        X6, 48(BX)(DX*2)
+	VUNPCKHPD     X6, X6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low367
+	VMOVSS        X6, 56(BX)(DX*2)
+
+low367:
+	JMP stored363
+
+low366:
+	TESTQ  $0x00000001, AX
+	JZ     low368
+	VMOVSS X6, 48(BX)(DX*2)
+
+low368:
+	JMP stored363
+
+low365:
+	TESTQ     $0x00000002, AX
+	JZ        low369
+	VMOVSD    X6, 32(BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low370
+	VMOVSS    X6, 40(BX)(DX*2)
+
+low370:
+	JMP stored363
+
+low369:
+	TESTQ  $0x00000001, AX
+	JZ     low371
+	VMOVSS X6, 32(BX)(DX*2)
+
+low371:
+	JMP stored363
+
+low364:
+	TESTQ        $0x00000004, AX
+	JZ           low372
+	VMOVUPS      X6, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low373
+	VMOVSD       X6, 16(BX)(DX*2)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low374
+	VMOVSS       X6, 24(BX)(DX*2)
+
+low374:
+	JMP stored363
+
+low373:
+	TESTQ  $0x00000001, AX
+	JZ     low375
+	VMOVSS X6, 16(BX)(DX*2)
+
+low375:
+	JMP stored363
+
+low372:
+	TESTQ     $0x00000002, AX
+	JZ        low376
+	VMOVSD    X6, (BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low377
+	VMOVSS    X6, 8(BX)(DX*2)
+
+low377:
+	JMP stored363
+
+low376:
+	TESTQ  $0x00000001, AX
+	JZ     low378
+	VMOVSS X6, (BX)(DX*2)
+
+low378:
+stored363:
+	TESTQ         $0x00000008, AX
+	JZ            low380
+	VMOVUPS       Y7, (BX)(DI*1)
+	VEXTRACTF64X4 $0x01, Z7, Y7
+	TESTQ         $0x00000004, AX
+	JZ            low381
+	VMOVUPS       X7, 32(BX)(DI*1)
+	VEXTRACTF128  $0x01, Y7, X7
+	TESTQ         $0x00000002, AX
+	JZ            low382
+	VMOVSD        X7, 48(BX)(DI*1)
+	VUNPCKHPD     X7, X7, X7
+	TESTQ         $0x00000001, AX
+	JZ            low383
+	VMOVSS        X7, 56(BX)(DI*1)
+
+low383:
+	JMP stored379
+
+low382:
+	TESTQ  $0x00000001, AX
+	JZ     low384
+	VMOVSS X7, 48(BX)(DI*1)
+
+low384:
+	JMP stored379
+
+low381:
+	TESTQ     $0x00000002, AX
+	JZ        low385
+	VMOVSD    X7, 32(BX)(DI*1)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low386
+	VMOVSS    X7, 40(BX)(DI*1)
+
+low386:
+	JMP stored379
+
+low385:
+	TESTQ  $0x00000001, AX
+	JZ     low387
+	VMOVSS X7, 32(BX)(DI*1)
+
+low387:
+	JMP stored379
+
+low380:
+	TESTQ        $0x00000004, AX
+	JZ           low388
+	VMOVUPS      X7, (BX)(DI*1)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low389
+	VMOVSD       X7, 16(BX)(DI*1)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low390
+	VMOVSS       X7, 24(BX)(DI*1)
+
+low390:
+	JMP stored379
+
+low389:
+	TESTQ  $0x00000001, AX
+	JZ     low391
+	VMOVSS X7, 16(BX)(DI*1)
+
+low391:
+	JMP stored379
+
+low388:
+	TESTQ     $0x00000002, AX
+	JZ        low392
+	VMOVSD    X7, (BX)(DI*1)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low393
+	VMOVSS    X7, 8(BX)(DI*1)
+
+low393:
+	JMP stored379
+
+low392:
+	TESTQ  $0x00000001, AX
+	JZ     low394
+	VMOVSS X7, (BX)(DI*1)
+
+low394:
+stored379:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -5370,12 +7364,12 @@ stored305:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x08
-	JGE    tile186
+	JGE    tile260
 
-rest187:
+rest261:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer322
+	JNE  fewer396
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ      init+16(FP), BX
@@ -5391,7 +7385,7 @@ rest187:
 	VMOVUPS.Z (BX)(DX*2), K1, Z6
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded323
+	JLE       folded397
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -5403,7 +7397,7 @@ rest187:
 	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold324:
+fold398:
 	VMOVUPS.Z        (SI), K1, Z8
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -5417,9 +7411,9 @@ fold324:
 	VFMADD231PS.BCST (BX)(R9*2), Z8, Z6
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold324
+	JNZ              fold398
 
-folded323:
+folded397:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -5431,7 +7425,7 @@ folded323:
 	VADDPS Z7, Z5, Z5
 	VADDPS Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear325
+	JNE    linear399
 	VMAXPS Z0, Z7, Z0
 	VMAXPS Z1, Z7, Z1
 	VMAXPS Z2, Z7, Z2
@@ -5440,649 +7434,649 @@ folded323:
 	VMAXPS Z5, Z7, Z5
 	VMAXPS Z6, Z7, Z6
 
-linear325:
+linear399:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000008, AX
-	JZ            low327
+	JZ            low401
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low328
+	JZ            low402
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low329
+	JZ            low403
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low330
+	JZ            low404
 	VMOVSS        X0, 56(BX)
 
-low330:
-	JMP stored326
-
-low329:
-	TESTQ  $0x00000001, AX
-	JZ     low331
-	VMOVSS X0, 48(BX)
-
-low331:
-	JMP stored326
-
-low328:
-	TESTQ     $0x00000002, AX
-	JZ        low332
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low333
-	VMOVSS    X0, 40(BX)
-
-low333:
-	JMP stored326
-
-low332:
-	TESTQ  $0x00000001, AX
-	JZ     low334
-	VMOVSS X0, 32(BX)
-
-low334:
-	JMP stored326
-
-low327:
-	TESTQ        $0x00000004, AX
-	JZ           low335
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, AX
-	JZ           low336
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low337
-	VMOVSS       X0, 24(BX)
-
-low337:
-	JMP stored326
-
-low336:
-	TESTQ  $0x00000001, AX
-	JZ     low338
-	VMOVSS X0, 16(BX)
-
-low338:
-	JMP stored326
-
-low335:
-	TESTQ     $0x00000002, AX
-	JZ        low339
-	VMOVSD    X0, (BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low340
-	VMOVSS    X0, 8(BX)
-
-low340:
-	JMP stored326
-
-low339:
-	TESTQ  $0x00000001, AX
-	JZ     low341
-	VMOVSS X0, (BX)
-
-low341:
-stored326:
-	TESTQ         $0x00000008, AX
-	JZ            low343
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low344
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low345
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low346
-	VMOVSS        X1, 56(BX)(CX*1)
-
-low346:
-	JMP stored342
-
-low345:
-	TESTQ  $0x00000001, AX
-	JZ     low347
-	VMOVSS X1, 48(BX)(CX*1)
-
-low347:
-	JMP stored342
-
-low344:
-	TESTQ     $0x00000002, AX
-	JZ        low348
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low349
-	VMOVSS    X1, 40(BX)(CX*1)
-
-low349:
-	JMP stored342
-
-low348:
-	TESTQ  $0x00000001, AX
-	JZ     low350
-	VMOVSS X1, 32(BX)(CX*1)
-
-low350:
-	JMP stored342
-
-low343:
-	TESTQ        $0x00000004, AX
-	JZ           low351
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low352
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low353
-	VMOVSS       X1, 24(BX)(CX*1)
-
-low353:
-	JMP stored342
-
-low352:
-	TESTQ  $0x00000001, AX
-	JZ     low354
-	VMOVSS X1, 16(BX)(CX*1)
-
-low354:
-	JMP stored342
-
-low351:
-	TESTQ     $0x00000002, AX
-	JZ        low355
-	VMOVSD    X1, (BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low356
-	VMOVSS    X1, 8(BX)(CX*1)
-
-low356:
-	JMP stored342
-
-low355:
-	TESTQ  $0x00000001, AX
-	JZ     low357
-	VMOVSS X1, (BX)(CX*1)
-
-low357:
-stored342:
-	TESTQ         $0x00000008, AX
-	JZ            low359
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low360
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low361
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low362
-	VMOVSS        X2, 56(BX)(CX*2)
-
-low362:
-	JMP stored358
-
-low361:
-	TESTQ  $0x00000001, AX
-	JZ     low363
-	VMOVSS X2, 48(BX)(CX*2)
-
-low363:
-	JMP stored358
-
-low360:
-	TESTQ     $0x00000002, AX
-	JZ        low364
-	VMOVSD    X2, 32(BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low365
-	VMOVSS    X2, 40(BX)(CX*2)
-
-low365:
-	JMP stored358
-
-low364:
-	TESTQ  $0x00000001, AX
-	JZ     low366
-	VMOVSS X2, 32(BX)(CX*2)
-
-low366:
-	JMP stored358
-
-low359:
-	TESTQ        $0x00000004, AX
-	JZ           low367
-	VMOVUPS      X2, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low368
-	VMOVSD       X2, 16(BX)(CX*2)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low369
-	VMOVSS       X2, 24(BX)(CX*2)
-
-low369:
-	JMP stored358
-
-low368:
-	TESTQ  $0x00000001, AX
-	JZ     low370
-	VMOVSS X2, 16(BX)(CX*2)
-
-low370:
-	JMP stored358
-
-low367:
-	TESTQ     $0x00000002, AX
-	JZ        low371
-	VMOVSD    X2, (BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low372
-	VMOVSS    X2, 8(BX)(CX*2)
-
-low372:
-	JMP stored358
-
-low371:
-	TESTQ  $0x00000001, AX
-	JZ     low373
-	VMOVSS X2, (BX)(CX*2)
-
-low373:
-stored358:
-	TESTQ         $0x00000008, AX
-	JZ            low375
-	VMOVUPS       Y3, (BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low376
-	VMOVUPS       X3, 32(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low377
-	VMOVSD        X3, 48(BX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low378
-	VMOVSS        X3, 56(BX)(DX*1)
-
-low378:
-	JMP stored374
-
-low377:
-	TESTQ  $0x00000001, AX
-	JZ     low379
-	VMOVSS X3, 48(BX)(DX*1)
-
-low379:
-	JMP stored374
-
-low376:
-	TESTQ     $0x00000002, AX
-	JZ        low380
-	VMOVSD    X3, 32(BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low381
-	VMOVSS    X3, 40(BX)(DX*1)
-
-low381:
-	JMP stored374
-
-low380:
-	TESTQ  $0x00000001, AX
-	JZ     low382
-	VMOVSS X3, 32(BX)(DX*1)
-
-low382:
-	JMP stored374
-
-low375:
-	TESTQ        $0x00000004, AX
-	JZ           low383
-	VMOVUPS      X3, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low384
-	VMOVSD       X3, 16(BX)(DX*1)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low385
-	VMOVSS       X3, 24(BX)(DX*1)
-
-low385:
-	JMP stored374
-
-low384:
-	TESTQ  $0x00000001, AX
-	JZ     low386
-	VMOVSS X3, 16(BX)(DX*1)
-
-low386:
-	JMP stored374
-
-low383:
-	TESTQ     $0x00000002, AX
-	JZ        low387
-	VMOVSD    X3, (BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low388
-	VMOVSS    X3, 8(BX)(DX*1)
-
-low388:
-	JMP stored374
-
-low387:
-	TESTQ  $0x00000001, AX
-	JZ     low389
-	VMOVSS X3, (BX)(DX*1)
-
-low389:
-stored374:
-	TESTQ         $0x00000008, AX
-	JZ            low391
-	VMOVUPS       Y4, (BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000004, AX
-	JZ            low392
-	VMOVUPS       X4, 32(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000002, AX
-	JZ            low393
-	VMOVSD        X4, 48(BX)(CX*4)
-	VUNPCKHPD     X4, X4, X4
-	TESTQ         $0x00000001, AX
-	JZ            low394
-	VMOVSS        X4, 56(BX)(CX*4)
-
-low394:
-	JMP stored390
-
-low393:
-	TESTQ  $0x00000001, AX
-	JZ     low395
-	VMOVSS X4, 48(BX)(CX*4)
-
-low395:
-	JMP stored390
-
-low392:
-	TESTQ     $0x00000002, AX
-	JZ        low396
-	VMOVSD    X4, 32(BX)(CX*4)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low397
-	VMOVSS    X4, 40(BX)(CX*4)
-
-low397:
-	JMP stored390
-
-low396:
-	TESTQ  $0x00000001, AX
-	JZ     low398
-	VMOVSS X4, 32(BX)(CX*4)
-
-low398:
-	JMP stored390
-
-low391:
-	TESTQ        $0x00000004, AX
-	JZ           low399
-	VMOVUPS      X4, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low400
-	VMOVSD       X4, 16(BX)(CX*4)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low401
-	VMOVSS       X4, 24(BX)(CX*4)
-
-low401:
-	JMP stored390
-
-low400:
-	TESTQ  $0x00000001, AX
-	JZ     low402
-	VMOVSS X4, 16(BX)(CX*4)
-
-low402:
-	JMP stored390
-
-low399:
-	TESTQ     $0x00000002, AX
-	JZ        low403
-	VMOVSD    X4, (BX)(CX*4)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low404
-	VMOVSS    X4, 8(BX)(CX*4)
-
 low404:
-	JMP stored390
+	JMP stored400
 
 low403:
 	TESTQ  $0x00000001, AX
 	JZ     low405
-	VMOVSS X4, (BX)(CX*4)
+	VMOVSS X0, 48(BX)
 
 low405:
-stored390:
-	TESTQ         $0x00000008, AX
-	JZ            low407
-	VMOVUPS       Y5, (BX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low408
-	VMOVUPS       X5, 32(BX)(SI*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low409
-	VMOVSD        X5, 48(BX)(SI*1)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low410
-	VMOVSS        X5, 56(BX)(SI*1)
+	JMP stored400
 
-low410:
-	JMP stored406
-
-low409:
-	TESTQ  $0x00000001, AX
-	JZ     low411
-	VMOVSS X5, 48(BX)(SI*1)
-
-low411:
-	JMP stored406
-
-low408:
+low402:
 	TESTQ     $0x00000002, AX
-	JZ        low412
-	VMOVSD    X5, 32(BX)(SI*1)
-	VUNPCKHPD X5, X5, X5
+	JZ        low406
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low413
-	VMOVSS    X5, 40(BX)(SI*1)
-
-low413:
-	JMP stored406
-
-low412:
-	TESTQ  $0x00000001, AX
-	JZ     low414
-	VMOVSS X5, 32(BX)(SI*1)
-
-low414:
-	JMP stored406
+	JZ        low407
+	VMOVSS    X0, 40(BX)
 
 low407:
-	TESTQ        $0x00000004, AX
-	JZ           low415
-	VMOVUPS      X5, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low416
-	VMOVSD       X5, 16(BX)(SI*1)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low417
-	VMOVSS       X5, 24(BX)(SI*1)
+	JMP stored400
 
-low417:
-	JMP stored406
-
-low416:
+low406:
 	TESTQ  $0x00000001, AX
-	JZ     low418
-	VMOVSS X5, 16(BX)(SI*1)
+	JZ     low408
+	VMOVSS X0, 32(BX)
 
-low418:
-	JMP stored406
+low408:
+	JMP stored400
+
+low401:
+	TESTQ        $0x00000004, AX
+	JZ           low409
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low410
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low411
+	VMOVSS       X0, 24(BX)
+
+low411:
+	JMP stored400
+
+low410:
+	TESTQ  $0x00000001, AX
+	JZ     low412
+	VMOVSS X0, 16(BX)
+
+low412:
+	JMP stored400
+
+low409:
+	TESTQ     $0x00000002, AX
+	JZ        low413
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low414
+	VMOVSS    X0, 8(BX)
+
+low414:
+	JMP stored400
+
+low413:
+	TESTQ  $0x00000001, AX
+	JZ     low415
+	VMOVSS X0, (BX)
 
 low415:
-	TESTQ     $0x00000002, AX
-	JZ        low419
-	VMOVSD    X5, (BX)(SI*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low420
-	VMOVSS    X5, 8(BX)(SI*1)
+stored400:
+	TESTQ         $0x00000008, AX
+	JZ            low417
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low418
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low419
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low420
+	VMOVSS        X1, 56(BX)(CX*1)
 
 low420:
-	JMP stored406
+	JMP stored416
 
 low419:
 	TESTQ  $0x00000001, AX
 	JZ     low421
-	VMOVSS X5, (BX)(SI*1)
+	VMOVSS X1, 48(BX)(CX*1)
 
 low421:
-stored406:
-	TESTQ         $0x00000008, AX
-	JZ            low423
-	VMOVUPS       Y6, (BX)(DX*2)
-	VEXTRACTF64X4 $0x01, Z6, Y6
-	TESTQ         $0x00000004, AX
-	JZ            low424
-	VMOVUPS       X6, 32(BX)(DX*2)
-	VEXTRACTF128  $0x01, Y6, X6
-	TESTQ         $0x00000002, AX
-	JZ            low425
-	VMOVSD        X6, 48(BX)(DX*2)
-	VUNPCKHPD     X6, X6, X6
-	TESTQ         $0x00000001, AX
-	JZ            low426
-	VMOVSS        X6, 56(BX)(DX*2)
+	JMP stored416
 
-low426:
-	JMP stored422
-
-low425:
-	TESTQ  $0x00000001, AX
-	JZ     low427
-	VMOVSS X6, 48(BX)(DX*2)
-
-low427:
-	JMP stored422
-
-low424:
+low418:
 	TESTQ     $0x00000002, AX
-	JZ        low428
-	VMOVSD    X6, 32(BX)(DX*2)
-	VUNPCKHPD X6, X6, X6
+	JZ        low422
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low429
-	VMOVSS    X6, 40(BX)(DX*2)
-
-low429:
-	JMP stored422
-
-low428:
-	TESTQ  $0x00000001, AX
-	JZ     low430
-	VMOVSS X6, 32(BX)(DX*2)
-
-low430:
-	JMP stored422
+	JZ        low423
+	VMOVSS    X1, 40(BX)(CX*1)
 
 low423:
-	TESTQ        $0x00000004, AX
-	JZ           low431
-	VMOVUPS      X6, (BX)(DX*2)
-	VEXTRACTF128 $0x01, Y6, X6
-	TESTQ        $0x00000002, AX
-	JZ           low432
-	VMOVSD       X6, 16(BX)(DX*2)
-	VUNPCKHPD    X6, X6, X6
-	TESTQ        $0x00000001, AX
-	JZ           low433
-	VMOVSS       X6, 24(BX)(DX*2)
+	JMP stored416
 
-low433:
-	JMP stored422
-
-low432:
+low422:
 	TESTQ  $0x00000001, AX
-	JZ     low434
-	VMOVSS X6, 16(BX)(DX*2)
+	JZ     low424
+	VMOVSS X1, 32(BX)(CX*1)
 
-low434:
-	JMP stored422
+low424:
+	JMP stored416
+
+low417:
+	TESTQ        $0x00000004, AX
+	JZ           low425
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low426
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low427
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low427:
+	JMP stored416
+
+low426:
+	TESTQ  $0x00000001, AX
+	JZ     low428
+	VMOVSS X1, 16(BX)(CX*1)
+
+low428:
+	JMP stored416
+
+low425:
+	TESTQ     $0x00000002, AX
+	JZ        low429
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low430
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low430:
+	JMP stored416
+
+low429:
+	TESTQ  $0x00000001, AX
+	JZ     low431
+	VMOVSS X1, (BX)(CX*1)
 
 low431:
-	TESTQ     $0x00000002, AX
-	JZ        low435
-	VMOVSD    X6, (BX)(DX*2)
-	VUNPCKHPD X6, X6, X6
-	TESTQ     $0x00000001, AX
-	JZ        low436
-	VMOVSS    X6, 8(BX)(DX*2)
+stored416:
+	TESTQ         $0x00000008, AX
+	JZ            low433
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low434
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low435
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low436
+	VMOVSS        X2, 56(BX)(CX*2)
 
 low436:
-	JMP stored422
+	JMP stored432
 
 low435:
 	TESTQ  $0x00000001, AX
 	JZ     low437
-	VMOVSS X6, (BX)(DX*2)
+	VMOVSS X2, 48(BX)(CX*2)
 
 low437:
-stored422:
+	JMP stored432
+
+low434:
+	TESTQ     $0x00000002, AX
+	JZ        low438
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low439
+	VMOVSS    X2, 40(BX)(CX*2)
+
+low439:
+	JMP stored432
+
+low438:
+	TESTQ  $0x00000001, AX
+	JZ     low440
+	VMOVSS X2, 32(BX)(CX*2)
+
+low440:
+	JMP stored432
+
+low433:
+	TESTQ        $0x00000004, AX
+	JZ           low441
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low442
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low443
+	VMOVSS       X2, 24(BX)(CX*2)
+
+low443:
+	JMP stored432
+
+low442:
+	TESTQ  $0x00000001, AX
+	JZ     low444
+	VMOVSS X2, 16(BX)(CX*2)
+
+low444:
+	JMP stored432
+
+low441:
+	TESTQ     $0x00000002, AX
+	JZ        low445
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low446
+	VMOVSS    X2, 8(BX)(CX*2)
+
+low446:
+	JMP stored432
+
+low445:
+	TESTQ  $0x00000001, AX
+	JZ     low447
+	VMOVSS X2, (BX)(CX*2)
+
+low447:
+stored432:
+	TESTQ         $0x00000008, AX
+	JZ            low449
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low450
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low451
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low452
+	VMOVSS        X3, 56(BX)(DX*1)
+
+low452:
+	JMP stored448
+
+low451:
+	TESTQ  $0x00000001, AX
+	JZ     low453
+	VMOVSS X3, 48(BX)(DX*1)
+
+low453:
+	JMP stored448
+
+low450:
+	TESTQ     $0x00000002, AX
+	JZ        low454
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low455
+	VMOVSS    X3, 40(BX)(DX*1)
+
+low455:
+	JMP stored448
+
+low454:
+	TESTQ  $0x00000001, AX
+	JZ     low456
+	VMOVSS X3, 32(BX)(DX*1)
+
+low456:
+	JMP stored448
+
+low449:
+	TESTQ        $0x00000004, AX
+	JZ           low457
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low458
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low459
+	VMOVSS       X3, 24(BX)(DX*1)
+
+low459:
+	JMP stored448
+
+low458:
+	TESTQ  $0x00000001, AX
+	JZ     low460
+	VMOVSS X3, 16(BX)(DX*1)
+
+low460:
+	JMP stored448
+
+low457:
+	TESTQ     $0x00000002, AX
+	JZ        low461
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low462
+	VMOVSS    X3, 8(BX)(DX*1)
+
+low462:
+	JMP stored448
+
+low461:
+	TESTQ  $0x00000001, AX
+	JZ     low463
+	VMOVSS X3, (BX)(DX*1)
+
+low463:
+stored448:
+	TESTQ         $0x00000008, AX
+	JZ            low465
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low466
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low467
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low468
+	VMOVSS        X4, 56(BX)(CX*4)
+
+low468:
+	JMP stored464
+
+low467:
+	TESTQ  $0x00000001, AX
+	JZ     low469
+	VMOVSS X4, 48(BX)(CX*4)
+
+low469:
+	JMP stored464
+
+low466:
+	TESTQ     $0x00000002, AX
+	JZ        low470
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low471
+	VMOVSS    X4, 40(BX)(CX*4)
+
+low471:
+	JMP stored464
+
+low470:
+	TESTQ  $0x00000001, AX
+	JZ     low472
+	VMOVSS X4, 32(BX)(CX*4)
+
+low472:
+	JMP stored464
+
+low465:
+	TESTQ        $0x00000004, AX
+	JZ           low473
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low474
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low475
+	VMOVSS       X4, 24(BX)(CX*4)
+
+low475:
+	JMP stored464
+
+low474:
+	TESTQ  $0x00000001, AX
+	JZ     low476
+	VMOVSS X4, 16(BX)(CX*4)
+
+low476:
+	JMP stored464
+
+low473:
+	TESTQ     $0x00000002, AX
+	JZ        low477
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low478
+	VMOVSS    X4, 8(BX)(CX*4)
+
+low478:
+	JMP stored464
+
+low477:
+	TESTQ  $0x00000001, AX
+	JZ     low479
+	VMOVSS X4, (BX)(CX*4)
+
+low479:
+stored464:
+	TESTQ         $0x00000008, AX
+	JZ            low481
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low482
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low483
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low484
+	VMOVSS        X5, 56(BX)(SI*1)
+
+low484:
+	JMP stored480
+
+low483:
+	TESTQ  $0x00000001, AX
+	JZ     low485
+	VMOVSS X5, 48(BX)(SI*1)
+
+low485:
+	JMP stored480
+
+low482:
+	TESTQ     $0x00000002, AX
+	JZ        low486
+	VMOVSD    X5, 32(BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low487
+	VMOVSS    X5, 40(BX)(SI*1)
+
+low487:
+	JMP stored480
+
+low486:
+	TESTQ  $0x00000001, AX
+	JZ     low488
+	VMOVSS X5, 32(BX)(SI*1)
+
+low488:
+	JMP stored480
+
+low481:
+	TESTQ        $0x00000004, AX
+	JZ           low489
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low490
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low491
+	VMOVSS       X5, 24(BX)(SI*1)
+
+low491:
+	JMP stored480
+
+low490:
+	TESTQ  $0x00000001, AX
+	JZ     low492
+	VMOVSS X5, 16(BX)(SI*1)
+
+low492:
+	JMP stored480
+
+low489:
+	TESTQ     $0x00000002, AX
+	JZ        low493
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low494
+	VMOVSS    X5, 8(BX)(SI*1)
+
+low494:
+	JMP stored480
+
+low493:
+	TESTQ  $0x00000001, AX
+	JZ     low495
+	VMOVSS X5, (BX)(SI*1)
+
+low495:
+stored480:
+	TESTQ         $0x00000008, AX
+	JZ            low497
+	VMOVUPS       Y6, (BX)(DX*2)
+	VEXTRACTF64X4 $0x01, Z6, Y6
+	TESTQ         $0x00000004, AX
+	JZ            low498
+	VMOVUPS       X6, 32(BX)(DX*2)
+	VEXTRACTF128  $0x01, Y6, X6
+	TESTQ         $0x00000002, AX
+	JZ            low499
+	VMOVSD        X6, 48(BX)(DX*2)
+	VUNPCKHPD     X6, X6, X6
+	TESTQ         $0x00000001, AX
+	JZ            low500
+	VMOVSS        X6, 56(BX)(DX*2)
+
+low500:
+	JMP stored496
+
+low499:
+	TESTQ  $0x00000001, AX
+	JZ     low501
+	VMOVSS X6, 48(BX)(DX*2)
+
+low501:
+	JMP stored496
+
+low498:
+	TESTQ     $0x00000002, AX
+	JZ        low502
+	VMOVSD    X6, 32(BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low503
+	VMOVSS    X6, 40(BX)(DX*2)
+
+low503:
+	JMP stored496
+
+low502:
+	TESTQ  $0x00000001, AX
+	JZ     low504
+	VMOVSS X6, 32(BX)(DX*2)
+
+low504:
+	JMP stored496
+
+low497:
+	TESTQ        $0x00000004, AX
+	JZ           low505
+	VMOVUPS      X6, (BX)(DX*2)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low506
+	VMOVSD       X6, 16(BX)(DX*2)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low507
+	VMOVSS       X6, 24(BX)(DX*2)
+
+low507:
+	JMP stored496
+
+low506:
+	TESTQ  $0x00000001, AX
+	JZ     low508
+	VMOVSS X6, 16(BX)(DX*2)
+
+low508:
+	JMP stored496
+
+low505:
+	TESTQ     $0x00000002, AX
+	JZ        low509
+	VMOVSD    X6, (BX)(DX*2)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low510
+	VMOVSS    X6, 8(BX)(DX*2)
+
+low510:
+	JMP stored496
+
+low509:
+	TESTQ  $0x00000001, AX
+	JZ     low511
+	VMOVSS X6, (BX)(DX*2)
+
+low511:
+stored496:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done321
+	JMP  done395
 
-fewer322:
+fewer396:
 	CMPQ BX, $0x06
-	JNE  fewer438
+	JNE  fewer512
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ      init+16(FP), BX
@@ -6097,7 +8091,7 @@ fewer322:
 	VMOVUPS.Z (BX)(SI*1), K1, Z5
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded439
+	JLE       folded513
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -6109,7 +8103,7 @@ fewer322:
 	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold440:
+fold514:
 	VMOVUPS.Z        (SI), K1, Z7
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -6122,9 +8116,9 @@ fold440:
 	VFMADD231PS.BCST (BX)(R10*1), Z7, Z5
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold440
+	JNZ              fold514
 
-folded439:
+folded513:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -6135,7 +8129,7 @@ folded439:
 	VADDPS Z6, Z4, Z4
 	VADDPS Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear441
+	JNE    linear515
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
 	VMAXPS Z2, Z6, Z2
@@ -6143,559 +8137,559 @@ folded439:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-linear441:
+linear515:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000008, AX
-	JZ            low443
+	JZ            low517
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low444
+	JZ            low518
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low445
+	JZ            low519
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low446
+	JZ            low520
 	VMOVSS        X0, 56(BX)
 
-low446:
-	JMP stored442
-
-low445:
-	TESTQ  $0x00000001, AX
-	JZ     low447
-	VMOVSS X0, 48(BX)
-
-low447:
-	JMP stored442
-
-low444:
-	TESTQ     $0x00000002, AX
-	JZ        low448
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low449
-	VMOVSS    X0, 40(BX)
-
-low449:
-	JMP stored442
-
-low448:
-	TESTQ  $0x00000001, AX
-	JZ     low450
-	VMOVSS X0, 32(BX)
-
-low450:
-	JMP stored442
-
-low443:
-	TESTQ        $0x00000004, AX
-	JZ           low451
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, AX
-	JZ           low452
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low453
-	VMOVSS       X0, 24(BX)
-
-low453:
-	JMP stored442
-
-low452:
-	TESTQ  $0x00000001, AX
-	JZ     low454
-	VMOVSS X0, 16(BX)
-
-low454:
-	JMP stored442
-
-low451:
-	TESTQ     $0x00000002, AX
-	JZ        low455
-	VMOVSD    X0, (BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low456
-	VMOVSS    X0, 8(BX)
-
-low456:
-	JMP stored442
-
-low455:
-	TESTQ  $0x00000001, AX
-	JZ     low457
-	VMOVSS X0, (BX)
-
-low457:
-stored442:
-	TESTQ         $0x00000008, AX
-	JZ            low459
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low460
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low461
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low462
-	VMOVSS        X1, 56(BX)(CX*1)
-
-low462:
-	JMP stored458
-
-low461:
-	TESTQ  $0x00000001, AX
-	JZ     low463
-	VMOVSS X1, 48(BX)(CX*1)
-
-low463:
-	JMP stored458
-
-low460:
-	TESTQ     $0x00000002, AX
-	JZ        low464
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low465
-	VMOVSS    X1, 40(BX)(CX*1)
-
-low465:
-	JMP stored458
-
-low464:
-	TESTQ  $0x00000001, AX
-	JZ     low466
-	VMOVSS X1, 32(BX)(CX*1)
-
-low466:
-	JMP stored458
-
-low459:
-	TESTQ        $0x00000004, AX
-	JZ           low467
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low468
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low469
-	VMOVSS       X1, 24(BX)(CX*1)
-
-low469:
-	JMP stored458
-
-low468:
-	TESTQ  $0x00000001, AX
-	JZ     low470
-	VMOVSS X1, 16(BX)(CX*1)
-
-low470:
-	JMP stored458
-
-low467:
-	TESTQ     $0x00000002, AX
-	JZ        low471
-	VMOVSD    X1, (BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low472
-	VMOVSS    X1, 8(BX)(CX*1)
-
-low472:
-	JMP stored458
-
-low471:
-	TESTQ  $0x00000001, AX
-	JZ     low473
-	VMOVSS X1, (BX)(CX*1)
-
-low473:
-stored458:
-	TESTQ         $0x00000008, AX
-	JZ            low475
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low476
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low477
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low478
-	VMOVSS        X2, 56(BX)(CX*2)
-
-low478:
-	JMP stored474
-
-low477:
-	TESTQ  $0x00000001, AX
-	JZ     low479
-	VMOVSS X2, 48(BX)(CX*2)
-
-low479:
-	JMP stored474
-
-low476:
-	TESTQ     $0x00000002, AX
-	JZ        low480
-	VMOVSD    X2, 32(BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low481
-	VMOVSS    X2, 40(BX)(CX*2)
-
-low481:
-	JMP stored474
-
-low480:
-	TESTQ  $0x00000001, AX
-	JZ     low482
-	VMOVSS X2, 32(BX)(CX*2)
-
-low482:
-	JMP stored474
-
-low475:
-	TESTQ        $0x00000004, AX
-	JZ           low483
-	VMOVUPS      X2, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low484
-	VMOVSD       X2, 16(BX)(CX*2)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low485
-	VMOVSS       X2, 24(BX)(CX*2)
-
-low485:
-	JMP stored474
-
-low484:
-	TESTQ  $0x00000001, AX
-	JZ     low486
-	VMOVSS X2, 16(BX)(CX*2)
-
-low486:
-	JMP stored474
-
-low483:
-	TESTQ     $0x00000002, AX
-	JZ        low487
-	VMOVSD    X2, (BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low488
-	VMOVSS    X2, 8(BX)(CX*2)
-
-low488:
-	JMP stored474
-
-low487:
-	TESTQ  $0x00000001, AX
-	JZ     low489
-	VMOVSS X2, (BX)(CX*2)
-
-low489:
-stored474:
-	TESTQ         $0x00000008, AX
-	JZ            low491
-	VMOVUPS       Y3, (BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low492
-	VMOVUPS       X3, 32(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low493
-	VMOVSD        X3, 48(BX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low494
-	VMOVSS        X3, 56(BX)(DX*1)
-
-low494:
-	JMP stored490
-
-low493:
-	TESTQ  $0x00000001, AX
-	JZ     low495
-	VMOVSS X3, 48(BX)(DX*1)
-
-low495:
-	JMP stored490
-
-low492:
-	TESTQ     $0x00000002, AX
-	JZ        low496
-	VMOVSD    X3, 32(BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low497
-	VMOVSS    X3, 40(BX)(DX*1)
-
-low497:
-	JMP stored490
-
-low496:
-	TESTQ  $0x00000001, AX
-	JZ     low498
-	VMOVSS X3, 32(BX)(DX*1)
-
-low498:
-	JMP stored490
-
-low491:
-	TESTQ        $0x00000004, AX
-	JZ           low499
-	VMOVUPS      X3, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low500
-	VMOVSD       X3, 16(BX)(DX*1)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low501
-	VMOVSS       X3, 24(BX)(DX*1)
-
-low501:
-	JMP stored490
-
-low500:
-	TESTQ  $0x00000001, AX
-	JZ     low502
-	VMOVSS X3, 16(BX)(DX*1)
-
-low502:
-	JMP stored490
-
-low499:
-	TESTQ     $0x00000002, AX
-	JZ        low503
-	VMOVSD    X3, (BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low504
-	VMOVSS    X3, 8(BX)(DX*1)
-
-low504:
-	JMP stored490
-
-low503:
-	TESTQ  $0x00000001, AX
-	JZ     low505
-	VMOVSS X3, (BX)(DX*1)
-
-low505:
-stored490:
-	TESTQ         $0x00000008, AX
-	JZ            low507
-	VMOVUPS       Y4, (BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000004, AX
-	JZ            low508
-	VMOVUPS       X4, 32(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000002, AX
-	JZ            low509
-	VMOVSD        X4, 48(BX)(CX*4)
-	VUNPCKHPD     X4, X4, X4
-	TESTQ         $0x00000001, AX
-	JZ            low510
-	VMOVSS        X4, 56(BX)(CX*4)
-
-low510:
-	JMP stored506
-
-low509:
-	TESTQ  $0x00000001, AX
-	JZ     low511
-	VMOVSS X4, 48(BX)(CX*4)
-
-low511:
-	JMP stored506
-
-low508:
-	TESTQ     $0x00000002, AX
-	JZ        low512
-	VMOVSD    X4, 32(BX)(CX*4)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low513
-	VMOVSS    X4, 40(BX)(CX*4)
-
-low513:
-	JMP stored506
-
-low512:
-	TESTQ  $0x00000001, AX
-	JZ     low514
-	VMOVSS X4, 32(BX)(CX*4)
-
-low514:
-	JMP stored506
-
-low507:
-	TESTQ        $0x00000004, AX
-	JZ           low515
-	VMOVUPS      X4, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low516
-	VMOVSD       X4, 16(BX)(CX*4)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low517
-	VMOVSS       X4, 24(BX)(CX*4)
-
-low517:
-	JMP stored506
-
-low516:
-	TESTQ  $0x00000001, AX
-	JZ     low518
-	VMOVSS X4, 16(BX)(CX*4)
-
-low518:
-	JMP stored506
-
-low515:
-	TESTQ     $0x00000002, AX
-	JZ        low519
-	VMOVSD    X4, (BX)(CX*4)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low520
-	VMOVSS    X4, 8(BX)(CX*4)
-
 low520:
-	JMP stored506
+	JMP stored516
 
 low519:
 	TESTQ  $0x00000001, AX
 	JZ     low521
-	VMOVSS X4, (BX)(CX*4)
+	VMOVSS X0, 48(BX)
 
 low521:
-stored506:
-	TESTQ         $0x00000008, AX
-	JZ            low523
-	VMOVUPS       Y5, (BX)(SI*1)
-	VEXTRACTF64X4 $0x01, Z5, Y5
-	TESTQ         $0x00000004, AX
-	JZ            low524
-	VMOVUPS       X5, 32(BX)(SI*1)
-	VEXTRACTF128  $0x01, Y5, X5
-	TESTQ         $0x00000002, AX
-	JZ            low525
-	VMOVSD        X5, 48(BX)(SI*1)
-	VUNPCKHPD     X5, X5, X5
-	TESTQ         $0x00000001, AX
-	JZ            low526
-	VMOVSS        X5, 56(BX)(SI*1)
+	JMP stored516
 
-low526:
-	JMP stored522
-
-low525:
-	TESTQ  $0x00000001, AX
-	JZ     low527
-	VMOVSS X5, 48(BX)(SI*1)
-
-low527:
-	JMP stored522
-
-low524:
+low518:
 	TESTQ     $0x00000002, AX
-	JZ        low528
-	VMOVSD    X5, 32(BX)(SI*1)
-	VUNPCKHPD X5, X5, X5
+	JZ        low522
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low529
-	VMOVSS    X5, 40(BX)(SI*1)
-
-low529:
-	JMP stored522
-
-low528:
-	TESTQ  $0x00000001, AX
-	JZ     low530
-	VMOVSS X5, 32(BX)(SI*1)
-
-low530:
-	JMP stored522
+	JZ        low523
+	VMOVSS    X0, 40(BX)
 
 low523:
-	TESTQ        $0x00000004, AX
-	JZ           low531
-	VMOVUPS      X5, (BX)(SI*1)
-	VEXTRACTF128 $0x01, Y5, X5
-	TESTQ        $0x00000002, AX
-	JZ           low532
-	VMOVSD       X5, 16(BX)(SI*1)
-	VUNPCKHPD    X5, X5, X5
-	TESTQ        $0x00000001, AX
-	JZ           low533
-	VMOVSS       X5, 24(BX)(SI*1)
+	JMP stored516
 
-low533:
-	JMP stored522
-
-low532:
+low522:
 	TESTQ  $0x00000001, AX
-	JZ     low534
-	VMOVSS X5, 16(BX)(SI*1)
+	JZ     low524
+	VMOVSS X0, 32(BX)
 
-low534:
-	JMP stored522
+low524:
+	JMP stored516
+
+low517:
+	TESTQ        $0x00000004, AX
+	JZ           low525
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low526
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low527
+	VMOVSS       X0, 24(BX)
+
+low527:
+	JMP stored516
+
+low526:
+	TESTQ  $0x00000001, AX
+	JZ     low528
+	VMOVSS X0, 16(BX)
+
+low528:
+	JMP stored516
+
+low525:
+	TESTQ     $0x00000002, AX
+	JZ        low529
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low530
+	VMOVSS    X0, 8(BX)
+
+low530:
+	JMP stored516
+
+low529:
+	TESTQ  $0x00000001, AX
+	JZ     low531
+	VMOVSS X0, (BX)
 
 low531:
-	TESTQ     $0x00000002, AX
-	JZ        low535
-	VMOVSD    X5, (BX)(SI*1)
-	VUNPCKHPD X5, X5, X5
-	TESTQ     $0x00000001, AX
-	JZ        low536
-	VMOVSS    X5, 8(BX)(SI*1)
+stored516:
+	TESTQ         $0x00000008, AX
+	JZ            low533
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low534
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low535
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low536
+	VMOVSS        X1, 56(BX)(CX*1)
 
 low536:
-	JMP stored522
+	JMP stored532
 
 low535:
 	TESTQ  $0x00000001, AX
 	JZ     low537
-	VMOVSS X5, (BX)(SI*1)
+	VMOVSS X1, 48(BX)(CX*1)
 
 low537:
-stored522:
+	JMP stored532
+
+low534:
+	TESTQ     $0x00000002, AX
+	JZ        low538
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low539
+	VMOVSS    X1, 40(BX)(CX*1)
+
+low539:
+	JMP stored532
+
+low538:
+	TESTQ  $0x00000001, AX
+	JZ     low540
+	VMOVSS X1, 32(BX)(CX*1)
+
+low540:
+	JMP stored532
+
+low533:
+	TESTQ        $0x00000004, AX
+	JZ           low541
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low542
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low543
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low543:
+	JMP stored532
+
+low542:
+	TESTQ  $0x00000001, AX
+	JZ     low544
+	VMOVSS X1, 16(BX)(CX*1)
+
+low544:
+	JMP stored532
+
+low541:
+	TESTQ     $0x00000002, AX
+	JZ        low545
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low546
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low546:
+	JMP stored532
+
+low545:
+	TESTQ  $0x00000001, AX
+	JZ     low547
+	VMOVSS X1, (BX)(CX*1)
+
+low547:
+stored532:
+	TESTQ         $0x00000008, AX
+	JZ            low549
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low550
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low551
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low552
+	VMOVSS        X2, 56(BX)(CX*2)
+
+low552:
+	JMP stored548
+
+low551:
+	TESTQ  $0x00000001, AX
+	JZ     low553
+	VMOVSS X2, 48(BX)(CX*2)
+
+low553:
+	JMP stored548
+
+low550:
+	TESTQ     $0x00000002, AX
+	JZ        low554
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low555
+	VMOVSS    X2, 40(BX)(CX*2)
+
+low555:
+	JMP stored548
+
+low554:
+	TESTQ  $0x00000001, AX
+	JZ     low556
+	VMOVSS X2, 32(BX)(CX*2)
+
+low556:
+	JMP stored548
+
+low549:
+	TESTQ        $0x00000004, AX
+	JZ           low557
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low558
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low559
+	VMOVSS       X2, 24(BX)(CX*2)
+
+low559:
+	JMP stored548
+
+low558:
+	TESTQ  $0x00000001, AX
+	JZ     low560
+	VMOVSS X2, 16(BX)(CX*2)
+
+low560:
+	JMP stored548
+
+low557:
+	TESTQ     $0x00000002, AX
+	JZ        low561
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low562
+	VMOVSS    X2, 8(BX)(CX*2)
+
+low562:
+	JMP stored548
+
+low561:
+	TESTQ  $0x00000001, AX
+	JZ     low563
+	VMOVSS X2, (BX)(CX*2)
+
+low563:
+stored548:
+	TESTQ         $0x00000008, AX
+	JZ            low565
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low566
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low567
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low568
+	VMOVSS        X3, 56(BX)(DX*1)
+
+low568:
+	JMP stored564
+
+low567:
+	TESTQ  $0x00000001, AX
+	JZ     low569
+	VMOVSS X3, 48(BX)(DX*1)
+
+low569:
+	JMP stored564
+
+low566:
+	TESTQ     $0x00000002, AX
+	JZ        low570
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low571
+	VMOVSS    X3, 40(BX)(DX*1)
+
+low571:
+	JMP stored564
+
+low570:
+	TESTQ  $0x00000001, AX
+	JZ     low572
+	VMOVSS X3, 32(BX)(DX*1)
+
+low572:
+	JMP stored564
+
+low565:
+	TESTQ        $0x00000004, AX
+	JZ           low573
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low574
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low575
+	VMOVSS       X3, 24(BX)(DX*1)
+
+low575:
+	JMP stored564
+
+low574:
+	TESTQ  $0x00000001, AX
+	JZ     low576
+	VMOVSS X3, 16(BX)(DX*1)
+
+low576:
+	JMP stored564
+
+low573:
+	TESTQ     $0x00000002, AX
+	JZ        low577
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low578
+	VMOVSS    X3, 8(BX)(DX*1)
+
+low578:
+	JMP stored564
+
+low577:
+	TESTQ  $0x00000001, AX
+	JZ     low579
+	VMOVSS X3, (BX)(DX*1)
+
+low579:
+stored564:
+	TESTQ         $0x00000008, AX
+	JZ            low581
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low582
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low583
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low584
+	VMOVSS        X4, 56(BX)(CX*4)
+
+low584:
+	JMP stored580
+
+low583:
+	TESTQ  $0x00000001, AX
+	JZ     low585
+	VMOVSS X4, 48(BX)(CX*4)
+
+low585:
+	JMP stored580
+
+low582:
+	TESTQ     $0x00000002, AX
+	JZ        low586
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low587
+	VMOVSS    X4, 40(BX)(CX*4)
+
+low587:
+	JMP stored580
+
+low586:
+	TESTQ  $0x00000001, AX
+	JZ     low588
+	VMOVSS X4, 32(BX)(CX*4)
+
+low588:
+	JMP stored580
+
+low581:
+	TESTQ        $0x00000004, AX
+	JZ           low589
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low590
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low591
+	VMOVSS       X4, 24(BX)(CX*4)
+
+low591:
+	JMP stored580
+
+low590:
+	TESTQ  $0x00000001, AX
+	JZ     low592
+	VMOVSS X4, 16(BX)(CX*4)
+
+low592:
+	JMP stored580
+
+low589:
+	TESTQ     $0x00000002, AX
+	JZ        low593
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low594
+	VMOVSS    X4, 8(BX)(CX*4)
+
+low594:
+	JMP stored580
+
+low593:
+	TESTQ  $0x00000001, AX
+	JZ     low595
+	VMOVSS X4, (BX)(CX*4)
+
+low595:
+stored580:
+	TESTQ         $0x00000008, AX
+	JZ            low597
+	VMOVUPS       Y5, (BX)(SI*1)
+	VEXTRACTF64X4 $0x01, Z5, Y5
+	TESTQ         $0x00000004, AX
+	JZ            low598
+	VMOVUPS       X5, 32(BX)(SI*1)
+	VEXTRACTF128  $0x01, Y5, X5
+	TESTQ         $0x00000002, AX
+	JZ            low599
+	VMOVSD        X5, 48(BX)(SI*1)
+	VUNPCKHPD     X5, X5, X5
+	TESTQ         $0x00000001, AX
+	JZ            low600
+	VMOVSS        X5, 56(BX)(SI*1)
+
+low600:
+	JMP stored596
+
+low599:
+	TESTQ  $0x00000001, AX
+	JZ     low601
+	VMOVSS X5, 48(BX)(SI*1)
+
+low601:
+	JMP stored596
+
+low598:
+	TESTQ     $0x00000002, AX
+	JZ        low602
+	VMOVSD    X5, 32(BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low603
+	VMOVSS    X5, 40(BX)(SI*1)
+
+low603:
+	JMP stored596
+
+low602:
+	TESTQ  $0x00000001, AX
+	JZ     low604
+	VMOVSS X5, 32(BX)(SI*1)
+
+low604:
+	JMP stored596
+
+low597:
+	TESTQ        $0x00000004, AX
+	JZ           low605
+	VMOVUPS      X5, (BX)(SI*1)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low606
+	VMOVSD       X5, 16(BX)(SI*1)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low607
+	VMOVSS       X5, 24(BX)(SI*1)
+
+low607:
+	JMP stored596
+
+low606:
+	TESTQ  $0x00000001, AX
+	JZ     low608
+	VMOVSS X5, 16(BX)(SI*1)
+
+low608:
+	JMP stored596
+
+low605:
+	TESTQ     $0x00000002, AX
+	JZ        low609
+	VMOVSD    X5, (BX)(SI*1)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low610
+	VMOVSS    X5, 8(BX)(SI*1)
+
+low610:
+	JMP stored596
+
+low609:
+	TESTQ  $0x00000001, AX
+	JZ     low611
+	VMOVSS X5, (BX)(SI*1)
+
+low611:
+stored596:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done321
+	JMP  done395
 
-fewer438:
+fewer512:
 	CMPQ BX, $0x05
-	JNE  fewer538
+	JNE  fewer612
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ      init+16(FP), BX
@@ -6708,7 +8702,7 @@ fewer438:
 	VMOVUPS.Z (BX)(CX*4), K1, Z4
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded539
+	JLE       folded613
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -6719,7 +8713,7 @@ fewer438:
 	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold540:
+fold614:
 	VMOVUPS.Z        (SI), K1, Z6
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -6731,9 +8725,9 @@ fold540:
 	VFMADD231PS.BCST (BX)(CX*4), Z6, Z4
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold540
+	JNZ              fold614
 
-folded539:
+folded613:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -6743,475 +8737,475 @@ folded539:
 	VADDPS Z5, Z3, Z3
 	VADDPS Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear541
+	JNE    linear615
 	VMAXPS Z0, Z5, Z0
 	VMAXPS Z1, Z5, Z1
 	VMAXPS Z2, Z5, Z2
 	VMAXPS Z3, Z5, Z3
 	VMAXPS Z4, Z5, Z4
 
-linear541:
+linear615:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000008, AX
-	JZ            low543
+	JZ            low617
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low544
+	JZ            low618
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low545
+	JZ            low619
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low546
+	JZ            low620
 	VMOVSS        X0, 56(BX)
 
-low546:
-	JMP stored542
-
-low545:
-	TESTQ  $0x00000001, AX
-	JZ     low547
-	VMOVSS X0, 48(BX)
-
-low547:
-	JMP stored542
-
-low544:
-	TESTQ     $0x00000002, AX
-	JZ        low548
-	VMOVSD    X0, 32(BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low549
-	VMOVSS    X0, 40(BX)
-
-low549:
-	JMP stored542
-
-low548:
-	TESTQ  $0x00000001, AX
-	JZ     low550
-	VMOVSS X0, 32(BX)
-
-low550:
-	JMP stored542
-
-low543:
-	TESTQ        $0x00000004, AX
-	JZ           low551
-	VMOVUPS      X0, (BX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, AX
-	JZ           low552
-	VMOVSD       X0, 16(BX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low553
-	VMOVSS       X0, 24(BX)
-
-low553:
-	JMP stored542
-
-low552:
-	TESTQ  $0x00000001, AX
-	JZ     low554
-	VMOVSS X0, 16(BX)
-
-low554:
-	JMP stored542
-
-low551:
-	TESTQ     $0x00000002, AX
-	JZ        low555
-	VMOVSD    X0, (BX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low556
-	VMOVSS    X0, 8(BX)
-
-low556:
-	JMP stored542
-
-low555:
-	TESTQ  $0x00000001, AX
-	JZ     low557
-	VMOVSS X0, (BX)
-
-low557:
-stored542:
-	TESTQ         $0x00000008, AX
-	JZ            low559
-	VMOVUPS       Y1, (BX)(CX*1)
-	VEXTRACTF64X4 $0x01, Z1, Y1
-	TESTQ         $0x00000004, AX
-	JZ            low560
-	VMOVUPS       X1, 32(BX)(CX*1)
-	VEXTRACTF128  $0x01, Y1, X1
-	TESTQ         $0x00000002, AX
-	JZ            low561
-	VMOVSD        X1, 48(BX)(CX*1)
-	VUNPCKHPD     X1, X1, X1
-	TESTQ         $0x00000001, AX
-	JZ            low562
-	VMOVSS        X1, 56(BX)(CX*1)
-
-low562:
-	JMP stored558
-
-low561:
-	TESTQ  $0x00000001, AX
-	JZ     low563
-	VMOVSS X1, 48(BX)(CX*1)
-
-low563:
-	JMP stored558
-
-low560:
-	TESTQ     $0x00000002, AX
-	JZ        low564
-	VMOVSD    X1, 32(BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low565
-	VMOVSS    X1, 40(BX)(CX*1)
-
-low565:
-	JMP stored558
-
-low564:
-	TESTQ  $0x00000001, AX
-	JZ     low566
-	VMOVSS X1, 32(BX)(CX*1)
-
-low566:
-	JMP stored558
-
-low559:
-	TESTQ        $0x00000004, AX
-	JZ           low567
-	VMOVUPS      X1, (BX)(CX*1)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low568
-	VMOVSD       X1, 16(BX)(CX*1)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low569
-	VMOVSS       X1, 24(BX)(CX*1)
-
-low569:
-	JMP stored558
-
-low568:
-	TESTQ  $0x00000001, AX
-	JZ     low570
-	VMOVSS X1, 16(BX)(CX*1)
-
-low570:
-	JMP stored558
-
-low567:
-	TESTQ     $0x00000002, AX
-	JZ        low571
-	VMOVSD    X1, (BX)(CX*1)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low572
-	VMOVSS    X1, 8(BX)(CX*1)
-
-low572:
-	JMP stored558
-
-low571:
-	TESTQ  $0x00000001, AX
-	JZ     low573
-	VMOVSS X1, (BX)(CX*1)
-
-low573:
-stored558:
-	TESTQ         $0x00000008, AX
-	JZ            low575
-	VMOVUPS       Y2, (BX)(CX*2)
-	VEXTRACTF64X4 $0x01, Z2, Y2
-	TESTQ         $0x00000004, AX
-	JZ            low576
-	VMOVUPS       X2, 32(BX)(CX*2)
-	VEXTRACTF128  $0x01, Y2, X2
-	TESTQ         $0x00000002, AX
-	JZ            low577
-	VMOVSD        X2, 48(BX)(CX*2)
-	VUNPCKHPD     X2, X2, X2
-	TESTQ         $0x00000001, AX
-	JZ            low578
-	VMOVSS        X2, 56(BX)(CX*2)
-
-low578:
-	JMP stored574
-
-low577:
-	TESTQ  $0x00000001, AX
-	JZ     low579
-	VMOVSS X2, 48(BX)(CX*2)
-
-low579:
-	JMP stored574
-
-low576:
-	TESTQ     $0x00000002, AX
-	JZ        low580
-	VMOVSD    X2, 32(BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low581
-	VMOVSS    X2, 40(BX)(CX*2)
-
-low581:
-	JMP stored574
-
-low580:
-	TESTQ  $0x00000001, AX
-	JZ     low582
-	VMOVSS X2, 32(BX)(CX*2)
-
-low582:
-	JMP stored574
-
-low575:
-	TESTQ        $0x00000004, AX
-	JZ           low583
-	VMOVUPS      X2, (BX)(CX*2)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000002, AX
-	JZ           low584
-	VMOVSD       X2, 16(BX)(CX*2)
-	VUNPCKHPD    X2, X2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low585
-	VMOVSS       X2, 24(BX)(CX*2)
-
-low585:
-	JMP stored574
-
-low584:
-	TESTQ  $0x00000001, AX
-	JZ     low586
-	VMOVSS X2, 16(BX)(CX*2)
-
-low586:
-	JMP stored574
-
-low583:
-	TESTQ     $0x00000002, AX
-	JZ        low587
-	VMOVSD    X2, (BX)(CX*2)
-	VUNPCKHPD X2, X2, X2
-	TESTQ     $0x00000001, AX
-	JZ        low588
-	VMOVSS    X2, 8(BX)(CX*2)
-
-low588:
-	JMP stored574
-
-low587:
-	TESTQ  $0x00000001, AX
-	JZ     low589
-	VMOVSS X2, (BX)(CX*2)
-
-low589:
-stored574:
-	TESTQ         $0x00000008, AX
-	JZ            low591
-	VMOVUPS       Y3, (BX)(DX*1)
-	VEXTRACTF64X4 $0x01, Z3, Y3
-	TESTQ         $0x00000004, AX
-	JZ            low592
-	VMOVUPS       X3, 32(BX)(DX*1)
-	VEXTRACTF128  $0x01, Y3, X3
-	TESTQ         $0x00000002, AX
-	JZ            low593
-	VMOVSD        X3, 48(BX)(DX*1)
-	VUNPCKHPD     X3, X3, X3
-	TESTQ         $0x00000001, AX
-	JZ            low594
-	VMOVSS        X3, 56(BX)(DX*1)
-
-low594:
-	JMP stored590
-
-low593:
-	TESTQ  $0x00000001, AX
-	JZ     low595
-	VMOVSS X3, 48(BX)(DX*1)
-
-low595:
-	JMP stored590
-
-low592:
-	TESTQ     $0x00000002, AX
-	JZ        low596
-	VMOVSD    X3, 32(BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low597
-	VMOVSS    X3, 40(BX)(DX*1)
-
-low597:
-	JMP stored590
-
-low596:
-	TESTQ  $0x00000001, AX
-	JZ     low598
-	VMOVSS X3, 32(BX)(DX*1)
-
-low598:
-	JMP stored590
-
-low591:
-	TESTQ        $0x00000004, AX
-	JZ           low599
-	VMOVUPS      X3, (BX)(DX*1)
-	VEXTRACTF128 $0x01, Y3, X3
-	TESTQ        $0x00000002, AX
-	JZ           low600
-	VMOVSD       X3, 16(BX)(DX*1)
-	VUNPCKHPD    X3, X3, X3
-	TESTQ        $0x00000001, AX
-	JZ           low601
-	VMOVSS       X3, 24(BX)(DX*1)
-
-low601:
-	JMP stored590
-
-low600:
-	TESTQ  $0x00000001, AX
-	JZ     low602
-	VMOVSS X3, 16(BX)(DX*1)
-
-low602:
-	JMP stored590
-
-low599:
-	TESTQ     $0x00000002, AX
-	JZ        low603
-	VMOVSD    X3, (BX)(DX*1)
-	VUNPCKHPD X3, X3, X3
-	TESTQ     $0x00000001, AX
-	JZ        low604
-	VMOVSS    X3, 8(BX)(DX*1)
-
-low604:
-	JMP stored590
-
-low603:
-	TESTQ  $0x00000001, AX
-	JZ     low605
-	VMOVSS X3, (BX)(DX*1)
-
-low605:
-stored590:
-	TESTQ         $0x00000008, AX
-	JZ            low607
-	VMOVUPS       Y4, (BX)(CX*4)
-	VEXTRACTF64X4 $0x01, Z4, Y4
-	TESTQ         $0x00000004, AX
-	JZ            low608
-	VMOVUPS       X4, 32(BX)(CX*4)
-	VEXTRACTF128  $0x01, Y4, X4
-	TESTQ         $0x00000002, AX
-	JZ            low609
-	VMOVSD        X4, 48(BX)(CX*4)
-	VUNPCKHPD     X4, X4, X4
-	TESTQ         $0x00000001, AX
-	JZ            low610
-	VMOVSS        X4, 56(BX)(CX*4)
-
-low610:
-	JMP stored606
-
-low609:
-	TESTQ  $0x00000001, AX
-	JZ     low611
-	VMOVSS X4, 48(BX)(CX*4)
-
-low611:
-	JMP stored606
-
-low608:
-	TESTQ     $0x00000002, AX
-	JZ        low612
-	VMOVSD    X4, 32(BX)(CX*4)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low613
-	VMOVSS    X4, 40(BX)(CX*4)
-
-low613:
-	JMP stored606
-
-low612:
-	TESTQ  $0x00000001, AX
-	JZ     low614
-	VMOVSS X4, 32(BX)(CX*4)
-
-low614:
-	JMP stored606
-
-low607:
-	TESTQ        $0x00000004, AX
-	JZ           low615
-	VMOVUPS      X4, (BX)(CX*4)
-	VEXTRACTF128 $0x01, Y4, X4
-	TESTQ        $0x00000002, AX
-	JZ           low616
-	VMOVSD       X4, 16(BX)(CX*4)
-	VUNPCKHPD    X4, X4, X4
-	TESTQ        $0x00000001, AX
-	JZ           low617
-	VMOVSS       X4, 24(BX)(CX*4)
-
-low617:
-	JMP stored606
-
-low616:
-	TESTQ  $0x00000001, AX
-	JZ     low618
-	VMOVSS X4, 16(BX)(CX*4)
-
-low618:
-	JMP stored606
-
-low615:
-	TESTQ     $0x00000002, AX
-	JZ        low619
-	VMOVSD    X4, (BX)(CX*4)
-	VUNPCKHPD X4, X4, X4
-	TESTQ     $0x00000001, AX
-	JZ        low620
-	VMOVSS    X4, 8(BX)(CX*4)
-
 low620:
-	JMP stored606
+	JMP stored616
 
 low619:
 	TESTQ  $0x00000001, AX
 	JZ     low621
-	VMOVSS X4, (BX)(CX*4)
+	VMOVSS X0, 48(BX)
 
 low621:
-stored606:
+	JMP stored616
+
+low618:
+	TESTQ     $0x00000002, AX
+	JZ        low622
+	VMOVSD    X0, 32(BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low623
+	VMOVSS    X0, 40(BX)
+
+low623:
+	JMP stored616
+
+low622:
+	TESTQ  $0x00000001, AX
+	JZ     low624
+	VMOVSS X0, 32(BX)
+
+low624:
+	JMP stored616
+
+low617:
+	TESTQ        $0x00000004, AX
+	JZ           low625
+	VMOVUPS      X0, (BX)
+	VEXTRACTF128 $0x01, Y0, X0
+	TESTQ        $0x00000002, AX
+	JZ           low626
+	VMOVSD       X0, 16(BX)
+	VUNPCKHPD    X0, X0, X0
+	TESTQ        $0x00000001, AX
+	JZ           low627
+	VMOVSS       X0, 24(BX)
+
+low627:
+	JMP stored616
+
+low626:
+	TESTQ  $0x00000001, AX
+	JZ     low628
+	VMOVSS X0, 16(BX)
+
+low628:
+	JMP stored616
+
+low625:
+	TESTQ     $0x00000002, AX
+	JZ        low629
+	VMOVSD    X0, (BX)
+	VUNPCKHPD X0, X0, X0
+	TESTQ     $0x00000001, AX
+	JZ        low630
+	VMOVSS    X0, 8(BX)
+
+low630:
+	JMP stored616
+
+low629:
+	TESTQ  $0x00000001, AX
+	JZ     low631
+	VMOVSS X0, (BX)
+
+low631:
+stored616:
+	TESTQ         $0x00000008, AX
+	JZ            low633
+	VMOVUPS       Y1, (BX)(CX*1)
+	VEXTRACTF64X4 $0x01, Z1, Y1
+	TESTQ         $0x00000004, AX
+	JZ            low634
+	VMOVUPS       X1, 32(BX)(CX*1)
+	VEXTRACTF128  $0x01, Y1, X1
+	TESTQ         $0x00000002, AX
+	JZ            low635
+	VMOVSD        X1, 48(BX)(CX*1)
+	VUNPCKHPD     X1, X1, X1
+	TESTQ         $0x00000001, AX
+	JZ            low636
+	VMOVSS        X1, 56(BX)(CX*1)
+
+low636:
+	JMP stored632
+
+low635:
+	TESTQ  $0x00000001, AX
+	JZ     low637
+	VMOVSS X1, 48(BX)(CX*1)
+
+low637:
+	JMP stored632
+
+low634:
+	TESTQ     $0x00000002, AX
+	JZ        low638
+	VMOVSD    X1, 32(BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low639
+	VMOVSS    X1, 40(BX)(CX*1)
+
+low639:
+	JMP stored632
+
+low638:
+	TESTQ  $0x00000001, AX
+	JZ     low640
+	VMOVSS X1, 32(BX)(CX*1)
+
+low640:
+	JMP stored632
+
+low633:
+	TESTQ        $0x00000004, AX
+	JZ           low641
+	VMOVUPS      X1, (BX)(CX*1)
+	VEXTRACTF128 $0x01, Y1, X1
+	TESTQ        $0x00000002, AX
+	JZ           low642
+	VMOVSD       X1, 16(BX)(CX*1)
+	VUNPCKHPD    X1, X1, X1
+	TESTQ        $0x00000001, AX
+	JZ           low643
+	VMOVSS       X1, 24(BX)(CX*1)
+
+low643:
+	JMP stored632
+
+low642:
+	TESTQ  $0x00000001, AX
+	JZ     low644
+	VMOVSS X1, 16(BX)(CX*1)
+
+low644:
+	JMP stored632
+
+low641:
+	TESTQ     $0x00000002, AX
+	JZ        low645
+	VMOVSD    X1, (BX)(CX*1)
+	VUNPCKHPD X1, X1, X1
+	TESTQ     $0x00000001, AX
+	JZ        low646
+	VMOVSS    X1, 8(BX)(CX*1)
+
+low646:
+	JMP stored632
+
+low645:
+	TESTQ  $0x00000001, AX
+	JZ     low647
+	VMOVSS X1, (BX)(CX*1)
+
+low647:
+stored632:
+	TESTQ         $0x00000008, AX
+	JZ            low649
+	VMOVUPS       Y2, (BX)(CX*2)
+	VEXTRACTF64X4 $0x01, Z2, Y2
+	TESTQ         $0x00000004, AX
+	JZ            low650
+	VMOVUPS       X2, 32(BX)(CX*2)
+	VEXTRACTF128  $0x01, Y2, X2
+	TESTQ         $0x00000002, AX
+	JZ            low651
+	VMOVSD        X2, 48(BX)(CX*2)
+	VUNPCKHPD     X2, X2, X2
+	TESTQ         $0x00000001, AX
+	JZ            low652
+	VMOVSS        X2, 56(BX)(CX*2)
+
+low652:
+	JMP stored648
+
+low651:
+	TESTQ  $0x00000001, AX
+	JZ     low653
+	VMOVSS X2, 48(BX)(CX*2)
+
+low653:
+	JMP stored648
+
+low650:
+	TESTQ     $0x00000002, AX
+	JZ        low654
+	VMOVSD    X2, 32(BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low655
+	VMOVSS    X2, 40(BX)(CX*2)
+
+low655:
+	JMP stored648
+
+low654:
+	TESTQ  $0x00000001, AX
+	JZ     low656
+	VMOVSS X2, 32(BX)(CX*2)
+
+low656:
+	JMP stored648
+
+low649:
+	TESTQ        $0x00000004, AX
+	JZ           low657
+	VMOVUPS      X2, (BX)(CX*2)
+	VEXTRACTF128 $0x01, Y2, X2
+	TESTQ        $0x00000002, AX
+	JZ           low658
+	VMOVSD       X2, 16(BX)(CX*2)
+	VUNPCKHPD    X2, X2, X2
+	TESTQ        $0x00000001, AX
+	JZ           low659
+	VMOVSS       X2, 24(BX)(CX*2)
+
+low659:
+	JMP stored648
+
+low658:
+	TESTQ  $0x00000001, AX
+	JZ     low660
+	VMOVSS X2, 16(BX)(CX*2)
+
+low660:
+	JMP stored648
+
+low657:
+	TESTQ     $0x00000002, AX
+	JZ        low661
+	VMOVSD    X2, (BX)(CX*2)
+	VUNPCKHPD X2, X2, X2
+	TESTQ     $0x00000001, AX
+	JZ        low662
+	VMOVSS    X2, 8(BX)(CX*2)
+
+low662:
+	JMP stored648
+
+low661:
+	TESTQ  $0x00000001, AX
+	JZ     low663
+	VMOVSS X2, (BX)(CX*2)
+
+low663:
+stored648:
+	TESTQ         $0x00000008, AX
+	JZ            low665
+	VMOVUPS       Y3, (BX)(DX*1)
+	VEXTRACTF64X4 $0x01, Z3, Y3
+	TESTQ         $0x00000004, AX
+	JZ            low666
+	VMOVUPS       X3, 32(BX)(DX*1)
+	VEXTRACTF128  $0x01, Y3, X3
+	TESTQ         $0x00000002, AX
+	JZ            low667
+	VMOVSD        X3, 48(BX)(DX*1)
+	VUNPCKHPD     X3, X3, X3
+	TESTQ         $0x00000001, AX
+	JZ            low668
+	VMOVSS        X3, 56(BX)(DX*1)
+
+low668:
+	JMP stored664
+
+low667:
+	TESTQ  $0x00000001, AX
+	JZ     low669
+	VMOVSS X3, 48(BX)(DX*1)
+
+low669:
+	JMP stored664
+
+low666:
+	TESTQ     $0x00000002, AX
+	JZ        low670
+	VMOVSD    X3, 32(BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low671
+	VMOVSS    X3, 40(BX)(DX*1)
+
+low671:
+	JMP stored664
+
+low670:
+	TESTQ  $0x00000001, AX
+	JZ     low672
+	VMOVSS X3, 32(BX)(DX*1)
+
+low672:
+	JMP stored664
+
+low665:
+	TESTQ        $0x00000004, AX
+	JZ           low673
+	VMOVUPS      X3, (BX)(DX*1)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low674
+	VMOVSD       X3, 16(BX)(DX*1)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low675
+	VMOVSS       X3, 24(BX)(DX*1)
+
+low675:
+	JMP stored664
+
+low674:
+	TESTQ  $0x00000001, AX
+	JZ     low676
+	VMOVSS X3, 16(BX)(DX*1)
+
+low676:
+	JMP stored664
+
+low673:
+	TESTQ     $0x00000002, AX
+	JZ        low677
+	VMOVSD    X3, (BX)(DX*1)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low678
+	VMOVSS    X3, 8(BX)(DX*1)
+
+low678:
+	JMP stored664
+
+low677:
+	TESTQ  $0x00000001, AX
+	JZ     low679
+	VMOVSS X3, (BX)(DX*1)
+
+low679:
+stored664:
+	TESTQ         $0x00000008, AX
+	JZ            low681
+	VMOVUPS       Y4, (BX)(CX*4)
+	VEXTRACTF64X4 $0x01, Z4, Y4
+	TESTQ         $0x00000004, AX
+	JZ            low682
+	VMOVUPS       X4, 32(BX)(CX*4)
+	VEXTRACTF128  $0x01, Y4, X4
+	TESTQ         $0x00000002, AX
+	JZ            low683
+	VMOVSD        X4, 48(BX)(CX*4)
+	VUNPCKHPD     X4, X4, X4
+	TESTQ         $0x00000001, AX
+	JZ            low684
+	VMOVSS        X4, 56(BX)(CX*4)
+
+low684:
+	JMP stored680
+
+low683:
+	TESTQ  $0x00000001, AX
+	JZ     low685
+	VMOVSS X4, 48(BX)(CX*4)
+
+low685:
+	JMP stored680
+
+low682:
+	TESTQ     $0x00000002, AX
+	JZ        low686
+	VMOVSD    X4, 32(BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low687
+	VMOVSS    X4, 40(BX)(CX*4)
+
+low687:
+	JMP stored680
+
+low686:
+	TESTQ  $0x00000001, AX
+	JZ     low688
+	VMOVSS X4, 32(BX)(CX*4)
+
+low688:
+	JMP stored680
+
+low681:
+	TESTQ        $0x00000004, AX
+	JZ           low689
+	VMOVUPS      X4, (BX)(CX*4)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low690
+	VMOVSD       X4, 16(BX)(CX*4)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low691
+	VMOVSS       X4, 24(BX)(CX*4)
+
+low691:
+	JMP stored680
+
+low690:
+	TESTQ  $0x00000001, AX
+	JZ     low692
+	VMOVSS X4, 16(BX)(CX*4)
+
+low692:
+	JMP stored680
+
+low689:
+	TESTQ     $0x00000002, AX
+	JZ        low693
+	VMOVSD    X4, (BX)(CX*4)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low694
+	VMOVSS    X4, 8(BX)(CX*4)
+
+low694:
+	JMP stored680
+
+low693:
+	TESTQ  $0x00000001, AX
+	JZ     low695
+	VMOVSS X4, (BX)(CX*4)
+
+low695:
+stored680:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done321
+	JMP  done395
 
-fewer538:
+fewer612:
 	CMPQ BX, $0x04
-	JNE  fewer622
+	JNE  fewer696
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ      init+16(FP), BX
@@ -7223,7 +9217,7 @@ fewer538:
 	VMOVUPS.Z (BX)(DX*1), K1, Z3
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded623
+	JLE       folded697
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -7234,7 +9228,7 @@ fewer538:
 	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold624:
+fold698:
 	VMOVUPS.Z        (SI), K1, Z5
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -7245,9 +9239,9 @@ fold624:
 	VFMADD231PS.BCST (BX)(R9*1), Z5, Z3
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold624
+	JNZ              fold698
 
-folded623:
+folded697:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -7256,384 +9250,384 @@ folded623:
 	VADDPS Z4, Z2, Z2
 	VADDPS Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear625
+	JNE    linear699
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-linear625:
+linear699:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000008, AX
-	JZ            low627
+	JZ            low701
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low628
+	JZ            low702
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low629
+	JZ            low703
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low630
+	JZ            low704
 	VMOVSS        X0, 56(BX)
 
-low630:
-	JMP stored626
+low704:
+	JMP stored700
 
-low629:
+low703:
 	TESTQ  $0x00000001, AX
-	JZ     low631
+	JZ     low705
 	VMOVSS X0, 48(BX)
 
-low631:
-	JMP stored626
+low705:
+	JMP stored700
 
-low628:
+low702:
 	TESTQ     $0x00000002, AX
-	JZ        low632
+	JZ        low706
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low633
+	JZ        low707
 	VMOVSS    X0, 40(BX)
 
-low633:
-	JMP stored626
+low707:
+	JMP stored700
 
-low632:
+low706:
 	TESTQ  $0x00000001, AX
-	JZ     low634
+	JZ     low708
 	VMOVSS X0, 32(BX)
 
-low634:
-	JMP stored626
+low708:
+	JMP stored700
 
-low627:
+low701:
 	TESTQ        $0x00000004, AX
-	JZ           low635
+	JZ           low709
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low636
+	JZ           low710
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low637
+	JZ           low711
 	VMOVSS       X0, 24(BX)
 
-low637:
-	JMP stored626
+low711:
+	JMP stored700
 
-low636:
+low710:
 	TESTQ  $0x00000001, AX
-	JZ     low638
+	JZ     low712
 	VMOVSS X0, 16(BX)
 
-low638:
-	JMP stored626
+low712:
+	JMP stored700
 
-low635:
+low709:
 	TESTQ     $0x00000002, AX
-	JZ        low639
+	JZ        low713
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low640
+	JZ        low714
 	VMOVSS    X0, 8(BX)
 
-low640:
-	JMP stored626
+low714:
+	JMP stored700
 
-low639:
+low713:
 	TESTQ  $0x00000001, AX
-	JZ     low641
+	JZ     low715
 	VMOVSS X0, (BX)
 
-low641:
-stored626:
+low715:
+stored700:
 	TESTQ         $0x00000008, AX
-	JZ            low643
+	JZ            low717
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low644
+	JZ            low718
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low645
+	JZ            low719
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low646
+	JZ            low720
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low646:
-	JMP stored642
+low720:
+	JMP stored716
 
-low645:
+low719:
 	TESTQ  $0x00000001, AX
-	JZ     low647
+	JZ     low721
 	VMOVSS X1, 48(BX)(CX*1)
 
-low647:
-	JMP stored642
+low721:
+	JMP stored716
 
-low644:
+low718:
 	TESTQ     $0x00000002, AX
-	JZ        low648
+	JZ        low722
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low649
+	JZ        low723
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low649:
-	JMP stored642
+low723:
+	JMP stored716
 
-low648:
+low722:
 	TESTQ  $0x00000001, AX
-	JZ     low650
+	JZ     low724
 	VMOVSS X1, 32(BX)(CX*1)
 
-low650:
-	JMP stored642
+low724:
+	JMP stored716
 
-low643:
+low717:
 	TESTQ        $0x00000004, AX
-	JZ           low651
+	JZ           low725
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low652
+	JZ           low726
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low653
+	JZ           low727
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low653:
-	JMP stored642
+low727:
+	JMP stored716
 
-low652:
+low726:
 	TESTQ  $0x00000001, AX
-	JZ     low654
+	JZ     low728
 	VMOVSS X1, 16(BX)(CX*1)
 
-low654:
-	JMP stored642
+low728:
+	JMP stored716
 
-low651:
+low725:
 	TESTQ     $0x00000002, AX
-	JZ        low655
+	JZ        low729
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low656
+	JZ        low730
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low656:
-	JMP stored642
+low730:
+	JMP stored716
 
-low655:
+low729:
 	TESTQ  $0x00000001, AX
-	JZ     low657
+	JZ     low731
 	VMOVSS X1, (BX)(CX*1)
 
-low657:
-stored642:
+low731:
+stored716:
 	TESTQ         $0x00000008, AX
-	JZ            low659
+	JZ            low733
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
-	JZ            low660
+	JZ            low734
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
-	JZ            low661
+	JZ            low735
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low662
+	JZ            low736
 	VMOVSS        X2, 56(BX)(CX*2)
 
-low662:
-	JMP stored658
+low736:
+	JMP stored732
 
-low661:
+low735:
 	TESTQ  $0x00000001, AX
-	JZ     low663
+	JZ     low737
 	VMOVSS X2, 48(BX)(CX*2)
 
-low663:
-	JMP stored658
+low737:
+	JMP stored732
 
-low660:
+low734:
 	TESTQ     $0x00000002, AX
-	JZ        low664
+	JZ        low738
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low665
+	JZ        low739
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low665:
-	JMP stored658
+low739:
+	JMP stored732
 
-low664:
+low738:
 	TESTQ  $0x00000001, AX
-	JZ     low666
+	JZ     low740
 	VMOVSS X2, 32(BX)(CX*2)
 
-low666:
-	JMP stored658
+low740:
+	JMP stored732
 
-low659:
+low733:
 	TESTQ        $0x00000004, AX
-	JZ           low667
+	JZ           low741
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low668
+	JZ           low742
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low669
+	JZ           low743
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low669:
-	JMP stored658
+low743:
+	JMP stored732
 
-low668:
+low742:
 	TESTQ  $0x00000001, AX
-	JZ     low670
+	JZ     low744
 	VMOVSS X2, 16(BX)(CX*2)
 
-low670:
-	JMP stored658
+low744:
+	JMP stored732
 
-low667:
+low741:
 	TESTQ     $0x00000002, AX
-	JZ        low671
+	JZ        low745
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low672
+	JZ        low746
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low672:
-	JMP stored658
+low746:
+	JMP stored732
 
-low671:
+low745:
 	TESTQ  $0x00000001, AX
-	JZ     low673
+	JZ     low747
 	VMOVSS X2, (BX)(CX*2)
 
-low673:
-stored658:
+low747:
+stored732:
 	TESTQ         $0x00000008, AX
-	JZ            low675
+	JZ            low749
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000004, AX
-	JZ            low676
+	JZ            low750
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000002, AX
-	JZ            low677
+	JZ            low751
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low678
+	JZ            low752
 	VMOVSS        X3, 56(BX)(DX*1)
 
-low678:
-	JMP stored674
+low752:
+	JMP stored748
 
-low677:
+low751:
 	TESTQ  $0x00000001, AX
-	JZ     low679
+	JZ     low753
 	VMOVSS X3, 48(BX)(DX*1)
 
-low679:
-	JMP stored674
+low753:
+	JMP stored748
 
-low676:
+low750:
 	TESTQ     $0x00000002, AX
-	JZ        low680
+	JZ        low754
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low681
+	JZ        low755
 	VMOVSS    X3, 40(BX)(DX*1)
 
-low681:
-	JMP stored674
+low755:
+	JMP stored748
 
-low680:
+low754:
 	TESTQ  $0x00000001, AX
-	JZ     low682
+	JZ     low756
 	VMOVSS X3, 32(BX)(DX*1)
 
-low682:
-	JMP stored674
+low756:
+	JMP stored748
 
-low675:
+low749:
 	TESTQ        $0x00000004, AX
-	JZ           low683
+	JZ           low757
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000002, AX
-	JZ           low684
+	JZ           low758
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low685
+	JZ           low759
 	VMOVSS       X3, 24(BX)(DX*1)
 
-low685:
-	JMP stored674
+low759:
+	JMP stored748
 
-low684:
+low758:
 	TESTQ  $0x00000001, AX
-	JZ     low686
+	JZ     low760
 	VMOVSS X3, 16(BX)(DX*1)
 
-low686:
-	JMP stored674
+low760:
+	JMP stored748
 
-low683:
+low757:
 	TESTQ     $0x00000002, AX
-	JZ        low687
+	JZ        low761
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 	TESTQ     $0x00000001, AX
-	JZ        low688
+	JZ        low762
 	VMOVSS    X3, 8(BX)(DX*1)
 
-low688:
-	JMP stored674
+low762:
+	JMP stored748
 
-low687:
+low761:
 	TESTQ  $0x00000001, AX
-	JZ     low689
+	JZ     low763
 	VMOVSS X3, (BX)(DX*1)
 
-low689:
-stored674:
+low763:
+stored748:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done321
+	JMP  done395
 
-fewer622:
+fewer696:
 	CMPQ BX, $0x03
-	JNE  fewer690
+	JNE  fewer764
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ      init+16(FP), BX
@@ -7643,7 +9637,7 @@ fewer622:
 	VMOVUPS.Z (BX)(CX*2), K1, Z2
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded691
+	JLE       folded765
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -7653,7 +9647,7 @@ fewer622:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold692:
+fold766:
 	VMOVUPS.Z        (SI), K1, Z4
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -7663,9 +9657,9 @@ fold692:
 	VFMADD231PS.BCST (BX)(CX*2), Z4, Z2
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold692
+	JNZ              fold766
 
-folded691:
+folded765:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -7673,292 +9667,292 @@ folded691:
 	VADDPS Z3, Z1, Z1
 	VADDPS Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear693
+	JNE    linear767
 	VMAXPS Z0, Z3, Z0
 	VMAXPS Z1, Z3, Z1
 	VMAXPS Z2, Z3, Z2
 
-linear693:
+linear767:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000008, AX
-	JZ            low695
+	JZ            low769
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low696
+	JZ            low770
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low697
+	JZ            low771
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low698
+	JZ            low772
 	VMOVSS        X0, 56(BX)
 
-low698:
-	JMP stored694
+low772:
+	JMP stored768
 
-low697:
+low771:
 	TESTQ  $0x00000001, AX
-	JZ     low699
+	JZ     low773
 	VMOVSS X0, 48(BX)
 
-low699:
-	JMP stored694
+low773:
+	JMP stored768
 
-low696:
+low770:
 	TESTQ     $0x00000002, AX
-	JZ        low700
+	JZ        low774
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low701
+	JZ        low775
 	VMOVSS    X0, 40(BX)
 
-low701:
-	JMP stored694
+low775:
+	JMP stored768
 
-low700:
+low774:
 	TESTQ  $0x00000001, AX
-	JZ     low702
+	JZ     low776
 	VMOVSS X0, 32(BX)
 
-low702:
-	JMP stored694
+low776:
+	JMP stored768
 
-low695:
+low769:
 	TESTQ        $0x00000004, AX
-	JZ           low703
+	JZ           low777
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low704
+	JZ           low778
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low705
+	JZ           low779
 	VMOVSS       X0, 24(BX)
 
-low705:
-	JMP stored694
+low779:
+	JMP stored768
 
-low704:
+low778:
 	TESTQ  $0x00000001, AX
-	JZ     low706
+	JZ     low780
 	VMOVSS X0, 16(BX)
 
-low706:
-	JMP stored694
+low780:
+	JMP stored768
 
-low703:
+low777:
 	TESTQ     $0x00000002, AX
-	JZ        low707
+	JZ        low781
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low708
+	JZ        low782
 	VMOVSS    X0, 8(BX)
 
-low708:
-	JMP stored694
+low782:
+	JMP stored768
 
-low707:
+low781:
 	TESTQ  $0x00000001, AX
-	JZ     low709
+	JZ     low783
 	VMOVSS X0, (BX)
 
-low709:
-stored694:
+low783:
+stored768:
 	TESTQ         $0x00000008, AX
-	JZ            low711
+	JZ            low785
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low712
+	JZ            low786
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low713
+	JZ            low787
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low714
+	JZ            low788
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low714:
-	JMP stored710
+low788:
+	JMP stored784
 
-low713:
+low787:
 	TESTQ  $0x00000001, AX
-	JZ     low715
+	JZ     low789
 	VMOVSS X1, 48(BX)(CX*1)
 
-low715:
-	JMP stored710
+low789:
+	JMP stored784
 
-low712:
+low786:
 	TESTQ     $0x00000002, AX
-	JZ        low716
+	JZ        low790
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low717
+	JZ        low791
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low717:
-	JMP stored710
+low791:
+	JMP stored784
 
-low716:
+low790:
 	TESTQ  $0x00000001, AX
-	JZ     low718
+	JZ     low792
 	VMOVSS X1, 32(BX)(CX*1)
 
-low718:
-	JMP stored710
+low792:
+	JMP stored784
 
-low711:
+low785:
 	TESTQ        $0x00000004, AX
-	JZ           low719
+	JZ           low793
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low720
+	JZ           low794
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low721
+	JZ           low795
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low721:
-	JMP stored710
+low795:
+	JMP stored784
 
-low720:
+low794:
 	TESTQ  $0x00000001, AX
-	JZ     low722
+	JZ     low796
 	VMOVSS X1, 16(BX)(CX*1)
 
-low722:
-	JMP stored710
+low796:
+	JMP stored784
 
-low719:
+low793:
 	TESTQ     $0x00000002, AX
-	JZ        low723
+	JZ        low797
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low724
+	JZ        low798
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low724:
-	JMP stored710
+low798:
+	JMP stored784
 
-low723:
+low797:
 	TESTQ  $0x00000001, AX
-	JZ     low725
+	JZ     low799
 	VMOVSS X1, (BX)(CX*1)
 
-low725:
-stored710:
+low799:
+stored784:
 	TESTQ         $0x00000008, AX
-	JZ            low727
+	JZ            low801
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000004, AX
-	JZ            low728
+	JZ            low802
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000002, AX
-	JZ            low729
+	JZ            low803
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low730
+	JZ            low804
 	VMOVSS        X2, 56(BX)(CX*2)
 
-low730:
-	JMP stored726
+low804:
+	JMP stored800
 
-low729:
+low803:
 	TESTQ  $0x00000001, AX
-	JZ     low731
+	JZ     low805
 	VMOVSS X2, 48(BX)(CX*2)
 
-low731:
-	JMP stored726
+low805:
+	JMP stored800
 
-low728:
+low802:
 	TESTQ     $0x00000002, AX
-	JZ        low732
+	JZ        low806
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low733
+	JZ        low807
 	VMOVSS    X2, 40(BX)(CX*2)
 
-low733:
-	JMP stored726
+low807:
+	JMP stored800
 
-low732:
+low806:
 	TESTQ  $0x00000001, AX
-	JZ     low734
+	JZ     low808
 	VMOVSS X2, 32(BX)(CX*2)
 
-low734:
-	JMP stored726
+low808:
+	JMP stored800
 
-low727:
+low801:
 	TESTQ        $0x00000004, AX
-	JZ           low735
+	JZ           low809
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000002, AX
-	JZ           low736
+	JZ           low810
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low737
+	JZ           low811
 	VMOVSS       X2, 24(BX)(CX*2)
 
-low737:
-	JMP stored726
+low811:
+	JMP stored800
 
-low736:
+low810:
 	TESTQ  $0x00000001, AX
-	JZ     low738
+	JZ     low812
 	VMOVSS X2, 16(BX)(CX*2)
 
-low738:
-	JMP stored726
+low812:
+	JMP stored800
 
-low735:
+low809:
 	TESTQ     $0x00000002, AX
-	JZ        low739
+	JZ        low813
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 	TESTQ     $0x00000001, AX
-	JZ        low740
+	JZ        low814
 	VMOVSS    X2, 8(BX)(CX*2)
 
-low740:
-	JMP stored726
+low814:
+	JMP stored800
 
-low739:
+low813:
 	TESTQ  $0x00000001, AX
-	JZ     low741
+	JZ     low815
 	VMOVSS X2, (BX)(CX*2)
 
-low741:
-stored726:
+low815:
+stored800:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done321
+	JMP  done395
 
-fewer690:
+fewer764:
 	CMPQ BX, $0x02
-	JNE  fewer742
+	JNE  fewer816
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ      init+16(FP), BX
@@ -7967,7 +9961,7 @@ fewer690:
 	VMOVUPS.Z (BX)(CX*1), K1, Z1
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded743
+	JLE       folded817
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -7977,7 +9971,7 @@ fewer690:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold744:
+fold818:
 	VMOVUPS.Z        (SI), K1, Z3
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -7986,217 +9980,217 @@ fold744:
 	VFMADD231PS.BCST (BX)(CX*1), Z3, Z1
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold744
+	JNZ              fold818
 
-folded743:
+folded817:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPS Z2, Z0, Z0
 	VADDPS Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear745
+	JNE    linear819
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-linear745:
+linear819:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000008, AX
-	JZ            low747
+	JZ            low821
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low748
+	JZ            low822
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low749
+	JZ            low823
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low750
+	JZ            low824
 	VMOVSS        X0, 56(BX)
 
-low750:
-	JMP stored746
+low824:
+	JMP stored820
 
-low749:
+low823:
 	TESTQ  $0x00000001, AX
-	JZ     low751
+	JZ     low825
 	VMOVSS X0, 48(BX)
 
-low751:
-	JMP stored746
+low825:
+	JMP stored820
 
-low748:
+low822:
 	TESTQ     $0x00000002, AX
-	JZ        low752
+	JZ        low826
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low753
+	JZ        low827
 	VMOVSS    X0, 40(BX)
 
-low753:
-	JMP stored746
+low827:
+	JMP stored820
 
-low752:
+low826:
 	TESTQ  $0x00000001, AX
-	JZ     low754
+	JZ     low828
 	VMOVSS X0, 32(BX)
 
-low754:
-	JMP stored746
+low828:
+	JMP stored820
 
-low747:
+low821:
 	TESTQ        $0x00000004, AX
-	JZ           low755
+	JZ           low829
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low756
+	JZ           low830
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low757
+	JZ           low831
 	VMOVSS       X0, 24(BX)
 
-low757:
-	JMP stored746
+low831:
+	JMP stored820
 
-low756:
+low830:
 	TESTQ  $0x00000001, AX
-	JZ     low758
+	JZ     low832
 	VMOVSS X0, 16(BX)
 
-low758:
-	JMP stored746
+low832:
+	JMP stored820
 
-low755:
+low829:
 	TESTQ     $0x00000002, AX
-	JZ        low759
+	JZ        low833
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low760
+	JZ        low834
 	VMOVSS    X0, 8(BX)
 
-low760:
-	JMP stored746
+low834:
+	JMP stored820
 
-low759:
+low833:
 	TESTQ  $0x00000001, AX
-	JZ     low761
+	JZ     low835
 	VMOVSS X0, (BX)
 
-low761:
-stored746:
+low835:
+stored820:
 	TESTQ         $0x00000008, AX
-	JZ            low763
+	JZ            low837
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000004, AX
-	JZ            low764
+	JZ            low838
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000002, AX
-	JZ            low765
+	JZ            low839
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low766
+	JZ            low840
 	VMOVSS        X1, 56(BX)(CX*1)
 
-low766:
-	JMP stored762
+low840:
+	JMP stored836
 
-low765:
+low839:
 	TESTQ  $0x00000001, AX
-	JZ     low767
+	JZ     low841
 	VMOVSS X1, 48(BX)(CX*1)
 
-low767:
-	JMP stored762
+low841:
+	JMP stored836
 
-low764:
+low838:
 	TESTQ     $0x00000002, AX
-	JZ        low768
+	JZ        low842
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low769
+	JZ        low843
 	VMOVSS    X1, 40(BX)(CX*1)
 
-low769:
-	JMP stored762
+low843:
+	JMP stored836
 
-low768:
+low842:
 	TESTQ  $0x00000001, AX
-	JZ     low770
+	JZ     low844
 	VMOVSS X1, 32(BX)(CX*1)
 
-low770:
-	JMP stored762
+low844:
+	JMP stored836
 
-low763:
+low837:
 	TESTQ        $0x00000004, AX
-	JZ           low771
+	JZ           low845
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low772
+	JZ           low846
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low773
+	JZ           low847
 	VMOVSS       X1, 24(BX)(CX*1)
 
-low773:
-	JMP stored762
+low847:
+	JMP stored836
 
-low772:
+low846:
 	TESTQ  $0x00000001, AX
-	JZ     low774
+	JZ     low848
 	VMOVSS X1, 16(BX)(CX*1)
 
-low774:
-	JMP stored762
+low848:
+	JMP stored836
 
-low771:
+low845:
 	TESTQ     $0x00000002, AX
-	JZ        low775
+	JZ        low849
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low776
+	JZ        low850
 	VMOVSS    X1, 8(BX)(CX*1)
 
-low776:
-	JMP stored762
+low850:
+	JMP stored836
 
-low775:
+low849:
 	TESTQ  $0x00000001, AX
-	JZ     low777
+	JZ     low851
 	VMOVSS X1, (BX)(CX*1)
 
-low777:
-stored762:
+low851:
+stored836:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done321
+	JMP  done395
 
-fewer742:
+fewer816:
 	CMPQ BX, $0x01
-	JNE  fewer778
+	JNE  fewer852
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ      init+16(FP), BX
 	VMOVUPS.Z (BX), K1, Z0
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded779
+	JLE       folded853
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -8206,7 +10200,7 @@ fewer742:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold780:
+fold854:
 	VMOVUPS.Z        (SI), K1, Z2
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -8214,122 +10208,122 @@ fold780:
 	VFMADD231PS.BCST (BX), Z2, Z0
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold780
+	JNZ              fold854
 
-folded779:
+folded853:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPS Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear781
+	JNE    linear855
 	VMAXPS Z0, Z1, Z0
 
-linear781:
+linear855:
 	MOVQ          c+0(FP), BX
 	TESTQ         $0x00000008, AX
-	JZ            low783
+	JZ            low857
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000004, AX
-	JZ            low784
+	JZ            low858
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000002, AX
-	JZ            low785
+	JZ            low859
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low786
+	JZ            low860
 	VMOVSS        X0, 56(BX)
 
-low786:
-	JMP stored782
+low860:
+	JMP stored856
 
-low785:
+low859:
 	TESTQ  $0x00000001, AX
-	JZ     low787
+	JZ     low861
 	VMOVSS X0, 48(BX)
 
-low787:
-	JMP stored782
+low861:
+	JMP stored856
 
-low784:
+low858:
 	TESTQ     $0x00000002, AX
-	JZ        low788
+	JZ        low862
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low789
+	JZ        low863
 	VMOVSS    X0, 40(BX)
 
-low789:
-	JMP stored782
+low863:
+	JMP stored856
 
-low788:
+low862:
 	TESTQ  $0x00000001, AX
-	JZ     low790
+	JZ     low864
 	VMOVSS X0, 32(BX)
 
-low790:
-	JMP stored782
+low864:
+	JMP stored856
 
-low783:
+low857:
 	TESTQ        $0x00000004, AX
-	JZ           low791
+	JZ           low865
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low792
+	JZ           low866
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low793
+	JZ           low867
 	VMOVSS       X0, 24(BX)
 
-low793:
-	JMP stored782
+low867:
+	JMP stored856
 
-low792:
+low866:
 	TESTQ  $0x00000001, AX
-	JZ     low794
+	JZ     low868
 	VMOVSS X0, 16(BX)
 
-low794:
-	JMP stored782
+low868:
+	JMP stored856
 
-low791:
+low865:
 	TESTQ     $0x00000002, AX
-	JZ        low795
+	JZ        low869
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low796
+	JZ        low870
 	VMOVSS    X0, 8(BX)
 
-low796:
-	JMP stored782
+low870:
+	JMP stored856
 
-low795:
+low869:
 	TESTQ  $0x00000001, AX
-	JZ     low797
+	JZ     low871
 	VMOVSS X0, (BX)
 
-low797:
-stored782:
+low871:
+stored856:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done321
+	JMP  done395
 
-fewer778:
-done321:
+fewer852:
+done395:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 // func panelAVX512F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, soon uintptr, ldsoon uintptr, then uintptr, rows int, cols int, n int, act int)
-// Requires: AVX, AVX512F, BMI2, MMX+
+// Requires: AVX, AVX512F, BMI2, FMA3, MMX+
 TEXT ·panelAVX512F64(SB), NOSPLIT, $0-128
 	MOVQ cols+104(FP), AX
 	CMPQ AX, $0x10
@@ -9377,16 +11371,18 @@ done10:
 	RET
 
 over2:
+	CMPQ   AX, $0x15
+	JGE    over39
 	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x000000c0, AX
+	SUBQ   $0x000000a0, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x08
-	JLT    rest40
+	JLT    rest41
 
-tile39:
+tile40:
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few41
+	JLT  few42
 
 	// c of the next tile, 8×3 vectors
 	MOVQ   ldc+8(FP), CX
@@ -9395,10 +11391,10 @@ tile39:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more42
+	JGE    more43
 	MOVQ   then+88(FP), BX
 
-more42:
+more43:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -9435,7 +11431,1100 @@ more42:
 	PREFETCHT1 128(BX)(DI*1)
 	PREFETCHT1 191(BX)(DI*1)
 
-few41:
+few42:
+	// acc[i,j] = init[i,j], 8×3 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	MOVQ    BX, R8
+	ADDQ    AX, R8
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(R8), Y2
+	VMOVUPD (BX)(CX*1), Z3
+	VMOVUPD 64(BX)(CX*1), Z4
+	VMOVUPD 128(R8)(CX*1), Y5
+	VMOVUPD (BX)(CX*2), Z6
+	VMOVUPD 64(BX)(CX*2), Z7
+	VMOVUPD 128(R8)(CX*2), Y8
+	VMOVUPD (BX)(DX*1), Z9
+	VMOVUPD 64(BX)(DX*1), Z10
+	VMOVUPD 128(R8)(R9*1), Y11
+	VMOVUPD (BX)(CX*4), Z12
+	VMOVUPD 64(BX)(CX*4), Z13
+	VMOVUPD 128(R8)(CX*4), Y14
+	VMOVUPD (BX)(SI*1), Z15
+	VMOVUPD 64(BX)(SI*1), Z16
+	VMOVUPD 128(R8)(R10*1), Y17
+	VMOVUPD (BX)(DX*2), Z18
+	VMOVUPD 64(BX)(DX*2), Z19
+	VMOVUPD 128(R8)(R9*2), Y20
+	VMOVUPD (BX)(DI*1), Z21
+	VMOVUPD 64(BX)(DI*1), Z22
+	VMOVUPD 128(R8)(R11*1), Y23
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded44
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	MOVQ    soon+72(FP), R12
+	MOVQ    ldsoon+80(FP), R13
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold45:
+	VMOVUPD      (SI), Z25
+	VMOVUPD      64(SI), Z26
+	VMOVUPD      128(SI)(AX*1), Y27
+	ADDQ         DI, SI
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
+	VBROADCASTSD (BX), Z24
+	VFMADD231PD  Z24, Z25, Z0
+	VFMADD231PD  Z24, Z26, Z1
+	VFMADD231PD  Y24, Y27, Y2
+	VBROADCASTSD (BX)(CX*1), Z24
+	VFMADD231PD  Z24, Z25, Z3
+	VFMADD231PD  Z24, Z26, Z4
+	VFMADD231PD  Y24, Y27, Y5
+	VBROADCASTSD (BX)(CX*2), Z24
+	VFMADD231PD  Z24, Z25, Z6
+	VFMADD231PD  Z24, Z26, Z7
+	VFMADD231PD  Y24, Y27, Y8
+	VBROADCASTSD (BX)(R9*1), Z24
+	VFMADD231PD  Z24, Z25, Z9
+	VFMADD231PD  Z24, Z26, Z10
+	VFMADD231PD  Y24, Y27, Y11
+	VBROADCASTSD (BX)(CX*4), Z24
+	VFMADD231PD  Z24, Z25, Z12
+	VFMADD231PD  Z24, Z26, Z13
+	VFMADD231PD  Y24, Y27, Y14
+	VBROADCASTSD (BX)(R10*1), Z24
+	VFMADD231PD  Z24, Z25, Z15
+	VFMADD231PD  Z24, Z26, Z16
+	VFMADD231PD  Y24, Y27, Y17
+	VBROADCASTSD (BX)(R9*2), Z24
+	VFMADD231PD  Z24, Z25, Z18
+	VFMADD231PD  Z24, Z26, Z19
+	VFMADD231PD  Y24, Y27, Y20
+	VBROADCASTSD (BX)(R11*1), Z24
+	VFMADD231PD  Z24, Z25, Z21
+	VFMADD231PD  Z24, Z26, Z22
+	VFMADD231PD  Y24, Y27, Y23
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold45
+
+folded44:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z24, Z24, Z24
+	VADDPD Z24, Z0, Z0
+	VADDPD Z24, Z1, Z1
+	VADDPD Z24, Z2, Z2
+	VADDPD Z24, Z3, Z3
+	VADDPD Z24, Z4, Z4
+	VADDPD Z24, Z5, Z5
+	VADDPD Z24, Z6, Z6
+	VADDPD Z24, Z7, Z7
+	VADDPD Z24, Z8, Z8
+	VADDPD Z24, Z9, Z9
+	VADDPD Z24, Z10, Z10
+	VADDPD Z24, Z11, Z11
+	VADDPD Z24, Z12, Z12
+	VADDPD Z24, Z13, Z13
+	VADDPD Z24, Z14, Z14
+	VADDPD Z24, Z15, Z15
+	VADDPD Z24, Z16, Z16
+	VADDPD Z24, Z17, Z17
+	VADDPD Z24, Z18, Z18
+	VADDPD Z24, Z19, Z19
+	VADDPD Z24, Z20, Z20
+	VADDPD Z24, Z21, Z21
+	VADDPD Z24, Z22, Z22
+	VADDPD Z24, Z23, Z23
+	CMPQ   BX, $0x01
+	JNE    linear46
+	VMAXPD Z0, Z24, Z0
+	VMAXPD Z1, Z24, Z1
+	VMAXPD Z2, Z24, Z2
+	VMAXPD Z3, Z24, Z3
+	VMAXPD Z4, Z24, Z4
+	VMAXPD Z5, Z24, Z5
+	VMAXPD Z6, Z24, Z6
+	VMAXPD Z7, Z24, Z7
+	VMAXPD Z8, Z24, Z8
+	VMAXPD Z9, Z24, Z9
+	VMAXPD Z10, Z24, Z10
+	VMAXPD Z11, Z24, Z11
+	VMAXPD Z12, Z24, Z12
+	VMAXPD Z13, Z24, Z13
+	VMAXPD Z14, Z24, Z14
+	VMAXPD Z15, Z24, Z15
+	VMAXPD Z16, Z24, Z16
+	VMAXPD Z17, Z24, Z17
+	VMAXPD Z18, Z24, Z18
+	VMAXPD Z19, Z24, Z19
+	VMAXPD Z20, Z24, Z20
+	VMAXPD Z21, Z24, Z21
+	VMAXPD Z22, Z24, Z22
+	VMAXPD Z23, Z24, Z23
+
+linear46:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	MOVQ    BX, R8
+	ADDQ    AX, R8
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Y2, 128(R8)
+	VMOVUPD Z3, (BX)(CX*1)
+	VMOVUPD Z4, 64(BX)(CX*1)
+	VMOVUPD Y5, 128(R8)(CX*1)
+	VMOVUPD Z6, (BX)(CX*2)
+	VMOVUPD Z7, 64(BX)(CX*2)
+	VMOVUPD Y8, 128(R8)(CX*2)
+	VMOVUPD Z9, (BX)(DX*1)
+	VMOVUPD Z10, 64(BX)(DX*1)
+	VMOVUPD Y11, 128(R8)(R9*1)
+	VMOVUPD Z12, (BX)(CX*4)
+	VMOVUPD Z13, 64(BX)(CX*4)
+	VMOVUPD Y14, 128(R8)(CX*4)
+	VMOVUPD Z15, (BX)(SI*1)
+	VMOVUPD Z16, 64(BX)(SI*1)
+	VMOVUPD Y17, 128(R8)(R10*1)
+	VMOVUPD Z18, (BX)(DX*2)
+	VMOVUPD Z19, 64(BX)(DX*2)
+	VMOVUPD Y20, 128(R8)(R9*2)
+	VMOVUPD Z21, (BX)(DI*1)
+	VMOVUPD Z22, 64(BX)(DI*1)
+	VMOVUPD Y23, 128(R8)(R11*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, c+0(FP)
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, init+16(FP)
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, a+32(FP)
+	MOVQ    rows+96(FP), BX
+	SUBQ    $0x08, BX
+	MOVQ    BX, rows+96(FP)
+	CMPQ    BX, $0x08
+	JGE     tile40
+
+rest41:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x07
+	JNE  fewer48
+
+	// acc[i,j] = init[i,j], 7×3 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DI), Y2
+	VMOVUPD (BX)(CX*1), Z3
+	VMOVUPD 64(BX)(CX*1), Z4
+	VMOVUPD 128(DI)(CX*1), Y5
+	VMOVUPD (BX)(CX*2), Z6
+	VMOVUPD 64(BX)(CX*2), Z7
+	VMOVUPD 128(DI)(CX*2), Y8
+	VMOVUPD (BX)(DX*1), Z9
+	VMOVUPD 64(BX)(DX*1), Z10
+	VMOVUPD 128(DI)(R8*1), Y11
+	VMOVUPD (BX)(CX*4), Z12
+	VMOVUPD 64(BX)(CX*4), Z13
+	VMOVUPD 128(DI)(CX*4), Y14
+	VMOVUPD (BX)(SI*1), Z15
+	VMOVUPD 64(BX)(SI*1), Z16
+	VMOVUPD 128(DI)(R9*1), Y17
+	VMOVUPD (BX)(DX*2), Z18
+	VMOVUPD 64(BX)(DX*2), Z19
+	VMOVUPD 128(DI)(R8*2), Y20
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded49
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold50:
+	VMOVUPD      (SI), Z22
+	VMOVUPD      64(SI), Z23
+	VMOVUPD      128(SI)(AX*1), Y24
+	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
+	VBROADCASTSD (BX), Z21
+	VFMADD231PD  Z21, Z22, Z0
+	VFMADD231PD  Z21, Z23, Z1
+	VFMADD231PD  Y21, Y24, Y2
+	VBROADCASTSD (BX)(CX*1), Z21
+	VFMADD231PD  Z21, Z22, Z3
+	VFMADD231PD  Z21, Z23, Z4
+	VFMADD231PD  Y21, Y24, Y5
+	VBROADCASTSD (BX)(CX*2), Z21
+	VFMADD231PD  Z21, Z22, Z6
+	VFMADD231PD  Z21, Z23, Z7
+	VFMADD231PD  Y21, Y24, Y8
+	VBROADCASTSD (BX)(R9*1), Z21
+	VFMADD231PD  Z21, Z22, Z9
+	VFMADD231PD  Z21, Z23, Z10
+	VFMADD231PD  Y21, Y24, Y11
+	VBROADCASTSD (BX)(CX*4), Z21
+	VFMADD231PD  Z21, Z22, Z12
+	VFMADD231PD  Z21, Z23, Z13
+	VFMADD231PD  Y21, Y24, Y14
+	VBROADCASTSD (BX)(R10*1), Z21
+	VFMADD231PD  Z21, Z22, Z15
+	VFMADD231PD  Z21, Z23, Z16
+	VFMADD231PD  Y21, Y24, Y17
+	VBROADCASTSD (BX)(R9*2), Z21
+	VFMADD231PD  Z21, Z22, Z18
+	VFMADD231PD  Z21, Z23, Z19
+	VFMADD231PD  Y21, Y24, Y20
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold50
+
+folded49:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z21, Z21, Z21
+	VADDPD Z21, Z0, Z0
+	VADDPD Z21, Z1, Z1
+	VADDPD Z21, Z2, Z2
+	VADDPD Z21, Z3, Z3
+	VADDPD Z21, Z4, Z4
+	VADDPD Z21, Z5, Z5
+	VADDPD Z21, Z6, Z6
+	VADDPD Z21, Z7, Z7
+	VADDPD Z21, Z8, Z8
+	VADDPD Z21, Z9, Z9
+	VADDPD Z21, Z10, Z10
+	VADDPD Z21, Z11, Z11
+	VADDPD Z21, Z12, Z12
+	VADDPD Z21, Z13, Z13
+	VADDPD Z21, Z14, Z14
+	VADDPD Z21, Z15, Z15
+	VADDPD Z21, Z16, Z16
+	VADDPD Z21, Z17, Z17
+	VADDPD Z21, Z18, Z18
+	VADDPD Z21, Z19, Z19
+	VADDPD Z21, Z20, Z20
+	CMPQ   BX, $0x01
+	JNE    linear51
+	VMAXPD Z0, Z21, Z0
+	VMAXPD Z1, Z21, Z1
+	VMAXPD Z2, Z21, Z2
+	VMAXPD Z3, Z21, Z3
+	VMAXPD Z4, Z21, Z4
+	VMAXPD Z5, Z21, Z5
+	VMAXPD Z6, Z21, Z6
+	VMAXPD Z7, Z21, Z7
+	VMAXPD Z8, Z21, Z8
+	VMAXPD Z9, Z21, Z9
+	VMAXPD Z10, Z21, Z10
+	VMAXPD Z11, Z21, Z11
+	VMAXPD Z12, Z21, Z12
+	VMAXPD Z13, Z21, Z13
+	VMAXPD Z14, Z21, Z14
+	VMAXPD Z15, Z21, Z15
+	VMAXPD Z16, Z21, Z16
+	VMAXPD Z17, Z21, Z17
+	VMAXPD Z18, Z21, Z18
+	VMAXPD Z19, Z21, Z19
+	VMAXPD Z20, Z21, Z20
+
+linear51:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Y2, 128(DI)
+	VMOVUPD Z3, (BX)(CX*1)
+	VMOVUPD Z4, 64(BX)(CX*1)
+	VMOVUPD Y5, 128(DI)(CX*1)
+	VMOVUPD Z6, (BX)(CX*2)
+	VMOVUPD Z7, 64(BX)(CX*2)
+	VMOVUPD Y8, 128(DI)(CX*2)
+	VMOVUPD Z9, (BX)(DX*1)
+	VMOVUPD Z10, 64(BX)(DX*1)
+	VMOVUPD Y11, 128(DI)(R8*1)
+	VMOVUPD Z12, (BX)(CX*4)
+	VMOVUPD Z13, 64(BX)(CX*4)
+	VMOVUPD Y14, 128(DI)(CX*4)
+	VMOVUPD Z15, (BX)(SI*1)
+	VMOVUPD Z16, 64(BX)(SI*1)
+	VMOVUPD Y17, 128(DI)(R9*1)
+	VMOVUPD Z18, (BX)(DX*2)
+	VMOVUPD Z19, 64(BX)(DX*2)
+	VMOVUPD Y20, 128(DI)(R8*2)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done47
+
+fewer48:
+	CMPQ BX, $0x06
+	JNE  fewer52
+
+	// acc[i,j] = init[i,j], 6×3 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DI), Y2
+	VMOVUPD (BX)(CX*1), Z3
+	VMOVUPD 64(BX)(CX*1), Z4
+	VMOVUPD 128(DI)(CX*1), Y5
+	VMOVUPD (BX)(CX*2), Z6
+	VMOVUPD 64(BX)(CX*2), Z7
+	VMOVUPD 128(DI)(CX*2), Y8
+	VMOVUPD (BX)(DX*1), Z9
+	VMOVUPD 64(BX)(DX*1), Z10
+	VMOVUPD 128(DI)(R8*1), Y11
+	VMOVUPD (BX)(CX*4), Z12
+	VMOVUPD 64(BX)(CX*4), Z13
+	VMOVUPD 128(DI)(CX*4), Y14
+	VMOVUPD (BX)(SI*1), Z15
+	VMOVUPD 64(BX)(SI*1), Z16
+	VMOVUPD 128(DI)(R9*1), Y17
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded53
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold54:
+	VMOVUPD      (SI), Z19
+	VMOVUPD      64(SI), Z20
+	VMOVUPD      128(SI)(AX*1), Y21
+	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
+	VBROADCASTSD (BX), Z18
+	VFMADD231PD  Z18, Z19, Z0
+	VFMADD231PD  Z18, Z20, Z1
+	VFMADD231PD  Y18, Y21, Y2
+	VBROADCASTSD (BX)(CX*1), Z18
+	VFMADD231PD  Z18, Z19, Z3
+	VFMADD231PD  Z18, Z20, Z4
+	VFMADD231PD  Y18, Y21, Y5
+	VBROADCASTSD (BX)(CX*2), Z18
+	VFMADD231PD  Z18, Z19, Z6
+	VFMADD231PD  Z18, Z20, Z7
+	VFMADD231PD  Y18, Y21, Y8
+	VBROADCASTSD (BX)(R9*1), Z18
+	VFMADD231PD  Z18, Z19, Z9
+	VFMADD231PD  Z18, Z20, Z10
+	VFMADD231PD  Y18, Y21, Y11
+	VBROADCASTSD (BX)(CX*4), Z18
+	VFMADD231PD  Z18, Z19, Z12
+	VFMADD231PD  Z18, Z20, Z13
+	VFMADD231PD  Y18, Y21, Y14
+	VBROADCASTSD (BX)(R10*1), Z18
+	VFMADD231PD  Z18, Z19, Z15
+	VFMADD231PD  Z18, Z20, Z16
+	VFMADD231PD  Y18, Y21, Y17
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold54
+
+folded53:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z18, Z18, Z18
+	VADDPD Z18, Z0, Z0
+	VADDPD Z18, Z1, Z1
+	VADDPD Z18, Z2, Z2
+	VADDPD Z18, Z3, Z3
+	VADDPD Z18, Z4, Z4
+	VADDPD Z18, Z5, Z5
+	VADDPD Z18, Z6, Z6
+	VADDPD Z18, Z7, Z7
+	VADDPD Z18, Z8, Z8
+	VADDPD Z18, Z9, Z9
+	VADDPD Z18, Z10, Z10
+	VADDPD Z18, Z11, Z11
+	VADDPD Z18, Z12, Z12
+	VADDPD Z18, Z13, Z13
+	VADDPD Z18, Z14, Z14
+	VADDPD Z18, Z15, Z15
+	VADDPD Z18, Z16, Z16
+	VADDPD Z18, Z17, Z17
+	CMPQ   BX, $0x01
+	JNE    linear55
+	VMAXPD Z0, Z18, Z0
+	VMAXPD Z1, Z18, Z1
+	VMAXPD Z2, Z18, Z2
+	VMAXPD Z3, Z18, Z3
+	VMAXPD Z4, Z18, Z4
+	VMAXPD Z5, Z18, Z5
+	VMAXPD Z6, Z18, Z6
+	VMAXPD Z7, Z18, Z7
+	VMAXPD Z8, Z18, Z8
+	VMAXPD Z9, Z18, Z9
+	VMAXPD Z10, Z18, Z10
+	VMAXPD Z11, Z18, Z11
+	VMAXPD Z12, Z18, Z12
+	VMAXPD Z13, Z18, Z13
+	VMAXPD Z14, Z18, Z14
+	VMAXPD Z15, Z18, Z15
+	VMAXPD Z16, Z18, Z16
+	VMAXPD Z17, Z18, Z17
+
+linear55:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Y2, 128(DI)
+	VMOVUPD Z3, (BX)(CX*1)
+	VMOVUPD Z4, 64(BX)(CX*1)
+	VMOVUPD Y5, 128(DI)(CX*1)
+	VMOVUPD Z6, (BX)(CX*2)
+	VMOVUPD Z7, 64(BX)(CX*2)
+	VMOVUPD Y8, 128(DI)(CX*2)
+	VMOVUPD Z9, (BX)(DX*1)
+	VMOVUPD Z10, 64(BX)(DX*1)
+	VMOVUPD Y11, 128(DI)(R8*1)
+	VMOVUPD Z12, (BX)(CX*4)
+	VMOVUPD Z13, 64(BX)(CX*4)
+	VMOVUPD Y14, 128(DI)(CX*4)
+	VMOVUPD Z15, (BX)(SI*1)
+	VMOVUPD Z16, 64(BX)(SI*1)
+	VMOVUPD Y17, 128(DI)(R9*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done47
+
+fewer52:
+	CMPQ BX, $0x05
+	JNE  fewer56
+
+	// acc[i,j] = init[i,j], 5×3 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(SI), Y2
+	VMOVUPD (BX)(CX*1), Z3
+	VMOVUPD 64(BX)(CX*1), Z4
+	VMOVUPD 128(SI)(CX*1), Y5
+	VMOVUPD (BX)(CX*2), Z6
+	VMOVUPD 64(BX)(CX*2), Z7
+	VMOVUPD 128(SI)(CX*2), Y8
+	VMOVUPD (BX)(DX*1), Z9
+	VMOVUPD 64(BX)(DX*1), Z10
+	VMOVUPD 128(SI)(DI*1), Y11
+	VMOVUPD (BX)(CX*4), Z12
+	VMOVUPD 64(BX)(CX*4), Z13
+	VMOVUPD 128(SI)(CX*4), Y14
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded57
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold58:
+	VMOVUPD      (SI), Z16
+	VMOVUPD      64(SI), Z17
+	VMOVUPD      128(SI)(AX*1), Y18
+	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
+	VBROADCASTSD (BX), Z15
+	VFMADD231PD  Z15, Z16, Z0
+	VFMADD231PD  Z15, Z17, Z1
+	VFMADD231PD  Y15, Y18, Y2
+	VBROADCASTSD (BX)(CX*1), Z15
+	VFMADD231PD  Z15, Z16, Z3
+	VFMADD231PD  Z15, Z17, Z4
+	VFMADD231PD  Y15, Y18, Y5
+	VBROADCASTSD (BX)(CX*2), Z15
+	VFMADD231PD  Z15, Z16, Z6
+	VFMADD231PD  Z15, Z17, Z7
+	VFMADD231PD  Y15, Y18, Y8
+	VBROADCASTSD (BX)(R9*1), Z15
+	VFMADD231PD  Z15, Z16, Z9
+	VFMADD231PD  Z15, Z17, Z10
+	VFMADD231PD  Y15, Y18, Y11
+	VBROADCASTSD (BX)(CX*4), Z15
+	VFMADD231PD  Z15, Z16, Z12
+	VFMADD231PD  Z15, Z17, Z13
+	VFMADD231PD  Y15, Y18, Y14
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold58
+
+folded57:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z15, Z15, Z15
+	VADDPD Z15, Z0, Z0
+	VADDPD Z15, Z1, Z1
+	VADDPD Z15, Z2, Z2
+	VADDPD Z15, Z3, Z3
+	VADDPD Z15, Z4, Z4
+	VADDPD Z15, Z5, Z5
+	VADDPD Z15, Z6, Z6
+	VADDPD Z15, Z7, Z7
+	VADDPD Z15, Z8, Z8
+	VADDPD Z15, Z9, Z9
+	VADDPD Z15, Z10, Z10
+	VADDPD Z15, Z11, Z11
+	VADDPD Z15, Z12, Z12
+	VADDPD Z15, Z13, Z13
+	VADDPD Z15, Z14, Z14
+	CMPQ   BX, $0x01
+	JNE    linear59
+	VMAXPD Z0, Z15, Z0
+	VMAXPD Z1, Z15, Z1
+	VMAXPD Z2, Z15, Z2
+	VMAXPD Z3, Z15, Z3
+	VMAXPD Z4, Z15, Z4
+	VMAXPD Z5, Z15, Z5
+	VMAXPD Z6, Z15, Z6
+	VMAXPD Z7, Z15, Z7
+	VMAXPD Z8, Z15, Z8
+	VMAXPD Z9, Z15, Z9
+	VMAXPD Z10, Z15, Z10
+	VMAXPD Z11, Z15, Z11
+	VMAXPD Z12, Z15, Z12
+	VMAXPD Z13, Z15, Z13
+	VMAXPD Z14, Z15, Z14
+
+linear59:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Y2, 128(SI)
+	VMOVUPD Z3, (BX)(CX*1)
+	VMOVUPD Z4, 64(BX)(CX*1)
+	VMOVUPD Y5, 128(SI)(CX*1)
+	VMOVUPD Z6, (BX)(CX*2)
+	VMOVUPD Z7, 64(BX)(CX*2)
+	VMOVUPD Y8, 128(SI)(CX*2)
+	VMOVUPD Z9, (BX)(DX*1)
+	VMOVUPD Z10, 64(BX)(DX*1)
+	VMOVUPD Y11, 128(SI)(DI*1)
+	VMOVUPD Z12, (BX)(CX*4)
+	VMOVUPD Z13, 64(BX)(CX*4)
+	VMOVUPD Y14, 128(SI)(CX*4)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done47
+
+fewer56:
+	CMPQ BX, $0x04
+	JNE  fewer60
+
+	// acc[i,j] = init[i,j], 4×3 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(SI), Y2
+	VMOVUPD (BX)(CX*1), Z3
+	VMOVUPD 64(BX)(CX*1), Z4
+	VMOVUPD 128(SI)(CX*1), Y5
+	VMOVUPD (BX)(CX*2), Z6
+	VMOVUPD 64(BX)(CX*2), Z7
+	VMOVUPD 128(SI)(CX*2), Y8
+	VMOVUPD (BX)(DX*1), Z9
+	VMOVUPD 64(BX)(DX*1), Z10
+	VMOVUPD 128(SI)(DI*1), Y11
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded61
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold62:
+	VMOVUPD      (SI), Z13
+	VMOVUPD      64(SI), Z14
+	VMOVUPD      128(SI)(AX*1), Y15
+	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
+	VBROADCASTSD (BX), Z12
+	VFMADD231PD  Z12, Z13, Z0
+	VFMADD231PD  Z12, Z14, Z1
+	VFMADD231PD  Y12, Y15, Y2
+	VBROADCASTSD (BX)(CX*1), Z12
+	VFMADD231PD  Z12, Z13, Z3
+	VFMADD231PD  Z12, Z14, Z4
+	VFMADD231PD  Y12, Y15, Y5
+	VBROADCASTSD (BX)(CX*2), Z12
+	VFMADD231PD  Z12, Z13, Z6
+	VFMADD231PD  Z12, Z14, Z7
+	VFMADD231PD  Y12, Y15, Y8
+	VBROADCASTSD (BX)(R9*1), Z12
+	VFMADD231PD  Z12, Z13, Z9
+	VFMADD231PD  Z12, Z14, Z10
+	VFMADD231PD  Y12, Y15, Y11
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold62
+
+folded61:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z12, Z12, Z12
+	VADDPD Z12, Z0, Z0
+	VADDPD Z12, Z1, Z1
+	VADDPD Z12, Z2, Z2
+	VADDPD Z12, Z3, Z3
+	VADDPD Z12, Z4, Z4
+	VADDPD Z12, Z5, Z5
+	VADDPD Z12, Z6, Z6
+	VADDPD Z12, Z7, Z7
+	VADDPD Z12, Z8, Z8
+	VADDPD Z12, Z9, Z9
+	VADDPD Z12, Z10, Z10
+	VADDPD Z12, Z11, Z11
+	CMPQ   BX, $0x01
+	JNE    linear63
+	VMAXPD Z0, Z12, Z0
+	VMAXPD Z1, Z12, Z1
+	VMAXPD Z2, Z12, Z2
+	VMAXPD Z3, Z12, Z3
+	VMAXPD Z4, Z12, Z4
+	VMAXPD Z5, Z12, Z5
+	VMAXPD Z6, Z12, Z6
+	VMAXPD Z7, Z12, Z7
+	VMAXPD Z8, Z12, Z8
+	VMAXPD Z9, Z12, Z9
+	VMAXPD Z10, Z12, Z10
+	VMAXPD Z11, Z12, Z11
+
+linear63:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Y2, 128(SI)
+	VMOVUPD Z3, (BX)(CX*1)
+	VMOVUPD Z4, 64(BX)(CX*1)
+	VMOVUPD Y5, 128(SI)(CX*1)
+	VMOVUPD Z6, (BX)(CX*2)
+	VMOVUPD Z7, 64(BX)(CX*2)
+	VMOVUPD Y8, 128(SI)(CX*2)
+	VMOVUPD Z9, (BX)(DX*1)
+	VMOVUPD Z10, 64(BX)(DX*1)
+	VMOVUPD Y11, 128(SI)(DI*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done47
+
+fewer60:
+	CMPQ BX, $0x03
+	JNE  fewer64
+
+	// acc[i,j] = init[i,j], 3×3 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), Y2
+	VMOVUPD (BX)(CX*1), Z3
+	VMOVUPD 64(BX)(CX*1), Z4
+	VMOVUPD 128(DX)(CX*1), Y5
+	VMOVUPD (BX)(CX*2), Z6
+	VMOVUPD 64(BX)(CX*2), Z7
+	VMOVUPD 128(DX)(CX*2), Y8
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded65
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold66:
+	VMOVUPD      (SI), Z10
+	VMOVUPD      64(SI), Z11
+	VMOVUPD      128(SI)(AX*1), Y12
+	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
+	VBROADCASTSD (BX), Z9
+	VFMADD231PD  Z9, Z10, Z0
+	VFMADD231PD  Z9, Z11, Z1
+	VFMADD231PD  Y9, Y12, Y2
+	VBROADCASTSD (BX)(CX*1), Z9
+	VFMADD231PD  Z9, Z10, Z3
+	VFMADD231PD  Z9, Z11, Z4
+	VFMADD231PD  Y9, Y12, Y5
+	VBROADCASTSD (BX)(CX*2), Z9
+	VFMADD231PD  Z9, Z10, Z6
+	VFMADD231PD  Z9, Z11, Z7
+	VFMADD231PD  Y9, Y12, Y8
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold66
+
+folded65:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z9, Z9, Z9
+	VADDPD Z9, Z0, Z0
+	VADDPD Z9, Z1, Z1
+	VADDPD Z9, Z2, Z2
+	VADDPD Z9, Z3, Z3
+	VADDPD Z9, Z4, Z4
+	VADDPD Z9, Z5, Z5
+	VADDPD Z9, Z6, Z6
+	VADDPD Z9, Z7, Z7
+	VADDPD Z9, Z8, Z8
+	CMPQ   BX, $0x01
+	JNE    linear67
+	VMAXPD Z0, Z9, Z0
+	VMAXPD Z1, Z9, Z1
+	VMAXPD Z2, Z9, Z2
+	VMAXPD Z3, Z9, Z3
+	VMAXPD Z4, Z9, Z4
+	VMAXPD Z5, Z9, Z5
+	VMAXPD Z6, Z9, Z6
+	VMAXPD Z7, Z9, Z7
+	VMAXPD Z8, Z9, Z8
+
+linear67:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Y2, 128(DX)
+	VMOVUPD Z3, (BX)(CX*1)
+	VMOVUPD Z4, 64(BX)(CX*1)
+	VMOVUPD Y5, 128(DX)(CX*1)
+	VMOVUPD Z6, (BX)(CX*2)
+	VMOVUPD Z7, 64(BX)(CX*2)
+	VMOVUPD Y8, 128(DX)(CX*2)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done47
+
+fewer64:
+	CMPQ BX, $0x02
+	JNE  fewer68
+
+	// acc[i,j] = init[i,j], 2×3 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), Y2
+	VMOVUPD (BX)(CX*1), Z3
+	VMOVUPD 64(BX)(CX*1), Z4
+	VMOVUPD 128(DX)(CX*1), Y5
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded69
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold70:
+	VMOVUPD      (SI), Z7
+	VMOVUPD      64(SI), Z8
+	VMOVUPD      128(SI)(AX*1), Y9
+	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
+	VBROADCASTSD (BX), Z6
+	VFMADD231PD  Z6, Z7, Z0
+	VFMADD231PD  Z6, Z8, Z1
+	VFMADD231PD  Y6, Y9, Y2
+	VBROADCASTSD (BX)(CX*1), Z6
+	VFMADD231PD  Z6, Z7, Z3
+	VFMADD231PD  Z6, Z8, Z4
+	VFMADD231PD  Y6, Y9, Y5
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold70
+
+folded69:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z6, Z6, Z6
+	VADDPD Z6, Z0, Z0
+	VADDPD Z6, Z1, Z1
+	VADDPD Z6, Z2, Z2
+	VADDPD Z6, Z3, Z3
+	VADDPD Z6, Z4, Z4
+	VADDPD Z6, Z5, Z5
+	CMPQ   BX, $0x01
+	JNE    linear71
+	VMAXPD Z0, Z6, Z0
+	VMAXPD Z1, Z6, Z1
+	VMAXPD Z2, Z6, Z2
+	VMAXPD Z3, Z6, Z3
+	VMAXPD Z4, Z6, Z4
+	VMAXPD Z5, Z6, Z5
+
+linear71:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Y2, 128(DX)
+	VMOVUPD Z3, (BX)(CX*1)
+	VMOVUPD Z4, 64(BX)(CX*1)
+	VMOVUPD Y5, 128(DX)(CX*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done47
+
+fewer68:
+	CMPQ BX, $0x01
+	JNE  fewer72
+
+	// acc[i,j] = init[i,j], 1×3 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(BX), Z1
+	VMOVUPD 128(DX), Y2
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded73
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold74:
+	VMOVUPD      (SI), Z4
+	VMOVUPD      64(SI), Z5
+	VMOVUPD      128(SI)(AX*1), Y6
+	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
+	VBROADCASTSD (BX), Z3
+	VFMADD231PD  Z3, Z4, Z0
+	VFMADD231PD  Z3, Z5, Z1
+	VFMADD231PD  Y3, Y6, Y2
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold74
+
+folded73:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z3, Z3, Z3
+	VADDPD Z3, Z0, Z0
+	VADDPD Z3, Z1, Z1
+	VADDPD Z3, Z2, Z2
+	CMPQ   BX, $0x01
+	JNE    linear75
+	VMAXPD Z0, Z3, Z0
+	VMAXPD Z1, Z3, Z1
+	VMAXPD Z2, Z3, Z2
+
+linear75:
+	MOVQ    c+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Z1, 64(BX)
+	VMOVUPD Y2, 128(DX)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done47
+
+fewer72:
+done47:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over39:
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x000000c0, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x08
+	JLT    rest77
+
+tile76:
+	MOVQ n+112(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few78
+
+	// c of the next tile, 8×3 vectors
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x10
+	JGE    more79
+	MOVQ   then+88(FP), BX
+
+more79:
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	PREFETCHT1 (BX)
+	PREFETCHT1 64(BX)
+	PREFETCHT1 128(BX)
+	PREFETCHT1 191(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 64(BX)(CX*1)
+	PREFETCHT1 128(BX)(CX*1)
+	PREFETCHT1 191(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 64(BX)(CX*2)
+	PREFETCHT1 128(BX)(CX*2)
+	PREFETCHT1 191(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 64(BX)(DX*1)
+	PREFETCHT1 128(BX)(DX*1)
+	PREFETCHT1 191(BX)(DX*1)
+	PREFETCHT1 (BX)(CX*4)
+	PREFETCHT1 64(BX)(CX*4)
+	PREFETCHT1 128(BX)(CX*4)
+	PREFETCHT1 191(BX)(CX*4)
+	PREFETCHT1 (BX)(SI*1)
+	PREFETCHT1 64(BX)(SI*1)
+	PREFETCHT1 128(BX)(SI*1)
+	PREFETCHT1 191(BX)(SI*1)
+	PREFETCHT1 (BX)(DX*2)
+	PREFETCHT1 64(BX)(DX*2)
+	PREFETCHT1 128(BX)(DX*2)
+	PREFETCHT1 191(BX)(DX*2)
+	PREFETCHT1 (BX)(DI*1)
+	PREFETCHT1 64(BX)(DI*1)
+	PREFETCHT1 128(BX)(DI*1)
+	PREFETCHT1 191(BX)(DI*1)
+
+few78:
 	// acc[i,j] = init[i,j], 8×3 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -9473,7 +12562,7 @@ few41:
 	VMOVUPD 128(R8)(R11*1), Z23
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded43
+	JLE     folded80
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9486,7 +12575,7 @@ few41:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold44:
+fold81:
 	VMOVUPD      (SI), Z25
 	VMOVUPD      64(SI), Z26
 	VMOVUPD      128(SI)(AX*1), Z27
@@ -9527,9 +12616,9 @@ fold44:
 	VFMADD231PD  Z24, Z27, Z23
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold44
+	JNZ          fold81
 
-folded43:
+folded80:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z24, Z24, Z24
@@ -9558,7 +12647,7 @@ folded43:
 	VADDPD Z24, Z22, Z22
 	VADDPD Z24, Z23, Z23
 	CMPQ   BX, $0x01
-	JNE    linear45
+	JNE    linear82
 	VMAXPD Z0, Z24, Z0
 	VMAXPD Z1, Z24, Z1
 	VMAXPD Z2, Z24, Z2
@@ -9584,7 +12673,7 @@ folded43:
 	VMAXPD Z22, Z24, Z22
 	VMAXPD Z23, Z24, Z23
 
-linear45:
+linear82:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -9641,12 +12730,12 @@ linear45:
 	SUBQ    $0x08, BX
 	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x08
-	JGE     tile39
+	JGE     tile76
 
-rest40:
+rest77:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer47
+	JNE  fewer84
 
 	// acc[i,j] = init[i,j], 7×3 vectors
 	MOVQ    init+16(FP), BX
@@ -9680,7 +12769,7 @@ rest40:
 	VMOVUPD 128(DI)(R8*2), Z20
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded48
+	JLE     folded85
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9692,7 +12781,7 @@ rest40:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold49:
+fold86:
 	VMOVUPD      (SI), Z22
 	VMOVUPD      64(SI), Z23
 	VMOVUPD      128(SI)(AX*1), Z24
@@ -9729,9 +12818,9 @@ fold49:
 	VFMADD231PD  Z21, Z24, Z20
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold49
+	JNZ          fold86
 
-folded48:
+folded85:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z21, Z21, Z21
@@ -9757,7 +12846,7 @@ folded48:
 	VADDPD Z21, Z19, Z19
 	VADDPD Z21, Z20, Z20
 	CMPQ   BX, $0x01
-	JNE    linear50
+	JNE    linear87
 	VMAXPD Z0, Z21, Z0
 	VMAXPD Z1, Z21, Z1
 	VMAXPD Z2, Z21, Z2
@@ -9780,7 +12869,7 @@ folded48:
 	VMAXPD Z19, Z21, Z19
 	VMAXPD Z20, Z21, Z20
 
-linear50:
+linear87:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -9813,11 +12902,11 @@ linear50:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done46
+	JMP     done83
 
-fewer47:
+fewer84:
 	CMPQ BX, $0x06
-	JNE  fewer51
+	JNE  fewer88
 
 	// acc[i,j] = init[i,j], 6×3 vectors
 	MOVQ    init+16(FP), BX
@@ -9848,7 +12937,7 @@ fewer47:
 	VMOVUPD 128(DI)(R9*1), Z17
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded52
+	JLE     folded89
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -9860,7 +12949,7 @@ fewer47:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold53:
+fold90:
 	VMOVUPD      (SI), Z19
 	VMOVUPD      64(SI), Z20
 	VMOVUPD      128(SI)(AX*1), Z21
@@ -9893,9 +12982,9 @@ fold53:
 	VFMADD231PD  Z18, Z21, Z17
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold53
+	JNZ          fold90
 
-folded52:
+folded89:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z18, Z18, Z18
@@ -9918,7 +13007,7 @@ folded52:
 	VADDPD Z18, Z16, Z16
 	VADDPD Z18, Z17, Z17
 	CMPQ   BX, $0x01
-	JNE    linear54
+	JNE    linear91
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
 	VMAXPD Z2, Z18, Z2
@@ -9938,7 +13027,7 @@ folded52:
 	VMAXPD Z16, Z18, Z16
 	VMAXPD Z17, Z18, Z17
 
-linear54:
+linear91:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -9968,11 +13057,11 @@ linear54:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done46
+	JMP     done83
 
-fewer51:
+fewer88:
 	CMPQ BX, $0x05
-	JNE  fewer55
+	JNE  fewer92
 
 	// acc[i,j] = init[i,j], 5×3 vectors
 	MOVQ    init+16(FP), BX
@@ -9998,7 +13087,7 @@ fewer51:
 	VMOVUPD 128(SI)(CX*4), Z14
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded56
+	JLE     folded93
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10009,7 +13098,7 @@ fewer51:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold57:
+fold94:
 	VMOVUPD      (SI), Z16
 	VMOVUPD      64(SI), Z17
 	VMOVUPD      128(SI)(AX*1), Z18
@@ -10038,9 +13127,9 @@ fold57:
 	VFMADD231PD  Z15, Z18, Z14
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold57
+	JNZ          fold94
 
-folded56:
+folded93:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z15, Z15, Z15
@@ -10060,7 +13149,7 @@ folded56:
 	VADDPD Z15, Z13, Z13
 	VADDPD Z15, Z14, Z14
 	CMPQ   BX, $0x01
-	JNE    linear58
+	JNE    linear95
 	VMAXPD Z0, Z15, Z0
 	VMAXPD Z1, Z15, Z1
 	VMAXPD Z2, Z15, Z2
@@ -10077,7 +13166,7 @@ folded56:
 	VMAXPD Z13, Z15, Z13
 	VMAXPD Z14, Z15, Z14
 
-linear58:
+linear95:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -10102,11 +13191,11 @@ linear58:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done46
+	JMP     done83
 
-fewer55:
+fewer92:
 	CMPQ BX, $0x04
-	JNE  fewer59
+	JNE  fewer96
 
 	// acc[i,j] = init[i,j], 4×3 vectors
 	MOVQ    init+16(FP), BX
@@ -10129,7 +13218,7 @@ fewer55:
 	VMOVUPD 128(SI)(DI*1), Z11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded60
+	JLE     folded97
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10140,7 +13229,7 @@ fewer55:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold61:
+fold98:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI), Z14
 	VMOVUPD      128(SI)(AX*1), Z15
@@ -10165,9 +13254,9 @@ fold61:
 	VFMADD231PD  Z12, Z15, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold61
+	JNZ          fold98
 
-folded60:
+folded97:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -10184,7 +13273,7 @@ folded60:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear62
+	JNE    linear99
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -10198,7 +13287,7 @@ folded60:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear62:
+linear99:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -10220,11 +13309,11 @@ linear62:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done46
+	JMP     done83
 
-fewer59:
+fewer96:
 	CMPQ BX, $0x03
-	JNE  fewer63
+	JNE  fewer100
 
 	// acc[i,j] = init[i,j], 3×3 vectors
 	MOVQ    init+16(FP), BX
@@ -10242,7 +13331,7 @@ fewer59:
 	VMOVUPD 128(DX)(CX*2), Z8
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded64
+	JLE     folded101
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10252,7 +13341,7 @@ fewer59:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold65:
+fold102:
 	VMOVUPD      (SI), Z10
 	VMOVUPD      64(SI), Z11
 	VMOVUPD      128(SI)(AX*1), Z12
@@ -10273,9 +13362,9 @@ fold65:
 	VFMADD231PD  Z9, Z12, Z8
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold65
+	JNZ          fold102
 
-folded64:
+folded101:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z9, Z9, Z9
@@ -10289,7 +13378,7 @@ folded64:
 	VADDPD Z9, Z7, Z7
 	VADDPD Z9, Z8, Z8
 	CMPQ   BX, $0x01
-	JNE    linear66
+	JNE    linear103
 	VMAXPD Z0, Z9, Z0
 	VMAXPD Z1, Z9, Z1
 	VMAXPD Z2, Z9, Z2
@@ -10300,7 +13389,7 @@ folded64:
 	VMAXPD Z7, Z9, Z7
 	VMAXPD Z8, Z9, Z8
 
-linear66:
+linear103:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -10317,11 +13406,11 @@ linear66:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done46
+	JMP     done83
 
-fewer63:
+fewer100:
 	CMPQ BX, $0x02
-	JNE  fewer67
+	JNE  fewer104
 
 	// acc[i,j] = init[i,j], 2×3 vectors
 	MOVQ    init+16(FP), BX
@@ -10336,7 +13425,7 @@ fewer63:
 	VMOVUPD 128(DX)(CX*1), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded68
+	JLE     folded105
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10346,7 +13435,7 @@ fewer63:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold69:
+fold106:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI), Z8
 	VMOVUPD      128(SI)(AX*1), Z9
@@ -10363,9 +13452,9 @@ fold69:
 	VFMADD231PD  Z6, Z9, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold69
+	JNZ          fold106
 
-folded68:
+folded105:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -10376,7 +13465,7 @@ folded68:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear70
+	JNE    linear107
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -10384,7 +13473,7 @@ folded68:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear70:
+linear107:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -10398,11 +13487,11 @@ linear70:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done46
+	JMP     done83
 
-fewer67:
+fewer104:
 	CMPQ BX, $0x01
-	JNE  fewer71
+	JNE  fewer108
 
 	// acc[i,j] = init[i,j], 1×3 vectors
 	MOVQ    init+16(FP), BX
@@ -10413,7 +13502,7 @@ fewer67:
 	VMOVUPD 128(DX), Z2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded72
+	JLE     folded109
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10423,7 +13512,7 @@ fewer67:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold73:
+fold110:
 	VMOVUPD      (SI), Z4
 	VMOVUPD      64(SI), Z5
 	VMOVUPD      128(SI)(AX*1), Z6
@@ -10436,9 +13525,9 @@ fold73:
 	VFMADD231PD  Z3, Z6, Z2
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold73
+	JNZ          fold110
 
-folded72:
+folded109:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -10446,12 +13535,12 @@ folded72:
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear74
+	JNE    linear111
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear74:
+linear111:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -10461,27 +13550,27 @@ linear74:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done46
+	JMP     done83
 
-fewer71:
-done46:
+fewer108:
+done83:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 narrower1:
 	CMPQ AX, $0x08
-	JLE  narrower75
+	JLE  narrower112
 	CMPQ AX, $0x10
-	JNE  over76
+	JNE  over113
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest78
+	JLT  rest115
 
-tile77:
+tile114:
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few79
+	JLT  few116
 
 	// c of the next tile, 8×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -10490,10 +13579,10 @@ tile77:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more80
+	JGE    more117
 	MOVQ   then+88(FP), BX
 
-more80:
+more117:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -10522,7 +13611,7 @@ more80:
 	PREFETCHT1 64(BX)(DI*1)
 	PREFETCHT1 127(BX)(DI*1)
 
-few79:
+few116:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -10547,7 +13636,7 @@ few79:
 	VMOVUPD 64(BX)(DI*1), Z15
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded81
+	JLE     folded118
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10560,7 +13649,7 @@ few79:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold82:
+fold119:
 	VMOVUPD      (SI), Z17
 	VMOVUPD      64(SI), Z18
 	ADDQ         DI, SI
@@ -10592,9 +13681,9 @@ fold82:
 	VFMADD231PD  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold82
+	JNZ          fold119
 
-folded81:
+folded118:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -10615,7 +13704,7 @@ folded81:
 	VADDPD Z16, Z14, Z14
 	VADDPD Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear83
+	JNE    linear120
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -10633,7 +13722,7 @@ folded81:
 	VMAXPD Z14, Z16, Z14
 	VMAXPD Z15, Z16, Z15
 
-linear83:
+linear120:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -10677,12 +13766,12 @@ linear83:
 	SUBQ    $0x08, BX
 	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x08
-	JGE     tile77
+	JGE     tile114
 
-rest78:
+rest115:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer85
+	JNE  fewer122
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -10705,7 +13794,7 @@ rest78:
 	VMOVUPD 64(BX)(DX*2), Z13
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded86
+	JLE     folded123
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10717,7 +13806,7 @@ rest78:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold87:
+fold124:
 	VMOVUPD      (SI), Z15
 	VMOVUPD      64(SI), Z16
 	ADDQ         DI, SI
@@ -10746,9 +13835,9 @@ fold87:
 	VFMADD231PD  Z14, Z16, Z13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold87
+	JNZ          fold124
 
-folded86:
+folded123:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -10767,7 +13856,7 @@ folded86:
 	VADDPD Z14, Z12, Z12
 	VADDPD Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear88
+	JNE    linear125
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -10783,7 +13872,7 @@ folded86:
 	VMAXPD Z12, Z14, Z12
 	VMAXPD Z13, Z14, Z13
 
-linear88:
+linear125:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -10805,11 +13894,11 @@ linear88:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done84
+	JMP     done121
 
-fewer85:
+fewer122:
 	CMPQ BX, $0x06
-	JNE  fewer89
+	JNE  fewer126
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -10830,7 +13919,7 @@ fewer85:
 	VMOVUPD 64(BX)(SI*1), Z11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded90
+	JLE     folded127
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10842,7 +13931,7 @@ fewer85:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold91:
+fold128:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI), Z14
 	ADDQ         DI, SI
@@ -10868,9 +13957,9 @@ fold91:
 	VFMADD231PD  Z12, Z14, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold91
+	JNZ          fold128
 
-folded90:
+folded127:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -10887,7 +13976,7 @@ folded90:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear92
+	JNE    linear129
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -10901,7 +13990,7 @@ folded90:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear92:
+linear129:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -10921,11 +14010,11 @@ linear92:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done84
+	JMP     done121
 
-fewer89:
+fewer126:
 	CMPQ BX, $0x05
-	JNE  fewer93
+	JNE  fewer130
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -10943,7 +14032,7 @@ fewer89:
 	VMOVUPD 64(BX)(CX*4), Z9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded94
+	JLE     folded131
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -10954,7 +14043,7 @@ fewer89:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold95:
+fold132:
 	VMOVUPD      (SI), Z11
 	VMOVUPD      64(SI), Z12
 	ADDQ         DI, SI
@@ -10977,9 +14066,9 @@ fold95:
 	VFMADD231PD  Z10, Z12, Z9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold95
+	JNZ          fold132
 
-folded94:
+folded131:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -10994,7 +14083,7 @@ folded94:
 	VADDPD Z10, Z8, Z8
 	VADDPD Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear96
+	JNE    linear133
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -11006,7 +14095,7 @@ folded94:
 	VMAXPD Z8, Z10, Z8
 	VMAXPD Z9, Z10, Z9
 
-linear96:
+linear133:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11023,11 +14112,11 @@ linear96:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done84
+	JMP     done121
 
-fewer93:
+fewer130:
 	CMPQ BX, $0x04
-	JNE  fewer97
+	JNE  fewer134
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -11043,7 +14132,7 @@ fewer93:
 	VMOVUPD 64(BX)(DX*1), Z7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded98
+	JLE     folded135
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11054,7 +14143,7 @@ fewer93:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold99:
+fold136:
 	VMOVUPD      (SI), Z9
 	VMOVUPD      64(SI), Z10
 	ADDQ         DI, SI
@@ -11074,9 +14163,9 @@ fold99:
 	VFMADD231PD  Z8, Z10, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold99
+	JNZ          fold136
 
-folded98:
+folded135:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -11089,7 +14178,7 @@ folded98:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear100
+	JNE    linear137
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -11099,7 +14188,7 @@ folded98:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear100:
+linear137:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11114,11 +14203,11 @@ linear100:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done84
+	JMP     done121
 
-fewer97:
+fewer134:
 	CMPQ BX, $0x03
-	JNE  fewer101
+	JNE  fewer138
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -11131,7 +14220,7 @@ fewer97:
 	VMOVUPD 64(BX)(CX*2), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded102
+	JLE     folded139
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11141,7 +14230,7 @@ fewer97:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold103:
+fold140:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI), Z8
 	ADDQ         DI, SI
@@ -11158,9 +14247,9 @@ fold103:
 	VFMADD231PD  Z6, Z8, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold103
+	JNZ          fold140
 
-folded102:
+folded139:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -11171,7 +14260,7 @@ folded102:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear104
+	JNE    linear141
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -11179,7 +14268,7 @@ folded102:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear104:
+linear141:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -11191,11 +14280,11 @@ linear104:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done84
+	JMP     done121
 
-fewer101:
+fewer138:
 	CMPQ BX, $0x02
-	JNE  fewer105
+	JNE  fewer142
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -11206,7 +14295,7 @@ fewer101:
 	VMOVUPD 64(BX)(CX*1), Z3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded106
+	JLE     folded143
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11216,7 +14305,7 @@ fewer101:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold107:
+fold144:
 	VMOVUPD      (SI), Z5
 	VMOVUPD      64(SI), Z6
 	ADDQ         DI, SI
@@ -11230,9 +14319,9 @@ fold107:
 	VFMADD231PD  Z4, Z6, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold107
+	JNZ          fold144
 
-folded106:
+folded143:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -11241,13 +14330,13 @@ folded106:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear108
+	JNE    linear145
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear108:
+linear145:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -11257,11 +14346,11 @@ linear108:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done84
+	JMP     done121
 
-fewer105:
+fewer142:
 	CMPQ BX, $0x01
-	JNE  fewer109
+	JNE  fewer146
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -11269,7 +14358,7 @@ fewer105:
 	VMOVUPD 64(BX), Z1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded110
+	JLE     folded147
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11279,7 +14368,7 @@ fewer105:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold111:
+fold148:
 	VMOVUPD      (SI), Z3
 	VMOVUPD      64(SI), Z4
 	ADDQ         DI, SI
@@ -11290,45 +14379,47 @@ fold111:
 	VFMADD231PD  Z2, Z4, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold111
+	JNZ          fold148
 
-folded110:
+folded147:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear112
+	JNE    linear149
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear112:
+linear149:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Z0, (BX)
 	VMOVUPD Z1, 64(BX)
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done84
+	JMP     done121
 
-fewer109:
-done84:
+fewer146:
+done121:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over76:
+over113:
+	CMPQ   AX, $0x0d
+	JGE    over150
 	IMUL3Q $0x08, AX, AX
-	SUBQ   $0x00000080, AX
+	SUBQ   $0x60, AX
 	MOVQ   rows+96(FP), BX
 	CMPQ   BX, $0x08
-	JLT    rest114
+	JLT    rest152
 
-tile113:
+tile151:
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few115
+	JLT  few153
 
 	// c of the next tile, 8×2 vectors
 	MOVQ   ldc+8(FP), CX
@@ -11337,10 +14428,10 @@ tile113:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more116
+	JGE    more154
 	MOVQ   then+88(FP), BX
 
-more116:
+more154:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -11369,7 +14460,904 @@ more116:
 	PREFETCHT1 64(BX)(DI*1)
 	PREFETCHT1 127(BX)(DI*1)
 
-few115:
+few153:
+	// acc[i,j] = init[i,j], 8×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	MOVQ    BX, R8
+	ADDQ    AX, R8
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(R8), Y1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD 64(R8)(CX*1), Y3
+	VMOVUPD (BX)(CX*2), Z4
+	VMOVUPD 64(R8)(CX*2), Y5
+	VMOVUPD (BX)(DX*1), Z6
+	VMOVUPD 64(R8)(R9*1), Y7
+	VMOVUPD (BX)(CX*4), Z8
+	VMOVUPD 64(R8)(CX*4), Y9
+	VMOVUPD (BX)(SI*1), Z10
+	VMOVUPD 64(R8)(R10*1), Y11
+	VMOVUPD (BX)(DX*2), Z12
+	VMOVUPD 64(R8)(R9*2), Y13
+	VMOVUPD (BX)(DI*1), Z14
+	VMOVUPD 64(R8)(R11*1), Y15
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded155
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	MOVQ    soon+72(FP), R12
+	MOVQ    ldsoon+80(FP), R13
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold156:
+	VMOVUPD      (SI), Z17
+	VMOVUPD      64(SI)(AX*1), Y18
+	ADDQ         DI, SI
+	PREFETCHT1   (R12)
+	ADDQ         R13, R12
+	VBROADCASTSD (BX), Z16
+	VFMADD231PD  Z16, Z17, Z0
+	VFMADD231PD  Y16, Y18, Y1
+	VBROADCASTSD (BX)(CX*1), Z16
+	VFMADD231PD  Z16, Z17, Z2
+	VFMADD231PD  Y16, Y18, Y3
+	VBROADCASTSD (BX)(CX*2), Z16
+	VFMADD231PD  Z16, Z17, Z4
+	VFMADD231PD  Y16, Y18, Y5
+	VBROADCASTSD (BX)(R9*1), Z16
+	VFMADD231PD  Z16, Z17, Z6
+	VFMADD231PD  Y16, Y18, Y7
+	VBROADCASTSD (BX)(CX*4), Z16
+	VFMADD231PD  Z16, Z17, Z8
+	VFMADD231PD  Y16, Y18, Y9
+	VBROADCASTSD (BX)(R10*1), Z16
+	VFMADD231PD  Z16, Z17, Z10
+	VFMADD231PD  Y16, Y18, Y11
+	VBROADCASTSD (BX)(R9*2), Z16
+	VFMADD231PD  Z16, Z17, Z12
+	VFMADD231PD  Y16, Y18, Y13
+	VBROADCASTSD (BX)(R11*1), Z16
+	VFMADD231PD  Z16, Z17, Z14
+	VFMADD231PD  Y16, Y18, Y15
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold156
+
+folded155:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z16, Z16, Z16
+	VADDPD Z16, Z0, Z0
+	VADDPD Z16, Z1, Z1
+	VADDPD Z16, Z2, Z2
+	VADDPD Z16, Z3, Z3
+	VADDPD Z16, Z4, Z4
+	VADDPD Z16, Z5, Z5
+	VADDPD Z16, Z6, Z6
+	VADDPD Z16, Z7, Z7
+	VADDPD Z16, Z8, Z8
+	VADDPD Z16, Z9, Z9
+	VADDPD Z16, Z10, Z10
+	VADDPD Z16, Z11, Z11
+	VADDPD Z16, Z12, Z12
+	VADDPD Z16, Z13, Z13
+	VADDPD Z16, Z14, Z14
+	VADDPD Z16, Z15, Z15
+	CMPQ   BX, $0x01
+	JNE    linear157
+	VMAXPD Z0, Z16, Z0
+	VMAXPD Z1, Z16, Z1
+	VMAXPD Z2, Z16, Z2
+	VMAXPD Z3, Z16, Z3
+	VMAXPD Z4, Z16, Z4
+	VMAXPD Z5, Z16, Z5
+	VMAXPD Z6, Z16, Z6
+	VMAXPD Z7, Z16, Z7
+	VMAXPD Z8, Z16, Z8
+	VMAXPD Z9, Z16, Z9
+	VMAXPD Z10, Z16, Z10
+	VMAXPD Z11, Z16, Z11
+	VMAXPD Z12, Z16, Z12
+	VMAXPD Z13, Z16, Z13
+	VMAXPD Z14, Z16, Z14
+	VMAXPD Z15, Z16, Z15
+
+linear157:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	LEAQ    (DX)(CX*4), DI
+	MOVQ    BX, R8
+	ADDQ    AX, R8
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	LEAQ    (R9)(CX*4), R11
+	VMOVUPD Z0, (BX)
+	VMOVUPD Y1, 64(R8)
+	VMOVUPD Z2, (BX)(CX*1)
+	VMOVUPD Y3, 64(R8)(CX*1)
+	VMOVUPD Z4, (BX)(CX*2)
+	VMOVUPD Y5, 64(R8)(CX*2)
+	VMOVUPD Z6, (BX)(DX*1)
+	VMOVUPD Y7, 64(R8)(R9*1)
+	VMOVUPD Z8, (BX)(CX*4)
+	VMOVUPD Y9, 64(R8)(CX*4)
+	VMOVUPD Z10, (BX)(SI*1)
+	VMOVUPD Y11, 64(R8)(R10*1)
+	VMOVUPD Z12, (BX)(DX*2)
+	VMOVUPD Y13, 64(R8)(R9*2)
+	VMOVUPD Z14, (BX)(DI*1)
+	VMOVUPD Y15, 64(R8)(R11*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, c+0(FP)
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, init+16(FP)
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	IMUL3Q  $0x08, CX, CX
+	ADDQ    CX, BX
+	MOVQ    BX, a+32(FP)
+	MOVQ    rows+96(FP), BX
+	SUBQ    $0x08, BX
+	MOVQ    BX, rows+96(FP)
+	CMPQ    BX, $0x08
+	JGE     tile151
+
+rest152:
+	MOVQ rows+96(FP), BX
+	CMPQ BX, $0x07
+	JNE  fewer159
+
+	// acc[i,j] = init[i,j], 7×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DI), Y1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD 64(DI)(CX*1), Y3
+	VMOVUPD (BX)(CX*2), Z4
+	VMOVUPD 64(DI)(CX*2), Y5
+	VMOVUPD (BX)(DX*1), Z6
+	VMOVUPD 64(DI)(R8*1), Y7
+	VMOVUPD (BX)(CX*4), Z8
+	VMOVUPD 64(DI)(CX*4), Y9
+	VMOVUPD (BX)(SI*1), Z10
+	VMOVUPD 64(DI)(R9*1), Y11
+	VMOVUPD (BX)(DX*2), Z12
+	VMOVUPD 64(DI)(R8*2), Y13
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded160
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold161:
+	VMOVUPD      (SI), Z15
+	VMOVUPD      64(SI)(AX*1), Y16
+	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
+	VBROADCASTSD (BX), Z14
+	VFMADD231PD  Z14, Z15, Z0
+	VFMADD231PD  Y14, Y16, Y1
+	VBROADCASTSD (BX)(CX*1), Z14
+	VFMADD231PD  Z14, Z15, Z2
+	VFMADD231PD  Y14, Y16, Y3
+	VBROADCASTSD (BX)(CX*2), Z14
+	VFMADD231PD  Z14, Z15, Z4
+	VFMADD231PD  Y14, Y16, Y5
+	VBROADCASTSD (BX)(R9*1), Z14
+	VFMADD231PD  Z14, Z15, Z6
+	VFMADD231PD  Y14, Y16, Y7
+	VBROADCASTSD (BX)(CX*4), Z14
+	VFMADD231PD  Z14, Z15, Z8
+	VFMADD231PD  Y14, Y16, Y9
+	VBROADCASTSD (BX)(R10*1), Z14
+	VFMADD231PD  Z14, Z15, Z10
+	VFMADD231PD  Y14, Y16, Y11
+	VBROADCASTSD (BX)(R9*2), Z14
+	VFMADD231PD  Z14, Z15, Z12
+	VFMADD231PD  Y14, Y16, Y13
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold161
+
+folded160:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z14, Z14, Z14
+	VADDPD Z14, Z0, Z0
+	VADDPD Z14, Z1, Z1
+	VADDPD Z14, Z2, Z2
+	VADDPD Z14, Z3, Z3
+	VADDPD Z14, Z4, Z4
+	VADDPD Z14, Z5, Z5
+	VADDPD Z14, Z6, Z6
+	VADDPD Z14, Z7, Z7
+	VADDPD Z14, Z8, Z8
+	VADDPD Z14, Z9, Z9
+	VADDPD Z14, Z10, Z10
+	VADDPD Z14, Z11, Z11
+	VADDPD Z14, Z12, Z12
+	VADDPD Z14, Z13, Z13
+	CMPQ   BX, $0x01
+	JNE    linear162
+	VMAXPD Z0, Z14, Z0
+	VMAXPD Z1, Z14, Z1
+	VMAXPD Z2, Z14, Z2
+	VMAXPD Z3, Z14, Z3
+	VMAXPD Z4, Z14, Z4
+	VMAXPD Z5, Z14, Z5
+	VMAXPD Z6, Z14, Z6
+	VMAXPD Z7, Z14, Z7
+	VMAXPD Z8, Z14, Z8
+	VMAXPD Z9, Z14, Z9
+	VMAXPD Z10, Z14, Z10
+	VMAXPD Z11, Z14, Z11
+	VMAXPD Z12, Z14, Z12
+	VMAXPD Z13, Z14, Z13
+
+linear162:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPD Z0, (BX)
+	VMOVUPD Y1, 64(DI)
+	VMOVUPD Z2, (BX)(CX*1)
+	VMOVUPD Y3, 64(DI)(CX*1)
+	VMOVUPD Z4, (BX)(CX*2)
+	VMOVUPD Y5, 64(DI)(CX*2)
+	VMOVUPD Z6, (BX)(DX*1)
+	VMOVUPD Y7, 64(DI)(R8*1)
+	VMOVUPD Z8, (BX)(CX*4)
+	VMOVUPD Y9, 64(DI)(CX*4)
+	VMOVUPD Z10, (BX)(SI*1)
+	VMOVUPD Y11, 64(DI)(R9*1)
+	VMOVUPD Z12, (BX)(DX*2)
+	VMOVUPD Y13, 64(DI)(R8*2)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done158
+
+fewer159:
+	CMPQ BX, $0x06
+	JNE  fewer163
+
+	// acc[i,j] = init[i,j], 6×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DI), Y1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD 64(DI)(CX*1), Y3
+	VMOVUPD (BX)(CX*2), Z4
+	VMOVUPD 64(DI)(CX*2), Y5
+	VMOVUPD (BX)(DX*1), Z6
+	VMOVUPD 64(DI)(R8*1), Y7
+	VMOVUPD (BX)(CX*4), Z8
+	VMOVUPD 64(DI)(CX*4), Y9
+	VMOVUPD (BX)(SI*1), Z10
+	VMOVUPD 64(DI)(R9*1), Y11
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded164
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	LEAQ    (CX)(CX*4), R10
+	MOVQ    soon+72(FP), R11
+	MOVQ    ldsoon+80(FP), R12
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold165:
+	VMOVUPD      (SI), Z13
+	VMOVUPD      64(SI)(AX*1), Y14
+	ADDQ         DI, SI
+	PREFETCHT1   (R11)
+	ADDQ         R12, R11
+	VBROADCASTSD (BX), Z12
+	VFMADD231PD  Z12, Z13, Z0
+	VFMADD231PD  Y12, Y14, Y1
+	VBROADCASTSD (BX)(CX*1), Z12
+	VFMADD231PD  Z12, Z13, Z2
+	VFMADD231PD  Y12, Y14, Y3
+	VBROADCASTSD (BX)(CX*2), Z12
+	VFMADD231PD  Z12, Z13, Z4
+	VFMADD231PD  Y12, Y14, Y5
+	VBROADCASTSD (BX)(R9*1), Z12
+	VFMADD231PD  Z12, Z13, Z6
+	VFMADD231PD  Y12, Y14, Y7
+	VBROADCASTSD (BX)(CX*4), Z12
+	VFMADD231PD  Z12, Z13, Z8
+	VFMADD231PD  Y12, Y14, Y9
+	VBROADCASTSD (BX)(R10*1), Z12
+	VFMADD231PD  Z12, Z13, Z10
+	VFMADD231PD  Y12, Y14, Y11
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold165
+
+folded164:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z12, Z12, Z12
+	VADDPD Z12, Z0, Z0
+	VADDPD Z12, Z1, Z1
+	VADDPD Z12, Z2, Z2
+	VADDPD Z12, Z3, Z3
+	VADDPD Z12, Z4, Z4
+	VADDPD Z12, Z5, Z5
+	VADDPD Z12, Z6, Z6
+	VADDPD Z12, Z7, Z7
+	VADDPD Z12, Z8, Z8
+	VADDPD Z12, Z9, Z9
+	VADDPD Z12, Z10, Z10
+	VADDPD Z12, Z11, Z11
+	CMPQ   BX, $0x01
+	JNE    linear166
+	VMAXPD Z0, Z12, Z0
+	VMAXPD Z1, Z12, Z1
+	VMAXPD Z2, Z12, Z2
+	VMAXPD Z3, Z12, Z3
+	VMAXPD Z4, Z12, Z4
+	VMAXPD Z5, Z12, Z5
+	VMAXPD Z6, Z12, Z6
+	VMAXPD Z7, Z12, Z7
+	VMAXPD Z8, Z12, Z8
+	VMAXPD Z9, Z12, Z9
+	VMAXPD Z10, Z12, Z10
+	VMAXPD Z11, Z12, Z11
+
+linear166:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (CX)(CX*4), SI
+	MOVQ    BX, DI
+	ADDQ    AX, DI
+	LEAQ    (CX)(CX*2), R8
+	LEAQ    (CX)(CX*4), R9
+	VMOVUPD Z0, (BX)
+	VMOVUPD Y1, 64(DI)
+	VMOVUPD Z2, (BX)(CX*1)
+	VMOVUPD Y3, 64(DI)(CX*1)
+	VMOVUPD Z4, (BX)(CX*2)
+	VMOVUPD Y5, 64(DI)(CX*2)
+	VMOVUPD Z6, (BX)(DX*1)
+	VMOVUPD Y7, 64(DI)(R8*1)
+	VMOVUPD Z8, (BX)(CX*4)
+	VMOVUPD Y9, 64(DI)(CX*4)
+	VMOVUPD Z10, (BX)(SI*1)
+	VMOVUPD Y11, 64(DI)(R9*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done158
+
+fewer163:
+	CMPQ BX, $0x05
+	JNE  fewer167
+
+	// acc[i,j] = init[i,j], 5×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(SI), Y1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD 64(SI)(CX*1), Y3
+	VMOVUPD (BX)(CX*2), Z4
+	VMOVUPD 64(SI)(CX*2), Y5
+	VMOVUPD (BX)(DX*1), Z6
+	VMOVUPD 64(SI)(DI*1), Y7
+	VMOVUPD (BX)(CX*4), Z8
+	VMOVUPD 64(SI)(CX*4), Y9
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded168
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold169:
+	VMOVUPD      (SI), Z11
+	VMOVUPD      64(SI)(AX*1), Y12
+	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
+	VBROADCASTSD (BX), Z10
+	VFMADD231PD  Z10, Z11, Z0
+	VFMADD231PD  Y10, Y12, Y1
+	VBROADCASTSD (BX)(CX*1), Z10
+	VFMADD231PD  Z10, Z11, Z2
+	VFMADD231PD  Y10, Y12, Y3
+	VBROADCASTSD (BX)(CX*2), Z10
+	VFMADD231PD  Z10, Z11, Z4
+	VFMADD231PD  Y10, Y12, Y5
+	VBROADCASTSD (BX)(R9*1), Z10
+	VFMADD231PD  Z10, Z11, Z6
+	VFMADD231PD  Y10, Y12, Y7
+	VBROADCASTSD (BX)(CX*4), Z10
+	VFMADD231PD  Z10, Z11, Z8
+	VFMADD231PD  Y10, Y12, Y9
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold169
+
+folded168:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z10, Z10, Z10
+	VADDPD Z10, Z0, Z0
+	VADDPD Z10, Z1, Z1
+	VADDPD Z10, Z2, Z2
+	VADDPD Z10, Z3, Z3
+	VADDPD Z10, Z4, Z4
+	VADDPD Z10, Z5, Z5
+	VADDPD Z10, Z6, Z6
+	VADDPD Z10, Z7, Z7
+	VADDPD Z10, Z8, Z8
+	VADDPD Z10, Z9, Z9
+	CMPQ   BX, $0x01
+	JNE    linear170
+	VMAXPD Z0, Z10, Z0
+	VMAXPD Z1, Z10, Z1
+	VMAXPD Z2, Z10, Z2
+	VMAXPD Z3, Z10, Z3
+	VMAXPD Z4, Z10, Z4
+	VMAXPD Z5, Z10, Z5
+	VMAXPD Z6, Z10, Z6
+	VMAXPD Z7, Z10, Z7
+	VMAXPD Z8, Z10, Z8
+	VMAXPD Z9, Z10, Z9
+
+linear170:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD Z0, (BX)
+	VMOVUPD Y1, 64(SI)
+	VMOVUPD Z2, (BX)(CX*1)
+	VMOVUPD Y3, 64(SI)(CX*1)
+	VMOVUPD Z4, (BX)(CX*2)
+	VMOVUPD Y5, 64(SI)(CX*2)
+	VMOVUPD Z6, (BX)(DX*1)
+	VMOVUPD Y7, 64(SI)(DI*1)
+	VMOVUPD Z8, (BX)(CX*4)
+	VMOVUPD Y9, 64(SI)(CX*4)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done158
+
+fewer167:
+	CMPQ BX, $0x04
+	JNE  fewer171
+
+	// acc[i,j] = init[i,j], 4×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(SI), Y1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD 64(SI)(CX*1), Y3
+	VMOVUPD (BX)(CX*2), Z4
+	VMOVUPD 64(SI)(CX*2), Y5
+	VMOVUPD (BX)(DX*1), Z6
+	VMOVUPD 64(SI)(DI*1), Y7
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded172
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	LEAQ    (CX)(CX*2), R9
+	MOVQ    soon+72(FP), R10
+	MOVQ    ldsoon+80(FP), R11
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold173:
+	VMOVUPD      (SI), Z9
+	VMOVUPD      64(SI)(AX*1), Y10
+	ADDQ         DI, SI
+	PREFETCHT1   (R10)
+	ADDQ         R11, R10
+	VBROADCASTSD (BX), Z8
+	VFMADD231PD  Z8, Z9, Z0
+	VFMADD231PD  Y8, Y10, Y1
+	VBROADCASTSD (BX)(CX*1), Z8
+	VFMADD231PD  Z8, Z9, Z2
+	VFMADD231PD  Y8, Y10, Y3
+	VBROADCASTSD (BX)(CX*2), Z8
+	VFMADD231PD  Z8, Z9, Z4
+	VFMADD231PD  Y8, Y10, Y5
+	VBROADCASTSD (BX)(R9*1), Z8
+	VFMADD231PD  Z8, Z9, Z6
+	VFMADD231PD  Y8, Y10, Y7
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold173
+
+folded172:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z8, Z8, Z8
+	VADDPD Z8, Z0, Z0
+	VADDPD Z8, Z1, Z1
+	VADDPD Z8, Z2, Z2
+	VADDPD Z8, Z3, Z3
+	VADDPD Z8, Z4, Z4
+	VADDPD Z8, Z5, Z5
+	VADDPD Z8, Z6, Z6
+	VADDPD Z8, Z7, Z7
+	CMPQ   BX, $0x01
+	JNE    linear174
+	VMAXPD Z0, Z8, Z0
+	VMAXPD Z1, Z8, Z1
+	VMAXPD Z2, Z8, Z2
+	VMAXPD Z3, Z8, Z3
+	VMAXPD Z4, Z8, Z4
+	VMAXPD Z5, Z8, Z5
+	VMAXPD Z6, Z8, Z6
+	VMAXPD Z7, Z8, Z7
+
+linear174:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    BX, SI
+	ADDQ    AX, SI
+	LEAQ    (CX)(CX*2), DI
+	VMOVUPD Z0, (BX)
+	VMOVUPD Y1, 64(SI)
+	VMOVUPD Z2, (BX)(CX*1)
+	VMOVUPD Y3, 64(SI)(CX*1)
+	VMOVUPD Z4, (BX)(CX*2)
+	VMOVUPD Y5, 64(SI)(CX*2)
+	VMOVUPD Z6, (BX)(DX*1)
+	VMOVUPD Y7, 64(SI)(DI*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done158
+
+fewer171:
+	CMPQ BX, $0x03
+	JNE  fewer175
+
+	// acc[i,j] = init[i,j], 3×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), Y1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD 64(DX)(CX*1), Y3
+	VMOVUPD (BX)(CX*2), Z4
+	VMOVUPD 64(DX)(CX*2), Y5
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded176
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold177:
+	VMOVUPD      (SI), Z7
+	VMOVUPD      64(SI)(AX*1), Y8
+	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
+	VBROADCASTSD (BX), Z6
+	VFMADD231PD  Z6, Z7, Z0
+	VFMADD231PD  Y6, Y8, Y1
+	VBROADCASTSD (BX)(CX*1), Z6
+	VFMADD231PD  Z6, Z7, Z2
+	VFMADD231PD  Y6, Y8, Y3
+	VBROADCASTSD (BX)(CX*2), Z6
+	VFMADD231PD  Z6, Z7, Z4
+	VFMADD231PD  Y6, Y8, Y5
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold177
+
+folded176:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z6, Z6, Z6
+	VADDPD Z6, Z0, Z0
+	VADDPD Z6, Z1, Z1
+	VADDPD Z6, Z2, Z2
+	VADDPD Z6, Z3, Z3
+	VADDPD Z6, Z4, Z4
+	VADDPD Z6, Z5, Z5
+	CMPQ   BX, $0x01
+	JNE    linear178
+	VMAXPD Z0, Z6, Z0
+	VMAXPD Z1, Z6, Z1
+	VMAXPD Z2, Z6, Z2
+	VMAXPD Z3, Z6, Z3
+	VMAXPD Z4, Z6, Z4
+	VMAXPD Z5, Z6, Z5
+
+linear178:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Y1, 64(DX)
+	VMOVUPD Z2, (BX)(CX*1)
+	VMOVUPD Y3, 64(DX)(CX*1)
+	VMOVUPD Z4, (BX)(CX*2)
+	VMOVUPD Y5, 64(DX)(CX*2)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done158
+
+fewer175:
+	CMPQ BX, $0x02
+	JNE  fewer179
+
+	// acc[i,j] = init[i,j], 2×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    ldinit+24(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), Y1
+	VMOVUPD (BX)(CX*1), Z2
+	VMOVUPD 64(DX)(CX*1), Y3
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded180
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold181:
+	VMOVUPD      (SI), Z5
+	VMOVUPD      64(SI)(AX*1), Y6
+	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
+	VBROADCASTSD (BX), Z4
+	VFMADD231PD  Z4, Z5, Z0
+	VFMADD231PD  Y4, Y6, Y1
+	VBROADCASTSD (BX)(CX*1), Z4
+	VFMADD231PD  Z4, Z5, Z2
+	VFMADD231PD  Y4, Y6, Y3
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold181
+
+folded180:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z4, Z4, Z4
+	VADDPD Z4, Z0, Z0
+	VADDPD Z4, Z1, Z1
+	VADDPD Z4, Z2, Z2
+	VADDPD Z4, Z3, Z3
+	CMPQ   BX, $0x01
+	JNE    linear182
+	VMAXPD Z0, Z4, Z0
+	VMAXPD Z1, Z4, Z1
+	VMAXPD Z2, Z4, Z2
+	VMAXPD Z3, Z4, Z3
+
+linear182:
+	MOVQ    c+0(FP), BX
+	MOVQ    ldc+8(FP), CX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Y1, 64(DX)
+	VMOVUPD Z2, (BX)(CX*1)
+	VMOVUPD Y3, 64(DX)(CX*1)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done158
+
+fewer179:
+	CMPQ BX, $0x01
+	JNE  fewer183
+
+	// acc[i,j] = init[i,j], 1×2 vectors
+	MOVQ    init+16(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD (BX), Z0
+	VMOVUPD 64(DX), Y1
+	MOVQ    n+112(FP), R8
+	TESTQ   R8, R8
+	JLE     folded184
+	MOVQ    a+32(FP), BX
+	MOVQ    lda+40(FP), CX
+	MOVQ    stepa+48(FP), DX
+	MOVQ    b+56(FP), SI
+	MOVQ    ldb+64(FP), DI
+	MOVQ    soon+72(FP), R9
+	MOVQ    ldsoon+80(FP), R10
+
+	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
+fold185:
+	VMOVUPD      (SI), Z3
+	VMOVUPD      64(SI)(AX*1), Y4
+	ADDQ         DI, SI
+	PREFETCHT1   (R9)
+	ADDQ         R10, R9
+	VBROADCASTSD (BX), Z2
+	VFMADD231PD  Z2, Z3, Z0
+	VFMADD231PD  Y2, Y4, Y1
+	ADDQ         DX, BX
+	DECQ         R8
+	JNZ          fold185
+
+folded184:
+	// c[i,j] = act(acc[i,j])
+	MOVQ   act+120(FP), BX
+	VPXORD Z2, Z2, Z2
+	VADDPD Z2, Z0, Z0
+	VADDPD Z2, Z1, Z1
+	CMPQ   BX, $0x01
+	JNE    linear186
+	VMAXPD Z0, Z2, Z0
+	VMAXPD Z1, Z2, Z1
+
+linear186:
+	MOVQ    c+0(FP), BX
+	MOVQ    BX, DX
+	ADDQ    AX, DX
+	VMOVUPD Z0, (BX)
+	VMOVUPD Y1, 64(DX)
+	MOVQ    soon+72(FP), BX
+	ADDQ    $0x40, BX
+	MOVQ    BX, soon+72(FP)
+	JMP     done158
+
+fewer183:
+done158:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+over150:
+	IMUL3Q $0x08, AX, AX
+	SUBQ   $0x00000080, AX
+	MOVQ   rows+96(FP), BX
+	CMPQ   BX, $0x08
+	JLT    rest188
+
+tile187:
+	MOVQ n+112(FP), CX
+	CMPQ CX, $0x00000080
+	JLT  few189
+
+	// c of the next tile, 8×2 vectors
+	MOVQ   ldc+8(FP), CX
+	IMUL3Q $0x08, CX, BX
+	MOVQ   c+0(FP), DX
+	ADDQ   DX, BX
+	MOVQ   rows+96(FP), DX
+	CMPQ   DX, $0x10
+	JGE    more190
+	MOVQ   then+88(FP), BX
+
+more190:
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (CX)(CX*4), SI
+	LEAQ       (DX)(CX*4), DI
+	PREFETCHT1 (BX)
+	PREFETCHT1 64(BX)
+	PREFETCHT1 127(BX)
+	PREFETCHT1 (BX)(CX*1)
+	PREFETCHT1 64(BX)(CX*1)
+	PREFETCHT1 127(BX)(CX*1)
+	PREFETCHT1 (BX)(CX*2)
+	PREFETCHT1 64(BX)(CX*2)
+	PREFETCHT1 127(BX)(CX*2)
+	PREFETCHT1 (BX)(DX*1)
+	PREFETCHT1 64(BX)(DX*1)
+	PREFETCHT1 127(BX)(DX*1)
+	PREFETCHT1 (BX)(CX*4)
+	PREFETCHT1 64(BX)(CX*4)
+	PREFETCHT1 127(BX)(CX*4)
+	PREFETCHT1 (BX)(SI*1)
+	PREFETCHT1 64(BX)(SI*1)
+	PREFETCHT1 127(BX)(SI*1)
+	PREFETCHT1 (BX)(DX*2)
+	PREFETCHT1 64(BX)(DX*2)
+	PREFETCHT1 127(BX)(DX*2)
+	PREFETCHT1 (BX)(DI*1)
+	PREFETCHT1 64(BX)(DI*1)
+	PREFETCHT1 127(BX)(DI*1)
+
+few189:
 	// acc[i,j] = init[i,j], 8×2 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -11399,7 +15387,7 @@ few115:
 	VMOVUPD 64(R8)(R11*1), Z15
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded117
+	JLE     folded191
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11412,7 +15400,7 @@ few115:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold118:
+fold192:
 	VMOVUPD      (SI), Z17
 	VMOVUPD      64(SI)(AX*1), Z18
 	ADDQ         DI, SI
@@ -11444,9 +15432,9 @@ fold118:
 	VFMADD231PD  Z16, Z18, Z15
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold118
+	JNZ          fold192
 
-folded117:
+folded191:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z16, Z16, Z16
@@ -11467,7 +15455,7 @@ folded117:
 	VADDPD Z16, Z14, Z14
 	VADDPD Z16, Z15, Z15
 	CMPQ   BX, $0x01
-	JNE    linear119
+	JNE    linear193
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
 	VMAXPD Z2, Z16, Z2
@@ -11485,7 +15473,7 @@ folded117:
 	VMAXPD Z14, Z16, Z14
 	VMAXPD Z15, Z16, Z15
 
-linear119:
+linear193:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11534,12 +15522,12 @@ linear119:
 	SUBQ    $0x08, BX
 	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x08
-	JGE     tile113
+	JGE     tile187
 
-rest114:
+rest188:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer121
+	JNE  fewer195
 
 	// acc[i,j] = init[i,j], 7×2 vectors
 	MOVQ    init+16(FP), BX
@@ -11566,7 +15554,7 @@ rest114:
 	VMOVUPD 64(DI)(R8*2), Z13
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded122
+	JLE     folded196
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11578,7 +15566,7 @@ rest114:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold123:
+fold197:
 	VMOVUPD      (SI), Z15
 	VMOVUPD      64(SI)(AX*1), Z16
 	ADDQ         DI, SI
@@ -11607,9 +15595,9 @@ fold123:
 	VFMADD231PD  Z14, Z16, Z13
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold123
+	JNZ          fold197
 
-folded122:
+folded196:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z14, Z14, Z14
@@ -11628,7 +15616,7 @@ folded122:
 	VADDPD Z14, Z12, Z12
 	VADDPD Z14, Z13, Z13
 	CMPQ   BX, $0x01
-	JNE    linear124
+	JNE    linear198
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
 	VMAXPD Z2, Z14, Z2
@@ -11644,7 +15632,7 @@ folded122:
 	VMAXPD Z12, Z14, Z12
 	VMAXPD Z13, Z14, Z13
 
-linear124:
+linear198:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11670,11 +15658,11 @@ linear124:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done120
+	JMP     done194
 
-fewer121:
+fewer195:
 	CMPQ BX, $0x06
-	JNE  fewer125
+	JNE  fewer199
 
 	// acc[i,j] = init[i,j], 6×2 vectors
 	MOVQ    init+16(FP), BX
@@ -11699,7 +15687,7 @@ fewer121:
 	VMOVUPD 64(DI)(R9*1), Z11
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded126
+	JLE     folded200
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11711,7 +15699,7 @@ fewer121:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold127:
+fold201:
 	VMOVUPD      (SI), Z13
 	VMOVUPD      64(SI)(AX*1), Z14
 	ADDQ         DI, SI
@@ -11737,9 +15725,9 @@ fold127:
 	VFMADD231PD  Z12, Z14, Z11
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold127
+	JNZ          fold201
 
-folded126:
+folded200:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z12, Z12, Z12
@@ -11756,7 +15744,7 @@ folded126:
 	VADDPD Z12, Z10, Z10
 	VADDPD Z12, Z11, Z11
 	CMPQ   BX, $0x01
-	JNE    linear128
+	JNE    linear202
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
 	VMAXPD Z2, Z12, Z2
@@ -11770,7 +15758,7 @@ folded126:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-linear128:
+linear202:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11794,11 +15782,11 @@ linear128:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done120
+	JMP     done194
 
-fewer125:
+fewer199:
 	CMPQ BX, $0x05
-	JNE  fewer129
+	JNE  fewer203
 
 	// acc[i,j] = init[i,j], 5×2 vectors
 	MOVQ    init+16(FP), BX
@@ -11819,7 +15807,7 @@ fewer125:
 	VMOVUPD 64(SI)(CX*4), Z9
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded130
+	JLE     folded204
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11830,7 +15818,7 @@ fewer125:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold131:
+fold205:
 	VMOVUPD      (SI), Z11
 	VMOVUPD      64(SI)(AX*1), Z12
 	ADDQ         DI, SI
@@ -11853,9 +15841,9 @@ fold131:
 	VFMADD231PD  Z10, Z12, Z9
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold131
+	JNZ          fold205
 
-folded130:
+folded204:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z10, Z10, Z10
@@ -11870,7 +15858,7 @@ folded130:
 	VADDPD Z10, Z8, Z8
 	VADDPD Z10, Z9, Z9
 	CMPQ   BX, $0x01
-	JNE    linear132
+	JNE    linear206
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
 	VMAXPD Z2, Z10, Z2
@@ -11882,7 +15870,7 @@ folded130:
 	VMAXPD Z8, Z10, Z8
 	VMAXPD Z9, Z10, Z9
 
-linear132:
+linear206:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11902,11 +15890,11 @@ linear132:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done120
+	JMP     done194
 
-fewer129:
+fewer203:
 	CMPQ BX, $0x04
-	JNE  fewer133
+	JNE  fewer207
 
 	// acc[i,j] = init[i,j], 4×2 vectors
 	MOVQ    init+16(FP), BX
@@ -11925,7 +15913,7 @@ fewer129:
 	VMOVUPD 64(SI)(DI*1), Z7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded134
+	JLE     folded208
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -11936,7 +15924,7 @@ fewer129:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold135:
+fold209:
 	VMOVUPD      (SI), Z9
 	VMOVUPD      64(SI)(AX*1), Z10
 	ADDQ         DI, SI
@@ -11956,9 +15944,9 @@ fold135:
 	VFMADD231PD  Z8, Z10, Z7
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold135
+	JNZ          fold209
 
-folded134:
+folded208:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -11971,7 +15959,7 @@ folded134:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear136
+	JNE    linear210
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -11981,7 +15969,7 @@ folded134:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear136:
+linear210:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -11999,11 +15987,11 @@ linear136:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done120
+	JMP     done194
 
-fewer133:
+fewer207:
 	CMPQ BX, $0x03
-	JNE  fewer137
+	JNE  fewer211
 
 	// acc[i,j] = init[i,j], 3×2 vectors
 	MOVQ    init+16(FP), BX
@@ -12018,7 +16006,7 @@ fewer133:
 	VMOVUPD 64(DX)(CX*2), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded138
+	JLE     folded212
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12028,7 +16016,7 @@ fewer133:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold139:
+fold213:
 	VMOVUPD      (SI), Z7
 	VMOVUPD      64(SI)(AX*1), Z8
 	ADDQ         DI, SI
@@ -12045,9 +16033,9 @@ fold139:
 	VFMADD231PD  Z6, Z8, Z5
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold139
+	JNZ          fold213
 
-folded138:
+folded212:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -12058,7 +16046,7 @@ folded138:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear140
+	JNE    linear214
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -12066,7 +16054,7 @@ folded138:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear140:
+linear214:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -12080,11 +16068,11 @@ linear140:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done120
+	JMP     done194
 
-fewer137:
+fewer211:
 	CMPQ BX, $0x02
-	JNE  fewer141
+	JNE  fewer215
 
 	// acc[i,j] = init[i,j], 2×2 vectors
 	MOVQ    init+16(FP), BX
@@ -12097,7 +16085,7 @@ fewer137:
 	VMOVUPD 64(DX)(CX*1), Z3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded142
+	JLE     folded216
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12107,7 +16095,7 @@ fewer137:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold143:
+fold217:
 	VMOVUPD      (SI), Z5
 	VMOVUPD      64(SI)(AX*1), Z6
 	ADDQ         DI, SI
@@ -12121,9 +16109,9 @@ fold143:
 	VFMADD231PD  Z4, Z6, Z3
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold143
+	JNZ          fold217
 
-folded142:
+folded216:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -12132,13 +16120,13 @@ folded142:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear144
+	JNE    linear218
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear144:
+linear218:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	MOVQ    BX, DX
@@ -12150,11 +16138,11 @@ linear144:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done120
+	JMP     done194
 
-fewer141:
+fewer215:
 	CMPQ BX, $0x01
-	JNE  fewer145
+	JNE  fewer219
 
 	// acc[i,j] = init[i,j], 1×2 vectors
 	MOVQ    init+16(FP), BX
@@ -12164,7 +16152,7 @@ fewer141:
 	VMOVUPD 64(DX), Z1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded146
+	JLE     folded220
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12174,7 +16162,7 @@ fewer141:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold147:
+fold221:
 	VMOVUPD      (SI), Z3
 	VMOVUPD      64(SI)(AX*1), Z4
 	ADDQ         DI, SI
@@ -12185,20 +16173,20 @@ fold147:
 	VFMADD231PD  Z2, Z4, Z1
 	ADDQ         DX, BX
 	DECQ         R8
-	JNZ          fold147
+	JNZ          fold221
 
-folded146:
+folded220:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear148
+	JNE    linear222
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear148:
+linear222:
 	MOVQ    c+0(FP), BX
 	MOVQ    BX, DX
 	ADDQ    AX, DX
@@ -12207,25 +16195,25 @@ linear148:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done120
+	JMP     done194
 
-fewer145:
-done120:
+fewer219:
+done194:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-narrower75:
+narrower112:
 	CMPQ AX, $0x08
-	JNE  over149
+	JNE  over223
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x08
-	JLT  rest151
+	JLT  rest225
 
-tile150:
+tile224:
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few152
+	JLT  few226
 
 	// c of the next tile, 8×1 vectors
 	MOVQ   ldc+8(FP), CX
@@ -12234,10 +16222,10 @@ tile150:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more153
+	JGE    more227
 	MOVQ   then+88(FP), BX
 
-more153:
+more227:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -12258,7 +16246,7 @@ more153:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 63(BX)(DI*1)
 
-few152:
+few226:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ    init+16(FP), BX
 	MOVQ    ldinit+24(FP), CX
@@ -12275,7 +16263,7 @@ few152:
 	VMOVUPD (BX)(DI*1), Z7
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded154
+	JLE     folded228
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12288,7 +16276,7 @@ few152:
 	MOVQ    ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold155:
+fold229:
 	VMOVUPD          (SI), Z9
 	ADDQ             DI, SI
 	PREFETCHT1       (R12)
@@ -12303,9 +16291,9 @@ fold155:
 	VFMADD231PD.BCST (BX)(R11*1), Z9, Z7
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold155
+	JNZ              fold229
 
-folded154:
+folded228:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -12318,7 +16306,7 @@ folded154:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear156
+	JNE    linear230
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -12328,7 +16316,7 @@ folded154:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear156:
+linear230:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -12364,12 +16352,12 @@ linear156:
 	SUBQ    $0x08, BX
 	MOVQ    BX, rows+96(FP)
 	CMPQ    BX, $0x08
-	JGE     tile150
+	JGE     tile224
 
-rest151:
+rest225:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer158
+	JNE  fewer232
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ    init+16(FP), BX
@@ -12385,7 +16373,7 @@ rest151:
 	VMOVUPD (BX)(DX*2), Z6
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded159
+	JLE     folded233
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12397,7 +16385,7 @@ rest151:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold160:
+fold234:
 	VMOVUPD          (SI), Z8
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -12411,9 +16399,9 @@ fold160:
 	VFMADD231PD.BCST (BX)(R9*2), Z8, Z6
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold160
+	JNZ              fold234
 
-folded159:
+folded233:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -12425,7 +16413,7 @@ folded159:
 	VADDPD Z7, Z5, Z5
 	VADDPD Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear161
+	JNE    linear235
 	VMAXPD Z0, Z7, Z0
 	VMAXPD Z1, Z7, Z1
 	VMAXPD Z2, Z7, Z2
@@ -12434,7 +16422,7 @@ folded159:
 	VMAXPD Z5, Z7, Z5
 	VMAXPD Z6, Z7, Z6
 
-linear161:
+linear235:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -12449,11 +16437,11 @@ linear161:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done157
+	JMP     done231
 
-fewer158:
+fewer232:
 	CMPQ BX, $0x06
-	JNE  fewer162
+	JNE  fewer236
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ    init+16(FP), BX
@@ -12468,7 +16456,7 @@ fewer158:
 	VMOVUPD (BX)(SI*1), Z5
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded163
+	JLE     folded237
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12480,7 +16468,7 @@ fewer158:
 	MOVQ    ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold164:
+fold238:
 	VMOVUPD          (SI), Z7
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -12493,9 +16481,9 @@ fold164:
 	VFMADD231PD.BCST (BX)(R10*1), Z7, Z5
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold164
+	JNZ              fold238
 
-folded163:
+folded237:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -12506,7 +16494,7 @@ folded163:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear165
+	JNE    linear239
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -12514,7 +16502,7 @@ folded163:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear165:
+linear239:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -12528,11 +16516,11 @@ linear165:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done157
+	JMP     done231
 
-fewer162:
+fewer236:
 	CMPQ BX, $0x05
-	JNE  fewer166
+	JNE  fewer240
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ    init+16(FP), BX
@@ -12545,7 +16533,7 @@ fewer162:
 	VMOVUPD (BX)(CX*4), Z4
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded167
+	JLE     folded241
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12556,7 +16544,7 @@ fewer162:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold168:
+fold242:
 	VMOVUPD          (SI), Z6
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -12568,9 +16556,9 @@ fold168:
 	VFMADD231PD.BCST (BX)(CX*4), Z6, Z4
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold168
+	JNZ              fold242
 
-folded167:
+folded241:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -12580,14 +16568,14 @@ folded167:
 	VADDPD Z5, Z3, Z3
 	VADDPD Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear169
+	JNE    linear243
 	VMAXPD Z0, Z5, Z0
 	VMAXPD Z1, Z5, Z1
 	VMAXPD Z2, Z5, Z2
 	VMAXPD Z3, Z5, Z3
 	VMAXPD Z4, Z5, Z4
 
-linear169:
+linear243:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -12599,11 +16587,11 @@ linear169:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done157
+	JMP     done231
 
-fewer166:
+fewer240:
 	CMPQ BX, $0x04
-	JNE  fewer170
+	JNE  fewer244
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ    init+16(FP), BX
@@ -12615,7 +16603,7 @@ fewer166:
 	VMOVUPD (BX)(DX*1), Z3
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded171
+	JLE     folded245
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12626,7 +16614,7 @@ fewer166:
 	MOVQ    ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold172:
+fold246:
 	VMOVUPD          (SI), Z5
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -12637,9 +16625,9 @@ fold172:
 	VFMADD231PD.BCST (BX)(R9*1), Z5, Z3
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold172
+	JNZ              fold246
 
-folded171:
+folded245:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -12648,13 +16636,13 @@ folded171:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear173
+	JNE    linear247
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear173:
+linear247:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	LEAQ    (CX)(CX*2), DX
@@ -12665,11 +16653,11 @@ linear173:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done157
+	JMP     done231
 
-fewer170:
+fewer244:
 	CMPQ BX, $0x03
-	JNE  fewer174
+	JNE  fewer248
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ    init+16(FP), BX
@@ -12679,7 +16667,7 @@ fewer170:
 	VMOVUPD (BX)(CX*2), Z2
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded175
+	JLE     folded249
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12689,7 +16677,7 @@ fewer170:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold176:
+fold250:
 	VMOVUPD          (SI), Z4
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -12699,9 +16687,9 @@ fold176:
 	VFMADD231PD.BCST (BX)(CX*2), Z4, Z2
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold176
+	JNZ              fold250
 
-folded175:
+folded249:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -12709,12 +16697,12 @@ folded175:
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear177
+	JNE    linear251
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear177:
+linear251:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -12723,11 +16711,11 @@ linear177:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done157
+	JMP     done231
 
-fewer174:
+fewer248:
 	CMPQ BX, $0x02
-	JNE  fewer178
+	JNE  fewer252
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ    init+16(FP), BX
@@ -12736,7 +16724,7 @@ fewer174:
 	VMOVUPD (BX)(CX*1), Z1
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded179
+	JLE     folded253
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12746,7 +16734,7 @@ fewer174:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold180:
+fold254:
 	VMOVUPD          (SI), Z3
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -12755,20 +16743,20 @@ fold180:
 	VFMADD231PD.BCST (BX)(CX*1), Z3, Z1
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold180
+	JNZ              fold254
 
-folded179:
+folded253:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear181
+	JNE    linear255
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear181:
+linear255:
 	MOVQ    c+0(FP), BX
 	MOVQ    ldc+8(FP), CX
 	VMOVUPD Z0, (BX)
@@ -12776,18 +16764,18 @@ linear181:
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done157
+	JMP     done231
 
-fewer178:
+fewer252:
 	CMPQ BX, $0x01
-	JNE  fewer182
+	JNE  fewer256
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ    init+16(FP), BX
 	VMOVUPD (BX), Z0
 	MOVQ    n+112(FP), R8
 	TESTQ   R8, R8
-	JLE     folded183
+	JLE     folded257
 	MOVQ    a+32(FP), BX
 	MOVQ    lda+40(FP), CX
 	MOVQ    stepa+48(FP), DX
@@ -12797,7 +16785,7 @@ fewer178:
 	MOVQ    ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold184:
+fold258:
 	VMOVUPD          (SI), Z2
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -12805,32 +16793,32 @@ fold184:
 	VFMADD231PD.BCST (BX), Z2, Z0
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold184
+	JNZ              fold258
 
-folded183:
+folded257:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear185
+	JNE    linear259
 	VMAXPD Z0, Z1, Z0
 
-linear185:
+linear259:
 	MOVQ    c+0(FP), BX
 	VMOVUPD Z0, (BX)
 	MOVQ    soon+72(FP), BX
 	ADDQ    $0x40, BX
 	MOVQ    BX, soon+72(FP)
-	JMP     done157
+	JMP     done231
 
-fewer182:
-done157:
+fewer256:
+done231:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-over149:
+over223:
 	MOVQ  AX, CX
 	ANDQ  $0x07, CX
 	MOVL  $0x000000ff, BX
@@ -12838,12 +16826,12 @@ over149:
 	KMOVW BX, K1
 	MOVQ  rows+96(FP), BX
 	CMPQ  BX, $0x08
-	JLT   rest187
+	JLT   rest261
 
-tile186:
+tile260:
 	MOVQ n+112(FP), CX
 	CMPQ CX, $0x00000080
-	JLT  few188
+	JLT  few262
 
 	// c of the next tile, 8×1 vectors
 	MOVQ   ldc+8(FP), CX
@@ -12852,10 +16840,10 @@ tile186:
 	ADDQ   DX, BX
 	MOVQ   rows+96(FP), DX
 	CMPQ   DX, $0x10
-	JGE    more189
+	JGE    more263
 	MOVQ   then+88(FP), BX
 
-more189:
+more263:
 	LEAQ       (CX)(CX*2), DX
 	LEAQ       (CX)(CX*4), SI
 	LEAQ       (DX)(CX*4), DI
@@ -12876,7 +16864,7 @@ more189:
 	PREFETCHT1 (BX)(DI*1)
 	PREFETCHT1 63(BX)(DI*1)
 
-few188:
+few262:
 	// acc[i,j] = init[i,j], 8×1 vectors
 	MOVQ      init+16(FP), BX
 	MOVQ      ldinit+24(FP), CX
@@ -12893,7 +16881,7 @@ few188:
 	VMOVUPD.Z (BX)(DI*1), K1, Z7
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded190
+	JLE       folded264
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -12906,7 +16894,7 @@ few188:
 	MOVQ      ldsoon+80(FP), R13
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold191:
+fold265:
 	VMOVUPD.Z        (SI), K1, Z9
 	ADDQ             DI, SI
 	PREFETCHT1       (R12)
@@ -12921,9 +16909,9 @@ fold191:
 	VFMADD231PD.BCST (BX)(R11*1), Z9, Z7
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold191
+	JNZ              fold265
 
-folded190:
+folded264:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z8, Z8, Z8
@@ -12936,7 +16924,7 @@ folded190:
 	VADDPD Z8, Z6, Z6
 	VADDPD Z8, Z7, Z7
 	CMPQ   BX, $0x01
-	JNE    linear192
+	JNE    linear266
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
 	VMAXPD Z2, Z8, Z2
@@ -12946,380 +16934,380 @@ folded190:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-linear192:
+linear266:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	LEAQ          (DX)(CX*4), DI
 	TESTQ         $0x00000004, AX
-	JZ            low194
+	JZ            low268
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low195
+	JZ            low269
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low196
+	JZ            low270
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low196:
-	JMP stored193
+low270:
+	JMP stored267
 
-low195:
+low269:
 	TESTQ     $0x00000001, AX
-	JZ        low197
+	JZ        low271
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low197:
-	JMP stored193
+low271:
+	JMP stored267
 
-low194:
+low268:
 	TESTQ        $0x00000002, AX
-	JZ           low198
+	JZ           low272
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low199
+	JZ           low273
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low199:
-	JMP stored193
+low273:
+	JMP stored267
 
-low198:
+low272:
 	TESTQ     $0x00000001, AX
-	JZ        low200
+	JZ        low274
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low200:
-stored193:
+low274:
+stored267:
 	TESTQ         $0x00000004, AX
-	JZ            low202
+	JZ            low276
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low203
+	JZ            low277
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low204
+	JZ            low278
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low204:
-	JMP stored201
+low278:
+	JMP stored275
 
-low203:
+low277:
 	TESTQ     $0x00000001, AX
-	JZ        low205
+	JZ        low279
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low205:
-	JMP stored201
+low279:
+	JMP stored275
 
-low202:
+low276:
 	TESTQ        $0x00000002, AX
-	JZ           low206
+	JZ           low280
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low207
+	JZ           low281
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low207:
-	JMP stored201
+low281:
+	JMP stored275
 
-low206:
+low280:
 	TESTQ     $0x00000001, AX
-	JZ        low208
+	JZ        low282
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low208:
-stored201:
+low282:
+stored275:
 	TESTQ         $0x00000004, AX
-	JZ            low210
+	JZ            low284
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low211
+	JZ            low285
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low212
+	JZ            low286
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low212:
-	JMP stored209
+low286:
+	JMP stored283
 
-low211:
+low285:
 	TESTQ     $0x00000001, AX
-	JZ        low213
+	JZ        low287
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low213:
-	JMP stored209
+low287:
+	JMP stored283
 
-low210:
+low284:
 	TESTQ        $0x00000002, AX
-	JZ           low214
+	JZ           low288
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low215
+	JZ           low289
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low215:
-	JMP stored209
+low289:
+	JMP stored283
 
-low214:
+low288:
 	TESTQ     $0x00000001, AX
-	JZ        low216
+	JZ        low290
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low216:
-stored209:
+low290:
+stored283:
 	TESTQ         $0x00000004, AX
-	JZ            low218
+	JZ            low292
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low219
+	JZ            low293
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low220
+	JZ            low294
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low220:
-	JMP stored217
+low294:
+	JMP stored291
 
-low219:
+low293:
 	TESTQ     $0x00000001, AX
-	JZ        low221
+	JZ        low295
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low221:
-	JMP stored217
+low295:
+	JMP stored291
 
-low218:
+low292:
 	TESTQ        $0x00000002, AX
-	JZ           low222
+	JZ           low296
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low223
+	JZ           low297
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low223:
-	JMP stored217
+low297:
+	JMP stored291
 
-low222:
+low296:
 	TESTQ     $0x00000001, AX
-	JZ        low224
+	JZ        low298
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low224:
-stored217:
+low298:
+stored291:
 	TESTQ         $0x00000004, AX
-	JZ            low226
+	JZ            low300
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low227
+	JZ            low301
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low228
+	JZ            low302
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 
-low228:
-	JMP stored225
+low302:
+	JMP stored299
 
-low227:
+low301:
 	TESTQ     $0x00000001, AX
-	JZ        low229
+	JZ        low303
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low229:
-	JMP stored225
+low303:
+	JMP stored299
 
-low226:
+low300:
 	TESTQ        $0x00000002, AX
-	JZ           low230
+	JZ           low304
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low231
+	JZ           low305
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 
-low231:
-	JMP stored225
+low305:
+	JMP stored299
 
-low230:
+low304:
 	TESTQ     $0x00000001, AX
-	JZ        low232
+	JZ        low306
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low232:
-stored225:
+low306:
+stored299:
 	TESTQ         $0x00000004, AX
-	JZ            low234
+	JZ            low308
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000002, AX
-	JZ            low235
+	JZ            low309
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low236
+	JZ            low310
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 
-low236:
-	JMP stored233
+low310:
+	JMP stored307
 
-low235:
+low309:
 	TESTQ     $0x00000001, AX
-	JZ        low237
+	JZ        low311
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low237:
-	JMP stored233
+low311:
+	JMP stored307
 
-low234:
+low308:
 	TESTQ        $0x00000002, AX
-	JZ           low238
+	JZ           low312
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low239
+	JZ           low313
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 
-low239:
-	JMP stored233
+low313:
+	JMP stored307
 
-low238:
+low312:
 	TESTQ     $0x00000001, AX
-	JZ        low240
+	JZ        low314
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low240:
-stored233:
+low314:
+stored307:
 	TESTQ         $0x00000004, AX
-	JZ            low242
+	JZ            low316
 	VMOVUPS       Y6, (BX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z6, Y6
 	TESTQ         $0x00000002, AX
-	JZ            low243
+	JZ            low317
 	VMOVUPS       X6, 32(BX)(DX*2)
 	VEXTRACTF128  $0x01, Y6, X6
 	TESTQ         $0x00000001, AX
-	JZ            low244
+	JZ            low318
 	VMOVSD        X6, 48(BX)(DX*2)
 	VUNPCKHPD     X6, X6, X6
 
-low244:
-	JMP stored241
+low318:
+	JMP stored315
 
-low243:
+low317:
 	TESTQ     $0x00000001, AX
-	JZ        low245
+	JZ        low319
 	VMOVSD    X6, 32(BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 
-low245:
-	JMP stored241
+low319:
+	JMP stored315
 
-low242:
+low316:
 	TESTQ        $0x00000002, AX
-	JZ           low246
+	JZ           low320
 	VMOVUPS      X6, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low247
+	JZ           low321
 	VMOVSD       X6, 16(BX)(DX*2)
 	VUNPCKHPD    X6, X6, X6
 
-low247:
-	JMP stored241
+low321:
+	JMP stored315
 
-low246:
+low320:
 	TESTQ     $0x00000001, AX
-	JZ        low248
+	JZ        low322
 	VMOVSD    X6, (BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 
-low248:
-stored241:
+low322:
+stored315:
 	TESTQ         $0x00000004, AX
-	JZ            low250
+	JZ            low324
 	VMOVUPS       Y7, (BX)(DI*1)
 	VEXTRACTF64X4 $0x01, Z7, Y7
 	TESTQ         $0x00000002, AX
-	JZ            low251
+	JZ            low325
 	VMOVUPS       X7, 32(BX)(DI*1)
 	VEXTRACTF128  $0x01, Y7, X7
 	TESTQ         $0x00000001, AX
-	JZ            low252
+	JZ            low326
 	VMOVSD        X7, 48(BX)(DI*1)
 	VUNPCKHPD     X7, X7, X7
 
-low252:
-	JMP stored249
+low326:
+	JMP stored323
 
-low251:
+low325:
 	TESTQ     $0x00000001, AX
-	JZ        low253
+	JZ        low327
 	VMOVSD    X7, 32(BX)(DI*1)
 	VUNPCKHPD X7, X7, X7
 
-low253:
-	JMP stored249
+low327:
+	JMP stored323
 
-low250:
+low324:
 	TESTQ        $0x00000002, AX
-	JZ           low254
+	JZ           low328
 	VMOVUPS      X7, (BX)(DI*1)
 	VEXTRACTF128 $0x01, Y7, X7
 	TESTQ        $0x00000001, AX
-	JZ           low255
+	JZ           low329
 	VMOVSD       X7, 16(BX)(DI*1)
 	VUNPCKHPD    X7, X7, X7
 
-low255:
-	JMP stored249
+low329:
+	JMP stored323
 
-low254:
+low328:
 	TESTQ     $0x00000001, AX
-	JZ        low256
+	JZ        low330
 	VMOVSD    X7, (BX)(DI*1)
 	VUNPCKHPD X7, X7, X7
 
-low256:
-stored249:
+low330:
+stored323:
 	MOVQ   soon+72(FP), BX
 	ADDQ   $0x40, BX
 	MOVQ   BX, soon+72(FP)
@@ -13342,12 +17330,12 @@ stored249:
 	SUBQ   $0x08, BX
 	MOVQ   BX, rows+96(FP)
 	CMPQ   BX, $0x08
-	JGE    tile186
+	JGE    tile260
 
-rest187:
+rest261:
 	MOVQ rows+96(FP), BX
 	CMPQ BX, $0x07
-	JNE  fewer258
+	JNE  fewer332
 
 	// acc[i,j] = init[i,j], 7×1 vectors
 	MOVQ      init+16(FP), BX
@@ -13363,7 +17351,7 @@ rest187:
 	VMOVUPD.Z (BX)(DX*2), K1, Z6
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded259
+	JLE       folded333
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -13375,7 +17363,7 @@ rest187:
 	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold260:
+fold334:
 	VMOVUPD.Z        (SI), K1, Z8
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -13389,9 +17377,9 @@ fold260:
 	VFMADD231PD.BCST (BX)(R9*2), Z8, Z6
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold260
+	JNZ              fold334
 
-folded259:
+folded333:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z7, Z7, Z7
@@ -13403,7 +17391,7 @@ folded259:
 	VADDPD Z7, Z5, Z5
 	VADDPD Z7, Z6, Z6
 	CMPQ   BX, $0x01
-	JNE    linear261
+	JNE    linear335
 	VMAXPD Z0, Z7, Z0
 	VMAXPD Z1, Z7, Z1
 	VMAXPD Z2, Z7, Z2
@@ -13412,341 +17400,341 @@ folded259:
 	VMAXPD Z5, Z7, Z5
 	VMAXPD Z6, Z7, Z6
 
-linear261:
+linear335:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000004, AX
-	JZ            low263
+	JZ            low337
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low264
+	JZ            low338
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low265
+	JZ            low339
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low265:
-	JMP stored262
+low339:
+	JMP stored336
 
-low264:
+low338:
 	TESTQ     $0x00000001, AX
-	JZ        low266
+	JZ        low340
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low266:
-	JMP stored262
+low340:
+	JMP stored336
 
-low263:
+low337:
 	TESTQ        $0x00000002, AX
-	JZ           low267
+	JZ           low341
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low268
+	JZ           low342
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low268:
-	JMP stored262
+low342:
+	JMP stored336
 
-low267:
+low341:
 	TESTQ     $0x00000001, AX
-	JZ        low269
+	JZ        low343
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low269:
-stored262:
+low343:
+stored336:
 	TESTQ         $0x00000004, AX
-	JZ            low271
+	JZ            low345
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low272
+	JZ            low346
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low273
+	JZ            low347
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low273:
-	JMP stored270
+low347:
+	JMP stored344
 
-low272:
+low346:
 	TESTQ     $0x00000001, AX
-	JZ        low274
+	JZ        low348
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low274:
-	JMP stored270
+low348:
+	JMP stored344
 
-low271:
+low345:
 	TESTQ        $0x00000002, AX
-	JZ           low275
+	JZ           low349
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low276
+	JZ           low350
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low276:
-	JMP stored270
+low350:
+	JMP stored344
 
-low275:
+low349:
 	TESTQ     $0x00000001, AX
-	JZ        low277
+	JZ        low351
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low277:
-stored270:
+low351:
+stored344:
 	TESTQ         $0x00000004, AX
-	JZ            low279
+	JZ            low353
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low280
+	JZ            low354
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low281
+	JZ            low355
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low281:
-	JMP stored278
+low355:
+	JMP stored352
 
-low280:
+low354:
 	TESTQ     $0x00000001, AX
-	JZ        low282
+	JZ        low356
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low282:
-	JMP stored278
+low356:
+	JMP stored352
 
-low279:
+low353:
 	TESTQ        $0x00000002, AX
-	JZ           low283
+	JZ           low357
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low284
+	JZ           low358
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low284:
-	JMP stored278
+low358:
+	JMP stored352
 
-low283:
+low357:
 	TESTQ     $0x00000001, AX
-	JZ        low285
+	JZ        low359
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low285:
-stored278:
+low359:
+stored352:
 	TESTQ         $0x00000004, AX
-	JZ            low287
+	JZ            low361
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low288
+	JZ            low362
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low289
+	JZ            low363
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low289:
-	JMP stored286
+low363:
+	JMP stored360
 
-low288:
+low362:
 	TESTQ     $0x00000001, AX
-	JZ        low290
+	JZ        low364
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low290:
-	JMP stored286
+low364:
+	JMP stored360
 
-low287:
+low361:
 	TESTQ        $0x00000002, AX
-	JZ           low291
+	JZ           low365
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low292
+	JZ           low366
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low292:
-	JMP stored286
+low366:
+	JMP stored360
 
-low291:
+low365:
 	TESTQ     $0x00000001, AX
-	JZ        low293
+	JZ        low367
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low293:
-stored286:
+low367:
+stored360:
 	TESTQ         $0x00000004, AX
-	JZ            low295
+	JZ            low369
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low296
+	JZ            low370
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low297
+	JZ            low371
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 
-low297:
-	JMP stored294
+low371:
+	JMP stored368
 
-low296:
+low370:
 	TESTQ     $0x00000001, AX
-	JZ        low298
+	JZ        low372
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low298:
-	JMP stored294
+low372:
+	JMP stored368
 
-low295:
+low369:
 	TESTQ        $0x00000002, AX
-	JZ           low299
+	JZ           low373
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low300
+	JZ           low374
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 
-low300:
-	JMP stored294
+low374:
+	JMP stored368
 
-low299:
+low373:
 	TESTQ     $0x00000001, AX
-	JZ        low301
+	JZ        low375
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low301:
-stored294:
+low375:
+stored368:
 	TESTQ         $0x00000004, AX
-	JZ            low303
+	JZ            low377
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000002, AX
-	JZ            low304
+	JZ            low378
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low305
+	JZ            low379
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 
-low305:
-	JMP stored302
+low379:
+	JMP stored376
 
-low304:
+low378:
 	TESTQ     $0x00000001, AX
-	JZ        low306
+	JZ        low380
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low306:
-	JMP stored302
+low380:
+	JMP stored376
 
-low303:
+low377:
 	TESTQ        $0x00000002, AX
-	JZ           low307
+	JZ           low381
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low308
+	JZ           low382
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 
-low308:
-	JMP stored302
+low382:
+	JMP stored376
 
-low307:
+low381:
 	TESTQ     $0x00000001, AX
-	JZ        low309
+	JZ        low383
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low309:
-stored302:
+low383:
+stored376:
 	TESTQ         $0x00000004, AX
-	JZ            low311
+	JZ            low385
 	VMOVUPS       Y6, (BX)(DX*2)
 	VEXTRACTF64X4 $0x01, Z6, Y6
 	TESTQ         $0x00000002, AX
-	JZ            low312
+	JZ            low386
 	VMOVUPS       X6, 32(BX)(DX*2)
 	VEXTRACTF128  $0x01, Y6, X6
 	TESTQ         $0x00000001, AX
-	JZ            low313
+	JZ            low387
 	VMOVSD        X6, 48(BX)(DX*2)
 	VUNPCKHPD     X6, X6, X6
 
-low313:
-	JMP stored310
+low387:
+	JMP stored384
 
-low312:
+low386:
 	TESTQ     $0x00000001, AX
-	JZ        low314
+	JZ        low388
 	VMOVSD    X6, 32(BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 
-low314:
-	JMP stored310
+low388:
+	JMP stored384
 
-low311:
+low385:
 	TESTQ        $0x00000002, AX
-	JZ           low315
+	JZ           low389
 	VMOVUPS      X6, (BX)(DX*2)
 	VEXTRACTF128 $0x01, Y6, X6
 	TESTQ        $0x00000001, AX
-	JZ           low316
+	JZ           low390
 	VMOVSD       X6, 16(BX)(DX*2)
 	VUNPCKHPD    X6, X6, X6
 
-low316:
-	JMP stored310
+low390:
+	JMP stored384
 
-low315:
+low389:
 	TESTQ     $0x00000001, AX
-	JZ        low317
+	JZ        low391
 	VMOVSD    X6, (BX)(DX*2)
 	VUNPCKHPD X6, X6, X6
 
-low317:
-stored310:
+low391:
+stored384:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done257
+	JMP  done331
 
-fewer258:
+fewer332:
 	CMPQ BX, $0x06
-	JNE  fewer318
+	JNE  fewer392
 
 	// acc[i,j] = init[i,j], 6×1 vectors
 	MOVQ      init+16(FP), BX
@@ -13761,7 +17749,7 @@ fewer258:
 	VMOVUPD.Z (BX)(SI*1), K1, Z5
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded319
+	JLE       folded393
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -13773,7 +17761,7 @@ fewer258:
 	MOVQ      ldsoon+80(FP), R12
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold320:
+fold394:
 	VMOVUPD.Z        (SI), K1, Z7
 	ADDQ             DI, SI
 	PREFETCHT1       (R11)
@@ -13786,9 +17774,9 @@ fold320:
 	VFMADD231PD.BCST (BX)(R10*1), Z7, Z5
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold320
+	JNZ              fold394
 
-folded319:
+folded393:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z6, Z6, Z6
@@ -13799,7 +17787,7 @@ folded319:
 	VADDPD Z6, Z4, Z4
 	VADDPD Z6, Z5, Z5
 	CMPQ   BX, $0x01
-	JNE    linear321
+	JNE    linear395
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
 	VMAXPD Z2, Z6, Z2
@@ -13807,295 +17795,295 @@ folded319:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-linear321:
+linear395:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	LEAQ          (CX)(CX*4), SI
 	TESTQ         $0x00000004, AX
-	JZ            low323
+	JZ            low397
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low324
+	JZ            low398
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low325
+	JZ            low399
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low325:
-	JMP stored322
+low399:
+	JMP stored396
 
-low324:
+low398:
 	TESTQ     $0x00000001, AX
-	JZ        low326
+	JZ        low400
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low326:
-	JMP stored322
+low400:
+	JMP stored396
 
-low323:
+low397:
 	TESTQ        $0x00000002, AX
-	JZ           low327
+	JZ           low401
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low328
+	JZ           low402
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low328:
-	JMP stored322
+low402:
+	JMP stored396
 
-low327:
+low401:
 	TESTQ     $0x00000001, AX
-	JZ        low329
+	JZ        low403
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low329:
-stored322:
+low403:
+stored396:
 	TESTQ         $0x00000004, AX
-	JZ            low331
+	JZ            low405
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low332
+	JZ            low406
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low333
+	JZ            low407
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low333:
-	JMP stored330
+low407:
+	JMP stored404
 
-low332:
+low406:
 	TESTQ     $0x00000001, AX
-	JZ        low334
+	JZ        low408
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low334:
-	JMP stored330
+low408:
+	JMP stored404
 
-low331:
+low405:
 	TESTQ        $0x00000002, AX
-	JZ           low335
+	JZ           low409
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low336
+	JZ           low410
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low336:
-	JMP stored330
+low410:
+	JMP stored404
 
-low335:
+low409:
 	TESTQ     $0x00000001, AX
-	JZ        low337
+	JZ        low411
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low337:
-stored330:
+low411:
+stored404:
 	TESTQ         $0x00000004, AX
-	JZ            low339
+	JZ            low413
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low340
+	JZ            low414
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low341
+	JZ            low415
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low341:
-	JMP stored338
+low415:
+	JMP stored412
 
-low340:
+low414:
 	TESTQ     $0x00000001, AX
-	JZ        low342
+	JZ        low416
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low342:
-	JMP stored338
+low416:
+	JMP stored412
 
-low339:
+low413:
 	TESTQ        $0x00000002, AX
-	JZ           low343
+	JZ           low417
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low344
+	JZ           low418
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low344:
-	JMP stored338
+low418:
+	JMP stored412
 
-low343:
+low417:
 	TESTQ     $0x00000001, AX
-	JZ        low345
+	JZ        low419
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low345:
-stored338:
+low419:
+stored412:
 	TESTQ         $0x00000004, AX
-	JZ            low347
+	JZ            low421
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low348
+	JZ            low422
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low349
+	JZ            low423
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low349:
-	JMP stored346
+low423:
+	JMP stored420
 
-low348:
+low422:
 	TESTQ     $0x00000001, AX
-	JZ        low350
+	JZ        low424
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low350:
-	JMP stored346
+low424:
+	JMP stored420
 
-low347:
+low421:
 	TESTQ        $0x00000002, AX
-	JZ           low351
+	JZ           low425
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low352
+	JZ           low426
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low352:
-	JMP stored346
+low426:
+	JMP stored420
 
-low351:
+low425:
 	TESTQ     $0x00000001, AX
-	JZ        low353
+	JZ        low427
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low353:
-stored346:
+low427:
+stored420:
 	TESTQ         $0x00000004, AX
-	JZ            low355
+	JZ            low429
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low356
+	JZ            low430
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low357
+	JZ            low431
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 
-low357:
-	JMP stored354
+low431:
+	JMP stored428
 
-low356:
+low430:
 	TESTQ     $0x00000001, AX
-	JZ        low358
+	JZ        low432
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low358:
-	JMP stored354
+low432:
+	JMP stored428
 
-low355:
+low429:
 	TESTQ        $0x00000002, AX
-	JZ           low359
+	JZ           low433
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low360
+	JZ           low434
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 
-low360:
-	JMP stored354
+low434:
+	JMP stored428
 
-low359:
+low433:
 	TESTQ     $0x00000001, AX
-	JZ        low361
+	JZ        low435
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low361:
-stored354:
+low435:
+stored428:
 	TESTQ         $0x00000004, AX
-	JZ            low363
+	JZ            low437
 	VMOVUPS       Y5, (BX)(SI*1)
 	VEXTRACTF64X4 $0x01, Z5, Y5
 	TESTQ         $0x00000002, AX
-	JZ            low364
+	JZ            low438
 	VMOVUPS       X5, 32(BX)(SI*1)
 	VEXTRACTF128  $0x01, Y5, X5
 	TESTQ         $0x00000001, AX
-	JZ            low365
+	JZ            low439
 	VMOVSD        X5, 48(BX)(SI*1)
 	VUNPCKHPD     X5, X5, X5
 
-low365:
-	JMP stored362
+low439:
+	JMP stored436
 
-low364:
+low438:
 	TESTQ     $0x00000001, AX
-	JZ        low366
+	JZ        low440
 	VMOVSD    X5, 32(BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low366:
-	JMP stored362
+low440:
+	JMP stored436
 
-low363:
+low437:
 	TESTQ        $0x00000002, AX
-	JZ           low367
+	JZ           low441
 	VMOVUPS      X5, (BX)(SI*1)
 	VEXTRACTF128 $0x01, Y5, X5
 	TESTQ        $0x00000001, AX
-	JZ           low368
+	JZ           low442
 	VMOVSD       X5, 16(BX)(SI*1)
 	VUNPCKHPD    X5, X5, X5
 
-low368:
-	JMP stored362
+low442:
+	JMP stored436
 
-low367:
+low441:
 	TESTQ     $0x00000001, AX
-	JZ        low369
+	JZ        low443
 	VMOVSD    X5, (BX)(SI*1)
 	VUNPCKHPD X5, X5, X5
 
-low369:
-stored362:
+low443:
+stored436:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done257
+	JMP  done331
 
-fewer318:
+fewer392:
 	CMPQ BX, $0x05
-	JNE  fewer370
+	JNE  fewer444
 
 	// acc[i,j] = init[i,j], 5×1 vectors
 	MOVQ      init+16(FP), BX
@@ -14108,7 +18096,7 @@ fewer318:
 	VMOVUPD.Z (BX)(CX*4), K1, Z4
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded371
+	JLE       folded445
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -14119,7 +18107,7 @@ fewer318:
 	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold372:
+fold446:
 	VMOVUPD.Z        (SI), K1, Z6
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -14131,9 +18119,9 @@ fold372:
 	VFMADD231PD.BCST (BX)(CX*4), Z6, Z4
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold372
+	JNZ              fold446
 
-folded371:
+folded445:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z5, Z5, Z5
@@ -14143,255 +18131,255 @@ folded371:
 	VADDPD Z5, Z3, Z3
 	VADDPD Z5, Z4, Z4
 	CMPQ   BX, $0x01
-	JNE    linear373
+	JNE    linear447
 	VMAXPD Z0, Z5, Z0
 	VMAXPD Z1, Z5, Z1
 	VMAXPD Z2, Z5, Z2
 	VMAXPD Z3, Z5, Z3
 	VMAXPD Z4, Z5, Z4
 
-linear373:
+linear447:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000004, AX
-	JZ            low375
+	JZ            low449
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low376
+	JZ            low450
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low377
+	JZ            low451
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low377:
-	JMP stored374
+low451:
+	JMP stored448
 
-low376:
+low450:
 	TESTQ     $0x00000001, AX
-	JZ        low378
+	JZ        low452
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low378:
-	JMP stored374
+low452:
+	JMP stored448
 
-low375:
+low449:
 	TESTQ        $0x00000002, AX
-	JZ           low379
+	JZ           low453
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low380
+	JZ           low454
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low380:
-	JMP stored374
+low454:
+	JMP stored448
 
-low379:
+low453:
 	TESTQ     $0x00000001, AX
-	JZ        low381
+	JZ        low455
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low381:
-stored374:
+low455:
+stored448:
 	TESTQ         $0x00000004, AX
-	JZ            low383
+	JZ            low457
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low384
+	JZ            low458
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low385
+	JZ            low459
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low385:
-	JMP stored382
+low459:
+	JMP stored456
 
-low384:
+low458:
 	TESTQ     $0x00000001, AX
-	JZ        low386
+	JZ        low460
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low386:
-	JMP stored382
+low460:
+	JMP stored456
 
-low383:
+low457:
 	TESTQ        $0x00000002, AX
-	JZ           low387
+	JZ           low461
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low388
+	JZ           low462
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low388:
-	JMP stored382
+low462:
+	JMP stored456
 
-low387:
+low461:
 	TESTQ     $0x00000001, AX
-	JZ        low389
+	JZ        low463
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low389:
-stored382:
+low463:
+stored456:
 	TESTQ         $0x00000004, AX
-	JZ            low391
+	JZ            low465
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low392
+	JZ            low466
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low393
+	JZ            low467
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low393:
-	JMP stored390
+low467:
+	JMP stored464
 
-low392:
+low466:
 	TESTQ     $0x00000001, AX
-	JZ        low394
+	JZ        low468
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low394:
-	JMP stored390
+low468:
+	JMP stored464
 
-low391:
+low465:
 	TESTQ        $0x00000002, AX
-	JZ           low395
+	JZ           low469
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low396
+	JZ           low470
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low396:
-	JMP stored390
+low470:
+	JMP stored464
 
-low395:
+low469:
 	TESTQ     $0x00000001, AX
-	JZ        low397
+	JZ        low471
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low397:
-stored390:
+low471:
+stored464:
 	TESTQ         $0x00000004, AX
-	JZ            low399
+	JZ            low473
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low400
+	JZ            low474
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low401
+	JZ            low475
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low401:
-	JMP stored398
+low475:
+	JMP stored472
 
-low400:
+low474:
 	TESTQ     $0x00000001, AX
-	JZ        low402
+	JZ        low476
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low402:
-	JMP stored398
+low476:
+	JMP stored472
 
-low399:
+low473:
 	TESTQ        $0x00000002, AX
-	JZ           low403
+	JZ           low477
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low404
+	JZ           low478
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low404:
-	JMP stored398
+low478:
+	JMP stored472
 
-low403:
+low477:
 	TESTQ     $0x00000001, AX
-	JZ        low405
+	JZ        low479
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low405:
-stored398:
+low479:
+stored472:
 	TESTQ         $0x00000004, AX
-	JZ            low407
+	JZ            low481
 	VMOVUPS       Y4, (BX)(CX*4)
 	VEXTRACTF64X4 $0x01, Z4, Y4
 	TESTQ         $0x00000002, AX
-	JZ            low408
+	JZ            low482
 	VMOVUPS       X4, 32(BX)(CX*4)
 	VEXTRACTF128  $0x01, Y4, X4
 	TESTQ         $0x00000001, AX
-	JZ            low409
+	JZ            low483
 	VMOVSD        X4, 48(BX)(CX*4)
 	VUNPCKHPD     X4, X4, X4
 
-low409:
-	JMP stored406
+low483:
+	JMP stored480
 
-low408:
+low482:
 	TESTQ     $0x00000001, AX
-	JZ        low410
+	JZ        low484
 	VMOVSD    X4, 32(BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low410:
-	JMP stored406
+low484:
+	JMP stored480
 
-low407:
+low481:
 	TESTQ        $0x00000002, AX
-	JZ           low411
+	JZ           low485
 	VMOVUPS      X4, (BX)(CX*4)
 	VEXTRACTF128 $0x01, Y4, X4
 	TESTQ        $0x00000001, AX
-	JZ           low412
+	JZ           low486
 	VMOVSD       X4, 16(BX)(CX*4)
 	VUNPCKHPD    X4, X4, X4
 
-low412:
-	JMP stored406
+low486:
+	JMP stored480
 
-low411:
+low485:
 	TESTQ     $0x00000001, AX
-	JZ        low413
+	JZ        low487
 	VMOVSD    X4, (BX)(CX*4)
 	VUNPCKHPD X4, X4, X4
 
-low413:
-stored406:
+low487:
+stored480:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done257
+	JMP  done331
 
-fewer370:
+fewer444:
 	CMPQ BX, $0x04
-	JNE  fewer414
+	JNE  fewer488
 
 	// acc[i,j] = init[i,j], 4×1 vectors
 	MOVQ      init+16(FP), BX
@@ -14403,7 +18391,7 @@ fewer370:
 	VMOVUPD.Z (BX)(DX*1), K1, Z3
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded415
+	JLE       folded489
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -14414,7 +18402,7 @@ fewer370:
 	MOVQ      ldsoon+80(FP), R11
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold416:
+fold490:
 	VMOVUPD.Z        (SI), K1, Z5
 	ADDQ             DI, SI
 	PREFETCHT1       (R10)
@@ -14425,9 +18413,9 @@ fold416:
 	VFMADD231PD.BCST (BX)(R9*1), Z5, Z3
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold416
+	JNZ              fold490
 
-folded415:
+folded489:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z4, Z4, Z4
@@ -14436,208 +18424,208 @@ folded415:
 	VADDPD Z4, Z2, Z2
 	VADDPD Z4, Z3, Z3
 	CMPQ   BX, $0x01
-	JNE    linear417
+	JNE    linear491
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-linear417:
+linear491:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	LEAQ          (CX)(CX*2), DX
 	TESTQ         $0x00000004, AX
-	JZ            low419
+	JZ            low493
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low420
+	JZ            low494
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low421
+	JZ            low495
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low421:
-	JMP stored418
+low495:
+	JMP stored492
 
-low420:
+low494:
 	TESTQ     $0x00000001, AX
-	JZ        low422
+	JZ        low496
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low422:
-	JMP stored418
+low496:
+	JMP stored492
 
-low419:
+low493:
 	TESTQ        $0x00000002, AX
-	JZ           low423
+	JZ           low497
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low424
+	JZ           low498
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low424:
-	JMP stored418
+low498:
+	JMP stored492
 
-low423:
+low497:
 	TESTQ     $0x00000001, AX
-	JZ        low425
+	JZ        low499
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low425:
-stored418:
+low499:
+stored492:
 	TESTQ         $0x00000004, AX
-	JZ            low427
+	JZ            low501
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low428
+	JZ            low502
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low429
+	JZ            low503
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low429:
-	JMP stored426
+low503:
+	JMP stored500
 
-low428:
+low502:
 	TESTQ     $0x00000001, AX
-	JZ        low430
+	JZ        low504
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low430:
-	JMP stored426
+low504:
+	JMP stored500
 
-low427:
+low501:
 	TESTQ        $0x00000002, AX
-	JZ           low431
+	JZ           low505
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low432
+	JZ           low506
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low432:
-	JMP stored426
+low506:
+	JMP stored500
 
-low431:
+low505:
 	TESTQ     $0x00000001, AX
-	JZ        low433
+	JZ        low507
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low433:
-stored426:
+low507:
+stored500:
 	TESTQ         $0x00000004, AX
-	JZ            low435
+	JZ            low509
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low436
+	JZ            low510
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low437
+	JZ            low511
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low437:
-	JMP stored434
+low511:
+	JMP stored508
 
-low436:
+low510:
 	TESTQ     $0x00000001, AX
-	JZ        low438
+	JZ        low512
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low438:
-	JMP stored434
+low512:
+	JMP stored508
 
-low435:
+low509:
 	TESTQ        $0x00000002, AX
-	JZ           low439
+	JZ           low513
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low440
+	JZ           low514
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low440:
-	JMP stored434
+low514:
+	JMP stored508
 
-low439:
+low513:
 	TESTQ     $0x00000001, AX
-	JZ        low441
+	JZ        low515
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low441:
-stored434:
+low515:
+stored508:
 	TESTQ         $0x00000004, AX
-	JZ            low443
+	JZ            low517
 	VMOVUPS       Y3, (BX)(DX*1)
 	VEXTRACTF64X4 $0x01, Z3, Y3
 	TESTQ         $0x00000002, AX
-	JZ            low444
+	JZ            low518
 	VMOVUPS       X3, 32(BX)(DX*1)
 	VEXTRACTF128  $0x01, Y3, X3
 	TESTQ         $0x00000001, AX
-	JZ            low445
+	JZ            low519
 	VMOVSD        X3, 48(BX)(DX*1)
 	VUNPCKHPD     X3, X3, X3
 
-low445:
-	JMP stored442
+low519:
+	JMP stored516
 
-low444:
+low518:
 	TESTQ     $0x00000001, AX
-	JZ        low446
+	JZ        low520
 	VMOVSD    X3, 32(BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low446:
-	JMP stored442
+low520:
+	JMP stored516
 
-low443:
+low517:
 	TESTQ        $0x00000002, AX
-	JZ           low447
+	JZ           low521
 	VMOVUPS      X3, (BX)(DX*1)
 	VEXTRACTF128 $0x01, Y3, X3
 	TESTQ        $0x00000001, AX
-	JZ           low448
+	JZ           low522
 	VMOVSD       X3, 16(BX)(DX*1)
 	VUNPCKHPD    X3, X3, X3
 
-low448:
-	JMP stored442
+low522:
+	JMP stored516
 
-low447:
+low521:
 	TESTQ     $0x00000001, AX
-	JZ        low449
+	JZ        low523
 	VMOVSD    X3, (BX)(DX*1)
 	VUNPCKHPD X3, X3, X3
 
-low449:
-stored442:
+low523:
+stored516:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done257
+	JMP  done331
 
-fewer414:
+fewer488:
 	CMPQ BX, $0x03
-	JNE  fewer450
+	JNE  fewer524
 
 	// acc[i,j] = init[i,j], 3×1 vectors
 	MOVQ      init+16(FP), BX
@@ -14647,7 +18635,7 @@ fewer414:
 	VMOVUPD.Z (BX)(CX*2), K1, Z2
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded451
+	JLE       folded525
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -14657,7 +18645,7 @@ fewer414:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold452:
+fold526:
 	VMOVUPD.Z        (SI), K1, Z4
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -14667,9 +18655,9 @@ fold452:
 	VFMADD231PD.BCST (BX)(CX*2), Z4, Z2
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold452
+	JNZ              fold526
 
-folded451:
+folded525:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z3, Z3, Z3
@@ -14677,160 +18665,160 @@ folded451:
 	VADDPD Z3, Z1, Z1
 	VADDPD Z3, Z2, Z2
 	CMPQ   BX, $0x01
-	JNE    linear453
+	JNE    linear527
 	VMAXPD Z0, Z3, Z0
 	VMAXPD Z1, Z3, Z1
 	VMAXPD Z2, Z3, Z2
 
-linear453:
+linear527:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000004, AX
-	JZ            low455
+	JZ            low529
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low456
+	JZ            low530
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low457
+	JZ            low531
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low457:
-	JMP stored454
+low531:
+	JMP stored528
 
-low456:
+low530:
 	TESTQ     $0x00000001, AX
-	JZ        low458
+	JZ        low532
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low458:
-	JMP stored454
+low532:
+	JMP stored528
 
-low455:
+low529:
 	TESTQ        $0x00000002, AX
-	JZ           low459
+	JZ           low533
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low460
+	JZ           low534
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low460:
-	JMP stored454
+low534:
+	JMP stored528
 
-low459:
+low533:
 	TESTQ     $0x00000001, AX
-	JZ        low461
+	JZ        low535
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low461:
-stored454:
+low535:
+stored528:
 	TESTQ         $0x00000004, AX
-	JZ            low463
+	JZ            low537
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low464
+	JZ            low538
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low465
+	JZ            low539
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low465:
-	JMP stored462
+low539:
+	JMP stored536
 
-low464:
+low538:
 	TESTQ     $0x00000001, AX
-	JZ        low466
+	JZ        low540
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low466:
-	JMP stored462
+low540:
+	JMP stored536
 
-low463:
+low537:
 	TESTQ        $0x00000002, AX
-	JZ           low467
+	JZ           low541
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low468
+	JZ           low542
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low468:
-	JMP stored462
+low542:
+	JMP stored536
 
-low467:
+low541:
 	TESTQ     $0x00000001, AX
-	JZ        low469
+	JZ        low543
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low469:
-stored462:
+low543:
+stored536:
 	TESTQ         $0x00000004, AX
-	JZ            low471
+	JZ            low545
 	VMOVUPS       Y2, (BX)(CX*2)
 	VEXTRACTF64X4 $0x01, Z2, Y2
 	TESTQ         $0x00000002, AX
-	JZ            low472
+	JZ            low546
 	VMOVUPS       X2, 32(BX)(CX*2)
 	VEXTRACTF128  $0x01, Y2, X2
 	TESTQ         $0x00000001, AX
-	JZ            low473
+	JZ            low547
 	VMOVSD        X2, 48(BX)(CX*2)
 	VUNPCKHPD     X2, X2, X2
 
-low473:
-	JMP stored470
+low547:
+	JMP stored544
 
-low472:
+low546:
 	TESTQ     $0x00000001, AX
-	JZ        low474
+	JZ        low548
 	VMOVSD    X2, 32(BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low474:
-	JMP stored470
+low548:
+	JMP stored544
 
-low471:
+low545:
 	TESTQ        $0x00000002, AX
-	JZ           low475
+	JZ           low549
 	VMOVUPS      X2, (BX)(CX*2)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low476
+	JZ           low550
 	VMOVSD       X2, 16(BX)(CX*2)
 	VUNPCKHPD    X2, X2, X2
 
-low476:
-	JMP stored470
+low550:
+	JMP stored544
 
-low475:
+low549:
 	TESTQ     $0x00000001, AX
-	JZ        low477
+	JZ        low551
 	VMOVSD    X2, (BX)(CX*2)
 	VUNPCKHPD X2, X2, X2
 
-low477:
-stored470:
+low551:
+stored544:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done257
+	JMP  done331
 
-fewer450:
+fewer524:
 	CMPQ BX, $0x02
-	JNE  fewer478
+	JNE  fewer552
 
 	// acc[i,j] = init[i,j], 2×1 vectors
 	MOVQ      init+16(FP), BX
@@ -14839,7 +18827,7 @@ fewer450:
 	VMOVUPD.Z (BX)(CX*1), K1, Z1
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded479
+	JLE       folded553
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -14849,7 +18837,7 @@ fewer450:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold480:
+fold554:
 	VMOVUPD.Z        (SI), K1, Z3
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -14858,129 +18846,129 @@ fold480:
 	VFMADD231PD.BCST (BX)(CX*1), Z3, Z1
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold480
+	JNZ              fold554
 
-folded479:
+folded553:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z2, Z2, Z2
 	VADDPD Z2, Z0, Z0
 	VADDPD Z2, Z1, Z1
 	CMPQ   BX, $0x01
-	JNE    linear481
+	JNE    linear555
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-linear481:
+linear555:
 	MOVQ          c+0(FP), BX
 	MOVQ          ldc+8(FP), CX
 	TESTQ         $0x00000004, AX
-	JZ            low483
+	JZ            low557
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low484
+	JZ            low558
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low485
+	JZ            low559
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low485:
-	JMP stored482
+low559:
+	JMP stored556
 
-low484:
+low558:
 	TESTQ     $0x00000001, AX
-	JZ        low486
+	JZ        low560
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low486:
-	JMP stored482
+low560:
+	JMP stored556
 
-low483:
+low557:
 	TESTQ        $0x00000002, AX
-	JZ           low487
+	JZ           low561
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low488
+	JZ           low562
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low488:
-	JMP stored482
+low562:
+	JMP stored556
 
-low487:
+low561:
 	TESTQ     $0x00000001, AX
-	JZ        low489
+	JZ        low563
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low489:
-stored482:
+low563:
+stored556:
 	TESTQ         $0x00000004, AX
-	JZ            low491
+	JZ            low565
 	VMOVUPS       Y1, (BX)(CX*1)
 	VEXTRACTF64X4 $0x01, Z1, Y1
 	TESTQ         $0x00000002, AX
-	JZ            low492
+	JZ            low566
 	VMOVUPS       X1, 32(BX)(CX*1)
 	VEXTRACTF128  $0x01, Y1, X1
 	TESTQ         $0x00000001, AX
-	JZ            low493
+	JZ            low567
 	VMOVSD        X1, 48(BX)(CX*1)
 	VUNPCKHPD     X1, X1, X1
 
-low493:
-	JMP stored490
+low567:
+	JMP stored564
 
-low492:
+low566:
 	TESTQ     $0x00000001, AX
-	JZ        low494
+	JZ        low568
 	VMOVSD    X1, 32(BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low494:
-	JMP stored490
+low568:
+	JMP stored564
 
-low491:
+low565:
 	TESTQ        $0x00000002, AX
-	JZ           low495
+	JZ           low569
 	VMOVUPS      X1, (BX)(CX*1)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low496
+	JZ           low570
 	VMOVSD       X1, 16(BX)(CX*1)
 	VUNPCKHPD    X1, X1, X1
 
-low496:
-	JMP stored490
+low570:
+	JMP stored564
 
-low495:
+low569:
 	TESTQ     $0x00000001, AX
-	JZ        low497
+	JZ        low571
 	VMOVSD    X1, (BX)(CX*1)
 	VUNPCKHPD X1, X1, X1
 
-low497:
-stored490:
+low571:
+stored564:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done257
+	JMP  done331
 
-fewer478:
+fewer552:
 	CMPQ BX, $0x01
-	JNE  fewer498
+	JNE  fewer572
 
 	// acc[i,j] = init[i,j], 1×1 vectors
 	MOVQ      init+16(FP), BX
 	VMOVUPD.Z (BX), K1, Z0
 	MOVQ      n+112(FP), R8
 	TESTQ     R8, R8
-	JLE       folded499
+	JLE       folded573
 	MOVQ      a+32(FP), BX
 	MOVQ      lda+40(FP), CX
 	MOVQ      stepa+48(FP), DX
@@ -14990,7 +18978,7 @@ fewer478:
 	MOVQ      ldsoon+80(FP), R10
 
 	// acc[i,j] = fma(a[i,p], b[p,j], acc[i,j])
-fold500:
+fold574:
 	VMOVUPD.Z        (SI), K1, Z2
 	ADDQ             DI, SI
 	PREFETCHT1       (R9)
@@ -14998,72 +18986,72 @@ fold500:
 	VFMADD231PD.BCST (BX), Z2, Z0
 	ADDQ             DX, BX
 	DECQ             R8
-	JNZ              fold500
+	JNZ              fold574
 
-folded499:
+folded573:
 	// c[i,j] = act(acc[i,j])
 	MOVQ   act+120(FP), BX
 	VPXORD Z1, Z1, Z1
 	VADDPD Z1, Z0, Z0
 	CMPQ   BX, $0x01
-	JNE    linear501
+	JNE    linear575
 	VMAXPD Z0, Z1, Z0
 
-linear501:
+linear575:
 	MOVQ          c+0(FP), BX
 	TESTQ         $0x00000004, AX
-	JZ            low503
+	JZ            low577
 	VMOVUPS       Y0, (BX)
 	VEXTRACTF64X4 $0x01, Z0, Y0
 	TESTQ         $0x00000002, AX
-	JZ            low504
+	JZ            low578
 	VMOVUPS       X0, 32(BX)
 	VEXTRACTF128  $0x01, Y0, X0
 	TESTQ         $0x00000001, AX
-	JZ            low505
+	JZ            low579
 	VMOVSD        X0, 48(BX)
 	VUNPCKHPD     X0, X0, X0
 
-low505:
-	JMP stored502
+low579:
+	JMP stored576
 
-low504:
+low578:
 	TESTQ     $0x00000001, AX
-	JZ        low506
+	JZ        low580
 	VMOVSD    X0, 32(BX)
 	VUNPCKHPD X0, X0, X0
 
-low506:
-	JMP stored502
+low580:
+	JMP stored576
 
-low503:
+low577:
 	TESTQ        $0x00000002, AX
-	JZ           low507
+	JZ           low581
 	VMOVUPS      X0, (BX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low508
+	JZ           low582
 	VMOVSD       X0, 16(BX)
 	VUNPCKHPD    X0, X0, X0
 
-low508:
-	JMP stored502
+low582:
+	JMP stored576
 
-low507:
+low581:
 	TESTQ     $0x00000001, AX
-	JZ        low509
+	JZ        low583
 	VMOVSD    X0, (BX)
 	VUNPCKHPD X0, X0, X0
 
-low509:
-stored502:
+low583:
+stored576:
 	MOVQ soon+72(FP), BX
 	ADDQ $0x40, BX
 	MOVQ BX, soon+72(FP)
-	JMP  done257
+	JMP  done331
 
-fewer498:
-done257:
+fewer572:
+done331:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
