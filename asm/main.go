@@ -1,9 +1,9 @@
 // Command asm writes the assembly of package kernels, the Go declarations that
 // go with it and the tables of kernels: every file listed by [files].
 //
-// A kernel is written once, in dense.go, narrow.go, few.go, grad.go, pack.go,
-// loss.go and update.go, in terms of a [Machine]: an instruction set at an
-// element type, which is a [Spec] and a few verbs. The machines are in x86.go
+// A kernel is written once, in dense.go, narrow.go, few.go, grad.go, input.go,
+// pack.go, loss.go and update.go, in terms of a [Machine]: an instruction set at
+// an element type, which is a [Spec] and a few verbs. The machines are in x86.go
 // and neon.go.
 package main
 

@@ -478,8 +478,8 @@ func (r abreastRow) fold(from, step int) [][]Vec {
 	return acc
 }
 
-// narrowBothCols is how many outputs narrowBoth can have: their columns of w and dw are in
-// registers, beside an element of dz, vectors of x and dx, and zero.
+// narrowBothCols is how many outputs narrowBoth can have: their columns of w and
+// dw are in registers, beside an element of dz, vectors of x and dx, and zero.
 func narrowBothCols(s Spec) int {
 	return min((s.Vecs-4)/2, widest)
 }

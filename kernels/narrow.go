@@ -108,9 +108,9 @@ func (t *tiles[T]) forwardFew(kernel func(*T, uintptr, *T, uintptr, *T, uintptr,
 	}
 }
 
-// narrowBothPays reports whether narrowBoth can compute the gradients of a layer and is best
-// for it, though it takes few columns of x and dx at a time: their rows must not
-// crowd the cache.
+// narrowBothPays reports whether narrowBoth can compute the gradients of a layer
+// and is best for it, though it takes few columns of x and dx at a time: their
+// rows must not crowd the cache.
 func (t *tiles[T]) narrowBothPays(dw, x *Mat[T]) bool {
 	return 1 < dw.Cols && dw.Cols <= t.narrowBothCols && 0 < x.Rows && x.Rows <= maxRows && !crowds(x.pitch(), (x.Rows+1)/2) &&
 		(dw.Cols >= narrowBothCols || x.Rows <= narrowBothRows || x.Rows*x.Cols <= narrowBothVectors*t.lanes)

@@ -266,16 +266,6 @@ func turnedAVX2F32(dx *float32, lddx uintptr, w *float32, ldw uintptr, dz *float
 //go:noescape
 func turnedAVX2F64(dx *float64, lddx uintptr, w *float64, ldw uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
 
-// What both computes, for 1 to 3 rows and columns. dw may be nil.
-//
-//go:noescape
-func dotsAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
-
-// What both computes, for 1 to 3 rows and columns. dw may be nil.
-//
-//go:noescape
-func dotsAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
-
 // dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < rows, k < cols, j < n
 // dw[k,j] = Σ_i x[i,k]·dz[i,j]
 //
@@ -333,6 +323,16 @@ func singleAVX2F32(dx *float32, dw *float32, lddw uintptr, dz *float32, x *float
 //
 //go:noescape
 func singleAVX2F64(dx *float64, dw *float64, lddw uintptr, dz *float64, x *float64, w *float64, ldw uintptr, rows int, n int)
+
+// What both computes, for 1 to 3 rows and columns. dw may be nil.
+//
+//go:noescape
+func dotsAVX2F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+
+// What both computes, for 1 to 3 rows and columns. dw may be nil.
+//
+//go:noescape
+func dotsAVX2F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 
 // What panel computes, for any number of columns but 0, row by row. Where init
 // is nil the sums start from +0; ldinit is then 0.
@@ -477,10 +477,10 @@ var avx2F32 = tiles[float32]{
 	column:         columnAVX2F32,
 	input:          inputAVX2F32,
 	turned:         turnedAVX2F32,
-	dots:           dotsAVX2F32,
 	both:           bothAVX2F32,
 	bothTurned:     bothTurnedAVX2F32,
 	single:         singleAVX2F32,
+	dots:           dotsAVX2F32,
 	sweep:          sweepAVX2F32,
 	thin:           thinAVX2F32,
 	flat:           flatAVX2F32,
@@ -517,10 +517,10 @@ var avx2F64 = tiles[float64]{
 	column:         columnAVX2F64,
 	input:          inputAVX2F64,
 	turned:         turnedAVX2F64,
-	dots:           dotsAVX2F64,
 	both:           bothAVX2F64,
 	bothTurned:     bothTurnedAVX2F64,
 	single:         singleAVX2F64,
+	dots:           dotsAVX2F64,
 	sweep:          sweepAVX2F64,
 	thin:           thinAVX2F64,
 	flat:           flatAVX2F64,

@@ -252,16 +252,6 @@ func inputAVX512F32(dx *float32, lddx uintptr, dz *float32, lddz uintptr, w *flo
 //go:noescape
 func inputAVX512F64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 
-// What both computes, for 1 to 3 rows and columns. dw may be nil.
-//
-//go:noescape
-func dotsAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
-
-// What both computes, for 1 to 3 rows and columns. dw may be nil.
-//
-//go:noescape
-func dotsAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
-
 // dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < rows, k < cols, j < n
 // dw[k,j] = Σ_i x[i,k]·dz[i,j]
 //
@@ -319,6 +309,16 @@ func singleAVX512F32(dx *float32, dw *float32, lddw uintptr, dz *float32, x *flo
 //
 //go:noescape
 func singleAVX512F64(dx *float64, dw *float64, lddw uintptr, dz *float64, x *float64, w *float64, ldw uintptr, rows int, n int)
+
+// What both computes, for 1 to 3 rows and columns. dw may be nil.
+//
+//go:noescape
+func dotsAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+
+// What both computes, for 1 to 3 rows and columns. dw may be nil.
+//
+//go:noescape
+func dotsAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 
 // What panel computes, for any number of columns but 0, row by row. Where init
 // is nil the sums start from +0; ldinit is then 0.
@@ -462,10 +462,10 @@ var avx512F32 = tiles[float32]{
 	gate:           gateAVX512F32,
 	column:         columnAVX512F32,
 	input:          inputAVX512F32,
-	dots:           dotsAVX512F32,
 	both:           bothAVX512F32,
 	bothTurned:     bothTurnedAVX512F32,
 	single:         singleAVX512F32,
+	dots:           dotsAVX512F32,
 	sweep:          sweepAVX512F32,
 	thin:           thinAVX512F32,
 	flat:           flatAVX512F32,
@@ -501,10 +501,10 @@ var avx512F64 = tiles[float64]{
 	gate:           gateAVX512F64,
 	column:         columnAVX512F64,
 	input:          inputAVX512F64,
-	dots:           dotsAVX512F64,
 	both:           bothAVX512F64,
 	bothTurned:     bothTurnedAVX512F64,
 	single:         singleAVX512F64,
+	dots:           dotsAVX512F64,
 	sweep:          sweepAVX512F64,
 	thin:           thinAVX512F64,
 	flat:           flatAVX512F64,

@@ -266,16 +266,6 @@ func turnedNEONF32(dx *float32, lddx uintptr, w *float32, ldw uintptr, dz *float
 //go:noescape
 func turnedNEONF64(dx *float64, lddx uintptr, w *float64, ldw uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
 
-// What both computes, for 1 to 3 rows and columns. dw may be nil.
-//
-//go:noescape
-func dotsNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
-
-// What both computes, for 1 to 3 rows and columns. dw may be nil.
-//
-//go:noescape
-func dotsNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
-
 // dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < rows, k < cols, j < n
 // dw[k,j] = Σ_i x[i,k]·dz[i,j]
 //
@@ -333,6 +323,16 @@ func singleNEONF32(dx *float32, dw *float32, lddw uintptr, dz *float32, x *float
 //
 //go:noescape
 func singleNEONF64(dx *float64, dw *float64, lddw uintptr, dz *float64, x *float64, w *float64, ldw uintptr, rows int, n int)
+
+// What both computes, for 1 to 3 rows and columns. dw may be nil.
+//
+//go:noescape
+func dotsNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+
+// What both computes, for 1 to 3 rows and columns. dw may be nil.
+//
+//go:noescape
+func dotsNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 
 // What panel computes, for any number of columns but 0, row by row. Where init
 // is nil the sums start from +0; ldinit is then 0.
@@ -477,10 +477,10 @@ var neonF32 = tiles[float32]{
 	column:         columnNEONF32,
 	input:          inputNEONF32,
 	turned:         turnedNEONF32,
-	dots:           dotsNEONF32,
 	both:           bothNEONF32,
 	bothTurned:     bothTurnedNEONF32,
 	single:         singleNEONF32,
+	dots:           dotsNEONF32,
 	sweep:          sweepNEONF32,
 	thin:           thinNEONF32,
 	flat:           flatNEONF32,
@@ -517,10 +517,10 @@ var neonF64 = tiles[float64]{
 	column:         columnNEONF64,
 	input:          inputNEONF64,
 	turned:         turnedNEONF64,
-	dots:           dotsNEONF64,
 	both:           bothNEONF64,
 	bothTurned:     bothTurnedNEONF64,
 	single:         singleNEONF64,
+	dots:           dotsNEONF64,
 	sweep:          sweepNEONF64,
 	thin:           thinNEONF64,
 	flat:           flatNEONF64,

@@ -1,0 +1,738 @@
+package main
+
+import "slices"
+
+// The kernels that multiply by the transpose of w, for dx of few rows or few
+// inputs: w is transposed in the registers. Those that make dw as well take it
+// while the chains of dx wait for each other.
+
+// inputRows is how many rows of dx the kernel input can compute at a time: as
+// many as fit beside a square of w.
+func inputRows(s Spec) int {
+	return min(s.Vecs-s.Lanes()-1-s.PartVecs, 8)
+}
+
+// input multiplies few rows by a transposed matrix, which is transposed in the
+// registers, a square as large as a vector is long at a time.
+func input(m Machine) {
+	s := m.Spec()
+	m.Func("input", sig(m, "func(dx *T, lddx uintptr, dz *T, lddz uintptr, w *T, ldw uintptr, rows, cols, n int)"),
+		"dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < rows, k < cols, j < n",
+		"",
+		"Each sum is one chain of fused multiply-adds in order of j from +0; a zero is",
+		"+0. The rows of each operand are as many bytes apart as follows it. rows is 1",
+		"to inputRows, cols at least half the lanes of a vector.")
+	inputTiles(m, inputRows(s), inputRowsForm(m))
+}
+
+func inputRowsForm(m Machine) inputForm {
+	return inputForm{
+		squares: "w", scalars: "dz",
+		step: func(d, _ Int) { m.Const(d, m.Spec().Float.Size) },
+		store: func(acc []Vec, low, high, lddx Int, _ Vec) {
+			rows := m.Rows(len(acc), low, lddx, high)
+			for i, v := range acc {
+				m.StoreHalves(rows.At[i], rows.At[len(acc)+i], v)
+			}
+			m.FreeRows(rows)
+		},
+	}
+}
+
+// bothSide is how many rows both and bothTurned can take at the most.
+const bothSide = 3
+
+// bothRows is how many rows the kernel both can take: three, or fewer if a
+// vector's rows take the registers for more.
+func bothRows(m Machine) int {
+	s, r := m.Spec(), bothSide
+	for r > 1 && 4+m.RowInts(s.Lanes()/2, 2)+rowsInts(m, r)+bothForm(m).besideInts(r) > s.Ints {
+		r--
+	}
+	return r
+}
+
+// both is input and dw besides: while the chains of dx wait for each other, rows
+// of dw take no time of their own.
+func both(m Machine) {
+	m.Func("both", sig(m, "func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int)"),
+		"dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < rows, k < cols, j < n",
+		"dw[k,j] = Σ_i x[i,k]·dz[i,j]",
+		"",
+		"Each sum is one chain of fused multiply-adds in order of its index from +0; a",
+		"zero is +0. The rows of each operand are as many bytes apart as follows it.",
+		"rows is 1 to bothRows, cols at least half the lanes of a vector.")
+	inputTiles(m, bothRows(m), bothForm(m))
+}
+
+func bothForm(m Machine) inputForm {
+	s := m.Spec()
+	form := inputRowsForm(m)
+	form.besideInts = func(r int) int { return 2 + rowsInts(m, r) }
+	form.beside = func(r, blocks int, z Rows, load func(Vec, Addr), store func(Addr, Vec)) {
+		m.Comment("dw[k,j] = Σ_i x[i,k]·dz[i,j]")
+		to, xp, left, ldx := m.Int(), m.Int(), m.Int(), Int(0)
+		m.Copy(to, z.At[0].Base)
+		m.SubArg(to, "dz")
+		m.AddArg(to, "dw")
+		m.Arg(xp, "x")
+		if r > 1 {
+			ldx = m.Int()
+			m.Arg(ldx, "ldx")
+		}
+		x := m.Rows(r, xp, ldx)
+		row, fewer := m.NewLabel("row"), m.NewLabel("fewer")
+		m.Arg(left, "cols")
+		m.JumpIf(left, AtMost, blocks*s.Lanes(), fewer)
+		m.Const(left, blocks*s.Lanes())
+		m.Label(fewer)
+		zs, v, xk, zero := m.VecsOf(r), m.Vec(), m.Vec(), m.Vec()
+		m.Zero(zero)
+		for i, v := range zs {
+			load(v, z.At[i])
+		}
+		m.Label(row)
+		m.Move(v, zero)
+		for i, z := range zs {
+			m.Scalars(xk, x.At[i], 1)
+			m.FMAScalar(v, z, xk, 0)
+		}
+		m.AddVec(v, v, zero)
+		store(At(to, 0), v)
+		m.AddArg(to, "lddw")
+		m.StepConst(x, s.Float.Size)
+		m.LoopDown(left, row)
+		m.FreeRows(x)
+		m.FreeInts(to, xp, left)
+		if r > 1 {
+			m.FreeInts(ldx)
+		}
+		m.FreeVecs(zs...)
+		m.FreeVecs(v, xk, zero)
+	}
+	return form
+}
+
+// turned is input for few columns of dx instead of rows: w and dz change
+// places, and dx is stored in columns.
+func turned(m Machine) {
+	s := m.Spec()
+	m.Func("turned", sig(m, "func(dx *T, lddx uintptr, w *T, ldw uintptr, dz *T, lddz uintptr, rows, cols, n int)"),
+		"dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n",
+		"",
+		"What input computes, with rows and cols exchanged.")
+	inputTiles(m, min(inputRows(s), s.Lanes()-1), turnedForm(m))
+}
+
+func turnedForm(m Machine) inputForm {
+	s := m.Spec()
+	return inputForm{
+		squares: "dz", scalars: "w", some: true,
+		step: m.Copy,
+		store: func(acc []Vec, low, high, lddx Int, t Vec) {
+			apart, stored := m.NewLabel("apart"), m.NewLabel("stored")
+			if len(acc) == 1 {
+				m.JumpIf(lddx, NotEqual, s.Float.Size, apart)
+				m.StoreHalves(At(low, 0), At(high, 0), acc[0])
+				m.Jump(stored)
+			}
+			m.Label(apart)
+			rows := m.Rows(s.Lanes()/2, low, lddx, high)
+			for k, v := range acc {
+				var lanes []Addr
+				for _, a := range rows.At {
+					lanes = append(lanes, a.Plus(k*s.Float.Size))
+				}
+				m.StoreLanes(lanes, v, t)
+			}
+			m.FreeRows(rows)
+			m.Label(stored)
+		},
+	}
+}
+
+// bothTurned is to turned what both is to input.
+func bothTurned(m Machine) {
+	m.Func("bothTurned", sig(m, "func(dx *T, lddx uintptr, dw *T, lddw uintptr, w *T, ldw uintptr, x *T, ldx uintptr, dz *T, lddz uintptr, rows, cols, n int)"),
+		"dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n",
+		"dw[k,j] = Σ_i x[i,k]·dz[i,j]",
+		"",
+		"What both computes, with rows and cols exchanged: rows is 1 to 3, cols at least",
+		"half the lanes of a vector and at most bothCols.")
+	inputTiles(m, bothSide, bothTurnedForm(m))
+}
+
+// bothCols is how many columns, rows of dx, bothTurned can take.
+func bothCols(m Machine) int {
+	blocks := inputBlocks(m, 1, bothTurnedForm(m))
+	for r := range bothSide {
+		blocks = min(blocks, inputBlocks(m, r+1, bothTurnedForm(m)))
+	}
+	return blocks * m.Spec().Lanes()
+}
+
+func bothTurnedForm(m Machine) inputForm {
+	s := m.Spec()
+	form := turnedForm(m)
+	form.besideInts = func(int) int { return 3 }
+	form.beside = func(r, _ int, w Rows, load func(Vec, Addr), store func(Addr, Vec)) {
+		m.Comment("dw[k,j] = Σ_i x[i,k]·dz[i,j]")
+		from, xp, left := m.Int(), m.Int(), m.Int()
+		m.Copy(from, w.At[0].Base)
+		m.SubArg(from, "w")
+		m.AddArg(from, "dz")
+		m.Arg(xp, "x")
+		m.Arg(left, "cols")
+		z, xk, dw := m.Vec(), m.Vec(), m.VecsOf(r)
+		for _, v := range dw {
+			m.Zero(v)
+		}
+		row := m.NewLabel("row")
+		m.Label(row)
+		load(z, At(from, 0))
+		for k, v := range dw {
+			m.Scalars(xk, At(xp, k*s.Float.Size), 1)
+			m.FMAScalar(v, z, xk, 0)
+		}
+		m.AddArg(from, "lddz")
+		m.AddArg(xp, "ldx")
+		m.LoopDown(left, row)
+		m.Copy(from, w.At[0].Base)
+		m.SubArg(from, "w")
+		m.AddArg(from, "dw")
+		positive(m, dw, z)
+		for _, v := range dw {
+			store(At(from, 0), v)
+			m.AddArg(from, "lddw")
+		}
+		m.FreeInts(from, xp, left)
+		m.FreeVecs(z, xk)
+		m.FreeVecs(dw...)
+	}
+	return form
+}
+
+// An inputForm says which factor of input is transposed in squares, which one is
+// taken by scalars, how far apart the lanes of a vector lie in dx, and how its
+// vectors are stored, of whose halves the first lanes go to low and high; and if
+// there is something to do beside every square, that and how many integer
+// registers it takes. Where there are some squares only, half of a last one does
+// not take a whole one's time.
+type inputForm struct {
+	squares, scalars string
+	some             bool
+
+	step  func(d, lddx Int)
+	store func(acc []Vec, low, high, lddx Int, t Vec)
+
+	besideInts func(r int) int
+	beside     func(r, blocks int, z Rows, load func(Vec, Addr), store func(Addr, Vec))
+}
+
+// inputTiles emits tiles for every number of rows up to most.
+func inputTiles(m Machine, most int, to inputForm) {
+	rows := m.Int()
+	m.Arg(rows, "rows")
+	for r := most; r >= 1; r-- {
+		fewer := m.NewLabel("fewer")
+		if r > 1 {
+			m.JumpIf(rows, NotEqual, r, fewer)
+		}
+		m.FreeInts(rows)
+		n := m.Int()
+		m.Arg(n, "n")
+		part := m.MakePart(n)
+		for blocks := inputBlocks(m, r, to); blocks > 0; blocks /= 2 {
+			inputTile(m, r, blocks, n, part, to)
+		}
+		m.FreePart(part)
+		m.FreeInts(n)
+		m.Return()
+		rows = m.Int()
+		m.Label(fewer)
+	}
+}
+
+// inputBlocks is how many blocks of inputs are taken at a time, so that r rows
+// make chains enough and share what is loaded of dz: as many as the registers
+// hold.
+func inputBlocks(m Machine, r int, to inputForm) int {
+	s := m.Spec()
+	blocks := max(4/r, 2)
+	for ; blocks > 1; blocks-- {
+		vecs, ints := blocks*r+s.Lanes()+1+s.PartVecs, 2+2*blocks+m.RowInts(s.Lanes()/2, 2*blocks)+rowsInts(m, r)
+		if to.beside != nil {
+			ints += to.besideInts(r)
+		}
+		if blocks*s.VecBytes <= 128 && vecs <= s.Vecs && ints <= s.Ints {
+			break
+		}
+	}
+	return blocks
+}
+
+// rowsInts is how many integer registers r rows take in all.
+func rowsInts(m Machine, r int) int {
+	if r == 1 {
+		return 1
+	}
+	return 2 + m.RowInts(r, 1)
+}
+
+// inputHalves returns where the halves of so many blocks of rows begin, each row
+// as many bytes as stride says: one after the other from base on, except that
+// none ends behind the last of cols. It takes base.
+func inputHalves(m Machine, blocks int, base, stride Int) []Int {
+	half := m.Spec().Lanes() / 2
+	last, at := m.Int(), make([]Int, 2*blocks)
+	m.Arg(last, "cols")
+	m.AddConst(last, -half)
+	for h := len(at) - 1; h >= 0; h-- {
+		switch {
+		case h == 0 && blocks > 1:
+			at[h] = base
+			continue
+		case h < blocks/2*2:
+			at[h] = m.Int()
+			m.MulConst(at[h], stride, h*half)
+		default:
+			at[h] = m.Int()
+			inside := m.NewLabel("inside")
+			m.Const(at[h], h*half)
+			m.JumpIf(last, AtLeast, h*half, inside)
+			m.Copy(at[h], last)
+			m.Label(inside)
+			m.Mul(at[h], stride)
+		}
+		m.Add(at[h], base)
+	}
+	if at[0] != base {
+		m.FreeInts(base)
+	}
+	m.FreeInts(last)
+	return at
+}
+
+// inputTile computes r rows of as many times so many blocks of inputs as the
+// parameter cols allows, the last of them perhaps once more, and leaves less
+// than half of them. It destroys n.
+func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
+	s := m.Spec()
+	lanes, size := s.Lanes(), s.Float.Size
+	again, square, tail, end, done := m.NewLabel("block"), m.NewLabel("square"), m.NewLabel("tail"), m.NewLabel("end"), m.NewLabel("done")
+	p := m.Int()
+	m.Arg(p, "cols")
+	m.JumpIf(p, AtMost, blocks/2*lanes, done)
+	m.Label(again)
+	m.FreeInts(p)
+	m.Comment("%d×%d elements of dx, from +0", r, blocks*lanes)
+	acc := make([][]Vec, blocks)
+	for b := range acc {
+		acc[b] = m.VecsOf(r)
+		for _, v := range acc[b] {
+			m.Zero(v)
+		}
+	}
+	wp, ldw := m.Int(), m.Int()
+	m.Arg(wp, to.squares)
+	m.Arg(ldw, "ld"+to.squares)
+	halves := inputHalves(m, blocks, wp, ldw)
+	w := m.Rows(lanes/2, halves[0], ldw, halves[1:]...)
+	dz, lddz := m.Int(), Int(0)
+	m.Arg(dz, to.scalars)
+	if r > 1 {
+		lddz = m.Int()
+		m.Arg(lddz, "ld"+to.scalars)
+	}
+	m.Arg(n, "n")
+	z := m.Rows(r, dz, lddz)
+
+	// terms continues blocks with the columns vs of each, count terms from j on at
+	// a time, and calls then after each.
+	terms := func(acc, vs [][]Vec, j, count int, then func(j int)) {
+		x := m.Vec()
+		for c := 0; c < len(vs[0]); c += count {
+			for i := range r {
+				m.Scalars(x, z.At[i].Plus((j+c)*size), count)
+				for e := range count {
+					for b := range vs {
+						m.FMAScalar(acc[b][i], vs[b][c+e], x, e)
+					}
+				}
+			}
+			then(c)
+		}
+		m.FreeVecs(slices.Concat(vs...)...)
+		m.FreeVecs(x)
+	}
+	together := blocks
+	for blocks%together != 0 || blocks*r+together*s.Columns+2+s.PartVecs > s.Vecs {
+		together--
+	}
+	squares := func(columns int) {
+		m.Comment("acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), %d neighbours j at a time", columns)
+		for b := 0; b < blocks; b += together {
+			for j := 0; j < columns; j += s.Columns {
+				vs := make([][]Vec, together)
+				for q := range vs {
+					vs[q] = m.LoadColumns(w.At[(b+q)*lanes:][:lanes], j*size)
+				}
+				terms(acc[b:], vs, j, min(s.Scalars, s.Columns), func(int) {})
+			}
+		}
+	}
+	m.JumpIf(n, Less, lanes, tail)
+	m.Label(square)
+	squares(lanes)
+	if to.beside != nil {
+		to.beside(r, blocks, z, m.Load, m.Store)
+	}
+	m.StepConst(w, s.VecBytes)
+	m.StepConst(z, s.VecBytes)
+	m.AddConst(n, -lanes)
+	m.JumpIf(n, AtLeast, lanes, square)
+	m.Label(tail)
+	m.JumpIf(n, AtMost, 0, end)
+	ready := m.NewLabel("ready")
+	if to.some && s.Columns < lanes {
+		fewer := m.NewLabel("fewer")
+		m.JumpIf(n, NotEqual, s.Columns, fewer)
+		squares(s.Columns)
+		m.Jump(ready)
+		m.Label(fewer)
+	}
+	m.Comment("the same for fewer j")
+	for b := range blocks {
+		over := m.NewLabel("over")
+		vs := m.VecsOf(lanes)
+		for k, v := range vs {
+			m.LoadPart(v, w.At[b*lanes+k], part)
+		}
+		terms(acc[b:], [][]Vec{m.Transpose(vs)}, 0, 1, func(j int) {
+			if j < lanes-1 {
+				m.JumpIf(n, Equal, j+1, over)
+			}
+		})
+		m.Label(over)
+	}
+	m.Label(ready)
+	if to.beside != nil {
+		to.beside(r, blocks, z,
+			func(v Vec, a Addr) { m.LoadPart(v, a, part) },
+			func(a Addr, v Vec) { m.StorePart(a, v, part) })
+	}
+	m.Label(end)
+	m.FreeRows(w)
+	m.FreeRows(z)
+	m.FreeInts(halves...)
+	m.FreeInts(ldw, dz)
+	if r > 1 {
+		m.FreeInts(lddz)
+	}
+
+	x := m.Vec()
+	positive(m, slices.Concat(acc...), x)
+	p, ld, step := m.Int(), m.Int(), m.Int()
+	m.Arg(p, "dx")
+	m.Arg(ld, "lddx")
+	to.step(step, ld)
+	halves = inputHalves(m, blocks, p, step)
+	for b := range acc {
+		to.store(acc[b], halves[2*b], halves[2*b+1], ld, x)
+		m.FreeVecs(acc[b]...)
+	}
+	m.FreeVecs(x)
+	m.FreeInts(halves...)
+
+	m.Comment("the next %d inputs", blocks*lanes)
+	p = m.Int()
+	m.Arg(p, "cols")
+	m.AddConst(p, -blocks*lanes)
+	m.SetArg("cols", p)
+	m.JumpIf(p, AtMost, 0, done)
+	next := func(name string) {
+		m.Arg(p, name)
+		m.MulConst(step, step, blocks*lanes)
+		m.Add(p, step)
+		m.SetArg(name, p)
+	}
+	next("dx")
+	m.Arg(step, "ld"+to.squares)
+	next(to.squares)
+	if to.beside != nil && to.squares == "w" {
+		m.Arg(step, "lddw")
+		next("dw")
+		m.Const(step, size)
+		next("x")
+	}
+	m.FreeInts(ld, step)
+	m.Arg(p, "cols")
+	m.JumpIf(p, AtLeast, blocks/2*lanes+1, again)
+	m.Label(done)
+	m.FreeInts(p)
+}
+
+// singleRows is how many rows of w the kernel single takes at a time.
+const singleRows = 16
+
+// single is the whole backward pass of one row but for dz and db. It turns w in
+// the registers as input does; the rows of dw, which are stored meanwhile, take
+// no time of their own.
+func single(m Machine) {
+	s := m.Spec()
+	lanes, size := s.Lanes(), s.Float.Size
+	m.Func("single", sig(m, "func(dx, dw *T, lddw uintptr, dz, x, w *T, ldw uintptr, rows, n int)"),
+		"dx[k]   = Σ_j dz[j]·w[k,j],  k < rows, j < n",
+		"dw[k,j] = x[k]·dz[j]",
+		"",
+		"Each sum is one chain of fused multiply-adds in order of j from +0; a zero is",
+		"+0. The rows of dw and w are as many bytes apart as follows each. rows is a",
+		"multiple of sixteen, at least one.")
+	n := m.Int()
+	m.Arg(n, "n")
+	part := m.MakePart(n)
+	part.Count = n
+	again := m.NewLabel("rows")
+	m.Label(again)
+	m.Comment("%d elements of dx, from +0", singleRows)
+	acc := m.VecsOf(singleRows / lanes)
+	zero, z, xk, v := m.Vec(), m.Vec(), m.Vec(), m.Vec()
+	m.Zero(zero)
+	for _, a := range acc {
+		m.Zero(a)
+	}
+	dz, x, dw, lddw, wp, ldw := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
+	m.Arg(dz, "dz")
+	m.Arg(x, "x")
+	m.Arg(dw, "dw")
+	m.Arg(lddw, "lddw")
+	m.Arg(wp, "w")
+	m.Arg(ldw, "ldw")
+	m.Arg(n, "n")
+	w := m.Rows(singleRows, wp, ldw)
+	product := func(a Addr) { // v = x[k]·z + 0
+		m.Scalars(xk, a, 1)
+		m.Move(v, zero)
+		m.FMAScalar(v, z, xk, 0)
+		m.AddVec(v, v, zero)
+	}
+
+	square, tail, end := m.NewLabel("square"), m.NewLabel("tail"), m.NewLabel("end")
+	m.JumpIf(n, Less, lanes, tail)
+	m.Label(square)
+	m.Comment("acc[k] = fma(dz[j], w[k,j], acc[k]);  dw[k,j] = x[k]·dz[j], %d neighbours j at a time", lanes)
+	m.Load(z, At(dz, 0))
+	to := m.Int()
+	m.Copy(to, dw)
+	for b, a := range acc {
+		row := b * lanes
+		for j := 0; j < lanes; j += s.Columns {
+			vs := m.LoadColumns(w.At[b*lanes:][:lanes], j*size)
+			for c, column := range vs {
+				m.FMASplat(a, column, At(dz, (j+c)*size), xk)
+			}
+			m.FreeVecs(vs...)
+			for range s.Columns {
+				product(At(x, row*size))
+				m.Store(At(to, 0), v)
+				m.Add(to, lddw)
+				row++
+			}
+		}
+	}
+	m.FreeInts(to)
+	m.StepConst(w, s.VecBytes)
+	m.AddConst(dz, s.VecBytes)
+	m.AddConst(dw, s.VecBytes)
+	m.AddConst(n, -lanes)
+	m.JumpIf(n, AtLeast, lanes, square)
+	m.Label(tail)
+	m.JumpIf(n, AtMost, 0, end)
+	m.Comment("the same for fewer j")
+	for b, a := range acc {
+		over := m.NewLabel("over")
+		vs := m.VecsOf(lanes)
+		for k, column := range vs {
+			m.LoadPart(column, w.At[b*lanes+k], part)
+		}
+		vs = m.Transpose(vs)
+		for j, column := range vs {
+			m.FMASplat(a, column, At(dz, j*size), xk)
+			if j < lanes-1 {
+				m.JumpIf(n, Equal, j+1, over)
+			}
+		}
+		m.Label(over)
+		m.FreeVecs(vs...)
+	}
+	m.LoadPart(z, At(dz, 0), part)
+	m.FreeRows(w)
+	left, row := m.Int(), m.NewLabel("row")
+	m.Const(left, singleRows)
+	m.Label(row)
+	product(At(x, 0))
+	m.StorePart(At(dw, 0), v, part)
+	m.AddConst(x, size)
+	m.Add(dw, lddw)
+	m.LoopDown(left, row)
+	m.FreeInts(left)
+	m.Label(end)
+
+	positive(m, acc, zero)
+	m.Arg(dz, "dx")
+	for b, a := range acc {
+		m.Store(At(dz, b*s.VecBytes), a)
+	}
+	m.Comment("the next %d rows", singleRows)
+	m.AddConst(dz, singleRows*size)
+	m.SetArg("dx", dz)
+	m.Arg(x, "x")
+	m.AddConst(x, singleRows*size)
+	m.SetArg("x", x)
+	for _, p := range []struct {
+		name   string
+		at, ld Int
+	}{{"dw", dw, lddw}, {"w", wp, ldw}} {
+		m.Arg(p.at, p.name)
+		m.MulConst(p.ld, p.ld, singleRows)
+		m.Add(p.at, p.ld)
+		m.SetArg(p.name, p.at)
+	}
+	m.Arg(n, "rows")
+	m.AddConst(n, -singleRows)
+	m.SetArg("rows", n)
+	m.JumpIf(n, AtLeast, 1, again)
+	m.Return()
+}
+
+// dotsSide is how many rows and columns of dx dots computes at the most.
+const dotsSide = 3
+
+// dots is both for so few rows and columns of dx that neither fill a vector: a
+// chain for each element.
+func dots(m Machine) {
+	m.Func("dots", sig(m, "func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int)"),
+		"What both computes, for 1 to 3 rows and columns. dw may be nil.")
+	rows, cols := m.Int(), m.Int()
+	m.Arg(rows, "rows")
+	m.Arg(cols, "cols")
+	for r := dotsSide; r >= 1; r-- {
+		for c := dotsSide; c >= 1; c-- {
+			other := m.NewLabel("other")
+			m.JumpIf(rows, NotEqual, r, other)
+			m.JumpIf(cols, NotEqual, c, other)
+			m.FreeInts(rows, cols)
+			dotsElements(m, r, c)
+			m.Return()
+			rows, cols = m.Int(), m.Int()
+			m.Label(other)
+		}
+	}
+	m.Return()
+}
+
+func dotsElements(m Machine, r, c int) {
+	s := m.Spec()
+	lanes, size := s.Lanes(), s.Float.Size
+	on := m.First(size)
+	acc, x, y := m.VecsOf(r*c), m.Vec(), m.Vec()
+	for _, v := range acc {
+		on.Zero(v)
+	}
+	dz, lddz, w, ldw, n, dw, left := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
+	m.Arg(dz, "dz")
+	m.Arg(lddz, "lddz")
+	m.Arg(w, "w")
+	m.Arg(ldw, "ldw")
+	m.Arg(n, "n")
+	m.Arg(dw, "dw")
+	part := m.MakePart(n)
+	z, wk := m.Rows(r, dz, lddz), m.Rows(c, w, ldw)
+	xs := m.VecsOf(r - 1)
+	xs = append(xs, x)
+	vector, tail, loop, end := m.NewLabel("vector"), m.NewLabel("tail"), m.NewLabel("fold"), m.NewLabel("folded")
+	m.JumpIf(n, AtMost, 0, end)
+	m.Copy(left, n)
+	m.JumpIf(dw, Equal, 0, loop)
+	m.Label(vector)
+	m.JumpIf(n, Less, lanes, tail)
+	dotsWeights(m, c, z, dw, xs, y, piece{})
+	m.Const(left, lanes)
+	m.Jump(loop)
+	m.Label(tail)
+	m.Copy(left, n)
+	dotsWeights(m, c, z, dw, xs, y, piece{&part})
+	m.Label(loop)
+	m.Comment("acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k])")
+	for i, v := range xs {
+		m.LoadOne(v, z.At[i])
+	}
+	for k := range c {
+		m.LoadOne(y, wk.At[k])
+		for i, v := range xs {
+			on.FMA(acc[i*c+k], v, y)
+		}
+	}
+	m.StepConst(z, size)
+	m.StepConst(wk, size)
+	m.LoopDown(left, loop)
+	m.JumpIf(dw, Equal, 0, end)
+	m.AddConst(dw, s.VecBytes)
+	m.AddConst(n, -lanes)
+	m.JumpIf(n, AtLeast, 1, vector)
+	m.Label(end)
+	m.FreePart(part)
+	m.FreeRows(z)
+	m.FreeRows(wk)
+	m.FreeInts(dz, lddz, w, ldw, n, dw, left)
+
+	on.Zero(x)
+	for _, v := range acc {
+		on.AddVec(v, v, x)
+	}
+	p, ld := m.Int(), m.Int()
+	m.Arg(p, "dx")
+	m.Arg(ld, "lddx")
+	dx := m.Rows(r, p, ld)
+	for i := range r {
+		for k := range c {
+			m.StoreLane(dx.At[i].Plus(k*size), Lane{acc[i*c+k], 0})
+		}
+	}
+	m.FreeRows(dx)
+	m.FreeInts(p, ld)
+	m.FreeVecs(y)
+	m.FreeVecs(xs...)
+	m.FreeVecs(acc...)
+}
+
+// dotsWeights computes a vector of c rows of dw. It destroys zs and v.
+func dotsWeights(m Machine, c int, z Rows, dw Int, zs []Vec, v Vec, p piece) {
+	m.Comment("dw[k,j] = Σ_i x[i,k]·dz[i,j]")
+	xp, ldx, to, lddw := m.Int(), m.Int(), m.Int(), m.Int()
+	m.Arg(xp, "x")
+	m.Arg(ldx, "ldx")
+	m.Copy(to, dw)
+	m.Arg(lddw, "lddw")
+	x := m.Rows(len(zs), xp, ldx)
+	xk, zero := m.Vec(), m.Vec()
+	m.Zero(zero)
+	for i, v := range zs {
+		p.load(m, 0, v, z.At[i])
+	}
+	for k := range c {
+		m.Move(v, zero)
+		for i, z := range zs {
+			m.Scalars(xk, x.At[i].Plus(k*m.Spec().Float.Size), 1)
+			m.FMAScalar(v, z, xk, 0)
+		}
+		m.AddVec(v, v, zero)
+		p.store(m, 0, At(to, 0), v)
+		if k < c-1 {
+			m.Add(to, lddw)
+		}
+	}
+	m.FreeRows(x)
+	m.FreeInts(xp, ldx, to, lddw)
+	m.FreeVecs(xk, zero)
+}

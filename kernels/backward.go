@@ -1,0 +1,348 @@
+//go:build (amd64 || arm64) && !purego && !noasm
+
+package kernels
+
+const (
+	singleRows  = 16      // of dw that single computes at a time
+	bothInputs  = 24      // columns of dx that both computes at the most, half as many of more rows of float64,
+	bothSide    = 3       // and bothTurned,
+	bothBytes   = 128     // of no more elements than this holds
+	dotsSide    = 3       // rows and columns that dots computes at the most
+	packedSize  = 1 << 10 // weights from which it pays to pack them for so few rows
+	inputLines  = 32      // rows of squares that input takes at a time, at the most
+	fewInputs   = 8       // of a layer whose dw stays in the first-level cache
+	gateLines   = 9       // that gate goes through at once,
+	gradTerms   = 16      // of a sum of dw from which grad pays for many outputs,
+	gradLines   = 256     // of dy and y that must not crowd the first-level cache
+	turnedTerms = 32      // of a sum of dw from which its transpose pays for few outputs
+	turnedFrom  = 7       // rows of dx that are computed as its transpose,
+	turnedRows  = 16      // or more, up to these,
+	turnedSize  = 1 << 12 // by at least so many weights
+)
+
+func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation, add bool) {
+	if dw.Cols == 1 && dw.Rows > 0 {
+		t.backwardColumn(dx, dw, db, dy, y, x, w, act, add)
+		return
+	}
+	if !add && !dx.empty() {
+		if dw.Rows <= bothInputs && min(dy.Rows, dw.Rows) <= bothSide && dw.Cols >= narrow && t.backwardBoth(dx, dw, db, dy, y, x, w, act) {
+			return
+		}
+		if dy.Rows == 1 && t.singly(dw, w) {
+			t.backwardSingle(dx, dw, db, dy, y, x, w, act)
+			return
+		}
+	}
+	if t := t.atMost(dw.Rows); t != nil && !add && t.narrowBothPays(dw, x) {
+		t.backwardNarrow(dx, dw, db, dy, y, x, w, act)
+		return
+	}
+	// With few outputs, dz, db and the first rows of dw are made together; with
+	// many, dz and db first. Then come the other rows of dw. If there are none, it
+	// is together, a panel of columns at a time, unless their lines crowd the cache.
+	together := dw.Rows <= t.gradRows && dy.Rows >= gradTerms && !crowds(dy.pitch(), min(2*dy.Rows, gradLines))
+	many := dw.Cols > t.panelCols && !together
+	thin := dw.Cols < min(narrow, t.lanes) && dw.Rows >= 2*t.lanes && dw.Rows*dw.Cols <= maxTurned && dy.Rows >= turnedTerms
+	first := 0
+	switch {
+	case many && db != nil && !add:
+		clear(db)
+	case !many && !thin:
+		first = min(t.gradRows, dw.Rows)
+	}
+	p := product[T]{c: *dw, add: add, a: x.at(0, 0), lda: size[T](), stepa: x.pitch(), n: dy.Rows}
+	sweep := many && (p.n <= sweepTerms || dw.Rows <= fewInputs)
+	fold := even(p.n, maxFold)
+	if sweep {
+		// What is read of dz is to be in the first-level cache still.
+		fold = even(p.n, max(16, min(maxFold, cached/int(size[T]())/dw.Cols)))
+	}
+	var part product[T]
+	for i := 0; i == 0 || i < p.n; i += fold {
+		q := p.piece(&part, i, fold)
+		if many {
+			t.gateAll(db, dy, y, i, i+q.n, act)
+		} else {
+			for j := 0; j < dw.Cols; j += t.panelCols {
+				t.gradPanel(q, db, dy, y, i, j, first, act)
+			}
+		}
+		if sweep {
+			t.sweepRows(q, 0, dw.Rows, dy, i)
+		}
+	}
+	switch {
+	case thin:
+		t.turnedWeights(dw, dy, x, add)
+	case !sweep:
+		t.multiply(&p, first, dw.Rows, dy, false)
+	}
+	if dx.empty() || dy.Cols <= maxRun && t.backwardFew(dx, dy, w) {
+		return
+	}
+	p = product[T]{c: *dx, a: dy.at(0, 0), lda: dy.pitch(), stepa: size[T](), n: dy.Cols}
+	if p.n <= 2*narrow && dx.Cols > t.panelCols && p.n*dx.Cols <= maxTurned {
+		s := t.scratch.Get().(*scratch[T])
+		defer t.scratch.Put(s)
+		wt := s.turned(w.Cols, w.Rows, t.lanes)
+		t.packTransposed(wt.at(0, 0), wt.pitch(), w, 0, w.Rows, 0, w.Cols)
+		t.sweepRows(&p, 0, dx.Rows, &wt, 0)
+		return
+	}
+	t.atLeast(dx.Cols).multiply(&p, 0, dx.Rows, w, true)
+}
+
+// singly reports whether single is best for a row: rows of w and dw that are far
+// apart must not crowd the cache, nor be taken in less than lines from afar.
+func (t *tiles[T]) singly(dw, w *Mat[T]) bool {
+	return singleRows <= dw.Rows && t.lanes <= dw.Cols && dw.Cols <= maxRun &&
+		!crowds(w.pitch(), 2*singleRows) && !crowds(dw.pitch(), 2*singleRows) &&
+		(t.lanes*int(size[T]()) >= line || w.Rows*w.Cols*int(size[T]()) < blockBytes)
+}
+
+// backwardSingle is backward for a single row. The last rows of dw are perhaps
+// computed twice.
+func (t *tiles[T]) backwardSingle(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation) {
+	clear(db)
+	t.gateAll(db, dy, y, 0, 1, act)
+	each := max(maxWork/4/dw.Cols/singleRows, 1) * singleRows
+	for k := 0; k < dw.Rows; k += each {
+		rows := min(each, dw.Rows-k) / singleRows * singleRows
+		if rows == 0 {
+			k, rows = dw.Rows-singleRows, singleRows
+		}
+		t.single(dx.at(0, k), dw.at(k, 0), dw.pitch(), dy.at(0, 0), x.at(0, k), w.at(k, 0), w.pitch(), rows, dw.Cols)
+		k += rows - each
+	}
+}
+
+// backwardBoth is backward for few rows or inputs, if dw and dx are best computed
+// in one pass.
+func (t *tiles[T]) backwardBoth(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation) bool {
+	if dw.Cols > maxRun {
+		return false
+	}
+	byCols, byRows := t.bothFor(dw, dy), t.bothTurnedFor(dw, dy)
+	if byCols == nil && byRows == nil && max(dy.Rows, dw.Rows) > dotsSide {
+		return false
+	}
+	clear(db)
+	t.gateAll(db, dy, y, 0, dy.Rows, act)
+	switch {
+	case dx.Rows*dx.Cols == 1 || byCols == nil && byRows == nil:
+		t.dots(dx.at(0, 0), dx.pitch(), dw.at(0, 0), dw.pitch(), dy.at(0, 0), dy.pitch(),
+			x.at(0, 0), x.pitch(), w.at(0, 0), w.pitch(), dx.Rows, dx.Cols, dw.Cols)
+	case byCols != nil:
+		byCols.both(dx.at(0, 0), dx.pitch(), dw.at(0, 0), dw.pitch(), dy.at(0, 0), dy.pitch(),
+			x.at(0, 0), x.pitch(), w.at(0, 0), w.pitch(), dx.Rows, dx.Cols, dw.Cols)
+	default:
+		byRows.bothTurned(dx.at(0, 0), dx.pitch(), dw.at(0, 0), dw.pitch(), w.at(0, 0), w.pitch(),
+			x.at(0, 0), x.pitch(), dy.at(0, 0), dy.pitch(), dx.Cols, dx.Rows, dw.Cols)
+	}
+	return true
+}
+
+// bothFor returns the tiles whose kernel both is best, or nil.
+func (t *tiles[T]) bothFor(dw, dz *Mat[T]) *tiles[T] {
+	f := t.filledBy(dw.Rows)
+	if f != nil && f.bothRows < dz.Rows {
+		f = f.half
+	}
+	switch {
+	case f == nil, dz.Rows > f.bothRows, dw.Cols < f.lanes,
+		dz.Rows == 1 && dw.Rows == singleRows,
+		dz.Rows > 1 && dw.Rows*int(size[T]()) > 4*bothInputs,
+		crowds(dw.pitch(), 2*min(dw.Rows, f.lanes)+dz.Rows):
+		return nil
+	}
+	return f
+}
+
+// bothTurnedFor returns the tiles whose kernel bothTurned is best, or nil.
+func (t *tiles[T]) bothTurnedFor(dw, dz *Mat[T]) *tiles[T] {
+	f := t.filledBy(dz.Rows)
+	switch {
+	case f == nil, dw.Rows > bothSide, dz.Rows > f.bothCols, dw.Cols < f.lanes,
+		dz.Rows*dw.Rows*int(size[T]()) > bothBytes,
+		crowds(dw.pitch(), 2*(dw.Rows+1)+dz.Rows):
+		return nil
+	}
+	return f
+}
+
+// turnedWeights computes dw of a layer with fewer outputs than a vector has
+// lanes as its transpose, dzᵀ·x, whose rows fill vectors.
+func (t *tiles[T]) turnedWeights(dw, dz, x *Mat[T], add bool) {
+	s := t.scratch.Get().(*scratch[T])
+	defer t.scratch.Put(s)
+	c := s.turned(dw.Cols, dw.Rows, 0)
+	if add {
+		for k := range dw.Rows {
+			for j, v := range dw.Row(k) {
+				c.Data[j*c.Stride+k] = v
+			}
+		}
+	}
+	p := product[T]{c: c, add: add, a: dz.at(0, 0), lda: size[T](), stepa: dz.pitch(), n: dz.Rows}
+	t.sweepRows(&p, 0, c.Rows, x, 0)
+	for k := range dw.Rows {
+		row := dw.Row(k)
+		for j := range row {
+			row[j] = c.Data[j*c.Stride+k]
+		}
+	}
+}
+
+// gradPanel makes dz of the rows of dy that p has terms for, from row i on, and
+// continues db and the first rows of dw, in a panel of columns from j on.
+func (t *tiles[T]) gradPanel(p *product[T], db []T, dy, y *Mat[T], i, j, first int, act Activation) {
+	dbp, dbinit := (*T)(nil), zero[T]()
+	if db != nil {
+		dbp = &db[j]
+		if p.add {
+			dbinit = dbp
+		}
+	}
+	init, ldinit := p.init(0, j)
+	t.grad(p.c.at(0, j), p.c.pitch(), init, ldinit, dbp, dbinit, dy.at(i, j), dy.pitch(), y.at(i, j), y.pitch(),
+		p.a, p.stepa, first, min(t.panelCols, p.c.Cols-j), p.n, int(act))
+}
+
+// gateAll makes dz of rows i to end-1 of dy and continues db.
+func (t *tiles[T]) gateAll(db []T, dy, y *Mat[T], i, end int, act Activation) {
+	cols := min(dy.Cols, maxWork/64)
+	tall := max(maxWork/8/cols/4*4, 4)
+	if dy.Rows*dy.Cols*int(size[T]()) > blockBytes || crowds(dy.pitch(), gateLines) {
+		tall = 1 // they come from afar, best as few streams, or drive each other out
+	}
+	if dy.Rows == 0 {
+		for j := range db {
+			db[j] += 0
+		}
+	}
+	for ; i < end; i += tall {
+		for j := 0; j < dy.Cols; j += cols {
+			var dbj *T
+			if db != nil {
+				dbj = &db[j]
+			}
+			t.gate(dbj, dy.at(i, j), dy.pitch(), y.at(i, j), y.pitch(), min(tall, end-i), min(cols, dy.Cols-j), int(act))
+		}
+	}
+}
+
+// backwardFew computes dx if it has few rows or few columns.
+func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
+	byCols, byRows := t.filledBy(dx.Cols), t.shortest().filledBy(dx.Rows)
+	switch filled := t.atLeast(dx.Rows); {
+	case filled.lanesAreRows(dx, w):
+		filled.turnedInput(dx, dz, w)
+	case byCols != nil && (dx.Rows <= byCols.inputRows || dx.Rows <= 2*byCols.inputRows && dx.Cols >= byCols.lanes && w.Rows*w.Cols < packedSize):
+		byCols.squares(byCols.input, dx, dx.Rows, dx.Cols, dz, w, false)
+	case byRows != nil && (byCols == nil || dx.Cols < byCols.lanes):
+		byRows.squares(byRows.turned, dx, dx.Cols, dx.Rows, w, dz, true)
+	case byCols == nil && byRows == nil && max(dx.Rows, dx.Cols) <= dotsSide || dx.Rows*dx.Cols == 1:
+		t.dots(dx.at(0, 0), dx.pitch(), nil, 0, dz.at(0, 0), dz.pitch(), nil, 0, w.at(0, 0), w.pitch(), dx.Rows, dx.Cols, dz.Cols)
+	default:
+		return false
+	}
+	return true
+}
+
+// lanesAreRows reports whether dx is best computed as its transpose, a row of
+// it in each lane: if they all but fill one vector or more, and there is enough
+// to do for what that costs. Below turnedFrom rows input is faster.
+func (t *tiles[T]) lanesAreRows(dx, w *Mat[T]) bool {
+	vectors := (dx.Rows + t.lanes - 1) / t.lanes
+	return turnedFrom <= dx.Rows && dx.Rows <= turnedRows && 8*dx.Rows >= 7*vectors*t.lanes && t.lanes <= dx.Cols &&
+		w.Rows*w.Cols >= turnedSize && dx.Rows*(w.Rows+w.Cols) <= maxTurned
+}
+
+// turnedInput computes dx as its transpose, w·dzᵀ, which takes nothing of w but
+// scalars.
+func (t *tiles[T]) turnedInput(dx, dz, w *Mat[T]) {
+	s := t.scratch.Get().(*scratch[T])
+	defer t.scratch.Put(s)
+	n, in, out := dx.Rows, dx.Cols, dz.Cols
+	buf := s.grow(n * (in + out))
+	right, c := Mat[T]{out, n, buf, n}, Mat[T]{in, n, buf[n*out:], n}
+	t.packTransposed(right.at(0, 0), right.pitch(), dz, 0, n, 0, out)
+	p := product[T]{c: c, a: w.at(0, 0), lda: w.pitch(), stepa: size[T](), n: out}
+	t.multiply(&p, 0, in, &right, false)
+	t.packTransposed(dx.at(0, 0), dx.pitch(), &c, 0, in, 0, n)
+}
+
+// squares computes dx by input, or turned by turned: a and b, of as many rows as
+// follow c and as many terms each, are the factors, the second of which is taken
+// in squares, the last of them perhaps once more.
+func (t *tiles[T]) squares(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, int, int, int), dx *Mat[T], rows, cols int, a, b *Mat[T], turned bool) {
+	height := rows
+	if rows > t.inputRows {
+		height = even(rows, t.inputRows)
+	}
+	for i := 0; i < rows; i += height {
+		tall := min(height, rows-i)
+		wide := max(maxWork/((tall+1)*max(a.Cols, 1))/t.lanes, 1) * t.lanes
+		// The lines of more squares would drive each other out of the cache.
+		for lines := inputLines; lines > t.lanes && crowds(b.pitch(), lines); lines /= 2 {
+			wide = min(wide, lines/2)
+		}
+		for k := 0; k < cols; k += wide {
+			k := max(0, min(k, cols-t.lanes/2))
+			c := dx.at(i, k)
+			if turned {
+				c = dx.at(k, i)
+			}
+			kernel(c, dx.pitch(), a.at(i, 0), a.pitch(), b.at(k, 0), b.pitch(), tall, min(wide, cols-k), a.Cols)
+		}
+	}
+}
+
+// backwardColumn is backward for a layer with one output: one pass over the
+// rows for every panel of inputs, the first of which makes dz and db too.
+func (t *tiles[T]) backwardColumn(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation, add bool) {
+	var s *scratch[T]
+	if dw.Stride > 1 || w.Stride > 1 {
+		s = t.scratch.Get().(*scratch[T])
+		defer t.scratch.Put(s)
+	}
+	var dbp *T
+	if db != nil {
+		dbp = &db[0]
+	}
+	for k := 0; k < dw.Rows; k += t.panelCols {
+		cols := min(t.panelCols, dw.Rows-k)
+		wk, dwk := w.at(k, 0), dw.at(k, 0)
+		if w.Stride > 1 {
+			wk = w.tightColumn(0, k, cols, s)
+		}
+		if dw.Stride > 1 {
+			dwk = &s.line[maxRun]
+			for c := range cols {
+				s.line[maxRun+c] = dw.Data[(k+c)*dw.Stride]
+			}
+		}
+		for i := 0; i == 0 || i < dy.Rows; i += maxRows {
+			dwinit, dbinit := dwk, dbp
+			if i == 0 && !add {
+				dwinit, dbinit = zero[T](), zero[T]()
+			}
+			if dbp == nil {
+				dbinit = zero[T]()
+			}
+			var dxk *T
+			if !dx.empty() {
+				dxk = dx.at(i, k)
+			}
+			t.column(dxk, dx.pitch(), dwk, dwinit, dbp, dbinit, dy.at(i, 0), dy.pitch(),
+				y.at(i, 0), y.pitch(), x.at(i, k), x.pitch(), wk, cols, min(maxRows, dy.Rows-i), int(act))
+		}
+		if dw.Stride > 1 {
+			for c := range cols {
+				dw.Data[(k+c)*dw.Stride] = s.line[maxRun+c]
+			}
+		}
+		act, dbp = Identity, nil
+	}
+}

@@ -1,0 +1,106 @@
+//go:build (amd64 || arm64) && !purego && !noasm
+
+package kernels
+
+import (
+	"math/bits"
+	"unsafe"
+)
+
+const (
+	smallRows  = 32  // of a product that a single call of panel does,
+	smallTerms = 320 // of its sums
+	flatTurns  = 16  // so many times as many rows as repeat are worth flat
+	thinTerms  = 2   // of a sum that thin computes, at the most
+)
+
+func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
+	if y.Cols < narrow && x.Cols != 1 { // of one term, a chain is all there is
+		t.forwardNarrow(y, x, w, b, act)
+		return
+	}
+	if x.Cols == 1 && y.Rows >= 2*flatTurns && t.forwardFlat(y, x, w, b, act) {
+		return
+	}
+	t = t.atLeast(y.Cols)
+	if 0 < x.Cols && x.Cols <= thinTerms && y.Cols <= 2*t.panelCols {
+		t.forwardThin(y, x, w, b, act)
+		return
+	}
+	if t.forwardSmall(y, x, w, b, act) {
+		return
+	}
+	// The rows that sweep takes: all if there are few terms, or few rows while w
+	// takes its time to come, else those that fill no tile.
+	few := y.Rows % t.panelRows
+	switch {
+	case x.Cols <= sweepTerms && y.Cols > t.panelCols, y.Rows <= fewRows && w.far():
+		few = y.Rows
+	case few > 2 || y.Rows > manyRows:
+		few = 0
+	}
+	p := product[T]{c: *y, bias: b, a: x.at(0, 0), lda: x.pitch(), stepa: size[T](), n: x.Cols, act: act}
+	t.multiply(&p, 0, y.Rows-few, w, false)
+	t.sweepRows(&p, y.Rows-few, y.Rows, w, 0)
+}
+
+// forwardSmall is forward for a product that a single call can do.
+func (t *tiles[T]) forwardSmall(y, x, w *Mat[T], b []T, act Activation) bool {
+	if x.Cols > smallTerms {
+		return false
+	}
+	var bias *T
+	if b != nil {
+		bias = &b[0]
+	}
+	c := y.at(0, 0)
+	switch {
+	case y.Rows <= fewRows && y.Rows*y.Cols <= 4*t.wideCols && (y.Rows <= fewRows/2 || y.Cols > t.panelCols):
+		t.sweep(c, y.pitch(), bias, 0, x.at(0, 0), x.pitch(), size[T](), w.at(0, 0), w.pitch(), y.Rows, y.Cols, x.Cols, int(act))
+	case y.Rows <= smallRows && y.Cols <= t.panelCols:
+		if bias == nil {
+			bias = zero[T]()
+		}
+		t.panel(c, y.pitch(), bias, 0, x.at(0, 0), x.pitch(), size[T](), w.at(0, 0), w.pitch(), uintptr(unsafe.Pointer(c)), 0, uintptr(unsafe.Pointer(c)), y.Rows, y.Cols, x.Cols, int(act))
+	default:
+		return false
+	}
+	return true
+}
+
+// forwardThin is forward for layers with one or two inputs and few outputs.
+func (t *tiles[T]) forwardThin(y, x, w *Mat[T], b []T, act Activation) {
+	for j := 0; j < y.Cols; j += t.panelCols {
+		bias := zero[T]()
+		if b != nil {
+			bias = &b[j]
+		}
+		for i := 0; i < y.Rows; i += maxRows {
+			t.thin(y.at(i, j), y.pitch(), bias, x.at(i, 0), x.pitch(), w.at(0, j), w.pitch(),
+				min(maxRows, y.Rows-i), min(t.panelCols, y.Cols-j), x.Cols, int(act))
+		}
+	}
+}
+
+// forwardFlat is forward for layers with one input and few outputs, if the rows
+// of y lie tight and are many enough, and are not half or whole vectors, which
+// straddle no cache lines.
+func (t *tiles[T]) forwardFlat(y, x, w *Mat[T], b []T, act Activation) bool {
+	common := bits.TrailingZeros(uint(y.Cols))
+	period, turns := y.Cols>>common, t.lanes>>common
+	if turns <= 1 || turns == 2 && period > 1 || period > t.flatPeriod || y.Cols > t.panelCols || y.Rows < flatTurns*turns || !y.tight() || !x.tight() {
+		return false
+	}
+	bias := zero[T]()
+	if b != nil {
+		bias = &b[0]
+	}
+	for i, rows := 0, 0; i < y.Rows; i += rows {
+		rows = min(maxRows, y.Rows-i)
+		if i+rows < y.Rows && y.Rows-i-rows < flatTurns*turns {
+			rows -= flatTurns * turns // for the next time
+		}
+		t.flat(y.at(i, 0), bias, x.at(i, 0), w.at(0, 0), rows, y.Cols, period, turns, int(act))
+	}
+	return true
+}
