@@ -46,5 +46,6 @@ func MSE[T Float](grad, pred, target Mat[T]) T {
 		raceWrite(&grad)
 	}
 	n := pred.Rows * pred.Cols
-	return quotient(current[T]().mse(hidden(&grad), hidden(&pred), hidden(&target), quotient(T(2), n)), n)
+	c := quotient(T(2), n) // before any pointer is hidden
+	return quotient(current[T]().mse(hidden(&grad), hidden(&pred), hidden(&target), c), n)
 }

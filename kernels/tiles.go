@@ -202,7 +202,7 @@ func (t *tiles[T]) meanSquares(grad, pred, target *Mat[T], c T) T {
 			if !grad.IsZero() {
 				g = &grad.Data[q]
 			}
-			t.mse(hidden(&lane[0]), from(q, hidden(&lane[0])), g, &pred.Data[q], &target.Data[q], min(maxRun, total-q), c)
+			t.squareRun(&lane, q, g, &pred.Data[q], &target.Data[q], min(maxRun, total-q), c)
 		}
 		return lane[lanes]
 	}
@@ -221,7 +221,7 @@ func (t *tiles[T]) meanSquares(grad, pred, target *Mat[T], c T) T {
 		if !grad.IsZero() {
 			g = &p[0]
 		}
-		t.mse(hidden(&lane[0]), from(q, hidden(&lane[0])), g, &p[0], &d[0], n, c)
+		t.squareRun(&lane, q, g, &p[0], &d[0], n, c)
 		if g != nil {
 			grad.scatter(p[:n], q)
 		}
@@ -229,12 +229,14 @@ func (t *tiles[T]) meanSquares(grad, pred, target *Mat[T], c T) T {
 	return lane[lanes]
 }
 
-// from is what lanes start from at element q: nothing, or what they hold.
-func from[T Float](q int, lane *T) *T {
-	if q == 0 {
-		return zero[T]()
+// squareRun continues the sums of squares in lane with n elements from the q-th
+// on, or begins them with the first.
+func (t *tiles[T]) squareRun(lane *[lanes + 1]T, q int, grad, pred, target *T, n int, c T) {
+	if nothing := zero[T](); q == 0 {
+		t.mse(hidden(&lane[0]), nothing, grad, pred, target, n, c)
+	} else {
+		t.mse(hidden(&lane[0]), hidden(&lane[0]), grad, pred, target, n, c)
 	}
-	return lane
 }
 
 // gather copies the elements from the row-major index q on; scatter is its
