@@ -40,6 +40,27 @@ func testBits[T Float](t *testing.T) {
 		}
 	}
 
+	// Layers with kernels of their own: one input and many rows, few outputs, and
+	// few inputs or rows.
+	for _, out := range upTo(25) {
+		try(shape{150, 1, out}, true)
+		try(shape{20 + out, 2, out}, true)
+	}
+	for out := 2; out <= 7; out++ {
+		for _, in := range []int{2, 16, 19, 33, 64, 130} {
+			for _, n := range []int{1, 2, 3, 4, 7, 16, 41} {
+				try(shape{n, in, out}, true)
+			}
+		}
+	}
+	for _, in := range upTo(26) {
+		for _, n := range []int{1, 2, 3, 5, 16, 35} {
+			for _, out := range []int{9, 18, 47} {
+				try(shape{n, in, out}, true)
+			}
+		}
+	}
+
 	// All three from everywhere.
 	rounds, most := 250, 1<<18
 	if *long {
