@@ -43,11 +43,13 @@ func testBits[T Float](t *testing.T) {
 	// Layers with kernels of their own: one input and many rows, few outputs, and
 	// few inputs or rows.
 	for _, out := range upTo(25) {
-		try(shape{150, 1, out}, true)
+		for _, n := range []int{150, 131, 64 + out} {
+			try(shape{n, 1, out}, true)
+		}
 		try(shape{20 + out, 2, out}, true)
 	}
 	for out := 2; out <= 7; out++ {
-		for _, in := range []int{2, 16, 19, 33, 64, 130} {
+		for _, in := range []int{2, 16, 19, 30, 33, 64, 139} {
 			for _, n := range []int{1, 2, 3, 4, 7, 16, 41} {
 				try(shape{n, in, out}, true)
 			}
