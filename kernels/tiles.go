@@ -165,9 +165,10 @@ func (t *tiles[T]) atMost(lanes int) *tiles[T] {
 }
 
 // filledBy returns the widest tiles of which so many elements fill a vector, or
-// at least the half of one, or nil.
+// at least the half of one, or nil. Where one and a half are enough, three halves
+// are less to do than two.
 func (t *tiles[T]) filledBy(elements int) *tiles[T] {
-	for t.half != nil && t.lanes > elements {
+	for t.half != nil && (t.lanes > elements || t.lanes < elements && 2*elements <= 3*t.lanes) {
 		t = t.half
 	}
 	if 2*elements < t.lanes {
