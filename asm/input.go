@@ -61,7 +61,7 @@ func both(m Machine) {
 		"",
 		"Each sum is one chain of fused multiply-adds in order of its index from +0; a",
 		"zero is +0. The rows of each operand are as many bytes apart as follows it.",
-		"rows is 1 to bothRows, cols at least half the lanes of a vector.")
+		"rows is 1 to bothRows, cols at least half the lanes of a vector, n all of them.")
 	inputTiles(m, bothRows(m), bothForm(m))
 }
 
@@ -69,7 +69,7 @@ func bothForm(m Machine) inputForm {
 	s := m.Spec()
 	form := inputRowsForm(m)
 	form.besideInts = func(r int) int { return 2 + rowsInts(m, r) }
-	form.beside = func(r, blocks int, z Rows, load func(Vec, Addr), store func(Addr, Vec)) {
+	form.beside = func(r, blocks int, z Rows) {
 		m.Comment("dw[k,j] = Σ_i x[i,k]·dz[i,j]")
 		to, xp, left, ldx := m.Int(), m.Int(), m.Int(), Int(0)
 		m.Copy(to, z.At[0].Base)
@@ -89,7 +89,7 @@ func bothForm(m Machine) inputForm {
 		zs, v, xk, zero := m.VecsOf(r), m.Vec(), m.Vec(), m.Vec()
 		m.Zero(zero)
 		for i, v := range zs {
-			load(v, z.At[i])
+			m.Load(v, z.At[i])
 		}
 		m.Label(row)
 		m.Move(v, zero)
@@ -98,7 +98,7 @@ func bothForm(m Machine) inputForm {
 			m.FMAScalar(v, z, xk, 0)
 		}
 		m.AddVec(v, v, zero)
-		store(At(to, 0), v)
+		m.Store(At(to, 0), v)
 		m.AddArg(to, "lddw")
 		m.StepConst(x, s.Float.Size)
 		m.LoopDown(left, row)
@@ -127,7 +127,7 @@ func turned(m Machine) {
 func turnedForm(m Machine) inputForm {
 	s := m.Spec()
 	return inputForm{
-		squares: "dz", scalars: "w", some: true,
+		squares: "dz", scalars: "w",
 		step: m.Copy,
 		store: func(acc []Vec, low, high, lddx Int, t Vec) {
 			apart, stored := m.NewLabel("apart"), m.NewLabel("stored")
@@ -158,7 +158,7 @@ func bothTurned(m Machine) {
 		"dw[k,j] = Σ_i x[i,k]·dz[i,j]",
 		"",
 		"What both computes, with rows and cols exchanged: rows is 1 to 3, cols at least",
-		"half the lanes of a vector and at most bothCols.")
+		"half the lanes of a vector and at most bothCols, n all of them.")
 	inputTiles(m, bothSide, bothTurnedForm(m))
 }
 
@@ -175,7 +175,7 @@ func bothTurnedForm(m Machine) inputForm {
 	s := m.Spec()
 	form := turnedForm(m)
 	form.besideInts = func(int) int { return 3 }
-	form.beside = func(r, _ int, w Rows, load func(Vec, Addr), store func(Addr, Vec)) {
+	form.beside = func(r, _ int, w Rows) {
 		m.Comment("dw[k,j] = Σ_i x[i,k]·dz[i,j]")
 		from, xp, left := m.Int(), m.Int(), m.Int()
 		m.Copy(from, w.At[0].Base)
@@ -189,7 +189,7 @@ func bothTurnedForm(m Machine) inputForm {
 		}
 		row := m.NewLabel("row")
 		m.Label(row)
-		load(z, At(from, 0))
+		m.Load(z, At(from, 0))
 		for k, v := range dw {
 			m.Scalars(xk, At(xp, k*s.Float.Size), 1)
 			m.FMAScalar(v, z, xk, 0)
@@ -202,7 +202,7 @@ func bothTurnedForm(m Machine) inputForm {
 		m.AddArg(from, "dw")
 		positive(m, dw, z)
 		for _, v := range dw {
-			store(At(from, 0), v)
+			m.Store(At(from, 0), v)
 			m.AddArg(from, "lddw")
 		}
 		m.FreeInts(from, xp, left)
@@ -216,17 +216,15 @@ func bothTurnedForm(m Machine) inputForm {
 // taken by scalars, how far apart the lanes of a vector lie in dx, and how its
 // vectors are stored, of whose halves the first lanes go to low and high; and if
 // there is something to do beside every square, that and how many integer
-// registers it takes. Where there are some squares only, half of a last one does
-// not take a whole one's time.
+// registers it takes.
 type inputForm struct {
 	squares, scalars string
-	some             bool
 
 	step  func(d, lddx Int)
 	store func(acc []Vec, low, high, lddx Int, t Vec)
 
 	besideInts func(r int) int
-	beside     func(r, blocks int, z Rows, load func(Vec, Addr), store func(Addr, Vec))
+	beside     func(r, blocks int, z Rows)
 }
 
 // inputTiles emits tiles for every number of rows up to most.
@@ -369,23 +367,33 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 	for blocks%together != 0 || blocks*r+together*s.Columns+2+s.PartVecs > s.Vecs {
 		together--
 	}
-	squares := func(columns int) {
-		m.Comment("acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), %d neighbours j at a time", columns)
-		for b := 0; b < blocks; b += together {
-			for j := 0; j < columns; j += s.Columns {
-				vs := make([][]Vec, together)
-				for q := range vs {
-					vs[q] = m.LoadColumns(w.At[(b+q)*lanes:][:lanes], j*size)
-				}
-				terms(acc[b:], vs, j, min(s.Scalars, s.Columns), func(int) {})
-			}
+	// columns continues blocks from b on with the columns from j on.
+	columns := func(b, j int, part *Part) {
+		vs, over := make([][]Vec, together), m.NewLabel("over")
+		for q := range vs {
+			vs[q] = m.LoadColumns(w.At[(b+q)*lanes:][:lanes], j*size, part)
 		}
+		if part == nil {
+			terms(acc[b:], vs, j, min(s.Scalars, s.Columns), func(int) {})
+			return
+		}
+		terms(acc[b:], vs, j, 1, func(c int) {
+			if c < s.Columns-1 {
+				m.JumpIf(n, Equal, j+c+1, over)
+			}
+		})
+		m.Label(over)
 	}
 	m.JumpIf(n, Less, lanes, tail)
 	m.Label(square)
-	squares(lanes)
+	m.Comment("acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), %d neighbours j at a time", s.Columns)
+	for b := 0; b < blocks; b += together {
+		for j := 0; j < lanes; j += s.Columns {
+			columns(b, j, nil)
+		}
+	}
 	if to.beside != nil {
-		to.beside(r, blocks, z, m.Load, m.Store)
+		to.beside(r, blocks, z)
 	}
 	m.StepConst(w, s.VecBytes)
 	m.StepConst(z, s.VecBytes)
@@ -393,33 +401,18 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 	m.JumpIf(n, AtLeast, lanes, square)
 	m.Label(tail)
 	m.JumpIf(n, AtMost, 0, end)
-	ready := m.NewLabel("ready")
-	if to.some && s.Columns < lanes {
-		fewer := m.NewLabel("fewer")
-		m.JumpIf(n, NotEqual, s.Columns, fewer)
-		squares(s.Columns)
-		m.Jump(ready)
-		m.Label(fewer)
-	}
 	m.Comment("the same for fewer j")
-	for b := range blocks {
-		over := m.NewLabel("over")
-		vs := m.VecsOf(lanes)
-		for k, v := range vs {
-			m.LoadPart(v, w.At[b*lanes+k], part)
+	lastColumns(m, n, part, func(j int, part *Part) {
+		for b := 0; b < blocks; b += together {
+			columns(b, j, part)
 		}
-		terms(acc[b:], [][]Vec{m.Transpose(vs)}, 0, 1, func(j int) {
-			if j < lanes-1 {
-				m.JumpIf(n, Equal, j+1, over)
-			}
-		})
-		m.Label(over)
-	}
-	m.Label(ready)
+	})
 	if to.beside != nil {
-		to.beside(r, blocks, z,
-			func(v Vec, a Addr) { m.LoadPart(v, a, part) },
-			func(a Addr, v Vec) { m.StorePart(a, v, part) })
+		m.Comment("a vector that ends with the row: some of it once more")
+		m.AddConst(n, -lanes)
+		m.MulConst(n, n, size)
+		m.Step(z, n)
+		to.beside(r, blocks, z)
 	}
 	m.Label(end)
 	m.FreeRows(w)
@@ -472,6 +465,28 @@ func inputTile(m Machine, r, blocks int, n Int, part Part, to inputForm) {
 	m.FreeInts(p)
 }
 
+// lastColumns does the last n columns of squares, at least one and fewer than a
+// vector has lanes: do takes those from j on, as many as LoadColumns returns or,
+// if it is given the part, n − j.
+func lastColumns(m Machine, n Int, part Part, do func(j int, part *Part)) {
+	s := m.Spec()
+	last, ready := s.Lanes()-s.Columns, m.NewLabel("ready")
+	fewer := make(map[int]string)
+	for j := 0; j < last; j += s.Columns {
+		fewer[j] = m.NewLabel("fewer")
+		m.JumpIf(n, Less, j+s.Columns, fewer[j])
+		do(j, nil)
+		m.JumpIf(n, Equal, j+s.Columns, ready)
+	}
+	do(last, &part)
+	for j := last - s.Columns; j >= 0; j -= s.Columns {
+		m.Jump(ready)
+		m.Label(fewer[j])
+		do(j, &part)
+	}
+	m.Label(ready)
+}
+
 // singleRows is how many rows of w the kernel single takes at a time.
 const singleRows = 16
 
@@ -487,7 +502,7 @@ func single(m Machine) {
 		"",
 		"Each sum is one chain of fused multiply-adds in order of j from +0; a zero is",
 		"+0. The rows of dw and w are as many bytes apart as follows each. rows is a",
-		"multiple of sixteen, at least one.")
+		"multiple of sixteen, at least one, n at least the lanes of a vector.")
 	n := m.Int()
 	m.Arg(n, "n")
 	part := m.MakePart(n)
@@ -511,9 +526,8 @@ func single(m Machine) {
 	m.Arg(n, "n")
 	w := m.Rows(singleRows, wp, ldw)
 	product := func(a Addr) { // v = x[k]·z + 0
-		m.Scalars(xk, a, 1)
-		m.Move(v, zero)
-		m.FMAScalar(v, z, xk, 0)
+		m.Splat(xk, a)
+		m.MulVec(v, z, xk)
 		m.AddVec(v, v, zero)
 	}
 
@@ -527,7 +541,7 @@ func single(m Machine) {
 	for b, a := range acc {
 		row := b * lanes
 		for j := 0; j < lanes; j += s.Columns {
-			vs := m.LoadColumns(w.At[b*lanes:][:lanes], j*size)
+			vs := m.LoadColumns(w.At[b*lanes:][:lanes], j*size, nil)
 			for c, column := range vs {
 				m.FMASplat(a, column, At(dz, (j+c)*size), xk)
 			}
@@ -549,29 +563,32 @@ func single(m Machine) {
 	m.Label(tail)
 	m.JumpIf(n, AtMost, 0, end)
 	m.Comment("the same for fewer j")
-	for b, a := range acc {
-		over := m.NewLabel("over")
-		vs := m.VecsOf(lanes)
-		for k, column := range vs {
-			m.LoadPart(column, w.At[b*lanes+k], part)
-		}
-		vs = m.Transpose(vs)
-		for j, column := range vs {
-			m.FMASplat(a, column, At(dz, j*size), xk)
-			if j < lanes-1 {
-				m.JumpIf(n, Equal, j+1, over)
+	lastColumns(m, n, part, func(j int, part *Part) {
+		for b, a := range acc {
+			over := m.NewLabel("over")
+			vs := m.LoadColumns(w.At[b*lanes:][:lanes], j*size, part)
+			for c, column := range vs {
+				m.FMASplat(a, column, At(dz, (j+c)*size), xk)
+				if part != nil && c < s.Columns-1 {
+					m.JumpIf(n, Equal, j+c+1, over)
+				}
 			}
+			m.Label(over)
+			m.FreeVecs(vs...)
 		}
-		m.Label(over)
-		m.FreeVecs(vs...)
-	}
-	m.LoadPart(z, At(dz, 0), part)
+	})
+	m.Comment("a vector that ends with the row: some of it once more")
+	m.AddConst(n, -lanes)
+	m.MulConst(n, n, size)
+	m.Add(dz, n)
+	m.Add(dw, n)
+	m.Load(z, At(dz, 0))
 	m.FreeRows(w)
 	left, row := m.Int(), m.NewLabel("row")
 	m.Const(left, singleRows)
 	m.Label(row)
 	product(At(x, 0))
-	m.StorePart(At(dw, 0), v, part)
+	m.Store(At(dw, 0), v)
 	m.AddConst(x, size)
 	m.Add(dw, lddw)
 	m.LoopDown(left, row)

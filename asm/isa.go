@@ -183,9 +183,10 @@ type Machine interface {
 
 	// Transpose takes as many vectors as one has lanes for the rows of a square
 	// and returns its columns, in the same registers or others. LoadColumns
-	// returns the Spec's number of them, of rows in memory, from disp bytes on.
+	// returns the Spec's number of them, of rows in memory, from disp bytes on; of
+	// rows that are parts, those behind the part are +0.
 	Transpose(rows []Vec) []Vec
-	LoadColumns(rows []Addr, disp int) []Vec
+	LoadColumns(rows []Addr, disp int, part *Part) []Vec
 
 	// Permute: d's lane l is the element of s that lane l of by selects. Selector
 	// sets all lanes of v so that they select element i.

@@ -405,10 +405,14 @@ func (m *neon) Selector(v Vec, i Int) {
 	m.FreeInts(t, u)
 }
 
-func (m *neon) LoadColumns(rows []Addr, disp int) []Vec {
+func (m *neon) LoadColumns(rows []Addr, disp int, part *Part) []Vec {
 	vs := m.VecsOf(len(rows))
 	for i, v := range vs {
-		m.Load(v, rows[i].Plus(disp))
+		if part == nil {
+			m.Load(v, rows[i].Plus(disp))
+		} else {
+			m.LoadPart(v, rows[i].Plus(disp), *part)
+		}
 	}
 	return m.Transpose(vs)
 }

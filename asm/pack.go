@@ -109,7 +109,7 @@ func transposeRows(m Machine, few *Int) {
 		store(load(m.Load))
 	}
 	for c := 0; few == nil && c < lanes; c += s.Columns {
-		store(m.LoadColumns(src.At, c*s.Float.Size))
+		store(m.LoadColumns(src.At, c*s.Float.Size, nil))
 	}
 	m.StepConst(src, s.VecBytes)
 	m.AddConst(cols, -lanes)

@@ -381,23 +381,34 @@ func (m *x86) Transpose(rows []Vec) []Vec {
 	return columns
 }
 
-// LoadColumns loads halves of two rows side by side: half a square, so that
-// others find room beside it.
-func (m *x86) LoadColumns(rows []Addr, disp int) []Vec {
+// loadColumns loads halves of two rows side by side: half a square, so that
+// others find room beside it. With load, that is how a half is loaded.
+func (m *x86) loadColumns(rows []Addr, disp int, load func(v Vec, a Addr)) []Vec {
 	columns, t := m.VecsOf(len(rows)/2), m.Vec()
+	half := m.spec.VecBytes / 2
 	for i, p := range m.pairs(len(rows)) {
 		v, low, high := columns[i], rows[p[0]].Plus(disp), rows[p[1]].Plus(disp)
-		if m.spec.VecBytes == 32 {
-			m.VMOVUPS(m.mem(low), m.xmm(v))
-			m.VINSERTF128(imm(1), m.mem(high), m.ymm(v), m.ymm(v))
+		if load == nil {
+			m.LoadFirst(v, low, half)
+			m.join(v, m.mem(high))
 		} else {
-			m.VMOVUPS(m.mem(low), m.ymm(v))
-			m.VINSERTF64X4(imm(1), m.mem(high), m.vec(v), m.vec(v))
+			load(v, low)
+			load(t, high)
+			m.join(v, m.low(t, half))
 		}
 	}
 	m.transposeHalves(columns, &t)
 	m.FreeVecs(t)
 	return columns
+}
+
+// join puts half a vector of memory or of a register behind the first half of v.
+func (m *x86) join(v Vec, high operand.Op) {
+	if m.spec.VecBytes == 32 {
+		m.VINSERTF128(imm(1), high, m.ymm(v), m.ymm(v))
+	} else {
+		m.VINSERTF64X4(imm(1), high, m.vec(v), m.vec(v))
+	}
 }
 
 // pairs are the rows whose halves come to lie side by side: those of one group
@@ -734,6 +745,21 @@ func (m *avx2) LoadPart(v Vec, a Addr, p Part) {
 	pick(&m.x86, m.VMASKMOVPS, m.VMASKMOVPD)(m.mem(a), m.ymm(p.Mask), m.ymm(v))
 }
 
+func (m *avx2) LoadColumns(rows []Addr, disp int, part *Part) []Vec {
+	if part == nil {
+		return m.loadColumns(rows, disp, nil)
+	}
+	mask := part.Mask
+	if disp > 0 {
+		mask = m.Vec()
+		m.VEXTRACTF128(imm(1), m.ymm(part.Mask), m.xmm(mask))
+		defer m.FreeVecs(mask)
+	}
+	return m.loadColumns(rows, disp, func(v Vec, a Addr) {
+		pick(&m.x86, m.VMASKMOVPS, m.VMASKMOVPD)(m.mem(a), m.xmm(mask), m.xmm(v))
+	})
+}
+
 // Gate: z AND (y NLE 0), which holds for a NaN too.
 func (m *avx2) Gate(z, y, zero Vec) {
 	pick(&m.x86, m.VCMPPS, m.VCMPPD)(imm(notLessOrEqual), m.vec(zero), m.vec(y), m.vec(y))
@@ -799,6 +825,20 @@ func (m *avx512) FreePart(Part) {}
 
 func (m *avx512) LoadPart(v Vec, a Addr, p Part) {
 	pick(&m.x86, m.VMOVUPS_Z, m.VMOVUPD_Z)(m.mem(a), reg.K1, m.vec(v))
+}
+
+func (m *avx512) LoadColumns(rows []Addr, disp int, part *Part) []Vec {
+	if part == nil {
+		return m.loadColumns(rows, disp, nil)
+	}
+	mask := reg.K1
+	if disp > 0 {
+		mask = reg.K2
+		m.KSHIFTRW(imm(disp/m.spec.Float.Size), reg.K1, mask)
+	}
+	return m.loadColumns(rows, disp, func(v Vec, a Addr) {
+		pick(&m.x86, m.VMOVUPS_Z, m.VMOVUPD_Z)(m.mem(a), mask, m.ymm(v))
+	})
 }
 
 // Gate: z where y NLE 0, which holds for a NaN too.

@@ -204,57 +204,57 @@ tail4:
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one11
+	BEQ   one12
 	FMOVD 0(R1), F16
 	TST   $1, R0
-	BEQ   moved12
+	BEQ   moved13
 	ADD   $8, R1, R22
 	VLD1  (R22), V16.S[2]
-	B     moved12
+	B     moved13
 
-one11:
+one12:
 	FMOVS 0(R1), F16
 
-moved12:
+moved13:
 	TST   $2, R0
-	BEQ   one13
+	BEQ   one14
 	FMOVD 0(R3), F17
 	TST   $1, R0
-	BEQ   moved14
+	BEQ   moved15
 	ADD   $8, R3, R22
 	VLD1  (R22), V17.S[2]
-	B     moved14
+	B     moved15
 
-one13:
+one14:
 	FMOVS 0(R3), F17
 
-moved14:
+moved15:
 	TST   $2, R0
-	BEQ   one15
+	BEQ   one16
 	FMOVD 0(R6), F18
 	TST   $1, R0
-	BEQ   moved16
+	BEQ   moved17
 	ADD   $8, R6, R22
 	VLD1  (R22), V18.S[2]
-	B     moved16
+	B     moved17
 
-one15:
+one16:
 	FMOVS 0(R6), F18
 
-moved16:
+moved17:
 	TST   $2, R0
-	BEQ   one17
+	BEQ   one18
 	FMOVD 0(R7), F19
 	TST   $1, R0
-	BEQ   moved18
+	BEQ   moved19
 	ADD   $8, R7, R22
 	VLD1  (R22), V19.S[2]
-	B     moved18
+	B     moved19
 
-one17:
+one18:
 	FMOVS 0(R7), F19
 
-moved18:
+moved19:
 	VZIP2 V17.S4, V16.S4, V20.S4
 	VZIP1 V17.S4, V16.S4, V16.S4
 	VZIP2 V19.S4, V18.S4, V21.S4
@@ -263,210 +263,170 @@ moved18:
 	VZIP1 V18.D2, V16.D2, V16.D2
 	VZIP1 V21.D2, V20.D2, V18.D2
 	VZIP2 V21.D2, V20.D2, V19.D2
-	FMOVS 0(R10), F20
-	WORD  $0x4f941200 // fmla v0.4s, v16.4s, v20.s[0]
-	FMOVS 0(R12), F20
-	WORD  $0x4f941201 // fmla v1.4s, v16.4s, v20.s[0]
-	FMOVS 0(R13), F20
-	WORD  $0x4f941202 // fmla v2.4s, v16.4s, v20.s[0]
-	FMOVS 0(R14), F20
-	WORD  $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
-	FMOVS 0(R15), F20
-	WORD  $0x4f941204 // fmla v4.4s, v16.4s, v20.s[0]
-	FMOVS 0(R19), F20
-	WORD  $0x4f941205 // fmla v5.4s, v16.4s, v20.s[0]
-	FMOVS 0(R20), F20
-	WORD  $0x4f941206 // fmla v6.4s, v16.4s, v20.s[0]
-	FMOVS 0(R21), F20
-	WORD  $0x4f941207 // fmla v7.4s, v16.4s, v20.s[0]
-	CMP   $1, R0
-	BEQ   over10
-	FMOVS 4(R10), F20
-	WORD  $0x4f941220 // fmla v0.4s, v17.4s, v20.s[0]
-	FMOVS 4(R12), F20
-	WORD  $0x4f941221 // fmla v1.4s, v17.4s, v20.s[0]
-	FMOVS 4(R13), F20
-	WORD  $0x4f941222 // fmla v2.4s, v17.4s, v20.s[0]
-	FMOVS 4(R14), F20
-	WORD  $0x4f941223 // fmla v3.4s, v17.4s, v20.s[0]
-	FMOVS 4(R15), F20
-	WORD  $0x4f941224 // fmla v4.4s, v17.4s, v20.s[0]
-	FMOVS 4(R19), F20
-	WORD  $0x4f941225 // fmla v5.4s, v17.4s, v20.s[0]
-	FMOVS 4(R20), F20
-	WORD  $0x4f941226 // fmla v6.4s, v17.4s, v20.s[0]
-	FMOVS 4(R21), F20
-	WORD  $0x4f941227 // fmla v7.4s, v17.4s, v20.s[0]
-	CMP   $2, R0
-	BEQ   over10
-	FMOVS 8(R10), F20
-	WORD  $0x4f941240 // fmla v0.4s, v18.4s, v20.s[0]
-	FMOVS 8(R12), F20
-	WORD  $0x4f941241 // fmla v1.4s, v18.4s, v20.s[0]
-	FMOVS 8(R13), F20
-	WORD  $0x4f941242 // fmla v2.4s, v18.4s, v20.s[0]
-	FMOVS 8(R14), F20
-	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
-	FMOVS 8(R15), F20
-	WORD  $0x4f941244 // fmla v4.4s, v18.4s, v20.s[0]
-	FMOVS 8(R19), F20
-	WORD  $0x4f941245 // fmla v5.4s, v18.4s, v20.s[0]
-	FMOVS 8(R20), F20
-	WORD  $0x4f941246 // fmla v6.4s, v18.4s, v20.s[0]
-	FMOVS 8(R21), F20
-	WORD  $0x4f941247 // fmla v7.4s, v18.4s, v20.s[0]
-	CMP   $3, R0
-	BEQ   over10
-	FMOVS 12(R10), F20
-	WORD  $0x4f941260 // fmla v0.4s, v19.4s, v20.s[0]
-	FMOVS 12(R12), F20
-	WORD  $0x4f941261 // fmla v1.4s, v19.4s, v20.s[0]
-	FMOVS 12(R13), F20
-	WORD  $0x4f941262 // fmla v2.4s, v19.4s, v20.s[0]
-	FMOVS 12(R14), F20
-	WORD  $0x4f941263 // fmla v3.4s, v19.4s, v20.s[0]
-	FMOVS 12(R15), F20
-	WORD  $0x4f941264 // fmla v4.4s, v19.4s, v20.s[0]
-	FMOVS 12(R19), F20
-	WORD  $0x4f941265 // fmla v5.4s, v19.4s, v20.s[0]
-	FMOVS 12(R20), F20
-	WORD  $0x4f941266 // fmla v6.4s, v19.4s, v20.s[0]
-	FMOVS 12(R21), F20
-	WORD  $0x4f941267 // fmla v7.4s, v19.4s, v20.s[0]
-
-over10:
 	TST   $2, R0
 	BEQ   one20
-	FMOVD 0(R5), F16
+	FMOVD 0(R5), F20
 	TST   $1, R0
 	BEQ   moved21
 	ADD   $8, R5, R22
-	VLD1  (R22), V16.S[2]
+	VLD1  (R22), V20.S[2]
 	B     moved21
 
 one20:
-	FMOVS 0(R5), F16
+	FMOVS 0(R5), F20
 
 moved21:
 	TST   $2, R0
 	BEQ   one22
-	FMOVD 0(R8), F17
+	FMOVD 0(R8), F21
 	TST   $1, R0
 	BEQ   moved23
 	ADD   $8, R8, R22
-	VLD1  (R22), V17.S[2]
+	VLD1  (R22), V21.S[2]
 	B     moved23
 
 one22:
-	FMOVS 0(R8), F17
+	FMOVS 0(R8), F21
 
 moved23:
 	TST   $2, R0
 	BEQ   one24
-	FMOVD 0(R4), F18
+	FMOVD 0(R4), F22
 	TST   $1, R0
 	BEQ   moved25
 	ADD   $8, R4, R22
-	VLD1  (R22), V18.S[2]
+	VLD1  (R22), V22.S[2]
 	B     moved25
 
 one24:
-	FMOVS 0(R4), F18
+	FMOVS 0(R4), F22
 
 moved25:
 	TST   $2, R0
 	BEQ   one26
-	FMOVD 0(R9), F19
+	FMOVD 0(R9), F23
 	TST   $1, R0
 	BEQ   moved27
 	ADD   $8, R9, R22
-	VLD1  (R22), V19.S[2]
+	VLD1  (R22), V23.S[2]
 	B     moved27
 
 one26:
-	FMOVS 0(R9), F19
+	FMOVS 0(R9), F23
 
 moved27:
-	VZIP2 V17.S4, V16.S4, V20.S4
-	VZIP1 V17.S4, V16.S4, V16.S4
-	VZIP2 V19.S4, V18.S4, V21.S4
-	VZIP1 V19.S4, V18.S4, V18.S4
-	VZIP2 V18.D2, V16.D2, V17.D2
-	VZIP1 V18.D2, V16.D2, V16.D2
-	VZIP1 V21.D2, V20.D2, V18.D2
-	VZIP2 V21.D2, V20.D2, V19.D2
-	FMOVS 0(R10), F20
-	WORD  $0x4f941208 // fmla v8.4s, v16.4s, v20.s[0]
-	FMOVS 0(R12), F20
-	WORD  $0x4f941209 // fmla v9.4s, v16.4s, v20.s[0]
-	FMOVS 0(R13), F20
-	WORD  $0x4f94120a // fmla v10.4s, v16.4s, v20.s[0]
-	FMOVS 0(R14), F20
-	WORD  $0x4f94120b // fmla v11.4s, v16.4s, v20.s[0]
-	FMOVS 0(R15), F20
-	WORD  $0x4f94120c // fmla v12.4s, v16.4s, v20.s[0]
-	FMOVS 0(R19), F20
-	WORD  $0x4f94120d // fmla v13.4s, v16.4s, v20.s[0]
-	FMOVS 0(R20), F20
-	WORD  $0x4f94120e // fmla v14.4s, v16.4s, v20.s[0]
-	FMOVS 0(R21), F20
-	WORD  $0x4f94120f // fmla v15.4s, v16.4s, v20.s[0]
+	VZIP2 V21.S4, V20.S4, V24.S4
+	VZIP1 V21.S4, V20.S4, V20.S4
+	VZIP2 V23.S4, V22.S4, V25.S4
+	VZIP1 V23.S4, V22.S4, V22.S4
+	VZIP2 V22.D2, V20.D2, V21.D2
+	VZIP1 V22.D2, V20.D2, V20.D2
+	VZIP1 V25.D2, V24.D2, V22.D2
+	VZIP2 V25.D2, V24.D2, V23.D2
+	FMOVS 0(R10), F24
+	WORD  $0x4f981200 // fmla v0.4s, v16.4s, v24.s[0]
+	WORD  $0x4f981288 // fmla v8.4s, v20.4s, v24.s[0]
+	FMOVS 0(R12), F24
+	WORD  $0x4f981201 // fmla v1.4s, v16.4s, v24.s[0]
+	WORD  $0x4f981289 // fmla v9.4s, v20.4s, v24.s[0]
+	FMOVS 0(R13), F24
+	WORD  $0x4f981202 // fmla v2.4s, v16.4s, v24.s[0]
+	WORD  $0x4f98128a // fmla v10.4s, v20.4s, v24.s[0]
+	FMOVS 0(R14), F24
+	WORD  $0x4f981203 // fmla v3.4s, v16.4s, v24.s[0]
+	WORD  $0x4f98128b // fmla v11.4s, v20.4s, v24.s[0]
+	FMOVS 0(R15), F24
+	WORD  $0x4f981204 // fmla v4.4s, v16.4s, v24.s[0]
+	WORD  $0x4f98128c // fmla v12.4s, v20.4s, v24.s[0]
+	FMOVS 0(R19), F24
+	WORD  $0x4f981205 // fmla v5.4s, v16.4s, v24.s[0]
+	WORD  $0x4f98128d // fmla v13.4s, v20.4s, v24.s[0]
+	FMOVS 0(R20), F24
+	WORD  $0x4f981206 // fmla v6.4s, v16.4s, v24.s[0]
+	WORD  $0x4f98128e // fmla v14.4s, v20.4s, v24.s[0]
+	FMOVS 0(R21), F24
+	WORD  $0x4f981207 // fmla v7.4s, v16.4s, v24.s[0]
+	WORD  $0x4f98128f // fmla v15.4s, v20.4s, v24.s[0]
 	CMP   $1, R0
-	BEQ   over19
-	FMOVS 4(R10), F20
-	WORD  $0x4f941228 // fmla v8.4s, v17.4s, v20.s[0]
-	FMOVS 4(R12), F20
-	WORD  $0x4f941229 // fmla v9.4s, v17.4s, v20.s[0]
-	FMOVS 4(R13), F20
-	WORD  $0x4f94122a // fmla v10.4s, v17.4s, v20.s[0]
-	FMOVS 4(R14), F20
-	WORD  $0x4f94122b // fmla v11.4s, v17.4s, v20.s[0]
-	FMOVS 4(R15), F20
-	WORD  $0x4f94122c // fmla v12.4s, v17.4s, v20.s[0]
-	FMOVS 4(R19), F20
-	WORD  $0x4f94122d // fmla v13.4s, v17.4s, v20.s[0]
-	FMOVS 4(R20), F20
-	WORD  $0x4f94122e // fmla v14.4s, v17.4s, v20.s[0]
-	FMOVS 4(R21), F20
-	WORD  $0x4f94122f // fmla v15.4s, v17.4s, v20.s[0]
+	BEQ   over11
+	FMOVS 4(R10), F24
+	WORD  $0x4f981220 // fmla v0.4s, v17.4s, v24.s[0]
+	WORD  $0x4f9812a8 // fmla v8.4s, v21.4s, v24.s[0]
+	FMOVS 4(R12), F24
+	WORD  $0x4f981221 // fmla v1.4s, v17.4s, v24.s[0]
+	WORD  $0x4f9812a9 // fmla v9.4s, v21.4s, v24.s[0]
+	FMOVS 4(R13), F24
+	WORD  $0x4f981222 // fmla v2.4s, v17.4s, v24.s[0]
+	WORD  $0x4f9812aa // fmla v10.4s, v21.4s, v24.s[0]
+	FMOVS 4(R14), F24
+	WORD  $0x4f981223 // fmla v3.4s, v17.4s, v24.s[0]
+	WORD  $0x4f9812ab // fmla v11.4s, v21.4s, v24.s[0]
+	FMOVS 4(R15), F24
+	WORD  $0x4f981224 // fmla v4.4s, v17.4s, v24.s[0]
+	WORD  $0x4f9812ac // fmla v12.4s, v21.4s, v24.s[0]
+	FMOVS 4(R19), F24
+	WORD  $0x4f981225 // fmla v5.4s, v17.4s, v24.s[0]
+	WORD  $0x4f9812ad // fmla v13.4s, v21.4s, v24.s[0]
+	FMOVS 4(R20), F24
+	WORD  $0x4f981226 // fmla v6.4s, v17.4s, v24.s[0]
+	WORD  $0x4f9812ae // fmla v14.4s, v21.4s, v24.s[0]
+	FMOVS 4(R21), F24
+	WORD  $0x4f981227 // fmla v7.4s, v17.4s, v24.s[0]
+	WORD  $0x4f9812af // fmla v15.4s, v21.4s, v24.s[0]
 	CMP   $2, R0
-	BEQ   over19
-	FMOVS 8(R10), F20
-	WORD  $0x4f941248 // fmla v8.4s, v18.4s, v20.s[0]
-	FMOVS 8(R12), F20
-	WORD  $0x4f941249 // fmla v9.4s, v18.4s, v20.s[0]
-	FMOVS 8(R13), F20
-	WORD  $0x4f94124a // fmla v10.4s, v18.4s, v20.s[0]
-	FMOVS 8(R14), F20
-	WORD  $0x4f94124b // fmla v11.4s, v18.4s, v20.s[0]
-	FMOVS 8(R15), F20
-	WORD  $0x4f94124c // fmla v12.4s, v18.4s, v20.s[0]
-	FMOVS 8(R19), F20
-	WORD  $0x4f94124d // fmla v13.4s, v18.4s, v20.s[0]
-	FMOVS 8(R20), F20
-	WORD  $0x4f94124e // fmla v14.4s, v18.4s, v20.s[0]
-	FMOVS 8(R21), F20
-	WORD  $0x4f94124f // fmla v15.4s, v18.4s, v20.s[0]
+	BEQ   over11
+	FMOVS 8(R10), F24
+	WORD  $0x4f981240 // fmla v0.4s, v18.4s, v24.s[0]
+	WORD  $0x4f9812c8 // fmla v8.4s, v22.4s, v24.s[0]
+	FMOVS 8(R12), F24
+	WORD  $0x4f981241 // fmla v1.4s, v18.4s, v24.s[0]
+	WORD  $0x4f9812c9 // fmla v9.4s, v22.4s, v24.s[0]
+	FMOVS 8(R13), F24
+	WORD  $0x4f981242 // fmla v2.4s, v18.4s, v24.s[0]
+	WORD  $0x4f9812ca // fmla v10.4s, v22.4s, v24.s[0]
+	FMOVS 8(R14), F24
+	WORD  $0x4f981243 // fmla v3.4s, v18.4s, v24.s[0]
+	WORD  $0x4f9812cb // fmla v11.4s, v22.4s, v24.s[0]
+	FMOVS 8(R15), F24
+	WORD  $0x4f981244 // fmla v4.4s, v18.4s, v24.s[0]
+	WORD  $0x4f9812cc // fmla v12.4s, v22.4s, v24.s[0]
+	FMOVS 8(R19), F24
+	WORD  $0x4f981245 // fmla v5.4s, v18.4s, v24.s[0]
+	WORD  $0x4f9812cd // fmla v13.4s, v22.4s, v24.s[0]
+	FMOVS 8(R20), F24
+	WORD  $0x4f981246 // fmla v6.4s, v18.4s, v24.s[0]
+	WORD  $0x4f9812ce // fmla v14.4s, v22.4s, v24.s[0]
+	FMOVS 8(R21), F24
+	WORD  $0x4f981247 // fmla v7.4s, v18.4s, v24.s[0]
+	WORD  $0x4f9812cf // fmla v15.4s, v22.4s, v24.s[0]
 	CMP   $3, R0
-	BEQ   over19
-	FMOVS 12(R10), F20
-	WORD  $0x4f941268 // fmla v8.4s, v19.4s, v20.s[0]
-	FMOVS 12(R12), F20
-	WORD  $0x4f941269 // fmla v9.4s, v19.4s, v20.s[0]
-	FMOVS 12(R13), F20
-	WORD  $0x4f94126a // fmla v10.4s, v19.4s, v20.s[0]
-	FMOVS 12(R14), F20
-	WORD  $0x4f94126b // fmla v11.4s, v19.4s, v20.s[0]
-	FMOVS 12(R15), F20
-	WORD  $0x4f94126c // fmla v12.4s, v19.4s, v20.s[0]
-	FMOVS 12(R19), F20
-	WORD  $0x4f94126d // fmla v13.4s, v19.4s, v20.s[0]
-	FMOVS 12(R20), F20
-	WORD  $0x4f94126e // fmla v14.4s, v19.4s, v20.s[0]
-	FMOVS 12(R21), F20
-	WORD  $0x4f94126f // fmla v15.4s, v19.4s, v20.s[0]
+	BEQ   over11
+	FMOVS 12(R10), F24
+	WORD  $0x4f981260 // fmla v0.4s, v19.4s, v24.s[0]
+	WORD  $0x4f9812e8 // fmla v8.4s, v23.4s, v24.s[0]
+	FMOVS 12(R12), F24
+	WORD  $0x4f981261 // fmla v1.4s, v19.4s, v24.s[0]
+	WORD  $0x4f9812e9 // fmla v9.4s, v23.4s, v24.s[0]
+	FMOVS 12(R13), F24
+	WORD  $0x4f981262 // fmla v2.4s, v19.4s, v24.s[0]
+	WORD  $0x4f9812ea // fmla v10.4s, v23.4s, v24.s[0]
+	FMOVS 12(R14), F24
+	WORD  $0x4f981263 // fmla v3.4s, v19.4s, v24.s[0]
+	WORD  $0x4f9812eb // fmla v11.4s, v23.4s, v24.s[0]
+	FMOVS 12(R15), F24
+	WORD  $0x4f981264 // fmla v4.4s, v19.4s, v24.s[0]
+	WORD  $0x4f9812ec // fmla v12.4s, v23.4s, v24.s[0]
+	FMOVS 12(R19), F24
+	WORD  $0x4f981265 // fmla v5.4s, v19.4s, v24.s[0]
+	WORD  $0x4f9812ed // fmla v13.4s, v23.4s, v24.s[0]
+	FMOVS 12(R20), F24
+	WORD  $0x4f981266 // fmla v6.4s, v19.4s, v24.s[0]
+	WORD  $0x4f9812ee // fmla v14.4s, v23.4s, v24.s[0]
+	FMOVS 12(R21), F24
+	WORD  $0x4f981267 // fmla v7.4s, v19.4s, v24.s[0]
+	WORD  $0x4f9812ef // fmla v15.4s, v23.4s, v24.s[0]
 
-over19:
+over11:
 end5:
 	VMOVI $0, V16.B16
 	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
@@ -725,57 +685,57 @@ tail32:
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one39
+	BEQ   one40
 	FMOVD 0(R5), F8
 	TST   $1, R0
-	BEQ   moved40
+	BEQ   moved41
 	ADD   $8, R5, R15
 	VLD1  (R15), V8.S[2]
-	B     moved40
+	B     moved41
 
-one39:
+one40:
 	FMOVS 0(R5), F8
 
-moved40:
+moved41:
 	TST   $2, R0
-	BEQ   one41
+	BEQ   one42
 	FMOVD 0(R1), F9
 	TST   $1, R0
-	BEQ   moved42
+	BEQ   moved43
 	ADD   $8, R1, R15
 	VLD1  (R15), V9.S[2]
-	B     moved42
+	B     moved43
 
-one41:
+one42:
 	FMOVS 0(R1), F9
 
-moved42:
+moved43:
 	TST   $2, R0
-	BEQ   one43
+	BEQ   one44
 	FMOVD 0(R4), F10
 	TST   $1, R0
-	BEQ   moved44
+	BEQ   moved45
 	ADD   $8, R4, R15
 	VLD1  (R15), V10.S[2]
-	B     moved44
+	B     moved45
 
-one43:
+one44:
 	FMOVS 0(R4), F10
 
-moved44:
+moved45:
 	TST   $2, R0
-	BEQ   one45
+	BEQ   one46
 	FMOVD 0(R3), F11
 	TST   $1, R0
-	BEQ   moved46
+	BEQ   moved47
 	ADD   $8, R3, R15
 	VLD1  (R15), V11.S[2]
-	B     moved46
+	B     moved47
 
-one45:
+one46:
 	FMOVS 0(R3), F11
 
-moved46:
+moved47:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -801,7 +761,7 @@ moved46:
 	FMOVS 0(R14), F12
 	WORD  $0x4f8c1107 // fmla v7.4s, v8.4s, v12.s[0]
 	CMP   $1, R0
-	BEQ   over38
+	BEQ   over39
 	FMOVS 4(R6), F12
 	WORD  $0x4f8c1120 // fmla v0.4s, v9.4s, v12.s[0]
 	FMOVS 4(R8), F12
@@ -819,7 +779,7 @@ moved46:
 	FMOVS 4(R14), F12
 	WORD  $0x4f8c1127 // fmla v7.4s, v9.4s, v12.s[0]
 	CMP   $2, R0
-	BEQ   over38
+	BEQ   over39
 	FMOVS 8(R6), F12
 	WORD  $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
 	FMOVS 8(R8), F12
@@ -837,7 +797,7 @@ moved46:
 	FMOVS 8(R14), F12
 	WORD  $0x4f8c1147 // fmla v7.4s, v10.4s, v12.s[0]
 	CMP   $3, R0
-	BEQ   over38
+	BEQ   over39
 	FMOVS 12(R6), F12
 	WORD  $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
 	FMOVS 12(R8), F12
@@ -855,7 +815,7 @@ moved46:
 	FMOVS 12(R14), F12
 	WORD  $0x4f8c1167 // fmla v7.4s, v11.4s, v12.s[0]
 
-over38:
+over39:
 end33:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
@@ -873,18 +833,18 @@ end33:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside47
+	BGE   inside48
 	MOVD  R4, R5
 
-inside47:
+inside48:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside48
+	BGE  inside49
 	MOVD R4, R6
 
-inside48:
+inside49:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -944,13 +904,13 @@ done34:
 
 fewer1:
 	CMP  $7, R0
-	BNE  fewer49
+	BNE  fewer50
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done54
+	BLE  done55
 
-block50:
+block51:
 	// 7×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -972,18 +932,18 @@ block50:
 	SUB   $2, R3
 	MOVD  $6, R4
 	CMP   $6, R3
-	BGE   inside55
+	BGE   inside56
 	MOVD  R3, R4
 
-inside55:
+inside56:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $4, R5
 	CMP  $4, R3
-	BGE  inside56
+	BGE  inside57
 	MOVD R3, R5
 
-inside56:
+inside57:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R7
@@ -1003,9 +963,9 @@ inside56:
 	ADD  R11, R15, R19
 	ADD  R11, R19, R20
 	CMP  $4, R0
-	BLT  tail52
+	BLT  tail53
 
-square51:
+square52:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F14
 	FMOVQ 0(R3), F15
@@ -1118,189 +1078,65 @@ square51:
 	ADD   $16, R20
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square51
+	BGE   square52
 
-tail52:
+tail53:
 	CMP $0, R0
-	BLE end53
+	BLE end54
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one59
+	BEQ   one61
 	FMOVD 0(R1), F14
 	TST   $1, R0
-	BEQ   moved60
+	BEQ   moved62
 	ADD   $8, R1, R21
 	VLD1  (R21), V14.S[2]
-	B     moved60
-
-one59:
-	FMOVS 0(R1), F14
-
-moved60:
-	TST   $2, R0
-	BEQ   one61
-	FMOVD 0(R3), F15
-	TST   $1, R0
-	BEQ   moved62
-	ADD   $8, R3, R21
-	VLD1  (R21), V15.S[2]
 	B     moved62
 
 one61:
-	FMOVS 0(R3), F15
+	FMOVS 0(R1), F14
 
 moved62:
 	TST   $2, R0
 	BEQ   one63
-	FMOVD 0(R6), F16
+	FMOVD 0(R3), F15
 	TST   $1, R0
 	BEQ   moved64
-	ADD   $8, R6, R21
-	VLD1  (R21), V16.S[2]
+	ADD   $8, R3, R21
+	VLD1  (R21), V15.S[2]
 	B     moved64
 
 one63:
-	FMOVS 0(R6), F16
+	FMOVS 0(R3), F15
 
 moved64:
 	TST   $2, R0
 	BEQ   one65
-	FMOVD 0(R7), F17
+	FMOVD 0(R6), F16
 	TST   $1, R0
 	BEQ   moved66
-	ADD   $8, R7, R21
-	VLD1  (R21), V17.S[2]
+	ADD   $8, R6, R21
+	VLD1  (R21), V16.S[2]
 	B     moved66
 
 one65:
-	FMOVS 0(R7), F17
+	FMOVS 0(R6), F16
 
 moved66:
-	VZIP2 V15.S4, V14.S4, V18.S4
-	VZIP1 V15.S4, V14.S4, V14.S4
-	VZIP2 V17.S4, V16.S4, V19.S4
-	VZIP1 V17.S4, V16.S4, V16.S4
-	VZIP2 V16.D2, V14.D2, V15.D2
-	VZIP1 V16.D2, V14.D2, V14.D2
-	VZIP1 V19.D2, V18.D2, V16.D2
-	VZIP2 V19.D2, V18.D2, V17.D2
-	FMOVS 0(R10), F18
-	WORD  $0x4f9211c0 // fmla v0.4s, v14.4s, v18.s[0]
-	FMOVS 0(R12), F18
-	WORD  $0x4f9211c1 // fmla v1.4s, v14.4s, v18.s[0]
-	FMOVS 0(R13), F18
-	WORD  $0x4f9211c2 // fmla v2.4s, v14.4s, v18.s[0]
-	FMOVS 0(R14), F18
-	WORD  $0x4f9211c3 // fmla v3.4s, v14.4s, v18.s[0]
-	FMOVS 0(R15), F18
-	WORD  $0x4f9211c4 // fmla v4.4s, v14.4s, v18.s[0]
-	FMOVS 0(R19), F18
-	WORD  $0x4f9211c5 // fmla v5.4s, v14.4s, v18.s[0]
-	FMOVS 0(R20), F18
-	WORD  $0x4f9211c6 // fmla v6.4s, v14.4s, v18.s[0]
-	CMP   $1, R0
-	BEQ   over58
-	FMOVS 4(R10), F18
-	WORD  $0x4f9211e0 // fmla v0.4s, v15.4s, v18.s[0]
-	FMOVS 4(R12), F18
-	WORD  $0x4f9211e1 // fmla v1.4s, v15.4s, v18.s[0]
-	FMOVS 4(R13), F18
-	WORD  $0x4f9211e2 // fmla v2.4s, v15.4s, v18.s[0]
-	FMOVS 4(R14), F18
-	WORD  $0x4f9211e3 // fmla v3.4s, v15.4s, v18.s[0]
-	FMOVS 4(R15), F18
-	WORD  $0x4f9211e4 // fmla v4.4s, v15.4s, v18.s[0]
-	FMOVS 4(R19), F18
-	WORD  $0x4f9211e5 // fmla v5.4s, v15.4s, v18.s[0]
-	FMOVS 4(R20), F18
-	WORD  $0x4f9211e6 // fmla v6.4s, v15.4s, v18.s[0]
-	CMP   $2, R0
-	BEQ   over58
-	FMOVS 8(R10), F18
-	WORD  $0x4f921200 // fmla v0.4s, v16.4s, v18.s[0]
-	FMOVS 8(R12), F18
-	WORD  $0x4f921201 // fmla v1.4s, v16.4s, v18.s[0]
-	FMOVS 8(R13), F18
-	WORD  $0x4f921202 // fmla v2.4s, v16.4s, v18.s[0]
-	FMOVS 8(R14), F18
-	WORD  $0x4f921203 // fmla v3.4s, v16.4s, v18.s[0]
-	FMOVS 8(R15), F18
-	WORD  $0x4f921204 // fmla v4.4s, v16.4s, v18.s[0]
-	FMOVS 8(R19), F18
-	WORD  $0x4f921205 // fmla v5.4s, v16.4s, v18.s[0]
-	FMOVS 8(R20), F18
-	WORD  $0x4f921206 // fmla v6.4s, v16.4s, v18.s[0]
-	CMP   $3, R0
-	BEQ   over58
-	FMOVS 12(R10), F18
-	WORD  $0x4f921220 // fmla v0.4s, v17.4s, v18.s[0]
-	FMOVS 12(R12), F18
-	WORD  $0x4f921221 // fmla v1.4s, v17.4s, v18.s[0]
-	FMOVS 12(R13), F18
-	WORD  $0x4f921222 // fmla v2.4s, v17.4s, v18.s[0]
-	FMOVS 12(R14), F18
-	WORD  $0x4f921223 // fmla v3.4s, v17.4s, v18.s[0]
-	FMOVS 12(R15), F18
-	WORD  $0x4f921224 // fmla v4.4s, v17.4s, v18.s[0]
-	FMOVS 12(R19), F18
-	WORD  $0x4f921225 // fmla v5.4s, v17.4s, v18.s[0]
-	FMOVS 12(R20), F18
-	WORD  $0x4f921226 // fmla v6.4s, v17.4s, v18.s[0]
-
-over58:
 	TST   $2, R0
-	BEQ   one68
-	FMOVD 0(R5), F14
+	BEQ   one67
+	FMOVD 0(R7), F17
 	TST   $1, R0
-	BEQ   moved69
-	ADD   $8, R5, R21
-	VLD1  (R21), V14.S[2]
-	B     moved69
-
-one68:
-	FMOVS 0(R5), F14
-
-moved69:
-	TST   $2, R0
-	BEQ   one70
-	FMOVD 0(R8), F15
-	TST   $1, R0
-	BEQ   moved71
-	ADD   $8, R8, R21
-	VLD1  (R21), V15.S[2]
-	B     moved71
-
-one70:
-	FMOVS 0(R8), F15
-
-moved71:
-	TST   $2, R0
-	BEQ   one72
-	FMOVD 0(R4), F16
-	TST   $1, R0
-	BEQ   moved73
-	ADD   $8, R4, R21
-	VLD1  (R21), V16.S[2]
-	B     moved73
-
-one72:
-	FMOVS 0(R4), F16
-
-moved73:
-	TST   $2, R0
-	BEQ   one74
-	FMOVD 0(R9), F17
-	TST   $1, R0
-	BEQ   moved75
-	ADD   $8, R9, R21
+	BEQ   moved68
+	ADD   $8, R7, R21
 	VLD1  (R21), V17.S[2]
-	B     moved75
+	B     moved68
 
-one74:
-	FMOVS 0(R9), F17
+one67:
+	FMOVS 0(R7), F17
 
-moved75:
+moved68:
 	VZIP2 V15.S4, V14.S4, V18.S4
 	VZIP1 V15.S4, V14.S4, V14.S4
 	VZIP2 V17.S4, V16.S4, V19.S4
@@ -1309,71 +1145,159 @@ moved75:
 	VZIP1 V16.D2, V14.D2, V14.D2
 	VZIP1 V19.D2, V18.D2, V16.D2
 	VZIP2 V19.D2, V18.D2, V17.D2
-	FMOVS 0(R10), F18
-	WORD  $0x4f9211c7 // fmla v7.4s, v14.4s, v18.s[0]
-	FMOVS 0(R12), F18
-	WORD  $0x4f9211c8 // fmla v8.4s, v14.4s, v18.s[0]
-	FMOVS 0(R13), F18
-	WORD  $0x4f9211c9 // fmla v9.4s, v14.4s, v18.s[0]
-	FMOVS 0(R14), F18
-	WORD  $0x4f9211ca // fmla v10.4s, v14.4s, v18.s[0]
-	FMOVS 0(R15), F18
-	WORD  $0x4f9211cb // fmla v11.4s, v14.4s, v18.s[0]
-	FMOVS 0(R19), F18
-	WORD  $0x4f9211cc // fmla v12.4s, v14.4s, v18.s[0]
-	FMOVS 0(R20), F18
-	WORD  $0x4f9211cd // fmla v13.4s, v14.4s, v18.s[0]
-	CMP   $1, R0
-	BEQ   over67
-	FMOVS 4(R10), F18
-	WORD  $0x4f9211e7 // fmla v7.4s, v15.4s, v18.s[0]
-	FMOVS 4(R12), F18
-	WORD  $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
-	FMOVS 4(R13), F18
-	WORD  $0x4f9211e9 // fmla v9.4s, v15.4s, v18.s[0]
-	FMOVS 4(R14), F18
-	WORD  $0x4f9211ea // fmla v10.4s, v15.4s, v18.s[0]
-	FMOVS 4(R15), F18
-	WORD  $0x4f9211eb // fmla v11.4s, v15.4s, v18.s[0]
-	FMOVS 4(R19), F18
-	WORD  $0x4f9211ec // fmla v12.4s, v15.4s, v18.s[0]
-	FMOVS 4(R20), F18
-	WORD  $0x4f9211ed // fmla v13.4s, v15.4s, v18.s[0]
-	CMP   $2, R0
-	BEQ   over67
-	FMOVS 8(R10), F18
-	WORD  $0x4f921207 // fmla v7.4s, v16.4s, v18.s[0]
-	FMOVS 8(R12), F18
-	WORD  $0x4f921208 // fmla v8.4s, v16.4s, v18.s[0]
-	FMOVS 8(R13), F18
-	WORD  $0x4f921209 // fmla v9.4s, v16.4s, v18.s[0]
-	FMOVS 8(R14), F18
-	WORD  $0x4f92120a // fmla v10.4s, v16.4s, v18.s[0]
-	FMOVS 8(R15), F18
-	WORD  $0x4f92120b // fmla v11.4s, v16.4s, v18.s[0]
-	FMOVS 8(R19), F18
-	WORD  $0x4f92120c // fmla v12.4s, v16.4s, v18.s[0]
-	FMOVS 8(R20), F18
-	WORD  $0x4f92120d // fmla v13.4s, v16.4s, v18.s[0]
-	CMP   $3, R0
-	BEQ   over67
-	FMOVS 12(R10), F18
-	WORD  $0x4f921227 // fmla v7.4s, v17.4s, v18.s[0]
-	FMOVS 12(R12), F18
-	WORD  $0x4f921228 // fmla v8.4s, v17.4s, v18.s[0]
-	FMOVS 12(R13), F18
-	WORD  $0x4f921229 // fmla v9.4s, v17.4s, v18.s[0]
-	FMOVS 12(R14), F18
-	WORD  $0x4f92122a // fmla v10.4s, v17.4s, v18.s[0]
-	FMOVS 12(R15), F18
-	WORD  $0x4f92122b // fmla v11.4s, v17.4s, v18.s[0]
-	FMOVS 12(R19), F18
-	WORD  $0x4f92122c // fmla v12.4s, v17.4s, v18.s[0]
-	FMOVS 12(R20), F18
-	WORD  $0x4f92122d // fmla v13.4s, v17.4s, v18.s[0]
+	TST   $2, R0
+	BEQ   one69
+	FMOVD 0(R5), F18
+	TST   $1, R0
+	BEQ   moved70
+	ADD   $8, R5, R21
+	VLD1  (R21), V18.S[2]
+	B     moved70
 
-over67:
-end53:
+one69:
+	FMOVS 0(R5), F18
+
+moved70:
+	TST   $2, R0
+	BEQ   one71
+	FMOVD 0(R8), F19
+	TST   $1, R0
+	BEQ   moved72
+	ADD   $8, R8, R21
+	VLD1  (R21), V19.S[2]
+	B     moved72
+
+one71:
+	FMOVS 0(R8), F19
+
+moved72:
+	TST   $2, R0
+	BEQ   one73
+	FMOVD 0(R4), F20
+	TST   $1, R0
+	BEQ   moved74
+	ADD   $8, R4, R21
+	VLD1  (R21), V20.S[2]
+	B     moved74
+
+one73:
+	FMOVS 0(R4), F20
+
+moved74:
+	TST   $2, R0
+	BEQ   one75
+	FMOVD 0(R9), F21
+	TST   $1, R0
+	BEQ   moved76
+	ADD   $8, R9, R21
+	VLD1  (R21), V21.S[2]
+	B     moved76
+
+one75:
+	FMOVS 0(R9), F21
+
+moved76:
+	VZIP2 V19.S4, V18.S4, V22.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V21.S4, V20.S4, V23.S4
+	VZIP1 V21.S4, V20.S4, V20.S4
+	VZIP2 V20.D2, V18.D2, V19.D2
+	VZIP1 V20.D2, V18.D2, V18.D2
+	VZIP1 V23.D2, V22.D2, V20.D2
+	VZIP2 V23.D2, V22.D2, V21.D2
+	FMOVS 0(R10), F22
+	WORD  $0x4f9611c0 // fmla v0.4s, v14.4s, v22.s[0]
+	WORD  $0x4f961247 // fmla v7.4s, v18.4s, v22.s[0]
+	FMOVS 0(R12), F22
+	WORD  $0x4f9611c1 // fmla v1.4s, v14.4s, v22.s[0]
+	WORD  $0x4f961248 // fmla v8.4s, v18.4s, v22.s[0]
+	FMOVS 0(R13), F22
+	WORD  $0x4f9611c2 // fmla v2.4s, v14.4s, v22.s[0]
+	WORD  $0x4f961249 // fmla v9.4s, v18.4s, v22.s[0]
+	FMOVS 0(R14), F22
+	WORD  $0x4f9611c3 // fmla v3.4s, v14.4s, v22.s[0]
+	WORD  $0x4f96124a // fmla v10.4s, v18.4s, v22.s[0]
+	FMOVS 0(R15), F22
+	WORD  $0x4f9611c4 // fmla v4.4s, v14.4s, v22.s[0]
+	WORD  $0x4f96124b // fmla v11.4s, v18.4s, v22.s[0]
+	FMOVS 0(R19), F22
+	WORD  $0x4f9611c5 // fmla v5.4s, v14.4s, v22.s[0]
+	WORD  $0x4f96124c // fmla v12.4s, v18.4s, v22.s[0]
+	FMOVS 0(R20), F22
+	WORD  $0x4f9611c6 // fmla v6.4s, v14.4s, v22.s[0]
+	WORD  $0x4f96124d // fmla v13.4s, v18.4s, v22.s[0]
+	CMP   $1, R0
+	BEQ   over60
+	FMOVS 4(R10), F22
+	WORD  $0x4f9611e0 // fmla v0.4s, v15.4s, v22.s[0]
+	WORD  $0x4f961267 // fmla v7.4s, v19.4s, v22.s[0]
+	FMOVS 4(R12), F22
+	WORD  $0x4f9611e1 // fmla v1.4s, v15.4s, v22.s[0]
+	WORD  $0x4f961268 // fmla v8.4s, v19.4s, v22.s[0]
+	FMOVS 4(R13), F22
+	WORD  $0x4f9611e2 // fmla v2.4s, v15.4s, v22.s[0]
+	WORD  $0x4f961269 // fmla v9.4s, v19.4s, v22.s[0]
+	FMOVS 4(R14), F22
+	WORD  $0x4f9611e3 // fmla v3.4s, v15.4s, v22.s[0]
+	WORD  $0x4f96126a // fmla v10.4s, v19.4s, v22.s[0]
+	FMOVS 4(R15), F22
+	WORD  $0x4f9611e4 // fmla v4.4s, v15.4s, v22.s[0]
+	WORD  $0x4f96126b // fmla v11.4s, v19.4s, v22.s[0]
+	FMOVS 4(R19), F22
+	WORD  $0x4f9611e5 // fmla v5.4s, v15.4s, v22.s[0]
+	WORD  $0x4f96126c // fmla v12.4s, v19.4s, v22.s[0]
+	FMOVS 4(R20), F22
+	WORD  $0x4f9611e6 // fmla v6.4s, v15.4s, v22.s[0]
+	WORD  $0x4f96126d // fmla v13.4s, v19.4s, v22.s[0]
+	CMP   $2, R0
+	BEQ   over60
+	FMOVS 8(R10), F22
+	WORD  $0x4f961200 // fmla v0.4s, v16.4s, v22.s[0]
+	WORD  $0x4f961287 // fmla v7.4s, v20.4s, v22.s[0]
+	FMOVS 8(R12), F22
+	WORD  $0x4f961201 // fmla v1.4s, v16.4s, v22.s[0]
+	WORD  $0x4f961288 // fmla v8.4s, v20.4s, v22.s[0]
+	FMOVS 8(R13), F22
+	WORD  $0x4f961202 // fmla v2.4s, v16.4s, v22.s[0]
+	WORD  $0x4f961289 // fmla v9.4s, v20.4s, v22.s[0]
+	FMOVS 8(R14), F22
+	WORD  $0x4f961203 // fmla v3.4s, v16.4s, v22.s[0]
+	WORD  $0x4f96128a // fmla v10.4s, v20.4s, v22.s[0]
+	FMOVS 8(R15), F22
+	WORD  $0x4f961204 // fmla v4.4s, v16.4s, v22.s[0]
+	WORD  $0x4f96128b // fmla v11.4s, v20.4s, v22.s[0]
+	FMOVS 8(R19), F22
+	WORD  $0x4f961205 // fmla v5.4s, v16.4s, v22.s[0]
+	WORD  $0x4f96128c // fmla v12.4s, v20.4s, v22.s[0]
+	FMOVS 8(R20), F22
+	WORD  $0x4f961206 // fmla v6.4s, v16.4s, v22.s[0]
+	WORD  $0x4f96128d // fmla v13.4s, v20.4s, v22.s[0]
+	CMP   $3, R0
+	BEQ   over60
+	FMOVS 12(R10), F22
+	WORD  $0x4f961220 // fmla v0.4s, v17.4s, v22.s[0]
+	WORD  $0x4f9612a7 // fmla v7.4s, v21.4s, v22.s[0]
+	FMOVS 12(R12), F22
+	WORD  $0x4f961221 // fmla v1.4s, v17.4s, v22.s[0]
+	WORD  $0x4f9612a8 // fmla v8.4s, v21.4s, v22.s[0]
+	FMOVS 12(R13), F22
+	WORD  $0x4f961222 // fmla v2.4s, v17.4s, v22.s[0]
+	WORD  $0x4f9612a9 // fmla v9.4s, v21.4s, v22.s[0]
+	FMOVS 12(R14), F22
+	WORD  $0x4f961223 // fmla v3.4s, v17.4s, v22.s[0]
+	WORD  $0x4f9612aa // fmla v10.4s, v21.4s, v22.s[0]
+	FMOVS 12(R15), F22
+	WORD  $0x4f961224 // fmla v4.4s, v17.4s, v22.s[0]
+	WORD  $0x4f9612ab // fmla v11.4s, v21.4s, v22.s[0]
+	FMOVS 12(R19), F22
+	WORD  $0x4f961225 // fmla v5.4s, v17.4s, v22.s[0]
+	WORD  $0x4f9612ac // fmla v12.4s, v21.4s, v22.s[0]
+	FMOVS 12(R20), F22
+	WORD  $0x4f961226 // fmla v6.4s, v17.4s, v22.s[0]
+	WORD  $0x4f9612ad // fmla v13.4s, v21.4s, v22.s[0]
+
+over60:
+end54:
 	VMOVI $0, V14.B16
 	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
@@ -1396,18 +1320,18 @@ end53:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside76
+	BGE   inside77
 	MOVD  R4, R5
 
-inside76:
+inside77:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside77
+	BGE  inside78
 	MOVD R4, R6
 
-inside77:
+inside78:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
@@ -1471,7 +1395,7 @@ inside77:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done54
+	BLE  done55
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -1485,14 +1409,14 @@ inside77:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block50
+	BGE  block51
 
-done54:
+done55:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done82
+	BLE  done83
 
-block78:
+block79:
 	// 7×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -1507,18 +1431,18 @@ block78:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside83
+	BGE   inside84
 	MOVD  R3, R4
 
-inside83:
+inside84:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside84
+	BGE  inside85
 	MOVD R3, R5
 
-inside84:
+inside85:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -1533,9 +1457,9 @@ inside84:
 	ADD  R7, R11, R12
 	ADD  R7, R12, R13
 	CMP  $4, R0
-	BLT  tail80
+	BLT  tail81
 
-square79:
+square80:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F7
 	FMOVQ 0(R1), F8
@@ -1604,65 +1528,65 @@ square79:
 	ADD   $16, R13
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square79
+	BGE   square80
 
-tail80:
+tail81:
 	CMP $0, R0
-	BLE end81
+	BLE end82
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one87
+	BEQ   one89
 	FMOVD 0(R5), F7
 	TST   $1, R0
-	BEQ   moved88
+	BEQ   moved90
 	ADD   $8, R5, R14
 	VLD1  (R14), V7.S[2]
-	B     moved88
-
-one87:
-	FMOVS 0(R5), F7
-
-moved88:
-	TST   $2, R0
-	BEQ   one89
-	FMOVD 0(R1), F8
-	TST   $1, R0
-	BEQ   moved90
-	ADD   $8, R1, R14
-	VLD1  (R14), V8.S[2]
 	B     moved90
 
 one89:
-	FMOVS 0(R1), F8
+	FMOVS 0(R5), F7
 
 moved90:
 	TST   $2, R0
 	BEQ   one91
-	FMOVD 0(R4), F9
+	FMOVD 0(R1), F8
 	TST   $1, R0
 	BEQ   moved92
-	ADD   $8, R4, R14
-	VLD1  (R14), V9.S[2]
+	ADD   $8, R1, R14
+	VLD1  (R14), V8.S[2]
 	B     moved92
 
 one91:
-	FMOVS 0(R4), F9
+	FMOVS 0(R1), F8
 
 moved92:
 	TST   $2, R0
 	BEQ   one93
-	FMOVD 0(R3), F10
+	FMOVD 0(R4), F9
 	TST   $1, R0
 	BEQ   moved94
-	ADD   $8, R3, R14
-	VLD1  (R14), V10.S[2]
+	ADD   $8, R4, R14
+	VLD1  (R14), V9.S[2]
 	B     moved94
 
 one93:
-	FMOVS 0(R3), F10
+	FMOVS 0(R4), F9
 
 moved94:
+	TST   $2, R0
+	BEQ   one95
+	FMOVD 0(R3), F10
+	TST   $1, R0
+	BEQ   moved96
+	ADD   $8, R3, R14
+	VLD1  (R14), V10.S[2]
+	B     moved96
+
+one95:
+	FMOVS 0(R3), F10
+
+moved96:
 	VZIP2 V8.S4, V7.S4, V11.S4
 	VZIP1 V8.S4, V7.S4, V7.S4
 	VZIP2 V10.S4, V9.S4, V12.S4
@@ -1686,7 +1610,7 @@ moved94:
 	FMOVS 0(R13), F11
 	WORD  $0x4f8b10e6 // fmla v6.4s, v7.4s, v11.s[0]
 	CMP   $1, R0
-	BEQ   over86
+	BEQ   over88
 	FMOVS 4(R6), F11
 	WORD  $0x4f8b1100 // fmla v0.4s, v8.4s, v11.s[0]
 	FMOVS 4(R8), F11
@@ -1702,7 +1626,7 @@ moved94:
 	FMOVS 4(R13), F11
 	WORD  $0x4f8b1106 // fmla v6.4s, v8.4s, v11.s[0]
 	CMP   $2, R0
-	BEQ   over86
+	BEQ   over88
 	FMOVS 8(R6), F11
 	WORD  $0x4f8b1120 // fmla v0.4s, v9.4s, v11.s[0]
 	FMOVS 8(R8), F11
@@ -1718,7 +1642,7 @@ moved94:
 	FMOVS 8(R13), F11
 	WORD  $0x4f8b1126 // fmla v6.4s, v9.4s, v11.s[0]
 	CMP   $3, R0
-	BEQ   over86
+	BEQ   over88
 	FMOVS 12(R6), F11
 	WORD  $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
 	FMOVS 12(R8), F11
@@ -1734,8 +1658,8 @@ moved94:
 	FMOVS 12(R13), F11
 	WORD  $0x4f8b1146 // fmla v6.4s, v10.4s, v11.s[0]
 
-over86:
-end81:
+over88:
+end82:
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -1751,18 +1675,18 @@ end81:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside95
+	BGE   inside97
 	MOVD  R4, R5
 
-inside95:
+inside97:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside96
+	BGE  inside98
 	MOVD R4, R6
 
-inside96:
+inside98:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -1797,7 +1721,7 @@ inside96:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done82
+	BLE  done83
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -1811,20 +1735,20 @@ inside96:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block78
+	BGE  block79
 
-done82:
+done83:
 	RET
 
-fewer49:
+fewer50:
 	CMP  $6, R0
-	BNE  fewer97
+	BNE  fewer99
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done102
+	BLE  done104
 
-block98:
+block100:
 	// 6×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -1844,18 +1768,18 @@ block98:
 	SUB   $2, R3
 	MOVD  $6, R4
 	CMP   $6, R3
-	BGE   inside103
+	BGE   inside105
 	MOVD  R3, R4
 
-inside103:
+inside105:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $4, R5
 	CMP  $4, R3
-	BGE  inside104
+	BGE  inside106
 	MOVD R3, R5
 
-inside104:
+inside106:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R7
@@ -1874,9 +1798,9 @@ inside104:
 	ADD  R11, R14, R15
 	ADD  R11, R15, R19
 	CMP  $4, R0
-	BLT  tail100
+	BLT  tail102
 
-square99:
+square101:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F12
 	FMOVQ 0(R3), F13
@@ -1978,65 +1902,65 @@ square99:
 	ADD   $16, R19
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square99
+	BGE   square101
 
-tail100:
+tail102:
 	CMP $0, R0
-	BLE end101
+	BLE end103
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one107
+	BEQ   one110
 	FMOVD 0(R1), F12
 	TST   $1, R0
-	BEQ   moved108
+	BEQ   moved111
 	ADD   $8, R1, R20
 	VLD1  (R20), V12.S[2]
-	B     moved108
+	B     moved111
 
-one107:
+one110:
 	FMOVS 0(R1), F12
 
-moved108:
+moved111:
 	TST   $2, R0
-	BEQ   one109
+	BEQ   one112
 	FMOVD 0(R3), F13
 	TST   $1, R0
-	BEQ   moved110
+	BEQ   moved113
 	ADD   $8, R3, R20
 	VLD1  (R20), V13.S[2]
-	B     moved110
+	B     moved113
 
-one109:
+one112:
 	FMOVS 0(R3), F13
 
-moved110:
+moved113:
 	TST   $2, R0
-	BEQ   one111
+	BEQ   one114
 	FMOVD 0(R6), F14
 	TST   $1, R0
-	BEQ   moved112
+	BEQ   moved115
 	ADD   $8, R6, R20
 	VLD1  (R20), V14.S[2]
-	B     moved112
+	B     moved115
 
-one111:
+one114:
 	FMOVS 0(R6), F14
 
-moved112:
+moved115:
 	TST   $2, R0
-	BEQ   one113
+	BEQ   one116
 	FMOVD 0(R7), F15
 	TST   $1, R0
-	BEQ   moved114
+	BEQ   moved117
 	ADD   $8, R7, R20
 	VLD1  (R20), V15.S[2]
-	B     moved114
+	B     moved117
 
-one113:
+one116:
 	FMOVS 0(R7), F15
 
-moved114:
+moved117:
 	VZIP2 V13.S4, V12.S4, V16.S4
 	VZIP1 V13.S4, V12.S4, V12.S4
 	VZIP2 V15.S4, V14.S4, V17.S4
@@ -2045,179 +1969,147 @@ moved114:
 	VZIP1 V14.D2, V12.D2, V12.D2
 	VZIP1 V17.D2, V16.D2, V14.D2
 	VZIP2 V17.D2, V16.D2, V15.D2
-	FMOVS 0(R10), F16
-	WORD  $0x4f901180 // fmla v0.4s, v12.4s, v16.s[0]
-	FMOVS 0(R12), F16
-	WORD  $0x4f901181 // fmla v1.4s, v12.4s, v16.s[0]
-	FMOVS 0(R13), F16
-	WORD  $0x4f901182 // fmla v2.4s, v12.4s, v16.s[0]
-	FMOVS 0(R14), F16
-	WORD  $0x4f901183 // fmla v3.4s, v12.4s, v16.s[0]
-	FMOVS 0(R15), F16
-	WORD  $0x4f901184 // fmla v4.4s, v12.4s, v16.s[0]
-	FMOVS 0(R19), F16
-	WORD  $0x4f901185 // fmla v5.4s, v12.4s, v16.s[0]
-	CMP   $1, R0
-	BEQ   over106
-	FMOVS 4(R10), F16
-	WORD  $0x4f9011a0 // fmla v0.4s, v13.4s, v16.s[0]
-	FMOVS 4(R12), F16
-	WORD  $0x4f9011a1 // fmla v1.4s, v13.4s, v16.s[0]
-	FMOVS 4(R13), F16
-	WORD  $0x4f9011a2 // fmla v2.4s, v13.4s, v16.s[0]
-	FMOVS 4(R14), F16
-	WORD  $0x4f9011a3 // fmla v3.4s, v13.4s, v16.s[0]
-	FMOVS 4(R15), F16
-	WORD  $0x4f9011a4 // fmla v4.4s, v13.4s, v16.s[0]
-	FMOVS 4(R19), F16
-	WORD  $0x4f9011a5 // fmla v5.4s, v13.4s, v16.s[0]
-	CMP   $2, R0
-	BEQ   over106
-	FMOVS 8(R10), F16
-	WORD  $0x4f9011c0 // fmla v0.4s, v14.4s, v16.s[0]
-	FMOVS 8(R12), F16
-	WORD  $0x4f9011c1 // fmla v1.4s, v14.4s, v16.s[0]
-	FMOVS 8(R13), F16
-	WORD  $0x4f9011c2 // fmla v2.4s, v14.4s, v16.s[0]
-	FMOVS 8(R14), F16
-	WORD  $0x4f9011c3 // fmla v3.4s, v14.4s, v16.s[0]
-	FMOVS 8(R15), F16
-	WORD  $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
-	FMOVS 8(R19), F16
-	WORD  $0x4f9011c5 // fmla v5.4s, v14.4s, v16.s[0]
-	CMP   $3, R0
-	BEQ   over106
-	FMOVS 12(R10), F16
-	WORD  $0x4f9011e0 // fmla v0.4s, v15.4s, v16.s[0]
-	FMOVS 12(R12), F16
-	WORD  $0x4f9011e1 // fmla v1.4s, v15.4s, v16.s[0]
-	FMOVS 12(R13), F16
-	WORD  $0x4f9011e2 // fmla v2.4s, v15.4s, v16.s[0]
-	FMOVS 12(R14), F16
-	WORD  $0x4f9011e3 // fmla v3.4s, v15.4s, v16.s[0]
-	FMOVS 12(R15), F16
-	WORD  $0x4f9011e4 // fmla v4.4s, v15.4s, v16.s[0]
-	FMOVS 12(R19), F16
-	WORD  $0x4f9011e5 // fmla v5.4s, v15.4s, v16.s[0]
-
-over106:
-	TST   $2, R0
-	BEQ   one116
-	FMOVD 0(R5), F12
-	TST   $1, R0
-	BEQ   moved117
-	ADD   $8, R5, R20
-	VLD1  (R20), V12.S[2]
-	B     moved117
-
-one116:
-	FMOVS 0(R5), F12
-
-moved117:
 	TST   $2, R0
 	BEQ   one118
-	FMOVD 0(R8), F13
+	FMOVD 0(R5), F16
 	TST   $1, R0
 	BEQ   moved119
-	ADD   $8, R8, R20
-	VLD1  (R20), V13.S[2]
+	ADD   $8, R5, R20
+	VLD1  (R20), V16.S[2]
 	B     moved119
 
 one118:
-	FMOVS 0(R8), F13
+	FMOVS 0(R5), F16
 
 moved119:
 	TST   $2, R0
 	BEQ   one120
-	FMOVD 0(R4), F14
+	FMOVD 0(R8), F17
 	TST   $1, R0
 	BEQ   moved121
-	ADD   $8, R4, R20
-	VLD1  (R20), V14.S[2]
+	ADD   $8, R8, R20
+	VLD1  (R20), V17.S[2]
 	B     moved121
 
 one120:
-	FMOVS 0(R4), F14
+	FMOVS 0(R8), F17
 
 moved121:
 	TST   $2, R0
 	BEQ   one122
-	FMOVD 0(R9), F15
+	FMOVD 0(R4), F18
 	TST   $1, R0
 	BEQ   moved123
-	ADD   $8, R9, R20
-	VLD1  (R20), V15.S[2]
+	ADD   $8, R4, R20
+	VLD1  (R20), V18.S[2]
 	B     moved123
 
 one122:
-	FMOVS 0(R9), F15
+	FMOVS 0(R4), F18
 
 moved123:
-	VZIP2 V13.S4, V12.S4, V16.S4
-	VZIP1 V13.S4, V12.S4, V12.S4
-	VZIP2 V15.S4, V14.S4, V17.S4
-	VZIP1 V15.S4, V14.S4, V14.S4
-	VZIP2 V14.D2, V12.D2, V13.D2
-	VZIP1 V14.D2, V12.D2, V12.D2
-	VZIP1 V17.D2, V16.D2, V14.D2
-	VZIP2 V17.D2, V16.D2, V15.D2
-	FMOVS 0(R10), F16
-	WORD  $0x4f901186 // fmla v6.4s, v12.4s, v16.s[0]
-	FMOVS 0(R12), F16
-	WORD  $0x4f901187 // fmla v7.4s, v12.4s, v16.s[0]
-	FMOVS 0(R13), F16
-	WORD  $0x4f901188 // fmla v8.4s, v12.4s, v16.s[0]
-	FMOVS 0(R14), F16
-	WORD  $0x4f901189 // fmla v9.4s, v12.4s, v16.s[0]
-	FMOVS 0(R15), F16
-	WORD  $0x4f90118a // fmla v10.4s, v12.4s, v16.s[0]
-	FMOVS 0(R19), F16
-	WORD  $0x4f90118b // fmla v11.4s, v12.4s, v16.s[0]
-	CMP   $1, R0
-	BEQ   over115
-	FMOVS 4(R10), F16
-	WORD  $0x4f9011a6 // fmla v6.4s, v13.4s, v16.s[0]
-	FMOVS 4(R12), F16
-	WORD  $0x4f9011a7 // fmla v7.4s, v13.4s, v16.s[0]
-	FMOVS 4(R13), F16
-	WORD  $0x4f9011a8 // fmla v8.4s, v13.4s, v16.s[0]
-	FMOVS 4(R14), F16
-	WORD  $0x4f9011a9 // fmla v9.4s, v13.4s, v16.s[0]
-	FMOVS 4(R15), F16
-	WORD  $0x4f9011aa // fmla v10.4s, v13.4s, v16.s[0]
-	FMOVS 4(R19), F16
-	WORD  $0x4f9011ab // fmla v11.4s, v13.4s, v16.s[0]
-	CMP   $2, R0
-	BEQ   over115
-	FMOVS 8(R10), F16
-	WORD  $0x4f9011c6 // fmla v6.4s, v14.4s, v16.s[0]
-	FMOVS 8(R12), F16
-	WORD  $0x4f9011c7 // fmla v7.4s, v14.4s, v16.s[0]
-	FMOVS 8(R13), F16
-	WORD  $0x4f9011c8 // fmla v8.4s, v14.4s, v16.s[0]
-	FMOVS 8(R14), F16
-	WORD  $0x4f9011c9 // fmla v9.4s, v14.4s, v16.s[0]
-	FMOVS 8(R15), F16
-	WORD  $0x4f9011ca // fmla v10.4s, v14.4s, v16.s[0]
-	FMOVS 8(R19), F16
-	WORD  $0x4f9011cb // fmla v11.4s, v14.4s, v16.s[0]
-	CMP   $3, R0
-	BEQ   over115
-	FMOVS 12(R10), F16
-	WORD  $0x4f9011e6 // fmla v6.4s, v15.4s, v16.s[0]
-	FMOVS 12(R12), F16
-	WORD  $0x4f9011e7 // fmla v7.4s, v15.4s, v16.s[0]
-	FMOVS 12(R13), F16
-	WORD  $0x4f9011e8 // fmla v8.4s, v15.4s, v16.s[0]
-	FMOVS 12(R14), F16
-	WORD  $0x4f9011e9 // fmla v9.4s, v15.4s, v16.s[0]
-	FMOVS 12(R15), F16
-	WORD  $0x4f9011ea // fmla v10.4s, v15.4s, v16.s[0]
-	FMOVS 12(R19), F16
-	WORD  $0x4f9011eb // fmla v11.4s, v15.4s, v16.s[0]
+	TST   $2, R0
+	BEQ   one124
+	FMOVD 0(R9), F19
+	TST   $1, R0
+	BEQ   moved125
+	ADD   $8, R9, R20
+	VLD1  (R20), V19.S[2]
+	B     moved125
 
-over115:
-end101:
+one124:
+	FMOVS 0(R9), F19
+
+moved125:
+	VZIP2 V17.S4, V16.S4, V20.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V21.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V21.D2, V20.D2, V18.D2
+	VZIP2 V21.D2, V20.D2, V19.D2
+	FMOVS 0(R10), F20
+	WORD  $0x4f941180 // fmla v0.4s, v12.4s, v20.s[0]
+	WORD  $0x4f941206 // fmla v6.4s, v16.4s, v20.s[0]
+	FMOVS 0(R12), F20
+	WORD  $0x4f941181 // fmla v1.4s, v12.4s, v20.s[0]
+	WORD  $0x4f941207 // fmla v7.4s, v16.4s, v20.s[0]
+	FMOVS 0(R13), F20
+	WORD  $0x4f941182 // fmla v2.4s, v12.4s, v20.s[0]
+	WORD  $0x4f941208 // fmla v8.4s, v16.4s, v20.s[0]
+	FMOVS 0(R14), F20
+	WORD  $0x4f941183 // fmla v3.4s, v12.4s, v20.s[0]
+	WORD  $0x4f941209 // fmla v9.4s, v16.4s, v20.s[0]
+	FMOVS 0(R15), F20
+	WORD  $0x4f941184 // fmla v4.4s, v12.4s, v20.s[0]
+	WORD  $0x4f94120a // fmla v10.4s, v16.4s, v20.s[0]
+	FMOVS 0(R19), F20
+	WORD  $0x4f941185 // fmla v5.4s, v12.4s, v20.s[0]
+	WORD  $0x4f94120b // fmla v11.4s, v16.4s, v20.s[0]
+	CMP   $1, R0
+	BEQ   over109
+	FMOVS 4(R10), F20
+	WORD  $0x4f9411a0 // fmla v0.4s, v13.4s, v20.s[0]
+	WORD  $0x4f941226 // fmla v6.4s, v17.4s, v20.s[0]
+	FMOVS 4(R12), F20
+	WORD  $0x4f9411a1 // fmla v1.4s, v13.4s, v20.s[0]
+	WORD  $0x4f941227 // fmla v7.4s, v17.4s, v20.s[0]
+	FMOVS 4(R13), F20
+	WORD  $0x4f9411a2 // fmla v2.4s, v13.4s, v20.s[0]
+	WORD  $0x4f941228 // fmla v8.4s, v17.4s, v20.s[0]
+	FMOVS 4(R14), F20
+	WORD  $0x4f9411a3 // fmla v3.4s, v13.4s, v20.s[0]
+	WORD  $0x4f941229 // fmla v9.4s, v17.4s, v20.s[0]
+	FMOVS 4(R15), F20
+	WORD  $0x4f9411a4 // fmla v4.4s, v13.4s, v20.s[0]
+	WORD  $0x4f94122a // fmla v10.4s, v17.4s, v20.s[0]
+	FMOVS 4(R19), F20
+	WORD  $0x4f9411a5 // fmla v5.4s, v13.4s, v20.s[0]
+	WORD  $0x4f94122b // fmla v11.4s, v17.4s, v20.s[0]
+	CMP   $2, R0
+	BEQ   over109
+	FMOVS 8(R10), F20
+	WORD  $0x4f9411c0 // fmla v0.4s, v14.4s, v20.s[0]
+	WORD  $0x4f941246 // fmla v6.4s, v18.4s, v20.s[0]
+	FMOVS 8(R12), F20
+	WORD  $0x4f9411c1 // fmla v1.4s, v14.4s, v20.s[0]
+	WORD  $0x4f941247 // fmla v7.4s, v18.4s, v20.s[0]
+	FMOVS 8(R13), F20
+	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
+	WORD  $0x4f941248 // fmla v8.4s, v18.4s, v20.s[0]
+	FMOVS 8(R14), F20
+	WORD  $0x4f9411c3 // fmla v3.4s, v14.4s, v20.s[0]
+	WORD  $0x4f941249 // fmla v9.4s, v18.4s, v20.s[0]
+	FMOVS 8(R15), F20
+	WORD  $0x4f9411c4 // fmla v4.4s, v14.4s, v20.s[0]
+	WORD  $0x4f94124a // fmla v10.4s, v18.4s, v20.s[0]
+	FMOVS 8(R19), F20
+	WORD  $0x4f9411c5 // fmla v5.4s, v14.4s, v20.s[0]
+	WORD  $0x4f94124b // fmla v11.4s, v18.4s, v20.s[0]
+	CMP   $3, R0
+	BEQ   over109
+	FMOVS 12(R10), F20
+	WORD  $0x4f9411e0 // fmla v0.4s, v15.4s, v20.s[0]
+	WORD  $0x4f941266 // fmla v6.4s, v19.4s, v20.s[0]
+	FMOVS 12(R12), F20
+	WORD  $0x4f9411e1 // fmla v1.4s, v15.4s, v20.s[0]
+	WORD  $0x4f941267 // fmla v7.4s, v19.4s, v20.s[0]
+	FMOVS 12(R13), F20
+	WORD  $0x4f9411e2 // fmla v2.4s, v15.4s, v20.s[0]
+	WORD  $0x4f941268 // fmla v8.4s, v19.4s, v20.s[0]
+	FMOVS 12(R14), F20
+	WORD  $0x4f9411e3 // fmla v3.4s, v15.4s, v20.s[0]
+	WORD  $0x4f941269 // fmla v9.4s, v19.4s, v20.s[0]
+	FMOVS 12(R15), F20
+	WORD  $0x4f9411e4 // fmla v4.4s, v15.4s, v20.s[0]
+	WORD  $0x4f94126a // fmla v10.4s, v19.4s, v20.s[0]
+	FMOVS 12(R19), F20
+	WORD  $0x4f9411e5 // fmla v5.4s, v15.4s, v20.s[0]
+	WORD  $0x4f94126b // fmla v11.4s, v19.4s, v20.s[0]
+
+over109:
+end103:
 	VMOVI $0, V12.B16
 	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
@@ -2238,18 +2130,18 @@ end101:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside124
+	BGE   inside126
 	MOVD  R4, R5
 
-inside124:
+inside126:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside125
+	BGE  inside127
 	MOVD R4, R6
 
-inside125:
+inside127:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
@@ -2305,7 +2197,7 @@ inside125:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done102
+	BLE  done104
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -2319,14 +2211,14 @@ inside125:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block98
+	BGE  block100
 
-done102:
+done104:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done130
+	BLE  done132
 
-block126:
+block128:
 	// 6×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -2340,18 +2232,18 @@ block126:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside131
+	BGE   inside133
 	MOVD  R3, R4
 
-inside131:
+inside133:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside132
+	BGE  inside134
 	MOVD R3, R5
 
-inside132:
+inside134:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -2365,9 +2257,9 @@ inside132:
 	ADD  R7, R10, R11
 	ADD  R7, R11, R12
 	CMP  $4, R0
-	BLT  tail128
+	BLT  tail130
 
-square127:
+square129:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F6
 	FMOVQ 0(R1), F7
@@ -2429,65 +2321,65 @@ square127:
 	ADD   $16, R12
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square127
+	BGE   square129
 
-tail128:
+tail130:
 	CMP $0, R0
-	BLE end129
+	BLE end131
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one135
+	BEQ   one138
 	FMOVD 0(R5), F6
 	TST   $1, R0
-	BEQ   moved136
+	BEQ   moved139
 	ADD   $8, R5, R13
 	VLD1  (R13), V6.S[2]
-	B     moved136
+	B     moved139
 
-one135:
+one138:
 	FMOVS 0(R5), F6
 
-moved136:
+moved139:
 	TST   $2, R0
-	BEQ   one137
+	BEQ   one140
 	FMOVD 0(R1), F7
 	TST   $1, R0
-	BEQ   moved138
+	BEQ   moved141
 	ADD   $8, R1, R13
 	VLD1  (R13), V7.S[2]
-	B     moved138
+	B     moved141
 
-one137:
+one140:
 	FMOVS 0(R1), F7
 
-moved138:
+moved141:
 	TST   $2, R0
-	BEQ   one139
+	BEQ   one142
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved140
+	BEQ   moved143
 	ADD   $8, R4, R13
 	VLD1  (R13), V8.S[2]
-	B     moved140
+	B     moved143
 
-one139:
+one142:
 	FMOVS 0(R4), F8
 
-moved140:
+moved143:
 	TST   $2, R0
-	BEQ   one141
+	BEQ   one144
 	FMOVD 0(R3), F9
 	TST   $1, R0
-	BEQ   moved142
+	BEQ   moved145
 	ADD   $8, R3, R13
 	VLD1  (R13), V9.S[2]
-	B     moved142
+	B     moved145
 
-one141:
+one144:
 	FMOVS 0(R3), F9
 
-moved142:
+moved145:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -2509,7 +2401,7 @@ moved142:
 	FMOVS 0(R12), F10
 	WORD  $0x4f8a10c5 // fmla v5.4s, v6.4s, v10.s[0]
 	CMP   $1, R0
-	BEQ   over134
+	BEQ   over137
 	FMOVS 4(R6), F10
 	WORD  $0x4f8a10e0 // fmla v0.4s, v7.4s, v10.s[0]
 	FMOVS 4(R8), F10
@@ -2523,7 +2415,7 @@ moved142:
 	FMOVS 4(R12), F10
 	WORD  $0x4f8a10e5 // fmla v5.4s, v7.4s, v10.s[0]
 	CMP   $2, R0
-	BEQ   over134
+	BEQ   over137
 	FMOVS 8(R6), F10
 	WORD  $0x4f8a1100 // fmla v0.4s, v8.4s, v10.s[0]
 	FMOVS 8(R8), F10
@@ -2537,7 +2429,7 @@ moved142:
 	FMOVS 8(R12), F10
 	WORD  $0x4f8a1105 // fmla v5.4s, v8.4s, v10.s[0]
 	CMP   $3, R0
-	BEQ   over134
+	BEQ   over137
 	FMOVS 12(R6), F10
 	WORD  $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
 	FMOVS 12(R8), F10
@@ -2551,8 +2443,8 @@ moved142:
 	FMOVS 12(R12), F10
 	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
 
-over134:
-end129:
+over137:
+end131:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -2567,18 +2459,18 @@ end129:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside143
+	BGE   inside146
 	MOVD  R4, R5
 
-inside143:
+inside146:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside144
+	BGE  inside147
 	MOVD R4, R6
 
-inside144:
+inside147:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -2609,7 +2501,7 @@ inside144:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done130
+	BLE  done132
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -2623,20 +2515,20 @@ inside144:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block126
+	BGE  block128
 
-done130:
+done132:
 	RET
 
-fewer97:
+fewer99:
 	CMP  $5, R0
-	BNE  fewer145
+	BNE  fewer148
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done150
+	BLE  done153
 
-block146:
+block149:
 	// 5×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -2654,18 +2546,18 @@ block146:
 	SUB   $2, R3
 	MOVD  $6, R4
 	CMP   $6, R3
-	BGE   inside151
+	BGE   inside154
 	MOVD  R3, R4
 
-inside151:
+inside154:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $4, R5
 	CMP  $4, R3
-	BGE  inside152
+	BGE  inside155
 	MOVD R3, R5
 
-inside152:
+inside155:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R7
@@ -2683,9 +2575,9 @@ inside152:
 	ADD  R11, R13, R14
 	ADD  R11, R14, R15
 	CMP  $4, R0
-	BLT  tail148
+	BLT  tail151
 
-square147:
+square150:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F10
 	FMOVQ 0(R3), F11
@@ -2776,173 +2668,65 @@ square147:
 	ADD   $16, R15
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square147
+	BGE   square150
 
-tail148:
+tail151:
 	CMP $0, R0
-	BLE end149
+	BLE end152
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one155
+	BEQ   one159
 	FMOVD 0(R1), F10
 	TST   $1, R0
-	BEQ   moved156
+	BEQ   moved160
 	ADD   $8, R1, R19
 	VLD1  (R19), V10.S[2]
-	B     moved156
-
-one155:
-	FMOVS 0(R1), F10
-
-moved156:
-	TST   $2, R0
-	BEQ   one157
-	FMOVD 0(R3), F11
-	TST   $1, R0
-	BEQ   moved158
-	ADD   $8, R3, R19
-	VLD1  (R19), V11.S[2]
-	B     moved158
-
-one157:
-	FMOVS 0(R3), F11
-
-moved158:
-	TST   $2, R0
-	BEQ   one159
-	FMOVD 0(R6), F12
-	TST   $1, R0
-	BEQ   moved160
-	ADD   $8, R6, R19
-	VLD1  (R19), V12.S[2]
 	B     moved160
 
 one159:
-	FMOVS 0(R6), F12
+	FMOVS 0(R1), F10
 
 moved160:
 	TST   $2, R0
 	BEQ   one161
-	FMOVD 0(R7), F13
+	FMOVD 0(R3), F11
 	TST   $1, R0
 	BEQ   moved162
-	ADD   $8, R7, R19
-	VLD1  (R19), V13.S[2]
+	ADD   $8, R3, R19
+	VLD1  (R19), V11.S[2]
 	B     moved162
 
 one161:
-	FMOVS 0(R7), F13
+	FMOVS 0(R3), F11
 
 moved162:
-	VZIP2 V11.S4, V10.S4, V14.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V13.S4, V12.S4, V15.S4
-	VZIP1 V13.S4, V12.S4, V12.S4
-	VZIP2 V12.D2, V10.D2, V11.D2
-	VZIP1 V12.D2, V10.D2, V10.D2
-	VZIP1 V15.D2, V14.D2, V12.D2
-	VZIP2 V15.D2, V14.D2, V13.D2
-	FMOVS 0(R10), F14
-	WORD  $0x4f8e1140 // fmla v0.4s, v10.4s, v14.s[0]
-	FMOVS 0(R12), F14
-	WORD  $0x4f8e1141 // fmla v1.4s, v10.4s, v14.s[0]
-	FMOVS 0(R13), F14
-	WORD  $0x4f8e1142 // fmla v2.4s, v10.4s, v14.s[0]
-	FMOVS 0(R14), F14
-	WORD  $0x4f8e1143 // fmla v3.4s, v10.4s, v14.s[0]
-	FMOVS 0(R15), F14
-	WORD  $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
-	CMP   $1, R0
-	BEQ   over154
-	FMOVS 4(R10), F14
-	WORD  $0x4f8e1160 // fmla v0.4s, v11.4s, v14.s[0]
-	FMOVS 4(R12), F14
-	WORD  $0x4f8e1161 // fmla v1.4s, v11.4s, v14.s[0]
-	FMOVS 4(R13), F14
-	WORD  $0x4f8e1162 // fmla v2.4s, v11.4s, v14.s[0]
-	FMOVS 4(R14), F14
-	WORD  $0x4f8e1163 // fmla v3.4s, v11.4s, v14.s[0]
-	FMOVS 4(R15), F14
-	WORD  $0x4f8e1164 // fmla v4.4s, v11.4s, v14.s[0]
-	CMP   $2, R0
-	BEQ   over154
-	FMOVS 8(R10), F14
-	WORD  $0x4f8e1180 // fmla v0.4s, v12.4s, v14.s[0]
-	FMOVS 8(R12), F14
-	WORD  $0x4f8e1181 // fmla v1.4s, v12.4s, v14.s[0]
-	FMOVS 8(R13), F14
-	WORD  $0x4f8e1182 // fmla v2.4s, v12.4s, v14.s[0]
-	FMOVS 8(R14), F14
-	WORD  $0x4f8e1183 // fmla v3.4s, v12.4s, v14.s[0]
-	FMOVS 8(R15), F14
-	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	CMP   $3, R0
-	BEQ   over154
-	FMOVS 12(R10), F14
-	WORD  $0x4f8e11a0 // fmla v0.4s, v13.4s, v14.s[0]
-	FMOVS 12(R12), F14
-	WORD  $0x4f8e11a1 // fmla v1.4s, v13.4s, v14.s[0]
-	FMOVS 12(R13), F14
-	WORD  $0x4f8e11a2 // fmla v2.4s, v13.4s, v14.s[0]
-	FMOVS 12(R14), F14
-	WORD  $0x4f8e11a3 // fmla v3.4s, v13.4s, v14.s[0]
-	FMOVS 12(R15), F14
-	WORD  $0x4f8e11a4 // fmla v4.4s, v13.4s, v14.s[0]
-
-over154:
 	TST   $2, R0
-	BEQ   one164
-	FMOVD 0(R5), F10
+	BEQ   one163
+	FMOVD 0(R6), F12
 	TST   $1, R0
-	BEQ   moved165
-	ADD   $8, R5, R19
-	VLD1  (R19), V10.S[2]
-	B     moved165
-
-one164:
-	FMOVS 0(R5), F10
-
-moved165:
-	TST   $2, R0
-	BEQ   one166
-	FMOVD 0(R8), F11
-	TST   $1, R0
-	BEQ   moved167
-	ADD   $8, R8, R19
-	VLD1  (R19), V11.S[2]
-	B     moved167
-
-one166:
-	FMOVS 0(R8), F11
-
-moved167:
-	TST   $2, R0
-	BEQ   one168
-	FMOVD 0(R4), F12
-	TST   $1, R0
-	BEQ   moved169
-	ADD   $8, R4, R19
+	BEQ   moved164
+	ADD   $8, R6, R19
 	VLD1  (R19), V12.S[2]
-	B     moved169
+	B     moved164
 
-one168:
-	FMOVS 0(R4), F12
+one163:
+	FMOVS 0(R6), F12
 
-moved169:
+moved164:
 	TST   $2, R0
-	BEQ   one170
-	FMOVD 0(R9), F13
+	BEQ   one165
+	FMOVD 0(R7), F13
 	TST   $1, R0
-	BEQ   moved171
-	ADD   $8, R9, R19
+	BEQ   moved166
+	ADD   $8, R7, R19
 	VLD1  (R19), V13.S[2]
-	B     moved171
+	B     moved166
 
-one170:
-	FMOVS 0(R9), F13
+one165:
+	FMOVS 0(R7), F13
 
-moved171:
+moved166:
 	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
 	VZIP2 V13.S4, V12.S4, V15.S4
@@ -2951,55 +2735,135 @@ moved171:
 	VZIP1 V12.D2, V10.D2, V10.D2
 	VZIP1 V15.D2, V14.D2, V12.D2
 	VZIP2 V15.D2, V14.D2, V13.D2
-	FMOVS 0(R10), F14
-	WORD  $0x4f8e1145 // fmla v5.4s, v10.4s, v14.s[0]
-	FMOVS 0(R12), F14
-	WORD  $0x4f8e1146 // fmla v6.4s, v10.4s, v14.s[0]
-	FMOVS 0(R13), F14
-	WORD  $0x4f8e1147 // fmla v7.4s, v10.4s, v14.s[0]
-	FMOVS 0(R14), F14
-	WORD  $0x4f8e1148 // fmla v8.4s, v10.4s, v14.s[0]
-	FMOVS 0(R15), F14
-	WORD  $0x4f8e1149 // fmla v9.4s, v10.4s, v14.s[0]
-	CMP   $1, R0
-	BEQ   over163
-	FMOVS 4(R10), F14
-	WORD  $0x4f8e1165 // fmla v5.4s, v11.4s, v14.s[0]
-	FMOVS 4(R12), F14
-	WORD  $0x4f8e1166 // fmla v6.4s, v11.4s, v14.s[0]
-	FMOVS 4(R13), F14
-	WORD  $0x4f8e1167 // fmla v7.4s, v11.4s, v14.s[0]
-	FMOVS 4(R14), F14
-	WORD  $0x4f8e1168 // fmla v8.4s, v11.4s, v14.s[0]
-	FMOVS 4(R15), F14
-	WORD  $0x4f8e1169 // fmla v9.4s, v11.4s, v14.s[0]
-	CMP   $2, R0
-	BEQ   over163
-	FMOVS 8(R10), F14
-	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
-	FMOVS 8(R12), F14
-	WORD  $0x4f8e1186 // fmla v6.4s, v12.4s, v14.s[0]
-	FMOVS 8(R13), F14
-	WORD  $0x4f8e1187 // fmla v7.4s, v12.4s, v14.s[0]
-	FMOVS 8(R14), F14
-	WORD  $0x4f8e1188 // fmla v8.4s, v12.4s, v14.s[0]
-	FMOVS 8(R15), F14
-	WORD  $0x4f8e1189 // fmla v9.4s, v12.4s, v14.s[0]
-	CMP   $3, R0
-	BEQ   over163
-	FMOVS 12(R10), F14
-	WORD  $0x4f8e11a5 // fmla v5.4s, v13.4s, v14.s[0]
-	FMOVS 12(R12), F14
-	WORD  $0x4f8e11a6 // fmla v6.4s, v13.4s, v14.s[0]
-	FMOVS 12(R13), F14
-	WORD  $0x4f8e11a7 // fmla v7.4s, v13.4s, v14.s[0]
-	FMOVS 12(R14), F14
-	WORD  $0x4f8e11a8 // fmla v8.4s, v13.4s, v14.s[0]
-	FMOVS 12(R15), F14
-	WORD  $0x4f8e11a9 // fmla v9.4s, v13.4s, v14.s[0]
+	TST   $2, R0
+	BEQ   one167
+	FMOVD 0(R5), F14
+	TST   $1, R0
+	BEQ   moved168
+	ADD   $8, R5, R19
+	VLD1  (R19), V14.S[2]
+	B     moved168
 
-over163:
-end149:
+one167:
+	FMOVS 0(R5), F14
+
+moved168:
+	TST   $2, R0
+	BEQ   one169
+	FMOVD 0(R8), F15
+	TST   $1, R0
+	BEQ   moved170
+	ADD   $8, R8, R19
+	VLD1  (R19), V15.S[2]
+	B     moved170
+
+one169:
+	FMOVS 0(R8), F15
+
+moved170:
+	TST   $2, R0
+	BEQ   one171
+	FMOVD 0(R4), F16
+	TST   $1, R0
+	BEQ   moved172
+	ADD   $8, R4, R19
+	VLD1  (R19), V16.S[2]
+	B     moved172
+
+one171:
+	FMOVS 0(R4), F16
+
+moved172:
+	TST   $2, R0
+	BEQ   one173
+	FMOVD 0(R9), F17
+	TST   $1, R0
+	BEQ   moved174
+	ADD   $8, R9, R19
+	VLD1  (R19), V17.S[2]
+	B     moved174
+
+one173:
+	FMOVS 0(R9), F17
+
+moved174:
+	VZIP2 V15.S4, V14.S4, V18.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V17.S4, V16.S4, V19.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V16.D2, V14.D2, V15.D2
+	VZIP1 V16.D2, V14.D2, V14.D2
+	VZIP1 V19.D2, V18.D2, V16.D2
+	VZIP2 V19.D2, V18.D2, V17.D2
+	FMOVS 0(R10), F18
+	WORD  $0x4f921140 // fmla v0.4s, v10.4s, v18.s[0]
+	WORD  $0x4f9211c5 // fmla v5.4s, v14.4s, v18.s[0]
+	FMOVS 0(R12), F18
+	WORD  $0x4f921141 // fmla v1.4s, v10.4s, v18.s[0]
+	WORD  $0x4f9211c6 // fmla v6.4s, v14.4s, v18.s[0]
+	FMOVS 0(R13), F18
+	WORD  $0x4f921142 // fmla v2.4s, v10.4s, v18.s[0]
+	WORD  $0x4f9211c7 // fmla v7.4s, v14.4s, v18.s[0]
+	FMOVS 0(R14), F18
+	WORD  $0x4f921143 // fmla v3.4s, v10.4s, v18.s[0]
+	WORD  $0x4f9211c8 // fmla v8.4s, v14.4s, v18.s[0]
+	FMOVS 0(R15), F18
+	WORD  $0x4f921144 // fmla v4.4s, v10.4s, v18.s[0]
+	WORD  $0x4f9211c9 // fmla v9.4s, v14.4s, v18.s[0]
+	CMP   $1, R0
+	BEQ   over158
+	FMOVS 4(R10), F18
+	WORD  $0x4f921160 // fmla v0.4s, v11.4s, v18.s[0]
+	WORD  $0x4f9211e5 // fmla v5.4s, v15.4s, v18.s[0]
+	FMOVS 4(R12), F18
+	WORD  $0x4f921161 // fmla v1.4s, v11.4s, v18.s[0]
+	WORD  $0x4f9211e6 // fmla v6.4s, v15.4s, v18.s[0]
+	FMOVS 4(R13), F18
+	WORD  $0x4f921162 // fmla v2.4s, v11.4s, v18.s[0]
+	WORD  $0x4f9211e7 // fmla v7.4s, v15.4s, v18.s[0]
+	FMOVS 4(R14), F18
+	WORD  $0x4f921163 // fmla v3.4s, v11.4s, v18.s[0]
+	WORD  $0x4f9211e8 // fmla v8.4s, v15.4s, v18.s[0]
+	FMOVS 4(R15), F18
+	WORD  $0x4f921164 // fmla v4.4s, v11.4s, v18.s[0]
+	WORD  $0x4f9211e9 // fmla v9.4s, v15.4s, v18.s[0]
+	CMP   $2, R0
+	BEQ   over158
+	FMOVS 8(R10), F18
+	WORD  $0x4f921180 // fmla v0.4s, v12.4s, v18.s[0]
+	WORD  $0x4f921205 // fmla v5.4s, v16.4s, v18.s[0]
+	FMOVS 8(R12), F18
+	WORD  $0x4f921181 // fmla v1.4s, v12.4s, v18.s[0]
+	WORD  $0x4f921206 // fmla v6.4s, v16.4s, v18.s[0]
+	FMOVS 8(R13), F18
+	WORD  $0x4f921182 // fmla v2.4s, v12.4s, v18.s[0]
+	WORD  $0x4f921207 // fmla v7.4s, v16.4s, v18.s[0]
+	FMOVS 8(R14), F18
+	WORD  $0x4f921183 // fmla v3.4s, v12.4s, v18.s[0]
+	WORD  $0x4f921208 // fmla v8.4s, v16.4s, v18.s[0]
+	FMOVS 8(R15), F18
+	WORD  $0x4f921184 // fmla v4.4s, v12.4s, v18.s[0]
+	WORD  $0x4f921209 // fmla v9.4s, v16.4s, v18.s[0]
+	CMP   $3, R0
+	BEQ   over158
+	FMOVS 12(R10), F18
+	WORD  $0x4f9211a0 // fmla v0.4s, v13.4s, v18.s[0]
+	WORD  $0x4f921225 // fmla v5.4s, v17.4s, v18.s[0]
+	FMOVS 12(R12), F18
+	WORD  $0x4f9211a1 // fmla v1.4s, v13.4s, v18.s[0]
+	WORD  $0x4f921226 // fmla v6.4s, v17.4s, v18.s[0]
+	FMOVS 12(R13), F18
+	WORD  $0x4f9211a2 // fmla v2.4s, v13.4s, v18.s[0]
+	WORD  $0x4f921227 // fmla v7.4s, v17.4s, v18.s[0]
+	FMOVS 12(R14), F18
+	WORD  $0x4f9211a3 // fmla v3.4s, v13.4s, v18.s[0]
+	WORD  $0x4f921228 // fmla v8.4s, v17.4s, v18.s[0]
+	FMOVS 12(R15), F18
+	WORD  $0x4f9211a4 // fmla v4.4s, v13.4s, v18.s[0]
+	WORD  $0x4f921229 // fmla v9.4s, v17.4s, v18.s[0]
+
+over158:
+end152:
 	VMOVI $0, V10.B16
 	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
@@ -3018,18 +2882,18 @@ end149:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside172
+	BGE   inside175
 	MOVD  R4, R5
 
-inside172:
+inside175:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside173
+	BGE  inside176
 	MOVD R4, R6
 
-inside173:
+inside176:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
@@ -3077,7 +2941,7 @@ inside173:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done150
+	BLE  done153
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -3091,14 +2955,14 @@ inside173:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block146
+	BGE  block149
 
-done150:
+done153:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done178
+	BLE  done181
 
-block174:
+block177:
 	// 5×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -3111,18 +2975,18 @@ block174:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside179
+	BGE   inside182
 	MOVD  R3, R4
 
-inside179:
+inside182:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside180
+	BGE  inside183
 	MOVD R3, R5
 
-inside180:
+inside183:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -3135,9 +2999,9 @@ inside180:
 	ADD  R7, R9, R10
 	ADD  R7, R10, R11
 	CMP  $4, R0
-	BLT  tail176
+	BLT  tail179
 
-square175:
+square178:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F5
 	FMOVQ 0(R1), F6
@@ -3192,65 +3056,65 @@ square175:
 	ADD   $16, R11
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square175
+	BGE   square178
 
-tail176:
+tail179:
 	CMP $0, R0
-	BLE end177
+	BLE end180
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one183
+	BEQ   one187
 	FMOVD 0(R5), F5
 	TST   $1, R0
-	BEQ   moved184
+	BEQ   moved188
 	ADD   $8, R5, R12
 	VLD1  (R12), V5.S[2]
-	B     moved184
-
-one183:
-	FMOVS 0(R5), F5
-
-moved184:
-	TST   $2, R0
-	BEQ   one185
-	FMOVD 0(R1), F6
-	TST   $1, R0
-	BEQ   moved186
-	ADD   $8, R1, R12
-	VLD1  (R12), V6.S[2]
-	B     moved186
-
-one185:
-	FMOVS 0(R1), F6
-
-moved186:
-	TST   $2, R0
-	BEQ   one187
-	FMOVD 0(R4), F7
-	TST   $1, R0
-	BEQ   moved188
-	ADD   $8, R4, R12
-	VLD1  (R12), V7.S[2]
 	B     moved188
 
 one187:
-	FMOVS 0(R4), F7
+	FMOVS 0(R5), F5
 
 moved188:
 	TST   $2, R0
 	BEQ   one189
-	FMOVD 0(R3), F8
+	FMOVD 0(R1), F6
 	TST   $1, R0
 	BEQ   moved190
-	ADD   $8, R3, R12
-	VLD1  (R12), V8.S[2]
+	ADD   $8, R1, R12
+	VLD1  (R12), V6.S[2]
 	B     moved190
 
 one189:
-	FMOVS 0(R3), F8
+	FMOVS 0(R1), F6
 
 moved190:
+	TST   $2, R0
+	BEQ   one191
+	FMOVD 0(R4), F7
+	TST   $1, R0
+	BEQ   moved192
+	ADD   $8, R4, R12
+	VLD1  (R12), V7.S[2]
+	B     moved192
+
+one191:
+	FMOVS 0(R4), F7
+
+moved192:
+	TST   $2, R0
+	BEQ   one193
+	FMOVD 0(R3), F8
+	TST   $1, R0
+	BEQ   moved194
+	ADD   $8, R3, R12
+	VLD1  (R12), V8.S[2]
+	B     moved194
+
+one193:
+	FMOVS 0(R3), F8
+
+moved194:
 	VZIP2 V6.S4, V5.S4, V9.S4
 	VZIP1 V6.S4, V5.S4, V5.S4
 	VZIP2 V8.S4, V7.S4, V10.S4
@@ -3270,7 +3134,7 @@ moved190:
 	FMOVS 0(R11), F9
 	WORD  $0x4f8910a4 // fmla v4.4s, v5.4s, v9.s[0]
 	CMP   $1, R0
-	BEQ   over182
+	BEQ   over186
 	FMOVS 4(R6), F9
 	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
 	FMOVS 4(R8), F9
@@ -3282,7 +3146,7 @@ moved190:
 	FMOVS 4(R11), F9
 	WORD  $0x4f8910c4 // fmla v4.4s, v6.4s, v9.s[0]
 	CMP   $2, R0
-	BEQ   over182
+	BEQ   over186
 	FMOVS 8(R6), F9
 	WORD  $0x4f8910e0 // fmla v0.4s, v7.4s, v9.s[0]
 	FMOVS 8(R8), F9
@@ -3294,7 +3158,7 @@ moved190:
 	FMOVS 8(R11), F9
 	WORD  $0x4f8910e4 // fmla v4.4s, v7.4s, v9.s[0]
 	CMP   $3, R0
-	BEQ   over182
+	BEQ   over186
 	FMOVS 12(R6), F9
 	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
 	FMOVS 12(R8), F9
@@ -3306,8 +3170,8 @@ moved190:
 	FMOVS 12(R11), F9
 	WORD  $0x4f891104 // fmla v4.4s, v8.4s, v9.s[0]
 
-over182:
-end177:
+over186:
+end180:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
@@ -3321,18 +3185,18 @@ end177:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside191
+	BGE   inside195
 	MOVD  R4, R5
 
-inside191:
+inside195:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside192
+	BGE  inside196
 	MOVD R4, R6
 
-inside192:
+inside196:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -3359,7 +3223,7 @@ inside192:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done178
+	BLE  done181
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -3373,20 +3237,20 @@ inside192:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block174
+	BGE  block177
 
-done178:
+done181:
 	RET
 
-fewer145:
+fewer148:
 	CMP  $4, R0
-	BNE  fewer193
+	BNE  fewer197
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done198
+	BLE  done202
 
-block194:
+block198:
 	// 4×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -3402,18 +3266,18 @@ block194:
 	SUB   $2, R3
 	MOVD  $6, R4
 	CMP   $6, R3
-	BGE   inside199
+	BGE   inside203
 	MOVD  R3, R4
 
-inside199:
+inside203:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $4, R5
 	CMP  $4, R3
-	BGE  inside200
+	BGE  inside204
 	MOVD R3, R5
 
-inside200:
+inside204:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R7
@@ -3430,9 +3294,9 @@ inside200:
 	ADD  R11, R12, R13
 	ADD  R11, R13, R14
 	CMP  $4, R0
-	BLT  tail196
+	BLT  tail200
 
-square195:
+square199:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F8
 	FMOVQ 0(R3), F9
@@ -3512,165 +3376,65 @@ square195:
 	ADD   $16, R14
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square195
+	BGE   square199
 
-tail196:
+tail200:
 	CMP $0, R0
-	BLE end197
+	BLE end201
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one203
+	BEQ   one208
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved204
+	BEQ   moved209
 	ADD   $8, R1, R15
 	VLD1  (R15), V8.S[2]
-	B     moved204
+	B     moved209
 
-one203:
+one208:
 	FMOVS 0(R1), F8
 
-moved204:
+moved209:
 	TST   $2, R0
-	BEQ   one205
+	BEQ   one210
 	FMOVD 0(R3), F9
 	TST   $1, R0
-	BEQ   moved206
+	BEQ   moved211
 	ADD   $8, R3, R15
 	VLD1  (R15), V9.S[2]
-	B     moved206
+	B     moved211
 
-one205:
+one210:
 	FMOVS 0(R3), F9
 
-moved206:
-	TST   $2, R0
-	BEQ   one207
-	FMOVD 0(R6), F10
-	TST   $1, R0
-	BEQ   moved208
-	ADD   $8, R6, R15
-	VLD1  (R15), V10.S[2]
-	B     moved208
-
-one207:
-	FMOVS 0(R6), F10
-
-moved208:
-	TST   $2, R0
-	BEQ   one209
-	FMOVD 0(R7), F11
-	TST   $1, R0
-	BEQ   moved210
-	ADD   $8, R7, R15
-	VLD1  (R15), V11.S[2]
-	B     moved210
-
-one209:
-	FMOVS 0(R7), F11
-
-moved210:
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVS 0(R10), F12
-	WORD  $0x4f8c1100 // fmla v0.4s, v8.4s, v12.s[0]
-	FMOVS 0(R12), F12
-	WORD  $0x4f8c1101 // fmla v1.4s, v8.4s, v12.s[0]
-	FMOVS 0(R13), F12
-	WORD  $0x4f8c1102 // fmla v2.4s, v8.4s, v12.s[0]
-	FMOVS 0(R14), F12
-	WORD  $0x4f8c1103 // fmla v3.4s, v8.4s, v12.s[0]
-	CMP   $1, R0
-	BEQ   over202
-	FMOVS 4(R10), F12
-	WORD  $0x4f8c1120 // fmla v0.4s, v9.4s, v12.s[0]
-	FMOVS 4(R12), F12
-	WORD  $0x4f8c1121 // fmla v1.4s, v9.4s, v12.s[0]
-	FMOVS 4(R13), F12
-	WORD  $0x4f8c1122 // fmla v2.4s, v9.4s, v12.s[0]
-	FMOVS 4(R14), F12
-	WORD  $0x4f8c1123 // fmla v3.4s, v9.4s, v12.s[0]
-	CMP   $2, R0
-	BEQ   over202
-	FMOVS 8(R10), F12
-	WORD  $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
-	FMOVS 8(R12), F12
-	WORD  $0x4f8c1141 // fmla v1.4s, v10.4s, v12.s[0]
-	FMOVS 8(R13), F12
-	WORD  $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
-	FMOVS 8(R14), F12
-	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
-	CMP   $3, R0
-	BEQ   over202
-	FMOVS 12(R10), F12
-	WORD  $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
-	FMOVS 12(R12), F12
-	WORD  $0x4f8c1161 // fmla v1.4s, v11.4s, v12.s[0]
-	FMOVS 12(R13), F12
-	WORD  $0x4f8c1162 // fmla v2.4s, v11.4s, v12.s[0]
-	FMOVS 12(R14), F12
-	WORD  $0x4f8c1163 // fmla v3.4s, v11.4s, v12.s[0]
-
-over202:
+moved211:
 	TST   $2, R0
 	BEQ   one212
-	FMOVD 0(R5), F8
+	FMOVD 0(R6), F10
 	TST   $1, R0
 	BEQ   moved213
-	ADD   $8, R5, R15
-	VLD1  (R15), V8.S[2]
+	ADD   $8, R6, R15
+	VLD1  (R15), V10.S[2]
 	B     moved213
 
 one212:
-	FMOVS 0(R5), F8
+	FMOVS 0(R6), F10
 
 moved213:
 	TST   $2, R0
 	BEQ   one214
-	FMOVD 0(R8), F9
+	FMOVD 0(R7), F11
 	TST   $1, R0
 	BEQ   moved215
-	ADD   $8, R8, R15
-	VLD1  (R15), V9.S[2]
+	ADD   $8, R7, R15
+	VLD1  (R15), V11.S[2]
 	B     moved215
 
 one214:
-	FMOVS 0(R8), F9
+	FMOVS 0(R7), F11
 
 moved215:
-	TST   $2, R0
-	BEQ   one216
-	FMOVD 0(R4), F10
-	TST   $1, R0
-	BEQ   moved217
-	ADD   $8, R4, R15
-	VLD1  (R15), V10.S[2]
-	B     moved217
-
-one216:
-	FMOVS 0(R4), F10
-
-moved217:
-	TST   $2, R0
-	BEQ   one218
-	FMOVD 0(R9), F11
-	TST   $1, R0
-	BEQ   moved219
-	ADD   $8, R9, R15
-	VLD1  (R15), V11.S[2]
-	B     moved219
-
-one218:
-	FMOVS 0(R9), F11
-
-moved219:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -3679,47 +3443,123 @@ moved219:
 	VZIP1 V10.D2, V8.D2, V8.D2
 	VZIP1 V13.D2, V12.D2, V10.D2
 	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVS 0(R10), F12
-	WORD  $0x4f8c1104 // fmla v4.4s, v8.4s, v12.s[0]
-	FMOVS 0(R12), F12
-	WORD  $0x4f8c1105 // fmla v5.4s, v8.4s, v12.s[0]
-	FMOVS 0(R13), F12
-	WORD  $0x4f8c1106 // fmla v6.4s, v8.4s, v12.s[0]
-	FMOVS 0(R14), F12
-	WORD  $0x4f8c1107 // fmla v7.4s, v8.4s, v12.s[0]
-	CMP   $1, R0
-	BEQ   over211
-	FMOVS 4(R10), F12
-	WORD  $0x4f8c1124 // fmla v4.4s, v9.4s, v12.s[0]
-	FMOVS 4(R12), F12
-	WORD  $0x4f8c1125 // fmla v5.4s, v9.4s, v12.s[0]
-	FMOVS 4(R13), F12
-	WORD  $0x4f8c1126 // fmla v6.4s, v9.4s, v12.s[0]
-	FMOVS 4(R14), F12
-	WORD  $0x4f8c1127 // fmla v7.4s, v9.4s, v12.s[0]
-	CMP   $2, R0
-	BEQ   over211
-	FMOVS 8(R10), F12
-	WORD  $0x4f8c1144 // fmla v4.4s, v10.4s, v12.s[0]
-	FMOVS 8(R12), F12
-	WORD  $0x4f8c1145 // fmla v5.4s, v10.4s, v12.s[0]
-	FMOVS 8(R13), F12
-	WORD  $0x4f8c1146 // fmla v6.4s, v10.4s, v12.s[0]
-	FMOVS 8(R14), F12
-	WORD  $0x4f8c1147 // fmla v7.4s, v10.4s, v12.s[0]
-	CMP   $3, R0
-	BEQ   over211
-	FMOVS 12(R10), F12
-	WORD  $0x4f8c1164 // fmla v4.4s, v11.4s, v12.s[0]
-	FMOVS 12(R12), F12
-	WORD  $0x4f8c1165 // fmla v5.4s, v11.4s, v12.s[0]
-	FMOVS 12(R13), F12
-	WORD  $0x4f8c1166 // fmla v6.4s, v11.4s, v12.s[0]
-	FMOVS 12(R14), F12
-	WORD  $0x4f8c1167 // fmla v7.4s, v11.4s, v12.s[0]
+	TST   $2, R0
+	BEQ   one216
+	FMOVD 0(R5), F12
+	TST   $1, R0
+	BEQ   moved217
+	ADD   $8, R5, R15
+	VLD1  (R15), V12.S[2]
+	B     moved217
 
-over211:
-end197:
+one216:
+	FMOVS 0(R5), F12
+
+moved217:
+	TST   $2, R0
+	BEQ   one218
+	FMOVD 0(R8), F13
+	TST   $1, R0
+	BEQ   moved219
+	ADD   $8, R8, R15
+	VLD1  (R15), V13.S[2]
+	B     moved219
+
+one218:
+	FMOVS 0(R8), F13
+
+moved219:
+	TST   $2, R0
+	BEQ   one220
+	FMOVD 0(R4), F14
+	TST   $1, R0
+	BEQ   moved221
+	ADD   $8, R4, R15
+	VLD1  (R15), V14.S[2]
+	B     moved221
+
+one220:
+	FMOVS 0(R4), F14
+
+moved221:
+	TST   $2, R0
+	BEQ   one222
+	FMOVD 0(R9), F15
+	TST   $1, R0
+	BEQ   moved223
+	ADD   $8, R9, R15
+	VLD1  (R15), V15.S[2]
+	B     moved223
+
+one222:
+	FMOVS 0(R9), F15
+
+moved223:
+	VZIP2 V13.S4, V12.S4, V16.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V15.S4, V14.S4, V17.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V14.D2, V12.D2, V13.D2
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VZIP1 V17.D2, V16.D2, V14.D2
+	VZIP2 V17.D2, V16.D2, V15.D2
+	FMOVS 0(R10), F16
+	WORD  $0x4f901100 // fmla v0.4s, v8.4s, v16.s[0]
+	WORD  $0x4f901184 // fmla v4.4s, v12.4s, v16.s[0]
+	FMOVS 0(R12), F16
+	WORD  $0x4f901101 // fmla v1.4s, v8.4s, v16.s[0]
+	WORD  $0x4f901185 // fmla v5.4s, v12.4s, v16.s[0]
+	FMOVS 0(R13), F16
+	WORD  $0x4f901102 // fmla v2.4s, v8.4s, v16.s[0]
+	WORD  $0x4f901186 // fmla v6.4s, v12.4s, v16.s[0]
+	FMOVS 0(R14), F16
+	WORD  $0x4f901103 // fmla v3.4s, v8.4s, v16.s[0]
+	WORD  $0x4f901187 // fmla v7.4s, v12.4s, v16.s[0]
+	CMP   $1, R0
+	BEQ   over207
+	FMOVS 4(R10), F16
+	WORD  $0x4f901120 // fmla v0.4s, v9.4s, v16.s[0]
+	WORD  $0x4f9011a4 // fmla v4.4s, v13.4s, v16.s[0]
+	FMOVS 4(R12), F16
+	WORD  $0x4f901121 // fmla v1.4s, v9.4s, v16.s[0]
+	WORD  $0x4f9011a5 // fmla v5.4s, v13.4s, v16.s[0]
+	FMOVS 4(R13), F16
+	WORD  $0x4f901122 // fmla v2.4s, v9.4s, v16.s[0]
+	WORD  $0x4f9011a6 // fmla v6.4s, v13.4s, v16.s[0]
+	FMOVS 4(R14), F16
+	WORD  $0x4f901123 // fmla v3.4s, v9.4s, v16.s[0]
+	WORD  $0x4f9011a7 // fmla v7.4s, v13.4s, v16.s[0]
+	CMP   $2, R0
+	BEQ   over207
+	FMOVS 8(R10), F16
+	WORD  $0x4f901140 // fmla v0.4s, v10.4s, v16.s[0]
+	WORD  $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
+	FMOVS 8(R12), F16
+	WORD  $0x4f901141 // fmla v1.4s, v10.4s, v16.s[0]
+	WORD  $0x4f9011c5 // fmla v5.4s, v14.4s, v16.s[0]
+	FMOVS 8(R13), F16
+	WORD  $0x4f901142 // fmla v2.4s, v10.4s, v16.s[0]
+	WORD  $0x4f9011c6 // fmla v6.4s, v14.4s, v16.s[0]
+	FMOVS 8(R14), F16
+	WORD  $0x4f901143 // fmla v3.4s, v10.4s, v16.s[0]
+	WORD  $0x4f9011c7 // fmla v7.4s, v14.4s, v16.s[0]
+	CMP   $3, R0
+	BEQ   over207
+	FMOVS 12(R10), F16
+	WORD  $0x4f901160 // fmla v0.4s, v11.4s, v16.s[0]
+	WORD  $0x4f9011e4 // fmla v4.4s, v15.4s, v16.s[0]
+	FMOVS 12(R12), F16
+	WORD  $0x4f901161 // fmla v1.4s, v11.4s, v16.s[0]
+	WORD  $0x4f9011e5 // fmla v5.4s, v15.4s, v16.s[0]
+	FMOVS 12(R13), F16
+	WORD  $0x4f901162 // fmla v2.4s, v11.4s, v16.s[0]
+	WORD  $0x4f9011e6 // fmla v6.4s, v15.4s, v16.s[0]
+	FMOVS 12(R14), F16
+	WORD  $0x4f901163 // fmla v3.4s, v11.4s, v16.s[0]
+	WORD  $0x4f9011e7 // fmla v7.4s, v15.4s, v16.s[0]
+
+over207:
+end201:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -3736,18 +3576,18 @@ end197:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside220
+	BGE   inside224
 	MOVD  R4, R5
 
-inside220:
+inside224:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside221
+	BGE  inside225
 	MOVD R4, R6
 
-inside221:
+inside225:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
@@ -3787,7 +3627,7 @@ inside221:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done198
+	BLE  done202
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -3801,14 +3641,14 @@ inside221:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block194
+	BGE  block198
 
-done198:
+done202:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done226
+	BLE  done230
 
-block222:
+block226:
 	// 4×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -3820,18 +3660,18 @@ block222:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside227
+	BGE   inside231
 	MOVD  R3, R4
 
-inside227:
+inside231:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside228
+	BGE  inside232
 	MOVD R3, R5
 
-inside228:
+inside232:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -3843,9 +3683,9 @@ inside228:
 	ADD  R7, R8, R9
 	ADD  R7, R9, R10
 	CMP  $4, R0
-	BLT  tail224
+	BLT  tail228
 
-square223:
+square227:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F4
 	FMOVQ 0(R1), F5
@@ -3893,65 +3733,65 @@ square223:
 	ADD   $16, R10
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square223
+	BGE   square227
 
-tail224:
+tail228:
 	CMP $0, R0
-	BLE end225
+	BLE end229
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one231
+	BEQ   one236
 	FMOVD 0(R5), F4
 	TST   $1, R0
-	BEQ   moved232
+	BEQ   moved237
 	ADD   $8, R5, R11
 	VLD1  (R11), V4.S[2]
-	B     moved232
+	B     moved237
 
-one231:
+one236:
 	FMOVS 0(R5), F4
 
-moved232:
+moved237:
 	TST   $2, R0
-	BEQ   one233
+	BEQ   one238
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved234
+	BEQ   moved239
 	ADD   $8, R1, R11
 	VLD1  (R11), V5.S[2]
-	B     moved234
+	B     moved239
 
-one233:
+one238:
 	FMOVS 0(R1), F5
 
-moved234:
+moved239:
 	TST   $2, R0
-	BEQ   one235
+	BEQ   one240
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved236
+	BEQ   moved241
 	ADD   $8, R4, R11
 	VLD1  (R11), V6.S[2]
-	B     moved236
+	B     moved241
 
-one235:
+one240:
 	FMOVS 0(R4), F6
 
-moved236:
+moved241:
 	TST   $2, R0
-	BEQ   one237
+	BEQ   one242
 	FMOVD 0(R3), F7
 	TST   $1, R0
-	BEQ   moved238
+	BEQ   moved243
 	ADD   $8, R3, R11
 	VLD1  (R11), V7.S[2]
-	B     moved238
+	B     moved243
 
-one237:
+one242:
 	FMOVS 0(R3), F7
 
-moved238:
+moved243:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -3969,7 +3809,7 @@ moved238:
 	FMOVS 0(R10), F8
 	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over230
+	BEQ   over235
 	FMOVS 4(R6), F8
 	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
 	FMOVS 4(R8), F8
@@ -3979,7 +3819,7 @@ moved238:
 	FMOVS 4(R10), F8
 	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over230
+	BEQ   over235
 	FMOVS 8(R6), F8
 	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
 	FMOVS 8(R8), F8
@@ -3989,7 +3829,7 @@ moved238:
 	FMOVS 8(R10), F8
 	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
 	CMP   $3, R0
-	BEQ   over230
+	BEQ   over235
 	FMOVS 12(R6), F8
 	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
 	FMOVS 12(R8), F8
@@ -3999,8 +3839,8 @@ moved238:
 	FMOVS 12(R10), F8
 	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
 
-over230:
-end225:
+over235:
+end229:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -4013,18 +3853,18 @@ end225:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside239
+	BGE   inside244
 	MOVD  R4, R5
 
-inside239:
+inside244:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside240
+	BGE  inside245
 	MOVD R4, R6
 
-inside240:
+inside245:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -4047,7 +3887,7 @@ inside240:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done226
+	BLE  done230
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -4061,20 +3901,20 @@ inside240:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block222
+	BGE  block226
 
-done226:
+done230:
 	RET
 
-fewer193:
+fewer197:
 	CMP  $3, R0
-	BNE  fewer241
+	BNE  fewer246
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done246
+	BLE  done251
 
-block242:
+block247:
 	// 3×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -4088,18 +3928,18 @@ block242:
 	SUB   $2, R3
 	MOVD  $6, R4
 	CMP   $6, R3
-	BGE   inside247
+	BGE   inside252
 	MOVD  R3, R4
 
-inside247:
+inside252:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $4, R5
 	CMP  $4, R3
-	BGE  inside248
+	BGE  inside253
 	MOVD R3, R5
 
-inside248:
+inside253:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R7
@@ -4115,9 +3955,9 @@ inside248:
 	ADD  R11, R10, R12
 	ADD  R11, R12, R13
 	CMP  $4, R0
-	BLT  tail244
+	BLT  tail249
 
-square243:
+square248:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R3), F7
@@ -4186,157 +4026,65 @@ square243:
 	ADD   $16, R13
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square243
+	BGE   square248
 
-tail244:
+tail249:
 	CMP $0, R0
-	BLE end245
+	BLE end250
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one251
+	BEQ   one257
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved252
+	BEQ   moved258
 	ADD   $8, R1, R14
 	VLD1  (R14), V6.S[2]
-	B     moved252
-
-one251:
-	FMOVS 0(R1), F6
-
-moved252:
-	TST   $2, R0
-	BEQ   one253
-	FMOVD 0(R3), F7
-	TST   $1, R0
-	BEQ   moved254
-	ADD   $8, R3, R14
-	VLD1  (R14), V7.S[2]
-	B     moved254
-
-one253:
-	FMOVS 0(R3), F7
-
-moved254:
-	TST   $2, R0
-	BEQ   one255
-	FMOVD 0(R6), F8
-	TST   $1, R0
-	BEQ   moved256
-	ADD   $8, R6, R14
-	VLD1  (R14), V8.S[2]
-	B     moved256
-
-one255:
-	FMOVS 0(R6), F8
-
-moved256:
-	TST   $2, R0
-	BEQ   one257
-	FMOVD 0(R7), F9
-	TST   $1, R0
-	BEQ   moved258
-	ADD   $8, R7, R14
-	VLD1  (R14), V9.S[2]
 	B     moved258
 
 one257:
-	FMOVS 0(R7), F9
+	FMOVS 0(R1), F6
 
 moved258:
-	VZIP2 V7.S4, V6.S4, V10.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V9.S4, V8.S4, V11.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V8.D2, V6.D2, V7.D2
-	VZIP1 V8.D2, V6.D2, V6.D2
-	VZIP1 V11.D2, V10.D2, V8.D2
-	VZIP2 V11.D2, V10.D2, V9.D2
-	FMOVS 0(R10), F10
-	WORD  $0x4f8a10c0 // fmla v0.4s, v6.4s, v10.s[0]
-	FMOVS 0(R12), F10
-	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
-	FMOVS 0(R13), F10
-	WORD  $0x4f8a10c2 // fmla v2.4s, v6.4s, v10.s[0]
-	CMP   $1, R0
-	BEQ   over250
-	FMOVS 4(R10), F10
-	WORD  $0x4f8a10e0 // fmla v0.4s, v7.4s, v10.s[0]
-	FMOVS 4(R12), F10
-	WORD  $0x4f8a10e1 // fmla v1.4s, v7.4s, v10.s[0]
-	FMOVS 4(R13), F10
-	WORD  $0x4f8a10e2 // fmla v2.4s, v7.4s, v10.s[0]
-	CMP   $2, R0
-	BEQ   over250
-	FMOVS 8(R10), F10
-	WORD  $0x4f8a1100 // fmla v0.4s, v8.4s, v10.s[0]
-	FMOVS 8(R12), F10
-	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
-	FMOVS 8(R13), F10
-	WORD  $0x4f8a1102 // fmla v2.4s, v8.4s, v10.s[0]
-	CMP   $3, R0
-	BEQ   over250
-	FMOVS 12(R10), F10
-	WORD  $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	FMOVS 12(R12), F10
-	WORD  $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
-	FMOVS 12(R13), F10
-	WORD  $0x4f8a1122 // fmla v2.4s, v9.4s, v10.s[0]
-
-over250:
 	TST   $2, R0
-	BEQ   one260
-	FMOVD 0(R5), F6
+	BEQ   one259
+	FMOVD 0(R3), F7
 	TST   $1, R0
-	BEQ   moved261
-	ADD   $8, R5, R14
-	VLD1  (R14), V6.S[2]
-	B     moved261
-
-one260:
-	FMOVS 0(R5), F6
-
-moved261:
-	TST   $2, R0
-	BEQ   one262
-	FMOVD 0(R8), F7
-	TST   $1, R0
-	BEQ   moved263
-	ADD   $8, R8, R14
+	BEQ   moved260
+	ADD   $8, R3, R14
 	VLD1  (R14), V7.S[2]
-	B     moved263
+	B     moved260
 
-one262:
-	FMOVS 0(R8), F7
+one259:
+	FMOVS 0(R3), F7
 
-moved263:
+moved260:
 	TST   $2, R0
-	BEQ   one264
-	FMOVD 0(R4), F8
+	BEQ   one261
+	FMOVD 0(R6), F8
 	TST   $1, R0
-	BEQ   moved265
-	ADD   $8, R4, R14
+	BEQ   moved262
+	ADD   $8, R6, R14
 	VLD1  (R14), V8.S[2]
-	B     moved265
+	B     moved262
 
-one264:
-	FMOVS 0(R4), F8
+one261:
+	FMOVS 0(R6), F8
 
-moved265:
+moved262:
 	TST   $2, R0
-	BEQ   one266
-	FMOVD 0(R9), F9
+	BEQ   one263
+	FMOVD 0(R7), F9
 	TST   $1, R0
-	BEQ   moved267
-	ADD   $8, R9, R14
+	BEQ   moved264
+	ADD   $8, R7, R14
 	VLD1  (R14), V9.S[2]
-	B     moved267
+	B     moved264
 
-one266:
-	FMOVS 0(R9), F9
+one263:
+	FMOVS 0(R7), F9
 
-moved267:
+moved264:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -4345,39 +4093,111 @@ moved267:
 	VZIP1 V8.D2, V6.D2, V6.D2
 	VZIP1 V11.D2, V10.D2, V8.D2
 	VZIP2 V11.D2, V10.D2, V9.D2
-	FMOVS 0(R10), F10
-	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
-	FMOVS 0(R12), F10
-	WORD  $0x4f8a10c4 // fmla v4.4s, v6.4s, v10.s[0]
-	FMOVS 0(R13), F10
-	WORD  $0x4f8a10c5 // fmla v5.4s, v6.4s, v10.s[0]
-	CMP   $1, R0
-	BEQ   over259
-	FMOVS 4(R10), F10
-	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
-	FMOVS 4(R12), F10
-	WORD  $0x4f8a10e4 // fmla v4.4s, v7.4s, v10.s[0]
-	FMOVS 4(R13), F10
-	WORD  $0x4f8a10e5 // fmla v5.4s, v7.4s, v10.s[0]
-	CMP   $2, R0
-	BEQ   over259
-	FMOVS 8(R10), F10
-	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
-	FMOVS 8(R12), F10
-	WORD  $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	FMOVS 8(R13), F10
-	WORD  $0x4f8a1105 // fmla v5.4s, v8.4s, v10.s[0]
-	CMP   $3, R0
-	BEQ   over259
-	FMOVS 12(R10), F10
-	WORD  $0x4f8a1123 // fmla v3.4s, v9.4s, v10.s[0]
-	FMOVS 12(R12), F10
-	WORD  $0x4f8a1124 // fmla v4.4s, v9.4s, v10.s[0]
-	FMOVS 12(R13), F10
-	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
+	TST   $2, R0
+	BEQ   one265
+	FMOVD 0(R5), F10
+	TST   $1, R0
+	BEQ   moved266
+	ADD   $8, R5, R14
+	VLD1  (R14), V10.S[2]
+	B     moved266
 
-over259:
-end245:
+one265:
+	FMOVS 0(R5), F10
+
+moved266:
+	TST   $2, R0
+	BEQ   one267
+	FMOVD 0(R8), F11
+	TST   $1, R0
+	BEQ   moved268
+	ADD   $8, R8, R14
+	VLD1  (R14), V11.S[2]
+	B     moved268
+
+one267:
+	FMOVS 0(R8), F11
+
+moved268:
+	TST   $2, R0
+	BEQ   one269
+	FMOVD 0(R4), F12
+	TST   $1, R0
+	BEQ   moved270
+	ADD   $8, R4, R14
+	VLD1  (R14), V12.S[2]
+	B     moved270
+
+one269:
+	FMOVS 0(R4), F12
+
+moved270:
+	TST   $2, R0
+	BEQ   one271
+	FMOVD 0(R9), F13
+	TST   $1, R0
+	BEQ   moved272
+	ADD   $8, R9, R14
+	VLD1  (R14), V13.S[2]
+	B     moved272
+
+one271:
+	FMOVS 0(R9), F13
+
+moved272:
+	VZIP2 V11.S4, V10.S4, V14.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V13.S4, V12.S4, V15.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V15.D2, V14.D2, V12.D2
+	VZIP2 V15.D2, V14.D2, V13.D2
+	FMOVS 0(R10), F14
+	WORD  $0x4f8e10c0 // fmla v0.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1143 // fmla v3.4s, v10.4s, v14.s[0]
+	FMOVS 0(R12), F14
+	WORD  $0x4f8e10c1 // fmla v1.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
+	FMOVS 0(R13), F14
+	WORD  $0x4f8e10c2 // fmla v2.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1145 // fmla v5.4s, v10.4s, v14.s[0]
+	CMP   $1, R0
+	BEQ   over256
+	FMOVS 4(R10), F14
+	WORD  $0x4f8e10e0 // fmla v0.4s, v7.4s, v14.s[0]
+	WORD  $0x4f8e1163 // fmla v3.4s, v11.4s, v14.s[0]
+	FMOVS 4(R12), F14
+	WORD  $0x4f8e10e1 // fmla v1.4s, v7.4s, v14.s[0]
+	WORD  $0x4f8e1164 // fmla v4.4s, v11.4s, v14.s[0]
+	FMOVS 4(R13), F14
+	WORD  $0x4f8e10e2 // fmla v2.4s, v7.4s, v14.s[0]
+	WORD  $0x4f8e1165 // fmla v5.4s, v11.4s, v14.s[0]
+	CMP   $2, R0
+	BEQ   over256
+	FMOVS 8(R10), F14
+	WORD  $0x4f8e1100 // fmla v0.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1183 // fmla v3.4s, v12.4s, v14.s[0]
+	FMOVS 8(R12), F14
+	WORD  $0x4f8e1101 // fmla v1.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	FMOVS 8(R13), F14
+	WORD  $0x4f8e1102 // fmla v2.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
+	CMP   $3, R0
+	BEQ   over256
+	FMOVS 12(R10), F14
+	WORD  $0x4f8e1120 // fmla v0.4s, v9.4s, v14.s[0]
+	WORD  $0x4f8e11a3 // fmla v3.4s, v13.4s, v14.s[0]
+	FMOVS 12(R12), F14
+	WORD  $0x4f8e1121 // fmla v1.4s, v9.4s, v14.s[0]
+	WORD  $0x4f8e11a4 // fmla v4.4s, v13.4s, v14.s[0]
+	FMOVS 12(R13), F14
+	WORD  $0x4f8e1122 // fmla v2.4s, v9.4s, v14.s[0]
+	WORD  $0x4f8e11a5 // fmla v5.4s, v13.4s, v14.s[0]
+
+over256:
+end250:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -4392,18 +4212,18 @@ end245:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside268
+	BGE   inside273
 	MOVD  R4, R5
 
-inside268:
+inside273:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside269
+	BGE  inside274
 	MOVD R4, R6
 
-inside269:
+inside274:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
@@ -4435,7 +4255,7 @@ inside269:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done246
+	BLE  done251
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -4449,14 +4269,14 @@ inside269:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block242
+	BGE  block247
 
-done246:
+done251:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done274
+	BLE  done279
 
-block270:
+block275:
 	// 3×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -4467,18 +4287,18 @@ block270:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside275
+	BGE   inside280
 	MOVD  R3, R4
 
-inside275:
+inside280:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside276
+	BGE  inside281
 	MOVD R3, R5
 
-inside276:
+inside281:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -4489,9 +4309,9 @@ inside276:
 	ADD  R7, R6, R8
 	ADD  R7, R8, R9
 	CMP  $4, R0
-	BLT  tail272
+	BLT  tail277
 
-square271:
+square276:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F3
 	FMOVQ 0(R1), F4
@@ -4532,65 +4352,65 @@ square271:
 	ADD   $16, R9
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square271
+	BGE   square276
 
-tail272:
+tail277:
 	CMP $0, R0
-	BLE end273
+	BLE end278
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one279
+	BEQ   one285
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved280
+	BEQ   moved286
 	ADD   $8, R5, R10
 	VLD1  (R10), V3.S[2]
-	B     moved280
-
-one279:
-	FMOVS 0(R5), F3
-
-moved280:
-	TST   $2, R0
-	BEQ   one281
-	FMOVD 0(R1), F4
-	TST   $1, R0
-	BEQ   moved282
-	ADD   $8, R1, R10
-	VLD1  (R10), V4.S[2]
-	B     moved282
-
-one281:
-	FMOVS 0(R1), F4
-
-moved282:
-	TST   $2, R0
-	BEQ   one283
-	FMOVD 0(R4), F5
-	TST   $1, R0
-	BEQ   moved284
-	ADD   $8, R4, R10
-	VLD1  (R10), V5.S[2]
-	B     moved284
-
-one283:
-	FMOVS 0(R4), F5
-
-moved284:
-	TST   $2, R0
-	BEQ   one285
-	FMOVD 0(R3), F6
-	TST   $1, R0
-	BEQ   moved286
-	ADD   $8, R3, R10
-	VLD1  (R10), V6.S[2]
 	B     moved286
 
 one285:
-	FMOVS 0(R3), F6
+	FMOVS 0(R5), F3
 
 moved286:
+	TST   $2, R0
+	BEQ   one287
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved288
+	ADD   $8, R1, R10
+	VLD1  (R10), V4.S[2]
+	B     moved288
+
+one287:
+	FMOVS 0(R1), F4
+
+moved288:
+	TST   $2, R0
+	BEQ   one289
+	FMOVD 0(R4), F5
+	TST   $1, R0
+	BEQ   moved290
+	ADD   $8, R4, R10
+	VLD1  (R10), V5.S[2]
+	B     moved290
+
+one289:
+	FMOVS 0(R4), F5
+
+moved290:
+	TST   $2, R0
+	BEQ   one291
+	FMOVD 0(R3), F6
+	TST   $1, R0
+	BEQ   moved292
+	ADD   $8, R3, R10
+	VLD1  (R10), V6.S[2]
+	B     moved292
+
+one291:
+	FMOVS 0(R3), F6
+
+moved292:
 	VZIP2 V4.S4, V3.S4, V7.S4
 	VZIP1 V4.S4, V3.S4, V3.S4
 	VZIP2 V6.S4, V5.S4, V8.S4
@@ -4606,7 +4426,7 @@ moved286:
 	FMOVS 0(R9), F7
 	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
 	CMP   $1, R0
-	BEQ   over278
+	BEQ   over284
 	FMOVS 4(R6), F7
 	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
 	FMOVS 4(R8), F7
@@ -4614,7 +4434,7 @@ moved286:
 	FMOVS 4(R9), F7
 	WORD  $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
 	CMP   $2, R0
-	BEQ   over278
+	BEQ   over284
 	FMOVS 8(R6), F7
 	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
 	FMOVS 8(R8), F7
@@ -4622,7 +4442,7 @@ moved286:
 	FMOVS 8(R9), F7
 	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
 	CMP   $3, R0
-	BEQ   over278
+	BEQ   over284
 	FMOVS 12(R6), F7
 	WORD  $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
 	FMOVS 12(R8), F7
@@ -4630,8 +4450,8 @@ moved286:
 	FMOVS 12(R9), F7
 	WORD  $0x4f8710c2 // fmla v2.4s, v6.4s, v7.s[0]
 
-over278:
-end273:
+over284:
+end278:
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
@@ -4643,18 +4463,18 @@ end273:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside287
+	BGE   inside293
 	MOVD  R4, R5
 
-inside287:
+inside293:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside288
+	BGE  inside294
 	MOVD R4, R6
 
-inside288:
+inside294:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -4673,7 +4493,7 @@ inside288:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done274
+	BLE  done279
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -4687,20 +4507,20 @@ inside288:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block270
+	BGE  block275
 
-done274:
+done279:
 	RET
 
-fewer241:
+fewer246:
 	CMP  $2, R0
-	BNE  fewer289
+	BNE  fewer295
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done294
+	BLE  done300
 
-block290:
+block296:
 	// 2×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -4712,18 +4532,18 @@ block290:
 	SUB   $2, R3
 	MOVD  $6, R4
 	CMP   $6, R3
-	BGE   inside295
+	BGE   inside301
 	MOVD  R3, R4
 
-inside295:
+inside301:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $4, R5
 	CMP  $4, R3
-	BGE  inside296
+	BGE  inside302
 	MOVD R3, R5
 
-inside296:
+inside302:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R7
@@ -4738,9 +4558,9 @@ inside296:
 	MOVD n+64(FP), R0
 	ADD  R11, R10, R12
 	CMP  $4, R0
-	BLT  tail292
+	BLT  tail298
 
-square291:
+square297:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F5
@@ -4798,149 +4618,65 @@ square291:
 	ADD   $16, R12
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square291
+	BGE   square297
 
-tail292:
+tail298:
 	CMP $0, R0
-	BLE end293
+	BLE end299
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one299
+	BEQ   one306
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved300
+	BEQ   moved307
 	ADD   $8, R1, R13
 	VLD1  (R13), V4.S[2]
-	B     moved300
+	B     moved307
 
-one299:
+one306:
 	FMOVS 0(R1), F4
 
-moved300:
-	TST   $2, R0
-	BEQ   one301
-	FMOVD 0(R3), F5
-	TST   $1, R0
-	BEQ   moved302
-	ADD   $8, R3, R13
-	VLD1  (R13), V5.S[2]
-	B     moved302
-
-one301:
-	FMOVS 0(R3), F5
-
-moved302:
-	TST   $2, R0
-	BEQ   one303
-	FMOVD 0(R6), F6
-	TST   $1, R0
-	BEQ   moved304
-	ADD   $8, R6, R13
-	VLD1  (R13), V6.S[2]
-	B     moved304
-
-one303:
-	FMOVS 0(R6), F6
-
-moved304:
-	TST   $2, R0
-	BEQ   one305
-	FMOVD 0(R7), F7
-	TST   $1, R0
-	BEQ   moved306
-	ADD   $8, R7, R13
-	VLD1  (R13), V7.S[2]
-	B     moved306
-
-one305:
-	FMOVS 0(R7), F7
-
-moved306:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R10), F8
-	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
-	FMOVS 0(R12), F8
-	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
-	CMP   $1, R0
-	BEQ   over298
-	FMOVS 4(R10), F8
-	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
-	FMOVS 4(R12), F8
-	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
-	CMP   $2, R0
-	BEQ   over298
-	FMOVS 8(R10), F8
-	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
-	FMOVS 8(R12), F8
-	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
-	CMP   $3, R0
-	BEQ   over298
-	FMOVS 12(R10), F8
-	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
-	FMOVS 12(R12), F8
-	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
-
-over298:
+moved307:
 	TST   $2, R0
 	BEQ   one308
-	FMOVD 0(R5), F4
+	FMOVD 0(R3), F5
 	TST   $1, R0
 	BEQ   moved309
-	ADD   $8, R5, R13
-	VLD1  (R13), V4.S[2]
+	ADD   $8, R3, R13
+	VLD1  (R13), V5.S[2]
 	B     moved309
 
 one308:
-	FMOVS 0(R5), F4
+	FMOVS 0(R3), F5
 
 moved309:
 	TST   $2, R0
 	BEQ   one310
-	FMOVD 0(R8), F5
+	FMOVD 0(R6), F6
 	TST   $1, R0
 	BEQ   moved311
-	ADD   $8, R8, R13
-	VLD1  (R13), V5.S[2]
+	ADD   $8, R6, R13
+	VLD1  (R13), V6.S[2]
 	B     moved311
 
 one310:
-	FMOVS 0(R8), F5
+	FMOVS 0(R6), F6
 
 moved311:
 	TST   $2, R0
 	BEQ   one312
-	FMOVD 0(R4), F6
+	FMOVD 0(R7), F7
 	TST   $1, R0
 	BEQ   moved313
-	ADD   $8, R4, R13
-	VLD1  (R13), V6.S[2]
+	ADD   $8, R7, R13
+	VLD1  (R13), V7.S[2]
 	B     moved313
 
 one312:
-	FMOVS 0(R4), F6
+	FMOVS 0(R7), F7
 
 moved313:
-	TST   $2, R0
-	BEQ   one314
-	FMOVD 0(R9), F7
-	TST   $1, R0
-	BEQ   moved315
-	ADD   $8, R9, R13
-	VLD1  (R13), V7.S[2]
-	B     moved315
-
-one314:
-	FMOVS 0(R9), F7
-
-moved315:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -4949,31 +4685,99 @@ moved315:
 	VZIP1 V6.D2, V4.D2, V4.D2
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R10), F8
-	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
-	FMOVS 0(R12), F8
-	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
-	CMP   $1, R0
-	BEQ   over307
-	FMOVS 4(R10), F8
-	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
-	FMOVS 4(R12), F8
-	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
-	CMP   $2, R0
-	BEQ   over307
-	FMOVS 8(R10), F8
-	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
-	FMOVS 8(R12), F8
-	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
-	CMP   $3, R0
-	BEQ   over307
-	FMOVS 12(R10), F8
-	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
-	FMOVS 12(R12), F8
-	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
+	TST   $2, R0
+	BEQ   one314
+	FMOVD 0(R5), F8
+	TST   $1, R0
+	BEQ   moved315
+	ADD   $8, R5, R13
+	VLD1  (R13), V8.S[2]
+	B     moved315
 
-over307:
-end293:
+one314:
+	FMOVS 0(R5), F8
+
+moved315:
+	TST   $2, R0
+	BEQ   one316
+	FMOVD 0(R8), F9
+	TST   $1, R0
+	BEQ   moved317
+	ADD   $8, R8, R13
+	VLD1  (R13), V9.S[2]
+	B     moved317
+
+one316:
+	FMOVS 0(R8), F9
+
+moved317:
+	TST   $2, R0
+	BEQ   one318
+	FMOVD 0(R4), F10
+	TST   $1, R0
+	BEQ   moved319
+	ADD   $8, R4, R13
+	VLD1  (R13), V10.S[2]
+	B     moved319
+
+one318:
+	FMOVS 0(R4), F10
+
+moved319:
+	TST   $2, R0
+	BEQ   one320
+	FMOVD 0(R9), F11
+	TST   $1, R0
+	BEQ   moved321
+	ADD   $8, R9, R13
+	VLD1  (R13), V11.S[2]
+	B     moved321
+
+one320:
+	FMOVS 0(R9), F11
+
+moved321:
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVS 0(R10), F12
+	WORD  $0x4f8c1080 // fmla v0.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8c1102 // fmla v2.4s, v8.4s, v12.s[0]
+	FMOVS 0(R12), F12
+	WORD  $0x4f8c1081 // fmla v1.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8c1103 // fmla v3.4s, v8.4s, v12.s[0]
+	CMP   $1, R0
+	BEQ   over305
+	FMOVS 4(R10), F12
+	WORD  $0x4f8c10a0 // fmla v0.4s, v5.4s, v12.s[0]
+	WORD  $0x4f8c1122 // fmla v2.4s, v9.4s, v12.s[0]
+	FMOVS 4(R12), F12
+	WORD  $0x4f8c10a1 // fmla v1.4s, v5.4s, v12.s[0]
+	WORD  $0x4f8c1123 // fmla v3.4s, v9.4s, v12.s[0]
+	CMP   $2, R0
+	BEQ   over305
+	FMOVS 8(R10), F12
+	WORD  $0x4f8c10c0 // fmla v0.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
+	FMOVS 8(R12), F12
+	WORD  $0x4f8c10c1 // fmla v1.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
+	CMP   $3, R0
+	BEQ   over305
+	FMOVS 12(R10), F12
+	WORD  $0x4f8c10e0 // fmla v0.4s, v7.4s, v12.s[0]
+	WORD  $0x4f8c1162 // fmla v2.4s, v11.4s, v12.s[0]
+	FMOVS 12(R12), F12
+	WORD  $0x4f8c10e1 // fmla v1.4s, v7.4s, v12.s[0]
+	WORD  $0x4f8c1163 // fmla v3.4s, v11.4s, v12.s[0]
+
+over305:
+end299:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -4986,18 +4790,18 @@ end293:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside316
+	BGE   inside322
 	MOVD  R4, R5
 
-inside316:
+inside322:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside317
+	BGE  inside323
 	MOVD R4, R6
 
-inside317:
+inside323:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
@@ -5021,7 +4825,7 @@ inside317:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done294
+	BLE  done300
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -5035,14 +4839,14 @@ inside317:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block290
+	BGE  block296
 
-done294:
+done300:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done322
+	BLE  done328
 
-block318:
+block324:
 	// 2×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -5052,18 +4856,18 @@ block318:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside323
+	BGE   inside329
 	MOVD  R3, R4
 
-inside323:
+inside329:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside324
+	BGE  inside330
 	MOVD R3, R5
 
-inside324:
+inside330:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -5073,9 +4877,9 @@ inside324:
 	MOVD n+64(FP), R0
 	ADD  R7, R6, R8
 	CMP  $4, R0
-	BLT  tail320
+	BLT  tail326
 
-square319:
+square325:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F2
 	FMOVQ 0(R1), F3
@@ -5109,65 +4913,65 @@ square319:
 	ADD   $16, R8
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square319
+	BGE   square325
 
-tail320:
+tail326:
 	CMP $0, R0
-	BLE end321
+	BLE end327
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one327
+	BEQ   one334
 	FMOVD 0(R5), F2
 	TST   $1, R0
-	BEQ   moved328
+	BEQ   moved335
 	ADD   $8, R5, R9
 	VLD1  (R9), V2.S[2]
-	B     moved328
+	B     moved335
 
-one327:
+one334:
 	FMOVS 0(R5), F2
 
-moved328:
+moved335:
 	TST   $2, R0
-	BEQ   one329
+	BEQ   one336
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved330
+	BEQ   moved337
 	ADD   $8, R1, R9
 	VLD1  (R9), V3.S[2]
-	B     moved330
+	B     moved337
 
-one329:
+one336:
 	FMOVS 0(R1), F3
 
-moved330:
+moved337:
 	TST   $2, R0
-	BEQ   one331
+	BEQ   one338
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved332
+	BEQ   moved339
 	ADD   $8, R4, R9
 	VLD1  (R9), V4.S[2]
-	B     moved332
+	B     moved339
 
-one331:
+one338:
 	FMOVS 0(R4), F4
 
-moved332:
+moved339:
 	TST   $2, R0
-	BEQ   one333
+	BEQ   one340
 	FMOVD 0(R3), F5
 	TST   $1, R0
-	BEQ   moved334
+	BEQ   moved341
 	ADD   $8, R3, R9
 	VLD1  (R9), V5.S[2]
-	B     moved334
+	B     moved341
 
-one333:
+one340:
 	FMOVS 0(R3), F5
 
-moved334:
+moved341:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -5181,26 +4985,26 @@ moved334:
 	FMOVS 0(R8), F6
 	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over326
+	BEQ   over333
 	FMOVS 4(R6), F6
 	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
 	FMOVS 4(R8), F6
 	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over326
+	BEQ   over333
 	FMOVS 8(R6), F6
 	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
 	FMOVS 8(R8), F6
 	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
 	CMP   $3, R0
-	BEQ   over326
+	BEQ   over333
 	FMOVS 12(R6), F6
 	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
 	FMOVS 12(R8), F6
 	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
 
-over326:
-end321:
+over333:
+end327:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -5211,18 +5015,18 @@ end321:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside335
+	BGE   inside342
 	MOVD  R4, R5
 
-inside335:
+inside342:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside336
+	BGE  inside343
 	MOVD R4, R6
 
-inside336:
+inside343:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -5237,7 +5041,7 @@ inside336:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done322
+	BLE  done328
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -5251,18 +5055,18 @@ inside336:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block318
+	BGE  block324
 
-done322:
+done328:
 	RET
 
-fewer289:
+fewer295:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $8, R1
-	BLE  done342
+	BLE  done349
 
-block338:
+block345:
 	// 1×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -5274,34 +5078,34 @@ block338:
 	SUB   $2, R3
 	MOVD  $14, R4
 	CMP   $14, R3
-	BGE   inside343
+	BGE   inside350
 	MOVD  R3, R4
 
-inside343:
+inside350:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $12, R5
 	CMP  $12, R3
-	BGE  inside344
+	BGE  inside351
 	MOVD R3, R5
 
-inside344:
+inside351:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $10, R6
 	CMP  $10, R3
-	BGE  inside345
+	BGE  inside352
 	MOVD R3, R6
 
-inside345:
+inside352:
 	MUL  R2, R6
 	ADD  R1, R6
 	MOVD $8, R7
 	CMP  $8, R3
-	BGE  inside346
+	BGE  inside353
 	MOVD R3, R7
 
-inside346:
+inside353:
 	MUL  R2, R7
 	ADD  R1, R7
 	MOVD $6, R9
@@ -5324,9 +5128,9 @@ inside346:
 	MOVD dz+16(FP), R21
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail340
+	BLT  tail347
 
-square339:
+square346:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F5
@@ -5413,65 +5217,65 @@ square339:
 	ADD   $16, R21
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square339
+	BGE   square346
 
-tail340:
+tail347:
 	CMP $0, R0
-	BLE end341
+	BLE end348
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one349
+	BEQ   one357
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved350
+	BEQ   moved358
 	ADD   $8, R1, R22
 	VLD1  (R22), V4.S[2]
-	B     moved350
+	B     moved358
 
-one349:
+one357:
 	FMOVS 0(R1), F4
 
-moved350:
+moved358:
 	TST   $2, R0
-	BEQ   one351
+	BEQ   one359
 	FMOVD 0(R3), F5
 	TST   $1, R0
-	BEQ   moved352
+	BEQ   moved360
 	ADD   $8, R3, R22
 	VLD1  (R22), V5.S[2]
-	B     moved352
+	B     moved360
 
-one351:
+one359:
 	FMOVS 0(R3), F5
 
-moved352:
+moved360:
 	TST   $2, R0
-	BEQ   one353
+	BEQ   one361
 	FMOVD 0(R10), F6
 	TST   $1, R0
-	BEQ   moved354
+	BEQ   moved362
 	ADD   $8, R10, R22
 	VLD1  (R22), V6.S[2]
-	B     moved354
+	B     moved362
 
-one353:
+one361:
 	FMOVS 0(R10), F6
 
-moved354:
+moved362:
 	TST   $2, R0
-	BEQ   one355
+	BEQ   one363
 	FMOVD 0(R11), F7
 	TST   $1, R0
-	BEQ   moved356
+	BEQ   moved364
 	ADD   $8, R11, R22
 	VLD1  (R22), V7.S[2]
-	B     moved356
+	B     moved364
 
-one355:
+one363:
 	FMOVS 0(R11), F7
 
-moved356:
+moved364:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -5480,251 +5284,215 @@ moved356:
 	VZIP1 V6.D2, V4.D2, V4.D2
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R21), F8
-	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
-	CMP   $1, R0
-	BEQ   over348
-	FMOVS 4(R21), F8
-	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
-	CMP   $2, R0
-	BEQ   over348
-	FMOVS 8(R21), F8
-	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
-	CMP   $3, R0
-	BEQ   over348
-	FMOVS 12(R21), F8
-	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
-
-over348:
 	TST   $2, R0
-	BEQ   one358
-	FMOVD 0(R9), F4
+	BEQ   one365
+	FMOVD 0(R9), F8
 	TST   $1, R0
-	BEQ   moved359
+	BEQ   moved366
 	ADD   $8, R9, R22
-	VLD1  (R22), V4.S[2]
-	B     moved359
+	VLD1  (R22), V8.S[2]
+	B     moved366
 
-one358:
-	FMOVS 0(R9), F4
+one365:
+	FMOVS 0(R9), F8
 
-moved359:
-	TST   $2, R0
-	BEQ   one360
-	FMOVD 0(R12), F5
-	TST   $1, R0
-	BEQ   moved361
-	ADD   $8, R12, R22
-	VLD1  (R22), V5.S[2]
-	B     moved361
-
-one360:
-	FMOVS 0(R12), F5
-
-moved361:
-	TST   $2, R0
-	BEQ   one362
-	FMOVD 0(R8), F6
-	TST   $1, R0
-	BEQ   moved363
-	ADD   $8, R8, R22
-	VLD1  (R22), V6.S[2]
-	B     moved363
-
-one362:
-	FMOVS 0(R8), F6
-
-moved363:
-	TST   $2, R0
-	BEQ   one364
-	FMOVD 0(R13), F7
-	TST   $1, R0
-	BEQ   moved365
-	ADD   $8, R13, R22
-	VLD1  (R22), V7.S[2]
-	B     moved365
-
-one364:
-	FMOVS 0(R13), F7
-
-moved365:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R21), F8
-	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
-	CMP   $1, R0
-	BEQ   over357
-	FMOVS 4(R21), F8
-	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
-	CMP   $2, R0
-	BEQ   over357
-	FMOVS 8(R21), F8
-	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
-	CMP   $3, R0
-	BEQ   over357
-	FMOVS 12(R21), F8
-	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
-
-over357:
+moved366:
 	TST   $2, R0
 	BEQ   one367
-	FMOVD 0(R7), F4
+	FMOVD 0(R12), F9
 	TST   $1, R0
 	BEQ   moved368
-	ADD   $8, R7, R22
-	VLD1  (R22), V4.S[2]
+	ADD   $8, R12, R22
+	VLD1  (R22), V9.S[2]
 	B     moved368
 
 one367:
-	FMOVS 0(R7), F4
+	FMOVS 0(R12), F9
 
 moved368:
 	TST   $2, R0
 	BEQ   one369
-	FMOVD 0(R14), F5
+	FMOVD 0(R8), F10
 	TST   $1, R0
 	BEQ   moved370
-	ADD   $8, R14, R22
-	VLD1  (R22), V5.S[2]
+	ADD   $8, R8, R22
+	VLD1  (R22), V10.S[2]
 	B     moved370
 
 one369:
-	FMOVS 0(R14), F5
+	FMOVS 0(R8), F10
 
 moved370:
 	TST   $2, R0
 	BEQ   one371
-	FMOVD 0(R6), F6
+	FMOVD 0(R13), F11
 	TST   $1, R0
 	BEQ   moved372
-	ADD   $8, R6, R22
-	VLD1  (R22), V6.S[2]
+	ADD   $8, R13, R22
+	VLD1  (R22), V11.S[2]
 	B     moved372
 
 one371:
-	FMOVS 0(R6), F6
+	FMOVS 0(R13), F11
 
 moved372:
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
 	TST   $2, R0
 	BEQ   one373
-	FMOVD 0(R15), F7
+	FMOVD 0(R7), F12
 	TST   $1, R0
 	BEQ   moved374
-	ADD   $8, R15, R22
-	VLD1  (R22), V7.S[2]
+	ADD   $8, R7, R22
+	VLD1  (R22), V12.S[2]
 	B     moved374
 
 one373:
-	FMOVS 0(R15), F7
+	FMOVS 0(R7), F12
 
 moved374:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R21), F8
-	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
-	CMP   $1, R0
-	BEQ   over366
-	FMOVS 4(R21), F8
-	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
-	CMP   $2, R0
-	BEQ   over366
-	FMOVS 8(R21), F8
-	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
-	CMP   $3, R0
-	BEQ   over366
-	FMOVS 12(R21), F8
-	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
-
-over366:
 	TST   $2, R0
-	BEQ   one376
-	FMOVD 0(R5), F4
+	BEQ   one375
+	FMOVD 0(R14), F13
 	TST   $1, R0
-	BEQ   moved377
+	BEQ   moved376
+	ADD   $8, R14, R22
+	VLD1  (R22), V13.S[2]
+	B     moved376
+
+one375:
+	FMOVS 0(R14), F13
+
+moved376:
+	TST   $2, R0
+	BEQ   one377
+	FMOVD 0(R6), F14
+	TST   $1, R0
+	BEQ   moved378
+	ADD   $8, R6, R22
+	VLD1  (R22), V14.S[2]
+	B     moved378
+
+one377:
+	FMOVS 0(R6), F14
+
+moved378:
+	TST   $2, R0
+	BEQ   one379
+	FMOVD 0(R15), F15
+	TST   $1, R0
+	BEQ   moved380
+	ADD   $8, R15, R22
+	VLD1  (R22), V15.S[2]
+	B     moved380
+
+one379:
+	FMOVS 0(R15), F15
+
+moved380:
+	VZIP2 V13.S4, V12.S4, V16.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V15.S4, V14.S4, V17.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V14.D2, V12.D2, V13.D2
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VZIP1 V17.D2, V16.D2, V14.D2
+	VZIP2 V17.D2, V16.D2, V15.D2
+	TST   $2, R0
+	BEQ   one381
+	FMOVD 0(R5), F16
+	TST   $1, R0
+	BEQ   moved382
 	ADD   $8, R5, R22
-	VLD1  (R22), V4.S[2]
-	B     moved377
+	VLD1  (R22), V16.S[2]
+	B     moved382
 
-one376:
-	FMOVS 0(R5), F4
+one381:
+	FMOVS 0(R5), F16
 
-moved377:
+moved382:
 	TST   $2, R0
-	BEQ   one378
-	FMOVD 0(R19), F5
+	BEQ   one383
+	FMOVD 0(R19), F17
 	TST   $1, R0
-	BEQ   moved379
+	BEQ   moved384
 	ADD   $8, R19, R22
-	VLD1  (R22), V5.S[2]
-	B     moved379
+	VLD1  (R22), V17.S[2]
+	B     moved384
 
-one378:
-	FMOVS 0(R19), F5
+one383:
+	FMOVS 0(R19), F17
 
-moved379:
+moved384:
 	TST   $2, R0
-	BEQ   one380
-	FMOVD 0(R4), F6
+	BEQ   one385
+	FMOVD 0(R4), F18
 	TST   $1, R0
-	BEQ   moved381
+	BEQ   moved386
 	ADD   $8, R4, R22
-	VLD1  (R22), V6.S[2]
-	B     moved381
+	VLD1  (R22), V18.S[2]
+	B     moved386
 
-one380:
-	FMOVS 0(R4), F6
+one385:
+	FMOVS 0(R4), F18
 
-moved381:
+moved386:
 	TST   $2, R0
-	BEQ   one382
-	FMOVD 0(R20), F7
+	BEQ   one387
+	FMOVD 0(R20), F19
 	TST   $1, R0
-	BEQ   moved383
+	BEQ   moved388
 	ADD   $8, R20, R22
-	VLD1  (R22), V7.S[2]
-	B     moved383
+	VLD1  (R22), V19.S[2]
+	B     moved388
 
-one382:
-	FMOVS 0(R20), F7
+one387:
+	FMOVS 0(R20), F19
 
-moved383:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R21), F8
-	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
+moved388:
+	VZIP2 V17.S4, V16.S4, V20.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V21.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V21.D2, V20.D2, V18.D2
+	VZIP2 V21.D2, V20.D2, V19.D2
+	FMOVS 0(R21), F20
+	WORD  $0x4f941080 // fmla v0.4s, v4.4s, v20.s[0]
+	WORD  $0x4f941101 // fmla v1.4s, v8.4s, v20.s[0]
+	WORD  $0x4f941182 // fmla v2.4s, v12.4s, v20.s[0]
+	WORD  $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
 	CMP   $1, R0
-	BEQ   over375
-	FMOVS 4(R21), F8
-	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
+	BEQ   over356
+	FMOVS 4(R21), F20
+	WORD  $0x4f9410a0 // fmla v0.4s, v5.4s, v20.s[0]
+	WORD  $0x4f941121 // fmla v1.4s, v9.4s, v20.s[0]
+	WORD  $0x4f9411a2 // fmla v2.4s, v13.4s, v20.s[0]
+	WORD  $0x4f941223 // fmla v3.4s, v17.4s, v20.s[0]
 	CMP   $2, R0
-	BEQ   over375
-	FMOVS 8(R21), F8
-	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
+	BEQ   over356
+	FMOVS 8(R21), F20
+	WORD  $0x4f9410c0 // fmla v0.4s, v6.4s, v20.s[0]
+	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
+	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
+	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
 	CMP   $3, R0
-	BEQ   over375
-	FMOVS 12(R21), F8
-	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
+	BEQ   over356
+	FMOVS 12(R21), F20
+	WORD  $0x4f9410e0 // fmla v0.4s, v7.4s, v20.s[0]
+	WORD  $0x4f941161 // fmla v1.4s, v11.4s, v20.s[0]
+	WORD  $0x4f9411e2 // fmla v2.4s, v15.4s, v20.s[0]
+	WORD  $0x4f941263 // fmla v3.4s, v19.4s, v20.s[0]
 
-over375:
-end341:
+over356:
+end348:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -5737,34 +5505,34 @@ end341:
 	SUB   $2, R4
 	MOVD  $14, R5
 	CMP   $14, R4
-	BGE   inside384
+	BGE   inside389
 	MOVD  R4, R5
 
-inside384:
+inside389:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $12, R6
 	CMP  $12, R4
-	BGE  inside385
+	BGE  inside390
 	MOVD R4, R6
 
-inside385:
+inside390:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $10, R7
 	CMP  $10, R4
-	BGE  inside386
+	BGE  inside391
 	MOVD R4, R7
 
-inside386:
+inside391:
 	MUL  R3, R7
 	ADD  R1, R7
 	MOVD $8, R8
 	CMP  $8, R4
-	BGE  inside387
+	BGE  inside392
 	MOVD R4, R8
 
-inside387:
+inside392:
 	MUL   R3, R8
 	ADD   R1, R8
 	MOVD  $6, R10
@@ -5790,7 +5558,7 @@ inside387:
 	SUB  $16, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done342
+	BLE  done349
 	MOVD dx+0(FP), R1
 	MOVD $16, R4
 	MUL  R4, R3, R3
@@ -5804,14 +5572,14 @@ inside387:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $9, R1
-	BGE  block338
+	BGE  block345
 
-done342:
+done349:
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done392
+	BLE  done397
 
-block388:
+block393:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -5821,18 +5589,18 @@ block388:
 	SUB   $2, R3
 	MOVD  $6, R4
 	CMP   $6, R3
-	BGE   inside393
+	BGE   inside398
 	MOVD  R3, R4
 
-inside393:
+inside398:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $4, R5
 	CMP  $4, R3
-	BGE  inside394
+	BGE  inside399
 	MOVD R3, R5
 
-inside394:
+inside399:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R7
@@ -5845,9 +5613,9 @@ inside394:
 	MOVD dz+16(FP), R10
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail390
+	BLT  tail395
 
-square389:
+square394:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F3
@@ -5894,141 +5662,65 @@ square389:
 	ADD   $16, R10
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square389
+	BGE   square394
 
-tail390:
+tail395:
 	CMP $0, R0
-	BLE end391
+	BLE end396
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one397
+	BEQ   one403
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved398
+	BEQ   moved404
 	ADD   $8, R1, R11
 	VLD1  (R11), V2.S[2]
-	B     moved398
-
-one397:
-	FMOVS 0(R1), F2
-
-moved398:
-	TST   $2, R0
-	BEQ   one399
-	FMOVD 0(R3), F3
-	TST   $1, R0
-	BEQ   moved400
-	ADD   $8, R3, R11
-	VLD1  (R11), V3.S[2]
-	B     moved400
-
-one399:
-	FMOVS 0(R3), F3
-
-moved400:
-	TST   $2, R0
-	BEQ   one401
-	FMOVD 0(R6), F4
-	TST   $1, R0
-	BEQ   moved402
-	ADD   $8, R6, R11
-	VLD1  (R11), V4.S[2]
-	B     moved402
-
-one401:
-	FMOVS 0(R6), F4
-
-moved402:
-	TST   $2, R0
-	BEQ   one403
-	FMOVD 0(R7), F5
-	TST   $1, R0
-	BEQ   moved404
-	ADD   $8, R7, R11
-	VLD1  (R11), V5.S[2]
 	B     moved404
 
 one403:
-	FMOVS 0(R7), F5
+	FMOVS 0(R1), F2
 
 moved404:
-	VZIP2 V3.S4, V2.S4, V6.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V5.S4, V4.S4, V7.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V4.D2, V2.D2, V3.D2
-	VZIP1 V4.D2, V2.D2, V2.D2
-	VZIP1 V7.D2, V6.D2, V4.D2
-	VZIP2 V7.D2, V6.D2, V5.D2
-	FMOVS 0(R10), F6
-	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
-	CMP   $1, R0
-	BEQ   over396
-	FMOVS 4(R10), F6
-	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
-	CMP   $2, R0
-	BEQ   over396
-	FMOVS 8(R10), F6
-	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
-	CMP   $3, R0
-	BEQ   over396
-	FMOVS 12(R10), F6
-	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
-
-over396:
 	TST   $2, R0
-	BEQ   one406
-	FMOVD 0(R5), F2
+	BEQ   one405
+	FMOVD 0(R3), F3
 	TST   $1, R0
-	BEQ   moved407
-	ADD   $8, R5, R11
-	VLD1  (R11), V2.S[2]
-	B     moved407
-
-one406:
-	FMOVS 0(R5), F2
-
-moved407:
-	TST   $2, R0
-	BEQ   one408
-	FMOVD 0(R8), F3
-	TST   $1, R0
-	BEQ   moved409
-	ADD   $8, R8, R11
+	BEQ   moved406
+	ADD   $8, R3, R11
 	VLD1  (R11), V3.S[2]
-	B     moved409
+	B     moved406
 
-one408:
-	FMOVS 0(R8), F3
+one405:
+	FMOVS 0(R3), F3
 
-moved409:
+moved406:
 	TST   $2, R0
-	BEQ   one410
-	FMOVD 0(R4), F4
+	BEQ   one407
+	FMOVD 0(R6), F4
 	TST   $1, R0
-	BEQ   moved411
-	ADD   $8, R4, R11
+	BEQ   moved408
+	ADD   $8, R6, R11
 	VLD1  (R11), V4.S[2]
-	B     moved411
+	B     moved408
 
-one410:
-	FMOVS 0(R4), F4
+one407:
+	FMOVS 0(R6), F4
 
-moved411:
+moved408:
 	TST   $2, R0
-	BEQ   one412
-	FMOVD 0(R9), F5
+	BEQ   one409
+	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved413
-	ADD   $8, R9, R11
+	BEQ   moved410
+	ADD   $8, R7, R11
 	VLD1  (R11), V5.S[2]
-	B     moved413
+	B     moved410
 
-one412:
-	FMOVS 0(R9), F5
+one409:
+	FMOVS 0(R7), F5
 
-moved413:
+moved410:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -6037,23 +5729,87 @@ moved413:
 	VZIP1 V4.D2, V2.D2, V2.D2
 	VZIP1 V7.D2, V6.D2, V4.D2
 	VZIP2 V7.D2, V6.D2, V5.D2
-	FMOVS 0(R10), F6
-	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
-	CMP   $1, R0
-	BEQ   over405
-	FMOVS 4(R10), F6
-	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
-	CMP   $2, R0
-	BEQ   over405
-	FMOVS 8(R10), F6
-	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
-	CMP   $3, R0
-	BEQ   over405
-	FMOVS 12(R10), F6
-	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
+	TST   $2, R0
+	BEQ   one411
+	FMOVD 0(R5), F6
+	TST   $1, R0
+	BEQ   moved412
+	ADD   $8, R5, R11
+	VLD1  (R11), V6.S[2]
+	B     moved412
 
-over405:
-end391:
+one411:
+	FMOVS 0(R5), F6
+
+moved412:
+	TST   $2, R0
+	BEQ   one413
+	FMOVD 0(R8), F7
+	TST   $1, R0
+	BEQ   moved414
+	ADD   $8, R8, R11
+	VLD1  (R11), V7.S[2]
+	B     moved414
+
+one413:
+	FMOVS 0(R8), F7
+
+moved414:
+	TST   $2, R0
+	BEQ   one415
+	FMOVD 0(R4), F8
+	TST   $1, R0
+	BEQ   moved416
+	ADD   $8, R4, R11
+	VLD1  (R11), V8.S[2]
+	B     moved416
+
+one415:
+	FMOVS 0(R4), F8
+
+moved416:
+	TST   $2, R0
+	BEQ   one417
+	FMOVD 0(R9), F9
+	TST   $1, R0
+	BEQ   moved418
+	ADD   $8, R9, R11
+	VLD1  (R11), V9.S[2]
+	B     moved418
+
+one417:
+	FMOVS 0(R9), F9
+
+moved418:
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVS 0(R10), F10
+	WORD  $0x4f8a1040 // fmla v0.4s, v2.4s, v10.s[0]
+	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
+	CMP   $1, R0
+	BEQ   over402
+	FMOVS 4(R10), F10
+	WORD  $0x4f8a1060 // fmla v0.4s, v3.4s, v10.s[0]
+	WORD  $0x4f8a10e1 // fmla v1.4s, v7.4s, v10.s[0]
+	CMP   $2, R0
+	BEQ   over402
+	FMOVS 8(R10), F10
+	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
+	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
+	CMP   $3, R0
+	BEQ   over402
+	FMOVS 12(R10), F10
+	WORD  $0x4f8a10a0 // fmla v0.4s, v5.4s, v10.s[0]
+	WORD  $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
+
+over402:
+end396:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -6064,18 +5820,18 @@ end391:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside414
+	BGE   inside419
 	MOVD  R4, R5
 
-inside414:
+inside419:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside415
+	BGE  inside420
 	MOVD R4, R6
 
-inside415:
+inside420:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
@@ -6091,7 +5847,7 @@ inside415:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done392
+	BLE  done397
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -6105,14 +5861,14 @@ inside415:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block388
+	BGE  block393
 
-done392:
+done397:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done420
+	BLE  done425
 
-block416:
+block421:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  w+32(FP), R1
@@ -6121,18 +5877,18 @@ block416:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside421
+	BGE   inside426
 	MOVD  R3, R4
 
-inside421:
+inside426:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside422
+	BGE  inside427
 	MOVD R3, R5
 
-inside422:
+inside427:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -6140,9 +5896,9 @@ inside422:
 	MOVD dz+16(FP), R6
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail418
+	BLT  tail423
 
-square417:
+square422:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F1
 	FMOVQ 0(R1), F2
@@ -6169,65 +5925,65 @@ square417:
 	ADD   $16, R6
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square417
+	BGE   square422
 
-tail418:
+tail423:
 	CMP $0, R0
-	BLE end419
+	BLE end424
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one425
+	BEQ   one431
 	FMOVD 0(R5), F1
 	TST   $1, R0
-	BEQ   moved426
+	BEQ   moved432
 	ADD   $8, R5, R7
 	VLD1  (R7), V1.S[2]
-	B     moved426
-
-one425:
-	FMOVS 0(R5), F1
-
-moved426:
-	TST   $2, R0
-	BEQ   one427
-	FMOVD 0(R1), F2
-	TST   $1, R0
-	BEQ   moved428
-	ADD   $8, R1, R7
-	VLD1  (R7), V2.S[2]
-	B     moved428
-
-one427:
-	FMOVS 0(R1), F2
-
-moved428:
-	TST   $2, R0
-	BEQ   one429
-	FMOVD 0(R4), F3
-	TST   $1, R0
-	BEQ   moved430
-	ADD   $8, R4, R7
-	VLD1  (R7), V3.S[2]
-	B     moved430
-
-one429:
-	FMOVS 0(R4), F3
-
-moved430:
-	TST   $2, R0
-	BEQ   one431
-	FMOVD 0(R3), F4
-	TST   $1, R0
-	BEQ   moved432
-	ADD   $8, R3, R7
-	VLD1  (R7), V4.S[2]
 	B     moved432
 
 one431:
-	FMOVS 0(R3), F4
+	FMOVS 0(R5), F1
 
 moved432:
+	TST   $2, R0
+	BEQ   one433
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved434
+	ADD   $8, R1, R7
+	VLD1  (R7), V2.S[2]
+	B     moved434
+
+one433:
+	FMOVS 0(R1), F2
+
+moved434:
+	TST   $2, R0
+	BEQ   one435
+	FMOVD 0(R4), F3
+	TST   $1, R0
+	BEQ   moved436
+	ADD   $8, R4, R7
+	VLD1  (R7), V3.S[2]
+	B     moved436
+
+one435:
+	FMOVS 0(R4), F3
+
+moved436:
+	TST   $2, R0
+	BEQ   one437
+	FMOVD 0(R3), F4
+	TST   $1, R0
+	BEQ   moved438
+	ADD   $8, R3, R7
+	VLD1  (R7), V4.S[2]
+	B     moved438
+
+one437:
+	FMOVS 0(R3), F4
+
+moved438:
 	VZIP2 V2.S4, V1.S4, V5.S4
 	VZIP1 V2.S4, V1.S4, V1.S4
 	VZIP2 V4.S4, V3.S4, V6.S4
@@ -6239,20 +5995,20 @@ moved432:
 	FMOVS 0(R6), F5
 	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
 	CMP   $1, R0
-	BEQ   over424
+	BEQ   over430
 	FMOVS 4(R6), F5
 	WORD  $0x4f851040 // fmla v0.4s, v2.4s, v5.s[0]
 	CMP   $2, R0
-	BEQ   over424
+	BEQ   over430
 	FMOVS 8(R6), F5
 	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
 	CMP   $3, R0
-	BEQ   over424
+	BEQ   over430
 	FMOVS 12(R6), F5
 	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
 
-over424:
-end419:
+over430:
+end424:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	MOVD  dx+0(FP), R1
@@ -6262,18 +6018,18 @@ end419:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside433
+	BGE   inside439
 	MOVD  R4, R5
 
-inside433:
+inside439:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside434
+	BGE  inside440
 	MOVD R4, R6
 
-inside434:
+inside440:
 	MUL   R3, R6
 	ADD   R1, R6
 	FMOVD F0, 0(R6)
@@ -6284,7 +6040,7 @@ inside434:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done420
+	BLE  done425
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -6298,9 +6054,9 @@ inside434:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block416
+	BGE  block421
 
-done420:
+done425:
 	RET
 
 // func inputNEONF64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
@@ -6445,81 +6201,61 @@ tail4:
 	VZIP2 V17.D2, V16.D2, V18.D2
 	VZIP1 V17.D2, V16.D2, V16.D2
 	VORR  V18.B16, V18.B16, V17.B16
-	FMOVD 0(R3), F18
-	WORD  $0x4fd21200 // fmla v0.2d, v16.2d, v18.d[0]
-	FMOVD 0(R8), F18
-	WORD  $0x4fd21201 // fmla v1.2d, v16.2d, v18.d[0]
-	FMOVD 0(R9), F18
-	WORD  $0x4fd21202 // fmla v2.2d, v16.2d, v18.d[0]
-	FMOVD 0(R10), F18
-	WORD  $0x4fd21203 // fmla v3.2d, v16.2d, v18.d[0]
-	FMOVD 0(R11), F18
-	WORD  $0x4fd21204 // fmla v4.2d, v16.2d, v18.d[0]
-	FMOVD 0(R12), F18
-	WORD  $0x4fd21205 // fmla v5.2d, v16.2d, v18.d[0]
-	FMOVD 0(R13), F18
-	WORD  $0x4fd21206 // fmla v6.2d, v16.2d, v18.d[0]
-	FMOVD 0(R14), F18
-	WORD  $0x4fd21207 // fmla v7.2d, v16.2d, v18.d[0]
-	CMP   $1, R0
-	BEQ   over10
-	FMOVD 8(R3), F18
-	WORD  $0x4fd21220 // fmla v0.2d, v17.2d, v18.d[0]
-	FMOVD 8(R8), F18
-	WORD  $0x4fd21221 // fmla v1.2d, v17.2d, v18.d[0]
-	FMOVD 8(R9), F18
-	WORD  $0x4fd21222 // fmla v2.2d, v17.2d, v18.d[0]
-	FMOVD 8(R10), F18
-	WORD  $0x4fd21223 // fmla v3.2d, v17.2d, v18.d[0]
-	FMOVD 8(R11), F18
-	WORD  $0x4fd21224 // fmla v4.2d, v17.2d, v18.d[0]
-	FMOVD 8(R12), F18
-	WORD  $0x4fd21225 // fmla v5.2d, v17.2d, v18.d[0]
-	FMOVD 8(R13), F18
-	WORD  $0x4fd21226 // fmla v6.2d, v17.2d, v18.d[0]
-	FMOVD 8(R14), F18
-	WORD  $0x4fd21227 // fmla v7.2d, v17.2d, v18.d[0]
-
-over10:
-	FMOVD 0(R5), F16
-	FMOVD 0(R4), F17
-	VZIP2 V17.D2, V16.D2, V18.D2
-	VZIP1 V17.D2, V16.D2, V16.D2
-	VORR  V18.B16, V18.B16, V17.B16
-	FMOVD 0(R3), F18
-	WORD  $0x4fd21208 // fmla v8.2d, v16.2d, v18.d[0]
-	FMOVD 0(R8), F18
-	WORD  $0x4fd21209 // fmla v9.2d, v16.2d, v18.d[0]
-	FMOVD 0(R9), F18
-	WORD  $0x4fd2120a // fmla v10.2d, v16.2d, v18.d[0]
-	FMOVD 0(R10), F18
-	WORD  $0x4fd2120b // fmla v11.2d, v16.2d, v18.d[0]
-	FMOVD 0(R11), F18
-	WORD  $0x4fd2120c // fmla v12.2d, v16.2d, v18.d[0]
-	FMOVD 0(R12), F18
-	WORD  $0x4fd2120d // fmla v13.2d, v16.2d, v18.d[0]
-	FMOVD 0(R13), F18
-	WORD  $0x4fd2120e // fmla v14.2d, v16.2d, v18.d[0]
-	FMOVD 0(R14), F18
-	WORD  $0x4fd2120f // fmla v15.2d, v16.2d, v18.d[0]
+	FMOVD 0(R5), F18
+	FMOVD 0(R4), F19
+	VZIP2 V19.D2, V18.D2, V20.D2
+	VZIP1 V19.D2, V18.D2, V18.D2
+	VORR  V20.B16, V20.B16, V19.B16
+	FMOVD 0(R3), F20
+	WORD  $0x4fd41200 // fmla v0.2d, v16.2d, v20.d[0]
+	WORD  $0x4fd41248 // fmla v8.2d, v18.2d, v20.d[0]
+	FMOVD 0(R8), F20
+	WORD  $0x4fd41201 // fmla v1.2d, v16.2d, v20.d[0]
+	WORD  $0x4fd41249 // fmla v9.2d, v18.2d, v20.d[0]
+	FMOVD 0(R9), F20
+	WORD  $0x4fd41202 // fmla v2.2d, v16.2d, v20.d[0]
+	WORD  $0x4fd4124a // fmla v10.2d, v18.2d, v20.d[0]
+	FMOVD 0(R10), F20
+	WORD  $0x4fd41203 // fmla v3.2d, v16.2d, v20.d[0]
+	WORD  $0x4fd4124b // fmla v11.2d, v18.2d, v20.d[0]
+	FMOVD 0(R11), F20
+	WORD  $0x4fd41204 // fmla v4.2d, v16.2d, v20.d[0]
+	WORD  $0x4fd4124c // fmla v12.2d, v18.2d, v20.d[0]
+	FMOVD 0(R12), F20
+	WORD  $0x4fd41205 // fmla v5.2d, v16.2d, v20.d[0]
+	WORD  $0x4fd4124d // fmla v13.2d, v18.2d, v20.d[0]
+	FMOVD 0(R13), F20
+	WORD  $0x4fd41206 // fmla v6.2d, v16.2d, v20.d[0]
+	WORD  $0x4fd4124e // fmla v14.2d, v18.2d, v20.d[0]
+	FMOVD 0(R14), F20
+	WORD  $0x4fd41207 // fmla v7.2d, v16.2d, v20.d[0]
+	WORD  $0x4fd4124f // fmla v15.2d, v18.2d, v20.d[0]
 	CMP   $1, R0
 	BEQ   over11
-	FMOVD 8(R3), F18
-	WORD  $0x4fd21228 // fmla v8.2d, v17.2d, v18.d[0]
-	FMOVD 8(R8), F18
-	WORD  $0x4fd21229 // fmla v9.2d, v17.2d, v18.d[0]
-	FMOVD 8(R9), F18
-	WORD  $0x4fd2122a // fmla v10.2d, v17.2d, v18.d[0]
-	FMOVD 8(R10), F18
-	WORD  $0x4fd2122b // fmla v11.2d, v17.2d, v18.d[0]
-	FMOVD 8(R11), F18
-	WORD  $0x4fd2122c // fmla v12.2d, v17.2d, v18.d[0]
-	FMOVD 8(R12), F18
-	WORD  $0x4fd2122d // fmla v13.2d, v17.2d, v18.d[0]
-	FMOVD 8(R13), F18
-	WORD  $0x4fd2122e // fmla v14.2d, v17.2d, v18.d[0]
-	FMOVD 8(R14), F18
-	WORD  $0x4fd2122f // fmla v15.2d, v17.2d, v18.d[0]
+	FMOVD 8(R3), F20
+	WORD  $0x4fd41220 // fmla v0.2d, v17.2d, v20.d[0]
+	WORD  $0x4fd41268 // fmla v8.2d, v19.2d, v20.d[0]
+	FMOVD 8(R8), F20
+	WORD  $0x4fd41221 // fmla v1.2d, v17.2d, v20.d[0]
+	WORD  $0x4fd41269 // fmla v9.2d, v19.2d, v20.d[0]
+	FMOVD 8(R9), F20
+	WORD  $0x4fd41222 // fmla v2.2d, v17.2d, v20.d[0]
+	WORD  $0x4fd4126a // fmla v10.2d, v19.2d, v20.d[0]
+	FMOVD 8(R10), F20
+	WORD  $0x4fd41223 // fmla v3.2d, v17.2d, v20.d[0]
+	WORD  $0x4fd4126b // fmla v11.2d, v19.2d, v20.d[0]
+	FMOVD 8(R11), F20
+	WORD  $0x4fd41224 // fmla v4.2d, v17.2d, v20.d[0]
+	WORD  $0x4fd4126c // fmla v12.2d, v19.2d, v20.d[0]
+	FMOVD 8(R12), F20
+	WORD  $0x4fd41225 // fmla v5.2d, v17.2d, v20.d[0]
+	WORD  $0x4fd4126d // fmla v13.2d, v19.2d, v20.d[0]
+	FMOVD 8(R13), F20
+	WORD  $0x4fd41226 // fmla v6.2d, v17.2d, v20.d[0]
+	WORD  $0x4fd4126e // fmla v14.2d, v19.2d, v20.d[0]
+	FMOVD 8(R14), F20
+	WORD  $0x4fd41227 // fmla v7.2d, v17.2d, v20.d[0]
+	WORD  $0x4fd4126f // fmla v15.2d, v19.2d, v20.d[0]
 
 over11:
 end5:
@@ -6766,7 +6502,7 @@ tail16:
 	FMOVD 0(R12), F10
 	WORD  $0x4fca1107 // fmla v7.2d, v8.2d, v10.d[0]
 	CMP   $1, R0
-	BEQ   over22
+	BEQ   over23
 	FMOVD 8(R1), F10
 	WORD  $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
 	FMOVD 8(R6), F10
@@ -6784,7 +6520,7 @@ tail16:
 	FMOVD 8(R12), F10
 	WORD  $0x4fca1127 // fmla v7.2d, v9.2d, v10.d[0]
 
-over22:
+over23:
 end17:
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
@@ -6802,18 +6538,18 @@ end17:
 	SUB   $1, R4
 	MOVD  $1, R5
 	CMP   $1, R4
-	BGE   inside23
+	BGE   inside24
 	MOVD  R4, R5
 
-inside23:
+inside24:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside24
+	BGE  inside25
 	MOVD R4, R6
 
-inside24:
+inside25:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -6873,13 +6609,13 @@ done18:
 
 fewer1:
 	CMP  $7, R0
-	BNE  fewer25
+	BNE  fewer26
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done30
+	BLE  done31
 
-block26:
+block27:
 	// 7×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -6901,18 +6637,18 @@ block26:
 	SUB   $1, R3
 	MOVD  $3, R4
 	CMP   $3, R3
-	BGE   inside31
+	BGE   inside32
 	MOVD  R3, R4
 
-inside31:
+inside32:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R5
 	CMP  $2, R3
-	BGE  inside32
+	BGE  inside33
 	MOVD R3, R5
 
-inside32:
+inside33:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $1, R7
@@ -6928,9 +6664,9 @@ inside32:
 	ADD  R7, R11, R12
 	ADD  R7, R12, R13
 	CMP  $2, R0
-	BLT  tail28
+	BLT  tail29
 
-square27:
+square28:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F14
 	FMOVQ 0(R6), F15
@@ -6990,11 +6726,11 @@ square27:
 	ADD   $16, R13
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square27
+	BGE   square28
 
-tail28:
+tail29:
 	CMP $0, R0
-	BLE end29
+	BLE end30
 
 	// the same for fewer j
 	FMOVD 0(R1), F14
@@ -7002,76 +6738,58 @@ tail28:
 	VZIP2 V15.D2, V14.D2, V16.D2
 	VZIP1 V15.D2, V14.D2, V14.D2
 	VORR  V16.B16, V16.B16, V15.B16
-	FMOVD 0(R3), F16
-	WORD  $0x4fd011c0 // fmla v0.2d, v14.2d, v16.d[0]
-	FMOVD 0(R8), F16
-	WORD  $0x4fd011c1 // fmla v1.2d, v14.2d, v16.d[0]
-	FMOVD 0(R9), F16
-	WORD  $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
-	FMOVD 0(R10), F16
-	WORD  $0x4fd011c3 // fmla v3.2d, v14.2d, v16.d[0]
-	FMOVD 0(R11), F16
-	WORD  $0x4fd011c4 // fmla v4.2d, v14.2d, v16.d[0]
-	FMOVD 0(R12), F16
-	WORD  $0x4fd011c5 // fmla v5.2d, v14.2d, v16.d[0]
-	FMOVD 0(R13), F16
-	WORD  $0x4fd011c6 // fmla v6.2d, v14.2d, v16.d[0]
+	FMOVD 0(R5), F16
+	FMOVD 0(R4), F17
+	VZIP2 V17.D2, V16.D2, V18.D2
+	VZIP1 V17.D2, V16.D2, V16.D2
+	VORR  V18.B16, V18.B16, V17.B16
+	FMOVD 0(R3), F18
+	WORD  $0x4fd211c0 // fmla v0.2d, v14.2d, v18.d[0]
+	WORD  $0x4fd21207 // fmla v7.2d, v16.2d, v18.d[0]
+	FMOVD 0(R8), F18
+	WORD  $0x4fd211c1 // fmla v1.2d, v14.2d, v18.d[0]
+	WORD  $0x4fd21208 // fmla v8.2d, v16.2d, v18.d[0]
+	FMOVD 0(R9), F18
+	WORD  $0x4fd211c2 // fmla v2.2d, v14.2d, v18.d[0]
+	WORD  $0x4fd21209 // fmla v9.2d, v16.2d, v18.d[0]
+	FMOVD 0(R10), F18
+	WORD  $0x4fd211c3 // fmla v3.2d, v14.2d, v18.d[0]
+	WORD  $0x4fd2120a // fmla v10.2d, v16.2d, v18.d[0]
+	FMOVD 0(R11), F18
+	WORD  $0x4fd211c4 // fmla v4.2d, v14.2d, v18.d[0]
+	WORD  $0x4fd2120b // fmla v11.2d, v16.2d, v18.d[0]
+	FMOVD 0(R12), F18
+	WORD  $0x4fd211c5 // fmla v5.2d, v14.2d, v18.d[0]
+	WORD  $0x4fd2120c // fmla v12.2d, v16.2d, v18.d[0]
+	FMOVD 0(R13), F18
+	WORD  $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
+	WORD  $0x4fd2120d // fmla v13.2d, v16.2d, v18.d[0]
 	CMP   $1, R0
-	BEQ   over34
-	FMOVD 8(R3), F16
-	WORD  $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
-	FMOVD 8(R8), F16
-	WORD  $0x4fd011e1 // fmla v1.2d, v15.2d, v16.d[0]
-	FMOVD 8(R9), F16
-	WORD  $0x4fd011e2 // fmla v2.2d, v15.2d, v16.d[0]
-	FMOVD 8(R10), F16
-	WORD  $0x4fd011e3 // fmla v3.2d, v15.2d, v16.d[0]
-	FMOVD 8(R11), F16
-	WORD  $0x4fd011e4 // fmla v4.2d, v15.2d, v16.d[0]
-	FMOVD 8(R12), F16
-	WORD  $0x4fd011e5 // fmla v5.2d, v15.2d, v16.d[0]
-	FMOVD 8(R13), F16
-	WORD  $0x4fd011e6 // fmla v6.2d, v15.2d, v16.d[0]
+	BEQ   over36
+	FMOVD 8(R3), F18
+	WORD  $0x4fd211e0 // fmla v0.2d, v15.2d, v18.d[0]
+	WORD  $0x4fd21227 // fmla v7.2d, v17.2d, v18.d[0]
+	FMOVD 8(R8), F18
+	WORD  $0x4fd211e1 // fmla v1.2d, v15.2d, v18.d[0]
+	WORD  $0x4fd21228 // fmla v8.2d, v17.2d, v18.d[0]
+	FMOVD 8(R9), F18
+	WORD  $0x4fd211e2 // fmla v2.2d, v15.2d, v18.d[0]
+	WORD  $0x4fd21229 // fmla v9.2d, v17.2d, v18.d[0]
+	FMOVD 8(R10), F18
+	WORD  $0x4fd211e3 // fmla v3.2d, v15.2d, v18.d[0]
+	WORD  $0x4fd2122a // fmla v10.2d, v17.2d, v18.d[0]
+	FMOVD 8(R11), F18
+	WORD  $0x4fd211e4 // fmla v4.2d, v15.2d, v18.d[0]
+	WORD  $0x4fd2122b // fmla v11.2d, v17.2d, v18.d[0]
+	FMOVD 8(R12), F18
+	WORD  $0x4fd211e5 // fmla v5.2d, v15.2d, v18.d[0]
+	WORD  $0x4fd2122c // fmla v12.2d, v17.2d, v18.d[0]
+	FMOVD 8(R13), F18
+	WORD  $0x4fd211e6 // fmla v6.2d, v15.2d, v18.d[0]
+	WORD  $0x4fd2122d // fmla v13.2d, v17.2d, v18.d[0]
 
-over34:
-	FMOVD 0(R5), F14
-	FMOVD 0(R4), F15
-	VZIP2 V15.D2, V14.D2, V16.D2
-	VZIP1 V15.D2, V14.D2, V14.D2
-	VORR  V16.B16, V16.B16, V15.B16
-	FMOVD 0(R3), F16
-	WORD  $0x4fd011c7 // fmla v7.2d, v14.2d, v16.d[0]
-	FMOVD 0(R8), F16
-	WORD  $0x4fd011c8 // fmla v8.2d, v14.2d, v16.d[0]
-	FMOVD 0(R9), F16
-	WORD  $0x4fd011c9 // fmla v9.2d, v14.2d, v16.d[0]
-	FMOVD 0(R10), F16
-	WORD  $0x4fd011ca // fmla v10.2d, v14.2d, v16.d[0]
-	FMOVD 0(R11), F16
-	WORD  $0x4fd011cb // fmla v11.2d, v14.2d, v16.d[0]
-	FMOVD 0(R12), F16
-	WORD  $0x4fd011cc // fmla v12.2d, v14.2d, v16.d[0]
-	FMOVD 0(R13), F16
-	WORD  $0x4fd011cd // fmla v13.2d, v14.2d, v16.d[0]
-	CMP   $1, R0
-	BEQ   over35
-	FMOVD 8(R3), F16
-	WORD  $0x4fd011e7 // fmla v7.2d, v15.2d, v16.d[0]
-	FMOVD 8(R8), F16
-	WORD  $0x4fd011e8 // fmla v8.2d, v15.2d, v16.d[0]
-	FMOVD 8(R9), F16
-	WORD  $0x4fd011e9 // fmla v9.2d, v15.2d, v16.d[0]
-	FMOVD 8(R10), F16
-	WORD  $0x4fd011ea // fmla v10.2d, v15.2d, v16.d[0]
-	FMOVD 8(R11), F16
-	WORD  $0x4fd011eb // fmla v11.2d, v15.2d, v16.d[0]
-	FMOVD 8(R12), F16
-	WORD  $0x4fd011ec // fmla v12.2d, v15.2d, v16.d[0]
-	FMOVD 8(R13), F16
-	WORD  $0x4fd011ed // fmla v13.2d, v15.2d, v16.d[0]
-
-over35:
-end29:
+over36:
+end30:
 	VMOVI $0, V14.B16
 	WORD  $0x4e6ed400 // fadd v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ed421 // fadd v1.2d, v1.2d, v14.2d
@@ -7094,18 +6812,18 @@ end29:
 	SUB   $1, R4
 	MOVD  $3, R5
 	CMP   $3, R4
-	BGE   inside36
+	BGE   inside37
 	MOVD  R4, R5
 
-inside36:
+inside37:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R6
 	CMP  $2, R4
-	BGE  inside37
+	BGE  inside38
 	MOVD R4, R6
 
-inside37:
+inside38:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $1, R8
@@ -7169,7 +6887,7 @@ inside37:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done30
+	BLE  done31
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -7183,14 +6901,14 @@ inside37:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block26
+	BGE  block27
 
-done30:
+done31:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done42
+	BLE  done43
 
-block38:
+block39:
 	// 7×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -7205,18 +6923,18 @@ block38:
 	SUB   $1, R3
 	MOVD  $1, R4
 	CMP   $1, R3
-	BGE   inside43
+	BGE   inside44
 	MOVD  R3, R4
 
-inside43:
+inside44:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside44
+	BGE  inside45
 	MOVD R3, R5
 
-inside44:
+inside45:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD dz+16(FP), R1
@@ -7229,9 +6947,9 @@ inside44:
 	ADD  R3, R9, R10
 	ADD  R3, R10, R11
 	CMP  $2, R0
-	BLT  tail40
+	BLT  tail41
 
-square39:
+square40:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R5), F7
 	FMOVQ 0(R4), F8
@@ -7270,11 +6988,11 @@ square39:
 	ADD   $16, R11
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square39
+	BGE   square40
 
-tail40:
+tail41:
 	CMP $0, R0
-	BLE end41
+	BLE end42
 
 	// the same for fewer j
 	FMOVD 0(R5), F7
@@ -7297,7 +7015,7 @@ tail40:
 	FMOVD 0(R11), F9
 	WORD  $0x4fc910e6 // fmla v6.2d, v7.2d, v9.d[0]
 	CMP   $1, R0
-	BEQ   over46
+	BEQ   over48
 	FMOVD 8(R1), F9
 	WORD  $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
 	FMOVD 8(R6), F9
@@ -7313,8 +7031,8 @@ tail40:
 	FMOVD 8(R11), F9
 	WORD  $0x4fc91106 // fmla v6.2d, v8.2d, v9.d[0]
 
-over46:
-end41:
+over48:
+end42:
 	VMOVI $0, V7.B16
 	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
@@ -7330,18 +7048,18 @@ end41:
 	SUB   $1, R4
 	MOVD  $1, R5
 	CMP   $1, R4
-	BGE   inside47
+	BGE   inside49
 	MOVD  R4, R5
 
-inside47:
+inside49:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside48
+	BGE  inside50
 	MOVD R4, R6
 
-inside48:
+inside50:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -7376,7 +7094,7 @@ inside48:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done42
+	BLE  done43
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -7390,20 +7108,20 @@ inside48:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block38
+	BGE  block39
 
-done42:
+done43:
 	RET
 
-fewer25:
+fewer26:
 	CMP  $6, R0
-	BNE  fewer49
+	BNE  fewer51
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done54
+	BLE  done56
 
-block50:
+block52:
 	// 6×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -7423,18 +7141,18 @@ block50:
 	SUB   $1, R3
 	MOVD  $3, R4
 	CMP   $3, R3
-	BGE   inside55
+	BGE   inside57
 	MOVD  R3, R4
 
-inside55:
+inside57:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R5
 	CMP  $2, R3
-	BGE  inside56
+	BGE  inside58
 	MOVD R3, R5
 
-inside56:
+inside58:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $1, R7
@@ -7449,9 +7167,9 @@ inside56:
 	ADD  R7, R10, R11
 	ADD  R7, R11, R12
 	CMP  $2, R0
-	BLT  tail52
+	BLT  tail54
 
-square51:
+square53:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F12
 	FMOVQ 0(R6), F13
@@ -7505,11 +7223,11 @@ square51:
 	ADD   $16, R12
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square51
+	BGE   square53
 
-tail52:
+tail54:
 	CMP $0, R0
-	BLE end53
+	BLE end55
 
 	// the same for fewer j
 	FMOVD 0(R1), F12
@@ -7517,68 +7235,52 @@ tail52:
 	VZIP2 V13.D2, V12.D2, V14.D2
 	VZIP1 V13.D2, V12.D2, V12.D2
 	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R3), F14
-	WORD  $0x4fce1180 // fmla v0.2d, v12.2d, v14.d[0]
-	FMOVD 0(R8), F14
-	WORD  $0x4fce1181 // fmla v1.2d, v12.2d, v14.d[0]
-	FMOVD 0(R9), F14
-	WORD  $0x4fce1182 // fmla v2.2d, v12.2d, v14.d[0]
-	FMOVD 0(R10), F14
-	WORD  $0x4fce1183 // fmla v3.2d, v12.2d, v14.d[0]
-	FMOVD 0(R11), F14
-	WORD  $0x4fce1184 // fmla v4.2d, v12.2d, v14.d[0]
-	FMOVD 0(R12), F14
-	WORD  $0x4fce1185 // fmla v5.2d, v12.2d, v14.d[0]
+	FMOVD 0(R5), F14
+	FMOVD 0(R4), F15
+	VZIP2 V15.D2, V14.D2, V16.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	FMOVD 0(R3), F16
+	WORD  $0x4fd01180 // fmla v0.2d, v12.2d, v16.d[0]
+	WORD  $0x4fd011c6 // fmla v6.2d, v14.2d, v16.d[0]
+	FMOVD 0(R8), F16
+	WORD  $0x4fd01181 // fmla v1.2d, v12.2d, v16.d[0]
+	WORD  $0x4fd011c7 // fmla v7.2d, v14.2d, v16.d[0]
+	FMOVD 0(R9), F16
+	WORD  $0x4fd01182 // fmla v2.2d, v12.2d, v16.d[0]
+	WORD  $0x4fd011c8 // fmla v8.2d, v14.2d, v16.d[0]
+	FMOVD 0(R10), F16
+	WORD  $0x4fd01183 // fmla v3.2d, v12.2d, v16.d[0]
+	WORD  $0x4fd011c9 // fmla v9.2d, v14.2d, v16.d[0]
+	FMOVD 0(R11), F16
+	WORD  $0x4fd01184 // fmla v4.2d, v12.2d, v16.d[0]
+	WORD  $0x4fd011ca // fmla v10.2d, v14.2d, v16.d[0]
+	FMOVD 0(R12), F16
+	WORD  $0x4fd01185 // fmla v5.2d, v12.2d, v16.d[0]
+	WORD  $0x4fd011cb // fmla v11.2d, v14.2d, v16.d[0]
 	CMP   $1, R0
-	BEQ   over58
-	FMOVD 8(R3), F14
-	WORD  $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
-	FMOVD 8(R8), F14
-	WORD  $0x4fce11a1 // fmla v1.2d, v13.2d, v14.d[0]
-	FMOVD 8(R9), F14
-	WORD  $0x4fce11a2 // fmla v2.2d, v13.2d, v14.d[0]
-	FMOVD 8(R10), F14
-	WORD  $0x4fce11a3 // fmla v3.2d, v13.2d, v14.d[0]
-	FMOVD 8(R11), F14
-	WORD  $0x4fce11a4 // fmla v4.2d, v13.2d, v14.d[0]
-	FMOVD 8(R12), F14
-	WORD  $0x4fce11a5 // fmla v5.2d, v13.2d, v14.d[0]
+	BEQ   over61
+	FMOVD 8(R3), F16
+	WORD  $0x4fd011a0 // fmla v0.2d, v13.2d, v16.d[0]
+	WORD  $0x4fd011e6 // fmla v6.2d, v15.2d, v16.d[0]
+	FMOVD 8(R8), F16
+	WORD  $0x4fd011a1 // fmla v1.2d, v13.2d, v16.d[0]
+	WORD  $0x4fd011e7 // fmla v7.2d, v15.2d, v16.d[0]
+	FMOVD 8(R9), F16
+	WORD  $0x4fd011a2 // fmla v2.2d, v13.2d, v16.d[0]
+	WORD  $0x4fd011e8 // fmla v8.2d, v15.2d, v16.d[0]
+	FMOVD 8(R10), F16
+	WORD  $0x4fd011a3 // fmla v3.2d, v13.2d, v16.d[0]
+	WORD  $0x4fd011e9 // fmla v9.2d, v15.2d, v16.d[0]
+	FMOVD 8(R11), F16
+	WORD  $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
+	WORD  $0x4fd011ea // fmla v10.2d, v15.2d, v16.d[0]
+	FMOVD 8(R12), F16
+	WORD  $0x4fd011a5 // fmla v5.2d, v13.2d, v16.d[0]
+	WORD  $0x4fd011eb // fmla v11.2d, v15.2d, v16.d[0]
 
-over58:
-	FMOVD 0(R5), F12
-	FMOVD 0(R4), F13
-	VZIP2 V13.D2, V12.D2, V14.D2
-	VZIP1 V13.D2, V12.D2, V12.D2
-	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R3), F14
-	WORD  $0x4fce1186 // fmla v6.2d, v12.2d, v14.d[0]
-	FMOVD 0(R8), F14
-	WORD  $0x4fce1187 // fmla v7.2d, v12.2d, v14.d[0]
-	FMOVD 0(R9), F14
-	WORD  $0x4fce1188 // fmla v8.2d, v12.2d, v14.d[0]
-	FMOVD 0(R10), F14
-	WORD  $0x4fce1189 // fmla v9.2d, v12.2d, v14.d[0]
-	FMOVD 0(R11), F14
-	WORD  $0x4fce118a // fmla v10.2d, v12.2d, v14.d[0]
-	FMOVD 0(R12), F14
-	WORD  $0x4fce118b // fmla v11.2d, v12.2d, v14.d[0]
-	CMP   $1, R0
-	BEQ   over59
-	FMOVD 8(R3), F14
-	WORD  $0x4fce11a6 // fmla v6.2d, v13.2d, v14.d[0]
-	FMOVD 8(R8), F14
-	WORD  $0x4fce11a7 // fmla v7.2d, v13.2d, v14.d[0]
-	FMOVD 8(R9), F14
-	WORD  $0x4fce11a8 // fmla v8.2d, v13.2d, v14.d[0]
-	FMOVD 8(R10), F14
-	WORD  $0x4fce11a9 // fmla v9.2d, v13.2d, v14.d[0]
-	FMOVD 8(R11), F14
-	WORD  $0x4fce11aa // fmla v10.2d, v13.2d, v14.d[0]
-	FMOVD 8(R12), F14
-	WORD  $0x4fce11ab // fmla v11.2d, v13.2d, v14.d[0]
-
-over59:
-end53:
+over61:
+end55:
 	VMOVI $0, V12.B16
 	WORD  $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
@@ -7599,18 +7301,18 @@ end53:
 	SUB   $1, R4
 	MOVD  $3, R5
 	CMP   $3, R4
-	BGE   inside60
+	BGE   inside62
 	MOVD  R4, R5
 
-inside60:
+inside62:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R6
 	CMP  $2, R4
-	BGE  inside61
+	BGE  inside63
 	MOVD R4, R6
 
-inside61:
+inside63:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $1, R8
@@ -7666,7 +7368,7 @@ inside61:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done54
+	BLE  done56
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -7680,14 +7382,14 @@ inside61:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block50
+	BGE  block52
 
-done54:
+done56:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done66
+	BLE  done68
 
-block62:
+block64:
 	// 6×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -7701,18 +7403,18 @@ block62:
 	SUB   $1, R3
 	MOVD  $1, R4
 	CMP   $1, R3
-	BGE   inside67
+	BGE   inside69
 	MOVD  R3, R4
 
-inside67:
+inside69:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside68
+	BGE  inside70
 	MOVD R3, R5
 
-inside68:
+inside70:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD dz+16(FP), R1
@@ -7724,9 +7426,9 @@ inside68:
 	ADD  R3, R8, R9
 	ADD  R3, R9, R10
 	CMP  $2, R0
-	BLT  tail64
+	BLT  tail66
 
-square63:
+square65:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R5), F6
 	FMOVQ 0(R4), F7
@@ -7761,11 +7463,11 @@ square63:
 	ADD   $16, R10
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square63
+	BGE   square65
 
-tail64:
+tail66:
 	CMP $0, R0
-	BLE end65
+	BLE end67
 
 	// the same for fewer j
 	FMOVD 0(R5), F6
@@ -7786,7 +7488,7 @@ tail64:
 	FMOVD 0(R10), F8
 	WORD  $0x4fc810c5 // fmla v5.2d, v6.2d, v8.d[0]
 	CMP   $1, R0
-	BEQ   over70
+	BEQ   over73
 	FMOVD 8(R1), F8
 	WORD  $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
 	FMOVD 8(R6), F8
@@ -7800,8 +7502,8 @@ tail64:
 	FMOVD 8(R10), F8
 	WORD  $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
 
-over70:
-end65:
+over73:
+end67:
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -7816,18 +7518,18 @@ end65:
 	SUB   $1, R4
 	MOVD  $1, R5
 	CMP   $1, R4
-	BGE   inside71
+	BGE   inside74
 	MOVD  R4, R5
 
-inside71:
+inside74:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside72
+	BGE  inside75
 	MOVD R4, R6
 
-inside72:
+inside75:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -7858,7 +7560,7 @@ inside72:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done66
+	BLE  done68
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -7872,20 +7574,20 @@ inside72:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block62
+	BGE  block64
 
-done66:
+done68:
 	RET
 
-fewer49:
+fewer51:
 	CMP  $5, R0
-	BNE  fewer73
+	BNE  fewer76
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done78
+	BLE  done81
 
-block74:
+block77:
 	// 5×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -7903,18 +7605,18 @@ block74:
 	SUB   $1, R3
 	MOVD  $3, R4
 	CMP   $3, R3
-	BGE   inside79
+	BGE   inside82
 	MOVD  R3, R4
 
-inside79:
+inside82:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R5
 	CMP  $2, R3
-	BGE  inside80
+	BGE  inside83
 	MOVD R3, R5
 
-inside80:
+inside83:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $1, R7
@@ -7928,9 +7630,9 @@ inside80:
 	ADD  R7, R9, R10
 	ADD  R7, R10, R11
 	CMP  $2, R0
-	BLT  tail76
+	BLT  tail79
 
-square75:
+square78:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F10
 	FMOVQ 0(R6), F11
@@ -7978,11 +7680,11 @@ square75:
 	ADD   $16, R11
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square75
+	BGE   square78
 
-tail76:
+tail79:
 	CMP $0, R0
-	BLE end77
+	BLE end80
 
 	// the same for fewer j
 	FMOVD 0(R1), F10
@@ -7990,60 +7692,46 @@ tail76:
 	VZIP2 V11.D2, V10.D2, V12.D2
 	VZIP1 V11.D2, V10.D2, V10.D2
 	VORR  V12.B16, V12.B16, V11.B16
-	FMOVD 0(R3), F12
-	WORD  $0x4fcc1140 // fmla v0.2d, v10.2d, v12.d[0]
-	FMOVD 0(R8), F12
-	WORD  $0x4fcc1141 // fmla v1.2d, v10.2d, v12.d[0]
-	FMOVD 0(R9), F12
-	WORD  $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
-	FMOVD 0(R10), F12
-	WORD  $0x4fcc1143 // fmla v3.2d, v10.2d, v12.d[0]
-	FMOVD 0(R11), F12
-	WORD  $0x4fcc1144 // fmla v4.2d, v10.2d, v12.d[0]
+	FMOVD 0(R5), F12
+	FMOVD 0(R4), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	FMOVD 0(R3), F14
+	WORD  $0x4fce1140 // fmla v0.2d, v10.2d, v14.d[0]
+	WORD  $0x4fce1185 // fmla v5.2d, v12.2d, v14.d[0]
+	FMOVD 0(R8), F14
+	WORD  $0x4fce1141 // fmla v1.2d, v10.2d, v14.d[0]
+	WORD  $0x4fce1186 // fmla v6.2d, v12.2d, v14.d[0]
+	FMOVD 0(R9), F14
+	WORD  $0x4fce1142 // fmla v2.2d, v10.2d, v14.d[0]
+	WORD  $0x4fce1187 // fmla v7.2d, v12.2d, v14.d[0]
+	FMOVD 0(R10), F14
+	WORD  $0x4fce1143 // fmla v3.2d, v10.2d, v14.d[0]
+	WORD  $0x4fce1188 // fmla v8.2d, v12.2d, v14.d[0]
+	FMOVD 0(R11), F14
+	WORD  $0x4fce1144 // fmla v4.2d, v10.2d, v14.d[0]
+	WORD  $0x4fce1189 // fmla v9.2d, v12.2d, v14.d[0]
 	CMP   $1, R0
-	BEQ   over82
-	FMOVD 8(R3), F12
-	WORD  $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
-	FMOVD 8(R8), F12
-	WORD  $0x4fcc1161 // fmla v1.2d, v11.2d, v12.d[0]
-	FMOVD 8(R9), F12
-	WORD  $0x4fcc1162 // fmla v2.2d, v11.2d, v12.d[0]
-	FMOVD 8(R10), F12
-	WORD  $0x4fcc1163 // fmla v3.2d, v11.2d, v12.d[0]
-	FMOVD 8(R11), F12
-	WORD  $0x4fcc1164 // fmla v4.2d, v11.2d, v12.d[0]
+	BEQ   over86
+	FMOVD 8(R3), F14
+	WORD  $0x4fce1160 // fmla v0.2d, v11.2d, v14.d[0]
+	WORD  $0x4fce11a5 // fmla v5.2d, v13.2d, v14.d[0]
+	FMOVD 8(R8), F14
+	WORD  $0x4fce1161 // fmla v1.2d, v11.2d, v14.d[0]
+	WORD  $0x4fce11a6 // fmla v6.2d, v13.2d, v14.d[0]
+	FMOVD 8(R9), F14
+	WORD  $0x4fce1162 // fmla v2.2d, v11.2d, v14.d[0]
+	WORD  $0x4fce11a7 // fmla v7.2d, v13.2d, v14.d[0]
+	FMOVD 8(R10), F14
+	WORD  $0x4fce1163 // fmla v3.2d, v11.2d, v14.d[0]
+	WORD  $0x4fce11a8 // fmla v8.2d, v13.2d, v14.d[0]
+	FMOVD 8(R11), F14
+	WORD  $0x4fce1164 // fmla v4.2d, v11.2d, v14.d[0]
+	WORD  $0x4fce11a9 // fmla v9.2d, v13.2d, v14.d[0]
 
-over82:
-	FMOVD 0(R5), F10
-	FMOVD 0(R4), F11
-	VZIP2 V11.D2, V10.D2, V12.D2
-	VZIP1 V11.D2, V10.D2, V10.D2
-	VORR  V12.B16, V12.B16, V11.B16
-	FMOVD 0(R3), F12
-	WORD  $0x4fcc1145 // fmla v5.2d, v10.2d, v12.d[0]
-	FMOVD 0(R8), F12
-	WORD  $0x4fcc1146 // fmla v6.2d, v10.2d, v12.d[0]
-	FMOVD 0(R9), F12
-	WORD  $0x4fcc1147 // fmla v7.2d, v10.2d, v12.d[0]
-	FMOVD 0(R10), F12
-	WORD  $0x4fcc1148 // fmla v8.2d, v10.2d, v12.d[0]
-	FMOVD 0(R11), F12
-	WORD  $0x4fcc1149 // fmla v9.2d, v10.2d, v12.d[0]
-	CMP   $1, R0
-	BEQ   over83
-	FMOVD 8(R3), F12
-	WORD  $0x4fcc1165 // fmla v5.2d, v11.2d, v12.d[0]
-	FMOVD 8(R8), F12
-	WORD  $0x4fcc1166 // fmla v6.2d, v11.2d, v12.d[0]
-	FMOVD 8(R9), F12
-	WORD  $0x4fcc1167 // fmla v7.2d, v11.2d, v12.d[0]
-	FMOVD 8(R10), F12
-	WORD  $0x4fcc1168 // fmla v8.2d, v11.2d, v12.d[0]
-	FMOVD 8(R11), F12
-	WORD  $0x4fcc1169 // fmla v9.2d, v11.2d, v12.d[0]
-
-over83:
-end77:
+over86:
+end80:
 	VMOVI $0, V10.B16
 	WORD  $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
@@ -8062,18 +7750,18 @@ end77:
 	SUB   $1, R4
 	MOVD  $3, R5
 	CMP   $3, R4
-	BGE   inside84
+	BGE   inside87
 	MOVD  R4, R5
 
-inside84:
+inside87:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R6
 	CMP  $2, R4
-	BGE  inside85
+	BGE  inside88
 	MOVD R4, R6
 
-inside85:
+inside88:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $1, R8
@@ -8121,7 +7809,7 @@ inside85:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done78
+	BLE  done81
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -8135,14 +7823,14 @@ inside85:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block74
+	BGE  block77
 
-done78:
+done81:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done90
+	BLE  done93
 
-block86:
+block89:
 	// 5×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -8155,18 +7843,18 @@ block86:
 	SUB   $1, R3
 	MOVD  $1, R4
 	CMP   $1, R3
-	BGE   inside91
+	BGE   inside94
 	MOVD  R3, R4
 
-inside91:
+inside94:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside92
+	BGE  inside95
 	MOVD R3, R5
 
-inside92:
+inside95:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD dz+16(FP), R1
@@ -8177,9 +7865,9 @@ inside92:
 	ADD  R3, R7, R8
 	ADD  R3, R8, R9
 	CMP  $2, R0
-	BLT  tail88
+	BLT  tail91
 
-square87:
+square90:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R5), F5
 	FMOVQ 0(R4), F6
@@ -8210,11 +7898,11 @@ square87:
 	ADD   $16, R9
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square87
+	BGE   square90
 
-tail88:
+tail91:
 	CMP $0, R0
-	BLE end89
+	BLE end92
 
 	// the same for fewer j
 	FMOVD 0(R5), F5
@@ -8233,7 +7921,7 @@ tail88:
 	FMOVD 0(R9), F7
 	WORD  $0x4fc710a4 // fmla v4.2d, v5.2d, v7.d[0]
 	CMP   $1, R0
-	BEQ   over94
+	BEQ   over98
 	FMOVD 8(R1), F7
 	WORD  $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
 	FMOVD 8(R6), F7
@@ -8245,8 +7933,8 @@ tail88:
 	FMOVD 8(R9), F7
 	WORD  $0x4fc710c4 // fmla v4.2d, v6.2d, v7.d[0]
 
-over94:
-end89:
+over98:
+end92:
 	VMOVI $0, V5.B16
 	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
@@ -8260,18 +7948,18 @@ end89:
 	SUB   $1, R4
 	MOVD  $1, R5
 	CMP   $1, R4
-	BGE   inside95
+	BGE   inside99
 	MOVD  R4, R5
 
-inside95:
+inside99:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside96
+	BGE  inside100
 	MOVD R4, R6
 
-inside96:
+inside100:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -8298,7 +7986,7 @@ inside96:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done90
+	BLE  done93
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -8312,20 +8000,20 @@ inside96:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block86
+	BGE  block89
 
-done90:
+done93:
 	RET
 
-fewer73:
+fewer76:
 	CMP  $4, R0
-	BNE  fewer97
+	BNE  fewer101
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done102
+	BLE  done106
 
-block98:
+block102:
 	// 4×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -8341,18 +8029,18 @@ block98:
 	SUB   $1, R3
 	MOVD  $3, R4
 	CMP   $3, R3
-	BGE   inside103
+	BGE   inside107
 	MOVD  R3, R4
 
-inside103:
+inside107:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R5
 	CMP  $2, R3
-	BGE  inside104
+	BGE  inside108
 	MOVD R3, R5
 
-inside104:
+inside108:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $1, R7
@@ -8365,9 +8053,9 @@ inside104:
 	ADD  R7, R8, R9
 	ADD  R7, R9, R10
 	CMP  $2, R0
-	BLT  tail100
+	BLT  tail104
 
-square99:
+square103:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F8
 	FMOVQ 0(R6), F9
@@ -8409,11 +8097,11 @@ square99:
 	ADD   $16, R10
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square99
+	BGE   square103
 
-tail100:
+tail104:
 	CMP $0, R0
-	BLE end101
+	BLE end105
 
 	// the same for fewer j
 	FMOVD 0(R1), F8
@@ -8421,52 +8109,40 @@ tail100:
 	VZIP2 V9.D2, V8.D2, V10.D2
 	VZIP1 V9.D2, V8.D2, V8.D2
 	VORR  V10.B16, V10.B16, V9.B16
-	FMOVD 0(R3), F10
-	WORD  $0x4fca1100 // fmla v0.2d, v8.2d, v10.d[0]
-	FMOVD 0(R8), F10
-	WORD  $0x4fca1101 // fmla v1.2d, v8.2d, v10.d[0]
-	FMOVD 0(R9), F10
-	WORD  $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
-	FMOVD 0(R10), F10
-	WORD  $0x4fca1103 // fmla v3.2d, v8.2d, v10.d[0]
+	FMOVD 0(R5), F10
+	FMOVD 0(R4), F11
+	VZIP2 V11.D2, V10.D2, V12.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V12.B16, V12.B16, V11.B16
+	FMOVD 0(R3), F12
+	WORD  $0x4fcc1100 // fmla v0.2d, v8.2d, v12.d[0]
+	WORD  $0x4fcc1144 // fmla v4.2d, v10.2d, v12.d[0]
+	FMOVD 0(R8), F12
+	WORD  $0x4fcc1101 // fmla v1.2d, v8.2d, v12.d[0]
+	WORD  $0x4fcc1145 // fmla v5.2d, v10.2d, v12.d[0]
+	FMOVD 0(R9), F12
+	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
+	WORD  $0x4fcc1146 // fmla v6.2d, v10.2d, v12.d[0]
+	FMOVD 0(R10), F12
+	WORD  $0x4fcc1103 // fmla v3.2d, v8.2d, v12.d[0]
+	WORD  $0x4fcc1147 // fmla v7.2d, v10.2d, v12.d[0]
 	CMP   $1, R0
-	BEQ   over106
-	FMOVD 8(R3), F10
-	WORD  $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
-	FMOVD 8(R8), F10
-	WORD  $0x4fca1121 // fmla v1.2d, v9.2d, v10.d[0]
-	FMOVD 8(R9), F10
-	WORD  $0x4fca1122 // fmla v2.2d, v9.2d, v10.d[0]
-	FMOVD 8(R10), F10
-	WORD  $0x4fca1123 // fmla v3.2d, v9.2d, v10.d[0]
+	BEQ   over111
+	FMOVD 8(R3), F12
+	WORD  $0x4fcc1120 // fmla v0.2d, v9.2d, v12.d[0]
+	WORD  $0x4fcc1164 // fmla v4.2d, v11.2d, v12.d[0]
+	FMOVD 8(R8), F12
+	WORD  $0x4fcc1121 // fmla v1.2d, v9.2d, v12.d[0]
+	WORD  $0x4fcc1165 // fmla v5.2d, v11.2d, v12.d[0]
+	FMOVD 8(R9), F12
+	WORD  $0x4fcc1122 // fmla v2.2d, v9.2d, v12.d[0]
+	WORD  $0x4fcc1166 // fmla v6.2d, v11.2d, v12.d[0]
+	FMOVD 8(R10), F12
+	WORD  $0x4fcc1123 // fmla v3.2d, v9.2d, v12.d[0]
+	WORD  $0x4fcc1167 // fmla v7.2d, v11.2d, v12.d[0]
 
-over106:
-	FMOVD 0(R5), F8
-	FMOVD 0(R4), F9
-	VZIP2 V9.D2, V8.D2, V10.D2
-	VZIP1 V9.D2, V8.D2, V8.D2
-	VORR  V10.B16, V10.B16, V9.B16
-	FMOVD 0(R3), F10
-	WORD  $0x4fca1104 // fmla v4.2d, v8.2d, v10.d[0]
-	FMOVD 0(R8), F10
-	WORD  $0x4fca1105 // fmla v5.2d, v8.2d, v10.d[0]
-	FMOVD 0(R9), F10
-	WORD  $0x4fca1106 // fmla v6.2d, v8.2d, v10.d[0]
-	FMOVD 0(R10), F10
-	WORD  $0x4fca1107 // fmla v7.2d, v8.2d, v10.d[0]
-	CMP   $1, R0
-	BEQ   over107
-	FMOVD 8(R3), F10
-	WORD  $0x4fca1124 // fmla v4.2d, v9.2d, v10.d[0]
-	FMOVD 8(R8), F10
-	WORD  $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
-	FMOVD 8(R9), F10
-	WORD  $0x4fca1126 // fmla v6.2d, v9.2d, v10.d[0]
-	FMOVD 8(R10), F10
-	WORD  $0x4fca1127 // fmla v7.2d, v9.2d, v10.d[0]
-
-over107:
-end101:
+over111:
+end105:
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
@@ -8483,18 +8159,18 @@ end101:
 	SUB   $1, R4
 	MOVD  $3, R5
 	CMP   $3, R4
-	BGE   inside108
+	BGE   inside112
 	MOVD  R4, R5
 
-inside108:
+inside112:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R6
 	CMP  $2, R4
-	BGE  inside109
+	BGE  inside113
 	MOVD R4, R6
 
-inside109:
+inside113:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $1, R8
@@ -8534,7 +8210,7 @@ inside109:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done102
+	BLE  done106
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -8548,14 +8224,14 @@ inside109:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block98
+	BGE  block102
 
-done102:
+done106:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done114
+	BLE  done118
 
-block110:
+block114:
 	// 4×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -8567,18 +8243,18 @@ block110:
 	SUB   $1, R3
 	MOVD  $1, R4
 	CMP   $1, R3
-	BGE   inside115
+	BGE   inside119
 	MOVD  R3, R4
 
-inside115:
+inside119:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside116
+	BGE  inside120
 	MOVD R3, R5
 
-inside116:
+inside120:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD dz+16(FP), R1
@@ -8588,9 +8264,9 @@ inside116:
 	ADD  R3, R6, R7
 	ADD  R3, R7, R8
 	CMP  $2, R0
-	BLT  tail112
+	BLT  tail116
 
-square111:
+square115:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R5), F4
 	FMOVQ 0(R4), F5
@@ -8617,11 +8293,11 @@ square111:
 	ADD   $16, R8
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square111
+	BGE   square115
 
-tail112:
+tail116:
 	CMP $0, R0
-	BLE end113
+	BLE end117
 
 	// the same for fewer j
 	FMOVD 0(R5), F4
@@ -8638,7 +8314,7 @@ tail112:
 	FMOVD 0(R8), F6
 	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over118
+	BEQ   over123
 	FMOVD 8(R1), F6
 	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
 	FMOVD 8(R6), F6
@@ -8648,8 +8324,8 @@ tail112:
 	FMOVD 8(R8), F6
 	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
 
-over118:
-end113:
+over123:
+end117:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -8662,18 +8338,18 @@ end113:
 	SUB   $1, R4
 	MOVD  $1, R5
 	CMP   $1, R4
-	BGE   inside119
+	BGE   inside124
 	MOVD  R4, R5
 
-inside119:
+inside124:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside120
+	BGE  inside125
 	MOVD R4, R6
 
-inside120:
+inside125:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -8696,7 +8372,7 @@ inside120:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done114
+	BLE  done118
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -8710,20 +8386,20 @@ inside120:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block110
+	BGE  block114
 
-done114:
+done118:
 	RET
 
-fewer97:
+fewer101:
 	CMP  $3, R0
-	BNE  fewer121
+	BNE  fewer126
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done126
+	BLE  done131
 
-block122:
+block127:
 	// 3×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -8737,18 +8413,18 @@ block122:
 	SUB   $1, R3
 	MOVD  $3, R4
 	CMP   $3, R3
-	BGE   inside127
+	BGE   inside132
 	MOVD  R3, R4
 
-inside127:
+inside132:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R5
 	CMP  $2, R3
-	BGE  inside128
+	BGE  inside133
 	MOVD R3, R5
 
-inside128:
+inside133:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $1, R7
@@ -8760,9 +8436,9 @@ inside128:
 	ADD  R7, R3, R8
 	ADD  R7, R8, R9
 	CMP  $2, R0
-	BLT  tail124
+	BLT  tail129
 
-square123:
+square128:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R6), F7
@@ -8798,11 +8474,11 @@ square123:
 	ADD   $16, R9
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square123
+	BGE   square128
 
-tail124:
+tail129:
 	CMP $0, R0
-	BLE end125
+	BLE end130
 
 	// the same for fewer j
 	FMOVD 0(R1), F6
@@ -8810,44 +8486,34 @@ tail124:
 	VZIP2 V7.D2, V6.D2, V8.D2
 	VZIP1 V7.D2, V6.D2, V6.D2
 	VORR  V8.B16, V8.B16, V7.B16
-	FMOVD 0(R3), F8
-	WORD  $0x4fc810c0 // fmla v0.2d, v6.2d, v8.d[0]
-	FMOVD 0(R8), F8
-	WORD  $0x4fc810c1 // fmla v1.2d, v6.2d, v8.d[0]
-	FMOVD 0(R9), F8
-	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	FMOVD 0(R5), F8
+	FMOVD 0(R4), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVD 0(R3), F10
+	WORD  $0x4fca10c0 // fmla v0.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca1103 // fmla v3.2d, v8.2d, v10.d[0]
+	FMOVD 0(R8), F10
+	WORD  $0x4fca10c1 // fmla v1.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca1104 // fmla v4.2d, v8.2d, v10.d[0]
+	FMOVD 0(R9), F10
+	WORD  $0x4fca10c2 // fmla v2.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca1105 // fmla v5.2d, v8.2d, v10.d[0]
 	CMP   $1, R0
-	BEQ   over130
-	FMOVD 8(R3), F8
-	WORD  $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
-	FMOVD 8(R8), F8
-	WORD  $0x4fc810e1 // fmla v1.2d, v7.2d, v8.d[0]
-	FMOVD 8(R9), F8
-	WORD  $0x4fc810e2 // fmla v2.2d, v7.2d, v8.d[0]
+	BEQ   over136
+	FMOVD 8(R3), F10
+	WORD  $0x4fca10e0 // fmla v0.2d, v7.2d, v10.d[0]
+	WORD  $0x4fca1123 // fmla v3.2d, v9.2d, v10.d[0]
+	FMOVD 8(R8), F10
+	WORD  $0x4fca10e1 // fmla v1.2d, v7.2d, v10.d[0]
+	WORD  $0x4fca1124 // fmla v4.2d, v9.2d, v10.d[0]
+	FMOVD 8(R9), F10
+	WORD  $0x4fca10e2 // fmla v2.2d, v7.2d, v10.d[0]
+	WORD  $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
 
-over130:
-	FMOVD 0(R5), F6
-	FMOVD 0(R4), F7
-	VZIP2 V7.D2, V6.D2, V8.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V8.B16, V8.B16, V7.B16
-	FMOVD 0(R3), F8
-	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
-	FMOVD 0(R8), F8
-	WORD  $0x4fc810c4 // fmla v4.2d, v6.2d, v8.d[0]
-	FMOVD 0(R9), F8
-	WORD  $0x4fc810c5 // fmla v5.2d, v6.2d, v8.d[0]
-	CMP   $1, R0
-	BEQ   over131
-	FMOVD 8(R3), F8
-	WORD  $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
-	FMOVD 8(R8), F8
-	WORD  $0x4fc810e4 // fmla v4.2d, v7.2d, v8.d[0]
-	FMOVD 8(R9), F8
-	WORD  $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
-
-over131:
-end125:
+over136:
+end130:
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -8862,18 +8528,18 @@ end125:
 	SUB   $1, R4
 	MOVD  $3, R5
 	CMP   $3, R4
-	BGE   inside132
+	BGE   inside137
 	MOVD  R4, R5
 
-inside132:
+inside137:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R6
 	CMP  $2, R4
-	BGE  inside133
+	BGE  inside138
 	MOVD R4, R6
 
-inside133:
+inside138:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $1, R8
@@ -8905,7 +8571,7 @@ inside133:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done126
+	BLE  done131
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -8919,14 +8585,14 @@ inside133:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block122
+	BGE  block127
 
-done126:
+done131:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done138
+	BLE  done143
 
-block134:
+block139:
 	// 3×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -8937,18 +8603,18 @@ block134:
 	SUB   $1, R3
 	MOVD  $1, R4
 	CMP   $1, R3
-	BGE   inside139
+	BGE   inside144
 	MOVD  R3, R4
 
-inside139:
+inside144:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside140
+	BGE  inside145
 	MOVD R3, R5
 
-inside140:
+inside145:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD dz+16(FP), R1
@@ -8957,9 +8623,9 @@ inside140:
 	ADD  R3, R1, R6
 	ADD  R3, R6, R7
 	CMP  $2, R0
-	BLT  tail136
+	BLT  tail141
 
-square135:
+square140:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R5), F3
 	FMOVQ 0(R4), F4
@@ -8982,11 +8648,11 @@ square135:
 	ADD   $16, R7
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square135
+	BGE   square140
 
-tail136:
+tail141:
 	CMP $0, R0
-	BLE end137
+	BLE end142
 
 	// the same for fewer j
 	FMOVD 0(R5), F3
@@ -9001,7 +8667,7 @@ tail136:
 	FMOVD 0(R7), F5
 	WORD  $0x4fc51062 // fmla v2.2d, v3.2d, v5.d[0]
 	CMP   $1, R0
-	BEQ   over142
+	BEQ   over148
 	FMOVD 8(R1), F5
 	WORD  $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
 	FMOVD 8(R6), F5
@@ -9009,8 +8675,8 @@ tail136:
 	FMOVD 8(R7), F5
 	WORD  $0x4fc51082 // fmla v2.2d, v4.2d, v5.d[0]
 
-over142:
-end137:
+over148:
+end142:
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
@@ -9022,18 +8688,18 @@ end137:
 	SUB   $1, R4
 	MOVD  $1, R5
 	CMP   $1, R4
-	BGE   inside143
+	BGE   inside149
 	MOVD  R4, R5
 
-inside143:
+inside149:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside144
+	BGE  inside150
 	MOVD R4, R6
 
-inside144:
+inside150:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -9052,7 +8718,7 @@ inside144:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done138
+	BLE  done143
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -9066,20 +8732,20 @@ inside144:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block134
+	BGE  block139
 
-done138:
+done143:
 	RET
 
-fewer121:
+fewer126:
 	CMP  $2, R0
-	BNE  fewer145
+	BNE  fewer151
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done150
+	BLE  done156
 
-block146:
+block152:
 	// 2×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -9091,18 +8757,18 @@ block146:
 	SUB   $1, R3
 	MOVD  $3, R4
 	CMP   $3, R3
-	BGE   inside151
+	BGE   inside157
 	MOVD  R3, R4
 
-inside151:
+inside157:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R5
 	CMP  $2, R3
-	BGE  inside152
+	BGE  inside158
 	MOVD R3, R5
 
-inside152:
+inside158:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $1, R7
@@ -9113,9 +8779,9 @@ inside152:
 	MOVD n+64(FP), R0
 	ADD  R7, R3, R8
 	CMP  $2, R0
-	BLT  tail148
+	BLT  tail154
 
-square147:
+square153:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R6), F5
@@ -9145,11 +8811,11 @@ square147:
 	ADD   $16, R8
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square147
+	BGE   square153
 
-tail148:
+tail154:
 	CMP $0, R0
-	BLE end149
+	BLE end155
 
 	// the same for fewer j
 	FMOVD 0(R1), F4
@@ -9157,36 +8823,28 @@ tail148:
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
-	FMOVD 0(R8), F6
-	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	FMOVD 0(R5), F6
+	FMOVD 0(R4), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVD 0(R3), F8
+	WORD  $0x4fc81080 // fmla v0.2d, v4.2d, v8.d[0]
+	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	FMOVD 0(R8), F8
+	WORD  $0x4fc81081 // fmla v1.2d, v4.2d, v8.d[0]
+	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
 	CMP   $1, R0
-	BEQ   over154
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
-	FMOVD 8(R8), F6
-	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
+	BEQ   over161
+	FMOVD 8(R3), F8
+	WORD  $0x4fc810a0 // fmla v0.2d, v5.2d, v8.d[0]
+	WORD  $0x4fc810e2 // fmla v2.2d, v7.2d, v8.d[0]
+	FMOVD 8(R8), F8
+	WORD  $0x4fc810a1 // fmla v1.2d, v5.2d, v8.d[0]
+	WORD  $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
 
-over154:
-	FMOVD 0(R5), F4
-	FMOVD 0(R4), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
-	FMOVD 0(R8), F6
-	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over155
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
-	FMOVD 8(R8), F6
-	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
-
-over155:
-end149:
+over161:
+end155:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -9199,18 +8857,18 @@ end149:
 	SUB   $1, R4
 	MOVD  $3, R5
 	CMP   $3, R4
-	BGE   inside156
+	BGE   inside162
 	MOVD  R4, R5
 
-inside156:
+inside162:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R6
 	CMP  $2, R4
-	BGE  inside157
+	BGE  inside163
 	MOVD R4, R6
 
-inside157:
+inside163:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $1, R8
@@ -9234,7 +8892,7 @@ inside157:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done150
+	BLE  done156
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -9248,14 +8906,14 @@ inside157:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block146
+	BGE  block152
 
-done150:
+done156:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done162
+	BLE  done168
 
-block158:
+block164:
 	// 2×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -9265,18 +8923,18 @@ block158:
 	SUB   $1, R3
 	MOVD  $1, R4
 	CMP   $1, R3
-	BGE   inside163
+	BGE   inside169
 	MOVD  R3, R4
 
-inside163:
+inside169:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside164
+	BGE  inside170
 	MOVD R3, R5
 
-inside164:
+inside170:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD dz+16(FP), R1
@@ -9284,9 +8942,9 @@ inside164:
 	MOVD n+64(FP), R0
 	ADD  R3, R1, R6
 	CMP  $2, R0
-	BLT  tail160
+	BLT  tail166
 
-square159:
+square165:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R5), F2
 	FMOVQ 0(R4), F3
@@ -9305,11 +8963,11 @@ square159:
 	ADD   $16, R6
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square159
+	BGE   square165
 
-tail160:
+tail166:
 	CMP $0, R0
-	BLE end161
+	BLE end167
 
 	// the same for fewer j
 	FMOVD 0(R5), F2
@@ -9322,14 +8980,14 @@ tail160:
 	FMOVD 0(R6), F4
 	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
 	CMP   $1, R0
-	BEQ   over166
+	BEQ   over173
 	FMOVD 8(R1), F4
 	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
 	FMOVD 8(R6), F4
 	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
 
-over166:
-end161:
+over173:
+end167:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
@@ -9340,18 +8998,18 @@ end161:
 	SUB   $1, R4
 	MOVD  $1, R5
 	CMP   $1, R4
-	BGE   inside167
+	BGE   inside174
 	MOVD  R4, R5
 
-inside167:
+inside174:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside168
+	BGE  inside175
 	MOVD R4, R6
 
-inside168:
+inside175:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -9366,7 +9024,7 @@ inside168:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done162
+	BLE  done168
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -9380,18 +9038,18 @@ inside168:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block158
+	BGE  block164
 
-done162:
+done168:
 	RET
 
-fewer145:
+fewer151:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done174
+	BLE  done181
 
-block170:
+block177:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -9403,34 +9061,34 @@ block170:
 	SUB   $1, R3
 	MOVD  $7, R4
 	CMP   $7, R3
-	BGE   inside175
+	BGE   inside182
 	MOVD  R3, R4
 
-inside175:
+inside182:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $6, R5
 	CMP  $6, R3
-	BGE  inside176
+	BGE  inside183
 	MOVD R3, R5
 
-inside176:
+inside183:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $5, R6
 	CMP  $5, R3
-	BGE  inside177
+	BGE  inside184
 	MOVD R3, R6
 
-inside177:
+inside184:
 	MUL  R2, R6
 	ADD  R1, R6
 	MOVD $4, R7
 	CMP  $4, R3
-	BGE  inside178
+	BGE  inside185
 	MOVD R3, R7
 
-inside178:
+inside185:
 	MUL  R2, R7
 	ADD  R1, R7
 	MOVD $3, R9
@@ -9445,9 +9103,9 @@ inside178:
 	MOVD dz+16(FP), R3
 	MOVD n+64(FP), R0
 	CMP  $2, R0
-	BLT  tail172
+	BLT  tail179
 
-square171:
+square178:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R10), F5
@@ -9489,11 +9147,11 @@ square171:
 	ADD   $16, R3
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square171
+	BGE   square178
 
-tail172:
+tail179:
 	CMP $0, R0
-	BLE end173
+	BLE end180
 
 	// the same for fewer j
 	FMOVD 0(R1), F4
@@ -9501,54 +9159,36 @@ tail172:
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
+	FMOVD 0(R9), F6
+	FMOVD 0(R8), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVD 0(R7), F8
+	FMOVD 0(R6), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVD 0(R5), F10
+	FMOVD 0(R4), F11
+	VZIP2 V11.D2, V10.D2, V12.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V12.B16, V12.B16, V11.B16
+	FMOVD 0(R3), F12
+	WORD  $0x4fcc1080 // fmla v0.2d, v4.2d, v12.d[0]
+	WORD  $0x4fcc10c1 // fmla v1.2d, v6.2d, v12.d[0]
+	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
+	WORD  $0x4fcc1143 // fmla v3.2d, v10.2d, v12.d[0]
 	CMP   $1, R0
-	BEQ   over180
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	BEQ   over188
+	FMOVD 8(R3), F12
+	WORD  $0x4fcc10a0 // fmla v0.2d, v5.2d, v12.d[0]
+	WORD  $0x4fcc10e1 // fmla v1.2d, v7.2d, v12.d[0]
+	WORD  $0x4fcc1122 // fmla v2.2d, v9.2d, v12.d[0]
+	WORD  $0x4fcc1163 // fmla v3.2d, v11.2d, v12.d[0]
 
-over180:
-	FMOVD 0(R9), F4
-	FMOVD 0(R8), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over181
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
-
-over181:
-	FMOVD 0(R7), F4
-	FMOVD 0(R6), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over182
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
-
-over182:
-	FMOVD 0(R5), F4
-	FMOVD 0(R4), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over183
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
-
-over183:
-end173:
+over188:
+end180:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -9561,34 +9201,34 @@ end173:
 	SUB   $1, R4
 	MOVD  $7, R5
 	CMP   $7, R4
-	BGE   inside184
+	BGE   inside189
 	MOVD  R4, R5
 
-inside184:
+inside189:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $6, R6
 	CMP  $6, R4
-	BGE  inside185
+	BGE  inside190
 	MOVD R4, R6
 
-inside185:
+inside190:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $5, R7
 	CMP  $5, R4
-	BGE  inside186
+	BGE  inside191
 	MOVD R4, R7
 
-inside186:
+inside191:
 	MUL  R3, R7
 	ADD  R1, R7
 	MOVD $4, R8
 	CMP  $4, R4
-	BGE  inside187
+	BGE  inside192
 	MOVD R4, R8
 
-inside187:
+inside192:
 	MUL   R3, R8
 	ADD   R1, R8
 	MOVD  $3, R10
@@ -9614,7 +9254,7 @@ inside187:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done174
+	BLE  done181
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -9628,14 +9268,14 @@ inside187:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block170
+	BGE  block177
 
-done174:
+done181:
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done192
+	BLE  done197
 
-block188:
+block193:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -9645,18 +9285,18 @@ block188:
 	SUB   $1, R3
 	MOVD  $3, R4
 	CMP   $3, R3
-	BGE   inside193
+	BGE   inside198
 	MOVD  R3, R4
 
-inside193:
+inside198:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R5
 	CMP  $2, R3
-	BGE  inside194
+	BGE  inside199
 	MOVD R3, R5
 
-inside194:
+inside199:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $1, R7
@@ -9665,9 +9305,9 @@ inside194:
 	MOVD dz+16(FP), R3
 	MOVD n+64(FP), R0
 	CMP  $2, R0
-	BLT  tail190
+	BLT  tail195
 
-square189:
+square194:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R6), F3
@@ -9691,11 +9331,11 @@ square189:
 	ADD   $16, R3
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square189
+	BGE   square194
 
-tail190:
+tail195:
 	CMP $0, R0
-	BLE end191
+	BLE end196
 
 	// the same for fewer j
 	FMOVD 0(R1), F2
@@ -9703,28 +9343,22 @@ tail190:
 	VZIP2 V3.D2, V2.D2, V4.D2
 	VZIP1 V3.D2, V2.D2, V2.D2
 	VORR  V4.B16, V4.B16, V3.B16
-	FMOVD 0(R3), F4
-	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
+	FMOVD 0(R5), F4
+	FMOVD 0(R4), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over196
-	FMOVD 8(R3), F4
-	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+	BEQ   over202
+	FMOVD 8(R3), F6
+	WORD  $0x4fc61060 // fmla v0.2d, v3.2d, v6.d[0]
+	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
 
-over196:
-	FMOVD 0(R5), F2
-	FMOVD 0(R4), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVD 0(R3), F4
-	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
-	CMP   $1, R0
-	BEQ   over197
-	FMOVD 8(R3), F4
-	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
-
-over197:
-end191:
+over202:
+end196:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
@@ -9735,18 +9369,18 @@ end191:
 	SUB   $1, R4
 	MOVD  $3, R5
 	CMP   $3, R4
-	BGE   inside198
+	BGE   inside203
 	MOVD  R4, R5
 
-inside198:
+inside203:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R6
 	CMP  $2, R4
-	BGE  inside199
+	BGE  inside204
 	MOVD R4, R6
 
-inside199:
+inside204:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $1, R8
@@ -9762,7 +9396,7 @@ inside199:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done192
+	BLE  done197
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -9776,14 +9410,14 @@ inside199:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block188
+	BGE  block193
 
-done192:
+done197:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done204
+	BLE  done209
 
-block200:
+block205:
 	// 1×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  w+32(FP), R1
@@ -9792,26 +9426,26 @@ block200:
 	SUB   $1, R3
 	MOVD  $1, R4
 	CMP   $1, R3
-	BGE   inside205
+	BGE   inside210
 	MOVD  R3, R4
 
-inside205:
+inside210:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside206
+	BGE  inside211
 	MOVD R3, R5
 
-inside206:
+inside211:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD dz+16(FP), R1
 	MOVD n+64(FP), R0
 	CMP  $2, R0
-	BLT  tail202
+	BLT  tail207
 
-square201:
+square206:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R5), F1
 	FMOVQ 0(R4), F2
@@ -9826,11 +9460,11 @@ square201:
 	ADD   $16, R1
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square201
+	BGE   square206
 
-tail202:
+tail207:
 	CMP $0, R0
-	BLE end203
+	BLE end208
 
 	// the same for fewer j
 	FMOVD 0(R5), F1
@@ -9841,12 +9475,12 @@ tail202:
 	FMOVD 0(R1), F3
 	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
 	CMP   $1, R0
-	BEQ   over208
+	BEQ   over214
 	FMOVD 8(R1), F3
 	WORD  $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
 
-over208:
-end203:
+over214:
+end208:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	MOVD  dx+0(FP), R1
@@ -9856,18 +9490,18 @@ end203:
 	SUB   $1, R4
 	MOVD  $1, R5
 	CMP   $1, R4
-	BGE   inside209
+	BGE   inside215
 	MOVD  R4, R5
 
-inside209:
+inside215:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside210
+	BGE  inside216
 	MOVD R4, R6
 
-inside210:
+inside216:
 	MUL   R3, R6
 	ADD   R1, R6
 	FMOVD F0, 0(R6)
@@ -9878,7 +9512,7 @@ inside210:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done204
+	BLE  done209
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -9892,9 +9526,9 @@ inside210:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block200
+	BGE  block205
 
-done204:
+done209:
 	RET
 
 // func turnedNEONF32(dx *float32, lddx uintptr, w *float32, ldw uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
@@ -10027,57 +9661,57 @@ tail4:
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one11
+	BEQ   one12
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved12
+	BEQ   moved13
 	ADD   $8, R1, R14
 	VLD1  (R14), V6.S[2]
-	B     moved12
+	B     moved13
 
-one11:
+one12:
 	FMOVS 0(R1), F6
 
-moved12:
+moved13:
 	TST   $2, R0
-	BEQ   one13
+	BEQ   one14
 	FMOVD 0(R3), F7
 	TST   $1, R0
-	BEQ   moved14
+	BEQ   moved15
 	ADD   $8, R3, R14
 	VLD1  (R14), V7.S[2]
-	B     moved14
+	B     moved15
 
-one13:
+one14:
 	FMOVS 0(R3), F7
 
-moved14:
+moved15:
 	TST   $2, R0
-	BEQ   one15
+	BEQ   one16
 	FMOVD 0(R6), F8
 	TST   $1, R0
-	BEQ   moved16
+	BEQ   moved17
 	ADD   $8, R6, R14
 	VLD1  (R14), V8.S[2]
-	B     moved16
+	B     moved17
 
-one15:
+one16:
 	FMOVS 0(R6), F8
 
-moved16:
+moved17:
 	TST   $2, R0
-	BEQ   one17
+	BEQ   one18
 	FMOVD 0(R7), F9
 	TST   $1, R0
-	BEQ   moved18
+	BEQ   moved19
 	ADD   $8, R7, R14
 	VLD1  (R14), V9.S[2]
-	B     moved18
+	B     moved19
 
-one17:
+one18:
 	FMOVS 0(R7), F9
 
-moved18:
+moved19:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -10086,130 +9720,110 @@ moved18:
 	VZIP1 V8.D2, V6.D2, V6.D2
 	VZIP1 V11.D2, V10.D2, V8.D2
 	VZIP2 V11.D2, V10.D2, V9.D2
-	FMOVS 0(R10), F10
-	WORD  $0x4f8a10c0 // fmla v0.4s, v6.4s, v10.s[0]
-	FMOVS 0(R12), F10
-	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
-	FMOVS 0(R13), F10
-	WORD  $0x4f8a10c2 // fmla v2.4s, v6.4s, v10.s[0]
-	CMP   $1, R0
-	BEQ   over10
-	FMOVS 4(R10), F10
-	WORD  $0x4f8a10e0 // fmla v0.4s, v7.4s, v10.s[0]
-	FMOVS 4(R12), F10
-	WORD  $0x4f8a10e1 // fmla v1.4s, v7.4s, v10.s[0]
-	FMOVS 4(R13), F10
-	WORD  $0x4f8a10e2 // fmla v2.4s, v7.4s, v10.s[0]
-	CMP   $2, R0
-	BEQ   over10
-	FMOVS 8(R10), F10
-	WORD  $0x4f8a1100 // fmla v0.4s, v8.4s, v10.s[0]
-	FMOVS 8(R12), F10
-	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
-	FMOVS 8(R13), F10
-	WORD  $0x4f8a1102 // fmla v2.4s, v8.4s, v10.s[0]
-	CMP   $3, R0
-	BEQ   over10
-	FMOVS 12(R10), F10
-	WORD  $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	FMOVS 12(R12), F10
-	WORD  $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
-	FMOVS 12(R13), F10
-	WORD  $0x4f8a1122 // fmla v2.4s, v9.4s, v10.s[0]
-
-over10:
 	TST   $2, R0
 	BEQ   one20
-	FMOVD 0(R5), F6
+	FMOVD 0(R5), F10
 	TST   $1, R0
 	BEQ   moved21
 	ADD   $8, R5, R14
-	VLD1  (R14), V6.S[2]
+	VLD1  (R14), V10.S[2]
 	B     moved21
 
 one20:
-	FMOVS 0(R5), F6
+	FMOVS 0(R5), F10
 
 moved21:
 	TST   $2, R0
 	BEQ   one22
-	FMOVD 0(R8), F7
+	FMOVD 0(R8), F11
 	TST   $1, R0
 	BEQ   moved23
 	ADD   $8, R8, R14
-	VLD1  (R14), V7.S[2]
+	VLD1  (R14), V11.S[2]
 	B     moved23
 
 one22:
-	FMOVS 0(R8), F7
+	FMOVS 0(R8), F11
 
 moved23:
 	TST   $2, R0
 	BEQ   one24
-	FMOVD 0(R4), F8
+	FMOVD 0(R4), F12
 	TST   $1, R0
 	BEQ   moved25
 	ADD   $8, R4, R14
-	VLD1  (R14), V8.S[2]
+	VLD1  (R14), V12.S[2]
 	B     moved25
 
 one24:
-	FMOVS 0(R4), F8
+	FMOVS 0(R4), F12
 
 moved25:
 	TST   $2, R0
 	BEQ   one26
-	FMOVD 0(R9), F9
+	FMOVD 0(R9), F13
 	TST   $1, R0
 	BEQ   moved27
 	ADD   $8, R9, R14
-	VLD1  (R14), V9.S[2]
+	VLD1  (R14), V13.S[2]
 	B     moved27
 
 one26:
-	FMOVS 0(R9), F9
+	FMOVS 0(R9), F13
 
 moved27:
-	VZIP2 V7.S4, V6.S4, V10.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V9.S4, V8.S4, V11.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V8.D2, V6.D2, V7.D2
-	VZIP1 V8.D2, V6.D2, V6.D2
-	VZIP1 V11.D2, V10.D2, V8.D2
-	VZIP2 V11.D2, V10.D2, V9.D2
-	FMOVS 0(R10), F10
-	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
-	FMOVS 0(R12), F10
-	WORD  $0x4f8a10c4 // fmla v4.4s, v6.4s, v10.s[0]
-	FMOVS 0(R13), F10
-	WORD  $0x4f8a10c5 // fmla v5.4s, v6.4s, v10.s[0]
+	VZIP2 V11.S4, V10.S4, V14.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V13.S4, V12.S4, V15.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V15.D2, V14.D2, V12.D2
+	VZIP2 V15.D2, V14.D2, V13.D2
+	FMOVS 0(R10), F14
+	WORD  $0x4f8e10c0 // fmla v0.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1143 // fmla v3.4s, v10.4s, v14.s[0]
+	FMOVS 0(R12), F14
+	WORD  $0x4f8e10c1 // fmla v1.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
+	FMOVS 0(R13), F14
+	WORD  $0x4f8e10c2 // fmla v2.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1145 // fmla v5.4s, v10.4s, v14.s[0]
 	CMP   $1, R0
-	BEQ   over19
-	FMOVS 4(R10), F10
-	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
-	FMOVS 4(R12), F10
-	WORD  $0x4f8a10e4 // fmla v4.4s, v7.4s, v10.s[0]
-	FMOVS 4(R13), F10
-	WORD  $0x4f8a10e5 // fmla v5.4s, v7.4s, v10.s[0]
+	BEQ   over11
+	FMOVS 4(R10), F14
+	WORD  $0x4f8e10e0 // fmla v0.4s, v7.4s, v14.s[0]
+	WORD  $0x4f8e1163 // fmla v3.4s, v11.4s, v14.s[0]
+	FMOVS 4(R12), F14
+	WORD  $0x4f8e10e1 // fmla v1.4s, v7.4s, v14.s[0]
+	WORD  $0x4f8e1164 // fmla v4.4s, v11.4s, v14.s[0]
+	FMOVS 4(R13), F14
+	WORD  $0x4f8e10e2 // fmla v2.4s, v7.4s, v14.s[0]
+	WORD  $0x4f8e1165 // fmla v5.4s, v11.4s, v14.s[0]
 	CMP   $2, R0
-	BEQ   over19
-	FMOVS 8(R10), F10
-	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
-	FMOVS 8(R12), F10
-	WORD  $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	FMOVS 8(R13), F10
-	WORD  $0x4f8a1105 // fmla v5.4s, v8.4s, v10.s[0]
+	BEQ   over11
+	FMOVS 8(R10), F14
+	WORD  $0x4f8e1100 // fmla v0.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1183 // fmla v3.4s, v12.4s, v14.s[0]
+	FMOVS 8(R12), F14
+	WORD  $0x4f8e1101 // fmla v1.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	FMOVS 8(R13), F14
+	WORD  $0x4f8e1102 // fmla v2.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
 	CMP   $3, R0
-	BEQ   over19
-	FMOVS 12(R10), F10
-	WORD  $0x4f8a1123 // fmla v3.4s, v9.4s, v10.s[0]
-	FMOVS 12(R12), F10
-	WORD  $0x4f8a1124 // fmla v4.4s, v9.4s, v10.s[0]
-	FMOVS 12(R13), F10
-	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
+	BEQ   over11
+	FMOVS 12(R10), F14
+	WORD  $0x4f8e1120 // fmla v0.4s, v9.4s, v14.s[0]
+	WORD  $0x4f8e11a3 // fmla v3.4s, v13.4s, v14.s[0]
+	FMOVS 12(R12), F14
+	WORD  $0x4f8e1121 // fmla v1.4s, v9.4s, v14.s[0]
+	WORD  $0x4f8e11a4 // fmla v4.4s, v13.4s, v14.s[0]
+	FMOVS 12(R13), F14
+	WORD  $0x4f8e1122 // fmla v2.4s, v9.4s, v14.s[0]
+	WORD  $0x4f8e11a5 // fmla v5.4s, v13.4s, v14.s[0]
 
-over19:
+over11:
 end5:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
@@ -10393,57 +10007,57 @@ tail36:
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one43
+	BEQ   one44
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved44
+	BEQ   moved45
 	ADD   $8, R5, R10
 	VLD1  (R10), V3.S[2]
-	B     moved44
+	B     moved45
 
-one43:
+one44:
 	FMOVS 0(R5), F3
 
-moved44:
+moved45:
 	TST   $2, R0
-	BEQ   one45
+	BEQ   one46
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved46
+	BEQ   moved47
 	ADD   $8, R1, R10
 	VLD1  (R10), V4.S[2]
-	B     moved46
+	B     moved47
 
-one45:
+one46:
 	FMOVS 0(R1), F4
 
-moved46:
+moved47:
 	TST   $2, R0
-	BEQ   one47
+	BEQ   one48
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved48
+	BEQ   moved49
 	ADD   $8, R4, R10
 	VLD1  (R10), V5.S[2]
-	B     moved48
+	B     moved49
 
-one47:
+one48:
 	FMOVS 0(R4), F5
 
-moved48:
+moved49:
 	TST   $2, R0
-	BEQ   one49
+	BEQ   one50
 	FMOVD 0(R3), F6
 	TST   $1, R0
-	BEQ   moved50
+	BEQ   moved51
 	ADD   $8, R3, R10
 	VLD1  (R10), V6.S[2]
-	B     moved50
+	B     moved51
 
-one49:
+one50:
 	FMOVS 0(R3), F6
 
-moved50:
+moved51:
 	VZIP2 V4.S4, V3.S4, V7.S4
 	VZIP1 V4.S4, V3.S4, V3.S4
 	VZIP2 V6.S4, V5.S4, V8.S4
@@ -10459,7 +10073,7 @@ moved50:
 	FMOVS 0(R9), F7
 	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
 	CMP   $1, R0
-	BEQ   over42
+	BEQ   over43
 	FMOVS 4(R6), F7
 	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
 	FMOVS 4(R8), F7
@@ -10467,7 +10081,7 @@ moved50:
 	FMOVS 4(R9), F7
 	WORD  $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
 	CMP   $2, R0
-	BEQ   over42
+	BEQ   over43
 	FMOVS 8(R6), F7
 	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
 	FMOVS 8(R8), F7
@@ -10475,7 +10089,7 @@ moved50:
 	FMOVS 8(R9), F7
 	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
 	CMP   $3, R0
-	BEQ   over42
+	BEQ   over43
 	FMOVS 12(R6), F7
 	WORD  $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
 	FMOVS 12(R8), F7
@@ -10483,7 +10097,7 @@ moved50:
 	FMOVS 12(R9), F7
 	WORD  $0x4f8710c2 // fmla v2.4s, v6.4s, v7.s[0]
 
-over42:
+over43:
 end37:
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
@@ -10496,18 +10110,18 @@ end37:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside51
+	BGE   inside52
 	MOVD  R4, R5
 
-inside51:
+inside52:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside52
+	BGE  inside53
 	MOVD R4, R6
 
-inside52:
+inside53:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -10557,13 +10171,13 @@ done38:
 
 fewer1:
 	CMP  $2, R0
-	BNE  fewer55
+	BNE  fewer56
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done60
+	BLE  done61
 
-block56:
+block57:
 	// 2×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -10575,18 +10189,18 @@ block56:
 	SUB   $2, R3
 	MOVD  $6, R4
 	CMP   $6, R3
-	BGE   inside61
+	BGE   inside62
 	MOVD  R3, R4
 
-inside61:
+inside62:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $4, R5
 	CMP  $4, R3
-	BGE  inside62
+	BGE  inside63
 	MOVD R3, R5
 
-inside62:
+inside63:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R7
@@ -10601,9 +10215,9 @@ inside62:
 	MOVD n+64(FP), R0
 	ADD  R11, R10, R12
 	CMP  $4, R0
-	BLT  tail58
+	BLT  tail59
 
-square57:
+square58:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F5
@@ -10661,149 +10275,65 @@ square57:
 	ADD   $16, R12
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square57
+	BGE   square58
 
-tail58:
+tail59:
 	CMP $0, R0
-	BLE end59
+	BLE end60
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one65
+	BEQ   one67
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved66
+	BEQ   moved68
 	ADD   $8, R1, R13
 	VLD1  (R13), V4.S[2]
-	B     moved66
-
-one65:
-	FMOVS 0(R1), F4
-
-moved66:
-	TST   $2, R0
-	BEQ   one67
-	FMOVD 0(R3), F5
-	TST   $1, R0
-	BEQ   moved68
-	ADD   $8, R3, R13
-	VLD1  (R13), V5.S[2]
 	B     moved68
 
 one67:
-	FMOVS 0(R3), F5
+	FMOVS 0(R1), F4
 
 moved68:
 	TST   $2, R0
 	BEQ   one69
-	FMOVD 0(R6), F6
+	FMOVD 0(R3), F5
 	TST   $1, R0
 	BEQ   moved70
-	ADD   $8, R6, R13
-	VLD1  (R13), V6.S[2]
+	ADD   $8, R3, R13
+	VLD1  (R13), V5.S[2]
 	B     moved70
 
 one69:
-	FMOVS 0(R6), F6
+	FMOVS 0(R3), F5
 
 moved70:
 	TST   $2, R0
 	BEQ   one71
-	FMOVD 0(R7), F7
+	FMOVD 0(R6), F6
 	TST   $1, R0
 	BEQ   moved72
-	ADD   $8, R7, R13
-	VLD1  (R13), V7.S[2]
+	ADD   $8, R6, R13
+	VLD1  (R13), V6.S[2]
 	B     moved72
 
 one71:
-	FMOVS 0(R7), F7
+	FMOVS 0(R6), F6
 
 moved72:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R10), F8
-	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
-	FMOVS 0(R12), F8
-	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
-	CMP   $1, R0
-	BEQ   over64
-	FMOVS 4(R10), F8
-	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
-	FMOVS 4(R12), F8
-	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
-	CMP   $2, R0
-	BEQ   over64
-	FMOVS 8(R10), F8
-	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
-	FMOVS 8(R12), F8
-	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
-	CMP   $3, R0
-	BEQ   over64
-	FMOVS 12(R10), F8
-	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
-	FMOVS 12(R12), F8
-	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
-
-over64:
 	TST   $2, R0
-	BEQ   one74
-	FMOVD 0(R5), F4
+	BEQ   one73
+	FMOVD 0(R7), F7
 	TST   $1, R0
-	BEQ   moved75
-	ADD   $8, R5, R13
-	VLD1  (R13), V4.S[2]
-	B     moved75
-
-one74:
-	FMOVS 0(R5), F4
-
-moved75:
-	TST   $2, R0
-	BEQ   one76
-	FMOVD 0(R8), F5
-	TST   $1, R0
-	BEQ   moved77
-	ADD   $8, R8, R13
-	VLD1  (R13), V5.S[2]
-	B     moved77
-
-one76:
-	FMOVS 0(R8), F5
-
-moved77:
-	TST   $2, R0
-	BEQ   one78
-	FMOVD 0(R4), F6
-	TST   $1, R0
-	BEQ   moved79
-	ADD   $8, R4, R13
-	VLD1  (R13), V6.S[2]
-	B     moved79
-
-one78:
-	FMOVS 0(R4), F6
-
-moved79:
-	TST   $2, R0
-	BEQ   one80
-	FMOVD 0(R9), F7
-	TST   $1, R0
-	BEQ   moved81
-	ADD   $8, R9, R13
+	BEQ   moved74
+	ADD   $8, R7, R13
 	VLD1  (R13), V7.S[2]
-	B     moved81
+	B     moved74
 
-one80:
-	FMOVS 0(R9), F7
+one73:
+	FMOVS 0(R7), F7
 
-moved81:
+moved74:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -10812,31 +10342,99 @@ moved81:
 	VZIP1 V6.D2, V4.D2, V4.D2
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R10), F8
-	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
-	FMOVS 0(R12), F8
-	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
-	CMP   $1, R0
-	BEQ   over73
-	FMOVS 4(R10), F8
-	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
-	FMOVS 4(R12), F8
-	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
-	CMP   $2, R0
-	BEQ   over73
-	FMOVS 8(R10), F8
-	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
-	FMOVS 8(R12), F8
-	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
-	CMP   $3, R0
-	BEQ   over73
-	FMOVS 12(R10), F8
-	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
-	FMOVS 12(R12), F8
-	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
+	TST   $2, R0
+	BEQ   one75
+	FMOVD 0(R5), F8
+	TST   $1, R0
+	BEQ   moved76
+	ADD   $8, R5, R13
+	VLD1  (R13), V8.S[2]
+	B     moved76
 
-over73:
-end59:
+one75:
+	FMOVS 0(R5), F8
+
+moved76:
+	TST   $2, R0
+	BEQ   one77
+	FMOVD 0(R8), F9
+	TST   $1, R0
+	BEQ   moved78
+	ADD   $8, R8, R13
+	VLD1  (R13), V9.S[2]
+	B     moved78
+
+one77:
+	FMOVS 0(R8), F9
+
+moved78:
+	TST   $2, R0
+	BEQ   one79
+	FMOVD 0(R4), F10
+	TST   $1, R0
+	BEQ   moved80
+	ADD   $8, R4, R13
+	VLD1  (R13), V10.S[2]
+	B     moved80
+
+one79:
+	FMOVS 0(R4), F10
+
+moved80:
+	TST   $2, R0
+	BEQ   one81
+	FMOVD 0(R9), F11
+	TST   $1, R0
+	BEQ   moved82
+	ADD   $8, R9, R13
+	VLD1  (R13), V11.S[2]
+	B     moved82
+
+one81:
+	FMOVS 0(R9), F11
+
+moved82:
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVS 0(R10), F12
+	WORD  $0x4f8c1080 // fmla v0.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8c1102 // fmla v2.4s, v8.4s, v12.s[0]
+	FMOVS 0(R12), F12
+	WORD  $0x4f8c1081 // fmla v1.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8c1103 // fmla v3.4s, v8.4s, v12.s[0]
+	CMP   $1, R0
+	BEQ   over66
+	FMOVS 4(R10), F12
+	WORD  $0x4f8c10a0 // fmla v0.4s, v5.4s, v12.s[0]
+	WORD  $0x4f8c1122 // fmla v2.4s, v9.4s, v12.s[0]
+	FMOVS 4(R12), F12
+	WORD  $0x4f8c10a1 // fmla v1.4s, v5.4s, v12.s[0]
+	WORD  $0x4f8c1123 // fmla v3.4s, v9.4s, v12.s[0]
+	CMP   $2, R0
+	BEQ   over66
+	FMOVS 8(R10), F12
+	WORD  $0x4f8c10c0 // fmla v0.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
+	FMOVS 8(R12), F12
+	WORD  $0x4f8c10c1 // fmla v1.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
+	CMP   $3, R0
+	BEQ   over66
+	FMOVS 12(R10), F12
+	WORD  $0x4f8c10e0 // fmla v0.4s, v7.4s, v12.s[0]
+	WORD  $0x4f8c1162 // fmla v2.4s, v11.4s, v12.s[0]
+	FMOVS 12(R12), F12
+	WORD  $0x4f8c10e1 // fmla v1.4s, v7.4s, v12.s[0]
+	WORD  $0x4f8c1163 // fmla v3.4s, v11.4s, v12.s[0]
+
+over66:
+end60:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -10849,18 +10447,18 @@ end59:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside82
+	BGE   inside83
 	MOVD  R4, R5
 
-inside82:
+inside83:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside83
+	BGE  inside84
 	MOVD R4, R6
 
-inside83:
+inside84:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
@@ -10898,7 +10496,7 @@ inside83:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done60
+	BLE  done61
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -10912,14 +10510,14 @@ inside83:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block56
+	BGE  block57
 
-done60:
+done61:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done92
+	BLE  done93
 
-block88:
+block89:
 	// 2×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -10929,18 +10527,18 @@ block88:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside93
+	BGE   inside94
 	MOVD  R3, R4
 
-inside93:
+inside94:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside94
+	BGE  inside95
 	MOVD R3, R5
 
-inside94:
+inside95:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -10950,9 +10548,9 @@ inside94:
 	MOVD n+64(FP), R0
 	ADD  R7, R6, R8
 	CMP  $4, R0
-	BLT  tail90
+	BLT  tail91
 
-square89:
+square90:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F2
 	FMOVQ 0(R1), F3
@@ -10986,65 +10584,65 @@ square89:
 	ADD   $16, R8
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square89
+	BGE   square90
 
-tail90:
+tail91:
 	CMP $0, R0
-	BLE end91
+	BLE end92
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one97
+	BEQ   one99
 	FMOVD 0(R5), F2
 	TST   $1, R0
-	BEQ   moved98
+	BEQ   moved100
 	ADD   $8, R5, R9
 	VLD1  (R9), V2.S[2]
-	B     moved98
-
-one97:
-	FMOVS 0(R5), F2
-
-moved98:
-	TST   $2, R0
-	BEQ   one99
-	FMOVD 0(R1), F3
-	TST   $1, R0
-	BEQ   moved100
-	ADD   $8, R1, R9
-	VLD1  (R9), V3.S[2]
 	B     moved100
 
 one99:
-	FMOVS 0(R1), F3
+	FMOVS 0(R5), F2
 
 moved100:
 	TST   $2, R0
 	BEQ   one101
-	FMOVD 0(R4), F4
+	FMOVD 0(R1), F3
 	TST   $1, R0
 	BEQ   moved102
-	ADD   $8, R4, R9
-	VLD1  (R9), V4.S[2]
+	ADD   $8, R1, R9
+	VLD1  (R9), V3.S[2]
 	B     moved102
 
 one101:
-	FMOVS 0(R4), F4
+	FMOVS 0(R1), F3
 
 moved102:
 	TST   $2, R0
 	BEQ   one103
-	FMOVD 0(R3), F5
+	FMOVD 0(R4), F4
 	TST   $1, R0
 	BEQ   moved104
-	ADD   $8, R3, R9
-	VLD1  (R9), V5.S[2]
+	ADD   $8, R4, R9
+	VLD1  (R9), V4.S[2]
 	B     moved104
 
 one103:
-	FMOVS 0(R3), F5
+	FMOVS 0(R4), F4
 
 moved104:
+	TST   $2, R0
+	BEQ   one105
+	FMOVD 0(R3), F5
+	TST   $1, R0
+	BEQ   moved106
+	ADD   $8, R3, R9
+	VLD1  (R9), V5.S[2]
+	B     moved106
+
+one105:
+	FMOVS 0(R3), F5
+
+moved106:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -11058,26 +10656,26 @@ moved104:
 	FMOVS 0(R8), F6
 	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over96
+	BEQ   over98
 	FMOVS 4(R6), F6
 	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
 	FMOVS 4(R8), F6
 	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over96
+	BEQ   over98
 	FMOVS 8(R6), F6
 	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
 	FMOVS 8(R8), F6
 	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
 	CMP   $3, R0
-	BEQ   over96
+	BEQ   over98
 	FMOVS 12(R6), F6
 	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
 	FMOVS 12(R8), F6
 	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
 
-over96:
-end91:
+over98:
+end92:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -11088,18 +10686,18 @@ end91:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside105
+	BGE   inside107
 	MOVD  R4, R5
 
-inside105:
+inside107:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside106
+	BGE  inside108
 	MOVD R4, R6
 
-inside106:
+inside108:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -11121,7 +10719,7 @@ inside106:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done92
+	BLE  done93
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -11135,18 +10733,18 @@ inside106:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block88
+	BGE  block89
 
-done92:
+done93:
 	RET
 
-fewer55:
+fewer56:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $8, R1
-	BLE  done114
+	BLE  done116
 
-block110:
+block112:
 	// 1×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -11158,34 +10756,34 @@ block110:
 	SUB   $2, R3
 	MOVD  $14, R4
 	CMP   $14, R3
-	BGE   inside115
+	BGE   inside117
 	MOVD  R3, R4
 
-inside115:
+inside117:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $12, R5
 	CMP  $12, R3
-	BGE  inside116
+	BGE  inside118
 	MOVD R3, R5
 
-inside116:
+inside118:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $10, R6
 	CMP  $10, R3
-	BGE  inside117
+	BGE  inside119
 	MOVD R3, R6
 
-inside117:
+inside119:
 	MUL  R2, R6
 	ADD  R1, R6
 	MOVD $8, R7
 	CMP  $8, R3
-	BGE  inside118
+	BGE  inside120
 	MOVD R3, R7
 
-inside118:
+inside120:
 	MUL  R2, R7
 	ADD  R1, R7
 	MOVD $6, R9
@@ -11208,9 +10806,9 @@ inside118:
 	MOVD w+16(FP), R21
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail112
+	BLT  tail114
 
-square111:
+square113:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F5
@@ -11297,65 +10895,65 @@ square111:
 	ADD   $16, R21
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square111
+	BGE   square113
 
-tail112:
+tail114:
 	CMP $0, R0
-	BLE end113
+	BLE end115
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one121
+	BEQ   one124
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved122
+	BEQ   moved125
 	ADD   $8, R1, R22
 	VLD1  (R22), V4.S[2]
-	B     moved122
+	B     moved125
 
-one121:
+one124:
 	FMOVS 0(R1), F4
 
-moved122:
+moved125:
 	TST   $2, R0
-	BEQ   one123
+	BEQ   one126
 	FMOVD 0(R3), F5
 	TST   $1, R0
-	BEQ   moved124
+	BEQ   moved127
 	ADD   $8, R3, R22
 	VLD1  (R22), V5.S[2]
-	B     moved124
+	B     moved127
 
-one123:
+one126:
 	FMOVS 0(R3), F5
 
-moved124:
+moved127:
 	TST   $2, R0
-	BEQ   one125
+	BEQ   one128
 	FMOVD 0(R10), F6
 	TST   $1, R0
-	BEQ   moved126
+	BEQ   moved129
 	ADD   $8, R10, R22
 	VLD1  (R22), V6.S[2]
-	B     moved126
+	B     moved129
 
-one125:
+one128:
 	FMOVS 0(R10), F6
 
-moved126:
+moved129:
 	TST   $2, R0
-	BEQ   one127
+	BEQ   one130
 	FMOVD 0(R11), F7
 	TST   $1, R0
-	BEQ   moved128
+	BEQ   moved131
 	ADD   $8, R11, R22
 	VLD1  (R22), V7.S[2]
-	B     moved128
+	B     moved131
 
-one127:
+one130:
 	FMOVS 0(R11), F7
 
-moved128:
+moved131:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -11364,251 +10962,215 @@ moved128:
 	VZIP1 V6.D2, V4.D2, V4.D2
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R21), F8
-	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
-	CMP   $1, R0
-	BEQ   over120
-	FMOVS 4(R21), F8
-	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
-	CMP   $2, R0
-	BEQ   over120
-	FMOVS 8(R21), F8
-	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
-	CMP   $3, R0
-	BEQ   over120
-	FMOVS 12(R21), F8
-	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
-
-over120:
-	TST   $2, R0
-	BEQ   one130
-	FMOVD 0(R9), F4
-	TST   $1, R0
-	BEQ   moved131
-	ADD   $8, R9, R22
-	VLD1  (R22), V4.S[2]
-	B     moved131
-
-one130:
-	FMOVS 0(R9), F4
-
-moved131:
 	TST   $2, R0
 	BEQ   one132
-	FMOVD 0(R12), F5
+	FMOVD 0(R9), F8
 	TST   $1, R0
 	BEQ   moved133
-	ADD   $8, R12, R22
-	VLD1  (R22), V5.S[2]
+	ADD   $8, R9, R22
+	VLD1  (R22), V8.S[2]
 	B     moved133
 
 one132:
-	FMOVS 0(R12), F5
+	FMOVS 0(R9), F8
 
 moved133:
 	TST   $2, R0
 	BEQ   one134
-	FMOVD 0(R8), F6
+	FMOVD 0(R12), F9
 	TST   $1, R0
 	BEQ   moved135
-	ADD   $8, R8, R22
-	VLD1  (R22), V6.S[2]
+	ADD   $8, R12, R22
+	VLD1  (R22), V9.S[2]
 	B     moved135
 
 one134:
-	FMOVS 0(R8), F6
+	FMOVS 0(R12), F9
 
 moved135:
 	TST   $2, R0
 	BEQ   one136
-	FMOVD 0(R13), F7
+	FMOVD 0(R8), F10
 	TST   $1, R0
 	BEQ   moved137
-	ADD   $8, R13, R22
-	VLD1  (R22), V7.S[2]
+	ADD   $8, R8, R22
+	VLD1  (R22), V10.S[2]
 	B     moved137
 
 one136:
-	FMOVS 0(R13), F7
+	FMOVS 0(R8), F10
 
 moved137:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R21), F8
-	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
-	CMP   $1, R0
-	BEQ   over129
-	FMOVS 4(R21), F8
-	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
-	CMP   $2, R0
-	BEQ   over129
-	FMOVS 8(R21), F8
-	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
-	CMP   $3, R0
-	BEQ   over129
-	FMOVS 12(R21), F8
-	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
-
-over129:
 	TST   $2, R0
-	BEQ   one139
-	FMOVD 0(R7), F4
+	BEQ   one138
+	FMOVD 0(R13), F11
 	TST   $1, R0
-	BEQ   moved140
+	BEQ   moved139
+	ADD   $8, R13, R22
+	VLD1  (R22), V11.S[2]
+	B     moved139
+
+one138:
+	FMOVS 0(R13), F11
+
+moved139:
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	TST   $2, R0
+	BEQ   one140
+	FMOVD 0(R7), F12
+	TST   $1, R0
+	BEQ   moved141
 	ADD   $8, R7, R22
-	VLD1  (R22), V4.S[2]
-	B     moved140
+	VLD1  (R22), V12.S[2]
+	B     moved141
 
-one139:
-	FMOVS 0(R7), F4
+one140:
+	FMOVS 0(R7), F12
 
-moved140:
+moved141:
 	TST   $2, R0
-	BEQ   one141
-	FMOVD 0(R14), F5
+	BEQ   one142
+	FMOVD 0(R14), F13
 	TST   $1, R0
-	BEQ   moved142
+	BEQ   moved143
 	ADD   $8, R14, R22
-	VLD1  (R22), V5.S[2]
-	B     moved142
+	VLD1  (R22), V13.S[2]
+	B     moved143
 
-one141:
-	FMOVS 0(R14), F5
+one142:
+	FMOVS 0(R14), F13
 
-moved142:
+moved143:
 	TST   $2, R0
-	BEQ   one143
-	FMOVD 0(R6), F6
+	BEQ   one144
+	FMOVD 0(R6), F14
 	TST   $1, R0
-	BEQ   moved144
+	BEQ   moved145
 	ADD   $8, R6, R22
-	VLD1  (R22), V6.S[2]
-	B     moved144
+	VLD1  (R22), V14.S[2]
+	B     moved145
 
-one143:
-	FMOVS 0(R6), F6
+one144:
+	FMOVS 0(R6), F14
 
-moved144:
+moved145:
 	TST   $2, R0
-	BEQ   one145
-	FMOVD 0(R15), F7
+	BEQ   one146
+	FMOVD 0(R15), F15
 	TST   $1, R0
-	BEQ   moved146
+	BEQ   moved147
 	ADD   $8, R15, R22
-	VLD1  (R22), V7.S[2]
-	B     moved146
+	VLD1  (R22), V15.S[2]
+	B     moved147
 
-one145:
-	FMOVS 0(R15), F7
+one146:
+	FMOVS 0(R15), F15
 
-moved146:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R21), F8
-	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
-	CMP   $1, R0
-	BEQ   over138
-	FMOVS 4(R21), F8
-	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
-	CMP   $2, R0
-	BEQ   over138
-	FMOVS 8(R21), F8
-	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
-	CMP   $3, R0
-	BEQ   over138
-	FMOVS 12(R21), F8
-	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
-
-over138:
+moved147:
+	VZIP2 V13.S4, V12.S4, V16.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V15.S4, V14.S4, V17.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V14.D2, V12.D2, V13.D2
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VZIP1 V17.D2, V16.D2, V14.D2
+	VZIP2 V17.D2, V16.D2, V15.D2
 	TST   $2, R0
 	BEQ   one148
-	FMOVD 0(R5), F4
+	FMOVD 0(R5), F16
 	TST   $1, R0
 	BEQ   moved149
 	ADD   $8, R5, R22
-	VLD1  (R22), V4.S[2]
+	VLD1  (R22), V16.S[2]
 	B     moved149
 
 one148:
-	FMOVS 0(R5), F4
+	FMOVS 0(R5), F16
 
 moved149:
 	TST   $2, R0
 	BEQ   one150
-	FMOVD 0(R19), F5
+	FMOVD 0(R19), F17
 	TST   $1, R0
 	BEQ   moved151
 	ADD   $8, R19, R22
-	VLD1  (R22), V5.S[2]
+	VLD1  (R22), V17.S[2]
 	B     moved151
 
 one150:
-	FMOVS 0(R19), F5
+	FMOVS 0(R19), F17
 
 moved151:
 	TST   $2, R0
 	BEQ   one152
-	FMOVD 0(R4), F6
+	FMOVD 0(R4), F18
 	TST   $1, R0
 	BEQ   moved153
 	ADD   $8, R4, R22
-	VLD1  (R22), V6.S[2]
+	VLD1  (R22), V18.S[2]
 	B     moved153
 
 one152:
-	FMOVS 0(R4), F6
+	FMOVS 0(R4), F18
 
 moved153:
 	TST   $2, R0
 	BEQ   one154
-	FMOVD 0(R20), F7
+	FMOVD 0(R20), F19
 	TST   $1, R0
 	BEQ   moved155
 	ADD   $8, R20, R22
-	VLD1  (R22), V7.S[2]
+	VLD1  (R22), V19.S[2]
 	B     moved155
 
 one154:
-	FMOVS 0(R20), F7
+	FMOVS 0(R20), F19
 
 moved155:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R21), F8
-	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
+	VZIP2 V17.S4, V16.S4, V20.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V21.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V21.D2, V20.D2, V18.D2
+	VZIP2 V21.D2, V20.D2, V19.D2
+	FMOVS 0(R21), F20
+	WORD  $0x4f941080 // fmla v0.4s, v4.4s, v20.s[0]
+	WORD  $0x4f941101 // fmla v1.4s, v8.4s, v20.s[0]
+	WORD  $0x4f941182 // fmla v2.4s, v12.4s, v20.s[0]
+	WORD  $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
 	CMP   $1, R0
-	BEQ   over147
-	FMOVS 4(R21), F8
-	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
+	BEQ   over123
+	FMOVS 4(R21), F20
+	WORD  $0x4f9410a0 // fmla v0.4s, v5.4s, v20.s[0]
+	WORD  $0x4f941121 // fmla v1.4s, v9.4s, v20.s[0]
+	WORD  $0x4f9411a2 // fmla v2.4s, v13.4s, v20.s[0]
+	WORD  $0x4f941223 // fmla v3.4s, v17.4s, v20.s[0]
 	CMP   $2, R0
-	BEQ   over147
-	FMOVS 8(R21), F8
-	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
+	BEQ   over123
+	FMOVS 8(R21), F20
+	WORD  $0x4f9410c0 // fmla v0.4s, v6.4s, v20.s[0]
+	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
+	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
+	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
 	CMP   $3, R0
-	BEQ   over147
-	FMOVS 12(R21), F8
-	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
+	BEQ   over123
+	FMOVS 12(R21), F20
+	WORD  $0x4f9410e0 // fmla v0.4s, v7.4s, v20.s[0]
+	WORD  $0x4f941161 // fmla v1.4s, v11.4s, v20.s[0]
+	WORD  $0x4f9411e2 // fmla v2.4s, v15.4s, v20.s[0]
+	WORD  $0x4f941263 // fmla v3.4s, v19.4s, v20.s[0]
 
-over147:
-end113:
+over123:
+end115:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -11725,7 +11287,7 @@ stored167:
 	SUB  $16, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done114
+	BLE  done116
 	MOVD dx+0(FP), R1
 	MOVD $16, R4
 	MUL  R4, R3, R3
@@ -11739,9 +11301,9 @@ stored167:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $9, R1
-	BGE  block110
+	BGE  block112
 
-done114:
+done116:
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
 	BLE  done172
@@ -11837,57 +11399,57 @@ tail170:
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one177
+	BEQ   one178
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved178
+	BEQ   moved179
 	ADD   $8, R1, R11
 	VLD1  (R11), V2.S[2]
-	B     moved178
+	B     moved179
 
-one177:
+one178:
 	FMOVS 0(R1), F2
 
-moved178:
+moved179:
 	TST   $2, R0
-	BEQ   one179
+	BEQ   one180
 	FMOVD 0(R3), F3
 	TST   $1, R0
-	BEQ   moved180
+	BEQ   moved181
 	ADD   $8, R3, R11
 	VLD1  (R11), V3.S[2]
-	B     moved180
+	B     moved181
 
-one179:
+one180:
 	FMOVS 0(R3), F3
 
-moved180:
+moved181:
 	TST   $2, R0
-	BEQ   one181
+	BEQ   one182
 	FMOVD 0(R6), F4
 	TST   $1, R0
-	BEQ   moved182
+	BEQ   moved183
 	ADD   $8, R6, R11
 	VLD1  (R11), V4.S[2]
-	B     moved182
+	B     moved183
 
-one181:
+one182:
 	FMOVS 0(R6), F4
 
-moved182:
+moved183:
 	TST   $2, R0
-	BEQ   one183
+	BEQ   one184
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved184
+	BEQ   moved185
 	ADD   $8, R7, R11
 	VLD1  (R11), V5.S[2]
-	B     moved184
+	B     moved185
 
-one183:
+one184:
 	FMOVS 0(R7), F5
 
-moved184:
+moved185:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -11896,98 +11458,86 @@ moved184:
 	VZIP1 V4.D2, V2.D2, V2.D2
 	VZIP1 V7.D2, V6.D2, V4.D2
 	VZIP2 V7.D2, V6.D2, V5.D2
-	FMOVS 0(R10), F6
-	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
-	CMP   $1, R0
-	BEQ   over176
-	FMOVS 4(R10), F6
-	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
-	CMP   $2, R0
-	BEQ   over176
-	FMOVS 8(R10), F6
-	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
-	CMP   $3, R0
-	BEQ   over176
-	FMOVS 12(R10), F6
-	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
-
-over176:
 	TST   $2, R0
 	BEQ   one186
-	FMOVD 0(R5), F2
+	FMOVD 0(R5), F6
 	TST   $1, R0
 	BEQ   moved187
 	ADD   $8, R5, R11
-	VLD1  (R11), V2.S[2]
+	VLD1  (R11), V6.S[2]
 	B     moved187
 
 one186:
-	FMOVS 0(R5), F2
+	FMOVS 0(R5), F6
 
 moved187:
 	TST   $2, R0
 	BEQ   one188
-	FMOVD 0(R8), F3
+	FMOVD 0(R8), F7
 	TST   $1, R0
 	BEQ   moved189
 	ADD   $8, R8, R11
-	VLD1  (R11), V3.S[2]
+	VLD1  (R11), V7.S[2]
 	B     moved189
 
 one188:
-	FMOVS 0(R8), F3
+	FMOVS 0(R8), F7
 
 moved189:
 	TST   $2, R0
 	BEQ   one190
-	FMOVD 0(R4), F4
+	FMOVD 0(R4), F8
 	TST   $1, R0
 	BEQ   moved191
 	ADD   $8, R4, R11
-	VLD1  (R11), V4.S[2]
+	VLD1  (R11), V8.S[2]
 	B     moved191
 
 one190:
-	FMOVS 0(R4), F4
+	FMOVS 0(R4), F8
 
 moved191:
 	TST   $2, R0
 	BEQ   one192
-	FMOVD 0(R9), F5
+	FMOVD 0(R9), F9
 	TST   $1, R0
 	BEQ   moved193
 	ADD   $8, R9, R11
-	VLD1  (R11), V5.S[2]
+	VLD1  (R11), V9.S[2]
 	B     moved193
 
 one192:
-	FMOVS 0(R9), F5
+	FMOVS 0(R9), F9
 
 moved193:
-	VZIP2 V3.S4, V2.S4, V6.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V5.S4, V4.S4, V7.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V4.D2, V2.D2, V3.D2
-	VZIP1 V4.D2, V2.D2, V2.D2
-	VZIP1 V7.D2, V6.D2, V4.D2
-	VZIP2 V7.D2, V6.D2, V5.D2
-	FMOVS 0(R10), F6
-	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVS 0(R10), F10
+	WORD  $0x4f8a1040 // fmla v0.4s, v2.4s, v10.s[0]
+	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
 	CMP   $1, R0
-	BEQ   over185
-	FMOVS 4(R10), F6
-	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
+	BEQ   over177
+	FMOVS 4(R10), F10
+	WORD  $0x4f8a1060 // fmla v0.4s, v3.4s, v10.s[0]
+	WORD  $0x4f8a10e1 // fmla v1.4s, v7.4s, v10.s[0]
 	CMP   $2, R0
-	BEQ   over185
-	FMOVS 8(R10), F6
-	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
+	BEQ   over177
+	FMOVS 8(R10), F10
+	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
+	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
 	CMP   $3, R0
-	BEQ   over185
-	FMOVS 12(R10), F6
-	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
+	BEQ   over177
+	FMOVS 12(R10), F10
+	WORD  $0x4f8a10a0 // fmla v0.4s, v5.4s, v10.s[0]
+	WORD  $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
 
-over185:
+over177:
 end171:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
@@ -12137,57 +11687,57 @@ tail202:
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one209
+	BEQ   one210
 	FMOVD 0(R5), F1
 	TST   $1, R0
-	BEQ   moved210
+	BEQ   moved211
 	ADD   $8, R5, R7
 	VLD1  (R7), V1.S[2]
-	B     moved210
+	B     moved211
 
-one209:
+one210:
 	FMOVS 0(R5), F1
 
-moved210:
+moved211:
 	TST   $2, R0
-	BEQ   one211
+	BEQ   one212
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved212
+	BEQ   moved213
 	ADD   $8, R1, R7
 	VLD1  (R7), V2.S[2]
-	B     moved212
+	B     moved213
 
-one211:
+one212:
 	FMOVS 0(R1), F2
 
-moved212:
+moved213:
 	TST   $2, R0
-	BEQ   one213
+	BEQ   one214
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved214
+	BEQ   moved215
 	ADD   $8, R4, R7
 	VLD1  (R7), V3.S[2]
-	B     moved214
+	B     moved215
 
-one213:
+one214:
 	FMOVS 0(R4), F3
 
-moved214:
+moved215:
 	TST   $2, R0
-	BEQ   one215
+	BEQ   one216
 	FMOVD 0(R3), F4
 	TST   $1, R0
-	BEQ   moved216
+	BEQ   moved217
 	ADD   $8, R3, R7
 	VLD1  (R7), V4.S[2]
-	B     moved216
+	B     moved217
 
-one215:
+one216:
 	FMOVS 0(R3), F4
 
-moved216:
+moved217:
 	VZIP2 V2.S4, V1.S4, V5.S4
 	VZIP1 V2.S4, V1.S4, V1.S4
 	VZIP2 V4.S4, V3.S4, V6.S4
@@ -12199,19 +11749,19 @@ moved216:
 	FMOVS 0(R6), F5
 	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
 	CMP   $1, R0
-	BEQ   over208
+	BEQ   over209
 	FMOVS 4(R6), F5
 	WORD  $0x4f851040 // fmla v0.4s, v2.4s, v5.s[0]
 	CMP   $2, R0
-	BEQ   over208
+	BEQ   over209
 	FMOVS 8(R6), F5
 	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
 	CMP   $3, R0
-	BEQ   over208
+	BEQ   over209
 	FMOVS 12(R6), F5
 	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
 
-over208:
+over209:
 end203:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -12222,27 +11772,27 @@ end203:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside217
+	BGE   inside218
 	MOVD  R4, R5
 
-inside217:
+inside218:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside218
+	BGE  inside219
 	MOVD R4, R6
 
-inside218:
+inside219:
 	MUL   R3, R6
 	ADD   R1, R6
 	CMP   $4, R2
-	BNE   apart219
+	BNE   apart220
 	FMOVD F0, 0(R6)
 	VST1  V0.D[1], (R5)
-	B     stored220
+	B     stored221
 
-apart219:
+apart220:
 	ADD   R2, R6, R1
 	ADD   R2, R5, R4
 	FMOVS F0, 0(R6)
@@ -12250,7 +11800,7 @@ apart219:
 	VST1  V0.S[2], (R5)
 	VST1  V0.S[3], (R4)
 
-stored220:
+stored221:
 	// the next 4 inputs
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
@@ -12393,53 +11943,35 @@ tail4:
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over12
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
-
-over12:
-	FMOVD 0(R9), F4
-	FMOVD 0(R8), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	FMOVD 0(R9), F6
+	FMOVD 0(R8), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVD 0(R7), F8
+	FMOVD 0(R6), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVD 0(R5), F10
+	FMOVD 0(R4), F11
+	VZIP2 V11.D2, V10.D2, V12.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V12.B16, V12.B16, V11.B16
+	FMOVD 0(R3), F12
+	WORD  $0x4fcc1080 // fmla v0.2d, v4.2d, v12.d[0]
+	WORD  $0x4fcc10c1 // fmla v1.2d, v6.2d, v12.d[0]
+	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
+	WORD  $0x4fcc1143 // fmla v3.2d, v10.2d, v12.d[0]
 	CMP   $1, R0
 	BEQ   over13
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
+	FMOVD 8(R3), F12
+	WORD  $0x4fcc10a0 // fmla v0.2d, v5.2d, v12.d[0]
+	WORD  $0x4fcc10e1 // fmla v1.2d, v7.2d, v12.d[0]
+	WORD  $0x4fcc1122 // fmla v2.2d, v9.2d, v12.d[0]
+	WORD  $0x4fcc1163 // fmla v3.2d, v11.2d, v12.d[0]
 
 over13:
-	FMOVD 0(R7), F4
-	FMOVD 0(R6), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over14
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
-
-over14:
-	FMOVD 0(R5), F4
-	FMOVD 0(R4), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over15
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
-
-over15:
 end5:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
@@ -12453,34 +11985,34 @@ end5:
 	SUB   $1, R4
 	MOVD  $7, R5
 	CMP   $7, R4
-	BGE   inside16
+	BGE   inside14
 	MOVD  R4, R5
 
-inside16:
+inside14:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $6, R6
 	CMP  $6, R4
-	BGE  inside17
+	BGE  inside15
 	MOVD R4, R6
 
-inside17:
+inside15:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $5, R7
 	CMP  $5, R4
-	BGE  inside18
+	BGE  inside16
 	MOVD R4, R7
 
-inside18:
+inside16:
 	MUL  R3, R7
 	ADD  R1, R7
 	MOVD $4, R8
 	CMP  $4, R4
-	BGE  inside19
+	BGE  inside17
 	MOVD R4, R8
 
-inside19:
+inside17:
 	MUL   R3, R8
 	ADD   R1, R8
 	MOVD  $3, R10
@@ -12493,49 +12025,49 @@ inside19:
 	MUL   R12, R3, R11
 	ADD   R1, R11
 	CMP   $8, R2
-	BNE   apart20
+	BNE   apart18
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R11)
+	B     stored19
+
+apart18:
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R11)
+
+stored19:
+	CMP   $8, R2
+	BNE   apart20
+	FMOVD F1, 0(R10)
+	VST1  V1.D[1], (R9)
 	B     stored21
 
 apart20:
-	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R11)
+	FMOVD F1, 0(R10)
+	VST1  V1.D[1], (R9)
 
 stored21:
 	CMP   $8, R2
 	BNE   apart22
-	FMOVD F1, 0(R10)
-	VST1  V1.D[1], (R9)
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R7)
 	B     stored23
 
 apart22:
-	FMOVD F1, 0(R10)
-	VST1  V1.D[1], (R9)
+	FMOVD F2, 0(R8)
+	VST1  V2.D[1], (R7)
 
 stored23:
 	CMP   $8, R2
 	BNE   apart24
-	FMOVD F2, 0(R8)
-	VST1  V2.D[1], (R7)
+	FMOVD F3, 0(R6)
+	VST1  V3.D[1], (R5)
 	B     stored25
 
 apart24:
-	FMOVD F2, 0(R8)
-	VST1  V2.D[1], (R7)
+	FMOVD F3, 0(R6)
+	VST1  V3.D[1], (R5)
 
 stored25:
-	CMP   $8, R2
-	BNE   apart26
-	FMOVD F3, 0(R6)
-	VST1  V3.D[1], (R5)
-	B     stored27
-
-apart26:
-	FMOVD F3, 0(R6)
-	VST1  V3.D[1], (R5)
-
-stored27:
 	// the next 8 inputs
 	MOVD cols+56(FP), R1
 	SUB  $8, R1
@@ -12560,9 +12092,9 @@ stored27:
 done6:
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done32
+	BLE  done30
 
-block28:
+block26:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -12572,18 +12104,18 @@ block28:
 	SUB   $1, R3
 	MOVD  $3, R4
 	CMP   $3, R3
-	BGE   inside33
+	BGE   inside31
 	MOVD  R3, R4
 
-inside33:
+inside31:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R5
 	CMP  $2, R3
-	BGE  inside34
+	BGE  inside32
 	MOVD R3, R5
 
-inside34:
+inside32:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $1, R7
@@ -12592,9 +12124,9 @@ inside34:
 	MOVD w+16(FP), R3
 	MOVD n+64(FP), R0
 	CMP  $2, R0
-	BLT  tail30
+	BLT  tail28
 
-square29:
+square27:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R6), F3
@@ -12618,11 +12150,11 @@ square29:
 	ADD   $16, R3
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square29
+	BGE   square27
 
-tail30:
+tail28:
 	CMP $0, R0
-	BLE end31
+	BLE end29
 
 	// the same for fewer j
 	FMOVD 0(R1), F2
@@ -12630,28 +12162,22 @@ tail30:
 	VZIP2 V3.D2, V2.D2, V4.D2
 	VZIP1 V3.D2, V2.D2, V2.D2
 	VORR  V4.B16, V4.B16, V3.B16
-	FMOVD 0(R3), F4
-	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
+	FMOVD 0(R5), F4
+	FMOVD 0(R4), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over36
-	FMOVD 8(R3), F4
-	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+	BEQ   over35
+	FMOVD 8(R3), F6
+	WORD  $0x4fc61060 // fmla v0.2d, v3.2d, v6.d[0]
+	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
 
-over36:
-	FMOVD 0(R5), F2
-	FMOVD 0(R4), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVD 0(R3), F4
-	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
-	CMP   $1, R0
-	BEQ   over37
-	FMOVD 8(R3), F4
-	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
-
-over37:
-end31:
+over35:
+end29:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
@@ -12662,51 +12188,51 @@ end31:
 	SUB   $1, R4
 	MOVD  $3, R5
 	CMP   $3, R4
-	BGE   inside38
+	BGE   inside36
 	MOVD  R4, R5
 
-inside38:
+inside36:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R6
 	CMP  $2, R4
-	BGE  inside39
+	BGE  inside37
 	MOVD R4, R6
 
-inside39:
+inside37:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $1, R8
 	MUL   R8, R3, R7
 	ADD   R1, R7
 	CMP   $8, R2
-	BNE   apart40
+	BNE   apart38
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R7)
+	B     stored39
+
+apart38:
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R7)
+
+stored39:
+	CMP   $8, R2
+	BNE   apart40
+	FMOVD F1, 0(R6)
+	VST1  V1.D[1], (R5)
 	B     stored41
 
 apart40:
-	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
+	FMOVD F1, 0(R6)
+	VST1  V1.D[1], (R5)
 
 stored41:
-	CMP   $8, R2
-	BNE   apart42
-	FMOVD F1, 0(R6)
-	VST1  V1.D[1], (R5)
-	B     stored43
-
-apart42:
-	FMOVD F1, 0(R6)
-	VST1  V1.D[1], (R5)
-
-stored43:
 	// the next 4 inputs
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done32
+	BLE  done30
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -12720,14 +12246,14 @@ stored43:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block28
+	BGE  block26
 
-done32:
+done30:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done48
+	BLE  done46
 
-block44:
+block42:
 	// 1×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  dz+32(FP), R1
@@ -12736,26 +12262,26 @@ block44:
 	SUB   $1, R3
 	MOVD  $1, R4
 	CMP   $1, R3
-	BGE   inside49
+	BGE   inside47
 	MOVD  R3, R4
 
-inside49:
+inside47:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside50
+	BGE  inside48
 	MOVD R3, R5
 
-inside50:
+inside48:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD w+16(FP), R1
 	MOVD n+64(FP), R0
 	CMP  $2, R0
-	BLT  tail46
+	BLT  tail44
 
-square45:
+square43:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R5), F1
 	FMOVQ 0(R4), F2
@@ -12770,11 +12296,11 @@ square45:
 	ADD   $16, R1
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square45
+	BGE   square43
 
-tail46:
+tail44:
 	CMP $0, R0
-	BLE end47
+	BLE end45
 
 	// the same for fewer j
 	FMOVD 0(R5), F1
@@ -12785,12 +12311,12 @@ tail46:
 	FMOVD 0(R1), F3
 	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
 	CMP   $1, R0
-	BEQ   over52
+	BEQ   over51
 	FMOVD 8(R1), F3
 	WORD  $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
 
-over52:
-end47:
+over51:
+end45:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	MOVD  dx+0(FP), R1
@@ -12800,37 +12326,37 @@ end47:
 	SUB   $1, R4
 	MOVD  $1, R5
 	CMP   $1, R4
-	BGE   inside53
+	BGE   inside52
 	MOVD  R4, R5
 
-inside53:
+inside52:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside54
+	BGE  inside53
 	MOVD R4, R6
 
-inside54:
+inside53:
 	MUL   R3, R6
 	ADD   R1, R6
 	CMP   $8, R2
-	BNE   apart55
+	BNE   apart54
 	FMOVD F0, 0(R6)
 	VST1  V0.D[1], (R5)
-	B     stored56
+	B     stored55
 
-apart55:
+apart54:
 	FMOVD F0, 0(R6)
 	VST1  V0.D[1], (R5)
 
-stored56:
+stored55:
 	// the next 2 inputs
 	MOVD cols+56(FP), R1
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done48
+	BLE  done46
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -12844,9 +12370,9 @@ stored56:
 	MOVD R1, dz+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block44
+	BGE  block42
 
-done48:
+done46:
 	RET
 
 // func bothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
@@ -12971,16 +12497,16 @@ square3:
 	ADD  R20, R21, R22
 	MOVD cols+88(FP), R19
 	CMP  $8, R19
-	BLE  fewer10
+	BLE  fewer11
 	MOVD $8, R19
 
-fewer10:
+fewer11:
 	VMOVI $0, V11.B16
 	FMOVQ 0(R10), F6
 	FMOVQ 0(R12), F7
 	FMOVQ 0(R13), F8
 
-row9:
+row10:
 	VORR  V11.B16, V11.B16, V9.B16
 	FMOVS 0(R15), F10
 	WORD  $0x4f8a10c9 // fmla v9.4s, v6.4s, v10.s[0]
@@ -12996,7 +12522,7 @@ row9:
 	ADD   $4, R21
 	ADD   $4, R22
 	SUBS  $1, R19
-	BNE   row9
+	BNE   row10
 	ADD   $16, R1
 	ADD   $16, R3
 	ADD   $16, R6
@@ -13018,57 +12544,57 @@ tail4:
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one13
+	BEQ   one14
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved14
+	BEQ   moved15
 	ADD   $8, R1, R14
 	VLD1  (R14), V6.S[2]
-	B     moved14
+	B     moved15
 
-one13:
+one14:
 	FMOVS 0(R1), F6
 
-moved14:
+moved15:
 	TST   $2, R0
-	BEQ   one15
+	BEQ   one16
 	FMOVD 0(R3), F7
 	TST   $1, R0
-	BEQ   moved16
+	BEQ   moved17
 	ADD   $8, R3, R14
 	VLD1  (R14), V7.S[2]
-	B     moved16
+	B     moved17
 
-one15:
+one16:
 	FMOVS 0(R3), F7
 
-moved16:
+moved17:
 	TST   $2, R0
-	BEQ   one17
+	BEQ   one18
 	FMOVD 0(R6), F8
 	TST   $1, R0
-	BEQ   moved18
+	BEQ   moved19
 	ADD   $8, R6, R14
 	VLD1  (R14), V8.S[2]
-	B     moved18
+	B     moved19
 
-one17:
+one18:
 	FMOVS 0(R6), F8
 
-moved18:
+moved19:
 	TST   $2, R0
-	BEQ   one19
+	BEQ   one20
 	FMOVD 0(R7), F9
 	TST   $1, R0
-	BEQ   moved20
+	BEQ   moved21
 	ADD   $8, R7, R14
 	VLD1  (R14), V9.S[2]
-	B     moved20
+	B     moved21
 
-one19:
+one20:
 	FMOVS 0(R7), F9
 
-moved20:
+moved21:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -13077,130 +12603,118 @@ moved20:
 	VZIP1 V8.D2, V6.D2, V6.D2
 	VZIP1 V11.D2, V10.D2, V8.D2
 	VZIP2 V11.D2, V10.D2, V9.D2
-	FMOVS 0(R10), F10
-	WORD  $0x4f8a10c0 // fmla v0.4s, v6.4s, v10.s[0]
-	FMOVS 0(R12), F10
-	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
-	FMOVS 0(R13), F10
-	WORD  $0x4f8a10c2 // fmla v2.4s, v6.4s, v10.s[0]
-	CMP   $1, R0
-	BEQ   over12
-	FMOVS 4(R10), F10
-	WORD  $0x4f8a10e0 // fmla v0.4s, v7.4s, v10.s[0]
-	FMOVS 4(R12), F10
-	WORD  $0x4f8a10e1 // fmla v1.4s, v7.4s, v10.s[0]
-	FMOVS 4(R13), F10
-	WORD  $0x4f8a10e2 // fmla v2.4s, v7.4s, v10.s[0]
-	CMP   $2, R0
-	BEQ   over12
-	FMOVS 8(R10), F10
-	WORD  $0x4f8a1100 // fmla v0.4s, v8.4s, v10.s[0]
-	FMOVS 8(R12), F10
-	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
-	FMOVS 8(R13), F10
-	WORD  $0x4f8a1102 // fmla v2.4s, v8.4s, v10.s[0]
-	CMP   $3, R0
-	BEQ   over12
-	FMOVS 12(R10), F10
-	WORD  $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	FMOVS 12(R12), F10
-	WORD  $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
-	FMOVS 12(R13), F10
-	WORD  $0x4f8a1122 // fmla v2.4s, v9.4s, v10.s[0]
-
-over12:
 	TST   $2, R0
 	BEQ   one22
-	FMOVD 0(R5), F6
+	FMOVD 0(R5), F10
 	TST   $1, R0
 	BEQ   moved23
 	ADD   $8, R5, R14
-	VLD1  (R14), V6.S[2]
+	VLD1  (R14), V10.S[2]
 	B     moved23
 
 one22:
-	FMOVS 0(R5), F6
+	FMOVS 0(R5), F10
 
 moved23:
 	TST   $2, R0
 	BEQ   one24
-	FMOVD 0(R8), F7
+	FMOVD 0(R8), F11
 	TST   $1, R0
 	BEQ   moved25
 	ADD   $8, R8, R14
-	VLD1  (R14), V7.S[2]
+	VLD1  (R14), V11.S[2]
 	B     moved25
 
 one24:
-	FMOVS 0(R8), F7
+	FMOVS 0(R8), F11
 
 moved25:
 	TST   $2, R0
 	BEQ   one26
-	FMOVD 0(R4), F8
+	FMOVD 0(R4), F12
 	TST   $1, R0
 	BEQ   moved27
 	ADD   $8, R4, R14
-	VLD1  (R14), V8.S[2]
+	VLD1  (R14), V12.S[2]
 	B     moved27
 
 one26:
-	FMOVS 0(R4), F8
+	FMOVS 0(R4), F12
 
 moved27:
 	TST   $2, R0
 	BEQ   one28
-	FMOVD 0(R9), F9
+	FMOVD 0(R9), F13
 	TST   $1, R0
 	BEQ   moved29
 	ADD   $8, R9, R14
-	VLD1  (R14), V9.S[2]
+	VLD1  (R14), V13.S[2]
 	B     moved29
 
 one28:
-	FMOVS 0(R9), F9
+	FMOVS 0(R9), F13
 
 moved29:
-	VZIP2 V7.S4, V6.S4, V10.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V9.S4, V8.S4, V11.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V8.D2, V6.D2, V7.D2
-	VZIP1 V8.D2, V6.D2, V6.D2
-	VZIP1 V11.D2, V10.D2, V8.D2
-	VZIP2 V11.D2, V10.D2, V9.D2
-	FMOVS 0(R10), F10
-	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
-	FMOVS 0(R12), F10
-	WORD  $0x4f8a10c4 // fmla v4.4s, v6.4s, v10.s[0]
-	FMOVS 0(R13), F10
-	WORD  $0x4f8a10c5 // fmla v5.4s, v6.4s, v10.s[0]
+	VZIP2 V11.S4, V10.S4, V14.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V13.S4, V12.S4, V15.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V15.D2, V14.D2, V12.D2
+	VZIP2 V15.D2, V14.D2, V13.D2
+	FMOVS 0(R10), F14
+	WORD  $0x4f8e10c0 // fmla v0.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1143 // fmla v3.4s, v10.4s, v14.s[0]
+	FMOVS 0(R12), F14
+	WORD  $0x4f8e10c1 // fmla v1.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
+	FMOVS 0(R13), F14
+	WORD  $0x4f8e10c2 // fmla v2.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1145 // fmla v5.4s, v10.4s, v14.s[0]
 	CMP   $1, R0
-	BEQ   over21
-	FMOVS 4(R10), F10
-	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
-	FMOVS 4(R12), F10
-	WORD  $0x4f8a10e4 // fmla v4.4s, v7.4s, v10.s[0]
-	FMOVS 4(R13), F10
-	WORD  $0x4f8a10e5 // fmla v5.4s, v7.4s, v10.s[0]
+	BEQ   over13
+	FMOVS 4(R10), F14
+	WORD  $0x4f8e10e0 // fmla v0.4s, v7.4s, v14.s[0]
+	WORD  $0x4f8e1163 // fmla v3.4s, v11.4s, v14.s[0]
+	FMOVS 4(R12), F14
+	WORD  $0x4f8e10e1 // fmla v1.4s, v7.4s, v14.s[0]
+	WORD  $0x4f8e1164 // fmla v4.4s, v11.4s, v14.s[0]
+	FMOVS 4(R13), F14
+	WORD  $0x4f8e10e2 // fmla v2.4s, v7.4s, v14.s[0]
+	WORD  $0x4f8e1165 // fmla v5.4s, v11.4s, v14.s[0]
 	CMP   $2, R0
-	BEQ   over21
-	FMOVS 8(R10), F10
-	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
-	FMOVS 8(R12), F10
-	WORD  $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	FMOVS 8(R13), F10
-	WORD  $0x4f8a1105 // fmla v5.4s, v8.4s, v10.s[0]
+	BEQ   over13
+	FMOVS 8(R10), F14
+	WORD  $0x4f8e1100 // fmla v0.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1183 // fmla v3.4s, v12.4s, v14.s[0]
+	FMOVS 8(R12), F14
+	WORD  $0x4f8e1101 // fmla v1.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	FMOVS 8(R13), F14
+	WORD  $0x4f8e1102 // fmla v2.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
 	CMP   $3, R0
-	BEQ   over21
-	FMOVS 12(R10), F10
-	WORD  $0x4f8a1123 // fmla v3.4s, v9.4s, v10.s[0]
-	FMOVS 12(R12), F10
-	WORD  $0x4f8a1124 // fmla v4.4s, v9.4s, v10.s[0]
-	FMOVS 12(R13), F10
-	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
+	BEQ   over13
+	FMOVS 12(R10), F14
+	WORD  $0x4f8e1120 // fmla v0.4s, v9.4s, v14.s[0]
+	WORD  $0x4f8e11a3 // fmla v3.4s, v13.4s, v14.s[0]
+	FMOVS 12(R12), F14
+	WORD  $0x4f8e1121 // fmla v1.4s, v9.4s, v14.s[0]
+	WORD  $0x4f8e11a4 // fmla v4.4s, v13.4s, v14.s[0]
+	FMOVS 12(R13), F14
+	WORD  $0x4f8e1122 // fmla v2.4s, v9.4s, v14.s[0]
+	WORD  $0x4f8e11a5 // fmla v5.4s, v13.4s, v14.s[0]
 
-over21:
+over13:
+	// a vector that ends with the row: some of it once more
+	SUB  $4, R0
+	MOVD $4, R14
+	MUL  R14, R0, R0
+	ADD  R0, R10
+	ADD  R0, R12
+	ADD  R0, R13
+
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R10, R14
 	MOVD dz+32(FP), R20
@@ -13218,45 +12732,10 @@ over21:
 
 fewer31:
 	VMOVI $0, V11.B16
-	TST   $2, R0
-	BEQ   one32
-	FMOVD 0(R10), F6
-	TST   $1, R0
-	BEQ   moved33
-	ADD   $8, R10, R23
-	VLD1  (R23), V6.S[2]
-	B     moved33
+	FMOVQ 0(R10), F6
+	FMOVQ 0(R12), F7
+	FMOVQ 0(R13), F8
 
-one32:
-	FMOVS 0(R10), F6
-
-moved33:
-	TST   $2, R0
-	BEQ   one34
-	FMOVD 0(R12), F7
-	TST   $1, R0
-	BEQ   moved35
-	ADD   $8, R12, R23
-	VLD1  (R23), V7.S[2]
-	B     moved35
-
-one34:
-	FMOVS 0(R12), F7
-
-moved35:
-	TST   $2, R0
-	BEQ   one36
-	FMOVD 0(R13), F8
-	TST   $1, R0
-	BEQ   moved37
-	ADD   $8, R13, R23
-	VLD1  (R23), V8.S[2]
-	B     moved37
-
-one36:
-	FMOVS 0(R13), F8
-
-moved37:
 row30:
 	VORR  V11.B16, V11.B16, V9.B16
 	FMOVS 0(R15), F10
@@ -13266,26 +12745,14 @@ row30:
 	FMOVS 0(R22), F10
 	WORD  $0x4f8a1109 // fmla v9.4s, v8.4s, v10.s[0]
 	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
-	TST   $2, R0
-	BEQ   one38
-	FMOVD F9, 0(R14)
-	TST   $1, R0
-	BEQ   moved39
-	ADD   $8, R14, R23
-	VST1  V9.S[2], (R23)
-	B     moved39
-
-one38:
-	FMOVS F9, 0(R14)
-
-moved39:
-	MOVD lddw+24(FP), R23
-	ADD  R23, R14
-	ADD  $4, R15
-	ADD  $4, R21
-	ADD  $4, R22
-	SUBS $1, R19
-	BNE  row30
+	FMOVQ F9, 0(R14)
+	MOVD  lddw+24(FP), R23
+	ADD   R23, R14
+	ADD   $4, R15
+	ADD   $4, R21
+	ADD   $4, R22
+	SUBS  $1, R19
+	BNE   row30
 
 end5:
 	VMOVI $0, V6.B16
@@ -13302,18 +12769,18 @@ end5:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside40
+	BGE   inside32
 	MOVD  R4, R5
 
-inside40:
+inside32:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside41
+	BGE  inside33
 	MOVD R4, R6
 
-inside41:
+inside33:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
@@ -13376,9 +12843,9 @@ inside41:
 done6:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done46
+	BLE  done38
 
-block42:
+block34:
 	// 3×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -13389,18 +12856,18 @@ block42:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside47
+	BGE   inside39
 	MOVD  R3, R4
 
-inside47:
+inside39:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside48
+	BGE  inside40
 	MOVD R3, R5
 
-inside48:
+inside40:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -13411,9 +12878,9 @@ inside48:
 	ADD  R7, R6, R8
 	ADD  R7, R8, R9
 	CMP  $4, R0
-	BLT  tail44
+	BLT  tail36
 
-square43:
+square35:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F3
 	FMOVQ 0(R1), F4
@@ -13458,16 +12925,16 @@ square43:
 	ADD  R13, R14, R15
 	MOVD cols+88(FP), R12
 	CMP  $4, R12
-	BLE  fewer50
+	BLE  fewer43
 	MOVD $4, R12
 
-fewer50:
+fewer43:
 	VMOVI $0, V8.B16
 	FMOVQ 0(R6), F3
 	FMOVQ 0(R8), F4
 	FMOVQ 0(R9), F5
 
-row49:
+row42:
 	VORR  V8.B16, V8.B16, V6.B16
 	FMOVS 0(R11), F7
 	WORD  $0x4f871066 // fmla v6.4s, v3.4s, v7.s[0]
@@ -13483,7 +12950,7 @@ row49:
 	ADD   $4, R14
 	ADD   $4, R15
 	SUBS  $1, R12
-	BNE   row49
+	BNE   row42
 	ADD   $16, R5
 	ADD   $16, R1
 	ADD   $16, R4
@@ -13493,65 +12960,65 @@ row49:
 	ADD   $16, R9
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square43
+	BGE   square35
 
-tail44:
+tail36:
 	CMP $0, R0
-	BLE end45
+	BLE end37
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one53
+	BEQ   one46
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved54
+	BEQ   moved47
 	ADD   $8, R5, R10
 	VLD1  (R10), V3.S[2]
-	B     moved54
+	B     moved47
 
-one53:
+one46:
 	FMOVS 0(R5), F3
 
-moved54:
+moved47:
 	TST   $2, R0
-	BEQ   one55
+	BEQ   one48
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved56
+	BEQ   moved49
 	ADD   $8, R1, R10
 	VLD1  (R10), V4.S[2]
-	B     moved56
+	B     moved49
 
-one55:
+one48:
 	FMOVS 0(R1), F4
 
-moved56:
+moved49:
 	TST   $2, R0
-	BEQ   one57
+	BEQ   one50
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved58
+	BEQ   moved51
 	ADD   $8, R4, R10
 	VLD1  (R10), V5.S[2]
-	B     moved58
+	B     moved51
 
-one57:
+one50:
 	FMOVS 0(R4), F5
 
-moved58:
+moved51:
 	TST   $2, R0
-	BEQ   one59
+	BEQ   one52
 	FMOVD 0(R3), F6
 	TST   $1, R0
-	BEQ   moved60
+	BEQ   moved53
 	ADD   $8, R3, R10
 	VLD1  (R10), V6.S[2]
-	B     moved60
+	B     moved53
 
-one59:
+one52:
 	FMOVS 0(R3), F6
 
-moved60:
+moved53:
 	VZIP2 V4.S4, V3.S4, V7.S4
 	VZIP1 V4.S4, V3.S4, V3.S4
 	VZIP2 V6.S4, V5.S4, V8.S4
@@ -13567,7 +13034,7 @@ moved60:
 	FMOVS 0(R9), F7
 	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
 	CMP   $1, R0
-	BEQ   over52
+	BEQ   over45
 	FMOVS 4(R6), F7
 	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
 	FMOVS 4(R8), F7
@@ -13575,7 +13042,7 @@ moved60:
 	FMOVS 4(R9), F7
 	WORD  $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
 	CMP   $2, R0
-	BEQ   over52
+	BEQ   over45
 	FMOVS 8(R6), F7
 	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
 	FMOVS 8(R8), F7
@@ -13583,7 +13050,7 @@ moved60:
 	FMOVS 8(R9), F7
 	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
 	CMP   $3, R0
-	BEQ   over52
+	BEQ   over45
 	FMOVS 12(R6), F7
 	WORD  $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
 	FMOVS 12(R8), F7
@@ -13591,7 +13058,15 @@ moved60:
 	FMOVS 12(R9), F7
 	WORD  $0x4f8710c2 // fmla v2.4s, v6.4s, v7.s[0]
 
-over52:
+over45:
+	// a vector that ends with the row: some of it once more
+	SUB  $4, R0
+	MOVD $4, R10
+	MUL  R10, R0, R0
+	ADD  R0, R6
+	ADD  R0, R8
+	ADD  R0, R9
+
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R6, R10
 	MOVD dz+32(FP), R13
@@ -13604,51 +13079,16 @@ over52:
 	ADD  R13, R14, R15
 	MOVD cols+88(FP), R12
 	CMP  $4, R12
-	BLE  fewer62
+	BLE  fewer55
 	MOVD $4, R12
 
-fewer62:
+fewer55:
 	VMOVI $0, V8.B16
-	TST   $2, R0
-	BEQ   one63
-	FMOVD 0(R6), F3
-	TST   $1, R0
-	BEQ   moved64
-	ADD   $8, R6, R19
-	VLD1  (R19), V3.S[2]
-	B     moved64
+	FMOVQ 0(R6), F3
+	FMOVQ 0(R8), F4
+	FMOVQ 0(R9), F5
 
-one63:
-	FMOVS 0(R6), F3
-
-moved64:
-	TST   $2, R0
-	BEQ   one65
-	FMOVD 0(R8), F4
-	TST   $1, R0
-	BEQ   moved66
-	ADD   $8, R8, R19
-	VLD1  (R19), V4.S[2]
-	B     moved66
-
-one65:
-	FMOVS 0(R8), F4
-
-moved66:
-	TST   $2, R0
-	BEQ   one67
-	FMOVD 0(R9), F5
-	TST   $1, R0
-	BEQ   moved68
-	ADD   $8, R9, R19
-	VLD1  (R19), V5.S[2]
-	B     moved68
-
-one67:
-	FMOVS 0(R9), F5
-
-moved68:
-row61:
+row54:
 	VORR  V8.B16, V8.B16, V6.B16
 	FMOVS 0(R11), F7
 	WORD  $0x4f871066 // fmla v6.4s, v3.4s, v7.s[0]
@@ -13657,28 +13097,16 @@ row61:
 	FMOVS 0(R15), F7
 	WORD  $0x4f8710a6 // fmla v6.4s, v5.4s, v7.s[0]
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	TST   $2, R0
-	BEQ   one69
-	FMOVD F6, 0(R10)
-	TST   $1, R0
-	BEQ   moved70
-	ADD   $8, R10, R19
-	VST1  V6.S[2], (R19)
-	B     moved70
+	FMOVQ F6, 0(R10)
+	MOVD  lddw+24(FP), R19
+	ADD   R19, R10
+	ADD   $4, R11
+	ADD   $4, R14
+	ADD   $4, R15
+	SUBS  $1, R12
+	BNE   row54
 
-one69:
-	FMOVS F6, 0(R10)
-
-moved70:
-	MOVD lddw+24(FP), R19
-	ADD  R19, R10
-	ADD  $4, R11
-	ADD  $4, R14
-	ADD  $4, R15
-	SUBS $1, R12
-	BNE  row61
-
-end45:
+end37:
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
@@ -13690,18 +13118,18 @@ end45:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside71
+	BGE   inside56
 	MOVD  R4, R5
 
-inside71:
+inside56:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside72
+	BGE  inside57
 	MOVD R4, R6
 
-inside72:
+inside57:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -13720,7 +13148,7 @@ inside72:
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done46
+	BLE  done38
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -13746,20 +13174,20 @@ inside72:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block42
+	BGE  block34
 
-done46:
+done38:
 	RET
 
 fewer1:
 	CMP  $2, R0
-	BNE  fewer73
+	BNE  fewer58
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
-	BLE  done78
+	BLE  done63
 
-block74:
+block59:
 	// 2×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -13771,18 +13199,18 @@ block74:
 	SUB   $2, R3
 	MOVD  $6, R4
 	CMP   $6, R3
-	BGE   inside79
+	BGE   inside64
 	MOVD  R3, R4
 
-inside79:
+inside64:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $4, R5
 	CMP  $4, R3
-	BGE  inside80
+	BGE  inside65
 	MOVD R3, R5
 
-inside80:
+inside65:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R7
@@ -13797,9 +13225,9 @@ inside80:
 	MOVD n+96(FP), R0
 	ADD  R11, R10, R12
 	CMP  $4, R0
-	BLT  tail76
+	BLT  tail61
 
-square75:
+square60:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F5
@@ -13857,15 +13285,15 @@ square75:
 	ADD  R19, R14, R20
 	MOVD cols+88(FP), R15
 	CMP  $8, R15
-	BLE  fewer82
+	BLE  fewer68
 	MOVD $8, R15
 
-fewer82:
+fewer68:
 	VMOVI $0, V8.B16
 	FMOVQ 0(R10), F4
 	FMOVQ 0(R12), F5
 
-row81:
+row67:
 	VORR  V8.B16, V8.B16, V6.B16
 	FMOVS 0(R14), F7
 	WORD  $0x4f871086 // fmla v6.4s, v4.4s, v7.s[0]
@@ -13878,7 +13306,7 @@ row81:
 	ADD   $4, R14
 	ADD   $4, R20
 	SUBS  $1, R15
-	BNE   row81
+	BNE   row67
 	ADD   $16, R1
 	ADD   $16, R3
 	ADD   $16, R6
@@ -13891,181 +13319,172 @@ row81:
 	ADD   $16, R12
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square75
+	BGE   square60
 
-tail76:
+tail61:
 	CMP $0, R0
-	BLE end77
+	BLE end62
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one85
+	BEQ   one71
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved86
+	BEQ   moved72
 	ADD   $8, R1, R13
 	VLD1  (R13), V4.S[2]
+	B     moved72
+
+one71:
+	FMOVS 0(R1), F4
+
+moved72:
+	TST   $2, R0
+	BEQ   one73
+	FMOVD 0(R3), F5
+	TST   $1, R0
+	BEQ   moved74
+	ADD   $8, R3, R13
+	VLD1  (R13), V5.S[2]
+	B     moved74
+
+one73:
+	FMOVS 0(R3), F5
+
+moved74:
+	TST   $2, R0
+	BEQ   one75
+	FMOVD 0(R6), F6
+	TST   $1, R0
+	BEQ   moved76
+	ADD   $8, R6, R13
+	VLD1  (R13), V6.S[2]
+	B     moved76
+
+one75:
+	FMOVS 0(R6), F6
+
+moved76:
+	TST   $2, R0
+	BEQ   one77
+	FMOVD 0(R7), F7
+	TST   $1, R0
+	BEQ   moved78
+	ADD   $8, R7, R13
+	VLD1  (R13), V7.S[2]
+	B     moved78
+
+one77:
+	FMOVS 0(R7), F7
+
+moved78:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	TST   $2, R0
+	BEQ   one79
+	FMOVD 0(R5), F8
+	TST   $1, R0
+	BEQ   moved80
+	ADD   $8, R5, R13
+	VLD1  (R13), V8.S[2]
+	B     moved80
+
+one79:
+	FMOVS 0(R5), F8
+
+moved80:
+	TST   $2, R0
+	BEQ   one81
+	FMOVD 0(R8), F9
+	TST   $1, R0
+	BEQ   moved82
+	ADD   $8, R8, R13
+	VLD1  (R13), V9.S[2]
+	B     moved82
+
+one81:
+	FMOVS 0(R8), F9
+
+moved82:
+	TST   $2, R0
+	BEQ   one83
+	FMOVD 0(R4), F10
+	TST   $1, R0
+	BEQ   moved84
+	ADD   $8, R4, R13
+	VLD1  (R13), V10.S[2]
+	B     moved84
+
+one83:
+	FMOVS 0(R4), F10
+
+moved84:
+	TST   $2, R0
+	BEQ   one85
+	FMOVD 0(R9), F11
+	TST   $1, R0
+	BEQ   moved86
+	ADD   $8, R9, R13
+	VLD1  (R13), V11.S[2]
 	B     moved86
 
 one85:
-	FMOVS 0(R1), F4
+	FMOVS 0(R9), F11
 
 moved86:
-	TST   $2, R0
-	BEQ   one87
-	FMOVD 0(R3), F5
-	TST   $1, R0
-	BEQ   moved88
-	ADD   $8, R3, R13
-	VLD1  (R13), V5.S[2]
-	B     moved88
-
-one87:
-	FMOVS 0(R3), F5
-
-moved88:
-	TST   $2, R0
-	BEQ   one89
-	FMOVD 0(R6), F6
-	TST   $1, R0
-	BEQ   moved90
-	ADD   $8, R6, R13
-	VLD1  (R13), V6.S[2]
-	B     moved90
-
-one89:
-	FMOVS 0(R6), F6
-
-moved90:
-	TST   $2, R0
-	BEQ   one91
-	FMOVD 0(R7), F7
-	TST   $1, R0
-	BEQ   moved92
-	ADD   $8, R7, R13
-	VLD1  (R13), V7.S[2]
-	B     moved92
-
-one91:
-	FMOVS 0(R7), F7
-
-moved92:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R10), F8
-	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
-	FMOVS 0(R12), F8
-	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVS 0(R10), F12
+	WORD  $0x4f8c1080 // fmla v0.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8c1102 // fmla v2.4s, v8.4s, v12.s[0]
+	FMOVS 0(R12), F12
+	WORD  $0x4f8c1081 // fmla v1.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8c1103 // fmla v3.4s, v8.4s, v12.s[0]
 	CMP   $1, R0
-	BEQ   over84
-	FMOVS 4(R10), F8
-	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
-	FMOVS 4(R12), F8
-	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
+	BEQ   over70
+	FMOVS 4(R10), F12
+	WORD  $0x4f8c10a0 // fmla v0.4s, v5.4s, v12.s[0]
+	WORD  $0x4f8c1122 // fmla v2.4s, v9.4s, v12.s[0]
+	FMOVS 4(R12), F12
+	WORD  $0x4f8c10a1 // fmla v1.4s, v5.4s, v12.s[0]
+	WORD  $0x4f8c1123 // fmla v3.4s, v9.4s, v12.s[0]
 	CMP   $2, R0
-	BEQ   over84
-	FMOVS 8(R10), F8
-	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
-	FMOVS 8(R12), F8
-	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
+	BEQ   over70
+	FMOVS 8(R10), F12
+	WORD  $0x4f8c10c0 // fmla v0.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
+	FMOVS 8(R12), F12
+	WORD  $0x4f8c10c1 // fmla v1.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
 	CMP   $3, R0
-	BEQ   over84
-	FMOVS 12(R10), F8
-	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
-	FMOVS 12(R12), F8
-	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
+	BEQ   over70
+	FMOVS 12(R10), F12
+	WORD  $0x4f8c10e0 // fmla v0.4s, v7.4s, v12.s[0]
+	WORD  $0x4f8c1162 // fmla v2.4s, v11.4s, v12.s[0]
+	FMOVS 12(R12), F12
+	WORD  $0x4f8c10e1 // fmla v1.4s, v7.4s, v12.s[0]
+	WORD  $0x4f8c1163 // fmla v3.4s, v11.4s, v12.s[0]
 
-over84:
-	TST   $2, R0
-	BEQ   one94
-	FMOVD 0(R5), F4
-	TST   $1, R0
-	BEQ   moved95
-	ADD   $8, R5, R13
-	VLD1  (R13), V4.S[2]
-	B     moved95
+over70:
+	// a vector that ends with the row: some of it once more
+	SUB  $4, R0
+	MOVD $4, R13
+	MUL  R13, R0, R0
+	ADD  R0, R10
+	ADD  R0, R12
 
-one94:
-	FMOVS 0(R5), F4
-
-moved95:
-	TST   $2, R0
-	BEQ   one96
-	FMOVD 0(R8), F5
-	TST   $1, R0
-	BEQ   moved97
-	ADD   $8, R8, R13
-	VLD1  (R13), V5.S[2]
-	B     moved97
-
-one96:
-	FMOVS 0(R8), F5
-
-moved97:
-	TST   $2, R0
-	BEQ   one98
-	FMOVD 0(R4), F6
-	TST   $1, R0
-	BEQ   moved99
-	ADD   $8, R4, R13
-	VLD1  (R13), V6.S[2]
-	B     moved99
-
-one98:
-	FMOVS 0(R4), F6
-
-moved99:
-	TST   $2, R0
-	BEQ   one100
-	FMOVD 0(R9), F7
-	TST   $1, R0
-	BEQ   moved101
-	ADD   $8, R9, R13
-	VLD1  (R13), V7.S[2]
-	B     moved101
-
-one100:
-	FMOVS 0(R9), F7
-
-moved101:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R10), F8
-	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
-	FMOVS 0(R12), F8
-	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
-	CMP   $1, R0
-	BEQ   over93
-	FMOVS 4(R10), F8
-	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
-	FMOVS 4(R12), F8
-	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
-	CMP   $2, R0
-	BEQ   over93
-	FMOVS 8(R10), F8
-	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
-	FMOVS 8(R12), F8
-	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
-	CMP   $3, R0
-	BEQ   over93
-	FMOVS 12(R10), F8
-	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
-	FMOVS 12(R12), F8
-	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
-
-over93:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R10, R13
 	MOVD dz+32(FP), R19
@@ -14077,65 +13496,30 @@ over93:
 	ADD  R19, R14, R20
 	MOVD cols+88(FP), R15
 	CMP  $8, R15
-	BLE  fewer103
+	BLE  fewer88
 	MOVD $8, R15
 
-fewer103:
+fewer88:
 	VMOVI $0, V8.B16
-	TST   $2, R0
-	BEQ   one104
-	FMOVD 0(R10), F4
-	TST   $1, R0
-	BEQ   moved105
-	ADD   $8, R10, R21
-	VLD1  (R21), V4.S[2]
-	B     moved105
+	FMOVQ 0(R10), F4
+	FMOVQ 0(R12), F5
 
-one104:
-	FMOVS 0(R10), F4
-
-moved105:
-	TST   $2, R0
-	BEQ   one106
-	FMOVD 0(R12), F5
-	TST   $1, R0
-	BEQ   moved107
-	ADD   $8, R12, R21
-	VLD1  (R21), V5.S[2]
-	B     moved107
-
-one106:
-	FMOVS 0(R12), F5
-
-moved107:
-row102:
+row87:
 	VORR  V8.B16, V8.B16, V6.B16
 	FMOVS 0(R14), F7
 	WORD  $0x4f871086 // fmla v6.4s, v4.4s, v7.s[0]
 	FMOVS 0(R20), F7
 	WORD  $0x4f8710a6 // fmla v6.4s, v5.4s, v7.s[0]
 	WORD  $0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
-	TST   $2, R0
-	BEQ   one108
-	FMOVD F6, 0(R13)
-	TST   $1, R0
-	BEQ   moved109
-	ADD   $8, R13, R21
-	VST1  V6.S[2], (R21)
-	B     moved109
+	FMOVQ F6, 0(R13)
+	MOVD  lddw+24(FP), R21
+	ADD   R21, R13
+	ADD   $4, R14
+	ADD   $4, R20
+	SUBS  $1, R15
+	BNE   row87
 
-one108:
-	FMOVS F6, 0(R13)
-
-moved109:
-	MOVD lddw+24(FP), R21
-	ADD  R21, R13
-	ADD  $4, R14
-	ADD  $4, R20
-	SUBS $1, R15
-	BNE  row102
-
-end77:
+end62:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -14148,18 +13532,18 @@ end77:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside110
+	BGE   inside89
 	MOVD  R4, R5
 
-inside110:
+inside89:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside111
+	BGE  inside90
 	MOVD R4, R6
 
-inside111:
+inside90:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
@@ -14183,7 +13567,7 @@ inside111:
 	SUB  $8, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done78
+	BLE  done63
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -14209,14 +13593,14 @@ inside111:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $5, R1
-	BGE  block74
+	BGE  block59
 
-done78:
+done63:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done116
+	BLE  done95
 
-block112:
+block91:
 	// 2×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -14226,18 +13610,18 @@ block112:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside117
+	BGE   inside96
 	MOVD  R3, R4
 
-inside117:
+inside96:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside118
+	BGE  inside97
 	MOVD R3, R5
 
-inside118:
+inside97:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -14247,9 +13631,9 @@ inside118:
 	MOVD n+96(FP), R0
 	ADD  R7, R6, R8
 	CMP  $4, R0
-	BLT  tail114
+	BLT  tail93
 
-square113:
+square92:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F2
 	FMOVQ 0(R1), F3
@@ -14287,15 +13671,15 @@ square113:
 	ADD  R12, R10, R13
 	MOVD cols+88(FP), R11
 	CMP  $4, R11
-	BLE  fewer120
+	BLE  fewer100
 	MOVD $4, R11
 
-fewer120:
+fewer100:
 	VMOVI $0, V6.B16
 	FMOVQ 0(R6), F2
 	FMOVQ 0(R8), F3
 
-row119:
+row99:
 	VORR  V6.B16, V6.B16, V4.B16
 	FMOVS 0(R10), F5
 	WORD  $0x4f851044 // fmla v4.4s, v2.4s, v5.s[0]
@@ -14308,7 +13692,7 @@ row119:
 	ADD   $4, R10
 	ADD   $4, R13
 	SUBS  $1, R11
-	BNE   row119
+	BNE   row99
 	ADD   $16, R5
 	ADD   $16, R1
 	ADD   $16, R4
@@ -14317,65 +13701,65 @@ row119:
 	ADD   $16, R8
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square113
+	BGE   square92
 
-tail114:
+tail93:
 	CMP $0, R0
-	BLE end115
+	BLE end94
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one123
+	BEQ   one103
 	FMOVD 0(R5), F2
 	TST   $1, R0
-	BEQ   moved124
+	BEQ   moved104
 	ADD   $8, R5, R9
 	VLD1  (R9), V2.S[2]
-	B     moved124
+	B     moved104
 
-one123:
+one103:
 	FMOVS 0(R5), F2
 
-moved124:
+moved104:
 	TST   $2, R0
-	BEQ   one125
+	BEQ   one105
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved126
+	BEQ   moved106
 	ADD   $8, R1, R9
 	VLD1  (R9), V3.S[2]
-	B     moved126
+	B     moved106
 
-one125:
+one105:
 	FMOVS 0(R1), F3
 
-moved126:
+moved106:
 	TST   $2, R0
-	BEQ   one127
+	BEQ   one107
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved128
+	BEQ   moved108
 	ADD   $8, R4, R9
 	VLD1  (R9), V4.S[2]
-	B     moved128
+	B     moved108
 
-one127:
+one107:
 	FMOVS 0(R4), F4
 
-moved128:
+moved108:
 	TST   $2, R0
-	BEQ   one129
+	BEQ   one109
 	FMOVD 0(R3), F5
 	TST   $1, R0
-	BEQ   moved130
+	BEQ   moved110
 	ADD   $8, R3, R9
 	VLD1  (R9), V5.S[2]
-	B     moved130
+	B     moved110
 
-one129:
+one109:
 	FMOVS 0(R3), F5
 
-moved130:
+moved110:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -14389,25 +13773,32 @@ moved130:
 	FMOVS 0(R8), F6
 	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over122
+	BEQ   over102
 	FMOVS 4(R6), F6
 	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
 	FMOVS 4(R8), F6
 	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over122
+	BEQ   over102
 	FMOVS 8(R6), F6
 	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
 	FMOVS 8(R8), F6
 	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
 	CMP   $3, R0
-	BEQ   over122
+	BEQ   over102
 	FMOVS 12(R6), F6
 	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
 	FMOVS 12(R8), F6
 	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
 
-over122:
+over102:
+	// a vector that ends with the row: some of it once more
+	SUB  $4, R0
+	MOVD $4, R9
+	MUL  R9, R0, R0
+	ADD  R0, R6
+	ADD  R0, R8
+
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R6, R9
 	MOVD dz+32(FP), R12
@@ -14419,65 +13810,30 @@ over122:
 	ADD  R12, R10, R13
 	MOVD cols+88(FP), R11
 	CMP  $4, R11
-	BLE  fewer132
+	BLE  fewer112
 	MOVD $4, R11
 
-fewer132:
+fewer112:
 	VMOVI $0, V6.B16
-	TST   $2, R0
-	BEQ   one133
-	FMOVD 0(R6), F2
-	TST   $1, R0
-	BEQ   moved134
-	ADD   $8, R6, R14
-	VLD1  (R14), V2.S[2]
-	B     moved134
+	FMOVQ 0(R6), F2
+	FMOVQ 0(R8), F3
 
-one133:
-	FMOVS 0(R6), F2
-
-moved134:
-	TST   $2, R0
-	BEQ   one135
-	FMOVD 0(R8), F3
-	TST   $1, R0
-	BEQ   moved136
-	ADD   $8, R8, R14
-	VLD1  (R14), V3.S[2]
-	B     moved136
-
-one135:
-	FMOVS 0(R8), F3
-
-moved136:
-row131:
+row111:
 	VORR  V6.B16, V6.B16, V4.B16
 	FMOVS 0(R10), F5
 	WORD  $0x4f851044 // fmla v4.4s, v2.4s, v5.s[0]
 	FMOVS 0(R13), F5
 	WORD  $0x4f851064 // fmla v4.4s, v3.4s, v5.s[0]
 	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	TST   $2, R0
-	BEQ   one137
-	FMOVD F4, 0(R9)
-	TST   $1, R0
-	BEQ   moved138
-	ADD   $8, R9, R14
-	VST1  V4.S[2], (R14)
-	B     moved138
+	FMOVQ F4, 0(R9)
+	MOVD  lddw+24(FP), R14
+	ADD   R14, R9
+	ADD   $4, R10
+	ADD   $4, R13
+	SUBS  $1, R11
+	BNE   row111
 
-one137:
-	FMOVS F4, 0(R9)
-
-moved138:
-	MOVD lddw+24(FP), R14
-	ADD  R14, R9
-	ADD  $4, R10
-	ADD  $4, R13
-	SUBS $1, R11
-	BNE  row131
-
-end115:
+end94:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -14488,18 +13844,18 @@ end115:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside139
+	BGE   inside113
 	MOVD  R4, R5
 
-inside139:
+inside113:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside140
+	BGE  inside114
 	MOVD R4, R6
 
-inside140:
+inside114:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -14514,7 +13870,7 @@ inside140:
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done116
+	BLE  done95
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -14540,18 +13896,18 @@ inside140:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block112
+	BGE  block91
 
-done116:
+done95:
 	RET
 
-fewer73:
+fewer58:
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $8, R1
-	BLE  done146
+	BLE  done120
 
-block142:
+block116:
 	// 1×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -14563,34 +13919,34 @@ block142:
 	SUB   $2, R3
 	MOVD  $14, R4
 	CMP   $14, R3
-	BGE   inside147
+	BGE   inside121
 	MOVD  R3, R4
 
-inside147:
+inside121:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $12, R5
 	CMP  $12, R3
-	BGE  inside148
+	BGE  inside122
 	MOVD R3, R5
 
-inside148:
+inside122:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $10, R6
 	CMP  $10, R3
-	BGE  inside149
+	BGE  inside123
 	MOVD R3, R6
 
-inside149:
+inside123:
 	MUL  R2, R6
 	ADD  R1, R6
 	MOVD $8, R7
 	CMP  $8, R3
-	BGE  inside150
+	BGE  inside124
 	MOVD R3, R7
 
-inside150:
+inside124:
 	MUL  R2, R7
 	ADD  R1, R7
 	MOVD $6, R9
@@ -14613,9 +13969,9 @@ inside150:
 	MOVD dz+32(FP), R21
 	MOVD n+96(FP), R0
 	CMP  $4, R0
-	BLT  tail144
+	BLT  tail118
 
-square143:
+square117:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F5
@@ -14693,14 +14049,14 @@ square143:
 	MOVD x+48(FP), R23
 	MOVD cols+88(FP), R24
 	CMP  $16, R24
-	BLE  fewer152
+	BLE  fewer127
 	MOVD $16, R24
 
-fewer152:
+fewer127:
 	VMOVI $0, V7.B16
 	FMOVQ 0(R21), F4
 
-row151:
+row126:
 	VORR  V7.B16, V7.B16, V5.B16
 	FMOVS 0(R23), F6
 	WORD  $0x4f861085 // fmla v5.4s, v4.4s, v6.s[0]
@@ -14710,7 +14066,7 @@ row151:
 	ADD   R25, R22
 	ADD   $4, R23
 	SUBS  $1, R24
-	BNE   row151
+	BNE   row126
 	ADD   $16, R1
 	ADD   $16, R3
 	ADD   $16, R10
@@ -14730,65 +14086,65 @@ row151:
 	ADD   $16, R21
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square143
+	BGE   square117
 
-tail144:
+tail118:
 	CMP $0, R0
-	BLE end145
+	BLE end119
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one155
+	BEQ   one130
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved156
+	BEQ   moved131
 	ADD   $8, R1, R22
 	VLD1  (R22), V4.S[2]
-	B     moved156
+	B     moved131
 
-one155:
+one130:
 	FMOVS 0(R1), F4
 
-moved156:
+moved131:
 	TST   $2, R0
-	BEQ   one157
+	BEQ   one132
 	FMOVD 0(R3), F5
 	TST   $1, R0
-	BEQ   moved158
+	BEQ   moved133
 	ADD   $8, R3, R22
 	VLD1  (R22), V5.S[2]
-	B     moved158
+	B     moved133
 
-one157:
+one132:
 	FMOVS 0(R3), F5
 
-moved158:
+moved133:
 	TST   $2, R0
-	BEQ   one159
+	BEQ   one134
 	FMOVD 0(R10), F6
 	TST   $1, R0
-	BEQ   moved160
+	BEQ   moved135
 	ADD   $8, R10, R22
 	VLD1  (R22), V6.S[2]
-	B     moved160
+	B     moved135
 
-one159:
+one134:
 	FMOVS 0(R10), F6
 
-moved160:
+moved135:
 	TST   $2, R0
-	BEQ   one161
+	BEQ   one136
 	FMOVD 0(R11), F7
 	TST   $1, R0
-	BEQ   moved162
+	BEQ   moved137
 	ADD   $8, R11, R22
 	VLD1  (R22), V7.S[2]
-	B     moved162
+	B     moved137
 
-one161:
+one136:
 	FMOVS 0(R11), F7
 
-moved162:
+moved137:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -14797,250 +14153,220 @@ moved162:
 	VZIP1 V6.D2, V4.D2, V4.D2
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R21), F8
-	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
-	CMP   $1, R0
-	BEQ   over154
-	FMOVS 4(R21), F8
-	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
-	CMP   $2, R0
-	BEQ   over154
-	FMOVS 8(R21), F8
-	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
-	CMP   $3, R0
-	BEQ   over154
-	FMOVS 12(R21), F8
-	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
-
-over154:
 	TST   $2, R0
-	BEQ   one164
-	FMOVD 0(R9), F4
+	BEQ   one138
+	FMOVD 0(R9), F8
 	TST   $1, R0
-	BEQ   moved165
+	BEQ   moved139
 	ADD   $8, R9, R22
-	VLD1  (R22), V4.S[2]
-	B     moved165
+	VLD1  (R22), V8.S[2]
+	B     moved139
 
-one164:
-	FMOVS 0(R9), F4
+one138:
+	FMOVS 0(R9), F8
 
-moved165:
+moved139:
 	TST   $2, R0
-	BEQ   one166
-	FMOVD 0(R12), F5
+	BEQ   one140
+	FMOVD 0(R12), F9
 	TST   $1, R0
-	BEQ   moved167
+	BEQ   moved141
 	ADD   $8, R12, R22
-	VLD1  (R22), V5.S[2]
-	B     moved167
+	VLD1  (R22), V9.S[2]
+	B     moved141
 
-one166:
-	FMOVS 0(R12), F5
+one140:
+	FMOVS 0(R12), F9
 
-moved167:
+moved141:
 	TST   $2, R0
-	BEQ   one168
-	FMOVD 0(R8), F6
+	BEQ   one142
+	FMOVD 0(R8), F10
 	TST   $1, R0
-	BEQ   moved169
+	BEQ   moved143
 	ADD   $8, R8, R22
-	VLD1  (R22), V6.S[2]
-	B     moved169
+	VLD1  (R22), V10.S[2]
+	B     moved143
 
-one168:
-	FMOVS 0(R8), F6
+one142:
+	FMOVS 0(R8), F10
 
-moved169:
+moved143:
 	TST   $2, R0
-	BEQ   one170
-	FMOVD 0(R13), F7
+	BEQ   one144
+	FMOVD 0(R13), F11
 	TST   $1, R0
-	BEQ   moved171
+	BEQ   moved145
 	ADD   $8, R13, R22
-	VLD1  (R22), V7.S[2]
-	B     moved171
+	VLD1  (R22), V11.S[2]
+	B     moved145
 
-one170:
-	FMOVS 0(R13), F7
+one144:
+	FMOVS 0(R13), F11
 
-moved171:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R21), F8
-	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
-	CMP   $1, R0
-	BEQ   over163
-	FMOVS 4(R21), F8
-	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
-	CMP   $2, R0
-	BEQ   over163
-	FMOVS 8(R21), F8
-	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
-	CMP   $3, R0
-	BEQ   over163
-	FMOVS 12(R21), F8
-	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
-
-over163:
+moved145:
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
 	TST   $2, R0
-	BEQ   one173
-	FMOVD 0(R7), F4
+	BEQ   one146
+	FMOVD 0(R7), F12
 	TST   $1, R0
-	BEQ   moved174
+	BEQ   moved147
 	ADD   $8, R7, R22
-	VLD1  (R22), V4.S[2]
-	B     moved174
+	VLD1  (R22), V12.S[2]
+	B     moved147
 
-one173:
-	FMOVS 0(R7), F4
+one146:
+	FMOVS 0(R7), F12
 
-moved174:
+moved147:
 	TST   $2, R0
-	BEQ   one175
-	FMOVD 0(R14), F5
+	BEQ   one148
+	FMOVD 0(R14), F13
 	TST   $1, R0
-	BEQ   moved176
+	BEQ   moved149
 	ADD   $8, R14, R22
-	VLD1  (R22), V5.S[2]
-	B     moved176
+	VLD1  (R22), V13.S[2]
+	B     moved149
 
-one175:
-	FMOVS 0(R14), F5
+one148:
+	FMOVS 0(R14), F13
 
-moved176:
+moved149:
 	TST   $2, R0
-	BEQ   one177
-	FMOVD 0(R6), F6
+	BEQ   one150
+	FMOVD 0(R6), F14
 	TST   $1, R0
-	BEQ   moved178
+	BEQ   moved151
 	ADD   $8, R6, R22
-	VLD1  (R22), V6.S[2]
-	B     moved178
+	VLD1  (R22), V14.S[2]
+	B     moved151
 
-one177:
-	FMOVS 0(R6), F6
+one150:
+	FMOVS 0(R6), F14
 
-moved178:
+moved151:
 	TST   $2, R0
-	BEQ   one179
-	FMOVD 0(R15), F7
+	BEQ   one152
+	FMOVD 0(R15), F15
 	TST   $1, R0
-	BEQ   moved180
+	BEQ   moved153
 	ADD   $8, R15, R22
-	VLD1  (R22), V7.S[2]
-	B     moved180
+	VLD1  (R22), V15.S[2]
+	B     moved153
 
-one179:
-	FMOVS 0(R15), F7
+one152:
+	FMOVS 0(R15), F15
 
-moved180:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R21), F8
-	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
-	CMP   $1, R0
-	BEQ   over172
-	FMOVS 4(R21), F8
-	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
-	CMP   $2, R0
-	BEQ   over172
-	FMOVS 8(R21), F8
-	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
-	CMP   $3, R0
-	BEQ   over172
-	FMOVS 12(R21), F8
-	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
-
-over172:
+moved153:
+	VZIP2 V13.S4, V12.S4, V16.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V15.S4, V14.S4, V17.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V14.D2, V12.D2, V13.D2
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VZIP1 V17.D2, V16.D2, V14.D2
+	VZIP2 V17.D2, V16.D2, V15.D2
 	TST   $2, R0
-	BEQ   one182
-	FMOVD 0(R5), F4
+	BEQ   one154
+	FMOVD 0(R5), F16
 	TST   $1, R0
-	BEQ   moved183
+	BEQ   moved155
 	ADD   $8, R5, R22
-	VLD1  (R22), V4.S[2]
-	B     moved183
+	VLD1  (R22), V16.S[2]
+	B     moved155
 
-one182:
-	FMOVS 0(R5), F4
+one154:
+	FMOVS 0(R5), F16
 
-moved183:
+moved155:
 	TST   $2, R0
-	BEQ   one184
-	FMOVD 0(R19), F5
+	BEQ   one156
+	FMOVD 0(R19), F17
 	TST   $1, R0
-	BEQ   moved185
+	BEQ   moved157
 	ADD   $8, R19, R22
-	VLD1  (R22), V5.S[2]
-	B     moved185
+	VLD1  (R22), V17.S[2]
+	B     moved157
 
-one184:
-	FMOVS 0(R19), F5
+one156:
+	FMOVS 0(R19), F17
 
-moved185:
+moved157:
 	TST   $2, R0
-	BEQ   one186
-	FMOVD 0(R4), F6
+	BEQ   one158
+	FMOVD 0(R4), F18
 	TST   $1, R0
-	BEQ   moved187
+	BEQ   moved159
 	ADD   $8, R4, R22
-	VLD1  (R22), V6.S[2]
-	B     moved187
+	VLD1  (R22), V18.S[2]
+	B     moved159
 
-one186:
-	FMOVS 0(R4), F6
+one158:
+	FMOVS 0(R4), F18
 
-moved187:
+moved159:
 	TST   $2, R0
-	BEQ   one188
-	FMOVD 0(R20), F7
+	BEQ   one160
+	FMOVD 0(R20), F19
 	TST   $1, R0
-	BEQ   moved189
+	BEQ   moved161
 	ADD   $8, R20, R22
-	VLD1  (R22), V7.S[2]
-	B     moved189
+	VLD1  (R22), V19.S[2]
+	B     moved161
 
-one188:
-	FMOVS 0(R20), F7
+one160:
+	FMOVS 0(R20), F19
 
-moved189:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R21), F8
-	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
+moved161:
+	VZIP2 V17.S4, V16.S4, V20.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V21.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V21.D2, V20.D2, V18.D2
+	VZIP2 V21.D2, V20.D2, V19.D2
+	FMOVS 0(R21), F20
+	WORD  $0x4f941080 // fmla v0.4s, v4.4s, v20.s[0]
+	WORD  $0x4f941101 // fmla v1.4s, v8.4s, v20.s[0]
+	WORD  $0x4f941182 // fmla v2.4s, v12.4s, v20.s[0]
+	WORD  $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
 	CMP   $1, R0
-	BEQ   over181
-	FMOVS 4(R21), F8
-	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
+	BEQ   over129
+	FMOVS 4(R21), F20
+	WORD  $0x4f9410a0 // fmla v0.4s, v5.4s, v20.s[0]
+	WORD  $0x4f941121 // fmla v1.4s, v9.4s, v20.s[0]
+	WORD  $0x4f9411a2 // fmla v2.4s, v13.4s, v20.s[0]
+	WORD  $0x4f941223 // fmla v3.4s, v17.4s, v20.s[0]
 	CMP   $2, R0
-	BEQ   over181
-	FMOVS 8(R21), F8
-	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
+	BEQ   over129
+	FMOVS 8(R21), F20
+	WORD  $0x4f9410c0 // fmla v0.4s, v6.4s, v20.s[0]
+	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
+	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
+	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
 	CMP   $3, R0
-	BEQ   over181
-	FMOVS 12(R21), F8
-	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
+	BEQ   over129
+	FMOVS 12(R21), F20
+	WORD  $0x4f9410e0 // fmla v0.4s, v7.4s, v20.s[0]
+	WORD  $0x4f941161 // fmla v1.4s, v11.4s, v20.s[0]
+	WORD  $0x4f9411e2 // fmla v2.4s, v15.4s, v20.s[0]
+	WORD  $0x4f941263 // fmla v3.4s, v19.4s, v20.s[0]
 
-over181:
+over129:
+	// a vector that ends with the row: some of it once more
+	SUB  $4, R0
+	MOVD $4, R22
+	MUL  R22, R0, R0
+	ADD  R0, R21
+
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R21, R22
 	MOVD dz+32(FP), R25
@@ -15050,49 +14376,26 @@ over181:
 	MOVD x+48(FP), R23
 	MOVD cols+88(FP), R24
 	CMP  $16, R24
-	BLE  fewer191
+	BLE  fewer163
 	MOVD $16, R24
 
-fewer191:
+fewer163:
 	VMOVI $0, V7.B16
-	TST   $2, R0
-	BEQ   one192
-	FMOVD 0(R21), F4
-	TST   $1, R0
-	BEQ   moved193
-	ADD   $8, R21, R25
-	VLD1  (R25), V4.S[2]
-	B     moved193
+	FMOVQ 0(R21), F4
 
-one192:
-	FMOVS 0(R21), F4
-
-moved193:
-row190:
+row162:
 	VORR  V7.B16, V7.B16, V5.B16
 	FMOVS 0(R23), F6
 	WORD  $0x4f861085 // fmla v5.4s, v4.4s, v6.s[0]
 	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
-	TST   $2, R0
-	BEQ   one194
-	FMOVD F5, 0(R22)
-	TST   $1, R0
-	BEQ   moved195
-	ADD   $8, R22, R25
-	VST1  V5.S[2], (R25)
-	B     moved195
+	FMOVQ F5, 0(R22)
+	MOVD  lddw+24(FP), R25
+	ADD   R25, R22
+	ADD   $4, R23
+	SUBS  $1, R24
+	BNE   row162
 
-one194:
-	FMOVS F5, 0(R22)
-
-moved195:
-	MOVD lddw+24(FP), R25
-	ADD  R25, R22
-	ADD  $4, R23
-	SUBS $1, R24
-	BNE  row190
-
-end145:
+end119:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -15105,34 +14408,34 @@ end145:
 	SUB   $2, R4
 	MOVD  $14, R5
 	CMP   $14, R4
-	BGE   inside196
+	BGE   inside164
 	MOVD  R4, R5
 
-inside196:
+inside164:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $12, R6
 	CMP  $12, R4
-	BGE  inside197
+	BGE  inside165
 	MOVD R4, R6
 
-inside197:
+inside165:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $10, R7
 	CMP  $10, R4
-	BGE  inside198
+	BGE  inside166
 	MOVD R4, R7
 
-inside198:
+inside166:
 	MUL  R3, R7
 	ADD  R1, R7
 	MOVD $8, R8
 	CMP  $8, R4
-	BGE  inside199
+	BGE  inside167
 	MOVD R4, R8
 
-inside199:
+inside167:
 	MUL   R3, R8
 	ADD   R1, R8
 	MOVD  $6, R10
@@ -15158,7 +14461,7 @@ inside199:
 	SUB  $16, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done146
+	BLE  done120
 	MOVD dx+0(FP), R1
 	MOVD $16, R4
 	MUL  R4, R3, R3
@@ -15184,14 +14487,14 @@ inside199:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $9, R1
-	BGE  block142
+	BGE  block116
 
-done146:
+done120:
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
-	BLE  done204
+	BLE  done172
 
-block200:
+block168:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -15201,18 +14504,18 @@ block200:
 	SUB   $2, R3
 	MOVD  $6, R4
 	CMP   $6, R3
-	BGE   inside205
+	BGE   inside173
 	MOVD  R3, R4
 
-inside205:
+inside173:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $4, R5
 	CMP  $4, R3
-	BGE  inside206
+	BGE  inside174
 	MOVD R3, R5
 
-inside206:
+inside174:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R7
@@ -15225,9 +14528,9 @@ inside206:
 	MOVD dz+32(FP), R10
 	MOVD n+96(FP), R0
 	CMP  $4, R0
-	BLT  tail202
+	BLT  tail170
 
-square201:
+square169:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F3
@@ -15273,14 +14576,14 @@ square201:
 	MOVD x+48(FP), R12
 	MOVD cols+88(FP), R13
 	CMP  $8, R13
-	BLE  fewer208
+	BLE  fewer177
 	MOVD $8, R13
 
-fewer208:
+fewer177:
 	VMOVI $0, V5.B16
 	FMOVQ 0(R10), F2
 
-row207:
+row176:
 	VORR  V5.B16, V5.B16, V3.B16
 	FMOVS 0(R12), F4
 	WORD  $0x4f841043 // fmla v3.4s, v2.4s, v4.s[0]
@@ -15290,7 +14593,7 @@ row207:
 	ADD   R14, R11
 	ADD   $4, R12
 	SUBS  $1, R13
-	BNE   row207
+	BNE   row176
 	ADD   $16, R1
 	ADD   $16, R3
 	ADD   $16, R6
@@ -15302,65 +14605,65 @@ row207:
 	ADD   $16, R10
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square201
+	BGE   square169
 
-tail202:
+tail170:
 	CMP $0, R0
-	BLE end203
+	BLE end171
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one211
+	BEQ   one180
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved212
+	BEQ   moved181
 	ADD   $8, R1, R11
 	VLD1  (R11), V2.S[2]
-	B     moved212
+	B     moved181
 
-one211:
+one180:
 	FMOVS 0(R1), F2
 
-moved212:
+moved181:
 	TST   $2, R0
-	BEQ   one213
+	BEQ   one182
 	FMOVD 0(R3), F3
 	TST   $1, R0
-	BEQ   moved214
+	BEQ   moved183
 	ADD   $8, R3, R11
 	VLD1  (R11), V3.S[2]
-	B     moved214
+	B     moved183
 
-one213:
+one182:
 	FMOVS 0(R3), F3
 
-moved214:
+moved183:
 	TST   $2, R0
-	BEQ   one215
+	BEQ   one184
 	FMOVD 0(R6), F4
 	TST   $1, R0
-	BEQ   moved216
+	BEQ   moved185
 	ADD   $8, R6, R11
 	VLD1  (R11), V4.S[2]
-	B     moved216
+	B     moved185
 
-one215:
+one184:
 	FMOVS 0(R6), F4
 
-moved216:
+moved185:
 	TST   $2, R0
-	BEQ   one217
+	BEQ   one186
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved218
+	BEQ   moved187
 	ADD   $8, R7, R11
 	VLD1  (R11), V5.S[2]
-	B     moved218
+	B     moved187
 
-one217:
+one186:
 	FMOVS 0(R7), F5
 
-moved218:
+moved187:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -15369,98 +14672,92 @@ moved218:
 	VZIP1 V4.D2, V2.D2, V2.D2
 	VZIP1 V7.D2, V6.D2, V4.D2
 	VZIP2 V7.D2, V6.D2, V5.D2
-	FMOVS 0(R10), F6
-	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
-	CMP   $1, R0
-	BEQ   over210
-	FMOVS 4(R10), F6
-	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
-	CMP   $2, R0
-	BEQ   over210
-	FMOVS 8(R10), F6
-	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
-	CMP   $3, R0
-	BEQ   over210
-	FMOVS 12(R10), F6
-	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
-
-over210:
 	TST   $2, R0
-	BEQ   one220
-	FMOVD 0(R5), F2
+	BEQ   one188
+	FMOVD 0(R5), F6
 	TST   $1, R0
-	BEQ   moved221
+	BEQ   moved189
 	ADD   $8, R5, R11
-	VLD1  (R11), V2.S[2]
-	B     moved221
+	VLD1  (R11), V6.S[2]
+	B     moved189
 
-one220:
-	FMOVS 0(R5), F2
+one188:
+	FMOVS 0(R5), F6
 
-moved221:
+moved189:
 	TST   $2, R0
-	BEQ   one222
-	FMOVD 0(R8), F3
+	BEQ   one190
+	FMOVD 0(R8), F7
 	TST   $1, R0
-	BEQ   moved223
+	BEQ   moved191
 	ADD   $8, R8, R11
-	VLD1  (R11), V3.S[2]
-	B     moved223
+	VLD1  (R11), V7.S[2]
+	B     moved191
 
-one222:
-	FMOVS 0(R8), F3
+one190:
+	FMOVS 0(R8), F7
 
-moved223:
+moved191:
 	TST   $2, R0
-	BEQ   one224
-	FMOVD 0(R4), F4
+	BEQ   one192
+	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved225
+	BEQ   moved193
 	ADD   $8, R4, R11
-	VLD1  (R11), V4.S[2]
-	B     moved225
+	VLD1  (R11), V8.S[2]
+	B     moved193
 
-one224:
-	FMOVS 0(R4), F4
+one192:
+	FMOVS 0(R4), F8
 
-moved225:
+moved193:
 	TST   $2, R0
-	BEQ   one226
-	FMOVD 0(R9), F5
+	BEQ   one194
+	FMOVD 0(R9), F9
 	TST   $1, R0
-	BEQ   moved227
+	BEQ   moved195
 	ADD   $8, R9, R11
-	VLD1  (R11), V5.S[2]
-	B     moved227
+	VLD1  (R11), V9.S[2]
+	B     moved195
 
-one226:
-	FMOVS 0(R9), F5
+one194:
+	FMOVS 0(R9), F9
 
-moved227:
-	VZIP2 V3.S4, V2.S4, V6.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V5.S4, V4.S4, V7.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V4.D2, V2.D2, V3.D2
-	VZIP1 V4.D2, V2.D2, V2.D2
-	VZIP1 V7.D2, V6.D2, V4.D2
-	VZIP2 V7.D2, V6.D2, V5.D2
-	FMOVS 0(R10), F6
-	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
+moved195:
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVS 0(R10), F10
+	WORD  $0x4f8a1040 // fmla v0.4s, v2.4s, v10.s[0]
+	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
 	CMP   $1, R0
-	BEQ   over219
-	FMOVS 4(R10), F6
-	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
+	BEQ   over179
+	FMOVS 4(R10), F10
+	WORD  $0x4f8a1060 // fmla v0.4s, v3.4s, v10.s[0]
+	WORD  $0x4f8a10e1 // fmla v1.4s, v7.4s, v10.s[0]
 	CMP   $2, R0
-	BEQ   over219
-	FMOVS 8(R10), F6
-	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
+	BEQ   over179
+	FMOVS 8(R10), F10
+	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
+	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
 	CMP   $3, R0
-	BEQ   over219
-	FMOVS 12(R10), F6
-	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
+	BEQ   over179
+	FMOVS 12(R10), F10
+	WORD  $0x4f8a10a0 // fmla v0.4s, v5.4s, v10.s[0]
+	WORD  $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
 
-over219:
+over179:
+	// a vector that ends with the row: some of it once more
+	SUB  $4, R0
+	MOVD $4, R11
+	MUL  R11, R0, R0
+	ADD  R0, R10
+
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R10, R11
 	MOVD dz+32(FP), R14
@@ -15470,49 +14767,26 @@ over219:
 	MOVD x+48(FP), R12
 	MOVD cols+88(FP), R13
 	CMP  $8, R13
-	BLE  fewer229
+	BLE  fewer197
 	MOVD $8, R13
 
-fewer229:
+fewer197:
 	VMOVI $0, V5.B16
-	TST   $2, R0
-	BEQ   one230
-	FMOVD 0(R10), F2
-	TST   $1, R0
-	BEQ   moved231
-	ADD   $8, R10, R14
-	VLD1  (R14), V2.S[2]
-	B     moved231
+	FMOVQ 0(R10), F2
 
-one230:
-	FMOVS 0(R10), F2
-
-moved231:
-row228:
+row196:
 	VORR  V5.B16, V5.B16, V3.B16
 	FMOVS 0(R12), F4
 	WORD  $0x4f841043 // fmla v3.4s, v2.4s, v4.s[0]
 	WORD  $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
-	TST   $2, R0
-	BEQ   one232
-	FMOVD F3, 0(R11)
-	TST   $1, R0
-	BEQ   moved233
-	ADD   $8, R11, R14
-	VST1  V3.S[2], (R14)
-	B     moved233
+	FMOVQ F3, 0(R11)
+	MOVD  lddw+24(FP), R14
+	ADD   R14, R11
+	ADD   $4, R12
+	SUBS  $1, R13
+	BNE   row196
 
-one232:
-	FMOVS F3, 0(R11)
-
-moved233:
-	MOVD lddw+24(FP), R14
-	ADD  R14, R11
-	ADD  $4, R12
-	SUBS $1, R13
-	BNE  row228
-
-end203:
+end171:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -15523,18 +14797,18 @@ end203:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside234
+	BGE   inside198
 	MOVD  R4, R5
 
-inside234:
+inside198:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside235
+	BGE  inside199
 	MOVD R4, R6
 
-inside235:
+inside199:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
@@ -15550,7 +14824,7 @@ inside235:
 	SUB  $8, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done204
+	BLE  done172
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -15576,14 +14850,14 @@ inside235:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $5, R1
-	BGE  block200
+	BGE  block168
 
-done204:
+done172:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done240
+	BLE  done204
 
-block236:
+block200:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  w+64(FP), R1
@@ -15592,18 +14866,18 @@ block236:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside241
+	BGE   inside205
 	MOVD  R3, R4
 
-inside241:
+inside205:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside242
+	BGE  inside206
 	MOVD R3, R5
 
-inside242:
+inside206:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -15611,9 +14885,9 @@ inside242:
 	MOVD dz+32(FP), R6
 	MOVD n+96(FP), R0
 	CMP  $4, R0
-	BLT  tail238
+	BLT  tail202
 
-square237:
+square201:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F1
 	FMOVQ 0(R1), F2
@@ -15643,14 +14917,14 @@ square237:
 	MOVD x+48(FP), R8
 	MOVD cols+88(FP), R9
 	CMP  $4, R9
-	BLE  fewer244
+	BLE  fewer209
 	MOVD $4, R9
 
-fewer244:
+fewer209:
 	VMOVI $0, V4.B16
 	FMOVQ 0(R6), F1
 
-row243:
+row208:
 	VORR  V4.B16, V4.B16, V2.B16
 	FMOVS 0(R8), F3
 	WORD  $0x4f831022 // fmla v2.4s, v1.4s, v3.s[0]
@@ -15660,7 +14934,7 @@ row243:
 	ADD   R10, R7
 	ADD   $4, R8
 	SUBS  $1, R9
-	BNE   row243
+	BNE   row208
 	ADD   $16, R5
 	ADD   $16, R1
 	ADD   $16, R4
@@ -15668,65 +14942,65 @@ row243:
 	ADD   $16, R6
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square237
+	BGE   square201
 
-tail238:
+tail202:
 	CMP $0, R0
-	BLE end239
+	BLE end203
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one247
+	BEQ   one212
 	FMOVD 0(R5), F1
 	TST   $1, R0
-	BEQ   moved248
+	BEQ   moved213
 	ADD   $8, R5, R7
 	VLD1  (R7), V1.S[2]
-	B     moved248
+	B     moved213
 
-one247:
+one212:
 	FMOVS 0(R5), F1
 
-moved248:
+moved213:
 	TST   $2, R0
-	BEQ   one249
+	BEQ   one214
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved250
+	BEQ   moved215
 	ADD   $8, R1, R7
 	VLD1  (R7), V2.S[2]
-	B     moved250
+	B     moved215
 
-one249:
+one214:
 	FMOVS 0(R1), F2
 
-moved250:
+moved215:
 	TST   $2, R0
-	BEQ   one251
+	BEQ   one216
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved252
+	BEQ   moved217
 	ADD   $8, R4, R7
 	VLD1  (R7), V3.S[2]
-	B     moved252
+	B     moved217
 
-one251:
+one216:
 	FMOVS 0(R4), F3
 
-moved252:
+moved217:
 	TST   $2, R0
-	BEQ   one253
+	BEQ   one218
 	FMOVD 0(R3), F4
 	TST   $1, R0
-	BEQ   moved254
+	BEQ   moved219
 	ADD   $8, R3, R7
 	VLD1  (R7), V4.S[2]
-	B     moved254
+	B     moved219
 
-one253:
+one218:
 	FMOVS 0(R3), F4
 
-moved254:
+moved219:
 	VZIP2 V2.S4, V1.S4, V5.S4
 	VZIP1 V2.S4, V1.S4, V1.S4
 	VZIP2 V4.S4, V3.S4, V6.S4
@@ -15738,19 +15012,25 @@ moved254:
 	FMOVS 0(R6), F5
 	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
 	CMP   $1, R0
-	BEQ   over246
+	BEQ   over211
 	FMOVS 4(R6), F5
 	WORD  $0x4f851040 // fmla v0.4s, v2.4s, v5.s[0]
 	CMP   $2, R0
-	BEQ   over246
+	BEQ   over211
 	FMOVS 8(R6), F5
 	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
 	CMP   $3, R0
-	BEQ   over246
+	BEQ   over211
 	FMOVS 12(R6), F5
 	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
 
-over246:
+over211:
+	// a vector that ends with the row: some of it once more
+	SUB  $4, R0
+	MOVD $4, R7
+	MUL  R7, R0, R0
+	ADD  R0, R6
+
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R6, R7
 	MOVD dz+32(FP), R10
@@ -15760,49 +15040,26 @@ over246:
 	MOVD x+48(FP), R8
 	MOVD cols+88(FP), R9
 	CMP  $4, R9
-	BLE  fewer256
+	BLE  fewer221
 	MOVD $4, R9
 
-fewer256:
+fewer221:
 	VMOVI $0, V4.B16
-	TST   $2, R0
-	BEQ   one257
-	FMOVD 0(R6), F1
-	TST   $1, R0
-	BEQ   moved258
-	ADD   $8, R6, R10
-	VLD1  (R10), V1.S[2]
-	B     moved258
+	FMOVQ 0(R6), F1
 
-one257:
-	FMOVS 0(R6), F1
-
-moved258:
-row255:
+row220:
 	VORR  V4.B16, V4.B16, V2.B16
 	FMOVS 0(R8), F3
 	WORD  $0x4f831022 // fmla v2.4s, v1.4s, v3.s[0]
 	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	TST   $2, R0
-	BEQ   one259
-	FMOVD F2, 0(R7)
-	TST   $1, R0
-	BEQ   moved260
-	ADD   $8, R7, R10
-	VST1  V2.S[2], (R10)
-	B     moved260
+	FMOVQ F2, 0(R7)
+	MOVD  lddw+24(FP), R10
+	ADD   R10, R7
+	ADD   $4, R8
+	SUBS  $1, R9
+	BNE   row220
 
-one259:
-	FMOVS F2, 0(R7)
-
-moved260:
-	MOVD lddw+24(FP), R10
-	ADD  R10, R7
-	ADD  $4, R8
-	SUBS $1, R9
-	BNE  row255
-
-end239:
+end203:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	MOVD  dx+0(FP), R1
@@ -15812,18 +15069,18 @@ end239:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside261
+	BGE   inside222
 	MOVD  R4, R5
 
-inside261:
+inside222:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside262
+	BGE  inside223
 	MOVD R4, R6
 
-inside262:
+inside223:
 	MUL   R3, R6
 	ADD   R1, R6
 	FMOVD F0, 0(R6)
@@ -15834,7 +15091,7 @@ inside262:
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done240
+	BLE  done204
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -15860,9 +15117,9 @@ inside262:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block236
+	BGE  block200
 
-done240:
+done204:
 	RET
 
 // func bothNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
@@ -15954,16 +15211,16 @@ square3:
 	ADD  R13, R14, R15
 	MOVD cols+88(FP), R12
 	CMP  $4, R12
-	BLE  fewer10
+	BLE  fewer11
 	MOVD $4, R12
 
-fewer10:
+fewer11:
 	VMOVI $0, V11.B16
 	FMOVQ 0(R3), F6
 	FMOVQ 0(R8), F7
 	FMOVQ 0(R9), F8
 
-row9:
+row10:
 	VORR  V11.B16, V11.B16, V9.B16
 	FMOVD 0(R11), F10
 	WORD  $0x4fca10c9 // fmla v9.2d, v6.2d, v10.d[0]
@@ -15979,7 +15236,7 @@ row9:
 	ADD   $8, R14
 	ADD   $8, R15
 	SUBS  $1, R12
-	BNE   row9
+	BNE   row10
 	ADD   $16, R1
 	ADD   $16, R6
 	ADD   $16, R5
@@ -16001,43 +15258,41 @@ tail4:
 	VZIP2 V7.D2, V6.D2, V8.D2
 	VZIP1 V7.D2, V6.D2, V6.D2
 	VORR  V8.B16, V8.B16, V7.B16
-	FMOVD 0(R3), F8
-	WORD  $0x4fc810c0 // fmla v0.2d, v6.2d, v8.d[0]
-	FMOVD 0(R8), F8
-	WORD  $0x4fc810c1 // fmla v1.2d, v6.2d, v8.d[0]
-	FMOVD 0(R9), F8
-	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
-	CMP   $1, R0
-	BEQ   over12
-	FMOVD 8(R3), F8
-	WORD  $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
-	FMOVD 8(R8), F8
-	WORD  $0x4fc810e1 // fmla v1.2d, v7.2d, v8.d[0]
-	FMOVD 8(R9), F8
-	WORD  $0x4fc810e2 // fmla v2.2d, v7.2d, v8.d[0]
-
-over12:
-	FMOVD 0(R5), F6
-	FMOVD 0(R4), F7
-	VZIP2 V7.D2, V6.D2, V8.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V8.B16, V8.B16, V7.B16
-	FMOVD 0(R3), F8
-	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
-	FMOVD 0(R8), F8
-	WORD  $0x4fc810c4 // fmla v4.2d, v6.2d, v8.d[0]
-	FMOVD 0(R9), F8
-	WORD  $0x4fc810c5 // fmla v5.2d, v6.2d, v8.d[0]
+	FMOVD 0(R5), F8
+	FMOVD 0(R4), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVD 0(R3), F10
+	WORD  $0x4fca10c0 // fmla v0.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca1103 // fmla v3.2d, v8.2d, v10.d[0]
+	FMOVD 0(R8), F10
+	WORD  $0x4fca10c1 // fmla v1.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca1104 // fmla v4.2d, v8.2d, v10.d[0]
+	FMOVD 0(R9), F10
+	WORD  $0x4fca10c2 // fmla v2.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca1105 // fmla v5.2d, v8.2d, v10.d[0]
 	CMP   $1, R0
 	BEQ   over13
-	FMOVD 8(R3), F8
-	WORD  $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
-	FMOVD 8(R8), F8
-	WORD  $0x4fc810e4 // fmla v4.2d, v7.2d, v8.d[0]
-	FMOVD 8(R9), F8
-	WORD  $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
+	FMOVD 8(R3), F10
+	WORD  $0x4fca10e0 // fmla v0.2d, v7.2d, v10.d[0]
+	WORD  $0x4fca1123 // fmla v3.2d, v9.2d, v10.d[0]
+	FMOVD 8(R8), F10
+	WORD  $0x4fca10e1 // fmla v1.2d, v7.2d, v10.d[0]
+	WORD  $0x4fca1124 // fmla v4.2d, v9.2d, v10.d[0]
+	FMOVD 8(R9), F10
+	WORD  $0x4fca10e2 // fmla v2.2d, v7.2d, v10.d[0]
+	WORD  $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
 
 over13:
+	// a vector that ends with the row: some of it once more
+	SUB  $2, R0
+	MOVD $8, R10
+	MUL  R10, R0, R0
+	ADD  R0, R3
+	ADD  R0, R8
+	ADD  R0, R9
+
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R3, R10
 	MOVD dz+32(FP), R13
@@ -16055,9 +15310,9 @@ over13:
 
 fewer15:
 	VMOVI $0, V11.B16
-	FMOVD 0(R3), F6
-	FMOVD 0(R8), F7
-	FMOVD 0(R9), F8
+	FMOVQ 0(R3), F6
+	FMOVQ 0(R8), F7
+	FMOVQ 0(R9), F8
 
 row14:
 	VORR  V11.B16, V11.B16, V9.B16
@@ -16068,7 +15323,7 @@ row14:
 	FMOVD 0(R15), F10
 	WORD  $0x4fca1109 // fmla v9.2d, v8.2d, v10.d[0]
 	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
-	FMOVD F9, 0(R10)
+	FMOVQ F9, 0(R10)
 	MOVD  lddw+24(FP), R19
 	ADD   R19, R10
 	ADD   $8, R11
@@ -16230,16 +15485,16 @@ square19:
 	ADD  R11, R12, R13
 	MOVD cols+88(FP), R10
 	CMP  $2, R10
-	BLE  fewer26
+	BLE  fewer27
 	MOVD $2, R10
 
-fewer26:
+fewer27:
 	VMOVI $0, V8.B16
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R6), F4
 	FMOVQ 0(R7), F5
 
-row25:
+row26:
 	VORR  V8.B16, V8.B16, V6.B16
 	FMOVD 0(R9), F7
 	WORD  $0x4fc71066 // fmla v6.2d, v3.2d, v7.d[0]
@@ -16255,7 +15510,7 @@ row25:
 	ADD   $8, R12
 	ADD   $8, R13
 	SUBS  $1, R10
-	BNE   row25
+	BNE   row26
 	ADD   $16, R5
 	ADD   $16, R4
 	ADD   $16, R1
@@ -16282,7 +15537,7 @@ tail20:
 	FMOVD 0(R7), F5
 	WORD  $0x4fc51062 // fmla v2.2d, v3.2d, v5.d[0]
 	CMP   $1, R0
-	BEQ   over28
+	BEQ   over29
 	FMOVD 8(R1), F5
 	WORD  $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
 	FMOVD 8(R6), F5
@@ -16290,7 +15545,15 @@ tail20:
 	FMOVD 8(R7), F5
 	WORD  $0x4fc51082 // fmla v2.2d, v4.2d, v5.d[0]
 
-over28:
+over29:
+	// a vector that ends with the row: some of it once more
+	SUB  $2, R0
+	MOVD $8, R8
+	MUL  R8, R0, R0
+	ADD  R0, R1
+	ADD  R0, R6
+	ADD  R0, R7
+
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R1, R8
 	MOVD dz+32(FP), R11
@@ -16303,16 +15566,16 @@ over28:
 	ADD  R11, R12, R13
 	MOVD cols+88(FP), R10
 	CMP  $2, R10
-	BLE  fewer30
+	BLE  fewer31
 	MOVD $2, R10
 
-fewer30:
+fewer31:
 	VMOVI $0, V8.B16
-	FMOVD 0(R1), F3
-	FMOVD 0(R6), F4
-	FMOVD 0(R7), F5
+	FMOVQ 0(R1), F3
+	FMOVQ 0(R6), F4
+	FMOVQ 0(R7), F5
 
-row29:
+row30:
 	VORR  V8.B16, V8.B16, V6.B16
 	FMOVD 0(R9), F7
 	WORD  $0x4fc71066 // fmla v6.2d, v3.2d, v7.d[0]
@@ -16321,14 +15584,14 @@ row29:
 	FMOVD 0(R13), F7
 	WORD  $0x4fc710a6 // fmla v6.2d, v5.2d, v7.d[0]
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
-	FMOVD F6, 0(R8)
+	FMOVQ F6, 0(R8)
 	MOVD  lddw+24(FP), R14
 	ADD   R14, R8
 	ADD   $8, R9
 	ADD   $8, R12
 	ADD   $8, R13
 	SUBS  $1, R10
-	BNE   row29
+	BNE   row30
 
 end21:
 	VMOVI $0, V3.B16
@@ -16342,18 +15605,18 @@ end21:
 	SUB   $1, R4
 	MOVD  $1, R5
 	CMP   $1, R4
-	BGE   inside31
+	BGE   inside32
 	MOVD  R4, R5
 
-inside31:
+inside32:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside32
+	BGE  inside33
 	MOVD R4, R6
 
-inside32:
+inside33:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -16405,13 +15668,13 @@ done22:
 
 fewer1:
 	CMP  $2, R0
-	BNE  fewer33
+	BNE  fewer34
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $2, R1
-	BLE  done38
+	BLE  done39
 
-block34:
+block35:
 	// 2×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -16423,18 +15686,18 @@ block34:
 	SUB   $1, R3
 	MOVD  $3, R4
 	CMP   $3, R3
-	BGE   inside39
+	BGE   inside40
 	MOVD  R3, R4
 
-inside39:
+inside40:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R5
 	CMP  $2, R3
-	BGE  inside40
+	BGE  inside41
 	MOVD R3, R5
 
-inside40:
+inside41:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $1, R7
@@ -16445,9 +15708,9 @@ inside40:
 	MOVD n+96(FP), R0
 	ADD  R7, R3, R8
 	CMP  $2, R0
-	BLT  tail36
+	BLT  tail37
 
-square35:
+square36:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R6), F5
@@ -16481,15 +15744,15 @@ square35:
 	ADD  R12, R10, R13
 	MOVD cols+88(FP), R11
 	CMP  $4, R11
-	BLE  fewer42
+	BLE  fewer44
 	MOVD $4, R11
 
-fewer42:
+fewer44:
 	VMOVI $0, V8.B16
 	FMOVQ 0(R3), F4
 	FMOVQ 0(R8), F5
 
-row41:
+row43:
 	VORR  V8.B16, V8.B16, V6.B16
 	FMOVD 0(R10), F7
 	WORD  $0x4fc71086 // fmla v6.2d, v4.2d, v7.d[0]
@@ -16502,7 +15765,7 @@ row41:
 	ADD   $8, R10
 	ADD   $8, R13
 	SUBS  $1, R11
-	BNE   row41
+	BNE   row43
 	ADD   $16, R1
 	ADD   $16, R6
 	ADD   $16, R5
@@ -16511,11 +15774,11 @@ row41:
 	ADD   $16, R8
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square35
+	BGE   square36
 
-tail36:
+tail37:
 	CMP $0, R0
-	BLE end37
+	BLE end38
 
 	// the same for fewer j
 	FMOVD 0(R1), F4
@@ -16523,35 +15786,34 @@ tail36:
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
-	FMOVD 0(R8), F6
-	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	FMOVD 0(R5), F6
+	FMOVD 0(R4), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVD 0(R3), F8
+	WORD  $0x4fc81080 // fmla v0.2d, v4.2d, v8.d[0]
+	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	FMOVD 0(R8), F8
+	WORD  $0x4fc81081 // fmla v1.2d, v4.2d, v8.d[0]
+	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
 	CMP   $1, R0
-	BEQ   over44
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
-	FMOVD 8(R8), F6
-	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
+	BEQ   over46
+	FMOVD 8(R3), F8
+	WORD  $0x4fc810a0 // fmla v0.2d, v5.2d, v8.d[0]
+	WORD  $0x4fc810e2 // fmla v2.2d, v7.2d, v8.d[0]
+	FMOVD 8(R8), F8
+	WORD  $0x4fc810a1 // fmla v1.2d, v5.2d, v8.d[0]
+	WORD  $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
 
-over44:
-	FMOVD 0(R5), F4
-	FMOVD 0(R4), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
-	FMOVD 0(R8), F6
-	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over45
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
-	FMOVD 8(R8), F6
-	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
+over46:
+	// a vector that ends with the row: some of it once more
+	SUB  $2, R0
+	MOVD $8, R9
+	MUL  R9, R0, R0
+	ADD  R0, R3
+	ADD  R0, R8
 
-over45:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R3, R9
 	MOVD dz+32(FP), R12
@@ -16563,30 +15825,30 @@ over45:
 	ADD  R12, R10, R13
 	MOVD cols+88(FP), R11
 	CMP  $4, R11
-	BLE  fewer47
+	BLE  fewer48
 	MOVD $4, R11
 
-fewer47:
+fewer48:
 	VMOVI $0, V8.B16
-	FMOVD 0(R3), F4
-	FMOVD 0(R8), F5
+	FMOVQ 0(R3), F4
+	FMOVQ 0(R8), F5
 
-row46:
+row47:
 	VORR  V8.B16, V8.B16, V6.B16
 	FMOVD 0(R10), F7
 	WORD  $0x4fc71086 // fmla v6.2d, v4.2d, v7.d[0]
 	FMOVD 0(R13), F7
 	WORD  $0x4fc710a6 // fmla v6.2d, v5.2d, v7.d[0]
 	WORD  $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
-	FMOVD F6, 0(R9)
+	FMOVQ F6, 0(R9)
 	MOVD  lddw+24(FP), R14
 	ADD   R14, R9
 	ADD   $8, R10
 	ADD   $8, R13
 	SUBS  $1, R11
-	BNE   row46
+	BNE   row47
 
-end37:
+end38:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -16599,18 +15861,18 @@ end37:
 	SUB   $1, R4
 	MOVD  $3, R5
 	CMP   $3, R4
-	BGE   inside48
+	BGE   inside49
 	MOVD  R4, R5
 
-inside48:
+inside49:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R6
 	CMP  $2, R4
-	BGE  inside49
+	BGE  inside50
 	MOVD R4, R6
 
-inside49:
+inside50:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $1, R8
@@ -16634,7 +15896,7 @@ inside49:
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done38
+	BLE  done39
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -16660,14 +15922,14 @@ inside49:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $3, R1
-	BGE  block34
+	BGE  block35
 
-done38:
+done39:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done54
+	BLE  done55
 
-block50:
+block51:
 	// 2×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -16677,18 +15939,18 @@ block50:
 	SUB   $1, R3
 	MOVD  $1, R4
 	CMP   $1, R3
-	BGE   inside55
+	BGE   inside56
 	MOVD  R3, R4
 
-inside55:
+inside56:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside56
+	BGE  inside57
 	MOVD R3, R5
 
-inside56:
+inside57:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD dz+32(FP), R1
@@ -16696,9 +15958,9 @@ inside56:
 	MOVD n+96(FP), R0
 	ADD  R3, R1, R6
 	CMP  $2, R0
-	BLT  tail52
+	BLT  tail53
 
-square51:
+square52:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R5), F2
 	FMOVQ 0(R4), F3
@@ -16723,15 +15985,15 @@ square51:
 	ADD  R10, R8, R11
 	MOVD cols+88(FP), R9
 	CMP  $2, R9
-	BLE  fewer58
+	BLE  fewer60
 	MOVD $2, R9
 
-fewer58:
+fewer60:
 	VMOVI $0, V6.B16
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R6), F3
 
-row57:
+row59:
 	VORR  V6.B16, V6.B16, V4.B16
 	FMOVD 0(R8), F5
 	WORD  $0x4fc51044 // fmla v4.2d, v2.2d, v5.d[0]
@@ -16744,18 +16006,18 @@ row57:
 	ADD   $8, R8
 	ADD   $8, R11
 	SUBS  $1, R9
-	BNE   row57
+	BNE   row59
 	ADD   $16, R5
 	ADD   $16, R4
 	ADD   $16, R1
 	ADD   $16, R6
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square51
+	BGE   square52
 
-tail52:
+tail53:
 	CMP $0, R0
-	BLE end53
+	BLE end54
 
 	// the same for fewer j
 	FMOVD 0(R5), F2
@@ -16768,13 +16030,20 @@ tail52:
 	FMOVD 0(R6), F4
 	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
 	CMP   $1, R0
-	BEQ   over60
+	BEQ   over62
 	FMOVD 8(R1), F4
 	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
 	FMOVD 8(R6), F4
 	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
 
-over60:
+over62:
+	// a vector that ends with the row: some of it once more
+	SUB  $2, R0
+	MOVD $8, R7
+	MUL  R7, R0, R0
+	ADD  R0, R1
+	ADD  R0, R6
+
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R1, R7
 	MOVD dz+32(FP), R10
@@ -16786,30 +16055,30 @@ over60:
 	ADD  R10, R8, R11
 	MOVD cols+88(FP), R9
 	CMP  $2, R9
-	BLE  fewer62
+	BLE  fewer64
 	MOVD $2, R9
 
-fewer62:
+fewer64:
 	VMOVI $0, V6.B16
-	FMOVD 0(R1), F2
-	FMOVD 0(R6), F3
+	FMOVQ 0(R1), F2
+	FMOVQ 0(R6), F3
 
-row61:
+row63:
 	VORR  V6.B16, V6.B16, V4.B16
 	FMOVD 0(R8), F5
 	WORD  $0x4fc51044 // fmla v4.2d, v2.2d, v5.d[0]
 	FMOVD 0(R11), F5
 	WORD  $0x4fc51064 // fmla v4.2d, v3.2d, v5.d[0]
 	WORD  $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
-	FMOVD F4, 0(R7)
+	FMOVQ F4, 0(R7)
 	MOVD  lddw+24(FP), R12
 	ADD   R12, R7
 	ADD   $8, R8
 	ADD   $8, R11
 	SUBS  $1, R9
-	BNE   row61
+	BNE   row63
 
-end53:
+end54:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
@@ -16820,18 +16089,18 @@ end53:
 	SUB   $1, R4
 	MOVD  $1, R5
 	CMP   $1, R4
-	BGE   inside63
+	BGE   inside65
 	MOVD  R4, R5
 
-inside63:
+inside65:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside64
+	BGE  inside66
 	MOVD R4, R6
 
-inside64:
+inside66:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -16846,7 +16115,7 @@ inside64:
 	SUB  $2, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done54
+	BLE  done55
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -16872,18 +16141,18 @@ inside64:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block50
+	BGE  block51
 
-done54:
+done55:
 	RET
 
-fewer33:
+fewer34:
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
-	BLE  done70
+	BLE  done72
 
-block66:
+block68:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -16895,34 +16164,34 @@ block66:
 	SUB   $1, R3
 	MOVD  $7, R4
 	CMP   $7, R3
-	BGE   inside71
+	BGE   inside73
 	MOVD  R3, R4
 
-inside71:
+inside73:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $6, R5
 	CMP  $6, R3
-	BGE  inside72
+	BGE  inside74
 	MOVD R3, R5
 
-inside72:
+inside74:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $5, R6
 	CMP  $5, R3
-	BGE  inside73
+	BGE  inside75
 	MOVD R3, R6
 
-inside73:
+inside75:
 	MUL  R2, R6
 	ADD  R1, R6
 	MOVD $4, R7
 	CMP  $4, R3
-	BGE  inside74
+	BGE  inside76
 	MOVD R3, R7
 
-inside74:
+inside76:
 	MUL  R2, R7
 	ADD  R1, R7
 	MOVD $3, R9
@@ -16937,9 +16206,9 @@ inside74:
 	MOVD dz+32(FP), R3
 	MOVD n+96(FP), R0
 	CMP  $2, R0
-	BLT  tail68
+	BLT  tail70
 
-square67:
+square69:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R10), F5
@@ -16980,14 +16249,14 @@ square67:
 	MOVD x+48(FP), R12
 	MOVD cols+88(FP), R13
 	CMP  $8, R13
-	BLE  fewer76
+	BLE  fewer79
 	MOVD $8, R13
 
-fewer76:
+fewer79:
 	VMOVI $0, V7.B16
 	FMOVQ 0(R3), F4
 
-row75:
+row78:
 	VORR  V7.B16, V7.B16, V5.B16
 	FMOVD 0(R12), F6
 	WORD  $0x4fc61085 // fmla v5.2d, v4.2d, v6.d[0]
@@ -16997,7 +16266,7 @@ row75:
 	ADD   R14, R11
 	ADD   $8, R12
 	SUBS  $1, R13
-	BNE   row75
+	BNE   row78
 	ADD   $16, R1
 	ADD   $16, R10
 	ADD   $16, R9
@@ -17009,11 +16278,11 @@ row75:
 	ADD   $16, R3
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square67
+	BGE   square69
 
-tail68:
+tail70:
 	CMP $0, R0
-	BLE end69
+	BLE end71
 
 	// the same for fewer j
 	FMOVD 0(R1), F4
@@ -17021,53 +16290,41 @@ tail68:
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over78
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
-
-over78:
-	FMOVD 0(R9), F4
-	FMOVD 0(R8), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over79
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
-
-over79:
-	FMOVD 0(R7), F4
-	FMOVD 0(R6), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over80
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
-
-over80:
-	FMOVD 0(R5), F4
-	FMOVD 0(R4), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
+	FMOVD 0(R9), F6
+	FMOVD 0(R8), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVD 0(R7), F8
+	FMOVD 0(R6), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVD 0(R5), F10
+	FMOVD 0(R4), F11
+	VZIP2 V11.D2, V10.D2, V12.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V12.B16, V12.B16, V11.B16
+	FMOVD 0(R3), F12
+	WORD  $0x4fcc1080 // fmla v0.2d, v4.2d, v12.d[0]
+	WORD  $0x4fcc10c1 // fmla v1.2d, v6.2d, v12.d[0]
+	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
+	WORD  $0x4fcc1143 // fmla v3.2d, v10.2d, v12.d[0]
 	CMP   $1, R0
 	BEQ   over81
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
+	FMOVD 8(R3), F12
+	WORD  $0x4fcc10a0 // fmla v0.2d, v5.2d, v12.d[0]
+	WORD  $0x4fcc10e1 // fmla v1.2d, v7.2d, v12.d[0]
+	WORD  $0x4fcc1122 // fmla v2.2d, v9.2d, v12.d[0]
+	WORD  $0x4fcc1163 // fmla v3.2d, v11.2d, v12.d[0]
 
 over81:
+	// a vector that ends with the row: some of it once more
+	SUB  $2, R0
+	MOVD $8, R11
+	MUL  R11, R0, R0
+	ADD  R0, R3
+
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R3, R11
 	MOVD dz+32(FP), R14
@@ -17082,21 +16339,21 @@ over81:
 
 fewer83:
 	VMOVI $0, V7.B16
-	FMOVD 0(R3), F4
+	FMOVQ 0(R3), F4
 
 row82:
 	VORR  V7.B16, V7.B16, V5.B16
 	FMOVD 0(R12), F6
 	WORD  $0x4fc61085 // fmla v5.2d, v4.2d, v6.d[0]
 	WORD  $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
-	FMOVD F5, 0(R11)
+	FMOVQ F5, 0(R11)
 	MOVD  lddw+24(FP), R14
 	ADD   R14, R11
 	ADD   $8, R12
 	SUBS  $1, R13
 	BNE   row82
 
-end69:
+end71:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -17162,7 +16419,7 @@ inside87:
 	SUB  $8, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done70
+	BLE  done72
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -17188,9 +16445,9 @@ inside87:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $5, R1
-	BGE  block66
+	BGE  block68
 
-done70:
+done72:
 	MOVD cols+88(FP), R1
 	CMP  $2, R1
 	BLE  done92
@@ -17254,14 +16511,14 @@ square89:
 	MOVD x+48(FP), R8
 	MOVD cols+88(FP), R9
 	CMP  $4, R9
-	BLE  fewer96
+	BLE  fewer97
 	MOVD $4, R9
 
-fewer96:
+fewer97:
 	VMOVI $0, V5.B16
 	FMOVQ 0(R3), F2
 
-row95:
+row96:
 	VORR  V5.B16, V5.B16, V3.B16
 	FMOVD 0(R8), F4
 	WORD  $0x4fc41043 // fmla v3.2d, v2.2d, v4.d[0]
@@ -17271,7 +16528,7 @@ row95:
 	ADD   R10, R7
 	ADD   $8, R8
 	SUBS  $1, R9
-	BNE   row95
+	BNE   row96
 	ADD   $16, R1
 	ADD   $16, R6
 	ADD   $16, R5
@@ -17291,27 +16548,27 @@ tail90:
 	VZIP2 V3.D2, V2.D2, V4.D2
 	VZIP1 V3.D2, V2.D2, V2.D2
 	VORR  V4.B16, V4.B16, V3.B16
-	FMOVD 0(R3), F4
-	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
-	CMP   $1, R0
-	BEQ   over98
-	FMOVD 8(R3), F4
-	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
-
-over98:
-	FMOVD 0(R5), F2
-	FMOVD 0(R4), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVD 0(R3), F4
-	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
+	FMOVD 0(R5), F4
+	FMOVD 0(R4), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
 	BEQ   over99
-	FMOVD 8(R3), F4
-	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
+	FMOVD 8(R3), F6
+	WORD  $0x4fc61060 // fmla v0.2d, v3.2d, v6.d[0]
+	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
 
 over99:
+	// a vector that ends with the row: some of it once more
+	SUB  $2, R0
+	MOVD $8, R7
+	MUL  R7, R0, R0
+	ADD  R0, R3
+
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R3, R7
 	MOVD dz+32(FP), R10
@@ -17326,14 +16583,14 @@ over99:
 
 fewer101:
 	VMOVI $0, V5.B16
-	FMOVD 0(R3), F2
+	FMOVQ 0(R3), F2
 
 row100:
 	VORR  V5.B16, V5.B16, V3.B16
 	FMOVD 0(R8), F4
 	WORD  $0x4fc41043 // fmla v3.2d, v2.2d, v4.d[0]
 	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
-	FMOVD F3, 0(R7)
+	FMOVQ F3, 0(R7)
 	MOVD  lddw+24(FP), R10
 	ADD   R10, R7
 	ADD   $8, R8
@@ -17459,14 +16716,14 @@ square105:
 	MOVD x+48(FP), R6
 	MOVD cols+88(FP), R7
 	CMP  $2, R7
-	BLE  fewer112
+	BLE  fewer113
 	MOVD $2, R7
 
-fewer112:
+fewer113:
 	VMOVI $0, V4.B16
 	FMOVQ 0(R1), F1
 
-row111:
+row112:
 	VORR  V4.B16, V4.B16, V2.B16
 	FMOVD 0(R6), F3
 	WORD  $0x4fc31022 // fmla v2.2d, v1.2d, v3.d[0]
@@ -17476,7 +16733,7 @@ row111:
 	ADD   R8, R3
 	ADD   $8, R6
 	SUBS  $1, R7
-	BNE   row111
+	BNE   row112
 	ADD   $16, R5
 	ADD   $16, R4
 	ADD   $16, R1
@@ -17497,11 +16754,17 @@ tail106:
 	FMOVD 0(R1), F3
 	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
 	CMP   $1, R0
-	BEQ   over114
+	BEQ   over115
 	FMOVD 8(R1), F3
 	WORD  $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
 
-over114:
+over115:
+	// a vector that ends with the row: some of it once more
+	SUB  $2, R0
+	MOVD $8, R3
+	MUL  R3, R0, R0
+	ADD  R0, R1
+
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD R1, R3
 	MOVD dz+32(FP), R8
@@ -17511,24 +16774,24 @@ over114:
 	MOVD x+48(FP), R6
 	MOVD cols+88(FP), R7
 	CMP  $2, R7
-	BLE  fewer116
+	BLE  fewer117
 	MOVD $2, R7
 
-fewer116:
+fewer117:
 	VMOVI $0, V4.B16
-	FMOVD 0(R1), F1
+	FMOVQ 0(R1), F1
 
-row115:
+row116:
 	VORR  V4.B16, V4.B16, V2.B16
 	FMOVD 0(R6), F3
 	WORD  $0x4fc31022 // fmla v2.2d, v1.2d, v3.d[0]
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
-	FMOVD F2, 0(R3)
+	FMOVQ F2, 0(R3)
 	MOVD  lddw+24(FP), R8
 	ADD   R8, R3
 	ADD   $8, R6
 	SUBS  $1, R7
-	BNE   row115
+	BNE   row116
 
 end107:
 	VMOVI $0, V1.B16
@@ -17540,18 +16803,18 @@ end107:
 	SUB   $1, R4
 	MOVD  $1, R5
 	CMP   $1, R4
-	BGE   inside117
+	BGE   inside118
 	MOVD  R4, R5
 
-inside117:
+inside118:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside118
+	BGE  inside119
 	MOVD R4, R6
 
-inside118:
+inside119:
 	MUL   R3, R6
 	ADD   R1, R6
 	FMOVD F0, 0(R6)
@@ -17715,7 +16978,7 @@ square3:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 
-row9:
+row10:
 	FMOVQ 0(R14), F6
 	FMOVS 0(R15), F7
 	WORD  $0x4f8710c8 // fmla v8.4s, v6.4s, v7.s[0]
@@ -17728,7 +16991,7 @@ row9:
 	MOVD  ldx+56(FP), R20
 	ADD   R20, R15
 	SUBS  $1, R19
-	BNE   row9
+	BNE   row10
 	MOVD  R10, R14
 	MOVD  w+32(FP), R20
 	SUB   R20, R14
@@ -17768,57 +17031,57 @@ tail4:
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one12
+	BEQ   one13
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved13
+	BEQ   moved14
 	ADD   $8, R1, R14
 	VLD1  (R14), V6.S[2]
-	B     moved13
+	B     moved14
 
-one12:
+one13:
 	FMOVS 0(R1), F6
 
-moved13:
+moved14:
 	TST   $2, R0
-	BEQ   one14
+	BEQ   one15
 	FMOVD 0(R3), F7
 	TST   $1, R0
-	BEQ   moved15
+	BEQ   moved16
 	ADD   $8, R3, R14
 	VLD1  (R14), V7.S[2]
-	B     moved15
+	B     moved16
 
-one14:
+one15:
 	FMOVS 0(R3), F7
 
-moved15:
+moved16:
 	TST   $2, R0
-	BEQ   one16
+	BEQ   one17
 	FMOVD 0(R6), F8
 	TST   $1, R0
-	BEQ   moved17
+	BEQ   moved18
 	ADD   $8, R6, R14
 	VLD1  (R14), V8.S[2]
-	B     moved17
+	B     moved18
 
-one16:
+one17:
 	FMOVS 0(R6), F8
 
-moved17:
+moved18:
 	TST   $2, R0
-	BEQ   one18
+	BEQ   one19
 	FMOVD 0(R7), F9
 	TST   $1, R0
-	BEQ   moved19
+	BEQ   moved20
 	ADD   $8, R7, R14
 	VLD1  (R14), V9.S[2]
-	B     moved19
+	B     moved20
 
-one18:
+one19:
 	FMOVS 0(R7), F9
 
-moved19:
+moved20:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -17827,130 +17090,118 @@ moved19:
 	VZIP1 V8.D2, V6.D2, V6.D2
 	VZIP1 V11.D2, V10.D2, V8.D2
 	VZIP2 V11.D2, V10.D2, V9.D2
-	FMOVS 0(R10), F10
-	WORD  $0x4f8a10c0 // fmla v0.4s, v6.4s, v10.s[0]
-	FMOVS 0(R12), F10
-	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
-	FMOVS 0(R13), F10
-	WORD  $0x4f8a10c2 // fmla v2.4s, v6.4s, v10.s[0]
-	CMP   $1, R0
-	BEQ   over11
-	FMOVS 4(R10), F10
-	WORD  $0x4f8a10e0 // fmla v0.4s, v7.4s, v10.s[0]
-	FMOVS 4(R12), F10
-	WORD  $0x4f8a10e1 // fmla v1.4s, v7.4s, v10.s[0]
-	FMOVS 4(R13), F10
-	WORD  $0x4f8a10e2 // fmla v2.4s, v7.4s, v10.s[0]
-	CMP   $2, R0
-	BEQ   over11
-	FMOVS 8(R10), F10
-	WORD  $0x4f8a1100 // fmla v0.4s, v8.4s, v10.s[0]
-	FMOVS 8(R12), F10
-	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
-	FMOVS 8(R13), F10
-	WORD  $0x4f8a1102 // fmla v2.4s, v8.4s, v10.s[0]
-	CMP   $3, R0
-	BEQ   over11
-	FMOVS 12(R10), F10
-	WORD  $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
-	FMOVS 12(R12), F10
-	WORD  $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
-	FMOVS 12(R13), F10
-	WORD  $0x4f8a1122 // fmla v2.4s, v9.4s, v10.s[0]
-
-over11:
 	TST   $2, R0
 	BEQ   one21
-	FMOVD 0(R5), F6
+	FMOVD 0(R5), F10
 	TST   $1, R0
 	BEQ   moved22
 	ADD   $8, R5, R14
-	VLD1  (R14), V6.S[2]
+	VLD1  (R14), V10.S[2]
 	B     moved22
 
 one21:
-	FMOVS 0(R5), F6
+	FMOVS 0(R5), F10
 
 moved22:
 	TST   $2, R0
 	BEQ   one23
-	FMOVD 0(R8), F7
+	FMOVD 0(R8), F11
 	TST   $1, R0
 	BEQ   moved24
 	ADD   $8, R8, R14
-	VLD1  (R14), V7.S[2]
+	VLD1  (R14), V11.S[2]
 	B     moved24
 
 one23:
-	FMOVS 0(R8), F7
+	FMOVS 0(R8), F11
 
 moved24:
 	TST   $2, R0
 	BEQ   one25
-	FMOVD 0(R4), F8
+	FMOVD 0(R4), F12
 	TST   $1, R0
 	BEQ   moved26
 	ADD   $8, R4, R14
-	VLD1  (R14), V8.S[2]
+	VLD1  (R14), V12.S[2]
 	B     moved26
 
 one25:
-	FMOVS 0(R4), F8
+	FMOVS 0(R4), F12
 
 moved26:
 	TST   $2, R0
 	BEQ   one27
-	FMOVD 0(R9), F9
+	FMOVD 0(R9), F13
 	TST   $1, R0
 	BEQ   moved28
 	ADD   $8, R9, R14
-	VLD1  (R14), V9.S[2]
+	VLD1  (R14), V13.S[2]
 	B     moved28
 
 one27:
-	FMOVS 0(R9), F9
+	FMOVS 0(R9), F13
 
 moved28:
-	VZIP2 V7.S4, V6.S4, V10.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V9.S4, V8.S4, V11.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V8.D2, V6.D2, V7.D2
-	VZIP1 V8.D2, V6.D2, V6.D2
-	VZIP1 V11.D2, V10.D2, V8.D2
-	VZIP2 V11.D2, V10.D2, V9.D2
-	FMOVS 0(R10), F10
-	WORD  $0x4f8a10c3 // fmla v3.4s, v6.4s, v10.s[0]
-	FMOVS 0(R12), F10
-	WORD  $0x4f8a10c4 // fmla v4.4s, v6.4s, v10.s[0]
-	FMOVS 0(R13), F10
-	WORD  $0x4f8a10c5 // fmla v5.4s, v6.4s, v10.s[0]
+	VZIP2 V11.S4, V10.S4, V14.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V13.S4, V12.S4, V15.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V15.D2, V14.D2, V12.D2
+	VZIP2 V15.D2, V14.D2, V13.D2
+	FMOVS 0(R10), F14
+	WORD  $0x4f8e10c0 // fmla v0.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1143 // fmla v3.4s, v10.4s, v14.s[0]
+	FMOVS 0(R12), F14
+	WORD  $0x4f8e10c1 // fmla v1.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
+	FMOVS 0(R13), F14
+	WORD  $0x4f8e10c2 // fmla v2.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1145 // fmla v5.4s, v10.4s, v14.s[0]
 	CMP   $1, R0
-	BEQ   over20
-	FMOVS 4(R10), F10
-	WORD  $0x4f8a10e3 // fmla v3.4s, v7.4s, v10.s[0]
-	FMOVS 4(R12), F10
-	WORD  $0x4f8a10e4 // fmla v4.4s, v7.4s, v10.s[0]
-	FMOVS 4(R13), F10
-	WORD  $0x4f8a10e5 // fmla v5.4s, v7.4s, v10.s[0]
+	BEQ   over12
+	FMOVS 4(R10), F14
+	WORD  $0x4f8e10e0 // fmla v0.4s, v7.4s, v14.s[0]
+	WORD  $0x4f8e1163 // fmla v3.4s, v11.4s, v14.s[0]
+	FMOVS 4(R12), F14
+	WORD  $0x4f8e10e1 // fmla v1.4s, v7.4s, v14.s[0]
+	WORD  $0x4f8e1164 // fmla v4.4s, v11.4s, v14.s[0]
+	FMOVS 4(R13), F14
+	WORD  $0x4f8e10e2 // fmla v2.4s, v7.4s, v14.s[0]
+	WORD  $0x4f8e1165 // fmla v5.4s, v11.4s, v14.s[0]
 	CMP   $2, R0
-	BEQ   over20
-	FMOVS 8(R10), F10
-	WORD  $0x4f8a1103 // fmla v3.4s, v8.4s, v10.s[0]
-	FMOVS 8(R12), F10
-	WORD  $0x4f8a1104 // fmla v4.4s, v8.4s, v10.s[0]
-	FMOVS 8(R13), F10
-	WORD  $0x4f8a1105 // fmla v5.4s, v8.4s, v10.s[0]
+	BEQ   over12
+	FMOVS 8(R10), F14
+	WORD  $0x4f8e1100 // fmla v0.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1183 // fmla v3.4s, v12.4s, v14.s[0]
+	FMOVS 8(R12), F14
+	WORD  $0x4f8e1101 // fmla v1.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	FMOVS 8(R13), F14
+	WORD  $0x4f8e1102 // fmla v2.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
 	CMP   $3, R0
-	BEQ   over20
-	FMOVS 12(R10), F10
-	WORD  $0x4f8a1123 // fmla v3.4s, v9.4s, v10.s[0]
-	FMOVS 12(R12), F10
-	WORD  $0x4f8a1124 // fmla v4.4s, v9.4s, v10.s[0]
-	FMOVS 12(R13), F10
-	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
+	BEQ   over12
+	FMOVS 12(R10), F14
+	WORD  $0x4f8e1120 // fmla v0.4s, v9.4s, v14.s[0]
+	WORD  $0x4f8e11a3 // fmla v3.4s, v13.4s, v14.s[0]
+	FMOVS 12(R12), F14
+	WORD  $0x4f8e1121 // fmla v1.4s, v9.4s, v14.s[0]
+	WORD  $0x4f8e11a4 // fmla v4.4s, v13.4s, v14.s[0]
+	FMOVS 12(R13), F14
+	WORD  $0x4f8e1122 // fmla v2.4s, v9.4s, v14.s[0]
+	WORD  $0x4f8e11a5 // fmla v5.4s, v13.4s, v14.s[0]
 
-over20:
+over12:
+	// a vector that ends with the row: some of it once more
+	SUB  $4, R0
+	MOVD $4, R14
+	MUL  R14, R0, R0
+	ADD  R0, R10
+	ADD  R0, R12
+	ADD  R0, R13
+
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R10, R14
 	MOVD  w+32(FP), R20
@@ -17964,19 +17215,7 @@ over20:
 	VMOVI $0, V10.B16
 
 row29:
-	TST   $2, R0
-	BEQ   one30
-	FMOVD 0(R14), F6
-	TST   $1, R0
-	BEQ   moved31
-	ADD   $8, R14, R20
-	VLD1  (R20), V6.S[2]
-	B     moved31
-
-one30:
-	FMOVS 0(R14), F6
-
-moved31:
+	FMOVQ 0(R14), F6
 	FMOVS 0(R15), F7
 	WORD  $0x4f8710c8 // fmla v8.4s, v6.4s, v7.s[0]
 	FMOVS 4(R15), F7
@@ -17998,51 +17237,15 @@ moved31:
 	WORD  $0x4e26d508 // fadd v8.4s, v8.4s, v6.4s
 	WORD  $0x4e26d529 // fadd v9.4s, v9.4s, v6.4s
 	WORD  $0x4e26d54a // fadd v10.4s, v10.4s, v6.4s
-	TST   $2, R0
-	BEQ   one32
-	FMOVD F8, 0(R14)
-	TST   $1, R0
-	BEQ   moved33
-	ADD   $8, R14, R20
-	VST1  V8.S[2], (R20)
-	B     moved33
-
-one32:
-	FMOVS F8, 0(R14)
-
-moved33:
+	FMOVQ F8, 0(R14)
 	MOVD  lddw+24(FP), R20
 	ADD   R20, R14
-	TST   $2, R0
-	BEQ   one34
-	FMOVD F9, 0(R14)
-	TST   $1, R0
-	BEQ   moved35
-	ADD   $8, R14, R20
-	VST1  V9.S[2], (R20)
-	B     moved35
-
-one34:
-	FMOVS F9, 0(R14)
-
-moved35:
+	FMOVQ F9, 0(R14)
 	MOVD  lddw+24(FP), R20
 	ADD   R20, R14
-	TST   $2, R0
-	BEQ   one36
-	FMOVD F10, 0(R14)
-	TST   $1, R0
-	BEQ   moved37
-	ADD   $8, R14, R20
-	VST1  V10.S[2], (R20)
-	B     moved37
-
-one36:
-	FMOVS F10, 0(R14)
-
-moved37:
-	MOVD lddw+24(FP), R20
-	ADD  R20, R14
+	FMOVQ F10, 0(R14)
+	MOVD  lddw+24(FP), R20
+	ADD   R20, R14
 
 end5:
 	VMOVI $0, V6.B16
@@ -18059,18 +17262,18 @@ end5:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside38
+	BGE   inside30
 	MOVD  R4, R5
 
-inside38:
+inside30:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside39
+	BGE  inside31
 	MOVD R4, R6
 
-inside39:
+inside31:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
@@ -18141,9 +17344,9 @@ inside39:
 done6:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done48
+	BLE  done40
 
-block44:
+block36:
 	// 3×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -18154,18 +17357,18 @@ block44:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside49
+	BGE   inside41
 	MOVD  R3, R4
 
-inside49:
+inside41:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside50
+	BGE  inside42
 	MOVD R3, R5
 
-inside50:
+inside42:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -18176,9 +17379,9 @@ inside50:
 	ADD  R7, R6, R8
 	ADD  R7, R8, R9
 	CMP  $4, R0
-	BLT  tail46
+	BLT  tail38
 
-square45:
+square37:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F3
 	FMOVQ 0(R1), F4
@@ -18223,7 +17426,7 @@ square45:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row51:
+row44:
 	FMOVQ 0(R10), F3
 	FMOVS 0(R11), F4
 	WORD  $0x4f841065 // fmla v5.4s, v3.4s, v4.s[0]
@@ -18236,7 +17439,7 @@ row51:
 	MOVD  ldx+56(FP), R13
 	ADD   R13, R11
 	SUBS  $1, R12
-	BNE   row51
+	BNE   row44
 	MOVD  R6, R10
 	MOVD  w+32(FP), R13
 	SUB   R13, R10
@@ -18264,65 +17467,65 @@ row51:
 	ADD   $16, R9
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square45
+	BGE   square37
 
-tail46:
+tail38:
 	CMP $0, R0
-	BLE end47
+	BLE end39
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one54
+	BEQ   one47
 	FMOVD 0(R5), F3
 	TST   $1, R0
-	BEQ   moved55
+	BEQ   moved48
 	ADD   $8, R5, R10
 	VLD1  (R10), V3.S[2]
-	B     moved55
+	B     moved48
 
-one54:
+one47:
 	FMOVS 0(R5), F3
 
-moved55:
+moved48:
 	TST   $2, R0
-	BEQ   one56
+	BEQ   one49
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved57
+	BEQ   moved50
 	ADD   $8, R1, R10
 	VLD1  (R10), V4.S[2]
-	B     moved57
+	B     moved50
 
-one56:
+one49:
 	FMOVS 0(R1), F4
 
-moved57:
+moved50:
 	TST   $2, R0
-	BEQ   one58
+	BEQ   one51
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved59
+	BEQ   moved52
 	ADD   $8, R4, R10
 	VLD1  (R10), V5.S[2]
-	B     moved59
+	B     moved52
 
-one58:
+one51:
 	FMOVS 0(R4), F5
 
-moved59:
+moved52:
 	TST   $2, R0
-	BEQ   one60
+	BEQ   one53
 	FMOVD 0(R3), F6
 	TST   $1, R0
-	BEQ   moved61
+	BEQ   moved54
 	ADD   $8, R3, R10
 	VLD1  (R10), V6.S[2]
-	B     moved61
+	B     moved54
 
-one60:
+one53:
 	FMOVS 0(R3), F6
 
-moved61:
+moved54:
 	VZIP2 V4.S4, V3.S4, V7.S4
 	VZIP1 V4.S4, V3.S4, V3.S4
 	VZIP2 V6.S4, V5.S4, V8.S4
@@ -18338,7 +17541,7 @@ moved61:
 	FMOVS 0(R9), F7
 	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
 	CMP   $1, R0
-	BEQ   over53
+	BEQ   over46
 	FMOVS 4(R6), F7
 	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
 	FMOVS 4(R8), F7
@@ -18346,7 +17549,7 @@ moved61:
 	FMOVS 4(R9), F7
 	WORD  $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
 	CMP   $2, R0
-	BEQ   over53
+	BEQ   over46
 	FMOVS 8(R6), F7
 	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
 	FMOVS 8(R8), F7
@@ -18354,7 +17557,7 @@ moved61:
 	FMOVS 8(R9), F7
 	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
 	CMP   $3, R0
-	BEQ   over53
+	BEQ   over46
 	FMOVS 12(R6), F7
 	WORD  $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
 	FMOVS 12(R8), F7
@@ -18362,7 +17565,15 @@ moved61:
 	FMOVS 12(R9), F7
 	WORD  $0x4f8710c2 // fmla v2.4s, v6.4s, v7.s[0]
 
-over53:
+over46:
+	// a vector that ends with the row: some of it once more
+	SUB  $4, R0
+	MOVD $4, R10
+	MUL  R10, R0, R0
+	ADD  R0, R6
+	ADD  R0, R8
+	ADD  R0, R9
+
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R6, R10
 	MOVD  w+32(FP), R13
@@ -18375,20 +17586,8 @@ over53:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row62:
-	TST   $2, R0
-	BEQ   one63
-	FMOVD 0(R10), F3
-	TST   $1, R0
-	BEQ   moved64
-	ADD   $8, R10, R13
-	VLD1  (R13), V3.S[2]
-	B     moved64
-
-one63:
-	FMOVS 0(R10), F3
-
-moved64:
+row55:
+	FMOVQ 0(R10), F3
 	FMOVS 0(R11), F4
 	WORD  $0x4f841065 // fmla v5.4s, v3.4s, v4.s[0]
 	FMOVS 4(R11), F4
@@ -18400,7 +17599,7 @@ moved64:
 	MOVD  ldx+56(FP), R13
 	ADD   R13, R11
 	SUBS  $1, R12
-	BNE   row62
+	BNE   row55
 	MOVD  R6, R10
 	MOVD  w+32(FP), R13
 	SUB   R13, R10
@@ -18410,53 +17609,17 @@ moved64:
 	WORD  $0x4e23d4a5 // fadd v5.4s, v5.4s, v3.4s
 	WORD  $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
 	WORD  $0x4e23d4e7 // fadd v7.4s, v7.4s, v3.4s
-	TST   $2, R0
-	BEQ   one65
-	FMOVD F5, 0(R10)
-	TST   $1, R0
-	BEQ   moved66
-	ADD   $8, R10, R13
-	VST1  V5.S[2], (R13)
-	B     moved66
-
-one65:
-	FMOVS F5, 0(R10)
-
-moved66:
+	FMOVQ F5, 0(R10)
 	MOVD  lddw+24(FP), R13
 	ADD   R13, R10
-	TST   $2, R0
-	BEQ   one67
-	FMOVD F6, 0(R10)
-	TST   $1, R0
-	BEQ   moved68
-	ADD   $8, R10, R13
-	VST1  V6.S[2], (R13)
-	B     moved68
-
-one67:
-	FMOVS F6, 0(R10)
-
-moved68:
+	FMOVQ F6, 0(R10)
 	MOVD  lddw+24(FP), R13
 	ADD   R13, R10
-	TST   $2, R0
-	BEQ   one69
-	FMOVD F7, 0(R10)
-	TST   $1, R0
-	BEQ   moved70
-	ADD   $8, R10, R13
-	VST1  V7.S[2], (R13)
-	B     moved70
+	FMOVQ F7, 0(R10)
+	MOVD  lddw+24(FP), R13
+	ADD   R13, R10
 
-one69:
-	FMOVS F7, 0(R10)
-
-moved70:
-	MOVD lddw+24(FP), R13
-	ADD  R13, R10
-
-end47:
+end39:
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
@@ -18468,18 +17631,18 @@ end47:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside71
+	BGE   inside56
 	MOVD  R4, R5
 
-inside71:
+inside56:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside72
+	BGE  inside57
 	MOVD R4, R6
 
-inside72:
+inside57:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -18508,7 +17671,7 @@ inside72:
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done48
+	BLE  done40
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -18522,20 +17685,20 @@ inside72:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block44
+	BGE  block36
 
-done48:
+done40:
 	RET
 
 fewer1:
 	CMP  $2, R0
-	BNE  fewer75
+	BNE  fewer60
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
-	BLE  done80
+	BLE  done65
 
-block76:
+block61:
 	// 2×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -18547,18 +17710,18 @@ block76:
 	SUB   $2, R3
 	MOVD  $6, R4
 	CMP   $6, R3
-	BGE   inside81
+	BGE   inside66
 	MOVD  R3, R4
 
-inside81:
+inside66:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $4, R5
 	CMP  $4, R3
-	BGE  inside82
+	BGE  inside67
 	MOVD R3, R5
 
-inside82:
+inside67:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R7
@@ -18573,9 +17736,9 @@ inside82:
 	MOVD n+96(FP), R0
 	ADD  R11, R10, R12
 	CMP  $4, R0
-	BLT  tail78
+	BLT  tail63
 
-square77:
+square62:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F5
@@ -18633,7 +17796,7 @@ square77:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row83:
+row69:
 	FMOVQ 0(R13), F4
 	FMOVS 0(R14), F5
 	WORD  $0x4f851086 // fmla v6.4s, v4.4s, v5.s[0]
@@ -18644,7 +17807,7 @@ row83:
 	MOVD  ldx+56(FP), R19
 	ADD   R19, R14
 	SUBS  $1, R15
-	BNE   row83
+	BNE   row69
 	MOVD  R10, R13
 	MOVD  w+32(FP), R19
 	SUB   R19, R13
@@ -18671,181 +17834,172 @@ row83:
 	ADD   $16, R12
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square77
+	BGE   square62
 
-tail78:
+tail63:
 	CMP $0, R0
-	BLE end79
+	BLE end64
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one86
+	BEQ   one72
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved87
+	BEQ   moved73
 	ADD   $8, R1, R13
 	VLD1  (R13), V4.S[2]
+	B     moved73
+
+one72:
+	FMOVS 0(R1), F4
+
+moved73:
+	TST   $2, R0
+	BEQ   one74
+	FMOVD 0(R3), F5
+	TST   $1, R0
+	BEQ   moved75
+	ADD   $8, R3, R13
+	VLD1  (R13), V5.S[2]
+	B     moved75
+
+one74:
+	FMOVS 0(R3), F5
+
+moved75:
+	TST   $2, R0
+	BEQ   one76
+	FMOVD 0(R6), F6
+	TST   $1, R0
+	BEQ   moved77
+	ADD   $8, R6, R13
+	VLD1  (R13), V6.S[2]
+	B     moved77
+
+one76:
+	FMOVS 0(R6), F6
+
+moved77:
+	TST   $2, R0
+	BEQ   one78
+	FMOVD 0(R7), F7
+	TST   $1, R0
+	BEQ   moved79
+	ADD   $8, R7, R13
+	VLD1  (R13), V7.S[2]
+	B     moved79
+
+one78:
+	FMOVS 0(R7), F7
+
+moved79:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	TST   $2, R0
+	BEQ   one80
+	FMOVD 0(R5), F8
+	TST   $1, R0
+	BEQ   moved81
+	ADD   $8, R5, R13
+	VLD1  (R13), V8.S[2]
+	B     moved81
+
+one80:
+	FMOVS 0(R5), F8
+
+moved81:
+	TST   $2, R0
+	BEQ   one82
+	FMOVD 0(R8), F9
+	TST   $1, R0
+	BEQ   moved83
+	ADD   $8, R8, R13
+	VLD1  (R13), V9.S[2]
+	B     moved83
+
+one82:
+	FMOVS 0(R8), F9
+
+moved83:
+	TST   $2, R0
+	BEQ   one84
+	FMOVD 0(R4), F10
+	TST   $1, R0
+	BEQ   moved85
+	ADD   $8, R4, R13
+	VLD1  (R13), V10.S[2]
+	B     moved85
+
+one84:
+	FMOVS 0(R4), F10
+
+moved85:
+	TST   $2, R0
+	BEQ   one86
+	FMOVD 0(R9), F11
+	TST   $1, R0
+	BEQ   moved87
+	ADD   $8, R9, R13
+	VLD1  (R13), V11.S[2]
 	B     moved87
 
 one86:
-	FMOVS 0(R1), F4
+	FMOVS 0(R9), F11
 
 moved87:
-	TST   $2, R0
-	BEQ   one88
-	FMOVD 0(R3), F5
-	TST   $1, R0
-	BEQ   moved89
-	ADD   $8, R3, R13
-	VLD1  (R13), V5.S[2]
-	B     moved89
-
-one88:
-	FMOVS 0(R3), F5
-
-moved89:
-	TST   $2, R0
-	BEQ   one90
-	FMOVD 0(R6), F6
-	TST   $1, R0
-	BEQ   moved91
-	ADD   $8, R6, R13
-	VLD1  (R13), V6.S[2]
-	B     moved91
-
-one90:
-	FMOVS 0(R6), F6
-
-moved91:
-	TST   $2, R0
-	BEQ   one92
-	FMOVD 0(R7), F7
-	TST   $1, R0
-	BEQ   moved93
-	ADD   $8, R7, R13
-	VLD1  (R13), V7.S[2]
-	B     moved93
-
-one92:
-	FMOVS 0(R7), F7
-
-moved93:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R10), F8
-	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
-	FMOVS 0(R12), F8
-	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVS 0(R10), F12
+	WORD  $0x4f8c1080 // fmla v0.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8c1102 // fmla v2.4s, v8.4s, v12.s[0]
+	FMOVS 0(R12), F12
+	WORD  $0x4f8c1081 // fmla v1.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8c1103 // fmla v3.4s, v8.4s, v12.s[0]
 	CMP   $1, R0
-	BEQ   over85
-	FMOVS 4(R10), F8
-	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
-	FMOVS 4(R12), F8
-	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
+	BEQ   over71
+	FMOVS 4(R10), F12
+	WORD  $0x4f8c10a0 // fmla v0.4s, v5.4s, v12.s[0]
+	WORD  $0x4f8c1122 // fmla v2.4s, v9.4s, v12.s[0]
+	FMOVS 4(R12), F12
+	WORD  $0x4f8c10a1 // fmla v1.4s, v5.4s, v12.s[0]
+	WORD  $0x4f8c1123 // fmla v3.4s, v9.4s, v12.s[0]
 	CMP   $2, R0
-	BEQ   over85
-	FMOVS 8(R10), F8
-	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
-	FMOVS 8(R12), F8
-	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
+	BEQ   over71
+	FMOVS 8(R10), F12
+	WORD  $0x4f8c10c0 // fmla v0.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
+	FMOVS 8(R12), F12
+	WORD  $0x4f8c10c1 // fmla v1.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
 	CMP   $3, R0
-	BEQ   over85
-	FMOVS 12(R10), F8
-	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
-	FMOVS 12(R12), F8
-	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
+	BEQ   over71
+	FMOVS 12(R10), F12
+	WORD  $0x4f8c10e0 // fmla v0.4s, v7.4s, v12.s[0]
+	WORD  $0x4f8c1162 // fmla v2.4s, v11.4s, v12.s[0]
+	FMOVS 12(R12), F12
+	WORD  $0x4f8c10e1 // fmla v1.4s, v7.4s, v12.s[0]
+	WORD  $0x4f8c1163 // fmla v3.4s, v11.4s, v12.s[0]
 
-over85:
-	TST   $2, R0
-	BEQ   one95
-	FMOVD 0(R5), F4
-	TST   $1, R0
-	BEQ   moved96
-	ADD   $8, R5, R13
-	VLD1  (R13), V4.S[2]
-	B     moved96
+over71:
+	// a vector that ends with the row: some of it once more
+	SUB  $4, R0
+	MOVD $4, R13
+	MUL  R13, R0, R0
+	ADD  R0, R10
+	ADD  R0, R12
 
-one95:
-	FMOVS 0(R5), F4
-
-moved96:
-	TST   $2, R0
-	BEQ   one97
-	FMOVD 0(R8), F5
-	TST   $1, R0
-	BEQ   moved98
-	ADD   $8, R8, R13
-	VLD1  (R13), V5.S[2]
-	B     moved98
-
-one97:
-	FMOVS 0(R8), F5
-
-moved98:
-	TST   $2, R0
-	BEQ   one99
-	FMOVD 0(R4), F6
-	TST   $1, R0
-	BEQ   moved100
-	ADD   $8, R4, R13
-	VLD1  (R13), V6.S[2]
-	B     moved100
-
-one99:
-	FMOVS 0(R4), F6
-
-moved100:
-	TST   $2, R0
-	BEQ   one101
-	FMOVD 0(R9), F7
-	TST   $1, R0
-	BEQ   moved102
-	ADD   $8, R9, R13
-	VLD1  (R13), V7.S[2]
-	B     moved102
-
-one101:
-	FMOVS 0(R9), F7
-
-moved102:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R10), F8
-	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
-	FMOVS 0(R12), F8
-	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
-	CMP   $1, R0
-	BEQ   over94
-	FMOVS 4(R10), F8
-	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
-	FMOVS 4(R12), F8
-	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
-	CMP   $2, R0
-	BEQ   over94
-	FMOVS 8(R10), F8
-	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
-	FMOVS 8(R12), F8
-	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
-	CMP   $3, R0
-	BEQ   over94
-	FMOVS 12(R10), F8
-	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
-	FMOVS 12(R12), F8
-	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
-
-over94:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R10, R13
 	MOVD  w+32(FP), R19
@@ -18857,20 +18011,8 @@ over94:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row103:
-	TST   $2, R0
-	BEQ   one104
-	FMOVD 0(R13), F4
-	TST   $1, R0
-	BEQ   moved105
-	ADD   $8, R13, R19
-	VLD1  (R19), V4.S[2]
-	B     moved105
-
-one104:
-	FMOVS 0(R13), F4
-
-moved105:
+row88:
+	FMOVQ 0(R13), F4
 	FMOVS 0(R14), F5
 	WORD  $0x4f851086 // fmla v6.4s, v4.4s, v5.s[0]
 	FMOVS 4(R14), F5
@@ -18880,7 +18022,7 @@ moved105:
 	MOVD  ldx+56(FP), R19
 	ADD   R19, R14
 	SUBS  $1, R15
-	BNE   row103
+	BNE   row88
 	MOVD  R10, R13
 	MOVD  w+32(FP), R19
 	SUB   R19, R13
@@ -18889,38 +18031,14 @@ moved105:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d4c6 // fadd v6.4s, v6.4s, v4.4s
 	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
-	TST   $2, R0
-	BEQ   one106
-	FMOVD F6, 0(R13)
-	TST   $1, R0
-	BEQ   moved107
-	ADD   $8, R13, R19
-	VST1  V6.S[2], (R19)
-	B     moved107
-
-one106:
-	FMOVS F6, 0(R13)
-
-moved107:
+	FMOVQ F6, 0(R13)
 	MOVD  lddw+24(FP), R19
 	ADD   R19, R13
-	TST   $2, R0
-	BEQ   one108
-	FMOVD F7, 0(R13)
-	TST   $1, R0
-	BEQ   moved109
-	ADD   $8, R13, R19
-	VST1  V7.S[2], (R19)
-	B     moved109
+	FMOVQ F7, 0(R13)
+	MOVD  lddw+24(FP), R19
+	ADD   R19, R13
 
-one108:
-	FMOVS F7, 0(R13)
-
-moved109:
-	MOVD lddw+24(FP), R19
-	ADD  R19, R13
-
-end79:
+end64:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -18933,18 +18051,18 @@ end79:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside110
+	BGE   inside89
 	MOVD  R4, R5
 
-inside110:
+inside89:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside111
+	BGE  inside90
 	MOVD R4, R6
 
-inside111:
+inside90:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
@@ -18982,7 +18100,7 @@ inside111:
 	SUB  $8, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done80
+	BLE  done65
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -18996,14 +18114,14 @@ inside111:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $5, R1
-	BGE  block76
+	BGE  block61
 
-done80:
+done65:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done120
+	BLE  done99
 
-block116:
+block95:
 	// 2×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -19013,18 +18131,18 @@ block116:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside121
+	BGE   inside100
 	MOVD  R3, R4
 
-inside121:
+inside100:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside122
+	BGE  inside101
 	MOVD R3, R5
 
-inside122:
+inside101:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -19034,9 +18152,9 @@ inside122:
 	MOVD n+96(FP), R0
 	ADD  R7, R6, R8
 	CMP  $4, R0
-	BLT  tail118
+	BLT  tail97
 
-square117:
+square96:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F2
 	FMOVQ 0(R1), F3
@@ -19074,7 +18192,7 @@ square117:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-row123:
+row103:
 	FMOVQ 0(R9), F2
 	FMOVS 0(R10), F3
 	WORD  $0x4f831044 // fmla v4.4s, v2.4s, v3.s[0]
@@ -19085,7 +18203,7 @@ row123:
 	MOVD  ldx+56(FP), R12
 	ADD   R12, R10
 	SUBS  $1, R11
-	BNE   row123
+	BNE   row103
 	MOVD  R6, R9
 	MOVD  w+32(FP), R12
 	SUB   R12, R9
@@ -19108,65 +18226,65 @@ row123:
 	ADD   $16, R8
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square117
+	BGE   square96
 
-tail118:
+tail97:
 	CMP $0, R0
-	BLE end119
+	BLE end98
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one126
+	BEQ   one106
 	FMOVD 0(R5), F2
 	TST   $1, R0
-	BEQ   moved127
+	BEQ   moved107
 	ADD   $8, R5, R9
 	VLD1  (R9), V2.S[2]
-	B     moved127
+	B     moved107
 
-one126:
+one106:
 	FMOVS 0(R5), F2
 
-moved127:
+moved107:
 	TST   $2, R0
-	BEQ   one128
+	BEQ   one108
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved129
+	BEQ   moved109
 	ADD   $8, R1, R9
 	VLD1  (R9), V3.S[2]
-	B     moved129
+	B     moved109
 
-one128:
+one108:
 	FMOVS 0(R1), F3
 
-moved129:
+moved109:
 	TST   $2, R0
-	BEQ   one130
+	BEQ   one110
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved131
+	BEQ   moved111
 	ADD   $8, R4, R9
 	VLD1  (R9), V4.S[2]
-	B     moved131
+	B     moved111
 
-one130:
+one110:
 	FMOVS 0(R4), F4
 
-moved131:
+moved111:
 	TST   $2, R0
-	BEQ   one132
+	BEQ   one112
 	FMOVD 0(R3), F5
 	TST   $1, R0
-	BEQ   moved133
+	BEQ   moved113
 	ADD   $8, R3, R9
 	VLD1  (R9), V5.S[2]
-	B     moved133
+	B     moved113
 
-one132:
+one112:
 	FMOVS 0(R3), F5
 
-moved133:
+moved113:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -19180,25 +18298,32 @@ moved133:
 	FMOVS 0(R8), F6
 	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over125
+	BEQ   over105
 	FMOVS 4(R6), F6
 	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
 	FMOVS 4(R8), F6
 	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over125
+	BEQ   over105
 	FMOVS 8(R6), F6
 	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
 	FMOVS 8(R8), F6
 	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
 	CMP   $3, R0
-	BEQ   over125
+	BEQ   over105
 	FMOVS 12(R6), F6
 	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
 	FMOVS 12(R8), F6
 	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
 
-over125:
+over105:
+	// a vector that ends with the row: some of it once more
+	SUB  $4, R0
+	MOVD $4, R9
+	MUL  R9, R0, R0
+	ADD  R0, R6
+	ADD  R0, R8
+
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R6, R9
 	MOVD  w+32(FP), R12
@@ -19210,20 +18335,8 @@ over125:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-row134:
-	TST   $2, R0
-	BEQ   one135
-	FMOVD 0(R9), F2
-	TST   $1, R0
-	BEQ   moved136
-	ADD   $8, R9, R12
-	VLD1  (R12), V2.S[2]
-	B     moved136
-
-one135:
-	FMOVS 0(R9), F2
-
-moved136:
+row114:
+	FMOVQ 0(R9), F2
 	FMOVS 0(R10), F3
 	WORD  $0x4f831044 // fmla v4.4s, v2.4s, v3.s[0]
 	FMOVS 4(R10), F3
@@ -19233,7 +18346,7 @@ moved136:
 	MOVD  ldx+56(FP), R12
 	ADD   R12, R10
 	SUBS  $1, R11
-	BNE   row134
+	BNE   row114
 	MOVD  R6, R9
 	MOVD  w+32(FP), R12
 	SUB   R12, R9
@@ -19242,38 +18355,14 @@ moved136:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
 	WORD  $0x4e22d4a5 // fadd v5.4s, v5.4s, v2.4s
-	TST   $2, R0
-	BEQ   one137
-	FMOVD F4, 0(R9)
-	TST   $1, R0
-	BEQ   moved138
-	ADD   $8, R9, R12
-	VST1  V4.S[2], (R12)
-	B     moved138
-
-one137:
-	FMOVS F4, 0(R9)
-
-moved138:
+	FMOVQ F4, 0(R9)
 	MOVD  lddw+24(FP), R12
 	ADD   R12, R9
-	TST   $2, R0
-	BEQ   one139
-	FMOVD F5, 0(R9)
-	TST   $1, R0
-	BEQ   moved140
-	ADD   $8, R9, R12
-	VST1  V5.S[2], (R12)
-	B     moved140
+	FMOVQ F5, 0(R9)
+	MOVD  lddw+24(FP), R12
+	ADD   R12, R9
 
-one139:
-	FMOVS F5, 0(R9)
-
-moved140:
-	MOVD lddw+24(FP), R12
-	ADD  R12, R9
-
-end119:
+end98:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -19284,18 +18373,18 @@ end119:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside141
+	BGE   inside115
 	MOVD  R4, R5
 
-inside141:
+inside115:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside142
+	BGE  inside116
 	MOVD R4, R6
 
-inside142:
+inside116:
 	MUL   R3, R6
 	ADD   R1, R6
 	ADD   R2, R6, R1
@@ -19317,7 +18406,7 @@ inside142:
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done120
+	BLE  done99
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -19331,18 +18420,18 @@ inside142:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block116
+	BGE  block95
 
-done120:
+done99:
 	RET
 
-fewer75:
+fewer60:
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $8, R1
-	BLE  done150
+	BLE  done124
 
-block146:
+block120:
 	// 1×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -19354,34 +18443,34 @@ block146:
 	SUB   $2, R3
 	MOVD  $14, R4
 	CMP   $14, R3
-	BGE   inside151
+	BGE   inside125
 	MOVD  R3, R4
 
-inside151:
+inside125:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $12, R5
 	CMP  $12, R3
-	BGE  inside152
+	BGE  inside126
 	MOVD R3, R5
 
-inside152:
+inside126:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $10, R6
 	CMP  $10, R3
-	BGE  inside153
+	BGE  inside127
 	MOVD R3, R6
 
-inside153:
+inside127:
 	MUL  R2, R6
 	ADD  R1, R6
 	MOVD $8, R7
 	CMP  $8, R3
-	BGE  inside154
+	BGE  inside128
 	MOVD R3, R7
 
-inside154:
+inside128:
 	MUL  R2, R7
 	ADD  R1, R7
 	MOVD $6, R9
@@ -19404,9 +18493,9 @@ inside154:
 	MOVD w+32(FP), R21
 	MOVD n+96(FP), R0
 	CMP  $4, R0
-	BLT  tail148
+	BLT  tail122
 
-square147:
+square121:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R3), F5
@@ -19485,7 +18574,7 @@ square147:
 	MOVD  cols+88(FP), R24
 	VMOVI $0, V6.B16
 
-row155:
+row130:
 	FMOVQ 0(R22), F4
 	FMOVS 0(R23), F5
 	WORD  $0x4f851086 // fmla v6.4s, v4.4s, v5.s[0]
@@ -19494,7 +18583,7 @@ row155:
 	MOVD  ldx+56(FP), R25
 	ADD   R25, R23
 	SUBS  $1, R24
-	BNE   row155
+	BNE   row130
 	MOVD  R21, R22
 	MOVD  w+32(FP), R25
 	SUB   R25, R22
@@ -19524,65 +18613,65 @@ row155:
 	ADD   $16, R21
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square147
+	BGE   square121
 
-tail148:
+tail122:
 	CMP $0, R0
-	BLE end149
+	BLE end123
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one158
+	BEQ   one133
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved159
+	BEQ   moved134
 	ADD   $8, R1, R22
 	VLD1  (R22), V4.S[2]
-	B     moved159
+	B     moved134
 
-one158:
+one133:
 	FMOVS 0(R1), F4
 
-moved159:
+moved134:
 	TST   $2, R0
-	BEQ   one160
+	BEQ   one135
 	FMOVD 0(R3), F5
 	TST   $1, R0
-	BEQ   moved161
+	BEQ   moved136
 	ADD   $8, R3, R22
 	VLD1  (R22), V5.S[2]
-	B     moved161
+	B     moved136
 
-one160:
+one135:
 	FMOVS 0(R3), F5
 
-moved161:
+moved136:
 	TST   $2, R0
-	BEQ   one162
+	BEQ   one137
 	FMOVD 0(R10), F6
 	TST   $1, R0
-	BEQ   moved163
+	BEQ   moved138
 	ADD   $8, R10, R22
 	VLD1  (R22), V6.S[2]
-	B     moved163
+	B     moved138
 
-one162:
+one137:
 	FMOVS 0(R10), F6
 
-moved163:
+moved138:
 	TST   $2, R0
-	BEQ   one164
+	BEQ   one139
 	FMOVD 0(R11), F7
 	TST   $1, R0
-	BEQ   moved165
+	BEQ   moved140
 	ADD   $8, R11, R22
 	VLD1  (R22), V7.S[2]
-	B     moved165
+	B     moved140
 
-one164:
+one139:
 	FMOVS 0(R11), F7
 
-moved165:
+moved140:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -19591,250 +18680,220 @@ moved165:
 	VZIP1 V6.D2, V4.D2, V4.D2
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R21), F8
-	WORD  $0x4f881080 // fmla v0.4s, v4.4s, v8.s[0]
-	CMP   $1, R0
-	BEQ   over157
-	FMOVS 4(R21), F8
-	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
-	CMP   $2, R0
-	BEQ   over157
-	FMOVS 8(R21), F8
-	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
-	CMP   $3, R0
-	BEQ   over157
-	FMOVS 12(R21), F8
-	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
-
-over157:
 	TST   $2, R0
-	BEQ   one167
-	FMOVD 0(R9), F4
+	BEQ   one141
+	FMOVD 0(R9), F8
 	TST   $1, R0
-	BEQ   moved168
+	BEQ   moved142
 	ADD   $8, R9, R22
-	VLD1  (R22), V4.S[2]
-	B     moved168
+	VLD1  (R22), V8.S[2]
+	B     moved142
 
-one167:
-	FMOVS 0(R9), F4
+one141:
+	FMOVS 0(R9), F8
 
-moved168:
+moved142:
 	TST   $2, R0
-	BEQ   one169
-	FMOVD 0(R12), F5
+	BEQ   one143
+	FMOVD 0(R12), F9
 	TST   $1, R0
-	BEQ   moved170
+	BEQ   moved144
 	ADD   $8, R12, R22
-	VLD1  (R22), V5.S[2]
-	B     moved170
+	VLD1  (R22), V9.S[2]
+	B     moved144
 
-one169:
-	FMOVS 0(R12), F5
+one143:
+	FMOVS 0(R12), F9
 
-moved170:
+moved144:
 	TST   $2, R0
-	BEQ   one171
-	FMOVD 0(R8), F6
+	BEQ   one145
+	FMOVD 0(R8), F10
 	TST   $1, R0
-	BEQ   moved172
+	BEQ   moved146
 	ADD   $8, R8, R22
-	VLD1  (R22), V6.S[2]
-	B     moved172
+	VLD1  (R22), V10.S[2]
+	B     moved146
 
-one171:
-	FMOVS 0(R8), F6
+one145:
+	FMOVS 0(R8), F10
 
-moved172:
+moved146:
 	TST   $2, R0
-	BEQ   one173
-	FMOVD 0(R13), F7
+	BEQ   one147
+	FMOVD 0(R13), F11
 	TST   $1, R0
-	BEQ   moved174
+	BEQ   moved148
 	ADD   $8, R13, R22
-	VLD1  (R22), V7.S[2]
-	B     moved174
+	VLD1  (R22), V11.S[2]
+	B     moved148
 
-one173:
-	FMOVS 0(R13), F7
+one147:
+	FMOVS 0(R13), F11
 
-moved174:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R21), F8
-	WORD  $0x4f881081 // fmla v1.4s, v4.4s, v8.s[0]
-	CMP   $1, R0
-	BEQ   over166
-	FMOVS 4(R21), F8
-	WORD  $0x4f8810a1 // fmla v1.4s, v5.4s, v8.s[0]
-	CMP   $2, R0
-	BEQ   over166
-	FMOVS 8(R21), F8
-	WORD  $0x4f8810c1 // fmla v1.4s, v6.4s, v8.s[0]
-	CMP   $3, R0
-	BEQ   over166
-	FMOVS 12(R21), F8
-	WORD  $0x4f8810e1 // fmla v1.4s, v7.4s, v8.s[0]
-
-over166:
+moved148:
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
 	TST   $2, R0
-	BEQ   one176
-	FMOVD 0(R7), F4
+	BEQ   one149
+	FMOVD 0(R7), F12
 	TST   $1, R0
-	BEQ   moved177
+	BEQ   moved150
 	ADD   $8, R7, R22
-	VLD1  (R22), V4.S[2]
-	B     moved177
+	VLD1  (R22), V12.S[2]
+	B     moved150
 
-one176:
-	FMOVS 0(R7), F4
+one149:
+	FMOVS 0(R7), F12
 
-moved177:
+moved150:
 	TST   $2, R0
-	BEQ   one178
-	FMOVD 0(R14), F5
+	BEQ   one151
+	FMOVD 0(R14), F13
 	TST   $1, R0
-	BEQ   moved179
+	BEQ   moved152
 	ADD   $8, R14, R22
-	VLD1  (R22), V5.S[2]
-	B     moved179
+	VLD1  (R22), V13.S[2]
+	B     moved152
 
-one178:
-	FMOVS 0(R14), F5
+one151:
+	FMOVS 0(R14), F13
 
-moved179:
+moved152:
 	TST   $2, R0
-	BEQ   one180
-	FMOVD 0(R6), F6
+	BEQ   one153
+	FMOVD 0(R6), F14
 	TST   $1, R0
-	BEQ   moved181
+	BEQ   moved154
 	ADD   $8, R6, R22
-	VLD1  (R22), V6.S[2]
-	B     moved181
+	VLD1  (R22), V14.S[2]
+	B     moved154
 
-one180:
-	FMOVS 0(R6), F6
+one153:
+	FMOVS 0(R6), F14
 
-moved181:
+moved154:
 	TST   $2, R0
-	BEQ   one182
-	FMOVD 0(R15), F7
+	BEQ   one155
+	FMOVD 0(R15), F15
 	TST   $1, R0
-	BEQ   moved183
+	BEQ   moved156
 	ADD   $8, R15, R22
-	VLD1  (R22), V7.S[2]
-	B     moved183
+	VLD1  (R22), V15.S[2]
+	B     moved156
 
-one182:
-	FMOVS 0(R15), F7
+one155:
+	FMOVS 0(R15), F15
 
-moved183:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R21), F8
-	WORD  $0x4f881082 // fmla v2.4s, v4.4s, v8.s[0]
-	CMP   $1, R0
-	BEQ   over175
-	FMOVS 4(R21), F8
-	WORD  $0x4f8810a2 // fmla v2.4s, v5.4s, v8.s[0]
-	CMP   $2, R0
-	BEQ   over175
-	FMOVS 8(R21), F8
-	WORD  $0x4f8810c2 // fmla v2.4s, v6.4s, v8.s[0]
-	CMP   $3, R0
-	BEQ   over175
-	FMOVS 12(R21), F8
-	WORD  $0x4f8810e2 // fmla v2.4s, v7.4s, v8.s[0]
-
-over175:
+moved156:
+	VZIP2 V13.S4, V12.S4, V16.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V15.S4, V14.S4, V17.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V14.D2, V12.D2, V13.D2
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VZIP1 V17.D2, V16.D2, V14.D2
+	VZIP2 V17.D2, V16.D2, V15.D2
 	TST   $2, R0
-	BEQ   one185
-	FMOVD 0(R5), F4
+	BEQ   one157
+	FMOVD 0(R5), F16
 	TST   $1, R0
-	BEQ   moved186
+	BEQ   moved158
 	ADD   $8, R5, R22
-	VLD1  (R22), V4.S[2]
-	B     moved186
+	VLD1  (R22), V16.S[2]
+	B     moved158
 
-one185:
-	FMOVS 0(R5), F4
+one157:
+	FMOVS 0(R5), F16
 
-moved186:
+moved158:
 	TST   $2, R0
-	BEQ   one187
-	FMOVD 0(R19), F5
+	BEQ   one159
+	FMOVD 0(R19), F17
 	TST   $1, R0
-	BEQ   moved188
+	BEQ   moved160
 	ADD   $8, R19, R22
-	VLD1  (R22), V5.S[2]
-	B     moved188
+	VLD1  (R22), V17.S[2]
+	B     moved160
 
-one187:
-	FMOVS 0(R19), F5
+one159:
+	FMOVS 0(R19), F17
 
-moved188:
+moved160:
 	TST   $2, R0
-	BEQ   one189
-	FMOVD 0(R4), F6
+	BEQ   one161
+	FMOVD 0(R4), F18
 	TST   $1, R0
-	BEQ   moved190
+	BEQ   moved162
 	ADD   $8, R4, R22
-	VLD1  (R22), V6.S[2]
-	B     moved190
+	VLD1  (R22), V18.S[2]
+	B     moved162
 
-one189:
-	FMOVS 0(R4), F6
+one161:
+	FMOVS 0(R4), F18
 
-moved190:
+moved162:
 	TST   $2, R0
-	BEQ   one191
-	FMOVD 0(R20), F7
+	BEQ   one163
+	FMOVD 0(R20), F19
 	TST   $1, R0
-	BEQ   moved192
+	BEQ   moved164
 	ADD   $8, R20, R22
-	VLD1  (R22), V7.S[2]
-	B     moved192
+	VLD1  (R22), V19.S[2]
+	B     moved164
 
-one191:
-	FMOVS 0(R20), F7
+one163:
+	FMOVS 0(R20), F19
 
-moved192:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVS 0(R21), F8
-	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
+moved164:
+	VZIP2 V17.S4, V16.S4, V20.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V21.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V21.D2, V20.D2, V18.D2
+	VZIP2 V21.D2, V20.D2, V19.D2
+	FMOVS 0(R21), F20
+	WORD  $0x4f941080 // fmla v0.4s, v4.4s, v20.s[0]
+	WORD  $0x4f941101 // fmla v1.4s, v8.4s, v20.s[0]
+	WORD  $0x4f941182 // fmla v2.4s, v12.4s, v20.s[0]
+	WORD  $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
 	CMP   $1, R0
-	BEQ   over184
-	FMOVS 4(R21), F8
-	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
+	BEQ   over132
+	FMOVS 4(R21), F20
+	WORD  $0x4f9410a0 // fmla v0.4s, v5.4s, v20.s[0]
+	WORD  $0x4f941121 // fmla v1.4s, v9.4s, v20.s[0]
+	WORD  $0x4f9411a2 // fmla v2.4s, v13.4s, v20.s[0]
+	WORD  $0x4f941223 // fmla v3.4s, v17.4s, v20.s[0]
 	CMP   $2, R0
-	BEQ   over184
-	FMOVS 8(R21), F8
-	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
+	BEQ   over132
+	FMOVS 8(R21), F20
+	WORD  $0x4f9410c0 // fmla v0.4s, v6.4s, v20.s[0]
+	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
+	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
+	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
 	CMP   $3, R0
-	BEQ   over184
-	FMOVS 12(R21), F8
-	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
+	BEQ   over132
+	FMOVS 12(R21), F20
+	WORD  $0x4f9410e0 // fmla v0.4s, v7.4s, v20.s[0]
+	WORD  $0x4f941161 // fmla v1.4s, v11.4s, v20.s[0]
+	WORD  $0x4f9411e2 // fmla v2.4s, v15.4s, v20.s[0]
+	WORD  $0x4f941263 // fmla v3.4s, v19.4s, v20.s[0]
 
-over184:
+over132:
+	// a vector that ends with the row: some of it once more
+	SUB  $4, R0
+	MOVD $4, R22
+	MUL  R22, R0, R0
+	ADD  R0, R21
+
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R21, R22
 	MOVD  w+32(FP), R25
@@ -19845,20 +18904,8 @@ over184:
 	MOVD  cols+88(FP), R24
 	VMOVI $0, V6.B16
 
-row193:
-	TST   $2, R0
-	BEQ   one194
-	FMOVD 0(R22), F4
-	TST   $1, R0
-	BEQ   moved195
-	ADD   $8, R22, R25
-	VLD1  (R25), V4.S[2]
-	B     moved195
-
-one194:
-	FMOVS 0(R22), F4
-
-moved195:
+row165:
+	FMOVQ 0(R22), F4
 	FMOVS 0(R23), F5
 	WORD  $0x4f851086 // fmla v6.4s, v4.4s, v5.s[0]
 	MOVD  lddz+72(FP), R25
@@ -19866,7 +18913,7 @@ moved195:
 	MOVD  ldx+56(FP), R25
 	ADD   R25, R23
 	SUBS  $1, R24
-	BNE   row193
+	BNE   row165
 	MOVD  R21, R22
 	MOVD  w+32(FP), R25
 	SUB   R25, R22
@@ -19874,23 +18921,11 @@ moved195:
 	ADD   R25, R22
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d4c6 // fadd v6.4s, v6.4s, v4.4s
-	TST   $2, R0
-	BEQ   one196
-	FMOVD F6, 0(R22)
-	TST   $1, R0
-	BEQ   moved197
-	ADD   $8, R22, R25
-	VST1  V6.S[2], (R25)
-	B     moved197
+	FMOVQ F6, 0(R22)
+	MOVD  lddw+24(FP), R25
+	ADD   R25, R22
 
-one196:
-	FMOVS F6, 0(R22)
-
-moved197:
-	MOVD lddw+24(FP), R25
-	ADD  R25, R22
-
-end149:
+end123:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -19903,34 +18938,34 @@ end149:
 	SUB   $2, R4
 	MOVD  $14, R5
 	CMP   $14, R4
-	BGE   inside198
+	BGE   inside166
 	MOVD  R4, R5
 
-inside198:
+inside166:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $12, R6
 	CMP  $12, R4
-	BGE  inside199
+	BGE  inside167
 	MOVD R4, R6
 
-inside199:
+inside167:
 	MUL  R3, R6
 	ADD  R1, R6
 	MOVD $10, R7
 	CMP  $10, R4
-	BGE  inside200
+	BGE  inside168
 	MOVD R4, R7
 
-inside200:
+inside168:
 	MUL  R3, R7
 	ADD  R1, R7
 	MOVD $8, R8
 	CMP  $8, R4
-	BGE  inside201
+	BGE  inside169
 	MOVD R4, R8
 
-inside201:
+inside169:
 	MUL   R3, R8
 	ADD   R1, R8
 	MOVD  $6, R10
@@ -19943,12 +18978,12 @@ inside201:
 	MUL   R12, R3, R11
 	ADD   R1, R11
 	CMP   $4, R2
-	BNE   apart202
+	BNE   apart170
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R11)
-	B     stored203
+	B     stored171
 
-apart202:
+apart170:
 	ADD   R2, R1, R4
 	ADD   R2, R11, R12
 	FMOVS F0, 0(R1)
@@ -19956,14 +18991,14 @@ apart202:
 	VST1  V0.S[2], (R11)
 	VST1  V0.S[3], (R12)
 
-stored203:
+stored171:
 	CMP   $4, R2
-	BNE   apart204
+	BNE   apart172
 	FMOVD F1, 0(R10)
 	VST1  V1.D[1], (R9)
-	B     stored205
+	B     stored173
 
-apart204:
+apart172:
 	ADD   R2, R10, R4
 	ADD   R2, R9, R12
 	FMOVS F1, 0(R10)
@@ -19971,14 +19006,14 @@ apart204:
 	VST1  V1.S[2], (R9)
 	VST1  V1.S[3], (R12)
 
-stored205:
+stored173:
 	CMP   $4, R2
-	BNE   apart206
+	BNE   apart174
 	FMOVD F2, 0(R8)
 	VST1  V2.D[1], (R7)
-	B     stored207
+	B     stored175
 
-apart206:
+apart174:
 	ADD   R2, R8, R4
 	ADD   R2, R7, R12
 	FMOVS F2, 0(R8)
@@ -19986,14 +19021,14 @@ apart206:
 	VST1  V2.S[2], (R7)
 	VST1  V2.S[3], (R12)
 
-stored207:
+stored175:
 	CMP   $4, R2
-	BNE   apart208
+	BNE   apart176
 	FMOVD F3, 0(R6)
 	VST1  V3.D[1], (R5)
-	B     stored209
+	B     stored177
 
-apart208:
+apart176:
 	ADD   R2, R6, R4
 	ADD   R2, R5, R12
 	FMOVS F3, 0(R6)
@@ -20001,13 +19036,13 @@ apart208:
 	VST1  V3.S[2], (R5)
 	VST1  V3.S[3], (R12)
 
-stored209:
+stored177:
 	// the next 16 inputs
 	MOVD cols+88(FP), R1
 	SUB  $16, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done150
+	BLE  done124
 	MOVD dx+0(FP), R1
 	MOVD $16, R4
 	MUL  R4, R3, R3
@@ -20021,14 +19056,14 @@ stored209:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $9, R1
-	BGE  block146
+	BGE  block120
 
-done150:
+done124:
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
-	BLE  done214
+	BLE  done182
 
-block210:
+block178:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -20038,18 +19073,18 @@ block210:
 	SUB   $2, R3
 	MOVD  $6, R4
 	CMP   $6, R3
-	BGE   inside215
+	BGE   inside183
 	MOVD  R3, R4
 
-inside215:
+inside183:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $4, R5
 	CMP  $4, R3
-	BGE  inside216
+	BGE  inside184
 	MOVD R3, R5
 
-inside216:
+inside184:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $2, R7
@@ -20062,9 +19097,9 @@ inside216:
 	MOVD w+32(FP), R10
 	MOVD n+96(FP), R0
 	CMP  $4, R0
-	BLT  tail212
+	BLT  tail180
 
-square211:
+square179:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R3), F3
@@ -20111,7 +19146,7 @@ square211:
 	MOVD  cols+88(FP), R13
 	VMOVI $0, V4.B16
 
-row217:
+row186:
 	FMOVQ 0(R11), F2
 	FMOVS 0(R12), F3
 	WORD  $0x4f831044 // fmla v4.4s, v2.4s, v3.s[0]
@@ -20120,7 +19155,7 @@ row217:
 	MOVD  ldx+56(FP), R14
 	ADD   R14, R12
 	SUBS  $1, R13
-	BNE   row217
+	BNE   row186
 	MOVD  R10, R11
 	MOVD  w+32(FP), R14
 	SUB   R14, R11
@@ -20142,65 +19177,65 @@ row217:
 	ADD   $16, R10
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square211
+	BGE   square179
 
-tail212:
+tail180:
 	CMP $0, R0
-	BLE end213
+	BLE end181
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one220
+	BEQ   one189
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved221
+	BEQ   moved190
 	ADD   $8, R1, R11
 	VLD1  (R11), V2.S[2]
-	B     moved221
+	B     moved190
 
-one220:
+one189:
 	FMOVS 0(R1), F2
 
-moved221:
+moved190:
 	TST   $2, R0
-	BEQ   one222
+	BEQ   one191
 	FMOVD 0(R3), F3
 	TST   $1, R0
-	BEQ   moved223
+	BEQ   moved192
 	ADD   $8, R3, R11
 	VLD1  (R11), V3.S[2]
-	B     moved223
+	B     moved192
 
-one222:
+one191:
 	FMOVS 0(R3), F3
 
-moved223:
+moved192:
 	TST   $2, R0
-	BEQ   one224
+	BEQ   one193
 	FMOVD 0(R6), F4
 	TST   $1, R0
-	BEQ   moved225
+	BEQ   moved194
 	ADD   $8, R6, R11
 	VLD1  (R11), V4.S[2]
-	B     moved225
+	B     moved194
 
-one224:
+one193:
 	FMOVS 0(R6), F4
 
-moved225:
+moved194:
 	TST   $2, R0
-	BEQ   one226
+	BEQ   one195
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved227
+	BEQ   moved196
 	ADD   $8, R7, R11
 	VLD1  (R11), V5.S[2]
-	B     moved227
+	B     moved196
 
-one226:
+one195:
 	FMOVS 0(R7), F5
 
-moved227:
+moved196:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -20209,98 +19244,92 @@ moved227:
 	VZIP1 V4.D2, V2.D2, V2.D2
 	VZIP1 V7.D2, V6.D2, V4.D2
 	VZIP2 V7.D2, V6.D2, V5.D2
-	FMOVS 0(R10), F6
-	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
-	CMP   $1, R0
-	BEQ   over219
-	FMOVS 4(R10), F6
-	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
-	CMP   $2, R0
-	BEQ   over219
-	FMOVS 8(R10), F6
-	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
-	CMP   $3, R0
-	BEQ   over219
-	FMOVS 12(R10), F6
-	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
-
-over219:
 	TST   $2, R0
-	BEQ   one229
-	FMOVD 0(R5), F2
+	BEQ   one197
+	FMOVD 0(R5), F6
 	TST   $1, R0
-	BEQ   moved230
+	BEQ   moved198
 	ADD   $8, R5, R11
-	VLD1  (R11), V2.S[2]
-	B     moved230
+	VLD1  (R11), V6.S[2]
+	B     moved198
 
-one229:
-	FMOVS 0(R5), F2
+one197:
+	FMOVS 0(R5), F6
 
-moved230:
+moved198:
 	TST   $2, R0
-	BEQ   one231
-	FMOVD 0(R8), F3
+	BEQ   one199
+	FMOVD 0(R8), F7
 	TST   $1, R0
-	BEQ   moved232
+	BEQ   moved200
 	ADD   $8, R8, R11
-	VLD1  (R11), V3.S[2]
-	B     moved232
+	VLD1  (R11), V7.S[2]
+	B     moved200
 
-one231:
-	FMOVS 0(R8), F3
+one199:
+	FMOVS 0(R8), F7
 
-moved232:
+moved200:
 	TST   $2, R0
-	BEQ   one233
-	FMOVD 0(R4), F4
+	BEQ   one201
+	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved234
+	BEQ   moved202
 	ADD   $8, R4, R11
-	VLD1  (R11), V4.S[2]
-	B     moved234
+	VLD1  (R11), V8.S[2]
+	B     moved202
 
-one233:
-	FMOVS 0(R4), F4
+one201:
+	FMOVS 0(R4), F8
 
-moved234:
+moved202:
 	TST   $2, R0
-	BEQ   one235
-	FMOVD 0(R9), F5
+	BEQ   one203
+	FMOVD 0(R9), F9
 	TST   $1, R0
-	BEQ   moved236
+	BEQ   moved204
 	ADD   $8, R9, R11
-	VLD1  (R11), V5.S[2]
-	B     moved236
+	VLD1  (R11), V9.S[2]
+	B     moved204
 
-one235:
-	FMOVS 0(R9), F5
+one203:
+	FMOVS 0(R9), F9
 
-moved236:
-	VZIP2 V3.S4, V2.S4, V6.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V5.S4, V4.S4, V7.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V4.D2, V2.D2, V3.D2
-	VZIP1 V4.D2, V2.D2, V2.D2
-	VZIP1 V7.D2, V6.D2, V4.D2
-	VZIP2 V7.D2, V6.D2, V5.D2
-	FMOVS 0(R10), F6
-	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
+moved204:
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVS 0(R10), F10
+	WORD  $0x4f8a1040 // fmla v0.4s, v2.4s, v10.s[0]
+	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
 	CMP   $1, R0
-	BEQ   over228
-	FMOVS 4(R10), F6
-	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
+	BEQ   over188
+	FMOVS 4(R10), F10
+	WORD  $0x4f8a1060 // fmla v0.4s, v3.4s, v10.s[0]
+	WORD  $0x4f8a10e1 // fmla v1.4s, v7.4s, v10.s[0]
 	CMP   $2, R0
-	BEQ   over228
-	FMOVS 8(R10), F6
-	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
+	BEQ   over188
+	FMOVS 8(R10), F10
+	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
+	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
 	CMP   $3, R0
-	BEQ   over228
-	FMOVS 12(R10), F6
-	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
+	BEQ   over188
+	FMOVS 12(R10), F10
+	WORD  $0x4f8a10a0 // fmla v0.4s, v5.4s, v10.s[0]
+	WORD  $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
 
-over228:
+over188:
+	// a vector that ends with the row: some of it once more
+	SUB  $4, R0
+	MOVD $4, R11
+	MUL  R11, R0, R0
+	ADD  R0, R10
+
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R10, R11
 	MOVD  w+32(FP), R14
@@ -20311,20 +19340,8 @@ over228:
 	MOVD  cols+88(FP), R13
 	VMOVI $0, V4.B16
 
-row237:
-	TST   $2, R0
-	BEQ   one238
-	FMOVD 0(R11), F2
-	TST   $1, R0
-	BEQ   moved239
-	ADD   $8, R11, R14
-	VLD1  (R14), V2.S[2]
-	B     moved239
-
-one238:
-	FMOVS 0(R11), F2
-
-moved239:
+row205:
+	FMOVQ 0(R11), F2
 	FMOVS 0(R12), F3
 	WORD  $0x4f831044 // fmla v4.4s, v2.4s, v3.s[0]
 	MOVD  lddz+72(FP), R14
@@ -20332,7 +19349,7 @@ moved239:
 	MOVD  ldx+56(FP), R14
 	ADD   R14, R12
 	SUBS  $1, R13
-	BNE   row237
+	BNE   row205
 	MOVD  R10, R11
 	MOVD  w+32(FP), R14
 	SUB   R14, R11
@@ -20340,23 +19357,11 @@ moved239:
 	ADD   R14, R11
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
-	TST   $2, R0
-	BEQ   one240
-	FMOVD F4, 0(R11)
-	TST   $1, R0
-	BEQ   moved241
-	ADD   $8, R11, R14
-	VST1  V4.S[2], (R14)
-	B     moved241
+	FMOVQ F4, 0(R11)
+	MOVD  lddw+24(FP), R14
+	ADD   R14, R11
 
-one240:
-	FMOVS F4, 0(R11)
-
-moved241:
-	MOVD lddw+24(FP), R14
-	ADD  R14, R11
-
-end213:
+end181:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
@@ -20367,30 +19372,30 @@ end213:
 	SUB   $2, R4
 	MOVD  $6, R5
 	CMP   $6, R4
-	BGE   inside242
+	BGE   inside206
 	MOVD  R4, R5
 
-inside242:
+inside206:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $4, R6
 	CMP  $4, R4
-	BGE  inside243
+	BGE  inside207
 	MOVD R4, R6
 
-inside243:
+inside207:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $2, R8
 	MUL   R8, R3, R7
 	ADD   R1, R7
 	CMP   $4, R2
-	BNE   apart244
+	BNE   apart208
 	FMOVD F0, 0(R1)
 	VST1  V0.D[1], (R7)
-	B     stored245
+	B     stored209
 
-apart244:
+apart208:
 	ADD   R2, R1, R4
 	ADD   R2, R7, R8
 	FMOVS F0, 0(R1)
@@ -20398,14 +19403,14 @@ apart244:
 	VST1  V0.S[2], (R7)
 	VST1  V0.S[3], (R8)
 
-stored245:
+stored209:
 	CMP   $4, R2
-	BNE   apart246
+	BNE   apart210
 	FMOVD F1, 0(R6)
 	VST1  V1.D[1], (R5)
-	B     stored247
+	B     stored211
 
-apart246:
+apart210:
 	ADD   R2, R6, R4
 	ADD   R2, R5, R8
 	FMOVS F1, 0(R6)
@@ -20413,13 +19418,13 @@ apart246:
 	VST1  V1.S[2], (R5)
 	VST1  V1.S[3], (R8)
 
-stored247:
+stored211:
 	// the next 8 inputs
 	MOVD cols+88(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done214
+	BLE  done182
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -20433,14 +19438,14 @@ stored247:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $5, R1
-	BGE  block210
+	BGE  block178
 
-done214:
+done182:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done252
+	BLE  done216
 
-block248:
+block212:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  dz+64(FP), R1
@@ -20449,18 +19454,18 @@ block248:
 	SUB   $2, R3
 	MOVD  $2, R4
 	CMP   $2, R3
-	BGE   inside253
+	BGE   inside217
 	MOVD  R3, R4
 
-inside253:
+inside217:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside254
+	BGE  inside218
 	MOVD R3, R5
 
-inside254:
+inside218:
 	MUL  R2, R5
 	ADD  R1, R5
 	ADD  R2, R5, R1
@@ -20468,9 +19473,9 @@ inside254:
 	MOVD w+32(FP), R6
 	MOVD n+96(FP), R0
 	CMP  $4, R0
-	BLT  tail250
+	BLT  tail214
 
-square249:
+square213:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R5), F1
 	FMOVQ 0(R1), F2
@@ -20501,7 +19506,7 @@ square249:
 	MOVD  cols+88(FP), R9
 	VMOVI $0, V3.B16
 
-row255:
+row220:
 	FMOVQ 0(R7), F1
 	FMOVS 0(R8), F2
 	WORD  $0x4f821023 // fmla v3.4s, v1.4s, v2.s[0]
@@ -20510,7 +19515,7 @@ row255:
 	MOVD  ldx+56(FP), R10
 	ADD   R10, R8
 	SUBS  $1, R9
-	BNE   row255
+	BNE   row220
 	MOVD  R6, R7
 	MOVD  w+32(FP), R10
 	SUB   R10, R7
@@ -20528,65 +19533,65 @@ row255:
 	ADD   $16, R6
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square249
+	BGE   square213
 
-tail250:
+tail214:
 	CMP $0, R0
-	BLE end251
+	BLE end215
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one258
+	BEQ   one223
 	FMOVD 0(R5), F1
 	TST   $1, R0
-	BEQ   moved259
+	BEQ   moved224
 	ADD   $8, R5, R7
 	VLD1  (R7), V1.S[2]
-	B     moved259
+	B     moved224
 
-one258:
+one223:
 	FMOVS 0(R5), F1
 
-moved259:
+moved224:
 	TST   $2, R0
-	BEQ   one260
+	BEQ   one225
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved261
+	BEQ   moved226
 	ADD   $8, R1, R7
 	VLD1  (R7), V2.S[2]
-	B     moved261
+	B     moved226
 
-one260:
+one225:
 	FMOVS 0(R1), F2
 
-moved261:
+moved226:
 	TST   $2, R0
-	BEQ   one262
+	BEQ   one227
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved263
+	BEQ   moved228
 	ADD   $8, R4, R7
 	VLD1  (R7), V3.S[2]
-	B     moved263
+	B     moved228
 
-one262:
+one227:
 	FMOVS 0(R4), F3
 
-moved263:
+moved228:
 	TST   $2, R0
-	BEQ   one264
+	BEQ   one229
 	FMOVD 0(R3), F4
 	TST   $1, R0
-	BEQ   moved265
+	BEQ   moved230
 	ADD   $8, R3, R7
 	VLD1  (R7), V4.S[2]
-	B     moved265
+	B     moved230
 
-one264:
+one229:
 	FMOVS 0(R3), F4
 
-moved265:
+moved230:
 	VZIP2 V2.S4, V1.S4, V5.S4
 	VZIP1 V2.S4, V1.S4, V1.S4
 	VZIP2 V4.S4, V3.S4, V6.S4
@@ -20598,19 +19603,25 @@ moved265:
 	FMOVS 0(R6), F5
 	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
 	CMP   $1, R0
-	BEQ   over257
+	BEQ   over222
 	FMOVS 4(R6), F5
 	WORD  $0x4f851040 // fmla v0.4s, v2.4s, v5.s[0]
 	CMP   $2, R0
-	BEQ   over257
+	BEQ   over222
 	FMOVS 8(R6), F5
 	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
 	CMP   $3, R0
-	BEQ   over257
+	BEQ   over222
 	FMOVS 12(R6), F5
 	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
 
-over257:
+over222:
+	// a vector that ends with the row: some of it once more
+	SUB  $4, R0
+	MOVD $4, R7
+	MUL  R7, R0, R0
+	ADD  R0, R6
+
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R6, R7
 	MOVD  w+32(FP), R10
@@ -20621,20 +19632,8 @@ over257:
 	MOVD  cols+88(FP), R9
 	VMOVI $0, V3.B16
 
-row266:
-	TST   $2, R0
-	BEQ   one267
-	FMOVD 0(R7), F1
-	TST   $1, R0
-	BEQ   moved268
-	ADD   $8, R7, R10
-	VLD1  (R10), V1.S[2]
-	B     moved268
-
-one267:
-	FMOVS 0(R7), F1
-
-moved268:
+row231:
+	FMOVQ 0(R7), F1
 	FMOVS 0(R8), F2
 	WORD  $0x4f821023 // fmla v3.4s, v1.4s, v2.s[0]
 	MOVD  lddz+72(FP), R10
@@ -20642,7 +19641,7 @@ moved268:
 	MOVD  ldx+56(FP), R10
 	ADD   R10, R8
 	SUBS  $1, R9
-	BNE   row266
+	BNE   row231
 	MOVD  R6, R7
 	MOVD  w+32(FP), R10
 	SUB   R10, R7
@@ -20650,23 +19649,11 @@ moved268:
 	ADD   R10, R7
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d463 // fadd v3.4s, v3.4s, v1.4s
-	TST   $2, R0
-	BEQ   one269
-	FMOVD F3, 0(R7)
-	TST   $1, R0
-	BEQ   moved270
-	ADD   $8, R7, R10
-	VST1  V3.S[2], (R10)
-	B     moved270
+	FMOVQ F3, 0(R7)
+	MOVD  lddw+24(FP), R10
+	ADD   R10, R7
 
-one269:
-	FMOVS F3, 0(R7)
-
-moved270:
-	MOVD lddw+24(FP), R10
-	ADD  R10, R7
-
-end251:
+end215:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	MOVD  dx+0(FP), R1
@@ -20676,27 +19663,27 @@ end251:
 	SUB   $2, R4
 	MOVD  $2, R5
 	CMP   $2, R4
-	BGE   inside271
+	BGE   inside232
 	MOVD  R4, R5
 
-inside271:
+inside232:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside272
+	BGE  inside233
 	MOVD R4, R6
 
-inside272:
+inside233:
 	MUL   R3, R6
 	ADD   R1, R6
 	CMP   $4, R2
-	BNE   apart273
+	BNE   apart234
 	FMOVD F0, 0(R6)
 	VST1  V0.D[1], (R5)
-	B     stored274
+	B     stored235
 
-apart273:
+apart234:
 	ADD   R2, R6, R1
 	ADD   R2, R5, R4
 	FMOVS F0, 0(R6)
@@ -20704,13 +19691,13 @@ apart273:
 	VST1  V0.S[2], (R5)
 	VST1  V0.S[3], (R4)
 
-stored274:
+stored235:
 	// the next 4 inputs
 	MOVD cols+88(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done252
+	BLE  done216
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -20724,9 +19711,9 @@ stored274:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block248
+	BGE  block212
 
-done252:
+done216:
 	RET
 
 // func bothTurnedNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, w *float64, ldw uintptr, x *float64, ldx uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
@@ -20818,7 +19805,7 @@ square3:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 
-row9:
+row10:
 	FMOVQ 0(R10), F6
 	FMOVD 0(R11), F7
 	WORD  $0x4fc710c8 // fmla v8.2d, v6.2d, v7.d[0]
@@ -20831,7 +19818,7 @@ row9:
 	MOVD  ldx+56(FP), R13
 	ADD   R13, R11
 	SUBS  $1, R12
-	BNE   row9
+	BNE   row10
 	MOVD  R3, R10
 	MOVD  w+32(FP), R13
 	SUB   R13, R10
@@ -20871,43 +19858,41 @@ tail4:
 	VZIP2 V7.D2, V6.D2, V8.D2
 	VZIP1 V7.D2, V6.D2, V6.D2
 	VORR  V8.B16, V8.B16, V7.B16
-	FMOVD 0(R3), F8
-	WORD  $0x4fc810c0 // fmla v0.2d, v6.2d, v8.d[0]
-	FMOVD 0(R8), F8
-	WORD  $0x4fc810c1 // fmla v1.2d, v6.2d, v8.d[0]
-	FMOVD 0(R9), F8
-	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
-	CMP   $1, R0
-	BEQ   over11
-	FMOVD 8(R3), F8
-	WORD  $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
-	FMOVD 8(R8), F8
-	WORD  $0x4fc810e1 // fmla v1.2d, v7.2d, v8.d[0]
-	FMOVD 8(R9), F8
-	WORD  $0x4fc810e2 // fmla v2.2d, v7.2d, v8.d[0]
-
-over11:
-	FMOVD 0(R5), F6
-	FMOVD 0(R4), F7
-	VZIP2 V7.D2, V6.D2, V8.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V8.B16, V8.B16, V7.B16
-	FMOVD 0(R3), F8
-	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
-	FMOVD 0(R8), F8
-	WORD  $0x4fc810c4 // fmla v4.2d, v6.2d, v8.d[0]
-	FMOVD 0(R9), F8
-	WORD  $0x4fc810c5 // fmla v5.2d, v6.2d, v8.d[0]
+	FMOVD 0(R5), F8
+	FMOVD 0(R4), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVD 0(R3), F10
+	WORD  $0x4fca10c0 // fmla v0.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca1103 // fmla v3.2d, v8.2d, v10.d[0]
+	FMOVD 0(R8), F10
+	WORD  $0x4fca10c1 // fmla v1.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca1104 // fmla v4.2d, v8.2d, v10.d[0]
+	FMOVD 0(R9), F10
+	WORD  $0x4fca10c2 // fmla v2.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca1105 // fmla v5.2d, v8.2d, v10.d[0]
 	CMP   $1, R0
 	BEQ   over12
-	FMOVD 8(R3), F8
-	WORD  $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
-	FMOVD 8(R8), F8
-	WORD  $0x4fc810e4 // fmla v4.2d, v7.2d, v8.d[0]
-	FMOVD 8(R9), F8
-	WORD  $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
+	FMOVD 8(R3), F10
+	WORD  $0x4fca10e0 // fmla v0.2d, v7.2d, v10.d[0]
+	WORD  $0x4fca1123 // fmla v3.2d, v9.2d, v10.d[0]
+	FMOVD 8(R8), F10
+	WORD  $0x4fca10e1 // fmla v1.2d, v7.2d, v10.d[0]
+	WORD  $0x4fca1124 // fmla v4.2d, v9.2d, v10.d[0]
+	FMOVD 8(R9), F10
+	WORD  $0x4fca10e2 // fmla v2.2d, v7.2d, v10.d[0]
+	WORD  $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
 
 over12:
+	// a vector that ends with the row: some of it once more
+	SUB  $2, R0
+	MOVD $8, R10
+	MUL  R10, R0, R0
+	ADD  R0, R3
+	ADD  R0, R8
+	ADD  R0, R9
+
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R3, R10
 	MOVD  w+32(FP), R13
@@ -20921,7 +19906,7 @@ over12:
 	VMOVI $0, V10.B16
 
 row13:
-	FMOVD 0(R10), F6
+	FMOVQ 0(R10), F6
 	FMOVD 0(R11), F7
 	WORD  $0x4fc710c8 // fmla v8.2d, v6.2d, v7.d[0]
 	FMOVD 8(R11), F7
@@ -20943,13 +19928,13 @@ row13:
 	WORD  $0x4e66d508 // fadd v8.2d, v8.2d, v6.2d
 	WORD  $0x4e66d529 // fadd v9.2d, v9.2d, v6.2d
 	WORD  $0x4e66d54a // fadd v10.2d, v10.2d, v6.2d
-	FMOVD F8, 0(R10)
+	FMOVQ F8, 0(R10)
 	MOVD  lddw+24(FP), R13
 	ADD   R13, R10
-	FMOVD F9, 0(R10)
+	FMOVQ F9, 0(R10)
 	MOVD  lddw+24(FP), R13
 	ADD   R13, R10
-	FMOVD F10, 0(R10)
+	FMOVQ F10, 0(R10)
 	MOVD  lddw+24(FP), R13
 	ADD   R13, R10
 
@@ -21090,7 +20075,7 @@ square21:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row27:
+row28:
 	FMOVQ 0(R8), F3
 	FMOVD 0(R9), F4
 	WORD  $0x4fc41065 // fmla v5.2d, v3.2d, v4.d[0]
@@ -21103,7 +20088,7 @@ row27:
 	MOVD  ldx+56(FP), R11
 	ADD   R11, R9
 	SUBS  $1, R10
-	BNE   row27
+	BNE   row28
 	MOVD  R1, R8
 	MOVD  w+32(FP), R11
 	SUB   R11, R8
@@ -21148,7 +20133,7 @@ tail22:
 	FMOVD 0(R7), F5
 	WORD  $0x4fc51062 // fmla v2.2d, v3.2d, v5.d[0]
 	CMP   $1, R0
-	BEQ   over29
+	BEQ   over30
 	FMOVD 8(R1), F5
 	WORD  $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
 	FMOVD 8(R6), F5
@@ -21156,7 +20141,15 @@ tail22:
 	FMOVD 8(R7), F5
 	WORD  $0x4fc51082 // fmla v2.2d, v4.2d, v5.d[0]
 
-over29:
+over30:
+	// a vector that ends with the row: some of it once more
+	SUB  $2, R0
+	MOVD $8, R8
+	MUL  R8, R0, R0
+	ADD  R0, R1
+	ADD  R0, R6
+	ADD  R0, R7
+
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R1, R8
 	MOVD  w+32(FP), R11
@@ -21169,8 +20162,8 @@ over29:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row30:
-	FMOVD 0(R8), F3
+row31:
+	FMOVQ 0(R8), F3
 	FMOVD 0(R9), F4
 	WORD  $0x4fc41065 // fmla v5.2d, v3.2d, v4.d[0]
 	FMOVD 8(R9), F4
@@ -21182,7 +20175,7 @@ row30:
 	MOVD  ldx+56(FP), R11
 	ADD   R11, R9
 	SUBS  $1, R10
-	BNE   row30
+	BNE   row31
 	MOVD  R1, R8
 	MOVD  w+32(FP), R11
 	SUB   R11, R8
@@ -21192,13 +20185,13 @@ row30:
 	WORD  $0x4e63d4a5 // fadd v5.2d, v5.2d, v3.2d
 	WORD  $0x4e63d4c6 // fadd v6.2d, v6.2d, v3.2d
 	WORD  $0x4e63d4e7 // fadd v7.2d, v7.2d, v3.2d
-	FMOVD F5, 0(R8)
+	FMOVQ F5, 0(R8)
 	MOVD  lddw+24(FP), R11
 	ADD   R11, R8
-	FMOVD F6, 0(R8)
+	FMOVQ F6, 0(R8)
 	MOVD  lddw+24(FP), R11
 	ADD   R11, R8
-	FMOVD F7, 0(R8)
+	FMOVQ F7, 0(R8)
 	MOVD  lddw+24(FP), R11
 	ADD   R11, R8
 
@@ -21214,18 +20207,18 @@ end23:
 	SUB   $1, R4
 	MOVD  $1, R5
 	CMP   $1, R4
-	BGE   inside31
+	BGE   inside32
 	MOVD  R4, R5
 
-inside31:
+inside32:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside32
+	BGE  inside33
 	MOVD R4, R6
 
-inside32:
+inside33:
 	MUL   R3, R6
 	ADD   R1, R6
 	FMOVD F0, 0(R6)
@@ -21263,13 +20256,13 @@ done24:
 
 fewer1:
 	CMP  $2, R0
-	BNE  fewer35
+	BNE  fewer36
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $2, R1
-	BLE  done40
+	BLE  done41
 
-block36:
+block37:
 	// 2×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -21281,18 +20274,18 @@ block36:
 	SUB   $1, R3
 	MOVD  $3, R4
 	CMP   $3, R3
-	BGE   inside41
+	BGE   inside42
 	MOVD  R3, R4
 
-inside41:
+inside42:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $2, R5
 	CMP  $2, R3
-	BGE  inside42
+	BGE  inside43
 	MOVD R3, R5
 
-inside42:
+inside43:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $1, R7
@@ -21303,9 +20296,9 @@ inside42:
 	MOVD n+96(FP), R0
 	ADD  R7, R3, R8
 	CMP  $2, R0
-	BLT  tail38
+	BLT  tail39
 
-square37:
+square38:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R6), F5
@@ -21339,7 +20332,7 @@ square37:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row43:
+row45:
 	FMOVQ 0(R9), F4
 	FMOVD 0(R10), F5
 	WORD  $0x4fc51086 // fmla v6.2d, v4.2d, v5.d[0]
@@ -21350,7 +20343,7 @@ row43:
 	MOVD  ldx+56(FP), R12
 	ADD   R12, R10
 	SUBS  $1, R11
-	BNE   row43
+	BNE   row45
 	MOVD  R3, R9
 	MOVD  w+32(FP), R12
 	SUB   R12, R9
@@ -21373,11 +20366,11 @@ row43:
 	ADD   $16, R8
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square37
+	BGE   square38
 
-tail38:
+tail39:
 	CMP $0, R0
-	BLE end39
+	BLE end40
 
 	// the same for fewer j
 	FMOVD 0(R1), F4
@@ -21385,35 +20378,34 @@ tail38:
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
-	FMOVD 0(R8), F6
-	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	FMOVD 0(R5), F6
+	FMOVD 0(R4), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVD 0(R3), F8
+	WORD  $0x4fc81080 // fmla v0.2d, v4.2d, v8.d[0]
+	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	FMOVD 0(R8), F8
+	WORD  $0x4fc81081 // fmla v1.2d, v4.2d, v8.d[0]
+	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
 	CMP   $1, R0
-	BEQ   over45
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
-	FMOVD 8(R8), F6
-	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
+	BEQ   over47
+	FMOVD 8(R3), F8
+	WORD  $0x4fc810a0 // fmla v0.2d, v5.2d, v8.d[0]
+	WORD  $0x4fc810e2 // fmla v2.2d, v7.2d, v8.d[0]
+	FMOVD 8(R8), F8
+	WORD  $0x4fc810a1 // fmla v1.2d, v5.2d, v8.d[0]
+	WORD  $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
 
-over45:
-	FMOVD 0(R5), F4
-	FMOVD 0(R4), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
-	FMOVD 0(R8), F6
-	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over46
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
-	FMOVD 8(R8), F6
-	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
+over47:
+	// a vector that ends with the row: some of it once more
+	SUB  $2, R0
+	MOVD $8, R9
+	MUL  R9, R0, R0
+	ADD  R0, R3
+	ADD  R0, R8
 
-over46:
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R3, R9
 	MOVD  w+32(FP), R12
@@ -21425,8 +20417,8 @@ over46:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row47:
-	FMOVD 0(R9), F4
+row48:
+	FMOVQ 0(R9), F4
 	FMOVD 0(R10), F5
 	WORD  $0x4fc51086 // fmla v6.2d, v4.2d, v5.d[0]
 	FMOVD 8(R10), F5
@@ -21436,7 +20428,7 @@ row47:
 	MOVD  ldx+56(FP), R12
 	ADD   R12, R10
 	SUBS  $1, R11
-	BNE   row47
+	BNE   row48
 	MOVD  R3, R9
 	MOVD  w+32(FP), R12
 	SUB   R12, R9
@@ -21445,14 +20437,14 @@ row47:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d4c6 // fadd v6.2d, v6.2d, v4.2d
 	WORD  $0x4e64d4e7 // fadd v7.2d, v7.2d, v4.2d
-	FMOVD F6, 0(R9)
+	FMOVQ F6, 0(R9)
 	MOVD  lddw+24(FP), R12
 	ADD   R12, R9
-	FMOVD F7, 0(R9)
+	FMOVQ F7, 0(R9)
 	MOVD  lddw+24(FP), R12
 	ADD   R12, R9
 
-end39:
+end40:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -21465,18 +20457,18 @@ end39:
 	SUB   $1, R4
 	MOVD  $3, R5
 	CMP   $3, R4
-	BGE   inside48
+	BGE   inside49
 	MOVD  R4, R5
 
-inside48:
+inside49:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $2, R6
 	CMP  $2, R4
-	BGE  inside49
+	BGE  inside50
 	MOVD R4, R6
 
-inside49:
+inside50:
 	MUL   R3, R6
 	ADD   R1, R6
 	MOVD  $1, R8
@@ -21498,7 +20490,7 @@ inside49:
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done40
+	BLE  done41
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -21512,14 +20504,14 @@ inside49:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $3, R1
-	BGE  block36
+	BGE  block37
 
-done40:
+done41:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done58
+	BLE  done59
 
-block54:
+block55:
 	// 2×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -21529,18 +20521,18 @@ block54:
 	SUB   $1, R3
 	MOVD  $1, R4
 	CMP   $1, R3
-	BGE   inside59
+	BGE   inside60
 	MOVD  R3, R4
 
-inside59:
+inside60:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $0, R5
 	CMP  $0, R3
-	BGE  inside60
+	BGE  inside61
 	MOVD R3, R5
 
-inside60:
+inside61:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD w+32(FP), R1
@@ -21548,9 +20540,9 @@ inside60:
 	MOVD n+96(FP), R0
 	ADD  R3, R1, R6
 	CMP  $2, R0
-	BLT  tail56
+	BLT  tail57
 
-square55:
+square56:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R5), F2
 	FMOVQ 0(R4), F3
@@ -21575,7 +20567,7 @@ square55:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-row61:
+row63:
 	FMOVQ 0(R7), F2
 	FMOVD 0(R8), F3
 	WORD  $0x4fc31044 // fmla v4.2d, v2.2d, v3.d[0]
@@ -21586,7 +20578,7 @@ row61:
 	MOVD  ldx+56(FP), R10
 	ADD   R10, R8
 	SUBS  $1, R9
-	BNE   row61
+	BNE   row63
 	MOVD  R1, R7
 	MOVD  w+32(FP), R10
 	SUB   R10, R7
@@ -21607,11 +20599,11 @@ row61:
 	ADD   $16, R6
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square55
+	BGE   square56
 
-tail56:
+tail57:
 	CMP $0, R0
-	BLE end57
+	BLE end58
 
 	// the same for fewer j
 	FMOVD 0(R5), F2
@@ -21624,13 +20616,20 @@ tail56:
 	FMOVD 0(R6), F4
 	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
 	CMP   $1, R0
-	BEQ   over63
+	BEQ   over65
 	FMOVD 8(R1), F4
 	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
 	FMOVD 8(R6), F4
 	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
 
-over63:
+over65:
+	// a vector that ends with the row: some of it once more
+	SUB  $2, R0
+	MOVD $8, R7
+	MUL  R7, R0, R0
+	ADD  R0, R1
+	ADD  R0, R6
+
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R1, R7
 	MOVD  w+32(FP), R10
@@ -21642,8 +20641,8 @@ over63:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-row64:
-	FMOVD 0(R7), F2
+row66:
+	FMOVQ 0(R7), F2
 	FMOVD 0(R8), F3
 	WORD  $0x4fc31044 // fmla v4.2d, v2.2d, v3.d[0]
 	FMOVD 8(R8), F3
@@ -21653,7 +20652,7 @@ row64:
 	MOVD  ldx+56(FP), R10
 	ADD   R10, R8
 	SUBS  $1, R9
-	BNE   row64
+	BNE   row66
 	MOVD  R1, R7
 	MOVD  w+32(FP), R10
 	SUB   R10, R7
@@ -21662,14 +20661,14 @@ row64:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d484 // fadd v4.2d, v4.2d, v2.2d
 	WORD  $0x4e62d4a5 // fadd v5.2d, v5.2d, v2.2d
-	FMOVD F4, 0(R7)
+	FMOVQ F4, 0(R7)
 	MOVD  lddw+24(FP), R10
 	ADD   R10, R7
-	FMOVD F5, 0(R7)
+	FMOVQ F5, 0(R7)
 	MOVD  lddw+24(FP), R10
 	ADD   R10, R7
 
-end57:
+end58:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
@@ -21680,18 +20679,18 @@ end57:
 	SUB   $1, R4
 	MOVD  $1, R5
 	CMP   $1, R4
-	BGE   inside65
+	BGE   inside67
 	MOVD  R4, R5
 
-inside65:
+inside67:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside66
+	BGE  inside68
 	MOVD R4, R6
 
-inside66:
+inside68:
 	MUL   R3, R6
 	ADD   R1, R6
 	FMOVD F0, 0(R6)
@@ -21705,7 +20704,7 @@ inside66:
 	SUB  $2, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done58
+	BLE  done59
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -21719,18 +20718,18 @@ inside66:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block54
+	BGE  block55
 
-done58:
+done59:
 	RET
 
-fewer35:
+fewer36:
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
-	BLE  done74
+	BLE  done76
 
-block70:
+block72:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -21742,34 +20741,34 @@ block70:
 	SUB   $1, R3
 	MOVD  $7, R4
 	CMP   $7, R3
-	BGE   inside75
+	BGE   inside77
 	MOVD  R3, R4
 
-inside75:
+inside77:
 	MUL  R2, R4
 	ADD  R1, R4
 	MOVD $6, R5
 	CMP  $6, R3
-	BGE  inside76
+	BGE  inside78
 	MOVD R3, R5
 
-inside76:
+inside78:
 	MUL  R2, R5
 	ADD  R1, R5
 	MOVD $5, R6
 	CMP  $5, R3
-	BGE  inside77
+	BGE  inside79
 	MOVD R3, R6
 
-inside77:
+inside79:
 	MUL  R2, R6
 	ADD  R1, R6
 	MOVD $4, R7
 	CMP  $4, R3
-	BGE  inside78
+	BGE  inside80
 	MOVD R3, R7
 
-inside78:
+inside80:
 	MUL  R2, R7
 	ADD  R1, R7
 	MOVD $3, R9
@@ -21784,9 +20783,9 @@ inside78:
 	MOVD w+32(FP), R3
 	MOVD n+96(FP), R0
 	CMP  $2, R0
-	BLT  tail72
+	BLT  tail74
 
-square71:
+square73:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R10), F5
@@ -21828,7 +20827,7 @@ square71:
 	MOVD  cols+88(FP), R13
 	VMOVI $0, V6.B16
 
-row79:
+row82:
 	FMOVQ 0(R11), F4
 	FMOVD 0(R12), F5
 	WORD  $0x4fc51086 // fmla v6.2d, v4.2d, v5.d[0]
@@ -21837,7 +20836,7 @@ row79:
 	MOVD  ldx+56(FP), R14
 	ADD   R14, R12
 	SUBS  $1, R13
-	BNE   row79
+	BNE   row82
 	MOVD  R3, R11
 	MOVD  w+32(FP), R14
 	SUB   R14, R11
@@ -21859,11 +20858,11 @@ row79:
 	ADD   $16, R3
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square71
+	BGE   square73
 
-tail72:
+tail74:
 	CMP $0, R0
-	BLE end73
+	BLE end75
 
 	// the same for fewer j
 	FMOVD 0(R1), F4
@@ -21871,53 +20870,41 @@ tail72:
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over81
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
-
-over81:
-	FMOVD 0(R9), F4
-	FMOVD 0(R8), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over82
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
-
-over82:
-	FMOVD 0(R7), F4
-	FMOVD 0(R6), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over83
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
-
-over83:
-	FMOVD 0(R5), F4
-	FMOVD 0(R4), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
+	FMOVD 0(R9), F6
+	FMOVD 0(R8), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVD 0(R7), F8
+	FMOVD 0(R6), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVD 0(R5), F10
+	FMOVD 0(R4), F11
+	VZIP2 V11.D2, V10.D2, V12.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V12.B16, V12.B16, V11.B16
+	FMOVD 0(R3), F12
+	WORD  $0x4fcc1080 // fmla v0.2d, v4.2d, v12.d[0]
+	WORD  $0x4fcc10c1 // fmla v1.2d, v6.2d, v12.d[0]
+	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
+	WORD  $0x4fcc1143 // fmla v3.2d, v10.2d, v12.d[0]
 	CMP   $1, R0
 	BEQ   over84
-	FMOVD 8(R3), F6
-	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
+	FMOVD 8(R3), F12
+	WORD  $0x4fcc10a0 // fmla v0.2d, v5.2d, v12.d[0]
+	WORD  $0x4fcc10e1 // fmla v1.2d, v7.2d, v12.d[0]
+	WORD  $0x4fcc1122 // fmla v2.2d, v9.2d, v12.d[0]
+	WORD  $0x4fcc1163 // fmla v3.2d, v11.2d, v12.d[0]
 
 over84:
+	// a vector that ends with the row: some of it once more
+	SUB  $2, R0
+	MOVD $8, R11
+	MUL  R11, R0, R0
+	ADD  R0, R3
+
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R3, R11
 	MOVD  w+32(FP), R14
@@ -21929,7 +20916,7 @@ over84:
 	VMOVI $0, V6.B16
 
 row85:
-	FMOVD 0(R11), F4
+	FMOVQ 0(R11), F4
 	FMOVD 0(R12), F5
 	WORD  $0x4fc51086 // fmla v6.2d, v4.2d, v5.d[0]
 	MOVD  lddz+72(FP), R14
@@ -21945,11 +20932,11 @@ row85:
 	ADD   R14, R11
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d4c6 // fadd v6.2d, v6.2d, v4.2d
-	FMOVD F6, 0(R11)
+	FMOVQ F6, 0(R11)
 	MOVD  lddw+24(FP), R14
 	ADD   R14, R11
 
-end73:
+end75:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -22050,7 +21037,7 @@ stored97:
 	SUB  $8, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done74
+	BLE  done76
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -22064,9 +21051,9 @@ stored97:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $5, R1
-	BGE  block70
+	BGE  block72
 
-done74:
+done76:
 	MOVD cols+88(FP), R1
 	CMP  $2, R1
 	BLE  done102
@@ -22131,7 +21118,7 @@ square99:
 	MOVD  cols+88(FP), R9
 	VMOVI $0, V4.B16
 
-row105:
+row106:
 	FMOVQ 0(R7), F2
 	FMOVD 0(R8), F3
 	WORD  $0x4fc31044 // fmla v4.2d, v2.2d, v3.d[0]
@@ -22140,7 +21127,7 @@ row105:
 	MOVD  ldx+56(FP), R10
 	ADD   R10, R8
 	SUBS  $1, R9
-	BNE   row105
+	BNE   row106
 	MOVD  R3, R7
 	MOVD  w+32(FP), R10
 	SUB   R10, R7
@@ -22170,27 +21157,27 @@ tail100:
 	VZIP2 V3.D2, V2.D2, V4.D2
 	VZIP1 V3.D2, V2.D2, V2.D2
 	VORR  V4.B16, V4.B16, V3.B16
-	FMOVD 0(R3), F4
-	WORD  $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
-	CMP   $1, R0
-	BEQ   over107
-	FMOVD 8(R3), F4
-	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
-
-over107:
-	FMOVD 0(R5), F2
-	FMOVD 0(R4), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVD 0(R3), F4
-	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
+	FMOVD 0(R5), F4
+	FMOVD 0(R4), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R3), F6
+	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
 	BEQ   over108
-	FMOVD 8(R3), F4
-	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
+	FMOVD 8(R3), F6
+	WORD  $0x4fc61060 // fmla v0.2d, v3.2d, v6.d[0]
+	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
 
 over108:
+	// a vector that ends with the row: some of it once more
+	SUB  $2, R0
+	MOVD $8, R7
+	MUL  R7, R0, R0
+	ADD  R0, R3
+
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R3, R7
 	MOVD  w+32(FP), R10
@@ -22202,7 +21189,7 @@ over108:
 	VMOVI $0, V4.B16
 
 row109:
-	FMOVD 0(R7), F2
+	FMOVQ 0(R7), F2
 	FMOVD 0(R8), F3
 	WORD  $0x4fc31044 // fmla v4.2d, v2.2d, v3.d[0]
 	MOVD  lddz+72(FP), R10
@@ -22218,7 +21205,7 @@ row109:
 	ADD   R10, R7
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d484 // fadd v4.2d, v4.2d, v2.2d
-	FMOVD F4, 0(R7)
+	FMOVQ F4, 0(R7)
 	MOVD  lddw+24(FP), R10
 	ADD   R10, R7
 
@@ -22347,7 +21334,7 @@ square117:
 	MOVD  cols+88(FP), R7
 	VMOVI $0, V3.B16
 
-row123:
+row124:
 	FMOVQ 0(R3), F1
 	FMOVD 0(R6), F2
 	WORD  $0x4fc21023 // fmla v3.2d, v1.2d, v2.d[0]
@@ -22356,7 +21343,7 @@ row123:
 	MOVD  ldx+56(FP), R8
 	ADD   R8, R6
 	SUBS  $1, R7
-	BNE   row123
+	BNE   row124
 	MOVD  R1, R3
 	MOVD  w+32(FP), R8
 	SUB   R8, R3
@@ -22387,11 +21374,17 @@ tail118:
 	FMOVD 0(R1), F3
 	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
 	CMP   $1, R0
-	BEQ   over125
+	BEQ   over126
 	FMOVD 8(R1), F3
 	WORD  $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
 
-over125:
+over126:
+	// a vector that ends with the row: some of it once more
+	SUB  $2, R0
+	MOVD $8, R3
+	MUL  R3, R0, R0
+	ADD  R0, R1
+
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
 	MOVD  R1, R3
 	MOVD  w+32(FP), R8
@@ -22402,8 +21395,8 @@ over125:
 	MOVD  cols+88(FP), R7
 	VMOVI $0, V3.B16
 
-row126:
-	FMOVD 0(R3), F1
+row127:
+	FMOVQ 0(R3), F1
 	FMOVD 0(R6), F2
 	WORD  $0x4fc21023 // fmla v3.2d, v1.2d, v2.d[0]
 	MOVD  lddz+72(FP), R8
@@ -22411,7 +21404,7 @@ row126:
 	MOVD  ldx+56(FP), R8
 	ADD   R8, R6
 	SUBS  $1, R7
-	BNE   row126
+	BNE   row127
 	MOVD  R1, R3
 	MOVD  w+32(FP), R8
 	SUB   R8, R3
@@ -22419,7 +21412,7 @@ row126:
 	ADD   R8, R3
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d463 // fadd v3.2d, v3.2d, v1.2d
-	FMOVD F3, 0(R3)
+	FMOVQ F3, 0(R3)
 	MOVD  lddw+24(FP), R8
 	ADD   R8, R3
 
@@ -22433,31 +21426,31 @@ end119:
 	SUB   $1, R4
 	MOVD  $1, R5
 	CMP   $1, R4
-	BGE   inside127
+	BGE   inside128
 	MOVD  R4, R5
 
-inside127:
+inside128:
 	MUL  R3, R5
 	ADD  R1, R5
 	MOVD $0, R6
 	CMP  $0, R4
-	BGE  inside128
+	BGE  inside129
 	MOVD R4, R6
 
-inside128:
+inside129:
 	MUL   R3, R6
 	ADD   R1, R6
 	CMP   $8, R2
-	BNE   apart129
+	BNE   apart130
 	FMOVD F0, 0(R6)
 	VST1  V0.D[1], (R5)
-	B     stored130
+	B     stored131
 
-apart129:
+apart130:
 	FMOVD F0, 0(R6)
 	VST1  V0.D[1], (R5)
 
-stored130:
+stored131:
 	// the next 2 inputs
 	MOVD cols+88(FP), R1
 	SUB  $2, R1
@@ -22542,27 +21535,26 @@ square2:
 	WORD  $0x4f861140 // fmla v0.4s, v10.4s, v6.s[0]
 	FMOVS 12(R1), F6
 	WORD  $0x4f861160 // fmla v0.4s, v11.4s, v6.s[0]
-	FMOVS 0(R2), F6
-	VORR  V4.B16, V4.B16, V7.B16
-	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	VLD1R (R2), [V6.S4]
+	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
 	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FMOVQ F7, 0(R25)
 	ADD   R4, R25
-	FMOVS 4(R2), F6
-	VORR  V4.B16, V4.B16, V7.B16
-	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	ADD   $4, R2, R26
+	VLD1R (R26), [V6.S4]
+	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
 	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FMOVQ F7, 0(R25)
 	ADD   R4, R25
-	FMOVS 8(R2), F6
-	VORR  V4.B16, V4.B16, V7.B16
-	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	ADD   $8, R2, R26
+	VLD1R (R26), [V6.S4]
+	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
 	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FMOVQ F7, 0(R25)
 	ADD   R4, R25
-	FMOVS 12(R2), F6
-	VORR  V4.B16, V4.B16, V7.B16
-	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	ADD   $12, R2, R26
+	VLD1R (R26), [V6.S4]
+	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
 	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FMOVQ F7, 0(R25)
 	ADD   R4, R25
@@ -22586,27 +21578,27 @@ square2:
 	WORD  $0x4f861141 // fmla v1.4s, v10.4s, v6.s[0]
 	FMOVS 12(R1), F6
 	WORD  $0x4f861161 // fmla v1.4s, v11.4s, v6.s[0]
-	FMOVS 16(R2), F6
-	VORR  V4.B16, V4.B16, V7.B16
-	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	ADD   $16, R2, R26
+	VLD1R (R26), [V6.S4]
+	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
 	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FMOVQ F7, 0(R25)
 	ADD   R4, R25
-	FMOVS 20(R2), F6
-	VORR  V4.B16, V4.B16, V7.B16
-	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	ADD   $20, R2, R26
+	VLD1R (R26), [V6.S4]
+	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
 	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FMOVQ F7, 0(R25)
 	ADD   R4, R25
-	FMOVS 24(R2), F6
-	VORR  V4.B16, V4.B16, V7.B16
-	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	ADD   $24, R2, R26
+	VLD1R (R26), [V6.S4]
+	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
 	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FMOVQ F7, 0(R25)
 	ADD   R4, R25
-	FMOVS 28(R2), F6
-	VORR  V4.B16, V4.B16, V7.B16
-	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	ADD   $28, R2, R26
+	VLD1R (R26), [V6.S4]
+	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
 	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FMOVQ F7, 0(R25)
 	ADD   R4, R25
@@ -22630,27 +21622,27 @@ square2:
 	WORD  $0x4f861142 // fmla v2.4s, v10.4s, v6.s[0]
 	FMOVS 12(R1), F6
 	WORD  $0x4f861162 // fmla v2.4s, v11.4s, v6.s[0]
-	FMOVS 32(R2), F6
-	VORR  V4.B16, V4.B16, V7.B16
-	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	ADD   $32, R2, R26
+	VLD1R (R26), [V6.S4]
+	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
 	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FMOVQ F7, 0(R25)
 	ADD   R4, R25
-	FMOVS 36(R2), F6
-	VORR  V4.B16, V4.B16, V7.B16
-	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	ADD   $36, R2, R26
+	VLD1R (R26), [V6.S4]
+	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
 	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FMOVQ F7, 0(R25)
 	ADD   R4, R25
-	FMOVS 40(R2), F6
-	VORR  V4.B16, V4.B16, V7.B16
-	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	ADD   $40, R2, R26
+	VLD1R (R26), [V6.S4]
+	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
 	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FMOVQ F7, 0(R25)
 	ADD   R4, R25
-	FMOVS 44(R2), F6
-	VORR  V4.B16, V4.B16, V7.B16
-	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	ADD   $44, R2, R26
+	VLD1R (R26), [V6.S4]
+	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
 	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FMOVQ F7, 0(R25)
 	ADD   R4, R25
@@ -22674,27 +21666,27 @@ square2:
 	WORD  $0x4f861143 // fmla v3.4s, v10.4s, v6.s[0]
 	FMOVS 12(R1), F6
 	WORD  $0x4f861163 // fmla v3.4s, v11.4s, v6.s[0]
-	FMOVS 48(R2), F6
-	VORR  V4.B16, V4.B16, V7.B16
-	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	ADD   $48, R2, R26
+	VLD1R (R26), [V6.S4]
+	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
 	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FMOVQ F7, 0(R25)
 	ADD   R4, R25
-	FMOVS 52(R2), F6
-	VORR  V4.B16, V4.B16, V7.B16
-	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	ADD   $52, R2, R26
+	VLD1R (R26), [V6.S4]
+	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
 	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FMOVQ F7, 0(R25)
 	ADD   R4, R25
-	FMOVS 56(R2), F6
-	VORR  V4.B16, V4.B16, V7.B16
-	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	ADD   $56, R2, R26
+	VLD1R (R26), [V6.S4]
+	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
 	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FMOVQ F7, 0(R25)
 	ADD   R4, R25
-	FMOVS 60(R2), F6
-	VORR  V4.B16, V4.B16, V7.B16
-	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+	ADD   $60, R2, R26
+	VLD1R (R26), [V6.S4]
+	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
 	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
 	FMOVQ F7, 0(R25)
 	ADD   R4, R25
@@ -22726,57 +21718,57 @@ tail3:
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one6
+	BEQ   one7
 	FMOVD 0(R5), F8
 	TST   $1, R0
-	BEQ   moved7
+	BEQ   moved8
 	ADD   $8, R5, R25
 	VLD1  (R25), V8.S[2]
-	B     moved7
+	B     moved8
 
-one6:
+one7:
 	FMOVS 0(R5), F8
 
-moved7:
+moved8:
 	TST   $2, R0
-	BEQ   one8
+	BEQ   one9
 	FMOVD 0(R7), F9
 	TST   $1, R0
-	BEQ   moved9
+	BEQ   moved10
 	ADD   $8, R7, R25
 	VLD1  (R25), V9.S[2]
-	B     moved9
+	B     moved10
 
-one8:
+one9:
 	FMOVS 0(R7), F9
 
-moved9:
+moved10:
 	TST   $2, R0
-	BEQ   one10
+	BEQ   one11
 	FMOVD 0(R8), F10
 	TST   $1, R0
-	BEQ   moved11
+	BEQ   moved12
 	ADD   $8, R8, R25
 	VLD1  (R25), V10.S[2]
-	B     moved11
+	B     moved12
 
-one10:
+one11:
 	FMOVS 0(R8), F10
 
-moved11:
+moved12:
 	TST   $2, R0
-	BEQ   one12
+	BEQ   one13
 	FMOVD 0(R9), F11
 	TST   $1, R0
-	BEQ   moved13
+	BEQ   moved14
 	ADD   $8, R9, R25
 	VLD1  (R25), V11.S[2]
-	B     moved13
+	B     moved14
 
-one12:
+one13:
 	FMOVS 0(R9), F11
 
-moved13:
+moved14:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -22788,71 +21780,71 @@ moved13:
 	FMOVS 0(R1), F6
 	WORD  $0x4f861100 // fmla v0.4s, v8.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over5
+	BEQ   over6
 	FMOVS 4(R1), F6
 	WORD  $0x4f861120 // fmla v0.4s, v9.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over5
+	BEQ   over6
 	FMOVS 8(R1), F6
 	WORD  $0x4f861140 // fmla v0.4s, v10.4s, v6.s[0]
 	CMP   $3, R0
-	BEQ   over5
+	BEQ   over6
 	FMOVS 12(R1), F6
 	WORD  $0x4f861160 // fmla v0.4s, v11.4s, v6.s[0]
 
-over5:
+over6:
 	TST   $2, R0
-	BEQ   one15
+	BEQ   one16
 	FMOVD 0(R10), F8
 	TST   $1, R0
-	BEQ   moved16
+	BEQ   moved17
 	ADD   $8, R10, R25
 	VLD1  (R25), V8.S[2]
-	B     moved16
+	B     moved17
 
-one15:
+one16:
 	FMOVS 0(R10), F8
 
-moved16:
+moved17:
 	TST   $2, R0
-	BEQ   one17
+	BEQ   one18
 	FMOVD 0(R11), F9
 	TST   $1, R0
-	BEQ   moved18
+	BEQ   moved19
 	ADD   $8, R11, R25
 	VLD1  (R25), V9.S[2]
-	B     moved18
+	B     moved19
 
-one17:
+one18:
 	FMOVS 0(R11), F9
 
-moved18:
+moved19:
 	TST   $2, R0
-	BEQ   one19
+	BEQ   one20
 	FMOVD 0(R12), F10
 	TST   $1, R0
-	BEQ   moved20
+	BEQ   moved21
 	ADD   $8, R12, R25
 	VLD1  (R25), V10.S[2]
-	B     moved20
+	B     moved21
 
-one19:
+one20:
 	FMOVS 0(R12), F10
 
-moved20:
+moved21:
 	TST   $2, R0
-	BEQ   one21
+	BEQ   one22
 	FMOVD 0(R13), F11
 	TST   $1, R0
-	BEQ   moved22
+	BEQ   moved23
 	ADD   $8, R13, R25
 	VLD1  (R25), V11.S[2]
-	B     moved22
+	B     moved23
 
-one21:
+one22:
 	FMOVS 0(R13), F11
 
-moved22:
+moved23:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -22864,71 +21856,71 @@ moved22:
 	FMOVS 0(R1), F6
 	WORD  $0x4f861101 // fmla v1.4s, v8.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over14
+	BEQ   over15
 	FMOVS 4(R1), F6
 	WORD  $0x4f861121 // fmla v1.4s, v9.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over14
+	BEQ   over15
 	FMOVS 8(R1), F6
 	WORD  $0x4f861141 // fmla v1.4s, v10.4s, v6.s[0]
 	CMP   $3, R0
-	BEQ   over14
+	BEQ   over15
 	FMOVS 12(R1), F6
 	WORD  $0x4f861161 // fmla v1.4s, v11.4s, v6.s[0]
 
-over14:
+over15:
 	TST   $2, R0
-	BEQ   one24
+	BEQ   one25
 	FMOVD 0(R14), F8
 	TST   $1, R0
-	BEQ   moved25
+	BEQ   moved26
 	ADD   $8, R14, R25
 	VLD1  (R25), V8.S[2]
-	B     moved25
+	B     moved26
 
-one24:
+one25:
 	FMOVS 0(R14), F8
 
-moved25:
+moved26:
 	TST   $2, R0
-	BEQ   one26
+	BEQ   one27
 	FMOVD 0(R15), F9
 	TST   $1, R0
-	BEQ   moved27
+	BEQ   moved28
 	ADD   $8, R15, R25
 	VLD1  (R25), V9.S[2]
-	B     moved27
+	B     moved28
 
-one26:
+one27:
 	FMOVS 0(R15), F9
 
-moved27:
+moved28:
 	TST   $2, R0
-	BEQ   one28
+	BEQ   one29
 	FMOVD 0(R19), F10
 	TST   $1, R0
-	BEQ   moved29
+	BEQ   moved30
 	ADD   $8, R19, R25
 	VLD1  (R25), V10.S[2]
-	B     moved29
+	B     moved30
 
-one28:
+one29:
 	FMOVS 0(R19), F10
 
-moved29:
+moved30:
 	TST   $2, R0
-	BEQ   one30
+	BEQ   one31
 	FMOVD 0(R20), F11
 	TST   $1, R0
-	BEQ   moved31
+	BEQ   moved32
 	ADD   $8, R20, R25
 	VLD1  (R25), V11.S[2]
-	B     moved31
+	B     moved32
 
-one30:
+one31:
 	FMOVS 0(R20), F11
 
-moved31:
+moved32:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -22940,71 +21932,71 @@ moved31:
 	FMOVS 0(R1), F6
 	WORD  $0x4f861102 // fmla v2.4s, v8.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over23
+	BEQ   over24
 	FMOVS 4(R1), F6
 	WORD  $0x4f861122 // fmla v2.4s, v9.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over23
+	BEQ   over24
 	FMOVS 8(R1), F6
 	WORD  $0x4f861142 // fmla v2.4s, v10.4s, v6.s[0]
 	CMP   $3, R0
-	BEQ   over23
+	BEQ   over24
 	FMOVS 12(R1), F6
 	WORD  $0x4f861162 // fmla v2.4s, v11.4s, v6.s[0]
 
-over23:
+over24:
 	TST   $2, R0
-	BEQ   one33
+	BEQ   one34
 	FMOVD 0(R21), F8
 	TST   $1, R0
-	BEQ   moved34
+	BEQ   moved35
 	ADD   $8, R21, R25
 	VLD1  (R25), V8.S[2]
-	B     moved34
+	B     moved35
 
-one33:
+one34:
 	FMOVS 0(R21), F8
 
-moved34:
+moved35:
 	TST   $2, R0
-	BEQ   one35
+	BEQ   one36
 	FMOVD 0(R22), F9
 	TST   $1, R0
-	BEQ   moved36
+	BEQ   moved37
 	ADD   $8, R22, R25
 	VLD1  (R25), V9.S[2]
-	B     moved36
+	B     moved37
 
-one35:
+one36:
 	FMOVS 0(R22), F9
 
-moved36:
+moved37:
 	TST   $2, R0
-	BEQ   one37
+	BEQ   one38
 	FMOVD 0(R23), F10
 	TST   $1, R0
-	BEQ   moved38
+	BEQ   moved39
 	ADD   $8, R23, R25
 	VLD1  (R25), V10.S[2]
-	B     moved38
+	B     moved39
 
-one37:
+one38:
 	FMOVS 0(R23), F10
 
-moved38:
+moved39:
 	TST   $2, R0
-	BEQ   one39
+	BEQ   one40
 	FMOVD 0(R24), F11
 	TST   $1, R0
-	BEQ   moved40
+	BEQ   moved41
 	ADD   $8, R24, R25
 	VLD1  (R25), V11.S[2]
-	B     moved40
+	B     moved41
 
-one39:
+one40:
 	FMOVS 0(R24), F11
 
-moved40:
+moved41:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -23016,56 +22008,37 @@ moved40:
 	FMOVS 0(R1), F6
 	WORD  $0x4f861103 // fmla v3.4s, v8.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over32
+	BEQ   over33
 	FMOVS 4(R1), F6
 	WORD  $0x4f861123 // fmla v3.4s, v9.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over32
+	BEQ   over33
 	FMOVS 8(R1), F6
 	WORD  $0x4f861143 // fmla v3.4s, v10.4s, v6.s[0]
 	CMP   $3, R0
-	BEQ   over32
+	BEQ   over33
 	FMOVS 12(R1), F6
 	WORD  $0x4f861163 // fmla v3.4s, v11.4s, v6.s[0]
 
-over32:
-	TST   $2, R0
-	BEQ   one41
-	FMOVD 0(R1), F5
-	TST   $1, R0
-	BEQ   moved42
-	ADD   $8, R1, R25
-	VLD1  (R25), V5.S[2]
-	B     moved42
+over33:
+	// a vector that ends with the row: some of it once more
+	SUB   $4, R0
+	MOVD  $4, R25
+	MUL   R25, R0, R0
+	ADD   R0, R1
+	ADD   R0, R3
+	FMOVQ 0(R1), F5
+	MOVD  $16, R7
 
-one41:
-	FMOVS 0(R1), F5
-
-moved42:
-	MOVD $16, R7
-
-row43:
-	FMOVS 0(R2), F6
-	VORR  V4.B16, V4.B16, V7.B16
-	WORD  $0x4f8610a7 // fmla v7.4s, v5.4s, v6.s[0]
+row42:
+	VLD1R (R2), [V6.S4]
+	WORD  $0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
 	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
-	TST   $2, R0
-	BEQ   one44
-	FMOVD F7, 0(R3)
-	TST   $1, R0
-	BEQ   moved45
-	ADD   $8, R3, R8
-	VST1  V7.S[2], (R8)
-	B     moved45
-
-one44:
-	FMOVS F7, 0(R3)
-
-moved45:
-	ADD  $4, R2
-	ADD  R4, R3
-	SUBS $1, R7
-	BNE  row43
+	FMOVQ F7, 0(R3)
+	ADD   $4, R2
+	ADD   R4, R3
+	SUBS  $1, R7
+	BNE   row42
 
 end4:
 	VMOVI $0, V4.B16
@@ -23155,15 +22128,14 @@ square2:
 	WORD  $0x4fca1180 // fmla v0.2d, v12.2d, v10.d[0]
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a0 // fmla v0.2d, v13.2d, v10.d[0]
-	FMOVD 0(R2), F10
-	VORR  V8.B16, V8.B16, V11.B16
-	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	VLD1R (R2), [V10.D2]
+	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
 	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
 	FMOVQ F11, 0(R25)
 	ADD   R4, R25
-	FMOVD 8(R2), F10
-	VORR  V8.B16, V8.B16, V11.B16
-	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	ADD   $8, R2, R26
+	VLD1R (R26), [V10.D2]
+	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
 	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
 	FMOVQ F11, 0(R25)
 	ADD   R4, R25
@@ -23176,15 +22148,15 @@ square2:
 	WORD  $0x4fca1181 // fmla v1.2d, v12.2d, v10.d[0]
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a1 // fmla v1.2d, v13.2d, v10.d[0]
-	FMOVD 16(R2), F10
-	VORR  V8.B16, V8.B16, V11.B16
-	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	ADD   $16, R2, R26
+	VLD1R (R26), [V10.D2]
+	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
 	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
 	FMOVQ F11, 0(R25)
 	ADD   R4, R25
-	FMOVD 24(R2), F10
-	VORR  V8.B16, V8.B16, V11.B16
-	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	ADD   $24, R2, R26
+	VLD1R (R26), [V10.D2]
+	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
 	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
 	FMOVQ F11, 0(R25)
 	ADD   R4, R25
@@ -23197,15 +22169,15 @@ square2:
 	WORD  $0x4fca1182 // fmla v2.2d, v12.2d, v10.d[0]
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a2 // fmla v2.2d, v13.2d, v10.d[0]
-	FMOVD 32(R2), F10
-	VORR  V8.B16, V8.B16, V11.B16
-	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	ADD   $32, R2, R26
+	VLD1R (R26), [V10.D2]
+	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
 	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
 	FMOVQ F11, 0(R25)
 	ADD   R4, R25
-	FMOVD 40(R2), F10
-	VORR  V8.B16, V8.B16, V11.B16
-	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	ADD   $40, R2, R26
+	VLD1R (R26), [V10.D2]
+	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
 	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
 	FMOVQ F11, 0(R25)
 	ADD   R4, R25
@@ -23218,15 +22190,15 @@ square2:
 	WORD  $0x4fca1183 // fmla v3.2d, v12.2d, v10.d[0]
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a3 // fmla v3.2d, v13.2d, v10.d[0]
-	FMOVD 48(R2), F10
-	VORR  V8.B16, V8.B16, V11.B16
-	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	ADD   $48, R2, R26
+	VLD1R (R26), [V10.D2]
+	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
 	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
 	FMOVQ F11, 0(R25)
 	ADD   R4, R25
-	FMOVD 56(R2), F10
-	VORR  V8.B16, V8.B16, V11.B16
-	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	ADD   $56, R2, R26
+	VLD1R (R26), [V10.D2]
+	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
 	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
 	FMOVQ F11, 0(R25)
 	ADD   R4, R25
@@ -23239,15 +22211,15 @@ square2:
 	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a4 // fmla v4.2d, v13.2d, v10.d[0]
-	FMOVD 64(R2), F10
-	VORR  V8.B16, V8.B16, V11.B16
-	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	ADD   $64, R2, R26
+	VLD1R (R26), [V10.D2]
+	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
 	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
 	FMOVQ F11, 0(R25)
 	ADD   R4, R25
-	FMOVD 72(R2), F10
-	VORR  V8.B16, V8.B16, V11.B16
-	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	ADD   $72, R2, R26
+	VLD1R (R26), [V10.D2]
+	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
 	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
 	FMOVQ F11, 0(R25)
 	ADD   R4, R25
@@ -23260,15 +22232,15 @@ square2:
 	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a5 // fmla v5.2d, v13.2d, v10.d[0]
-	FMOVD 80(R2), F10
-	VORR  V8.B16, V8.B16, V11.B16
-	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	ADD   $80, R2, R26
+	VLD1R (R26), [V10.D2]
+	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
 	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
 	FMOVQ F11, 0(R25)
 	ADD   R4, R25
-	FMOVD 88(R2), F10
-	VORR  V8.B16, V8.B16, V11.B16
-	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	ADD   $88, R2, R26
+	VLD1R (R26), [V10.D2]
+	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
 	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
 	FMOVQ F11, 0(R25)
 	ADD   R4, R25
@@ -23281,15 +22253,15 @@ square2:
 	WORD  $0x4fca1186 // fmla v6.2d, v12.2d, v10.d[0]
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a6 // fmla v6.2d, v13.2d, v10.d[0]
-	FMOVD 96(R2), F10
-	VORR  V8.B16, V8.B16, V11.B16
-	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	ADD   $96, R2, R26
+	VLD1R (R26), [V10.D2]
+	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
 	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
 	FMOVQ F11, 0(R25)
 	ADD   R4, R25
-	FMOVD 104(R2), F10
-	VORR  V8.B16, V8.B16, V11.B16
-	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	ADD   $104, R2, R26
+	VLD1R (R26), [V10.D2]
+	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
 	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
 	FMOVQ F11, 0(R25)
 	ADD   R4, R25
@@ -23302,15 +22274,15 @@ square2:
 	WORD  $0x4fca1187 // fmla v7.2d, v12.2d, v10.d[0]
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a7 // fmla v7.2d, v13.2d, v10.d[0]
-	FMOVD 112(R2), F10
-	VORR  V8.B16, V8.B16, V11.B16
-	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	ADD   $112, R2, R26
+	VLD1R (R26), [V10.D2]
+	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
 	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
 	FMOVQ F11, 0(R25)
 	ADD   R4, R25
-	FMOVD 120(R2), F10
-	VORR  V8.B16, V8.B16, V11.B16
-	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+	ADD   $120, R2, R26
+	VLD1R (R26), [V10.D2]
+	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
 	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
 	FMOVQ F11, 0(R25)
 	ADD   R4, R25
@@ -23349,11 +22321,11 @@ tail3:
 	FMOVD 0(R1), F10
 	WORD  $0x4fca1180 // fmla v0.2d, v12.2d, v10.d[0]
 	CMP   $1, R0
-	BEQ   over5
+	BEQ   over6
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a0 // fmla v0.2d, v13.2d, v10.d[0]
 
-over5:
+over6:
 	FMOVD 0(R8), F12
 	FMOVD 0(R9), F13
 	VZIP2 V13.D2, V12.D2, V14.D2
@@ -23362,11 +22334,11 @@ over5:
 	FMOVD 0(R1), F10
 	WORD  $0x4fca1181 // fmla v1.2d, v12.2d, v10.d[0]
 	CMP   $1, R0
-	BEQ   over6
+	BEQ   over7
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a1 // fmla v1.2d, v13.2d, v10.d[0]
 
-over6:
+over7:
 	FMOVD 0(R10), F12
 	FMOVD 0(R11), F13
 	VZIP2 V13.D2, V12.D2, V14.D2
@@ -23375,11 +22347,11 @@ over6:
 	FMOVD 0(R1), F10
 	WORD  $0x4fca1182 // fmla v2.2d, v12.2d, v10.d[0]
 	CMP   $1, R0
-	BEQ   over7
+	BEQ   over8
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a2 // fmla v2.2d, v13.2d, v10.d[0]
 
-over7:
+over8:
 	FMOVD 0(R12), F12
 	FMOVD 0(R13), F13
 	VZIP2 V13.D2, V12.D2, V14.D2
@@ -23388,11 +22360,11 @@ over7:
 	FMOVD 0(R1), F10
 	WORD  $0x4fca1183 // fmla v3.2d, v12.2d, v10.d[0]
 	CMP   $1, R0
-	BEQ   over8
+	BEQ   over9
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a3 // fmla v3.2d, v13.2d, v10.d[0]
 
-over8:
+over9:
 	FMOVD 0(R14), F12
 	FMOVD 0(R15), F13
 	VZIP2 V13.D2, V12.D2, V14.D2
@@ -23401,11 +22373,11 @@ over8:
 	FMOVD 0(R1), F10
 	WORD  $0x4fca1184 // fmla v4.2d, v12.2d, v10.d[0]
 	CMP   $1, R0
-	BEQ   over9
+	BEQ   over10
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a4 // fmla v4.2d, v13.2d, v10.d[0]
 
-over9:
+over10:
 	FMOVD 0(R19), F12
 	FMOVD 0(R20), F13
 	VZIP2 V13.D2, V12.D2, V14.D2
@@ -23414,11 +22386,11 @@ over9:
 	FMOVD 0(R1), F10
 	WORD  $0x4fca1185 // fmla v5.2d, v12.2d, v10.d[0]
 	CMP   $1, R0
-	BEQ   over10
+	BEQ   over11
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a5 // fmla v5.2d, v13.2d, v10.d[0]
 
-over10:
+over11:
 	FMOVD 0(R21), F12
 	FMOVD 0(R22), F13
 	VZIP2 V13.D2, V12.D2, V14.D2
@@ -23427,11 +22399,11 @@ over10:
 	FMOVD 0(R1), F10
 	WORD  $0x4fca1186 // fmla v6.2d, v12.2d, v10.d[0]
 	CMP   $1, R0
-	BEQ   over11
+	BEQ   over12
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a6 // fmla v6.2d, v13.2d, v10.d[0]
 
-over11:
+over12:
 	FMOVD 0(R23), F12
 	FMOVD 0(R24), F13
 	VZIP2 V13.D2, V12.D2, V14.D2
@@ -23440,24 +22412,29 @@ over11:
 	FMOVD 0(R1), F10
 	WORD  $0x4fca1187 // fmla v7.2d, v12.2d, v10.d[0]
 	CMP   $1, R0
-	BEQ   over12
+	BEQ   over13
 	FMOVD 8(R1), F10
 	WORD  $0x4fca11a7 // fmla v7.2d, v13.2d, v10.d[0]
 
-over12:
-	FMOVD 0(R1), F9
+over13:
+	// a vector that ends with the row: some of it once more
+	SUB   $2, R0
+	MOVD  $8, R25
+	MUL   R25, R0, R0
+	ADD   R0, R1
+	ADD   R0, R3
+	FMOVQ 0(R1), F9
 	MOVD  $16, R7
 
-row13:
-	FMOVD 0(R2), F10
-	VORR  V8.B16, V8.B16, V11.B16
-	WORD  $0x4fca112b // fmla v11.2d, v9.2d, v10.d[0]
+row14:
+	VLD1R (R2), [V10.D2]
+	WORD  $0x6e6add2b // fmul v11.2d, v9.2d, v10.2d
 	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
-	FMOVD F11, 0(R3)
+	FMOVQ F11, 0(R3)
 	ADD   $8, R2
 	ADD   R4, R3
 	SUBS  $1, R7
-	BNE   row13
+	BNE   row14
 
 end4:
 	VMOVI $0, V8.B16

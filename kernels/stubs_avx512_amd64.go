@@ -257,7 +257,7 @@ func inputAVX512F64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *flo
 //
 // Each sum is one chain of fused multiply-adds in order of its index from +0; a
 // zero is +0. The rows of each operand are as many bytes apart as follows it.
-// rows is 1 to bothRows, cols at least half the lanes of a vector.
+// rows is 1 to bothRows, cols at least half the lanes of a vector, n all of them.
 //
 //go:noescape
 func bothAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
@@ -267,7 +267,7 @@ func bothAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *flo
 //
 // Each sum is one chain of fused multiply-adds in order of its index from +0; a
 // zero is +0. The rows of each operand are as many bytes apart as follows it.
-// rows is 1 to bothRows, cols at least half the lanes of a vector.
+// rows is 1 to bothRows, cols at least half the lanes of a vector, n all of them.
 //
 //go:noescape
 func bothAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
@@ -276,7 +276,7 @@ func bothAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *flo
 // dw[k,j] = Σ_i x[i,k]·dz[i,j]
 //
 // What both computes, with rows and cols exchanged: rows is 1 to 3, cols at least
-// half the lanes of a vector and at most bothCols.
+// half the lanes of a vector and at most bothCols, n all of them.
 //
 //go:noescape
 func bothTurnedAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, w *float32, ldw uintptr, x *float32, ldx uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
@@ -285,7 +285,7 @@ func bothTurnedAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, w
 // dw[k,j] = Σ_i x[i,k]·dz[i,j]
 //
 // What both computes, with rows and cols exchanged: rows is 1 to 3, cols at least
-// half the lanes of a vector and at most bothCols.
+// half the lanes of a vector and at most bothCols, n all of them.
 //
 //go:noescape
 func bothTurnedAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, w *float64, ldw uintptr, x *float64, ldx uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
@@ -295,7 +295,7 @@ func bothTurnedAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, w
 //
 // Each sum is one chain of fused multiply-adds in order of j from +0; a zero is
 // +0. The rows of dw and w are as many bytes apart as follows each. rows is a
-// multiple of sixteen, at least one.
+// multiple of sixteen, at least one, n at least the lanes of a vector.
 //
 //go:noescape
 func singleAVX512F32(dx *float32, dw *float32, lddw uintptr, dz *float32, x *float32, w *float32, ldw uintptr, rows int, n int)
@@ -305,7 +305,7 @@ func singleAVX512F32(dx *float32, dw *float32, lddw uintptr, dz *float32, x *flo
 //
 // Each sum is one chain of fused multiply-adds in order of j from +0; a zero is
 // +0. The rows of dw and w are as many bytes apart as follows each. rows is a
-// multiple of sixteen, at least one.
+// multiple of sixteen, at least one, n at least the lanes of a vector.
 //
 //go:noescape
 func singleAVX512F64(dx *float64, dw *float64, lddw uintptr, dz *float64, x *float64, w *float64, ldw uintptr, rows int, n int)

@@ -271,7 +271,7 @@ func turnedNEONF64(dx *float64, lddx uintptr, w *float64, ldw uintptr, dz *float
 //
 // Each sum is one chain of fused multiply-adds in order of its index from +0; a
 // zero is +0. The rows of each operand are as many bytes apart as follows it.
-// rows is 1 to bothRows, cols at least half the lanes of a vector.
+// rows is 1 to bothRows, cols at least half the lanes of a vector, n all of them.
 //
 //go:noescape
 func bothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
@@ -281,7 +281,7 @@ func bothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float
 //
 // Each sum is one chain of fused multiply-adds in order of its index from +0; a
 // zero is +0. The rows of each operand are as many bytes apart as follows it.
-// rows is 1 to bothRows, cols at least half the lanes of a vector.
+// rows is 1 to bothRows, cols at least half the lanes of a vector, n all of them.
 //
 //go:noescape
 func bothNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
@@ -290,7 +290,7 @@ func bothNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float
 // dw[k,j] = Σ_i x[i,k]·dz[i,j]
 //
 // What both computes, with rows and cols exchanged: rows is 1 to 3, cols at least
-// half the lanes of a vector and at most bothCols.
+// half the lanes of a vector and at most bothCols, n all of them.
 //
 //go:noescape
 func bothTurnedNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, w *float32, ldw uintptr, x *float32, ldx uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
@@ -299,7 +299,7 @@ func bothTurnedNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, w *
 // dw[k,j] = Σ_i x[i,k]·dz[i,j]
 //
 // What both computes, with rows and cols exchanged: rows is 1 to 3, cols at least
-// half the lanes of a vector and at most bothCols.
+// half the lanes of a vector and at most bothCols, n all of them.
 //
 //go:noescape
 func bothTurnedNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, w *float64, ldw uintptr, x *float64, ldx uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
@@ -309,7 +309,7 @@ func bothTurnedNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, w *
 //
 // Each sum is one chain of fused multiply-adds in order of j from +0; a zero is
 // +0. The rows of dw and w are as many bytes apart as follows each. rows is a
-// multiple of sixteen, at least one.
+// multiple of sixteen, at least one, n at least the lanes of a vector.
 //
 //go:noescape
 func singleNEONF32(dx *float32, dw *float32, lddw uintptr, dz *float32, x *float32, w *float32, ldw uintptr, rows int, n int)
@@ -319,7 +319,7 @@ func singleNEONF32(dx *float32, dw *float32, lddw uintptr, dz *float32, x *float
 //
 // Each sum is one chain of fused multiply-adds in order of j from +0; a zero is
 // +0. The rows of dw and w are as many bytes apart as follows each. rows is a
-// multiple of sixteen, at least one.
+// multiple of sixteen, at least one, n at least the lanes of a vector.
 //
 //go:noescape
 func singleNEONF64(dx *float64, dw *float64, lddw uintptr, dz *float64, x *float64, w *float64, ldw uintptr, rows int, n int)
