@@ -133,6 +133,65 @@ func sweepTile(m Machine, r int, w width, off Int) {
 	m.FreeInts(p, ld)
 }
 
+const (
+	streamTerms = 8       // of the sums of stream: as many lines on their way at once
+	streamAhead = 1 << 10 // bytes before they are wanted
+)
+
+// stream is sweep for rows of b that come from memory. It takes a vector of each,
+// and all rows of c and a meet those.
+func stream(m Machine) {
+	s := m.Spec()
+	m.Func("stream", sig(m, "func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda uintptr, b *T, ldb uintptr, rows, cols int)"),
+		"c[i,j] = init[i,j] + Σ_p a[i,p]·b[p,j],  i < rows, j < cols, p < 8",
+		"",
+		"Each sum is one chain of fused multiply-adds in order of p. The rows of c, init,",
+		"a and b are ldc, ldinit, lda and ldb bytes apart. rows is at least 1, cols a",
+		"multiple of the lanes of a vector, at least one.")
+	b, ldb, off, left := m.Int(), m.Int(), m.Int(), m.Int()
+	m.Arg(b, "b")
+	m.Arg(ldb, "ldb")
+	m.Arg(left, "cols")
+	m.Const(off, 0)
+	bs := m.Rows(streamTerms, b, ldb)
+	vector, row := m.NewLabel("vector"), m.NewLabel("row")
+	m.Label(vector)
+	m.Comment("b[p,j], a vector of each p")
+	v := m.VecsOf(streamTerms)
+	for p, a := range bs.At {
+		m.Load(v[p], a)
+		m.PrefetchSoon(a.Plus(streamAhead))
+	}
+	c, init, a, rows := m.Int(), m.Int(), m.Int(), m.Int()
+	m.Copy(c, off)
+	m.AddArg(c, "c")
+	m.Copy(init, off)
+	m.AddArg(init, "init")
+	m.Arg(a, "a")
+	m.Arg(rows, "rows")
+	acc, t := m.Vec(), m.Vec()
+	m.Label(row)
+	m.Comment("c[i,j] = fma(a[i,p], b[p,j], …, init[i,j])")
+	m.Load(acc, At(init, 0))
+	for p, v := range v {
+		m.FMASplat(acc, v, At(a, p*s.Float.Size), t)
+	}
+	m.Store(At(c, 0), acc)
+	m.AddArg(c, "ldc")
+	m.AddArg(init, "ldinit")
+	m.AddArg(a, "lda")
+	m.LoopDown(rows, row)
+	m.StepConst(bs, s.VecBytes)
+	m.AddConst(off, s.VecBytes)
+	m.AddConst(left, -s.Lanes())
+	m.JumpIf(left, AtLeast, 1, vector)
+	m.Return()
+	m.FreeRows(bs)
+	m.FreeInts(b, ldb, off, left, c, init, a, rows)
+	m.FreeVecs(v...)
+	m.FreeVecs(acc, t)
+}
+
 // thinTerms is how many terms the sums of thin may have.
 const thinTerms = 2
 

@@ -34,7 +34,7 @@ var sources = []struct {
 	}},
 	{"grad", []kernel{{"grad", grad}, {"gate", gate}, {"column", column}}},
 	{"input", []kernel{{"input", input}, {"turned", turned}, {"both", both}, {"bothTurned", bothTurned}, {"single", single}, {"dots", dots}}},
-	{"few", []kernel{{"sweep", sweep}, {"thin", thin}, {"flat", flat}}},
+	{"few", []kernel{{"sweep", sweep}, {"stream", stream}, {"thin", thin}, {"flat", flat}}},
 	{"pack", []kernel{{"transpose", transpose}, {"tighten", tighten}}},
 	{"loss", []kernel{{"mse", mse}}},
 	{"update", []kernel{{"sgd", sgd}}},

@@ -7392,6 +7392,146 @@ done56:
 	VZEROUPPER
 	RET
 
+// func streamAVX2F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·streamAVX2F32(SB), NOSPLIT, $0-80
+	MOVQ b+48(FP), AX
+	MOVQ ldb+56(FP), BX
+	MOVQ cols+72(FP), DX
+	MOVQ $0x00000000, CX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (BX)(BX*4), DI
+	LEAQ (SI)(BX*4), R8
+
+vector1:
+	// b[p,j], a vector of each p
+	VMOVUPS    (AX), Y0
+	PREFETCHT1 1024(AX)
+	VMOVUPS    (AX)(BX*1), Y1
+	PREFETCHT1 1024(AX)(BX*1)
+	VMOVUPS    (AX)(BX*2), Y2
+	PREFETCHT1 1024(AX)(BX*2)
+	VMOVUPS    (AX)(SI*1), Y3
+	PREFETCHT1 1024(AX)(SI*1)
+	VMOVUPS    (AX)(BX*4), Y4
+	PREFETCHT1 1024(AX)(BX*4)
+	VMOVUPS    (AX)(DI*1), Y5
+	PREFETCHT1 1024(AX)(DI*1)
+	VMOVUPS    (AX)(SI*2), Y6
+	PREFETCHT1 1024(AX)(SI*2)
+	VMOVUPS    (AX)(R8*1), Y7
+	PREFETCHT1 1024(AX)(R8*1)
+	MOVQ       CX, R9
+	ADDQ       c+0(FP), R9
+	MOVQ       CX, R10
+	ADDQ       init+16(FP), R10
+	MOVQ       a+32(FP), R11
+	MOVQ       rows+64(FP), R12
+
+row2:
+	// c[i,j] = fma(a[i,p], b[p,j], …, init[i,j])
+	VMOVUPS      (R10), Y8
+	VBROADCASTSS (R11), Y9
+	VFMADD231PS  Y9, Y0, Y8
+	VBROADCASTSS 4(R11), Y9
+	VFMADD231PS  Y9, Y1, Y8
+	VBROADCASTSS 8(R11), Y9
+	VFMADD231PS  Y9, Y2, Y8
+	VBROADCASTSS 12(R11), Y9
+	VFMADD231PS  Y9, Y3, Y8
+	VBROADCASTSS 16(R11), Y9
+	VFMADD231PS  Y9, Y4, Y8
+	VBROADCASTSS 20(R11), Y9
+	VFMADD231PS  Y9, Y5, Y8
+	VBROADCASTSS 24(R11), Y9
+	VFMADD231PS  Y9, Y6, Y8
+	VBROADCASTSS 28(R11), Y9
+	VFMADD231PS  Y9, Y7, Y8
+	VMOVUPS      Y8, (R9)
+	ADDQ         ldc+8(FP), R9
+	ADDQ         ldinit+24(FP), R10
+	ADDQ         lda+40(FP), R11
+	DECQ         R12
+	JNZ          row2
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	SUBQ         $0x08, DX
+	CMPQ         DX, $0x01
+	JGE          vector1
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func streamAVX2F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·streamAVX2F64(SB), NOSPLIT, $0-80
+	MOVQ b+48(FP), AX
+	MOVQ ldb+56(FP), BX
+	MOVQ cols+72(FP), DX
+	MOVQ $0x00000000, CX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (BX)(BX*4), DI
+	LEAQ (SI)(BX*4), R8
+
+vector1:
+	// b[p,j], a vector of each p
+	VMOVUPD    (AX), Y0
+	PREFETCHT1 1024(AX)
+	VMOVUPD    (AX)(BX*1), Y1
+	PREFETCHT1 1024(AX)(BX*1)
+	VMOVUPD    (AX)(BX*2), Y2
+	PREFETCHT1 1024(AX)(BX*2)
+	VMOVUPD    (AX)(SI*1), Y3
+	PREFETCHT1 1024(AX)(SI*1)
+	VMOVUPD    (AX)(BX*4), Y4
+	PREFETCHT1 1024(AX)(BX*4)
+	VMOVUPD    (AX)(DI*1), Y5
+	PREFETCHT1 1024(AX)(DI*1)
+	VMOVUPD    (AX)(SI*2), Y6
+	PREFETCHT1 1024(AX)(SI*2)
+	VMOVUPD    (AX)(R8*1), Y7
+	PREFETCHT1 1024(AX)(R8*1)
+	MOVQ       CX, R9
+	ADDQ       c+0(FP), R9
+	MOVQ       CX, R10
+	ADDQ       init+16(FP), R10
+	MOVQ       a+32(FP), R11
+	MOVQ       rows+64(FP), R12
+
+row2:
+	// c[i,j] = fma(a[i,p], b[p,j], …, init[i,j])
+	VMOVUPD      (R10), Y8
+	VBROADCASTSD (R11), Y9
+	VFMADD231PD  Y9, Y0, Y8
+	VBROADCASTSD 8(R11), Y9
+	VFMADD231PD  Y9, Y1, Y8
+	VBROADCASTSD 16(R11), Y9
+	VFMADD231PD  Y9, Y2, Y8
+	VBROADCASTSD 24(R11), Y9
+	VFMADD231PD  Y9, Y3, Y8
+	VBROADCASTSD 32(R11), Y9
+	VFMADD231PD  Y9, Y4, Y8
+	VBROADCASTSD 40(R11), Y9
+	VFMADD231PD  Y9, Y5, Y8
+	VBROADCASTSD 48(R11), Y9
+	VFMADD231PD  Y9, Y6, Y8
+	VBROADCASTSD 56(R11), Y9
+	VFMADD231PD  Y9, Y7, Y8
+	VMOVUPD      Y8, (R9)
+	ADDQ         ldc+8(FP), R9
+	ADDQ         ldinit+24(FP), R10
+	ADDQ         lda+40(FP), R11
+	DECQ         R12
+	JNZ          row2
+	ADDQ         $0x20, AX
+	ADDQ         $0x20, CX
+	SUBQ         $0x04, DX
+	CMPQ         DX, $0x01
+	JGE          vector1
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
 // func thinAVX2F32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·thinAVX2F32(SB), NOSPLIT, $0-88

@@ -17932,6 +17932,130 @@ done96:
 	VZEROUPPER
 	RET
 
+// func streamAVX512F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·streamAVX512F32(SB), NOSPLIT, $0-80
+	MOVQ b+48(FP), AX
+	MOVQ ldb+56(FP), BX
+	MOVQ cols+72(FP), DX
+	MOVQ $0x00000000, CX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (BX)(BX*4), DI
+	LEAQ (SI)(BX*4), R8
+
+vector1:
+	// b[p,j], a vector of each p
+	VMOVUPS    (AX), Z0
+	PREFETCHT1 1024(AX)
+	VMOVUPS    (AX)(BX*1), Z1
+	PREFETCHT1 1024(AX)(BX*1)
+	VMOVUPS    (AX)(BX*2), Z2
+	PREFETCHT1 1024(AX)(BX*2)
+	VMOVUPS    (AX)(SI*1), Z3
+	PREFETCHT1 1024(AX)(SI*1)
+	VMOVUPS    (AX)(BX*4), Z4
+	PREFETCHT1 1024(AX)(BX*4)
+	VMOVUPS    (AX)(DI*1), Z5
+	PREFETCHT1 1024(AX)(DI*1)
+	VMOVUPS    (AX)(SI*2), Z6
+	PREFETCHT1 1024(AX)(SI*2)
+	VMOVUPS    (AX)(R8*1), Z7
+	PREFETCHT1 1024(AX)(R8*1)
+	MOVQ       CX, R9
+	ADDQ       c+0(FP), R9
+	MOVQ       CX, R10
+	ADDQ       init+16(FP), R10
+	MOVQ       a+32(FP), R11
+	MOVQ       rows+64(FP), R12
+
+row2:
+	// c[i,j] = fma(a[i,p], b[p,j], …, init[i,j])
+	VMOVUPS          (R10), Z8
+	VFMADD231PS.BCST (R11), Z0, Z8
+	VFMADD231PS.BCST 4(R11), Z1, Z8
+	VFMADD231PS.BCST 8(R11), Z2, Z8
+	VFMADD231PS.BCST 12(R11), Z3, Z8
+	VFMADD231PS.BCST 16(R11), Z4, Z8
+	VFMADD231PS.BCST 20(R11), Z5, Z8
+	VFMADD231PS.BCST 24(R11), Z6, Z8
+	VFMADD231PS.BCST 28(R11), Z7, Z8
+	VMOVUPS          Z8, (R9)
+	ADDQ             ldc+8(FP), R9
+	ADDQ             ldinit+24(FP), R10
+	ADDQ             lda+40(FP), R11
+	DECQ             R12
+	JNZ              row2
+	ADDQ             $0x40, AX
+	ADDQ             $0x40, CX
+	SUBQ             $0x10, DX
+	CMPQ             DX, $0x01
+	JGE              vector1
+	VXORPS           X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func streamAVX512F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·streamAVX512F64(SB), NOSPLIT, $0-80
+	MOVQ b+48(FP), AX
+	MOVQ ldb+56(FP), BX
+	MOVQ cols+72(FP), DX
+	MOVQ $0x00000000, CX
+	LEAQ (BX)(BX*2), SI
+	LEAQ (BX)(BX*4), DI
+	LEAQ (SI)(BX*4), R8
+
+vector1:
+	// b[p,j], a vector of each p
+	VMOVUPD    (AX), Z0
+	PREFETCHT1 1024(AX)
+	VMOVUPD    (AX)(BX*1), Z1
+	PREFETCHT1 1024(AX)(BX*1)
+	VMOVUPD    (AX)(BX*2), Z2
+	PREFETCHT1 1024(AX)(BX*2)
+	VMOVUPD    (AX)(SI*1), Z3
+	PREFETCHT1 1024(AX)(SI*1)
+	VMOVUPD    (AX)(BX*4), Z4
+	PREFETCHT1 1024(AX)(BX*4)
+	VMOVUPD    (AX)(DI*1), Z5
+	PREFETCHT1 1024(AX)(DI*1)
+	VMOVUPD    (AX)(SI*2), Z6
+	PREFETCHT1 1024(AX)(SI*2)
+	VMOVUPD    (AX)(R8*1), Z7
+	PREFETCHT1 1024(AX)(R8*1)
+	MOVQ       CX, R9
+	ADDQ       c+0(FP), R9
+	MOVQ       CX, R10
+	ADDQ       init+16(FP), R10
+	MOVQ       a+32(FP), R11
+	MOVQ       rows+64(FP), R12
+
+row2:
+	// c[i,j] = fma(a[i,p], b[p,j], …, init[i,j])
+	VMOVUPD          (R10), Z8
+	VFMADD231PD.BCST (R11), Z0, Z8
+	VFMADD231PD.BCST 8(R11), Z1, Z8
+	VFMADD231PD.BCST 16(R11), Z2, Z8
+	VFMADD231PD.BCST 24(R11), Z3, Z8
+	VFMADD231PD.BCST 32(R11), Z4, Z8
+	VFMADD231PD.BCST 40(R11), Z5, Z8
+	VFMADD231PD.BCST 48(R11), Z6, Z8
+	VFMADD231PD.BCST 56(R11), Z7, Z8
+	VMOVUPD          Z8, (R9)
+	ADDQ             ldc+8(FP), R9
+	ADDQ             ldinit+24(FP), R10
+	ADDQ             lda+40(FP), R11
+	DECQ             R12
+	JNZ              row2
+	ADDQ             $0x40, AX
+	ADDQ             $0x40, CX
+	SUBQ             $0x08, DX
+	CMPQ             DX, $0x01
+	JGE              vector1
+	VXORPS           X15, X15, X15
+	VZEROUPPER
+	RET
+
 // func thinAVX512F32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, FMA3
 TEXT ·thinAVX512F32(SB), NOSPLIT, $0-88

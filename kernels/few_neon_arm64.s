@@ -17548,6 +17548,172 @@ fewer249:
 done64:
 	RET
 
+// func streamNEONF32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int)
+TEXT ·streamNEONF32(SB), NOSPLIT, $0-80
+	MOVD b+48(FP), R0
+	MOVD ldb+56(FP), R1
+	MOVD cols+72(FP), R3
+	MOVD $0, R2
+	ADD  R1, R0, R4
+	ADD  R1, R4, R5
+	ADD  R1, R5, R6
+	ADD  R1, R6, R7
+	ADD  R1, R7, R8
+	ADD  R1, R8, R9
+	ADD  R1, R9, R10
+
+vector1:
+	// b[p,j], a vector of each p
+	FMOVQ 0(R0), F0
+	PRFM  1024(R0), PLDL2KEEP
+	FMOVQ 0(R4), F1
+	PRFM  1024(R4), PLDL2KEEP
+	FMOVQ 0(R5), F2
+	PRFM  1024(R5), PLDL2KEEP
+	FMOVQ 0(R6), F3
+	PRFM  1024(R6), PLDL2KEEP
+	FMOVQ 0(R7), F4
+	PRFM  1024(R7), PLDL2KEEP
+	FMOVQ 0(R8), F5
+	PRFM  1024(R8), PLDL2KEEP
+	FMOVQ 0(R9), F6
+	PRFM  1024(R9), PLDL2KEEP
+	FMOVQ 0(R10), F7
+	PRFM  1024(R10), PLDL2KEEP
+	MOVD  R2, R11
+	MOVD  c+0(FP), R15
+	ADD   R15, R11
+	MOVD  R2, R12
+	MOVD  init+16(FP), R15
+	ADD   R15, R12
+	MOVD  a+32(FP), R13
+	MOVD  rows+64(FP), R14
+
+row2:
+	// c[i,j] = fma(a[i,p], b[p,j], …, init[i,j])
+	FMOVQ 0(R12), F8
+	FMOVS 0(R13), F9
+	WORD  $0x4f891008 // fmla v8.4s, v0.4s, v9.s[0]
+	FMOVS 4(R13), F9
+	WORD  $0x4f891028 // fmla v8.4s, v1.4s, v9.s[0]
+	FMOVS 8(R13), F9
+	WORD  $0x4f891048 // fmla v8.4s, v2.4s, v9.s[0]
+	FMOVS 12(R13), F9
+	WORD  $0x4f891068 // fmla v8.4s, v3.4s, v9.s[0]
+	FMOVS 16(R13), F9
+	WORD  $0x4f891088 // fmla v8.4s, v4.4s, v9.s[0]
+	FMOVS 20(R13), F9
+	WORD  $0x4f8910a8 // fmla v8.4s, v5.4s, v9.s[0]
+	FMOVS 24(R13), F9
+	WORD  $0x4f8910c8 // fmla v8.4s, v6.4s, v9.s[0]
+	FMOVS 28(R13), F9
+	WORD  $0x4f8910e8 // fmla v8.4s, v7.4s, v9.s[0]
+	FMOVQ F8, 0(R11)
+	MOVD  ldc+8(FP), R15
+	ADD   R15, R11
+	MOVD  ldinit+24(FP), R15
+	ADD   R15, R12
+	MOVD  lda+40(FP), R15
+	ADD   R15, R13
+	SUBS  $1, R14
+	BNE   row2
+	ADD   $16, R0
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R2
+	SUB   $4, R3
+	CMP   $1, R3
+	BGE   vector1
+	RET
+
+// func streamNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int)
+TEXT ·streamNEONF64(SB), NOSPLIT, $0-80
+	MOVD b+48(FP), R0
+	MOVD ldb+56(FP), R1
+	MOVD cols+72(FP), R3
+	MOVD $0, R2
+	ADD  R1, R0, R4
+	ADD  R1, R4, R5
+	ADD  R1, R5, R6
+	ADD  R1, R6, R7
+	ADD  R1, R7, R8
+	ADD  R1, R8, R9
+	ADD  R1, R9, R10
+
+vector1:
+	// b[p,j], a vector of each p
+	FMOVQ 0(R0), F0
+	PRFM  1024(R0), PLDL2KEEP
+	FMOVQ 0(R4), F1
+	PRFM  1024(R4), PLDL2KEEP
+	FMOVQ 0(R5), F2
+	PRFM  1024(R5), PLDL2KEEP
+	FMOVQ 0(R6), F3
+	PRFM  1024(R6), PLDL2KEEP
+	FMOVQ 0(R7), F4
+	PRFM  1024(R7), PLDL2KEEP
+	FMOVQ 0(R8), F5
+	PRFM  1024(R8), PLDL2KEEP
+	FMOVQ 0(R9), F6
+	PRFM  1024(R9), PLDL2KEEP
+	FMOVQ 0(R10), F7
+	PRFM  1024(R10), PLDL2KEEP
+	MOVD  R2, R11
+	MOVD  c+0(FP), R15
+	ADD   R15, R11
+	MOVD  R2, R12
+	MOVD  init+16(FP), R15
+	ADD   R15, R12
+	MOVD  a+32(FP), R13
+	MOVD  rows+64(FP), R14
+
+row2:
+	// c[i,j] = fma(a[i,p], b[p,j], …, init[i,j])
+	FMOVQ 0(R12), F8
+	FMOVD 0(R13), F9
+	WORD  $0x4fc91008 // fmla v8.2d, v0.2d, v9.d[0]
+	FMOVD 8(R13), F9
+	WORD  $0x4fc91028 // fmla v8.2d, v1.2d, v9.d[0]
+	FMOVD 16(R13), F9
+	WORD  $0x4fc91048 // fmla v8.2d, v2.2d, v9.d[0]
+	FMOVD 24(R13), F9
+	WORD  $0x4fc91068 // fmla v8.2d, v3.2d, v9.d[0]
+	FMOVD 32(R13), F9
+	WORD  $0x4fc91088 // fmla v8.2d, v4.2d, v9.d[0]
+	FMOVD 40(R13), F9
+	WORD  $0x4fc910a8 // fmla v8.2d, v5.2d, v9.d[0]
+	FMOVD 48(R13), F9
+	WORD  $0x4fc910c8 // fmla v8.2d, v6.2d, v9.d[0]
+	FMOVD 56(R13), F9
+	WORD  $0x4fc910e8 // fmla v8.2d, v7.2d, v9.d[0]
+	FMOVQ F8, 0(R11)
+	MOVD  ldc+8(FP), R15
+	ADD   R15, R11
+	MOVD  ldinit+24(FP), R15
+	ADD   R15, R12
+	MOVD  lda+40(FP), R15
+	ADD   R15, R13
+	SUBS  $1, R14
+	BNE   row2
+	ADD   $16, R0
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R2
+	SUB   $2, R3
+	CMP   $1, R3
+	BGE   vector1
+	RET
+
 // func thinNEONF32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
 TEXT ·thinNEONF32(SB), NOSPLIT, $0-88
 	MOVD cols+64(FP), R0

@@ -239,12 +239,13 @@ func (t *tiles[T]) sweepRows(p *product[T], i, end int, m *Mat[T], k int) {
 	// As many columns as a call may take, in whole tiles, and as many rows.
 	fold, cols := even(p.n, maxFold), p.c.Cols
 	far := m.far()
+	ahead := m.bytes() > streamBytes && p.stepa == size[T]()
 	if far {
 		fold, cols = even(p.n, streams), min(cols, maxWork/8/fewRows)
 	}
 	terms := max(fold, 8)
 	cols = min(cols, max(maxWork/2/terms/t.wideCols, 1)*t.wideCols)
-	if far && end-i == 1 {
+	if far && !ahead && end-i == 1 {
 		cols = min(cols, 4*t.lanes) // a wider tile makes the streams take longer turns
 	}
 	tall := min(max(maxWork/(cols*terms), 2), maxRun)
@@ -253,15 +254,31 @@ func (t *tiles[T]) sweepRows(p *product[T], i, end int, m *Mat[T], k int) {
 		for from := 0; from == 0 || from < p.n; from += fold {
 			q := p.piece(&part, from, fold)
 			for j := 0; j < p.c.Cols; j += cols {
-				init, ldinit := q.init(i, j)
-				if !q.add && q.bias == nil {
-					init = nil
+				rows, count := min(tall, end-i), min(cols, p.c.Cols-j)
+				first, whole := 0, 0
+				if ahead && q.n == streams && (q.add || q.bias != nil) && from+q.n < p.n {
+					first, whole = min(rows, streamRows), count/t.lanes*t.lanes
+					init, ldinit := q.init(i, j)
+					t.stream(p.c.at(i, j), p.c.pitch(), init, ldinit, q.row(i), p.lda, m.at(k+from, j), m.pitch(), first, whole)
 				}
-				t.sweep(p.c.at(i, j), p.c.pitch(), init, ldinit, q.row(i), p.lda, p.stepa,
-					m.at(k+from, j), m.pitch(), min(tall, end-i), min(cols, p.c.Cols-j), q.n, int(q.act))
+				t.sweepPiece(q, i, first, j+whole, count-whole, m, k+from)
+				t.sweepPiece(q, i+first, rows-first, j, count, m, k+from)
 			}
 		}
 	}
+}
+
+// sweepPiece computes rows×cols elements from (i, j) on, if there are any; the
+// right factor begins with row k of m.
+func (t *tiles[T]) sweepPiece(p *product[T], i, rows, j, cols int, m *Mat[T], k int) {
+	if rows <= 0 || cols <= 0 {
+		return
+	}
+	init, ldinit := p.init(i, j)
+	if !p.add && p.bias == nil {
+		init = nil
+	}
+	t.sweep(p.c.at(i, j), p.c.pitch(), init, ldinit, p.row(i), p.lda, p.stepa, m.at(k, j), m.pitch(), rows, cols, p.n, int(p.act))
 }
 
 // even is the length of equal pieces of total that are at most limit long.

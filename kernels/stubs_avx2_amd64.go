@@ -346,6 +346,24 @@ func sweepAVX2F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *flo
 //go:noescape
 func sweepAVX2F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 
+// c[i,j] = init[i,j] + Σ_p a[i,p]·b[p,j],  i < rows, j < cols, p < 8
+//
+// Each sum is one chain of fused multiply-adds in order of p. The rows of c, init,
+// a and b are ldc, ldinit, lda and ldb bytes apart. rows is at least 1, cols a
+// multiple of the lanes of a vector, at least one.
+//
+//go:noescape
+func streamAVX2F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int)
+
+// c[i,j] = init[i,j] + Σ_p a[i,p]·b[p,j],  i < rows, j < cols, p < 8
+//
+// Each sum is one chain of fused multiply-adds in order of p. The rows of c, init,
+// a and b are ldc, ldinit, lda and ldb bytes apart. rows is at least 1, cols a
+// multiple of the lanes of a vector, at least one.
+//
+//go:noescape
+func streamAVX2F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int)
+
 // c[i,j] = act(bias[j] + Σ_p a[i,p]·b[p,j]),  i < rows, j < cols, p < n
 //
 // Each sum is one chain of fused multiply-adds in order of p; a zero is +0.
@@ -482,6 +500,7 @@ var avx2F32 = tiles[float32]{
 	single:         singleAVX2F32,
 	dots:           dotsAVX2F32,
 	sweep:          sweepAVX2F32,
+	stream:         streamAVX2F32,
 	thin:           thinAVX2F32,
 	flat:           flatAVX2F32,
 	transpose:      transposeAVX2F32,
@@ -522,6 +541,7 @@ var avx2F64 = tiles[float64]{
 	single:         singleAVX2F64,
 	dots:           dotsAVX2F64,
 	sweep:          sweepAVX2F64,
+	stream:         streamAVX2F64,
 	thin:           thinAVX2F64,
 	flat:           flatAVX2F64,
 	transpose:      transposeAVX2F64,

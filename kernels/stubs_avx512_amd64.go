@@ -332,6 +332,24 @@ func sweepAVX512F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *f
 //go:noescape
 func sweepAVX512F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 
+// c[i,j] = init[i,j] + Σ_p a[i,p]·b[p,j],  i < rows, j < cols, p < 8
+//
+// Each sum is one chain of fused multiply-adds in order of p. The rows of c, init,
+// a and b are ldc, ldinit, lda and ldb bytes apart. rows is at least 1, cols a
+// multiple of the lanes of a vector, at least one.
+//
+//go:noescape
+func streamAVX512F32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int)
+
+// c[i,j] = init[i,j] + Σ_p a[i,p]·b[p,j],  i < rows, j < cols, p < 8
+//
+// Each sum is one chain of fused multiply-adds in order of p. The rows of c, init,
+// a and b are ldc, ldinit, lda and ldb bytes apart. rows is at least 1, cols a
+// multiple of the lanes of a vector, at least one.
+//
+//go:noescape
+func streamAVX512F64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int)
+
 // c[i,j] = act(bias[j] + Σ_p a[i,p]·b[p,j]),  i < rows, j < cols, p < n
 //
 // Each sum is one chain of fused multiply-adds in order of p; a zero is +0.
@@ -467,6 +485,7 @@ var avx512F32 = tiles[float32]{
 	single:         singleAVX512F32,
 	dots:           dotsAVX512F32,
 	sweep:          sweepAVX512F32,
+	stream:         streamAVX512F32,
 	thin:           thinAVX512F32,
 	flat:           flatAVX512F32,
 	transpose:      transposeAVX512F32,
@@ -506,6 +525,7 @@ var avx512F64 = tiles[float64]{
 	single:         singleAVX512F64,
 	dots:           dotsAVX512F64,
 	sweep:          sweepAVX512F64,
+	stream:         streamAVX512F64,
 	thin:           thinAVX512F64,
 	flat:           flatAVX512F64,
 	transpose:      transposeAVX512F64,

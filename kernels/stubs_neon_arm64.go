@@ -346,6 +346,24 @@ func sweepNEONF32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *flo
 //go:noescape
 func sweepNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, stepa uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 
+// c[i,j] = init[i,j] + Σ_p a[i,p]·b[p,j],  i < rows, j < cols, p < 8
+//
+// Each sum is one chain of fused multiply-adds in order of p. The rows of c, init,
+// a and b are ldc, ldinit, lda and ldb bytes apart. rows is at least 1, cols a
+// multiple of the lanes of a vector, at least one.
+//
+//go:noescape
+func streamNEONF32(c *float32, ldc uintptr, init *float32, ldinit uintptr, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int)
+
+// c[i,j] = init[i,j] + Σ_p a[i,p]·b[p,j],  i < rows, j < cols, p < 8
+//
+// Each sum is one chain of fused multiply-adds in order of p. The rows of c, init,
+// a and b are ldc, ldinit, lda and ldb bytes apart. rows is at least 1, cols a
+// multiple of the lanes of a vector, at least one.
+//
+//go:noescape
+func streamNEONF64(c *float64, ldc uintptr, init *float64, ldinit uintptr, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int)
+
 // c[i,j] = act(bias[j] + Σ_p a[i,p]·b[p,j]),  i < rows, j < cols, p < n
 //
 // Each sum is one chain of fused multiply-adds in order of p; a zero is +0.
@@ -482,6 +500,7 @@ var neonF32 = tiles[float32]{
 	single:         singleNEONF32,
 	dots:           dotsNEONF32,
 	sweep:          sweepNEONF32,
+	stream:         streamNEONF32,
 	thin:           thinNEONF32,
 	flat:           flatNEONF32,
 	transpose:      transposeNEONF32,
@@ -522,6 +541,7 @@ var neonF64 = tiles[float64]{
 	single:         singleNEONF64,
 	dots:           dotsNEONF64,
 	sweep:          sweepNEONF64,
+	stream:         streamNEONF64,
 	thin:           thinNEONF64,
 	flat:           flatNEONF64,
 	transpose:      transposeNEONF64,

@@ -43,6 +43,7 @@ type tiles[T Float] struct {
 	bothTurned func(dx *T, lddx uintptr, dw *T, lddw uintptr, w *T, ldw uintptr, x *T, ldx uintptr, dz *T, lddz uintptr, rows, cols, n int)
 	single     func(dx, dw *T, lddw uintptr, dz, x, w *T, ldw uintptr, rows, n int)
 	sweep      func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda, stepa uintptr, b *T, ldb uintptr, rows, cols, n, act int)
+	stream     func(c *T, ldc uintptr, init *T, ldinit uintptr, a *T, lda uintptr, b *T, ldb uintptr, rows, cols int)
 	thin       func(c *T, ldc uintptr, bias *T, a *T, lda uintptr, b *T, ldb uintptr, rows, cols, n, act int)
 	flat       func(c, bias, a, b *T, rows, cols, period, turns, act int)
 	transpose  func(dst *T, ldd uintptr, src *T, lds uintptr, rows, cols int)
@@ -79,11 +80,19 @@ const (
 	blockBytes = 256 << 10           // of the left factor, for the second-level cache
 	manyBytes  = 1 << 20             // that a panel is spread over, as an operand lies in memory,
 	manyRows   = 48                  // and rows for which it pays to rearrange it
-	farBytes   = 6 << 20             // of an operand that comes from memory each time,
-	streams    = 8                   // best as so many rows at a time, each as it lies there
+	streams    = 8                   // of an operand from afar, best as so many rows at a time,
+	streamRows = 4                   // each of which meets so many rows of the other operand
 	fewRows    = 8                   // that sweep computes as well as panel, and in one call
 	sweepTerms = 24                  // of a sum, up to which whole rows are better than whole tiles
 	maxWide    = 128                 // columns of a wide tile of float64, half of one of float32
+)
+
+// From how many bytes an operand comes from afar each time, and from how many
+// from memory itself, so that it is best asked for long before. Variables, for
+// tests to do with less.
+var (
+	farBytes    = 6 << 20
+	streamBytes = 16 << 20
 )
 
 // scratch is the memory a call borrows for operands that must be rearranged:
@@ -153,8 +162,11 @@ func (m *Mat[T]) tightColumn(j, i, n int, s *scratch[T]) *T {
 	return &s.line[0]
 }
 
-// far reports whether m is too large to be in a cache.
-func (m *Mat[T]) far() bool { return m.Rows*m.Cols*int(size[T]()) > farBytes }
+// bytes is the size of m's elements.
+func (m *Mat[T]) bytes() int { return m.Rows * m.Cols * int(size[T]()) }
+
+// far reports whether m is too large for the caches of a core.
+func (m *Mat[T]) far() bool { return m.bytes() > farBytes }
 
 // atMost returns the widest tiles with at most so many lanes, or nil.
 func (t *tiles[T]) atMost(lanes int) *tiles[T] {

@@ -1,0 +1,39 @@
+//go:build (amd64 || arm64) && !purego && !noasm
+
+package kernels
+
+import (
+	"fmt"
+	"testing"
+)
+
+// TestFar has weights of every size taken for those that come from afar, or
+// from memory.
+func TestFar(t *testing.T) {
+	far, stream := farBytes, streamBytes
+	t.Cleanup(func() { farBytes, streamBytes = far, stream })
+	farBytes = 0
+	for _, most := range []int{0, 1 << 30} {
+		streamBytes = most
+		t.Run(fmt.Sprintf("f32/beyond=%d", most), testFar[float32])
+		t.Run(fmt.Sprintf("f64/beyond=%d", most), testFar[float64])
+	}
+}
+
+func testFar[T Float](t *testing.T) {
+	f := newField(t)
+	rng := newRand(23)
+	for n := range 11 {
+		for _, in := range []int{5, 8, 9, 16, 17, 40, 43} {
+			for _, out := range []int{8, 9, 16, 33, 200, 419} {
+				if skim(rng) {
+					continue
+				}
+				s, fl := shape{n, in, out}, fill(rng.IntN(int(fills)))
+				for _, c := range calls[T](rng, s, fl, true) {
+					c.compare(t, f, somewhere(rng, len(c.operands)), fmt.Sprintf("shape %v, fill %v", s, fl))
+				}
+			}
+		}
+	}
+}
