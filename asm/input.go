@@ -281,20 +281,35 @@ func rowsInts(m Machine, r int) int {
 // as many bytes as stride says: one after the other from base on, except that
 // none ends behind the last of cols. It takes base.
 func inputHalves(m Machine, blocks int, base, stride Int) []Int {
-	half := m.Spec().Lanes() / 2
-	last, at := m.Int(), make([]Int, 2*blocks)
+	s := m.Spec()
+	half, at := s.Lanes()/2, make([]Int, 2*blocks)
+	for h := range at {
+		at[h] = base
+		if h > 0 || blocks == 1 {
+			at[h] = m.Int()
+		}
+	}
+	last, fewer, ready := m.Int(), m.NewLabel("fewer"), m.NewLabel("halves")
 	m.Arg(last, "cols")
+	m.JumpIf(last, Less, blocks*s.Lanes(), fewer)
+	m.MulConst(last, stride, half)
+	if at[0] != base {
+		m.Copy(at[0], base)
+	}
+	for h := 1; h < len(at); h++ {
+		m.Copy(at[h], at[h-1])
+		m.Add(at[h], last)
+	}
+	m.Jump(ready)
+	m.Label(fewer)
 	m.AddConst(last, -half)
 	for h := len(at) - 1; h >= 0; h-- {
 		switch {
-		case h == 0 && blocks > 1:
-			at[h] = base
+		case at[h] == base:
 			continue
 		case h < blocks/2*2:
-			at[h] = m.Int()
 			m.MulConst(at[h], stride, h*half)
 		default:
-			at[h] = m.Int()
 			inside := m.NewLabel("inside")
 			m.Const(at[h], h*half)
 			m.JumpIf(last, AtLeast, h*half, inside)
@@ -304,6 +319,7 @@ func inputHalves(m Machine, blocks int, base, stride Int) []Int {
 		}
 		m.Add(at[h], base)
 	}
+	m.Label(ready)
 	if at[0] != base {
 		m.FreeInts(base)
 	}

@@ -34,31 +34,46 @@ block2:
 	VMOVI $0, V15.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $2, R3
-	MOVD  $6, R4
-	CMP   $6, R3
-	BGE   inside7
+	MOVD  cols+56(FP), R6
+	CMP   $8, R6
+	BLT   fewer7
+	MOVD  $2, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves8
 
-inside7:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $4, R5
-	CMP  $4, R3
-	BGE  inside8
-	MOVD R3, R5
+fewer7:
+	SUB  $2, R6
+	MOVD $6, R5
+	CMP  $6, R6
+	BGE  inside9
+	MOVD R6, R5
 
-inside8:
+inside9:
 	MUL  R2, R5
 	ADD  R1, R5
+	MOVD $4, R4
+	CMP  $4, R6
+	BGE  inside10
+	MOVD R6, R4
+
+inside10:
+	MUL  R2, R4
+	ADD  R1, R4
 	MOVD $2, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	ADD  R2, R1, R3
-	ADD  R2, R6, R7
-	ADD  R2, R5, R8
-	ADD  R2, R4, R9
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves8:
+	ADD  R2, R1, R6
+	ADD  R2, R3, R7
+	ADD  R2, R4, R8
+	ADD  R2, R5, R9
 	MOVD dz+16(FP), R10
 	MOVD lddz+24(FP), R11
 	MOVD n+64(FP), R0
@@ -75,8 +90,8 @@ inside8:
 square3:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F16
-	FMOVQ 0(R3), F17
-	FMOVQ 0(R6), F18
+	FMOVQ 0(R6), F17
+	FMOVQ 0(R3), F18
 	FMOVQ 0(R7), F19
 	VZIP2 V17.S4, V16.S4, V20.S4
 	VZIP1 V17.S4, V16.S4, V16.S4
@@ -86,9 +101,9 @@ square3:
 	VZIP1 V18.D2, V16.D2, V16.D2
 	VZIP1 V21.D2, V20.D2, V18.D2
 	VZIP2 V21.D2, V20.D2, V19.D2
-	FMOVQ 0(R5), F20
+	FMOVQ 0(R4), F20
 	FMOVQ 0(R8), F21
-	FMOVQ 0(R4), F22
+	FMOVQ 0(R5), F22
 	FMOVQ 0(R9), F23
 	VZIP2 V21.S4, V20.S4, V24.S4
 	VZIP1 V21.S4, V20.S4, V20.S4
@@ -179,12 +194,12 @@ square3:
 	WORD  $0x4fb81267 // fmla v7.4s, v19.4s, v24.s[1]
 	WORD  $0x4fb812ef // fmla v15.4s, v23.4s, v24.s[1]
 	ADD   $16, R1
-	ADD   $16, R3
 	ADD   $16, R6
+	ADD   $16, R3
 	ADD   $16, R7
-	ADD   $16, R5
-	ADD   $16, R8
 	ADD   $16, R4
+	ADD   $16, R8
+	ADD   $16, R5
 	ADD   $16, R9
 	ADD   $16, R10
 	ADD   $16, R12
@@ -204,57 +219,57 @@ tail4:
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one12
+	BEQ   one14
 	FMOVD 0(R1), F16
 	TST   $1, R0
-	BEQ   moved13
+	BEQ   moved15
 	ADD   $8, R1, R22
 	VLD1  (R22), V16.S[2]
-	B     moved13
-
-one12:
-	FMOVS 0(R1), F16
-
-moved13:
-	TST   $2, R0
-	BEQ   one14
-	FMOVD 0(R3), F17
-	TST   $1, R0
-	BEQ   moved15
-	ADD   $8, R3, R22
-	VLD1  (R22), V17.S[2]
 	B     moved15
 
 one14:
-	FMOVS 0(R3), F17
+	FMOVS 0(R1), F16
 
 moved15:
 	TST   $2, R0
 	BEQ   one16
-	FMOVD 0(R6), F18
+	FMOVD 0(R6), F17
 	TST   $1, R0
 	BEQ   moved17
 	ADD   $8, R6, R22
-	VLD1  (R22), V18.S[2]
+	VLD1  (R22), V17.S[2]
 	B     moved17
 
 one16:
-	FMOVS 0(R6), F18
+	FMOVS 0(R6), F17
 
 moved17:
 	TST   $2, R0
 	BEQ   one18
-	FMOVD 0(R7), F19
+	FMOVD 0(R3), F18
 	TST   $1, R0
 	BEQ   moved19
-	ADD   $8, R7, R22
-	VLD1  (R22), V19.S[2]
+	ADD   $8, R3, R22
+	VLD1  (R22), V18.S[2]
 	B     moved19
 
 one18:
-	FMOVS 0(R7), F19
+	FMOVS 0(R3), F18
 
 moved19:
+	TST   $2, R0
+	BEQ   one20
+	FMOVD 0(R7), F19
+	TST   $1, R0
+	BEQ   moved21
+	ADD   $8, R7, R22
+	VLD1  (R22), V19.S[2]
+	B     moved21
+
+one20:
+	FMOVS 0(R7), F19
+
+moved21:
 	VZIP2 V17.S4, V16.S4, V20.S4
 	VZIP1 V17.S4, V16.S4, V16.S4
 	VZIP2 V19.S4, V18.S4, V21.S4
@@ -264,57 +279,57 @@ moved19:
 	VZIP1 V21.D2, V20.D2, V18.D2
 	VZIP2 V21.D2, V20.D2, V19.D2
 	TST   $2, R0
-	BEQ   one20
-	FMOVD 0(R5), F20
-	TST   $1, R0
-	BEQ   moved21
-	ADD   $8, R5, R22
-	VLD1  (R22), V20.S[2]
-	B     moved21
-
-one20:
-	FMOVS 0(R5), F20
-
-moved21:
-	TST   $2, R0
 	BEQ   one22
-	FMOVD 0(R8), F21
+	FMOVD 0(R4), F20
 	TST   $1, R0
 	BEQ   moved23
-	ADD   $8, R8, R22
-	VLD1  (R22), V21.S[2]
+	ADD   $8, R4, R22
+	VLD1  (R22), V20.S[2]
 	B     moved23
 
 one22:
-	FMOVS 0(R8), F21
+	FMOVS 0(R4), F20
 
 moved23:
 	TST   $2, R0
 	BEQ   one24
-	FMOVD 0(R4), F22
+	FMOVD 0(R8), F21
 	TST   $1, R0
 	BEQ   moved25
-	ADD   $8, R4, R22
-	VLD1  (R22), V22.S[2]
+	ADD   $8, R8, R22
+	VLD1  (R22), V21.S[2]
 	B     moved25
 
 one24:
-	FMOVS 0(R4), F22
+	FMOVS 0(R8), F21
 
 moved25:
 	TST   $2, R0
 	BEQ   one26
-	FMOVD 0(R9), F23
+	FMOVD 0(R5), F22
 	TST   $1, R0
 	BEQ   moved27
-	ADD   $8, R9, R22
-	VLD1  (R22), V23.S[2]
+	ADD   $8, R5, R22
+	VLD1  (R22), V22.S[2]
 	B     moved27
 
 one26:
-	FMOVS 0(R9), F23
+	FMOVS 0(R5), F22
 
 moved27:
+	TST   $2, R0
+	BEQ   one28
+	FMOVD 0(R9), F23
+	TST   $1, R0
+	BEQ   moved29
+	ADD   $8, R9, R22
+	VLD1  (R22), V23.S[2]
+	B     moved29
+
+one28:
+	FMOVS 0(R9), F23
+
+moved29:
 	VZIP2 V21.S4, V20.S4, V24.S4
 	VZIP1 V21.S4, V20.S4, V20.S4
 	VZIP2 V23.S4, V22.S4, V25.S4
@@ -348,7 +363,7 @@ moved27:
 	WORD  $0x4f981207 // fmla v7.4s, v16.4s, v24.s[0]
 	WORD  $0x4f98128f // fmla v15.4s, v20.4s, v24.s[0]
 	CMP   $1, R0
-	BEQ   over11
+	BEQ   over13
 	FMOVS 4(R10), F24
 	WORD  $0x4f981220 // fmla v0.4s, v17.4s, v24.s[0]
 	WORD  $0x4f9812a8 // fmla v8.4s, v21.4s, v24.s[0]
@@ -374,7 +389,7 @@ moved27:
 	WORD  $0x4f981227 // fmla v7.4s, v17.4s, v24.s[0]
 	WORD  $0x4f9812af // fmla v15.4s, v21.4s, v24.s[0]
 	CMP   $2, R0
-	BEQ   over11
+	BEQ   over13
 	FMOVS 8(R10), F24
 	WORD  $0x4f981240 // fmla v0.4s, v18.4s, v24.s[0]
 	WORD  $0x4f9812c8 // fmla v8.4s, v22.4s, v24.s[0]
@@ -400,7 +415,7 @@ moved27:
 	WORD  $0x4f981247 // fmla v7.4s, v18.4s, v24.s[0]
 	WORD  $0x4f9812cf // fmla v15.4s, v22.4s, v24.s[0]
 	CMP   $3, R0
-	BEQ   over11
+	BEQ   over13
 	FMOVS 12(R10), F24
 	WORD  $0x4f981260 // fmla v0.4s, v19.4s, v24.s[0]
 	WORD  $0x4f9812e8 // fmla v8.4s, v23.4s, v24.s[0]
@@ -426,7 +441,7 @@ moved27:
 	WORD  $0x4f981267 // fmla v7.4s, v19.4s, v24.s[0]
 	WORD  $0x4f9812ef // fmla v15.4s, v23.4s, v24.s[0]
 
-over11:
+over13:
 end5:
 	VMOVI $0, V16.B16
 	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
@@ -448,35 +463,50 @@ end5:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $4, R3
-	MOVD  cols+56(FP), R4
-	SUB   $2, R4
-	MOVD  $6, R5
-	CMP   $6, R4
-	BGE   inside28
-	MOVD  R4, R5
-
-inside28:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $4, R6
-	CMP  $4, R4
-	BGE  inside29
-	MOVD R4, R6
-
-inside29:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+56(FP), R7
+	CMP   $8, R7
+	BLT   fewer30
 	MOVD  $2, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
-	ADD   R2, R1, R4
-	ADD   R2, R4, R8
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves31
+
+fewer30:
+	SUB  $2, R7
+	MOVD $6, R6
+	CMP  $6, R7
+	BGE  inside32
+	MOVD R7, R6
+
+inside32:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $4, R5
+	CMP  $4, R7
+	BGE  inside33
+	MOVD R7, R5
+
+inside33:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves31:
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
 	ADD   R2, R12, R13
-	ADD   R2, R7, R14
+	ADD   R2, R4, R14
 	ADD   R2, R14, R15
 	ADD   R2, R15, R19
 	ADD   R2, R19, R20
@@ -484,8 +514,8 @@ inside29:
 	ADD   R2, R21, R22
 	ADD   R2, R22, R23
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R4)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 0(R7)
 	VST1  V1.D[1], (R14)
 	FMOVD F2, 0(R8)
 	VST1  V2.D[1], (R15)
@@ -499,23 +529,23 @@ inside29:
 	VST1  V6.D[1], (R22)
 	FMOVD F7, 0(R13)
 	VST1  V7.D[1], (R23)
-	ADD   R2, R6, R4
-	ADD   R2, R4, R8
+	ADD   R2, R5, R7
+	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
 	ADD   R2, R12, R13
-	ADD   R2, R5, R14
+	ADD   R2, R6, R14
 	ADD   R2, R14, R15
 	ADD   R2, R15, R19
 	ADD   R2, R19, R20
 	ADD   R2, R20, R21
 	ADD   R2, R21, R22
 	ADD   R2, R22, R23
-	FMOVD F8, 0(R6)
-	VST1  V8.D[1], (R5)
-	FMOVD F9, 0(R4)
+	FMOVD F8, 0(R5)
+	VST1  V8.D[1], (R6)
+	FMOVD F9, 0(R7)
 	VST1  V9.D[1], (R14)
 	FMOVD F10, 0(R8)
 	VST1  V10.D[1], (R15)
@@ -554,9 +584,9 @@ inside29:
 done6:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done34
+	BLE  done38
 
-block30:
+block34:
 	// 8×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -568,26 +598,38 @@ block30:
 	VMOVI $0, V7.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $2, R3
-	MOVD  $2, R4
-	CMP   $2, R3
-	BGE   inside35
+	MOVD  cols+56(FP), R5
+	CMP   $4, R5
+	BLT   fewer39
+	MOVD  $2, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves40
 
-inside35:
+fewer39:
+	SUB  $2, R5
+	MOVD $2, R4
+	CMP  $2, R5
+	BGE  inside41
+	MOVD R5, R4
+
+inside41:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside36
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside42
+	MOVD R5, R3
 
-inside36:
-	MUL  R2, R5
-	ADD  R1, R5
-	ADD  R2, R5, R1
-	ADD  R2, R4, R3
+inside42:
+	MUL R2, R3
+	ADD R1, R3
+
+halves40:
+	ADD  R2, R3, R1
+	ADD  R2, R4, R5
 	MOVD dz+16(FP), R6
 	MOVD lddz+24(FP), R7
 	MOVD n+64(FP), R0
@@ -599,14 +641,14 @@ inside36:
 	ADD  R7, R12, R13
 	ADD  R7, R13, R14
 	CMP  $4, R0
-	BLT  tail32
+	BLT  tail36
 
-square31:
+square35:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R5), F8
+	FMOVQ 0(R3), F8
 	FMOVQ 0(R1), F9
 	FMOVQ 0(R4), F10
-	FMOVQ 0(R3), F11
+	FMOVQ 0(R5), F11
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -663,10 +705,10 @@ square31:
 	FMOVD 8(R14), F12
 	WORD  $0x4f8c1147 // fmla v7.4s, v10.4s, v12.s[0]
 	WORD  $0x4fac1167 // fmla v7.4s, v11.4s, v12.s[1]
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R1
 	ADD   $16, R4
-	ADD   $16, R3
+	ADD   $16, R5
 	ADD   $16, R6
 	ADD   $16, R8
 	ADD   $16, R9
@@ -677,65 +719,65 @@ square31:
 	ADD   $16, R14
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square31
+	BGE   square35
 
-tail32:
+tail36:
 	CMP $0, R0
-	BLE end33
+	BLE end37
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one40
-	FMOVD 0(R5), F8
-	TST   $1, R0
-	BEQ   moved41
-	ADD   $8, R5, R15
-	VLD1  (R15), V8.S[2]
-	B     moved41
-
-one40:
-	FMOVS 0(R5), F8
-
-moved41:
-	TST   $2, R0
-	BEQ   one42
-	FMOVD 0(R1), F9
-	TST   $1, R0
-	BEQ   moved43
-	ADD   $8, R1, R15
-	VLD1  (R15), V9.S[2]
-	B     moved43
-
-one42:
-	FMOVS 0(R1), F9
-
-moved43:
-	TST   $2, R0
-	BEQ   one44
-	FMOVD 0(R4), F10
-	TST   $1, R0
-	BEQ   moved45
-	ADD   $8, R4, R15
-	VLD1  (R15), V10.S[2]
-	B     moved45
-
-one44:
-	FMOVS 0(R4), F10
-
-moved45:
-	TST   $2, R0
 	BEQ   one46
-	FMOVD 0(R3), F11
+	FMOVD 0(R3), F8
 	TST   $1, R0
 	BEQ   moved47
 	ADD   $8, R3, R15
-	VLD1  (R15), V11.S[2]
+	VLD1  (R15), V8.S[2]
 	B     moved47
 
 one46:
-	FMOVS 0(R3), F11
+	FMOVS 0(R3), F8
 
 moved47:
+	TST   $2, R0
+	BEQ   one48
+	FMOVD 0(R1), F9
+	TST   $1, R0
+	BEQ   moved49
+	ADD   $8, R1, R15
+	VLD1  (R15), V9.S[2]
+	B     moved49
+
+one48:
+	FMOVS 0(R1), F9
+
+moved49:
+	TST   $2, R0
+	BEQ   one50
+	FMOVD 0(R4), F10
+	TST   $1, R0
+	BEQ   moved51
+	ADD   $8, R4, R15
+	VLD1  (R15), V10.S[2]
+	B     moved51
+
+one50:
+	FMOVS 0(R4), F10
+
+moved51:
+	TST   $2, R0
+	BEQ   one52
+	FMOVD 0(R5), F11
+	TST   $1, R0
+	BEQ   moved53
+	ADD   $8, R5, R15
+	VLD1  (R15), V11.S[2]
+	B     moved53
+
+one52:
+	FMOVS 0(R5), F11
+
+moved53:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -761,7 +803,7 @@ moved47:
 	FMOVS 0(R14), F12
 	WORD  $0x4f8c1107 // fmla v7.4s, v8.4s, v12.s[0]
 	CMP   $1, R0
-	BEQ   over39
+	BEQ   over45
 	FMOVS 4(R6), F12
 	WORD  $0x4f8c1120 // fmla v0.4s, v9.4s, v12.s[0]
 	FMOVS 4(R8), F12
@@ -779,7 +821,7 @@ moved47:
 	FMOVS 4(R14), F12
 	WORD  $0x4f8c1127 // fmla v7.4s, v9.4s, v12.s[0]
 	CMP   $2, R0
-	BEQ   over39
+	BEQ   over45
 	FMOVS 8(R6), F12
 	WORD  $0x4f8c1140 // fmla v0.4s, v10.4s, v12.s[0]
 	FMOVS 8(R8), F12
@@ -797,7 +839,7 @@ moved47:
 	FMOVS 8(R14), F12
 	WORD  $0x4f8c1147 // fmla v7.4s, v10.4s, v12.s[0]
 	CMP   $3, R0
-	BEQ   over39
+	BEQ   over45
 	FMOVS 12(R6), F12
 	WORD  $0x4f8c1160 // fmla v0.4s, v11.4s, v12.s[0]
 	FMOVS 12(R8), F12
@@ -815,8 +857,8 @@ moved47:
 	FMOVS 12(R14), F12
 	WORD  $0x4f8c1167 // fmla v7.4s, v11.4s, v12.s[0]
 
-over39:
-end33:
+over45:
+end37:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -829,27 +871,39 @@ end33:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $4, R3
-	MOVD  cols+56(FP), R4
-	SUB   $2, R4
-	MOVD  $2, R5
-	CMP   $2, R4
-	BGE   inside48
+	MOVD  cols+56(FP), R6
+	CMP   $4, R6
+	BLT   fewer54
+	MOVD  $2, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves55
 
-inside48:
+fewer54:
+	SUB  $2, R6
+	MOVD $2, R5
+	CMP  $2, R6
+	BGE  inside56
+	MOVD R6, R5
+
+inside56:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside49
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside57
+	MOVD R6, R4
 
-inside49:
-	MUL   R3, R6
-	ADD   R1, R6
-	ADD   R2, R6, R1
-	ADD   R2, R1, R4
-	ADD   R2, R4, R7
+inside57:
+	MUL R3, R4
+	ADD R1, R4
+
+halves55:
+	ADD   R2, R4, R1
+	ADD   R2, R1, R6
+	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
@@ -861,11 +915,11 @@ inside49:
 	ADD   R2, R15, R19
 	ADD   R2, R19, R20
 	ADD   R2, R20, R21
-	FMOVD F0, 0(R6)
+	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 	FMOVD F1, 0(R1)
 	VST1  V1.D[1], (R12)
-	FMOVD F2, 0(R4)
+	FMOVD F2, 0(R6)
 	VST1  V2.D[1], (R13)
 	FMOVD F3, 0(R7)
 	VST1  V3.D[1], (R14)
@@ -883,7 +937,7 @@ inside49:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done34
+	BLE  done38
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -897,20 +951,20 @@ inside49:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block30
+	BGE  block34
 
-done34:
+done38:
 	RET
 
 fewer1:
 	CMP  $7, R0
-	BNE  fewer50
+	BNE  fewer58
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done55
+	BLE  done63
 
-block51:
+block59:
 	// 7×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -928,31 +982,46 @@ block51:
 	VMOVI $0, V13.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $2, R3
-	MOVD  $6, R4
-	CMP   $6, R3
-	BGE   inside56
+	MOVD  cols+56(FP), R6
+	CMP   $8, R6
+	BLT   fewer64
+	MOVD  $2, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves65
 
-inside56:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $4, R5
-	CMP  $4, R3
-	BGE  inside57
-	MOVD R3, R5
+fewer64:
+	SUB  $2, R6
+	MOVD $6, R5
+	CMP  $6, R6
+	BGE  inside66
+	MOVD R6, R5
 
-inside57:
+inside66:
 	MUL  R2, R5
 	ADD  R1, R5
+	MOVD $4, R4
+	CMP  $4, R6
+	BGE  inside67
+	MOVD R6, R4
+
+inside67:
+	MUL  R2, R4
+	ADD  R1, R4
 	MOVD $2, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	ADD  R2, R1, R3
-	ADD  R2, R6, R7
-	ADD  R2, R5, R8
-	ADD  R2, R4, R9
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves65:
+	ADD  R2, R1, R6
+	ADD  R2, R3, R7
+	ADD  R2, R4, R8
+	ADD  R2, R5, R9
 	MOVD dz+16(FP), R10
 	MOVD lddz+24(FP), R11
 	MOVD n+64(FP), R0
@@ -963,13 +1032,13 @@ inside57:
 	ADD  R11, R15, R19
 	ADD  R11, R19, R20
 	CMP  $4, R0
-	BLT  tail53
+	BLT  tail61
 
-square52:
+square60:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F14
-	FMOVQ 0(R3), F15
-	FMOVQ 0(R6), F16
+	FMOVQ 0(R6), F15
+	FMOVQ 0(R3), F16
 	FMOVQ 0(R7), F17
 	VZIP2 V15.S4, V14.S4, V18.S4
 	VZIP1 V15.S4, V14.S4, V14.S4
@@ -979,9 +1048,9 @@ square52:
 	VZIP1 V16.D2, V14.D2, V14.D2
 	VZIP1 V19.D2, V18.D2, V16.D2
 	VZIP2 V19.D2, V18.D2, V17.D2
-	FMOVQ 0(R5), F18
+	FMOVQ 0(R4), F18
 	FMOVQ 0(R8), F19
-	FMOVQ 0(R4), F20
+	FMOVQ 0(R5), F20
 	FMOVQ 0(R9), F21
 	VZIP2 V19.S4, V18.S4, V22.S4
 	VZIP1 V19.S4, V18.S4, V18.S4
@@ -1062,12 +1131,12 @@ square52:
 	WORD  $0x4fb61226 // fmla v6.4s, v17.4s, v22.s[1]
 	WORD  $0x4fb612ad // fmla v13.4s, v21.4s, v22.s[1]
 	ADD   $16, R1
-	ADD   $16, R3
 	ADD   $16, R6
+	ADD   $16, R3
 	ADD   $16, R7
-	ADD   $16, R5
-	ADD   $16, R8
 	ADD   $16, R4
+	ADD   $16, R8
+	ADD   $16, R5
 	ADD   $16, R9
 	ADD   $16, R10
 	ADD   $16, R12
@@ -1078,65 +1147,65 @@ square52:
 	ADD   $16, R20
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square52
+	BGE   square60
 
-tail53:
+tail61:
 	CMP $0, R0
-	BLE end54
+	BLE end62
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one61
+	BEQ   one71
 	FMOVD 0(R1), F14
 	TST   $1, R0
-	BEQ   moved62
+	BEQ   moved72
 	ADD   $8, R1, R21
 	VLD1  (R21), V14.S[2]
-	B     moved62
+	B     moved72
 
-one61:
+one71:
 	FMOVS 0(R1), F14
 
-moved62:
+moved72:
 	TST   $2, R0
-	BEQ   one63
-	FMOVD 0(R3), F15
+	BEQ   one73
+	FMOVD 0(R6), F15
 	TST   $1, R0
-	BEQ   moved64
-	ADD   $8, R3, R21
-	VLD1  (R21), V15.S[2]
-	B     moved64
-
-one63:
-	FMOVS 0(R3), F15
-
-moved64:
-	TST   $2, R0
-	BEQ   one65
-	FMOVD 0(R6), F16
-	TST   $1, R0
-	BEQ   moved66
+	BEQ   moved74
 	ADD   $8, R6, R21
-	VLD1  (R21), V16.S[2]
-	B     moved66
+	VLD1  (R21), V15.S[2]
+	B     moved74
 
-one65:
-	FMOVS 0(R6), F16
+one73:
+	FMOVS 0(R6), F15
 
-moved66:
+moved74:
 	TST   $2, R0
-	BEQ   one67
+	BEQ   one75
+	FMOVD 0(R3), F16
+	TST   $1, R0
+	BEQ   moved76
+	ADD   $8, R3, R21
+	VLD1  (R21), V16.S[2]
+	B     moved76
+
+one75:
+	FMOVS 0(R3), F16
+
+moved76:
+	TST   $2, R0
+	BEQ   one77
 	FMOVD 0(R7), F17
 	TST   $1, R0
-	BEQ   moved68
+	BEQ   moved78
 	ADD   $8, R7, R21
 	VLD1  (R21), V17.S[2]
-	B     moved68
+	B     moved78
 
-one67:
+one77:
 	FMOVS 0(R7), F17
 
-moved68:
+moved78:
 	VZIP2 V15.S4, V14.S4, V18.S4
 	VZIP1 V15.S4, V14.S4, V14.S4
 	VZIP2 V17.S4, V16.S4, V19.S4
@@ -1146,57 +1215,57 @@ moved68:
 	VZIP1 V19.D2, V18.D2, V16.D2
 	VZIP2 V19.D2, V18.D2, V17.D2
 	TST   $2, R0
-	BEQ   one69
-	FMOVD 0(R5), F18
+	BEQ   one79
+	FMOVD 0(R4), F18
 	TST   $1, R0
-	BEQ   moved70
-	ADD   $8, R5, R21
+	BEQ   moved80
+	ADD   $8, R4, R21
 	VLD1  (R21), V18.S[2]
-	B     moved70
+	B     moved80
 
-one69:
-	FMOVS 0(R5), F18
+one79:
+	FMOVS 0(R4), F18
 
-moved70:
+moved80:
 	TST   $2, R0
-	BEQ   one71
+	BEQ   one81
 	FMOVD 0(R8), F19
 	TST   $1, R0
-	BEQ   moved72
+	BEQ   moved82
 	ADD   $8, R8, R21
 	VLD1  (R21), V19.S[2]
-	B     moved72
+	B     moved82
 
-one71:
+one81:
 	FMOVS 0(R8), F19
 
-moved72:
+moved82:
 	TST   $2, R0
-	BEQ   one73
-	FMOVD 0(R4), F20
+	BEQ   one83
+	FMOVD 0(R5), F20
 	TST   $1, R0
-	BEQ   moved74
-	ADD   $8, R4, R21
+	BEQ   moved84
+	ADD   $8, R5, R21
 	VLD1  (R21), V20.S[2]
-	B     moved74
+	B     moved84
 
-one73:
-	FMOVS 0(R4), F20
+one83:
+	FMOVS 0(R5), F20
 
-moved74:
+moved84:
 	TST   $2, R0
-	BEQ   one75
+	BEQ   one85
 	FMOVD 0(R9), F21
 	TST   $1, R0
-	BEQ   moved76
+	BEQ   moved86
 	ADD   $8, R9, R21
 	VLD1  (R21), V21.S[2]
-	B     moved76
+	B     moved86
 
-one75:
+one85:
 	FMOVS 0(R9), F21
 
-moved76:
+moved86:
 	VZIP2 V19.S4, V18.S4, V22.S4
 	VZIP1 V19.S4, V18.S4, V18.S4
 	VZIP2 V21.S4, V20.S4, V23.S4
@@ -1227,7 +1296,7 @@ moved76:
 	WORD  $0x4f9611c6 // fmla v6.4s, v14.4s, v22.s[0]
 	WORD  $0x4f96124d // fmla v13.4s, v18.4s, v22.s[0]
 	CMP   $1, R0
-	BEQ   over60
+	BEQ   over70
 	FMOVS 4(R10), F22
 	WORD  $0x4f9611e0 // fmla v0.4s, v15.4s, v22.s[0]
 	WORD  $0x4f961267 // fmla v7.4s, v19.4s, v22.s[0]
@@ -1250,7 +1319,7 @@ moved76:
 	WORD  $0x4f9611e6 // fmla v6.4s, v15.4s, v22.s[0]
 	WORD  $0x4f96126d // fmla v13.4s, v19.4s, v22.s[0]
 	CMP   $2, R0
-	BEQ   over60
+	BEQ   over70
 	FMOVS 8(R10), F22
 	WORD  $0x4f961200 // fmla v0.4s, v16.4s, v22.s[0]
 	WORD  $0x4f961287 // fmla v7.4s, v20.4s, v22.s[0]
@@ -1273,7 +1342,7 @@ moved76:
 	WORD  $0x4f961206 // fmla v6.4s, v16.4s, v22.s[0]
 	WORD  $0x4f96128d // fmla v13.4s, v20.4s, v22.s[0]
 	CMP   $3, R0
-	BEQ   over60
+	BEQ   over70
 	FMOVS 12(R10), F22
 	WORD  $0x4f961220 // fmla v0.4s, v17.4s, v22.s[0]
 	WORD  $0x4f9612a7 // fmla v7.4s, v21.4s, v22.s[0]
@@ -1296,8 +1365,8 @@ moved76:
 	WORD  $0x4f961226 // fmla v6.4s, v17.4s, v22.s[0]
 	WORD  $0x4f9612ad // fmla v13.4s, v21.4s, v22.s[0]
 
-over60:
-end54:
+over70:
+end62:
 	VMOVI $0, V14.B16
 	WORD  $0x4e2ed400 // fadd v0.4s, v0.4s, v14.4s
 	WORD  $0x4e2ed421 // fadd v1.4s, v1.4s, v14.4s
@@ -1316,42 +1385,57 @@ end54:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $4, R3
-	MOVD  cols+56(FP), R4
-	SUB   $2, R4
-	MOVD  $6, R5
-	CMP   $6, R4
-	BGE   inside77
-	MOVD  R4, R5
-
-inside77:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $4, R6
-	CMP  $4, R4
-	BGE  inside78
-	MOVD R4, R6
-
-inside78:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+56(FP), R7
+	CMP   $8, R7
+	BLT   fewer87
 	MOVD  $2, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
-	ADD   R2, R1, R4
-	ADD   R2, R4, R8
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves88
+
+fewer87:
+	SUB  $2, R7
+	MOVD $6, R6
+	CMP  $6, R7
+	BGE  inside89
+	MOVD R7, R6
+
+inside89:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $4, R5
+	CMP  $4, R7
+	BGE  inside90
+	MOVD R7, R5
+
+inside90:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves88:
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
-	ADD   R2, R7, R13
+	ADD   R2, R4, R13
 	ADD   R2, R13, R14
 	ADD   R2, R14, R15
 	ADD   R2, R15, R19
 	ADD   R2, R19, R20
 	ADD   R2, R20, R21
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R4)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 0(R7)
 	VST1  V1.D[1], (R13)
 	FMOVD F2, 0(R8)
 	VST1  V2.D[1], (R14)
@@ -1363,21 +1447,21 @@ inside78:
 	VST1  V5.D[1], (R20)
 	FMOVD F6, 0(R12)
 	VST1  V6.D[1], (R21)
-	ADD   R2, R6, R4
-	ADD   R2, R4, R8
+	ADD   R2, R5, R7
+	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
-	ADD   R2, R5, R13
+	ADD   R2, R6, R13
 	ADD   R2, R13, R14
 	ADD   R2, R14, R15
 	ADD   R2, R15, R19
 	ADD   R2, R19, R20
 	ADD   R2, R20, R21
-	FMOVD F7, 0(R6)
-	VST1  V7.D[1], (R5)
-	FMOVD F8, 0(R4)
+	FMOVD F7, 0(R5)
+	VST1  V7.D[1], (R6)
+	FMOVD F8, 0(R7)
 	VST1  V8.D[1], (R13)
 	FMOVD F9, 0(R8)
 	VST1  V9.D[1], (R14)
@@ -1395,7 +1479,7 @@ inside78:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done55
+	BLE  done63
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -1409,14 +1493,14 @@ inside78:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block51
+	BGE  block59
 
-done55:
+done63:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done83
+	BLE  done95
 
-block79:
+block91:
 	// 7×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -1427,26 +1511,38 @@ block79:
 	VMOVI $0, V6.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $2, R3
-	MOVD  $2, R4
-	CMP   $2, R3
-	BGE   inside84
+	MOVD  cols+56(FP), R5
+	CMP   $4, R5
+	BLT   fewer96
+	MOVD  $2, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves97
 
-inside84:
+fewer96:
+	SUB  $2, R5
+	MOVD $2, R4
+	CMP  $2, R5
+	BGE  inside98
+	MOVD R5, R4
+
+inside98:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside85
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside99
+	MOVD R5, R3
 
-inside85:
-	MUL  R2, R5
-	ADD  R1, R5
-	ADD  R2, R5, R1
-	ADD  R2, R4, R3
+inside99:
+	MUL R2, R3
+	ADD R1, R3
+
+halves97:
+	ADD  R2, R3, R1
+	ADD  R2, R4, R5
 	MOVD dz+16(FP), R6
 	MOVD lddz+24(FP), R7
 	MOVD n+64(FP), R0
@@ -1457,14 +1553,14 @@ inside85:
 	ADD  R7, R11, R12
 	ADD  R7, R12, R13
 	CMP  $4, R0
-	BLT  tail81
+	BLT  tail93
 
-square80:
+square92:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R5), F7
+	FMOVQ 0(R3), F7
 	FMOVQ 0(R1), F8
 	FMOVQ 0(R4), F9
-	FMOVQ 0(R3), F10
+	FMOVQ 0(R5), F10
 	VZIP2 V8.S4, V7.S4, V11.S4
 	VZIP1 V8.S4, V7.S4, V7.S4
 	VZIP2 V10.S4, V9.S4, V12.S4
@@ -1515,10 +1611,10 @@ square80:
 	FMOVD 8(R13), F11
 	WORD  $0x4f8b1126 // fmla v6.4s, v9.4s, v11.s[0]
 	WORD  $0x4fab1146 // fmla v6.4s, v10.4s, v11.s[1]
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R1
 	ADD   $16, R4
-	ADD   $16, R3
+	ADD   $16, R5
 	ADD   $16, R6
 	ADD   $16, R8
 	ADD   $16, R9
@@ -1528,65 +1624,65 @@ square80:
 	ADD   $16, R13
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square80
+	BGE   square92
 
-tail81:
+tail93:
 	CMP $0, R0
-	BLE end82
+	BLE end94
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one89
-	FMOVD 0(R5), F7
+	BEQ   one103
+	FMOVD 0(R3), F7
 	TST   $1, R0
-	BEQ   moved90
-	ADD   $8, R5, R14
+	BEQ   moved104
+	ADD   $8, R3, R14
 	VLD1  (R14), V7.S[2]
-	B     moved90
+	B     moved104
 
-one89:
-	FMOVS 0(R5), F7
+one103:
+	FMOVS 0(R3), F7
 
-moved90:
+moved104:
 	TST   $2, R0
-	BEQ   one91
+	BEQ   one105
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved92
+	BEQ   moved106
 	ADD   $8, R1, R14
 	VLD1  (R14), V8.S[2]
-	B     moved92
+	B     moved106
 
-one91:
+one105:
 	FMOVS 0(R1), F8
 
-moved92:
+moved106:
 	TST   $2, R0
-	BEQ   one93
+	BEQ   one107
 	FMOVD 0(R4), F9
 	TST   $1, R0
-	BEQ   moved94
+	BEQ   moved108
 	ADD   $8, R4, R14
 	VLD1  (R14), V9.S[2]
-	B     moved94
+	B     moved108
 
-one93:
+one107:
 	FMOVS 0(R4), F9
 
-moved94:
+moved108:
 	TST   $2, R0
-	BEQ   one95
-	FMOVD 0(R3), F10
+	BEQ   one109
+	FMOVD 0(R5), F10
 	TST   $1, R0
-	BEQ   moved96
-	ADD   $8, R3, R14
+	BEQ   moved110
+	ADD   $8, R5, R14
 	VLD1  (R14), V10.S[2]
-	B     moved96
+	B     moved110
 
-one95:
-	FMOVS 0(R3), F10
+one109:
+	FMOVS 0(R5), F10
 
-moved96:
+moved110:
 	VZIP2 V8.S4, V7.S4, V11.S4
 	VZIP1 V8.S4, V7.S4, V7.S4
 	VZIP2 V10.S4, V9.S4, V12.S4
@@ -1610,7 +1706,7 @@ moved96:
 	FMOVS 0(R13), F11
 	WORD  $0x4f8b10e6 // fmla v6.4s, v7.4s, v11.s[0]
 	CMP   $1, R0
-	BEQ   over88
+	BEQ   over102
 	FMOVS 4(R6), F11
 	WORD  $0x4f8b1100 // fmla v0.4s, v8.4s, v11.s[0]
 	FMOVS 4(R8), F11
@@ -1626,7 +1722,7 @@ moved96:
 	FMOVS 4(R13), F11
 	WORD  $0x4f8b1106 // fmla v6.4s, v8.4s, v11.s[0]
 	CMP   $2, R0
-	BEQ   over88
+	BEQ   over102
 	FMOVS 8(R6), F11
 	WORD  $0x4f8b1120 // fmla v0.4s, v9.4s, v11.s[0]
 	FMOVS 8(R8), F11
@@ -1642,7 +1738,7 @@ moved96:
 	FMOVS 8(R13), F11
 	WORD  $0x4f8b1126 // fmla v6.4s, v9.4s, v11.s[0]
 	CMP   $3, R0
-	BEQ   over88
+	BEQ   over102
 	FMOVS 12(R6), F11
 	WORD  $0x4f8b1140 // fmla v0.4s, v10.4s, v11.s[0]
 	FMOVS 12(R8), F11
@@ -1658,8 +1754,8 @@ moved96:
 	FMOVS 12(R13), F11
 	WORD  $0x4f8b1146 // fmla v6.4s, v10.4s, v11.s[0]
 
-over88:
-end82:
+over102:
+end94:
 	VMOVI $0, V7.B16
 	WORD  $0x4e27d400 // fadd v0.4s, v0.4s, v7.4s
 	WORD  $0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
@@ -1671,27 +1767,39 @@ end82:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $4, R3
-	MOVD  cols+56(FP), R4
-	SUB   $2, R4
-	MOVD  $2, R5
-	CMP   $2, R4
-	BGE   inside97
+	MOVD  cols+56(FP), R6
+	CMP   $4, R6
+	BLT   fewer111
+	MOVD  $2, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves112
 
-inside97:
+fewer111:
+	SUB  $2, R6
+	MOVD $2, R5
+	CMP  $2, R6
+	BGE  inside113
+	MOVD R6, R5
+
+inside113:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside98
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside114
+	MOVD R6, R4
 
-inside98:
-	MUL   R3, R6
-	ADD   R1, R6
-	ADD   R2, R6, R1
-	ADD   R2, R1, R4
-	ADD   R2, R4, R7
+inside114:
+	MUL R3, R4
+	ADD R1, R4
+
+halves112:
+	ADD   R2, R4, R1
+	ADD   R2, R1, R6
+	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
@@ -1701,11 +1809,11 @@ inside98:
 	ADD   R2, R13, R14
 	ADD   R2, R14, R15
 	ADD   R2, R15, R19
-	FMOVD F0, 0(R6)
+	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 	FMOVD F1, 0(R1)
 	VST1  V1.D[1], (R11)
-	FMOVD F2, 0(R4)
+	FMOVD F2, 0(R6)
 	VST1  V2.D[1], (R12)
 	FMOVD F3, 0(R7)
 	VST1  V3.D[1], (R13)
@@ -1721,7 +1829,7 @@ inside98:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done83
+	BLE  done95
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -1735,20 +1843,20 @@ inside98:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block79
+	BGE  block91
 
-done83:
+done95:
 	RET
 
-fewer50:
+fewer58:
 	CMP  $6, R0
-	BNE  fewer99
+	BNE  fewer115
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done104
+	BLE  done120
 
-block100:
+block116:
 	// 6×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -1764,31 +1872,46 @@ block100:
 	VMOVI $0, V11.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $2, R3
-	MOVD  $6, R4
-	CMP   $6, R3
-	BGE   inside105
+	MOVD  cols+56(FP), R6
+	CMP   $8, R6
+	BLT   fewer121
+	MOVD  $2, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves122
 
-inside105:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $4, R5
-	CMP  $4, R3
-	BGE  inside106
-	MOVD R3, R5
+fewer121:
+	SUB  $2, R6
+	MOVD $6, R5
+	CMP  $6, R6
+	BGE  inside123
+	MOVD R6, R5
 
-inside106:
+inside123:
 	MUL  R2, R5
 	ADD  R1, R5
+	MOVD $4, R4
+	CMP  $4, R6
+	BGE  inside124
+	MOVD R6, R4
+
+inside124:
+	MUL  R2, R4
+	ADD  R1, R4
 	MOVD $2, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	ADD  R2, R1, R3
-	ADD  R2, R6, R7
-	ADD  R2, R5, R8
-	ADD  R2, R4, R9
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves122:
+	ADD  R2, R1, R6
+	ADD  R2, R3, R7
+	ADD  R2, R4, R8
+	ADD  R2, R5, R9
 	MOVD dz+16(FP), R10
 	MOVD lddz+24(FP), R11
 	MOVD n+64(FP), R0
@@ -1798,13 +1921,13 @@ inside106:
 	ADD  R11, R14, R15
 	ADD  R11, R15, R19
 	CMP  $4, R0
-	BLT  tail102
+	BLT  tail118
 
-square101:
+square117:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F12
-	FMOVQ 0(R3), F13
-	FMOVQ 0(R6), F14
+	FMOVQ 0(R6), F13
+	FMOVQ 0(R3), F14
 	FMOVQ 0(R7), F15
 	VZIP2 V13.S4, V12.S4, V16.S4
 	VZIP1 V13.S4, V12.S4, V12.S4
@@ -1814,9 +1937,9 @@ square101:
 	VZIP1 V14.D2, V12.D2, V12.D2
 	VZIP1 V17.D2, V16.D2, V14.D2
 	VZIP2 V17.D2, V16.D2, V15.D2
-	FMOVQ 0(R5), F16
+	FMOVQ 0(R4), F16
 	FMOVQ 0(R8), F17
-	FMOVQ 0(R4), F18
+	FMOVQ 0(R5), F18
 	FMOVQ 0(R9), F19
 	VZIP2 V17.S4, V16.S4, V20.S4
 	VZIP1 V17.S4, V16.S4, V16.S4
@@ -1887,12 +2010,12 @@ square101:
 	WORD  $0x4fb411e5 // fmla v5.4s, v15.4s, v20.s[1]
 	WORD  $0x4fb4126b // fmla v11.4s, v19.4s, v20.s[1]
 	ADD   $16, R1
-	ADD   $16, R3
 	ADD   $16, R6
+	ADD   $16, R3
 	ADD   $16, R7
-	ADD   $16, R5
-	ADD   $16, R8
 	ADD   $16, R4
+	ADD   $16, R8
+	ADD   $16, R5
 	ADD   $16, R9
 	ADD   $16, R10
 	ADD   $16, R12
@@ -1902,65 +2025,65 @@ square101:
 	ADD   $16, R19
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square101
+	BGE   square117
 
-tail102:
+tail118:
 	CMP $0, R0
-	BLE end103
+	BLE end119
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one110
+	BEQ   one128
 	FMOVD 0(R1), F12
 	TST   $1, R0
-	BEQ   moved111
+	BEQ   moved129
 	ADD   $8, R1, R20
 	VLD1  (R20), V12.S[2]
-	B     moved111
+	B     moved129
 
-one110:
+one128:
 	FMOVS 0(R1), F12
 
-moved111:
+moved129:
 	TST   $2, R0
-	BEQ   one112
-	FMOVD 0(R3), F13
+	BEQ   one130
+	FMOVD 0(R6), F13
 	TST   $1, R0
-	BEQ   moved113
-	ADD   $8, R3, R20
-	VLD1  (R20), V13.S[2]
-	B     moved113
-
-one112:
-	FMOVS 0(R3), F13
-
-moved113:
-	TST   $2, R0
-	BEQ   one114
-	FMOVD 0(R6), F14
-	TST   $1, R0
-	BEQ   moved115
+	BEQ   moved131
 	ADD   $8, R6, R20
-	VLD1  (R20), V14.S[2]
-	B     moved115
+	VLD1  (R20), V13.S[2]
+	B     moved131
 
-one114:
-	FMOVS 0(R6), F14
+one130:
+	FMOVS 0(R6), F13
 
-moved115:
+moved131:
 	TST   $2, R0
-	BEQ   one116
+	BEQ   one132
+	FMOVD 0(R3), F14
+	TST   $1, R0
+	BEQ   moved133
+	ADD   $8, R3, R20
+	VLD1  (R20), V14.S[2]
+	B     moved133
+
+one132:
+	FMOVS 0(R3), F14
+
+moved133:
+	TST   $2, R0
+	BEQ   one134
 	FMOVD 0(R7), F15
 	TST   $1, R0
-	BEQ   moved117
+	BEQ   moved135
 	ADD   $8, R7, R20
 	VLD1  (R20), V15.S[2]
-	B     moved117
+	B     moved135
 
-one116:
+one134:
 	FMOVS 0(R7), F15
 
-moved117:
+moved135:
 	VZIP2 V13.S4, V12.S4, V16.S4
 	VZIP1 V13.S4, V12.S4, V12.S4
 	VZIP2 V15.S4, V14.S4, V17.S4
@@ -1970,57 +2093,57 @@ moved117:
 	VZIP1 V17.D2, V16.D2, V14.D2
 	VZIP2 V17.D2, V16.D2, V15.D2
 	TST   $2, R0
-	BEQ   one118
-	FMOVD 0(R5), F16
+	BEQ   one136
+	FMOVD 0(R4), F16
 	TST   $1, R0
-	BEQ   moved119
-	ADD   $8, R5, R20
+	BEQ   moved137
+	ADD   $8, R4, R20
 	VLD1  (R20), V16.S[2]
-	B     moved119
+	B     moved137
 
-one118:
-	FMOVS 0(R5), F16
+one136:
+	FMOVS 0(R4), F16
 
-moved119:
+moved137:
 	TST   $2, R0
-	BEQ   one120
+	BEQ   one138
 	FMOVD 0(R8), F17
 	TST   $1, R0
-	BEQ   moved121
+	BEQ   moved139
 	ADD   $8, R8, R20
 	VLD1  (R20), V17.S[2]
-	B     moved121
+	B     moved139
 
-one120:
+one138:
 	FMOVS 0(R8), F17
 
-moved121:
+moved139:
 	TST   $2, R0
-	BEQ   one122
-	FMOVD 0(R4), F18
+	BEQ   one140
+	FMOVD 0(R5), F18
 	TST   $1, R0
-	BEQ   moved123
-	ADD   $8, R4, R20
+	BEQ   moved141
+	ADD   $8, R5, R20
 	VLD1  (R20), V18.S[2]
-	B     moved123
+	B     moved141
 
-one122:
-	FMOVS 0(R4), F18
+one140:
+	FMOVS 0(R5), F18
 
-moved123:
+moved141:
 	TST   $2, R0
-	BEQ   one124
+	BEQ   one142
 	FMOVD 0(R9), F19
 	TST   $1, R0
-	BEQ   moved125
+	BEQ   moved143
 	ADD   $8, R9, R20
 	VLD1  (R20), V19.S[2]
-	B     moved125
+	B     moved143
 
-one124:
+one142:
 	FMOVS 0(R9), F19
 
-moved125:
+moved143:
 	VZIP2 V17.S4, V16.S4, V20.S4
 	VZIP1 V17.S4, V16.S4, V16.S4
 	VZIP2 V19.S4, V18.S4, V21.S4
@@ -2048,7 +2171,7 @@ moved125:
 	WORD  $0x4f941185 // fmla v5.4s, v12.4s, v20.s[0]
 	WORD  $0x4f94120b // fmla v11.4s, v16.4s, v20.s[0]
 	CMP   $1, R0
-	BEQ   over109
+	BEQ   over127
 	FMOVS 4(R10), F20
 	WORD  $0x4f9411a0 // fmla v0.4s, v13.4s, v20.s[0]
 	WORD  $0x4f941226 // fmla v6.4s, v17.4s, v20.s[0]
@@ -2068,7 +2191,7 @@ moved125:
 	WORD  $0x4f9411a5 // fmla v5.4s, v13.4s, v20.s[0]
 	WORD  $0x4f94122b // fmla v11.4s, v17.4s, v20.s[0]
 	CMP   $2, R0
-	BEQ   over109
+	BEQ   over127
 	FMOVS 8(R10), F20
 	WORD  $0x4f9411c0 // fmla v0.4s, v14.4s, v20.s[0]
 	WORD  $0x4f941246 // fmla v6.4s, v18.4s, v20.s[0]
@@ -2088,7 +2211,7 @@ moved125:
 	WORD  $0x4f9411c5 // fmla v5.4s, v14.4s, v20.s[0]
 	WORD  $0x4f94124b // fmla v11.4s, v18.4s, v20.s[0]
 	CMP   $3, R0
-	BEQ   over109
+	BEQ   over127
 	FMOVS 12(R10), F20
 	WORD  $0x4f9411e0 // fmla v0.4s, v15.4s, v20.s[0]
 	WORD  $0x4f941266 // fmla v6.4s, v19.4s, v20.s[0]
@@ -2108,8 +2231,8 @@ moved125:
 	WORD  $0x4f9411e5 // fmla v5.4s, v15.4s, v20.s[0]
 	WORD  $0x4f94126b // fmla v11.4s, v19.4s, v20.s[0]
 
-over109:
-end103:
+over127:
+end119:
 	VMOVI $0, V12.B16
 	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
 	WORD  $0x4e2cd421 // fadd v1.4s, v1.4s, v12.4s
@@ -2126,40 +2249,55 @@ end103:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $4, R3
-	MOVD  cols+56(FP), R4
-	SUB   $2, R4
-	MOVD  $6, R5
-	CMP   $6, R4
-	BGE   inside126
-	MOVD  R4, R5
-
-inside126:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $4, R6
-	CMP  $4, R4
-	BGE  inside127
-	MOVD R4, R6
-
-inside127:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+56(FP), R7
+	CMP   $8, R7
+	BLT   fewer144
 	MOVD  $2, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
-	ADD   R2, R1, R4
-	ADD   R2, R4, R8
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves145
+
+fewer144:
+	SUB  $2, R7
+	MOVD $6, R6
+	CMP  $6, R7
+	BGE  inside146
+	MOVD R7, R6
+
+inside146:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $4, R5
+	CMP  $4, R7
+	BGE  inside147
+	MOVD R7, R5
+
+inside147:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves145:
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
-	ADD   R2, R7, R12
+	ADD   R2, R4, R12
 	ADD   R2, R12, R13
 	ADD   R2, R13, R14
 	ADD   R2, R14, R15
 	ADD   R2, R15, R19
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R4)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 0(R7)
 	VST1  V1.D[1], (R12)
 	FMOVD F2, 0(R8)
 	VST1  V2.D[1], (R13)
@@ -2169,19 +2307,19 @@ inside127:
 	VST1  V4.D[1], (R15)
 	FMOVD F5, 0(R11)
 	VST1  V5.D[1], (R19)
-	ADD   R2, R6, R4
-	ADD   R2, R4, R8
+	ADD   R2, R5, R7
+	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
-	ADD   R2, R5, R12
+	ADD   R2, R6, R12
 	ADD   R2, R12, R13
 	ADD   R2, R13, R14
 	ADD   R2, R14, R15
 	ADD   R2, R15, R19
-	FMOVD F6, 0(R6)
-	VST1  V6.D[1], (R5)
-	FMOVD F7, 0(R4)
+	FMOVD F6, 0(R5)
+	VST1  V6.D[1], (R6)
+	FMOVD F7, 0(R7)
 	VST1  V7.D[1], (R12)
 	FMOVD F8, 0(R8)
 	VST1  V8.D[1], (R13)
@@ -2197,7 +2335,7 @@ inside127:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done104
+	BLE  done120
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -2211,14 +2349,14 @@ inside127:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block100
+	BGE  block116
 
-done104:
+done120:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done132
+	BLE  done152
 
-block128:
+block148:
 	// 6×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -2228,26 +2366,38 @@ block128:
 	VMOVI $0, V5.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $2, R3
-	MOVD  $2, R4
-	CMP   $2, R3
-	BGE   inside133
+	MOVD  cols+56(FP), R5
+	CMP   $4, R5
+	BLT   fewer153
+	MOVD  $2, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves154
 
-inside133:
+fewer153:
+	SUB  $2, R5
+	MOVD $2, R4
+	CMP  $2, R5
+	BGE  inside155
+	MOVD R5, R4
+
+inside155:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside134
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside156
+	MOVD R5, R3
 
-inside134:
-	MUL  R2, R5
-	ADD  R1, R5
-	ADD  R2, R5, R1
-	ADD  R2, R4, R3
+inside156:
+	MUL R2, R3
+	ADD R1, R3
+
+halves154:
+	ADD  R2, R3, R1
+	ADD  R2, R4, R5
 	MOVD dz+16(FP), R6
 	MOVD lddz+24(FP), R7
 	MOVD n+64(FP), R0
@@ -2257,14 +2407,14 @@ inside134:
 	ADD  R7, R10, R11
 	ADD  R7, R11, R12
 	CMP  $4, R0
-	BLT  tail130
+	BLT  tail150
 
-square129:
+square149:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R5), F6
+	FMOVQ 0(R3), F6
 	FMOVQ 0(R1), F7
 	FMOVQ 0(R4), F8
-	FMOVQ 0(R3), F9
+	FMOVQ 0(R5), F9
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -2309,10 +2459,10 @@ square129:
 	FMOVD 8(R12), F10
 	WORD  $0x4f8a1105 // fmla v5.4s, v8.4s, v10.s[0]
 	WORD  $0x4faa1125 // fmla v5.4s, v9.4s, v10.s[1]
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R1
 	ADD   $16, R4
-	ADD   $16, R3
+	ADD   $16, R5
 	ADD   $16, R6
 	ADD   $16, R8
 	ADD   $16, R9
@@ -2321,65 +2471,65 @@ square129:
 	ADD   $16, R12
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square129
+	BGE   square149
 
-tail130:
+tail150:
 	CMP $0, R0
-	BLE end131
+	BLE end151
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one138
-	FMOVD 0(R5), F6
+	BEQ   one160
+	FMOVD 0(R3), F6
 	TST   $1, R0
-	BEQ   moved139
-	ADD   $8, R5, R13
+	BEQ   moved161
+	ADD   $8, R3, R13
 	VLD1  (R13), V6.S[2]
-	B     moved139
+	B     moved161
 
-one138:
-	FMOVS 0(R5), F6
+one160:
+	FMOVS 0(R3), F6
 
-moved139:
+moved161:
 	TST   $2, R0
-	BEQ   one140
+	BEQ   one162
 	FMOVD 0(R1), F7
 	TST   $1, R0
-	BEQ   moved141
+	BEQ   moved163
 	ADD   $8, R1, R13
 	VLD1  (R13), V7.S[2]
-	B     moved141
+	B     moved163
 
-one140:
+one162:
 	FMOVS 0(R1), F7
 
-moved141:
+moved163:
 	TST   $2, R0
-	BEQ   one142
+	BEQ   one164
 	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved143
+	BEQ   moved165
 	ADD   $8, R4, R13
 	VLD1  (R13), V8.S[2]
-	B     moved143
+	B     moved165
 
-one142:
+one164:
 	FMOVS 0(R4), F8
 
-moved143:
+moved165:
 	TST   $2, R0
-	BEQ   one144
-	FMOVD 0(R3), F9
+	BEQ   one166
+	FMOVD 0(R5), F9
 	TST   $1, R0
-	BEQ   moved145
-	ADD   $8, R3, R13
+	BEQ   moved167
+	ADD   $8, R5, R13
 	VLD1  (R13), V9.S[2]
-	B     moved145
+	B     moved167
 
-one144:
-	FMOVS 0(R3), F9
+one166:
+	FMOVS 0(R5), F9
 
-moved145:
+moved167:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -2401,7 +2551,7 @@ moved145:
 	FMOVS 0(R12), F10
 	WORD  $0x4f8a10c5 // fmla v5.4s, v6.4s, v10.s[0]
 	CMP   $1, R0
-	BEQ   over137
+	BEQ   over159
 	FMOVS 4(R6), F10
 	WORD  $0x4f8a10e0 // fmla v0.4s, v7.4s, v10.s[0]
 	FMOVS 4(R8), F10
@@ -2415,7 +2565,7 @@ moved145:
 	FMOVS 4(R12), F10
 	WORD  $0x4f8a10e5 // fmla v5.4s, v7.4s, v10.s[0]
 	CMP   $2, R0
-	BEQ   over137
+	BEQ   over159
 	FMOVS 8(R6), F10
 	WORD  $0x4f8a1100 // fmla v0.4s, v8.4s, v10.s[0]
 	FMOVS 8(R8), F10
@@ -2429,7 +2579,7 @@ moved145:
 	FMOVS 8(R12), F10
 	WORD  $0x4f8a1105 // fmla v5.4s, v8.4s, v10.s[0]
 	CMP   $3, R0
-	BEQ   over137
+	BEQ   over159
 	FMOVS 12(R6), F10
 	WORD  $0x4f8a1120 // fmla v0.4s, v9.4s, v10.s[0]
 	FMOVS 12(R8), F10
@@ -2443,8 +2593,8 @@ moved145:
 	FMOVS 12(R12), F10
 	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
 
-over137:
-end131:
+over159:
+end151:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -2455,27 +2605,39 @@ end131:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $4, R3
-	MOVD  cols+56(FP), R4
-	SUB   $2, R4
-	MOVD  $2, R5
-	CMP   $2, R4
-	BGE   inside146
+	MOVD  cols+56(FP), R6
+	CMP   $4, R6
+	BLT   fewer168
+	MOVD  $2, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves169
 
-inside146:
+fewer168:
+	SUB  $2, R6
+	MOVD $2, R5
+	CMP  $2, R6
+	BGE  inside170
+	MOVD R6, R5
+
+inside170:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside147
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside171
+	MOVD R6, R4
 
-inside147:
-	MUL   R3, R6
-	ADD   R1, R6
-	ADD   R2, R6, R1
-	ADD   R2, R1, R4
-	ADD   R2, R4, R7
+inside171:
+	MUL R3, R4
+	ADD R1, R4
+
+halves169:
+	ADD   R2, R4, R1
+	ADD   R2, R1, R6
+	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R5, R10
@@ -2483,11 +2645,11 @@ inside147:
 	ADD   R2, R11, R12
 	ADD   R2, R12, R13
 	ADD   R2, R13, R14
-	FMOVD F0, 0(R6)
+	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 	FMOVD F1, 0(R1)
 	VST1  V1.D[1], (R10)
-	FMOVD F2, 0(R4)
+	FMOVD F2, 0(R6)
 	VST1  V2.D[1], (R11)
 	FMOVD F3, 0(R7)
 	VST1  V3.D[1], (R12)
@@ -2501,7 +2663,7 @@ inside147:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done132
+	BLE  done152
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -2515,20 +2677,20 @@ inside147:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block128
+	BGE  block148
 
-done132:
+done152:
 	RET
 
-fewer99:
+fewer115:
 	CMP  $5, R0
-	BNE  fewer148
+	BNE  fewer172
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done153
+	BLE  done177
 
-block149:
+block173:
 	// 5×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -2542,31 +2704,46 @@ block149:
 	VMOVI $0, V9.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $2, R3
-	MOVD  $6, R4
-	CMP   $6, R3
-	BGE   inside154
+	MOVD  cols+56(FP), R6
+	CMP   $8, R6
+	BLT   fewer178
+	MOVD  $2, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves179
 
-inside154:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $4, R5
-	CMP  $4, R3
-	BGE  inside155
-	MOVD R3, R5
+fewer178:
+	SUB  $2, R6
+	MOVD $6, R5
+	CMP  $6, R6
+	BGE  inside180
+	MOVD R6, R5
 
-inside155:
+inside180:
 	MUL  R2, R5
 	ADD  R1, R5
+	MOVD $4, R4
+	CMP  $4, R6
+	BGE  inside181
+	MOVD R6, R4
+
+inside181:
+	MUL  R2, R4
+	ADD  R1, R4
 	MOVD $2, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	ADD  R2, R1, R3
-	ADD  R2, R6, R7
-	ADD  R2, R5, R8
-	ADD  R2, R4, R9
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves179:
+	ADD  R2, R1, R6
+	ADD  R2, R3, R7
+	ADD  R2, R4, R8
+	ADD  R2, R5, R9
 	MOVD dz+16(FP), R10
 	MOVD lddz+24(FP), R11
 	MOVD n+64(FP), R0
@@ -2575,13 +2752,13 @@ inside155:
 	ADD  R11, R13, R14
 	ADD  R11, R14, R15
 	CMP  $4, R0
-	BLT  tail151
+	BLT  tail175
 
-square150:
+square174:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F10
-	FMOVQ 0(R3), F11
-	FMOVQ 0(R6), F12
+	FMOVQ 0(R6), F11
+	FMOVQ 0(R3), F12
 	FMOVQ 0(R7), F13
 	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
@@ -2591,9 +2768,9 @@ square150:
 	VZIP1 V12.D2, V10.D2, V10.D2
 	VZIP1 V15.D2, V14.D2, V12.D2
 	VZIP2 V15.D2, V14.D2, V13.D2
-	FMOVQ 0(R5), F14
+	FMOVQ 0(R4), F14
 	FMOVQ 0(R8), F15
-	FMOVQ 0(R4), F16
+	FMOVQ 0(R5), F16
 	FMOVQ 0(R9), F17
 	VZIP2 V15.S4, V14.S4, V18.S4
 	VZIP1 V15.S4, V14.S4, V14.S4
@@ -2654,12 +2831,12 @@ square150:
 	WORD  $0x4fb211a4 // fmla v4.4s, v13.4s, v18.s[1]
 	WORD  $0x4fb21229 // fmla v9.4s, v17.4s, v18.s[1]
 	ADD   $16, R1
-	ADD   $16, R3
 	ADD   $16, R6
+	ADD   $16, R3
 	ADD   $16, R7
-	ADD   $16, R5
-	ADD   $16, R8
 	ADD   $16, R4
+	ADD   $16, R8
+	ADD   $16, R5
 	ADD   $16, R9
 	ADD   $16, R10
 	ADD   $16, R12
@@ -2668,65 +2845,65 @@ square150:
 	ADD   $16, R15
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square150
+	BGE   square174
 
-tail151:
+tail175:
 	CMP $0, R0
-	BLE end152
+	BLE end176
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one159
+	BEQ   one185
 	FMOVD 0(R1), F10
 	TST   $1, R0
-	BEQ   moved160
+	BEQ   moved186
 	ADD   $8, R1, R19
 	VLD1  (R19), V10.S[2]
-	B     moved160
+	B     moved186
 
-one159:
+one185:
 	FMOVS 0(R1), F10
 
-moved160:
+moved186:
 	TST   $2, R0
-	BEQ   one161
-	FMOVD 0(R3), F11
+	BEQ   one187
+	FMOVD 0(R6), F11
 	TST   $1, R0
-	BEQ   moved162
-	ADD   $8, R3, R19
-	VLD1  (R19), V11.S[2]
-	B     moved162
-
-one161:
-	FMOVS 0(R3), F11
-
-moved162:
-	TST   $2, R0
-	BEQ   one163
-	FMOVD 0(R6), F12
-	TST   $1, R0
-	BEQ   moved164
+	BEQ   moved188
 	ADD   $8, R6, R19
-	VLD1  (R19), V12.S[2]
-	B     moved164
+	VLD1  (R19), V11.S[2]
+	B     moved188
 
-one163:
-	FMOVS 0(R6), F12
+one187:
+	FMOVS 0(R6), F11
 
-moved164:
+moved188:
 	TST   $2, R0
-	BEQ   one165
+	BEQ   one189
+	FMOVD 0(R3), F12
+	TST   $1, R0
+	BEQ   moved190
+	ADD   $8, R3, R19
+	VLD1  (R19), V12.S[2]
+	B     moved190
+
+one189:
+	FMOVS 0(R3), F12
+
+moved190:
+	TST   $2, R0
+	BEQ   one191
 	FMOVD 0(R7), F13
 	TST   $1, R0
-	BEQ   moved166
+	BEQ   moved192
 	ADD   $8, R7, R19
 	VLD1  (R19), V13.S[2]
-	B     moved166
+	B     moved192
 
-one165:
+one191:
 	FMOVS 0(R7), F13
 
-moved166:
+moved192:
 	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
 	VZIP2 V13.S4, V12.S4, V15.S4
@@ -2736,57 +2913,57 @@ moved166:
 	VZIP1 V15.D2, V14.D2, V12.D2
 	VZIP2 V15.D2, V14.D2, V13.D2
 	TST   $2, R0
-	BEQ   one167
-	FMOVD 0(R5), F14
+	BEQ   one193
+	FMOVD 0(R4), F14
 	TST   $1, R0
-	BEQ   moved168
-	ADD   $8, R5, R19
+	BEQ   moved194
+	ADD   $8, R4, R19
 	VLD1  (R19), V14.S[2]
-	B     moved168
+	B     moved194
 
-one167:
-	FMOVS 0(R5), F14
+one193:
+	FMOVS 0(R4), F14
 
-moved168:
+moved194:
 	TST   $2, R0
-	BEQ   one169
+	BEQ   one195
 	FMOVD 0(R8), F15
 	TST   $1, R0
-	BEQ   moved170
+	BEQ   moved196
 	ADD   $8, R8, R19
 	VLD1  (R19), V15.S[2]
-	B     moved170
+	B     moved196
 
-one169:
+one195:
 	FMOVS 0(R8), F15
 
-moved170:
+moved196:
 	TST   $2, R0
-	BEQ   one171
-	FMOVD 0(R4), F16
+	BEQ   one197
+	FMOVD 0(R5), F16
 	TST   $1, R0
-	BEQ   moved172
-	ADD   $8, R4, R19
+	BEQ   moved198
+	ADD   $8, R5, R19
 	VLD1  (R19), V16.S[2]
-	B     moved172
+	B     moved198
 
-one171:
-	FMOVS 0(R4), F16
+one197:
+	FMOVS 0(R5), F16
 
-moved172:
+moved198:
 	TST   $2, R0
-	BEQ   one173
+	BEQ   one199
 	FMOVD 0(R9), F17
 	TST   $1, R0
-	BEQ   moved174
+	BEQ   moved200
 	ADD   $8, R9, R19
 	VLD1  (R19), V17.S[2]
-	B     moved174
+	B     moved200
 
-one173:
+one199:
 	FMOVS 0(R9), F17
 
-moved174:
+moved200:
 	VZIP2 V15.S4, V14.S4, V18.S4
 	VZIP1 V15.S4, V14.S4, V14.S4
 	VZIP2 V17.S4, V16.S4, V19.S4
@@ -2811,7 +2988,7 @@ moved174:
 	WORD  $0x4f921144 // fmla v4.4s, v10.4s, v18.s[0]
 	WORD  $0x4f9211c9 // fmla v9.4s, v14.4s, v18.s[0]
 	CMP   $1, R0
-	BEQ   over158
+	BEQ   over184
 	FMOVS 4(R10), F18
 	WORD  $0x4f921160 // fmla v0.4s, v11.4s, v18.s[0]
 	WORD  $0x4f9211e5 // fmla v5.4s, v15.4s, v18.s[0]
@@ -2828,7 +3005,7 @@ moved174:
 	WORD  $0x4f921164 // fmla v4.4s, v11.4s, v18.s[0]
 	WORD  $0x4f9211e9 // fmla v9.4s, v15.4s, v18.s[0]
 	CMP   $2, R0
-	BEQ   over158
+	BEQ   over184
 	FMOVS 8(R10), F18
 	WORD  $0x4f921180 // fmla v0.4s, v12.4s, v18.s[0]
 	WORD  $0x4f921205 // fmla v5.4s, v16.4s, v18.s[0]
@@ -2845,7 +3022,7 @@ moved174:
 	WORD  $0x4f921184 // fmla v4.4s, v12.4s, v18.s[0]
 	WORD  $0x4f921209 // fmla v9.4s, v16.4s, v18.s[0]
 	CMP   $3, R0
-	BEQ   over158
+	BEQ   over184
 	FMOVS 12(R10), F18
 	WORD  $0x4f9211a0 // fmla v0.4s, v13.4s, v18.s[0]
 	WORD  $0x4f921225 // fmla v5.4s, v17.4s, v18.s[0]
@@ -2862,8 +3039,8 @@ moved174:
 	WORD  $0x4f9211a4 // fmla v4.4s, v13.4s, v18.s[0]
 	WORD  $0x4f921229 // fmla v9.4s, v17.4s, v18.s[0]
 
-over158:
-end152:
+over184:
+end176:
 	VMOVI $0, V10.B16
 	WORD  $0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
 	WORD  $0x4e2ad421 // fadd v1.4s, v1.4s, v10.4s
@@ -2878,38 +3055,53 @@ end152:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $4, R3
-	MOVD  cols+56(FP), R4
-	SUB   $2, R4
-	MOVD  $6, R5
-	CMP   $6, R4
-	BGE   inside175
-	MOVD  R4, R5
-
-inside175:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $4, R6
-	CMP  $4, R4
-	BGE  inside176
-	MOVD R4, R6
-
-inside176:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+56(FP), R7
+	CMP   $8, R7
+	BLT   fewer201
 	MOVD  $2, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
-	ADD   R2, R1, R4
-	ADD   R2, R4, R8
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves202
+
+fewer201:
+	SUB  $2, R7
+	MOVD $6, R6
+	CMP  $6, R7
+	BGE  inside203
+	MOVD R7, R6
+
+inside203:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $4, R5
+	CMP  $4, R7
+	BGE  inside204
+	MOVD R7, R5
+
+inside204:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves202:
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
-	ADD   R2, R7, R11
+	ADD   R2, R4, R11
 	ADD   R2, R11, R12
 	ADD   R2, R12, R13
 	ADD   R2, R13, R14
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R4)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 0(R7)
 	VST1  V1.D[1], (R11)
 	FMOVD F2, 0(R8)
 	VST1  V2.D[1], (R12)
@@ -2917,17 +3109,17 @@ inside176:
 	VST1  V3.D[1], (R13)
 	FMOVD F4, 0(R10)
 	VST1  V4.D[1], (R14)
-	ADD   R2, R6, R4
-	ADD   R2, R4, R8
+	ADD   R2, R5, R7
+	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
-	ADD   R2, R5, R11
+	ADD   R2, R6, R11
 	ADD   R2, R11, R12
 	ADD   R2, R12, R13
 	ADD   R2, R13, R14
-	FMOVD F5, 0(R6)
-	VST1  V5.D[1], (R5)
-	FMOVD F6, 0(R4)
+	FMOVD F5, 0(R5)
+	VST1  V5.D[1], (R6)
+	FMOVD F6, 0(R7)
 	VST1  V6.D[1], (R11)
 	FMOVD F7, 0(R8)
 	VST1  V7.D[1], (R12)
@@ -2941,7 +3133,7 @@ inside176:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done153
+	BLE  done177
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -2955,14 +3147,14 @@ inside176:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block149
+	BGE  block173
 
-done153:
+done177:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done181
+	BLE  done209
 
-block177:
+block205:
 	// 5×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -2971,26 +3163,38 @@ block177:
 	VMOVI $0, V4.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $2, R3
-	MOVD  $2, R4
-	CMP   $2, R3
-	BGE   inside182
+	MOVD  cols+56(FP), R5
+	CMP   $4, R5
+	BLT   fewer210
+	MOVD  $2, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves211
 
-inside182:
+fewer210:
+	SUB  $2, R5
+	MOVD $2, R4
+	CMP  $2, R5
+	BGE  inside212
+	MOVD R5, R4
+
+inside212:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside183
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside213
+	MOVD R5, R3
 
-inside183:
-	MUL  R2, R5
-	ADD  R1, R5
-	ADD  R2, R5, R1
-	ADD  R2, R4, R3
+inside213:
+	MUL R2, R3
+	ADD R1, R3
+
+halves211:
+	ADD  R2, R3, R1
+	ADD  R2, R4, R5
 	MOVD dz+16(FP), R6
 	MOVD lddz+24(FP), R7
 	MOVD n+64(FP), R0
@@ -2999,14 +3203,14 @@ inside183:
 	ADD  R7, R9, R10
 	ADD  R7, R10, R11
 	CMP  $4, R0
-	BLT  tail179
+	BLT  tail207
 
-square178:
+square206:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R5), F5
+	FMOVQ 0(R3), F5
 	FMOVQ 0(R1), F6
 	FMOVQ 0(R4), F7
-	FMOVQ 0(R3), F8
+	FMOVQ 0(R5), F8
 	VZIP2 V6.S4, V5.S4, V9.S4
 	VZIP1 V6.S4, V5.S4, V5.S4
 	VZIP2 V8.S4, V7.S4, V10.S4
@@ -3045,10 +3249,10 @@ square178:
 	FMOVD 8(R11), F9
 	WORD  $0x4f8910e4 // fmla v4.4s, v7.4s, v9.s[0]
 	WORD  $0x4fa91104 // fmla v4.4s, v8.4s, v9.s[1]
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R1
 	ADD   $16, R4
-	ADD   $16, R3
+	ADD   $16, R5
 	ADD   $16, R6
 	ADD   $16, R8
 	ADD   $16, R9
@@ -3056,65 +3260,65 @@ square178:
 	ADD   $16, R11
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square178
+	BGE   square206
 
-tail179:
+tail207:
 	CMP $0, R0
-	BLE end180
+	BLE end208
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one187
-	FMOVD 0(R5), F5
+	BEQ   one217
+	FMOVD 0(R3), F5
 	TST   $1, R0
-	BEQ   moved188
-	ADD   $8, R5, R12
+	BEQ   moved218
+	ADD   $8, R3, R12
 	VLD1  (R12), V5.S[2]
-	B     moved188
+	B     moved218
 
-one187:
-	FMOVS 0(R5), F5
+one217:
+	FMOVS 0(R3), F5
 
-moved188:
+moved218:
 	TST   $2, R0
-	BEQ   one189
+	BEQ   one219
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved190
+	BEQ   moved220
 	ADD   $8, R1, R12
 	VLD1  (R12), V6.S[2]
-	B     moved190
+	B     moved220
 
-one189:
+one219:
 	FMOVS 0(R1), F6
 
-moved190:
+moved220:
 	TST   $2, R0
-	BEQ   one191
+	BEQ   one221
 	FMOVD 0(R4), F7
 	TST   $1, R0
-	BEQ   moved192
+	BEQ   moved222
 	ADD   $8, R4, R12
 	VLD1  (R12), V7.S[2]
-	B     moved192
+	B     moved222
 
-one191:
+one221:
 	FMOVS 0(R4), F7
 
-moved192:
+moved222:
 	TST   $2, R0
-	BEQ   one193
-	FMOVD 0(R3), F8
+	BEQ   one223
+	FMOVD 0(R5), F8
 	TST   $1, R0
-	BEQ   moved194
-	ADD   $8, R3, R12
+	BEQ   moved224
+	ADD   $8, R5, R12
 	VLD1  (R12), V8.S[2]
-	B     moved194
+	B     moved224
 
-one193:
-	FMOVS 0(R3), F8
+one223:
+	FMOVS 0(R5), F8
 
-moved194:
+moved224:
 	VZIP2 V6.S4, V5.S4, V9.S4
 	VZIP1 V6.S4, V5.S4, V5.S4
 	VZIP2 V8.S4, V7.S4, V10.S4
@@ -3134,7 +3338,7 @@ moved194:
 	FMOVS 0(R11), F9
 	WORD  $0x4f8910a4 // fmla v4.4s, v5.4s, v9.s[0]
 	CMP   $1, R0
-	BEQ   over186
+	BEQ   over216
 	FMOVS 4(R6), F9
 	WORD  $0x4f8910c0 // fmla v0.4s, v6.4s, v9.s[0]
 	FMOVS 4(R8), F9
@@ -3146,7 +3350,7 @@ moved194:
 	FMOVS 4(R11), F9
 	WORD  $0x4f8910c4 // fmla v4.4s, v6.4s, v9.s[0]
 	CMP   $2, R0
-	BEQ   over186
+	BEQ   over216
 	FMOVS 8(R6), F9
 	WORD  $0x4f8910e0 // fmla v0.4s, v7.4s, v9.s[0]
 	FMOVS 8(R8), F9
@@ -3158,7 +3362,7 @@ moved194:
 	FMOVS 8(R11), F9
 	WORD  $0x4f8910e4 // fmla v4.4s, v7.4s, v9.s[0]
 	CMP   $3, R0
-	BEQ   over186
+	BEQ   over216
 	FMOVS 12(R6), F9
 	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
 	FMOVS 12(R8), F9
@@ -3170,8 +3374,8 @@ moved194:
 	FMOVS 12(R11), F9
 	WORD  $0x4f891104 // fmla v4.4s, v8.4s, v9.s[0]
 
-over186:
-end180:
+over216:
+end208:
 	VMOVI $0, V5.B16
 	WORD  $0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
 	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
@@ -3181,37 +3385,49 @@ end180:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $4, R3
-	MOVD  cols+56(FP), R4
-	SUB   $2, R4
-	MOVD  $2, R5
-	CMP   $2, R4
-	BGE   inside195
+	MOVD  cols+56(FP), R6
+	CMP   $4, R6
+	BLT   fewer225
+	MOVD  $2, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves226
 
-inside195:
+fewer225:
+	SUB  $2, R6
+	MOVD $2, R5
+	CMP  $2, R6
+	BGE  inside227
+	MOVD R6, R5
+
+inside227:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside196
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside228
+	MOVD R6, R4
 
-inside196:
-	MUL   R3, R6
-	ADD   R1, R6
-	ADD   R2, R6, R1
-	ADD   R2, R1, R4
-	ADD   R2, R4, R7
+inside228:
+	MUL R3, R4
+	ADD R1, R4
+
+halves226:
+	ADD   R2, R4, R1
+	ADD   R2, R1, R6
+	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	ADD   R2, R5, R9
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
-	FMOVD F0, 0(R6)
+	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 	FMOVD F1, 0(R1)
 	VST1  V1.D[1], (R9)
-	FMOVD F2, 0(R4)
+	FMOVD F2, 0(R6)
 	VST1  V2.D[1], (R10)
 	FMOVD F3, 0(R7)
 	VST1  V3.D[1], (R11)
@@ -3223,7 +3439,7 @@ inside196:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done181
+	BLE  done209
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -3237,20 +3453,20 @@ inside196:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block177
+	BGE  block205
 
-done181:
+done209:
 	RET
 
-fewer148:
+fewer172:
 	CMP  $4, R0
-	BNE  fewer197
+	BNE  fewer229
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done202
+	BLE  done234
 
-block198:
+block230:
 	// 4×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -3262,31 +3478,46 @@ block198:
 	VMOVI $0, V7.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $2, R3
-	MOVD  $6, R4
-	CMP   $6, R3
-	BGE   inside203
+	MOVD  cols+56(FP), R6
+	CMP   $8, R6
+	BLT   fewer235
+	MOVD  $2, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves236
 
-inside203:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $4, R5
-	CMP  $4, R3
-	BGE  inside204
-	MOVD R3, R5
+fewer235:
+	SUB  $2, R6
+	MOVD $6, R5
+	CMP  $6, R6
+	BGE  inside237
+	MOVD R6, R5
 
-inside204:
+inside237:
 	MUL  R2, R5
 	ADD  R1, R5
+	MOVD $4, R4
+	CMP  $4, R6
+	BGE  inside238
+	MOVD R6, R4
+
+inside238:
+	MUL  R2, R4
+	ADD  R1, R4
 	MOVD $2, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	ADD  R2, R1, R3
-	ADD  R2, R6, R7
-	ADD  R2, R5, R8
-	ADD  R2, R4, R9
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves236:
+	ADD  R2, R1, R6
+	ADD  R2, R3, R7
+	ADD  R2, R4, R8
+	ADD  R2, R5, R9
 	MOVD dz+16(FP), R10
 	MOVD lddz+24(FP), R11
 	MOVD n+64(FP), R0
@@ -3294,13 +3525,13 @@ inside204:
 	ADD  R11, R12, R13
 	ADD  R11, R13, R14
 	CMP  $4, R0
-	BLT  tail200
+	BLT  tail232
 
-square199:
+square231:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F8
-	FMOVQ 0(R3), F9
-	FMOVQ 0(R6), F10
+	FMOVQ 0(R6), F9
+	FMOVQ 0(R3), F10
 	FMOVQ 0(R7), F11
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
@@ -3310,9 +3541,9 @@ square199:
 	VZIP1 V10.D2, V8.D2, V8.D2
 	VZIP1 V13.D2, V12.D2, V10.D2
 	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVQ 0(R5), F12
+	FMOVQ 0(R4), F12
 	FMOVQ 0(R8), F13
-	FMOVQ 0(R4), F14
+	FMOVQ 0(R5), F14
 	FMOVQ 0(R9), F15
 	VZIP2 V13.S4, V12.S4, V16.S4
 	VZIP1 V13.S4, V12.S4, V12.S4
@@ -3363,12 +3594,12 @@ square199:
 	WORD  $0x4fb01163 // fmla v3.4s, v11.4s, v16.s[1]
 	WORD  $0x4fb011e7 // fmla v7.4s, v15.4s, v16.s[1]
 	ADD   $16, R1
-	ADD   $16, R3
 	ADD   $16, R6
+	ADD   $16, R3
 	ADD   $16, R7
-	ADD   $16, R5
-	ADD   $16, R8
 	ADD   $16, R4
+	ADD   $16, R8
+	ADD   $16, R5
 	ADD   $16, R9
 	ADD   $16, R10
 	ADD   $16, R12
@@ -3376,65 +3607,65 @@ square199:
 	ADD   $16, R14
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square199
+	BGE   square231
 
-tail200:
+tail232:
 	CMP $0, R0
-	BLE end201
+	BLE end233
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one208
+	BEQ   one242
 	FMOVD 0(R1), F8
 	TST   $1, R0
-	BEQ   moved209
+	BEQ   moved243
 	ADD   $8, R1, R15
 	VLD1  (R15), V8.S[2]
-	B     moved209
+	B     moved243
 
-one208:
+one242:
 	FMOVS 0(R1), F8
 
-moved209:
+moved243:
 	TST   $2, R0
-	BEQ   one210
-	FMOVD 0(R3), F9
+	BEQ   one244
+	FMOVD 0(R6), F9
 	TST   $1, R0
-	BEQ   moved211
-	ADD   $8, R3, R15
-	VLD1  (R15), V9.S[2]
-	B     moved211
-
-one210:
-	FMOVS 0(R3), F9
-
-moved211:
-	TST   $2, R0
-	BEQ   one212
-	FMOVD 0(R6), F10
-	TST   $1, R0
-	BEQ   moved213
+	BEQ   moved245
 	ADD   $8, R6, R15
-	VLD1  (R15), V10.S[2]
-	B     moved213
+	VLD1  (R15), V9.S[2]
+	B     moved245
 
-one212:
-	FMOVS 0(R6), F10
+one244:
+	FMOVS 0(R6), F9
 
-moved213:
+moved245:
 	TST   $2, R0
-	BEQ   one214
+	BEQ   one246
+	FMOVD 0(R3), F10
+	TST   $1, R0
+	BEQ   moved247
+	ADD   $8, R3, R15
+	VLD1  (R15), V10.S[2]
+	B     moved247
+
+one246:
+	FMOVS 0(R3), F10
+
+moved247:
+	TST   $2, R0
+	BEQ   one248
 	FMOVD 0(R7), F11
 	TST   $1, R0
-	BEQ   moved215
+	BEQ   moved249
 	ADD   $8, R7, R15
 	VLD1  (R15), V11.S[2]
-	B     moved215
+	B     moved249
 
-one214:
+one248:
 	FMOVS 0(R7), F11
 
-moved215:
+moved249:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -3444,57 +3675,57 @@ moved215:
 	VZIP1 V13.D2, V12.D2, V10.D2
 	VZIP2 V13.D2, V12.D2, V11.D2
 	TST   $2, R0
-	BEQ   one216
-	FMOVD 0(R5), F12
+	BEQ   one250
+	FMOVD 0(R4), F12
 	TST   $1, R0
-	BEQ   moved217
-	ADD   $8, R5, R15
+	BEQ   moved251
+	ADD   $8, R4, R15
 	VLD1  (R15), V12.S[2]
-	B     moved217
+	B     moved251
 
-one216:
-	FMOVS 0(R5), F12
+one250:
+	FMOVS 0(R4), F12
 
-moved217:
+moved251:
 	TST   $2, R0
-	BEQ   one218
+	BEQ   one252
 	FMOVD 0(R8), F13
 	TST   $1, R0
-	BEQ   moved219
+	BEQ   moved253
 	ADD   $8, R8, R15
 	VLD1  (R15), V13.S[2]
-	B     moved219
+	B     moved253
 
-one218:
+one252:
 	FMOVS 0(R8), F13
 
-moved219:
+moved253:
 	TST   $2, R0
-	BEQ   one220
-	FMOVD 0(R4), F14
+	BEQ   one254
+	FMOVD 0(R5), F14
 	TST   $1, R0
-	BEQ   moved221
-	ADD   $8, R4, R15
+	BEQ   moved255
+	ADD   $8, R5, R15
 	VLD1  (R15), V14.S[2]
-	B     moved221
+	B     moved255
 
-one220:
-	FMOVS 0(R4), F14
+one254:
+	FMOVS 0(R5), F14
 
-moved221:
+moved255:
 	TST   $2, R0
-	BEQ   one222
+	BEQ   one256
 	FMOVD 0(R9), F15
 	TST   $1, R0
-	BEQ   moved223
+	BEQ   moved257
 	ADD   $8, R9, R15
 	VLD1  (R15), V15.S[2]
-	B     moved223
+	B     moved257
 
-one222:
+one256:
 	FMOVS 0(R9), F15
 
-moved223:
+moved257:
 	VZIP2 V13.S4, V12.S4, V16.S4
 	VZIP1 V13.S4, V12.S4, V12.S4
 	VZIP2 V15.S4, V14.S4, V17.S4
@@ -3516,7 +3747,7 @@ moved223:
 	WORD  $0x4f901103 // fmla v3.4s, v8.4s, v16.s[0]
 	WORD  $0x4f901187 // fmla v7.4s, v12.4s, v16.s[0]
 	CMP   $1, R0
-	BEQ   over207
+	BEQ   over241
 	FMOVS 4(R10), F16
 	WORD  $0x4f901120 // fmla v0.4s, v9.4s, v16.s[0]
 	WORD  $0x4f9011a4 // fmla v4.4s, v13.4s, v16.s[0]
@@ -3530,7 +3761,7 @@ moved223:
 	WORD  $0x4f901123 // fmla v3.4s, v9.4s, v16.s[0]
 	WORD  $0x4f9011a7 // fmla v7.4s, v13.4s, v16.s[0]
 	CMP   $2, R0
-	BEQ   over207
+	BEQ   over241
 	FMOVS 8(R10), F16
 	WORD  $0x4f901140 // fmla v0.4s, v10.4s, v16.s[0]
 	WORD  $0x4f9011c4 // fmla v4.4s, v14.4s, v16.s[0]
@@ -3544,7 +3775,7 @@ moved223:
 	WORD  $0x4f901143 // fmla v3.4s, v10.4s, v16.s[0]
 	WORD  $0x4f9011c7 // fmla v7.4s, v14.4s, v16.s[0]
 	CMP   $3, R0
-	BEQ   over207
+	BEQ   over241
 	FMOVS 12(R10), F16
 	WORD  $0x4f901160 // fmla v0.4s, v11.4s, v16.s[0]
 	WORD  $0x4f9011e4 // fmla v4.4s, v15.4s, v16.s[0]
@@ -3558,8 +3789,8 @@ moved223:
 	WORD  $0x4f901163 // fmla v3.4s, v11.4s, v16.s[0]
 	WORD  $0x4f9011e7 // fmla v7.4s, v15.4s, v16.s[0]
 
-over207:
-end201:
+over241:
+end233:
 	VMOVI $0, V8.B16
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e28d421 // fadd v1.4s, v1.4s, v8.4s
@@ -3572,50 +3803,65 @@ end201:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $4, R3
-	MOVD  cols+56(FP), R4
-	SUB   $2, R4
-	MOVD  $6, R5
-	CMP   $6, R4
-	BGE   inside224
-	MOVD  R4, R5
-
-inside224:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $4, R6
-	CMP  $4, R4
-	BGE  inside225
-	MOVD R4, R6
-
-inside225:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+56(FP), R7
+	CMP   $8, R7
+	BLT   fewer258
 	MOVD  $2, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
-	ADD   R2, R1, R4
-	ADD   R2, R4, R8
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves259
+
+fewer258:
+	SUB  $2, R7
+	MOVD $6, R6
+	CMP  $6, R7
+	BGE  inside260
+	MOVD R7, R6
+
+inside260:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $4, R5
+	CMP  $4, R7
+	BGE  inside261
+	MOVD R7, R5
+
+inside261:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves259:
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
 	ADD   R2, R8, R9
-	ADD   R2, R7, R10
+	ADD   R2, R4, R10
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R4)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 0(R7)
 	VST1  V1.D[1], (R10)
 	FMOVD F2, 0(R8)
 	VST1  V2.D[1], (R11)
 	FMOVD F3, 0(R9)
 	VST1  V3.D[1], (R12)
-	ADD   R2, R6, R4
-	ADD   R2, R4, R8
+	ADD   R2, R5, R7
+	ADD   R2, R7, R8
 	ADD   R2, R8, R9
-	ADD   R2, R5, R10
+	ADD   R2, R6, R10
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
-	FMOVD F4, 0(R6)
-	VST1  V4.D[1], (R5)
-	FMOVD F5, 0(R4)
+	FMOVD F4, 0(R5)
+	VST1  V4.D[1], (R6)
+	FMOVD F5, 0(R7)
 	VST1  V5.D[1], (R10)
 	FMOVD F6, 0(R8)
 	VST1  V6.D[1], (R11)
@@ -3627,7 +3873,7 @@ inside225:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done202
+	BLE  done234
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -3641,14 +3887,14 @@ inside225:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block198
+	BGE  block230
 
-done202:
+done234:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done230
+	BLE  done266
 
-block226:
+block262:
 	// 4×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -3656,26 +3902,38 @@ block226:
 	VMOVI $0, V3.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $2, R3
-	MOVD  $2, R4
-	CMP   $2, R3
-	BGE   inside231
+	MOVD  cols+56(FP), R5
+	CMP   $4, R5
+	BLT   fewer267
+	MOVD  $2, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves268
 
-inside231:
+fewer267:
+	SUB  $2, R5
+	MOVD $2, R4
+	CMP  $2, R5
+	BGE  inside269
+	MOVD R5, R4
+
+inside269:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside232
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside270
+	MOVD R5, R3
 
-inside232:
-	MUL  R2, R5
-	ADD  R1, R5
-	ADD  R2, R5, R1
-	ADD  R2, R4, R3
+inside270:
+	MUL R2, R3
+	ADD R1, R3
+
+halves268:
+	ADD  R2, R3, R1
+	ADD  R2, R4, R5
 	MOVD dz+16(FP), R6
 	MOVD lddz+24(FP), R7
 	MOVD n+64(FP), R0
@@ -3683,14 +3941,14 @@ inside232:
 	ADD  R7, R8, R9
 	ADD  R7, R9, R10
 	CMP  $4, R0
-	BLT  tail228
+	BLT  tail264
 
-square227:
+square263:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R5), F4
+	FMOVQ 0(R3), F4
 	FMOVQ 0(R1), F5
 	FMOVQ 0(R4), F6
-	FMOVQ 0(R3), F7
+	FMOVQ 0(R5), F7
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -3723,75 +3981,75 @@ square227:
 	FMOVD 8(R10), F8
 	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
 	WORD  $0x4fa810e3 // fmla v3.4s, v7.4s, v8.s[1]
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R1
 	ADD   $16, R4
-	ADD   $16, R3
+	ADD   $16, R5
 	ADD   $16, R6
 	ADD   $16, R8
 	ADD   $16, R9
 	ADD   $16, R10
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square227
+	BGE   square263
 
-tail228:
+tail264:
 	CMP $0, R0
-	BLE end229
+	BLE end265
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one236
-	FMOVD 0(R5), F4
+	BEQ   one274
+	FMOVD 0(R3), F4
 	TST   $1, R0
-	BEQ   moved237
-	ADD   $8, R5, R11
+	BEQ   moved275
+	ADD   $8, R3, R11
 	VLD1  (R11), V4.S[2]
-	B     moved237
+	B     moved275
 
-one236:
-	FMOVS 0(R5), F4
+one274:
+	FMOVS 0(R3), F4
 
-moved237:
+moved275:
 	TST   $2, R0
-	BEQ   one238
+	BEQ   one276
 	FMOVD 0(R1), F5
 	TST   $1, R0
-	BEQ   moved239
+	BEQ   moved277
 	ADD   $8, R1, R11
 	VLD1  (R11), V5.S[2]
-	B     moved239
+	B     moved277
 
-one238:
+one276:
 	FMOVS 0(R1), F5
 
-moved239:
+moved277:
 	TST   $2, R0
-	BEQ   one240
+	BEQ   one278
 	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved241
+	BEQ   moved279
 	ADD   $8, R4, R11
 	VLD1  (R11), V6.S[2]
-	B     moved241
+	B     moved279
 
-one240:
+one278:
 	FMOVS 0(R4), F6
 
-moved241:
+moved279:
 	TST   $2, R0
-	BEQ   one242
-	FMOVD 0(R3), F7
+	BEQ   one280
+	FMOVD 0(R5), F7
 	TST   $1, R0
-	BEQ   moved243
-	ADD   $8, R3, R11
+	BEQ   moved281
+	ADD   $8, R5, R11
 	VLD1  (R11), V7.S[2]
-	B     moved243
+	B     moved281
 
-one242:
-	FMOVS 0(R3), F7
+one280:
+	FMOVS 0(R5), F7
 
-moved243:
+moved281:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -3809,7 +4067,7 @@ moved243:
 	FMOVS 0(R10), F8
 	WORD  $0x4f881083 // fmla v3.4s, v4.4s, v8.s[0]
 	CMP   $1, R0
-	BEQ   over235
+	BEQ   over273
 	FMOVS 4(R6), F8
 	WORD  $0x4f8810a0 // fmla v0.4s, v5.4s, v8.s[0]
 	FMOVS 4(R8), F8
@@ -3819,7 +4077,7 @@ moved243:
 	FMOVS 4(R10), F8
 	WORD  $0x4f8810a3 // fmla v3.4s, v5.4s, v8.s[0]
 	CMP   $2, R0
-	BEQ   over235
+	BEQ   over273
 	FMOVS 8(R6), F8
 	WORD  $0x4f8810c0 // fmla v0.4s, v6.4s, v8.s[0]
 	FMOVS 8(R8), F8
@@ -3829,7 +4087,7 @@ moved243:
 	FMOVS 8(R10), F8
 	WORD  $0x4f8810c3 // fmla v3.4s, v6.4s, v8.s[0]
 	CMP   $3, R0
-	BEQ   over235
+	BEQ   over273
 	FMOVS 12(R6), F8
 	WORD  $0x4f8810e0 // fmla v0.4s, v7.4s, v8.s[0]
 	FMOVS 12(R8), F8
@@ -3839,8 +4097,8 @@ moved243:
 	FMOVS 12(R10), F8
 	WORD  $0x4f8810e3 // fmla v3.4s, v7.4s, v8.s[0]
 
-over235:
-end229:
+over273:
+end265:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -3849,35 +4107,47 @@ end229:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $4, R3
-	MOVD  cols+56(FP), R4
-	SUB   $2, R4
-	MOVD  $2, R5
-	CMP   $2, R4
-	BGE   inside244
+	MOVD  cols+56(FP), R6
+	CMP   $4, R6
+	BLT   fewer282
+	MOVD  $2, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves283
 
-inside244:
+fewer282:
+	SUB  $2, R6
+	MOVD $2, R5
+	CMP  $2, R6
+	BGE  inside284
+	MOVD R6, R5
+
+inside284:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside245
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside285
+	MOVD R6, R4
 
-inside245:
-	MUL   R3, R6
-	ADD   R1, R6
-	ADD   R2, R6, R1
-	ADD   R2, R1, R4
-	ADD   R2, R4, R7
+inside285:
+	MUL R3, R4
+	ADD R1, R4
+
+halves283:
+	ADD   R2, R4, R1
+	ADD   R2, R1, R6
+	ADD   R2, R6, R7
 	ADD   R2, R5, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
-	FMOVD F0, 0(R6)
+	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 	FMOVD F1, 0(R1)
 	VST1  V1.D[1], (R8)
-	FMOVD F2, 0(R4)
+	FMOVD F2, 0(R6)
 	VST1  V2.D[1], (R9)
 	FMOVD F3, 0(R7)
 	VST1  V3.D[1], (R10)
@@ -3887,7 +4157,7 @@ inside245:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done230
+	BLE  done266
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -3901,20 +4171,20 @@ inside245:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block226
+	BGE  block262
 
-done230:
+done266:
 	RET
 
-fewer197:
+fewer229:
 	CMP  $3, R0
-	BNE  fewer246
+	BNE  fewer286
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done251
+	BLE  done291
 
-block247:
+block287:
 	// 3×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -3924,44 +4194,59 @@ block247:
 	VMOVI $0, V5.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $2, R3
-	MOVD  $6, R4
-	CMP   $6, R3
-	BGE   inside252
+	MOVD  cols+56(FP), R6
+	CMP   $8, R6
+	BLT   fewer292
+	MOVD  $2, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves293
 
-inside252:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $4, R5
-	CMP  $4, R3
-	BGE  inside253
-	MOVD R3, R5
+fewer292:
+	SUB  $2, R6
+	MOVD $6, R5
+	CMP  $6, R6
+	BGE  inside294
+	MOVD R6, R5
 
-inside253:
+inside294:
 	MUL  R2, R5
 	ADD  R1, R5
+	MOVD $4, R4
+	CMP  $4, R6
+	BGE  inside295
+	MOVD R6, R4
+
+inside295:
+	MUL  R2, R4
+	ADD  R1, R4
 	MOVD $2, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	ADD  R2, R1, R3
-	ADD  R2, R6, R7
-	ADD  R2, R5, R8
-	ADD  R2, R4, R9
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves293:
+	ADD  R2, R1, R6
+	ADD  R2, R3, R7
+	ADD  R2, R4, R8
+	ADD  R2, R5, R9
 	MOVD dz+16(FP), R10
 	MOVD lddz+24(FP), R11
 	MOVD n+64(FP), R0
 	ADD  R11, R10, R12
 	ADD  R11, R12, R13
 	CMP  $4, R0
-	BLT  tail249
+	BLT  tail289
 
-square248:
+square288:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F6
-	FMOVQ 0(R3), F7
-	FMOVQ 0(R6), F8
+	FMOVQ 0(R6), F7
+	FMOVQ 0(R3), F8
 	FMOVQ 0(R7), F9
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
@@ -3971,9 +4256,9 @@ square248:
 	VZIP1 V8.D2, V6.D2, V6.D2
 	VZIP1 V11.D2, V10.D2, V8.D2
 	VZIP2 V11.D2, V10.D2, V9.D2
-	FMOVQ 0(R5), F10
+	FMOVQ 0(R4), F10
 	FMOVQ 0(R8), F11
-	FMOVQ 0(R4), F12
+	FMOVQ 0(R5), F12
 	FMOVQ 0(R9), F13
 	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
@@ -4014,77 +4299,77 @@ square248:
 	WORD  $0x4fae1122 // fmla v2.4s, v9.4s, v14.s[1]
 	WORD  $0x4fae11a5 // fmla v5.4s, v13.4s, v14.s[1]
 	ADD   $16, R1
-	ADD   $16, R3
 	ADD   $16, R6
+	ADD   $16, R3
 	ADD   $16, R7
-	ADD   $16, R5
-	ADD   $16, R8
 	ADD   $16, R4
+	ADD   $16, R8
+	ADD   $16, R5
 	ADD   $16, R9
 	ADD   $16, R10
 	ADD   $16, R12
 	ADD   $16, R13
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square248
+	BGE   square288
 
-tail249:
+tail289:
 	CMP $0, R0
-	BLE end250
+	BLE end290
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one257
+	BEQ   one299
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved258
+	BEQ   moved300
 	ADD   $8, R1, R14
 	VLD1  (R14), V6.S[2]
-	B     moved258
+	B     moved300
 
-one257:
+one299:
 	FMOVS 0(R1), F6
 
-moved258:
+moved300:
 	TST   $2, R0
-	BEQ   one259
-	FMOVD 0(R3), F7
+	BEQ   one301
+	FMOVD 0(R6), F7
 	TST   $1, R0
-	BEQ   moved260
-	ADD   $8, R3, R14
-	VLD1  (R14), V7.S[2]
-	B     moved260
-
-one259:
-	FMOVS 0(R3), F7
-
-moved260:
-	TST   $2, R0
-	BEQ   one261
-	FMOVD 0(R6), F8
-	TST   $1, R0
-	BEQ   moved262
+	BEQ   moved302
 	ADD   $8, R6, R14
-	VLD1  (R14), V8.S[2]
-	B     moved262
+	VLD1  (R14), V7.S[2]
+	B     moved302
 
-one261:
-	FMOVS 0(R6), F8
+one301:
+	FMOVS 0(R6), F7
 
-moved262:
+moved302:
 	TST   $2, R0
-	BEQ   one263
+	BEQ   one303
+	FMOVD 0(R3), F8
+	TST   $1, R0
+	BEQ   moved304
+	ADD   $8, R3, R14
+	VLD1  (R14), V8.S[2]
+	B     moved304
+
+one303:
+	FMOVS 0(R3), F8
+
+moved304:
+	TST   $2, R0
+	BEQ   one305
 	FMOVD 0(R7), F9
 	TST   $1, R0
-	BEQ   moved264
+	BEQ   moved306
 	ADD   $8, R7, R14
 	VLD1  (R14), V9.S[2]
-	B     moved264
+	B     moved306
 
-one263:
+one305:
 	FMOVS 0(R7), F9
 
-moved264:
+moved306:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -4094,57 +4379,57 @@ moved264:
 	VZIP1 V11.D2, V10.D2, V8.D2
 	VZIP2 V11.D2, V10.D2, V9.D2
 	TST   $2, R0
-	BEQ   one265
-	FMOVD 0(R5), F10
+	BEQ   one307
+	FMOVD 0(R4), F10
 	TST   $1, R0
-	BEQ   moved266
-	ADD   $8, R5, R14
+	BEQ   moved308
+	ADD   $8, R4, R14
 	VLD1  (R14), V10.S[2]
-	B     moved266
+	B     moved308
 
-one265:
-	FMOVS 0(R5), F10
+one307:
+	FMOVS 0(R4), F10
 
-moved266:
+moved308:
 	TST   $2, R0
-	BEQ   one267
+	BEQ   one309
 	FMOVD 0(R8), F11
 	TST   $1, R0
-	BEQ   moved268
+	BEQ   moved310
 	ADD   $8, R8, R14
 	VLD1  (R14), V11.S[2]
-	B     moved268
+	B     moved310
 
-one267:
+one309:
 	FMOVS 0(R8), F11
 
-moved268:
+moved310:
 	TST   $2, R0
-	BEQ   one269
-	FMOVD 0(R4), F12
+	BEQ   one311
+	FMOVD 0(R5), F12
 	TST   $1, R0
-	BEQ   moved270
-	ADD   $8, R4, R14
+	BEQ   moved312
+	ADD   $8, R5, R14
 	VLD1  (R14), V12.S[2]
-	B     moved270
+	B     moved312
 
-one269:
-	FMOVS 0(R4), F12
+one311:
+	FMOVS 0(R5), F12
 
-moved270:
+moved312:
 	TST   $2, R0
-	BEQ   one271
+	BEQ   one313
 	FMOVD 0(R9), F13
 	TST   $1, R0
-	BEQ   moved272
+	BEQ   moved314
 	ADD   $8, R9, R14
 	VLD1  (R14), V13.S[2]
-	B     moved272
+	B     moved314
 
-one271:
+one313:
 	FMOVS 0(R9), F13
 
-moved272:
+moved314:
 	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
 	VZIP2 V13.S4, V12.S4, V15.S4
@@ -4163,7 +4448,7 @@ moved272:
 	WORD  $0x4f8e10c2 // fmla v2.4s, v6.4s, v14.s[0]
 	WORD  $0x4f8e1145 // fmla v5.4s, v10.4s, v14.s[0]
 	CMP   $1, R0
-	BEQ   over256
+	BEQ   over298
 	FMOVS 4(R10), F14
 	WORD  $0x4f8e10e0 // fmla v0.4s, v7.4s, v14.s[0]
 	WORD  $0x4f8e1163 // fmla v3.4s, v11.4s, v14.s[0]
@@ -4174,7 +4459,7 @@ moved272:
 	WORD  $0x4f8e10e2 // fmla v2.4s, v7.4s, v14.s[0]
 	WORD  $0x4f8e1165 // fmla v5.4s, v11.4s, v14.s[0]
 	CMP   $2, R0
-	BEQ   over256
+	BEQ   over298
 	FMOVS 8(R10), F14
 	WORD  $0x4f8e1100 // fmla v0.4s, v8.4s, v14.s[0]
 	WORD  $0x4f8e1183 // fmla v3.4s, v12.4s, v14.s[0]
@@ -4185,7 +4470,7 @@ moved272:
 	WORD  $0x4f8e1102 // fmla v2.4s, v8.4s, v14.s[0]
 	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
 	CMP   $3, R0
-	BEQ   over256
+	BEQ   over298
 	FMOVS 12(R10), F14
 	WORD  $0x4f8e1120 // fmla v0.4s, v9.4s, v14.s[0]
 	WORD  $0x4f8e11a3 // fmla v3.4s, v13.4s, v14.s[0]
@@ -4196,8 +4481,8 @@ moved272:
 	WORD  $0x4f8e1122 // fmla v2.4s, v9.4s, v14.s[0]
 	WORD  $0x4f8e11a5 // fmla v5.4s, v13.4s, v14.s[0]
 
-over256:
-end250:
+over298:
+end290:
 	VMOVI $0, V6.B16
 	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
 	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
@@ -4208,44 +4493,59 @@ end250:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $4, R3
-	MOVD  cols+56(FP), R4
-	SUB   $2, R4
-	MOVD  $6, R5
-	CMP   $6, R4
-	BGE   inside273
-	MOVD  R4, R5
-
-inside273:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $4, R6
-	CMP  $4, R4
-	BGE  inside274
-	MOVD R4, R6
-
-inside274:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+56(FP), R7
+	CMP   $8, R7
+	BLT   fewer315
 	MOVD  $2, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
-	ADD   R2, R1, R4
-	ADD   R2, R4, R8
-	ADD   R2, R7, R9
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves316
+
+fewer315:
+	SUB  $2, R7
+	MOVD $6, R6
+	CMP  $6, R7
+	BGE  inside317
+	MOVD R7, R6
+
+inside317:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $4, R5
+	CMP  $4, R7
+	BGE  inside318
+	MOVD R7, R5
+
+inside318:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves316:
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R4, R9
 	ADD   R2, R9, R10
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R4)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 0(R7)
 	VST1  V1.D[1], (R9)
 	FMOVD F2, 0(R8)
 	VST1  V2.D[1], (R10)
-	ADD   R2, R6, R4
-	ADD   R2, R4, R8
-	ADD   R2, R5, R9
+	ADD   R2, R5, R7
+	ADD   R2, R7, R8
+	ADD   R2, R6, R9
 	ADD   R2, R9, R10
-	FMOVD F3, 0(R6)
-	VST1  V3.D[1], (R5)
-	FMOVD F4, 0(R4)
+	FMOVD F3, 0(R5)
+	VST1  V3.D[1], (R6)
+	FMOVD F4, 0(R7)
 	VST1  V4.D[1], (R9)
 	FMOVD F5, 0(R8)
 	VST1  V5.D[1], (R10)
@@ -4255,7 +4555,7 @@ inside274:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done251
+	BLE  done291
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -4269,54 +4569,66 @@ inside274:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block247
+	BGE  block287
 
-done251:
+done291:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done279
+	BLE  done323
 
-block275:
+block319:
 	// 3×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $2, R3
-	MOVD  $2, R4
-	CMP   $2, R3
-	BGE   inside280
+	MOVD  cols+56(FP), R5
+	CMP   $4, R5
+	BLT   fewer324
+	MOVD  $2, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves325
 
-inside280:
+fewer324:
+	SUB  $2, R5
+	MOVD $2, R4
+	CMP  $2, R5
+	BGE  inside326
+	MOVD R5, R4
+
+inside326:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside281
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside327
+	MOVD R5, R3
 
-inside281:
-	MUL  R2, R5
-	ADD  R1, R5
-	ADD  R2, R5, R1
-	ADD  R2, R4, R3
+inside327:
+	MUL R2, R3
+	ADD R1, R3
+
+halves325:
+	ADD  R2, R3, R1
+	ADD  R2, R4, R5
 	MOVD dz+16(FP), R6
 	MOVD lddz+24(FP), R7
 	MOVD n+64(FP), R0
 	ADD  R7, R6, R8
 	ADD  R7, R8, R9
 	CMP  $4, R0
-	BLT  tail277
+	BLT  tail321
 
-square276:
+square320:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R5), F3
+	FMOVQ 0(R3), F3
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R4), F5
-	FMOVQ 0(R3), F6
+	FMOVQ 0(R5), F6
 	VZIP2 V4.S4, V3.S4, V7.S4
 	VZIP1 V4.S4, V3.S4, V3.S4
 	VZIP2 V6.S4, V5.S4, V8.S4
@@ -4343,74 +4655,74 @@ square276:
 	FMOVD 8(R9), F7
 	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
 	WORD  $0x4fa710c2 // fmla v2.4s, v6.4s, v7.s[1]
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R1
 	ADD   $16, R4
-	ADD   $16, R3
+	ADD   $16, R5
 	ADD   $16, R6
 	ADD   $16, R8
 	ADD   $16, R9
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square276
+	BGE   square320
 
-tail277:
+tail321:
 	CMP $0, R0
-	BLE end278
+	BLE end322
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one285
-	FMOVD 0(R5), F3
+	BEQ   one331
+	FMOVD 0(R3), F3
 	TST   $1, R0
-	BEQ   moved286
-	ADD   $8, R5, R10
+	BEQ   moved332
+	ADD   $8, R3, R10
 	VLD1  (R10), V3.S[2]
-	B     moved286
+	B     moved332
 
-one285:
-	FMOVS 0(R5), F3
+one331:
+	FMOVS 0(R3), F3
 
-moved286:
+moved332:
 	TST   $2, R0
-	BEQ   one287
+	BEQ   one333
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved288
+	BEQ   moved334
 	ADD   $8, R1, R10
 	VLD1  (R10), V4.S[2]
-	B     moved288
+	B     moved334
 
-one287:
+one333:
 	FMOVS 0(R1), F4
 
-moved288:
+moved334:
 	TST   $2, R0
-	BEQ   one289
+	BEQ   one335
 	FMOVD 0(R4), F5
 	TST   $1, R0
-	BEQ   moved290
+	BEQ   moved336
 	ADD   $8, R4, R10
 	VLD1  (R10), V5.S[2]
-	B     moved290
+	B     moved336
 
-one289:
+one335:
 	FMOVS 0(R4), F5
 
-moved290:
+moved336:
 	TST   $2, R0
-	BEQ   one291
-	FMOVD 0(R3), F6
+	BEQ   one337
+	FMOVD 0(R5), F6
 	TST   $1, R0
-	BEQ   moved292
-	ADD   $8, R3, R10
+	BEQ   moved338
+	ADD   $8, R5, R10
 	VLD1  (R10), V6.S[2]
-	B     moved292
+	B     moved338
 
-one291:
-	FMOVS 0(R3), F6
+one337:
+	FMOVS 0(R5), F6
 
-moved292:
+moved338:
 	VZIP2 V4.S4, V3.S4, V7.S4
 	VZIP1 V4.S4, V3.S4, V3.S4
 	VZIP2 V6.S4, V5.S4, V8.S4
@@ -4426,7 +4738,7 @@ moved292:
 	FMOVS 0(R9), F7
 	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
 	CMP   $1, R0
-	BEQ   over284
+	BEQ   over330
 	FMOVS 4(R6), F7
 	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
 	FMOVS 4(R8), F7
@@ -4434,7 +4746,7 @@ moved292:
 	FMOVS 4(R9), F7
 	WORD  $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
 	CMP   $2, R0
-	BEQ   over284
+	BEQ   over330
 	FMOVS 8(R6), F7
 	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
 	FMOVS 8(R8), F7
@@ -4442,7 +4754,7 @@ moved292:
 	FMOVS 8(R9), F7
 	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
 	CMP   $3, R0
-	BEQ   over284
+	BEQ   over330
 	FMOVS 12(R6), F7
 	WORD  $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
 	FMOVS 12(R8), F7
@@ -4450,8 +4762,8 @@ moved292:
 	FMOVS 12(R9), F7
 	WORD  $0x4f8710c2 // fmla v2.4s, v6.4s, v7.s[0]
 
-over284:
-end278:
+over330:
+end322:
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
@@ -4459,33 +4771,45 @@ end278:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $4, R3
-	MOVD  cols+56(FP), R4
-	SUB   $2, R4
-	MOVD  $2, R5
-	CMP   $2, R4
-	BGE   inside293
+	MOVD  cols+56(FP), R6
+	CMP   $4, R6
+	BLT   fewer339
+	MOVD  $2, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves340
 
-inside293:
+fewer339:
+	SUB  $2, R6
+	MOVD $2, R5
+	CMP  $2, R6
+	BGE  inside341
+	MOVD R6, R5
+
+inside341:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside294
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside342
+	MOVD R6, R4
 
-inside294:
-	MUL   R3, R6
-	ADD   R1, R6
-	ADD   R2, R6, R1
-	ADD   R2, R1, R4
+inside342:
+	MUL R3, R4
+	ADD R1, R4
+
+halves340:
+	ADD   R2, R4, R1
+	ADD   R2, R1, R6
 	ADD   R2, R5, R7
 	ADD   R2, R7, R8
-	FMOVD F0, 0(R6)
+	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 	FMOVD F1, 0(R1)
 	VST1  V1.D[1], (R7)
-	FMOVD F2, 0(R4)
+	FMOVD F2, 0(R6)
 	VST1  V2.D[1], (R8)
 
 	// the next 4 inputs
@@ -4493,7 +4817,7 @@ inside294:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done279
+	BLE  done323
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -4507,20 +4831,20 @@ inside294:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block275
+	BGE  block319
 
-done279:
+done323:
 	RET
 
-fewer246:
+fewer286:
 	CMP  $2, R0
-	BNE  fewer295
+	BNE  fewer343
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done300
+	BLE  done348
 
-block296:
+block344:
 	// 2×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -4528,43 +4852,58 @@ block296:
 	VMOVI $0, V3.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $2, R3
-	MOVD  $6, R4
-	CMP   $6, R3
-	BGE   inside301
+	MOVD  cols+56(FP), R6
+	CMP   $8, R6
+	BLT   fewer349
+	MOVD  $2, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves350
 
-inside301:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $4, R5
-	CMP  $4, R3
-	BGE  inside302
-	MOVD R3, R5
+fewer349:
+	SUB  $2, R6
+	MOVD $6, R5
+	CMP  $6, R6
+	BGE  inside351
+	MOVD R6, R5
 
-inside302:
+inside351:
 	MUL  R2, R5
 	ADD  R1, R5
+	MOVD $4, R4
+	CMP  $4, R6
+	BGE  inside352
+	MOVD R6, R4
+
+inside352:
+	MUL  R2, R4
+	ADD  R1, R4
 	MOVD $2, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	ADD  R2, R1, R3
-	ADD  R2, R6, R7
-	ADD  R2, R5, R8
-	ADD  R2, R4, R9
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves350:
+	ADD  R2, R1, R6
+	ADD  R2, R3, R7
+	ADD  R2, R4, R8
+	ADD  R2, R5, R9
 	MOVD dz+16(FP), R10
 	MOVD lddz+24(FP), R11
 	MOVD n+64(FP), R0
 	ADD  R11, R10, R12
 	CMP  $4, R0
-	BLT  tail298
+	BLT  tail346
 
-square297:
+square345:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
-	FMOVQ 0(R3), F5
-	FMOVQ 0(R6), F6
+	FMOVQ 0(R6), F5
+	FMOVQ 0(R3), F6
 	FMOVQ 0(R7), F7
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
@@ -4574,9 +4913,9 @@ square297:
 	VZIP1 V6.D2, V4.D2, V4.D2
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVQ 0(R5), F8
+	FMOVQ 0(R4), F8
 	FMOVQ 0(R8), F9
-	FMOVQ 0(R4), F10
+	FMOVQ 0(R5), F10
 	FMOVQ 0(R9), F11
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
@@ -4607,76 +4946,76 @@ square297:
 	WORD  $0x4fac10e1 // fmla v1.4s, v7.4s, v12.s[1]
 	WORD  $0x4fac1163 // fmla v3.4s, v11.4s, v12.s[1]
 	ADD   $16, R1
-	ADD   $16, R3
 	ADD   $16, R6
+	ADD   $16, R3
 	ADD   $16, R7
-	ADD   $16, R5
-	ADD   $16, R8
 	ADD   $16, R4
+	ADD   $16, R8
+	ADD   $16, R5
 	ADD   $16, R9
 	ADD   $16, R10
 	ADD   $16, R12
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square297
+	BGE   square345
 
-tail298:
+tail346:
 	CMP $0, R0
-	BLE end299
+	BLE end347
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one306
+	BEQ   one356
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved307
+	BEQ   moved357
 	ADD   $8, R1, R13
 	VLD1  (R13), V4.S[2]
-	B     moved307
+	B     moved357
 
-one306:
+one356:
 	FMOVS 0(R1), F4
 
-moved307:
+moved357:
 	TST   $2, R0
-	BEQ   one308
-	FMOVD 0(R3), F5
+	BEQ   one358
+	FMOVD 0(R6), F5
 	TST   $1, R0
-	BEQ   moved309
-	ADD   $8, R3, R13
-	VLD1  (R13), V5.S[2]
-	B     moved309
-
-one308:
-	FMOVS 0(R3), F5
-
-moved309:
-	TST   $2, R0
-	BEQ   one310
-	FMOVD 0(R6), F6
-	TST   $1, R0
-	BEQ   moved311
+	BEQ   moved359
 	ADD   $8, R6, R13
-	VLD1  (R13), V6.S[2]
-	B     moved311
+	VLD1  (R13), V5.S[2]
+	B     moved359
 
-one310:
-	FMOVS 0(R6), F6
+one358:
+	FMOVS 0(R6), F5
 
-moved311:
+moved359:
 	TST   $2, R0
-	BEQ   one312
+	BEQ   one360
+	FMOVD 0(R3), F6
+	TST   $1, R0
+	BEQ   moved361
+	ADD   $8, R3, R13
+	VLD1  (R13), V6.S[2]
+	B     moved361
+
+one360:
+	FMOVS 0(R3), F6
+
+moved361:
+	TST   $2, R0
+	BEQ   one362
 	FMOVD 0(R7), F7
 	TST   $1, R0
-	BEQ   moved313
+	BEQ   moved363
 	ADD   $8, R7, R13
 	VLD1  (R13), V7.S[2]
-	B     moved313
+	B     moved363
 
-one312:
+one362:
 	FMOVS 0(R7), F7
 
-moved313:
+moved363:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -4686,57 +5025,57 @@ moved313:
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
 	TST   $2, R0
-	BEQ   one314
-	FMOVD 0(R5), F8
+	BEQ   one364
+	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved315
-	ADD   $8, R5, R13
+	BEQ   moved365
+	ADD   $8, R4, R13
 	VLD1  (R13), V8.S[2]
-	B     moved315
+	B     moved365
 
-one314:
-	FMOVS 0(R5), F8
+one364:
+	FMOVS 0(R4), F8
 
-moved315:
+moved365:
 	TST   $2, R0
-	BEQ   one316
+	BEQ   one366
 	FMOVD 0(R8), F9
 	TST   $1, R0
-	BEQ   moved317
+	BEQ   moved367
 	ADD   $8, R8, R13
 	VLD1  (R13), V9.S[2]
-	B     moved317
+	B     moved367
 
-one316:
+one366:
 	FMOVS 0(R8), F9
 
-moved317:
+moved367:
 	TST   $2, R0
-	BEQ   one318
-	FMOVD 0(R4), F10
+	BEQ   one368
+	FMOVD 0(R5), F10
 	TST   $1, R0
-	BEQ   moved319
-	ADD   $8, R4, R13
+	BEQ   moved369
+	ADD   $8, R5, R13
 	VLD1  (R13), V10.S[2]
-	B     moved319
+	B     moved369
 
-one318:
-	FMOVS 0(R4), F10
+one368:
+	FMOVS 0(R5), F10
 
-moved319:
+moved369:
 	TST   $2, R0
-	BEQ   one320
+	BEQ   one370
 	FMOVD 0(R9), F11
 	TST   $1, R0
-	BEQ   moved321
+	BEQ   moved371
 	ADD   $8, R9, R13
 	VLD1  (R13), V11.S[2]
-	B     moved321
+	B     moved371
 
-one320:
+one370:
 	FMOVS 0(R9), F11
 
-moved321:
+moved371:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -4752,7 +5091,7 @@ moved321:
 	WORD  $0x4f8c1081 // fmla v1.4s, v4.4s, v12.s[0]
 	WORD  $0x4f8c1103 // fmla v3.4s, v8.4s, v12.s[0]
 	CMP   $1, R0
-	BEQ   over305
+	BEQ   over355
 	FMOVS 4(R10), F12
 	WORD  $0x4f8c10a0 // fmla v0.4s, v5.4s, v12.s[0]
 	WORD  $0x4f8c1122 // fmla v2.4s, v9.4s, v12.s[0]
@@ -4760,7 +5099,7 @@ moved321:
 	WORD  $0x4f8c10a1 // fmla v1.4s, v5.4s, v12.s[0]
 	WORD  $0x4f8c1123 // fmla v3.4s, v9.4s, v12.s[0]
 	CMP   $2, R0
-	BEQ   over305
+	BEQ   over355
 	FMOVS 8(R10), F12
 	WORD  $0x4f8c10c0 // fmla v0.4s, v6.4s, v12.s[0]
 	WORD  $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
@@ -4768,7 +5107,7 @@ moved321:
 	WORD  $0x4f8c10c1 // fmla v1.4s, v6.4s, v12.s[0]
 	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
 	CMP   $3, R0
-	BEQ   over305
+	BEQ   over355
 	FMOVS 12(R10), F12
 	WORD  $0x4f8c10e0 // fmla v0.4s, v7.4s, v12.s[0]
 	WORD  $0x4f8c1162 // fmla v2.4s, v11.4s, v12.s[0]
@@ -4776,8 +5115,8 @@ moved321:
 	WORD  $0x4f8c10e1 // fmla v1.4s, v7.4s, v12.s[0]
 	WORD  $0x4f8c1163 // fmla v3.4s, v11.4s, v12.s[0]
 
-over305:
-end299:
+over355:
+end347:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -4786,38 +5125,53 @@ end299:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $4, R3
-	MOVD  cols+56(FP), R4
-	SUB   $2, R4
-	MOVD  $6, R5
-	CMP   $6, R4
-	BGE   inside322
-	MOVD  R4, R5
-
-inside322:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $4, R6
-	CMP  $4, R4
-	BGE  inside323
-	MOVD R4, R6
-
-inside323:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+56(FP), R7
+	CMP   $8, R7
+	BLT   fewer372
 	MOVD  $2, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
-	ADD   R2, R1, R4
-	ADD   R2, R7, R8
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves373
+
+fewer372:
+	SUB  $2, R7
+	MOVD $6, R6
+	CMP  $6, R7
+	BGE  inside374
+	MOVD R7, R6
+
+inside374:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $4, R5
+	CMP  $4, R7
+	BGE  inside375
+	MOVD R7, R5
+
+inside375:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves373:
+	ADD   R2, R1, R7
+	ADD   R2, R4, R8
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R4)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 0(R7)
 	VST1  V1.D[1], (R8)
-	ADD   R2, R6, R4
-	ADD   R2, R5, R8
-	FMOVD F2, 0(R6)
-	VST1  V2.D[1], (R5)
-	FMOVD F3, 0(R4)
+	ADD   R2, R5, R7
+	ADD   R2, R6, R8
+	FMOVD F2, 0(R5)
+	VST1  V2.D[1], (R6)
+	FMOVD F3, 0(R7)
 	VST1  V3.D[1], (R8)
 
 	// the next 8 inputs
@@ -4825,7 +5179,7 @@ inside323:
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done300
+	BLE  done348
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -4839,52 +5193,64 @@ inside323:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block296
+	BGE  block344
 
-done300:
+done348:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done328
+	BLE  done380
 
-block324:
+block376:
 	// 2×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $2, R3
-	MOVD  $2, R4
-	CMP   $2, R3
-	BGE   inside329
+	MOVD  cols+56(FP), R5
+	CMP   $4, R5
+	BLT   fewer381
+	MOVD  $2, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves382
 
-inside329:
+fewer381:
+	SUB  $2, R5
+	MOVD $2, R4
+	CMP  $2, R5
+	BGE  inside383
+	MOVD R5, R4
+
+inside383:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside330
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside384
+	MOVD R5, R3
 
-inside330:
-	MUL  R2, R5
-	ADD  R1, R5
-	ADD  R2, R5, R1
-	ADD  R2, R4, R3
+inside384:
+	MUL R2, R3
+	ADD R1, R3
+
+halves382:
+	ADD  R2, R3, R1
+	ADD  R2, R4, R5
 	MOVD dz+16(FP), R6
 	MOVD lddz+24(FP), R7
 	MOVD n+64(FP), R0
 	ADD  R7, R6, R8
 	CMP  $4, R0
-	BLT  tail326
+	BLT  tail378
 
-square325:
+square377:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R5), F2
+	FMOVQ 0(R3), F2
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R4), F4
-	FMOVQ 0(R3), F5
+	FMOVQ 0(R5), F5
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -4905,73 +5271,73 @@ square325:
 	FMOVD 8(R8), F6
 	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
 	WORD  $0x4fa610a1 // fmla v1.4s, v5.4s, v6.s[1]
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R1
 	ADD   $16, R4
-	ADD   $16, R3
+	ADD   $16, R5
 	ADD   $16, R6
 	ADD   $16, R8
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square325
+	BGE   square377
 
-tail326:
+tail378:
 	CMP $0, R0
-	BLE end327
+	BLE end379
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one334
-	FMOVD 0(R5), F2
+	BEQ   one388
+	FMOVD 0(R3), F2
 	TST   $1, R0
-	BEQ   moved335
-	ADD   $8, R5, R9
+	BEQ   moved389
+	ADD   $8, R3, R9
 	VLD1  (R9), V2.S[2]
-	B     moved335
+	B     moved389
 
-one334:
-	FMOVS 0(R5), F2
+one388:
+	FMOVS 0(R3), F2
 
-moved335:
+moved389:
 	TST   $2, R0
-	BEQ   one336
+	BEQ   one390
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved337
+	BEQ   moved391
 	ADD   $8, R1, R9
 	VLD1  (R9), V3.S[2]
-	B     moved337
+	B     moved391
 
-one336:
+one390:
 	FMOVS 0(R1), F3
 
-moved337:
+moved391:
 	TST   $2, R0
-	BEQ   one338
+	BEQ   one392
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved339
+	BEQ   moved393
 	ADD   $8, R4, R9
 	VLD1  (R9), V4.S[2]
-	B     moved339
+	B     moved393
 
-one338:
+one392:
 	FMOVS 0(R4), F4
 
-moved339:
+moved393:
 	TST   $2, R0
-	BEQ   one340
-	FMOVD 0(R3), F5
+	BEQ   one394
+	FMOVD 0(R5), F5
 	TST   $1, R0
-	BEQ   moved341
-	ADD   $8, R3, R9
+	BEQ   moved395
+	ADD   $8, R5, R9
 	VLD1  (R9), V5.S[2]
-	B     moved341
+	B     moved395
 
-one340:
-	FMOVS 0(R3), F5
+one394:
+	FMOVS 0(R5), F5
 
-moved341:
+moved395:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -4985,63 +5351,75 @@ moved341:
 	FMOVS 0(R8), F6
 	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over333
+	BEQ   over387
 	FMOVS 4(R6), F6
 	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
 	FMOVS 4(R8), F6
 	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over333
+	BEQ   over387
 	FMOVS 8(R6), F6
 	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
 	FMOVS 8(R8), F6
 	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
 	CMP   $3, R0
-	BEQ   over333
+	BEQ   over387
 	FMOVS 12(R6), F6
 	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
 	FMOVS 12(R8), F6
 	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
 
-over333:
-end327:
+over387:
+end379:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $4, R3
-	MOVD  cols+56(FP), R4
-	SUB   $2, R4
-	MOVD  $2, R5
-	CMP   $2, R4
-	BGE   inside342
+	MOVD  cols+56(FP), R6
+	CMP   $4, R6
+	BLT   fewer396
+	MOVD  $2, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves397
 
-inside342:
+fewer396:
+	SUB  $2, R6
+	MOVD $2, R5
+	CMP  $2, R6
+	BGE  inside398
+	MOVD R6, R5
+
+inside398:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside343
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside399
+	MOVD R6, R4
 
-inside343:
-	MUL   R3, R6
-	ADD   R1, R6
-	ADD   R2, R6, R1
-	ADD   R2, R5, R4
-	FMOVD F0, 0(R6)
+inside399:
+	MUL R3, R4
+	ADD R1, R4
+
+halves397:
+	ADD   R2, R4, R1
+	ADD   R2, R5, R6
+	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 	FMOVD F1, 0(R1)
-	VST1  V1.D[1], (R4)
+	VST1  V1.D[1], (R6)
 
 	// the next 4 inputs
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done328
+	BLE  done380
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -5055,18 +5433,18 @@ inside343:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block324
+	BGE  block376
 
-done328:
+done380:
 	RET
 
-fewer295:
+fewer343:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $8, R1
-	BLE  done349
+	BLE  done405
 
-block345:
+block401:
 	// 1×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -5074,67 +5452,90 @@ block345:
 	VMOVI $0, V3.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $2, R3
-	MOVD  $14, R4
-	CMP   $14, R3
-	BGE   inside350
+	MOVD  cols+56(FP), R10
+	CMP   $16, R10
+	BLT   fewer406
+	MOVD  $2, R11
+	MUL   R11, R2, R10
+	MOVD  R1, R3
+	ADD   R10, R3
 	MOVD  R3, R4
+	ADD   R10, R4
+	MOVD  R4, R5
+	ADD   R10, R5
+	MOVD  R5, R6
+	ADD   R10, R6
+	MOVD  R6, R7
+	ADD   R10, R7
+	MOVD  R7, R8
+	ADD   R10, R8
+	MOVD  R8, R9
+	ADD   R10, R9
+	B     halves407
 
-inside350:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $12, R5
-	CMP  $12, R3
-	BGE  inside351
-	MOVD R3, R5
+fewer406:
+	SUB  $2, R10
+	MOVD $14, R9
+	CMP  $14, R10
+	BGE  inside408
+	MOVD R10, R9
 
-inside351:
-	MUL  R2, R5
-	ADD  R1, R5
-	MOVD $10, R6
-	CMP  $10, R3
-	BGE  inside352
-	MOVD R3, R6
+inside408:
+	MUL  R2, R9
+	ADD  R1, R9
+	MOVD $12, R8
+	CMP  $12, R10
+	BGE  inside409
+	MOVD R10, R8
 
-inside352:
-	MUL  R2, R6
-	ADD  R1, R6
-	MOVD $8, R7
-	CMP  $8, R3
-	BGE  inside353
-	MOVD R3, R7
+inside409:
+	MUL  R2, R8
+	ADD  R1, R8
+	MOVD $10, R7
+	CMP  $10, R10
+	BGE  inside410
+	MOVD R10, R7
 
-inside353:
+inside410:
 	MUL  R2, R7
 	ADD  R1, R7
-	MOVD $6, R9
-	MUL  R9, R2, R8
-	ADD  R1, R8
-	MOVD $4, R10
-	MUL  R10, R2, R9
-	ADD  R1, R9
+	MOVD $8, R6
+	CMP  $8, R10
+	BGE  inside411
+	MOVD R10, R6
+
+inside411:
+	MUL  R2, R6
+	ADD  R1, R6
+	MOVD $6, R11
+	MUL  R11, R2, R5
+	ADD  R1, R5
+	MOVD $4, R11
+	MUL  R11, R2, R4
+	ADD  R1, R4
 	MOVD $2, R11
-	MUL  R11, R2, R10
-	ADD  R1, R10
-	ADD  R2, R1, R3
-	ADD  R2, R10, R11
-	ADD  R2, R9, R12
-	ADD  R2, R8, R13
-	ADD  R2, R7, R14
-	ADD  R2, R6, R15
-	ADD  R2, R5, R19
-	ADD  R2, R4, R20
+	MUL  R11, R2, R3
+	ADD  R1, R3
+
+halves407:
+	ADD  R2, R1, R10
+	ADD  R2, R3, R11
+	ADD  R2, R4, R12
+	ADD  R2, R5, R13
+	ADD  R2, R6, R14
+	ADD  R2, R7, R15
+	ADD  R2, R8, R19
+	ADD  R2, R9, R20
 	MOVD dz+16(FP), R21
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail347
+	BLT  tail403
 
-square346:
+square402:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
-	FMOVQ 0(R3), F5
-	FMOVQ 0(R10), F6
+	FMOVQ 0(R10), F5
+	FMOVQ 0(R3), F6
 	FMOVQ 0(R11), F7
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
@@ -5144,9 +5545,9 @@ square346:
 	VZIP1 V6.D2, V4.D2, V4.D2
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVQ 0(R9), F8
+	FMOVQ 0(R4), F8
 	FMOVQ 0(R12), F9
-	FMOVQ 0(R8), F10
+	FMOVQ 0(R5), F10
 	FMOVQ 0(R13), F11
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
@@ -5156,9 +5557,9 @@ square346:
 	VZIP1 V10.D2, V8.D2, V8.D2
 	VZIP1 V13.D2, V12.D2, V10.D2
 	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVQ 0(R7), F12
+	FMOVQ 0(R6), F12
 	FMOVQ 0(R14), F13
-	FMOVQ 0(R6), F14
+	FMOVQ 0(R7), F14
 	FMOVQ 0(R15), F15
 	VZIP2 V13.S4, V12.S4, V16.S4
 	VZIP1 V13.S4, V12.S4, V12.S4
@@ -5168,9 +5569,9 @@ square346:
 	VZIP1 V14.D2, V12.D2, V12.D2
 	VZIP1 V17.D2, V16.D2, V14.D2
 	VZIP2 V17.D2, V16.D2, V15.D2
-	FMOVQ 0(R5), F16
+	FMOVQ 0(R8), F16
 	FMOVQ 0(R19), F17
-	FMOVQ 0(R4), F18
+	FMOVQ 0(R9), F18
 	FMOVQ 0(R20), F19
 	VZIP2 V17.S4, V16.S4, V20.S4
 	VZIP1 V17.S4, V16.S4, V16.S4
@@ -5199,83 +5600,83 @@ square346:
 	WORD  $0x4fb411e2 // fmla v2.4s, v15.4s, v20.s[1]
 	WORD  $0x4fb41263 // fmla v3.4s, v19.4s, v20.s[1]
 	ADD   $16, R1
-	ADD   $16, R3
 	ADD   $16, R10
+	ADD   $16, R3
 	ADD   $16, R11
-	ADD   $16, R9
-	ADD   $16, R12
-	ADD   $16, R8
-	ADD   $16, R13
-	ADD   $16, R7
-	ADD   $16, R14
-	ADD   $16, R6
-	ADD   $16, R15
-	ADD   $16, R5
-	ADD   $16, R19
 	ADD   $16, R4
+	ADD   $16, R12
+	ADD   $16, R5
+	ADD   $16, R13
+	ADD   $16, R6
+	ADD   $16, R14
+	ADD   $16, R7
+	ADD   $16, R15
+	ADD   $16, R8
+	ADD   $16, R19
+	ADD   $16, R9
 	ADD   $16, R20
 	ADD   $16, R21
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square346
+	BGE   square402
 
-tail347:
+tail403:
 	CMP $0, R0
-	BLE end348
+	BLE end404
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one357
+	BEQ   one415
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved358
+	BEQ   moved416
 	ADD   $8, R1, R22
 	VLD1  (R22), V4.S[2]
-	B     moved358
+	B     moved416
 
-one357:
+one415:
 	FMOVS 0(R1), F4
 
-moved358:
+moved416:
 	TST   $2, R0
-	BEQ   one359
-	FMOVD 0(R3), F5
+	BEQ   one417
+	FMOVD 0(R10), F5
 	TST   $1, R0
-	BEQ   moved360
-	ADD   $8, R3, R22
-	VLD1  (R22), V5.S[2]
-	B     moved360
-
-one359:
-	FMOVS 0(R3), F5
-
-moved360:
-	TST   $2, R0
-	BEQ   one361
-	FMOVD 0(R10), F6
-	TST   $1, R0
-	BEQ   moved362
+	BEQ   moved418
 	ADD   $8, R10, R22
-	VLD1  (R22), V6.S[2]
-	B     moved362
+	VLD1  (R22), V5.S[2]
+	B     moved418
 
-one361:
-	FMOVS 0(R10), F6
+one417:
+	FMOVS 0(R10), F5
 
-moved362:
+moved418:
 	TST   $2, R0
-	BEQ   one363
+	BEQ   one419
+	FMOVD 0(R3), F6
+	TST   $1, R0
+	BEQ   moved420
+	ADD   $8, R3, R22
+	VLD1  (R22), V6.S[2]
+	B     moved420
+
+one419:
+	FMOVS 0(R3), F6
+
+moved420:
+	TST   $2, R0
+	BEQ   one421
 	FMOVD 0(R11), F7
 	TST   $1, R0
-	BEQ   moved364
+	BEQ   moved422
 	ADD   $8, R11, R22
 	VLD1  (R22), V7.S[2]
-	B     moved364
+	B     moved422
 
-one363:
+one421:
 	FMOVS 0(R11), F7
 
-moved364:
+moved422:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -5285,57 +5686,57 @@ moved364:
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
 	TST   $2, R0
-	BEQ   one365
-	FMOVD 0(R9), F8
+	BEQ   one423
+	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved366
-	ADD   $8, R9, R22
+	BEQ   moved424
+	ADD   $8, R4, R22
 	VLD1  (R22), V8.S[2]
-	B     moved366
+	B     moved424
 
-one365:
-	FMOVS 0(R9), F8
+one423:
+	FMOVS 0(R4), F8
 
-moved366:
+moved424:
 	TST   $2, R0
-	BEQ   one367
+	BEQ   one425
 	FMOVD 0(R12), F9
 	TST   $1, R0
-	BEQ   moved368
+	BEQ   moved426
 	ADD   $8, R12, R22
 	VLD1  (R22), V9.S[2]
-	B     moved368
+	B     moved426
 
-one367:
+one425:
 	FMOVS 0(R12), F9
 
-moved368:
+moved426:
 	TST   $2, R0
-	BEQ   one369
-	FMOVD 0(R8), F10
+	BEQ   one427
+	FMOVD 0(R5), F10
 	TST   $1, R0
-	BEQ   moved370
-	ADD   $8, R8, R22
+	BEQ   moved428
+	ADD   $8, R5, R22
 	VLD1  (R22), V10.S[2]
-	B     moved370
+	B     moved428
 
-one369:
-	FMOVS 0(R8), F10
+one427:
+	FMOVS 0(R5), F10
 
-moved370:
+moved428:
 	TST   $2, R0
-	BEQ   one371
+	BEQ   one429
 	FMOVD 0(R13), F11
 	TST   $1, R0
-	BEQ   moved372
+	BEQ   moved430
 	ADD   $8, R13, R22
 	VLD1  (R22), V11.S[2]
-	B     moved372
+	B     moved430
 
-one371:
+one429:
 	FMOVS 0(R13), F11
 
-moved372:
+moved430:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -5345,57 +5746,57 @@ moved372:
 	VZIP1 V13.D2, V12.D2, V10.D2
 	VZIP2 V13.D2, V12.D2, V11.D2
 	TST   $2, R0
-	BEQ   one373
-	FMOVD 0(R7), F12
+	BEQ   one431
+	FMOVD 0(R6), F12
 	TST   $1, R0
-	BEQ   moved374
-	ADD   $8, R7, R22
+	BEQ   moved432
+	ADD   $8, R6, R22
 	VLD1  (R22), V12.S[2]
-	B     moved374
+	B     moved432
 
-one373:
-	FMOVS 0(R7), F12
+one431:
+	FMOVS 0(R6), F12
 
-moved374:
+moved432:
 	TST   $2, R0
-	BEQ   one375
+	BEQ   one433
 	FMOVD 0(R14), F13
 	TST   $1, R0
-	BEQ   moved376
+	BEQ   moved434
 	ADD   $8, R14, R22
 	VLD1  (R22), V13.S[2]
-	B     moved376
+	B     moved434
 
-one375:
+one433:
 	FMOVS 0(R14), F13
 
-moved376:
+moved434:
 	TST   $2, R0
-	BEQ   one377
-	FMOVD 0(R6), F14
+	BEQ   one435
+	FMOVD 0(R7), F14
 	TST   $1, R0
-	BEQ   moved378
-	ADD   $8, R6, R22
+	BEQ   moved436
+	ADD   $8, R7, R22
 	VLD1  (R22), V14.S[2]
-	B     moved378
+	B     moved436
 
-one377:
-	FMOVS 0(R6), F14
+one435:
+	FMOVS 0(R7), F14
 
-moved378:
+moved436:
 	TST   $2, R0
-	BEQ   one379
+	BEQ   one437
 	FMOVD 0(R15), F15
 	TST   $1, R0
-	BEQ   moved380
+	BEQ   moved438
 	ADD   $8, R15, R22
 	VLD1  (R22), V15.S[2]
-	B     moved380
+	B     moved438
 
-one379:
+one437:
 	FMOVS 0(R15), F15
 
-moved380:
+moved438:
 	VZIP2 V13.S4, V12.S4, V16.S4
 	VZIP1 V13.S4, V12.S4, V12.S4
 	VZIP2 V15.S4, V14.S4, V17.S4
@@ -5405,57 +5806,57 @@ moved380:
 	VZIP1 V17.D2, V16.D2, V14.D2
 	VZIP2 V17.D2, V16.D2, V15.D2
 	TST   $2, R0
-	BEQ   one381
-	FMOVD 0(R5), F16
+	BEQ   one439
+	FMOVD 0(R8), F16
 	TST   $1, R0
-	BEQ   moved382
-	ADD   $8, R5, R22
+	BEQ   moved440
+	ADD   $8, R8, R22
 	VLD1  (R22), V16.S[2]
-	B     moved382
+	B     moved440
 
-one381:
-	FMOVS 0(R5), F16
+one439:
+	FMOVS 0(R8), F16
 
-moved382:
+moved440:
 	TST   $2, R0
-	BEQ   one383
+	BEQ   one441
 	FMOVD 0(R19), F17
 	TST   $1, R0
-	BEQ   moved384
+	BEQ   moved442
 	ADD   $8, R19, R22
 	VLD1  (R22), V17.S[2]
-	B     moved384
+	B     moved442
 
-one383:
+one441:
 	FMOVS 0(R19), F17
 
-moved384:
+moved442:
 	TST   $2, R0
-	BEQ   one385
-	FMOVD 0(R4), F18
+	BEQ   one443
+	FMOVD 0(R9), F18
 	TST   $1, R0
-	BEQ   moved386
-	ADD   $8, R4, R22
+	BEQ   moved444
+	ADD   $8, R9, R22
 	VLD1  (R22), V18.S[2]
-	B     moved386
+	B     moved444
 
-one385:
-	FMOVS 0(R4), F18
+one443:
+	FMOVS 0(R9), F18
 
-moved386:
+moved444:
 	TST   $2, R0
-	BEQ   one387
+	BEQ   one445
 	FMOVD 0(R20), F19
 	TST   $1, R0
-	BEQ   moved388
+	BEQ   moved446
 	ADD   $8, R20, R22
 	VLD1  (R22), V19.S[2]
-	B     moved388
+	B     moved446
 
-one387:
+one445:
 	FMOVS 0(R20), F19
 
-moved388:
+moved446:
 	VZIP2 V17.S4, V16.S4, V20.S4
 	VZIP1 V17.S4, V16.S4, V16.S4
 	VZIP2 V19.S4, V18.S4, V21.S4
@@ -5470,29 +5871,29 @@ moved388:
 	WORD  $0x4f941182 // fmla v2.4s, v12.4s, v20.s[0]
 	WORD  $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
 	CMP   $1, R0
-	BEQ   over356
+	BEQ   over414
 	FMOVS 4(R21), F20
 	WORD  $0x4f9410a0 // fmla v0.4s, v5.4s, v20.s[0]
 	WORD  $0x4f941121 // fmla v1.4s, v9.4s, v20.s[0]
 	WORD  $0x4f9411a2 // fmla v2.4s, v13.4s, v20.s[0]
 	WORD  $0x4f941223 // fmla v3.4s, v17.4s, v20.s[0]
 	CMP   $2, R0
-	BEQ   over356
+	BEQ   over414
 	FMOVS 8(R21), F20
 	WORD  $0x4f9410c0 // fmla v0.4s, v6.4s, v20.s[0]
 	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
 	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
 	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
 	CMP   $3, R0
-	BEQ   over356
+	BEQ   over414
 	FMOVS 12(R21), F20
 	WORD  $0x4f9410e0 // fmla v0.4s, v7.4s, v20.s[0]
 	WORD  $0x4f941161 // fmla v1.4s, v11.4s, v20.s[0]
 	WORD  $0x4f9411e2 // fmla v2.4s, v15.4s, v20.s[0]
 	WORD  $0x4f941263 // fmla v3.4s, v19.4s, v20.s[0]
 
-over356:
-end348:
+over414:
+end404:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -5501,64 +5902,87 @@ end348:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $4, R3
-	MOVD  cols+56(FP), R4
-	SUB   $2, R4
-	MOVD  $14, R5
-	CMP   $14, R4
-	BGE   inside389
-	MOVD  R4, R5
-
-inside389:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $12, R6
-	CMP  $12, R4
-	BGE  inside390
-	MOVD R4, R6
-
-inside390:
-	MUL  R3, R6
-	ADD  R1, R6
-	MOVD $10, R7
-	CMP  $10, R4
-	BGE  inside391
-	MOVD R4, R7
-
-inside391:
-	MUL  R3, R7
-	ADD  R1, R7
-	MOVD $8, R8
-	CMP  $8, R4
-	BGE  inside392
-	MOVD R4, R8
-
-inside392:
-	MUL   R3, R8
-	ADD   R1, R8
-	MOVD  $6, R10
-	MUL   R10, R3, R9
-	ADD   R1, R9
-	MOVD  $4, R11
-	MUL   R11, R3, R10
-	ADD   R1, R10
+	MOVD  cols+56(FP), R11
+	CMP   $16, R11
+	BLT   fewer447
 	MOVD  $2, R12
 	MUL   R12, R3, R11
-	ADD   R1, R11
+	MOVD  R1, R4
+	ADD   R11, R4
+	MOVD  R4, R5
+	ADD   R11, R5
+	MOVD  R5, R6
+	ADD   R11, R6
+	MOVD  R6, R7
+	ADD   R11, R7
+	MOVD  R7, R8
+	ADD   R11, R8
+	MOVD  R8, R9
+	ADD   R11, R9
+	MOVD  R9, R10
+	ADD   R11, R10
+	B     halves448
+
+fewer447:
+	SUB  $2, R11
+	MOVD $14, R10
+	CMP  $14, R11
+	BGE  inside449
+	MOVD R11, R10
+
+inside449:
+	MUL  R3, R10
+	ADD  R1, R10
+	MOVD $12, R9
+	CMP  $12, R11
+	BGE  inside450
+	MOVD R11, R9
+
+inside450:
+	MUL  R3, R9
+	ADD  R1, R9
+	MOVD $10, R8
+	CMP  $10, R11
+	BGE  inside451
+	MOVD R11, R8
+
+inside451:
+	MUL  R3, R8
+	ADD  R1, R8
+	MOVD $8, R7
+	CMP  $8, R11
+	BGE  inside452
+	MOVD R11, R7
+
+inside452:
+	MUL  R3, R7
+	ADD  R1, R7
+	MOVD $6, R12
+	MUL  R12, R3, R6
+	ADD  R1, R6
+	MOVD $4, R12
+	MUL  R12, R3, R5
+	ADD  R1, R5
+	MOVD $2, R12
+	MUL  R12, R3, R4
+	ADD  R1, R4
+
+halves448:
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R11)
-	FMOVD F1, 0(R10)
-	VST1  V1.D[1], (R9)
-	FMOVD F2, 0(R8)
-	VST1  V2.D[1], (R7)
-	FMOVD F3, 0(R6)
-	VST1  V3.D[1], (R5)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 0(R5)
+	VST1  V1.D[1], (R6)
+	FMOVD F2, 0(R7)
+	VST1  V2.D[1], (R8)
+	FMOVD F3, 0(R9)
+	VST1  V3.D[1], (R10)
 
 	// the next 16 inputs
 	MOVD cols+56(FP), R1
 	SUB  $16, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done349
+	BLE  done405
 	MOVD dx+0(FP), R1
 	MOVD $16, R4
 	MUL  R4, R3, R3
@@ -5572,54 +5996,69 @@ inside392:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $9, R1
-	BGE  block345
+	BGE  block401
 
-done349:
+done405:
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done397
+	BLE  done457
 
-block393:
+block453:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $2, R3
-	MOVD  $6, R4
-	CMP   $6, R3
-	BGE   inside398
+	MOVD  cols+56(FP), R6
+	CMP   $8, R6
+	BLT   fewer458
+	MOVD  $2, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves459
 
-inside398:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $4, R5
-	CMP  $4, R3
-	BGE  inside399
-	MOVD R3, R5
+fewer458:
+	SUB  $2, R6
+	MOVD $6, R5
+	CMP  $6, R6
+	BGE  inside460
+	MOVD R6, R5
 
-inside399:
+inside460:
 	MUL  R2, R5
 	ADD  R1, R5
+	MOVD $4, R4
+	CMP  $4, R6
+	BGE  inside461
+	MOVD R6, R4
+
+inside461:
+	MUL  R2, R4
+	ADD  R1, R4
 	MOVD $2, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	ADD  R2, R1, R3
-	ADD  R2, R6, R7
-	ADD  R2, R5, R8
-	ADD  R2, R4, R9
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves459:
+	ADD  R2, R1, R6
+	ADD  R2, R3, R7
+	ADD  R2, R4, R8
+	ADD  R2, R5, R9
 	MOVD dz+16(FP), R10
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail395
+	BLT  tail455
 
-square394:
+square454:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F2
-	FMOVQ 0(R3), F3
-	FMOVQ 0(R6), F4
+	FMOVQ 0(R6), F3
+	FMOVQ 0(R3), F4
 	FMOVQ 0(R7), F5
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
@@ -5629,9 +6068,9 @@ square394:
 	VZIP1 V4.D2, V2.D2, V2.D2
 	VZIP1 V7.D2, V6.D2, V4.D2
 	VZIP2 V7.D2, V6.D2, V5.D2
-	FMOVQ 0(R5), F6
+	FMOVQ 0(R4), F6
 	FMOVQ 0(R8), F7
-	FMOVQ 0(R4), F8
+	FMOVQ 0(R5), F8
 	FMOVQ 0(R9), F9
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
@@ -5652,75 +6091,75 @@ square394:
 	WORD  $0x4faa10a0 // fmla v0.4s, v5.4s, v10.s[1]
 	WORD  $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
 	ADD   $16, R1
-	ADD   $16, R3
 	ADD   $16, R6
+	ADD   $16, R3
 	ADD   $16, R7
-	ADD   $16, R5
-	ADD   $16, R8
 	ADD   $16, R4
+	ADD   $16, R8
+	ADD   $16, R5
 	ADD   $16, R9
 	ADD   $16, R10
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square394
+	BGE   square454
 
-tail395:
+tail455:
 	CMP $0, R0
-	BLE end396
+	BLE end456
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one403
+	BEQ   one465
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved404
+	BEQ   moved466
 	ADD   $8, R1, R11
 	VLD1  (R11), V2.S[2]
-	B     moved404
+	B     moved466
 
-one403:
+one465:
 	FMOVS 0(R1), F2
 
-moved404:
+moved466:
 	TST   $2, R0
-	BEQ   one405
-	FMOVD 0(R3), F3
+	BEQ   one467
+	FMOVD 0(R6), F3
 	TST   $1, R0
-	BEQ   moved406
-	ADD   $8, R3, R11
-	VLD1  (R11), V3.S[2]
-	B     moved406
-
-one405:
-	FMOVS 0(R3), F3
-
-moved406:
-	TST   $2, R0
-	BEQ   one407
-	FMOVD 0(R6), F4
-	TST   $1, R0
-	BEQ   moved408
+	BEQ   moved468
 	ADD   $8, R6, R11
-	VLD1  (R11), V4.S[2]
-	B     moved408
+	VLD1  (R11), V3.S[2]
+	B     moved468
 
-one407:
-	FMOVS 0(R6), F4
+one467:
+	FMOVS 0(R6), F3
 
-moved408:
+moved468:
 	TST   $2, R0
-	BEQ   one409
+	BEQ   one469
+	FMOVD 0(R3), F4
+	TST   $1, R0
+	BEQ   moved470
+	ADD   $8, R3, R11
+	VLD1  (R11), V4.S[2]
+	B     moved470
+
+one469:
+	FMOVS 0(R3), F4
+
+moved470:
+	TST   $2, R0
+	BEQ   one471
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved410
+	BEQ   moved472
 	ADD   $8, R7, R11
 	VLD1  (R11), V5.S[2]
-	B     moved410
+	B     moved472
 
-one409:
+one471:
 	FMOVS 0(R7), F5
 
-moved410:
+moved472:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -5730,57 +6169,57 @@ moved410:
 	VZIP1 V7.D2, V6.D2, V4.D2
 	VZIP2 V7.D2, V6.D2, V5.D2
 	TST   $2, R0
-	BEQ   one411
-	FMOVD 0(R5), F6
+	BEQ   one473
+	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved412
-	ADD   $8, R5, R11
+	BEQ   moved474
+	ADD   $8, R4, R11
 	VLD1  (R11), V6.S[2]
-	B     moved412
+	B     moved474
 
-one411:
-	FMOVS 0(R5), F6
+one473:
+	FMOVS 0(R4), F6
 
-moved412:
+moved474:
 	TST   $2, R0
-	BEQ   one413
+	BEQ   one475
 	FMOVD 0(R8), F7
 	TST   $1, R0
-	BEQ   moved414
+	BEQ   moved476
 	ADD   $8, R8, R11
 	VLD1  (R11), V7.S[2]
-	B     moved414
+	B     moved476
 
-one413:
+one475:
 	FMOVS 0(R8), F7
 
-moved414:
+moved476:
 	TST   $2, R0
-	BEQ   one415
-	FMOVD 0(R4), F8
+	BEQ   one477
+	FMOVD 0(R5), F8
 	TST   $1, R0
-	BEQ   moved416
-	ADD   $8, R4, R11
+	BEQ   moved478
+	ADD   $8, R5, R11
 	VLD1  (R11), V8.S[2]
-	B     moved416
+	B     moved478
 
-one415:
-	FMOVS 0(R4), F8
+one477:
+	FMOVS 0(R5), F8
 
-moved416:
+moved478:
 	TST   $2, R0
-	BEQ   one417
+	BEQ   one479
 	FMOVD 0(R9), F9
 	TST   $1, R0
-	BEQ   moved418
+	BEQ   moved480
 	ADD   $8, R9, R11
 	VLD1  (R11), V9.S[2]
-	B     moved418
+	B     moved480
 
-one417:
+one479:
 	FMOVS 0(R9), F9
 
-moved418:
+moved480:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -5793,61 +6232,76 @@ moved418:
 	WORD  $0x4f8a1040 // fmla v0.4s, v2.4s, v10.s[0]
 	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
 	CMP   $1, R0
-	BEQ   over402
+	BEQ   over464
 	FMOVS 4(R10), F10
 	WORD  $0x4f8a1060 // fmla v0.4s, v3.4s, v10.s[0]
 	WORD  $0x4f8a10e1 // fmla v1.4s, v7.4s, v10.s[0]
 	CMP   $2, R0
-	BEQ   over402
+	BEQ   over464
 	FMOVS 8(R10), F10
 	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
 	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
 	CMP   $3, R0
-	BEQ   over402
+	BEQ   over464
 	FMOVS 12(R10), F10
 	WORD  $0x4f8a10a0 // fmla v0.4s, v5.4s, v10.s[0]
 	WORD  $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
 
-over402:
-end396:
+over464:
+end456:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $4, R3
-	MOVD  cols+56(FP), R4
-	SUB   $2, R4
-	MOVD  $6, R5
-	CMP   $6, R4
-	BGE   inside419
-	MOVD  R4, R5
-
-inside419:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $4, R6
-	CMP  $4, R4
-	BGE  inside420
-	MOVD R4, R6
-
-inside420:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+56(FP), R7
+	CMP   $8, R7
+	BLT   fewer481
 	MOVD  $2, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves482
+
+fewer481:
+	SUB  $2, R7
+	MOVD $6, R6
+	CMP  $6, R7
+	BGE  inside483
+	MOVD R7, R6
+
+inside483:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $4, R5
+	CMP  $4, R7
+	BGE  inside484
+	MOVD R7, R5
+
+inside484:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves482:
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R6)
-	VST1  V1.D[1], (R5)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 0(R5)
+	VST1  V1.D[1], (R6)
 
 	// the next 8 inputs
 	MOVD cols+56(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done397
+	BLE  done457
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -5861,49 +6315,61 @@ inside420:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block393
+	BGE  block453
 
-done397:
+done457:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done425
+	BLE  done489
 
-block421:
+block485:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $2, R3
-	MOVD  $2, R4
-	CMP   $2, R3
-	BGE   inside426
+	MOVD  cols+56(FP), R5
+	CMP   $4, R5
+	BLT   fewer490
+	MOVD  $2, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves491
 
-inside426:
+fewer490:
+	SUB  $2, R5
+	MOVD $2, R4
+	CMP  $2, R5
+	BGE  inside492
+	MOVD R5, R4
+
+inside492:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside427
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside493
+	MOVD R5, R3
 
-inside427:
-	MUL  R2, R5
-	ADD  R1, R5
-	ADD  R2, R5, R1
-	ADD  R2, R4, R3
+inside493:
+	MUL R2, R3
+	ADD R1, R3
+
+halves491:
+	ADD  R2, R3, R1
+	ADD  R2, R4, R5
 	MOVD dz+16(FP), R6
 	MOVD n+64(FP), R0
 	CMP  $4, R0
-	BLT  tail423
+	BLT  tail487
 
-square422:
+square486:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R5), F1
+	FMOVQ 0(R3), F1
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R4), F3
-	FMOVQ 0(R3), F4
+	FMOVQ 0(R5), F4
 	VZIP2 V2.S4, V1.S4, V5.S4
 	VZIP1 V2.S4, V1.S4, V1.S4
 	VZIP2 V4.S4, V3.S4, V6.S4
@@ -5918,72 +6384,72 @@ square422:
 	FMOVD 8(R6), F5
 	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
 	WORD  $0x4fa51080 // fmla v0.4s, v4.4s, v5.s[1]
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R1
 	ADD   $16, R4
-	ADD   $16, R3
+	ADD   $16, R5
 	ADD   $16, R6
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square422
+	BGE   square486
 
-tail423:
+tail487:
 	CMP $0, R0
-	BLE end424
+	BLE end488
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one431
-	FMOVD 0(R5), F1
+	BEQ   one497
+	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved432
-	ADD   $8, R5, R7
+	BEQ   moved498
+	ADD   $8, R3, R7
 	VLD1  (R7), V1.S[2]
-	B     moved432
+	B     moved498
 
-one431:
-	FMOVS 0(R5), F1
+one497:
+	FMOVS 0(R3), F1
 
-moved432:
+moved498:
 	TST   $2, R0
-	BEQ   one433
+	BEQ   one499
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved434
+	BEQ   moved500
 	ADD   $8, R1, R7
 	VLD1  (R7), V2.S[2]
-	B     moved434
+	B     moved500
 
-one433:
+one499:
 	FMOVS 0(R1), F2
 
-moved434:
+moved500:
 	TST   $2, R0
-	BEQ   one435
+	BEQ   one501
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved436
+	BEQ   moved502
 	ADD   $8, R4, R7
 	VLD1  (R7), V3.S[2]
-	B     moved436
+	B     moved502
 
-one435:
+one501:
 	FMOVS 0(R4), F3
 
-moved436:
+moved502:
 	TST   $2, R0
-	BEQ   one437
-	FMOVD 0(R3), F4
+	BEQ   one503
+	FMOVD 0(R5), F4
 	TST   $1, R0
-	BEQ   moved438
-	ADD   $8, R3, R7
+	BEQ   moved504
+	ADD   $8, R5, R7
 	VLD1  (R7), V4.S[2]
-	B     moved438
+	B     moved504
 
-one437:
-	FMOVS 0(R3), F4
+one503:
+	FMOVS 0(R5), F4
 
-moved438:
+moved504:
 	VZIP2 V2.S4, V1.S4, V5.S4
 	VZIP1 V2.S4, V1.S4, V1.S4
 	VZIP2 V4.S4, V3.S4, V6.S4
@@ -5995,44 +6461,56 @@ moved438:
 	FMOVS 0(R6), F5
 	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
 	CMP   $1, R0
-	BEQ   over430
+	BEQ   over496
 	FMOVS 4(R6), F5
 	WORD  $0x4f851040 // fmla v0.4s, v2.4s, v5.s[0]
 	CMP   $2, R0
-	BEQ   over430
+	BEQ   over496
 	FMOVS 8(R6), F5
 	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
 	CMP   $3, R0
-	BEQ   over430
+	BEQ   over496
 	FMOVS 12(R6), F5
 	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
 
-over430:
-end424:
+over496:
+end488:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $4, R3
-	MOVD  cols+56(FP), R4
-	SUB   $2, R4
-	MOVD  $2, R5
-	CMP   $2, R4
-	BGE   inside439
+	MOVD  cols+56(FP), R6
+	CMP   $4, R6
+	BLT   fewer505
+	MOVD  $2, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves506
 
-inside439:
+fewer505:
+	SUB  $2, R6
+	MOVD $2, R5
+	CMP  $2, R6
+	BGE  inside507
+	MOVD R6, R5
+
+inside507:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside440
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside508
+	MOVD R6, R4
 
-inside440:
-	MUL   R3, R6
-	ADD   R1, R6
-	FMOVD F0, 0(R6)
+inside508:
+	MUL R3, R4
+	ADD R1, R4
+
+halves506:
+	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 
 	// the next 4 inputs
@@ -6040,7 +6518,7 @@ inside440:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done425
+	BLE  done489
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -6054,9 +6532,9 @@ inside440:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block421
+	BGE  block485
 
-done425:
+done489:
 	RET
 
 // func inputNEONF64(dx *float64, lddx uintptr, dz *float64, lddz uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
@@ -6089,31 +6567,46 @@ block2:
 	VMOVI $0, V15.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $1, R3
-	MOVD  $3, R4
-	CMP   $3, R3
-	BGE   inside7
+	MOVD  cols+56(FP), R6
+	CMP   $4, R6
+	BLT   fewer7
+	MOVD  $1, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves8
 
-inside7:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $2, R5
-	CMP  $2, R3
-	BGE  inside8
-	MOVD R3, R5
+fewer7:
+	SUB  $1, R6
+	MOVD $3, R5
+	CMP  $3, R6
+	BGE  inside9
+	MOVD R6, R5
 
-inside8:
+inside9:
 	MUL  R2, R5
 	ADD  R1, R5
+	MOVD $2, R4
+	CMP  $2, R6
+	BGE  inside10
+	MOVD R6, R4
+
+inside10:
+	MUL  R2, R4
+	ADD  R1, R4
 	MOVD $1, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	MOVD dz+16(FP), R3
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves8:
+	MOVD dz+16(FP), R6
 	MOVD lddz+24(FP), R7
 	MOVD n+64(FP), R0
-	ADD  R7, R3, R8
+	ADD  R7, R6, R8
 	ADD  R7, R8, R9
 	ADD  R7, R9, R10
 	ADD  R7, R10, R11
@@ -6126,16 +6619,16 @@ inside8:
 square3:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F16
-	FMOVQ 0(R6), F17
+	FMOVQ 0(R3), F17
 	VZIP2 V17.D2, V16.D2, V18.D2
 	VZIP1 V17.D2, V16.D2, V16.D2
 	VORR  V18.B16, V18.B16, V17.B16
-	FMOVQ 0(R5), F18
-	FMOVQ 0(R4), F19
+	FMOVQ 0(R4), F18
+	FMOVQ 0(R5), F19
 	VZIP2 V19.D2, V18.D2, V20.D2
 	VZIP1 V19.D2, V18.D2, V18.D2
 	VORR  V20.B16, V20.B16, V19.B16
-	FMOVQ 0(R3), F20
+	FMOVQ 0(R6), F20
 	WORD  $0x4fd41200 // fmla v0.2d, v16.2d, v20.d[0]
 	WORD  $0x4fd41248 // fmla v8.2d, v18.2d, v20.d[0]
 	WORD  $0x4fd41a20 // fmla v0.2d, v17.2d, v20.d[1]
@@ -6176,10 +6669,10 @@ square3:
 	WORD  $0x4fd41a27 // fmla v7.2d, v17.2d, v20.d[1]
 	WORD  $0x4fd41a6f // fmla v15.2d, v19.2d, v20.d[1]
 	ADD   $16, R1
-	ADD   $16, R6
-	ADD   $16, R5
-	ADD   $16, R4
 	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
 	ADD   $16, R8
 	ADD   $16, R9
 	ADD   $16, R10
@@ -6197,16 +6690,16 @@ tail4:
 
 	// the same for fewer j
 	FMOVD 0(R1), F16
-	FMOVD 0(R6), F17
+	FMOVD 0(R3), F17
 	VZIP2 V17.D2, V16.D2, V18.D2
 	VZIP1 V17.D2, V16.D2, V16.D2
 	VORR  V18.B16, V18.B16, V17.B16
-	FMOVD 0(R5), F18
-	FMOVD 0(R4), F19
+	FMOVD 0(R4), F18
+	FMOVD 0(R5), F19
 	VZIP2 V19.D2, V18.D2, V20.D2
 	VZIP1 V19.D2, V18.D2, V18.D2
 	VORR  V20.B16, V20.B16, V19.B16
-	FMOVD 0(R3), F20
+	FMOVD 0(R6), F20
 	WORD  $0x4fd41200 // fmla v0.2d, v16.2d, v20.d[0]
 	WORD  $0x4fd41248 // fmla v8.2d, v18.2d, v20.d[0]
 	FMOVD 0(R8), F20
@@ -6231,8 +6724,8 @@ tail4:
 	WORD  $0x4fd41207 // fmla v7.2d, v16.2d, v20.d[0]
 	WORD  $0x4fd4124f // fmla v15.2d, v18.2d, v20.d[0]
 	CMP   $1, R0
-	BEQ   over11
-	FMOVD 8(R3), F20
+	BEQ   over13
+	FMOVD 8(R6), F20
 	WORD  $0x4fd41220 // fmla v0.2d, v17.2d, v20.d[0]
 	WORD  $0x4fd41268 // fmla v8.2d, v19.2d, v20.d[0]
 	FMOVD 8(R8), F20
@@ -6257,7 +6750,7 @@ tail4:
 	WORD  $0x4fd41227 // fmla v7.2d, v17.2d, v20.d[0]
 	WORD  $0x4fd4126f // fmla v15.2d, v19.2d, v20.d[0]
 
-over11:
+over13:
 end5:
 	VMOVI $0, V16.B16
 	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
@@ -6279,35 +6772,50 @@ end5:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $8, R3
-	MOVD  cols+56(FP), R4
-	SUB   $1, R4
-	MOVD  $3, R5
-	CMP   $3, R4
-	BGE   inside12
-	MOVD  R4, R5
-
-inside12:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $2, R6
-	CMP  $2, R4
-	BGE  inside13
-	MOVD R4, R6
-
-inside13:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+56(FP), R7
+	CMP   $4, R7
+	BLT   fewer14
 	MOVD  $1, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
-	ADD   R2, R1, R4
-	ADD   R2, R4, R8
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves15
+
+fewer14:
+	SUB  $1, R7
+	MOVD $3, R6
+	CMP  $3, R7
+	BGE  inside16
+	MOVD R7, R6
+
+inside16:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $2, R5
+	CMP  $2, R7
+	BGE  inside17
+	MOVD R7, R5
+
+inside17:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $1, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves15:
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
 	ADD   R2, R12, R13
-	ADD   R2, R7, R14
+	ADD   R2, R4, R14
 	ADD   R2, R14, R15
 	ADD   R2, R15, R19
 	ADD   R2, R19, R20
@@ -6315,8 +6823,8 @@ inside13:
 	ADD   R2, R21, R22
 	ADD   R2, R22, R23
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R4)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 0(R7)
 	VST1  V1.D[1], (R14)
 	FMOVD F2, 0(R8)
 	VST1  V2.D[1], (R15)
@@ -6330,23 +6838,23 @@ inside13:
 	VST1  V6.D[1], (R22)
 	FMOVD F7, 0(R13)
 	VST1  V7.D[1], (R23)
-	ADD   R2, R6, R4
-	ADD   R2, R4, R8
+	ADD   R2, R5, R7
+	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
 	ADD   R2, R12, R13
-	ADD   R2, R5, R14
+	ADD   R2, R6, R14
 	ADD   R2, R14, R15
 	ADD   R2, R15, R19
 	ADD   R2, R19, R20
 	ADD   R2, R20, R21
 	ADD   R2, R21, R22
 	ADD   R2, R22, R23
-	FMOVD F8, 0(R6)
-	VST1  V8.D[1], (R5)
-	FMOVD F9, 0(R4)
+	FMOVD F8, 0(R5)
+	VST1  V8.D[1], (R6)
+	FMOVD F9, 0(R7)
 	VST1  V9.D[1], (R14)
 	FMOVD F10, 0(R8)
 	VST1  V10.D[1], (R15)
@@ -6385,9 +6893,9 @@ inside13:
 done6:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done18
+	BLE  done22
 
-block14:
+block18:
 	// 8×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -6399,40 +6907,52 @@ block14:
 	VMOVI $0, V7.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $1, R3
-	MOVD  $1, R4
-	CMP   $1, R3
-	BGE   inside19
+	MOVD  cols+56(FP), R5
+	CMP   $2, R5
+	BLT   fewer23
+	MOVD  $1, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves24
 
-inside19:
+fewer23:
+	SUB  $1, R5
+	MOVD $1, R4
+	CMP  $1, R5
+	BGE  inside25
+	MOVD R5, R4
+
+inside25:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside20
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside26
+	MOVD R5, R3
 
-inside20:
-	MUL  R2, R5
-	ADD  R1, R5
+inside26:
+	MUL R2, R3
+	ADD R1, R3
+
+halves24:
 	MOVD dz+16(FP), R1
-	MOVD lddz+24(FP), R3
+	MOVD lddz+24(FP), R5
 	MOVD n+64(FP), R0
-	ADD  R3, R1, R6
-	ADD  R3, R6, R7
-	ADD  R3, R7, R8
-	ADD  R3, R8, R9
-	ADD  R3, R9, R10
-	ADD  R3, R10, R11
-	ADD  R3, R11, R12
+	ADD  R5, R1, R6
+	ADD  R5, R6, R7
+	ADD  R5, R7, R8
+	ADD  R5, R8, R9
+	ADD  R5, R9, R10
+	ADD  R5, R10, R11
+	ADD  R5, R11, R12
 	CMP  $2, R0
-	BLT  tail16
+	BLT  tail20
 
-square15:
+square19:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R5), F8
+	FMOVQ 0(R3), F8
 	FMOVQ 0(R4), F9
 	VZIP2 V9.D2, V8.D2, V10.D2
 	VZIP1 V9.D2, V8.D2, V8.D2
@@ -6461,7 +6981,7 @@ square15:
 	FMOVQ 0(R12), F10
 	WORD  $0x4fca1107 // fmla v7.2d, v8.2d, v10.d[0]
 	WORD  $0x4fca1927 // fmla v7.2d, v9.2d, v10.d[1]
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R4
 	ADD   $16, R1
 	ADD   $16, R6
@@ -6473,14 +6993,14 @@ square15:
 	ADD   $16, R12
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square15
+	BGE   square19
 
-tail16:
+tail20:
 	CMP $0, R0
-	BLE end17
+	BLE end21
 
 	// the same for fewer j
-	FMOVD 0(R5), F8
+	FMOVD 0(R3), F8
 	FMOVD 0(R4), F9
 	VZIP2 V9.D2, V8.D2, V10.D2
 	VZIP1 V9.D2, V8.D2, V8.D2
@@ -6502,7 +7022,7 @@ tail16:
 	FMOVD 0(R12), F10
 	WORD  $0x4fca1107 // fmla v7.2d, v8.2d, v10.d[0]
 	CMP   $1, R0
-	BEQ   over23
+	BEQ   over29
 	FMOVD 8(R1), F10
 	WORD  $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
 	FMOVD 8(R6), F10
@@ -6520,8 +7040,8 @@ tail16:
 	FMOVD 8(R12), F10
 	WORD  $0x4fca1127 // fmla v7.2d, v9.2d, v10.d[0]
 
-over23:
-end17:
+over29:
+end21:
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
@@ -6534,27 +7054,39 @@ end17:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $8, R3
-	MOVD  cols+56(FP), R4
-	SUB   $1, R4
-	MOVD  $1, R5
-	CMP   $1, R4
-	BGE   inside24
+	MOVD  cols+56(FP), R6
+	CMP   $2, R6
+	BLT   fewer30
+	MOVD  $1, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves31
 
-inside24:
+fewer30:
+	SUB  $1, R6
+	MOVD $1, R5
+	CMP  $1, R6
+	BGE  inside32
+	MOVD R6, R5
+
+inside32:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside25
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside33
+	MOVD R6, R4
 
-inside25:
-	MUL   R3, R6
-	ADD   R1, R6
-	ADD   R2, R6, R1
-	ADD   R2, R1, R4
-	ADD   R2, R4, R7
+inside33:
+	MUL R3, R4
+	ADD R1, R4
+
+halves31:
+	ADD   R2, R4, R1
+	ADD   R2, R1, R6
+	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
@@ -6566,11 +7098,11 @@ inside25:
 	ADD   R2, R15, R19
 	ADD   R2, R19, R20
 	ADD   R2, R20, R21
-	FMOVD F0, 0(R6)
+	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 	FMOVD F1, 0(R1)
 	VST1  V1.D[1], (R12)
-	FMOVD F2, 0(R4)
+	FMOVD F2, 0(R6)
 	VST1  V2.D[1], (R13)
 	FMOVD F3, 0(R7)
 	VST1  V3.D[1], (R14)
@@ -6588,7 +7120,7 @@ inside25:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done18
+	BLE  done22
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -6602,20 +7134,20 @@ inside25:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block14
+	BGE  block18
 
-done18:
+done22:
 	RET
 
 fewer1:
 	CMP  $7, R0
-	BNE  fewer26
+	BNE  fewer34
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done31
+	BLE  done39
 
-block27:
+block35:
 	// 7×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -6633,52 +7165,67 @@ block27:
 	VMOVI $0, V13.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $1, R3
-	MOVD  $3, R4
-	CMP   $3, R3
-	BGE   inside32
+	MOVD  cols+56(FP), R6
+	CMP   $4, R6
+	BLT   fewer40
+	MOVD  $1, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves41
 
-inside32:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $2, R5
-	CMP  $2, R3
-	BGE  inside33
-	MOVD R3, R5
+fewer40:
+	SUB  $1, R6
+	MOVD $3, R5
+	CMP  $3, R6
+	BGE  inside42
+	MOVD R6, R5
 
-inside33:
+inside42:
 	MUL  R2, R5
 	ADD  R1, R5
+	MOVD $2, R4
+	CMP  $2, R6
+	BGE  inside43
+	MOVD R6, R4
+
+inside43:
+	MUL  R2, R4
+	ADD  R1, R4
 	MOVD $1, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	MOVD dz+16(FP), R3
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves41:
+	MOVD dz+16(FP), R6
 	MOVD lddz+24(FP), R7
 	MOVD n+64(FP), R0
-	ADD  R7, R3, R8
+	ADD  R7, R6, R8
 	ADD  R7, R8, R9
 	ADD  R7, R9, R10
 	ADD  R7, R10, R11
 	ADD  R7, R11, R12
 	ADD  R7, R12, R13
 	CMP  $2, R0
-	BLT  tail29
+	BLT  tail37
 
-square28:
+square36:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F14
-	FMOVQ 0(R6), F15
+	FMOVQ 0(R3), F15
 	VZIP2 V15.D2, V14.D2, V16.D2
 	VZIP1 V15.D2, V14.D2, V14.D2
 	VORR  V16.B16, V16.B16, V15.B16
-	FMOVQ 0(R5), F16
-	FMOVQ 0(R4), F17
+	FMOVQ 0(R4), F16
+	FMOVQ 0(R5), F17
 	VZIP2 V17.D2, V16.D2, V18.D2
 	VZIP1 V17.D2, V16.D2, V16.D2
 	VORR  V18.B16, V18.B16, V17.B16
-	FMOVQ 0(R3), F18
+	FMOVQ 0(R6), F18
 	WORD  $0x4fd211c0 // fmla v0.2d, v14.2d, v18.d[0]
 	WORD  $0x4fd21207 // fmla v7.2d, v16.2d, v18.d[0]
 	WORD  $0x4fd219e0 // fmla v0.2d, v15.2d, v18.d[1]
@@ -6714,10 +7261,10 @@ square28:
 	WORD  $0x4fd219e6 // fmla v6.2d, v15.2d, v18.d[1]
 	WORD  $0x4fd21a2d // fmla v13.2d, v17.2d, v18.d[1]
 	ADD   $16, R1
-	ADD   $16, R6
-	ADD   $16, R5
-	ADD   $16, R4
 	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
 	ADD   $16, R8
 	ADD   $16, R9
 	ADD   $16, R10
@@ -6726,24 +7273,24 @@ square28:
 	ADD   $16, R13
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square28
+	BGE   square36
 
-tail29:
+tail37:
 	CMP $0, R0
-	BLE end30
+	BLE end38
 
 	// the same for fewer j
 	FMOVD 0(R1), F14
-	FMOVD 0(R6), F15
+	FMOVD 0(R3), F15
 	VZIP2 V15.D2, V14.D2, V16.D2
 	VZIP1 V15.D2, V14.D2, V14.D2
 	VORR  V16.B16, V16.B16, V15.B16
-	FMOVD 0(R5), F16
-	FMOVD 0(R4), F17
+	FMOVD 0(R4), F16
+	FMOVD 0(R5), F17
 	VZIP2 V17.D2, V16.D2, V18.D2
 	VZIP1 V17.D2, V16.D2, V16.D2
 	VORR  V18.B16, V18.B16, V17.B16
-	FMOVD 0(R3), F18
+	FMOVD 0(R6), F18
 	WORD  $0x4fd211c0 // fmla v0.2d, v14.2d, v18.d[0]
 	WORD  $0x4fd21207 // fmla v7.2d, v16.2d, v18.d[0]
 	FMOVD 0(R8), F18
@@ -6765,8 +7312,8 @@ tail29:
 	WORD  $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
 	WORD  $0x4fd2120d // fmla v13.2d, v16.2d, v18.d[0]
 	CMP   $1, R0
-	BEQ   over36
-	FMOVD 8(R3), F18
+	BEQ   over46
+	FMOVD 8(R6), F18
 	WORD  $0x4fd211e0 // fmla v0.2d, v15.2d, v18.d[0]
 	WORD  $0x4fd21227 // fmla v7.2d, v17.2d, v18.d[0]
 	FMOVD 8(R8), F18
@@ -6788,8 +7335,8 @@ tail29:
 	WORD  $0x4fd211e6 // fmla v6.2d, v15.2d, v18.d[0]
 	WORD  $0x4fd2122d // fmla v13.2d, v17.2d, v18.d[0]
 
-over36:
-end30:
+over46:
+end38:
 	VMOVI $0, V14.B16
 	WORD  $0x4e6ed400 // fadd v0.2d, v0.2d, v14.2d
 	WORD  $0x4e6ed421 // fadd v1.2d, v1.2d, v14.2d
@@ -6808,42 +7355,57 @@ end30:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $8, R3
-	MOVD  cols+56(FP), R4
-	SUB   $1, R4
-	MOVD  $3, R5
-	CMP   $3, R4
-	BGE   inside37
-	MOVD  R4, R5
-
-inside37:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $2, R6
-	CMP  $2, R4
-	BGE  inside38
-	MOVD R4, R6
-
-inside38:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+56(FP), R7
+	CMP   $4, R7
+	BLT   fewer47
 	MOVD  $1, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
-	ADD   R2, R1, R4
-	ADD   R2, R4, R8
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves48
+
+fewer47:
+	SUB  $1, R7
+	MOVD $3, R6
+	CMP  $3, R7
+	BGE  inside49
+	MOVD R7, R6
+
+inside49:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $2, R5
+	CMP  $2, R7
+	BGE  inside50
+	MOVD R7, R5
+
+inside50:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $1, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves48:
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
-	ADD   R2, R7, R13
+	ADD   R2, R4, R13
 	ADD   R2, R13, R14
 	ADD   R2, R14, R15
 	ADD   R2, R15, R19
 	ADD   R2, R19, R20
 	ADD   R2, R20, R21
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R4)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 0(R7)
 	VST1  V1.D[1], (R13)
 	FMOVD F2, 0(R8)
 	VST1  V2.D[1], (R14)
@@ -6855,21 +7417,21 @@ inside38:
 	VST1  V5.D[1], (R20)
 	FMOVD F6, 0(R12)
 	VST1  V6.D[1], (R21)
-	ADD   R2, R6, R4
-	ADD   R2, R4, R8
+	ADD   R2, R5, R7
+	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
-	ADD   R2, R5, R13
+	ADD   R2, R6, R13
 	ADD   R2, R13, R14
 	ADD   R2, R14, R15
 	ADD   R2, R15, R19
 	ADD   R2, R19, R20
 	ADD   R2, R20, R21
-	FMOVD F7, 0(R6)
-	VST1  V7.D[1], (R5)
-	FMOVD F8, 0(R4)
+	FMOVD F7, 0(R5)
+	VST1  V7.D[1], (R6)
+	FMOVD F8, 0(R7)
 	VST1  V8.D[1], (R13)
 	FMOVD F9, 0(R8)
 	VST1  V9.D[1], (R14)
@@ -6887,7 +7449,7 @@ inside38:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done31
+	BLE  done39
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -6901,14 +7463,14 @@ inside38:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block27
+	BGE  block35
 
-done31:
+done39:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done43
+	BLE  done55
 
-block39:
+block51:
 	// 7×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -6919,39 +7481,51 @@ block39:
 	VMOVI $0, V6.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $1, R3
-	MOVD  $1, R4
-	CMP   $1, R3
-	BGE   inside44
+	MOVD  cols+56(FP), R5
+	CMP   $2, R5
+	BLT   fewer56
+	MOVD  $1, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves57
 
-inside44:
+fewer56:
+	SUB  $1, R5
+	MOVD $1, R4
+	CMP  $1, R5
+	BGE  inside58
+	MOVD R5, R4
+
+inside58:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside45
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside59
+	MOVD R5, R3
 
-inside45:
-	MUL  R2, R5
-	ADD  R1, R5
+inside59:
+	MUL R2, R3
+	ADD R1, R3
+
+halves57:
 	MOVD dz+16(FP), R1
-	MOVD lddz+24(FP), R3
+	MOVD lddz+24(FP), R5
 	MOVD n+64(FP), R0
-	ADD  R3, R1, R6
-	ADD  R3, R6, R7
-	ADD  R3, R7, R8
-	ADD  R3, R8, R9
-	ADD  R3, R9, R10
-	ADD  R3, R10, R11
+	ADD  R5, R1, R6
+	ADD  R5, R6, R7
+	ADD  R5, R7, R8
+	ADD  R5, R8, R9
+	ADD  R5, R9, R10
+	ADD  R5, R10, R11
 	CMP  $2, R0
-	BLT  tail41
+	BLT  tail53
 
-square40:
+square52:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R5), F7
+	FMOVQ 0(R3), F7
 	FMOVQ 0(R4), F8
 	VZIP2 V8.D2, V7.D2, V9.D2
 	VZIP1 V8.D2, V7.D2, V7.D2
@@ -6977,7 +7551,7 @@ square40:
 	FMOVQ 0(R11), F9
 	WORD  $0x4fc910e6 // fmla v6.2d, v7.2d, v9.d[0]
 	WORD  $0x4fc91906 // fmla v6.2d, v8.2d, v9.d[1]
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R4
 	ADD   $16, R1
 	ADD   $16, R6
@@ -6988,14 +7562,14 @@ square40:
 	ADD   $16, R11
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square40
+	BGE   square52
 
-tail41:
+tail53:
 	CMP $0, R0
-	BLE end42
+	BLE end54
 
 	// the same for fewer j
-	FMOVD 0(R5), F7
+	FMOVD 0(R3), F7
 	FMOVD 0(R4), F8
 	VZIP2 V8.D2, V7.D2, V9.D2
 	VZIP1 V8.D2, V7.D2, V7.D2
@@ -7015,7 +7589,7 @@ tail41:
 	FMOVD 0(R11), F9
 	WORD  $0x4fc910e6 // fmla v6.2d, v7.2d, v9.d[0]
 	CMP   $1, R0
-	BEQ   over48
+	BEQ   over62
 	FMOVD 8(R1), F9
 	WORD  $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
 	FMOVD 8(R6), F9
@@ -7031,8 +7605,8 @@ tail41:
 	FMOVD 8(R11), F9
 	WORD  $0x4fc91106 // fmla v6.2d, v8.2d, v9.d[0]
 
-over48:
-end42:
+over62:
+end54:
 	VMOVI $0, V7.B16
 	WORD  $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
 	WORD  $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
@@ -7044,27 +7618,39 @@ end42:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $8, R3
-	MOVD  cols+56(FP), R4
-	SUB   $1, R4
-	MOVD  $1, R5
-	CMP   $1, R4
-	BGE   inside49
+	MOVD  cols+56(FP), R6
+	CMP   $2, R6
+	BLT   fewer63
+	MOVD  $1, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves64
 
-inside49:
+fewer63:
+	SUB  $1, R6
+	MOVD $1, R5
+	CMP  $1, R6
+	BGE  inside65
+	MOVD R6, R5
+
+inside65:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside50
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside66
+	MOVD R6, R4
 
-inside50:
-	MUL   R3, R6
-	ADD   R1, R6
-	ADD   R2, R6, R1
-	ADD   R2, R1, R4
-	ADD   R2, R4, R7
+inside66:
+	MUL R3, R4
+	ADD R1, R4
+
+halves64:
+	ADD   R2, R4, R1
+	ADD   R2, R1, R6
+	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
@@ -7074,11 +7660,11 @@ inside50:
 	ADD   R2, R13, R14
 	ADD   R2, R14, R15
 	ADD   R2, R15, R19
-	FMOVD F0, 0(R6)
+	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 	FMOVD F1, 0(R1)
 	VST1  V1.D[1], (R11)
-	FMOVD F2, 0(R4)
+	FMOVD F2, 0(R6)
 	VST1  V2.D[1], (R12)
 	FMOVD F3, 0(R7)
 	VST1  V3.D[1], (R13)
@@ -7094,7 +7680,7 @@ inside50:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done43
+	BLE  done55
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -7108,20 +7694,20 @@ inside50:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block39
+	BGE  block51
 
-done43:
+done55:
 	RET
 
-fewer26:
+fewer34:
 	CMP  $6, R0
-	BNE  fewer51
+	BNE  fewer67
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done56
+	BLE  done72
 
-block52:
+block68:
 	// 6×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -7137,51 +7723,66 @@ block52:
 	VMOVI $0, V11.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $1, R3
-	MOVD  $3, R4
-	CMP   $3, R3
-	BGE   inside57
+	MOVD  cols+56(FP), R6
+	CMP   $4, R6
+	BLT   fewer73
+	MOVD  $1, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves74
 
-inside57:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $2, R5
-	CMP  $2, R3
-	BGE  inside58
-	MOVD R3, R5
+fewer73:
+	SUB  $1, R6
+	MOVD $3, R5
+	CMP  $3, R6
+	BGE  inside75
+	MOVD R6, R5
 
-inside58:
+inside75:
 	MUL  R2, R5
 	ADD  R1, R5
+	MOVD $2, R4
+	CMP  $2, R6
+	BGE  inside76
+	MOVD R6, R4
+
+inside76:
+	MUL  R2, R4
+	ADD  R1, R4
 	MOVD $1, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	MOVD dz+16(FP), R3
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves74:
+	MOVD dz+16(FP), R6
 	MOVD lddz+24(FP), R7
 	MOVD n+64(FP), R0
-	ADD  R7, R3, R8
+	ADD  R7, R6, R8
 	ADD  R7, R8, R9
 	ADD  R7, R9, R10
 	ADD  R7, R10, R11
 	ADD  R7, R11, R12
 	CMP  $2, R0
-	BLT  tail54
+	BLT  tail70
 
-square53:
+square69:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F12
-	FMOVQ 0(R6), F13
+	FMOVQ 0(R3), F13
 	VZIP2 V13.D2, V12.D2, V14.D2
 	VZIP1 V13.D2, V12.D2, V12.D2
 	VORR  V14.B16, V14.B16, V13.B16
-	FMOVQ 0(R5), F14
-	FMOVQ 0(R4), F15
+	FMOVQ 0(R4), F14
+	FMOVQ 0(R5), F15
 	VZIP2 V15.D2, V14.D2, V16.D2
 	VZIP1 V15.D2, V14.D2, V14.D2
 	VORR  V16.B16, V16.B16, V15.B16
-	FMOVQ 0(R3), F16
+	FMOVQ 0(R6), F16
 	WORD  $0x4fd01180 // fmla v0.2d, v12.2d, v16.d[0]
 	WORD  $0x4fd011c6 // fmla v6.2d, v14.2d, v16.d[0]
 	WORD  $0x4fd019a0 // fmla v0.2d, v13.2d, v16.d[1]
@@ -7212,10 +7813,10 @@ square53:
 	WORD  $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
 	WORD  $0x4fd019eb // fmla v11.2d, v15.2d, v16.d[1]
 	ADD   $16, R1
-	ADD   $16, R6
-	ADD   $16, R5
-	ADD   $16, R4
 	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
 	ADD   $16, R8
 	ADD   $16, R9
 	ADD   $16, R10
@@ -7223,24 +7824,24 @@ square53:
 	ADD   $16, R12
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square53
+	BGE   square69
 
-tail54:
+tail70:
 	CMP $0, R0
-	BLE end55
+	BLE end71
 
 	// the same for fewer j
 	FMOVD 0(R1), F12
-	FMOVD 0(R6), F13
+	FMOVD 0(R3), F13
 	VZIP2 V13.D2, V12.D2, V14.D2
 	VZIP1 V13.D2, V12.D2, V12.D2
 	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R5), F14
-	FMOVD 0(R4), F15
+	FMOVD 0(R4), F14
+	FMOVD 0(R5), F15
 	VZIP2 V15.D2, V14.D2, V16.D2
 	VZIP1 V15.D2, V14.D2, V14.D2
 	VORR  V16.B16, V16.B16, V15.B16
-	FMOVD 0(R3), F16
+	FMOVD 0(R6), F16
 	WORD  $0x4fd01180 // fmla v0.2d, v12.2d, v16.d[0]
 	WORD  $0x4fd011c6 // fmla v6.2d, v14.2d, v16.d[0]
 	FMOVD 0(R8), F16
@@ -7259,8 +7860,8 @@ tail54:
 	WORD  $0x4fd01185 // fmla v5.2d, v12.2d, v16.d[0]
 	WORD  $0x4fd011cb // fmla v11.2d, v14.2d, v16.d[0]
 	CMP   $1, R0
-	BEQ   over61
-	FMOVD 8(R3), F16
+	BEQ   over79
+	FMOVD 8(R6), F16
 	WORD  $0x4fd011a0 // fmla v0.2d, v13.2d, v16.d[0]
 	WORD  $0x4fd011e6 // fmla v6.2d, v15.2d, v16.d[0]
 	FMOVD 8(R8), F16
@@ -7279,8 +7880,8 @@ tail54:
 	WORD  $0x4fd011a5 // fmla v5.2d, v13.2d, v16.d[0]
 	WORD  $0x4fd011eb // fmla v11.2d, v15.2d, v16.d[0]
 
-over61:
-end55:
+over79:
+end71:
 	VMOVI $0, V12.B16
 	WORD  $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
 	WORD  $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
@@ -7297,40 +7898,55 @@ end55:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $8, R3
-	MOVD  cols+56(FP), R4
-	SUB   $1, R4
-	MOVD  $3, R5
-	CMP   $3, R4
-	BGE   inside62
-	MOVD  R4, R5
-
-inside62:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $2, R6
-	CMP  $2, R4
-	BGE  inside63
-	MOVD R4, R6
-
-inside63:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+56(FP), R7
+	CMP   $4, R7
+	BLT   fewer80
 	MOVD  $1, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
-	ADD   R2, R1, R4
-	ADD   R2, R4, R8
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves81
+
+fewer80:
+	SUB  $1, R7
+	MOVD $3, R6
+	CMP  $3, R7
+	BGE  inside82
+	MOVD R7, R6
+
+inside82:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $2, R5
+	CMP  $2, R7
+	BGE  inside83
+	MOVD R7, R5
+
+inside83:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $1, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves81:
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
-	ADD   R2, R7, R12
+	ADD   R2, R4, R12
 	ADD   R2, R12, R13
 	ADD   R2, R13, R14
 	ADD   R2, R14, R15
 	ADD   R2, R15, R19
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R4)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 0(R7)
 	VST1  V1.D[1], (R12)
 	FMOVD F2, 0(R8)
 	VST1  V2.D[1], (R13)
@@ -7340,19 +7956,19 @@ inside63:
 	VST1  V4.D[1], (R15)
 	FMOVD F5, 0(R11)
 	VST1  V5.D[1], (R19)
-	ADD   R2, R6, R4
-	ADD   R2, R4, R8
+	ADD   R2, R5, R7
+	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
-	ADD   R2, R5, R12
+	ADD   R2, R6, R12
 	ADD   R2, R12, R13
 	ADD   R2, R13, R14
 	ADD   R2, R14, R15
 	ADD   R2, R15, R19
-	FMOVD F6, 0(R6)
-	VST1  V6.D[1], (R5)
-	FMOVD F7, 0(R4)
+	FMOVD F6, 0(R5)
+	VST1  V6.D[1], (R6)
+	FMOVD F7, 0(R7)
 	VST1  V7.D[1], (R12)
 	FMOVD F8, 0(R8)
 	VST1  V8.D[1], (R13)
@@ -7368,7 +7984,7 @@ inside63:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done56
+	BLE  done72
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -7382,14 +7998,14 @@ inside63:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block52
+	BGE  block68
 
-done56:
+done72:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done68
+	BLE  done88
 
-block64:
+block84:
 	// 6×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -7399,38 +8015,50 @@ block64:
 	VMOVI $0, V5.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $1, R3
-	MOVD  $1, R4
-	CMP   $1, R3
-	BGE   inside69
+	MOVD  cols+56(FP), R5
+	CMP   $2, R5
+	BLT   fewer89
+	MOVD  $1, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves90
 
-inside69:
+fewer89:
+	SUB  $1, R5
+	MOVD $1, R4
+	CMP  $1, R5
+	BGE  inside91
+	MOVD R5, R4
+
+inside91:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside70
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside92
+	MOVD R5, R3
 
-inside70:
-	MUL  R2, R5
-	ADD  R1, R5
+inside92:
+	MUL R2, R3
+	ADD R1, R3
+
+halves90:
 	MOVD dz+16(FP), R1
-	MOVD lddz+24(FP), R3
+	MOVD lddz+24(FP), R5
 	MOVD n+64(FP), R0
-	ADD  R3, R1, R6
-	ADD  R3, R6, R7
-	ADD  R3, R7, R8
-	ADD  R3, R8, R9
-	ADD  R3, R9, R10
+	ADD  R5, R1, R6
+	ADD  R5, R6, R7
+	ADD  R5, R7, R8
+	ADD  R5, R8, R9
+	ADD  R5, R9, R10
 	CMP  $2, R0
-	BLT  tail66
+	BLT  tail86
 
-square65:
+square85:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R5), F6
+	FMOVQ 0(R3), F6
 	FMOVQ 0(R4), F7
 	VZIP2 V7.D2, V6.D2, V8.D2
 	VZIP1 V7.D2, V6.D2, V6.D2
@@ -7453,7 +8081,7 @@ square65:
 	FMOVQ 0(R10), F8
 	WORD  $0x4fc810c5 // fmla v5.2d, v6.2d, v8.d[0]
 	WORD  $0x4fc818e5 // fmla v5.2d, v7.2d, v8.d[1]
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R4
 	ADD   $16, R1
 	ADD   $16, R6
@@ -7463,14 +8091,14 @@ square65:
 	ADD   $16, R10
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square65
+	BGE   square85
 
-tail66:
+tail86:
 	CMP $0, R0
-	BLE end67
+	BLE end87
 
 	// the same for fewer j
-	FMOVD 0(R5), F6
+	FMOVD 0(R3), F6
 	FMOVD 0(R4), F7
 	VZIP2 V7.D2, V6.D2, V8.D2
 	VZIP1 V7.D2, V6.D2, V6.D2
@@ -7488,7 +8116,7 @@ tail66:
 	FMOVD 0(R10), F8
 	WORD  $0x4fc810c5 // fmla v5.2d, v6.2d, v8.d[0]
 	CMP   $1, R0
-	BEQ   over73
+	BEQ   over95
 	FMOVD 8(R1), F8
 	WORD  $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
 	FMOVD 8(R6), F8
@@ -7502,8 +8130,8 @@ tail66:
 	FMOVD 8(R10), F8
 	WORD  $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
 
-over73:
-end67:
+over95:
+end87:
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -7514,27 +8142,39 @@ end67:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $8, R3
-	MOVD  cols+56(FP), R4
-	SUB   $1, R4
-	MOVD  $1, R5
-	CMP   $1, R4
-	BGE   inside74
+	MOVD  cols+56(FP), R6
+	CMP   $2, R6
+	BLT   fewer96
+	MOVD  $1, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves97
 
-inside74:
+fewer96:
+	SUB  $1, R6
+	MOVD $1, R5
+	CMP  $1, R6
+	BGE  inside98
+	MOVD R6, R5
+
+inside98:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside75
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside99
+	MOVD R6, R4
 
-inside75:
-	MUL   R3, R6
-	ADD   R1, R6
-	ADD   R2, R6, R1
-	ADD   R2, R1, R4
-	ADD   R2, R4, R7
+inside99:
+	MUL R3, R4
+	ADD R1, R4
+
+halves97:
+	ADD   R2, R4, R1
+	ADD   R2, R1, R6
+	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R5, R10
@@ -7542,11 +8182,11 @@ inside75:
 	ADD   R2, R11, R12
 	ADD   R2, R12, R13
 	ADD   R2, R13, R14
-	FMOVD F0, 0(R6)
+	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 	FMOVD F1, 0(R1)
 	VST1  V1.D[1], (R10)
-	FMOVD F2, 0(R4)
+	FMOVD F2, 0(R6)
 	VST1  V2.D[1], (R11)
 	FMOVD F3, 0(R7)
 	VST1  V3.D[1], (R12)
@@ -7560,7 +8200,7 @@ inside75:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done68
+	BLE  done88
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -7574,20 +8214,20 @@ inside75:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block64
+	BGE  block84
 
-done68:
+done88:
 	RET
 
-fewer51:
+fewer67:
 	CMP  $5, R0
-	BNE  fewer76
+	BNE  fewer100
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done81
+	BLE  done105
 
-block77:
+block101:
 	// 5×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -7601,50 +8241,65 @@ block77:
 	VMOVI $0, V9.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $1, R3
-	MOVD  $3, R4
-	CMP   $3, R3
-	BGE   inside82
+	MOVD  cols+56(FP), R6
+	CMP   $4, R6
+	BLT   fewer106
+	MOVD  $1, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves107
 
-inside82:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $2, R5
-	CMP  $2, R3
-	BGE  inside83
-	MOVD R3, R5
+fewer106:
+	SUB  $1, R6
+	MOVD $3, R5
+	CMP  $3, R6
+	BGE  inside108
+	MOVD R6, R5
 
-inside83:
+inside108:
 	MUL  R2, R5
 	ADD  R1, R5
+	MOVD $2, R4
+	CMP  $2, R6
+	BGE  inside109
+	MOVD R6, R4
+
+inside109:
+	MUL  R2, R4
+	ADD  R1, R4
 	MOVD $1, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	MOVD dz+16(FP), R3
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves107:
+	MOVD dz+16(FP), R6
 	MOVD lddz+24(FP), R7
 	MOVD n+64(FP), R0
-	ADD  R7, R3, R8
+	ADD  R7, R6, R8
 	ADD  R7, R8, R9
 	ADD  R7, R9, R10
 	ADD  R7, R10, R11
 	CMP  $2, R0
-	BLT  tail79
+	BLT  tail103
 
-square78:
+square102:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F10
-	FMOVQ 0(R6), F11
+	FMOVQ 0(R3), F11
 	VZIP2 V11.D2, V10.D2, V12.D2
 	VZIP1 V11.D2, V10.D2, V10.D2
 	VORR  V12.B16, V12.B16, V11.B16
-	FMOVQ 0(R5), F12
-	FMOVQ 0(R4), F13
+	FMOVQ 0(R4), F12
+	FMOVQ 0(R5), F13
 	VZIP2 V13.D2, V12.D2, V14.D2
 	VZIP1 V13.D2, V12.D2, V12.D2
 	VORR  V14.B16, V14.B16, V13.B16
-	FMOVQ 0(R3), F14
+	FMOVQ 0(R6), F14
 	WORD  $0x4fce1140 // fmla v0.2d, v10.2d, v14.d[0]
 	WORD  $0x4fce1185 // fmla v5.2d, v12.2d, v14.d[0]
 	WORD  $0x4fce1960 // fmla v0.2d, v11.2d, v14.d[1]
@@ -7670,34 +8325,34 @@ square78:
 	WORD  $0x4fce1964 // fmla v4.2d, v11.2d, v14.d[1]
 	WORD  $0x4fce19a9 // fmla v9.2d, v13.2d, v14.d[1]
 	ADD   $16, R1
-	ADD   $16, R6
-	ADD   $16, R5
-	ADD   $16, R4
 	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
 	ADD   $16, R8
 	ADD   $16, R9
 	ADD   $16, R10
 	ADD   $16, R11
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square78
+	BGE   square102
 
-tail79:
+tail103:
 	CMP $0, R0
-	BLE end80
+	BLE end104
 
 	// the same for fewer j
 	FMOVD 0(R1), F10
-	FMOVD 0(R6), F11
+	FMOVD 0(R3), F11
 	VZIP2 V11.D2, V10.D2, V12.D2
 	VZIP1 V11.D2, V10.D2, V10.D2
 	VORR  V12.B16, V12.B16, V11.B16
-	FMOVD 0(R5), F12
-	FMOVD 0(R4), F13
+	FMOVD 0(R4), F12
+	FMOVD 0(R5), F13
 	VZIP2 V13.D2, V12.D2, V14.D2
 	VZIP1 V13.D2, V12.D2, V12.D2
 	VORR  V14.B16, V14.B16, V13.B16
-	FMOVD 0(R3), F14
+	FMOVD 0(R6), F14
 	WORD  $0x4fce1140 // fmla v0.2d, v10.2d, v14.d[0]
 	WORD  $0x4fce1185 // fmla v5.2d, v12.2d, v14.d[0]
 	FMOVD 0(R8), F14
@@ -7713,8 +8368,8 @@ tail79:
 	WORD  $0x4fce1144 // fmla v4.2d, v10.2d, v14.d[0]
 	WORD  $0x4fce1189 // fmla v9.2d, v12.2d, v14.d[0]
 	CMP   $1, R0
-	BEQ   over86
-	FMOVD 8(R3), F14
+	BEQ   over112
+	FMOVD 8(R6), F14
 	WORD  $0x4fce1160 // fmla v0.2d, v11.2d, v14.d[0]
 	WORD  $0x4fce11a5 // fmla v5.2d, v13.2d, v14.d[0]
 	FMOVD 8(R8), F14
@@ -7730,8 +8385,8 @@ tail79:
 	WORD  $0x4fce1164 // fmla v4.2d, v11.2d, v14.d[0]
 	WORD  $0x4fce11a9 // fmla v9.2d, v13.2d, v14.d[0]
 
-over86:
-end80:
+over112:
+end104:
 	VMOVI $0, V10.B16
 	WORD  $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
 	WORD  $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
@@ -7746,38 +8401,53 @@ end80:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $8, R3
-	MOVD  cols+56(FP), R4
-	SUB   $1, R4
-	MOVD  $3, R5
-	CMP   $3, R4
-	BGE   inside87
-	MOVD  R4, R5
-
-inside87:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $2, R6
-	CMP  $2, R4
-	BGE  inside88
-	MOVD R4, R6
-
-inside88:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+56(FP), R7
+	CMP   $4, R7
+	BLT   fewer113
 	MOVD  $1, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
-	ADD   R2, R1, R4
-	ADD   R2, R4, R8
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves114
+
+fewer113:
+	SUB  $1, R7
+	MOVD $3, R6
+	CMP  $3, R7
+	BGE  inside115
+	MOVD R7, R6
+
+inside115:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $2, R5
+	CMP  $2, R7
+	BGE  inside116
+	MOVD R7, R5
+
+inside116:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $1, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves114:
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
-	ADD   R2, R7, R11
+	ADD   R2, R4, R11
 	ADD   R2, R11, R12
 	ADD   R2, R12, R13
 	ADD   R2, R13, R14
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R4)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 0(R7)
 	VST1  V1.D[1], (R11)
 	FMOVD F2, 0(R8)
 	VST1  V2.D[1], (R12)
@@ -7785,17 +8455,17 @@ inside88:
 	VST1  V3.D[1], (R13)
 	FMOVD F4, 0(R10)
 	VST1  V4.D[1], (R14)
-	ADD   R2, R6, R4
-	ADD   R2, R4, R8
+	ADD   R2, R5, R7
+	ADD   R2, R7, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
-	ADD   R2, R5, R11
+	ADD   R2, R6, R11
 	ADD   R2, R11, R12
 	ADD   R2, R12, R13
 	ADD   R2, R13, R14
-	FMOVD F5, 0(R6)
-	VST1  V5.D[1], (R5)
-	FMOVD F6, 0(R4)
+	FMOVD F5, 0(R5)
+	VST1  V5.D[1], (R6)
+	FMOVD F6, 0(R7)
 	VST1  V6.D[1], (R11)
 	FMOVD F7, 0(R8)
 	VST1  V7.D[1], (R12)
@@ -7809,7 +8479,7 @@ inside88:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done81
+	BLE  done105
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -7823,14 +8493,14 @@ inside88:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block77
+	BGE  block101
 
-done81:
+done105:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done93
+	BLE  done121
 
-block89:
+block117:
 	// 5×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -7839,37 +8509,49 @@ block89:
 	VMOVI $0, V4.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $1, R3
-	MOVD  $1, R4
-	CMP   $1, R3
-	BGE   inside94
+	MOVD  cols+56(FP), R5
+	CMP   $2, R5
+	BLT   fewer122
+	MOVD  $1, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves123
 
-inside94:
+fewer122:
+	SUB  $1, R5
+	MOVD $1, R4
+	CMP  $1, R5
+	BGE  inside124
+	MOVD R5, R4
+
+inside124:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside95
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside125
+	MOVD R5, R3
 
-inside95:
-	MUL  R2, R5
-	ADD  R1, R5
+inside125:
+	MUL R2, R3
+	ADD R1, R3
+
+halves123:
 	MOVD dz+16(FP), R1
-	MOVD lddz+24(FP), R3
+	MOVD lddz+24(FP), R5
 	MOVD n+64(FP), R0
-	ADD  R3, R1, R6
-	ADD  R3, R6, R7
-	ADD  R3, R7, R8
-	ADD  R3, R8, R9
+	ADD  R5, R1, R6
+	ADD  R5, R6, R7
+	ADD  R5, R7, R8
+	ADD  R5, R8, R9
 	CMP  $2, R0
-	BLT  tail91
+	BLT  tail119
 
-square90:
+square118:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R5), F5
+	FMOVQ 0(R3), F5
 	FMOVQ 0(R4), F6
 	VZIP2 V6.D2, V5.D2, V7.D2
 	VZIP1 V6.D2, V5.D2, V5.D2
@@ -7889,7 +8571,7 @@ square90:
 	FMOVQ 0(R9), F7
 	WORD  $0x4fc710a4 // fmla v4.2d, v5.2d, v7.d[0]
 	WORD  $0x4fc718c4 // fmla v4.2d, v6.2d, v7.d[1]
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R4
 	ADD   $16, R1
 	ADD   $16, R6
@@ -7898,14 +8580,14 @@ square90:
 	ADD   $16, R9
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square90
+	BGE   square118
 
-tail91:
+tail119:
 	CMP $0, R0
-	BLE end92
+	BLE end120
 
 	// the same for fewer j
-	FMOVD 0(R5), F5
+	FMOVD 0(R3), F5
 	FMOVD 0(R4), F6
 	VZIP2 V6.D2, V5.D2, V7.D2
 	VZIP1 V6.D2, V5.D2, V5.D2
@@ -7921,7 +8603,7 @@ tail91:
 	FMOVD 0(R9), F7
 	WORD  $0x4fc710a4 // fmla v4.2d, v5.2d, v7.d[0]
 	CMP   $1, R0
-	BEQ   over98
+	BEQ   over128
 	FMOVD 8(R1), F7
 	WORD  $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
 	FMOVD 8(R6), F7
@@ -7933,8 +8615,8 @@ tail91:
 	FMOVD 8(R9), F7
 	WORD  $0x4fc710c4 // fmla v4.2d, v6.2d, v7.d[0]
 
-over98:
-end92:
+over128:
+end120:
 	VMOVI $0, V5.B16
 	WORD  $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
 	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
@@ -7944,37 +8626,49 @@ end92:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $8, R3
-	MOVD  cols+56(FP), R4
-	SUB   $1, R4
-	MOVD  $1, R5
-	CMP   $1, R4
-	BGE   inside99
+	MOVD  cols+56(FP), R6
+	CMP   $2, R6
+	BLT   fewer129
+	MOVD  $1, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves130
 
-inside99:
+fewer129:
+	SUB  $1, R6
+	MOVD $1, R5
+	CMP  $1, R6
+	BGE  inside131
+	MOVD R6, R5
+
+inside131:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside100
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside132
+	MOVD R6, R4
 
-inside100:
-	MUL   R3, R6
-	ADD   R1, R6
-	ADD   R2, R6, R1
-	ADD   R2, R1, R4
-	ADD   R2, R4, R7
+inside132:
+	MUL R3, R4
+	ADD R1, R4
+
+halves130:
+	ADD   R2, R4, R1
+	ADD   R2, R1, R6
+	ADD   R2, R6, R7
 	ADD   R2, R7, R8
 	ADD   R2, R5, R9
 	ADD   R2, R9, R10
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
-	FMOVD F0, 0(R6)
+	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 	FMOVD F1, 0(R1)
 	VST1  V1.D[1], (R9)
-	FMOVD F2, 0(R4)
+	FMOVD F2, 0(R6)
 	VST1  V2.D[1], (R10)
 	FMOVD F3, 0(R7)
 	VST1  V3.D[1], (R11)
@@ -7986,7 +8680,7 @@ inside100:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done93
+	BLE  done121
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -8000,20 +8694,20 @@ inside100:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block89
+	BGE  block117
 
-done93:
+done121:
 	RET
 
-fewer76:
+fewer100:
 	CMP  $4, R0
-	BNE  fewer101
+	BNE  fewer133
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done106
+	BLE  done138
 
-block102:
+block134:
 	// 4×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -8025,49 +8719,64 @@ block102:
 	VMOVI $0, V7.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $1, R3
-	MOVD  $3, R4
-	CMP   $3, R3
-	BGE   inside107
+	MOVD  cols+56(FP), R6
+	CMP   $4, R6
+	BLT   fewer139
+	MOVD  $1, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves140
 
-inside107:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $2, R5
-	CMP  $2, R3
-	BGE  inside108
-	MOVD R3, R5
+fewer139:
+	SUB  $1, R6
+	MOVD $3, R5
+	CMP  $3, R6
+	BGE  inside141
+	MOVD R6, R5
 
-inside108:
+inside141:
 	MUL  R2, R5
 	ADD  R1, R5
+	MOVD $2, R4
+	CMP  $2, R6
+	BGE  inside142
+	MOVD R6, R4
+
+inside142:
+	MUL  R2, R4
+	ADD  R1, R4
 	MOVD $1, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	MOVD dz+16(FP), R3
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves140:
+	MOVD dz+16(FP), R6
 	MOVD lddz+24(FP), R7
 	MOVD n+64(FP), R0
-	ADD  R7, R3, R8
+	ADD  R7, R6, R8
 	ADD  R7, R8, R9
 	ADD  R7, R9, R10
 	CMP  $2, R0
-	BLT  tail104
+	BLT  tail136
 
-square103:
+square135:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F8
-	FMOVQ 0(R6), F9
+	FMOVQ 0(R3), F9
 	VZIP2 V9.D2, V8.D2, V10.D2
 	VZIP1 V9.D2, V8.D2, V8.D2
 	VORR  V10.B16, V10.B16, V9.B16
-	FMOVQ 0(R5), F10
-	FMOVQ 0(R4), F11
+	FMOVQ 0(R4), F10
+	FMOVQ 0(R5), F11
 	VZIP2 V11.D2, V10.D2, V12.D2
 	VZIP1 V11.D2, V10.D2, V10.D2
 	VORR  V12.B16, V12.B16, V11.B16
-	FMOVQ 0(R3), F12
+	FMOVQ 0(R6), F12
 	WORD  $0x4fcc1100 // fmla v0.2d, v8.2d, v12.d[0]
 	WORD  $0x4fcc1144 // fmla v4.2d, v10.2d, v12.d[0]
 	WORD  $0x4fcc1920 // fmla v0.2d, v9.2d, v12.d[1]
@@ -8088,33 +8797,33 @@ square103:
 	WORD  $0x4fcc1923 // fmla v3.2d, v9.2d, v12.d[1]
 	WORD  $0x4fcc1967 // fmla v7.2d, v11.2d, v12.d[1]
 	ADD   $16, R1
-	ADD   $16, R6
-	ADD   $16, R5
-	ADD   $16, R4
 	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
 	ADD   $16, R8
 	ADD   $16, R9
 	ADD   $16, R10
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square103
+	BGE   square135
 
-tail104:
+tail136:
 	CMP $0, R0
-	BLE end105
+	BLE end137
 
 	// the same for fewer j
 	FMOVD 0(R1), F8
-	FMOVD 0(R6), F9
+	FMOVD 0(R3), F9
 	VZIP2 V9.D2, V8.D2, V10.D2
 	VZIP1 V9.D2, V8.D2, V8.D2
 	VORR  V10.B16, V10.B16, V9.B16
-	FMOVD 0(R5), F10
-	FMOVD 0(R4), F11
+	FMOVD 0(R4), F10
+	FMOVD 0(R5), F11
 	VZIP2 V11.D2, V10.D2, V12.D2
 	VZIP1 V11.D2, V10.D2, V10.D2
 	VORR  V12.B16, V12.B16, V11.B16
-	FMOVD 0(R3), F12
+	FMOVD 0(R6), F12
 	WORD  $0x4fcc1100 // fmla v0.2d, v8.2d, v12.d[0]
 	WORD  $0x4fcc1144 // fmla v4.2d, v10.2d, v12.d[0]
 	FMOVD 0(R8), F12
@@ -8127,8 +8836,8 @@ tail104:
 	WORD  $0x4fcc1103 // fmla v3.2d, v8.2d, v12.d[0]
 	WORD  $0x4fcc1147 // fmla v7.2d, v10.2d, v12.d[0]
 	CMP   $1, R0
-	BEQ   over111
-	FMOVD 8(R3), F12
+	BEQ   over145
+	FMOVD 8(R6), F12
 	WORD  $0x4fcc1120 // fmla v0.2d, v9.2d, v12.d[0]
 	WORD  $0x4fcc1164 // fmla v4.2d, v11.2d, v12.d[0]
 	FMOVD 8(R8), F12
@@ -8141,8 +8850,8 @@ tail104:
 	WORD  $0x4fcc1123 // fmla v3.2d, v9.2d, v12.d[0]
 	WORD  $0x4fcc1167 // fmla v7.2d, v11.2d, v12.d[0]
 
-over111:
-end105:
+over145:
+end137:
 	VMOVI $0, V8.B16
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
@@ -8155,50 +8864,65 @@ end105:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $8, R3
-	MOVD  cols+56(FP), R4
-	SUB   $1, R4
-	MOVD  $3, R5
-	CMP   $3, R4
-	BGE   inside112
-	MOVD  R4, R5
-
-inside112:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $2, R6
-	CMP  $2, R4
-	BGE  inside113
-	MOVD R4, R6
-
-inside113:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+56(FP), R7
+	CMP   $4, R7
+	BLT   fewer146
 	MOVD  $1, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
-	ADD   R2, R1, R4
-	ADD   R2, R4, R8
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves147
+
+fewer146:
+	SUB  $1, R7
+	MOVD $3, R6
+	CMP  $3, R7
+	BGE  inside148
+	MOVD R7, R6
+
+inside148:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $2, R5
+	CMP  $2, R7
+	BGE  inside149
+	MOVD R7, R5
+
+inside149:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $1, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves147:
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
 	ADD   R2, R8, R9
-	ADD   R2, R7, R10
+	ADD   R2, R4, R10
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R4)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 0(R7)
 	VST1  V1.D[1], (R10)
 	FMOVD F2, 0(R8)
 	VST1  V2.D[1], (R11)
 	FMOVD F3, 0(R9)
 	VST1  V3.D[1], (R12)
-	ADD   R2, R6, R4
-	ADD   R2, R4, R8
+	ADD   R2, R5, R7
+	ADD   R2, R7, R8
 	ADD   R2, R8, R9
-	ADD   R2, R5, R10
+	ADD   R2, R6, R10
 	ADD   R2, R10, R11
 	ADD   R2, R11, R12
-	FMOVD F4, 0(R6)
-	VST1  V4.D[1], (R5)
-	FMOVD F5, 0(R4)
+	FMOVD F4, 0(R5)
+	VST1  V4.D[1], (R6)
+	FMOVD F5, 0(R7)
 	VST1  V5.D[1], (R10)
 	FMOVD F6, 0(R8)
 	VST1  V6.D[1], (R11)
@@ -8210,7 +8934,7 @@ inside113:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done106
+	BLE  done138
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -8224,14 +8948,14 @@ inside113:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block102
+	BGE  block134
 
-done106:
+done138:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done118
+	BLE  done154
 
-block114:
+block150:
 	// 4×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -8239,36 +8963,48 @@ block114:
 	VMOVI $0, V3.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $1, R3
-	MOVD  $1, R4
-	CMP   $1, R3
-	BGE   inside119
+	MOVD  cols+56(FP), R5
+	CMP   $2, R5
+	BLT   fewer155
+	MOVD  $1, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves156
 
-inside119:
+fewer155:
+	SUB  $1, R5
+	MOVD $1, R4
+	CMP  $1, R5
+	BGE  inside157
+	MOVD R5, R4
+
+inside157:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside120
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside158
+	MOVD R5, R3
 
-inside120:
-	MUL  R2, R5
-	ADD  R1, R5
+inside158:
+	MUL R2, R3
+	ADD R1, R3
+
+halves156:
 	MOVD dz+16(FP), R1
-	MOVD lddz+24(FP), R3
+	MOVD lddz+24(FP), R5
 	MOVD n+64(FP), R0
-	ADD  R3, R1, R6
-	ADD  R3, R6, R7
-	ADD  R3, R7, R8
+	ADD  R5, R1, R6
+	ADD  R5, R6, R7
+	ADD  R5, R7, R8
 	CMP  $2, R0
-	BLT  tail116
+	BLT  tail152
 
-square115:
+square151:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R5), F4
+	FMOVQ 0(R3), F4
 	FMOVQ 0(R4), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
@@ -8285,7 +9021,7 @@ square115:
 	FMOVQ 0(R8), F6
 	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
 	WORD  $0x4fc618a3 // fmla v3.2d, v5.2d, v6.d[1]
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R4
 	ADD   $16, R1
 	ADD   $16, R6
@@ -8293,14 +9029,14 @@ square115:
 	ADD   $16, R8
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square115
+	BGE   square151
 
-tail116:
+tail152:
 	CMP $0, R0
-	BLE end117
+	BLE end153
 
 	// the same for fewer j
-	FMOVD 0(R5), F4
+	FMOVD 0(R3), F4
 	FMOVD 0(R4), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
@@ -8314,7 +9050,7 @@ tail116:
 	FMOVD 0(R8), F6
 	WORD  $0x4fc61083 // fmla v3.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over123
+	BEQ   over161
 	FMOVD 8(R1), F6
 	WORD  $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
 	FMOVD 8(R6), F6
@@ -8324,8 +9060,8 @@ tail116:
 	FMOVD 8(R8), F6
 	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
 
-over123:
-end117:
+over161:
+end153:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -8334,35 +9070,47 @@ end117:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $8, R3
-	MOVD  cols+56(FP), R4
-	SUB   $1, R4
-	MOVD  $1, R5
-	CMP   $1, R4
-	BGE   inside124
+	MOVD  cols+56(FP), R6
+	CMP   $2, R6
+	BLT   fewer162
+	MOVD  $1, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves163
 
-inside124:
+fewer162:
+	SUB  $1, R6
+	MOVD $1, R5
+	CMP  $1, R6
+	BGE  inside164
+	MOVD R6, R5
+
+inside164:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside125
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside165
+	MOVD R6, R4
 
-inside125:
-	MUL   R3, R6
-	ADD   R1, R6
-	ADD   R2, R6, R1
-	ADD   R2, R1, R4
-	ADD   R2, R4, R7
+inside165:
+	MUL R3, R4
+	ADD R1, R4
+
+halves163:
+	ADD   R2, R4, R1
+	ADD   R2, R1, R6
+	ADD   R2, R6, R7
 	ADD   R2, R5, R8
 	ADD   R2, R8, R9
 	ADD   R2, R9, R10
-	FMOVD F0, 0(R6)
+	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 	FMOVD F1, 0(R1)
 	VST1  V1.D[1], (R8)
-	FMOVD F2, 0(R4)
+	FMOVD F2, 0(R6)
 	VST1  V2.D[1], (R9)
 	FMOVD F3, 0(R7)
 	VST1  V3.D[1], (R10)
@@ -8372,7 +9120,7 @@ inside125:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done118
+	BLE  done154
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -8386,20 +9134,20 @@ inside125:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block114
+	BGE  block150
 
-done118:
+done154:
 	RET
 
-fewer101:
+fewer133:
 	CMP  $3, R0
-	BNE  fewer126
+	BNE  fewer166
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done131
+	BLE  done171
 
-block127:
+block167:
 	// 3×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -8409,48 +9157,63 @@ block127:
 	VMOVI $0, V5.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $1, R3
-	MOVD  $3, R4
-	CMP   $3, R3
-	BGE   inside132
+	MOVD  cols+56(FP), R6
+	CMP   $4, R6
+	BLT   fewer172
+	MOVD  $1, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves173
 
-inside132:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $2, R5
-	CMP  $2, R3
-	BGE  inside133
-	MOVD R3, R5
+fewer172:
+	SUB  $1, R6
+	MOVD $3, R5
+	CMP  $3, R6
+	BGE  inside174
+	MOVD R6, R5
 
-inside133:
+inside174:
 	MUL  R2, R5
 	ADD  R1, R5
+	MOVD $2, R4
+	CMP  $2, R6
+	BGE  inside175
+	MOVD R6, R4
+
+inside175:
+	MUL  R2, R4
+	ADD  R1, R4
 	MOVD $1, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	MOVD dz+16(FP), R3
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves173:
+	MOVD dz+16(FP), R6
 	MOVD lddz+24(FP), R7
 	MOVD n+64(FP), R0
-	ADD  R7, R3, R8
+	ADD  R7, R6, R8
 	ADD  R7, R8, R9
 	CMP  $2, R0
-	BLT  tail129
+	BLT  tail169
 
-square128:
+square168:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F6
-	FMOVQ 0(R6), F7
+	FMOVQ 0(R3), F7
 	VZIP2 V7.D2, V6.D2, V8.D2
 	VZIP1 V7.D2, V6.D2, V6.D2
 	VORR  V8.B16, V8.B16, V7.B16
-	FMOVQ 0(R5), F8
-	FMOVQ 0(R4), F9
+	FMOVQ 0(R4), F8
+	FMOVQ 0(R5), F9
 	VZIP2 V9.D2, V8.D2, V10.D2
 	VZIP1 V9.D2, V8.D2, V8.D2
 	VORR  V10.B16, V10.B16, V9.B16
-	FMOVQ 0(R3), F10
+	FMOVQ 0(R6), F10
 	WORD  $0x4fca10c0 // fmla v0.2d, v6.2d, v10.d[0]
 	WORD  $0x4fca1103 // fmla v3.2d, v8.2d, v10.d[0]
 	WORD  $0x4fca18e0 // fmla v0.2d, v7.2d, v10.d[1]
@@ -8466,32 +9229,32 @@ square128:
 	WORD  $0x4fca18e2 // fmla v2.2d, v7.2d, v10.d[1]
 	WORD  $0x4fca1925 // fmla v5.2d, v9.2d, v10.d[1]
 	ADD   $16, R1
-	ADD   $16, R6
-	ADD   $16, R5
-	ADD   $16, R4
 	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
 	ADD   $16, R8
 	ADD   $16, R9
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square128
+	BGE   square168
 
-tail129:
+tail169:
 	CMP $0, R0
-	BLE end130
+	BLE end170
 
 	// the same for fewer j
 	FMOVD 0(R1), F6
-	FMOVD 0(R6), F7
+	FMOVD 0(R3), F7
 	VZIP2 V7.D2, V6.D2, V8.D2
 	VZIP1 V7.D2, V6.D2, V6.D2
 	VORR  V8.B16, V8.B16, V7.B16
-	FMOVD 0(R5), F8
-	FMOVD 0(R4), F9
+	FMOVD 0(R4), F8
+	FMOVD 0(R5), F9
 	VZIP2 V9.D2, V8.D2, V10.D2
 	VZIP1 V9.D2, V8.D2, V8.D2
 	VORR  V10.B16, V10.B16, V9.B16
-	FMOVD 0(R3), F10
+	FMOVD 0(R6), F10
 	WORD  $0x4fca10c0 // fmla v0.2d, v6.2d, v10.d[0]
 	WORD  $0x4fca1103 // fmla v3.2d, v8.2d, v10.d[0]
 	FMOVD 0(R8), F10
@@ -8501,8 +9264,8 @@ tail129:
 	WORD  $0x4fca10c2 // fmla v2.2d, v6.2d, v10.d[0]
 	WORD  $0x4fca1105 // fmla v5.2d, v8.2d, v10.d[0]
 	CMP   $1, R0
-	BEQ   over136
-	FMOVD 8(R3), F10
+	BEQ   over178
+	FMOVD 8(R6), F10
 	WORD  $0x4fca10e0 // fmla v0.2d, v7.2d, v10.d[0]
 	WORD  $0x4fca1123 // fmla v3.2d, v9.2d, v10.d[0]
 	FMOVD 8(R8), F10
@@ -8512,8 +9275,8 @@ tail129:
 	WORD  $0x4fca10e2 // fmla v2.2d, v7.2d, v10.d[0]
 	WORD  $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
 
-over136:
-end130:
+over178:
+end170:
 	VMOVI $0, V6.B16
 	WORD  $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
 	WORD  $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
@@ -8524,44 +9287,59 @@ end130:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $8, R3
-	MOVD  cols+56(FP), R4
-	SUB   $1, R4
-	MOVD  $3, R5
-	CMP   $3, R4
-	BGE   inside137
-	MOVD  R4, R5
-
-inside137:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $2, R6
-	CMP  $2, R4
-	BGE  inside138
-	MOVD R4, R6
-
-inside138:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+56(FP), R7
+	CMP   $4, R7
+	BLT   fewer179
 	MOVD  $1, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
-	ADD   R2, R1, R4
-	ADD   R2, R4, R8
-	ADD   R2, R7, R9
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves180
+
+fewer179:
+	SUB  $1, R7
+	MOVD $3, R6
+	CMP  $3, R7
+	BGE  inside181
+	MOVD R7, R6
+
+inside181:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $2, R5
+	CMP  $2, R7
+	BGE  inside182
+	MOVD R7, R5
+
+inside182:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $1, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves180:
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R4, R9
 	ADD   R2, R9, R10
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R4)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 0(R7)
 	VST1  V1.D[1], (R9)
 	FMOVD F2, 0(R8)
 	VST1  V2.D[1], (R10)
-	ADD   R2, R6, R4
-	ADD   R2, R4, R8
-	ADD   R2, R5, R9
+	ADD   R2, R5, R7
+	ADD   R2, R7, R8
+	ADD   R2, R6, R9
 	ADD   R2, R9, R10
-	FMOVD F3, 0(R6)
-	VST1  V3.D[1], (R5)
-	FMOVD F4, 0(R4)
+	FMOVD F3, 0(R5)
+	VST1  V3.D[1], (R6)
+	FMOVD F4, 0(R7)
 	VST1  V4.D[1], (R9)
 	FMOVD F5, 0(R8)
 	VST1  V5.D[1], (R10)
@@ -8571,7 +9349,7 @@ inside138:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done131
+	BLE  done171
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -8585,49 +9363,61 @@ inside138:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block127
+	BGE  block167
 
-done131:
+done171:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done143
+	BLE  done187
 
-block139:
+block183:
 	// 3×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $1, R3
-	MOVD  $1, R4
-	CMP   $1, R3
-	BGE   inside144
+	MOVD  cols+56(FP), R5
+	CMP   $2, R5
+	BLT   fewer188
+	MOVD  $1, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves189
 
-inside144:
+fewer188:
+	SUB  $1, R5
+	MOVD $1, R4
+	CMP  $1, R5
+	BGE  inside190
+	MOVD R5, R4
+
+inside190:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside145
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside191
+	MOVD R5, R3
 
-inside145:
-	MUL  R2, R5
-	ADD  R1, R5
+inside191:
+	MUL R2, R3
+	ADD R1, R3
+
+halves189:
 	MOVD dz+16(FP), R1
-	MOVD lddz+24(FP), R3
+	MOVD lddz+24(FP), R5
 	MOVD n+64(FP), R0
-	ADD  R3, R1, R6
-	ADD  R3, R6, R7
+	ADD  R5, R1, R6
+	ADD  R5, R6, R7
 	CMP  $2, R0
-	BLT  tail141
+	BLT  tail185
 
-square140:
+square184:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R5), F3
+	FMOVQ 0(R3), F3
 	FMOVQ 0(R4), F4
 	VZIP2 V4.D2, V3.D2, V5.D2
 	VZIP1 V4.D2, V3.D2, V3.D2
@@ -8641,21 +9431,21 @@ square140:
 	FMOVQ 0(R7), F5
 	WORD  $0x4fc51062 // fmla v2.2d, v3.2d, v5.d[0]
 	WORD  $0x4fc51882 // fmla v2.2d, v4.2d, v5.d[1]
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R4
 	ADD   $16, R1
 	ADD   $16, R6
 	ADD   $16, R7
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square140
+	BGE   square184
 
-tail141:
+tail185:
 	CMP $0, R0
-	BLE end142
+	BLE end186
 
 	// the same for fewer j
-	FMOVD 0(R5), F3
+	FMOVD 0(R3), F3
 	FMOVD 0(R4), F4
 	VZIP2 V4.D2, V3.D2, V5.D2
 	VZIP1 V4.D2, V3.D2, V3.D2
@@ -8667,7 +9457,7 @@ tail141:
 	FMOVD 0(R7), F5
 	WORD  $0x4fc51062 // fmla v2.2d, v3.2d, v5.d[0]
 	CMP   $1, R0
-	BEQ   over148
+	BEQ   over194
 	FMOVD 8(R1), F5
 	WORD  $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
 	FMOVD 8(R6), F5
@@ -8675,8 +9465,8 @@ tail141:
 	FMOVD 8(R7), F5
 	WORD  $0x4fc51082 // fmla v2.2d, v4.2d, v5.d[0]
 
-over148:
-end142:
+over194:
+end186:
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
@@ -8684,33 +9474,45 @@ end142:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $8, R3
-	MOVD  cols+56(FP), R4
-	SUB   $1, R4
-	MOVD  $1, R5
-	CMP   $1, R4
-	BGE   inside149
+	MOVD  cols+56(FP), R6
+	CMP   $2, R6
+	BLT   fewer195
+	MOVD  $1, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves196
 
-inside149:
+fewer195:
+	SUB  $1, R6
+	MOVD $1, R5
+	CMP  $1, R6
+	BGE  inside197
+	MOVD R6, R5
+
+inside197:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside150
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside198
+	MOVD R6, R4
 
-inside150:
-	MUL   R3, R6
-	ADD   R1, R6
-	ADD   R2, R6, R1
-	ADD   R2, R1, R4
+inside198:
+	MUL R3, R4
+	ADD R1, R4
+
+halves196:
+	ADD   R2, R4, R1
+	ADD   R2, R1, R6
 	ADD   R2, R5, R7
 	ADD   R2, R7, R8
-	FMOVD F0, 0(R6)
+	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 	FMOVD F1, 0(R1)
 	VST1  V1.D[1], (R7)
-	FMOVD F2, 0(R4)
+	FMOVD F2, 0(R6)
 	VST1  V2.D[1], (R8)
 
 	// the next 2 inputs
@@ -8718,7 +9520,7 @@ inside150:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done143
+	BLE  done187
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -8732,20 +9534,20 @@ inside150:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block139
+	BGE  block183
 
-done143:
+done187:
 	RET
 
-fewer126:
+fewer166:
 	CMP  $2, R0
-	BNE  fewer151
+	BNE  fewer199
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done156
+	BLE  done204
 
-block152:
+block200:
 	// 2×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -8753,47 +9555,62 @@ block152:
 	VMOVI $0, V3.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $1, R3
-	MOVD  $3, R4
-	CMP   $3, R3
-	BGE   inside157
+	MOVD  cols+56(FP), R6
+	CMP   $4, R6
+	BLT   fewer205
+	MOVD  $1, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves206
 
-inside157:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $2, R5
-	CMP  $2, R3
-	BGE  inside158
-	MOVD R3, R5
+fewer205:
+	SUB  $1, R6
+	MOVD $3, R5
+	CMP  $3, R6
+	BGE  inside207
+	MOVD R6, R5
 
-inside158:
+inside207:
 	MUL  R2, R5
 	ADD  R1, R5
+	MOVD $2, R4
+	CMP  $2, R6
+	BGE  inside208
+	MOVD R6, R4
+
+inside208:
+	MUL  R2, R4
+	ADD  R1, R4
 	MOVD $1, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	MOVD dz+16(FP), R3
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves206:
+	MOVD dz+16(FP), R6
 	MOVD lddz+24(FP), R7
 	MOVD n+64(FP), R0
-	ADD  R7, R3, R8
+	ADD  R7, R6, R8
 	CMP  $2, R0
-	BLT  tail154
+	BLT  tail202
 
-square153:
+square201:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F4
-	FMOVQ 0(R6), F5
+	FMOVQ 0(R3), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	FMOVQ 0(R5), F6
-	FMOVQ 0(R4), F7
+	FMOVQ 0(R4), F6
+	FMOVQ 0(R5), F7
 	VZIP2 V7.D2, V6.D2, V8.D2
 	VZIP1 V7.D2, V6.D2, V6.D2
 	VORR  V8.B16, V8.B16, V7.B16
-	FMOVQ 0(R3), F8
+	FMOVQ 0(R6), F8
 	WORD  $0x4fc81080 // fmla v0.2d, v4.2d, v8.d[0]
 	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
 	WORD  $0x4fc818a0 // fmla v0.2d, v5.2d, v8.d[1]
@@ -8804,47 +9621,47 @@ square153:
 	WORD  $0x4fc818a1 // fmla v1.2d, v5.2d, v8.d[1]
 	WORD  $0x4fc818e3 // fmla v3.2d, v7.2d, v8.d[1]
 	ADD   $16, R1
-	ADD   $16, R6
-	ADD   $16, R5
-	ADD   $16, R4
 	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
 	ADD   $16, R8
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square153
+	BGE   square201
 
-tail154:
+tail202:
 	CMP $0, R0
-	BLE end155
+	BLE end203
 
 	// the same for fewer j
 	FMOVD 0(R1), F4
-	FMOVD 0(R6), F5
+	FMOVD 0(R3), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R5), F6
-	FMOVD 0(R4), F7
+	FMOVD 0(R4), F6
+	FMOVD 0(R5), F7
 	VZIP2 V7.D2, V6.D2, V8.D2
 	VZIP1 V7.D2, V6.D2, V6.D2
 	VORR  V8.B16, V8.B16, V7.B16
-	FMOVD 0(R3), F8
+	FMOVD 0(R6), F8
 	WORD  $0x4fc81080 // fmla v0.2d, v4.2d, v8.d[0]
 	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
 	FMOVD 0(R8), F8
 	WORD  $0x4fc81081 // fmla v1.2d, v4.2d, v8.d[0]
 	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
 	CMP   $1, R0
-	BEQ   over161
-	FMOVD 8(R3), F8
+	BEQ   over211
+	FMOVD 8(R6), F8
 	WORD  $0x4fc810a0 // fmla v0.2d, v5.2d, v8.d[0]
 	WORD  $0x4fc810e2 // fmla v2.2d, v7.2d, v8.d[0]
 	FMOVD 8(R8), F8
 	WORD  $0x4fc810a1 // fmla v1.2d, v5.2d, v8.d[0]
 	WORD  $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
 
-over161:
-end155:
+over211:
+end203:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -8853,38 +9670,53 @@ end155:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $8, R3
-	MOVD  cols+56(FP), R4
-	SUB   $1, R4
-	MOVD  $3, R5
-	CMP   $3, R4
-	BGE   inside162
-	MOVD  R4, R5
-
-inside162:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $2, R6
-	CMP  $2, R4
-	BGE  inside163
-	MOVD R4, R6
-
-inside163:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+56(FP), R7
+	CMP   $4, R7
+	BLT   fewer212
 	MOVD  $1, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
-	ADD   R2, R1, R4
-	ADD   R2, R7, R8
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves213
+
+fewer212:
+	SUB  $1, R7
+	MOVD $3, R6
+	CMP  $3, R7
+	BGE  inside214
+	MOVD R7, R6
+
+inside214:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $2, R5
+	CMP  $2, R7
+	BGE  inside215
+	MOVD R7, R5
+
+inside215:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $1, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves213:
+	ADD   R2, R1, R7
+	ADD   R2, R4, R8
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R4)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 0(R7)
 	VST1  V1.D[1], (R8)
-	ADD   R2, R6, R4
-	ADD   R2, R5, R8
-	FMOVD F2, 0(R6)
-	VST1  V2.D[1], (R5)
-	FMOVD F3, 0(R4)
+	ADD   R2, R5, R7
+	ADD   R2, R6, R8
+	FMOVD F2, 0(R5)
+	VST1  V2.D[1], (R6)
+	FMOVD F3, 0(R7)
 	VST1  V3.D[1], (R8)
 
 	// the next 4 inputs
@@ -8892,7 +9724,7 @@ inside163:
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done156
+	BLE  done204
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -8906,47 +9738,59 @@ inside163:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block152
+	BGE  block200
 
-done156:
+done204:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done168
+	BLE  done220
 
-block164:
+block216:
 	// 2×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $1, R3
-	MOVD  $1, R4
-	CMP   $1, R3
-	BGE   inside169
+	MOVD  cols+56(FP), R5
+	CMP   $2, R5
+	BLT   fewer221
+	MOVD  $1, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves222
 
-inside169:
+fewer221:
+	SUB  $1, R5
+	MOVD $1, R4
+	CMP  $1, R5
+	BGE  inside223
+	MOVD R5, R4
+
+inside223:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside170
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside224
+	MOVD R5, R3
 
-inside170:
-	MUL  R2, R5
-	ADD  R1, R5
+inside224:
+	MUL R2, R3
+	ADD R1, R3
+
+halves222:
 	MOVD dz+16(FP), R1
-	MOVD lddz+24(FP), R3
+	MOVD lddz+24(FP), R5
 	MOVD n+64(FP), R0
-	ADD  R3, R1, R6
+	ADD  R5, R1, R6
 	CMP  $2, R0
-	BLT  tail166
+	BLT  tail218
 
-square165:
+square217:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R5), F2
+	FMOVQ 0(R3), F2
 	FMOVQ 0(R4), F3
 	VZIP2 V3.D2, V2.D2, V4.D2
 	VZIP1 V3.D2, V2.D2, V2.D2
@@ -8957,20 +9801,20 @@ square165:
 	FMOVQ 0(R6), F4
 	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
 	WORD  $0x4fc41861 // fmla v1.2d, v3.2d, v4.d[1]
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R4
 	ADD   $16, R1
 	ADD   $16, R6
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square165
+	BGE   square217
 
-tail166:
+tail218:
 	CMP $0, R0
-	BLE end167
+	BLE end219
 
 	// the same for fewer j
-	FMOVD 0(R5), F2
+	FMOVD 0(R3), F2
 	FMOVD 0(R4), F3
 	VZIP2 V3.D2, V2.D2, V4.D2
 	VZIP1 V3.D2, V2.D2, V2.D2
@@ -8980,51 +9824,63 @@ tail166:
 	FMOVD 0(R6), F4
 	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
 	CMP   $1, R0
-	BEQ   over173
+	BEQ   over227
 	FMOVD 8(R1), F4
 	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
 	FMOVD 8(R6), F4
 	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
 
-over173:
-end167:
+over227:
+end219:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $8, R3
-	MOVD  cols+56(FP), R4
-	SUB   $1, R4
-	MOVD  $1, R5
-	CMP   $1, R4
-	BGE   inside174
+	MOVD  cols+56(FP), R6
+	CMP   $2, R6
+	BLT   fewer228
+	MOVD  $1, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves229
 
-inside174:
+fewer228:
+	SUB  $1, R6
+	MOVD $1, R5
+	CMP  $1, R6
+	BGE  inside230
+	MOVD R6, R5
+
+inside230:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside175
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside231
+	MOVD R6, R4
 
-inside175:
-	MUL   R3, R6
-	ADD   R1, R6
-	ADD   R2, R6, R1
-	ADD   R2, R5, R4
-	FMOVD F0, 0(R6)
+inside231:
+	MUL R3, R4
+	ADD R1, R4
+
+halves229:
+	ADD   R2, R4, R1
+	ADD   R2, R5, R6
+	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 	FMOVD F1, 0(R1)
-	VST1  V1.D[1], (R4)
+	VST1  V1.D[1], (R6)
 
 	// the next 2 inputs
 	MOVD cols+56(FP), R1
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done168
+	BLE  done220
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -9038,18 +9894,18 @@ inside175:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block164
+	BGE  block216
 
-done168:
+done220:
 	RET
 
-fewer151:
+fewer199:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
-	BLE  done181
+	BLE  done237
 
-block177:
+block233:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -9057,77 +9913,100 @@ block177:
 	VMOVI $0, V3.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $1, R3
-	MOVD  $7, R4
-	CMP   $7, R3
-	BGE   inside182
+	MOVD  cols+56(FP), R10
+	CMP   $8, R10
+	BLT   fewer238
+	MOVD  $1, R11
+	MUL   R11, R2, R10
+	MOVD  R1, R3
+	ADD   R10, R3
 	MOVD  R3, R4
+	ADD   R10, R4
+	MOVD  R4, R5
+	ADD   R10, R5
+	MOVD  R5, R6
+	ADD   R10, R6
+	MOVD  R6, R7
+	ADD   R10, R7
+	MOVD  R7, R8
+	ADD   R10, R8
+	MOVD  R8, R9
+	ADD   R10, R9
+	B     halves239
 
-inside182:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $6, R5
-	CMP  $6, R3
-	BGE  inside183
-	MOVD R3, R5
+fewer238:
+	SUB  $1, R10
+	MOVD $7, R9
+	CMP  $7, R10
+	BGE  inside240
+	MOVD R10, R9
 
-inside183:
-	MUL  R2, R5
-	ADD  R1, R5
-	MOVD $5, R6
-	CMP  $5, R3
-	BGE  inside184
-	MOVD R3, R6
+inside240:
+	MUL  R2, R9
+	ADD  R1, R9
+	MOVD $6, R8
+	CMP  $6, R10
+	BGE  inside241
+	MOVD R10, R8
 
-inside184:
-	MUL  R2, R6
-	ADD  R1, R6
-	MOVD $4, R7
-	CMP  $4, R3
-	BGE  inside185
-	MOVD R3, R7
+inside241:
+	MUL  R2, R8
+	ADD  R1, R8
+	MOVD $5, R7
+	CMP  $5, R10
+	BGE  inside242
+	MOVD R10, R7
 
-inside185:
+inside242:
 	MUL  R2, R7
 	ADD  R1, R7
-	MOVD $3, R9
-	MUL  R9, R2, R8
-	ADD  R1, R8
-	MOVD $2, R10
-	MUL  R10, R2, R9
-	ADD  R1, R9
+	MOVD $4, R6
+	CMP  $4, R10
+	BGE  inside243
+	MOVD R10, R6
+
+inside243:
+	MUL  R2, R6
+	ADD  R1, R6
+	MOVD $3, R11
+	MUL  R11, R2, R5
+	ADD  R1, R5
+	MOVD $2, R11
+	MUL  R11, R2, R4
+	ADD  R1, R4
 	MOVD $1, R11
-	MUL  R11, R2, R10
-	ADD  R1, R10
-	MOVD dz+16(FP), R3
+	MUL  R11, R2, R3
+	ADD  R1, R3
+
+halves239:
+	MOVD dz+16(FP), R10
 	MOVD n+64(FP), R0
 	CMP  $2, R0
-	BLT  tail179
+	BLT  tail235
 
-square178:
+square234:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F4
-	FMOVQ 0(R10), F5
+	FMOVQ 0(R3), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	FMOVQ 0(R9), F6
-	FMOVQ 0(R8), F7
+	FMOVQ 0(R4), F6
+	FMOVQ 0(R5), F7
 	VZIP2 V7.D2, V6.D2, V8.D2
 	VZIP1 V7.D2, V6.D2, V6.D2
 	VORR  V8.B16, V8.B16, V7.B16
-	FMOVQ 0(R7), F8
-	FMOVQ 0(R6), F9
+	FMOVQ 0(R6), F8
+	FMOVQ 0(R7), F9
 	VZIP2 V9.D2, V8.D2, V10.D2
 	VZIP1 V9.D2, V8.D2, V8.D2
 	VORR  V10.B16, V10.B16, V9.B16
-	FMOVQ 0(R5), F10
-	FMOVQ 0(R4), F11
+	FMOVQ 0(R8), F10
+	FMOVQ 0(R9), F11
 	VZIP2 V11.D2, V10.D2, V12.D2
 	VZIP1 V11.D2, V10.D2, V10.D2
 	VORR  V12.B16, V12.B16, V11.B16
-	FMOVQ 0(R3), F12
+	FMOVQ 0(R10), F12
 	WORD  $0x4fcc1080 // fmla v0.2d, v4.2d, v12.d[0]
 	WORD  $0x4fcc10c1 // fmla v1.2d, v6.2d, v12.d[0]
 	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
@@ -9137,58 +10016,58 @@ square178:
 	WORD  $0x4fcc1922 // fmla v2.2d, v9.2d, v12.d[1]
 	WORD  $0x4fcc1963 // fmla v3.2d, v11.2d, v12.d[1]
 	ADD   $16, R1
-	ADD   $16, R10
-	ADD   $16, R9
-	ADD   $16, R8
-	ADD   $16, R7
-	ADD   $16, R6
-	ADD   $16, R5
-	ADD   $16, R4
 	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square178
+	BGE   square234
 
-tail179:
+tail235:
 	CMP $0, R0
-	BLE end180
+	BLE end236
 
 	// the same for fewer j
 	FMOVD 0(R1), F4
-	FMOVD 0(R10), F5
+	FMOVD 0(R3), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R9), F6
-	FMOVD 0(R8), F7
+	FMOVD 0(R4), F6
+	FMOVD 0(R5), F7
 	VZIP2 V7.D2, V6.D2, V8.D2
 	VZIP1 V7.D2, V6.D2, V6.D2
 	VORR  V8.B16, V8.B16, V7.B16
-	FMOVD 0(R7), F8
-	FMOVD 0(R6), F9
+	FMOVD 0(R6), F8
+	FMOVD 0(R7), F9
 	VZIP2 V9.D2, V8.D2, V10.D2
 	VZIP1 V9.D2, V8.D2, V8.D2
 	VORR  V10.B16, V10.B16, V9.B16
-	FMOVD 0(R5), F10
-	FMOVD 0(R4), F11
+	FMOVD 0(R8), F10
+	FMOVD 0(R9), F11
 	VZIP2 V11.D2, V10.D2, V12.D2
 	VZIP1 V11.D2, V10.D2, V10.D2
 	VORR  V12.B16, V12.B16, V11.B16
-	FMOVD 0(R3), F12
+	FMOVD 0(R10), F12
 	WORD  $0x4fcc1080 // fmla v0.2d, v4.2d, v12.d[0]
 	WORD  $0x4fcc10c1 // fmla v1.2d, v6.2d, v12.d[0]
 	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
 	WORD  $0x4fcc1143 // fmla v3.2d, v10.2d, v12.d[0]
 	CMP   $1, R0
-	BEQ   over188
-	FMOVD 8(R3), F12
+	BEQ   over246
+	FMOVD 8(R10), F12
 	WORD  $0x4fcc10a0 // fmla v0.2d, v5.2d, v12.d[0]
 	WORD  $0x4fcc10e1 // fmla v1.2d, v7.2d, v12.d[0]
 	WORD  $0x4fcc1122 // fmla v2.2d, v9.2d, v12.d[0]
 	WORD  $0x4fcc1163 // fmla v3.2d, v11.2d, v12.d[0]
 
-over188:
-end180:
+over246:
+end236:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -9197,64 +10076,87 @@ end180:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $8, R3
-	MOVD  cols+56(FP), R4
-	SUB   $1, R4
-	MOVD  $7, R5
-	CMP   $7, R4
-	BGE   inside189
-	MOVD  R4, R5
-
-inside189:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $6, R6
-	CMP  $6, R4
-	BGE  inside190
-	MOVD R4, R6
-
-inside190:
-	MUL  R3, R6
-	ADD  R1, R6
-	MOVD $5, R7
-	CMP  $5, R4
-	BGE  inside191
-	MOVD R4, R7
-
-inside191:
-	MUL  R3, R7
-	ADD  R1, R7
-	MOVD $4, R8
-	CMP  $4, R4
-	BGE  inside192
-	MOVD R4, R8
-
-inside192:
-	MUL   R3, R8
-	ADD   R1, R8
-	MOVD  $3, R10
-	MUL   R10, R3, R9
-	ADD   R1, R9
-	MOVD  $2, R11
-	MUL   R11, R3, R10
-	ADD   R1, R10
+	MOVD  cols+56(FP), R11
+	CMP   $8, R11
+	BLT   fewer247
 	MOVD  $1, R12
 	MUL   R12, R3, R11
-	ADD   R1, R11
+	MOVD  R1, R4
+	ADD   R11, R4
+	MOVD  R4, R5
+	ADD   R11, R5
+	MOVD  R5, R6
+	ADD   R11, R6
+	MOVD  R6, R7
+	ADD   R11, R7
+	MOVD  R7, R8
+	ADD   R11, R8
+	MOVD  R8, R9
+	ADD   R11, R9
+	MOVD  R9, R10
+	ADD   R11, R10
+	B     halves248
+
+fewer247:
+	SUB  $1, R11
+	MOVD $7, R10
+	CMP  $7, R11
+	BGE  inside249
+	MOVD R11, R10
+
+inside249:
+	MUL  R3, R10
+	ADD  R1, R10
+	MOVD $6, R9
+	CMP  $6, R11
+	BGE  inside250
+	MOVD R11, R9
+
+inside250:
+	MUL  R3, R9
+	ADD  R1, R9
+	MOVD $5, R8
+	CMP  $5, R11
+	BGE  inside251
+	MOVD R11, R8
+
+inside251:
+	MUL  R3, R8
+	ADD  R1, R8
+	MOVD $4, R7
+	CMP  $4, R11
+	BGE  inside252
+	MOVD R11, R7
+
+inside252:
+	MUL  R3, R7
+	ADD  R1, R7
+	MOVD $3, R12
+	MUL  R12, R3, R6
+	ADD  R1, R6
+	MOVD $2, R12
+	MUL  R12, R3, R5
+	ADD  R1, R5
+	MOVD $1, R12
+	MUL  R12, R3, R4
+	ADD  R1, R4
+
+halves248:
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R11)
-	FMOVD F1, 0(R10)
-	VST1  V1.D[1], (R9)
-	FMOVD F2, 0(R8)
-	VST1  V2.D[1], (R7)
-	FMOVD F3, 0(R6)
-	VST1  V3.D[1], (R5)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 0(R5)
+	VST1  V1.D[1], (R6)
+	FMOVD F2, 0(R7)
+	VST1  V2.D[1], (R8)
+	FMOVD F3, 0(R9)
+	VST1  V3.D[1], (R10)
 
 	// the next 8 inputs
 	MOVD cols+56(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done181
+	BLE  done237
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -9268,135 +10170,165 @@ inside192:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $5, R1
-	BGE  block177
+	BGE  block233
 
-done181:
+done237:
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
-	BLE  done197
+	BLE  done257
 
-block193:
+block253:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $1, R3
-	MOVD  $3, R4
-	CMP   $3, R3
-	BGE   inside198
+	MOVD  cols+56(FP), R6
+	CMP   $4, R6
+	BLT   fewer258
+	MOVD  $1, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves259
 
-inside198:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $2, R5
-	CMP  $2, R3
-	BGE  inside199
-	MOVD R3, R5
+fewer258:
+	SUB  $1, R6
+	MOVD $3, R5
+	CMP  $3, R6
+	BGE  inside260
+	MOVD R6, R5
 
-inside199:
+inside260:
 	MUL  R2, R5
 	ADD  R1, R5
+	MOVD $2, R4
+	CMP  $2, R6
+	BGE  inside261
+	MOVD R6, R4
+
+inside261:
+	MUL  R2, R4
+	ADD  R1, R4
 	MOVD $1, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	MOVD dz+16(FP), R3
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves259:
+	MOVD dz+16(FP), R6
 	MOVD n+64(FP), R0
 	CMP  $2, R0
-	BLT  tail195
+	BLT  tail255
 
-square194:
+square254:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F2
-	FMOVQ 0(R6), F3
+	FMOVQ 0(R3), F3
 	VZIP2 V3.D2, V2.D2, V4.D2
 	VZIP1 V3.D2, V2.D2, V2.D2
 	VORR  V4.B16, V4.B16, V3.B16
-	FMOVQ 0(R5), F4
-	FMOVQ 0(R4), F5
+	FMOVQ 0(R4), F4
+	FMOVQ 0(R5), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	FMOVQ 0(R3), F6
+	FMOVQ 0(R6), F6
 	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
 	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
 	WORD  $0x4fc61860 // fmla v0.2d, v3.2d, v6.d[1]
 	WORD  $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
 	ADD   $16, R1
-	ADD   $16, R6
-	ADD   $16, R5
-	ADD   $16, R4
 	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square194
+	BGE   square254
 
-tail195:
+tail255:
 	CMP $0, R0
-	BLE end196
+	BLE end256
 
 	// the same for fewer j
 	FMOVD 0(R1), F2
-	FMOVD 0(R6), F3
+	FMOVD 0(R3), F3
 	VZIP2 V3.D2, V2.D2, V4.D2
 	VZIP1 V3.D2, V2.D2, V2.D2
 	VORR  V4.B16, V4.B16, V3.B16
-	FMOVD 0(R5), F4
-	FMOVD 0(R4), F5
+	FMOVD 0(R4), F4
+	FMOVD 0(R5), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
+	FMOVD 0(R6), F6
 	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
 	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over202
-	FMOVD 8(R3), F6
+	BEQ   over264
+	FMOVD 8(R6), F6
 	WORD  $0x4fc61060 // fmla v0.2d, v3.2d, v6.d[0]
 	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
 
-over202:
-end196:
+over264:
+end256:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $8, R3
-	MOVD  cols+56(FP), R4
-	SUB   $1, R4
-	MOVD  $3, R5
-	CMP   $3, R4
-	BGE   inside203
-	MOVD  R4, R5
-
-inside203:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $2, R6
-	CMP  $2, R4
-	BGE  inside204
-	MOVD R4, R6
-
-inside204:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+56(FP), R7
+	CMP   $4, R7
+	BLT   fewer265
 	MOVD  $1, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves266
+
+fewer265:
+	SUB  $1, R7
+	MOVD $3, R6
+	CMP  $3, R7
+	BGE  inside267
+	MOVD R7, R6
+
+inside267:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $2, R5
+	CMP  $2, R7
+	BGE  inside268
+	MOVD R7, R5
+
+inside268:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $1, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves266:
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R6)
-	VST1  V1.D[1], (R5)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 0(R5)
+	VST1  V1.D[1], (R6)
 
 	// the next 4 inputs
 	MOVD cols+56(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done197
+	BLE  done257
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -9410,44 +10342,56 @@ inside204:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $3, R1
-	BGE  block193
+	BGE  block253
 
-done197:
+done257:
 	MOVD cols+56(FP), R1
 	CMP  $0, R1
-	BLE  done209
+	BLE  done273
 
-block205:
+block269:
 	// 1×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $1, R3
-	MOVD  $1, R4
-	CMP   $1, R3
-	BGE   inside210
+	MOVD  cols+56(FP), R5
+	CMP   $2, R5
+	BLT   fewer274
+	MOVD  $1, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves275
 
-inside210:
+fewer274:
+	SUB  $1, R5
+	MOVD $1, R4
+	CMP  $1, R5
+	BGE  inside276
+	MOVD R5, R4
+
+inside276:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside211
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside277
+	MOVD R5, R3
 
-inside211:
-	MUL  R2, R5
-	ADD  R1, R5
+inside277:
+	MUL R2, R3
+	ADD R1, R3
+
+halves275:
 	MOVD dz+16(FP), R1
 	MOVD n+64(FP), R0
 	CMP  $2, R0
-	BLT  tail207
+	BLT  tail271
 
-square206:
+square270:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R5), F1
+	FMOVQ 0(R3), F1
 	FMOVQ 0(R4), F2
 	VZIP2 V2.D2, V1.D2, V3.D2
 	VZIP1 V2.D2, V1.D2, V1.D2
@@ -9455,19 +10399,19 @@ square206:
 	FMOVQ 0(R1), F3
 	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
 	WORD  $0x4fc31840 // fmla v0.2d, v2.2d, v3.d[1]
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R4
 	ADD   $16, R1
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square206
+	BGE   square270
 
-tail207:
+tail271:
 	CMP $0, R0
-	BLE end208
+	BLE end272
 
 	// the same for fewer j
-	FMOVD 0(R5), F1
+	FMOVD 0(R3), F1
 	FMOVD 0(R4), F2
 	VZIP2 V2.D2, V1.D2, V3.D2
 	VZIP1 V2.D2, V1.D2, V1.D2
@@ -9475,36 +10419,48 @@ tail207:
 	FMOVD 0(R1), F3
 	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
 	CMP   $1, R0
-	BEQ   over214
+	BEQ   over280
 	FMOVD 8(R1), F3
 	WORD  $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
 
-over214:
-end208:
+over280:
+end272:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $8, R3
-	MOVD  cols+56(FP), R4
-	SUB   $1, R4
-	MOVD  $1, R5
-	CMP   $1, R4
-	BGE   inside215
+	MOVD  cols+56(FP), R6
+	CMP   $2, R6
+	BLT   fewer281
+	MOVD  $1, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves282
 
-inside215:
+fewer281:
+	SUB  $1, R6
+	MOVD $1, R5
+	CMP  $1, R6
+	BGE  inside283
+	MOVD R6, R5
+
+inside283:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside216
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside284
+	MOVD R6, R4
 
-inside216:
-	MUL   R3, R6
-	ADD   R1, R6
-	FMOVD F0, 0(R6)
+inside284:
+	MUL R3, R4
+	ADD R1, R4
+
+halves282:
+	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 
 	// the next 2 inputs
@@ -9512,7 +10468,7 @@ inside216:
 	SUB  $2, R1
 	MOVD R1, cols+56(FP)
 	CMP  $0, R1
-	BLE  done209
+	BLE  done273
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -9526,9 +10482,9 @@ inside216:
 	MOVD R1, w+32(FP)
 	MOVD cols+56(FP), R1
 	CMP  $1, R1
-	BGE  block205
+	BGE  block269
 
-done209:
+done273:
 	RET
 
 // func turnedNEONF32(dx *float32, lddx uintptr, w *float32, ldw uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
@@ -9551,2878 +10507,49 @@ block2:
 	VMOVI $0, V5.B16
 	MOVD  dz+32(FP), R1
 	MOVD  lddz+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $2, R3
-	MOVD  $6, R4
-	CMP   $6, R3
-	BGE   inside7
+	MOVD  cols+56(FP), R6
+	CMP   $8, R6
+	BLT   fewer7
+	MOVD  $2, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
-
-inside7:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $4, R5
-	CMP  $4, R3
-	BGE  inside8
-	MOVD R3, R5
-
-inside8:
-	MUL  R2, R5
-	ADD  R1, R5
-	MOVD $2, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	ADD  R2, R1, R3
-	ADD  R2, R6, R7
-	ADD  R2, R5, R8
-	ADD  R2, R4, R9
-	MOVD w+16(FP), R10
-	MOVD ldw+24(FP), R11
-	MOVD n+64(FP), R0
-	ADD  R11, R10, R12
-	ADD  R11, R12, R13
-	CMP  $4, R0
-	BLT  tail4
-
-square3:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R1), F6
-	FMOVQ 0(R3), F7
-	FMOVQ 0(R6), F8
-	FMOVQ 0(R7), F9
-	VZIP2 V7.S4, V6.S4, V10.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V9.S4, V8.S4, V11.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V8.D2, V6.D2, V7.D2
-	VZIP1 V8.D2, V6.D2, V6.D2
-	VZIP1 V11.D2, V10.D2, V8.D2
-	VZIP2 V11.D2, V10.D2, V9.D2
-	FMOVQ 0(R5), F10
-	FMOVQ 0(R8), F11
-	FMOVQ 0(R4), F12
-	FMOVQ 0(R9), F13
-	VZIP2 V11.S4, V10.S4, V14.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V13.S4, V12.S4, V15.S4
-	VZIP1 V13.S4, V12.S4, V12.S4
-	VZIP2 V12.D2, V10.D2, V11.D2
-	VZIP1 V12.D2, V10.D2, V10.D2
-	VZIP1 V15.D2, V14.D2, V12.D2
-	VZIP2 V15.D2, V14.D2, V13.D2
-	FMOVD 0(R10), F14
-	WORD  $0x4f8e10c0 // fmla v0.4s, v6.4s, v14.s[0]
-	WORD  $0x4f8e1143 // fmla v3.4s, v10.4s, v14.s[0]
-	WORD  $0x4fae10e0 // fmla v0.4s, v7.4s, v14.s[1]
-	WORD  $0x4fae1163 // fmla v3.4s, v11.4s, v14.s[1]
-	FMOVD 0(R12), F14
-	WORD  $0x4f8e10c1 // fmla v1.4s, v6.4s, v14.s[0]
-	WORD  $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
-	WORD  $0x4fae10e1 // fmla v1.4s, v7.4s, v14.s[1]
-	WORD  $0x4fae1164 // fmla v4.4s, v11.4s, v14.s[1]
-	FMOVD 0(R13), F14
-	WORD  $0x4f8e10c2 // fmla v2.4s, v6.4s, v14.s[0]
-	WORD  $0x4f8e1145 // fmla v5.4s, v10.4s, v14.s[0]
-	WORD  $0x4fae10e2 // fmla v2.4s, v7.4s, v14.s[1]
-	WORD  $0x4fae1165 // fmla v5.4s, v11.4s, v14.s[1]
-	FMOVD 8(R10), F14
-	WORD  $0x4f8e1100 // fmla v0.4s, v8.4s, v14.s[0]
-	WORD  $0x4f8e1183 // fmla v3.4s, v12.4s, v14.s[0]
-	WORD  $0x4fae1120 // fmla v0.4s, v9.4s, v14.s[1]
-	WORD  $0x4fae11a3 // fmla v3.4s, v13.4s, v14.s[1]
-	FMOVD 8(R12), F14
-	WORD  $0x4f8e1101 // fmla v1.4s, v8.4s, v14.s[0]
-	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	WORD  $0x4fae1121 // fmla v1.4s, v9.4s, v14.s[1]
-	WORD  $0x4fae11a4 // fmla v4.4s, v13.4s, v14.s[1]
-	FMOVD 8(R13), F14
-	WORD  $0x4f8e1102 // fmla v2.4s, v8.4s, v14.s[0]
-	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
-	WORD  $0x4fae1122 // fmla v2.4s, v9.4s, v14.s[1]
-	WORD  $0x4fae11a5 // fmla v5.4s, v13.4s, v14.s[1]
-	ADD   $16, R1
-	ADD   $16, R3
-	ADD   $16, R6
-	ADD   $16, R7
-	ADD   $16, R5
-	ADD   $16, R8
-	ADD   $16, R4
-	ADD   $16, R9
-	ADD   $16, R10
-	ADD   $16, R12
-	ADD   $16, R13
-	SUB   $4, R0
-	CMP   $4, R0
-	BGE   square3
-
-tail4:
-	CMP $0, R0
-	BLE end5
-
-	// the same for fewer j
-	TST   $2, R0
-	BEQ   one12
-	FMOVD 0(R1), F6
-	TST   $1, R0
-	BEQ   moved13
-	ADD   $8, R1, R14
-	VLD1  (R14), V6.S[2]
-	B     moved13
-
-one12:
-	FMOVS 0(R1), F6
-
-moved13:
-	TST   $2, R0
-	BEQ   one14
-	FMOVD 0(R3), F7
-	TST   $1, R0
-	BEQ   moved15
-	ADD   $8, R3, R14
-	VLD1  (R14), V7.S[2]
-	B     moved15
-
-one14:
-	FMOVS 0(R3), F7
-
-moved15:
-	TST   $2, R0
-	BEQ   one16
-	FMOVD 0(R6), F8
-	TST   $1, R0
-	BEQ   moved17
-	ADD   $8, R6, R14
-	VLD1  (R14), V8.S[2]
-	B     moved17
-
-one16:
-	FMOVS 0(R6), F8
-
-moved17:
-	TST   $2, R0
-	BEQ   one18
-	FMOVD 0(R7), F9
-	TST   $1, R0
-	BEQ   moved19
-	ADD   $8, R7, R14
-	VLD1  (R14), V9.S[2]
-	B     moved19
-
-one18:
-	FMOVS 0(R7), F9
-
-moved19:
-	VZIP2 V7.S4, V6.S4, V10.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V9.S4, V8.S4, V11.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V8.D2, V6.D2, V7.D2
-	VZIP1 V8.D2, V6.D2, V6.D2
-	VZIP1 V11.D2, V10.D2, V8.D2
-	VZIP2 V11.D2, V10.D2, V9.D2
-	TST   $2, R0
-	BEQ   one20
-	FMOVD 0(R5), F10
-	TST   $1, R0
-	BEQ   moved21
-	ADD   $8, R5, R14
-	VLD1  (R14), V10.S[2]
-	B     moved21
-
-one20:
-	FMOVS 0(R5), F10
-
-moved21:
-	TST   $2, R0
-	BEQ   one22
-	FMOVD 0(R8), F11
-	TST   $1, R0
-	BEQ   moved23
-	ADD   $8, R8, R14
-	VLD1  (R14), V11.S[2]
-	B     moved23
-
-one22:
-	FMOVS 0(R8), F11
-
-moved23:
-	TST   $2, R0
-	BEQ   one24
-	FMOVD 0(R4), F12
-	TST   $1, R0
-	BEQ   moved25
-	ADD   $8, R4, R14
-	VLD1  (R14), V12.S[2]
-	B     moved25
-
-one24:
-	FMOVS 0(R4), F12
-
-moved25:
-	TST   $2, R0
-	BEQ   one26
-	FMOVD 0(R9), F13
-	TST   $1, R0
-	BEQ   moved27
-	ADD   $8, R9, R14
-	VLD1  (R14), V13.S[2]
-	B     moved27
-
-one26:
-	FMOVS 0(R9), F13
-
-moved27:
-	VZIP2 V11.S4, V10.S4, V14.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V13.S4, V12.S4, V15.S4
-	VZIP1 V13.S4, V12.S4, V12.S4
-	VZIP2 V12.D2, V10.D2, V11.D2
-	VZIP1 V12.D2, V10.D2, V10.D2
-	VZIP1 V15.D2, V14.D2, V12.D2
-	VZIP2 V15.D2, V14.D2, V13.D2
-	FMOVS 0(R10), F14
-	WORD  $0x4f8e10c0 // fmla v0.4s, v6.4s, v14.s[0]
-	WORD  $0x4f8e1143 // fmla v3.4s, v10.4s, v14.s[0]
-	FMOVS 0(R12), F14
-	WORD  $0x4f8e10c1 // fmla v1.4s, v6.4s, v14.s[0]
-	WORD  $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
-	FMOVS 0(R13), F14
-	WORD  $0x4f8e10c2 // fmla v2.4s, v6.4s, v14.s[0]
-	WORD  $0x4f8e1145 // fmla v5.4s, v10.4s, v14.s[0]
-	CMP   $1, R0
-	BEQ   over11
-	FMOVS 4(R10), F14
-	WORD  $0x4f8e10e0 // fmla v0.4s, v7.4s, v14.s[0]
-	WORD  $0x4f8e1163 // fmla v3.4s, v11.4s, v14.s[0]
-	FMOVS 4(R12), F14
-	WORD  $0x4f8e10e1 // fmla v1.4s, v7.4s, v14.s[0]
-	WORD  $0x4f8e1164 // fmla v4.4s, v11.4s, v14.s[0]
-	FMOVS 4(R13), F14
-	WORD  $0x4f8e10e2 // fmla v2.4s, v7.4s, v14.s[0]
-	WORD  $0x4f8e1165 // fmla v5.4s, v11.4s, v14.s[0]
-	CMP   $2, R0
-	BEQ   over11
-	FMOVS 8(R10), F14
-	WORD  $0x4f8e1100 // fmla v0.4s, v8.4s, v14.s[0]
-	WORD  $0x4f8e1183 // fmla v3.4s, v12.4s, v14.s[0]
-	FMOVS 8(R12), F14
-	WORD  $0x4f8e1101 // fmla v1.4s, v8.4s, v14.s[0]
-	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
-	FMOVS 8(R13), F14
-	WORD  $0x4f8e1102 // fmla v2.4s, v8.4s, v14.s[0]
-	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
-	CMP   $3, R0
-	BEQ   over11
-	FMOVS 12(R10), F14
-	WORD  $0x4f8e1120 // fmla v0.4s, v9.4s, v14.s[0]
-	WORD  $0x4f8e11a3 // fmla v3.4s, v13.4s, v14.s[0]
-	FMOVS 12(R12), F14
-	WORD  $0x4f8e1121 // fmla v1.4s, v9.4s, v14.s[0]
-	WORD  $0x4f8e11a4 // fmla v4.4s, v13.4s, v14.s[0]
-	FMOVS 12(R13), F14
-	WORD  $0x4f8e1122 // fmla v2.4s, v9.4s, v14.s[0]
-	WORD  $0x4f8e11a5 // fmla v5.4s, v13.4s, v14.s[0]
-
-over11:
-end5:
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
-	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
-	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  R2, R3
-	MOVD  cols+56(FP), R4
-	SUB   $2, R4
-	MOVD  $6, R5
-	CMP   $6, R4
-	BGE   inside28
+	ADD   R6, R4
 	MOVD  R4, R5
-
-inside28:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $4, R6
-	CMP  $4, R4
-	BGE  inside29
-	MOVD R4, R6
-
-inside29:
-	MUL   R3, R6
-	ADD   R1, R6
-	MOVD  $2, R8
-	MUL   R8, R3, R7
-	ADD   R1, R7
-	ADD   R2, R1, R4
-	ADD   R2, R7, R8
-	FMOVS F0, 0(R1)
-	VST1  V0.S[1], (R4)
-	VST1  V0.S[2], (R7)
-	VST1  V0.S[3], (R8)
-	FMOVS F1, 4(R1)
-	ADD   $4, R4, R9
-	VST1  V1.S[1], (R9)
-	ADD   $4, R7, R9
-	VST1  V1.S[2], (R9)
-	ADD   $4, R8, R9
-	VST1  V1.S[3], (R9)
-	FMOVS F2, 8(R1)
-	ADD   $8, R4, R9
-	VST1  V2.S[1], (R9)
-	ADD   $8, R7, R9
-	VST1  V2.S[2], (R9)
-	ADD   $8, R8, R9
-	VST1  V2.S[3], (R9)
-	ADD   R2, R6, R4
-	ADD   R2, R5, R8
-	FMOVS F3, 0(R6)
-	VST1  V3.S[1], (R4)
-	VST1  V3.S[2], (R5)
-	VST1  V3.S[3], (R8)
-	FMOVS F4, 4(R6)
-	ADD   $4, R4, R9
-	VST1  V4.S[1], (R9)
-	ADD   $4, R5, R9
-	VST1  V4.S[2], (R9)
-	ADD   $4, R8, R9
-	VST1  V4.S[3], (R9)
-	FMOVS F5, 8(R6)
-	ADD   $8, R4, R9
-	VST1  V5.S[1], (R9)
-	ADD   $8, R5, R9
-	VST1  V5.S[2], (R9)
-	ADD   $8, R8, R9
-	VST1  V5.S[3], (R9)
-
-	// the next 8 inputs
-	MOVD cols+56(FP), R1
-	SUB  $8, R1
-	MOVD R1, cols+56(FP)
-	CMP  $0, R1
-	BLE  done6
-	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD lddz+40(FP), R3
-	MOVD dz+32(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dz+32(FP)
-	MOVD cols+56(FP), R1
-	CMP  $5, R1
-	BGE  block2
-
-done6:
-	MOVD cols+56(FP), R1
-	CMP  $0, R1
-	BLE  done38
-
-block34:
-	// 3×4 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	MOVD  dz+32(FP), R1
-	MOVD  lddz+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $2, R3
-	MOVD  $2, R4
-	CMP   $2, R3
-	BGE   inside39
-	MOVD  R3, R4
-
-inside39:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside40
-	MOVD R3, R5
-
-inside40:
-	MUL  R2, R5
-	ADD  R1, R5
-	ADD  R2, R5, R1
-	ADD  R2, R4, R3
-	MOVD w+16(FP), R6
-	MOVD ldw+24(FP), R7
-	MOVD n+64(FP), R0
-	ADD  R7, R6, R8
-	ADD  R7, R8, R9
-	CMP  $4, R0
-	BLT  tail36
-
-square35:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R5), F3
-	FMOVQ 0(R1), F4
-	FMOVQ 0(R4), F5
-	FMOVQ 0(R3), F6
-	VZIP2 V4.S4, V3.S4, V7.S4
-	VZIP1 V4.S4, V3.S4, V3.S4
-	VZIP2 V6.S4, V5.S4, V8.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V5.D2, V3.D2, V4.D2
-	VZIP1 V5.D2, V3.D2, V3.D2
-	VZIP1 V8.D2, V7.D2, V5.D2
-	VZIP2 V8.D2, V7.D2, V6.D2
-	FMOVD 0(R6), F7
-	WORD  $0x4f871060 // fmla v0.4s, v3.4s, v7.s[0]
-	WORD  $0x4fa71080 // fmla v0.4s, v4.4s, v7.s[1]
-	FMOVD 0(R8), F7
-	WORD  $0x4f871061 // fmla v1.4s, v3.4s, v7.s[0]
-	WORD  $0x4fa71081 // fmla v1.4s, v4.4s, v7.s[1]
-	FMOVD 0(R9), F7
-	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
-	WORD  $0x4fa71082 // fmla v2.4s, v4.4s, v7.s[1]
-	FMOVD 8(R6), F7
-	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
-	WORD  $0x4fa710c0 // fmla v0.4s, v6.4s, v7.s[1]
-	FMOVD 8(R8), F7
-	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
-	WORD  $0x4fa710c1 // fmla v1.4s, v6.4s, v7.s[1]
-	FMOVD 8(R9), F7
-	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
-	WORD  $0x4fa710c2 // fmla v2.4s, v6.4s, v7.s[1]
-	ADD   $16, R5
-	ADD   $16, R1
-	ADD   $16, R4
-	ADD   $16, R3
-	ADD   $16, R6
-	ADD   $16, R8
-	ADD   $16, R9
-	SUB   $4, R0
-	CMP   $4, R0
-	BGE   square35
-
-tail36:
-	CMP $0, R0
-	BLE end37
-
-	// the same for fewer j
-	TST   $2, R0
-	BEQ   one44
-	FMOVD 0(R5), F3
-	TST   $1, R0
-	BEQ   moved45
-	ADD   $8, R5, R10
-	VLD1  (R10), V3.S[2]
-	B     moved45
-
-one44:
-	FMOVS 0(R5), F3
-
-moved45:
-	TST   $2, R0
-	BEQ   one46
-	FMOVD 0(R1), F4
-	TST   $1, R0
-	BEQ   moved47
-	ADD   $8, R1, R10
-	VLD1  (R10), V4.S[2]
-	B     moved47
-
-one46:
-	FMOVS 0(R1), F4
-
-moved47:
-	TST   $2, R0
-	BEQ   one48
-	FMOVD 0(R4), F5
-	TST   $1, R0
-	BEQ   moved49
-	ADD   $8, R4, R10
-	VLD1  (R10), V5.S[2]
-	B     moved49
-
-one48:
-	FMOVS 0(R4), F5
-
-moved49:
-	TST   $2, R0
-	BEQ   one50
-	FMOVD 0(R3), F6
-	TST   $1, R0
-	BEQ   moved51
-	ADD   $8, R3, R10
-	VLD1  (R10), V6.S[2]
-	B     moved51
-
-one50:
-	FMOVS 0(R3), F6
-
-moved51:
-	VZIP2 V4.S4, V3.S4, V7.S4
-	VZIP1 V4.S4, V3.S4, V3.S4
-	VZIP2 V6.S4, V5.S4, V8.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V5.D2, V3.D2, V4.D2
-	VZIP1 V5.D2, V3.D2, V3.D2
-	VZIP1 V8.D2, V7.D2, V5.D2
-	VZIP2 V8.D2, V7.D2, V6.D2
-	FMOVS 0(R6), F7
-	WORD  $0x4f871060 // fmla v0.4s, v3.4s, v7.s[0]
-	FMOVS 0(R8), F7
-	WORD  $0x4f871061 // fmla v1.4s, v3.4s, v7.s[0]
-	FMOVS 0(R9), F7
-	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
-	CMP   $1, R0
-	BEQ   over43
-	FMOVS 4(R6), F7
-	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
-	FMOVS 4(R8), F7
-	WORD  $0x4f871081 // fmla v1.4s, v4.4s, v7.s[0]
-	FMOVS 4(R9), F7
-	WORD  $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
-	CMP   $2, R0
-	BEQ   over43
-	FMOVS 8(R6), F7
-	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
-	FMOVS 8(R8), F7
-	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
-	FMOVS 8(R9), F7
-	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
-	CMP   $3, R0
-	BEQ   over43
-	FMOVS 12(R6), F7
-	WORD  $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
-	FMOVS 12(R8), F7
-	WORD  $0x4f8710c1 // fmla v1.4s, v6.4s, v7.s[0]
-	FMOVS 12(R9), F7
-	WORD  $0x4f8710c2 // fmla v2.4s, v6.4s, v7.s[0]
-
-over43:
-end37:
-	VMOVI $0, V3.B16
-	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
-	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
-	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  R2, R3
-	MOVD  cols+56(FP), R4
-	SUB   $2, R4
-	MOVD  $2, R5
-	CMP   $2, R4
-	BGE   inside52
-	MOVD  R4, R5
-
-inside52:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside53
-	MOVD R4, R6
-
-inside53:
-	MUL   R3, R6
-	ADD   R1, R6
-	ADD   R2, R6, R1
-	ADD   R2, R5, R4
-	FMOVS F0, 0(R6)
-	VST1  V0.S[1], (R1)
-	VST1  V0.S[2], (R5)
-	VST1  V0.S[3], (R4)
-	FMOVS F1, 4(R6)
-	ADD   $4, R1, R7
-	VST1  V1.S[1], (R7)
-	ADD   $4, R5, R7
-	VST1  V1.S[2], (R7)
-	ADD   $4, R4, R7
-	VST1  V1.S[3], (R7)
-	FMOVS F2, 8(R6)
-	ADD   $8, R1, R7
-	VST1  V2.S[1], (R7)
-	ADD   $8, R5, R7
-	VST1  V2.S[2], (R7)
-	ADD   $8, R4, R7
-	VST1  V2.S[3], (R7)
-
-	// the next 4 inputs
-	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
-	CMP  $0, R1
-	BLE  done38
-	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD lddz+40(FP), R3
-	MOVD dz+32(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dz+32(FP)
-	MOVD cols+56(FP), R1
-	CMP  $1, R1
-	BGE  block34
-
-done38:
-	RET
-
-fewer1:
-	CMP  $2, R0
-	BNE  fewer56
-	MOVD n+64(FP), R0
-	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLE  done61
-
-block57:
-	// 2×8 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	MOVD  dz+32(FP), R1
-	MOVD  lddz+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $2, R3
-	MOVD  $6, R4
-	CMP   $6, R3
-	BGE   inside62
-	MOVD  R3, R4
-
-inside62:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $4, R5
-	CMP  $4, R3
-	BGE  inside63
-	MOVD R3, R5
-
-inside63:
-	MUL  R2, R5
-	ADD  R1, R5
-	MOVD $2, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	ADD  R2, R1, R3
-	ADD  R2, R6, R7
-	ADD  R2, R5, R8
-	ADD  R2, R4, R9
-	MOVD w+16(FP), R10
-	MOVD ldw+24(FP), R11
-	MOVD n+64(FP), R0
-	ADD  R11, R10, R12
-	CMP  $4, R0
-	BLT  tail59
-
-square58:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R1), F4
-	FMOVQ 0(R3), F5
-	FMOVQ 0(R6), F6
-	FMOVQ 0(R7), F7
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVQ 0(R5), F8
-	FMOVQ 0(R8), F9
-	FMOVQ 0(R4), F10
-	FMOVQ 0(R9), F11
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVD 0(R10), F12
-	WORD  $0x4f8c1080 // fmla v0.4s, v4.4s, v12.s[0]
-	WORD  $0x4f8c1102 // fmla v2.4s, v8.4s, v12.s[0]
-	WORD  $0x4fac10a0 // fmla v0.4s, v5.4s, v12.s[1]
-	WORD  $0x4fac1122 // fmla v2.4s, v9.4s, v12.s[1]
-	FMOVD 0(R12), F12
-	WORD  $0x4f8c1081 // fmla v1.4s, v4.4s, v12.s[0]
-	WORD  $0x4f8c1103 // fmla v3.4s, v8.4s, v12.s[0]
-	WORD  $0x4fac10a1 // fmla v1.4s, v5.4s, v12.s[1]
-	WORD  $0x4fac1123 // fmla v3.4s, v9.4s, v12.s[1]
-	FMOVD 8(R10), F12
-	WORD  $0x4f8c10c0 // fmla v0.4s, v6.4s, v12.s[0]
-	WORD  $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
-	WORD  $0x4fac10e0 // fmla v0.4s, v7.4s, v12.s[1]
-	WORD  $0x4fac1162 // fmla v2.4s, v11.4s, v12.s[1]
-	FMOVD 8(R12), F12
-	WORD  $0x4f8c10c1 // fmla v1.4s, v6.4s, v12.s[0]
-	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
-	WORD  $0x4fac10e1 // fmla v1.4s, v7.4s, v12.s[1]
-	WORD  $0x4fac1163 // fmla v3.4s, v11.4s, v12.s[1]
-	ADD   $16, R1
-	ADD   $16, R3
-	ADD   $16, R6
-	ADD   $16, R7
-	ADD   $16, R5
-	ADD   $16, R8
-	ADD   $16, R4
-	ADD   $16, R9
-	ADD   $16, R10
-	ADD   $16, R12
-	SUB   $4, R0
-	CMP   $4, R0
-	BGE   square58
-
-tail59:
-	CMP $0, R0
-	BLE end60
-
-	// the same for fewer j
-	TST   $2, R0
-	BEQ   one67
-	FMOVD 0(R1), F4
-	TST   $1, R0
-	BEQ   moved68
-	ADD   $8, R1, R13
-	VLD1  (R13), V4.S[2]
-	B     moved68
-
-one67:
-	FMOVS 0(R1), F4
-
-moved68:
-	TST   $2, R0
-	BEQ   one69
-	FMOVD 0(R3), F5
-	TST   $1, R0
-	BEQ   moved70
-	ADD   $8, R3, R13
-	VLD1  (R13), V5.S[2]
-	B     moved70
-
-one69:
-	FMOVS 0(R3), F5
-
-moved70:
-	TST   $2, R0
-	BEQ   one71
-	FMOVD 0(R6), F6
-	TST   $1, R0
-	BEQ   moved72
-	ADD   $8, R6, R13
-	VLD1  (R13), V6.S[2]
-	B     moved72
-
-one71:
-	FMOVS 0(R6), F6
-
-moved72:
-	TST   $2, R0
-	BEQ   one73
-	FMOVD 0(R7), F7
-	TST   $1, R0
-	BEQ   moved74
-	ADD   $8, R7, R13
-	VLD1  (R13), V7.S[2]
-	B     moved74
-
-one73:
-	FMOVS 0(R7), F7
-
-moved74:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	TST   $2, R0
-	BEQ   one75
-	FMOVD 0(R5), F8
-	TST   $1, R0
-	BEQ   moved76
-	ADD   $8, R5, R13
-	VLD1  (R13), V8.S[2]
-	B     moved76
-
-one75:
-	FMOVS 0(R5), F8
-
-moved76:
-	TST   $2, R0
-	BEQ   one77
-	FMOVD 0(R8), F9
-	TST   $1, R0
-	BEQ   moved78
-	ADD   $8, R8, R13
-	VLD1  (R13), V9.S[2]
-	B     moved78
-
-one77:
-	FMOVS 0(R8), F9
-
-moved78:
-	TST   $2, R0
-	BEQ   one79
-	FMOVD 0(R4), F10
-	TST   $1, R0
-	BEQ   moved80
-	ADD   $8, R4, R13
-	VLD1  (R13), V10.S[2]
-	B     moved80
-
-one79:
-	FMOVS 0(R4), F10
-
-moved80:
-	TST   $2, R0
-	BEQ   one81
-	FMOVD 0(R9), F11
-	TST   $1, R0
-	BEQ   moved82
-	ADD   $8, R9, R13
-	VLD1  (R13), V11.S[2]
-	B     moved82
-
-one81:
-	FMOVS 0(R9), F11
-
-moved82:
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVS 0(R10), F12
-	WORD  $0x4f8c1080 // fmla v0.4s, v4.4s, v12.s[0]
-	WORD  $0x4f8c1102 // fmla v2.4s, v8.4s, v12.s[0]
-	FMOVS 0(R12), F12
-	WORD  $0x4f8c1081 // fmla v1.4s, v4.4s, v12.s[0]
-	WORD  $0x4f8c1103 // fmla v3.4s, v8.4s, v12.s[0]
-	CMP   $1, R0
-	BEQ   over66
-	FMOVS 4(R10), F12
-	WORD  $0x4f8c10a0 // fmla v0.4s, v5.4s, v12.s[0]
-	WORD  $0x4f8c1122 // fmla v2.4s, v9.4s, v12.s[0]
-	FMOVS 4(R12), F12
-	WORD  $0x4f8c10a1 // fmla v1.4s, v5.4s, v12.s[0]
-	WORD  $0x4f8c1123 // fmla v3.4s, v9.4s, v12.s[0]
-	CMP   $2, R0
-	BEQ   over66
-	FMOVS 8(R10), F12
-	WORD  $0x4f8c10c0 // fmla v0.4s, v6.4s, v12.s[0]
-	WORD  $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
-	FMOVS 8(R12), F12
-	WORD  $0x4f8c10c1 // fmla v1.4s, v6.4s, v12.s[0]
-	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
-	CMP   $3, R0
-	BEQ   over66
-	FMOVS 12(R10), F12
-	WORD  $0x4f8c10e0 // fmla v0.4s, v7.4s, v12.s[0]
-	WORD  $0x4f8c1162 // fmla v2.4s, v11.4s, v12.s[0]
-	FMOVS 12(R12), F12
-	WORD  $0x4f8c10e1 // fmla v1.4s, v7.4s, v12.s[0]
-	WORD  $0x4f8c1163 // fmla v3.4s, v11.4s, v12.s[0]
-
-over66:
-end60:
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  R2, R3
-	MOVD  cols+56(FP), R4
-	SUB   $2, R4
-	MOVD  $6, R5
-	CMP   $6, R4
-	BGE   inside83
-	MOVD  R4, R5
-
-inside83:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $4, R6
-	CMP  $4, R4
-	BGE  inside84
-	MOVD R4, R6
-
-inside84:
-	MUL   R3, R6
-	ADD   R1, R6
-	MOVD  $2, R8
-	MUL   R8, R3, R7
-	ADD   R1, R7
-	ADD   R2, R1, R4
-	ADD   R2, R7, R8
-	FMOVS F0, 0(R1)
-	VST1  V0.S[1], (R4)
-	VST1  V0.S[2], (R7)
-	VST1  V0.S[3], (R8)
-	FMOVS F1, 4(R1)
-	ADD   $4, R4, R9
-	VST1  V1.S[1], (R9)
-	ADD   $4, R7, R9
-	VST1  V1.S[2], (R9)
-	ADD   $4, R8, R9
-	VST1  V1.S[3], (R9)
-	ADD   R2, R6, R4
-	ADD   R2, R5, R8
-	FMOVS F2, 0(R6)
-	VST1  V2.S[1], (R4)
-	VST1  V2.S[2], (R5)
-	VST1  V2.S[3], (R8)
-	FMOVS F3, 4(R6)
-	ADD   $4, R4, R9
-	VST1  V3.S[1], (R9)
-	ADD   $4, R5, R9
-	VST1  V3.S[2], (R9)
-	ADD   $4, R8, R9
-	VST1  V3.S[3], (R9)
-
-	// the next 8 inputs
-	MOVD cols+56(FP), R1
-	SUB  $8, R1
-	MOVD R1, cols+56(FP)
-	CMP  $0, R1
-	BLE  done61
-	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD lddz+40(FP), R3
-	MOVD dz+32(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dz+32(FP)
-	MOVD cols+56(FP), R1
-	CMP  $5, R1
-	BGE  block57
-
-done61:
-	MOVD cols+56(FP), R1
-	CMP  $0, R1
-	BLE  done93
-
-block89:
-	// 2×4 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	MOVD  dz+32(FP), R1
-	MOVD  lddz+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $2, R3
-	MOVD  $2, R4
-	CMP   $2, R3
-	BGE   inside94
-	MOVD  R3, R4
-
-inside94:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside95
-	MOVD R3, R5
-
-inside95:
-	MUL  R2, R5
-	ADD  R1, R5
-	ADD  R2, R5, R1
-	ADD  R2, R4, R3
-	MOVD w+16(FP), R6
-	MOVD ldw+24(FP), R7
-	MOVD n+64(FP), R0
-	ADD  R7, R6, R8
-	CMP  $4, R0
-	BLT  tail91
-
-square90:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R5), F2
-	FMOVQ 0(R1), F3
-	FMOVQ 0(R4), F4
-	FMOVQ 0(R3), F5
-	VZIP2 V3.S4, V2.S4, V6.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V5.S4, V4.S4, V7.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V4.D2, V2.D2, V3.D2
-	VZIP1 V4.D2, V2.D2, V2.D2
-	VZIP1 V7.D2, V6.D2, V4.D2
-	VZIP2 V7.D2, V6.D2, V5.D2
-	FMOVD 0(R6), F6
-	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
-	WORD  $0x4fa61060 // fmla v0.4s, v3.4s, v6.s[1]
-	FMOVD 0(R8), F6
-	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
-	WORD  $0x4fa61061 // fmla v1.4s, v3.4s, v6.s[1]
-	FMOVD 8(R6), F6
-	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
-	WORD  $0x4fa610a0 // fmla v0.4s, v5.4s, v6.s[1]
-	FMOVD 8(R8), F6
-	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
-	WORD  $0x4fa610a1 // fmla v1.4s, v5.4s, v6.s[1]
-	ADD   $16, R5
-	ADD   $16, R1
-	ADD   $16, R4
-	ADD   $16, R3
-	ADD   $16, R6
-	ADD   $16, R8
-	SUB   $4, R0
-	CMP   $4, R0
-	BGE   square90
-
-tail91:
-	CMP $0, R0
-	BLE end92
-
-	// the same for fewer j
-	TST   $2, R0
-	BEQ   one99
-	FMOVD 0(R5), F2
-	TST   $1, R0
-	BEQ   moved100
-	ADD   $8, R5, R9
-	VLD1  (R9), V2.S[2]
-	B     moved100
-
-one99:
-	FMOVS 0(R5), F2
-
-moved100:
-	TST   $2, R0
-	BEQ   one101
-	FMOVD 0(R1), F3
-	TST   $1, R0
-	BEQ   moved102
-	ADD   $8, R1, R9
-	VLD1  (R9), V3.S[2]
-	B     moved102
-
-one101:
-	FMOVS 0(R1), F3
-
-moved102:
-	TST   $2, R0
-	BEQ   one103
-	FMOVD 0(R4), F4
-	TST   $1, R0
-	BEQ   moved104
-	ADD   $8, R4, R9
-	VLD1  (R9), V4.S[2]
-	B     moved104
-
-one103:
-	FMOVS 0(R4), F4
-
-moved104:
-	TST   $2, R0
-	BEQ   one105
-	FMOVD 0(R3), F5
-	TST   $1, R0
-	BEQ   moved106
-	ADD   $8, R3, R9
-	VLD1  (R9), V5.S[2]
-	B     moved106
-
-one105:
-	FMOVS 0(R3), F5
-
-moved106:
-	VZIP2 V3.S4, V2.S4, V6.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V5.S4, V4.S4, V7.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V4.D2, V2.D2, V3.D2
-	VZIP1 V4.D2, V2.D2, V2.D2
-	VZIP1 V7.D2, V6.D2, V4.D2
-	VZIP2 V7.D2, V6.D2, V5.D2
-	FMOVS 0(R6), F6
-	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
-	FMOVS 0(R8), F6
-	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
-	CMP   $1, R0
-	BEQ   over98
-	FMOVS 4(R6), F6
-	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
-	FMOVS 4(R8), F6
-	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
-	CMP   $2, R0
-	BEQ   over98
-	FMOVS 8(R6), F6
-	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
-	FMOVS 8(R8), F6
-	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
-	CMP   $3, R0
-	BEQ   over98
-	FMOVS 12(R6), F6
-	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
-	FMOVS 12(R8), F6
-	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
-
-over98:
-end92:
-	VMOVI $0, V2.B16
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  R2, R3
-	MOVD  cols+56(FP), R4
-	SUB   $2, R4
-	MOVD  $2, R5
-	CMP   $2, R4
-	BGE   inside107
-	MOVD  R4, R5
-
-inside107:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside108
-	MOVD R4, R6
-
-inside108:
-	MUL   R3, R6
-	ADD   R1, R6
-	ADD   R2, R6, R1
-	ADD   R2, R5, R4
-	FMOVS F0, 0(R6)
-	VST1  V0.S[1], (R1)
-	VST1  V0.S[2], (R5)
-	VST1  V0.S[3], (R4)
-	FMOVS F1, 4(R6)
-	ADD   $4, R1, R7
-	VST1  V1.S[1], (R7)
-	ADD   $4, R5, R7
-	VST1  V1.S[2], (R7)
-	ADD   $4, R4, R7
-	VST1  V1.S[3], (R7)
-
-	// the next 4 inputs
-	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
-	CMP  $0, R1
-	BLE  done93
-	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD lddz+40(FP), R3
-	MOVD dz+32(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dz+32(FP)
-	MOVD cols+56(FP), R1
-	CMP  $1, R1
-	BGE  block89
-
-done93:
-	RET
-
-fewer56:
-	MOVD n+64(FP), R0
-	MOVD cols+56(FP), R1
-	CMP  $8, R1
-	BLE  done116
-
-block112:
-	// 1×16 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	MOVD  dz+32(FP), R1
-	MOVD  lddz+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $2, R3
-	MOVD  $14, R4
-	CMP   $14, R3
-	BGE   inside117
-	MOVD  R3, R4
-
-inside117:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $12, R5
-	CMP  $12, R3
-	BGE  inside118
-	MOVD R3, R5
-
-inside118:
-	MUL  R2, R5
-	ADD  R1, R5
-	MOVD $10, R6
-	CMP  $10, R3
-	BGE  inside119
-	MOVD R3, R6
-
-inside119:
-	MUL  R2, R6
-	ADD  R1, R6
-	MOVD $8, R7
-	CMP  $8, R3
-	BGE  inside120
-	MOVD R3, R7
-
-inside120:
-	MUL  R2, R7
-	ADD  R1, R7
-	MOVD $6, R9
-	MUL  R9, R2, R8
-	ADD  R1, R8
-	MOVD $4, R10
-	MUL  R10, R2, R9
-	ADD  R1, R9
-	MOVD $2, R11
-	MUL  R11, R2, R10
-	ADD  R1, R10
-	ADD  R2, R1, R3
-	ADD  R2, R10, R11
-	ADD  R2, R9, R12
-	ADD  R2, R8, R13
-	ADD  R2, R7, R14
-	ADD  R2, R6, R15
-	ADD  R2, R5, R19
-	ADD  R2, R4, R20
-	MOVD w+16(FP), R21
-	MOVD n+64(FP), R0
-	CMP  $4, R0
-	BLT  tail114
-
-square113:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R1), F4
-	FMOVQ 0(R3), F5
-	FMOVQ 0(R10), F6
-	FMOVQ 0(R11), F7
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVQ 0(R9), F8
-	FMOVQ 0(R12), F9
-	FMOVQ 0(R8), F10
-	FMOVQ 0(R13), F11
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVQ 0(R7), F12
-	FMOVQ 0(R14), F13
-	FMOVQ 0(R6), F14
-	FMOVQ 0(R15), F15
-	VZIP2 V13.S4, V12.S4, V16.S4
-	VZIP1 V13.S4, V12.S4, V12.S4
-	VZIP2 V15.S4, V14.S4, V17.S4
-	VZIP1 V15.S4, V14.S4, V14.S4
-	VZIP2 V14.D2, V12.D2, V13.D2
-	VZIP1 V14.D2, V12.D2, V12.D2
-	VZIP1 V17.D2, V16.D2, V14.D2
-	VZIP2 V17.D2, V16.D2, V15.D2
-	FMOVQ 0(R5), F16
-	FMOVQ 0(R19), F17
-	FMOVQ 0(R4), F18
-	FMOVQ 0(R20), F19
-	VZIP2 V17.S4, V16.S4, V20.S4
-	VZIP1 V17.S4, V16.S4, V16.S4
-	VZIP2 V19.S4, V18.S4, V21.S4
-	VZIP1 V19.S4, V18.S4, V18.S4
-	VZIP2 V18.D2, V16.D2, V17.D2
-	VZIP1 V18.D2, V16.D2, V16.D2
-	VZIP1 V21.D2, V20.D2, V18.D2
-	VZIP2 V21.D2, V20.D2, V19.D2
-	FMOVD 0(R21), F20
-	WORD  $0x4f941080 // fmla v0.4s, v4.4s, v20.s[0]
-	WORD  $0x4f941101 // fmla v1.4s, v8.4s, v20.s[0]
-	WORD  $0x4f941182 // fmla v2.4s, v12.4s, v20.s[0]
-	WORD  $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
-	WORD  $0x4fb410a0 // fmla v0.4s, v5.4s, v20.s[1]
-	WORD  $0x4fb41121 // fmla v1.4s, v9.4s, v20.s[1]
-	WORD  $0x4fb411a2 // fmla v2.4s, v13.4s, v20.s[1]
-	WORD  $0x4fb41223 // fmla v3.4s, v17.4s, v20.s[1]
-	FMOVD 8(R21), F20
-	WORD  $0x4f9410c0 // fmla v0.4s, v6.4s, v20.s[0]
-	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
-	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
-	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
-	WORD  $0x4fb410e0 // fmla v0.4s, v7.4s, v20.s[1]
-	WORD  $0x4fb41161 // fmla v1.4s, v11.4s, v20.s[1]
-	WORD  $0x4fb411e2 // fmla v2.4s, v15.4s, v20.s[1]
-	WORD  $0x4fb41263 // fmla v3.4s, v19.4s, v20.s[1]
-	ADD   $16, R1
-	ADD   $16, R3
-	ADD   $16, R10
-	ADD   $16, R11
-	ADD   $16, R9
-	ADD   $16, R12
-	ADD   $16, R8
-	ADD   $16, R13
-	ADD   $16, R7
-	ADD   $16, R14
-	ADD   $16, R6
-	ADD   $16, R15
-	ADD   $16, R5
-	ADD   $16, R19
-	ADD   $16, R4
-	ADD   $16, R20
-	ADD   $16, R21
-	SUB   $4, R0
-	CMP   $4, R0
-	BGE   square113
-
-tail114:
-	CMP $0, R0
-	BLE end115
-
-	// the same for fewer j
-	TST   $2, R0
-	BEQ   one124
-	FMOVD 0(R1), F4
-	TST   $1, R0
-	BEQ   moved125
-	ADD   $8, R1, R22
-	VLD1  (R22), V4.S[2]
-	B     moved125
-
-one124:
-	FMOVS 0(R1), F4
-
-moved125:
-	TST   $2, R0
-	BEQ   one126
-	FMOVD 0(R3), F5
-	TST   $1, R0
-	BEQ   moved127
-	ADD   $8, R3, R22
-	VLD1  (R22), V5.S[2]
-	B     moved127
-
-one126:
-	FMOVS 0(R3), F5
-
-moved127:
-	TST   $2, R0
-	BEQ   one128
-	FMOVD 0(R10), F6
-	TST   $1, R0
-	BEQ   moved129
-	ADD   $8, R10, R22
-	VLD1  (R22), V6.S[2]
-	B     moved129
-
-one128:
-	FMOVS 0(R10), F6
-
-moved129:
-	TST   $2, R0
-	BEQ   one130
-	FMOVD 0(R11), F7
-	TST   $1, R0
-	BEQ   moved131
-	ADD   $8, R11, R22
-	VLD1  (R22), V7.S[2]
-	B     moved131
-
-one130:
-	FMOVS 0(R11), F7
-
-moved131:
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	TST   $2, R0
-	BEQ   one132
-	FMOVD 0(R9), F8
-	TST   $1, R0
-	BEQ   moved133
-	ADD   $8, R9, R22
-	VLD1  (R22), V8.S[2]
-	B     moved133
-
-one132:
-	FMOVS 0(R9), F8
-
-moved133:
-	TST   $2, R0
-	BEQ   one134
-	FMOVD 0(R12), F9
-	TST   $1, R0
-	BEQ   moved135
-	ADD   $8, R12, R22
-	VLD1  (R22), V9.S[2]
-	B     moved135
-
-one134:
-	FMOVS 0(R12), F9
-
-moved135:
-	TST   $2, R0
-	BEQ   one136
-	FMOVD 0(R8), F10
-	TST   $1, R0
-	BEQ   moved137
-	ADD   $8, R8, R22
-	VLD1  (R22), V10.S[2]
-	B     moved137
-
-one136:
-	FMOVS 0(R8), F10
-
-moved137:
-	TST   $2, R0
-	BEQ   one138
-	FMOVD 0(R13), F11
-	TST   $1, R0
-	BEQ   moved139
-	ADD   $8, R13, R22
-	VLD1  (R22), V11.S[2]
-	B     moved139
-
-one138:
-	FMOVS 0(R13), F11
-
-moved139:
-	VZIP2 V9.S4, V8.S4, V12.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V11.S4, V10.S4, V13.S4
-	VZIP1 V11.S4, V10.S4, V10.S4
-	VZIP2 V10.D2, V8.D2, V9.D2
-	VZIP1 V10.D2, V8.D2, V8.D2
-	VZIP1 V13.D2, V12.D2, V10.D2
-	VZIP2 V13.D2, V12.D2, V11.D2
-	TST   $2, R0
-	BEQ   one140
-	FMOVD 0(R7), F12
-	TST   $1, R0
-	BEQ   moved141
-	ADD   $8, R7, R22
-	VLD1  (R22), V12.S[2]
-	B     moved141
-
-one140:
-	FMOVS 0(R7), F12
-
-moved141:
-	TST   $2, R0
-	BEQ   one142
-	FMOVD 0(R14), F13
-	TST   $1, R0
-	BEQ   moved143
-	ADD   $8, R14, R22
-	VLD1  (R22), V13.S[2]
-	B     moved143
-
-one142:
-	FMOVS 0(R14), F13
-
-moved143:
-	TST   $2, R0
-	BEQ   one144
-	FMOVD 0(R6), F14
-	TST   $1, R0
-	BEQ   moved145
-	ADD   $8, R6, R22
-	VLD1  (R22), V14.S[2]
-	B     moved145
-
-one144:
-	FMOVS 0(R6), F14
-
-moved145:
-	TST   $2, R0
-	BEQ   one146
-	FMOVD 0(R15), F15
-	TST   $1, R0
-	BEQ   moved147
-	ADD   $8, R15, R22
-	VLD1  (R22), V15.S[2]
-	B     moved147
-
-one146:
-	FMOVS 0(R15), F15
-
-moved147:
-	VZIP2 V13.S4, V12.S4, V16.S4
-	VZIP1 V13.S4, V12.S4, V12.S4
-	VZIP2 V15.S4, V14.S4, V17.S4
-	VZIP1 V15.S4, V14.S4, V14.S4
-	VZIP2 V14.D2, V12.D2, V13.D2
-	VZIP1 V14.D2, V12.D2, V12.D2
-	VZIP1 V17.D2, V16.D2, V14.D2
-	VZIP2 V17.D2, V16.D2, V15.D2
-	TST   $2, R0
-	BEQ   one148
-	FMOVD 0(R5), F16
-	TST   $1, R0
-	BEQ   moved149
-	ADD   $8, R5, R22
-	VLD1  (R22), V16.S[2]
-	B     moved149
-
-one148:
-	FMOVS 0(R5), F16
-
-moved149:
-	TST   $2, R0
-	BEQ   one150
-	FMOVD 0(R19), F17
-	TST   $1, R0
-	BEQ   moved151
-	ADD   $8, R19, R22
-	VLD1  (R22), V17.S[2]
-	B     moved151
-
-one150:
-	FMOVS 0(R19), F17
-
-moved151:
-	TST   $2, R0
-	BEQ   one152
-	FMOVD 0(R4), F18
-	TST   $1, R0
-	BEQ   moved153
-	ADD   $8, R4, R22
-	VLD1  (R22), V18.S[2]
-	B     moved153
-
-one152:
-	FMOVS 0(R4), F18
-
-moved153:
-	TST   $2, R0
-	BEQ   one154
-	FMOVD 0(R20), F19
-	TST   $1, R0
-	BEQ   moved155
-	ADD   $8, R20, R22
-	VLD1  (R22), V19.S[2]
-	B     moved155
-
-one154:
-	FMOVS 0(R20), F19
-
-moved155:
-	VZIP2 V17.S4, V16.S4, V20.S4
-	VZIP1 V17.S4, V16.S4, V16.S4
-	VZIP2 V19.S4, V18.S4, V21.S4
-	VZIP1 V19.S4, V18.S4, V18.S4
-	VZIP2 V18.D2, V16.D2, V17.D2
-	VZIP1 V18.D2, V16.D2, V16.D2
-	VZIP1 V21.D2, V20.D2, V18.D2
-	VZIP2 V21.D2, V20.D2, V19.D2
-	FMOVS 0(R21), F20
-	WORD  $0x4f941080 // fmla v0.4s, v4.4s, v20.s[0]
-	WORD  $0x4f941101 // fmla v1.4s, v8.4s, v20.s[0]
-	WORD  $0x4f941182 // fmla v2.4s, v12.4s, v20.s[0]
-	WORD  $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
-	CMP   $1, R0
-	BEQ   over123
-	FMOVS 4(R21), F20
-	WORD  $0x4f9410a0 // fmla v0.4s, v5.4s, v20.s[0]
-	WORD  $0x4f941121 // fmla v1.4s, v9.4s, v20.s[0]
-	WORD  $0x4f9411a2 // fmla v2.4s, v13.4s, v20.s[0]
-	WORD  $0x4f941223 // fmla v3.4s, v17.4s, v20.s[0]
-	CMP   $2, R0
-	BEQ   over123
-	FMOVS 8(R21), F20
-	WORD  $0x4f9410c0 // fmla v0.4s, v6.4s, v20.s[0]
-	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
-	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
-	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
-	CMP   $3, R0
-	BEQ   over123
-	FMOVS 12(R21), F20
-	WORD  $0x4f9410e0 // fmla v0.4s, v7.4s, v20.s[0]
-	WORD  $0x4f941161 // fmla v1.4s, v11.4s, v20.s[0]
-	WORD  $0x4f9411e2 // fmla v2.4s, v15.4s, v20.s[0]
-	WORD  $0x4f941263 // fmla v3.4s, v19.4s, v20.s[0]
-
-over123:
-end115:
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
-	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
-	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  R2, R3
-	MOVD  cols+56(FP), R4
-	SUB   $2, R4
-	MOVD  $14, R5
-	CMP   $14, R4
-	BGE   inside156
-	MOVD  R4, R5
-
-inside156:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $12, R6
-	CMP  $12, R4
-	BGE  inside157
-	MOVD R4, R6
-
-inside157:
-	MUL  R3, R6
-	ADD  R1, R6
-	MOVD $10, R7
-	CMP  $10, R4
-	BGE  inside158
-	MOVD R4, R7
-
-inside158:
-	MUL  R3, R7
-	ADD  R1, R7
-	MOVD $8, R8
-	CMP  $8, R4
-	BGE  inside159
-	MOVD R4, R8
-
-inside159:
-	MUL   R3, R8
-	ADD   R1, R8
-	MOVD  $6, R10
-	MUL   R10, R3, R9
-	ADD   R1, R9
-	MOVD  $4, R11
-	MUL   R11, R3, R10
-	ADD   R1, R10
-	MOVD  $2, R12
-	MUL   R12, R3, R11
-	ADD   R1, R11
-	CMP   $4, R2
-	BNE   apart160
-	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R11)
-	B     stored161
-
-apart160:
-	ADD   R2, R1, R4
-	ADD   R2, R11, R12
-	FMOVS F0, 0(R1)
-	VST1  V0.S[1], (R4)
-	VST1  V0.S[2], (R11)
-	VST1  V0.S[3], (R12)
-
-stored161:
-	CMP   $4, R2
-	BNE   apart162
-	FMOVD F1, 0(R10)
-	VST1  V1.D[1], (R9)
-	B     stored163
-
-apart162:
-	ADD   R2, R10, R4
-	ADD   R2, R9, R12
-	FMOVS F1, 0(R10)
-	VST1  V1.S[1], (R4)
-	VST1  V1.S[2], (R9)
-	VST1  V1.S[3], (R12)
-
-stored163:
-	CMP   $4, R2
-	BNE   apart164
-	FMOVD F2, 0(R8)
-	VST1  V2.D[1], (R7)
-	B     stored165
-
-apart164:
-	ADD   R2, R8, R4
-	ADD   R2, R7, R12
-	FMOVS F2, 0(R8)
-	VST1  V2.S[1], (R4)
-	VST1  V2.S[2], (R7)
-	VST1  V2.S[3], (R12)
-
-stored165:
-	CMP   $4, R2
-	BNE   apart166
-	FMOVD F3, 0(R6)
-	VST1  V3.D[1], (R5)
-	B     stored167
-
-apart166:
-	ADD   R2, R6, R4
-	ADD   R2, R5, R12
-	FMOVS F3, 0(R6)
-	VST1  V3.S[1], (R4)
-	VST1  V3.S[2], (R5)
-	VST1  V3.S[3], (R12)
-
-stored167:
-	// the next 16 inputs
-	MOVD cols+56(FP), R1
-	SUB  $16, R1
-	MOVD R1, cols+56(FP)
-	CMP  $0, R1
-	BLE  done116
-	MOVD dx+0(FP), R1
-	MOVD $16, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD lddz+40(FP), R3
-	MOVD dz+32(FP), R1
-	MOVD $16, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dz+32(FP)
-	MOVD cols+56(FP), R1
-	CMP  $9, R1
-	BGE  block112
-
-done116:
-	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLE  done172
-
-block168:
-	// 1×8 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	MOVD  dz+32(FP), R1
-	MOVD  lddz+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $2, R3
-	MOVD  $6, R4
-	CMP   $6, R3
-	BGE   inside173
-	MOVD  R3, R4
-
-inside173:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $4, R5
-	CMP  $4, R3
-	BGE  inside174
-	MOVD R3, R5
-
-inside174:
-	MUL  R2, R5
-	ADD  R1, R5
-	MOVD $2, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	ADD  R2, R1, R3
-	ADD  R2, R6, R7
-	ADD  R2, R5, R8
-	ADD  R2, R4, R9
-	MOVD w+16(FP), R10
-	MOVD n+64(FP), R0
-	CMP  $4, R0
-	BLT  tail170
-
-square169:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R1), F2
-	FMOVQ 0(R3), F3
-	FMOVQ 0(R6), F4
-	FMOVQ 0(R7), F5
-	VZIP2 V3.S4, V2.S4, V6.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V5.S4, V4.S4, V7.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V4.D2, V2.D2, V3.D2
-	VZIP1 V4.D2, V2.D2, V2.D2
-	VZIP1 V7.D2, V6.D2, V4.D2
-	VZIP2 V7.D2, V6.D2, V5.D2
-	FMOVQ 0(R5), F6
-	FMOVQ 0(R8), F7
-	FMOVQ 0(R4), F8
-	FMOVQ 0(R9), F9
-	VZIP2 V7.S4, V6.S4, V10.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V9.S4, V8.S4, V11.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V8.D2, V6.D2, V7.D2
-	VZIP1 V8.D2, V6.D2, V6.D2
-	VZIP1 V11.D2, V10.D2, V8.D2
-	VZIP2 V11.D2, V10.D2, V9.D2
-	FMOVD 0(R10), F10
-	WORD  $0x4f8a1040 // fmla v0.4s, v2.4s, v10.s[0]
-	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
-	WORD  $0x4faa1060 // fmla v0.4s, v3.4s, v10.s[1]
-	WORD  $0x4faa10e1 // fmla v1.4s, v7.4s, v10.s[1]
-	FMOVD 8(R10), F10
-	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
-	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
-	WORD  $0x4faa10a0 // fmla v0.4s, v5.4s, v10.s[1]
-	WORD  $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
-	ADD   $16, R1
-	ADD   $16, R3
-	ADD   $16, R6
-	ADD   $16, R7
-	ADD   $16, R5
-	ADD   $16, R8
-	ADD   $16, R4
-	ADD   $16, R9
-	ADD   $16, R10
-	SUB   $4, R0
-	CMP   $4, R0
-	BGE   square169
-
-tail170:
-	CMP $0, R0
-	BLE end171
-
-	// the same for fewer j
-	TST   $2, R0
-	BEQ   one178
-	FMOVD 0(R1), F2
-	TST   $1, R0
-	BEQ   moved179
-	ADD   $8, R1, R11
-	VLD1  (R11), V2.S[2]
-	B     moved179
-
-one178:
-	FMOVS 0(R1), F2
-
-moved179:
-	TST   $2, R0
-	BEQ   one180
-	FMOVD 0(R3), F3
-	TST   $1, R0
-	BEQ   moved181
-	ADD   $8, R3, R11
-	VLD1  (R11), V3.S[2]
-	B     moved181
-
-one180:
-	FMOVS 0(R3), F3
-
-moved181:
-	TST   $2, R0
-	BEQ   one182
-	FMOVD 0(R6), F4
-	TST   $1, R0
-	BEQ   moved183
-	ADD   $8, R6, R11
-	VLD1  (R11), V4.S[2]
-	B     moved183
-
-one182:
-	FMOVS 0(R6), F4
-
-moved183:
-	TST   $2, R0
-	BEQ   one184
-	FMOVD 0(R7), F5
-	TST   $1, R0
-	BEQ   moved185
-	ADD   $8, R7, R11
-	VLD1  (R11), V5.S[2]
-	B     moved185
-
-one184:
-	FMOVS 0(R7), F5
-
-moved185:
-	VZIP2 V3.S4, V2.S4, V6.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V5.S4, V4.S4, V7.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V4.D2, V2.D2, V3.D2
-	VZIP1 V4.D2, V2.D2, V2.D2
-	VZIP1 V7.D2, V6.D2, V4.D2
-	VZIP2 V7.D2, V6.D2, V5.D2
-	TST   $2, R0
-	BEQ   one186
-	FMOVD 0(R5), F6
-	TST   $1, R0
-	BEQ   moved187
-	ADD   $8, R5, R11
-	VLD1  (R11), V6.S[2]
-	B     moved187
-
-one186:
-	FMOVS 0(R5), F6
-
-moved187:
-	TST   $2, R0
-	BEQ   one188
-	FMOVD 0(R8), F7
-	TST   $1, R0
-	BEQ   moved189
-	ADD   $8, R8, R11
-	VLD1  (R11), V7.S[2]
-	B     moved189
-
-one188:
-	FMOVS 0(R8), F7
-
-moved189:
-	TST   $2, R0
-	BEQ   one190
-	FMOVD 0(R4), F8
-	TST   $1, R0
-	BEQ   moved191
-	ADD   $8, R4, R11
-	VLD1  (R11), V8.S[2]
-	B     moved191
-
-one190:
-	FMOVS 0(R4), F8
-
-moved191:
-	TST   $2, R0
-	BEQ   one192
-	FMOVD 0(R9), F9
-	TST   $1, R0
-	BEQ   moved193
-	ADD   $8, R9, R11
-	VLD1  (R11), V9.S[2]
-	B     moved193
-
-one192:
-	FMOVS 0(R9), F9
-
-moved193:
-	VZIP2 V7.S4, V6.S4, V10.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V9.S4, V8.S4, V11.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V8.D2, V6.D2, V7.D2
-	VZIP1 V8.D2, V6.D2, V6.D2
-	VZIP1 V11.D2, V10.D2, V8.D2
-	VZIP2 V11.D2, V10.D2, V9.D2
-	FMOVS 0(R10), F10
-	WORD  $0x4f8a1040 // fmla v0.4s, v2.4s, v10.s[0]
-	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
-	CMP   $1, R0
-	BEQ   over177
-	FMOVS 4(R10), F10
-	WORD  $0x4f8a1060 // fmla v0.4s, v3.4s, v10.s[0]
-	WORD  $0x4f8a10e1 // fmla v1.4s, v7.4s, v10.s[0]
-	CMP   $2, R0
-	BEQ   over177
-	FMOVS 8(R10), F10
-	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
-	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
-	CMP   $3, R0
-	BEQ   over177
-	FMOVS 12(R10), F10
-	WORD  $0x4f8a10a0 // fmla v0.4s, v5.4s, v10.s[0]
-	WORD  $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
-
-over177:
-end171:
-	VMOVI $0, V2.B16
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  R2, R3
-	MOVD  cols+56(FP), R4
-	SUB   $2, R4
-	MOVD  $6, R5
-	CMP   $6, R4
-	BGE   inside194
-	MOVD  R4, R5
-
-inside194:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $4, R6
-	CMP  $4, R4
-	BGE  inside195
-	MOVD R4, R6
-
-inside195:
-	MUL   R3, R6
-	ADD   R1, R6
-	MOVD  $2, R8
-	MUL   R8, R3, R7
-	ADD   R1, R7
-	CMP   $4, R2
-	BNE   apart196
-	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	B     stored197
-
-apart196:
-	ADD   R2, R1, R4
-	ADD   R2, R7, R8
-	FMOVS F0, 0(R1)
-	VST1  V0.S[1], (R4)
-	VST1  V0.S[2], (R7)
-	VST1  V0.S[3], (R8)
-
-stored197:
-	CMP   $4, R2
-	BNE   apart198
-	FMOVD F1, 0(R6)
-	VST1  V1.D[1], (R5)
-	B     stored199
-
-apart198:
-	ADD   R2, R6, R4
-	ADD   R2, R5, R8
-	FMOVS F1, 0(R6)
-	VST1  V1.S[1], (R4)
-	VST1  V1.S[2], (R5)
-	VST1  V1.S[3], (R8)
-
-stored199:
-	// the next 8 inputs
-	MOVD cols+56(FP), R1
-	SUB  $8, R1
-	MOVD R1, cols+56(FP)
-	CMP  $0, R1
-	BLE  done172
-	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD lddz+40(FP), R3
-	MOVD dz+32(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dz+32(FP)
-	MOVD cols+56(FP), R1
-	CMP  $5, R1
-	BGE  block168
-
-done172:
-	MOVD cols+56(FP), R1
-	CMP  $0, R1
-	BLE  done204
-
-block200:
-	// 1×4 elements of dx, from +0
-	VMOVI $0, V0.B16
-	MOVD  dz+32(FP), R1
-	MOVD  lddz+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $2, R3
-	MOVD  $2, R4
-	CMP   $2, R3
-	BGE   inside205
-	MOVD  R3, R4
-
-inside205:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside206
-	MOVD R3, R5
-
-inside206:
-	MUL  R2, R5
-	ADD  R1, R5
-	ADD  R2, R5, R1
-	ADD  R2, R4, R3
-	MOVD w+16(FP), R6
-	MOVD n+64(FP), R0
-	CMP  $4, R0
-	BLT  tail202
-
-square201:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R5), F1
-	FMOVQ 0(R1), F2
-	FMOVQ 0(R4), F3
-	FMOVQ 0(R3), F4
-	VZIP2 V2.S4, V1.S4, V5.S4
-	VZIP1 V2.S4, V1.S4, V1.S4
-	VZIP2 V4.S4, V3.S4, V6.S4
-	VZIP1 V4.S4, V3.S4, V3.S4
-	VZIP2 V3.D2, V1.D2, V2.D2
-	VZIP1 V3.D2, V1.D2, V1.D2
-	VZIP1 V6.D2, V5.D2, V3.D2
-	VZIP2 V6.D2, V5.D2, V4.D2
-	FMOVD 0(R6), F5
-	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
-	WORD  $0x4fa51040 // fmla v0.4s, v2.4s, v5.s[1]
-	FMOVD 8(R6), F5
-	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
-	WORD  $0x4fa51080 // fmla v0.4s, v4.4s, v5.s[1]
-	ADD   $16, R5
-	ADD   $16, R1
-	ADD   $16, R4
-	ADD   $16, R3
-	ADD   $16, R6
-	SUB   $4, R0
-	CMP   $4, R0
-	BGE   square201
-
-tail202:
-	CMP $0, R0
-	BLE end203
-
-	// the same for fewer j
-	TST   $2, R0
-	BEQ   one210
-	FMOVD 0(R5), F1
-	TST   $1, R0
-	BEQ   moved211
-	ADD   $8, R5, R7
-	VLD1  (R7), V1.S[2]
-	B     moved211
-
-one210:
-	FMOVS 0(R5), F1
-
-moved211:
-	TST   $2, R0
-	BEQ   one212
-	FMOVD 0(R1), F2
-	TST   $1, R0
-	BEQ   moved213
-	ADD   $8, R1, R7
-	VLD1  (R7), V2.S[2]
-	B     moved213
-
-one212:
-	FMOVS 0(R1), F2
-
-moved213:
-	TST   $2, R0
-	BEQ   one214
-	FMOVD 0(R4), F3
-	TST   $1, R0
-	BEQ   moved215
-	ADD   $8, R4, R7
-	VLD1  (R7), V3.S[2]
-	B     moved215
-
-one214:
-	FMOVS 0(R4), F3
-
-moved215:
-	TST   $2, R0
-	BEQ   one216
-	FMOVD 0(R3), F4
-	TST   $1, R0
-	BEQ   moved217
-	ADD   $8, R3, R7
-	VLD1  (R7), V4.S[2]
-	B     moved217
-
-one216:
-	FMOVS 0(R3), F4
-
-moved217:
-	VZIP2 V2.S4, V1.S4, V5.S4
-	VZIP1 V2.S4, V1.S4, V1.S4
-	VZIP2 V4.S4, V3.S4, V6.S4
-	VZIP1 V4.S4, V3.S4, V3.S4
-	VZIP2 V3.D2, V1.D2, V2.D2
-	VZIP1 V3.D2, V1.D2, V1.D2
-	VZIP1 V6.D2, V5.D2, V3.D2
-	VZIP2 V6.D2, V5.D2, V4.D2
-	FMOVS 0(R6), F5
-	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
-	CMP   $1, R0
-	BEQ   over209
-	FMOVS 4(R6), F5
-	WORD  $0x4f851040 // fmla v0.4s, v2.4s, v5.s[0]
-	CMP   $2, R0
-	BEQ   over209
-	FMOVS 8(R6), F5
-	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
-	CMP   $3, R0
-	BEQ   over209
-	FMOVS 12(R6), F5
-	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
-
-over209:
-end203:
-	VMOVI $0, V1.B16
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  R2, R3
-	MOVD  cols+56(FP), R4
-	SUB   $2, R4
-	MOVD  $2, R5
-	CMP   $2, R4
-	BGE   inside218
-	MOVD  R4, R5
-
-inside218:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside219
-	MOVD R4, R6
-
-inside219:
-	MUL   R3, R6
-	ADD   R1, R6
-	CMP   $4, R2
-	BNE   apart220
-	FMOVD F0, 0(R6)
-	VST1  V0.D[1], (R5)
-	B     stored221
-
-apart220:
-	ADD   R2, R6, R1
-	ADD   R2, R5, R4
-	FMOVS F0, 0(R6)
-	VST1  V0.S[1], (R1)
-	VST1  V0.S[2], (R5)
-	VST1  V0.S[3], (R4)
-
-stored221:
-	// the next 4 inputs
-	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
-	CMP  $0, R1
-	BLE  done204
-	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD lddz+40(FP), R3
-	MOVD dz+32(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dz+32(FP)
-	MOVD cols+56(FP), R1
-	CMP  $1, R1
-	BGE  block200
-
-done204:
-	RET
-
-// func turnedNEONF64(dx *float64, lddx uintptr, w *float64, ldw uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
-TEXT ·turnedNEONF64(SB), NOSPLIT, $0-72
-	MOVD rows+48(FP), R0
-	MOVD n+64(FP), R0
-	MOVD cols+56(FP), R1
-	CMP  $4, R1
-	BLE  done6
-
-block2:
-	// 1×8 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	MOVD  dz+32(FP), R1
-	MOVD  lddz+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $1, R3
-	MOVD  $7, R4
-	CMP   $7, R3
-	BGE   inside7
-	MOVD  R3, R4
-
-inside7:
-	MUL  R2, R4
-	ADD  R1, R4
+	ADD   R6, R5
+	B     halves8
+
+fewer7:
+	SUB  $2, R6
 	MOVD $6, R5
-	CMP  $6, R3
-	BGE  inside8
-	MOVD R3, R5
-
-inside8:
-	MUL  R2, R5
-	ADD  R1, R5
-	MOVD $5, R6
-	CMP  $5, R3
+	CMP  $6, R6
 	BGE  inside9
-	MOVD R3, R6
+	MOVD R6, R5
 
 inside9:
-	MUL  R2, R6
-	ADD  R1, R6
-	MOVD $4, R7
-	CMP  $4, R3
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $4, R4
+	CMP  $4, R6
 	BGE  inside10
-	MOVD R3, R7
+	MOVD R6, R4
 
 inside10:
-	MUL  R2, R7
-	ADD  R1, R7
-	MOVD $3, R9
-	MUL  R9, R2, R8
-	ADD  R1, R8
-	MOVD $2, R10
-	MUL  R10, R2, R9
-	ADD  R1, R9
-	MOVD $1, R11
-	MUL  R11, R2, R10
-	ADD  R1, R10
-	MOVD w+16(FP), R3
-	MOVD n+64(FP), R0
-	CMP  $2, R0
-	BLT  tail4
-
-square3:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R1), F4
-	FMOVQ 0(R10), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVQ 0(R9), F6
-	FMOVQ 0(R8), F7
-	VZIP2 V7.D2, V6.D2, V8.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V8.B16, V8.B16, V7.B16
-	FMOVQ 0(R7), F8
-	FMOVQ 0(R6), F9
-	VZIP2 V9.D2, V8.D2, V10.D2
-	VZIP1 V9.D2, V8.D2, V8.D2
-	VORR  V10.B16, V10.B16, V9.B16
-	FMOVQ 0(R5), F10
-	FMOVQ 0(R4), F11
-	VZIP2 V11.D2, V10.D2, V12.D2
-	VZIP1 V11.D2, V10.D2, V10.D2
-	VORR  V12.B16, V12.B16, V11.B16
-	FMOVQ 0(R3), F12
-	WORD  $0x4fcc1080 // fmla v0.2d, v4.2d, v12.d[0]
-	WORD  $0x4fcc10c1 // fmla v1.2d, v6.2d, v12.d[0]
-	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
-	WORD  $0x4fcc1143 // fmla v3.2d, v10.2d, v12.d[0]
-	WORD  $0x4fcc18a0 // fmla v0.2d, v5.2d, v12.d[1]
-	WORD  $0x4fcc18e1 // fmla v1.2d, v7.2d, v12.d[1]
-	WORD  $0x4fcc1922 // fmla v2.2d, v9.2d, v12.d[1]
-	WORD  $0x4fcc1963 // fmla v3.2d, v11.2d, v12.d[1]
-	ADD   $16, R1
-	ADD   $16, R10
-	ADD   $16, R9
-	ADD   $16, R8
-	ADD   $16, R7
-	ADD   $16, R6
-	ADD   $16, R5
-	ADD   $16, R4
-	ADD   $16, R3
-	SUB   $2, R0
-	CMP   $2, R0
-	BGE   square3
-
-tail4:
-	CMP $0, R0
-	BLE end5
-
-	// the same for fewer j
-	FMOVD 0(R1), F4
-	FMOVD 0(R10), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R9), F6
-	FMOVD 0(R8), F7
-	VZIP2 V7.D2, V6.D2, V8.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V8.B16, V8.B16, V7.B16
-	FMOVD 0(R7), F8
-	FMOVD 0(R6), F9
-	VZIP2 V9.D2, V8.D2, V10.D2
-	VZIP1 V9.D2, V8.D2, V8.D2
-	VORR  V10.B16, V10.B16, V9.B16
-	FMOVD 0(R5), F10
-	FMOVD 0(R4), F11
-	VZIP2 V11.D2, V10.D2, V12.D2
-	VZIP1 V11.D2, V10.D2, V10.D2
-	VORR  V12.B16, V12.B16, V11.B16
-	FMOVD 0(R3), F12
-	WORD  $0x4fcc1080 // fmla v0.2d, v4.2d, v12.d[0]
-	WORD  $0x4fcc10c1 // fmla v1.2d, v6.2d, v12.d[0]
-	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
-	WORD  $0x4fcc1143 // fmla v3.2d, v10.2d, v12.d[0]
-	CMP   $1, R0
-	BEQ   over13
-	FMOVD 8(R3), F12
-	WORD  $0x4fcc10a0 // fmla v0.2d, v5.2d, v12.d[0]
-	WORD  $0x4fcc10e1 // fmla v1.2d, v7.2d, v12.d[0]
-	WORD  $0x4fcc1122 // fmla v2.2d, v9.2d, v12.d[0]
-	WORD  $0x4fcc1163 // fmla v3.2d, v11.2d, v12.d[0]
-
-over13:
-end5:
-	VMOVI $0, V4.B16
-	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
-	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
-	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
-	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  R2, R3
-	MOVD  cols+56(FP), R4
-	SUB   $1, R4
-	MOVD  $7, R5
-	CMP   $7, R4
-	BGE   inside14
-	MOVD  R4, R5
-
-inside14:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $6, R6
-	CMP  $6, R4
-	BGE  inside15
-	MOVD R4, R6
-
-inside15:
-	MUL  R3, R6
-	ADD  R1, R6
-	MOVD $5, R7
-	CMP  $5, R4
-	BGE  inside16
-	MOVD R4, R7
-
-inside16:
-	MUL  R3, R7
-	ADD  R1, R7
-	MOVD $4, R8
-	CMP  $4, R4
-	BGE  inside17
-	MOVD R4, R8
-
-inside17:
-	MUL   R3, R8
-	ADD   R1, R8
-	MOVD  $3, R10
-	MUL   R10, R3, R9
-	ADD   R1, R9
-	MOVD  $2, R11
-	MUL   R11, R3, R10
-	ADD   R1, R10
-	MOVD  $1, R12
-	MUL   R12, R3, R11
-	ADD   R1, R11
-	CMP   $8, R2
-	BNE   apart18
-	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R11)
-	B     stored19
-
-apart18:
-	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R11)
-
-stored19:
-	CMP   $8, R2
-	BNE   apart20
-	FMOVD F1, 0(R10)
-	VST1  V1.D[1], (R9)
-	B     stored21
-
-apart20:
-	FMOVD F1, 0(R10)
-	VST1  V1.D[1], (R9)
-
-stored21:
-	CMP   $8, R2
-	BNE   apart22
-	FMOVD F2, 0(R8)
-	VST1  V2.D[1], (R7)
-	B     stored23
-
-apart22:
-	FMOVD F2, 0(R8)
-	VST1  V2.D[1], (R7)
-
-stored23:
-	CMP   $8, R2
-	BNE   apart24
-	FMOVD F3, 0(R6)
-	VST1  V3.D[1], (R5)
-	B     stored25
-
-apart24:
-	FMOVD F3, 0(R6)
-	VST1  V3.D[1], (R5)
-
-stored25:
-	// the next 8 inputs
-	MOVD cols+56(FP), R1
-	SUB  $8, R1
-	MOVD R1, cols+56(FP)
-	CMP  $0, R1
-	BLE  done6
-	MOVD dx+0(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD lddz+40(FP), R3
-	MOVD dz+32(FP), R1
-	MOVD $8, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dz+32(FP)
-	MOVD cols+56(FP), R1
-	CMP  $5, R1
-	BGE  block2
-
-done6:
-	MOVD cols+56(FP), R1
-	CMP  $2, R1
-	BLE  done30
-
-block26:
-	// 1×4 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	MOVD  dz+32(FP), R1
-	MOVD  lddz+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $1, R3
-	MOVD  $3, R4
-	CMP   $3, R3
-	BGE   inside31
-	MOVD  R3, R4
-
-inside31:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $2, R5
-	CMP  $2, R3
-	BGE  inside32
-	MOVD R3, R5
-
-inside32:
-	MUL  R2, R5
-	ADD  R1, R5
-	MOVD $1, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	MOVD w+16(FP), R3
-	MOVD n+64(FP), R0
-	CMP  $2, R0
-	BLT  tail28
-
-square27:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R1), F2
-	FMOVQ 0(R6), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVQ 0(R5), F4
-	FMOVQ 0(R4), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVQ 0(R3), F6
-	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
-	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
-	WORD  $0x4fc61860 // fmla v0.2d, v3.2d, v6.d[1]
-	WORD  $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
-	ADD   $16, R1
-	ADD   $16, R6
-	ADD   $16, R5
-	ADD   $16, R4
-	ADD   $16, R3
-	SUB   $2, R0
-	CMP   $2, R0
-	BGE   square27
-
-tail28:
-	CMP $0, R0
-	BLE end29
-
-	// the same for fewer j
-	FMOVD 0(R1), F2
-	FMOVD 0(R6), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVD 0(R5), F4
-	FMOVD 0(R4), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
-	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
-	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
-	CMP   $1, R0
-	BEQ   over35
-	FMOVD 8(R3), F6
-	WORD  $0x4fc61060 // fmla v0.2d, v3.2d, v6.d[0]
-	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
-
-over35:
-end29:
-	VMOVI $0, V2.B16
-	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
-	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  R2, R3
-	MOVD  cols+56(FP), R4
-	SUB   $1, R4
-	MOVD  $3, R5
-	CMP   $3, R4
-	BGE   inside36
-	MOVD  R4, R5
-
-inside36:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $2, R6
-	CMP  $2, R4
-	BGE  inside37
-	MOVD R4, R6
-
-inside37:
-	MUL   R3, R6
-	ADD   R1, R6
-	MOVD  $1, R8
-	MUL   R8, R3, R7
-	ADD   R1, R7
-	CMP   $8, R2
-	BNE   apart38
-	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	B     stored39
-
-apart38:
-	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-
-stored39:
-	CMP   $8, R2
-	BNE   apart40
-	FMOVD F1, 0(R6)
-	VST1  V1.D[1], (R5)
-	B     stored41
-
-apart40:
-	FMOVD F1, 0(R6)
-	VST1  V1.D[1], (R5)
-
-stored41:
-	// the next 4 inputs
-	MOVD cols+56(FP), R1
-	SUB  $4, R1
-	MOVD R1, cols+56(FP)
-	CMP  $0, R1
-	BLE  done30
-	MOVD dx+0(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD lddz+40(FP), R3
-	MOVD dz+32(FP), R1
-	MOVD $4, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dz+32(FP)
-	MOVD cols+56(FP), R1
-	CMP  $3, R1
-	BGE  block26
-
-done30:
-	MOVD cols+56(FP), R1
-	CMP  $0, R1
-	BLE  done46
-
-block42:
-	// 1×2 elements of dx, from +0
-	VMOVI $0, V0.B16
-	MOVD  dz+32(FP), R1
-	MOVD  lddz+40(FP), R2
-	MOVD  cols+56(FP), R3
-	SUB   $1, R3
-	MOVD  $1, R4
-	CMP   $1, R3
-	BGE   inside47
-	MOVD  R3, R4
-
-inside47:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside48
-	MOVD R3, R5
-
-inside48:
-	MUL  R2, R5
-	ADD  R1, R5
-	MOVD w+16(FP), R1
-	MOVD n+64(FP), R0
-	CMP  $2, R0
-	BLT  tail44
-
-square43:
-	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R5), F1
-	FMOVQ 0(R4), F2
-	VZIP2 V2.D2, V1.D2, V3.D2
-	VZIP1 V2.D2, V1.D2, V1.D2
-	VORR  V3.B16, V3.B16, V2.B16
-	FMOVQ 0(R1), F3
-	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
-	WORD  $0x4fc31840 // fmla v0.2d, v2.2d, v3.d[1]
-	ADD   $16, R5
-	ADD   $16, R4
-	ADD   $16, R1
-	SUB   $2, R0
-	CMP   $2, R0
-	BGE   square43
-
-tail44:
-	CMP $0, R0
-	BLE end45
-
-	// the same for fewer j
-	FMOVD 0(R5), F1
-	FMOVD 0(R4), F2
-	VZIP2 V2.D2, V1.D2, V3.D2
-	VZIP1 V2.D2, V1.D2, V1.D2
-	VORR  V3.B16, V3.B16, V2.B16
-	FMOVD 0(R1), F3
-	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
-	CMP   $1, R0
-	BEQ   over51
-	FMOVD 8(R1), F3
-	WORD  $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
-
-over51:
-end45:
-	VMOVI $0, V1.B16
-	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
-	MOVD  dx+0(FP), R1
-	MOVD  lddx+8(FP), R2
-	MOVD  R2, R3
-	MOVD  cols+56(FP), R4
-	SUB   $1, R4
-	MOVD  $1, R5
-	CMP   $1, R4
-	BGE   inside52
-	MOVD  R4, R5
-
-inside52:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside53
-	MOVD R4, R6
-
-inside53:
-	MUL   R3, R6
-	ADD   R1, R6
-	CMP   $8, R2
-	BNE   apart54
-	FMOVD F0, 0(R6)
-	VST1  V0.D[1], (R5)
-	B     stored55
-
-apart54:
-	FMOVD F0, 0(R6)
-	VST1  V0.D[1], (R5)
-
-stored55:
-	// the next 2 inputs
-	MOVD cols+56(FP), R1
-	SUB  $2, R1
-	MOVD R1, cols+56(FP)
-	CMP  $0, R1
-	BLE  done46
-	MOVD dx+0(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dx+0(FP)
-	MOVD lddz+40(FP), R3
-	MOVD dz+32(FP), R1
-	MOVD $2, R4
-	MUL  R4, R3, R3
-	ADD  R3, R1
-	MOVD R1, dz+32(FP)
-	MOVD cols+56(FP), R1
-	CMP  $1, R1
-	BGE  block42
-
-done46:
-	RET
-
-// func bothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
-TEXT ·bothNEONF32(SB), NOSPLIT, $0-104
-	MOVD rows+80(FP), R0
-	CMP  $3, R0
-	BNE  fewer1
-	MOVD n+96(FP), R0
-	MOVD cols+88(FP), R1
-	CMP  $4, R1
-	BLE  done6
-
-block2:
-	// 3×8 elements of dx, from +0
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	MOVD  w+64(FP), R1
-	MOVD  ldw+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $2, R3
-	MOVD  $6, R4
-	CMP   $6, R3
-	BGE   inside7
-	MOVD  R3, R4
-
-inside7:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $4, R5
-	CMP  $4, R3
-	BGE  inside8
-	MOVD R3, R5
-
-inside8:
-	MUL  R2, R5
-	ADD  R1, R5
 	MOVD $2, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	ADD  R2, R1, R3
-	ADD  R2, R6, R7
-	ADD  R2, R5, R8
-	ADD  R2, R4, R9
-	MOVD dz+32(FP), R10
-	MOVD lddz+40(FP), R11
-	MOVD n+96(FP), R0
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves8:
+	ADD  R2, R1, R6
+	ADD  R2, R3, R7
+	ADD  R2, R4, R8
+	ADD  R2, R5, R9
+	MOVD w+16(FP), R10
+	MOVD ldw+24(FP), R11
+	MOVD n+64(FP), R0
 	ADD  R11, R10, R12
 	ADD  R11, R12, R13
 	CMP  $4, R0
@@ -12431,8 +10558,8 @@ inside8:
 square3:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F6
-	FMOVQ 0(R3), F7
-	FMOVQ 0(R6), F8
+	FMOVQ 0(R6), F7
+	FMOVQ 0(R3), F8
 	FMOVQ 0(R7), F9
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
@@ -12442,9 +10569,9 @@ square3:
 	VZIP1 V8.D2, V6.D2, V6.D2
 	VZIP1 V11.D2, V10.D2, V8.D2
 	VZIP2 V11.D2, V10.D2, V9.D2
-	FMOVQ 0(R5), F10
+	FMOVQ 0(R4), F10
 	FMOVQ 0(R8), F11
-	FMOVQ 0(R4), F12
+	FMOVQ 0(R5), F12
 	FMOVQ 0(R9), F13
 	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
@@ -12484,52 +10611,13 @@ square3:
 	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
 	WORD  $0x4fae1122 // fmla v2.4s, v9.4s, v14.s[1]
 	WORD  $0x4fae11a5 // fmla v5.4s, v13.4s, v14.s[1]
-
-	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R10, R14
-	MOVD dz+32(FP), R20
-	SUB  R20, R14
-	MOVD dw+16(FP), R20
-	ADD  R20, R14
-	MOVD x+48(FP), R15
-	MOVD ldx+56(FP), R20
-	ADD  R20, R15, R21
-	ADD  R20, R21, R22
-	MOVD cols+88(FP), R19
-	CMP  $8, R19
-	BLE  fewer11
-	MOVD $8, R19
-
-fewer11:
-	VMOVI $0, V11.B16
-	FMOVQ 0(R10), F6
-	FMOVQ 0(R12), F7
-	FMOVQ 0(R13), F8
-
-row10:
-	VORR  V11.B16, V11.B16, V9.B16
-	FMOVS 0(R15), F10
-	WORD  $0x4f8a10c9 // fmla v9.4s, v6.4s, v10.s[0]
-	FMOVS 0(R21), F10
-	WORD  $0x4f8a10e9 // fmla v9.4s, v7.4s, v10.s[0]
-	FMOVS 0(R22), F10
-	WORD  $0x4f8a1109 // fmla v9.4s, v8.4s, v10.s[0]
-	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
-	FMOVQ F9, 0(R14)
-	MOVD  lddw+24(FP), R23
-	ADD   R23, R14
-	ADD   $4, R15
-	ADD   $4, R21
-	ADD   $4, R22
-	SUBS  $1, R19
-	BNE   row10
 	ADD   $16, R1
-	ADD   $16, R3
 	ADD   $16, R6
+	ADD   $16, R3
 	ADD   $16, R7
-	ADD   $16, R5
-	ADD   $16, R8
 	ADD   $16, R4
+	ADD   $16, R8
+	ADD   $16, R5
 	ADD   $16, R9
 	ADD   $16, R10
 	ADD   $16, R12
@@ -12558,28 +10646,28 @@ one14:
 moved15:
 	TST   $2, R0
 	BEQ   one16
-	FMOVD 0(R3), F7
+	FMOVD 0(R6), F7
 	TST   $1, R0
 	BEQ   moved17
-	ADD   $8, R3, R14
+	ADD   $8, R6, R14
 	VLD1  (R14), V7.S[2]
 	B     moved17
 
 one16:
-	FMOVS 0(R3), F7
+	FMOVS 0(R6), F7
 
 moved17:
 	TST   $2, R0
 	BEQ   one18
-	FMOVD 0(R6), F8
+	FMOVD 0(R3), F8
 	TST   $1, R0
 	BEQ   moved19
-	ADD   $8, R6, R14
+	ADD   $8, R3, R14
 	VLD1  (R14), V8.S[2]
 	B     moved19
 
 one18:
-	FMOVS 0(R6), F8
+	FMOVS 0(R3), F8
 
 moved19:
 	TST   $2, R0
@@ -12605,15 +10693,15 @@ moved21:
 	VZIP2 V11.D2, V10.D2, V9.D2
 	TST   $2, R0
 	BEQ   one22
-	FMOVD 0(R5), F10
+	FMOVD 0(R4), F10
 	TST   $1, R0
 	BEQ   moved23
-	ADD   $8, R5, R14
+	ADD   $8, R4, R14
 	VLD1  (R14), V10.S[2]
 	B     moved23
 
 one22:
-	FMOVS 0(R5), F10
+	FMOVS 0(R4), F10
 
 moved23:
 	TST   $2, R0
@@ -12631,15 +10719,15 @@ one24:
 moved25:
 	TST   $2, R0
 	BEQ   one26
-	FMOVD 0(R4), F12
+	FMOVD 0(R5), F12
 	TST   $1, R0
 	BEQ   moved27
-	ADD   $8, R4, R14
+	ADD   $8, R5, R14
 	VLD1  (R14), V12.S[2]
 	B     moved27
 
 one26:
-	FMOVS 0(R4), F12
+	FMOVS 0(R5), F12
 
 moved27:
 	TST   $2, R0
@@ -12707,6 +10795,3197 @@ moved29:
 	WORD  $0x4f8e11a5 // fmla v5.4s, v13.4s, v14.s[0]
 
 over13:
+end5:
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD  $0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD  $0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+56(FP), R7
+	CMP   $8, R7
+	BLT   fewer30
+	MOVD  $2, R8
+	MUL   R8, R3, R7
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves31
+
+fewer30:
+	SUB  $2, R7
+	MOVD $6, R6
+	CMP  $6, R7
+	BGE  inside32
+	MOVD R7, R6
+
+inside32:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $4, R5
+	CMP  $4, R7
+	BGE  inside33
+	MOVD R7, R5
+
+inside33:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves31:
+	ADD   R2, R1, R7
+	ADD   R2, R4, R8
+	FMOVS F0, 0(R1)
+	VST1  V0.S[1], (R7)
+	VST1  V0.S[2], (R4)
+	VST1  V0.S[3], (R8)
+	FMOVS F1, 4(R1)
+	ADD   $4, R7, R9
+	VST1  V1.S[1], (R9)
+	ADD   $4, R4, R9
+	VST1  V1.S[2], (R9)
+	ADD   $4, R8, R9
+	VST1  V1.S[3], (R9)
+	FMOVS F2, 8(R1)
+	ADD   $8, R7, R9
+	VST1  V2.S[1], (R9)
+	ADD   $8, R4, R9
+	VST1  V2.S[2], (R9)
+	ADD   $8, R8, R9
+	VST1  V2.S[3], (R9)
+	ADD   R2, R5, R7
+	ADD   R2, R6, R8
+	FMOVS F3, 0(R5)
+	VST1  V3.S[1], (R7)
+	VST1  V3.S[2], (R6)
+	VST1  V3.S[3], (R8)
+	FMOVS F4, 4(R5)
+	ADD   $4, R7, R9
+	VST1  V4.S[1], (R9)
+	ADD   $4, R6, R9
+	VST1  V4.S[2], (R9)
+	ADD   $4, R8, R9
+	VST1  V4.S[3], (R9)
+	FMOVS F5, 8(R5)
+	ADD   $8, R7, R9
+	VST1  V5.S[1], (R9)
+	ADD   $8, R6, R9
+	VST1  V5.S[2], (R9)
+	ADD   $8, R8, R9
+	VST1  V5.S[3], (R9)
+
+	// the next 8 inputs
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done6
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+40(FP), R3
+	MOVD dz+32(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+32(FP)
+	MOVD cols+56(FP), R1
+	CMP  $5, R1
+	BGE  block2
+
+done6:
+	MOVD cols+56(FP), R1
+	CMP  $0, R1
+	BLE  done42
+
+block38:
+	// 3×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	MOVD  dz+32(FP), R1
+	MOVD  lddz+40(FP), R2
+	MOVD  cols+56(FP), R5
+	CMP   $4, R5
+	BLT   fewer43
+	MOVD  $2, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
+	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves44
+
+fewer43:
+	SUB  $2, R5
+	MOVD $2, R4
+	CMP  $2, R5
+	BGE  inside45
+	MOVD R5, R4
+
+inside45:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside46
+	MOVD R5, R3
+
+inside46:
+	MUL R2, R3
+	ADD R1, R3
+
+halves44:
+	ADD  R2, R3, R1
+	ADD  R2, R4, R5
+	MOVD w+16(FP), R6
+	MOVD ldw+24(FP), R7
+	MOVD n+64(FP), R0
+	ADD  R7, R6, R8
+	ADD  R7, R8, R9
+	CMP  $4, R0
+	BLT  tail40
+
+square39:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R3), F3
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R4), F5
+	FMOVQ 0(R5), F6
+	VZIP2 V4.S4, V3.S4, V7.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V6.S4, V5.S4, V8.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V5.D2, V3.D2, V4.D2
+	VZIP1 V5.D2, V3.D2, V3.D2
+	VZIP1 V8.D2, V7.D2, V5.D2
+	VZIP2 V8.D2, V7.D2, V6.D2
+	FMOVD 0(R6), F7
+	WORD  $0x4f871060 // fmla v0.4s, v3.4s, v7.s[0]
+	WORD  $0x4fa71080 // fmla v0.4s, v4.4s, v7.s[1]
+	FMOVD 0(R8), F7
+	WORD  $0x4f871061 // fmla v1.4s, v3.4s, v7.s[0]
+	WORD  $0x4fa71081 // fmla v1.4s, v4.4s, v7.s[1]
+	FMOVD 0(R9), F7
+	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
+	WORD  $0x4fa71082 // fmla v2.4s, v4.4s, v7.s[1]
+	FMOVD 8(R6), F7
+	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
+	WORD  $0x4fa710c0 // fmla v0.4s, v6.4s, v7.s[1]
+	FMOVD 8(R8), F7
+	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
+	WORD  $0x4fa710c1 // fmla v1.4s, v6.4s, v7.s[1]
+	FMOVD 8(R9), F7
+	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
+	WORD  $0x4fa710c2 // fmla v2.4s, v6.4s, v7.s[1]
+	ADD   $16, R3
+	ADD   $16, R1
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R8
+	ADD   $16, R9
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square39
+
+tail40:
+	CMP $0, R0
+	BLE end41
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one50
+	FMOVD 0(R3), F3
+	TST   $1, R0
+	BEQ   moved51
+	ADD   $8, R3, R10
+	VLD1  (R10), V3.S[2]
+	B     moved51
+
+one50:
+	FMOVS 0(R3), F3
+
+moved51:
+	TST   $2, R0
+	BEQ   one52
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved53
+	ADD   $8, R1, R10
+	VLD1  (R10), V4.S[2]
+	B     moved53
+
+one52:
+	FMOVS 0(R1), F4
+
+moved53:
+	TST   $2, R0
+	BEQ   one54
+	FMOVD 0(R4), F5
+	TST   $1, R0
+	BEQ   moved55
+	ADD   $8, R4, R10
+	VLD1  (R10), V5.S[2]
+	B     moved55
+
+one54:
+	FMOVS 0(R4), F5
+
+moved55:
+	TST   $2, R0
+	BEQ   one56
+	FMOVD 0(R5), F6
+	TST   $1, R0
+	BEQ   moved57
+	ADD   $8, R5, R10
+	VLD1  (R10), V6.S[2]
+	B     moved57
+
+one56:
+	FMOVS 0(R5), F6
+
+moved57:
+	VZIP2 V4.S4, V3.S4, V7.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V6.S4, V5.S4, V8.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V5.D2, V3.D2, V4.D2
+	VZIP1 V5.D2, V3.D2, V3.D2
+	VZIP1 V8.D2, V7.D2, V5.D2
+	VZIP2 V8.D2, V7.D2, V6.D2
+	FMOVS 0(R6), F7
+	WORD  $0x4f871060 // fmla v0.4s, v3.4s, v7.s[0]
+	FMOVS 0(R8), F7
+	WORD  $0x4f871061 // fmla v1.4s, v3.4s, v7.s[0]
+	FMOVS 0(R9), F7
+	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
+	CMP   $1, R0
+	BEQ   over49
+	FMOVS 4(R6), F7
+	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
+	FMOVS 4(R8), F7
+	WORD  $0x4f871081 // fmla v1.4s, v4.4s, v7.s[0]
+	FMOVS 4(R9), F7
+	WORD  $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
+	CMP   $2, R0
+	BEQ   over49
+	FMOVS 8(R6), F7
+	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
+	FMOVS 8(R8), F7
+	WORD  $0x4f8710a1 // fmla v1.4s, v5.4s, v7.s[0]
+	FMOVS 8(R9), F7
+	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
+	CMP   $3, R0
+	BEQ   over49
+	FMOVS 12(R6), F7
+	WORD  $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
+	FMOVS 12(R8), F7
+	WORD  $0x4f8710c1 // fmla v1.4s, v6.4s, v7.s[0]
+	FMOVS 12(R9), F7
+	WORD  $0x4f8710c2 // fmla v2.4s, v6.4s, v7.s[0]
+
+over49:
+end41:
+	VMOVI $0, V3.B16
+	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x4e23d442 // fadd v2.4s, v2.4s, v3.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+56(FP), R6
+	CMP   $4, R6
+	BLT   fewer58
+	MOVD  $2, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves59
+
+fewer58:
+	SUB  $2, R6
+	MOVD $2, R5
+	CMP  $2, R6
+	BGE  inside60
+	MOVD R6, R5
+
+inside60:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside61
+	MOVD R6, R4
+
+inside61:
+	MUL R3, R4
+	ADD R1, R4
+
+halves59:
+	ADD   R2, R4, R1
+	ADD   R2, R5, R6
+	FMOVS F0, 0(R4)
+	VST1  V0.S[1], (R1)
+	VST1  V0.S[2], (R5)
+	VST1  V0.S[3], (R6)
+	FMOVS F1, 4(R4)
+	ADD   $4, R1, R7
+	VST1  V1.S[1], (R7)
+	ADD   $4, R5, R7
+	VST1  V1.S[2], (R7)
+	ADD   $4, R6, R7
+	VST1  V1.S[3], (R7)
+	FMOVS F2, 8(R4)
+	ADD   $8, R1, R7
+	VST1  V2.S[1], (R7)
+	ADD   $8, R5, R7
+	VST1  V2.S[2], (R7)
+	ADD   $8, R6, R7
+	VST1  V2.S[3], (R7)
+
+	// the next 4 inputs
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done42
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+40(FP), R3
+	MOVD dz+32(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+32(FP)
+	MOVD cols+56(FP), R1
+	CMP  $1, R1
+	BGE  block38
+
+done42:
+	RET
+
+fewer1:
+	CMP  $2, R0
+	BNE  fewer64
+	MOVD n+64(FP), R0
+	MOVD cols+56(FP), R1
+	CMP  $4, R1
+	BLE  done69
+
+block65:
+	// 2×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  dz+32(FP), R1
+	MOVD  lddz+40(FP), R2
+	MOVD  cols+56(FP), R6
+	CMP   $8, R6
+	BLT   fewer70
+	MOVD  $2, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
+	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves71
+
+fewer70:
+	SUB  $2, R6
+	MOVD $6, R5
+	CMP  $6, R6
+	BGE  inside72
+	MOVD R6, R5
+
+inside72:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $4, R4
+	CMP  $4, R6
+	BGE  inside73
+	MOVD R6, R4
+
+inside73:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $2, R7
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves71:
+	ADD  R2, R1, R6
+	ADD  R2, R3, R7
+	ADD  R2, R4, R8
+	ADD  R2, R5, R9
+	MOVD w+16(FP), R10
+	MOVD ldw+24(FP), R11
+	MOVD n+64(FP), R0
+	ADD  R11, R10, R12
+	CMP  $4, R0
+	BLT  tail67
+
+square66:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R6), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 0(R7), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVQ 0(R4), F8
+	FMOVQ 0(R8), F9
+	FMOVQ 0(R5), F10
+	FMOVQ 0(R9), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVD 0(R10), F12
+	WORD  $0x4f8c1080 // fmla v0.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8c1102 // fmla v2.4s, v8.4s, v12.s[0]
+	WORD  $0x4fac10a0 // fmla v0.4s, v5.4s, v12.s[1]
+	WORD  $0x4fac1122 // fmla v2.4s, v9.4s, v12.s[1]
+	FMOVD 0(R12), F12
+	WORD  $0x4f8c1081 // fmla v1.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8c1103 // fmla v3.4s, v8.4s, v12.s[0]
+	WORD  $0x4fac10a1 // fmla v1.4s, v5.4s, v12.s[1]
+	WORD  $0x4fac1123 // fmla v3.4s, v9.4s, v12.s[1]
+	FMOVD 8(R10), F12
+	WORD  $0x4f8c10c0 // fmla v0.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
+	WORD  $0x4fac10e0 // fmla v0.4s, v7.4s, v12.s[1]
+	WORD  $0x4fac1162 // fmla v2.4s, v11.4s, v12.s[1]
+	FMOVD 8(R12), F12
+	WORD  $0x4f8c10c1 // fmla v1.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
+	WORD  $0x4fac10e1 // fmla v1.4s, v7.4s, v12.s[1]
+	WORD  $0x4fac1163 // fmla v3.4s, v11.4s, v12.s[1]
+	ADD   $16, R1
+	ADD   $16, R6
+	ADD   $16, R3
+	ADD   $16, R7
+	ADD   $16, R4
+	ADD   $16, R8
+	ADD   $16, R5
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R12
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square66
+
+tail67:
+	CMP $0, R0
+	BLE end68
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one77
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved78
+	ADD   $8, R1, R13
+	VLD1  (R13), V4.S[2]
+	B     moved78
+
+one77:
+	FMOVS 0(R1), F4
+
+moved78:
+	TST   $2, R0
+	BEQ   one79
+	FMOVD 0(R6), F5
+	TST   $1, R0
+	BEQ   moved80
+	ADD   $8, R6, R13
+	VLD1  (R13), V5.S[2]
+	B     moved80
+
+one79:
+	FMOVS 0(R6), F5
+
+moved80:
+	TST   $2, R0
+	BEQ   one81
+	FMOVD 0(R3), F6
+	TST   $1, R0
+	BEQ   moved82
+	ADD   $8, R3, R13
+	VLD1  (R13), V6.S[2]
+	B     moved82
+
+one81:
+	FMOVS 0(R3), F6
+
+moved82:
+	TST   $2, R0
+	BEQ   one83
+	FMOVD 0(R7), F7
+	TST   $1, R0
+	BEQ   moved84
+	ADD   $8, R7, R13
+	VLD1  (R13), V7.S[2]
+	B     moved84
+
+one83:
+	FMOVS 0(R7), F7
+
+moved84:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	TST   $2, R0
+	BEQ   one85
+	FMOVD 0(R4), F8
+	TST   $1, R0
+	BEQ   moved86
+	ADD   $8, R4, R13
+	VLD1  (R13), V8.S[2]
+	B     moved86
+
+one85:
+	FMOVS 0(R4), F8
+
+moved86:
+	TST   $2, R0
+	BEQ   one87
+	FMOVD 0(R8), F9
+	TST   $1, R0
+	BEQ   moved88
+	ADD   $8, R8, R13
+	VLD1  (R13), V9.S[2]
+	B     moved88
+
+one87:
+	FMOVS 0(R8), F9
+
+moved88:
+	TST   $2, R0
+	BEQ   one89
+	FMOVD 0(R5), F10
+	TST   $1, R0
+	BEQ   moved90
+	ADD   $8, R5, R13
+	VLD1  (R13), V10.S[2]
+	B     moved90
+
+one89:
+	FMOVS 0(R5), F10
+
+moved90:
+	TST   $2, R0
+	BEQ   one91
+	FMOVD 0(R9), F11
+	TST   $1, R0
+	BEQ   moved92
+	ADD   $8, R9, R13
+	VLD1  (R13), V11.S[2]
+	B     moved92
+
+one91:
+	FMOVS 0(R9), F11
+
+moved92:
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVS 0(R10), F12
+	WORD  $0x4f8c1080 // fmla v0.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8c1102 // fmla v2.4s, v8.4s, v12.s[0]
+	FMOVS 0(R12), F12
+	WORD  $0x4f8c1081 // fmla v1.4s, v4.4s, v12.s[0]
+	WORD  $0x4f8c1103 // fmla v3.4s, v8.4s, v12.s[0]
+	CMP   $1, R0
+	BEQ   over76
+	FMOVS 4(R10), F12
+	WORD  $0x4f8c10a0 // fmla v0.4s, v5.4s, v12.s[0]
+	WORD  $0x4f8c1122 // fmla v2.4s, v9.4s, v12.s[0]
+	FMOVS 4(R12), F12
+	WORD  $0x4f8c10a1 // fmla v1.4s, v5.4s, v12.s[0]
+	WORD  $0x4f8c1123 // fmla v3.4s, v9.4s, v12.s[0]
+	CMP   $2, R0
+	BEQ   over76
+	FMOVS 8(R10), F12
+	WORD  $0x4f8c10c0 // fmla v0.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
+	FMOVS 8(R12), F12
+	WORD  $0x4f8c10c1 // fmla v1.4s, v6.4s, v12.s[0]
+	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
+	CMP   $3, R0
+	BEQ   over76
+	FMOVS 12(R10), F12
+	WORD  $0x4f8c10e0 // fmla v0.4s, v7.4s, v12.s[0]
+	WORD  $0x4f8c1162 // fmla v2.4s, v11.4s, v12.s[0]
+	FMOVS 12(R12), F12
+	WORD  $0x4f8c10e1 // fmla v1.4s, v7.4s, v12.s[0]
+	WORD  $0x4f8c1163 // fmla v3.4s, v11.4s, v12.s[0]
+
+over76:
+end68:
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+56(FP), R7
+	CMP   $8, R7
+	BLT   fewer93
+	MOVD  $2, R8
+	MUL   R8, R3, R7
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves94
+
+fewer93:
+	SUB  $2, R7
+	MOVD $6, R6
+	CMP  $6, R7
+	BGE  inside95
+	MOVD R7, R6
+
+inside95:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $4, R5
+	CMP  $4, R7
+	BGE  inside96
+	MOVD R7, R5
+
+inside96:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves94:
+	ADD   R2, R1, R7
+	ADD   R2, R4, R8
+	FMOVS F0, 0(R1)
+	VST1  V0.S[1], (R7)
+	VST1  V0.S[2], (R4)
+	VST1  V0.S[3], (R8)
+	FMOVS F1, 4(R1)
+	ADD   $4, R7, R9
+	VST1  V1.S[1], (R9)
+	ADD   $4, R4, R9
+	VST1  V1.S[2], (R9)
+	ADD   $4, R8, R9
+	VST1  V1.S[3], (R9)
+	ADD   R2, R5, R7
+	ADD   R2, R6, R8
+	FMOVS F2, 0(R5)
+	VST1  V2.S[1], (R7)
+	VST1  V2.S[2], (R6)
+	VST1  V2.S[3], (R8)
+	FMOVS F3, 4(R5)
+	ADD   $4, R7, R9
+	VST1  V3.S[1], (R9)
+	ADD   $4, R6, R9
+	VST1  V3.S[2], (R9)
+	ADD   $4, R8, R9
+	VST1  V3.S[3], (R9)
+
+	// the next 8 inputs
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done69
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+40(FP), R3
+	MOVD dz+32(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+32(FP)
+	MOVD cols+56(FP), R1
+	CMP  $5, R1
+	BGE  block65
+
+done69:
+	MOVD cols+56(FP), R1
+	CMP  $0, R1
+	BLE  done105
+
+block101:
+	// 2×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  dz+32(FP), R1
+	MOVD  lddz+40(FP), R2
+	MOVD  cols+56(FP), R5
+	CMP   $4, R5
+	BLT   fewer106
+	MOVD  $2, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
+	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves107
+
+fewer106:
+	SUB  $2, R5
+	MOVD $2, R4
+	CMP  $2, R5
+	BGE  inside108
+	MOVD R5, R4
+
+inside108:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside109
+	MOVD R5, R3
+
+inside109:
+	MUL R2, R3
+	ADD R1, R3
+
+halves107:
+	ADD  R2, R3, R1
+	ADD  R2, R4, R5
+	MOVD w+16(FP), R6
+	MOVD ldw+24(FP), R7
+	MOVD n+64(FP), R0
+	ADD  R7, R6, R8
+	CMP  $4, R0
+	BLT  tail103
+
+square102:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R3), F2
+	FMOVQ 0(R1), F3
+	FMOVQ 0(R4), F4
+	FMOVQ 0(R5), F5
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVD 0(R6), F6
+	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
+	WORD  $0x4fa61060 // fmla v0.4s, v3.4s, v6.s[1]
+	FMOVD 0(R8), F6
+	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
+	WORD  $0x4fa61061 // fmla v1.4s, v3.4s, v6.s[1]
+	FMOVD 8(R6), F6
+	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
+	WORD  $0x4fa610a0 // fmla v0.4s, v5.4s, v6.s[1]
+	FMOVD 8(R8), F6
+	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
+	WORD  $0x4fa610a1 // fmla v1.4s, v5.4s, v6.s[1]
+	ADD   $16, R3
+	ADD   $16, R1
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R8
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square102
+
+tail103:
+	CMP $0, R0
+	BLE end104
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one113
+	FMOVD 0(R3), F2
+	TST   $1, R0
+	BEQ   moved114
+	ADD   $8, R3, R9
+	VLD1  (R9), V2.S[2]
+	B     moved114
+
+one113:
+	FMOVS 0(R3), F2
+
+moved114:
+	TST   $2, R0
+	BEQ   one115
+	FMOVD 0(R1), F3
+	TST   $1, R0
+	BEQ   moved116
+	ADD   $8, R1, R9
+	VLD1  (R9), V3.S[2]
+	B     moved116
+
+one115:
+	FMOVS 0(R1), F3
+
+moved116:
+	TST   $2, R0
+	BEQ   one117
+	FMOVD 0(R4), F4
+	TST   $1, R0
+	BEQ   moved118
+	ADD   $8, R4, R9
+	VLD1  (R9), V4.S[2]
+	B     moved118
+
+one117:
+	FMOVS 0(R4), F4
+
+moved118:
+	TST   $2, R0
+	BEQ   one119
+	FMOVD 0(R5), F5
+	TST   $1, R0
+	BEQ   moved120
+	ADD   $8, R5, R9
+	VLD1  (R9), V5.S[2]
+	B     moved120
+
+one119:
+	FMOVS 0(R5), F5
+
+moved120:
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVS 0(R6), F6
+	WORD  $0x4f861040 // fmla v0.4s, v2.4s, v6.s[0]
+	FMOVS 0(R8), F6
+	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
+	CMP   $1, R0
+	BEQ   over112
+	FMOVS 4(R6), F6
+	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
+	FMOVS 4(R8), F6
+	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
+	CMP   $2, R0
+	BEQ   over112
+	FMOVS 8(R6), F6
+	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
+	FMOVS 8(R8), F6
+	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
+	CMP   $3, R0
+	BEQ   over112
+	FMOVS 12(R6), F6
+	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
+	FMOVS 12(R8), F6
+	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
+
+over112:
+end104:
+	VMOVI $0, V2.B16
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+56(FP), R6
+	CMP   $4, R6
+	BLT   fewer121
+	MOVD  $2, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves122
+
+fewer121:
+	SUB  $2, R6
+	MOVD $2, R5
+	CMP  $2, R6
+	BGE  inside123
+	MOVD R6, R5
+
+inside123:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside124
+	MOVD R6, R4
+
+inside124:
+	MUL R3, R4
+	ADD R1, R4
+
+halves122:
+	ADD   R2, R4, R1
+	ADD   R2, R5, R6
+	FMOVS F0, 0(R4)
+	VST1  V0.S[1], (R1)
+	VST1  V0.S[2], (R5)
+	VST1  V0.S[3], (R6)
+	FMOVS F1, 4(R4)
+	ADD   $4, R1, R7
+	VST1  V1.S[1], (R7)
+	ADD   $4, R5, R7
+	VST1  V1.S[2], (R7)
+	ADD   $4, R6, R7
+	VST1  V1.S[3], (R7)
+
+	// the next 4 inputs
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done105
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+40(FP), R3
+	MOVD dz+32(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+32(FP)
+	MOVD cols+56(FP), R1
+	CMP  $1, R1
+	BGE  block101
+
+done105:
+	RET
+
+fewer64:
+	MOVD n+64(FP), R0
+	MOVD cols+56(FP), R1
+	CMP  $8, R1
+	BLE  done132
+
+block128:
+	// 1×16 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  dz+32(FP), R1
+	MOVD  lddz+40(FP), R2
+	MOVD  cols+56(FP), R10
+	CMP   $16, R10
+	BLT   fewer133
+	MOVD  $2, R11
+	MUL   R11, R2, R10
+	MOVD  R1, R3
+	ADD   R10, R3
+	MOVD  R3, R4
+	ADD   R10, R4
+	MOVD  R4, R5
+	ADD   R10, R5
+	MOVD  R5, R6
+	ADD   R10, R6
+	MOVD  R6, R7
+	ADD   R10, R7
+	MOVD  R7, R8
+	ADD   R10, R8
+	MOVD  R8, R9
+	ADD   R10, R9
+	B     halves134
+
+fewer133:
+	SUB  $2, R10
+	MOVD $14, R9
+	CMP  $14, R10
+	BGE  inside135
+	MOVD R10, R9
+
+inside135:
+	MUL  R2, R9
+	ADD  R1, R9
+	MOVD $12, R8
+	CMP  $12, R10
+	BGE  inside136
+	MOVD R10, R8
+
+inside136:
+	MUL  R2, R8
+	ADD  R1, R8
+	MOVD $10, R7
+	CMP  $10, R10
+	BGE  inside137
+	MOVD R10, R7
+
+inside137:
+	MUL  R2, R7
+	ADD  R1, R7
+	MOVD $8, R6
+	CMP  $8, R10
+	BGE  inside138
+	MOVD R10, R6
+
+inside138:
+	MUL  R2, R6
+	ADD  R1, R6
+	MOVD $6, R11
+	MUL  R11, R2, R5
+	ADD  R1, R5
+	MOVD $4, R11
+	MUL  R11, R2, R4
+	ADD  R1, R4
+	MOVD $2, R11
+	MUL  R11, R2, R3
+	ADD  R1, R3
+
+halves134:
+	ADD  R2, R1, R10
+	ADD  R2, R3, R11
+	ADD  R2, R4, R12
+	ADD  R2, R5, R13
+	ADD  R2, R6, R14
+	ADD  R2, R7, R15
+	ADD  R2, R8, R19
+	ADD  R2, R9, R20
+	MOVD w+16(FP), R21
+	MOVD n+64(FP), R0
+	CMP  $4, R0
+	BLT  tail130
+
+square129:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R10), F5
+	FMOVQ 0(R3), F6
+	FMOVQ 0(R11), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVQ 0(R4), F8
+	FMOVQ 0(R12), F9
+	FMOVQ 0(R5), F10
+	FMOVQ 0(R13), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVQ 0(R6), F12
+	FMOVQ 0(R14), F13
+	FMOVQ 0(R7), F14
+	FMOVQ 0(R15), F15
+	VZIP2 V13.S4, V12.S4, V16.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V15.S4, V14.S4, V17.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V14.D2, V12.D2, V13.D2
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VZIP1 V17.D2, V16.D2, V14.D2
+	VZIP2 V17.D2, V16.D2, V15.D2
+	FMOVQ 0(R8), F16
+	FMOVQ 0(R19), F17
+	FMOVQ 0(R9), F18
+	FMOVQ 0(R20), F19
+	VZIP2 V17.S4, V16.S4, V20.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V21.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V21.D2, V20.D2, V18.D2
+	VZIP2 V21.D2, V20.D2, V19.D2
+	FMOVD 0(R21), F20
+	WORD  $0x4f941080 // fmla v0.4s, v4.4s, v20.s[0]
+	WORD  $0x4f941101 // fmla v1.4s, v8.4s, v20.s[0]
+	WORD  $0x4f941182 // fmla v2.4s, v12.4s, v20.s[0]
+	WORD  $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
+	WORD  $0x4fb410a0 // fmla v0.4s, v5.4s, v20.s[1]
+	WORD  $0x4fb41121 // fmla v1.4s, v9.4s, v20.s[1]
+	WORD  $0x4fb411a2 // fmla v2.4s, v13.4s, v20.s[1]
+	WORD  $0x4fb41223 // fmla v3.4s, v17.4s, v20.s[1]
+	FMOVD 8(R21), F20
+	WORD  $0x4f9410c0 // fmla v0.4s, v6.4s, v20.s[0]
+	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
+	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
+	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
+	WORD  $0x4fb410e0 // fmla v0.4s, v7.4s, v20.s[1]
+	WORD  $0x4fb41161 // fmla v1.4s, v11.4s, v20.s[1]
+	WORD  $0x4fb411e2 // fmla v2.4s, v15.4s, v20.s[1]
+	WORD  $0x4fb41263 // fmla v3.4s, v19.4s, v20.s[1]
+	ADD   $16, R1
+	ADD   $16, R10
+	ADD   $16, R3
+	ADD   $16, R11
+	ADD   $16, R4
+	ADD   $16, R12
+	ADD   $16, R5
+	ADD   $16, R13
+	ADD   $16, R6
+	ADD   $16, R14
+	ADD   $16, R7
+	ADD   $16, R15
+	ADD   $16, R8
+	ADD   $16, R19
+	ADD   $16, R9
+	ADD   $16, R20
+	ADD   $16, R21
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square129
+
+tail130:
+	CMP $0, R0
+	BLE end131
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one142
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved143
+	ADD   $8, R1, R22
+	VLD1  (R22), V4.S[2]
+	B     moved143
+
+one142:
+	FMOVS 0(R1), F4
+
+moved143:
+	TST   $2, R0
+	BEQ   one144
+	FMOVD 0(R10), F5
+	TST   $1, R0
+	BEQ   moved145
+	ADD   $8, R10, R22
+	VLD1  (R22), V5.S[2]
+	B     moved145
+
+one144:
+	FMOVS 0(R10), F5
+
+moved145:
+	TST   $2, R0
+	BEQ   one146
+	FMOVD 0(R3), F6
+	TST   $1, R0
+	BEQ   moved147
+	ADD   $8, R3, R22
+	VLD1  (R22), V6.S[2]
+	B     moved147
+
+one146:
+	FMOVS 0(R3), F6
+
+moved147:
+	TST   $2, R0
+	BEQ   one148
+	FMOVD 0(R11), F7
+	TST   $1, R0
+	BEQ   moved149
+	ADD   $8, R11, R22
+	VLD1  (R22), V7.S[2]
+	B     moved149
+
+one148:
+	FMOVS 0(R11), F7
+
+moved149:
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	TST   $2, R0
+	BEQ   one150
+	FMOVD 0(R4), F8
+	TST   $1, R0
+	BEQ   moved151
+	ADD   $8, R4, R22
+	VLD1  (R22), V8.S[2]
+	B     moved151
+
+one150:
+	FMOVS 0(R4), F8
+
+moved151:
+	TST   $2, R0
+	BEQ   one152
+	FMOVD 0(R12), F9
+	TST   $1, R0
+	BEQ   moved153
+	ADD   $8, R12, R22
+	VLD1  (R22), V9.S[2]
+	B     moved153
+
+one152:
+	FMOVS 0(R12), F9
+
+moved153:
+	TST   $2, R0
+	BEQ   one154
+	FMOVD 0(R5), F10
+	TST   $1, R0
+	BEQ   moved155
+	ADD   $8, R5, R22
+	VLD1  (R22), V10.S[2]
+	B     moved155
+
+one154:
+	FMOVS 0(R5), F10
+
+moved155:
+	TST   $2, R0
+	BEQ   one156
+	FMOVD 0(R13), F11
+	TST   $1, R0
+	BEQ   moved157
+	ADD   $8, R13, R22
+	VLD1  (R22), V11.S[2]
+	B     moved157
+
+one156:
+	FMOVS 0(R13), F11
+
+moved157:
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	TST   $2, R0
+	BEQ   one158
+	FMOVD 0(R6), F12
+	TST   $1, R0
+	BEQ   moved159
+	ADD   $8, R6, R22
+	VLD1  (R22), V12.S[2]
+	B     moved159
+
+one158:
+	FMOVS 0(R6), F12
+
+moved159:
+	TST   $2, R0
+	BEQ   one160
+	FMOVD 0(R14), F13
+	TST   $1, R0
+	BEQ   moved161
+	ADD   $8, R14, R22
+	VLD1  (R22), V13.S[2]
+	B     moved161
+
+one160:
+	FMOVS 0(R14), F13
+
+moved161:
+	TST   $2, R0
+	BEQ   one162
+	FMOVD 0(R7), F14
+	TST   $1, R0
+	BEQ   moved163
+	ADD   $8, R7, R22
+	VLD1  (R22), V14.S[2]
+	B     moved163
+
+one162:
+	FMOVS 0(R7), F14
+
+moved163:
+	TST   $2, R0
+	BEQ   one164
+	FMOVD 0(R15), F15
+	TST   $1, R0
+	BEQ   moved165
+	ADD   $8, R15, R22
+	VLD1  (R22), V15.S[2]
+	B     moved165
+
+one164:
+	FMOVS 0(R15), F15
+
+moved165:
+	VZIP2 V13.S4, V12.S4, V16.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V15.S4, V14.S4, V17.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V14.D2, V12.D2, V13.D2
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VZIP1 V17.D2, V16.D2, V14.D2
+	VZIP2 V17.D2, V16.D2, V15.D2
+	TST   $2, R0
+	BEQ   one166
+	FMOVD 0(R8), F16
+	TST   $1, R0
+	BEQ   moved167
+	ADD   $8, R8, R22
+	VLD1  (R22), V16.S[2]
+	B     moved167
+
+one166:
+	FMOVS 0(R8), F16
+
+moved167:
+	TST   $2, R0
+	BEQ   one168
+	FMOVD 0(R19), F17
+	TST   $1, R0
+	BEQ   moved169
+	ADD   $8, R19, R22
+	VLD1  (R22), V17.S[2]
+	B     moved169
+
+one168:
+	FMOVS 0(R19), F17
+
+moved169:
+	TST   $2, R0
+	BEQ   one170
+	FMOVD 0(R9), F18
+	TST   $1, R0
+	BEQ   moved171
+	ADD   $8, R9, R22
+	VLD1  (R22), V18.S[2]
+	B     moved171
+
+one170:
+	FMOVS 0(R9), F18
+
+moved171:
+	TST   $2, R0
+	BEQ   one172
+	FMOVD 0(R20), F19
+	TST   $1, R0
+	BEQ   moved173
+	ADD   $8, R20, R22
+	VLD1  (R22), V19.S[2]
+	B     moved173
+
+one172:
+	FMOVS 0(R20), F19
+
+moved173:
+	VZIP2 V17.S4, V16.S4, V20.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V21.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V21.D2, V20.D2, V18.D2
+	VZIP2 V21.D2, V20.D2, V19.D2
+	FMOVS 0(R21), F20
+	WORD  $0x4f941080 // fmla v0.4s, v4.4s, v20.s[0]
+	WORD  $0x4f941101 // fmla v1.4s, v8.4s, v20.s[0]
+	WORD  $0x4f941182 // fmla v2.4s, v12.4s, v20.s[0]
+	WORD  $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
+	CMP   $1, R0
+	BEQ   over141
+	FMOVS 4(R21), F20
+	WORD  $0x4f9410a0 // fmla v0.4s, v5.4s, v20.s[0]
+	WORD  $0x4f941121 // fmla v1.4s, v9.4s, v20.s[0]
+	WORD  $0x4f9411a2 // fmla v2.4s, v13.4s, v20.s[0]
+	WORD  $0x4f941223 // fmla v3.4s, v17.4s, v20.s[0]
+	CMP   $2, R0
+	BEQ   over141
+	FMOVS 8(R21), F20
+	WORD  $0x4f9410c0 // fmla v0.4s, v6.4s, v20.s[0]
+	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
+	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
+	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
+	CMP   $3, R0
+	BEQ   over141
+	FMOVS 12(R21), F20
+	WORD  $0x4f9410e0 // fmla v0.4s, v7.4s, v20.s[0]
+	WORD  $0x4f941161 // fmla v1.4s, v11.4s, v20.s[0]
+	WORD  $0x4f9411e2 // fmla v2.4s, v15.4s, v20.s[0]
+	WORD  $0x4f941263 // fmla v3.4s, v19.4s, v20.s[0]
+
+over141:
+end131:
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD  $0x4e24d442 // fadd v2.4s, v2.4s, v4.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+56(FP), R11
+	CMP   $16, R11
+	BLT   fewer174
+	MOVD  $2, R12
+	MUL   R12, R3, R11
+	MOVD  R1, R4
+	ADD   R11, R4
+	MOVD  R4, R5
+	ADD   R11, R5
+	MOVD  R5, R6
+	ADD   R11, R6
+	MOVD  R6, R7
+	ADD   R11, R7
+	MOVD  R7, R8
+	ADD   R11, R8
+	MOVD  R8, R9
+	ADD   R11, R9
+	MOVD  R9, R10
+	ADD   R11, R10
+	B     halves175
+
+fewer174:
+	SUB  $2, R11
+	MOVD $14, R10
+	CMP  $14, R11
+	BGE  inside176
+	MOVD R11, R10
+
+inside176:
+	MUL  R3, R10
+	ADD  R1, R10
+	MOVD $12, R9
+	CMP  $12, R11
+	BGE  inside177
+	MOVD R11, R9
+
+inside177:
+	MUL  R3, R9
+	ADD  R1, R9
+	MOVD $10, R8
+	CMP  $10, R11
+	BGE  inside178
+	MOVD R11, R8
+
+inside178:
+	MUL  R3, R8
+	ADD  R1, R8
+	MOVD $8, R7
+	CMP  $8, R11
+	BGE  inside179
+	MOVD R11, R7
+
+inside179:
+	MUL  R3, R7
+	ADD  R1, R7
+	MOVD $6, R12
+	MUL  R12, R3, R6
+	ADD  R1, R6
+	MOVD $4, R12
+	MUL  R12, R3, R5
+	ADD  R1, R5
+	MOVD $2, R12
+	MUL  R12, R3, R4
+	ADD  R1, R4
+
+halves175:
+	CMP   $4, R2
+	BNE   apart180
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R4)
+	B     stored181
+
+apart180:
+	ADD   R2, R1, R11
+	ADD   R2, R4, R12
+	FMOVS F0, 0(R1)
+	VST1  V0.S[1], (R11)
+	VST1  V0.S[2], (R4)
+	VST1  V0.S[3], (R12)
+
+stored181:
+	CMP   $4, R2
+	BNE   apart182
+	FMOVD F1, 0(R5)
+	VST1  V1.D[1], (R6)
+	B     stored183
+
+apart182:
+	ADD   R2, R5, R11
+	ADD   R2, R6, R12
+	FMOVS F1, 0(R5)
+	VST1  V1.S[1], (R11)
+	VST1  V1.S[2], (R6)
+	VST1  V1.S[3], (R12)
+
+stored183:
+	CMP   $4, R2
+	BNE   apart184
+	FMOVD F2, 0(R7)
+	VST1  V2.D[1], (R8)
+	B     stored185
+
+apart184:
+	ADD   R2, R7, R11
+	ADD   R2, R8, R12
+	FMOVS F2, 0(R7)
+	VST1  V2.S[1], (R11)
+	VST1  V2.S[2], (R8)
+	VST1  V2.S[3], (R12)
+
+stored185:
+	CMP   $4, R2
+	BNE   apart186
+	FMOVD F3, 0(R9)
+	VST1  V3.D[1], (R10)
+	B     stored187
+
+apart186:
+	ADD   R2, R9, R11
+	ADD   R2, R10, R12
+	FMOVS F3, 0(R9)
+	VST1  V3.S[1], (R11)
+	VST1  V3.S[2], (R10)
+	VST1  V3.S[3], (R12)
+
+stored187:
+	// the next 16 inputs
+	MOVD cols+56(FP), R1
+	SUB  $16, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done132
+	MOVD dx+0(FP), R1
+	MOVD $16, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+40(FP), R3
+	MOVD dz+32(FP), R1
+	MOVD $16, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+32(FP)
+	MOVD cols+56(FP), R1
+	CMP  $9, R1
+	BGE  block128
+
+done132:
+	MOVD cols+56(FP), R1
+	CMP  $4, R1
+	BLE  done192
+
+block188:
+	// 1×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  dz+32(FP), R1
+	MOVD  lddz+40(FP), R2
+	MOVD  cols+56(FP), R6
+	CMP   $8, R6
+	BLT   fewer193
+	MOVD  $2, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
+	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves194
+
+fewer193:
+	SUB  $2, R6
+	MOVD $6, R5
+	CMP  $6, R6
+	BGE  inside195
+	MOVD R6, R5
+
+inside195:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $4, R4
+	CMP  $4, R6
+	BGE  inside196
+	MOVD R6, R4
+
+inside196:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $2, R7
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves194:
+	ADD  R2, R1, R6
+	ADD  R2, R3, R7
+	ADD  R2, R4, R8
+	ADD  R2, R5, R9
+	MOVD w+16(FP), R10
+	MOVD n+64(FP), R0
+	CMP  $4, R0
+	BLT  tail190
+
+square189:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F2
+	FMOVQ 0(R6), F3
+	FMOVQ 0(R3), F4
+	FMOVQ 0(R7), F5
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	FMOVQ 0(R4), F6
+	FMOVQ 0(R8), F7
+	FMOVQ 0(R5), F8
+	FMOVQ 0(R9), F9
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVD 0(R10), F10
+	WORD  $0x4f8a1040 // fmla v0.4s, v2.4s, v10.s[0]
+	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
+	WORD  $0x4faa1060 // fmla v0.4s, v3.4s, v10.s[1]
+	WORD  $0x4faa10e1 // fmla v1.4s, v7.4s, v10.s[1]
+	FMOVD 8(R10), F10
+	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
+	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
+	WORD  $0x4faa10a0 // fmla v0.4s, v5.4s, v10.s[1]
+	WORD  $0x4faa1121 // fmla v1.4s, v9.4s, v10.s[1]
+	ADD   $16, R1
+	ADD   $16, R6
+	ADD   $16, R3
+	ADD   $16, R7
+	ADD   $16, R4
+	ADD   $16, R8
+	ADD   $16, R5
+	ADD   $16, R9
+	ADD   $16, R10
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square189
+
+tail190:
+	CMP $0, R0
+	BLE end191
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one200
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved201
+	ADD   $8, R1, R11
+	VLD1  (R11), V2.S[2]
+	B     moved201
+
+one200:
+	FMOVS 0(R1), F2
+
+moved201:
+	TST   $2, R0
+	BEQ   one202
+	FMOVD 0(R6), F3
+	TST   $1, R0
+	BEQ   moved203
+	ADD   $8, R6, R11
+	VLD1  (R11), V3.S[2]
+	B     moved203
+
+one202:
+	FMOVS 0(R6), F3
+
+moved203:
+	TST   $2, R0
+	BEQ   one204
+	FMOVD 0(R3), F4
+	TST   $1, R0
+	BEQ   moved205
+	ADD   $8, R3, R11
+	VLD1  (R11), V4.S[2]
+	B     moved205
+
+one204:
+	FMOVS 0(R3), F4
+
+moved205:
+	TST   $2, R0
+	BEQ   one206
+	FMOVD 0(R7), F5
+	TST   $1, R0
+	BEQ   moved207
+	ADD   $8, R7, R11
+	VLD1  (R11), V5.S[2]
+	B     moved207
+
+one206:
+	FMOVS 0(R7), F5
+
+moved207:
+	VZIP2 V3.S4, V2.S4, V6.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V5.S4, V4.S4, V7.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V4.D2, V2.D2, V3.D2
+	VZIP1 V4.D2, V2.D2, V2.D2
+	VZIP1 V7.D2, V6.D2, V4.D2
+	VZIP2 V7.D2, V6.D2, V5.D2
+	TST   $2, R0
+	BEQ   one208
+	FMOVD 0(R4), F6
+	TST   $1, R0
+	BEQ   moved209
+	ADD   $8, R4, R11
+	VLD1  (R11), V6.S[2]
+	B     moved209
+
+one208:
+	FMOVS 0(R4), F6
+
+moved209:
+	TST   $2, R0
+	BEQ   one210
+	FMOVD 0(R8), F7
+	TST   $1, R0
+	BEQ   moved211
+	ADD   $8, R8, R11
+	VLD1  (R11), V7.S[2]
+	B     moved211
+
+one210:
+	FMOVS 0(R8), F7
+
+moved211:
+	TST   $2, R0
+	BEQ   one212
+	FMOVD 0(R5), F8
+	TST   $1, R0
+	BEQ   moved213
+	ADD   $8, R5, R11
+	VLD1  (R11), V8.S[2]
+	B     moved213
+
+one212:
+	FMOVS 0(R5), F8
+
+moved213:
+	TST   $2, R0
+	BEQ   one214
+	FMOVD 0(R9), F9
+	TST   $1, R0
+	BEQ   moved215
+	ADD   $8, R9, R11
+	VLD1  (R11), V9.S[2]
+	B     moved215
+
+one214:
+	FMOVS 0(R9), F9
+
+moved215:
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVS 0(R10), F10
+	WORD  $0x4f8a1040 // fmla v0.4s, v2.4s, v10.s[0]
+	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
+	CMP   $1, R0
+	BEQ   over199
+	FMOVS 4(R10), F10
+	WORD  $0x4f8a1060 // fmla v0.4s, v3.4s, v10.s[0]
+	WORD  $0x4f8a10e1 // fmla v1.4s, v7.4s, v10.s[0]
+	CMP   $2, R0
+	BEQ   over199
+	FMOVS 8(R10), F10
+	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
+	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
+	CMP   $3, R0
+	BEQ   over199
+	FMOVS 12(R10), F10
+	WORD  $0x4f8a10a0 // fmla v0.4s, v5.4s, v10.s[0]
+	WORD  $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
+
+over199:
+end191:
+	VMOVI $0, V2.B16
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+56(FP), R7
+	CMP   $8, R7
+	BLT   fewer216
+	MOVD  $2, R8
+	MUL   R8, R3, R7
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves217
+
+fewer216:
+	SUB  $2, R7
+	MOVD $6, R6
+	CMP  $6, R7
+	BGE  inside218
+	MOVD R7, R6
+
+inside218:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $4, R5
+	CMP  $4, R7
+	BGE  inside219
+	MOVD R7, R5
+
+inside219:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves217:
+	CMP   $4, R2
+	BNE   apart220
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R4)
+	B     stored221
+
+apart220:
+	ADD   R2, R1, R7
+	ADD   R2, R4, R8
+	FMOVS F0, 0(R1)
+	VST1  V0.S[1], (R7)
+	VST1  V0.S[2], (R4)
+	VST1  V0.S[3], (R8)
+
+stored221:
+	CMP   $4, R2
+	BNE   apart222
+	FMOVD F1, 0(R5)
+	VST1  V1.D[1], (R6)
+	B     stored223
+
+apart222:
+	ADD   R2, R5, R7
+	ADD   R2, R6, R8
+	FMOVS F1, 0(R5)
+	VST1  V1.S[1], (R7)
+	VST1  V1.S[2], (R6)
+	VST1  V1.S[3], (R8)
+
+stored223:
+	// the next 8 inputs
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done192
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+40(FP), R3
+	MOVD dz+32(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+32(FP)
+	MOVD cols+56(FP), R1
+	CMP  $5, R1
+	BGE  block188
+
+done192:
+	MOVD cols+56(FP), R1
+	CMP  $0, R1
+	BLE  done228
+
+block224:
+	// 1×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	MOVD  dz+32(FP), R1
+	MOVD  lddz+40(FP), R2
+	MOVD  cols+56(FP), R5
+	CMP   $4, R5
+	BLT   fewer229
+	MOVD  $2, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
+	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves230
+
+fewer229:
+	SUB  $2, R5
+	MOVD $2, R4
+	CMP  $2, R5
+	BGE  inside231
+	MOVD R5, R4
+
+inside231:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside232
+	MOVD R5, R3
+
+inside232:
+	MUL R2, R3
+	ADD R1, R3
+
+halves230:
+	ADD  R2, R3, R1
+	ADD  R2, R4, R5
+	MOVD w+16(FP), R6
+	MOVD n+64(FP), R0
+	CMP  $4, R0
+	BLT  tail226
+
+square225:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R3), F1
+	FMOVQ 0(R1), F2
+	FMOVQ 0(R4), F3
+	FMOVQ 0(R5), F4
+	VZIP2 V2.S4, V1.S4, V5.S4
+	VZIP1 V2.S4, V1.S4, V1.S4
+	VZIP2 V4.S4, V3.S4, V6.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V3.D2, V1.D2, V2.D2
+	VZIP1 V3.D2, V1.D2, V1.D2
+	VZIP1 V6.D2, V5.D2, V3.D2
+	VZIP2 V6.D2, V5.D2, V4.D2
+	FMOVD 0(R6), F5
+	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
+	WORD  $0x4fa51040 // fmla v0.4s, v2.4s, v5.s[1]
+	FMOVD 8(R6), F5
+	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
+	WORD  $0x4fa51080 // fmla v0.4s, v4.4s, v5.s[1]
+	ADD   $16, R3
+	ADD   $16, R1
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square225
+
+tail226:
+	CMP $0, R0
+	BLE end227
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one236
+	FMOVD 0(R3), F1
+	TST   $1, R0
+	BEQ   moved237
+	ADD   $8, R3, R7
+	VLD1  (R7), V1.S[2]
+	B     moved237
+
+one236:
+	FMOVS 0(R3), F1
+
+moved237:
+	TST   $2, R0
+	BEQ   one238
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved239
+	ADD   $8, R1, R7
+	VLD1  (R7), V2.S[2]
+	B     moved239
+
+one238:
+	FMOVS 0(R1), F2
+
+moved239:
+	TST   $2, R0
+	BEQ   one240
+	FMOVD 0(R4), F3
+	TST   $1, R0
+	BEQ   moved241
+	ADD   $8, R4, R7
+	VLD1  (R7), V3.S[2]
+	B     moved241
+
+one240:
+	FMOVS 0(R4), F3
+
+moved241:
+	TST   $2, R0
+	BEQ   one242
+	FMOVD 0(R5), F4
+	TST   $1, R0
+	BEQ   moved243
+	ADD   $8, R5, R7
+	VLD1  (R7), V4.S[2]
+	B     moved243
+
+one242:
+	FMOVS 0(R5), F4
+
+moved243:
+	VZIP2 V2.S4, V1.S4, V5.S4
+	VZIP1 V2.S4, V1.S4, V1.S4
+	VZIP2 V4.S4, V3.S4, V6.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V3.D2, V1.D2, V2.D2
+	VZIP1 V3.D2, V1.D2, V1.D2
+	VZIP1 V6.D2, V5.D2, V3.D2
+	VZIP2 V6.D2, V5.D2, V4.D2
+	FMOVS 0(R6), F5
+	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
+	CMP   $1, R0
+	BEQ   over235
+	FMOVS 4(R6), F5
+	WORD  $0x4f851040 // fmla v0.4s, v2.4s, v5.s[0]
+	CMP   $2, R0
+	BEQ   over235
+	FMOVS 8(R6), F5
+	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
+	CMP   $3, R0
+	BEQ   over235
+	FMOVS 12(R6), F5
+	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
+
+over235:
+end227:
+	VMOVI $0, V1.B16
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+56(FP), R6
+	CMP   $4, R6
+	BLT   fewer244
+	MOVD  $2, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves245
+
+fewer244:
+	SUB  $2, R6
+	MOVD $2, R5
+	CMP  $2, R6
+	BGE  inside246
+	MOVD R6, R5
+
+inside246:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside247
+	MOVD R6, R4
+
+inside247:
+	MUL R3, R4
+	ADD R1, R4
+
+halves245:
+	CMP   $4, R2
+	BNE   apart248
+	FMOVD F0, 0(R4)
+	VST1  V0.D[1], (R5)
+	B     stored249
+
+apart248:
+	ADD   R2, R4, R1
+	ADD   R2, R5, R6
+	FMOVS F0, 0(R4)
+	VST1  V0.S[1], (R1)
+	VST1  V0.S[2], (R5)
+	VST1  V0.S[3], (R6)
+
+stored249:
+	// the next 4 inputs
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done228
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+40(FP), R3
+	MOVD dz+32(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+32(FP)
+	MOVD cols+56(FP), R1
+	CMP  $1, R1
+	BGE  block224
+
+done228:
+	RET
+
+// func turnedNEONF64(dx *float64, lddx uintptr, w *float64, ldw uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
+TEXT ·turnedNEONF64(SB), NOSPLIT, $0-72
+	MOVD rows+48(FP), R0
+	MOVD n+64(FP), R0
+	MOVD cols+56(FP), R1
+	CMP  $4, R1
+	BLE  done6
+
+block2:
+	// 1×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	MOVD  dz+32(FP), R1
+	MOVD  lddz+40(FP), R2
+	MOVD  cols+56(FP), R10
+	CMP   $8, R10
+	BLT   fewer7
+	MOVD  $1, R11
+	MUL   R11, R2, R10
+	MOVD  R1, R3
+	ADD   R10, R3
+	MOVD  R3, R4
+	ADD   R10, R4
+	MOVD  R4, R5
+	ADD   R10, R5
+	MOVD  R5, R6
+	ADD   R10, R6
+	MOVD  R6, R7
+	ADD   R10, R7
+	MOVD  R7, R8
+	ADD   R10, R8
+	MOVD  R8, R9
+	ADD   R10, R9
+	B     halves8
+
+fewer7:
+	SUB  $1, R10
+	MOVD $7, R9
+	CMP  $7, R10
+	BGE  inside9
+	MOVD R10, R9
+
+inside9:
+	MUL  R2, R9
+	ADD  R1, R9
+	MOVD $6, R8
+	CMP  $6, R10
+	BGE  inside10
+	MOVD R10, R8
+
+inside10:
+	MUL  R2, R8
+	ADD  R1, R8
+	MOVD $5, R7
+	CMP  $5, R10
+	BGE  inside11
+	MOVD R10, R7
+
+inside11:
+	MUL  R2, R7
+	ADD  R1, R7
+	MOVD $4, R6
+	CMP  $4, R10
+	BGE  inside12
+	MOVD R10, R6
+
+inside12:
+	MUL  R2, R6
+	ADD  R1, R6
+	MOVD $3, R11
+	MUL  R11, R2, R5
+	ADD  R1, R5
+	MOVD $2, R11
+	MUL  R11, R2, R4
+	ADD  R1, R4
+	MOVD $1, R11
+	MUL  R11, R2, R3
+	ADD  R1, R3
+
+halves8:
+	MOVD w+16(FP), R10
+	MOVD n+64(FP), R0
+	CMP  $2, R0
+	BLT  tail4
+
+square3:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R1), F4
+	FMOVQ 0(R3), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVQ 0(R4), F6
+	FMOVQ 0(R5), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVQ 0(R6), F8
+	FMOVQ 0(R7), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVQ 0(R8), F10
+	FMOVQ 0(R9), F11
+	VZIP2 V11.D2, V10.D2, V12.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V12.B16, V12.B16, V11.B16
+	FMOVQ 0(R10), F12
+	WORD  $0x4fcc1080 // fmla v0.2d, v4.2d, v12.d[0]
+	WORD  $0x4fcc10c1 // fmla v1.2d, v6.2d, v12.d[0]
+	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
+	WORD  $0x4fcc1143 // fmla v3.2d, v10.2d, v12.d[0]
+	WORD  $0x4fcc18a0 // fmla v0.2d, v5.2d, v12.d[1]
+	WORD  $0x4fcc18e1 // fmla v1.2d, v7.2d, v12.d[1]
+	WORD  $0x4fcc1922 // fmla v2.2d, v9.2d, v12.d[1]
+	WORD  $0x4fcc1963 // fmla v3.2d, v11.2d, v12.d[1]
+	ADD   $16, R1
+	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square3
+
+tail4:
+	CMP $0, R0
+	BLE end5
+
+	// the same for fewer j
+	FMOVD 0(R1), F4
+	FMOVD 0(R3), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R4), F6
+	FMOVD 0(R5), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVD 0(R6), F8
+	FMOVD 0(R7), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVD 0(R8), F10
+	FMOVD 0(R9), F11
+	VZIP2 V11.D2, V10.D2, V12.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V12.B16, V12.B16, V11.B16
+	FMOVD 0(R10), F12
+	WORD  $0x4fcc1080 // fmla v0.2d, v4.2d, v12.d[0]
+	WORD  $0x4fcc10c1 // fmla v1.2d, v6.2d, v12.d[0]
+	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
+	WORD  $0x4fcc1143 // fmla v3.2d, v10.2d, v12.d[0]
+	CMP   $1, R0
+	BEQ   over15
+	FMOVD 8(R10), F12
+	WORD  $0x4fcc10a0 // fmla v0.2d, v5.2d, v12.d[0]
+	WORD  $0x4fcc10e1 // fmla v1.2d, v7.2d, v12.d[0]
+	WORD  $0x4fcc1122 // fmla v2.2d, v9.2d, v12.d[0]
+	WORD  $0x4fcc1163 // fmla v3.2d, v11.2d, v12.d[0]
+
+over15:
+end5:
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
+	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+56(FP), R11
+	CMP   $8, R11
+	BLT   fewer16
+	MOVD  $1, R12
+	MUL   R12, R3, R11
+	MOVD  R1, R4
+	ADD   R11, R4
+	MOVD  R4, R5
+	ADD   R11, R5
+	MOVD  R5, R6
+	ADD   R11, R6
+	MOVD  R6, R7
+	ADD   R11, R7
+	MOVD  R7, R8
+	ADD   R11, R8
+	MOVD  R8, R9
+	ADD   R11, R9
+	MOVD  R9, R10
+	ADD   R11, R10
+	B     halves17
+
+fewer16:
+	SUB  $1, R11
+	MOVD $7, R10
+	CMP  $7, R11
+	BGE  inside18
+	MOVD R11, R10
+
+inside18:
+	MUL  R3, R10
+	ADD  R1, R10
+	MOVD $6, R9
+	CMP  $6, R11
+	BGE  inside19
+	MOVD R11, R9
+
+inside19:
+	MUL  R3, R9
+	ADD  R1, R9
+	MOVD $5, R8
+	CMP  $5, R11
+	BGE  inside20
+	MOVD R11, R8
+
+inside20:
+	MUL  R3, R8
+	ADD  R1, R8
+	MOVD $4, R7
+	CMP  $4, R11
+	BGE  inside21
+	MOVD R11, R7
+
+inside21:
+	MUL  R3, R7
+	ADD  R1, R7
+	MOVD $3, R12
+	MUL  R12, R3, R6
+	ADD  R1, R6
+	MOVD $2, R12
+	MUL  R12, R3, R5
+	ADD  R1, R5
+	MOVD $1, R12
+	MUL  R12, R3, R4
+	ADD  R1, R4
+
+halves17:
+	CMP   $8, R2
+	BNE   apart22
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R4)
+	B     stored23
+
+apart22:
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R4)
+
+stored23:
+	CMP   $8, R2
+	BNE   apart24
+	FMOVD F1, 0(R5)
+	VST1  V1.D[1], (R6)
+	B     stored25
+
+apart24:
+	FMOVD F1, 0(R5)
+	VST1  V1.D[1], (R6)
+
+stored25:
+	CMP   $8, R2
+	BNE   apart26
+	FMOVD F2, 0(R7)
+	VST1  V2.D[1], (R8)
+	B     stored27
+
+apart26:
+	FMOVD F2, 0(R7)
+	VST1  V2.D[1], (R8)
+
+stored27:
+	CMP   $8, R2
+	BNE   apart28
+	FMOVD F3, 0(R9)
+	VST1  V3.D[1], (R10)
+	B     stored29
+
+apart28:
+	FMOVD F3, 0(R9)
+	VST1  V3.D[1], (R10)
+
+stored29:
+	// the next 8 inputs
+	MOVD cols+56(FP), R1
+	SUB  $8, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done6
+	MOVD dx+0(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+40(FP), R3
+	MOVD dz+32(FP), R1
+	MOVD $8, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+32(FP)
+	MOVD cols+56(FP), R1
+	CMP  $5, R1
+	BGE  block2
+
+done6:
+	MOVD cols+56(FP), R1
+	CMP  $2, R1
+	BLE  done34
+
+block30:
+	// 1×4 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	MOVD  dz+32(FP), R1
+	MOVD  lddz+40(FP), R2
+	MOVD  cols+56(FP), R6
+	CMP   $4, R6
+	BLT   fewer35
+	MOVD  $1, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
+	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves36
+
+fewer35:
+	SUB  $1, R6
+	MOVD $3, R5
+	CMP  $3, R6
+	BGE  inside37
+	MOVD R6, R5
+
+inside37:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $2, R4
+	CMP  $2, R6
+	BGE  inside38
+	MOVD R6, R4
+
+inside38:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $1, R7
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves36:
+	MOVD w+16(FP), R6
+	MOVD n+64(FP), R0
+	CMP  $2, R0
+	BLT  tail32
+
+square31:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R1), F2
+	FMOVQ 0(R3), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 0(R4), F4
+	FMOVQ 0(R5), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVQ 0(R6), F6
+	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	WORD  $0x4fc61860 // fmla v0.2d, v3.2d, v6.d[1]
+	WORD  $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
+	ADD   $16, R1
+	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square31
+
+tail32:
+	CMP $0, R0
+	BLE end33
+
+	// the same for fewer j
+	FMOVD 0(R1), F2
+	FMOVD 0(R3), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVD 0(R4), F4
+	FMOVD 0(R5), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 0(R6), F6
+	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	CMP   $1, R0
+	BEQ   over41
+	FMOVD 8(R6), F6
+	WORD  $0x4fc61060 // fmla v0.2d, v3.2d, v6.d[0]
+	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
+
+over41:
+end33:
+	VMOVI $0, V2.B16
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+56(FP), R7
+	CMP   $4, R7
+	BLT   fewer42
+	MOVD  $1, R8
+	MUL   R8, R3, R7
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves43
+
+fewer42:
+	SUB  $1, R7
+	MOVD $3, R6
+	CMP  $3, R7
+	BGE  inside44
+	MOVD R7, R6
+
+inside44:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $2, R5
+	CMP  $2, R7
+	BGE  inside45
+	MOVD R7, R5
+
+inside45:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $1, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves43:
+	CMP   $8, R2
+	BNE   apart46
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R4)
+	B     stored47
+
+apart46:
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R4)
+
+stored47:
+	CMP   $8, R2
+	BNE   apart48
+	FMOVD F1, 0(R5)
+	VST1  V1.D[1], (R6)
+	B     stored49
+
+apart48:
+	FMOVD F1, 0(R5)
+	VST1  V1.D[1], (R6)
+
+stored49:
+	// the next 4 inputs
+	MOVD cols+56(FP), R1
+	SUB  $4, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done34
+	MOVD dx+0(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+40(FP), R3
+	MOVD dz+32(FP), R1
+	MOVD $4, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+32(FP)
+	MOVD cols+56(FP), R1
+	CMP  $3, R1
+	BGE  block30
+
+done34:
+	MOVD cols+56(FP), R1
+	CMP  $0, R1
+	BLE  done54
+
+block50:
+	// 1×2 elements of dx, from +0
+	VMOVI $0, V0.B16
+	MOVD  dz+32(FP), R1
+	MOVD  lddz+40(FP), R2
+	MOVD  cols+56(FP), R5
+	CMP   $2, R5
+	BLT   fewer55
+	MOVD  $1, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
+	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves56
+
+fewer55:
+	SUB  $1, R5
+	MOVD $1, R4
+	CMP  $1, R5
+	BGE  inside57
+	MOVD R5, R4
+
+inside57:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside58
+	MOVD R5, R3
+
+inside58:
+	MUL R2, R3
+	ADD R1, R3
+
+halves56:
+	MOVD w+16(FP), R1
+	MOVD n+64(FP), R0
+	CMP  $2, R0
+	BLT  tail52
+
+square51:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
+	FMOVQ 0(R3), F1
+	FMOVQ 0(R4), F2
+	VZIP2 V2.D2, V1.D2, V3.D2
+	VZIP1 V2.D2, V1.D2, V1.D2
+	VORR  V3.B16, V3.B16, V2.B16
+	FMOVQ 0(R1), F3
+	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
+	WORD  $0x4fc31840 // fmla v0.2d, v2.2d, v3.d[1]
+	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R1
+	SUB   $2, R0
+	CMP   $2, R0
+	BGE   square51
+
+tail52:
+	CMP $0, R0
+	BLE end53
+
+	// the same for fewer j
+	FMOVD 0(R3), F1
+	FMOVD 0(R4), F2
+	VZIP2 V2.D2, V1.D2, V3.D2
+	VZIP1 V2.D2, V1.D2, V1.D2
+	VORR  V3.B16, V3.B16, V2.B16
+	FMOVD 0(R1), F3
+	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
+	CMP   $1, R0
+	BEQ   over61
+	FMOVD 8(R1), F3
+	WORD  $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+
+over61:
+end53:
+	VMOVI $0, V1.B16
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	MOVD  dx+0(FP), R1
+	MOVD  lddx+8(FP), R2
+	MOVD  R2, R3
+	MOVD  cols+56(FP), R6
+	CMP   $2, R6
+	BLT   fewer62
+	MOVD  $1, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves63
+
+fewer62:
+	SUB  $1, R6
+	MOVD $1, R5
+	CMP  $1, R6
+	BGE  inside64
+	MOVD R6, R5
+
+inside64:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside65
+	MOVD R6, R4
+
+inside65:
+	MUL R3, R4
+	ADD R1, R4
+
+halves63:
+	CMP   $8, R2
+	BNE   apart66
+	FMOVD F0, 0(R4)
+	VST1  V0.D[1], (R5)
+	B     stored67
+
+apart66:
+	FMOVD F0, 0(R4)
+	VST1  V0.D[1], (R5)
+
+stored67:
+	// the next 2 inputs
+	MOVD cols+56(FP), R1
+	SUB  $2, R1
+	MOVD R1, cols+56(FP)
+	CMP  $0, R1
+	BLE  done54
+	MOVD dx+0(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dx+0(FP)
+	MOVD lddz+40(FP), R3
+	MOVD dz+32(FP), R1
+	MOVD $2, R4
+	MUL  R4, R3, R3
+	ADD  R3, R1
+	MOVD R1, dz+32(FP)
+	MOVD cols+56(FP), R1
+	CMP  $1, R1
+	BGE  block50
+
+done54:
+	RET
+
+// func bothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
+TEXT ·bothNEONF32(SB), NOSPLIT, $0-104
+	MOVD rows+80(FP), R0
+	CMP  $3, R0
+	BNE  fewer1
+	MOVD n+96(FP), R0
+	MOVD cols+88(FP), R1
+	CMP  $4, R1
+	BLE  done6
+
+block2:
+	// 3×8 elements of dx, from +0
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	MOVD  w+64(FP), R1
+	MOVD  ldw+72(FP), R2
+	MOVD  cols+88(FP), R6
+	CMP   $8, R6
+	BLT   fewer7
+	MOVD  $2, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
+	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves8
+
+fewer7:
+	SUB  $2, R6
+	MOVD $6, R5
+	CMP  $6, R6
+	BGE  inside9
+	MOVD R6, R5
+
+inside9:
+	MUL  R2, R5
+	ADD  R1, R5
+	MOVD $4, R4
+	CMP  $4, R6
+	BGE  inside10
+	MOVD R6, R4
+
+inside10:
+	MUL  R2, R4
+	ADD  R1, R4
+	MOVD $2, R7
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves8:
+	ADD  R2, R1, R6
+	ADD  R2, R3, R7
+	ADD  R2, R4, R8
+	ADD  R2, R5, R9
+	MOVD dz+32(FP), R10
+	MOVD lddz+40(FP), R11
+	MOVD n+96(FP), R0
+	ADD  R11, R10, R12
+	ADD  R11, R12, R13
+	CMP  $4, R0
+	BLT  tail4
+
+square3:
+	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
+	FMOVQ 0(R1), F6
+	FMOVQ 0(R6), F7
+	FMOVQ 0(R3), F8
+	FMOVQ 0(R7), F9
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	FMOVQ 0(R4), F10
+	FMOVQ 0(R8), F11
+	FMOVQ 0(R5), F12
+	FMOVQ 0(R9), F13
+	VZIP2 V11.S4, V10.S4, V14.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V13.S4, V12.S4, V15.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V15.D2, V14.D2, V12.D2
+	VZIP2 V15.D2, V14.D2, V13.D2
+	FMOVD 0(R10), F14
+	WORD  $0x4f8e10c0 // fmla v0.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1143 // fmla v3.4s, v10.4s, v14.s[0]
+	WORD  $0x4fae10e0 // fmla v0.4s, v7.4s, v14.s[1]
+	WORD  $0x4fae1163 // fmla v3.4s, v11.4s, v14.s[1]
+	FMOVD 0(R12), F14
+	WORD  $0x4f8e10c1 // fmla v1.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
+	WORD  $0x4fae10e1 // fmla v1.4s, v7.4s, v14.s[1]
+	WORD  $0x4fae1164 // fmla v4.4s, v11.4s, v14.s[1]
+	FMOVD 0(R13), F14
+	WORD  $0x4f8e10c2 // fmla v2.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1145 // fmla v5.4s, v10.4s, v14.s[0]
+	WORD  $0x4fae10e2 // fmla v2.4s, v7.4s, v14.s[1]
+	WORD  $0x4fae1165 // fmla v5.4s, v11.4s, v14.s[1]
+	FMOVD 8(R10), F14
+	WORD  $0x4f8e1100 // fmla v0.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1183 // fmla v3.4s, v12.4s, v14.s[0]
+	WORD  $0x4fae1120 // fmla v0.4s, v9.4s, v14.s[1]
+	WORD  $0x4fae11a3 // fmla v3.4s, v13.4s, v14.s[1]
+	FMOVD 8(R12), F14
+	WORD  $0x4f8e1101 // fmla v1.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	WORD  $0x4fae1121 // fmla v1.4s, v9.4s, v14.s[1]
+	WORD  $0x4fae11a4 // fmla v4.4s, v13.4s, v14.s[1]
+	FMOVD 8(R13), F14
+	WORD  $0x4f8e1102 // fmla v2.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
+	WORD  $0x4fae1122 // fmla v2.4s, v9.4s, v14.s[1]
+	WORD  $0x4fae11a5 // fmla v5.4s, v13.4s, v14.s[1]
+
+	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
+	MOVD R10, R14
+	MOVD dz+32(FP), R20
+	SUB  R20, R14
+	MOVD dw+16(FP), R20
+	ADD  R20, R14
+	MOVD x+48(FP), R15
+	MOVD ldx+56(FP), R20
+	ADD  R20, R15, R21
+	ADD  R20, R21, R22
+	MOVD cols+88(FP), R19
+	CMP  $8, R19
+	BLE  fewer13
+	MOVD $8, R19
+
+fewer13:
+	VMOVI $0, V11.B16
+	FMOVQ 0(R10), F6
+	FMOVQ 0(R12), F7
+	FMOVQ 0(R13), F8
+
+row12:
+	VORR  V11.B16, V11.B16, V9.B16
+	FMOVS 0(R15), F10
+	WORD  $0x4f8a10c9 // fmla v9.4s, v6.4s, v10.s[0]
+	FMOVS 0(R21), F10
+	WORD  $0x4f8a10e9 // fmla v9.4s, v7.4s, v10.s[0]
+	FMOVS 0(R22), F10
+	WORD  $0x4f8a1109 // fmla v9.4s, v8.4s, v10.s[0]
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	FMOVQ F9, 0(R14)
+	MOVD  lddw+24(FP), R23
+	ADD   R23, R14
+	ADD   $4, R15
+	ADD   $4, R21
+	ADD   $4, R22
+	SUBS  $1, R19
+	BNE   row12
+	ADD   $16, R1
+	ADD   $16, R6
+	ADD   $16, R3
+	ADD   $16, R7
+	ADD   $16, R4
+	ADD   $16, R8
+	ADD   $16, R5
+	ADD   $16, R9
+	ADD   $16, R10
+	ADD   $16, R12
+	ADD   $16, R13
+	SUB   $4, R0
+	CMP   $4, R0
+	BGE   square3
+
+tail4:
+	CMP $0, R0
+	BLE end5
+
+	// the same for fewer j
+	TST   $2, R0
+	BEQ   one16
+	FMOVD 0(R1), F6
+	TST   $1, R0
+	BEQ   moved17
+	ADD   $8, R1, R14
+	VLD1  (R14), V6.S[2]
+	B     moved17
+
+one16:
+	FMOVS 0(R1), F6
+
+moved17:
+	TST   $2, R0
+	BEQ   one18
+	FMOVD 0(R6), F7
+	TST   $1, R0
+	BEQ   moved19
+	ADD   $8, R6, R14
+	VLD1  (R14), V7.S[2]
+	B     moved19
+
+one18:
+	FMOVS 0(R6), F7
+
+moved19:
+	TST   $2, R0
+	BEQ   one20
+	FMOVD 0(R3), F8
+	TST   $1, R0
+	BEQ   moved21
+	ADD   $8, R3, R14
+	VLD1  (R14), V8.S[2]
+	B     moved21
+
+one20:
+	FMOVS 0(R3), F8
+
+moved21:
+	TST   $2, R0
+	BEQ   one22
+	FMOVD 0(R7), F9
+	TST   $1, R0
+	BEQ   moved23
+	ADD   $8, R7, R14
+	VLD1  (R14), V9.S[2]
+	B     moved23
+
+one22:
+	FMOVS 0(R7), F9
+
+moved23:
+	VZIP2 V7.S4, V6.S4, V10.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V11.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V11.D2, V10.D2, V8.D2
+	VZIP2 V11.D2, V10.D2, V9.D2
+	TST   $2, R0
+	BEQ   one24
+	FMOVD 0(R4), F10
+	TST   $1, R0
+	BEQ   moved25
+	ADD   $8, R4, R14
+	VLD1  (R14), V10.S[2]
+	B     moved25
+
+one24:
+	FMOVS 0(R4), F10
+
+moved25:
+	TST   $2, R0
+	BEQ   one26
+	FMOVD 0(R8), F11
+	TST   $1, R0
+	BEQ   moved27
+	ADD   $8, R8, R14
+	VLD1  (R14), V11.S[2]
+	B     moved27
+
+one26:
+	FMOVS 0(R8), F11
+
+moved27:
+	TST   $2, R0
+	BEQ   one28
+	FMOVD 0(R5), F12
+	TST   $1, R0
+	BEQ   moved29
+	ADD   $8, R5, R14
+	VLD1  (R14), V12.S[2]
+	B     moved29
+
+one28:
+	FMOVS 0(R5), F12
+
+moved29:
+	TST   $2, R0
+	BEQ   one30
+	FMOVD 0(R9), F13
+	TST   $1, R0
+	BEQ   moved31
+	ADD   $8, R9, R14
+	VLD1  (R14), V13.S[2]
+	B     moved31
+
+one30:
+	FMOVS 0(R9), F13
+
+moved31:
+	VZIP2 V11.S4, V10.S4, V14.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V13.S4, V12.S4, V15.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V15.D2, V14.D2, V12.D2
+	VZIP2 V15.D2, V14.D2, V13.D2
+	FMOVS 0(R10), F14
+	WORD  $0x4f8e10c0 // fmla v0.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1143 // fmla v3.4s, v10.4s, v14.s[0]
+	FMOVS 0(R12), F14
+	WORD  $0x4f8e10c1 // fmla v1.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1144 // fmla v4.4s, v10.4s, v14.s[0]
+	FMOVS 0(R13), F14
+	WORD  $0x4f8e10c2 // fmla v2.4s, v6.4s, v14.s[0]
+	WORD  $0x4f8e1145 // fmla v5.4s, v10.4s, v14.s[0]
+	CMP   $1, R0
+	BEQ   over15
+	FMOVS 4(R10), F14
+	WORD  $0x4f8e10e0 // fmla v0.4s, v7.4s, v14.s[0]
+	WORD  $0x4f8e1163 // fmla v3.4s, v11.4s, v14.s[0]
+	FMOVS 4(R12), F14
+	WORD  $0x4f8e10e1 // fmla v1.4s, v7.4s, v14.s[0]
+	WORD  $0x4f8e1164 // fmla v4.4s, v11.4s, v14.s[0]
+	FMOVS 4(R13), F14
+	WORD  $0x4f8e10e2 // fmla v2.4s, v7.4s, v14.s[0]
+	WORD  $0x4f8e1165 // fmla v5.4s, v11.4s, v14.s[0]
+	CMP   $2, R0
+	BEQ   over15
+	FMOVS 8(R10), F14
+	WORD  $0x4f8e1100 // fmla v0.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1183 // fmla v3.4s, v12.4s, v14.s[0]
+	FMOVS 8(R12), F14
+	WORD  $0x4f8e1101 // fmla v1.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1184 // fmla v4.4s, v12.4s, v14.s[0]
+	FMOVS 8(R13), F14
+	WORD  $0x4f8e1102 // fmla v2.4s, v8.4s, v14.s[0]
+	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
+	CMP   $3, R0
+	BEQ   over15
+	FMOVS 12(R10), F14
+	WORD  $0x4f8e1120 // fmla v0.4s, v9.4s, v14.s[0]
+	WORD  $0x4f8e11a3 // fmla v3.4s, v13.4s, v14.s[0]
+	FMOVS 12(R12), F14
+	WORD  $0x4f8e1121 // fmla v1.4s, v9.4s, v14.s[0]
+	WORD  $0x4f8e11a4 // fmla v4.4s, v13.4s, v14.s[0]
+	FMOVS 12(R13), F14
+	WORD  $0x4f8e1122 // fmla v2.4s, v9.4s, v14.s[0]
+	WORD  $0x4f8e11a5 // fmla v5.4s, v13.4s, v14.s[0]
+
+over15:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
 	MOVD $4, R14
@@ -12727,16 +14006,16 @@ over13:
 	ADD  R20, R21, R22
 	MOVD cols+88(FP), R19
 	CMP  $8, R19
-	BLE  fewer31
+	BLE  fewer33
 	MOVD $8, R19
 
-fewer31:
+fewer33:
 	VMOVI $0, V11.B16
 	FMOVQ 0(R10), F6
 	FMOVQ 0(R12), F7
 	FMOVQ 0(R13), F8
 
-row30:
+row32:
 	VORR  V11.B16, V11.B16, V9.B16
 	FMOVS 0(R15), F10
 	WORD  $0x4f8a10c9 // fmla v9.4s, v6.4s, v10.s[0]
@@ -12752,7 +14031,7 @@ row30:
 	ADD   $4, R21
 	ADD   $4, R22
 	SUBS  $1, R19
-	BNE   row30
+	BNE   row32
 
 end5:
 	VMOVI $0, V6.B16
@@ -12765,44 +14044,59 @@ end5:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $4, R3
-	MOVD  cols+88(FP), R4
-	SUB   $2, R4
-	MOVD  $6, R5
-	CMP   $6, R4
-	BGE   inside32
-	MOVD  R4, R5
-
-inside32:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $4, R6
-	CMP  $4, R4
-	BGE  inside33
-	MOVD R4, R6
-
-inside33:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+88(FP), R7
+	CMP   $8, R7
+	BLT   fewer34
 	MOVD  $2, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
-	ADD   R2, R1, R4
-	ADD   R2, R4, R8
-	ADD   R2, R7, R9
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves35
+
+fewer34:
+	SUB  $2, R7
+	MOVD $6, R6
+	CMP  $6, R7
+	BGE  inside36
+	MOVD R7, R6
+
+inside36:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $4, R5
+	CMP  $4, R7
+	BGE  inside37
+	MOVD R7, R5
+
+inside37:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves35:
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R4, R9
 	ADD   R2, R9, R10
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R4)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 0(R7)
 	VST1  V1.D[1], (R9)
 	FMOVD F2, 0(R8)
 	VST1  V2.D[1], (R10)
-	ADD   R2, R6, R4
-	ADD   R2, R4, R8
-	ADD   R2, R5, R9
+	ADD   R2, R5, R7
+	ADD   R2, R7, R8
+	ADD   R2, R6, R9
 	ADD   R2, R9, R10
-	FMOVD F3, 0(R6)
-	VST1  V3.D[1], (R5)
-	FMOVD F4, 0(R4)
+	FMOVD F3, 0(R5)
+	VST1  V3.D[1], (R6)
+	FMOVD F4, 0(R7)
 	VST1  V4.D[1], (R9)
 	FMOVD F5, 0(R8)
 	VST1  V5.D[1], (R10)
@@ -12843,49 +14137,61 @@ inside33:
 done6:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done38
+	BLE  done42
 
-block34:
+block38:
 	// 3×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	MOVD  w+64(FP), R1
 	MOVD  ldw+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $2, R3
-	MOVD  $2, R4
-	CMP   $2, R3
-	BGE   inside39
+	MOVD  cols+88(FP), R5
+	CMP   $4, R5
+	BLT   fewer43
+	MOVD  $2, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves44
 
-inside39:
+fewer43:
+	SUB  $2, R5
+	MOVD $2, R4
+	CMP  $2, R5
+	BGE  inside45
+	MOVD R5, R4
+
+inside45:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside40
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside46
+	MOVD R5, R3
 
-inside40:
-	MUL  R2, R5
-	ADD  R1, R5
-	ADD  R2, R5, R1
-	ADD  R2, R4, R3
+inside46:
+	MUL R2, R3
+	ADD R1, R3
+
+halves44:
+	ADD  R2, R3, R1
+	ADD  R2, R4, R5
 	MOVD dz+32(FP), R6
 	MOVD lddz+40(FP), R7
 	MOVD n+96(FP), R0
 	ADD  R7, R6, R8
 	ADD  R7, R8, R9
 	CMP  $4, R0
-	BLT  tail36
+	BLT  tail40
 
-square35:
+square39:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R5), F3
+	FMOVQ 0(R3), F3
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R4), F5
-	FMOVQ 0(R3), F6
+	FMOVQ 0(R5), F6
 	VZIP2 V4.S4, V3.S4, V7.S4
 	VZIP1 V4.S4, V3.S4, V3.S4
 	VZIP2 V6.S4, V5.S4, V8.S4
@@ -12925,16 +14231,16 @@ square35:
 	ADD  R13, R14, R15
 	MOVD cols+88(FP), R12
 	CMP  $4, R12
-	BLE  fewer43
+	BLE  fewer49
 	MOVD $4, R12
 
-fewer43:
+fewer49:
 	VMOVI $0, V8.B16
 	FMOVQ 0(R6), F3
 	FMOVQ 0(R8), F4
 	FMOVQ 0(R9), F5
 
-row42:
+row48:
 	VORR  V8.B16, V8.B16, V6.B16
 	FMOVS 0(R11), F7
 	WORD  $0x4f871066 // fmla v6.4s, v3.4s, v7.s[0]
@@ -12950,75 +14256,75 @@ row42:
 	ADD   $4, R14
 	ADD   $4, R15
 	SUBS  $1, R12
-	BNE   row42
-	ADD   $16, R5
+	BNE   row48
+	ADD   $16, R3
 	ADD   $16, R1
 	ADD   $16, R4
-	ADD   $16, R3
+	ADD   $16, R5
 	ADD   $16, R6
 	ADD   $16, R8
 	ADD   $16, R9
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square35
+	BGE   square39
 
-tail36:
+tail40:
 	CMP $0, R0
-	BLE end37
+	BLE end41
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one46
-	FMOVD 0(R5), F3
-	TST   $1, R0
-	BEQ   moved47
-	ADD   $8, R5, R10
-	VLD1  (R10), V3.S[2]
-	B     moved47
-
-one46:
-	FMOVS 0(R5), F3
-
-moved47:
-	TST   $2, R0
-	BEQ   one48
-	FMOVD 0(R1), F4
-	TST   $1, R0
-	BEQ   moved49
-	ADD   $8, R1, R10
-	VLD1  (R10), V4.S[2]
-	B     moved49
-
-one48:
-	FMOVS 0(R1), F4
-
-moved49:
-	TST   $2, R0
-	BEQ   one50
-	FMOVD 0(R4), F5
-	TST   $1, R0
-	BEQ   moved51
-	ADD   $8, R4, R10
-	VLD1  (R10), V5.S[2]
-	B     moved51
-
-one50:
-	FMOVS 0(R4), F5
-
-moved51:
-	TST   $2, R0
 	BEQ   one52
-	FMOVD 0(R3), F6
+	FMOVD 0(R3), F3
 	TST   $1, R0
 	BEQ   moved53
 	ADD   $8, R3, R10
-	VLD1  (R10), V6.S[2]
+	VLD1  (R10), V3.S[2]
 	B     moved53
 
 one52:
-	FMOVS 0(R3), F6
+	FMOVS 0(R3), F3
 
 moved53:
+	TST   $2, R0
+	BEQ   one54
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved55
+	ADD   $8, R1, R10
+	VLD1  (R10), V4.S[2]
+	B     moved55
+
+one54:
+	FMOVS 0(R1), F4
+
+moved55:
+	TST   $2, R0
+	BEQ   one56
+	FMOVD 0(R4), F5
+	TST   $1, R0
+	BEQ   moved57
+	ADD   $8, R4, R10
+	VLD1  (R10), V5.S[2]
+	B     moved57
+
+one56:
+	FMOVS 0(R4), F5
+
+moved57:
+	TST   $2, R0
+	BEQ   one58
+	FMOVD 0(R5), F6
+	TST   $1, R0
+	BEQ   moved59
+	ADD   $8, R5, R10
+	VLD1  (R10), V6.S[2]
+	B     moved59
+
+one58:
+	FMOVS 0(R5), F6
+
+moved59:
 	VZIP2 V4.S4, V3.S4, V7.S4
 	VZIP1 V4.S4, V3.S4, V3.S4
 	VZIP2 V6.S4, V5.S4, V8.S4
@@ -13034,7 +14340,7 @@ moved53:
 	FMOVS 0(R9), F7
 	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
 	CMP   $1, R0
-	BEQ   over45
+	BEQ   over51
 	FMOVS 4(R6), F7
 	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
 	FMOVS 4(R8), F7
@@ -13042,7 +14348,7 @@ moved53:
 	FMOVS 4(R9), F7
 	WORD  $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
 	CMP   $2, R0
-	BEQ   over45
+	BEQ   over51
 	FMOVS 8(R6), F7
 	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
 	FMOVS 8(R8), F7
@@ -13050,7 +14356,7 @@ moved53:
 	FMOVS 8(R9), F7
 	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
 	CMP   $3, R0
-	BEQ   over45
+	BEQ   over51
 	FMOVS 12(R6), F7
 	WORD  $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
 	FMOVS 12(R8), F7
@@ -13058,7 +14364,7 @@ moved53:
 	FMOVS 12(R9), F7
 	WORD  $0x4f8710c2 // fmla v2.4s, v6.4s, v7.s[0]
 
-over45:
+over51:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
 	MOVD $4, R10
@@ -13079,16 +14385,16 @@ over45:
 	ADD  R13, R14, R15
 	MOVD cols+88(FP), R12
 	CMP  $4, R12
-	BLE  fewer55
+	BLE  fewer61
 	MOVD $4, R12
 
-fewer55:
+fewer61:
 	VMOVI $0, V8.B16
 	FMOVQ 0(R6), F3
 	FMOVQ 0(R8), F4
 	FMOVQ 0(R9), F5
 
-row54:
+row60:
 	VORR  V8.B16, V8.B16, V6.B16
 	FMOVS 0(R11), F7
 	WORD  $0x4f871066 // fmla v6.4s, v3.4s, v7.s[0]
@@ -13104,9 +14410,9 @@ row54:
 	ADD   $4, R14
 	ADD   $4, R15
 	SUBS  $1, R12
-	BNE   row54
+	BNE   row60
 
-end37:
+end41:
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
@@ -13114,33 +14420,45 @@ end37:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $4, R3
-	MOVD  cols+88(FP), R4
-	SUB   $2, R4
-	MOVD  $2, R5
-	CMP   $2, R4
-	BGE   inside56
+	MOVD  cols+88(FP), R6
+	CMP   $4, R6
+	BLT   fewer62
+	MOVD  $2, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves63
 
-inside56:
+fewer62:
+	SUB  $2, R6
+	MOVD $2, R5
+	CMP  $2, R6
+	BGE  inside64
+	MOVD R6, R5
+
+inside64:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside57
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside65
+	MOVD R6, R4
 
-inside57:
-	MUL   R3, R6
-	ADD   R1, R6
-	ADD   R2, R6, R1
-	ADD   R2, R1, R4
+inside65:
+	MUL R3, R4
+	ADD R1, R4
+
+halves63:
+	ADD   R2, R4, R1
+	ADD   R2, R1, R6
 	ADD   R2, R5, R7
 	ADD   R2, R7, R8
-	FMOVD F0, 0(R6)
+	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 	FMOVD F1, 0(R1)
 	VST1  V1.D[1], (R7)
-	FMOVD F2, 0(R4)
+	FMOVD F2, 0(R6)
 	VST1  V2.D[1], (R8)
 
 	// the next 4 inputs
@@ -13148,7 +14466,7 @@ inside57:
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done38
+	BLE  done42
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -13174,20 +14492,20 @@ inside57:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block34
+	BGE  block38
 
-done38:
+done42:
 	RET
 
 fewer1:
 	CMP  $2, R0
-	BNE  fewer58
+	BNE  fewer66
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
-	BLE  done63
+	BLE  done71
 
-block59:
+block67:
 	// 2×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -13195,43 +14513,58 @@ block59:
 	VMOVI $0, V3.B16
 	MOVD  w+64(FP), R1
 	MOVD  ldw+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $2, R3
-	MOVD  $6, R4
-	CMP   $6, R3
-	BGE   inside64
+	MOVD  cols+88(FP), R6
+	CMP   $8, R6
+	BLT   fewer72
+	MOVD  $2, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves73
 
-inside64:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $4, R5
-	CMP  $4, R3
-	BGE  inside65
-	MOVD R3, R5
+fewer72:
+	SUB  $2, R6
+	MOVD $6, R5
+	CMP  $6, R6
+	BGE  inside74
+	MOVD R6, R5
 
-inside65:
+inside74:
 	MUL  R2, R5
 	ADD  R1, R5
+	MOVD $4, R4
+	CMP  $4, R6
+	BGE  inside75
+	MOVD R6, R4
+
+inside75:
+	MUL  R2, R4
+	ADD  R1, R4
 	MOVD $2, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	ADD  R2, R1, R3
-	ADD  R2, R6, R7
-	ADD  R2, R5, R8
-	ADD  R2, R4, R9
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves73:
+	ADD  R2, R1, R6
+	ADD  R2, R3, R7
+	ADD  R2, R4, R8
+	ADD  R2, R5, R9
 	MOVD dz+32(FP), R10
 	MOVD lddz+40(FP), R11
 	MOVD n+96(FP), R0
 	ADD  R11, R10, R12
 	CMP  $4, R0
-	BLT  tail61
+	BLT  tail69
 
-square60:
+square68:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
-	FMOVQ 0(R3), F5
-	FMOVQ 0(R6), F6
+	FMOVQ 0(R6), F5
+	FMOVQ 0(R3), F6
 	FMOVQ 0(R7), F7
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
@@ -13241,9 +14574,9 @@ square60:
 	VZIP1 V6.D2, V4.D2, V4.D2
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVQ 0(R5), F8
+	FMOVQ 0(R4), F8
 	FMOVQ 0(R8), F9
-	FMOVQ 0(R4), F10
+	FMOVQ 0(R5), F10
 	FMOVQ 0(R9), F11
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
@@ -13285,15 +14618,15 @@ square60:
 	ADD  R19, R14, R20
 	MOVD cols+88(FP), R15
 	CMP  $8, R15
-	BLE  fewer68
+	BLE  fewer78
 	MOVD $8, R15
 
-fewer68:
+fewer78:
 	VMOVI $0, V8.B16
 	FMOVQ 0(R10), F4
 	FMOVQ 0(R12), F5
 
-row67:
+row77:
 	VORR  V8.B16, V8.B16, V6.B16
 	FMOVS 0(R14), F7
 	WORD  $0x4f871086 // fmla v6.4s, v4.4s, v7.s[0]
@@ -13306,78 +14639,78 @@ row67:
 	ADD   $4, R14
 	ADD   $4, R20
 	SUBS  $1, R15
-	BNE   row67
+	BNE   row77
 	ADD   $16, R1
-	ADD   $16, R3
 	ADD   $16, R6
+	ADD   $16, R3
 	ADD   $16, R7
-	ADD   $16, R5
-	ADD   $16, R8
 	ADD   $16, R4
+	ADD   $16, R8
+	ADD   $16, R5
 	ADD   $16, R9
 	ADD   $16, R10
 	ADD   $16, R12
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square60
+	BGE   square68
 
-tail61:
+tail69:
 	CMP $0, R0
-	BLE end62
+	BLE end70
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one71
+	BEQ   one81
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved72
+	BEQ   moved82
 	ADD   $8, R1, R13
 	VLD1  (R13), V4.S[2]
-	B     moved72
+	B     moved82
 
-one71:
+one81:
 	FMOVS 0(R1), F4
 
-moved72:
+moved82:
 	TST   $2, R0
-	BEQ   one73
-	FMOVD 0(R3), F5
+	BEQ   one83
+	FMOVD 0(R6), F5
 	TST   $1, R0
-	BEQ   moved74
-	ADD   $8, R3, R13
-	VLD1  (R13), V5.S[2]
-	B     moved74
-
-one73:
-	FMOVS 0(R3), F5
-
-moved74:
-	TST   $2, R0
-	BEQ   one75
-	FMOVD 0(R6), F6
-	TST   $1, R0
-	BEQ   moved76
+	BEQ   moved84
 	ADD   $8, R6, R13
-	VLD1  (R13), V6.S[2]
-	B     moved76
+	VLD1  (R13), V5.S[2]
+	B     moved84
 
-one75:
-	FMOVS 0(R6), F6
+one83:
+	FMOVS 0(R6), F5
 
-moved76:
+moved84:
 	TST   $2, R0
-	BEQ   one77
+	BEQ   one85
+	FMOVD 0(R3), F6
+	TST   $1, R0
+	BEQ   moved86
+	ADD   $8, R3, R13
+	VLD1  (R13), V6.S[2]
+	B     moved86
+
+one85:
+	FMOVS 0(R3), F6
+
+moved86:
+	TST   $2, R0
+	BEQ   one87
 	FMOVD 0(R7), F7
 	TST   $1, R0
-	BEQ   moved78
+	BEQ   moved88
 	ADD   $8, R7, R13
 	VLD1  (R13), V7.S[2]
-	B     moved78
+	B     moved88
 
-one77:
+one87:
 	FMOVS 0(R7), F7
 
-moved78:
+moved88:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -13387,57 +14720,57 @@ moved78:
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
 	TST   $2, R0
-	BEQ   one79
-	FMOVD 0(R5), F8
+	BEQ   one89
+	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved80
-	ADD   $8, R5, R13
+	BEQ   moved90
+	ADD   $8, R4, R13
 	VLD1  (R13), V8.S[2]
-	B     moved80
+	B     moved90
 
-one79:
-	FMOVS 0(R5), F8
+one89:
+	FMOVS 0(R4), F8
 
-moved80:
+moved90:
 	TST   $2, R0
-	BEQ   one81
+	BEQ   one91
 	FMOVD 0(R8), F9
 	TST   $1, R0
-	BEQ   moved82
+	BEQ   moved92
 	ADD   $8, R8, R13
 	VLD1  (R13), V9.S[2]
-	B     moved82
+	B     moved92
 
-one81:
+one91:
 	FMOVS 0(R8), F9
 
-moved82:
+moved92:
 	TST   $2, R0
-	BEQ   one83
-	FMOVD 0(R4), F10
+	BEQ   one93
+	FMOVD 0(R5), F10
 	TST   $1, R0
-	BEQ   moved84
-	ADD   $8, R4, R13
+	BEQ   moved94
+	ADD   $8, R5, R13
 	VLD1  (R13), V10.S[2]
-	B     moved84
+	B     moved94
 
-one83:
-	FMOVS 0(R4), F10
+one93:
+	FMOVS 0(R5), F10
 
-moved84:
+moved94:
 	TST   $2, R0
-	BEQ   one85
+	BEQ   one95
 	FMOVD 0(R9), F11
 	TST   $1, R0
-	BEQ   moved86
+	BEQ   moved96
 	ADD   $8, R9, R13
 	VLD1  (R13), V11.S[2]
-	B     moved86
+	B     moved96
 
-one85:
+one95:
 	FMOVS 0(R9), F11
 
-moved86:
+moved96:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -13453,7 +14786,7 @@ moved86:
 	WORD  $0x4f8c1081 // fmla v1.4s, v4.4s, v12.s[0]
 	WORD  $0x4f8c1103 // fmla v3.4s, v8.4s, v12.s[0]
 	CMP   $1, R0
-	BEQ   over70
+	BEQ   over80
 	FMOVS 4(R10), F12
 	WORD  $0x4f8c10a0 // fmla v0.4s, v5.4s, v12.s[0]
 	WORD  $0x4f8c1122 // fmla v2.4s, v9.4s, v12.s[0]
@@ -13461,7 +14794,7 @@ moved86:
 	WORD  $0x4f8c10a1 // fmla v1.4s, v5.4s, v12.s[0]
 	WORD  $0x4f8c1123 // fmla v3.4s, v9.4s, v12.s[0]
 	CMP   $2, R0
-	BEQ   over70
+	BEQ   over80
 	FMOVS 8(R10), F12
 	WORD  $0x4f8c10c0 // fmla v0.4s, v6.4s, v12.s[0]
 	WORD  $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
@@ -13469,7 +14802,7 @@ moved86:
 	WORD  $0x4f8c10c1 // fmla v1.4s, v6.4s, v12.s[0]
 	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
 	CMP   $3, R0
-	BEQ   over70
+	BEQ   over80
 	FMOVS 12(R10), F12
 	WORD  $0x4f8c10e0 // fmla v0.4s, v7.4s, v12.s[0]
 	WORD  $0x4f8c1162 // fmla v2.4s, v11.4s, v12.s[0]
@@ -13477,7 +14810,7 @@ moved86:
 	WORD  $0x4f8c10e1 // fmla v1.4s, v7.4s, v12.s[0]
 	WORD  $0x4f8c1163 // fmla v3.4s, v11.4s, v12.s[0]
 
-over70:
+over80:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
 	MOVD $4, R13
@@ -13496,15 +14829,15 @@ over70:
 	ADD  R19, R14, R20
 	MOVD cols+88(FP), R15
 	CMP  $8, R15
-	BLE  fewer88
+	BLE  fewer98
 	MOVD $8, R15
 
-fewer88:
+fewer98:
 	VMOVI $0, V8.B16
 	FMOVQ 0(R10), F4
 	FMOVQ 0(R12), F5
 
-row87:
+row97:
 	VORR  V8.B16, V8.B16, V6.B16
 	FMOVS 0(R14), F7
 	WORD  $0x4f871086 // fmla v6.4s, v4.4s, v7.s[0]
@@ -13517,9 +14850,9 @@ row87:
 	ADD   $4, R14
 	ADD   $4, R20
 	SUBS  $1, R15
-	BNE   row87
+	BNE   row97
 
-end62:
+end70:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -13528,38 +14861,53 @@ end62:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $4, R3
-	MOVD  cols+88(FP), R4
-	SUB   $2, R4
-	MOVD  $6, R5
-	CMP   $6, R4
-	BGE   inside89
-	MOVD  R4, R5
-
-inside89:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $4, R6
-	CMP  $4, R4
-	BGE  inside90
-	MOVD R4, R6
-
-inside90:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+88(FP), R7
+	CMP   $8, R7
+	BLT   fewer99
 	MOVD  $2, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
-	ADD   R2, R1, R4
-	ADD   R2, R7, R8
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves100
+
+fewer99:
+	SUB  $2, R7
+	MOVD $6, R6
+	CMP  $6, R7
+	BGE  inside101
+	MOVD R7, R6
+
+inside101:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $4, R5
+	CMP  $4, R7
+	BGE  inside102
+	MOVD R7, R5
+
+inside102:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves100:
+	ADD   R2, R1, R7
+	ADD   R2, R4, R8
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R4)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 0(R7)
 	VST1  V1.D[1], (R8)
-	ADD   R2, R6, R4
-	ADD   R2, R5, R8
-	FMOVD F2, 0(R6)
-	VST1  V2.D[1], (R5)
-	FMOVD F3, 0(R4)
+	ADD   R2, R5, R7
+	ADD   R2, R6, R8
+	FMOVD F2, 0(R5)
+	VST1  V2.D[1], (R6)
+	FMOVD F3, 0(R7)
 	VST1  V3.D[1], (R8)
 
 	// the next 8 inputs
@@ -13567,7 +14915,7 @@ inside90:
 	SUB  $8, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done63
+	BLE  done71
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -13593,52 +14941,64 @@ inside90:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $5, R1
-	BGE  block59
+	BGE  block67
 
-done63:
+done71:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done95
+	BLE  done107
 
-block91:
+block103:
 	// 2×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  w+64(FP), R1
 	MOVD  ldw+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $2, R3
-	MOVD  $2, R4
-	CMP   $2, R3
-	BGE   inside96
+	MOVD  cols+88(FP), R5
+	CMP   $4, R5
+	BLT   fewer108
+	MOVD  $2, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves109
 
-inside96:
+fewer108:
+	SUB  $2, R5
+	MOVD $2, R4
+	CMP  $2, R5
+	BGE  inside110
+	MOVD R5, R4
+
+inside110:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside97
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside111
+	MOVD R5, R3
 
-inside97:
-	MUL  R2, R5
-	ADD  R1, R5
-	ADD  R2, R5, R1
-	ADD  R2, R4, R3
+inside111:
+	MUL R2, R3
+	ADD R1, R3
+
+halves109:
+	ADD  R2, R3, R1
+	ADD  R2, R4, R5
 	MOVD dz+32(FP), R6
 	MOVD lddz+40(FP), R7
 	MOVD n+96(FP), R0
 	ADD  R7, R6, R8
 	CMP  $4, R0
-	BLT  tail93
+	BLT  tail105
 
-square92:
+square104:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R5), F2
+	FMOVQ 0(R3), F2
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R4), F4
-	FMOVQ 0(R3), F5
+	FMOVQ 0(R5), F5
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -13671,15 +15031,15 @@ square92:
 	ADD  R12, R10, R13
 	MOVD cols+88(FP), R11
 	CMP  $4, R11
-	BLE  fewer100
+	BLE  fewer114
 	MOVD $4, R11
 
-fewer100:
+fewer114:
 	VMOVI $0, V6.B16
 	FMOVQ 0(R6), F2
 	FMOVQ 0(R8), F3
 
-row99:
+row113:
 	VORR  V6.B16, V6.B16, V4.B16
 	FMOVS 0(R10), F5
 	WORD  $0x4f851044 // fmla v4.4s, v2.4s, v5.s[0]
@@ -13692,74 +15052,74 @@ row99:
 	ADD   $4, R10
 	ADD   $4, R13
 	SUBS  $1, R11
-	BNE   row99
-	ADD   $16, R5
+	BNE   row113
+	ADD   $16, R3
 	ADD   $16, R1
 	ADD   $16, R4
-	ADD   $16, R3
+	ADD   $16, R5
 	ADD   $16, R6
 	ADD   $16, R8
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square92
+	BGE   square104
 
-tail93:
+tail105:
 	CMP $0, R0
-	BLE end94
+	BLE end106
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one103
-	FMOVD 0(R5), F2
+	BEQ   one117
+	FMOVD 0(R3), F2
 	TST   $1, R0
-	BEQ   moved104
-	ADD   $8, R5, R9
+	BEQ   moved118
+	ADD   $8, R3, R9
 	VLD1  (R9), V2.S[2]
-	B     moved104
+	B     moved118
 
-one103:
-	FMOVS 0(R5), F2
+one117:
+	FMOVS 0(R3), F2
 
-moved104:
+moved118:
 	TST   $2, R0
-	BEQ   one105
+	BEQ   one119
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved106
+	BEQ   moved120
 	ADD   $8, R1, R9
 	VLD1  (R9), V3.S[2]
-	B     moved106
+	B     moved120
 
-one105:
+one119:
 	FMOVS 0(R1), F3
 
-moved106:
+moved120:
 	TST   $2, R0
-	BEQ   one107
+	BEQ   one121
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved108
+	BEQ   moved122
 	ADD   $8, R4, R9
 	VLD1  (R9), V4.S[2]
-	B     moved108
+	B     moved122
 
-one107:
+one121:
 	FMOVS 0(R4), F4
 
-moved108:
+moved122:
 	TST   $2, R0
-	BEQ   one109
-	FMOVD 0(R3), F5
+	BEQ   one123
+	FMOVD 0(R5), F5
 	TST   $1, R0
-	BEQ   moved110
-	ADD   $8, R3, R9
+	BEQ   moved124
+	ADD   $8, R5, R9
 	VLD1  (R9), V5.S[2]
-	B     moved110
+	B     moved124
 
-one109:
-	FMOVS 0(R3), F5
+one123:
+	FMOVS 0(R5), F5
 
-moved110:
+moved124:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -13773,25 +15133,25 @@ moved110:
 	FMOVS 0(R8), F6
 	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over102
+	BEQ   over116
 	FMOVS 4(R6), F6
 	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
 	FMOVS 4(R8), F6
 	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over102
+	BEQ   over116
 	FMOVS 8(R6), F6
 	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
 	FMOVS 8(R8), F6
 	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
 	CMP   $3, R0
-	BEQ   over102
+	BEQ   over116
 	FMOVS 12(R6), F6
 	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
 	FMOVS 12(R8), F6
 	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
 
-over102:
+over116:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
 	MOVD $4, R9
@@ -13810,15 +15170,15 @@ over102:
 	ADD  R12, R10, R13
 	MOVD cols+88(FP), R11
 	CMP  $4, R11
-	BLE  fewer112
+	BLE  fewer126
 	MOVD $4, R11
 
-fewer112:
+fewer126:
 	VMOVI $0, V6.B16
 	FMOVQ 0(R6), F2
 	FMOVQ 0(R8), F3
 
-row111:
+row125:
 	VORR  V6.B16, V6.B16, V4.B16
 	FMOVS 0(R10), F5
 	WORD  $0x4f851044 // fmla v4.4s, v2.4s, v5.s[0]
@@ -13831,46 +15191,58 @@ row111:
 	ADD   $4, R10
 	ADD   $4, R13
 	SUBS  $1, R11
-	BNE   row111
+	BNE   row125
 
-end94:
+end106:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $4, R3
-	MOVD  cols+88(FP), R4
-	SUB   $2, R4
-	MOVD  $2, R5
-	CMP   $2, R4
-	BGE   inside113
+	MOVD  cols+88(FP), R6
+	CMP   $4, R6
+	BLT   fewer127
+	MOVD  $2, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves128
 
-inside113:
+fewer127:
+	SUB  $2, R6
+	MOVD $2, R5
+	CMP  $2, R6
+	BGE  inside129
+	MOVD R6, R5
+
+inside129:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside114
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside130
+	MOVD R6, R4
 
-inside114:
-	MUL   R3, R6
-	ADD   R1, R6
-	ADD   R2, R6, R1
-	ADD   R2, R5, R4
-	FMOVD F0, 0(R6)
+inside130:
+	MUL R3, R4
+	ADD R1, R4
+
+halves128:
+	ADD   R2, R4, R1
+	ADD   R2, R5, R6
+	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 	FMOVD F1, 0(R1)
-	VST1  V1.D[1], (R4)
+	VST1  V1.D[1], (R6)
 
 	// the next 4 inputs
 	MOVD cols+88(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done95
+	BLE  done107
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -13896,18 +15268,18 @@ inside114:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block91
+	BGE  block103
 
-done95:
+done107:
 	RET
 
-fewer58:
+fewer66:
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $8, R1
-	BLE  done120
+	BLE  done136
 
-block116:
+block132:
 	// 1×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -13915,67 +15287,90 @@ block116:
 	VMOVI $0, V3.B16
 	MOVD  w+64(FP), R1
 	MOVD  ldw+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $2, R3
-	MOVD  $14, R4
-	CMP   $14, R3
-	BGE   inside121
+	MOVD  cols+88(FP), R10
+	CMP   $16, R10
+	BLT   fewer137
+	MOVD  $2, R11
+	MUL   R11, R2, R10
+	MOVD  R1, R3
+	ADD   R10, R3
 	MOVD  R3, R4
+	ADD   R10, R4
+	MOVD  R4, R5
+	ADD   R10, R5
+	MOVD  R5, R6
+	ADD   R10, R6
+	MOVD  R6, R7
+	ADD   R10, R7
+	MOVD  R7, R8
+	ADD   R10, R8
+	MOVD  R8, R9
+	ADD   R10, R9
+	B     halves138
 
-inside121:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $12, R5
-	CMP  $12, R3
-	BGE  inside122
-	MOVD R3, R5
+fewer137:
+	SUB  $2, R10
+	MOVD $14, R9
+	CMP  $14, R10
+	BGE  inside139
+	MOVD R10, R9
 
-inside122:
-	MUL  R2, R5
-	ADD  R1, R5
-	MOVD $10, R6
-	CMP  $10, R3
-	BGE  inside123
-	MOVD R3, R6
+inside139:
+	MUL  R2, R9
+	ADD  R1, R9
+	MOVD $12, R8
+	CMP  $12, R10
+	BGE  inside140
+	MOVD R10, R8
 
-inside123:
-	MUL  R2, R6
-	ADD  R1, R6
-	MOVD $8, R7
-	CMP  $8, R3
-	BGE  inside124
-	MOVD R3, R7
+inside140:
+	MUL  R2, R8
+	ADD  R1, R8
+	MOVD $10, R7
+	CMP  $10, R10
+	BGE  inside141
+	MOVD R10, R7
 
-inside124:
+inside141:
 	MUL  R2, R7
 	ADD  R1, R7
-	MOVD $6, R9
-	MUL  R9, R2, R8
-	ADD  R1, R8
-	MOVD $4, R10
-	MUL  R10, R2, R9
-	ADD  R1, R9
+	MOVD $8, R6
+	CMP  $8, R10
+	BGE  inside142
+	MOVD R10, R6
+
+inside142:
+	MUL  R2, R6
+	ADD  R1, R6
+	MOVD $6, R11
+	MUL  R11, R2, R5
+	ADD  R1, R5
+	MOVD $4, R11
+	MUL  R11, R2, R4
+	ADD  R1, R4
 	MOVD $2, R11
-	MUL  R11, R2, R10
-	ADD  R1, R10
-	ADD  R2, R1, R3
-	ADD  R2, R10, R11
-	ADD  R2, R9, R12
-	ADD  R2, R8, R13
-	ADD  R2, R7, R14
-	ADD  R2, R6, R15
-	ADD  R2, R5, R19
-	ADD  R2, R4, R20
+	MUL  R11, R2, R3
+	ADD  R1, R3
+
+halves138:
+	ADD  R2, R1, R10
+	ADD  R2, R3, R11
+	ADD  R2, R4, R12
+	ADD  R2, R5, R13
+	ADD  R2, R6, R14
+	ADD  R2, R7, R15
+	ADD  R2, R8, R19
+	ADD  R2, R9, R20
 	MOVD dz+32(FP), R21
 	MOVD n+96(FP), R0
 	CMP  $4, R0
-	BLT  tail118
+	BLT  tail134
 
-square117:
+square133:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
-	FMOVQ 0(R3), F5
-	FMOVQ 0(R10), F6
+	FMOVQ 0(R10), F5
+	FMOVQ 0(R3), F6
 	FMOVQ 0(R11), F7
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
@@ -13985,9 +15380,9 @@ square117:
 	VZIP1 V6.D2, V4.D2, V4.D2
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVQ 0(R9), F8
+	FMOVQ 0(R4), F8
 	FMOVQ 0(R12), F9
-	FMOVQ 0(R8), F10
+	FMOVQ 0(R5), F10
 	FMOVQ 0(R13), F11
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
@@ -13997,9 +15392,9 @@ square117:
 	VZIP1 V10.D2, V8.D2, V8.D2
 	VZIP1 V13.D2, V12.D2, V10.D2
 	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVQ 0(R7), F12
+	FMOVQ 0(R6), F12
 	FMOVQ 0(R14), F13
-	FMOVQ 0(R6), F14
+	FMOVQ 0(R7), F14
 	FMOVQ 0(R15), F15
 	VZIP2 V13.S4, V12.S4, V16.S4
 	VZIP1 V13.S4, V12.S4, V12.S4
@@ -14009,9 +15404,9 @@ square117:
 	VZIP1 V14.D2, V12.D2, V12.D2
 	VZIP1 V17.D2, V16.D2, V14.D2
 	VZIP2 V17.D2, V16.D2, V15.D2
-	FMOVQ 0(R5), F16
+	FMOVQ 0(R8), F16
 	FMOVQ 0(R19), F17
-	FMOVQ 0(R4), F18
+	FMOVQ 0(R9), F18
 	FMOVQ 0(R20), F19
 	VZIP2 V17.S4, V16.S4, V20.S4
 	VZIP1 V17.S4, V16.S4, V16.S4
@@ -14049,14 +15444,14 @@ square117:
 	MOVD x+48(FP), R23
 	MOVD cols+88(FP), R24
 	CMP  $16, R24
-	BLE  fewer127
+	BLE  fewer145
 	MOVD $16, R24
 
-fewer127:
+fewer145:
 	VMOVI $0, V7.B16
 	FMOVQ 0(R21), F4
 
-row126:
+row144:
 	VORR  V7.B16, V7.B16, V5.B16
 	FMOVS 0(R23), F6
 	WORD  $0x4f861085 // fmla v5.4s, v4.4s, v6.s[0]
@@ -14066,85 +15461,85 @@ row126:
 	ADD   R25, R22
 	ADD   $4, R23
 	SUBS  $1, R24
-	BNE   row126
+	BNE   row144
 	ADD   $16, R1
-	ADD   $16, R3
 	ADD   $16, R10
+	ADD   $16, R3
 	ADD   $16, R11
-	ADD   $16, R9
-	ADD   $16, R12
-	ADD   $16, R8
-	ADD   $16, R13
-	ADD   $16, R7
-	ADD   $16, R14
-	ADD   $16, R6
-	ADD   $16, R15
-	ADD   $16, R5
-	ADD   $16, R19
 	ADD   $16, R4
+	ADD   $16, R12
+	ADD   $16, R5
+	ADD   $16, R13
+	ADD   $16, R6
+	ADD   $16, R14
+	ADD   $16, R7
+	ADD   $16, R15
+	ADD   $16, R8
+	ADD   $16, R19
+	ADD   $16, R9
 	ADD   $16, R20
 	ADD   $16, R21
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square117
+	BGE   square133
 
-tail118:
+tail134:
 	CMP $0, R0
-	BLE end119
+	BLE end135
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one130
+	BEQ   one148
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved131
+	BEQ   moved149
 	ADD   $8, R1, R22
 	VLD1  (R22), V4.S[2]
-	B     moved131
+	B     moved149
 
-one130:
+one148:
 	FMOVS 0(R1), F4
 
-moved131:
+moved149:
 	TST   $2, R0
-	BEQ   one132
-	FMOVD 0(R3), F5
+	BEQ   one150
+	FMOVD 0(R10), F5
 	TST   $1, R0
-	BEQ   moved133
-	ADD   $8, R3, R22
-	VLD1  (R22), V5.S[2]
-	B     moved133
-
-one132:
-	FMOVS 0(R3), F5
-
-moved133:
-	TST   $2, R0
-	BEQ   one134
-	FMOVD 0(R10), F6
-	TST   $1, R0
-	BEQ   moved135
+	BEQ   moved151
 	ADD   $8, R10, R22
-	VLD1  (R22), V6.S[2]
-	B     moved135
+	VLD1  (R22), V5.S[2]
+	B     moved151
 
-one134:
-	FMOVS 0(R10), F6
+one150:
+	FMOVS 0(R10), F5
 
-moved135:
+moved151:
 	TST   $2, R0
-	BEQ   one136
+	BEQ   one152
+	FMOVD 0(R3), F6
+	TST   $1, R0
+	BEQ   moved153
+	ADD   $8, R3, R22
+	VLD1  (R22), V6.S[2]
+	B     moved153
+
+one152:
+	FMOVS 0(R3), F6
+
+moved153:
+	TST   $2, R0
+	BEQ   one154
 	FMOVD 0(R11), F7
 	TST   $1, R0
-	BEQ   moved137
+	BEQ   moved155
 	ADD   $8, R11, R22
 	VLD1  (R22), V7.S[2]
-	B     moved137
+	B     moved155
 
-one136:
+one154:
 	FMOVS 0(R11), F7
 
-moved137:
+moved155:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -14154,57 +15549,57 @@ moved137:
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
 	TST   $2, R0
-	BEQ   one138
-	FMOVD 0(R9), F8
+	BEQ   one156
+	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved139
-	ADD   $8, R9, R22
+	BEQ   moved157
+	ADD   $8, R4, R22
 	VLD1  (R22), V8.S[2]
-	B     moved139
+	B     moved157
 
-one138:
-	FMOVS 0(R9), F8
+one156:
+	FMOVS 0(R4), F8
 
-moved139:
+moved157:
 	TST   $2, R0
-	BEQ   one140
+	BEQ   one158
 	FMOVD 0(R12), F9
 	TST   $1, R0
-	BEQ   moved141
+	BEQ   moved159
 	ADD   $8, R12, R22
 	VLD1  (R22), V9.S[2]
-	B     moved141
+	B     moved159
 
-one140:
+one158:
 	FMOVS 0(R12), F9
 
-moved141:
+moved159:
 	TST   $2, R0
-	BEQ   one142
-	FMOVD 0(R8), F10
+	BEQ   one160
+	FMOVD 0(R5), F10
 	TST   $1, R0
-	BEQ   moved143
-	ADD   $8, R8, R22
+	BEQ   moved161
+	ADD   $8, R5, R22
 	VLD1  (R22), V10.S[2]
-	B     moved143
+	B     moved161
 
-one142:
-	FMOVS 0(R8), F10
+one160:
+	FMOVS 0(R5), F10
 
-moved143:
+moved161:
 	TST   $2, R0
-	BEQ   one144
+	BEQ   one162
 	FMOVD 0(R13), F11
 	TST   $1, R0
-	BEQ   moved145
+	BEQ   moved163
 	ADD   $8, R13, R22
 	VLD1  (R22), V11.S[2]
-	B     moved145
+	B     moved163
 
-one144:
+one162:
 	FMOVS 0(R13), F11
 
-moved145:
+moved163:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -14214,57 +15609,57 @@ moved145:
 	VZIP1 V13.D2, V12.D2, V10.D2
 	VZIP2 V13.D2, V12.D2, V11.D2
 	TST   $2, R0
-	BEQ   one146
-	FMOVD 0(R7), F12
+	BEQ   one164
+	FMOVD 0(R6), F12
 	TST   $1, R0
-	BEQ   moved147
-	ADD   $8, R7, R22
+	BEQ   moved165
+	ADD   $8, R6, R22
 	VLD1  (R22), V12.S[2]
-	B     moved147
+	B     moved165
 
-one146:
-	FMOVS 0(R7), F12
+one164:
+	FMOVS 0(R6), F12
 
-moved147:
+moved165:
 	TST   $2, R0
-	BEQ   one148
+	BEQ   one166
 	FMOVD 0(R14), F13
 	TST   $1, R0
-	BEQ   moved149
+	BEQ   moved167
 	ADD   $8, R14, R22
 	VLD1  (R22), V13.S[2]
-	B     moved149
+	B     moved167
 
-one148:
+one166:
 	FMOVS 0(R14), F13
 
-moved149:
+moved167:
 	TST   $2, R0
-	BEQ   one150
-	FMOVD 0(R6), F14
+	BEQ   one168
+	FMOVD 0(R7), F14
 	TST   $1, R0
-	BEQ   moved151
-	ADD   $8, R6, R22
+	BEQ   moved169
+	ADD   $8, R7, R22
 	VLD1  (R22), V14.S[2]
-	B     moved151
+	B     moved169
 
-one150:
-	FMOVS 0(R6), F14
+one168:
+	FMOVS 0(R7), F14
 
-moved151:
+moved169:
 	TST   $2, R0
-	BEQ   one152
+	BEQ   one170
 	FMOVD 0(R15), F15
 	TST   $1, R0
-	BEQ   moved153
+	BEQ   moved171
 	ADD   $8, R15, R22
 	VLD1  (R22), V15.S[2]
-	B     moved153
+	B     moved171
 
-one152:
+one170:
 	FMOVS 0(R15), F15
 
-moved153:
+moved171:
 	VZIP2 V13.S4, V12.S4, V16.S4
 	VZIP1 V13.S4, V12.S4, V12.S4
 	VZIP2 V15.S4, V14.S4, V17.S4
@@ -14274,57 +15669,57 @@ moved153:
 	VZIP1 V17.D2, V16.D2, V14.D2
 	VZIP2 V17.D2, V16.D2, V15.D2
 	TST   $2, R0
-	BEQ   one154
-	FMOVD 0(R5), F16
+	BEQ   one172
+	FMOVD 0(R8), F16
 	TST   $1, R0
-	BEQ   moved155
-	ADD   $8, R5, R22
+	BEQ   moved173
+	ADD   $8, R8, R22
 	VLD1  (R22), V16.S[2]
-	B     moved155
+	B     moved173
 
-one154:
-	FMOVS 0(R5), F16
+one172:
+	FMOVS 0(R8), F16
 
-moved155:
+moved173:
 	TST   $2, R0
-	BEQ   one156
+	BEQ   one174
 	FMOVD 0(R19), F17
 	TST   $1, R0
-	BEQ   moved157
+	BEQ   moved175
 	ADD   $8, R19, R22
 	VLD1  (R22), V17.S[2]
-	B     moved157
+	B     moved175
 
-one156:
+one174:
 	FMOVS 0(R19), F17
 
-moved157:
+moved175:
 	TST   $2, R0
-	BEQ   one158
-	FMOVD 0(R4), F18
+	BEQ   one176
+	FMOVD 0(R9), F18
 	TST   $1, R0
-	BEQ   moved159
-	ADD   $8, R4, R22
+	BEQ   moved177
+	ADD   $8, R9, R22
 	VLD1  (R22), V18.S[2]
-	B     moved159
+	B     moved177
 
-one158:
-	FMOVS 0(R4), F18
+one176:
+	FMOVS 0(R9), F18
 
-moved159:
+moved177:
 	TST   $2, R0
-	BEQ   one160
+	BEQ   one178
 	FMOVD 0(R20), F19
 	TST   $1, R0
-	BEQ   moved161
+	BEQ   moved179
 	ADD   $8, R20, R22
 	VLD1  (R22), V19.S[2]
-	B     moved161
+	B     moved179
 
-one160:
+one178:
 	FMOVS 0(R20), F19
 
-moved161:
+moved179:
 	VZIP2 V17.S4, V16.S4, V20.S4
 	VZIP1 V17.S4, V16.S4, V16.S4
 	VZIP2 V19.S4, V18.S4, V21.S4
@@ -14339,28 +15734,28 @@ moved161:
 	WORD  $0x4f941182 // fmla v2.4s, v12.4s, v20.s[0]
 	WORD  $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
 	CMP   $1, R0
-	BEQ   over129
+	BEQ   over147
 	FMOVS 4(R21), F20
 	WORD  $0x4f9410a0 // fmla v0.4s, v5.4s, v20.s[0]
 	WORD  $0x4f941121 // fmla v1.4s, v9.4s, v20.s[0]
 	WORD  $0x4f9411a2 // fmla v2.4s, v13.4s, v20.s[0]
 	WORD  $0x4f941223 // fmla v3.4s, v17.4s, v20.s[0]
 	CMP   $2, R0
-	BEQ   over129
+	BEQ   over147
 	FMOVS 8(R21), F20
 	WORD  $0x4f9410c0 // fmla v0.4s, v6.4s, v20.s[0]
 	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
 	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
 	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
 	CMP   $3, R0
-	BEQ   over129
+	BEQ   over147
 	FMOVS 12(R21), F20
 	WORD  $0x4f9410e0 // fmla v0.4s, v7.4s, v20.s[0]
 	WORD  $0x4f941161 // fmla v1.4s, v11.4s, v20.s[0]
 	WORD  $0x4f9411e2 // fmla v2.4s, v15.4s, v20.s[0]
 	WORD  $0x4f941263 // fmla v3.4s, v19.4s, v20.s[0]
 
-over129:
+over147:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
 	MOVD $4, R22
@@ -14376,14 +15771,14 @@ over129:
 	MOVD x+48(FP), R23
 	MOVD cols+88(FP), R24
 	CMP  $16, R24
-	BLE  fewer163
+	BLE  fewer181
 	MOVD $16, R24
 
-fewer163:
+fewer181:
 	VMOVI $0, V7.B16
 	FMOVQ 0(R21), F4
 
-row162:
+row180:
 	VORR  V7.B16, V7.B16, V5.B16
 	FMOVS 0(R23), F6
 	WORD  $0x4f861085 // fmla v5.4s, v4.4s, v6.s[0]
@@ -14393,9 +15788,9 @@ row162:
 	ADD   R25, R22
 	ADD   $4, R23
 	SUBS  $1, R24
-	BNE   row162
+	BNE   row180
 
-end119:
+end135:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -14404,64 +15799,87 @@ end119:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $4, R3
-	MOVD  cols+88(FP), R4
-	SUB   $2, R4
-	MOVD  $14, R5
-	CMP   $14, R4
-	BGE   inside164
-	MOVD  R4, R5
-
-inside164:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $12, R6
-	CMP  $12, R4
-	BGE  inside165
-	MOVD R4, R6
-
-inside165:
-	MUL  R3, R6
-	ADD  R1, R6
-	MOVD $10, R7
-	CMP  $10, R4
-	BGE  inside166
-	MOVD R4, R7
-
-inside166:
-	MUL  R3, R7
-	ADD  R1, R7
-	MOVD $8, R8
-	CMP  $8, R4
-	BGE  inside167
-	MOVD R4, R8
-
-inside167:
-	MUL   R3, R8
-	ADD   R1, R8
-	MOVD  $6, R10
-	MUL   R10, R3, R9
-	ADD   R1, R9
-	MOVD  $4, R11
-	MUL   R11, R3, R10
-	ADD   R1, R10
+	MOVD  cols+88(FP), R11
+	CMP   $16, R11
+	BLT   fewer182
 	MOVD  $2, R12
 	MUL   R12, R3, R11
-	ADD   R1, R11
+	MOVD  R1, R4
+	ADD   R11, R4
+	MOVD  R4, R5
+	ADD   R11, R5
+	MOVD  R5, R6
+	ADD   R11, R6
+	MOVD  R6, R7
+	ADD   R11, R7
+	MOVD  R7, R8
+	ADD   R11, R8
+	MOVD  R8, R9
+	ADD   R11, R9
+	MOVD  R9, R10
+	ADD   R11, R10
+	B     halves183
+
+fewer182:
+	SUB  $2, R11
+	MOVD $14, R10
+	CMP  $14, R11
+	BGE  inside184
+	MOVD R11, R10
+
+inside184:
+	MUL  R3, R10
+	ADD  R1, R10
+	MOVD $12, R9
+	CMP  $12, R11
+	BGE  inside185
+	MOVD R11, R9
+
+inside185:
+	MUL  R3, R9
+	ADD  R1, R9
+	MOVD $10, R8
+	CMP  $10, R11
+	BGE  inside186
+	MOVD R11, R8
+
+inside186:
+	MUL  R3, R8
+	ADD  R1, R8
+	MOVD $8, R7
+	CMP  $8, R11
+	BGE  inside187
+	MOVD R11, R7
+
+inside187:
+	MUL  R3, R7
+	ADD  R1, R7
+	MOVD $6, R12
+	MUL  R12, R3, R6
+	ADD  R1, R6
+	MOVD $4, R12
+	MUL  R12, R3, R5
+	ADD  R1, R5
+	MOVD $2, R12
+	MUL  R12, R3, R4
+	ADD  R1, R4
+
+halves183:
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R11)
-	FMOVD F1, 0(R10)
-	VST1  V1.D[1], (R9)
-	FMOVD F2, 0(R8)
-	VST1  V2.D[1], (R7)
-	FMOVD F3, 0(R6)
-	VST1  V3.D[1], (R5)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 0(R5)
+	VST1  V1.D[1], (R6)
+	FMOVD F2, 0(R7)
+	VST1  V2.D[1], (R8)
+	FMOVD F3, 0(R9)
+	VST1  V3.D[1], (R10)
 
 	// the next 16 inputs
 	MOVD cols+88(FP), R1
 	SUB  $16, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done120
+	BLE  done136
 	MOVD dx+0(FP), R1
 	MOVD $16, R4
 	MUL  R4, R3, R3
@@ -14487,54 +15905,69 @@ inside167:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $9, R1
-	BGE  block116
+	BGE  block132
 
-done120:
+done136:
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
-	BLE  done172
+	BLE  done192
 
-block168:
+block188:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  w+64(FP), R1
 	MOVD  ldw+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $2, R3
-	MOVD  $6, R4
-	CMP   $6, R3
-	BGE   inside173
+	MOVD  cols+88(FP), R6
+	CMP   $8, R6
+	BLT   fewer193
+	MOVD  $2, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves194
 
-inside173:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $4, R5
-	CMP  $4, R3
-	BGE  inside174
-	MOVD R3, R5
+fewer193:
+	SUB  $2, R6
+	MOVD $6, R5
+	CMP  $6, R6
+	BGE  inside195
+	MOVD R6, R5
 
-inside174:
+inside195:
 	MUL  R2, R5
 	ADD  R1, R5
+	MOVD $4, R4
+	CMP  $4, R6
+	BGE  inside196
+	MOVD R6, R4
+
+inside196:
+	MUL  R2, R4
+	ADD  R1, R4
 	MOVD $2, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	ADD  R2, R1, R3
-	ADD  R2, R6, R7
-	ADD  R2, R5, R8
-	ADD  R2, R4, R9
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves194:
+	ADD  R2, R1, R6
+	ADD  R2, R3, R7
+	ADD  R2, R4, R8
+	ADD  R2, R5, R9
 	MOVD dz+32(FP), R10
 	MOVD n+96(FP), R0
 	CMP  $4, R0
-	BLT  tail170
+	BLT  tail190
 
-square169:
+square189:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F2
-	FMOVQ 0(R3), F3
-	FMOVQ 0(R6), F4
+	FMOVQ 0(R6), F3
+	FMOVQ 0(R3), F4
 	FMOVQ 0(R7), F5
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
@@ -14544,9 +15977,9 @@ square169:
 	VZIP1 V4.D2, V2.D2, V2.D2
 	VZIP1 V7.D2, V6.D2, V4.D2
 	VZIP2 V7.D2, V6.D2, V5.D2
-	FMOVQ 0(R5), F6
+	FMOVQ 0(R4), F6
 	FMOVQ 0(R8), F7
-	FMOVQ 0(R4), F8
+	FMOVQ 0(R5), F8
 	FMOVQ 0(R9), F9
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
@@ -14576,14 +16009,14 @@ square169:
 	MOVD x+48(FP), R12
 	MOVD cols+88(FP), R13
 	CMP  $8, R13
-	BLE  fewer177
+	BLE  fewer199
 	MOVD $8, R13
 
-fewer177:
+fewer199:
 	VMOVI $0, V5.B16
 	FMOVQ 0(R10), F2
 
-row176:
+row198:
 	VORR  V5.B16, V5.B16, V3.B16
 	FMOVS 0(R12), F4
 	WORD  $0x4f841043 // fmla v3.4s, v2.4s, v4.s[0]
@@ -14593,77 +16026,77 @@ row176:
 	ADD   R14, R11
 	ADD   $4, R12
 	SUBS  $1, R13
-	BNE   row176
+	BNE   row198
 	ADD   $16, R1
-	ADD   $16, R3
 	ADD   $16, R6
+	ADD   $16, R3
 	ADD   $16, R7
-	ADD   $16, R5
-	ADD   $16, R8
 	ADD   $16, R4
+	ADD   $16, R8
+	ADD   $16, R5
 	ADD   $16, R9
 	ADD   $16, R10
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square169
+	BGE   square189
 
-tail170:
+tail190:
 	CMP $0, R0
-	BLE end171
+	BLE end191
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one180
+	BEQ   one202
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved181
+	BEQ   moved203
 	ADD   $8, R1, R11
 	VLD1  (R11), V2.S[2]
-	B     moved181
+	B     moved203
 
-one180:
+one202:
 	FMOVS 0(R1), F2
 
-moved181:
+moved203:
 	TST   $2, R0
-	BEQ   one182
-	FMOVD 0(R3), F3
+	BEQ   one204
+	FMOVD 0(R6), F3
 	TST   $1, R0
-	BEQ   moved183
-	ADD   $8, R3, R11
-	VLD1  (R11), V3.S[2]
-	B     moved183
-
-one182:
-	FMOVS 0(R3), F3
-
-moved183:
-	TST   $2, R0
-	BEQ   one184
-	FMOVD 0(R6), F4
-	TST   $1, R0
-	BEQ   moved185
+	BEQ   moved205
 	ADD   $8, R6, R11
-	VLD1  (R11), V4.S[2]
-	B     moved185
+	VLD1  (R11), V3.S[2]
+	B     moved205
 
-one184:
-	FMOVS 0(R6), F4
+one204:
+	FMOVS 0(R6), F3
 
-moved185:
+moved205:
 	TST   $2, R0
-	BEQ   one186
+	BEQ   one206
+	FMOVD 0(R3), F4
+	TST   $1, R0
+	BEQ   moved207
+	ADD   $8, R3, R11
+	VLD1  (R11), V4.S[2]
+	B     moved207
+
+one206:
+	FMOVS 0(R3), F4
+
+moved207:
+	TST   $2, R0
+	BEQ   one208
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved187
+	BEQ   moved209
 	ADD   $8, R7, R11
 	VLD1  (R11), V5.S[2]
-	B     moved187
+	B     moved209
 
-one186:
+one208:
 	FMOVS 0(R7), F5
 
-moved187:
+moved209:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -14673,57 +16106,57 @@ moved187:
 	VZIP1 V7.D2, V6.D2, V4.D2
 	VZIP2 V7.D2, V6.D2, V5.D2
 	TST   $2, R0
-	BEQ   one188
-	FMOVD 0(R5), F6
+	BEQ   one210
+	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved189
-	ADD   $8, R5, R11
+	BEQ   moved211
+	ADD   $8, R4, R11
 	VLD1  (R11), V6.S[2]
-	B     moved189
+	B     moved211
 
-one188:
-	FMOVS 0(R5), F6
+one210:
+	FMOVS 0(R4), F6
 
-moved189:
+moved211:
 	TST   $2, R0
-	BEQ   one190
+	BEQ   one212
 	FMOVD 0(R8), F7
 	TST   $1, R0
-	BEQ   moved191
+	BEQ   moved213
 	ADD   $8, R8, R11
 	VLD1  (R11), V7.S[2]
-	B     moved191
+	B     moved213
 
-one190:
+one212:
 	FMOVS 0(R8), F7
 
-moved191:
+moved213:
 	TST   $2, R0
-	BEQ   one192
-	FMOVD 0(R4), F8
+	BEQ   one214
+	FMOVD 0(R5), F8
 	TST   $1, R0
-	BEQ   moved193
-	ADD   $8, R4, R11
+	BEQ   moved215
+	ADD   $8, R5, R11
 	VLD1  (R11), V8.S[2]
-	B     moved193
+	B     moved215
 
-one192:
-	FMOVS 0(R4), F8
+one214:
+	FMOVS 0(R5), F8
 
-moved193:
+moved215:
 	TST   $2, R0
-	BEQ   one194
+	BEQ   one216
 	FMOVD 0(R9), F9
 	TST   $1, R0
-	BEQ   moved195
+	BEQ   moved217
 	ADD   $8, R9, R11
 	VLD1  (R11), V9.S[2]
-	B     moved195
+	B     moved217
 
-one194:
+one216:
 	FMOVS 0(R9), F9
 
-moved195:
+moved217:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -14736,22 +16169,22 @@ moved195:
 	WORD  $0x4f8a1040 // fmla v0.4s, v2.4s, v10.s[0]
 	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
 	CMP   $1, R0
-	BEQ   over179
+	BEQ   over201
 	FMOVS 4(R10), F10
 	WORD  $0x4f8a1060 // fmla v0.4s, v3.4s, v10.s[0]
 	WORD  $0x4f8a10e1 // fmla v1.4s, v7.4s, v10.s[0]
 	CMP   $2, R0
-	BEQ   over179
+	BEQ   over201
 	FMOVS 8(R10), F10
 	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
 	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
 	CMP   $3, R0
-	BEQ   over179
+	BEQ   over201
 	FMOVS 12(R10), F10
 	WORD  $0x4f8a10a0 // fmla v0.4s, v5.4s, v10.s[0]
 	WORD  $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
 
-over179:
+over201:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
 	MOVD $4, R11
@@ -14767,14 +16200,14 @@ over179:
 	MOVD x+48(FP), R12
 	MOVD cols+88(FP), R13
 	CMP  $8, R13
-	BLE  fewer197
+	BLE  fewer219
 	MOVD $8, R13
 
-fewer197:
+fewer219:
 	VMOVI $0, V5.B16
 	FMOVQ 0(R10), F2
 
-row196:
+row218:
 	VORR  V5.B16, V5.B16, V3.B16
 	FMOVS 0(R12), F4
 	WORD  $0x4f841043 // fmla v3.4s, v2.4s, v4.s[0]
@@ -14784,47 +16217,62 @@ row196:
 	ADD   R14, R11
 	ADD   $4, R12
 	SUBS  $1, R13
-	BNE   row196
+	BNE   row218
 
-end171:
+end191:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $4, R3
-	MOVD  cols+88(FP), R4
-	SUB   $2, R4
-	MOVD  $6, R5
-	CMP   $6, R4
-	BGE   inside198
-	MOVD  R4, R5
-
-inside198:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $4, R6
-	CMP  $4, R4
-	BGE  inside199
-	MOVD R4, R6
-
-inside199:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+88(FP), R7
+	CMP   $8, R7
+	BLT   fewer220
 	MOVD  $2, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves221
+
+fewer220:
+	SUB  $2, R7
+	MOVD $6, R6
+	CMP  $6, R7
+	BGE  inside222
+	MOVD R7, R6
+
+inside222:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $4, R5
+	CMP  $4, R7
+	BGE  inside223
+	MOVD R7, R5
+
+inside223:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves221:
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R6)
-	VST1  V1.D[1], (R5)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 0(R5)
+	VST1  V1.D[1], (R6)
 
 	// the next 8 inputs
 	MOVD cols+88(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done172
+	BLE  done192
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -14850,49 +16298,61 @@ inside199:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $5, R1
-	BGE  block168
+	BGE  block188
 
-done172:
+done192:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done204
+	BLE  done228
 
-block200:
+block224:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  w+64(FP), R1
 	MOVD  ldw+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $2, R3
-	MOVD  $2, R4
-	CMP   $2, R3
-	BGE   inside205
+	MOVD  cols+88(FP), R5
+	CMP   $4, R5
+	BLT   fewer229
+	MOVD  $2, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves230
 
-inside205:
+fewer229:
+	SUB  $2, R5
+	MOVD $2, R4
+	CMP  $2, R5
+	BGE  inside231
+	MOVD R5, R4
+
+inside231:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside206
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside232
+	MOVD R5, R3
 
-inside206:
-	MUL  R2, R5
-	ADD  R1, R5
-	ADD  R2, R5, R1
-	ADD  R2, R4, R3
+inside232:
+	MUL R2, R3
+	ADD R1, R3
+
+halves230:
+	ADD  R2, R3, R1
+	ADD  R2, R4, R5
 	MOVD dz+32(FP), R6
 	MOVD n+96(FP), R0
 	CMP  $4, R0
-	BLT  tail202
+	BLT  tail226
 
-square201:
+square225:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R5), F1
+	FMOVQ 0(R3), F1
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R4), F3
-	FMOVQ 0(R3), F4
+	FMOVQ 0(R5), F4
 	VZIP2 V2.S4, V1.S4, V5.S4
 	VZIP1 V2.S4, V1.S4, V1.S4
 	VZIP2 V4.S4, V3.S4, V6.S4
@@ -14917,14 +16377,14 @@ square201:
 	MOVD x+48(FP), R8
 	MOVD cols+88(FP), R9
 	CMP  $4, R9
-	BLE  fewer209
+	BLE  fewer235
 	MOVD $4, R9
 
-fewer209:
+fewer235:
 	VMOVI $0, V4.B16
 	FMOVQ 0(R6), F1
 
-row208:
+row234:
 	VORR  V4.B16, V4.B16, V2.B16
 	FMOVS 0(R8), F3
 	WORD  $0x4f831022 // fmla v2.4s, v1.4s, v3.s[0]
@@ -14934,73 +16394,73 @@ row208:
 	ADD   R10, R7
 	ADD   $4, R8
 	SUBS  $1, R9
-	BNE   row208
-	ADD   $16, R5
+	BNE   row234
+	ADD   $16, R3
 	ADD   $16, R1
 	ADD   $16, R4
-	ADD   $16, R3
+	ADD   $16, R5
 	ADD   $16, R6
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square201
+	BGE   square225
 
-tail202:
+tail226:
 	CMP $0, R0
-	BLE end203
+	BLE end227
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one212
-	FMOVD 0(R5), F1
+	BEQ   one238
+	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved213
-	ADD   $8, R5, R7
+	BEQ   moved239
+	ADD   $8, R3, R7
 	VLD1  (R7), V1.S[2]
-	B     moved213
+	B     moved239
 
-one212:
-	FMOVS 0(R5), F1
+one238:
+	FMOVS 0(R3), F1
 
-moved213:
+moved239:
 	TST   $2, R0
-	BEQ   one214
+	BEQ   one240
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved215
+	BEQ   moved241
 	ADD   $8, R1, R7
 	VLD1  (R7), V2.S[2]
-	B     moved215
+	B     moved241
 
-one214:
+one240:
 	FMOVS 0(R1), F2
 
-moved215:
+moved241:
 	TST   $2, R0
-	BEQ   one216
+	BEQ   one242
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved217
+	BEQ   moved243
 	ADD   $8, R4, R7
 	VLD1  (R7), V3.S[2]
-	B     moved217
+	B     moved243
 
-one216:
+one242:
 	FMOVS 0(R4), F3
 
-moved217:
+moved243:
 	TST   $2, R0
-	BEQ   one218
-	FMOVD 0(R3), F4
+	BEQ   one244
+	FMOVD 0(R5), F4
 	TST   $1, R0
-	BEQ   moved219
-	ADD   $8, R3, R7
+	BEQ   moved245
+	ADD   $8, R5, R7
 	VLD1  (R7), V4.S[2]
-	B     moved219
+	B     moved245
 
-one218:
-	FMOVS 0(R3), F4
+one244:
+	FMOVS 0(R5), F4
 
-moved219:
+moved245:
 	VZIP2 V2.S4, V1.S4, V5.S4
 	VZIP1 V2.S4, V1.S4, V1.S4
 	VZIP2 V4.S4, V3.S4, V6.S4
@@ -15012,19 +16472,19 @@ moved219:
 	FMOVS 0(R6), F5
 	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
 	CMP   $1, R0
-	BEQ   over211
+	BEQ   over237
 	FMOVS 4(R6), F5
 	WORD  $0x4f851040 // fmla v0.4s, v2.4s, v5.s[0]
 	CMP   $2, R0
-	BEQ   over211
+	BEQ   over237
 	FMOVS 8(R6), F5
 	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
 	CMP   $3, R0
-	BEQ   over211
+	BEQ   over237
 	FMOVS 12(R6), F5
 	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
 
-over211:
+over237:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
 	MOVD $4, R7
@@ -15040,14 +16500,14 @@ over211:
 	MOVD x+48(FP), R8
 	MOVD cols+88(FP), R9
 	CMP  $4, R9
-	BLE  fewer221
+	BLE  fewer247
 	MOVD $4, R9
 
-fewer221:
+fewer247:
 	VMOVI $0, V4.B16
 	FMOVQ 0(R6), F1
 
-row220:
+row246:
 	VORR  V4.B16, V4.B16, V2.B16
 	FMOVS 0(R8), F3
 	WORD  $0x4f831022 // fmla v2.4s, v1.4s, v3.s[0]
@@ -15057,33 +16517,45 @@ row220:
 	ADD   R10, R7
 	ADD   $4, R8
 	SUBS  $1, R9
-	BNE   row220
+	BNE   row246
 
-end203:
+end227:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $4, R3
-	MOVD  cols+88(FP), R4
-	SUB   $2, R4
-	MOVD  $2, R5
-	CMP   $2, R4
-	BGE   inside222
+	MOVD  cols+88(FP), R6
+	CMP   $4, R6
+	BLT   fewer248
+	MOVD  $2, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves249
 
-inside222:
+fewer248:
+	SUB  $2, R6
+	MOVD $2, R5
+	CMP  $2, R6
+	BGE  inside250
+	MOVD R6, R5
+
+inside250:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside223
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside251
+	MOVD R6, R4
 
-inside223:
-	MUL   R3, R6
-	ADD   R1, R6
-	FMOVD F0, 0(R6)
+inside251:
+	MUL R3, R4
+	ADD R1, R4
+
+halves249:
+	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 
 	// the next 4 inputs
@@ -15091,7 +16563,7 @@ inside223:
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done204
+	BLE  done228
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -15117,9 +16589,9 @@ inside223:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block200
+	BGE  block224
 
-done204:
+done228:
 	RET
 
 // func bothNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
@@ -15142,31 +16614,46 @@ block2:
 	VMOVI $0, V5.B16
 	MOVD  w+64(FP), R1
 	MOVD  ldw+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $1, R3
-	MOVD  $3, R4
-	CMP   $3, R3
-	BGE   inside7
+	MOVD  cols+88(FP), R6
+	CMP   $4, R6
+	BLT   fewer7
+	MOVD  $1, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves8
 
-inside7:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $2, R5
-	CMP  $2, R3
-	BGE  inside8
-	MOVD R3, R5
+fewer7:
+	SUB  $1, R6
+	MOVD $3, R5
+	CMP  $3, R6
+	BGE  inside9
+	MOVD R6, R5
 
-inside8:
+inside9:
 	MUL  R2, R5
 	ADD  R1, R5
+	MOVD $2, R4
+	CMP  $2, R6
+	BGE  inside10
+	MOVD R6, R4
+
+inside10:
+	MUL  R2, R4
+	ADD  R1, R4
 	MOVD $1, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	MOVD dz+32(FP), R3
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves8:
+	MOVD dz+32(FP), R6
 	MOVD lddz+40(FP), R7
 	MOVD n+96(FP), R0
-	ADD  R7, R3, R8
+	ADD  R7, R6, R8
 	ADD  R7, R8, R9
 	CMP  $2, R0
 	BLT  tail4
@@ -15174,16 +16661,16 @@ inside8:
 square3:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F6
-	FMOVQ 0(R6), F7
+	FMOVQ 0(R3), F7
 	VZIP2 V7.D2, V6.D2, V8.D2
 	VZIP1 V7.D2, V6.D2, V6.D2
 	VORR  V8.B16, V8.B16, V7.B16
-	FMOVQ 0(R5), F8
-	FMOVQ 0(R4), F9
+	FMOVQ 0(R4), F8
+	FMOVQ 0(R5), F9
 	VZIP2 V9.D2, V8.D2, V10.D2
 	VZIP1 V9.D2, V8.D2, V8.D2
 	VORR  V10.B16, V10.B16, V9.B16
-	FMOVQ 0(R3), F10
+	FMOVQ 0(R6), F10
 	WORD  $0x4fca10c0 // fmla v0.2d, v6.2d, v10.d[0]
 	WORD  $0x4fca1103 // fmla v3.2d, v8.2d, v10.d[0]
 	WORD  $0x4fca18e0 // fmla v0.2d, v7.2d, v10.d[1]
@@ -15200,7 +16687,7 @@ square3:
 	WORD  $0x4fca1925 // fmla v5.2d, v9.2d, v10.d[1]
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R3, R10
+	MOVD R6, R10
 	MOVD dz+32(FP), R13
 	SUB  R13, R10
 	MOVD dw+16(FP), R13
@@ -15211,16 +16698,16 @@ square3:
 	ADD  R13, R14, R15
 	MOVD cols+88(FP), R12
 	CMP  $4, R12
-	BLE  fewer11
+	BLE  fewer13
 	MOVD $4, R12
 
-fewer11:
+fewer13:
 	VMOVI $0, V11.B16
-	FMOVQ 0(R3), F6
+	FMOVQ 0(R6), F6
 	FMOVQ 0(R8), F7
 	FMOVQ 0(R9), F8
 
-row10:
+row12:
 	VORR  V11.B16, V11.B16, V9.B16
 	FMOVD 0(R11), F10
 	WORD  $0x4fca10c9 // fmla v9.2d, v6.2d, v10.d[0]
@@ -15236,12 +16723,12 @@ row10:
 	ADD   $8, R14
 	ADD   $8, R15
 	SUBS  $1, R12
-	BNE   row10
+	BNE   row12
 	ADD   $16, R1
-	ADD   $16, R6
-	ADD   $16, R5
-	ADD   $16, R4
 	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
 	ADD   $16, R8
 	ADD   $16, R9
 	SUB   $2, R0
@@ -15254,16 +16741,16 @@ tail4:
 
 	// the same for fewer j
 	FMOVD 0(R1), F6
-	FMOVD 0(R6), F7
+	FMOVD 0(R3), F7
 	VZIP2 V7.D2, V6.D2, V8.D2
 	VZIP1 V7.D2, V6.D2, V6.D2
 	VORR  V8.B16, V8.B16, V7.B16
-	FMOVD 0(R5), F8
-	FMOVD 0(R4), F9
+	FMOVD 0(R4), F8
+	FMOVD 0(R5), F9
 	VZIP2 V9.D2, V8.D2, V10.D2
 	VZIP1 V9.D2, V8.D2, V8.D2
 	VORR  V10.B16, V10.B16, V9.B16
-	FMOVD 0(R3), F10
+	FMOVD 0(R6), F10
 	WORD  $0x4fca10c0 // fmla v0.2d, v6.2d, v10.d[0]
 	WORD  $0x4fca1103 // fmla v3.2d, v8.2d, v10.d[0]
 	FMOVD 0(R8), F10
@@ -15273,8 +16760,8 @@ tail4:
 	WORD  $0x4fca10c2 // fmla v2.2d, v6.2d, v10.d[0]
 	WORD  $0x4fca1105 // fmla v5.2d, v8.2d, v10.d[0]
 	CMP   $1, R0
-	BEQ   over13
-	FMOVD 8(R3), F10
+	BEQ   over15
+	FMOVD 8(R6), F10
 	WORD  $0x4fca10e0 // fmla v0.2d, v7.2d, v10.d[0]
 	WORD  $0x4fca1123 // fmla v3.2d, v9.2d, v10.d[0]
 	FMOVD 8(R8), F10
@@ -15284,17 +16771,17 @@ tail4:
 	WORD  $0x4fca10e2 // fmla v2.2d, v7.2d, v10.d[0]
 	WORD  $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
 
-over13:
+over15:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
 	MOVD $8, R10
 	MUL  R10, R0, R0
-	ADD  R0, R3
+	ADD  R0, R6
 	ADD  R0, R8
 	ADD  R0, R9
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R3, R10
+	MOVD R6, R10
 	MOVD dz+32(FP), R13
 	SUB  R13, R10
 	MOVD dw+16(FP), R13
@@ -15305,16 +16792,16 @@ over13:
 	ADD  R13, R14, R15
 	MOVD cols+88(FP), R12
 	CMP  $4, R12
-	BLE  fewer15
+	BLE  fewer17
 	MOVD $4, R12
 
-fewer15:
+fewer17:
 	VMOVI $0, V11.B16
-	FMOVQ 0(R3), F6
+	FMOVQ 0(R6), F6
 	FMOVQ 0(R8), F7
 	FMOVQ 0(R9), F8
 
-row14:
+row16:
 	VORR  V11.B16, V11.B16, V9.B16
 	FMOVD 0(R11), F10
 	WORD  $0x4fca10c9 // fmla v9.2d, v6.2d, v10.d[0]
@@ -15330,7 +16817,7 @@ row14:
 	ADD   $8, R14
 	ADD   $8, R15
 	SUBS  $1, R12
-	BNE   row14
+	BNE   row16
 
 end5:
 	VMOVI $0, V6.B16
@@ -15343,44 +16830,59 @@ end5:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $8, R3
-	MOVD  cols+88(FP), R4
-	SUB   $1, R4
-	MOVD  $3, R5
-	CMP   $3, R4
-	BGE   inside16
-	MOVD  R4, R5
-
-inside16:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $2, R6
-	CMP  $2, R4
-	BGE  inside17
-	MOVD R4, R6
-
-inside17:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+88(FP), R7
+	CMP   $4, R7
+	BLT   fewer18
 	MOVD  $1, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
-	ADD   R2, R1, R4
-	ADD   R2, R4, R8
-	ADD   R2, R7, R9
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves19
+
+fewer18:
+	SUB  $1, R7
+	MOVD $3, R6
+	CMP  $3, R7
+	BGE  inside20
+	MOVD R7, R6
+
+inside20:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $2, R5
+	CMP  $2, R7
+	BGE  inside21
+	MOVD R7, R5
+
+inside21:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $1, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves19:
+	ADD   R2, R1, R7
+	ADD   R2, R7, R8
+	ADD   R2, R4, R9
 	ADD   R2, R9, R10
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R4)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 0(R7)
 	VST1  V1.D[1], (R9)
 	FMOVD F2, 0(R8)
 	VST1  V2.D[1], (R10)
-	ADD   R2, R6, R4
-	ADD   R2, R4, R8
-	ADD   R2, R5, R9
+	ADD   R2, R5, R7
+	ADD   R2, R7, R8
+	ADD   R2, R6, R9
 	ADD   R2, R9, R10
-	FMOVD F3, 0(R6)
-	VST1  V3.D[1], (R5)
-	FMOVD F4, 0(R4)
+	FMOVD F3, 0(R5)
+	VST1  V3.D[1], (R6)
+	FMOVD F4, 0(R7)
 	VST1  V4.D[1], (R9)
 	FMOVD F5, 0(R8)
 	VST1  V5.D[1], (R10)
@@ -15421,44 +16923,56 @@ inside17:
 done6:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done22
+	BLE  done26
 
-block18:
+block22:
 	// 3×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	MOVD  w+64(FP), R1
 	MOVD  ldw+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $1, R3
-	MOVD  $1, R4
-	CMP   $1, R3
-	BGE   inside23
+	MOVD  cols+88(FP), R5
+	CMP   $2, R5
+	BLT   fewer27
+	MOVD  $1, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves28
 
-inside23:
+fewer27:
+	SUB  $1, R5
+	MOVD $1, R4
+	CMP  $1, R5
+	BGE  inside29
+	MOVD R5, R4
+
+inside29:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside24
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside30
+	MOVD R5, R3
 
-inside24:
-	MUL  R2, R5
-	ADD  R1, R5
+inside30:
+	MUL R2, R3
+	ADD R1, R3
+
+halves28:
 	MOVD dz+32(FP), R1
-	MOVD lddz+40(FP), R3
+	MOVD lddz+40(FP), R5
 	MOVD n+96(FP), R0
-	ADD  R3, R1, R6
-	ADD  R3, R6, R7
+	ADD  R5, R1, R6
+	ADD  R5, R6, R7
 	CMP  $2, R0
-	BLT  tail20
+	BLT  tail24
 
-square19:
+square23:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R5), F3
+	FMOVQ 0(R3), F3
 	FMOVQ 0(R4), F4
 	VZIP2 V4.D2, V3.D2, V5.D2
 	VZIP1 V4.D2, V3.D2, V3.D2
@@ -15485,16 +16999,16 @@ square19:
 	ADD  R11, R12, R13
 	MOVD cols+88(FP), R10
 	CMP  $2, R10
-	BLE  fewer27
+	BLE  fewer33
 	MOVD $2, R10
 
-fewer27:
+fewer33:
 	VMOVI $0, V8.B16
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R6), F4
 	FMOVQ 0(R7), F5
 
-row26:
+row32:
 	VORR  V8.B16, V8.B16, V6.B16
 	FMOVD 0(R9), F7
 	WORD  $0x4fc71066 // fmla v6.2d, v3.2d, v7.d[0]
@@ -15510,22 +17024,22 @@ row26:
 	ADD   $8, R12
 	ADD   $8, R13
 	SUBS  $1, R10
-	BNE   row26
-	ADD   $16, R5
+	BNE   row32
+	ADD   $16, R3
 	ADD   $16, R4
 	ADD   $16, R1
 	ADD   $16, R6
 	ADD   $16, R7
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square19
+	BGE   square23
 
-tail20:
+tail24:
 	CMP $0, R0
-	BLE end21
+	BLE end25
 
 	// the same for fewer j
-	FMOVD 0(R5), F3
+	FMOVD 0(R3), F3
 	FMOVD 0(R4), F4
 	VZIP2 V4.D2, V3.D2, V5.D2
 	VZIP1 V4.D2, V3.D2, V3.D2
@@ -15537,7 +17051,7 @@ tail20:
 	FMOVD 0(R7), F5
 	WORD  $0x4fc51062 // fmla v2.2d, v3.2d, v5.d[0]
 	CMP   $1, R0
-	BEQ   over29
+	BEQ   over35
 	FMOVD 8(R1), F5
 	WORD  $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
 	FMOVD 8(R6), F5
@@ -15545,7 +17059,7 @@ tail20:
 	FMOVD 8(R7), F5
 	WORD  $0x4fc51082 // fmla v2.2d, v4.2d, v5.d[0]
 
-over29:
+over35:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
 	MOVD $8, R8
@@ -15566,16 +17080,16 @@ over29:
 	ADD  R11, R12, R13
 	MOVD cols+88(FP), R10
 	CMP  $2, R10
-	BLE  fewer31
+	BLE  fewer37
 	MOVD $2, R10
 
-fewer31:
+fewer37:
 	VMOVI $0, V8.B16
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R6), F4
 	FMOVQ 0(R7), F5
 
-row30:
+row36:
 	VORR  V8.B16, V8.B16, V6.B16
 	FMOVD 0(R9), F7
 	WORD  $0x4fc71066 // fmla v6.2d, v3.2d, v7.d[0]
@@ -15591,9 +17105,9 @@ row30:
 	ADD   $8, R12
 	ADD   $8, R13
 	SUBS  $1, R10
-	BNE   row30
+	BNE   row36
 
-end21:
+end25:
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
@@ -15601,33 +17115,45 @@ end21:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $8, R3
-	MOVD  cols+88(FP), R4
-	SUB   $1, R4
-	MOVD  $1, R5
-	CMP   $1, R4
-	BGE   inside32
+	MOVD  cols+88(FP), R6
+	CMP   $2, R6
+	BLT   fewer38
+	MOVD  $1, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves39
 
-inside32:
+fewer38:
+	SUB  $1, R6
+	MOVD $1, R5
+	CMP  $1, R6
+	BGE  inside40
+	MOVD R6, R5
+
+inside40:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside33
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside41
+	MOVD R6, R4
 
-inside33:
-	MUL   R3, R6
-	ADD   R1, R6
-	ADD   R2, R6, R1
-	ADD   R2, R1, R4
+inside41:
+	MUL R3, R4
+	ADD R1, R4
+
+halves39:
+	ADD   R2, R4, R1
+	ADD   R2, R1, R6
 	ADD   R2, R5, R7
 	ADD   R2, R7, R8
-	FMOVD F0, 0(R6)
+	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 	FMOVD F1, 0(R1)
 	VST1  V1.D[1], (R7)
-	FMOVD F2, 0(R4)
+	FMOVD F2, 0(R6)
 	VST1  V2.D[1], (R8)
 
 	// the next 2 inputs
@@ -15635,7 +17161,7 @@ inside33:
 	SUB  $2, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done22
+	BLE  done26
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -15661,20 +17187,20 @@ inside33:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block18
+	BGE  block22
 
-done22:
+done26:
 	RET
 
 fewer1:
 	CMP  $2, R0
-	BNE  fewer34
+	BNE  fewer42
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $2, R1
-	BLE  done39
+	BLE  done47
 
-block35:
+block43:
 	// 2×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -15682,47 +17208,62 @@ block35:
 	VMOVI $0, V3.B16
 	MOVD  w+64(FP), R1
 	MOVD  ldw+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $1, R3
-	MOVD  $3, R4
-	CMP   $3, R3
-	BGE   inside40
+	MOVD  cols+88(FP), R6
+	CMP   $4, R6
+	BLT   fewer48
+	MOVD  $1, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves49
 
-inside40:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $2, R5
-	CMP  $2, R3
-	BGE  inside41
-	MOVD R3, R5
+fewer48:
+	SUB  $1, R6
+	MOVD $3, R5
+	CMP  $3, R6
+	BGE  inside50
+	MOVD R6, R5
 
-inside41:
+inside50:
 	MUL  R2, R5
 	ADD  R1, R5
+	MOVD $2, R4
+	CMP  $2, R6
+	BGE  inside51
+	MOVD R6, R4
+
+inside51:
+	MUL  R2, R4
+	ADD  R1, R4
 	MOVD $1, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	MOVD dz+32(FP), R3
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves49:
+	MOVD dz+32(FP), R6
 	MOVD lddz+40(FP), R7
 	MOVD n+96(FP), R0
-	ADD  R7, R3, R8
+	ADD  R7, R6, R8
 	CMP  $2, R0
-	BLT  tail37
+	BLT  tail45
 
-square36:
+square44:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F4
-	FMOVQ 0(R6), F5
+	FMOVQ 0(R3), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	FMOVQ 0(R5), F6
-	FMOVQ 0(R4), F7
+	FMOVQ 0(R4), F6
+	FMOVQ 0(R5), F7
 	VZIP2 V7.D2, V6.D2, V8.D2
 	VZIP1 V7.D2, V6.D2, V6.D2
 	VORR  V8.B16, V8.B16, V7.B16
-	FMOVQ 0(R3), F8
+	FMOVQ 0(R6), F8
 	WORD  $0x4fc81080 // fmla v0.2d, v4.2d, v8.d[0]
 	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
 	WORD  $0x4fc818a0 // fmla v0.2d, v5.2d, v8.d[1]
@@ -15734,7 +17275,7 @@ square36:
 	WORD  $0x4fc818e3 // fmla v3.2d, v7.2d, v8.d[1]
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R3, R9
+	MOVD R6, R9
 	MOVD dz+32(FP), R12
 	SUB  R12, R9
 	MOVD dw+16(FP), R12
@@ -15744,15 +17285,15 @@ square36:
 	ADD  R12, R10, R13
 	MOVD cols+88(FP), R11
 	CMP  $4, R11
-	BLE  fewer44
+	BLE  fewer54
 	MOVD $4, R11
 
-fewer44:
+fewer54:
 	VMOVI $0, V8.B16
-	FMOVQ 0(R3), F4
+	FMOVQ 0(R6), F4
 	FMOVQ 0(R8), F5
 
-row43:
+row53:
 	VORR  V8.B16, V8.B16, V6.B16
 	FMOVD 0(R10), F7
 	WORD  $0x4fc71086 // fmla v6.2d, v4.2d, v7.d[0]
@@ -15765,57 +17306,57 @@ row43:
 	ADD   $8, R10
 	ADD   $8, R13
 	SUBS  $1, R11
-	BNE   row43
+	BNE   row53
 	ADD   $16, R1
-	ADD   $16, R6
-	ADD   $16, R5
-	ADD   $16, R4
 	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
 	ADD   $16, R8
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square36
+	BGE   square44
 
-tail37:
+tail45:
 	CMP $0, R0
-	BLE end38
+	BLE end46
 
 	// the same for fewer j
 	FMOVD 0(R1), F4
-	FMOVD 0(R6), F5
+	FMOVD 0(R3), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R5), F6
-	FMOVD 0(R4), F7
+	FMOVD 0(R4), F6
+	FMOVD 0(R5), F7
 	VZIP2 V7.D2, V6.D2, V8.D2
 	VZIP1 V7.D2, V6.D2, V6.D2
 	VORR  V8.B16, V8.B16, V7.B16
-	FMOVD 0(R3), F8
+	FMOVD 0(R6), F8
 	WORD  $0x4fc81080 // fmla v0.2d, v4.2d, v8.d[0]
 	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
 	FMOVD 0(R8), F8
 	WORD  $0x4fc81081 // fmla v1.2d, v4.2d, v8.d[0]
 	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
 	CMP   $1, R0
-	BEQ   over46
-	FMOVD 8(R3), F8
+	BEQ   over56
+	FMOVD 8(R6), F8
 	WORD  $0x4fc810a0 // fmla v0.2d, v5.2d, v8.d[0]
 	WORD  $0x4fc810e2 // fmla v2.2d, v7.2d, v8.d[0]
 	FMOVD 8(R8), F8
 	WORD  $0x4fc810a1 // fmla v1.2d, v5.2d, v8.d[0]
 	WORD  $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
 
-over46:
+over56:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
 	MOVD $8, R9
 	MUL  R9, R0, R0
-	ADD  R0, R3
+	ADD  R0, R6
 	ADD  R0, R8
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R3, R9
+	MOVD R6, R9
 	MOVD dz+32(FP), R12
 	SUB  R12, R9
 	MOVD dw+16(FP), R12
@@ -15825,15 +17366,15 @@ over46:
 	ADD  R12, R10, R13
 	MOVD cols+88(FP), R11
 	CMP  $4, R11
-	BLE  fewer48
+	BLE  fewer58
 	MOVD $4, R11
 
-fewer48:
+fewer58:
 	VMOVI $0, V8.B16
-	FMOVQ 0(R3), F4
+	FMOVQ 0(R6), F4
 	FMOVQ 0(R8), F5
 
-row47:
+row57:
 	VORR  V8.B16, V8.B16, V6.B16
 	FMOVD 0(R10), F7
 	WORD  $0x4fc71086 // fmla v6.2d, v4.2d, v7.d[0]
@@ -15846,9 +17387,9 @@ row47:
 	ADD   $8, R10
 	ADD   $8, R13
 	SUBS  $1, R11
-	BNE   row47
+	BNE   row57
 
-end38:
+end46:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -15857,38 +17398,53 @@ end38:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $8, R3
-	MOVD  cols+88(FP), R4
-	SUB   $1, R4
-	MOVD  $3, R5
-	CMP   $3, R4
-	BGE   inside49
-	MOVD  R4, R5
-
-inside49:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $2, R6
-	CMP  $2, R4
-	BGE  inside50
-	MOVD R4, R6
-
-inside50:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+88(FP), R7
+	CMP   $4, R7
+	BLT   fewer59
 	MOVD  $1, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
-	ADD   R2, R1, R4
-	ADD   R2, R7, R8
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves60
+
+fewer59:
+	SUB  $1, R7
+	MOVD $3, R6
+	CMP  $3, R7
+	BGE  inside61
+	MOVD R7, R6
+
+inside61:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $2, R5
+	CMP  $2, R7
+	BGE  inside62
+	MOVD R7, R5
+
+inside62:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $1, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves60:
+	ADD   R2, R1, R7
+	ADD   R2, R4, R8
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R4)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 0(R7)
 	VST1  V1.D[1], (R8)
-	ADD   R2, R6, R4
-	ADD   R2, R5, R8
-	FMOVD F2, 0(R6)
-	VST1  V2.D[1], (R5)
-	FMOVD F3, 0(R4)
+	ADD   R2, R5, R7
+	ADD   R2, R6, R8
+	FMOVD F2, 0(R5)
+	VST1  V2.D[1], (R6)
+	FMOVD F3, 0(R7)
 	VST1  V3.D[1], (R8)
 
 	// the next 4 inputs
@@ -15896,7 +17452,7 @@ inside50:
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done39
+	BLE  done47
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -15922,47 +17478,59 @@ inside50:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $3, R1
-	BGE  block35
+	BGE  block43
 
-done39:
+done47:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done55
+	BLE  done67
 
-block51:
+block63:
 	// 2×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  w+64(FP), R1
 	MOVD  ldw+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $1, R3
-	MOVD  $1, R4
-	CMP   $1, R3
-	BGE   inside56
+	MOVD  cols+88(FP), R5
+	CMP   $2, R5
+	BLT   fewer68
+	MOVD  $1, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves69
 
-inside56:
+fewer68:
+	SUB  $1, R5
+	MOVD $1, R4
+	CMP  $1, R5
+	BGE  inside70
+	MOVD R5, R4
+
+inside70:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside57
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside71
+	MOVD R5, R3
 
-inside57:
-	MUL  R2, R5
-	ADD  R1, R5
+inside71:
+	MUL R2, R3
+	ADD R1, R3
+
+halves69:
 	MOVD dz+32(FP), R1
-	MOVD lddz+40(FP), R3
+	MOVD lddz+40(FP), R5
 	MOVD n+96(FP), R0
-	ADD  R3, R1, R6
+	ADD  R5, R1, R6
 	CMP  $2, R0
-	BLT  tail53
+	BLT  tail65
 
-square52:
+square64:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R5), F2
+	FMOVQ 0(R3), F2
 	FMOVQ 0(R4), F3
 	VZIP2 V3.D2, V2.D2, V4.D2
 	VZIP1 V3.D2, V2.D2, V2.D2
@@ -15985,15 +17553,15 @@ square52:
 	ADD  R10, R8, R11
 	MOVD cols+88(FP), R9
 	CMP  $2, R9
-	BLE  fewer60
+	BLE  fewer74
 	MOVD $2, R9
 
-fewer60:
+fewer74:
 	VMOVI $0, V6.B16
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R6), F3
 
-row59:
+row73:
 	VORR  V6.B16, V6.B16, V4.B16
 	FMOVD 0(R8), F5
 	WORD  $0x4fc51044 // fmla v4.2d, v2.2d, v5.d[0]
@@ -16006,21 +17574,21 @@ row59:
 	ADD   $8, R8
 	ADD   $8, R11
 	SUBS  $1, R9
-	BNE   row59
-	ADD   $16, R5
+	BNE   row73
+	ADD   $16, R3
 	ADD   $16, R4
 	ADD   $16, R1
 	ADD   $16, R6
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square52
+	BGE   square64
 
-tail53:
+tail65:
 	CMP $0, R0
-	BLE end54
+	BLE end66
 
 	// the same for fewer j
-	FMOVD 0(R5), F2
+	FMOVD 0(R3), F2
 	FMOVD 0(R4), F3
 	VZIP2 V3.D2, V2.D2, V4.D2
 	VZIP1 V3.D2, V2.D2, V2.D2
@@ -16030,13 +17598,13 @@ tail53:
 	FMOVD 0(R6), F4
 	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
 	CMP   $1, R0
-	BEQ   over62
+	BEQ   over76
 	FMOVD 8(R1), F4
 	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
 	FMOVD 8(R6), F4
 	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
 
-over62:
+over76:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
 	MOVD $8, R7
@@ -16055,15 +17623,15 @@ over62:
 	ADD  R10, R8, R11
 	MOVD cols+88(FP), R9
 	CMP  $2, R9
-	BLE  fewer64
+	BLE  fewer78
 	MOVD $2, R9
 
-fewer64:
+fewer78:
 	VMOVI $0, V6.B16
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R6), F3
 
-row63:
+row77:
 	VORR  V6.B16, V6.B16, V4.B16
 	FMOVD 0(R8), F5
 	WORD  $0x4fc51044 // fmla v4.2d, v2.2d, v5.d[0]
@@ -16076,46 +17644,58 @@ row63:
 	ADD   $8, R8
 	ADD   $8, R11
 	SUBS  $1, R9
-	BNE   row63
+	BNE   row77
 
-end54:
+end66:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $8, R3
-	MOVD  cols+88(FP), R4
-	SUB   $1, R4
-	MOVD  $1, R5
-	CMP   $1, R4
-	BGE   inside65
+	MOVD  cols+88(FP), R6
+	CMP   $2, R6
+	BLT   fewer79
+	MOVD  $1, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves80
 
-inside65:
+fewer79:
+	SUB  $1, R6
+	MOVD $1, R5
+	CMP  $1, R6
+	BGE  inside81
+	MOVD R6, R5
+
+inside81:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside66
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside82
+	MOVD R6, R4
 
-inside66:
-	MUL   R3, R6
-	ADD   R1, R6
-	ADD   R2, R6, R1
-	ADD   R2, R5, R4
-	FMOVD F0, 0(R6)
+inside82:
+	MUL R3, R4
+	ADD R1, R4
+
+halves80:
+	ADD   R2, R4, R1
+	ADD   R2, R5, R6
+	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 	FMOVD F1, 0(R1)
-	VST1  V1.D[1], (R4)
+	VST1  V1.D[1], (R6)
 
 	// the next 2 inputs
 	MOVD cols+88(FP), R1
 	SUB  $2, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done55
+	BLE  done67
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -16141,18 +17721,18 @@ inside66:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block51
+	BGE  block63
 
-done55:
+done67:
 	RET
 
-fewer34:
+fewer42:
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
-	BLE  done72
+	BLE  done88
 
-block68:
+block84:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -16160,77 +17740,100 @@ block68:
 	VMOVI $0, V3.B16
 	MOVD  w+64(FP), R1
 	MOVD  ldw+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $1, R3
-	MOVD  $7, R4
-	CMP   $7, R3
-	BGE   inside73
+	MOVD  cols+88(FP), R10
+	CMP   $8, R10
+	BLT   fewer89
+	MOVD  $1, R11
+	MUL   R11, R2, R10
+	MOVD  R1, R3
+	ADD   R10, R3
 	MOVD  R3, R4
+	ADD   R10, R4
+	MOVD  R4, R5
+	ADD   R10, R5
+	MOVD  R5, R6
+	ADD   R10, R6
+	MOVD  R6, R7
+	ADD   R10, R7
+	MOVD  R7, R8
+	ADD   R10, R8
+	MOVD  R8, R9
+	ADD   R10, R9
+	B     halves90
 
-inside73:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $6, R5
-	CMP  $6, R3
-	BGE  inside74
-	MOVD R3, R5
+fewer89:
+	SUB  $1, R10
+	MOVD $7, R9
+	CMP  $7, R10
+	BGE  inside91
+	MOVD R10, R9
 
-inside74:
-	MUL  R2, R5
-	ADD  R1, R5
-	MOVD $5, R6
-	CMP  $5, R3
-	BGE  inside75
-	MOVD R3, R6
+inside91:
+	MUL  R2, R9
+	ADD  R1, R9
+	MOVD $6, R8
+	CMP  $6, R10
+	BGE  inside92
+	MOVD R10, R8
 
-inside75:
-	MUL  R2, R6
-	ADD  R1, R6
-	MOVD $4, R7
-	CMP  $4, R3
-	BGE  inside76
-	MOVD R3, R7
+inside92:
+	MUL  R2, R8
+	ADD  R1, R8
+	MOVD $5, R7
+	CMP  $5, R10
+	BGE  inside93
+	MOVD R10, R7
 
-inside76:
+inside93:
 	MUL  R2, R7
 	ADD  R1, R7
-	MOVD $3, R9
-	MUL  R9, R2, R8
-	ADD  R1, R8
-	MOVD $2, R10
-	MUL  R10, R2, R9
-	ADD  R1, R9
+	MOVD $4, R6
+	CMP  $4, R10
+	BGE  inside94
+	MOVD R10, R6
+
+inside94:
+	MUL  R2, R6
+	ADD  R1, R6
+	MOVD $3, R11
+	MUL  R11, R2, R5
+	ADD  R1, R5
+	MOVD $2, R11
+	MUL  R11, R2, R4
+	ADD  R1, R4
 	MOVD $1, R11
-	MUL  R11, R2, R10
-	ADD  R1, R10
-	MOVD dz+32(FP), R3
+	MUL  R11, R2, R3
+	ADD  R1, R3
+
+halves90:
+	MOVD dz+32(FP), R10
 	MOVD n+96(FP), R0
 	CMP  $2, R0
-	BLT  tail70
+	BLT  tail86
 
-square69:
+square85:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F4
-	FMOVQ 0(R10), F5
+	FMOVQ 0(R3), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	FMOVQ 0(R9), F6
-	FMOVQ 0(R8), F7
+	FMOVQ 0(R4), F6
+	FMOVQ 0(R5), F7
 	VZIP2 V7.D2, V6.D2, V8.D2
 	VZIP1 V7.D2, V6.D2, V6.D2
 	VORR  V8.B16, V8.B16, V7.B16
-	FMOVQ 0(R7), F8
-	FMOVQ 0(R6), F9
+	FMOVQ 0(R6), F8
+	FMOVQ 0(R7), F9
 	VZIP2 V9.D2, V8.D2, V10.D2
 	VZIP1 V9.D2, V8.D2, V8.D2
 	VORR  V10.B16, V10.B16, V9.B16
-	FMOVQ 0(R5), F10
-	FMOVQ 0(R4), F11
+	FMOVQ 0(R8), F10
+	FMOVQ 0(R9), F11
 	VZIP2 V11.D2, V10.D2, V12.D2
 	VZIP1 V11.D2, V10.D2, V10.D2
 	VORR  V12.B16, V12.B16, V11.B16
-	FMOVQ 0(R3), F12
+	FMOVQ 0(R10), F12
 	WORD  $0x4fcc1080 // fmla v0.2d, v4.2d, v12.d[0]
 	WORD  $0x4fcc10c1 // fmla v1.2d, v6.2d, v12.d[0]
 	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
@@ -16241,7 +17844,7 @@ square69:
 	WORD  $0x4fcc1963 // fmla v3.2d, v11.2d, v12.d[1]
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R3, R11
+	MOVD R10, R11
 	MOVD dz+32(FP), R14
 	SUB  R14, R11
 	MOVD dw+16(FP), R14
@@ -16249,14 +17852,14 @@ square69:
 	MOVD x+48(FP), R12
 	MOVD cols+88(FP), R13
 	CMP  $8, R13
-	BLE  fewer79
+	BLE  fewer97
 	MOVD $8, R13
 
-fewer79:
+fewer97:
 	VMOVI $0, V7.B16
-	FMOVQ 0(R3), F4
+	FMOVQ 0(R10), F4
 
-row78:
+row96:
 	VORR  V7.B16, V7.B16, V5.B16
 	FMOVD 0(R12), F6
 	WORD  $0x4fc61085 // fmla v5.2d, v4.2d, v6.d[0]
@@ -16266,67 +17869,67 @@ row78:
 	ADD   R14, R11
 	ADD   $8, R12
 	SUBS  $1, R13
-	BNE   row78
+	BNE   row96
 	ADD   $16, R1
-	ADD   $16, R10
-	ADD   $16, R9
-	ADD   $16, R8
-	ADD   $16, R7
-	ADD   $16, R6
-	ADD   $16, R5
-	ADD   $16, R4
 	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square69
+	BGE   square85
 
-tail70:
+tail86:
 	CMP $0, R0
-	BLE end71
+	BLE end87
 
 	// the same for fewer j
 	FMOVD 0(R1), F4
-	FMOVD 0(R10), F5
+	FMOVD 0(R3), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R9), F6
-	FMOVD 0(R8), F7
+	FMOVD 0(R4), F6
+	FMOVD 0(R5), F7
 	VZIP2 V7.D2, V6.D2, V8.D2
 	VZIP1 V7.D2, V6.D2, V6.D2
 	VORR  V8.B16, V8.B16, V7.B16
-	FMOVD 0(R7), F8
-	FMOVD 0(R6), F9
+	FMOVD 0(R6), F8
+	FMOVD 0(R7), F9
 	VZIP2 V9.D2, V8.D2, V10.D2
 	VZIP1 V9.D2, V8.D2, V8.D2
 	VORR  V10.B16, V10.B16, V9.B16
-	FMOVD 0(R5), F10
-	FMOVD 0(R4), F11
+	FMOVD 0(R8), F10
+	FMOVD 0(R9), F11
 	VZIP2 V11.D2, V10.D2, V12.D2
 	VZIP1 V11.D2, V10.D2, V10.D2
 	VORR  V12.B16, V12.B16, V11.B16
-	FMOVD 0(R3), F12
+	FMOVD 0(R10), F12
 	WORD  $0x4fcc1080 // fmla v0.2d, v4.2d, v12.d[0]
 	WORD  $0x4fcc10c1 // fmla v1.2d, v6.2d, v12.d[0]
 	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
 	WORD  $0x4fcc1143 // fmla v3.2d, v10.2d, v12.d[0]
 	CMP   $1, R0
-	BEQ   over81
-	FMOVD 8(R3), F12
+	BEQ   over99
+	FMOVD 8(R10), F12
 	WORD  $0x4fcc10a0 // fmla v0.2d, v5.2d, v12.d[0]
 	WORD  $0x4fcc10e1 // fmla v1.2d, v7.2d, v12.d[0]
 	WORD  $0x4fcc1122 // fmla v2.2d, v9.2d, v12.d[0]
 	WORD  $0x4fcc1163 // fmla v3.2d, v11.2d, v12.d[0]
 
-over81:
+over99:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
 	MOVD $8, R11
 	MUL  R11, R0, R0
-	ADD  R0, R3
+	ADD  R0, R10
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R3, R11
+	MOVD R10, R11
 	MOVD dz+32(FP), R14
 	SUB  R14, R11
 	MOVD dw+16(FP), R14
@@ -16334,14 +17937,14 @@ over81:
 	MOVD x+48(FP), R12
 	MOVD cols+88(FP), R13
 	CMP  $8, R13
-	BLE  fewer83
+	BLE  fewer101
 	MOVD $8, R13
 
-fewer83:
+fewer101:
 	VMOVI $0, V7.B16
-	FMOVQ 0(R3), F4
+	FMOVQ 0(R10), F4
 
-row82:
+row100:
 	VORR  V7.B16, V7.B16, V5.B16
 	FMOVD 0(R12), F6
 	WORD  $0x4fc61085 // fmla v5.2d, v4.2d, v6.d[0]
@@ -16351,9 +17954,9 @@ row82:
 	ADD   R14, R11
 	ADD   $8, R12
 	SUBS  $1, R13
-	BNE   row82
+	BNE   row100
 
-end71:
+end87:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -16362,64 +17965,87 @@ end71:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $8, R3
-	MOVD  cols+88(FP), R4
-	SUB   $1, R4
-	MOVD  $7, R5
-	CMP   $7, R4
-	BGE   inside84
-	MOVD  R4, R5
-
-inside84:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $6, R6
-	CMP  $6, R4
-	BGE  inside85
-	MOVD R4, R6
-
-inside85:
-	MUL  R3, R6
-	ADD  R1, R6
-	MOVD $5, R7
-	CMP  $5, R4
-	BGE  inside86
-	MOVD R4, R7
-
-inside86:
-	MUL  R3, R7
-	ADD  R1, R7
-	MOVD $4, R8
-	CMP  $4, R4
-	BGE  inside87
-	MOVD R4, R8
-
-inside87:
-	MUL   R3, R8
-	ADD   R1, R8
-	MOVD  $3, R10
-	MUL   R10, R3, R9
-	ADD   R1, R9
-	MOVD  $2, R11
-	MUL   R11, R3, R10
-	ADD   R1, R10
+	MOVD  cols+88(FP), R11
+	CMP   $8, R11
+	BLT   fewer102
 	MOVD  $1, R12
 	MUL   R12, R3, R11
-	ADD   R1, R11
+	MOVD  R1, R4
+	ADD   R11, R4
+	MOVD  R4, R5
+	ADD   R11, R5
+	MOVD  R5, R6
+	ADD   R11, R6
+	MOVD  R6, R7
+	ADD   R11, R7
+	MOVD  R7, R8
+	ADD   R11, R8
+	MOVD  R8, R9
+	ADD   R11, R9
+	MOVD  R9, R10
+	ADD   R11, R10
+	B     halves103
+
+fewer102:
+	SUB  $1, R11
+	MOVD $7, R10
+	CMP  $7, R11
+	BGE  inside104
+	MOVD R11, R10
+
+inside104:
+	MUL  R3, R10
+	ADD  R1, R10
+	MOVD $6, R9
+	CMP  $6, R11
+	BGE  inside105
+	MOVD R11, R9
+
+inside105:
+	MUL  R3, R9
+	ADD  R1, R9
+	MOVD $5, R8
+	CMP  $5, R11
+	BGE  inside106
+	MOVD R11, R8
+
+inside106:
+	MUL  R3, R8
+	ADD  R1, R8
+	MOVD $4, R7
+	CMP  $4, R11
+	BGE  inside107
+	MOVD R11, R7
+
+inside107:
+	MUL  R3, R7
+	ADD  R1, R7
+	MOVD $3, R12
+	MUL  R12, R3, R6
+	ADD  R1, R6
+	MOVD $2, R12
+	MUL  R12, R3, R5
+	ADD  R1, R5
+	MOVD $1, R12
+	MUL  R12, R3, R4
+	ADD  R1, R4
+
+halves103:
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R11)
-	FMOVD F1, 0(R10)
-	VST1  V1.D[1], (R9)
-	FMOVD F2, 0(R8)
-	VST1  V2.D[1], (R7)
-	FMOVD F3, 0(R6)
-	VST1  V3.D[1], (R5)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 0(R5)
+	VST1  V1.D[1], (R6)
+	FMOVD F2, 0(R7)
+	VST1  V2.D[1], (R8)
+	FMOVD F3, 0(R9)
+	VST1  V3.D[1], (R10)
 
 	// the next 8 inputs
 	MOVD cols+88(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done72
+	BLE  done88
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -16445,65 +18071,80 @@ inside87:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $5, R1
-	BGE  block68
+	BGE  block84
 
-done72:
+done88:
 	MOVD cols+88(FP), R1
 	CMP  $2, R1
-	BLE  done92
+	BLE  done112
 
-block88:
+block108:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  w+64(FP), R1
 	MOVD  ldw+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $1, R3
-	MOVD  $3, R4
-	CMP   $3, R3
-	BGE   inside93
+	MOVD  cols+88(FP), R6
+	CMP   $4, R6
+	BLT   fewer113
+	MOVD  $1, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves114
 
-inside93:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $2, R5
-	CMP  $2, R3
-	BGE  inside94
-	MOVD R3, R5
+fewer113:
+	SUB  $1, R6
+	MOVD $3, R5
+	CMP  $3, R6
+	BGE  inside115
+	MOVD R6, R5
 
-inside94:
+inside115:
 	MUL  R2, R5
 	ADD  R1, R5
+	MOVD $2, R4
+	CMP  $2, R6
+	BGE  inside116
+	MOVD R6, R4
+
+inside116:
+	MUL  R2, R4
+	ADD  R1, R4
 	MOVD $1, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	MOVD dz+32(FP), R3
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves114:
+	MOVD dz+32(FP), R6
 	MOVD n+96(FP), R0
 	CMP  $2, R0
-	BLT  tail90
+	BLT  tail110
 
-square89:
+square109:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F2
-	FMOVQ 0(R6), F3
+	FMOVQ 0(R3), F3
 	VZIP2 V3.D2, V2.D2, V4.D2
 	VZIP1 V3.D2, V2.D2, V2.D2
 	VORR  V4.B16, V4.B16, V3.B16
-	FMOVQ 0(R5), F4
-	FMOVQ 0(R4), F5
+	FMOVQ 0(R4), F4
+	FMOVQ 0(R5), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	FMOVQ 0(R3), F6
+	FMOVQ 0(R6), F6
 	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
 	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
 	WORD  $0x4fc61860 // fmla v0.2d, v3.2d, v6.d[1]
 	WORD  $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R3, R7
+	MOVD R6, R7
 	MOVD dz+32(FP), R10
 	SUB  R10, R7
 	MOVD dw+16(FP), R10
@@ -16511,14 +18152,14 @@ square89:
 	MOVD x+48(FP), R8
 	MOVD cols+88(FP), R9
 	CMP  $4, R9
-	BLE  fewer97
+	BLE  fewer119
 	MOVD $4, R9
 
-fewer97:
+fewer119:
 	VMOVI $0, V5.B16
-	FMOVQ 0(R3), F2
+	FMOVQ 0(R6), F2
 
-row96:
+row118:
 	VORR  V5.B16, V5.B16, V3.B16
 	FMOVD 0(R8), F4
 	WORD  $0x4fc41043 // fmla v3.2d, v2.2d, v4.d[0]
@@ -16528,49 +18169,49 @@ row96:
 	ADD   R10, R7
 	ADD   $8, R8
 	SUBS  $1, R9
-	BNE   row96
+	BNE   row118
 	ADD   $16, R1
-	ADD   $16, R6
-	ADD   $16, R5
-	ADD   $16, R4
 	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square89
+	BGE   square109
 
-tail90:
+tail110:
 	CMP $0, R0
-	BLE end91
+	BLE end111
 
 	// the same for fewer j
 	FMOVD 0(R1), F2
-	FMOVD 0(R6), F3
+	FMOVD 0(R3), F3
 	VZIP2 V3.D2, V2.D2, V4.D2
 	VZIP1 V3.D2, V2.D2, V2.D2
 	VORR  V4.B16, V4.B16, V3.B16
-	FMOVD 0(R5), F4
-	FMOVD 0(R4), F5
+	FMOVD 0(R4), F4
+	FMOVD 0(R5), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
+	FMOVD 0(R6), F6
 	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
 	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over99
-	FMOVD 8(R3), F6
+	BEQ   over121
+	FMOVD 8(R6), F6
 	WORD  $0x4fc61060 // fmla v0.2d, v3.2d, v6.d[0]
 	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
 
-over99:
+over121:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
 	MOVD $8, R7
 	MUL  R7, R0, R0
-	ADD  R0, R3
+	ADD  R0, R6
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R3, R7
+	MOVD R6, R7
 	MOVD dz+32(FP), R10
 	SUB  R10, R7
 	MOVD dw+16(FP), R10
@@ -16578,14 +18219,14 @@ over99:
 	MOVD x+48(FP), R8
 	MOVD cols+88(FP), R9
 	CMP  $4, R9
-	BLE  fewer101
+	BLE  fewer123
 	MOVD $4, R9
 
-fewer101:
+fewer123:
 	VMOVI $0, V5.B16
-	FMOVQ 0(R3), F2
+	FMOVQ 0(R6), F2
 
-row100:
+row122:
 	VORR  V5.B16, V5.B16, V3.B16
 	FMOVD 0(R8), F4
 	WORD  $0x4fc41043 // fmla v3.2d, v2.2d, v4.d[0]
@@ -16595,47 +18236,62 @@ row100:
 	ADD   R10, R7
 	ADD   $8, R8
 	SUBS  $1, R9
-	BNE   row100
+	BNE   row122
 
-end91:
+end111:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $8, R3
-	MOVD  cols+88(FP), R4
-	SUB   $1, R4
-	MOVD  $3, R5
-	CMP   $3, R4
-	BGE   inside102
-	MOVD  R4, R5
-
-inside102:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $2, R6
-	CMP  $2, R4
-	BGE  inside103
-	MOVD R4, R6
-
-inside103:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+88(FP), R7
+	CMP   $4, R7
+	BLT   fewer124
 	MOVD  $1, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves125
+
+fewer124:
+	SUB  $1, R7
+	MOVD $3, R6
+	CMP  $3, R7
+	BGE  inside126
+	MOVD R7, R6
+
+inside126:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $2, R5
+	CMP  $2, R7
+	BGE  inside127
+	MOVD R7, R5
+
+inside127:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $1, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves125:
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	FMOVD F1, 0(R6)
-	VST1  V1.D[1], (R5)
+	VST1  V0.D[1], (R4)
+	FMOVD F1, 0(R5)
+	VST1  V1.D[1], (R6)
 
 	// the next 4 inputs
 	MOVD cols+88(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done92
+	BLE  done112
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -16661,44 +18317,56 @@ inside103:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $3, R1
-	BGE  block88
+	BGE  block108
 
-done92:
+done112:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done108
+	BLE  done132
 
-block104:
+block128:
 	// 1×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  w+64(FP), R1
 	MOVD  ldw+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $1, R3
-	MOVD  $1, R4
-	CMP   $1, R3
-	BGE   inside109
+	MOVD  cols+88(FP), R5
+	CMP   $2, R5
+	BLT   fewer133
+	MOVD  $1, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves134
 
-inside109:
+fewer133:
+	SUB  $1, R5
+	MOVD $1, R4
+	CMP  $1, R5
+	BGE  inside135
+	MOVD R5, R4
+
+inside135:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside110
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside136
+	MOVD R5, R3
 
-inside110:
-	MUL  R2, R5
-	ADD  R1, R5
+inside136:
+	MUL R2, R3
+	ADD R1, R3
+
+halves134:
 	MOVD dz+32(FP), R1
 	MOVD n+96(FP), R0
 	CMP  $2, R0
-	BLT  tail106
+	BLT  tail130
 
-square105:
+square129:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R5), F1
+	FMOVQ 0(R3), F1
 	FMOVQ 0(R4), F2
 	VZIP2 V2.D2, V1.D2, V3.D2
 	VZIP1 V2.D2, V1.D2, V1.D2
@@ -16708,45 +18376,45 @@ square105:
 	WORD  $0x4fc31840 // fmla v0.2d, v2.2d, v3.d[1]
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R1, R3
+	MOVD R1, R5
 	MOVD dz+32(FP), R8
-	SUB  R8, R3
+	SUB  R8, R5
 	MOVD dw+16(FP), R8
-	ADD  R8, R3
+	ADD  R8, R5
 	MOVD x+48(FP), R6
 	MOVD cols+88(FP), R7
 	CMP  $2, R7
-	BLE  fewer113
+	BLE  fewer139
 	MOVD $2, R7
 
-fewer113:
+fewer139:
 	VMOVI $0, V4.B16
 	FMOVQ 0(R1), F1
 
-row112:
+row138:
 	VORR  V4.B16, V4.B16, V2.B16
 	FMOVD 0(R6), F3
 	WORD  $0x4fc31022 // fmla v2.2d, v1.2d, v3.d[0]
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
-	FMOVQ F2, 0(R3)
+	FMOVQ F2, 0(R5)
 	MOVD  lddw+24(FP), R8
-	ADD   R8, R3
+	ADD   R8, R5
 	ADD   $8, R6
 	SUBS  $1, R7
-	BNE   row112
-	ADD   $16, R5
+	BNE   row138
+	ADD   $16, R3
 	ADD   $16, R4
 	ADD   $16, R1
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square105
+	BGE   square129
 
-tail106:
+tail130:
 	CMP $0, R0
-	BLE end107
+	BLE end131
 
 	// the same for fewer j
-	FMOVD 0(R5), F1
+	FMOVD 0(R3), F1
 	FMOVD 0(R4), F2
 	VZIP2 V2.D2, V1.D2, V3.D2
 	VZIP1 V2.D2, V1.D2, V1.D2
@@ -16754,70 +18422,82 @@ tail106:
 	FMOVD 0(R1), F3
 	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
 	CMP   $1, R0
-	BEQ   over115
+	BEQ   over141
 	FMOVD 8(R1), F3
 	WORD  $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
 
-over115:
+over141:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
-	MOVD $8, R3
-	MUL  R3, R0, R0
+	MOVD $8, R5
+	MUL  R5, R0, R0
 	ADD  R0, R1
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD R1, R3
+	MOVD R1, R5
 	MOVD dz+32(FP), R8
-	SUB  R8, R3
+	SUB  R8, R5
 	MOVD dw+16(FP), R8
-	ADD  R8, R3
+	ADD  R8, R5
 	MOVD x+48(FP), R6
 	MOVD cols+88(FP), R7
 	CMP  $2, R7
-	BLE  fewer117
+	BLE  fewer143
 	MOVD $2, R7
 
-fewer117:
+fewer143:
 	VMOVI $0, V4.B16
 	FMOVQ 0(R1), F1
 
-row116:
+row142:
 	VORR  V4.B16, V4.B16, V2.B16
 	FMOVD 0(R6), F3
 	WORD  $0x4fc31022 // fmla v2.2d, v1.2d, v3.d[0]
 	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
-	FMOVQ F2, 0(R3)
+	FMOVQ F2, 0(R5)
 	MOVD  lddw+24(FP), R8
-	ADD   R8, R3
+	ADD   R8, R5
 	ADD   $8, R6
 	SUBS  $1, R7
-	BNE   row116
+	BNE   row142
 
-end107:
+end131:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  $8, R3
-	MOVD  cols+88(FP), R4
-	SUB   $1, R4
-	MOVD  $1, R5
-	CMP   $1, R4
-	BGE   inside118
+	MOVD  cols+88(FP), R6
+	CMP   $2, R6
+	BLT   fewer144
+	MOVD  $1, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves145
 
-inside118:
+fewer144:
+	SUB  $1, R6
+	MOVD $1, R5
+	CMP  $1, R6
+	BGE  inside146
+	MOVD R6, R5
+
+inside146:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside119
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside147
+	MOVD R6, R4
 
-inside119:
-	MUL   R3, R6
-	ADD   R1, R6
-	FMOVD F0, 0(R6)
+inside147:
+	MUL R3, R4
+	ADD R1, R4
+
+halves145:
+	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 
 	// the next 2 inputs
@@ -16825,7 +18505,7 @@ inside119:
 	SUB  $2, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done108
+	BLE  done132
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -16851,9 +18531,9 @@ inside119:
 	MOVD R1, x+48(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block104
+	BGE  block128
 
-done108:
+done132:
 	RET
 
 // func bothTurnedNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, w *float32, ldw uintptr, x *float32, ldx uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
@@ -16876,31 +18556,46 @@ block2:
 	VMOVI $0, V5.B16
 	MOVD  dz+64(FP), R1
 	MOVD  lddz+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $2, R3
-	MOVD  $6, R4
-	CMP   $6, R3
-	BGE   inside7
+	MOVD  cols+88(FP), R6
+	CMP   $8, R6
+	BLT   fewer7
+	MOVD  $2, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves8
 
-inside7:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $4, R5
-	CMP  $4, R3
-	BGE  inside8
-	MOVD R3, R5
+fewer7:
+	SUB  $2, R6
+	MOVD $6, R5
+	CMP  $6, R6
+	BGE  inside9
+	MOVD R6, R5
 
-inside8:
+inside9:
 	MUL  R2, R5
 	ADD  R1, R5
+	MOVD $4, R4
+	CMP  $4, R6
+	BGE  inside10
+	MOVD R6, R4
+
+inside10:
+	MUL  R2, R4
+	ADD  R1, R4
 	MOVD $2, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	ADD  R2, R1, R3
-	ADD  R2, R6, R7
-	ADD  R2, R5, R8
-	ADD  R2, R4, R9
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves8:
+	ADD  R2, R1, R6
+	ADD  R2, R3, R7
+	ADD  R2, R4, R8
+	ADD  R2, R5, R9
 	MOVD w+32(FP), R10
 	MOVD ldw+40(FP), R11
 	MOVD n+96(FP), R0
@@ -16912,8 +18607,8 @@ inside8:
 square3:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F6
-	FMOVQ 0(R3), F7
-	FMOVQ 0(R6), F8
+	FMOVQ 0(R6), F7
+	FMOVQ 0(R3), F8
 	FMOVQ 0(R7), F9
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
@@ -16923,9 +18618,9 @@ square3:
 	VZIP1 V8.D2, V6.D2, V6.D2
 	VZIP1 V11.D2, V10.D2, V8.D2
 	VZIP2 V11.D2, V10.D2, V9.D2
-	FMOVQ 0(R5), F10
+	FMOVQ 0(R4), F10
 	FMOVQ 0(R8), F11
-	FMOVQ 0(R4), F12
+	FMOVQ 0(R5), F12
 	FMOVQ 0(R9), F13
 	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
@@ -16978,7 +18673,7 @@ square3:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 
-row10:
+row12:
 	FMOVQ 0(R14), F6
 	FMOVS 0(R15), F7
 	WORD  $0x4f8710c8 // fmla v8.4s, v6.4s, v7.s[0]
@@ -16991,7 +18686,7 @@ row10:
 	MOVD  ldx+56(FP), R20
 	ADD   R20, R15
 	SUBS  $1, R19
-	BNE   row10
+	BNE   row12
 	MOVD  R10, R14
 	MOVD  w+32(FP), R20
 	SUB   R20, R14
@@ -17011,12 +18706,12 @@ row10:
 	MOVD  lddw+24(FP), R20
 	ADD   R20, R14
 	ADD   $16, R1
-	ADD   $16, R3
 	ADD   $16, R6
+	ADD   $16, R3
 	ADD   $16, R7
-	ADD   $16, R5
-	ADD   $16, R8
 	ADD   $16, R4
+	ADD   $16, R8
+	ADD   $16, R5
 	ADD   $16, R9
 	ADD   $16, R10
 	ADD   $16, R12
@@ -17031,57 +18726,57 @@ tail4:
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one13
+	BEQ   one15
 	FMOVD 0(R1), F6
 	TST   $1, R0
-	BEQ   moved14
+	BEQ   moved16
 	ADD   $8, R1, R14
 	VLD1  (R14), V6.S[2]
-	B     moved14
-
-one13:
-	FMOVS 0(R1), F6
-
-moved14:
-	TST   $2, R0
-	BEQ   one15
-	FMOVD 0(R3), F7
-	TST   $1, R0
-	BEQ   moved16
-	ADD   $8, R3, R14
-	VLD1  (R14), V7.S[2]
 	B     moved16
 
 one15:
-	FMOVS 0(R3), F7
+	FMOVS 0(R1), F6
 
 moved16:
 	TST   $2, R0
 	BEQ   one17
-	FMOVD 0(R6), F8
+	FMOVD 0(R6), F7
 	TST   $1, R0
 	BEQ   moved18
 	ADD   $8, R6, R14
-	VLD1  (R14), V8.S[2]
+	VLD1  (R14), V7.S[2]
 	B     moved18
 
 one17:
-	FMOVS 0(R6), F8
+	FMOVS 0(R6), F7
 
 moved18:
 	TST   $2, R0
 	BEQ   one19
-	FMOVD 0(R7), F9
+	FMOVD 0(R3), F8
 	TST   $1, R0
 	BEQ   moved20
-	ADD   $8, R7, R14
-	VLD1  (R14), V9.S[2]
+	ADD   $8, R3, R14
+	VLD1  (R14), V8.S[2]
 	B     moved20
 
 one19:
-	FMOVS 0(R7), F9
+	FMOVS 0(R3), F8
 
 moved20:
+	TST   $2, R0
+	BEQ   one21
+	FMOVD 0(R7), F9
+	TST   $1, R0
+	BEQ   moved22
+	ADD   $8, R7, R14
+	VLD1  (R14), V9.S[2]
+	B     moved22
+
+one21:
+	FMOVS 0(R7), F9
+
+moved22:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -17091,57 +18786,57 @@ moved20:
 	VZIP1 V11.D2, V10.D2, V8.D2
 	VZIP2 V11.D2, V10.D2, V9.D2
 	TST   $2, R0
-	BEQ   one21
-	FMOVD 0(R5), F10
-	TST   $1, R0
-	BEQ   moved22
-	ADD   $8, R5, R14
-	VLD1  (R14), V10.S[2]
-	B     moved22
-
-one21:
-	FMOVS 0(R5), F10
-
-moved22:
-	TST   $2, R0
 	BEQ   one23
-	FMOVD 0(R8), F11
+	FMOVD 0(R4), F10
 	TST   $1, R0
 	BEQ   moved24
-	ADD   $8, R8, R14
-	VLD1  (R14), V11.S[2]
+	ADD   $8, R4, R14
+	VLD1  (R14), V10.S[2]
 	B     moved24
 
 one23:
-	FMOVS 0(R8), F11
+	FMOVS 0(R4), F10
 
 moved24:
 	TST   $2, R0
 	BEQ   one25
-	FMOVD 0(R4), F12
+	FMOVD 0(R8), F11
 	TST   $1, R0
 	BEQ   moved26
-	ADD   $8, R4, R14
-	VLD1  (R14), V12.S[2]
+	ADD   $8, R8, R14
+	VLD1  (R14), V11.S[2]
 	B     moved26
 
 one25:
-	FMOVS 0(R4), F12
+	FMOVS 0(R8), F11
 
 moved26:
 	TST   $2, R0
 	BEQ   one27
-	FMOVD 0(R9), F13
+	FMOVD 0(R5), F12
 	TST   $1, R0
 	BEQ   moved28
-	ADD   $8, R9, R14
-	VLD1  (R14), V13.S[2]
+	ADD   $8, R5, R14
+	VLD1  (R14), V12.S[2]
 	B     moved28
 
 one27:
-	FMOVS 0(R9), F13
+	FMOVS 0(R5), F12
 
 moved28:
+	TST   $2, R0
+	BEQ   one29
+	FMOVD 0(R9), F13
+	TST   $1, R0
+	BEQ   moved30
+	ADD   $8, R9, R14
+	VLD1  (R14), V13.S[2]
+	B     moved30
+
+one29:
+	FMOVS 0(R9), F13
+
+moved30:
 	VZIP2 V11.S4, V10.S4, V14.S4
 	VZIP1 V11.S4, V10.S4, V10.S4
 	VZIP2 V13.S4, V12.S4, V15.S4
@@ -17160,7 +18855,7 @@ moved28:
 	WORD  $0x4f8e10c2 // fmla v2.4s, v6.4s, v14.s[0]
 	WORD  $0x4f8e1145 // fmla v5.4s, v10.4s, v14.s[0]
 	CMP   $1, R0
-	BEQ   over12
+	BEQ   over14
 	FMOVS 4(R10), F14
 	WORD  $0x4f8e10e0 // fmla v0.4s, v7.4s, v14.s[0]
 	WORD  $0x4f8e1163 // fmla v3.4s, v11.4s, v14.s[0]
@@ -17171,7 +18866,7 @@ moved28:
 	WORD  $0x4f8e10e2 // fmla v2.4s, v7.4s, v14.s[0]
 	WORD  $0x4f8e1165 // fmla v5.4s, v11.4s, v14.s[0]
 	CMP   $2, R0
-	BEQ   over12
+	BEQ   over14
 	FMOVS 8(R10), F14
 	WORD  $0x4f8e1100 // fmla v0.4s, v8.4s, v14.s[0]
 	WORD  $0x4f8e1183 // fmla v3.4s, v12.4s, v14.s[0]
@@ -17182,7 +18877,7 @@ moved28:
 	WORD  $0x4f8e1102 // fmla v2.4s, v8.4s, v14.s[0]
 	WORD  $0x4f8e1185 // fmla v5.4s, v12.4s, v14.s[0]
 	CMP   $3, R0
-	BEQ   over12
+	BEQ   over14
 	FMOVS 12(R10), F14
 	WORD  $0x4f8e1120 // fmla v0.4s, v9.4s, v14.s[0]
 	WORD  $0x4f8e11a3 // fmla v3.4s, v13.4s, v14.s[0]
@@ -17193,7 +18888,7 @@ moved28:
 	WORD  $0x4f8e1122 // fmla v2.4s, v9.4s, v14.s[0]
 	WORD  $0x4f8e11a5 // fmla v5.4s, v13.4s, v14.s[0]
 
-over12:
+over14:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
 	MOVD $4, R14
@@ -17214,7 +18909,7 @@ over12:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 
-row29:
+row31:
 	FMOVQ 0(R14), F6
 	FMOVS 0(R15), F7
 	WORD  $0x4f8710c8 // fmla v8.4s, v6.4s, v7.s[0]
@@ -17227,7 +18922,7 @@ row29:
 	MOVD  ldx+56(FP), R20
 	ADD   R20, R15
 	SUBS  $1, R19
-	BNE   row29
+	BNE   row31
 	MOVD  R10, R14
 	MOVD  w+32(FP), R20
 	SUB   R20, R14
@@ -17258,64 +18953,79 @@ end5:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  R2, R3
-	MOVD  cols+88(FP), R4
-	SUB   $2, R4
-	MOVD  $6, R5
-	CMP   $6, R4
-	BGE   inside30
-	MOVD  R4, R5
-
-inside30:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $4, R6
-	CMP  $4, R4
-	BGE  inside31
-	MOVD R4, R6
-
-inside31:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+88(FP), R7
+	CMP   $8, R7
+	BLT   fewer32
 	MOVD  $2, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
-	ADD   R2, R1, R4
-	ADD   R2, R7, R8
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves33
+
+fewer32:
+	SUB  $2, R7
+	MOVD $6, R6
+	CMP  $6, R7
+	BGE  inside34
+	MOVD R7, R6
+
+inside34:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $4, R5
+	CMP  $4, R7
+	BGE  inside35
+	MOVD R7, R5
+
+inside35:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves33:
+	ADD   R2, R1, R7
+	ADD   R2, R4, R8
 	FMOVS F0, 0(R1)
-	VST1  V0.S[1], (R4)
-	VST1  V0.S[2], (R7)
+	VST1  V0.S[1], (R7)
+	VST1  V0.S[2], (R4)
 	VST1  V0.S[3], (R8)
 	FMOVS F1, 4(R1)
-	ADD   $4, R4, R9
-	VST1  V1.S[1], (R9)
 	ADD   $4, R7, R9
+	VST1  V1.S[1], (R9)
+	ADD   $4, R4, R9
 	VST1  V1.S[2], (R9)
 	ADD   $4, R8, R9
 	VST1  V1.S[3], (R9)
 	FMOVS F2, 8(R1)
-	ADD   $8, R4, R9
-	VST1  V2.S[1], (R9)
 	ADD   $8, R7, R9
+	VST1  V2.S[1], (R9)
+	ADD   $8, R4, R9
 	VST1  V2.S[2], (R9)
 	ADD   $8, R8, R9
 	VST1  V2.S[3], (R9)
-	ADD   R2, R6, R4
-	ADD   R2, R5, R8
-	FMOVS F3, 0(R6)
-	VST1  V3.S[1], (R4)
-	VST1  V3.S[2], (R5)
+	ADD   R2, R5, R7
+	ADD   R2, R6, R8
+	FMOVS F3, 0(R5)
+	VST1  V3.S[1], (R7)
+	VST1  V3.S[2], (R6)
 	VST1  V3.S[3], (R8)
-	FMOVS F4, 4(R6)
-	ADD   $4, R4, R9
+	FMOVS F4, 4(R5)
+	ADD   $4, R7, R9
 	VST1  V4.S[1], (R9)
-	ADD   $4, R5, R9
+	ADD   $4, R6, R9
 	VST1  V4.S[2], (R9)
 	ADD   $4, R8, R9
 	VST1  V4.S[3], (R9)
-	FMOVS F5, 8(R6)
-	ADD   $8, R4, R9
+	FMOVS F5, 8(R5)
+	ADD   $8, R7, R9
 	VST1  V5.S[1], (R9)
-	ADD   $8, R5, R9
+	ADD   $8, R6, R9
 	VST1  V5.S[2], (R9)
 	ADD   $8, R8, R9
 	VST1  V5.S[3], (R9)
@@ -17344,49 +19054,61 @@ inside31:
 done6:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done40
+	BLE  done44
 
-block36:
+block40:
 	// 3×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	MOVD  dz+64(FP), R1
 	MOVD  lddz+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $2, R3
-	MOVD  $2, R4
-	CMP   $2, R3
-	BGE   inside41
+	MOVD  cols+88(FP), R5
+	CMP   $4, R5
+	BLT   fewer45
+	MOVD  $2, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves46
 
-inside41:
+fewer45:
+	SUB  $2, R5
+	MOVD $2, R4
+	CMP  $2, R5
+	BGE  inside47
+	MOVD R5, R4
+
+inside47:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside42
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside48
+	MOVD R5, R3
 
-inside42:
-	MUL  R2, R5
-	ADD  R1, R5
-	ADD  R2, R5, R1
-	ADD  R2, R4, R3
+inside48:
+	MUL R2, R3
+	ADD R1, R3
+
+halves46:
+	ADD  R2, R3, R1
+	ADD  R2, R4, R5
 	MOVD w+32(FP), R6
 	MOVD ldw+40(FP), R7
 	MOVD n+96(FP), R0
 	ADD  R7, R6, R8
 	ADD  R7, R8, R9
 	CMP  $4, R0
-	BLT  tail38
+	BLT  tail42
 
-square37:
+square41:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R5), F3
+	FMOVQ 0(R3), F3
 	FMOVQ 0(R1), F4
 	FMOVQ 0(R4), F5
-	FMOVQ 0(R3), F6
+	FMOVQ 0(R5), F6
 	VZIP2 V4.S4, V3.S4, V7.S4
 	VZIP1 V4.S4, V3.S4, V3.S4
 	VZIP2 V6.S4, V5.S4, V8.S4
@@ -17426,7 +19148,7 @@ square37:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row44:
+row50:
 	FMOVQ 0(R10), F3
 	FMOVS 0(R11), F4
 	WORD  $0x4f841065 // fmla v5.4s, v3.4s, v4.s[0]
@@ -17439,7 +19161,7 @@ row44:
 	MOVD  ldx+56(FP), R13
 	ADD   R13, R11
 	SUBS  $1, R12
-	BNE   row44
+	BNE   row50
 	MOVD  R6, R10
 	MOVD  w+32(FP), R13
 	SUB   R13, R10
@@ -17458,74 +19180,74 @@ row44:
 	FMOVQ F7, 0(R10)
 	MOVD  lddw+24(FP), R13
 	ADD   R13, R10
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R1
 	ADD   $16, R4
-	ADD   $16, R3
+	ADD   $16, R5
 	ADD   $16, R6
 	ADD   $16, R8
 	ADD   $16, R9
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square37
+	BGE   square41
 
-tail38:
+tail42:
 	CMP $0, R0
-	BLE end39
+	BLE end43
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one47
-	FMOVD 0(R5), F3
-	TST   $1, R0
-	BEQ   moved48
-	ADD   $8, R5, R10
-	VLD1  (R10), V3.S[2]
-	B     moved48
-
-one47:
-	FMOVS 0(R5), F3
-
-moved48:
-	TST   $2, R0
-	BEQ   one49
-	FMOVD 0(R1), F4
-	TST   $1, R0
-	BEQ   moved50
-	ADD   $8, R1, R10
-	VLD1  (R10), V4.S[2]
-	B     moved50
-
-one49:
-	FMOVS 0(R1), F4
-
-moved50:
-	TST   $2, R0
-	BEQ   one51
-	FMOVD 0(R4), F5
-	TST   $1, R0
-	BEQ   moved52
-	ADD   $8, R4, R10
-	VLD1  (R10), V5.S[2]
-	B     moved52
-
-one51:
-	FMOVS 0(R4), F5
-
-moved52:
-	TST   $2, R0
 	BEQ   one53
-	FMOVD 0(R3), F6
+	FMOVD 0(R3), F3
 	TST   $1, R0
 	BEQ   moved54
 	ADD   $8, R3, R10
-	VLD1  (R10), V6.S[2]
+	VLD1  (R10), V3.S[2]
 	B     moved54
 
 one53:
-	FMOVS 0(R3), F6
+	FMOVS 0(R3), F3
 
 moved54:
+	TST   $2, R0
+	BEQ   one55
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved56
+	ADD   $8, R1, R10
+	VLD1  (R10), V4.S[2]
+	B     moved56
+
+one55:
+	FMOVS 0(R1), F4
+
+moved56:
+	TST   $2, R0
+	BEQ   one57
+	FMOVD 0(R4), F5
+	TST   $1, R0
+	BEQ   moved58
+	ADD   $8, R4, R10
+	VLD1  (R10), V5.S[2]
+	B     moved58
+
+one57:
+	FMOVS 0(R4), F5
+
+moved58:
+	TST   $2, R0
+	BEQ   one59
+	FMOVD 0(R5), F6
+	TST   $1, R0
+	BEQ   moved60
+	ADD   $8, R5, R10
+	VLD1  (R10), V6.S[2]
+	B     moved60
+
+one59:
+	FMOVS 0(R5), F6
+
+moved60:
 	VZIP2 V4.S4, V3.S4, V7.S4
 	VZIP1 V4.S4, V3.S4, V3.S4
 	VZIP2 V6.S4, V5.S4, V8.S4
@@ -17541,7 +19263,7 @@ moved54:
 	FMOVS 0(R9), F7
 	WORD  $0x4f871062 // fmla v2.4s, v3.4s, v7.s[0]
 	CMP   $1, R0
-	BEQ   over46
+	BEQ   over52
 	FMOVS 4(R6), F7
 	WORD  $0x4f871080 // fmla v0.4s, v4.4s, v7.s[0]
 	FMOVS 4(R8), F7
@@ -17549,7 +19271,7 @@ moved54:
 	FMOVS 4(R9), F7
 	WORD  $0x4f871082 // fmla v2.4s, v4.4s, v7.s[0]
 	CMP   $2, R0
-	BEQ   over46
+	BEQ   over52
 	FMOVS 8(R6), F7
 	WORD  $0x4f8710a0 // fmla v0.4s, v5.4s, v7.s[0]
 	FMOVS 8(R8), F7
@@ -17557,7 +19279,7 @@ moved54:
 	FMOVS 8(R9), F7
 	WORD  $0x4f8710a2 // fmla v2.4s, v5.4s, v7.s[0]
 	CMP   $3, R0
-	BEQ   over46
+	BEQ   over52
 	FMOVS 12(R6), F7
 	WORD  $0x4f8710c0 // fmla v0.4s, v6.4s, v7.s[0]
 	FMOVS 12(R8), F7
@@ -17565,7 +19287,7 @@ moved54:
 	FMOVS 12(R9), F7
 	WORD  $0x4f8710c2 // fmla v2.4s, v6.4s, v7.s[0]
 
-over46:
+over52:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
 	MOVD $4, R10
@@ -17586,7 +19308,7 @@ over46:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row55:
+row61:
 	FMOVQ 0(R10), F3
 	FMOVS 0(R11), F4
 	WORD  $0x4f841065 // fmla v5.4s, v3.4s, v4.s[0]
@@ -17599,7 +19321,7 @@ row55:
 	MOVD  ldx+56(FP), R13
 	ADD   R13, R11
 	SUBS  $1, R12
-	BNE   row55
+	BNE   row61
 	MOVD  R6, R10
 	MOVD  w+32(FP), R13
 	SUB   R13, R10
@@ -17619,7 +19341,7 @@ row55:
 	MOVD  lddw+24(FP), R13
 	ADD   R13, R10
 
-end39:
+end43:
 	VMOVI $0, V3.B16
 	WORD  $0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
 	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
@@ -17627,43 +19349,55 @@ end39:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  R2, R3
-	MOVD  cols+88(FP), R4
-	SUB   $2, R4
-	MOVD  $2, R5
-	CMP   $2, R4
-	BGE   inside56
+	MOVD  cols+88(FP), R6
+	CMP   $4, R6
+	BLT   fewer62
+	MOVD  $2, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves63
 
-inside56:
+fewer62:
+	SUB  $2, R6
+	MOVD $2, R5
+	CMP  $2, R6
+	BGE  inside64
+	MOVD R6, R5
+
+inside64:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside57
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside65
+	MOVD R6, R4
 
-inside57:
-	MUL   R3, R6
-	ADD   R1, R6
-	ADD   R2, R6, R1
-	ADD   R2, R5, R4
-	FMOVS F0, 0(R6)
+inside65:
+	MUL R3, R4
+	ADD R1, R4
+
+halves63:
+	ADD   R2, R4, R1
+	ADD   R2, R5, R6
+	FMOVS F0, 0(R4)
 	VST1  V0.S[1], (R1)
 	VST1  V0.S[2], (R5)
-	VST1  V0.S[3], (R4)
-	FMOVS F1, 4(R6)
+	VST1  V0.S[3], (R6)
+	FMOVS F1, 4(R4)
 	ADD   $4, R1, R7
 	VST1  V1.S[1], (R7)
 	ADD   $4, R5, R7
 	VST1  V1.S[2], (R7)
-	ADD   $4, R4, R7
+	ADD   $4, R6, R7
 	VST1  V1.S[3], (R7)
-	FMOVS F2, 8(R6)
+	FMOVS F2, 8(R4)
 	ADD   $8, R1, R7
 	VST1  V2.S[1], (R7)
 	ADD   $8, R5, R7
 	VST1  V2.S[2], (R7)
-	ADD   $8, R4, R7
+	ADD   $8, R6, R7
 	VST1  V2.S[3], (R7)
 
 	// the next 4 inputs
@@ -17671,7 +19405,7 @@ inside57:
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done40
+	BLE  done44
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -17685,20 +19419,20 @@ inside57:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block36
+	BGE  block40
 
-done40:
+done44:
 	RET
 
 fewer1:
 	CMP  $2, R0
-	BNE  fewer60
+	BNE  fewer68
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
-	BLE  done65
+	BLE  done73
 
-block61:
+block69:
 	// 2×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -17706,43 +19440,58 @@ block61:
 	VMOVI $0, V3.B16
 	MOVD  dz+64(FP), R1
 	MOVD  lddz+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $2, R3
-	MOVD  $6, R4
-	CMP   $6, R3
-	BGE   inside66
+	MOVD  cols+88(FP), R6
+	CMP   $8, R6
+	BLT   fewer74
+	MOVD  $2, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves75
 
-inside66:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $4, R5
-	CMP  $4, R3
-	BGE  inside67
-	MOVD R3, R5
+fewer74:
+	SUB  $2, R6
+	MOVD $6, R5
+	CMP  $6, R6
+	BGE  inside76
+	MOVD R6, R5
 
-inside67:
+inside76:
 	MUL  R2, R5
 	ADD  R1, R5
+	MOVD $4, R4
+	CMP  $4, R6
+	BGE  inside77
+	MOVD R6, R4
+
+inside77:
+	MUL  R2, R4
+	ADD  R1, R4
 	MOVD $2, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	ADD  R2, R1, R3
-	ADD  R2, R6, R7
-	ADD  R2, R5, R8
-	ADD  R2, R4, R9
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves75:
+	ADD  R2, R1, R6
+	ADD  R2, R3, R7
+	ADD  R2, R4, R8
+	ADD  R2, R5, R9
 	MOVD w+32(FP), R10
 	MOVD ldw+40(FP), R11
 	MOVD n+96(FP), R0
 	ADD  R11, R10, R12
 	CMP  $4, R0
-	BLT  tail63
+	BLT  tail71
 
-square62:
+square70:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
-	FMOVQ 0(R3), F5
-	FMOVQ 0(R6), F6
+	FMOVQ 0(R6), F5
+	FMOVQ 0(R3), F6
 	FMOVQ 0(R7), F7
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
@@ -17752,9 +19501,9 @@ square62:
 	VZIP1 V6.D2, V4.D2, V4.D2
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVQ 0(R5), F8
+	FMOVQ 0(R4), F8
 	FMOVQ 0(R8), F9
-	FMOVQ 0(R4), F10
+	FMOVQ 0(R5), F10
 	FMOVQ 0(R9), F11
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
@@ -17796,7 +19545,7 @@ square62:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row69:
+row79:
 	FMOVQ 0(R13), F4
 	FMOVS 0(R14), F5
 	WORD  $0x4f851086 // fmla v6.4s, v4.4s, v5.s[0]
@@ -17807,7 +19556,7 @@ row69:
 	MOVD  ldx+56(FP), R19
 	ADD   R19, R14
 	SUBS  $1, R15
-	BNE   row69
+	BNE   row79
 	MOVD  R10, R13
 	MOVD  w+32(FP), R19
 	SUB   R19, R13
@@ -17823,76 +19572,76 @@ row69:
 	MOVD  lddw+24(FP), R19
 	ADD   R19, R13
 	ADD   $16, R1
-	ADD   $16, R3
 	ADD   $16, R6
+	ADD   $16, R3
 	ADD   $16, R7
-	ADD   $16, R5
-	ADD   $16, R8
 	ADD   $16, R4
+	ADD   $16, R8
+	ADD   $16, R5
 	ADD   $16, R9
 	ADD   $16, R10
 	ADD   $16, R12
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square62
+	BGE   square70
 
-tail63:
+tail71:
 	CMP $0, R0
-	BLE end64
+	BLE end72
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one72
+	BEQ   one82
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved73
+	BEQ   moved83
 	ADD   $8, R1, R13
 	VLD1  (R13), V4.S[2]
-	B     moved73
+	B     moved83
 
-one72:
+one82:
 	FMOVS 0(R1), F4
 
-moved73:
+moved83:
 	TST   $2, R0
-	BEQ   one74
-	FMOVD 0(R3), F5
+	BEQ   one84
+	FMOVD 0(R6), F5
 	TST   $1, R0
-	BEQ   moved75
-	ADD   $8, R3, R13
-	VLD1  (R13), V5.S[2]
-	B     moved75
-
-one74:
-	FMOVS 0(R3), F5
-
-moved75:
-	TST   $2, R0
-	BEQ   one76
-	FMOVD 0(R6), F6
-	TST   $1, R0
-	BEQ   moved77
+	BEQ   moved85
 	ADD   $8, R6, R13
-	VLD1  (R13), V6.S[2]
-	B     moved77
+	VLD1  (R13), V5.S[2]
+	B     moved85
 
-one76:
-	FMOVS 0(R6), F6
+one84:
+	FMOVS 0(R6), F5
 
-moved77:
+moved85:
 	TST   $2, R0
-	BEQ   one78
+	BEQ   one86
+	FMOVD 0(R3), F6
+	TST   $1, R0
+	BEQ   moved87
+	ADD   $8, R3, R13
+	VLD1  (R13), V6.S[2]
+	B     moved87
+
+one86:
+	FMOVS 0(R3), F6
+
+moved87:
+	TST   $2, R0
+	BEQ   one88
 	FMOVD 0(R7), F7
 	TST   $1, R0
-	BEQ   moved79
+	BEQ   moved89
 	ADD   $8, R7, R13
 	VLD1  (R13), V7.S[2]
-	B     moved79
+	B     moved89
 
-one78:
+one88:
 	FMOVS 0(R7), F7
 
-moved79:
+moved89:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -17902,57 +19651,57 @@ moved79:
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
 	TST   $2, R0
-	BEQ   one80
-	FMOVD 0(R5), F8
+	BEQ   one90
+	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved81
-	ADD   $8, R5, R13
+	BEQ   moved91
+	ADD   $8, R4, R13
 	VLD1  (R13), V8.S[2]
-	B     moved81
+	B     moved91
 
-one80:
-	FMOVS 0(R5), F8
+one90:
+	FMOVS 0(R4), F8
 
-moved81:
+moved91:
 	TST   $2, R0
-	BEQ   one82
+	BEQ   one92
 	FMOVD 0(R8), F9
 	TST   $1, R0
-	BEQ   moved83
+	BEQ   moved93
 	ADD   $8, R8, R13
 	VLD1  (R13), V9.S[2]
-	B     moved83
+	B     moved93
 
-one82:
+one92:
 	FMOVS 0(R8), F9
 
-moved83:
+moved93:
 	TST   $2, R0
-	BEQ   one84
-	FMOVD 0(R4), F10
+	BEQ   one94
+	FMOVD 0(R5), F10
 	TST   $1, R0
-	BEQ   moved85
-	ADD   $8, R4, R13
+	BEQ   moved95
+	ADD   $8, R5, R13
 	VLD1  (R13), V10.S[2]
-	B     moved85
+	B     moved95
 
-one84:
-	FMOVS 0(R4), F10
+one94:
+	FMOVS 0(R5), F10
 
-moved85:
+moved95:
 	TST   $2, R0
-	BEQ   one86
+	BEQ   one96
 	FMOVD 0(R9), F11
 	TST   $1, R0
-	BEQ   moved87
+	BEQ   moved97
 	ADD   $8, R9, R13
 	VLD1  (R13), V11.S[2]
-	B     moved87
+	B     moved97
 
-one86:
+one96:
 	FMOVS 0(R9), F11
 
-moved87:
+moved97:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -17968,7 +19717,7 @@ moved87:
 	WORD  $0x4f8c1081 // fmla v1.4s, v4.4s, v12.s[0]
 	WORD  $0x4f8c1103 // fmla v3.4s, v8.4s, v12.s[0]
 	CMP   $1, R0
-	BEQ   over71
+	BEQ   over81
 	FMOVS 4(R10), F12
 	WORD  $0x4f8c10a0 // fmla v0.4s, v5.4s, v12.s[0]
 	WORD  $0x4f8c1122 // fmla v2.4s, v9.4s, v12.s[0]
@@ -17976,7 +19725,7 @@ moved87:
 	WORD  $0x4f8c10a1 // fmla v1.4s, v5.4s, v12.s[0]
 	WORD  $0x4f8c1123 // fmla v3.4s, v9.4s, v12.s[0]
 	CMP   $2, R0
-	BEQ   over71
+	BEQ   over81
 	FMOVS 8(R10), F12
 	WORD  $0x4f8c10c0 // fmla v0.4s, v6.4s, v12.s[0]
 	WORD  $0x4f8c1142 // fmla v2.4s, v10.4s, v12.s[0]
@@ -17984,7 +19733,7 @@ moved87:
 	WORD  $0x4f8c10c1 // fmla v1.4s, v6.4s, v12.s[0]
 	WORD  $0x4f8c1143 // fmla v3.4s, v10.4s, v12.s[0]
 	CMP   $3, R0
-	BEQ   over71
+	BEQ   over81
 	FMOVS 12(R10), F12
 	WORD  $0x4f8c10e0 // fmla v0.4s, v7.4s, v12.s[0]
 	WORD  $0x4f8c1162 // fmla v2.4s, v11.4s, v12.s[0]
@@ -17992,7 +19741,7 @@ moved87:
 	WORD  $0x4f8c10e1 // fmla v1.4s, v7.4s, v12.s[0]
 	WORD  $0x4f8c1163 // fmla v3.4s, v11.4s, v12.s[0]
 
-over71:
+over81:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
 	MOVD $4, R13
@@ -18011,7 +19760,7 @@ over71:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row88:
+row98:
 	FMOVQ 0(R13), F4
 	FMOVS 0(R14), F5
 	WORD  $0x4f851086 // fmla v6.4s, v4.4s, v5.s[0]
@@ -18022,7 +19771,7 @@ row88:
 	MOVD  ldx+56(FP), R19
 	ADD   R19, R14
 	SUBS  $1, R15
-	BNE   row88
+	BNE   row98
 	MOVD  R10, R13
 	MOVD  w+32(FP), R19
 	SUB   R19, R13
@@ -18038,7 +19787,7 @@ row88:
 	MOVD  lddw+24(FP), R19
 	ADD   R19, R13
 
-end64:
+end72:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -18047,50 +19796,65 @@ end64:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  R2, R3
-	MOVD  cols+88(FP), R4
-	SUB   $2, R4
-	MOVD  $6, R5
-	CMP   $6, R4
-	BGE   inside89
-	MOVD  R4, R5
-
-inside89:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $4, R6
-	CMP  $4, R4
-	BGE  inside90
-	MOVD R4, R6
-
-inside90:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+88(FP), R7
+	CMP   $8, R7
+	BLT   fewer99
 	MOVD  $2, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
-	ADD   R2, R1, R4
-	ADD   R2, R7, R8
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves100
+
+fewer99:
+	SUB  $2, R7
+	MOVD $6, R6
+	CMP  $6, R7
+	BGE  inside101
+	MOVD R7, R6
+
+inside101:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $4, R5
+	CMP  $4, R7
+	BGE  inside102
+	MOVD R7, R5
+
+inside102:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves100:
+	ADD   R2, R1, R7
+	ADD   R2, R4, R8
 	FMOVS F0, 0(R1)
-	VST1  V0.S[1], (R4)
-	VST1  V0.S[2], (R7)
+	VST1  V0.S[1], (R7)
+	VST1  V0.S[2], (R4)
 	VST1  V0.S[3], (R8)
 	FMOVS F1, 4(R1)
-	ADD   $4, R4, R9
-	VST1  V1.S[1], (R9)
 	ADD   $4, R7, R9
+	VST1  V1.S[1], (R9)
+	ADD   $4, R4, R9
 	VST1  V1.S[2], (R9)
 	ADD   $4, R8, R9
 	VST1  V1.S[3], (R9)
-	ADD   R2, R6, R4
-	ADD   R2, R5, R8
-	FMOVS F2, 0(R6)
-	VST1  V2.S[1], (R4)
-	VST1  V2.S[2], (R5)
+	ADD   R2, R5, R7
+	ADD   R2, R6, R8
+	FMOVS F2, 0(R5)
+	VST1  V2.S[1], (R7)
+	VST1  V2.S[2], (R6)
 	VST1  V2.S[3], (R8)
-	FMOVS F3, 4(R6)
-	ADD   $4, R4, R9
+	FMOVS F3, 4(R5)
+	ADD   $4, R7, R9
 	VST1  V3.S[1], (R9)
-	ADD   $4, R5, R9
+	ADD   $4, R6, R9
 	VST1  V3.S[2], (R9)
 	ADD   $4, R8, R9
 	VST1  V3.S[3], (R9)
@@ -18100,7 +19864,7 @@ inside90:
 	SUB  $8, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done65
+	BLE  done73
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -18114,52 +19878,64 @@ inside90:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $5, R1
-	BGE  block61
+	BGE  block69
 
-done65:
+done73:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done99
+	BLE  done111
 
-block95:
+block107:
 	// 2×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  dz+64(FP), R1
 	MOVD  lddz+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $2, R3
-	MOVD  $2, R4
-	CMP   $2, R3
-	BGE   inside100
+	MOVD  cols+88(FP), R5
+	CMP   $4, R5
+	BLT   fewer112
+	MOVD  $2, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves113
 
-inside100:
+fewer112:
+	SUB  $2, R5
+	MOVD $2, R4
+	CMP  $2, R5
+	BGE  inside114
+	MOVD R5, R4
+
+inside114:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside101
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside115
+	MOVD R5, R3
 
-inside101:
-	MUL  R2, R5
-	ADD  R1, R5
-	ADD  R2, R5, R1
-	ADD  R2, R4, R3
+inside115:
+	MUL R2, R3
+	ADD R1, R3
+
+halves113:
+	ADD  R2, R3, R1
+	ADD  R2, R4, R5
 	MOVD w+32(FP), R6
 	MOVD ldw+40(FP), R7
 	MOVD n+96(FP), R0
 	ADD  R7, R6, R8
 	CMP  $4, R0
-	BLT  tail97
+	BLT  tail109
 
-square96:
+square108:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R5), F2
+	FMOVQ 0(R3), F2
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R4), F4
-	FMOVQ 0(R3), F5
+	FMOVQ 0(R5), F5
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -18192,7 +19968,7 @@ square96:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-row103:
+row117:
 	FMOVQ 0(R9), F2
 	FMOVS 0(R10), F3
 	WORD  $0x4f831044 // fmla v4.4s, v2.4s, v3.s[0]
@@ -18203,7 +19979,7 @@ row103:
 	MOVD  ldx+56(FP), R12
 	ADD   R12, R10
 	SUBS  $1, R11
-	BNE   row103
+	BNE   row117
 	MOVD  R6, R9
 	MOVD  w+32(FP), R12
 	SUB   R12, R9
@@ -18218,73 +19994,73 @@ row103:
 	FMOVQ F5, 0(R9)
 	MOVD  lddw+24(FP), R12
 	ADD   R12, R9
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R1
 	ADD   $16, R4
-	ADD   $16, R3
+	ADD   $16, R5
 	ADD   $16, R6
 	ADD   $16, R8
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square96
+	BGE   square108
 
-tail97:
+tail109:
 	CMP $0, R0
-	BLE end98
+	BLE end110
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one106
-	FMOVD 0(R5), F2
+	BEQ   one120
+	FMOVD 0(R3), F2
 	TST   $1, R0
-	BEQ   moved107
-	ADD   $8, R5, R9
+	BEQ   moved121
+	ADD   $8, R3, R9
 	VLD1  (R9), V2.S[2]
-	B     moved107
+	B     moved121
 
-one106:
-	FMOVS 0(R5), F2
+one120:
+	FMOVS 0(R3), F2
 
-moved107:
+moved121:
 	TST   $2, R0
-	BEQ   one108
+	BEQ   one122
 	FMOVD 0(R1), F3
 	TST   $1, R0
-	BEQ   moved109
+	BEQ   moved123
 	ADD   $8, R1, R9
 	VLD1  (R9), V3.S[2]
-	B     moved109
+	B     moved123
 
-one108:
+one122:
 	FMOVS 0(R1), F3
 
-moved109:
+moved123:
 	TST   $2, R0
-	BEQ   one110
+	BEQ   one124
 	FMOVD 0(R4), F4
 	TST   $1, R0
-	BEQ   moved111
+	BEQ   moved125
 	ADD   $8, R4, R9
 	VLD1  (R9), V4.S[2]
-	B     moved111
+	B     moved125
 
-one110:
+one124:
 	FMOVS 0(R4), F4
 
-moved111:
+moved125:
 	TST   $2, R0
-	BEQ   one112
-	FMOVD 0(R3), F5
+	BEQ   one126
+	FMOVD 0(R5), F5
 	TST   $1, R0
-	BEQ   moved113
-	ADD   $8, R3, R9
+	BEQ   moved127
+	ADD   $8, R5, R9
 	VLD1  (R9), V5.S[2]
-	B     moved113
+	B     moved127
 
-one112:
-	FMOVS 0(R3), F5
+one126:
+	FMOVS 0(R5), F5
 
-moved113:
+moved127:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -18298,25 +20074,25 @@ moved113:
 	FMOVS 0(R8), F6
 	WORD  $0x4f861041 // fmla v1.4s, v2.4s, v6.s[0]
 	CMP   $1, R0
-	BEQ   over105
+	BEQ   over119
 	FMOVS 4(R6), F6
 	WORD  $0x4f861060 // fmla v0.4s, v3.4s, v6.s[0]
 	FMOVS 4(R8), F6
 	WORD  $0x4f861061 // fmla v1.4s, v3.4s, v6.s[0]
 	CMP   $2, R0
-	BEQ   over105
+	BEQ   over119
 	FMOVS 8(R6), F6
 	WORD  $0x4f861080 // fmla v0.4s, v4.4s, v6.s[0]
 	FMOVS 8(R8), F6
 	WORD  $0x4f861081 // fmla v1.4s, v4.4s, v6.s[0]
 	CMP   $3, R0
-	BEQ   over105
+	BEQ   over119
 	FMOVS 12(R6), F6
 	WORD  $0x4f8610a0 // fmla v0.4s, v5.4s, v6.s[0]
 	FMOVS 12(R8), F6
 	WORD  $0x4f8610a1 // fmla v1.4s, v5.4s, v6.s[0]
 
-over105:
+over119:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
 	MOVD $4, R9
@@ -18335,7 +20111,7 @@ over105:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-row114:
+row128:
 	FMOVQ 0(R9), F2
 	FMOVS 0(R10), F3
 	WORD  $0x4f831044 // fmla v4.4s, v2.4s, v3.s[0]
@@ -18346,7 +20122,7 @@ row114:
 	MOVD  ldx+56(FP), R12
 	ADD   R12, R10
 	SUBS  $1, R11
-	BNE   row114
+	BNE   row128
 	MOVD  R6, R9
 	MOVD  w+32(FP), R12
 	SUB   R12, R9
@@ -18362,43 +20138,55 @@ row114:
 	MOVD  lddw+24(FP), R12
 	ADD   R12, R9
 
-end98:
+end110:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  R2, R3
-	MOVD  cols+88(FP), R4
-	SUB   $2, R4
-	MOVD  $2, R5
-	CMP   $2, R4
-	BGE   inside115
+	MOVD  cols+88(FP), R6
+	CMP   $4, R6
+	BLT   fewer129
+	MOVD  $2, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves130
 
-inside115:
+fewer129:
+	SUB  $2, R6
+	MOVD $2, R5
+	CMP  $2, R6
+	BGE  inside131
+	MOVD R6, R5
+
+inside131:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside116
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside132
+	MOVD R6, R4
 
-inside116:
-	MUL   R3, R6
-	ADD   R1, R6
-	ADD   R2, R6, R1
-	ADD   R2, R5, R4
-	FMOVS F0, 0(R6)
+inside132:
+	MUL R3, R4
+	ADD R1, R4
+
+halves130:
+	ADD   R2, R4, R1
+	ADD   R2, R5, R6
+	FMOVS F0, 0(R4)
 	VST1  V0.S[1], (R1)
 	VST1  V0.S[2], (R5)
-	VST1  V0.S[3], (R4)
-	FMOVS F1, 4(R6)
+	VST1  V0.S[3], (R6)
+	FMOVS F1, 4(R4)
 	ADD   $4, R1, R7
 	VST1  V1.S[1], (R7)
 	ADD   $4, R5, R7
 	VST1  V1.S[2], (R7)
-	ADD   $4, R4, R7
+	ADD   $4, R6, R7
 	VST1  V1.S[3], (R7)
 
 	// the next 4 inputs
@@ -18406,7 +20194,7 @@ inside116:
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done99
+	BLE  done111
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -18420,18 +20208,18 @@ inside116:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block95
+	BGE  block107
 
-done99:
+done111:
 	RET
 
-fewer60:
+fewer68:
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $8, R1
-	BLE  done124
+	BLE  done140
 
-block120:
+block136:
 	// 1×16 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -18439,67 +20227,90 @@ block120:
 	VMOVI $0, V3.B16
 	MOVD  dz+64(FP), R1
 	MOVD  lddz+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $2, R3
-	MOVD  $14, R4
-	CMP   $14, R3
-	BGE   inside125
+	MOVD  cols+88(FP), R10
+	CMP   $16, R10
+	BLT   fewer141
+	MOVD  $2, R11
+	MUL   R11, R2, R10
+	MOVD  R1, R3
+	ADD   R10, R3
 	MOVD  R3, R4
+	ADD   R10, R4
+	MOVD  R4, R5
+	ADD   R10, R5
+	MOVD  R5, R6
+	ADD   R10, R6
+	MOVD  R6, R7
+	ADD   R10, R7
+	MOVD  R7, R8
+	ADD   R10, R8
+	MOVD  R8, R9
+	ADD   R10, R9
+	B     halves142
 
-inside125:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $12, R5
-	CMP  $12, R3
-	BGE  inside126
-	MOVD R3, R5
+fewer141:
+	SUB  $2, R10
+	MOVD $14, R9
+	CMP  $14, R10
+	BGE  inside143
+	MOVD R10, R9
 
-inside126:
-	MUL  R2, R5
-	ADD  R1, R5
-	MOVD $10, R6
-	CMP  $10, R3
-	BGE  inside127
-	MOVD R3, R6
+inside143:
+	MUL  R2, R9
+	ADD  R1, R9
+	MOVD $12, R8
+	CMP  $12, R10
+	BGE  inside144
+	MOVD R10, R8
 
-inside127:
-	MUL  R2, R6
-	ADD  R1, R6
-	MOVD $8, R7
-	CMP  $8, R3
-	BGE  inside128
-	MOVD R3, R7
+inside144:
+	MUL  R2, R8
+	ADD  R1, R8
+	MOVD $10, R7
+	CMP  $10, R10
+	BGE  inside145
+	MOVD R10, R7
 
-inside128:
+inside145:
 	MUL  R2, R7
 	ADD  R1, R7
-	MOVD $6, R9
-	MUL  R9, R2, R8
-	ADD  R1, R8
-	MOVD $4, R10
-	MUL  R10, R2, R9
-	ADD  R1, R9
+	MOVD $8, R6
+	CMP  $8, R10
+	BGE  inside146
+	MOVD R10, R6
+
+inside146:
+	MUL  R2, R6
+	ADD  R1, R6
+	MOVD $6, R11
+	MUL  R11, R2, R5
+	ADD  R1, R5
+	MOVD $4, R11
+	MUL  R11, R2, R4
+	ADD  R1, R4
 	MOVD $2, R11
-	MUL  R11, R2, R10
-	ADD  R1, R10
-	ADD  R2, R1, R3
-	ADD  R2, R10, R11
-	ADD  R2, R9, R12
-	ADD  R2, R8, R13
-	ADD  R2, R7, R14
-	ADD  R2, R6, R15
-	ADD  R2, R5, R19
-	ADD  R2, R4, R20
+	MUL  R11, R2, R3
+	ADD  R1, R3
+
+halves142:
+	ADD  R2, R1, R10
+	ADD  R2, R3, R11
+	ADD  R2, R4, R12
+	ADD  R2, R5, R13
+	ADD  R2, R6, R14
+	ADD  R2, R7, R15
+	ADD  R2, R8, R19
+	ADD  R2, R9, R20
 	MOVD w+32(FP), R21
 	MOVD n+96(FP), R0
 	CMP  $4, R0
-	BLT  tail122
+	BLT  tail138
 
-square121:
+square137:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F4
-	FMOVQ 0(R3), F5
-	FMOVQ 0(R10), F6
+	FMOVQ 0(R10), F5
+	FMOVQ 0(R3), F6
 	FMOVQ 0(R11), F7
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
@@ -18509,9 +20320,9 @@ square121:
 	VZIP1 V6.D2, V4.D2, V4.D2
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
-	FMOVQ 0(R9), F8
+	FMOVQ 0(R4), F8
 	FMOVQ 0(R12), F9
-	FMOVQ 0(R8), F10
+	FMOVQ 0(R5), F10
 	FMOVQ 0(R13), F11
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
@@ -18521,9 +20332,9 @@ square121:
 	VZIP1 V10.D2, V8.D2, V8.D2
 	VZIP1 V13.D2, V12.D2, V10.D2
 	VZIP2 V13.D2, V12.D2, V11.D2
-	FMOVQ 0(R7), F12
+	FMOVQ 0(R6), F12
 	FMOVQ 0(R14), F13
-	FMOVQ 0(R6), F14
+	FMOVQ 0(R7), F14
 	FMOVQ 0(R15), F15
 	VZIP2 V13.S4, V12.S4, V16.S4
 	VZIP1 V13.S4, V12.S4, V12.S4
@@ -18533,9 +20344,9 @@ square121:
 	VZIP1 V14.D2, V12.D2, V12.D2
 	VZIP1 V17.D2, V16.D2, V14.D2
 	VZIP2 V17.D2, V16.D2, V15.D2
-	FMOVQ 0(R5), F16
+	FMOVQ 0(R8), F16
 	FMOVQ 0(R19), F17
-	FMOVQ 0(R4), F18
+	FMOVQ 0(R9), F18
 	FMOVQ 0(R20), F19
 	VZIP2 V17.S4, V16.S4, V20.S4
 	VZIP1 V17.S4, V16.S4, V16.S4
@@ -18574,7 +20385,7 @@ square121:
 	MOVD  cols+88(FP), R24
 	VMOVI $0, V6.B16
 
-row130:
+row148:
 	FMOVQ 0(R22), F4
 	FMOVS 0(R23), F5
 	WORD  $0x4f851086 // fmla v6.4s, v4.4s, v5.s[0]
@@ -18583,7 +20394,7 @@ row130:
 	MOVD  ldx+56(FP), R25
 	ADD   R25, R23
 	SUBS  $1, R24
-	BNE   row130
+	BNE   row148
 	MOVD  R21, R22
 	MOVD  w+32(FP), R25
 	SUB   R25, R22
@@ -18595,83 +20406,83 @@ row130:
 	MOVD  lddw+24(FP), R25
 	ADD   R25, R22
 	ADD   $16, R1
-	ADD   $16, R3
 	ADD   $16, R10
+	ADD   $16, R3
 	ADD   $16, R11
-	ADD   $16, R9
-	ADD   $16, R12
-	ADD   $16, R8
-	ADD   $16, R13
-	ADD   $16, R7
-	ADD   $16, R14
-	ADD   $16, R6
-	ADD   $16, R15
-	ADD   $16, R5
-	ADD   $16, R19
 	ADD   $16, R4
+	ADD   $16, R12
+	ADD   $16, R5
+	ADD   $16, R13
+	ADD   $16, R6
+	ADD   $16, R14
+	ADD   $16, R7
+	ADD   $16, R15
+	ADD   $16, R8
+	ADD   $16, R19
+	ADD   $16, R9
 	ADD   $16, R20
 	ADD   $16, R21
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square121
+	BGE   square137
 
-tail122:
+tail138:
 	CMP $0, R0
-	BLE end123
+	BLE end139
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one133
+	BEQ   one151
 	FMOVD 0(R1), F4
 	TST   $1, R0
-	BEQ   moved134
+	BEQ   moved152
 	ADD   $8, R1, R22
 	VLD1  (R22), V4.S[2]
-	B     moved134
+	B     moved152
 
-one133:
+one151:
 	FMOVS 0(R1), F4
 
-moved134:
+moved152:
 	TST   $2, R0
-	BEQ   one135
-	FMOVD 0(R3), F5
+	BEQ   one153
+	FMOVD 0(R10), F5
 	TST   $1, R0
-	BEQ   moved136
-	ADD   $8, R3, R22
-	VLD1  (R22), V5.S[2]
-	B     moved136
-
-one135:
-	FMOVS 0(R3), F5
-
-moved136:
-	TST   $2, R0
-	BEQ   one137
-	FMOVD 0(R10), F6
-	TST   $1, R0
-	BEQ   moved138
+	BEQ   moved154
 	ADD   $8, R10, R22
-	VLD1  (R22), V6.S[2]
-	B     moved138
+	VLD1  (R22), V5.S[2]
+	B     moved154
 
-one137:
-	FMOVS 0(R10), F6
+one153:
+	FMOVS 0(R10), F5
 
-moved138:
+moved154:
 	TST   $2, R0
-	BEQ   one139
+	BEQ   one155
+	FMOVD 0(R3), F6
+	TST   $1, R0
+	BEQ   moved156
+	ADD   $8, R3, R22
+	VLD1  (R22), V6.S[2]
+	B     moved156
+
+one155:
+	FMOVS 0(R3), F6
+
+moved156:
+	TST   $2, R0
+	BEQ   one157
 	FMOVD 0(R11), F7
 	TST   $1, R0
-	BEQ   moved140
+	BEQ   moved158
 	ADD   $8, R11, R22
 	VLD1  (R22), V7.S[2]
-	B     moved140
+	B     moved158
 
-one139:
+one157:
 	FMOVS 0(R11), F7
 
-moved140:
+moved158:
 	VZIP2 V5.S4, V4.S4, V8.S4
 	VZIP1 V5.S4, V4.S4, V4.S4
 	VZIP2 V7.S4, V6.S4, V9.S4
@@ -18681,57 +20492,57 @@ moved140:
 	VZIP1 V9.D2, V8.D2, V6.D2
 	VZIP2 V9.D2, V8.D2, V7.D2
 	TST   $2, R0
-	BEQ   one141
-	FMOVD 0(R9), F8
+	BEQ   one159
+	FMOVD 0(R4), F8
 	TST   $1, R0
-	BEQ   moved142
-	ADD   $8, R9, R22
+	BEQ   moved160
+	ADD   $8, R4, R22
 	VLD1  (R22), V8.S[2]
-	B     moved142
+	B     moved160
 
-one141:
-	FMOVS 0(R9), F8
+one159:
+	FMOVS 0(R4), F8
 
-moved142:
+moved160:
 	TST   $2, R0
-	BEQ   one143
+	BEQ   one161
 	FMOVD 0(R12), F9
 	TST   $1, R0
-	BEQ   moved144
+	BEQ   moved162
 	ADD   $8, R12, R22
 	VLD1  (R22), V9.S[2]
-	B     moved144
+	B     moved162
 
-one143:
+one161:
 	FMOVS 0(R12), F9
 
-moved144:
+moved162:
 	TST   $2, R0
-	BEQ   one145
-	FMOVD 0(R8), F10
+	BEQ   one163
+	FMOVD 0(R5), F10
 	TST   $1, R0
-	BEQ   moved146
-	ADD   $8, R8, R22
+	BEQ   moved164
+	ADD   $8, R5, R22
 	VLD1  (R22), V10.S[2]
-	B     moved146
+	B     moved164
 
-one145:
-	FMOVS 0(R8), F10
+one163:
+	FMOVS 0(R5), F10
 
-moved146:
+moved164:
 	TST   $2, R0
-	BEQ   one147
+	BEQ   one165
 	FMOVD 0(R13), F11
 	TST   $1, R0
-	BEQ   moved148
+	BEQ   moved166
 	ADD   $8, R13, R22
 	VLD1  (R22), V11.S[2]
-	B     moved148
+	B     moved166
 
-one147:
+one165:
 	FMOVS 0(R13), F11
 
-moved148:
+moved166:
 	VZIP2 V9.S4, V8.S4, V12.S4
 	VZIP1 V9.S4, V8.S4, V8.S4
 	VZIP2 V11.S4, V10.S4, V13.S4
@@ -18741,57 +20552,57 @@ moved148:
 	VZIP1 V13.D2, V12.D2, V10.D2
 	VZIP2 V13.D2, V12.D2, V11.D2
 	TST   $2, R0
-	BEQ   one149
-	FMOVD 0(R7), F12
+	BEQ   one167
+	FMOVD 0(R6), F12
 	TST   $1, R0
-	BEQ   moved150
-	ADD   $8, R7, R22
+	BEQ   moved168
+	ADD   $8, R6, R22
 	VLD1  (R22), V12.S[2]
-	B     moved150
+	B     moved168
 
-one149:
-	FMOVS 0(R7), F12
+one167:
+	FMOVS 0(R6), F12
 
-moved150:
+moved168:
 	TST   $2, R0
-	BEQ   one151
+	BEQ   one169
 	FMOVD 0(R14), F13
 	TST   $1, R0
-	BEQ   moved152
+	BEQ   moved170
 	ADD   $8, R14, R22
 	VLD1  (R22), V13.S[2]
-	B     moved152
+	B     moved170
 
-one151:
+one169:
 	FMOVS 0(R14), F13
 
-moved152:
+moved170:
 	TST   $2, R0
-	BEQ   one153
-	FMOVD 0(R6), F14
+	BEQ   one171
+	FMOVD 0(R7), F14
 	TST   $1, R0
-	BEQ   moved154
-	ADD   $8, R6, R22
+	BEQ   moved172
+	ADD   $8, R7, R22
 	VLD1  (R22), V14.S[2]
-	B     moved154
+	B     moved172
 
-one153:
-	FMOVS 0(R6), F14
+one171:
+	FMOVS 0(R7), F14
 
-moved154:
+moved172:
 	TST   $2, R0
-	BEQ   one155
+	BEQ   one173
 	FMOVD 0(R15), F15
 	TST   $1, R0
-	BEQ   moved156
+	BEQ   moved174
 	ADD   $8, R15, R22
 	VLD1  (R22), V15.S[2]
-	B     moved156
+	B     moved174
 
-one155:
+one173:
 	FMOVS 0(R15), F15
 
-moved156:
+moved174:
 	VZIP2 V13.S4, V12.S4, V16.S4
 	VZIP1 V13.S4, V12.S4, V12.S4
 	VZIP2 V15.S4, V14.S4, V17.S4
@@ -18801,57 +20612,57 @@ moved156:
 	VZIP1 V17.D2, V16.D2, V14.D2
 	VZIP2 V17.D2, V16.D2, V15.D2
 	TST   $2, R0
-	BEQ   one157
-	FMOVD 0(R5), F16
+	BEQ   one175
+	FMOVD 0(R8), F16
 	TST   $1, R0
-	BEQ   moved158
-	ADD   $8, R5, R22
+	BEQ   moved176
+	ADD   $8, R8, R22
 	VLD1  (R22), V16.S[2]
-	B     moved158
+	B     moved176
 
-one157:
-	FMOVS 0(R5), F16
+one175:
+	FMOVS 0(R8), F16
 
-moved158:
+moved176:
 	TST   $2, R0
-	BEQ   one159
+	BEQ   one177
 	FMOVD 0(R19), F17
 	TST   $1, R0
-	BEQ   moved160
+	BEQ   moved178
 	ADD   $8, R19, R22
 	VLD1  (R22), V17.S[2]
-	B     moved160
+	B     moved178
 
-one159:
+one177:
 	FMOVS 0(R19), F17
 
-moved160:
+moved178:
 	TST   $2, R0
-	BEQ   one161
-	FMOVD 0(R4), F18
+	BEQ   one179
+	FMOVD 0(R9), F18
 	TST   $1, R0
-	BEQ   moved162
-	ADD   $8, R4, R22
+	BEQ   moved180
+	ADD   $8, R9, R22
 	VLD1  (R22), V18.S[2]
-	B     moved162
+	B     moved180
 
-one161:
-	FMOVS 0(R4), F18
+one179:
+	FMOVS 0(R9), F18
 
-moved162:
+moved180:
 	TST   $2, R0
-	BEQ   one163
+	BEQ   one181
 	FMOVD 0(R20), F19
 	TST   $1, R0
-	BEQ   moved164
+	BEQ   moved182
 	ADD   $8, R20, R22
 	VLD1  (R22), V19.S[2]
-	B     moved164
+	B     moved182
 
-one163:
+one181:
 	FMOVS 0(R20), F19
 
-moved164:
+moved182:
 	VZIP2 V17.S4, V16.S4, V20.S4
 	VZIP1 V17.S4, V16.S4, V16.S4
 	VZIP2 V19.S4, V18.S4, V21.S4
@@ -18866,28 +20677,28 @@ moved164:
 	WORD  $0x4f941182 // fmla v2.4s, v12.4s, v20.s[0]
 	WORD  $0x4f941203 // fmla v3.4s, v16.4s, v20.s[0]
 	CMP   $1, R0
-	BEQ   over132
+	BEQ   over150
 	FMOVS 4(R21), F20
 	WORD  $0x4f9410a0 // fmla v0.4s, v5.4s, v20.s[0]
 	WORD  $0x4f941121 // fmla v1.4s, v9.4s, v20.s[0]
 	WORD  $0x4f9411a2 // fmla v2.4s, v13.4s, v20.s[0]
 	WORD  $0x4f941223 // fmla v3.4s, v17.4s, v20.s[0]
 	CMP   $2, R0
-	BEQ   over132
+	BEQ   over150
 	FMOVS 8(R21), F20
 	WORD  $0x4f9410c0 // fmla v0.4s, v6.4s, v20.s[0]
 	WORD  $0x4f941141 // fmla v1.4s, v10.4s, v20.s[0]
 	WORD  $0x4f9411c2 // fmla v2.4s, v14.4s, v20.s[0]
 	WORD  $0x4f941243 // fmla v3.4s, v18.4s, v20.s[0]
 	CMP   $3, R0
-	BEQ   over132
+	BEQ   over150
 	FMOVS 12(R21), F20
 	WORD  $0x4f9410e0 // fmla v0.4s, v7.4s, v20.s[0]
 	WORD  $0x4f941161 // fmla v1.4s, v11.4s, v20.s[0]
 	WORD  $0x4f9411e2 // fmla v2.4s, v15.4s, v20.s[0]
 	WORD  $0x4f941263 // fmla v3.4s, v19.4s, v20.s[0]
 
-over132:
+over150:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
 	MOVD $4, R22
@@ -18904,7 +20715,7 @@ over132:
 	MOVD  cols+88(FP), R24
 	VMOVI $0, V6.B16
 
-row165:
+row183:
 	FMOVQ 0(R22), F4
 	FMOVS 0(R23), F5
 	WORD  $0x4f851086 // fmla v6.4s, v4.4s, v5.s[0]
@@ -18913,7 +20724,7 @@ row165:
 	MOVD  ldx+56(FP), R25
 	ADD   R25, R23
 	SUBS  $1, R24
-	BNE   row165
+	BNE   row183
 	MOVD  R21, R22
 	MOVD  w+32(FP), R25
 	SUB   R25, R22
@@ -18925,7 +20736,7 @@ row165:
 	MOVD  lddw+24(FP), R25
 	ADD   R25, R22
 
-end123:
+end139:
 	VMOVI $0, V4.B16
 	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
 	WORD  $0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
@@ -18934,115 +20745,138 @@ end123:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  R2, R3
-	MOVD  cols+88(FP), R4
-	SUB   $2, R4
-	MOVD  $14, R5
-	CMP   $14, R4
-	BGE   inside166
-	MOVD  R4, R5
-
-inside166:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $12, R6
-	CMP  $12, R4
-	BGE  inside167
-	MOVD R4, R6
-
-inside167:
-	MUL  R3, R6
-	ADD  R1, R6
-	MOVD $10, R7
-	CMP  $10, R4
-	BGE  inside168
-	MOVD R4, R7
-
-inside168:
-	MUL  R3, R7
-	ADD  R1, R7
-	MOVD $8, R8
-	CMP  $8, R4
-	BGE  inside169
-	MOVD R4, R8
-
-inside169:
-	MUL   R3, R8
-	ADD   R1, R8
-	MOVD  $6, R10
-	MUL   R10, R3, R9
-	ADD   R1, R9
-	MOVD  $4, R11
-	MUL   R11, R3, R10
-	ADD   R1, R10
+	MOVD  cols+88(FP), R11
+	CMP   $16, R11
+	BLT   fewer184
 	MOVD  $2, R12
 	MUL   R12, R3, R11
-	ADD   R1, R11
-	CMP   $4, R2
-	BNE   apart170
-	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R11)
-	B     stored171
+	MOVD  R1, R4
+	ADD   R11, R4
+	MOVD  R4, R5
+	ADD   R11, R5
+	MOVD  R5, R6
+	ADD   R11, R6
+	MOVD  R6, R7
+	ADD   R11, R7
+	MOVD  R7, R8
+	ADD   R11, R8
+	MOVD  R8, R9
+	ADD   R11, R9
+	MOVD  R9, R10
+	ADD   R11, R10
+	B     halves185
 
-apart170:
-	ADD   R2, R1, R4
-	ADD   R2, R11, R12
+fewer184:
+	SUB  $2, R11
+	MOVD $14, R10
+	CMP  $14, R11
+	BGE  inside186
+	MOVD R11, R10
+
+inside186:
+	MUL  R3, R10
+	ADD  R1, R10
+	MOVD $12, R9
+	CMP  $12, R11
+	BGE  inside187
+	MOVD R11, R9
+
+inside187:
+	MUL  R3, R9
+	ADD  R1, R9
+	MOVD $10, R8
+	CMP  $10, R11
+	BGE  inside188
+	MOVD R11, R8
+
+inside188:
+	MUL  R3, R8
+	ADD  R1, R8
+	MOVD $8, R7
+	CMP  $8, R11
+	BGE  inside189
+	MOVD R11, R7
+
+inside189:
+	MUL  R3, R7
+	ADD  R1, R7
+	MOVD $6, R12
+	MUL  R12, R3, R6
+	ADD  R1, R6
+	MOVD $4, R12
+	MUL  R12, R3, R5
+	ADD  R1, R5
+	MOVD $2, R12
+	MUL  R12, R3, R4
+	ADD  R1, R4
+
+halves185:
+	CMP   $4, R2
+	BNE   apart190
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R4)
+	B     stored191
+
+apart190:
+	ADD   R2, R1, R11
+	ADD   R2, R4, R12
 	FMOVS F0, 0(R1)
-	VST1  V0.S[1], (R4)
-	VST1  V0.S[2], (R11)
+	VST1  V0.S[1], (R11)
+	VST1  V0.S[2], (R4)
 	VST1  V0.S[3], (R12)
 
-stored171:
+stored191:
 	CMP   $4, R2
-	BNE   apart172
-	FMOVD F1, 0(R10)
-	VST1  V1.D[1], (R9)
-	B     stored173
+	BNE   apart192
+	FMOVD F1, 0(R5)
+	VST1  V1.D[1], (R6)
+	B     stored193
 
-apart172:
-	ADD   R2, R10, R4
-	ADD   R2, R9, R12
-	FMOVS F1, 0(R10)
-	VST1  V1.S[1], (R4)
-	VST1  V1.S[2], (R9)
+apart192:
+	ADD   R2, R5, R11
+	ADD   R2, R6, R12
+	FMOVS F1, 0(R5)
+	VST1  V1.S[1], (R11)
+	VST1  V1.S[2], (R6)
 	VST1  V1.S[3], (R12)
 
-stored173:
+stored193:
 	CMP   $4, R2
-	BNE   apart174
-	FMOVD F2, 0(R8)
-	VST1  V2.D[1], (R7)
-	B     stored175
+	BNE   apart194
+	FMOVD F2, 0(R7)
+	VST1  V2.D[1], (R8)
+	B     stored195
 
-apart174:
-	ADD   R2, R8, R4
-	ADD   R2, R7, R12
-	FMOVS F2, 0(R8)
-	VST1  V2.S[1], (R4)
-	VST1  V2.S[2], (R7)
+apart194:
+	ADD   R2, R7, R11
+	ADD   R2, R8, R12
+	FMOVS F2, 0(R7)
+	VST1  V2.S[1], (R11)
+	VST1  V2.S[2], (R8)
 	VST1  V2.S[3], (R12)
 
-stored175:
+stored195:
 	CMP   $4, R2
-	BNE   apart176
-	FMOVD F3, 0(R6)
-	VST1  V3.D[1], (R5)
-	B     stored177
+	BNE   apart196
+	FMOVD F3, 0(R9)
+	VST1  V3.D[1], (R10)
+	B     stored197
 
-apart176:
-	ADD   R2, R6, R4
-	ADD   R2, R5, R12
-	FMOVS F3, 0(R6)
-	VST1  V3.S[1], (R4)
-	VST1  V3.S[2], (R5)
+apart196:
+	ADD   R2, R9, R11
+	ADD   R2, R10, R12
+	FMOVS F3, 0(R9)
+	VST1  V3.S[1], (R11)
+	VST1  V3.S[2], (R10)
 	VST1  V3.S[3], (R12)
 
-stored177:
+stored197:
 	// the next 16 inputs
 	MOVD cols+88(FP), R1
 	SUB  $16, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done124
+	BLE  done140
 	MOVD dx+0(FP), R1
 	MOVD $16, R4
 	MUL  R4, R3, R3
@@ -19056,54 +20890,69 @@ stored177:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $9, R1
-	BGE  block120
+	BGE  block136
 
-done124:
+done140:
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
-	BLE  done182
+	BLE  done202
 
-block178:
+block198:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  dz+64(FP), R1
 	MOVD  lddz+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $2, R3
-	MOVD  $6, R4
-	CMP   $6, R3
-	BGE   inside183
+	MOVD  cols+88(FP), R6
+	CMP   $8, R6
+	BLT   fewer203
+	MOVD  $2, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves204
 
-inside183:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $4, R5
-	CMP  $4, R3
-	BGE  inside184
-	MOVD R3, R5
+fewer203:
+	SUB  $2, R6
+	MOVD $6, R5
+	CMP  $6, R6
+	BGE  inside205
+	MOVD R6, R5
 
-inside184:
+inside205:
 	MUL  R2, R5
 	ADD  R1, R5
+	MOVD $4, R4
+	CMP  $4, R6
+	BGE  inside206
+	MOVD R6, R4
+
+inside206:
+	MUL  R2, R4
+	ADD  R1, R4
 	MOVD $2, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	ADD  R2, R1, R3
-	ADD  R2, R6, R7
-	ADD  R2, R5, R8
-	ADD  R2, R4, R9
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves204:
+	ADD  R2, R1, R6
+	ADD  R2, R3, R7
+	ADD  R2, R4, R8
+	ADD  R2, R5, R9
 	MOVD w+32(FP), R10
 	MOVD n+96(FP), R0
 	CMP  $4, R0
-	BLT  tail180
+	BLT  tail200
 
-square179:
+square199:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
 	FMOVQ 0(R1), F2
-	FMOVQ 0(R3), F3
-	FMOVQ 0(R6), F4
+	FMOVQ 0(R6), F3
+	FMOVQ 0(R3), F4
 	FMOVQ 0(R7), F5
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
@@ -19113,9 +20962,9 @@ square179:
 	VZIP1 V4.D2, V2.D2, V2.D2
 	VZIP1 V7.D2, V6.D2, V4.D2
 	VZIP2 V7.D2, V6.D2, V5.D2
-	FMOVQ 0(R5), F6
+	FMOVQ 0(R4), F6
 	FMOVQ 0(R8), F7
-	FMOVQ 0(R4), F8
+	FMOVQ 0(R5), F8
 	FMOVQ 0(R9), F9
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
@@ -19146,7 +20995,7 @@ square179:
 	MOVD  cols+88(FP), R13
 	VMOVI $0, V4.B16
 
-row186:
+row208:
 	FMOVQ 0(R11), F2
 	FMOVS 0(R12), F3
 	WORD  $0x4f831044 // fmla v4.4s, v2.4s, v3.s[0]
@@ -19155,7 +21004,7 @@ row186:
 	MOVD  ldx+56(FP), R14
 	ADD   R14, R12
 	SUBS  $1, R13
-	BNE   row186
+	BNE   row208
 	MOVD  R10, R11
 	MOVD  w+32(FP), R14
 	SUB   R14, R11
@@ -19167,75 +21016,75 @@ row186:
 	MOVD  lddw+24(FP), R14
 	ADD   R14, R11
 	ADD   $16, R1
-	ADD   $16, R3
 	ADD   $16, R6
+	ADD   $16, R3
 	ADD   $16, R7
-	ADD   $16, R5
-	ADD   $16, R8
 	ADD   $16, R4
+	ADD   $16, R8
+	ADD   $16, R5
 	ADD   $16, R9
 	ADD   $16, R10
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square179
+	BGE   square199
 
-tail180:
+tail200:
 	CMP $0, R0
-	BLE end181
+	BLE end201
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one189
+	BEQ   one211
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved190
+	BEQ   moved212
 	ADD   $8, R1, R11
 	VLD1  (R11), V2.S[2]
-	B     moved190
+	B     moved212
 
-one189:
+one211:
 	FMOVS 0(R1), F2
 
-moved190:
+moved212:
 	TST   $2, R0
-	BEQ   one191
-	FMOVD 0(R3), F3
+	BEQ   one213
+	FMOVD 0(R6), F3
 	TST   $1, R0
-	BEQ   moved192
-	ADD   $8, R3, R11
-	VLD1  (R11), V3.S[2]
-	B     moved192
-
-one191:
-	FMOVS 0(R3), F3
-
-moved192:
-	TST   $2, R0
-	BEQ   one193
-	FMOVD 0(R6), F4
-	TST   $1, R0
-	BEQ   moved194
+	BEQ   moved214
 	ADD   $8, R6, R11
-	VLD1  (R11), V4.S[2]
-	B     moved194
+	VLD1  (R11), V3.S[2]
+	B     moved214
 
-one193:
-	FMOVS 0(R6), F4
+one213:
+	FMOVS 0(R6), F3
 
-moved194:
+moved214:
 	TST   $2, R0
-	BEQ   one195
+	BEQ   one215
+	FMOVD 0(R3), F4
+	TST   $1, R0
+	BEQ   moved216
+	ADD   $8, R3, R11
+	VLD1  (R11), V4.S[2]
+	B     moved216
+
+one215:
+	FMOVS 0(R3), F4
+
+moved216:
+	TST   $2, R0
+	BEQ   one217
 	FMOVD 0(R7), F5
 	TST   $1, R0
-	BEQ   moved196
+	BEQ   moved218
 	ADD   $8, R7, R11
 	VLD1  (R11), V5.S[2]
-	B     moved196
+	B     moved218
 
-one195:
+one217:
 	FMOVS 0(R7), F5
 
-moved196:
+moved218:
 	VZIP2 V3.S4, V2.S4, V6.S4
 	VZIP1 V3.S4, V2.S4, V2.S4
 	VZIP2 V5.S4, V4.S4, V7.S4
@@ -19245,57 +21094,57 @@ moved196:
 	VZIP1 V7.D2, V6.D2, V4.D2
 	VZIP2 V7.D2, V6.D2, V5.D2
 	TST   $2, R0
-	BEQ   one197
-	FMOVD 0(R5), F6
+	BEQ   one219
+	FMOVD 0(R4), F6
 	TST   $1, R0
-	BEQ   moved198
-	ADD   $8, R5, R11
+	BEQ   moved220
+	ADD   $8, R4, R11
 	VLD1  (R11), V6.S[2]
-	B     moved198
+	B     moved220
 
-one197:
-	FMOVS 0(R5), F6
+one219:
+	FMOVS 0(R4), F6
 
-moved198:
+moved220:
 	TST   $2, R0
-	BEQ   one199
+	BEQ   one221
 	FMOVD 0(R8), F7
 	TST   $1, R0
-	BEQ   moved200
+	BEQ   moved222
 	ADD   $8, R8, R11
 	VLD1  (R11), V7.S[2]
-	B     moved200
+	B     moved222
 
-one199:
+one221:
 	FMOVS 0(R8), F7
 
-moved200:
+moved222:
 	TST   $2, R0
-	BEQ   one201
-	FMOVD 0(R4), F8
+	BEQ   one223
+	FMOVD 0(R5), F8
 	TST   $1, R0
-	BEQ   moved202
-	ADD   $8, R4, R11
+	BEQ   moved224
+	ADD   $8, R5, R11
 	VLD1  (R11), V8.S[2]
-	B     moved202
+	B     moved224
 
-one201:
-	FMOVS 0(R4), F8
+one223:
+	FMOVS 0(R5), F8
 
-moved202:
+moved224:
 	TST   $2, R0
-	BEQ   one203
+	BEQ   one225
 	FMOVD 0(R9), F9
 	TST   $1, R0
-	BEQ   moved204
+	BEQ   moved226
 	ADD   $8, R9, R11
 	VLD1  (R11), V9.S[2]
-	B     moved204
+	B     moved226
 
-one203:
+one225:
 	FMOVS 0(R9), F9
 
-moved204:
+moved226:
 	VZIP2 V7.S4, V6.S4, V10.S4
 	VZIP1 V7.S4, V6.S4, V6.S4
 	VZIP2 V9.S4, V8.S4, V11.S4
@@ -19308,22 +21157,22 @@ moved204:
 	WORD  $0x4f8a1040 // fmla v0.4s, v2.4s, v10.s[0]
 	WORD  $0x4f8a10c1 // fmla v1.4s, v6.4s, v10.s[0]
 	CMP   $1, R0
-	BEQ   over188
+	BEQ   over210
 	FMOVS 4(R10), F10
 	WORD  $0x4f8a1060 // fmla v0.4s, v3.4s, v10.s[0]
 	WORD  $0x4f8a10e1 // fmla v1.4s, v7.4s, v10.s[0]
 	CMP   $2, R0
-	BEQ   over188
+	BEQ   over210
 	FMOVS 8(R10), F10
 	WORD  $0x4f8a1080 // fmla v0.4s, v4.4s, v10.s[0]
 	WORD  $0x4f8a1101 // fmla v1.4s, v8.4s, v10.s[0]
 	CMP   $3, R0
-	BEQ   over188
+	BEQ   over210
 	FMOVS 12(R10), F10
 	WORD  $0x4f8a10a0 // fmla v0.4s, v5.4s, v10.s[0]
 	WORD  $0x4f8a1121 // fmla v1.4s, v9.4s, v10.s[0]
 
-over188:
+over210:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
 	MOVD $4, R11
@@ -19340,7 +21189,7 @@ over188:
 	MOVD  cols+88(FP), R13
 	VMOVI $0, V4.B16
 
-row205:
+row227:
 	FMOVQ 0(R11), F2
 	FMOVS 0(R12), F3
 	WORD  $0x4f831044 // fmla v4.4s, v2.4s, v3.s[0]
@@ -19349,7 +21198,7 @@ row205:
 	MOVD  ldx+56(FP), R14
 	ADD   R14, R12
 	SUBS  $1, R13
-	BNE   row205
+	BNE   row227
 	MOVD  R10, R11
 	MOVD  w+32(FP), R14
 	SUB   R14, R11
@@ -19361,70 +21210,85 @@ row205:
 	MOVD  lddw+24(FP), R14
 	ADD   R14, R11
 
-end181:
+end201:
 	VMOVI $0, V2.B16
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  R2, R3
-	MOVD  cols+88(FP), R4
-	SUB   $2, R4
-	MOVD  $6, R5
-	CMP   $6, R4
-	BGE   inside206
-	MOVD  R4, R5
-
-inside206:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $4, R6
-	CMP  $4, R4
-	BGE  inside207
-	MOVD R4, R6
-
-inside207:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+88(FP), R7
+	CMP   $8, R7
+	BLT   fewer228
 	MOVD  $2, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
-	CMP   $4, R2
-	BNE   apart208
-	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	B     stored209
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves229
 
-apart208:
-	ADD   R2, R1, R4
-	ADD   R2, R7, R8
+fewer228:
+	SUB  $2, R7
+	MOVD $6, R6
+	CMP  $6, R7
+	BGE  inside230
+	MOVD R7, R6
+
+inside230:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $4, R5
+	CMP  $4, R7
+	BGE  inside231
+	MOVD R7, R5
+
+inside231:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $2, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves229:
+	CMP   $4, R2
+	BNE   apart232
+	FMOVD F0, 0(R1)
+	VST1  V0.D[1], (R4)
+	B     stored233
+
+apart232:
+	ADD   R2, R1, R7
+	ADD   R2, R4, R8
 	FMOVS F0, 0(R1)
-	VST1  V0.S[1], (R4)
-	VST1  V0.S[2], (R7)
+	VST1  V0.S[1], (R7)
+	VST1  V0.S[2], (R4)
 	VST1  V0.S[3], (R8)
 
-stored209:
+stored233:
 	CMP   $4, R2
-	BNE   apart210
-	FMOVD F1, 0(R6)
-	VST1  V1.D[1], (R5)
-	B     stored211
+	BNE   apart234
+	FMOVD F1, 0(R5)
+	VST1  V1.D[1], (R6)
+	B     stored235
 
-apart210:
-	ADD   R2, R6, R4
-	ADD   R2, R5, R8
-	FMOVS F1, 0(R6)
-	VST1  V1.S[1], (R4)
-	VST1  V1.S[2], (R5)
+apart234:
+	ADD   R2, R5, R7
+	ADD   R2, R6, R8
+	FMOVS F1, 0(R5)
+	VST1  V1.S[1], (R7)
+	VST1  V1.S[2], (R6)
 	VST1  V1.S[3], (R8)
 
-stored211:
+stored235:
 	// the next 8 inputs
 	MOVD cols+88(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done182
+	BLE  done202
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -19438,49 +21302,61 @@ stored211:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $5, R1
-	BGE  block178
+	BGE  block198
 
-done182:
+done202:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done216
+	BLE  done240
 
-block212:
+block236:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  dz+64(FP), R1
 	MOVD  lddz+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $2, R3
-	MOVD  $2, R4
-	CMP   $2, R3
-	BGE   inside217
+	MOVD  cols+88(FP), R5
+	CMP   $4, R5
+	BLT   fewer241
+	MOVD  $2, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves242
 
-inside217:
+fewer241:
+	SUB  $2, R5
+	MOVD $2, R4
+	CMP  $2, R5
+	BGE  inside243
+	MOVD R5, R4
+
+inside243:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside218
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside244
+	MOVD R5, R3
 
-inside218:
-	MUL  R2, R5
-	ADD  R1, R5
-	ADD  R2, R5, R1
-	ADD  R2, R4, R3
+inside244:
+	MUL R2, R3
+	ADD R1, R3
+
+halves242:
+	ADD  R2, R3, R1
+	ADD  R2, R4, R5
 	MOVD w+32(FP), R6
 	MOVD n+96(FP), R0
 	CMP  $4, R0
-	BLT  tail214
+	BLT  tail238
 
-square213:
+square237:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 4 neighbours j at a time
-	FMOVQ 0(R5), F1
+	FMOVQ 0(R3), F1
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R4), F3
-	FMOVQ 0(R3), F4
+	FMOVQ 0(R5), F4
 	VZIP2 V2.S4, V1.S4, V5.S4
 	VZIP1 V2.S4, V1.S4, V1.S4
 	VZIP2 V4.S4, V3.S4, V6.S4
@@ -19506,7 +21382,7 @@ square213:
 	MOVD  cols+88(FP), R9
 	VMOVI $0, V3.B16
 
-row220:
+row246:
 	FMOVQ 0(R7), F1
 	FMOVS 0(R8), F2
 	WORD  $0x4f821023 // fmla v3.4s, v1.4s, v2.s[0]
@@ -19515,7 +21391,7 @@ row220:
 	MOVD  ldx+56(FP), R10
 	ADD   R10, R8
 	SUBS  $1, R9
-	BNE   row220
+	BNE   row246
 	MOVD  R6, R7
 	MOVD  w+32(FP), R10
 	SUB   R10, R7
@@ -19526,72 +21402,72 @@ row220:
 	FMOVQ F3, 0(R7)
 	MOVD  lddw+24(FP), R10
 	ADD   R10, R7
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R1
 	ADD   $16, R4
-	ADD   $16, R3
+	ADD   $16, R5
 	ADD   $16, R6
 	SUB   $4, R0
 	CMP   $4, R0
-	BGE   square213
+	BGE   square237
 
-tail214:
+tail238:
 	CMP $0, R0
-	BLE end215
+	BLE end239
 
 	// the same for fewer j
 	TST   $2, R0
-	BEQ   one223
-	FMOVD 0(R5), F1
+	BEQ   one249
+	FMOVD 0(R3), F1
 	TST   $1, R0
-	BEQ   moved224
-	ADD   $8, R5, R7
+	BEQ   moved250
+	ADD   $8, R3, R7
 	VLD1  (R7), V1.S[2]
-	B     moved224
+	B     moved250
 
-one223:
-	FMOVS 0(R5), F1
+one249:
+	FMOVS 0(R3), F1
 
-moved224:
+moved250:
 	TST   $2, R0
-	BEQ   one225
+	BEQ   one251
 	FMOVD 0(R1), F2
 	TST   $1, R0
-	BEQ   moved226
+	BEQ   moved252
 	ADD   $8, R1, R7
 	VLD1  (R7), V2.S[2]
-	B     moved226
+	B     moved252
 
-one225:
+one251:
 	FMOVS 0(R1), F2
 
-moved226:
+moved252:
 	TST   $2, R0
-	BEQ   one227
+	BEQ   one253
 	FMOVD 0(R4), F3
 	TST   $1, R0
-	BEQ   moved228
+	BEQ   moved254
 	ADD   $8, R4, R7
 	VLD1  (R7), V3.S[2]
-	B     moved228
+	B     moved254
 
-one227:
+one253:
 	FMOVS 0(R4), F3
 
-moved228:
+moved254:
 	TST   $2, R0
-	BEQ   one229
-	FMOVD 0(R3), F4
+	BEQ   one255
+	FMOVD 0(R5), F4
 	TST   $1, R0
-	BEQ   moved230
-	ADD   $8, R3, R7
+	BEQ   moved256
+	ADD   $8, R5, R7
 	VLD1  (R7), V4.S[2]
-	B     moved230
+	B     moved256
 
-one229:
-	FMOVS 0(R3), F4
+one255:
+	FMOVS 0(R5), F4
 
-moved230:
+moved256:
 	VZIP2 V2.S4, V1.S4, V5.S4
 	VZIP1 V2.S4, V1.S4, V1.S4
 	VZIP2 V4.S4, V3.S4, V6.S4
@@ -19603,19 +21479,19 @@ moved230:
 	FMOVS 0(R6), F5
 	WORD  $0x4f851020 // fmla v0.4s, v1.4s, v5.s[0]
 	CMP   $1, R0
-	BEQ   over222
+	BEQ   over248
 	FMOVS 4(R6), F5
 	WORD  $0x4f851040 // fmla v0.4s, v2.4s, v5.s[0]
 	CMP   $2, R0
-	BEQ   over222
+	BEQ   over248
 	FMOVS 8(R6), F5
 	WORD  $0x4f851060 // fmla v0.4s, v3.4s, v5.s[0]
 	CMP   $3, R0
-	BEQ   over222
+	BEQ   over248
 	FMOVS 12(R6), F5
 	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
 
-over222:
+over248:
 	// a vector that ends with the row: some of it once more
 	SUB  $4, R0
 	MOVD $4, R7
@@ -19632,7 +21508,7 @@ over222:
 	MOVD  cols+88(FP), R9
 	VMOVI $0, V3.B16
 
-row231:
+row257:
 	FMOVQ 0(R7), F1
 	FMOVS 0(R8), F2
 	WORD  $0x4f821023 // fmla v3.4s, v1.4s, v2.s[0]
@@ -19641,7 +21517,7 @@ row231:
 	MOVD  ldx+56(FP), R10
 	ADD   R10, R8
 	SUBS  $1, R9
-	BNE   row231
+	BNE   row257
 	MOVD  R6, R7
 	MOVD  w+32(FP), R10
 	SUB   R10, R7
@@ -19653,51 +21529,63 @@ row231:
 	MOVD  lddw+24(FP), R10
 	ADD   R10, R7
 
-end215:
+end239:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  R2, R3
-	MOVD  cols+88(FP), R4
-	SUB   $2, R4
-	MOVD  $2, R5
-	CMP   $2, R4
-	BGE   inside232
+	MOVD  cols+88(FP), R6
+	CMP   $4, R6
+	BLT   fewer258
+	MOVD  $2, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves259
 
-inside232:
+fewer258:
+	SUB  $2, R6
+	MOVD $2, R5
+	CMP  $2, R6
+	BGE  inside260
+	MOVD R6, R5
+
+inside260:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside233
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside261
+	MOVD R6, R4
 
-inside233:
-	MUL   R3, R6
-	ADD   R1, R6
+inside261:
+	MUL R3, R4
+	ADD R1, R4
+
+halves259:
 	CMP   $4, R2
-	BNE   apart234
-	FMOVD F0, 0(R6)
+	BNE   apart262
+	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
-	B     stored235
+	B     stored263
 
-apart234:
-	ADD   R2, R6, R1
-	ADD   R2, R5, R4
-	FMOVS F0, 0(R6)
+apart262:
+	ADD   R2, R4, R1
+	ADD   R2, R5, R6
+	FMOVS F0, 0(R4)
 	VST1  V0.S[1], (R1)
 	VST1  V0.S[2], (R5)
-	VST1  V0.S[3], (R4)
+	VST1  V0.S[3], (R6)
 
-stored235:
+stored263:
 	// the next 4 inputs
 	MOVD cols+88(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done216
+	BLE  done240
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -19711,9 +21599,9 @@ stored235:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block212
+	BGE  block236
 
-done216:
+done240:
 	RET
 
 // func bothTurnedNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, w *float64, ldw uintptr, x *float64, ldx uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
@@ -19736,31 +21624,46 @@ block2:
 	VMOVI $0, V5.B16
 	MOVD  dz+64(FP), R1
 	MOVD  lddz+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $1, R3
-	MOVD  $3, R4
-	CMP   $3, R3
-	BGE   inside7
+	MOVD  cols+88(FP), R6
+	CMP   $4, R6
+	BLT   fewer7
+	MOVD  $1, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves8
 
-inside7:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $2, R5
-	CMP  $2, R3
-	BGE  inside8
-	MOVD R3, R5
+fewer7:
+	SUB  $1, R6
+	MOVD $3, R5
+	CMP  $3, R6
+	BGE  inside9
+	MOVD R6, R5
 
-inside8:
+inside9:
 	MUL  R2, R5
 	ADD  R1, R5
+	MOVD $2, R4
+	CMP  $2, R6
+	BGE  inside10
+	MOVD R6, R4
+
+inside10:
+	MUL  R2, R4
+	ADD  R1, R4
 	MOVD $1, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	MOVD w+32(FP), R3
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves8:
+	MOVD w+32(FP), R6
 	MOVD ldw+40(FP), R7
 	MOVD n+96(FP), R0
-	ADD  R7, R3, R8
+	ADD  R7, R6, R8
 	ADD  R7, R8, R9
 	CMP  $2, R0
 	BLT  tail4
@@ -19768,16 +21671,16 @@ inside8:
 square3:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F6
-	FMOVQ 0(R6), F7
+	FMOVQ 0(R3), F7
 	VZIP2 V7.D2, V6.D2, V8.D2
 	VZIP1 V7.D2, V6.D2, V6.D2
 	VORR  V8.B16, V8.B16, V7.B16
-	FMOVQ 0(R5), F8
-	FMOVQ 0(R4), F9
+	FMOVQ 0(R4), F8
+	FMOVQ 0(R5), F9
 	VZIP2 V9.D2, V8.D2, V10.D2
 	VZIP1 V9.D2, V8.D2, V8.D2
 	VORR  V10.B16, V10.B16, V9.B16
-	FMOVQ 0(R3), F10
+	FMOVQ 0(R6), F10
 	WORD  $0x4fca10c0 // fmla v0.2d, v6.2d, v10.d[0]
 	WORD  $0x4fca1103 // fmla v3.2d, v8.2d, v10.d[0]
 	WORD  $0x4fca18e0 // fmla v0.2d, v7.2d, v10.d[1]
@@ -19794,7 +21697,7 @@ square3:
 	WORD  $0x4fca1925 // fmla v5.2d, v9.2d, v10.d[1]
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD  R3, R10
+	MOVD  R6, R10
 	MOVD  w+32(FP), R13
 	SUB   R13, R10
 	MOVD  dz+64(FP), R13
@@ -19805,7 +21708,7 @@ square3:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 
-row10:
+row12:
 	FMOVQ 0(R10), F6
 	FMOVD 0(R11), F7
 	WORD  $0x4fc710c8 // fmla v8.2d, v6.2d, v7.d[0]
@@ -19818,8 +21721,8 @@ row10:
 	MOVD  ldx+56(FP), R13
 	ADD   R13, R11
 	SUBS  $1, R12
-	BNE   row10
-	MOVD  R3, R10
+	BNE   row12
+	MOVD  R6, R10
 	MOVD  w+32(FP), R13
 	SUB   R13, R10
 	MOVD  dw+16(FP), R13
@@ -19838,10 +21741,10 @@ row10:
 	MOVD  lddw+24(FP), R13
 	ADD   R13, R10
 	ADD   $16, R1
-	ADD   $16, R6
-	ADD   $16, R5
-	ADD   $16, R4
 	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
 	ADD   $16, R8
 	ADD   $16, R9
 	SUB   $2, R0
@@ -19854,16 +21757,16 @@ tail4:
 
 	// the same for fewer j
 	FMOVD 0(R1), F6
-	FMOVD 0(R6), F7
+	FMOVD 0(R3), F7
 	VZIP2 V7.D2, V6.D2, V8.D2
 	VZIP1 V7.D2, V6.D2, V6.D2
 	VORR  V8.B16, V8.B16, V7.B16
-	FMOVD 0(R5), F8
-	FMOVD 0(R4), F9
+	FMOVD 0(R4), F8
+	FMOVD 0(R5), F9
 	VZIP2 V9.D2, V8.D2, V10.D2
 	VZIP1 V9.D2, V8.D2, V8.D2
 	VORR  V10.B16, V10.B16, V9.B16
-	FMOVD 0(R3), F10
+	FMOVD 0(R6), F10
 	WORD  $0x4fca10c0 // fmla v0.2d, v6.2d, v10.d[0]
 	WORD  $0x4fca1103 // fmla v3.2d, v8.2d, v10.d[0]
 	FMOVD 0(R8), F10
@@ -19873,8 +21776,8 @@ tail4:
 	WORD  $0x4fca10c2 // fmla v2.2d, v6.2d, v10.d[0]
 	WORD  $0x4fca1105 // fmla v5.2d, v8.2d, v10.d[0]
 	CMP   $1, R0
-	BEQ   over12
-	FMOVD 8(R3), F10
+	BEQ   over14
+	FMOVD 8(R6), F10
 	WORD  $0x4fca10e0 // fmla v0.2d, v7.2d, v10.d[0]
 	WORD  $0x4fca1123 // fmla v3.2d, v9.2d, v10.d[0]
 	FMOVD 8(R8), F10
@@ -19884,17 +21787,17 @@ tail4:
 	WORD  $0x4fca10e2 // fmla v2.2d, v7.2d, v10.d[0]
 	WORD  $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
 
-over12:
+over14:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
 	MOVD $8, R10
 	MUL  R10, R0, R0
-	ADD  R0, R3
+	ADD  R0, R6
 	ADD  R0, R8
 	ADD  R0, R9
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD  R3, R10
+	MOVD  R6, R10
 	MOVD  w+32(FP), R13
 	SUB   R13, R10
 	MOVD  dz+64(FP), R13
@@ -19905,7 +21808,7 @@ over12:
 	VMOVI $0, V9.B16
 	VMOVI $0, V10.B16
 
-row13:
+row15:
 	FMOVQ 0(R10), F6
 	FMOVD 0(R11), F7
 	WORD  $0x4fc710c8 // fmla v8.2d, v6.2d, v7.d[0]
@@ -19918,8 +21821,8 @@ row13:
 	MOVD  ldx+56(FP), R13
 	ADD   R13, R11
 	SUBS  $1, R12
-	BNE   row13
-	MOVD  R3, R10
+	BNE   row15
+	MOVD  R6, R10
 	MOVD  w+32(FP), R13
 	SUB   R13, R10
 	MOVD  dw+16(FP), R13
@@ -19949,43 +21852,58 @@ end5:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  R2, R3
-	MOVD  cols+88(FP), R4
-	SUB   $1, R4
-	MOVD  $3, R5
-	CMP   $3, R4
-	BGE   inside14
-	MOVD  R4, R5
-
-inside14:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $2, R6
-	CMP  $2, R4
-	BGE  inside15
-	MOVD R4, R6
-
-inside15:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+88(FP), R7
+	CMP   $4, R7
+	BLT   fewer16
 	MOVD  $1, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves17
+
+fewer16:
+	SUB  $1, R7
+	MOVD $3, R6
+	CMP  $3, R7
+	BGE  inside18
+	MOVD R7, R6
+
+inside18:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $2, R5
+	CMP  $2, R7
+	BGE  inside19
+	MOVD R7, R5
+
+inside19:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $1, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves17:
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
+	VST1  V0.D[1], (R4)
 	FMOVD F1, 8(R1)
-	ADD   $8, R7, R4
-	VST1  V1.D[1], (R4)
+	ADD   $8, R4, R7
+	VST1  V1.D[1], (R7)
 	FMOVD F2, 16(R1)
-	ADD   $16, R7, R4
-	VST1  V2.D[1], (R4)
-	FMOVD F3, 0(R6)
-	VST1  V3.D[1], (R5)
-	FMOVD F4, 8(R6)
-	ADD   $8, R5, R4
-	VST1  V4.D[1], (R4)
-	FMOVD F5, 16(R6)
-	ADD   $16, R5, R4
-	VST1  V5.D[1], (R4)
+	ADD   $16, R4, R7
+	VST1  V2.D[1], (R7)
+	FMOVD F3, 0(R5)
+	VST1  V3.D[1], (R6)
+	FMOVD F4, 8(R5)
+	ADD   $8, R6, R7
+	VST1  V4.D[1], (R7)
+	FMOVD F5, 16(R5)
+	ADD   $16, R6, R7
+	VST1  V5.D[1], (R7)
 
 	// the next 4 inputs
 	MOVD cols+88(FP), R1
@@ -20011,44 +21929,56 @@ inside15:
 done6:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done24
+	BLE  done28
 
-block20:
+block24:
 	// 3×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	MOVD  dz+64(FP), R1
 	MOVD  lddz+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $1, R3
-	MOVD  $1, R4
-	CMP   $1, R3
-	BGE   inside25
+	MOVD  cols+88(FP), R5
+	CMP   $2, R5
+	BLT   fewer29
+	MOVD  $1, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves30
 
-inside25:
+fewer29:
+	SUB  $1, R5
+	MOVD $1, R4
+	CMP  $1, R5
+	BGE  inside31
+	MOVD R5, R4
+
+inside31:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside26
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside32
+	MOVD R5, R3
 
-inside26:
-	MUL  R2, R5
-	ADD  R1, R5
+inside32:
+	MUL R2, R3
+	ADD R1, R3
+
+halves30:
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R3
+	MOVD ldw+40(FP), R5
 	MOVD n+96(FP), R0
-	ADD  R3, R1, R6
-	ADD  R3, R6, R7
+	ADD  R5, R1, R6
+	ADD  R5, R6, R7
 	CMP  $2, R0
-	BLT  tail22
+	BLT  tail26
 
-square21:
+square25:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R5), F3
+	FMOVQ 0(R3), F3
 	FMOVQ 0(R4), F4
 	VZIP2 V4.D2, V3.D2, V5.D2
 	VZIP1 V4.D2, V3.D2, V3.D2
@@ -20075,7 +22005,7 @@ square21:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row28:
+row34:
 	FMOVQ 0(R8), F3
 	FMOVD 0(R9), F4
 	WORD  $0x4fc41065 // fmla v5.2d, v3.2d, v4.d[0]
@@ -20088,7 +22018,7 @@ row28:
 	MOVD  ldx+56(FP), R11
 	ADD   R11, R9
 	SUBS  $1, R10
-	BNE   row28
+	BNE   row34
 	MOVD  R1, R8
 	MOVD  w+32(FP), R11
 	SUB   R11, R8
@@ -20107,21 +22037,21 @@ row28:
 	FMOVQ F7, 0(R8)
 	MOVD  lddw+24(FP), R11
 	ADD   R11, R8
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R4
 	ADD   $16, R1
 	ADD   $16, R6
 	ADD   $16, R7
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square21
+	BGE   square25
 
-tail22:
+tail26:
 	CMP $0, R0
-	BLE end23
+	BLE end27
 
 	// the same for fewer j
-	FMOVD 0(R5), F3
+	FMOVD 0(R3), F3
 	FMOVD 0(R4), F4
 	VZIP2 V4.D2, V3.D2, V5.D2
 	VZIP1 V4.D2, V3.D2, V3.D2
@@ -20133,7 +22063,7 @@ tail22:
 	FMOVD 0(R7), F5
 	WORD  $0x4fc51062 // fmla v2.2d, v3.2d, v5.d[0]
 	CMP   $1, R0
-	BEQ   over30
+	BEQ   over36
 	FMOVD 8(R1), F5
 	WORD  $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
 	FMOVD 8(R6), F5
@@ -20141,7 +22071,7 @@ tail22:
 	FMOVD 8(R7), F5
 	WORD  $0x4fc51082 // fmla v2.2d, v4.2d, v5.d[0]
 
-over30:
+over36:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
 	MOVD $8, R8
@@ -20162,7 +22092,7 @@ over30:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row31:
+row37:
 	FMOVQ 0(R8), F3
 	FMOVD 0(R9), F4
 	WORD  $0x4fc41065 // fmla v5.2d, v3.2d, v4.d[0]
@@ -20175,7 +22105,7 @@ row31:
 	MOVD  ldx+56(FP), R11
 	ADD   R11, R9
 	SUBS  $1, R10
-	BNE   row31
+	BNE   row37
 	MOVD  R1, R8
 	MOVD  w+32(FP), R11
 	SUB   R11, R8
@@ -20195,7 +22125,7 @@ row31:
 	MOVD  lddw+24(FP), R11
 	ADD   R11, R8
 
-end23:
+end27:
 	VMOVI $0, V3.B16
 	WORD  $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
 	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
@@ -20203,30 +22133,42 @@ end23:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  R2, R3
-	MOVD  cols+88(FP), R4
-	SUB   $1, R4
-	MOVD  $1, R5
-	CMP   $1, R4
-	BGE   inside32
+	MOVD  cols+88(FP), R6
+	CMP   $2, R6
+	BLT   fewer38
+	MOVD  $1, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves39
 
-inside32:
+fewer38:
+	SUB  $1, R6
+	MOVD $1, R5
+	CMP  $1, R6
+	BGE  inside40
+	MOVD R6, R5
+
+inside40:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside33
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside41
+	MOVD R6, R4
 
-inside33:
-	MUL   R3, R6
-	ADD   R1, R6
-	FMOVD F0, 0(R6)
+inside41:
+	MUL R3, R4
+	ADD R1, R4
+
+halves39:
+	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
-	FMOVD F1, 8(R6)
+	FMOVD F1, 8(R4)
 	ADD   $8, R5, R1
 	VST1  V1.D[1], (R1)
-	FMOVD F2, 16(R6)
+	FMOVD F2, 16(R4)
 	ADD   $16, R5, R1
 	VST1  V2.D[1], (R1)
 
@@ -20235,7 +22177,7 @@ inside33:
 	SUB  $2, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done24
+	BLE  done28
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -20249,20 +22191,20 @@ inside33:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block20
+	BGE  block24
 
-done24:
+done28:
 	RET
 
 fewer1:
 	CMP  $2, R0
-	BNE  fewer36
+	BNE  fewer44
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $2, R1
-	BLE  done41
+	BLE  done49
 
-block37:
+block45:
 	// 2×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -20270,47 +22212,62 @@ block37:
 	VMOVI $0, V3.B16
 	MOVD  dz+64(FP), R1
 	MOVD  lddz+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $1, R3
-	MOVD  $3, R4
-	CMP   $3, R3
-	BGE   inside42
+	MOVD  cols+88(FP), R6
+	CMP   $4, R6
+	BLT   fewer50
+	MOVD  $1, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves51
 
-inside42:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $2, R5
-	CMP  $2, R3
-	BGE  inside43
-	MOVD R3, R5
+fewer50:
+	SUB  $1, R6
+	MOVD $3, R5
+	CMP  $3, R6
+	BGE  inside52
+	MOVD R6, R5
 
-inside43:
+inside52:
 	MUL  R2, R5
 	ADD  R1, R5
+	MOVD $2, R4
+	CMP  $2, R6
+	BGE  inside53
+	MOVD R6, R4
+
+inside53:
+	MUL  R2, R4
+	ADD  R1, R4
 	MOVD $1, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	MOVD w+32(FP), R3
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves51:
+	MOVD w+32(FP), R6
 	MOVD ldw+40(FP), R7
 	MOVD n+96(FP), R0
-	ADD  R7, R3, R8
+	ADD  R7, R6, R8
 	CMP  $2, R0
-	BLT  tail39
+	BLT  tail47
 
-square38:
+square46:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F4
-	FMOVQ 0(R6), F5
+	FMOVQ 0(R3), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	FMOVQ 0(R5), F6
-	FMOVQ 0(R4), F7
+	FMOVQ 0(R4), F6
+	FMOVQ 0(R5), F7
 	VZIP2 V7.D2, V6.D2, V8.D2
 	VZIP1 V7.D2, V6.D2, V6.D2
 	VORR  V8.B16, V8.B16, V7.B16
-	FMOVQ 0(R3), F8
+	FMOVQ 0(R6), F8
 	WORD  $0x4fc81080 // fmla v0.2d, v4.2d, v8.d[0]
 	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
 	WORD  $0x4fc818a0 // fmla v0.2d, v5.2d, v8.d[1]
@@ -20322,7 +22279,7 @@ square38:
 	WORD  $0x4fc818e3 // fmla v3.2d, v7.2d, v8.d[1]
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD  R3, R9
+	MOVD  R6, R9
 	MOVD  w+32(FP), R12
 	SUB   R12, R9
 	MOVD  dz+64(FP), R12
@@ -20332,7 +22289,7 @@ square38:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row45:
+row55:
 	FMOVQ 0(R9), F4
 	FMOVD 0(R10), F5
 	WORD  $0x4fc51086 // fmla v6.2d, v4.2d, v5.d[0]
@@ -20343,8 +22300,8 @@ row45:
 	MOVD  ldx+56(FP), R12
 	ADD   R12, R10
 	SUBS  $1, R11
-	BNE   row45
-	MOVD  R3, R9
+	BNE   row55
+	MOVD  R6, R9
 	MOVD  w+32(FP), R12
 	SUB   R12, R9
 	MOVD  dw+16(FP), R12
@@ -20359,55 +22316,55 @@ row45:
 	MOVD  lddw+24(FP), R12
 	ADD   R12, R9
 	ADD   $16, R1
-	ADD   $16, R6
-	ADD   $16, R5
-	ADD   $16, R4
 	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
 	ADD   $16, R8
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square38
+	BGE   square46
 
-tail39:
+tail47:
 	CMP $0, R0
-	BLE end40
+	BLE end48
 
 	// the same for fewer j
 	FMOVD 0(R1), F4
-	FMOVD 0(R6), F5
+	FMOVD 0(R3), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R5), F6
-	FMOVD 0(R4), F7
+	FMOVD 0(R4), F6
+	FMOVD 0(R5), F7
 	VZIP2 V7.D2, V6.D2, V8.D2
 	VZIP1 V7.D2, V6.D2, V6.D2
 	VORR  V8.B16, V8.B16, V7.B16
-	FMOVD 0(R3), F8
+	FMOVD 0(R6), F8
 	WORD  $0x4fc81080 // fmla v0.2d, v4.2d, v8.d[0]
 	WORD  $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
 	FMOVD 0(R8), F8
 	WORD  $0x4fc81081 // fmla v1.2d, v4.2d, v8.d[0]
 	WORD  $0x4fc810c3 // fmla v3.2d, v6.2d, v8.d[0]
 	CMP   $1, R0
-	BEQ   over47
-	FMOVD 8(R3), F8
+	BEQ   over57
+	FMOVD 8(R6), F8
 	WORD  $0x4fc810a0 // fmla v0.2d, v5.2d, v8.d[0]
 	WORD  $0x4fc810e2 // fmla v2.2d, v7.2d, v8.d[0]
 	FMOVD 8(R8), F8
 	WORD  $0x4fc810a1 // fmla v1.2d, v5.2d, v8.d[0]
 	WORD  $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
 
-over47:
+over57:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
 	MOVD $8, R9
 	MUL  R9, R0, R0
-	ADD  R0, R3
+	ADD  R0, R6
 	ADD  R0, R8
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD  R3, R9
+	MOVD  R6, R9
 	MOVD  w+32(FP), R12
 	SUB   R12, R9
 	MOVD  dz+64(FP), R12
@@ -20417,7 +22374,7 @@ over47:
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
 
-row48:
+row58:
 	FMOVQ 0(R9), F4
 	FMOVD 0(R10), F5
 	WORD  $0x4fc51086 // fmla v6.2d, v4.2d, v5.d[0]
@@ -20428,8 +22385,8 @@ row48:
 	MOVD  ldx+56(FP), R12
 	ADD   R12, R10
 	SUBS  $1, R11
-	BNE   row48
-	MOVD  R3, R9
+	BNE   row58
+	MOVD  R6, R9
 	MOVD  w+32(FP), R12
 	SUB   R12, R9
 	MOVD  dw+16(FP), R12
@@ -20444,7 +22401,7 @@ row48:
 	MOVD  lddw+24(FP), R12
 	ADD   R12, R9
 
-end40:
+end48:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -20453,44 +22410,59 @@ end40:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  R2, R3
-	MOVD  cols+88(FP), R4
-	SUB   $1, R4
-	MOVD  $3, R5
-	CMP   $3, R4
-	BGE   inside49
-	MOVD  R4, R5
-
-inside49:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $2, R6
-	CMP  $2, R4
-	BGE  inside50
-	MOVD R4, R6
-
-inside50:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+88(FP), R7
+	CMP   $4, R7
+	BLT   fewer59
 	MOVD  $1, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves60
+
+fewer59:
+	SUB  $1, R7
+	MOVD $3, R6
+	CMP  $3, R7
+	BGE  inside61
+	MOVD R7, R6
+
+inside61:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $2, R5
+	CMP  $2, R7
+	BGE  inside62
+	MOVD R7, R5
+
+inside62:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $1, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves60:
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
+	VST1  V0.D[1], (R4)
 	FMOVD F1, 8(R1)
-	ADD   $8, R7, R4
-	VST1  V1.D[1], (R4)
-	FMOVD F2, 0(R6)
-	VST1  V2.D[1], (R5)
-	FMOVD F3, 8(R6)
-	ADD   $8, R5, R4
-	VST1  V3.D[1], (R4)
+	ADD   $8, R4, R7
+	VST1  V1.D[1], (R7)
+	FMOVD F2, 0(R5)
+	VST1  V2.D[1], (R6)
+	FMOVD F3, 8(R5)
+	ADD   $8, R6, R7
+	VST1  V3.D[1], (R7)
 
 	// the next 4 inputs
 	MOVD cols+88(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done41
+	BLE  done49
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -20504,47 +22476,59 @@ inside50:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $3, R1
-	BGE  block37
+	BGE  block45
 
-done41:
+done49:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done59
+	BLE  done71
 
-block55:
+block67:
 	// 2×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  dz+64(FP), R1
 	MOVD  lddz+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $1, R3
-	MOVD  $1, R4
-	CMP   $1, R3
-	BGE   inside60
+	MOVD  cols+88(FP), R5
+	CMP   $2, R5
+	BLT   fewer72
+	MOVD  $1, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves73
 
-inside60:
+fewer72:
+	SUB  $1, R5
+	MOVD $1, R4
+	CMP  $1, R5
+	BGE  inside74
+	MOVD R5, R4
+
+inside74:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside61
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside75
+	MOVD R5, R3
 
-inside61:
-	MUL  R2, R5
-	ADD  R1, R5
+inside75:
+	MUL R2, R3
+	ADD R1, R3
+
+halves73:
 	MOVD w+32(FP), R1
-	MOVD ldw+40(FP), R3
+	MOVD ldw+40(FP), R5
 	MOVD n+96(FP), R0
-	ADD  R3, R1, R6
+	ADD  R5, R1, R6
 	CMP  $2, R0
-	BLT  tail57
+	BLT  tail69
 
-square56:
+square68:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R5), F2
+	FMOVQ 0(R3), F2
 	FMOVQ 0(R4), F3
 	VZIP2 V3.D2, V2.D2, V4.D2
 	VZIP1 V3.D2, V2.D2, V2.D2
@@ -20567,7 +22551,7 @@ square56:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-row63:
+row77:
 	FMOVQ 0(R7), F2
 	FMOVD 0(R8), F3
 	WORD  $0x4fc31044 // fmla v4.2d, v2.2d, v3.d[0]
@@ -20578,7 +22562,7 @@ row63:
 	MOVD  ldx+56(FP), R10
 	ADD   R10, R8
 	SUBS  $1, R9
-	BNE   row63
+	BNE   row77
 	MOVD  R1, R7
 	MOVD  w+32(FP), R10
 	SUB   R10, R7
@@ -20593,20 +22577,20 @@ row63:
 	FMOVQ F5, 0(R7)
 	MOVD  lddw+24(FP), R10
 	ADD   R10, R7
-	ADD   $16, R5
+	ADD   $16, R3
 	ADD   $16, R4
 	ADD   $16, R1
 	ADD   $16, R6
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square56
+	BGE   square68
 
-tail57:
+tail69:
 	CMP $0, R0
-	BLE end58
+	BLE end70
 
 	// the same for fewer j
-	FMOVD 0(R5), F2
+	FMOVD 0(R3), F2
 	FMOVD 0(R4), F3
 	VZIP2 V3.D2, V2.D2, V4.D2
 	VZIP1 V3.D2, V2.D2, V2.D2
@@ -20616,13 +22600,13 @@ tail57:
 	FMOVD 0(R6), F4
 	WORD  $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
 	CMP   $1, R0
-	BEQ   over65
+	BEQ   over79
 	FMOVD 8(R1), F4
 	WORD  $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
 	FMOVD 8(R6), F4
 	WORD  $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
 
-over65:
+over79:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
 	MOVD $8, R7
@@ -20641,7 +22625,7 @@ over65:
 	VMOVI $0, V4.B16
 	VMOVI $0, V5.B16
 
-row66:
+row80:
 	FMOVQ 0(R7), F2
 	FMOVD 0(R8), F3
 	WORD  $0x4fc31044 // fmla v4.2d, v2.2d, v3.d[0]
@@ -20652,7 +22636,7 @@ row66:
 	MOVD  ldx+56(FP), R10
 	ADD   R10, R8
 	SUBS  $1, R9
-	BNE   row66
+	BNE   row80
 	MOVD  R1, R7
 	MOVD  w+32(FP), R10
 	SUB   R10, R7
@@ -20668,34 +22652,46 @@ row66:
 	MOVD  lddw+24(FP), R10
 	ADD   R10, R7
 
-end58:
+end70:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  R2, R3
-	MOVD  cols+88(FP), R4
-	SUB   $1, R4
-	MOVD  $1, R5
-	CMP   $1, R4
-	BGE   inside67
+	MOVD  cols+88(FP), R6
+	CMP   $2, R6
+	BLT   fewer81
+	MOVD  $1, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves82
 
-inside67:
+fewer81:
+	SUB  $1, R6
+	MOVD $1, R5
+	CMP  $1, R6
+	BGE  inside83
+	MOVD R6, R5
+
+inside83:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside68
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside84
+	MOVD R6, R4
 
-inside68:
-	MUL   R3, R6
-	ADD   R1, R6
-	FMOVD F0, 0(R6)
+inside84:
+	MUL R3, R4
+	ADD R1, R4
+
+halves82:
+	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
-	FMOVD F1, 8(R6)
+	FMOVD F1, 8(R4)
 	ADD   $8, R5, R1
 	VST1  V1.D[1], (R1)
 
@@ -20704,7 +22700,7 @@ inside68:
 	SUB  $2, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done59
+	BLE  done71
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -20718,18 +22714,18 @@ inside68:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block55
+	BGE  block67
 
-done59:
+done71:
 	RET
 
-fewer36:
+fewer44:
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
-	BLE  done76
+	BLE  done92
 
-block72:
+block88:
 	// 1×8 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
@@ -20737,77 +22733,100 @@ block72:
 	VMOVI $0, V3.B16
 	MOVD  dz+64(FP), R1
 	MOVD  lddz+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $1, R3
-	MOVD  $7, R4
-	CMP   $7, R3
-	BGE   inside77
+	MOVD  cols+88(FP), R10
+	CMP   $8, R10
+	BLT   fewer93
+	MOVD  $1, R11
+	MUL   R11, R2, R10
+	MOVD  R1, R3
+	ADD   R10, R3
 	MOVD  R3, R4
+	ADD   R10, R4
+	MOVD  R4, R5
+	ADD   R10, R5
+	MOVD  R5, R6
+	ADD   R10, R6
+	MOVD  R6, R7
+	ADD   R10, R7
+	MOVD  R7, R8
+	ADD   R10, R8
+	MOVD  R8, R9
+	ADD   R10, R9
+	B     halves94
 
-inside77:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $6, R5
-	CMP  $6, R3
-	BGE  inside78
-	MOVD R3, R5
+fewer93:
+	SUB  $1, R10
+	MOVD $7, R9
+	CMP  $7, R10
+	BGE  inside95
+	MOVD R10, R9
 
-inside78:
-	MUL  R2, R5
-	ADD  R1, R5
-	MOVD $5, R6
-	CMP  $5, R3
-	BGE  inside79
-	MOVD R3, R6
+inside95:
+	MUL  R2, R9
+	ADD  R1, R9
+	MOVD $6, R8
+	CMP  $6, R10
+	BGE  inside96
+	MOVD R10, R8
 
-inside79:
-	MUL  R2, R6
-	ADD  R1, R6
-	MOVD $4, R7
-	CMP  $4, R3
-	BGE  inside80
-	MOVD R3, R7
+inside96:
+	MUL  R2, R8
+	ADD  R1, R8
+	MOVD $5, R7
+	CMP  $5, R10
+	BGE  inside97
+	MOVD R10, R7
 
-inside80:
+inside97:
 	MUL  R2, R7
 	ADD  R1, R7
-	MOVD $3, R9
-	MUL  R9, R2, R8
-	ADD  R1, R8
-	MOVD $2, R10
-	MUL  R10, R2, R9
-	ADD  R1, R9
+	MOVD $4, R6
+	CMP  $4, R10
+	BGE  inside98
+	MOVD R10, R6
+
+inside98:
+	MUL  R2, R6
+	ADD  R1, R6
+	MOVD $3, R11
+	MUL  R11, R2, R5
+	ADD  R1, R5
+	MOVD $2, R11
+	MUL  R11, R2, R4
+	ADD  R1, R4
 	MOVD $1, R11
-	MUL  R11, R2, R10
-	ADD  R1, R10
-	MOVD w+32(FP), R3
+	MUL  R11, R2, R3
+	ADD  R1, R3
+
+halves94:
+	MOVD w+32(FP), R10
 	MOVD n+96(FP), R0
 	CMP  $2, R0
-	BLT  tail74
+	BLT  tail90
 
-square73:
+square89:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F4
-	FMOVQ 0(R10), F5
+	FMOVQ 0(R3), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	FMOVQ 0(R9), F6
-	FMOVQ 0(R8), F7
+	FMOVQ 0(R4), F6
+	FMOVQ 0(R5), F7
 	VZIP2 V7.D2, V6.D2, V8.D2
 	VZIP1 V7.D2, V6.D2, V6.D2
 	VORR  V8.B16, V8.B16, V7.B16
-	FMOVQ 0(R7), F8
-	FMOVQ 0(R6), F9
+	FMOVQ 0(R6), F8
+	FMOVQ 0(R7), F9
 	VZIP2 V9.D2, V8.D2, V10.D2
 	VZIP1 V9.D2, V8.D2, V8.D2
 	VORR  V10.B16, V10.B16, V9.B16
-	FMOVQ 0(R5), F10
-	FMOVQ 0(R4), F11
+	FMOVQ 0(R8), F10
+	FMOVQ 0(R9), F11
 	VZIP2 V11.D2, V10.D2, V12.D2
 	VZIP1 V11.D2, V10.D2, V10.D2
 	VORR  V12.B16, V12.B16, V11.B16
-	FMOVQ 0(R3), F12
+	FMOVQ 0(R10), F12
 	WORD  $0x4fcc1080 // fmla v0.2d, v4.2d, v12.d[0]
 	WORD  $0x4fcc10c1 // fmla v1.2d, v6.2d, v12.d[0]
 	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
@@ -20818,7 +22837,7 @@ square73:
 	WORD  $0x4fcc1963 // fmla v3.2d, v11.2d, v12.d[1]
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD  R3, R11
+	MOVD  R10, R11
 	MOVD  w+32(FP), R14
 	SUB   R14, R11
 	MOVD  dz+64(FP), R14
@@ -20827,7 +22846,7 @@ square73:
 	MOVD  cols+88(FP), R13
 	VMOVI $0, V6.B16
 
-row82:
+row100:
 	FMOVQ 0(R11), F4
 	FMOVD 0(R12), F5
 	WORD  $0x4fc51086 // fmla v6.2d, v4.2d, v5.d[0]
@@ -20836,8 +22855,8 @@ row82:
 	MOVD  ldx+56(FP), R14
 	ADD   R14, R12
 	SUBS  $1, R13
-	BNE   row82
-	MOVD  R3, R11
+	BNE   row100
+	MOVD  R10, R11
 	MOVD  w+32(FP), R14
 	SUB   R14, R11
 	MOVD  dw+16(FP), R14
@@ -20848,65 +22867,65 @@ row82:
 	MOVD  lddw+24(FP), R14
 	ADD   R14, R11
 	ADD   $16, R1
-	ADD   $16, R10
-	ADD   $16, R9
-	ADD   $16, R8
-	ADD   $16, R7
-	ADD   $16, R6
-	ADD   $16, R5
-	ADD   $16, R4
 	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
+	ADD   $16, R7
+	ADD   $16, R8
+	ADD   $16, R9
+	ADD   $16, R10
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square73
+	BGE   square89
 
-tail74:
+tail90:
 	CMP $0, R0
-	BLE end75
+	BLE end91
 
 	// the same for fewer j
 	FMOVD 0(R1), F4
-	FMOVD 0(R10), F5
+	FMOVD 0(R3), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R9), F6
-	FMOVD 0(R8), F7
+	FMOVD 0(R4), F6
+	FMOVD 0(R5), F7
 	VZIP2 V7.D2, V6.D2, V8.D2
 	VZIP1 V7.D2, V6.D2, V6.D2
 	VORR  V8.B16, V8.B16, V7.B16
-	FMOVD 0(R7), F8
-	FMOVD 0(R6), F9
+	FMOVD 0(R6), F8
+	FMOVD 0(R7), F9
 	VZIP2 V9.D2, V8.D2, V10.D2
 	VZIP1 V9.D2, V8.D2, V8.D2
 	VORR  V10.B16, V10.B16, V9.B16
-	FMOVD 0(R5), F10
-	FMOVD 0(R4), F11
+	FMOVD 0(R8), F10
+	FMOVD 0(R9), F11
 	VZIP2 V11.D2, V10.D2, V12.D2
 	VZIP1 V11.D2, V10.D2, V10.D2
 	VORR  V12.B16, V12.B16, V11.B16
-	FMOVD 0(R3), F12
+	FMOVD 0(R10), F12
 	WORD  $0x4fcc1080 // fmla v0.2d, v4.2d, v12.d[0]
 	WORD  $0x4fcc10c1 // fmla v1.2d, v6.2d, v12.d[0]
 	WORD  $0x4fcc1102 // fmla v2.2d, v8.2d, v12.d[0]
 	WORD  $0x4fcc1143 // fmla v3.2d, v10.2d, v12.d[0]
 	CMP   $1, R0
-	BEQ   over84
-	FMOVD 8(R3), F12
+	BEQ   over102
+	FMOVD 8(R10), F12
 	WORD  $0x4fcc10a0 // fmla v0.2d, v5.2d, v12.d[0]
 	WORD  $0x4fcc10e1 // fmla v1.2d, v7.2d, v12.d[0]
 	WORD  $0x4fcc1122 // fmla v2.2d, v9.2d, v12.d[0]
 	WORD  $0x4fcc1163 // fmla v3.2d, v11.2d, v12.d[0]
 
-over84:
+over102:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
 	MOVD $8, R11
 	MUL  R11, R0, R0
-	ADD  R0, R3
+	ADD  R0, R10
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD  R3, R11
+	MOVD  R10, R11
 	MOVD  w+32(FP), R14
 	SUB   R14, R11
 	MOVD  dz+64(FP), R14
@@ -20915,7 +22934,7 @@ over84:
 	MOVD  cols+88(FP), R13
 	VMOVI $0, V6.B16
 
-row85:
+row103:
 	FMOVQ 0(R11), F4
 	FMOVD 0(R12), F5
 	WORD  $0x4fc51086 // fmla v6.2d, v4.2d, v5.d[0]
@@ -20924,8 +22943,8 @@ row85:
 	MOVD  ldx+56(FP), R14
 	ADD   R14, R12
 	SUBS  $1, R13
-	BNE   row85
-	MOVD  R3, R11
+	BNE   row103
+	MOVD  R10, R11
 	MOVD  w+32(FP), R14
 	SUB   R14, R11
 	MOVD  dw+16(FP), R14
@@ -20936,7 +22955,7 @@ row85:
 	MOVD  lddw+24(FP), R14
 	ADD   R14, R11
 
-end75:
+end91:
 	VMOVI $0, V4.B16
 	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
 	WORD  $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
@@ -20945,99 +22964,122 @@ end75:
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  R2, R3
-	MOVD  cols+88(FP), R4
-	SUB   $1, R4
-	MOVD  $7, R5
-	CMP   $7, R4
-	BGE   inside86
-	MOVD  R4, R5
-
-inside86:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $6, R6
-	CMP  $6, R4
-	BGE  inside87
-	MOVD R4, R6
-
-inside87:
-	MUL  R3, R6
-	ADD  R1, R6
-	MOVD $5, R7
-	CMP  $5, R4
-	BGE  inside88
-	MOVD R4, R7
-
-inside88:
-	MUL  R3, R7
-	ADD  R1, R7
-	MOVD $4, R8
-	CMP  $4, R4
-	BGE  inside89
-	MOVD R4, R8
-
-inside89:
-	MUL   R3, R8
-	ADD   R1, R8
-	MOVD  $3, R10
-	MUL   R10, R3, R9
-	ADD   R1, R9
-	MOVD  $2, R11
-	MUL   R11, R3, R10
-	ADD   R1, R10
+	MOVD  cols+88(FP), R11
+	CMP   $8, R11
+	BLT   fewer104
 	MOVD  $1, R12
 	MUL   R12, R3, R11
-	ADD   R1, R11
+	MOVD  R1, R4
+	ADD   R11, R4
+	MOVD  R4, R5
+	ADD   R11, R5
+	MOVD  R5, R6
+	ADD   R11, R6
+	MOVD  R6, R7
+	ADD   R11, R7
+	MOVD  R7, R8
+	ADD   R11, R8
+	MOVD  R8, R9
+	ADD   R11, R9
+	MOVD  R9, R10
+	ADD   R11, R10
+	B     halves105
+
+fewer104:
+	SUB  $1, R11
+	MOVD $7, R10
+	CMP  $7, R11
+	BGE  inside106
+	MOVD R11, R10
+
+inside106:
+	MUL  R3, R10
+	ADD  R1, R10
+	MOVD $6, R9
+	CMP  $6, R11
+	BGE  inside107
+	MOVD R11, R9
+
+inside107:
+	MUL  R3, R9
+	ADD  R1, R9
+	MOVD $5, R8
+	CMP  $5, R11
+	BGE  inside108
+	MOVD R11, R8
+
+inside108:
+	MUL  R3, R8
+	ADD  R1, R8
+	MOVD $4, R7
+	CMP  $4, R11
+	BGE  inside109
+	MOVD R11, R7
+
+inside109:
+	MUL  R3, R7
+	ADD  R1, R7
+	MOVD $3, R12
+	MUL  R12, R3, R6
+	ADD  R1, R6
+	MOVD $2, R12
+	MUL  R12, R3, R5
+	ADD  R1, R5
+	MOVD $1, R12
+	MUL  R12, R3, R4
+	ADD  R1, R4
+
+halves105:
 	CMP   $8, R2
-	BNE   apart90
+	BNE   apart110
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R11)
-	B     stored91
+	VST1  V0.D[1], (R4)
+	B     stored111
 
-apart90:
+apart110:
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R11)
+	VST1  V0.D[1], (R4)
 
-stored91:
+stored111:
 	CMP   $8, R2
-	BNE   apart92
-	FMOVD F1, 0(R10)
-	VST1  V1.D[1], (R9)
-	B     stored93
+	BNE   apart112
+	FMOVD F1, 0(R5)
+	VST1  V1.D[1], (R6)
+	B     stored113
 
-apart92:
-	FMOVD F1, 0(R10)
-	VST1  V1.D[1], (R9)
+apart112:
+	FMOVD F1, 0(R5)
+	VST1  V1.D[1], (R6)
 
-stored93:
+stored113:
 	CMP   $8, R2
-	BNE   apart94
-	FMOVD F2, 0(R8)
-	VST1  V2.D[1], (R7)
-	B     stored95
+	BNE   apart114
+	FMOVD F2, 0(R7)
+	VST1  V2.D[1], (R8)
+	B     stored115
 
-apart94:
-	FMOVD F2, 0(R8)
-	VST1  V2.D[1], (R7)
+apart114:
+	FMOVD F2, 0(R7)
+	VST1  V2.D[1], (R8)
 
-stored95:
+stored115:
 	CMP   $8, R2
-	BNE   apart96
-	FMOVD F3, 0(R6)
-	VST1  V3.D[1], (R5)
-	B     stored97
+	BNE   apart116
+	FMOVD F3, 0(R9)
+	VST1  V3.D[1], (R10)
+	B     stored117
 
-apart96:
-	FMOVD F3, 0(R6)
-	VST1  V3.D[1], (R5)
+apart116:
+	FMOVD F3, 0(R9)
+	VST1  V3.D[1], (R10)
 
-stored97:
+stored117:
 	// the next 8 inputs
 	MOVD cols+88(FP), R1
 	SUB  $8, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done76
+	BLE  done92
 	MOVD dx+0(FP), R1
 	MOVD $8, R4
 	MUL  R4, R3, R3
@@ -21051,65 +23093,80 @@ stored97:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $5, R1
-	BGE  block72
+	BGE  block88
 
-done76:
+done92:
 	MOVD cols+88(FP), R1
 	CMP  $2, R1
-	BLE  done102
+	BLE  done122
 
-block98:
+block118:
 	// 1×4 elements of dx, from +0
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	MOVD  dz+64(FP), R1
 	MOVD  lddz+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $1, R3
-	MOVD  $3, R4
-	CMP   $3, R3
-	BGE   inside103
+	MOVD  cols+88(FP), R6
+	CMP   $4, R6
+	BLT   fewer123
+	MOVD  $1, R7
+	MUL   R7, R2, R6
+	MOVD  R1, R3
+	ADD   R6, R3
 	MOVD  R3, R4
+	ADD   R6, R4
+	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves124
 
-inside103:
-	MUL  R2, R4
-	ADD  R1, R4
-	MOVD $2, R5
-	CMP  $2, R3
-	BGE  inside104
-	MOVD R3, R5
+fewer123:
+	SUB  $1, R6
+	MOVD $3, R5
+	CMP  $3, R6
+	BGE  inside125
+	MOVD R6, R5
 
-inside104:
+inside125:
 	MUL  R2, R5
 	ADD  R1, R5
+	MOVD $2, R4
+	CMP  $2, R6
+	BGE  inside126
+	MOVD R6, R4
+
+inside126:
+	MUL  R2, R4
+	ADD  R1, R4
 	MOVD $1, R7
-	MUL  R7, R2, R6
-	ADD  R1, R6
-	MOVD w+32(FP), R3
+	MUL  R7, R2, R3
+	ADD  R1, R3
+
+halves124:
+	MOVD w+32(FP), R6
 	MOVD n+96(FP), R0
 	CMP  $2, R0
-	BLT  tail100
+	BLT  tail120
 
-square99:
+square119:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
 	FMOVQ 0(R1), F2
-	FMOVQ 0(R6), F3
+	FMOVQ 0(R3), F3
 	VZIP2 V3.D2, V2.D2, V4.D2
 	VZIP1 V3.D2, V2.D2, V2.D2
 	VORR  V4.B16, V4.B16, V3.B16
-	FMOVQ 0(R5), F4
-	FMOVQ 0(R4), F5
+	FMOVQ 0(R4), F4
+	FMOVQ 0(R5), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	FMOVQ 0(R3), F6
+	FMOVQ 0(R6), F6
 	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
 	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
 	WORD  $0x4fc61860 // fmla v0.2d, v3.2d, v6.d[1]
 	WORD  $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD  R3, R7
+	MOVD  R6, R7
 	MOVD  w+32(FP), R10
 	SUB   R10, R7
 	MOVD  dz+64(FP), R10
@@ -21118,7 +23175,7 @@ square99:
 	MOVD  cols+88(FP), R9
 	VMOVI $0, V4.B16
 
-row106:
+row128:
 	FMOVQ 0(R7), F2
 	FMOVD 0(R8), F3
 	WORD  $0x4fc31044 // fmla v4.2d, v2.2d, v3.d[0]
@@ -21127,8 +23184,8 @@ row106:
 	MOVD  ldx+56(FP), R10
 	ADD   R10, R8
 	SUBS  $1, R9
-	BNE   row106
-	MOVD  R3, R7
+	BNE   row128
+	MOVD  R6, R7
 	MOVD  w+32(FP), R10
 	SUB   R10, R7
 	MOVD  dw+16(FP), R10
@@ -21139,47 +23196,47 @@ row106:
 	MOVD  lddw+24(FP), R10
 	ADD   R10, R7
 	ADD   $16, R1
-	ADD   $16, R6
-	ADD   $16, R5
-	ADD   $16, R4
 	ADD   $16, R3
+	ADD   $16, R4
+	ADD   $16, R5
+	ADD   $16, R6
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square99
+	BGE   square119
 
-tail100:
+tail120:
 	CMP $0, R0
-	BLE end101
+	BLE end121
 
 	// the same for fewer j
 	FMOVD 0(R1), F2
-	FMOVD 0(R6), F3
+	FMOVD 0(R3), F3
 	VZIP2 V3.D2, V2.D2, V4.D2
 	VZIP1 V3.D2, V2.D2, V2.D2
 	VORR  V4.B16, V4.B16, V3.B16
-	FMOVD 0(R5), F4
-	FMOVD 0(R4), F5
+	FMOVD 0(R4), F4
+	FMOVD 0(R5), F5
 	VZIP2 V5.D2, V4.D2, V6.D2
 	VZIP1 V5.D2, V4.D2, V4.D2
 	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 0(R3), F6
+	FMOVD 0(R6), F6
 	WORD  $0x4fc61040 // fmla v0.2d, v2.2d, v6.d[0]
 	WORD  $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
 	CMP   $1, R0
-	BEQ   over108
-	FMOVD 8(R3), F6
+	BEQ   over130
+	FMOVD 8(R6), F6
 	WORD  $0x4fc61060 // fmla v0.2d, v3.2d, v6.d[0]
 	WORD  $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
 
-over108:
+over130:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
 	MOVD $8, R7
 	MUL  R7, R0, R0
-	ADD  R0, R3
+	ADD  R0, R6
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD  R3, R7
+	MOVD  R6, R7
 	MOVD  w+32(FP), R10
 	SUB   R10, R7
 	MOVD  dz+64(FP), R10
@@ -21188,7 +23245,7 @@ over108:
 	MOVD  cols+88(FP), R9
 	VMOVI $0, V4.B16
 
-row109:
+row131:
 	FMOVQ 0(R7), F2
 	FMOVD 0(R8), F3
 	WORD  $0x4fc31044 // fmla v4.2d, v2.2d, v3.d[0]
@@ -21197,8 +23254,8 @@ row109:
 	MOVD  ldx+56(FP), R10
 	ADD   R10, R8
 	SUBS  $1, R9
-	BNE   row109
-	MOVD  R3, R7
+	BNE   row131
+	MOVD  R6, R7
 	MOVD  w+32(FP), R10
 	SUB   R10, R7
 	MOVD  dw+16(FP), R10
@@ -21209,62 +23266,77 @@ row109:
 	MOVD  lddw+24(FP), R10
 	ADD   R10, R7
 
-end101:
+end121:
 	VMOVI $0, V2.B16
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  R2, R3
-	MOVD  cols+88(FP), R4
-	SUB   $1, R4
-	MOVD  $3, R5
-	CMP   $3, R4
-	BGE   inside110
-	MOVD  R4, R5
-
-inside110:
-	MUL  R3, R5
-	ADD  R1, R5
-	MOVD $2, R6
-	CMP  $2, R4
-	BGE  inside111
-	MOVD R4, R6
-
-inside111:
-	MUL   R3, R6
-	ADD   R1, R6
+	MOVD  cols+88(FP), R7
+	CMP   $4, R7
+	BLT   fewer132
 	MOVD  $1, R8
 	MUL   R8, R3, R7
-	ADD   R1, R7
+	MOVD  R1, R4
+	ADD   R7, R4
+	MOVD  R4, R5
+	ADD   R7, R5
+	MOVD  R5, R6
+	ADD   R7, R6
+	B     halves133
+
+fewer132:
+	SUB  $1, R7
+	MOVD $3, R6
+	CMP  $3, R7
+	BGE  inside134
+	MOVD R7, R6
+
+inside134:
+	MUL  R3, R6
+	ADD  R1, R6
+	MOVD $2, R5
+	CMP  $2, R7
+	BGE  inside135
+	MOVD R7, R5
+
+inside135:
+	MUL  R3, R5
+	ADD  R1, R5
+	MOVD $1, R8
+	MUL  R8, R3, R4
+	ADD  R1, R4
+
+halves133:
 	CMP   $8, R2
-	BNE   apart112
+	BNE   apart136
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
-	B     stored113
+	VST1  V0.D[1], (R4)
+	B     stored137
 
-apart112:
+apart136:
 	FMOVD F0, 0(R1)
-	VST1  V0.D[1], (R7)
+	VST1  V0.D[1], (R4)
 
-stored113:
+stored137:
 	CMP   $8, R2
-	BNE   apart114
-	FMOVD F1, 0(R6)
-	VST1  V1.D[1], (R5)
-	B     stored115
+	BNE   apart138
+	FMOVD F1, 0(R5)
+	VST1  V1.D[1], (R6)
+	B     stored139
 
-apart114:
-	FMOVD F1, 0(R6)
-	VST1  V1.D[1], (R5)
+apart138:
+	FMOVD F1, 0(R5)
+	VST1  V1.D[1], (R6)
 
-stored115:
+stored139:
 	// the next 4 inputs
 	MOVD cols+88(FP), R1
 	SUB  $4, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done102
+	BLE  done122
 	MOVD dx+0(FP), R1
 	MOVD $4, R4
 	MUL  R4, R3, R3
@@ -21278,44 +23350,56 @@ stored115:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $3, R1
-	BGE  block98
+	BGE  block118
 
-done102:
+done122:
 	MOVD cols+88(FP), R1
 	CMP  $0, R1
-	BLE  done120
+	BLE  done144
 
-block116:
+block140:
 	// 1×2 elements of dx, from +0
 	VMOVI $0, V0.B16
 	MOVD  dz+64(FP), R1
 	MOVD  lddz+72(FP), R2
-	MOVD  cols+88(FP), R3
-	SUB   $1, R3
-	MOVD  $1, R4
-	CMP   $1, R3
-	BGE   inside121
+	MOVD  cols+88(FP), R5
+	CMP   $2, R5
+	BLT   fewer145
+	MOVD  $1, R6
+	MUL   R6, R2, R5
+	MOVD  R1, R3
 	MOVD  R3, R4
+	ADD   R5, R4
+	B     halves146
 
-inside121:
+fewer145:
+	SUB  $1, R5
+	MOVD $1, R4
+	CMP  $1, R5
+	BGE  inside147
+	MOVD R5, R4
+
+inside147:
 	MUL  R2, R4
 	ADD  R1, R4
-	MOVD $0, R5
-	CMP  $0, R3
-	BGE  inside122
-	MOVD R3, R5
+	MOVD $0, R3
+	CMP  $0, R5
+	BGE  inside148
+	MOVD R5, R3
 
-inside122:
-	MUL  R2, R5
-	ADD  R1, R5
+inside148:
+	MUL R2, R3
+	ADD R1, R3
+
+halves146:
 	MOVD w+32(FP), R1
 	MOVD n+96(FP), R0
 	CMP  $2, R0
-	BLT  tail118
+	BLT  tail142
 
-square117:
+square141:
 	// acc[i,k] = fma(dz[i,j], w[k,j], acc[i,k]), 2 neighbours j at a time
-	FMOVQ 0(R5), F1
+	FMOVQ 0(R3), F1
 	FMOVQ 0(R4), F2
 	VZIP2 V2.D2, V1.D2, V3.D2
 	VZIP1 V2.D2, V1.D2, V1.D2
@@ -21325,48 +23409,48 @@ square117:
 	WORD  $0x4fc31840 // fmla v0.2d, v2.2d, v3.d[1]
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD  R1, R3
+	MOVD  R1, R5
 	MOVD  w+32(FP), R8
-	SUB   R8, R3
+	SUB   R8, R5
 	MOVD  dz+64(FP), R8
-	ADD   R8, R3
+	ADD   R8, R5
 	MOVD  x+48(FP), R6
 	MOVD  cols+88(FP), R7
 	VMOVI $0, V3.B16
 
-row124:
-	FMOVQ 0(R3), F1
+row150:
+	FMOVQ 0(R5), F1
 	FMOVD 0(R6), F2
 	WORD  $0x4fc21023 // fmla v3.2d, v1.2d, v2.d[0]
 	MOVD  lddz+72(FP), R8
-	ADD   R8, R3
+	ADD   R8, R5
 	MOVD  ldx+56(FP), R8
 	ADD   R8, R6
 	SUBS  $1, R7
-	BNE   row124
-	MOVD  R1, R3
+	BNE   row150
+	MOVD  R1, R5
 	MOVD  w+32(FP), R8
-	SUB   R8, R3
+	SUB   R8, R5
 	MOVD  dw+16(FP), R8
-	ADD   R8, R3
+	ADD   R8, R5
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d463 // fadd v3.2d, v3.2d, v1.2d
-	FMOVQ F3, 0(R3)
+	FMOVQ F3, 0(R5)
 	MOVD  lddw+24(FP), R8
-	ADD   R8, R3
-	ADD   $16, R5
+	ADD   R8, R5
+	ADD   $16, R3
 	ADD   $16, R4
 	ADD   $16, R1
 	SUB   $2, R0
 	CMP   $2, R0
-	BGE   square117
+	BGE   square141
 
-tail118:
+tail142:
 	CMP $0, R0
-	BLE end119
+	BLE end143
 
 	// the same for fewer j
-	FMOVD 0(R5), F1
+	FMOVD 0(R3), F1
 	FMOVD 0(R4), F2
 	VZIP2 V2.D2, V1.D2, V3.D2
 	VZIP1 V2.D2, V1.D2, V1.D2
@@ -21374,89 +23458,101 @@ tail118:
 	FMOVD 0(R1), F3
 	WORD  $0x4fc31020 // fmla v0.2d, v1.2d, v3.d[0]
 	CMP   $1, R0
-	BEQ   over126
+	BEQ   over152
 	FMOVD 8(R1), F3
 	WORD  $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
 
-over126:
+over152:
 	// a vector that ends with the row: some of it once more
 	SUB  $2, R0
-	MOVD $8, R3
-	MUL  R3, R0, R0
+	MOVD $8, R5
+	MUL  R5, R0, R0
 	ADD  R0, R1
 
 	// dw[k,j] = Σ_i x[i,k]·dz[i,j]
-	MOVD  R1, R3
+	MOVD  R1, R5
 	MOVD  w+32(FP), R8
-	SUB   R8, R3
+	SUB   R8, R5
 	MOVD  dz+64(FP), R8
-	ADD   R8, R3
+	ADD   R8, R5
 	MOVD  x+48(FP), R6
 	MOVD  cols+88(FP), R7
 	VMOVI $0, V3.B16
 
-row127:
-	FMOVQ 0(R3), F1
+row153:
+	FMOVQ 0(R5), F1
 	FMOVD 0(R6), F2
 	WORD  $0x4fc21023 // fmla v3.2d, v1.2d, v2.d[0]
 	MOVD  lddz+72(FP), R8
-	ADD   R8, R3
+	ADD   R8, R5
 	MOVD  ldx+56(FP), R8
 	ADD   R8, R6
 	SUBS  $1, R7
-	BNE   row127
-	MOVD  R1, R3
+	BNE   row153
+	MOVD  R1, R5
 	MOVD  w+32(FP), R8
-	SUB   R8, R3
+	SUB   R8, R5
 	MOVD  dw+16(FP), R8
-	ADD   R8, R3
+	ADD   R8, R5
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d463 // fadd v3.2d, v3.2d, v1.2d
-	FMOVQ F3, 0(R3)
+	FMOVQ F3, 0(R5)
 	MOVD  lddw+24(FP), R8
-	ADD   R8, R3
+	ADD   R8, R5
 
-end119:
+end143:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	MOVD  dx+0(FP), R1
 	MOVD  lddx+8(FP), R2
 	MOVD  R2, R3
-	MOVD  cols+88(FP), R4
-	SUB   $1, R4
-	MOVD  $1, R5
-	CMP   $1, R4
-	BGE   inside128
+	MOVD  cols+88(FP), R6
+	CMP   $2, R6
+	BLT   fewer154
+	MOVD  $1, R7
+	MUL   R7, R3, R6
+	MOVD  R1, R4
 	MOVD  R4, R5
+	ADD   R6, R5
+	B     halves155
 
-inside128:
+fewer154:
+	SUB  $1, R6
+	MOVD $1, R5
+	CMP  $1, R6
+	BGE  inside156
+	MOVD R6, R5
+
+inside156:
 	MUL  R3, R5
 	ADD  R1, R5
-	MOVD $0, R6
-	CMP  $0, R4
-	BGE  inside129
-	MOVD R4, R6
+	MOVD $0, R4
+	CMP  $0, R6
+	BGE  inside157
+	MOVD R6, R4
 
-inside129:
-	MUL   R3, R6
-	ADD   R1, R6
+inside157:
+	MUL R3, R4
+	ADD R1, R4
+
+halves155:
 	CMP   $8, R2
-	BNE   apart130
-	FMOVD F0, 0(R6)
+	BNE   apart158
+	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
-	B     stored131
+	B     stored159
 
-apart130:
-	FMOVD F0, 0(R6)
+apart158:
+	FMOVD F0, 0(R4)
 	VST1  V0.D[1], (R5)
 
-stored131:
+stored159:
 	// the next 2 inputs
 	MOVD cols+88(FP), R1
 	SUB  $2, R1
 	MOVD R1, cols+88(FP)
 	CMP  $0, R1
-	BLE  done120
+	BLE  done144
 	MOVD dx+0(FP), R1
 	MOVD $2, R4
 	MUL  R4, R3, R3
@@ -21470,9 +23566,9 @@ stored131:
 	MOVD R1, dz+64(FP)
 	MOVD cols+88(FP), R1
 	CMP  $1, R1
-	BGE  block116
+	BGE  block140
 
-done120:
+done144:
 	RET
 
 // func singleNEONF32(dx *float32, dw *float32, lddw uintptr, dz *float32, x *float32, w *float32, ldw uintptr, rows int, n int)
