@@ -78,6 +78,24 @@ func (w width) store(m Machine, q int, a Addr, v Vec) {
 	}
 }
 
+// byValue emits body for every value that a parameter may have, from lo to hi.
+// It must not fall through to what follows.
+func byValue(m Machine, name string, lo, hi int, body func(v int)) {
+	p := m.Int()
+	m.Arg(p, name)
+	for v := hi; v >= lo; v-- {
+		other := m.NewLabel("other")
+		if v > lo {
+			m.JumpIf(p, NotEqual, v, other)
+		}
+		m.FreeInts(p)
+		body(v)
+		p = m.Int()
+		m.Label(other)
+	}
+	m.FreeInts(p)
+}
+
 // byWidth emits body for every width that cols, a positive number of elements
 // known at run time, can have. The last of several vectors may have any power
 // of two bytes from finest to a whole vector's: the fewer, the fewer cache lines

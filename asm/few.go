@@ -204,19 +204,12 @@ func thin(m Machine) {
 		"Each sum is one chain of fused multiply-adds in order of p; a zero is +0.",
 		"The rows of c, a and b are ldc, lda and ldb bytes apart. n is 1 or 2, cols at",
 		"least 1 and at most a panel's.")
-	cols, n := m.Int(), m.Int()
-	m.Arg(cols, "cols")
-	m.Arg(n, "n")
-	for terms := thinTerms; terms >= 1; terms-- {
-		fewer := m.NewLabel("fewer")
-		if terms > 1 {
-			m.JumpIf(n, NotEqual, terms, fewer)
-		}
-		m.FreeInts(n)
+	byValue(m, "n", 1, thinTerms, func(terms int) {
+		cols := m.Int()
+		m.Arg(cols, "cols")
 		byWidth(m, cols, chunkBytes, func(w width) { thinPanel(m, w, terms) })
-		n = m.Int()
-		m.Label(fewer)
-	}
+		m.FreeInts(cols)
+	})
 }
 
 func thinPanel(m Machine, w width, terms int) {

@@ -13,31 +13,34 @@ import (
 	"github.com/mmcloughlin/avo/printer"
 )
 
-// A kernel is a function that emits one, by the name it gives it.
+// A kernel is a function that emits one, by the name it gives it, for machines
+// whose vectors have that many bytes at the most: longer ones leave it to the
+// shorter ones of their CPU.
 type kernel struct {
 	name string
 	emit func(Machine)
+	most int
 }
 
-// has reports whether a machine is to have the kernel. The squares that turned
-// takes are best small: long vectors leave it to the shorter ones of their CPU.
-func (k kernel) has(s Spec) bool { return k.name != "turned" || s.VecBytes <= 32 }
+const every = 64 // bytes
+
+func (k kernel) has(s Spec) bool { return s.VecBytes <= k.most }
 
 // sources are the kernels by file.
 var sources = []struct {
 	stem    string
 	kernels []kernel
 }{
-	{"dense", []kernel{{"panel", panel}, {"packing", packing}}},
+	{"dense", []kernel{{"panel", panel, every}, {"packing", packing, every}}},
 	{"narrow", []kernel{
-		{"narrow", narrow}, {"dot", dot}, {"abreast", abreast}, {"unpacked", unpacked}, {"several", several}, {"columns", columns}, {"narrowBoth", narrowBoth},
+		{"narrow", narrow, every}, {"dot", dot, every}, {"abreast", abreast, every}, {"unpacked", unpacked, every}, {"several", several, every}, {"columns", columns, every}, {"narrowBoth", narrowBoth, every},
 	}},
-	{"grad", []kernel{{"grad", grad}, {"gate", gate}, {"column", column}}},
-	{"input", []kernel{{"input", input}, {"turned", turned}, {"both", both}, {"bothTurned", bothTurned}, {"single", single}, {"dots", dots}}},
-	{"few", []kernel{{"sweep", sweep}, {"stream", stream}, {"thin", thin}, {"flat", flat}}},
-	{"pack", []kernel{{"transpose", transpose}, {"tighten", tighten}}},
-	{"loss", []kernel{{"mse", mse}}},
-	{"update", []kernel{{"sgd", sgd}}},
+	{"grad", []kernel{{"grad", grad, every}, {"gate", gate, every}, {"column", column, every}}},
+	{"input", []kernel{{"input", input, every}, {"turned", turned, 32}, {"both", both, every}, {"bothTurned", bothTurned, every}, {"single", single, every}, {"dots", dots, every}}},
+	{"few", []kernel{{"sweep", sweep, every}, {"stream", stream, every}, {"thin", thin, every}, {"flat", flat, every}}},
+	{"pack", []kernel{{"transpose", transpose, every}, {"tighten", tighten, every}}},
+	{"loss", []kernel{{"mse", mse, every}}},
+	{"update", []kernel{{"sgd", sgd, every}}},
 }
 
 // A target is an instruction set for which every kernel is generated.
@@ -127,6 +130,7 @@ func (t target) tables() []byte {
 		}
 		fmt.Fprintf(&b, "},\n")
 		fmt.Fprintf(&b, "bothRows: %d,\n", bothRows(t.machine(build.NewContext(), f)))
+		fmt.Fprintf(&b, "bothTurnedRows: %d,\n", bothTurnedRows(s))
 		fmt.Fprintf(&b, "bothCols: %d,\n", bothCols(t.machine(build.NewContext(), f)))
 		for _, src := range sources {
 			for _, k := range src.kernels {

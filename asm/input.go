@@ -42,6 +42,10 @@ func inputRowsForm(m Machine) inputForm {
 // bothSide is how many rows both and bothTurned can take at the most.
 const bothSide = 3
 
+// bothTurnedRows is how many rows the kernel bothTurned can take: a vector of
+// each is no more of dx than is worth to be made together with dw.
+func bothTurnedRows(s Spec) int { return min(bothSide, 128/s.VecBytes) }
+
 // bothRows is how many rows the kernel both can take: three, or fewer if a
 // vector's rows take the registers for more.
 func bothRows(m Machine) int {
@@ -157,15 +161,15 @@ func bothTurned(m Machine) {
 		"dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n",
 		"dw[k,j] = Σ_i x[i,k]·dz[i,j]",
 		"",
-		"What both computes, with rows and cols exchanged: rows is 1 to 3, cols at least",
-		"half the lanes of a vector and at most bothCols, n all of them.")
-	inputTiles(m, bothSide, bothTurnedForm(m))
+		"What both computes, with rows and cols exchanged: rows is 1 to bothTurnedRows,",
+		"cols at least half the lanes of a vector and at most bothCols, n all of them.")
+	inputTiles(m, bothTurnedRows(m.Spec()), bothTurnedForm(m))
 }
 
 // bothCols is how many columns, rows of dx, bothTurned can take.
 func bothCols(m Machine) int {
 	blocks := inputBlocks(m, 1, bothTurnedForm(m))
-	for r := range bothSide {
+	for r := range bothTurnedRows(m.Spec()) {
 		blocks = min(blocks, inputBlocks(m, r+1, bothTurnedForm(m)))
 	}
 	return blocks * m.Spec().Lanes()
@@ -229,14 +233,7 @@ type inputForm struct {
 
 // inputTiles emits tiles for every number of rows up to most.
 func inputTiles(m Machine, most int, to inputForm) {
-	rows := m.Int()
-	m.Arg(rows, "rows")
-	for r := most; r >= 1; r-- {
-		fewer := m.NewLabel("fewer")
-		if r > 1 {
-			m.JumpIf(rows, NotEqual, r, fewer)
-		}
-		m.FreeInts(rows)
+	byValue(m, "rows", 1, most, func(r int) {
 		n := m.Int()
 		m.Arg(n, "n")
 		part := m.MakePart(n)
@@ -246,9 +243,7 @@ func inputTiles(m Machine, most int, to inputForm) {
 		m.FreePart(part)
 		m.FreeInts(n)
 		m.Return()
-		rows = m.Int()
-		m.Label(fewer)
-	}
+	})
 }
 
 // inputBlocks is how many blocks of inputs are taken at a time, so that r rows

@@ -497,18 +497,7 @@ func narrowBoth(m Machine) {
 		"zero is +0. The rows of each operand are as many bytes apart as follows it.",
 		"rows is a multiple of the lanes of a vector, at least one; cols 2 to narrowBothCols,",
 		"n at least 1. dx may be nil.")
-	cols := m.Int()
-	m.Arg(cols, "cols")
-	for c := 2; c <= narrowBothCols(s); c++ {
-		more := m.NewLabel("more")
-		if c < narrowBothCols(s) {
-			m.JumpIf(cols, NotEqual, c, more)
-		}
-		m.FreeInts(cols)
-		narrowBothColumns(m, c)
-		cols = m.Int()
-		m.Label(more)
-	}
+	byValue(m, "cols", 2, narrowBothCols(s), func(c int) { narrowBothColumns(m, c) })
 }
 
 func narrowBothColumns(m Machine, cols int) {
@@ -617,14 +606,7 @@ func columns(m Machine) {
 		"",
 		"The rows of dst and w are ldd and ldw bytes apart. rows is a multiple of the",
 		"lanes of a vector, at least one, cols 2 to 7.")
-	cols := m.Int()
-	m.Arg(cols, "cols")
-	for c := 2; c <= widest; c++ {
-		more := m.NewLabel("more")
-		if c < widest {
-			m.JumpIf(cols, NotEqual, c, more)
-		}
-		m.FreeInts(cols)
+	byValue(m, "cols", 2, widest, func(c int) {
 		dst, ldd, w, ldw, left := m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
 		m.Arg(dst, "dst")
 		m.Arg(ldd, "ldd")
@@ -649,9 +631,7 @@ func columns(m Machine) {
 		m.FreeRows(rows)
 		m.FreeInts(dst, ldd, w, ldw, left, to, by)
 		m.Return()
-		cols = m.Int()
-		m.Label(more)
-	}
+	})
 }
 
 // severalCols is how many outputs several can have, severalRows how many rows of
@@ -685,18 +665,7 @@ func several(m Machine) {
 	m.Arg(n, "n")
 	part := m.MakePart(n)
 	m.FreeInts(n)
-	cols := m.Int()
-	m.Arg(cols, "cols")
-	for c := 2; c <= severalCols(s); c++ {
-		more := m.NewLabel("more")
-		if c < severalCols(s) {
-			m.JumpIf(cols, NotEqual, c, more)
-		}
-		m.FreeInts(cols)
-		severalTiles(m, severalRows(s, c), c, part)
-		cols = m.Int()
-		m.Label(more)
-	}
+	byValue(m, "cols", 2, severalCols(s), func(c int) { severalTiles(m, severalRows(s, c), c, part) })
 	m.FreePart(part)
 }
 
@@ -876,18 +845,7 @@ func unpacked(m Machine) {
 	m.Arg(n, "n")
 	part := m.MakePart(n)
 	m.FreeInts(n)
-	cols := m.Int()
-	m.Arg(cols, "cols")
-	for c := 2; c <= unpackedCols(s); c++ {
-		more := m.NewLabel("more")
-		if c < unpackedCols(s) {
-			m.JumpIf(cols, NotEqual, c, more)
-		}
-		m.FreeInts(cols)
-		unpackedTiles(m, unpackedRows(s, c), c, part)
-		cols = m.Int()
-		m.Label(more)
-	}
+	byValue(m, "cols", 2, unpackedCols(s), func(c int) { unpackedTiles(m, unpackedRows(s, c), c, part) })
 	m.FreePart(part)
 }
 

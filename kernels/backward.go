@@ -163,7 +163,7 @@ func (t *tiles[T]) bothFor(dw, dz *Mat[T]) *tiles[T] {
 func (t *tiles[T]) bothTurnedFor(dw, dz *Mat[T]) *tiles[T] {
 	f := t.filledBy(dz.Rows)
 	switch {
-	case f == nil, dw.Rows > bothSide, dz.Rows > f.bothCols, dw.Cols < f.lanes,
+	case f == nil, dw.Rows > f.bothTurnedRows, dz.Rows > f.bothCols, dw.Cols < f.lanes,
 		dz.Rows*dw.Rows*int(size[T]()) > bothBytes,
 		crowds(dw.pitch(), 2*(dw.Rows+1)+dz.Rows):
 		return nil

@@ -7535,10 +7535,10 @@ row2:
 // func thinAVX2F32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·thinAVX2F32(SB), NOSPLIT, $0-88
+	MOVQ n+72(FP), AX
+	CMPQ AX, $0x02
+	JNE  other1
 	MOVQ cols+64(FP), AX
-	MOVQ n+72(FP), BX
-	CMPQ BX, $0x02
-	JNE  fewer1
 	CMPQ AX, $0x10
 	JLE  narrower2
 	CMPQ AX, $0x18
@@ -8433,7 +8433,8 @@ row48:
 	VZEROUPPER
 	RET
 
-fewer1:
+other1:
+	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x10
 	JLE  narrower50
 	CMPQ AX, $0x18
@@ -9226,10 +9227,10 @@ row96:
 // func thinAVX2F64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, FMA3
 TEXT ·thinAVX2F64(SB), NOSPLIT, $0-88
+	MOVQ n+72(FP), AX
+	CMPQ AX, $0x02
+	JNE  other1
 	MOVQ cols+64(FP), AX
-	MOVQ n+72(FP), BX
-	CMPQ BX, $0x02
-	JNE  fewer1
 	CMPQ AX, $0x08
 	JLE  narrower2
 	CMPQ AX, $0x0c
@@ -9986,7 +9987,8 @@ row40:
 	VZEROUPPER
 	RET
 
-fewer1:
+other1:
+	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x08
 	JLE  narrower42
 	CMPQ AX, $0x0c

@@ -18059,10 +18059,10 @@ row2:
 // func thinAVX512F32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, FMA3
 TEXT ·thinAVX512F32(SB), NOSPLIT, $0-88
+	MOVQ n+72(FP), AX
+	CMPQ AX, $0x02
+	JNE  other1
 	MOVQ cols+64(FP), AX
-	MOVQ n+72(FP), BX
-	CMPQ BX, $0x02
-	JNE  fewer1
 	CMPQ AX, $0x20
 	JLE  narrower2
 	CMPQ AX, $0x30
@@ -19267,7 +19267,8 @@ row64:
 	VZEROUPPER
 	RET
 
-fewer1:
+other1:
+	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x20
 	JLE  narrower66
 	CMPQ AX, $0x30
@@ -20334,10 +20335,10 @@ row128:
 // func thinAVX512F64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 // Requires: AVX, AVX512F, FMA3
 TEXT ·thinAVX512F64(SB), NOSPLIT, $0-88
+	MOVQ n+72(FP), AX
+	CMPQ AX, $0x02
+	JNE  other1
 	MOVQ cols+64(FP), AX
-	MOVQ n+72(FP), BX
-	CMPQ BX, $0x02
-	JNE  fewer1
 	CMPQ AX, $0x10
 	JLE  narrower2
 	CMPQ AX, $0x18
@@ -21404,7 +21405,8 @@ row56:
 	VZEROUPPER
 	RET
 
-fewer1:
+other1:
+	MOVQ cols+64(FP), AX
 	CMPQ AX, $0x10
 	JLE  narrower58
 	CMPQ AX, $0x18

@@ -17716,10 +17716,10 @@ row2:
 
 // func thinNEONF32(c *float32, ldc uintptr, bias *float32, a *float32, lda uintptr, b *float32, ldb uintptr, rows int, cols int, n int, act int)
 TEXT ·thinNEONF32(SB), NOSPLIT, $0-88
+	MOVD n+72(FP), R0
+	CMP  $2, R0
+	BNE  other1
 	MOVD cols+64(FP), R0
-	MOVD n+72(FP), R1
-	CMP  $2, R1
-	BNE  fewer1
 	CMP  $8, R0
 	BLE  narrower2
 	CMP  $12, R0
@@ -18215,11 +18215,12 @@ moved34:
 	BNE  row32
 	RET
 
-fewer1:
-	CMP $8, R0
-	BLE narrower36
-	CMP $12, R0
-	BNE over37
+other1:
+	MOVD cols+64(FP), R0
+	CMP  $8, R0
+	BLE  narrower36
+	CMP  $12, R0
+	BNE  over37
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVD  bias+16(FP), R1
@@ -18639,10 +18640,10 @@ moved66:
 
 // func thinNEONF64(c *float64, ldc uintptr, bias *float64, a *float64, lda uintptr, b *float64, ldb uintptr, rows int, cols int, n int, act int)
 TEXT ·thinNEONF64(SB), NOSPLIT, $0-88
+	MOVD n+72(FP), R0
+	CMP  $2, R0
+	BNE  other1
 	MOVD cols+64(FP), R0
-	MOVD n+72(FP), R1
-	CMP  $2, R1
-	BNE  fewer1
 	CMP  $4, R0
 	BLE  narrower2
 	CMP  $6, R0
@@ -19079,11 +19080,12 @@ row24:
 	BNE   row24
 	RET
 
-fewer1:
-	CMP $4, R0
-	BLE narrower26
-	CMP $6, R0
-	BNE over27
+other1:
+	MOVD cols+64(FP), R0
+	CMP  $4, R0
+	BLE  narrower26
+	CMP  $6, R0
+	BNE  over27
 
 	// acc[i,j] = bias[i,j], 1×3 vectors
 	MOVD  bias+16(FP), R1

@@ -19,7 +19,7 @@ GLOBL mask<>(SB), RODATA|NOPTR, $64
 TEXT ·inputAVX2F32(SB), NOSPLIT, $0-72
 	MOVQ    rows+48(FP), AX
 	CMPQ    AX, $0x06
-	JNE     fewer1
+	JNE     other1
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -525,9 +525,9 @@ done6:
 	VZEROUPPER
 	RET
 
-fewer1:
+other1:
 	CMPQ    AX, $0x05
-	JNE     fewer22
+	JNE     other22
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -987,9 +987,9 @@ done27:
 	VZEROUPPER
 	RET
 
-fewer22:
+other22:
 	CMPQ    AX, $0x04
-	JNE     fewer43
+	JNE     other43
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -1405,9 +1405,9 @@ done48:
 	VZEROUPPER
 	RET
 
-fewer43:
+other43:
 	CMPQ    AX, $0x03
-	JNE     fewer64
+	JNE     other64
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -2384,9 +2384,9 @@ done94:
 	VZEROUPPER
 	RET
 
-fewer64:
+other64:
 	CMPQ    AX, $0x02
-	JNE     fewer110
+	JNE     other110
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -3175,7 +3175,7 @@ done135:
 	VZEROUPPER
 	RET
 
-fewer110:
+other110:
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -4571,7 +4571,7 @@ done205:
 TEXT ·inputAVX2F64(SB), NOSPLIT, $0-72
 	MOVQ    rows+48(FP), AX
 	CMPQ    AX, $0x08
-	JNE     fewer1
+	JNE     other1
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -4944,9 +4944,9 @@ done6:
 	VZEROUPPER
 	RET
 
-fewer1:
+other1:
 	CMPQ    AX, $0x07
-	JNE     fewer22
+	JNE     other22
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -5293,9 +5293,9 @@ done27:
 	VZEROUPPER
 	RET
 
-fewer22:
+other22:
 	CMPQ    AX, $0x06
-	JNE     fewer43
+	JNE     other43
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -5618,9 +5618,9 @@ done48:
 	VZEROUPPER
 	RET
 
-fewer43:
+other43:
 	CMPQ    AX, $0x05
-	JNE     fewer64
+	JNE     other64
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -6378,9 +6378,9 @@ done94:
 	VZEROUPPER
 	RET
 
-fewer64:
+other64:
 	CMPQ    AX, $0x04
-	JNE     fewer110
+	JNE     other110
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -7018,9 +7018,9 @@ done135:
 	VZEROUPPER
 	RET
 
-fewer110:
+other110:
 	CMPQ    AX, $0x03
-	JNE     fewer151
+	JNE     other151
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -7591,9 +7591,9 @@ done176:
 	VZEROUPPER
 	RET
 
-fewer151:
+other151:
 	CMPQ    AX, $0x02
-	JNE     fewer192
+	JNE     other192
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -8102,7 +8102,7 @@ done217:
 	VZEROUPPER
 	RET
 
-fewer192:
+other192:
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -8957,7 +8957,7 @@ done282:
 TEXT ·turnedAVX2F32(SB), NOSPLIT, $0-72
 	MOVQ    rows+48(FP), AX
 	CMPQ    AX, $0x06
-	JNE     fewer1
+	JNE     other1
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -9504,9 +9504,9 @@ done6:
 	VZEROUPPER
 	RET
 
-fewer1:
+other1:
 	CMPQ    AX, $0x05
-	JNE     fewer24
+	JNE     other24
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -10001,9 +10001,9 @@ done29:
 	VZEROUPPER
 	RET
 
-fewer24:
+other24:
 	CMPQ    AX, $0x04
-	JNE     fewer47
+	JNE     other47
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -10447,9 +10447,9 @@ done52:
 	VZEROUPPER
 	RET
 
-fewer47:
+other47:
 	CMPQ    AX, $0x03
-	JNE     fewer70
+	JNE     other70
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -11492,9 +11492,9 @@ done104:
 	VZEROUPPER
 	RET
 
-fewer70:
+other70:
 	CMPQ    AX, $0x02
-	JNE     fewer122
+	JNE     other122
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -12328,7 +12328,7 @@ done151:
 	VZEROUPPER
 	RET
 
-fewer122:
+other122:
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -13840,7 +13840,7 @@ done235:
 TEXT ·turnedAVX2F64(SB), NOSPLIT, $0-72
 	MOVQ    rows+48(FP), AX
 	CMPQ    AX, $0x03
-	JNE     fewer1
+	JNE     other1
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -14438,9 +14438,9 @@ done30:
 	VZEROUPPER
 	RET
 
-fewer1:
+other1:
 	CMPQ    AX, $0x02
-	JNE     fewer48
+	JNE     other48
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -14967,7 +14967,7 @@ done77:
 	VZEROUPPER
 	RET
 
-fewer48:
+other48:
 	MOVQ    n+64(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -15903,7 +15903,7 @@ done156:
 TEXT ·bothAVX2F32(SB), NOSPLIT, $0-104
 	MOVQ    rows+80(FP), AX
 	CMPQ    AX, $0x03
-	JNE     fewer1
+	JNE     other1
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -16352,9 +16352,9 @@ done6:
 	VZEROUPPER
 	RET
 
-fewer1:
+other1:
 	CMPQ    AX, $0x02
-	JNE     fewer26
+	JNE     other26
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -16753,7 +16753,7 @@ done31:
 	VZEROUPPER
 	RET
 
-fewer26:
+other26:
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -17563,7 +17563,7 @@ done80:
 TEXT ·bothAVX2F64(SB), NOSPLIT, $0-104
 	MOVQ    rows+80(FP), AX
 	CMPQ    AX, $0x03
-	JNE     fewer1
+	JNE     other1
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -18292,9 +18292,9 @@ done30:
 	VZEROUPPER
 	RET
 
-fewer1:
+other1:
 	CMPQ    AX, $0x02
-	JNE     fewer50
+	JNE     other50
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -18949,7 +18949,7 @@ done79:
 	VZEROUPPER
 	RET
 
-fewer50:
+other50:
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -19620,7 +19620,7 @@ done132:
 TEXT ·bothTurnedAVX2F32(SB), NOSPLIT, $0-104
 	MOVQ    rows+80(FP), AX
 	CMPQ    AX, $0x03
-	JNE     fewer1
+	JNE     other1
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -20817,9 +20817,9 @@ done37:
 	VZEROUPPER
 	RET
 
-fewer1:
+other1:
 	CMPQ    AX, $0x02
-	JNE     fewer57
+	JNE     other57
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -21783,7 +21783,7 @@ done88:
 	VZEROUPPER
 	RET
 
-fewer57:
+other57:
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x07, BX
@@ -22618,7 +22618,7 @@ done139:
 TEXT ·bothTurnedAVX2F64(SB), NOSPLIT, $0-104
 	MOVQ    rows+80(FP), AX
 	CMPQ    AX, $0x03
-	JNE     fewer1
+	JNE     other1
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -23370,9 +23370,9 @@ done32:
 	VZEROUPPER
 	RET
 
-fewer1:
+other1:
 	CMPQ    AX, $0x02
-	JNE     fewer52
+	JNE     other52
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
@@ -24029,7 +24029,7 @@ done83:
 	VZEROUPPER
 	RET
 
-fewer52:
+other52:
 	MOVQ    n+96(FP), AX
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX

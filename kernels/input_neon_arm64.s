@@ -8,7 +8,7 @@
 TEXT ·inputNEONF32(SB), NOSPLIT, $0-72
 	MOVD rows+48(FP), R0
 	CMP  $8, R0
-	BNE  fewer1
+	BNE  other1
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
@@ -956,9 +956,9 @@ halves55:
 done38:
 	RET
 
-fewer1:
+other1:
 	CMP  $7, R0
-	BNE  fewer58
+	BNE  other58
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
@@ -1848,9 +1848,9 @@ halves112:
 done95:
 	RET
 
-fewer58:
+other58:
 	CMP  $6, R0
-	BNE  fewer115
+	BNE  other115
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
@@ -2682,9 +2682,9 @@ halves169:
 done152:
 	RET
 
-fewer115:
+other115:
 	CMP  $5, R0
-	BNE  fewer172
+	BNE  other172
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
@@ -3458,9 +3458,9 @@ halves226:
 done209:
 	RET
 
-fewer172:
+other172:
 	CMP  $4, R0
-	BNE  fewer229
+	BNE  other229
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
@@ -4176,9 +4176,9 @@ halves283:
 done266:
 	RET
 
-fewer229:
+other229:
 	CMP  $3, R0
-	BNE  fewer286
+	BNE  other286
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
@@ -4836,9 +4836,9 @@ halves340:
 done323:
 	RET
 
-fewer286:
+other286:
 	CMP  $2, R0
-	BNE  fewer343
+	BNE  other343
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
@@ -5438,7 +5438,7 @@ halves397:
 done380:
 	RET
 
-fewer343:
+other343:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $8, R1
@@ -6541,7 +6541,7 @@ done489:
 TEXT ·inputNEONF64(SB), NOSPLIT, $0-72
 	MOVD rows+48(FP), R0
 	CMP  $8, R0
-	BNE  fewer1
+	BNE  other1
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
@@ -7139,9 +7139,9 @@ halves31:
 done22:
 	RET
 
-fewer1:
+other1:
 	CMP  $7, R0
-	BNE  fewer34
+	BNE  other34
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
@@ -7699,9 +7699,9 @@ halves64:
 done55:
 	RET
 
-fewer34:
+other34:
 	CMP  $6, R0
-	BNE  fewer67
+	BNE  other67
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
@@ -8219,9 +8219,9 @@ halves97:
 done88:
 	RET
 
-fewer67:
+other67:
 	CMP  $5, R0
-	BNE  fewer100
+	BNE  other100
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
@@ -8699,9 +8699,9 @@ halves130:
 done121:
 	RET
 
-fewer100:
+other100:
 	CMP  $4, R0
-	BNE  fewer133
+	BNE  other133
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
@@ -9139,9 +9139,9 @@ halves163:
 done154:
 	RET
 
-fewer133:
+other133:
 	CMP  $3, R0
-	BNE  fewer166
+	BNE  other166
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
@@ -9539,9 +9539,9 @@ halves196:
 done187:
 	RET
 
-fewer166:
+other166:
 	CMP  $2, R0
-	BNE  fewer199
+	BNE  other199
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $2, R1
@@ -9899,7 +9899,7 @@ halves229:
 done220:
 	RET
 
-fewer199:
+other199:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
@@ -10491,7 +10491,7 @@ done273:
 TEXT ·turnedNEONF32(SB), NOSPLIT, $0-72
 	MOVD rows+48(FP), R0
 	CMP  $3, R0
-	BNE  fewer1
+	BNE  other1
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
@@ -11179,9 +11179,9 @@ halves59:
 done42:
 	RET
 
-fewer1:
+other1:
 	CMP  $2, R0
-	BNE  fewer64
+	BNE  other64
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $4, R1
@@ -11802,7 +11802,7 @@ halves122:
 done105:
 	RET
 
-fewer64:
+other64:
 	MOVD n+64(FP), R0
 	MOVD cols+56(FP), R1
 	CMP  $8, R1
@@ -13643,7 +13643,7 @@ done54:
 TEXT ·bothNEONF32(SB), NOSPLIT, $0-104
 	MOVD rows+80(FP), R0
 	CMP  $3, R0
-	BNE  fewer1
+	BNE  other1
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
@@ -14497,9 +14497,9 @@ halves63:
 done42:
 	RET
 
-fewer1:
+other1:
 	CMP  $2, R0
-	BNE  fewer66
+	BNE  other66
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
@@ -15273,7 +15273,7 @@ halves128:
 done107:
 	RET
 
-fewer66:
+other66:
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $8, R1
@@ -16598,7 +16598,7 @@ done228:
 TEXT ·bothNEONF64(SB), NOSPLIT, $0-104
 	MOVD rows+80(FP), R0
 	CMP  $3, R0
-	BNE  fewer1
+	BNE  other1
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $2, R1
@@ -17192,9 +17192,9 @@ halves39:
 done26:
 	RET
 
-fewer1:
+other1:
 	CMP  $2, R0
-	BNE  fewer42
+	BNE  other42
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $2, R1
@@ -17726,7 +17726,7 @@ halves80:
 done67:
 	RET
 
-fewer42:
+other42:
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
@@ -18540,7 +18540,7 @@ done132:
 TEXT ·bothTurnedNEONF32(SB), NOSPLIT, $0-104
 	MOVD rows+80(FP), R0
 	CMP  $3, R0
-	BNE  fewer1
+	BNE  other1
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
@@ -19424,9 +19424,9 @@ halves63:
 done44:
 	RET
 
-fewer1:
+other1:
 	CMP  $2, R0
-	BNE  fewer68
+	BNE  other68
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $4, R1
@@ -20213,7 +20213,7 @@ halves130:
 done111:
 	RET
 
-fewer68:
+other68:
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $8, R1
@@ -21608,7 +21608,7 @@ done240:
 TEXT ·bothTurnedNEONF64(SB), NOSPLIT, $0-104
 	MOVD rows+80(FP), R0
 	CMP  $3, R0
-	BNE  fewer1
+	BNE  other1
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $2, R1
@@ -22196,9 +22196,9 @@ halves39:
 done28:
 	RET
 
-fewer1:
+other1:
 	CMP  $2, R0
-	BNE  fewer44
+	BNE  other44
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $2, R1
@@ -22719,7 +22719,7 @@ halves82:
 done71:
 	RET
 
-fewer44:
+other44:
 	MOVD n+96(FP), R0
 	MOVD cols+88(FP), R1
 	CMP  $4, R1

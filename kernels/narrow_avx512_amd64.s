@@ -3646,20 +3646,24 @@ TEXT ·unpackedAVX512F32(SB), NOSPLIT, $0-88
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	MOVQ  cols+64(FP), AX
-	CMPQ  AX, $0x02
-	JNE   more1
+	CMPQ  AX, $0x03
+	JNE   other1
 
 rows2:
-	// 4×2 sums: acc[i,j,0] = bias[j], the other lanes +0
+	// 4×3 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVQ    bias+48(FP), AX
 	VMOVSS  (AX), X0
 	VMOVSS  4(AX), X1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
+	VMOVSS  8(AX), X2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z1, Z4
+	VMOVAPS Z2, Z5
 	VMOVAPS Z0, Z6
 	VMOVAPS Z1, Z7
+	VMOVAPS Z2, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z1, Z10
+	VMOVAPS Z2, Z11
 	MOVQ    w+32(FP), AX
 	MOVQ    ldw+40(FP), BX
 	IMUL3Q  $0x10, BX, CX
@@ -3699,327 +3703,6 @@ over5:
 	JLT  tail7
 
 block6:
-	VMOVSD       (AX), X10
-	VMOVSD       (AX)(BX*1), X11
-	VMOVSD       (AX)(BX*2), X12
-	VMOVSD       (AX)(R10*1), X13
-	VMOVSD       (AX)(BX*4), X9
-	VINSERTF32X4 $0x01, X9, Z10, Z10
-	VMOVSD       (AX)(R11*1), X9
-	VINSERTF32X4 $0x01, X9, Z11, Z11
-	VMOVSD       (AX)(R10*2), X9
-	VINSERTF32X4 $0x01, X9, Z12, Z12
-	VMOVSD       (AX)(R12*1), X9
-	VINSERTF32X4 $0x01, X9, Z13, Z13
-	VMOVSD       (R13), X9
-	VINSERTF32X4 $0x02, X9, Z10, Z10
-	VMOVSD       (R13)(BX*1), X9
-	VINSERTF32X4 $0x02, X9, Z11, Z11
-	VMOVSD       (R13)(BX*2), X9
-	VINSERTF32X4 $0x02, X9, Z12, Z12
-	VMOVSD       (R13)(R10*1), X9
-	VINSERTF32X4 $0x02, X9, Z13, Z13
-	VMOVSD       (R13)(BX*4), X9
-	VINSERTF32X4 $0x03, X9, Z10, Z10
-	VMOVSD       (R13)(R11*1), X9
-	VINSERTF32X4 $0x03, X9, Z11, Z11
-	VMOVSD       (R13)(R10*2), X9
-	VINSERTF32X4 $0x03, X9, Z12, Z12
-	VMOVSD       (R13)(R12*1), X9
-	VINSERTF32X4 $0x03, X9, Z13, Z13
-	VUNPCKHPS    Z11, Z10, Z9
-	VUNPCKLPS    Z11, Z10, Z10
-	VUNPCKHPS    Z13, Z12, Z11
-	VUNPCKLPS    Z13, Z12, Z12
-	VUNPCKHPD    Z12, Z10, Z13
-	VUNPCKLPD    Z12, Z10, Z10
-	VUNPCKHPD    Z11, Z9, Z12
-	VUNPCKLPD    Z11, Z9, Z9
-	ADDQ         CX, AX
-	ADDQ         CX, R13
-	VMOVUPS      (SI), Z8
-	VFMADD231PS  Z10, Z8, Z0
-	VFMADD231PS  Z13, Z8, Z1
-	VMOVUPS      (DI), Z8
-	VFMADD231PS  Z10, Z8, Z2
-	VFMADD231PS  Z13, Z8, Z3
-	VMOVUPS      (R8), Z8
-	VFMADD231PS  Z10, Z8, Z4
-	VFMADD231PS  Z13, Z8, Z5
-	VMOVUPS      (R9), Z8
-	VFMADD231PS  Z10, Z8, Z6
-	VFMADD231PS  Z13, Z8, Z7
-	ADDQ         $0x40, SI
-	ADDQ         $0x40, DI
-	ADDQ         $0x40, R8
-	ADDQ         $0x40, R9
-	SUBQ         $0x10, DX
-	CMPQ         DX, $0x10
-	JGE          block6
-
-tail7:
-	TESTQ        DX, DX
-	JLE          end8
-	MOVQ         DX, CX
-	ADDQ         $0x00, CX
-	VXORPS       X10, X10, X10
-	VXORPS       X11, X11, X11
-	VXORPS       X12, X12, X12
-	VXORPS       X13, X13, X13
-	VMOVSD       (AX), X10
-	CMPQ         CX, $0x01
-	JLE          loaded11
-	VMOVSD       (AX)(BX*1), X11
-	CMPQ         CX, $0x02
-	JLE          loaded11
-	VMOVSD       (AX)(BX*2), X12
-	CMPQ         CX, $0x03
-	JLE          loaded11
-	VMOVSD       (AX)(R10*1), X13
-	CMPQ         CX, $0x04
-	JLE          loaded11
-	VMOVSD       (AX)(BX*4), X9
-	VINSERTF32X4 $0x01, X9, Z10, Z10
-	CMPQ         CX, $0x05
-	JLE          loaded11
-	VMOVSD       (AX)(R11*1), X9
-	VINSERTF32X4 $0x01, X9, Z11, Z11
-	CMPQ         CX, $0x06
-	JLE          loaded11
-	VMOVSD       (AX)(R10*2), X9
-	VINSERTF32X4 $0x01, X9, Z12, Z12
-	CMPQ         CX, $0x07
-	JLE          loaded11
-	VMOVSD       (AX)(R12*1), X9
-	VINSERTF32X4 $0x01, X9, Z13, Z13
-	CMPQ         CX, $0x08
-	JLE          loaded11
-	VMOVSD       (R13), X9
-	VINSERTF32X4 $0x02, X9, Z10, Z10
-	CMPQ         CX, $0x09
-	JLE          loaded11
-	VMOVSD       (R13)(BX*1), X9
-	VINSERTF32X4 $0x02, X9, Z11, Z11
-	CMPQ         CX, $0x0a
-	JLE          loaded11
-	VMOVSD       (R13)(BX*2), X9
-	VINSERTF32X4 $0x02, X9, Z12, Z12
-	CMPQ         CX, $0x0b
-	JLE          loaded11
-	VMOVSD       (R13)(R10*1), X9
-	VINSERTF32X4 $0x02, X9, Z13, Z13
-	CMPQ         CX, $0x0c
-	JLE          loaded11
-	VMOVSD       (R13)(BX*4), X9
-	VINSERTF32X4 $0x03, X9, Z10, Z10
-	CMPQ         CX, $0x0d
-	JLE          loaded11
-	VMOVSD       (R13)(R11*1), X9
-	VINSERTF32X4 $0x03, X9, Z11, Z11
-	CMPQ         CX, $0x0e
-	JLE          loaded11
-	VMOVSD       (R13)(R10*2), X9
-	VINSERTF32X4 $0x03, X9, Z12, Z12
-	CMPQ         CX, $0x0f
-	JLE          loaded11
-	VMOVSD       (R13)(R12*1), X9
-	VINSERTF32X4 $0x03, X9, Z13, Z13
-
-loaded11:
-	VUNPCKHPS   Z11, Z10, Z9
-	VUNPCKLPS   Z11, Z10, Z10
-	VUNPCKHPS   Z13, Z12, Z11
-	VUNPCKLPS   Z13, Z12, Z12
-	VUNPCKHPD   Z12, Z10, Z13
-	VUNPCKLPD   Z12, Z10, Z10
-	VUNPCKHPD   Z11, Z9, Z12
-	VUNPCKLPD   Z11, Z9, Z9
-	VMOVUPS.Z   (SI), K1, Z8
-	VFMADD231PS Z10, Z8, Z0
-	VFMADD231PS Z13, Z8, Z1
-	VMOVUPS.Z   (DI), K1, Z8
-	VFMADD231PS Z10, Z8, Z2
-	VFMADD231PS Z13, Z8, Z3
-	VMOVUPS.Z   (R8), K1, Z8
-	VFMADD231PS Z10, Z8, Z4
-	VFMADD231PS Z13, Z8, Z5
-	VMOVUPS.Z   (R9), K1, Z8
-	VFMADD231PS Z10, Z8, Z6
-	VFMADD231PS Z13, Z8, Z7
-
-end8:
-	MOVQ y+0(FP), AX
-	MOVQ AX, BX
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x01
-	JLE  over12
-	MOVQ ldy+8(FP), DX
-	ADDQ DX, BX
-
-over12:
-	MOVQ BX, CX
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x02
-	JLE  over13
-	MOVQ ldy+8(FP), DX
-	ADDQ DX, CX
-
-over13:
-	MOVQ CX, SI
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x03
-	JLE  over14
-	MOVQ ldy+8(FP), DX
-	ADDQ DX, SI
-
-over14:
-	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), DX
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VSHUFF64X2 $0xee, Z4, Z0, Z17
-	VSHUFF64X2 $0x44, Z4, Z0, Z0
-	VADDPS     Z17, Z0, Z0
-	VSHUFF64X2 $0xee, Z13, Z9, Z17
-	VSHUFF64X2 $0x44, Z13, Z9, Z9
-	VADDPS     Z17, Z9, Z9
-	VSHUFF64X2 $0xdd, Z9, Z0, Z17
-	VSHUFF64X2 $0x88, Z9, Z0, Z0
-	VADDPS     Z17, Z0, Z0
-	VSHUFF64X2 $0xee, Z5, Z1, Z17
-	VSHUFF64X2 $0x44, Z5, Z1, Z1
-	VADDPS     Z17, Z1, Z1
-	VSHUFF64X2 $0xee, Z14, Z10, Z17
-	VSHUFF64X2 $0x44, Z14, Z10, Z10
-	VADDPS     Z17, Z10, Z10
-	VSHUFF64X2 $0xdd, Z10, Z1, Z17
-	VSHUFF64X2 $0x88, Z10, Z1, Z1
-	VADDPS     Z17, Z1, Z1
-	VSHUFF64X2 $0xee, Z6, Z2, Z17
-	VSHUFF64X2 $0x44, Z6, Z2, Z2
-	VADDPS     Z17, Z2, Z2
-	VSHUFF64X2 $0xee, Z15, Z11, Z17
-	VSHUFF64X2 $0x44, Z15, Z11, Z11
-	VADDPS     Z17, Z11, Z11
-	VSHUFF64X2 $0xdd, Z11, Z2, Z17
-	VSHUFF64X2 $0x88, Z11, Z2, Z2
-	VADDPS     Z17, Z2, Z2
-	VSHUFF64X2 $0xee, Z7, Z3, Z17
-	VSHUFF64X2 $0x44, Z7, Z3, Z3
-	VADDPS     Z17, Z3, Z3
-	VSHUFF64X2 $0xee, Z16, Z12, Z17
-	VSHUFF64X2 $0x44, Z16, Z12, Z12
-	VADDPS     Z17, Z12, Z12
-	VSHUFF64X2 $0xdd, Z12, Z3, Z17
-	VSHUFF64X2 $0x88, Z12, Z3, Z3
-	VADDPS     Z17, Z3, Z3
-	VUNPCKHPD  Z1, Z0, Z17
-	VUNPCKLPD  Z1, Z0, Z0
-	VADDPS     Z17, Z0, Z0
-	VUNPCKHPD  Z3, Z2, Z17
-	VUNPCKLPD  Z3, Z2, Z2
-	VADDPS     Z17, Z2, Z2
-	VSHUFPS    $0xdd, Z2, Z0, Z17
-	VSHUFPS    $0x88, Z2, Z0, Z0
-	VADDPS     Z17, Z0, Z0
-	VPXORD     Z8, Z8, Z8
-	VADDPS     Z8, Z0, Z0
-	CMPQ       DX, $0x01
-	JNE        linear15
-	VMAXPS     Z0, Z8, Z0
-
-linear15:
-	VMOVSS        X0, (AX)
-	VEXTRACTPS    $0x01, X0, 4(AX)
-	VEXTRACTPS    $0x02, X0, (BX)
-	VEXTRACTPS    $0x03, X0, 4(BX)
-	VEXTRACTF32X4 $0x01, Z0, X8
-	VMOVSS        X8, (CX)
-	VEXTRACTPS    $0x01, X8, 4(CX)
-	VEXTRACTPS    $0x02, X8, (SI)
-	VEXTRACTPS    $0x03, X8, 4(SI)
-
-	// the next 4 rows
-	MOVQ   ldy+8(FP), AX
-	IMUL3Q $0x04, AX, AX
-	MOVQ   y+0(FP), DX
-	ADDQ   AX, DX
-	MOVQ   DX, y+0(FP)
-	MOVQ   ldx+24(FP), AX
-	IMUL3Q $0x04, AX, AX
-	MOVQ   x+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   DX, x+16(FP)
-	MOVQ   rows+56(FP), DX
-	SUBQ   $0x04, DX
-	MOVQ   DX, rows+56(FP)
-	CMPQ   DX, $0x01
-	JGE    rows2
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-more1:
-rows17:
-	// 4×3 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ    bias+48(FP), AX
-	VMOVSS  (AX), X0
-	VMOVSS  4(AX), X1
-	VMOVSS  8(AX), X2
-	VMOVAPS Z0, Z3
-	VMOVAPS Z1, Z4
-	VMOVAPS Z2, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z1, Z7
-	VMOVAPS Z2, Z8
-	VMOVAPS Z0, Z9
-	VMOVAPS Z1, Z10
-	VMOVAPS Z2, Z11
-	MOVQ    w+32(FP), AX
-	MOVQ    ldw+40(FP), BX
-	IMUL3Q  $0x10, BX, CX
-	MOVQ    x+16(FP), SI
-	MOVQ    SI, DI
-	MOVQ    rows+56(FP), DX
-	CMPQ    DX, $0x01
-	JLE     over18
-	MOVQ    ldx+24(FP), DX
-	ADDQ    DX, DI
-
-over18:
-	MOVQ DI, R8
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x02
-	JLE  over19
-	MOVQ ldx+24(FP), DX
-	ADDQ DX, R8
-
-over19:
-	MOVQ R8, R9
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x03
-	JLE  over20
-	MOVQ ldx+24(FP), DX
-	ADDQ DX, R9
-
-over20:
-	MOVQ n+72(FP), DX
-	LEAQ (BX)(BX*2), R10
-	LEAQ (BX)(BX*4), R11
-	LEAQ (R10)(BX*4), R12
-	LEAQ (AX)(BX*8), R13
-
-	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
-	CMPQ DX, $0x10
-	JLT  tail22
-
-block21:
 	VMOVSD       (AX), X14
 	VINSERTPS    $0x20, 8(AX), X14, X14
 	VMOVSD       (AX)(BX*1), X15
@@ -4096,11 +3779,11 @@ block21:
 	ADDQ         $0x40, R9
 	SUBQ         $0x10, DX
 	CMPQ         DX, $0x10
-	JGE          block21
+	JGE          block6
 
-tail22:
+tail7:
 	TESTQ        DX, DX
-	JLE          end23
+	JLE          end8
 	MOVQ         DX, CX
 	ADDQ         $0x00, CX
 	VXORPS       X14, X14, X14
@@ -4110,79 +3793,79 @@ tail22:
 	VMOVSD       (AX), X14
 	VINSERTPS    $0x20, 8(AX), X14, X14
 	CMPQ         CX, $0x01
-	JLE          loaded26
+	JLE          loaded11
 	VMOVSD       (AX)(BX*1), X15
 	VINSERTPS    $0x20, 8(AX)(BX*1), X15, X15
 	CMPQ         CX, $0x02
-	JLE          loaded26
+	JLE          loaded11
 	VMOVSD       (AX)(BX*2), X16
 	VINSERTPS    $0x20, 8(AX)(BX*2), X16, X16
 	CMPQ         CX, $0x03
-	JLE          loaded26
+	JLE          loaded11
 	VMOVSD       (AX)(R10*1), X17
 	VINSERTPS    $0x20, 8(AX)(R10*1), X17, X17
 	CMPQ         CX, $0x04
-	JLE          loaded26
+	JLE          loaded11
 	VMOVSD       (AX)(BX*4), X13
 	VINSERTPS    $0x20, 8(AX)(BX*4), X13, X13
 	VINSERTF32X4 $0x01, X13, Z14, Z14
 	CMPQ         CX, $0x05
-	JLE          loaded26
+	JLE          loaded11
 	VMOVSD       (AX)(R11*1), X13
 	VINSERTPS    $0x20, 8(AX)(R11*1), X13, X13
 	VINSERTF32X4 $0x01, X13, Z15, Z15
 	CMPQ         CX, $0x06
-	JLE          loaded26
+	JLE          loaded11
 	VMOVSD       (AX)(R10*2), X13
 	VINSERTPS    $0x20, 8(AX)(R10*2), X13, X13
 	VINSERTF32X4 $0x01, X13, Z16, Z16
 	CMPQ         CX, $0x07
-	JLE          loaded26
+	JLE          loaded11
 	VMOVSD       (AX)(R12*1), X13
 	VINSERTPS    $0x20, 8(AX)(R12*1), X13, X13
 	VINSERTF32X4 $0x01, X13, Z17, Z17
 	CMPQ         CX, $0x08
-	JLE          loaded26
+	JLE          loaded11
 	VMOVSD       (R13), X13
 	VINSERTPS    $0x20, 8(R13), X13, X13
 	VINSERTF32X4 $0x02, X13, Z14, Z14
 	CMPQ         CX, $0x09
-	JLE          loaded26
+	JLE          loaded11
 	VMOVSD       (R13)(BX*1), X13
 	VINSERTPS    $0x20, 8(R13)(BX*1), X13, X13
 	VINSERTF32X4 $0x02, X13, Z15, Z15
 	CMPQ         CX, $0x0a
-	JLE          loaded26
+	JLE          loaded11
 	VMOVSD       (R13)(BX*2), X13
 	VINSERTPS    $0x20, 8(R13)(BX*2), X13, X13
 	VINSERTF32X4 $0x02, X13, Z16, Z16
 	CMPQ         CX, $0x0b
-	JLE          loaded26
+	JLE          loaded11
 	VMOVSD       (R13)(R10*1), X13
 	VINSERTPS    $0x20, 8(R13)(R10*1), X13, X13
 	VINSERTF32X4 $0x02, X13, Z17, Z17
 	CMPQ         CX, $0x0c
-	JLE          loaded26
+	JLE          loaded11
 	VMOVSD       (R13)(BX*4), X13
 	VINSERTPS    $0x20, 8(R13)(BX*4), X13, X13
 	VINSERTF32X4 $0x03, X13, Z14, Z14
 	CMPQ         CX, $0x0d
-	JLE          loaded26
+	JLE          loaded11
 	VMOVSD       (R13)(R11*1), X13
 	VINSERTPS    $0x20, 8(R13)(R11*1), X13, X13
 	VINSERTF32X4 $0x03, X13, Z15, Z15
 	CMPQ         CX, $0x0e
-	JLE          loaded26
+	JLE          loaded11
 	VMOVSD       (R13)(R10*2), X13
 	VINSERTPS    $0x20, 8(R13)(R10*2), X13, X13
 	VINSERTF32X4 $0x03, X13, Z16, Z16
 	CMPQ         CX, $0x0f
-	JLE          loaded26
+	JLE          loaded11
 	VMOVSD       (R13)(R12*1), X13
 	VINSERTPS    $0x20, 8(R13)(R12*1), X13, X13
 	VINSERTF32X4 $0x03, X13, Z17, Z17
 
-loaded26:
+loaded11:
 	VUNPCKHPS   Z15, Z14, Z13
 	VUNPCKLPS   Z15, Z14, Z14
 	VUNPCKHPS   Z17, Z16, Z15
@@ -4208,32 +3891,32 @@ loaded26:
 	VFMADD231PS Z17, Z12, Z10
 	VFMADD231PS Z13, Z12, Z11
 
-end23:
+end8:
 	MOVQ y+0(FP), AX
 	MOVQ AX, BX
 	MOVQ rows+56(FP), DX
 	CMPQ DX, $0x01
-	JLE  over27
+	JLE  over12
 	MOVQ ldy+8(FP), DX
 	ADDQ DX, BX
 
-over27:
+over12:
 	MOVQ BX, CX
 	MOVQ rows+56(FP), DX
 	CMPQ DX, $0x02
-	JLE  over28
+	JLE  over13
 	MOVQ ldy+8(FP), DX
 	ADDQ DX, CX
 
-over28:
+over13:
 	MOVQ CX, SI
 	MOVQ rows+56(FP), DX
 	CMPQ DX, $0x03
-	JLE  over29
+	JLE  over14
 	MOVQ ldy+8(FP), DX
 	ADDQ DX, SI
 
-over29:
+over14:
 	// y[i,j] = act(halved lanes)
 	MOVQ       act+80(FP), DX
 	VPXORD     Z13, Z13, Z13
@@ -4288,10 +3971,10 @@ over29:
 	VPXORD     Z12, Z12, Z12
 	VADDPS     Z12, Z0, Z0
 	CMPQ       DX, $0x01
-	JNE        linear30
+	JNE        linear15
 	VMAXPS     Z0, Z12, Z0
 
-linear30:
+linear15:
 	VMOVSS        X0, (AX)
 	VEXTRACTPS    $0x01, X0, 4(AX)
 	VEXTRACTPS    $0x02, X0, 8(AX)
@@ -4306,6 +3989,323 @@ linear30:
 	VEXTRACTPS    $0x01, X12, (SI)
 	VEXTRACTPS    $0x02, X12, 4(SI)
 	VEXTRACTPS    $0x03, X12, 8(SI)
+
+	// the next 4 rows
+	MOVQ   ldy+8(FP), AX
+	IMUL3Q $0x04, AX, AX
+	MOVQ   y+0(FP), DX
+	ADDQ   AX, DX
+	MOVQ   DX, y+0(FP)
+	MOVQ   ldx+24(FP), AX
+	IMUL3Q $0x04, AX, AX
+	MOVQ   x+16(FP), DX
+	ADDQ   AX, DX
+	MOVQ   DX, x+16(FP)
+	MOVQ   rows+56(FP), DX
+	SUBQ   $0x04, DX
+	MOVQ   DX, rows+56(FP)
+	CMPQ   DX, $0x01
+	JGE    rows2
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other1:
+rows17:
+	// 4×2 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ    bias+48(FP), AX
+	VMOVSS  (AX), X0
+	VMOVSS  4(AX), X1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z1, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z1, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z1, Z7
+	MOVQ    w+32(FP), AX
+	MOVQ    ldw+40(FP), BX
+	IMUL3Q  $0x10, BX, CX
+	MOVQ    x+16(FP), SI
+	MOVQ    SI, DI
+	MOVQ    rows+56(FP), DX
+	CMPQ    DX, $0x01
+	JLE     over18
+	MOVQ    ldx+24(FP), DX
+	ADDQ    DX, DI
+
+over18:
+	MOVQ DI, R8
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x02
+	JLE  over19
+	MOVQ ldx+24(FP), DX
+	ADDQ DX, R8
+
+over19:
+	MOVQ R8, R9
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x03
+	JLE  over20
+	MOVQ ldx+24(FP), DX
+	ADDQ DX, R9
+
+over20:
+	MOVQ n+72(FP), DX
+	LEAQ (BX)(BX*2), R10
+	LEAQ (BX)(BX*4), R11
+	LEAQ (R10)(BX*4), R12
+	LEAQ (AX)(BX*8), R13
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
+	CMPQ DX, $0x10
+	JLT  tail22
+
+block21:
+	VMOVSD       (AX), X10
+	VMOVSD       (AX)(BX*1), X11
+	VMOVSD       (AX)(BX*2), X12
+	VMOVSD       (AX)(R10*1), X13
+	VMOVSD       (AX)(BX*4), X9
+	VINSERTF32X4 $0x01, X9, Z10, Z10
+	VMOVSD       (AX)(R11*1), X9
+	VINSERTF32X4 $0x01, X9, Z11, Z11
+	VMOVSD       (AX)(R10*2), X9
+	VINSERTF32X4 $0x01, X9, Z12, Z12
+	VMOVSD       (AX)(R12*1), X9
+	VINSERTF32X4 $0x01, X9, Z13, Z13
+	VMOVSD       (R13), X9
+	VINSERTF32X4 $0x02, X9, Z10, Z10
+	VMOVSD       (R13)(BX*1), X9
+	VINSERTF32X4 $0x02, X9, Z11, Z11
+	VMOVSD       (R13)(BX*2), X9
+	VINSERTF32X4 $0x02, X9, Z12, Z12
+	VMOVSD       (R13)(R10*1), X9
+	VINSERTF32X4 $0x02, X9, Z13, Z13
+	VMOVSD       (R13)(BX*4), X9
+	VINSERTF32X4 $0x03, X9, Z10, Z10
+	VMOVSD       (R13)(R11*1), X9
+	VINSERTF32X4 $0x03, X9, Z11, Z11
+	VMOVSD       (R13)(R10*2), X9
+	VINSERTF32X4 $0x03, X9, Z12, Z12
+	VMOVSD       (R13)(R12*1), X9
+	VINSERTF32X4 $0x03, X9, Z13, Z13
+	VUNPCKHPS    Z11, Z10, Z9
+	VUNPCKLPS    Z11, Z10, Z10
+	VUNPCKHPS    Z13, Z12, Z11
+	VUNPCKLPS    Z13, Z12, Z12
+	VUNPCKHPD    Z12, Z10, Z13
+	VUNPCKLPD    Z12, Z10, Z10
+	VUNPCKHPD    Z11, Z9, Z12
+	VUNPCKLPD    Z11, Z9, Z9
+	ADDQ         CX, AX
+	ADDQ         CX, R13
+	VMOVUPS      (SI), Z8
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z13, Z8, Z1
+	VMOVUPS      (DI), Z8
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z13, Z8, Z3
+	VMOVUPS      (R8), Z8
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z13, Z8, Z5
+	VMOVUPS      (R9), Z8
+	VFMADD231PS  Z10, Z8, Z6
+	VFMADD231PS  Z13, Z8, Z7
+	ADDQ         $0x40, SI
+	ADDQ         $0x40, DI
+	ADDQ         $0x40, R8
+	ADDQ         $0x40, R9
+	SUBQ         $0x10, DX
+	CMPQ         DX, $0x10
+	JGE          block21
+
+tail22:
+	TESTQ        DX, DX
+	JLE          end23
+	MOVQ         DX, CX
+	ADDQ         $0x00, CX
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	VXORPS       X12, X12, X12
+	VXORPS       X13, X13, X13
+	VMOVSD       (AX), X10
+	CMPQ         CX, $0x01
+	JLE          loaded26
+	VMOVSD       (AX)(BX*1), X11
+	CMPQ         CX, $0x02
+	JLE          loaded26
+	VMOVSD       (AX)(BX*2), X12
+	CMPQ         CX, $0x03
+	JLE          loaded26
+	VMOVSD       (AX)(R10*1), X13
+	CMPQ         CX, $0x04
+	JLE          loaded26
+	VMOVSD       (AX)(BX*4), X9
+	VINSERTF32X4 $0x01, X9, Z10, Z10
+	CMPQ         CX, $0x05
+	JLE          loaded26
+	VMOVSD       (AX)(R11*1), X9
+	VINSERTF32X4 $0x01, X9, Z11, Z11
+	CMPQ         CX, $0x06
+	JLE          loaded26
+	VMOVSD       (AX)(R10*2), X9
+	VINSERTF32X4 $0x01, X9, Z12, Z12
+	CMPQ         CX, $0x07
+	JLE          loaded26
+	VMOVSD       (AX)(R12*1), X9
+	VINSERTF32X4 $0x01, X9, Z13, Z13
+	CMPQ         CX, $0x08
+	JLE          loaded26
+	VMOVSD       (R13), X9
+	VINSERTF32X4 $0x02, X9, Z10, Z10
+	CMPQ         CX, $0x09
+	JLE          loaded26
+	VMOVSD       (R13)(BX*1), X9
+	VINSERTF32X4 $0x02, X9, Z11, Z11
+	CMPQ         CX, $0x0a
+	JLE          loaded26
+	VMOVSD       (R13)(BX*2), X9
+	VINSERTF32X4 $0x02, X9, Z12, Z12
+	CMPQ         CX, $0x0b
+	JLE          loaded26
+	VMOVSD       (R13)(R10*1), X9
+	VINSERTF32X4 $0x02, X9, Z13, Z13
+	CMPQ         CX, $0x0c
+	JLE          loaded26
+	VMOVSD       (R13)(BX*4), X9
+	VINSERTF32X4 $0x03, X9, Z10, Z10
+	CMPQ         CX, $0x0d
+	JLE          loaded26
+	VMOVSD       (R13)(R11*1), X9
+	VINSERTF32X4 $0x03, X9, Z11, Z11
+	CMPQ         CX, $0x0e
+	JLE          loaded26
+	VMOVSD       (R13)(R10*2), X9
+	VINSERTF32X4 $0x03, X9, Z12, Z12
+	CMPQ         CX, $0x0f
+	JLE          loaded26
+	VMOVSD       (R13)(R12*1), X9
+	VINSERTF32X4 $0x03, X9, Z13, Z13
+
+loaded26:
+	VUNPCKHPS   Z11, Z10, Z9
+	VUNPCKLPS   Z11, Z10, Z10
+	VUNPCKHPS   Z13, Z12, Z11
+	VUNPCKLPS   Z13, Z12, Z12
+	VUNPCKHPD   Z12, Z10, Z13
+	VUNPCKLPD   Z12, Z10, Z10
+	VUNPCKHPD   Z11, Z9, Z12
+	VUNPCKLPD   Z11, Z9, Z9
+	VMOVUPS.Z   (SI), K1, Z8
+	VFMADD231PS Z10, Z8, Z0
+	VFMADD231PS Z13, Z8, Z1
+	VMOVUPS.Z   (DI), K1, Z8
+	VFMADD231PS Z10, Z8, Z2
+	VFMADD231PS Z13, Z8, Z3
+	VMOVUPS.Z   (R8), K1, Z8
+	VFMADD231PS Z10, Z8, Z4
+	VFMADD231PS Z13, Z8, Z5
+	VMOVUPS.Z   (R9), K1, Z8
+	VFMADD231PS Z10, Z8, Z6
+	VFMADD231PS Z13, Z8, Z7
+
+end23:
+	MOVQ y+0(FP), AX
+	MOVQ AX, BX
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x01
+	JLE  over27
+	MOVQ ldy+8(FP), DX
+	ADDQ DX, BX
+
+over27:
+	MOVQ BX, CX
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x02
+	JLE  over28
+	MOVQ ldy+8(FP), DX
+	ADDQ DX, CX
+
+over28:
+	MOVQ CX, SI
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x03
+	JLE  over29
+	MOVQ ldy+8(FP), DX
+	ADDQ DX, SI
+
+over29:
+	// y[i,j] = act(halved lanes)
+	MOVQ       act+80(FP), DX
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VSHUFF64X2 $0xee, Z4, Z0, Z17
+	VSHUFF64X2 $0x44, Z4, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VSHUFF64X2 $0xee, Z13, Z9, Z17
+	VSHUFF64X2 $0x44, Z13, Z9, Z9
+	VADDPS     Z17, Z9, Z9
+	VSHUFF64X2 $0xdd, Z9, Z0, Z17
+	VSHUFF64X2 $0x88, Z9, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VSHUFF64X2 $0xee, Z5, Z1, Z17
+	VSHUFF64X2 $0x44, Z5, Z1, Z1
+	VADDPS     Z17, Z1, Z1
+	VSHUFF64X2 $0xee, Z14, Z10, Z17
+	VSHUFF64X2 $0x44, Z14, Z10, Z10
+	VADDPS     Z17, Z10, Z10
+	VSHUFF64X2 $0xdd, Z10, Z1, Z17
+	VSHUFF64X2 $0x88, Z10, Z1, Z1
+	VADDPS     Z17, Z1, Z1
+	VSHUFF64X2 $0xee, Z6, Z2, Z17
+	VSHUFF64X2 $0x44, Z6, Z2, Z2
+	VADDPS     Z17, Z2, Z2
+	VSHUFF64X2 $0xee, Z15, Z11, Z17
+	VSHUFF64X2 $0x44, Z15, Z11, Z11
+	VADDPS     Z17, Z11, Z11
+	VSHUFF64X2 $0xdd, Z11, Z2, Z17
+	VSHUFF64X2 $0x88, Z11, Z2, Z2
+	VADDPS     Z17, Z2, Z2
+	VSHUFF64X2 $0xee, Z7, Z3, Z17
+	VSHUFF64X2 $0x44, Z7, Z3, Z3
+	VADDPS     Z17, Z3, Z3
+	VSHUFF64X2 $0xee, Z16, Z12, Z17
+	VSHUFF64X2 $0x44, Z16, Z12, Z12
+	VADDPS     Z17, Z12, Z12
+	VSHUFF64X2 $0xdd, Z12, Z3, Z17
+	VSHUFF64X2 $0x88, Z12, Z3, Z3
+	VADDPS     Z17, Z3, Z3
+	VUNPCKHPD  Z1, Z0, Z17
+	VUNPCKLPD  Z1, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VUNPCKHPD  Z3, Z2, Z17
+	VUNPCKLPD  Z3, Z2, Z2
+	VADDPS     Z17, Z2, Z2
+	VSHUFPS    $0xdd, Z2, Z0, Z17
+	VSHUFPS    $0x88, Z2, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VPXORD     Z8, Z8, Z8
+	VADDPS     Z8, Z0, Z0
+	CMPQ       DX, $0x01
+	JNE        linear30
+	VMAXPS     Z0, Z8, Z0
+
+linear30:
+	VMOVSS        X0, (AX)
+	VEXTRACTPS    $0x01, X0, 4(AX)
+	VEXTRACTPS    $0x02, X0, (BX)
+	VEXTRACTPS    $0x03, X0, 4(BX)
+	VEXTRACTF32X4 $0x01, Z0, X8
+	VMOVSS        X8, (CX)
+	VEXTRACTPS    $0x01, X8, 4(CX)
+	VEXTRACTPS    $0x02, X8, (SI)
+	VEXTRACTPS    $0x03, X8, 4(SI)
 
 	// the next 4 rows
 	MOVQ   ldy+8(FP), AX
@@ -4337,28 +4337,36 @@ TEXT ·unpackedAVX512F64(SB), NOSPLIT, $0-88
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	MOVQ  cols+64(FP), AX
-	CMPQ  AX, $0x02
-	JNE   more1
+	CMPQ  AX, $0x03
+	JNE   other1
 
 rows2:
-	// 4×2 sums: acc[i,j,0] = bias[j], the other lanes +0
+	// 4×3 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVQ    bias+48(FP), AX
 	VMOVSD  (AX), X0
 	VPXORD  Z1, Z1, Z1
 	VMOVSD  8(AX), X2
 	VPXORD  Z3, Z3, Z3
-	VMOVAPD Z0, Z4
+	VMOVSD  16(AX), X4
 	VPXORD  Z5, Z5, Z5
-	VMOVAPD Z2, Z6
+	VMOVAPD Z0, Z6
 	VPXORD  Z7, Z7, Z7
-	VMOVAPD Z0, Z8
+	VMOVAPD Z2, Z8
 	VPXORD  Z9, Z9, Z9
-	VMOVAPD Z2, Z10
+	VMOVAPD Z4, Z10
 	VPXORD  Z11, Z11, Z11
 	VMOVAPD Z0, Z12
 	VPXORD  Z13, Z13, Z13
 	VMOVAPD Z2, Z14
 	VPXORD  Z15, Z15, Z15
+	VMOVAPD Z4, Z16
+	VPXORD  Z17, Z17, Z17
+	VMOVAPD Z0, Z18
+	VPXORD  Z19, Z19, Z19
+	VMOVAPD Z2, Z20
+	VPXORD  Z21, Z21, Z21
+	VMOVAPD Z4, Z22
+	VPXORD  Z23, Z23, Z23
 	MOVQ    w+32(FP), AX
 	MOVQ    ldw+40(FP), BX
 	IMUL3Q  $0x08, BX, CX
@@ -4397,343 +4405,6 @@ over5:
 	JLT  tail7
 
 block6:
-	VMOVUPD      (AX), X18
-	VMOVUPD      (AX)(BX*1), X19
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z18, Z18
-	VINSERTF32X4 $0x01, (AX)(R10*1), Z19, Z19
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z18, Z18
-	VINSERTF32X4 $0x02, (AX)(R11*1), Z19, Z19
-	VINSERTF32X4 $0x03, (AX)(R10*2), Z18, Z18
-	VINSERTF32X4 $0x03, (AX)(R12*1), Z19, Z19
-	VUNPCKHPD    Z19, Z18, Z17
-	VUNPCKLPD    Z19, Z18, Z18
-	ADDQ         CX, AX
-	VMOVUPD      (SI), Z16
-	VFMADD231PD  Z18, Z16, Z0
-	VFMADD231PD  Z17, Z16, Z2
-	VMOVUPD      (DI), Z16
-	VFMADD231PD  Z18, Z16, Z4
-	VFMADD231PD  Z17, Z16, Z6
-	VMOVUPD      (R8), Z16
-	VFMADD231PD  Z18, Z16, Z8
-	VFMADD231PD  Z17, Z16, Z10
-	VMOVUPD      (R9), Z16
-	VFMADD231PD  Z18, Z16, Z12
-	VFMADD231PD  Z17, Z16, Z14
-	VMOVUPD      (AX), X18
-	VMOVUPD      (AX)(BX*1), X19
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z18, Z18
-	VINSERTF32X4 $0x01, (AX)(R10*1), Z19, Z19
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z18, Z18
-	VINSERTF32X4 $0x02, (AX)(R11*1), Z19, Z19
-	VINSERTF32X4 $0x03, (AX)(R10*2), Z18, Z18
-	VINSERTF32X4 $0x03, (AX)(R12*1), Z19, Z19
-	VUNPCKHPD    Z19, Z18, Z17
-	VUNPCKLPD    Z19, Z18, Z18
-	ADDQ         CX, AX
-	VMOVUPD      64(SI), Z16
-	VFMADD231PD  Z18, Z16, Z1
-	VFMADD231PD  Z17, Z16, Z3
-	VMOVUPD      64(DI), Z16
-	VFMADD231PD  Z18, Z16, Z5
-	VFMADD231PD  Z17, Z16, Z7
-	VMOVUPD      64(R8), Z16
-	VFMADD231PD  Z18, Z16, Z9
-	VFMADD231PD  Z17, Z16, Z11
-	VMOVUPD      64(R9), Z16
-	VFMADD231PD  Z18, Z16, Z13
-	VFMADD231PD  Z17, Z16, Z15
-	ADDQ         $0x00000080, SI
-	ADDQ         $0x00000080, DI
-	ADDQ         $0x00000080, R8
-	ADDQ         $0x00000080, R9
-	SUBQ         $0x10, DX
-	CMPQ         DX, $0x10
-	JGE          block6
-
-tail7:
-	TESTQ        DX, DX
-	JLE          end8
-	CMPQ         DX, $0x08
-	JLT          part11
-	VMOVUPD      (AX), X18
-	VMOVUPD      (AX)(BX*1), X19
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z18, Z18
-	VINSERTF32X4 $0x01, (AX)(R10*1), Z19, Z19
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z18, Z18
-	VINSERTF32X4 $0x02, (AX)(R11*1), Z19, Z19
-	VINSERTF32X4 $0x03, (AX)(R10*2), Z18, Z18
-	VINSERTF32X4 $0x03, (AX)(R12*1), Z19, Z19
-	VUNPCKHPD    Z19, Z18, Z17
-	VUNPCKLPD    Z19, Z18, Z18
-	ADDQ         CX, AX
-	VMOVUPD      (SI), Z16
-	VFMADD231PD  Z18, Z16, Z0
-	VFMADD231PD  Z17, Z16, Z2
-	VMOVUPD      (DI), Z16
-	VFMADD231PD  Z18, Z16, Z4
-	VFMADD231PD  Z17, Z16, Z6
-	VMOVUPD      (R8), Z16
-	VFMADD231PD  Z18, Z16, Z8
-	VFMADD231PD  Z17, Z16, Z10
-	VMOVUPD      (R9), Z16
-	VFMADD231PD  Z18, Z16, Z12
-	VFMADD231PD  Z17, Z16, Z14
-	JMP          over13
-
-part11:
-	MOVQ         DX, CX
-	ADDQ         $0x00, CX
-	VXORPS       X18, X18, X18
-	VXORPS       X19, X19, X19
-	VMOVUPD      (AX), X18
-	CMPQ         CX, $0x01
-	JLE          loaded14
-	VMOVUPD      (AX)(BX*1), X19
-	CMPQ         CX, $0x02
-	JLE          loaded14
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z18, Z18
-	CMPQ         CX, $0x03
-	JLE          loaded14
-	VINSERTF32X4 $0x01, (AX)(R10*1), Z19, Z19
-	CMPQ         CX, $0x04
-	JLE          loaded14
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z18, Z18
-	CMPQ         CX, $0x05
-	JLE          loaded14
-	VINSERTF32X4 $0x02, (AX)(R11*1), Z19, Z19
-	CMPQ         CX, $0x06
-	JLE          loaded14
-	VINSERTF32X4 $0x03, (AX)(R10*2), Z18, Z18
-	CMPQ         CX, $0x07
-	JLE          loaded14
-	VINSERTF32X4 $0x03, (AX)(R12*1), Z19, Z19
-
-loaded14:
-	VUNPCKHPD   Z19, Z18, Z17
-	VUNPCKLPD   Z19, Z18, Z18
-	VMOVUPD.Z   (SI), K1, Z16
-	VFMADD231PD Z18, Z16, Z0
-	VFMADD231PD Z17, Z16, Z2
-	VMOVUPD.Z   (DI), K1, Z16
-	VFMADD231PD Z18, Z16, Z4
-	VFMADD231PD Z17, Z16, Z6
-	VMOVUPD.Z   (R8), K1, Z16
-	VFMADD231PD Z18, Z16, Z8
-	VFMADD231PD Z17, Z16, Z10
-	VMOVUPD.Z   (R9), K1, Z16
-	VFMADD231PD Z18, Z16, Z12
-	VFMADD231PD Z17, Z16, Z14
-	JMP         end8
-
-over13:
-	CMPQ         DX, $0x08
-	JLE          end8
-	MOVQ         DX, CX
-	SUBQ         $0x08, CX
-	VXORPS       X18, X18, X18
-	VXORPS       X19, X19, X19
-	VMOVUPD      (AX), X18
-	CMPQ         CX, $0x01
-	JLE          loaded16
-	VMOVUPD      (AX)(BX*1), X19
-	CMPQ         CX, $0x02
-	JLE          loaded16
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z18, Z18
-	CMPQ         CX, $0x03
-	JLE          loaded16
-	VINSERTF32X4 $0x01, (AX)(R10*1), Z19, Z19
-	CMPQ         CX, $0x04
-	JLE          loaded16
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z18, Z18
-	CMPQ         CX, $0x05
-	JLE          loaded16
-	VINSERTF32X4 $0x02, (AX)(R11*1), Z19, Z19
-	CMPQ         CX, $0x06
-	JLE          loaded16
-	VINSERTF32X4 $0x03, (AX)(R10*2), Z18, Z18
-	CMPQ         CX, $0x07
-	JLE          loaded16
-	VINSERTF32X4 $0x03, (AX)(R12*1), Z19, Z19
-
-loaded16:
-	VUNPCKHPD   Z19, Z18, Z17
-	VUNPCKLPD   Z19, Z18, Z18
-	VMOVUPD.Z   64(SI), K1, Z16
-	VFMADD231PD Z18, Z16, Z1
-	VFMADD231PD Z17, Z16, Z3
-	VMOVUPD.Z   64(DI), K1, Z16
-	VFMADD231PD Z18, Z16, Z5
-	VFMADD231PD Z17, Z16, Z7
-	VMOVUPD.Z   64(R8), K1, Z16
-	VFMADD231PD Z18, Z16, Z9
-	VFMADD231PD Z17, Z16, Z11
-	VMOVUPD.Z   64(R9), K1, Z16
-	VFMADD231PD Z18, Z16, Z13
-	VFMADD231PD Z17, Z16, Z15
-
-end8:
-	MOVQ y+0(FP), AX
-	MOVQ AX, BX
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x01
-	JLE  over17
-	MOVQ ldy+8(FP), DX
-	ADDQ DX, BX
-
-over17:
-	MOVQ BX, CX
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x02
-	JLE  over18
-	MOVQ ldy+8(FP), DX
-	ADDQ DX, CX
-
-over18:
-	MOVQ CX, SI
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x03
-	JLE  over19
-	MOVQ ldy+8(FP), DX
-	ADDQ DX, SI
-
-over19:
-	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), DX
-	VADDPD     Z1, Z0, Z0
-	VADDPD     Z3, Z2, Z2
-	VADDPD     Z5, Z4, Z4
-	VADDPD     Z7, Z6, Z6
-	VADDPD     Z9, Z8, Z8
-	VADDPD     Z11, Z10, Z10
-	VADDPD     Z13, Z12, Z12
-	VADDPD     Z15, Z14, Z14
-	VSHUFF64X2 $0xee, Z4, Z0, Z1
-	VSHUFF64X2 $0x44, Z4, Z0, Z0
-	VADDPD     Z1, Z0, Z0
-	VSHUFF64X2 $0xee, Z12, Z8, Z1
-	VSHUFF64X2 $0x44, Z12, Z8, Z8
-	VADDPD     Z1, Z8, Z8
-	VSHUFF64X2 $0xdd, Z8, Z0, Z1
-	VSHUFF64X2 $0x88, Z8, Z0, Z0
-	VADDPD     Z1, Z0, Z0
-	VSHUFF64X2 $0xee, Z6, Z2, Z1
-	VSHUFF64X2 $0x44, Z6, Z2, Z2
-	VADDPD     Z1, Z2, Z2
-	VSHUFF64X2 $0xee, Z14, Z10, Z1
-	VSHUFF64X2 $0x44, Z14, Z10, Z10
-	VADDPD     Z1, Z10, Z10
-	VSHUFF64X2 $0xdd, Z10, Z2, Z1
-	VSHUFF64X2 $0x88, Z10, Z2, Z2
-	VADDPD     Z1, Z2, Z2
-	VUNPCKHPD  Z2, Z0, Z1
-	VUNPCKLPD  Z2, Z0, Z0
-	VADDPD     Z1, Z0, Z0
-	VPXORD     Z16, Z16, Z16
-	VADDPD     Z16, Z0, Z0
-	CMPQ       DX, $0x01
-	JNE        linear20
-	VMAXPD     Z0, Z16, Z0
-
-linear20:
-	VMOVSD        X0, (AX)
-	VMOVHPD       X0, 8(AX)
-	VEXTRACTF32X4 $0x01, Z0, X16
-	VMOVSD        X16, (BX)
-	VMOVHPD       X16, 8(BX)
-	VEXTRACTF32X4 $0x02, Z0, X16
-	VMOVSD        X16, (CX)
-	VMOVHPD       X16, 8(CX)
-	VEXTRACTF32X4 $0x03, Z0, X16
-	VMOVSD        X16, (SI)
-	VMOVHPD       X16, 8(SI)
-
-	// the next 4 rows
-	MOVQ   ldy+8(FP), AX
-	IMUL3Q $0x04, AX, AX
-	MOVQ   y+0(FP), DX
-	ADDQ   AX, DX
-	MOVQ   DX, y+0(FP)
-	MOVQ   ldx+24(FP), AX
-	IMUL3Q $0x04, AX, AX
-	MOVQ   x+16(FP), DX
-	ADDQ   AX, DX
-	MOVQ   DX, x+16(FP)
-	MOVQ   rows+56(FP), DX
-	SUBQ   $0x04, DX
-	MOVQ   DX, rows+56(FP)
-	CMPQ   DX, $0x01
-	JGE    rows2
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-more1:
-rows22:
-	// 4×3 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ    bias+48(FP), AX
-	VMOVSD  (AX), X0
-	VPXORD  Z1, Z1, Z1
-	VMOVSD  8(AX), X2
-	VPXORD  Z3, Z3, Z3
-	VMOVSD  16(AX), X4
-	VPXORD  Z5, Z5, Z5
-	VMOVAPD Z0, Z6
-	VPXORD  Z7, Z7, Z7
-	VMOVAPD Z2, Z8
-	VPXORD  Z9, Z9, Z9
-	VMOVAPD Z4, Z10
-	VPXORD  Z11, Z11, Z11
-	VMOVAPD Z0, Z12
-	VPXORD  Z13, Z13, Z13
-	VMOVAPD Z2, Z14
-	VPXORD  Z15, Z15, Z15
-	VMOVAPD Z4, Z16
-	VPXORD  Z17, Z17, Z17
-	VMOVAPD Z0, Z18
-	VPXORD  Z19, Z19, Z19
-	VMOVAPD Z2, Z20
-	VPXORD  Z21, Z21, Z21
-	VMOVAPD Z4, Z22
-	VPXORD  Z23, Z23, Z23
-	MOVQ    w+32(FP), AX
-	MOVQ    ldw+40(FP), BX
-	IMUL3Q  $0x08, BX, CX
-	MOVQ    x+16(FP), SI
-	MOVQ    SI, DI
-	MOVQ    rows+56(FP), DX
-	CMPQ    DX, $0x01
-	JLE     over23
-	MOVQ    ldx+24(FP), DX
-	ADDQ    DX, DI
-
-over23:
-	MOVQ DI, R8
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x02
-	JLE  over24
-	MOVQ ldx+24(FP), DX
-	ADDQ DX, R8
-
-over24:
-	MOVQ R8, R9
-	MOVQ rows+56(FP), DX
-	CMPQ DX, $0x03
-	JLE  over25
-	MOVQ ldx+24(FP), DX
-	ADDQ DX, R9
-
-over25:
-	MOVQ n+72(FP), DX
-	LEAQ (BX)(BX*2), R10
-	LEAQ (BX)(BX*4), R11
-	LEAQ (R10)(BX*4), R12
-
-	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
-	CMPQ DX, $0x10
-	JLT  tail27
-
-block26:
 	VMOVUPD      (AX), X26
 	VMOVUPD      (AX)(BX*1), X27
 	VINSERTF32X4 $0x01, (AX)(BX*2), Z26, Z26
@@ -4826,13 +4497,13 @@ block26:
 	ADDQ         $0x00000080, R9
 	SUBQ         $0x10, DX
 	CMPQ         DX, $0x10
-	JGE          block26
+	JGE          block6
 
-tail27:
+tail7:
 	TESTQ        DX, DX
-	JLE          end28
+	JLE          end8
 	CMPQ         DX, $0x08
-	JLT          part33
+	JLT          part13
 	VMOVUPD      (AX), X26
 	VMOVUPD      (AX)(BX*1), X27
 	VINSERTF32X4 $0x01, (AX)(BX*2), Z26, Z26
@@ -4876,71 +4547,71 @@ tail27:
 	VFMADD231PD  Z26, Z24, Z18
 	VFMADD231PD  Z25, Z24, Z20
 	VFMADD231PD  Z28, Z24, Z22
-	JMP          over36
+	JMP          over16
 
-part33:
+part13:
 	MOVQ         DX, CX
 	ADDQ         $0x00, CX
 	VXORPS       X26, X26, X26
 	VXORPS       X27, X27, X27
 	VMOVUPD      (AX), X26
 	CMPQ         CX, $0x01
-	JLE          loaded37
+	JLE          loaded17
 	VMOVUPD      (AX)(BX*1), X27
 	CMPQ         CX, $0x02
-	JLE          loaded37
+	JLE          loaded17
 	VINSERTF32X4 $0x01, (AX)(BX*2), Z26, Z26
 	CMPQ         CX, $0x03
-	JLE          loaded37
+	JLE          loaded17
 	VINSERTF32X4 $0x01, (AX)(R10*1), Z27, Z27
 	CMPQ         CX, $0x04
-	JLE          loaded37
+	JLE          loaded17
 	VINSERTF32X4 $0x02, (AX)(BX*4), Z26, Z26
 	CMPQ         CX, $0x05
-	JLE          loaded37
+	JLE          loaded17
 	VINSERTF32X4 $0x02, (AX)(R11*1), Z27, Z27
 	CMPQ         CX, $0x06
-	JLE          loaded37
+	JLE          loaded17
 	VINSERTF32X4 $0x03, (AX)(R10*2), Z26, Z26
 	CMPQ         CX, $0x07
-	JLE          loaded37
+	JLE          loaded17
 	VINSERTF32X4 $0x03, (AX)(R12*1), Z27, Z27
 
-loaded37:
+loaded17:
 	VUNPCKHPD    Z27, Z26, Z25
 	VUNPCKLPD    Z27, Z26, Z26
 	VXORPS       X28, X28, X28
 	VXORPS       X29, X29, X29
 	VMOVSD       16(AX), X28
 	CMPQ         CX, $0x01
-	JLE          loaded38
+	JLE          loaded18
 	VMOVSD       16(AX)(BX*1), X29
 	CMPQ         CX, $0x02
-	JLE          loaded38
+	JLE          loaded18
 	VMOVSD       16(AX)(BX*2), X27
 	VINSERTF32X4 $0x01, X27, Z28, Z28
 	CMPQ         CX, $0x03
-	JLE          loaded38
+	JLE          loaded18
 	VMOVSD       16(AX)(R10*1), X27
 	VINSERTF32X4 $0x01, X27, Z29, Z29
 	CMPQ         CX, $0x04
-	JLE          loaded38
+	JLE          loaded18
 	VMOVSD       16(AX)(BX*4), X27
 	VINSERTF32X4 $0x02, X27, Z28, Z28
 	CMPQ         CX, $0x05
-	JLE          loaded38
+	JLE          loaded18
 	VMOVSD       16(AX)(R11*1), X27
 	VINSERTF32X4 $0x02, X27, Z29, Z29
 	CMPQ         CX, $0x06
-	JLE          loaded38
+	JLE          loaded18
 	VMOVSD       16(AX)(R10*2), X27
 	VINSERTF32X4 $0x03, X27, Z28, Z28
 	CMPQ         CX, $0x07
-	JLE          loaded38
+	JLE          loaded18
 	VMOVSD       16(AX)(R12*1), X27
 	VINSERTF32X4 $0x03, X27, Z29, Z29
 
-loaded38:
+loaded18:
 	VUNPCKHPD   Z29, Z28, Z27
 	VUNPCKLPD   Z29, Z28, Z28
 	VMOVUPD.Z   (SI), K1, Z24
@@ -4959,73 +4630,73 @@ loaded38:
 	VFMADD231PD Z26, Z24, Z18
 	VFMADD231PD Z25, Z24, Z20
 	VFMADD231PD Z28, Z24, Z22
-	JMP         end28
+	JMP         end8
 
-over36:
+over16:
 	CMPQ         DX, $0x08
-	JLE          end28
+	JLE          end8
 	MOVQ         DX, CX
 	SUBQ         $0x08, CX
 	VXORPS       X26, X26, X26
 	VXORPS       X27, X27, X27
 	VMOVUPD      (AX), X26
 	CMPQ         CX, $0x01
-	JLE          loaded40
+	JLE          loaded20
 	VMOVUPD      (AX)(BX*1), X27
 	CMPQ         CX, $0x02
-	JLE          loaded40
+	JLE          loaded20
 	VINSERTF32X4 $0x01, (AX)(BX*2), Z26, Z26
 	CMPQ         CX, $0x03
-	JLE          loaded40
+	JLE          loaded20
 	VINSERTF32X4 $0x01, (AX)(R10*1), Z27, Z27
 	CMPQ         CX, $0x04
-	JLE          loaded40
+	JLE          loaded20
 	VINSERTF32X4 $0x02, (AX)(BX*4), Z26, Z26
 	CMPQ         CX, $0x05
-	JLE          loaded40
+	JLE          loaded20
 	VINSERTF32X4 $0x02, (AX)(R11*1), Z27, Z27
 	CMPQ         CX, $0x06
-	JLE          loaded40
+	JLE          loaded20
 	VINSERTF32X4 $0x03, (AX)(R10*2), Z26, Z26
 	CMPQ         CX, $0x07
-	JLE          loaded40
+	JLE          loaded20
 	VINSERTF32X4 $0x03, (AX)(R12*1), Z27, Z27
 
-loaded40:
+loaded20:
 	VUNPCKHPD    Z27, Z26, Z25
 	VUNPCKLPD    Z27, Z26, Z26
 	VXORPS       X28, X28, X28
 	VXORPS       X29, X29, X29
 	VMOVSD       16(AX), X28
 	CMPQ         CX, $0x01
-	JLE          loaded41
+	JLE          loaded21
 	VMOVSD       16(AX)(BX*1), X29
 	CMPQ         CX, $0x02
-	JLE          loaded41
+	JLE          loaded21
 	VMOVSD       16(AX)(BX*2), X27
 	VINSERTF32X4 $0x01, X27, Z28, Z28
 	CMPQ         CX, $0x03
-	JLE          loaded41
+	JLE          loaded21
 	VMOVSD       16(AX)(R10*1), X27
 	VINSERTF32X4 $0x01, X27, Z29, Z29
 	CMPQ         CX, $0x04
-	JLE          loaded41
+	JLE          loaded21
 	VMOVSD       16(AX)(BX*4), X27
 	VINSERTF32X4 $0x02, X27, Z28, Z28
 	CMPQ         CX, $0x05
-	JLE          loaded41
+	JLE          loaded21
 	VMOVSD       16(AX)(R11*1), X27
 	VINSERTF32X4 $0x02, X27, Z29, Z29
 	CMPQ         CX, $0x06
-	JLE          loaded41
+	JLE          loaded21
 	VMOVSD       16(AX)(R10*2), X27
 	VINSERTF32X4 $0x03, X27, Z28, Z28
 	CMPQ         CX, $0x07
-	JLE          loaded41
+	JLE          loaded21
 	VMOVSD       16(AX)(R12*1), X27
 	VINSERTF32X4 $0x03, X27, Z29, Z29
 
-loaded41:
+loaded21:
 	VUNPCKHPD   Z29, Z28, Z27
 	VUNPCKLPD   Z29, Z28, Z28
 	VMOVUPD.Z   64(SI), K1, Z24
@@ -5045,32 +4716,32 @@ loaded41:
 	VFMADD231PD Z25, Z24, Z21
 	VFMADD231PD Z28, Z24, Z23
 
-end28:
+end8:
 	MOVQ y+0(FP), AX
 	MOVQ AX, BX
 	MOVQ rows+56(FP), DX
 	CMPQ DX, $0x01
-	JLE  over42
+	JLE  over22
 	MOVQ ldy+8(FP), DX
 	ADDQ DX, BX
 
-over42:
+over22:
 	MOVQ BX, CX
 	MOVQ rows+56(FP), DX
 	CMPQ DX, $0x02
-	JLE  over43
+	JLE  over23
 	MOVQ ldy+8(FP), DX
 	ADDQ DX, CX
 
-over43:
+over23:
 	MOVQ CX, SI
 	MOVQ rows+56(FP), DX
 	CMPQ DX, $0x03
-	JLE  over44
+	JLE  over24
 	MOVQ ldy+8(FP), DX
 	ADDQ DX, SI
 
-over44:
+over24:
 	// y[i,j] = act(halved lanes)
 	MOVQ       act+80(FP), DX
 	VADDPD     Z1, Z0, Z0
@@ -5109,10 +4780,10 @@ over44:
 	VPXORD     Z24, Z24, Z24
 	VADDPD     Z24, Z0, Z0
 	CMPQ       DX, $0x01
-	JNE        linear45
+	JNE        linear25
 	VMAXPD     Z0, Z24, Z0
 
-linear45:
+linear25:
 	VMOVSD        X0, (AX)
 	VMOVHPD       X0, 8(AX)
 	VEXTRACTF32X4 $0x01, Z0, X24
@@ -5152,10 +4823,10 @@ linear45:
 	VPXORD        Z24, Z24, Z24
 	VADDPD        Z24, Z16, Z16
 	CMPQ          DX, $0x01
-	JNE           linear46
+	JNE           linear26
 	VMAXPD        Z16, Z24, Z16
 
-linear46:
+linear26:
 	VMOVSD        X16, 16(CX)
 	VMOVHPD       X16, (SI)
 	VEXTRACTF32X4 $0x01, Z16, X24
@@ -5177,7 +4848,336 @@ linear46:
 	SUBQ   $0x04, DX
 	MOVQ   DX, rows+56(FP)
 	CMPQ   DX, $0x01
-	JGE    rows22
+	JGE    rows2
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other1:
+rows28:
+	// 4×2 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ    bias+48(FP), AX
+	VMOVSD  (AX), X0
+	VPXORD  Z1, Z1, Z1
+	VMOVSD  8(AX), X2
+	VPXORD  Z3, Z3, Z3
+	VMOVAPD Z0, Z4
+	VPXORD  Z5, Z5, Z5
+	VMOVAPD Z2, Z6
+	VPXORD  Z7, Z7, Z7
+	VMOVAPD Z0, Z8
+	VPXORD  Z9, Z9, Z9
+	VMOVAPD Z2, Z10
+	VPXORD  Z11, Z11, Z11
+	VMOVAPD Z0, Z12
+	VPXORD  Z13, Z13, Z13
+	VMOVAPD Z2, Z14
+	VPXORD  Z15, Z15, Z15
+	MOVQ    w+32(FP), AX
+	MOVQ    ldw+40(FP), BX
+	IMUL3Q  $0x08, BX, CX
+	MOVQ    x+16(FP), SI
+	MOVQ    SI, DI
+	MOVQ    rows+56(FP), DX
+	CMPQ    DX, $0x01
+	JLE     over29
+	MOVQ    ldx+24(FP), DX
+	ADDQ    DX, DI
+
+over29:
+	MOVQ DI, R8
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x02
+	JLE  over30
+	MOVQ ldx+24(FP), DX
+	ADDQ DX, R8
+
+over30:
+	MOVQ R8, R9
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x03
+	JLE  over31
+	MOVQ ldx+24(FP), DX
+	ADDQ DX, R9
+
+over31:
+	MOVQ n+72(FP), DX
+	LEAQ (BX)(BX*2), R10
+	LEAQ (BX)(BX*4), R11
+	LEAQ (R10)(BX*4), R12
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
+	CMPQ DX, $0x10
+	JLT  tail33
+
+block32:
+	VMOVUPD      (AX), X18
+	VMOVUPD      (AX)(BX*1), X19
+	VINSERTF32X4 $0x01, (AX)(BX*2), Z18, Z18
+	VINSERTF32X4 $0x01, (AX)(R10*1), Z19, Z19
+	VINSERTF32X4 $0x02, (AX)(BX*4), Z18, Z18
+	VINSERTF32X4 $0x02, (AX)(R11*1), Z19, Z19
+	VINSERTF32X4 $0x03, (AX)(R10*2), Z18, Z18
+	VINSERTF32X4 $0x03, (AX)(R12*1), Z19, Z19
+	VUNPCKHPD    Z19, Z18, Z17
+	VUNPCKLPD    Z19, Z18, Z18
+	ADDQ         CX, AX
+	VMOVUPD      (SI), Z16
+	VFMADD231PD  Z18, Z16, Z0
+	VFMADD231PD  Z17, Z16, Z2
+	VMOVUPD      (DI), Z16
+	VFMADD231PD  Z18, Z16, Z4
+	VFMADD231PD  Z17, Z16, Z6
+	VMOVUPD      (R8), Z16
+	VFMADD231PD  Z18, Z16, Z8
+	VFMADD231PD  Z17, Z16, Z10
+	VMOVUPD      (R9), Z16
+	VFMADD231PD  Z18, Z16, Z12
+	VFMADD231PD  Z17, Z16, Z14
+	VMOVUPD      (AX), X18
+	VMOVUPD      (AX)(BX*1), X19
+	VINSERTF32X4 $0x01, (AX)(BX*2), Z18, Z18
+	VINSERTF32X4 $0x01, (AX)(R10*1), Z19, Z19
+	VINSERTF32X4 $0x02, (AX)(BX*4), Z18, Z18
+	VINSERTF32X4 $0x02, (AX)(R11*1), Z19, Z19
+	VINSERTF32X4 $0x03, (AX)(R10*2), Z18, Z18
+	VINSERTF32X4 $0x03, (AX)(R12*1), Z19, Z19
+	VUNPCKHPD    Z19, Z18, Z17
+	VUNPCKLPD    Z19, Z18, Z18
+	ADDQ         CX, AX
+	VMOVUPD      64(SI), Z16
+	VFMADD231PD  Z18, Z16, Z1
+	VFMADD231PD  Z17, Z16, Z3
+	VMOVUPD      64(DI), Z16
+	VFMADD231PD  Z18, Z16, Z5
+	VFMADD231PD  Z17, Z16, Z7
+	VMOVUPD      64(R8), Z16
+	VFMADD231PD  Z18, Z16, Z9
+	VFMADD231PD  Z17, Z16, Z11
+	VMOVUPD      64(R9), Z16
+	VFMADD231PD  Z18, Z16, Z13
+	VFMADD231PD  Z17, Z16, Z15
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x00000080, DI
+	ADDQ         $0x00000080, R8
+	ADDQ         $0x00000080, R9
+	SUBQ         $0x10, DX
+	CMPQ         DX, $0x10
+	JGE          block32
+
+tail33:
+	TESTQ        DX, DX
+	JLE          end34
+	CMPQ         DX, $0x08
+	JLT          part37
+	VMOVUPD      (AX), X18
+	VMOVUPD      (AX)(BX*1), X19
+	VINSERTF32X4 $0x01, (AX)(BX*2), Z18, Z18
+	VINSERTF32X4 $0x01, (AX)(R10*1), Z19, Z19
+	VINSERTF32X4 $0x02, (AX)(BX*4), Z18, Z18
+	VINSERTF32X4 $0x02, (AX)(R11*1), Z19, Z19
+	VINSERTF32X4 $0x03, (AX)(R10*2), Z18, Z18
+	VINSERTF32X4 $0x03, (AX)(R12*1), Z19, Z19
+	VUNPCKHPD    Z19, Z18, Z17
+	VUNPCKLPD    Z19, Z18, Z18
+	ADDQ         CX, AX
+	VMOVUPD      (SI), Z16
+	VFMADD231PD  Z18, Z16, Z0
+	VFMADD231PD  Z17, Z16, Z2
+	VMOVUPD      (DI), Z16
+	VFMADD231PD  Z18, Z16, Z4
+	VFMADD231PD  Z17, Z16, Z6
+	VMOVUPD      (R8), Z16
+	VFMADD231PD  Z18, Z16, Z8
+	VFMADD231PD  Z17, Z16, Z10
+	VMOVUPD      (R9), Z16
+	VFMADD231PD  Z18, Z16, Z12
+	VFMADD231PD  Z17, Z16, Z14
+	JMP          over39
+
+part37:
+	MOVQ         DX, CX
+	ADDQ         $0x00, CX
+	VXORPS       X18, X18, X18
+	VXORPS       X19, X19, X19
+	VMOVUPD      (AX), X18
+	CMPQ         CX, $0x01
+	JLE          loaded40
+	VMOVUPD      (AX)(BX*1), X19
+	CMPQ         CX, $0x02
+	JLE          loaded40
+	VINSERTF32X4 $0x01, (AX)(BX*2), Z18, Z18
+	CMPQ         CX, $0x03
+	JLE          loaded40
+	VINSERTF32X4 $0x01, (AX)(R10*1), Z19, Z19
+	CMPQ         CX, $0x04
+	JLE          loaded40
+	VINSERTF32X4 $0x02, (AX)(BX*4), Z18, Z18
+	CMPQ         CX, $0x05
+	JLE          loaded40
+	VINSERTF32X4 $0x02, (AX)(R11*1), Z19, Z19
+	CMPQ         CX, $0x06
+	JLE          loaded40
+	VINSERTF32X4 $0x03, (AX)(R10*2), Z18, Z18
+	CMPQ         CX, $0x07
+	JLE          loaded40
+	VINSERTF32X4 $0x03, (AX)(R12*1), Z19, Z19
+
+loaded40:
+	VUNPCKHPD   Z19, Z18, Z17
+	VUNPCKLPD   Z19, Z18, Z18
+	VMOVUPD.Z   (SI), K1, Z16
+	VFMADD231PD Z18, Z16, Z0
+	VFMADD231PD Z17, Z16, Z2
+	VMOVUPD.Z   (DI), K1, Z16
+	VFMADD231PD Z18, Z16, Z4
+	VFMADD231PD Z17, Z16, Z6
+	VMOVUPD.Z   (R8), K1, Z16
+	VFMADD231PD Z18, Z16, Z8
+	VFMADD231PD Z17, Z16, Z10
+	VMOVUPD.Z   (R9), K1, Z16
+	VFMADD231PD Z18, Z16, Z12
+	VFMADD231PD Z17, Z16, Z14
+	JMP         end34
+
+over39:
+	CMPQ         DX, $0x08
+	JLE          end34
+	MOVQ         DX, CX
+	SUBQ         $0x08, CX
+	VXORPS       X18, X18, X18
+	VXORPS       X19, X19, X19
+	VMOVUPD      (AX), X18
+	CMPQ         CX, $0x01
+	JLE          loaded42
+	VMOVUPD      (AX)(BX*1), X19
+	CMPQ         CX, $0x02
+	JLE          loaded42
+	VINSERTF32X4 $0x01, (AX)(BX*2), Z18, Z18
+	CMPQ         CX, $0x03
+	JLE          loaded42
+	VINSERTF32X4 $0x01, (AX)(R10*1), Z19, Z19
+	CMPQ         CX, $0x04
+	JLE          loaded42
+	VINSERTF32X4 $0x02, (AX)(BX*4), Z18, Z18
+	CMPQ         CX, $0x05
+	JLE          loaded42
+	VINSERTF32X4 $0x02, (AX)(R11*1), Z19, Z19
+	CMPQ         CX, $0x06
+	JLE          loaded42
+	VINSERTF32X4 $0x03, (AX)(R10*2), Z18, Z18
+	CMPQ         CX, $0x07
+	JLE          loaded42
+	VINSERTF32X4 $0x03, (AX)(R12*1), Z19, Z19
+
+loaded42:
+	VUNPCKHPD   Z19, Z18, Z17
+	VUNPCKLPD   Z19, Z18, Z18
+	VMOVUPD.Z   64(SI), K1, Z16
+	VFMADD231PD Z18, Z16, Z1
+	VFMADD231PD Z17, Z16, Z3
+	VMOVUPD.Z   64(DI), K1, Z16
+	VFMADD231PD Z18, Z16, Z5
+	VFMADD231PD Z17, Z16, Z7
+	VMOVUPD.Z   64(R8), K1, Z16
+	VFMADD231PD Z18, Z16, Z9
+	VFMADD231PD Z17, Z16, Z11
+	VMOVUPD.Z   64(R9), K1, Z16
+	VFMADD231PD Z18, Z16, Z13
+	VFMADD231PD Z17, Z16, Z15
+
+end34:
+	MOVQ y+0(FP), AX
+	MOVQ AX, BX
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x01
+	JLE  over43
+	MOVQ ldy+8(FP), DX
+	ADDQ DX, BX
+
+over43:
+	MOVQ BX, CX
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x02
+	JLE  over44
+	MOVQ ldy+8(FP), DX
+	ADDQ DX, CX
+
+over44:
+	MOVQ CX, SI
+	MOVQ rows+56(FP), DX
+	CMPQ DX, $0x03
+	JLE  over45
+	MOVQ ldy+8(FP), DX
+	ADDQ DX, SI
+
+over45:
+	// y[i,j] = act(halved lanes)
+	MOVQ       act+80(FP), DX
+	VADDPD     Z1, Z0, Z0
+	VADDPD     Z3, Z2, Z2
+	VADDPD     Z5, Z4, Z4
+	VADDPD     Z7, Z6, Z6
+	VADDPD     Z9, Z8, Z8
+	VADDPD     Z11, Z10, Z10
+	VADDPD     Z13, Z12, Z12
+	VADDPD     Z15, Z14, Z14
+	VSHUFF64X2 $0xee, Z4, Z0, Z1
+	VSHUFF64X2 $0x44, Z4, Z0, Z0
+	VADDPD     Z1, Z0, Z0
+	VSHUFF64X2 $0xee, Z12, Z8, Z1
+	VSHUFF64X2 $0x44, Z12, Z8, Z8
+	VADDPD     Z1, Z8, Z8
+	VSHUFF64X2 $0xdd, Z8, Z0, Z1
+	VSHUFF64X2 $0x88, Z8, Z0, Z0
+	VADDPD     Z1, Z0, Z0
+	VSHUFF64X2 $0xee, Z6, Z2, Z1
+	VSHUFF64X2 $0x44, Z6, Z2, Z2
+	VADDPD     Z1, Z2, Z2
+	VSHUFF64X2 $0xee, Z14, Z10, Z1
+	VSHUFF64X2 $0x44, Z14, Z10, Z10
+	VADDPD     Z1, Z10, Z10
+	VSHUFF64X2 $0xdd, Z10, Z2, Z1
+	VSHUFF64X2 $0x88, Z10, Z2, Z2
+	VADDPD     Z1, Z2, Z2
+	VUNPCKHPD  Z2, Z0, Z1
+	VUNPCKLPD  Z2, Z0, Z0
+	VADDPD     Z1, Z0, Z0
+	VPXORD     Z16, Z16, Z16
+	VADDPD     Z16, Z0, Z0
+	CMPQ       DX, $0x01
+	JNE        linear46
+	VMAXPD     Z0, Z16, Z0
+
+linear46:
+	VMOVSD        X0, (AX)
+	VMOVHPD       X0, 8(AX)
+	VEXTRACTF32X4 $0x01, Z0, X16
+	VMOVSD        X16, (BX)
+	VMOVHPD       X16, 8(BX)
+	VEXTRACTF32X4 $0x02, Z0, X16
+	VMOVSD        X16, (CX)
+	VMOVHPD       X16, 8(CX)
+	VEXTRACTF32X4 $0x03, Z0, X16
+	VMOVSD        X16, (SI)
+	VMOVHPD       X16, 8(SI)
+
+	// the next 4 rows
+	MOVQ   ldy+8(FP), AX
+	IMUL3Q $0x04, AX, AX
+	MOVQ   y+0(FP), DX
+	ADDQ   AX, DX
+	MOVQ   DX, y+0(FP)
+	MOVQ   ldx+24(FP), AX
+	IMUL3Q $0x04, AX, AX
+	MOVQ   x+16(FP), DX
+	ADDQ   AX, DX
+	MOVQ   DX, x+16(FP)
+	MOVQ   rows+56(FP), DX
+	SUBQ   $0x04, DX
+	MOVQ   DX, rows+56(FP)
+	CMPQ   DX, $0x01
+	JGE    rows28
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -5192,28 +5192,26 @@ TEXT ·severalAVX512F32(SB), NOSPLIT, $0-88
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	MOVQ  cols+64(FP), AX
-	CMPQ  AX, $0x02
-	JNE   more1
+	CMPQ  AX, $0x07
+	JNE   other1
 
 rows2:
-	// 8×2 sums: acc[i,j,0] = bias[j], the other lanes +0
+	// 2×7 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVQ    bias+48(FP), AX
 	VMOVSS  (AX), X0
 	VMOVSS  4(AX), X1
-	VMOVAPS Z0, Z2
-	VMOVAPS Z1, Z3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z1, Z7
-	VMOVAPS Z0, Z8
-	VMOVAPS Z1, Z9
-	VMOVAPS Z0, Z10
-	VMOVAPS Z1, Z11
-	VMOVAPS Z0, Z12
-	VMOVAPS Z1, Z13
-	VMOVAPS Z0, Z14
-	VMOVAPS Z1, Z15
+	VMOVSS  8(AX), X2
+	VMOVSS  12(AX), X3
+	VMOVSS  16(AX), X4
+	VMOVSS  20(AX), X5
+	VMOVSS  24(AX), X6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z1, Z8
+	VMOVAPS Z2, Z9
+	VMOVAPS Z3, Z10
+	VMOVAPS Z4, Z11
+	VMOVAPS Z5, Z12
+	VMOVAPS Z6, Z13
 
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
@@ -5221,39 +5219,35 @@ rows2:
 	MOVQ x+16(FP), CX
 	MOVQ ldx+24(FP), DX
 	MOVQ n+72(FP), SI
-	LEAQ (DX)(DX*2), DI
-	LEAQ (DX)(DX*4), R8
-	LEAQ (DI)(DX*4), R9
+	LEAQ (BX)(BX*2), DI
+	LEAQ (BX)(BX*4), R8
 	CMPQ SI, $0x10
 	JLT  tail5
 
 block4:
-	VMOVUPS     (AX), Z17
-	VMOVUPS     (AX)(BX*1), Z18
-	VMOVUPS     (CX), Z16
-	VFMADD231PS Z17, Z16, Z0
-	VFMADD231PS Z18, Z16, Z1
+	VMOVUPS     (CX), Z15
 	VMOVUPS     (CX)(DX*1), Z16
-	VFMADD231PS Z17, Z16, Z2
-	VFMADD231PS Z18, Z16, Z3
-	VMOVUPS     (CX)(DX*2), Z16
-	VFMADD231PS Z17, Z16, Z4
-	VFMADD231PS Z18, Z16, Z5
-	VMOVUPS     (CX)(DI*1), Z16
-	VFMADD231PS Z17, Z16, Z6
-	VFMADD231PS Z18, Z16, Z7
-	VMOVUPS     (CX)(DX*4), Z16
-	VFMADD231PS Z17, Z16, Z8
-	VFMADD231PS Z18, Z16, Z9
-	VMOVUPS     (CX)(R8*1), Z16
-	VFMADD231PS Z17, Z16, Z10
-	VFMADD231PS Z18, Z16, Z11
-	VMOVUPS     (CX)(DI*2), Z16
-	VFMADD231PS Z17, Z16, Z12
-	VFMADD231PS Z18, Z16, Z13
-	VMOVUPS     (CX)(R9*1), Z16
-	VFMADD231PS Z17, Z16, Z14
-	VFMADD231PS Z18, Z16, Z15
+	VMOVUPS     (AX), Z14
+	VFMADD231PS Z14, Z15, Z0
+	VFMADD231PS Z14, Z16, Z7
+	VMOVUPS     (AX)(BX*1), Z14
+	VFMADD231PS Z14, Z15, Z1
+	VFMADD231PS Z14, Z16, Z8
+	VMOVUPS     (AX)(BX*2), Z14
+	VFMADD231PS Z14, Z15, Z2
+	VFMADD231PS Z14, Z16, Z9
+	VMOVUPS     (AX)(DI*1), Z14
+	VFMADD231PS Z14, Z15, Z3
+	VFMADD231PS Z14, Z16, Z10
+	VMOVUPS     (AX)(BX*4), Z14
+	VFMADD231PS Z14, Z15, Z4
+	VFMADD231PS Z14, Z16, Z11
+	VMOVUPS     (AX)(R8*1), Z14
+	VFMADD231PS Z14, Z15, Z5
+	VFMADD231PS Z14, Z16, Z12
+	VMOVUPS     (AX)(DI*2), Z14
+	VFMADD231PS Z14, Z15, Z6
+	VFMADD231PS Z14, Z16, Z13
 	ADDQ        $0x40, AX
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, SI
@@ -5263,42 +5257,38 @@ block4:
 tail5:
 	TESTQ       SI, SI
 	JLE         end6
-	VMOVUPS.Z   (AX), K1, Z17
-	VMOVUPS.Z   (AX)(BX*1), K1, Z18
-	VMOVUPS.Z   (CX), K1, Z16
-	VFMADD231PS Z17, Z16, Z0
-	VFMADD231PS Z18, Z16, Z1
+	VMOVUPS.Z   (CX), K1, Z15
 	VMOVUPS.Z   (CX)(DX*1), K1, Z16
-	VFMADD231PS Z17, Z16, Z2
-	VFMADD231PS Z18, Z16, Z3
-	VMOVUPS.Z   (CX)(DX*2), K1, Z16
-	VFMADD231PS Z17, Z16, Z4
-	VFMADD231PS Z18, Z16, Z5
-	VMOVUPS.Z   (CX)(DI*1), K1, Z16
-	VFMADD231PS Z17, Z16, Z6
-	VFMADD231PS Z18, Z16, Z7
-	VMOVUPS.Z   (CX)(DX*4), K1, Z16
-	VFMADD231PS Z17, Z16, Z8
-	VFMADD231PS Z18, Z16, Z9
-	VMOVUPS.Z   (CX)(R8*1), K1, Z16
-	VFMADD231PS Z17, Z16, Z10
-	VFMADD231PS Z18, Z16, Z11
-	VMOVUPS.Z   (CX)(DI*2), K1, Z16
-	VFMADD231PS Z17, Z16, Z12
-	VFMADD231PS Z18, Z16, Z13
-	VMOVUPS.Z   (CX)(R9*1), K1, Z16
-	VFMADD231PS Z17, Z16, Z14
-	VFMADD231PS Z18, Z16, Z15
+	VMOVUPS.Z   (AX), K1, Z14
+	VFMADD231PS Z14, Z15, Z0
+	VFMADD231PS Z14, Z16, Z7
+	VMOVUPS.Z   (AX)(BX*1), K1, Z14
+	VFMADD231PS Z14, Z15, Z1
+	VFMADD231PS Z14, Z16, Z8
+	VMOVUPS.Z   (AX)(BX*2), K1, Z14
+	VFMADD231PS Z14, Z15, Z2
+	VFMADD231PS Z14, Z16, Z9
+	VMOVUPS.Z   (AX)(DI*1), K1, Z14
+	VFMADD231PS Z14, Z15, Z3
+	VFMADD231PS Z14, Z16, Z10
+	VMOVUPS.Z   (AX)(BX*4), K1, Z14
+	VFMADD231PS Z14, Z15, Z4
+	VFMADD231PS Z14, Z16, Z11
+	VMOVUPS.Z   (AX)(R8*1), K1, Z14
+	VFMADD231PS Z14, Z15, Z5
+	VFMADD231PS Z14, Z16, Z12
+	VMOVUPS.Z   (AX)(DI*2), K1, Z14
+	VFMADD231PS Z14, Z15, Z6
+	VFMADD231PS Z14, Z16, Z13
 
 end6:
 	MOVQ y+0(FP), CX
 	MOVQ ldy+8(FP), DX
-	LEAQ (DX)(DX*2), DI
-	LEAQ (DX)(DX*4), R8
-	LEAQ (DI)(DX*4), R9
 
 	// y[i,j] = act(halved lanes)
 	MOVQ       act+80(FP), SI
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
 	VSHUFF64X2 $0xee, Z4, Z0, Z17
 	VSHUFF64X2 $0x44, Z4, Z0, Z0
 	VADDPS     Z17, Z0, Z0
@@ -5320,8 +5310,8 @@ end6:
 	VSHUFF64X2 $0xee, Z6, Z2, Z17
 	VSHUFF64X2 $0x44, Z6, Z2, Z2
 	VADDPS     Z17, Z2, Z2
-	VSHUFF64X2 $0xee, Z14, Z10, Z17
-	VSHUFF64X2 $0x44, Z14, Z10, Z10
+	VSHUFF64X2 $0xee, Z15, Z10, Z17
+	VSHUFF64X2 $0x44, Z15, Z10, Z10
 	VADDPS     Z17, Z10, Z10
 	VSHUFF64X2 $0xdd, Z10, Z2, Z17
 	VSHUFF64X2 $0x88, Z10, Z2, Z2
@@ -5329,8 +5319,8 @@ end6:
 	VSHUFF64X2 $0xee, Z7, Z3, Z17
 	VSHUFF64X2 $0x44, Z7, Z3, Z3
 	VADDPS     Z17, Z3, Z3
-	VSHUFF64X2 $0xee, Z15, Z11, Z17
-	VSHUFF64X2 $0x44, Z15, Z11, Z11
+	VSHUFF64X2 $0xee, Z16, Z11, Z17
+	VSHUFF64X2 $0x44, Z16, Z11, Z11
 	VADDPS     Z17, Z11, Z11
 	VSHUFF64X2 $0xdd, Z11, Z3, Z17
 	VSHUFF64X2 $0x88, Z11, Z3, Z3
@@ -5344,43 +5334,41 @@ end6:
 	VSHUFPS    $0xdd, Z2, Z0, Z17
 	VSHUFPS    $0x88, Z2, Z0, Z0
 	VADDPS     Z17, Z0, Z0
-	VPXORD     Z16, Z16, Z16
-	VADDPS     Z16, Z0, Z0
+	VPXORD     Z14, Z14, Z14
+	VADDPS     Z14, Z0, Z0
 	CMPQ       SI, $0x01
 	JNE        linear8
-	VMAXPS     Z0, Z16, Z0
+	VMAXPS     Z0, Z14, Z0
 
 linear8:
 	VMOVSS        X0, (CX)
 	VEXTRACTPS    $0x01, X0, 4(CX)
-	VEXTRACTPS    $0x02, X0, (CX)(DX*1)
-	VEXTRACTPS    $0x03, X0, 4(CX)(DX*1)
-	VEXTRACTF32X4 $0x01, Z0, X16
-	VMOVSS        X16, (CX)(DX*2)
-	VEXTRACTPS    $0x01, X16, 4(CX)(DX*2)
-	VEXTRACTPS    $0x02, X16, (CX)(DI*1)
-	VEXTRACTPS    $0x03, X16, 4(CX)(DI*1)
-	VEXTRACTF32X4 $0x02, Z0, X16
-	VMOVSS        X16, (CX)(DX*4)
-	VEXTRACTPS    $0x01, X16, 4(CX)(DX*4)
-	VEXTRACTPS    $0x02, X16, (CX)(R8*1)
-	VEXTRACTPS    $0x03, X16, 4(CX)(R8*1)
-	VEXTRACTF32X4 $0x03, Z0, X16
-	VMOVSS        X16, (CX)(DI*2)
-	VEXTRACTPS    $0x01, X16, 4(CX)(DI*2)
-	VEXTRACTPS    $0x02, X16, (CX)(R9*1)
-	VEXTRACTPS    $0x03, X16, 4(CX)(R9*1)
+	VEXTRACTPS    $0x02, X0, 8(CX)
+	VEXTRACTPS    $0x03, X0, 12(CX)
+	VEXTRACTF32X4 $0x01, Z0, X14
+	VMOVSS        X14, 16(CX)
+	VEXTRACTPS    $0x01, X14, 20(CX)
+	VEXTRACTPS    $0x02, X14, 24(CX)
+	VEXTRACTPS    $0x03, X14, (CX)(DX*1)
+	VEXTRACTF32X4 $0x02, Z0, X14
+	VMOVSS        X14, 4(CX)(DX*1)
+	VEXTRACTPS    $0x01, X14, 8(CX)(DX*1)
+	VEXTRACTPS    $0x02, X14, 12(CX)(DX*1)
+	VEXTRACTPS    $0x03, X14, 16(CX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z0, X14
+	VMOVSS        X14, 20(CX)(DX*1)
+	VEXTRACTPS    $0x01, X14, 24(CX)(DX*1)
 
-	// the next 8 rows, or the last ones
+	// the next 2 rows, or the last ones
 	MOVQ  rows+56(FP), AX
-	SUBQ  $0x08, AX
+	SUBQ  $0x02, AX
 	TESTQ AX, AX
 	JLE   done3
-	MOVQ  $0x00000008, BX
-	CMPQ  AX, $0x08
+	MOVQ  $0x00000002, BX
+	CMPQ  AX, $0x02
 	JGE   enough9
 	MOVQ  AX, BX
-	MOVQ  $0x00000008, AX
+	MOVQ  $0x00000002, AX
 
 enough9:
 	MOVQ  AX, rows+56(FP)
@@ -5401,611 +5389,11 @@ done3:
 	VZEROUPPER
 	RET
 
-more1:
-	CMPQ AX, $0x03
-	JNE  more10
+other1:
+	CMPQ AX, $0x06
+	JNE  other10
 
 rows11:
-	// 5×3 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ    bias+48(FP), AX
-	VMOVSS  (AX), X0
-	VMOVSS  4(AX), X1
-	VMOVSS  8(AX), X2
-	VMOVAPS Z0, Z3
-	VMOVAPS Z1, Z4
-	VMOVAPS Z2, Z5
-	VMOVAPS Z0, Z6
-	VMOVAPS Z1, Z7
-	VMOVAPS Z2, Z8
-	VMOVAPS Z0, Z9
-	VMOVAPS Z1, Z10
-	VMOVAPS Z2, Z11
-	VMOVAPS Z0, Z12
-	VMOVAPS Z1, Z13
-	VMOVAPS Z2, Z14
-
-	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
-	MOVQ w+32(FP), AX
-	MOVQ ldw+40(FP), BX
-	MOVQ x+16(FP), CX
-	MOVQ ldx+24(FP), DX
-	MOVQ n+72(FP), SI
-	LEAQ (DX)(DX*2), DI
-	CMPQ SI, $0x10
-	JLT  tail14
-
-block13:
-	VMOVUPS     (AX), Z16
-	VMOVUPS     (AX)(BX*1), Z17
-	VMOVUPS     (AX)(BX*2), Z18
-	VMOVUPS     (CX), Z15
-	VFMADD231PS Z16, Z15, Z0
-	VFMADD231PS Z17, Z15, Z1
-	VFMADD231PS Z18, Z15, Z2
-	VMOVUPS     (CX)(DX*1), Z15
-	VFMADD231PS Z16, Z15, Z3
-	VFMADD231PS Z17, Z15, Z4
-	VFMADD231PS Z18, Z15, Z5
-	VMOVUPS     (CX)(DX*2), Z15
-	VFMADD231PS Z16, Z15, Z6
-	VFMADD231PS Z17, Z15, Z7
-	VFMADD231PS Z18, Z15, Z8
-	VMOVUPS     (CX)(DI*1), Z15
-	VFMADD231PS Z16, Z15, Z9
-	VFMADD231PS Z17, Z15, Z10
-	VFMADD231PS Z18, Z15, Z11
-	VMOVUPS     (CX)(DX*4), Z15
-	VFMADD231PS Z16, Z15, Z12
-	VFMADD231PS Z17, Z15, Z13
-	VFMADD231PS Z18, Z15, Z14
-	ADDQ        $0x40, AX
-	ADDQ        $0x40, CX
-	SUBQ        $0x10, SI
-	CMPQ        SI, $0x10
-	JGE         block13
-
-tail14:
-	TESTQ       SI, SI
-	JLE         end15
-	VMOVUPS.Z   (AX), K1, Z16
-	VMOVUPS.Z   (AX)(BX*1), K1, Z17
-	VMOVUPS.Z   (AX)(BX*2), K1, Z18
-	VMOVUPS.Z   (CX), K1, Z15
-	VFMADD231PS Z16, Z15, Z0
-	VFMADD231PS Z17, Z15, Z1
-	VFMADD231PS Z18, Z15, Z2
-	VMOVUPS.Z   (CX)(DX*1), K1, Z15
-	VFMADD231PS Z16, Z15, Z3
-	VFMADD231PS Z17, Z15, Z4
-	VFMADD231PS Z18, Z15, Z5
-	VMOVUPS.Z   (CX)(DX*2), K1, Z15
-	VFMADD231PS Z16, Z15, Z6
-	VFMADD231PS Z17, Z15, Z7
-	VFMADD231PS Z18, Z15, Z8
-	VMOVUPS.Z   (CX)(DI*1), K1, Z15
-	VFMADD231PS Z16, Z15, Z9
-	VFMADD231PS Z17, Z15, Z10
-	VFMADD231PS Z18, Z15, Z11
-	VMOVUPS.Z   (CX)(DX*4), K1, Z15
-	VFMADD231PS Z16, Z15, Z12
-	VFMADD231PS Z17, Z15, Z13
-	VFMADD231PS Z18, Z15, Z14
-
-end15:
-	MOVQ y+0(FP), CX
-	MOVQ ldy+8(FP), DX
-	LEAQ (DX)(DX*2), DI
-
-	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), SI
-	VPXORD     Z16, Z16, Z16
-	VSHUFF64X2 $0xee, Z4, Z0, Z17
-	VSHUFF64X2 $0x44, Z4, Z0, Z0
-	VADDPS     Z17, Z0, Z0
-	VSHUFF64X2 $0xee, Z12, Z8, Z17
-	VSHUFF64X2 $0x44, Z12, Z8, Z8
-	VADDPS     Z17, Z8, Z8
-	VSHUFF64X2 $0xdd, Z8, Z0, Z17
-	VSHUFF64X2 $0x88, Z8, Z0, Z0
-	VADDPS     Z17, Z0, Z0
-	VSHUFF64X2 $0xee, Z5, Z1, Z17
-	VSHUFF64X2 $0x44, Z5, Z1, Z1
-	VADDPS     Z17, Z1, Z1
-	VSHUFF64X2 $0xee, Z13, Z9, Z17
-	VSHUFF64X2 $0x44, Z13, Z9, Z9
-	VADDPS     Z17, Z9, Z9
-	VSHUFF64X2 $0xdd, Z9, Z1, Z17
-	VSHUFF64X2 $0x88, Z9, Z1, Z1
-	VADDPS     Z17, Z1, Z1
-	VSHUFF64X2 $0xee, Z6, Z2, Z17
-	VSHUFF64X2 $0x44, Z6, Z2, Z2
-	VADDPS     Z17, Z2, Z2
-	VSHUFF64X2 $0xee, Z14, Z10, Z17
-	VSHUFF64X2 $0x44, Z14, Z10, Z10
-	VADDPS     Z17, Z10, Z10
-	VSHUFF64X2 $0xdd, Z10, Z2, Z17
-	VSHUFF64X2 $0x88, Z10, Z2, Z2
-	VADDPS     Z17, Z2, Z2
-	VSHUFF64X2 $0xee, Z7, Z3, Z17
-	VSHUFF64X2 $0x44, Z7, Z3, Z3
-	VADDPS     Z17, Z3, Z3
-	VSHUFF64X2 $0xee, Z16, Z11, Z17
-	VSHUFF64X2 $0x44, Z16, Z11, Z11
-	VADDPS     Z17, Z11, Z11
-	VSHUFF64X2 $0xdd, Z11, Z3, Z17
-	VSHUFF64X2 $0x88, Z11, Z3, Z3
-	VADDPS     Z17, Z3, Z3
-	VUNPCKHPD  Z1, Z0, Z17
-	VUNPCKLPD  Z1, Z0, Z0
-	VADDPS     Z17, Z0, Z0
-	VUNPCKHPD  Z3, Z2, Z17
-	VUNPCKLPD  Z3, Z2, Z2
-	VADDPS     Z17, Z2, Z2
-	VSHUFPS    $0xdd, Z2, Z0, Z17
-	VSHUFPS    $0x88, Z2, Z0, Z0
-	VADDPS     Z17, Z0, Z0
-	VPXORD     Z15, Z15, Z15
-	VADDPS     Z15, Z0, Z0
-	CMPQ       SI, $0x01
-	JNE        linear17
-	VMAXPS     Z0, Z15, Z0
-
-linear17:
-	VMOVSS        X0, (CX)
-	VEXTRACTPS    $0x01, X0, 4(CX)
-	VEXTRACTPS    $0x02, X0, 8(CX)
-	VEXTRACTPS    $0x03, X0, (CX)(DX*1)
-	VEXTRACTF32X4 $0x01, Z0, X15
-	VMOVSS        X15, 4(CX)(DX*1)
-	VEXTRACTPS    $0x01, X15, 8(CX)(DX*1)
-	VEXTRACTPS    $0x02, X15, (CX)(DX*2)
-	VEXTRACTPS    $0x03, X15, 4(CX)(DX*2)
-	VEXTRACTF32X4 $0x02, Z0, X15
-	VMOVSS        X15, 8(CX)(DX*2)
-	VEXTRACTPS    $0x01, X15, (CX)(DI*1)
-	VEXTRACTPS    $0x02, X15, 4(CX)(DI*1)
-	VEXTRACTPS    $0x03, X15, 8(CX)(DI*1)
-	VEXTRACTF32X4 $0x03, Z0, X15
-	VMOVSS        X15, (CX)(DX*4)
-	VEXTRACTPS    $0x01, X15, 4(CX)(DX*4)
-	VEXTRACTPS    $0x02, X15, 8(CX)(DX*4)
-
-	// the next 5 rows, or the last ones
-	MOVQ  rows+56(FP), AX
-	SUBQ  $0x05, AX
-	TESTQ AX, AX
-	JLE   done12
-	MOVQ  $0x00000005, BX
-	CMPQ  AX, $0x05
-	JGE   enough18
-	MOVQ  AX, BX
-	MOVQ  $0x00000005, AX
-
-enough18:
-	MOVQ  AX, rows+56(FP)
-	MOVQ  ldy+8(FP), DX
-	IMULQ BX, DX
-	MOVQ  y+0(FP), CX
-	ADDQ  DX, CX
-	MOVQ  CX, y+0(FP)
-	MOVQ  ldx+24(FP), DX
-	IMULQ BX, DX
-	MOVQ  x+16(FP), CX
-	ADDQ  DX, CX
-	MOVQ  CX, x+16(FP)
-	JMP   rows11
-
-done12:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-more10:
-	CMPQ AX, $0x04
-	JNE  more19
-
-rows20:
-	// 4×4 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ    bias+48(FP), AX
-	VMOVSS  (AX), X0
-	VMOVSS  4(AX), X1
-	VMOVSS  8(AX), X2
-	VMOVSS  12(AX), X3
-	VMOVAPS Z0, Z4
-	VMOVAPS Z1, Z5
-	VMOVAPS Z2, Z6
-	VMOVAPS Z3, Z7
-	VMOVAPS Z0, Z8
-	VMOVAPS Z1, Z9
-	VMOVAPS Z2, Z10
-	VMOVAPS Z3, Z11
-	VMOVAPS Z0, Z12
-	VMOVAPS Z1, Z13
-	VMOVAPS Z2, Z14
-	VMOVAPS Z3, Z15
-
-	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
-	MOVQ w+32(FP), AX
-	MOVQ ldw+40(FP), BX
-	MOVQ x+16(FP), CX
-	MOVQ ldx+24(FP), DX
-	MOVQ n+72(FP), SI
-	LEAQ (BX)(BX*2), DI
-	LEAQ (DX)(DX*2), R8
-	CMPQ SI, $0x10
-	JLT  tail23
-
-block22:
-	VMOVUPS     (AX), Z17
-	VMOVUPS     (AX)(BX*1), Z18
-	VMOVUPS     (AX)(BX*2), Z19
-	VMOVUPS     (AX)(DI*1), Z20
-	VMOVUPS     (CX), Z16
-	VFMADD231PS Z17, Z16, Z0
-	VFMADD231PS Z18, Z16, Z1
-	VFMADD231PS Z19, Z16, Z2
-	VFMADD231PS Z20, Z16, Z3
-	VMOVUPS     (CX)(DX*1), Z16
-	VFMADD231PS Z17, Z16, Z4
-	VFMADD231PS Z18, Z16, Z5
-	VFMADD231PS Z19, Z16, Z6
-	VFMADD231PS Z20, Z16, Z7
-	VMOVUPS     (CX)(DX*2), Z16
-	VFMADD231PS Z17, Z16, Z8
-	VFMADD231PS Z18, Z16, Z9
-	VFMADD231PS Z19, Z16, Z10
-	VFMADD231PS Z20, Z16, Z11
-	VMOVUPS     (CX)(R8*1), Z16
-	VFMADD231PS Z17, Z16, Z12
-	VFMADD231PS Z18, Z16, Z13
-	VFMADD231PS Z19, Z16, Z14
-	VFMADD231PS Z20, Z16, Z15
-	ADDQ        $0x40, AX
-	ADDQ        $0x40, CX
-	SUBQ        $0x10, SI
-	CMPQ        SI, $0x10
-	JGE         block22
-
-tail23:
-	TESTQ       SI, SI
-	JLE         end24
-	VMOVUPS.Z   (AX), K1, Z17
-	VMOVUPS.Z   (AX)(BX*1), K1, Z18
-	VMOVUPS.Z   (AX)(BX*2), K1, Z19
-	VMOVUPS.Z   (AX)(DI*1), K1, Z20
-	VMOVUPS.Z   (CX), K1, Z16
-	VFMADD231PS Z17, Z16, Z0
-	VFMADD231PS Z18, Z16, Z1
-	VFMADD231PS Z19, Z16, Z2
-	VFMADD231PS Z20, Z16, Z3
-	VMOVUPS.Z   (CX)(DX*1), K1, Z16
-	VFMADD231PS Z17, Z16, Z4
-	VFMADD231PS Z18, Z16, Z5
-	VFMADD231PS Z19, Z16, Z6
-	VFMADD231PS Z20, Z16, Z7
-	VMOVUPS.Z   (CX)(DX*2), K1, Z16
-	VFMADD231PS Z17, Z16, Z8
-	VFMADD231PS Z18, Z16, Z9
-	VFMADD231PS Z19, Z16, Z10
-	VFMADD231PS Z20, Z16, Z11
-	VMOVUPS.Z   (CX)(R8*1), K1, Z16
-	VFMADD231PS Z17, Z16, Z12
-	VFMADD231PS Z18, Z16, Z13
-	VFMADD231PS Z19, Z16, Z14
-	VFMADD231PS Z20, Z16, Z15
-
-end24:
-	MOVQ y+0(FP), CX
-	MOVQ ldy+8(FP), DX
-	LEAQ (DX)(DX*2), DI
-
-	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), SI
-	VSHUFF64X2 $0xee, Z4, Z0, Z17
-	VSHUFF64X2 $0x44, Z4, Z0, Z0
-	VADDPS     Z17, Z0, Z0
-	VSHUFF64X2 $0xee, Z12, Z8, Z17
-	VSHUFF64X2 $0x44, Z12, Z8, Z8
-	VADDPS     Z17, Z8, Z8
-	VSHUFF64X2 $0xdd, Z8, Z0, Z17
-	VSHUFF64X2 $0x88, Z8, Z0, Z0
-	VADDPS     Z17, Z0, Z0
-	VSHUFF64X2 $0xee, Z5, Z1, Z17
-	VSHUFF64X2 $0x44, Z5, Z1, Z1
-	VADDPS     Z17, Z1, Z1
-	VSHUFF64X2 $0xee, Z13, Z9, Z17
-	VSHUFF64X2 $0x44, Z13, Z9, Z9
-	VADDPS     Z17, Z9, Z9
-	VSHUFF64X2 $0xdd, Z9, Z1, Z17
-	VSHUFF64X2 $0x88, Z9, Z1, Z1
-	VADDPS     Z17, Z1, Z1
-	VSHUFF64X2 $0xee, Z6, Z2, Z17
-	VSHUFF64X2 $0x44, Z6, Z2, Z2
-	VADDPS     Z17, Z2, Z2
-	VSHUFF64X2 $0xee, Z14, Z10, Z17
-	VSHUFF64X2 $0x44, Z14, Z10, Z10
-	VADDPS     Z17, Z10, Z10
-	VSHUFF64X2 $0xdd, Z10, Z2, Z17
-	VSHUFF64X2 $0x88, Z10, Z2, Z2
-	VADDPS     Z17, Z2, Z2
-	VSHUFF64X2 $0xee, Z7, Z3, Z17
-	VSHUFF64X2 $0x44, Z7, Z3, Z3
-	VADDPS     Z17, Z3, Z3
-	VSHUFF64X2 $0xee, Z15, Z11, Z17
-	VSHUFF64X2 $0x44, Z15, Z11, Z11
-	VADDPS     Z17, Z11, Z11
-	VSHUFF64X2 $0xdd, Z11, Z3, Z17
-	VSHUFF64X2 $0x88, Z11, Z3, Z3
-	VADDPS     Z17, Z3, Z3
-	VUNPCKHPD  Z1, Z0, Z17
-	VUNPCKLPD  Z1, Z0, Z0
-	VADDPS     Z17, Z0, Z0
-	VUNPCKHPD  Z3, Z2, Z17
-	VUNPCKLPD  Z3, Z2, Z2
-	VADDPS     Z17, Z2, Z2
-	VSHUFPS    $0xdd, Z2, Z0, Z17
-	VSHUFPS    $0x88, Z2, Z0, Z0
-	VADDPS     Z17, Z0, Z0
-	VPXORD     Z16, Z16, Z16
-	VADDPS     Z16, Z0, Z0
-	CMPQ       SI, $0x01
-	JNE        linear26
-	VMAXPS     Z0, Z16, Z0
-
-linear26:
-	VMOVSS        X0, (CX)
-	VEXTRACTPS    $0x01, X0, 4(CX)
-	VEXTRACTPS    $0x02, X0, 8(CX)
-	VEXTRACTPS    $0x03, X0, 12(CX)
-	VEXTRACTF32X4 $0x01, Z0, X16
-	VMOVSS        X16, (CX)(DX*1)
-	VEXTRACTPS    $0x01, X16, 4(CX)(DX*1)
-	VEXTRACTPS    $0x02, X16, 8(CX)(DX*1)
-	VEXTRACTPS    $0x03, X16, 12(CX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z0, X16
-	VMOVSS        X16, (CX)(DX*2)
-	VEXTRACTPS    $0x01, X16, 4(CX)(DX*2)
-	VEXTRACTPS    $0x02, X16, 8(CX)(DX*2)
-	VEXTRACTPS    $0x03, X16, 12(CX)(DX*2)
-	VEXTRACTF32X4 $0x03, Z0, X16
-	VMOVSS        X16, (CX)(DI*1)
-	VEXTRACTPS    $0x01, X16, 4(CX)(DI*1)
-	VEXTRACTPS    $0x02, X16, 8(CX)(DI*1)
-	VEXTRACTPS    $0x03, X16, 12(CX)(DI*1)
-
-	// the next 4 rows, or the last ones
-	MOVQ  rows+56(FP), AX
-	SUBQ  $0x04, AX
-	TESTQ AX, AX
-	JLE   done21
-	MOVQ  $0x00000004, BX
-	CMPQ  AX, $0x04
-	JGE   enough27
-	MOVQ  AX, BX
-	MOVQ  $0x00000004, AX
-
-enough27:
-	MOVQ  AX, rows+56(FP)
-	MOVQ  ldy+8(FP), DX
-	IMULQ BX, DX
-	MOVQ  y+0(FP), CX
-	ADDQ  DX, CX
-	MOVQ  CX, y+0(FP)
-	MOVQ  ldx+24(FP), DX
-	IMULQ BX, DX
-	MOVQ  x+16(FP), CX
-	ADDQ  DX, CX
-	MOVQ  CX, x+16(FP)
-	JMP   rows20
-
-done21:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-more19:
-	CMPQ AX, $0x05
-	JNE  more28
-
-rows29:
-	// 3×5 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ    bias+48(FP), AX
-	VMOVSS  (AX), X0
-	VMOVSS  4(AX), X1
-	VMOVSS  8(AX), X2
-	VMOVSS  12(AX), X3
-	VMOVSS  16(AX), X4
-	VMOVAPS Z0, Z5
-	VMOVAPS Z1, Z6
-	VMOVAPS Z2, Z7
-	VMOVAPS Z3, Z8
-	VMOVAPS Z4, Z9
-	VMOVAPS Z0, Z10
-	VMOVAPS Z1, Z11
-	VMOVAPS Z2, Z12
-	VMOVAPS Z3, Z13
-	VMOVAPS Z4, Z14
-
-	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
-	MOVQ w+32(FP), AX
-	MOVQ ldw+40(FP), BX
-	MOVQ x+16(FP), CX
-	MOVQ ldx+24(FP), DX
-	MOVQ n+72(FP), SI
-	LEAQ (BX)(BX*2), DI
-	CMPQ SI, $0x10
-	JLT  tail32
-
-block31:
-	VMOVUPS     (CX), Z16
-	VMOVUPS     (CX)(DX*1), Z17
-	VMOVUPS     (CX)(DX*2), Z18
-	VMOVUPS     (AX), Z15
-	VFMADD231PS Z15, Z16, Z0
-	VFMADD231PS Z15, Z17, Z5
-	VFMADD231PS Z15, Z18, Z10
-	VMOVUPS     (AX)(BX*1), Z15
-	VFMADD231PS Z15, Z16, Z1
-	VFMADD231PS Z15, Z17, Z6
-	VFMADD231PS Z15, Z18, Z11
-	VMOVUPS     (AX)(BX*2), Z15
-	VFMADD231PS Z15, Z16, Z2
-	VFMADD231PS Z15, Z17, Z7
-	VFMADD231PS Z15, Z18, Z12
-	VMOVUPS     (AX)(DI*1), Z15
-	VFMADD231PS Z15, Z16, Z3
-	VFMADD231PS Z15, Z17, Z8
-	VFMADD231PS Z15, Z18, Z13
-	VMOVUPS     (AX)(BX*4), Z15
-	VFMADD231PS Z15, Z16, Z4
-	VFMADD231PS Z15, Z17, Z9
-	VFMADD231PS Z15, Z18, Z14
-	ADDQ        $0x40, AX
-	ADDQ        $0x40, CX
-	SUBQ        $0x10, SI
-	CMPQ        SI, $0x10
-	JGE         block31
-
-tail32:
-	TESTQ       SI, SI
-	JLE         end33
-	VMOVUPS.Z   (CX), K1, Z16
-	VMOVUPS.Z   (CX)(DX*1), K1, Z17
-	VMOVUPS.Z   (CX)(DX*2), K1, Z18
-	VMOVUPS.Z   (AX), K1, Z15
-	VFMADD231PS Z15, Z16, Z0
-	VFMADD231PS Z15, Z17, Z5
-	VFMADD231PS Z15, Z18, Z10
-	VMOVUPS.Z   (AX)(BX*1), K1, Z15
-	VFMADD231PS Z15, Z16, Z1
-	VFMADD231PS Z15, Z17, Z6
-	VFMADD231PS Z15, Z18, Z11
-	VMOVUPS.Z   (AX)(BX*2), K1, Z15
-	VFMADD231PS Z15, Z16, Z2
-	VFMADD231PS Z15, Z17, Z7
-	VFMADD231PS Z15, Z18, Z12
-	VMOVUPS.Z   (AX)(DI*1), K1, Z15
-	VFMADD231PS Z15, Z16, Z3
-	VFMADD231PS Z15, Z17, Z8
-	VFMADD231PS Z15, Z18, Z13
-	VMOVUPS.Z   (AX)(BX*4), K1, Z15
-	VFMADD231PS Z15, Z16, Z4
-	VFMADD231PS Z15, Z17, Z9
-	VFMADD231PS Z15, Z18, Z14
-
-end33:
-	MOVQ y+0(FP), CX
-	MOVQ ldy+8(FP), DX
-
-	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), SI
-	VPXORD     Z16, Z16, Z16
-	VSHUFF64X2 $0xee, Z4, Z0, Z17
-	VSHUFF64X2 $0x44, Z4, Z0, Z0
-	VADDPS     Z17, Z0, Z0
-	VSHUFF64X2 $0xee, Z12, Z8, Z17
-	VSHUFF64X2 $0x44, Z12, Z8, Z8
-	VADDPS     Z17, Z8, Z8
-	VSHUFF64X2 $0xdd, Z8, Z0, Z17
-	VSHUFF64X2 $0x88, Z8, Z0, Z0
-	VADDPS     Z17, Z0, Z0
-	VSHUFF64X2 $0xee, Z5, Z1, Z17
-	VSHUFF64X2 $0x44, Z5, Z1, Z1
-	VADDPS     Z17, Z1, Z1
-	VSHUFF64X2 $0xee, Z13, Z9, Z17
-	VSHUFF64X2 $0x44, Z13, Z9, Z9
-	VADDPS     Z17, Z9, Z9
-	VSHUFF64X2 $0xdd, Z9, Z1, Z17
-	VSHUFF64X2 $0x88, Z9, Z1, Z1
-	VADDPS     Z17, Z1, Z1
-	VSHUFF64X2 $0xee, Z6, Z2, Z17
-	VSHUFF64X2 $0x44, Z6, Z2, Z2
-	VADDPS     Z17, Z2, Z2
-	VSHUFF64X2 $0xee, Z14, Z10, Z17
-	VSHUFF64X2 $0x44, Z14, Z10, Z10
-	VADDPS     Z17, Z10, Z10
-	VSHUFF64X2 $0xdd, Z10, Z2, Z17
-	VSHUFF64X2 $0x88, Z10, Z2, Z2
-	VADDPS     Z17, Z2, Z2
-	VSHUFF64X2 $0xee, Z7, Z3, Z17
-	VSHUFF64X2 $0x44, Z7, Z3, Z3
-	VADDPS     Z17, Z3, Z3
-	VSHUFF64X2 $0xee, Z16, Z11, Z17
-	VSHUFF64X2 $0x44, Z16, Z11, Z11
-	VADDPS     Z17, Z11, Z11
-	VSHUFF64X2 $0xdd, Z11, Z3, Z17
-	VSHUFF64X2 $0x88, Z11, Z3, Z3
-	VADDPS     Z17, Z3, Z3
-	VUNPCKHPD  Z1, Z0, Z17
-	VUNPCKLPD  Z1, Z0, Z0
-	VADDPS     Z17, Z0, Z0
-	VUNPCKHPD  Z3, Z2, Z17
-	VUNPCKLPD  Z3, Z2, Z2
-	VADDPS     Z17, Z2, Z2
-	VSHUFPS    $0xdd, Z2, Z0, Z17
-	VSHUFPS    $0x88, Z2, Z0, Z0
-	VADDPS     Z17, Z0, Z0
-	VPXORD     Z15, Z15, Z15
-	VADDPS     Z15, Z0, Z0
-	CMPQ       SI, $0x01
-	JNE        linear35
-	VMAXPS     Z0, Z15, Z0
-
-linear35:
-	VMOVSS        X0, (CX)
-	VEXTRACTPS    $0x01, X0, 4(CX)
-	VEXTRACTPS    $0x02, X0, 8(CX)
-	VEXTRACTPS    $0x03, X0, 12(CX)
-	VEXTRACTF32X4 $0x01, Z0, X15
-	VMOVSS        X15, 16(CX)
-	VEXTRACTPS    $0x01, X15, (CX)(DX*1)
-	VEXTRACTPS    $0x02, X15, 4(CX)(DX*1)
-	VEXTRACTPS    $0x03, X15, 8(CX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z0, X15
-	VMOVSS        X15, 12(CX)(DX*1)
-	VEXTRACTPS    $0x01, X15, 16(CX)(DX*1)
-	VEXTRACTPS    $0x02, X15, (CX)(DX*2)
-	VEXTRACTPS    $0x03, X15, 4(CX)(DX*2)
-	VEXTRACTF32X4 $0x03, Z0, X15
-	VMOVSS        X15, 8(CX)(DX*2)
-	VEXTRACTPS    $0x01, X15, 12(CX)(DX*2)
-	VEXTRACTPS    $0x02, X15, 16(CX)(DX*2)
-
-	// the next 3 rows, or the last ones
-	MOVQ  rows+56(FP), AX
-	SUBQ  $0x03, AX
-	TESTQ AX, AX
-	JLE   done30
-	MOVQ  $0x00000003, BX
-	CMPQ  AX, $0x03
-	JGE   enough36
-	MOVQ  AX, BX
-	MOVQ  $0x00000003, AX
-
-enough36:
-	MOVQ  AX, rows+56(FP)
-	MOVQ  ldy+8(FP), DX
-	IMULQ BX, DX
-	MOVQ  y+0(FP), CX
-	ADDQ  DX, CX
-	MOVQ  CX, y+0(FP)
-	MOVQ  ldx+24(FP), DX
-	IMULQ BX, DX
-	MOVQ  x+16(FP), CX
-	ADDQ  DX, CX
-	MOVQ  CX, x+16(FP)
-	JMP   rows29
-
-done30:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-more28:
-	CMPQ AX, $0x06
-	JNE  more37
-
-rows38:
 	// 2×6 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVQ    bias+48(FP), AX
 	VMOVSS  (AX), X0
@@ -6030,9 +5418,9 @@ rows38:
 	LEAQ (BX)(BX*2), DI
 	LEAQ (BX)(BX*4), R8
 	CMPQ SI, $0x10
-	JLT  tail41
+	JLT  tail14
 
-block40:
+block13:
 	VMOVUPS     (CX), Z13
 	VMOVUPS     (CX)(DX*1), Z14
 	VMOVUPS     (AX), Z12
@@ -6057,11 +5445,11 @@ block40:
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block40
+	JGE         block13
 
-tail41:
+tail14:
 	TESTQ       SI, SI
-	JLE         end42
+	JLE         end15
 	VMOVUPS.Z   (CX), K1, Z13
 	VMOVUPS.Z   (CX)(DX*1), K1, Z14
 	VMOVUPS.Z   (AX), K1, Z12
@@ -6083,7 +5471,7 @@ tail41:
 	VFMADD231PS Z12, Z13, Z5
 	VFMADD231PS Z12, Z14, Z11
 
-end42:
+end15:
 	MOVQ y+0(FP), CX
 	MOVQ ldy+8(FP), DX
 
@@ -6141,10 +5529,10 @@ end42:
 	VPXORD     Z12, Z12, Z12
 	VADDPS     Z12, Z0, Z0
 	CMPQ       SI, $0x01
-	JNE        linear44
+	JNE        linear17
 	VMAXPS     Z0, Z12, Z0
 
-linear44:
+linear17:
 	VMOVSS        X0, (CX)
 	VEXTRACTPS    $0x01, X0, 4(CX)
 	VEXTRACTPS    $0x02, X0, 8(CX)
@@ -6164,14 +5552,14 @@ linear44:
 	MOVQ  rows+56(FP), AX
 	SUBQ  $0x02, AX
 	TESTQ AX, AX
-	JLE   done39
+	JLE   done12
 	MOVQ  $0x00000002, BX
 	CMPQ  AX, $0x02
-	JGE   enough45
+	JGE   enough18
 	MOVQ  AX, BX
 	MOVQ  $0x00000002, AX
 
-enough45:
+enough18:
 	MOVQ  AX, rows+56(FP)
 	MOVQ  ldy+8(FP), DX
 	IMULQ BX, DX
@@ -6183,31 +5571,35 @@ enough45:
 	MOVQ  x+16(FP), CX
 	ADDQ  DX, CX
 	MOVQ  CX, x+16(FP)
-	JMP   rows38
+	JMP   rows11
 
-done39:
+done12:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-more37:
-rows47:
-	// 2×7 sums: acc[i,j,0] = bias[j], the other lanes +0
+other10:
+	CMPQ AX, $0x05
+	JNE  other19
+
+rows20:
+	// 3×5 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVQ    bias+48(FP), AX
 	VMOVSS  (AX), X0
 	VMOVSS  4(AX), X1
 	VMOVSS  8(AX), X2
 	VMOVSS  12(AX), X3
 	VMOVSS  16(AX), X4
-	VMOVSS  20(AX), X5
-	VMOVSS  24(AX), X6
-	VMOVAPS Z0, Z7
-	VMOVAPS Z1, Z8
-	VMOVAPS Z2, Z9
-	VMOVAPS Z3, Z10
-	VMOVAPS Z4, Z11
-	VMOVAPS Z5, Z12
-	VMOVAPS Z6, Z13
+	VMOVAPS Z0, Z5
+	VMOVAPS Z1, Z6
+	VMOVAPS Z2, Z7
+	VMOVAPS Z3, Z8
+	VMOVAPS Z4, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z1, Z11
+	VMOVAPS Z2, Z12
+	VMOVAPS Z3, Z13
+	VMOVAPS Z4, Z14
 
 	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
 	MOVQ w+32(FP), AX
@@ -6216,74 +5608,72 @@ rows47:
 	MOVQ ldx+24(FP), DX
 	MOVQ n+72(FP), SI
 	LEAQ (BX)(BX*2), DI
-	LEAQ (BX)(BX*4), R8
 	CMPQ SI, $0x10
-	JLT  tail50
+	JLT  tail23
 
-block49:
-	VMOVUPS     (CX), Z15
-	VMOVUPS     (CX)(DX*1), Z16
-	VMOVUPS     (AX), Z14
-	VFMADD231PS Z14, Z15, Z0
-	VFMADD231PS Z14, Z16, Z7
-	VMOVUPS     (AX)(BX*1), Z14
-	VFMADD231PS Z14, Z15, Z1
-	VFMADD231PS Z14, Z16, Z8
-	VMOVUPS     (AX)(BX*2), Z14
-	VFMADD231PS Z14, Z15, Z2
-	VFMADD231PS Z14, Z16, Z9
-	VMOVUPS     (AX)(DI*1), Z14
-	VFMADD231PS Z14, Z15, Z3
-	VFMADD231PS Z14, Z16, Z10
-	VMOVUPS     (AX)(BX*4), Z14
-	VFMADD231PS Z14, Z15, Z4
-	VFMADD231PS Z14, Z16, Z11
-	VMOVUPS     (AX)(R8*1), Z14
-	VFMADD231PS Z14, Z15, Z5
-	VFMADD231PS Z14, Z16, Z12
-	VMOVUPS     (AX)(DI*2), Z14
-	VFMADD231PS Z14, Z15, Z6
-	VFMADD231PS Z14, Z16, Z13
+block22:
+	VMOVUPS     (CX), Z16
+	VMOVUPS     (CX)(DX*1), Z17
+	VMOVUPS     (CX)(DX*2), Z18
+	VMOVUPS     (AX), Z15
+	VFMADD231PS Z15, Z16, Z0
+	VFMADD231PS Z15, Z17, Z5
+	VFMADD231PS Z15, Z18, Z10
+	VMOVUPS     (AX)(BX*1), Z15
+	VFMADD231PS Z15, Z16, Z1
+	VFMADD231PS Z15, Z17, Z6
+	VFMADD231PS Z15, Z18, Z11
+	VMOVUPS     (AX)(BX*2), Z15
+	VFMADD231PS Z15, Z16, Z2
+	VFMADD231PS Z15, Z17, Z7
+	VFMADD231PS Z15, Z18, Z12
+	VMOVUPS     (AX)(DI*1), Z15
+	VFMADD231PS Z15, Z16, Z3
+	VFMADD231PS Z15, Z17, Z8
+	VFMADD231PS Z15, Z18, Z13
+	VMOVUPS     (AX)(BX*4), Z15
+	VFMADD231PS Z15, Z16, Z4
+	VFMADD231PS Z15, Z17, Z9
+	VFMADD231PS Z15, Z18, Z14
 	ADDQ        $0x40, AX
 	ADDQ        $0x40, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block49
+	JGE         block22
 
-tail50:
+tail23:
 	TESTQ       SI, SI
-	JLE         end51
-	VMOVUPS.Z   (CX), K1, Z15
-	VMOVUPS.Z   (CX)(DX*1), K1, Z16
-	VMOVUPS.Z   (AX), K1, Z14
-	VFMADD231PS Z14, Z15, Z0
-	VFMADD231PS Z14, Z16, Z7
-	VMOVUPS.Z   (AX)(BX*1), K1, Z14
-	VFMADD231PS Z14, Z15, Z1
-	VFMADD231PS Z14, Z16, Z8
-	VMOVUPS.Z   (AX)(BX*2), K1, Z14
-	VFMADD231PS Z14, Z15, Z2
-	VFMADD231PS Z14, Z16, Z9
-	VMOVUPS.Z   (AX)(DI*1), K1, Z14
-	VFMADD231PS Z14, Z15, Z3
-	VFMADD231PS Z14, Z16, Z10
-	VMOVUPS.Z   (AX)(BX*4), K1, Z14
-	VFMADD231PS Z14, Z15, Z4
-	VFMADD231PS Z14, Z16, Z11
-	VMOVUPS.Z   (AX)(R8*1), K1, Z14
-	VFMADD231PS Z14, Z15, Z5
-	VFMADD231PS Z14, Z16, Z12
-	VMOVUPS.Z   (AX)(DI*2), K1, Z14
-	VFMADD231PS Z14, Z15, Z6
-	VFMADD231PS Z14, Z16, Z13
+	JLE         end24
+	VMOVUPS.Z   (CX), K1, Z16
+	VMOVUPS.Z   (CX)(DX*1), K1, Z17
+	VMOVUPS.Z   (CX)(DX*2), K1, Z18
+	VMOVUPS.Z   (AX), K1, Z15
+	VFMADD231PS Z15, Z16, Z0
+	VFMADD231PS Z15, Z17, Z5
+	VFMADD231PS Z15, Z18, Z10
+	VMOVUPS.Z   (AX)(BX*1), K1, Z15
+	VFMADD231PS Z15, Z16, Z1
+	VFMADD231PS Z15, Z17, Z6
+	VFMADD231PS Z15, Z18, Z11
+	VMOVUPS.Z   (AX)(BX*2), K1, Z15
+	VFMADD231PS Z15, Z16, Z2
+	VFMADD231PS Z15, Z17, Z7
+	VFMADD231PS Z15, Z18, Z12
+	VMOVUPS.Z   (AX)(DI*1), K1, Z15
+	VFMADD231PS Z15, Z16, Z3
+	VFMADD231PS Z15, Z17, Z8
+	VFMADD231PS Z15, Z18, Z13
+	VMOVUPS.Z   (AX)(BX*4), K1, Z15
+	VFMADD231PS Z15, Z16, Z4
+	VFMADD231PS Z15, Z17, Z9
+	VFMADD231PS Z15, Z18, Z14
 
-end51:
+end24:
 	MOVQ y+0(FP), CX
 	MOVQ ldy+8(FP), DX
 
 	// y[i,j] = act(halved lanes)
 	MOVQ       act+80(FP), SI
-	VPXORD     Z15, Z15, Z15
 	VPXORD     Z16, Z16, Z16
 	VSHUFF64X2 $0xee, Z4, Z0, Z17
 	VSHUFF64X2 $0x44, Z4, Z0, Z0
@@ -6306,8 +5696,8 @@ end51:
 	VSHUFF64X2 $0xee, Z6, Z2, Z17
 	VSHUFF64X2 $0x44, Z6, Z2, Z2
 	VADDPS     Z17, Z2, Z2
-	VSHUFF64X2 $0xee, Z15, Z10, Z17
-	VSHUFF64X2 $0x44, Z15, Z10, Z10
+	VSHUFF64X2 $0xee, Z14, Z10, Z17
+	VSHUFF64X2 $0x44, Z14, Z10, Z10
 	VADDPS     Z17, Z10, Z10
 	VSHUFF64X2 $0xdd, Z10, Z2, Z17
 	VSHUFF64X2 $0x88, Z10, Z2, Z2
@@ -6330,41 +5720,651 @@ end51:
 	VSHUFPS    $0xdd, Z2, Z0, Z17
 	VSHUFPS    $0x88, Z2, Z0, Z0
 	VADDPS     Z17, Z0, Z0
-	VPXORD     Z14, Z14, Z14
-	VADDPS     Z14, Z0, Z0
+	VPXORD     Z15, Z15, Z15
+	VADDPS     Z15, Z0, Z0
 	CMPQ       SI, $0x01
-	JNE        linear53
-	VMAXPS     Z0, Z14, Z0
+	JNE        linear26
+	VMAXPS     Z0, Z15, Z0
 
-linear53:
+linear26:
 	VMOVSS        X0, (CX)
 	VEXTRACTPS    $0x01, X0, 4(CX)
 	VEXTRACTPS    $0x02, X0, 8(CX)
 	VEXTRACTPS    $0x03, X0, 12(CX)
-	VEXTRACTF32X4 $0x01, Z0, X14
-	VMOVSS        X14, 16(CX)
-	VEXTRACTPS    $0x01, X14, 20(CX)
-	VEXTRACTPS    $0x02, X14, 24(CX)
-	VEXTRACTPS    $0x03, X14, (CX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z0, X14
-	VMOVSS        X14, 4(CX)(DX*1)
-	VEXTRACTPS    $0x01, X14, 8(CX)(DX*1)
-	VEXTRACTPS    $0x02, X14, 12(CX)(DX*1)
-	VEXTRACTPS    $0x03, X14, 16(CX)(DX*1)
-	VEXTRACTF32X4 $0x03, Z0, X14
-	VMOVSS        X14, 20(CX)(DX*1)
-	VEXTRACTPS    $0x01, X14, 24(CX)(DX*1)
+	VEXTRACTF32X4 $0x01, Z0, X15
+	VMOVSS        X15, 16(CX)
+	VEXTRACTPS    $0x01, X15, (CX)(DX*1)
+	VEXTRACTPS    $0x02, X15, 4(CX)(DX*1)
+	VEXTRACTPS    $0x03, X15, 8(CX)(DX*1)
+	VEXTRACTF32X4 $0x02, Z0, X15
+	VMOVSS        X15, 12(CX)(DX*1)
+	VEXTRACTPS    $0x01, X15, 16(CX)(DX*1)
+	VEXTRACTPS    $0x02, X15, (CX)(DX*2)
+	VEXTRACTPS    $0x03, X15, 4(CX)(DX*2)
+	VEXTRACTF32X4 $0x03, Z0, X15
+	VMOVSS        X15, 8(CX)(DX*2)
+	VEXTRACTPS    $0x01, X15, 12(CX)(DX*2)
+	VEXTRACTPS    $0x02, X15, 16(CX)(DX*2)
 
-	// the next 2 rows, or the last ones
+	// the next 3 rows, or the last ones
 	MOVQ  rows+56(FP), AX
-	SUBQ  $0x02, AX
+	SUBQ  $0x03, AX
+	TESTQ AX, AX
+	JLE   done21
+	MOVQ  $0x00000003, BX
+	CMPQ  AX, $0x03
+	JGE   enough27
+	MOVQ  AX, BX
+	MOVQ  $0x00000003, AX
+
+enough27:
+	MOVQ  AX, rows+56(FP)
+	MOVQ  ldy+8(FP), DX
+	IMULQ BX, DX
+	MOVQ  y+0(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, y+0(FP)
+	MOVQ  ldx+24(FP), DX
+	IMULQ BX, DX
+	MOVQ  x+16(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, x+16(FP)
+	JMP   rows20
+
+done21:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other19:
+	CMPQ AX, $0x04
+	JNE  other28
+
+rows29:
+	// 4×4 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ    bias+48(FP), AX
+	VMOVSS  (AX), X0
+	VMOVSS  4(AX), X1
+	VMOVSS  8(AX), X2
+	VMOVSS  12(AX), X3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z1, Z5
+	VMOVAPS Z2, Z6
+	VMOVAPS Z3, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z1, Z9
+	VMOVAPS Z2, Z10
+	VMOVAPS Z3, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z1, Z13
+	VMOVAPS Z2, Z14
+	VMOVAPS Z3, Z15
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVQ w+32(FP), AX
+	MOVQ ldw+40(FP), BX
+	MOVQ x+16(FP), CX
+	MOVQ ldx+24(FP), DX
+	MOVQ n+72(FP), SI
+	LEAQ (BX)(BX*2), DI
+	LEAQ (DX)(DX*2), R8
+	CMPQ SI, $0x10
+	JLT  tail32
+
+block31:
+	VMOVUPS     (AX), Z17
+	VMOVUPS     (AX)(BX*1), Z18
+	VMOVUPS     (AX)(BX*2), Z19
+	VMOVUPS     (AX)(DI*1), Z20
+	VMOVUPS     (CX), Z16
+	VFMADD231PS Z17, Z16, Z0
+	VFMADD231PS Z18, Z16, Z1
+	VFMADD231PS Z19, Z16, Z2
+	VFMADD231PS Z20, Z16, Z3
+	VMOVUPS     (CX)(DX*1), Z16
+	VFMADD231PS Z17, Z16, Z4
+	VFMADD231PS Z18, Z16, Z5
+	VFMADD231PS Z19, Z16, Z6
+	VFMADD231PS Z20, Z16, Z7
+	VMOVUPS     (CX)(DX*2), Z16
+	VFMADD231PS Z17, Z16, Z8
+	VFMADD231PS Z18, Z16, Z9
+	VFMADD231PS Z19, Z16, Z10
+	VFMADD231PS Z20, Z16, Z11
+	VMOVUPS     (CX)(R8*1), Z16
+	VFMADD231PS Z17, Z16, Z12
+	VFMADD231PS Z18, Z16, Z13
+	VFMADD231PS Z19, Z16, Z14
+	VFMADD231PS Z20, Z16, Z15
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block31
+
+tail32:
+	TESTQ       SI, SI
+	JLE         end33
+	VMOVUPS.Z   (AX), K1, Z17
+	VMOVUPS.Z   (AX)(BX*1), K1, Z18
+	VMOVUPS.Z   (AX)(BX*2), K1, Z19
+	VMOVUPS.Z   (AX)(DI*1), K1, Z20
+	VMOVUPS.Z   (CX), K1, Z16
+	VFMADD231PS Z17, Z16, Z0
+	VFMADD231PS Z18, Z16, Z1
+	VFMADD231PS Z19, Z16, Z2
+	VFMADD231PS Z20, Z16, Z3
+	VMOVUPS.Z   (CX)(DX*1), K1, Z16
+	VFMADD231PS Z17, Z16, Z4
+	VFMADD231PS Z18, Z16, Z5
+	VFMADD231PS Z19, Z16, Z6
+	VFMADD231PS Z20, Z16, Z7
+	VMOVUPS.Z   (CX)(DX*2), K1, Z16
+	VFMADD231PS Z17, Z16, Z8
+	VFMADD231PS Z18, Z16, Z9
+	VFMADD231PS Z19, Z16, Z10
+	VFMADD231PS Z20, Z16, Z11
+	VMOVUPS.Z   (CX)(R8*1), K1, Z16
+	VFMADD231PS Z17, Z16, Z12
+	VFMADD231PS Z18, Z16, Z13
+	VFMADD231PS Z19, Z16, Z14
+	VFMADD231PS Z20, Z16, Z15
+
+end33:
+	MOVQ y+0(FP), CX
+	MOVQ ldy+8(FP), DX
+	LEAQ (DX)(DX*2), DI
+
+	// y[i,j] = act(halved lanes)
+	MOVQ       act+80(FP), SI
+	VSHUFF64X2 $0xee, Z4, Z0, Z17
+	VSHUFF64X2 $0x44, Z4, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VSHUFF64X2 $0xee, Z12, Z8, Z17
+	VSHUFF64X2 $0x44, Z12, Z8, Z8
+	VADDPS     Z17, Z8, Z8
+	VSHUFF64X2 $0xdd, Z8, Z0, Z17
+	VSHUFF64X2 $0x88, Z8, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VSHUFF64X2 $0xee, Z5, Z1, Z17
+	VSHUFF64X2 $0x44, Z5, Z1, Z1
+	VADDPS     Z17, Z1, Z1
+	VSHUFF64X2 $0xee, Z13, Z9, Z17
+	VSHUFF64X2 $0x44, Z13, Z9, Z9
+	VADDPS     Z17, Z9, Z9
+	VSHUFF64X2 $0xdd, Z9, Z1, Z17
+	VSHUFF64X2 $0x88, Z9, Z1, Z1
+	VADDPS     Z17, Z1, Z1
+	VSHUFF64X2 $0xee, Z6, Z2, Z17
+	VSHUFF64X2 $0x44, Z6, Z2, Z2
+	VADDPS     Z17, Z2, Z2
+	VSHUFF64X2 $0xee, Z14, Z10, Z17
+	VSHUFF64X2 $0x44, Z14, Z10, Z10
+	VADDPS     Z17, Z10, Z10
+	VSHUFF64X2 $0xdd, Z10, Z2, Z17
+	VSHUFF64X2 $0x88, Z10, Z2, Z2
+	VADDPS     Z17, Z2, Z2
+	VSHUFF64X2 $0xee, Z7, Z3, Z17
+	VSHUFF64X2 $0x44, Z7, Z3, Z3
+	VADDPS     Z17, Z3, Z3
+	VSHUFF64X2 $0xee, Z15, Z11, Z17
+	VSHUFF64X2 $0x44, Z15, Z11, Z11
+	VADDPS     Z17, Z11, Z11
+	VSHUFF64X2 $0xdd, Z11, Z3, Z17
+	VSHUFF64X2 $0x88, Z11, Z3, Z3
+	VADDPS     Z17, Z3, Z3
+	VUNPCKHPD  Z1, Z0, Z17
+	VUNPCKLPD  Z1, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VUNPCKHPD  Z3, Z2, Z17
+	VUNPCKLPD  Z3, Z2, Z2
+	VADDPS     Z17, Z2, Z2
+	VSHUFPS    $0xdd, Z2, Z0, Z17
+	VSHUFPS    $0x88, Z2, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VPXORD     Z16, Z16, Z16
+	VADDPS     Z16, Z0, Z0
+	CMPQ       SI, $0x01
+	JNE        linear35
+	VMAXPS     Z0, Z16, Z0
+
+linear35:
+	VMOVSS        X0, (CX)
+	VEXTRACTPS    $0x01, X0, 4(CX)
+	VEXTRACTPS    $0x02, X0, 8(CX)
+	VEXTRACTPS    $0x03, X0, 12(CX)
+	VEXTRACTF32X4 $0x01, Z0, X16
+	VMOVSS        X16, (CX)(DX*1)
+	VEXTRACTPS    $0x01, X16, 4(CX)(DX*1)
+	VEXTRACTPS    $0x02, X16, 8(CX)(DX*1)
+	VEXTRACTPS    $0x03, X16, 12(CX)(DX*1)
+	VEXTRACTF32X4 $0x02, Z0, X16
+	VMOVSS        X16, (CX)(DX*2)
+	VEXTRACTPS    $0x01, X16, 4(CX)(DX*2)
+	VEXTRACTPS    $0x02, X16, 8(CX)(DX*2)
+	VEXTRACTPS    $0x03, X16, 12(CX)(DX*2)
+	VEXTRACTF32X4 $0x03, Z0, X16
+	VMOVSS        X16, (CX)(DI*1)
+	VEXTRACTPS    $0x01, X16, 4(CX)(DI*1)
+	VEXTRACTPS    $0x02, X16, 8(CX)(DI*1)
+	VEXTRACTPS    $0x03, X16, 12(CX)(DI*1)
+
+	// the next 4 rows, or the last ones
+	MOVQ  rows+56(FP), AX
+	SUBQ  $0x04, AX
+	TESTQ AX, AX
+	JLE   done30
+	MOVQ  $0x00000004, BX
+	CMPQ  AX, $0x04
+	JGE   enough36
+	MOVQ  AX, BX
+	MOVQ  $0x00000004, AX
+
+enough36:
+	MOVQ  AX, rows+56(FP)
+	MOVQ  ldy+8(FP), DX
+	IMULQ BX, DX
+	MOVQ  y+0(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, y+0(FP)
+	MOVQ  ldx+24(FP), DX
+	IMULQ BX, DX
+	MOVQ  x+16(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, x+16(FP)
+	JMP   rows29
+
+done30:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other28:
+	CMPQ AX, $0x03
+	JNE  other37
+
+rows38:
+	// 5×3 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ    bias+48(FP), AX
+	VMOVSS  (AX), X0
+	VMOVSS  4(AX), X1
+	VMOVSS  8(AX), X2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z1, Z4
+	VMOVAPS Z2, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z1, Z7
+	VMOVAPS Z2, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z1, Z10
+	VMOVAPS Z2, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z1, Z13
+	VMOVAPS Z2, Z14
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVQ w+32(FP), AX
+	MOVQ ldw+40(FP), BX
+	MOVQ x+16(FP), CX
+	MOVQ ldx+24(FP), DX
+	MOVQ n+72(FP), SI
+	LEAQ (DX)(DX*2), DI
+	CMPQ SI, $0x10
+	JLT  tail41
+
+block40:
+	VMOVUPS     (AX), Z16
+	VMOVUPS     (AX)(BX*1), Z17
+	VMOVUPS     (AX)(BX*2), Z18
+	VMOVUPS     (CX), Z15
+	VFMADD231PS Z16, Z15, Z0
+	VFMADD231PS Z17, Z15, Z1
+	VFMADD231PS Z18, Z15, Z2
+	VMOVUPS     (CX)(DX*1), Z15
+	VFMADD231PS Z16, Z15, Z3
+	VFMADD231PS Z17, Z15, Z4
+	VFMADD231PS Z18, Z15, Z5
+	VMOVUPS     (CX)(DX*2), Z15
+	VFMADD231PS Z16, Z15, Z6
+	VFMADD231PS Z17, Z15, Z7
+	VFMADD231PS Z18, Z15, Z8
+	VMOVUPS     (CX)(DI*1), Z15
+	VFMADD231PS Z16, Z15, Z9
+	VFMADD231PS Z17, Z15, Z10
+	VFMADD231PS Z18, Z15, Z11
+	VMOVUPS     (CX)(DX*4), Z15
+	VFMADD231PS Z16, Z15, Z12
+	VFMADD231PS Z17, Z15, Z13
+	VFMADD231PS Z18, Z15, Z14
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block40
+
+tail41:
+	TESTQ       SI, SI
+	JLE         end42
+	VMOVUPS.Z   (AX), K1, Z16
+	VMOVUPS.Z   (AX)(BX*1), K1, Z17
+	VMOVUPS.Z   (AX)(BX*2), K1, Z18
+	VMOVUPS.Z   (CX), K1, Z15
+	VFMADD231PS Z16, Z15, Z0
+	VFMADD231PS Z17, Z15, Z1
+	VFMADD231PS Z18, Z15, Z2
+	VMOVUPS.Z   (CX)(DX*1), K1, Z15
+	VFMADD231PS Z16, Z15, Z3
+	VFMADD231PS Z17, Z15, Z4
+	VFMADD231PS Z18, Z15, Z5
+	VMOVUPS.Z   (CX)(DX*2), K1, Z15
+	VFMADD231PS Z16, Z15, Z6
+	VFMADD231PS Z17, Z15, Z7
+	VFMADD231PS Z18, Z15, Z8
+	VMOVUPS.Z   (CX)(DI*1), K1, Z15
+	VFMADD231PS Z16, Z15, Z9
+	VFMADD231PS Z17, Z15, Z10
+	VFMADD231PS Z18, Z15, Z11
+	VMOVUPS.Z   (CX)(DX*4), K1, Z15
+	VFMADD231PS Z16, Z15, Z12
+	VFMADD231PS Z17, Z15, Z13
+	VFMADD231PS Z18, Z15, Z14
+
+end42:
+	MOVQ y+0(FP), CX
+	MOVQ ldy+8(FP), DX
+	LEAQ (DX)(DX*2), DI
+
+	// y[i,j] = act(halved lanes)
+	MOVQ       act+80(FP), SI
+	VPXORD     Z16, Z16, Z16
+	VSHUFF64X2 $0xee, Z4, Z0, Z17
+	VSHUFF64X2 $0x44, Z4, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VSHUFF64X2 $0xee, Z12, Z8, Z17
+	VSHUFF64X2 $0x44, Z12, Z8, Z8
+	VADDPS     Z17, Z8, Z8
+	VSHUFF64X2 $0xdd, Z8, Z0, Z17
+	VSHUFF64X2 $0x88, Z8, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VSHUFF64X2 $0xee, Z5, Z1, Z17
+	VSHUFF64X2 $0x44, Z5, Z1, Z1
+	VADDPS     Z17, Z1, Z1
+	VSHUFF64X2 $0xee, Z13, Z9, Z17
+	VSHUFF64X2 $0x44, Z13, Z9, Z9
+	VADDPS     Z17, Z9, Z9
+	VSHUFF64X2 $0xdd, Z9, Z1, Z17
+	VSHUFF64X2 $0x88, Z9, Z1, Z1
+	VADDPS     Z17, Z1, Z1
+	VSHUFF64X2 $0xee, Z6, Z2, Z17
+	VSHUFF64X2 $0x44, Z6, Z2, Z2
+	VADDPS     Z17, Z2, Z2
+	VSHUFF64X2 $0xee, Z14, Z10, Z17
+	VSHUFF64X2 $0x44, Z14, Z10, Z10
+	VADDPS     Z17, Z10, Z10
+	VSHUFF64X2 $0xdd, Z10, Z2, Z17
+	VSHUFF64X2 $0x88, Z10, Z2, Z2
+	VADDPS     Z17, Z2, Z2
+	VSHUFF64X2 $0xee, Z7, Z3, Z17
+	VSHUFF64X2 $0x44, Z7, Z3, Z3
+	VADDPS     Z17, Z3, Z3
+	VSHUFF64X2 $0xee, Z16, Z11, Z17
+	VSHUFF64X2 $0x44, Z16, Z11, Z11
+	VADDPS     Z17, Z11, Z11
+	VSHUFF64X2 $0xdd, Z11, Z3, Z17
+	VSHUFF64X2 $0x88, Z11, Z3, Z3
+	VADDPS     Z17, Z3, Z3
+	VUNPCKHPD  Z1, Z0, Z17
+	VUNPCKLPD  Z1, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VUNPCKHPD  Z3, Z2, Z17
+	VUNPCKLPD  Z3, Z2, Z2
+	VADDPS     Z17, Z2, Z2
+	VSHUFPS    $0xdd, Z2, Z0, Z17
+	VSHUFPS    $0x88, Z2, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VPXORD     Z15, Z15, Z15
+	VADDPS     Z15, Z0, Z0
+	CMPQ       SI, $0x01
+	JNE        linear44
+	VMAXPS     Z0, Z15, Z0
+
+linear44:
+	VMOVSS        X0, (CX)
+	VEXTRACTPS    $0x01, X0, 4(CX)
+	VEXTRACTPS    $0x02, X0, 8(CX)
+	VEXTRACTPS    $0x03, X0, (CX)(DX*1)
+	VEXTRACTF32X4 $0x01, Z0, X15
+	VMOVSS        X15, 4(CX)(DX*1)
+	VEXTRACTPS    $0x01, X15, 8(CX)(DX*1)
+	VEXTRACTPS    $0x02, X15, (CX)(DX*2)
+	VEXTRACTPS    $0x03, X15, 4(CX)(DX*2)
+	VEXTRACTF32X4 $0x02, Z0, X15
+	VMOVSS        X15, 8(CX)(DX*2)
+	VEXTRACTPS    $0x01, X15, (CX)(DI*1)
+	VEXTRACTPS    $0x02, X15, 4(CX)(DI*1)
+	VEXTRACTPS    $0x03, X15, 8(CX)(DI*1)
+	VEXTRACTF32X4 $0x03, Z0, X15
+	VMOVSS        X15, (CX)(DX*4)
+	VEXTRACTPS    $0x01, X15, 4(CX)(DX*4)
+	VEXTRACTPS    $0x02, X15, 8(CX)(DX*4)
+
+	// the next 5 rows, or the last ones
+	MOVQ  rows+56(FP), AX
+	SUBQ  $0x05, AX
+	TESTQ AX, AX
+	JLE   done39
+	MOVQ  $0x00000005, BX
+	CMPQ  AX, $0x05
+	JGE   enough45
+	MOVQ  AX, BX
+	MOVQ  $0x00000005, AX
+
+enough45:
+	MOVQ  AX, rows+56(FP)
+	MOVQ  ldy+8(FP), DX
+	IMULQ BX, DX
+	MOVQ  y+0(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, y+0(FP)
+	MOVQ  ldx+24(FP), DX
+	IMULQ BX, DX
+	MOVQ  x+16(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, x+16(FP)
+	JMP   rows38
+
+done39:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other37:
+rows47:
+	// 8×2 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ    bias+48(FP), AX
+	VMOVSS  (AX), X0
+	VMOVSS  4(AX), X1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z1, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z1, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z1, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z1, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z1, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z1, Z13
+	VMOVAPS Z0, Z14
+	VMOVAPS Z1, Z15
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVQ w+32(FP), AX
+	MOVQ ldw+40(FP), BX
+	MOVQ x+16(FP), CX
+	MOVQ ldx+24(FP), DX
+	MOVQ n+72(FP), SI
+	LEAQ (DX)(DX*2), DI
+	LEAQ (DX)(DX*4), R8
+	LEAQ (DI)(DX*4), R9
+	CMPQ SI, $0x10
+	JLT  tail50
+
+block49:
+	VMOVUPS     (AX), Z17
+	VMOVUPS     (AX)(BX*1), Z18
+	VMOVUPS     (CX), Z16
+	VFMADD231PS Z17, Z16, Z0
+	VFMADD231PS Z18, Z16, Z1
+	VMOVUPS     (CX)(DX*1), Z16
+	VFMADD231PS Z17, Z16, Z2
+	VFMADD231PS Z18, Z16, Z3
+	VMOVUPS     (CX)(DX*2), Z16
+	VFMADD231PS Z17, Z16, Z4
+	VFMADD231PS Z18, Z16, Z5
+	VMOVUPS     (CX)(DI*1), Z16
+	VFMADD231PS Z17, Z16, Z6
+	VFMADD231PS Z18, Z16, Z7
+	VMOVUPS     (CX)(DX*4), Z16
+	VFMADD231PS Z17, Z16, Z8
+	VFMADD231PS Z18, Z16, Z9
+	VMOVUPS     (CX)(R8*1), Z16
+	VFMADD231PS Z17, Z16, Z10
+	VFMADD231PS Z18, Z16, Z11
+	VMOVUPS     (CX)(DI*2), Z16
+	VFMADD231PS Z17, Z16, Z12
+	VFMADD231PS Z18, Z16, Z13
+	VMOVUPS     (CX)(R9*1), Z16
+	VFMADD231PS Z17, Z16, Z14
+	VFMADD231PS Z18, Z16, Z15
+	ADDQ        $0x40, AX
+	ADDQ        $0x40, CX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block49
+
+tail50:
+	TESTQ       SI, SI
+	JLE         end51
+	VMOVUPS.Z   (AX), K1, Z17
+	VMOVUPS.Z   (AX)(BX*1), K1, Z18
+	VMOVUPS.Z   (CX), K1, Z16
+	VFMADD231PS Z17, Z16, Z0
+	VFMADD231PS Z18, Z16, Z1
+	VMOVUPS.Z   (CX)(DX*1), K1, Z16
+	VFMADD231PS Z17, Z16, Z2
+	VFMADD231PS Z18, Z16, Z3
+	VMOVUPS.Z   (CX)(DX*2), K1, Z16
+	VFMADD231PS Z17, Z16, Z4
+	VFMADD231PS Z18, Z16, Z5
+	VMOVUPS.Z   (CX)(DI*1), K1, Z16
+	VFMADD231PS Z17, Z16, Z6
+	VFMADD231PS Z18, Z16, Z7
+	VMOVUPS.Z   (CX)(DX*4), K1, Z16
+	VFMADD231PS Z17, Z16, Z8
+	VFMADD231PS Z18, Z16, Z9
+	VMOVUPS.Z   (CX)(R8*1), K1, Z16
+	VFMADD231PS Z17, Z16, Z10
+	VFMADD231PS Z18, Z16, Z11
+	VMOVUPS.Z   (CX)(DI*2), K1, Z16
+	VFMADD231PS Z17, Z16, Z12
+	VFMADD231PS Z18, Z16, Z13
+	VMOVUPS.Z   (CX)(R9*1), K1, Z16
+	VFMADD231PS Z17, Z16, Z14
+	VFMADD231PS Z18, Z16, Z15
+
+end51:
+	MOVQ y+0(FP), CX
+	MOVQ ldy+8(FP), DX
+	LEAQ (DX)(DX*2), DI
+	LEAQ (DX)(DX*4), R8
+	LEAQ (DI)(DX*4), R9
+
+	// y[i,j] = act(halved lanes)
+	MOVQ       act+80(FP), SI
+	VSHUFF64X2 $0xee, Z4, Z0, Z17
+	VSHUFF64X2 $0x44, Z4, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VSHUFF64X2 $0xee, Z12, Z8, Z17
+	VSHUFF64X2 $0x44, Z12, Z8, Z8
+	VADDPS     Z17, Z8, Z8
+	VSHUFF64X2 $0xdd, Z8, Z0, Z17
+	VSHUFF64X2 $0x88, Z8, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VSHUFF64X2 $0xee, Z5, Z1, Z17
+	VSHUFF64X2 $0x44, Z5, Z1, Z1
+	VADDPS     Z17, Z1, Z1
+	VSHUFF64X2 $0xee, Z13, Z9, Z17
+	VSHUFF64X2 $0x44, Z13, Z9, Z9
+	VADDPS     Z17, Z9, Z9
+	VSHUFF64X2 $0xdd, Z9, Z1, Z17
+	VSHUFF64X2 $0x88, Z9, Z1, Z1
+	VADDPS     Z17, Z1, Z1
+	VSHUFF64X2 $0xee, Z6, Z2, Z17
+	VSHUFF64X2 $0x44, Z6, Z2, Z2
+	VADDPS     Z17, Z2, Z2
+	VSHUFF64X2 $0xee, Z14, Z10, Z17
+	VSHUFF64X2 $0x44, Z14, Z10, Z10
+	VADDPS     Z17, Z10, Z10
+	VSHUFF64X2 $0xdd, Z10, Z2, Z17
+	VSHUFF64X2 $0x88, Z10, Z2, Z2
+	VADDPS     Z17, Z2, Z2
+	VSHUFF64X2 $0xee, Z7, Z3, Z17
+	VSHUFF64X2 $0x44, Z7, Z3, Z3
+	VADDPS     Z17, Z3, Z3
+	VSHUFF64X2 $0xee, Z15, Z11, Z17
+	VSHUFF64X2 $0x44, Z15, Z11, Z11
+	VADDPS     Z17, Z11, Z11
+	VSHUFF64X2 $0xdd, Z11, Z3, Z17
+	VSHUFF64X2 $0x88, Z11, Z3, Z3
+	VADDPS     Z17, Z3, Z3
+	VUNPCKHPD  Z1, Z0, Z17
+	VUNPCKLPD  Z1, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VUNPCKHPD  Z3, Z2, Z17
+	VUNPCKLPD  Z3, Z2, Z2
+	VADDPS     Z17, Z2, Z2
+	VSHUFPS    $0xdd, Z2, Z0, Z17
+	VSHUFPS    $0x88, Z2, Z0, Z0
+	VADDPS     Z17, Z0, Z0
+	VPXORD     Z16, Z16, Z16
+	VADDPS     Z16, Z0, Z0
+	CMPQ       SI, $0x01
+	JNE        linear53
+	VMAXPS     Z0, Z16, Z0
+
+linear53:
+	VMOVSS        X0, (CX)
+	VEXTRACTPS    $0x01, X0, 4(CX)
+	VEXTRACTPS    $0x02, X0, (CX)(DX*1)
+	VEXTRACTPS    $0x03, X0, 4(CX)(DX*1)
+	VEXTRACTF32X4 $0x01, Z0, X16
+	VMOVSS        X16, (CX)(DX*2)
+	VEXTRACTPS    $0x01, X16, 4(CX)(DX*2)
+	VEXTRACTPS    $0x02, X16, (CX)(DI*1)
+	VEXTRACTPS    $0x03, X16, 4(CX)(DI*1)
+	VEXTRACTF32X4 $0x02, Z0, X16
+	VMOVSS        X16, (CX)(DX*4)
+	VEXTRACTPS    $0x01, X16, 4(CX)(DX*4)
+	VEXTRACTPS    $0x02, X16, (CX)(R8*1)
+	VEXTRACTPS    $0x03, X16, 4(CX)(R8*1)
+	VEXTRACTF32X4 $0x03, Z0, X16
+	VMOVSS        X16, (CX)(DI*2)
+	VEXTRACTPS    $0x01, X16, 4(CX)(DI*2)
+	VEXTRACTPS    $0x02, X16, (CX)(R9*1)
+	VEXTRACTPS    $0x03, X16, 4(CX)(R9*1)
+
+	// the next 8 rows, or the last ones
+	MOVQ  rows+56(FP), AX
+	SUBQ  $0x08, AX
 	TESTQ AX, AX
 	JLE   done48
-	MOVQ  $0x00000002, BX
-	CMPQ  AX, $0x02
+	MOVQ  $0x00000008, BX
+	CMPQ  AX, $0x08
 	JGE   enough54
 	MOVQ  AX, BX
-	MOVQ  $0x00000002, AX
+	MOVQ  $0x00000008, AX
 
 enough54:
 	MOVQ  AX, rows+56(FP)
@@ -6395,982 +6395,10 @@ TEXT ·severalAVX512F64(SB), NOSPLIT, $0-88
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
 	MOVQ  cols+64(FP), AX
-	CMPQ  AX, $0x02
-	JNE   more1
+	CMPQ  AX, $0x07
+	JNE   other1
 
 rows2:
-	// 4×2 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ    bias+48(FP), AX
-	VMOVSD  (AX), X0
-	VPXORD  Z1, Z1, Z1
-	VMOVSD  8(AX), X2
-	VPXORD  Z3, Z3, Z3
-	VMOVAPD Z0, Z4
-	VPXORD  Z5, Z5, Z5
-	VMOVAPD Z2, Z6
-	VPXORD  Z7, Z7, Z7
-	VMOVAPD Z0, Z8
-	VPXORD  Z9, Z9, Z9
-	VMOVAPD Z2, Z10
-	VPXORD  Z11, Z11, Z11
-	VMOVAPD Z0, Z12
-	VPXORD  Z13, Z13, Z13
-	VMOVAPD Z2, Z14
-	VPXORD  Z15, Z15, Z15
-
-	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
-	MOVQ w+32(FP), AX
-	MOVQ ldw+40(FP), BX
-	MOVQ x+16(FP), CX
-	MOVQ ldx+24(FP), DX
-	MOVQ n+72(FP), SI
-	LEAQ (DX)(DX*2), DI
-	CMPQ SI, $0x10
-	JLT  tail5
-
-block4:
-	VMOVUPD     (AX), Z17
-	VMOVUPD     (AX)(BX*1), Z18
-	VMOVUPD     (CX), Z16
-	VFMADD231PD Z17, Z16, Z0
-	VFMADD231PD Z18, Z16, Z2
-	VMOVUPD     (CX)(DX*1), Z16
-	VFMADD231PD Z17, Z16, Z4
-	VFMADD231PD Z18, Z16, Z6
-	VMOVUPD     (CX)(DX*2), Z16
-	VFMADD231PD Z17, Z16, Z8
-	VFMADD231PD Z18, Z16, Z10
-	VMOVUPD     (CX)(DI*1), Z16
-	VFMADD231PD Z17, Z16, Z12
-	VFMADD231PD Z18, Z16, Z14
-	VMOVUPD     64(AX), Z17
-	VMOVUPD     64(AX)(BX*1), Z18
-	VMOVUPD     64(CX), Z16
-	VFMADD231PD Z17, Z16, Z1
-	VFMADD231PD Z18, Z16, Z3
-	VMOVUPD     64(CX)(DX*1), Z16
-	VFMADD231PD Z17, Z16, Z5
-	VFMADD231PD Z18, Z16, Z7
-	VMOVUPD     64(CX)(DX*2), Z16
-	VFMADD231PD Z17, Z16, Z9
-	VFMADD231PD Z18, Z16, Z11
-	VMOVUPD     64(CX)(DI*1), Z16
-	VFMADD231PD Z17, Z16, Z13
-	VFMADD231PD Z18, Z16, Z15
-	ADDQ        $0x00000080, AX
-	ADDQ        $0x00000080, CX
-	SUBQ        $0x10, SI
-	CMPQ        SI, $0x10
-	JGE         block4
-
-tail5:
-	TESTQ       SI, SI
-	JLE         end6
-	CMPQ        SI, $0x08
-	JLT         part7
-	VMOVUPD     (AX), Z17
-	VMOVUPD     (AX)(BX*1), Z18
-	VMOVUPD     (CX), Z16
-	VFMADD231PD Z17, Z16, Z0
-	VFMADD231PD Z18, Z16, Z2
-	VMOVUPD     (CX)(DX*1), Z16
-	VFMADD231PD Z17, Z16, Z4
-	VFMADD231PD Z18, Z16, Z6
-	VMOVUPD     (CX)(DX*2), Z16
-	VFMADD231PD Z17, Z16, Z8
-	VFMADD231PD Z18, Z16, Z10
-	VMOVUPD     (CX)(DI*1), Z16
-	VFMADD231PD Z17, Z16, Z12
-	VFMADD231PD Z18, Z16, Z14
-	JMP         over8
-
-part7:
-	VMOVUPD.Z   (AX), K1, Z17
-	VMOVUPD.Z   (AX)(BX*1), K1, Z18
-	VMOVUPD.Z   (CX), K1, Z16
-	VFMADD231PD Z17, Z16, Z0
-	VFMADD231PD Z18, Z16, Z2
-	VMOVUPD.Z   (CX)(DX*1), K1, Z16
-	VFMADD231PD Z17, Z16, Z4
-	VFMADD231PD Z18, Z16, Z6
-	VMOVUPD.Z   (CX)(DX*2), K1, Z16
-	VFMADD231PD Z17, Z16, Z8
-	VFMADD231PD Z18, Z16, Z10
-	VMOVUPD.Z   (CX)(DI*1), K1, Z16
-	VFMADD231PD Z17, Z16, Z12
-	VFMADD231PD Z18, Z16, Z14
-	JMP         end6
-
-over8:
-	CMPQ        SI, $0x08
-	JLE         end6
-	VMOVUPD.Z   64(AX), K1, Z17
-	VMOVUPD.Z   64(AX)(BX*1), K1, Z18
-	VMOVUPD.Z   64(CX), K1, Z16
-	VFMADD231PD Z17, Z16, Z1
-	VFMADD231PD Z18, Z16, Z3
-	VMOVUPD.Z   64(CX)(DX*1), K1, Z16
-	VFMADD231PD Z17, Z16, Z5
-	VFMADD231PD Z18, Z16, Z7
-	VMOVUPD.Z   64(CX)(DX*2), K1, Z16
-	VFMADD231PD Z17, Z16, Z9
-	VFMADD231PD Z18, Z16, Z11
-	VMOVUPD.Z   64(CX)(DI*1), K1, Z16
-	VFMADD231PD Z17, Z16, Z13
-	VFMADD231PD Z18, Z16, Z15
-
-end6:
-	MOVQ y+0(FP), CX
-	MOVQ ldy+8(FP), DX
-	LEAQ (DX)(DX*2), DI
-
-	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), SI
-	VADDPD     Z1, Z0, Z0
-	VADDPD     Z3, Z2, Z2
-	VADDPD     Z5, Z4, Z4
-	VADDPD     Z7, Z6, Z6
-	VADDPD     Z9, Z8, Z8
-	VADDPD     Z11, Z10, Z10
-	VADDPD     Z13, Z12, Z12
-	VADDPD     Z15, Z14, Z14
-	VSHUFF64X2 $0xee, Z4, Z0, Z1
-	VSHUFF64X2 $0x44, Z4, Z0, Z0
-	VADDPD     Z1, Z0, Z0
-	VSHUFF64X2 $0xee, Z12, Z8, Z1
-	VSHUFF64X2 $0x44, Z12, Z8, Z8
-	VADDPD     Z1, Z8, Z8
-	VSHUFF64X2 $0xdd, Z8, Z0, Z1
-	VSHUFF64X2 $0x88, Z8, Z0, Z0
-	VADDPD     Z1, Z0, Z0
-	VSHUFF64X2 $0xee, Z6, Z2, Z1
-	VSHUFF64X2 $0x44, Z6, Z2, Z2
-	VADDPD     Z1, Z2, Z2
-	VSHUFF64X2 $0xee, Z14, Z10, Z1
-	VSHUFF64X2 $0x44, Z14, Z10, Z10
-	VADDPD     Z1, Z10, Z10
-	VSHUFF64X2 $0xdd, Z10, Z2, Z1
-	VSHUFF64X2 $0x88, Z10, Z2, Z2
-	VADDPD     Z1, Z2, Z2
-	VUNPCKHPD  Z2, Z0, Z1
-	VUNPCKLPD  Z2, Z0, Z0
-	VADDPD     Z1, Z0, Z0
-	VPXORD     Z16, Z16, Z16
-	VADDPD     Z16, Z0, Z0
-	CMPQ       SI, $0x01
-	JNE        linear10
-	VMAXPD     Z0, Z16, Z0
-
-linear10:
-	VMOVSD        X0, (CX)
-	VMOVHPD       X0, 8(CX)
-	VEXTRACTF32X4 $0x01, Z0, X16
-	VMOVSD        X16, (CX)(DX*1)
-	VMOVHPD       X16, 8(CX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z0, X16
-	VMOVSD        X16, (CX)(DX*2)
-	VMOVHPD       X16, 8(CX)(DX*2)
-	VEXTRACTF32X4 $0x03, Z0, X16
-	VMOVSD        X16, (CX)(DI*1)
-	VMOVHPD       X16, 8(CX)(DI*1)
-
-	// the next 4 rows, or the last ones
-	MOVQ  rows+56(FP), AX
-	SUBQ  $0x04, AX
-	TESTQ AX, AX
-	JLE   done3
-	MOVQ  $0x00000004, BX
-	CMPQ  AX, $0x04
-	JGE   enough11
-	MOVQ  AX, BX
-	MOVQ  $0x00000004, AX
-
-enough11:
-	MOVQ  AX, rows+56(FP)
-	MOVQ  ldy+8(FP), DX
-	IMULQ BX, DX
-	MOVQ  y+0(FP), CX
-	ADDQ  DX, CX
-	MOVQ  CX, y+0(FP)
-	MOVQ  ldx+24(FP), DX
-	IMULQ BX, DX
-	MOVQ  x+16(FP), CX
-	ADDQ  DX, CX
-	MOVQ  CX, x+16(FP)
-	JMP   rows2
-
-done3:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-more1:
-	CMPQ AX, $0x03
-	JNE  more12
-
-rows13:
-	// 2×3 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ    bias+48(FP), AX
-	VMOVSD  (AX), X0
-	VPXORD  Z1, Z1, Z1
-	VMOVSD  8(AX), X2
-	VPXORD  Z3, Z3, Z3
-	VMOVSD  16(AX), X4
-	VPXORD  Z5, Z5, Z5
-	VMOVAPD Z0, Z6
-	VPXORD  Z7, Z7, Z7
-	VMOVAPD Z2, Z8
-	VPXORD  Z9, Z9, Z9
-	VMOVAPD Z4, Z10
-	VPXORD  Z11, Z11, Z11
-
-	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
-	MOVQ w+32(FP), AX
-	MOVQ ldw+40(FP), BX
-	MOVQ x+16(FP), CX
-	MOVQ ldx+24(FP), DX
-	MOVQ n+72(FP), SI
-	CMPQ SI, $0x10
-	JLT  tail16
-
-block15:
-	VMOVUPD     (CX), Z13
-	VMOVUPD     (CX)(DX*1), Z14
-	VMOVUPD     (AX), Z12
-	VFMADD231PD Z12, Z13, Z0
-	VFMADD231PD Z12, Z14, Z6
-	VMOVUPD     (AX)(BX*1), Z12
-	VFMADD231PD Z12, Z13, Z2
-	VFMADD231PD Z12, Z14, Z8
-	VMOVUPD     (AX)(BX*2), Z12
-	VFMADD231PD Z12, Z13, Z4
-	VFMADD231PD Z12, Z14, Z10
-	VMOVUPD     64(CX), Z13
-	VMOVUPD     64(CX)(DX*1), Z14
-	VMOVUPD     64(AX), Z12
-	VFMADD231PD Z12, Z13, Z1
-	VFMADD231PD Z12, Z14, Z7
-	VMOVUPD     64(AX)(BX*1), Z12
-	VFMADD231PD Z12, Z13, Z3
-	VFMADD231PD Z12, Z14, Z9
-	VMOVUPD     64(AX)(BX*2), Z12
-	VFMADD231PD Z12, Z13, Z5
-	VFMADD231PD Z12, Z14, Z11
-	ADDQ        $0x00000080, AX
-	ADDQ        $0x00000080, CX
-	SUBQ        $0x10, SI
-	CMPQ        SI, $0x10
-	JGE         block15
-
-tail16:
-	TESTQ       SI, SI
-	JLE         end17
-	CMPQ        SI, $0x08
-	JLT         part18
-	VMOVUPD     (CX), Z13
-	VMOVUPD     (CX)(DX*1), Z14
-	VMOVUPD     (AX), Z12
-	VFMADD231PD Z12, Z13, Z0
-	VFMADD231PD Z12, Z14, Z6
-	VMOVUPD     (AX)(BX*1), Z12
-	VFMADD231PD Z12, Z13, Z2
-	VFMADD231PD Z12, Z14, Z8
-	VMOVUPD     (AX)(BX*2), Z12
-	VFMADD231PD Z12, Z13, Z4
-	VFMADD231PD Z12, Z14, Z10
-	JMP         over19
-
-part18:
-	VMOVUPD.Z   (CX), K1, Z13
-	VMOVUPD.Z   (CX)(DX*1), K1, Z14
-	VMOVUPD.Z   (AX), K1, Z12
-	VFMADD231PD Z12, Z13, Z0
-	VFMADD231PD Z12, Z14, Z6
-	VMOVUPD.Z   (AX)(BX*1), K1, Z12
-	VFMADD231PD Z12, Z13, Z2
-	VFMADD231PD Z12, Z14, Z8
-	VMOVUPD.Z   (AX)(BX*2), K1, Z12
-	VFMADD231PD Z12, Z13, Z4
-	VFMADD231PD Z12, Z14, Z10
-	JMP         end17
-
-over19:
-	CMPQ        SI, $0x08
-	JLE         end17
-	VMOVUPD.Z   64(CX), K1, Z13
-	VMOVUPD.Z   64(CX)(DX*1), K1, Z14
-	VMOVUPD.Z   64(AX), K1, Z12
-	VFMADD231PD Z12, Z13, Z1
-	VFMADD231PD Z12, Z14, Z7
-	VMOVUPD.Z   64(AX)(BX*1), K1, Z12
-	VFMADD231PD Z12, Z13, Z3
-	VFMADD231PD Z12, Z14, Z9
-	VMOVUPD.Z   64(AX)(BX*2), K1, Z12
-	VFMADD231PD Z12, Z13, Z5
-	VFMADD231PD Z12, Z14, Z11
-
-end17:
-	MOVQ y+0(FP), CX
-	MOVQ ldy+8(FP), DX
-
-	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), SI
-	VADDPD     Z1, Z0, Z0
-	VADDPD     Z3, Z2, Z2
-	VADDPD     Z5, Z4, Z4
-	VADDPD     Z7, Z6, Z6
-	VADDPD     Z9, Z8, Z8
-	VADDPD     Z11, Z10, Z10
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z3, Z3, Z3
-	VSHUFF64X2 $0xee, Z4, Z0, Z5
-	VSHUFF64X2 $0x44, Z4, Z0, Z0
-	VADDPD     Z5, Z0, Z0
-	VSHUFF64X2 $0xee, Z1, Z8, Z5
-	VSHUFF64X2 $0x44, Z1, Z8, Z8
-	VADDPD     Z5, Z8, Z8
-	VSHUFF64X2 $0xdd, Z8, Z0, Z5
-	VSHUFF64X2 $0x88, Z8, Z0, Z0
-	VADDPD     Z5, Z0, Z0
-	VSHUFF64X2 $0xee, Z6, Z2, Z5
-	VSHUFF64X2 $0x44, Z6, Z2, Z2
-	VADDPD     Z5, Z2, Z2
-	VSHUFF64X2 $0xee, Z3, Z10, Z5
-	VSHUFF64X2 $0x44, Z3, Z10, Z10
-	VADDPD     Z5, Z10, Z10
-	VSHUFF64X2 $0xdd, Z10, Z2, Z5
-	VSHUFF64X2 $0x88, Z10, Z2, Z2
-	VADDPD     Z5, Z2, Z2
-	VUNPCKHPD  Z2, Z0, Z5
-	VUNPCKLPD  Z2, Z0, Z0
-	VADDPD     Z5, Z0, Z0
-	VPXORD     Z12, Z12, Z12
-	VADDPD     Z12, Z0, Z0
-	CMPQ       SI, $0x01
-	JNE        linear21
-	VMAXPD     Z0, Z12, Z0
-
-linear21:
-	VMOVSD        X0, (CX)
-	VMOVHPD       X0, 8(CX)
-	VEXTRACTF32X4 $0x01, Z0, X12
-	VMOVSD        X12, 16(CX)
-	VMOVHPD       X12, (CX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z0, X12
-	VMOVSD        X12, 8(CX)(DX*1)
-	VMOVHPD       X12, 16(CX)(DX*1)
-
-	// the next 2 rows, or the last ones
-	MOVQ  rows+56(FP), AX
-	SUBQ  $0x02, AX
-	TESTQ AX, AX
-	JLE   done14
-	MOVQ  $0x00000002, BX
-	CMPQ  AX, $0x02
-	JGE   enough22
-	MOVQ  AX, BX
-	MOVQ  $0x00000002, AX
-
-enough22:
-	MOVQ  AX, rows+56(FP)
-	MOVQ  ldy+8(FP), DX
-	IMULQ BX, DX
-	MOVQ  y+0(FP), CX
-	ADDQ  DX, CX
-	MOVQ  CX, y+0(FP)
-	MOVQ  ldx+24(FP), DX
-	IMULQ BX, DX
-	MOVQ  x+16(FP), CX
-	ADDQ  DX, CX
-	MOVQ  CX, x+16(FP)
-	JMP   rows13
-
-done14:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-more12:
-	CMPQ AX, $0x04
-	JNE  more23
-
-rows24:
-	// 2×4 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ    bias+48(FP), AX
-	VMOVSD  (AX), X0
-	VPXORD  Z1, Z1, Z1
-	VMOVSD  8(AX), X2
-	VPXORD  Z3, Z3, Z3
-	VMOVSD  16(AX), X4
-	VPXORD  Z5, Z5, Z5
-	VMOVSD  24(AX), X6
-	VPXORD  Z7, Z7, Z7
-	VMOVAPD Z0, Z8
-	VPXORD  Z9, Z9, Z9
-	VMOVAPD Z2, Z10
-	VPXORD  Z11, Z11, Z11
-	VMOVAPD Z4, Z12
-	VPXORD  Z13, Z13, Z13
-	VMOVAPD Z6, Z14
-	VPXORD  Z15, Z15, Z15
-
-	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
-	MOVQ w+32(FP), AX
-	MOVQ ldw+40(FP), BX
-	MOVQ x+16(FP), CX
-	MOVQ ldx+24(FP), DX
-	MOVQ n+72(FP), SI
-	LEAQ (BX)(BX*2), DI
-	CMPQ SI, $0x10
-	JLT  tail27
-
-block26:
-	VMOVUPD     (CX), Z17
-	VMOVUPD     (CX)(DX*1), Z18
-	VMOVUPD     (AX), Z16
-	VFMADD231PD Z16, Z17, Z0
-	VFMADD231PD Z16, Z18, Z8
-	VMOVUPD     (AX)(BX*1), Z16
-	VFMADD231PD Z16, Z17, Z2
-	VFMADD231PD Z16, Z18, Z10
-	VMOVUPD     (AX)(BX*2), Z16
-	VFMADD231PD Z16, Z17, Z4
-	VFMADD231PD Z16, Z18, Z12
-	VMOVUPD     (AX)(DI*1), Z16
-	VFMADD231PD Z16, Z17, Z6
-	VFMADD231PD Z16, Z18, Z14
-	VMOVUPD     64(CX), Z17
-	VMOVUPD     64(CX)(DX*1), Z18
-	VMOVUPD     64(AX), Z16
-	VFMADD231PD Z16, Z17, Z1
-	VFMADD231PD Z16, Z18, Z9
-	VMOVUPD     64(AX)(BX*1), Z16
-	VFMADD231PD Z16, Z17, Z3
-	VFMADD231PD Z16, Z18, Z11
-	VMOVUPD     64(AX)(BX*2), Z16
-	VFMADD231PD Z16, Z17, Z5
-	VFMADD231PD Z16, Z18, Z13
-	VMOVUPD     64(AX)(DI*1), Z16
-	VFMADD231PD Z16, Z17, Z7
-	VFMADD231PD Z16, Z18, Z15
-	ADDQ        $0x00000080, AX
-	ADDQ        $0x00000080, CX
-	SUBQ        $0x10, SI
-	CMPQ        SI, $0x10
-	JGE         block26
-
-tail27:
-	TESTQ       SI, SI
-	JLE         end28
-	CMPQ        SI, $0x08
-	JLT         part29
-	VMOVUPD     (CX), Z17
-	VMOVUPD     (CX)(DX*1), Z18
-	VMOVUPD     (AX), Z16
-	VFMADD231PD Z16, Z17, Z0
-	VFMADD231PD Z16, Z18, Z8
-	VMOVUPD     (AX)(BX*1), Z16
-	VFMADD231PD Z16, Z17, Z2
-	VFMADD231PD Z16, Z18, Z10
-	VMOVUPD     (AX)(BX*2), Z16
-	VFMADD231PD Z16, Z17, Z4
-	VFMADD231PD Z16, Z18, Z12
-	VMOVUPD     (AX)(DI*1), Z16
-	VFMADD231PD Z16, Z17, Z6
-	VFMADD231PD Z16, Z18, Z14
-	JMP         over30
-
-part29:
-	VMOVUPD.Z   (CX), K1, Z17
-	VMOVUPD.Z   (CX)(DX*1), K1, Z18
-	VMOVUPD.Z   (AX), K1, Z16
-	VFMADD231PD Z16, Z17, Z0
-	VFMADD231PD Z16, Z18, Z8
-	VMOVUPD.Z   (AX)(BX*1), K1, Z16
-	VFMADD231PD Z16, Z17, Z2
-	VFMADD231PD Z16, Z18, Z10
-	VMOVUPD.Z   (AX)(BX*2), K1, Z16
-	VFMADD231PD Z16, Z17, Z4
-	VFMADD231PD Z16, Z18, Z12
-	VMOVUPD.Z   (AX)(DI*1), K1, Z16
-	VFMADD231PD Z16, Z17, Z6
-	VFMADD231PD Z16, Z18, Z14
-	JMP         end28
-
-over30:
-	CMPQ        SI, $0x08
-	JLE         end28
-	VMOVUPD.Z   64(CX), K1, Z17
-	VMOVUPD.Z   64(CX)(DX*1), K1, Z18
-	VMOVUPD.Z   64(AX), K1, Z16
-	VFMADD231PD Z16, Z17, Z1
-	VFMADD231PD Z16, Z18, Z9
-	VMOVUPD.Z   64(AX)(BX*1), K1, Z16
-	VFMADD231PD Z16, Z17, Z3
-	VFMADD231PD Z16, Z18, Z11
-	VMOVUPD.Z   64(AX)(BX*2), K1, Z16
-	VFMADD231PD Z16, Z17, Z5
-	VFMADD231PD Z16, Z18, Z13
-	VMOVUPD.Z   64(AX)(DI*1), K1, Z16
-	VFMADD231PD Z16, Z17, Z7
-	VFMADD231PD Z16, Z18, Z15
-
-end28:
-	MOVQ y+0(FP), CX
-	MOVQ ldy+8(FP), DX
-
-	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), SI
-	VADDPD     Z1, Z0, Z0
-	VADDPD     Z3, Z2, Z2
-	VADDPD     Z5, Z4, Z4
-	VADDPD     Z7, Z6, Z6
-	VADDPD     Z9, Z8, Z8
-	VADDPD     Z11, Z10, Z10
-	VADDPD     Z13, Z12, Z12
-	VADDPD     Z15, Z14, Z14
-	VSHUFF64X2 $0xee, Z4, Z0, Z1
-	VSHUFF64X2 $0x44, Z4, Z0, Z0
-	VADDPD     Z1, Z0, Z0
-	VSHUFF64X2 $0xee, Z12, Z8, Z1
-	VSHUFF64X2 $0x44, Z12, Z8, Z8
-	VADDPD     Z1, Z8, Z8
-	VSHUFF64X2 $0xdd, Z8, Z0, Z1
-	VSHUFF64X2 $0x88, Z8, Z0, Z0
-	VADDPD     Z1, Z0, Z0
-	VSHUFF64X2 $0xee, Z6, Z2, Z1
-	VSHUFF64X2 $0x44, Z6, Z2, Z2
-	VADDPD     Z1, Z2, Z2
-	VSHUFF64X2 $0xee, Z14, Z10, Z1
-	VSHUFF64X2 $0x44, Z14, Z10, Z10
-	VADDPD     Z1, Z10, Z10
-	VSHUFF64X2 $0xdd, Z10, Z2, Z1
-	VSHUFF64X2 $0x88, Z10, Z2, Z2
-	VADDPD     Z1, Z2, Z2
-	VUNPCKHPD  Z2, Z0, Z1
-	VUNPCKLPD  Z2, Z0, Z0
-	VADDPD     Z1, Z0, Z0
-	VPXORD     Z16, Z16, Z16
-	VADDPD     Z16, Z0, Z0
-	CMPQ       SI, $0x01
-	JNE        linear32
-	VMAXPD     Z0, Z16, Z0
-
-linear32:
-	VMOVSD        X0, (CX)
-	VMOVHPD       X0, 8(CX)
-	VEXTRACTF32X4 $0x01, Z0, X16
-	VMOVSD        X16, 16(CX)
-	VMOVHPD       X16, 24(CX)
-	VEXTRACTF32X4 $0x02, Z0, X16
-	VMOVSD        X16, (CX)(DX*1)
-	VMOVHPD       X16, 8(CX)(DX*1)
-	VEXTRACTF32X4 $0x03, Z0, X16
-	VMOVSD        X16, 16(CX)(DX*1)
-	VMOVHPD       X16, 24(CX)(DX*1)
-
-	// the next 2 rows, or the last ones
-	MOVQ  rows+56(FP), AX
-	SUBQ  $0x02, AX
-	TESTQ AX, AX
-	JLE   done25
-	MOVQ  $0x00000002, BX
-	CMPQ  AX, $0x02
-	JGE   enough33
-	MOVQ  AX, BX
-	MOVQ  $0x00000002, AX
-
-enough33:
-	MOVQ  AX, rows+56(FP)
-	MOVQ  ldy+8(FP), DX
-	IMULQ BX, DX
-	MOVQ  y+0(FP), CX
-	ADDQ  DX, CX
-	MOVQ  CX, y+0(FP)
-	MOVQ  ldx+24(FP), DX
-	IMULQ BX, DX
-	MOVQ  x+16(FP), CX
-	ADDQ  DX, CX
-	MOVQ  CX, x+16(FP)
-	JMP   rows24
-
-done25:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-more23:
-	CMPQ AX, $0x05
-	JNE  more34
-
-rows35:
-	// 1×5 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ   bias+48(FP), AX
-	VMOVSD (AX), X0
-	VPXORD Z1, Z1, Z1
-	VMOVSD 8(AX), X2
-	VPXORD Z3, Z3, Z3
-	VMOVSD 16(AX), X4
-	VPXORD Z5, Z5, Z5
-	VMOVSD 24(AX), X6
-	VPXORD Z7, Z7, Z7
-	VMOVSD 32(AX), X8
-	VPXORD Z9, Z9, Z9
-
-	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
-	MOVQ w+32(FP), AX
-	MOVQ ldw+40(FP), BX
-	MOVQ x+16(FP), CX
-	MOVQ ldx+24(FP), DX
-	MOVQ n+72(FP), SI
-	LEAQ (BX)(BX*2), DI
-	CMPQ SI, $0x10
-	JLT  tail38
-
-block37:
-	VMOVUPD     (CX), Z11
-	VMOVUPD     (AX), Z10
-	VFMADD231PD Z10, Z11, Z0
-	VMOVUPD     (AX)(BX*1), Z10
-	VFMADD231PD Z10, Z11, Z2
-	VMOVUPD     (AX)(BX*2), Z10
-	VFMADD231PD Z10, Z11, Z4
-	VMOVUPD     (AX)(DI*1), Z10
-	VFMADD231PD Z10, Z11, Z6
-	VMOVUPD     (AX)(BX*4), Z10
-	VFMADD231PD Z10, Z11, Z8
-	VMOVUPD     64(CX), Z11
-	VMOVUPD     64(AX), Z10
-	VFMADD231PD Z10, Z11, Z1
-	VMOVUPD     64(AX)(BX*1), Z10
-	VFMADD231PD Z10, Z11, Z3
-	VMOVUPD     64(AX)(BX*2), Z10
-	VFMADD231PD Z10, Z11, Z5
-	VMOVUPD     64(AX)(DI*1), Z10
-	VFMADD231PD Z10, Z11, Z7
-	VMOVUPD     64(AX)(BX*4), Z10
-	VFMADD231PD Z10, Z11, Z9
-	ADDQ        $0x00000080, AX
-	ADDQ        $0x00000080, CX
-	SUBQ        $0x10, SI
-	CMPQ        SI, $0x10
-	JGE         block37
-
-tail38:
-	TESTQ       SI, SI
-	JLE         end39
-	CMPQ        SI, $0x08
-	JLT         part40
-	VMOVUPD     (CX), Z11
-	VMOVUPD     (AX), Z10
-	VFMADD231PD Z10, Z11, Z0
-	VMOVUPD     (AX)(BX*1), Z10
-	VFMADD231PD Z10, Z11, Z2
-	VMOVUPD     (AX)(BX*2), Z10
-	VFMADD231PD Z10, Z11, Z4
-	VMOVUPD     (AX)(DI*1), Z10
-	VFMADD231PD Z10, Z11, Z6
-	VMOVUPD     (AX)(BX*4), Z10
-	VFMADD231PD Z10, Z11, Z8
-	JMP         over41
-
-part40:
-	VMOVUPD.Z   (CX), K1, Z11
-	VMOVUPD.Z   (AX), K1, Z10
-	VFMADD231PD Z10, Z11, Z0
-	VMOVUPD.Z   (AX)(BX*1), K1, Z10
-	VFMADD231PD Z10, Z11, Z2
-	VMOVUPD.Z   (AX)(BX*2), K1, Z10
-	VFMADD231PD Z10, Z11, Z4
-	VMOVUPD.Z   (AX)(DI*1), K1, Z10
-	VFMADD231PD Z10, Z11, Z6
-	VMOVUPD.Z   (AX)(BX*4), K1, Z10
-	VFMADD231PD Z10, Z11, Z8
-	JMP         end39
-
-over41:
-	CMPQ        SI, $0x08
-	JLE         end39
-	VMOVUPD.Z   64(CX), K1, Z11
-	VMOVUPD.Z   64(AX), K1, Z10
-	VFMADD231PD Z10, Z11, Z1
-	VMOVUPD.Z   64(AX)(BX*1), K1, Z10
-	VFMADD231PD Z10, Z11, Z3
-	VMOVUPD.Z   64(AX)(BX*2), K1, Z10
-	VFMADD231PD Z10, Z11, Z5
-	VMOVUPD.Z   64(AX)(DI*1), K1, Z10
-	VFMADD231PD Z10, Z11, Z7
-	VMOVUPD.Z   64(AX)(BX*4), K1, Z10
-	VFMADD231PD Z10, Z11, Z9
-
-end39:
-	MOVQ y+0(FP), CX
-	MOVQ ldy+8(FP), DX
-
-	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), SI
-	VADDPD     Z1, Z0, Z0
-	VADDPD     Z3, Z2, Z2
-	VADDPD     Z5, Z4, Z4
-	VADDPD     Z7, Z6, Z6
-	VADDPD     Z9, Z8, Z8
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z5, Z5, Z5
-	VSHUFF64X2 $0xee, Z4, Z0, Z7
-	VSHUFF64X2 $0x44, Z4, Z0, Z0
-	VADDPD     Z7, Z0, Z0
-	VSHUFF64X2 $0xee, Z3, Z8, Z7
-	VSHUFF64X2 $0x44, Z3, Z8, Z8
-	VADDPD     Z7, Z8, Z8
-	VSHUFF64X2 $0xdd, Z8, Z0, Z7
-	VSHUFF64X2 $0x88, Z8, Z0, Z0
-	VADDPD     Z7, Z0, Z0
-	VSHUFF64X2 $0xee, Z6, Z2, Z7
-	VSHUFF64X2 $0x44, Z6, Z2, Z2
-	VADDPD     Z7, Z2, Z2
-	VSHUFF64X2 $0xee, Z5, Z1, Z7
-	VSHUFF64X2 $0x44, Z5, Z1, Z1
-	VADDPD     Z7, Z1, Z1
-	VSHUFF64X2 $0xdd, Z1, Z2, Z7
-	VSHUFF64X2 $0x88, Z1, Z2, Z2
-	VADDPD     Z7, Z2, Z2
-	VUNPCKHPD  Z2, Z0, Z7
-	VUNPCKLPD  Z2, Z0, Z0
-	VADDPD     Z7, Z0, Z0
-	VPXORD     Z10, Z10, Z10
-	VADDPD     Z10, Z0, Z0
-	CMPQ       SI, $0x01
-	JNE        linear43
-	VMAXPD     Z0, Z10, Z0
-
-linear43:
-	VMOVSD        X0, (CX)
-	VMOVHPD       X0, 8(CX)
-	VEXTRACTF32X4 $0x01, Z0, X10
-	VMOVSD        X10, 16(CX)
-	VMOVHPD       X10, 24(CX)
-	VEXTRACTF32X4 $0x02, Z0, X10
-	VMOVSD        X10, 32(CX)
-
-	// the next 1 rows, or the last ones
-	MOVQ  rows+56(FP), AX
-	SUBQ  $0x01, AX
-	TESTQ AX, AX
-	JLE   done36
-	MOVQ  $0x00000001, BX
-	MOVQ  AX, rows+56(FP)
-	MOVQ  ldy+8(FP), DX
-	IMULQ BX, DX
-	MOVQ  y+0(FP), CX
-	ADDQ  DX, CX
-	MOVQ  CX, y+0(FP)
-	MOVQ  ldx+24(FP), DX
-	IMULQ BX, DX
-	MOVQ  x+16(FP), CX
-	ADDQ  DX, CX
-	MOVQ  CX, x+16(FP)
-	JMP   rows35
-
-done36:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-more34:
-	CMPQ AX, $0x06
-	JNE  more44
-
-rows45:
-	// 1×6 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVQ   bias+48(FP), AX
-	VMOVSD (AX), X0
-	VPXORD Z1, Z1, Z1
-	VMOVSD 8(AX), X2
-	VPXORD Z3, Z3, Z3
-	VMOVSD 16(AX), X4
-	VPXORD Z5, Z5, Z5
-	VMOVSD 24(AX), X6
-	VPXORD Z7, Z7, Z7
-	VMOVSD 32(AX), X8
-	VPXORD Z9, Z9, Z9
-	VMOVSD 40(AX), X10
-	VPXORD Z11, Z11, Z11
-
-	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
-	MOVQ w+32(FP), AX
-	MOVQ ldw+40(FP), BX
-	MOVQ x+16(FP), CX
-	MOVQ ldx+24(FP), DX
-	MOVQ n+72(FP), SI
-	LEAQ (BX)(BX*2), DI
-	LEAQ (BX)(BX*4), R8
-	CMPQ SI, $0x10
-	JLT  tail48
-
-block47:
-	VMOVUPD     (CX), Z13
-	VMOVUPD     (AX), Z12
-	VFMADD231PD Z12, Z13, Z0
-	VMOVUPD     (AX)(BX*1), Z12
-	VFMADD231PD Z12, Z13, Z2
-	VMOVUPD     (AX)(BX*2), Z12
-	VFMADD231PD Z12, Z13, Z4
-	VMOVUPD     (AX)(DI*1), Z12
-	VFMADD231PD Z12, Z13, Z6
-	VMOVUPD     (AX)(BX*4), Z12
-	VFMADD231PD Z12, Z13, Z8
-	VMOVUPD     (AX)(R8*1), Z12
-	VFMADD231PD Z12, Z13, Z10
-	VMOVUPD     64(CX), Z13
-	VMOVUPD     64(AX), Z12
-	VFMADD231PD Z12, Z13, Z1
-	VMOVUPD     64(AX)(BX*1), Z12
-	VFMADD231PD Z12, Z13, Z3
-	VMOVUPD     64(AX)(BX*2), Z12
-	VFMADD231PD Z12, Z13, Z5
-	VMOVUPD     64(AX)(DI*1), Z12
-	VFMADD231PD Z12, Z13, Z7
-	VMOVUPD     64(AX)(BX*4), Z12
-	VFMADD231PD Z12, Z13, Z9
-	VMOVUPD     64(AX)(R8*1), Z12
-	VFMADD231PD Z12, Z13, Z11
-	ADDQ        $0x00000080, AX
-	ADDQ        $0x00000080, CX
-	SUBQ        $0x10, SI
-	CMPQ        SI, $0x10
-	JGE         block47
-
-tail48:
-	TESTQ       SI, SI
-	JLE         end49
-	CMPQ        SI, $0x08
-	JLT         part50
-	VMOVUPD     (CX), Z13
-	VMOVUPD     (AX), Z12
-	VFMADD231PD Z12, Z13, Z0
-	VMOVUPD     (AX)(BX*1), Z12
-	VFMADD231PD Z12, Z13, Z2
-	VMOVUPD     (AX)(BX*2), Z12
-	VFMADD231PD Z12, Z13, Z4
-	VMOVUPD     (AX)(DI*1), Z12
-	VFMADD231PD Z12, Z13, Z6
-	VMOVUPD     (AX)(BX*4), Z12
-	VFMADD231PD Z12, Z13, Z8
-	VMOVUPD     (AX)(R8*1), Z12
-	VFMADD231PD Z12, Z13, Z10
-	JMP         over51
-
-part50:
-	VMOVUPD.Z   (CX), K1, Z13
-	VMOVUPD.Z   (AX), K1, Z12
-	VFMADD231PD Z12, Z13, Z0
-	VMOVUPD.Z   (AX)(BX*1), K1, Z12
-	VFMADD231PD Z12, Z13, Z2
-	VMOVUPD.Z   (AX)(BX*2), K1, Z12
-	VFMADD231PD Z12, Z13, Z4
-	VMOVUPD.Z   (AX)(DI*1), K1, Z12
-	VFMADD231PD Z12, Z13, Z6
-	VMOVUPD.Z   (AX)(BX*4), K1, Z12
-	VFMADD231PD Z12, Z13, Z8
-	VMOVUPD.Z   (AX)(R8*1), K1, Z12
-	VFMADD231PD Z12, Z13, Z10
-	JMP         end49
-
-over51:
-	CMPQ        SI, $0x08
-	JLE         end49
-	VMOVUPD.Z   64(CX), K1, Z13
-	VMOVUPD.Z   64(AX), K1, Z12
-	VFMADD231PD Z12, Z13, Z1
-	VMOVUPD.Z   64(AX)(BX*1), K1, Z12
-	VFMADD231PD Z12, Z13, Z3
-	VMOVUPD.Z   64(AX)(BX*2), K1, Z12
-	VFMADD231PD Z12, Z13, Z5
-	VMOVUPD.Z   64(AX)(DI*1), K1, Z12
-	VFMADD231PD Z12, Z13, Z7
-	VMOVUPD.Z   64(AX)(BX*4), K1, Z12
-	VFMADD231PD Z12, Z13, Z9
-	VMOVUPD.Z   64(AX)(R8*1), K1, Z12
-	VFMADD231PD Z12, Z13, Z11
-
-end49:
-	MOVQ y+0(FP), CX
-	MOVQ ldy+8(FP), DX
-
-	// y[i,j] = act(halved lanes)
-	MOVQ       act+80(FP), SI
-	VADDPD     Z1, Z0, Z0
-	VADDPD     Z3, Z2, Z2
-	VADDPD     Z5, Z4, Z4
-	VADDPD     Z7, Z6, Z6
-	VADDPD     Z9, Z8, Z8
-	VADDPD     Z11, Z10, Z10
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z3, Z3, Z3
-	VSHUFF64X2 $0xee, Z4, Z0, Z5
-	VSHUFF64X2 $0x44, Z4, Z0, Z0
-	VADDPD     Z5, Z0, Z0
-	VSHUFF64X2 $0xee, Z1, Z8, Z5
-	VSHUFF64X2 $0x44, Z1, Z8, Z8
-	VADDPD     Z5, Z8, Z8
-	VSHUFF64X2 $0xdd, Z8, Z0, Z5
-	VSHUFF64X2 $0x88, Z8, Z0, Z0
-	VADDPD     Z5, Z0, Z0
-	VSHUFF64X2 $0xee, Z6, Z2, Z5
-	VSHUFF64X2 $0x44, Z6, Z2, Z2
-	VADDPD     Z5, Z2, Z2
-	VSHUFF64X2 $0xee, Z3, Z10, Z5
-	VSHUFF64X2 $0x44, Z3, Z10, Z10
-	VADDPD     Z5, Z10, Z10
-	VSHUFF64X2 $0xdd, Z10, Z2, Z5
-	VSHUFF64X2 $0x88, Z10, Z2, Z2
-	VADDPD     Z5, Z2, Z2
-	VUNPCKHPD  Z2, Z0, Z5
-	VUNPCKLPD  Z2, Z0, Z0
-	VADDPD     Z5, Z0, Z0
-	VPXORD     Z12, Z12, Z12
-	VADDPD     Z12, Z0, Z0
-	CMPQ       SI, $0x01
-	JNE        linear53
-	VMAXPD     Z0, Z12, Z0
-
-linear53:
-	VMOVSD        X0, (CX)
-	VMOVHPD       X0, 8(CX)
-	VEXTRACTF32X4 $0x01, Z0, X12
-	VMOVSD        X12, 16(CX)
-	VMOVHPD       X12, 24(CX)
-	VEXTRACTF32X4 $0x02, Z0, X12
-	VMOVSD        X12, 32(CX)
-	VMOVHPD       X12, 40(CX)
-
-	// the next 1 rows, or the last ones
-	MOVQ  rows+56(FP), AX
-	SUBQ  $0x01, AX
-	TESTQ AX, AX
-	JLE   done46
-	MOVQ  $0x00000001, BX
-	MOVQ  AX, rows+56(FP)
-	MOVQ  ldy+8(FP), DX
-	IMULQ BX, DX
-	MOVQ  y+0(FP), CX
-	ADDQ  DX, CX
-	MOVQ  CX, y+0(FP)
-	MOVQ  ldx+24(FP), DX
-	IMULQ BX, DX
-	MOVQ  x+16(FP), CX
-	ADDQ  DX, CX
-	MOVQ  CX, x+16(FP)
-	JMP   rows45
-
-done46:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-more44:
-rows55:
 	// 1×7 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVQ   bias+48(FP), AX
 	VMOVSD (AX), X0
@@ -7397,9 +6425,9 @@ rows55:
 	LEAQ (BX)(BX*2), DI
 	LEAQ (BX)(BX*4), R8
 	CMPQ SI, $0x10
-	JLT  tail58
+	JLT  tail5
 
-block57:
+block4:
 	VMOVUPD     (CX), Z15
 	VMOVUPD     (AX), Z14
 	VFMADD231PD Z14, Z15, Z0
@@ -7434,13 +6462,13 @@ block57:
 	ADDQ        $0x00000080, CX
 	SUBQ        $0x10, SI
 	CMPQ        SI, $0x10
-	JGE         block57
+	JGE         block4
 
-tail58:
+tail5:
 	TESTQ       SI, SI
-	JLE         end59
+	JLE         end6
 	CMPQ        SI, $0x08
-	JLT         part60
+	JLT         part7
 	VMOVUPD     (CX), Z15
 	VMOVUPD     (AX), Z14
 	VFMADD231PD Z14, Z15, Z0
@@ -7456,9 +6484,9 @@ tail58:
 	VFMADD231PD Z14, Z15, Z10
 	VMOVUPD     (AX)(DI*2), Z14
 	VFMADD231PD Z14, Z15, Z12
-	JMP         over61
+	JMP         over8
 
-part60:
+part7:
 	VMOVUPD.Z   (CX), K1, Z15
 	VMOVUPD.Z   (AX), K1, Z14
 	VFMADD231PD Z14, Z15, Z0
@@ -7474,11 +6502,11 @@ part60:
 	VFMADD231PD Z14, Z15, Z10
 	VMOVUPD.Z   (AX)(DI*2), K1, Z14
 	VFMADD231PD Z14, Z15, Z12
-	JMP         end59
+	JMP         end6
 
-over61:
+over8:
 	CMPQ        SI, $0x08
-	JLE         end59
+	JLE         end6
 	VMOVUPD.Z   64(CX), K1, Z15
 	VMOVUPD.Z   64(AX), K1, Z14
 	VFMADD231PD Z14, Z15, Z1
@@ -7495,7 +6523,7 @@ over61:
 	VMOVUPD.Z   64(AX)(DI*2), K1, Z14
 	VFMADD231PD Z14, Z15, Z13
 
-end59:
+end6:
 	MOVQ y+0(FP), CX
 	MOVQ ldy+8(FP), DX
 
@@ -7533,10 +6561,10 @@ end59:
 	VPXORD     Z14, Z14, Z14
 	VADDPD     Z14, Z0, Z0
 	CMPQ       SI, $0x01
-	JNE        linear63
+	JNE        linear10
 	VMAXPD     Z0, Z14, Z0
 
-linear63:
+linear10:
 	VMOVSD        X0, (CX)
 	VMOVHPD       X0, 8(CX)
 	VEXTRACTF32X4 $0x01, Z0, X14
@@ -7552,7 +6580,7 @@ linear63:
 	MOVQ  rows+56(FP), AX
 	SUBQ  $0x01, AX
 	TESTQ AX, AX
-	JLE   done56
+	JLE   done3
 	MOVQ  $0x00000001, BX
 	MOVQ  AX, rows+56(FP)
 	MOVQ  ldy+8(FP), DX
@@ -7565,9 +6593,981 @@ linear63:
 	MOVQ  x+16(FP), CX
 	ADDQ  DX, CX
 	MOVQ  CX, x+16(FP)
-	JMP   rows55
+	JMP   rows2
 
-done56:
+done3:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other1:
+	CMPQ AX, $0x06
+	JNE  other11
+
+rows12:
+	// 1×6 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ   bias+48(FP), AX
+	VMOVSD (AX), X0
+	VPXORD Z1, Z1, Z1
+	VMOVSD 8(AX), X2
+	VPXORD Z3, Z3, Z3
+	VMOVSD 16(AX), X4
+	VPXORD Z5, Z5, Z5
+	VMOVSD 24(AX), X6
+	VPXORD Z7, Z7, Z7
+	VMOVSD 32(AX), X8
+	VPXORD Z9, Z9, Z9
+	VMOVSD 40(AX), X10
+	VPXORD Z11, Z11, Z11
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVQ w+32(FP), AX
+	MOVQ ldw+40(FP), BX
+	MOVQ x+16(FP), CX
+	MOVQ ldx+24(FP), DX
+	MOVQ n+72(FP), SI
+	LEAQ (BX)(BX*2), DI
+	LEAQ (BX)(BX*4), R8
+	CMPQ SI, $0x10
+	JLT  tail15
+
+block14:
+	VMOVUPD     (CX), Z13
+	VMOVUPD     (AX), Z12
+	VFMADD231PD Z12, Z13, Z0
+	VMOVUPD     (AX)(BX*1), Z12
+	VFMADD231PD Z12, Z13, Z2
+	VMOVUPD     (AX)(BX*2), Z12
+	VFMADD231PD Z12, Z13, Z4
+	VMOVUPD     (AX)(DI*1), Z12
+	VFMADD231PD Z12, Z13, Z6
+	VMOVUPD     (AX)(BX*4), Z12
+	VFMADD231PD Z12, Z13, Z8
+	VMOVUPD     (AX)(R8*1), Z12
+	VFMADD231PD Z12, Z13, Z10
+	VMOVUPD     64(CX), Z13
+	VMOVUPD     64(AX), Z12
+	VFMADD231PD Z12, Z13, Z1
+	VMOVUPD     64(AX)(BX*1), Z12
+	VFMADD231PD Z12, Z13, Z3
+	VMOVUPD     64(AX)(BX*2), Z12
+	VFMADD231PD Z12, Z13, Z5
+	VMOVUPD     64(AX)(DI*1), Z12
+	VFMADD231PD Z12, Z13, Z7
+	VMOVUPD     64(AX)(BX*4), Z12
+	VFMADD231PD Z12, Z13, Z9
+	VMOVUPD     64(AX)(R8*1), Z12
+	VFMADD231PD Z12, Z13, Z11
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block14
+
+tail15:
+	TESTQ       SI, SI
+	JLE         end16
+	CMPQ        SI, $0x08
+	JLT         part17
+	VMOVUPD     (CX), Z13
+	VMOVUPD     (AX), Z12
+	VFMADD231PD Z12, Z13, Z0
+	VMOVUPD     (AX)(BX*1), Z12
+	VFMADD231PD Z12, Z13, Z2
+	VMOVUPD     (AX)(BX*2), Z12
+	VFMADD231PD Z12, Z13, Z4
+	VMOVUPD     (AX)(DI*1), Z12
+	VFMADD231PD Z12, Z13, Z6
+	VMOVUPD     (AX)(BX*4), Z12
+	VFMADD231PD Z12, Z13, Z8
+	VMOVUPD     (AX)(R8*1), Z12
+	VFMADD231PD Z12, Z13, Z10
+	JMP         over18
+
+part17:
+	VMOVUPD.Z   (CX), K1, Z13
+	VMOVUPD.Z   (AX), K1, Z12
+	VFMADD231PD Z12, Z13, Z0
+	VMOVUPD.Z   (AX)(BX*1), K1, Z12
+	VFMADD231PD Z12, Z13, Z2
+	VMOVUPD.Z   (AX)(BX*2), K1, Z12
+	VFMADD231PD Z12, Z13, Z4
+	VMOVUPD.Z   (AX)(DI*1), K1, Z12
+	VFMADD231PD Z12, Z13, Z6
+	VMOVUPD.Z   (AX)(BX*4), K1, Z12
+	VFMADD231PD Z12, Z13, Z8
+	VMOVUPD.Z   (AX)(R8*1), K1, Z12
+	VFMADD231PD Z12, Z13, Z10
+	JMP         end16
+
+over18:
+	CMPQ        SI, $0x08
+	JLE         end16
+	VMOVUPD.Z   64(CX), K1, Z13
+	VMOVUPD.Z   64(AX), K1, Z12
+	VFMADD231PD Z12, Z13, Z1
+	VMOVUPD.Z   64(AX)(BX*1), K1, Z12
+	VFMADD231PD Z12, Z13, Z3
+	VMOVUPD.Z   64(AX)(BX*2), K1, Z12
+	VFMADD231PD Z12, Z13, Z5
+	VMOVUPD.Z   64(AX)(DI*1), K1, Z12
+	VFMADD231PD Z12, Z13, Z7
+	VMOVUPD.Z   64(AX)(BX*4), K1, Z12
+	VFMADD231PD Z12, Z13, Z9
+	VMOVUPD.Z   64(AX)(R8*1), K1, Z12
+	VFMADD231PD Z12, Z13, Z11
+
+end16:
+	MOVQ y+0(FP), CX
+	MOVQ ldy+8(FP), DX
+
+	// y[i,j] = act(halved lanes)
+	MOVQ       act+80(FP), SI
+	VADDPD     Z1, Z0, Z0
+	VADDPD     Z3, Z2, Z2
+	VADDPD     Z5, Z4, Z4
+	VADDPD     Z7, Z6, Z6
+	VADDPD     Z9, Z8, Z8
+	VADDPD     Z11, Z10, Z10
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z3, Z3, Z3
+	VSHUFF64X2 $0xee, Z4, Z0, Z5
+	VSHUFF64X2 $0x44, Z4, Z0, Z0
+	VADDPD     Z5, Z0, Z0
+	VSHUFF64X2 $0xee, Z1, Z8, Z5
+	VSHUFF64X2 $0x44, Z1, Z8, Z8
+	VADDPD     Z5, Z8, Z8
+	VSHUFF64X2 $0xdd, Z8, Z0, Z5
+	VSHUFF64X2 $0x88, Z8, Z0, Z0
+	VADDPD     Z5, Z0, Z0
+	VSHUFF64X2 $0xee, Z6, Z2, Z5
+	VSHUFF64X2 $0x44, Z6, Z2, Z2
+	VADDPD     Z5, Z2, Z2
+	VSHUFF64X2 $0xee, Z3, Z10, Z5
+	VSHUFF64X2 $0x44, Z3, Z10, Z10
+	VADDPD     Z5, Z10, Z10
+	VSHUFF64X2 $0xdd, Z10, Z2, Z5
+	VSHUFF64X2 $0x88, Z10, Z2, Z2
+	VADDPD     Z5, Z2, Z2
+	VUNPCKHPD  Z2, Z0, Z5
+	VUNPCKLPD  Z2, Z0, Z0
+	VADDPD     Z5, Z0, Z0
+	VPXORD     Z12, Z12, Z12
+	VADDPD     Z12, Z0, Z0
+	CMPQ       SI, $0x01
+	JNE        linear20
+	VMAXPD     Z0, Z12, Z0
+
+linear20:
+	VMOVSD        X0, (CX)
+	VMOVHPD       X0, 8(CX)
+	VEXTRACTF32X4 $0x01, Z0, X12
+	VMOVSD        X12, 16(CX)
+	VMOVHPD       X12, 24(CX)
+	VEXTRACTF32X4 $0x02, Z0, X12
+	VMOVSD        X12, 32(CX)
+	VMOVHPD       X12, 40(CX)
+
+	// the next 1 rows, or the last ones
+	MOVQ  rows+56(FP), AX
+	SUBQ  $0x01, AX
+	TESTQ AX, AX
+	JLE   done13
+	MOVQ  $0x00000001, BX
+	MOVQ  AX, rows+56(FP)
+	MOVQ  ldy+8(FP), DX
+	IMULQ BX, DX
+	MOVQ  y+0(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, y+0(FP)
+	MOVQ  ldx+24(FP), DX
+	IMULQ BX, DX
+	MOVQ  x+16(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, x+16(FP)
+	JMP   rows12
+
+done13:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other11:
+	CMPQ AX, $0x05
+	JNE  other21
+
+rows22:
+	// 1×5 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ   bias+48(FP), AX
+	VMOVSD (AX), X0
+	VPXORD Z1, Z1, Z1
+	VMOVSD 8(AX), X2
+	VPXORD Z3, Z3, Z3
+	VMOVSD 16(AX), X4
+	VPXORD Z5, Z5, Z5
+	VMOVSD 24(AX), X6
+	VPXORD Z7, Z7, Z7
+	VMOVSD 32(AX), X8
+	VPXORD Z9, Z9, Z9
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVQ w+32(FP), AX
+	MOVQ ldw+40(FP), BX
+	MOVQ x+16(FP), CX
+	MOVQ ldx+24(FP), DX
+	MOVQ n+72(FP), SI
+	LEAQ (BX)(BX*2), DI
+	CMPQ SI, $0x10
+	JLT  tail25
+
+block24:
+	VMOVUPD     (CX), Z11
+	VMOVUPD     (AX), Z10
+	VFMADD231PD Z10, Z11, Z0
+	VMOVUPD     (AX)(BX*1), Z10
+	VFMADD231PD Z10, Z11, Z2
+	VMOVUPD     (AX)(BX*2), Z10
+	VFMADD231PD Z10, Z11, Z4
+	VMOVUPD     (AX)(DI*1), Z10
+	VFMADD231PD Z10, Z11, Z6
+	VMOVUPD     (AX)(BX*4), Z10
+	VFMADD231PD Z10, Z11, Z8
+	VMOVUPD     64(CX), Z11
+	VMOVUPD     64(AX), Z10
+	VFMADD231PD Z10, Z11, Z1
+	VMOVUPD     64(AX)(BX*1), Z10
+	VFMADD231PD Z10, Z11, Z3
+	VMOVUPD     64(AX)(BX*2), Z10
+	VFMADD231PD Z10, Z11, Z5
+	VMOVUPD     64(AX)(DI*1), Z10
+	VFMADD231PD Z10, Z11, Z7
+	VMOVUPD     64(AX)(BX*4), Z10
+	VFMADD231PD Z10, Z11, Z9
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block24
+
+tail25:
+	TESTQ       SI, SI
+	JLE         end26
+	CMPQ        SI, $0x08
+	JLT         part27
+	VMOVUPD     (CX), Z11
+	VMOVUPD     (AX), Z10
+	VFMADD231PD Z10, Z11, Z0
+	VMOVUPD     (AX)(BX*1), Z10
+	VFMADD231PD Z10, Z11, Z2
+	VMOVUPD     (AX)(BX*2), Z10
+	VFMADD231PD Z10, Z11, Z4
+	VMOVUPD     (AX)(DI*1), Z10
+	VFMADD231PD Z10, Z11, Z6
+	VMOVUPD     (AX)(BX*4), Z10
+	VFMADD231PD Z10, Z11, Z8
+	JMP         over28
+
+part27:
+	VMOVUPD.Z   (CX), K1, Z11
+	VMOVUPD.Z   (AX), K1, Z10
+	VFMADD231PD Z10, Z11, Z0
+	VMOVUPD.Z   (AX)(BX*1), K1, Z10
+	VFMADD231PD Z10, Z11, Z2
+	VMOVUPD.Z   (AX)(BX*2), K1, Z10
+	VFMADD231PD Z10, Z11, Z4
+	VMOVUPD.Z   (AX)(DI*1), K1, Z10
+	VFMADD231PD Z10, Z11, Z6
+	VMOVUPD.Z   (AX)(BX*4), K1, Z10
+	VFMADD231PD Z10, Z11, Z8
+	JMP         end26
+
+over28:
+	CMPQ        SI, $0x08
+	JLE         end26
+	VMOVUPD.Z   64(CX), K1, Z11
+	VMOVUPD.Z   64(AX), K1, Z10
+	VFMADD231PD Z10, Z11, Z1
+	VMOVUPD.Z   64(AX)(BX*1), K1, Z10
+	VFMADD231PD Z10, Z11, Z3
+	VMOVUPD.Z   64(AX)(BX*2), K1, Z10
+	VFMADD231PD Z10, Z11, Z5
+	VMOVUPD.Z   64(AX)(DI*1), K1, Z10
+	VFMADD231PD Z10, Z11, Z7
+	VMOVUPD.Z   64(AX)(BX*4), K1, Z10
+	VFMADD231PD Z10, Z11, Z9
+
+end26:
+	MOVQ y+0(FP), CX
+	MOVQ ldy+8(FP), DX
+
+	// y[i,j] = act(halved lanes)
+	MOVQ       act+80(FP), SI
+	VADDPD     Z1, Z0, Z0
+	VADDPD     Z3, Z2, Z2
+	VADDPD     Z5, Z4, Z4
+	VADDPD     Z7, Z6, Z6
+	VADDPD     Z9, Z8, Z8
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z5, Z5, Z5
+	VSHUFF64X2 $0xee, Z4, Z0, Z7
+	VSHUFF64X2 $0x44, Z4, Z0, Z0
+	VADDPD     Z7, Z0, Z0
+	VSHUFF64X2 $0xee, Z3, Z8, Z7
+	VSHUFF64X2 $0x44, Z3, Z8, Z8
+	VADDPD     Z7, Z8, Z8
+	VSHUFF64X2 $0xdd, Z8, Z0, Z7
+	VSHUFF64X2 $0x88, Z8, Z0, Z0
+	VADDPD     Z7, Z0, Z0
+	VSHUFF64X2 $0xee, Z6, Z2, Z7
+	VSHUFF64X2 $0x44, Z6, Z2, Z2
+	VADDPD     Z7, Z2, Z2
+	VSHUFF64X2 $0xee, Z5, Z1, Z7
+	VSHUFF64X2 $0x44, Z5, Z1, Z1
+	VADDPD     Z7, Z1, Z1
+	VSHUFF64X2 $0xdd, Z1, Z2, Z7
+	VSHUFF64X2 $0x88, Z1, Z2, Z2
+	VADDPD     Z7, Z2, Z2
+	VUNPCKHPD  Z2, Z0, Z7
+	VUNPCKLPD  Z2, Z0, Z0
+	VADDPD     Z7, Z0, Z0
+	VPXORD     Z10, Z10, Z10
+	VADDPD     Z10, Z0, Z0
+	CMPQ       SI, $0x01
+	JNE        linear30
+	VMAXPD     Z0, Z10, Z0
+
+linear30:
+	VMOVSD        X0, (CX)
+	VMOVHPD       X0, 8(CX)
+	VEXTRACTF32X4 $0x01, Z0, X10
+	VMOVSD        X10, 16(CX)
+	VMOVHPD       X10, 24(CX)
+	VEXTRACTF32X4 $0x02, Z0, X10
+	VMOVSD        X10, 32(CX)
+
+	// the next 1 rows, or the last ones
+	MOVQ  rows+56(FP), AX
+	SUBQ  $0x01, AX
+	TESTQ AX, AX
+	JLE   done23
+	MOVQ  $0x00000001, BX
+	MOVQ  AX, rows+56(FP)
+	MOVQ  ldy+8(FP), DX
+	IMULQ BX, DX
+	MOVQ  y+0(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, y+0(FP)
+	MOVQ  ldx+24(FP), DX
+	IMULQ BX, DX
+	MOVQ  x+16(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, x+16(FP)
+	JMP   rows22
+
+done23:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other21:
+	CMPQ AX, $0x04
+	JNE  other31
+
+rows32:
+	// 2×4 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ    bias+48(FP), AX
+	VMOVSD  (AX), X0
+	VPXORD  Z1, Z1, Z1
+	VMOVSD  8(AX), X2
+	VPXORD  Z3, Z3, Z3
+	VMOVSD  16(AX), X4
+	VPXORD  Z5, Z5, Z5
+	VMOVSD  24(AX), X6
+	VPXORD  Z7, Z7, Z7
+	VMOVAPD Z0, Z8
+	VPXORD  Z9, Z9, Z9
+	VMOVAPD Z2, Z10
+	VPXORD  Z11, Z11, Z11
+	VMOVAPD Z4, Z12
+	VPXORD  Z13, Z13, Z13
+	VMOVAPD Z6, Z14
+	VPXORD  Z15, Z15, Z15
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVQ w+32(FP), AX
+	MOVQ ldw+40(FP), BX
+	MOVQ x+16(FP), CX
+	MOVQ ldx+24(FP), DX
+	MOVQ n+72(FP), SI
+	LEAQ (BX)(BX*2), DI
+	CMPQ SI, $0x10
+	JLT  tail35
+
+block34:
+	VMOVUPD     (CX), Z17
+	VMOVUPD     (CX)(DX*1), Z18
+	VMOVUPD     (AX), Z16
+	VFMADD231PD Z16, Z17, Z0
+	VFMADD231PD Z16, Z18, Z8
+	VMOVUPD     (AX)(BX*1), Z16
+	VFMADD231PD Z16, Z17, Z2
+	VFMADD231PD Z16, Z18, Z10
+	VMOVUPD     (AX)(BX*2), Z16
+	VFMADD231PD Z16, Z17, Z4
+	VFMADD231PD Z16, Z18, Z12
+	VMOVUPD     (AX)(DI*1), Z16
+	VFMADD231PD Z16, Z17, Z6
+	VFMADD231PD Z16, Z18, Z14
+	VMOVUPD     64(CX), Z17
+	VMOVUPD     64(CX)(DX*1), Z18
+	VMOVUPD     64(AX), Z16
+	VFMADD231PD Z16, Z17, Z1
+	VFMADD231PD Z16, Z18, Z9
+	VMOVUPD     64(AX)(BX*1), Z16
+	VFMADD231PD Z16, Z17, Z3
+	VFMADD231PD Z16, Z18, Z11
+	VMOVUPD     64(AX)(BX*2), Z16
+	VFMADD231PD Z16, Z17, Z5
+	VFMADD231PD Z16, Z18, Z13
+	VMOVUPD     64(AX)(DI*1), Z16
+	VFMADD231PD Z16, Z17, Z7
+	VFMADD231PD Z16, Z18, Z15
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block34
+
+tail35:
+	TESTQ       SI, SI
+	JLE         end36
+	CMPQ        SI, $0x08
+	JLT         part37
+	VMOVUPD     (CX), Z17
+	VMOVUPD     (CX)(DX*1), Z18
+	VMOVUPD     (AX), Z16
+	VFMADD231PD Z16, Z17, Z0
+	VFMADD231PD Z16, Z18, Z8
+	VMOVUPD     (AX)(BX*1), Z16
+	VFMADD231PD Z16, Z17, Z2
+	VFMADD231PD Z16, Z18, Z10
+	VMOVUPD     (AX)(BX*2), Z16
+	VFMADD231PD Z16, Z17, Z4
+	VFMADD231PD Z16, Z18, Z12
+	VMOVUPD     (AX)(DI*1), Z16
+	VFMADD231PD Z16, Z17, Z6
+	VFMADD231PD Z16, Z18, Z14
+	JMP         over38
+
+part37:
+	VMOVUPD.Z   (CX), K1, Z17
+	VMOVUPD.Z   (CX)(DX*1), K1, Z18
+	VMOVUPD.Z   (AX), K1, Z16
+	VFMADD231PD Z16, Z17, Z0
+	VFMADD231PD Z16, Z18, Z8
+	VMOVUPD.Z   (AX)(BX*1), K1, Z16
+	VFMADD231PD Z16, Z17, Z2
+	VFMADD231PD Z16, Z18, Z10
+	VMOVUPD.Z   (AX)(BX*2), K1, Z16
+	VFMADD231PD Z16, Z17, Z4
+	VFMADD231PD Z16, Z18, Z12
+	VMOVUPD.Z   (AX)(DI*1), K1, Z16
+	VFMADD231PD Z16, Z17, Z6
+	VFMADD231PD Z16, Z18, Z14
+	JMP         end36
+
+over38:
+	CMPQ        SI, $0x08
+	JLE         end36
+	VMOVUPD.Z   64(CX), K1, Z17
+	VMOVUPD.Z   64(CX)(DX*1), K1, Z18
+	VMOVUPD.Z   64(AX), K1, Z16
+	VFMADD231PD Z16, Z17, Z1
+	VFMADD231PD Z16, Z18, Z9
+	VMOVUPD.Z   64(AX)(BX*1), K1, Z16
+	VFMADD231PD Z16, Z17, Z3
+	VFMADD231PD Z16, Z18, Z11
+	VMOVUPD.Z   64(AX)(BX*2), K1, Z16
+	VFMADD231PD Z16, Z17, Z5
+	VFMADD231PD Z16, Z18, Z13
+	VMOVUPD.Z   64(AX)(DI*1), K1, Z16
+	VFMADD231PD Z16, Z17, Z7
+	VFMADD231PD Z16, Z18, Z15
+
+end36:
+	MOVQ y+0(FP), CX
+	MOVQ ldy+8(FP), DX
+
+	// y[i,j] = act(halved lanes)
+	MOVQ       act+80(FP), SI
+	VADDPD     Z1, Z0, Z0
+	VADDPD     Z3, Z2, Z2
+	VADDPD     Z5, Z4, Z4
+	VADDPD     Z7, Z6, Z6
+	VADDPD     Z9, Z8, Z8
+	VADDPD     Z11, Z10, Z10
+	VADDPD     Z13, Z12, Z12
+	VADDPD     Z15, Z14, Z14
+	VSHUFF64X2 $0xee, Z4, Z0, Z1
+	VSHUFF64X2 $0x44, Z4, Z0, Z0
+	VADDPD     Z1, Z0, Z0
+	VSHUFF64X2 $0xee, Z12, Z8, Z1
+	VSHUFF64X2 $0x44, Z12, Z8, Z8
+	VADDPD     Z1, Z8, Z8
+	VSHUFF64X2 $0xdd, Z8, Z0, Z1
+	VSHUFF64X2 $0x88, Z8, Z0, Z0
+	VADDPD     Z1, Z0, Z0
+	VSHUFF64X2 $0xee, Z6, Z2, Z1
+	VSHUFF64X2 $0x44, Z6, Z2, Z2
+	VADDPD     Z1, Z2, Z2
+	VSHUFF64X2 $0xee, Z14, Z10, Z1
+	VSHUFF64X2 $0x44, Z14, Z10, Z10
+	VADDPD     Z1, Z10, Z10
+	VSHUFF64X2 $0xdd, Z10, Z2, Z1
+	VSHUFF64X2 $0x88, Z10, Z2, Z2
+	VADDPD     Z1, Z2, Z2
+	VUNPCKHPD  Z2, Z0, Z1
+	VUNPCKLPD  Z2, Z0, Z0
+	VADDPD     Z1, Z0, Z0
+	VPXORD     Z16, Z16, Z16
+	VADDPD     Z16, Z0, Z0
+	CMPQ       SI, $0x01
+	JNE        linear40
+	VMAXPD     Z0, Z16, Z0
+
+linear40:
+	VMOVSD        X0, (CX)
+	VMOVHPD       X0, 8(CX)
+	VEXTRACTF32X4 $0x01, Z0, X16
+	VMOVSD        X16, 16(CX)
+	VMOVHPD       X16, 24(CX)
+	VEXTRACTF32X4 $0x02, Z0, X16
+	VMOVSD        X16, (CX)(DX*1)
+	VMOVHPD       X16, 8(CX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z0, X16
+	VMOVSD        X16, 16(CX)(DX*1)
+	VMOVHPD       X16, 24(CX)(DX*1)
+
+	// the next 2 rows, or the last ones
+	MOVQ  rows+56(FP), AX
+	SUBQ  $0x02, AX
+	TESTQ AX, AX
+	JLE   done33
+	MOVQ  $0x00000002, BX
+	CMPQ  AX, $0x02
+	JGE   enough41
+	MOVQ  AX, BX
+	MOVQ  $0x00000002, AX
+
+enough41:
+	MOVQ  AX, rows+56(FP)
+	MOVQ  ldy+8(FP), DX
+	IMULQ BX, DX
+	MOVQ  y+0(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, y+0(FP)
+	MOVQ  ldx+24(FP), DX
+	IMULQ BX, DX
+	MOVQ  x+16(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, x+16(FP)
+	JMP   rows32
+
+done33:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other31:
+	CMPQ AX, $0x03
+	JNE  other42
+
+rows43:
+	// 2×3 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ    bias+48(FP), AX
+	VMOVSD  (AX), X0
+	VPXORD  Z1, Z1, Z1
+	VMOVSD  8(AX), X2
+	VPXORD  Z3, Z3, Z3
+	VMOVSD  16(AX), X4
+	VPXORD  Z5, Z5, Z5
+	VMOVAPD Z0, Z6
+	VPXORD  Z7, Z7, Z7
+	VMOVAPD Z2, Z8
+	VPXORD  Z9, Z9, Z9
+	VMOVAPD Z4, Z10
+	VPXORD  Z11, Z11, Z11
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVQ w+32(FP), AX
+	MOVQ ldw+40(FP), BX
+	MOVQ x+16(FP), CX
+	MOVQ ldx+24(FP), DX
+	MOVQ n+72(FP), SI
+	CMPQ SI, $0x10
+	JLT  tail46
+
+block45:
+	VMOVUPD     (CX), Z13
+	VMOVUPD     (CX)(DX*1), Z14
+	VMOVUPD     (AX), Z12
+	VFMADD231PD Z12, Z13, Z0
+	VFMADD231PD Z12, Z14, Z6
+	VMOVUPD     (AX)(BX*1), Z12
+	VFMADD231PD Z12, Z13, Z2
+	VFMADD231PD Z12, Z14, Z8
+	VMOVUPD     (AX)(BX*2), Z12
+	VFMADD231PD Z12, Z13, Z4
+	VFMADD231PD Z12, Z14, Z10
+	VMOVUPD     64(CX), Z13
+	VMOVUPD     64(CX)(DX*1), Z14
+	VMOVUPD     64(AX), Z12
+	VFMADD231PD Z12, Z13, Z1
+	VFMADD231PD Z12, Z14, Z7
+	VMOVUPD     64(AX)(BX*1), Z12
+	VFMADD231PD Z12, Z13, Z3
+	VFMADD231PD Z12, Z14, Z9
+	VMOVUPD     64(AX)(BX*2), Z12
+	VFMADD231PD Z12, Z13, Z5
+	VFMADD231PD Z12, Z14, Z11
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block45
+
+tail46:
+	TESTQ       SI, SI
+	JLE         end47
+	CMPQ        SI, $0x08
+	JLT         part48
+	VMOVUPD     (CX), Z13
+	VMOVUPD     (CX)(DX*1), Z14
+	VMOVUPD     (AX), Z12
+	VFMADD231PD Z12, Z13, Z0
+	VFMADD231PD Z12, Z14, Z6
+	VMOVUPD     (AX)(BX*1), Z12
+	VFMADD231PD Z12, Z13, Z2
+	VFMADD231PD Z12, Z14, Z8
+	VMOVUPD     (AX)(BX*2), Z12
+	VFMADD231PD Z12, Z13, Z4
+	VFMADD231PD Z12, Z14, Z10
+	JMP         over49
+
+part48:
+	VMOVUPD.Z   (CX), K1, Z13
+	VMOVUPD.Z   (CX)(DX*1), K1, Z14
+	VMOVUPD.Z   (AX), K1, Z12
+	VFMADD231PD Z12, Z13, Z0
+	VFMADD231PD Z12, Z14, Z6
+	VMOVUPD.Z   (AX)(BX*1), K1, Z12
+	VFMADD231PD Z12, Z13, Z2
+	VFMADD231PD Z12, Z14, Z8
+	VMOVUPD.Z   (AX)(BX*2), K1, Z12
+	VFMADD231PD Z12, Z13, Z4
+	VFMADD231PD Z12, Z14, Z10
+	JMP         end47
+
+over49:
+	CMPQ        SI, $0x08
+	JLE         end47
+	VMOVUPD.Z   64(CX), K1, Z13
+	VMOVUPD.Z   64(CX)(DX*1), K1, Z14
+	VMOVUPD.Z   64(AX), K1, Z12
+	VFMADD231PD Z12, Z13, Z1
+	VFMADD231PD Z12, Z14, Z7
+	VMOVUPD.Z   64(AX)(BX*1), K1, Z12
+	VFMADD231PD Z12, Z13, Z3
+	VFMADD231PD Z12, Z14, Z9
+	VMOVUPD.Z   64(AX)(BX*2), K1, Z12
+	VFMADD231PD Z12, Z13, Z5
+	VFMADD231PD Z12, Z14, Z11
+
+end47:
+	MOVQ y+0(FP), CX
+	MOVQ ldy+8(FP), DX
+
+	// y[i,j] = act(halved lanes)
+	MOVQ       act+80(FP), SI
+	VADDPD     Z1, Z0, Z0
+	VADDPD     Z3, Z2, Z2
+	VADDPD     Z5, Z4, Z4
+	VADDPD     Z7, Z6, Z6
+	VADDPD     Z9, Z8, Z8
+	VADDPD     Z11, Z10, Z10
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z3, Z3, Z3
+	VSHUFF64X2 $0xee, Z4, Z0, Z5
+	VSHUFF64X2 $0x44, Z4, Z0, Z0
+	VADDPD     Z5, Z0, Z0
+	VSHUFF64X2 $0xee, Z1, Z8, Z5
+	VSHUFF64X2 $0x44, Z1, Z8, Z8
+	VADDPD     Z5, Z8, Z8
+	VSHUFF64X2 $0xdd, Z8, Z0, Z5
+	VSHUFF64X2 $0x88, Z8, Z0, Z0
+	VADDPD     Z5, Z0, Z0
+	VSHUFF64X2 $0xee, Z6, Z2, Z5
+	VSHUFF64X2 $0x44, Z6, Z2, Z2
+	VADDPD     Z5, Z2, Z2
+	VSHUFF64X2 $0xee, Z3, Z10, Z5
+	VSHUFF64X2 $0x44, Z3, Z10, Z10
+	VADDPD     Z5, Z10, Z10
+	VSHUFF64X2 $0xdd, Z10, Z2, Z5
+	VSHUFF64X2 $0x88, Z10, Z2, Z2
+	VADDPD     Z5, Z2, Z2
+	VUNPCKHPD  Z2, Z0, Z5
+	VUNPCKLPD  Z2, Z0, Z0
+	VADDPD     Z5, Z0, Z0
+	VPXORD     Z12, Z12, Z12
+	VADDPD     Z12, Z0, Z0
+	CMPQ       SI, $0x01
+	JNE        linear51
+	VMAXPD     Z0, Z12, Z0
+
+linear51:
+	VMOVSD        X0, (CX)
+	VMOVHPD       X0, 8(CX)
+	VEXTRACTF32X4 $0x01, Z0, X12
+	VMOVSD        X12, 16(CX)
+	VMOVHPD       X12, (CX)(DX*1)
+	VEXTRACTF32X4 $0x02, Z0, X12
+	VMOVSD        X12, 8(CX)(DX*1)
+	VMOVHPD       X12, 16(CX)(DX*1)
+
+	// the next 2 rows, or the last ones
+	MOVQ  rows+56(FP), AX
+	SUBQ  $0x02, AX
+	TESTQ AX, AX
+	JLE   done44
+	MOVQ  $0x00000002, BX
+	CMPQ  AX, $0x02
+	JGE   enough52
+	MOVQ  AX, BX
+	MOVQ  $0x00000002, AX
+
+enough52:
+	MOVQ  AX, rows+56(FP)
+	MOVQ  ldy+8(FP), DX
+	IMULQ BX, DX
+	MOVQ  y+0(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, y+0(FP)
+	MOVQ  ldx+24(FP), DX
+	IMULQ BX, DX
+	MOVQ  x+16(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, x+16(FP)
+	JMP   rows43
+
+done44:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other42:
+rows54:
+	// 4×2 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVQ    bias+48(FP), AX
+	VMOVSD  (AX), X0
+	VPXORD  Z1, Z1, Z1
+	VMOVSD  8(AX), X2
+	VPXORD  Z3, Z3, Z3
+	VMOVAPD Z0, Z4
+	VPXORD  Z5, Z5, Z5
+	VMOVAPD Z2, Z6
+	VPXORD  Z7, Z7, Z7
+	VMOVAPD Z0, Z8
+	VPXORD  Z9, Z9, Z9
+	VMOVAPD Z2, Z10
+	VPXORD  Z11, Z11, Z11
+	VMOVAPD Z0, Z12
+	VPXORD  Z13, Z13, Z13
+	VMOVAPD Z2, Z14
+	VPXORD  Z15, Z15, Z15
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVQ w+32(FP), AX
+	MOVQ ldw+40(FP), BX
+	MOVQ x+16(FP), CX
+	MOVQ ldx+24(FP), DX
+	MOVQ n+72(FP), SI
+	LEAQ (DX)(DX*2), DI
+	CMPQ SI, $0x10
+	JLT  tail57
+
+block56:
+	VMOVUPD     (AX), Z17
+	VMOVUPD     (AX)(BX*1), Z18
+	VMOVUPD     (CX), Z16
+	VFMADD231PD Z17, Z16, Z0
+	VFMADD231PD Z18, Z16, Z2
+	VMOVUPD     (CX)(DX*1), Z16
+	VFMADD231PD Z17, Z16, Z4
+	VFMADD231PD Z18, Z16, Z6
+	VMOVUPD     (CX)(DX*2), Z16
+	VFMADD231PD Z17, Z16, Z8
+	VFMADD231PD Z18, Z16, Z10
+	VMOVUPD     (CX)(DI*1), Z16
+	VFMADD231PD Z17, Z16, Z12
+	VFMADD231PD Z18, Z16, Z14
+	VMOVUPD     64(AX), Z17
+	VMOVUPD     64(AX)(BX*1), Z18
+	VMOVUPD     64(CX), Z16
+	VFMADD231PD Z17, Z16, Z1
+	VFMADD231PD Z18, Z16, Z3
+	VMOVUPD     64(CX)(DX*1), Z16
+	VFMADD231PD Z17, Z16, Z5
+	VFMADD231PD Z18, Z16, Z7
+	VMOVUPD     64(CX)(DX*2), Z16
+	VFMADD231PD Z17, Z16, Z9
+	VFMADD231PD Z18, Z16, Z11
+	VMOVUPD     64(CX)(DI*1), Z16
+	VFMADD231PD Z17, Z16, Z13
+	VFMADD231PD Z18, Z16, Z15
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x10, SI
+	CMPQ        SI, $0x10
+	JGE         block56
+
+tail57:
+	TESTQ       SI, SI
+	JLE         end58
+	CMPQ        SI, $0x08
+	JLT         part59
+	VMOVUPD     (AX), Z17
+	VMOVUPD     (AX)(BX*1), Z18
+	VMOVUPD     (CX), Z16
+	VFMADD231PD Z17, Z16, Z0
+	VFMADD231PD Z18, Z16, Z2
+	VMOVUPD     (CX)(DX*1), Z16
+	VFMADD231PD Z17, Z16, Z4
+	VFMADD231PD Z18, Z16, Z6
+	VMOVUPD     (CX)(DX*2), Z16
+	VFMADD231PD Z17, Z16, Z8
+	VFMADD231PD Z18, Z16, Z10
+	VMOVUPD     (CX)(DI*1), Z16
+	VFMADD231PD Z17, Z16, Z12
+	VFMADD231PD Z18, Z16, Z14
+	JMP         over60
+
+part59:
+	VMOVUPD.Z   (AX), K1, Z17
+	VMOVUPD.Z   (AX)(BX*1), K1, Z18
+	VMOVUPD.Z   (CX), K1, Z16
+	VFMADD231PD Z17, Z16, Z0
+	VFMADD231PD Z18, Z16, Z2
+	VMOVUPD.Z   (CX)(DX*1), K1, Z16
+	VFMADD231PD Z17, Z16, Z4
+	VFMADD231PD Z18, Z16, Z6
+	VMOVUPD.Z   (CX)(DX*2), K1, Z16
+	VFMADD231PD Z17, Z16, Z8
+	VFMADD231PD Z18, Z16, Z10
+	VMOVUPD.Z   (CX)(DI*1), K1, Z16
+	VFMADD231PD Z17, Z16, Z12
+	VFMADD231PD Z18, Z16, Z14
+	JMP         end58
+
+over60:
+	CMPQ        SI, $0x08
+	JLE         end58
+	VMOVUPD.Z   64(AX), K1, Z17
+	VMOVUPD.Z   64(AX)(BX*1), K1, Z18
+	VMOVUPD.Z   64(CX), K1, Z16
+	VFMADD231PD Z17, Z16, Z1
+	VFMADD231PD Z18, Z16, Z3
+	VMOVUPD.Z   64(CX)(DX*1), K1, Z16
+	VFMADD231PD Z17, Z16, Z5
+	VFMADD231PD Z18, Z16, Z7
+	VMOVUPD.Z   64(CX)(DX*2), K1, Z16
+	VFMADD231PD Z17, Z16, Z9
+	VFMADD231PD Z18, Z16, Z11
+	VMOVUPD.Z   64(CX)(DI*1), K1, Z16
+	VFMADD231PD Z17, Z16, Z13
+	VFMADD231PD Z18, Z16, Z15
+
+end58:
+	MOVQ y+0(FP), CX
+	MOVQ ldy+8(FP), DX
+	LEAQ (DX)(DX*2), DI
+
+	// y[i,j] = act(halved lanes)
+	MOVQ       act+80(FP), SI
+	VADDPD     Z1, Z0, Z0
+	VADDPD     Z3, Z2, Z2
+	VADDPD     Z5, Z4, Z4
+	VADDPD     Z7, Z6, Z6
+	VADDPD     Z9, Z8, Z8
+	VADDPD     Z11, Z10, Z10
+	VADDPD     Z13, Z12, Z12
+	VADDPD     Z15, Z14, Z14
+	VSHUFF64X2 $0xee, Z4, Z0, Z1
+	VSHUFF64X2 $0x44, Z4, Z0, Z0
+	VADDPD     Z1, Z0, Z0
+	VSHUFF64X2 $0xee, Z12, Z8, Z1
+	VSHUFF64X2 $0x44, Z12, Z8, Z8
+	VADDPD     Z1, Z8, Z8
+	VSHUFF64X2 $0xdd, Z8, Z0, Z1
+	VSHUFF64X2 $0x88, Z8, Z0, Z0
+	VADDPD     Z1, Z0, Z0
+	VSHUFF64X2 $0xee, Z6, Z2, Z1
+	VSHUFF64X2 $0x44, Z6, Z2, Z2
+	VADDPD     Z1, Z2, Z2
+	VSHUFF64X2 $0xee, Z14, Z10, Z1
+	VSHUFF64X2 $0x44, Z14, Z10, Z10
+	VADDPD     Z1, Z10, Z10
+	VSHUFF64X2 $0xdd, Z10, Z2, Z1
+	VSHUFF64X2 $0x88, Z10, Z2, Z2
+	VADDPD     Z1, Z2, Z2
+	VUNPCKHPD  Z2, Z0, Z1
+	VUNPCKLPD  Z2, Z0, Z0
+	VADDPD     Z1, Z0, Z0
+	VPXORD     Z16, Z16, Z16
+	VADDPD     Z16, Z0, Z0
+	CMPQ       SI, $0x01
+	JNE        linear62
+	VMAXPD     Z0, Z16, Z0
+
+linear62:
+	VMOVSD        X0, (CX)
+	VMOVHPD       X0, 8(CX)
+	VEXTRACTF32X4 $0x01, Z0, X16
+	VMOVSD        X16, (CX)(DX*1)
+	VMOVHPD       X16, 8(CX)(DX*1)
+	VEXTRACTF32X4 $0x02, Z0, X16
+	VMOVSD        X16, (CX)(DX*2)
+	VMOVHPD       X16, 8(CX)(DX*2)
+	VEXTRACTF32X4 $0x03, Z0, X16
+	VMOVSD        X16, (CX)(DI*1)
+	VMOVHPD       X16, 8(CX)(DI*1)
+
+	// the next 4 rows, or the last ones
+	MOVQ  rows+56(FP), AX
+	SUBQ  $0x04, AX
+	TESTQ AX, AX
+	JLE   done55
+	MOVQ  $0x00000004, BX
+	CMPQ  AX, $0x04
+	JGE   enough63
+	MOVQ  AX, BX
+	MOVQ  $0x00000004, AX
+
+enough63:
+	MOVQ  AX, rows+56(FP)
+	MOVQ  ldy+8(FP), DX
+	IMULQ BX, DX
+	MOVQ  y+0(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, y+0(FP)
+	MOVQ  ldx+24(FP), DX
+	IMULQ BX, DX
+	MOVQ  x+16(FP), CX
+	ADDQ  DX, CX
+	MOVQ  CX, x+16(FP)
+	JMP   rows54
+
+done55:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -7576,8 +7576,8 @@ done56:
 // Requires: AVX, AVX512F
 TEXT ·columnsAVX512F32(SB), NOSPLIT, $0-48
 	MOVQ   cols+40(FP), AX
-	CMPQ   AX, $0x02
-	JNE    more1
+	CMPQ   AX, $0x07
+	JNE    other1
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -7590,406 +7590,6 @@ TEXT ·columnsAVX512F32(SB), NOSPLIT, $0-48
 	IMUL3Q $0x10, DX, R12
 
 rows2:
-	VMOVSD       (CX), X1
-	VMOVSD       (CX)(DX*1), X2
-	VMOVSD       (CX)(DX*2), X3
-	VMOVSD       (CX)(DI*1), X4
-	VMOVSD       (CX)(DX*4), X0
-	VINSERTF32X4 $0x01, X0, Z1, Z1
-	VMOVSD       (CX)(R8*1), X0
-	VINSERTF32X4 $0x01, X0, Z2, Z2
-	VMOVSD       (CX)(DI*2), X0
-	VINSERTF32X4 $0x01, X0, Z3, Z3
-	VMOVSD       (CX)(R9*1), X0
-	VINSERTF32X4 $0x01, X0, Z4, Z4
-	VMOVSD       (R10), X0
-	VINSERTF32X4 $0x02, X0, Z1, Z1
-	VMOVSD       (R10)(DX*1), X0
-	VINSERTF32X4 $0x02, X0, Z2, Z2
-	VMOVSD       (R10)(DX*2), X0
-	VINSERTF32X4 $0x02, X0, Z3, Z3
-	VMOVSD       (R10)(DI*1), X0
-	VINSERTF32X4 $0x02, X0, Z4, Z4
-	VMOVSD       (R10)(DX*4), X0
-	VINSERTF32X4 $0x03, X0, Z1, Z1
-	VMOVSD       (R10)(R8*1), X0
-	VINSERTF32X4 $0x03, X0, Z2, Z2
-	VMOVSD       (R10)(DI*2), X0
-	VINSERTF32X4 $0x03, X0, Z3, Z3
-	VMOVSD       (R10)(R9*1), X0
-	VINSERTF32X4 $0x03, X0, Z4, Z4
-	VUNPCKHPS    Z2, Z1, Z0
-	VUNPCKLPS    Z2, Z1, Z1
-	VUNPCKHPS    Z4, Z3, Z2
-	VUNPCKLPS    Z4, Z3, Z3
-	VUNPCKHPD    Z3, Z1, Z4
-	VUNPCKLPD    Z3, Z1, Z1
-	VUNPCKHPD    Z2, Z0, Z3
-	VUNPCKLPD    Z2, Z0, Z0
-	MOVQ         AX, R11
-	VMOVUPS      Z1, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z4, (R11)
-	ADDQ         BX, R11
-	ADDQ         R12, CX
-	ADDQ         R12, R10
-	ADDQ         $0x40, AX
-	SUBQ         $0x10, SI
-	CMPQ         SI, $0x01
-	JGE          rows2
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-more1:
-	CMPQ   AX, $0x03
-	JNE    more4
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	LEAQ   (CX)(DX*8), R10
-	IMUL3Q $0x10, DX, R12
-
-rows5:
-	VMOVSD       (CX), X1
-	VINSERTPS    $0x20, 8(CX), X1, X1
-	VMOVSD       (CX)(DX*1), X2
-	VINSERTPS    $0x20, 8(CX)(DX*1), X2, X2
-	VMOVSD       (CX)(DX*2), X3
-	VINSERTPS    $0x20, 8(CX)(DX*2), X3, X3
-	VMOVSD       (CX)(DI*1), X4
-	VINSERTPS    $0x20, 8(CX)(DI*1), X4, X4
-	VMOVSD       (CX)(DX*4), X0
-	VINSERTPS    $0x20, 8(CX)(DX*4), X0, X0
-	VINSERTF32X4 $0x01, X0, Z1, Z1
-	VMOVSD       (CX)(R8*1), X0
-	VINSERTPS    $0x20, 8(CX)(R8*1), X0, X0
-	VINSERTF32X4 $0x01, X0, Z2, Z2
-	VMOVSD       (CX)(DI*2), X0
-	VINSERTPS    $0x20, 8(CX)(DI*2), X0, X0
-	VINSERTF32X4 $0x01, X0, Z3, Z3
-	VMOVSD       (CX)(R9*1), X0
-	VINSERTPS    $0x20, 8(CX)(R9*1), X0, X0
-	VINSERTF32X4 $0x01, X0, Z4, Z4
-	VMOVSD       (R10), X0
-	VINSERTPS    $0x20, 8(R10), X0, X0
-	VINSERTF32X4 $0x02, X0, Z1, Z1
-	VMOVSD       (R10)(DX*1), X0
-	VINSERTPS    $0x20, 8(R10)(DX*1), X0, X0
-	VINSERTF32X4 $0x02, X0, Z2, Z2
-	VMOVSD       (R10)(DX*2), X0
-	VINSERTPS    $0x20, 8(R10)(DX*2), X0, X0
-	VINSERTF32X4 $0x02, X0, Z3, Z3
-	VMOVSD       (R10)(DI*1), X0
-	VINSERTPS    $0x20, 8(R10)(DI*1), X0, X0
-	VINSERTF32X4 $0x02, X0, Z4, Z4
-	VMOVSD       (R10)(DX*4), X0
-	VINSERTPS    $0x20, 8(R10)(DX*4), X0, X0
-	VINSERTF32X4 $0x03, X0, Z1, Z1
-	VMOVSD       (R10)(R8*1), X0
-	VINSERTPS    $0x20, 8(R10)(R8*1), X0, X0
-	VINSERTF32X4 $0x03, X0, Z2, Z2
-	VMOVSD       (R10)(DI*2), X0
-	VINSERTPS    $0x20, 8(R10)(DI*2), X0, X0
-	VINSERTF32X4 $0x03, X0, Z3, Z3
-	VMOVSD       (R10)(R9*1), X0
-	VINSERTPS    $0x20, 8(R10)(R9*1), X0, X0
-	VINSERTF32X4 $0x03, X0, Z4, Z4
-	VUNPCKHPS    Z2, Z1, Z0
-	VUNPCKLPS    Z2, Z1, Z1
-	VUNPCKHPS    Z4, Z3, Z2
-	VUNPCKLPS    Z4, Z3, Z3
-	VUNPCKHPD    Z3, Z1, Z4
-	VUNPCKLPD    Z3, Z1, Z1
-	VUNPCKHPD    Z2, Z0, Z3
-	VUNPCKLPD    Z2, Z0, Z0
-	MOVQ         AX, R11
-	VMOVUPS      Z1, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z4, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z0, (R11)
-	ADDQ         BX, R11
-	ADDQ         R12, CX
-	ADDQ         R12, R10
-	ADDQ         $0x40, AX
-	SUBQ         $0x10, SI
-	CMPQ         SI, $0x01
-	JGE          rows5
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-more4:
-	CMPQ   AX, $0x04
-	JNE    more7
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	LEAQ   (CX)(DX*8), R10
-	IMUL3Q $0x10, DX, R12
-
-rows8:
-	VMOVUPS      (CX), X1
-	VMOVUPS      (CX)(DX*1), X2
-	VMOVUPS      (CX)(DX*2), X3
-	VMOVUPS      (CX)(DI*1), X4
-	VINSERTF32X4 $0x01, (CX)(DX*4), Z1, Z1
-	VINSERTF32X4 $0x01, (CX)(R8*1), Z2, Z2
-	VINSERTF32X4 $0x01, (CX)(DI*2), Z3, Z3
-	VINSERTF32X4 $0x01, (CX)(R9*1), Z4, Z4
-	VINSERTF32X4 $0x02, (R10), Z1, Z1
-	VINSERTF32X4 $0x02, (R10)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (R10)(DX*2), Z3, Z3
-	VINSERTF32X4 $0x02, (R10)(DI*1), Z4, Z4
-	VINSERTF32X4 $0x03, (R10)(DX*4), Z1, Z1
-	VINSERTF32X4 $0x03, (R10)(R8*1), Z2, Z2
-	VINSERTF32X4 $0x03, (R10)(DI*2), Z3, Z3
-	VINSERTF32X4 $0x03, (R10)(R9*1), Z4, Z4
-	VUNPCKHPS    Z2, Z1, Z0
-	VUNPCKLPS    Z2, Z1, Z1
-	VUNPCKHPS    Z4, Z3, Z2
-	VUNPCKLPS    Z4, Z3, Z3
-	VUNPCKHPD    Z3, Z1, Z4
-	VUNPCKLPD    Z3, Z1, Z1
-	VUNPCKHPD    Z2, Z0, Z3
-	VUNPCKLPD    Z2, Z0, Z0
-	MOVQ         AX, R11
-	VMOVUPS      Z1, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z4, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z0, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z3, (R11)
-	ADDQ         BX, R11
-	ADDQ         R12, CX
-	ADDQ         R12, R10
-	ADDQ         $0x40, AX
-	SUBQ         $0x10, SI
-	CMPQ         SI, $0x01
-	JGE          rows8
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-more7:
-	CMPQ   AX, $0x05
-	JNE    more10
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	LEAQ   (CX)(DX*8), R10
-	IMUL3Q $0x10, DX, R12
-
-rows11:
-	VMOVUPS      (CX), X1
-	VMOVUPS      (CX)(DX*1), X2
-	VMOVUPS      (CX)(DX*2), X3
-	VMOVUPS      (CX)(DI*1), X4
-	VINSERTF32X4 $0x01, (CX)(DX*4), Z1, Z1
-	VINSERTF32X4 $0x01, (CX)(R8*1), Z2, Z2
-	VINSERTF32X4 $0x01, (CX)(DI*2), Z3, Z3
-	VINSERTF32X4 $0x01, (CX)(R9*1), Z4, Z4
-	VINSERTF32X4 $0x02, (R10), Z1, Z1
-	VINSERTF32X4 $0x02, (R10)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (R10)(DX*2), Z3, Z3
-	VINSERTF32X4 $0x02, (R10)(DI*1), Z4, Z4
-	VINSERTF32X4 $0x03, (R10)(DX*4), Z1, Z1
-	VINSERTF32X4 $0x03, (R10)(R8*1), Z2, Z2
-	VINSERTF32X4 $0x03, (R10)(DI*2), Z3, Z3
-	VINSERTF32X4 $0x03, (R10)(R9*1), Z4, Z4
-	VUNPCKHPS    Z2, Z1, Z0
-	VUNPCKLPS    Z2, Z1, Z1
-	VUNPCKHPS    Z4, Z3, Z2
-	VUNPCKLPS    Z4, Z3, Z3
-	VUNPCKHPD    Z3, Z1, Z4
-	VUNPCKLPD    Z3, Z1, Z1
-	VUNPCKHPD    Z2, Z0, Z3
-	VUNPCKLPD    Z2, Z0, Z0
-	VMOVSS       16(CX), X5
-	VMOVSS       16(CX)(DX*1), X6
-	VMOVSS       16(CX)(DX*2), X7
-	VMOVSS       16(CX)(DI*1), X8
-	VMOVSS       16(CX)(DX*4), X2
-	VINSERTF32X4 $0x01, X2, Z5, Z5
-	VMOVSS       16(CX)(R8*1), X2
-	VINSERTF32X4 $0x01, X2, Z6, Z6
-	VMOVSS       16(CX)(DI*2), X2
-	VINSERTF32X4 $0x01, X2, Z7, Z7
-	VMOVSS       16(CX)(R9*1), X2
-	VINSERTF32X4 $0x01, X2, Z8, Z8
-	VMOVSS       16(R10), X2
-	VINSERTF32X4 $0x02, X2, Z5, Z5
-	VMOVSS       16(R10)(DX*1), X2
-	VINSERTF32X4 $0x02, X2, Z6, Z6
-	VMOVSS       16(R10)(DX*2), X2
-	VINSERTF32X4 $0x02, X2, Z7, Z7
-	VMOVSS       16(R10)(DI*1), X2
-	VINSERTF32X4 $0x02, X2, Z8, Z8
-	VMOVSS       16(R10)(DX*4), X2
-	VINSERTF32X4 $0x03, X2, Z5, Z5
-	VMOVSS       16(R10)(R8*1), X2
-	VINSERTF32X4 $0x03, X2, Z6, Z6
-	VMOVSS       16(R10)(DI*2), X2
-	VINSERTF32X4 $0x03, X2, Z7, Z7
-	VMOVSS       16(R10)(R9*1), X2
-	VINSERTF32X4 $0x03, X2, Z8, Z8
-	VUNPCKHPS    Z6, Z5, Z2
-	VUNPCKLPS    Z6, Z5, Z5
-	VUNPCKHPS    Z8, Z7, Z6
-	VUNPCKLPS    Z8, Z7, Z7
-	VUNPCKHPD    Z7, Z5, Z8
-	VUNPCKLPD    Z7, Z5, Z5
-	VUNPCKHPD    Z6, Z2, Z7
-	VUNPCKLPD    Z6, Z2, Z2
-	MOVQ         AX, R11
-	VMOVUPS      Z1, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z4, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z0, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z3, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z5, (R11)
-	ADDQ         BX, R11
-	ADDQ         R12, CX
-	ADDQ         R12, R10
-	ADDQ         $0x40, AX
-	SUBQ         $0x10, SI
-	CMPQ         SI, $0x01
-	JGE          rows11
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-more10:
-	CMPQ   AX, $0x06
-	JNE    more14
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	LEAQ   (CX)(DX*8), R10
-	IMUL3Q $0x10, DX, R12
-
-rows15:
-	VMOVUPS      (CX), X1
-	VMOVUPS      (CX)(DX*1), X2
-	VMOVUPS      (CX)(DX*2), X3
-	VMOVUPS      (CX)(DI*1), X4
-	VINSERTF32X4 $0x01, (CX)(DX*4), Z1, Z1
-	VINSERTF32X4 $0x01, (CX)(R8*1), Z2, Z2
-	VINSERTF32X4 $0x01, (CX)(DI*2), Z3, Z3
-	VINSERTF32X4 $0x01, (CX)(R9*1), Z4, Z4
-	VINSERTF32X4 $0x02, (R10), Z1, Z1
-	VINSERTF32X4 $0x02, (R10)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (R10)(DX*2), Z3, Z3
-	VINSERTF32X4 $0x02, (R10)(DI*1), Z4, Z4
-	VINSERTF32X4 $0x03, (R10)(DX*4), Z1, Z1
-	VINSERTF32X4 $0x03, (R10)(R8*1), Z2, Z2
-	VINSERTF32X4 $0x03, (R10)(DI*2), Z3, Z3
-	VINSERTF32X4 $0x03, (R10)(R9*1), Z4, Z4
-	VUNPCKHPS    Z2, Z1, Z0
-	VUNPCKLPS    Z2, Z1, Z1
-	VUNPCKHPS    Z4, Z3, Z2
-	VUNPCKLPS    Z4, Z3, Z3
-	VUNPCKHPD    Z3, Z1, Z4
-	VUNPCKLPD    Z3, Z1, Z1
-	VUNPCKHPD    Z2, Z0, Z3
-	VUNPCKLPD    Z2, Z0, Z0
-	VMOVSD       16(CX), X5
-	VMOVSD       16(CX)(DX*1), X6
-	VMOVSD       16(CX)(DX*2), X7
-	VMOVSD       16(CX)(DI*1), X8
-	VMOVSD       16(CX)(DX*4), X2
-	VINSERTF32X4 $0x01, X2, Z5, Z5
-	VMOVSD       16(CX)(R8*1), X2
-	VINSERTF32X4 $0x01, X2, Z6, Z6
-	VMOVSD       16(CX)(DI*2), X2
-	VINSERTF32X4 $0x01, X2, Z7, Z7
-	VMOVSD       16(CX)(R9*1), X2
-	VINSERTF32X4 $0x01, X2, Z8, Z8
-	VMOVSD       16(R10), X2
-	VINSERTF32X4 $0x02, X2, Z5, Z5
-	VMOVSD       16(R10)(DX*1), X2
-	VINSERTF32X4 $0x02, X2, Z6, Z6
-	VMOVSD       16(R10)(DX*2), X2
-	VINSERTF32X4 $0x02, X2, Z7, Z7
-	VMOVSD       16(R10)(DI*1), X2
-	VINSERTF32X4 $0x02, X2, Z8, Z8
-	VMOVSD       16(R10)(DX*4), X2
-	VINSERTF32X4 $0x03, X2, Z5, Z5
-	VMOVSD       16(R10)(R8*1), X2
-	VINSERTF32X4 $0x03, X2, Z6, Z6
-	VMOVSD       16(R10)(DI*2), X2
-	VINSERTF32X4 $0x03, X2, Z7, Z7
-	VMOVSD       16(R10)(R9*1), X2
-	VINSERTF32X4 $0x03, X2, Z8, Z8
-	VUNPCKHPS    Z6, Z5, Z2
-	VUNPCKLPS    Z6, Z5, Z5
-	VUNPCKHPS    Z8, Z7, Z6
-	VUNPCKLPS    Z8, Z7, Z7
-	VUNPCKHPD    Z7, Z5, Z8
-	VUNPCKLPD    Z7, Z5, Z5
-	VUNPCKHPD    Z6, Z2, Z7
-	VUNPCKLPD    Z6, Z2, Z2
-	MOVQ         AX, R11
-	VMOVUPS      Z1, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z4, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z0, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z3, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z5, (R11)
-	ADDQ         BX, R11
-	VMOVUPS      Z8, (R11)
-	ADDQ         BX, R11
-	ADDQ         R12, CX
-	ADDQ         R12, R10
-	ADDQ         $0x40, AX
-	SUBQ         $0x10, SI
-	CMPQ         SI, $0x01
-	JGE          rows15
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-more14:
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	LEAQ   (CX)(DX*8), R10
-	IMUL3Q $0x10, DX, R12
-
-rows19:
 	VMOVUPS      (CX), X1
 	VMOVUPS      (CX)(DX*1), X2
 	VMOVUPS      (CX)(DX*2), X3
@@ -8086,7 +7686,407 @@ rows19:
 	ADDQ         $0x40, AX
 	SUBQ         $0x10, SI
 	CMPQ         SI, $0x01
-	JGE          rows19
+	JGE          rows2
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+other1:
+	CMPQ   AX, $0x06
+	JNE    other5
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	LEAQ   (CX)(DX*8), R10
+	IMUL3Q $0x10, DX, R12
+
+rows6:
+	VMOVUPS      (CX), X1
+	VMOVUPS      (CX)(DX*1), X2
+	VMOVUPS      (CX)(DX*2), X3
+	VMOVUPS      (CX)(DI*1), X4
+	VINSERTF32X4 $0x01, (CX)(DX*4), Z1, Z1
+	VINSERTF32X4 $0x01, (CX)(R8*1), Z2, Z2
+	VINSERTF32X4 $0x01, (CX)(DI*2), Z3, Z3
+	VINSERTF32X4 $0x01, (CX)(R9*1), Z4, Z4
+	VINSERTF32X4 $0x02, (R10), Z1, Z1
+	VINSERTF32X4 $0x02, (R10)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x02, (R10)(DX*2), Z3, Z3
+	VINSERTF32X4 $0x02, (R10)(DI*1), Z4, Z4
+	VINSERTF32X4 $0x03, (R10)(DX*4), Z1, Z1
+	VINSERTF32X4 $0x03, (R10)(R8*1), Z2, Z2
+	VINSERTF32X4 $0x03, (R10)(DI*2), Z3, Z3
+	VINSERTF32X4 $0x03, (R10)(R9*1), Z4, Z4
+	VUNPCKHPS    Z2, Z1, Z0
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z0, Z3
+	VUNPCKLPD    Z2, Z0, Z0
+	VMOVSD       16(CX), X5
+	VMOVSD       16(CX)(DX*1), X6
+	VMOVSD       16(CX)(DX*2), X7
+	VMOVSD       16(CX)(DI*1), X8
+	VMOVSD       16(CX)(DX*4), X2
+	VINSERTF32X4 $0x01, X2, Z5, Z5
+	VMOVSD       16(CX)(R8*1), X2
+	VINSERTF32X4 $0x01, X2, Z6, Z6
+	VMOVSD       16(CX)(DI*2), X2
+	VINSERTF32X4 $0x01, X2, Z7, Z7
+	VMOVSD       16(CX)(R9*1), X2
+	VINSERTF32X4 $0x01, X2, Z8, Z8
+	VMOVSD       16(R10), X2
+	VINSERTF32X4 $0x02, X2, Z5, Z5
+	VMOVSD       16(R10)(DX*1), X2
+	VINSERTF32X4 $0x02, X2, Z6, Z6
+	VMOVSD       16(R10)(DX*2), X2
+	VINSERTF32X4 $0x02, X2, Z7, Z7
+	VMOVSD       16(R10)(DI*1), X2
+	VINSERTF32X4 $0x02, X2, Z8, Z8
+	VMOVSD       16(R10)(DX*4), X2
+	VINSERTF32X4 $0x03, X2, Z5, Z5
+	VMOVSD       16(R10)(R8*1), X2
+	VINSERTF32X4 $0x03, X2, Z6, Z6
+	VMOVSD       16(R10)(DI*2), X2
+	VINSERTF32X4 $0x03, X2, Z7, Z7
+	VMOVSD       16(R10)(R9*1), X2
+	VINSERTF32X4 $0x03, X2, Z8, Z8
+	VUNPCKHPS    Z6, Z5, Z2
+	VUNPCKLPS    Z6, Z5, Z5
+	VUNPCKHPS    Z8, Z7, Z6
+	VUNPCKLPS    Z8, Z7, Z7
+	VUNPCKHPD    Z7, Z5, Z8
+	VUNPCKLPD    Z7, Z5, Z5
+	VUNPCKHPD    Z6, Z2, Z7
+	VUNPCKLPD    Z6, Z2, Z2
+	MOVQ         AX, R11
+	VMOVUPS      Z1, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z4, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z0, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z3, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z5, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z8, (R11)
+	ADDQ         BX, R11
+	ADDQ         R12, CX
+	ADDQ         R12, R10
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, SI
+	CMPQ         SI, $0x01
+	JGE          rows6
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+other5:
+	CMPQ   AX, $0x05
+	JNE    other9
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	LEAQ   (CX)(DX*8), R10
+	IMUL3Q $0x10, DX, R12
+
+rows10:
+	VMOVUPS      (CX), X1
+	VMOVUPS      (CX)(DX*1), X2
+	VMOVUPS      (CX)(DX*2), X3
+	VMOVUPS      (CX)(DI*1), X4
+	VINSERTF32X4 $0x01, (CX)(DX*4), Z1, Z1
+	VINSERTF32X4 $0x01, (CX)(R8*1), Z2, Z2
+	VINSERTF32X4 $0x01, (CX)(DI*2), Z3, Z3
+	VINSERTF32X4 $0x01, (CX)(R9*1), Z4, Z4
+	VINSERTF32X4 $0x02, (R10), Z1, Z1
+	VINSERTF32X4 $0x02, (R10)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x02, (R10)(DX*2), Z3, Z3
+	VINSERTF32X4 $0x02, (R10)(DI*1), Z4, Z4
+	VINSERTF32X4 $0x03, (R10)(DX*4), Z1, Z1
+	VINSERTF32X4 $0x03, (R10)(R8*1), Z2, Z2
+	VINSERTF32X4 $0x03, (R10)(DI*2), Z3, Z3
+	VINSERTF32X4 $0x03, (R10)(R9*1), Z4, Z4
+	VUNPCKHPS    Z2, Z1, Z0
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z0, Z3
+	VUNPCKLPD    Z2, Z0, Z0
+	VMOVSS       16(CX), X5
+	VMOVSS       16(CX)(DX*1), X6
+	VMOVSS       16(CX)(DX*2), X7
+	VMOVSS       16(CX)(DI*1), X8
+	VMOVSS       16(CX)(DX*4), X2
+	VINSERTF32X4 $0x01, X2, Z5, Z5
+	VMOVSS       16(CX)(R8*1), X2
+	VINSERTF32X4 $0x01, X2, Z6, Z6
+	VMOVSS       16(CX)(DI*2), X2
+	VINSERTF32X4 $0x01, X2, Z7, Z7
+	VMOVSS       16(CX)(R9*1), X2
+	VINSERTF32X4 $0x01, X2, Z8, Z8
+	VMOVSS       16(R10), X2
+	VINSERTF32X4 $0x02, X2, Z5, Z5
+	VMOVSS       16(R10)(DX*1), X2
+	VINSERTF32X4 $0x02, X2, Z6, Z6
+	VMOVSS       16(R10)(DX*2), X2
+	VINSERTF32X4 $0x02, X2, Z7, Z7
+	VMOVSS       16(R10)(DI*1), X2
+	VINSERTF32X4 $0x02, X2, Z8, Z8
+	VMOVSS       16(R10)(DX*4), X2
+	VINSERTF32X4 $0x03, X2, Z5, Z5
+	VMOVSS       16(R10)(R8*1), X2
+	VINSERTF32X4 $0x03, X2, Z6, Z6
+	VMOVSS       16(R10)(DI*2), X2
+	VINSERTF32X4 $0x03, X2, Z7, Z7
+	VMOVSS       16(R10)(R9*1), X2
+	VINSERTF32X4 $0x03, X2, Z8, Z8
+	VUNPCKHPS    Z6, Z5, Z2
+	VUNPCKLPS    Z6, Z5, Z5
+	VUNPCKHPS    Z8, Z7, Z6
+	VUNPCKLPS    Z8, Z7, Z7
+	VUNPCKHPD    Z7, Z5, Z8
+	VUNPCKLPD    Z7, Z5, Z5
+	VUNPCKHPD    Z6, Z2, Z7
+	VUNPCKLPD    Z6, Z2, Z2
+	MOVQ         AX, R11
+	VMOVUPS      Z1, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z4, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z0, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z3, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z5, (R11)
+	ADDQ         BX, R11
+	ADDQ         R12, CX
+	ADDQ         R12, R10
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, SI
+	CMPQ         SI, $0x01
+	JGE          rows10
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+other9:
+	CMPQ   AX, $0x04
+	JNE    other13
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	LEAQ   (CX)(DX*8), R10
+	IMUL3Q $0x10, DX, R12
+
+rows14:
+	VMOVUPS      (CX), X1
+	VMOVUPS      (CX)(DX*1), X2
+	VMOVUPS      (CX)(DX*2), X3
+	VMOVUPS      (CX)(DI*1), X4
+	VINSERTF32X4 $0x01, (CX)(DX*4), Z1, Z1
+	VINSERTF32X4 $0x01, (CX)(R8*1), Z2, Z2
+	VINSERTF32X4 $0x01, (CX)(DI*2), Z3, Z3
+	VINSERTF32X4 $0x01, (CX)(R9*1), Z4, Z4
+	VINSERTF32X4 $0x02, (R10), Z1, Z1
+	VINSERTF32X4 $0x02, (R10)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x02, (R10)(DX*2), Z3, Z3
+	VINSERTF32X4 $0x02, (R10)(DI*1), Z4, Z4
+	VINSERTF32X4 $0x03, (R10)(DX*4), Z1, Z1
+	VINSERTF32X4 $0x03, (R10)(R8*1), Z2, Z2
+	VINSERTF32X4 $0x03, (R10)(DI*2), Z3, Z3
+	VINSERTF32X4 $0x03, (R10)(R9*1), Z4, Z4
+	VUNPCKHPS    Z2, Z1, Z0
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z0, Z3
+	VUNPCKLPD    Z2, Z0, Z0
+	MOVQ         AX, R11
+	VMOVUPS      Z1, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z4, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z0, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z3, (R11)
+	ADDQ         BX, R11
+	ADDQ         R12, CX
+	ADDQ         R12, R10
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, SI
+	CMPQ         SI, $0x01
+	JGE          rows14
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+other13:
+	CMPQ   AX, $0x03
+	JNE    other16
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	LEAQ   (CX)(DX*8), R10
+	IMUL3Q $0x10, DX, R12
+
+rows17:
+	VMOVSD       (CX), X1
+	VINSERTPS    $0x20, 8(CX), X1, X1
+	VMOVSD       (CX)(DX*1), X2
+	VINSERTPS    $0x20, 8(CX)(DX*1), X2, X2
+	VMOVSD       (CX)(DX*2), X3
+	VINSERTPS    $0x20, 8(CX)(DX*2), X3, X3
+	VMOVSD       (CX)(DI*1), X4
+	VINSERTPS    $0x20, 8(CX)(DI*1), X4, X4
+	VMOVSD       (CX)(DX*4), X0
+	VINSERTPS    $0x20, 8(CX)(DX*4), X0, X0
+	VINSERTF32X4 $0x01, X0, Z1, Z1
+	VMOVSD       (CX)(R8*1), X0
+	VINSERTPS    $0x20, 8(CX)(R8*1), X0, X0
+	VINSERTF32X4 $0x01, X0, Z2, Z2
+	VMOVSD       (CX)(DI*2), X0
+	VINSERTPS    $0x20, 8(CX)(DI*2), X0, X0
+	VINSERTF32X4 $0x01, X0, Z3, Z3
+	VMOVSD       (CX)(R9*1), X0
+	VINSERTPS    $0x20, 8(CX)(R9*1), X0, X0
+	VINSERTF32X4 $0x01, X0, Z4, Z4
+	VMOVSD       (R10), X0
+	VINSERTPS    $0x20, 8(R10), X0, X0
+	VINSERTF32X4 $0x02, X0, Z1, Z1
+	VMOVSD       (R10)(DX*1), X0
+	VINSERTPS    $0x20, 8(R10)(DX*1), X0, X0
+	VINSERTF32X4 $0x02, X0, Z2, Z2
+	VMOVSD       (R10)(DX*2), X0
+	VINSERTPS    $0x20, 8(R10)(DX*2), X0, X0
+	VINSERTF32X4 $0x02, X0, Z3, Z3
+	VMOVSD       (R10)(DI*1), X0
+	VINSERTPS    $0x20, 8(R10)(DI*1), X0, X0
+	VINSERTF32X4 $0x02, X0, Z4, Z4
+	VMOVSD       (R10)(DX*4), X0
+	VINSERTPS    $0x20, 8(R10)(DX*4), X0, X0
+	VINSERTF32X4 $0x03, X0, Z1, Z1
+	VMOVSD       (R10)(R8*1), X0
+	VINSERTPS    $0x20, 8(R10)(R8*1), X0, X0
+	VINSERTF32X4 $0x03, X0, Z2, Z2
+	VMOVSD       (R10)(DI*2), X0
+	VINSERTPS    $0x20, 8(R10)(DI*2), X0, X0
+	VINSERTF32X4 $0x03, X0, Z3, Z3
+	VMOVSD       (R10)(R9*1), X0
+	VINSERTPS    $0x20, 8(R10)(R9*1), X0, X0
+	VINSERTF32X4 $0x03, X0, Z4, Z4
+	VUNPCKHPS    Z2, Z1, Z0
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z0, Z3
+	VUNPCKLPD    Z2, Z0, Z0
+	MOVQ         AX, R11
+	VMOVUPS      Z1, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z4, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z0, (R11)
+	ADDQ         BX, R11
+	ADDQ         R12, CX
+	ADDQ         R12, R10
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, SI
+	CMPQ         SI, $0x01
+	JGE          rows17
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+other16:
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	LEAQ   (CX)(DX*8), R10
+	IMUL3Q $0x10, DX, R12
+
+rows20:
+	VMOVSD       (CX), X1
+	VMOVSD       (CX)(DX*1), X2
+	VMOVSD       (CX)(DX*2), X3
+	VMOVSD       (CX)(DI*1), X4
+	VMOVSD       (CX)(DX*4), X0
+	VINSERTF32X4 $0x01, X0, Z1, Z1
+	VMOVSD       (CX)(R8*1), X0
+	VINSERTF32X4 $0x01, X0, Z2, Z2
+	VMOVSD       (CX)(DI*2), X0
+	VINSERTF32X4 $0x01, X0, Z3, Z3
+	VMOVSD       (CX)(R9*1), X0
+	VINSERTF32X4 $0x01, X0, Z4, Z4
+	VMOVSD       (R10), X0
+	VINSERTF32X4 $0x02, X0, Z1, Z1
+	VMOVSD       (R10)(DX*1), X0
+	VINSERTF32X4 $0x02, X0, Z2, Z2
+	VMOVSD       (R10)(DX*2), X0
+	VINSERTF32X4 $0x02, X0, Z3, Z3
+	VMOVSD       (R10)(DI*1), X0
+	VINSERTF32X4 $0x02, X0, Z4, Z4
+	VMOVSD       (R10)(DX*4), X0
+	VINSERTF32X4 $0x03, X0, Z1, Z1
+	VMOVSD       (R10)(R8*1), X0
+	VINSERTF32X4 $0x03, X0, Z2, Z2
+	VMOVSD       (R10)(DI*2), X0
+	VINSERTF32X4 $0x03, X0, Z3, Z3
+	VMOVSD       (R10)(R9*1), X0
+	VINSERTF32X4 $0x03, X0, Z4, Z4
+	VUNPCKHPS    Z2, Z1, Z0
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z0, Z3
+	VUNPCKLPD    Z2, Z0, Z0
+	MOVQ         AX, R11
+	VMOVUPS      Z1, (R11)
+	ADDQ         BX, R11
+	VMOVUPS      Z4, (R11)
+	ADDQ         BX, R11
+	ADDQ         R12, CX
+	ADDQ         R12, R10
+	ADDQ         $0x40, AX
+	SUBQ         $0x10, SI
+	CMPQ         SI, $0x01
+	JGE          rows20
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
@@ -8095,8 +8095,8 @@ rows19:
 // Requires: AVX, AVX512F
 TEXT ·columnsAVX512F64(SB), NOSPLIT, $0-48
 	MOVQ   cols+40(FP), AX
-	CMPQ   AX, $0x02
-	JNE    more1
+	CMPQ   AX, $0x07
+	JNE    other1
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -8118,10 +8118,56 @@ rows2:
 	VINSERTF32X4 $0x03, (CX)(R9*1), Z2, Z2
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
+	VMOVUPD      16(CX), X3
+	VMOVUPD      16(CX)(DX*1), X4
+	VINSERTF32X4 $0x01, 16(CX)(DX*2), Z3, Z3
+	VINSERTF32X4 $0x01, 16(CX)(DI*1), Z4, Z4
+	VINSERTF32X4 $0x02, 16(CX)(DX*4), Z3, Z3
+	VINSERTF32X4 $0x02, 16(CX)(R8*1), Z4, Z4
+	VINSERTF32X4 $0x03, 16(CX)(DI*2), Z3, Z3
+	VINSERTF32X4 $0x03, 16(CX)(R9*1), Z4, Z4
+	VUNPCKHPD    Z4, Z3, Z2
+	VUNPCKLPD    Z4, Z3, Z3
+	VMOVUPD      32(CX), X5
+	VMOVUPD      32(CX)(DX*1), X6
+	VINSERTF32X4 $0x01, 32(CX)(DX*2), Z5, Z5
+	VINSERTF32X4 $0x01, 32(CX)(DI*1), Z6, Z6
+	VINSERTF32X4 $0x02, 32(CX)(DX*4), Z5, Z5
+	VINSERTF32X4 $0x02, 32(CX)(R8*1), Z6, Z6
+	VINSERTF32X4 $0x03, 32(CX)(DI*2), Z5, Z5
+	VINSERTF32X4 $0x03, 32(CX)(R9*1), Z6, Z6
+	VUNPCKHPD    Z6, Z5, Z4
+	VUNPCKLPD    Z6, Z5, Z5
+	VMOVSD       48(CX), X7
+	VMOVSD       48(CX)(DX*1), X8
+	VMOVSD       48(CX)(DX*2), X6
+	VINSERTF32X4 $0x01, X6, Z7, Z7
+	VMOVSD       48(CX)(DI*1), X6
+	VINSERTF32X4 $0x01, X6, Z8, Z8
+	VMOVSD       48(CX)(DX*4), X6
+	VINSERTF32X4 $0x02, X6, Z7, Z7
+	VMOVSD       48(CX)(R8*1), X6
+	VINSERTF32X4 $0x02, X6, Z8, Z8
+	VMOVSD       48(CX)(DI*2), X6
+	VINSERTF32X4 $0x03, X6, Z7, Z7
+	VMOVSD       48(CX)(R9*1), X6
+	VINSERTF32X4 $0x03, X6, Z8, Z8
+	VUNPCKHPD    Z8, Z7, Z6
+	VUNPCKLPD    Z8, Z7, Z7
 	MOVQ         AX, R10
 	VMOVUPD      Z1, (R10)
 	ADDQ         BX, R10
 	VMOVUPD      Z0, (R10)
+	ADDQ         BX, R10
+	VMOVUPD      Z3, (R10)
+	ADDQ         BX, R10
+	VMOVUPD      Z2, (R10)
+	ADDQ         BX, R10
+	VMOVUPD      Z5, (R10)
+	ADDQ         BX, R10
+	VMOVUPD      Z4, (R10)
+	ADDQ         BX, R10
+	VMOVUPD      Z7, (R10)
 	ADDQ         BX, R10
 	ADDQ         R11, CX
 	ADDQ         $0x40, AX
@@ -8132,9 +8178,9 @@ rows2:
 	VZEROUPPER
 	RET
 
-more1:
-	CMPQ   AX, $0x03
-	JNE    more4
+other1:
+	CMPQ   AX, $0x06
+	JNE    other7
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -8145,63 +8191,7 @@ more1:
 	LEAQ   (DI)(DX*4), R9
 	IMUL3Q $0x08, DX, R11
 
-rows5:
-	VMOVUPD      (CX), X1
-	VMOVUPD      (CX)(DX*1), X2
-	VINSERTF32X4 $0x01, (CX)(DX*2), Z1, Z1
-	VINSERTF32X4 $0x01, (CX)(DI*1), Z2, Z2
-	VINSERTF32X4 $0x02, (CX)(DX*4), Z1, Z1
-	VINSERTF32X4 $0x02, (CX)(R8*1), Z2, Z2
-	VINSERTF32X4 $0x03, (CX)(DI*2), Z1, Z1
-	VINSERTF32X4 $0x03, (CX)(R9*1), Z2, Z2
-	VUNPCKHPD    Z2, Z1, Z0
-	VUNPCKLPD    Z2, Z1, Z1
-	VMOVSD       16(CX), X3
-	VMOVSD       16(CX)(DX*1), X4
-	VMOVSD       16(CX)(DX*2), X2
-	VINSERTF32X4 $0x01, X2, Z3, Z3
-	VMOVSD       16(CX)(DI*1), X2
-	VINSERTF32X4 $0x01, X2, Z4, Z4
-	VMOVSD       16(CX)(DX*4), X2
-	VINSERTF32X4 $0x02, X2, Z3, Z3
-	VMOVSD       16(CX)(R8*1), X2
-	VINSERTF32X4 $0x02, X2, Z4, Z4
-	VMOVSD       16(CX)(DI*2), X2
-	VINSERTF32X4 $0x03, X2, Z3, Z3
-	VMOVSD       16(CX)(R9*1), X2
-	VINSERTF32X4 $0x03, X2, Z4, Z4
-	VUNPCKHPD    Z4, Z3, Z2
-	VUNPCKLPD    Z4, Z3, Z3
-	MOVQ         AX, R10
-	VMOVUPD      Z1, (R10)
-	ADDQ         BX, R10
-	VMOVUPD      Z0, (R10)
-	ADDQ         BX, R10
-	VMOVUPD      Z3, (R10)
-	ADDQ         BX, R10
-	ADDQ         R11, CX
-	ADDQ         $0x40, AX
-	SUBQ         $0x08, SI
-	CMPQ         SI, $0x01
-	JGE          rows5
-	VXORPS       X15, X15, X15
-	VZEROUPPER
-	RET
-
-more4:
-	CMPQ   AX, $0x04
-	JNE    more8
-	MOVQ   dst+0(FP), AX
-	MOVQ   ldd+8(FP), BX
-	MOVQ   w+16(FP), CX
-	MOVQ   ldw+24(FP), DX
-	MOVQ   rows+32(FP), SI
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	LEAQ   (DI)(DX*4), R9
-	IMUL3Q $0x08, DX, R11
-
-rows9:
+rows8:
 	VMOVUPD      (CX), X1
 	VMOVUPD      (CX)(DX*1), X2
 	VINSERTF32X4 $0x01, (CX)(DX*2), Z1, Z1
@@ -8222,6 +8212,16 @@ rows9:
 	VINSERTF32X4 $0x03, 16(CX)(R9*1), Z4, Z4
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
+	VMOVUPD      32(CX), X5
+	VMOVUPD      32(CX)(DX*1), X6
+	VINSERTF32X4 $0x01, 32(CX)(DX*2), Z5, Z5
+	VINSERTF32X4 $0x01, 32(CX)(DI*1), Z6, Z6
+	VINSERTF32X4 $0x02, 32(CX)(DX*4), Z5, Z5
+	VINSERTF32X4 $0x02, 32(CX)(R8*1), Z6, Z6
+	VINSERTF32X4 $0x03, 32(CX)(DI*2), Z5, Z5
+	VINSERTF32X4 $0x03, 32(CX)(R9*1), Z6, Z6
+	VUNPCKHPD    Z6, Z5, Z4
+	VUNPCKLPD    Z6, Z5, Z5
 	MOVQ         AX, R10
 	VMOVUPD      Z1, (R10)
 	ADDQ         BX, R10
@@ -8231,18 +8231,22 @@ rows9:
 	ADDQ         BX, R10
 	VMOVUPD      Z2, (R10)
 	ADDQ         BX, R10
+	VMOVUPD      Z5, (R10)
+	ADDQ         BX, R10
+	VMOVUPD      Z4, (R10)
+	ADDQ         BX, R10
 	ADDQ         R11, CX
 	ADDQ         $0x40, AX
 	SUBQ         $0x08, SI
 	CMPQ         SI, $0x01
-	JGE          rows9
+	JGE          rows8
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
 
-more8:
+other7:
 	CMPQ   AX, $0x05
-	JNE    more12
+	JNE    other12
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -8310,9 +8314,9 @@ rows13:
 	VZEROUPPER
 	RET
 
-more12:
-	CMPQ   AX, $0x06
-	JNE    more17
+other12:
+	CMPQ   AX, $0x04
+	JNE    other17
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -8344,16 +8348,6 @@ rows18:
 	VINSERTF32X4 $0x03, 16(CX)(R9*1), Z4, Z4
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VMOVUPD      32(CX), X5
-	VMOVUPD      32(CX)(DX*1), X6
-	VINSERTF32X4 $0x01, 32(CX)(DX*2), Z5, Z5
-	VINSERTF32X4 $0x01, 32(CX)(DI*1), Z6, Z6
-	VINSERTF32X4 $0x02, 32(CX)(DX*4), Z5, Z5
-	VINSERTF32X4 $0x02, 32(CX)(R8*1), Z6, Z6
-	VINSERTF32X4 $0x03, 32(CX)(DI*2), Z5, Z5
-	VINSERTF32X4 $0x03, 32(CX)(R9*1), Z6, Z6
-	VUNPCKHPD    Z6, Z5, Z4
-	VUNPCKLPD    Z6, Z5, Z5
 	MOVQ         AX, R10
 	VMOVUPD      Z1, (R10)
 	ADDQ         BX, R10
@@ -8362,10 +8356,6 @@ rows18:
 	VMOVUPD      Z3, (R10)
 	ADDQ         BX, R10
 	VMOVUPD      Z2, (R10)
-	ADDQ         BX, R10
-	VMOVUPD      Z5, (R10)
-	ADDQ         BX, R10
-	VMOVUPD      Z4, (R10)
 	ADDQ         BX, R10
 	ADDQ         R11, CX
 	ADDQ         $0x40, AX
@@ -8376,7 +8366,9 @@ rows18:
 	VZEROUPPER
 	RET
 
-more17:
+other17:
+	CMPQ   AX, $0x03
+	JNE    other21
 	MOVQ   dst+0(FP), AX
 	MOVQ   ldd+8(FP), BX
 	MOVQ   w+16(FP), CX
@@ -8387,7 +8379,7 @@ more17:
 	LEAQ   (DI)(DX*4), R9
 	IMUL3Q $0x08, DX, R11
 
-rows23:
+rows22:
 	VMOVUPD      (CX), X1
 	VMOVUPD      (CX)(DX*1), X2
 	VINSERTF32X4 $0x01, (CX)(DX*2), Z1, Z1
@@ -8398,42 +8390,22 @@ rows23:
 	VINSERTF32X4 $0x03, (CX)(R9*1), Z2, Z2
 	VUNPCKHPD    Z2, Z1, Z0
 	VUNPCKLPD    Z2, Z1, Z1
-	VMOVUPD      16(CX), X3
-	VMOVUPD      16(CX)(DX*1), X4
-	VINSERTF32X4 $0x01, 16(CX)(DX*2), Z3, Z3
-	VINSERTF32X4 $0x01, 16(CX)(DI*1), Z4, Z4
-	VINSERTF32X4 $0x02, 16(CX)(DX*4), Z3, Z3
-	VINSERTF32X4 $0x02, 16(CX)(R8*1), Z4, Z4
-	VINSERTF32X4 $0x03, 16(CX)(DI*2), Z3, Z3
-	VINSERTF32X4 $0x03, 16(CX)(R9*1), Z4, Z4
+	VMOVSD       16(CX), X3
+	VMOVSD       16(CX)(DX*1), X4
+	VMOVSD       16(CX)(DX*2), X2
+	VINSERTF32X4 $0x01, X2, Z3, Z3
+	VMOVSD       16(CX)(DI*1), X2
+	VINSERTF32X4 $0x01, X2, Z4, Z4
+	VMOVSD       16(CX)(DX*4), X2
+	VINSERTF32X4 $0x02, X2, Z3, Z3
+	VMOVSD       16(CX)(R8*1), X2
+	VINSERTF32X4 $0x02, X2, Z4, Z4
+	VMOVSD       16(CX)(DI*2), X2
+	VINSERTF32X4 $0x03, X2, Z3, Z3
+	VMOVSD       16(CX)(R9*1), X2
+	VINSERTF32X4 $0x03, X2, Z4, Z4
 	VUNPCKHPD    Z4, Z3, Z2
 	VUNPCKLPD    Z4, Z3, Z3
-	VMOVUPD      32(CX), X5
-	VMOVUPD      32(CX)(DX*1), X6
-	VINSERTF32X4 $0x01, 32(CX)(DX*2), Z5, Z5
-	VINSERTF32X4 $0x01, 32(CX)(DI*1), Z6, Z6
-	VINSERTF32X4 $0x02, 32(CX)(DX*4), Z5, Z5
-	VINSERTF32X4 $0x02, 32(CX)(R8*1), Z6, Z6
-	VINSERTF32X4 $0x03, 32(CX)(DI*2), Z5, Z5
-	VINSERTF32X4 $0x03, 32(CX)(R9*1), Z6, Z6
-	VUNPCKHPD    Z6, Z5, Z4
-	VUNPCKLPD    Z6, Z5, Z5
-	VMOVSD       48(CX), X7
-	VMOVSD       48(CX)(DX*1), X8
-	VMOVSD       48(CX)(DX*2), X6
-	VINSERTF32X4 $0x01, X6, Z7, Z7
-	VMOVSD       48(CX)(DI*1), X6
-	VINSERTF32X4 $0x01, X6, Z8, Z8
-	VMOVSD       48(CX)(DX*4), X6
-	VINSERTF32X4 $0x02, X6, Z7, Z7
-	VMOVSD       48(CX)(R8*1), X6
-	VINSERTF32X4 $0x02, X6, Z8, Z8
-	VMOVSD       48(CX)(DI*2), X6
-	VINSERTF32X4 $0x03, X6, Z7, Z7
-	VMOVSD       48(CX)(R9*1), X6
-	VINSERTF32X4 $0x03, X6, Z8, Z8
-	VUNPCKHPD    Z8, Z7, Z6
-	VUNPCKLPD    Z8, Z7, Z7
 	MOVQ         AX, R10
 	VMOVUPD      Z1, (R10)
 	ADDQ         BX, R10
@@ -8441,19 +8413,47 @@ rows23:
 	ADDQ         BX, R10
 	VMOVUPD      Z3, (R10)
 	ADDQ         BX, R10
-	VMOVUPD      Z2, (R10)
+	ADDQ         R11, CX
+	ADDQ         $0x40, AX
+	SUBQ         $0x08, SI
+	CMPQ         SI, $0x01
+	JGE          rows22
+	VXORPS       X15, X15, X15
+	VZEROUPPER
+	RET
+
+other21:
+	MOVQ   dst+0(FP), AX
+	MOVQ   ldd+8(FP), BX
+	MOVQ   w+16(FP), CX
+	MOVQ   ldw+24(FP), DX
+	MOVQ   rows+32(FP), SI
+	LEAQ   (DX)(DX*2), DI
+	LEAQ   (DX)(DX*4), R8
+	LEAQ   (DI)(DX*4), R9
+	IMUL3Q $0x08, DX, R11
+
+rows26:
+	VMOVUPD      (CX), X1
+	VMOVUPD      (CX)(DX*1), X2
+	VINSERTF32X4 $0x01, (CX)(DX*2), Z1, Z1
+	VINSERTF32X4 $0x01, (CX)(DI*1), Z2, Z2
+	VINSERTF32X4 $0x02, (CX)(DX*4), Z1, Z1
+	VINSERTF32X4 $0x02, (CX)(R8*1), Z2, Z2
+	VINSERTF32X4 $0x03, (CX)(DI*2), Z1, Z1
+	VINSERTF32X4 $0x03, (CX)(R9*1), Z2, Z2
+	VUNPCKHPD    Z2, Z1, Z0
+	VUNPCKLPD    Z2, Z1, Z1
+	MOVQ         AX, R10
+	VMOVUPD      Z1, (R10)
 	ADDQ         BX, R10
-	VMOVUPD      Z5, (R10)
-	ADDQ         BX, R10
-	VMOVUPD      Z4, (R10)
-	ADDQ         BX, R10
-	VMOVUPD      Z7, (R10)
+	VMOVUPD      Z0, (R10)
 	ADDQ         BX, R10
 	ADDQ         R11, CX
 	ADDQ         $0x40, AX
 	SUBQ         $0x08, SI
 	CMPQ         SI, $0x01
-	JGE          rows23
+	JGE          rows26
 	VXORPS       X15, X15, X15
 	VZEROUPPER
 	RET
@@ -8462,1027 +8462,10 @@ rows23:
 // Requires: AVX, AVX512F
 TEXT ·narrowBothAVX512F32(SB), NOSPLIT, $0-104
 	MOVQ cols+88(FP), AX
-	CMPQ AX, $0x02
-	JNE  more1
+	CMPQ AX, $0x07
+	JNE  other1
 
 inputs2:
-	// 2 columns of w and of dw, from +0, 16 inputs
-	MOVQ         w+64(FP), AX
-	MOVQ         ldw+72(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVSD       (AX), X1
-	VMOVSD       (AX)(BX*1), X2
-	VMOVSD       (AX)(BX*2), X3
-	VMOVSD       (AX)(CX*1), X4
-	VMOVSD       (AX)(BX*4), X0
-	VINSERTF32X4 $0x01, X0, Z1, Z1
-	VMOVSD       (AX)(DX*1), X0
-	VINSERTF32X4 $0x01, X0, Z2, Z2
-	VMOVSD       (AX)(CX*2), X0
-	VINSERTF32X4 $0x01, X0, Z3, Z3
-	VMOVSD       (AX)(SI*1), X0
-	VINSERTF32X4 $0x01, X0, Z4, Z4
-	VMOVSD       (DI), X0
-	VINSERTF32X4 $0x02, X0, Z1, Z1
-	VMOVSD       (DI)(BX*1), X0
-	VINSERTF32X4 $0x02, X0, Z2, Z2
-	VMOVSD       (DI)(BX*2), X0
-	VINSERTF32X4 $0x02, X0, Z3, Z3
-	VMOVSD       (DI)(CX*1), X0
-	VINSERTF32X4 $0x02, X0, Z4, Z4
-	VMOVSD       (DI)(BX*4), X0
-	VINSERTF32X4 $0x03, X0, Z1, Z1
-	VMOVSD       (DI)(DX*1), X0
-	VINSERTF32X4 $0x03, X0, Z2, Z2
-	VMOVSD       (DI)(CX*2), X0
-	VINSERTF32X4 $0x03, X0, Z3, Z3
-	VMOVSD       (DI)(SI*1), X0
-	VINSERTF32X4 $0x03, X0, Z4, Z4
-	VUNPCKHPS    Z2, Z1, Z0
-	VUNPCKLPS    Z2, Z1, Z1
-	VUNPCKHPS    Z4, Z3, Z2
-	VUNPCKLPS    Z4, Z3, Z3
-	VUNPCKHPD    Z3, Z1, Z4
-	VUNPCKLPD    Z3, Z1, Z1
-	VUNPCKHPD    Z2, Z0, Z3
-	VUNPCKLPD    Z2, Z0, Z0
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+64(FP)
-	VPXORD       Z0, Z0, Z0
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	MOVQ         dx+0(FP), AX
-	MOVQ         lddx+8(FP), BX
-	MOVQ         dz+32(FP), CX
-	MOVQ         lddz+40(FP), DX
-	MOVQ         x+48(FP), SI
-	MOVQ         ldx+56(FP), DI
-	MOVQ         n+96(FP), R8
-	TESTQ        AX, AX
-	JE           without4
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row6:
-	VMOVUPS      (SI), Z5
-	VMOVAPS      Z0, Z7
-	VBROADCASTSS (CX), Z6
-	VFMADD231PS  Z6, Z5, Z2
-	VFMADD231PS  Z6, Z1, Z7
-	VBROADCASTSS 4(CX), Z6
-	VFMADD231PS  Z6, Z5, Z3
-	VFMADD231PS  Z6, Z4, Z7
-	VADDPS       Z0, Z7, Z7
-	VMOVUPS      Z7, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row6
-
-	// dx of the next 16 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end5
-
-without4:
-	// the same without dx
-row7:
-	VMOVUPS      (SI), Z5
-	VBROADCASTSS (CX), Z6
-	VFMADD231PS  Z6, Z5, Z2
-	VBROADCASTSS 4(CX), Z6
-	VFMADD231PS  Z6, Z5, Z3
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row7
-
-end5:
-	MOVQ          x+48(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+48(FP)
-	VPXORD        Z0, Z0, Z0
-	VADDPS        Z0, Z2, Z2
-	VADDPS        Z0, Z3, Z3
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
-	LEAQ          (AX)(BX*8), DI
-	VUNPCKHPS     Z3, Z2, Z0
-	VUNPCKLPS     Z3, Z2, Z2
-	VUNPCKHPS     Z4, Z1, Z3
-	VUNPCKLPS     Z4, Z1, Z1
-	VUNPCKHPD     Z1, Z2, Z4
-	VUNPCKLPD     Z1, Z2, Z2
-	VUNPCKHPD     Z3, Z0, Z1
-	VUNPCKLPD     Z3, Z0, Z0
-	VMOVSD        X2, (AX)
-	VEXTRACTF32X4 $0x01, Z2, X3
-	VMOVSD        X3, (AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z2, X3
-	VMOVSD        X3, (DI)
-	VEXTRACTF32X4 $0x03, Z2, X3
-	VMOVSD        X3, (DI)(BX*4)
-	VMOVSD        X4, (AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z4, X3
-	VMOVSD        X3, (AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z4, X3
-	VMOVSD        X3, (DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z4, X3
-	VMOVSD        X3, (DI)(DX*1)
-	VMOVSD        X0, (AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Z0, X3
-	VMOVSD        X3, (AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z0, X3
-	VMOVSD        X3, (DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z0, X3
-	VMOVSD        X3, (DI)(CX*2)
-	VMOVSD        X1, (AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Z1, X3
-	VMOVSD        X3, (AX)(SI*1)
-	VEXTRACTF32X4 $0x02, Z1, X3
-	VMOVSD        X3, (DI)(CX*1)
-	VEXTRACTF32X4 $0x03, Z1, X3
-	VMOVSD        X3, (DI)(SI*1)
-	IMUL3Q        $0x10, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+80(FP), AX
-	SUBQ          $0x10, AX
-	MOVQ          AX, rows+80(FP)
-	CMPQ          AX, $0x01
-	JGE           inputs2
-	VXORPS        X15, X15, X15
-	VZEROUPPER
-	RET
-
-more1:
-	CMPQ AX, $0x03
-	JNE  more8
-
-inputs9:
-	// 3 columns of w and of dw, from +0, 16 inputs
-	MOVQ         w+64(FP), AX
-	MOVQ         ldw+72(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVSD       (AX), X1
-	VINSERTPS    $0x20, 8(AX), X1, X1
-	VMOVSD       (AX)(BX*1), X2
-	VINSERTPS    $0x20, 8(AX)(BX*1), X2, X2
-	VMOVSD       (AX)(BX*2), X3
-	VINSERTPS    $0x20, 8(AX)(BX*2), X3, X3
-	VMOVSD       (AX)(CX*1), X4
-	VINSERTPS    $0x20, 8(AX)(CX*1), X4, X4
-	VMOVSD       (AX)(BX*4), X0
-	VINSERTPS    $0x20, 8(AX)(BX*4), X0, X0
-	VINSERTF32X4 $0x01, X0, Z1, Z1
-	VMOVSD       (AX)(DX*1), X0
-	VINSERTPS    $0x20, 8(AX)(DX*1), X0, X0
-	VINSERTF32X4 $0x01, X0, Z2, Z2
-	VMOVSD       (AX)(CX*2), X0
-	VINSERTPS    $0x20, 8(AX)(CX*2), X0, X0
-	VINSERTF32X4 $0x01, X0, Z3, Z3
-	VMOVSD       (AX)(SI*1), X0
-	VINSERTPS    $0x20, 8(AX)(SI*1), X0, X0
-	VINSERTF32X4 $0x01, X0, Z4, Z4
-	VMOVSD       (DI), X0
-	VINSERTPS    $0x20, 8(DI), X0, X0
-	VINSERTF32X4 $0x02, X0, Z1, Z1
-	VMOVSD       (DI)(BX*1), X0
-	VINSERTPS    $0x20, 8(DI)(BX*1), X0, X0
-	VINSERTF32X4 $0x02, X0, Z2, Z2
-	VMOVSD       (DI)(BX*2), X0
-	VINSERTPS    $0x20, 8(DI)(BX*2), X0, X0
-	VINSERTF32X4 $0x02, X0, Z3, Z3
-	VMOVSD       (DI)(CX*1), X0
-	VINSERTPS    $0x20, 8(DI)(CX*1), X0, X0
-	VINSERTF32X4 $0x02, X0, Z4, Z4
-	VMOVSD       (DI)(BX*4), X0
-	VINSERTPS    $0x20, 8(DI)(BX*4), X0, X0
-	VINSERTF32X4 $0x03, X0, Z1, Z1
-	VMOVSD       (DI)(DX*1), X0
-	VINSERTPS    $0x20, 8(DI)(DX*1), X0, X0
-	VINSERTF32X4 $0x03, X0, Z2, Z2
-	VMOVSD       (DI)(CX*2), X0
-	VINSERTPS    $0x20, 8(DI)(CX*2), X0, X0
-	VINSERTF32X4 $0x03, X0, Z3, Z3
-	VMOVSD       (DI)(SI*1), X0
-	VINSERTPS    $0x20, 8(DI)(SI*1), X0, X0
-	VINSERTF32X4 $0x03, X0, Z4, Z4
-	VUNPCKHPS    Z2, Z1, Z0
-	VUNPCKLPS    Z2, Z1, Z1
-	VUNPCKHPS    Z4, Z3, Z2
-	VUNPCKLPS    Z4, Z3, Z3
-	VUNPCKHPD    Z3, Z1, Z4
-	VUNPCKLPD    Z3, Z1, Z1
-	VUNPCKHPD    Z2, Z0, Z3
-	VUNPCKLPD    Z2, Z0, Z0
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+64(FP)
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z5, Z5, Z5
-	VPXORD       Z6, Z6, Z6
-	MOVQ         dx+0(FP), AX
-	MOVQ         lddx+8(FP), BX
-	MOVQ         dz+32(FP), CX
-	MOVQ         lddz+40(FP), DX
-	MOVQ         x+48(FP), SI
-	MOVQ         ldx+56(FP), DI
-	MOVQ         n+96(FP), R8
-	TESTQ        AX, AX
-	JE           without11
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row13:
-	VMOVUPS      (SI), Z7
-	VMOVAPS      Z2, Z9
-	VBROADCASTSS (CX), Z8
-	VFMADD231PS  Z8, Z7, Z3
-	VFMADD231PS  Z8, Z1, Z9
-	VBROADCASTSS 4(CX), Z8
-	VFMADD231PS  Z8, Z7, Z5
-	VFMADD231PS  Z8, Z4, Z9
-	VBROADCASTSS 8(CX), Z8
-	VFMADD231PS  Z8, Z7, Z6
-	VFMADD231PS  Z8, Z0, Z9
-	VADDPS       Z2, Z9, Z9
-	VMOVUPS      Z9, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row13
-
-	// dx of the next 16 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end12
-
-without11:
-	// the same without dx
-row14:
-	VMOVUPS      (SI), Z7
-	VBROADCASTSS (CX), Z8
-	VFMADD231PS  Z8, Z7, Z3
-	VBROADCASTSS 4(CX), Z8
-	VFMADD231PS  Z8, Z7, Z5
-	VBROADCASTSS 8(CX), Z8
-	VFMADD231PS  Z8, Z7, Z6
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row14
-
-end12:
-	MOVQ          x+48(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+48(FP)
-	VPXORD        Z2, Z2, Z2
-	VADDPS        Z2, Z3, Z3
-	VADDPS        Z2, Z5, Z5
-	VADDPS        Z2, Z6, Z6
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
-	LEAQ          (AX)(BX*8), DI
-	VUNPCKHPS     Z5, Z3, Z0
-	VUNPCKLPS     Z5, Z3, Z3
-	VUNPCKHPS     Z1, Z6, Z5
-	VUNPCKLPS     Z1, Z6, Z6
-	VUNPCKHPD     Z6, Z3, Z1
-	VUNPCKLPD     Z6, Z3, Z3
-	VUNPCKHPD     Z5, Z0, Z6
-	VUNPCKLPD     Z5, Z0, Z0
-	VMOVSD        X3, (AX)
-	VEXTRACTPS    $0x02, X3, 8(AX)
-	VEXTRACTF32X4 $0x01, Z3, X5
-	VMOVSD        X5, (AX)(BX*4)
-	VEXTRACTPS    $0x02, X5, 8(AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z3, X5
-	VMOVSD        X5, (DI)
-	VEXTRACTPS    $0x02, X5, 8(DI)
-	VEXTRACTF32X4 $0x03, Z3, X5
-	VMOVSD        X5, (DI)(BX*4)
-	VEXTRACTPS    $0x02, X5, 8(DI)(BX*4)
-	VMOVSD        X1, (AX)(BX*1)
-	VEXTRACTPS    $0x02, X1, 8(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z1, X5
-	VMOVSD        X5, (AX)(DX*1)
-	VEXTRACTPS    $0x02, X5, 8(AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z1, X5
-	VMOVSD        X5, (DI)(BX*1)
-	VEXTRACTPS    $0x02, X5, 8(DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z1, X5
-	VMOVSD        X5, (DI)(DX*1)
-	VEXTRACTPS    $0x02, X5, 8(DI)(DX*1)
-	VMOVSD        X0, (AX)(BX*2)
-	VEXTRACTPS    $0x02, X0, 8(AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Z0, X5
-	VMOVSD        X5, (AX)(CX*2)
-	VEXTRACTPS    $0x02, X5, 8(AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z0, X5
-	VMOVSD        X5, (DI)(BX*2)
-	VEXTRACTPS    $0x02, X5, 8(DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z0, X5
-	VMOVSD        X5, (DI)(CX*2)
-	VEXTRACTPS    $0x02, X5, 8(DI)(CX*2)
-	VMOVSD        X6, (AX)(CX*1)
-	VEXTRACTPS    $0x02, X6, 8(AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Z6, X5
-	VMOVSD        X5, (AX)(SI*1)
-	VEXTRACTPS    $0x02, X5, 8(AX)(SI*1)
-	VEXTRACTF32X4 $0x02, Z6, X5
-	VMOVSD        X5, (DI)(CX*1)
-	VEXTRACTPS    $0x02, X5, 8(DI)(CX*1)
-	VEXTRACTF32X4 $0x03, Z6, X5
-	VMOVSD        X5, (DI)(SI*1)
-	VEXTRACTPS    $0x02, X5, 8(DI)(SI*1)
-	IMUL3Q        $0x10, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+80(FP), AX
-	SUBQ          $0x10, AX
-	MOVQ          AX, rows+80(FP)
-	CMPQ          AX, $0x01
-	JGE           inputs9
-	VXORPS        X15, X15, X15
-	VZEROUPPER
-	RET
-
-more8:
-	CMPQ AX, $0x04
-	JNE  more15
-
-inputs16:
-	// 4 columns of w and of dw, from +0, 16 inputs
-	MOVQ         w+64(FP), AX
-	MOVQ         ldw+72(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVUPS      (AX), X1
-	VMOVUPS      (AX)(BX*1), X2
-	VMOVUPS      (AX)(BX*2), X3
-	VMOVUPS      (AX)(CX*1), X4
-	VINSERTF32X4 $0x01, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x01, (AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x01, (AX)(SI*1), Z4, Z4
-	VINSERTF32X4 $0x02, (DI), Z1, Z1
-	VINSERTF32X4 $0x02, (DI)(BX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (DI)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x02, (DI)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x03, (DI)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x03, (DI)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (DI)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, (DI)(SI*1), Z4, Z4
-	VUNPCKHPS    Z2, Z1, Z0
-	VUNPCKLPS    Z2, Z1, Z1
-	VUNPCKHPS    Z4, Z3, Z2
-	VUNPCKLPS    Z4, Z3, Z3
-	VUNPCKHPD    Z3, Z1, Z4
-	VUNPCKLPD    Z3, Z1, Z1
-	VUNPCKHPD    Z2, Z0, Z3
-	VUNPCKLPD    Z2, Z0, Z0
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+64(FP)
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z5, Z5, Z5
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	VPXORD       Z8, Z8, Z8
-	MOVQ         dx+0(FP), AX
-	MOVQ         lddx+8(FP), BX
-	MOVQ         dz+32(FP), CX
-	MOVQ         lddz+40(FP), DX
-	MOVQ         x+48(FP), SI
-	MOVQ         ldx+56(FP), DI
-	MOVQ         n+96(FP), R8
-	TESTQ        AX, AX
-	JE           without18
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row20:
-	VMOVUPS      (SI), Z9
-	VMOVAPS      Z2, Z11
-	VBROADCASTSS (CX), Z10
-	VFMADD231PS  Z10, Z9, Z5
-	VFMADD231PS  Z10, Z1, Z11
-	VBROADCASTSS 4(CX), Z10
-	VFMADD231PS  Z10, Z9, Z6
-	VFMADD231PS  Z10, Z4, Z11
-	VBROADCASTSS 8(CX), Z10
-	VFMADD231PS  Z10, Z9, Z7
-	VFMADD231PS  Z10, Z0, Z11
-	VBROADCASTSS 12(CX), Z10
-	VFMADD231PS  Z10, Z9, Z8
-	VFMADD231PS  Z10, Z3, Z11
-	VADDPS       Z2, Z11, Z11
-	VMOVUPS      Z11, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row20
-
-	// dx of the next 16 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end19
-
-without18:
-	// the same without dx
-row21:
-	VMOVUPS      (SI), Z9
-	VBROADCASTSS (CX), Z10
-	VFMADD231PS  Z10, Z9, Z5
-	VBROADCASTSS 4(CX), Z10
-	VFMADD231PS  Z10, Z9, Z6
-	VBROADCASTSS 8(CX), Z10
-	VFMADD231PS  Z10, Z9, Z7
-	VBROADCASTSS 12(CX), Z10
-	VFMADD231PS  Z10, Z9, Z8
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row21
-
-end19:
-	MOVQ          x+48(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+48(FP)
-	VPXORD        Z2, Z2, Z2
-	VADDPS        Z2, Z5, Z5
-	VADDPS        Z2, Z6, Z6
-	VADDPS        Z2, Z7, Z7
-	VADDPS        Z2, Z8, Z8
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
-	LEAQ          (AX)(BX*8), DI
-	VUNPCKHPS     Z6, Z5, Z0
-	VUNPCKLPS     Z6, Z5, Z5
-	VUNPCKHPS     Z8, Z7, Z6
-	VUNPCKLPS     Z8, Z7, Z7
-	VUNPCKHPD     Z7, Z5, Z8
-	VUNPCKLPD     Z7, Z5, Z5
-	VUNPCKHPD     Z6, Z0, Z7
-	VUNPCKLPD     Z6, Z0, Z0
-	VMOVUPS       X5, (AX)
-	VEXTRACTF32X4 $0x01, Z5, X6
-	VMOVUPS       X6, (AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z5, X6
-	VMOVUPS       X6, (DI)
-	VEXTRACTF32X4 $0x03, Z5, X6
-	VMOVUPS       X6, (DI)(BX*4)
-	VMOVUPS       X8, (AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z8, X6
-	VMOVUPS       X6, (AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z8, X6
-	VMOVUPS       X6, (DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z8, X6
-	VMOVUPS       X6, (DI)(DX*1)
-	VMOVUPS       X0, (AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Z0, X6
-	VMOVUPS       X6, (AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z0, X6
-	VMOVUPS       X6, (DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z0, X6
-	VMOVUPS       X6, (DI)(CX*2)
-	VMOVUPS       X7, (AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Z7, X6
-	VMOVUPS       X6, (AX)(SI*1)
-	VEXTRACTF32X4 $0x02, Z7, X6
-	VMOVUPS       X6, (DI)(CX*1)
-	VEXTRACTF32X4 $0x03, Z7, X6
-	VMOVUPS       X6, (DI)(SI*1)
-	IMUL3Q        $0x10, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+80(FP), AX
-	SUBQ          $0x10, AX
-	MOVQ          AX, rows+80(FP)
-	CMPQ          AX, $0x01
-	JGE           inputs16
-	VXORPS        X15, X15, X15
-	VZEROUPPER
-	RET
-
-more15:
-	CMPQ AX, $0x05
-	JNE  more22
-
-inputs23:
-	// 5 columns of w and of dw, from +0, 16 inputs
-	MOVQ         w+64(FP), AX
-	MOVQ         ldw+72(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVUPS      (AX), X1
-	VMOVUPS      (AX)(BX*1), X2
-	VMOVUPS      (AX)(BX*2), X3
-	VMOVUPS      (AX)(CX*1), X4
-	VINSERTF32X4 $0x01, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x01, (AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x01, (AX)(SI*1), Z4, Z4
-	VINSERTF32X4 $0x02, (DI), Z1, Z1
-	VINSERTF32X4 $0x02, (DI)(BX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (DI)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x02, (DI)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x03, (DI)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x03, (DI)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (DI)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, (DI)(SI*1), Z4, Z4
-	VUNPCKHPS    Z2, Z1, Z0
-	VUNPCKLPS    Z2, Z1, Z1
-	VUNPCKHPS    Z4, Z3, Z2
-	VUNPCKLPS    Z4, Z3, Z3
-	VUNPCKHPD    Z3, Z1, Z4
-	VUNPCKLPD    Z3, Z1, Z1
-	VUNPCKHPD    Z2, Z0, Z3
-	VUNPCKLPD    Z2, Z0, Z0
-	VMOVSS       16(AX), X5
-	VMOVSS       16(AX)(BX*1), X6
-	VMOVSS       16(AX)(BX*2), X7
-	VMOVSS       16(AX)(CX*1), X8
-	VMOVSS       16(AX)(BX*4), X2
-	VINSERTF32X4 $0x01, X2, Z5, Z5
-	VMOVSS       16(AX)(DX*1), X2
-	VINSERTF32X4 $0x01, X2, Z6, Z6
-	VMOVSS       16(AX)(CX*2), X2
-	VINSERTF32X4 $0x01, X2, Z7, Z7
-	VMOVSS       16(AX)(SI*1), X2
-	VINSERTF32X4 $0x01, X2, Z8, Z8
-	VMOVSS       16(DI), X2
-	VINSERTF32X4 $0x02, X2, Z5, Z5
-	VMOVSS       16(DI)(BX*1), X2
-	VINSERTF32X4 $0x02, X2, Z6, Z6
-	VMOVSS       16(DI)(BX*2), X2
-	VINSERTF32X4 $0x02, X2, Z7, Z7
-	VMOVSS       16(DI)(CX*1), X2
-	VINSERTF32X4 $0x02, X2, Z8, Z8
-	VMOVSS       16(DI)(BX*4), X2
-	VINSERTF32X4 $0x03, X2, Z5, Z5
-	VMOVSS       16(DI)(DX*1), X2
-	VINSERTF32X4 $0x03, X2, Z6, Z6
-	VMOVSS       16(DI)(CX*2), X2
-	VINSERTF32X4 $0x03, X2, Z7, Z7
-	VMOVSS       16(DI)(SI*1), X2
-	VINSERTF32X4 $0x03, X2, Z8, Z8
-	VUNPCKHPS    Z6, Z5, Z2
-	VUNPCKLPS    Z6, Z5, Z5
-	VUNPCKHPS    Z8, Z7, Z6
-	VUNPCKLPS    Z8, Z7, Z7
-	VUNPCKHPD    Z7, Z5, Z8
-	VUNPCKLPD    Z7, Z5, Z5
-	VUNPCKHPD    Z6, Z2, Z7
-	VUNPCKLPD    Z6, Z2, Z2
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+64(FP)
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	VPXORD       Z8, Z8, Z8
-	VPXORD       Z9, Z9, Z9
-	VPXORD       Z10, Z10, Z10
-	MOVQ         dx+0(FP), AX
-	MOVQ         lddx+8(FP), BX
-	MOVQ         dz+32(FP), CX
-	MOVQ         lddz+40(FP), DX
-	MOVQ         x+48(FP), SI
-	MOVQ         ldx+56(FP), DI
-	MOVQ         n+96(FP), R8
-	TESTQ        AX, AX
-	JE           without26
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row28:
-	VMOVUPS      (SI), Z11
-	VMOVAPS      Z2, Z13
-	VBROADCASTSS (CX), Z12
-	VFMADD231PS  Z12, Z11, Z6
-	VFMADD231PS  Z12, Z1, Z13
-	VBROADCASTSS 4(CX), Z12
-	VFMADD231PS  Z12, Z11, Z7
-	VFMADD231PS  Z12, Z4, Z13
-	VBROADCASTSS 8(CX), Z12
-	VFMADD231PS  Z12, Z11, Z8
-	VFMADD231PS  Z12, Z0, Z13
-	VBROADCASTSS 12(CX), Z12
-	VFMADD231PS  Z12, Z11, Z9
-	VFMADD231PS  Z12, Z3, Z13
-	VBROADCASTSS 16(CX), Z12
-	VFMADD231PS  Z12, Z11, Z10
-	VFMADD231PS  Z12, Z5, Z13
-	VADDPS       Z2, Z13, Z13
-	VMOVUPS      Z13, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row28
-
-	// dx of the next 16 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end27
-
-without26:
-	// the same without dx
-row29:
-	VMOVUPS      (SI), Z11
-	VBROADCASTSS (CX), Z12
-	VFMADD231PS  Z12, Z11, Z6
-	VBROADCASTSS 4(CX), Z12
-	VFMADD231PS  Z12, Z11, Z7
-	VBROADCASTSS 8(CX), Z12
-	VFMADD231PS  Z12, Z11, Z8
-	VBROADCASTSS 12(CX), Z12
-	VFMADD231PS  Z12, Z11, Z9
-	VBROADCASTSS 16(CX), Z12
-	VFMADD231PS  Z12, Z11, Z10
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row29
-
-end27:
-	MOVQ          x+48(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+48(FP)
-	VPXORD        Z2, Z2, Z2
-	VADDPS        Z2, Z6, Z6
-	VADDPS        Z2, Z7, Z7
-	VADDPS        Z2, Z8, Z8
-	VADDPS        Z2, Z9, Z9
-	VADDPS        Z2, Z10, Z10
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
-	LEAQ          (AX)(BX*8), DI
-	VUNPCKHPS     Z7, Z6, Z0
-	VUNPCKLPS     Z7, Z6, Z6
-	VUNPCKHPS     Z9, Z8, Z7
-	VUNPCKLPS     Z9, Z8, Z8
-	VUNPCKHPD     Z8, Z6, Z9
-	VUNPCKLPD     Z8, Z6, Z6
-	VUNPCKHPD     Z7, Z0, Z8
-	VUNPCKLPD     Z7, Z0, Z0
-	VMOVUPS       X6, (AX)
-	VEXTRACTF32X4 $0x01, Z6, X7
-	VMOVUPS       X7, (AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z6, X7
-	VMOVUPS       X7, (DI)
-	VEXTRACTF32X4 $0x03, Z6, X7
-	VMOVUPS       X7, (DI)(BX*4)
-	VMOVUPS       X9, (AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z9, X7
-	VMOVUPS       X7, (AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z9, X7
-	VMOVUPS       X7, (DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z9, X7
-	VMOVUPS       X7, (DI)(DX*1)
-	VMOVUPS       X0, (AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Z0, X7
-	VMOVUPS       X7, (AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z0, X7
-	VMOVUPS       X7, (DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z0, X7
-	VMOVUPS       X7, (DI)(CX*2)
-	VMOVUPS       X8, (AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Z8, X7
-	VMOVUPS       X7, (AX)(SI*1)
-	VEXTRACTF32X4 $0x02, Z8, X7
-	VMOVUPS       X7, (DI)(CX*1)
-	VEXTRACTF32X4 $0x03, Z8, X7
-	VMOVUPS       X7, (DI)(SI*1)
-	VUNPCKHPS     Z0, Z10, Z7
-	VUNPCKLPS     Z0, Z10, Z10
-	VUNPCKHPS     Z2, Z1, Z0
-	VUNPCKLPS     Z2, Z1, Z1
-	VUNPCKHPD     Z1, Z10, Z2
-	VUNPCKLPD     Z1, Z10, Z10
-	VUNPCKHPD     Z0, Z7, Z1
-	VUNPCKLPD     Z0, Z7, Z7
-	VMOVSS        X10, 16(AX)
-	VEXTRACTF32X4 $0x01, Z10, X0
-	VMOVSS        X0, 16(AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z10, X0
-	VMOVSS        X0, 16(DI)
-	VEXTRACTF32X4 $0x03, Z10, X0
-	VMOVSS        X0, 16(DI)(BX*4)
-	VMOVSS        X2, 16(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z2, X0
-	VMOVSS        X0, 16(AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z2, X0
-	VMOVSS        X0, 16(DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z2, X0
-	VMOVSS        X0, 16(DI)(DX*1)
-	VMOVSS        X7, 16(AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Z7, X0
-	VMOVSS        X0, 16(AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z7, X0
-	VMOVSS        X0, 16(DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z7, X0
-	VMOVSS        X0, 16(DI)(CX*2)
-	VMOVSS        X1, 16(AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Z1, X0
-	VMOVSS        X0, 16(AX)(SI*1)
-	VEXTRACTF32X4 $0x02, Z1, X0
-	VMOVSS        X0, 16(DI)(CX*1)
-	VEXTRACTF32X4 $0x03, Z1, X0
-	VMOVSS        X0, 16(DI)(SI*1)
-	IMUL3Q        $0x10, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+80(FP), AX
-	SUBQ          $0x10, AX
-	MOVQ          AX, rows+80(FP)
-	CMPQ          AX, $0x01
-	JGE           inputs23
-	VXORPS        X15, X15, X15
-	VZEROUPPER
-	RET
-
-more22:
-	CMPQ AX, $0x06
-	JNE  more30
-
-inputs31:
-	// 6 columns of w and of dw, from +0, 16 inputs
-	MOVQ         w+64(FP), AX
-	MOVQ         ldw+72(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	LEAQ         (AX)(BX*8), DI
-	VMOVUPS      (AX), X1
-	VMOVUPS      (AX)(BX*1), X2
-	VMOVUPS      (AX)(BX*2), X3
-	VMOVUPS      (AX)(CX*1), X4
-	VINSERTF32X4 $0x01, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x01, (AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x01, (AX)(SI*1), Z4, Z4
-	VINSERTF32X4 $0x02, (DI), Z1, Z1
-	VINSERTF32X4 $0x02, (DI)(BX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (DI)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x02, (DI)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x03, (DI)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x03, (DI)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (DI)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, (DI)(SI*1), Z4, Z4
-	VUNPCKHPS    Z2, Z1, Z0
-	VUNPCKLPS    Z2, Z1, Z1
-	VUNPCKHPS    Z4, Z3, Z2
-	VUNPCKLPS    Z4, Z3, Z3
-	VUNPCKHPD    Z3, Z1, Z4
-	VUNPCKLPD    Z3, Z1, Z1
-	VUNPCKHPD    Z2, Z0, Z3
-	VUNPCKLPD    Z2, Z0, Z0
-	VMOVSD       16(AX), X5
-	VMOVSD       16(AX)(BX*1), X6
-	VMOVSD       16(AX)(BX*2), X7
-	VMOVSD       16(AX)(CX*1), X8
-	VMOVSD       16(AX)(BX*4), X2
-	VINSERTF32X4 $0x01, X2, Z5, Z5
-	VMOVSD       16(AX)(DX*1), X2
-	VINSERTF32X4 $0x01, X2, Z6, Z6
-	VMOVSD       16(AX)(CX*2), X2
-	VINSERTF32X4 $0x01, X2, Z7, Z7
-	VMOVSD       16(AX)(SI*1), X2
-	VINSERTF32X4 $0x01, X2, Z8, Z8
-	VMOVSD       16(DI), X2
-	VINSERTF32X4 $0x02, X2, Z5, Z5
-	VMOVSD       16(DI)(BX*1), X2
-	VINSERTF32X4 $0x02, X2, Z6, Z6
-	VMOVSD       16(DI)(BX*2), X2
-	VINSERTF32X4 $0x02, X2, Z7, Z7
-	VMOVSD       16(DI)(CX*1), X2
-	VINSERTF32X4 $0x02, X2, Z8, Z8
-	VMOVSD       16(DI)(BX*4), X2
-	VINSERTF32X4 $0x03, X2, Z5, Z5
-	VMOVSD       16(DI)(DX*1), X2
-	VINSERTF32X4 $0x03, X2, Z6, Z6
-	VMOVSD       16(DI)(CX*2), X2
-	VINSERTF32X4 $0x03, X2, Z7, Z7
-	VMOVSD       16(DI)(SI*1), X2
-	VINSERTF32X4 $0x03, X2, Z8, Z8
-	VUNPCKHPS    Z6, Z5, Z2
-	VUNPCKLPS    Z6, Z5, Z5
-	VUNPCKHPS    Z8, Z7, Z6
-	VUNPCKLPS    Z8, Z7, Z7
-	VUNPCKHPD    Z7, Z5, Z8
-	VUNPCKLPD    Z7, Z5, Z5
-	VUNPCKHPD    Z6, Z2, Z7
-	VUNPCKLPD    Z6, Z2, Z2
-	IMUL3Q       $0x10, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+64(FP)
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	VPXORD       Z9, Z9, Z9
-	VPXORD       Z10, Z10, Z10
-	VPXORD       Z11, Z11, Z11
-	VPXORD       Z12, Z12, Z12
-	MOVQ         dx+0(FP), AX
-	MOVQ         lddx+8(FP), BX
-	MOVQ         dz+32(FP), CX
-	MOVQ         lddz+40(FP), DX
-	MOVQ         x+48(FP), SI
-	MOVQ         ldx+56(FP), DI
-	MOVQ         n+96(FP), R8
-	TESTQ        AX, AX
-	JE           without34
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row36:
-	VMOVUPS      (SI), Z13
-	VMOVAPS      Z2, Z15
-	VBROADCASTSS (CX), Z14
-	VFMADD231PS  Z14, Z13, Z6
-	VFMADD231PS  Z14, Z1, Z15
-	VBROADCASTSS 4(CX), Z14
-	VFMADD231PS  Z14, Z13, Z7
-	VFMADD231PS  Z14, Z4, Z15
-	VBROADCASTSS 8(CX), Z14
-	VFMADD231PS  Z14, Z13, Z9
-	VFMADD231PS  Z14, Z0, Z15
-	VBROADCASTSS 12(CX), Z14
-	VFMADD231PS  Z14, Z13, Z10
-	VFMADD231PS  Z14, Z3, Z15
-	VBROADCASTSS 16(CX), Z14
-	VFMADD231PS  Z14, Z13, Z11
-	VFMADD231PS  Z14, Z5, Z15
-	VBROADCASTSS 20(CX), Z14
-	VFMADD231PS  Z14, Z13, Z12
-	VFMADD231PS  Z14, Z8, Z15
-	VADDPS       Z2, Z15, Z15
-	VMOVUPS      Z15, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row36
-
-	// dx of the next 16 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end35
-
-without34:
-	// the same without dx
-row37:
-	VMOVUPS      (SI), Z13
-	VBROADCASTSS (CX), Z14
-	VFMADD231PS  Z14, Z13, Z6
-	VBROADCASTSS 4(CX), Z14
-	VFMADD231PS  Z14, Z13, Z7
-	VBROADCASTSS 8(CX), Z14
-	VFMADD231PS  Z14, Z13, Z9
-	VBROADCASTSS 12(CX), Z14
-	VFMADD231PS  Z14, Z13, Z10
-	VBROADCASTSS 16(CX), Z14
-	VFMADD231PS  Z14, Z13, Z11
-	VBROADCASTSS 20(CX), Z14
-	VFMADD231PS  Z14, Z13, Z12
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row37
-
-end35:
-	MOVQ          x+48(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+48(FP)
-	VPXORD        Z2, Z2, Z2
-	VADDPS        Z2, Z6, Z6
-	VADDPS        Z2, Z7, Z7
-	VADDPS        Z2, Z9, Z9
-	VADDPS        Z2, Z10, Z10
-	VADDPS        Z2, Z11, Z11
-	VADDPS        Z2, Z12, Z12
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
-	LEAQ          (AX)(BX*8), DI
-	VUNPCKHPS     Z7, Z6, Z0
-	VUNPCKLPS     Z7, Z6, Z6
-	VUNPCKHPS     Z10, Z9, Z7
-	VUNPCKLPS     Z10, Z9, Z9
-	VUNPCKHPD     Z9, Z6, Z10
-	VUNPCKLPD     Z9, Z6, Z6
-	VUNPCKHPD     Z7, Z0, Z9
-	VUNPCKLPD     Z7, Z0, Z0
-	VMOVUPS       X6, (AX)
-	VEXTRACTF32X4 $0x01, Z6, X7
-	VMOVUPS       X7, (AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z6, X7
-	VMOVUPS       X7, (DI)
-	VEXTRACTF32X4 $0x03, Z6, X7
-	VMOVUPS       X7, (DI)(BX*4)
-	VMOVUPS       X10, (AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z10, X7
-	VMOVUPS       X7, (AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z10, X7
-	VMOVUPS       X7, (DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z10, X7
-	VMOVUPS       X7, (DI)(DX*1)
-	VMOVUPS       X0, (AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Z0, X7
-	VMOVUPS       X7, (AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z0, X7
-	VMOVUPS       X7, (DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z0, X7
-	VMOVUPS       X7, (DI)(CX*2)
-	VMOVUPS       X9, (AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Z9, X7
-	VMOVUPS       X7, (AX)(SI*1)
-	VEXTRACTF32X4 $0x02, Z9, X7
-	VMOVUPS       X7, (DI)(CX*1)
-	VEXTRACTF32X4 $0x03, Z9, X7
-	VMOVUPS       X7, (DI)(SI*1)
-	VUNPCKHPS     Z12, Z11, Z7
-	VUNPCKLPS     Z12, Z11, Z11
-	VUNPCKHPS     Z1, Z0, Z12
-	VUNPCKLPS     Z1, Z0, Z0
-	VUNPCKHPD     Z0, Z11, Z1
-	VUNPCKLPD     Z0, Z11, Z11
-	VUNPCKHPD     Z12, Z7, Z0
-	VUNPCKLPD     Z12, Z7, Z7
-	VMOVSD        X11, 16(AX)
-	VEXTRACTF32X4 $0x01, Z11, X12
-	VMOVSD        X12, 16(AX)(BX*4)
-	VEXTRACTF32X4 $0x02, Z11, X12
-	VMOVSD        X12, 16(DI)
-	VEXTRACTF32X4 $0x03, Z11, X12
-	VMOVSD        X12, 16(DI)(BX*4)
-	VMOVSD        X1, 16(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z1, X12
-	VMOVSD        X12, 16(AX)(DX*1)
-	VEXTRACTF32X4 $0x02, Z1, X12
-	VMOVSD        X12, 16(DI)(BX*1)
-	VEXTRACTF32X4 $0x03, Z1, X12
-	VMOVSD        X12, 16(DI)(DX*1)
-	VMOVSD        X7, 16(AX)(BX*2)
-	VEXTRACTF32X4 $0x01, Z7, X12
-	VMOVSD        X12, 16(AX)(CX*2)
-	VEXTRACTF32X4 $0x02, Z7, X12
-	VMOVSD        X12, 16(DI)(BX*2)
-	VEXTRACTF32X4 $0x03, Z7, X12
-	VMOVSD        X12, 16(DI)(CX*2)
-	VMOVSD        X0, 16(AX)(CX*1)
-	VEXTRACTF32X4 $0x01, Z0, X12
-	VMOVSD        X12, 16(AX)(SI*1)
-	VEXTRACTF32X4 $0x02, Z0, X12
-	VMOVSD        X12, 16(DI)(CX*1)
-	VEXTRACTF32X4 $0x03, Z0, X12
-	VMOVSD        X12, 16(DI)(SI*1)
-	IMUL3Q        $0x10, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+80(FP), AX
-	SUBQ          $0x10, AX
-	MOVQ          AX, rows+80(FP)
-	CMPQ          AX, $0x01
-	JGE           inputs31
-	VXORPS        X15, X15, X15
-	VZEROUPPER
-	RET
-
-more30:
-inputs39:
 	// 7 columns of w and of dw, from +0, 16 inputs
 	MOVQ         w+64(FP), AX
 	MOVQ         ldw+72(FP), BX
@@ -9585,10 +8568,10 @@ inputs39:
 	MOVQ         ldx+56(FP), DI
 	MOVQ         n+96(FP), R8
 	TESTQ        AX, AX
-	JE           without42
+	JE           without5
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row44:
+row7:
 	VMOVUPS      (SI), Z15
 	VMOVAPS      Z6, Z17
 	VBROADCASTSS (CX), Z16
@@ -9618,17 +8601,17 @@ row44:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row44
+	JNZ          row7
 
 	// dx of the next 16 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x40, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end43
+	JMP  end6
 
-without42:
+without5:
 	// the same without dx
-row45:
+row8:
 	VMOVUPS      (SI), Z15
 	VBROADCASTSS (CX), Z16
 	VFMADD231PS  Z16, Z15, Z7
@@ -9647,9 +8630,9 @@ row45:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row45
+	JNZ          row8
 
-end43:
+end6:
 	MOVQ          x+48(FP), SI
 	ADDQ          $0x40, SI
 	MOVQ          SI, x+48(FP)
@@ -9762,675 +8745,89 @@ end43:
 	SUBQ          $0x10, AX
 	MOVQ          AX, rows+80(FP)
 	CMPQ          AX, $0x01
-	JGE           inputs39
-	VXORPS        X15, X15, X15
-	VZEROUPPER
-	RET
-
-// func narrowBothAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
-// Requires: AVX, AVX512F
-TEXT ·narrowBothAVX512F64(SB), NOSPLIT, $0-104
-	MOVQ cols+88(FP), AX
-	CMPQ AX, $0x02
-	JNE  more1
-
-inputs2:
-	// 2 columns of w and of dw, from +0, 8 inputs
-	MOVQ         w+64(FP), AX
-	MOVQ         ldw+72(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X1
-	VMOVUPD      (AX)(BX*1), X2
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
-	VUNPCKHPD    Z2, Z1, Z0
-	VUNPCKLPD    Z2, Z1, Z1
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+64(FP)
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-	MOVQ         dx+0(FP), AX
-	MOVQ         lddx+8(FP), BX
-	MOVQ         dz+32(FP), CX
-	MOVQ         lddz+40(FP), DX
-	MOVQ         x+48(FP), SI
-	MOVQ         ldx+56(FP), DI
-	MOVQ         n+96(FP), R8
-	TESTQ        AX, AX
-	JE           without4
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row6:
-	VMOVUPD      (SI), Z5
-	VMOVAPD      Z2, Z7
-	VBROADCASTSD (CX), Z6
-	VFMADD231PD  Z6, Z5, Z3
-	VFMADD231PD  Z6, Z1, Z7
-	VBROADCASTSD 8(CX), Z6
-	VFMADD231PD  Z6, Z5, Z4
-	VFMADD231PD  Z6, Z0, Z7
-	VADDPD       Z2, Z7, Z7
-	VMOVUPD      Z7, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row6
-
-	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end5
-
-without4:
-	// the same without dx
-row7:
-	VMOVUPD      (SI), Z5
-	VBROADCASTSD (CX), Z6
-	VFMADD231PD  Z6, Z5, Z3
-	VBROADCASTSD 8(CX), Z6
-	VFMADD231PD  Z6, Z5, Z4
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row7
-
-end5:
-	MOVQ          x+48(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+48(FP)
-	VPXORD        Z2, Z2, Z2
-	VADDPD        Z2, Z3, Z3
-	VADDPD        Z2, Z4, Z4
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
-	VUNPCKHPD     Z4, Z3, Z0
-	VUNPCKLPD     Z4, Z3, Z3
-	VMOVUPD       X3, (AX)
-	VEXTRACTF32X4 $0x01, Z3, X4
-	VMOVUPD       X4, (AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z3, X4
-	VMOVUPD       X4, (AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z3, X4
-	VMOVUPD       X4, (AX)(CX*2)
-	VMOVUPD       X0, (AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z0, X4
-	VMOVUPD       X4, (AX)(CX*1)
-	VEXTRACTF32X4 $0x02, Z0, X4
-	VMOVUPD       X4, (AX)(DX*1)
-	VEXTRACTF32X4 $0x03, Z0, X4
-	VMOVUPD       X4, (AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+80(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+80(FP)
-	CMPQ          AX, $0x01
 	JGE           inputs2
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
 
-more1:
-	CMPQ AX, $0x03
-	JNE  more8
+other1:
+	CMPQ AX, $0x06
+	JNE  other9
 
-inputs9:
-	// 3 columns of w and of dw, from +0, 8 inputs
+inputs10:
+	// 6 columns of w and of dw, from +0, 16 inputs
 	MOVQ         w+64(FP), AX
 	MOVQ         ldw+72(FP), BX
 	LEAQ         (BX)(BX*2), CX
 	LEAQ         (BX)(BX*4), DX
 	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X1
-	VMOVUPD      (AX)(BX*1), X2
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
-	VUNPCKHPD    Z2, Z1, Z0
-	VUNPCKLPD    Z2, Z1, Z1
-	VMOVSD       16(AX), X3
-	VMOVSD       16(AX)(BX*1), X4
-	VMOVSD       16(AX)(BX*2), X2
-	VINSERTF32X4 $0x01, X2, Z3, Z3
-	VMOVSD       16(AX)(CX*1), X2
-	VINSERTF32X4 $0x01, X2, Z4, Z4
+	LEAQ         (AX)(BX*8), DI
+	VMOVUPS      (AX), X1
+	VMOVUPS      (AX)(BX*1), X2
+	VMOVUPS      (AX)(BX*2), X3
+	VMOVUPS      (AX)(CX*1), X4
+	VINSERTF32X4 $0x01, (AX)(BX*4), Z1, Z1
+	VINSERTF32X4 $0x01, (AX)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x01, (AX)(CX*2), Z3, Z3
+	VINSERTF32X4 $0x01, (AX)(SI*1), Z4, Z4
+	VINSERTF32X4 $0x02, (DI), Z1, Z1
+	VINSERTF32X4 $0x02, (DI)(BX*1), Z2, Z2
+	VINSERTF32X4 $0x02, (DI)(BX*2), Z3, Z3
+	VINSERTF32X4 $0x02, (DI)(CX*1), Z4, Z4
+	VINSERTF32X4 $0x03, (DI)(BX*4), Z1, Z1
+	VINSERTF32X4 $0x03, (DI)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x03, (DI)(CX*2), Z3, Z3
+	VINSERTF32X4 $0x03, (DI)(SI*1), Z4, Z4
+	VUNPCKHPS    Z2, Z1, Z0
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z0, Z3
+	VUNPCKLPD    Z2, Z0, Z0
+	VMOVSD       16(AX), X5
+	VMOVSD       16(AX)(BX*1), X6
+	VMOVSD       16(AX)(BX*2), X7
+	VMOVSD       16(AX)(CX*1), X8
 	VMOVSD       16(AX)(BX*4), X2
-	VINSERTF32X4 $0x02, X2, Z3, Z3
+	VINSERTF32X4 $0x01, X2, Z5, Z5
 	VMOVSD       16(AX)(DX*1), X2
-	VINSERTF32X4 $0x02, X2, Z4, Z4
+	VINSERTF32X4 $0x01, X2, Z6, Z6
 	VMOVSD       16(AX)(CX*2), X2
-	VINSERTF32X4 $0x03, X2, Z3, Z3
+	VINSERTF32X4 $0x01, X2, Z7, Z7
 	VMOVSD       16(AX)(SI*1), X2
-	VINSERTF32X4 $0x03, X2, Z4, Z4
-	VUNPCKHPD    Z4, Z3, Z2
-	VUNPCKLPD    Z4, Z3, Z3
-	IMUL3Q       $0x08, BX, BX
+	VINSERTF32X4 $0x01, X2, Z8, Z8
+	VMOVSD       16(DI), X2
+	VINSERTF32X4 $0x02, X2, Z5, Z5
+	VMOVSD       16(DI)(BX*1), X2
+	VINSERTF32X4 $0x02, X2, Z6, Z6
+	VMOVSD       16(DI)(BX*2), X2
+	VINSERTF32X4 $0x02, X2, Z7, Z7
+	VMOVSD       16(DI)(CX*1), X2
+	VINSERTF32X4 $0x02, X2, Z8, Z8
+	VMOVSD       16(DI)(BX*4), X2
+	VINSERTF32X4 $0x03, X2, Z5, Z5
+	VMOVSD       16(DI)(DX*1), X2
+	VINSERTF32X4 $0x03, X2, Z6, Z6
+	VMOVSD       16(DI)(CX*2), X2
+	VINSERTF32X4 $0x03, X2, Z7, Z7
+	VMOVSD       16(DI)(SI*1), X2
+	VINSERTF32X4 $0x03, X2, Z8, Z8
+	VUNPCKHPS    Z6, Z5, Z2
+	VUNPCKLPS    Z6, Z5, Z5
+	VUNPCKHPS    Z8, Z7, Z6
+	VUNPCKLPS    Z8, Z7, Z7
+	VUNPCKHPD    Z7, Z5, Z8
+	VUNPCKLPD    Z7, Z5, Z5
+	VUNPCKHPD    Z6, Z2, Z7
+	VUNPCKLPD    Z6, Z2, Z2
+	IMUL3Q       $0x10, BX, BX
 	ADDQ         BX, AX
 	MOVQ         AX, w+64(FP)
 	VPXORD       Z2, Z2, Z2
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z5, Z5, Z5
-	VPXORD       Z6, Z6, Z6
-	MOVQ         dx+0(FP), AX
-	MOVQ         lddx+8(FP), BX
-	MOVQ         dz+32(FP), CX
-	MOVQ         lddz+40(FP), DX
-	MOVQ         x+48(FP), SI
-	MOVQ         ldx+56(FP), DI
-	MOVQ         n+96(FP), R8
-	TESTQ        AX, AX
-	JE           without12
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row14:
-	VMOVUPD      (SI), Z7
-	VMOVAPD      Z2, Z9
-	VBROADCASTSD (CX), Z8
-	VFMADD231PD  Z8, Z7, Z4
-	VFMADD231PD  Z8, Z1, Z9
-	VBROADCASTSD 8(CX), Z8
-	VFMADD231PD  Z8, Z7, Z5
-	VFMADD231PD  Z8, Z0, Z9
-	VBROADCASTSD 16(CX), Z8
-	VFMADD231PD  Z8, Z7, Z6
-	VFMADD231PD  Z8, Z3, Z9
-	VADDPD       Z2, Z9, Z9
-	VMOVUPD      Z9, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row14
-
-	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end13
-
-without12:
-	// the same without dx
-row15:
-	VMOVUPD      (SI), Z7
-	VBROADCASTSD (CX), Z8
-	VFMADD231PD  Z8, Z7, Z4
-	VBROADCASTSD 8(CX), Z8
-	VFMADD231PD  Z8, Z7, Z5
-	VBROADCASTSD 16(CX), Z8
-	VFMADD231PD  Z8, Z7, Z6
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row15
-
-end13:
-	MOVQ          x+48(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+48(FP)
-	VPXORD        Z2, Z2, Z2
-	VADDPD        Z2, Z4, Z4
-	VADDPD        Z2, Z5, Z5
-	VADDPD        Z2, Z6, Z6
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
-	VUNPCKHPD     Z5, Z4, Z0
-	VUNPCKLPD     Z5, Z4, Z4
-	VMOVUPD       X4, (AX)
-	VEXTRACTF32X4 $0x01, Z4, X5
-	VMOVUPD       X5, (AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z4, X5
-	VMOVUPD       X5, (AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z4, X5
-	VMOVUPD       X5, (AX)(CX*2)
-	VMOVUPD       X0, (AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z0, X5
-	VMOVUPD       X5, (AX)(CX*1)
-	VEXTRACTF32X4 $0x02, Z0, X5
-	VMOVUPD       X5, (AX)(DX*1)
-	VEXTRACTF32X4 $0x03, Z0, X5
-	VMOVUPD       X5, (AX)(SI*1)
-	VUNPCKHPD     Z0, Z6, Z5
-	VUNPCKLPD     Z0, Z6, Z6
-	VMOVSD        X6, 16(AX)
-	VEXTRACTF32X4 $0x01, Z6, X0
-	VMOVSD        X0, 16(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z6, X0
-	VMOVSD        X0, 16(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z6, X0
-	VMOVSD        X0, 16(AX)(CX*2)
-	VMOVSD        X5, 16(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z5, X0
-	VMOVSD        X0, 16(AX)(CX*1)
-	VEXTRACTF32X4 $0x02, Z5, X0
-	VMOVSD        X0, 16(AX)(DX*1)
-	VEXTRACTF32X4 $0x03, Z5, X0
-	VMOVSD        X0, 16(AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+80(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+80(FP)
-	CMPQ          AX, $0x01
-	JGE           inputs9
-	VXORPS        X15, X15, X15
-	VZEROUPPER
-	RET
-
-more8:
-	CMPQ AX, $0x04
-	JNE  more16
-
-inputs17:
-	// 4 columns of w and of dw, from +0, 8 inputs
-	MOVQ         w+64(FP), AX
-	MOVQ         ldw+72(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X1
-	VMOVUPD      (AX)(BX*1), X2
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
-	VUNPCKHPD    Z2, Z1, Z0
-	VUNPCKLPD    Z2, Z1, Z1
-	VMOVUPD      16(AX), X3
-	VMOVUPD      16(AX)(BX*1), X4
-	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z3, Z3
-	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z4, Z4
-	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z4, Z4
-	VUNPCKHPD    Z4, Z3, Z2
-	VUNPCKLPD    Z4, Z3, Z3
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+64(FP)
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z5, Z5, Z5
 	VPXORD       Z6, Z6, Z6
 	VPXORD       Z7, Z7, Z7
-	VPXORD       Z8, Z8, Z8
-	MOVQ         dx+0(FP), AX
-	MOVQ         lddx+8(FP), BX
-	MOVQ         dz+32(FP), CX
-	MOVQ         lddz+40(FP), DX
-	MOVQ         x+48(FP), SI
-	MOVQ         ldx+56(FP), DI
-	MOVQ         n+96(FP), R8
-	TESTQ        AX, AX
-	JE           without20
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row22:
-	VMOVUPD      (SI), Z9
-	VMOVAPD      Z4, Z11
-	VBROADCASTSD (CX), Z10
-	VFMADD231PD  Z10, Z9, Z5
-	VFMADD231PD  Z10, Z1, Z11
-	VBROADCASTSD 8(CX), Z10
-	VFMADD231PD  Z10, Z9, Z6
-	VFMADD231PD  Z10, Z0, Z11
-	VBROADCASTSD 16(CX), Z10
-	VFMADD231PD  Z10, Z9, Z7
-	VFMADD231PD  Z10, Z3, Z11
-	VBROADCASTSD 24(CX), Z10
-	VFMADD231PD  Z10, Z9, Z8
-	VFMADD231PD  Z10, Z2, Z11
-	VADDPD       Z4, Z11, Z11
-	VMOVUPD      Z11, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row22
-
-	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end21
-
-without20:
-	// the same without dx
-row23:
-	VMOVUPD      (SI), Z9
-	VBROADCASTSD (CX), Z10
-	VFMADD231PD  Z10, Z9, Z5
-	VBROADCASTSD 8(CX), Z10
-	VFMADD231PD  Z10, Z9, Z6
-	VBROADCASTSD 16(CX), Z10
-	VFMADD231PD  Z10, Z9, Z7
-	VBROADCASTSD 24(CX), Z10
-	VFMADD231PD  Z10, Z9, Z8
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row23
-
-end21:
-	MOVQ          x+48(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+48(FP)
-	VPXORD        Z4, Z4, Z4
-	VADDPD        Z4, Z5, Z5
-	VADDPD        Z4, Z6, Z6
-	VADDPD        Z4, Z7, Z7
-	VADDPD        Z4, Z8, Z8
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
-	VUNPCKHPD     Z6, Z5, Z0
-	VUNPCKLPD     Z6, Z5, Z5
-	VMOVUPD       X5, (AX)
-	VEXTRACTF32X4 $0x01, Z5, X6
-	VMOVUPD       X6, (AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z5, X6
-	VMOVUPD       X6, (AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z5, X6
-	VMOVUPD       X6, (AX)(CX*2)
-	VMOVUPD       X0, (AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z0, X6
-	VMOVUPD       X6, (AX)(CX*1)
-	VEXTRACTF32X4 $0x02, Z0, X6
-	VMOVUPD       X6, (AX)(DX*1)
-	VEXTRACTF32X4 $0x03, Z0, X6
-	VMOVUPD       X6, (AX)(SI*1)
-	VUNPCKHPD     Z8, Z7, Z6
-	VUNPCKLPD     Z8, Z7, Z7
-	VMOVUPD       X7, 16(AX)
-	VEXTRACTF32X4 $0x01, Z7, X8
-	VMOVUPD       X8, 16(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z7, X8
-	VMOVUPD       X8, 16(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z7, X8
-	VMOVUPD       X8, 16(AX)(CX*2)
-	VMOVUPD       X6, 16(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z6, X8
-	VMOVUPD       X8, 16(AX)(CX*1)
-	VEXTRACTF32X4 $0x02, Z6, X8
-	VMOVUPD       X8, 16(AX)(DX*1)
-	VEXTRACTF32X4 $0x03, Z6, X8
-	VMOVUPD       X8, 16(AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+80(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+80(FP)
-	CMPQ          AX, $0x01
-	JGE           inputs17
-	VXORPS        X15, X15, X15
-	VZEROUPPER
-	RET
-
-more16:
-	CMPQ AX, $0x05
-	JNE  more24
-
-inputs25:
-	// 5 columns of w and of dw, from +0, 8 inputs
-	MOVQ         w+64(FP), AX
-	MOVQ         ldw+72(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X1
-	VMOVUPD      (AX)(BX*1), X2
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
-	VUNPCKHPD    Z2, Z1, Z0
-	VUNPCKLPD    Z2, Z1, Z1
-	VMOVUPD      16(AX), X3
-	VMOVUPD      16(AX)(BX*1), X4
-	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z3, Z3
-	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z4, Z4
-	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z4, Z4
-	VUNPCKHPD    Z4, Z3, Z2
-	VUNPCKLPD    Z4, Z3, Z3
-	VMOVSD       32(AX), X5
-	VMOVSD       32(AX)(BX*1), X6
-	VMOVSD       32(AX)(BX*2), X4
-	VINSERTF32X4 $0x01, X4, Z5, Z5
-	VMOVSD       32(AX)(CX*1), X4
-	VINSERTF32X4 $0x01, X4, Z6, Z6
-	VMOVSD       32(AX)(BX*4), X4
-	VINSERTF32X4 $0x02, X4, Z5, Z5
-	VMOVSD       32(AX)(DX*1), X4
-	VINSERTF32X4 $0x02, X4, Z6, Z6
-	VMOVSD       32(AX)(CX*2), X4
-	VINSERTF32X4 $0x03, X4, Z5, Z5
-	VMOVSD       32(AX)(SI*1), X4
-	VINSERTF32X4 $0x03, X4, Z6, Z6
-	VUNPCKHPD    Z6, Z5, Z4
-	VUNPCKLPD    Z6, Z5, Z5
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+64(FP)
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	VPXORD       Z8, Z8, Z8
-	VPXORD       Z9, Z9, Z9
-	VPXORD       Z10, Z10, Z10
-	MOVQ         dx+0(FP), AX
-	MOVQ         lddx+8(FP), BX
-	MOVQ         dz+32(FP), CX
-	MOVQ         lddz+40(FP), DX
-	MOVQ         x+48(FP), SI
-	MOVQ         ldx+56(FP), DI
-	MOVQ         n+96(FP), R8
-	TESTQ        AX, AX
-	JE           without29
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row31:
-	VMOVUPD      (SI), Z11
-	VMOVAPD      Z4, Z13
-	VBROADCASTSD (CX), Z12
-	VFMADD231PD  Z12, Z11, Z6
-	VFMADD231PD  Z12, Z1, Z13
-	VBROADCASTSD 8(CX), Z12
-	VFMADD231PD  Z12, Z11, Z7
-	VFMADD231PD  Z12, Z0, Z13
-	VBROADCASTSD 16(CX), Z12
-	VFMADD231PD  Z12, Z11, Z8
-	VFMADD231PD  Z12, Z3, Z13
-	VBROADCASTSD 24(CX), Z12
-	VFMADD231PD  Z12, Z11, Z9
-	VFMADD231PD  Z12, Z2, Z13
-	VBROADCASTSD 32(CX), Z12
-	VFMADD231PD  Z12, Z11, Z10
-	VFMADD231PD  Z12, Z5, Z13
-	VADDPD       Z4, Z13, Z13
-	VMOVUPD      Z13, (AX)
-	ADDQ         BX, AX
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row31
-
-	// dx of the next 8 inputs
-	MOVQ dx+0(FP), AX
-	ADDQ $0x40, AX
-	MOVQ AX, dx+0(FP)
-	JMP  end30
-
-without29:
-	// the same without dx
-row32:
-	VMOVUPD      (SI), Z11
-	VBROADCASTSD (CX), Z12
-	VFMADD231PD  Z12, Z11, Z6
-	VBROADCASTSD 8(CX), Z12
-	VFMADD231PD  Z12, Z11, Z7
-	VBROADCASTSD 16(CX), Z12
-	VFMADD231PD  Z12, Z11, Z8
-	VBROADCASTSD 24(CX), Z12
-	VFMADD231PD  Z12, Z11, Z9
-	VBROADCASTSD 32(CX), Z12
-	VFMADD231PD  Z12, Z11, Z10
-	ADDQ         DX, CX
-	ADDQ         DI, SI
-	DECQ         R8
-	JNZ          row32
-
-end30:
-	MOVQ          x+48(FP), SI
-	ADDQ          $0x40, SI
-	MOVQ          SI, x+48(FP)
-	VPXORD        Z4, Z4, Z4
-	VADDPD        Z4, Z6, Z6
-	VADDPD        Z4, Z7, Z7
-	VADDPD        Z4, Z8, Z8
-	VADDPD        Z4, Z9, Z9
-	VADDPD        Z4, Z10, Z10
-	MOVQ          dw+16(FP), AX
-	MOVQ          lddw+24(FP), BX
-	LEAQ          (BX)(BX*2), CX
-	LEAQ          (BX)(BX*4), DX
-	LEAQ          (CX)(BX*4), SI
-	VUNPCKHPD     Z7, Z6, Z0
-	VUNPCKLPD     Z7, Z6, Z6
-	VMOVUPD       X6, (AX)
-	VEXTRACTF32X4 $0x01, Z6, X7
-	VMOVUPD       X7, (AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z6, X7
-	VMOVUPD       X7, (AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z6, X7
-	VMOVUPD       X7, (AX)(CX*2)
-	VMOVUPD       X0, (AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z0, X7
-	VMOVUPD       X7, (AX)(CX*1)
-	VEXTRACTF32X4 $0x02, Z0, X7
-	VMOVUPD       X7, (AX)(DX*1)
-	VEXTRACTF32X4 $0x03, Z0, X7
-	VMOVUPD       X7, (AX)(SI*1)
-	VUNPCKHPD     Z9, Z8, Z7
-	VUNPCKLPD     Z9, Z8, Z8
-	VMOVUPD       X8, 16(AX)
-	VEXTRACTF32X4 $0x01, Z8, X9
-	VMOVUPD       X9, 16(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z8, X9
-	VMOVUPD       X9, 16(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z8, X9
-	VMOVUPD       X9, 16(AX)(CX*2)
-	VMOVUPD       X7, 16(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z7, X9
-	VMOVUPD       X9, 16(AX)(CX*1)
-	VEXTRACTF32X4 $0x02, Z7, X9
-	VMOVUPD       X9, 16(AX)(DX*1)
-	VEXTRACTF32X4 $0x03, Z7, X9
-	VMOVUPD       X9, 16(AX)(SI*1)
-	VUNPCKHPD     Z0, Z10, Z9
-	VUNPCKLPD     Z0, Z10, Z10
-	VMOVSD        X10, 32(AX)
-	VEXTRACTF32X4 $0x01, Z10, X0
-	VMOVSD        X0, 32(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z10, X0
-	VMOVSD        X0, 32(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z10, X0
-	VMOVSD        X0, 32(AX)(CX*2)
-	VMOVSD        X9, 32(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z9, X0
-	VMOVSD        X0, 32(AX)(CX*1)
-	VEXTRACTF32X4 $0x02, Z9, X0
-	VMOVSD        X0, 32(AX)(DX*1)
-	VEXTRACTF32X4 $0x03, Z9, X0
-	VMOVSD        X0, 32(AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
-	ADDQ          BX, AX
-	MOVQ          AX, dw+16(FP)
-	MOVQ          rows+80(FP), AX
-	SUBQ          $0x08, AX
-	MOVQ          AX, rows+80(FP)
-	CMPQ          AX, $0x01
-	JGE           inputs25
-	VXORPS        X15, X15, X15
-	VZEROUPPER
-	RET
-
-more24:
-	CMPQ AX, $0x06
-	JNE  more33
-
-inputs34:
-	// 6 columns of w and of dw, from +0, 8 inputs
-	MOVQ         w+64(FP), AX
-	MOVQ         ldw+72(FP), BX
-	LEAQ         (BX)(BX*2), CX
-	LEAQ         (BX)(BX*4), DX
-	LEAQ         (CX)(BX*4), SI
-	VMOVUPD      (AX), X1
-	VMOVUPD      (AX)(BX*1), X2
-	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
-	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
-	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
-	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
-	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
-	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
-	VUNPCKHPD    Z2, Z1, Z0
-	VUNPCKLPD    Z2, Z1, Z1
-	VMOVUPD      16(AX), X3
-	VMOVUPD      16(AX)(BX*1), X4
-	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z3, Z3
-	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z4, Z4
-	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z3, Z3
-	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z4, Z4
-	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z3, Z3
-	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z4, Z4
-	VUNPCKHPD    Z4, Z3, Z2
-	VUNPCKLPD    Z4, Z3, Z3
-	VMOVUPD      32(AX), X5
-	VMOVUPD      32(AX)(BX*1), X6
-	VINSERTF32X4 $0x01, 32(AX)(BX*2), Z5, Z5
-	VINSERTF32X4 $0x01, 32(AX)(CX*1), Z6, Z6
-	VINSERTF32X4 $0x02, 32(AX)(BX*4), Z5, Z5
-	VINSERTF32X4 $0x02, 32(AX)(DX*1), Z6, Z6
-	VINSERTF32X4 $0x03, 32(AX)(CX*2), Z5, Z5
-	VINSERTF32X4 $0x03, 32(AX)(SI*1), Z6, Z6
-	VUNPCKHPD    Z6, Z5, Z4
-	VUNPCKLPD    Z6, Z5, Z5
-	IMUL3Q       $0x08, BX, BX
-	ADDQ         BX, AX
-	MOVQ         AX, w+64(FP)
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	VPXORD       Z8, Z8, Z8
 	VPXORD       Z9, Z9, Z9
 	VPXORD       Z10, Z10, Z10
 	VPXORD       Z11, Z11, Z11
@@ -10443,143 +8840,941 @@ inputs34:
 	MOVQ         ldx+56(FP), DI
 	MOVQ         n+96(FP), R8
 	TESTQ        AX, AX
-	JE           without38
+	JE           without13
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row40:
-	VMOVUPD      (SI), Z13
-	VMOVAPD      Z6, Z15
-	VBROADCASTSD (CX), Z14
-	VFMADD231PD  Z14, Z13, Z7
-	VFMADD231PD  Z14, Z1, Z15
-	VBROADCASTSD 8(CX), Z14
-	VFMADD231PD  Z14, Z13, Z8
-	VFMADD231PD  Z14, Z0, Z15
-	VBROADCASTSD 16(CX), Z14
-	VFMADD231PD  Z14, Z13, Z9
-	VFMADD231PD  Z14, Z3, Z15
-	VBROADCASTSD 24(CX), Z14
-	VFMADD231PD  Z14, Z13, Z10
-	VFMADD231PD  Z14, Z2, Z15
-	VBROADCASTSD 32(CX), Z14
-	VFMADD231PD  Z14, Z13, Z11
-	VFMADD231PD  Z14, Z5, Z15
-	VBROADCASTSD 40(CX), Z14
-	VFMADD231PD  Z14, Z13, Z12
-	VFMADD231PD  Z14, Z4, Z15
-	VADDPD       Z6, Z15, Z15
-	VMOVUPD      Z15, (AX)
+row15:
+	VMOVUPS      (SI), Z13
+	VMOVAPS      Z2, Z15
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VFMADD231PS  Z14, Z1, Z15
+	VBROADCASTSS 4(CX), Z14
+	VFMADD231PS  Z14, Z13, Z7
+	VFMADD231PS  Z14, Z4, Z15
+	VBROADCASTSS 8(CX), Z14
+	VFMADD231PS  Z14, Z13, Z9
+	VFMADD231PS  Z14, Z0, Z15
+	VBROADCASTSS 12(CX), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VFMADD231PS  Z14, Z3, Z15
+	VBROADCASTSS 16(CX), Z14
+	VFMADD231PS  Z14, Z13, Z11
+	VFMADD231PS  Z14, Z5, Z15
+	VBROADCASTSS 20(CX), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	VFMADD231PS  Z14, Z8, Z15
+	VADDPS       Z2, Z15, Z15
+	VMOVUPS      Z15, (AX)
 	ADDQ         BX, AX
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row40
+	JNZ          row15
 
-	// dx of the next 8 inputs
+	// dx of the next 16 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x40, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end39
+	JMP  end14
 
-without38:
+without13:
 	// the same without dx
-row41:
-	VMOVUPD      (SI), Z13
-	VBROADCASTSD (CX), Z14
-	VFMADD231PD  Z14, Z13, Z7
-	VBROADCASTSD 8(CX), Z14
-	VFMADD231PD  Z14, Z13, Z8
-	VBROADCASTSD 16(CX), Z14
-	VFMADD231PD  Z14, Z13, Z9
-	VBROADCASTSD 24(CX), Z14
-	VFMADD231PD  Z14, Z13, Z10
-	VBROADCASTSD 32(CX), Z14
-	VFMADD231PD  Z14, Z13, Z11
-	VBROADCASTSD 40(CX), Z14
-	VFMADD231PD  Z14, Z13, Z12
+row16:
+	VMOVUPS      (SI), Z13
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS 4(CX), Z14
+	VFMADD231PS  Z14, Z13, Z7
+	VBROADCASTSS 8(CX), Z14
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS 12(CX), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS 16(CX), Z14
+	VFMADD231PS  Z14, Z13, Z11
+	VBROADCASTSS 20(CX), Z14
+	VFMADD231PS  Z14, Z13, Z12
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row41
+	JNZ          row16
 
-end39:
+end14:
 	MOVQ          x+48(FP), SI
 	ADDQ          $0x40, SI
 	MOVQ          SI, x+48(FP)
-	VPXORD        Z6, Z6, Z6
-	VADDPD        Z6, Z7, Z7
-	VADDPD        Z6, Z8, Z8
-	VADDPD        Z6, Z9, Z9
-	VADDPD        Z6, Z10, Z10
-	VADDPD        Z6, Z11, Z11
-	VADDPD        Z6, Z12, Z12
+	VPXORD        Z2, Z2, Z2
+	VADDPS        Z2, Z6, Z6
+	VADDPS        Z2, Z7, Z7
+	VADDPS        Z2, Z9, Z9
+	VADDPS        Z2, Z10, Z10
+	VADDPS        Z2, Z11, Z11
+	VADDPS        Z2, Z12, Z12
 	MOVQ          dw+16(FP), AX
 	MOVQ          lddw+24(FP), BX
 	LEAQ          (BX)(BX*2), CX
 	LEAQ          (BX)(BX*4), DX
 	LEAQ          (CX)(BX*4), SI
-	VUNPCKHPD     Z8, Z7, Z0
-	VUNPCKLPD     Z8, Z7, Z7
-	VMOVUPD       X7, (AX)
-	VEXTRACTF32X4 $0x01, Z7, X8
-	VMOVUPD       X8, (AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z7, X8
-	VMOVUPD       X8, (AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z7, X8
-	VMOVUPD       X8, (AX)(CX*2)
-	VMOVUPD       X0, (AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z0, X8
-	VMOVUPD       X8, (AX)(CX*1)
-	VEXTRACTF32X4 $0x02, Z0, X8
-	VMOVUPD       X8, (AX)(DX*1)
-	VEXTRACTF32X4 $0x03, Z0, X8
-	VMOVUPD       X8, (AX)(SI*1)
-	VUNPCKHPD     Z10, Z9, Z8
-	VUNPCKLPD     Z10, Z9, Z9
-	VMOVUPD       X9, 16(AX)
-	VEXTRACTF32X4 $0x01, Z9, X10
-	VMOVUPD       X10, 16(AX)(BX*2)
-	VEXTRACTF32X4 $0x02, Z9, X10
-	VMOVUPD       X10, 16(AX)(BX*4)
-	VEXTRACTF32X4 $0x03, Z9, X10
-	VMOVUPD       X10, 16(AX)(CX*2)
-	VMOVUPD       X8, 16(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z8, X10
-	VMOVUPD       X10, 16(AX)(CX*1)
-	VEXTRACTF32X4 $0x02, Z8, X10
-	VMOVUPD       X10, 16(AX)(DX*1)
-	VEXTRACTF32X4 $0x03, Z8, X10
-	VMOVUPD       X10, 16(AX)(SI*1)
-	VUNPCKHPD     Z12, Z11, Z10
-	VUNPCKLPD     Z12, Z11, Z11
-	VMOVUPD       X11, 32(AX)
+	LEAQ          (AX)(BX*8), DI
+	VUNPCKHPS     Z7, Z6, Z0
+	VUNPCKLPS     Z7, Z6, Z6
+	VUNPCKHPS     Z10, Z9, Z7
+	VUNPCKLPS     Z10, Z9, Z9
+	VUNPCKHPD     Z9, Z6, Z10
+	VUNPCKLPD     Z9, Z6, Z6
+	VUNPCKHPD     Z7, Z0, Z9
+	VUNPCKLPD     Z7, Z0, Z0
+	VMOVUPS       X6, (AX)
+	VEXTRACTF32X4 $0x01, Z6, X7
+	VMOVUPS       X7, (AX)(BX*4)
+	VEXTRACTF32X4 $0x02, Z6, X7
+	VMOVUPS       X7, (DI)
+	VEXTRACTF32X4 $0x03, Z6, X7
+	VMOVUPS       X7, (DI)(BX*4)
+	VMOVUPS       X10, (AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z10, X7
+	VMOVUPS       X7, (AX)(DX*1)
+	VEXTRACTF32X4 $0x02, Z10, X7
+	VMOVUPS       X7, (DI)(BX*1)
+	VEXTRACTF32X4 $0x03, Z10, X7
+	VMOVUPS       X7, (DI)(DX*1)
+	VMOVUPS       X0, (AX)(BX*2)
+	VEXTRACTF32X4 $0x01, Z0, X7
+	VMOVUPS       X7, (AX)(CX*2)
+	VEXTRACTF32X4 $0x02, Z0, X7
+	VMOVUPS       X7, (DI)(BX*2)
+	VEXTRACTF32X4 $0x03, Z0, X7
+	VMOVUPS       X7, (DI)(CX*2)
+	VMOVUPS       X9, (AX)(CX*1)
+	VEXTRACTF32X4 $0x01, Z9, X7
+	VMOVUPS       X7, (AX)(SI*1)
+	VEXTRACTF32X4 $0x02, Z9, X7
+	VMOVUPS       X7, (DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z9, X7
+	VMOVUPS       X7, (DI)(SI*1)
+	VUNPCKHPS     Z12, Z11, Z7
+	VUNPCKLPS     Z12, Z11, Z11
+	VUNPCKHPS     Z1, Z0, Z12
+	VUNPCKLPS     Z1, Z0, Z0
+	VUNPCKHPD     Z0, Z11, Z1
+	VUNPCKLPD     Z0, Z11, Z11
+	VUNPCKHPD     Z12, Z7, Z0
+	VUNPCKLPD     Z12, Z7, Z7
+	VMOVSD        X11, 16(AX)
 	VEXTRACTF32X4 $0x01, Z11, X12
-	VMOVUPD       X12, 32(AX)(BX*2)
+	VMOVSD        X12, 16(AX)(BX*4)
 	VEXTRACTF32X4 $0x02, Z11, X12
-	VMOVUPD       X12, 32(AX)(BX*4)
+	VMOVSD        X12, 16(DI)
 	VEXTRACTF32X4 $0x03, Z11, X12
-	VMOVUPD       X12, 32(AX)(CX*2)
-	VMOVUPD       X10, 32(AX)(BX*1)
-	VEXTRACTF32X4 $0x01, Z10, X12
-	VMOVUPD       X12, 32(AX)(CX*1)
-	VEXTRACTF32X4 $0x02, Z10, X12
-	VMOVUPD       X12, 32(AX)(DX*1)
-	VEXTRACTF32X4 $0x03, Z10, X12
-	VMOVUPD       X12, 32(AX)(SI*1)
-	IMUL3Q        $0x08, BX, BX
+	VMOVSD        X12, 16(DI)(BX*4)
+	VMOVSD        X1, 16(AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z1, X12
+	VMOVSD        X12, 16(AX)(DX*1)
+	VEXTRACTF32X4 $0x02, Z1, X12
+	VMOVSD        X12, 16(DI)(BX*1)
+	VEXTRACTF32X4 $0x03, Z1, X12
+	VMOVSD        X12, 16(DI)(DX*1)
+	VMOVSD        X7, 16(AX)(BX*2)
+	VEXTRACTF32X4 $0x01, Z7, X12
+	VMOVSD        X12, 16(AX)(CX*2)
+	VEXTRACTF32X4 $0x02, Z7, X12
+	VMOVSD        X12, 16(DI)(BX*2)
+	VEXTRACTF32X4 $0x03, Z7, X12
+	VMOVSD        X12, 16(DI)(CX*2)
+	VMOVSD        X0, 16(AX)(CX*1)
+	VEXTRACTF32X4 $0x01, Z0, X12
+	VMOVSD        X12, 16(AX)(SI*1)
+	VEXTRACTF32X4 $0x02, Z0, X12
+	VMOVSD        X12, 16(DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z0, X12
+	VMOVSD        X12, 16(DI)(SI*1)
+	IMUL3Q        $0x10, BX, BX
 	ADDQ          BX, AX
 	MOVQ          AX, dw+16(FP)
 	MOVQ          rows+80(FP), AX
-	SUBQ          $0x08, AX
+	SUBQ          $0x10, AX
 	MOVQ          AX, rows+80(FP)
 	CMPQ          AX, $0x01
-	JGE           inputs34
+	JGE           inputs10
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET
 
-more33:
-inputs43:
+other9:
+	CMPQ AX, $0x05
+	JNE  other17
+
+inputs18:
+	// 5 columns of w and of dw, from +0, 16 inputs
+	MOVQ         w+64(FP), AX
+	MOVQ         ldw+72(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	LEAQ         (AX)(BX*8), DI
+	VMOVUPS      (AX), X1
+	VMOVUPS      (AX)(BX*1), X2
+	VMOVUPS      (AX)(BX*2), X3
+	VMOVUPS      (AX)(CX*1), X4
+	VINSERTF32X4 $0x01, (AX)(BX*4), Z1, Z1
+	VINSERTF32X4 $0x01, (AX)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x01, (AX)(CX*2), Z3, Z3
+	VINSERTF32X4 $0x01, (AX)(SI*1), Z4, Z4
+	VINSERTF32X4 $0x02, (DI), Z1, Z1
+	VINSERTF32X4 $0x02, (DI)(BX*1), Z2, Z2
+	VINSERTF32X4 $0x02, (DI)(BX*2), Z3, Z3
+	VINSERTF32X4 $0x02, (DI)(CX*1), Z4, Z4
+	VINSERTF32X4 $0x03, (DI)(BX*4), Z1, Z1
+	VINSERTF32X4 $0x03, (DI)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x03, (DI)(CX*2), Z3, Z3
+	VINSERTF32X4 $0x03, (DI)(SI*1), Z4, Z4
+	VUNPCKHPS    Z2, Z1, Z0
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z0, Z3
+	VUNPCKLPD    Z2, Z0, Z0
+	VMOVSS       16(AX), X5
+	VMOVSS       16(AX)(BX*1), X6
+	VMOVSS       16(AX)(BX*2), X7
+	VMOVSS       16(AX)(CX*1), X8
+	VMOVSS       16(AX)(BX*4), X2
+	VINSERTF32X4 $0x01, X2, Z5, Z5
+	VMOVSS       16(AX)(DX*1), X2
+	VINSERTF32X4 $0x01, X2, Z6, Z6
+	VMOVSS       16(AX)(CX*2), X2
+	VINSERTF32X4 $0x01, X2, Z7, Z7
+	VMOVSS       16(AX)(SI*1), X2
+	VINSERTF32X4 $0x01, X2, Z8, Z8
+	VMOVSS       16(DI), X2
+	VINSERTF32X4 $0x02, X2, Z5, Z5
+	VMOVSS       16(DI)(BX*1), X2
+	VINSERTF32X4 $0x02, X2, Z6, Z6
+	VMOVSS       16(DI)(BX*2), X2
+	VINSERTF32X4 $0x02, X2, Z7, Z7
+	VMOVSS       16(DI)(CX*1), X2
+	VINSERTF32X4 $0x02, X2, Z8, Z8
+	VMOVSS       16(DI)(BX*4), X2
+	VINSERTF32X4 $0x03, X2, Z5, Z5
+	VMOVSS       16(DI)(DX*1), X2
+	VINSERTF32X4 $0x03, X2, Z6, Z6
+	VMOVSS       16(DI)(CX*2), X2
+	VINSERTF32X4 $0x03, X2, Z7, Z7
+	VMOVSS       16(DI)(SI*1), X2
+	VINSERTF32X4 $0x03, X2, Z8, Z8
+	VUNPCKHPS    Z6, Z5, Z2
+	VUNPCKLPS    Z6, Z5, Z5
+	VUNPCKHPS    Z8, Z7, Z6
+	VUNPCKLPS    Z8, Z7, Z7
+	VUNPCKHPD    Z7, Z5, Z8
+	VUNPCKLPD    Z7, Z5, Z5
+	VUNPCKHPD    Z6, Z2, Z7
+	VUNPCKLPD    Z6, Z2, Z2
+	IMUL3Q       $0x10, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, w+64(FP)
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	MOVQ         dx+0(FP), AX
+	MOVQ         lddx+8(FP), BX
+	MOVQ         dz+32(FP), CX
+	MOVQ         lddz+40(FP), DX
+	MOVQ         x+48(FP), SI
+	MOVQ         ldx+56(FP), DI
+	MOVQ         n+96(FP), R8
+	TESTQ        AX, AX
+	JE           without21
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row23:
+	VMOVUPS      (SI), Z11
+	VMOVAPS      Z2, Z13
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VFMADD231PS  Z12, Z1, Z13
+	VBROADCASTSS 4(CX), Z12
+	VFMADD231PS  Z12, Z11, Z7
+	VFMADD231PS  Z12, Z4, Z13
+	VBROADCASTSS 8(CX), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VFMADD231PS  Z12, Z0, Z13
+	VBROADCASTSS 12(CX), Z12
+	VFMADD231PS  Z12, Z11, Z9
+	VFMADD231PS  Z12, Z3, Z13
+	VBROADCASTSS 16(CX), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	VFMADD231PS  Z12, Z5, Z13
+	VADDPS       Z2, Z13, Z13
+	VMOVUPS      Z13, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row23
+
+	// dx of the next 16 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x40, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end22
+
+without21:
+	// the same without dx
+row24:
+	VMOVUPS      (SI), Z11
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS 4(CX), Z12
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS 8(CX), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS 12(CX), Z12
+	VFMADD231PS  Z12, Z11, Z9
+	VBROADCASTSS 16(CX), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row24
+
+end22:
+	MOVQ          x+48(FP), SI
+	ADDQ          $0x40, SI
+	MOVQ          SI, x+48(FP)
+	VPXORD        Z2, Z2, Z2
+	VADDPS        Z2, Z6, Z6
+	VADDPS        Z2, Z7, Z7
+	VADDPS        Z2, Z8, Z8
+	VADDPS        Z2, Z9, Z9
+	VADDPS        Z2, Z10, Z10
+	MOVQ          dw+16(FP), AX
+	MOVQ          lddw+24(FP), BX
+	LEAQ          (BX)(BX*2), CX
+	LEAQ          (BX)(BX*4), DX
+	LEAQ          (CX)(BX*4), SI
+	LEAQ          (AX)(BX*8), DI
+	VUNPCKHPS     Z7, Z6, Z0
+	VUNPCKLPS     Z7, Z6, Z6
+	VUNPCKHPS     Z9, Z8, Z7
+	VUNPCKLPS     Z9, Z8, Z8
+	VUNPCKHPD     Z8, Z6, Z9
+	VUNPCKLPD     Z8, Z6, Z6
+	VUNPCKHPD     Z7, Z0, Z8
+	VUNPCKLPD     Z7, Z0, Z0
+	VMOVUPS       X6, (AX)
+	VEXTRACTF32X4 $0x01, Z6, X7
+	VMOVUPS       X7, (AX)(BX*4)
+	VEXTRACTF32X4 $0x02, Z6, X7
+	VMOVUPS       X7, (DI)
+	VEXTRACTF32X4 $0x03, Z6, X7
+	VMOVUPS       X7, (DI)(BX*4)
+	VMOVUPS       X9, (AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z9, X7
+	VMOVUPS       X7, (AX)(DX*1)
+	VEXTRACTF32X4 $0x02, Z9, X7
+	VMOVUPS       X7, (DI)(BX*1)
+	VEXTRACTF32X4 $0x03, Z9, X7
+	VMOVUPS       X7, (DI)(DX*1)
+	VMOVUPS       X0, (AX)(BX*2)
+	VEXTRACTF32X4 $0x01, Z0, X7
+	VMOVUPS       X7, (AX)(CX*2)
+	VEXTRACTF32X4 $0x02, Z0, X7
+	VMOVUPS       X7, (DI)(BX*2)
+	VEXTRACTF32X4 $0x03, Z0, X7
+	VMOVUPS       X7, (DI)(CX*2)
+	VMOVUPS       X8, (AX)(CX*1)
+	VEXTRACTF32X4 $0x01, Z8, X7
+	VMOVUPS       X7, (AX)(SI*1)
+	VEXTRACTF32X4 $0x02, Z8, X7
+	VMOVUPS       X7, (DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z8, X7
+	VMOVUPS       X7, (DI)(SI*1)
+	VUNPCKHPS     Z0, Z10, Z7
+	VUNPCKLPS     Z0, Z10, Z10
+	VUNPCKHPS     Z2, Z1, Z0
+	VUNPCKLPS     Z2, Z1, Z1
+	VUNPCKHPD     Z1, Z10, Z2
+	VUNPCKLPD     Z1, Z10, Z10
+	VUNPCKHPD     Z0, Z7, Z1
+	VUNPCKLPD     Z0, Z7, Z7
+	VMOVSS        X10, 16(AX)
+	VEXTRACTF32X4 $0x01, Z10, X0
+	VMOVSS        X0, 16(AX)(BX*4)
+	VEXTRACTF32X4 $0x02, Z10, X0
+	VMOVSS        X0, 16(DI)
+	VEXTRACTF32X4 $0x03, Z10, X0
+	VMOVSS        X0, 16(DI)(BX*4)
+	VMOVSS        X2, 16(AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z2, X0
+	VMOVSS        X0, 16(AX)(DX*1)
+	VEXTRACTF32X4 $0x02, Z2, X0
+	VMOVSS        X0, 16(DI)(BX*1)
+	VEXTRACTF32X4 $0x03, Z2, X0
+	VMOVSS        X0, 16(DI)(DX*1)
+	VMOVSS        X7, 16(AX)(BX*2)
+	VEXTRACTF32X4 $0x01, Z7, X0
+	VMOVSS        X0, 16(AX)(CX*2)
+	VEXTRACTF32X4 $0x02, Z7, X0
+	VMOVSS        X0, 16(DI)(BX*2)
+	VEXTRACTF32X4 $0x03, Z7, X0
+	VMOVSS        X0, 16(DI)(CX*2)
+	VMOVSS        X1, 16(AX)(CX*1)
+	VEXTRACTF32X4 $0x01, Z1, X0
+	VMOVSS        X0, 16(AX)(SI*1)
+	VEXTRACTF32X4 $0x02, Z1, X0
+	VMOVSS        X0, 16(DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z1, X0
+	VMOVSS        X0, 16(DI)(SI*1)
+	IMUL3Q        $0x10, BX, BX
+	ADDQ          BX, AX
+	MOVQ          AX, dw+16(FP)
+	MOVQ          rows+80(FP), AX
+	SUBQ          $0x10, AX
+	MOVQ          AX, rows+80(FP)
+	CMPQ          AX, $0x01
+	JGE           inputs18
+	VXORPS        X15, X15, X15
+	VZEROUPPER
+	RET
+
+other17:
+	CMPQ AX, $0x04
+	JNE  other25
+
+inputs26:
+	// 4 columns of w and of dw, from +0, 16 inputs
+	MOVQ         w+64(FP), AX
+	MOVQ         ldw+72(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	LEAQ         (AX)(BX*8), DI
+	VMOVUPS      (AX), X1
+	VMOVUPS      (AX)(BX*1), X2
+	VMOVUPS      (AX)(BX*2), X3
+	VMOVUPS      (AX)(CX*1), X4
+	VINSERTF32X4 $0x01, (AX)(BX*4), Z1, Z1
+	VINSERTF32X4 $0x01, (AX)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x01, (AX)(CX*2), Z3, Z3
+	VINSERTF32X4 $0x01, (AX)(SI*1), Z4, Z4
+	VINSERTF32X4 $0x02, (DI), Z1, Z1
+	VINSERTF32X4 $0x02, (DI)(BX*1), Z2, Z2
+	VINSERTF32X4 $0x02, (DI)(BX*2), Z3, Z3
+	VINSERTF32X4 $0x02, (DI)(CX*1), Z4, Z4
+	VINSERTF32X4 $0x03, (DI)(BX*4), Z1, Z1
+	VINSERTF32X4 $0x03, (DI)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x03, (DI)(CX*2), Z3, Z3
+	VINSERTF32X4 $0x03, (DI)(SI*1), Z4, Z4
+	VUNPCKHPS    Z2, Z1, Z0
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z0, Z3
+	VUNPCKLPD    Z2, Z0, Z0
+	IMUL3Q       $0x10, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, w+64(FP)
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	MOVQ         dx+0(FP), AX
+	MOVQ         lddx+8(FP), BX
+	MOVQ         dz+32(FP), CX
+	MOVQ         lddz+40(FP), DX
+	MOVQ         x+48(FP), SI
+	MOVQ         ldx+56(FP), DI
+	MOVQ         n+96(FP), R8
+	TESTQ        AX, AX
+	JE           without28
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row30:
+	VMOVUPS      (SI), Z9
+	VMOVAPS      Z2, Z11
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z10, Z9, Z5
+	VFMADD231PS  Z10, Z1, Z11
+	VBROADCASTSS 4(CX), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VFMADD231PS  Z10, Z4, Z11
+	VBROADCASTSS 8(CX), Z10
+	VFMADD231PS  Z10, Z9, Z7
+	VFMADD231PS  Z10, Z0, Z11
+	VBROADCASTSS 12(CX), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	VFMADD231PS  Z10, Z3, Z11
+	VADDPS       Z2, Z11, Z11
+	VMOVUPS      Z11, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row30
+
+	// dx of the next 16 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x40, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end29
+
+without28:
+	// the same without dx
+row31:
+	VMOVUPS      (SI), Z9
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS 4(CX), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS 8(CX), Z10
+	VFMADD231PS  Z10, Z9, Z7
+	VBROADCASTSS 12(CX), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row31
+
+end29:
+	MOVQ          x+48(FP), SI
+	ADDQ          $0x40, SI
+	MOVQ          SI, x+48(FP)
+	VPXORD        Z2, Z2, Z2
+	VADDPS        Z2, Z5, Z5
+	VADDPS        Z2, Z6, Z6
+	VADDPS        Z2, Z7, Z7
+	VADDPS        Z2, Z8, Z8
+	MOVQ          dw+16(FP), AX
+	MOVQ          lddw+24(FP), BX
+	LEAQ          (BX)(BX*2), CX
+	LEAQ          (BX)(BX*4), DX
+	LEAQ          (CX)(BX*4), SI
+	LEAQ          (AX)(BX*8), DI
+	VUNPCKHPS     Z6, Z5, Z0
+	VUNPCKLPS     Z6, Z5, Z5
+	VUNPCKHPS     Z8, Z7, Z6
+	VUNPCKLPS     Z8, Z7, Z7
+	VUNPCKHPD     Z7, Z5, Z8
+	VUNPCKLPD     Z7, Z5, Z5
+	VUNPCKHPD     Z6, Z0, Z7
+	VUNPCKLPD     Z6, Z0, Z0
+	VMOVUPS       X5, (AX)
+	VEXTRACTF32X4 $0x01, Z5, X6
+	VMOVUPS       X6, (AX)(BX*4)
+	VEXTRACTF32X4 $0x02, Z5, X6
+	VMOVUPS       X6, (DI)
+	VEXTRACTF32X4 $0x03, Z5, X6
+	VMOVUPS       X6, (DI)(BX*4)
+	VMOVUPS       X8, (AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z8, X6
+	VMOVUPS       X6, (AX)(DX*1)
+	VEXTRACTF32X4 $0x02, Z8, X6
+	VMOVUPS       X6, (DI)(BX*1)
+	VEXTRACTF32X4 $0x03, Z8, X6
+	VMOVUPS       X6, (DI)(DX*1)
+	VMOVUPS       X0, (AX)(BX*2)
+	VEXTRACTF32X4 $0x01, Z0, X6
+	VMOVUPS       X6, (AX)(CX*2)
+	VEXTRACTF32X4 $0x02, Z0, X6
+	VMOVUPS       X6, (DI)(BX*2)
+	VEXTRACTF32X4 $0x03, Z0, X6
+	VMOVUPS       X6, (DI)(CX*2)
+	VMOVUPS       X7, (AX)(CX*1)
+	VEXTRACTF32X4 $0x01, Z7, X6
+	VMOVUPS       X6, (AX)(SI*1)
+	VEXTRACTF32X4 $0x02, Z7, X6
+	VMOVUPS       X6, (DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z7, X6
+	VMOVUPS       X6, (DI)(SI*1)
+	IMUL3Q        $0x10, BX, BX
+	ADDQ          BX, AX
+	MOVQ          AX, dw+16(FP)
+	MOVQ          rows+80(FP), AX
+	SUBQ          $0x10, AX
+	MOVQ          AX, rows+80(FP)
+	CMPQ          AX, $0x01
+	JGE           inputs26
+	VXORPS        X15, X15, X15
+	VZEROUPPER
+	RET
+
+other25:
+	CMPQ AX, $0x03
+	JNE  other32
+
+inputs33:
+	// 3 columns of w and of dw, from +0, 16 inputs
+	MOVQ         w+64(FP), AX
+	MOVQ         ldw+72(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	LEAQ         (AX)(BX*8), DI
+	VMOVSD       (AX), X1
+	VINSERTPS    $0x20, 8(AX), X1, X1
+	VMOVSD       (AX)(BX*1), X2
+	VINSERTPS    $0x20, 8(AX)(BX*1), X2, X2
+	VMOVSD       (AX)(BX*2), X3
+	VINSERTPS    $0x20, 8(AX)(BX*2), X3, X3
+	VMOVSD       (AX)(CX*1), X4
+	VINSERTPS    $0x20, 8(AX)(CX*1), X4, X4
+	VMOVSD       (AX)(BX*4), X0
+	VINSERTPS    $0x20, 8(AX)(BX*4), X0, X0
+	VINSERTF32X4 $0x01, X0, Z1, Z1
+	VMOVSD       (AX)(DX*1), X0
+	VINSERTPS    $0x20, 8(AX)(DX*1), X0, X0
+	VINSERTF32X4 $0x01, X0, Z2, Z2
+	VMOVSD       (AX)(CX*2), X0
+	VINSERTPS    $0x20, 8(AX)(CX*2), X0, X0
+	VINSERTF32X4 $0x01, X0, Z3, Z3
+	VMOVSD       (AX)(SI*1), X0
+	VINSERTPS    $0x20, 8(AX)(SI*1), X0, X0
+	VINSERTF32X4 $0x01, X0, Z4, Z4
+	VMOVSD       (DI), X0
+	VINSERTPS    $0x20, 8(DI), X0, X0
+	VINSERTF32X4 $0x02, X0, Z1, Z1
+	VMOVSD       (DI)(BX*1), X0
+	VINSERTPS    $0x20, 8(DI)(BX*1), X0, X0
+	VINSERTF32X4 $0x02, X0, Z2, Z2
+	VMOVSD       (DI)(BX*2), X0
+	VINSERTPS    $0x20, 8(DI)(BX*2), X0, X0
+	VINSERTF32X4 $0x02, X0, Z3, Z3
+	VMOVSD       (DI)(CX*1), X0
+	VINSERTPS    $0x20, 8(DI)(CX*1), X0, X0
+	VINSERTF32X4 $0x02, X0, Z4, Z4
+	VMOVSD       (DI)(BX*4), X0
+	VINSERTPS    $0x20, 8(DI)(BX*4), X0, X0
+	VINSERTF32X4 $0x03, X0, Z1, Z1
+	VMOVSD       (DI)(DX*1), X0
+	VINSERTPS    $0x20, 8(DI)(DX*1), X0, X0
+	VINSERTF32X4 $0x03, X0, Z2, Z2
+	VMOVSD       (DI)(CX*2), X0
+	VINSERTPS    $0x20, 8(DI)(CX*2), X0, X0
+	VINSERTF32X4 $0x03, X0, Z3, Z3
+	VMOVSD       (DI)(SI*1), X0
+	VINSERTPS    $0x20, 8(DI)(SI*1), X0, X0
+	VINSERTF32X4 $0x03, X0, Z4, Z4
+	VUNPCKHPS    Z2, Z1, Z0
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z0, Z3
+	VUNPCKLPD    Z2, Z0, Z0
+	IMUL3Q       $0x10, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, w+64(FP)
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	MOVQ         dx+0(FP), AX
+	MOVQ         lddx+8(FP), BX
+	MOVQ         dz+32(FP), CX
+	MOVQ         lddz+40(FP), DX
+	MOVQ         x+48(FP), SI
+	MOVQ         ldx+56(FP), DI
+	MOVQ         n+96(FP), R8
+	TESTQ        AX, AX
+	JE           without35
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row37:
+	VMOVUPS      (SI), Z7
+	VMOVAPS      Z2, Z9
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z7, Z3
+	VFMADD231PS  Z8, Z1, Z9
+	VBROADCASTSS 4(CX), Z8
+	VFMADD231PS  Z8, Z7, Z5
+	VFMADD231PS  Z8, Z4, Z9
+	VBROADCASTSS 8(CX), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	VFMADD231PS  Z8, Z0, Z9
+	VADDPS       Z2, Z9, Z9
+	VMOVUPS      Z9, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row37
+
+	// dx of the next 16 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x40, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end36
+
+without35:
+	// the same without dx
+row38:
+	VMOVUPS      (SI), Z7
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS 4(CX), Z8
+	VFMADD231PS  Z8, Z7, Z5
+	VBROADCASTSS 8(CX), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row38
+
+end36:
+	MOVQ          x+48(FP), SI
+	ADDQ          $0x40, SI
+	MOVQ          SI, x+48(FP)
+	VPXORD        Z2, Z2, Z2
+	VADDPS        Z2, Z3, Z3
+	VADDPS        Z2, Z5, Z5
+	VADDPS        Z2, Z6, Z6
+	MOVQ          dw+16(FP), AX
+	MOVQ          lddw+24(FP), BX
+	LEAQ          (BX)(BX*2), CX
+	LEAQ          (BX)(BX*4), DX
+	LEAQ          (CX)(BX*4), SI
+	LEAQ          (AX)(BX*8), DI
+	VUNPCKHPS     Z5, Z3, Z0
+	VUNPCKLPS     Z5, Z3, Z3
+	VUNPCKHPS     Z1, Z6, Z5
+	VUNPCKLPS     Z1, Z6, Z6
+	VUNPCKHPD     Z6, Z3, Z1
+	VUNPCKLPD     Z6, Z3, Z3
+	VUNPCKHPD     Z5, Z0, Z6
+	VUNPCKLPD     Z5, Z0, Z0
+	VMOVSD        X3, (AX)
+	VEXTRACTPS    $0x02, X3, 8(AX)
+	VEXTRACTF32X4 $0x01, Z3, X5
+	VMOVSD        X5, (AX)(BX*4)
+	VEXTRACTPS    $0x02, X5, 8(AX)(BX*4)
+	VEXTRACTF32X4 $0x02, Z3, X5
+	VMOVSD        X5, (DI)
+	VEXTRACTPS    $0x02, X5, 8(DI)
+	VEXTRACTF32X4 $0x03, Z3, X5
+	VMOVSD        X5, (DI)(BX*4)
+	VEXTRACTPS    $0x02, X5, 8(DI)(BX*4)
+	VMOVSD        X1, (AX)(BX*1)
+	VEXTRACTPS    $0x02, X1, 8(AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z1, X5
+	VMOVSD        X5, (AX)(DX*1)
+	VEXTRACTPS    $0x02, X5, 8(AX)(DX*1)
+	VEXTRACTF32X4 $0x02, Z1, X5
+	VMOVSD        X5, (DI)(BX*1)
+	VEXTRACTPS    $0x02, X5, 8(DI)(BX*1)
+	VEXTRACTF32X4 $0x03, Z1, X5
+	VMOVSD        X5, (DI)(DX*1)
+	VEXTRACTPS    $0x02, X5, 8(DI)(DX*1)
+	VMOVSD        X0, (AX)(BX*2)
+	VEXTRACTPS    $0x02, X0, 8(AX)(BX*2)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVSD        X5, (AX)(CX*2)
+	VEXTRACTPS    $0x02, X5, 8(AX)(CX*2)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVSD        X5, (DI)(BX*2)
+	VEXTRACTPS    $0x02, X5, 8(DI)(BX*2)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVSD        X5, (DI)(CX*2)
+	VEXTRACTPS    $0x02, X5, 8(DI)(CX*2)
+	VMOVSD        X6, (AX)(CX*1)
+	VEXTRACTPS    $0x02, X6, 8(AX)(CX*1)
+	VEXTRACTF32X4 $0x01, Z6, X5
+	VMOVSD        X5, (AX)(SI*1)
+	VEXTRACTPS    $0x02, X5, 8(AX)(SI*1)
+	VEXTRACTF32X4 $0x02, Z6, X5
+	VMOVSD        X5, (DI)(CX*1)
+	VEXTRACTPS    $0x02, X5, 8(DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z6, X5
+	VMOVSD        X5, (DI)(SI*1)
+	VEXTRACTPS    $0x02, X5, 8(DI)(SI*1)
+	IMUL3Q        $0x10, BX, BX
+	ADDQ          BX, AX
+	MOVQ          AX, dw+16(FP)
+	MOVQ          rows+80(FP), AX
+	SUBQ          $0x10, AX
+	MOVQ          AX, rows+80(FP)
+	CMPQ          AX, $0x01
+	JGE           inputs33
+	VXORPS        X15, X15, X15
+	VZEROUPPER
+	RET
+
+other32:
+inputs40:
+	// 2 columns of w and of dw, from +0, 16 inputs
+	MOVQ         w+64(FP), AX
+	MOVQ         ldw+72(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	LEAQ         (AX)(BX*8), DI
+	VMOVSD       (AX), X1
+	VMOVSD       (AX)(BX*1), X2
+	VMOVSD       (AX)(BX*2), X3
+	VMOVSD       (AX)(CX*1), X4
+	VMOVSD       (AX)(BX*4), X0
+	VINSERTF32X4 $0x01, X0, Z1, Z1
+	VMOVSD       (AX)(DX*1), X0
+	VINSERTF32X4 $0x01, X0, Z2, Z2
+	VMOVSD       (AX)(CX*2), X0
+	VINSERTF32X4 $0x01, X0, Z3, Z3
+	VMOVSD       (AX)(SI*1), X0
+	VINSERTF32X4 $0x01, X0, Z4, Z4
+	VMOVSD       (DI), X0
+	VINSERTF32X4 $0x02, X0, Z1, Z1
+	VMOVSD       (DI)(BX*1), X0
+	VINSERTF32X4 $0x02, X0, Z2, Z2
+	VMOVSD       (DI)(BX*2), X0
+	VINSERTF32X4 $0x02, X0, Z3, Z3
+	VMOVSD       (DI)(CX*1), X0
+	VINSERTF32X4 $0x02, X0, Z4, Z4
+	VMOVSD       (DI)(BX*4), X0
+	VINSERTF32X4 $0x03, X0, Z1, Z1
+	VMOVSD       (DI)(DX*1), X0
+	VINSERTF32X4 $0x03, X0, Z2, Z2
+	VMOVSD       (DI)(CX*2), X0
+	VINSERTF32X4 $0x03, X0, Z3, Z3
+	VMOVSD       (DI)(SI*1), X0
+	VINSERTF32X4 $0x03, X0, Z4, Z4
+	VUNPCKHPS    Z2, Z1, Z0
+	VUNPCKLPS    Z2, Z1, Z1
+	VUNPCKHPS    Z4, Z3, Z2
+	VUNPCKLPS    Z4, Z3, Z3
+	VUNPCKHPD    Z3, Z1, Z4
+	VUNPCKLPD    Z3, Z1, Z1
+	VUNPCKHPD    Z2, Z0, Z3
+	VUNPCKLPD    Z2, Z0, Z0
+	IMUL3Q       $0x10, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, w+64(FP)
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	MOVQ         dx+0(FP), AX
+	MOVQ         lddx+8(FP), BX
+	MOVQ         dz+32(FP), CX
+	MOVQ         lddz+40(FP), DX
+	MOVQ         x+48(FP), SI
+	MOVQ         ldx+56(FP), DI
+	MOVQ         n+96(FP), R8
+	TESTQ        AX, AX
+	JE           without42
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row44:
+	VMOVUPS      (SI), Z5
+	VMOVAPS      Z0, Z7
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VFMADD231PS  Z6, Z1, Z7
+	VBROADCASTSS 4(CX), Z6
+	VFMADD231PS  Z6, Z5, Z3
+	VFMADD231PS  Z6, Z4, Z7
+	VADDPS       Z0, Z7, Z7
+	VMOVUPS      Z7, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row44
+
+	// dx of the next 16 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x40, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end43
+
+without42:
+	// the same without dx
+row45:
+	VMOVUPS      (SI), Z5
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS 4(CX), Z6
+	VFMADD231PS  Z6, Z5, Z3
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row45
+
+end43:
+	MOVQ          x+48(FP), SI
+	ADDQ          $0x40, SI
+	MOVQ          SI, x+48(FP)
+	VPXORD        Z0, Z0, Z0
+	VADDPS        Z0, Z2, Z2
+	VADDPS        Z0, Z3, Z3
+	MOVQ          dw+16(FP), AX
+	MOVQ          lddw+24(FP), BX
+	LEAQ          (BX)(BX*2), CX
+	LEAQ          (BX)(BX*4), DX
+	LEAQ          (CX)(BX*4), SI
+	LEAQ          (AX)(BX*8), DI
+	VUNPCKHPS     Z3, Z2, Z0
+	VUNPCKLPS     Z3, Z2, Z2
+	VUNPCKHPS     Z4, Z1, Z3
+	VUNPCKLPS     Z4, Z1, Z1
+	VUNPCKHPD     Z1, Z2, Z4
+	VUNPCKLPD     Z1, Z2, Z2
+	VUNPCKHPD     Z3, Z0, Z1
+	VUNPCKLPD     Z3, Z0, Z0
+	VMOVSD        X2, (AX)
+	VEXTRACTF32X4 $0x01, Z2, X3
+	VMOVSD        X3, (AX)(BX*4)
+	VEXTRACTF32X4 $0x02, Z2, X3
+	VMOVSD        X3, (DI)
+	VEXTRACTF32X4 $0x03, Z2, X3
+	VMOVSD        X3, (DI)(BX*4)
+	VMOVSD        X4, (AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z4, X3
+	VMOVSD        X3, (AX)(DX*1)
+	VEXTRACTF32X4 $0x02, Z4, X3
+	VMOVSD        X3, (DI)(BX*1)
+	VEXTRACTF32X4 $0x03, Z4, X3
+	VMOVSD        X3, (DI)(DX*1)
+	VMOVSD        X0, (AX)(BX*2)
+	VEXTRACTF32X4 $0x01, Z0, X3
+	VMOVSD        X3, (AX)(CX*2)
+	VEXTRACTF32X4 $0x02, Z0, X3
+	VMOVSD        X3, (DI)(BX*2)
+	VEXTRACTF32X4 $0x03, Z0, X3
+	VMOVSD        X3, (DI)(CX*2)
+	VMOVSD        X1, (AX)(CX*1)
+	VEXTRACTF32X4 $0x01, Z1, X3
+	VMOVSD        X3, (AX)(SI*1)
+	VEXTRACTF32X4 $0x02, Z1, X3
+	VMOVSD        X3, (DI)(CX*1)
+	VEXTRACTF32X4 $0x03, Z1, X3
+	VMOVSD        X3, (DI)(SI*1)
+	IMUL3Q        $0x10, BX, BX
+	ADDQ          BX, AX
+	MOVQ          AX, dw+16(FP)
+	MOVQ          rows+80(FP), AX
+	SUBQ          $0x10, AX
+	MOVQ          AX, rows+80(FP)
+	CMPQ          AX, $0x01
+	JGE           inputs40
+	VXORPS        X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func narrowBothAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+// Requires: AVX, AVX512F
+TEXT ·narrowBothAVX512F64(SB), NOSPLIT, $0-104
+	MOVQ cols+88(FP), AX
+	CMPQ AX, $0x07
+	JNE  other1
+
+inputs2:
 	// 7 columns of w and of dw, from +0, 8 inputs
 	MOVQ         w+64(FP), AX
 	MOVQ         ldw+72(FP), BX
@@ -10651,10 +9846,10 @@ inputs43:
 	MOVQ         ldx+56(FP), DI
 	MOVQ         n+96(FP), R8
 	TESTQ        AX, AX
-	JE           without48
+	JE           without7
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row50:
+row9:
 	VMOVUPD      (SI), Z15
 	VMOVAPD      Z6, Z17
 	VBROADCASTSD (CX), Z16
@@ -10684,17 +9879,17 @@ row50:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row50
+	JNZ          row9
 
 	// dx of the next 8 inputs
 	MOVQ dx+0(FP), AX
 	ADDQ $0x40, AX
 	MOVQ AX, dx+0(FP)
-	JMP  end49
+	JMP  end8
 
-without48:
+without7:
 	// the same without dx
-row51:
+row10:
 	VMOVUPD      (SI), Z15
 	VBROADCASTSD (CX), Z16
 	VFMADD231PD  Z16, Z15, Z8
@@ -10713,9 +9908,9 @@ row51:
 	ADDQ         DX, CX
 	ADDQ         DI, SI
 	DECQ         R8
-	JNZ          row51
+	JNZ          row10
 
-end49:
+end8:
 	MOVQ          x+48(FP), SI
 	ADDQ          $0x40, SI
 	MOVQ          SI, x+48(FP)
@@ -10803,7 +9998,812 @@ end49:
 	SUBQ          $0x08, AX
 	MOVQ          AX, rows+80(FP)
 	CMPQ          AX, $0x01
-	JGE           inputs43
+	JGE           inputs2
+	VXORPS        X15, X15, X15
+	VZEROUPPER
+	RET
+
+other1:
+	CMPQ AX, $0x06
+	JNE  other11
+
+inputs12:
+	// 6 columns of w and of dw, from +0, 8 inputs
+	MOVQ         w+64(FP), AX
+	MOVQ         ldw+72(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	VMOVUPD      (AX), X1
+	VMOVUPD      (AX)(BX*1), X2
+	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
+	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
+	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
+	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
+	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
+	VUNPCKHPD    Z2, Z1, Z0
+	VUNPCKLPD    Z2, Z1, Z1
+	VMOVUPD      16(AX), X3
+	VMOVUPD      16(AX)(BX*1), X4
+	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z3, Z3
+	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z4, Z4
+	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z3, Z3
+	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z4, Z4
+	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z3, Z3
+	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z4, Z4
+	VUNPCKHPD    Z4, Z3, Z2
+	VUNPCKLPD    Z4, Z3, Z3
+	VMOVUPD      32(AX), X5
+	VMOVUPD      32(AX)(BX*1), X6
+	VINSERTF32X4 $0x01, 32(AX)(BX*2), Z5, Z5
+	VINSERTF32X4 $0x01, 32(AX)(CX*1), Z6, Z6
+	VINSERTF32X4 $0x02, 32(AX)(BX*4), Z5, Z5
+	VINSERTF32X4 $0x02, 32(AX)(DX*1), Z6, Z6
+	VINSERTF32X4 $0x03, 32(AX)(CX*2), Z5, Z5
+	VINSERTF32X4 $0x03, 32(AX)(SI*1), Z6, Z6
+	VUNPCKHPD    Z6, Z5, Z4
+	VUNPCKLPD    Z6, Z5, Z5
+	IMUL3Q       $0x08, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, w+64(FP)
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	MOVQ         dx+0(FP), AX
+	MOVQ         lddx+8(FP), BX
+	MOVQ         dz+32(FP), CX
+	MOVQ         lddz+40(FP), DX
+	MOVQ         x+48(FP), SI
+	MOVQ         ldx+56(FP), DI
+	MOVQ         n+96(FP), R8
+	TESTQ        AX, AX
+	JE           without16
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row18:
+	VMOVUPD      (SI), Z13
+	VMOVAPD      Z6, Z15
+	VBROADCASTSD (CX), Z14
+	VFMADD231PD  Z14, Z13, Z7
+	VFMADD231PD  Z14, Z1, Z15
+	VBROADCASTSD 8(CX), Z14
+	VFMADD231PD  Z14, Z13, Z8
+	VFMADD231PD  Z14, Z0, Z15
+	VBROADCASTSD 16(CX), Z14
+	VFMADD231PD  Z14, Z13, Z9
+	VFMADD231PD  Z14, Z3, Z15
+	VBROADCASTSD 24(CX), Z14
+	VFMADD231PD  Z14, Z13, Z10
+	VFMADD231PD  Z14, Z2, Z15
+	VBROADCASTSD 32(CX), Z14
+	VFMADD231PD  Z14, Z13, Z11
+	VFMADD231PD  Z14, Z5, Z15
+	VBROADCASTSD 40(CX), Z14
+	VFMADD231PD  Z14, Z13, Z12
+	VFMADD231PD  Z14, Z4, Z15
+	VADDPD       Z6, Z15, Z15
+	VMOVUPD      Z15, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row18
+
+	// dx of the next 8 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x40, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end17
+
+without16:
+	// the same without dx
+row19:
+	VMOVUPD      (SI), Z13
+	VBROADCASTSD (CX), Z14
+	VFMADD231PD  Z14, Z13, Z7
+	VBROADCASTSD 8(CX), Z14
+	VFMADD231PD  Z14, Z13, Z8
+	VBROADCASTSD 16(CX), Z14
+	VFMADD231PD  Z14, Z13, Z9
+	VBROADCASTSD 24(CX), Z14
+	VFMADD231PD  Z14, Z13, Z10
+	VBROADCASTSD 32(CX), Z14
+	VFMADD231PD  Z14, Z13, Z11
+	VBROADCASTSD 40(CX), Z14
+	VFMADD231PD  Z14, Z13, Z12
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row19
+
+end17:
+	MOVQ          x+48(FP), SI
+	ADDQ          $0x40, SI
+	MOVQ          SI, x+48(FP)
+	VPXORD        Z6, Z6, Z6
+	VADDPD        Z6, Z7, Z7
+	VADDPD        Z6, Z8, Z8
+	VADDPD        Z6, Z9, Z9
+	VADDPD        Z6, Z10, Z10
+	VADDPD        Z6, Z11, Z11
+	VADDPD        Z6, Z12, Z12
+	MOVQ          dw+16(FP), AX
+	MOVQ          lddw+24(FP), BX
+	LEAQ          (BX)(BX*2), CX
+	LEAQ          (BX)(BX*4), DX
+	LEAQ          (CX)(BX*4), SI
+	VUNPCKHPD     Z8, Z7, Z0
+	VUNPCKLPD     Z8, Z7, Z7
+	VMOVUPD       X7, (AX)
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVUPD       X8, (AX)(BX*2)
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVUPD       X8, (AX)(BX*4)
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVUPD       X8, (AX)(CX*2)
+	VMOVUPD       X0, (AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z0, X8
+	VMOVUPD       X8, (AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z0, X8
+	VMOVUPD       X8, (AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z0, X8
+	VMOVUPD       X8, (AX)(SI*1)
+	VUNPCKHPD     Z10, Z9, Z8
+	VUNPCKLPD     Z10, Z9, Z9
+	VMOVUPD       X9, 16(AX)
+	VEXTRACTF32X4 $0x01, Z9, X10
+	VMOVUPD       X10, 16(AX)(BX*2)
+	VEXTRACTF32X4 $0x02, Z9, X10
+	VMOVUPD       X10, 16(AX)(BX*4)
+	VEXTRACTF32X4 $0x03, Z9, X10
+	VMOVUPD       X10, 16(AX)(CX*2)
+	VMOVUPD       X8, 16(AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z8, X10
+	VMOVUPD       X10, 16(AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z8, X10
+	VMOVUPD       X10, 16(AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z8, X10
+	VMOVUPD       X10, 16(AX)(SI*1)
+	VUNPCKHPD     Z12, Z11, Z10
+	VUNPCKLPD     Z12, Z11, Z11
+	VMOVUPD       X11, 32(AX)
+	VEXTRACTF32X4 $0x01, Z11, X12
+	VMOVUPD       X12, 32(AX)(BX*2)
+	VEXTRACTF32X4 $0x02, Z11, X12
+	VMOVUPD       X12, 32(AX)(BX*4)
+	VEXTRACTF32X4 $0x03, Z11, X12
+	VMOVUPD       X12, 32(AX)(CX*2)
+	VMOVUPD       X10, 32(AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z10, X12
+	VMOVUPD       X12, 32(AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z10, X12
+	VMOVUPD       X12, 32(AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z10, X12
+	VMOVUPD       X12, 32(AX)(SI*1)
+	IMUL3Q        $0x08, BX, BX
+	ADDQ          BX, AX
+	MOVQ          AX, dw+16(FP)
+	MOVQ          rows+80(FP), AX
+	SUBQ          $0x08, AX
+	MOVQ          AX, rows+80(FP)
+	CMPQ          AX, $0x01
+	JGE           inputs12
+	VXORPS        X15, X15, X15
+	VZEROUPPER
+	RET
+
+other11:
+	CMPQ AX, $0x05
+	JNE  other20
+
+inputs21:
+	// 5 columns of w and of dw, from +0, 8 inputs
+	MOVQ         w+64(FP), AX
+	MOVQ         ldw+72(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	VMOVUPD      (AX), X1
+	VMOVUPD      (AX)(BX*1), X2
+	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
+	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
+	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
+	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
+	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
+	VUNPCKHPD    Z2, Z1, Z0
+	VUNPCKLPD    Z2, Z1, Z1
+	VMOVUPD      16(AX), X3
+	VMOVUPD      16(AX)(BX*1), X4
+	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z3, Z3
+	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z4, Z4
+	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z3, Z3
+	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z4, Z4
+	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z3, Z3
+	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z4, Z4
+	VUNPCKHPD    Z4, Z3, Z2
+	VUNPCKLPD    Z4, Z3, Z3
+	VMOVSD       32(AX), X5
+	VMOVSD       32(AX)(BX*1), X6
+	VMOVSD       32(AX)(BX*2), X4
+	VINSERTF32X4 $0x01, X4, Z5, Z5
+	VMOVSD       32(AX)(CX*1), X4
+	VINSERTF32X4 $0x01, X4, Z6, Z6
+	VMOVSD       32(AX)(BX*4), X4
+	VINSERTF32X4 $0x02, X4, Z5, Z5
+	VMOVSD       32(AX)(DX*1), X4
+	VINSERTF32X4 $0x02, X4, Z6, Z6
+	VMOVSD       32(AX)(CX*2), X4
+	VINSERTF32X4 $0x03, X4, Z5, Z5
+	VMOVSD       32(AX)(SI*1), X4
+	VINSERTF32X4 $0x03, X4, Z6, Z6
+	VUNPCKHPD    Z6, Z5, Z4
+	VUNPCKLPD    Z6, Z5, Z5
+	IMUL3Q       $0x08, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, w+64(FP)
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	MOVQ         dx+0(FP), AX
+	MOVQ         lddx+8(FP), BX
+	MOVQ         dz+32(FP), CX
+	MOVQ         lddz+40(FP), DX
+	MOVQ         x+48(FP), SI
+	MOVQ         ldx+56(FP), DI
+	MOVQ         n+96(FP), R8
+	TESTQ        AX, AX
+	JE           without25
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row27:
+	VMOVUPD      (SI), Z11
+	VMOVAPD      Z4, Z13
+	VBROADCASTSD (CX), Z12
+	VFMADD231PD  Z12, Z11, Z6
+	VFMADD231PD  Z12, Z1, Z13
+	VBROADCASTSD 8(CX), Z12
+	VFMADD231PD  Z12, Z11, Z7
+	VFMADD231PD  Z12, Z0, Z13
+	VBROADCASTSD 16(CX), Z12
+	VFMADD231PD  Z12, Z11, Z8
+	VFMADD231PD  Z12, Z3, Z13
+	VBROADCASTSD 24(CX), Z12
+	VFMADD231PD  Z12, Z11, Z9
+	VFMADD231PD  Z12, Z2, Z13
+	VBROADCASTSD 32(CX), Z12
+	VFMADD231PD  Z12, Z11, Z10
+	VFMADD231PD  Z12, Z5, Z13
+	VADDPD       Z4, Z13, Z13
+	VMOVUPD      Z13, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row27
+
+	// dx of the next 8 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x40, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end26
+
+without25:
+	// the same without dx
+row28:
+	VMOVUPD      (SI), Z11
+	VBROADCASTSD (CX), Z12
+	VFMADD231PD  Z12, Z11, Z6
+	VBROADCASTSD 8(CX), Z12
+	VFMADD231PD  Z12, Z11, Z7
+	VBROADCASTSD 16(CX), Z12
+	VFMADD231PD  Z12, Z11, Z8
+	VBROADCASTSD 24(CX), Z12
+	VFMADD231PD  Z12, Z11, Z9
+	VBROADCASTSD 32(CX), Z12
+	VFMADD231PD  Z12, Z11, Z10
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row28
+
+end26:
+	MOVQ          x+48(FP), SI
+	ADDQ          $0x40, SI
+	MOVQ          SI, x+48(FP)
+	VPXORD        Z4, Z4, Z4
+	VADDPD        Z4, Z6, Z6
+	VADDPD        Z4, Z7, Z7
+	VADDPD        Z4, Z8, Z8
+	VADDPD        Z4, Z9, Z9
+	VADDPD        Z4, Z10, Z10
+	MOVQ          dw+16(FP), AX
+	MOVQ          lddw+24(FP), BX
+	LEAQ          (BX)(BX*2), CX
+	LEAQ          (BX)(BX*4), DX
+	LEAQ          (CX)(BX*4), SI
+	VUNPCKHPD     Z7, Z6, Z0
+	VUNPCKLPD     Z7, Z6, Z6
+	VMOVUPD       X6, (AX)
+	VEXTRACTF32X4 $0x01, Z6, X7
+	VMOVUPD       X7, (AX)(BX*2)
+	VEXTRACTF32X4 $0x02, Z6, X7
+	VMOVUPD       X7, (AX)(BX*4)
+	VEXTRACTF32X4 $0x03, Z6, X7
+	VMOVUPD       X7, (AX)(CX*2)
+	VMOVUPD       X0, (AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z0, X7
+	VMOVUPD       X7, (AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z0, X7
+	VMOVUPD       X7, (AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z0, X7
+	VMOVUPD       X7, (AX)(SI*1)
+	VUNPCKHPD     Z9, Z8, Z7
+	VUNPCKLPD     Z9, Z8, Z8
+	VMOVUPD       X8, 16(AX)
+	VEXTRACTF32X4 $0x01, Z8, X9
+	VMOVUPD       X9, 16(AX)(BX*2)
+	VEXTRACTF32X4 $0x02, Z8, X9
+	VMOVUPD       X9, 16(AX)(BX*4)
+	VEXTRACTF32X4 $0x03, Z8, X9
+	VMOVUPD       X9, 16(AX)(CX*2)
+	VMOVUPD       X7, 16(AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z7, X9
+	VMOVUPD       X9, 16(AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z7, X9
+	VMOVUPD       X9, 16(AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z7, X9
+	VMOVUPD       X9, 16(AX)(SI*1)
+	VUNPCKHPD     Z0, Z10, Z9
+	VUNPCKLPD     Z0, Z10, Z10
+	VMOVSD        X10, 32(AX)
+	VEXTRACTF32X4 $0x01, Z10, X0
+	VMOVSD        X0, 32(AX)(BX*2)
+	VEXTRACTF32X4 $0x02, Z10, X0
+	VMOVSD        X0, 32(AX)(BX*4)
+	VEXTRACTF32X4 $0x03, Z10, X0
+	VMOVSD        X0, 32(AX)(CX*2)
+	VMOVSD        X9, 32(AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z9, X0
+	VMOVSD        X0, 32(AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z9, X0
+	VMOVSD        X0, 32(AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z9, X0
+	VMOVSD        X0, 32(AX)(SI*1)
+	IMUL3Q        $0x08, BX, BX
+	ADDQ          BX, AX
+	MOVQ          AX, dw+16(FP)
+	MOVQ          rows+80(FP), AX
+	SUBQ          $0x08, AX
+	MOVQ          AX, rows+80(FP)
+	CMPQ          AX, $0x01
+	JGE           inputs21
+	VXORPS        X15, X15, X15
+	VZEROUPPER
+	RET
+
+other20:
+	CMPQ AX, $0x04
+	JNE  other29
+
+inputs30:
+	// 4 columns of w and of dw, from +0, 8 inputs
+	MOVQ         w+64(FP), AX
+	MOVQ         ldw+72(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	VMOVUPD      (AX), X1
+	VMOVUPD      (AX)(BX*1), X2
+	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
+	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
+	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
+	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
+	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
+	VUNPCKHPD    Z2, Z1, Z0
+	VUNPCKLPD    Z2, Z1, Z1
+	VMOVUPD      16(AX), X3
+	VMOVUPD      16(AX)(BX*1), X4
+	VINSERTF32X4 $0x01, 16(AX)(BX*2), Z3, Z3
+	VINSERTF32X4 $0x01, 16(AX)(CX*1), Z4, Z4
+	VINSERTF32X4 $0x02, 16(AX)(BX*4), Z3, Z3
+	VINSERTF32X4 $0x02, 16(AX)(DX*1), Z4, Z4
+	VINSERTF32X4 $0x03, 16(AX)(CX*2), Z3, Z3
+	VINSERTF32X4 $0x03, 16(AX)(SI*1), Z4, Z4
+	VUNPCKHPD    Z4, Z3, Z2
+	VUNPCKLPD    Z4, Z3, Z3
+	IMUL3Q       $0x08, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, w+64(FP)
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	MOVQ         dx+0(FP), AX
+	MOVQ         lddx+8(FP), BX
+	MOVQ         dz+32(FP), CX
+	MOVQ         lddz+40(FP), DX
+	MOVQ         x+48(FP), SI
+	MOVQ         ldx+56(FP), DI
+	MOVQ         n+96(FP), R8
+	TESTQ        AX, AX
+	JE           without33
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row35:
+	VMOVUPD      (SI), Z9
+	VMOVAPD      Z4, Z11
+	VBROADCASTSD (CX), Z10
+	VFMADD231PD  Z10, Z9, Z5
+	VFMADD231PD  Z10, Z1, Z11
+	VBROADCASTSD 8(CX), Z10
+	VFMADD231PD  Z10, Z9, Z6
+	VFMADD231PD  Z10, Z0, Z11
+	VBROADCASTSD 16(CX), Z10
+	VFMADD231PD  Z10, Z9, Z7
+	VFMADD231PD  Z10, Z3, Z11
+	VBROADCASTSD 24(CX), Z10
+	VFMADD231PD  Z10, Z9, Z8
+	VFMADD231PD  Z10, Z2, Z11
+	VADDPD       Z4, Z11, Z11
+	VMOVUPD      Z11, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row35
+
+	// dx of the next 8 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x40, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end34
+
+without33:
+	// the same without dx
+row36:
+	VMOVUPD      (SI), Z9
+	VBROADCASTSD (CX), Z10
+	VFMADD231PD  Z10, Z9, Z5
+	VBROADCASTSD 8(CX), Z10
+	VFMADD231PD  Z10, Z9, Z6
+	VBROADCASTSD 16(CX), Z10
+	VFMADD231PD  Z10, Z9, Z7
+	VBROADCASTSD 24(CX), Z10
+	VFMADD231PD  Z10, Z9, Z8
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row36
+
+end34:
+	MOVQ          x+48(FP), SI
+	ADDQ          $0x40, SI
+	MOVQ          SI, x+48(FP)
+	VPXORD        Z4, Z4, Z4
+	VADDPD        Z4, Z5, Z5
+	VADDPD        Z4, Z6, Z6
+	VADDPD        Z4, Z7, Z7
+	VADDPD        Z4, Z8, Z8
+	MOVQ          dw+16(FP), AX
+	MOVQ          lddw+24(FP), BX
+	LEAQ          (BX)(BX*2), CX
+	LEAQ          (BX)(BX*4), DX
+	LEAQ          (CX)(BX*4), SI
+	VUNPCKHPD     Z6, Z5, Z0
+	VUNPCKLPD     Z6, Z5, Z5
+	VMOVUPD       X5, (AX)
+	VEXTRACTF32X4 $0x01, Z5, X6
+	VMOVUPD       X6, (AX)(BX*2)
+	VEXTRACTF32X4 $0x02, Z5, X6
+	VMOVUPD       X6, (AX)(BX*4)
+	VEXTRACTF32X4 $0x03, Z5, X6
+	VMOVUPD       X6, (AX)(CX*2)
+	VMOVUPD       X0, (AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z0, X6
+	VMOVUPD       X6, (AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z0, X6
+	VMOVUPD       X6, (AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z0, X6
+	VMOVUPD       X6, (AX)(SI*1)
+	VUNPCKHPD     Z8, Z7, Z6
+	VUNPCKLPD     Z8, Z7, Z7
+	VMOVUPD       X7, 16(AX)
+	VEXTRACTF32X4 $0x01, Z7, X8
+	VMOVUPD       X8, 16(AX)(BX*2)
+	VEXTRACTF32X4 $0x02, Z7, X8
+	VMOVUPD       X8, 16(AX)(BX*4)
+	VEXTRACTF32X4 $0x03, Z7, X8
+	VMOVUPD       X8, 16(AX)(CX*2)
+	VMOVUPD       X6, 16(AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z6, X8
+	VMOVUPD       X8, 16(AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z6, X8
+	VMOVUPD       X8, 16(AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z6, X8
+	VMOVUPD       X8, 16(AX)(SI*1)
+	IMUL3Q        $0x08, BX, BX
+	ADDQ          BX, AX
+	MOVQ          AX, dw+16(FP)
+	MOVQ          rows+80(FP), AX
+	SUBQ          $0x08, AX
+	MOVQ          AX, rows+80(FP)
+	CMPQ          AX, $0x01
+	JGE           inputs30
+	VXORPS        X15, X15, X15
+	VZEROUPPER
+	RET
+
+other29:
+	CMPQ AX, $0x03
+	JNE  other37
+
+inputs38:
+	// 3 columns of w and of dw, from +0, 8 inputs
+	MOVQ         w+64(FP), AX
+	MOVQ         ldw+72(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	VMOVUPD      (AX), X1
+	VMOVUPD      (AX)(BX*1), X2
+	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
+	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
+	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
+	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
+	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
+	VUNPCKHPD    Z2, Z1, Z0
+	VUNPCKLPD    Z2, Z1, Z1
+	VMOVSD       16(AX), X3
+	VMOVSD       16(AX)(BX*1), X4
+	VMOVSD       16(AX)(BX*2), X2
+	VINSERTF32X4 $0x01, X2, Z3, Z3
+	VMOVSD       16(AX)(CX*1), X2
+	VINSERTF32X4 $0x01, X2, Z4, Z4
+	VMOVSD       16(AX)(BX*4), X2
+	VINSERTF32X4 $0x02, X2, Z3, Z3
+	VMOVSD       16(AX)(DX*1), X2
+	VINSERTF32X4 $0x02, X2, Z4, Z4
+	VMOVSD       16(AX)(CX*2), X2
+	VINSERTF32X4 $0x03, X2, Z3, Z3
+	VMOVSD       16(AX)(SI*1), X2
+	VINSERTF32X4 $0x03, X2, Z4, Z4
+	VUNPCKHPD    Z4, Z3, Z2
+	VUNPCKLPD    Z4, Z3, Z3
+	IMUL3Q       $0x08, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, w+64(FP)
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	MOVQ         dx+0(FP), AX
+	MOVQ         lddx+8(FP), BX
+	MOVQ         dz+32(FP), CX
+	MOVQ         lddz+40(FP), DX
+	MOVQ         x+48(FP), SI
+	MOVQ         ldx+56(FP), DI
+	MOVQ         n+96(FP), R8
+	TESTQ        AX, AX
+	JE           without41
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row43:
+	VMOVUPD      (SI), Z7
+	VMOVAPD      Z2, Z9
+	VBROADCASTSD (CX), Z8
+	VFMADD231PD  Z8, Z7, Z4
+	VFMADD231PD  Z8, Z1, Z9
+	VBROADCASTSD 8(CX), Z8
+	VFMADD231PD  Z8, Z7, Z5
+	VFMADD231PD  Z8, Z0, Z9
+	VBROADCASTSD 16(CX), Z8
+	VFMADD231PD  Z8, Z7, Z6
+	VFMADD231PD  Z8, Z3, Z9
+	VADDPD       Z2, Z9, Z9
+	VMOVUPD      Z9, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row43
+
+	// dx of the next 8 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x40, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end42
+
+without41:
+	// the same without dx
+row44:
+	VMOVUPD      (SI), Z7
+	VBROADCASTSD (CX), Z8
+	VFMADD231PD  Z8, Z7, Z4
+	VBROADCASTSD 8(CX), Z8
+	VFMADD231PD  Z8, Z7, Z5
+	VBROADCASTSD 16(CX), Z8
+	VFMADD231PD  Z8, Z7, Z6
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row44
+
+end42:
+	MOVQ          x+48(FP), SI
+	ADDQ          $0x40, SI
+	MOVQ          SI, x+48(FP)
+	VPXORD        Z2, Z2, Z2
+	VADDPD        Z2, Z4, Z4
+	VADDPD        Z2, Z5, Z5
+	VADDPD        Z2, Z6, Z6
+	MOVQ          dw+16(FP), AX
+	MOVQ          lddw+24(FP), BX
+	LEAQ          (BX)(BX*2), CX
+	LEAQ          (BX)(BX*4), DX
+	LEAQ          (CX)(BX*4), SI
+	VUNPCKHPD     Z5, Z4, Z0
+	VUNPCKLPD     Z5, Z4, Z4
+	VMOVUPD       X4, (AX)
+	VEXTRACTF32X4 $0x01, Z4, X5
+	VMOVUPD       X5, (AX)(BX*2)
+	VEXTRACTF32X4 $0x02, Z4, X5
+	VMOVUPD       X5, (AX)(BX*4)
+	VEXTRACTF32X4 $0x03, Z4, X5
+	VMOVUPD       X5, (AX)(CX*2)
+	VMOVUPD       X0, (AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z0, X5
+	VMOVUPD       X5, (AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z0, X5
+	VMOVUPD       X5, (AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z0, X5
+	VMOVUPD       X5, (AX)(SI*1)
+	VUNPCKHPD     Z0, Z6, Z5
+	VUNPCKLPD     Z0, Z6, Z6
+	VMOVSD        X6, 16(AX)
+	VEXTRACTF32X4 $0x01, Z6, X0
+	VMOVSD        X0, 16(AX)(BX*2)
+	VEXTRACTF32X4 $0x02, Z6, X0
+	VMOVSD        X0, 16(AX)(BX*4)
+	VEXTRACTF32X4 $0x03, Z6, X0
+	VMOVSD        X0, 16(AX)(CX*2)
+	VMOVSD        X5, 16(AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z5, X0
+	VMOVSD        X0, 16(AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z5, X0
+	VMOVSD        X0, 16(AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z5, X0
+	VMOVSD        X0, 16(AX)(SI*1)
+	IMUL3Q        $0x08, BX, BX
+	ADDQ          BX, AX
+	MOVQ          AX, dw+16(FP)
+	MOVQ          rows+80(FP), AX
+	SUBQ          $0x08, AX
+	MOVQ          AX, rows+80(FP)
+	CMPQ          AX, $0x01
+	JGE           inputs38
+	VXORPS        X15, X15, X15
+	VZEROUPPER
+	RET
+
+other37:
+inputs46:
+	// 2 columns of w and of dw, from +0, 8 inputs
+	MOVQ         w+64(FP), AX
+	MOVQ         ldw+72(FP), BX
+	LEAQ         (BX)(BX*2), CX
+	LEAQ         (BX)(BX*4), DX
+	LEAQ         (CX)(BX*4), SI
+	VMOVUPD      (AX), X1
+	VMOVUPD      (AX)(BX*1), X2
+	VINSERTF32X4 $0x01, (AX)(BX*2), Z1, Z1
+	VINSERTF32X4 $0x01, (AX)(CX*1), Z2, Z2
+	VINSERTF32X4 $0x02, (AX)(BX*4), Z1, Z1
+	VINSERTF32X4 $0x02, (AX)(DX*1), Z2, Z2
+	VINSERTF32X4 $0x03, (AX)(CX*2), Z1, Z1
+	VINSERTF32X4 $0x03, (AX)(SI*1), Z2, Z2
+	VUNPCKHPD    Z2, Z1, Z0
+	VUNPCKLPD    Z2, Z1, Z1
+	IMUL3Q       $0x08, BX, BX
+	ADDQ         BX, AX
+	MOVQ         AX, w+64(FP)
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	MOVQ         dx+0(FP), AX
+	MOVQ         lddx+8(FP), BX
+	MOVQ         dz+32(FP), CX
+	MOVQ         lddz+40(FP), DX
+	MOVQ         x+48(FP), SI
+	MOVQ         ldx+56(FP), DI
+	MOVQ         n+96(FP), R8
+	TESTQ        AX, AX
+	JE           without48
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row50:
+	VMOVUPD      (SI), Z5
+	VMOVAPD      Z2, Z7
+	VBROADCASTSD (CX), Z6
+	VFMADD231PD  Z6, Z5, Z3
+	VFMADD231PD  Z6, Z1, Z7
+	VBROADCASTSD 8(CX), Z6
+	VFMADD231PD  Z6, Z5, Z4
+	VFMADD231PD  Z6, Z0, Z7
+	VADDPD       Z2, Z7, Z7
+	VMOVUPD      Z7, (AX)
+	ADDQ         BX, AX
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row50
+
+	// dx of the next 8 inputs
+	MOVQ dx+0(FP), AX
+	ADDQ $0x40, AX
+	MOVQ AX, dx+0(FP)
+	JMP  end49
+
+without48:
+	// the same without dx
+row51:
+	VMOVUPD      (SI), Z5
+	VBROADCASTSD (CX), Z6
+	VFMADD231PD  Z6, Z5, Z3
+	VBROADCASTSD 8(CX), Z6
+	VFMADD231PD  Z6, Z5, Z4
+	ADDQ         DX, CX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row51
+
+end49:
+	MOVQ          x+48(FP), SI
+	ADDQ          $0x40, SI
+	MOVQ          SI, x+48(FP)
+	VPXORD        Z2, Z2, Z2
+	VADDPD        Z2, Z3, Z3
+	VADDPD        Z2, Z4, Z4
+	MOVQ          dw+16(FP), AX
+	MOVQ          lddw+24(FP), BX
+	LEAQ          (BX)(BX*2), CX
+	LEAQ          (BX)(BX*4), DX
+	LEAQ          (CX)(BX*4), SI
+	VUNPCKHPD     Z4, Z3, Z0
+	VUNPCKLPD     Z4, Z3, Z3
+	VMOVUPD       X3, (AX)
+	VEXTRACTF32X4 $0x01, Z3, X4
+	VMOVUPD       X4, (AX)(BX*2)
+	VEXTRACTF32X4 $0x02, Z3, X4
+	VMOVUPD       X4, (AX)(BX*4)
+	VEXTRACTF32X4 $0x03, Z3, X4
+	VMOVUPD       X4, (AX)(CX*2)
+	VMOVUPD       X0, (AX)(BX*1)
+	VEXTRACTF32X4 $0x01, Z0, X4
+	VMOVUPD       X4, (AX)(CX*1)
+	VEXTRACTF32X4 $0x02, Z0, X4
+	VMOVUPD       X4, (AX)(DX*1)
+	VEXTRACTF32X4 $0x03, Z0, X4
+	VMOVUPD       X4, (AX)(SI*1)
+	IMUL3Q        $0x08, BX, BX
+	ADDQ          BX, AX
+	MOVQ          AX, dw+16(FP)
+	MOVQ          rows+80(FP), AX
+	SUBQ          $0x08, AX
+	MOVQ          AX, rows+80(FP)
+	CMPQ          AX, $0x01
+	JGE           inputs46
 	VXORPS        X15, X15, X15
 	VZEROUPPER
 	RET

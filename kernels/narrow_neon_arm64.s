@@ -8250,10 +8250,675 @@ more26:
 TEXT ·unpackedNEONF32(SB), NOSPLIT, $0-88
 	MOVD n+72(FP), R0
 	MOVD cols+64(FP), R0
-	CMP  $2, R0
-	BNE  more1
+	CMP  $3, R0
+	BNE  other1
 
 rows2:
+	// 2×3 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVD  bias+48(FP), R0
+	FMOVS 0(R0), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	FMOVS 4(R0), F4
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	FMOVS 8(R0), F8
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VORR  V0.B16, V0.B16, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VORR  V4.B16, V4.B16, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VORR  V8.B16, V8.B16, V20.B16
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	VMOVI $0, V23.B16
+	MOVD  w+32(FP), R0
+	MOVD  ldw+40(FP), R1
+	MOVD  $4, R4
+	MUL   R4, R1, R2
+	MOVD  x+16(FP), R4
+	MOVD  R4, R5
+	MOVD  rows+56(FP), R3
+	CMP   $1, R3
+	BLE   over3
+	MOVD  ldx+24(FP), R3
+	ADD   R3, R5
+
+over3:
+	MOVD n+72(FP), R3
+	ADD  R1, R0, R6
+	ADD  R1, R6, R7
+	ADD  R1, R7, R8
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
+	CMP $16, R3
+	BLT tail5
+
+block4:
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R6
+	ADD   R2, R7
+	ADD   R2, R8
+	FMOVQ 0(R4), F24
+	VFMLA V25.S4, V24.S4, V0.S4
+	VFMLA V26.S4, V24.S4, V4.S4
+	VFMLA V27.S4, V24.S4, V8.S4
+	FMOVQ 0(R5), F24
+	VFMLA V25.S4, V24.S4, V12.S4
+	VFMLA V26.S4, V24.S4, V16.S4
+	VFMLA V27.S4, V24.S4, V20.S4
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R6
+	ADD   R2, R7
+	ADD   R2, R8
+	FMOVQ 16(R4), F24
+	VFMLA V25.S4, V24.S4, V1.S4
+	VFMLA V26.S4, V24.S4, V5.S4
+	VFMLA V27.S4, V24.S4, V9.S4
+	FMOVQ 16(R5), F24
+	VFMLA V25.S4, V24.S4, V13.S4
+	VFMLA V26.S4, V24.S4, V17.S4
+	VFMLA V27.S4, V24.S4, V21.S4
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R6
+	ADD   R2, R7
+	ADD   R2, R8
+	FMOVQ 32(R4), F24
+	VFMLA V25.S4, V24.S4, V2.S4
+	VFMLA V26.S4, V24.S4, V6.S4
+	VFMLA V27.S4, V24.S4, V10.S4
+	FMOVQ 32(R5), F24
+	VFMLA V25.S4, V24.S4, V14.S4
+	VFMLA V26.S4, V24.S4, V18.S4
+	VFMLA V27.S4, V24.S4, V22.S4
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R6
+	ADD   R2, R7
+	ADD   R2, R8
+	FMOVQ 48(R4), F24
+	VFMLA V25.S4, V24.S4, V3.S4
+	VFMLA V26.S4, V24.S4, V7.S4
+	VFMLA V27.S4, V24.S4, V11.S4
+	FMOVQ 48(R5), F24
+	VFMLA V25.S4, V24.S4, V15.S4
+	VFMLA V26.S4, V24.S4, V19.S4
+	VFMLA V27.S4, V24.S4, V23.S4
+	ADD   $64, R4
+	ADD   $64, R5
+	SUB   $16, R3
+	CMP   $16, R3
+	BGE   block4
+
+tail5:
+	CMP   $0, R3
+	BLE   end6
+	CMP   $4, R3
+	BLT   part11
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R6
+	ADD   R2, R7
+	ADD   R2, R8
+	FMOVQ 0(R4), F24
+	VFMLA V25.S4, V24.S4, V0.S4
+	VFMLA V26.S4, V24.S4, V4.S4
+	VFMLA V27.S4, V24.S4, V8.S4
+	FMOVQ 0(R5), F24
+	VFMLA V25.S4, V24.S4, V12.S4
+	VFMLA V26.S4, V24.S4, V16.S4
+	VFMLA V27.S4, V24.S4, V20.S4
+	B     over13
+
+part11:
+	MOVD  R3, R2
+	ADD   $0, R2
+	VMOVI $0, V26.B16
+	VMOVI $0, V27.B16
+	VMOVI $0, V28.B16
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	CMP   $1, R2
+	BLE   loaded14
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	CMP   $2, R2
+	BLE   loaded14
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	CMP   $3, R2
+	BLE   loaded14
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+
+loaded14:
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	TST   $2, R3
+	BEQ   one15
+	FMOVD 0(R4), F24
+	TST   $1, R3
+	BEQ   moved16
+	ADD   $8, R4, R9
+	VLD1  (R9), V24.S[2]
+	B     moved16
+
+one15:
+	FMOVS 0(R4), F24
+
+moved16:
+	VFMLA V25.S4, V24.S4, V0.S4
+	VFMLA V26.S4, V24.S4, V4.S4
+	VFMLA V27.S4, V24.S4, V8.S4
+	TST   $2, R3
+	BEQ   one17
+	FMOVD 0(R5), F24
+	TST   $1, R3
+	BEQ   moved18
+	ADD   $8, R5, R9
+	VLD1  (R9), V24.S[2]
+	B     moved18
+
+one17:
+	FMOVS 0(R5), F24
+
+moved18:
+	VFMLA V25.S4, V24.S4, V12.S4
+	VFMLA V26.S4, V24.S4, V16.S4
+	VFMLA V27.S4, V24.S4, V20.S4
+	B     end6
+
+over13:
+	CMP   $4, R3
+	BLE   end6
+	CMP   $8, R3
+	BLT   part19
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R6
+	ADD   R2, R7
+	ADD   R2, R8
+	FMOVQ 16(R4), F24
+	VFMLA V25.S4, V24.S4, V1.S4
+	VFMLA V26.S4, V24.S4, V5.S4
+	VFMLA V27.S4, V24.S4, V9.S4
+	FMOVQ 16(R5), F24
+	VFMLA V25.S4, V24.S4, V13.S4
+	VFMLA V26.S4, V24.S4, V17.S4
+	VFMLA V27.S4, V24.S4, V21.S4
+	B     over21
+
+part19:
+	MOVD  R3, R2
+	SUB   $4, R2
+	VMOVI $0, V26.B16
+	VMOVI $0, V27.B16
+	VMOVI $0, V28.B16
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	CMP   $1, R2
+	BLE   loaded22
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	CMP   $2, R2
+	BLE   loaded22
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	CMP   $3, R2
+	BLE   loaded22
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+
+loaded22:
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	TST   $2, R3
+	BEQ   one23
+	FMOVD 16(R4), F24
+	TST   $1, R3
+	BEQ   moved24
+	ADD   $24, R4, R9
+	VLD1  (R9), V24.S[2]
+	B     moved24
+
+one23:
+	FMOVS 16(R4), F24
+
+moved24:
+	VFMLA V25.S4, V24.S4, V1.S4
+	VFMLA V26.S4, V24.S4, V5.S4
+	VFMLA V27.S4, V24.S4, V9.S4
+	TST   $2, R3
+	BEQ   one25
+	FMOVD 16(R5), F24
+	TST   $1, R3
+	BEQ   moved26
+	ADD   $24, R5, R9
+	VLD1  (R9), V24.S[2]
+	B     moved26
+
+one25:
+	FMOVS 16(R5), F24
+
+moved26:
+	VFMLA V25.S4, V24.S4, V13.S4
+	VFMLA V26.S4, V24.S4, V17.S4
+	VFMLA V27.S4, V24.S4, V21.S4
+	B     end6
+
+over21:
+	CMP   $8, R3
+	BLE   end6
+	CMP   $12, R3
+	BLT   part27
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	ADD   R2, R0
+	ADD   R2, R6
+	ADD   R2, R7
+	ADD   R2, R8
+	FMOVQ 32(R4), F24
+	VFMLA V25.S4, V24.S4, V2.S4
+	VFMLA V26.S4, V24.S4, V6.S4
+	VFMLA V27.S4, V24.S4, V10.S4
+	FMOVQ 32(R5), F24
+	VFMLA V25.S4, V24.S4, V14.S4
+	VFMLA V26.S4, V24.S4, V18.S4
+	VFMLA V27.S4, V24.S4, V22.S4
+	B     over29
+
+part27:
+	MOVD  R3, R2
+	SUB   $8, R2
+	VMOVI $0, V26.B16
+	VMOVI $0, V27.B16
+	VMOVI $0, V28.B16
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	CMP   $1, R2
+	BLE   loaded30
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	CMP   $2, R2
+	BLE   loaded30
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	CMP   $3, R2
+	BLE   loaded30
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+
+loaded30:
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	TST   $2, R3
+	BEQ   one31
+	FMOVD 32(R4), F24
+	TST   $1, R3
+	BEQ   moved32
+	ADD   $40, R4, R9
+	VLD1  (R9), V24.S[2]
+	B     moved32
+
+one31:
+	FMOVS 32(R4), F24
+
+moved32:
+	VFMLA V25.S4, V24.S4, V2.S4
+	VFMLA V26.S4, V24.S4, V6.S4
+	VFMLA V27.S4, V24.S4, V10.S4
+	TST   $2, R3
+	BEQ   one33
+	FMOVD 32(R5), F24
+	TST   $1, R3
+	BEQ   moved34
+	ADD   $40, R5, R9
+	VLD1  (R9), V24.S[2]
+	B     moved34
+
+one33:
+	FMOVS 32(R5), F24
+
+moved34:
+	VFMLA V25.S4, V24.S4, V14.S4
+	VFMLA V26.S4, V24.S4, V18.S4
+	VFMLA V27.S4, V24.S4, V22.S4
+	B     end6
+
+over29:
+	CMP   $12, R3
+	BLE   end6
+	MOVD  R3, R2
+	SUB   $12, R2
+	VMOVI $0, V26.B16
+	VMOVI $0, V27.B16
+	VMOVI $0, V28.B16
+	FMOVD 0(R0), F25
+	ADD   $8, R0, R9
+	VLD1  (R9), V25.S[2]
+	CMP   $1, R2
+	BLE   loaded36
+	FMOVD 0(R6), F26
+	ADD   $8, R6, R9
+	VLD1  (R9), V26.S[2]
+	CMP   $2, R2
+	BLE   loaded36
+	FMOVD 0(R7), F27
+	ADD   $8, R7, R9
+	VLD1  (R9), V27.S[2]
+	CMP   $3, R2
+	BLE   loaded36
+	FMOVD 0(R8), F28
+	ADD   $8, R8, R9
+	VLD1  (R9), V28.S[2]
+
+loaded36:
+	VZIP2 V26.S4, V25.S4, V29.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V28.S4, V27.S4, V30.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V27.D2, V25.D2, V26.D2
+	VZIP1 V27.D2, V25.D2, V25.D2
+	VZIP1 V30.D2, V29.D2, V27.D2
+	VZIP2 V30.D2, V29.D2, V28.D2
+	TST   $2, R3
+	BEQ   one37
+	FMOVD 48(R4), F24
+	TST   $1, R3
+	BEQ   moved38
+	ADD   $56, R4, R9
+	VLD1  (R9), V24.S[2]
+	B     moved38
+
+one37:
+	FMOVS 48(R4), F24
+
+moved38:
+	VFMLA V25.S4, V24.S4, V3.S4
+	VFMLA V26.S4, V24.S4, V7.S4
+	VFMLA V27.S4, V24.S4, V11.S4
+	TST   $2, R3
+	BEQ   one39
+	FMOVD 48(R5), F24
+	TST   $1, R3
+	BEQ   moved40
+	ADD   $56, R5, R9
+	VLD1  (R9), V24.S[2]
+	B     moved40
+
+one39:
+	FMOVS 48(R5), F24
+
+moved40:
+	VFMLA V25.S4, V24.S4, V15.S4
+	VFMLA V26.S4, V24.S4, V19.S4
+	VFMLA V27.S4, V24.S4, V23.S4
+
+end6:
+	MOVD y+0(FP), R0
+	MOVD R0, R1
+	MOVD rows+56(FP), R3
+	CMP  $1, R3
+	BLE  over41
+	MOVD ldy+8(FP), R3
+	ADD  R3, R1
+
+over41:
+	// y[i,j] = act(halved lanes)
+	MOVD  act+80(FP), R3
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
+	WORD  $0x4e33d631 // fadd v17.4s, v17.4s, v19.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	WORD  $0x4e36d694 // fadd v20.4s, v20.4s, v22.4s
+	WORD  $0x4e37d6b5 // fadd v21.4s, v21.4s, v23.4s
+	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
+	VZIP2 V4.D2, V0.D2, V1.D2
+	VZIP1 V4.D2, V0.D2, V0.D2
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	VZIP2 V12.D2, V8.D2, V1.D2
+	VZIP1 V12.D2, V8.D2, V8.D2
+	WORD  $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
+	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
+	VMOVI $0, V24.B16
+	WORD  $0x4e38d400 // fadd v0.4s, v0.4s, v24.4s
+	CMP   $1, R3
+	BNE   linear42
+	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
+
+linear42:
+	FMOVS F0, 0(R0)
+	ADD   $4, R0, R2
+	VST1  V0.S[1], (R2)
+	ADD   $8, R0, R2
+	VST1  V0.S[2], (R2)
+	VST1  V0.S[3], (R1)
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VZIP2 V20.D2, V16.D2, V2.D2
+	VZIP1 V20.D2, V16.D2, V16.D2
+	WORD  $0x4e22d610 // fadd v16.4s, v16.4s, v2.4s
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x6e20d610 // faddp v16.4s, v16.4s, v0.4s
+	VMOVI $0, V24.B16
+	WORD  $0x4e38d610 // fadd v16.4s, v16.4s, v24.4s
+	CMP   $1, R3
+	BNE   linear43
+	WORD  $0x4e38f610 // fmax v16.4s, v16.4s, v24.4s
+
+linear43:
+	FMOVS F16, 4(R1)
+	ADD   $8, R1, R2
+	VST1  V16.S[1], (R2)
+
+	// the next 2 rows
+	MOVD ldy+8(FP), R0
+	MOVD $2, R1
+	MUL  R1, R0, R0
+	MOVD y+0(FP), R3
+	ADD  R0, R3
+	MOVD R3, y+0(FP)
+	MOVD ldx+24(FP), R0
+	MOVD $2, R1
+	MUL  R1, R0, R0
+	MOVD x+16(FP), R3
+	ADD  R0, R3
+	MOVD R3, x+16(FP)
+	MOVD rows+56(FP), R3
+	SUB  $2, R3
+	MOVD R3, rows+56(FP)
+	CMP  $1, R3
+	BGE  rows2
+	RET
+
+other1:
+rows45:
 	// 3×2 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVD  bias+48(FP), R0
 	FMOVS 0(R0), F0
@@ -8288,19 +8953,19 @@ rows2:
 	MOVD  R4, R5
 	MOVD  rows+56(FP), R3
 	CMP   $1, R3
-	BLE   over3
+	BLE   over46
 	MOVD  ldx+24(FP), R3
 	ADD   R3, R5
 
-over3:
+over46:
 	MOVD R5, R6
 	MOVD rows+56(FP), R3
 	CMP  $2, R3
-	BLE  over4
+	BLE  over47
 	MOVD ldx+24(FP), R3
 	ADD  R3, R6
 
-over4:
+over47:
 	MOVD n+72(FP), R3
 	ADD  R1, R0, R7
 	ADD  R1, R7, R8
@@ -8308,9 +8973,9 @@ over4:
 
 	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
 	CMP $16, R3
-	BLT tail6
+	BLT tail49
 
-block5:
+block48:
 	FMOVD 0(R0), F25
 	FMOVD 0(R7), F26
 	FMOVD 0(R8), F27
@@ -8416,13 +9081,13 @@ block5:
 	ADD   $64, R6
 	SUB   $16, R3
 	CMP   $16, R3
-	BGE   block5
+	BGE   block48
 
-tail6:
+tail49:
 	CMP   $0, R3
-	BLE   end7
+	BLE   end50
 	CMP   $4, R3
-	BLT   part12
+	BLT   part55
 	FMOVD 0(R0), F25
 	FMOVD 0(R7), F26
 	FMOVD 0(R8), F27
@@ -8448,9 +9113,9 @@ tail6:
 	FMOVQ 0(R6), F24
 	VFMLA V25.S4, V24.S4, V16.S4
 	VFMLA V26.S4, V24.S4, V20.S4
-	B     over14
+	B     over57
 
-part12:
+part55:
 	MOVD  R3, R2
 	ADD   $0, R2
 	VMOVI $0, V26.B16
@@ -8458,16 +9123,16 @@ part12:
 	VMOVI $0, V28.B16
 	FMOVD 0(R0), F25
 	CMP   $1, R2
-	BLE   loaded15
+	BLE   loaded58
 	FMOVD 0(R7), F26
 	CMP   $2, R2
-	BLE   loaded15
+	BLE   loaded58
 	FMOVD 0(R8), F27
 	CMP   $3, R2
-	BLE   loaded15
+	BLE   loaded58
 	FMOVD 0(R9), F28
 
-loaded15:
+loaded58:
 	VZIP2 V26.S4, V25.S4, V29.S4
 	VZIP1 V26.S4, V25.S4, V25.S4
 	VZIP2 V28.S4, V27.S4, V30.S4
@@ -8477,57 +9142,57 @@ loaded15:
 	VZIP1 V30.D2, V29.D2, V27.D2
 	VZIP2 V30.D2, V29.D2, V28.D2
 	TST   $2, R3
-	BEQ   one16
+	BEQ   one59
 	FMOVD 0(R4), F24
 	TST   $1, R3
-	BEQ   moved17
+	BEQ   moved60
 	ADD   $8, R4, R10
 	VLD1  (R10), V24.S[2]
-	B     moved17
+	B     moved60
 
-one16:
+one59:
 	FMOVS 0(R4), F24
 
-moved17:
+moved60:
 	VFMLA V25.S4, V24.S4, V0.S4
 	VFMLA V26.S4, V24.S4, V4.S4
 	TST   $2, R3
-	BEQ   one18
+	BEQ   one61
 	FMOVD 0(R5), F24
 	TST   $1, R3
-	BEQ   moved19
+	BEQ   moved62
 	ADD   $8, R5, R10
 	VLD1  (R10), V24.S[2]
-	B     moved19
+	B     moved62
 
-one18:
+one61:
 	FMOVS 0(R5), F24
 
-moved19:
+moved62:
 	VFMLA V25.S4, V24.S4, V8.S4
 	VFMLA V26.S4, V24.S4, V12.S4
 	TST   $2, R3
-	BEQ   one20
+	BEQ   one63
 	FMOVD 0(R6), F24
 	TST   $1, R3
-	BEQ   moved21
+	BEQ   moved64
 	ADD   $8, R6, R10
 	VLD1  (R10), V24.S[2]
-	B     moved21
+	B     moved64
 
-one20:
+one63:
 	FMOVS 0(R6), F24
 
-moved21:
+moved64:
 	VFMLA V25.S4, V24.S4, V16.S4
 	VFMLA V26.S4, V24.S4, V20.S4
-	B     end7
+	B     end50
 
-over14:
+over57:
 	CMP   $4, R3
-	BLE   end7
+	BLE   end50
 	CMP   $8, R3
-	BLT   part22
+	BLT   part65
 	FMOVD 0(R0), F25
 	FMOVD 0(R7), F26
 	FMOVD 0(R8), F27
@@ -8553,9 +9218,9 @@ over14:
 	FMOVQ 16(R6), F24
 	VFMLA V25.S4, V24.S4, V17.S4
 	VFMLA V26.S4, V24.S4, V21.S4
-	B     over24
+	B     over67
 
-part22:
+part65:
 	MOVD  R3, R2
 	SUB   $4, R2
 	VMOVI $0, V26.B16
@@ -8563,16 +9228,16 @@ part22:
 	VMOVI $0, V28.B16
 	FMOVD 0(R0), F25
 	CMP   $1, R2
-	BLE   loaded25
+	BLE   loaded68
 	FMOVD 0(R7), F26
 	CMP   $2, R2
-	BLE   loaded25
+	BLE   loaded68
 	FMOVD 0(R8), F27
 	CMP   $3, R2
-	BLE   loaded25
+	BLE   loaded68
 	FMOVD 0(R9), F28
 
-loaded25:
+loaded68:
 	VZIP2 V26.S4, V25.S4, V29.S4
 	VZIP1 V26.S4, V25.S4, V25.S4
 	VZIP2 V28.S4, V27.S4, V30.S4
@@ -8582,57 +9247,57 @@ loaded25:
 	VZIP1 V30.D2, V29.D2, V27.D2
 	VZIP2 V30.D2, V29.D2, V28.D2
 	TST   $2, R3
-	BEQ   one26
+	BEQ   one69
 	FMOVD 16(R4), F24
 	TST   $1, R3
-	BEQ   moved27
+	BEQ   moved70
 	ADD   $24, R4, R10
 	VLD1  (R10), V24.S[2]
-	B     moved27
+	B     moved70
 
-one26:
+one69:
 	FMOVS 16(R4), F24
 
-moved27:
+moved70:
 	VFMLA V25.S4, V24.S4, V1.S4
 	VFMLA V26.S4, V24.S4, V5.S4
 	TST   $2, R3
-	BEQ   one28
+	BEQ   one71
 	FMOVD 16(R5), F24
 	TST   $1, R3
-	BEQ   moved29
+	BEQ   moved72
 	ADD   $24, R5, R10
 	VLD1  (R10), V24.S[2]
-	B     moved29
+	B     moved72
 
-one28:
+one71:
 	FMOVS 16(R5), F24
 
-moved29:
+moved72:
 	VFMLA V25.S4, V24.S4, V9.S4
 	VFMLA V26.S4, V24.S4, V13.S4
 	TST   $2, R3
-	BEQ   one30
+	BEQ   one73
 	FMOVD 16(R6), F24
 	TST   $1, R3
-	BEQ   moved31
+	BEQ   moved74
 	ADD   $24, R6, R10
 	VLD1  (R10), V24.S[2]
-	B     moved31
+	B     moved74
 
-one30:
+one73:
 	FMOVS 16(R6), F24
 
-moved31:
+moved74:
 	VFMLA V25.S4, V24.S4, V17.S4
 	VFMLA V26.S4, V24.S4, V21.S4
-	B     end7
+	B     end50
 
-over24:
+over67:
 	CMP   $8, R3
-	BLE   end7
+	BLE   end50
 	CMP   $12, R3
-	BLT   part32
+	BLT   part75
 	FMOVD 0(R0), F25
 	FMOVD 0(R7), F26
 	FMOVD 0(R8), F27
@@ -8658,9 +9323,9 @@ over24:
 	FMOVQ 32(R6), F24
 	VFMLA V25.S4, V24.S4, V18.S4
 	VFMLA V26.S4, V24.S4, V22.S4
-	B     over34
+	B     over77
 
-part32:
+part75:
 	MOVD  R3, R2
 	SUB   $8, R2
 	VMOVI $0, V26.B16
@@ -8668,16 +9333,16 @@ part32:
 	VMOVI $0, V28.B16
 	FMOVD 0(R0), F25
 	CMP   $1, R2
-	BLE   loaded35
+	BLE   loaded78
 	FMOVD 0(R7), F26
 	CMP   $2, R2
-	BLE   loaded35
+	BLE   loaded78
 	FMOVD 0(R8), F27
 	CMP   $3, R2
-	BLE   loaded35
+	BLE   loaded78
 	FMOVD 0(R9), F28
 
-loaded35:
+loaded78:
 	VZIP2 V26.S4, V25.S4, V29.S4
 	VZIP1 V26.S4, V25.S4, V25.S4
 	VZIP2 V28.S4, V27.S4, V30.S4
@@ -8687,55 +9352,55 @@ loaded35:
 	VZIP1 V30.D2, V29.D2, V27.D2
 	VZIP2 V30.D2, V29.D2, V28.D2
 	TST   $2, R3
-	BEQ   one36
+	BEQ   one79
 	FMOVD 32(R4), F24
 	TST   $1, R3
-	BEQ   moved37
+	BEQ   moved80
 	ADD   $40, R4, R10
 	VLD1  (R10), V24.S[2]
-	B     moved37
+	B     moved80
 
-one36:
+one79:
 	FMOVS 32(R4), F24
 
-moved37:
+moved80:
 	VFMLA V25.S4, V24.S4, V2.S4
 	VFMLA V26.S4, V24.S4, V6.S4
 	TST   $2, R3
-	BEQ   one38
+	BEQ   one81
 	FMOVD 32(R5), F24
 	TST   $1, R3
-	BEQ   moved39
+	BEQ   moved82
 	ADD   $40, R5, R10
 	VLD1  (R10), V24.S[2]
-	B     moved39
+	B     moved82
 
-one38:
+one81:
 	FMOVS 32(R5), F24
 
-moved39:
+moved82:
 	VFMLA V25.S4, V24.S4, V10.S4
 	VFMLA V26.S4, V24.S4, V14.S4
 	TST   $2, R3
-	BEQ   one40
+	BEQ   one83
 	FMOVD 32(R6), F24
 	TST   $1, R3
-	BEQ   moved41
+	BEQ   moved84
 	ADD   $40, R6, R10
 	VLD1  (R10), V24.S[2]
-	B     moved41
+	B     moved84
 
-one40:
+one83:
 	FMOVS 32(R6), F24
 
-moved41:
+moved84:
 	VFMLA V25.S4, V24.S4, V18.S4
 	VFMLA V26.S4, V24.S4, V22.S4
-	B     end7
+	B     end50
 
-over34:
+over77:
 	CMP   $12, R3
-	BLE   end7
+	BLE   end50
 	MOVD  R3, R2
 	SUB   $12, R2
 	VMOVI $0, V26.B16
@@ -8743,16 +9408,16 @@ over34:
 	VMOVI $0, V28.B16
 	FMOVD 0(R0), F25
 	CMP   $1, R2
-	BLE   loaded43
+	BLE   loaded86
 	FMOVD 0(R7), F26
 	CMP   $2, R2
-	BLE   loaded43
+	BLE   loaded86
 	FMOVD 0(R8), F27
 	CMP   $3, R2
-	BLE   loaded43
+	BLE   loaded86
 	FMOVD 0(R9), F28
 
-loaded43:
+loaded86:
 	VZIP2 V26.S4, V25.S4, V29.S4
 	VZIP1 V26.S4, V25.S4, V25.S4
 	VZIP2 V28.S4, V27.S4, V30.S4
@@ -8762,732 +9427,67 @@ loaded43:
 	VZIP1 V30.D2, V29.D2, V27.D2
 	VZIP2 V30.D2, V29.D2, V28.D2
 	TST   $2, R3
-	BEQ   one44
+	BEQ   one87
 	FMOVD 48(R4), F24
 	TST   $1, R3
-	BEQ   moved45
+	BEQ   moved88
 	ADD   $56, R4, R10
 	VLD1  (R10), V24.S[2]
-	B     moved45
+	B     moved88
 
-one44:
+one87:
 	FMOVS 48(R4), F24
 
-moved45:
+moved88:
 	VFMLA V25.S4, V24.S4, V3.S4
 	VFMLA V26.S4, V24.S4, V7.S4
 	TST   $2, R3
-	BEQ   one46
+	BEQ   one89
 	FMOVD 48(R5), F24
 	TST   $1, R3
-	BEQ   moved47
+	BEQ   moved90
 	ADD   $56, R5, R10
 	VLD1  (R10), V24.S[2]
-	B     moved47
+	B     moved90
 
-one46:
+one89:
 	FMOVS 48(R5), F24
 
-moved47:
+moved90:
 	VFMLA V25.S4, V24.S4, V11.S4
 	VFMLA V26.S4, V24.S4, V15.S4
 	TST   $2, R3
-	BEQ   one48
+	BEQ   one91
 	FMOVD 48(R6), F24
 	TST   $1, R3
-	BEQ   moved49
+	BEQ   moved92
 	ADD   $56, R6, R10
 	VLD1  (R10), V24.S[2]
-	B     moved49
+	B     moved92
 
-one48:
+one91:
 	FMOVS 48(R6), F24
 
-moved49:
+moved92:
 	VFMLA V25.S4, V24.S4, V19.S4
 	VFMLA V26.S4, V24.S4, V23.S4
 
-end7:
+end50:
 	MOVD y+0(FP), R0
 	MOVD R0, R1
 	MOVD rows+56(FP), R3
 	CMP  $1, R3
-	BLE  over50
+	BLE  over93
 	MOVD ldy+8(FP), R3
 	ADD  R3, R1
 
-over50:
+over93:
 	MOVD R1, R2
 	MOVD rows+56(FP), R3
 	CMP  $2, R3
-	BLE  over51
-	MOVD ldy+8(FP), R3
-	ADD  R3, R2
-
-over51:
-	// y[i,j] = act(halved lanes)
-	MOVD  act+80(FP), R3
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
-	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
-	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
-	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
-	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
-	WORD  $0x4e33d631 // fadd v17.4s, v17.4s, v19.4s
-	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	WORD  $0x4e36d694 // fadd v20.4s, v20.4s, v22.4s
-	WORD  $0x4e37d6b5 // fadd v21.4s, v21.4s, v23.4s
-	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
-	VZIP2 V4.D2, V0.D2, V1.D2
-	VZIP1 V4.D2, V0.D2, V0.D2
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	VZIP2 V12.D2, V8.D2, V1.D2
-	VZIP1 V12.D2, V8.D2, V8.D2
-	WORD  $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
-	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
-	VMOVI $0, V24.B16
-	WORD  $0x4e38d400 // fadd v0.4s, v0.4s, v24.4s
-	CMP   $1, R3
-	BNE   linear52
-	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
-
-linear52:
-	FMOVS F0, 0(R0)
-	ADD   $4, R0, R4
-	VST1  V0.S[1], (R4)
-	VST1  V0.S[2], (R1)
-	ADD   $4, R1, R4
-	VST1  V0.S[3], (R4)
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VZIP2 V20.D2, V16.D2, V2.D2
-	VZIP1 V20.D2, V16.D2, V16.D2
-	WORD  $0x4e22d610 // fadd v16.4s, v16.4s, v2.4s
-	VZIP2 V1.D2, V0.D2, V2.D2
-	VZIP1 V1.D2, V0.D2, V0.D2
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD  $0x6e20d610 // faddp v16.4s, v16.4s, v0.4s
-	VMOVI $0, V24.B16
-	WORD  $0x4e38d610 // fadd v16.4s, v16.4s, v24.4s
-	CMP   $1, R3
-	BNE   linear53
-	WORD  $0x4e38f610 // fmax v16.4s, v16.4s, v24.4s
-
-linear53:
-	FMOVS F16, 0(R2)
-	ADD   $4, R2, R4
-	VST1  V16.S[1], (R4)
-
-	// the next 3 rows
-	MOVD ldy+8(FP), R0
-	MOVD $3, R1
-	MUL  R1, R0, R0
-	MOVD y+0(FP), R3
-	ADD  R0, R3
-	MOVD R3, y+0(FP)
-	MOVD ldx+24(FP), R0
-	MOVD $3, R1
-	MUL  R1, R0, R0
-	MOVD x+16(FP), R3
-	ADD  R0, R3
-	MOVD R3, x+16(FP)
-	MOVD rows+56(FP), R3
-	SUB  $3, R3
-	MOVD R3, rows+56(FP)
-	CMP  $1, R3
-	BGE  rows2
-	RET
-
-more1:
-rows55:
-	// 2×3 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVD  bias+48(FP), R0
-	FMOVS 0(R0), F0
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	FMOVS 4(R0), F4
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	FMOVS 8(R0), F8
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VORR  V0.B16, V0.B16, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-	VORR  V4.B16, V4.B16, V16.B16
-	VMOVI $0, V17.B16
-	VMOVI $0, V18.B16
-	VMOVI $0, V19.B16
-	VORR  V8.B16, V8.B16, V20.B16
-	VMOVI $0, V21.B16
-	VMOVI $0, V22.B16
-	VMOVI $0, V23.B16
-	MOVD  w+32(FP), R0
-	MOVD  ldw+40(FP), R1
-	MOVD  $4, R4
-	MUL   R4, R1, R2
-	MOVD  x+16(FP), R4
-	MOVD  R4, R5
-	MOVD  rows+56(FP), R3
-	CMP   $1, R3
-	BLE   over56
-	MOVD  ldx+24(FP), R3
-	ADD   R3, R5
-
-over56:
-	MOVD n+72(FP), R3
-	ADD  R1, R0, R6
-	ADD  R1, R6, R7
-	ADD  R1, R7, R8
-
-	// acc[i,j,k mod 16] = fma(x[i,k], w[k,j], acc[i,j,k mod 16])
-	CMP $16, R3
-	BLT tail58
-
-block57:
-	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
-	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
-	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
-	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	ADD   R2, R0
-	ADD   R2, R6
-	ADD   R2, R7
-	ADD   R2, R8
-	FMOVQ 0(R4), F24
-	VFMLA V25.S4, V24.S4, V0.S4
-	VFMLA V26.S4, V24.S4, V4.S4
-	VFMLA V27.S4, V24.S4, V8.S4
-	FMOVQ 0(R5), F24
-	VFMLA V25.S4, V24.S4, V12.S4
-	VFMLA V26.S4, V24.S4, V16.S4
-	VFMLA V27.S4, V24.S4, V20.S4
-	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
-	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
-	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
-	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	ADD   R2, R0
-	ADD   R2, R6
-	ADD   R2, R7
-	ADD   R2, R8
-	FMOVQ 16(R4), F24
-	VFMLA V25.S4, V24.S4, V1.S4
-	VFMLA V26.S4, V24.S4, V5.S4
-	VFMLA V27.S4, V24.S4, V9.S4
-	FMOVQ 16(R5), F24
-	VFMLA V25.S4, V24.S4, V13.S4
-	VFMLA V26.S4, V24.S4, V17.S4
-	VFMLA V27.S4, V24.S4, V21.S4
-	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
-	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
-	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
-	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	ADD   R2, R0
-	ADD   R2, R6
-	ADD   R2, R7
-	ADD   R2, R8
-	FMOVQ 32(R4), F24
-	VFMLA V25.S4, V24.S4, V2.S4
-	VFMLA V26.S4, V24.S4, V6.S4
-	VFMLA V27.S4, V24.S4, V10.S4
-	FMOVQ 32(R5), F24
-	VFMLA V25.S4, V24.S4, V14.S4
-	VFMLA V26.S4, V24.S4, V18.S4
-	VFMLA V27.S4, V24.S4, V22.S4
-	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
-	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
-	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
-	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	ADD   R2, R0
-	ADD   R2, R6
-	ADD   R2, R7
-	ADD   R2, R8
-	FMOVQ 48(R4), F24
-	VFMLA V25.S4, V24.S4, V3.S4
-	VFMLA V26.S4, V24.S4, V7.S4
-	VFMLA V27.S4, V24.S4, V11.S4
-	FMOVQ 48(R5), F24
-	VFMLA V25.S4, V24.S4, V15.S4
-	VFMLA V26.S4, V24.S4, V19.S4
-	VFMLA V27.S4, V24.S4, V23.S4
-	ADD   $64, R4
-	ADD   $64, R5
-	SUB   $16, R3
-	CMP   $16, R3
-	BGE   block57
-
-tail58:
-	CMP   $0, R3
-	BLE   end59
-	CMP   $4, R3
-	BLT   part64
-	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
-	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
-	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
-	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	ADD   R2, R0
-	ADD   R2, R6
-	ADD   R2, R7
-	ADD   R2, R8
-	FMOVQ 0(R4), F24
-	VFMLA V25.S4, V24.S4, V0.S4
-	VFMLA V26.S4, V24.S4, V4.S4
-	VFMLA V27.S4, V24.S4, V8.S4
-	FMOVQ 0(R5), F24
-	VFMLA V25.S4, V24.S4, V12.S4
-	VFMLA V26.S4, V24.S4, V16.S4
-	VFMLA V27.S4, V24.S4, V20.S4
-	B     over66
-
-part64:
-	MOVD  R3, R2
-	ADD   $0, R2
-	VMOVI $0, V26.B16
-	VMOVI $0, V27.B16
-	VMOVI $0, V28.B16
-	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
-	CMP   $1, R2
-	BLE   loaded67
-	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
-	CMP   $2, R2
-	BLE   loaded67
-	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
-	CMP   $3, R2
-	BLE   loaded67
-	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
-
-loaded67:
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	TST   $2, R3
-	BEQ   one68
-	FMOVD 0(R4), F24
-	TST   $1, R3
-	BEQ   moved69
-	ADD   $8, R4, R9
-	VLD1  (R9), V24.S[2]
-	B     moved69
-
-one68:
-	FMOVS 0(R4), F24
-
-moved69:
-	VFMLA V25.S4, V24.S4, V0.S4
-	VFMLA V26.S4, V24.S4, V4.S4
-	VFMLA V27.S4, V24.S4, V8.S4
-	TST   $2, R3
-	BEQ   one70
-	FMOVD 0(R5), F24
-	TST   $1, R3
-	BEQ   moved71
-	ADD   $8, R5, R9
-	VLD1  (R9), V24.S[2]
-	B     moved71
-
-one70:
-	FMOVS 0(R5), F24
-
-moved71:
-	VFMLA V25.S4, V24.S4, V12.S4
-	VFMLA V26.S4, V24.S4, V16.S4
-	VFMLA V27.S4, V24.S4, V20.S4
-	B     end59
-
-over66:
-	CMP   $4, R3
-	BLE   end59
-	CMP   $8, R3
-	BLT   part72
-	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
-	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
-	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
-	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	ADD   R2, R0
-	ADD   R2, R6
-	ADD   R2, R7
-	ADD   R2, R8
-	FMOVQ 16(R4), F24
-	VFMLA V25.S4, V24.S4, V1.S4
-	VFMLA V26.S4, V24.S4, V5.S4
-	VFMLA V27.S4, V24.S4, V9.S4
-	FMOVQ 16(R5), F24
-	VFMLA V25.S4, V24.S4, V13.S4
-	VFMLA V26.S4, V24.S4, V17.S4
-	VFMLA V27.S4, V24.S4, V21.S4
-	B     over74
-
-part72:
-	MOVD  R3, R2
-	SUB   $4, R2
-	VMOVI $0, V26.B16
-	VMOVI $0, V27.B16
-	VMOVI $0, V28.B16
-	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
-	CMP   $1, R2
-	BLE   loaded75
-	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
-	CMP   $2, R2
-	BLE   loaded75
-	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
-	CMP   $3, R2
-	BLE   loaded75
-	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
-
-loaded75:
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	TST   $2, R3
-	BEQ   one76
-	FMOVD 16(R4), F24
-	TST   $1, R3
-	BEQ   moved77
-	ADD   $24, R4, R9
-	VLD1  (R9), V24.S[2]
-	B     moved77
-
-one76:
-	FMOVS 16(R4), F24
-
-moved77:
-	VFMLA V25.S4, V24.S4, V1.S4
-	VFMLA V26.S4, V24.S4, V5.S4
-	VFMLA V27.S4, V24.S4, V9.S4
-	TST   $2, R3
-	BEQ   one78
-	FMOVD 16(R5), F24
-	TST   $1, R3
-	BEQ   moved79
-	ADD   $24, R5, R9
-	VLD1  (R9), V24.S[2]
-	B     moved79
-
-one78:
-	FMOVS 16(R5), F24
-
-moved79:
-	VFMLA V25.S4, V24.S4, V13.S4
-	VFMLA V26.S4, V24.S4, V17.S4
-	VFMLA V27.S4, V24.S4, V21.S4
-	B     end59
-
-over74:
-	CMP   $8, R3
-	BLE   end59
-	CMP   $12, R3
-	BLT   part80
-	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
-	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
-	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
-	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	ADD   R2, R0
-	ADD   R2, R6
-	ADD   R2, R7
-	ADD   R2, R8
-	FMOVQ 32(R4), F24
-	VFMLA V25.S4, V24.S4, V2.S4
-	VFMLA V26.S4, V24.S4, V6.S4
-	VFMLA V27.S4, V24.S4, V10.S4
-	FMOVQ 32(R5), F24
-	VFMLA V25.S4, V24.S4, V14.S4
-	VFMLA V26.S4, V24.S4, V18.S4
-	VFMLA V27.S4, V24.S4, V22.S4
-	B     over82
-
-part80:
-	MOVD  R3, R2
-	SUB   $8, R2
-	VMOVI $0, V26.B16
-	VMOVI $0, V27.B16
-	VMOVI $0, V28.B16
-	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
-	CMP   $1, R2
-	BLE   loaded83
-	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
-	CMP   $2, R2
-	BLE   loaded83
-	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
-	CMP   $3, R2
-	BLE   loaded83
-	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
-
-loaded83:
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	TST   $2, R3
-	BEQ   one84
-	FMOVD 32(R4), F24
-	TST   $1, R3
-	BEQ   moved85
-	ADD   $40, R4, R9
-	VLD1  (R9), V24.S[2]
-	B     moved85
-
-one84:
-	FMOVS 32(R4), F24
-
-moved85:
-	VFMLA V25.S4, V24.S4, V2.S4
-	VFMLA V26.S4, V24.S4, V6.S4
-	VFMLA V27.S4, V24.S4, V10.S4
-	TST   $2, R3
-	BEQ   one86
-	FMOVD 32(R5), F24
-	TST   $1, R3
-	BEQ   moved87
-	ADD   $40, R5, R9
-	VLD1  (R9), V24.S[2]
-	B     moved87
-
-one86:
-	FMOVS 32(R5), F24
-
-moved87:
-	VFMLA V25.S4, V24.S4, V14.S4
-	VFMLA V26.S4, V24.S4, V18.S4
-	VFMLA V27.S4, V24.S4, V22.S4
-	B     end59
-
-over82:
-	CMP   $12, R3
-	BLE   end59
-	MOVD  R3, R2
-	SUB   $12, R2
-	VMOVI $0, V26.B16
-	VMOVI $0, V27.B16
-	VMOVI $0, V28.B16
-	FMOVD 0(R0), F25
-	ADD   $8, R0, R9
-	VLD1  (R9), V25.S[2]
-	CMP   $1, R2
-	BLE   loaded89
-	FMOVD 0(R6), F26
-	ADD   $8, R6, R9
-	VLD1  (R9), V26.S[2]
-	CMP   $2, R2
-	BLE   loaded89
-	FMOVD 0(R7), F27
-	ADD   $8, R7, R9
-	VLD1  (R9), V27.S[2]
-	CMP   $3, R2
-	BLE   loaded89
-	FMOVD 0(R8), F28
-	ADD   $8, R8, R9
-	VLD1  (R9), V28.S[2]
-
-loaded89:
-	VZIP2 V26.S4, V25.S4, V29.S4
-	VZIP1 V26.S4, V25.S4, V25.S4
-	VZIP2 V28.S4, V27.S4, V30.S4
-	VZIP1 V28.S4, V27.S4, V27.S4
-	VZIP2 V27.D2, V25.D2, V26.D2
-	VZIP1 V27.D2, V25.D2, V25.D2
-	VZIP1 V30.D2, V29.D2, V27.D2
-	VZIP2 V30.D2, V29.D2, V28.D2
-	TST   $2, R3
-	BEQ   one90
-	FMOVD 48(R4), F24
-	TST   $1, R3
-	BEQ   moved91
-	ADD   $56, R4, R9
-	VLD1  (R9), V24.S[2]
-	B     moved91
-
-one90:
-	FMOVS 48(R4), F24
-
-moved91:
-	VFMLA V25.S4, V24.S4, V3.S4
-	VFMLA V26.S4, V24.S4, V7.S4
-	VFMLA V27.S4, V24.S4, V11.S4
-	TST   $2, R3
-	BEQ   one92
-	FMOVD 48(R5), F24
-	TST   $1, R3
-	BEQ   moved93
-	ADD   $56, R5, R9
-	VLD1  (R9), V24.S[2]
-	B     moved93
-
-one92:
-	FMOVS 48(R5), F24
-
-moved93:
-	VFMLA V25.S4, V24.S4, V15.S4
-	VFMLA V26.S4, V24.S4, V19.S4
-	VFMLA V27.S4, V24.S4, V23.S4
-
-end59:
-	MOVD y+0(FP), R0
-	MOVD R0, R1
-	MOVD rows+56(FP), R3
-	CMP  $1, R3
 	BLE  over94
 	MOVD ldy+8(FP), R3
-	ADD  R3, R1
+	ADD  R3, R2
 
 over94:
 	// y[i,j] = act(halved lanes)
@@ -9525,11 +9525,11 @@ over94:
 
 linear95:
 	FMOVS F0, 0(R0)
-	ADD   $4, R0, R2
-	VST1  V0.S[1], (R2)
-	ADD   $8, R0, R2
-	VST1  V0.S[2], (R2)
-	VST1  V0.S[3], (R1)
+	ADD   $4, R0, R4
+	VST1  V0.S[1], (R4)
+	VST1  V0.S[2], (R1)
+	ADD   $4, R1, R4
+	VST1  V0.S[3], (R4)
 	VMOVI $0, V0.B16
 	VMOVI $0, V1.B16
 	VZIP2 V20.D2, V16.D2, V2.D2
@@ -9546,28 +9546,28 @@ linear95:
 	WORD  $0x4e38f610 // fmax v16.4s, v16.4s, v24.4s
 
 linear96:
-	FMOVS F16, 4(R1)
-	ADD   $8, R1, R2
-	VST1  V16.S[1], (R2)
+	FMOVS F16, 0(R2)
+	ADD   $4, R2, R4
+	VST1  V16.S[1], (R4)
 
-	// the next 2 rows
+	// the next 3 rows
 	MOVD ldy+8(FP), R0
-	MOVD $2, R1
+	MOVD $3, R1
 	MUL  R1, R0, R0
 	MOVD y+0(FP), R3
 	ADD  R0, R3
 	MOVD R3, y+0(FP)
 	MOVD ldx+24(FP), R0
-	MOVD $2, R1
+	MOVD $3, R1
 	MUL  R1, R0, R0
 	MOVD x+16(FP), R3
 	ADD  R0, R3
 	MOVD R3, x+16(FP)
 	MOVD rows+56(FP), R3
-	SUB  $2, R3
+	SUB  $3, R3
 	MOVD R3, rows+56(FP)
 	CMP  $1, R3
-	BGE  rows55
+	BGE  rows45
 	RET
 
 // func unpackedNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
@@ -10011,2551 +10011,10 @@ linear44:
 TEXT ·severalNEONF32(SB), NOSPLIT, $0-88
 	MOVD n+72(FP), R0
 	MOVD cols+64(FP), R0
-	CMP  $2, R0
-	BNE  more1
+	CMP  $7, R0
+	BNE  other1
 
 rows2:
-	// 2×2 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVD  bias+48(FP), R0
-	FMOVS 0(R0), F0
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	FMOVS 4(R0), F4
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VORR  V0.B16, V0.B16, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VORR  V4.B16, V4.B16, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-
-	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
-	MOVD w+32(FP), R0
-	MOVD ldw+40(FP), R1
-	MOVD x+16(FP), R2
-	MOVD ldx+24(FP), R3
-	MOVD n+72(FP), R4
-	ADD  R1, R0, R5
-	ADD  R3, R2, R6
-	CMP  $16, R4
-	BLT  tail5
-
-block4:
-	FMOVQ 0(R0), F17
-	FMOVQ 0(R5), F18
-	FMOVQ 0(R2), F16
-	VFMLA V17.S4, V16.S4, V0.S4
-	VFMLA V18.S4, V16.S4, V4.S4
-	FMOVQ 0(R6), F16
-	VFMLA V17.S4, V16.S4, V8.S4
-	VFMLA V18.S4, V16.S4, V12.S4
-	FMOVQ 16(R0), F17
-	FMOVQ 16(R5), F18
-	FMOVQ 16(R2), F16
-	VFMLA V17.S4, V16.S4, V1.S4
-	VFMLA V18.S4, V16.S4, V5.S4
-	FMOVQ 16(R6), F16
-	VFMLA V17.S4, V16.S4, V9.S4
-	VFMLA V18.S4, V16.S4, V13.S4
-	FMOVQ 32(R0), F17
-	FMOVQ 32(R5), F18
-	FMOVQ 32(R2), F16
-	VFMLA V17.S4, V16.S4, V2.S4
-	VFMLA V18.S4, V16.S4, V6.S4
-	FMOVQ 32(R6), F16
-	VFMLA V17.S4, V16.S4, V10.S4
-	VFMLA V18.S4, V16.S4, V14.S4
-	FMOVQ 48(R0), F17
-	FMOVQ 48(R5), F18
-	FMOVQ 48(R2), F16
-	VFMLA V17.S4, V16.S4, V3.S4
-	VFMLA V18.S4, V16.S4, V7.S4
-	FMOVQ 48(R6), F16
-	VFMLA V17.S4, V16.S4, V11.S4
-	VFMLA V18.S4, V16.S4, V15.S4
-	ADD   $64, R0
-	ADD   $64, R5
-	ADD   $64, R2
-	ADD   $64, R6
-	SUB   $16, R4
-	CMP   $16, R4
-	BGE   block4
-
-tail5:
-	CMP   $0, R4
-	BLE   end6
-	CMP   $4, R4
-	BLT   part7
-	FMOVQ 0(R0), F17
-	FMOVQ 0(R5), F18
-	FMOVQ 0(R2), F16
-	VFMLA V17.S4, V16.S4, V0.S4
-	VFMLA V18.S4, V16.S4, V4.S4
-	FMOVQ 0(R6), F16
-	VFMLA V17.S4, V16.S4, V8.S4
-	VFMLA V18.S4, V16.S4, V12.S4
-	B     over8
-
-part7:
-	TST   $2, R4
-	BEQ   one9
-	FMOVD 0(R0), F17
-	TST   $1, R4
-	BEQ   moved10
-	ADD   $8, R0, R7
-	VLD1  (R7), V17.S[2]
-	B     moved10
-
-one9:
-	FMOVS 0(R0), F17
-
-moved10:
-	TST   $2, R4
-	BEQ   one11
-	FMOVD 0(R5), F18
-	TST   $1, R4
-	BEQ   moved12
-	ADD   $8, R5, R7
-	VLD1  (R7), V18.S[2]
-	B     moved12
-
-one11:
-	FMOVS 0(R5), F18
-
-moved12:
-	TST   $2, R4
-	BEQ   one13
-	FMOVD 0(R2), F16
-	TST   $1, R4
-	BEQ   moved14
-	ADD   $8, R2, R7
-	VLD1  (R7), V16.S[2]
-	B     moved14
-
-one13:
-	FMOVS 0(R2), F16
-
-moved14:
-	VFMLA V17.S4, V16.S4, V0.S4
-	VFMLA V18.S4, V16.S4, V4.S4
-	TST   $2, R4
-	BEQ   one15
-	FMOVD 0(R6), F16
-	TST   $1, R4
-	BEQ   moved16
-	ADD   $8, R6, R7
-	VLD1  (R7), V16.S[2]
-	B     moved16
-
-one15:
-	FMOVS 0(R6), F16
-
-moved16:
-	VFMLA V17.S4, V16.S4, V8.S4
-	VFMLA V18.S4, V16.S4, V12.S4
-	B     end6
-
-over8:
-	CMP   $4, R4
-	BLE   end6
-	CMP   $8, R4
-	BLT   part17
-	FMOVQ 16(R0), F17
-	FMOVQ 16(R5), F18
-	FMOVQ 16(R2), F16
-	VFMLA V17.S4, V16.S4, V1.S4
-	VFMLA V18.S4, V16.S4, V5.S4
-	FMOVQ 16(R6), F16
-	VFMLA V17.S4, V16.S4, V9.S4
-	VFMLA V18.S4, V16.S4, V13.S4
-	B     over18
-
-part17:
-	TST   $2, R4
-	BEQ   one19
-	FMOVD 16(R0), F17
-	TST   $1, R4
-	BEQ   moved20
-	ADD   $24, R0, R7
-	VLD1  (R7), V17.S[2]
-	B     moved20
-
-one19:
-	FMOVS 16(R0), F17
-
-moved20:
-	TST   $2, R4
-	BEQ   one21
-	FMOVD 16(R5), F18
-	TST   $1, R4
-	BEQ   moved22
-	ADD   $24, R5, R7
-	VLD1  (R7), V18.S[2]
-	B     moved22
-
-one21:
-	FMOVS 16(R5), F18
-
-moved22:
-	TST   $2, R4
-	BEQ   one23
-	FMOVD 16(R2), F16
-	TST   $1, R4
-	BEQ   moved24
-	ADD   $24, R2, R7
-	VLD1  (R7), V16.S[2]
-	B     moved24
-
-one23:
-	FMOVS 16(R2), F16
-
-moved24:
-	VFMLA V17.S4, V16.S4, V1.S4
-	VFMLA V18.S4, V16.S4, V5.S4
-	TST   $2, R4
-	BEQ   one25
-	FMOVD 16(R6), F16
-	TST   $1, R4
-	BEQ   moved26
-	ADD   $24, R6, R7
-	VLD1  (R7), V16.S[2]
-	B     moved26
-
-one25:
-	FMOVS 16(R6), F16
-
-moved26:
-	VFMLA V17.S4, V16.S4, V9.S4
-	VFMLA V18.S4, V16.S4, V13.S4
-	B     end6
-
-over18:
-	CMP   $8, R4
-	BLE   end6
-	CMP   $12, R4
-	BLT   part27
-	FMOVQ 32(R0), F17
-	FMOVQ 32(R5), F18
-	FMOVQ 32(R2), F16
-	VFMLA V17.S4, V16.S4, V2.S4
-	VFMLA V18.S4, V16.S4, V6.S4
-	FMOVQ 32(R6), F16
-	VFMLA V17.S4, V16.S4, V10.S4
-	VFMLA V18.S4, V16.S4, V14.S4
-	B     over28
-
-part27:
-	TST   $2, R4
-	BEQ   one29
-	FMOVD 32(R0), F17
-	TST   $1, R4
-	BEQ   moved30
-	ADD   $40, R0, R7
-	VLD1  (R7), V17.S[2]
-	B     moved30
-
-one29:
-	FMOVS 32(R0), F17
-
-moved30:
-	TST   $2, R4
-	BEQ   one31
-	FMOVD 32(R5), F18
-	TST   $1, R4
-	BEQ   moved32
-	ADD   $40, R5, R7
-	VLD1  (R7), V18.S[2]
-	B     moved32
-
-one31:
-	FMOVS 32(R5), F18
-
-moved32:
-	TST   $2, R4
-	BEQ   one33
-	FMOVD 32(R2), F16
-	TST   $1, R4
-	BEQ   moved34
-	ADD   $40, R2, R7
-	VLD1  (R7), V16.S[2]
-	B     moved34
-
-one33:
-	FMOVS 32(R2), F16
-
-moved34:
-	VFMLA V17.S4, V16.S4, V2.S4
-	VFMLA V18.S4, V16.S4, V6.S4
-	TST   $2, R4
-	BEQ   one35
-	FMOVD 32(R6), F16
-	TST   $1, R4
-	BEQ   moved36
-	ADD   $40, R6, R7
-	VLD1  (R7), V16.S[2]
-	B     moved36
-
-one35:
-	FMOVS 32(R6), F16
-
-moved36:
-	VFMLA V17.S4, V16.S4, V10.S4
-	VFMLA V18.S4, V16.S4, V14.S4
-	B     end6
-
-over28:
-	CMP   $12, R4
-	BLE   end6
-	TST   $2, R4
-	BEQ   one38
-	FMOVD 48(R0), F17
-	TST   $1, R4
-	BEQ   moved39
-	ADD   $56, R0, R7
-	VLD1  (R7), V17.S[2]
-	B     moved39
-
-one38:
-	FMOVS 48(R0), F17
-
-moved39:
-	TST   $2, R4
-	BEQ   one40
-	FMOVD 48(R5), F18
-	TST   $1, R4
-	BEQ   moved41
-	ADD   $56, R5, R7
-	VLD1  (R7), V18.S[2]
-	B     moved41
-
-one40:
-	FMOVS 48(R5), F18
-
-moved41:
-	TST   $2, R4
-	BEQ   one42
-	FMOVD 48(R2), F16
-	TST   $1, R4
-	BEQ   moved43
-	ADD   $56, R2, R7
-	VLD1  (R7), V16.S[2]
-	B     moved43
-
-one42:
-	FMOVS 48(R2), F16
-
-moved43:
-	VFMLA V17.S4, V16.S4, V3.S4
-	VFMLA V18.S4, V16.S4, V7.S4
-	TST   $2, R4
-	BEQ   one44
-	FMOVD 48(R6), F16
-	TST   $1, R4
-	BEQ   moved45
-	ADD   $56, R6, R7
-	VLD1  (R7), V16.S[2]
-	B     moved45
-
-one44:
-	FMOVS 48(R6), F16
-
-moved45:
-	VFMLA V17.S4, V16.S4, V11.S4
-	VFMLA V18.S4, V16.S4, V15.S4
-
-end6:
-	MOVD y+0(FP), R2
-	MOVD ldy+8(FP), R3
-	ADD  R3, R2, R5
-
-	// y[i,j] = act(halved lanes)
-	MOVD  act+80(FP), R4
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
-	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
-	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
-	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
-	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	VZIP2 V4.D2, V0.D2, V1.D2
-	VZIP1 V4.D2, V0.D2, V0.D2
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	VZIP2 V12.D2, V8.D2, V1.D2
-	VZIP1 V12.D2, V8.D2, V8.D2
-	WORD  $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
-	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
-	VMOVI $0, V16.B16
-	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
-	CMP   $1, R4
-	BNE   linear46
-	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
-
-linear46:
-	FMOVS F0, 0(R2)
-	ADD   $4, R2, R6
-	VST1  V0.S[1], (R6)
-	VST1  V0.S[2], (R5)
-	ADD   $4, R5, R6
-	VST1  V0.S[3], (R6)
-
-	// the next 2 rows, or the last ones
-	MOVD rows+56(FP), R0
-	SUB  $2, R0
-	CMP  $0, R0
-	BLE  done3
-	MOVD $2, R1
-	CMP  $2, R0
-	BGE  enough47
-	MOVD R0, R1
-	MOVD $2, R0
-
-enough47:
-	MOVD R0, rows+56(FP)
-	MOVD ldy+8(FP), R3
-	MUL  R1, R3
-	MOVD y+0(FP), R2
-	ADD  R3, R2
-	MOVD R2, y+0(FP)
-	MOVD ldx+24(FP), R3
-	MUL  R1, R3
-	MOVD x+16(FP), R2
-	ADD  R3, R2
-	MOVD R2, x+16(FP)
-	B    rows2
-
-done3:
-	RET
-
-more1:
-	CMP $3, R0
-	BNE more48
-
-rows49:
-	// 1×3 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVD  bias+48(FP), R0
-	FMOVS 0(R0), F0
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	FMOVS 4(R0), F4
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	FMOVS 8(R0), F8
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-
-	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
-	MOVD w+32(FP), R0
-	MOVD ldw+40(FP), R1
-	MOVD x+16(FP), R2
-	MOVD ldx+24(FP), R3
-	MOVD n+72(FP), R4
-	ADD  R1, R0, R5
-	ADD  R1, R5, R6
-	CMP  $16, R4
-	BLT  tail52
-
-block51:
-	FMOVQ 0(R2), F13
-	FMOVQ 0(R0), F12
-	VFMLA V12.S4, V13.S4, V0.S4
-	FMOVQ 0(R5), F12
-	VFMLA V12.S4, V13.S4, V4.S4
-	FMOVQ 0(R6), F12
-	VFMLA V12.S4, V13.S4, V8.S4
-	FMOVQ 16(R2), F13
-	FMOVQ 16(R0), F12
-	VFMLA V12.S4, V13.S4, V1.S4
-	FMOVQ 16(R5), F12
-	VFMLA V12.S4, V13.S4, V5.S4
-	FMOVQ 16(R6), F12
-	VFMLA V12.S4, V13.S4, V9.S4
-	FMOVQ 32(R2), F13
-	FMOVQ 32(R0), F12
-	VFMLA V12.S4, V13.S4, V2.S4
-	FMOVQ 32(R5), F12
-	VFMLA V12.S4, V13.S4, V6.S4
-	FMOVQ 32(R6), F12
-	VFMLA V12.S4, V13.S4, V10.S4
-	FMOVQ 48(R2), F13
-	FMOVQ 48(R0), F12
-	VFMLA V12.S4, V13.S4, V3.S4
-	FMOVQ 48(R5), F12
-	VFMLA V12.S4, V13.S4, V7.S4
-	FMOVQ 48(R6), F12
-	VFMLA V12.S4, V13.S4, V11.S4
-	ADD   $64, R0
-	ADD   $64, R5
-	ADD   $64, R6
-	ADD   $64, R2
-	SUB   $16, R4
-	CMP   $16, R4
-	BGE   block51
-
-tail52:
-	CMP   $0, R4
-	BLE   end53
-	CMP   $4, R4
-	BLT   part54
-	FMOVQ 0(R2), F13
-	FMOVQ 0(R0), F12
-	VFMLA V12.S4, V13.S4, V0.S4
-	FMOVQ 0(R5), F12
-	VFMLA V12.S4, V13.S4, V4.S4
-	FMOVQ 0(R6), F12
-	VFMLA V12.S4, V13.S4, V8.S4
-	B     over55
-
-part54:
-	TST   $2, R4
-	BEQ   one56
-	FMOVD 0(R2), F13
-	TST   $1, R4
-	BEQ   moved57
-	ADD   $8, R2, R7
-	VLD1  (R7), V13.S[2]
-	B     moved57
-
-one56:
-	FMOVS 0(R2), F13
-
-moved57:
-	TST   $2, R4
-	BEQ   one58
-	FMOVD 0(R0), F12
-	TST   $1, R4
-	BEQ   moved59
-	ADD   $8, R0, R7
-	VLD1  (R7), V12.S[2]
-	B     moved59
-
-one58:
-	FMOVS 0(R0), F12
-
-moved59:
-	VFMLA V12.S4, V13.S4, V0.S4
-	TST   $2, R4
-	BEQ   one60
-	FMOVD 0(R5), F12
-	TST   $1, R4
-	BEQ   moved61
-	ADD   $8, R5, R7
-	VLD1  (R7), V12.S[2]
-	B     moved61
-
-one60:
-	FMOVS 0(R5), F12
-
-moved61:
-	VFMLA V12.S4, V13.S4, V4.S4
-	TST   $2, R4
-	BEQ   one62
-	FMOVD 0(R6), F12
-	TST   $1, R4
-	BEQ   moved63
-	ADD   $8, R6, R7
-	VLD1  (R7), V12.S[2]
-	B     moved63
-
-one62:
-	FMOVS 0(R6), F12
-
-moved63:
-	VFMLA V12.S4, V13.S4, V8.S4
-	B     end53
-
-over55:
-	CMP   $4, R4
-	BLE   end53
-	CMP   $8, R4
-	BLT   part64
-	FMOVQ 16(R2), F13
-	FMOVQ 16(R0), F12
-	VFMLA V12.S4, V13.S4, V1.S4
-	FMOVQ 16(R5), F12
-	VFMLA V12.S4, V13.S4, V5.S4
-	FMOVQ 16(R6), F12
-	VFMLA V12.S4, V13.S4, V9.S4
-	B     over65
-
-part64:
-	TST   $2, R4
-	BEQ   one66
-	FMOVD 16(R2), F13
-	TST   $1, R4
-	BEQ   moved67
-	ADD   $24, R2, R7
-	VLD1  (R7), V13.S[2]
-	B     moved67
-
-one66:
-	FMOVS 16(R2), F13
-
-moved67:
-	TST   $2, R4
-	BEQ   one68
-	FMOVD 16(R0), F12
-	TST   $1, R4
-	BEQ   moved69
-	ADD   $24, R0, R7
-	VLD1  (R7), V12.S[2]
-	B     moved69
-
-one68:
-	FMOVS 16(R0), F12
-
-moved69:
-	VFMLA V12.S4, V13.S4, V1.S4
-	TST   $2, R4
-	BEQ   one70
-	FMOVD 16(R5), F12
-	TST   $1, R4
-	BEQ   moved71
-	ADD   $24, R5, R7
-	VLD1  (R7), V12.S[2]
-	B     moved71
-
-one70:
-	FMOVS 16(R5), F12
-
-moved71:
-	VFMLA V12.S4, V13.S4, V5.S4
-	TST   $2, R4
-	BEQ   one72
-	FMOVD 16(R6), F12
-	TST   $1, R4
-	BEQ   moved73
-	ADD   $24, R6, R7
-	VLD1  (R7), V12.S[2]
-	B     moved73
-
-one72:
-	FMOVS 16(R6), F12
-
-moved73:
-	VFMLA V12.S4, V13.S4, V9.S4
-	B     end53
-
-over65:
-	CMP   $8, R4
-	BLE   end53
-	CMP   $12, R4
-	BLT   part74
-	FMOVQ 32(R2), F13
-	FMOVQ 32(R0), F12
-	VFMLA V12.S4, V13.S4, V2.S4
-	FMOVQ 32(R5), F12
-	VFMLA V12.S4, V13.S4, V6.S4
-	FMOVQ 32(R6), F12
-	VFMLA V12.S4, V13.S4, V10.S4
-	B     over75
-
-part74:
-	TST   $2, R4
-	BEQ   one76
-	FMOVD 32(R2), F13
-	TST   $1, R4
-	BEQ   moved77
-	ADD   $40, R2, R7
-	VLD1  (R7), V13.S[2]
-	B     moved77
-
-one76:
-	FMOVS 32(R2), F13
-
-moved77:
-	TST   $2, R4
-	BEQ   one78
-	FMOVD 32(R0), F12
-	TST   $1, R4
-	BEQ   moved79
-	ADD   $40, R0, R7
-	VLD1  (R7), V12.S[2]
-	B     moved79
-
-one78:
-	FMOVS 32(R0), F12
-
-moved79:
-	VFMLA V12.S4, V13.S4, V2.S4
-	TST   $2, R4
-	BEQ   one80
-	FMOVD 32(R5), F12
-	TST   $1, R4
-	BEQ   moved81
-	ADD   $40, R5, R7
-	VLD1  (R7), V12.S[2]
-	B     moved81
-
-one80:
-	FMOVS 32(R5), F12
-
-moved81:
-	VFMLA V12.S4, V13.S4, V6.S4
-	TST   $2, R4
-	BEQ   one82
-	FMOVD 32(R6), F12
-	TST   $1, R4
-	BEQ   moved83
-	ADD   $40, R6, R7
-	VLD1  (R7), V12.S[2]
-	B     moved83
-
-one82:
-	FMOVS 32(R6), F12
-
-moved83:
-	VFMLA V12.S4, V13.S4, V10.S4
-	B     end53
-
-over75:
-	CMP   $12, R4
-	BLE   end53
-	TST   $2, R4
-	BEQ   one85
-	FMOVD 48(R2), F13
-	TST   $1, R4
-	BEQ   moved86
-	ADD   $56, R2, R7
-	VLD1  (R7), V13.S[2]
-	B     moved86
-
-one85:
-	FMOVS 48(R2), F13
-
-moved86:
-	TST   $2, R4
-	BEQ   one87
-	FMOVD 48(R0), F12
-	TST   $1, R4
-	BEQ   moved88
-	ADD   $56, R0, R7
-	VLD1  (R7), V12.S[2]
-	B     moved88
-
-one87:
-	FMOVS 48(R0), F12
-
-moved88:
-	VFMLA V12.S4, V13.S4, V3.S4
-	TST   $2, R4
-	BEQ   one89
-	FMOVD 48(R5), F12
-	TST   $1, R4
-	BEQ   moved90
-	ADD   $56, R5, R7
-	VLD1  (R7), V12.S[2]
-	B     moved90
-
-one89:
-	FMOVS 48(R5), F12
-
-moved90:
-	VFMLA V12.S4, V13.S4, V7.S4
-	TST   $2, R4
-	BEQ   one91
-	FMOVD 48(R6), F12
-	TST   $1, R4
-	BEQ   moved92
-	ADD   $56, R6, R7
-	VLD1  (R7), V12.S[2]
-	B     moved92
-
-one91:
-	FMOVS 48(R6), F12
-
-moved92:
-	VFMLA V12.S4, V13.S4, V11.S4
-
-end53:
-	MOVD y+0(FP), R2
-	MOVD ldy+8(FP), R3
-
-	// y[i,j] = act(halved lanes)
-	MOVD  act+80(FP), R4
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
-	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
-	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	VMOVI $0, V1.B16
-	VZIP2 V4.D2, V0.D2, V2.D2
-	VZIP1 V4.D2, V0.D2, V0.D2
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	VZIP2 V1.D2, V8.D2, V2.D2
-	VZIP1 V1.D2, V8.D2, V8.D2
-	WORD  $0x4e22d508 // fadd v8.4s, v8.4s, v2.4s
-	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
-	VMOVI $0, V12.B16
-	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
-	CMP   $1, R4
-	BNE   linear93
-	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
-
-linear93:
-	FMOVS F0, 0(R2)
-	ADD   $4, R2, R5
-	VST1  V0.S[1], (R5)
-	ADD   $8, R2, R5
-	VST1  V0.S[2], (R5)
-
-	// the next 1 rows, or the last ones
-	MOVD rows+56(FP), R0
-	SUB  $1, R0
-	CMP  $0, R0
-	BLE  done50
-	MOVD $1, R1
-	MOVD R0, rows+56(FP)
-	MOVD ldy+8(FP), R3
-	MUL  R1, R3
-	MOVD y+0(FP), R2
-	ADD  R3, R2
-	MOVD R2, y+0(FP)
-	MOVD ldx+24(FP), R3
-	MUL  R1, R3
-	MOVD x+16(FP), R2
-	ADD  R3, R2
-	MOVD R2, x+16(FP)
-	B    rows49
-
-done50:
-	RET
-
-more48:
-	CMP $4, R0
-	BNE more94
-
-rows95:
-	// 1×4 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVD  bias+48(FP), R0
-	FMOVS 0(R0), F0
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	FMOVS 4(R0), F4
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	FMOVS 8(R0), F8
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	FMOVS 12(R0), F12
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-
-	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
-	MOVD w+32(FP), R0
-	MOVD ldw+40(FP), R1
-	MOVD x+16(FP), R2
-	MOVD ldx+24(FP), R3
-	MOVD n+72(FP), R4
-	ADD  R1, R0, R5
-	ADD  R1, R5, R6
-	ADD  R1, R6, R7
-	CMP  $16, R4
-	BLT  tail98
-
-block97:
-	FMOVQ 0(R2), F17
-	FMOVQ 0(R0), F16
-	VFMLA V16.S4, V17.S4, V0.S4
-	FMOVQ 0(R5), F16
-	VFMLA V16.S4, V17.S4, V4.S4
-	FMOVQ 0(R6), F16
-	VFMLA V16.S4, V17.S4, V8.S4
-	FMOVQ 0(R7), F16
-	VFMLA V16.S4, V17.S4, V12.S4
-	FMOVQ 16(R2), F17
-	FMOVQ 16(R0), F16
-	VFMLA V16.S4, V17.S4, V1.S4
-	FMOVQ 16(R5), F16
-	VFMLA V16.S4, V17.S4, V5.S4
-	FMOVQ 16(R6), F16
-	VFMLA V16.S4, V17.S4, V9.S4
-	FMOVQ 16(R7), F16
-	VFMLA V16.S4, V17.S4, V13.S4
-	FMOVQ 32(R2), F17
-	FMOVQ 32(R0), F16
-	VFMLA V16.S4, V17.S4, V2.S4
-	FMOVQ 32(R5), F16
-	VFMLA V16.S4, V17.S4, V6.S4
-	FMOVQ 32(R6), F16
-	VFMLA V16.S4, V17.S4, V10.S4
-	FMOVQ 32(R7), F16
-	VFMLA V16.S4, V17.S4, V14.S4
-	FMOVQ 48(R2), F17
-	FMOVQ 48(R0), F16
-	VFMLA V16.S4, V17.S4, V3.S4
-	FMOVQ 48(R5), F16
-	VFMLA V16.S4, V17.S4, V7.S4
-	FMOVQ 48(R6), F16
-	VFMLA V16.S4, V17.S4, V11.S4
-	FMOVQ 48(R7), F16
-	VFMLA V16.S4, V17.S4, V15.S4
-	ADD   $64, R0
-	ADD   $64, R5
-	ADD   $64, R6
-	ADD   $64, R7
-	ADD   $64, R2
-	SUB   $16, R4
-	CMP   $16, R4
-	BGE   block97
-
-tail98:
-	CMP   $0, R4
-	BLE   end99
-	CMP   $4, R4
-	BLT   part100
-	FMOVQ 0(R2), F17
-	FMOVQ 0(R0), F16
-	VFMLA V16.S4, V17.S4, V0.S4
-	FMOVQ 0(R5), F16
-	VFMLA V16.S4, V17.S4, V4.S4
-	FMOVQ 0(R6), F16
-	VFMLA V16.S4, V17.S4, V8.S4
-	FMOVQ 0(R7), F16
-	VFMLA V16.S4, V17.S4, V12.S4
-	B     over101
-
-part100:
-	TST   $2, R4
-	BEQ   one102
-	FMOVD 0(R2), F17
-	TST   $1, R4
-	BEQ   moved103
-	ADD   $8, R2, R8
-	VLD1  (R8), V17.S[2]
-	B     moved103
-
-one102:
-	FMOVS 0(R2), F17
-
-moved103:
-	TST   $2, R4
-	BEQ   one104
-	FMOVD 0(R0), F16
-	TST   $1, R4
-	BEQ   moved105
-	ADD   $8, R0, R8
-	VLD1  (R8), V16.S[2]
-	B     moved105
-
-one104:
-	FMOVS 0(R0), F16
-
-moved105:
-	VFMLA V16.S4, V17.S4, V0.S4
-	TST   $2, R4
-	BEQ   one106
-	FMOVD 0(R5), F16
-	TST   $1, R4
-	BEQ   moved107
-	ADD   $8, R5, R8
-	VLD1  (R8), V16.S[2]
-	B     moved107
-
-one106:
-	FMOVS 0(R5), F16
-
-moved107:
-	VFMLA V16.S4, V17.S4, V4.S4
-	TST   $2, R4
-	BEQ   one108
-	FMOVD 0(R6), F16
-	TST   $1, R4
-	BEQ   moved109
-	ADD   $8, R6, R8
-	VLD1  (R8), V16.S[2]
-	B     moved109
-
-one108:
-	FMOVS 0(R6), F16
-
-moved109:
-	VFMLA V16.S4, V17.S4, V8.S4
-	TST   $2, R4
-	BEQ   one110
-	FMOVD 0(R7), F16
-	TST   $1, R4
-	BEQ   moved111
-	ADD   $8, R7, R8
-	VLD1  (R8), V16.S[2]
-	B     moved111
-
-one110:
-	FMOVS 0(R7), F16
-
-moved111:
-	VFMLA V16.S4, V17.S4, V12.S4
-	B     end99
-
-over101:
-	CMP   $4, R4
-	BLE   end99
-	CMP   $8, R4
-	BLT   part112
-	FMOVQ 16(R2), F17
-	FMOVQ 16(R0), F16
-	VFMLA V16.S4, V17.S4, V1.S4
-	FMOVQ 16(R5), F16
-	VFMLA V16.S4, V17.S4, V5.S4
-	FMOVQ 16(R6), F16
-	VFMLA V16.S4, V17.S4, V9.S4
-	FMOVQ 16(R7), F16
-	VFMLA V16.S4, V17.S4, V13.S4
-	B     over113
-
-part112:
-	TST   $2, R4
-	BEQ   one114
-	FMOVD 16(R2), F17
-	TST   $1, R4
-	BEQ   moved115
-	ADD   $24, R2, R8
-	VLD1  (R8), V17.S[2]
-	B     moved115
-
-one114:
-	FMOVS 16(R2), F17
-
-moved115:
-	TST   $2, R4
-	BEQ   one116
-	FMOVD 16(R0), F16
-	TST   $1, R4
-	BEQ   moved117
-	ADD   $24, R0, R8
-	VLD1  (R8), V16.S[2]
-	B     moved117
-
-one116:
-	FMOVS 16(R0), F16
-
-moved117:
-	VFMLA V16.S4, V17.S4, V1.S4
-	TST   $2, R4
-	BEQ   one118
-	FMOVD 16(R5), F16
-	TST   $1, R4
-	BEQ   moved119
-	ADD   $24, R5, R8
-	VLD1  (R8), V16.S[2]
-	B     moved119
-
-one118:
-	FMOVS 16(R5), F16
-
-moved119:
-	VFMLA V16.S4, V17.S4, V5.S4
-	TST   $2, R4
-	BEQ   one120
-	FMOVD 16(R6), F16
-	TST   $1, R4
-	BEQ   moved121
-	ADD   $24, R6, R8
-	VLD1  (R8), V16.S[2]
-	B     moved121
-
-one120:
-	FMOVS 16(R6), F16
-
-moved121:
-	VFMLA V16.S4, V17.S4, V9.S4
-	TST   $2, R4
-	BEQ   one122
-	FMOVD 16(R7), F16
-	TST   $1, R4
-	BEQ   moved123
-	ADD   $24, R7, R8
-	VLD1  (R8), V16.S[2]
-	B     moved123
-
-one122:
-	FMOVS 16(R7), F16
-
-moved123:
-	VFMLA V16.S4, V17.S4, V13.S4
-	B     end99
-
-over113:
-	CMP   $8, R4
-	BLE   end99
-	CMP   $12, R4
-	BLT   part124
-	FMOVQ 32(R2), F17
-	FMOVQ 32(R0), F16
-	VFMLA V16.S4, V17.S4, V2.S4
-	FMOVQ 32(R5), F16
-	VFMLA V16.S4, V17.S4, V6.S4
-	FMOVQ 32(R6), F16
-	VFMLA V16.S4, V17.S4, V10.S4
-	FMOVQ 32(R7), F16
-	VFMLA V16.S4, V17.S4, V14.S4
-	B     over125
-
-part124:
-	TST   $2, R4
-	BEQ   one126
-	FMOVD 32(R2), F17
-	TST   $1, R4
-	BEQ   moved127
-	ADD   $40, R2, R8
-	VLD1  (R8), V17.S[2]
-	B     moved127
-
-one126:
-	FMOVS 32(R2), F17
-
-moved127:
-	TST   $2, R4
-	BEQ   one128
-	FMOVD 32(R0), F16
-	TST   $1, R4
-	BEQ   moved129
-	ADD   $40, R0, R8
-	VLD1  (R8), V16.S[2]
-	B     moved129
-
-one128:
-	FMOVS 32(R0), F16
-
-moved129:
-	VFMLA V16.S4, V17.S4, V2.S4
-	TST   $2, R4
-	BEQ   one130
-	FMOVD 32(R5), F16
-	TST   $1, R4
-	BEQ   moved131
-	ADD   $40, R5, R8
-	VLD1  (R8), V16.S[2]
-	B     moved131
-
-one130:
-	FMOVS 32(R5), F16
-
-moved131:
-	VFMLA V16.S4, V17.S4, V6.S4
-	TST   $2, R4
-	BEQ   one132
-	FMOVD 32(R6), F16
-	TST   $1, R4
-	BEQ   moved133
-	ADD   $40, R6, R8
-	VLD1  (R8), V16.S[2]
-	B     moved133
-
-one132:
-	FMOVS 32(R6), F16
-
-moved133:
-	VFMLA V16.S4, V17.S4, V10.S4
-	TST   $2, R4
-	BEQ   one134
-	FMOVD 32(R7), F16
-	TST   $1, R4
-	BEQ   moved135
-	ADD   $40, R7, R8
-	VLD1  (R8), V16.S[2]
-	B     moved135
-
-one134:
-	FMOVS 32(R7), F16
-
-moved135:
-	VFMLA V16.S4, V17.S4, V14.S4
-	B     end99
-
-over125:
-	CMP   $12, R4
-	BLE   end99
-	TST   $2, R4
-	BEQ   one137
-	FMOVD 48(R2), F17
-	TST   $1, R4
-	BEQ   moved138
-	ADD   $56, R2, R8
-	VLD1  (R8), V17.S[2]
-	B     moved138
-
-one137:
-	FMOVS 48(R2), F17
-
-moved138:
-	TST   $2, R4
-	BEQ   one139
-	FMOVD 48(R0), F16
-	TST   $1, R4
-	BEQ   moved140
-	ADD   $56, R0, R8
-	VLD1  (R8), V16.S[2]
-	B     moved140
-
-one139:
-	FMOVS 48(R0), F16
-
-moved140:
-	VFMLA V16.S4, V17.S4, V3.S4
-	TST   $2, R4
-	BEQ   one141
-	FMOVD 48(R5), F16
-	TST   $1, R4
-	BEQ   moved142
-	ADD   $56, R5, R8
-	VLD1  (R8), V16.S[2]
-	B     moved142
-
-one141:
-	FMOVS 48(R5), F16
-
-moved142:
-	VFMLA V16.S4, V17.S4, V7.S4
-	TST   $2, R4
-	BEQ   one143
-	FMOVD 48(R6), F16
-	TST   $1, R4
-	BEQ   moved144
-	ADD   $56, R6, R8
-	VLD1  (R8), V16.S[2]
-	B     moved144
-
-one143:
-	FMOVS 48(R6), F16
-
-moved144:
-	VFMLA V16.S4, V17.S4, V11.S4
-	TST   $2, R4
-	BEQ   one145
-	FMOVD 48(R7), F16
-	TST   $1, R4
-	BEQ   moved146
-	ADD   $56, R7, R8
-	VLD1  (R8), V16.S[2]
-	B     moved146
-
-one145:
-	FMOVS 48(R7), F16
-
-moved146:
-	VFMLA V16.S4, V17.S4, V15.S4
-
-end99:
-	MOVD y+0(FP), R2
-	MOVD ldy+8(FP), R3
-
-	// y[i,j] = act(halved lanes)
-	MOVD  act+80(FP), R4
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
-	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
-	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
-	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
-	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	VZIP2 V4.D2, V0.D2, V1.D2
-	VZIP1 V4.D2, V0.D2, V0.D2
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	VZIP2 V12.D2, V8.D2, V1.D2
-	VZIP1 V12.D2, V8.D2, V8.D2
-	WORD  $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
-	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
-	VMOVI $0, V16.B16
-	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
-	CMP   $1, R4
-	BNE   linear147
-	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
-
-linear147:
-	FMOVS F0, 0(R2)
-	ADD   $4, R2, R5
-	VST1  V0.S[1], (R5)
-	ADD   $8, R2, R5
-	VST1  V0.S[2], (R5)
-	ADD   $12, R2, R5
-	VST1  V0.S[3], (R5)
-
-	// the next 1 rows, or the last ones
-	MOVD rows+56(FP), R0
-	SUB  $1, R0
-	CMP  $0, R0
-	BLE  done96
-	MOVD $1, R1
-	MOVD R0, rows+56(FP)
-	MOVD ldy+8(FP), R3
-	MUL  R1, R3
-	MOVD y+0(FP), R2
-	ADD  R3, R2
-	MOVD R2, y+0(FP)
-	MOVD ldx+24(FP), R3
-	MUL  R1, R3
-	MOVD x+16(FP), R2
-	ADD  R3, R2
-	MOVD R2, x+16(FP)
-	B    rows95
-
-done96:
-	RET
-
-more94:
-	CMP $5, R0
-	BNE more148
-
-rows149:
-	// 1×5 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVD  bias+48(FP), R0
-	FMOVS 0(R0), F0
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	FMOVS 4(R0), F4
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	FMOVS 8(R0), F8
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	FMOVS 12(R0), F12
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-	FMOVS 16(R0), F16
-	VMOVI $0, V17.B16
-	VMOVI $0, V18.B16
-	VMOVI $0, V19.B16
-
-	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
-	MOVD w+32(FP), R0
-	MOVD ldw+40(FP), R1
-	MOVD x+16(FP), R2
-	MOVD ldx+24(FP), R3
-	MOVD n+72(FP), R4
-	ADD  R1, R0, R5
-	ADD  R1, R5, R6
-	ADD  R1, R6, R7
-	ADD  R1, R7, R8
-	CMP  $16, R4
-	BLT  tail152
-
-block151:
-	FMOVQ 0(R2), F21
-	FMOVQ 0(R0), F20
-	VFMLA V20.S4, V21.S4, V0.S4
-	FMOVQ 0(R5), F20
-	VFMLA V20.S4, V21.S4, V4.S4
-	FMOVQ 0(R6), F20
-	VFMLA V20.S4, V21.S4, V8.S4
-	FMOVQ 0(R7), F20
-	VFMLA V20.S4, V21.S4, V12.S4
-	FMOVQ 0(R8), F20
-	VFMLA V20.S4, V21.S4, V16.S4
-	FMOVQ 16(R2), F21
-	FMOVQ 16(R0), F20
-	VFMLA V20.S4, V21.S4, V1.S4
-	FMOVQ 16(R5), F20
-	VFMLA V20.S4, V21.S4, V5.S4
-	FMOVQ 16(R6), F20
-	VFMLA V20.S4, V21.S4, V9.S4
-	FMOVQ 16(R7), F20
-	VFMLA V20.S4, V21.S4, V13.S4
-	FMOVQ 16(R8), F20
-	VFMLA V20.S4, V21.S4, V17.S4
-	FMOVQ 32(R2), F21
-	FMOVQ 32(R0), F20
-	VFMLA V20.S4, V21.S4, V2.S4
-	FMOVQ 32(R5), F20
-	VFMLA V20.S4, V21.S4, V6.S4
-	FMOVQ 32(R6), F20
-	VFMLA V20.S4, V21.S4, V10.S4
-	FMOVQ 32(R7), F20
-	VFMLA V20.S4, V21.S4, V14.S4
-	FMOVQ 32(R8), F20
-	VFMLA V20.S4, V21.S4, V18.S4
-	FMOVQ 48(R2), F21
-	FMOVQ 48(R0), F20
-	VFMLA V20.S4, V21.S4, V3.S4
-	FMOVQ 48(R5), F20
-	VFMLA V20.S4, V21.S4, V7.S4
-	FMOVQ 48(R6), F20
-	VFMLA V20.S4, V21.S4, V11.S4
-	FMOVQ 48(R7), F20
-	VFMLA V20.S4, V21.S4, V15.S4
-	FMOVQ 48(R8), F20
-	VFMLA V20.S4, V21.S4, V19.S4
-	ADD   $64, R0
-	ADD   $64, R5
-	ADD   $64, R6
-	ADD   $64, R7
-	ADD   $64, R8
-	ADD   $64, R2
-	SUB   $16, R4
-	CMP   $16, R4
-	BGE   block151
-
-tail152:
-	CMP   $0, R4
-	BLE   end153
-	CMP   $4, R4
-	BLT   part154
-	FMOVQ 0(R2), F21
-	FMOVQ 0(R0), F20
-	VFMLA V20.S4, V21.S4, V0.S4
-	FMOVQ 0(R5), F20
-	VFMLA V20.S4, V21.S4, V4.S4
-	FMOVQ 0(R6), F20
-	VFMLA V20.S4, V21.S4, V8.S4
-	FMOVQ 0(R7), F20
-	VFMLA V20.S4, V21.S4, V12.S4
-	FMOVQ 0(R8), F20
-	VFMLA V20.S4, V21.S4, V16.S4
-	B     over155
-
-part154:
-	TST   $2, R4
-	BEQ   one156
-	FMOVD 0(R2), F21
-	TST   $1, R4
-	BEQ   moved157
-	ADD   $8, R2, R9
-	VLD1  (R9), V21.S[2]
-	B     moved157
-
-one156:
-	FMOVS 0(R2), F21
-
-moved157:
-	TST   $2, R4
-	BEQ   one158
-	FMOVD 0(R0), F20
-	TST   $1, R4
-	BEQ   moved159
-	ADD   $8, R0, R9
-	VLD1  (R9), V20.S[2]
-	B     moved159
-
-one158:
-	FMOVS 0(R0), F20
-
-moved159:
-	VFMLA V20.S4, V21.S4, V0.S4
-	TST   $2, R4
-	BEQ   one160
-	FMOVD 0(R5), F20
-	TST   $1, R4
-	BEQ   moved161
-	ADD   $8, R5, R9
-	VLD1  (R9), V20.S[2]
-	B     moved161
-
-one160:
-	FMOVS 0(R5), F20
-
-moved161:
-	VFMLA V20.S4, V21.S4, V4.S4
-	TST   $2, R4
-	BEQ   one162
-	FMOVD 0(R6), F20
-	TST   $1, R4
-	BEQ   moved163
-	ADD   $8, R6, R9
-	VLD1  (R9), V20.S[2]
-	B     moved163
-
-one162:
-	FMOVS 0(R6), F20
-
-moved163:
-	VFMLA V20.S4, V21.S4, V8.S4
-	TST   $2, R4
-	BEQ   one164
-	FMOVD 0(R7), F20
-	TST   $1, R4
-	BEQ   moved165
-	ADD   $8, R7, R9
-	VLD1  (R9), V20.S[2]
-	B     moved165
-
-one164:
-	FMOVS 0(R7), F20
-
-moved165:
-	VFMLA V20.S4, V21.S4, V12.S4
-	TST   $2, R4
-	BEQ   one166
-	FMOVD 0(R8), F20
-	TST   $1, R4
-	BEQ   moved167
-	ADD   $8, R8, R9
-	VLD1  (R9), V20.S[2]
-	B     moved167
-
-one166:
-	FMOVS 0(R8), F20
-
-moved167:
-	VFMLA V20.S4, V21.S4, V16.S4
-	B     end153
-
-over155:
-	CMP   $4, R4
-	BLE   end153
-	CMP   $8, R4
-	BLT   part168
-	FMOVQ 16(R2), F21
-	FMOVQ 16(R0), F20
-	VFMLA V20.S4, V21.S4, V1.S4
-	FMOVQ 16(R5), F20
-	VFMLA V20.S4, V21.S4, V5.S4
-	FMOVQ 16(R6), F20
-	VFMLA V20.S4, V21.S4, V9.S4
-	FMOVQ 16(R7), F20
-	VFMLA V20.S4, V21.S4, V13.S4
-	FMOVQ 16(R8), F20
-	VFMLA V20.S4, V21.S4, V17.S4
-	B     over169
-
-part168:
-	TST   $2, R4
-	BEQ   one170
-	FMOVD 16(R2), F21
-	TST   $1, R4
-	BEQ   moved171
-	ADD   $24, R2, R9
-	VLD1  (R9), V21.S[2]
-	B     moved171
-
-one170:
-	FMOVS 16(R2), F21
-
-moved171:
-	TST   $2, R4
-	BEQ   one172
-	FMOVD 16(R0), F20
-	TST   $1, R4
-	BEQ   moved173
-	ADD   $24, R0, R9
-	VLD1  (R9), V20.S[2]
-	B     moved173
-
-one172:
-	FMOVS 16(R0), F20
-
-moved173:
-	VFMLA V20.S4, V21.S4, V1.S4
-	TST   $2, R4
-	BEQ   one174
-	FMOVD 16(R5), F20
-	TST   $1, R4
-	BEQ   moved175
-	ADD   $24, R5, R9
-	VLD1  (R9), V20.S[2]
-	B     moved175
-
-one174:
-	FMOVS 16(R5), F20
-
-moved175:
-	VFMLA V20.S4, V21.S4, V5.S4
-	TST   $2, R4
-	BEQ   one176
-	FMOVD 16(R6), F20
-	TST   $1, R4
-	BEQ   moved177
-	ADD   $24, R6, R9
-	VLD1  (R9), V20.S[2]
-	B     moved177
-
-one176:
-	FMOVS 16(R6), F20
-
-moved177:
-	VFMLA V20.S4, V21.S4, V9.S4
-	TST   $2, R4
-	BEQ   one178
-	FMOVD 16(R7), F20
-	TST   $1, R4
-	BEQ   moved179
-	ADD   $24, R7, R9
-	VLD1  (R9), V20.S[2]
-	B     moved179
-
-one178:
-	FMOVS 16(R7), F20
-
-moved179:
-	VFMLA V20.S4, V21.S4, V13.S4
-	TST   $2, R4
-	BEQ   one180
-	FMOVD 16(R8), F20
-	TST   $1, R4
-	BEQ   moved181
-	ADD   $24, R8, R9
-	VLD1  (R9), V20.S[2]
-	B     moved181
-
-one180:
-	FMOVS 16(R8), F20
-
-moved181:
-	VFMLA V20.S4, V21.S4, V17.S4
-	B     end153
-
-over169:
-	CMP   $8, R4
-	BLE   end153
-	CMP   $12, R4
-	BLT   part182
-	FMOVQ 32(R2), F21
-	FMOVQ 32(R0), F20
-	VFMLA V20.S4, V21.S4, V2.S4
-	FMOVQ 32(R5), F20
-	VFMLA V20.S4, V21.S4, V6.S4
-	FMOVQ 32(R6), F20
-	VFMLA V20.S4, V21.S4, V10.S4
-	FMOVQ 32(R7), F20
-	VFMLA V20.S4, V21.S4, V14.S4
-	FMOVQ 32(R8), F20
-	VFMLA V20.S4, V21.S4, V18.S4
-	B     over183
-
-part182:
-	TST   $2, R4
-	BEQ   one184
-	FMOVD 32(R2), F21
-	TST   $1, R4
-	BEQ   moved185
-	ADD   $40, R2, R9
-	VLD1  (R9), V21.S[2]
-	B     moved185
-
-one184:
-	FMOVS 32(R2), F21
-
-moved185:
-	TST   $2, R4
-	BEQ   one186
-	FMOVD 32(R0), F20
-	TST   $1, R4
-	BEQ   moved187
-	ADD   $40, R0, R9
-	VLD1  (R9), V20.S[2]
-	B     moved187
-
-one186:
-	FMOVS 32(R0), F20
-
-moved187:
-	VFMLA V20.S4, V21.S4, V2.S4
-	TST   $2, R4
-	BEQ   one188
-	FMOVD 32(R5), F20
-	TST   $1, R4
-	BEQ   moved189
-	ADD   $40, R5, R9
-	VLD1  (R9), V20.S[2]
-	B     moved189
-
-one188:
-	FMOVS 32(R5), F20
-
-moved189:
-	VFMLA V20.S4, V21.S4, V6.S4
-	TST   $2, R4
-	BEQ   one190
-	FMOVD 32(R6), F20
-	TST   $1, R4
-	BEQ   moved191
-	ADD   $40, R6, R9
-	VLD1  (R9), V20.S[2]
-	B     moved191
-
-one190:
-	FMOVS 32(R6), F20
-
-moved191:
-	VFMLA V20.S4, V21.S4, V10.S4
-	TST   $2, R4
-	BEQ   one192
-	FMOVD 32(R7), F20
-	TST   $1, R4
-	BEQ   moved193
-	ADD   $40, R7, R9
-	VLD1  (R9), V20.S[2]
-	B     moved193
-
-one192:
-	FMOVS 32(R7), F20
-
-moved193:
-	VFMLA V20.S4, V21.S4, V14.S4
-	TST   $2, R4
-	BEQ   one194
-	FMOVD 32(R8), F20
-	TST   $1, R4
-	BEQ   moved195
-	ADD   $40, R8, R9
-	VLD1  (R9), V20.S[2]
-	B     moved195
-
-one194:
-	FMOVS 32(R8), F20
-
-moved195:
-	VFMLA V20.S4, V21.S4, V18.S4
-	B     end153
-
-over183:
-	CMP   $12, R4
-	BLE   end153
-	TST   $2, R4
-	BEQ   one197
-	FMOVD 48(R2), F21
-	TST   $1, R4
-	BEQ   moved198
-	ADD   $56, R2, R9
-	VLD1  (R9), V21.S[2]
-	B     moved198
-
-one197:
-	FMOVS 48(R2), F21
-
-moved198:
-	TST   $2, R4
-	BEQ   one199
-	FMOVD 48(R0), F20
-	TST   $1, R4
-	BEQ   moved200
-	ADD   $56, R0, R9
-	VLD1  (R9), V20.S[2]
-	B     moved200
-
-one199:
-	FMOVS 48(R0), F20
-
-moved200:
-	VFMLA V20.S4, V21.S4, V3.S4
-	TST   $2, R4
-	BEQ   one201
-	FMOVD 48(R5), F20
-	TST   $1, R4
-	BEQ   moved202
-	ADD   $56, R5, R9
-	VLD1  (R9), V20.S[2]
-	B     moved202
-
-one201:
-	FMOVS 48(R5), F20
-
-moved202:
-	VFMLA V20.S4, V21.S4, V7.S4
-	TST   $2, R4
-	BEQ   one203
-	FMOVD 48(R6), F20
-	TST   $1, R4
-	BEQ   moved204
-	ADD   $56, R6, R9
-	VLD1  (R9), V20.S[2]
-	B     moved204
-
-one203:
-	FMOVS 48(R6), F20
-
-moved204:
-	VFMLA V20.S4, V21.S4, V11.S4
-	TST   $2, R4
-	BEQ   one205
-	FMOVD 48(R7), F20
-	TST   $1, R4
-	BEQ   moved206
-	ADD   $56, R7, R9
-	VLD1  (R9), V20.S[2]
-	B     moved206
-
-one205:
-	FMOVS 48(R7), F20
-
-moved206:
-	VFMLA V20.S4, V21.S4, V15.S4
-	TST   $2, R4
-	BEQ   one207
-	FMOVD 48(R8), F20
-	TST   $1, R4
-	BEQ   moved208
-	ADD   $56, R8, R9
-	VLD1  (R9), V20.S[2]
-	B     moved208
-
-one207:
-	FMOVS 48(R8), F20
-
-moved208:
-	VFMLA V20.S4, V21.S4, V19.S4
-
-end153:
-	MOVD y+0(FP), R2
-	MOVD ldy+8(FP), R3
-
-	// y[i,j] = act(halved lanes)
-	MOVD  act+80(FP), R4
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
-	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
-	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
-	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
-	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
-	WORD  $0x4e33d631 // fadd v17.4s, v17.4s, v19.4s
-	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	VZIP2 V4.D2, V0.D2, V1.D2
-	VZIP1 V4.D2, V0.D2, V0.D2
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	VZIP2 V12.D2, V8.D2, V1.D2
-	VZIP1 V12.D2, V8.D2, V8.D2
-	WORD  $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
-	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
-	VMOVI $0, V20.B16
-	WORD  $0x4e34d400 // fadd v0.4s, v0.4s, v20.4s
-	CMP   $1, R4
-	BNE   linear209
-	WORD  $0x4e34f400 // fmax v0.4s, v0.4s, v20.4s
-
-linear209:
-	FMOVS F0, 0(R2)
-	ADD   $4, R2, R5
-	VST1  V0.S[1], (R5)
-	ADD   $8, R2, R5
-	VST1  V0.S[2], (R5)
-	ADD   $12, R2, R5
-	VST1  V0.S[3], (R5)
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VZIP2 V0.D2, V16.D2, V3.D2
-	VZIP1 V0.D2, V16.D2, V16.D2
-	WORD  $0x4e23d610 // fadd v16.4s, v16.4s, v3.4s
-	VZIP2 V2.D2, V1.D2, V3.D2
-	VZIP1 V2.D2, V1.D2, V1.D2
-	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
-	WORD  $0x6e21d610 // faddp v16.4s, v16.4s, v1.4s
-	VMOVI $0, V20.B16
-	WORD  $0x4e34d610 // fadd v16.4s, v16.4s, v20.4s
-	CMP   $1, R4
-	BNE   linear210
-	WORD  $0x4e34f610 // fmax v16.4s, v16.4s, v20.4s
-
-linear210:
-	FMOVS F16, 16(R2)
-
-	// the next 1 rows, or the last ones
-	MOVD rows+56(FP), R0
-	SUB  $1, R0
-	CMP  $0, R0
-	BLE  done150
-	MOVD $1, R1
-	MOVD R0, rows+56(FP)
-	MOVD ldy+8(FP), R3
-	MUL  R1, R3
-	MOVD y+0(FP), R2
-	ADD  R3, R2
-	MOVD R2, y+0(FP)
-	MOVD ldx+24(FP), R3
-	MUL  R1, R3
-	MOVD x+16(FP), R2
-	ADD  R3, R2
-	MOVD R2, x+16(FP)
-	B    rows149
-
-done150:
-	RET
-
-more148:
-	CMP $6, R0
-	BNE more211
-
-rows212:
-	// 1×6 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVD  bias+48(FP), R0
-	FMOVS 0(R0), F0
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	FMOVS 4(R0), F4
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	FMOVS 8(R0), F8
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	FMOVS 12(R0), F12
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-	FMOVS 16(R0), F16
-	VMOVI $0, V17.B16
-	VMOVI $0, V18.B16
-	VMOVI $0, V19.B16
-	FMOVS 20(R0), F20
-	VMOVI $0, V21.B16
-	VMOVI $0, V22.B16
-	VMOVI $0, V23.B16
-
-	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
-	MOVD w+32(FP), R0
-	MOVD ldw+40(FP), R1
-	MOVD x+16(FP), R2
-	MOVD ldx+24(FP), R3
-	MOVD n+72(FP), R4
-	ADD  R1, R0, R5
-	ADD  R1, R5, R6
-	ADD  R1, R6, R7
-	ADD  R1, R7, R8
-	ADD  R1, R8, R9
-	CMP  $16, R4
-	BLT  tail215
-
-block214:
-	FMOVQ 0(R2), F25
-	FMOVQ 0(R0), F24
-	VFMLA V24.S4, V25.S4, V0.S4
-	FMOVQ 0(R5), F24
-	VFMLA V24.S4, V25.S4, V4.S4
-	FMOVQ 0(R6), F24
-	VFMLA V24.S4, V25.S4, V8.S4
-	FMOVQ 0(R7), F24
-	VFMLA V24.S4, V25.S4, V12.S4
-	FMOVQ 0(R8), F24
-	VFMLA V24.S4, V25.S4, V16.S4
-	FMOVQ 0(R9), F24
-	VFMLA V24.S4, V25.S4, V20.S4
-	FMOVQ 16(R2), F25
-	FMOVQ 16(R0), F24
-	VFMLA V24.S4, V25.S4, V1.S4
-	FMOVQ 16(R5), F24
-	VFMLA V24.S4, V25.S4, V5.S4
-	FMOVQ 16(R6), F24
-	VFMLA V24.S4, V25.S4, V9.S4
-	FMOVQ 16(R7), F24
-	VFMLA V24.S4, V25.S4, V13.S4
-	FMOVQ 16(R8), F24
-	VFMLA V24.S4, V25.S4, V17.S4
-	FMOVQ 16(R9), F24
-	VFMLA V24.S4, V25.S4, V21.S4
-	FMOVQ 32(R2), F25
-	FMOVQ 32(R0), F24
-	VFMLA V24.S4, V25.S4, V2.S4
-	FMOVQ 32(R5), F24
-	VFMLA V24.S4, V25.S4, V6.S4
-	FMOVQ 32(R6), F24
-	VFMLA V24.S4, V25.S4, V10.S4
-	FMOVQ 32(R7), F24
-	VFMLA V24.S4, V25.S4, V14.S4
-	FMOVQ 32(R8), F24
-	VFMLA V24.S4, V25.S4, V18.S4
-	FMOVQ 32(R9), F24
-	VFMLA V24.S4, V25.S4, V22.S4
-	FMOVQ 48(R2), F25
-	FMOVQ 48(R0), F24
-	VFMLA V24.S4, V25.S4, V3.S4
-	FMOVQ 48(R5), F24
-	VFMLA V24.S4, V25.S4, V7.S4
-	FMOVQ 48(R6), F24
-	VFMLA V24.S4, V25.S4, V11.S4
-	FMOVQ 48(R7), F24
-	VFMLA V24.S4, V25.S4, V15.S4
-	FMOVQ 48(R8), F24
-	VFMLA V24.S4, V25.S4, V19.S4
-	FMOVQ 48(R9), F24
-	VFMLA V24.S4, V25.S4, V23.S4
-	ADD   $64, R0
-	ADD   $64, R5
-	ADD   $64, R6
-	ADD   $64, R7
-	ADD   $64, R8
-	ADD   $64, R9
-	ADD   $64, R2
-	SUB   $16, R4
-	CMP   $16, R4
-	BGE   block214
-
-tail215:
-	CMP   $0, R4
-	BLE   end216
-	CMP   $4, R4
-	BLT   part217
-	FMOVQ 0(R2), F25
-	FMOVQ 0(R0), F24
-	VFMLA V24.S4, V25.S4, V0.S4
-	FMOVQ 0(R5), F24
-	VFMLA V24.S4, V25.S4, V4.S4
-	FMOVQ 0(R6), F24
-	VFMLA V24.S4, V25.S4, V8.S4
-	FMOVQ 0(R7), F24
-	VFMLA V24.S4, V25.S4, V12.S4
-	FMOVQ 0(R8), F24
-	VFMLA V24.S4, V25.S4, V16.S4
-	FMOVQ 0(R9), F24
-	VFMLA V24.S4, V25.S4, V20.S4
-	B     over218
-
-part217:
-	TST   $2, R4
-	BEQ   one219
-	FMOVD 0(R2), F25
-	TST   $1, R4
-	BEQ   moved220
-	ADD   $8, R2, R10
-	VLD1  (R10), V25.S[2]
-	B     moved220
-
-one219:
-	FMOVS 0(R2), F25
-
-moved220:
-	TST   $2, R4
-	BEQ   one221
-	FMOVD 0(R0), F24
-	TST   $1, R4
-	BEQ   moved222
-	ADD   $8, R0, R10
-	VLD1  (R10), V24.S[2]
-	B     moved222
-
-one221:
-	FMOVS 0(R0), F24
-
-moved222:
-	VFMLA V24.S4, V25.S4, V0.S4
-	TST   $2, R4
-	BEQ   one223
-	FMOVD 0(R5), F24
-	TST   $1, R4
-	BEQ   moved224
-	ADD   $8, R5, R10
-	VLD1  (R10), V24.S[2]
-	B     moved224
-
-one223:
-	FMOVS 0(R5), F24
-
-moved224:
-	VFMLA V24.S4, V25.S4, V4.S4
-	TST   $2, R4
-	BEQ   one225
-	FMOVD 0(R6), F24
-	TST   $1, R4
-	BEQ   moved226
-	ADD   $8, R6, R10
-	VLD1  (R10), V24.S[2]
-	B     moved226
-
-one225:
-	FMOVS 0(R6), F24
-
-moved226:
-	VFMLA V24.S4, V25.S4, V8.S4
-	TST   $2, R4
-	BEQ   one227
-	FMOVD 0(R7), F24
-	TST   $1, R4
-	BEQ   moved228
-	ADD   $8, R7, R10
-	VLD1  (R10), V24.S[2]
-	B     moved228
-
-one227:
-	FMOVS 0(R7), F24
-
-moved228:
-	VFMLA V24.S4, V25.S4, V12.S4
-	TST   $2, R4
-	BEQ   one229
-	FMOVD 0(R8), F24
-	TST   $1, R4
-	BEQ   moved230
-	ADD   $8, R8, R10
-	VLD1  (R10), V24.S[2]
-	B     moved230
-
-one229:
-	FMOVS 0(R8), F24
-
-moved230:
-	VFMLA V24.S4, V25.S4, V16.S4
-	TST   $2, R4
-	BEQ   one231
-	FMOVD 0(R9), F24
-	TST   $1, R4
-	BEQ   moved232
-	ADD   $8, R9, R10
-	VLD1  (R10), V24.S[2]
-	B     moved232
-
-one231:
-	FMOVS 0(R9), F24
-
-moved232:
-	VFMLA V24.S4, V25.S4, V20.S4
-	B     end216
-
-over218:
-	CMP   $4, R4
-	BLE   end216
-	CMP   $8, R4
-	BLT   part233
-	FMOVQ 16(R2), F25
-	FMOVQ 16(R0), F24
-	VFMLA V24.S4, V25.S4, V1.S4
-	FMOVQ 16(R5), F24
-	VFMLA V24.S4, V25.S4, V5.S4
-	FMOVQ 16(R6), F24
-	VFMLA V24.S4, V25.S4, V9.S4
-	FMOVQ 16(R7), F24
-	VFMLA V24.S4, V25.S4, V13.S4
-	FMOVQ 16(R8), F24
-	VFMLA V24.S4, V25.S4, V17.S4
-	FMOVQ 16(R9), F24
-	VFMLA V24.S4, V25.S4, V21.S4
-	B     over234
-
-part233:
-	TST   $2, R4
-	BEQ   one235
-	FMOVD 16(R2), F25
-	TST   $1, R4
-	BEQ   moved236
-	ADD   $24, R2, R10
-	VLD1  (R10), V25.S[2]
-	B     moved236
-
-one235:
-	FMOVS 16(R2), F25
-
-moved236:
-	TST   $2, R4
-	BEQ   one237
-	FMOVD 16(R0), F24
-	TST   $1, R4
-	BEQ   moved238
-	ADD   $24, R0, R10
-	VLD1  (R10), V24.S[2]
-	B     moved238
-
-one237:
-	FMOVS 16(R0), F24
-
-moved238:
-	VFMLA V24.S4, V25.S4, V1.S4
-	TST   $2, R4
-	BEQ   one239
-	FMOVD 16(R5), F24
-	TST   $1, R4
-	BEQ   moved240
-	ADD   $24, R5, R10
-	VLD1  (R10), V24.S[2]
-	B     moved240
-
-one239:
-	FMOVS 16(R5), F24
-
-moved240:
-	VFMLA V24.S4, V25.S4, V5.S4
-	TST   $2, R4
-	BEQ   one241
-	FMOVD 16(R6), F24
-	TST   $1, R4
-	BEQ   moved242
-	ADD   $24, R6, R10
-	VLD1  (R10), V24.S[2]
-	B     moved242
-
-one241:
-	FMOVS 16(R6), F24
-
-moved242:
-	VFMLA V24.S4, V25.S4, V9.S4
-	TST   $2, R4
-	BEQ   one243
-	FMOVD 16(R7), F24
-	TST   $1, R4
-	BEQ   moved244
-	ADD   $24, R7, R10
-	VLD1  (R10), V24.S[2]
-	B     moved244
-
-one243:
-	FMOVS 16(R7), F24
-
-moved244:
-	VFMLA V24.S4, V25.S4, V13.S4
-	TST   $2, R4
-	BEQ   one245
-	FMOVD 16(R8), F24
-	TST   $1, R4
-	BEQ   moved246
-	ADD   $24, R8, R10
-	VLD1  (R10), V24.S[2]
-	B     moved246
-
-one245:
-	FMOVS 16(R8), F24
-
-moved246:
-	VFMLA V24.S4, V25.S4, V17.S4
-	TST   $2, R4
-	BEQ   one247
-	FMOVD 16(R9), F24
-	TST   $1, R4
-	BEQ   moved248
-	ADD   $24, R9, R10
-	VLD1  (R10), V24.S[2]
-	B     moved248
-
-one247:
-	FMOVS 16(R9), F24
-
-moved248:
-	VFMLA V24.S4, V25.S4, V21.S4
-	B     end216
-
-over234:
-	CMP   $8, R4
-	BLE   end216
-	CMP   $12, R4
-	BLT   part249
-	FMOVQ 32(R2), F25
-	FMOVQ 32(R0), F24
-	VFMLA V24.S4, V25.S4, V2.S4
-	FMOVQ 32(R5), F24
-	VFMLA V24.S4, V25.S4, V6.S4
-	FMOVQ 32(R6), F24
-	VFMLA V24.S4, V25.S4, V10.S4
-	FMOVQ 32(R7), F24
-	VFMLA V24.S4, V25.S4, V14.S4
-	FMOVQ 32(R8), F24
-	VFMLA V24.S4, V25.S4, V18.S4
-	FMOVQ 32(R9), F24
-	VFMLA V24.S4, V25.S4, V22.S4
-	B     over250
-
-part249:
-	TST   $2, R4
-	BEQ   one251
-	FMOVD 32(R2), F25
-	TST   $1, R4
-	BEQ   moved252
-	ADD   $40, R2, R10
-	VLD1  (R10), V25.S[2]
-	B     moved252
-
-one251:
-	FMOVS 32(R2), F25
-
-moved252:
-	TST   $2, R4
-	BEQ   one253
-	FMOVD 32(R0), F24
-	TST   $1, R4
-	BEQ   moved254
-	ADD   $40, R0, R10
-	VLD1  (R10), V24.S[2]
-	B     moved254
-
-one253:
-	FMOVS 32(R0), F24
-
-moved254:
-	VFMLA V24.S4, V25.S4, V2.S4
-	TST   $2, R4
-	BEQ   one255
-	FMOVD 32(R5), F24
-	TST   $1, R4
-	BEQ   moved256
-	ADD   $40, R5, R10
-	VLD1  (R10), V24.S[2]
-	B     moved256
-
-one255:
-	FMOVS 32(R5), F24
-
-moved256:
-	VFMLA V24.S4, V25.S4, V6.S4
-	TST   $2, R4
-	BEQ   one257
-	FMOVD 32(R6), F24
-	TST   $1, R4
-	BEQ   moved258
-	ADD   $40, R6, R10
-	VLD1  (R10), V24.S[2]
-	B     moved258
-
-one257:
-	FMOVS 32(R6), F24
-
-moved258:
-	VFMLA V24.S4, V25.S4, V10.S4
-	TST   $2, R4
-	BEQ   one259
-	FMOVD 32(R7), F24
-	TST   $1, R4
-	BEQ   moved260
-	ADD   $40, R7, R10
-	VLD1  (R10), V24.S[2]
-	B     moved260
-
-one259:
-	FMOVS 32(R7), F24
-
-moved260:
-	VFMLA V24.S4, V25.S4, V14.S4
-	TST   $2, R4
-	BEQ   one261
-	FMOVD 32(R8), F24
-	TST   $1, R4
-	BEQ   moved262
-	ADD   $40, R8, R10
-	VLD1  (R10), V24.S[2]
-	B     moved262
-
-one261:
-	FMOVS 32(R8), F24
-
-moved262:
-	VFMLA V24.S4, V25.S4, V18.S4
-	TST   $2, R4
-	BEQ   one263
-	FMOVD 32(R9), F24
-	TST   $1, R4
-	BEQ   moved264
-	ADD   $40, R9, R10
-	VLD1  (R10), V24.S[2]
-	B     moved264
-
-one263:
-	FMOVS 32(R9), F24
-
-moved264:
-	VFMLA V24.S4, V25.S4, V22.S4
-	B     end216
-
-over250:
-	CMP   $12, R4
-	BLE   end216
-	TST   $2, R4
-	BEQ   one266
-	FMOVD 48(R2), F25
-	TST   $1, R4
-	BEQ   moved267
-	ADD   $56, R2, R10
-	VLD1  (R10), V25.S[2]
-	B     moved267
-
-one266:
-	FMOVS 48(R2), F25
-
-moved267:
-	TST   $2, R4
-	BEQ   one268
-	FMOVD 48(R0), F24
-	TST   $1, R4
-	BEQ   moved269
-	ADD   $56, R0, R10
-	VLD1  (R10), V24.S[2]
-	B     moved269
-
-one268:
-	FMOVS 48(R0), F24
-
-moved269:
-	VFMLA V24.S4, V25.S4, V3.S4
-	TST   $2, R4
-	BEQ   one270
-	FMOVD 48(R5), F24
-	TST   $1, R4
-	BEQ   moved271
-	ADD   $56, R5, R10
-	VLD1  (R10), V24.S[2]
-	B     moved271
-
-one270:
-	FMOVS 48(R5), F24
-
-moved271:
-	VFMLA V24.S4, V25.S4, V7.S4
-	TST   $2, R4
-	BEQ   one272
-	FMOVD 48(R6), F24
-	TST   $1, R4
-	BEQ   moved273
-	ADD   $56, R6, R10
-	VLD1  (R10), V24.S[2]
-	B     moved273
-
-one272:
-	FMOVS 48(R6), F24
-
-moved273:
-	VFMLA V24.S4, V25.S4, V11.S4
-	TST   $2, R4
-	BEQ   one274
-	FMOVD 48(R7), F24
-	TST   $1, R4
-	BEQ   moved275
-	ADD   $56, R7, R10
-	VLD1  (R10), V24.S[2]
-	B     moved275
-
-one274:
-	FMOVS 48(R7), F24
-
-moved275:
-	VFMLA V24.S4, V25.S4, V15.S4
-	TST   $2, R4
-	BEQ   one276
-	FMOVD 48(R8), F24
-	TST   $1, R4
-	BEQ   moved277
-	ADD   $56, R8, R10
-	VLD1  (R10), V24.S[2]
-	B     moved277
-
-one276:
-	FMOVS 48(R8), F24
-
-moved277:
-	VFMLA V24.S4, V25.S4, V19.S4
-	TST   $2, R4
-	BEQ   one278
-	FMOVD 48(R9), F24
-	TST   $1, R4
-	BEQ   moved279
-	ADD   $56, R9, R10
-	VLD1  (R10), V24.S[2]
-	B     moved279
-
-one278:
-	FMOVS 48(R9), F24
-
-moved279:
-	VFMLA V24.S4, V25.S4, V23.S4
-
-end216:
-	MOVD y+0(FP), R2
-	MOVD ldy+8(FP), R3
-
-	// y[i,j] = act(halved lanes)
-	MOVD  act+80(FP), R4
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
-	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
-	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
-	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
-	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
-	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
-	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
-	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
-	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
-	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
-	WORD  $0x4e33d631 // fadd v17.4s, v17.4s, v19.4s
-	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
-	WORD  $0x4e36d694 // fadd v20.4s, v20.4s, v22.4s
-	WORD  $0x4e37d6b5 // fadd v21.4s, v21.4s, v23.4s
-	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
-	VZIP2 V4.D2, V0.D2, V1.D2
-	VZIP1 V4.D2, V0.D2, V0.D2
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	VZIP2 V12.D2, V8.D2, V1.D2
-	VZIP1 V12.D2, V8.D2, V8.D2
-	WORD  $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
-	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
-	VMOVI $0, V24.B16
-	WORD  $0x4e38d400 // fadd v0.4s, v0.4s, v24.4s
-	CMP   $1, R4
-	BNE   linear280
-	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
-
-linear280:
-	FMOVS F0, 0(R2)
-	ADD   $4, R2, R5
-	VST1  V0.S[1], (R5)
-	ADD   $8, R2, R5
-	VST1  V0.S[2], (R5)
-	ADD   $12, R2, R5
-	VST1  V0.S[3], (R5)
-	VMOVI $0, V0.B16
-	VMOVI $0, V1.B16
-	VZIP2 V20.D2, V16.D2, V2.D2
-	VZIP1 V20.D2, V16.D2, V16.D2
-	WORD  $0x4e22d610 // fadd v16.4s, v16.4s, v2.4s
-	VZIP2 V1.D2, V0.D2, V2.D2
-	VZIP1 V1.D2, V0.D2, V0.D2
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD  $0x6e20d610 // faddp v16.4s, v16.4s, v0.4s
-	VMOVI $0, V24.B16
-	WORD  $0x4e38d610 // fadd v16.4s, v16.4s, v24.4s
-	CMP   $1, R4
-	BNE   linear281
-	WORD  $0x4e38f610 // fmax v16.4s, v16.4s, v24.4s
-
-linear281:
-	FMOVS F16, 16(R2)
-	ADD   $20, R2, R5
-	VST1  V16.S[1], (R5)
-
-	// the next 1 rows, or the last ones
-	MOVD rows+56(FP), R0
-	SUB  $1, R0
-	CMP  $0, R0
-	BLE  done213
-	MOVD $1, R1
-	MOVD R0, rows+56(FP)
-	MOVD ldy+8(FP), R3
-	MUL  R1, R3
-	MOVD y+0(FP), R2
-	ADD  R3, R2
-	MOVD R2, y+0(FP)
-	MOVD ldx+24(FP), R3
-	MUL  R1, R3
-	MOVD x+16(FP), R2
-	ADD  R3, R2
-	MOVD R2, x+16(FP)
-	B    rows212
-
-done213:
-	RET
-
-more211:
-rows283:
 	// 1×7 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVD  bias+48(FP), R0
 	FMOVS 0(R0), F0
@@ -12600,9 +10059,9 @@ rows283:
 	ADD  R1, R8, R9
 	ADD  R1, R9, R10
 	CMP  $16, R4
-	BLT  tail286
+	BLT  tail5
 
-block285:
+block4:
 	FMOVQ 0(R2), F29
 	FMOVQ 0(R0), F28
 	VFMLA V28.S4, V29.S4, V0.S4
@@ -12673,13 +10132,13 @@ block285:
 	ADD   $64, R2
 	SUB   $16, R4
 	CMP   $16, R4
-	BGE   block285
+	BGE   block4
 
-tail286:
+tail5:
 	CMP   $0, R4
-	BLE   end287
+	BLE   end6
 	CMP   $4, R4
-	BLT   part288
+	BLT   part7
 	FMOVQ 0(R2), F29
 	FMOVQ 0(R0), F28
 	VFMLA V28.S4, V29.S4, V0.S4
@@ -12695,127 +10154,127 @@ tail286:
 	VFMLA V28.S4, V29.S4, V20.S4
 	FMOVQ 0(R10), F28
 	VFMLA V28.S4, V29.S4, V24.S4
-	B     over289
+	B     over8
 
-part288:
+part7:
 	TST   $2, R4
-	BEQ   one290
+	BEQ   one9
 	FMOVD 0(R2), F29
 	TST   $1, R4
-	BEQ   moved291
+	BEQ   moved10
 	ADD   $8, R2, R11
 	VLD1  (R11), V29.S[2]
-	B     moved291
+	B     moved10
 
-one290:
+one9:
 	FMOVS 0(R2), F29
 
-moved291:
+moved10:
 	TST   $2, R4
-	BEQ   one292
+	BEQ   one11
 	FMOVD 0(R0), F28
 	TST   $1, R4
-	BEQ   moved293
+	BEQ   moved12
 	ADD   $8, R0, R11
 	VLD1  (R11), V28.S[2]
-	B     moved293
+	B     moved12
 
-one292:
+one11:
 	FMOVS 0(R0), F28
 
-moved293:
+moved12:
 	VFMLA V28.S4, V29.S4, V0.S4
 	TST   $2, R4
-	BEQ   one294
+	BEQ   one13
 	FMOVD 0(R5), F28
 	TST   $1, R4
-	BEQ   moved295
+	BEQ   moved14
 	ADD   $8, R5, R11
 	VLD1  (R11), V28.S[2]
-	B     moved295
+	B     moved14
 
-one294:
+one13:
 	FMOVS 0(R5), F28
 
-moved295:
+moved14:
 	VFMLA V28.S4, V29.S4, V4.S4
 	TST   $2, R4
-	BEQ   one296
+	BEQ   one15
 	FMOVD 0(R6), F28
 	TST   $1, R4
-	BEQ   moved297
+	BEQ   moved16
 	ADD   $8, R6, R11
 	VLD1  (R11), V28.S[2]
-	B     moved297
+	B     moved16
 
-one296:
+one15:
 	FMOVS 0(R6), F28
 
-moved297:
+moved16:
 	VFMLA V28.S4, V29.S4, V8.S4
 	TST   $2, R4
-	BEQ   one298
+	BEQ   one17
 	FMOVD 0(R7), F28
 	TST   $1, R4
-	BEQ   moved299
+	BEQ   moved18
 	ADD   $8, R7, R11
 	VLD1  (R11), V28.S[2]
-	B     moved299
+	B     moved18
 
-one298:
+one17:
 	FMOVS 0(R7), F28
 
-moved299:
+moved18:
 	VFMLA V28.S4, V29.S4, V12.S4
 	TST   $2, R4
-	BEQ   one300
+	BEQ   one19
 	FMOVD 0(R8), F28
 	TST   $1, R4
-	BEQ   moved301
+	BEQ   moved20
 	ADD   $8, R8, R11
 	VLD1  (R11), V28.S[2]
-	B     moved301
+	B     moved20
 
-one300:
+one19:
 	FMOVS 0(R8), F28
 
-moved301:
+moved20:
 	VFMLA V28.S4, V29.S4, V16.S4
 	TST   $2, R4
-	BEQ   one302
+	BEQ   one21
 	FMOVD 0(R9), F28
 	TST   $1, R4
-	BEQ   moved303
+	BEQ   moved22
 	ADD   $8, R9, R11
 	VLD1  (R11), V28.S[2]
-	B     moved303
+	B     moved22
 
-one302:
+one21:
 	FMOVS 0(R9), F28
 
-moved303:
+moved22:
 	VFMLA V28.S4, V29.S4, V20.S4
 	TST   $2, R4
-	BEQ   one304
+	BEQ   one23
 	FMOVD 0(R10), F28
 	TST   $1, R4
-	BEQ   moved305
+	BEQ   moved24
 	ADD   $8, R10, R11
 	VLD1  (R11), V28.S[2]
-	B     moved305
+	B     moved24
 
-one304:
+one23:
 	FMOVS 0(R10), F28
 
-moved305:
+moved24:
 	VFMLA V28.S4, V29.S4, V24.S4
-	B     end287
+	B     end6
 
-over289:
+over8:
 	CMP   $4, R4
-	BLE   end287
+	BLE   end6
 	CMP   $8, R4
-	BLT   part306
+	BLT   part25
 	FMOVQ 16(R2), F29
 	FMOVQ 16(R0), F28
 	VFMLA V28.S4, V29.S4, V1.S4
@@ -12831,127 +10290,127 @@ over289:
 	VFMLA V28.S4, V29.S4, V21.S4
 	FMOVQ 16(R10), F28
 	VFMLA V28.S4, V29.S4, V25.S4
-	B     over307
+	B     over26
 
-part306:
+part25:
 	TST   $2, R4
-	BEQ   one308
+	BEQ   one27
 	FMOVD 16(R2), F29
 	TST   $1, R4
-	BEQ   moved309
+	BEQ   moved28
 	ADD   $24, R2, R11
 	VLD1  (R11), V29.S[2]
-	B     moved309
+	B     moved28
 
-one308:
+one27:
 	FMOVS 16(R2), F29
 
-moved309:
+moved28:
 	TST   $2, R4
-	BEQ   one310
+	BEQ   one29
 	FMOVD 16(R0), F28
 	TST   $1, R4
-	BEQ   moved311
+	BEQ   moved30
 	ADD   $24, R0, R11
 	VLD1  (R11), V28.S[2]
-	B     moved311
+	B     moved30
 
-one310:
+one29:
 	FMOVS 16(R0), F28
 
-moved311:
+moved30:
 	VFMLA V28.S4, V29.S4, V1.S4
 	TST   $2, R4
-	BEQ   one312
+	BEQ   one31
 	FMOVD 16(R5), F28
 	TST   $1, R4
-	BEQ   moved313
+	BEQ   moved32
 	ADD   $24, R5, R11
 	VLD1  (R11), V28.S[2]
-	B     moved313
+	B     moved32
 
-one312:
+one31:
 	FMOVS 16(R5), F28
 
-moved313:
+moved32:
 	VFMLA V28.S4, V29.S4, V5.S4
 	TST   $2, R4
-	BEQ   one314
+	BEQ   one33
 	FMOVD 16(R6), F28
 	TST   $1, R4
-	BEQ   moved315
+	BEQ   moved34
 	ADD   $24, R6, R11
 	VLD1  (R11), V28.S[2]
-	B     moved315
+	B     moved34
 
-one314:
+one33:
 	FMOVS 16(R6), F28
 
-moved315:
+moved34:
 	VFMLA V28.S4, V29.S4, V9.S4
 	TST   $2, R4
-	BEQ   one316
+	BEQ   one35
 	FMOVD 16(R7), F28
 	TST   $1, R4
-	BEQ   moved317
+	BEQ   moved36
 	ADD   $24, R7, R11
 	VLD1  (R11), V28.S[2]
-	B     moved317
+	B     moved36
 
-one316:
+one35:
 	FMOVS 16(R7), F28
 
-moved317:
+moved36:
 	VFMLA V28.S4, V29.S4, V13.S4
 	TST   $2, R4
-	BEQ   one318
+	BEQ   one37
 	FMOVD 16(R8), F28
 	TST   $1, R4
-	BEQ   moved319
+	BEQ   moved38
 	ADD   $24, R8, R11
 	VLD1  (R11), V28.S[2]
-	B     moved319
+	B     moved38
 
-one318:
+one37:
 	FMOVS 16(R8), F28
 
-moved319:
+moved38:
 	VFMLA V28.S4, V29.S4, V17.S4
 	TST   $2, R4
-	BEQ   one320
+	BEQ   one39
 	FMOVD 16(R9), F28
 	TST   $1, R4
-	BEQ   moved321
+	BEQ   moved40
 	ADD   $24, R9, R11
 	VLD1  (R11), V28.S[2]
-	B     moved321
+	B     moved40
 
-one320:
+one39:
 	FMOVS 16(R9), F28
 
-moved321:
+moved40:
 	VFMLA V28.S4, V29.S4, V21.S4
 	TST   $2, R4
-	BEQ   one322
+	BEQ   one41
 	FMOVD 16(R10), F28
 	TST   $1, R4
-	BEQ   moved323
+	BEQ   moved42
 	ADD   $24, R10, R11
 	VLD1  (R11), V28.S[2]
-	B     moved323
+	B     moved42
 
-one322:
+one41:
 	FMOVS 16(R10), F28
 
-moved323:
+moved42:
 	VFMLA V28.S4, V29.S4, V25.S4
-	B     end287
+	B     end6
 
-over307:
+over26:
 	CMP   $8, R4
-	BLE   end287
+	BLE   end6
 	CMP   $12, R4
-	BLT   part324
+	BLT   part43
 	FMOVQ 32(R2), F29
 	FMOVQ 32(R0), F28
 	VFMLA V28.S4, V29.S4, V2.S4
@@ -12967,238 +10426,238 @@ over307:
 	VFMLA V28.S4, V29.S4, V22.S4
 	FMOVQ 32(R10), F28
 	VFMLA V28.S4, V29.S4, V26.S4
-	B     over325
+	B     over44
 
-part324:
+part43:
 	TST   $2, R4
-	BEQ   one326
+	BEQ   one45
 	FMOVD 32(R2), F29
 	TST   $1, R4
-	BEQ   moved327
+	BEQ   moved46
 	ADD   $40, R2, R11
 	VLD1  (R11), V29.S[2]
-	B     moved327
+	B     moved46
 
-one326:
+one45:
 	FMOVS 32(R2), F29
 
-moved327:
+moved46:
 	TST   $2, R4
-	BEQ   one328
+	BEQ   one47
 	FMOVD 32(R0), F28
 	TST   $1, R4
-	BEQ   moved329
+	BEQ   moved48
 	ADD   $40, R0, R11
 	VLD1  (R11), V28.S[2]
-	B     moved329
+	B     moved48
 
-one328:
+one47:
 	FMOVS 32(R0), F28
 
-moved329:
+moved48:
 	VFMLA V28.S4, V29.S4, V2.S4
 	TST   $2, R4
-	BEQ   one330
+	BEQ   one49
 	FMOVD 32(R5), F28
 	TST   $1, R4
-	BEQ   moved331
+	BEQ   moved50
 	ADD   $40, R5, R11
 	VLD1  (R11), V28.S[2]
-	B     moved331
+	B     moved50
 
-one330:
+one49:
 	FMOVS 32(R5), F28
 
-moved331:
+moved50:
 	VFMLA V28.S4, V29.S4, V6.S4
 	TST   $2, R4
-	BEQ   one332
+	BEQ   one51
 	FMOVD 32(R6), F28
 	TST   $1, R4
-	BEQ   moved333
+	BEQ   moved52
 	ADD   $40, R6, R11
 	VLD1  (R11), V28.S[2]
-	B     moved333
+	B     moved52
 
-one332:
+one51:
 	FMOVS 32(R6), F28
 
-moved333:
+moved52:
 	VFMLA V28.S4, V29.S4, V10.S4
 	TST   $2, R4
-	BEQ   one334
+	BEQ   one53
 	FMOVD 32(R7), F28
 	TST   $1, R4
-	BEQ   moved335
+	BEQ   moved54
 	ADD   $40, R7, R11
 	VLD1  (R11), V28.S[2]
-	B     moved335
+	B     moved54
 
-one334:
+one53:
 	FMOVS 32(R7), F28
 
-moved335:
+moved54:
 	VFMLA V28.S4, V29.S4, V14.S4
 	TST   $2, R4
-	BEQ   one336
+	BEQ   one55
 	FMOVD 32(R8), F28
 	TST   $1, R4
-	BEQ   moved337
+	BEQ   moved56
 	ADD   $40, R8, R11
 	VLD1  (R11), V28.S[2]
-	B     moved337
+	B     moved56
 
-one336:
+one55:
 	FMOVS 32(R8), F28
 
-moved337:
+moved56:
 	VFMLA V28.S4, V29.S4, V18.S4
 	TST   $2, R4
-	BEQ   one338
+	BEQ   one57
 	FMOVD 32(R9), F28
 	TST   $1, R4
-	BEQ   moved339
+	BEQ   moved58
 	ADD   $40, R9, R11
 	VLD1  (R11), V28.S[2]
-	B     moved339
+	B     moved58
 
-one338:
+one57:
 	FMOVS 32(R9), F28
 
-moved339:
+moved58:
 	VFMLA V28.S4, V29.S4, V22.S4
 	TST   $2, R4
-	BEQ   one340
+	BEQ   one59
 	FMOVD 32(R10), F28
 	TST   $1, R4
-	BEQ   moved341
+	BEQ   moved60
 	ADD   $40, R10, R11
 	VLD1  (R11), V28.S[2]
-	B     moved341
+	B     moved60
 
-one340:
+one59:
 	FMOVS 32(R10), F28
 
-moved341:
+moved60:
 	VFMLA V28.S4, V29.S4, V26.S4
-	B     end287
+	B     end6
 
-over325:
+over44:
 	CMP   $12, R4
-	BLE   end287
+	BLE   end6
 	TST   $2, R4
-	BEQ   one343
+	BEQ   one62
 	FMOVD 48(R2), F29
 	TST   $1, R4
-	BEQ   moved344
+	BEQ   moved63
 	ADD   $56, R2, R11
 	VLD1  (R11), V29.S[2]
-	B     moved344
+	B     moved63
 
-one343:
+one62:
 	FMOVS 48(R2), F29
 
-moved344:
+moved63:
 	TST   $2, R4
-	BEQ   one345
+	BEQ   one64
 	FMOVD 48(R0), F28
 	TST   $1, R4
-	BEQ   moved346
+	BEQ   moved65
 	ADD   $56, R0, R11
 	VLD1  (R11), V28.S[2]
-	B     moved346
+	B     moved65
 
-one345:
+one64:
 	FMOVS 48(R0), F28
 
-moved346:
+moved65:
 	VFMLA V28.S4, V29.S4, V3.S4
 	TST   $2, R4
-	BEQ   one347
+	BEQ   one66
 	FMOVD 48(R5), F28
 	TST   $1, R4
-	BEQ   moved348
+	BEQ   moved67
 	ADD   $56, R5, R11
 	VLD1  (R11), V28.S[2]
-	B     moved348
+	B     moved67
 
-one347:
+one66:
 	FMOVS 48(R5), F28
 
-moved348:
+moved67:
 	VFMLA V28.S4, V29.S4, V7.S4
 	TST   $2, R4
-	BEQ   one349
+	BEQ   one68
 	FMOVD 48(R6), F28
 	TST   $1, R4
-	BEQ   moved350
+	BEQ   moved69
 	ADD   $56, R6, R11
 	VLD1  (R11), V28.S[2]
-	B     moved350
+	B     moved69
 
-one349:
+one68:
 	FMOVS 48(R6), F28
 
-moved350:
+moved69:
 	VFMLA V28.S4, V29.S4, V11.S4
 	TST   $2, R4
-	BEQ   one351
+	BEQ   one70
 	FMOVD 48(R7), F28
 	TST   $1, R4
-	BEQ   moved352
+	BEQ   moved71
 	ADD   $56, R7, R11
 	VLD1  (R11), V28.S[2]
-	B     moved352
+	B     moved71
 
-one351:
+one70:
 	FMOVS 48(R7), F28
 
-moved352:
+moved71:
 	VFMLA V28.S4, V29.S4, V15.S4
 	TST   $2, R4
-	BEQ   one353
+	BEQ   one72
 	FMOVD 48(R8), F28
 	TST   $1, R4
-	BEQ   moved354
+	BEQ   moved73
 	ADD   $56, R8, R11
 	VLD1  (R11), V28.S[2]
-	B     moved354
+	B     moved73
 
-one353:
+one72:
 	FMOVS 48(R8), F28
 
-moved354:
+moved73:
 	VFMLA V28.S4, V29.S4, V19.S4
 	TST   $2, R4
-	BEQ   one355
+	BEQ   one74
 	FMOVD 48(R9), F28
 	TST   $1, R4
-	BEQ   moved356
+	BEQ   moved75
 	ADD   $56, R9, R11
 	VLD1  (R11), V28.S[2]
-	B     moved356
+	B     moved75
 
-one355:
+one74:
 	FMOVS 48(R9), F28
 
-moved356:
+moved75:
 	VFMLA V28.S4, V29.S4, V23.S4
 	TST   $2, R4
-	BEQ   one357
+	BEQ   one76
 	FMOVD 48(R10), F28
 	TST   $1, R4
-	BEQ   moved358
+	BEQ   moved77
 	ADD   $56, R10, R11
 	VLD1  (R11), V28.S[2]
-	B     moved358
+	B     moved77
 
-one357:
+one76:
 	FMOVS 48(R10), F28
 
-moved358:
+moved77:
 	VFMLA V28.S4, V29.S4, V27.S4
 
-end287:
+end6:
 	MOVD y+0(FP), R2
 	MOVD ldy+8(FP), R3
 
@@ -13235,10 +10694,10 @@ end287:
 	VMOVI $0, V28.B16
 	WORD  $0x4e3cd400 // fadd v0.4s, v0.4s, v28.4s
 	CMP   $1, R4
-	BNE   linear359
+	BNE   linear78
 	WORD  $0x4e3cf400 // fmax v0.4s, v0.4s, v28.4s
 
-linear359:
+linear78:
 	FMOVS F0, 0(R2)
 	ADD   $4, R2, R5
 	VST1  V0.S[1], (R5)
@@ -13257,303 +10716,15 @@ linear359:
 	VMOVI $0, V28.B16
 	WORD  $0x4e3cd610 // fadd v16.4s, v16.4s, v28.4s
 	CMP   $1, R4
-	BNE   linear360
+	BNE   linear79
 	WORD  $0x4e3cf610 // fmax v16.4s, v16.4s, v28.4s
 
-linear360:
+linear79:
 	FMOVS F16, 16(R2)
 	ADD   $20, R2, R5
 	VST1  V16.S[1], (R5)
 	ADD   $24, R2, R5
 	VST1  V16.S[2], (R5)
-
-	// the next 1 rows, or the last ones
-	MOVD rows+56(FP), R0
-	SUB  $1, R0
-	CMP  $0, R0
-	BLE  done284
-	MOVD $1, R1
-	MOVD R0, rows+56(FP)
-	MOVD ldy+8(FP), R3
-	MUL  R1, R3
-	MOVD y+0(FP), R2
-	ADD  R3, R2
-	MOVD R2, y+0(FP)
-	MOVD ldx+24(FP), R3
-	MUL  R1, R3
-	MOVD x+16(FP), R2
-	ADD  R3, R2
-	MOVD R2, x+16(FP)
-	B    rows283
-
-done284:
-	RET
-
-// func severalNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
-TEXT ·severalNEONF64(SB), NOSPLIT, $0-88
-	MOVD n+72(FP), R0
-	MOVD cols+64(FP), R0
-	CMP  $2, R0
-	BNE  more1
-
-rows2:
-	// 1×2 sums: acc[i,j,0] = bias[j], the other lanes +0
-	MOVD  bias+48(FP), R0
-	FMOVD 0(R0), F0
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	FMOVD 8(R0), F8
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VMOVI $0, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-
-	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
-	MOVD w+32(FP), R0
-	MOVD ldw+40(FP), R1
-	MOVD x+16(FP), R2
-	MOVD ldx+24(FP), R3
-	MOVD n+72(FP), R4
-	ADD  R1, R0, R5
-	CMP  $16, R4
-	BLT  tail5
-
-block4:
-	FMOVQ 0(R2), F17
-	FMOVQ 0(R0), F16
-	VFMLA V16.D2, V17.D2, V0.D2
-	FMOVQ 0(R5), F16
-	VFMLA V16.D2, V17.D2, V8.D2
-	FMOVQ 16(R2), F17
-	FMOVQ 16(R0), F16
-	VFMLA V16.D2, V17.D2, V1.D2
-	FMOVQ 16(R5), F16
-	VFMLA V16.D2, V17.D2, V9.D2
-	FMOVQ 32(R2), F17
-	FMOVQ 32(R0), F16
-	VFMLA V16.D2, V17.D2, V2.D2
-	FMOVQ 32(R5), F16
-	VFMLA V16.D2, V17.D2, V10.D2
-	FMOVQ 48(R2), F17
-	FMOVQ 48(R0), F16
-	VFMLA V16.D2, V17.D2, V3.D2
-	FMOVQ 48(R5), F16
-	VFMLA V16.D2, V17.D2, V11.D2
-	FMOVQ 64(R2), F17
-	FMOVQ 64(R0), F16
-	VFMLA V16.D2, V17.D2, V4.D2
-	FMOVQ 64(R5), F16
-	VFMLA V16.D2, V17.D2, V12.D2
-	FMOVQ 80(R2), F17
-	FMOVQ 80(R0), F16
-	VFMLA V16.D2, V17.D2, V5.D2
-	FMOVQ 80(R5), F16
-	VFMLA V16.D2, V17.D2, V13.D2
-	FMOVQ 96(R2), F17
-	FMOVQ 96(R0), F16
-	VFMLA V16.D2, V17.D2, V6.D2
-	FMOVQ 96(R5), F16
-	VFMLA V16.D2, V17.D2, V14.D2
-	FMOVQ 112(R2), F17
-	FMOVQ 112(R0), F16
-	VFMLA V16.D2, V17.D2, V7.D2
-	FMOVQ 112(R5), F16
-	VFMLA V16.D2, V17.D2, V15.D2
-	ADD   $128, R0
-	ADD   $128, R5
-	ADD   $128, R2
-	SUB   $16, R4
-	CMP   $16, R4
-	BGE   block4
-
-tail5:
-	CMP   $0, R4
-	BLE   end6
-	CMP   $2, R4
-	BLT   part7
-	FMOVQ 0(R2), F17
-	FMOVQ 0(R0), F16
-	VFMLA V16.D2, V17.D2, V0.D2
-	FMOVQ 0(R5), F16
-	VFMLA V16.D2, V17.D2, V8.D2
-	B     over8
-
-part7:
-	FMOVD 0(R2), F17
-	FMOVD 0(R0), F16
-	VFMLA V16.D2, V17.D2, V0.D2
-	FMOVD 0(R5), F16
-	VFMLA V16.D2, V17.D2, V8.D2
-	B     end6
-
-over8:
-	CMP   $2, R4
-	BLE   end6
-	CMP   $4, R4
-	BLT   part9
-	FMOVQ 16(R2), F17
-	FMOVQ 16(R0), F16
-	VFMLA V16.D2, V17.D2, V1.D2
-	FMOVQ 16(R5), F16
-	VFMLA V16.D2, V17.D2, V9.D2
-	B     over10
-
-part9:
-	FMOVD 16(R2), F17
-	FMOVD 16(R0), F16
-	VFMLA V16.D2, V17.D2, V1.D2
-	FMOVD 16(R5), F16
-	VFMLA V16.D2, V17.D2, V9.D2
-	B     end6
-
-over10:
-	CMP   $4, R4
-	BLE   end6
-	CMP   $6, R4
-	BLT   part11
-	FMOVQ 32(R2), F17
-	FMOVQ 32(R0), F16
-	VFMLA V16.D2, V17.D2, V2.D2
-	FMOVQ 32(R5), F16
-	VFMLA V16.D2, V17.D2, V10.D2
-	B     over12
-
-part11:
-	FMOVD 32(R2), F17
-	FMOVD 32(R0), F16
-	VFMLA V16.D2, V17.D2, V2.D2
-	FMOVD 32(R5), F16
-	VFMLA V16.D2, V17.D2, V10.D2
-	B     end6
-
-over12:
-	CMP   $6, R4
-	BLE   end6
-	CMP   $8, R4
-	BLT   part13
-	FMOVQ 48(R2), F17
-	FMOVQ 48(R0), F16
-	VFMLA V16.D2, V17.D2, V3.D2
-	FMOVQ 48(R5), F16
-	VFMLA V16.D2, V17.D2, V11.D2
-	B     over14
-
-part13:
-	FMOVD 48(R2), F17
-	FMOVD 48(R0), F16
-	VFMLA V16.D2, V17.D2, V3.D2
-	FMOVD 48(R5), F16
-	VFMLA V16.D2, V17.D2, V11.D2
-	B     end6
-
-over14:
-	CMP   $8, R4
-	BLE   end6
-	CMP   $10, R4
-	BLT   part15
-	FMOVQ 64(R2), F17
-	FMOVQ 64(R0), F16
-	VFMLA V16.D2, V17.D2, V4.D2
-	FMOVQ 64(R5), F16
-	VFMLA V16.D2, V17.D2, V12.D2
-	B     over16
-
-part15:
-	FMOVD 64(R2), F17
-	FMOVD 64(R0), F16
-	VFMLA V16.D2, V17.D2, V4.D2
-	FMOVD 64(R5), F16
-	VFMLA V16.D2, V17.D2, V12.D2
-	B     end6
-
-over16:
-	CMP   $10, R4
-	BLE   end6
-	CMP   $12, R4
-	BLT   part17
-	FMOVQ 80(R2), F17
-	FMOVQ 80(R0), F16
-	VFMLA V16.D2, V17.D2, V5.D2
-	FMOVQ 80(R5), F16
-	VFMLA V16.D2, V17.D2, V13.D2
-	B     over18
-
-part17:
-	FMOVD 80(R2), F17
-	FMOVD 80(R0), F16
-	VFMLA V16.D2, V17.D2, V5.D2
-	FMOVD 80(R5), F16
-	VFMLA V16.D2, V17.D2, V13.D2
-	B     end6
-
-over18:
-	CMP   $12, R4
-	BLE   end6
-	CMP   $14, R4
-	BLT   part19
-	FMOVQ 96(R2), F17
-	FMOVQ 96(R0), F16
-	VFMLA V16.D2, V17.D2, V6.D2
-	FMOVQ 96(R5), F16
-	VFMLA V16.D2, V17.D2, V14.D2
-	B     over20
-
-part19:
-	FMOVD 96(R2), F17
-	FMOVD 96(R0), F16
-	VFMLA V16.D2, V17.D2, V6.D2
-	FMOVD 96(R5), F16
-	VFMLA V16.D2, V17.D2, V14.D2
-	B     end6
-
-over20:
-	CMP   $14, R4
-	BLE   end6
-	FMOVD 112(R2), F17
-	FMOVD 112(R0), F16
-	VFMLA V16.D2, V17.D2, V7.D2
-	FMOVD 112(R5), F16
-	VFMLA V16.D2, V17.D2, V15.D2
-
-end6:
-	MOVD y+0(FP), R2
-	MOVD ldy+8(FP), R3
-
-	// y[i,j] = act(halved lanes)
-	MOVD  act+80(FP), R4
-	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
-	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
-	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
-	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
-	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
-	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
-	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
-	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
-	WORD  $0x4e6dd529 // fadd v9.2d, v9.2d, v13.2d
-	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
-	WORD  $0x4e6fd56b // fadd v11.2d, v11.2d, v15.2d
-	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
-	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
-	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
-	WORD  $0x6e68d400 // faddp v0.2d, v0.2d, v8.2d
-	VMOVI $0, V16.B16
-	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
-	CMP   $1, R4
-	BNE   linear22
-	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
-
-linear22:
-	FMOVD F0, 0(R2)
-	ADD   $8, R2, R5
-	VST1  V0.D[1], (R5)
 
 	// the next 1 rows, or the last ones
 	MOVD rows+56(FP), R0
@@ -13577,8 +10748,2555 @@ linear22:
 done3:
 	RET
 
-more1:
-rows24:
+other1:
+	CMP $6, R0
+	BNE other80
+
+rows81:
+	// 1×6 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVD  bias+48(FP), R0
+	FMOVS 0(R0), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	FMOVS 4(R0), F4
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	FMOVS 8(R0), F8
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	FMOVS 12(R0), F12
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	FMOVS 16(R0), F16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	FMOVS 20(R0), F20
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	VMOVI $0, V23.B16
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVD w+32(FP), R0
+	MOVD ldw+40(FP), R1
+	MOVD x+16(FP), R2
+	MOVD ldx+24(FP), R3
+	MOVD n+72(FP), R4
+	ADD  R1, R0, R5
+	ADD  R1, R5, R6
+	ADD  R1, R6, R7
+	ADD  R1, R7, R8
+	ADD  R1, R8, R9
+	CMP  $16, R4
+	BLT  tail84
+
+block83:
+	FMOVQ 0(R2), F25
+	FMOVQ 0(R0), F24
+	VFMLA V24.S4, V25.S4, V0.S4
+	FMOVQ 0(R5), F24
+	VFMLA V24.S4, V25.S4, V4.S4
+	FMOVQ 0(R6), F24
+	VFMLA V24.S4, V25.S4, V8.S4
+	FMOVQ 0(R7), F24
+	VFMLA V24.S4, V25.S4, V12.S4
+	FMOVQ 0(R8), F24
+	VFMLA V24.S4, V25.S4, V16.S4
+	FMOVQ 0(R9), F24
+	VFMLA V24.S4, V25.S4, V20.S4
+	FMOVQ 16(R2), F25
+	FMOVQ 16(R0), F24
+	VFMLA V24.S4, V25.S4, V1.S4
+	FMOVQ 16(R5), F24
+	VFMLA V24.S4, V25.S4, V5.S4
+	FMOVQ 16(R6), F24
+	VFMLA V24.S4, V25.S4, V9.S4
+	FMOVQ 16(R7), F24
+	VFMLA V24.S4, V25.S4, V13.S4
+	FMOVQ 16(R8), F24
+	VFMLA V24.S4, V25.S4, V17.S4
+	FMOVQ 16(R9), F24
+	VFMLA V24.S4, V25.S4, V21.S4
+	FMOVQ 32(R2), F25
+	FMOVQ 32(R0), F24
+	VFMLA V24.S4, V25.S4, V2.S4
+	FMOVQ 32(R5), F24
+	VFMLA V24.S4, V25.S4, V6.S4
+	FMOVQ 32(R6), F24
+	VFMLA V24.S4, V25.S4, V10.S4
+	FMOVQ 32(R7), F24
+	VFMLA V24.S4, V25.S4, V14.S4
+	FMOVQ 32(R8), F24
+	VFMLA V24.S4, V25.S4, V18.S4
+	FMOVQ 32(R9), F24
+	VFMLA V24.S4, V25.S4, V22.S4
+	FMOVQ 48(R2), F25
+	FMOVQ 48(R0), F24
+	VFMLA V24.S4, V25.S4, V3.S4
+	FMOVQ 48(R5), F24
+	VFMLA V24.S4, V25.S4, V7.S4
+	FMOVQ 48(R6), F24
+	VFMLA V24.S4, V25.S4, V11.S4
+	FMOVQ 48(R7), F24
+	VFMLA V24.S4, V25.S4, V15.S4
+	FMOVQ 48(R8), F24
+	VFMLA V24.S4, V25.S4, V19.S4
+	FMOVQ 48(R9), F24
+	VFMLA V24.S4, V25.S4, V23.S4
+	ADD   $64, R0
+	ADD   $64, R5
+	ADD   $64, R6
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R9
+	ADD   $64, R2
+	SUB   $16, R4
+	CMP   $16, R4
+	BGE   block83
+
+tail84:
+	CMP   $0, R4
+	BLE   end85
+	CMP   $4, R4
+	BLT   part86
+	FMOVQ 0(R2), F25
+	FMOVQ 0(R0), F24
+	VFMLA V24.S4, V25.S4, V0.S4
+	FMOVQ 0(R5), F24
+	VFMLA V24.S4, V25.S4, V4.S4
+	FMOVQ 0(R6), F24
+	VFMLA V24.S4, V25.S4, V8.S4
+	FMOVQ 0(R7), F24
+	VFMLA V24.S4, V25.S4, V12.S4
+	FMOVQ 0(R8), F24
+	VFMLA V24.S4, V25.S4, V16.S4
+	FMOVQ 0(R9), F24
+	VFMLA V24.S4, V25.S4, V20.S4
+	B     over87
+
+part86:
+	TST   $2, R4
+	BEQ   one88
+	FMOVD 0(R2), F25
+	TST   $1, R4
+	BEQ   moved89
+	ADD   $8, R2, R10
+	VLD1  (R10), V25.S[2]
+	B     moved89
+
+one88:
+	FMOVS 0(R2), F25
+
+moved89:
+	TST   $2, R4
+	BEQ   one90
+	FMOVD 0(R0), F24
+	TST   $1, R4
+	BEQ   moved91
+	ADD   $8, R0, R10
+	VLD1  (R10), V24.S[2]
+	B     moved91
+
+one90:
+	FMOVS 0(R0), F24
+
+moved91:
+	VFMLA V24.S4, V25.S4, V0.S4
+	TST   $2, R4
+	BEQ   one92
+	FMOVD 0(R5), F24
+	TST   $1, R4
+	BEQ   moved93
+	ADD   $8, R5, R10
+	VLD1  (R10), V24.S[2]
+	B     moved93
+
+one92:
+	FMOVS 0(R5), F24
+
+moved93:
+	VFMLA V24.S4, V25.S4, V4.S4
+	TST   $2, R4
+	BEQ   one94
+	FMOVD 0(R6), F24
+	TST   $1, R4
+	BEQ   moved95
+	ADD   $8, R6, R10
+	VLD1  (R10), V24.S[2]
+	B     moved95
+
+one94:
+	FMOVS 0(R6), F24
+
+moved95:
+	VFMLA V24.S4, V25.S4, V8.S4
+	TST   $2, R4
+	BEQ   one96
+	FMOVD 0(R7), F24
+	TST   $1, R4
+	BEQ   moved97
+	ADD   $8, R7, R10
+	VLD1  (R10), V24.S[2]
+	B     moved97
+
+one96:
+	FMOVS 0(R7), F24
+
+moved97:
+	VFMLA V24.S4, V25.S4, V12.S4
+	TST   $2, R4
+	BEQ   one98
+	FMOVD 0(R8), F24
+	TST   $1, R4
+	BEQ   moved99
+	ADD   $8, R8, R10
+	VLD1  (R10), V24.S[2]
+	B     moved99
+
+one98:
+	FMOVS 0(R8), F24
+
+moved99:
+	VFMLA V24.S4, V25.S4, V16.S4
+	TST   $2, R4
+	BEQ   one100
+	FMOVD 0(R9), F24
+	TST   $1, R4
+	BEQ   moved101
+	ADD   $8, R9, R10
+	VLD1  (R10), V24.S[2]
+	B     moved101
+
+one100:
+	FMOVS 0(R9), F24
+
+moved101:
+	VFMLA V24.S4, V25.S4, V20.S4
+	B     end85
+
+over87:
+	CMP   $4, R4
+	BLE   end85
+	CMP   $8, R4
+	BLT   part102
+	FMOVQ 16(R2), F25
+	FMOVQ 16(R0), F24
+	VFMLA V24.S4, V25.S4, V1.S4
+	FMOVQ 16(R5), F24
+	VFMLA V24.S4, V25.S4, V5.S4
+	FMOVQ 16(R6), F24
+	VFMLA V24.S4, V25.S4, V9.S4
+	FMOVQ 16(R7), F24
+	VFMLA V24.S4, V25.S4, V13.S4
+	FMOVQ 16(R8), F24
+	VFMLA V24.S4, V25.S4, V17.S4
+	FMOVQ 16(R9), F24
+	VFMLA V24.S4, V25.S4, V21.S4
+	B     over103
+
+part102:
+	TST   $2, R4
+	BEQ   one104
+	FMOVD 16(R2), F25
+	TST   $1, R4
+	BEQ   moved105
+	ADD   $24, R2, R10
+	VLD1  (R10), V25.S[2]
+	B     moved105
+
+one104:
+	FMOVS 16(R2), F25
+
+moved105:
+	TST   $2, R4
+	BEQ   one106
+	FMOVD 16(R0), F24
+	TST   $1, R4
+	BEQ   moved107
+	ADD   $24, R0, R10
+	VLD1  (R10), V24.S[2]
+	B     moved107
+
+one106:
+	FMOVS 16(R0), F24
+
+moved107:
+	VFMLA V24.S4, V25.S4, V1.S4
+	TST   $2, R4
+	BEQ   one108
+	FMOVD 16(R5), F24
+	TST   $1, R4
+	BEQ   moved109
+	ADD   $24, R5, R10
+	VLD1  (R10), V24.S[2]
+	B     moved109
+
+one108:
+	FMOVS 16(R5), F24
+
+moved109:
+	VFMLA V24.S4, V25.S4, V5.S4
+	TST   $2, R4
+	BEQ   one110
+	FMOVD 16(R6), F24
+	TST   $1, R4
+	BEQ   moved111
+	ADD   $24, R6, R10
+	VLD1  (R10), V24.S[2]
+	B     moved111
+
+one110:
+	FMOVS 16(R6), F24
+
+moved111:
+	VFMLA V24.S4, V25.S4, V9.S4
+	TST   $2, R4
+	BEQ   one112
+	FMOVD 16(R7), F24
+	TST   $1, R4
+	BEQ   moved113
+	ADD   $24, R7, R10
+	VLD1  (R10), V24.S[2]
+	B     moved113
+
+one112:
+	FMOVS 16(R7), F24
+
+moved113:
+	VFMLA V24.S4, V25.S4, V13.S4
+	TST   $2, R4
+	BEQ   one114
+	FMOVD 16(R8), F24
+	TST   $1, R4
+	BEQ   moved115
+	ADD   $24, R8, R10
+	VLD1  (R10), V24.S[2]
+	B     moved115
+
+one114:
+	FMOVS 16(R8), F24
+
+moved115:
+	VFMLA V24.S4, V25.S4, V17.S4
+	TST   $2, R4
+	BEQ   one116
+	FMOVD 16(R9), F24
+	TST   $1, R4
+	BEQ   moved117
+	ADD   $24, R9, R10
+	VLD1  (R10), V24.S[2]
+	B     moved117
+
+one116:
+	FMOVS 16(R9), F24
+
+moved117:
+	VFMLA V24.S4, V25.S4, V21.S4
+	B     end85
+
+over103:
+	CMP   $8, R4
+	BLE   end85
+	CMP   $12, R4
+	BLT   part118
+	FMOVQ 32(R2), F25
+	FMOVQ 32(R0), F24
+	VFMLA V24.S4, V25.S4, V2.S4
+	FMOVQ 32(R5), F24
+	VFMLA V24.S4, V25.S4, V6.S4
+	FMOVQ 32(R6), F24
+	VFMLA V24.S4, V25.S4, V10.S4
+	FMOVQ 32(R7), F24
+	VFMLA V24.S4, V25.S4, V14.S4
+	FMOVQ 32(R8), F24
+	VFMLA V24.S4, V25.S4, V18.S4
+	FMOVQ 32(R9), F24
+	VFMLA V24.S4, V25.S4, V22.S4
+	B     over119
+
+part118:
+	TST   $2, R4
+	BEQ   one120
+	FMOVD 32(R2), F25
+	TST   $1, R4
+	BEQ   moved121
+	ADD   $40, R2, R10
+	VLD1  (R10), V25.S[2]
+	B     moved121
+
+one120:
+	FMOVS 32(R2), F25
+
+moved121:
+	TST   $2, R4
+	BEQ   one122
+	FMOVD 32(R0), F24
+	TST   $1, R4
+	BEQ   moved123
+	ADD   $40, R0, R10
+	VLD1  (R10), V24.S[2]
+	B     moved123
+
+one122:
+	FMOVS 32(R0), F24
+
+moved123:
+	VFMLA V24.S4, V25.S4, V2.S4
+	TST   $2, R4
+	BEQ   one124
+	FMOVD 32(R5), F24
+	TST   $1, R4
+	BEQ   moved125
+	ADD   $40, R5, R10
+	VLD1  (R10), V24.S[2]
+	B     moved125
+
+one124:
+	FMOVS 32(R5), F24
+
+moved125:
+	VFMLA V24.S4, V25.S4, V6.S4
+	TST   $2, R4
+	BEQ   one126
+	FMOVD 32(R6), F24
+	TST   $1, R4
+	BEQ   moved127
+	ADD   $40, R6, R10
+	VLD1  (R10), V24.S[2]
+	B     moved127
+
+one126:
+	FMOVS 32(R6), F24
+
+moved127:
+	VFMLA V24.S4, V25.S4, V10.S4
+	TST   $2, R4
+	BEQ   one128
+	FMOVD 32(R7), F24
+	TST   $1, R4
+	BEQ   moved129
+	ADD   $40, R7, R10
+	VLD1  (R10), V24.S[2]
+	B     moved129
+
+one128:
+	FMOVS 32(R7), F24
+
+moved129:
+	VFMLA V24.S4, V25.S4, V14.S4
+	TST   $2, R4
+	BEQ   one130
+	FMOVD 32(R8), F24
+	TST   $1, R4
+	BEQ   moved131
+	ADD   $40, R8, R10
+	VLD1  (R10), V24.S[2]
+	B     moved131
+
+one130:
+	FMOVS 32(R8), F24
+
+moved131:
+	VFMLA V24.S4, V25.S4, V18.S4
+	TST   $2, R4
+	BEQ   one132
+	FMOVD 32(R9), F24
+	TST   $1, R4
+	BEQ   moved133
+	ADD   $40, R9, R10
+	VLD1  (R10), V24.S[2]
+	B     moved133
+
+one132:
+	FMOVS 32(R9), F24
+
+moved133:
+	VFMLA V24.S4, V25.S4, V22.S4
+	B     end85
+
+over119:
+	CMP   $12, R4
+	BLE   end85
+	TST   $2, R4
+	BEQ   one135
+	FMOVD 48(R2), F25
+	TST   $1, R4
+	BEQ   moved136
+	ADD   $56, R2, R10
+	VLD1  (R10), V25.S[2]
+	B     moved136
+
+one135:
+	FMOVS 48(R2), F25
+
+moved136:
+	TST   $2, R4
+	BEQ   one137
+	FMOVD 48(R0), F24
+	TST   $1, R4
+	BEQ   moved138
+	ADD   $56, R0, R10
+	VLD1  (R10), V24.S[2]
+	B     moved138
+
+one137:
+	FMOVS 48(R0), F24
+
+moved138:
+	VFMLA V24.S4, V25.S4, V3.S4
+	TST   $2, R4
+	BEQ   one139
+	FMOVD 48(R5), F24
+	TST   $1, R4
+	BEQ   moved140
+	ADD   $56, R5, R10
+	VLD1  (R10), V24.S[2]
+	B     moved140
+
+one139:
+	FMOVS 48(R5), F24
+
+moved140:
+	VFMLA V24.S4, V25.S4, V7.S4
+	TST   $2, R4
+	BEQ   one141
+	FMOVD 48(R6), F24
+	TST   $1, R4
+	BEQ   moved142
+	ADD   $56, R6, R10
+	VLD1  (R10), V24.S[2]
+	B     moved142
+
+one141:
+	FMOVS 48(R6), F24
+
+moved142:
+	VFMLA V24.S4, V25.S4, V11.S4
+	TST   $2, R4
+	BEQ   one143
+	FMOVD 48(R7), F24
+	TST   $1, R4
+	BEQ   moved144
+	ADD   $56, R7, R10
+	VLD1  (R10), V24.S[2]
+	B     moved144
+
+one143:
+	FMOVS 48(R7), F24
+
+moved144:
+	VFMLA V24.S4, V25.S4, V15.S4
+	TST   $2, R4
+	BEQ   one145
+	FMOVD 48(R8), F24
+	TST   $1, R4
+	BEQ   moved146
+	ADD   $56, R8, R10
+	VLD1  (R10), V24.S[2]
+	B     moved146
+
+one145:
+	FMOVS 48(R8), F24
+
+moved146:
+	VFMLA V24.S4, V25.S4, V19.S4
+	TST   $2, R4
+	BEQ   one147
+	FMOVD 48(R9), F24
+	TST   $1, R4
+	BEQ   moved148
+	ADD   $56, R9, R10
+	VLD1  (R10), V24.S[2]
+	B     moved148
+
+one147:
+	FMOVS 48(R9), F24
+
+moved148:
+	VFMLA V24.S4, V25.S4, V23.S4
+
+end85:
+	MOVD y+0(FP), R2
+	MOVD ldy+8(FP), R3
+
+	// y[i,j] = act(halved lanes)
+	MOVD  act+80(FP), R4
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
+	WORD  $0x4e33d631 // fadd v17.4s, v17.4s, v19.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	WORD  $0x4e36d694 // fadd v20.4s, v20.4s, v22.4s
+	WORD  $0x4e37d6b5 // fadd v21.4s, v21.4s, v23.4s
+	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
+	VZIP2 V4.D2, V0.D2, V1.D2
+	VZIP1 V4.D2, V0.D2, V0.D2
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	VZIP2 V12.D2, V8.D2, V1.D2
+	VZIP1 V12.D2, V8.D2, V8.D2
+	WORD  $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
+	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
+	VMOVI $0, V24.B16
+	WORD  $0x4e38d400 // fadd v0.4s, v0.4s, v24.4s
+	CMP   $1, R4
+	BNE   linear149
+	WORD  $0x4e38f400 // fmax v0.4s, v0.4s, v24.4s
+
+linear149:
+	FMOVS F0, 0(R2)
+	ADD   $4, R2, R5
+	VST1  V0.S[1], (R5)
+	ADD   $8, R2, R5
+	VST1  V0.S[2], (R5)
+	ADD   $12, R2, R5
+	VST1  V0.S[3], (R5)
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VZIP2 V20.D2, V16.D2, V2.D2
+	VZIP1 V20.D2, V16.D2, V16.D2
+	WORD  $0x4e22d610 // fadd v16.4s, v16.4s, v2.4s
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x6e20d610 // faddp v16.4s, v16.4s, v0.4s
+	VMOVI $0, V24.B16
+	WORD  $0x4e38d610 // fadd v16.4s, v16.4s, v24.4s
+	CMP   $1, R4
+	BNE   linear150
+	WORD  $0x4e38f610 // fmax v16.4s, v16.4s, v24.4s
+
+linear150:
+	FMOVS F16, 16(R2)
+	ADD   $20, R2, R5
+	VST1  V16.S[1], (R5)
+
+	// the next 1 rows, or the last ones
+	MOVD rows+56(FP), R0
+	SUB  $1, R0
+	CMP  $0, R0
+	BLE  done82
+	MOVD $1, R1
+	MOVD R0, rows+56(FP)
+	MOVD ldy+8(FP), R3
+	MUL  R1, R3
+	MOVD y+0(FP), R2
+	ADD  R3, R2
+	MOVD R2, y+0(FP)
+	MOVD ldx+24(FP), R3
+	MUL  R1, R3
+	MOVD x+16(FP), R2
+	ADD  R3, R2
+	MOVD R2, x+16(FP)
+	B    rows81
+
+done82:
+	RET
+
+other80:
+	CMP $5, R0
+	BNE other151
+
+rows152:
+	// 1×5 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVD  bias+48(FP), R0
+	FMOVS 0(R0), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	FMOVS 4(R0), F4
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	FMOVS 8(R0), F8
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	FMOVS 12(R0), F12
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	FMOVS 16(R0), F16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVD w+32(FP), R0
+	MOVD ldw+40(FP), R1
+	MOVD x+16(FP), R2
+	MOVD ldx+24(FP), R3
+	MOVD n+72(FP), R4
+	ADD  R1, R0, R5
+	ADD  R1, R5, R6
+	ADD  R1, R6, R7
+	ADD  R1, R7, R8
+	CMP  $16, R4
+	BLT  tail155
+
+block154:
+	FMOVQ 0(R2), F21
+	FMOVQ 0(R0), F20
+	VFMLA V20.S4, V21.S4, V0.S4
+	FMOVQ 0(R5), F20
+	VFMLA V20.S4, V21.S4, V4.S4
+	FMOVQ 0(R6), F20
+	VFMLA V20.S4, V21.S4, V8.S4
+	FMOVQ 0(R7), F20
+	VFMLA V20.S4, V21.S4, V12.S4
+	FMOVQ 0(R8), F20
+	VFMLA V20.S4, V21.S4, V16.S4
+	FMOVQ 16(R2), F21
+	FMOVQ 16(R0), F20
+	VFMLA V20.S4, V21.S4, V1.S4
+	FMOVQ 16(R5), F20
+	VFMLA V20.S4, V21.S4, V5.S4
+	FMOVQ 16(R6), F20
+	VFMLA V20.S4, V21.S4, V9.S4
+	FMOVQ 16(R7), F20
+	VFMLA V20.S4, V21.S4, V13.S4
+	FMOVQ 16(R8), F20
+	VFMLA V20.S4, V21.S4, V17.S4
+	FMOVQ 32(R2), F21
+	FMOVQ 32(R0), F20
+	VFMLA V20.S4, V21.S4, V2.S4
+	FMOVQ 32(R5), F20
+	VFMLA V20.S4, V21.S4, V6.S4
+	FMOVQ 32(R6), F20
+	VFMLA V20.S4, V21.S4, V10.S4
+	FMOVQ 32(R7), F20
+	VFMLA V20.S4, V21.S4, V14.S4
+	FMOVQ 32(R8), F20
+	VFMLA V20.S4, V21.S4, V18.S4
+	FMOVQ 48(R2), F21
+	FMOVQ 48(R0), F20
+	VFMLA V20.S4, V21.S4, V3.S4
+	FMOVQ 48(R5), F20
+	VFMLA V20.S4, V21.S4, V7.S4
+	FMOVQ 48(R6), F20
+	VFMLA V20.S4, V21.S4, V11.S4
+	FMOVQ 48(R7), F20
+	VFMLA V20.S4, V21.S4, V15.S4
+	FMOVQ 48(R8), F20
+	VFMLA V20.S4, V21.S4, V19.S4
+	ADD   $64, R0
+	ADD   $64, R5
+	ADD   $64, R6
+	ADD   $64, R7
+	ADD   $64, R8
+	ADD   $64, R2
+	SUB   $16, R4
+	CMP   $16, R4
+	BGE   block154
+
+tail155:
+	CMP   $0, R4
+	BLE   end156
+	CMP   $4, R4
+	BLT   part157
+	FMOVQ 0(R2), F21
+	FMOVQ 0(R0), F20
+	VFMLA V20.S4, V21.S4, V0.S4
+	FMOVQ 0(R5), F20
+	VFMLA V20.S4, V21.S4, V4.S4
+	FMOVQ 0(R6), F20
+	VFMLA V20.S4, V21.S4, V8.S4
+	FMOVQ 0(R7), F20
+	VFMLA V20.S4, V21.S4, V12.S4
+	FMOVQ 0(R8), F20
+	VFMLA V20.S4, V21.S4, V16.S4
+	B     over158
+
+part157:
+	TST   $2, R4
+	BEQ   one159
+	FMOVD 0(R2), F21
+	TST   $1, R4
+	BEQ   moved160
+	ADD   $8, R2, R9
+	VLD1  (R9), V21.S[2]
+	B     moved160
+
+one159:
+	FMOVS 0(R2), F21
+
+moved160:
+	TST   $2, R4
+	BEQ   one161
+	FMOVD 0(R0), F20
+	TST   $1, R4
+	BEQ   moved162
+	ADD   $8, R0, R9
+	VLD1  (R9), V20.S[2]
+	B     moved162
+
+one161:
+	FMOVS 0(R0), F20
+
+moved162:
+	VFMLA V20.S4, V21.S4, V0.S4
+	TST   $2, R4
+	BEQ   one163
+	FMOVD 0(R5), F20
+	TST   $1, R4
+	BEQ   moved164
+	ADD   $8, R5, R9
+	VLD1  (R9), V20.S[2]
+	B     moved164
+
+one163:
+	FMOVS 0(R5), F20
+
+moved164:
+	VFMLA V20.S4, V21.S4, V4.S4
+	TST   $2, R4
+	BEQ   one165
+	FMOVD 0(R6), F20
+	TST   $1, R4
+	BEQ   moved166
+	ADD   $8, R6, R9
+	VLD1  (R9), V20.S[2]
+	B     moved166
+
+one165:
+	FMOVS 0(R6), F20
+
+moved166:
+	VFMLA V20.S4, V21.S4, V8.S4
+	TST   $2, R4
+	BEQ   one167
+	FMOVD 0(R7), F20
+	TST   $1, R4
+	BEQ   moved168
+	ADD   $8, R7, R9
+	VLD1  (R9), V20.S[2]
+	B     moved168
+
+one167:
+	FMOVS 0(R7), F20
+
+moved168:
+	VFMLA V20.S4, V21.S4, V12.S4
+	TST   $2, R4
+	BEQ   one169
+	FMOVD 0(R8), F20
+	TST   $1, R4
+	BEQ   moved170
+	ADD   $8, R8, R9
+	VLD1  (R9), V20.S[2]
+	B     moved170
+
+one169:
+	FMOVS 0(R8), F20
+
+moved170:
+	VFMLA V20.S4, V21.S4, V16.S4
+	B     end156
+
+over158:
+	CMP   $4, R4
+	BLE   end156
+	CMP   $8, R4
+	BLT   part171
+	FMOVQ 16(R2), F21
+	FMOVQ 16(R0), F20
+	VFMLA V20.S4, V21.S4, V1.S4
+	FMOVQ 16(R5), F20
+	VFMLA V20.S4, V21.S4, V5.S4
+	FMOVQ 16(R6), F20
+	VFMLA V20.S4, V21.S4, V9.S4
+	FMOVQ 16(R7), F20
+	VFMLA V20.S4, V21.S4, V13.S4
+	FMOVQ 16(R8), F20
+	VFMLA V20.S4, V21.S4, V17.S4
+	B     over172
+
+part171:
+	TST   $2, R4
+	BEQ   one173
+	FMOVD 16(R2), F21
+	TST   $1, R4
+	BEQ   moved174
+	ADD   $24, R2, R9
+	VLD1  (R9), V21.S[2]
+	B     moved174
+
+one173:
+	FMOVS 16(R2), F21
+
+moved174:
+	TST   $2, R4
+	BEQ   one175
+	FMOVD 16(R0), F20
+	TST   $1, R4
+	BEQ   moved176
+	ADD   $24, R0, R9
+	VLD1  (R9), V20.S[2]
+	B     moved176
+
+one175:
+	FMOVS 16(R0), F20
+
+moved176:
+	VFMLA V20.S4, V21.S4, V1.S4
+	TST   $2, R4
+	BEQ   one177
+	FMOVD 16(R5), F20
+	TST   $1, R4
+	BEQ   moved178
+	ADD   $24, R5, R9
+	VLD1  (R9), V20.S[2]
+	B     moved178
+
+one177:
+	FMOVS 16(R5), F20
+
+moved178:
+	VFMLA V20.S4, V21.S4, V5.S4
+	TST   $2, R4
+	BEQ   one179
+	FMOVD 16(R6), F20
+	TST   $1, R4
+	BEQ   moved180
+	ADD   $24, R6, R9
+	VLD1  (R9), V20.S[2]
+	B     moved180
+
+one179:
+	FMOVS 16(R6), F20
+
+moved180:
+	VFMLA V20.S4, V21.S4, V9.S4
+	TST   $2, R4
+	BEQ   one181
+	FMOVD 16(R7), F20
+	TST   $1, R4
+	BEQ   moved182
+	ADD   $24, R7, R9
+	VLD1  (R9), V20.S[2]
+	B     moved182
+
+one181:
+	FMOVS 16(R7), F20
+
+moved182:
+	VFMLA V20.S4, V21.S4, V13.S4
+	TST   $2, R4
+	BEQ   one183
+	FMOVD 16(R8), F20
+	TST   $1, R4
+	BEQ   moved184
+	ADD   $24, R8, R9
+	VLD1  (R9), V20.S[2]
+	B     moved184
+
+one183:
+	FMOVS 16(R8), F20
+
+moved184:
+	VFMLA V20.S4, V21.S4, V17.S4
+	B     end156
+
+over172:
+	CMP   $8, R4
+	BLE   end156
+	CMP   $12, R4
+	BLT   part185
+	FMOVQ 32(R2), F21
+	FMOVQ 32(R0), F20
+	VFMLA V20.S4, V21.S4, V2.S4
+	FMOVQ 32(R5), F20
+	VFMLA V20.S4, V21.S4, V6.S4
+	FMOVQ 32(R6), F20
+	VFMLA V20.S4, V21.S4, V10.S4
+	FMOVQ 32(R7), F20
+	VFMLA V20.S4, V21.S4, V14.S4
+	FMOVQ 32(R8), F20
+	VFMLA V20.S4, V21.S4, V18.S4
+	B     over186
+
+part185:
+	TST   $2, R4
+	BEQ   one187
+	FMOVD 32(R2), F21
+	TST   $1, R4
+	BEQ   moved188
+	ADD   $40, R2, R9
+	VLD1  (R9), V21.S[2]
+	B     moved188
+
+one187:
+	FMOVS 32(R2), F21
+
+moved188:
+	TST   $2, R4
+	BEQ   one189
+	FMOVD 32(R0), F20
+	TST   $1, R4
+	BEQ   moved190
+	ADD   $40, R0, R9
+	VLD1  (R9), V20.S[2]
+	B     moved190
+
+one189:
+	FMOVS 32(R0), F20
+
+moved190:
+	VFMLA V20.S4, V21.S4, V2.S4
+	TST   $2, R4
+	BEQ   one191
+	FMOVD 32(R5), F20
+	TST   $1, R4
+	BEQ   moved192
+	ADD   $40, R5, R9
+	VLD1  (R9), V20.S[2]
+	B     moved192
+
+one191:
+	FMOVS 32(R5), F20
+
+moved192:
+	VFMLA V20.S4, V21.S4, V6.S4
+	TST   $2, R4
+	BEQ   one193
+	FMOVD 32(R6), F20
+	TST   $1, R4
+	BEQ   moved194
+	ADD   $40, R6, R9
+	VLD1  (R9), V20.S[2]
+	B     moved194
+
+one193:
+	FMOVS 32(R6), F20
+
+moved194:
+	VFMLA V20.S4, V21.S4, V10.S4
+	TST   $2, R4
+	BEQ   one195
+	FMOVD 32(R7), F20
+	TST   $1, R4
+	BEQ   moved196
+	ADD   $40, R7, R9
+	VLD1  (R9), V20.S[2]
+	B     moved196
+
+one195:
+	FMOVS 32(R7), F20
+
+moved196:
+	VFMLA V20.S4, V21.S4, V14.S4
+	TST   $2, R4
+	BEQ   one197
+	FMOVD 32(R8), F20
+	TST   $1, R4
+	BEQ   moved198
+	ADD   $40, R8, R9
+	VLD1  (R9), V20.S[2]
+	B     moved198
+
+one197:
+	FMOVS 32(R8), F20
+
+moved198:
+	VFMLA V20.S4, V21.S4, V18.S4
+	B     end156
+
+over186:
+	CMP   $12, R4
+	BLE   end156
+	TST   $2, R4
+	BEQ   one200
+	FMOVD 48(R2), F21
+	TST   $1, R4
+	BEQ   moved201
+	ADD   $56, R2, R9
+	VLD1  (R9), V21.S[2]
+	B     moved201
+
+one200:
+	FMOVS 48(R2), F21
+
+moved201:
+	TST   $2, R4
+	BEQ   one202
+	FMOVD 48(R0), F20
+	TST   $1, R4
+	BEQ   moved203
+	ADD   $56, R0, R9
+	VLD1  (R9), V20.S[2]
+	B     moved203
+
+one202:
+	FMOVS 48(R0), F20
+
+moved203:
+	VFMLA V20.S4, V21.S4, V3.S4
+	TST   $2, R4
+	BEQ   one204
+	FMOVD 48(R5), F20
+	TST   $1, R4
+	BEQ   moved205
+	ADD   $56, R5, R9
+	VLD1  (R9), V20.S[2]
+	B     moved205
+
+one204:
+	FMOVS 48(R5), F20
+
+moved205:
+	VFMLA V20.S4, V21.S4, V7.S4
+	TST   $2, R4
+	BEQ   one206
+	FMOVD 48(R6), F20
+	TST   $1, R4
+	BEQ   moved207
+	ADD   $56, R6, R9
+	VLD1  (R9), V20.S[2]
+	B     moved207
+
+one206:
+	FMOVS 48(R6), F20
+
+moved207:
+	VFMLA V20.S4, V21.S4, V11.S4
+	TST   $2, R4
+	BEQ   one208
+	FMOVD 48(R7), F20
+	TST   $1, R4
+	BEQ   moved209
+	ADD   $56, R7, R9
+	VLD1  (R9), V20.S[2]
+	B     moved209
+
+one208:
+	FMOVS 48(R7), F20
+
+moved209:
+	VFMLA V20.S4, V21.S4, V15.S4
+	TST   $2, R4
+	BEQ   one210
+	FMOVD 48(R8), F20
+	TST   $1, R4
+	BEQ   moved211
+	ADD   $56, R8, R9
+	VLD1  (R9), V20.S[2]
+	B     moved211
+
+one210:
+	FMOVS 48(R8), F20
+
+moved211:
+	VFMLA V20.S4, V21.S4, V19.S4
+
+end156:
+	MOVD y+0(FP), R2
+	MOVD ldy+8(FP), R3
+
+	// y[i,j] = act(halved lanes)
+	MOVD  act+80(FP), R4
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	WORD  $0x4e32d610 // fadd v16.4s, v16.4s, v18.4s
+	WORD  $0x4e33d631 // fadd v17.4s, v17.4s, v19.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	VZIP2 V4.D2, V0.D2, V1.D2
+	VZIP1 V4.D2, V0.D2, V0.D2
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	VZIP2 V12.D2, V8.D2, V1.D2
+	VZIP1 V12.D2, V8.D2, V8.D2
+	WORD  $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
+	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
+	VMOVI $0, V20.B16
+	WORD  $0x4e34d400 // fadd v0.4s, v0.4s, v20.4s
+	CMP   $1, R4
+	BNE   linear212
+	WORD  $0x4e34f400 // fmax v0.4s, v0.4s, v20.4s
+
+linear212:
+	FMOVS F0, 0(R2)
+	ADD   $4, R2, R5
+	VST1  V0.S[1], (R5)
+	ADD   $8, R2, R5
+	VST1  V0.S[2], (R5)
+	ADD   $12, R2, R5
+	VST1  V0.S[3], (R5)
+	VMOVI $0, V0.B16
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VZIP2 V0.D2, V16.D2, V3.D2
+	VZIP1 V0.D2, V16.D2, V16.D2
+	WORD  $0x4e23d610 // fadd v16.4s, v16.4s, v3.4s
+	VZIP2 V2.D2, V1.D2, V3.D2
+	VZIP1 V2.D2, V1.D2, V1.D2
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x6e21d610 // faddp v16.4s, v16.4s, v1.4s
+	VMOVI $0, V20.B16
+	WORD  $0x4e34d610 // fadd v16.4s, v16.4s, v20.4s
+	CMP   $1, R4
+	BNE   linear213
+	WORD  $0x4e34f610 // fmax v16.4s, v16.4s, v20.4s
+
+linear213:
+	FMOVS F16, 16(R2)
+
+	// the next 1 rows, or the last ones
+	MOVD rows+56(FP), R0
+	SUB  $1, R0
+	CMP  $0, R0
+	BLE  done153
+	MOVD $1, R1
+	MOVD R0, rows+56(FP)
+	MOVD ldy+8(FP), R3
+	MUL  R1, R3
+	MOVD y+0(FP), R2
+	ADD  R3, R2
+	MOVD R2, y+0(FP)
+	MOVD ldx+24(FP), R3
+	MUL  R1, R3
+	MOVD x+16(FP), R2
+	ADD  R3, R2
+	MOVD R2, x+16(FP)
+	B    rows152
+
+done153:
+	RET
+
+other151:
+	CMP $4, R0
+	BNE other214
+
+rows215:
+	// 1×4 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVD  bias+48(FP), R0
+	FMOVS 0(R0), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	FMOVS 4(R0), F4
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	FMOVS 8(R0), F8
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	FMOVS 12(R0), F12
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVD w+32(FP), R0
+	MOVD ldw+40(FP), R1
+	MOVD x+16(FP), R2
+	MOVD ldx+24(FP), R3
+	MOVD n+72(FP), R4
+	ADD  R1, R0, R5
+	ADD  R1, R5, R6
+	ADD  R1, R6, R7
+	CMP  $16, R4
+	BLT  tail218
+
+block217:
+	FMOVQ 0(R2), F17
+	FMOVQ 0(R0), F16
+	VFMLA V16.S4, V17.S4, V0.S4
+	FMOVQ 0(R5), F16
+	VFMLA V16.S4, V17.S4, V4.S4
+	FMOVQ 0(R6), F16
+	VFMLA V16.S4, V17.S4, V8.S4
+	FMOVQ 0(R7), F16
+	VFMLA V16.S4, V17.S4, V12.S4
+	FMOVQ 16(R2), F17
+	FMOVQ 16(R0), F16
+	VFMLA V16.S4, V17.S4, V1.S4
+	FMOVQ 16(R5), F16
+	VFMLA V16.S4, V17.S4, V5.S4
+	FMOVQ 16(R6), F16
+	VFMLA V16.S4, V17.S4, V9.S4
+	FMOVQ 16(R7), F16
+	VFMLA V16.S4, V17.S4, V13.S4
+	FMOVQ 32(R2), F17
+	FMOVQ 32(R0), F16
+	VFMLA V16.S4, V17.S4, V2.S4
+	FMOVQ 32(R5), F16
+	VFMLA V16.S4, V17.S4, V6.S4
+	FMOVQ 32(R6), F16
+	VFMLA V16.S4, V17.S4, V10.S4
+	FMOVQ 32(R7), F16
+	VFMLA V16.S4, V17.S4, V14.S4
+	FMOVQ 48(R2), F17
+	FMOVQ 48(R0), F16
+	VFMLA V16.S4, V17.S4, V3.S4
+	FMOVQ 48(R5), F16
+	VFMLA V16.S4, V17.S4, V7.S4
+	FMOVQ 48(R6), F16
+	VFMLA V16.S4, V17.S4, V11.S4
+	FMOVQ 48(R7), F16
+	VFMLA V16.S4, V17.S4, V15.S4
+	ADD   $64, R0
+	ADD   $64, R5
+	ADD   $64, R6
+	ADD   $64, R7
+	ADD   $64, R2
+	SUB   $16, R4
+	CMP   $16, R4
+	BGE   block217
+
+tail218:
+	CMP   $0, R4
+	BLE   end219
+	CMP   $4, R4
+	BLT   part220
+	FMOVQ 0(R2), F17
+	FMOVQ 0(R0), F16
+	VFMLA V16.S4, V17.S4, V0.S4
+	FMOVQ 0(R5), F16
+	VFMLA V16.S4, V17.S4, V4.S4
+	FMOVQ 0(R6), F16
+	VFMLA V16.S4, V17.S4, V8.S4
+	FMOVQ 0(R7), F16
+	VFMLA V16.S4, V17.S4, V12.S4
+	B     over221
+
+part220:
+	TST   $2, R4
+	BEQ   one222
+	FMOVD 0(R2), F17
+	TST   $1, R4
+	BEQ   moved223
+	ADD   $8, R2, R8
+	VLD1  (R8), V17.S[2]
+	B     moved223
+
+one222:
+	FMOVS 0(R2), F17
+
+moved223:
+	TST   $2, R4
+	BEQ   one224
+	FMOVD 0(R0), F16
+	TST   $1, R4
+	BEQ   moved225
+	ADD   $8, R0, R8
+	VLD1  (R8), V16.S[2]
+	B     moved225
+
+one224:
+	FMOVS 0(R0), F16
+
+moved225:
+	VFMLA V16.S4, V17.S4, V0.S4
+	TST   $2, R4
+	BEQ   one226
+	FMOVD 0(R5), F16
+	TST   $1, R4
+	BEQ   moved227
+	ADD   $8, R5, R8
+	VLD1  (R8), V16.S[2]
+	B     moved227
+
+one226:
+	FMOVS 0(R5), F16
+
+moved227:
+	VFMLA V16.S4, V17.S4, V4.S4
+	TST   $2, R4
+	BEQ   one228
+	FMOVD 0(R6), F16
+	TST   $1, R4
+	BEQ   moved229
+	ADD   $8, R6, R8
+	VLD1  (R8), V16.S[2]
+	B     moved229
+
+one228:
+	FMOVS 0(R6), F16
+
+moved229:
+	VFMLA V16.S4, V17.S4, V8.S4
+	TST   $2, R4
+	BEQ   one230
+	FMOVD 0(R7), F16
+	TST   $1, R4
+	BEQ   moved231
+	ADD   $8, R7, R8
+	VLD1  (R8), V16.S[2]
+	B     moved231
+
+one230:
+	FMOVS 0(R7), F16
+
+moved231:
+	VFMLA V16.S4, V17.S4, V12.S4
+	B     end219
+
+over221:
+	CMP   $4, R4
+	BLE   end219
+	CMP   $8, R4
+	BLT   part232
+	FMOVQ 16(R2), F17
+	FMOVQ 16(R0), F16
+	VFMLA V16.S4, V17.S4, V1.S4
+	FMOVQ 16(R5), F16
+	VFMLA V16.S4, V17.S4, V5.S4
+	FMOVQ 16(R6), F16
+	VFMLA V16.S4, V17.S4, V9.S4
+	FMOVQ 16(R7), F16
+	VFMLA V16.S4, V17.S4, V13.S4
+	B     over233
+
+part232:
+	TST   $2, R4
+	BEQ   one234
+	FMOVD 16(R2), F17
+	TST   $1, R4
+	BEQ   moved235
+	ADD   $24, R2, R8
+	VLD1  (R8), V17.S[2]
+	B     moved235
+
+one234:
+	FMOVS 16(R2), F17
+
+moved235:
+	TST   $2, R4
+	BEQ   one236
+	FMOVD 16(R0), F16
+	TST   $1, R4
+	BEQ   moved237
+	ADD   $24, R0, R8
+	VLD1  (R8), V16.S[2]
+	B     moved237
+
+one236:
+	FMOVS 16(R0), F16
+
+moved237:
+	VFMLA V16.S4, V17.S4, V1.S4
+	TST   $2, R4
+	BEQ   one238
+	FMOVD 16(R5), F16
+	TST   $1, R4
+	BEQ   moved239
+	ADD   $24, R5, R8
+	VLD1  (R8), V16.S[2]
+	B     moved239
+
+one238:
+	FMOVS 16(R5), F16
+
+moved239:
+	VFMLA V16.S4, V17.S4, V5.S4
+	TST   $2, R4
+	BEQ   one240
+	FMOVD 16(R6), F16
+	TST   $1, R4
+	BEQ   moved241
+	ADD   $24, R6, R8
+	VLD1  (R8), V16.S[2]
+	B     moved241
+
+one240:
+	FMOVS 16(R6), F16
+
+moved241:
+	VFMLA V16.S4, V17.S4, V9.S4
+	TST   $2, R4
+	BEQ   one242
+	FMOVD 16(R7), F16
+	TST   $1, R4
+	BEQ   moved243
+	ADD   $24, R7, R8
+	VLD1  (R8), V16.S[2]
+	B     moved243
+
+one242:
+	FMOVS 16(R7), F16
+
+moved243:
+	VFMLA V16.S4, V17.S4, V13.S4
+	B     end219
+
+over233:
+	CMP   $8, R4
+	BLE   end219
+	CMP   $12, R4
+	BLT   part244
+	FMOVQ 32(R2), F17
+	FMOVQ 32(R0), F16
+	VFMLA V16.S4, V17.S4, V2.S4
+	FMOVQ 32(R5), F16
+	VFMLA V16.S4, V17.S4, V6.S4
+	FMOVQ 32(R6), F16
+	VFMLA V16.S4, V17.S4, V10.S4
+	FMOVQ 32(R7), F16
+	VFMLA V16.S4, V17.S4, V14.S4
+	B     over245
+
+part244:
+	TST   $2, R4
+	BEQ   one246
+	FMOVD 32(R2), F17
+	TST   $1, R4
+	BEQ   moved247
+	ADD   $40, R2, R8
+	VLD1  (R8), V17.S[2]
+	B     moved247
+
+one246:
+	FMOVS 32(R2), F17
+
+moved247:
+	TST   $2, R4
+	BEQ   one248
+	FMOVD 32(R0), F16
+	TST   $1, R4
+	BEQ   moved249
+	ADD   $40, R0, R8
+	VLD1  (R8), V16.S[2]
+	B     moved249
+
+one248:
+	FMOVS 32(R0), F16
+
+moved249:
+	VFMLA V16.S4, V17.S4, V2.S4
+	TST   $2, R4
+	BEQ   one250
+	FMOVD 32(R5), F16
+	TST   $1, R4
+	BEQ   moved251
+	ADD   $40, R5, R8
+	VLD1  (R8), V16.S[2]
+	B     moved251
+
+one250:
+	FMOVS 32(R5), F16
+
+moved251:
+	VFMLA V16.S4, V17.S4, V6.S4
+	TST   $2, R4
+	BEQ   one252
+	FMOVD 32(R6), F16
+	TST   $1, R4
+	BEQ   moved253
+	ADD   $40, R6, R8
+	VLD1  (R8), V16.S[2]
+	B     moved253
+
+one252:
+	FMOVS 32(R6), F16
+
+moved253:
+	VFMLA V16.S4, V17.S4, V10.S4
+	TST   $2, R4
+	BEQ   one254
+	FMOVD 32(R7), F16
+	TST   $1, R4
+	BEQ   moved255
+	ADD   $40, R7, R8
+	VLD1  (R8), V16.S[2]
+	B     moved255
+
+one254:
+	FMOVS 32(R7), F16
+
+moved255:
+	VFMLA V16.S4, V17.S4, V14.S4
+	B     end219
+
+over245:
+	CMP   $12, R4
+	BLE   end219
+	TST   $2, R4
+	BEQ   one257
+	FMOVD 48(R2), F17
+	TST   $1, R4
+	BEQ   moved258
+	ADD   $56, R2, R8
+	VLD1  (R8), V17.S[2]
+	B     moved258
+
+one257:
+	FMOVS 48(R2), F17
+
+moved258:
+	TST   $2, R4
+	BEQ   one259
+	FMOVD 48(R0), F16
+	TST   $1, R4
+	BEQ   moved260
+	ADD   $56, R0, R8
+	VLD1  (R8), V16.S[2]
+	B     moved260
+
+one259:
+	FMOVS 48(R0), F16
+
+moved260:
+	VFMLA V16.S4, V17.S4, V3.S4
+	TST   $2, R4
+	BEQ   one261
+	FMOVD 48(R5), F16
+	TST   $1, R4
+	BEQ   moved262
+	ADD   $56, R5, R8
+	VLD1  (R8), V16.S[2]
+	B     moved262
+
+one261:
+	FMOVS 48(R5), F16
+
+moved262:
+	VFMLA V16.S4, V17.S4, V7.S4
+	TST   $2, R4
+	BEQ   one263
+	FMOVD 48(R6), F16
+	TST   $1, R4
+	BEQ   moved264
+	ADD   $56, R6, R8
+	VLD1  (R8), V16.S[2]
+	B     moved264
+
+one263:
+	FMOVS 48(R6), F16
+
+moved264:
+	VFMLA V16.S4, V17.S4, V11.S4
+	TST   $2, R4
+	BEQ   one265
+	FMOVD 48(R7), F16
+	TST   $1, R4
+	BEQ   moved266
+	ADD   $56, R7, R8
+	VLD1  (R8), V16.S[2]
+	B     moved266
+
+one265:
+	FMOVS 48(R7), F16
+
+moved266:
+	VFMLA V16.S4, V17.S4, V15.S4
+
+end219:
+	MOVD y+0(FP), R2
+	MOVD ldy+8(FP), R3
+
+	// y[i,j] = act(halved lanes)
+	MOVD  act+80(FP), R4
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	VZIP2 V4.D2, V0.D2, V1.D2
+	VZIP1 V4.D2, V0.D2, V0.D2
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	VZIP2 V12.D2, V8.D2, V1.D2
+	VZIP1 V12.D2, V8.D2, V8.D2
+	WORD  $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
+	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
+	VMOVI $0, V16.B16
+	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
+	CMP   $1, R4
+	BNE   linear267
+	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
+
+linear267:
+	FMOVS F0, 0(R2)
+	ADD   $4, R2, R5
+	VST1  V0.S[1], (R5)
+	ADD   $8, R2, R5
+	VST1  V0.S[2], (R5)
+	ADD   $12, R2, R5
+	VST1  V0.S[3], (R5)
+
+	// the next 1 rows, or the last ones
+	MOVD rows+56(FP), R0
+	SUB  $1, R0
+	CMP  $0, R0
+	BLE  done216
+	MOVD $1, R1
+	MOVD R0, rows+56(FP)
+	MOVD ldy+8(FP), R3
+	MUL  R1, R3
+	MOVD y+0(FP), R2
+	ADD  R3, R2
+	MOVD R2, y+0(FP)
+	MOVD ldx+24(FP), R3
+	MUL  R1, R3
+	MOVD x+16(FP), R2
+	ADD  R3, R2
+	MOVD R2, x+16(FP)
+	B    rows215
+
+done216:
+	RET
+
+other214:
+	CMP $3, R0
+	BNE other268
+
+rows269:
+	// 1×3 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVD  bias+48(FP), R0
+	FMOVS 0(R0), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	FMOVS 4(R0), F4
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	FMOVS 8(R0), F8
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVD w+32(FP), R0
+	MOVD ldw+40(FP), R1
+	MOVD x+16(FP), R2
+	MOVD ldx+24(FP), R3
+	MOVD n+72(FP), R4
+	ADD  R1, R0, R5
+	ADD  R1, R5, R6
+	CMP  $16, R4
+	BLT  tail272
+
+block271:
+	FMOVQ 0(R2), F13
+	FMOVQ 0(R0), F12
+	VFMLA V12.S4, V13.S4, V0.S4
+	FMOVQ 0(R5), F12
+	VFMLA V12.S4, V13.S4, V4.S4
+	FMOVQ 0(R6), F12
+	VFMLA V12.S4, V13.S4, V8.S4
+	FMOVQ 16(R2), F13
+	FMOVQ 16(R0), F12
+	VFMLA V12.S4, V13.S4, V1.S4
+	FMOVQ 16(R5), F12
+	VFMLA V12.S4, V13.S4, V5.S4
+	FMOVQ 16(R6), F12
+	VFMLA V12.S4, V13.S4, V9.S4
+	FMOVQ 32(R2), F13
+	FMOVQ 32(R0), F12
+	VFMLA V12.S4, V13.S4, V2.S4
+	FMOVQ 32(R5), F12
+	VFMLA V12.S4, V13.S4, V6.S4
+	FMOVQ 32(R6), F12
+	VFMLA V12.S4, V13.S4, V10.S4
+	FMOVQ 48(R2), F13
+	FMOVQ 48(R0), F12
+	VFMLA V12.S4, V13.S4, V3.S4
+	FMOVQ 48(R5), F12
+	VFMLA V12.S4, V13.S4, V7.S4
+	FMOVQ 48(R6), F12
+	VFMLA V12.S4, V13.S4, V11.S4
+	ADD   $64, R0
+	ADD   $64, R5
+	ADD   $64, R6
+	ADD   $64, R2
+	SUB   $16, R4
+	CMP   $16, R4
+	BGE   block271
+
+tail272:
+	CMP   $0, R4
+	BLE   end273
+	CMP   $4, R4
+	BLT   part274
+	FMOVQ 0(R2), F13
+	FMOVQ 0(R0), F12
+	VFMLA V12.S4, V13.S4, V0.S4
+	FMOVQ 0(R5), F12
+	VFMLA V12.S4, V13.S4, V4.S4
+	FMOVQ 0(R6), F12
+	VFMLA V12.S4, V13.S4, V8.S4
+	B     over275
+
+part274:
+	TST   $2, R4
+	BEQ   one276
+	FMOVD 0(R2), F13
+	TST   $1, R4
+	BEQ   moved277
+	ADD   $8, R2, R7
+	VLD1  (R7), V13.S[2]
+	B     moved277
+
+one276:
+	FMOVS 0(R2), F13
+
+moved277:
+	TST   $2, R4
+	BEQ   one278
+	FMOVD 0(R0), F12
+	TST   $1, R4
+	BEQ   moved279
+	ADD   $8, R0, R7
+	VLD1  (R7), V12.S[2]
+	B     moved279
+
+one278:
+	FMOVS 0(R0), F12
+
+moved279:
+	VFMLA V12.S4, V13.S4, V0.S4
+	TST   $2, R4
+	BEQ   one280
+	FMOVD 0(R5), F12
+	TST   $1, R4
+	BEQ   moved281
+	ADD   $8, R5, R7
+	VLD1  (R7), V12.S[2]
+	B     moved281
+
+one280:
+	FMOVS 0(R5), F12
+
+moved281:
+	VFMLA V12.S4, V13.S4, V4.S4
+	TST   $2, R4
+	BEQ   one282
+	FMOVD 0(R6), F12
+	TST   $1, R4
+	BEQ   moved283
+	ADD   $8, R6, R7
+	VLD1  (R7), V12.S[2]
+	B     moved283
+
+one282:
+	FMOVS 0(R6), F12
+
+moved283:
+	VFMLA V12.S4, V13.S4, V8.S4
+	B     end273
+
+over275:
+	CMP   $4, R4
+	BLE   end273
+	CMP   $8, R4
+	BLT   part284
+	FMOVQ 16(R2), F13
+	FMOVQ 16(R0), F12
+	VFMLA V12.S4, V13.S4, V1.S4
+	FMOVQ 16(R5), F12
+	VFMLA V12.S4, V13.S4, V5.S4
+	FMOVQ 16(R6), F12
+	VFMLA V12.S4, V13.S4, V9.S4
+	B     over285
+
+part284:
+	TST   $2, R4
+	BEQ   one286
+	FMOVD 16(R2), F13
+	TST   $1, R4
+	BEQ   moved287
+	ADD   $24, R2, R7
+	VLD1  (R7), V13.S[2]
+	B     moved287
+
+one286:
+	FMOVS 16(R2), F13
+
+moved287:
+	TST   $2, R4
+	BEQ   one288
+	FMOVD 16(R0), F12
+	TST   $1, R4
+	BEQ   moved289
+	ADD   $24, R0, R7
+	VLD1  (R7), V12.S[2]
+	B     moved289
+
+one288:
+	FMOVS 16(R0), F12
+
+moved289:
+	VFMLA V12.S4, V13.S4, V1.S4
+	TST   $2, R4
+	BEQ   one290
+	FMOVD 16(R5), F12
+	TST   $1, R4
+	BEQ   moved291
+	ADD   $24, R5, R7
+	VLD1  (R7), V12.S[2]
+	B     moved291
+
+one290:
+	FMOVS 16(R5), F12
+
+moved291:
+	VFMLA V12.S4, V13.S4, V5.S4
+	TST   $2, R4
+	BEQ   one292
+	FMOVD 16(R6), F12
+	TST   $1, R4
+	BEQ   moved293
+	ADD   $24, R6, R7
+	VLD1  (R7), V12.S[2]
+	B     moved293
+
+one292:
+	FMOVS 16(R6), F12
+
+moved293:
+	VFMLA V12.S4, V13.S4, V9.S4
+	B     end273
+
+over285:
+	CMP   $8, R4
+	BLE   end273
+	CMP   $12, R4
+	BLT   part294
+	FMOVQ 32(R2), F13
+	FMOVQ 32(R0), F12
+	VFMLA V12.S4, V13.S4, V2.S4
+	FMOVQ 32(R5), F12
+	VFMLA V12.S4, V13.S4, V6.S4
+	FMOVQ 32(R6), F12
+	VFMLA V12.S4, V13.S4, V10.S4
+	B     over295
+
+part294:
+	TST   $2, R4
+	BEQ   one296
+	FMOVD 32(R2), F13
+	TST   $1, R4
+	BEQ   moved297
+	ADD   $40, R2, R7
+	VLD1  (R7), V13.S[2]
+	B     moved297
+
+one296:
+	FMOVS 32(R2), F13
+
+moved297:
+	TST   $2, R4
+	BEQ   one298
+	FMOVD 32(R0), F12
+	TST   $1, R4
+	BEQ   moved299
+	ADD   $40, R0, R7
+	VLD1  (R7), V12.S[2]
+	B     moved299
+
+one298:
+	FMOVS 32(R0), F12
+
+moved299:
+	VFMLA V12.S4, V13.S4, V2.S4
+	TST   $2, R4
+	BEQ   one300
+	FMOVD 32(R5), F12
+	TST   $1, R4
+	BEQ   moved301
+	ADD   $40, R5, R7
+	VLD1  (R7), V12.S[2]
+	B     moved301
+
+one300:
+	FMOVS 32(R5), F12
+
+moved301:
+	VFMLA V12.S4, V13.S4, V6.S4
+	TST   $2, R4
+	BEQ   one302
+	FMOVD 32(R6), F12
+	TST   $1, R4
+	BEQ   moved303
+	ADD   $40, R6, R7
+	VLD1  (R7), V12.S[2]
+	B     moved303
+
+one302:
+	FMOVS 32(R6), F12
+
+moved303:
+	VFMLA V12.S4, V13.S4, V10.S4
+	B     end273
+
+over295:
+	CMP   $12, R4
+	BLE   end273
+	TST   $2, R4
+	BEQ   one305
+	FMOVD 48(R2), F13
+	TST   $1, R4
+	BEQ   moved306
+	ADD   $56, R2, R7
+	VLD1  (R7), V13.S[2]
+	B     moved306
+
+one305:
+	FMOVS 48(R2), F13
+
+moved306:
+	TST   $2, R4
+	BEQ   one307
+	FMOVD 48(R0), F12
+	TST   $1, R4
+	BEQ   moved308
+	ADD   $56, R0, R7
+	VLD1  (R7), V12.S[2]
+	B     moved308
+
+one307:
+	FMOVS 48(R0), F12
+
+moved308:
+	VFMLA V12.S4, V13.S4, V3.S4
+	TST   $2, R4
+	BEQ   one309
+	FMOVD 48(R5), F12
+	TST   $1, R4
+	BEQ   moved310
+	ADD   $56, R5, R7
+	VLD1  (R7), V12.S[2]
+	B     moved310
+
+one309:
+	FMOVS 48(R5), F12
+
+moved310:
+	VFMLA V12.S4, V13.S4, V7.S4
+	TST   $2, R4
+	BEQ   one311
+	FMOVD 48(R6), F12
+	TST   $1, R4
+	BEQ   moved312
+	ADD   $56, R6, R7
+	VLD1  (R7), V12.S[2]
+	B     moved312
+
+one311:
+	FMOVS 48(R6), F12
+
+moved312:
+	VFMLA V12.S4, V13.S4, V11.S4
+
+end273:
+	MOVD y+0(FP), R2
+	MOVD ldy+8(FP), R3
+
+	// y[i,j] = act(halved lanes)
+	MOVD  act+80(FP), R4
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	VMOVI $0, V1.B16
+	VZIP2 V4.D2, V0.D2, V2.D2
+	VZIP1 V4.D2, V0.D2, V0.D2
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	VZIP2 V1.D2, V8.D2, V2.D2
+	VZIP1 V1.D2, V8.D2, V8.D2
+	WORD  $0x4e22d508 // fadd v8.4s, v8.4s, v2.4s
+	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
+	VMOVI $0, V12.B16
+	WORD  $0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
+	CMP   $1, R4
+	BNE   linear313
+	WORD  $0x4e2cf400 // fmax v0.4s, v0.4s, v12.4s
+
+linear313:
+	FMOVS F0, 0(R2)
+	ADD   $4, R2, R5
+	VST1  V0.S[1], (R5)
+	ADD   $8, R2, R5
+	VST1  V0.S[2], (R5)
+
+	// the next 1 rows, or the last ones
+	MOVD rows+56(FP), R0
+	SUB  $1, R0
+	CMP  $0, R0
+	BLE  done270
+	MOVD $1, R1
+	MOVD R0, rows+56(FP)
+	MOVD ldy+8(FP), R3
+	MUL  R1, R3
+	MOVD y+0(FP), R2
+	ADD  R3, R2
+	MOVD R2, y+0(FP)
+	MOVD ldx+24(FP), R3
+	MUL  R1, R3
+	MOVD x+16(FP), R2
+	ADD  R3, R2
+	MOVD R2, x+16(FP)
+	B    rows269
+
+done270:
+	RET
+
+other268:
+rows315:
+	// 2×2 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVD  bias+48(FP), R0
+	FMOVS 0(R0), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	FMOVS 4(R0), F4
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VORR  V0.B16, V0.B16, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VORR  V4.B16, V4.B16, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVD w+32(FP), R0
+	MOVD ldw+40(FP), R1
+	MOVD x+16(FP), R2
+	MOVD ldx+24(FP), R3
+	MOVD n+72(FP), R4
+	ADD  R1, R0, R5
+	ADD  R3, R2, R6
+	CMP  $16, R4
+	BLT  tail318
+
+block317:
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	FMOVQ 0(R2), F16
+	VFMLA V17.S4, V16.S4, V0.S4
+	VFMLA V18.S4, V16.S4, V4.S4
+	FMOVQ 0(R6), F16
+	VFMLA V17.S4, V16.S4, V8.S4
+	VFMLA V18.S4, V16.S4, V12.S4
+	FMOVQ 16(R0), F17
+	FMOVQ 16(R5), F18
+	FMOVQ 16(R2), F16
+	VFMLA V17.S4, V16.S4, V1.S4
+	VFMLA V18.S4, V16.S4, V5.S4
+	FMOVQ 16(R6), F16
+	VFMLA V17.S4, V16.S4, V9.S4
+	VFMLA V18.S4, V16.S4, V13.S4
+	FMOVQ 32(R0), F17
+	FMOVQ 32(R5), F18
+	FMOVQ 32(R2), F16
+	VFMLA V17.S4, V16.S4, V2.S4
+	VFMLA V18.S4, V16.S4, V6.S4
+	FMOVQ 32(R6), F16
+	VFMLA V17.S4, V16.S4, V10.S4
+	VFMLA V18.S4, V16.S4, V14.S4
+	FMOVQ 48(R0), F17
+	FMOVQ 48(R5), F18
+	FMOVQ 48(R2), F16
+	VFMLA V17.S4, V16.S4, V3.S4
+	VFMLA V18.S4, V16.S4, V7.S4
+	FMOVQ 48(R6), F16
+	VFMLA V17.S4, V16.S4, V11.S4
+	VFMLA V18.S4, V16.S4, V15.S4
+	ADD   $64, R0
+	ADD   $64, R5
+	ADD   $64, R2
+	ADD   $64, R6
+	SUB   $16, R4
+	CMP   $16, R4
+	BGE   block317
+
+tail318:
+	CMP   $0, R4
+	BLE   end319
+	CMP   $4, R4
+	BLT   part320
+	FMOVQ 0(R0), F17
+	FMOVQ 0(R5), F18
+	FMOVQ 0(R2), F16
+	VFMLA V17.S4, V16.S4, V0.S4
+	VFMLA V18.S4, V16.S4, V4.S4
+	FMOVQ 0(R6), F16
+	VFMLA V17.S4, V16.S4, V8.S4
+	VFMLA V18.S4, V16.S4, V12.S4
+	B     over321
+
+part320:
+	TST   $2, R4
+	BEQ   one322
+	FMOVD 0(R0), F17
+	TST   $1, R4
+	BEQ   moved323
+	ADD   $8, R0, R7
+	VLD1  (R7), V17.S[2]
+	B     moved323
+
+one322:
+	FMOVS 0(R0), F17
+
+moved323:
+	TST   $2, R4
+	BEQ   one324
+	FMOVD 0(R5), F18
+	TST   $1, R4
+	BEQ   moved325
+	ADD   $8, R5, R7
+	VLD1  (R7), V18.S[2]
+	B     moved325
+
+one324:
+	FMOVS 0(R5), F18
+
+moved325:
+	TST   $2, R4
+	BEQ   one326
+	FMOVD 0(R2), F16
+	TST   $1, R4
+	BEQ   moved327
+	ADD   $8, R2, R7
+	VLD1  (R7), V16.S[2]
+	B     moved327
+
+one326:
+	FMOVS 0(R2), F16
+
+moved327:
+	VFMLA V17.S4, V16.S4, V0.S4
+	VFMLA V18.S4, V16.S4, V4.S4
+	TST   $2, R4
+	BEQ   one328
+	FMOVD 0(R6), F16
+	TST   $1, R4
+	BEQ   moved329
+	ADD   $8, R6, R7
+	VLD1  (R7), V16.S[2]
+	B     moved329
+
+one328:
+	FMOVS 0(R6), F16
+
+moved329:
+	VFMLA V17.S4, V16.S4, V8.S4
+	VFMLA V18.S4, V16.S4, V12.S4
+	B     end319
+
+over321:
+	CMP   $4, R4
+	BLE   end319
+	CMP   $8, R4
+	BLT   part330
+	FMOVQ 16(R0), F17
+	FMOVQ 16(R5), F18
+	FMOVQ 16(R2), F16
+	VFMLA V17.S4, V16.S4, V1.S4
+	VFMLA V18.S4, V16.S4, V5.S4
+	FMOVQ 16(R6), F16
+	VFMLA V17.S4, V16.S4, V9.S4
+	VFMLA V18.S4, V16.S4, V13.S4
+	B     over331
+
+part330:
+	TST   $2, R4
+	BEQ   one332
+	FMOVD 16(R0), F17
+	TST   $1, R4
+	BEQ   moved333
+	ADD   $24, R0, R7
+	VLD1  (R7), V17.S[2]
+	B     moved333
+
+one332:
+	FMOVS 16(R0), F17
+
+moved333:
+	TST   $2, R4
+	BEQ   one334
+	FMOVD 16(R5), F18
+	TST   $1, R4
+	BEQ   moved335
+	ADD   $24, R5, R7
+	VLD1  (R7), V18.S[2]
+	B     moved335
+
+one334:
+	FMOVS 16(R5), F18
+
+moved335:
+	TST   $2, R4
+	BEQ   one336
+	FMOVD 16(R2), F16
+	TST   $1, R4
+	BEQ   moved337
+	ADD   $24, R2, R7
+	VLD1  (R7), V16.S[2]
+	B     moved337
+
+one336:
+	FMOVS 16(R2), F16
+
+moved337:
+	VFMLA V17.S4, V16.S4, V1.S4
+	VFMLA V18.S4, V16.S4, V5.S4
+	TST   $2, R4
+	BEQ   one338
+	FMOVD 16(R6), F16
+	TST   $1, R4
+	BEQ   moved339
+	ADD   $24, R6, R7
+	VLD1  (R7), V16.S[2]
+	B     moved339
+
+one338:
+	FMOVS 16(R6), F16
+
+moved339:
+	VFMLA V17.S4, V16.S4, V9.S4
+	VFMLA V18.S4, V16.S4, V13.S4
+	B     end319
+
+over331:
+	CMP   $8, R4
+	BLE   end319
+	CMP   $12, R4
+	BLT   part340
+	FMOVQ 32(R0), F17
+	FMOVQ 32(R5), F18
+	FMOVQ 32(R2), F16
+	VFMLA V17.S4, V16.S4, V2.S4
+	VFMLA V18.S4, V16.S4, V6.S4
+	FMOVQ 32(R6), F16
+	VFMLA V17.S4, V16.S4, V10.S4
+	VFMLA V18.S4, V16.S4, V14.S4
+	B     over341
+
+part340:
+	TST   $2, R4
+	BEQ   one342
+	FMOVD 32(R0), F17
+	TST   $1, R4
+	BEQ   moved343
+	ADD   $40, R0, R7
+	VLD1  (R7), V17.S[2]
+	B     moved343
+
+one342:
+	FMOVS 32(R0), F17
+
+moved343:
+	TST   $2, R4
+	BEQ   one344
+	FMOVD 32(R5), F18
+	TST   $1, R4
+	BEQ   moved345
+	ADD   $40, R5, R7
+	VLD1  (R7), V18.S[2]
+	B     moved345
+
+one344:
+	FMOVS 32(R5), F18
+
+moved345:
+	TST   $2, R4
+	BEQ   one346
+	FMOVD 32(R2), F16
+	TST   $1, R4
+	BEQ   moved347
+	ADD   $40, R2, R7
+	VLD1  (R7), V16.S[2]
+	B     moved347
+
+one346:
+	FMOVS 32(R2), F16
+
+moved347:
+	VFMLA V17.S4, V16.S4, V2.S4
+	VFMLA V18.S4, V16.S4, V6.S4
+	TST   $2, R4
+	BEQ   one348
+	FMOVD 32(R6), F16
+	TST   $1, R4
+	BEQ   moved349
+	ADD   $40, R6, R7
+	VLD1  (R7), V16.S[2]
+	B     moved349
+
+one348:
+	FMOVS 32(R6), F16
+
+moved349:
+	VFMLA V17.S4, V16.S4, V10.S4
+	VFMLA V18.S4, V16.S4, V14.S4
+	B     end319
+
+over341:
+	CMP   $12, R4
+	BLE   end319
+	TST   $2, R4
+	BEQ   one351
+	FMOVD 48(R0), F17
+	TST   $1, R4
+	BEQ   moved352
+	ADD   $56, R0, R7
+	VLD1  (R7), V17.S[2]
+	B     moved352
+
+one351:
+	FMOVS 48(R0), F17
+
+moved352:
+	TST   $2, R4
+	BEQ   one353
+	FMOVD 48(R5), F18
+	TST   $1, R4
+	BEQ   moved354
+	ADD   $56, R5, R7
+	VLD1  (R7), V18.S[2]
+	B     moved354
+
+one353:
+	FMOVS 48(R5), F18
+
+moved354:
+	TST   $2, R4
+	BEQ   one355
+	FMOVD 48(R2), F16
+	TST   $1, R4
+	BEQ   moved356
+	ADD   $56, R2, R7
+	VLD1  (R7), V16.S[2]
+	B     moved356
+
+one355:
+	FMOVS 48(R2), F16
+
+moved356:
+	VFMLA V17.S4, V16.S4, V3.S4
+	VFMLA V18.S4, V16.S4, V7.S4
+	TST   $2, R4
+	BEQ   one357
+	FMOVD 48(R6), F16
+	TST   $1, R4
+	BEQ   moved358
+	ADD   $56, R6, R7
+	VLD1  (R7), V16.S[2]
+	B     moved358
+
+one357:
+	FMOVS 48(R6), F16
+
+moved358:
+	VFMLA V17.S4, V16.S4, V11.S4
+	VFMLA V18.S4, V16.S4, V15.S4
+
+end319:
+	MOVD y+0(FP), R2
+	MOVD ldy+8(FP), R3
+	ADD  R3, R2, R5
+
+	// y[i,j] = act(halved lanes)
+	MOVD  act+80(FP), R4
+	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	WORD  $0x4e26d484 // fadd v4.4s, v4.4s, v6.4s
+	WORD  $0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	WORD  $0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD  $0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	WORD  $0x4e2ed58c // fadd v12.4s, v12.4s, v14.4s
+	WORD  $0x4e2fd5ad // fadd v13.4s, v13.4s, v15.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	VZIP2 V4.D2, V0.D2, V1.D2
+	VZIP1 V4.D2, V0.D2, V0.D2
+	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	VZIP2 V12.D2, V8.D2, V1.D2
+	VZIP1 V12.D2, V8.D2, V8.D2
+	WORD  $0x4e21d508 // fadd v8.4s, v8.4s, v1.4s
+	WORD  $0x6e28d400 // faddp v0.4s, v0.4s, v8.4s
+	VMOVI $0, V16.B16
+	WORD  $0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
+	CMP   $1, R4
+	BNE   linear359
+	WORD  $0x4e30f400 // fmax v0.4s, v0.4s, v16.4s
+
+linear359:
+	FMOVS F0, 0(R2)
+	ADD   $4, R2, R6
+	VST1  V0.S[1], (R6)
+	VST1  V0.S[2], (R5)
+	ADD   $4, R5, R6
+	VST1  V0.S[3], (R6)
+
+	// the next 2 rows, or the last ones
+	MOVD rows+56(FP), R0
+	SUB  $2, R0
+	CMP  $0, R0
+	BLE  done316
+	MOVD $2, R1
+	CMP  $2, R0
+	BGE  enough360
+	MOVD R0, R1
+	MOVD $2, R0
+
+enough360:
+	MOVD R0, rows+56(FP)
+	MOVD ldy+8(FP), R3
+	MUL  R1, R3
+	MOVD y+0(FP), R2
+	ADD  R3, R2
+	MOVD R2, y+0(FP)
+	MOVD ldx+24(FP), R3
+	MUL  R1, R3
+	MOVD x+16(FP), R2
+	ADD  R3, R2
+	MOVD R2, x+16(FP)
+	B    rows315
+
+done316:
+	RET
+
+// func severalNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+TEXT ·severalNEONF64(SB), NOSPLIT, $0-88
+	MOVD n+72(FP), R0
+	MOVD cols+64(FP), R0
+	CMP  $3, R0
+	BNE  other1
+
+rows2:
 	// 1×3 sums: acc[i,j,0] = bias[j], the other lanes +0
 	MOVD  bias+48(FP), R0
 	FMOVD 0(R0), F0
@@ -13615,9 +13333,9 @@ rows24:
 	ADD  R1, R0, R5
 	ADD  R1, R5, R6
 	CMP  $16, R4
-	BLT  tail27
+	BLT  tail5
 
-block26:
+block4:
 	FMOVQ 0(R2), F25
 	FMOVQ 0(R0), F24
 	VFMLA V24.D2, V25.D2, V0.D2
@@ -13680,13 +13398,13 @@ block26:
 	ADD   $128, R2
 	SUB   $16, R4
 	CMP   $16, R4
-	BGE   block26
+	BGE   block4
 
-tail27:
+tail5:
 	CMP   $0, R4
-	BLE   end28
+	BLE   end6
 	CMP   $2, R4
-	BLT   part29
+	BLT   part7
 	FMOVQ 0(R2), F25
 	FMOVQ 0(R0), F24
 	VFMLA V24.D2, V25.D2, V0.D2
@@ -13694,9 +13412,9 @@ tail27:
 	VFMLA V24.D2, V25.D2, V8.D2
 	FMOVQ 0(R6), F24
 	VFMLA V24.D2, V25.D2, V16.D2
-	B     over30
+	B     over8
 
-part29:
+part7:
 	FMOVD 0(R2), F25
 	FMOVD 0(R0), F24
 	VFMLA V24.D2, V25.D2, V0.D2
@@ -13704,13 +13422,13 @@ part29:
 	VFMLA V24.D2, V25.D2, V8.D2
 	FMOVD 0(R6), F24
 	VFMLA V24.D2, V25.D2, V16.D2
-	B     end28
+	B     end6
 
-over30:
+over8:
 	CMP   $2, R4
-	BLE   end28
+	BLE   end6
 	CMP   $4, R4
-	BLT   part31
+	BLT   part9
 	FMOVQ 16(R2), F25
 	FMOVQ 16(R0), F24
 	VFMLA V24.D2, V25.D2, V1.D2
@@ -13718,9 +13436,9 @@ over30:
 	VFMLA V24.D2, V25.D2, V9.D2
 	FMOVQ 16(R6), F24
 	VFMLA V24.D2, V25.D2, V17.D2
-	B     over32
+	B     over10
 
-part31:
+part9:
 	FMOVD 16(R2), F25
 	FMOVD 16(R0), F24
 	VFMLA V24.D2, V25.D2, V1.D2
@@ -13728,13 +13446,13 @@ part31:
 	VFMLA V24.D2, V25.D2, V9.D2
 	FMOVD 16(R6), F24
 	VFMLA V24.D2, V25.D2, V17.D2
-	B     end28
+	B     end6
 
-over32:
+over10:
 	CMP   $4, R4
-	BLE   end28
+	BLE   end6
 	CMP   $6, R4
-	BLT   part33
+	BLT   part11
 	FMOVQ 32(R2), F25
 	FMOVQ 32(R0), F24
 	VFMLA V24.D2, V25.D2, V2.D2
@@ -13742,9 +13460,9 @@ over32:
 	VFMLA V24.D2, V25.D2, V10.D2
 	FMOVQ 32(R6), F24
 	VFMLA V24.D2, V25.D2, V18.D2
-	B     over34
+	B     over12
 
-part33:
+part11:
 	FMOVD 32(R2), F25
 	FMOVD 32(R0), F24
 	VFMLA V24.D2, V25.D2, V2.D2
@@ -13752,13 +13470,13 @@ part33:
 	VFMLA V24.D2, V25.D2, V10.D2
 	FMOVD 32(R6), F24
 	VFMLA V24.D2, V25.D2, V18.D2
-	B     end28
+	B     end6
 
-over34:
+over12:
 	CMP   $6, R4
-	BLE   end28
+	BLE   end6
 	CMP   $8, R4
-	BLT   part35
+	BLT   part13
 	FMOVQ 48(R2), F25
 	FMOVQ 48(R0), F24
 	VFMLA V24.D2, V25.D2, V3.D2
@@ -13766,9 +13484,9 @@ over34:
 	VFMLA V24.D2, V25.D2, V11.D2
 	FMOVQ 48(R6), F24
 	VFMLA V24.D2, V25.D2, V19.D2
-	B     over36
+	B     over14
 
-part35:
+part13:
 	FMOVD 48(R2), F25
 	FMOVD 48(R0), F24
 	VFMLA V24.D2, V25.D2, V3.D2
@@ -13776,13 +13494,13 @@ part35:
 	VFMLA V24.D2, V25.D2, V11.D2
 	FMOVD 48(R6), F24
 	VFMLA V24.D2, V25.D2, V19.D2
-	B     end28
+	B     end6
 
-over36:
+over14:
 	CMP   $8, R4
-	BLE   end28
+	BLE   end6
 	CMP   $10, R4
-	BLT   part37
+	BLT   part15
 	FMOVQ 64(R2), F25
 	FMOVQ 64(R0), F24
 	VFMLA V24.D2, V25.D2, V4.D2
@@ -13790,9 +13508,9 @@ over36:
 	VFMLA V24.D2, V25.D2, V12.D2
 	FMOVQ 64(R6), F24
 	VFMLA V24.D2, V25.D2, V20.D2
-	B     over38
+	B     over16
 
-part37:
+part15:
 	FMOVD 64(R2), F25
 	FMOVD 64(R0), F24
 	VFMLA V24.D2, V25.D2, V4.D2
@@ -13800,13 +13518,13 @@ part37:
 	VFMLA V24.D2, V25.D2, V12.D2
 	FMOVD 64(R6), F24
 	VFMLA V24.D2, V25.D2, V20.D2
-	B     end28
+	B     end6
 
-over38:
+over16:
 	CMP   $10, R4
-	BLE   end28
+	BLE   end6
 	CMP   $12, R4
-	BLT   part39
+	BLT   part17
 	FMOVQ 80(R2), F25
 	FMOVQ 80(R0), F24
 	VFMLA V24.D2, V25.D2, V5.D2
@@ -13814,9 +13532,9 @@ over38:
 	VFMLA V24.D2, V25.D2, V13.D2
 	FMOVQ 80(R6), F24
 	VFMLA V24.D2, V25.D2, V21.D2
-	B     over40
+	B     over18
 
-part39:
+part17:
 	FMOVD 80(R2), F25
 	FMOVD 80(R0), F24
 	VFMLA V24.D2, V25.D2, V5.D2
@@ -13824,13 +13542,13 @@ part39:
 	VFMLA V24.D2, V25.D2, V13.D2
 	FMOVD 80(R6), F24
 	VFMLA V24.D2, V25.D2, V21.D2
-	B     end28
+	B     end6
 
-over40:
+over18:
 	CMP   $12, R4
-	BLE   end28
+	BLE   end6
 	CMP   $14, R4
-	BLT   part41
+	BLT   part19
 	FMOVQ 96(R2), F25
 	FMOVQ 96(R0), F24
 	VFMLA V24.D2, V25.D2, V6.D2
@@ -13838,9 +13556,9 @@ over40:
 	VFMLA V24.D2, V25.D2, V14.D2
 	FMOVQ 96(R6), F24
 	VFMLA V24.D2, V25.D2, V22.D2
-	B     over42
+	B     over20
 
-part41:
+part19:
 	FMOVD 96(R2), F25
 	FMOVD 96(R0), F24
 	VFMLA V24.D2, V25.D2, V6.D2
@@ -13848,11 +13566,11 @@ part41:
 	VFMLA V24.D2, V25.D2, V14.D2
 	FMOVD 96(R6), F24
 	VFMLA V24.D2, V25.D2, V22.D2
-	B     end28
+	B     end6
 
-over42:
+over20:
 	CMP   $14, R4
-	BLE   end28
+	BLE   end6
 	FMOVD 112(R2), F25
 	FMOVD 112(R0), F24
 	VFMLA V24.D2, V25.D2, V7.D2
@@ -13861,7 +13579,7 @@ over42:
 	FMOVD 112(R6), F24
 	VFMLA V24.D2, V25.D2, V23.D2
 
-end28:
+end6:
 	MOVD y+0(FP), R2
 	MOVD ldy+8(FP), R3
 
@@ -13892,10 +13610,10 @@ end28:
 	VMOVI $0, V24.B16
 	WORD  $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
 	CMP   $1, R4
-	BNE   linear44
+	BNE   linear22
 	WORD  $0x4e78f400 // fmax v0.2d, v0.2d, v24.2d
 
-linear44:
+linear22:
 	FMOVD F0, 0(R2)
 	ADD   $8, R2, R5
 	VST1  V0.D[1], (R5)
@@ -13904,17 +13622,17 @@ linear44:
 	VMOVI $0, V24.B16
 	WORD  $0x4e78d610 // fadd v16.2d, v16.2d, v24.2d
 	CMP   $1, R4
-	BNE   linear45
+	BNE   linear23
 	WORD  $0x4e78f610 // fmax v16.2d, v16.2d, v24.2d
 
-linear45:
+linear23:
 	FMOVD F16, 16(R2)
 
 	// the next 1 rows, or the last ones
 	MOVD rows+56(FP), R0
 	SUB  $1, R0
 	CMP  $0, R0
-	BLE  done25
+	BLE  done3
 	MOVD $1, R1
 	MOVD R0, rows+56(FP)
 	MOVD ldy+8(FP), R3
@@ -13927,16 +13645,298 @@ linear45:
 	MOVD x+16(FP), R2
 	ADD  R3, R2
 	MOVD R2, x+16(FP)
-	B    rows24
+	B    rows2
 
-done25:
+done3:
+	RET
+
+other1:
+rows25:
+	// 1×2 sums: acc[i,j,0] = bias[j], the other lanes +0
+	MOVD  bias+48(FP), R0
+	FMOVD 0(R0), F0
+	VMOVI $0, V1.B16
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	FMOVD 8(R0), F8
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+
+	// acc[i,j,k mod 16] = fma(x[i,k], w[j,k], acc[i,j,k mod 16])
+	MOVD w+32(FP), R0
+	MOVD ldw+40(FP), R1
+	MOVD x+16(FP), R2
+	MOVD ldx+24(FP), R3
+	MOVD n+72(FP), R4
+	ADD  R1, R0, R5
+	CMP  $16, R4
+	BLT  tail28
+
+block27:
+	FMOVQ 0(R2), F17
+	FMOVQ 0(R0), F16
+	VFMLA V16.D2, V17.D2, V0.D2
+	FMOVQ 0(R5), F16
+	VFMLA V16.D2, V17.D2, V8.D2
+	FMOVQ 16(R2), F17
+	FMOVQ 16(R0), F16
+	VFMLA V16.D2, V17.D2, V1.D2
+	FMOVQ 16(R5), F16
+	VFMLA V16.D2, V17.D2, V9.D2
+	FMOVQ 32(R2), F17
+	FMOVQ 32(R0), F16
+	VFMLA V16.D2, V17.D2, V2.D2
+	FMOVQ 32(R5), F16
+	VFMLA V16.D2, V17.D2, V10.D2
+	FMOVQ 48(R2), F17
+	FMOVQ 48(R0), F16
+	VFMLA V16.D2, V17.D2, V3.D2
+	FMOVQ 48(R5), F16
+	VFMLA V16.D2, V17.D2, V11.D2
+	FMOVQ 64(R2), F17
+	FMOVQ 64(R0), F16
+	VFMLA V16.D2, V17.D2, V4.D2
+	FMOVQ 64(R5), F16
+	VFMLA V16.D2, V17.D2, V12.D2
+	FMOVQ 80(R2), F17
+	FMOVQ 80(R0), F16
+	VFMLA V16.D2, V17.D2, V5.D2
+	FMOVQ 80(R5), F16
+	VFMLA V16.D2, V17.D2, V13.D2
+	FMOVQ 96(R2), F17
+	FMOVQ 96(R0), F16
+	VFMLA V16.D2, V17.D2, V6.D2
+	FMOVQ 96(R5), F16
+	VFMLA V16.D2, V17.D2, V14.D2
+	FMOVQ 112(R2), F17
+	FMOVQ 112(R0), F16
+	VFMLA V16.D2, V17.D2, V7.D2
+	FMOVQ 112(R5), F16
+	VFMLA V16.D2, V17.D2, V15.D2
+	ADD   $128, R0
+	ADD   $128, R5
+	ADD   $128, R2
+	SUB   $16, R4
+	CMP   $16, R4
+	BGE   block27
+
+tail28:
+	CMP   $0, R4
+	BLE   end29
+	CMP   $2, R4
+	BLT   part30
+	FMOVQ 0(R2), F17
+	FMOVQ 0(R0), F16
+	VFMLA V16.D2, V17.D2, V0.D2
+	FMOVQ 0(R5), F16
+	VFMLA V16.D2, V17.D2, V8.D2
+	B     over31
+
+part30:
+	FMOVD 0(R2), F17
+	FMOVD 0(R0), F16
+	VFMLA V16.D2, V17.D2, V0.D2
+	FMOVD 0(R5), F16
+	VFMLA V16.D2, V17.D2, V8.D2
+	B     end29
+
+over31:
+	CMP   $2, R4
+	BLE   end29
+	CMP   $4, R4
+	BLT   part32
+	FMOVQ 16(R2), F17
+	FMOVQ 16(R0), F16
+	VFMLA V16.D2, V17.D2, V1.D2
+	FMOVQ 16(R5), F16
+	VFMLA V16.D2, V17.D2, V9.D2
+	B     over33
+
+part32:
+	FMOVD 16(R2), F17
+	FMOVD 16(R0), F16
+	VFMLA V16.D2, V17.D2, V1.D2
+	FMOVD 16(R5), F16
+	VFMLA V16.D2, V17.D2, V9.D2
+	B     end29
+
+over33:
+	CMP   $4, R4
+	BLE   end29
+	CMP   $6, R4
+	BLT   part34
+	FMOVQ 32(R2), F17
+	FMOVQ 32(R0), F16
+	VFMLA V16.D2, V17.D2, V2.D2
+	FMOVQ 32(R5), F16
+	VFMLA V16.D2, V17.D2, V10.D2
+	B     over35
+
+part34:
+	FMOVD 32(R2), F17
+	FMOVD 32(R0), F16
+	VFMLA V16.D2, V17.D2, V2.D2
+	FMOVD 32(R5), F16
+	VFMLA V16.D2, V17.D2, V10.D2
+	B     end29
+
+over35:
+	CMP   $6, R4
+	BLE   end29
+	CMP   $8, R4
+	BLT   part36
+	FMOVQ 48(R2), F17
+	FMOVQ 48(R0), F16
+	VFMLA V16.D2, V17.D2, V3.D2
+	FMOVQ 48(R5), F16
+	VFMLA V16.D2, V17.D2, V11.D2
+	B     over37
+
+part36:
+	FMOVD 48(R2), F17
+	FMOVD 48(R0), F16
+	VFMLA V16.D2, V17.D2, V3.D2
+	FMOVD 48(R5), F16
+	VFMLA V16.D2, V17.D2, V11.D2
+	B     end29
+
+over37:
+	CMP   $8, R4
+	BLE   end29
+	CMP   $10, R4
+	BLT   part38
+	FMOVQ 64(R2), F17
+	FMOVQ 64(R0), F16
+	VFMLA V16.D2, V17.D2, V4.D2
+	FMOVQ 64(R5), F16
+	VFMLA V16.D2, V17.D2, V12.D2
+	B     over39
+
+part38:
+	FMOVD 64(R2), F17
+	FMOVD 64(R0), F16
+	VFMLA V16.D2, V17.D2, V4.D2
+	FMOVD 64(R5), F16
+	VFMLA V16.D2, V17.D2, V12.D2
+	B     end29
+
+over39:
+	CMP   $10, R4
+	BLE   end29
+	CMP   $12, R4
+	BLT   part40
+	FMOVQ 80(R2), F17
+	FMOVQ 80(R0), F16
+	VFMLA V16.D2, V17.D2, V5.D2
+	FMOVQ 80(R5), F16
+	VFMLA V16.D2, V17.D2, V13.D2
+	B     over41
+
+part40:
+	FMOVD 80(R2), F17
+	FMOVD 80(R0), F16
+	VFMLA V16.D2, V17.D2, V5.D2
+	FMOVD 80(R5), F16
+	VFMLA V16.D2, V17.D2, V13.D2
+	B     end29
+
+over41:
+	CMP   $12, R4
+	BLE   end29
+	CMP   $14, R4
+	BLT   part42
+	FMOVQ 96(R2), F17
+	FMOVQ 96(R0), F16
+	VFMLA V16.D2, V17.D2, V6.D2
+	FMOVQ 96(R5), F16
+	VFMLA V16.D2, V17.D2, V14.D2
+	B     over43
+
+part42:
+	FMOVD 96(R2), F17
+	FMOVD 96(R0), F16
+	VFMLA V16.D2, V17.D2, V6.D2
+	FMOVD 96(R5), F16
+	VFMLA V16.D2, V17.D2, V14.D2
+	B     end29
+
+over43:
+	CMP   $14, R4
+	BLE   end29
+	FMOVD 112(R2), F17
+	FMOVD 112(R0), F16
+	VFMLA V16.D2, V17.D2, V7.D2
+	FMOVD 112(R5), F16
+	VFMLA V16.D2, V17.D2, V15.D2
+
+end29:
+	MOVD y+0(FP), R2
+	MOVD ldy+8(FP), R3
+
+	// y[i,j] = act(halved lanes)
+	MOVD  act+80(FP), R4
+	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD  $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
+	WORD  $0x4e6dd529 // fadd v9.2d, v9.2d, v13.2d
+	WORD  $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
+	WORD  $0x4e6fd56b // fadd v11.2d, v11.2d, v15.2d
+	WORD  $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	WORD  $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	WORD  $0x6e68d400 // faddp v0.2d, v0.2d, v8.2d
+	VMOVI $0, V16.B16
+	WORD  $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
+	CMP   $1, R4
+	BNE   linear45
+	WORD  $0x4e70f400 // fmax v0.2d, v0.2d, v16.2d
+
+linear45:
+	FMOVD F0, 0(R2)
+	ADD   $8, R2, R5
+	VST1  V0.D[1], (R5)
+
+	// the next 1 rows, or the last ones
+	MOVD rows+56(FP), R0
+	SUB  $1, R0
+	CMP  $0, R0
+	BLE  done26
+	MOVD $1, R1
+	MOVD R0, rows+56(FP)
+	MOVD ldy+8(FP), R3
+	MUL  R1, R3
+	MOVD y+0(FP), R2
+	ADD  R3, R2
+	MOVD R2, y+0(FP)
+	MOVD ldx+24(FP), R3
+	MUL  R1, R3
+	MOVD x+16(FP), R2
+	ADD  R3, R2
+	MOVD R2, x+16(FP)
+	B    rows25
+
+done26:
 	RET
 
 // func columnsNEONF32(dst *float32, ldd uintptr, w *float32, ldw uintptr, rows int, cols int)
 TEXT ·columnsNEONF32(SB), NOSPLIT, $0-48
 	MOVD cols+40(FP), R0
-	CMP  $2, R0
-	BNE  more1
+	CMP  $7, R0
+	BNE  other1
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -13949,266 +13949,6 @@ TEXT ·columnsNEONF32(SB), NOSPLIT, $0-48
 	MUL  R10, R3, R9
 
 rows2:
-	FMOVD 0(R2), F0
-	FMOVD 0(R5), F1
-	FMOVD 0(R6), F2
-	FMOVD 0(R7), F3
-	VZIP2 V1.S4, V0.S4, V4.S4
-	VZIP1 V1.S4, V0.S4, V0.S4
-	VZIP2 V3.S4, V2.S4, V5.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V2.D2, V0.D2, V1.D2
-	VZIP1 V2.D2, V0.D2, V0.D2
-	VZIP1 V5.D2, V4.D2, V2.D2
-	VZIP2 V5.D2, V4.D2, V3.D2
-	MOVD  R0, R8
-	FMOVQ F0, 0(R8)
-	ADD   R1, R8
-	FMOVQ F1, 0(R8)
-	ADD   R1, R8
-	ADD   R9, R2
-	ADD   R9, R5
-	ADD   R9, R6
-	ADD   R9, R7
-	ADD   $16, R0
-	SUB   $4, R4
-	CMP   $1, R4
-	BGE   rows2
-	RET
-
-more1:
-	CMP  $3, R0
-	BNE  more4
-	MOVD dst+0(FP), R0
-	MOVD ldd+8(FP), R1
-	MOVD w+16(FP), R2
-	MOVD ldw+24(FP), R3
-	MOVD rows+32(FP), R4
-	ADD  R3, R2, R5
-	ADD  R3, R5, R6
-	ADD  R3, R6, R7
-	MOVD $4, R10
-	MUL  R10, R3, R9
-
-rows5:
-	FMOVD 0(R2), F0
-	ADD   $8, R2, R10
-	VLD1  (R10), V0.S[2]
-	FMOVD 0(R5), F1
-	ADD   $8, R5, R10
-	VLD1  (R10), V1.S[2]
-	FMOVD 0(R6), F2
-	ADD   $8, R6, R10
-	VLD1  (R10), V2.S[2]
-	FMOVD 0(R7), F3
-	ADD   $8, R7, R10
-	VLD1  (R10), V3.S[2]
-	VZIP2 V1.S4, V0.S4, V4.S4
-	VZIP1 V1.S4, V0.S4, V0.S4
-	VZIP2 V3.S4, V2.S4, V5.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V2.D2, V0.D2, V1.D2
-	VZIP1 V2.D2, V0.D2, V0.D2
-	VZIP1 V5.D2, V4.D2, V2.D2
-	VZIP2 V5.D2, V4.D2, V3.D2
-	MOVD  R0, R8
-	FMOVQ F0, 0(R8)
-	ADD   R1, R8
-	FMOVQ F1, 0(R8)
-	ADD   R1, R8
-	FMOVQ F2, 0(R8)
-	ADD   R1, R8
-	ADD   R9, R2
-	ADD   R9, R5
-	ADD   R9, R6
-	ADD   R9, R7
-	ADD   $16, R0
-	SUB   $4, R4
-	CMP   $1, R4
-	BGE   rows5
-	RET
-
-more4:
-	CMP  $4, R0
-	BNE  more7
-	MOVD dst+0(FP), R0
-	MOVD ldd+8(FP), R1
-	MOVD w+16(FP), R2
-	MOVD ldw+24(FP), R3
-	MOVD rows+32(FP), R4
-	ADD  R3, R2, R5
-	ADD  R3, R5, R6
-	ADD  R3, R6, R7
-	MOVD $4, R10
-	MUL  R10, R3, R9
-
-rows8:
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R5), F1
-	FMOVQ 0(R6), F2
-	FMOVQ 0(R7), F3
-	VZIP2 V1.S4, V0.S4, V4.S4
-	VZIP1 V1.S4, V0.S4, V0.S4
-	VZIP2 V3.S4, V2.S4, V5.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V2.D2, V0.D2, V1.D2
-	VZIP1 V2.D2, V0.D2, V0.D2
-	VZIP1 V5.D2, V4.D2, V2.D2
-	VZIP2 V5.D2, V4.D2, V3.D2
-	MOVD  R0, R8
-	FMOVQ F0, 0(R8)
-	ADD   R1, R8
-	FMOVQ F1, 0(R8)
-	ADD   R1, R8
-	FMOVQ F2, 0(R8)
-	ADD   R1, R8
-	FMOVQ F3, 0(R8)
-	ADD   R1, R8
-	ADD   R9, R2
-	ADD   R9, R5
-	ADD   R9, R6
-	ADD   R9, R7
-	ADD   $16, R0
-	SUB   $4, R4
-	CMP   $1, R4
-	BGE   rows8
-	RET
-
-more7:
-	CMP  $5, R0
-	BNE  more10
-	MOVD dst+0(FP), R0
-	MOVD ldd+8(FP), R1
-	MOVD w+16(FP), R2
-	MOVD ldw+24(FP), R3
-	MOVD rows+32(FP), R4
-	ADD  R3, R2, R5
-	ADD  R3, R5, R6
-	ADD  R3, R6, R7
-	MOVD $4, R10
-	MUL  R10, R3, R9
-
-rows11:
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R5), F1
-	FMOVQ 0(R6), F2
-	FMOVQ 0(R7), F3
-	VZIP2 V1.S4, V0.S4, V4.S4
-	VZIP1 V1.S4, V0.S4, V0.S4
-	VZIP2 V3.S4, V2.S4, V5.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V2.D2, V0.D2, V1.D2
-	VZIP1 V2.D2, V0.D2, V0.D2
-	VZIP1 V5.D2, V4.D2, V2.D2
-	VZIP2 V5.D2, V4.D2, V3.D2
-	FMOVS 16(R2), F4
-	FMOVS 16(R5), F5
-	FMOVS 16(R6), F6
-	FMOVS 16(R7), F7
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	MOVD  R0, R8
-	FMOVQ F0, 0(R8)
-	ADD   R1, R8
-	FMOVQ F1, 0(R8)
-	ADD   R1, R8
-	FMOVQ F2, 0(R8)
-	ADD   R1, R8
-	FMOVQ F3, 0(R8)
-	ADD   R1, R8
-	FMOVQ F4, 0(R8)
-	ADD   R1, R8
-	ADD   R9, R2
-	ADD   R9, R5
-	ADD   R9, R6
-	ADD   R9, R7
-	ADD   $16, R0
-	SUB   $4, R4
-	CMP   $1, R4
-	BGE   rows11
-	RET
-
-more10:
-	CMP  $6, R0
-	BNE  more14
-	MOVD dst+0(FP), R0
-	MOVD ldd+8(FP), R1
-	MOVD w+16(FP), R2
-	MOVD ldw+24(FP), R3
-	MOVD rows+32(FP), R4
-	ADD  R3, R2, R5
-	ADD  R3, R5, R6
-	ADD  R3, R6, R7
-	MOVD $4, R10
-	MUL  R10, R3, R9
-
-rows15:
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R5), F1
-	FMOVQ 0(R6), F2
-	FMOVQ 0(R7), F3
-	VZIP2 V1.S4, V0.S4, V4.S4
-	VZIP1 V1.S4, V0.S4, V0.S4
-	VZIP2 V3.S4, V2.S4, V5.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V2.D2, V0.D2, V1.D2
-	VZIP1 V2.D2, V0.D2, V0.D2
-	VZIP1 V5.D2, V4.D2, V2.D2
-	VZIP2 V5.D2, V4.D2, V3.D2
-	FMOVD 16(R2), F4
-	FMOVD 16(R5), F5
-	FMOVD 16(R6), F6
-	FMOVD 16(R7), F7
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	MOVD  R0, R8
-	FMOVQ F0, 0(R8)
-	ADD   R1, R8
-	FMOVQ F1, 0(R8)
-	ADD   R1, R8
-	FMOVQ F2, 0(R8)
-	ADD   R1, R8
-	FMOVQ F3, 0(R8)
-	ADD   R1, R8
-	FMOVQ F4, 0(R8)
-	ADD   R1, R8
-	FMOVQ F5, 0(R8)
-	ADD   R1, R8
-	ADD   R9, R2
-	ADD   R9, R5
-	ADD   R9, R6
-	ADD   R9, R7
-	ADD   $16, R0
-	SUB   $4, R4
-	CMP   $1, R4
-	BGE   rows15
-	RET
-
-more14:
-	MOVD dst+0(FP), R0
-	MOVD ldd+8(FP), R1
-	MOVD w+16(FP), R2
-	MOVD ldw+24(FP), R3
-	MOVD rows+32(FP), R4
-	ADD  R3, R2, R5
-	ADD  R3, R5, R6
-	ADD  R3, R6, R7
-	MOVD $4, R10
-	MUL  R10, R3, R9
-
-rows19:
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R5), F1
 	FMOVQ 0(R6), F2
@@ -14263,14 +14003,274 @@ rows19:
 	ADD   $16, R0
 	SUB   $4, R4
 	CMP   $1, R4
-	BGE   rows19
+	BGE   rows2
+	RET
+
+other1:
+	CMP  $6, R0
+	BNE  other5
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	ADD  R3, R5, R6
+	ADD  R3, R6, R7
+	MOVD $4, R10
+	MUL  R10, R3, R9
+
+rows6:
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R6), F2
+	FMOVQ 0(R7), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	FMOVD 16(R2), F4
+	FMOVD 16(R5), F5
+	FMOVD 16(R6), F6
+	FMOVD 16(R7), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	MOVD  R0, R8
+	FMOVQ F0, 0(R8)
+	ADD   R1, R8
+	FMOVQ F1, 0(R8)
+	ADD   R1, R8
+	FMOVQ F2, 0(R8)
+	ADD   R1, R8
+	FMOVQ F3, 0(R8)
+	ADD   R1, R8
+	FMOVQ F4, 0(R8)
+	ADD   R1, R8
+	FMOVQ F5, 0(R8)
+	ADD   R1, R8
+	ADD   R9, R2
+	ADD   R9, R5
+	ADD   R9, R6
+	ADD   R9, R7
+	ADD   $16, R0
+	SUB   $4, R4
+	CMP   $1, R4
+	BGE   rows6
+	RET
+
+other5:
+	CMP  $5, R0
+	BNE  other9
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	ADD  R3, R5, R6
+	ADD  R3, R6, R7
+	MOVD $4, R10
+	MUL  R10, R3, R9
+
+rows10:
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R6), F2
+	FMOVQ 0(R7), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	FMOVS 16(R2), F4
+	FMOVS 16(R5), F5
+	FMOVS 16(R6), F6
+	FMOVS 16(R7), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	MOVD  R0, R8
+	FMOVQ F0, 0(R8)
+	ADD   R1, R8
+	FMOVQ F1, 0(R8)
+	ADD   R1, R8
+	FMOVQ F2, 0(R8)
+	ADD   R1, R8
+	FMOVQ F3, 0(R8)
+	ADD   R1, R8
+	FMOVQ F4, 0(R8)
+	ADD   R1, R8
+	ADD   R9, R2
+	ADD   R9, R5
+	ADD   R9, R6
+	ADD   R9, R7
+	ADD   $16, R0
+	SUB   $4, R4
+	CMP   $1, R4
+	BGE   rows10
+	RET
+
+other9:
+	CMP  $4, R0
+	BNE  other13
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	ADD  R3, R5, R6
+	ADD  R3, R6, R7
+	MOVD $4, R10
+	MUL  R10, R3, R9
+
+rows14:
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R5), F1
+	FMOVQ 0(R6), F2
+	FMOVQ 0(R7), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	MOVD  R0, R8
+	FMOVQ F0, 0(R8)
+	ADD   R1, R8
+	FMOVQ F1, 0(R8)
+	ADD   R1, R8
+	FMOVQ F2, 0(R8)
+	ADD   R1, R8
+	FMOVQ F3, 0(R8)
+	ADD   R1, R8
+	ADD   R9, R2
+	ADD   R9, R5
+	ADD   R9, R6
+	ADD   R9, R7
+	ADD   $16, R0
+	SUB   $4, R4
+	CMP   $1, R4
+	BGE   rows14
+	RET
+
+other13:
+	CMP  $3, R0
+	BNE  other16
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	ADD  R3, R5, R6
+	ADD  R3, R6, R7
+	MOVD $4, R10
+	MUL  R10, R3, R9
+
+rows17:
+	FMOVD 0(R2), F0
+	ADD   $8, R2, R10
+	VLD1  (R10), V0.S[2]
+	FMOVD 0(R5), F1
+	ADD   $8, R5, R10
+	VLD1  (R10), V1.S[2]
+	FMOVD 0(R6), F2
+	ADD   $8, R6, R10
+	VLD1  (R10), V2.S[2]
+	FMOVD 0(R7), F3
+	ADD   $8, R7, R10
+	VLD1  (R10), V3.S[2]
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	MOVD  R0, R8
+	FMOVQ F0, 0(R8)
+	ADD   R1, R8
+	FMOVQ F1, 0(R8)
+	ADD   R1, R8
+	FMOVQ F2, 0(R8)
+	ADD   R1, R8
+	ADD   R9, R2
+	ADD   R9, R5
+	ADD   R9, R6
+	ADD   R9, R7
+	ADD   $16, R0
+	SUB   $4, R4
+	CMP   $1, R4
+	BGE   rows17
+	RET
+
+other16:
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	ADD  R3, R5, R6
+	ADD  R3, R6, R7
+	MOVD $4, R10
+	MUL  R10, R3, R9
+
+rows20:
+	FMOVD 0(R2), F0
+	FMOVD 0(R5), F1
+	FMOVD 0(R6), F2
+	FMOVD 0(R7), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	MOVD  R0, R8
+	FMOVQ F0, 0(R8)
+	ADD   R1, R8
+	FMOVQ F1, 0(R8)
+	ADD   R1, R8
+	ADD   R9, R2
+	ADD   R9, R5
+	ADD   R9, R6
+	ADD   R9, R7
+	ADD   $16, R0
+	SUB   $4, R4
+	CMP   $1, R4
+	BGE   rows20
 	RET
 
 // func columnsNEONF64(dst *float64, ldd uintptr, w *float64, ldw uintptr, rows int, cols int)
 TEXT ·columnsNEONF64(SB), NOSPLIT, $0-48
 	MOVD cols+40(FP), R0
-	CMP  $2, R0
-	BNE  more1
+	CMP  $7, R0
+	BNE  other1
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -14286,10 +14286,35 @@ rows2:
 	VZIP2 V1.D2, V0.D2, V2.D2
 	VZIP1 V1.D2, V0.D2, V0.D2
 	VORR  V2.B16, V2.B16, V1.B16
+	FMOVQ 16(R2), F2
+	FMOVQ 16(R5), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 32(R2), F4
+	FMOVQ 32(R5), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVD 48(R2), F6
+	FMOVD 48(R5), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
 	MOVD  R0, R6
 	FMOVQ F0, 0(R6)
 	ADD   R1, R6
 	FMOVQ F1, 0(R6)
+	ADD   R1, R6
+	FMOVQ F2, 0(R6)
+	ADD   R1, R6
+	FMOVQ F3, 0(R6)
+	ADD   R1, R6
+	FMOVQ F4, 0(R6)
+	ADD   R1, R6
+	FMOVQ F5, 0(R6)
+	ADD   R1, R6
+	FMOVQ F6, 0(R6)
 	ADD   R1, R6
 	ADD   R7, R2
 	ADD   R7, R5
@@ -14299,9 +14324,9 @@ rows2:
 	BGE   rows2
 	RET
 
-more1:
-	CMP  $3, R0
-	BNE  more4
+other1:
+	CMP  $6, R0
+	BNE  other7
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -14311,45 +14336,7 @@ more1:
 	MOVD $2, R8
 	MUL  R8, R3, R7
 
-rows5:
-	FMOVQ 0(R2), F0
-	FMOVQ 0(R5), F1
-	VZIP2 V1.D2, V0.D2, V2.D2
-	VZIP1 V1.D2, V0.D2, V0.D2
-	VORR  V2.B16, V2.B16, V1.B16
-	FMOVD 16(R2), F2
-	FMOVD 16(R5), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	MOVD  R0, R6
-	FMOVQ F0, 0(R6)
-	ADD   R1, R6
-	FMOVQ F1, 0(R6)
-	ADD   R1, R6
-	FMOVQ F2, 0(R6)
-	ADD   R1, R6
-	ADD   R7, R2
-	ADD   R7, R5
-	ADD   $16, R0
-	SUB   $2, R4
-	CMP   $1, R4
-	BGE   rows5
-	RET
-
-more4:
-	CMP  $4, R0
-	BNE  more8
-	MOVD dst+0(FP), R0
-	MOVD ldd+8(FP), R1
-	MOVD w+16(FP), R2
-	MOVD ldw+24(FP), R3
-	MOVD rows+32(FP), R4
-	ADD  R3, R2, R5
-	MOVD $2, R8
-	MUL  R8, R3, R7
-
-rows9:
+rows8:
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R5), F1
 	VZIP2 V1.D2, V0.D2, V2.D2
@@ -14360,6 +14347,11 @@ rows9:
 	VZIP2 V3.D2, V2.D2, V4.D2
 	VZIP1 V3.D2, V2.D2, V2.D2
 	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 32(R2), F4
+	FMOVQ 32(R5), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
 	MOVD  R0, R6
 	FMOVQ F0, 0(R6)
 	ADD   R1, R6
@@ -14369,17 +14361,21 @@ rows9:
 	ADD   R1, R6
 	FMOVQ F3, 0(R6)
 	ADD   R1, R6
+	FMOVQ F4, 0(R6)
+	ADD   R1, R6
+	FMOVQ F5, 0(R6)
+	ADD   R1, R6
 	ADD   R7, R2
 	ADD   R7, R5
 	ADD   $16, R0
 	SUB   $2, R4
 	CMP   $1, R4
-	BGE   rows9
+	BGE   rows8
 	RET
 
-more8:
+other7:
 	CMP  $5, R0
-	BNE  more12
+	BNE  other12
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -14424,9 +14420,9 @@ rows13:
 	BGE   rows13
 	RET
 
-more12:
-	CMP  $6, R0
-	BNE  more17
+other12:
+	CMP  $4, R0
+	BNE  other17
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -14447,11 +14443,6 @@ rows18:
 	VZIP2 V3.D2, V2.D2, V4.D2
 	VZIP1 V3.D2, V2.D2, V2.D2
 	VORR  V4.B16, V4.B16, V3.B16
-	FMOVQ 32(R2), F4
-	FMOVQ 32(R5), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
 	MOVD  R0, R6
 	FMOVQ F0, 0(R6)
 	ADD   R1, R6
@@ -14460,10 +14451,6 @@ rows18:
 	FMOVQ F2, 0(R6)
 	ADD   R1, R6
 	FMOVQ F3, 0(R6)
-	ADD   R1, R6
-	FMOVQ F4, 0(R6)
-	ADD   R1, R6
-	FMOVQ F5, 0(R6)
 	ADD   R1, R6
 	ADD   R7, R2
 	ADD   R7, R5
@@ -14473,7 +14460,9 @@ rows18:
 	BGE   rows18
 	RET
 
-more17:
+other17:
+	CMP  $3, R0
+	BNE  other21
 	MOVD dst+0(FP), R0
 	MOVD ldd+8(FP), R1
 	MOVD w+16(FP), R2
@@ -14483,27 +14472,17 @@ more17:
 	MOVD $2, R8
 	MUL  R8, R3, R7
 
-rows23:
+rows22:
 	FMOVQ 0(R2), F0
 	FMOVQ 0(R5), F1
 	VZIP2 V1.D2, V0.D2, V2.D2
 	VZIP1 V1.D2, V0.D2, V0.D2
 	VORR  V2.B16, V2.B16, V1.B16
-	FMOVQ 16(R2), F2
-	FMOVQ 16(R5), F3
+	FMOVD 16(R2), F2
+	FMOVD 16(R5), F3
 	VZIP2 V3.D2, V2.D2, V4.D2
 	VZIP1 V3.D2, V2.D2, V2.D2
 	VORR  V4.B16, V4.B16, V3.B16
-	FMOVQ 32(R2), F4
-	FMOVQ 32(R5), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	FMOVD 48(R2), F6
-	FMOVD 48(R5), F7
-	VZIP2 V7.D2, V6.D2, V8.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V8.B16, V8.B16, V7.B16
 	MOVD  R0, R6
 	FMOVQ F0, 0(R6)
 	ADD   R1, R6
@@ -14511,720 +14490,50 @@ rows23:
 	ADD   R1, R6
 	FMOVQ F2, 0(R6)
 	ADD   R1, R6
-	FMOVQ F3, 0(R6)
+	ADD   R7, R2
+	ADD   R7, R5
+	ADD   $16, R0
+	SUB   $2, R4
+	CMP   $1, R4
+	BGE   rows22
+	RET
+
+other21:
+	MOVD dst+0(FP), R0
+	MOVD ldd+8(FP), R1
+	MOVD w+16(FP), R2
+	MOVD ldw+24(FP), R3
+	MOVD rows+32(FP), R4
+	ADD  R3, R2, R5
+	MOVD $2, R8
+	MUL  R8, R3, R7
+
+rows26:
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R5), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	MOVD  R0, R6
+	FMOVQ F0, 0(R6)
 	ADD   R1, R6
-	FMOVQ F4, 0(R6)
-	ADD   R1, R6
-	FMOVQ F5, 0(R6)
-	ADD   R1, R6
-	FMOVQ F6, 0(R6)
+	FMOVQ F1, 0(R6)
 	ADD   R1, R6
 	ADD   R7, R2
 	ADD   R7, R5
 	ADD   $16, R0
 	SUB   $2, R4
 	CMP   $1, R4
-	BGE   rows23
+	BGE   rows26
 	RET
 
 // func narrowBothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 TEXT ·narrowBothNEONF32(SB), NOSPLIT, $0-104
 	MOVD cols+88(FP), R0
-	CMP  $2, R0
-	BNE  more1
+	CMP  $7, R0
+	BNE  other1
 
 inputs2:
-	// 2 columns of w and of dw, from +0, 4 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
-	ADD   R1, R0, R2
-	ADD   R1, R2, R3
-	ADD   R1, R3, R4
-	FMOVD 0(R0), F0
-	FMOVD 0(R2), F1
-	FMOVD 0(R3), F2
-	FMOVD 0(R4), F3
-	VZIP2 V1.S4, V0.S4, V4.S4
-	VZIP1 V1.S4, V0.S4, V0.S4
-	VZIP2 V3.S4, V2.S4, V5.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V2.D2, V0.D2, V1.D2
-	VZIP1 V2.D2, V0.D2, V0.D2
-	VZIP1 V5.D2, V4.D2, V2.D2
-	VZIP2 V5.D2, V4.D2, V3.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, w+64(FP)
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
-	CMP   $0, R0
-	BEQ   without4
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row6:
-	FMOVQ 0(R4), F5
-	VORR  V2.B16, V2.B16, V7.B16
-	FMOVS 0(R2), F6
-	WORD  $0x4f8610a3 // fmla v3.4s, v5.4s, v6.s[0]
-	WORD  $0x4f861007 // fmla v7.4s, v0.4s, v6.s[0]
-	FMOVS 4(R2), F6
-	WORD  $0x4f8610a4 // fmla v4.4s, v5.4s, v6.s[0]
-	WORD  $0x4f861027 // fmla v7.4s, v1.4s, v6.s[0]
-	WORD  $0x4e22d4e7 // fadd v7.4s, v7.4s, v2.4s
-	FMOVQ F7, 0(R0)
-	ADD   R1, R0
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row6
-
-	// dx of the next 4 inputs
-	MOVD dx+0(FP), R0
-	ADD  $16, R0
-	MOVD R0, dx+0(FP)
-	B    end5
-
-without4:
-	// the same without dx
-row7:
-	FMOVQ 0(R4), F5
-	FMOVS 0(R2), F6
-	WORD  $0x4f8610a3 // fmla v3.4s, v5.4s, v6.s[0]
-	FMOVS 4(R2), F6
-	WORD  $0x4f8610a4 // fmla v4.4s, v5.4s, v6.s[0]
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row7
-
-end5:
-	MOVD  x+48(FP), R4
-	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V2.B16
-	WORD  $0x4e22d463 // fadd v3.4s, v3.4s, v2.4s
-	WORD  $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
-	MOVD  dw+16(FP), R0
-	MOVD  lddw+24(FP), R1
-	ADD   R1, R0, R2
-	ADD   R1, R2, R3
-	ADD   R1, R3, R4
-	VZIP2 V4.S4, V3.S4, V2.S4
-	VZIP1 V4.S4, V3.S4, V3.S4
-	VZIP2 V1.S4, V0.S4, V5.S4
-	VZIP1 V1.S4, V0.S4, V0.S4
-	VZIP2 V0.D2, V3.D2, V4.D2
-	VZIP1 V0.D2, V3.D2, V3.D2
-	VZIP1 V5.D2, V2.D2, V0.D2
-	VZIP2 V5.D2, V2.D2, V1.D2
-	FMOVD F3, 0(R0)
-	FMOVD F4, 0(R2)
-	FMOVD F0, 0(R3)
-	FMOVD F1, 0(R4)
-	MOVD  $4, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
-	SUB   $4, R0
-	MOVD  R0, rows+80(FP)
-	CMP   $1, R0
-	BGE   inputs2
-	RET
-
-more1:
-	CMP $3, R0
-	BNE more8
-
-inputs9:
-	// 3 columns of w and of dw, from +0, 4 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
-	ADD   R1, R0, R2
-	ADD   R1, R2, R3
-	ADD   R1, R3, R4
-	FMOVD 0(R0), F0
-	ADD   $8, R0, R5
-	VLD1  (R5), V0.S[2]
-	FMOVD 0(R2), F1
-	ADD   $8, R2, R5
-	VLD1  (R5), V1.S[2]
-	FMOVD 0(R3), F2
-	ADD   $8, R3, R5
-	VLD1  (R5), V2.S[2]
-	FMOVD 0(R4), F3
-	ADD   $8, R4, R5
-	VLD1  (R5), V3.S[2]
-	VZIP2 V1.S4, V0.S4, V4.S4
-	VZIP1 V1.S4, V0.S4, V0.S4
-	VZIP2 V3.S4, V2.S4, V5.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V2.D2, V0.D2, V1.D2
-	VZIP1 V2.D2, V0.D2, V0.D2
-	VZIP1 V5.D2, V4.D2, V2.D2
-	VZIP2 V5.D2, V4.D2, V3.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, w+64(FP)
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
-	CMP   $0, R0
-	BEQ   without11
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row13:
-	FMOVQ 0(R4), F7
-	VORR  V3.B16, V3.B16, V9.B16
-	FMOVS 0(R2), F8
-	WORD  $0x4f8810e4 // fmla v4.4s, v7.4s, v8.s[0]
-	WORD  $0x4f881009 // fmla v9.4s, v0.4s, v8.s[0]
-	FMOVS 4(R2), F8
-	WORD  $0x4f8810e5 // fmla v5.4s, v7.4s, v8.s[0]
-	WORD  $0x4f881029 // fmla v9.4s, v1.4s, v8.s[0]
-	FMOVS 8(R2), F8
-	WORD  $0x4f8810e6 // fmla v6.4s, v7.4s, v8.s[0]
-	WORD  $0x4f881049 // fmla v9.4s, v2.4s, v8.s[0]
-	WORD  $0x4e23d529 // fadd v9.4s, v9.4s, v3.4s
-	FMOVQ F9, 0(R0)
-	ADD   R1, R0
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row13
-
-	// dx of the next 4 inputs
-	MOVD dx+0(FP), R0
-	ADD  $16, R0
-	MOVD R0, dx+0(FP)
-	B    end12
-
-without11:
-	// the same without dx
-row14:
-	FMOVQ 0(R4), F7
-	FMOVS 0(R2), F8
-	WORD  $0x4f8810e4 // fmla v4.4s, v7.4s, v8.s[0]
-	FMOVS 4(R2), F8
-	WORD  $0x4f8810e5 // fmla v5.4s, v7.4s, v8.s[0]
-	FMOVS 8(R2), F8
-	WORD  $0x4f8810e6 // fmla v6.4s, v7.4s, v8.s[0]
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row14
-
-end12:
-	MOVD  x+48(FP), R4
-	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V3.B16
-	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
-	WORD  $0x4e23d4a5 // fadd v5.4s, v5.4s, v3.4s
-	WORD  $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
-	MOVD  dw+16(FP), R0
-	MOVD  lddw+24(FP), R1
-	ADD   R1, R0, R2
-	ADD   R1, R2, R3
-	ADD   R1, R3, R4
-	VZIP2 V5.S4, V4.S4, V1.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V0.S4, V6.S4, V2.S4
-	VZIP1 V0.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V2.D2, V1.D2, V6.D2
-	VZIP2 V2.D2, V1.D2, V0.D2
-	FMOVD F4, 0(R0)
-	ADD   $8, R0, R5
-	VST1  V4.S[2], (R5)
-	FMOVD F5, 0(R2)
-	ADD   $8, R2, R5
-	VST1  V5.S[2], (R5)
-	FMOVD F6, 0(R3)
-	ADD   $8, R3, R5
-	VST1  V6.S[2], (R5)
-	FMOVD F0, 0(R4)
-	ADD   $8, R4, R5
-	VST1  V0.S[2], (R5)
-	MOVD  $4, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
-	SUB   $4, R0
-	MOVD  R0, rows+80(FP)
-	CMP   $1, R0
-	BGE   inputs9
-	RET
-
-more8:
-	CMP $4, R0
-	BNE more15
-
-inputs16:
-	// 4 columns of w and of dw, from +0, 4 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
-	ADD   R1, R0, R2
-	ADD   R1, R2, R3
-	ADD   R1, R3, R4
-	FMOVQ 0(R0), F0
-	FMOVQ 0(R2), F1
-	FMOVQ 0(R3), F2
-	FMOVQ 0(R4), F3
-	VZIP2 V1.S4, V0.S4, V4.S4
-	VZIP1 V1.S4, V0.S4, V0.S4
-	VZIP2 V3.S4, V2.S4, V5.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V2.D2, V0.D2, V1.D2
-	VZIP1 V2.D2, V0.D2, V0.D2
-	VZIP1 V5.D2, V4.D2, V2.D2
-	VZIP2 V5.D2, V4.D2, V3.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, w+64(FP)
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
-	CMP   $0, R0
-	BEQ   without18
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row20:
-	FMOVQ 0(R4), F9
-	VORR  V4.B16, V4.B16, V11.B16
-	FMOVS 0(R2), F10
-	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
-	WORD  $0x4f8a100b // fmla v11.4s, v0.4s, v10.s[0]
-	FMOVS 4(R2), F10
-	WORD  $0x4f8a1126 // fmla v6.4s, v9.4s, v10.s[0]
-	WORD  $0x4f8a102b // fmla v11.4s, v1.4s, v10.s[0]
-	FMOVS 8(R2), F10
-	WORD  $0x4f8a1127 // fmla v7.4s, v9.4s, v10.s[0]
-	WORD  $0x4f8a104b // fmla v11.4s, v2.4s, v10.s[0]
-	FMOVS 12(R2), F10
-	WORD  $0x4f8a1128 // fmla v8.4s, v9.4s, v10.s[0]
-	WORD  $0x4f8a106b // fmla v11.4s, v3.4s, v10.s[0]
-	WORD  $0x4e24d56b // fadd v11.4s, v11.4s, v4.4s
-	FMOVQ F11, 0(R0)
-	ADD   R1, R0
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row20
-
-	// dx of the next 4 inputs
-	MOVD dx+0(FP), R0
-	ADD  $16, R0
-	MOVD R0, dx+0(FP)
-	B    end19
-
-without18:
-	// the same without dx
-row21:
-	FMOVQ 0(R4), F9
-	FMOVS 0(R2), F10
-	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
-	FMOVS 4(R2), F10
-	WORD  $0x4f8a1126 // fmla v6.4s, v9.4s, v10.s[0]
-	FMOVS 8(R2), F10
-	WORD  $0x4f8a1127 // fmla v7.4s, v9.4s, v10.s[0]
-	FMOVS 12(R2), F10
-	WORD  $0x4f8a1128 // fmla v8.4s, v9.4s, v10.s[0]
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row21
-
-end19:
-	MOVD  x+48(FP), R4
-	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V4.B16
-	WORD  $0x4e24d4a5 // fadd v5.4s, v5.4s, v4.4s
-	WORD  $0x4e24d4c6 // fadd v6.4s, v6.4s, v4.4s
-	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
-	WORD  $0x4e24d508 // fadd v8.4s, v8.4s, v4.4s
-	MOVD  dw+16(FP), R0
-	MOVD  lddw+24(FP), R1
-	ADD   R1, R0, R2
-	ADD   R1, R2, R3
-	ADD   R1, R3, R4
-	VZIP2 V6.S4, V5.S4, V0.S4
-	VZIP1 V6.S4, V5.S4, V5.S4
-	VZIP2 V8.S4, V7.S4, V1.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V7.D2, V5.D2, V6.D2
-	VZIP1 V7.D2, V5.D2, V5.D2
-	VZIP1 V1.D2, V0.D2, V7.D2
-	VZIP2 V1.D2, V0.D2, V8.D2
-	FMOVQ F5, 0(R0)
-	FMOVQ F6, 0(R2)
-	FMOVQ F7, 0(R3)
-	FMOVQ F8, 0(R4)
-	MOVD  $4, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
-	SUB   $4, R0
-	MOVD  R0, rows+80(FP)
-	CMP   $1, R0
-	BGE   inputs16
-	RET
-
-more15:
-	CMP $5, R0
-	BNE more22
-
-inputs23:
-	// 5 columns of w and of dw, from +0, 4 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
-	ADD   R1, R0, R2
-	ADD   R1, R2, R3
-	ADD   R1, R3, R4
-	FMOVQ 0(R0), F0
-	FMOVQ 0(R2), F1
-	FMOVQ 0(R3), F2
-	FMOVQ 0(R4), F3
-	VZIP2 V1.S4, V0.S4, V4.S4
-	VZIP1 V1.S4, V0.S4, V0.S4
-	VZIP2 V3.S4, V2.S4, V5.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V2.D2, V0.D2, V1.D2
-	VZIP1 V2.D2, V0.D2, V0.D2
-	VZIP1 V5.D2, V4.D2, V2.D2
-	VZIP2 V5.D2, V4.D2, V3.D2
-	FMOVS 16(R0), F4
-	FMOVS 16(R2), F5
-	FMOVS 16(R3), F6
-	FMOVS 16(R4), F7
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, w+64(FP)
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
-	CMP   $0, R0
-	BEQ   without26
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row28:
-	FMOVQ 0(R4), F11
-	VORR  V5.B16, V5.B16, V13.B16
-	FMOVS 0(R2), F12
-	WORD  $0x4f8c1166 // fmla v6.4s, v11.4s, v12.s[0]
-	WORD  $0x4f8c100d // fmla v13.4s, v0.4s, v12.s[0]
-	FMOVS 4(R2), F12
-	WORD  $0x4f8c1167 // fmla v7.4s, v11.4s, v12.s[0]
-	WORD  $0x4f8c102d // fmla v13.4s, v1.4s, v12.s[0]
-	FMOVS 8(R2), F12
-	WORD  $0x4f8c1168 // fmla v8.4s, v11.4s, v12.s[0]
-	WORD  $0x4f8c104d // fmla v13.4s, v2.4s, v12.s[0]
-	FMOVS 12(R2), F12
-	WORD  $0x4f8c1169 // fmla v9.4s, v11.4s, v12.s[0]
-	WORD  $0x4f8c106d // fmla v13.4s, v3.4s, v12.s[0]
-	FMOVS 16(R2), F12
-	WORD  $0x4f8c116a // fmla v10.4s, v11.4s, v12.s[0]
-	WORD  $0x4f8c108d // fmla v13.4s, v4.4s, v12.s[0]
-	WORD  $0x4e25d5ad // fadd v13.4s, v13.4s, v5.4s
-	FMOVQ F13, 0(R0)
-	ADD   R1, R0
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row28
-
-	// dx of the next 4 inputs
-	MOVD dx+0(FP), R0
-	ADD  $16, R0
-	MOVD R0, dx+0(FP)
-	B    end27
-
-without26:
-	// the same without dx
-row29:
-	FMOVQ 0(R4), F11
-	FMOVS 0(R2), F12
-	WORD  $0x4f8c1166 // fmla v6.4s, v11.4s, v12.s[0]
-	FMOVS 4(R2), F12
-	WORD  $0x4f8c1167 // fmla v7.4s, v11.4s, v12.s[0]
-	FMOVS 8(R2), F12
-	WORD  $0x4f8c1168 // fmla v8.4s, v11.4s, v12.s[0]
-	FMOVS 12(R2), F12
-	WORD  $0x4f8c1169 // fmla v9.4s, v11.4s, v12.s[0]
-	FMOVS 16(R2), F12
-	WORD  $0x4f8c116a // fmla v10.4s, v11.4s, v12.s[0]
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row29
-
-end27:
-	MOVD  x+48(FP), R4
-	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V5.B16
-	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
-	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
-	WORD  $0x4e25d508 // fadd v8.4s, v8.4s, v5.4s
-	WORD  $0x4e25d529 // fadd v9.4s, v9.4s, v5.4s
-	WORD  $0x4e25d54a // fadd v10.4s, v10.4s, v5.4s
-	MOVD  dw+16(FP), R0
-	MOVD  lddw+24(FP), R1
-	ADD   R1, R0, R2
-	ADD   R1, R2, R3
-	ADD   R1, R3, R4
-	VZIP2 V7.S4, V6.S4, V0.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V9.S4, V8.S4, V1.S4
-	VZIP1 V9.S4, V8.S4, V8.S4
-	VZIP2 V8.D2, V6.D2, V7.D2
-	VZIP1 V8.D2, V6.D2, V6.D2
-	VZIP1 V1.D2, V0.D2, V8.D2
-	VZIP2 V1.D2, V0.D2, V9.D2
-	FMOVQ F6, 0(R0)
-	FMOVQ F7, 0(R2)
-	FMOVQ F8, 0(R3)
-	FMOVQ F9, 0(R4)
-	VZIP2 V0.S4, V10.S4, V3.S4
-	VZIP1 V0.S4, V10.S4, V10.S4
-	VZIP2 V2.S4, V1.S4, V4.S4
-	VZIP1 V2.S4, V1.S4, V1.S4
-	VZIP2 V1.D2, V10.D2, V0.D2
-	VZIP1 V1.D2, V10.D2, V10.D2
-	VZIP1 V4.D2, V3.D2, V1.D2
-	VZIP2 V4.D2, V3.D2, V2.D2
-	FMOVS F10, 16(R0)
-	FMOVS F0, 16(R2)
-	FMOVS F1, 16(R3)
-	FMOVS F2, 16(R4)
-	MOVD  $4, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
-	SUB   $4, R0
-	MOVD  R0, rows+80(FP)
-	CMP   $1, R0
-	BGE   inputs23
-	RET
-
-more22:
-	CMP $6, R0
-	BNE more30
-
-inputs31:
-	// 6 columns of w and of dw, from +0, 4 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
-	ADD   R1, R0, R2
-	ADD   R1, R2, R3
-	ADD   R1, R3, R4
-	FMOVQ 0(R0), F0
-	FMOVQ 0(R2), F1
-	FMOVQ 0(R3), F2
-	FMOVQ 0(R4), F3
-	VZIP2 V1.S4, V0.S4, V4.S4
-	VZIP1 V1.S4, V0.S4, V0.S4
-	VZIP2 V3.S4, V2.S4, V5.S4
-	VZIP1 V3.S4, V2.S4, V2.S4
-	VZIP2 V2.D2, V0.D2, V1.D2
-	VZIP1 V2.D2, V0.D2, V0.D2
-	VZIP1 V5.D2, V4.D2, V2.D2
-	VZIP2 V5.D2, V4.D2, V3.D2
-	FMOVD 16(R0), F4
-	FMOVD 16(R2), F5
-	FMOVD 16(R3), F6
-	FMOVD 16(R4), F7
-	VZIP2 V5.S4, V4.S4, V8.S4
-	VZIP1 V5.S4, V4.S4, V4.S4
-	VZIP2 V7.S4, V6.S4, V9.S4
-	VZIP1 V7.S4, V6.S4, V6.S4
-	VZIP2 V6.D2, V4.D2, V5.D2
-	VZIP1 V6.D2, V4.D2, V4.D2
-	VZIP1 V9.D2, V8.D2, V6.D2
-	VZIP2 V9.D2, V8.D2, V7.D2
-	MOVD  $4, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, w+64(FP)
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VMOVI $0, V12.B16
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
-	CMP   $0, R0
-	BEQ   without34
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row36:
-	FMOVQ 0(R4), F13
-	VORR  V6.B16, V6.B16, V15.B16
-	FMOVS 0(R2), F14
-	WORD  $0x4f8e11a7 // fmla v7.4s, v13.4s, v14.s[0]
-	WORD  $0x4f8e100f // fmla v15.4s, v0.4s, v14.s[0]
-	FMOVS 4(R2), F14
-	WORD  $0x4f8e11a8 // fmla v8.4s, v13.4s, v14.s[0]
-	WORD  $0x4f8e102f // fmla v15.4s, v1.4s, v14.s[0]
-	FMOVS 8(R2), F14
-	WORD  $0x4f8e11a9 // fmla v9.4s, v13.4s, v14.s[0]
-	WORD  $0x4f8e104f // fmla v15.4s, v2.4s, v14.s[0]
-	FMOVS 12(R2), F14
-	WORD  $0x4f8e11aa // fmla v10.4s, v13.4s, v14.s[0]
-	WORD  $0x4f8e106f // fmla v15.4s, v3.4s, v14.s[0]
-	FMOVS 16(R2), F14
-	WORD  $0x4f8e11ab // fmla v11.4s, v13.4s, v14.s[0]
-	WORD  $0x4f8e108f // fmla v15.4s, v4.4s, v14.s[0]
-	FMOVS 20(R2), F14
-	WORD  $0x4f8e11ac // fmla v12.4s, v13.4s, v14.s[0]
-	WORD  $0x4f8e10af // fmla v15.4s, v5.4s, v14.s[0]
-	WORD  $0x4e26d5ef // fadd v15.4s, v15.4s, v6.4s
-	FMOVQ F15, 0(R0)
-	ADD   R1, R0
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row36
-
-	// dx of the next 4 inputs
-	MOVD dx+0(FP), R0
-	ADD  $16, R0
-	MOVD R0, dx+0(FP)
-	B    end35
-
-without34:
-	// the same without dx
-row37:
-	FMOVQ 0(R4), F13
-	FMOVS 0(R2), F14
-	WORD  $0x4f8e11a7 // fmla v7.4s, v13.4s, v14.s[0]
-	FMOVS 4(R2), F14
-	WORD  $0x4f8e11a8 // fmla v8.4s, v13.4s, v14.s[0]
-	FMOVS 8(R2), F14
-	WORD  $0x4f8e11a9 // fmla v9.4s, v13.4s, v14.s[0]
-	FMOVS 12(R2), F14
-	WORD  $0x4f8e11aa // fmla v10.4s, v13.4s, v14.s[0]
-	FMOVS 16(R2), F14
-	WORD  $0x4f8e11ab // fmla v11.4s, v13.4s, v14.s[0]
-	FMOVS 20(R2), F14
-	WORD  $0x4f8e11ac // fmla v12.4s, v13.4s, v14.s[0]
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row37
-
-end35:
-	MOVD  x+48(FP), R4
-	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V6.B16
-	WORD  $0x4e26d4e7 // fadd v7.4s, v7.4s, v6.4s
-	WORD  $0x4e26d508 // fadd v8.4s, v8.4s, v6.4s
-	WORD  $0x4e26d529 // fadd v9.4s, v9.4s, v6.4s
-	WORD  $0x4e26d54a // fadd v10.4s, v10.4s, v6.4s
-	WORD  $0x4e26d56b // fadd v11.4s, v11.4s, v6.4s
-	WORD  $0x4e26d58c // fadd v12.4s, v12.4s, v6.4s
-	MOVD  dw+16(FP), R0
-	MOVD  lddw+24(FP), R1
-	ADD   R1, R0, R2
-	ADD   R1, R2, R3
-	ADD   R1, R3, R4
-	VZIP2 V8.S4, V7.S4, V0.S4
-	VZIP1 V8.S4, V7.S4, V7.S4
-	VZIP2 V10.S4, V9.S4, V1.S4
-	VZIP1 V10.S4, V9.S4, V9.S4
-	VZIP2 V9.D2, V7.D2, V8.D2
-	VZIP1 V9.D2, V7.D2, V7.D2
-	VZIP1 V1.D2, V0.D2, V9.D2
-	VZIP2 V1.D2, V0.D2, V10.D2
-	FMOVQ F7, 0(R0)
-	FMOVQ F8, 0(R2)
-	FMOVQ F9, 0(R3)
-	FMOVQ F10, 0(R4)
-	VZIP2 V12.S4, V11.S4, V2.S4
-	VZIP1 V12.S4, V11.S4, V11.S4
-	VZIP2 V1.S4, V0.S4, V3.S4
-	VZIP1 V1.S4, V0.S4, V0.S4
-	VZIP2 V0.D2, V11.D2, V12.D2
-	VZIP1 V0.D2, V11.D2, V11.D2
-	VZIP1 V3.D2, V2.D2, V0.D2
-	VZIP2 V3.D2, V2.D2, V1.D2
-	FMOVD F11, 16(R0)
-	FMOVD F12, 16(R2)
-	FMOVD F0, 16(R3)
-	FMOVD F1, 16(R4)
-	MOVD  $4, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
-	SUB   $4, R0
-	MOVD  R0, rows+80(FP)
-	CMP   $1, R0
-	BGE   inputs31
-	RET
-
-more30:
-inputs39:
 	// 7 columns of w and of dw, from +0, 4 inputs
 	MOVD  w+64(FP), R0
 	MOVD  ldw+72(FP), R1
@@ -15283,10 +14592,10 @@ inputs39:
 	MOVD  ldx+56(FP), R5
 	MOVD  n+96(FP), R6
 	CMP   $0, R0
-	BEQ   without42
+	BEQ   without5
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row44:
+row7:
 	FMOVQ 0(R4), F15
 	VORR  V7.B16, V7.B16, V17.B16
 	FMOVS 0(R2), F16
@@ -15316,17 +14625,17 @@ row44:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row44
+	BNE   row7
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end43
+	B    end6
 
-without42:
+without5:
 	// the same without dx
-row45:
+row8:
 	FMOVQ 0(R4), F15
 	FMOVS 0(R2), F16
 	WORD  $0x4f9011e8 // fmla v8.4s, v15.4s, v16.s[0]
@@ -15345,9 +14654,9 @@ row45:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row45
+	BNE   row8
 
-end43:
+end6:
 	MOVD  x+48(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+48(FP)
@@ -15404,494 +14713,45 @@ end43:
 	SUB   $4, R0
 	MOVD  R0, rows+80(FP)
 	CMP   $1, R0
-	BGE   inputs39
-	RET
-
-// func narrowBothNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
-TEXT ·narrowBothNEONF64(SB), NOSPLIT, $0-104
-	MOVD cols+88(FP), R0
-	CMP  $2, R0
-	BNE  more1
-
-inputs2:
-	// 2 columns of w and of dw, from +0, 2 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
-	ADD   R1, R0, R2
-	FMOVQ 0(R0), F0
-	FMOVQ 0(R2), F1
-	VZIP2 V1.D2, V0.D2, V2.D2
-	VZIP1 V1.D2, V0.D2, V0.D2
-	VORR  V2.B16, V2.B16, V1.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, w+64(FP)
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
-	CMP   $0, R0
-	BEQ   without4
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row6:
-	FMOVQ 0(R4), F5
-	VORR  V2.B16, V2.B16, V7.B16
-	FMOVD 0(R2), F6
-	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
-	WORD  $0x4fc61007 // fmla v7.2d, v0.2d, v6.d[0]
-	FMOVD 8(R2), F6
-	WORD  $0x4fc610a4 // fmla v4.2d, v5.2d, v6.d[0]
-	WORD  $0x4fc61027 // fmla v7.2d, v1.2d, v6.d[0]
-	WORD  $0x4e62d4e7 // fadd v7.2d, v7.2d, v2.2d
-	FMOVQ F7, 0(R0)
-	ADD   R1, R0
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row6
-
-	// dx of the next 2 inputs
-	MOVD dx+0(FP), R0
-	ADD  $16, R0
-	MOVD R0, dx+0(FP)
-	B    end5
-
-without4:
-	// the same without dx
-row7:
-	FMOVQ 0(R4), F5
-	FMOVD 0(R2), F6
-	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
-	FMOVD 8(R2), F6
-	WORD  $0x4fc610a4 // fmla v4.2d, v5.2d, v6.d[0]
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row7
-
-end5:
-	MOVD  x+48(FP), R4
-	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V2.B16
-	WORD  $0x4e62d463 // fadd v3.2d, v3.2d, v2.2d
-	WORD  $0x4e62d484 // fadd v4.2d, v4.2d, v2.2d
-	MOVD  dw+16(FP), R0
-	MOVD  lddw+24(FP), R1
-	ADD   R1, R0, R2
-	VZIP2 V4.D2, V3.D2, V0.D2
-	VZIP1 V4.D2, V3.D2, V3.D2
-	VORR  V0.B16, V0.B16, V4.B16
-	FMOVQ F3, 0(R0)
-	FMOVQ F4, 0(R2)
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
-	SUB   $2, R0
-	MOVD  R0, rows+80(FP)
-	CMP   $1, R0
 	BGE   inputs2
 	RET
 
-more1:
-	CMP $3, R0
-	BNE more8
-
-inputs9:
-	// 3 columns of w and of dw, from +0, 2 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
-	ADD   R1, R0, R2
-	FMOVQ 0(R0), F0
-	FMOVQ 0(R2), F1
-	VZIP2 V1.D2, V0.D2, V2.D2
-	VZIP1 V1.D2, V0.D2, V0.D2
-	VORR  V2.B16, V2.B16, V1.B16
-	FMOVD 16(R0), F2
-	FMOVD 16(R2), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, w+64(FP)
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
-	CMP   $0, R0
-	BEQ   without12
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row14:
-	FMOVQ 0(R4), F7
-	VORR  V3.B16, V3.B16, V9.B16
-	FMOVD 0(R2), F8
-	WORD  $0x4fc810e4 // fmla v4.2d, v7.2d, v8.d[0]
-	WORD  $0x4fc81009 // fmla v9.2d, v0.2d, v8.d[0]
-	FMOVD 8(R2), F8
-	WORD  $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
-	WORD  $0x4fc81029 // fmla v9.2d, v1.2d, v8.d[0]
-	FMOVD 16(R2), F8
-	WORD  $0x4fc810e6 // fmla v6.2d, v7.2d, v8.d[0]
-	WORD  $0x4fc81049 // fmla v9.2d, v2.2d, v8.d[0]
-	WORD  $0x4e63d529 // fadd v9.2d, v9.2d, v3.2d
-	FMOVQ F9, 0(R0)
-	ADD   R1, R0
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row14
-
-	// dx of the next 2 inputs
-	MOVD dx+0(FP), R0
-	ADD  $16, R0
-	MOVD R0, dx+0(FP)
-	B    end13
-
-without12:
-	// the same without dx
-row15:
-	FMOVQ 0(R4), F7
-	FMOVD 0(R2), F8
-	WORD  $0x4fc810e4 // fmla v4.2d, v7.2d, v8.d[0]
-	FMOVD 8(R2), F8
-	WORD  $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
-	FMOVD 16(R2), F8
-	WORD  $0x4fc810e6 // fmla v6.2d, v7.2d, v8.d[0]
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row15
-
-end13:
-	MOVD  x+48(FP), R4
-	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V3.B16
-	WORD  $0x4e63d484 // fadd v4.2d, v4.2d, v3.2d
-	WORD  $0x4e63d4a5 // fadd v5.2d, v5.2d, v3.2d
-	WORD  $0x4e63d4c6 // fadd v6.2d, v6.2d, v3.2d
-	MOVD  dw+16(FP), R0
-	MOVD  lddw+24(FP), R1
-	ADD   R1, R0, R2
-	VZIP2 V5.D2, V4.D2, V0.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V0.B16, V0.B16, V5.B16
-	FMOVQ F4, 0(R0)
-	FMOVQ F5, 0(R2)
-	VZIP2 V0.D2, V6.D2, V1.D2
-	VZIP1 V0.D2, V6.D2, V6.D2
-	VORR  V1.B16, V1.B16, V0.B16
-	FMOVD F6, 16(R0)
-	FMOVD F0, 16(R2)
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
-	SUB   $2, R0
-	MOVD  R0, rows+80(FP)
-	CMP   $1, R0
-	BGE   inputs9
-	RET
-
-more8:
-	CMP $4, R0
-	BNE more16
-
-inputs17:
-	// 4 columns of w and of dw, from +0, 2 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
-	ADD   R1, R0, R2
-	FMOVQ 0(R0), F0
-	FMOVQ 0(R2), F1
-	VZIP2 V1.D2, V0.D2, V2.D2
-	VZIP1 V1.D2, V0.D2, V0.D2
-	VORR  V2.B16, V2.B16, V1.B16
-	FMOVQ 16(R0), F2
-	FMOVQ 16(R2), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, w+64(FP)
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
-	CMP   $0, R0
-	BEQ   without20
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row22:
-	FMOVQ 0(R4), F9
-	VORR  V4.B16, V4.B16, V11.B16
-	FMOVD 0(R2), F10
-	WORD  $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
-	WORD  $0x4fca100b // fmla v11.2d, v0.2d, v10.d[0]
-	FMOVD 8(R2), F10
-	WORD  $0x4fca1126 // fmla v6.2d, v9.2d, v10.d[0]
-	WORD  $0x4fca102b // fmla v11.2d, v1.2d, v10.d[0]
-	FMOVD 16(R2), F10
-	WORD  $0x4fca1127 // fmla v7.2d, v9.2d, v10.d[0]
-	WORD  $0x4fca104b // fmla v11.2d, v2.2d, v10.d[0]
-	FMOVD 24(R2), F10
-	WORD  $0x4fca1128 // fmla v8.2d, v9.2d, v10.d[0]
-	WORD  $0x4fca106b // fmla v11.2d, v3.2d, v10.d[0]
-	WORD  $0x4e64d56b // fadd v11.2d, v11.2d, v4.2d
-	FMOVQ F11, 0(R0)
-	ADD   R1, R0
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row22
-
-	// dx of the next 2 inputs
-	MOVD dx+0(FP), R0
-	ADD  $16, R0
-	MOVD R0, dx+0(FP)
-	B    end21
-
-without20:
-	// the same without dx
-row23:
-	FMOVQ 0(R4), F9
-	FMOVD 0(R2), F10
-	WORD  $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
-	FMOVD 8(R2), F10
-	WORD  $0x4fca1126 // fmla v6.2d, v9.2d, v10.d[0]
-	FMOVD 16(R2), F10
-	WORD  $0x4fca1127 // fmla v7.2d, v9.2d, v10.d[0]
-	FMOVD 24(R2), F10
-	WORD  $0x4fca1128 // fmla v8.2d, v9.2d, v10.d[0]
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row23
-
-end21:
-	MOVD  x+48(FP), R4
-	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V4.B16
-	WORD  $0x4e64d4a5 // fadd v5.2d, v5.2d, v4.2d
-	WORD  $0x4e64d4c6 // fadd v6.2d, v6.2d, v4.2d
-	WORD  $0x4e64d4e7 // fadd v7.2d, v7.2d, v4.2d
-	WORD  $0x4e64d508 // fadd v8.2d, v8.2d, v4.2d
-	MOVD  dw+16(FP), R0
-	MOVD  lddw+24(FP), R1
-	ADD   R1, R0, R2
-	VZIP2 V6.D2, V5.D2, V0.D2
-	VZIP1 V6.D2, V5.D2, V5.D2
-	VORR  V0.B16, V0.B16, V6.B16
-	FMOVQ F5, 0(R0)
-	FMOVQ F6, 0(R2)
-	VZIP2 V8.D2, V7.D2, V0.D2
-	VZIP1 V8.D2, V7.D2, V7.D2
-	VORR  V0.B16, V0.B16, V8.B16
-	FMOVQ F7, 16(R0)
-	FMOVQ F8, 16(R2)
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
-	SUB   $2, R0
-	MOVD  R0, rows+80(FP)
-	CMP   $1, R0
-	BGE   inputs17
-	RET
-
-more16:
-	CMP $5, R0
-	BNE more24
-
-inputs25:
-	// 5 columns of w and of dw, from +0, 2 inputs
-	MOVD  w+64(FP), R0
-	MOVD  ldw+72(FP), R1
-	ADD   R1, R0, R2
-	FMOVQ 0(R0), F0
-	FMOVQ 0(R2), F1
-	VZIP2 V1.D2, V0.D2, V2.D2
-	VZIP1 V1.D2, V0.D2, V0.D2
-	VORR  V2.B16, V2.B16, V1.B16
-	FMOVQ 16(R0), F2
-	FMOVQ 16(R2), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVD 32(R0), F4
-	FMOVD 32(R2), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, w+64(FP)
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	MOVD  dx+0(FP), R0
-	MOVD  lddx+8(FP), R1
-	MOVD  dz+32(FP), R2
-	MOVD  lddz+40(FP), R3
-	MOVD  x+48(FP), R4
-	MOVD  ldx+56(FP), R5
-	MOVD  n+96(FP), R6
-	CMP   $0, R0
-	BEQ   without29
-
-	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row31:
-	FMOVQ 0(R4), F11
-	VORR  V5.B16, V5.B16, V13.B16
-	FMOVD 0(R2), F12
-	WORD  $0x4fcc1166 // fmla v6.2d, v11.2d, v12.d[0]
-	WORD  $0x4fcc100d // fmla v13.2d, v0.2d, v12.d[0]
-	FMOVD 8(R2), F12
-	WORD  $0x4fcc1167 // fmla v7.2d, v11.2d, v12.d[0]
-	WORD  $0x4fcc102d // fmla v13.2d, v1.2d, v12.d[0]
-	FMOVD 16(R2), F12
-	WORD  $0x4fcc1168 // fmla v8.2d, v11.2d, v12.d[0]
-	WORD  $0x4fcc104d // fmla v13.2d, v2.2d, v12.d[0]
-	FMOVD 24(R2), F12
-	WORD  $0x4fcc1169 // fmla v9.2d, v11.2d, v12.d[0]
-	WORD  $0x4fcc106d // fmla v13.2d, v3.2d, v12.d[0]
-	FMOVD 32(R2), F12
-	WORD  $0x4fcc116a // fmla v10.2d, v11.2d, v12.d[0]
-	WORD  $0x4fcc108d // fmla v13.2d, v4.2d, v12.d[0]
-	WORD  $0x4e65d5ad // fadd v13.2d, v13.2d, v5.2d
-	FMOVQ F13, 0(R0)
-	ADD   R1, R0
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row31
-
-	// dx of the next 2 inputs
-	MOVD dx+0(FP), R0
-	ADD  $16, R0
-	MOVD R0, dx+0(FP)
-	B    end30
-
-without29:
-	// the same without dx
-row32:
-	FMOVQ 0(R4), F11
-	FMOVD 0(R2), F12
-	WORD  $0x4fcc1166 // fmla v6.2d, v11.2d, v12.d[0]
-	FMOVD 8(R2), F12
-	WORD  $0x4fcc1167 // fmla v7.2d, v11.2d, v12.d[0]
-	FMOVD 16(R2), F12
-	WORD  $0x4fcc1168 // fmla v8.2d, v11.2d, v12.d[0]
-	FMOVD 24(R2), F12
-	WORD  $0x4fcc1169 // fmla v9.2d, v11.2d, v12.d[0]
-	FMOVD 32(R2), F12
-	WORD  $0x4fcc116a // fmla v10.2d, v11.2d, v12.d[0]
-	ADD   R3, R2
-	ADD   R5, R4
-	SUBS  $1, R6
-	BNE   row32
-
-end30:
-	MOVD  x+48(FP), R4
-	ADD   $16, R4
-	MOVD  R4, x+48(FP)
-	VMOVI $0, V5.B16
-	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
-	WORD  $0x4e65d4e7 // fadd v7.2d, v7.2d, v5.2d
-	WORD  $0x4e65d508 // fadd v8.2d, v8.2d, v5.2d
-	WORD  $0x4e65d529 // fadd v9.2d, v9.2d, v5.2d
-	WORD  $0x4e65d54a // fadd v10.2d, v10.2d, v5.2d
-	MOVD  dw+16(FP), R0
-	MOVD  lddw+24(FP), R1
-	ADD   R1, R0, R2
-	VZIP2 V7.D2, V6.D2, V0.D2
-	VZIP1 V7.D2, V6.D2, V6.D2
-	VORR  V0.B16, V0.B16, V7.B16
-	FMOVQ F6, 0(R0)
-	FMOVQ F7, 0(R2)
-	VZIP2 V9.D2, V8.D2, V0.D2
-	VZIP1 V9.D2, V8.D2, V8.D2
-	VORR  V0.B16, V0.B16, V9.B16
-	FMOVQ F8, 16(R0)
-	FMOVQ F9, 16(R2)
-	VZIP2 V0.D2, V10.D2, V1.D2
-	VZIP1 V0.D2, V10.D2, V10.D2
-	VORR  V1.B16, V1.B16, V0.B16
-	FMOVD F10, 32(R0)
-	FMOVD F0, 32(R2)
-	MOVD  $2, R2
-	MUL   R2, R1, R1
-	ADD   R1, R0
-	MOVD  R0, dw+16(FP)
-	MOVD  rows+80(FP), R0
-	SUB   $2, R0
-	MOVD  R0, rows+80(FP)
-	CMP   $1, R0
-	BGE   inputs25
-	RET
-
-more24:
+other1:
 	CMP $6, R0
-	BNE more33
+	BNE other9
 
-inputs34:
-	// 6 columns of w and of dw, from +0, 2 inputs
+inputs10:
+	// 6 columns of w and of dw, from +0, 4 inputs
 	MOVD  w+64(FP), R0
 	MOVD  ldw+72(FP), R1
 	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R2), F1
-	VZIP2 V1.D2, V0.D2, V2.D2
-	VZIP1 V1.D2, V0.D2, V0.D2
-	VORR  V2.B16, V2.B16, V1.B16
-	FMOVQ 16(R0), F2
-	FMOVQ 16(R2), F3
-	VZIP2 V3.D2, V2.D2, V4.D2
-	VZIP1 V3.D2, V2.D2, V2.D2
-	VORR  V4.B16, V4.B16, V3.B16
-	FMOVQ 32(R0), F4
-	FMOVQ 32(R2), F5
-	VZIP2 V5.D2, V4.D2, V6.D2
-	VZIP1 V5.D2, V4.D2, V4.D2
-	VORR  V6.B16, V6.B16, V5.B16
-	MOVD  $2, R2
+	FMOVQ 0(R3), F2
+	FMOVQ 0(R4), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	FMOVD 16(R0), F4
+	FMOVD 16(R2), F5
+	FMOVD 16(R3), F6
+	FMOVD 16(R4), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	MOVD  $4, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, w+64(FP)
@@ -15910,107 +14770,650 @@ inputs34:
 	MOVD  ldx+56(FP), R5
 	MOVD  n+96(FP), R6
 	CMP   $0, R0
-	BEQ   without38
+	BEQ   without13
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row40:
+row15:
 	FMOVQ 0(R4), F13
 	VORR  V6.B16, V6.B16, V15.B16
-	FMOVD 0(R2), F14
-	WORD  $0x4fce11a7 // fmla v7.2d, v13.2d, v14.d[0]
-	WORD  $0x4fce100f // fmla v15.2d, v0.2d, v14.d[0]
-	FMOVD 8(R2), F14
-	WORD  $0x4fce11a8 // fmla v8.2d, v13.2d, v14.d[0]
-	WORD  $0x4fce102f // fmla v15.2d, v1.2d, v14.d[0]
-	FMOVD 16(R2), F14
-	WORD  $0x4fce11a9 // fmla v9.2d, v13.2d, v14.d[0]
-	WORD  $0x4fce104f // fmla v15.2d, v2.2d, v14.d[0]
-	FMOVD 24(R2), F14
-	WORD  $0x4fce11aa // fmla v10.2d, v13.2d, v14.d[0]
-	WORD  $0x4fce106f // fmla v15.2d, v3.2d, v14.d[0]
-	FMOVD 32(R2), F14
-	WORD  $0x4fce11ab // fmla v11.2d, v13.2d, v14.d[0]
-	WORD  $0x4fce108f // fmla v15.2d, v4.2d, v14.d[0]
-	FMOVD 40(R2), F14
-	WORD  $0x4fce11ac // fmla v12.2d, v13.2d, v14.d[0]
-	WORD  $0x4fce10af // fmla v15.2d, v5.2d, v14.d[0]
-	WORD  $0x4e66d5ef // fadd v15.2d, v15.2d, v6.2d
+	FMOVS 0(R2), F14
+	WORD  $0x4f8e11a7 // fmla v7.4s, v13.4s, v14.s[0]
+	WORD  $0x4f8e100f // fmla v15.4s, v0.4s, v14.s[0]
+	FMOVS 4(R2), F14
+	WORD  $0x4f8e11a8 // fmla v8.4s, v13.4s, v14.s[0]
+	WORD  $0x4f8e102f // fmla v15.4s, v1.4s, v14.s[0]
+	FMOVS 8(R2), F14
+	WORD  $0x4f8e11a9 // fmla v9.4s, v13.4s, v14.s[0]
+	WORD  $0x4f8e104f // fmla v15.4s, v2.4s, v14.s[0]
+	FMOVS 12(R2), F14
+	WORD  $0x4f8e11aa // fmla v10.4s, v13.4s, v14.s[0]
+	WORD  $0x4f8e106f // fmla v15.4s, v3.4s, v14.s[0]
+	FMOVS 16(R2), F14
+	WORD  $0x4f8e11ab // fmla v11.4s, v13.4s, v14.s[0]
+	WORD  $0x4f8e108f // fmla v15.4s, v4.4s, v14.s[0]
+	FMOVS 20(R2), F14
+	WORD  $0x4f8e11ac // fmla v12.4s, v13.4s, v14.s[0]
+	WORD  $0x4f8e10af // fmla v15.4s, v5.4s, v14.s[0]
+	WORD  $0x4e26d5ef // fadd v15.4s, v15.4s, v6.4s
 	FMOVQ F15, 0(R0)
 	ADD   R1, R0
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row40
+	BNE   row15
 
-	// dx of the next 2 inputs
+	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end39
+	B    end14
 
-without38:
+without13:
 	// the same without dx
-row41:
+row16:
 	FMOVQ 0(R4), F13
-	FMOVD 0(R2), F14
-	WORD  $0x4fce11a7 // fmla v7.2d, v13.2d, v14.d[0]
-	FMOVD 8(R2), F14
-	WORD  $0x4fce11a8 // fmla v8.2d, v13.2d, v14.d[0]
-	FMOVD 16(R2), F14
-	WORD  $0x4fce11a9 // fmla v9.2d, v13.2d, v14.d[0]
-	FMOVD 24(R2), F14
-	WORD  $0x4fce11aa // fmla v10.2d, v13.2d, v14.d[0]
-	FMOVD 32(R2), F14
-	WORD  $0x4fce11ab // fmla v11.2d, v13.2d, v14.d[0]
-	FMOVD 40(R2), F14
-	WORD  $0x4fce11ac // fmla v12.2d, v13.2d, v14.d[0]
+	FMOVS 0(R2), F14
+	WORD  $0x4f8e11a7 // fmla v7.4s, v13.4s, v14.s[0]
+	FMOVS 4(R2), F14
+	WORD  $0x4f8e11a8 // fmla v8.4s, v13.4s, v14.s[0]
+	FMOVS 8(R2), F14
+	WORD  $0x4f8e11a9 // fmla v9.4s, v13.4s, v14.s[0]
+	FMOVS 12(R2), F14
+	WORD  $0x4f8e11aa // fmla v10.4s, v13.4s, v14.s[0]
+	FMOVS 16(R2), F14
+	WORD  $0x4f8e11ab // fmla v11.4s, v13.4s, v14.s[0]
+	FMOVS 20(R2), F14
+	WORD  $0x4f8e11ac // fmla v12.4s, v13.4s, v14.s[0]
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row41
+	BNE   row16
 
-end39:
+end14:
 	MOVD  x+48(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+48(FP)
 	VMOVI $0, V6.B16
-	WORD  $0x4e66d4e7 // fadd v7.2d, v7.2d, v6.2d
-	WORD  $0x4e66d508 // fadd v8.2d, v8.2d, v6.2d
-	WORD  $0x4e66d529 // fadd v9.2d, v9.2d, v6.2d
-	WORD  $0x4e66d54a // fadd v10.2d, v10.2d, v6.2d
-	WORD  $0x4e66d56b // fadd v11.2d, v11.2d, v6.2d
-	WORD  $0x4e66d58c // fadd v12.2d, v12.2d, v6.2d
+	WORD  $0x4e26d4e7 // fadd v7.4s, v7.4s, v6.4s
+	WORD  $0x4e26d508 // fadd v8.4s, v8.4s, v6.4s
+	WORD  $0x4e26d529 // fadd v9.4s, v9.4s, v6.4s
+	WORD  $0x4e26d54a // fadd v10.4s, v10.4s, v6.4s
+	WORD  $0x4e26d56b // fadd v11.4s, v11.4s, v6.4s
+	WORD  $0x4e26d58c // fadd v12.4s, v12.4s, v6.4s
 	MOVD  dw+16(FP), R0
 	MOVD  lddw+24(FP), R1
 	ADD   R1, R0, R2
-	VZIP2 V8.D2, V7.D2, V0.D2
-	VZIP1 V8.D2, V7.D2, V7.D2
-	VORR  V0.B16, V0.B16, V8.B16
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	VZIP2 V8.S4, V7.S4, V0.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V10.S4, V9.S4, V1.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V9.D2, V7.D2, V8.D2
+	VZIP1 V9.D2, V7.D2, V7.D2
+	VZIP1 V1.D2, V0.D2, V9.D2
+	VZIP2 V1.D2, V0.D2, V10.D2
 	FMOVQ F7, 0(R0)
 	FMOVQ F8, 0(R2)
-	VZIP2 V10.D2, V9.D2, V0.D2
-	VZIP1 V10.D2, V9.D2, V9.D2
-	VORR  V0.B16, V0.B16, V10.B16
-	FMOVQ F9, 16(R0)
-	FMOVQ F10, 16(R2)
-	VZIP2 V12.D2, V11.D2, V0.D2
-	VZIP1 V12.D2, V11.D2, V11.D2
-	VORR  V0.B16, V0.B16, V12.B16
-	FMOVQ F11, 32(R0)
-	FMOVQ F12, 32(R2)
-	MOVD  $2, R2
+	FMOVQ F9, 0(R3)
+	FMOVQ F10, 0(R4)
+	VZIP2 V12.S4, V11.S4, V2.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V1.S4, V0.S4, V3.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V0.D2, V11.D2, V12.D2
+	VZIP1 V0.D2, V11.D2, V11.D2
+	VZIP1 V3.D2, V2.D2, V0.D2
+	VZIP2 V3.D2, V2.D2, V1.D2
+	FMOVD F11, 16(R0)
+	FMOVD F12, 16(R2)
+	FMOVD F0, 16(R3)
+	FMOVD F1, 16(R4)
+	MOVD  $4, R2
 	MUL   R2, R1, R1
 	ADD   R1, R0
 	MOVD  R0, dw+16(FP)
 	MOVD  rows+80(FP), R0
-	SUB   $2, R0
+	SUB   $4, R0
 	MOVD  R0, rows+80(FP)
 	CMP   $1, R0
-	BGE   inputs34
+	BGE   inputs10
 	RET
 
-more33:
-inputs43:
+other9:
+	CMP $5, R0
+	BNE other17
+
+inputs18:
+	// 5 columns of w and of dw, from +0, 4 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 0(R4), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	FMOVS 16(R0), F4
+	FMOVS 16(R2), F5
+	FMOVS 16(R3), F6
+	FMOVS 16(R4), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without21
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row23:
+	FMOVQ 0(R4), F11
+	VORR  V5.B16, V5.B16, V13.B16
+	FMOVS 0(R2), F12
+	WORD  $0x4f8c1166 // fmla v6.4s, v11.4s, v12.s[0]
+	WORD  $0x4f8c100d // fmla v13.4s, v0.4s, v12.s[0]
+	FMOVS 4(R2), F12
+	WORD  $0x4f8c1167 // fmla v7.4s, v11.4s, v12.s[0]
+	WORD  $0x4f8c102d // fmla v13.4s, v1.4s, v12.s[0]
+	FMOVS 8(R2), F12
+	WORD  $0x4f8c1168 // fmla v8.4s, v11.4s, v12.s[0]
+	WORD  $0x4f8c104d // fmla v13.4s, v2.4s, v12.s[0]
+	FMOVS 12(R2), F12
+	WORD  $0x4f8c1169 // fmla v9.4s, v11.4s, v12.s[0]
+	WORD  $0x4f8c106d // fmla v13.4s, v3.4s, v12.s[0]
+	FMOVS 16(R2), F12
+	WORD  $0x4f8c116a // fmla v10.4s, v11.4s, v12.s[0]
+	WORD  $0x4f8c108d // fmla v13.4s, v4.4s, v12.s[0]
+	WORD  $0x4e25d5ad // fadd v13.4s, v13.4s, v5.4s
+	FMOVQ F13, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row23
+
+	// dx of the next 4 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end22
+
+without21:
+	// the same without dx
+row24:
+	FMOVQ 0(R4), F11
+	FMOVS 0(R2), F12
+	WORD  $0x4f8c1166 // fmla v6.4s, v11.4s, v12.s[0]
+	FMOVS 4(R2), F12
+	WORD  $0x4f8c1167 // fmla v7.4s, v11.4s, v12.s[0]
+	FMOVS 8(R2), F12
+	WORD  $0x4f8c1168 // fmla v8.4s, v11.4s, v12.s[0]
+	FMOVS 12(R2), F12
+	WORD  $0x4f8c1169 // fmla v9.4s, v11.4s, v12.s[0]
+	FMOVS 16(R2), F12
+	WORD  $0x4f8c116a // fmla v10.4s, v11.4s, v12.s[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row24
+
+end22:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d4c6 // fadd v6.4s, v6.4s, v5.4s
+	WORD  $0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	WORD  $0x4e25d508 // fadd v8.4s, v8.4s, v5.4s
+	WORD  $0x4e25d529 // fadd v9.4s, v9.4s, v5.4s
+	WORD  $0x4e25d54a // fadd v10.4s, v10.4s, v5.4s
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	VZIP2 V7.S4, V6.S4, V0.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V9.S4, V8.S4, V1.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V8.D2, V6.D2, V7.D2
+	VZIP1 V8.D2, V6.D2, V6.D2
+	VZIP1 V1.D2, V0.D2, V8.D2
+	VZIP2 V1.D2, V0.D2, V9.D2
+	FMOVQ F6, 0(R0)
+	FMOVQ F7, 0(R2)
+	FMOVQ F8, 0(R3)
+	FMOVQ F9, 0(R4)
+	VZIP2 V0.S4, V10.S4, V3.S4
+	VZIP1 V0.S4, V10.S4, V10.S4
+	VZIP2 V2.S4, V1.S4, V4.S4
+	VZIP1 V2.S4, V1.S4, V1.S4
+	VZIP2 V1.D2, V10.D2, V0.D2
+	VZIP1 V1.D2, V10.D2, V10.D2
+	VZIP1 V4.D2, V3.D2, V1.D2
+	VZIP2 V4.D2, V3.D2, V2.D2
+	FMOVS F10, 16(R0)
+	FMOVS F0, 16(R2)
+	FMOVS F1, 16(R3)
+	FMOVS F2, 16(R4)
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $4, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs18
+	RET
+
+other17:
+	CMP $4, R0
+	BNE other25
+
+inputs26:
+	// 4 columns of w and of dw, from +0, 4 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 0(R4), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without28
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row30:
+	FMOVQ 0(R4), F9
+	VORR  V4.B16, V4.B16, V11.B16
+	FMOVS 0(R2), F10
+	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
+	WORD  $0x4f8a100b // fmla v11.4s, v0.4s, v10.s[0]
+	FMOVS 4(R2), F10
+	WORD  $0x4f8a1126 // fmla v6.4s, v9.4s, v10.s[0]
+	WORD  $0x4f8a102b // fmla v11.4s, v1.4s, v10.s[0]
+	FMOVS 8(R2), F10
+	WORD  $0x4f8a1127 // fmla v7.4s, v9.4s, v10.s[0]
+	WORD  $0x4f8a104b // fmla v11.4s, v2.4s, v10.s[0]
+	FMOVS 12(R2), F10
+	WORD  $0x4f8a1128 // fmla v8.4s, v9.4s, v10.s[0]
+	WORD  $0x4f8a106b // fmla v11.4s, v3.4s, v10.s[0]
+	WORD  $0x4e24d56b // fadd v11.4s, v11.4s, v4.4s
+	FMOVQ F11, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row30
+
+	// dx of the next 4 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end29
+
+without28:
+	// the same without dx
+row31:
+	FMOVQ 0(R4), F9
+	FMOVS 0(R2), F10
+	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
+	FMOVS 4(R2), F10
+	WORD  $0x4f8a1126 // fmla v6.4s, v9.4s, v10.s[0]
+	FMOVS 8(R2), F10
+	WORD  $0x4f8a1127 // fmla v7.4s, v9.4s, v10.s[0]
+	FMOVS 12(R2), F10
+	WORD  $0x4f8a1128 // fmla v8.4s, v9.4s, v10.s[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row31
+
+end29:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d4a5 // fadd v5.4s, v5.4s, v4.4s
+	WORD  $0x4e24d4c6 // fadd v6.4s, v6.4s, v4.4s
+	WORD  $0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	WORD  $0x4e24d508 // fadd v8.4s, v8.4s, v4.4s
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	VZIP2 V6.S4, V5.S4, V0.S4
+	VZIP1 V6.S4, V5.S4, V5.S4
+	VZIP2 V8.S4, V7.S4, V1.S4
+	VZIP1 V8.S4, V7.S4, V7.S4
+	VZIP2 V7.D2, V5.D2, V6.D2
+	VZIP1 V7.D2, V5.D2, V5.D2
+	VZIP1 V1.D2, V0.D2, V7.D2
+	VZIP2 V1.D2, V0.D2, V8.D2
+	FMOVQ F5, 0(R0)
+	FMOVQ F6, 0(R2)
+	FMOVQ F7, 0(R3)
+	FMOVQ F8, 0(R4)
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $4, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs26
+	RET
+
+other25:
+	CMP $3, R0
+	BNE other32
+
+inputs33:
+	// 3 columns of w and of dw, from +0, 4 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVD 0(R0), F0
+	ADD   $8, R0, R5
+	VLD1  (R5), V0.S[2]
+	FMOVD 0(R2), F1
+	ADD   $8, R2, R5
+	VLD1  (R5), V1.S[2]
+	FMOVD 0(R3), F2
+	ADD   $8, R3, R5
+	VLD1  (R5), V2.S[2]
+	FMOVD 0(R4), F3
+	ADD   $8, R4, R5
+	VLD1  (R5), V3.S[2]
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without35
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row37:
+	FMOVQ 0(R4), F7
+	VORR  V3.B16, V3.B16, V9.B16
+	FMOVS 0(R2), F8
+	WORD  $0x4f8810e4 // fmla v4.4s, v7.4s, v8.s[0]
+	WORD  $0x4f881009 // fmla v9.4s, v0.4s, v8.s[0]
+	FMOVS 4(R2), F8
+	WORD  $0x4f8810e5 // fmla v5.4s, v7.4s, v8.s[0]
+	WORD  $0x4f881029 // fmla v9.4s, v1.4s, v8.s[0]
+	FMOVS 8(R2), F8
+	WORD  $0x4f8810e6 // fmla v6.4s, v7.4s, v8.s[0]
+	WORD  $0x4f881049 // fmla v9.4s, v2.4s, v8.s[0]
+	WORD  $0x4e23d529 // fadd v9.4s, v9.4s, v3.4s
+	FMOVQ F9, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row37
+
+	// dx of the next 4 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end36
+
+without35:
+	// the same without dx
+row38:
+	FMOVQ 0(R4), F7
+	FMOVS 0(R2), F8
+	WORD  $0x4f8810e4 // fmla v4.4s, v7.4s, v8.s[0]
+	FMOVS 4(R2), F8
+	WORD  $0x4f8810e5 // fmla v5.4s, v7.4s, v8.s[0]
+	FMOVS 8(R2), F8
+	WORD  $0x4f8810e6 // fmla v6.4s, v7.4s, v8.s[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row38
+
+end36:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V3.B16
+	WORD  $0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
+	WORD  $0x4e23d4a5 // fadd v5.4s, v5.4s, v3.4s
+	WORD  $0x4e23d4c6 // fadd v6.4s, v6.4s, v3.4s
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	VZIP2 V5.S4, V4.S4, V1.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V0.S4, V6.S4, V2.S4
+	VZIP1 V0.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V2.D2, V1.D2, V6.D2
+	VZIP2 V2.D2, V1.D2, V0.D2
+	FMOVD F4, 0(R0)
+	ADD   $8, R0, R5
+	VST1  V4.S[2], (R5)
+	FMOVD F5, 0(R2)
+	ADD   $8, R2, R5
+	VST1  V5.S[2], (R5)
+	FMOVD F6, 0(R3)
+	ADD   $8, R3, R5
+	VST1  V6.S[2], (R5)
+	FMOVD F0, 0(R4)
+	ADD   $8, R4, R5
+	VST1  V0.S[2], (R5)
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $4, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs33
+	RET
+
+other32:
+inputs40:
+	// 2 columns of w and of dw, from +0, 4 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVD 0(R0), F0
+	FMOVD 0(R2), F1
+	FMOVD 0(R3), F2
+	FMOVD 0(R4), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without42
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row44:
+	FMOVQ 0(R4), F5
+	VORR  V2.B16, V2.B16, V7.B16
+	FMOVS 0(R2), F6
+	WORD  $0x4f8610a3 // fmla v3.4s, v5.4s, v6.s[0]
+	WORD  $0x4f861007 // fmla v7.4s, v0.4s, v6.s[0]
+	FMOVS 4(R2), F6
+	WORD  $0x4f8610a4 // fmla v4.4s, v5.4s, v6.s[0]
+	WORD  $0x4f861027 // fmla v7.4s, v1.4s, v6.s[0]
+	WORD  $0x4e22d4e7 // fadd v7.4s, v7.4s, v2.4s
+	FMOVQ F7, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row44
+
+	// dx of the next 4 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end43
+
+without42:
+	// the same without dx
+row45:
+	FMOVQ 0(R4), F5
+	FMOVS 0(R2), F6
+	WORD  $0x4f8610a3 // fmla v3.4s, v5.4s, v6.s[0]
+	FMOVS 4(R2), F6
+	WORD  $0x4f8610a4 // fmla v4.4s, v5.4s, v6.s[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row45
+
+end43:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V2.B16
+	WORD  $0x4e22d463 // fadd v3.4s, v3.4s, v2.4s
+	WORD  $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	VZIP2 V4.S4, V3.S4, V2.S4
+	VZIP1 V4.S4, V3.S4, V3.S4
+	VZIP2 V1.S4, V0.S4, V5.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V0.D2, V3.D2, V4.D2
+	VZIP1 V0.D2, V3.D2, V3.D2
+	VZIP1 V5.D2, V2.D2, V0.D2
+	VZIP2 V5.D2, V2.D2, V1.D2
+	FMOVD F3, 0(R0)
+	FMOVD F4, 0(R2)
+	FMOVD F0, 0(R3)
+	FMOVD F1, 0(R4)
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $4, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs40
+	RET
+
+// func narrowBothNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
+TEXT ·narrowBothNEONF64(SB), NOSPLIT, $0-104
+	MOVD cols+88(FP), R0
+	CMP  $7, R0
+	BNE  other1
+
+inputs2:
 	// 7 columns of w and of dw, from +0, 2 inputs
 	MOVD  w+64(FP), R0
 	MOVD  ldw+72(FP), R1
@@ -16055,10 +15458,10 @@ inputs43:
 	MOVD  ldx+56(FP), R5
 	MOVD  n+96(FP), R6
 	CMP   $0, R0
-	BEQ   without48
+	BEQ   without7
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row50:
+row9:
 	FMOVQ 0(R4), F15
 	VORR  V7.B16, V7.B16, V17.B16
 	FMOVD 0(R2), F16
@@ -16088,17 +15491,17 @@ row50:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row50
+	BNE   row9
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end49
+	B    end8
 
-without48:
+without7:
 	// the same without dx
-row51:
+row10:
 	FMOVQ 0(R4), F15
 	FMOVD 0(R2), F16
 	WORD  $0x4fd011e8 // fmla v8.2d, v15.2d, v16.d[0]
@@ -16117,9 +15520,9 @@ row51:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row51
+	BNE   row10
 
-end49:
+end8:
 	MOVD  x+48(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+48(FP)
@@ -16162,5 +15565,602 @@ end49:
 	SUB   $2, R0
 	MOVD  R0, rows+80(FP)
 	CMP   $1, R0
-	BGE   inputs43
+	BGE   inputs2
+	RET
+
+other1:
+	CMP $6, R0
+	BNE other11
+
+inputs12:
+	// 6 columns of w and of dw, from +0, 2 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVQ 16(R0), F2
+	FMOVQ 16(R2), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 32(R0), F4
+	FMOVQ 32(R2), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without16
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row18:
+	FMOVQ 0(R4), F13
+	VORR  V6.B16, V6.B16, V15.B16
+	FMOVD 0(R2), F14
+	WORD  $0x4fce11a7 // fmla v7.2d, v13.2d, v14.d[0]
+	WORD  $0x4fce100f // fmla v15.2d, v0.2d, v14.d[0]
+	FMOVD 8(R2), F14
+	WORD  $0x4fce11a8 // fmla v8.2d, v13.2d, v14.d[0]
+	WORD  $0x4fce102f // fmla v15.2d, v1.2d, v14.d[0]
+	FMOVD 16(R2), F14
+	WORD  $0x4fce11a9 // fmla v9.2d, v13.2d, v14.d[0]
+	WORD  $0x4fce104f // fmla v15.2d, v2.2d, v14.d[0]
+	FMOVD 24(R2), F14
+	WORD  $0x4fce11aa // fmla v10.2d, v13.2d, v14.d[0]
+	WORD  $0x4fce106f // fmla v15.2d, v3.2d, v14.d[0]
+	FMOVD 32(R2), F14
+	WORD  $0x4fce11ab // fmla v11.2d, v13.2d, v14.d[0]
+	WORD  $0x4fce108f // fmla v15.2d, v4.2d, v14.d[0]
+	FMOVD 40(R2), F14
+	WORD  $0x4fce11ac // fmla v12.2d, v13.2d, v14.d[0]
+	WORD  $0x4fce10af // fmla v15.2d, v5.2d, v14.d[0]
+	WORD  $0x4e66d5ef // fadd v15.2d, v15.2d, v6.2d
+	FMOVQ F15, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row18
+
+	// dx of the next 2 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end17
+
+without16:
+	// the same without dx
+row19:
+	FMOVQ 0(R4), F13
+	FMOVD 0(R2), F14
+	WORD  $0x4fce11a7 // fmla v7.2d, v13.2d, v14.d[0]
+	FMOVD 8(R2), F14
+	WORD  $0x4fce11a8 // fmla v8.2d, v13.2d, v14.d[0]
+	FMOVD 16(R2), F14
+	WORD  $0x4fce11a9 // fmla v9.2d, v13.2d, v14.d[0]
+	FMOVD 24(R2), F14
+	WORD  $0x4fce11aa // fmla v10.2d, v13.2d, v14.d[0]
+	FMOVD 32(R2), F14
+	WORD  $0x4fce11ab // fmla v11.2d, v13.2d, v14.d[0]
+	FMOVD 40(R2), F14
+	WORD  $0x4fce11ac // fmla v12.2d, v13.2d, v14.d[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row19
+
+end17:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d4e7 // fadd v7.2d, v7.2d, v6.2d
+	WORD  $0x4e66d508 // fadd v8.2d, v8.2d, v6.2d
+	WORD  $0x4e66d529 // fadd v9.2d, v9.2d, v6.2d
+	WORD  $0x4e66d54a // fadd v10.2d, v10.2d, v6.2d
+	WORD  $0x4e66d56b // fadd v11.2d, v11.2d, v6.2d
+	WORD  $0x4e66d58c // fadd v12.2d, v12.2d, v6.2d
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	VZIP2 V8.D2, V7.D2, V0.D2
+	VZIP1 V8.D2, V7.D2, V7.D2
+	VORR  V0.B16, V0.B16, V8.B16
+	FMOVQ F7, 0(R0)
+	FMOVQ F8, 0(R2)
+	VZIP2 V10.D2, V9.D2, V0.D2
+	VZIP1 V10.D2, V9.D2, V9.D2
+	VORR  V0.B16, V0.B16, V10.B16
+	FMOVQ F9, 16(R0)
+	FMOVQ F10, 16(R2)
+	VZIP2 V12.D2, V11.D2, V0.D2
+	VZIP1 V12.D2, V11.D2, V11.D2
+	VORR  V0.B16, V0.B16, V12.B16
+	FMOVQ F11, 32(R0)
+	FMOVQ F12, 32(R2)
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $2, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs12
+	RET
+
+other11:
+	CMP $5, R0
+	BNE other20
+
+inputs21:
+	// 5 columns of w and of dw, from +0, 2 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVQ 16(R0), F2
+	FMOVQ 16(R2), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVD 32(R0), F4
+	FMOVD 32(R2), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without25
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row27:
+	FMOVQ 0(R4), F11
+	VORR  V5.B16, V5.B16, V13.B16
+	FMOVD 0(R2), F12
+	WORD  $0x4fcc1166 // fmla v6.2d, v11.2d, v12.d[0]
+	WORD  $0x4fcc100d // fmla v13.2d, v0.2d, v12.d[0]
+	FMOVD 8(R2), F12
+	WORD  $0x4fcc1167 // fmla v7.2d, v11.2d, v12.d[0]
+	WORD  $0x4fcc102d // fmla v13.2d, v1.2d, v12.d[0]
+	FMOVD 16(R2), F12
+	WORD  $0x4fcc1168 // fmla v8.2d, v11.2d, v12.d[0]
+	WORD  $0x4fcc104d // fmla v13.2d, v2.2d, v12.d[0]
+	FMOVD 24(R2), F12
+	WORD  $0x4fcc1169 // fmla v9.2d, v11.2d, v12.d[0]
+	WORD  $0x4fcc106d // fmla v13.2d, v3.2d, v12.d[0]
+	FMOVD 32(R2), F12
+	WORD  $0x4fcc116a // fmla v10.2d, v11.2d, v12.d[0]
+	WORD  $0x4fcc108d // fmla v13.2d, v4.2d, v12.d[0]
+	WORD  $0x4e65d5ad // fadd v13.2d, v13.2d, v5.2d
+	FMOVQ F13, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row27
+
+	// dx of the next 2 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end26
+
+without25:
+	// the same without dx
+row28:
+	FMOVQ 0(R4), F11
+	FMOVD 0(R2), F12
+	WORD  $0x4fcc1166 // fmla v6.2d, v11.2d, v12.d[0]
+	FMOVD 8(R2), F12
+	WORD  $0x4fcc1167 // fmla v7.2d, v11.2d, v12.d[0]
+	FMOVD 16(R2), F12
+	WORD  $0x4fcc1168 // fmla v8.2d, v11.2d, v12.d[0]
+	FMOVD 24(R2), F12
+	WORD  $0x4fcc1169 // fmla v9.2d, v11.2d, v12.d[0]
+	FMOVD 32(R2), F12
+	WORD  $0x4fcc116a // fmla v10.2d, v11.2d, v12.d[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row28
+
+end26:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V5.B16
+	WORD  $0x4e65d4c6 // fadd v6.2d, v6.2d, v5.2d
+	WORD  $0x4e65d4e7 // fadd v7.2d, v7.2d, v5.2d
+	WORD  $0x4e65d508 // fadd v8.2d, v8.2d, v5.2d
+	WORD  $0x4e65d529 // fadd v9.2d, v9.2d, v5.2d
+	WORD  $0x4e65d54a // fadd v10.2d, v10.2d, v5.2d
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	VZIP2 V7.D2, V6.D2, V0.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V0.B16, V0.B16, V7.B16
+	FMOVQ F6, 0(R0)
+	FMOVQ F7, 0(R2)
+	VZIP2 V9.D2, V8.D2, V0.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V0.B16, V0.B16, V9.B16
+	FMOVQ F8, 16(R0)
+	FMOVQ F9, 16(R2)
+	VZIP2 V0.D2, V10.D2, V1.D2
+	VZIP1 V0.D2, V10.D2, V10.D2
+	VORR  V1.B16, V1.B16, V0.B16
+	FMOVD F10, 32(R0)
+	FMOVD F0, 32(R2)
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $2, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs21
+	RET
+
+other20:
+	CMP $4, R0
+	BNE other29
+
+inputs30:
+	// 4 columns of w and of dw, from +0, 2 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVQ 16(R0), F2
+	FMOVQ 16(R2), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without33
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row35:
+	FMOVQ 0(R4), F9
+	VORR  V4.B16, V4.B16, V11.B16
+	FMOVD 0(R2), F10
+	WORD  $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
+	WORD  $0x4fca100b // fmla v11.2d, v0.2d, v10.d[0]
+	FMOVD 8(R2), F10
+	WORD  $0x4fca1126 // fmla v6.2d, v9.2d, v10.d[0]
+	WORD  $0x4fca102b // fmla v11.2d, v1.2d, v10.d[0]
+	FMOVD 16(R2), F10
+	WORD  $0x4fca1127 // fmla v7.2d, v9.2d, v10.d[0]
+	WORD  $0x4fca104b // fmla v11.2d, v2.2d, v10.d[0]
+	FMOVD 24(R2), F10
+	WORD  $0x4fca1128 // fmla v8.2d, v9.2d, v10.d[0]
+	WORD  $0x4fca106b // fmla v11.2d, v3.2d, v10.d[0]
+	WORD  $0x4e64d56b // fadd v11.2d, v11.2d, v4.2d
+	FMOVQ F11, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row35
+
+	// dx of the next 2 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end34
+
+without33:
+	// the same without dx
+row36:
+	FMOVQ 0(R4), F9
+	FMOVD 0(R2), F10
+	WORD  $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
+	FMOVD 8(R2), F10
+	WORD  $0x4fca1126 // fmla v6.2d, v9.2d, v10.d[0]
+	FMOVD 16(R2), F10
+	WORD  $0x4fca1127 // fmla v7.2d, v9.2d, v10.d[0]
+	FMOVD 24(R2), F10
+	WORD  $0x4fca1128 // fmla v8.2d, v9.2d, v10.d[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row36
+
+end34:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d4a5 // fadd v5.2d, v5.2d, v4.2d
+	WORD  $0x4e64d4c6 // fadd v6.2d, v6.2d, v4.2d
+	WORD  $0x4e64d4e7 // fadd v7.2d, v7.2d, v4.2d
+	WORD  $0x4e64d508 // fadd v8.2d, v8.2d, v4.2d
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	VZIP2 V6.D2, V5.D2, V0.D2
+	VZIP1 V6.D2, V5.D2, V5.D2
+	VORR  V0.B16, V0.B16, V6.B16
+	FMOVQ F5, 0(R0)
+	FMOVQ F6, 0(R2)
+	VZIP2 V8.D2, V7.D2, V0.D2
+	VZIP1 V8.D2, V7.D2, V7.D2
+	VORR  V0.B16, V0.B16, V8.B16
+	FMOVQ F7, 16(R0)
+	FMOVQ F8, 16(R2)
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $2, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs30
+	RET
+
+other29:
+	CMP $3, R0
+	BNE other37
+
+inputs38:
+	// 3 columns of w and of dw, from +0, 2 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVD 16(R0), F2
+	FMOVD 16(R2), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without41
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row43:
+	FMOVQ 0(R4), F7
+	VORR  V3.B16, V3.B16, V9.B16
+	FMOVD 0(R2), F8
+	WORD  $0x4fc810e4 // fmla v4.2d, v7.2d, v8.d[0]
+	WORD  $0x4fc81009 // fmla v9.2d, v0.2d, v8.d[0]
+	FMOVD 8(R2), F8
+	WORD  $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
+	WORD  $0x4fc81029 // fmla v9.2d, v1.2d, v8.d[0]
+	FMOVD 16(R2), F8
+	WORD  $0x4fc810e6 // fmla v6.2d, v7.2d, v8.d[0]
+	WORD  $0x4fc81049 // fmla v9.2d, v2.2d, v8.d[0]
+	WORD  $0x4e63d529 // fadd v9.2d, v9.2d, v3.2d
+	FMOVQ F9, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row43
+
+	// dx of the next 2 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end42
+
+without41:
+	// the same without dx
+row44:
+	FMOVQ 0(R4), F7
+	FMOVD 0(R2), F8
+	WORD  $0x4fc810e4 // fmla v4.2d, v7.2d, v8.d[0]
+	FMOVD 8(R2), F8
+	WORD  $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
+	FMOVD 16(R2), F8
+	WORD  $0x4fc810e6 // fmla v6.2d, v7.2d, v8.d[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row44
+
+end42:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V3.B16
+	WORD  $0x4e63d484 // fadd v4.2d, v4.2d, v3.2d
+	WORD  $0x4e63d4a5 // fadd v5.2d, v5.2d, v3.2d
+	WORD  $0x4e63d4c6 // fadd v6.2d, v6.2d, v3.2d
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	VZIP2 V5.D2, V4.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V0.B16, V0.B16, V5.B16
+	FMOVQ F4, 0(R0)
+	FMOVQ F5, 0(R2)
+	VZIP2 V0.D2, V6.D2, V1.D2
+	VZIP1 V0.D2, V6.D2, V6.D2
+	VORR  V1.B16, V1.B16, V0.B16
+	FMOVD F6, 16(R0)
+	FMOVD F0, 16(R2)
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $2, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs38
+	RET
+
+other37:
+inputs46:
+	// 2 columns of w and of dw, from +0, 2 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without48
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row50:
+	FMOVQ 0(R4), F5
+	VORR  V2.B16, V2.B16, V7.B16
+	FMOVD 0(R2), F6
+	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
+	WORD  $0x4fc61007 // fmla v7.2d, v0.2d, v6.d[0]
+	FMOVD 8(R2), F6
+	WORD  $0x4fc610a4 // fmla v4.2d, v5.2d, v6.d[0]
+	WORD  $0x4fc61027 // fmla v7.2d, v1.2d, v6.d[0]
+	WORD  $0x4e62d4e7 // fadd v7.2d, v7.2d, v2.2d
+	FMOVQ F7, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row50
+
+	// dx of the next 2 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end49
+
+without48:
+	// the same without dx
+row51:
+	FMOVQ 0(R4), F5
+	FMOVD 0(R2), F6
+	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
+	FMOVD 8(R2), F6
+	WORD  $0x4fc610a4 // fmla v4.2d, v5.2d, v6.d[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row51
+
+end49:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V2.B16
+	WORD  $0x4e62d463 // fadd v3.2d, v3.2d, v2.2d
+	WORD  $0x4e62d484 // fadd v4.2d, v4.2d, v2.2d
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	VZIP2 V4.D2, V3.D2, V0.D2
+	VZIP1 V4.D2, V3.D2, V3.D2
+	VORR  V0.B16, V0.B16, V4.B16
+	FMOVQ F3, 0(R0)
+	FMOVQ F4, 0(R2)
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $2, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs46
 	RET

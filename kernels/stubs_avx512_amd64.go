@@ -275,8 +275,8 @@ func bothAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *flo
 // dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
 // dw[k,j] = Σ_i x[i,k]·dz[i,j]
 //
-// What both computes, with rows and cols exchanged: rows is 1 to 3, cols at least
-// half the lanes of a vector and at most bothCols, n all of them.
+// What both computes, with rows and cols exchanged: rows is 1 to bothTurnedRows,
+// cols at least half the lanes of a vector and at most bothCols, n all of them.
 //
 //go:noescape
 func bothTurnedAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, w *float32, ldw uintptr, x *float32, ldx uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
@@ -284,8 +284,8 @@ func bothTurnedAVX512F32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, w
 // dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
 // dw[k,j] = Σ_i x[i,k]·dz[i,j]
 //
-// What both computes, with rows and cols exchanged: rows is 1 to 3, cols at least
-// half the lanes of a vector and at most bothCols, n all of them.
+// What both computes, with rows and cols exchanged: rows is 1 to bothTurnedRows,
+// cols at least half the lanes of a vector and at most bothCols, n all of them.
 //
 //go:noescape
 func bothTurnedAVX512F64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, w *float64, ldw uintptr, x *float64, ldx uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
@@ -466,6 +466,7 @@ var avx512F32 = tiles[float32]{
 	narrowBothCols: 7,
 	severalRows:    []int{2: 8, 5, 4, 3, 2, 2},
 	bothRows:       1,
+	bothTurnedRows: 2,
 	bothCols:       16,
 	panel:          panelAVX512F32,
 	packing:        packingAVX512F32,
@@ -506,6 +507,7 @@ var avx512F64 = tiles[float64]{
 	narrowBothCols: 7,
 	severalRows:    []int{2: 4, 2, 2, 1, 1, 1},
 	bothRows:       3,
+	bothTurnedRows: 2,
 	bothCols:       16,
 	panel:          panelAVX512F64,
 	packing:        packingAVX512F64,

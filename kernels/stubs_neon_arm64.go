@@ -289,8 +289,8 @@ func bothNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float
 // dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
 // dw[k,j] = Σ_i x[i,k]·dz[i,j]
 //
-// What both computes, with rows and cols exchanged: rows is 1 to 3, cols at least
-// half the lanes of a vector and at most bothCols, n all of them.
+// What both computes, with rows and cols exchanged: rows is 1 to bothTurnedRows,
+// cols at least half the lanes of a vector and at most bothCols, n all of them.
 //
 //go:noescape
 func bothTurnedNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, w *float32, ldw uintptr, x *float32, ldx uintptr, dz *float32, lddz uintptr, rows int, cols int, n int)
@@ -298,8 +298,8 @@ func bothTurnedNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, w *
 // dx[i,k] = Σ_j dz[i,j]·w[k,j],  i < cols, k < rows, j < n
 // dw[k,j] = Σ_i x[i,k]·dz[i,j]
 //
-// What both computes, with rows and cols exchanged: rows is 1 to 3, cols at least
-// half the lanes of a vector and at most bothCols, n all of them.
+// What both computes, with rows and cols exchanged: rows is 1 to bothTurnedRows,
+// cols at least half the lanes of a vector and at most bothCols, n all of them.
 //
 //go:noescape
 func bothTurnedNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, w *float64, ldw uintptr, x *float64, ldx uintptr, dz *float64, lddz uintptr, rows int, cols int, n int)
@@ -480,6 +480,7 @@ var neonF32 = tiles[float32]{
 	narrowBothCols: 7,
 	severalRows:    []int{2: 2, 1, 1, 1, 1, 1},
 	bothRows:       3,
+	bothTurnedRows: 3,
 	bothCols:       8,
 	panel:          panelNEONF32,
 	packing:        packingNEONF32,
@@ -521,6 +522,7 @@ var neonF64 = tiles[float64]{
 	narrowBothCols: 7,
 	severalRows:    []int{2: 1, 1},
 	bothRows:       3,
+	bothTurnedRows: 3,
 	bothCols:       4,
 	panel:          panelNEONF64,
 	packing:        packingNEONF64,

@@ -17,8 +17,9 @@ type tiles[T Float] struct {
 	wideCols       int   // columns of the widest tile of one row
 	gradRows       int   // rows of dw that grad computes
 	inputRows      int   // rows of dx that input computes at a time,
-	bothRows       int   // and both,
-	bothCols       int   // and bothTurned
+	bothRows       int   // and both
+	bothTurnedRows int   // columns of dx that bothTurned computes,
+	bothCols       int   // of so many rows at the most
 	flatPeriod     int   // vectors after which flat can begin again
 	narrowBothCols int   // outputs that narrowBoth can have
 	unpackedCols   int   // outputs that unpacked can have
