@@ -23,6 +23,9 @@ func (t *tiles[T]) forward(y, x, w *Mat[T], b []T, act Activation) {
 		return
 	}
 	t = t.atLeast(y.Cols)
+	if y.Rows == 1 && w.pitch()%line != 0 && w.bytes() <= cached && t.half != nil && y.Cols <= 2*t.half.wideCols {
+		t = t.half // to load what lies across two lines takes a long vector more than two short ones
+	}
 	if 0 < x.Cols && x.Cols <= thinTerms && y.Cols <= 2*t.panelCols {
 		t.forwardThin(y, x, w, b, act)
 		return
