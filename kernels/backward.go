@@ -29,8 +29,8 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 		if dw.Rows <= bothInputs && min(dy.Rows, dw.Rows) <= bothSide && dw.Cols >= narrow && t.backwardBoth(dx, dw, db, dy, y, x, w, act) {
 			return
 		}
-		if dy.Rows == 1 && t.singly(dw, w) {
-			t.backwardSingle(dx, dw, db, dy, y, x, w, act)
+		if s := t.atMost(dw.Cols); dy.Rows == 1 && s != nil && s.singly(dw, w) {
+			s.backwardSingle(dx, dw, db, dy, y, x, w, act)
 			return
 		}
 	}
@@ -96,7 +96,7 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 // singly reports whether single is best for a row: rows of w and dw that are far
 // apart must not crowd the cache, nor be taken in less than lines from afar.
 func (t *tiles[T]) singly(dw, w *Mat[T]) bool {
-	return singleRows <= dw.Rows && t.lanes <= dw.Cols && dw.Cols <= maxRun &&
+	return singleRows <= dw.Rows && dw.Cols <= maxRun &&
 		!crowds(w.pitch(), 2*singleRows) && !crowds(dw.pitch(), 2*singleRows) &&
 		(t.lanes*int(size[T]()) >= line || w.Rows*w.Cols*int(size[T]()) < blockBytes)
 }
