@@ -4,7 +4,8 @@ import "slices"
 
 // The kernels of narrow layers, those with few outputs: narrow, and dot for very
 // many inputs, take one output at a time; abreast, unpacked and several take all
-// of them, for ever more rows; narrowBoth is the backward pass.
+// of them, for ever more rows; narrowBoth is the backward pass, of some that are
+// wider too.
 
 // narrow takes sixteen terms of a row at once, and as many rows as a vector has
 // lanes, then four, two and one. If there are no more terms than that, w stays
@@ -480,13 +481,11 @@ func (r abreastRow) fold(from, step int) [][]Vec {
 
 // narrowBothCols is how many outputs narrowBoth can have: their columns of w and
 // dw are in registers, beside an element of dz, vectors of x and dx, and zero.
-func narrowBothCols(s Spec) int {
-	return min((s.Vecs-4)/2, widest)
-}
+func narrowBothCols(s Spec) int { return (s.Vecs - 4) / 2 }
 
-// narrowBoth is the backward pass of a narrow layer but for dz and db: for as many
-// inputs as a vector has lanes, the columns of w and dw stay in registers while
-// all rows go by.
+// narrowBoth is the backward pass of a narrow layer, or one not much wider, but
+// for dz and db: for as many inputs as a vector has lanes, the columns of w and dw
+// stay in registers while all rows go by.
 func narrowBoth(m Machine) {
 	s := m.Spec()
 	m.Func("narrowBoth", sig(m, "func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int)"),

@@ -48,7 +48,7 @@ func testBits[T Float](t *testing.T) {
 		}
 		try(shape{20 + out, 2, out}, true)
 	}
-	for out := 2; out <= 7; out++ {
+	for out := 2; out <= 15; out++ {
 		for _, in := range []int{2, 16, 19, 30, 33, 64, 139} {
 			for _, n := range []int{1, 2, 3, 4, 7, 16, 41} {
 				try(shape{n, in, out}, true)

@@ -16,6 +16,7 @@ const (
 	narrowBothCols    = 4       // outputs from which narrowBoth pays whatever x is like,
 	narrowBothRows    = 64      // else up to so many rows,
 	narrowBothVectors = 1 << 10 // or if x has no more vectors
+	narrowBothLines   = 16      // rows that may fall into the same sets
 )
 
 // forwardNarrow takes the outputs together if it can, else one by one, each with
@@ -109,14 +110,16 @@ func (t *tiles[T]) forwardFew(kernel func(*T, uintptr, *T, uintptr, *T, uintptr,
 }
 
 // narrowBothPays reports whether narrowBoth can compute the gradients of a layer
-// and is best for it, though it takes few columns of x and dx at a time: their
-// rows must not crowd the cache.
+// and is best for it, though it takes few columns of x and dx at a time. Where all
+// their rows fall into the same sets of the cache that is so if a vector of outputs
+// would be a part of one.
 func (t *tiles[T]) narrowBothPays(dw, x *Mat[T]) bool {
-	return 1 < dw.Cols && dw.Cols <= t.narrowBothCols && 0 < x.Rows && x.Rows <= maxRows && !crowds(x.pitch(), (x.Rows+1)/2) &&
+	return 1 < dw.Cols && dw.Cols <= t.narrowBothCols && 0 < x.Rows && x.Rows <= maxRows &&
+		(x.pitch()%4096 != 0 || x.Rows <= narrowBothLines || dw.Cols >= narrow && dw.Cols%t.lanes != 0) &&
 		(dw.Cols >= narrowBothCols || x.Rows <= narrowBothRows || x.Rows*x.Cols <= narrowBothVectors*t.lanes)
 }
 
-// backwardNarrow is backward for a narrow layer. The last inputs are perhaps
+// backwardNarrow is backward for a layer with few outputs. The last inputs are perhaps
 // computed twice.
 func (t *tiles[T]) backwardNarrow(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation) {
 	if dw.Cols <= t.panelCols {

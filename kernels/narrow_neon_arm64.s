@@ -14530,10 +14530,1611 @@ rows26:
 // func narrowBothNEONF32(dx *float32, lddx uintptr, dw *float32, lddw uintptr, dz *float32, lddz uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, rows int, cols int, n int)
 TEXT ·narrowBothNEONF32(SB), NOSPLIT, $0-104
 	MOVD cols+88(FP), R0
-	CMP  $7, R0
+	CMP  $14, R0
 	BNE  other1
 
 inputs2:
+	// 14 columns of w and of dw, from +0, 4 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 0(R4), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	FMOVQ 16(R0), F4
+	FMOVQ 16(R2), F5
+	FMOVQ 16(R3), F6
+	FMOVQ 16(R4), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVQ 32(R0), F8
+	FMOVQ 32(R2), F9
+	FMOVQ 32(R3), F10
+	FMOVQ 32(R4), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVD 48(R0), F12
+	FMOVD 48(R2), F13
+	FMOVD 48(R3), F14
+	FMOVD 48(R4), F15
+	VZIP2 V13.S4, V12.S4, V16.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V15.S4, V14.S4, V17.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V14.D2, V12.D2, V13.D2
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VZIP1 V17.D2, V16.D2, V14.D2
+	VZIP2 V17.D2, V16.D2, V15.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VMOVI $0, V20.B16
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	VMOVI $0, V23.B16
+	VMOVI $0, V24.B16
+	VMOVI $0, V25.B16
+	VMOVI $0, V26.B16
+	VMOVI $0, V27.B16
+	VMOVI $0, V28.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without7
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row9:
+	FMOVQ 0(R4), F29
+	VORR  V14.B16, V14.B16, V31.B16
+	FMOVS 0(R2), F30
+	WORD  $0x4f9e13af // fmla v15.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e101f // fmla v31.4s, v0.4s, v30.s[0]
+	FMOVS 4(R2), F30
+	WORD  $0x4f9e13b0 // fmla v16.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e103f // fmla v31.4s, v1.4s, v30.s[0]
+	FMOVS 8(R2), F30
+	WORD  $0x4f9e13b1 // fmla v17.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e105f // fmla v31.4s, v2.4s, v30.s[0]
+	FMOVS 12(R2), F30
+	WORD  $0x4f9e13b2 // fmla v18.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e107f // fmla v31.4s, v3.4s, v30.s[0]
+	FMOVS 16(R2), F30
+	WORD  $0x4f9e13b3 // fmla v19.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e109f // fmla v31.4s, v4.4s, v30.s[0]
+	FMOVS 20(R2), F30
+	WORD  $0x4f9e13b4 // fmla v20.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e10bf // fmla v31.4s, v5.4s, v30.s[0]
+	FMOVS 24(R2), F30
+	WORD  $0x4f9e13b5 // fmla v21.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e10df // fmla v31.4s, v6.4s, v30.s[0]
+	FMOVS 28(R2), F30
+	WORD  $0x4f9e13b6 // fmla v22.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e10ff // fmla v31.4s, v7.4s, v30.s[0]
+	FMOVS 32(R2), F30
+	WORD  $0x4f9e13b7 // fmla v23.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e111f // fmla v31.4s, v8.4s, v30.s[0]
+	FMOVS 36(R2), F30
+	WORD  $0x4f9e13b8 // fmla v24.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e113f // fmla v31.4s, v9.4s, v30.s[0]
+	FMOVS 40(R2), F30
+	WORD  $0x4f9e13b9 // fmla v25.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e115f // fmla v31.4s, v10.4s, v30.s[0]
+	FMOVS 44(R2), F30
+	WORD  $0x4f9e13ba // fmla v26.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e117f // fmla v31.4s, v11.4s, v30.s[0]
+	FMOVS 48(R2), F30
+	WORD  $0x4f9e13bb // fmla v27.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e119f // fmla v31.4s, v12.4s, v30.s[0]
+	FMOVS 52(R2), F30
+	WORD  $0x4f9e13bc // fmla v28.4s, v29.4s, v30.s[0]
+	WORD  $0x4f9e11bf // fmla v31.4s, v13.4s, v30.s[0]
+	WORD  $0x4e2ed7ff // fadd v31.4s, v31.4s, v14.4s
+	FMOVQ F31, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row9
+
+	// dx of the next 4 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end8
+
+without7:
+	// the same without dx
+row10:
+	FMOVQ 0(R4), F29
+	FMOVS 0(R2), F30
+	WORD  $0x4f9e13af // fmla v15.4s, v29.4s, v30.s[0]
+	FMOVS 4(R2), F30
+	WORD  $0x4f9e13b0 // fmla v16.4s, v29.4s, v30.s[0]
+	FMOVS 8(R2), F30
+	WORD  $0x4f9e13b1 // fmla v17.4s, v29.4s, v30.s[0]
+	FMOVS 12(R2), F30
+	WORD  $0x4f9e13b2 // fmla v18.4s, v29.4s, v30.s[0]
+	FMOVS 16(R2), F30
+	WORD  $0x4f9e13b3 // fmla v19.4s, v29.4s, v30.s[0]
+	FMOVS 20(R2), F30
+	WORD  $0x4f9e13b4 // fmla v20.4s, v29.4s, v30.s[0]
+	FMOVS 24(R2), F30
+	WORD  $0x4f9e13b5 // fmla v21.4s, v29.4s, v30.s[0]
+	FMOVS 28(R2), F30
+	WORD  $0x4f9e13b6 // fmla v22.4s, v29.4s, v30.s[0]
+	FMOVS 32(R2), F30
+	WORD  $0x4f9e13b7 // fmla v23.4s, v29.4s, v30.s[0]
+	FMOVS 36(R2), F30
+	WORD  $0x4f9e13b8 // fmla v24.4s, v29.4s, v30.s[0]
+	FMOVS 40(R2), F30
+	WORD  $0x4f9e13b9 // fmla v25.4s, v29.4s, v30.s[0]
+	FMOVS 44(R2), F30
+	WORD  $0x4f9e13ba // fmla v26.4s, v29.4s, v30.s[0]
+	FMOVS 48(R2), F30
+	WORD  $0x4f9e13bb // fmla v27.4s, v29.4s, v30.s[0]
+	FMOVS 52(R2), F30
+	WORD  $0x4f9e13bc // fmla v28.4s, v29.4s, v30.s[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row10
+
+end8:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V14.B16
+	WORD  $0x4e2ed5ef // fadd v15.4s, v15.4s, v14.4s
+	WORD  $0x4e2ed610 // fadd v16.4s, v16.4s, v14.4s
+	WORD  $0x4e2ed631 // fadd v17.4s, v17.4s, v14.4s
+	WORD  $0x4e2ed652 // fadd v18.4s, v18.4s, v14.4s
+	WORD  $0x4e2ed673 // fadd v19.4s, v19.4s, v14.4s
+	WORD  $0x4e2ed694 // fadd v20.4s, v20.4s, v14.4s
+	WORD  $0x4e2ed6b5 // fadd v21.4s, v21.4s, v14.4s
+	WORD  $0x4e2ed6d6 // fadd v22.4s, v22.4s, v14.4s
+	WORD  $0x4e2ed6f7 // fadd v23.4s, v23.4s, v14.4s
+	WORD  $0x4e2ed718 // fadd v24.4s, v24.4s, v14.4s
+	WORD  $0x4e2ed739 // fadd v25.4s, v25.4s, v14.4s
+	WORD  $0x4e2ed75a // fadd v26.4s, v26.4s, v14.4s
+	WORD  $0x4e2ed77b // fadd v27.4s, v27.4s, v14.4s
+	WORD  $0x4e2ed79c // fadd v28.4s, v28.4s, v14.4s
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	VZIP2 V16.S4, V15.S4, V0.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V18.S4, V17.S4, V1.S4
+	VZIP1 V18.S4, V17.S4, V17.S4
+	VZIP2 V17.D2, V15.D2, V16.D2
+	VZIP1 V17.D2, V15.D2, V15.D2
+	VZIP1 V1.D2, V0.D2, V17.D2
+	VZIP2 V1.D2, V0.D2, V18.D2
+	FMOVQ F15, 0(R0)
+	FMOVQ F16, 0(R2)
+	FMOVQ F17, 0(R3)
+	FMOVQ F18, 0(R4)
+	VZIP2 V20.S4, V19.S4, V0.S4
+	VZIP1 V20.S4, V19.S4, V19.S4
+	VZIP2 V22.S4, V21.S4, V1.S4
+	VZIP1 V22.S4, V21.S4, V21.S4
+	VZIP2 V21.D2, V19.D2, V20.D2
+	VZIP1 V21.D2, V19.D2, V19.D2
+	VZIP1 V1.D2, V0.D2, V21.D2
+	VZIP2 V1.D2, V0.D2, V22.D2
+	FMOVQ F19, 16(R0)
+	FMOVQ F20, 16(R2)
+	FMOVQ F21, 16(R3)
+	FMOVQ F22, 16(R4)
+	VZIP2 V24.S4, V23.S4, V0.S4
+	VZIP1 V24.S4, V23.S4, V23.S4
+	VZIP2 V26.S4, V25.S4, V1.S4
+	VZIP1 V26.S4, V25.S4, V25.S4
+	VZIP2 V25.D2, V23.D2, V24.D2
+	VZIP1 V25.D2, V23.D2, V23.D2
+	VZIP1 V1.D2, V0.D2, V25.D2
+	VZIP2 V1.D2, V0.D2, V26.D2
+	FMOVQ F23, 32(R0)
+	FMOVQ F24, 32(R2)
+	FMOVQ F25, 32(R3)
+	FMOVQ F26, 32(R4)
+	VZIP2 V28.S4, V27.S4, V2.S4
+	VZIP1 V28.S4, V27.S4, V27.S4
+	VZIP2 V1.S4, V0.S4, V3.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V0.D2, V27.D2, V28.D2
+	VZIP1 V0.D2, V27.D2, V27.D2
+	VZIP1 V3.D2, V2.D2, V0.D2
+	VZIP2 V3.D2, V2.D2, V1.D2
+	FMOVD F27, 48(R0)
+	FMOVD F28, 48(R2)
+	FMOVD F0, 48(R3)
+	FMOVD F1, 48(R4)
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $4, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs2
+	RET
+
+other1:
+	CMP $13, R0
+	BNE other11
+
+inputs12:
+	// 13 columns of w and of dw, from +0, 4 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 0(R4), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	FMOVQ 16(R0), F4
+	FMOVQ 16(R2), F5
+	FMOVQ 16(R3), F6
+	FMOVQ 16(R4), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVQ 32(R0), F8
+	FMOVQ 32(R2), F9
+	FMOVQ 32(R3), F10
+	FMOVQ 32(R4), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	FMOVS 48(R0), F12
+	FMOVS 48(R2), F13
+	FMOVS 48(R3), F14
+	FMOVS 48(R4), F15
+	VZIP2 V13.S4, V12.S4, V16.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V15.S4, V14.S4, V17.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V14.D2, V12.D2, V13.D2
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VZIP1 V17.D2, V16.D2, V14.D2
+	VZIP2 V17.D2, V16.D2, V15.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VMOVI $0, V20.B16
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	VMOVI $0, V23.B16
+	VMOVI $0, V24.B16
+	VMOVI $0, V25.B16
+	VMOVI $0, V26.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without17
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row19:
+	FMOVQ 0(R4), F27
+	VORR  V13.B16, V13.B16, V29.B16
+	FMOVS 0(R2), F28
+	WORD  $0x4f9c136e // fmla v14.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c101d // fmla v29.4s, v0.4s, v28.s[0]
+	FMOVS 4(R2), F28
+	WORD  $0x4f9c136f // fmla v15.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c103d // fmla v29.4s, v1.4s, v28.s[0]
+	FMOVS 8(R2), F28
+	WORD  $0x4f9c1370 // fmla v16.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c105d // fmla v29.4s, v2.4s, v28.s[0]
+	FMOVS 12(R2), F28
+	WORD  $0x4f9c1371 // fmla v17.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c107d // fmla v29.4s, v3.4s, v28.s[0]
+	FMOVS 16(R2), F28
+	WORD  $0x4f9c1372 // fmla v18.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c109d // fmla v29.4s, v4.4s, v28.s[0]
+	FMOVS 20(R2), F28
+	WORD  $0x4f9c1373 // fmla v19.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c10bd // fmla v29.4s, v5.4s, v28.s[0]
+	FMOVS 24(R2), F28
+	WORD  $0x4f9c1374 // fmla v20.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c10dd // fmla v29.4s, v6.4s, v28.s[0]
+	FMOVS 28(R2), F28
+	WORD  $0x4f9c1375 // fmla v21.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c10fd // fmla v29.4s, v7.4s, v28.s[0]
+	FMOVS 32(R2), F28
+	WORD  $0x4f9c1376 // fmla v22.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c111d // fmla v29.4s, v8.4s, v28.s[0]
+	FMOVS 36(R2), F28
+	WORD  $0x4f9c1377 // fmla v23.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c113d // fmla v29.4s, v9.4s, v28.s[0]
+	FMOVS 40(R2), F28
+	WORD  $0x4f9c1378 // fmla v24.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c115d // fmla v29.4s, v10.4s, v28.s[0]
+	FMOVS 44(R2), F28
+	WORD  $0x4f9c1379 // fmla v25.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c117d // fmla v29.4s, v11.4s, v28.s[0]
+	FMOVS 48(R2), F28
+	WORD  $0x4f9c137a // fmla v26.4s, v27.4s, v28.s[0]
+	WORD  $0x4f9c119d // fmla v29.4s, v12.4s, v28.s[0]
+	WORD  $0x4e2dd7bd // fadd v29.4s, v29.4s, v13.4s
+	FMOVQ F29, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row19
+
+	// dx of the next 4 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end18
+
+without17:
+	// the same without dx
+row20:
+	FMOVQ 0(R4), F27
+	FMOVS 0(R2), F28
+	WORD  $0x4f9c136e // fmla v14.4s, v27.4s, v28.s[0]
+	FMOVS 4(R2), F28
+	WORD  $0x4f9c136f // fmla v15.4s, v27.4s, v28.s[0]
+	FMOVS 8(R2), F28
+	WORD  $0x4f9c1370 // fmla v16.4s, v27.4s, v28.s[0]
+	FMOVS 12(R2), F28
+	WORD  $0x4f9c1371 // fmla v17.4s, v27.4s, v28.s[0]
+	FMOVS 16(R2), F28
+	WORD  $0x4f9c1372 // fmla v18.4s, v27.4s, v28.s[0]
+	FMOVS 20(R2), F28
+	WORD  $0x4f9c1373 // fmla v19.4s, v27.4s, v28.s[0]
+	FMOVS 24(R2), F28
+	WORD  $0x4f9c1374 // fmla v20.4s, v27.4s, v28.s[0]
+	FMOVS 28(R2), F28
+	WORD  $0x4f9c1375 // fmla v21.4s, v27.4s, v28.s[0]
+	FMOVS 32(R2), F28
+	WORD  $0x4f9c1376 // fmla v22.4s, v27.4s, v28.s[0]
+	FMOVS 36(R2), F28
+	WORD  $0x4f9c1377 // fmla v23.4s, v27.4s, v28.s[0]
+	FMOVS 40(R2), F28
+	WORD  $0x4f9c1378 // fmla v24.4s, v27.4s, v28.s[0]
+	FMOVS 44(R2), F28
+	WORD  $0x4f9c1379 // fmla v25.4s, v27.4s, v28.s[0]
+	FMOVS 48(R2), F28
+	WORD  $0x4f9c137a // fmla v26.4s, v27.4s, v28.s[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row20
+
+end18:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V13.B16
+	WORD  $0x4e2dd5ce // fadd v14.4s, v14.4s, v13.4s
+	WORD  $0x4e2dd5ef // fadd v15.4s, v15.4s, v13.4s
+	WORD  $0x4e2dd610 // fadd v16.4s, v16.4s, v13.4s
+	WORD  $0x4e2dd631 // fadd v17.4s, v17.4s, v13.4s
+	WORD  $0x4e2dd652 // fadd v18.4s, v18.4s, v13.4s
+	WORD  $0x4e2dd673 // fadd v19.4s, v19.4s, v13.4s
+	WORD  $0x4e2dd694 // fadd v20.4s, v20.4s, v13.4s
+	WORD  $0x4e2dd6b5 // fadd v21.4s, v21.4s, v13.4s
+	WORD  $0x4e2dd6d6 // fadd v22.4s, v22.4s, v13.4s
+	WORD  $0x4e2dd6f7 // fadd v23.4s, v23.4s, v13.4s
+	WORD  $0x4e2dd718 // fadd v24.4s, v24.4s, v13.4s
+	WORD  $0x4e2dd739 // fadd v25.4s, v25.4s, v13.4s
+	WORD  $0x4e2dd75a // fadd v26.4s, v26.4s, v13.4s
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	VZIP2 V15.S4, V14.S4, V0.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V17.S4, V16.S4, V1.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V16.D2, V14.D2, V15.D2
+	VZIP1 V16.D2, V14.D2, V14.D2
+	VZIP1 V1.D2, V0.D2, V16.D2
+	VZIP2 V1.D2, V0.D2, V17.D2
+	FMOVQ F14, 0(R0)
+	FMOVQ F15, 0(R2)
+	FMOVQ F16, 0(R3)
+	FMOVQ F17, 0(R4)
+	VZIP2 V19.S4, V18.S4, V0.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V21.S4, V20.S4, V1.S4
+	VZIP1 V21.S4, V20.S4, V20.S4
+	VZIP2 V20.D2, V18.D2, V19.D2
+	VZIP1 V20.D2, V18.D2, V18.D2
+	VZIP1 V1.D2, V0.D2, V20.D2
+	VZIP2 V1.D2, V0.D2, V21.D2
+	FMOVQ F18, 16(R0)
+	FMOVQ F19, 16(R2)
+	FMOVQ F20, 16(R3)
+	FMOVQ F21, 16(R4)
+	VZIP2 V23.S4, V22.S4, V0.S4
+	VZIP1 V23.S4, V22.S4, V22.S4
+	VZIP2 V25.S4, V24.S4, V1.S4
+	VZIP1 V25.S4, V24.S4, V24.S4
+	VZIP2 V24.D2, V22.D2, V23.D2
+	VZIP1 V24.D2, V22.D2, V22.D2
+	VZIP1 V1.D2, V0.D2, V24.D2
+	VZIP2 V1.D2, V0.D2, V25.D2
+	FMOVQ F22, 32(R0)
+	FMOVQ F23, 32(R2)
+	FMOVQ F24, 32(R3)
+	FMOVQ F25, 32(R4)
+	VZIP2 V0.S4, V26.S4, V3.S4
+	VZIP1 V0.S4, V26.S4, V26.S4
+	VZIP2 V2.S4, V1.S4, V4.S4
+	VZIP1 V2.S4, V1.S4, V1.S4
+	VZIP2 V1.D2, V26.D2, V0.D2
+	VZIP1 V1.D2, V26.D2, V26.D2
+	VZIP1 V4.D2, V3.D2, V1.D2
+	VZIP2 V4.D2, V3.D2, V2.D2
+	FMOVS F26, 48(R0)
+	FMOVS F0, 48(R2)
+	FMOVS F1, 48(R3)
+	FMOVS F2, 48(R4)
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $4, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs12
+	RET
+
+other11:
+	CMP $12, R0
+	BNE other21
+
+inputs22:
+	// 12 columns of w and of dw, from +0, 4 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 0(R4), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	FMOVQ 16(R0), F4
+	FMOVQ 16(R2), F5
+	FMOVQ 16(R3), F6
+	FMOVQ 16(R4), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVQ 32(R0), F8
+	FMOVQ 32(R2), F9
+	FMOVQ 32(R3), F10
+	FMOVQ 32(R4), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VMOVI $0, V20.B16
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	VMOVI $0, V23.B16
+	VMOVI $0, V24.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without26
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row28:
+	FMOVQ 0(R4), F25
+	VORR  V12.B16, V12.B16, V27.B16
+	FMOVS 0(R2), F26
+	WORD  $0x4f9a132d // fmla v13.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a101b // fmla v27.4s, v0.4s, v26.s[0]
+	FMOVS 4(R2), F26
+	WORD  $0x4f9a132e // fmla v14.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a103b // fmla v27.4s, v1.4s, v26.s[0]
+	FMOVS 8(R2), F26
+	WORD  $0x4f9a132f // fmla v15.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a105b // fmla v27.4s, v2.4s, v26.s[0]
+	FMOVS 12(R2), F26
+	WORD  $0x4f9a1330 // fmla v16.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a107b // fmla v27.4s, v3.4s, v26.s[0]
+	FMOVS 16(R2), F26
+	WORD  $0x4f9a1331 // fmla v17.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a109b // fmla v27.4s, v4.4s, v26.s[0]
+	FMOVS 20(R2), F26
+	WORD  $0x4f9a1332 // fmla v18.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a10bb // fmla v27.4s, v5.4s, v26.s[0]
+	FMOVS 24(R2), F26
+	WORD  $0x4f9a1333 // fmla v19.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a10db // fmla v27.4s, v6.4s, v26.s[0]
+	FMOVS 28(R2), F26
+	WORD  $0x4f9a1334 // fmla v20.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a10fb // fmla v27.4s, v7.4s, v26.s[0]
+	FMOVS 32(R2), F26
+	WORD  $0x4f9a1335 // fmla v21.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a111b // fmla v27.4s, v8.4s, v26.s[0]
+	FMOVS 36(R2), F26
+	WORD  $0x4f9a1336 // fmla v22.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a113b // fmla v27.4s, v9.4s, v26.s[0]
+	FMOVS 40(R2), F26
+	WORD  $0x4f9a1337 // fmla v23.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a115b // fmla v27.4s, v10.4s, v26.s[0]
+	FMOVS 44(R2), F26
+	WORD  $0x4f9a1338 // fmla v24.4s, v25.4s, v26.s[0]
+	WORD  $0x4f9a117b // fmla v27.4s, v11.4s, v26.s[0]
+	WORD  $0x4e2cd77b // fadd v27.4s, v27.4s, v12.4s
+	FMOVQ F27, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row28
+
+	// dx of the next 4 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end27
+
+without26:
+	// the same without dx
+row29:
+	FMOVQ 0(R4), F25
+	FMOVS 0(R2), F26
+	WORD  $0x4f9a132d // fmla v13.4s, v25.4s, v26.s[0]
+	FMOVS 4(R2), F26
+	WORD  $0x4f9a132e // fmla v14.4s, v25.4s, v26.s[0]
+	FMOVS 8(R2), F26
+	WORD  $0x4f9a132f // fmla v15.4s, v25.4s, v26.s[0]
+	FMOVS 12(R2), F26
+	WORD  $0x4f9a1330 // fmla v16.4s, v25.4s, v26.s[0]
+	FMOVS 16(R2), F26
+	WORD  $0x4f9a1331 // fmla v17.4s, v25.4s, v26.s[0]
+	FMOVS 20(R2), F26
+	WORD  $0x4f9a1332 // fmla v18.4s, v25.4s, v26.s[0]
+	FMOVS 24(R2), F26
+	WORD  $0x4f9a1333 // fmla v19.4s, v25.4s, v26.s[0]
+	FMOVS 28(R2), F26
+	WORD  $0x4f9a1334 // fmla v20.4s, v25.4s, v26.s[0]
+	FMOVS 32(R2), F26
+	WORD  $0x4f9a1335 // fmla v21.4s, v25.4s, v26.s[0]
+	FMOVS 36(R2), F26
+	WORD  $0x4f9a1336 // fmla v22.4s, v25.4s, v26.s[0]
+	FMOVS 40(R2), F26
+	WORD  $0x4f9a1337 // fmla v23.4s, v25.4s, v26.s[0]
+	FMOVS 44(R2), F26
+	WORD  $0x4f9a1338 // fmla v24.4s, v25.4s, v26.s[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row29
+
+end27:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V12.B16
+	WORD  $0x4e2cd5ad // fadd v13.4s, v13.4s, v12.4s
+	WORD  $0x4e2cd5ce // fadd v14.4s, v14.4s, v12.4s
+	WORD  $0x4e2cd5ef // fadd v15.4s, v15.4s, v12.4s
+	WORD  $0x4e2cd610 // fadd v16.4s, v16.4s, v12.4s
+	WORD  $0x4e2cd631 // fadd v17.4s, v17.4s, v12.4s
+	WORD  $0x4e2cd652 // fadd v18.4s, v18.4s, v12.4s
+	WORD  $0x4e2cd673 // fadd v19.4s, v19.4s, v12.4s
+	WORD  $0x4e2cd694 // fadd v20.4s, v20.4s, v12.4s
+	WORD  $0x4e2cd6b5 // fadd v21.4s, v21.4s, v12.4s
+	WORD  $0x4e2cd6d6 // fadd v22.4s, v22.4s, v12.4s
+	WORD  $0x4e2cd6f7 // fadd v23.4s, v23.4s, v12.4s
+	WORD  $0x4e2cd718 // fadd v24.4s, v24.4s, v12.4s
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	VZIP2 V14.S4, V13.S4, V0.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V16.S4, V15.S4, V1.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V15.D2, V13.D2, V14.D2
+	VZIP1 V15.D2, V13.D2, V13.D2
+	VZIP1 V1.D2, V0.D2, V15.D2
+	VZIP2 V1.D2, V0.D2, V16.D2
+	FMOVQ F13, 0(R0)
+	FMOVQ F14, 0(R2)
+	FMOVQ F15, 0(R3)
+	FMOVQ F16, 0(R4)
+	VZIP2 V18.S4, V17.S4, V0.S4
+	VZIP1 V18.S4, V17.S4, V17.S4
+	VZIP2 V20.S4, V19.S4, V1.S4
+	VZIP1 V20.S4, V19.S4, V19.S4
+	VZIP2 V19.D2, V17.D2, V18.D2
+	VZIP1 V19.D2, V17.D2, V17.D2
+	VZIP1 V1.D2, V0.D2, V19.D2
+	VZIP2 V1.D2, V0.D2, V20.D2
+	FMOVQ F17, 16(R0)
+	FMOVQ F18, 16(R2)
+	FMOVQ F19, 16(R3)
+	FMOVQ F20, 16(R4)
+	VZIP2 V22.S4, V21.S4, V0.S4
+	VZIP1 V22.S4, V21.S4, V21.S4
+	VZIP2 V24.S4, V23.S4, V1.S4
+	VZIP1 V24.S4, V23.S4, V23.S4
+	VZIP2 V23.D2, V21.D2, V22.D2
+	VZIP1 V23.D2, V21.D2, V21.D2
+	VZIP1 V1.D2, V0.D2, V23.D2
+	VZIP2 V1.D2, V0.D2, V24.D2
+	FMOVQ F21, 32(R0)
+	FMOVQ F22, 32(R2)
+	FMOVQ F23, 32(R3)
+	FMOVQ F24, 32(R4)
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $4, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs22
+	RET
+
+other21:
+	CMP $11, R0
+	BNE other30
+
+inputs31:
+	// 11 columns of w and of dw, from +0, 4 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 0(R4), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	FMOVQ 16(R0), F4
+	FMOVQ 16(R2), F5
+	FMOVQ 16(R3), F6
+	FMOVQ 16(R4), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVD 32(R0), F8
+	ADD   $40, R0, R5
+	VLD1  (R5), V8.S[2]
+	FMOVD 32(R2), F9
+	ADD   $40, R2, R5
+	VLD1  (R5), V9.S[2]
+	FMOVD 32(R3), F10
+	ADD   $40, R3, R5
+	VLD1  (R5), V10.S[2]
+	FMOVD 32(R4), F11
+	ADD   $40, R4, R5
+	VLD1  (R5), V11.S[2]
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VMOVI $0, V20.B16
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without35
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row37:
+	FMOVQ 0(R4), F23
+	VORR  V11.B16, V11.B16, V25.B16
+	FMOVS 0(R2), F24
+	WORD  $0x4f9812ec // fmla v12.4s, v23.4s, v24.s[0]
+	WORD  $0x4f981019 // fmla v25.4s, v0.4s, v24.s[0]
+	FMOVS 4(R2), F24
+	WORD  $0x4f9812ed // fmla v13.4s, v23.4s, v24.s[0]
+	WORD  $0x4f981039 // fmla v25.4s, v1.4s, v24.s[0]
+	FMOVS 8(R2), F24
+	WORD  $0x4f9812ee // fmla v14.4s, v23.4s, v24.s[0]
+	WORD  $0x4f981059 // fmla v25.4s, v2.4s, v24.s[0]
+	FMOVS 12(R2), F24
+	WORD  $0x4f9812ef // fmla v15.4s, v23.4s, v24.s[0]
+	WORD  $0x4f981079 // fmla v25.4s, v3.4s, v24.s[0]
+	FMOVS 16(R2), F24
+	WORD  $0x4f9812f0 // fmla v16.4s, v23.4s, v24.s[0]
+	WORD  $0x4f981099 // fmla v25.4s, v4.4s, v24.s[0]
+	FMOVS 20(R2), F24
+	WORD  $0x4f9812f1 // fmla v17.4s, v23.4s, v24.s[0]
+	WORD  $0x4f9810b9 // fmla v25.4s, v5.4s, v24.s[0]
+	FMOVS 24(R2), F24
+	WORD  $0x4f9812f2 // fmla v18.4s, v23.4s, v24.s[0]
+	WORD  $0x4f9810d9 // fmla v25.4s, v6.4s, v24.s[0]
+	FMOVS 28(R2), F24
+	WORD  $0x4f9812f3 // fmla v19.4s, v23.4s, v24.s[0]
+	WORD  $0x4f9810f9 // fmla v25.4s, v7.4s, v24.s[0]
+	FMOVS 32(R2), F24
+	WORD  $0x4f9812f4 // fmla v20.4s, v23.4s, v24.s[0]
+	WORD  $0x4f981119 // fmla v25.4s, v8.4s, v24.s[0]
+	FMOVS 36(R2), F24
+	WORD  $0x4f9812f5 // fmla v21.4s, v23.4s, v24.s[0]
+	WORD  $0x4f981139 // fmla v25.4s, v9.4s, v24.s[0]
+	FMOVS 40(R2), F24
+	WORD  $0x4f9812f6 // fmla v22.4s, v23.4s, v24.s[0]
+	WORD  $0x4f981159 // fmla v25.4s, v10.4s, v24.s[0]
+	WORD  $0x4e2bd739 // fadd v25.4s, v25.4s, v11.4s
+	FMOVQ F25, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row37
+
+	// dx of the next 4 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end36
+
+without35:
+	// the same without dx
+row38:
+	FMOVQ 0(R4), F23
+	FMOVS 0(R2), F24
+	WORD  $0x4f9812ec // fmla v12.4s, v23.4s, v24.s[0]
+	FMOVS 4(R2), F24
+	WORD  $0x4f9812ed // fmla v13.4s, v23.4s, v24.s[0]
+	FMOVS 8(R2), F24
+	WORD  $0x4f9812ee // fmla v14.4s, v23.4s, v24.s[0]
+	FMOVS 12(R2), F24
+	WORD  $0x4f9812ef // fmla v15.4s, v23.4s, v24.s[0]
+	FMOVS 16(R2), F24
+	WORD  $0x4f9812f0 // fmla v16.4s, v23.4s, v24.s[0]
+	FMOVS 20(R2), F24
+	WORD  $0x4f9812f1 // fmla v17.4s, v23.4s, v24.s[0]
+	FMOVS 24(R2), F24
+	WORD  $0x4f9812f2 // fmla v18.4s, v23.4s, v24.s[0]
+	FMOVS 28(R2), F24
+	WORD  $0x4f9812f3 // fmla v19.4s, v23.4s, v24.s[0]
+	FMOVS 32(R2), F24
+	WORD  $0x4f9812f4 // fmla v20.4s, v23.4s, v24.s[0]
+	FMOVS 36(R2), F24
+	WORD  $0x4f9812f5 // fmla v21.4s, v23.4s, v24.s[0]
+	FMOVS 40(R2), F24
+	WORD  $0x4f9812f6 // fmla v22.4s, v23.4s, v24.s[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row38
+
+end36:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V11.B16
+	WORD  $0x4e2bd58c // fadd v12.4s, v12.4s, v11.4s
+	WORD  $0x4e2bd5ad // fadd v13.4s, v13.4s, v11.4s
+	WORD  $0x4e2bd5ce // fadd v14.4s, v14.4s, v11.4s
+	WORD  $0x4e2bd5ef // fadd v15.4s, v15.4s, v11.4s
+	WORD  $0x4e2bd610 // fadd v16.4s, v16.4s, v11.4s
+	WORD  $0x4e2bd631 // fadd v17.4s, v17.4s, v11.4s
+	WORD  $0x4e2bd652 // fadd v18.4s, v18.4s, v11.4s
+	WORD  $0x4e2bd673 // fadd v19.4s, v19.4s, v11.4s
+	WORD  $0x4e2bd694 // fadd v20.4s, v20.4s, v11.4s
+	WORD  $0x4e2bd6b5 // fadd v21.4s, v21.4s, v11.4s
+	WORD  $0x4e2bd6d6 // fadd v22.4s, v22.4s, v11.4s
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	VZIP2 V13.S4, V12.S4, V0.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V15.S4, V14.S4, V1.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V14.D2, V12.D2, V13.D2
+	VZIP1 V14.D2, V12.D2, V12.D2
+	VZIP1 V1.D2, V0.D2, V14.D2
+	VZIP2 V1.D2, V0.D2, V15.D2
+	FMOVQ F12, 0(R0)
+	FMOVQ F13, 0(R2)
+	FMOVQ F14, 0(R3)
+	FMOVQ F15, 0(R4)
+	VZIP2 V17.S4, V16.S4, V0.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V19.S4, V18.S4, V1.S4
+	VZIP1 V19.S4, V18.S4, V18.S4
+	VZIP2 V18.D2, V16.D2, V17.D2
+	VZIP1 V18.D2, V16.D2, V16.D2
+	VZIP1 V1.D2, V0.D2, V18.D2
+	VZIP2 V1.D2, V0.D2, V19.D2
+	FMOVQ F16, 16(R0)
+	FMOVQ F17, 16(R2)
+	FMOVQ F18, 16(R3)
+	FMOVQ F19, 16(R4)
+	VZIP2 V21.S4, V20.S4, V1.S4
+	VZIP1 V21.S4, V20.S4, V20.S4
+	VZIP2 V0.S4, V22.S4, V2.S4
+	VZIP1 V0.S4, V22.S4, V22.S4
+	VZIP2 V22.D2, V20.D2, V21.D2
+	VZIP1 V22.D2, V20.D2, V20.D2
+	VZIP1 V2.D2, V1.D2, V22.D2
+	VZIP2 V2.D2, V1.D2, V0.D2
+	FMOVD F20, 32(R0)
+	ADD   $40, R0, R5
+	VST1  V20.S[2], (R5)
+	FMOVD F21, 32(R2)
+	ADD   $40, R2, R5
+	VST1  V21.S[2], (R5)
+	FMOVD F22, 32(R3)
+	ADD   $40, R3, R5
+	VST1  V22.S[2], (R5)
+	FMOVD F0, 32(R4)
+	ADD   $40, R4, R5
+	VST1  V0.S[2], (R5)
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $4, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs31
+	RET
+
+other30:
+	CMP $10, R0
+	BNE other39
+
+inputs40:
+	// 10 columns of w and of dw, from +0, 4 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 0(R4), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	FMOVQ 16(R0), F4
+	FMOVQ 16(R2), F5
+	FMOVQ 16(R3), F6
+	FMOVQ 16(R4), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVD 32(R0), F8
+	FMOVD 32(R2), F9
+	FMOVD 32(R3), F10
+	FMOVD 32(R4), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VMOVI $0, V20.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without44
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row46:
+	FMOVQ 0(R4), F21
+	VORR  V10.B16, V10.B16, V23.B16
+	FMOVS 0(R2), F22
+	WORD  $0x4f9612ab // fmla v11.4s, v21.4s, v22.s[0]
+	WORD  $0x4f961017 // fmla v23.4s, v0.4s, v22.s[0]
+	FMOVS 4(R2), F22
+	WORD  $0x4f9612ac // fmla v12.4s, v21.4s, v22.s[0]
+	WORD  $0x4f961037 // fmla v23.4s, v1.4s, v22.s[0]
+	FMOVS 8(R2), F22
+	WORD  $0x4f9612ad // fmla v13.4s, v21.4s, v22.s[0]
+	WORD  $0x4f961057 // fmla v23.4s, v2.4s, v22.s[0]
+	FMOVS 12(R2), F22
+	WORD  $0x4f9612ae // fmla v14.4s, v21.4s, v22.s[0]
+	WORD  $0x4f961077 // fmla v23.4s, v3.4s, v22.s[0]
+	FMOVS 16(R2), F22
+	WORD  $0x4f9612af // fmla v15.4s, v21.4s, v22.s[0]
+	WORD  $0x4f961097 // fmla v23.4s, v4.4s, v22.s[0]
+	FMOVS 20(R2), F22
+	WORD  $0x4f9612b0 // fmla v16.4s, v21.4s, v22.s[0]
+	WORD  $0x4f9610b7 // fmla v23.4s, v5.4s, v22.s[0]
+	FMOVS 24(R2), F22
+	WORD  $0x4f9612b1 // fmla v17.4s, v21.4s, v22.s[0]
+	WORD  $0x4f9610d7 // fmla v23.4s, v6.4s, v22.s[0]
+	FMOVS 28(R2), F22
+	WORD  $0x4f9612b2 // fmla v18.4s, v21.4s, v22.s[0]
+	WORD  $0x4f9610f7 // fmla v23.4s, v7.4s, v22.s[0]
+	FMOVS 32(R2), F22
+	WORD  $0x4f9612b3 // fmla v19.4s, v21.4s, v22.s[0]
+	WORD  $0x4f961117 // fmla v23.4s, v8.4s, v22.s[0]
+	FMOVS 36(R2), F22
+	WORD  $0x4f9612b4 // fmla v20.4s, v21.4s, v22.s[0]
+	WORD  $0x4f961137 // fmla v23.4s, v9.4s, v22.s[0]
+	WORD  $0x4e2ad6f7 // fadd v23.4s, v23.4s, v10.4s
+	FMOVQ F23, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row46
+
+	// dx of the next 4 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end45
+
+without44:
+	// the same without dx
+row47:
+	FMOVQ 0(R4), F21
+	FMOVS 0(R2), F22
+	WORD  $0x4f9612ab // fmla v11.4s, v21.4s, v22.s[0]
+	FMOVS 4(R2), F22
+	WORD  $0x4f9612ac // fmla v12.4s, v21.4s, v22.s[0]
+	FMOVS 8(R2), F22
+	WORD  $0x4f9612ad // fmla v13.4s, v21.4s, v22.s[0]
+	FMOVS 12(R2), F22
+	WORD  $0x4f9612ae // fmla v14.4s, v21.4s, v22.s[0]
+	FMOVS 16(R2), F22
+	WORD  $0x4f9612af // fmla v15.4s, v21.4s, v22.s[0]
+	FMOVS 20(R2), F22
+	WORD  $0x4f9612b0 // fmla v16.4s, v21.4s, v22.s[0]
+	FMOVS 24(R2), F22
+	WORD  $0x4f9612b1 // fmla v17.4s, v21.4s, v22.s[0]
+	FMOVS 28(R2), F22
+	WORD  $0x4f9612b2 // fmla v18.4s, v21.4s, v22.s[0]
+	FMOVS 32(R2), F22
+	WORD  $0x4f9612b3 // fmla v19.4s, v21.4s, v22.s[0]
+	FMOVS 36(R2), F22
+	WORD  $0x4f9612b4 // fmla v20.4s, v21.4s, v22.s[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row47
+
+end45:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V10.B16
+	WORD  $0x4e2ad56b // fadd v11.4s, v11.4s, v10.4s
+	WORD  $0x4e2ad58c // fadd v12.4s, v12.4s, v10.4s
+	WORD  $0x4e2ad5ad // fadd v13.4s, v13.4s, v10.4s
+	WORD  $0x4e2ad5ce // fadd v14.4s, v14.4s, v10.4s
+	WORD  $0x4e2ad5ef // fadd v15.4s, v15.4s, v10.4s
+	WORD  $0x4e2ad610 // fadd v16.4s, v16.4s, v10.4s
+	WORD  $0x4e2ad631 // fadd v17.4s, v17.4s, v10.4s
+	WORD  $0x4e2ad652 // fadd v18.4s, v18.4s, v10.4s
+	WORD  $0x4e2ad673 // fadd v19.4s, v19.4s, v10.4s
+	WORD  $0x4e2ad694 // fadd v20.4s, v20.4s, v10.4s
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	VZIP2 V12.S4, V11.S4, V0.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V14.S4, V13.S4, V1.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V13.D2, V11.D2, V12.D2
+	VZIP1 V13.D2, V11.D2, V11.D2
+	VZIP1 V1.D2, V0.D2, V13.D2
+	VZIP2 V1.D2, V0.D2, V14.D2
+	FMOVQ F11, 0(R0)
+	FMOVQ F12, 0(R2)
+	FMOVQ F13, 0(R3)
+	FMOVQ F14, 0(R4)
+	VZIP2 V16.S4, V15.S4, V0.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V18.S4, V17.S4, V1.S4
+	VZIP1 V18.S4, V17.S4, V17.S4
+	VZIP2 V17.D2, V15.D2, V16.D2
+	VZIP1 V17.D2, V15.D2, V15.D2
+	VZIP1 V1.D2, V0.D2, V17.D2
+	VZIP2 V1.D2, V0.D2, V18.D2
+	FMOVQ F15, 16(R0)
+	FMOVQ F16, 16(R2)
+	FMOVQ F17, 16(R3)
+	FMOVQ F18, 16(R4)
+	VZIP2 V20.S4, V19.S4, V2.S4
+	VZIP1 V20.S4, V19.S4, V19.S4
+	VZIP2 V1.S4, V0.S4, V3.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V0.D2, V19.D2, V20.D2
+	VZIP1 V0.D2, V19.D2, V19.D2
+	VZIP1 V3.D2, V2.D2, V0.D2
+	VZIP2 V3.D2, V2.D2, V1.D2
+	FMOVD F19, 32(R0)
+	FMOVD F20, 32(R2)
+	FMOVD F0, 32(R3)
+	FMOVD F1, 32(R4)
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $4, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs40
+	RET
+
+other39:
+	CMP $9, R0
+	BNE other48
+
+inputs49:
+	// 9 columns of w and of dw, from +0, 4 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 0(R4), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	FMOVQ 16(R0), F4
+	FMOVQ 16(R2), F5
+	FMOVQ 16(R3), F6
+	FMOVQ 16(R4), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	FMOVS 32(R0), F8
+	FMOVS 32(R2), F9
+	FMOVS 32(R3), F10
+	FMOVS 32(R4), F11
+	VZIP2 V9.S4, V8.S4, V12.S4
+	VZIP1 V9.S4, V8.S4, V8.S4
+	VZIP2 V11.S4, V10.S4, V13.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V10.D2, V8.D2, V9.D2
+	VZIP1 V10.D2, V8.D2, V8.D2
+	VZIP1 V13.D2, V12.D2, V10.D2
+	VZIP2 V13.D2, V12.D2, V11.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without53
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row55:
+	FMOVQ 0(R4), F19
+	VORR  V9.B16, V9.B16, V21.B16
+	FMOVS 0(R2), F20
+	WORD  $0x4f94126a // fmla v10.4s, v19.4s, v20.s[0]
+	WORD  $0x4f941015 // fmla v21.4s, v0.4s, v20.s[0]
+	FMOVS 4(R2), F20
+	WORD  $0x4f94126b // fmla v11.4s, v19.4s, v20.s[0]
+	WORD  $0x4f941035 // fmla v21.4s, v1.4s, v20.s[0]
+	FMOVS 8(R2), F20
+	WORD  $0x4f94126c // fmla v12.4s, v19.4s, v20.s[0]
+	WORD  $0x4f941055 // fmla v21.4s, v2.4s, v20.s[0]
+	FMOVS 12(R2), F20
+	WORD  $0x4f94126d // fmla v13.4s, v19.4s, v20.s[0]
+	WORD  $0x4f941075 // fmla v21.4s, v3.4s, v20.s[0]
+	FMOVS 16(R2), F20
+	WORD  $0x4f94126e // fmla v14.4s, v19.4s, v20.s[0]
+	WORD  $0x4f941095 // fmla v21.4s, v4.4s, v20.s[0]
+	FMOVS 20(R2), F20
+	WORD  $0x4f94126f // fmla v15.4s, v19.4s, v20.s[0]
+	WORD  $0x4f9410b5 // fmla v21.4s, v5.4s, v20.s[0]
+	FMOVS 24(R2), F20
+	WORD  $0x4f941270 // fmla v16.4s, v19.4s, v20.s[0]
+	WORD  $0x4f9410d5 // fmla v21.4s, v6.4s, v20.s[0]
+	FMOVS 28(R2), F20
+	WORD  $0x4f941271 // fmla v17.4s, v19.4s, v20.s[0]
+	WORD  $0x4f9410f5 // fmla v21.4s, v7.4s, v20.s[0]
+	FMOVS 32(R2), F20
+	WORD  $0x4f941272 // fmla v18.4s, v19.4s, v20.s[0]
+	WORD  $0x4f941115 // fmla v21.4s, v8.4s, v20.s[0]
+	WORD  $0x4e29d6b5 // fadd v21.4s, v21.4s, v9.4s
+	FMOVQ F21, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row55
+
+	// dx of the next 4 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end54
+
+without53:
+	// the same without dx
+row56:
+	FMOVQ 0(R4), F19
+	FMOVS 0(R2), F20
+	WORD  $0x4f94126a // fmla v10.4s, v19.4s, v20.s[0]
+	FMOVS 4(R2), F20
+	WORD  $0x4f94126b // fmla v11.4s, v19.4s, v20.s[0]
+	FMOVS 8(R2), F20
+	WORD  $0x4f94126c // fmla v12.4s, v19.4s, v20.s[0]
+	FMOVS 12(R2), F20
+	WORD  $0x4f94126d // fmla v13.4s, v19.4s, v20.s[0]
+	FMOVS 16(R2), F20
+	WORD  $0x4f94126e // fmla v14.4s, v19.4s, v20.s[0]
+	FMOVS 20(R2), F20
+	WORD  $0x4f94126f // fmla v15.4s, v19.4s, v20.s[0]
+	FMOVS 24(R2), F20
+	WORD  $0x4f941270 // fmla v16.4s, v19.4s, v20.s[0]
+	FMOVS 28(R2), F20
+	WORD  $0x4f941271 // fmla v17.4s, v19.4s, v20.s[0]
+	FMOVS 32(R2), F20
+	WORD  $0x4f941272 // fmla v18.4s, v19.4s, v20.s[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row56
+
+end54:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V9.B16
+	WORD  $0x4e29d54a // fadd v10.4s, v10.4s, v9.4s
+	WORD  $0x4e29d56b // fadd v11.4s, v11.4s, v9.4s
+	WORD  $0x4e29d58c // fadd v12.4s, v12.4s, v9.4s
+	WORD  $0x4e29d5ad // fadd v13.4s, v13.4s, v9.4s
+	WORD  $0x4e29d5ce // fadd v14.4s, v14.4s, v9.4s
+	WORD  $0x4e29d5ef // fadd v15.4s, v15.4s, v9.4s
+	WORD  $0x4e29d610 // fadd v16.4s, v16.4s, v9.4s
+	WORD  $0x4e29d631 // fadd v17.4s, v17.4s, v9.4s
+	WORD  $0x4e29d652 // fadd v18.4s, v18.4s, v9.4s
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	VZIP2 V11.S4, V10.S4, V0.S4
+	VZIP1 V11.S4, V10.S4, V10.S4
+	VZIP2 V13.S4, V12.S4, V1.S4
+	VZIP1 V13.S4, V12.S4, V12.S4
+	VZIP2 V12.D2, V10.D2, V11.D2
+	VZIP1 V12.D2, V10.D2, V10.D2
+	VZIP1 V1.D2, V0.D2, V12.D2
+	VZIP2 V1.D2, V0.D2, V13.D2
+	FMOVQ F10, 0(R0)
+	FMOVQ F11, 0(R2)
+	FMOVQ F12, 0(R3)
+	FMOVQ F13, 0(R4)
+	VZIP2 V15.S4, V14.S4, V0.S4
+	VZIP1 V15.S4, V14.S4, V14.S4
+	VZIP2 V17.S4, V16.S4, V1.S4
+	VZIP1 V17.S4, V16.S4, V16.S4
+	VZIP2 V16.D2, V14.D2, V15.D2
+	VZIP1 V16.D2, V14.D2, V14.D2
+	VZIP1 V1.D2, V0.D2, V16.D2
+	VZIP2 V1.D2, V0.D2, V17.D2
+	FMOVQ F14, 16(R0)
+	FMOVQ F15, 16(R2)
+	FMOVQ F16, 16(R3)
+	FMOVQ F17, 16(R4)
+	VZIP2 V0.S4, V18.S4, V3.S4
+	VZIP1 V0.S4, V18.S4, V18.S4
+	VZIP2 V2.S4, V1.S4, V4.S4
+	VZIP1 V2.S4, V1.S4, V1.S4
+	VZIP2 V1.D2, V18.D2, V0.D2
+	VZIP1 V1.D2, V18.D2, V18.D2
+	VZIP1 V4.D2, V3.D2, V1.D2
+	VZIP2 V4.D2, V3.D2, V2.D2
+	FMOVS F18, 32(R0)
+	FMOVS F0, 32(R2)
+	FMOVS F1, 32(R3)
+	FMOVS F2, 32(R4)
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $4, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs49
+	RET
+
+other48:
+	CMP $8, R0
+	BNE other57
+
+inputs58:
+	// 8 columns of w and of dw, from +0, 4 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	FMOVQ 0(R3), F2
+	FMOVQ 0(R4), F3
+	VZIP2 V1.S4, V0.S4, V4.S4
+	VZIP1 V1.S4, V0.S4, V0.S4
+	VZIP2 V3.S4, V2.S4, V5.S4
+	VZIP1 V3.S4, V2.S4, V2.S4
+	VZIP2 V2.D2, V0.D2, V1.D2
+	VZIP1 V2.D2, V0.D2, V0.D2
+	VZIP1 V5.D2, V4.D2, V2.D2
+	VZIP2 V5.D2, V4.D2, V3.D2
+	FMOVQ 16(R0), F4
+	FMOVQ 16(R2), F5
+	FMOVQ 16(R3), F6
+	FMOVQ 16(R4), F7
+	VZIP2 V5.S4, V4.S4, V8.S4
+	VZIP1 V5.S4, V4.S4, V4.S4
+	VZIP2 V7.S4, V6.S4, V9.S4
+	VZIP1 V7.S4, V6.S4, V6.S4
+	VZIP2 V6.D2, V4.D2, V5.D2
+	VZIP1 V6.D2, V4.D2, V4.D2
+	VZIP1 V9.D2, V8.D2, V6.D2
+	VZIP2 V9.D2, V8.D2, V7.D2
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without61
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row63:
+	FMOVQ 0(R4), F17
+	VORR  V8.B16, V8.B16, V19.B16
+	FMOVS 0(R2), F18
+	WORD  $0x4f921229 // fmla v9.4s, v17.4s, v18.s[0]
+	WORD  $0x4f921013 // fmla v19.4s, v0.4s, v18.s[0]
+	FMOVS 4(R2), F18
+	WORD  $0x4f92122a // fmla v10.4s, v17.4s, v18.s[0]
+	WORD  $0x4f921033 // fmla v19.4s, v1.4s, v18.s[0]
+	FMOVS 8(R2), F18
+	WORD  $0x4f92122b // fmla v11.4s, v17.4s, v18.s[0]
+	WORD  $0x4f921053 // fmla v19.4s, v2.4s, v18.s[0]
+	FMOVS 12(R2), F18
+	WORD  $0x4f92122c // fmla v12.4s, v17.4s, v18.s[0]
+	WORD  $0x4f921073 // fmla v19.4s, v3.4s, v18.s[0]
+	FMOVS 16(R2), F18
+	WORD  $0x4f92122d // fmla v13.4s, v17.4s, v18.s[0]
+	WORD  $0x4f921093 // fmla v19.4s, v4.4s, v18.s[0]
+	FMOVS 20(R2), F18
+	WORD  $0x4f92122e // fmla v14.4s, v17.4s, v18.s[0]
+	WORD  $0x4f9210b3 // fmla v19.4s, v5.4s, v18.s[0]
+	FMOVS 24(R2), F18
+	WORD  $0x4f92122f // fmla v15.4s, v17.4s, v18.s[0]
+	WORD  $0x4f9210d3 // fmla v19.4s, v6.4s, v18.s[0]
+	FMOVS 28(R2), F18
+	WORD  $0x4f921230 // fmla v16.4s, v17.4s, v18.s[0]
+	WORD  $0x4f9210f3 // fmla v19.4s, v7.4s, v18.s[0]
+	WORD  $0x4e28d673 // fadd v19.4s, v19.4s, v8.4s
+	FMOVQ F19, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row63
+
+	// dx of the next 4 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end62
+
+without61:
+	// the same without dx
+row64:
+	FMOVQ 0(R4), F17
+	FMOVS 0(R2), F18
+	WORD  $0x4f921229 // fmla v9.4s, v17.4s, v18.s[0]
+	FMOVS 4(R2), F18
+	WORD  $0x4f92122a // fmla v10.4s, v17.4s, v18.s[0]
+	FMOVS 8(R2), F18
+	WORD  $0x4f92122b // fmla v11.4s, v17.4s, v18.s[0]
+	FMOVS 12(R2), F18
+	WORD  $0x4f92122c // fmla v12.4s, v17.4s, v18.s[0]
+	FMOVS 16(R2), F18
+	WORD  $0x4f92122d // fmla v13.4s, v17.4s, v18.s[0]
+	FMOVS 20(R2), F18
+	WORD  $0x4f92122e // fmla v14.4s, v17.4s, v18.s[0]
+	FMOVS 24(R2), F18
+	WORD  $0x4f92122f // fmla v15.4s, v17.4s, v18.s[0]
+	FMOVS 28(R2), F18
+	WORD  $0x4f921230 // fmla v16.4s, v17.4s, v18.s[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row64
+
+end62:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d529 // fadd v9.4s, v9.4s, v8.4s
+	WORD  $0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
+	WORD  $0x4e28d56b // fadd v11.4s, v11.4s, v8.4s
+	WORD  $0x4e28d58c // fadd v12.4s, v12.4s, v8.4s
+	WORD  $0x4e28d5ad // fadd v13.4s, v13.4s, v8.4s
+	WORD  $0x4e28d5ce // fadd v14.4s, v14.4s, v8.4s
+	WORD  $0x4e28d5ef // fadd v15.4s, v15.4s, v8.4s
+	WORD  $0x4e28d610 // fadd v16.4s, v16.4s, v8.4s
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	ADD   R1, R2, R3
+	ADD   R1, R3, R4
+	VZIP2 V10.S4, V9.S4, V0.S4
+	VZIP1 V10.S4, V9.S4, V9.S4
+	VZIP2 V12.S4, V11.S4, V1.S4
+	VZIP1 V12.S4, V11.S4, V11.S4
+	VZIP2 V11.D2, V9.D2, V10.D2
+	VZIP1 V11.D2, V9.D2, V9.D2
+	VZIP1 V1.D2, V0.D2, V11.D2
+	VZIP2 V1.D2, V0.D2, V12.D2
+	FMOVQ F9, 0(R0)
+	FMOVQ F10, 0(R2)
+	FMOVQ F11, 0(R3)
+	FMOVQ F12, 0(R4)
+	VZIP2 V14.S4, V13.S4, V0.S4
+	VZIP1 V14.S4, V13.S4, V13.S4
+	VZIP2 V16.S4, V15.S4, V1.S4
+	VZIP1 V16.S4, V15.S4, V15.S4
+	VZIP2 V15.D2, V13.D2, V14.D2
+	VZIP1 V15.D2, V13.D2, V13.D2
+	VZIP1 V1.D2, V0.D2, V15.D2
+	VZIP2 V1.D2, V0.D2, V16.D2
+	FMOVQ F13, 16(R0)
+	FMOVQ F14, 16(R2)
+	FMOVQ F15, 16(R3)
+	FMOVQ F16, 16(R4)
+	MOVD  $4, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $4, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs58
+	RET
+
+other57:
+	CMP $7, R0
+	BNE other65
+
+inputs66:
 	// 7 columns of w and of dw, from +0, 4 inputs
 	MOVD  w+64(FP), R0
 	MOVD  ldw+72(FP), R1
@@ -14592,10 +16193,10 @@ inputs2:
 	MOVD  ldx+56(FP), R5
 	MOVD  n+96(FP), R6
 	CMP   $0, R0
-	BEQ   without5
+	BEQ   without69
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row7:
+row71:
 	FMOVQ 0(R4), F15
 	VORR  V7.B16, V7.B16, V17.B16
 	FMOVS 0(R2), F16
@@ -14625,17 +16226,17 @@ row7:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row7
+	BNE   row71
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end6
+	B    end70
 
-without5:
+without69:
 	// the same without dx
-row8:
+row72:
 	FMOVQ 0(R4), F15
 	FMOVS 0(R2), F16
 	WORD  $0x4f9011e8 // fmla v8.4s, v15.4s, v16.s[0]
@@ -14654,9 +16255,9 @@ row8:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row8
+	BNE   row72
 
-end6:
+end70:
 	MOVD  x+48(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+48(FP)
@@ -14713,14 +16314,14 @@ end6:
 	SUB   $4, R0
 	MOVD  R0, rows+80(FP)
 	CMP   $1, R0
-	BGE   inputs2
+	BGE   inputs66
 	RET
 
-other1:
+other65:
 	CMP $6, R0
-	BNE other9
+	BNE other73
 
-inputs10:
+inputs74:
 	// 6 columns of w and of dw, from +0, 4 inputs
 	MOVD  w+64(FP), R0
 	MOVD  ldw+72(FP), R1
@@ -14770,10 +16371,10 @@ inputs10:
 	MOVD  ldx+56(FP), R5
 	MOVD  n+96(FP), R6
 	CMP   $0, R0
-	BEQ   without13
+	BEQ   without77
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row15:
+row79:
 	FMOVQ 0(R4), F13
 	VORR  V6.B16, V6.B16, V15.B16
 	FMOVS 0(R2), F14
@@ -14800,17 +16401,17 @@ row15:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row15
+	BNE   row79
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end14
+	B    end78
 
-without13:
+without77:
 	// the same without dx
-row16:
+row80:
 	FMOVQ 0(R4), F13
 	FMOVS 0(R2), F14
 	WORD  $0x4f8e11a7 // fmla v7.4s, v13.4s, v14.s[0]
@@ -14827,9 +16428,9 @@ row16:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row16
+	BNE   row80
 
-end14:
+end78:
 	MOVD  x+48(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+48(FP)
@@ -14877,14 +16478,14 @@ end14:
 	SUB   $4, R0
 	MOVD  R0, rows+80(FP)
 	CMP   $1, R0
-	BGE   inputs10
+	BGE   inputs74
 	RET
 
-other9:
+other73:
 	CMP $5, R0
-	BNE other17
+	BNE other81
 
-inputs18:
+inputs82:
 	// 5 columns of w and of dw, from +0, 4 inputs
 	MOVD  w+64(FP), R0
 	MOVD  ldw+72(FP), R1
@@ -14933,10 +16534,10 @@ inputs18:
 	MOVD  ldx+56(FP), R5
 	MOVD  n+96(FP), R6
 	CMP   $0, R0
-	BEQ   without21
+	BEQ   without85
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row23:
+row87:
 	FMOVQ 0(R4), F11
 	VORR  V5.B16, V5.B16, V13.B16
 	FMOVS 0(R2), F12
@@ -14960,17 +16561,17 @@ row23:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row23
+	BNE   row87
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end22
+	B    end86
 
-without21:
+without85:
 	// the same without dx
-row24:
+row88:
 	FMOVQ 0(R4), F11
 	FMOVS 0(R2), F12
 	WORD  $0x4f8c1166 // fmla v6.4s, v11.4s, v12.s[0]
@@ -14985,9 +16586,9 @@ row24:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row24
+	BNE   row88
 
-end22:
+end86:
 	MOVD  x+48(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+48(FP)
@@ -15034,14 +16635,14 @@ end22:
 	SUB   $4, R0
 	MOVD  R0, rows+80(FP)
 	CMP   $1, R0
-	BGE   inputs18
+	BGE   inputs82
 	RET
 
-other17:
+other81:
 	CMP $4, R0
-	BNE other25
+	BNE other89
 
-inputs26:
+inputs90:
 	// 4 columns of w and of dw, from +0, 4 inputs
 	MOVD  w+64(FP), R0
 	MOVD  ldw+72(FP), R1
@@ -15077,10 +16678,10 @@ inputs26:
 	MOVD  ldx+56(FP), R5
 	MOVD  n+96(FP), R6
 	CMP   $0, R0
-	BEQ   without28
+	BEQ   without92
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row30:
+row94:
 	FMOVQ 0(R4), F9
 	VORR  V4.B16, V4.B16, V11.B16
 	FMOVS 0(R2), F10
@@ -15101,17 +16702,17 @@ row30:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row30
+	BNE   row94
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end29
+	B    end93
 
-without28:
+without92:
 	// the same without dx
-row31:
+row95:
 	FMOVQ 0(R4), F9
 	FMOVS 0(R2), F10
 	WORD  $0x4f8a1125 // fmla v5.4s, v9.4s, v10.s[0]
@@ -15124,9 +16725,9 @@ row31:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row31
+	BNE   row95
 
-end29:
+end93:
 	MOVD  x+48(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+48(FP)
@@ -15160,14 +16761,14 @@ end29:
 	SUB   $4, R0
 	MOVD  R0, rows+80(FP)
 	CMP   $1, R0
-	BGE   inputs26
+	BGE   inputs90
 	RET
 
-other25:
+other89:
 	CMP $3, R0
-	BNE other32
+	BNE other96
 
-inputs33:
+inputs97:
 	// 3 columns of w and of dw, from +0, 4 inputs
 	MOVD  w+64(FP), R0
 	MOVD  ldw+72(FP), R1
@@ -15210,10 +16811,10 @@ inputs33:
 	MOVD  ldx+56(FP), R5
 	MOVD  n+96(FP), R6
 	CMP   $0, R0
-	BEQ   without35
+	BEQ   without99
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row37:
+row101:
 	FMOVQ 0(R4), F7
 	VORR  V3.B16, V3.B16, V9.B16
 	FMOVS 0(R2), F8
@@ -15231,17 +16832,17 @@ row37:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row37
+	BNE   row101
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end36
+	B    end100
 
-without35:
+without99:
 	// the same without dx
-row38:
+row102:
 	FMOVQ 0(R4), F7
 	FMOVS 0(R2), F8
 	WORD  $0x4f8810e4 // fmla v4.4s, v7.4s, v8.s[0]
@@ -15252,9 +16853,9 @@ row38:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row38
+	BNE   row102
 
-end36:
+end100:
 	MOVD  x+48(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+48(FP)
@@ -15295,11 +16896,11 @@ end36:
 	SUB   $4, R0
 	MOVD  R0, rows+80(FP)
 	CMP   $1, R0
-	BGE   inputs33
+	BGE   inputs97
 	RET
 
-other32:
-inputs40:
+other96:
+inputs104:
 	// 2 columns of w and of dw, from +0, 4 inputs
 	MOVD  w+64(FP), R0
 	MOVD  ldw+72(FP), R1
@@ -15333,10 +16934,10 @@ inputs40:
 	MOVD  ldx+56(FP), R5
 	MOVD  n+96(FP), R6
 	CMP   $0, R0
-	BEQ   without42
+	BEQ   without106
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row44:
+row108:
 	FMOVQ 0(R4), F5
 	VORR  V2.B16, V2.B16, V7.B16
 	FMOVS 0(R2), F6
@@ -15351,17 +16952,17 @@ row44:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row44
+	BNE   row108
 
 	// dx of the next 4 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end43
+	B    end107
 
-without42:
+without106:
 	// the same without dx
-row45:
+row109:
 	FMOVQ 0(R4), F5
 	FMOVS 0(R2), F6
 	WORD  $0x4f8610a3 // fmla v3.4s, v5.4s, v6.s[0]
@@ -15370,9 +16971,9 @@ row45:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row45
+	BNE   row109
 
-end43:
+end107:
 	MOVD  x+48(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+48(FP)
@@ -15404,16 +17005,1445 @@ end43:
 	SUB   $4, R0
 	MOVD  R0, rows+80(FP)
 	CMP   $1, R0
-	BGE   inputs40
+	BGE   inputs104
 	RET
 
 // func narrowBothNEONF64(dx *float64, lddx uintptr, dw *float64, lddw uintptr, dz *float64, lddz uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, rows int, cols int, n int)
 TEXT ·narrowBothNEONF64(SB), NOSPLIT, $0-104
 	MOVD cols+88(FP), R0
-	CMP  $7, R0
+	CMP  $14, R0
 	BNE  other1
 
 inputs2:
+	// 14 columns of w and of dw, from +0, 2 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVQ 16(R0), F2
+	FMOVQ 16(R2), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 32(R0), F4
+	FMOVQ 32(R2), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVQ 48(R0), F6
+	FMOVQ 48(R2), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVQ 64(R0), F8
+	FMOVQ 64(R2), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVQ 80(R0), F10
+	FMOVQ 80(R2), F11
+	VZIP2 V11.D2, V10.D2, V12.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V12.B16, V12.B16, V11.B16
+	FMOVQ 96(R0), F12
+	FMOVQ 96(R2), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VMOVI $0, V20.B16
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	VMOVI $0, V23.B16
+	VMOVI $0, V24.B16
+	VMOVI $0, V25.B16
+	VMOVI $0, V26.B16
+	VMOVI $0, V27.B16
+	VMOVI $0, V28.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without10
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row12:
+	FMOVQ 0(R4), F29
+	VORR  V14.B16, V14.B16, V31.B16
+	FMOVD 0(R2), F30
+	WORD  $0x4fde13af // fmla v15.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde101f // fmla v31.2d, v0.2d, v30.d[0]
+	FMOVD 8(R2), F30
+	WORD  $0x4fde13b0 // fmla v16.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde103f // fmla v31.2d, v1.2d, v30.d[0]
+	FMOVD 16(R2), F30
+	WORD  $0x4fde13b1 // fmla v17.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde105f // fmla v31.2d, v2.2d, v30.d[0]
+	FMOVD 24(R2), F30
+	WORD  $0x4fde13b2 // fmla v18.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde107f // fmla v31.2d, v3.2d, v30.d[0]
+	FMOVD 32(R2), F30
+	WORD  $0x4fde13b3 // fmla v19.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde109f // fmla v31.2d, v4.2d, v30.d[0]
+	FMOVD 40(R2), F30
+	WORD  $0x4fde13b4 // fmla v20.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde10bf // fmla v31.2d, v5.2d, v30.d[0]
+	FMOVD 48(R2), F30
+	WORD  $0x4fde13b5 // fmla v21.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde10df // fmla v31.2d, v6.2d, v30.d[0]
+	FMOVD 56(R2), F30
+	WORD  $0x4fde13b6 // fmla v22.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde10ff // fmla v31.2d, v7.2d, v30.d[0]
+	FMOVD 64(R2), F30
+	WORD  $0x4fde13b7 // fmla v23.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde111f // fmla v31.2d, v8.2d, v30.d[0]
+	FMOVD 72(R2), F30
+	WORD  $0x4fde13b8 // fmla v24.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde113f // fmla v31.2d, v9.2d, v30.d[0]
+	FMOVD 80(R2), F30
+	WORD  $0x4fde13b9 // fmla v25.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde115f // fmla v31.2d, v10.2d, v30.d[0]
+	FMOVD 88(R2), F30
+	WORD  $0x4fde13ba // fmla v26.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde117f // fmla v31.2d, v11.2d, v30.d[0]
+	FMOVD 96(R2), F30
+	WORD  $0x4fde13bb // fmla v27.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde119f // fmla v31.2d, v12.2d, v30.d[0]
+	FMOVD 104(R2), F30
+	WORD  $0x4fde13bc // fmla v28.2d, v29.2d, v30.d[0]
+	WORD  $0x4fde11bf // fmla v31.2d, v13.2d, v30.d[0]
+	WORD  $0x4e6ed7ff // fadd v31.2d, v31.2d, v14.2d
+	FMOVQ F31, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row12
+
+	// dx of the next 2 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end11
+
+without10:
+	// the same without dx
+row13:
+	FMOVQ 0(R4), F29
+	FMOVD 0(R2), F30
+	WORD  $0x4fde13af // fmla v15.2d, v29.2d, v30.d[0]
+	FMOVD 8(R2), F30
+	WORD  $0x4fde13b0 // fmla v16.2d, v29.2d, v30.d[0]
+	FMOVD 16(R2), F30
+	WORD  $0x4fde13b1 // fmla v17.2d, v29.2d, v30.d[0]
+	FMOVD 24(R2), F30
+	WORD  $0x4fde13b2 // fmla v18.2d, v29.2d, v30.d[0]
+	FMOVD 32(R2), F30
+	WORD  $0x4fde13b3 // fmla v19.2d, v29.2d, v30.d[0]
+	FMOVD 40(R2), F30
+	WORD  $0x4fde13b4 // fmla v20.2d, v29.2d, v30.d[0]
+	FMOVD 48(R2), F30
+	WORD  $0x4fde13b5 // fmla v21.2d, v29.2d, v30.d[0]
+	FMOVD 56(R2), F30
+	WORD  $0x4fde13b6 // fmla v22.2d, v29.2d, v30.d[0]
+	FMOVD 64(R2), F30
+	WORD  $0x4fde13b7 // fmla v23.2d, v29.2d, v30.d[0]
+	FMOVD 72(R2), F30
+	WORD  $0x4fde13b8 // fmla v24.2d, v29.2d, v30.d[0]
+	FMOVD 80(R2), F30
+	WORD  $0x4fde13b9 // fmla v25.2d, v29.2d, v30.d[0]
+	FMOVD 88(R2), F30
+	WORD  $0x4fde13ba // fmla v26.2d, v29.2d, v30.d[0]
+	FMOVD 96(R2), F30
+	WORD  $0x4fde13bb // fmla v27.2d, v29.2d, v30.d[0]
+	FMOVD 104(R2), F30
+	WORD  $0x4fde13bc // fmla v28.2d, v29.2d, v30.d[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row13
+
+end11:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V14.B16
+	WORD  $0x4e6ed5ef // fadd v15.2d, v15.2d, v14.2d
+	WORD  $0x4e6ed610 // fadd v16.2d, v16.2d, v14.2d
+	WORD  $0x4e6ed631 // fadd v17.2d, v17.2d, v14.2d
+	WORD  $0x4e6ed652 // fadd v18.2d, v18.2d, v14.2d
+	WORD  $0x4e6ed673 // fadd v19.2d, v19.2d, v14.2d
+	WORD  $0x4e6ed694 // fadd v20.2d, v20.2d, v14.2d
+	WORD  $0x4e6ed6b5 // fadd v21.2d, v21.2d, v14.2d
+	WORD  $0x4e6ed6d6 // fadd v22.2d, v22.2d, v14.2d
+	WORD  $0x4e6ed6f7 // fadd v23.2d, v23.2d, v14.2d
+	WORD  $0x4e6ed718 // fadd v24.2d, v24.2d, v14.2d
+	WORD  $0x4e6ed739 // fadd v25.2d, v25.2d, v14.2d
+	WORD  $0x4e6ed75a // fadd v26.2d, v26.2d, v14.2d
+	WORD  $0x4e6ed77b // fadd v27.2d, v27.2d, v14.2d
+	WORD  $0x4e6ed79c // fadd v28.2d, v28.2d, v14.2d
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	VZIP2 V16.D2, V15.D2, V0.D2
+	VZIP1 V16.D2, V15.D2, V15.D2
+	VORR  V0.B16, V0.B16, V16.B16
+	FMOVQ F15, 0(R0)
+	FMOVQ F16, 0(R2)
+	VZIP2 V18.D2, V17.D2, V0.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V0.B16, V0.B16, V18.B16
+	FMOVQ F17, 16(R0)
+	FMOVQ F18, 16(R2)
+	VZIP2 V20.D2, V19.D2, V0.D2
+	VZIP1 V20.D2, V19.D2, V19.D2
+	VORR  V0.B16, V0.B16, V20.B16
+	FMOVQ F19, 32(R0)
+	FMOVQ F20, 32(R2)
+	VZIP2 V22.D2, V21.D2, V0.D2
+	VZIP1 V22.D2, V21.D2, V21.D2
+	VORR  V0.B16, V0.B16, V22.B16
+	FMOVQ F21, 48(R0)
+	FMOVQ F22, 48(R2)
+	VZIP2 V24.D2, V23.D2, V0.D2
+	VZIP1 V24.D2, V23.D2, V23.D2
+	VORR  V0.B16, V0.B16, V24.B16
+	FMOVQ F23, 64(R0)
+	FMOVQ F24, 64(R2)
+	VZIP2 V26.D2, V25.D2, V0.D2
+	VZIP1 V26.D2, V25.D2, V25.D2
+	VORR  V0.B16, V0.B16, V26.B16
+	FMOVQ F25, 80(R0)
+	FMOVQ F26, 80(R2)
+	VZIP2 V28.D2, V27.D2, V0.D2
+	VZIP1 V28.D2, V27.D2, V27.D2
+	VORR  V0.B16, V0.B16, V28.B16
+	FMOVQ F27, 96(R0)
+	FMOVQ F28, 96(R2)
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $2, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs2
+	RET
+
+other1:
+	CMP $13, R0
+	BNE other14
+
+inputs15:
+	// 13 columns of w and of dw, from +0, 2 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVQ 16(R0), F2
+	FMOVQ 16(R2), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 32(R0), F4
+	FMOVQ 32(R2), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVQ 48(R0), F6
+	FMOVQ 48(R2), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVQ 64(R0), F8
+	FMOVQ 64(R2), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVQ 80(R0), F10
+	FMOVQ 80(R2), F11
+	VZIP2 V11.D2, V10.D2, V12.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V12.B16, V12.B16, V11.B16
+	FMOVD 96(R0), F12
+	FMOVD 96(R2), F13
+	VZIP2 V13.D2, V12.D2, V14.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VMOVI $0, V20.B16
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	VMOVI $0, V23.B16
+	VMOVI $0, V24.B16
+	VMOVI $0, V25.B16
+	VMOVI $0, V26.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without23
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row25:
+	FMOVQ 0(R4), F27
+	VORR  V13.B16, V13.B16, V29.B16
+	FMOVD 0(R2), F28
+	WORD  $0x4fdc136e // fmla v14.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc101d // fmla v29.2d, v0.2d, v28.d[0]
+	FMOVD 8(R2), F28
+	WORD  $0x4fdc136f // fmla v15.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc103d // fmla v29.2d, v1.2d, v28.d[0]
+	FMOVD 16(R2), F28
+	WORD  $0x4fdc1370 // fmla v16.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc105d // fmla v29.2d, v2.2d, v28.d[0]
+	FMOVD 24(R2), F28
+	WORD  $0x4fdc1371 // fmla v17.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc107d // fmla v29.2d, v3.2d, v28.d[0]
+	FMOVD 32(R2), F28
+	WORD  $0x4fdc1372 // fmla v18.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc109d // fmla v29.2d, v4.2d, v28.d[0]
+	FMOVD 40(R2), F28
+	WORD  $0x4fdc1373 // fmla v19.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc10bd // fmla v29.2d, v5.2d, v28.d[0]
+	FMOVD 48(R2), F28
+	WORD  $0x4fdc1374 // fmla v20.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc10dd // fmla v29.2d, v6.2d, v28.d[0]
+	FMOVD 56(R2), F28
+	WORD  $0x4fdc1375 // fmla v21.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc10fd // fmla v29.2d, v7.2d, v28.d[0]
+	FMOVD 64(R2), F28
+	WORD  $0x4fdc1376 // fmla v22.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc111d // fmla v29.2d, v8.2d, v28.d[0]
+	FMOVD 72(R2), F28
+	WORD  $0x4fdc1377 // fmla v23.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc113d // fmla v29.2d, v9.2d, v28.d[0]
+	FMOVD 80(R2), F28
+	WORD  $0x4fdc1378 // fmla v24.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc115d // fmla v29.2d, v10.2d, v28.d[0]
+	FMOVD 88(R2), F28
+	WORD  $0x4fdc1379 // fmla v25.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc117d // fmla v29.2d, v11.2d, v28.d[0]
+	FMOVD 96(R2), F28
+	WORD  $0x4fdc137a // fmla v26.2d, v27.2d, v28.d[0]
+	WORD  $0x4fdc119d // fmla v29.2d, v12.2d, v28.d[0]
+	WORD  $0x4e6dd7bd // fadd v29.2d, v29.2d, v13.2d
+	FMOVQ F29, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row25
+
+	// dx of the next 2 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end24
+
+without23:
+	// the same without dx
+row26:
+	FMOVQ 0(R4), F27
+	FMOVD 0(R2), F28
+	WORD  $0x4fdc136e // fmla v14.2d, v27.2d, v28.d[0]
+	FMOVD 8(R2), F28
+	WORD  $0x4fdc136f // fmla v15.2d, v27.2d, v28.d[0]
+	FMOVD 16(R2), F28
+	WORD  $0x4fdc1370 // fmla v16.2d, v27.2d, v28.d[0]
+	FMOVD 24(R2), F28
+	WORD  $0x4fdc1371 // fmla v17.2d, v27.2d, v28.d[0]
+	FMOVD 32(R2), F28
+	WORD  $0x4fdc1372 // fmla v18.2d, v27.2d, v28.d[0]
+	FMOVD 40(R2), F28
+	WORD  $0x4fdc1373 // fmla v19.2d, v27.2d, v28.d[0]
+	FMOVD 48(R2), F28
+	WORD  $0x4fdc1374 // fmla v20.2d, v27.2d, v28.d[0]
+	FMOVD 56(R2), F28
+	WORD  $0x4fdc1375 // fmla v21.2d, v27.2d, v28.d[0]
+	FMOVD 64(R2), F28
+	WORD  $0x4fdc1376 // fmla v22.2d, v27.2d, v28.d[0]
+	FMOVD 72(R2), F28
+	WORD  $0x4fdc1377 // fmla v23.2d, v27.2d, v28.d[0]
+	FMOVD 80(R2), F28
+	WORD  $0x4fdc1378 // fmla v24.2d, v27.2d, v28.d[0]
+	FMOVD 88(R2), F28
+	WORD  $0x4fdc1379 // fmla v25.2d, v27.2d, v28.d[0]
+	FMOVD 96(R2), F28
+	WORD  $0x4fdc137a // fmla v26.2d, v27.2d, v28.d[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row26
+
+end24:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V13.B16
+	WORD  $0x4e6dd5ce // fadd v14.2d, v14.2d, v13.2d
+	WORD  $0x4e6dd5ef // fadd v15.2d, v15.2d, v13.2d
+	WORD  $0x4e6dd610 // fadd v16.2d, v16.2d, v13.2d
+	WORD  $0x4e6dd631 // fadd v17.2d, v17.2d, v13.2d
+	WORD  $0x4e6dd652 // fadd v18.2d, v18.2d, v13.2d
+	WORD  $0x4e6dd673 // fadd v19.2d, v19.2d, v13.2d
+	WORD  $0x4e6dd694 // fadd v20.2d, v20.2d, v13.2d
+	WORD  $0x4e6dd6b5 // fadd v21.2d, v21.2d, v13.2d
+	WORD  $0x4e6dd6d6 // fadd v22.2d, v22.2d, v13.2d
+	WORD  $0x4e6dd6f7 // fadd v23.2d, v23.2d, v13.2d
+	WORD  $0x4e6dd718 // fadd v24.2d, v24.2d, v13.2d
+	WORD  $0x4e6dd739 // fadd v25.2d, v25.2d, v13.2d
+	WORD  $0x4e6dd75a // fadd v26.2d, v26.2d, v13.2d
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	VZIP2 V15.D2, V14.D2, V0.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V0.B16, V0.B16, V15.B16
+	FMOVQ F14, 0(R0)
+	FMOVQ F15, 0(R2)
+	VZIP2 V17.D2, V16.D2, V0.D2
+	VZIP1 V17.D2, V16.D2, V16.D2
+	VORR  V0.B16, V0.B16, V17.B16
+	FMOVQ F16, 16(R0)
+	FMOVQ F17, 16(R2)
+	VZIP2 V19.D2, V18.D2, V0.D2
+	VZIP1 V19.D2, V18.D2, V18.D2
+	VORR  V0.B16, V0.B16, V19.B16
+	FMOVQ F18, 32(R0)
+	FMOVQ F19, 32(R2)
+	VZIP2 V21.D2, V20.D2, V0.D2
+	VZIP1 V21.D2, V20.D2, V20.D2
+	VORR  V0.B16, V0.B16, V21.B16
+	FMOVQ F20, 48(R0)
+	FMOVQ F21, 48(R2)
+	VZIP2 V23.D2, V22.D2, V0.D2
+	VZIP1 V23.D2, V22.D2, V22.D2
+	VORR  V0.B16, V0.B16, V23.B16
+	FMOVQ F22, 64(R0)
+	FMOVQ F23, 64(R2)
+	VZIP2 V25.D2, V24.D2, V0.D2
+	VZIP1 V25.D2, V24.D2, V24.D2
+	VORR  V0.B16, V0.B16, V25.B16
+	FMOVQ F24, 80(R0)
+	FMOVQ F25, 80(R2)
+	VZIP2 V0.D2, V26.D2, V1.D2
+	VZIP1 V0.D2, V26.D2, V26.D2
+	VORR  V1.B16, V1.B16, V0.B16
+	FMOVD F26, 96(R0)
+	FMOVD F0, 96(R2)
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $2, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs15
+	RET
+
+other14:
+	CMP $12, R0
+	BNE other27
+
+inputs28:
+	// 12 columns of w and of dw, from +0, 2 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVQ 16(R0), F2
+	FMOVQ 16(R2), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 32(R0), F4
+	FMOVQ 32(R2), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVQ 48(R0), F6
+	FMOVQ 48(R2), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVQ 64(R0), F8
+	FMOVQ 64(R2), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVQ 80(R0), F10
+	FMOVQ 80(R2), F11
+	VZIP2 V11.D2, V10.D2, V12.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V12.B16, V12.B16, V11.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VMOVI $0, V20.B16
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	VMOVI $0, V23.B16
+	VMOVI $0, V24.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without35
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row37:
+	FMOVQ 0(R4), F25
+	VORR  V12.B16, V12.B16, V27.B16
+	FMOVD 0(R2), F26
+	WORD  $0x4fda132d // fmla v13.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda101b // fmla v27.2d, v0.2d, v26.d[0]
+	FMOVD 8(R2), F26
+	WORD  $0x4fda132e // fmla v14.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda103b // fmla v27.2d, v1.2d, v26.d[0]
+	FMOVD 16(R2), F26
+	WORD  $0x4fda132f // fmla v15.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda105b // fmla v27.2d, v2.2d, v26.d[0]
+	FMOVD 24(R2), F26
+	WORD  $0x4fda1330 // fmla v16.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda107b // fmla v27.2d, v3.2d, v26.d[0]
+	FMOVD 32(R2), F26
+	WORD  $0x4fda1331 // fmla v17.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda109b // fmla v27.2d, v4.2d, v26.d[0]
+	FMOVD 40(R2), F26
+	WORD  $0x4fda1332 // fmla v18.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda10bb // fmla v27.2d, v5.2d, v26.d[0]
+	FMOVD 48(R2), F26
+	WORD  $0x4fda1333 // fmla v19.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda10db // fmla v27.2d, v6.2d, v26.d[0]
+	FMOVD 56(R2), F26
+	WORD  $0x4fda1334 // fmla v20.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda10fb // fmla v27.2d, v7.2d, v26.d[0]
+	FMOVD 64(R2), F26
+	WORD  $0x4fda1335 // fmla v21.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda111b // fmla v27.2d, v8.2d, v26.d[0]
+	FMOVD 72(R2), F26
+	WORD  $0x4fda1336 // fmla v22.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda113b // fmla v27.2d, v9.2d, v26.d[0]
+	FMOVD 80(R2), F26
+	WORD  $0x4fda1337 // fmla v23.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda115b // fmla v27.2d, v10.2d, v26.d[0]
+	FMOVD 88(R2), F26
+	WORD  $0x4fda1338 // fmla v24.2d, v25.2d, v26.d[0]
+	WORD  $0x4fda117b // fmla v27.2d, v11.2d, v26.d[0]
+	WORD  $0x4e6cd77b // fadd v27.2d, v27.2d, v12.2d
+	FMOVQ F27, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row37
+
+	// dx of the next 2 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end36
+
+without35:
+	// the same without dx
+row38:
+	FMOVQ 0(R4), F25
+	FMOVD 0(R2), F26
+	WORD  $0x4fda132d // fmla v13.2d, v25.2d, v26.d[0]
+	FMOVD 8(R2), F26
+	WORD  $0x4fda132e // fmla v14.2d, v25.2d, v26.d[0]
+	FMOVD 16(R2), F26
+	WORD  $0x4fda132f // fmla v15.2d, v25.2d, v26.d[0]
+	FMOVD 24(R2), F26
+	WORD  $0x4fda1330 // fmla v16.2d, v25.2d, v26.d[0]
+	FMOVD 32(R2), F26
+	WORD  $0x4fda1331 // fmla v17.2d, v25.2d, v26.d[0]
+	FMOVD 40(R2), F26
+	WORD  $0x4fda1332 // fmla v18.2d, v25.2d, v26.d[0]
+	FMOVD 48(R2), F26
+	WORD  $0x4fda1333 // fmla v19.2d, v25.2d, v26.d[0]
+	FMOVD 56(R2), F26
+	WORD  $0x4fda1334 // fmla v20.2d, v25.2d, v26.d[0]
+	FMOVD 64(R2), F26
+	WORD  $0x4fda1335 // fmla v21.2d, v25.2d, v26.d[0]
+	FMOVD 72(R2), F26
+	WORD  $0x4fda1336 // fmla v22.2d, v25.2d, v26.d[0]
+	FMOVD 80(R2), F26
+	WORD  $0x4fda1337 // fmla v23.2d, v25.2d, v26.d[0]
+	FMOVD 88(R2), F26
+	WORD  $0x4fda1338 // fmla v24.2d, v25.2d, v26.d[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row38
+
+end36:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V12.B16
+	WORD  $0x4e6cd5ad // fadd v13.2d, v13.2d, v12.2d
+	WORD  $0x4e6cd5ce // fadd v14.2d, v14.2d, v12.2d
+	WORD  $0x4e6cd5ef // fadd v15.2d, v15.2d, v12.2d
+	WORD  $0x4e6cd610 // fadd v16.2d, v16.2d, v12.2d
+	WORD  $0x4e6cd631 // fadd v17.2d, v17.2d, v12.2d
+	WORD  $0x4e6cd652 // fadd v18.2d, v18.2d, v12.2d
+	WORD  $0x4e6cd673 // fadd v19.2d, v19.2d, v12.2d
+	WORD  $0x4e6cd694 // fadd v20.2d, v20.2d, v12.2d
+	WORD  $0x4e6cd6b5 // fadd v21.2d, v21.2d, v12.2d
+	WORD  $0x4e6cd6d6 // fadd v22.2d, v22.2d, v12.2d
+	WORD  $0x4e6cd6f7 // fadd v23.2d, v23.2d, v12.2d
+	WORD  $0x4e6cd718 // fadd v24.2d, v24.2d, v12.2d
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	VZIP2 V14.D2, V13.D2, V0.D2
+	VZIP1 V14.D2, V13.D2, V13.D2
+	VORR  V0.B16, V0.B16, V14.B16
+	FMOVQ F13, 0(R0)
+	FMOVQ F14, 0(R2)
+	VZIP2 V16.D2, V15.D2, V0.D2
+	VZIP1 V16.D2, V15.D2, V15.D2
+	VORR  V0.B16, V0.B16, V16.B16
+	FMOVQ F15, 16(R0)
+	FMOVQ F16, 16(R2)
+	VZIP2 V18.D2, V17.D2, V0.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V0.B16, V0.B16, V18.B16
+	FMOVQ F17, 32(R0)
+	FMOVQ F18, 32(R2)
+	VZIP2 V20.D2, V19.D2, V0.D2
+	VZIP1 V20.D2, V19.D2, V19.D2
+	VORR  V0.B16, V0.B16, V20.B16
+	FMOVQ F19, 48(R0)
+	FMOVQ F20, 48(R2)
+	VZIP2 V22.D2, V21.D2, V0.D2
+	VZIP1 V22.D2, V21.D2, V21.D2
+	VORR  V0.B16, V0.B16, V22.B16
+	FMOVQ F21, 64(R0)
+	FMOVQ F22, 64(R2)
+	VZIP2 V24.D2, V23.D2, V0.D2
+	VZIP1 V24.D2, V23.D2, V23.D2
+	VORR  V0.B16, V0.B16, V24.B16
+	FMOVQ F23, 80(R0)
+	FMOVQ F24, 80(R2)
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $2, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs28
+	RET
+
+other27:
+	CMP $11, R0
+	BNE other39
+
+inputs40:
+	// 11 columns of w and of dw, from +0, 2 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVQ 16(R0), F2
+	FMOVQ 16(R2), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 32(R0), F4
+	FMOVQ 32(R2), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVQ 48(R0), F6
+	FMOVQ 48(R2), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVQ 64(R0), F8
+	FMOVQ 64(R2), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	FMOVD 80(R0), F10
+	FMOVD 80(R2), F11
+	VZIP2 V11.D2, V10.D2, V12.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V12.B16, V12.B16, V11.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VMOVI $0, V20.B16
+	VMOVI $0, V21.B16
+	VMOVI $0, V22.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without47
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row49:
+	FMOVQ 0(R4), F23
+	VORR  V11.B16, V11.B16, V25.B16
+	FMOVD 0(R2), F24
+	WORD  $0x4fd812ec // fmla v12.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd81019 // fmla v25.2d, v0.2d, v24.d[0]
+	FMOVD 8(R2), F24
+	WORD  $0x4fd812ed // fmla v13.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd81039 // fmla v25.2d, v1.2d, v24.d[0]
+	FMOVD 16(R2), F24
+	WORD  $0x4fd812ee // fmla v14.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd81059 // fmla v25.2d, v2.2d, v24.d[0]
+	FMOVD 24(R2), F24
+	WORD  $0x4fd812ef // fmla v15.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd81079 // fmla v25.2d, v3.2d, v24.d[0]
+	FMOVD 32(R2), F24
+	WORD  $0x4fd812f0 // fmla v16.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd81099 // fmla v25.2d, v4.2d, v24.d[0]
+	FMOVD 40(R2), F24
+	WORD  $0x4fd812f1 // fmla v17.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd810b9 // fmla v25.2d, v5.2d, v24.d[0]
+	FMOVD 48(R2), F24
+	WORD  $0x4fd812f2 // fmla v18.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd810d9 // fmla v25.2d, v6.2d, v24.d[0]
+	FMOVD 56(R2), F24
+	WORD  $0x4fd812f3 // fmla v19.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd810f9 // fmla v25.2d, v7.2d, v24.d[0]
+	FMOVD 64(R2), F24
+	WORD  $0x4fd812f4 // fmla v20.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd81119 // fmla v25.2d, v8.2d, v24.d[0]
+	FMOVD 72(R2), F24
+	WORD  $0x4fd812f5 // fmla v21.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd81139 // fmla v25.2d, v9.2d, v24.d[0]
+	FMOVD 80(R2), F24
+	WORD  $0x4fd812f6 // fmla v22.2d, v23.2d, v24.d[0]
+	WORD  $0x4fd81159 // fmla v25.2d, v10.2d, v24.d[0]
+	WORD  $0x4e6bd739 // fadd v25.2d, v25.2d, v11.2d
+	FMOVQ F25, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row49
+
+	// dx of the next 2 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end48
+
+without47:
+	// the same without dx
+row50:
+	FMOVQ 0(R4), F23
+	FMOVD 0(R2), F24
+	WORD  $0x4fd812ec // fmla v12.2d, v23.2d, v24.d[0]
+	FMOVD 8(R2), F24
+	WORD  $0x4fd812ed // fmla v13.2d, v23.2d, v24.d[0]
+	FMOVD 16(R2), F24
+	WORD  $0x4fd812ee // fmla v14.2d, v23.2d, v24.d[0]
+	FMOVD 24(R2), F24
+	WORD  $0x4fd812ef // fmla v15.2d, v23.2d, v24.d[0]
+	FMOVD 32(R2), F24
+	WORD  $0x4fd812f0 // fmla v16.2d, v23.2d, v24.d[0]
+	FMOVD 40(R2), F24
+	WORD  $0x4fd812f1 // fmla v17.2d, v23.2d, v24.d[0]
+	FMOVD 48(R2), F24
+	WORD  $0x4fd812f2 // fmla v18.2d, v23.2d, v24.d[0]
+	FMOVD 56(R2), F24
+	WORD  $0x4fd812f3 // fmla v19.2d, v23.2d, v24.d[0]
+	FMOVD 64(R2), F24
+	WORD  $0x4fd812f4 // fmla v20.2d, v23.2d, v24.d[0]
+	FMOVD 72(R2), F24
+	WORD  $0x4fd812f5 // fmla v21.2d, v23.2d, v24.d[0]
+	FMOVD 80(R2), F24
+	WORD  $0x4fd812f6 // fmla v22.2d, v23.2d, v24.d[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row50
+
+end48:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V11.B16
+	WORD  $0x4e6bd58c // fadd v12.2d, v12.2d, v11.2d
+	WORD  $0x4e6bd5ad // fadd v13.2d, v13.2d, v11.2d
+	WORD  $0x4e6bd5ce // fadd v14.2d, v14.2d, v11.2d
+	WORD  $0x4e6bd5ef // fadd v15.2d, v15.2d, v11.2d
+	WORD  $0x4e6bd610 // fadd v16.2d, v16.2d, v11.2d
+	WORD  $0x4e6bd631 // fadd v17.2d, v17.2d, v11.2d
+	WORD  $0x4e6bd652 // fadd v18.2d, v18.2d, v11.2d
+	WORD  $0x4e6bd673 // fadd v19.2d, v19.2d, v11.2d
+	WORD  $0x4e6bd694 // fadd v20.2d, v20.2d, v11.2d
+	WORD  $0x4e6bd6b5 // fadd v21.2d, v21.2d, v11.2d
+	WORD  $0x4e6bd6d6 // fadd v22.2d, v22.2d, v11.2d
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	VZIP2 V13.D2, V12.D2, V0.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V0.B16, V0.B16, V13.B16
+	FMOVQ F12, 0(R0)
+	FMOVQ F13, 0(R2)
+	VZIP2 V15.D2, V14.D2, V0.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V0.B16, V0.B16, V15.B16
+	FMOVQ F14, 16(R0)
+	FMOVQ F15, 16(R2)
+	VZIP2 V17.D2, V16.D2, V0.D2
+	VZIP1 V17.D2, V16.D2, V16.D2
+	VORR  V0.B16, V0.B16, V17.B16
+	FMOVQ F16, 32(R0)
+	FMOVQ F17, 32(R2)
+	VZIP2 V19.D2, V18.D2, V0.D2
+	VZIP1 V19.D2, V18.D2, V18.D2
+	VORR  V0.B16, V0.B16, V19.B16
+	FMOVQ F18, 48(R0)
+	FMOVQ F19, 48(R2)
+	VZIP2 V21.D2, V20.D2, V0.D2
+	VZIP1 V21.D2, V20.D2, V20.D2
+	VORR  V0.B16, V0.B16, V21.B16
+	FMOVQ F20, 64(R0)
+	FMOVQ F21, 64(R2)
+	VZIP2 V0.D2, V22.D2, V1.D2
+	VZIP1 V0.D2, V22.D2, V22.D2
+	VORR  V1.B16, V1.B16, V0.B16
+	FMOVD F22, 80(R0)
+	FMOVD F0, 80(R2)
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $2, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs40
+	RET
+
+other39:
+	CMP $10, R0
+	BNE other51
+
+inputs52:
+	// 10 columns of w and of dw, from +0, 2 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVQ 16(R0), F2
+	FMOVQ 16(R2), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 32(R0), F4
+	FMOVQ 32(R2), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVQ 48(R0), F6
+	FMOVQ 48(R2), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVQ 64(R0), F8
+	FMOVQ 64(R2), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	VMOVI $0, V19.B16
+	VMOVI $0, V20.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without58
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row60:
+	FMOVQ 0(R4), F21
+	VORR  V10.B16, V10.B16, V23.B16
+	FMOVD 0(R2), F22
+	WORD  $0x4fd612ab // fmla v11.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd61017 // fmla v23.2d, v0.2d, v22.d[0]
+	FMOVD 8(R2), F22
+	WORD  $0x4fd612ac // fmla v12.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd61037 // fmla v23.2d, v1.2d, v22.d[0]
+	FMOVD 16(R2), F22
+	WORD  $0x4fd612ad // fmla v13.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd61057 // fmla v23.2d, v2.2d, v22.d[0]
+	FMOVD 24(R2), F22
+	WORD  $0x4fd612ae // fmla v14.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd61077 // fmla v23.2d, v3.2d, v22.d[0]
+	FMOVD 32(R2), F22
+	WORD  $0x4fd612af // fmla v15.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd61097 // fmla v23.2d, v4.2d, v22.d[0]
+	FMOVD 40(R2), F22
+	WORD  $0x4fd612b0 // fmla v16.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd610b7 // fmla v23.2d, v5.2d, v22.d[0]
+	FMOVD 48(R2), F22
+	WORD  $0x4fd612b1 // fmla v17.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd610d7 // fmla v23.2d, v6.2d, v22.d[0]
+	FMOVD 56(R2), F22
+	WORD  $0x4fd612b2 // fmla v18.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd610f7 // fmla v23.2d, v7.2d, v22.d[0]
+	FMOVD 64(R2), F22
+	WORD  $0x4fd612b3 // fmla v19.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd61117 // fmla v23.2d, v8.2d, v22.d[0]
+	FMOVD 72(R2), F22
+	WORD  $0x4fd612b4 // fmla v20.2d, v21.2d, v22.d[0]
+	WORD  $0x4fd61137 // fmla v23.2d, v9.2d, v22.d[0]
+	WORD  $0x4e6ad6f7 // fadd v23.2d, v23.2d, v10.2d
+	FMOVQ F23, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row60
+
+	// dx of the next 2 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end59
+
+without58:
+	// the same without dx
+row61:
+	FMOVQ 0(R4), F21
+	FMOVD 0(R2), F22
+	WORD  $0x4fd612ab // fmla v11.2d, v21.2d, v22.d[0]
+	FMOVD 8(R2), F22
+	WORD  $0x4fd612ac // fmla v12.2d, v21.2d, v22.d[0]
+	FMOVD 16(R2), F22
+	WORD  $0x4fd612ad // fmla v13.2d, v21.2d, v22.d[0]
+	FMOVD 24(R2), F22
+	WORD  $0x4fd612ae // fmla v14.2d, v21.2d, v22.d[0]
+	FMOVD 32(R2), F22
+	WORD  $0x4fd612af // fmla v15.2d, v21.2d, v22.d[0]
+	FMOVD 40(R2), F22
+	WORD  $0x4fd612b0 // fmla v16.2d, v21.2d, v22.d[0]
+	FMOVD 48(R2), F22
+	WORD  $0x4fd612b1 // fmla v17.2d, v21.2d, v22.d[0]
+	FMOVD 56(R2), F22
+	WORD  $0x4fd612b2 // fmla v18.2d, v21.2d, v22.d[0]
+	FMOVD 64(R2), F22
+	WORD  $0x4fd612b3 // fmla v19.2d, v21.2d, v22.d[0]
+	FMOVD 72(R2), F22
+	WORD  $0x4fd612b4 // fmla v20.2d, v21.2d, v22.d[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row61
+
+end59:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V10.B16
+	WORD  $0x4e6ad56b // fadd v11.2d, v11.2d, v10.2d
+	WORD  $0x4e6ad58c // fadd v12.2d, v12.2d, v10.2d
+	WORD  $0x4e6ad5ad // fadd v13.2d, v13.2d, v10.2d
+	WORD  $0x4e6ad5ce // fadd v14.2d, v14.2d, v10.2d
+	WORD  $0x4e6ad5ef // fadd v15.2d, v15.2d, v10.2d
+	WORD  $0x4e6ad610 // fadd v16.2d, v16.2d, v10.2d
+	WORD  $0x4e6ad631 // fadd v17.2d, v17.2d, v10.2d
+	WORD  $0x4e6ad652 // fadd v18.2d, v18.2d, v10.2d
+	WORD  $0x4e6ad673 // fadd v19.2d, v19.2d, v10.2d
+	WORD  $0x4e6ad694 // fadd v20.2d, v20.2d, v10.2d
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	VZIP2 V12.D2, V11.D2, V0.D2
+	VZIP1 V12.D2, V11.D2, V11.D2
+	VORR  V0.B16, V0.B16, V12.B16
+	FMOVQ F11, 0(R0)
+	FMOVQ F12, 0(R2)
+	VZIP2 V14.D2, V13.D2, V0.D2
+	VZIP1 V14.D2, V13.D2, V13.D2
+	VORR  V0.B16, V0.B16, V14.B16
+	FMOVQ F13, 16(R0)
+	FMOVQ F14, 16(R2)
+	VZIP2 V16.D2, V15.D2, V0.D2
+	VZIP1 V16.D2, V15.D2, V15.D2
+	VORR  V0.B16, V0.B16, V16.B16
+	FMOVQ F15, 32(R0)
+	FMOVQ F16, 32(R2)
+	VZIP2 V18.D2, V17.D2, V0.D2
+	VZIP1 V18.D2, V17.D2, V17.D2
+	VORR  V0.B16, V0.B16, V18.B16
+	FMOVQ F17, 48(R0)
+	FMOVQ F18, 48(R2)
+	VZIP2 V20.D2, V19.D2, V0.D2
+	VZIP1 V20.D2, V19.D2, V19.D2
+	VORR  V0.B16, V0.B16, V20.B16
+	FMOVQ F19, 64(R0)
+	FMOVQ F20, 64(R2)
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $2, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs52
+	RET
+
+other51:
+	CMP $9, R0
+	BNE other62
+
+inputs63:
+	// 9 columns of w and of dw, from +0, 2 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVQ 16(R0), F2
+	FMOVQ 16(R2), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 32(R0), F4
+	FMOVQ 32(R2), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVQ 48(R0), F6
+	FMOVQ 48(R2), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	FMOVD 64(R0), F8
+	FMOVD 64(R2), F9
+	VZIP2 V9.D2, V8.D2, V10.D2
+	VZIP1 V9.D2, V8.D2, V8.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+	VMOVI $0, V18.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without69
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row71:
+	FMOVQ 0(R4), F19
+	VORR  V9.B16, V9.B16, V21.B16
+	FMOVD 0(R2), F20
+	WORD  $0x4fd4126a // fmla v10.2d, v19.2d, v20.d[0]
+	WORD  $0x4fd41015 // fmla v21.2d, v0.2d, v20.d[0]
+	FMOVD 8(R2), F20
+	WORD  $0x4fd4126b // fmla v11.2d, v19.2d, v20.d[0]
+	WORD  $0x4fd41035 // fmla v21.2d, v1.2d, v20.d[0]
+	FMOVD 16(R2), F20
+	WORD  $0x4fd4126c // fmla v12.2d, v19.2d, v20.d[0]
+	WORD  $0x4fd41055 // fmla v21.2d, v2.2d, v20.d[0]
+	FMOVD 24(R2), F20
+	WORD  $0x4fd4126d // fmla v13.2d, v19.2d, v20.d[0]
+	WORD  $0x4fd41075 // fmla v21.2d, v3.2d, v20.d[0]
+	FMOVD 32(R2), F20
+	WORD  $0x4fd4126e // fmla v14.2d, v19.2d, v20.d[0]
+	WORD  $0x4fd41095 // fmla v21.2d, v4.2d, v20.d[0]
+	FMOVD 40(R2), F20
+	WORD  $0x4fd4126f // fmla v15.2d, v19.2d, v20.d[0]
+	WORD  $0x4fd410b5 // fmla v21.2d, v5.2d, v20.d[0]
+	FMOVD 48(R2), F20
+	WORD  $0x4fd41270 // fmla v16.2d, v19.2d, v20.d[0]
+	WORD  $0x4fd410d5 // fmla v21.2d, v6.2d, v20.d[0]
+	FMOVD 56(R2), F20
+	WORD  $0x4fd41271 // fmla v17.2d, v19.2d, v20.d[0]
+	WORD  $0x4fd410f5 // fmla v21.2d, v7.2d, v20.d[0]
+	FMOVD 64(R2), F20
+	WORD  $0x4fd41272 // fmla v18.2d, v19.2d, v20.d[0]
+	WORD  $0x4fd41115 // fmla v21.2d, v8.2d, v20.d[0]
+	WORD  $0x4e69d6b5 // fadd v21.2d, v21.2d, v9.2d
+	FMOVQ F21, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row71
+
+	// dx of the next 2 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end70
+
+without69:
+	// the same without dx
+row72:
+	FMOVQ 0(R4), F19
+	FMOVD 0(R2), F20
+	WORD  $0x4fd4126a // fmla v10.2d, v19.2d, v20.d[0]
+	FMOVD 8(R2), F20
+	WORD  $0x4fd4126b // fmla v11.2d, v19.2d, v20.d[0]
+	FMOVD 16(R2), F20
+	WORD  $0x4fd4126c // fmla v12.2d, v19.2d, v20.d[0]
+	FMOVD 24(R2), F20
+	WORD  $0x4fd4126d // fmla v13.2d, v19.2d, v20.d[0]
+	FMOVD 32(R2), F20
+	WORD  $0x4fd4126e // fmla v14.2d, v19.2d, v20.d[0]
+	FMOVD 40(R2), F20
+	WORD  $0x4fd4126f // fmla v15.2d, v19.2d, v20.d[0]
+	FMOVD 48(R2), F20
+	WORD  $0x4fd41270 // fmla v16.2d, v19.2d, v20.d[0]
+	FMOVD 56(R2), F20
+	WORD  $0x4fd41271 // fmla v17.2d, v19.2d, v20.d[0]
+	FMOVD 64(R2), F20
+	WORD  $0x4fd41272 // fmla v18.2d, v19.2d, v20.d[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row72
+
+end70:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V9.B16
+	WORD  $0x4e69d54a // fadd v10.2d, v10.2d, v9.2d
+	WORD  $0x4e69d56b // fadd v11.2d, v11.2d, v9.2d
+	WORD  $0x4e69d58c // fadd v12.2d, v12.2d, v9.2d
+	WORD  $0x4e69d5ad // fadd v13.2d, v13.2d, v9.2d
+	WORD  $0x4e69d5ce // fadd v14.2d, v14.2d, v9.2d
+	WORD  $0x4e69d5ef // fadd v15.2d, v15.2d, v9.2d
+	WORD  $0x4e69d610 // fadd v16.2d, v16.2d, v9.2d
+	WORD  $0x4e69d631 // fadd v17.2d, v17.2d, v9.2d
+	WORD  $0x4e69d652 // fadd v18.2d, v18.2d, v9.2d
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	VZIP2 V11.D2, V10.D2, V0.D2
+	VZIP1 V11.D2, V10.D2, V10.D2
+	VORR  V0.B16, V0.B16, V11.B16
+	FMOVQ F10, 0(R0)
+	FMOVQ F11, 0(R2)
+	VZIP2 V13.D2, V12.D2, V0.D2
+	VZIP1 V13.D2, V12.D2, V12.D2
+	VORR  V0.B16, V0.B16, V13.B16
+	FMOVQ F12, 16(R0)
+	FMOVQ F13, 16(R2)
+	VZIP2 V15.D2, V14.D2, V0.D2
+	VZIP1 V15.D2, V14.D2, V14.D2
+	VORR  V0.B16, V0.B16, V15.B16
+	FMOVQ F14, 32(R0)
+	FMOVQ F15, 32(R2)
+	VZIP2 V17.D2, V16.D2, V0.D2
+	VZIP1 V17.D2, V16.D2, V16.D2
+	VORR  V0.B16, V0.B16, V17.B16
+	FMOVQ F16, 48(R0)
+	FMOVQ F17, 48(R2)
+	VZIP2 V0.D2, V18.D2, V1.D2
+	VZIP1 V0.D2, V18.D2, V18.D2
+	VORR  V1.B16, V1.B16, V0.B16
+	FMOVD F18, 64(R0)
+	FMOVD F0, 64(R2)
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $2, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs63
+	RET
+
+other62:
+	CMP $8, R0
+	BNE other73
+
+inputs74:
+	// 8 columns of w and of dw, from +0, 2 inputs
+	MOVD  w+64(FP), R0
+	MOVD  ldw+72(FP), R1
+	ADD   R1, R0, R2
+	FMOVQ 0(R0), F0
+	FMOVQ 0(R2), F1
+	VZIP2 V1.D2, V0.D2, V2.D2
+	VZIP1 V1.D2, V0.D2, V0.D2
+	VORR  V2.B16, V2.B16, V1.B16
+	FMOVQ 16(R0), F2
+	FMOVQ 16(R2), F3
+	VZIP2 V3.D2, V2.D2, V4.D2
+	VZIP1 V3.D2, V2.D2, V2.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	FMOVQ 32(R0), F4
+	FMOVQ 32(R2), F5
+	VZIP2 V5.D2, V4.D2, V6.D2
+	VZIP1 V5.D2, V4.D2, V4.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	FMOVQ 48(R0), F6
+	FMOVQ 48(R2), F7
+	VZIP2 V7.D2, V6.D2, V8.D2
+	VZIP1 V7.D2, V6.D2, V6.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, w+64(FP)
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	MOVD  dx+0(FP), R0
+	MOVD  lddx+8(FP), R1
+	MOVD  dz+32(FP), R2
+	MOVD  lddz+40(FP), R3
+	MOVD  x+48(FP), R4
+	MOVD  ldx+56(FP), R5
+	MOVD  n+96(FP), R6
+	CMP   $0, R0
+	BEQ   without79
+
+	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
+row81:
+	FMOVQ 0(R4), F17
+	VORR  V8.B16, V8.B16, V19.B16
+	FMOVD 0(R2), F18
+	WORD  $0x4fd21229 // fmla v9.2d, v17.2d, v18.d[0]
+	WORD  $0x4fd21013 // fmla v19.2d, v0.2d, v18.d[0]
+	FMOVD 8(R2), F18
+	WORD  $0x4fd2122a // fmla v10.2d, v17.2d, v18.d[0]
+	WORD  $0x4fd21033 // fmla v19.2d, v1.2d, v18.d[0]
+	FMOVD 16(R2), F18
+	WORD  $0x4fd2122b // fmla v11.2d, v17.2d, v18.d[0]
+	WORD  $0x4fd21053 // fmla v19.2d, v2.2d, v18.d[0]
+	FMOVD 24(R2), F18
+	WORD  $0x4fd2122c // fmla v12.2d, v17.2d, v18.d[0]
+	WORD  $0x4fd21073 // fmla v19.2d, v3.2d, v18.d[0]
+	FMOVD 32(R2), F18
+	WORD  $0x4fd2122d // fmla v13.2d, v17.2d, v18.d[0]
+	WORD  $0x4fd21093 // fmla v19.2d, v4.2d, v18.d[0]
+	FMOVD 40(R2), F18
+	WORD  $0x4fd2122e // fmla v14.2d, v17.2d, v18.d[0]
+	WORD  $0x4fd210b3 // fmla v19.2d, v5.2d, v18.d[0]
+	FMOVD 48(R2), F18
+	WORD  $0x4fd2122f // fmla v15.2d, v17.2d, v18.d[0]
+	WORD  $0x4fd210d3 // fmla v19.2d, v6.2d, v18.d[0]
+	FMOVD 56(R2), F18
+	WORD  $0x4fd21230 // fmla v16.2d, v17.2d, v18.d[0]
+	WORD  $0x4fd210f3 // fmla v19.2d, v7.2d, v18.d[0]
+	WORD  $0x4e68d673 // fadd v19.2d, v19.2d, v8.2d
+	FMOVQ F19, 0(R0)
+	ADD   R1, R0
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row81
+
+	// dx of the next 2 inputs
+	MOVD dx+0(FP), R0
+	ADD  $16, R0
+	MOVD R0, dx+0(FP)
+	B    end80
+
+without79:
+	// the same without dx
+row82:
+	FMOVQ 0(R4), F17
+	FMOVD 0(R2), F18
+	WORD  $0x4fd21229 // fmla v9.2d, v17.2d, v18.d[0]
+	FMOVD 8(R2), F18
+	WORD  $0x4fd2122a // fmla v10.2d, v17.2d, v18.d[0]
+	FMOVD 16(R2), F18
+	WORD  $0x4fd2122b // fmla v11.2d, v17.2d, v18.d[0]
+	FMOVD 24(R2), F18
+	WORD  $0x4fd2122c // fmla v12.2d, v17.2d, v18.d[0]
+	FMOVD 32(R2), F18
+	WORD  $0x4fd2122d // fmla v13.2d, v17.2d, v18.d[0]
+	FMOVD 40(R2), F18
+	WORD  $0x4fd2122e // fmla v14.2d, v17.2d, v18.d[0]
+	FMOVD 48(R2), F18
+	WORD  $0x4fd2122f // fmla v15.2d, v17.2d, v18.d[0]
+	FMOVD 56(R2), F18
+	WORD  $0x4fd21230 // fmla v16.2d, v17.2d, v18.d[0]
+	ADD   R3, R2
+	ADD   R5, R4
+	SUBS  $1, R6
+	BNE   row82
+
+end80:
+	MOVD  x+48(FP), R4
+	ADD   $16, R4
+	MOVD  R4, x+48(FP)
+	VMOVI $0, V8.B16
+	WORD  $0x4e68d529 // fadd v9.2d, v9.2d, v8.2d
+	WORD  $0x4e68d54a // fadd v10.2d, v10.2d, v8.2d
+	WORD  $0x4e68d56b // fadd v11.2d, v11.2d, v8.2d
+	WORD  $0x4e68d58c // fadd v12.2d, v12.2d, v8.2d
+	WORD  $0x4e68d5ad // fadd v13.2d, v13.2d, v8.2d
+	WORD  $0x4e68d5ce // fadd v14.2d, v14.2d, v8.2d
+	WORD  $0x4e68d5ef // fadd v15.2d, v15.2d, v8.2d
+	WORD  $0x4e68d610 // fadd v16.2d, v16.2d, v8.2d
+	MOVD  dw+16(FP), R0
+	MOVD  lddw+24(FP), R1
+	ADD   R1, R0, R2
+	VZIP2 V10.D2, V9.D2, V0.D2
+	VZIP1 V10.D2, V9.D2, V9.D2
+	VORR  V0.B16, V0.B16, V10.B16
+	FMOVQ F9, 0(R0)
+	FMOVQ F10, 0(R2)
+	VZIP2 V12.D2, V11.D2, V0.D2
+	VZIP1 V12.D2, V11.D2, V11.D2
+	VORR  V0.B16, V0.B16, V12.B16
+	FMOVQ F11, 16(R0)
+	FMOVQ F12, 16(R2)
+	VZIP2 V14.D2, V13.D2, V0.D2
+	VZIP1 V14.D2, V13.D2, V13.D2
+	VORR  V0.B16, V0.B16, V14.B16
+	FMOVQ F13, 32(R0)
+	FMOVQ F14, 32(R2)
+	VZIP2 V16.D2, V15.D2, V0.D2
+	VZIP1 V16.D2, V15.D2, V15.D2
+	VORR  V0.B16, V0.B16, V16.B16
+	FMOVQ F15, 48(R0)
+	FMOVQ F16, 48(R2)
+	MOVD  $2, R2
+	MUL   R2, R1, R1
+	ADD   R1, R0
+	MOVD  R0, dw+16(FP)
+	MOVD  rows+80(FP), R0
+	SUB   $2, R0
+	MOVD  R0, rows+80(FP)
+	CMP   $1, R0
+	BGE   inputs74
+	RET
+
+other73:
+	CMP $7, R0
+	BNE other83
+
+inputs84:
 	// 7 columns of w and of dw, from +0, 2 inputs
 	MOVD  w+64(FP), R0
 	MOVD  ldw+72(FP), R1
@@ -15458,10 +18488,10 @@ inputs2:
 	MOVD  ldx+56(FP), R5
 	MOVD  n+96(FP), R6
 	CMP   $0, R0
-	BEQ   without7
+	BEQ   without89
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row9:
+row91:
 	FMOVQ 0(R4), F15
 	VORR  V7.B16, V7.B16, V17.B16
 	FMOVD 0(R2), F16
@@ -15491,17 +18521,17 @@ row9:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row9
+	BNE   row91
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end8
+	B    end90
 
-without7:
+without89:
 	// the same without dx
-row10:
+row92:
 	FMOVQ 0(R4), F15
 	FMOVD 0(R2), F16
 	WORD  $0x4fd011e8 // fmla v8.2d, v15.2d, v16.d[0]
@@ -15520,9 +18550,9 @@ row10:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row10
+	BNE   row92
 
-end8:
+end90:
 	MOVD  x+48(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+48(FP)
@@ -15565,14 +18595,14 @@ end8:
 	SUB   $2, R0
 	MOVD  R0, rows+80(FP)
 	CMP   $1, R0
-	BGE   inputs2
+	BGE   inputs84
 	RET
 
-other1:
+other83:
 	CMP $6, R0
-	BNE other11
+	BNE other93
 
-inputs12:
+inputs94:
 	// 6 columns of w and of dw, from +0, 2 inputs
 	MOVD  w+64(FP), R0
 	MOVD  ldw+72(FP), R1
@@ -15611,10 +18641,10 @@ inputs12:
 	MOVD  ldx+56(FP), R5
 	MOVD  n+96(FP), R6
 	CMP   $0, R0
-	BEQ   without16
+	BEQ   without98
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row18:
+row100:
 	FMOVQ 0(R4), F13
 	VORR  V6.B16, V6.B16, V15.B16
 	FMOVD 0(R2), F14
@@ -15641,17 +18671,17 @@ row18:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row18
+	BNE   row100
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end17
+	B    end99
 
-without16:
+without98:
 	// the same without dx
-row19:
+row101:
 	FMOVQ 0(R4), F13
 	FMOVD 0(R2), F14
 	WORD  $0x4fce11a7 // fmla v7.2d, v13.2d, v14.d[0]
@@ -15668,9 +18698,9 @@ row19:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row19
+	BNE   row101
 
-end17:
+end99:
 	MOVD  x+48(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+48(FP)
@@ -15707,14 +18737,14 @@ end17:
 	SUB   $2, R0
 	MOVD  R0, rows+80(FP)
 	CMP   $1, R0
-	BGE   inputs12
+	BGE   inputs94
 	RET
 
-other11:
+other93:
 	CMP $5, R0
-	BNE other20
+	BNE other102
 
-inputs21:
+inputs103:
 	// 5 columns of w and of dw, from +0, 2 inputs
 	MOVD  w+64(FP), R0
 	MOVD  ldw+72(FP), R1
@@ -15752,10 +18782,10 @@ inputs21:
 	MOVD  ldx+56(FP), R5
 	MOVD  n+96(FP), R6
 	CMP   $0, R0
-	BEQ   without25
+	BEQ   without107
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row27:
+row109:
 	FMOVQ 0(R4), F11
 	VORR  V5.B16, V5.B16, V13.B16
 	FMOVD 0(R2), F12
@@ -15779,17 +18809,17 @@ row27:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row27
+	BNE   row109
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end26
+	B    end108
 
-without25:
+without107:
 	// the same without dx
-row28:
+row110:
 	FMOVQ 0(R4), F11
 	FMOVD 0(R2), F12
 	WORD  $0x4fcc1166 // fmla v6.2d, v11.2d, v12.d[0]
@@ -15804,9 +18834,9 @@ row28:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row28
+	BNE   row110
 
-end26:
+end108:
 	MOVD  x+48(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+48(FP)
@@ -15842,14 +18872,14 @@ end26:
 	SUB   $2, R0
 	MOVD  R0, rows+80(FP)
 	CMP   $1, R0
-	BGE   inputs21
+	BGE   inputs103
 	RET
 
-other20:
+other102:
 	CMP $4, R0
-	BNE other29
+	BNE other111
 
-inputs30:
+inputs112:
 	// 4 columns of w and of dw, from +0, 2 inputs
 	MOVD  w+64(FP), R0
 	MOVD  ldw+72(FP), R1
@@ -15881,10 +18911,10 @@ inputs30:
 	MOVD  ldx+56(FP), R5
 	MOVD  n+96(FP), R6
 	CMP   $0, R0
-	BEQ   without33
+	BEQ   without115
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row35:
+row117:
 	FMOVQ 0(R4), F9
 	VORR  V4.B16, V4.B16, V11.B16
 	FMOVD 0(R2), F10
@@ -15905,17 +18935,17 @@ row35:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row35
+	BNE   row117
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end34
+	B    end116
 
-without33:
+without115:
 	// the same without dx
-row36:
+row118:
 	FMOVQ 0(R4), F9
 	FMOVD 0(R2), F10
 	WORD  $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
@@ -15928,9 +18958,9 @@ row36:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row36
+	BNE   row118
 
-end34:
+end116:
 	MOVD  x+48(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+48(FP)
@@ -15960,14 +18990,14 @@ end34:
 	SUB   $2, R0
 	MOVD  R0, rows+80(FP)
 	CMP   $1, R0
-	BGE   inputs30
+	BGE   inputs112
 	RET
 
-other29:
+other111:
 	CMP $3, R0
-	BNE other37
+	BNE other119
 
-inputs38:
+inputs120:
 	// 3 columns of w and of dw, from +0, 2 inputs
 	MOVD  w+64(FP), R0
 	MOVD  ldw+72(FP), R1
@@ -15998,10 +19028,10 @@ inputs38:
 	MOVD  ldx+56(FP), R5
 	MOVD  n+96(FP), R6
 	CMP   $0, R0
-	BEQ   without41
+	BEQ   without123
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row43:
+row125:
 	FMOVQ 0(R4), F7
 	VORR  V3.B16, V3.B16, V9.B16
 	FMOVD 0(R2), F8
@@ -16019,17 +19049,17 @@ row43:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row43
+	BNE   row125
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end42
+	B    end124
 
-without41:
+without123:
 	// the same without dx
-row44:
+row126:
 	FMOVQ 0(R4), F7
 	FMOVD 0(R2), F8
 	WORD  $0x4fc810e4 // fmla v4.2d, v7.2d, v8.d[0]
@@ -16040,9 +19070,9 @@ row44:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row44
+	BNE   row126
 
-end42:
+end124:
 	MOVD  x+48(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+48(FP)
@@ -16071,11 +19101,11 @@ end42:
 	SUB   $2, R0
 	MOVD  R0, rows+80(FP)
 	CMP   $1, R0
-	BGE   inputs38
+	BGE   inputs120
 	RET
 
-other37:
-inputs46:
+other119:
+inputs128:
 	// 2 columns of w and of dw, from +0, 2 inputs
 	MOVD  w+64(FP), R0
 	MOVD  ldw+72(FP), R1
@@ -16100,10 +19130,10 @@ inputs46:
 	MOVD  ldx+56(FP), R5
 	MOVD  n+96(FP), R6
 	CMP   $0, R0
-	BEQ   without48
+	BEQ   without130
 
 	// dw[j] = fma(x, dz[j], dw[j]);  dx = fma(dz[j], w[j], dx), from +0
-row50:
+row132:
 	FMOVQ 0(R4), F5
 	VORR  V2.B16, V2.B16, V7.B16
 	FMOVD 0(R2), F6
@@ -16118,17 +19148,17 @@ row50:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row50
+	BNE   row132
 
 	// dx of the next 2 inputs
 	MOVD dx+0(FP), R0
 	ADD  $16, R0
 	MOVD R0, dx+0(FP)
-	B    end49
+	B    end131
 
-without48:
+without130:
 	// the same without dx
-row51:
+row133:
 	FMOVQ 0(R4), F5
 	FMOVD 0(R2), F6
 	WORD  $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
@@ -16137,9 +19167,9 @@ row51:
 	ADD   R3, R2
 	ADD   R5, R4
 	SUBS  $1, R6
-	BNE   row51
+	BNE   row133
 
-end49:
+end131:
 	MOVD  x+48(FP), R4
 	ADD   $16, R4
 	MOVD  R4, x+48(FP)
@@ -16162,5 +19192,5 @@ end49:
 	SUB   $2, R0
 	MOVD  R0, rows+80(FP)
 	CMP   $1, R0
-	BGE   inputs46
+	BGE   inputs128
 	RET
