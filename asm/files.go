@@ -33,7 +33,7 @@ var sources = []struct {
 }{
 	{"dense", []kernel{{"panel", panel, every}, {"packing", packing, every}}},
 	{"narrow", []kernel{
-		{"narrow", narrow, every}, {"dot", dot, every}, {"abreast", abreast, every}, {"unpacked", unpacked, every}, {"several", several, every}, {"columns", columns, every}, {"narrowBoth", narrowBoth, every},
+		{"narrow", narrow, every}, {"dot", dot, every}, {"abreast", abreast, every}, {"tree", tree, every}, {"unpacked", unpacked, every}, {"several", several, every}, {"columns", columns, every}, {"narrowBoth", narrowBoth, every},
 	}},
 	{"grad", []kernel{{"grad", grad, every}, {"gate", gate, every}, {"column", column, every}}},
 	{"input", []kernel{{"input", input, every}, {"turned", turned, 32}, {"both", both, every}, {"bothTurned", bothTurned, every}, {"single", single, every}, {"dots", dots, every}}},
@@ -122,6 +122,8 @@ func (t target) tables() []byte {
 		fmt.Fprintf(&b, "gradRows: %d,\n", gradRows(s))
 		fmt.Fprintf(&b, "inputRows: %d,\n", inputRows(s))
 		fmt.Fprintf(&b, "flatPeriod: %d,\n", flatPeriod(s))
+		fmt.Fprintf(&b, "treeTerms: %d,\n", treeTerms(s))
+		fmt.Fprintf(&b, "treeCols: %d,\n", treeCols(s))
 		fmt.Fprintf(&b, "unpackedCols: %d,\n", unpackedCols(s))
 		fmt.Fprintf(&b, "narrowBothCols: %d,\n", narrowBothCols(s))
 		fmt.Fprintf(&b, "severalRows: []int{2: ")

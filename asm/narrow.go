@@ -301,18 +301,18 @@ func dot(m Machine) {
 // widest is how many outputs a narrow layer has at the most.
 const widest = 7
 
-// abreast has vectors of so many bytes at the most, and as many of them: longer
-// ones that are used in part take twice the time on some machines.
-const abreastBytes, abreastVecs = 32, 2
+// shortBytes are the longest vectors of abreast and tree, which few outputs do not
+// fill: a part of a longer one takes twice the time on some machines.
+const shortBytes = 32
 
-// fewTerms is how many terms a sum has that abreast makes of as few chains.
-const fewTerms = 4
+// abreastVecs is how many vectors of outputs abreast has.
+const abreastVecs = 2
 
 // abreast computes the outputs of a row side by side, each of their chains in
 // vectors of its own: w is taken as it lies, row by row. It is what few rows
 // are worth.
 func abreast(m Machine) {
-	m = m.Short(abreastBytes)
+	m = m.Short(shortBytes)
 	lanes := m.Spec().Lanes()
 	m.Func("abreast", sig(m, "func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)"),
 		"y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n",
@@ -341,38 +341,27 @@ func abreast(m Machine) {
 // abreastRows computes all rows, of so many vectors of which the last is a whole
 // one or a part, and returns from the function.
 func abreastRows(m Machine, vecs int, last piece) {
-	n, long := m.Int(), m.NewLabel("long")
-	m.Arg(n, "n")
-	m.JumpIf(n, AtLeast, fewTerms+1, long)
-	m.FreeInts(n)
-	for _, of := range []int{fewTerms, chains} {
-		whileRows(m, 1, []string{"y", "x"}, func(int) {
-			r := abreastRow{m, vecs, last, of}
-			acc, zero, act, y := r.sum(0, 1), m.Vec(), m.Int(), m.Int()
-			m.Arg(act, "act")
-			m.Arg(y, "y")
-			finish(m, acc, act, zero)
-			for q, v := range acc {
-				r.piece(q).store(m, q, At(y, 0), v)
-			}
-			m.FreeInts(act, y)
-			m.FreeVecs(zero)
-			m.FreeVecs(acc...)
-		})
-		m.Return()
-		if of < chains {
-			m.Label(long)
+	whileRows(m, 1, []string{"y", "x"}, func(int) {
+		r := abreastRow{m, vecs, last}
+		acc, zero, act, y := r.sum(0, 1), m.Vec(), m.Int(), m.Int()
+		m.Arg(act, "act")
+		m.Arg(y, "y")
+		finish(m, acc, act, zero)
+		for q, v := range acc {
+			r.piece(q).store(m, q, At(y, 0), v)
 		}
-	}
+		m.FreeInts(act, y)
+		m.FreeVecs(zero)
+		m.FreeVecs(acc...)
+	})
+	m.Return()
 }
 
-// An abreastRow is a row of sums, each of so many chains of which the others
-// have no term.
+// An abreastRow is a row of sums.
 type abreastRow struct {
 	m    Machine
 	vecs int
 	last piece
-	of   int
 }
 
 func (r abreastRow) piece(q int) piece {
@@ -386,7 +375,7 @@ func (r abreastRow) piece(q int) piece {
 // once as there are registers for, beside sums of others, w, x and a part.
 func (r abreastRow) sum(from, step int) []Vec {
 	s, held := r.m.Spec(), 0
-	for count := r.of / step; count > 1 && (count+held)*r.vecs+2+s.PartVecs > s.Vecs; count /= 2 {
+	for count := chains / step; count > 1 && (count+held)*r.vecs+2+s.PartVecs > s.Vecs; count /= 2 {
 		held++
 	}
 	var acc [][]Vec
@@ -412,7 +401,7 @@ func (r abreastRow) fold(from, step int) [][]Vec {
 	w, ldw, x, n := m.Int(), m.Int(), m.Int(), m.Int()
 	m.Comment("chains %d, %d …: the first of all from bias, the others from +0", from, from+step)
 	var acc [][]Vec
-	for l := from; l < r.of; l += step {
+	for l := from; l < chains; l += step {
 		vs := m.VecsOf(r.vecs)
 		if l == 0 {
 			m.Arg(w, "bias")
@@ -456,19 +445,16 @@ func (r abreastRow) fold(from, step int) [][]Vec {
 		m.Add(w, ldw)
 	}
 	m.Comment("acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])")
-	if r.of == chains {
-		block, tail := m.NewLabel("block"), m.NewLabel("tail")
-		m.JumpIf(n, Less, chains, tail)
-		m.Label(block)
-		for i := range acc {
-			term(i)
-		}
-		m.AddConst(x, chains*size)
-		m.AddConst(n, -chains)
-		m.JumpIf(n, AtLeast, chains, block)
-		m.Label(tail)
+	block, tail, end := m.NewLabel("block"), m.NewLabel("tail"), m.NewLabel("end")
+	m.JumpIf(n, Less, chains, tail)
+	m.Label(block)
+	for i := range acc {
+		term(i)
 	}
-	end := m.NewLabel("end")
+	m.AddConst(x, chains*size)
+	m.AddConst(n, -chains)
+	m.JumpIf(n, AtLeast, chains, block)
+	m.Label(tail)
 	for i := range acc {
 		m.JumpIf(n, AtMost, from+i*step, end)
 		term(i)
@@ -477,6 +463,101 @@ func (r abreastRow) fold(from, step int) [][]Vec {
 	m.FreeVecs(wk, xk)
 	m.FreeInts(w, ldw, x, n)
 	return acc
+}
+
+// treeTerms is how many inputs tree can have: their rows of w are in registers,
+// beside the bias, what is left to add and a part.
+func treeTerms(s Spec) int { return min(chains, s.Vecs-5-s.PartVecs) }
+
+// treeCols is how many outputs tree can have.
+func treeCols(s Spec) int { return min(s.VecBytes, shortBytes) / s.Float.Size }
+
+// tree is narrow for so few inputs that each chain has a term at the most. The
+// outputs lie side by side, as those of abreast.
+func tree(m Machine) {
+	m = m.Short(shortBytes)
+	m.Func("tree", sig(m, "func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)"),
+		"y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n",
+		"",
+		"Each sum is sixteen chains, as those of narrow, of a term or none. The rows of",
+		"y, x and w are as many bytes apart as follows each. cols is 1 to treeCols and",
+		"no more than 7, n 2 to treeTerms.")
+	byValue(m, "n", 2, treeTerms(m.Spec()), func(n int) {
+		cols := m.Int()
+		m.Arg(cols, "cols")
+		if lanes := m.Spec().Lanes(); lanes <= widest {
+			partly := m.NewLabel("part")
+			m.JumpIf(cols, NotEqual, lanes, partly)
+			treeRows(m, n, piece{})
+			m.Label(partly)
+		}
+		part := m.MakePart(cols)
+		part.Count = cols
+		treeRows(m, n, piece{&part})
+		m.FreePart(part)
+		m.FreeInts(cols)
+	})
+}
+
+// treeRows computes all rows and returns from the function.
+func treeRows(m Machine, n int, p piece) {
+	size := m.Spec().Float.Size
+	m.Comment("%d rows of w and the bias", n)
+	at, ld := m.Int(), m.Int()
+	w, bias := m.VecsOf(n), m.Vec()
+	m.Arg(at, "bias")
+	p.load(m, 0, bias, At(at, 0))
+	m.Arg(at, "w")
+	m.Arg(ld, "ldw")
+	for k, v := range w {
+		p.load(m, 0, v, At(at, 0))
+		if k < n-1 {
+			m.Add(at, ld)
+		}
+	}
+	m.FreeInts(at, ld)
+	y, ldy, x, ldx, left, act := m.Int(), m.Int(), m.Int(), m.Int(), m.Int(), m.Int()
+	m.Arg(y, "y")
+	m.Arg(ldy, "ldy")
+	m.Arg(x, "x")
+	m.Arg(ldx, "ldx")
+	m.Arg(left, "rows")
+	m.Arg(act, "act")
+
+	// sum is that of the lanes from, from+step and so on.
+	var sum func(from, step int) Vec
+	sum = func(from, step int) Vec {
+		if from+step >= n {
+			v := m.Vec()
+			m.Splat(v, At(x, from*size))
+			if from > 0 {
+				m.MulVec(v, v, w[from])
+				return v
+			}
+			t := m.Vec()
+			m.MulAdd(v, w[0], bias, t)
+			m.FreeVecs(t)
+			return v
+		}
+		v, other := sum(from, 2*step), sum(from+step, 2*step)
+		m.AddVec(v, v, other)
+		m.FreeVecs(other)
+		return v
+	}
+	m.Comment("lane[k,j] = x[i,k]·w[k,j], the first from bias; halved")
+	row := m.NewLabel("row")
+	m.Label(row)
+	v := sum(0, 1)
+	t := m.Vec()
+	finish(m, []Vec{v}, act, t)
+	p.store(m, 0, At(y, 0), v)
+	m.Add(x, ldx)
+	m.Add(y, ldy)
+	m.LoopDown(left, row)
+	m.Return()
+	m.FreeInts(y, ldy, x, ldx, left, act)
+	m.FreeVecs(v, t, bias)
+	m.FreeVecs(w...)
 }
 
 // narrowBothCols is how many outputs narrowBoth can have: their columns of w and

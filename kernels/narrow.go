@@ -5,6 +5,8 @@ package kernels
 const (
 	shortRow = 12 // of the sixteen terms that a narrow layer takes at once
 
+	treeTurns = 4 // times as many vectors of products as there are outputs are for tree
+
 	abreastFew  = 2   // rows of a narrow layer that abreast computes,
 	abreastRows = 16  // or more, up to these,
 	abreastSize = 256 // of so many elements in all
@@ -81,11 +83,13 @@ func (t *tiles[T]) forwardLong(s *scratch[T], y, x, w *Mat[T], j int, bias T, ac
 // forwardTogether is forwardNarrow for more than one output, if there is a kernel
 // that is best at computing them together.
 func (t *tiles[T]) forwardTogether(y, x, w *Mat[T], b []T, act Activation) bool {
-	rows, n, size := y.Rows, x.Cols, y.Rows*x.Cols
+	rows, n, elements := y.Rows, x.Cols, y.Rows*x.Cols
 	switch {
-	case n > lanes && 1 < rows && (rows >= y.Cols || n >= unpackedTerms) && y.Cols <= t.unpackedCols && (rows <= unpackedFew || rows >= 2*y.Cols && size <= unpackedSize):
+	case t.treePays(y, x):
+		t.forwardTree(y, x, w, b, act)
+	case n > lanes && 1 < rows && (rows >= y.Cols || n >= unpackedTerms) && y.Cols <= t.unpackedCols && (rows <= unpackedFew || rows >= 2*y.Cols && elements <= unpackedSize):
 		t.forwardFew(t.unpacked, y, x, w, b, act)
-	case rows <= abreastFew || rows <= abreastRows && size <= abreastSize:
+	case rows <= abreastFew || rows <= abreastRows && elements <= abreastSize:
 		t.forwardFew(t.abreast, y, x, w, b, act)
 	default:
 		if t = t.forSeveral(y, x); t == nil {
@@ -106,6 +110,27 @@ func (t *tiles[T]) forwardFew(kernel func(*T, uintptr, *T, uintptr, *T, uintptr,
 		}
 		kernel(y.at(0, j), y.pitch(), x.at(0, 0), x.pitch(), w.at(0, j), w.pitch(), bias,
 			y.Rows, min(2*t.lanes, y.Cols-j), x.Cols, int(act))
+	}
+}
+
+// treePays reports whether tree can compute a narrow layer and is best for it.
+func (t *tiles[T]) treePays(y, x *Mat[T]) bool {
+	passes := (y.Cols + t.treeCols - 1) / t.treeCols
+	return 0 < x.Cols && x.Cols <= t.treeTerms && (passes == 1 || y.Rows > abreastFew) &&
+		(y.Rows < lanes || passes*x.Cols <= treeTurns*y.Cols)
+}
+
+// forwardTree computes a narrow layer of few inputs.
+func (t *tiles[T]) forwardTree(y, x, w *Mat[T], b []T, act Activation) {
+	for i := 0; i < y.Rows; i += maxRows {
+		for j := 0; j < y.Cols; j += t.treeCols {
+			bias := zero[T]()
+			if b != nil {
+				bias = &b[j]
+			}
+			t.tree(y.at(i, j), y.pitch(), x.at(i, 0), x.pitch(), w.at(0, j), w.pitch(), bias,
+				min(maxRows, y.Rows-i), min(t.treeCols, y.Cols-j), x.Cols, int(act))
+		}
 	}
 }
 

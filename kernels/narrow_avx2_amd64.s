@@ -2813,133 +2813,11 @@ TEXT ·abreastAVX2F32(SB), NOSPLIT, $0-88
 	LEAQ    mask<>+32(SB), CX
 	SUBQ    BX, CX
 	VMOVDQU (CX), Y0
-	MOVQ    n+72(FP), BX
-	CMPQ    BX, $0x05
-	JGE     long3
 	MOVQ    rows+56(FP), BX
 	CMPQ    BX, $0x01
-	JLT     rest5
+	JLT     rest4
 
-tile4:
-	// chains 0, 1 …: the first of all from bias, the others from +0
-	MOVQ       bias+48(FP), BX
-	VMASKMOVPS (BX), Y0, Y1
-	VXORPS     Y2, Y2, Y2
-	VXORPS     Y3, Y3, Y3
-	VXORPS     Y4, Y4, Y4
-	MOVQ       w+32(FP), BX
-	MOVQ       ldw+40(FP), CX
-	MOVQ       x+16(FP), DX
-	MOVQ       n+72(FP), SI
-
-	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
-	TESTQ        SI, SI
-	JLE          end6
-	VMASKMOVPS   (BX), Y0, Y5
-	VBROADCASTSS (DX), Y6
-	VFMADD231PS  Y6, Y5, Y1
-	ADDQ         CX, BX
-	CMPQ         SI, $0x01
-	JLE          end6
-	VMASKMOVPS   (BX), Y0, Y5
-	VBROADCASTSS 4(DX), Y6
-	VFMADD231PS  Y6, Y5, Y2
-	ADDQ         CX, BX
-	CMPQ         SI, $0x02
-	JLE          end6
-	VMASKMOVPS   (BX), Y0, Y5
-	VBROADCASTSS 8(DX), Y6
-	VFMADD231PS  Y6, Y5, Y3
-	ADDQ         CX, BX
-	CMPQ         SI, $0x03
-	JLE          end6
-	VMASKMOVPS   (BX), Y0, Y5
-	VBROADCASTSS 12(DX), Y6
-	VFMADD231PS  Y6, Y5, Y4
-	ADDQ         CX, BX
-
-end6:
-	VADDPS Y3, Y1, Y1
-	VADDPS Y4, Y2, Y2
-	VADDPS Y2, Y1, Y1
-	MOVQ   act+80(FP), BX
-	MOVQ   y+0(FP), CX
-	VXORPS Y2, Y2, Y2
-	VADDPS Y2, Y1, Y1
-	CMPQ   BX, $0x01
-	JNE    linear7
-	VMAXPS Y1, Y2, Y1
-
-linear7:
-	TESTQ        $0x00000004, AX
-	JZ           low9
-	VMOVUPS      X1, (CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000002, AX
-	JZ           low10
-	VMOVSD       X1, 16(CX)
-	VUNPCKHPD    X1, X1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low11
-	VMOVSS       X1, 24(CX)
-
-low11:
-	JMP stored8
-
-low10:
-	TESTQ  $0x00000001, AX
-	JZ     low12
-	VMOVSS X1, 16(CX)
-
-low12:
-	JMP stored8
-
-low9:
-	TESTQ     $0x00000002, AX
-	JZ        low13
-	VMOVSD    X1, (CX)
-	VUNPCKHPD X1, X1, X1
-	TESTQ     $0x00000001, AX
-	JZ        low14
-	VMOVSS    X1, 8(CX)
-
-low14:
-	JMP stored8
-
-low13:
-	TESTQ  $0x00000001, AX
-	JZ     low15
-	VMOVSS X1, (CX)
-
-low15:
-stored8:
-	MOVQ   y+0(FP), BX
-	MOVQ   ldy+8(FP), CX
-	IMUL3Q $0x01, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, y+0(FP)
-	MOVQ   x+16(FP), BX
-	MOVQ   ldx+24(FP), CX
-	IMUL3Q $0x01, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, x+16(FP)
-	MOVQ   rows+56(FP), BX
-	SUBQ   $0x01, BX
-	MOVQ   BX, rows+56(FP)
-	CMPQ   BX, $0x01
-	JGE    tile4
-
-rest5:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-long3:
-	MOVQ rows+56(FP), BX
-	CMPQ BX, $0x01
-	JLT  rest17
-
-tile16:
+tile3:
 	// chains 0, 2 …: the first of all from bias, the others from +0
 	MOVQ       bias+48(FP), BX
 	VMASKMOVPS (BX), Y0, Y1
@@ -2958,9 +2836,9 @@ tile16:
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMPQ SI, $0x10
-	JLT  tail19
+	JLT  tail6
 
-block18:
+block5:
 	VMASKMOVPS   (BX), Y0, Y9
 	VBROADCASTSS (DX), Y10
 	VFMADD231PS  Y10, Y9, Y1
@@ -2996,59 +2874,59 @@ block18:
 	ADDQ         $0x40, DX
 	SUBQ         $0x10, SI
 	CMPQ         SI, $0x10
-	JGE          block18
+	JGE          block5
 
-tail19:
+tail6:
 	TESTQ        SI, SI
-	JLE          end20
+	JLE          end7
 	VMASKMOVPS   (BX), Y0, Y9
 	VBROADCASTSS (DX), Y10
 	VFMADD231PS  Y10, Y9, Y1
 	ADDQ         CX, BX
 	CMPQ         SI, $0x02
-	JLE          end20
+	JLE          end7
 	VMASKMOVPS   (BX), Y0, Y9
 	VBROADCASTSS 8(DX), Y10
 	VFMADD231PS  Y10, Y9, Y2
 	ADDQ         CX, BX
 	CMPQ         SI, $0x04
-	JLE          end20
+	JLE          end7
 	VMASKMOVPS   (BX), Y0, Y9
 	VBROADCASTSS 16(DX), Y10
 	VFMADD231PS  Y10, Y9, Y3
 	ADDQ         CX, BX
 	CMPQ         SI, $0x06
-	JLE          end20
+	JLE          end7
 	VMASKMOVPS   (BX), Y0, Y9
 	VBROADCASTSS 24(DX), Y10
 	VFMADD231PS  Y10, Y9, Y4
 	ADDQ         CX, BX
 	CMPQ         SI, $0x08
-	JLE          end20
+	JLE          end7
 	VMASKMOVPS   (BX), Y0, Y9
 	VBROADCASTSS 32(DX), Y10
 	VFMADD231PS  Y10, Y9, Y5
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0a
-	JLE          end20
+	JLE          end7
 	VMASKMOVPS   (BX), Y0, Y9
 	VBROADCASTSS 40(DX), Y10
 	VFMADD231PS  Y10, Y9, Y6
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0c
-	JLE          end20
+	JLE          end7
 	VMASKMOVPS   (BX), Y0, Y9
 	VBROADCASTSS 48(DX), Y10
 	VFMADD231PS  Y10, Y9, Y7
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0e
-	JLE          end20
+	JLE          end7
 	VMASKMOVPS   (BX), Y0, Y9
 	VBROADCASTSS 56(DX), Y10
 	VFMADD231PS  Y10, Y9, Y8
 	ADDQ         CX, BX
 
-end20:
+end7:
 	VADDPS Y5, Y1, Y1
 	VADDPS Y6, Y2, Y2
 	VADDPS Y7, Y3, Y3
@@ -3076,9 +2954,9 @@ end20:
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMPQ SI, $0x10
-	JLT  tail22
+	JLT  tail9
 
-block21:
+block8:
 	VMASKMOVPS   (BX), Y0, Y10
 	VBROADCASTSS 4(DX), Y11
 	VFMADD231PS  Y11, Y10, Y2
@@ -3114,59 +2992,59 @@ block21:
 	ADDQ         $0x40, DX
 	SUBQ         $0x10, SI
 	CMPQ         SI, $0x10
-	JGE          block21
+	JGE          block8
 
-tail22:
+tail9:
 	CMPQ         SI, $0x01
-	JLE          end23
+	JLE          end10
 	VMASKMOVPS   (BX), Y0, Y10
 	VBROADCASTSS 4(DX), Y11
 	VFMADD231PS  Y11, Y10, Y2
 	ADDQ         CX, BX
 	CMPQ         SI, $0x03
-	JLE          end23
+	JLE          end10
 	VMASKMOVPS   (BX), Y0, Y10
 	VBROADCASTSS 12(DX), Y11
 	VFMADD231PS  Y11, Y10, Y3
 	ADDQ         CX, BX
 	CMPQ         SI, $0x05
-	JLE          end23
+	JLE          end10
 	VMASKMOVPS   (BX), Y0, Y10
 	VBROADCASTSS 20(DX), Y11
 	VFMADD231PS  Y11, Y10, Y4
 	ADDQ         CX, BX
 	CMPQ         SI, $0x07
-	JLE          end23
+	JLE          end10
 	VMASKMOVPS   (BX), Y0, Y10
 	VBROADCASTSS 28(DX), Y11
 	VFMADD231PS  Y11, Y10, Y5
 	ADDQ         CX, BX
 	CMPQ         SI, $0x09
-	JLE          end23
+	JLE          end10
 	VMASKMOVPS   (BX), Y0, Y10
 	VBROADCASTSS 36(DX), Y11
 	VFMADD231PS  Y11, Y10, Y6
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0b
-	JLE          end23
+	JLE          end10
 	VMASKMOVPS   (BX), Y0, Y10
 	VBROADCASTSS 44(DX), Y11
 	VFMADD231PS  Y11, Y10, Y7
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0d
-	JLE          end23
+	JLE          end10
 	VMASKMOVPS   (BX), Y0, Y10
 	VBROADCASTSS 52(DX), Y11
 	VFMADD231PS  Y11, Y10, Y8
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0f
-	JLE          end23
+	JLE          end10
 	VMASKMOVPS   (BX), Y0, Y10
 	VBROADCASTSS 60(DX), Y11
 	VFMADD231PS  Y11, Y10, Y9
 	ADDQ         CX, BX
 
-end23:
+end10:
 	VADDPS Y6, Y2, Y2
 	VADDPS Y7, Y3, Y3
 	VADDPS Y8, Y4, Y4
@@ -3180,52 +3058,52 @@ end23:
 	VXORPS Y2, Y2, Y2
 	VADDPS Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear24
+	JNE    linear11
 	VMAXPS Y1, Y2, Y1
 
-linear24:
+linear11:
 	TESTQ        $0x00000004, AX
-	JZ           low26
+	JZ           low13
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000002, AX
-	JZ           low27
+	JZ           low14
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low28
+	JZ           low15
 	VMOVSS       X1, 24(CX)
 
-low28:
-	JMP stored25
+low15:
+	JMP stored12
 
-low27:
+low14:
 	TESTQ  $0x00000001, AX
-	JZ     low29
+	JZ     low16
 	VMOVSS X1, 16(CX)
 
-low29:
-	JMP stored25
+low16:
+	JMP stored12
 
-low26:
+low13:
 	TESTQ     $0x00000002, AX
-	JZ        low30
+	JZ        low17
 	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 	TESTQ     $0x00000001, AX
-	JZ        low31
+	JZ        low18
 	VMOVSS    X1, 8(CX)
 
-low31:
-	JMP stored25
+low18:
+	JMP stored12
 
-low30:
+low17:
 	TESTQ  $0x00000001, AX
-	JZ     low32
+	JZ     low19
 	VMOVSS X1, (CX)
 
-low32:
-stored25:
+low19:
+stored12:
 	MOVQ   y+0(FP), BX
 	MOVQ   ldy+8(FP), CX
 	IMUL3Q $0x01, CX, CX
@@ -3240,9 +3118,9 @@ stored25:
 	SUBQ   $0x01, BX
 	MOVQ   BX, rows+56(FP)
 	CMPQ   BX, $0x01
-	JGE    tile16
+	JGE    tile3
 
-rest17:
+rest4:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -3260,92 +3138,11 @@ TEXT ·abreastAVX2F64(SB), NOSPLIT, $0-88
 	JGE  more2
 	CMPQ AX, $0x04
 	JNE  part1
-	MOVQ n+72(FP), BX
-	CMPQ BX, $0x05
-	JGE  long3
 	MOVQ rows+56(FP), BX
 	CMPQ BX, $0x01
-	JLT  rest5
+	JLT  rest4
 
-tile4:
-	// chains 0, 1 …: the first of all from bias, the others from +0
-	MOVQ    bias+48(FP), BX
-	VMOVUPD (BX), Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	MOVQ    w+32(FP), BX
-	MOVQ    ldw+40(FP), CX
-	MOVQ    x+16(FP), DX
-	MOVQ    n+72(FP), SI
-
-	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
-	TESTQ        SI, SI
-	JLE          end6
-	VMOVUPD      (BX), Y4
-	VBROADCASTSD (DX), Y5
-	VFMADD231PD  Y5, Y4, Y0
-	ADDQ         CX, BX
-	CMPQ         SI, $0x01
-	JLE          end6
-	VMOVUPD      (BX), Y4
-	VBROADCASTSD 8(DX), Y5
-	VFMADD231PD  Y5, Y4, Y1
-	ADDQ         CX, BX
-	CMPQ         SI, $0x02
-	JLE          end6
-	VMOVUPD      (BX), Y4
-	VBROADCASTSD 16(DX), Y5
-	VFMADD231PD  Y5, Y4, Y2
-	ADDQ         CX, BX
-	CMPQ         SI, $0x03
-	JLE          end6
-	VMOVUPD      (BX), Y4
-	VBROADCASTSD 24(DX), Y5
-	VFMADD231PD  Y5, Y4, Y3
-	ADDQ         CX, BX
-
-end6:
-	VADDPD Y2, Y0, Y0
-	VADDPD Y3, Y1, Y1
-	VADDPD Y1, Y0, Y0
-	MOVQ   act+80(FP), BX
-	MOVQ   y+0(FP), CX
-	VXORPS Y1, Y1, Y1
-	VADDPD Y1, Y0, Y0
-	CMPQ   BX, $0x01
-	JNE    linear7
-	VMAXPD Y0, Y1, Y0
-
-linear7:
-	VMOVUPD Y0, (CX)
-	MOVQ    y+0(FP), BX
-	MOVQ    ldy+8(FP), CX
-	IMUL3Q  $0x01, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, y+0(FP)
-	MOVQ    x+16(FP), BX
-	MOVQ    ldx+24(FP), CX
-	IMUL3Q  $0x01, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, x+16(FP)
-	MOVQ    rows+56(FP), BX
-	SUBQ    $0x01, BX
-	MOVQ    BX, rows+56(FP)
-	CMPQ    BX, $0x01
-	JGE     tile4
-
-rest5:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-long3:
-	MOVQ rows+56(FP), BX
-	CMPQ BX, $0x01
-	JLT  rest9
-
-tile8:
+tile3:
 	// chains 0, 2 …: the first of all from bias, the others from +0
 	MOVQ    bias+48(FP), BX
 	VMOVUPD (BX), Y0
@@ -3364,9 +3161,9 @@ tile8:
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMPQ SI, $0x10
-	JLT  tail11
+	JLT  tail6
 
-block10:
+block5:
 	VMOVUPD      (BX), Y8
 	VBROADCASTSD (DX), Y9
 	VFMADD231PD  Y9, Y8, Y0
@@ -3402,59 +3199,59 @@ block10:
 	ADDQ         $0x00000080, DX
 	SUBQ         $0x10, SI
 	CMPQ         SI, $0x10
-	JGE          block10
+	JGE          block5
 
-tail11:
+tail6:
 	TESTQ        SI, SI
-	JLE          end12
+	JLE          end7
 	VMOVUPD      (BX), Y8
 	VBROADCASTSD (DX), Y9
 	VFMADD231PD  Y9, Y8, Y0
 	ADDQ         CX, BX
 	CMPQ         SI, $0x02
-	JLE          end12
+	JLE          end7
 	VMOVUPD      (BX), Y8
 	VBROADCASTSD 16(DX), Y9
 	VFMADD231PD  Y9, Y8, Y1
 	ADDQ         CX, BX
 	CMPQ         SI, $0x04
-	JLE          end12
+	JLE          end7
 	VMOVUPD      (BX), Y8
 	VBROADCASTSD 32(DX), Y9
 	VFMADD231PD  Y9, Y8, Y2
 	ADDQ         CX, BX
 	CMPQ         SI, $0x06
-	JLE          end12
+	JLE          end7
 	VMOVUPD      (BX), Y8
 	VBROADCASTSD 48(DX), Y9
 	VFMADD231PD  Y9, Y8, Y3
 	ADDQ         CX, BX
 	CMPQ         SI, $0x08
-	JLE          end12
+	JLE          end7
 	VMOVUPD      (BX), Y8
 	VBROADCASTSD 64(DX), Y9
 	VFMADD231PD  Y9, Y8, Y4
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0a
-	JLE          end12
+	JLE          end7
 	VMOVUPD      (BX), Y8
 	VBROADCASTSD 80(DX), Y9
 	VFMADD231PD  Y9, Y8, Y5
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0c
-	JLE          end12
+	JLE          end7
 	VMOVUPD      (BX), Y8
 	VBROADCASTSD 96(DX), Y9
 	VFMADD231PD  Y9, Y8, Y6
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0e
-	JLE          end12
+	JLE          end7
 	VMOVUPD      (BX), Y8
 	VBROADCASTSD 112(DX), Y9
 	VFMADD231PD  Y9, Y8, Y7
 	ADDQ         CX, BX
 
-end12:
+end7:
 	VADDPD Y4, Y0, Y0
 	VADDPD Y5, Y1, Y1
 	VADDPD Y6, Y2, Y2
@@ -3482,9 +3279,9 @@ end12:
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMPQ SI, $0x10
-	JLT  tail14
+	JLT  tail9
 
-block13:
+block8:
 	VMOVUPD      (BX), Y9
 	VBROADCASTSD 8(DX), Y10
 	VFMADD231PD  Y10, Y9, Y1
@@ -3520,59 +3317,59 @@ block13:
 	ADDQ         $0x00000080, DX
 	SUBQ         $0x10, SI
 	CMPQ         SI, $0x10
-	JGE          block13
+	JGE          block8
 
-tail14:
+tail9:
 	CMPQ         SI, $0x01
-	JLE          end15
+	JLE          end10
 	VMOVUPD      (BX), Y9
 	VBROADCASTSD 8(DX), Y10
 	VFMADD231PD  Y10, Y9, Y1
 	ADDQ         CX, BX
 	CMPQ         SI, $0x03
-	JLE          end15
+	JLE          end10
 	VMOVUPD      (BX), Y9
 	VBROADCASTSD 24(DX), Y10
 	VFMADD231PD  Y10, Y9, Y2
 	ADDQ         CX, BX
 	CMPQ         SI, $0x05
-	JLE          end15
+	JLE          end10
 	VMOVUPD      (BX), Y9
 	VBROADCASTSD 40(DX), Y10
 	VFMADD231PD  Y10, Y9, Y3
 	ADDQ         CX, BX
 	CMPQ         SI, $0x07
-	JLE          end15
+	JLE          end10
 	VMOVUPD      (BX), Y9
 	VBROADCASTSD 56(DX), Y10
 	VFMADD231PD  Y10, Y9, Y4
 	ADDQ         CX, BX
 	CMPQ         SI, $0x09
-	JLE          end15
+	JLE          end10
 	VMOVUPD      (BX), Y9
 	VBROADCASTSD 72(DX), Y10
 	VFMADD231PD  Y10, Y9, Y5
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0b
-	JLE          end15
+	JLE          end10
 	VMOVUPD      (BX), Y9
 	VBROADCASTSD 88(DX), Y10
 	VFMADD231PD  Y10, Y9, Y6
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0d
-	JLE          end15
+	JLE          end10
 	VMOVUPD      (BX), Y9
 	VBROADCASTSD 104(DX), Y10
 	VFMADD231PD  Y10, Y9, Y7
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0f
-	JLE          end15
+	JLE          end10
 	VMOVUPD      (BX), Y9
 	VBROADCASTSD 120(DX), Y10
 	VFMADD231PD  Y10, Y9, Y8
 	ADDQ         CX, BX
 
-end15:
+end10:
 	VADDPD Y5, Y1, Y1
 	VADDPD Y6, Y2, Y2
 	VADDPD Y7, Y3, Y3
@@ -3586,10 +3383,10 @@ end15:
 	VXORPS Y1, Y1, Y1
 	VADDPD Y1, Y0, Y0
 	CMPQ   BX, $0x01
-	JNE    linear16
+	JNE    linear11
 	VMAXPD Y0, Y1, Y0
 
-linear16:
+linear11:
 	VMOVUPD Y0, (CX)
 	MOVQ    y+0(FP), BX
 	MOVQ    ldy+8(FP), CX
@@ -3605,9 +3402,9 @@ linear16:
 	SUBQ    $0x01, BX
 	MOVQ    BX, rows+56(FP)
 	CMPQ    BX, $0x01
-	JGE     tile8
+	JGE     tile3
 
-rest9:
+rest4:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -3619,111 +3416,11 @@ part1:
 	LEAQ    mask<>+32(SB), CX
 	SUBQ    BX, CX
 	VMOVDQU (CX), Y0
-	MOVQ    n+72(FP), BX
-	CMPQ    BX, $0x05
-	JGE     long17
 	MOVQ    rows+56(FP), BX
 	CMPQ    BX, $0x01
-	JLT     rest19
+	JLT     rest13
 
-tile18:
-	// chains 0, 1 …: the first of all from bias, the others from +0
-	MOVQ       bias+48(FP), BX
-	VMASKMOVPD (BX), Y0, Y1
-	VXORPS     Y2, Y2, Y2
-	VXORPS     Y3, Y3, Y3
-	VXORPS     Y4, Y4, Y4
-	MOVQ       w+32(FP), BX
-	MOVQ       ldw+40(FP), CX
-	MOVQ       x+16(FP), DX
-	MOVQ       n+72(FP), SI
-
-	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
-	TESTQ        SI, SI
-	JLE          end20
-	VMASKMOVPD   (BX), Y0, Y5
-	VBROADCASTSD (DX), Y6
-	VFMADD231PD  Y6, Y5, Y1
-	ADDQ         CX, BX
-	CMPQ         SI, $0x01
-	JLE          end20
-	VMASKMOVPD   (BX), Y0, Y5
-	VBROADCASTSD 8(DX), Y6
-	VFMADD231PD  Y6, Y5, Y2
-	ADDQ         CX, BX
-	CMPQ         SI, $0x02
-	JLE          end20
-	VMASKMOVPD   (BX), Y0, Y5
-	VBROADCASTSD 16(DX), Y6
-	VFMADD231PD  Y6, Y5, Y3
-	ADDQ         CX, BX
-	CMPQ         SI, $0x03
-	JLE          end20
-	VMASKMOVPD   (BX), Y0, Y5
-	VBROADCASTSD 24(DX), Y6
-	VFMADD231PD  Y6, Y5, Y4
-	ADDQ         CX, BX
-
-end20:
-	VADDPD Y3, Y1, Y1
-	VADDPD Y4, Y2, Y2
-	VADDPD Y2, Y1, Y1
-	MOVQ   act+80(FP), BX
-	MOVQ   y+0(FP), CX
-	VXORPS Y2, Y2, Y2
-	VADDPD Y2, Y1, Y1
-	CMPQ   BX, $0x01
-	JNE    linear21
-	VMAXPD Y1, Y2, Y1
-
-linear21:
-	TESTQ        $0x00000002, AX
-	JZ           low23
-	VMOVUPS      X1, (CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low24
-	VMOVSD       X1, 16(CX)
-	VUNPCKHPD    X1, X1, X1
-
-low24:
-	JMP stored22
-
-low23:
-	TESTQ     $0x00000001, AX
-	JZ        low25
-	VMOVSD    X1, (CX)
-	VUNPCKHPD X1, X1, X1
-
-low25:
-stored22:
-	MOVQ   y+0(FP), BX
-	MOVQ   ldy+8(FP), CX
-	IMUL3Q $0x01, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, y+0(FP)
-	MOVQ   x+16(FP), BX
-	MOVQ   ldx+24(FP), CX
-	IMUL3Q $0x01, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, x+16(FP)
-	MOVQ   rows+56(FP), BX
-	SUBQ   $0x01, BX
-	MOVQ   BX, rows+56(FP)
-	CMPQ   BX, $0x01
-	JGE    tile18
-
-rest19:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-long17:
-	MOVQ rows+56(FP), BX
-	CMPQ BX, $0x01
-	JLT  rest27
-
-tile26:
+tile12:
 	// chains 0, 2 …: the first of all from bias, the others from +0
 	MOVQ       bias+48(FP), BX
 	VMASKMOVPD (BX), Y0, Y1
@@ -3742,9 +3439,9 @@ tile26:
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMPQ SI, $0x10
-	JLT  tail29
+	JLT  tail15
 
-block28:
+block14:
 	VMASKMOVPD   (BX), Y0, Y9
 	VBROADCASTSD (DX), Y10
 	VFMADD231PD  Y10, Y9, Y1
@@ -3780,59 +3477,59 @@ block28:
 	ADDQ         $0x00000080, DX
 	SUBQ         $0x10, SI
 	CMPQ         SI, $0x10
-	JGE          block28
+	JGE          block14
 
-tail29:
+tail15:
 	TESTQ        SI, SI
-	JLE          end30
+	JLE          end16
 	VMASKMOVPD   (BX), Y0, Y9
 	VBROADCASTSD (DX), Y10
 	VFMADD231PD  Y10, Y9, Y1
 	ADDQ         CX, BX
 	CMPQ         SI, $0x02
-	JLE          end30
+	JLE          end16
 	VMASKMOVPD   (BX), Y0, Y9
 	VBROADCASTSD 16(DX), Y10
 	VFMADD231PD  Y10, Y9, Y2
 	ADDQ         CX, BX
 	CMPQ         SI, $0x04
-	JLE          end30
+	JLE          end16
 	VMASKMOVPD   (BX), Y0, Y9
 	VBROADCASTSD 32(DX), Y10
 	VFMADD231PD  Y10, Y9, Y3
 	ADDQ         CX, BX
 	CMPQ         SI, $0x06
-	JLE          end30
+	JLE          end16
 	VMASKMOVPD   (BX), Y0, Y9
 	VBROADCASTSD 48(DX), Y10
 	VFMADD231PD  Y10, Y9, Y4
 	ADDQ         CX, BX
 	CMPQ         SI, $0x08
-	JLE          end30
+	JLE          end16
 	VMASKMOVPD   (BX), Y0, Y9
 	VBROADCASTSD 64(DX), Y10
 	VFMADD231PD  Y10, Y9, Y5
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0a
-	JLE          end30
+	JLE          end16
 	VMASKMOVPD   (BX), Y0, Y9
 	VBROADCASTSD 80(DX), Y10
 	VFMADD231PD  Y10, Y9, Y6
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0c
-	JLE          end30
+	JLE          end16
 	VMASKMOVPD   (BX), Y0, Y9
 	VBROADCASTSD 96(DX), Y10
 	VFMADD231PD  Y10, Y9, Y7
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0e
-	JLE          end30
+	JLE          end16
 	VMASKMOVPD   (BX), Y0, Y9
 	VBROADCASTSD 112(DX), Y10
 	VFMADD231PD  Y10, Y9, Y8
 	ADDQ         CX, BX
 
-end30:
+end16:
 	VADDPD Y5, Y1, Y1
 	VADDPD Y6, Y2, Y2
 	VADDPD Y7, Y3, Y3
@@ -3860,9 +3557,9 @@ end30:
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMPQ SI, $0x10
-	JLT  tail32
+	JLT  tail18
 
-block31:
+block17:
 	VMASKMOVPD   (BX), Y0, Y10
 	VBROADCASTSD 8(DX), Y11
 	VFMADD231PD  Y11, Y10, Y2
@@ -3898,59 +3595,59 @@ block31:
 	ADDQ         $0x00000080, DX
 	SUBQ         $0x10, SI
 	CMPQ         SI, $0x10
-	JGE          block31
+	JGE          block17
 
-tail32:
+tail18:
 	CMPQ         SI, $0x01
-	JLE          end33
+	JLE          end19
 	VMASKMOVPD   (BX), Y0, Y10
 	VBROADCASTSD 8(DX), Y11
 	VFMADD231PD  Y11, Y10, Y2
 	ADDQ         CX, BX
 	CMPQ         SI, $0x03
-	JLE          end33
+	JLE          end19
 	VMASKMOVPD   (BX), Y0, Y10
 	VBROADCASTSD 24(DX), Y11
 	VFMADD231PD  Y11, Y10, Y3
 	ADDQ         CX, BX
 	CMPQ         SI, $0x05
-	JLE          end33
+	JLE          end19
 	VMASKMOVPD   (BX), Y0, Y10
 	VBROADCASTSD 40(DX), Y11
 	VFMADD231PD  Y11, Y10, Y4
 	ADDQ         CX, BX
 	CMPQ         SI, $0x07
-	JLE          end33
+	JLE          end19
 	VMASKMOVPD   (BX), Y0, Y10
 	VBROADCASTSD 56(DX), Y11
 	VFMADD231PD  Y11, Y10, Y5
 	ADDQ         CX, BX
 	CMPQ         SI, $0x09
-	JLE          end33
+	JLE          end19
 	VMASKMOVPD   (BX), Y0, Y10
 	VBROADCASTSD 72(DX), Y11
 	VFMADD231PD  Y11, Y10, Y6
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0b
-	JLE          end33
+	JLE          end19
 	VMASKMOVPD   (BX), Y0, Y10
 	VBROADCASTSD 88(DX), Y11
 	VFMADD231PD  Y11, Y10, Y7
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0d
-	JLE          end33
+	JLE          end19
 	VMASKMOVPD   (BX), Y0, Y10
 	VBROADCASTSD 104(DX), Y11
 	VFMADD231PD  Y11, Y10, Y8
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0f
-	JLE          end33
+	JLE          end19
 	VMASKMOVPD   (BX), Y0, Y10
 	VBROADCASTSD 120(DX), Y11
 	VFMADD231PD  Y11, Y10, Y9
 	ADDQ         CX, BX
 
-end33:
+end19:
 	VADDPD Y6, Y2, Y2
 	VADDPD Y7, Y3, Y3
 	VADDPD Y8, Y4, Y4
@@ -3964,30 +3661,30 @@ end33:
 	VXORPS Y2, Y2, Y2
 	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear34
+	JNE    linear20
 	VMAXPD Y1, Y2, Y1
 
-linear34:
+linear20:
 	TESTQ        $0x00000002, AX
-	JZ           low36
+	JZ           low22
 	VMOVUPS      X1, (CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low37
+	JZ           low23
 	VMOVSD       X1, 16(CX)
 	VUNPCKHPD    X1, X1, X1
 
-low37:
-	JMP stored35
+low23:
+	JMP stored21
 
-low36:
+low22:
 	TESTQ     $0x00000001, AX
-	JZ        low38
+	JZ        low24
 	VMOVSD    X1, (CX)
 	VUNPCKHPD X1, X1, X1
 
-low38:
-stored35:
+low24:
+stored21:
 	MOVQ   y+0(FP), BX
 	MOVQ   ldy+8(FP), CX
 	IMUL3Q $0x01, CX, CX
@@ -4002,145 +3699,27 @@ stored35:
 	SUBQ   $0x01, BX
 	MOVQ   BX, rows+56(FP)
 	CMPQ   BX, $0x01
-	JGE    tile26
+	JGE    tile12
 
-rest27:
+rest13:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 more2:
 	CMPQ    AX, $0x09
-	JGE     more40
+	JGE     more26
 	MOVQ    AX, BX
 	ANDQ    $0x03, BX
 	IMUL3Q  $0x08, BX, BX
 	LEAQ    mask<>+32(SB), CX
 	SUBQ    BX, CX
 	VMOVDQU (CX), Y0
-	MOVQ    n+72(FP), BX
-	CMPQ    BX, $0x05
-	JGE     long41
 	MOVQ    rows+56(FP), BX
 	CMPQ    BX, $0x01
-	JLT     rest43
+	JLT     rest28
 
-tile42:
-	// chains 0, 1 …: the first of all from bias, the others from +0
-	MOVQ       bias+48(FP), BX
-	VMOVUPD    (BX), Y1
-	VMASKMOVPD 32(BX), Y0, Y2
-	VXORPS     Y3, Y3, Y3
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	VXORPS     Y8, Y8, Y8
-	MOVQ       w+32(FP), BX
-	MOVQ       ldw+40(FP), CX
-	MOVQ       x+16(FP), DX
-	MOVQ       n+72(FP), SI
-
-	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
-	TESTQ        SI, SI
-	JLE          end44
-	VBROADCASTSD (DX), Y10
-	VMOVUPD      (BX), Y9
-	VFMADD231PD  Y10, Y9, Y1
-	VMASKMOVPD   32(BX), Y0, Y9
-	VFMADD231PD  Y10, Y9, Y2
-	ADDQ         CX, BX
-	CMPQ         SI, $0x01
-	JLE          end44
-	VBROADCASTSD 8(DX), Y10
-	VMOVUPD      (BX), Y9
-	VFMADD231PD  Y10, Y9, Y3
-	VMASKMOVPD   32(BX), Y0, Y9
-	VFMADD231PD  Y10, Y9, Y4
-	ADDQ         CX, BX
-	CMPQ         SI, $0x02
-	JLE          end44
-	VBROADCASTSD 16(DX), Y10
-	VMOVUPD      (BX), Y9
-	VFMADD231PD  Y10, Y9, Y5
-	VMASKMOVPD   32(BX), Y0, Y9
-	VFMADD231PD  Y10, Y9, Y6
-	ADDQ         CX, BX
-	CMPQ         SI, $0x03
-	JLE          end44
-	VBROADCASTSD 24(DX), Y10
-	VMOVUPD      (BX), Y9
-	VFMADD231PD  Y10, Y9, Y7
-	VMASKMOVPD   32(BX), Y0, Y9
-	VFMADD231PD  Y10, Y9, Y8
-	ADDQ         CX, BX
-
-end44:
-	VADDPD Y5, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	VADDPD Y7, Y3, Y3
-	VADDPD Y8, Y4, Y4
-	VADDPD Y3, Y1, Y1
-	VADDPD Y4, Y2, Y2
-	MOVQ   act+80(FP), BX
-	MOVQ   y+0(FP), CX
-	VXORPS Y3, Y3, Y3
-	VADDPD Y3, Y1, Y1
-	VADDPD Y3, Y2, Y2
-	CMPQ   BX, $0x01
-	JNE    linear45
-	VMAXPD Y1, Y3, Y1
-	VMAXPD Y2, Y3, Y2
-
-linear45:
-	VMOVUPD      Y1, (CX)
-	TESTQ        $0x00000002, AX
-	JZ           low47
-	VMOVUPS      X2, 32(CX)
-	VEXTRACTF128 $0x01, Y2, X2
-	TESTQ        $0x00000001, AX
-	JZ           low48
-	VMOVSD       X2, 48(CX)
-	VUNPCKHPD    X2, X2, X2
-
-low48:
-	JMP stored46
-
-low47:
-	TESTQ     $0x00000001, AX
-	JZ        low49
-	VMOVSD    X2, 32(CX)
-	VUNPCKHPD X2, X2, X2
-
-low49:
-stored46:
-	MOVQ   y+0(FP), BX
-	MOVQ   ldy+8(FP), CX
-	IMUL3Q $0x01, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, y+0(FP)
-	MOVQ   x+16(FP), BX
-	MOVQ   ldx+24(FP), CX
-	IMUL3Q $0x01, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, x+16(FP)
-	MOVQ   rows+56(FP), BX
-	SUBQ   $0x01, BX
-	MOVQ   BX, rows+56(FP)
-	CMPQ   BX, $0x01
-	JGE    tile42
-
-rest43:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-long41:
-	MOVQ rows+56(FP), BX
-	CMPQ BX, $0x01
-	JLT  rest51
-
-tile50:
+tile27:
 	// chains 0, 4 …: the first of all from bias, the others from +0
 	MOVQ       bias+48(FP), BX
 	VMOVUPD    (BX), Y1
@@ -4159,9 +3738,9 @@ tile50:
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMPQ SI, $0x10
-	JLT  tail53
+	JLT  tail30
 
-block52:
+block29:
 	VBROADCASTSD (DX), Y10
 	VMOVUPD      (BX), Y9
 	VFMADD231PD  Y10, Y9, Y1
@@ -4189,11 +3768,11 @@ block52:
 	ADDQ         $0x00000080, DX
 	SUBQ         $0x10, SI
 	CMPQ         SI, $0x10
-	JGE          block52
+	JGE          block29
 
-tail53:
+tail30:
 	TESTQ        SI, SI
-	JLE          end54
+	JLE          end31
 	VBROADCASTSD (DX), Y10
 	VMOVUPD      (BX), Y9
 	VFMADD231PD  Y10, Y9, Y1
@@ -4201,7 +3780,7 @@ tail53:
 	VFMADD231PD  Y10, Y9, Y2
 	ADDQ         CX, BX
 	CMPQ         SI, $0x04
-	JLE          end54
+	JLE          end31
 	VBROADCASTSD 32(DX), Y10
 	VMOVUPD      (BX), Y9
 	VFMADD231PD  Y10, Y9, Y3
@@ -4209,7 +3788,7 @@ tail53:
 	VFMADD231PD  Y10, Y9, Y4
 	ADDQ         CX, BX
 	CMPQ         SI, $0x08
-	JLE          end54
+	JLE          end31
 	VBROADCASTSD 64(DX), Y10
 	VMOVUPD      (BX), Y9
 	VFMADD231PD  Y10, Y9, Y5
@@ -4217,7 +3796,7 @@ tail53:
 	VFMADD231PD  Y10, Y9, Y6
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0c
-	JLE          end54
+	JLE          end31
 	VBROADCASTSD 96(DX), Y10
 	VMOVUPD      (BX), Y9
 	VFMADD231PD  Y10, Y9, Y7
@@ -4225,7 +3804,7 @@ tail53:
 	VFMADD231PD  Y10, Y9, Y8
 	ADDQ         CX, BX
 
-end54:
+end31:
 	VADDPD Y5, Y1, Y1
 	VADDPD Y6, Y2, Y2
 	VADDPD Y7, Y3, Y3
@@ -4252,9 +3831,9 @@ end54:
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMPQ SI, $0x10
-	JLT  tail56
+	JLT  tail33
 
-block55:
+block32:
 	VBROADCASTSD 16(DX), Y12
 	VMOVUPD      (BX), Y11
 	VFMADD231PD  Y12, Y11, Y3
@@ -4282,11 +3861,11 @@ block55:
 	ADDQ         $0x00000080, DX
 	SUBQ         $0x10, SI
 	CMPQ         SI, $0x10
-	JGE          block55
+	JGE          block32
 
-tail56:
+tail33:
 	CMPQ         SI, $0x02
-	JLE          end57
+	JLE          end34
 	VBROADCASTSD 16(DX), Y12
 	VMOVUPD      (BX), Y11
 	VFMADD231PD  Y12, Y11, Y3
@@ -4294,7 +3873,7 @@ tail56:
 	VFMADD231PD  Y12, Y11, Y4
 	ADDQ         CX, BX
 	CMPQ         SI, $0x06
-	JLE          end57
+	JLE          end34
 	VBROADCASTSD 48(DX), Y12
 	VMOVUPD      (BX), Y11
 	VFMADD231PD  Y12, Y11, Y5
@@ -4302,7 +3881,7 @@ tail56:
 	VFMADD231PD  Y12, Y11, Y6
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0a
-	JLE          end57
+	JLE          end34
 	VBROADCASTSD 80(DX), Y12
 	VMOVUPD      (BX), Y11
 	VFMADD231PD  Y12, Y11, Y7
@@ -4310,7 +3889,7 @@ tail56:
 	VFMADD231PD  Y12, Y11, Y8
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0e
-	JLE          end57
+	JLE          end34
 	VBROADCASTSD 112(DX), Y12
 	VMOVUPD      (BX), Y11
 	VFMADD231PD  Y12, Y11, Y9
@@ -4318,7 +3897,7 @@ tail56:
 	VFMADD231PD  Y12, Y11, Y10
 	ADDQ         CX, BX
 
-end57:
+end34:
 	VADDPD Y7, Y3, Y3
 	VADDPD Y8, Y4, Y4
 	VADDPD Y9, Y5, Y5
@@ -4347,9 +3926,9 @@ end57:
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMPQ SI, $0x10
-	JLT  tail59
+	JLT  tail36
 
-block58:
+block35:
 	VBROADCASTSD 8(DX), Y12
 	VMOVUPD      (BX), Y11
 	VFMADD231PD  Y12, Y11, Y3
@@ -4377,11 +3956,11 @@ block58:
 	ADDQ         $0x00000080, DX
 	SUBQ         $0x10, SI
 	CMPQ         SI, $0x10
-	JGE          block58
+	JGE          block35
 
-tail59:
+tail36:
 	CMPQ         SI, $0x01
-	JLE          end60
+	JLE          end37
 	VBROADCASTSD 8(DX), Y12
 	VMOVUPD      (BX), Y11
 	VFMADD231PD  Y12, Y11, Y3
@@ -4389,7 +3968,7 @@ tail59:
 	VFMADD231PD  Y12, Y11, Y4
 	ADDQ         CX, BX
 	CMPQ         SI, $0x05
-	JLE          end60
+	JLE          end37
 	VBROADCASTSD 40(DX), Y12
 	VMOVUPD      (BX), Y11
 	VFMADD231PD  Y12, Y11, Y5
@@ -4397,7 +3976,7 @@ tail59:
 	VFMADD231PD  Y12, Y11, Y6
 	ADDQ         CX, BX
 	CMPQ         SI, $0x09
-	JLE          end60
+	JLE          end37
 	VBROADCASTSD 72(DX), Y12
 	VMOVUPD      (BX), Y11
 	VFMADD231PD  Y12, Y11, Y7
@@ -4405,7 +3984,7 @@ tail59:
 	VFMADD231PD  Y12, Y11, Y8
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0d
-	JLE          end60
+	JLE          end37
 	VBROADCASTSD 104(DX), Y12
 	VMOVUPD      (BX), Y11
 	VFMADD231PD  Y12, Y11, Y9
@@ -4413,7 +3992,7 @@ tail59:
 	VFMADD231PD  Y12, Y11, Y10
 	ADDQ         CX, BX
 
-end60:
+end37:
 	VADDPD Y7, Y3, Y3
 	VADDPD Y8, Y4, Y4
 	VADDPD Y9, Y5, Y5
@@ -4440,9 +4019,9 @@ end60:
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMPQ SI, $0x10
-	JLT  tail62
+	JLT  tail39
 
-block61:
+block38:
 	VBROADCASTSD 24(DX), Y14
 	VMOVUPD      (BX), Y13
 	VFMADD231PD  Y14, Y13, Y5
@@ -4470,11 +4049,11 @@ block61:
 	ADDQ         $0x00000080, DX
 	SUBQ         $0x10, SI
 	CMPQ         SI, $0x10
-	JGE          block61
+	JGE          block38
 
-tail62:
+tail39:
 	CMPQ         SI, $0x03
-	JLE          end63
+	JLE          end40
 	VBROADCASTSD 24(DX), Y14
 	VMOVUPD      (BX), Y13
 	VFMADD231PD  Y14, Y13, Y5
@@ -4482,7 +4061,7 @@ tail62:
 	VFMADD231PD  Y14, Y13, Y6
 	ADDQ         CX, BX
 	CMPQ         SI, $0x07
-	JLE          end63
+	JLE          end40
 	VBROADCASTSD 56(DX), Y14
 	VMOVUPD      (BX), Y13
 	VFMADD231PD  Y14, Y13, Y7
@@ -4490,7 +4069,7 @@ tail62:
 	VFMADD231PD  Y14, Y13, Y8
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0b
-	JLE          end63
+	JLE          end40
 	VBROADCASTSD 88(DX), Y14
 	VMOVUPD      (BX), Y13
 	VFMADD231PD  Y14, Y13, Y9
@@ -4498,7 +4077,7 @@ tail62:
 	VFMADD231PD  Y14, Y13, Y10
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0f
-	JLE          end63
+	JLE          end40
 	VBROADCASTSD 120(DX), Y14
 	VMOVUPD      (BX), Y13
 	VFMADD231PD  Y14, Y13, Y11
@@ -4506,7 +4085,7 @@ tail62:
 	VFMADD231PD  Y14, Y13, Y12
 	ADDQ         CX, BX
 
-end63:
+end40:
 	VADDPD Y9, Y5, Y5
 	VADDPD Y10, Y6, Y6
 	VADDPD Y11, Y7, Y7
@@ -4523,32 +4102,32 @@ end63:
 	VADDPD Y3, Y1, Y1
 	VADDPD Y3, Y2, Y2
 	CMPQ   BX, $0x01
-	JNE    linear64
+	JNE    linear41
 	VMAXPD Y1, Y3, Y1
 	VMAXPD Y2, Y3, Y2
 
-linear64:
+linear41:
 	VMOVUPD      Y1, (CX)
 	TESTQ        $0x00000002, AX
-	JZ           low66
+	JZ           low43
 	VMOVUPS      X2, 32(CX)
 	VEXTRACTF128 $0x01, Y2, X2
 	TESTQ        $0x00000001, AX
-	JZ           low67
+	JZ           low44
 	VMOVSD       X2, 48(CX)
 	VUNPCKHPD    X2, X2, X2
 
-low67:
-	JMP stored65
+low44:
+	JMP stored42
 
-low66:
+low43:
 	TESTQ     $0x00000001, AX
-	JZ        low68
+	JZ        low45
 	VMOVSD    X2, 32(CX)
 	VUNPCKHPD X2, X2, X2
 
-low68:
-stored65:
+low45:
+stored42:
 	MOVQ   y+0(FP), BX
 	MOVQ   ldy+8(FP), CX
 	IMUL3Q $0x01, CX, CX
@@ -4563,14 +4142,2356 @@ stored65:
 	SUBQ   $0x01, BX
 	MOVQ   BX, rows+56(FP)
 	CMPQ   BX, $0x01
-	JGE    tile50
+	JGE    tile27
 
-rest51:
+rest28:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-more40:
+more26:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func treeAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+// Requires: AVX, FMA3
+TEXT ·treeAVX2F32(SB), NOSPLIT, $0-88
+	MOVQ    n+72(FP), AX
+	CMPQ    AX, $0x0a
+	JNE     other1
+	MOVQ    cols+64(FP), AX
+	MOVQ    AX, BX
+	ANDQ    $0x07, BX
+	IMUL3Q  $0x04, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+
+	// 10 rows of w and the bias
+	MOVQ       bias+48(FP), BX
+	VMASKMOVPS (BX), Y0, Y11
+	MOVQ       w+32(FP), BX
+	MOVQ       ldw+40(FP), CX
+	VMASKMOVPS (BX), Y0, Y1
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y2
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y3
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y6
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y7
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y8
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y9
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y10
+	MOVQ       y+0(FP), BX
+	MOVQ       ldy+8(FP), CX
+	MOVQ       x+16(FP), DX
+	MOVQ       ldx+24(FP), SI
+	MOVQ       rows+56(FP), DI
+	MOVQ       act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row2:
+	VBROADCASTSS (DX), Y12
+	VFMADD213PS  Y11, Y1, Y12
+	VBROADCASTSS 32(DX), Y13
+	VMULPS       Y9, Y13, Y13
+	VADDPS       Y13, Y12, Y12
+	VBROADCASTSS 16(DX), Y13
+	VMULPS       Y5, Y13, Y13
+	VADDPS       Y13, Y12, Y12
+	VBROADCASTSS 8(DX), Y13
+	VMULPS       Y3, Y13, Y13
+	VBROADCASTSS 24(DX), Y14
+	VMULPS       Y7, Y14, Y14
+	VADDPS       Y14, Y13, Y13
+	VADDPS       Y13, Y12, Y12
+	VBROADCASTSS 4(DX), Y13
+	VMULPS       Y2, Y13, Y13
+	VBROADCASTSS 36(DX), Y14
+	VMULPS       Y10, Y14, Y14
+	VADDPS       Y14, Y13, Y13
+	VBROADCASTSS 20(DX), Y14
+	VMULPS       Y6, Y14, Y14
+	VADDPS       Y14, Y13, Y13
+	VBROADCASTSS 12(DX), Y14
+	VMULPS       Y4, Y14, Y14
+	VBROADCASTSS 28(DX), Y15
+	VMULPS       Y8, Y15, Y15
+	VADDPS       Y15, Y14, Y14
+	VADDPS       Y14, Y13, Y13
+	VADDPS       Y13, Y12, Y12
+	VXORPS       Y13, Y13, Y13
+	VADDPS       Y13, Y12, Y12
+	CMPQ         R8, $0x01
+	JNE          linear3
+	VMAXPS       Y12, Y13, Y12
+
+linear3:
+	TESTQ        $0x00000004, AX
+	JZ           low5
+	VMOVUPS      X12, (BX)
+	VEXTRACTF128 $0x01, Y12, X12
+	TESTQ        $0x00000002, AX
+	JZ           low6
+	VMOVSD       X12, 16(BX)
+	VUNPCKHPD    X12, X12, X12
+	TESTQ        $0x00000001, AX
+	JZ           low7
+	VMOVSS       X12, 24(BX)
+
+low7:
+	JMP stored4
+
+low6:
+	TESTQ  $0x00000001, AX
+	JZ     low8
+	VMOVSS X12, 16(BX)
+
+low8:
+	JMP stored4
+
+low5:
+	TESTQ     $0x00000002, AX
+	JZ        low9
+	VMOVSD    X12, (BX)
+	VUNPCKHPD X12, X12, X12
+	TESTQ     $0x00000001, AX
+	JZ        low10
+	VMOVSS    X12, 8(BX)
+
+low10:
+	JMP stored4
+
+low9:
+	TESTQ  $0x00000001, AX
+	JZ     low11
+	VMOVSS X12, (BX)
+
+low11:
+stored4:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row2
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other1:
+	CMPQ    AX, $0x09
+	JNE     other12
+	MOVQ    cols+64(FP), AX
+	MOVQ    AX, BX
+	ANDQ    $0x07, BX
+	IMUL3Q  $0x04, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+
+	// 9 rows of w and the bias
+	MOVQ       bias+48(FP), BX
+	VMASKMOVPS (BX), Y0, Y10
+	MOVQ       w+32(FP), BX
+	MOVQ       ldw+40(FP), CX
+	VMASKMOVPS (BX), Y0, Y1
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y2
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y3
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y6
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y7
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y8
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y9
+	MOVQ       y+0(FP), BX
+	MOVQ       ldy+8(FP), CX
+	MOVQ       x+16(FP), DX
+	MOVQ       ldx+24(FP), SI
+	MOVQ       rows+56(FP), DI
+	MOVQ       act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row13:
+	VBROADCASTSS (DX), Y11
+	VFMADD213PS  Y10, Y1, Y11
+	VBROADCASTSS 32(DX), Y12
+	VMULPS       Y9, Y12, Y12
+	VADDPS       Y12, Y11, Y11
+	VBROADCASTSS 16(DX), Y12
+	VMULPS       Y5, Y12, Y12
+	VADDPS       Y12, Y11, Y11
+	VBROADCASTSS 8(DX), Y12
+	VMULPS       Y3, Y12, Y12
+	VBROADCASTSS 24(DX), Y13
+	VMULPS       Y7, Y13, Y13
+	VADDPS       Y13, Y12, Y12
+	VADDPS       Y12, Y11, Y11
+	VBROADCASTSS 4(DX), Y12
+	VMULPS       Y2, Y12, Y12
+	VBROADCASTSS 20(DX), Y13
+	VMULPS       Y6, Y13, Y13
+	VADDPS       Y13, Y12, Y12
+	VBROADCASTSS 12(DX), Y13
+	VMULPS       Y4, Y13, Y13
+	VBROADCASTSS 28(DX), Y14
+	VMULPS       Y8, Y14, Y14
+	VADDPS       Y14, Y13, Y13
+	VADDPS       Y13, Y12, Y12
+	VADDPS       Y12, Y11, Y11
+	VXORPS       Y12, Y12, Y12
+	VADDPS       Y12, Y11, Y11
+	CMPQ         R8, $0x01
+	JNE          linear14
+	VMAXPS       Y11, Y12, Y11
+
+linear14:
+	TESTQ        $0x00000004, AX
+	JZ           low16
+	VMOVUPS      X11, (BX)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000002, AX
+	JZ           low17
+	VMOVSD       X11, 16(BX)
+	VUNPCKHPD    X11, X11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low18
+	VMOVSS       X11, 24(BX)
+
+low18:
+	JMP stored15
+
+low17:
+	TESTQ  $0x00000001, AX
+	JZ     low19
+	VMOVSS X11, 16(BX)
+
+low19:
+	JMP stored15
+
+low16:
+	TESTQ     $0x00000002, AX
+	JZ        low20
+	VMOVSD    X11, (BX)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low21
+	VMOVSS    X11, 8(BX)
+
+low21:
+	JMP stored15
+
+low20:
+	TESTQ  $0x00000001, AX
+	JZ     low22
+	VMOVSS X11, (BX)
+
+low22:
+stored15:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row13
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other12:
+	CMPQ    AX, $0x08
+	JNE     other23
+	MOVQ    cols+64(FP), AX
+	MOVQ    AX, BX
+	ANDQ    $0x07, BX
+	IMUL3Q  $0x04, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+
+	// 8 rows of w and the bias
+	MOVQ       bias+48(FP), BX
+	VMASKMOVPS (BX), Y0, Y9
+	MOVQ       w+32(FP), BX
+	MOVQ       ldw+40(FP), CX
+	VMASKMOVPS (BX), Y0, Y1
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y2
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y3
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y6
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y7
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y8
+	MOVQ       y+0(FP), BX
+	MOVQ       ldy+8(FP), CX
+	MOVQ       x+16(FP), DX
+	MOVQ       ldx+24(FP), SI
+	MOVQ       rows+56(FP), DI
+	MOVQ       act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row24:
+	VBROADCASTSS (DX), Y10
+	VFMADD213PS  Y9, Y1, Y10
+	VBROADCASTSS 16(DX), Y11
+	VMULPS       Y5, Y11, Y11
+	VADDPS       Y11, Y10, Y10
+	VBROADCASTSS 8(DX), Y11
+	VMULPS       Y3, Y11, Y11
+	VBROADCASTSS 24(DX), Y12
+	VMULPS       Y7, Y12, Y12
+	VADDPS       Y12, Y11, Y11
+	VADDPS       Y11, Y10, Y10
+	VBROADCASTSS 4(DX), Y11
+	VMULPS       Y2, Y11, Y11
+	VBROADCASTSS 20(DX), Y12
+	VMULPS       Y6, Y12, Y12
+	VADDPS       Y12, Y11, Y11
+	VBROADCASTSS 12(DX), Y12
+	VMULPS       Y4, Y12, Y12
+	VBROADCASTSS 28(DX), Y13
+	VMULPS       Y8, Y13, Y13
+	VADDPS       Y13, Y12, Y12
+	VADDPS       Y12, Y11, Y11
+	VADDPS       Y11, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	VADDPS       Y11, Y10, Y10
+	CMPQ         R8, $0x01
+	JNE          linear25
+	VMAXPS       Y10, Y11, Y10
+
+linear25:
+	TESTQ        $0x00000004, AX
+	JZ           low27
+	VMOVUPS      X10, (BX)
+	VEXTRACTF128 $0x01, Y10, X10
+	TESTQ        $0x00000002, AX
+	JZ           low28
+	VMOVSD       X10, 16(BX)
+	VUNPCKHPD    X10, X10, X10
+	TESTQ        $0x00000001, AX
+	JZ           low29
+	VMOVSS       X10, 24(BX)
+
+low29:
+	JMP stored26
+
+low28:
+	TESTQ  $0x00000001, AX
+	JZ     low30
+	VMOVSS X10, 16(BX)
+
+low30:
+	JMP stored26
+
+low27:
+	TESTQ     $0x00000002, AX
+	JZ        low31
+	VMOVSD    X10, (BX)
+	VUNPCKHPD X10, X10, X10
+	TESTQ     $0x00000001, AX
+	JZ        low32
+	VMOVSS    X10, 8(BX)
+
+low32:
+	JMP stored26
+
+low31:
+	TESTQ  $0x00000001, AX
+	JZ     low33
+	VMOVSS X10, (BX)
+
+low33:
+stored26:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row24
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other23:
+	CMPQ    AX, $0x07
+	JNE     other34
+	MOVQ    cols+64(FP), AX
+	MOVQ    AX, BX
+	ANDQ    $0x07, BX
+	IMUL3Q  $0x04, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+
+	// 7 rows of w and the bias
+	MOVQ       bias+48(FP), BX
+	VMASKMOVPS (BX), Y0, Y8
+	MOVQ       w+32(FP), BX
+	MOVQ       ldw+40(FP), CX
+	VMASKMOVPS (BX), Y0, Y1
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y2
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y3
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y6
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y7
+	MOVQ       y+0(FP), BX
+	MOVQ       ldy+8(FP), CX
+	MOVQ       x+16(FP), DX
+	MOVQ       ldx+24(FP), SI
+	MOVQ       rows+56(FP), DI
+	MOVQ       act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row35:
+	VBROADCASTSS (DX), Y9
+	VFMADD213PS  Y8, Y1, Y9
+	VBROADCASTSS 16(DX), Y10
+	VMULPS       Y5, Y10, Y10
+	VADDPS       Y10, Y9, Y9
+	VBROADCASTSS 8(DX), Y10
+	VMULPS       Y3, Y10, Y10
+	VBROADCASTSS 24(DX), Y11
+	VMULPS       Y7, Y11, Y11
+	VADDPS       Y11, Y10, Y10
+	VADDPS       Y10, Y9, Y9
+	VBROADCASTSS 4(DX), Y10
+	VMULPS       Y2, Y10, Y10
+	VBROADCASTSS 20(DX), Y11
+	VMULPS       Y6, Y11, Y11
+	VADDPS       Y11, Y10, Y10
+	VBROADCASTSS 12(DX), Y11
+	VMULPS       Y4, Y11, Y11
+	VADDPS       Y11, Y10, Y10
+	VADDPS       Y10, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VADDPS       Y10, Y9, Y9
+	CMPQ         R8, $0x01
+	JNE          linear36
+	VMAXPS       Y9, Y10, Y9
+
+linear36:
+	TESTQ        $0x00000004, AX
+	JZ           low38
+	VMOVUPS      X9, (BX)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000002, AX
+	JZ           low39
+	VMOVSD       X9, 16(BX)
+	VUNPCKHPD    X9, X9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low40
+	VMOVSS       X9, 24(BX)
+
+low40:
+	JMP stored37
+
+low39:
+	TESTQ  $0x00000001, AX
+	JZ     low41
+	VMOVSS X9, 16(BX)
+
+low41:
+	JMP stored37
+
+low38:
+	TESTQ     $0x00000002, AX
+	JZ        low42
+	VMOVSD    X9, (BX)
+	VUNPCKHPD X9, X9, X9
+	TESTQ     $0x00000001, AX
+	JZ        low43
+	VMOVSS    X9, 8(BX)
+
+low43:
+	JMP stored37
+
+low42:
+	TESTQ  $0x00000001, AX
+	JZ     low44
+	VMOVSS X9, (BX)
+
+low44:
+stored37:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row35
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other34:
+	CMPQ    AX, $0x06
+	JNE     other45
+	MOVQ    cols+64(FP), AX
+	MOVQ    AX, BX
+	ANDQ    $0x07, BX
+	IMUL3Q  $0x04, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+
+	// 6 rows of w and the bias
+	MOVQ       bias+48(FP), BX
+	VMASKMOVPS (BX), Y0, Y7
+	MOVQ       w+32(FP), BX
+	MOVQ       ldw+40(FP), CX
+	VMASKMOVPS (BX), Y0, Y1
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y2
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y3
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y5
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y6
+	MOVQ       y+0(FP), BX
+	MOVQ       ldy+8(FP), CX
+	MOVQ       x+16(FP), DX
+	MOVQ       ldx+24(FP), SI
+	MOVQ       rows+56(FP), DI
+	MOVQ       act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row46:
+	VBROADCASTSS (DX), Y8
+	VFMADD213PS  Y7, Y1, Y8
+	VBROADCASTSS 16(DX), Y9
+	VMULPS       Y5, Y9, Y9
+	VADDPS       Y9, Y8, Y8
+	VBROADCASTSS 8(DX), Y9
+	VMULPS       Y3, Y9, Y9
+	VADDPS       Y9, Y8, Y8
+	VBROADCASTSS 4(DX), Y9
+	VMULPS       Y2, Y9, Y9
+	VBROADCASTSS 20(DX), Y10
+	VMULPS       Y6, Y10, Y10
+	VADDPS       Y10, Y9, Y9
+	VBROADCASTSS 12(DX), Y10
+	VMULPS       Y4, Y10, Y10
+	VADDPS       Y10, Y9, Y9
+	VADDPS       Y9, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VADDPS       Y9, Y8, Y8
+	CMPQ         R8, $0x01
+	JNE          linear47
+	VMAXPS       Y8, Y9, Y8
+
+linear47:
+	TESTQ        $0x00000004, AX
+	JZ           low49
+	VMOVUPS      X8, (BX)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000002, AX
+	JZ           low50
+	VMOVSD       X8, 16(BX)
+	VUNPCKHPD    X8, X8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low51
+	VMOVSS       X8, 24(BX)
+
+low51:
+	JMP stored48
+
+low50:
+	TESTQ  $0x00000001, AX
+	JZ     low52
+	VMOVSS X8, 16(BX)
+
+low52:
+	JMP stored48
+
+low49:
+	TESTQ     $0x00000002, AX
+	JZ        low53
+	VMOVSD    X8, (BX)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low54
+	VMOVSS    X8, 8(BX)
+
+low54:
+	JMP stored48
+
+low53:
+	TESTQ  $0x00000001, AX
+	JZ     low55
+	VMOVSS X8, (BX)
+
+low55:
+stored48:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row46
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other45:
+	CMPQ    AX, $0x05
+	JNE     other56
+	MOVQ    cols+64(FP), AX
+	MOVQ    AX, BX
+	ANDQ    $0x07, BX
+	IMUL3Q  $0x04, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+
+	// 5 rows of w and the bias
+	MOVQ       bias+48(FP), BX
+	VMASKMOVPS (BX), Y0, Y6
+	MOVQ       w+32(FP), BX
+	MOVQ       ldw+40(FP), CX
+	VMASKMOVPS (BX), Y0, Y1
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y2
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y3
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y4
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y5
+	MOVQ       y+0(FP), BX
+	MOVQ       ldy+8(FP), CX
+	MOVQ       x+16(FP), DX
+	MOVQ       ldx+24(FP), SI
+	MOVQ       rows+56(FP), DI
+	MOVQ       act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row57:
+	VBROADCASTSS (DX), Y7
+	VFMADD213PS  Y6, Y1, Y7
+	VBROADCASTSS 16(DX), Y8
+	VMULPS       Y5, Y8, Y8
+	VADDPS       Y8, Y7, Y7
+	VBROADCASTSS 8(DX), Y8
+	VMULPS       Y3, Y8, Y8
+	VADDPS       Y8, Y7, Y7
+	VBROADCASTSS 4(DX), Y8
+	VMULPS       Y2, Y8, Y8
+	VBROADCASTSS 12(DX), Y9
+	VMULPS       Y4, Y9, Y9
+	VADDPS       Y9, Y8, Y8
+	VADDPS       Y8, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VADDPS       Y8, Y7, Y7
+	CMPQ         R8, $0x01
+	JNE          linear58
+	VMAXPS       Y7, Y8, Y7
+
+linear58:
+	TESTQ        $0x00000004, AX
+	JZ           low60
+	VMOVUPS      X7, (BX)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low61
+	VMOVSD       X7, 16(BX)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low62
+	VMOVSS       X7, 24(BX)
+
+low62:
+	JMP stored59
+
+low61:
+	TESTQ  $0x00000001, AX
+	JZ     low63
+	VMOVSS X7, 16(BX)
+
+low63:
+	JMP stored59
+
+low60:
+	TESTQ     $0x00000002, AX
+	JZ        low64
+	VMOVSD    X7, (BX)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low65
+	VMOVSS    X7, 8(BX)
+
+low65:
+	JMP stored59
+
+low64:
+	TESTQ  $0x00000001, AX
+	JZ     low66
+	VMOVSS X7, (BX)
+
+low66:
+stored59:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row57
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other56:
+	CMPQ    AX, $0x04
+	JNE     other67
+	MOVQ    cols+64(FP), AX
+	MOVQ    AX, BX
+	ANDQ    $0x07, BX
+	IMUL3Q  $0x04, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+
+	// 4 rows of w and the bias
+	MOVQ       bias+48(FP), BX
+	VMASKMOVPS (BX), Y0, Y5
+	MOVQ       w+32(FP), BX
+	MOVQ       ldw+40(FP), CX
+	VMASKMOVPS (BX), Y0, Y1
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y2
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y3
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y4
+	MOVQ       y+0(FP), BX
+	MOVQ       ldy+8(FP), CX
+	MOVQ       x+16(FP), DX
+	MOVQ       ldx+24(FP), SI
+	MOVQ       rows+56(FP), DI
+	MOVQ       act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row68:
+	VBROADCASTSS (DX), Y6
+	VFMADD213PS  Y5, Y1, Y6
+	VBROADCASTSS 8(DX), Y7
+	VMULPS       Y3, Y7, Y7
+	VADDPS       Y7, Y6, Y6
+	VBROADCASTSS 4(DX), Y7
+	VMULPS       Y2, Y7, Y7
+	VBROADCASTSS 12(DX), Y8
+	VMULPS       Y4, Y8, Y8
+	VADDPS       Y8, Y7, Y7
+	VADDPS       Y7, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VADDPS       Y7, Y6, Y6
+	CMPQ         R8, $0x01
+	JNE          linear69
+	VMAXPS       Y6, Y7, Y6
+
+linear69:
+	TESTQ        $0x00000004, AX
+	JZ           low71
+	VMOVUPS      X6, (BX)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low72
+	VMOVSD       X6, 16(BX)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low73
+	VMOVSS       X6, 24(BX)
+
+low73:
+	JMP stored70
+
+low72:
+	TESTQ  $0x00000001, AX
+	JZ     low74
+	VMOVSS X6, 16(BX)
+
+low74:
+	JMP stored70
+
+low71:
+	TESTQ     $0x00000002, AX
+	JZ        low75
+	VMOVSD    X6, (BX)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low76
+	VMOVSS    X6, 8(BX)
+
+low76:
+	JMP stored70
+
+low75:
+	TESTQ  $0x00000001, AX
+	JZ     low77
+	VMOVSS X6, (BX)
+
+low77:
+stored70:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row68
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other67:
+	CMPQ    AX, $0x03
+	JNE     other78
+	MOVQ    cols+64(FP), AX
+	MOVQ    AX, BX
+	ANDQ    $0x07, BX
+	IMUL3Q  $0x04, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+
+	// 3 rows of w and the bias
+	MOVQ       bias+48(FP), BX
+	VMASKMOVPS (BX), Y0, Y4
+	MOVQ       w+32(FP), BX
+	MOVQ       ldw+40(FP), CX
+	VMASKMOVPS (BX), Y0, Y1
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y2
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y3
+	MOVQ       y+0(FP), BX
+	MOVQ       ldy+8(FP), CX
+	MOVQ       x+16(FP), DX
+	MOVQ       ldx+24(FP), SI
+	MOVQ       rows+56(FP), DI
+	MOVQ       act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row79:
+	VBROADCASTSS (DX), Y5
+	VFMADD213PS  Y4, Y1, Y5
+	VBROADCASTSS 8(DX), Y6
+	VMULPS       Y3, Y6, Y6
+	VADDPS       Y6, Y5, Y5
+	VBROADCASTSS 4(DX), Y6
+	VMULPS       Y2, Y6, Y6
+	VADDPS       Y6, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VADDPS       Y6, Y5, Y5
+	CMPQ         R8, $0x01
+	JNE          linear80
+	VMAXPS       Y5, Y6, Y5
+
+linear80:
+	TESTQ        $0x00000004, AX
+	JZ           low82
+	VMOVUPS      X5, (BX)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low83
+	VMOVSD       X5, 16(BX)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low84
+	VMOVSS       X5, 24(BX)
+
+low84:
+	JMP stored81
+
+low83:
+	TESTQ  $0x00000001, AX
+	JZ     low85
+	VMOVSS X5, 16(BX)
+
+low85:
+	JMP stored81
+
+low82:
+	TESTQ     $0x00000002, AX
+	JZ        low86
+	VMOVSD    X5, (BX)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low87
+	VMOVSS    X5, 8(BX)
+
+low87:
+	JMP stored81
+
+low86:
+	TESTQ  $0x00000001, AX
+	JZ     low88
+	VMOVSS X5, (BX)
+
+low88:
+stored81:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row79
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other78:
+	MOVQ    cols+64(FP), AX
+	MOVQ    AX, BX
+	ANDQ    $0x07, BX
+	IMUL3Q  $0x04, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+
+	// 2 rows of w and the bias
+	MOVQ       bias+48(FP), BX
+	VMASKMOVPS (BX), Y0, Y3
+	MOVQ       w+32(FP), BX
+	MOVQ       ldw+40(FP), CX
+	VMASKMOVPS (BX), Y0, Y1
+	ADDQ       CX, BX
+	VMASKMOVPS (BX), Y0, Y2
+	MOVQ       y+0(FP), BX
+	MOVQ       ldy+8(FP), CX
+	MOVQ       x+16(FP), DX
+	MOVQ       ldx+24(FP), SI
+	MOVQ       rows+56(FP), DI
+	MOVQ       act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row90:
+	VBROADCASTSS (DX), Y4
+	VFMADD213PS  Y3, Y1, Y4
+	VBROADCASTSS 4(DX), Y5
+	VMULPS       Y2, Y5, Y5
+	VADDPS       Y5, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VADDPS       Y5, Y4, Y4
+	CMPQ         R8, $0x01
+	JNE          linear91
+	VMAXPS       Y4, Y5, Y4
+
+linear91:
+	TESTQ        $0x00000004, AX
+	JZ           low93
+	VMOVUPS      X4, (BX)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low94
+	VMOVSD       X4, 16(BX)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low95
+	VMOVSS       X4, 24(BX)
+
+low95:
+	JMP stored92
+
+low94:
+	TESTQ  $0x00000001, AX
+	JZ     low96
+	VMOVSS X4, 16(BX)
+
+low96:
+	JMP stored92
+
+low93:
+	TESTQ     $0x00000002, AX
+	JZ        low97
+	VMOVSD    X4, (BX)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low98
+	VMOVSS    X4, 8(BX)
+
+low98:
+	JMP stored92
+
+low97:
+	TESTQ  $0x00000001, AX
+	JZ     low99
+	VMOVSS X4, (BX)
+
+low99:
+stored92:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row90
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func treeAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+// Requires: AVX, FMA3
+TEXT ·treeAVX2F64(SB), NOSPLIT, $0-88
+	MOVQ n+72(FP), AX
+	CMPQ AX, $0x0a
+	JNE  other1
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x04
+	JNE  part2
+
+	// 10 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y10
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y8
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y9
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row3:
+	VBROADCASTSD (DX), Y11
+	VFMADD213PD  Y10, Y0, Y11
+	VBROADCASTSD 64(DX), Y12
+	VMULPD       Y8, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VBROADCASTSD 32(DX), Y12
+	VMULPD       Y4, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VBROADCASTSD 16(DX), Y12
+	VMULPD       Y2, Y12, Y12
+	VBROADCASTSD 48(DX), Y13
+	VMULPD       Y6, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VBROADCASTSD 8(DX), Y12
+	VMULPD       Y1, Y12, Y12
+	VBROADCASTSD 72(DX), Y13
+	VMULPD       Y9, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VBROADCASTSD 40(DX), Y13
+	VMULPD       Y5, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VBROADCASTSD 24(DX), Y13
+	VMULPD       Y3, Y13, Y13
+	VBROADCASTSD 56(DX), Y14
+	VMULPD       Y7, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VXORPS       Y12, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	CMPQ         R8, $0x01
+	JNE          linear4
+	VMAXPD       Y11, Y12, Y11
+
+linear4:
+	VMOVUPD Y11, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row3
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part2:
+	MOVQ    AX, BX
+	ANDQ    $0x03, BX
+	IMUL3Q  $0x08, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+
+	// 10 rows of w and the bias
+	MOVQ       bias+48(FP), BX
+	VMASKMOVPD (BX), Y0, Y11
+	MOVQ       w+32(FP), BX
+	MOVQ       ldw+40(FP), CX
+	VMASKMOVPD (BX), Y0, Y1
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y2
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y3
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y4
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y5
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y6
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y7
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y8
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y9
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y10
+	MOVQ       y+0(FP), BX
+	MOVQ       ldy+8(FP), CX
+	MOVQ       x+16(FP), DX
+	MOVQ       ldx+24(FP), SI
+	MOVQ       rows+56(FP), DI
+	MOVQ       act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row5:
+	VBROADCASTSD (DX), Y12
+	VFMADD213PD  Y11, Y1, Y12
+	VBROADCASTSD 64(DX), Y13
+	VMULPD       Y9, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VBROADCASTSD 32(DX), Y13
+	VMULPD       Y5, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VBROADCASTSD 16(DX), Y13
+	VMULPD       Y3, Y13, Y13
+	VBROADCASTSD 48(DX), Y14
+	VMULPD       Y7, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VBROADCASTSD 8(DX), Y13
+	VMULPD       Y2, Y13, Y13
+	VBROADCASTSD 72(DX), Y14
+	VMULPD       Y10, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	VBROADCASTSD 40(DX), Y14
+	VMULPD       Y6, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	VBROADCASTSD 24(DX), Y14
+	VMULPD       Y4, Y14, Y14
+	VBROADCASTSD 56(DX), Y15
+	VMULPD       Y8, Y15, Y15
+	VADDPD       Y15, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VXORPS       Y13, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	CMPQ         R8, $0x01
+	JNE          linear6
+	VMAXPD       Y12, Y13, Y12
+
+linear6:
+	TESTQ        $0x00000002, AX
+	JZ           low8
+	VMOVUPS      X12, (BX)
+	VEXTRACTF128 $0x01, Y12, X12
+	TESTQ        $0x00000001, AX
+	JZ           low9
+	VMOVSD       X12, 16(BX)
+	VUNPCKHPD    X12, X12, X12
+
+low9:
+	JMP stored7
+
+low8:
+	TESTQ     $0x00000001, AX
+	JZ        low10
+	VMOVSD    X12, (BX)
+	VUNPCKHPD X12, X12, X12
+
+low10:
+stored7:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row5
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other1:
+	CMPQ AX, $0x09
+	JNE  other11
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x04
+	JNE  part12
+
+	// 9 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y9
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y8
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row13:
+	VBROADCASTSD (DX), Y10
+	VFMADD213PD  Y9, Y0, Y10
+	VBROADCASTSD 64(DX), Y11
+	VMULPD       Y8, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	VBROADCASTSD 32(DX), Y11
+	VMULPD       Y4, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	VBROADCASTSD 16(DX), Y11
+	VMULPD       Y2, Y11, Y11
+	VBROADCASTSD 48(DX), Y12
+	VMULPD       Y6, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	VBROADCASTSD 8(DX), Y11
+	VMULPD       Y1, Y11, Y11
+	VBROADCASTSD 40(DX), Y12
+	VMULPD       Y5, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VBROADCASTSD 24(DX), Y12
+	VMULPD       Y3, Y12, Y12
+	VBROADCASTSD 56(DX), Y13
+	VMULPD       Y7, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	CMPQ         R8, $0x01
+	JNE          linear14
+	VMAXPD       Y10, Y11, Y10
+
+linear14:
+	VMOVUPD Y10, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row13
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part12:
+	MOVQ    AX, BX
+	ANDQ    $0x03, BX
+	IMUL3Q  $0x08, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+
+	// 9 rows of w and the bias
+	MOVQ       bias+48(FP), BX
+	VMASKMOVPD (BX), Y0, Y10
+	MOVQ       w+32(FP), BX
+	MOVQ       ldw+40(FP), CX
+	VMASKMOVPD (BX), Y0, Y1
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y2
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y3
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y4
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y5
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y6
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y7
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y8
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y9
+	MOVQ       y+0(FP), BX
+	MOVQ       ldy+8(FP), CX
+	MOVQ       x+16(FP), DX
+	MOVQ       ldx+24(FP), SI
+	MOVQ       rows+56(FP), DI
+	MOVQ       act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row15:
+	VBROADCASTSD (DX), Y11
+	VFMADD213PD  Y10, Y1, Y11
+	VBROADCASTSD 64(DX), Y12
+	VMULPD       Y9, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VBROADCASTSD 32(DX), Y12
+	VMULPD       Y5, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VBROADCASTSD 16(DX), Y12
+	VMULPD       Y3, Y12, Y12
+	VBROADCASTSD 48(DX), Y13
+	VMULPD       Y7, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VBROADCASTSD 8(DX), Y12
+	VMULPD       Y2, Y12, Y12
+	VBROADCASTSD 40(DX), Y13
+	VMULPD       Y6, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VBROADCASTSD 24(DX), Y13
+	VMULPD       Y4, Y13, Y13
+	VBROADCASTSD 56(DX), Y14
+	VMULPD       Y8, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VXORPS       Y12, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	CMPQ         R8, $0x01
+	JNE          linear16
+	VMAXPD       Y11, Y12, Y11
+
+linear16:
+	TESTQ        $0x00000002, AX
+	JZ           low18
+	VMOVUPS      X11, (BX)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low19
+	VMOVSD       X11, 16(BX)
+	VUNPCKHPD    X11, X11, X11
+
+low19:
+	JMP stored17
+
+low18:
+	TESTQ     $0x00000001, AX
+	JZ        low20
+	VMOVSD    X11, (BX)
+	VUNPCKHPD X11, X11, X11
+
+low20:
+stored17:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row15
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other11:
+	CMPQ AX, $0x08
+	JNE  other21
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x04
+	JNE  part22
+
+	// 8 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y8
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y7
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row23:
+	VBROADCASTSD (DX), Y9
+	VFMADD213PD  Y8, Y0, Y9
+	VBROADCASTSD 32(DX), Y10
+	VMULPD       Y4, Y10, Y10
+	VADDPD       Y10, Y9, Y9
+	VBROADCASTSD 16(DX), Y10
+	VMULPD       Y2, Y10, Y10
+	VBROADCASTSD 48(DX), Y11
+	VMULPD       Y6, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	VADDPD       Y10, Y9, Y9
+	VBROADCASTSD 8(DX), Y10
+	VMULPD       Y1, Y10, Y10
+	VBROADCASTSD 40(DX), Y11
+	VMULPD       Y5, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	VBROADCASTSD 24(DX), Y11
+	VMULPD       Y3, Y11, Y11
+	VBROADCASTSD 56(DX), Y12
+	VMULPD       Y7, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	VADDPD       Y10, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VADDPD       Y10, Y9, Y9
+	CMPQ         R8, $0x01
+	JNE          linear24
+	VMAXPD       Y9, Y10, Y9
+
+linear24:
+	VMOVUPD Y9, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row23
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part22:
+	MOVQ    AX, BX
+	ANDQ    $0x03, BX
+	IMUL3Q  $0x08, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+
+	// 8 rows of w and the bias
+	MOVQ       bias+48(FP), BX
+	VMASKMOVPD (BX), Y0, Y9
+	MOVQ       w+32(FP), BX
+	MOVQ       ldw+40(FP), CX
+	VMASKMOVPD (BX), Y0, Y1
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y2
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y3
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y4
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y5
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y6
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y7
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y8
+	MOVQ       y+0(FP), BX
+	MOVQ       ldy+8(FP), CX
+	MOVQ       x+16(FP), DX
+	MOVQ       ldx+24(FP), SI
+	MOVQ       rows+56(FP), DI
+	MOVQ       act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row25:
+	VBROADCASTSD (DX), Y10
+	VFMADD213PD  Y9, Y1, Y10
+	VBROADCASTSD 32(DX), Y11
+	VMULPD       Y5, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	VBROADCASTSD 16(DX), Y11
+	VMULPD       Y3, Y11, Y11
+	VBROADCASTSD 48(DX), Y12
+	VMULPD       Y7, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	VBROADCASTSD 8(DX), Y11
+	VMULPD       Y2, Y11, Y11
+	VBROADCASTSD 40(DX), Y12
+	VMULPD       Y6, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VBROADCASTSD 24(DX), Y12
+	VMULPD       Y4, Y12, Y12
+	VBROADCASTSD 56(DX), Y13
+	VMULPD       Y8, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	VXORPS       Y11, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	CMPQ         R8, $0x01
+	JNE          linear26
+	VMAXPD       Y10, Y11, Y10
+
+linear26:
+	TESTQ        $0x00000002, AX
+	JZ           low28
+	VMOVUPS      X10, (BX)
+	VEXTRACTF128 $0x01, Y10, X10
+	TESTQ        $0x00000001, AX
+	JZ           low29
+	VMOVSD       X10, 16(BX)
+	VUNPCKHPD    X10, X10, X10
+
+low29:
+	JMP stored27
+
+low28:
+	TESTQ     $0x00000001, AX
+	JZ        low30
+	VMOVSD    X10, (BX)
+	VUNPCKHPD X10, X10, X10
+
+low30:
+stored27:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row25
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other21:
+	CMPQ AX, $0x07
+	JNE  other31
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x04
+	JNE  part32
+
+	// 7 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y7
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y6
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row33:
+	VBROADCASTSD (DX), Y8
+	VFMADD213PD  Y7, Y0, Y8
+	VBROADCASTSD 32(DX), Y9
+	VMULPD       Y4, Y9, Y9
+	VADDPD       Y9, Y8, Y8
+	VBROADCASTSD 16(DX), Y9
+	VMULPD       Y2, Y9, Y9
+	VBROADCASTSD 48(DX), Y10
+	VMULPD       Y6, Y10, Y10
+	VADDPD       Y10, Y9, Y9
+	VADDPD       Y9, Y8, Y8
+	VBROADCASTSD 8(DX), Y9
+	VMULPD       Y1, Y9, Y9
+	VBROADCASTSD 40(DX), Y10
+	VMULPD       Y5, Y10, Y10
+	VADDPD       Y10, Y9, Y9
+	VBROADCASTSD 24(DX), Y10
+	VMULPD       Y3, Y10, Y10
+	VADDPD       Y10, Y9, Y9
+	VADDPD       Y9, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VADDPD       Y9, Y8, Y8
+	CMPQ         R8, $0x01
+	JNE          linear34
+	VMAXPD       Y8, Y9, Y8
+
+linear34:
+	VMOVUPD Y8, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row33
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part32:
+	MOVQ    AX, BX
+	ANDQ    $0x03, BX
+	IMUL3Q  $0x08, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+
+	// 7 rows of w and the bias
+	MOVQ       bias+48(FP), BX
+	VMASKMOVPD (BX), Y0, Y8
+	MOVQ       w+32(FP), BX
+	MOVQ       ldw+40(FP), CX
+	VMASKMOVPD (BX), Y0, Y1
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y2
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y3
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y4
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y5
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y6
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y7
+	MOVQ       y+0(FP), BX
+	MOVQ       ldy+8(FP), CX
+	MOVQ       x+16(FP), DX
+	MOVQ       ldx+24(FP), SI
+	MOVQ       rows+56(FP), DI
+	MOVQ       act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row35:
+	VBROADCASTSD (DX), Y9
+	VFMADD213PD  Y8, Y1, Y9
+	VBROADCASTSD 32(DX), Y10
+	VMULPD       Y5, Y10, Y10
+	VADDPD       Y10, Y9, Y9
+	VBROADCASTSD 16(DX), Y10
+	VMULPD       Y3, Y10, Y10
+	VBROADCASTSD 48(DX), Y11
+	VMULPD       Y7, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	VADDPD       Y10, Y9, Y9
+	VBROADCASTSD 8(DX), Y10
+	VMULPD       Y2, Y10, Y10
+	VBROADCASTSD 40(DX), Y11
+	VMULPD       Y6, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	VBROADCASTSD 24(DX), Y11
+	VMULPD       Y4, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	VADDPD       Y10, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	VADDPD       Y10, Y9, Y9
+	CMPQ         R8, $0x01
+	JNE          linear36
+	VMAXPD       Y9, Y10, Y9
+
+linear36:
+	TESTQ        $0x00000002, AX
+	JZ           low38
+	VMOVUPS      X9, (BX)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low39
+	VMOVSD       X9, 16(BX)
+	VUNPCKHPD    X9, X9, X9
+
+low39:
+	JMP stored37
+
+low38:
+	TESTQ     $0x00000001, AX
+	JZ        low40
+	VMOVSD    X9, (BX)
+	VUNPCKHPD X9, X9, X9
+
+low40:
+stored37:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row35
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other31:
+	CMPQ AX, $0x06
+	JNE  other41
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x04
+	JNE  part42
+
+	// 6 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y6
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y5
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row43:
+	VBROADCASTSD (DX), Y7
+	VFMADD213PD  Y6, Y0, Y7
+	VBROADCASTSD 32(DX), Y8
+	VMULPD       Y4, Y8, Y8
+	VADDPD       Y8, Y7, Y7
+	VBROADCASTSD 16(DX), Y8
+	VMULPD       Y2, Y8, Y8
+	VADDPD       Y8, Y7, Y7
+	VBROADCASTSD 8(DX), Y8
+	VMULPD       Y1, Y8, Y8
+	VBROADCASTSD 40(DX), Y9
+	VMULPD       Y5, Y9, Y9
+	VADDPD       Y9, Y8, Y8
+	VBROADCASTSD 24(DX), Y9
+	VMULPD       Y3, Y9, Y9
+	VADDPD       Y9, Y8, Y8
+	VADDPD       Y8, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y7, Y7
+	CMPQ         R8, $0x01
+	JNE          linear44
+	VMAXPD       Y7, Y8, Y7
+
+linear44:
+	VMOVUPD Y7, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row43
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part42:
+	MOVQ    AX, BX
+	ANDQ    $0x03, BX
+	IMUL3Q  $0x08, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+
+	// 6 rows of w and the bias
+	MOVQ       bias+48(FP), BX
+	VMASKMOVPD (BX), Y0, Y7
+	MOVQ       w+32(FP), BX
+	MOVQ       ldw+40(FP), CX
+	VMASKMOVPD (BX), Y0, Y1
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y2
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y3
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y4
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y5
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y6
+	MOVQ       y+0(FP), BX
+	MOVQ       ldy+8(FP), CX
+	MOVQ       x+16(FP), DX
+	MOVQ       ldx+24(FP), SI
+	MOVQ       rows+56(FP), DI
+	MOVQ       act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row45:
+	VBROADCASTSD (DX), Y8
+	VFMADD213PD  Y7, Y1, Y8
+	VBROADCASTSD 32(DX), Y9
+	VMULPD       Y5, Y9, Y9
+	VADDPD       Y9, Y8, Y8
+	VBROADCASTSD 16(DX), Y9
+	VMULPD       Y3, Y9, Y9
+	VADDPD       Y9, Y8, Y8
+	VBROADCASTSD 8(DX), Y9
+	VMULPD       Y2, Y9, Y9
+	VBROADCASTSD 40(DX), Y10
+	VMULPD       Y6, Y10, Y10
+	VADDPD       Y10, Y9, Y9
+	VBROADCASTSD 24(DX), Y10
+	VMULPD       Y4, Y10, Y10
+	VADDPD       Y10, Y9, Y9
+	VADDPD       Y9, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VADDPD       Y9, Y8, Y8
+	CMPQ         R8, $0x01
+	JNE          linear46
+	VMAXPD       Y8, Y9, Y8
+
+linear46:
+	TESTQ        $0x00000002, AX
+	JZ           low48
+	VMOVUPS      X8, (BX)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low49
+	VMOVSD       X8, 16(BX)
+	VUNPCKHPD    X8, X8, X8
+
+low49:
+	JMP stored47
+
+low48:
+	TESTQ     $0x00000001, AX
+	JZ        low50
+	VMOVSD    X8, (BX)
+	VUNPCKHPD X8, X8, X8
+
+low50:
+stored47:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row45
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other41:
+	CMPQ AX, $0x05
+	JNE  other51
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x04
+	JNE  part52
+
+	// 5 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y5
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row53:
+	VBROADCASTSD (DX), Y6
+	VFMADD213PD  Y5, Y0, Y6
+	VBROADCASTSD 32(DX), Y7
+	VMULPD       Y4, Y7, Y7
+	VADDPD       Y7, Y6, Y6
+	VBROADCASTSD 16(DX), Y7
+	VMULPD       Y2, Y7, Y7
+	VADDPD       Y7, Y6, Y6
+	VBROADCASTSD 8(DX), Y7
+	VMULPD       Y1, Y7, Y7
+	VBROADCASTSD 24(DX), Y8
+	VMULPD       Y3, Y8, Y8
+	VADDPD       Y8, Y7, Y7
+	VADDPD       Y7, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y6, Y6
+	CMPQ         R8, $0x01
+	JNE          linear54
+	VMAXPD       Y6, Y7, Y6
+
+linear54:
+	VMOVUPD Y6, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row53
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part52:
+	MOVQ    AX, BX
+	ANDQ    $0x03, BX
+	IMUL3Q  $0x08, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+
+	// 5 rows of w and the bias
+	MOVQ       bias+48(FP), BX
+	VMASKMOVPD (BX), Y0, Y6
+	MOVQ       w+32(FP), BX
+	MOVQ       ldw+40(FP), CX
+	VMASKMOVPD (BX), Y0, Y1
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y2
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y3
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y4
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y5
+	MOVQ       y+0(FP), BX
+	MOVQ       ldy+8(FP), CX
+	MOVQ       x+16(FP), DX
+	MOVQ       ldx+24(FP), SI
+	MOVQ       rows+56(FP), DI
+	MOVQ       act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row55:
+	VBROADCASTSD (DX), Y7
+	VFMADD213PD  Y6, Y1, Y7
+	VBROADCASTSD 32(DX), Y8
+	VMULPD       Y5, Y8, Y8
+	VADDPD       Y8, Y7, Y7
+	VBROADCASTSD 16(DX), Y8
+	VMULPD       Y3, Y8, Y8
+	VADDPD       Y8, Y7, Y7
+	VBROADCASTSD 8(DX), Y8
+	VMULPD       Y2, Y8, Y8
+	VBROADCASTSD 24(DX), Y9
+	VMULPD       Y4, Y9, Y9
+	VADDPD       Y9, Y8, Y8
+	VADDPD       Y8, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VADDPD       Y8, Y7, Y7
+	CMPQ         R8, $0x01
+	JNE          linear56
+	VMAXPD       Y7, Y8, Y7
+
+linear56:
+	TESTQ        $0x00000002, AX
+	JZ           low58
+	VMOVUPS      X7, (BX)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low59
+	VMOVSD       X7, 16(BX)
+	VUNPCKHPD    X7, X7, X7
+
+low59:
+	JMP stored57
+
+low58:
+	TESTQ     $0x00000001, AX
+	JZ        low60
+	VMOVSD    X7, (BX)
+	VUNPCKHPD X7, X7, X7
+
+low60:
+stored57:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row55
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other51:
+	CMPQ AX, $0x04
+	JNE  other61
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x04
+	JNE  part62
+
+	// 4 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y4
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row63:
+	VBROADCASTSD (DX), Y5
+	VFMADD213PD  Y4, Y0, Y5
+	VBROADCASTSD 16(DX), Y6
+	VMULPD       Y2, Y6, Y6
+	VADDPD       Y6, Y5, Y5
+	VBROADCASTSD 8(DX), Y6
+	VMULPD       Y1, Y6, Y6
+	VBROADCASTSD 24(DX), Y7
+	VMULPD       Y3, Y7, Y7
+	VADDPD       Y7, Y6, Y6
+	VADDPD       Y6, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y5, Y5
+	CMPQ         R8, $0x01
+	JNE          linear64
+	VMAXPD       Y5, Y6, Y5
+
+linear64:
+	VMOVUPD Y5, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row63
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part62:
+	MOVQ    AX, BX
+	ANDQ    $0x03, BX
+	IMUL3Q  $0x08, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+
+	// 4 rows of w and the bias
+	MOVQ       bias+48(FP), BX
+	VMASKMOVPD (BX), Y0, Y5
+	MOVQ       w+32(FP), BX
+	MOVQ       ldw+40(FP), CX
+	VMASKMOVPD (BX), Y0, Y1
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y2
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y3
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y4
+	MOVQ       y+0(FP), BX
+	MOVQ       ldy+8(FP), CX
+	MOVQ       x+16(FP), DX
+	MOVQ       ldx+24(FP), SI
+	MOVQ       rows+56(FP), DI
+	MOVQ       act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row65:
+	VBROADCASTSD (DX), Y6
+	VFMADD213PD  Y5, Y1, Y6
+	VBROADCASTSD 16(DX), Y7
+	VMULPD       Y3, Y7, Y7
+	VADDPD       Y7, Y6, Y6
+	VBROADCASTSD 8(DX), Y7
+	VMULPD       Y2, Y7, Y7
+	VBROADCASTSD 24(DX), Y8
+	VMULPD       Y4, Y8, Y8
+	VADDPD       Y8, Y7, Y7
+	VADDPD       Y7, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VADDPD       Y7, Y6, Y6
+	CMPQ         R8, $0x01
+	JNE          linear66
+	VMAXPD       Y6, Y7, Y6
+
+linear66:
+	TESTQ        $0x00000002, AX
+	JZ           low68
+	VMOVUPS      X6, (BX)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low69
+	VMOVSD       X6, 16(BX)
+	VUNPCKHPD    X6, X6, X6
+
+low69:
+	JMP stored67
+
+low68:
+	TESTQ     $0x00000001, AX
+	JZ        low70
+	VMOVSD    X6, (BX)
+	VUNPCKHPD X6, X6, X6
+
+low70:
+stored67:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row65
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other61:
+	CMPQ AX, $0x03
+	JNE  other71
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x04
+	JNE  part72
+
+	// 3 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y3
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row73:
+	VBROADCASTSD (DX), Y4
+	VFMADD213PD  Y3, Y0, Y4
+	VBROADCASTSD 16(DX), Y5
+	VMULPD       Y2, Y5, Y5
+	VADDPD       Y5, Y4, Y4
+	VBROADCASTSD 8(DX), Y5
+	VMULPD       Y1, Y5, Y5
+	VADDPD       Y5, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VADDPD       Y5, Y4, Y4
+	CMPQ         R8, $0x01
+	JNE          linear74
+	VMAXPD       Y4, Y5, Y4
+
+linear74:
+	VMOVUPD Y4, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row73
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part72:
+	MOVQ    AX, BX
+	ANDQ    $0x03, BX
+	IMUL3Q  $0x08, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+
+	// 3 rows of w and the bias
+	MOVQ       bias+48(FP), BX
+	VMASKMOVPD (BX), Y0, Y4
+	MOVQ       w+32(FP), BX
+	MOVQ       ldw+40(FP), CX
+	VMASKMOVPD (BX), Y0, Y1
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y2
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y3
+	MOVQ       y+0(FP), BX
+	MOVQ       ldy+8(FP), CX
+	MOVQ       x+16(FP), DX
+	MOVQ       ldx+24(FP), SI
+	MOVQ       rows+56(FP), DI
+	MOVQ       act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row75:
+	VBROADCASTSD (DX), Y5
+	VFMADD213PD  Y4, Y1, Y5
+	VBROADCASTSD 16(DX), Y6
+	VMULPD       Y3, Y6, Y6
+	VADDPD       Y6, Y5, Y5
+	VBROADCASTSD 8(DX), Y6
+	VMULPD       Y2, Y6, Y6
+	VADDPD       Y6, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VADDPD       Y6, Y5, Y5
+	CMPQ         R8, $0x01
+	JNE          linear76
+	VMAXPD       Y5, Y6, Y5
+
+linear76:
+	TESTQ        $0x00000002, AX
+	JZ           low78
+	VMOVUPS      X5, (BX)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low79
+	VMOVSD       X5, 16(BX)
+	VUNPCKHPD    X5, X5, X5
+
+low79:
+	JMP stored77
+
+low78:
+	TESTQ     $0x00000001, AX
+	JZ        low80
+	VMOVSD    X5, (BX)
+	VUNPCKHPD X5, X5, X5
+
+low80:
+stored77:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row75
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other71:
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x04
+	JNE  part82
+
+	// 2 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y2
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row83:
+	VBROADCASTSD (DX), Y3
+	VFMADD213PD  Y2, Y0, Y3
+	VBROADCASTSD 8(DX), Y4
+	VMULPD       Y1, Y4, Y4
+	VADDPD       Y4, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VADDPD       Y4, Y3, Y3
+	CMPQ         R8, $0x01
+	JNE          linear84
+	VMAXPD       Y3, Y4, Y3
+
+linear84:
+	VMOVUPD Y3, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row83
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part82:
+	MOVQ    AX, BX
+	ANDQ    $0x03, BX
+	IMUL3Q  $0x08, BX, BX
+	LEAQ    mask<>+32(SB), CX
+	SUBQ    BX, CX
+	VMOVDQU (CX), Y0
+
+	// 2 rows of w and the bias
+	MOVQ       bias+48(FP), BX
+	VMASKMOVPD (BX), Y0, Y3
+	MOVQ       w+32(FP), BX
+	MOVQ       ldw+40(FP), CX
+	VMASKMOVPD (BX), Y0, Y1
+	ADDQ       CX, BX
+	VMASKMOVPD (BX), Y0, Y2
+	MOVQ       y+0(FP), BX
+	MOVQ       ldy+8(FP), CX
+	MOVQ       x+16(FP), DX
+	MOVQ       ldx+24(FP), SI
+	MOVQ       rows+56(FP), DI
+	MOVQ       act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row85:
+	VBROADCASTSD (DX), Y4
+	VFMADD213PD  Y3, Y1, Y4
+	VBROADCASTSD 8(DX), Y5
+	VMULPD       Y2, Y5, Y5
+	VADDPD       Y5, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VADDPD       Y5, Y4, Y4
+	CMPQ         R8, $0x01
+	JNE          linear86
+	VMAXPD       Y4, Y5, Y4
+
+linear86:
+	TESTQ        $0x00000002, AX
+	JZ           low88
+	VMOVUPS      X4, (BX)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low89
+	VMOVSD       X4, 16(BX)
+	VUNPCKHPD    X4, X4, X4
+
+low89:
+	JMP stored87
+
+low88:
+	TESTQ     $0x00000001, AX
+	JZ        low90
+	VMOVSD    X4, (BX)
+	VUNPCKHPD X4, X4, X4
+
+low90:
+stored87:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row85
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

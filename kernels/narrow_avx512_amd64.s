@@ -2102,129 +2102,11 @@ TEXT ·abreastAVX512F32(SB), NOSPLIT, $0-88
 	MOVL  $0x000000ff, BX
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
-	MOVQ  n+72(FP), BX
-	CMPQ  BX, $0x05
-	JGE   long3
 	MOVQ  rows+56(FP), BX
 	CMPQ  BX, $0x01
-	JLT   rest5
+	JLT   rest4
 
-tile4:
-	// chains 0, 1 …: the first of all from bias, the others from +0
-	MOVQ      bias+48(FP), BX
-	VMOVUPS.Z (BX), K1, Y0
-	VPXORD    Y1, Y1, Y1
-	VPXORD    Y2, Y2, Y2
-	VPXORD    Y3, Y3, Y3
-	MOVQ      w+32(FP), BX
-	MOVQ      ldw+40(FP), CX
-	MOVQ      x+16(FP), DX
-	MOVQ      n+72(FP), SI
-
-	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
-	TESTQ            SI, SI
-	JLE              end6
-	VMOVUPS.Z        (BX), K1, Y4
-	VFMADD231PS.BCST (DX), Y4, Y0
-	ADDQ             CX, BX
-	CMPQ             SI, $0x01
-	JLE              end6
-	VMOVUPS.Z        (BX), K1, Y4
-	VFMADD231PS.BCST 4(DX), Y4, Y1
-	ADDQ             CX, BX
-	CMPQ             SI, $0x02
-	JLE              end6
-	VMOVUPS.Z        (BX), K1, Y4
-	VFMADD231PS.BCST 8(DX), Y4, Y2
-	ADDQ             CX, BX
-	CMPQ             SI, $0x03
-	JLE              end6
-	VMOVUPS.Z        (BX), K1, Y4
-	VFMADD231PS.BCST 12(DX), Y4, Y3
-	ADDQ             CX, BX
-
-end6:
-	VADDPS Y2, Y0, Y0
-	VADDPS Y3, Y1, Y1
-	VADDPS Y1, Y0, Y0
-	MOVQ   act+80(FP), BX
-	MOVQ   y+0(FP), CX
-	VPXORD Y1, Y1, Y1
-	VADDPS Y1, Y0, Y0
-	CMPQ   BX, $0x01
-	JNE    linear7
-	VMAXPS Y0, Y1, Y0
-
-linear7:
-	TESTQ        $0x00000004, AX
-	JZ           low9
-	VMOVUPS      X0, (CX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000002, AX
-	JZ           low10
-	VMOVSD       X0, 16(CX)
-	VUNPCKHPD    X0, X0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low11
-	VMOVSS       X0, 24(CX)
-
-low11:
-	JMP stored8
-
-low10:
-	TESTQ  $0x00000001, AX
-	JZ     low12
-	VMOVSS X0, 16(CX)
-
-low12:
-	JMP stored8
-
-low9:
-	TESTQ     $0x00000002, AX
-	JZ        low13
-	VMOVSD    X0, (CX)
-	VUNPCKHPD X0, X0, X0
-	TESTQ     $0x00000001, AX
-	JZ        low14
-	VMOVSS    X0, 8(CX)
-
-low14:
-	JMP stored8
-
-low13:
-	TESTQ  $0x00000001, AX
-	JZ     low15
-	VMOVSS X0, (CX)
-
-low15:
-stored8:
-	MOVQ   y+0(FP), BX
-	MOVQ   ldy+8(FP), CX
-	IMUL3Q $0x01, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, y+0(FP)
-	MOVQ   x+16(FP), BX
-	MOVQ   ldx+24(FP), CX
-	IMUL3Q $0x01, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, x+16(FP)
-	MOVQ   rows+56(FP), BX
-	SUBQ   $0x01, BX
-	MOVQ   BX, rows+56(FP)
-	CMPQ   BX, $0x01
-	JGE    tile4
-
-rest5:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-long3:
-	MOVQ rows+56(FP), BX
-	CMPQ BX, $0x01
-	JLT  rest17
-
-tile16:
+tile3:
 	// chains 0, 1 …: the first of all from bias, the others from +0
 	MOVQ      bias+48(FP), BX
 	VMOVUPS.Z (BX), K1, Y0
@@ -2250,9 +2132,9 @@ tile16:
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMPQ SI, $0x10
-	JLT  tail19
+	JLT  tail6
 
-block18:
+block5:
 	VMOVUPS.Z        (BX), K1, Y16
 	VFMADD231PS.BCST (DX), Y16, Y0
 	ADDQ             CX, BX
@@ -2304,91 +2186,91 @@ block18:
 	ADDQ             $0x40, DX
 	SUBQ             $0x10, SI
 	CMPQ             SI, $0x10
-	JGE              block18
+	JGE              block5
 
-tail19:
+tail6:
 	TESTQ            SI, SI
-	JLE              end20
+	JLE              end7
 	VMOVUPS.Z        (BX), K1, Y16
 	VFMADD231PS.BCST (DX), Y16, Y0
 	ADDQ             CX, BX
 	CMPQ             SI, $0x01
-	JLE              end20
+	JLE              end7
 	VMOVUPS.Z        (BX), K1, Y16
 	VFMADD231PS.BCST 4(DX), Y16, Y1
 	ADDQ             CX, BX
 	CMPQ             SI, $0x02
-	JLE              end20
+	JLE              end7
 	VMOVUPS.Z        (BX), K1, Y16
 	VFMADD231PS.BCST 8(DX), Y16, Y2
 	ADDQ             CX, BX
 	CMPQ             SI, $0x03
-	JLE              end20
+	JLE              end7
 	VMOVUPS.Z        (BX), K1, Y16
 	VFMADD231PS.BCST 12(DX), Y16, Y3
 	ADDQ             CX, BX
 	CMPQ             SI, $0x04
-	JLE              end20
+	JLE              end7
 	VMOVUPS.Z        (BX), K1, Y16
 	VFMADD231PS.BCST 16(DX), Y16, Y4
 	ADDQ             CX, BX
 	CMPQ             SI, $0x05
-	JLE              end20
+	JLE              end7
 	VMOVUPS.Z        (BX), K1, Y16
 	VFMADD231PS.BCST 20(DX), Y16, Y5
 	ADDQ             CX, BX
 	CMPQ             SI, $0x06
-	JLE              end20
+	JLE              end7
 	VMOVUPS.Z        (BX), K1, Y16
 	VFMADD231PS.BCST 24(DX), Y16, Y6
 	ADDQ             CX, BX
 	CMPQ             SI, $0x07
-	JLE              end20
+	JLE              end7
 	VMOVUPS.Z        (BX), K1, Y16
 	VFMADD231PS.BCST 28(DX), Y16, Y7
 	ADDQ             CX, BX
 	CMPQ             SI, $0x08
-	JLE              end20
+	JLE              end7
 	VMOVUPS.Z        (BX), K1, Y16
 	VFMADD231PS.BCST 32(DX), Y16, Y8
 	ADDQ             CX, BX
 	CMPQ             SI, $0x09
-	JLE              end20
+	JLE              end7
 	VMOVUPS.Z        (BX), K1, Y16
 	VFMADD231PS.BCST 36(DX), Y16, Y9
 	ADDQ             CX, BX
 	CMPQ             SI, $0x0a
-	JLE              end20
+	JLE              end7
 	VMOVUPS.Z        (BX), K1, Y16
 	VFMADD231PS.BCST 40(DX), Y16, Y10
 	ADDQ             CX, BX
 	CMPQ             SI, $0x0b
-	JLE              end20
+	JLE              end7
 	VMOVUPS.Z        (BX), K1, Y16
 	VFMADD231PS.BCST 44(DX), Y16, Y11
 	ADDQ             CX, BX
 	CMPQ             SI, $0x0c
-	JLE              end20
+	JLE              end7
 	VMOVUPS.Z        (BX), K1, Y16
 	VFMADD231PS.BCST 48(DX), Y16, Y12
 	ADDQ             CX, BX
 	CMPQ             SI, $0x0d
-	JLE              end20
+	JLE              end7
 	VMOVUPS.Z        (BX), K1, Y16
 	VFMADD231PS.BCST 52(DX), Y16, Y13
 	ADDQ             CX, BX
 	CMPQ             SI, $0x0e
-	JLE              end20
+	JLE              end7
 	VMOVUPS.Z        (BX), K1, Y16
 	VFMADD231PS.BCST 56(DX), Y16, Y14
 	ADDQ             CX, BX
 	CMPQ             SI, $0x0f
-	JLE              end20
+	JLE              end7
 	VMOVUPS.Z        (BX), K1, Y16
 	VFMADD231PS.BCST 60(DX), Y16, Y15
 	ADDQ             CX, BX
 
-end20:
+end7:
 	VADDPS Y8, Y0, Y0
 	VADDPS Y9, Y1, Y1
 	VADDPS Y10, Y2, Y2
@@ -2409,52 +2291,52 @@ end20:
 	VPXORD Y1, Y1, Y1
 	VADDPS Y1, Y0, Y0
 	CMPQ   BX, $0x01
-	JNE    linear21
+	JNE    linear8
 	VMAXPS Y0, Y1, Y0
 
-linear21:
+linear8:
 	TESTQ        $0x00000004, AX
-	JZ           low23
+	JZ           low10
 	VMOVUPS      X0, (CX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000002, AX
-	JZ           low24
+	JZ           low11
 	VMOVSD       X0, 16(CX)
 	VUNPCKHPD    X0, X0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low25
+	JZ           low12
 	VMOVSS       X0, 24(CX)
 
-low25:
-	JMP stored22
+low12:
+	JMP stored9
 
-low24:
+low11:
 	TESTQ  $0x00000001, AX
-	JZ     low26
+	JZ     low13
 	VMOVSS X0, 16(CX)
 
-low26:
-	JMP stored22
+low13:
+	JMP stored9
 
-low23:
+low10:
 	TESTQ     $0x00000002, AX
-	JZ        low27
+	JZ        low14
 	VMOVSD    X0, (CX)
 	VUNPCKHPD X0, X0, X0
 	TESTQ     $0x00000001, AX
-	JZ        low28
+	JZ        low15
 	VMOVSS    X0, 8(CX)
 
-low28:
-	JMP stored22
+low15:
+	JMP stored9
 
-low27:
+low14:
 	TESTQ  $0x00000001, AX
-	JZ     low29
+	JZ     low16
 	VMOVSS X0, (CX)
 
-low29:
-stored22:
+low16:
+stored9:
 	MOVQ   y+0(FP), BX
 	MOVQ   ldy+8(FP), CX
 	IMUL3Q $0x01, CX, CX
@@ -2469,9 +2351,9 @@ stored22:
 	SUBQ   $0x01, BX
 	MOVQ   BX, rows+56(FP)
 	CMPQ   BX, $0x01
-	JGE    tile16
+	JGE    tile3
 
-rest17:
+rest4:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -2489,88 +2371,11 @@ TEXT ·abreastAVX512F64(SB), NOSPLIT, $0-88
 	JGE  more2
 	CMPQ AX, $0x04
 	JNE  part1
-	MOVQ n+72(FP), BX
-	CMPQ BX, $0x05
-	JGE  long3
 	MOVQ rows+56(FP), BX
 	CMPQ BX, $0x01
-	JLT  rest5
+	JLT  rest4
 
-tile4:
-	// chains 0, 1 …: the first of all from bias, the others from +0
-	MOVQ    bias+48(FP), BX
-	VMOVUPD (BX), Y0
-	VPXORD  Y1, Y1, Y1
-	VPXORD  Y2, Y2, Y2
-	VPXORD  Y3, Y3, Y3
-	MOVQ    w+32(FP), BX
-	MOVQ    ldw+40(FP), CX
-	MOVQ    x+16(FP), DX
-	MOVQ    n+72(FP), SI
-
-	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
-	TESTQ            SI, SI
-	JLE              end6
-	VMOVUPD          (BX), Y4
-	VFMADD231PD.BCST (DX), Y4, Y0
-	ADDQ             CX, BX
-	CMPQ             SI, $0x01
-	JLE              end6
-	VMOVUPD          (BX), Y4
-	VFMADD231PD.BCST 8(DX), Y4, Y1
-	ADDQ             CX, BX
-	CMPQ             SI, $0x02
-	JLE              end6
-	VMOVUPD          (BX), Y4
-	VFMADD231PD.BCST 16(DX), Y4, Y2
-	ADDQ             CX, BX
-	CMPQ             SI, $0x03
-	JLE              end6
-	VMOVUPD          (BX), Y4
-	VFMADD231PD.BCST 24(DX), Y4, Y3
-	ADDQ             CX, BX
-
-end6:
-	VADDPD Y2, Y0, Y0
-	VADDPD Y3, Y1, Y1
-	VADDPD Y1, Y0, Y0
-	MOVQ   act+80(FP), BX
-	MOVQ   y+0(FP), CX
-	VPXORD Y1, Y1, Y1
-	VADDPD Y1, Y0, Y0
-	CMPQ   BX, $0x01
-	JNE    linear7
-	VMAXPD Y0, Y1, Y0
-
-linear7:
-	VMOVUPD Y0, (CX)
-	MOVQ    y+0(FP), BX
-	MOVQ    ldy+8(FP), CX
-	IMUL3Q  $0x01, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, y+0(FP)
-	MOVQ    x+16(FP), BX
-	MOVQ    ldx+24(FP), CX
-	IMUL3Q  $0x01, CX, CX
-	ADDQ    CX, BX
-	MOVQ    BX, x+16(FP)
-	MOVQ    rows+56(FP), BX
-	SUBQ    $0x01, BX
-	MOVQ    BX, rows+56(FP)
-	CMPQ    BX, $0x01
-	JGE     tile4
-
-rest5:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-long3:
-	MOVQ rows+56(FP), BX
-	CMPQ BX, $0x01
-	JLT  rest9
-
-tile8:
+tile3:
 	// chains 0, 1 …: the first of all from bias, the others from +0
 	MOVQ    bias+48(FP), BX
 	VMOVUPD (BX), Y0
@@ -2596,9 +2401,9 @@ tile8:
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMPQ SI, $0x10
-	JLT  tail11
+	JLT  tail6
 
-block10:
+block5:
 	VMOVUPD          (BX), Y16
 	VFMADD231PD.BCST (DX), Y16, Y0
 	ADDQ             CX, BX
@@ -2650,91 +2455,91 @@ block10:
 	ADDQ             $0x00000080, DX
 	SUBQ             $0x10, SI
 	CMPQ             SI, $0x10
-	JGE              block10
+	JGE              block5
 
-tail11:
+tail6:
 	TESTQ            SI, SI
-	JLE              end12
+	JLE              end7
 	VMOVUPD          (BX), Y16
 	VFMADD231PD.BCST (DX), Y16, Y0
 	ADDQ             CX, BX
 	CMPQ             SI, $0x01
-	JLE              end12
+	JLE              end7
 	VMOVUPD          (BX), Y16
 	VFMADD231PD.BCST 8(DX), Y16, Y1
 	ADDQ             CX, BX
 	CMPQ             SI, $0x02
-	JLE              end12
+	JLE              end7
 	VMOVUPD          (BX), Y16
 	VFMADD231PD.BCST 16(DX), Y16, Y2
 	ADDQ             CX, BX
 	CMPQ             SI, $0x03
-	JLE              end12
+	JLE              end7
 	VMOVUPD          (BX), Y16
 	VFMADD231PD.BCST 24(DX), Y16, Y3
 	ADDQ             CX, BX
 	CMPQ             SI, $0x04
-	JLE              end12
+	JLE              end7
 	VMOVUPD          (BX), Y16
 	VFMADD231PD.BCST 32(DX), Y16, Y4
 	ADDQ             CX, BX
 	CMPQ             SI, $0x05
-	JLE              end12
+	JLE              end7
 	VMOVUPD          (BX), Y16
 	VFMADD231PD.BCST 40(DX), Y16, Y5
 	ADDQ             CX, BX
 	CMPQ             SI, $0x06
-	JLE              end12
+	JLE              end7
 	VMOVUPD          (BX), Y16
 	VFMADD231PD.BCST 48(DX), Y16, Y6
 	ADDQ             CX, BX
 	CMPQ             SI, $0x07
-	JLE              end12
+	JLE              end7
 	VMOVUPD          (BX), Y16
 	VFMADD231PD.BCST 56(DX), Y16, Y7
 	ADDQ             CX, BX
 	CMPQ             SI, $0x08
-	JLE              end12
+	JLE              end7
 	VMOVUPD          (BX), Y16
 	VFMADD231PD.BCST 64(DX), Y16, Y8
 	ADDQ             CX, BX
 	CMPQ             SI, $0x09
-	JLE              end12
+	JLE              end7
 	VMOVUPD          (BX), Y16
 	VFMADD231PD.BCST 72(DX), Y16, Y9
 	ADDQ             CX, BX
 	CMPQ             SI, $0x0a
-	JLE              end12
+	JLE              end7
 	VMOVUPD          (BX), Y16
 	VFMADD231PD.BCST 80(DX), Y16, Y10
 	ADDQ             CX, BX
 	CMPQ             SI, $0x0b
-	JLE              end12
+	JLE              end7
 	VMOVUPD          (BX), Y16
 	VFMADD231PD.BCST 88(DX), Y16, Y11
 	ADDQ             CX, BX
 	CMPQ             SI, $0x0c
-	JLE              end12
+	JLE              end7
 	VMOVUPD          (BX), Y16
 	VFMADD231PD.BCST 96(DX), Y16, Y12
 	ADDQ             CX, BX
 	CMPQ             SI, $0x0d
-	JLE              end12
+	JLE              end7
 	VMOVUPD          (BX), Y16
 	VFMADD231PD.BCST 104(DX), Y16, Y13
 	ADDQ             CX, BX
 	CMPQ             SI, $0x0e
-	JLE              end12
+	JLE              end7
 	VMOVUPD          (BX), Y16
 	VFMADD231PD.BCST 112(DX), Y16, Y14
 	ADDQ             CX, BX
 	CMPQ             SI, $0x0f
-	JLE              end12
+	JLE              end7
 	VMOVUPD          (BX), Y16
 	VFMADD231PD.BCST 120(DX), Y16, Y15
 	ADDQ             CX, BX
 
-end12:
+end7:
 	VADDPD Y8, Y0, Y0
 	VADDPD Y9, Y1, Y1
 	VADDPD Y10, Y2, Y2
@@ -2755,10 +2560,10 @@ end12:
 	VPXORD Y1, Y1, Y1
 	VADDPD Y1, Y0, Y0
 	CMPQ   BX, $0x01
-	JNE    linear13
+	JNE    linear8
 	VMAXPD Y0, Y1, Y0
 
-linear13:
+linear8:
 	VMOVUPD Y0, (CX)
 	MOVQ    y+0(FP), BX
 	MOVQ    ldy+8(FP), CX
@@ -2774,9 +2579,9 @@ linear13:
 	SUBQ    $0x01, BX
 	MOVQ    BX, rows+56(FP)
 	CMPQ    BX, $0x01
-	JGE     tile8
+	JGE     tile3
 
-rest9:
+rest4:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
@@ -2787,107 +2592,11 @@ part1:
 	MOVL  $0x0000000f, BX
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
-	MOVQ  n+72(FP), BX
-	CMPQ  BX, $0x05
-	JGE   long14
 	MOVQ  rows+56(FP), BX
 	CMPQ  BX, $0x01
-	JLT   rest16
+	JLT   rest10
 
-tile15:
-	// chains 0, 1 …: the first of all from bias, the others from +0
-	MOVQ      bias+48(FP), BX
-	VMOVUPD.Z (BX), K1, Y0
-	VPXORD    Y1, Y1, Y1
-	VPXORD    Y2, Y2, Y2
-	VPXORD    Y3, Y3, Y3
-	MOVQ      w+32(FP), BX
-	MOVQ      ldw+40(FP), CX
-	MOVQ      x+16(FP), DX
-	MOVQ      n+72(FP), SI
-
-	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
-	TESTQ            SI, SI
-	JLE              end17
-	VMOVUPD.Z        (BX), K1, Y4
-	VFMADD231PD.BCST (DX), Y4, Y0
-	ADDQ             CX, BX
-	CMPQ             SI, $0x01
-	JLE              end17
-	VMOVUPD.Z        (BX), K1, Y4
-	VFMADD231PD.BCST 8(DX), Y4, Y1
-	ADDQ             CX, BX
-	CMPQ             SI, $0x02
-	JLE              end17
-	VMOVUPD.Z        (BX), K1, Y4
-	VFMADD231PD.BCST 16(DX), Y4, Y2
-	ADDQ             CX, BX
-	CMPQ             SI, $0x03
-	JLE              end17
-	VMOVUPD.Z        (BX), K1, Y4
-	VFMADD231PD.BCST 24(DX), Y4, Y3
-	ADDQ             CX, BX
-
-end17:
-	VADDPD Y2, Y0, Y0
-	VADDPD Y3, Y1, Y1
-	VADDPD Y1, Y0, Y0
-	MOVQ   act+80(FP), BX
-	MOVQ   y+0(FP), CX
-	VPXORD Y1, Y1, Y1
-	VADDPD Y1, Y0, Y0
-	CMPQ   BX, $0x01
-	JNE    linear18
-	VMAXPD Y0, Y1, Y0
-
-linear18:
-	TESTQ        $0x00000002, AX
-	JZ           low20
-	VMOVUPS      X0, (CX)
-	VEXTRACTF128 $0x01, Y0, X0
-	TESTQ        $0x00000001, AX
-	JZ           low21
-	VMOVSD       X0, 16(CX)
-	VUNPCKHPD    X0, X0, X0
-
-low21:
-	JMP stored19
-
-low20:
-	TESTQ     $0x00000001, AX
-	JZ        low22
-	VMOVSD    X0, (CX)
-	VUNPCKHPD X0, X0, X0
-
-low22:
-stored19:
-	MOVQ   y+0(FP), BX
-	MOVQ   ldy+8(FP), CX
-	IMUL3Q $0x01, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, y+0(FP)
-	MOVQ   x+16(FP), BX
-	MOVQ   ldx+24(FP), CX
-	IMUL3Q $0x01, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, x+16(FP)
-	MOVQ   rows+56(FP), BX
-	SUBQ   $0x01, BX
-	MOVQ   BX, rows+56(FP)
-	CMPQ   BX, $0x01
-	JGE    tile15
-
-rest16:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-long14:
-	MOVQ rows+56(FP), BX
-	CMPQ BX, $0x01
-	JLT  rest24
-
-tile23:
+tile9:
 	// chains 0, 1 …: the first of all from bias, the others from +0
 	MOVQ      bias+48(FP), BX
 	VMOVUPD.Z (BX), K1, Y0
@@ -2913,9 +2622,9 @@ tile23:
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMPQ SI, $0x10
-	JLT  tail26
+	JLT  tail12
 
-block25:
+block11:
 	VMOVUPD.Z        (BX), K1, Y16
 	VFMADD231PD.BCST (DX), Y16, Y0
 	ADDQ             CX, BX
@@ -2967,91 +2676,91 @@ block25:
 	ADDQ             $0x00000080, DX
 	SUBQ             $0x10, SI
 	CMPQ             SI, $0x10
-	JGE              block25
+	JGE              block11
 
-tail26:
+tail12:
 	TESTQ            SI, SI
-	JLE              end27
+	JLE              end13
 	VMOVUPD.Z        (BX), K1, Y16
 	VFMADD231PD.BCST (DX), Y16, Y0
 	ADDQ             CX, BX
 	CMPQ             SI, $0x01
-	JLE              end27
+	JLE              end13
 	VMOVUPD.Z        (BX), K1, Y16
 	VFMADD231PD.BCST 8(DX), Y16, Y1
 	ADDQ             CX, BX
 	CMPQ             SI, $0x02
-	JLE              end27
+	JLE              end13
 	VMOVUPD.Z        (BX), K1, Y16
 	VFMADD231PD.BCST 16(DX), Y16, Y2
 	ADDQ             CX, BX
 	CMPQ             SI, $0x03
-	JLE              end27
+	JLE              end13
 	VMOVUPD.Z        (BX), K1, Y16
 	VFMADD231PD.BCST 24(DX), Y16, Y3
 	ADDQ             CX, BX
 	CMPQ             SI, $0x04
-	JLE              end27
+	JLE              end13
 	VMOVUPD.Z        (BX), K1, Y16
 	VFMADD231PD.BCST 32(DX), Y16, Y4
 	ADDQ             CX, BX
 	CMPQ             SI, $0x05
-	JLE              end27
+	JLE              end13
 	VMOVUPD.Z        (BX), K1, Y16
 	VFMADD231PD.BCST 40(DX), Y16, Y5
 	ADDQ             CX, BX
 	CMPQ             SI, $0x06
-	JLE              end27
+	JLE              end13
 	VMOVUPD.Z        (BX), K1, Y16
 	VFMADD231PD.BCST 48(DX), Y16, Y6
 	ADDQ             CX, BX
 	CMPQ             SI, $0x07
-	JLE              end27
+	JLE              end13
 	VMOVUPD.Z        (BX), K1, Y16
 	VFMADD231PD.BCST 56(DX), Y16, Y7
 	ADDQ             CX, BX
 	CMPQ             SI, $0x08
-	JLE              end27
+	JLE              end13
 	VMOVUPD.Z        (BX), K1, Y16
 	VFMADD231PD.BCST 64(DX), Y16, Y8
 	ADDQ             CX, BX
 	CMPQ             SI, $0x09
-	JLE              end27
+	JLE              end13
 	VMOVUPD.Z        (BX), K1, Y16
 	VFMADD231PD.BCST 72(DX), Y16, Y9
 	ADDQ             CX, BX
 	CMPQ             SI, $0x0a
-	JLE              end27
+	JLE              end13
 	VMOVUPD.Z        (BX), K1, Y16
 	VFMADD231PD.BCST 80(DX), Y16, Y10
 	ADDQ             CX, BX
 	CMPQ             SI, $0x0b
-	JLE              end27
+	JLE              end13
 	VMOVUPD.Z        (BX), K1, Y16
 	VFMADD231PD.BCST 88(DX), Y16, Y11
 	ADDQ             CX, BX
 	CMPQ             SI, $0x0c
-	JLE              end27
+	JLE              end13
 	VMOVUPD.Z        (BX), K1, Y16
 	VFMADD231PD.BCST 96(DX), Y16, Y12
 	ADDQ             CX, BX
 	CMPQ             SI, $0x0d
-	JLE              end27
+	JLE              end13
 	VMOVUPD.Z        (BX), K1, Y16
 	VFMADD231PD.BCST 104(DX), Y16, Y13
 	ADDQ             CX, BX
 	CMPQ             SI, $0x0e
-	JLE              end27
+	JLE              end13
 	VMOVUPD.Z        (BX), K1, Y16
 	VFMADD231PD.BCST 112(DX), Y16, Y14
 	ADDQ             CX, BX
 	CMPQ             SI, $0x0f
-	JLE              end27
+	JLE              end13
 	VMOVUPD.Z        (BX), K1, Y16
 	VFMADD231PD.BCST 120(DX), Y16, Y15
 	ADDQ             CX, BX
 
-end27:
+end13:
 	VADDPD Y8, Y0, Y0
 	VADDPD Y9, Y1, Y1
 	VADDPD Y10, Y2, Y2
@@ -3072,30 +2781,30 @@ end27:
 	VPXORD Y1, Y1, Y1
 	VADDPD Y1, Y0, Y0
 	CMPQ   BX, $0x01
-	JNE    linear28
+	JNE    linear14
 	VMAXPD Y0, Y1, Y0
 
-linear28:
+linear14:
 	TESTQ        $0x00000002, AX
-	JZ           low30
+	JZ           low16
 	VMOVUPS      X0, (CX)
 	VEXTRACTF128 $0x01, Y0, X0
 	TESTQ        $0x00000001, AX
-	JZ           low31
+	JZ           low17
 	VMOVSD       X0, 16(CX)
 	VUNPCKHPD    X0, X0, X0
 
-low31:
-	JMP stored29
+low17:
+	JMP stored15
 
-low30:
+low16:
 	TESTQ     $0x00000001, AX
-	JZ        low32
+	JZ        low18
 	VMOVSD    X0, (CX)
 	VUNPCKHPD X0, X0, X0
 
-low32:
-stored29:
+low18:
+stored15:
 	MOVQ   y+0(FP), BX
 	MOVQ   ldy+8(FP), CX
 	IMUL3Q $0x01, CX, CX
@@ -3110,144 +2819,26 @@ stored29:
 	SUBQ   $0x01, BX
 	MOVQ   BX, rows+56(FP)
 	CMPQ   BX, $0x01
-	JGE    tile23
+	JGE    tile9
 
-rest24:
+rest10:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
 more2:
 	CMPQ  AX, $0x09
-	JGE   more34
+	JGE   more20
 	MOVQ  AX, CX
 	ANDQ  $0x03, CX
 	MOVL  $0x0000000f, BX
 	BZHIL CX, BX, BX
 	KMOVW BX, K1
-	MOVQ  n+72(FP), BX
-	CMPQ  BX, $0x05
-	JGE   long35
 	MOVQ  rows+56(FP), BX
 	CMPQ  BX, $0x01
-	JLT   rest37
+	JLT   rest22
 
-tile36:
-	// chains 0, 1 …: the first of all from bias, the others from +0
-	MOVQ      bias+48(FP), BX
-	VMOVUPD   (BX), Y0
-	VMOVUPD.Z 32(BX), K1, Y1
-	VPXORD    Y2, Y2, Y2
-	VPXORD    Y3, Y3, Y3
-	VPXORD    Y4, Y4, Y4
-	VPXORD    Y5, Y5, Y5
-	VPXORD    Y6, Y6, Y6
-	VPXORD    Y7, Y7, Y7
-	MOVQ      w+32(FP), BX
-	MOVQ      ldw+40(FP), CX
-	MOVQ      x+16(FP), DX
-	MOVQ      n+72(FP), SI
-
-	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
-	TESTQ        SI, SI
-	JLE          end38
-	VBROADCASTSD (DX), Y9
-	VMOVUPD      (BX), Y8
-	VFMADD231PD  Y9, Y8, Y0
-	VMOVUPD.Z    32(BX), K1, Y8
-	VFMADD231PD  Y9, Y8, Y1
-	ADDQ         CX, BX
-	CMPQ         SI, $0x01
-	JLE          end38
-	VBROADCASTSD 8(DX), Y9
-	VMOVUPD      (BX), Y8
-	VFMADD231PD  Y9, Y8, Y2
-	VMOVUPD.Z    32(BX), K1, Y8
-	VFMADD231PD  Y9, Y8, Y3
-	ADDQ         CX, BX
-	CMPQ         SI, $0x02
-	JLE          end38
-	VBROADCASTSD 16(DX), Y9
-	VMOVUPD      (BX), Y8
-	VFMADD231PD  Y9, Y8, Y4
-	VMOVUPD.Z    32(BX), K1, Y8
-	VFMADD231PD  Y9, Y8, Y5
-	ADDQ         CX, BX
-	CMPQ         SI, $0x03
-	JLE          end38
-	VBROADCASTSD 24(DX), Y9
-	VMOVUPD      (BX), Y8
-	VFMADD231PD  Y9, Y8, Y6
-	VMOVUPD.Z    32(BX), K1, Y8
-	VFMADD231PD  Y9, Y8, Y7
-	ADDQ         CX, BX
-
-end38:
-	VADDPD Y4, Y0, Y0
-	VADDPD Y5, Y1, Y1
-	VADDPD Y6, Y2, Y2
-	VADDPD Y7, Y3, Y3
-	VADDPD Y2, Y0, Y0
-	VADDPD Y3, Y1, Y1
-	MOVQ   act+80(FP), BX
-	MOVQ   y+0(FP), CX
-	VPXORD Y2, Y2, Y2
-	VADDPD Y2, Y0, Y0
-	VADDPD Y2, Y1, Y1
-	CMPQ   BX, $0x01
-	JNE    linear39
-	VMAXPD Y0, Y2, Y0
-	VMAXPD Y1, Y2, Y1
-
-linear39:
-	VMOVUPD      Y0, (CX)
-	TESTQ        $0x00000002, AX
-	JZ           low41
-	VMOVUPS      X1, 32(CX)
-	VEXTRACTF128 $0x01, Y1, X1
-	TESTQ        $0x00000001, AX
-	JZ           low42
-	VMOVSD       X1, 48(CX)
-	VUNPCKHPD    X1, X1, X1
-
-low42:
-	JMP stored40
-
-low41:
-	TESTQ     $0x00000001, AX
-	JZ        low43
-	VMOVSD    X1, 32(CX)
-	VUNPCKHPD X1, X1, X1
-
-low43:
-stored40:
-	MOVQ   y+0(FP), BX
-	MOVQ   ldy+8(FP), CX
-	IMUL3Q $0x01, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, y+0(FP)
-	MOVQ   x+16(FP), BX
-	MOVQ   ldx+24(FP), CX
-	IMUL3Q $0x01, CX, CX
-	ADDQ   CX, BX
-	MOVQ   BX, x+16(FP)
-	MOVQ   rows+56(FP), BX
-	SUBQ   $0x01, BX
-	MOVQ   BX, rows+56(FP)
-	CMPQ   BX, $0x01
-	JGE    tile36
-
-rest37:
-	VXORPS X15, X15, X15
-	VZEROUPPER
-	RET
-
-long35:
-	MOVQ rows+56(FP), BX
-	CMPQ BX, $0x01
-	JLT  rest45
-
-tile44:
+tile21:
 	// chains 0, 2 …: the first of all from bias, the others from +0
 	MOVQ      bias+48(FP), BX
 	VMOVUPD   (BX), Y0
@@ -3274,9 +2865,9 @@ tile44:
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMPQ SI, $0x10
-	JLT  tail47
+	JLT  tail24
 
-block46:
+block23:
 	VBROADCASTSD (DX), Y17
 	VMOVUPD      (BX), Y16
 	VFMADD231PD  Y17, Y16, Y0
@@ -3328,11 +2919,11 @@ block46:
 	ADDQ         $0x00000080, DX
 	SUBQ         $0x10, SI
 	CMPQ         SI, $0x10
-	JGE          block46
+	JGE          block23
 
-tail47:
+tail24:
 	TESTQ        SI, SI
-	JLE          end48
+	JLE          end25
 	VBROADCASTSD (DX), Y17
 	VMOVUPD      (BX), Y16
 	VFMADD231PD  Y17, Y16, Y0
@@ -3340,7 +2931,7 @@ tail47:
 	VFMADD231PD  Y17, Y16, Y1
 	ADDQ         CX, BX
 	CMPQ         SI, $0x02
-	JLE          end48
+	JLE          end25
 	VBROADCASTSD 16(DX), Y17
 	VMOVUPD      (BX), Y16
 	VFMADD231PD  Y17, Y16, Y2
@@ -3348,7 +2939,7 @@ tail47:
 	VFMADD231PD  Y17, Y16, Y3
 	ADDQ         CX, BX
 	CMPQ         SI, $0x04
-	JLE          end48
+	JLE          end25
 	VBROADCASTSD 32(DX), Y17
 	VMOVUPD      (BX), Y16
 	VFMADD231PD  Y17, Y16, Y4
@@ -3356,7 +2947,7 @@ tail47:
 	VFMADD231PD  Y17, Y16, Y5
 	ADDQ         CX, BX
 	CMPQ         SI, $0x06
-	JLE          end48
+	JLE          end25
 	VBROADCASTSD 48(DX), Y17
 	VMOVUPD      (BX), Y16
 	VFMADD231PD  Y17, Y16, Y6
@@ -3364,7 +2955,7 @@ tail47:
 	VFMADD231PD  Y17, Y16, Y7
 	ADDQ         CX, BX
 	CMPQ         SI, $0x08
-	JLE          end48
+	JLE          end25
 	VBROADCASTSD 64(DX), Y17
 	VMOVUPD      (BX), Y16
 	VFMADD231PD  Y17, Y16, Y8
@@ -3372,7 +2963,7 @@ tail47:
 	VFMADD231PD  Y17, Y16, Y9
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0a
-	JLE          end48
+	JLE          end25
 	VBROADCASTSD 80(DX), Y17
 	VMOVUPD      (BX), Y16
 	VFMADD231PD  Y17, Y16, Y10
@@ -3380,7 +2971,7 @@ tail47:
 	VFMADD231PD  Y17, Y16, Y11
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0c
-	JLE          end48
+	JLE          end25
 	VBROADCASTSD 96(DX), Y17
 	VMOVUPD      (BX), Y16
 	VFMADD231PD  Y17, Y16, Y12
@@ -3388,7 +2979,7 @@ tail47:
 	VFMADD231PD  Y17, Y16, Y13
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0e
-	JLE          end48
+	JLE          end25
 	VBROADCASTSD 112(DX), Y17
 	VMOVUPD      (BX), Y16
 	VFMADD231PD  Y17, Y16, Y14
@@ -3396,7 +2987,7 @@ tail47:
 	VFMADD231PD  Y17, Y16, Y15
 	ADDQ         CX, BX
 
-end48:
+end25:
 	VADDPD Y8, Y0, Y0
 	VADDPD Y9, Y1, Y1
 	VADDPD Y10, Y2, Y2
@@ -3439,9 +3030,9 @@ end48:
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMPQ SI, $0x10
-	JLT  tail50
+	JLT  tail27
 
-block49:
+block26:
 	VBROADCASTSD 8(DX), Y19
 	VMOVUPD      (BX), Y18
 	VFMADD231PD  Y19, Y18, Y2
@@ -3493,11 +3084,11 @@ block49:
 	ADDQ         $0x00000080, DX
 	SUBQ         $0x10, SI
 	CMPQ         SI, $0x10
-	JGE          block49
+	JGE          block26
 
-tail50:
+tail27:
 	CMPQ         SI, $0x01
-	JLE          end51
+	JLE          end28
 	VBROADCASTSD 8(DX), Y19
 	VMOVUPD      (BX), Y18
 	VFMADD231PD  Y19, Y18, Y2
@@ -3505,7 +3096,7 @@ tail50:
 	VFMADD231PD  Y19, Y18, Y3
 	ADDQ         CX, BX
 	CMPQ         SI, $0x03
-	JLE          end51
+	JLE          end28
 	VBROADCASTSD 24(DX), Y19
 	VMOVUPD      (BX), Y18
 	VFMADD231PD  Y19, Y18, Y4
@@ -3513,7 +3104,7 @@ tail50:
 	VFMADD231PD  Y19, Y18, Y5
 	ADDQ         CX, BX
 	CMPQ         SI, $0x05
-	JLE          end51
+	JLE          end28
 	VBROADCASTSD 40(DX), Y19
 	VMOVUPD      (BX), Y18
 	VFMADD231PD  Y19, Y18, Y6
@@ -3521,7 +3112,7 @@ tail50:
 	VFMADD231PD  Y19, Y18, Y7
 	ADDQ         CX, BX
 	CMPQ         SI, $0x07
-	JLE          end51
+	JLE          end28
 	VBROADCASTSD 56(DX), Y19
 	VMOVUPD      (BX), Y18
 	VFMADD231PD  Y19, Y18, Y8
@@ -3529,7 +3120,7 @@ tail50:
 	VFMADD231PD  Y19, Y18, Y9
 	ADDQ         CX, BX
 	CMPQ         SI, $0x09
-	JLE          end51
+	JLE          end28
 	VBROADCASTSD 72(DX), Y19
 	VMOVUPD      (BX), Y18
 	VFMADD231PD  Y19, Y18, Y10
@@ -3537,7 +3128,7 @@ tail50:
 	VFMADD231PD  Y19, Y18, Y11
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0b
-	JLE          end51
+	JLE          end28
 	VBROADCASTSD 88(DX), Y19
 	VMOVUPD      (BX), Y18
 	VFMADD231PD  Y19, Y18, Y12
@@ -3545,7 +3136,7 @@ tail50:
 	VFMADD231PD  Y19, Y18, Y13
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0d
-	JLE          end51
+	JLE          end28
 	VBROADCASTSD 104(DX), Y19
 	VMOVUPD      (BX), Y18
 	VFMADD231PD  Y19, Y18, Y14
@@ -3553,7 +3144,7 @@ tail50:
 	VFMADD231PD  Y19, Y18, Y15
 	ADDQ         CX, BX
 	CMPQ         SI, $0x0f
-	JLE          end51
+	JLE          end28
 	VBROADCASTSD 120(DX), Y19
 	VMOVUPD      (BX), Y18
 	VFMADD231PD  Y19, Y18, Y16
@@ -3561,7 +3152,7 @@ tail50:
 	VFMADD231PD  Y19, Y18, Y17
 	ADDQ         CX, BX
 
-end51:
+end28:
 	VADDPD Y10, Y2, Y2
 	VADDPD Y11, Y3, Y3
 	VADDPD Y12, Y4, Y4
@@ -3584,32 +3175,32 @@ end51:
 	VADDPD Y2, Y0, Y0
 	VADDPD Y2, Y1, Y1
 	CMPQ   BX, $0x01
-	JNE    linear52
+	JNE    linear29
 	VMAXPD Y0, Y2, Y0
 	VMAXPD Y1, Y2, Y1
 
-linear52:
+linear29:
 	VMOVUPD      Y0, (CX)
 	TESTQ        $0x00000002, AX
-	JZ           low54
+	JZ           low31
 	VMOVUPS      X1, 32(CX)
 	VEXTRACTF128 $0x01, Y1, X1
 	TESTQ        $0x00000001, AX
-	JZ           low55
+	JZ           low32
 	VMOVSD       X1, 48(CX)
 	VUNPCKHPD    X1, X1, X1
 
-low55:
-	JMP stored53
+low32:
+	JMP stored30
 
-low54:
+low31:
 	TESTQ     $0x00000001, AX
-	JZ        low56
+	JZ        low33
 	VMOVSD    X1, 32(CX)
 	VUNPCKHPD X1, X1, X1
 
-low56:
-stored53:
+low33:
+stored30:
 	MOVQ   y+0(FP), BX
 	MOVQ   ldy+8(FP), CX
 	IMUL3Q $0x01, CX, CX
@@ -3624,14 +3215,4561 @@ stored53:
 	SUBQ   $0x01, BX
 	MOVQ   BX, rows+56(FP)
 	CMPQ   BX, $0x01
-	JGE    tile44
+	JGE    tile21
 
-rest45:
+rest22:
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET
 
-more34:
+more20:
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func treeAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+TEXT ·treeAVX512F32(SB), NOSPLIT, $0-88
+	MOVQ  n+72(FP), AX
+	CMPQ  AX, $0x10
+	JNE   other1
+	MOVQ  cols+64(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 16 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPS.Z (BX), K1, Y16
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPS.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y12
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y13
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y14
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y15
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row2:
+	VBROADCASTSS (DX), Y17
+	VFMADD213PS  Y16, Y0, Y17
+	VBROADCASTSS 32(DX), Y18
+	VMULPS       Y8, Y18, Y18
+	VADDPS       Y18, Y17, Y17
+	VBROADCASTSS 16(DX), Y18
+	VMULPS       Y4, Y18, Y18
+	VBROADCASTSS 48(DX), Y19
+	VMULPS       Y12, Y19, Y19
+	VADDPS       Y19, Y18, Y18
+	VADDPS       Y18, Y17, Y17
+	VBROADCASTSS 8(DX), Y18
+	VMULPS       Y2, Y18, Y18
+	VBROADCASTSS 40(DX), Y19
+	VMULPS       Y10, Y19, Y19
+	VADDPS       Y19, Y18, Y18
+	VBROADCASTSS 24(DX), Y19
+	VMULPS       Y6, Y19, Y19
+	VBROADCASTSS 56(DX), Y20
+	VMULPS       Y14, Y20, Y20
+	VADDPS       Y20, Y19, Y19
+	VADDPS       Y19, Y18, Y18
+	VADDPS       Y18, Y17, Y17
+	VBROADCASTSS 4(DX), Y18
+	VMULPS       Y1, Y18, Y18
+	VBROADCASTSS 36(DX), Y19
+	VMULPS       Y9, Y19, Y19
+	VADDPS       Y19, Y18, Y18
+	VBROADCASTSS 20(DX), Y19
+	VMULPS       Y5, Y19, Y19
+	VBROADCASTSS 52(DX), Y20
+	VMULPS       Y13, Y20, Y20
+	VADDPS       Y20, Y19, Y19
+	VADDPS       Y19, Y18, Y18
+	VBROADCASTSS 12(DX), Y19
+	VMULPS       Y3, Y19, Y19
+	VBROADCASTSS 44(DX), Y20
+	VMULPS       Y11, Y20, Y20
+	VADDPS       Y20, Y19, Y19
+	VBROADCASTSS 28(DX), Y20
+	VMULPS       Y7, Y20, Y20
+	VBROADCASTSS 60(DX), Y21
+	VMULPS       Y15, Y21, Y21
+	VADDPS       Y21, Y20, Y20
+	VADDPS       Y20, Y19, Y19
+	VADDPS       Y19, Y18, Y18
+	VADDPS       Y18, Y17, Y17
+	VPXORD       Y18, Y18, Y18
+	VADDPS       Y18, Y17, Y17
+	CMPQ         R8, $0x01
+	JNE          linear3
+	VMAXPS       Y17, Y18, Y17
+
+linear3:
+	TESTQ         $0x00000004, AX
+	JZ            low5
+	VMOVUPS       X17, (BX)
+	VEXTRACTF32X4 $0x01, Y17, X17
+	TESTQ         $0x00000002, AX
+	JZ            low6
+	VMOVSD        X17, 16(BX)
+	VUNPCKHPD     X17, X17, X17
+	TESTQ         $0x00000001, AX
+	JZ            low7
+	VMOVSS        X17, 24(BX)
+
+low7:
+	JMP stored4
+
+low6:
+	TESTQ  $0x00000001, AX
+	JZ     low8
+	VMOVSS X17, 16(BX)
+
+low8:
+	JMP stored4
+
+low5:
+	TESTQ     $0x00000002, AX
+	JZ        low9
+	VMOVSD    X17, (BX)
+	VUNPCKHPD X17, X17, X17
+	TESTQ     $0x00000001, AX
+	JZ        low10
+	VMOVSS    X17, 8(BX)
+
+low10:
+	JMP stored4
+
+low9:
+	TESTQ  $0x00000001, AX
+	JZ     low11
+	VMOVSS X17, (BX)
+
+low11:
+stored4:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row2
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other1:
+	CMPQ  AX, $0x0f
+	JNE   other12
+	MOVQ  cols+64(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 15 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPS.Z (BX), K1, Y15
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPS.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y12
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y13
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y14
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row13:
+	VBROADCASTSS (DX), Y16
+	VFMADD213PS  Y15, Y0, Y16
+	VBROADCASTSS 32(DX), Y17
+	VMULPS       Y8, Y17, Y17
+	VADDPS       Y17, Y16, Y16
+	VBROADCASTSS 16(DX), Y17
+	VMULPS       Y4, Y17, Y17
+	VBROADCASTSS 48(DX), Y18
+	VMULPS       Y12, Y18, Y18
+	VADDPS       Y18, Y17, Y17
+	VADDPS       Y17, Y16, Y16
+	VBROADCASTSS 8(DX), Y17
+	VMULPS       Y2, Y17, Y17
+	VBROADCASTSS 40(DX), Y18
+	VMULPS       Y10, Y18, Y18
+	VADDPS       Y18, Y17, Y17
+	VBROADCASTSS 24(DX), Y18
+	VMULPS       Y6, Y18, Y18
+	VBROADCASTSS 56(DX), Y19
+	VMULPS       Y14, Y19, Y19
+	VADDPS       Y19, Y18, Y18
+	VADDPS       Y18, Y17, Y17
+	VADDPS       Y17, Y16, Y16
+	VBROADCASTSS 4(DX), Y17
+	VMULPS       Y1, Y17, Y17
+	VBROADCASTSS 36(DX), Y18
+	VMULPS       Y9, Y18, Y18
+	VADDPS       Y18, Y17, Y17
+	VBROADCASTSS 20(DX), Y18
+	VMULPS       Y5, Y18, Y18
+	VBROADCASTSS 52(DX), Y19
+	VMULPS       Y13, Y19, Y19
+	VADDPS       Y19, Y18, Y18
+	VADDPS       Y18, Y17, Y17
+	VBROADCASTSS 12(DX), Y18
+	VMULPS       Y3, Y18, Y18
+	VBROADCASTSS 44(DX), Y19
+	VMULPS       Y11, Y19, Y19
+	VADDPS       Y19, Y18, Y18
+	VBROADCASTSS 28(DX), Y19
+	VMULPS       Y7, Y19, Y19
+	VADDPS       Y19, Y18, Y18
+	VADDPS       Y18, Y17, Y17
+	VADDPS       Y17, Y16, Y16
+	VPXORD       Y17, Y17, Y17
+	VADDPS       Y17, Y16, Y16
+	CMPQ         R8, $0x01
+	JNE          linear14
+	VMAXPS       Y16, Y17, Y16
+
+linear14:
+	TESTQ         $0x00000004, AX
+	JZ            low16
+	VMOVUPS       X16, (BX)
+	VEXTRACTF32X4 $0x01, Y16, X16
+	TESTQ         $0x00000002, AX
+	JZ            low17
+	VMOVSD        X16, 16(BX)
+	VUNPCKHPD     X16, X16, X16
+	TESTQ         $0x00000001, AX
+	JZ            low18
+	VMOVSS        X16, 24(BX)
+
+low18:
+	JMP stored15
+
+low17:
+	TESTQ  $0x00000001, AX
+	JZ     low19
+	VMOVSS X16, 16(BX)
+
+low19:
+	JMP stored15
+
+low16:
+	TESTQ     $0x00000002, AX
+	JZ        low20
+	VMOVSD    X16, (BX)
+	VUNPCKHPD X16, X16, X16
+	TESTQ     $0x00000001, AX
+	JZ        low21
+	VMOVSS    X16, 8(BX)
+
+low21:
+	JMP stored15
+
+low20:
+	TESTQ  $0x00000001, AX
+	JZ     low22
+	VMOVSS X16, (BX)
+
+low22:
+stored15:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row13
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other12:
+	CMPQ  AX, $0x0e
+	JNE   other23
+	MOVQ  cols+64(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 14 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPS.Z (BX), K1, Y14
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPS.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y12
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y13
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row24:
+	VBROADCASTSS (DX), Y15
+	VFMADD213PS  Y14, Y0, Y15
+	VBROADCASTSS 32(DX), Y16
+	VMULPS       Y8, Y16, Y16
+	VADDPS       Y16, Y15, Y15
+	VBROADCASTSS 16(DX), Y16
+	VMULPS       Y4, Y16, Y16
+	VBROADCASTSS 48(DX), Y17
+	VMULPS       Y12, Y17, Y17
+	VADDPS       Y17, Y16, Y16
+	VADDPS       Y16, Y15, Y15
+	VBROADCASTSS 8(DX), Y16
+	VMULPS       Y2, Y16, Y16
+	VBROADCASTSS 40(DX), Y17
+	VMULPS       Y10, Y17, Y17
+	VADDPS       Y17, Y16, Y16
+	VBROADCASTSS 24(DX), Y17
+	VMULPS       Y6, Y17, Y17
+	VADDPS       Y17, Y16, Y16
+	VADDPS       Y16, Y15, Y15
+	VBROADCASTSS 4(DX), Y16
+	VMULPS       Y1, Y16, Y16
+	VBROADCASTSS 36(DX), Y17
+	VMULPS       Y9, Y17, Y17
+	VADDPS       Y17, Y16, Y16
+	VBROADCASTSS 20(DX), Y17
+	VMULPS       Y5, Y17, Y17
+	VBROADCASTSS 52(DX), Y18
+	VMULPS       Y13, Y18, Y18
+	VADDPS       Y18, Y17, Y17
+	VADDPS       Y17, Y16, Y16
+	VBROADCASTSS 12(DX), Y17
+	VMULPS       Y3, Y17, Y17
+	VBROADCASTSS 44(DX), Y18
+	VMULPS       Y11, Y18, Y18
+	VADDPS       Y18, Y17, Y17
+	VBROADCASTSS 28(DX), Y18
+	VMULPS       Y7, Y18, Y18
+	VADDPS       Y18, Y17, Y17
+	VADDPS       Y17, Y16, Y16
+	VADDPS       Y16, Y15, Y15
+	VPXORD       Y16, Y16, Y16
+	VADDPS       Y16, Y15, Y15
+	CMPQ         R8, $0x01
+	JNE          linear25
+	VMAXPS       Y15, Y16, Y15
+
+linear25:
+	TESTQ        $0x00000004, AX
+	JZ           low27
+	VMOVUPS      X15, (BX)
+	VEXTRACTF128 $0x01, Y15, X15
+	TESTQ        $0x00000002, AX
+	JZ           low28
+	VMOVSD       X15, 16(BX)
+	VUNPCKHPD    X15, X15, X15
+	TESTQ        $0x00000001, AX
+	JZ           low29
+	VMOVSS       X15, 24(BX)
+
+low29:
+	JMP stored26
+
+low28:
+	TESTQ  $0x00000001, AX
+	JZ     low30
+	VMOVSS X15, 16(BX)
+
+low30:
+	JMP stored26
+
+low27:
+	TESTQ     $0x00000002, AX
+	JZ        low31
+	VMOVSD    X15, (BX)
+	VUNPCKHPD X15, X15, X15
+	TESTQ     $0x00000001, AX
+	JZ        low32
+	VMOVSS    X15, 8(BX)
+
+low32:
+	JMP stored26
+
+low31:
+	TESTQ  $0x00000001, AX
+	JZ     low33
+	VMOVSS X15, (BX)
+
+low33:
+stored26:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row24
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other23:
+	CMPQ  AX, $0x0d
+	JNE   other34
+	MOVQ  cols+64(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 13 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPS.Z (BX), K1, Y13
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPS.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y12
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row35:
+	VBROADCASTSS (DX), Y14
+	VFMADD213PS  Y13, Y0, Y14
+	VBROADCASTSS 32(DX), Y15
+	VMULPS       Y8, Y15, Y15
+	VADDPS       Y15, Y14, Y14
+	VBROADCASTSS 16(DX), Y15
+	VMULPS       Y4, Y15, Y15
+	VBROADCASTSS 48(DX), Y16
+	VMULPS       Y12, Y16, Y16
+	VADDPS       Y16, Y15, Y15
+	VADDPS       Y15, Y14, Y14
+	VBROADCASTSS 8(DX), Y15
+	VMULPS       Y2, Y15, Y15
+	VBROADCASTSS 40(DX), Y16
+	VMULPS       Y10, Y16, Y16
+	VADDPS       Y16, Y15, Y15
+	VBROADCASTSS 24(DX), Y16
+	VMULPS       Y6, Y16, Y16
+	VADDPS       Y16, Y15, Y15
+	VADDPS       Y15, Y14, Y14
+	VBROADCASTSS 4(DX), Y15
+	VMULPS       Y1, Y15, Y15
+	VBROADCASTSS 36(DX), Y16
+	VMULPS       Y9, Y16, Y16
+	VADDPS       Y16, Y15, Y15
+	VBROADCASTSS 20(DX), Y16
+	VMULPS       Y5, Y16, Y16
+	VADDPS       Y16, Y15, Y15
+	VBROADCASTSS 12(DX), Y16
+	VMULPS       Y3, Y16, Y16
+	VBROADCASTSS 44(DX), Y17
+	VMULPS       Y11, Y17, Y17
+	VADDPS       Y17, Y16, Y16
+	VBROADCASTSS 28(DX), Y17
+	VMULPS       Y7, Y17, Y17
+	VADDPS       Y17, Y16, Y16
+	VADDPS       Y16, Y15, Y15
+	VADDPS       Y15, Y14, Y14
+	VPXORD       Y15, Y15, Y15
+	VADDPS       Y15, Y14, Y14
+	CMPQ         R8, $0x01
+	JNE          linear36
+	VMAXPS       Y14, Y15, Y14
+
+linear36:
+	TESTQ        $0x00000004, AX
+	JZ           low38
+	VMOVUPS      X14, (BX)
+	VEXTRACTF128 $0x01, Y14, X14
+	TESTQ        $0x00000002, AX
+	JZ           low39
+	VMOVSD       X14, 16(BX)
+	VUNPCKHPD    X14, X14, X14
+	TESTQ        $0x00000001, AX
+	JZ           low40
+	VMOVSS       X14, 24(BX)
+
+low40:
+	JMP stored37
+
+low39:
+	TESTQ  $0x00000001, AX
+	JZ     low41
+	VMOVSS X14, 16(BX)
+
+low41:
+	JMP stored37
+
+low38:
+	TESTQ     $0x00000002, AX
+	JZ        low42
+	VMOVSD    X14, (BX)
+	VUNPCKHPD X14, X14, X14
+	TESTQ     $0x00000001, AX
+	JZ        low43
+	VMOVSS    X14, 8(BX)
+
+low43:
+	JMP stored37
+
+low42:
+	TESTQ  $0x00000001, AX
+	JZ     low44
+	VMOVSS X14, (BX)
+
+low44:
+stored37:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row35
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other34:
+	CMPQ  AX, $0x0c
+	JNE   other45
+	MOVQ  cols+64(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 12 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPS.Z (BX), K1, Y12
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPS.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y11
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row46:
+	VBROADCASTSS (DX), Y13
+	VFMADD213PS  Y12, Y0, Y13
+	VBROADCASTSS 32(DX), Y14
+	VMULPS       Y8, Y14, Y14
+	VADDPS       Y14, Y13, Y13
+	VBROADCASTSS 16(DX), Y14
+	VMULPS       Y4, Y14, Y14
+	VADDPS       Y14, Y13, Y13
+	VBROADCASTSS 8(DX), Y14
+	VMULPS       Y2, Y14, Y14
+	VBROADCASTSS 40(DX), Y15
+	VMULPS       Y10, Y15, Y15
+	VADDPS       Y15, Y14, Y14
+	VBROADCASTSS 24(DX), Y15
+	VMULPS       Y6, Y15, Y15
+	VADDPS       Y15, Y14, Y14
+	VADDPS       Y14, Y13, Y13
+	VBROADCASTSS 4(DX), Y14
+	VMULPS       Y1, Y14, Y14
+	VBROADCASTSS 36(DX), Y15
+	VMULPS       Y9, Y15, Y15
+	VADDPS       Y15, Y14, Y14
+	VBROADCASTSS 20(DX), Y15
+	VMULPS       Y5, Y15, Y15
+	VADDPS       Y15, Y14, Y14
+	VBROADCASTSS 12(DX), Y15
+	VMULPS       Y3, Y15, Y15
+	VBROADCASTSS 44(DX), Y16
+	VMULPS       Y11, Y16, Y16
+	VADDPS       Y16, Y15, Y15
+	VBROADCASTSS 28(DX), Y16
+	VMULPS       Y7, Y16, Y16
+	VADDPS       Y16, Y15, Y15
+	VADDPS       Y15, Y14, Y14
+	VADDPS       Y14, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VADDPS       Y14, Y13, Y13
+	CMPQ         R8, $0x01
+	JNE          linear47
+	VMAXPS       Y13, Y14, Y13
+
+linear47:
+	TESTQ        $0x00000004, AX
+	JZ           low49
+	VMOVUPS      X13, (BX)
+	VEXTRACTF128 $0x01, Y13, X13
+	TESTQ        $0x00000002, AX
+	JZ           low50
+	VMOVSD       X13, 16(BX)
+	VUNPCKHPD    X13, X13, X13
+	TESTQ        $0x00000001, AX
+	JZ           low51
+	VMOVSS       X13, 24(BX)
+
+low51:
+	JMP stored48
+
+low50:
+	TESTQ  $0x00000001, AX
+	JZ     low52
+	VMOVSS X13, 16(BX)
+
+low52:
+	JMP stored48
+
+low49:
+	TESTQ     $0x00000002, AX
+	JZ        low53
+	VMOVSD    X13, (BX)
+	VUNPCKHPD X13, X13, X13
+	TESTQ     $0x00000001, AX
+	JZ        low54
+	VMOVSS    X13, 8(BX)
+
+low54:
+	JMP stored48
+
+low53:
+	TESTQ  $0x00000001, AX
+	JZ     low55
+	VMOVSS X13, (BX)
+
+low55:
+stored48:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row46
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other45:
+	CMPQ  AX, $0x0b
+	JNE   other56
+	MOVQ  cols+64(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 11 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPS.Z (BX), K1, Y11
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPS.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y10
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row57:
+	VBROADCASTSS (DX), Y12
+	VFMADD213PS  Y11, Y0, Y12
+	VBROADCASTSS 32(DX), Y13
+	VMULPS       Y8, Y13, Y13
+	VADDPS       Y13, Y12, Y12
+	VBROADCASTSS 16(DX), Y13
+	VMULPS       Y4, Y13, Y13
+	VADDPS       Y13, Y12, Y12
+	VBROADCASTSS 8(DX), Y13
+	VMULPS       Y2, Y13, Y13
+	VBROADCASTSS 40(DX), Y14
+	VMULPS       Y10, Y14, Y14
+	VADDPS       Y14, Y13, Y13
+	VBROADCASTSS 24(DX), Y14
+	VMULPS       Y6, Y14, Y14
+	VADDPS       Y14, Y13, Y13
+	VADDPS       Y13, Y12, Y12
+	VBROADCASTSS 4(DX), Y13
+	VMULPS       Y1, Y13, Y13
+	VBROADCASTSS 36(DX), Y14
+	VMULPS       Y9, Y14, Y14
+	VADDPS       Y14, Y13, Y13
+	VBROADCASTSS 20(DX), Y14
+	VMULPS       Y5, Y14, Y14
+	VADDPS       Y14, Y13, Y13
+	VBROADCASTSS 12(DX), Y14
+	VMULPS       Y3, Y14, Y14
+	VBROADCASTSS 28(DX), Y15
+	VMULPS       Y7, Y15, Y15
+	VADDPS       Y15, Y14, Y14
+	VADDPS       Y14, Y13, Y13
+	VADDPS       Y13, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VADDPS       Y13, Y12, Y12
+	CMPQ         R8, $0x01
+	JNE          linear58
+	VMAXPS       Y12, Y13, Y12
+
+linear58:
+	TESTQ        $0x00000004, AX
+	JZ           low60
+	VMOVUPS      X12, (BX)
+	VEXTRACTF128 $0x01, Y12, X12
+	TESTQ        $0x00000002, AX
+	JZ           low61
+	VMOVSD       X12, 16(BX)
+	VUNPCKHPD    X12, X12, X12
+	TESTQ        $0x00000001, AX
+	JZ           low62
+	VMOVSS       X12, 24(BX)
+
+low62:
+	JMP stored59
+
+low61:
+	TESTQ  $0x00000001, AX
+	JZ     low63
+	VMOVSS X12, 16(BX)
+
+low63:
+	JMP stored59
+
+low60:
+	TESTQ     $0x00000002, AX
+	JZ        low64
+	VMOVSD    X12, (BX)
+	VUNPCKHPD X12, X12, X12
+	TESTQ     $0x00000001, AX
+	JZ        low65
+	VMOVSS    X12, 8(BX)
+
+low65:
+	JMP stored59
+
+low64:
+	TESTQ  $0x00000001, AX
+	JZ     low66
+	VMOVSS X12, (BX)
+
+low66:
+stored59:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row57
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other56:
+	CMPQ  AX, $0x0a
+	JNE   other67
+	MOVQ  cols+64(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 10 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPS.Z (BX), K1, Y10
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPS.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y9
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row68:
+	VBROADCASTSS (DX), Y11
+	VFMADD213PS  Y10, Y0, Y11
+	VBROADCASTSS 32(DX), Y12
+	VMULPS       Y8, Y12, Y12
+	VADDPS       Y12, Y11, Y11
+	VBROADCASTSS 16(DX), Y12
+	VMULPS       Y4, Y12, Y12
+	VADDPS       Y12, Y11, Y11
+	VBROADCASTSS 8(DX), Y12
+	VMULPS       Y2, Y12, Y12
+	VBROADCASTSS 24(DX), Y13
+	VMULPS       Y6, Y13, Y13
+	VADDPS       Y13, Y12, Y12
+	VADDPS       Y12, Y11, Y11
+	VBROADCASTSS 4(DX), Y12
+	VMULPS       Y1, Y12, Y12
+	VBROADCASTSS 36(DX), Y13
+	VMULPS       Y9, Y13, Y13
+	VADDPS       Y13, Y12, Y12
+	VBROADCASTSS 20(DX), Y13
+	VMULPS       Y5, Y13, Y13
+	VADDPS       Y13, Y12, Y12
+	VBROADCASTSS 12(DX), Y13
+	VMULPS       Y3, Y13, Y13
+	VBROADCASTSS 28(DX), Y14
+	VMULPS       Y7, Y14, Y14
+	VADDPS       Y14, Y13, Y13
+	VADDPS       Y13, Y12, Y12
+	VADDPS       Y12, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VADDPS       Y12, Y11, Y11
+	CMPQ         R8, $0x01
+	JNE          linear69
+	VMAXPS       Y11, Y12, Y11
+
+linear69:
+	TESTQ        $0x00000004, AX
+	JZ           low71
+	VMOVUPS      X11, (BX)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000002, AX
+	JZ           low72
+	VMOVSD       X11, 16(BX)
+	VUNPCKHPD    X11, X11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low73
+	VMOVSS       X11, 24(BX)
+
+low73:
+	JMP stored70
+
+low72:
+	TESTQ  $0x00000001, AX
+	JZ     low74
+	VMOVSS X11, 16(BX)
+
+low74:
+	JMP stored70
+
+low71:
+	TESTQ     $0x00000002, AX
+	JZ        low75
+	VMOVSD    X11, (BX)
+	VUNPCKHPD X11, X11, X11
+	TESTQ     $0x00000001, AX
+	JZ        low76
+	VMOVSS    X11, 8(BX)
+
+low76:
+	JMP stored70
+
+low75:
+	TESTQ  $0x00000001, AX
+	JZ     low77
+	VMOVSS X11, (BX)
+
+low77:
+stored70:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row68
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other67:
+	CMPQ  AX, $0x09
+	JNE   other78
+	MOVQ  cols+64(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 9 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPS.Z (BX), K1, Y9
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPS.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y8
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row79:
+	VBROADCASTSS (DX), Y10
+	VFMADD213PS  Y9, Y0, Y10
+	VBROADCASTSS 32(DX), Y11
+	VMULPS       Y8, Y11, Y11
+	VADDPS       Y11, Y10, Y10
+	VBROADCASTSS 16(DX), Y11
+	VMULPS       Y4, Y11, Y11
+	VADDPS       Y11, Y10, Y10
+	VBROADCASTSS 8(DX), Y11
+	VMULPS       Y2, Y11, Y11
+	VBROADCASTSS 24(DX), Y12
+	VMULPS       Y6, Y12, Y12
+	VADDPS       Y12, Y11, Y11
+	VADDPS       Y11, Y10, Y10
+	VBROADCASTSS 4(DX), Y11
+	VMULPS       Y1, Y11, Y11
+	VBROADCASTSS 20(DX), Y12
+	VMULPS       Y5, Y12, Y12
+	VADDPS       Y12, Y11, Y11
+	VBROADCASTSS 12(DX), Y12
+	VMULPS       Y3, Y12, Y12
+	VBROADCASTSS 28(DX), Y13
+	VMULPS       Y7, Y13, Y13
+	VADDPS       Y13, Y12, Y12
+	VADDPS       Y12, Y11, Y11
+	VADDPS       Y11, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VADDPS       Y11, Y10, Y10
+	CMPQ         R8, $0x01
+	JNE          linear80
+	VMAXPS       Y10, Y11, Y10
+
+linear80:
+	TESTQ        $0x00000004, AX
+	JZ           low82
+	VMOVUPS      X10, (BX)
+	VEXTRACTF128 $0x01, Y10, X10
+	TESTQ        $0x00000002, AX
+	JZ           low83
+	VMOVSD       X10, 16(BX)
+	VUNPCKHPD    X10, X10, X10
+	TESTQ        $0x00000001, AX
+	JZ           low84
+	VMOVSS       X10, 24(BX)
+
+low84:
+	JMP stored81
+
+low83:
+	TESTQ  $0x00000001, AX
+	JZ     low85
+	VMOVSS X10, 16(BX)
+
+low85:
+	JMP stored81
+
+low82:
+	TESTQ     $0x00000002, AX
+	JZ        low86
+	VMOVSD    X10, (BX)
+	VUNPCKHPD X10, X10, X10
+	TESTQ     $0x00000001, AX
+	JZ        low87
+	VMOVSS    X10, 8(BX)
+
+low87:
+	JMP stored81
+
+low86:
+	TESTQ  $0x00000001, AX
+	JZ     low88
+	VMOVSS X10, (BX)
+
+low88:
+stored81:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row79
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other78:
+	CMPQ  AX, $0x08
+	JNE   other89
+	MOVQ  cols+64(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 8 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPS.Z (BX), K1, Y8
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPS.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y7
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row90:
+	VBROADCASTSS (DX), Y9
+	VFMADD213PS  Y8, Y0, Y9
+	VBROADCASTSS 16(DX), Y10
+	VMULPS       Y4, Y10, Y10
+	VADDPS       Y10, Y9, Y9
+	VBROADCASTSS 8(DX), Y10
+	VMULPS       Y2, Y10, Y10
+	VBROADCASTSS 24(DX), Y11
+	VMULPS       Y6, Y11, Y11
+	VADDPS       Y11, Y10, Y10
+	VADDPS       Y10, Y9, Y9
+	VBROADCASTSS 4(DX), Y10
+	VMULPS       Y1, Y10, Y10
+	VBROADCASTSS 20(DX), Y11
+	VMULPS       Y5, Y11, Y11
+	VADDPS       Y11, Y10, Y10
+	VBROADCASTSS 12(DX), Y11
+	VMULPS       Y3, Y11, Y11
+	VBROADCASTSS 28(DX), Y12
+	VMULPS       Y7, Y12, Y12
+	VADDPS       Y12, Y11, Y11
+	VADDPS       Y11, Y10, Y10
+	VADDPS       Y10, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VADDPS       Y10, Y9, Y9
+	CMPQ         R8, $0x01
+	JNE          linear91
+	VMAXPS       Y9, Y10, Y9
+
+linear91:
+	TESTQ        $0x00000004, AX
+	JZ           low93
+	VMOVUPS      X9, (BX)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000002, AX
+	JZ           low94
+	VMOVSD       X9, 16(BX)
+	VUNPCKHPD    X9, X9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low95
+	VMOVSS       X9, 24(BX)
+
+low95:
+	JMP stored92
+
+low94:
+	TESTQ  $0x00000001, AX
+	JZ     low96
+	VMOVSS X9, 16(BX)
+
+low96:
+	JMP stored92
+
+low93:
+	TESTQ     $0x00000002, AX
+	JZ        low97
+	VMOVSD    X9, (BX)
+	VUNPCKHPD X9, X9, X9
+	TESTQ     $0x00000001, AX
+	JZ        low98
+	VMOVSS    X9, 8(BX)
+
+low98:
+	JMP stored92
+
+low97:
+	TESTQ  $0x00000001, AX
+	JZ     low99
+	VMOVSS X9, (BX)
+
+low99:
+stored92:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row90
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other89:
+	CMPQ  AX, $0x07
+	JNE   other100
+	MOVQ  cols+64(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 7 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPS.Z (BX), K1, Y7
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPS.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y6
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row101:
+	VBROADCASTSS (DX), Y8
+	VFMADD213PS  Y7, Y0, Y8
+	VBROADCASTSS 16(DX), Y9
+	VMULPS       Y4, Y9, Y9
+	VADDPS       Y9, Y8, Y8
+	VBROADCASTSS 8(DX), Y9
+	VMULPS       Y2, Y9, Y9
+	VBROADCASTSS 24(DX), Y10
+	VMULPS       Y6, Y10, Y10
+	VADDPS       Y10, Y9, Y9
+	VADDPS       Y9, Y8, Y8
+	VBROADCASTSS 4(DX), Y9
+	VMULPS       Y1, Y9, Y9
+	VBROADCASTSS 20(DX), Y10
+	VMULPS       Y5, Y10, Y10
+	VADDPS       Y10, Y9, Y9
+	VBROADCASTSS 12(DX), Y10
+	VMULPS       Y3, Y10, Y10
+	VADDPS       Y10, Y9, Y9
+	VADDPS       Y9, Y8, Y8
+	VPXORD       Y9, Y9, Y9
+	VADDPS       Y9, Y8, Y8
+	CMPQ         R8, $0x01
+	JNE          linear102
+	VMAXPS       Y8, Y9, Y8
+
+linear102:
+	TESTQ        $0x00000004, AX
+	JZ           low104
+	VMOVUPS      X8, (BX)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000002, AX
+	JZ           low105
+	VMOVSD       X8, 16(BX)
+	VUNPCKHPD    X8, X8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low106
+	VMOVSS       X8, 24(BX)
+
+low106:
+	JMP stored103
+
+low105:
+	TESTQ  $0x00000001, AX
+	JZ     low107
+	VMOVSS X8, 16(BX)
+
+low107:
+	JMP stored103
+
+low104:
+	TESTQ     $0x00000002, AX
+	JZ        low108
+	VMOVSD    X8, (BX)
+	VUNPCKHPD X8, X8, X8
+	TESTQ     $0x00000001, AX
+	JZ        low109
+	VMOVSS    X8, 8(BX)
+
+low109:
+	JMP stored103
+
+low108:
+	TESTQ  $0x00000001, AX
+	JZ     low110
+	VMOVSS X8, (BX)
+
+low110:
+stored103:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row101
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other100:
+	CMPQ  AX, $0x06
+	JNE   other111
+	MOVQ  cols+64(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 6 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPS.Z (BX), K1, Y6
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPS.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y5
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row112:
+	VBROADCASTSS (DX), Y7
+	VFMADD213PS  Y6, Y0, Y7
+	VBROADCASTSS 16(DX), Y8
+	VMULPS       Y4, Y8, Y8
+	VADDPS       Y8, Y7, Y7
+	VBROADCASTSS 8(DX), Y8
+	VMULPS       Y2, Y8, Y8
+	VADDPS       Y8, Y7, Y7
+	VBROADCASTSS 4(DX), Y8
+	VMULPS       Y1, Y8, Y8
+	VBROADCASTSS 20(DX), Y9
+	VMULPS       Y5, Y9, Y9
+	VADDPS       Y9, Y8, Y8
+	VBROADCASTSS 12(DX), Y9
+	VMULPS       Y3, Y9, Y9
+	VADDPS       Y9, Y8, Y8
+	VADDPS       Y8, Y7, Y7
+	VPXORD       Y8, Y8, Y8
+	VADDPS       Y8, Y7, Y7
+	CMPQ         R8, $0x01
+	JNE          linear113
+	VMAXPS       Y7, Y8, Y7
+
+linear113:
+	TESTQ        $0x00000004, AX
+	JZ           low115
+	VMOVUPS      X7, (BX)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000002, AX
+	JZ           low116
+	VMOVSD       X7, 16(BX)
+	VUNPCKHPD    X7, X7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low117
+	VMOVSS       X7, 24(BX)
+
+low117:
+	JMP stored114
+
+low116:
+	TESTQ  $0x00000001, AX
+	JZ     low118
+	VMOVSS X7, 16(BX)
+
+low118:
+	JMP stored114
+
+low115:
+	TESTQ     $0x00000002, AX
+	JZ        low119
+	VMOVSD    X7, (BX)
+	VUNPCKHPD X7, X7, X7
+	TESTQ     $0x00000001, AX
+	JZ        low120
+	VMOVSS    X7, 8(BX)
+
+low120:
+	JMP stored114
+
+low119:
+	TESTQ  $0x00000001, AX
+	JZ     low121
+	VMOVSS X7, (BX)
+
+low121:
+stored114:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row112
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other111:
+	CMPQ  AX, $0x05
+	JNE   other122
+	MOVQ  cols+64(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 5 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPS.Z (BX), K1, Y5
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPS.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y4
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row123:
+	VBROADCASTSS (DX), Y6
+	VFMADD213PS  Y5, Y0, Y6
+	VBROADCASTSS 16(DX), Y7
+	VMULPS       Y4, Y7, Y7
+	VADDPS       Y7, Y6, Y6
+	VBROADCASTSS 8(DX), Y7
+	VMULPS       Y2, Y7, Y7
+	VADDPS       Y7, Y6, Y6
+	VBROADCASTSS 4(DX), Y7
+	VMULPS       Y1, Y7, Y7
+	VBROADCASTSS 12(DX), Y8
+	VMULPS       Y3, Y8, Y8
+	VADDPS       Y8, Y7, Y7
+	VADDPS       Y7, Y6, Y6
+	VPXORD       Y7, Y7, Y7
+	VADDPS       Y7, Y6, Y6
+	CMPQ         R8, $0x01
+	JNE          linear124
+	VMAXPS       Y6, Y7, Y6
+
+linear124:
+	TESTQ        $0x00000004, AX
+	JZ           low126
+	VMOVUPS      X6, (BX)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000002, AX
+	JZ           low127
+	VMOVSD       X6, 16(BX)
+	VUNPCKHPD    X6, X6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low128
+	VMOVSS       X6, 24(BX)
+
+low128:
+	JMP stored125
+
+low127:
+	TESTQ  $0x00000001, AX
+	JZ     low129
+	VMOVSS X6, 16(BX)
+
+low129:
+	JMP stored125
+
+low126:
+	TESTQ     $0x00000002, AX
+	JZ        low130
+	VMOVSD    X6, (BX)
+	VUNPCKHPD X6, X6, X6
+	TESTQ     $0x00000001, AX
+	JZ        low131
+	VMOVSS    X6, 8(BX)
+
+low131:
+	JMP stored125
+
+low130:
+	TESTQ  $0x00000001, AX
+	JZ     low132
+	VMOVSS X6, (BX)
+
+low132:
+stored125:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row123
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other122:
+	CMPQ  AX, $0x04
+	JNE   other133
+	MOVQ  cols+64(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 4 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPS.Z (BX), K1, Y4
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPS.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y3
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row134:
+	VBROADCASTSS (DX), Y5
+	VFMADD213PS  Y4, Y0, Y5
+	VBROADCASTSS 8(DX), Y6
+	VMULPS       Y2, Y6, Y6
+	VADDPS       Y6, Y5, Y5
+	VBROADCASTSS 4(DX), Y6
+	VMULPS       Y1, Y6, Y6
+	VBROADCASTSS 12(DX), Y7
+	VMULPS       Y3, Y7, Y7
+	VADDPS       Y7, Y6, Y6
+	VADDPS       Y6, Y5, Y5
+	VPXORD       Y6, Y6, Y6
+	VADDPS       Y6, Y5, Y5
+	CMPQ         R8, $0x01
+	JNE          linear135
+	VMAXPS       Y5, Y6, Y5
+
+linear135:
+	TESTQ        $0x00000004, AX
+	JZ           low137
+	VMOVUPS      X5, (BX)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000002, AX
+	JZ           low138
+	VMOVSD       X5, 16(BX)
+	VUNPCKHPD    X5, X5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low139
+	VMOVSS       X5, 24(BX)
+
+low139:
+	JMP stored136
+
+low138:
+	TESTQ  $0x00000001, AX
+	JZ     low140
+	VMOVSS X5, 16(BX)
+
+low140:
+	JMP stored136
+
+low137:
+	TESTQ     $0x00000002, AX
+	JZ        low141
+	VMOVSD    X5, (BX)
+	VUNPCKHPD X5, X5, X5
+	TESTQ     $0x00000001, AX
+	JZ        low142
+	VMOVSS    X5, 8(BX)
+
+low142:
+	JMP stored136
+
+low141:
+	TESTQ  $0x00000001, AX
+	JZ     low143
+	VMOVSS X5, (BX)
+
+low143:
+stored136:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row134
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other133:
+	CMPQ  AX, $0x03
+	JNE   other144
+	MOVQ  cols+64(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 3 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPS.Z (BX), K1, Y3
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPS.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y2
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row145:
+	VBROADCASTSS (DX), Y4
+	VFMADD213PS  Y3, Y0, Y4
+	VBROADCASTSS 8(DX), Y5
+	VMULPS       Y2, Y5, Y5
+	VADDPS       Y5, Y4, Y4
+	VBROADCASTSS 4(DX), Y5
+	VMULPS       Y1, Y5, Y5
+	VADDPS       Y5, Y4, Y4
+	VPXORD       Y5, Y5, Y5
+	VADDPS       Y5, Y4, Y4
+	CMPQ         R8, $0x01
+	JNE          linear146
+	VMAXPS       Y4, Y5, Y4
+
+linear146:
+	TESTQ        $0x00000004, AX
+	JZ           low148
+	VMOVUPS      X4, (BX)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000002, AX
+	JZ           low149
+	VMOVSD       X4, 16(BX)
+	VUNPCKHPD    X4, X4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low150
+	VMOVSS       X4, 24(BX)
+
+low150:
+	JMP stored147
+
+low149:
+	TESTQ  $0x00000001, AX
+	JZ     low151
+	VMOVSS X4, 16(BX)
+
+low151:
+	JMP stored147
+
+low148:
+	TESTQ     $0x00000002, AX
+	JZ        low152
+	VMOVSD    X4, (BX)
+	VUNPCKHPD X4, X4, X4
+	TESTQ     $0x00000001, AX
+	JZ        low153
+	VMOVSS    X4, 8(BX)
+
+low153:
+	JMP stored147
+
+low152:
+	TESTQ  $0x00000001, AX
+	JZ     low154
+	VMOVSS X4, (BX)
+
+low154:
+stored147:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row145
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other144:
+	MOVQ  cols+64(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x07, CX
+	MOVL  $0x000000ff, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 2 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPS.Z (BX), K1, Y2
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPS.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPS.Z (BX), K1, Y1
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row156:
+	VBROADCASTSS (DX), Y3
+	VFMADD213PS  Y2, Y0, Y3
+	VBROADCASTSS 4(DX), Y4
+	VMULPS       Y1, Y4, Y4
+	VADDPS       Y4, Y3, Y3
+	VPXORD       Y4, Y4, Y4
+	VADDPS       Y4, Y3, Y3
+	CMPQ         R8, $0x01
+	JNE          linear157
+	VMAXPS       Y3, Y4, Y3
+
+linear157:
+	TESTQ        $0x00000004, AX
+	JZ           low159
+	VMOVUPS      X3, (BX)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000002, AX
+	JZ           low160
+	VMOVSD       X3, 16(BX)
+	VUNPCKHPD    X3, X3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low161
+	VMOVSS       X3, 24(BX)
+
+low161:
+	JMP stored158
+
+low160:
+	TESTQ  $0x00000001, AX
+	JZ     low162
+	VMOVSS X3, 16(BX)
+
+low162:
+	JMP stored158
+
+low159:
+	TESTQ     $0x00000002, AX
+	JZ        low163
+	VMOVSD    X3, (BX)
+	VUNPCKHPD X3, X3, X3
+	TESTQ     $0x00000001, AX
+	JZ        low164
+	VMOVSS    X3, 8(BX)
+
+low164:
+	JMP stored158
+
+low163:
+	TESTQ  $0x00000001, AX
+	JZ     low165
+	VMOVSS X3, (BX)
+
+low165:
+stored158:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row156
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+// func treeAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+TEXT ·treeAVX512F64(SB), NOSPLIT, $0-88
+	MOVQ n+72(FP), AX
+	CMPQ AX, $0x10
+	JNE  other1
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x04
+	JNE  part2
+
+	// 16 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y16
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y8
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y9
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y10
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y11
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y12
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y13
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y14
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y15
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row3:
+	VBROADCASTSD (DX), Y17
+	VFMADD213PD  Y16, Y0, Y17
+	VBROADCASTSD 64(DX), Y18
+	VMULPD       Y8, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	VBROADCASTSD 32(DX), Y18
+	VMULPD       Y4, Y18, Y18
+	VBROADCASTSD 96(DX), Y19
+	VMULPD       Y12, Y19, Y19
+	VADDPD       Y19, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	VBROADCASTSD 16(DX), Y18
+	VMULPD       Y2, Y18, Y18
+	VBROADCASTSD 80(DX), Y19
+	VMULPD       Y10, Y19, Y19
+	VADDPD       Y19, Y18, Y18
+	VBROADCASTSD 48(DX), Y19
+	VMULPD       Y6, Y19, Y19
+	VBROADCASTSD 112(DX), Y20
+	VMULPD       Y14, Y20, Y20
+	VADDPD       Y20, Y19, Y19
+	VADDPD       Y19, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	VBROADCASTSD 8(DX), Y18
+	VMULPD       Y1, Y18, Y18
+	VBROADCASTSD 72(DX), Y19
+	VMULPD       Y9, Y19, Y19
+	VADDPD       Y19, Y18, Y18
+	VBROADCASTSD 40(DX), Y19
+	VMULPD       Y5, Y19, Y19
+	VBROADCASTSD 104(DX), Y20
+	VMULPD       Y13, Y20, Y20
+	VADDPD       Y20, Y19, Y19
+	VADDPD       Y19, Y18, Y18
+	VBROADCASTSD 24(DX), Y19
+	VMULPD       Y3, Y19, Y19
+	VBROADCASTSD 88(DX), Y20
+	VMULPD       Y11, Y20, Y20
+	VADDPD       Y20, Y19, Y19
+	VBROADCASTSD 56(DX), Y20
+	VMULPD       Y7, Y20, Y20
+	VBROADCASTSD 120(DX), Y21
+	VMULPD       Y15, Y21, Y21
+	VADDPD       Y21, Y20, Y20
+	VADDPD       Y20, Y19, Y19
+	VADDPD       Y19, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	VPXORD       Y18, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	CMPQ         R8, $0x01
+	JNE          linear4
+	VMAXPD       Y17, Y18, Y17
+
+linear4:
+	VMOVUPD Y17, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row3
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part2:
+	MOVQ  AX, CX
+	ANDQ  $0x03, CX
+	MOVL  $0x0000000f, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 16 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Y16
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y12
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y13
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y14
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y15
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row5:
+	VBROADCASTSD (DX), Y17
+	VFMADD213PD  Y16, Y0, Y17
+	VBROADCASTSD 64(DX), Y18
+	VMULPD       Y8, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	VBROADCASTSD 32(DX), Y18
+	VMULPD       Y4, Y18, Y18
+	VBROADCASTSD 96(DX), Y19
+	VMULPD       Y12, Y19, Y19
+	VADDPD       Y19, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	VBROADCASTSD 16(DX), Y18
+	VMULPD       Y2, Y18, Y18
+	VBROADCASTSD 80(DX), Y19
+	VMULPD       Y10, Y19, Y19
+	VADDPD       Y19, Y18, Y18
+	VBROADCASTSD 48(DX), Y19
+	VMULPD       Y6, Y19, Y19
+	VBROADCASTSD 112(DX), Y20
+	VMULPD       Y14, Y20, Y20
+	VADDPD       Y20, Y19, Y19
+	VADDPD       Y19, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	VBROADCASTSD 8(DX), Y18
+	VMULPD       Y1, Y18, Y18
+	VBROADCASTSD 72(DX), Y19
+	VMULPD       Y9, Y19, Y19
+	VADDPD       Y19, Y18, Y18
+	VBROADCASTSD 40(DX), Y19
+	VMULPD       Y5, Y19, Y19
+	VBROADCASTSD 104(DX), Y20
+	VMULPD       Y13, Y20, Y20
+	VADDPD       Y20, Y19, Y19
+	VADDPD       Y19, Y18, Y18
+	VBROADCASTSD 24(DX), Y19
+	VMULPD       Y3, Y19, Y19
+	VBROADCASTSD 88(DX), Y20
+	VMULPD       Y11, Y20, Y20
+	VADDPD       Y20, Y19, Y19
+	VBROADCASTSD 56(DX), Y20
+	VMULPD       Y7, Y20, Y20
+	VBROADCASTSD 120(DX), Y21
+	VMULPD       Y15, Y21, Y21
+	VADDPD       Y21, Y20, Y20
+	VADDPD       Y20, Y19, Y19
+	VADDPD       Y19, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	VPXORD       Y18, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	CMPQ         R8, $0x01
+	JNE          linear6
+	VMAXPD       Y17, Y18, Y17
+
+linear6:
+	TESTQ         $0x00000002, AX
+	JZ            low8
+	VMOVUPS       X17, (BX)
+	VEXTRACTF32X4 $0x01, Y17, X17
+	TESTQ         $0x00000001, AX
+	JZ            low9
+	VMOVSD        X17, 16(BX)
+	VUNPCKHPD     X17, X17, X17
+
+low9:
+	JMP stored7
+
+low8:
+	TESTQ     $0x00000001, AX
+	JZ        low10
+	VMOVSD    X17, (BX)
+	VUNPCKHPD X17, X17, X17
+
+low10:
+stored7:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row5
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other1:
+	CMPQ AX, $0x0f
+	JNE  other11
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x04
+	JNE  part12
+
+	// 15 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y15
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y8
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y9
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y10
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y11
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y12
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y13
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y14
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row13:
+	VBROADCASTSD (DX), Y16
+	VFMADD213PD  Y15, Y0, Y16
+	VBROADCASTSD 64(DX), Y17
+	VMULPD       Y8, Y17, Y17
+	VADDPD       Y17, Y16, Y16
+	VBROADCASTSD 32(DX), Y17
+	VMULPD       Y4, Y17, Y17
+	VBROADCASTSD 96(DX), Y18
+	VMULPD       Y12, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	VADDPD       Y17, Y16, Y16
+	VBROADCASTSD 16(DX), Y17
+	VMULPD       Y2, Y17, Y17
+	VBROADCASTSD 80(DX), Y18
+	VMULPD       Y10, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	VBROADCASTSD 48(DX), Y18
+	VMULPD       Y6, Y18, Y18
+	VBROADCASTSD 112(DX), Y19
+	VMULPD       Y14, Y19, Y19
+	VADDPD       Y19, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	VADDPD       Y17, Y16, Y16
+	VBROADCASTSD 8(DX), Y17
+	VMULPD       Y1, Y17, Y17
+	VBROADCASTSD 72(DX), Y18
+	VMULPD       Y9, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	VBROADCASTSD 40(DX), Y18
+	VMULPD       Y5, Y18, Y18
+	VBROADCASTSD 104(DX), Y19
+	VMULPD       Y13, Y19, Y19
+	VADDPD       Y19, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	VBROADCASTSD 24(DX), Y18
+	VMULPD       Y3, Y18, Y18
+	VBROADCASTSD 88(DX), Y19
+	VMULPD       Y11, Y19, Y19
+	VADDPD       Y19, Y18, Y18
+	VBROADCASTSD 56(DX), Y19
+	VMULPD       Y7, Y19, Y19
+	VADDPD       Y19, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	VADDPD       Y17, Y16, Y16
+	VPXORD       Y17, Y17, Y17
+	VADDPD       Y17, Y16, Y16
+	CMPQ         R8, $0x01
+	JNE          linear14
+	VMAXPD       Y16, Y17, Y16
+
+linear14:
+	VMOVUPD Y16, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row13
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part12:
+	MOVQ  AX, CX
+	ANDQ  $0x03, CX
+	MOVL  $0x0000000f, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 15 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Y15
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y12
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y13
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y14
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row15:
+	VBROADCASTSD (DX), Y16
+	VFMADD213PD  Y15, Y0, Y16
+	VBROADCASTSD 64(DX), Y17
+	VMULPD       Y8, Y17, Y17
+	VADDPD       Y17, Y16, Y16
+	VBROADCASTSD 32(DX), Y17
+	VMULPD       Y4, Y17, Y17
+	VBROADCASTSD 96(DX), Y18
+	VMULPD       Y12, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	VADDPD       Y17, Y16, Y16
+	VBROADCASTSD 16(DX), Y17
+	VMULPD       Y2, Y17, Y17
+	VBROADCASTSD 80(DX), Y18
+	VMULPD       Y10, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	VBROADCASTSD 48(DX), Y18
+	VMULPD       Y6, Y18, Y18
+	VBROADCASTSD 112(DX), Y19
+	VMULPD       Y14, Y19, Y19
+	VADDPD       Y19, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	VADDPD       Y17, Y16, Y16
+	VBROADCASTSD 8(DX), Y17
+	VMULPD       Y1, Y17, Y17
+	VBROADCASTSD 72(DX), Y18
+	VMULPD       Y9, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	VBROADCASTSD 40(DX), Y18
+	VMULPD       Y5, Y18, Y18
+	VBROADCASTSD 104(DX), Y19
+	VMULPD       Y13, Y19, Y19
+	VADDPD       Y19, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	VBROADCASTSD 24(DX), Y18
+	VMULPD       Y3, Y18, Y18
+	VBROADCASTSD 88(DX), Y19
+	VMULPD       Y11, Y19, Y19
+	VADDPD       Y19, Y18, Y18
+	VBROADCASTSD 56(DX), Y19
+	VMULPD       Y7, Y19, Y19
+	VADDPD       Y19, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	VADDPD       Y17, Y16, Y16
+	VPXORD       Y17, Y17, Y17
+	VADDPD       Y17, Y16, Y16
+	CMPQ         R8, $0x01
+	JNE          linear16
+	VMAXPD       Y16, Y17, Y16
+
+linear16:
+	TESTQ         $0x00000002, AX
+	JZ            low18
+	VMOVUPS       X16, (BX)
+	VEXTRACTF32X4 $0x01, Y16, X16
+	TESTQ         $0x00000001, AX
+	JZ            low19
+	VMOVSD        X16, 16(BX)
+	VUNPCKHPD     X16, X16, X16
+
+low19:
+	JMP stored17
+
+low18:
+	TESTQ     $0x00000001, AX
+	JZ        low20
+	VMOVSD    X16, (BX)
+	VUNPCKHPD X16, X16, X16
+
+low20:
+stored17:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row15
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other11:
+	CMPQ AX, $0x0e
+	JNE  other21
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x04
+	JNE  part22
+
+	// 14 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y14
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y8
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y9
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y10
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y11
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y12
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y13
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row23:
+	VBROADCASTSD (DX), Y15
+	VFMADD213PD  Y14, Y0, Y15
+	VBROADCASTSD 64(DX), Y16
+	VMULPD       Y8, Y16, Y16
+	VADDPD       Y16, Y15, Y15
+	VBROADCASTSD 32(DX), Y16
+	VMULPD       Y4, Y16, Y16
+	VBROADCASTSD 96(DX), Y17
+	VMULPD       Y12, Y17, Y17
+	VADDPD       Y17, Y16, Y16
+	VADDPD       Y16, Y15, Y15
+	VBROADCASTSD 16(DX), Y16
+	VMULPD       Y2, Y16, Y16
+	VBROADCASTSD 80(DX), Y17
+	VMULPD       Y10, Y17, Y17
+	VADDPD       Y17, Y16, Y16
+	VBROADCASTSD 48(DX), Y17
+	VMULPD       Y6, Y17, Y17
+	VADDPD       Y17, Y16, Y16
+	VADDPD       Y16, Y15, Y15
+	VBROADCASTSD 8(DX), Y16
+	VMULPD       Y1, Y16, Y16
+	VBROADCASTSD 72(DX), Y17
+	VMULPD       Y9, Y17, Y17
+	VADDPD       Y17, Y16, Y16
+	VBROADCASTSD 40(DX), Y17
+	VMULPD       Y5, Y17, Y17
+	VBROADCASTSD 104(DX), Y18
+	VMULPD       Y13, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	VADDPD       Y17, Y16, Y16
+	VBROADCASTSD 24(DX), Y17
+	VMULPD       Y3, Y17, Y17
+	VBROADCASTSD 88(DX), Y18
+	VMULPD       Y11, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	VBROADCASTSD 56(DX), Y18
+	VMULPD       Y7, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	VADDPD       Y17, Y16, Y16
+	VADDPD       Y16, Y15, Y15
+	VPXORD       Y16, Y16, Y16
+	VADDPD       Y16, Y15, Y15
+	CMPQ         R8, $0x01
+	JNE          linear24
+	VMAXPD       Y15, Y16, Y15
+
+linear24:
+	VMOVUPD Y15, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row23
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part22:
+	MOVQ  AX, CX
+	ANDQ  $0x03, CX
+	MOVL  $0x0000000f, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 14 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Y14
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y12
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y13
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row25:
+	VBROADCASTSD (DX), Y15
+	VFMADD213PD  Y14, Y0, Y15
+	VBROADCASTSD 64(DX), Y16
+	VMULPD       Y8, Y16, Y16
+	VADDPD       Y16, Y15, Y15
+	VBROADCASTSD 32(DX), Y16
+	VMULPD       Y4, Y16, Y16
+	VBROADCASTSD 96(DX), Y17
+	VMULPD       Y12, Y17, Y17
+	VADDPD       Y17, Y16, Y16
+	VADDPD       Y16, Y15, Y15
+	VBROADCASTSD 16(DX), Y16
+	VMULPD       Y2, Y16, Y16
+	VBROADCASTSD 80(DX), Y17
+	VMULPD       Y10, Y17, Y17
+	VADDPD       Y17, Y16, Y16
+	VBROADCASTSD 48(DX), Y17
+	VMULPD       Y6, Y17, Y17
+	VADDPD       Y17, Y16, Y16
+	VADDPD       Y16, Y15, Y15
+	VBROADCASTSD 8(DX), Y16
+	VMULPD       Y1, Y16, Y16
+	VBROADCASTSD 72(DX), Y17
+	VMULPD       Y9, Y17, Y17
+	VADDPD       Y17, Y16, Y16
+	VBROADCASTSD 40(DX), Y17
+	VMULPD       Y5, Y17, Y17
+	VBROADCASTSD 104(DX), Y18
+	VMULPD       Y13, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	VADDPD       Y17, Y16, Y16
+	VBROADCASTSD 24(DX), Y17
+	VMULPD       Y3, Y17, Y17
+	VBROADCASTSD 88(DX), Y18
+	VMULPD       Y11, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	VBROADCASTSD 56(DX), Y18
+	VMULPD       Y7, Y18, Y18
+	VADDPD       Y18, Y17, Y17
+	VADDPD       Y17, Y16, Y16
+	VADDPD       Y16, Y15, Y15
+	VPXORD       Y16, Y16, Y16
+	VADDPD       Y16, Y15, Y15
+	CMPQ         R8, $0x01
+	JNE          linear26
+	VMAXPD       Y15, Y16, Y15
+
+linear26:
+	TESTQ        $0x00000002, AX
+	JZ           low28
+	VMOVUPS      X15, (BX)
+	VEXTRACTF128 $0x01, Y15, X15
+	TESTQ        $0x00000001, AX
+	JZ           low29
+	VMOVSD       X15, 16(BX)
+	VUNPCKHPD    X15, X15, X15
+
+low29:
+	JMP stored27
+
+low28:
+	TESTQ     $0x00000001, AX
+	JZ        low30
+	VMOVSD    X15, (BX)
+	VUNPCKHPD X15, X15, X15
+
+low30:
+stored27:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row25
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other21:
+	CMPQ AX, $0x0d
+	JNE  other31
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x04
+	JNE  part32
+
+	// 13 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y13
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y8
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y9
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y10
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y11
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y12
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row33:
+	VBROADCASTSD (DX), Y14
+	VFMADD213PD  Y13, Y0, Y14
+	VBROADCASTSD 64(DX), Y15
+	VMULPD       Y8, Y15, Y15
+	VADDPD       Y15, Y14, Y14
+	VBROADCASTSD 32(DX), Y15
+	VMULPD       Y4, Y15, Y15
+	VBROADCASTSD 96(DX), Y16
+	VMULPD       Y12, Y16, Y16
+	VADDPD       Y16, Y15, Y15
+	VADDPD       Y15, Y14, Y14
+	VBROADCASTSD 16(DX), Y15
+	VMULPD       Y2, Y15, Y15
+	VBROADCASTSD 80(DX), Y16
+	VMULPD       Y10, Y16, Y16
+	VADDPD       Y16, Y15, Y15
+	VBROADCASTSD 48(DX), Y16
+	VMULPD       Y6, Y16, Y16
+	VADDPD       Y16, Y15, Y15
+	VADDPD       Y15, Y14, Y14
+	VBROADCASTSD 8(DX), Y15
+	VMULPD       Y1, Y15, Y15
+	VBROADCASTSD 72(DX), Y16
+	VMULPD       Y9, Y16, Y16
+	VADDPD       Y16, Y15, Y15
+	VBROADCASTSD 40(DX), Y16
+	VMULPD       Y5, Y16, Y16
+	VADDPD       Y16, Y15, Y15
+	VBROADCASTSD 24(DX), Y16
+	VMULPD       Y3, Y16, Y16
+	VBROADCASTSD 88(DX), Y17
+	VMULPD       Y11, Y17, Y17
+	VADDPD       Y17, Y16, Y16
+	VBROADCASTSD 56(DX), Y17
+	VMULPD       Y7, Y17, Y17
+	VADDPD       Y17, Y16, Y16
+	VADDPD       Y16, Y15, Y15
+	VADDPD       Y15, Y14, Y14
+	VPXORD       Y15, Y15, Y15
+	VADDPD       Y15, Y14, Y14
+	CMPQ         R8, $0x01
+	JNE          linear34
+	VMAXPD       Y14, Y15, Y14
+
+linear34:
+	VMOVUPD Y14, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row33
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part32:
+	MOVQ  AX, CX
+	ANDQ  $0x03, CX
+	MOVL  $0x0000000f, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 13 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Y13
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y11
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y12
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row35:
+	VBROADCASTSD (DX), Y14
+	VFMADD213PD  Y13, Y0, Y14
+	VBROADCASTSD 64(DX), Y15
+	VMULPD       Y8, Y15, Y15
+	VADDPD       Y15, Y14, Y14
+	VBROADCASTSD 32(DX), Y15
+	VMULPD       Y4, Y15, Y15
+	VBROADCASTSD 96(DX), Y16
+	VMULPD       Y12, Y16, Y16
+	VADDPD       Y16, Y15, Y15
+	VADDPD       Y15, Y14, Y14
+	VBROADCASTSD 16(DX), Y15
+	VMULPD       Y2, Y15, Y15
+	VBROADCASTSD 80(DX), Y16
+	VMULPD       Y10, Y16, Y16
+	VADDPD       Y16, Y15, Y15
+	VBROADCASTSD 48(DX), Y16
+	VMULPD       Y6, Y16, Y16
+	VADDPD       Y16, Y15, Y15
+	VADDPD       Y15, Y14, Y14
+	VBROADCASTSD 8(DX), Y15
+	VMULPD       Y1, Y15, Y15
+	VBROADCASTSD 72(DX), Y16
+	VMULPD       Y9, Y16, Y16
+	VADDPD       Y16, Y15, Y15
+	VBROADCASTSD 40(DX), Y16
+	VMULPD       Y5, Y16, Y16
+	VADDPD       Y16, Y15, Y15
+	VBROADCASTSD 24(DX), Y16
+	VMULPD       Y3, Y16, Y16
+	VBROADCASTSD 88(DX), Y17
+	VMULPD       Y11, Y17, Y17
+	VADDPD       Y17, Y16, Y16
+	VBROADCASTSD 56(DX), Y17
+	VMULPD       Y7, Y17, Y17
+	VADDPD       Y17, Y16, Y16
+	VADDPD       Y16, Y15, Y15
+	VADDPD       Y15, Y14, Y14
+	VPXORD       Y15, Y15, Y15
+	VADDPD       Y15, Y14, Y14
+	CMPQ         R8, $0x01
+	JNE          linear36
+	VMAXPD       Y14, Y15, Y14
+
+linear36:
+	TESTQ        $0x00000002, AX
+	JZ           low38
+	VMOVUPS      X14, (BX)
+	VEXTRACTF128 $0x01, Y14, X14
+	TESTQ        $0x00000001, AX
+	JZ           low39
+	VMOVSD       X14, 16(BX)
+	VUNPCKHPD    X14, X14, X14
+
+low39:
+	JMP stored37
+
+low38:
+	TESTQ     $0x00000001, AX
+	JZ        low40
+	VMOVSD    X14, (BX)
+	VUNPCKHPD X14, X14, X14
+
+low40:
+stored37:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row35
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other31:
+	CMPQ AX, $0x0c
+	JNE  other41
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x04
+	JNE  part42
+
+	// 12 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y12
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y8
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y9
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y10
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y11
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row43:
+	VBROADCASTSD (DX), Y13
+	VFMADD213PD  Y12, Y0, Y13
+	VBROADCASTSD 64(DX), Y14
+	VMULPD       Y8, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	VBROADCASTSD 32(DX), Y14
+	VMULPD       Y4, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	VBROADCASTSD 16(DX), Y14
+	VMULPD       Y2, Y14, Y14
+	VBROADCASTSD 80(DX), Y15
+	VMULPD       Y10, Y15, Y15
+	VADDPD       Y15, Y14, Y14
+	VBROADCASTSD 48(DX), Y15
+	VMULPD       Y6, Y15, Y15
+	VADDPD       Y15, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	VBROADCASTSD 8(DX), Y14
+	VMULPD       Y1, Y14, Y14
+	VBROADCASTSD 72(DX), Y15
+	VMULPD       Y9, Y15, Y15
+	VADDPD       Y15, Y14, Y14
+	VBROADCASTSD 40(DX), Y15
+	VMULPD       Y5, Y15, Y15
+	VADDPD       Y15, Y14, Y14
+	VBROADCASTSD 24(DX), Y15
+	VMULPD       Y3, Y15, Y15
+	VBROADCASTSD 88(DX), Y16
+	VMULPD       Y11, Y16, Y16
+	VADDPD       Y16, Y15, Y15
+	VBROADCASTSD 56(DX), Y16
+	VMULPD       Y7, Y16, Y16
+	VADDPD       Y16, Y15, Y15
+	VADDPD       Y15, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	CMPQ         R8, $0x01
+	JNE          linear44
+	VMAXPD       Y13, Y14, Y13
+
+linear44:
+	VMOVUPD Y13, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row43
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part42:
+	MOVQ  AX, CX
+	ANDQ  $0x03, CX
+	MOVL  $0x0000000f, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 12 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Y12
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y10
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y11
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row45:
+	VBROADCASTSD (DX), Y13
+	VFMADD213PD  Y12, Y0, Y13
+	VBROADCASTSD 64(DX), Y14
+	VMULPD       Y8, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	VBROADCASTSD 32(DX), Y14
+	VMULPD       Y4, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	VBROADCASTSD 16(DX), Y14
+	VMULPD       Y2, Y14, Y14
+	VBROADCASTSD 80(DX), Y15
+	VMULPD       Y10, Y15, Y15
+	VADDPD       Y15, Y14, Y14
+	VBROADCASTSD 48(DX), Y15
+	VMULPD       Y6, Y15, Y15
+	VADDPD       Y15, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	VBROADCASTSD 8(DX), Y14
+	VMULPD       Y1, Y14, Y14
+	VBROADCASTSD 72(DX), Y15
+	VMULPD       Y9, Y15, Y15
+	VADDPD       Y15, Y14, Y14
+	VBROADCASTSD 40(DX), Y15
+	VMULPD       Y5, Y15, Y15
+	VADDPD       Y15, Y14, Y14
+	VBROADCASTSD 24(DX), Y15
+	VMULPD       Y3, Y15, Y15
+	VBROADCASTSD 88(DX), Y16
+	VMULPD       Y11, Y16, Y16
+	VADDPD       Y16, Y15, Y15
+	VBROADCASTSD 56(DX), Y16
+	VMULPD       Y7, Y16, Y16
+	VADDPD       Y16, Y15, Y15
+	VADDPD       Y15, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	VPXORD       Y14, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	CMPQ         R8, $0x01
+	JNE          linear46
+	VMAXPD       Y13, Y14, Y13
+
+linear46:
+	TESTQ        $0x00000002, AX
+	JZ           low48
+	VMOVUPS      X13, (BX)
+	VEXTRACTF128 $0x01, Y13, X13
+	TESTQ        $0x00000001, AX
+	JZ           low49
+	VMOVSD       X13, 16(BX)
+	VUNPCKHPD    X13, X13, X13
+
+low49:
+	JMP stored47
+
+low48:
+	TESTQ     $0x00000001, AX
+	JZ        low50
+	VMOVSD    X13, (BX)
+	VUNPCKHPD X13, X13, X13
+
+low50:
+stored47:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row45
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other41:
+	CMPQ AX, $0x0b
+	JNE  other51
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x04
+	JNE  part52
+
+	// 11 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y11
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y8
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y9
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y10
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row53:
+	VBROADCASTSD (DX), Y12
+	VFMADD213PD  Y11, Y0, Y12
+	VBROADCASTSD 64(DX), Y13
+	VMULPD       Y8, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VBROADCASTSD 32(DX), Y13
+	VMULPD       Y4, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VBROADCASTSD 16(DX), Y13
+	VMULPD       Y2, Y13, Y13
+	VBROADCASTSD 80(DX), Y14
+	VMULPD       Y10, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	VBROADCASTSD 48(DX), Y14
+	VMULPD       Y6, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VBROADCASTSD 8(DX), Y13
+	VMULPD       Y1, Y13, Y13
+	VBROADCASTSD 72(DX), Y14
+	VMULPD       Y9, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	VBROADCASTSD 40(DX), Y14
+	VMULPD       Y5, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	VBROADCASTSD 24(DX), Y14
+	VMULPD       Y3, Y14, Y14
+	VBROADCASTSD 56(DX), Y15
+	VMULPD       Y7, Y15, Y15
+	VADDPD       Y15, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	CMPQ         R8, $0x01
+	JNE          linear54
+	VMAXPD       Y12, Y13, Y12
+
+linear54:
+	VMOVUPD Y12, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row53
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part52:
+	MOVQ  AX, CX
+	ANDQ  $0x03, CX
+	MOVL  $0x0000000f, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 11 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Y11
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y9
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y10
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row55:
+	VBROADCASTSD (DX), Y12
+	VFMADD213PD  Y11, Y0, Y12
+	VBROADCASTSD 64(DX), Y13
+	VMULPD       Y8, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VBROADCASTSD 32(DX), Y13
+	VMULPD       Y4, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VBROADCASTSD 16(DX), Y13
+	VMULPD       Y2, Y13, Y13
+	VBROADCASTSD 80(DX), Y14
+	VMULPD       Y10, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	VBROADCASTSD 48(DX), Y14
+	VMULPD       Y6, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VBROADCASTSD 8(DX), Y13
+	VMULPD       Y1, Y13, Y13
+	VBROADCASTSD 72(DX), Y14
+	VMULPD       Y9, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	VBROADCASTSD 40(DX), Y14
+	VMULPD       Y5, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	VBROADCASTSD 24(DX), Y14
+	VMULPD       Y3, Y14, Y14
+	VBROADCASTSD 56(DX), Y15
+	VMULPD       Y7, Y15, Y15
+	VADDPD       Y15, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VPXORD       Y13, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	CMPQ         R8, $0x01
+	JNE          linear56
+	VMAXPD       Y12, Y13, Y12
+
+linear56:
+	TESTQ        $0x00000002, AX
+	JZ           low58
+	VMOVUPS      X12, (BX)
+	VEXTRACTF128 $0x01, Y12, X12
+	TESTQ        $0x00000001, AX
+	JZ           low59
+	VMOVSD       X12, 16(BX)
+	VUNPCKHPD    X12, X12, X12
+
+low59:
+	JMP stored57
+
+low58:
+	TESTQ     $0x00000001, AX
+	JZ        low60
+	VMOVSD    X12, (BX)
+	VUNPCKHPD X12, X12, X12
+
+low60:
+stored57:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row55
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other51:
+	CMPQ AX, $0x0a
+	JNE  other61
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x04
+	JNE  part62
+
+	// 10 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y10
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y8
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y9
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row63:
+	VBROADCASTSD (DX), Y11
+	VFMADD213PD  Y10, Y0, Y11
+	VBROADCASTSD 64(DX), Y12
+	VMULPD       Y8, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VBROADCASTSD 32(DX), Y12
+	VMULPD       Y4, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VBROADCASTSD 16(DX), Y12
+	VMULPD       Y2, Y12, Y12
+	VBROADCASTSD 48(DX), Y13
+	VMULPD       Y6, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VBROADCASTSD 8(DX), Y12
+	VMULPD       Y1, Y12, Y12
+	VBROADCASTSD 72(DX), Y13
+	VMULPD       Y9, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VBROADCASTSD 40(DX), Y13
+	VMULPD       Y5, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VBROADCASTSD 24(DX), Y13
+	VMULPD       Y3, Y13, Y13
+	VBROADCASTSD 56(DX), Y14
+	VMULPD       Y7, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	CMPQ         R8, $0x01
+	JNE          linear64
+	VMAXPD       Y11, Y12, Y11
+
+linear64:
+	VMOVUPD Y11, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row63
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part62:
+	MOVQ  AX, CX
+	ANDQ  $0x03, CX
+	MOVL  $0x0000000f, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 10 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Y10
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y8
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y9
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row65:
+	VBROADCASTSD (DX), Y11
+	VFMADD213PD  Y10, Y0, Y11
+	VBROADCASTSD 64(DX), Y12
+	VMULPD       Y8, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VBROADCASTSD 32(DX), Y12
+	VMULPD       Y4, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VBROADCASTSD 16(DX), Y12
+	VMULPD       Y2, Y12, Y12
+	VBROADCASTSD 48(DX), Y13
+	VMULPD       Y6, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VBROADCASTSD 8(DX), Y12
+	VMULPD       Y1, Y12, Y12
+	VBROADCASTSD 72(DX), Y13
+	VMULPD       Y9, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VBROADCASTSD 40(DX), Y13
+	VMULPD       Y5, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VBROADCASTSD 24(DX), Y13
+	VMULPD       Y3, Y13, Y13
+	VBROADCASTSD 56(DX), Y14
+	VMULPD       Y7, Y14, Y14
+	VADDPD       Y14, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VPXORD       Y12, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	CMPQ         R8, $0x01
+	JNE          linear66
+	VMAXPD       Y11, Y12, Y11
+
+linear66:
+	TESTQ        $0x00000002, AX
+	JZ           low68
+	VMOVUPS      X11, (BX)
+	VEXTRACTF128 $0x01, Y11, X11
+	TESTQ        $0x00000001, AX
+	JZ           low69
+	VMOVSD       X11, 16(BX)
+	VUNPCKHPD    X11, X11, X11
+
+low69:
+	JMP stored67
+
+low68:
+	TESTQ     $0x00000001, AX
+	JZ        low70
+	VMOVSD    X11, (BX)
+	VUNPCKHPD X11, X11, X11
+
+low70:
+stored67:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row65
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other61:
+	CMPQ AX, $0x09
+	JNE  other71
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x04
+	JNE  part72
+
+	// 9 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y9
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y7
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y8
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row73:
+	VBROADCASTSD (DX), Y10
+	VFMADD213PD  Y9, Y0, Y10
+	VBROADCASTSD 64(DX), Y11
+	VMULPD       Y8, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	VBROADCASTSD 32(DX), Y11
+	VMULPD       Y4, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	VBROADCASTSD 16(DX), Y11
+	VMULPD       Y2, Y11, Y11
+	VBROADCASTSD 48(DX), Y12
+	VMULPD       Y6, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	VBROADCASTSD 8(DX), Y11
+	VMULPD       Y1, Y11, Y11
+	VBROADCASTSD 40(DX), Y12
+	VMULPD       Y5, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VBROADCASTSD 24(DX), Y12
+	VMULPD       Y3, Y12, Y12
+	VBROADCASTSD 56(DX), Y13
+	VMULPD       Y7, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	CMPQ         R8, $0x01
+	JNE          linear74
+	VMAXPD       Y10, Y11, Y10
+
+linear74:
+	VMOVUPD Y10, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row73
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part72:
+	MOVQ  AX, CX
+	ANDQ  $0x03, CX
+	MOVL  $0x0000000f, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 9 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Y9
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y7
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y8
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row75:
+	VBROADCASTSD (DX), Y10
+	VFMADD213PD  Y9, Y0, Y10
+	VBROADCASTSD 64(DX), Y11
+	VMULPD       Y8, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	VBROADCASTSD 32(DX), Y11
+	VMULPD       Y4, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	VBROADCASTSD 16(DX), Y11
+	VMULPD       Y2, Y11, Y11
+	VBROADCASTSD 48(DX), Y12
+	VMULPD       Y6, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	VBROADCASTSD 8(DX), Y11
+	VMULPD       Y1, Y11, Y11
+	VBROADCASTSD 40(DX), Y12
+	VMULPD       Y5, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VBROADCASTSD 24(DX), Y12
+	VMULPD       Y3, Y12, Y12
+	VBROADCASTSD 56(DX), Y13
+	VMULPD       Y7, Y13, Y13
+	VADDPD       Y13, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	VPXORD       Y11, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	CMPQ         R8, $0x01
+	JNE          linear76
+	VMAXPD       Y10, Y11, Y10
+
+linear76:
+	TESTQ        $0x00000002, AX
+	JZ           low78
+	VMOVUPS      X10, (BX)
+	VEXTRACTF128 $0x01, Y10, X10
+	TESTQ        $0x00000001, AX
+	JZ           low79
+	VMOVSD       X10, 16(BX)
+	VUNPCKHPD    X10, X10, X10
+
+low79:
+	JMP stored77
+
+low78:
+	TESTQ     $0x00000001, AX
+	JZ        low80
+	VMOVSD    X10, (BX)
+	VUNPCKHPD X10, X10, X10
+
+low80:
+stored77:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row75
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other71:
+	CMPQ AX, $0x08
+	JNE  other81
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x04
+	JNE  part82
+
+	// 8 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y8
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y6
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y7
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row83:
+	VBROADCASTSD (DX), Y9
+	VFMADD213PD  Y8, Y0, Y9
+	VBROADCASTSD 32(DX), Y10
+	VMULPD       Y4, Y10, Y10
+	VADDPD       Y10, Y9, Y9
+	VBROADCASTSD 16(DX), Y10
+	VMULPD       Y2, Y10, Y10
+	VBROADCASTSD 48(DX), Y11
+	VMULPD       Y6, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	VADDPD       Y10, Y9, Y9
+	VBROADCASTSD 8(DX), Y10
+	VMULPD       Y1, Y10, Y10
+	VBROADCASTSD 40(DX), Y11
+	VMULPD       Y5, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	VBROADCASTSD 24(DX), Y11
+	VMULPD       Y3, Y11, Y11
+	VBROADCASTSD 56(DX), Y12
+	VMULPD       Y7, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	VADDPD       Y10, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VADDPD       Y10, Y9, Y9
+	CMPQ         R8, $0x01
+	JNE          linear84
+	VMAXPD       Y9, Y10, Y9
+
+linear84:
+	VMOVUPD Y9, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row83
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part82:
+	MOVQ  AX, CX
+	ANDQ  $0x03, CX
+	MOVL  $0x0000000f, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 8 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Y8
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y6
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y7
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row85:
+	VBROADCASTSD (DX), Y9
+	VFMADD213PD  Y8, Y0, Y9
+	VBROADCASTSD 32(DX), Y10
+	VMULPD       Y4, Y10, Y10
+	VADDPD       Y10, Y9, Y9
+	VBROADCASTSD 16(DX), Y10
+	VMULPD       Y2, Y10, Y10
+	VBROADCASTSD 48(DX), Y11
+	VMULPD       Y6, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	VADDPD       Y10, Y9, Y9
+	VBROADCASTSD 8(DX), Y10
+	VMULPD       Y1, Y10, Y10
+	VBROADCASTSD 40(DX), Y11
+	VMULPD       Y5, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	VBROADCASTSD 24(DX), Y11
+	VMULPD       Y3, Y11, Y11
+	VBROADCASTSD 56(DX), Y12
+	VMULPD       Y7, Y12, Y12
+	VADDPD       Y12, Y11, Y11
+	VADDPD       Y11, Y10, Y10
+	VADDPD       Y10, Y9, Y9
+	VPXORD       Y10, Y10, Y10
+	VADDPD       Y10, Y9, Y9
+	CMPQ         R8, $0x01
+	JNE          linear86
+	VMAXPD       Y9, Y10, Y9
+
+linear86:
+	TESTQ        $0x00000002, AX
+	JZ           low88
+	VMOVUPS      X9, (BX)
+	VEXTRACTF128 $0x01, Y9, X9
+	TESTQ        $0x00000001, AX
+	JZ           low89
+	VMOVSD       X9, 16(BX)
+	VUNPCKHPD    X9, X9, X9
+
+low89:
+	JMP stored87
+
+low88:
+	TESTQ     $0x00000001, AX
+	JZ        low90
+	VMOVSD    X9, (BX)
+	VUNPCKHPD X9, X9, X9
+
+low90:
+stored87:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row85
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other81:
+	CMPQ AX, $0x07
+	JNE  other91
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x04
+	JNE  part92
+
+	// 7 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y7
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y5
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y6
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row93:
+	VBROADCASTSD (DX), Y8
+	VFMADD213PD  Y7, Y0, Y8
+	VBROADCASTSD 32(DX), Y9
+	VMULPD       Y4, Y9, Y9
+	VADDPD       Y9, Y8, Y8
+	VBROADCASTSD 16(DX), Y9
+	VMULPD       Y2, Y9, Y9
+	VBROADCASTSD 48(DX), Y10
+	VMULPD       Y6, Y10, Y10
+	VADDPD       Y10, Y9, Y9
+	VADDPD       Y9, Y8, Y8
+	VBROADCASTSD 8(DX), Y9
+	VMULPD       Y1, Y9, Y9
+	VBROADCASTSD 40(DX), Y10
+	VMULPD       Y5, Y10, Y10
+	VADDPD       Y10, Y9, Y9
+	VBROADCASTSD 24(DX), Y10
+	VMULPD       Y3, Y10, Y10
+	VADDPD       Y10, Y9, Y9
+	VADDPD       Y9, Y8, Y8
+	VPXORD       Y9, Y9, Y9
+	VADDPD       Y9, Y8, Y8
+	CMPQ         R8, $0x01
+	JNE          linear94
+	VMAXPD       Y8, Y9, Y8
+
+linear94:
+	VMOVUPD Y8, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row93
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part92:
+	MOVQ  AX, CX
+	ANDQ  $0x03, CX
+	MOVL  $0x0000000f, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 7 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Y7
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y5
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y6
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row95:
+	VBROADCASTSD (DX), Y8
+	VFMADD213PD  Y7, Y0, Y8
+	VBROADCASTSD 32(DX), Y9
+	VMULPD       Y4, Y9, Y9
+	VADDPD       Y9, Y8, Y8
+	VBROADCASTSD 16(DX), Y9
+	VMULPD       Y2, Y9, Y9
+	VBROADCASTSD 48(DX), Y10
+	VMULPD       Y6, Y10, Y10
+	VADDPD       Y10, Y9, Y9
+	VADDPD       Y9, Y8, Y8
+	VBROADCASTSD 8(DX), Y9
+	VMULPD       Y1, Y9, Y9
+	VBROADCASTSD 40(DX), Y10
+	VMULPD       Y5, Y10, Y10
+	VADDPD       Y10, Y9, Y9
+	VBROADCASTSD 24(DX), Y10
+	VMULPD       Y3, Y10, Y10
+	VADDPD       Y10, Y9, Y9
+	VADDPD       Y9, Y8, Y8
+	VPXORD       Y9, Y9, Y9
+	VADDPD       Y9, Y8, Y8
+	CMPQ         R8, $0x01
+	JNE          linear96
+	VMAXPD       Y8, Y9, Y8
+
+linear96:
+	TESTQ        $0x00000002, AX
+	JZ           low98
+	VMOVUPS      X8, (BX)
+	VEXTRACTF128 $0x01, Y8, X8
+	TESTQ        $0x00000001, AX
+	JZ           low99
+	VMOVSD       X8, 16(BX)
+	VUNPCKHPD    X8, X8, X8
+
+low99:
+	JMP stored97
+
+low98:
+	TESTQ     $0x00000001, AX
+	JZ        low100
+	VMOVSD    X8, (BX)
+	VUNPCKHPD X8, X8, X8
+
+low100:
+stored97:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row95
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other91:
+	CMPQ AX, $0x06
+	JNE  other101
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x04
+	JNE  part102
+
+	// 6 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y6
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y5
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row103:
+	VBROADCASTSD (DX), Y7
+	VFMADD213PD  Y6, Y0, Y7
+	VBROADCASTSD 32(DX), Y8
+	VMULPD       Y4, Y8, Y8
+	VADDPD       Y8, Y7, Y7
+	VBROADCASTSD 16(DX), Y8
+	VMULPD       Y2, Y8, Y8
+	VADDPD       Y8, Y7, Y7
+	VBROADCASTSD 8(DX), Y8
+	VMULPD       Y1, Y8, Y8
+	VBROADCASTSD 40(DX), Y9
+	VMULPD       Y5, Y9, Y9
+	VADDPD       Y9, Y8, Y8
+	VBROADCASTSD 24(DX), Y9
+	VMULPD       Y3, Y9, Y9
+	VADDPD       Y9, Y8, Y8
+	VADDPD       Y8, Y7, Y7
+	VPXORD       Y8, Y8, Y8
+	VADDPD       Y8, Y7, Y7
+	CMPQ         R8, $0x01
+	JNE          linear104
+	VMAXPD       Y7, Y8, Y7
+
+linear104:
+	VMOVUPD Y7, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row103
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part102:
+	MOVQ  AX, CX
+	ANDQ  $0x03, CX
+	MOVL  $0x0000000f, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 6 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Y6
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y4
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y5
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row105:
+	VBROADCASTSD (DX), Y7
+	VFMADD213PD  Y6, Y0, Y7
+	VBROADCASTSD 32(DX), Y8
+	VMULPD       Y4, Y8, Y8
+	VADDPD       Y8, Y7, Y7
+	VBROADCASTSD 16(DX), Y8
+	VMULPD       Y2, Y8, Y8
+	VADDPD       Y8, Y7, Y7
+	VBROADCASTSD 8(DX), Y8
+	VMULPD       Y1, Y8, Y8
+	VBROADCASTSD 40(DX), Y9
+	VMULPD       Y5, Y9, Y9
+	VADDPD       Y9, Y8, Y8
+	VBROADCASTSD 24(DX), Y9
+	VMULPD       Y3, Y9, Y9
+	VADDPD       Y9, Y8, Y8
+	VADDPD       Y8, Y7, Y7
+	VPXORD       Y8, Y8, Y8
+	VADDPD       Y8, Y7, Y7
+	CMPQ         R8, $0x01
+	JNE          linear106
+	VMAXPD       Y7, Y8, Y7
+
+linear106:
+	TESTQ        $0x00000002, AX
+	JZ           low108
+	VMOVUPS      X7, (BX)
+	VEXTRACTF128 $0x01, Y7, X7
+	TESTQ        $0x00000001, AX
+	JZ           low109
+	VMOVSD       X7, 16(BX)
+	VUNPCKHPD    X7, X7, X7
+
+low109:
+	JMP stored107
+
+low108:
+	TESTQ     $0x00000001, AX
+	JZ        low110
+	VMOVSD    X7, (BX)
+	VUNPCKHPD X7, X7, X7
+
+low110:
+stored107:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row105
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other101:
+	CMPQ AX, $0x05
+	JNE  other111
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x04
+	JNE  part112
+
+	// 5 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y5
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y4
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row113:
+	VBROADCASTSD (DX), Y6
+	VFMADD213PD  Y5, Y0, Y6
+	VBROADCASTSD 32(DX), Y7
+	VMULPD       Y4, Y7, Y7
+	VADDPD       Y7, Y6, Y6
+	VBROADCASTSD 16(DX), Y7
+	VMULPD       Y2, Y7, Y7
+	VADDPD       Y7, Y6, Y6
+	VBROADCASTSD 8(DX), Y7
+	VMULPD       Y1, Y7, Y7
+	VBROADCASTSD 24(DX), Y8
+	VMULPD       Y3, Y8, Y8
+	VADDPD       Y8, Y7, Y7
+	VADDPD       Y7, Y6, Y6
+	VPXORD       Y7, Y7, Y7
+	VADDPD       Y7, Y6, Y6
+	CMPQ         R8, $0x01
+	JNE          linear114
+	VMAXPD       Y6, Y7, Y6
+
+linear114:
+	VMOVUPD Y6, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row113
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part112:
+	MOVQ  AX, CX
+	ANDQ  $0x03, CX
+	MOVL  $0x0000000f, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 5 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Y5
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y3
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y4
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row115:
+	VBROADCASTSD (DX), Y6
+	VFMADD213PD  Y5, Y0, Y6
+	VBROADCASTSD 32(DX), Y7
+	VMULPD       Y4, Y7, Y7
+	VADDPD       Y7, Y6, Y6
+	VBROADCASTSD 16(DX), Y7
+	VMULPD       Y2, Y7, Y7
+	VADDPD       Y7, Y6, Y6
+	VBROADCASTSD 8(DX), Y7
+	VMULPD       Y1, Y7, Y7
+	VBROADCASTSD 24(DX), Y8
+	VMULPD       Y3, Y8, Y8
+	VADDPD       Y8, Y7, Y7
+	VADDPD       Y7, Y6, Y6
+	VPXORD       Y7, Y7, Y7
+	VADDPD       Y7, Y6, Y6
+	CMPQ         R8, $0x01
+	JNE          linear116
+	VMAXPD       Y6, Y7, Y6
+
+linear116:
+	TESTQ        $0x00000002, AX
+	JZ           low118
+	VMOVUPS      X6, (BX)
+	VEXTRACTF128 $0x01, Y6, X6
+	TESTQ        $0x00000001, AX
+	JZ           low119
+	VMOVSD       X6, 16(BX)
+	VUNPCKHPD    X6, X6, X6
+
+low119:
+	JMP stored117
+
+low118:
+	TESTQ     $0x00000001, AX
+	JZ        low120
+	VMOVSD    X6, (BX)
+	VUNPCKHPD X6, X6, X6
+
+low120:
+stored117:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row115
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other111:
+	CMPQ AX, $0x04
+	JNE  other121
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x04
+	JNE  part122
+
+	// 4 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y4
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y3
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row123:
+	VBROADCASTSD (DX), Y5
+	VFMADD213PD  Y4, Y0, Y5
+	VBROADCASTSD 16(DX), Y6
+	VMULPD       Y2, Y6, Y6
+	VADDPD       Y6, Y5, Y5
+	VBROADCASTSD 8(DX), Y6
+	VMULPD       Y1, Y6, Y6
+	VBROADCASTSD 24(DX), Y7
+	VMULPD       Y3, Y7, Y7
+	VADDPD       Y7, Y6, Y6
+	VADDPD       Y6, Y5, Y5
+	VPXORD       Y6, Y6, Y6
+	VADDPD       Y6, Y5, Y5
+	CMPQ         R8, $0x01
+	JNE          linear124
+	VMAXPD       Y5, Y6, Y5
+
+linear124:
+	VMOVUPD Y5, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row123
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part122:
+	MOVQ  AX, CX
+	ANDQ  $0x03, CX
+	MOVL  $0x0000000f, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 4 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Y4
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y2
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y3
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row125:
+	VBROADCASTSD (DX), Y5
+	VFMADD213PD  Y4, Y0, Y5
+	VBROADCASTSD 16(DX), Y6
+	VMULPD       Y2, Y6, Y6
+	VADDPD       Y6, Y5, Y5
+	VBROADCASTSD 8(DX), Y6
+	VMULPD       Y1, Y6, Y6
+	VBROADCASTSD 24(DX), Y7
+	VMULPD       Y3, Y7, Y7
+	VADDPD       Y7, Y6, Y6
+	VADDPD       Y6, Y5, Y5
+	VPXORD       Y6, Y6, Y6
+	VADDPD       Y6, Y5, Y5
+	CMPQ         R8, $0x01
+	JNE          linear126
+	VMAXPD       Y5, Y6, Y5
+
+linear126:
+	TESTQ        $0x00000002, AX
+	JZ           low128
+	VMOVUPS      X5, (BX)
+	VEXTRACTF128 $0x01, Y5, X5
+	TESTQ        $0x00000001, AX
+	JZ           low129
+	VMOVSD       X5, 16(BX)
+	VUNPCKHPD    X5, X5, X5
+
+low129:
+	JMP stored127
+
+low128:
+	TESTQ     $0x00000001, AX
+	JZ        low130
+	VMOVSD    X5, (BX)
+	VUNPCKHPD X5, X5, X5
+
+low130:
+stored127:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row125
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other121:
+	CMPQ AX, $0x03
+	JNE  other131
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x04
+	JNE  part132
+
+	// 3 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y3
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y2
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row133:
+	VBROADCASTSD (DX), Y4
+	VFMADD213PD  Y3, Y0, Y4
+	VBROADCASTSD 16(DX), Y5
+	VMULPD       Y2, Y5, Y5
+	VADDPD       Y5, Y4, Y4
+	VBROADCASTSD 8(DX), Y5
+	VMULPD       Y1, Y5, Y5
+	VADDPD       Y5, Y4, Y4
+	VPXORD       Y5, Y5, Y5
+	VADDPD       Y5, Y4, Y4
+	CMPQ         R8, $0x01
+	JNE          linear134
+	VMAXPD       Y4, Y5, Y4
+
+linear134:
+	VMOVUPD Y4, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row133
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part132:
+	MOVQ  AX, CX
+	ANDQ  $0x03, CX
+	MOVL  $0x0000000f, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 3 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Y3
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y1
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y2
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row135:
+	VBROADCASTSD (DX), Y4
+	VFMADD213PD  Y3, Y0, Y4
+	VBROADCASTSD 16(DX), Y5
+	VMULPD       Y2, Y5, Y5
+	VADDPD       Y5, Y4, Y4
+	VBROADCASTSD 8(DX), Y5
+	VMULPD       Y1, Y5, Y5
+	VADDPD       Y5, Y4, Y4
+	VPXORD       Y5, Y5, Y5
+	VADDPD       Y5, Y4, Y4
+	CMPQ         R8, $0x01
+	JNE          linear136
+	VMAXPD       Y4, Y5, Y4
+
+linear136:
+	TESTQ        $0x00000002, AX
+	JZ           low138
+	VMOVUPS      X4, (BX)
+	VEXTRACTF128 $0x01, Y4, X4
+	TESTQ        $0x00000001, AX
+	JZ           low139
+	VMOVSD       X4, 16(BX)
+	VUNPCKHPD    X4, X4, X4
+
+low139:
+	JMP stored137
+
+low138:
+	TESTQ     $0x00000001, AX
+	JZ        low140
+	VMOVSD    X4, (BX)
+	VUNPCKHPD X4, X4, X4
+
+low140:
+stored137:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row135
+	VXORPS X15, X15, X15
+	VZEROUPPER
+	RET
+
+other131:
+	MOVQ cols+64(FP), AX
+	CMPQ AX, $0x04
+	JNE  part142
+
+	// 2 rows of w and the bias
+	MOVQ    bias+48(FP), BX
+	VMOVUPD (BX), Y2
+	MOVQ    w+32(FP), BX
+	MOVQ    ldw+40(FP), CX
+	VMOVUPD (BX), Y0
+	ADDQ    CX, BX
+	VMOVUPD (BX), Y1
+	MOVQ    y+0(FP), BX
+	MOVQ    ldy+8(FP), CX
+	MOVQ    x+16(FP), DX
+	MOVQ    ldx+24(FP), SI
+	MOVQ    rows+56(FP), DI
+	MOVQ    act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row143:
+	VBROADCASTSD (DX), Y3
+	VFMADD213PD  Y2, Y0, Y3
+	VBROADCASTSD 8(DX), Y4
+	VMULPD       Y1, Y4, Y4
+	VADDPD       Y4, Y3, Y3
+	VPXORD       Y4, Y4, Y4
+	VADDPD       Y4, Y3, Y3
+	CMPQ         R8, $0x01
+	JNE          linear144
+	VMAXPD       Y3, Y4, Y3
+
+linear144:
+	VMOVUPD Y3, (BX)
+	ADDQ    SI, DX
+	ADDQ    CX, BX
+	DECQ    DI
+	JNZ     row143
+	VXORPS  X15, X15, X15
+	VZEROUPPER
+	RET
+
+part142:
+	MOVQ  AX, CX
+	ANDQ  $0x03, CX
+	MOVL  $0x0000000f, BX
+	BZHIL CX, BX, BX
+	KMOVW BX, K1
+
+	// 2 rows of w and the bias
+	MOVQ      bias+48(FP), BX
+	VMOVUPD.Z (BX), K1, Y2
+	MOVQ      w+32(FP), BX
+	MOVQ      ldw+40(FP), CX
+	VMOVUPD.Z (BX), K1, Y0
+	ADDQ      CX, BX
+	VMOVUPD.Z (BX), K1, Y1
+	MOVQ      y+0(FP), BX
+	MOVQ      ldy+8(FP), CX
+	MOVQ      x+16(FP), DX
+	MOVQ      ldx+24(FP), SI
+	MOVQ      rows+56(FP), DI
+	MOVQ      act+80(FP), R8
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row145:
+	VBROADCASTSD (DX), Y3
+	VFMADD213PD  Y2, Y0, Y3
+	VBROADCASTSD 8(DX), Y4
+	VMULPD       Y1, Y4, Y4
+	VADDPD       Y4, Y3, Y3
+	VPXORD       Y4, Y4, Y4
+	VADDPD       Y4, Y3, Y3
+	CMPQ         R8, $0x01
+	JNE          linear146
+	VMAXPD       Y3, Y4, Y3
+
+linear146:
+	TESTQ        $0x00000002, AX
+	JZ           low148
+	VMOVUPS      X3, (BX)
+	VEXTRACTF128 $0x01, Y3, X3
+	TESTQ        $0x00000001, AX
+	JZ           low149
+	VMOVSD       X3, 16(BX)
+	VUNPCKHPD    X3, X3, X3
+
+low149:
+	JMP stored147
+
+low148:
+	TESTQ     $0x00000001, AX
+	JZ        low150
+	VMOVSD    X3, (BX)
+	VUNPCKHPD X3, X3, X3
+
+low150:
+stored147:
+	ADDQ   SI, DX
+	ADDQ   CX, BX
+	DECQ   DI
+	JNZ    row145
 	VXORPS X15, X15, X15
 	VZEROUPPER
 	RET

@@ -4537,92 +4537,11 @@ TEXT ·abreastNEONF32(SB), NOSPLIT, $0-88
 	BGE  more2
 	CMP  $4, R0
 	BNE  part1
-	MOVD n+72(FP), R1
-	CMP  $5, R1
-	BGE  long3
 	MOVD rows+56(FP), R1
 	CMP  $1, R1
-	BLT  rest5
+	BLT  rest4
 
-tile4:
-	// chains 0, 1 …: the first of all from bias, the others from +0
-	MOVD  bias+48(FP), R1
-	FMOVQ 0(R1), F0
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	MOVD  w+32(FP), R1
-	MOVD  ldw+40(FP), R2
-	MOVD  x+16(FP), R3
-	MOVD  n+72(FP), R4
-
-	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
-	CMP   $0, R4
-	BLE   end6
-	FMOVQ 0(R1), F4
-	FMOVS 0(R3), F5
-	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
-	ADD   R2, R1
-	CMP   $1, R4
-	BLE   end6
-	FMOVQ 0(R1), F4
-	FMOVS 4(R3), F5
-	WORD  $0x4f851081 // fmla v1.4s, v4.4s, v5.s[0]
-	ADD   R2, R1
-	CMP   $2, R4
-	BLE   end6
-	FMOVQ 0(R1), F4
-	FMOVS 8(R3), F5
-	WORD  $0x4f851082 // fmla v2.4s, v4.4s, v5.s[0]
-	ADD   R2, R1
-	CMP   $3, R4
-	BLE   end6
-	FMOVQ 0(R1), F4
-	FMOVS 12(R3), F5
-	WORD  $0x4f851083 // fmla v3.4s, v4.4s, v5.s[0]
-	ADD   R2, R1
-
-end6:
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	MOVD  act+80(FP), R1
-	MOVD  y+0(FP), R2
-	VMOVI $0, V1.B16
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	CMP   $1, R1
-	BNE   linear7
-	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
-
-linear7:
-	FMOVQ F0, 0(R2)
-	MOVD  y+0(FP), R1
-	MOVD  ldy+8(FP), R2
-	MOVD  $1, R3
-	MUL   R3, R2, R2
-	ADD   R2, R1
-	MOVD  R1, y+0(FP)
-	MOVD  x+16(FP), R1
-	MOVD  ldx+24(FP), R2
-	MOVD  $1, R3
-	MUL   R3, R2, R2
-	ADD   R2, R1
-	MOVD  R1, x+16(FP)
-	MOVD  rows+56(FP), R1
-	SUB   $1, R1
-	MOVD  R1, rows+56(FP)
-	CMP   $1, R1
-	BGE   tile4
-
-rest5:
-	RET
-
-long3:
-	MOVD rows+56(FP), R1
-	CMP  $1, R1
-	BLT  rest9
-
-tile8:
+tile3:
 	// chains 0, 1 …: the first of all from bias, the others from +0
 	MOVD  bias+48(FP), R1
 	FMOVQ 0(R1), F0
@@ -4648,9 +4567,9 @@ tile8:
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMP $16, R4
-	BLT tail11
+	BLT tail6
 
-block10:
+block5:
 	FMOVQ 0(R1), F16
 	FMOVS 0(R3), F17
 	WORD  $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
@@ -4718,107 +4637,107 @@ block10:
 	ADD   $64, R3
 	SUB   $16, R4
 	CMP   $16, R4
-	BGE   block10
+	BGE   block5
 
-tail11:
+tail6:
 	CMP   $0, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVS 0(R3), F17
 	WORD  $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $1, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVS 4(R3), F17
 	WORD  $0x4f911201 // fmla v1.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $2, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVS 8(R3), F17
 	WORD  $0x4f911202 // fmla v2.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $3, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVS 12(R3), F17
 	WORD  $0x4f911203 // fmla v3.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $4, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVS 16(R3), F17
 	WORD  $0x4f911204 // fmla v4.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $5, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVS 20(R3), F17
 	WORD  $0x4f911205 // fmla v5.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $6, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVS 24(R3), F17
 	WORD  $0x4f911206 // fmla v6.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $7, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVS 28(R3), F17
 	WORD  $0x4f911207 // fmla v7.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $8, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVS 32(R3), F17
 	WORD  $0x4f911208 // fmla v8.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $9, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVS 36(R3), F17
 	WORD  $0x4f911209 // fmla v9.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $10, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVS 40(R3), F17
 	WORD  $0x4f91120a // fmla v10.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $11, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVS 44(R3), F17
 	WORD  $0x4f91120b // fmla v11.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $12, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVS 48(R3), F17
 	WORD  $0x4f91120c // fmla v12.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $13, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVS 52(R3), F17
 	WORD  $0x4f91120d // fmla v13.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $14, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVS 56(R3), F17
 	WORD  $0x4f91120e // fmla v14.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $15, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVS 60(R3), F17
 	WORD  $0x4f91120f // fmla v15.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 
-end12:
+end7:
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
@@ -4839,10 +4758,10 @@ end12:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP   $1, R1
-	BNE   linear13
+	BNE   linear8
 	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
 
-linear13:
+linear8:
 	FMOVQ F0, 0(R2)
 	MOVD  y+0(FP), R1
 	MOVD  ldy+8(FP), R2
@@ -4860,185 +4779,32 @@ linear13:
 	SUB   $1, R1
 	MOVD  R1, rows+56(FP)
 	CMP   $1, R1
-	BGE   tile8
+	BGE   tile3
 
-rest9:
+rest4:
 	RET
 
 part1:
-	MOVD n+72(FP), R1
-	CMP  $5, R1
-	BGE  long14
 	MOVD rows+56(FP), R1
 	CMP  $1, R1
-	BLT  rest16
+	BLT  rest10
 
-tile15:
+tile9:
 	// chains 0, 1 …: the first of all from bias, the others from +0
 	MOVD  bias+48(FP), R1
 	TST   $2, R0
-	BEQ   one17
+	BEQ   one11
 	FMOVD 0(R1), F0
 	TST   $1, R0
-	BEQ   moved18
+	BEQ   moved12
 	ADD   $8, R1, R5
 	VLD1  (R5), V0.S[2]
-	B     moved18
+	B     moved12
 
-one17:
+one11:
 	FMOVS 0(R1), F0
 
-moved18:
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	MOVD  w+32(FP), R1
-	MOVD  ldw+40(FP), R2
-	MOVD  x+16(FP), R3
-	MOVD  n+72(FP), R4
-
-	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
-	CMP   $0, R4
-	BLE   end19
-	TST   $2, R0
-	BEQ   one20
-	FMOVD 0(R1), F4
-	TST   $1, R0
-	BEQ   moved21
-	ADD   $8, R1, R5
-	VLD1  (R5), V4.S[2]
-	B     moved21
-
-one20:
-	FMOVS 0(R1), F4
-
-moved21:
-	FMOVS 0(R3), F5
-	WORD  $0x4f851080 // fmla v0.4s, v4.4s, v5.s[0]
-	ADD   R2, R1
-	CMP   $1, R4
-	BLE   end19
-	TST   $2, R0
-	BEQ   one22
-	FMOVD 0(R1), F4
-	TST   $1, R0
-	BEQ   moved23
-	ADD   $8, R1, R5
-	VLD1  (R5), V4.S[2]
-	B     moved23
-
-one22:
-	FMOVS 0(R1), F4
-
-moved23:
-	FMOVS 4(R3), F5
-	WORD  $0x4f851081 // fmla v1.4s, v4.4s, v5.s[0]
-	ADD   R2, R1
-	CMP   $2, R4
-	BLE   end19
-	TST   $2, R0
-	BEQ   one24
-	FMOVD 0(R1), F4
-	TST   $1, R0
-	BEQ   moved25
-	ADD   $8, R1, R5
-	VLD1  (R5), V4.S[2]
-	B     moved25
-
-one24:
-	FMOVS 0(R1), F4
-
-moved25:
-	FMOVS 8(R3), F5
-	WORD  $0x4f851082 // fmla v2.4s, v4.4s, v5.s[0]
-	ADD   R2, R1
-	CMP   $3, R4
-	BLE   end19
-	TST   $2, R0
-	BEQ   one26
-	FMOVD 0(R1), F4
-	TST   $1, R0
-	BEQ   moved27
-	ADD   $8, R1, R5
-	VLD1  (R5), V4.S[2]
-	B     moved27
-
-one26:
-	FMOVS 0(R1), F4
-
-moved27:
-	FMOVS 12(R3), F5
-	WORD  $0x4f851083 // fmla v3.4s, v4.4s, v5.s[0]
-	ADD   R2, R1
-
-end19:
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	MOVD  act+80(FP), R1
-	MOVD  y+0(FP), R2
-	VMOVI $0, V1.B16
-	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
-	CMP   $1, R1
-	BNE   linear28
-	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
-
-linear28:
-	TST   $2, R0
-	BEQ   one29
-	FMOVD F0, 0(R2)
-	TST   $1, R0
-	BEQ   moved30
-	ADD   $8, R2, R3
-	VST1  V0.S[2], (R3)
-	B     moved30
-
-one29:
-	FMOVS F0, 0(R2)
-
-moved30:
-	MOVD y+0(FP), R1
-	MOVD ldy+8(FP), R2
-	MOVD $1, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
-	MOVD R1, y+0(FP)
-	MOVD x+16(FP), R1
-	MOVD ldx+24(FP), R2
-	MOVD $1, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
-	MOVD R1, x+16(FP)
-	MOVD rows+56(FP), R1
-	SUB  $1, R1
-	MOVD R1, rows+56(FP)
-	CMP  $1, R1
-	BGE  tile15
-
-rest16:
-	RET
-
-long14:
-	MOVD rows+56(FP), R1
-	CMP  $1, R1
-	BLT  rest32
-
-tile31:
-	// chains 0, 1 …: the first of all from bias, the others from +0
-	MOVD  bias+48(FP), R1
-	TST   $2, R0
-	BEQ   one33
-	FMOVD 0(R1), F0
-	TST   $1, R0
-	BEQ   moved34
-	ADD   $8, R1, R5
-	VLD1  (R5), V0.S[2]
-	B     moved34
-
-one33:
-	FMOVS 0(R1), F0
-
-moved34:
+moved12:
 	VMOVI $0, V1.B16
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
@@ -5061,273 +4827,471 @@ moved34:
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMP $16, R4
-	BLT tail36
+	BLT tail14
 
-block35:
+block13:
 	TST   $2, R0
-	BEQ   one37
+	BEQ   one16
 	FMOVD 0(R1), F16
 	TST   $1, R0
-	BEQ   moved38
+	BEQ   moved17
 	ADD   $8, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved38
+	B     moved17
 
-one37:
+one16:
 	FMOVS 0(R1), F16
 
-moved38:
+moved17:
 	FMOVS 0(R3), F17
 	WORD  $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one39
+	BEQ   one18
 	FMOVD 0(R1), F16
 	TST   $1, R0
-	BEQ   moved40
+	BEQ   moved19
 	ADD   $8, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved40
+	B     moved19
 
-one39:
+one18:
 	FMOVS 0(R1), F16
 
-moved40:
+moved19:
 	FMOVS 4(R3), F17
 	WORD  $0x4f911201 // fmla v1.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one41
+	BEQ   one20
 	FMOVD 0(R1), F16
 	TST   $1, R0
-	BEQ   moved42
+	BEQ   moved21
 	ADD   $8, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved42
+	B     moved21
 
-one41:
+one20:
 	FMOVS 0(R1), F16
 
-moved42:
+moved21:
 	FMOVS 8(R3), F17
 	WORD  $0x4f911202 // fmla v2.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one43
+	BEQ   one22
 	FMOVD 0(R1), F16
 	TST   $1, R0
-	BEQ   moved44
+	BEQ   moved23
 	ADD   $8, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved44
+	B     moved23
 
-one43:
+one22:
 	FMOVS 0(R1), F16
 
-moved44:
+moved23:
 	FMOVS 12(R3), F17
 	WORD  $0x4f911203 // fmla v3.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one45
+	BEQ   one24
 	FMOVD 0(R1), F16
 	TST   $1, R0
-	BEQ   moved46
+	BEQ   moved25
 	ADD   $8, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved46
+	B     moved25
 
-one45:
+one24:
 	FMOVS 0(R1), F16
 
-moved46:
+moved25:
 	FMOVS 16(R3), F17
 	WORD  $0x4f911204 // fmla v4.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one47
+	BEQ   one26
 	FMOVD 0(R1), F16
 	TST   $1, R0
-	BEQ   moved48
+	BEQ   moved27
 	ADD   $8, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved48
+	B     moved27
 
-one47:
+one26:
 	FMOVS 0(R1), F16
 
-moved48:
+moved27:
 	FMOVS 20(R3), F17
 	WORD  $0x4f911205 // fmla v5.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one49
+	BEQ   one28
 	FMOVD 0(R1), F16
 	TST   $1, R0
-	BEQ   moved50
+	BEQ   moved29
 	ADD   $8, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved50
+	B     moved29
 
-one49:
+one28:
 	FMOVS 0(R1), F16
 
-moved50:
+moved29:
 	FMOVS 24(R3), F17
 	WORD  $0x4f911206 // fmla v6.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one51
+	BEQ   one30
 	FMOVD 0(R1), F16
 	TST   $1, R0
-	BEQ   moved52
+	BEQ   moved31
 	ADD   $8, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved52
+	B     moved31
 
-one51:
+one30:
 	FMOVS 0(R1), F16
 
-moved52:
+moved31:
 	FMOVS 28(R3), F17
 	WORD  $0x4f911207 // fmla v7.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one53
+	BEQ   one32
 	FMOVD 0(R1), F16
 	TST   $1, R0
-	BEQ   moved54
+	BEQ   moved33
 	ADD   $8, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved54
+	B     moved33
 
-one53:
+one32:
 	FMOVS 0(R1), F16
 
-moved54:
+moved33:
 	FMOVS 32(R3), F17
 	WORD  $0x4f911208 // fmla v8.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one55
+	BEQ   one34
 	FMOVD 0(R1), F16
 	TST   $1, R0
-	BEQ   moved56
+	BEQ   moved35
 	ADD   $8, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved56
+	B     moved35
 
-one55:
+one34:
 	FMOVS 0(R1), F16
 
-moved56:
+moved35:
 	FMOVS 36(R3), F17
 	WORD  $0x4f911209 // fmla v9.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one57
+	BEQ   one36
 	FMOVD 0(R1), F16
 	TST   $1, R0
-	BEQ   moved58
+	BEQ   moved37
 	ADD   $8, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved58
+	B     moved37
 
-one57:
+one36:
 	FMOVS 0(R1), F16
 
-moved58:
+moved37:
 	FMOVS 40(R3), F17
 	WORD  $0x4f91120a // fmla v10.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one59
+	BEQ   one38
 	FMOVD 0(R1), F16
 	TST   $1, R0
-	BEQ   moved60
+	BEQ   moved39
 	ADD   $8, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved60
+	B     moved39
 
-one59:
+one38:
 	FMOVS 0(R1), F16
 
-moved60:
+moved39:
 	FMOVS 44(R3), F17
 	WORD  $0x4f91120b // fmla v11.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one61
+	BEQ   one40
 	FMOVD 0(R1), F16
 	TST   $1, R0
-	BEQ   moved62
+	BEQ   moved41
 	ADD   $8, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved62
+	B     moved41
 
-one61:
+one40:
 	FMOVS 0(R1), F16
 
-moved62:
+moved41:
 	FMOVS 48(R3), F17
 	WORD  $0x4f91120c // fmla v12.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one63
+	BEQ   one42
 	FMOVD 0(R1), F16
 	TST   $1, R0
-	BEQ   moved64
+	BEQ   moved43
 	ADD   $8, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved64
+	B     moved43
 
-one63:
+one42:
 	FMOVS 0(R1), F16
 
-moved64:
+moved43:
 	FMOVS 52(R3), F17
 	WORD  $0x4f91120d // fmla v13.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one65
+	BEQ   one44
 	FMOVD 0(R1), F16
 	TST   $1, R0
-	BEQ   moved66
+	BEQ   moved45
 	ADD   $8, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved66
+	B     moved45
 
-one65:
+one44:
 	FMOVS 0(R1), F16
 
-moved66:
+moved45:
 	FMOVS 56(R3), F17
 	WORD  $0x4f91120e // fmla v14.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	TST   $2, R0
-	BEQ   one67
+	BEQ   one46
 	FMOVD 0(R1), F16
 	TST   $1, R0
-	BEQ   moved68
+	BEQ   moved47
 	ADD   $8, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved68
+	B     moved47
 
-one67:
+one46:
 	FMOVS 0(R1), F16
 
-moved68:
+moved47:
 	FMOVS 60(R3), F17
 	WORD  $0x4f91120f // fmla v15.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	ADD   $64, R3
 	SUB   $16, R4
 	CMP   $16, R4
-	BGE   block35
+	BGE   block13
 
-tail36:
+tail14:
 	CMP   $0, R4
-	BLE   end69
+	BLE   end15
+	TST   $2, R0
+	BEQ   one48
+	FMOVD 0(R1), F16
+	TST   $1, R0
+	BEQ   moved49
+	ADD   $8, R1, R5
+	VLD1  (R5), V16.S[2]
+	B     moved49
+
+one48:
+	FMOVS 0(R1), F16
+
+moved49:
+	FMOVS 0(R3), F17
+	WORD  $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
+	ADD   R2, R1
+	CMP   $1, R4
+	BLE   end15
+	TST   $2, R0
+	BEQ   one50
+	FMOVD 0(R1), F16
+	TST   $1, R0
+	BEQ   moved51
+	ADD   $8, R1, R5
+	VLD1  (R5), V16.S[2]
+	B     moved51
+
+one50:
+	FMOVS 0(R1), F16
+
+moved51:
+	FMOVS 4(R3), F17
+	WORD  $0x4f911201 // fmla v1.4s, v16.4s, v17.s[0]
+	ADD   R2, R1
+	CMP   $2, R4
+	BLE   end15
+	TST   $2, R0
+	BEQ   one52
+	FMOVD 0(R1), F16
+	TST   $1, R0
+	BEQ   moved53
+	ADD   $8, R1, R5
+	VLD1  (R5), V16.S[2]
+	B     moved53
+
+one52:
+	FMOVS 0(R1), F16
+
+moved53:
+	FMOVS 8(R3), F17
+	WORD  $0x4f911202 // fmla v2.4s, v16.4s, v17.s[0]
+	ADD   R2, R1
+	CMP   $3, R4
+	BLE   end15
+	TST   $2, R0
+	BEQ   one54
+	FMOVD 0(R1), F16
+	TST   $1, R0
+	BEQ   moved55
+	ADD   $8, R1, R5
+	VLD1  (R5), V16.S[2]
+	B     moved55
+
+one54:
+	FMOVS 0(R1), F16
+
+moved55:
+	FMOVS 12(R3), F17
+	WORD  $0x4f911203 // fmla v3.4s, v16.4s, v17.s[0]
+	ADD   R2, R1
+	CMP   $4, R4
+	BLE   end15
+	TST   $2, R0
+	BEQ   one56
+	FMOVD 0(R1), F16
+	TST   $1, R0
+	BEQ   moved57
+	ADD   $8, R1, R5
+	VLD1  (R5), V16.S[2]
+	B     moved57
+
+one56:
+	FMOVS 0(R1), F16
+
+moved57:
+	FMOVS 16(R3), F17
+	WORD  $0x4f911204 // fmla v4.4s, v16.4s, v17.s[0]
+	ADD   R2, R1
+	CMP   $5, R4
+	BLE   end15
+	TST   $2, R0
+	BEQ   one58
+	FMOVD 0(R1), F16
+	TST   $1, R0
+	BEQ   moved59
+	ADD   $8, R1, R5
+	VLD1  (R5), V16.S[2]
+	B     moved59
+
+one58:
+	FMOVS 0(R1), F16
+
+moved59:
+	FMOVS 20(R3), F17
+	WORD  $0x4f911205 // fmla v5.4s, v16.4s, v17.s[0]
+	ADD   R2, R1
+	CMP   $6, R4
+	BLE   end15
+	TST   $2, R0
+	BEQ   one60
+	FMOVD 0(R1), F16
+	TST   $1, R0
+	BEQ   moved61
+	ADD   $8, R1, R5
+	VLD1  (R5), V16.S[2]
+	B     moved61
+
+one60:
+	FMOVS 0(R1), F16
+
+moved61:
+	FMOVS 24(R3), F17
+	WORD  $0x4f911206 // fmla v6.4s, v16.4s, v17.s[0]
+	ADD   R2, R1
+	CMP   $7, R4
+	BLE   end15
+	TST   $2, R0
+	BEQ   one62
+	FMOVD 0(R1), F16
+	TST   $1, R0
+	BEQ   moved63
+	ADD   $8, R1, R5
+	VLD1  (R5), V16.S[2]
+	B     moved63
+
+one62:
+	FMOVS 0(R1), F16
+
+moved63:
+	FMOVS 28(R3), F17
+	WORD  $0x4f911207 // fmla v7.4s, v16.4s, v17.s[0]
+	ADD   R2, R1
+	CMP   $8, R4
+	BLE   end15
+	TST   $2, R0
+	BEQ   one64
+	FMOVD 0(R1), F16
+	TST   $1, R0
+	BEQ   moved65
+	ADD   $8, R1, R5
+	VLD1  (R5), V16.S[2]
+	B     moved65
+
+one64:
+	FMOVS 0(R1), F16
+
+moved65:
+	FMOVS 32(R3), F17
+	WORD  $0x4f911208 // fmla v8.4s, v16.4s, v17.s[0]
+	ADD   R2, R1
+	CMP   $9, R4
+	BLE   end15
+	TST   $2, R0
+	BEQ   one66
+	FMOVD 0(R1), F16
+	TST   $1, R0
+	BEQ   moved67
+	ADD   $8, R1, R5
+	VLD1  (R5), V16.S[2]
+	B     moved67
+
+one66:
+	FMOVS 0(R1), F16
+
+moved67:
+	FMOVS 36(R3), F17
+	WORD  $0x4f911209 // fmla v9.4s, v16.4s, v17.s[0]
+	ADD   R2, R1
+	CMP   $10, R4
+	BLE   end15
+	TST   $2, R0
+	BEQ   one68
+	FMOVD 0(R1), F16
+	TST   $1, R0
+	BEQ   moved69
+	ADD   $8, R1, R5
+	VLD1  (R5), V16.S[2]
+	B     moved69
+
+one68:
+	FMOVS 0(R1), F16
+
+moved69:
+	FMOVS 40(R3), F17
+	WORD  $0x4f91120a // fmla v10.4s, v16.4s, v17.s[0]
+	ADD   R2, R1
+	CMP   $11, R4
+	BLE   end15
 	TST   $2, R0
 	BEQ   one70
 	FMOVD 0(R1), F16
@@ -5341,11 +5305,11 @@ one70:
 	FMOVS 0(R1), F16
 
 moved71:
-	FMOVS 0(R3), F17
-	WORD  $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
+	FMOVS 44(R3), F17
+	WORD  $0x4f91120b // fmla v11.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
-	CMP   $1, R4
-	BLE   end69
+	CMP   $12, R4
+	BLE   end15
 	TST   $2, R0
 	BEQ   one72
 	FMOVD 0(R1), F16
@@ -5359,11 +5323,11 @@ one72:
 	FMOVS 0(R1), F16
 
 moved73:
-	FMOVS 4(R3), F17
-	WORD  $0x4f911201 // fmla v1.4s, v16.4s, v17.s[0]
+	FMOVS 48(R3), F17
+	WORD  $0x4f91120c // fmla v12.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
-	CMP   $2, R4
-	BLE   end69
+	CMP   $13, R4
+	BLE   end15
 	TST   $2, R0
 	BEQ   one74
 	FMOVD 0(R1), F16
@@ -5377,11 +5341,11 @@ one74:
 	FMOVS 0(R1), F16
 
 moved75:
-	FMOVS 8(R3), F17
-	WORD  $0x4f911202 // fmla v2.4s, v16.4s, v17.s[0]
+	FMOVS 52(R3), F17
+	WORD  $0x4f91120d // fmla v13.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
-	CMP   $3, R4
-	BLE   end69
+	CMP   $14, R4
+	BLE   end15
 	TST   $2, R0
 	BEQ   one76
 	FMOVD 0(R1), F16
@@ -5395,11 +5359,11 @@ one76:
 	FMOVS 0(R1), F16
 
 moved77:
-	FMOVS 12(R3), F17
-	WORD  $0x4f911203 // fmla v3.4s, v16.4s, v17.s[0]
+	FMOVS 56(R3), F17
+	WORD  $0x4f91120e // fmla v14.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
-	CMP   $4, R4
-	BLE   end69
+	CMP   $15, R4
+	BLE   end15
 	TST   $2, R0
 	BEQ   one78
 	FMOVD 0(R1), F16
@@ -5413,209 +5377,11 @@ one78:
 	FMOVS 0(R1), F16
 
 moved79:
-	FMOVS 16(R3), F17
-	WORD  $0x4f911204 // fmla v4.4s, v16.4s, v17.s[0]
-	ADD   R2, R1
-	CMP   $5, R4
-	BLE   end69
-	TST   $2, R0
-	BEQ   one80
-	FMOVD 0(R1), F16
-	TST   $1, R0
-	BEQ   moved81
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
-	B     moved81
-
-one80:
-	FMOVS 0(R1), F16
-
-moved81:
-	FMOVS 20(R3), F17
-	WORD  $0x4f911205 // fmla v5.4s, v16.4s, v17.s[0]
-	ADD   R2, R1
-	CMP   $6, R4
-	BLE   end69
-	TST   $2, R0
-	BEQ   one82
-	FMOVD 0(R1), F16
-	TST   $1, R0
-	BEQ   moved83
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
-	B     moved83
-
-one82:
-	FMOVS 0(R1), F16
-
-moved83:
-	FMOVS 24(R3), F17
-	WORD  $0x4f911206 // fmla v6.4s, v16.4s, v17.s[0]
-	ADD   R2, R1
-	CMP   $7, R4
-	BLE   end69
-	TST   $2, R0
-	BEQ   one84
-	FMOVD 0(R1), F16
-	TST   $1, R0
-	BEQ   moved85
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
-	B     moved85
-
-one84:
-	FMOVS 0(R1), F16
-
-moved85:
-	FMOVS 28(R3), F17
-	WORD  $0x4f911207 // fmla v7.4s, v16.4s, v17.s[0]
-	ADD   R2, R1
-	CMP   $8, R4
-	BLE   end69
-	TST   $2, R0
-	BEQ   one86
-	FMOVD 0(R1), F16
-	TST   $1, R0
-	BEQ   moved87
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
-	B     moved87
-
-one86:
-	FMOVS 0(R1), F16
-
-moved87:
-	FMOVS 32(R3), F17
-	WORD  $0x4f911208 // fmla v8.4s, v16.4s, v17.s[0]
-	ADD   R2, R1
-	CMP   $9, R4
-	BLE   end69
-	TST   $2, R0
-	BEQ   one88
-	FMOVD 0(R1), F16
-	TST   $1, R0
-	BEQ   moved89
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
-	B     moved89
-
-one88:
-	FMOVS 0(R1), F16
-
-moved89:
-	FMOVS 36(R3), F17
-	WORD  $0x4f911209 // fmla v9.4s, v16.4s, v17.s[0]
-	ADD   R2, R1
-	CMP   $10, R4
-	BLE   end69
-	TST   $2, R0
-	BEQ   one90
-	FMOVD 0(R1), F16
-	TST   $1, R0
-	BEQ   moved91
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
-	B     moved91
-
-one90:
-	FMOVS 0(R1), F16
-
-moved91:
-	FMOVS 40(R3), F17
-	WORD  $0x4f91120a // fmla v10.4s, v16.4s, v17.s[0]
-	ADD   R2, R1
-	CMP   $11, R4
-	BLE   end69
-	TST   $2, R0
-	BEQ   one92
-	FMOVD 0(R1), F16
-	TST   $1, R0
-	BEQ   moved93
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
-	B     moved93
-
-one92:
-	FMOVS 0(R1), F16
-
-moved93:
-	FMOVS 44(R3), F17
-	WORD  $0x4f91120b // fmla v11.4s, v16.4s, v17.s[0]
-	ADD   R2, R1
-	CMP   $12, R4
-	BLE   end69
-	TST   $2, R0
-	BEQ   one94
-	FMOVD 0(R1), F16
-	TST   $1, R0
-	BEQ   moved95
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
-	B     moved95
-
-one94:
-	FMOVS 0(R1), F16
-
-moved95:
-	FMOVS 48(R3), F17
-	WORD  $0x4f91120c // fmla v12.4s, v16.4s, v17.s[0]
-	ADD   R2, R1
-	CMP   $13, R4
-	BLE   end69
-	TST   $2, R0
-	BEQ   one96
-	FMOVD 0(R1), F16
-	TST   $1, R0
-	BEQ   moved97
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
-	B     moved97
-
-one96:
-	FMOVS 0(R1), F16
-
-moved97:
-	FMOVS 52(R3), F17
-	WORD  $0x4f91120d // fmla v13.4s, v16.4s, v17.s[0]
-	ADD   R2, R1
-	CMP   $14, R4
-	BLE   end69
-	TST   $2, R0
-	BEQ   one98
-	FMOVD 0(R1), F16
-	TST   $1, R0
-	BEQ   moved99
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
-	B     moved99
-
-one98:
-	FMOVS 0(R1), F16
-
-moved99:
-	FMOVS 56(R3), F17
-	WORD  $0x4f91120e // fmla v14.4s, v16.4s, v17.s[0]
-	ADD   R2, R1
-	CMP   $15, R4
-	BLE   end69
-	TST   $2, R0
-	BEQ   one100
-	FMOVD 0(R1), F16
-	TST   $1, R0
-	BEQ   moved101
-	ADD   $8, R1, R5
-	VLD1  (R5), V16.S[2]
-	B     moved101
-
-one100:
-	FMOVS 0(R1), F16
-
-moved101:
 	FMOVS 60(R3), F17
 	WORD  $0x4f91120f // fmla v15.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 
-end69:
+end15:
 	WORD  $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD  $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
@@ -5636,23 +5402,23 @@ end69:
 	VMOVI $0, V1.B16
 	WORD  $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
 	CMP   $1, R1
-	BNE   linear102
+	BNE   linear80
 	WORD  $0x4e21f400 // fmax v0.4s, v0.4s, v1.4s
 
-linear102:
+linear80:
 	TST   $2, R0
-	BEQ   one103
+	BEQ   one81
 	FMOVD F0, 0(R2)
 	TST   $1, R0
-	BEQ   moved104
+	BEQ   moved82
 	ADD   $8, R2, R3
 	VST1  V0.S[2], (R3)
-	B     moved104
+	B     moved82
 
-one103:
+one81:
 	FMOVS F0, 0(R2)
 
-moved104:
+moved82:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD $1, R3
@@ -5669,206 +5435,35 @@ moved104:
 	SUB  $1, R1
 	MOVD R1, rows+56(FP)
 	CMP  $1, R1
-	BGE  tile31
+	BGE  tile9
 
-rest32:
+rest10:
 	RET
 
 more2:
 	CMP  $9, R0
-	BGE  more106
-	MOVD n+72(FP), R1
-	CMP  $5, R1
-	BGE  long107
+	BGE  more84
 	MOVD rows+56(FP), R1
 	CMP  $1, R1
-	BLT  rest109
+	BLT  rest86
 
-tile108:
-	// chains 0, 1 …: the first of all from bias, the others from +0
-	MOVD  bias+48(FP), R1
-	FMOVQ 0(R1), F0
-	TST   $2, R0
-	BEQ   one110
-	FMOVD 16(R1), F1
-	TST   $1, R0
-	BEQ   moved111
-	ADD   $24, R1, R5
-	VLD1  (R5), V1.S[2]
-	B     moved111
-
-one110:
-	FMOVS 16(R1), F1
-
-moved111:
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	MOVD  w+32(FP), R1
-	MOVD  ldw+40(FP), R2
-	MOVD  x+16(FP), R3
-	MOVD  n+72(FP), R4
-
-	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
-	CMP   $0, R4
-	BLE   end112
-	FMOVS 0(R3), F9
-	FMOVQ 0(R1), F8
-	WORD  $0x4f891100 // fmla v0.4s, v8.4s, v9.s[0]
-	TST   $2, R0
-	BEQ   one113
-	FMOVD 16(R1), F8
-	TST   $1, R0
-	BEQ   moved114
-	ADD   $24, R1, R5
-	VLD1  (R5), V8.S[2]
-	B     moved114
-
-one113:
-	FMOVS 16(R1), F8
-
-moved114:
-	WORD  $0x4f891101 // fmla v1.4s, v8.4s, v9.s[0]
-	ADD   R2, R1
-	CMP   $1, R4
-	BLE   end112
-	FMOVS 4(R3), F9
-	FMOVQ 0(R1), F8
-	WORD  $0x4f891102 // fmla v2.4s, v8.4s, v9.s[0]
-	TST   $2, R0
-	BEQ   one115
-	FMOVD 16(R1), F8
-	TST   $1, R0
-	BEQ   moved116
-	ADD   $24, R1, R5
-	VLD1  (R5), V8.S[2]
-	B     moved116
-
-one115:
-	FMOVS 16(R1), F8
-
-moved116:
-	WORD  $0x4f891103 // fmla v3.4s, v8.4s, v9.s[0]
-	ADD   R2, R1
-	CMP   $2, R4
-	BLE   end112
-	FMOVS 8(R3), F9
-	FMOVQ 0(R1), F8
-	WORD  $0x4f891104 // fmla v4.4s, v8.4s, v9.s[0]
-	TST   $2, R0
-	BEQ   one117
-	FMOVD 16(R1), F8
-	TST   $1, R0
-	BEQ   moved118
-	ADD   $24, R1, R5
-	VLD1  (R5), V8.S[2]
-	B     moved118
-
-one117:
-	FMOVS 16(R1), F8
-
-moved118:
-	WORD  $0x4f891105 // fmla v5.4s, v8.4s, v9.s[0]
-	ADD   R2, R1
-	CMP   $3, R4
-	BLE   end112
-	FMOVS 12(R3), F9
-	FMOVQ 0(R1), F8
-	WORD  $0x4f891106 // fmla v6.4s, v8.4s, v9.s[0]
-	TST   $2, R0
-	BEQ   one119
-	FMOVD 16(R1), F8
-	TST   $1, R0
-	BEQ   moved120
-	ADD   $24, R1, R5
-	VLD1  (R5), V8.S[2]
-	B     moved120
-
-one119:
-	FMOVS 16(R1), F8
-
-moved120:
-	WORD $0x4f891107 // fmla v7.4s, v8.4s, v9.s[0]
-	ADD  R2, R1
-
-end112:
-	WORD  $0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
-	WORD  $0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
-	WORD  $0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
-	WORD  $0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD  $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
-	MOVD  act+80(FP), R1
-	MOVD  y+0(FP), R2
-	VMOVI $0, V2.B16
-	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
-	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
-	CMP   $1, R1
-	BNE   linear121
-	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
-	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
-
-linear121:
-	FMOVQ F0, 0(R2)
-	TST   $2, R0
-	BEQ   one122
-	FMOVD F1, 16(R2)
-	TST   $1, R0
-	BEQ   moved123
-	ADD   $24, R2, R3
-	VST1  V1.S[2], (R3)
-	B     moved123
-
-one122:
-	FMOVS F1, 16(R2)
-
-moved123:
-	MOVD y+0(FP), R1
-	MOVD ldy+8(FP), R2
-	MOVD $1, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
-	MOVD R1, y+0(FP)
-	MOVD x+16(FP), R1
-	MOVD ldx+24(FP), R2
-	MOVD $1, R3
-	MUL  R3, R2, R2
-	ADD  R2, R1
-	MOVD R1, x+16(FP)
-	MOVD rows+56(FP), R1
-	SUB  $1, R1
-	MOVD R1, rows+56(FP)
-	CMP  $1, R1
-	BGE  tile108
-
-rest109:
-	RET
-
-long107:
-	MOVD rows+56(FP), R1
-	CMP  $1, R1
-	BLT  rest125
-
-tile124:
+tile85:
 	// chains 0, 2 …: the first of all from bias, the others from +0
 	MOVD  bias+48(FP), R1
 	FMOVQ 0(R1), F0
 	TST   $2, R0
-	BEQ   one126
+	BEQ   one87
 	FMOVD 16(R1), F1
 	TST   $1, R0
-	BEQ   moved127
+	BEQ   moved88
 	ADD   $24, R1, R5
 	VLD1  (R5), V1.S[2]
-	B     moved127
+	B     moved88
 
-one126:
+one87:
 	FMOVS 16(R1), F1
 
-moved127:
+moved88:
 	VMOVI $0, V2.B16
 	VMOVI $0, V3.B16
 	VMOVI $0, V4.B16
@@ -5892,321 +5487,321 @@ moved127:
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMP $16, R4
-	BLT tail129
+	BLT tail90
 
-block128:
+block89:
 	FMOVS 0(R3), F17
 	FMOVQ 0(R1), F16
 	WORD  $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
 	TST   $2, R0
-	BEQ   one130
+	BEQ   one92
 	FMOVD 16(R1), F16
 	TST   $1, R0
-	BEQ   moved131
+	BEQ   moved93
 	ADD   $24, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved131
+	B     moved93
 
-one130:
+one92:
 	FMOVS 16(R1), F16
 
-moved131:
+moved93:
 	WORD  $0x4f911201 // fmla v1.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	FMOVS 8(R3), F17
 	FMOVQ 0(R1), F16
 	WORD  $0x4f911202 // fmla v2.4s, v16.4s, v17.s[0]
 	TST   $2, R0
-	BEQ   one132
+	BEQ   one94
 	FMOVD 16(R1), F16
 	TST   $1, R0
-	BEQ   moved133
+	BEQ   moved95
 	ADD   $24, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved133
+	B     moved95
 
-one132:
+one94:
 	FMOVS 16(R1), F16
 
-moved133:
+moved95:
 	WORD  $0x4f911203 // fmla v3.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	FMOVS 16(R3), F17
 	FMOVQ 0(R1), F16
 	WORD  $0x4f911204 // fmla v4.4s, v16.4s, v17.s[0]
 	TST   $2, R0
-	BEQ   one134
+	BEQ   one96
 	FMOVD 16(R1), F16
 	TST   $1, R0
-	BEQ   moved135
+	BEQ   moved97
 	ADD   $24, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved135
+	B     moved97
 
-one134:
+one96:
 	FMOVS 16(R1), F16
 
-moved135:
+moved97:
 	WORD  $0x4f911205 // fmla v5.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	FMOVS 24(R3), F17
 	FMOVQ 0(R1), F16
 	WORD  $0x4f911206 // fmla v6.4s, v16.4s, v17.s[0]
 	TST   $2, R0
-	BEQ   one136
+	BEQ   one98
 	FMOVD 16(R1), F16
 	TST   $1, R0
-	BEQ   moved137
+	BEQ   moved99
 	ADD   $24, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved137
+	B     moved99
 
-one136:
+one98:
 	FMOVS 16(R1), F16
 
-moved137:
+moved99:
 	WORD  $0x4f911207 // fmla v7.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	FMOVS 32(R3), F17
 	FMOVQ 0(R1), F16
 	WORD  $0x4f911208 // fmla v8.4s, v16.4s, v17.s[0]
 	TST   $2, R0
-	BEQ   one138
+	BEQ   one100
 	FMOVD 16(R1), F16
 	TST   $1, R0
-	BEQ   moved139
+	BEQ   moved101
 	ADD   $24, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved139
+	B     moved101
 
-one138:
+one100:
 	FMOVS 16(R1), F16
 
-moved139:
+moved101:
 	WORD  $0x4f911209 // fmla v9.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	FMOVS 40(R3), F17
 	FMOVQ 0(R1), F16
 	WORD  $0x4f91120a // fmla v10.4s, v16.4s, v17.s[0]
 	TST   $2, R0
-	BEQ   one140
+	BEQ   one102
 	FMOVD 16(R1), F16
 	TST   $1, R0
-	BEQ   moved141
+	BEQ   moved103
 	ADD   $24, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved141
+	B     moved103
 
-one140:
+one102:
 	FMOVS 16(R1), F16
 
-moved141:
+moved103:
 	WORD  $0x4f91120b // fmla v11.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	FMOVS 48(R3), F17
 	FMOVQ 0(R1), F16
 	WORD  $0x4f91120c // fmla v12.4s, v16.4s, v17.s[0]
 	TST   $2, R0
-	BEQ   one142
+	BEQ   one104
 	FMOVD 16(R1), F16
 	TST   $1, R0
-	BEQ   moved143
+	BEQ   moved105
 	ADD   $24, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved143
+	B     moved105
 
-one142:
+one104:
 	FMOVS 16(R1), F16
 
-moved143:
+moved105:
 	WORD  $0x4f91120d // fmla v13.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	FMOVS 56(R3), F17
 	FMOVQ 0(R1), F16
 	WORD  $0x4f91120e // fmla v14.4s, v16.4s, v17.s[0]
 	TST   $2, R0
-	BEQ   one144
+	BEQ   one106
 	FMOVD 16(R1), F16
 	TST   $1, R0
-	BEQ   moved145
+	BEQ   moved107
 	ADD   $24, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved145
+	B     moved107
 
-one144:
+one106:
 	FMOVS 16(R1), F16
 
-moved145:
+moved107:
 	WORD $0x4f91120f // fmla v15.4s, v16.4s, v17.s[0]
 	ADD  R2, R1
 	ADD  $64, R3
 	SUB  $16, R4
 	CMP  $16, R4
-	BGE  block128
+	BGE  block89
 
-tail129:
+tail90:
 	CMP   $0, R4
-	BLE   end146
+	BLE   end91
 	FMOVS 0(R3), F17
 	FMOVQ 0(R1), F16
 	WORD  $0x4f911200 // fmla v0.4s, v16.4s, v17.s[0]
 	TST   $2, R0
-	BEQ   one147
+	BEQ   one108
 	FMOVD 16(R1), F16
 	TST   $1, R0
-	BEQ   moved148
+	BEQ   moved109
 	ADD   $24, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved148
+	B     moved109
 
-one147:
+one108:
 	FMOVS 16(R1), F16
 
-moved148:
+moved109:
 	WORD  $0x4f911201 // fmla v1.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $2, R4
-	BLE   end146
+	BLE   end91
 	FMOVS 8(R3), F17
 	FMOVQ 0(R1), F16
 	WORD  $0x4f911202 // fmla v2.4s, v16.4s, v17.s[0]
 	TST   $2, R0
-	BEQ   one149
+	BEQ   one110
 	FMOVD 16(R1), F16
 	TST   $1, R0
-	BEQ   moved150
+	BEQ   moved111
 	ADD   $24, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved150
+	B     moved111
 
-one149:
+one110:
 	FMOVS 16(R1), F16
 
-moved150:
+moved111:
 	WORD  $0x4f911203 // fmla v3.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $4, R4
-	BLE   end146
+	BLE   end91
 	FMOVS 16(R3), F17
 	FMOVQ 0(R1), F16
 	WORD  $0x4f911204 // fmla v4.4s, v16.4s, v17.s[0]
 	TST   $2, R0
-	BEQ   one151
+	BEQ   one112
 	FMOVD 16(R1), F16
 	TST   $1, R0
-	BEQ   moved152
+	BEQ   moved113
 	ADD   $24, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved152
+	B     moved113
 
-one151:
+one112:
 	FMOVS 16(R1), F16
 
-moved152:
+moved113:
 	WORD  $0x4f911205 // fmla v5.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $6, R4
-	BLE   end146
+	BLE   end91
 	FMOVS 24(R3), F17
 	FMOVQ 0(R1), F16
 	WORD  $0x4f911206 // fmla v6.4s, v16.4s, v17.s[0]
 	TST   $2, R0
-	BEQ   one153
+	BEQ   one114
 	FMOVD 16(R1), F16
 	TST   $1, R0
-	BEQ   moved154
+	BEQ   moved115
 	ADD   $24, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved154
+	B     moved115
 
-one153:
+one114:
 	FMOVS 16(R1), F16
 
-moved154:
+moved115:
 	WORD  $0x4f911207 // fmla v7.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $8, R4
-	BLE   end146
+	BLE   end91
 	FMOVS 32(R3), F17
 	FMOVQ 0(R1), F16
 	WORD  $0x4f911208 // fmla v8.4s, v16.4s, v17.s[0]
 	TST   $2, R0
-	BEQ   one155
+	BEQ   one116
 	FMOVD 16(R1), F16
 	TST   $1, R0
-	BEQ   moved156
+	BEQ   moved117
 	ADD   $24, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved156
+	B     moved117
 
-one155:
+one116:
 	FMOVS 16(R1), F16
 
-moved156:
+moved117:
 	WORD  $0x4f911209 // fmla v9.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $10, R4
-	BLE   end146
+	BLE   end91
 	FMOVS 40(R3), F17
 	FMOVQ 0(R1), F16
 	WORD  $0x4f91120a // fmla v10.4s, v16.4s, v17.s[0]
 	TST   $2, R0
-	BEQ   one157
+	BEQ   one118
 	FMOVD 16(R1), F16
 	TST   $1, R0
-	BEQ   moved158
+	BEQ   moved119
 	ADD   $24, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved158
+	B     moved119
 
-one157:
+one118:
 	FMOVS 16(R1), F16
 
-moved158:
+moved119:
 	WORD  $0x4f91120b // fmla v11.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $12, R4
-	BLE   end146
+	BLE   end91
 	FMOVS 48(R3), F17
 	FMOVQ 0(R1), F16
 	WORD  $0x4f91120c // fmla v12.4s, v16.4s, v17.s[0]
 	TST   $2, R0
-	BEQ   one159
+	BEQ   one120
 	FMOVD 16(R1), F16
 	TST   $1, R0
-	BEQ   moved160
+	BEQ   moved121
 	ADD   $24, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved160
+	B     moved121
 
-one159:
+one120:
 	FMOVS 16(R1), F16
 
-moved160:
+moved121:
 	WORD  $0x4f91120d // fmla v13.4s, v16.4s, v17.s[0]
 	ADD   R2, R1
 	CMP   $14, R4
-	BLE   end146
+	BLE   end91
 	FMOVS 56(R3), F17
 	FMOVQ 0(R1), F16
 	WORD  $0x4f91120e // fmla v14.4s, v16.4s, v17.s[0]
 	TST   $2, R0
-	BEQ   one161
+	BEQ   one122
 	FMOVD 16(R1), F16
 	TST   $1, R0
-	BEQ   moved162
+	BEQ   moved123
 	ADD   $24, R1, R5
 	VLD1  (R5), V16.S[2]
-	B     moved162
+	B     moved123
 
-one161:
+one122:
 	FMOVS 16(R1), F16
 
-moved162:
+moved123:
 	WORD $0x4f91120f // fmla v15.4s, v16.4s, v17.s[0]
 	ADD  R2, R1
 
-end146:
+end91:
 	WORD $0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
 	WORD $0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
 	WORD $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
@@ -6251,321 +5846,321 @@ end146:
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMP $16, R4
-	BLT tail164
+	BLT tail125
 
-block163:
+block124:
 	FMOVS 4(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4f931242 // fmla v2.4s, v18.4s, v19.s[0]
 	TST   $2, R0
-	BEQ   one165
+	BEQ   one127
 	FMOVD 16(R1), F18
 	TST   $1, R0
-	BEQ   moved166
+	BEQ   moved128
 	ADD   $24, R1, R5
 	VLD1  (R5), V18.S[2]
-	B     moved166
+	B     moved128
 
-one165:
+one127:
 	FMOVS 16(R1), F18
 
-moved166:
+moved128:
 	WORD  $0x4f931243 // fmla v3.4s, v18.4s, v19.s[0]
 	ADD   R2, R1
 	FMOVS 12(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4f931244 // fmla v4.4s, v18.4s, v19.s[0]
 	TST   $2, R0
-	BEQ   one167
+	BEQ   one129
 	FMOVD 16(R1), F18
 	TST   $1, R0
-	BEQ   moved168
+	BEQ   moved130
 	ADD   $24, R1, R5
 	VLD1  (R5), V18.S[2]
-	B     moved168
+	B     moved130
 
-one167:
+one129:
 	FMOVS 16(R1), F18
 
-moved168:
+moved130:
 	WORD  $0x4f931245 // fmla v5.4s, v18.4s, v19.s[0]
 	ADD   R2, R1
 	FMOVS 20(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4f931246 // fmla v6.4s, v18.4s, v19.s[0]
 	TST   $2, R0
-	BEQ   one169
+	BEQ   one131
 	FMOVD 16(R1), F18
 	TST   $1, R0
-	BEQ   moved170
+	BEQ   moved132
 	ADD   $24, R1, R5
 	VLD1  (R5), V18.S[2]
-	B     moved170
+	B     moved132
 
-one169:
+one131:
 	FMOVS 16(R1), F18
 
-moved170:
+moved132:
 	WORD  $0x4f931247 // fmla v7.4s, v18.4s, v19.s[0]
 	ADD   R2, R1
 	FMOVS 28(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4f931248 // fmla v8.4s, v18.4s, v19.s[0]
 	TST   $2, R0
-	BEQ   one171
+	BEQ   one133
 	FMOVD 16(R1), F18
 	TST   $1, R0
-	BEQ   moved172
+	BEQ   moved134
 	ADD   $24, R1, R5
 	VLD1  (R5), V18.S[2]
-	B     moved172
+	B     moved134
 
-one171:
+one133:
 	FMOVS 16(R1), F18
 
-moved172:
+moved134:
 	WORD  $0x4f931249 // fmla v9.4s, v18.4s, v19.s[0]
 	ADD   R2, R1
 	FMOVS 36(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4f93124a // fmla v10.4s, v18.4s, v19.s[0]
 	TST   $2, R0
-	BEQ   one173
+	BEQ   one135
 	FMOVD 16(R1), F18
 	TST   $1, R0
-	BEQ   moved174
+	BEQ   moved136
 	ADD   $24, R1, R5
 	VLD1  (R5), V18.S[2]
-	B     moved174
+	B     moved136
 
-one173:
+one135:
 	FMOVS 16(R1), F18
 
-moved174:
+moved136:
 	WORD  $0x4f93124b // fmla v11.4s, v18.4s, v19.s[0]
 	ADD   R2, R1
 	FMOVS 44(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4f93124c // fmla v12.4s, v18.4s, v19.s[0]
 	TST   $2, R0
-	BEQ   one175
+	BEQ   one137
 	FMOVD 16(R1), F18
 	TST   $1, R0
-	BEQ   moved176
+	BEQ   moved138
 	ADD   $24, R1, R5
 	VLD1  (R5), V18.S[2]
-	B     moved176
+	B     moved138
 
-one175:
+one137:
 	FMOVS 16(R1), F18
 
-moved176:
+moved138:
 	WORD  $0x4f93124d // fmla v13.4s, v18.4s, v19.s[0]
 	ADD   R2, R1
 	FMOVS 52(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4f93124e // fmla v14.4s, v18.4s, v19.s[0]
 	TST   $2, R0
-	BEQ   one177
+	BEQ   one139
 	FMOVD 16(R1), F18
 	TST   $1, R0
-	BEQ   moved178
+	BEQ   moved140
 	ADD   $24, R1, R5
 	VLD1  (R5), V18.S[2]
-	B     moved178
+	B     moved140
 
-one177:
+one139:
 	FMOVS 16(R1), F18
 
-moved178:
+moved140:
 	WORD  $0x4f93124f // fmla v15.4s, v18.4s, v19.s[0]
 	ADD   R2, R1
 	FMOVS 60(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4f931250 // fmla v16.4s, v18.4s, v19.s[0]
 	TST   $2, R0
-	BEQ   one179
+	BEQ   one141
 	FMOVD 16(R1), F18
 	TST   $1, R0
-	BEQ   moved180
+	BEQ   moved142
 	ADD   $24, R1, R5
 	VLD1  (R5), V18.S[2]
-	B     moved180
+	B     moved142
 
-one179:
+one141:
 	FMOVS 16(R1), F18
 
-moved180:
+moved142:
 	WORD $0x4f931251 // fmla v17.4s, v18.4s, v19.s[0]
 	ADD  R2, R1
 	ADD  $64, R3
 	SUB  $16, R4
 	CMP  $16, R4
-	BGE  block163
+	BGE  block124
 
-tail164:
+tail125:
 	CMP   $1, R4
-	BLE   end181
+	BLE   end126
 	FMOVS 4(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4f931242 // fmla v2.4s, v18.4s, v19.s[0]
 	TST   $2, R0
-	BEQ   one182
+	BEQ   one143
 	FMOVD 16(R1), F18
 	TST   $1, R0
-	BEQ   moved183
+	BEQ   moved144
 	ADD   $24, R1, R5
 	VLD1  (R5), V18.S[2]
-	B     moved183
+	B     moved144
 
-one182:
+one143:
 	FMOVS 16(R1), F18
 
-moved183:
+moved144:
 	WORD  $0x4f931243 // fmla v3.4s, v18.4s, v19.s[0]
 	ADD   R2, R1
 	CMP   $3, R4
-	BLE   end181
+	BLE   end126
 	FMOVS 12(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4f931244 // fmla v4.4s, v18.4s, v19.s[0]
 	TST   $2, R0
-	BEQ   one184
+	BEQ   one145
 	FMOVD 16(R1), F18
 	TST   $1, R0
-	BEQ   moved185
+	BEQ   moved146
 	ADD   $24, R1, R5
 	VLD1  (R5), V18.S[2]
-	B     moved185
+	B     moved146
 
-one184:
+one145:
 	FMOVS 16(R1), F18
 
-moved185:
+moved146:
 	WORD  $0x4f931245 // fmla v5.4s, v18.4s, v19.s[0]
 	ADD   R2, R1
 	CMP   $5, R4
-	BLE   end181
+	BLE   end126
 	FMOVS 20(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4f931246 // fmla v6.4s, v18.4s, v19.s[0]
 	TST   $2, R0
-	BEQ   one186
+	BEQ   one147
 	FMOVD 16(R1), F18
 	TST   $1, R0
-	BEQ   moved187
+	BEQ   moved148
 	ADD   $24, R1, R5
 	VLD1  (R5), V18.S[2]
-	B     moved187
+	B     moved148
 
-one186:
+one147:
 	FMOVS 16(R1), F18
 
-moved187:
+moved148:
 	WORD  $0x4f931247 // fmla v7.4s, v18.4s, v19.s[0]
 	ADD   R2, R1
 	CMP   $7, R4
-	BLE   end181
+	BLE   end126
 	FMOVS 28(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4f931248 // fmla v8.4s, v18.4s, v19.s[0]
 	TST   $2, R0
-	BEQ   one188
+	BEQ   one149
 	FMOVD 16(R1), F18
 	TST   $1, R0
-	BEQ   moved189
+	BEQ   moved150
 	ADD   $24, R1, R5
 	VLD1  (R5), V18.S[2]
-	B     moved189
+	B     moved150
 
-one188:
+one149:
 	FMOVS 16(R1), F18
 
-moved189:
+moved150:
 	WORD  $0x4f931249 // fmla v9.4s, v18.4s, v19.s[0]
 	ADD   R2, R1
 	CMP   $9, R4
-	BLE   end181
+	BLE   end126
 	FMOVS 36(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4f93124a // fmla v10.4s, v18.4s, v19.s[0]
 	TST   $2, R0
-	BEQ   one190
+	BEQ   one151
 	FMOVD 16(R1), F18
 	TST   $1, R0
-	BEQ   moved191
+	BEQ   moved152
 	ADD   $24, R1, R5
 	VLD1  (R5), V18.S[2]
-	B     moved191
+	B     moved152
 
-one190:
+one151:
 	FMOVS 16(R1), F18
 
-moved191:
+moved152:
 	WORD  $0x4f93124b // fmla v11.4s, v18.4s, v19.s[0]
 	ADD   R2, R1
 	CMP   $11, R4
-	BLE   end181
+	BLE   end126
 	FMOVS 44(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4f93124c // fmla v12.4s, v18.4s, v19.s[0]
 	TST   $2, R0
-	BEQ   one192
+	BEQ   one153
 	FMOVD 16(R1), F18
 	TST   $1, R0
-	BEQ   moved193
+	BEQ   moved154
 	ADD   $24, R1, R5
 	VLD1  (R5), V18.S[2]
-	B     moved193
+	B     moved154
 
-one192:
+one153:
 	FMOVS 16(R1), F18
 
-moved193:
+moved154:
 	WORD  $0x4f93124d // fmla v13.4s, v18.4s, v19.s[0]
 	ADD   R2, R1
 	CMP   $13, R4
-	BLE   end181
+	BLE   end126
 	FMOVS 52(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4f93124e // fmla v14.4s, v18.4s, v19.s[0]
 	TST   $2, R0
-	BEQ   one194
+	BEQ   one155
 	FMOVD 16(R1), F18
 	TST   $1, R0
-	BEQ   moved195
+	BEQ   moved156
 	ADD   $24, R1, R5
 	VLD1  (R5), V18.S[2]
-	B     moved195
+	B     moved156
 
-one194:
+one155:
 	FMOVS 16(R1), F18
 
-moved195:
+moved156:
 	WORD  $0x4f93124f // fmla v15.4s, v18.4s, v19.s[0]
 	ADD   R2, R1
 	CMP   $15, R4
-	BLE   end181
+	BLE   end126
 	FMOVS 60(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4f931250 // fmla v16.4s, v18.4s, v19.s[0]
 	TST   $2, R0
-	BEQ   one196
+	BEQ   one157
 	FMOVD 16(R1), F18
 	TST   $1, R0
-	BEQ   moved197
+	BEQ   moved158
 	ADD   $24, R1, R5
 	VLD1  (R5), V18.S[2]
-	B     moved197
+	B     moved158
 
-one196:
+one157:
 	FMOVS 16(R1), F18
 
-moved197:
+moved158:
 	WORD $0x4f931251 // fmla v17.4s, v18.4s, v19.s[0]
 	ADD  R2, R1
 
-end181:
+end126:
 	WORD  $0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
 	WORD  $0x4e2bd463 // fadd v3.4s, v3.4s, v11.4s
 	WORD  $0x4e2cd484 // fadd v4.4s, v4.4s, v12.4s
@@ -6588,25 +6183,25 @@ end181:
 	WORD  $0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22d421 // fadd v1.4s, v1.4s, v2.4s
 	CMP   $1, R1
-	BNE   linear198
+	BNE   linear159
 	WORD  $0x4e22f400 // fmax v0.4s, v0.4s, v2.4s
 	WORD  $0x4e22f421 // fmax v1.4s, v1.4s, v2.4s
 
-linear198:
+linear159:
 	FMOVQ F0, 0(R2)
 	TST   $2, R0
-	BEQ   one199
+	BEQ   one160
 	FMOVD F1, 16(R2)
 	TST   $1, R0
-	BEQ   moved200
+	BEQ   moved161
 	ADD   $24, R2, R3
 	VST1  V1.S[2], (R3)
-	B     moved200
+	B     moved161
 
-one199:
+one160:
 	FMOVS F1, 16(R2)
 
-moved200:
+moved161:
 	MOVD y+0(FP), R1
 	MOVD ldy+8(FP), R2
 	MOVD $1, R3
@@ -6623,12 +6218,12 @@ moved200:
 	SUB  $1, R1
 	MOVD R1, rows+56(FP)
 	CMP  $1, R1
-	BGE  tile124
+	BGE  tile85
 
-rest125:
+rest86:
 	RET
 
-more106:
+more84:
 	RET
 
 // func abreastNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
@@ -6638,92 +6233,11 @@ TEXT ·abreastNEONF64(SB), NOSPLIT, $0-88
 	BGE  more2
 	CMP  $2, R0
 	BNE  part1
-	MOVD n+72(FP), R1
-	CMP  $5, R1
-	BGE  long3
 	MOVD rows+56(FP), R1
 	CMP  $1, R1
-	BLT  rest5
+	BLT  rest4
 
-tile4:
-	// chains 0, 1 …: the first of all from bias, the others from +0
-	MOVD  bias+48(FP), R1
-	FMOVQ 0(R1), F0
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	MOVD  w+32(FP), R1
-	MOVD  ldw+40(FP), R2
-	MOVD  x+16(FP), R3
-	MOVD  n+72(FP), R4
-
-	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
-	CMP   $0, R4
-	BLE   end6
-	FMOVQ 0(R1), F4
-	FMOVD 0(R3), F5
-	WORD  $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
-	ADD   R2, R1
-	CMP   $1, R4
-	BLE   end6
-	FMOVQ 0(R1), F4
-	FMOVD 8(R3), F5
-	WORD  $0x4fc51081 // fmla v1.2d, v4.2d, v5.d[0]
-	ADD   R2, R1
-	CMP   $2, R4
-	BLE   end6
-	FMOVQ 0(R1), F4
-	FMOVD 16(R3), F5
-	WORD  $0x4fc51082 // fmla v2.2d, v4.2d, v5.d[0]
-	ADD   R2, R1
-	CMP   $3, R4
-	BLE   end6
-	FMOVQ 0(R1), F4
-	FMOVD 24(R3), F5
-	WORD  $0x4fc51083 // fmla v3.2d, v4.2d, v5.d[0]
-	ADD   R2, R1
-
-end6:
-	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
-	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
-	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
-	MOVD  act+80(FP), R1
-	MOVD  y+0(FP), R2
-	VMOVI $0, V1.B16
-	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
-	CMP   $1, R1
-	BNE   linear7
-	WORD  $0x4e61f400 // fmax v0.2d, v0.2d, v1.2d
-
-linear7:
-	FMOVQ F0, 0(R2)
-	MOVD  y+0(FP), R1
-	MOVD  ldy+8(FP), R2
-	MOVD  $1, R3
-	MUL   R3, R2, R2
-	ADD   R2, R1
-	MOVD  R1, y+0(FP)
-	MOVD  x+16(FP), R1
-	MOVD  ldx+24(FP), R2
-	MOVD  $1, R3
-	MUL   R3, R2, R2
-	ADD   R2, R1
-	MOVD  R1, x+16(FP)
-	MOVD  rows+56(FP), R1
-	SUB   $1, R1
-	MOVD  R1, rows+56(FP)
-	CMP   $1, R1
-	BGE   tile4
-
-rest5:
-	RET
-
-long3:
-	MOVD rows+56(FP), R1
-	CMP  $1, R1
-	BLT  rest9
-
-tile8:
+tile3:
 	// chains 0, 1 …: the first of all from bias, the others from +0
 	MOVD  bias+48(FP), R1
 	FMOVQ 0(R1), F0
@@ -6749,9 +6263,9 @@ tile8:
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMP $16, R4
-	BLT tail11
+	BLT tail6
 
-block10:
+block5:
 	FMOVQ 0(R1), F16
 	FMOVD 0(R3), F17
 	WORD  $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
@@ -6819,107 +6333,107 @@ block10:
 	ADD   $128, R3
 	SUB   $16, R4
 	CMP   $16, R4
-	BGE   block10
+	BGE   block5
 
-tail11:
+tail6:
 	CMP   $0, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVD 0(R3), F17
 	WORD  $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $1, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVD 8(R3), F17
 	WORD  $0x4fd11201 // fmla v1.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $2, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVD 16(R3), F17
 	WORD  $0x4fd11202 // fmla v2.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $3, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVD 24(R3), F17
 	WORD  $0x4fd11203 // fmla v3.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $4, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVD 32(R3), F17
 	WORD  $0x4fd11204 // fmla v4.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $5, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVD 40(R3), F17
 	WORD  $0x4fd11205 // fmla v5.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $6, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVD 48(R3), F17
 	WORD  $0x4fd11206 // fmla v6.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $7, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVD 56(R3), F17
 	WORD  $0x4fd11207 // fmla v7.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $8, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVD 64(R3), F17
 	WORD  $0x4fd11208 // fmla v8.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $9, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVD 72(R3), F17
 	WORD  $0x4fd11209 // fmla v9.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $10, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVD 80(R3), F17
 	WORD  $0x4fd1120a // fmla v10.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $11, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVD 88(R3), F17
 	WORD  $0x4fd1120b // fmla v11.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $12, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVD 96(R3), F17
 	WORD  $0x4fd1120c // fmla v12.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $13, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVD 104(R3), F17
 	WORD  $0x4fd1120d // fmla v13.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $14, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVD 112(R3), F17
 	WORD  $0x4fd1120e // fmla v14.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $15, R4
-	BLE   end12
+	BLE   end7
 	FMOVQ 0(R1), F16
 	FMOVD 120(R3), F17
 	WORD  $0x4fd1120f // fmla v15.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 
-end12:
+end7:
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
 	WORD  $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
@@ -6940,10 +6454,10 @@ end12:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	CMP   $1, R1
-	BNE   linear13
+	BNE   linear8
 	WORD  $0x4e61f400 // fmax v0.2d, v0.2d, v1.2d
 
-linear13:
+linear8:
 	FMOVQ F0, 0(R2)
 	MOVD  y+0(FP), R1
 	MOVD  ldy+8(FP), R2
@@ -6961,98 +6475,17 @@ linear13:
 	SUB   $1, R1
 	MOVD  R1, rows+56(FP)
 	CMP   $1, R1
-	BGE   tile8
+	BGE   tile3
 
-rest9:
+rest4:
 	RET
 
 part1:
-	MOVD n+72(FP), R1
-	CMP  $5, R1
-	BGE  long14
 	MOVD rows+56(FP), R1
 	CMP  $1, R1
-	BLT  rest16
+	BLT  rest10
 
-tile15:
-	// chains 0, 1 …: the first of all from bias, the others from +0
-	MOVD  bias+48(FP), R1
-	FMOVD 0(R1), F0
-	VMOVI $0, V1.B16
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	MOVD  w+32(FP), R1
-	MOVD  ldw+40(FP), R2
-	MOVD  x+16(FP), R3
-	MOVD  n+72(FP), R4
-
-	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
-	CMP   $0, R4
-	BLE   end17
-	FMOVD 0(R1), F4
-	FMOVD 0(R3), F5
-	WORD  $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
-	ADD   R2, R1
-	CMP   $1, R4
-	BLE   end17
-	FMOVD 0(R1), F4
-	FMOVD 8(R3), F5
-	WORD  $0x4fc51081 // fmla v1.2d, v4.2d, v5.d[0]
-	ADD   R2, R1
-	CMP   $2, R4
-	BLE   end17
-	FMOVD 0(R1), F4
-	FMOVD 16(R3), F5
-	WORD  $0x4fc51082 // fmla v2.2d, v4.2d, v5.d[0]
-	ADD   R2, R1
-	CMP   $3, R4
-	BLE   end17
-	FMOVD 0(R1), F4
-	FMOVD 24(R3), F5
-	WORD  $0x4fc51083 // fmla v3.2d, v4.2d, v5.d[0]
-	ADD   R2, R1
-
-end17:
-	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
-	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
-	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
-	MOVD  act+80(FP), R1
-	MOVD  y+0(FP), R2
-	VMOVI $0, V1.B16
-	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
-	CMP   $1, R1
-	BNE   linear18
-	WORD  $0x4e61f400 // fmax v0.2d, v0.2d, v1.2d
-
-linear18:
-	FMOVD F0, 0(R2)
-	MOVD  y+0(FP), R1
-	MOVD  ldy+8(FP), R2
-	MOVD  $1, R3
-	MUL   R3, R2, R2
-	ADD   R2, R1
-	MOVD  R1, y+0(FP)
-	MOVD  x+16(FP), R1
-	MOVD  ldx+24(FP), R2
-	MOVD  $1, R3
-	MUL   R3, R2, R2
-	ADD   R2, R1
-	MOVD  R1, x+16(FP)
-	MOVD  rows+56(FP), R1
-	SUB   $1, R1
-	MOVD  R1, rows+56(FP)
-	CMP   $1, R1
-	BGE   tile15
-
-rest16:
-	RET
-
-long14:
-	MOVD rows+56(FP), R1
-	CMP  $1, R1
-	BLT  rest20
-
-tile19:
+tile9:
 	// chains 0, 1 …: the first of all from bias, the others from +0
 	MOVD  bias+48(FP), R1
 	FMOVD 0(R1), F0
@@ -7078,9 +6511,9 @@ tile19:
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMP $16, R4
-	BLT tail22
+	BLT tail12
 
-block21:
+block11:
 	FMOVD 0(R1), F16
 	FMOVD 0(R3), F17
 	WORD  $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
@@ -7148,107 +6581,107 @@ block21:
 	ADD   $128, R3
 	SUB   $16, R4
 	CMP   $16, R4
-	BGE   block21
+	BGE   block11
 
-tail22:
+tail12:
 	CMP   $0, R4
-	BLE   end23
+	BLE   end13
 	FMOVD 0(R1), F16
 	FMOVD 0(R3), F17
 	WORD  $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $1, R4
-	BLE   end23
+	BLE   end13
 	FMOVD 0(R1), F16
 	FMOVD 8(R3), F17
 	WORD  $0x4fd11201 // fmla v1.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $2, R4
-	BLE   end23
+	BLE   end13
 	FMOVD 0(R1), F16
 	FMOVD 16(R3), F17
 	WORD  $0x4fd11202 // fmla v2.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $3, R4
-	BLE   end23
+	BLE   end13
 	FMOVD 0(R1), F16
 	FMOVD 24(R3), F17
 	WORD  $0x4fd11203 // fmla v3.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $4, R4
-	BLE   end23
+	BLE   end13
 	FMOVD 0(R1), F16
 	FMOVD 32(R3), F17
 	WORD  $0x4fd11204 // fmla v4.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $5, R4
-	BLE   end23
+	BLE   end13
 	FMOVD 0(R1), F16
 	FMOVD 40(R3), F17
 	WORD  $0x4fd11205 // fmla v5.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $6, R4
-	BLE   end23
+	BLE   end13
 	FMOVD 0(R1), F16
 	FMOVD 48(R3), F17
 	WORD  $0x4fd11206 // fmla v6.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $7, R4
-	BLE   end23
+	BLE   end13
 	FMOVD 0(R1), F16
 	FMOVD 56(R3), F17
 	WORD  $0x4fd11207 // fmla v7.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $8, R4
-	BLE   end23
+	BLE   end13
 	FMOVD 0(R1), F16
 	FMOVD 64(R3), F17
 	WORD  $0x4fd11208 // fmla v8.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $9, R4
-	BLE   end23
+	BLE   end13
 	FMOVD 0(R1), F16
 	FMOVD 72(R3), F17
 	WORD  $0x4fd11209 // fmla v9.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $10, R4
-	BLE   end23
+	BLE   end13
 	FMOVD 0(R1), F16
 	FMOVD 80(R3), F17
 	WORD  $0x4fd1120a // fmla v10.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $11, R4
-	BLE   end23
+	BLE   end13
 	FMOVD 0(R1), F16
 	FMOVD 88(R3), F17
 	WORD  $0x4fd1120b // fmla v11.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $12, R4
-	BLE   end23
+	BLE   end13
 	FMOVD 0(R1), F16
 	FMOVD 96(R3), F17
 	WORD  $0x4fd1120c // fmla v12.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $13, R4
-	BLE   end23
+	BLE   end13
 	FMOVD 0(R1), F16
 	FMOVD 104(R3), F17
 	WORD  $0x4fd1120d // fmla v13.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $14, R4
-	BLE   end23
+	BLE   end13
 	FMOVD 0(R1), F16
 	FMOVD 112(R3), F17
 	WORD  $0x4fd1120e // fmla v14.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $15, R4
-	BLE   end23
+	BLE   end13
 	FMOVD 0(R1), F16
 	FMOVD 120(R3), F17
 	WORD  $0x4fd1120f // fmla v15.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 
-end23:
+end13:
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	WORD  $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
 	WORD  $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
@@ -7269,10 +6702,10 @@ end23:
 	VMOVI $0, V1.B16
 	WORD  $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
 	CMP   $1, R1
-	BNE   linear24
+	BNE   linear14
 	WORD  $0x4e61f400 // fmax v0.2d, v0.2d, v1.2d
 
-linear24:
+linear14:
 	FMOVD F0, 0(R2)
 	MOVD  y+0(FP), R1
 	MOVD  ldy+8(FP), R2
@@ -7290,25 +6723,22 @@ linear24:
 	SUB   $1, R1
 	MOVD  R1, rows+56(FP)
 	CMP   $1, R1
-	BGE   tile19
+	BGE   tile9
 
-rest20:
+rest10:
 	RET
 
 more2:
 	CMP  $5, R0
-	BGE  more26
+	BGE  more16
 	CMP  $4, R0
-	BNE  part25
-	MOVD n+72(FP), R1
-	CMP  $5, R1
-	BGE  long27
+	BNE  part15
 	MOVD rows+56(FP), R1
 	CMP  $1, R1
-	BLT  rest29
+	BLT  rest18
 
-tile28:
-	// chains 0, 1 …: the first of all from bias, the others from +0
+tile17:
+	// chains 0, 2 …: the first of all from bias, the others from +0
 	MOVD  bias+48(FP), R1
 	FMOVQ 0(R1), F0
 	FMOVQ 16(R1), F1
@@ -7318,242 +6748,519 @@ tile28:
 	VMOVI $0, V5.B16
 	VMOVI $0, V6.B16
 	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
 	MOVD  x+16(FP), R3
 	MOVD  n+72(FP), R4
+	MOVD  $2, R5
+	MUL   R5, R2, R2
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
+	CMP $16, R4
+	BLT tail20
+
+block19:
+	FMOVD 0(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	FMOVQ 16(R1), F16
+	WORD  $0x4fd11201 // fmla v1.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	FMOVD 16(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd11202 // fmla v2.2d, v16.2d, v17.d[0]
+	FMOVQ 16(R1), F16
+	WORD  $0x4fd11203 // fmla v3.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	FMOVD 32(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd11204 // fmla v4.2d, v16.2d, v17.d[0]
+	FMOVQ 16(R1), F16
+	WORD  $0x4fd11205 // fmla v5.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	FMOVD 48(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd11206 // fmla v6.2d, v16.2d, v17.d[0]
+	FMOVQ 16(R1), F16
+	WORD  $0x4fd11207 // fmla v7.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	FMOVD 64(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd11208 // fmla v8.2d, v16.2d, v17.d[0]
+	FMOVQ 16(R1), F16
+	WORD  $0x4fd11209 // fmla v9.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	FMOVD 80(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd1120a // fmla v10.2d, v16.2d, v17.d[0]
+	FMOVQ 16(R1), F16
+	WORD  $0x4fd1120b // fmla v11.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	FMOVD 96(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd1120c // fmla v12.2d, v16.2d, v17.d[0]
+	FMOVQ 16(R1), F16
+	WORD  $0x4fd1120d // fmla v13.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	FMOVD 112(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd1120e // fmla v14.2d, v16.2d, v17.d[0]
+	FMOVQ 16(R1), F16
+	WORD  $0x4fd1120f // fmla v15.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	ADD   $128, R3
+	SUB   $16, R4
+	CMP   $16, R4
+	BGE   block19
+
+tail20:
+	CMP   $0, R4
+	BLE   end21
+	FMOVD 0(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	FMOVQ 16(R1), F16
+	WORD  $0x4fd11201 // fmla v1.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	CMP   $2, R4
+	BLE   end21
+	FMOVD 16(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd11202 // fmla v2.2d, v16.2d, v17.d[0]
+	FMOVQ 16(R1), F16
+	WORD  $0x4fd11203 // fmla v3.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	CMP   $4, R4
+	BLE   end21
+	FMOVD 32(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd11204 // fmla v4.2d, v16.2d, v17.d[0]
+	FMOVQ 16(R1), F16
+	WORD  $0x4fd11205 // fmla v5.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	CMP   $6, R4
+	BLE   end21
+	FMOVD 48(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd11206 // fmla v6.2d, v16.2d, v17.d[0]
+	FMOVQ 16(R1), F16
+	WORD  $0x4fd11207 // fmla v7.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	CMP   $8, R4
+	BLE   end21
+	FMOVD 64(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd11208 // fmla v8.2d, v16.2d, v17.d[0]
+	FMOVQ 16(R1), F16
+	WORD  $0x4fd11209 // fmla v9.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	CMP   $10, R4
+	BLE   end21
+	FMOVD 80(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd1120a // fmla v10.2d, v16.2d, v17.d[0]
+	FMOVQ 16(R1), F16
+	WORD  $0x4fd1120b // fmla v11.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	CMP   $12, R4
+	BLE   end21
+	FMOVD 96(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd1120c // fmla v12.2d, v16.2d, v17.d[0]
+	FMOVQ 16(R1), F16
+	WORD  $0x4fd1120d // fmla v13.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	CMP   $14, R4
+	BLE   end21
+	FMOVD 112(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd1120e // fmla v14.2d, v16.2d, v17.d[0]
+	FMOVQ 16(R1), F16
+	WORD  $0x4fd1120f // fmla v15.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+
+end21:
+	WORD $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
+	WORD $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
+	WORD $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
+	WORD $0x4e6bd463 // fadd v3.2d, v3.2d, v11.2d
+	WORD $0x4e6cd484 // fadd v4.2d, v4.2d, v12.2d
+	WORD $0x4e6dd4a5 // fadd v5.2d, v5.2d, v13.2d
+	WORD $0x4e6ed4c6 // fadd v6.2d, v6.2d, v14.2d
+	WORD $0x4e6fd4e7 // fadd v7.2d, v7.2d, v15.2d
+	WORD $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	WORD $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+	WORD $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+
+	// chains 1, 3 …: the first of all from bias, the others from +0
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	VMOVI $0, V16.B16
+	VMOVI $0, V17.B16
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  n+72(FP), R4
+	MOVD  $1, R6
+	MUL   R6, R2, R5
+	ADD   R5, R1
+	MOVD  $2, R5
+	MUL   R5, R2, R2
+
+	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
+	CMP $16, R4
+	BLT tail23
+
+block22:
+	FMOVD 8(R3), F19
+	FMOVQ 0(R1), F18
+	WORD  $0x4fd31242 // fmla v2.2d, v18.2d, v19.d[0]
+	FMOVQ 16(R1), F18
+	WORD  $0x4fd31243 // fmla v3.2d, v18.2d, v19.d[0]
+	ADD   R2, R1
+	FMOVD 24(R3), F19
+	FMOVQ 0(R1), F18
+	WORD  $0x4fd31244 // fmla v4.2d, v18.2d, v19.d[0]
+	FMOVQ 16(R1), F18
+	WORD  $0x4fd31245 // fmla v5.2d, v18.2d, v19.d[0]
+	ADD   R2, R1
+	FMOVD 40(R3), F19
+	FMOVQ 0(R1), F18
+	WORD  $0x4fd31246 // fmla v6.2d, v18.2d, v19.d[0]
+	FMOVQ 16(R1), F18
+	WORD  $0x4fd31247 // fmla v7.2d, v18.2d, v19.d[0]
+	ADD   R2, R1
+	FMOVD 56(R3), F19
+	FMOVQ 0(R1), F18
+	WORD  $0x4fd31248 // fmla v8.2d, v18.2d, v19.d[0]
+	FMOVQ 16(R1), F18
+	WORD  $0x4fd31249 // fmla v9.2d, v18.2d, v19.d[0]
+	ADD   R2, R1
+	FMOVD 72(R3), F19
+	FMOVQ 0(R1), F18
+	WORD  $0x4fd3124a // fmla v10.2d, v18.2d, v19.d[0]
+	FMOVQ 16(R1), F18
+	WORD  $0x4fd3124b // fmla v11.2d, v18.2d, v19.d[0]
+	ADD   R2, R1
+	FMOVD 88(R3), F19
+	FMOVQ 0(R1), F18
+	WORD  $0x4fd3124c // fmla v12.2d, v18.2d, v19.d[0]
+	FMOVQ 16(R1), F18
+	WORD  $0x4fd3124d // fmla v13.2d, v18.2d, v19.d[0]
+	ADD   R2, R1
+	FMOVD 104(R3), F19
+	FMOVQ 0(R1), F18
+	WORD  $0x4fd3124e // fmla v14.2d, v18.2d, v19.d[0]
+	FMOVQ 16(R1), F18
+	WORD  $0x4fd3124f // fmla v15.2d, v18.2d, v19.d[0]
+	ADD   R2, R1
+	FMOVD 120(R3), F19
+	FMOVQ 0(R1), F18
+	WORD  $0x4fd31250 // fmla v16.2d, v18.2d, v19.d[0]
+	FMOVQ 16(R1), F18
+	WORD  $0x4fd31251 // fmla v17.2d, v18.2d, v19.d[0]
+	ADD   R2, R1
+	ADD   $128, R3
+	SUB   $16, R4
+	CMP   $16, R4
+	BGE   block22
+
+tail23:
+	CMP   $1, R4
+	BLE   end24
+	FMOVD 8(R3), F19
+	FMOVQ 0(R1), F18
+	WORD  $0x4fd31242 // fmla v2.2d, v18.2d, v19.d[0]
+	FMOVQ 16(R1), F18
+	WORD  $0x4fd31243 // fmla v3.2d, v18.2d, v19.d[0]
+	ADD   R2, R1
+	CMP   $3, R4
+	BLE   end24
+	FMOVD 24(R3), F19
+	FMOVQ 0(R1), F18
+	WORD  $0x4fd31244 // fmla v4.2d, v18.2d, v19.d[0]
+	FMOVQ 16(R1), F18
+	WORD  $0x4fd31245 // fmla v5.2d, v18.2d, v19.d[0]
+	ADD   R2, R1
+	CMP   $5, R4
+	BLE   end24
+	FMOVD 40(R3), F19
+	FMOVQ 0(R1), F18
+	WORD  $0x4fd31246 // fmla v6.2d, v18.2d, v19.d[0]
+	FMOVQ 16(R1), F18
+	WORD  $0x4fd31247 // fmla v7.2d, v18.2d, v19.d[0]
+	ADD   R2, R1
+	CMP   $7, R4
+	BLE   end24
+	FMOVD 56(R3), F19
+	FMOVQ 0(R1), F18
+	WORD  $0x4fd31248 // fmla v8.2d, v18.2d, v19.d[0]
+	FMOVQ 16(R1), F18
+	WORD  $0x4fd31249 // fmla v9.2d, v18.2d, v19.d[0]
+	ADD   R2, R1
+	CMP   $9, R4
+	BLE   end24
+	FMOVD 72(R3), F19
+	FMOVQ 0(R1), F18
+	WORD  $0x4fd3124a // fmla v10.2d, v18.2d, v19.d[0]
+	FMOVQ 16(R1), F18
+	WORD  $0x4fd3124b // fmla v11.2d, v18.2d, v19.d[0]
+	ADD   R2, R1
+	CMP   $11, R4
+	BLE   end24
+	FMOVD 88(R3), F19
+	FMOVQ 0(R1), F18
+	WORD  $0x4fd3124c // fmla v12.2d, v18.2d, v19.d[0]
+	FMOVQ 16(R1), F18
+	WORD  $0x4fd3124d // fmla v13.2d, v18.2d, v19.d[0]
+	ADD   R2, R1
+	CMP   $13, R4
+	BLE   end24
+	FMOVD 104(R3), F19
+	FMOVQ 0(R1), F18
+	WORD  $0x4fd3124e // fmla v14.2d, v18.2d, v19.d[0]
+	FMOVQ 16(R1), F18
+	WORD  $0x4fd3124f // fmla v15.2d, v18.2d, v19.d[0]
+	ADD   R2, R1
+	CMP   $15, R4
+	BLE   end24
+	FMOVD 120(R3), F19
+	FMOVQ 0(R1), F18
+	WORD  $0x4fd31250 // fmla v16.2d, v18.2d, v19.d[0]
+	FMOVQ 16(R1), F18
+	WORD  $0x4fd31251 // fmla v17.2d, v18.2d, v19.d[0]
+	ADD   R2, R1
+
+end24:
+	WORD  $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
+	WORD  $0x4e6bd463 // fadd v3.2d, v3.2d, v11.2d
+	WORD  $0x4e6cd484 // fadd v4.2d, v4.2d, v12.2d
+	WORD  $0x4e6dd4a5 // fadd v5.2d, v5.2d, v13.2d
+	WORD  $0x4e6ed4c6 // fadd v6.2d, v6.2d, v14.2d
+	WORD  $0x4e6fd4e7 // fadd v7.2d, v7.2d, v15.2d
+	WORD  $0x4e70d508 // fadd v8.2d, v8.2d, v16.2d
+	WORD  $0x4e71d529 // fadd v9.2d, v9.2d, v17.2d
+	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+	WORD  $0x4e68d484 // fadd v4.2d, v4.2d, v8.2d
+	WORD  $0x4e69d4a5 // fadd v5.2d, v5.2d, v9.2d
+	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+	MOVD  act+80(FP), R1
+	MOVD  y+0(FP), R2
+	VMOVI $0, V2.B16
+	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
+	CMP   $1, R1
+	BNE   linear25
+	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
+	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
+
+linear25:
+	FMOVQ F0, 0(R2)
+	FMOVQ F1, 16(R2)
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  $1, R3
+	MUL   R3, R2, R2
+	ADD   R2, R1
+	MOVD  R1, y+0(FP)
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  $1, R3
+	MUL   R3, R2, R2
+	ADD   R2, R1
+	MOVD  R1, x+16(FP)
+	MOVD  rows+56(FP), R1
+	SUB   $1, R1
+	MOVD  R1, rows+56(FP)
+	CMP   $1, R1
+	BGE   tile17
+
+rest18:
+	RET
+
+part15:
+	MOVD rows+56(FP), R1
+	CMP  $1, R1
+	BLT  rest27
+
+tile26:
+	// chains 0, 2 …: the first of all from bias, the others from +0
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F0
+	FMOVD 16(R1), F1
+	VMOVI $0, V2.B16
+	VMOVI $0, V3.B16
+	VMOVI $0, V4.B16
+	VMOVI $0, V5.B16
+	VMOVI $0, V6.B16
+	VMOVI $0, V7.B16
+	VMOVI $0, V8.B16
+	VMOVI $0, V9.B16
+	VMOVI $0, V10.B16
+	VMOVI $0, V11.B16
+	VMOVI $0, V12.B16
+	VMOVI $0, V13.B16
+	VMOVI $0, V14.B16
+	VMOVI $0, V15.B16
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  n+72(FP), R4
+	MOVD  $2, R5
+	MUL   R5, R2, R2
+
+	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
+	CMP $16, R4
+	BLT tail29
+
+block28:
+	FMOVD 0(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	FMOVD 16(R1), F16
+	WORD  $0x4fd11201 // fmla v1.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	FMOVD 16(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd11202 // fmla v2.2d, v16.2d, v17.d[0]
+	FMOVD 16(R1), F16
+	WORD  $0x4fd11203 // fmla v3.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	FMOVD 32(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd11204 // fmla v4.2d, v16.2d, v17.d[0]
+	FMOVD 16(R1), F16
+	WORD  $0x4fd11205 // fmla v5.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	FMOVD 48(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd11206 // fmla v6.2d, v16.2d, v17.d[0]
+	FMOVD 16(R1), F16
+	WORD  $0x4fd11207 // fmla v7.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	FMOVD 64(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd11208 // fmla v8.2d, v16.2d, v17.d[0]
+	FMOVD 16(R1), F16
+	WORD  $0x4fd11209 // fmla v9.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	FMOVD 80(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd1120a // fmla v10.2d, v16.2d, v17.d[0]
+	FMOVD 16(R1), F16
+	WORD  $0x4fd1120b // fmla v11.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	FMOVD 96(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd1120c // fmla v12.2d, v16.2d, v17.d[0]
+	FMOVD 16(R1), F16
+	WORD  $0x4fd1120d // fmla v13.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	FMOVD 112(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd1120e // fmla v14.2d, v16.2d, v17.d[0]
+	FMOVD 16(R1), F16
+	WORD  $0x4fd1120f // fmla v15.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	ADD   $128, R3
+	SUB   $16, R4
+	CMP   $16, R4
+	BGE   block28
+
+tail29:
 	CMP   $0, R4
 	BLE   end30
-	FMOVD 0(R3), F9
-	FMOVQ 0(R1), F8
-	WORD  $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
-	FMOVQ 16(R1), F8
-	WORD  $0x4fc91101 // fmla v1.2d, v8.2d, v9.d[0]
-	ADD   R2, R1
-	CMP   $1, R4
-	BLE   end30
-	FMOVD 8(R3), F9
-	FMOVQ 0(R1), F8
-	WORD  $0x4fc91102 // fmla v2.2d, v8.2d, v9.d[0]
-	FMOVQ 16(R1), F8
-	WORD  $0x4fc91103 // fmla v3.2d, v8.2d, v9.d[0]
+	FMOVD 0(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	FMOVD 16(R1), F16
+	WORD  $0x4fd11201 // fmla v1.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 	CMP   $2, R4
 	BLE   end30
-	FMOVD 16(R3), F9
-	FMOVQ 0(R1), F8
-	WORD  $0x4fc91104 // fmla v4.2d, v8.2d, v9.d[0]
-	FMOVQ 16(R1), F8
-	WORD  $0x4fc91105 // fmla v5.2d, v8.2d, v9.d[0]
+	FMOVD 16(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd11202 // fmla v2.2d, v16.2d, v17.d[0]
+	FMOVD 16(R1), F16
+	WORD  $0x4fd11203 // fmla v3.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
-	CMP   $3, R4
+	CMP   $4, R4
 	BLE   end30
-	FMOVD 24(R3), F9
-	FMOVQ 0(R1), F8
-	WORD  $0x4fc91106 // fmla v6.2d, v8.2d, v9.d[0]
-	FMOVQ 16(R1), F8
-	WORD  $0x4fc91107 // fmla v7.2d, v8.2d, v9.d[0]
+	FMOVD 32(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd11204 // fmla v4.2d, v16.2d, v17.d[0]
+	FMOVD 16(R1), F16
+	WORD  $0x4fd11205 // fmla v5.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	CMP   $6, R4
+	BLE   end30
+	FMOVD 48(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd11206 // fmla v6.2d, v16.2d, v17.d[0]
+	FMOVD 16(R1), F16
+	WORD  $0x4fd11207 // fmla v7.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	CMP   $8, R4
+	BLE   end30
+	FMOVD 64(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd11208 // fmla v8.2d, v16.2d, v17.d[0]
+	FMOVD 16(R1), F16
+	WORD  $0x4fd11209 // fmla v9.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	CMP   $10, R4
+	BLE   end30
+	FMOVD 80(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd1120a // fmla v10.2d, v16.2d, v17.d[0]
+	FMOVD 16(R1), F16
+	WORD  $0x4fd1120b // fmla v11.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	CMP   $12, R4
+	BLE   end30
+	FMOVD 96(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd1120c // fmla v12.2d, v16.2d, v17.d[0]
+	FMOVD 16(R1), F16
+	WORD  $0x4fd1120d // fmla v13.2d, v16.2d, v17.d[0]
+	ADD   R2, R1
+	CMP   $14, R4
+	BLE   end30
+	FMOVD 112(R3), F17
+	FMOVQ 0(R1), F16
+	WORD  $0x4fd1120e // fmla v14.2d, v16.2d, v17.d[0]
+	FMOVD 16(R1), F16
+	WORD  $0x4fd1120f // fmla v15.2d, v16.2d, v17.d[0]
 	ADD   R2, R1
 
 end30:
-	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
-	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
-	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
-	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
-	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
-	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
-	MOVD  act+80(FP), R1
-	MOVD  y+0(FP), R2
-	VMOVI $0, V2.B16
-	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
-	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
-	CMP   $1, R1
-	BNE   linear31
-	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
-	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
-
-linear31:
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	MOVD  y+0(FP), R1
-	MOVD  ldy+8(FP), R2
-	MOVD  $1, R3
-	MUL   R3, R2, R2
-	ADD   R2, R1
-	MOVD  R1, y+0(FP)
-	MOVD  x+16(FP), R1
-	MOVD  ldx+24(FP), R2
-	MOVD  $1, R3
-	MUL   R3, R2, R2
-	ADD   R2, R1
-	MOVD  R1, x+16(FP)
-	MOVD  rows+56(FP), R1
-	SUB   $1, R1
-	MOVD  R1, rows+56(FP)
-	CMP   $1, R1
-	BGE   tile28
-
-rest29:
-	RET
-
-long27:
-	MOVD rows+56(FP), R1
-	CMP  $1, R1
-	BLT  rest33
-
-tile32:
-	// chains 0, 2 …: the first of all from bias, the others from +0
-	MOVD  bias+48(FP), R1
-	FMOVQ 0(R1), F0
-	FMOVQ 16(R1), F1
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VMOVI $0, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-	MOVD  w+32(FP), R1
-	MOVD  ldw+40(FP), R2
-	MOVD  x+16(FP), R3
-	MOVD  n+72(FP), R4
-	MOVD  $2, R5
-	MUL   R5, R2, R2
-
-	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
-	CMP $16, R4
-	BLT tail35
-
-block34:
-	FMOVD 0(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
-	FMOVQ 16(R1), F16
-	WORD  $0x4fd11201 // fmla v1.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	FMOVD 16(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd11202 // fmla v2.2d, v16.2d, v17.d[0]
-	FMOVQ 16(R1), F16
-	WORD  $0x4fd11203 // fmla v3.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	FMOVD 32(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd11204 // fmla v4.2d, v16.2d, v17.d[0]
-	FMOVQ 16(R1), F16
-	WORD  $0x4fd11205 // fmla v5.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	FMOVD 48(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd11206 // fmla v6.2d, v16.2d, v17.d[0]
-	FMOVQ 16(R1), F16
-	WORD  $0x4fd11207 // fmla v7.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	FMOVD 64(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd11208 // fmla v8.2d, v16.2d, v17.d[0]
-	FMOVQ 16(R1), F16
-	WORD  $0x4fd11209 // fmla v9.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	FMOVD 80(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd1120a // fmla v10.2d, v16.2d, v17.d[0]
-	FMOVQ 16(R1), F16
-	WORD  $0x4fd1120b // fmla v11.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	FMOVD 96(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd1120c // fmla v12.2d, v16.2d, v17.d[0]
-	FMOVQ 16(R1), F16
-	WORD  $0x4fd1120d // fmla v13.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	FMOVD 112(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd1120e // fmla v14.2d, v16.2d, v17.d[0]
-	FMOVQ 16(R1), F16
-	WORD  $0x4fd1120f // fmla v15.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	ADD   $128, R3
-	SUB   $16, R4
-	CMP   $16, R4
-	BGE   block34
-
-tail35:
-	CMP   $0, R4
-	BLE   end36
-	FMOVD 0(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
-	FMOVQ 16(R1), F16
-	WORD  $0x4fd11201 // fmla v1.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	CMP   $2, R4
-	BLE   end36
-	FMOVD 16(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd11202 // fmla v2.2d, v16.2d, v17.d[0]
-	FMOVQ 16(R1), F16
-	WORD  $0x4fd11203 // fmla v3.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	CMP   $4, R4
-	BLE   end36
-	FMOVD 32(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd11204 // fmla v4.2d, v16.2d, v17.d[0]
-	FMOVQ 16(R1), F16
-	WORD  $0x4fd11205 // fmla v5.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	CMP   $6, R4
-	BLE   end36
-	FMOVD 48(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd11206 // fmla v6.2d, v16.2d, v17.d[0]
-	FMOVQ 16(R1), F16
-	WORD  $0x4fd11207 // fmla v7.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	CMP   $8, R4
-	BLE   end36
-	FMOVD 64(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd11208 // fmla v8.2d, v16.2d, v17.d[0]
-	FMOVQ 16(R1), F16
-	WORD  $0x4fd11209 // fmla v9.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	CMP   $10, R4
-	BLE   end36
-	FMOVD 80(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd1120a // fmla v10.2d, v16.2d, v17.d[0]
-	FMOVQ 16(R1), F16
-	WORD  $0x4fd1120b // fmla v11.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	CMP   $12, R4
-	BLE   end36
-	FMOVD 96(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd1120c // fmla v12.2d, v16.2d, v17.d[0]
-	FMOVQ 16(R1), F16
-	WORD  $0x4fd1120d // fmla v13.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	CMP   $14, R4
-	BLE   end36
-	FMOVD 112(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd1120e // fmla v14.2d, v16.2d, v17.d[0]
-	FMOVQ 16(R1), F16
-	WORD  $0x4fd1120f // fmla v15.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-
-end36:
 	WORD $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	WORD $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
 	WORD $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
@@ -7598,129 +7305,129 @@ end36:
 
 	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
 	CMP $16, R4
-	BLT tail38
+	BLT tail32
 
-block37:
+block31:
 	FMOVD 8(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4fd31242 // fmla v2.2d, v18.2d, v19.d[0]
-	FMOVQ 16(R1), F18
+	FMOVD 16(R1), F18
 	WORD  $0x4fd31243 // fmla v3.2d, v18.2d, v19.d[0]
 	ADD   R2, R1
 	FMOVD 24(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4fd31244 // fmla v4.2d, v18.2d, v19.d[0]
-	FMOVQ 16(R1), F18
+	FMOVD 16(R1), F18
 	WORD  $0x4fd31245 // fmla v5.2d, v18.2d, v19.d[0]
 	ADD   R2, R1
 	FMOVD 40(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4fd31246 // fmla v6.2d, v18.2d, v19.d[0]
-	FMOVQ 16(R1), F18
+	FMOVD 16(R1), F18
 	WORD  $0x4fd31247 // fmla v7.2d, v18.2d, v19.d[0]
 	ADD   R2, R1
 	FMOVD 56(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4fd31248 // fmla v8.2d, v18.2d, v19.d[0]
-	FMOVQ 16(R1), F18
+	FMOVD 16(R1), F18
 	WORD  $0x4fd31249 // fmla v9.2d, v18.2d, v19.d[0]
 	ADD   R2, R1
 	FMOVD 72(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4fd3124a // fmla v10.2d, v18.2d, v19.d[0]
-	FMOVQ 16(R1), F18
+	FMOVD 16(R1), F18
 	WORD  $0x4fd3124b // fmla v11.2d, v18.2d, v19.d[0]
 	ADD   R2, R1
 	FMOVD 88(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4fd3124c // fmla v12.2d, v18.2d, v19.d[0]
-	FMOVQ 16(R1), F18
+	FMOVD 16(R1), F18
 	WORD  $0x4fd3124d // fmla v13.2d, v18.2d, v19.d[0]
 	ADD   R2, R1
 	FMOVD 104(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4fd3124e // fmla v14.2d, v18.2d, v19.d[0]
-	FMOVQ 16(R1), F18
+	FMOVD 16(R1), F18
 	WORD  $0x4fd3124f // fmla v15.2d, v18.2d, v19.d[0]
 	ADD   R2, R1
 	FMOVD 120(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4fd31250 // fmla v16.2d, v18.2d, v19.d[0]
-	FMOVQ 16(R1), F18
+	FMOVD 16(R1), F18
 	WORD  $0x4fd31251 // fmla v17.2d, v18.2d, v19.d[0]
 	ADD   R2, R1
 	ADD   $128, R3
 	SUB   $16, R4
 	CMP   $16, R4
-	BGE   block37
+	BGE   block31
 
-tail38:
+tail32:
 	CMP   $1, R4
-	BLE   end39
+	BLE   end33
 	FMOVD 8(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4fd31242 // fmla v2.2d, v18.2d, v19.d[0]
-	FMOVQ 16(R1), F18
+	FMOVD 16(R1), F18
 	WORD  $0x4fd31243 // fmla v3.2d, v18.2d, v19.d[0]
 	ADD   R2, R1
 	CMP   $3, R4
-	BLE   end39
+	BLE   end33
 	FMOVD 24(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4fd31244 // fmla v4.2d, v18.2d, v19.d[0]
-	FMOVQ 16(R1), F18
+	FMOVD 16(R1), F18
 	WORD  $0x4fd31245 // fmla v5.2d, v18.2d, v19.d[0]
 	ADD   R2, R1
 	CMP   $5, R4
-	BLE   end39
+	BLE   end33
 	FMOVD 40(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4fd31246 // fmla v6.2d, v18.2d, v19.d[0]
-	FMOVQ 16(R1), F18
+	FMOVD 16(R1), F18
 	WORD  $0x4fd31247 // fmla v7.2d, v18.2d, v19.d[0]
 	ADD   R2, R1
 	CMP   $7, R4
-	BLE   end39
+	BLE   end33
 	FMOVD 56(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4fd31248 // fmla v8.2d, v18.2d, v19.d[0]
-	FMOVQ 16(R1), F18
+	FMOVD 16(R1), F18
 	WORD  $0x4fd31249 // fmla v9.2d, v18.2d, v19.d[0]
 	ADD   R2, R1
 	CMP   $9, R4
-	BLE   end39
+	BLE   end33
 	FMOVD 72(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4fd3124a // fmla v10.2d, v18.2d, v19.d[0]
-	FMOVQ 16(R1), F18
+	FMOVD 16(R1), F18
 	WORD  $0x4fd3124b // fmla v11.2d, v18.2d, v19.d[0]
 	ADD   R2, R1
 	CMP   $11, R4
-	BLE   end39
+	BLE   end33
 	FMOVD 88(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4fd3124c // fmla v12.2d, v18.2d, v19.d[0]
-	FMOVQ 16(R1), F18
+	FMOVD 16(R1), F18
 	WORD  $0x4fd3124d // fmla v13.2d, v18.2d, v19.d[0]
 	ADD   R2, R1
 	CMP   $13, R4
-	BLE   end39
+	BLE   end33
 	FMOVD 104(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4fd3124e // fmla v14.2d, v18.2d, v19.d[0]
-	FMOVQ 16(R1), F18
+	FMOVD 16(R1), F18
 	WORD  $0x4fd3124f // fmla v15.2d, v18.2d, v19.d[0]
 	ADD   R2, R1
 	CMP   $15, R4
-	BLE   end39
+	BLE   end33
 	FMOVD 120(R3), F19
 	FMOVQ 0(R1), F18
 	WORD  $0x4fd31250 // fmla v16.2d, v18.2d, v19.d[0]
-	FMOVQ 16(R1), F18
+	FMOVD 16(R1), F18
 	WORD  $0x4fd31251 // fmla v17.2d, v18.2d, v19.d[0]
 	ADD   R2, R1
 
-end39:
+end33:
 	WORD  $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
 	WORD  $0x4e6bd463 // fadd v3.2d, v3.2d, v11.2d
 	WORD  $0x4e6cd484 // fadd v4.2d, v4.2d, v12.2d
@@ -7743,507 +7450,7115 @@ end39:
 	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
 	CMP   $1, R1
-	BNE   linear40
+	BNE   linear34
 	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
 	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
+
+linear34:
+	FMOVQ F0, 0(R2)
+	FMOVD F1, 16(R2)
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  $1, R3
+	MUL   R3, R2, R2
+	ADD   R2, R1
+	MOVD  R1, y+0(FP)
+	MOVD  x+16(FP), R1
+	MOVD  ldx+24(FP), R2
+	MOVD  $1, R3
+	MUL   R3, R2, R2
+	ADD   R2, R1
+	MOVD  R1, x+16(FP)
+	MOVD  rows+56(FP), R1
+	SUB   $1, R1
+	MOVD  R1, rows+56(FP)
+	CMP   $1, R1
+	BGE   tile26
+
+rest27:
+	RET
+
+more16:
+	RET
+
+// func treeNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+TEXT ·treeNEONF32(SB), NOSPLIT, $0-88
+	MOVD n+72(FP), R0
+	CMP  $16, R0
+	BNE  other1
+	MOVD cols+64(FP), R0
+	CMP  $4, R0
+	BNE  part2
+
+	// 16 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F16
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	ADD   R2, R1
+	FMOVQ 0(R1), F2
+	ADD   R2, R1
+	FMOVQ 0(R1), F3
+	ADD   R2, R1
+	FMOVQ 0(R1), F4
+	ADD   R2, R1
+	FMOVQ 0(R1), F5
+	ADD   R2, R1
+	FMOVQ 0(R1), F6
+	ADD   R2, R1
+	FMOVQ 0(R1), F7
+	ADD   R2, R1
+	FMOVQ 0(R1), F8
+	ADD   R2, R1
+	FMOVQ 0(R1), F9
+	ADD   R2, R1
+	FMOVQ 0(R1), F10
+	ADD   R2, R1
+	FMOVQ 0(R1), F11
+	ADD   R2, R1
+	FMOVQ 0(R1), F12
+	ADD   R2, R1
+	FMOVQ 0(R1), F13
+	ADD   R2, R1
+	FMOVQ 0(R1), F14
+	ADD   R2, R1
+	FMOVQ 0(R1), F15
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row3:
+	VLD1R (R3), [V17.S4]
+	VORR  V16.B16, V16.B16, V18.B16
+	VFMLA V0.S4, V17.S4, V18.S4
+	VORR  V18.B16, V18.B16, V17.B16
+	ADD   $32, R3, R7
+	VLD1R (R7), [V18.S4]
+	WORD  $0x6e28de52 // fmul v18.4s, v18.4s, v8.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	ADD   $16, R3, R7
+	VLD1R (R7), [V18.S4]
+	WORD  $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	ADD   $48, R3, R7
+	VLD1R (R7), [V19.S4]
+	WORD  $0x6e2cde73 // fmul v19.4s, v19.4s, v12.4s
+	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	ADD   $8, R3, R7
+	VLD1R (R7), [V18.S4]
+	WORD  $0x6e22de52 // fmul v18.4s, v18.4s, v2.4s
+	ADD   $40, R3, R7
+	VLD1R (R7), [V19.S4]
+	WORD  $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
+	ADD   $24, R3, R7
+	VLD1R (R7), [V19.S4]
+	WORD  $0x6e26de73 // fmul v19.4s, v19.4s, v6.4s
+	ADD   $56, R3, R7
+	VLD1R (R7), [V20.S4]
+	WORD  $0x6e2ede94 // fmul v20.4s, v20.4s, v14.4s
+	WORD  $0x4e34d673 // fadd v19.4s, v19.4s, v20.4s
+	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V18.S4]
+	WORD  $0x6e21de52 // fmul v18.4s, v18.4s, v1.4s
+	ADD   $36, R3, R7
+	VLD1R (R7), [V19.S4]
+	WORD  $0x6e29de73 // fmul v19.4s, v19.4s, v9.4s
+	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
+	ADD   $20, R3, R7
+	VLD1R (R7), [V19.S4]
+	WORD  $0x6e25de73 // fmul v19.4s, v19.4s, v5.4s
+	ADD   $52, R3, R7
+	VLD1R (R7), [V20.S4]
+	WORD  $0x6e2dde94 // fmul v20.4s, v20.4s, v13.4s
+	WORD  $0x4e34d673 // fadd v19.4s, v19.4s, v20.4s
+	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
+	ADD   $12, R3, R7
+	VLD1R (R7), [V19.S4]
+	WORD  $0x6e23de73 // fmul v19.4s, v19.4s, v3.4s
+	ADD   $44, R3, R7
+	VLD1R (R7), [V20.S4]
+	WORD  $0x6e2bde94 // fmul v20.4s, v20.4s, v11.4s
+	WORD  $0x4e34d673 // fadd v19.4s, v19.4s, v20.4s
+	ADD   $28, R3, R7
+	VLD1R (R7), [V20.S4]
+	WORD  $0x6e27de94 // fmul v20.4s, v20.4s, v7.4s
+	ADD   $60, R3, R7
+	VLD1R (R7), [V21.S4]
+	WORD  $0x6e2fdeb5 // fmul v21.4s, v21.4s, v15.4s
+	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
+	WORD  $0x4e34d673 // fadd v19.4s, v19.4s, v20.4s
+	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	VMOVI $0, V18.B16
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	CMP   $1, R6
+	BNE   linear4
+	WORD  $0x4e32f631 // fmax v17.4s, v17.4s, v18.4s
+
+linear4:
+	FMOVQ F17, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row3
+	RET
+
+part2:
+	// 16 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	TST   $2, R0
+	BEQ   one5
+	FMOVD 0(R1), F16
+	TST   $1, R0
+	BEQ   moved6
+	ADD   $8, R1, R3
+	VLD1  (R3), V16.S[2]
+	B     moved6
+
+one5:
+	FMOVS 0(R1), F16
+
+moved6:
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	TST   $2, R0
+	BEQ   one7
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved8
+	ADD   $8, R1, R3
+	VLD1  (R3), V0.S[2]
+	B     moved8
+
+one7:
+	FMOVS 0(R1), F0
+
+moved8:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one9
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved10
+	ADD   $8, R1, R3
+	VLD1  (R3), V1.S[2]
+	B     moved10
+
+one9:
+	FMOVS 0(R1), F1
+
+moved10:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one11
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved12
+	ADD   $8, R1, R3
+	VLD1  (R3), V2.S[2]
+	B     moved12
+
+one11:
+	FMOVS 0(R1), F2
+
+moved12:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one13
+	FMOVD 0(R1), F3
+	TST   $1, R0
+	BEQ   moved14
+	ADD   $8, R1, R3
+	VLD1  (R3), V3.S[2]
+	B     moved14
+
+one13:
+	FMOVS 0(R1), F3
+
+moved14:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one15
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved16
+	ADD   $8, R1, R3
+	VLD1  (R3), V4.S[2]
+	B     moved16
+
+one15:
+	FMOVS 0(R1), F4
+
+moved16:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one17
+	FMOVD 0(R1), F5
+	TST   $1, R0
+	BEQ   moved18
+	ADD   $8, R1, R3
+	VLD1  (R3), V5.S[2]
+	B     moved18
+
+one17:
+	FMOVS 0(R1), F5
+
+moved18:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one19
+	FMOVD 0(R1), F6
+	TST   $1, R0
+	BEQ   moved20
+	ADD   $8, R1, R3
+	VLD1  (R3), V6.S[2]
+	B     moved20
+
+one19:
+	FMOVS 0(R1), F6
+
+moved20:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one21
+	FMOVD 0(R1), F7
+	TST   $1, R0
+	BEQ   moved22
+	ADD   $8, R1, R3
+	VLD1  (R3), V7.S[2]
+	B     moved22
+
+one21:
+	FMOVS 0(R1), F7
+
+moved22:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one23
+	FMOVD 0(R1), F8
+	TST   $1, R0
+	BEQ   moved24
+	ADD   $8, R1, R3
+	VLD1  (R3), V8.S[2]
+	B     moved24
+
+one23:
+	FMOVS 0(R1), F8
+
+moved24:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one25
+	FMOVD 0(R1), F9
+	TST   $1, R0
+	BEQ   moved26
+	ADD   $8, R1, R3
+	VLD1  (R3), V9.S[2]
+	B     moved26
+
+one25:
+	FMOVS 0(R1), F9
+
+moved26:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one27
+	FMOVD 0(R1), F10
+	TST   $1, R0
+	BEQ   moved28
+	ADD   $8, R1, R3
+	VLD1  (R3), V10.S[2]
+	B     moved28
+
+one27:
+	FMOVS 0(R1), F10
+
+moved28:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one29
+	FMOVD 0(R1), F11
+	TST   $1, R0
+	BEQ   moved30
+	ADD   $8, R1, R3
+	VLD1  (R3), V11.S[2]
+	B     moved30
+
+one29:
+	FMOVS 0(R1), F11
+
+moved30:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one31
+	FMOVD 0(R1), F12
+	TST   $1, R0
+	BEQ   moved32
+	ADD   $8, R1, R3
+	VLD1  (R3), V12.S[2]
+	B     moved32
+
+one31:
+	FMOVS 0(R1), F12
+
+moved32:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one33
+	FMOVD 0(R1), F13
+	TST   $1, R0
+	BEQ   moved34
+	ADD   $8, R1, R3
+	VLD1  (R3), V13.S[2]
+	B     moved34
+
+one33:
+	FMOVS 0(R1), F13
+
+moved34:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one35
+	FMOVD 0(R1), F14
+	TST   $1, R0
+	BEQ   moved36
+	ADD   $8, R1, R3
+	VLD1  (R3), V14.S[2]
+	B     moved36
+
+one35:
+	FMOVS 0(R1), F14
+
+moved36:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one37
+	FMOVD 0(R1), F15
+	TST   $1, R0
+	BEQ   moved38
+	ADD   $8, R1, R3
+	VLD1  (R3), V15.S[2]
+	B     moved38
+
+one37:
+	FMOVS 0(R1), F15
+
+moved38:
+	MOVD y+0(FP), R1
+	MOVD ldy+8(FP), R2
+	MOVD x+16(FP), R3
+	MOVD ldx+24(FP), R4
+	MOVD rows+56(FP), R5
+	MOVD act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row39:
+	VLD1R (R3), [V17.S4]
+	VORR  V16.B16, V16.B16, V18.B16
+	VFMLA V0.S4, V17.S4, V18.S4
+	VORR  V18.B16, V18.B16, V17.B16
+	ADD   $32, R3, R7
+	VLD1R (R7), [V18.S4]
+	WORD  $0x6e28de52 // fmul v18.4s, v18.4s, v8.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	ADD   $16, R3, R7
+	VLD1R (R7), [V18.S4]
+	WORD  $0x6e24de52 // fmul v18.4s, v18.4s, v4.4s
+	ADD   $48, R3, R7
+	VLD1R (R7), [V19.S4]
+	WORD  $0x6e2cde73 // fmul v19.4s, v19.4s, v12.4s
+	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	ADD   $8, R3, R7
+	VLD1R (R7), [V18.S4]
+	WORD  $0x6e22de52 // fmul v18.4s, v18.4s, v2.4s
+	ADD   $40, R3, R7
+	VLD1R (R7), [V19.S4]
+	WORD  $0x6e2ade73 // fmul v19.4s, v19.4s, v10.4s
+	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
+	ADD   $24, R3, R7
+	VLD1R (R7), [V19.S4]
+	WORD  $0x6e26de73 // fmul v19.4s, v19.4s, v6.4s
+	ADD   $56, R3, R7
+	VLD1R (R7), [V20.S4]
+	WORD  $0x6e2ede94 // fmul v20.4s, v20.4s, v14.4s
+	WORD  $0x4e34d673 // fadd v19.4s, v19.4s, v20.4s
+	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V18.S4]
+	WORD  $0x6e21de52 // fmul v18.4s, v18.4s, v1.4s
+	ADD   $36, R3, R7
+	VLD1R (R7), [V19.S4]
+	WORD  $0x6e29de73 // fmul v19.4s, v19.4s, v9.4s
+	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
+	ADD   $20, R3, R7
+	VLD1R (R7), [V19.S4]
+	WORD  $0x6e25de73 // fmul v19.4s, v19.4s, v5.4s
+	ADD   $52, R3, R7
+	VLD1R (R7), [V20.S4]
+	WORD  $0x6e2dde94 // fmul v20.4s, v20.4s, v13.4s
+	WORD  $0x4e34d673 // fadd v19.4s, v19.4s, v20.4s
+	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
+	ADD   $12, R3, R7
+	VLD1R (R7), [V19.S4]
+	WORD  $0x6e23de73 // fmul v19.4s, v19.4s, v3.4s
+	ADD   $44, R3, R7
+	VLD1R (R7), [V20.S4]
+	WORD  $0x6e2bde94 // fmul v20.4s, v20.4s, v11.4s
+	WORD  $0x4e34d673 // fadd v19.4s, v19.4s, v20.4s
+	ADD   $28, R3, R7
+	VLD1R (R7), [V20.S4]
+	WORD  $0x6e27de94 // fmul v20.4s, v20.4s, v7.4s
+	ADD   $60, R3, R7
+	VLD1R (R7), [V21.S4]
+	WORD  $0x6e2fdeb5 // fmul v21.4s, v21.4s, v15.4s
+	WORD  $0x4e35d694 // fadd v20.4s, v20.4s, v21.4s
+	WORD  $0x4e34d673 // fadd v19.4s, v19.4s, v20.4s
+	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	VMOVI $0, V18.B16
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	CMP   $1, R6
+	BNE   linear40
+	WORD  $0x4e32f631 // fmax v17.4s, v17.4s, v18.4s
 
 linear40:
-	FMOVQ F0, 0(R2)
-	FMOVQ F1, 16(R2)
-	MOVD  y+0(FP), R1
-	MOVD  ldy+8(FP), R2
-	MOVD  $1, R3
-	MUL   R3, R2, R2
-	ADD   R2, R1
-	MOVD  R1, y+0(FP)
-	MOVD  x+16(FP), R1
-	MOVD  ldx+24(FP), R2
-	MOVD  $1, R3
-	MUL   R3, R2, R2
-	ADD   R2, R1
-	MOVD  R1, x+16(FP)
-	MOVD  rows+56(FP), R1
-	SUB   $1, R1
-	MOVD  R1, rows+56(FP)
-	CMP   $1, R1
-	BGE   tile32
+	TST   $2, R0
+	BEQ   one41
+	FMOVD F17, 0(R1)
+	TST   $1, R0
+	BEQ   moved42
+	ADD   $8, R1, R7
+	VST1  V17.S[2], (R7)
+	B     moved42
 
-rest33:
+one41:
+	FMOVS F17, 0(R1)
+
+moved42:
+	ADD  R4, R3
+	ADD  R2, R1
+	SUBS $1, R5
+	BNE  row39
 	RET
 
-part25:
-	MOVD n+72(FP), R1
-	CMP  $5, R1
-	BGE  long41
-	MOVD rows+56(FP), R1
-	CMP  $1, R1
-	BLT  rest43
+other1:
+	CMP  $15, R0
+	BNE  other43
+	MOVD cols+64(FP), R0
+	CMP  $4, R0
+	BNE  part44
 
-tile42:
-	// chains 0, 1 …: the first of all from bias, the others from +0
+	// 15 rows of w and the bias
 	MOVD  bias+48(FP), R1
-	FMOVQ 0(R1), F0
-	FMOVD 16(R1), F1
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
+	FMOVQ 0(R1), F15
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
-	MOVD  x+16(FP), R3
-	MOVD  n+72(FP), R4
-
-	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
-	CMP   $0, R4
-	BLE   end44
-	FMOVD 0(R3), F9
-	FMOVQ 0(R1), F8
-	WORD  $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
-	FMOVD 16(R1), F8
-	WORD  $0x4fc91101 // fmla v1.2d, v8.2d, v9.d[0]
+	FMOVQ 0(R1), F0
 	ADD   R2, R1
-	CMP   $1, R4
-	BLE   end44
-	FMOVD 8(R3), F9
-	FMOVQ 0(R1), F8
-	WORD  $0x4fc91102 // fmla v2.2d, v8.2d, v9.d[0]
-	FMOVD 16(R1), F8
-	WORD  $0x4fc91103 // fmla v3.2d, v8.2d, v9.d[0]
+	FMOVQ 0(R1), F1
 	ADD   R2, R1
-	CMP   $2, R4
-	BLE   end44
-	FMOVD 16(R3), F9
-	FMOVQ 0(R1), F8
-	WORD  $0x4fc91104 // fmla v4.2d, v8.2d, v9.d[0]
-	FMOVD 16(R1), F8
-	WORD  $0x4fc91105 // fmla v5.2d, v8.2d, v9.d[0]
+	FMOVQ 0(R1), F2
 	ADD   R2, R1
-	CMP   $3, R4
-	BLE   end44
-	FMOVD 24(R3), F9
-	FMOVQ 0(R1), F8
-	WORD  $0x4fc91106 // fmla v6.2d, v8.2d, v9.d[0]
-	FMOVD 16(R1), F8
-	WORD  $0x4fc91107 // fmla v7.2d, v8.2d, v9.d[0]
+	FMOVQ 0(R1), F3
 	ADD   R2, R1
-
-end44:
-	WORD  $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
-	WORD  $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
-	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
-	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
-	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
-	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
-	MOVD  act+80(FP), R1
-	MOVD  y+0(FP), R2
-	VMOVI $0, V2.B16
-	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
-	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
-	CMP   $1, R1
-	BNE   linear45
-	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
-	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
-
-linear45:
-	FMOVQ F0, 0(R2)
-	FMOVD F1, 16(R2)
+	FMOVQ 0(R1), F4
+	ADD   R2, R1
+	FMOVQ 0(R1), F5
+	ADD   R2, R1
+	FMOVQ 0(R1), F6
+	ADD   R2, R1
+	FMOVQ 0(R1), F7
+	ADD   R2, R1
+	FMOVQ 0(R1), F8
+	ADD   R2, R1
+	FMOVQ 0(R1), F9
+	ADD   R2, R1
+	FMOVQ 0(R1), F10
+	ADD   R2, R1
+	FMOVQ 0(R1), F11
+	ADD   R2, R1
+	FMOVQ 0(R1), F12
+	ADD   R2, R1
+	FMOVQ 0(R1), F13
+	ADD   R2, R1
+	FMOVQ 0(R1), F14
 	MOVD  y+0(FP), R1
 	MOVD  ldy+8(FP), R2
-	MOVD  $1, R3
-	MUL   R3, R2, R2
-	ADD   R2, R1
-	MOVD  R1, y+0(FP)
-	MOVD  x+16(FP), R1
-	MOVD  ldx+24(FP), R2
-	MOVD  $1, R3
-	MUL   R3, R2, R2
-	ADD   R2, R1
-	MOVD  R1, x+16(FP)
-	MOVD  rows+56(FP), R1
-	SUB   $1, R1
-	MOVD  R1, rows+56(FP)
-	CMP   $1, R1
-	BGE   tile42
-
-rest43:
-	RET
-
-long41:
-	MOVD rows+56(FP), R1
-	CMP  $1, R1
-	BLT  rest47
-
-tile46:
-	// chains 0, 2 …: the first of all from bias, the others from +0
-	MOVD  bias+48(FP), R1
-	FMOVQ 0(R1), F0
-	FMOVD 16(R1), F1
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VMOVI $0, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-	MOVD  w+32(FP), R1
-	MOVD  ldw+40(FP), R2
 	MOVD  x+16(FP), R3
-	MOVD  n+72(FP), R4
-	MOVD  $2, R5
-	MUL   R5, R2, R2
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
 
-	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
-	CMP $16, R4
-	BLT tail49
-
-block48:
-	FMOVD 0(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
-	FMOVD 16(R1), F16
-	WORD  $0x4fd11201 // fmla v1.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	FMOVD 16(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd11202 // fmla v2.2d, v16.2d, v17.d[0]
-	FMOVD 16(R1), F16
-	WORD  $0x4fd11203 // fmla v3.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	FMOVD 32(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd11204 // fmla v4.2d, v16.2d, v17.d[0]
-	FMOVD 16(R1), F16
-	WORD  $0x4fd11205 // fmla v5.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	FMOVD 48(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd11206 // fmla v6.2d, v16.2d, v17.d[0]
-	FMOVD 16(R1), F16
-	WORD  $0x4fd11207 // fmla v7.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	FMOVD 64(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd11208 // fmla v8.2d, v16.2d, v17.d[0]
-	FMOVD 16(R1), F16
-	WORD  $0x4fd11209 // fmla v9.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	FMOVD 80(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd1120a // fmla v10.2d, v16.2d, v17.d[0]
-	FMOVD 16(R1), F16
-	WORD  $0x4fd1120b // fmla v11.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	FMOVD 96(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd1120c // fmla v12.2d, v16.2d, v17.d[0]
-	FMOVD 16(R1), F16
-	WORD  $0x4fd1120d // fmla v13.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	FMOVD 112(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd1120e // fmla v14.2d, v16.2d, v17.d[0]
-	FMOVD 16(R1), F16
-	WORD  $0x4fd1120f // fmla v15.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	ADD   $128, R3
-	SUB   $16, R4
-	CMP   $16, R4
-	BGE   block48
-
-tail49:
-	CMP   $0, R4
-	BLE   end50
-	FMOVD 0(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
-	FMOVD 16(R1), F16
-	WORD  $0x4fd11201 // fmla v1.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	CMP   $2, R4
-	BLE   end50
-	FMOVD 16(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd11202 // fmla v2.2d, v16.2d, v17.d[0]
-	FMOVD 16(R1), F16
-	WORD  $0x4fd11203 // fmla v3.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	CMP   $4, R4
-	BLE   end50
-	FMOVD 32(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd11204 // fmla v4.2d, v16.2d, v17.d[0]
-	FMOVD 16(R1), F16
-	WORD  $0x4fd11205 // fmla v5.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	CMP   $6, R4
-	BLE   end50
-	FMOVD 48(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd11206 // fmla v6.2d, v16.2d, v17.d[0]
-	FMOVD 16(R1), F16
-	WORD  $0x4fd11207 // fmla v7.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	CMP   $8, R4
-	BLE   end50
-	FMOVD 64(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd11208 // fmla v8.2d, v16.2d, v17.d[0]
-	FMOVD 16(R1), F16
-	WORD  $0x4fd11209 // fmla v9.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	CMP   $10, R4
-	BLE   end50
-	FMOVD 80(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd1120a // fmla v10.2d, v16.2d, v17.d[0]
-	FMOVD 16(R1), F16
-	WORD  $0x4fd1120b // fmla v11.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	CMP   $12, R4
-	BLE   end50
-	FMOVD 96(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd1120c // fmla v12.2d, v16.2d, v17.d[0]
-	FMOVD 16(R1), F16
-	WORD  $0x4fd1120d // fmla v13.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-	CMP   $14, R4
-	BLE   end50
-	FMOVD 112(R3), F17
-	FMOVQ 0(R1), F16
-	WORD  $0x4fd1120e // fmla v14.2d, v16.2d, v17.d[0]
-	FMOVD 16(R1), F16
-	WORD  $0x4fd1120f // fmla v15.2d, v16.2d, v17.d[0]
-	ADD   R2, R1
-
-end50:
-	WORD $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
-	WORD $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
-	WORD $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
-	WORD $0x4e6bd463 // fadd v3.2d, v3.2d, v11.2d
-	WORD $0x4e6cd484 // fadd v4.2d, v4.2d, v12.2d
-	WORD $0x4e6dd4a5 // fadd v5.2d, v5.2d, v13.2d
-	WORD $0x4e6ed4c6 // fadd v6.2d, v6.2d, v14.2d
-	WORD $0x4e6fd4e7 // fadd v7.2d, v7.2d, v15.2d
-	WORD $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
-	WORD $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
-	WORD $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
-	WORD $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
-	WORD $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
-	WORD $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
-
-	// chains 1, 3 …: the first of all from bias, the others from +0
-	VMOVI $0, V2.B16
-	VMOVI $0, V3.B16
-	VMOVI $0, V4.B16
-	VMOVI $0, V5.B16
-	VMOVI $0, V6.B16
-	VMOVI $0, V7.B16
-	VMOVI $0, V8.B16
-	VMOVI $0, V9.B16
-	VMOVI $0, V10.B16
-	VMOVI $0, V11.B16
-	VMOVI $0, V12.B16
-	VMOVI $0, V13.B16
-	VMOVI $0, V14.B16
-	VMOVI $0, V15.B16
-	VMOVI $0, V16.B16
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row45:
+	VLD1R (R3), [V16.S4]
+	VORR  V15.B16, V15.B16, V17.B16
+	VFMLA V0.S4, V16.S4, V17.S4
+	VORR  V17.B16, V17.B16, V16.B16
+	ADD   $32, R3, R7
+	VLD1R (R7), [V17.S4]
+	WORD  $0x6e28de31 // fmul v17.4s, v17.4s, v8.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	ADD   $16, R3, R7
+	VLD1R (R7), [V17.S4]
+	WORD  $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	ADD   $48, R3, R7
+	VLD1R (R7), [V18.S4]
+	WORD  $0x6e2cde52 // fmul v18.4s, v18.4s, v12.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	ADD   $8, R3, R7
+	VLD1R (R7), [V17.S4]
+	WORD  $0x6e22de31 // fmul v17.4s, v17.4s, v2.4s
+	ADD   $40, R3, R7
+	VLD1R (R7), [V18.S4]
+	WORD  $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	ADD   $24, R3, R7
+	VLD1R (R7), [V18.S4]
+	WORD  $0x6e26de52 // fmul v18.4s, v18.4s, v6.4s
+	ADD   $56, R3, R7
+	VLD1R (R7), [V19.S4]
+	WORD  $0x6e2ede73 // fmul v19.4s, v19.4s, v14.4s
+	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V17.S4]
+	WORD  $0x6e21de31 // fmul v17.4s, v17.4s, v1.4s
+	ADD   $36, R3, R7
+	VLD1R (R7), [V18.S4]
+	WORD  $0x6e29de52 // fmul v18.4s, v18.4s, v9.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	ADD   $20, R3, R7
+	VLD1R (R7), [V18.S4]
+	WORD  $0x6e25de52 // fmul v18.4s, v18.4s, v5.4s
+	ADD   $52, R3, R7
+	VLD1R (R7), [V19.S4]
+	WORD  $0x6e2dde73 // fmul v19.4s, v19.4s, v13.4s
+	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	ADD   $12, R3, R7
+	VLD1R (R7), [V18.S4]
+	WORD  $0x6e23de52 // fmul v18.4s, v18.4s, v3.4s
+	ADD   $44, R3, R7
+	VLD1R (R7), [V19.S4]
+	WORD  $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
+	ADD   $28, R3, R7
+	VLD1R (R7), [V19.S4]
+	WORD  $0x6e27de73 // fmul v19.4s, v19.4s, v7.4s
+	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
 	VMOVI $0, V17.B16
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	CMP   $1, R6
+	BNE   linear46
+	WORD  $0x4e31f610 // fmax v16.4s, v16.4s, v17.4s
+
+linear46:
+	FMOVQ F16, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row45
+	RET
+
+part44:
+	// 15 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	TST   $2, R0
+	BEQ   one47
+	FMOVD 0(R1), F15
+	TST   $1, R0
+	BEQ   moved48
+	ADD   $8, R1, R3
+	VLD1  (R3), V15.S[2]
+	B     moved48
+
+one47:
+	FMOVS 0(R1), F15
+
+moved48:
 	MOVD  w+32(FP), R1
 	MOVD  ldw+40(FP), R2
+	TST   $2, R0
+	BEQ   one49
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved50
+	ADD   $8, R1, R3
+	VLD1  (R3), V0.S[2]
+	B     moved50
+
+one49:
+	FMOVS 0(R1), F0
+
+moved50:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one51
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved52
+	ADD   $8, R1, R3
+	VLD1  (R3), V1.S[2]
+	B     moved52
+
+one51:
+	FMOVS 0(R1), F1
+
+moved52:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one53
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved54
+	ADD   $8, R1, R3
+	VLD1  (R3), V2.S[2]
+	B     moved54
+
+one53:
+	FMOVS 0(R1), F2
+
+moved54:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one55
+	FMOVD 0(R1), F3
+	TST   $1, R0
+	BEQ   moved56
+	ADD   $8, R1, R3
+	VLD1  (R3), V3.S[2]
+	B     moved56
+
+one55:
+	FMOVS 0(R1), F3
+
+moved56:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one57
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved58
+	ADD   $8, R1, R3
+	VLD1  (R3), V4.S[2]
+	B     moved58
+
+one57:
+	FMOVS 0(R1), F4
+
+moved58:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one59
+	FMOVD 0(R1), F5
+	TST   $1, R0
+	BEQ   moved60
+	ADD   $8, R1, R3
+	VLD1  (R3), V5.S[2]
+	B     moved60
+
+one59:
+	FMOVS 0(R1), F5
+
+moved60:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one61
+	FMOVD 0(R1), F6
+	TST   $1, R0
+	BEQ   moved62
+	ADD   $8, R1, R3
+	VLD1  (R3), V6.S[2]
+	B     moved62
+
+one61:
+	FMOVS 0(R1), F6
+
+moved62:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one63
+	FMOVD 0(R1), F7
+	TST   $1, R0
+	BEQ   moved64
+	ADD   $8, R1, R3
+	VLD1  (R3), V7.S[2]
+	B     moved64
+
+one63:
+	FMOVS 0(R1), F7
+
+moved64:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one65
+	FMOVD 0(R1), F8
+	TST   $1, R0
+	BEQ   moved66
+	ADD   $8, R1, R3
+	VLD1  (R3), V8.S[2]
+	B     moved66
+
+one65:
+	FMOVS 0(R1), F8
+
+moved66:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one67
+	FMOVD 0(R1), F9
+	TST   $1, R0
+	BEQ   moved68
+	ADD   $8, R1, R3
+	VLD1  (R3), V9.S[2]
+	B     moved68
+
+one67:
+	FMOVS 0(R1), F9
+
+moved68:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one69
+	FMOVD 0(R1), F10
+	TST   $1, R0
+	BEQ   moved70
+	ADD   $8, R1, R3
+	VLD1  (R3), V10.S[2]
+	B     moved70
+
+one69:
+	FMOVS 0(R1), F10
+
+moved70:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one71
+	FMOVD 0(R1), F11
+	TST   $1, R0
+	BEQ   moved72
+	ADD   $8, R1, R3
+	VLD1  (R3), V11.S[2]
+	B     moved72
+
+one71:
+	FMOVS 0(R1), F11
+
+moved72:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one73
+	FMOVD 0(R1), F12
+	TST   $1, R0
+	BEQ   moved74
+	ADD   $8, R1, R3
+	VLD1  (R3), V12.S[2]
+	B     moved74
+
+one73:
+	FMOVS 0(R1), F12
+
+moved74:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one75
+	FMOVD 0(R1), F13
+	TST   $1, R0
+	BEQ   moved76
+	ADD   $8, R1, R3
+	VLD1  (R3), V13.S[2]
+	B     moved76
+
+one75:
+	FMOVS 0(R1), F13
+
+moved76:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one77
+	FMOVD 0(R1), F14
+	TST   $1, R0
+	BEQ   moved78
+	ADD   $8, R1, R3
+	VLD1  (R3), V14.S[2]
+	B     moved78
+
+one77:
+	FMOVS 0(R1), F14
+
+moved78:
+	MOVD y+0(FP), R1
+	MOVD ldy+8(FP), R2
+	MOVD x+16(FP), R3
+	MOVD ldx+24(FP), R4
+	MOVD rows+56(FP), R5
+	MOVD act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row79:
+	VLD1R (R3), [V16.S4]
+	VORR  V15.B16, V15.B16, V17.B16
+	VFMLA V0.S4, V16.S4, V17.S4
+	VORR  V17.B16, V17.B16, V16.B16
+	ADD   $32, R3, R7
+	VLD1R (R7), [V17.S4]
+	WORD  $0x6e28de31 // fmul v17.4s, v17.4s, v8.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	ADD   $16, R3, R7
+	VLD1R (R7), [V17.S4]
+	WORD  $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	ADD   $48, R3, R7
+	VLD1R (R7), [V18.S4]
+	WORD  $0x6e2cde52 // fmul v18.4s, v18.4s, v12.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	ADD   $8, R3, R7
+	VLD1R (R7), [V17.S4]
+	WORD  $0x6e22de31 // fmul v17.4s, v17.4s, v2.4s
+	ADD   $40, R3, R7
+	VLD1R (R7), [V18.S4]
+	WORD  $0x6e2ade52 // fmul v18.4s, v18.4s, v10.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	ADD   $24, R3, R7
+	VLD1R (R7), [V18.S4]
+	WORD  $0x6e26de52 // fmul v18.4s, v18.4s, v6.4s
+	ADD   $56, R3, R7
+	VLD1R (R7), [V19.S4]
+	WORD  $0x6e2ede73 // fmul v19.4s, v19.4s, v14.4s
+	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V17.S4]
+	WORD  $0x6e21de31 // fmul v17.4s, v17.4s, v1.4s
+	ADD   $36, R3, R7
+	VLD1R (R7), [V18.S4]
+	WORD  $0x6e29de52 // fmul v18.4s, v18.4s, v9.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	ADD   $20, R3, R7
+	VLD1R (R7), [V18.S4]
+	WORD  $0x6e25de52 // fmul v18.4s, v18.4s, v5.4s
+	ADD   $52, R3, R7
+	VLD1R (R7), [V19.S4]
+	WORD  $0x6e2dde73 // fmul v19.4s, v19.4s, v13.4s
+	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	ADD   $12, R3, R7
+	VLD1R (R7), [V18.S4]
+	WORD  $0x6e23de52 // fmul v18.4s, v18.4s, v3.4s
+	ADD   $44, R3, R7
+	VLD1R (R7), [V19.S4]
+	WORD  $0x6e2bde73 // fmul v19.4s, v19.4s, v11.4s
+	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
+	ADD   $28, R3, R7
+	VLD1R (R7), [V19.S4]
+	WORD  $0x6e27de73 // fmul v19.4s, v19.4s, v7.4s
+	WORD  $0x4e33d652 // fadd v18.4s, v18.4s, v19.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	VMOVI $0, V17.B16
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	CMP   $1, R6
+	BNE   linear80
+	WORD  $0x4e31f610 // fmax v16.4s, v16.4s, v17.4s
+
+linear80:
+	TST   $2, R0
+	BEQ   one81
+	FMOVD F16, 0(R1)
+	TST   $1, R0
+	BEQ   moved82
+	ADD   $8, R1, R7
+	VST1  V16.S[2], (R7)
+	B     moved82
+
+one81:
+	FMOVS F16, 0(R1)
+
+moved82:
+	ADD  R4, R3
+	ADD  R2, R1
+	SUBS $1, R5
+	BNE  row79
+	RET
+
+other43:
+	CMP  $14, R0
+	BNE  other83
+	MOVD cols+64(FP), R0
+	CMP  $4, R0
+	BNE  part84
+
+	// 14 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F14
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	ADD   R2, R1
+	FMOVQ 0(R1), F2
+	ADD   R2, R1
+	FMOVQ 0(R1), F3
+	ADD   R2, R1
+	FMOVQ 0(R1), F4
+	ADD   R2, R1
+	FMOVQ 0(R1), F5
+	ADD   R2, R1
+	FMOVQ 0(R1), F6
+	ADD   R2, R1
+	FMOVQ 0(R1), F7
+	ADD   R2, R1
+	FMOVQ 0(R1), F8
+	ADD   R2, R1
+	FMOVQ 0(R1), F9
+	ADD   R2, R1
+	FMOVQ 0(R1), F10
+	ADD   R2, R1
+	FMOVQ 0(R1), F11
+	ADD   R2, R1
+	FMOVQ 0(R1), F12
+	ADD   R2, R1
+	FMOVQ 0(R1), F13
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
 	MOVD  x+16(FP), R3
-	MOVD  n+72(FP), R4
-	MOVD  $1, R6
-	MUL   R6, R2, R5
-	ADD   R5, R1
-	MOVD  $2, R5
-	MUL   R5, R2, R2
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
 
-	// acc[k mod 16,j] = fma(x[i,k], w[k,j], acc[k mod 16,j])
-	CMP $16, R4
-	BLT tail52
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row85:
+	VLD1R (R3), [V15.S4]
+	VORR  V14.B16, V14.B16, V16.B16
+	VFMLA V0.S4, V15.S4, V16.S4
+	VORR  V16.B16, V16.B16, V15.B16
+	ADD   $32, R3, R7
+	VLD1R (R7), [V16.S4]
+	WORD  $0x6e28de10 // fmul v16.4s, v16.4s, v8.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	ADD   $16, R3, R7
+	VLD1R (R7), [V16.S4]
+	WORD  $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	ADD   $48, R3, R7
+	VLD1R (R7), [V17.S4]
+	WORD  $0x6e2cde31 // fmul v17.4s, v17.4s, v12.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	ADD   $8, R3, R7
+	VLD1R (R7), [V16.S4]
+	WORD  $0x6e22de10 // fmul v16.4s, v16.4s, v2.4s
+	ADD   $40, R3, R7
+	VLD1R (R7), [V17.S4]
+	WORD  $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	ADD   $24, R3, R7
+	VLD1R (R7), [V17.S4]
+	WORD  $0x6e26de31 // fmul v17.4s, v17.4s, v6.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V16.S4]
+	WORD  $0x6e21de10 // fmul v16.4s, v16.4s, v1.4s
+	ADD   $36, R3, R7
+	VLD1R (R7), [V17.S4]
+	WORD  $0x6e29de31 // fmul v17.4s, v17.4s, v9.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	ADD   $20, R3, R7
+	VLD1R (R7), [V17.S4]
+	WORD  $0x6e25de31 // fmul v17.4s, v17.4s, v5.4s
+	ADD   $52, R3, R7
+	VLD1R (R7), [V18.S4]
+	WORD  $0x6e2dde52 // fmul v18.4s, v18.4s, v13.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	ADD   $12, R3, R7
+	VLD1R (R7), [V17.S4]
+	WORD  $0x6e23de31 // fmul v17.4s, v17.4s, v3.4s
+	ADD   $44, R3, R7
+	VLD1R (R7), [V18.S4]
+	WORD  $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	ADD   $28, R3, R7
+	VLD1R (R7), [V18.S4]
+	WORD  $0x6e27de52 // fmul v18.4s, v18.4s, v7.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	VMOVI $0, V16.B16
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	CMP   $1, R6
+	BNE   linear86
+	WORD  $0x4e30f5ef // fmax v15.4s, v15.4s, v16.4s
 
-block51:
-	FMOVD 8(R3), F19
-	FMOVQ 0(R1), F18
-	WORD  $0x4fd31242 // fmla v2.2d, v18.2d, v19.d[0]
-	FMOVD 16(R1), F18
-	WORD  $0x4fd31243 // fmla v3.2d, v18.2d, v19.d[0]
+linear86:
+	FMOVQ F15, 0(R1)
+	ADD   R4, R3
 	ADD   R2, R1
-	FMOVD 24(R3), F19
-	FMOVQ 0(R1), F18
-	WORD  $0x4fd31244 // fmla v4.2d, v18.2d, v19.d[0]
-	FMOVD 16(R1), F18
-	WORD  $0x4fd31245 // fmla v5.2d, v18.2d, v19.d[0]
-	ADD   R2, R1
-	FMOVD 40(R3), F19
-	FMOVQ 0(R1), F18
-	WORD  $0x4fd31246 // fmla v6.2d, v18.2d, v19.d[0]
-	FMOVD 16(R1), F18
-	WORD  $0x4fd31247 // fmla v7.2d, v18.2d, v19.d[0]
-	ADD   R2, R1
-	FMOVD 56(R3), F19
-	FMOVQ 0(R1), F18
-	WORD  $0x4fd31248 // fmla v8.2d, v18.2d, v19.d[0]
-	FMOVD 16(R1), F18
-	WORD  $0x4fd31249 // fmla v9.2d, v18.2d, v19.d[0]
-	ADD   R2, R1
-	FMOVD 72(R3), F19
-	FMOVQ 0(R1), F18
-	WORD  $0x4fd3124a // fmla v10.2d, v18.2d, v19.d[0]
-	FMOVD 16(R1), F18
-	WORD  $0x4fd3124b // fmla v11.2d, v18.2d, v19.d[0]
-	ADD   R2, R1
-	FMOVD 88(R3), F19
-	FMOVQ 0(R1), F18
-	WORD  $0x4fd3124c // fmla v12.2d, v18.2d, v19.d[0]
-	FMOVD 16(R1), F18
-	WORD  $0x4fd3124d // fmla v13.2d, v18.2d, v19.d[0]
-	ADD   R2, R1
-	FMOVD 104(R3), F19
-	FMOVQ 0(R1), F18
-	WORD  $0x4fd3124e // fmla v14.2d, v18.2d, v19.d[0]
-	FMOVD 16(R1), F18
-	WORD  $0x4fd3124f // fmla v15.2d, v18.2d, v19.d[0]
-	ADD   R2, R1
-	FMOVD 120(R3), F19
-	FMOVQ 0(R1), F18
-	WORD  $0x4fd31250 // fmla v16.2d, v18.2d, v19.d[0]
-	FMOVD 16(R1), F18
-	WORD  $0x4fd31251 // fmla v17.2d, v18.2d, v19.d[0]
-	ADD   R2, R1
-	ADD   $128, R3
-	SUB   $16, R4
-	CMP   $16, R4
-	BGE   block51
+	SUBS  $1, R5
+	BNE   row85
+	RET
 
-tail52:
-	CMP   $1, R4
-	BLE   end53
-	FMOVD 8(R3), F19
-	FMOVQ 0(R1), F18
-	WORD  $0x4fd31242 // fmla v2.2d, v18.2d, v19.d[0]
-	FMOVD 16(R1), F18
-	WORD  $0x4fd31243 // fmla v3.2d, v18.2d, v19.d[0]
-	ADD   R2, R1
-	CMP   $3, R4
-	BLE   end53
-	FMOVD 24(R3), F19
-	FMOVQ 0(R1), F18
-	WORD  $0x4fd31244 // fmla v4.2d, v18.2d, v19.d[0]
-	FMOVD 16(R1), F18
-	WORD  $0x4fd31245 // fmla v5.2d, v18.2d, v19.d[0]
-	ADD   R2, R1
-	CMP   $5, R4
-	BLE   end53
-	FMOVD 40(R3), F19
-	FMOVQ 0(R1), F18
-	WORD  $0x4fd31246 // fmla v6.2d, v18.2d, v19.d[0]
-	FMOVD 16(R1), F18
-	WORD  $0x4fd31247 // fmla v7.2d, v18.2d, v19.d[0]
-	ADD   R2, R1
-	CMP   $7, R4
-	BLE   end53
-	FMOVD 56(R3), F19
-	FMOVQ 0(R1), F18
-	WORD  $0x4fd31248 // fmla v8.2d, v18.2d, v19.d[0]
-	FMOVD 16(R1), F18
-	WORD  $0x4fd31249 // fmla v9.2d, v18.2d, v19.d[0]
-	ADD   R2, R1
-	CMP   $9, R4
-	BLE   end53
-	FMOVD 72(R3), F19
-	FMOVQ 0(R1), F18
-	WORD  $0x4fd3124a // fmla v10.2d, v18.2d, v19.d[0]
-	FMOVD 16(R1), F18
-	WORD  $0x4fd3124b // fmla v11.2d, v18.2d, v19.d[0]
-	ADD   R2, R1
-	CMP   $11, R4
-	BLE   end53
-	FMOVD 88(R3), F19
-	FMOVQ 0(R1), F18
-	WORD  $0x4fd3124c // fmla v12.2d, v18.2d, v19.d[0]
-	FMOVD 16(R1), F18
-	WORD  $0x4fd3124d // fmla v13.2d, v18.2d, v19.d[0]
-	ADD   R2, R1
-	CMP   $13, R4
-	BLE   end53
-	FMOVD 104(R3), F19
-	FMOVQ 0(R1), F18
-	WORD  $0x4fd3124e // fmla v14.2d, v18.2d, v19.d[0]
-	FMOVD 16(R1), F18
-	WORD  $0x4fd3124f // fmla v15.2d, v18.2d, v19.d[0]
-	ADD   R2, R1
-	CMP   $15, R4
-	BLE   end53
-	FMOVD 120(R3), F19
-	FMOVQ 0(R1), F18
-	WORD  $0x4fd31250 // fmla v16.2d, v18.2d, v19.d[0]
-	FMOVD 16(R1), F18
-	WORD  $0x4fd31251 // fmla v17.2d, v18.2d, v19.d[0]
-	ADD   R2, R1
+part84:
+	// 14 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	TST   $2, R0
+	BEQ   one87
+	FMOVD 0(R1), F14
+	TST   $1, R0
+	BEQ   moved88
+	ADD   $8, R1, R3
+	VLD1  (R3), V14.S[2]
+	B     moved88
 
-end53:
-	WORD  $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
-	WORD  $0x4e6bd463 // fadd v3.2d, v3.2d, v11.2d
-	WORD  $0x4e6cd484 // fadd v4.2d, v4.2d, v12.2d
-	WORD  $0x4e6dd4a5 // fadd v5.2d, v5.2d, v13.2d
-	WORD  $0x4e6ed4c6 // fadd v6.2d, v6.2d, v14.2d
-	WORD  $0x4e6fd4e7 // fadd v7.2d, v7.2d, v15.2d
-	WORD  $0x4e70d508 // fadd v8.2d, v8.2d, v16.2d
-	WORD  $0x4e71d529 // fadd v9.2d, v9.2d, v17.2d
-	WORD  $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
-	WORD  $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
-	WORD  $0x4e68d484 // fadd v4.2d, v4.2d, v8.2d
-	WORD  $0x4e69d4a5 // fadd v5.2d, v5.2d, v9.2d
-	WORD  $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
-	WORD  $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
-	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
-	WORD  $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
-	MOVD  act+80(FP), R1
-	MOVD  y+0(FP), R2
-	VMOVI $0, V2.B16
-	WORD  $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
-	WORD  $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
-	CMP   $1, R1
+one87:
+	FMOVS 0(R1), F14
+
+moved88:
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	TST   $2, R0
+	BEQ   one89
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved90
+	ADD   $8, R1, R3
+	VLD1  (R3), V0.S[2]
+	B     moved90
+
+one89:
+	FMOVS 0(R1), F0
+
+moved90:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one91
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved92
+	ADD   $8, R1, R3
+	VLD1  (R3), V1.S[2]
+	B     moved92
+
+one91:
+	FMOVS 0(R1), F1
+
+moved92:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one93
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved94
+	ADD   $8, R1, R3
+	VLD1  (R3), V2.S[2]
+	B     moved94
+
+one93:
+	FMOVS 0(R1), F2
+
+moved94:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one95
+	FMOVD 0(R1), F3
+	TST   $1, R0
+	BEQ   moved96
+	ADD   $8, R1, R3
+	VLD1  (R3), V3.S[2]
+	B     moved96
+
+one95:
+	FMOVS 0(R1), F3
+
+moved96:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one97
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved98
+	ADD   $8, R1, R3
+	VLD1  (R3), V4.S[2]
+	B     moved98
+
+one97:
+	FMOVS 0(R1), F4
+
+moved98:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one99
+	FMOVD 0(R1), F5
+	TST   $1, R0
+	BEQ   moved100
+	ADD   $8, R1, R3
+	VLD1  (R3), V5.S[2]
+	B     moved100
+
+one99:
+	FMOVS 0(R1), F5
+
+moved100:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one101
+	FMOVD 0(R1), F6
+	TST   $1, R0
+	BEQ   moved102
+	ADD   $8, R1, R3
+	VLD1  (R3), V6.S[2]
+	B     moved102
+
+one101:
+	FMOVS 0(R1), F6
+
+moved102:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one103
+	FMOVD 0(R1), F7
+	TST   $1, R0
+	BEQ   moved104
+	ADD   $8, R1, R3
+	VLD1  (R3), V7.S[2]
+	B     moved104
+
+one103:
+	FMOVS 0(R1), F7
+
+moved104:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one105
+	FMOVD 0(R1), F8
+	TST   $1, R0
+	BEQ   moved106
+	ADD   $8, R1, R3
+	VLD1  (R3), V8.S[2]
+	B     moved106
+
+one105:
+	FMOVS 0(R1), F8
+
+moved106:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one107
+	FMOVD 0(R1), F9
+	TST   $1, R0
+	BEQ   moved108
+	ADD   $8, R1, R3
+	VLD1  (R3), V9.S[2]
+	B     moved108
+
+one107:
+	FMOVS 0(R1), F9
+
+moved108:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one109
+	FMOVD 0(R1), F10
+	TST   $1, R0
+	BEQ   moved110
+	ADD   $8, R1, R3
+	VLD1  (R3), V10.S[2]
+	B     moved110
+
+one109:
+	FMOVS 0(R1), F10
+
+moved110:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one111
+	FMOVD 0(R1), F11
+	TST   $1, R0
+	BEQ   moved112
+	ADD   $8, R1, R3
+	VLD1  (R3), V11.S[2]
+	B     moved112
+
+one111:
+	FMOVS 0(R1), F11
+
+moved112:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one113
+	FMOVD 0(R1), F12
+	TST   $1, R0
+	BEQ   moved114
+	ADD   $8, R1, R3
+	VLD1  (R3), V12.S[2]
+	B     moved114
+
+one113:
+	FMOVS 0(R1), F12
+
+moved114:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one115
+	FMOVD 0(R1), F13
+	TST   $1, R0
+	BEQ   moved116
+	ADD   $8, R1, R3
+	VLD1  (R3), V13.S[2]
+	B     moved116
+
+one115:
+	FMOVS 0(R1), F13
+
+moved116:
+	MOVD y+0(FP), R1
+	MOVD ldy+8(FP), R2
+	MOVD x+16(FP), R3
+	MOVD ldx+24(FP), R4
+	MOVD rows+56(FP), R5
+	MOVD act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row117:
+	VLD1R (R3), [V15.S4]
+	VORR  V14.B16, V14.B16, V16.B16
+	VFMLA V0.S4, V15.S4, V16.S4
+	VORR  V16.B16, V16.B16, V15.B16
+	ADD   $32, R3, R7
+	VLD1R (R7), [V16.S4]
+	WORD  $0x6e28de10 // fmul v16.4s, v16.4s, v8.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	ADD   $16, R3, R7
+	VLD1R (R7), [V16.S4]
+	WORD  $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	ADD   $48, R3, R7
+	VLD1R (R7), [V17.S4]
+	WORD  $0x6e2cde31 // fmul v17.4s, v17.4s, v12.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	ADD   $8, R3, R7
+	VLD1R (R7), [V16.S4]
+	WORD  $0x6e22de10 // fmul v16.4s, v16.4s, v2.4s
+	ADD   $40, R3, R7
+	VLD1R (R7), [V17.S4]
+	WORD  $0x6e2ade31 // fmul v17.4s, v17.4s, v10.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	ADD   $24, R3, R7
+	VLD1R (R7), [V17.S4]
+	WORD  $0x6e26de31 // fmul v17.4s, v17.4s, v6.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V16.S4]
+	WORD  $0x6e21de10 // fmul v16.4s, v16.4s, v1.4s
+	ADD   $36, R3, R7
+	VLD1R (R7), [V17.S4]
+	WORD  $0x6e29de31 // fmul v17.4s, v17.4s, v9.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	ADD   $20, R3, R7
+	VLD1R (R7), [V17.S4]
+	WORD  $0x6e25de31 // fmul v17.4s, v17.4s, v5.4s
+	ADD   $52, R3, R7
+	VLD1R (R7), [V18.S4]
+	WORD  $0x6e2dde52 // fmul v18.4s, v18.4s, v13.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	ADD   $12, R3, R7
+	VLD1R (R7), [V17.S4]
+	WORD  $0x6e23de31 // fmul v17.4s, v17.4s, v3.4s
+	ADD   $44, R3, R7
+	VLD1R (R7), [V18.S4]
+	WORD  $0x6e2bde52 // fmul v18.4s, v18.4s, v11.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	ADD   $28, R3, R7
+	VLD1R (R7), [V18.S4]
+	WORD  $0x6e27de52 // fmul v18.4s, v18.4s, v7.4s
+	WORD  $0x4e32d631 // fadd v17.4s, v17.4s, v18.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	VMOVI $0, V16.B16
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	CMP   $1, R6
+	BNE   linear118
+	WORD  $0x4e30f5ef // fmax v15.4s, v15.4s, v16.4s
+
+linear118:
+	TST   $2, R0
+	BEQ   one119
+	FMOVD F15, 0(R1)
+	TST   $1, R0
+	BEQ   moved120
+	ADD   $8, R1, R7
+	VST1  V15.S[2], (R7)
+	B     moved120
+
+one119:
+	FMOVS F15, 0(R1)
+
+moved120:
+	ADD  R4, R3
+	ADD  R2, R1
+	SUBS $1, R5
+	BNE  row117
+	RET
+
+other83:
+	CMP  $13, R0
+	BNE  other121
+	MOVD cols+64(FP), R0
+	CMP  $4, R0
+	BNE  part122
+
+	// 13 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F13
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	ADD   R2, R1
+	FMOVQ 0(R1), F2
+	ADD   R2, R1
+	FMOVQ 0(R1), F3
+	ADD   R2, R1
+	FMOVQ 0(R1), F4
+	ADD   R2, R1
+	FMOVQ 0(R1), F5
+	ADD   R2, R1
+	FMOVQ 0(R1), F6
+	ADD   R2, R1
+	FMOVQ 0(R1), F7
+	ADD   R2, R1
+	FMOVQ 0(R1), F8
+	ADD   R2, R1
+	FMOVQ 0(R1), F9
+	ADD   R2, R1
+	FMOVQ 0(R1), F10
+	ADD   R2, R1
+	FMOVQ 0(R1), F11
+	ADD   R2, R1
+	FMOVQ 0(R1), F12
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row123:
+	VLD1R (R3), [V14.S4]
+	VORR  V13.B16, V13.B16, V15.B16
+	VFMLA V0.S4, V14.S4, V15.S4
+	VORR  V15.B16, V15.B16, V14.B16
+	ADD   $32, R3, R7
+	VLD1R (R7), [V15.S4]
+	WORD  $0x6e28ddef // fmul v15.4s, v15.4s, v8.4s
+	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	ADD   $16, R3, R7
+	VLD1R (R7), [V15.S4]
+	WORD  $0x6e24ddef // fmul v15.4s, v15.4s, v4.4s
+	ADD   $48, R3, R7
+	VLD1R (R7), [V16.S4]
+	WORD  $0x6e2cde10 // fmul v16.4s, v16.4s, v12.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	ADD   $8, R3, R7
+	VLD1R (R7), [V15.S4]
+	WORD  $0x6e22ddef // fmul v15.4s, v15.4s, v2.4s
+	ADD   $40, R3, R7
+	VLD1R (R7), [V16.S4]
+	WORD  $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	ADD   $24, R3, R7
+	VLD1R (R7), [V16.S4]
+	WORD  $0x6e26de10 // fmul v16.4s, v16.4s, v6.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V15.S4]
+	WORD  $0x6e21ddef // fmul v15.4s, v15.4s, v1.4s
+	ADD   $36, R3, R7
+	VLD1R (R7), [V16.S4]
+	WORD  $0x6e29de10 // fmul v16.4s, v16.4s, v9.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	ADD   $20, R3, R7
+	VLD1R (R7), [V16.S4]
+	WORD  $0x6e25de10 // fmul v16.4s, v16.4s, v5.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	ADD   $12, R3, R7
+	VLD1R (R7), [V16.S4]
+	WORD  $0x6e23de10 // fmul v16.4s, v16.4s, v3.4s
+	ADD   $44, R3, R7
+	VLD1R (R7), [V17.S4]
+	WORD  $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	ADD   $28, R3, R7
+	VLD1R (R7), [V17.S4]
+	WORD  $0x6e27de31 // fmul v17.4s, v17.4s, v7.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	VMOVI $0, V15.B16
+	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	CMP   $1, R6
+	BNE   linear124
+	WORD  $0x4e2ff5ce // fmax v14.4s, v14.4s, v15.4s
+
+linear124:
+	FMOVQ F14, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row123
+	RET
+
+part122:
+	// 13 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	TST   $2, R0
+	BEQ   one125
+	FMOVD 0(R1), F13
+	TST   $1, R0
+	BEQ   moved126
+	ADD   $8, R1, R3
+	VLD1  (R3), V13.S[2]
+	B     moved126
+
+one125:
+	FMOVS 0(R1), F13
+
+moved126:
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	TST   $2, R0
+	BEQ   one127
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved128
+	ADD   $8, R1, R3
+	VLD1  (R3), V0.S[2]
+	B     moved128
+
+one127:
+	FMOVS 0(R1), F0
+
+moved128:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one129
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved130
+	ADD   $8, R1, R3
+	VLD1  (R3), V1.S[2]
+	B     moved130
+
+one129:
+	FMOVS 0(R1), F1
+
+moved130:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one131
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved132
+	ADD   $8, R1, R3
+	VLD1  (R3), V2.S[2]
+	B     moved132
+
+one131:
+	FMOVS 0(R1), F2
+
+moved132:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one133
+	FMOVD 0(R1), F3
+	TST   $1, R0
+	BEQ   moved134
+	ADD   $8, R1, R3
+	VLD1  (R3), V3.S[2]
+	B     moved134
+
+one133:
+	FMOVS 0(R1), F3
+
+moved134:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one135
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved136
+	ADD   $8, R1, R3
+	VLD1  (R3), V4.S[2]
+	B     moved136
+
+one135:
+	FMOVS 0(R1), F4
+
+moved136:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one137
+	FMOVD 0(R1), F5
+	TST   $1, R0
+	BEQ   moved138
+	ADD   $8, R1, R3
+	VLD1  (R3), V5.S[2]
+	B     moved138
+
+one137:
+	FMOVS 0(R1), F5
+
+moved138:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one139
+	FMOVD 0(R1), F6
+	TST   $1, R0
+	BEQ   moved140
+	ADD   $8, R1, R3
+	VLD1  (R3), V6.S[2]
+	B     moved140
+
+one139:
+	FMOVS 0(R1), F6
+
+moved140:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one141
+	FMOVD 0(R1), F7
+	TST   $1, R0
+	BEQ   moved142
+	ADD   $8, R1, R3
+	VLD1  (R3), V7.S[2]
+	B     moved142
+
+one141:
+	FMOVS 0(R1), F7
+
+moved142:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one143
+	FMOVD 0(R1), F8
+	TST   $1, R0
+	BEQ   moved144
+	ADD   $8, R1, R3
+	VLD1  (R3), V8.S[2]
+	B     moved144
+
+one143:
+	FMOVS 0(R1), F8
+
+moved144:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one145
+	FMOVD 0(R1), F9
+	TST   $1, R0
+	BEQ   moved146
+	ADD   $8, R1, R3
+	VLD1  (R3), V9.S[2]
+	B     moved146
+
+one145:
+	FMOVS 0(R1), F9
+
+moved146:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one147
+	FMOVD 0(R1), F10
+	TST   $1, R0
+	BEQ   moved148
+	ADD   $8, R1, R3
+	VLD1  (R3), V10.S[2]
+	B     moved148
+
+one147:
+	FMOVS 0(R1), F10
+
+moved148:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one149
+	FMOVD 0(R1), F11
+	TST   $1, R0
+	BEQ   moved150
+	ADD   $8, R1, R3
+	VLD1  (R3), V11.S[2]
+	B     moved150
+
+one149:
+	FMOVS 0(R1), F11
+
+moved150:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one151
+	FMOVD 0(R1), F12
+	TST   $1, R0
+	BEQ   moved152
+	ADD   $8, R1, R3
+	VLD1  (R3), V12.S[2]
+	B     moved152
+
+one151:
+	FMOVS 0(R1), F12
+
+moved152:
+	MOVD y+0(FP), R1
+	MOVD ldy+8(FP), R2
+	MOVD x+16(FP), R3
+	MOVD ldx+24(FP), R4
+	MOVD rows+56(FP), R5
+	MOVD act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row153:
+	VLD1R (R3), [V14.S4]
+	VORR  V13.B16, V13.B16, V15.B16
+	VFMLA V0.S4, V14.S4, V15.S4
+	VORR  V15.B16, V15.B16, V14.B16
+	ADD   $32, R3, R7
+	VLD1R (R7), [V15.S4]
+	WORD  $0x6e28ddef // fmul v15.4s, v15.4s, v8.4s
+	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	ADD   $16, R3, R7
+	VLD1R (R7), [V15.S4]
+	WORD  $0x6e24ddef // fmul v15.4s, v15.4s, v4.4s
+	ADD   $48, R3, R7
+	VLD1R (R7), [V16.S4]
+	WORD  $0x6e2cde10 // fmul v16.4s, v16.4s, v12.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	ADD   $8, R3, R7
+	VLD1R (R7), [V15.S4]
+	WORD  $0x6e22ddef // fmul v15.4s, v15.4s, v2.4s
+	ADD   $40, R3, R7
+	VLD1R (R7), [V16.S4]
+	WORD  $0x6e2ade10 // fmul v16.4s, v16.4s, v10.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	ADD   $24, R3, R7
+	VLD1R (R7), [V16.S4]
+	WORD  $0x6e26de10 // fmul v16.4s, v16.4s, v6.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V15.S4]
+	WORD  $0x6e21ddef // fmul v15.4s, v15.4s, v1.4s
+	ADD   $36, R3, R7
+	VLD1R (R7), [V16.S4]
+	WORD  $0x6e29de10 // fmul v16.4s, v16.4s, v9.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	ADD   $20, R3, R7
+	VLD1R (R7), [V16.S4]
+	WORD  $0x6e25de10 // fmul v16.4s, v16.4s, v5.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	ADD   $12, R3, R7
+	VLD1R (R7), [V16.S4]
+	WORD  $0x6e23de10 // fmul v16.4s, v16.4s, v3.4s
+	ADD   $44, R3, R7
+	VLD1R (R7), [V17.S4]
+	WORD  $0x6e2bde31 // fmul v17.4s, v17.4s, v11.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	ADD   $28, R3, R7
+	VLD1R (R7), [V17.S4]
+	WORD  $0x6e27de31 // fmul v17.4s, v17.4s, v7.4s
+	WORD  $0x4e31d610 // fadd v16.4s, v16.4s, v17.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	VMOVI $0, V15.B16
+	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	CMP   $1, R6
+	BNE   linear154
+	WORD  $0x4e2ff5ce // fmax v14.4s, v14.4s, v15.4s
+
+linear154:
+	TST   $2, R0
+	BEQ   one155
+	FMOVD F14, 0(R1)
+	TST   $1, R0
+	BEQ   moved156
+	ADD   $8, R1, R7
+	VST1  V14.S[2], (R7)
+	B     moved156
+
+one155:
+	FMOVS F14, 0(R1)
+
+moved156:
+	ADD  R4, R3
+	ADD  R2, R1
+	SUBS $1, R5
+	BNE  row153
+	RET
+
+other121:
+	CMP  $12, R0
+	BNE  other157
+	MOVD cols+64(FP), R0
+	CMP  $4, R0
+	BNE  part158
+
+	// 12 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F12
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	ADD   R2, R1
+	FMOVQ 0(R1), F2
+	ADD   R2, R1
+	FMOVQ 0(R1), F3
+	ADD   R2, R1
+	FMOVQ 0(R1), F4
+	ADD   R2, R1
+	FMOVQ 0(R1), F5
+	ADD   R2, R1
+	FMOVQ 0(R1), F6
+	ADD   R2, R1
+	FMOVQ 0(R1), F7
+	ADD   R2, R1
+	FMOVQ 0(R1), F8
+	ADD   R2, R1
+	FMOVQ 0(R1), F9
+	ADD   R2, R1
+	FMOVQ 0(R1), F10
+	ADD   R2, R1
+	FMOVQ 0(R1), F11
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row159:
+	VLD1R (R3), [V13.S4]
+	VORR  V12.B16, V12.B16, V14.B16
+	VFMLA V0.S4, V13.S4, V14.S4
+	VORR  V14.B16, V14.B16, V13.B16
+	ADD   $32, R3, R7
+	VLD1R (R7), [V14.S4]
+	WORD  $0x6e28ddce // fmul v14.4s, v14.4s, v8.4s
+	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
+	ADD   $16, R3, R7
+	VLD1R (R7), [V14.S4]
+	WORD  $0x6e24ddce // fmul v14.4s, v14.4s, v4.4s
+	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
+	ADD   $8, R3, R7
+	VLD1R (R7), [V14.S4]
+	WORD  $0x6e22ddce // fmul v14.4s, v14.4s, v2.4s
+	ADD   $40, R3, R7
+	VLD1R (R7), [V15.S4]
+	WORD  $0x6e2addef // fmul v15.4s, v15.4s, v10.4s
+	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	ADD   $24, R3, R7
+	VLD1R (R7), [V15.S4]
+	WORD  $0x6e26ddef // fmul v15.4s, v15.4s, v6.4s
+	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V14.S4]
+	WORD  $0x6e21ddce // fmul v14.4s, v14.4s, v1.4s
+	ADD   $36, R3, R7
+	VLD1R (R7), [V15.S4]
+	WORD  $0x6e29ddef // fmul v15.4s, v15.4s, v9.4s
+	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	ADD   $20, R3, R7
+	VLD1R (R7), [V15.S4]
+	WORD  $0x6e25ddef // fmul v15.4s, v15.4s, v5.4s
+	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	ADD   $12, R3, R7
+	VLD1R (R7), [V15.S4]
+	WORD  $0x6e23ddef // fmul v15.4s, v15.4s, v3.4s
+	ADD   $44, R3, R7
+	VLD1R (R7), [V16.S4]
+	WORD  $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	ADD   $28, R3, R7
+	VLD1R (R7), [V16.S4]
+	WORD  $0x6e27de10 // fmul v16.4s, v16.4s, v7.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
+	VMOVI $0, V14.B16
+	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
+	CMP   $1, R6
+	BNE   linear160
+	WORD  $0x4e2ef5ad // fmax v13.4s, v13.4s, v14.4s
+
+linear160:
+	FMOVQ F13, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row159
+	RET
+
+part158:
+	// 12 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	TST   $2, R0
+	BEQ   one161
+	FMOVD 0(R1), F12
+	TST   $1, R0
+	BEQ   moved162
+	ADD   $8, R1, R3
+	VLD1  (R3), V12.S[2]
+	B     moved162
+
+one161:
+	FMOVS 0(R1), F12
+
+moved162:
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	TST   $2, R0
+	BEQ   one163
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved164
+	ADD   $8, R1, R3
+	VLD1  (R3), V0.S[2]
+	B     moved164
+
+one163:
+	FMOVS 0(R1), F0
+
+moved164:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one165
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved166
+	ADD   $8, R1, R3
+	VLD1  (R3), V1.S[2]
+	B     moved166
+
+one165:
+	FMOVS 0(R1), F1
+
+moved166:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one167
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved168
+	ADD   $8, R1, R3
+	VLD1  (R3), V2.S[2]
+	B     moved168
+
+one167:
+	FMOVS 0(R1), F2
+
+moved168:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one169
+	FMOVD 0(R1), F3
+	TST   $1, R0
+	BEQ   moved170
+	ADD   $8, R1, R3
+	VLD1  (R3), V3.S[2]
+	B     moved170
+
+one169:
+	FMOVS 0(R1), F3
+
+moved170:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one171
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved172
+	ADD   $8, R1, R3
+	VLD1  (R3), V4.S[2]
+	B     moved172
+
+one171:
+	FMOVS 0(R1), F4
+
+moved172:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one173
+	FMOVD 0(R1), F5
+	TST   $1, R0
+	BEQ   moved174
+	ADD   $8, R1, R3
+	VLD1  (R3), V5.S[2]
+	B     moved174
+
+one173:
+	FMOVS 0(R1), F5
+
+moved174:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one175
+	FMOVD 0(R1), F6
+	TST   $1, R0
+	BEQ   moved176
+	ADD   $8, R1, R3
+	VLD1  (R3), V6.S[2]
+	B     moved176
+
+one175:
+	FMOVS 0(R1), F6
+
+moved176:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one177
+	FMOVD 0(R1), F7
+	TST   $1, R0
+	BEQ   moved178
+	ADD   $8, R1, R3
+	VLD1  (R3), V7.S[2]
+	B     moved178
+
+one177:
+	FMOVS 0(R1), F7
+
+moved178:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one179
+	FMOVD 0(R1), F8
+	TST   $1, R0
+	BEQ   moved180
+	ADD   $8, R1, R3
+	VLD1  (R3), V8.S[2]
+	B     moved180
+
+one179:
+	FMOVS 0(R1), F8
+
+moved180:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one181
+	FMOVD 0(R1), F9
+	TST   $1, R0
+	BEQ   moved182
+	ADD   $8, R1, R3
+	VLD1  (R3), V9.S[2]
+	B     moved182
+
+one181:
+	FMOVS 0(R1), F9
+
+moved182:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one183
+	FMOVD 0(R1), F10
+	TST   $1, R0
+	BEQ   moved184
+	ADD   $8, R1, R3
+	VLD1  (R3), V10.S[2]
+	B     moved184
+
+one183:
+	FMOVS 0(R1), F10
+
+moved184:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one185
+	FMOVD 0(R1), F11
+	TST   $1, R0
+	BEQ   moved186
+	ADD   $8, R1, R3
+	VLD1  (R3), V11.S[2]
+	B     moved186
+
+one185:
+	FMOVS 0(R1), F11
+
+moved186:
+	MOVD y+0(FP), R1
+	MOVD ldy+8(FP), R2
+	MOVD x+16(FP), R3
+	MOVD ldx+24(FP), R4
+	MOVD rows+56(FP), R5
+	MOVD act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row187:
+	VLD1R (R3), [V13.S4]
+	VORR  V12.B16, V12.B16, V14.B16
+	VFMLA V0.S4, V13.S4, V14.S4
+	VORR  V14.B16, V14.B16, V13.B16
+	ADD   $32, R3, R7
+	VLD1R (R7), [V14.S4]
+	WORD  $0x6e28ddce // fmul v14.4s, v14.4s, v8.4s
+	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
+	ADD   $16, R3, R7
+	VLD1R (R7), [V14.S4]
+	WORD  $0x6e24ddce // fmul v14.4s, v14.4s, v4.4s
+	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
+	ADD   $8, R3, R7
+	VLD1R (R7), [V14.S4]
+	WORD  $0x6e22ddce // fmul v14.4s, v14.4s, v2.4s
+	ADD   $40, R3, R7
+	VLD1R (R7), [V15.S4]
+	WORD  $0x6e2addef // fmul v15.4s, v15.4s, v10.4s
+	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	ADD   $24, R3, R7
+	VLD1R (R7), [V15.S4]
+	WORD  $0x6e26ddef // fmul v15.4s, v15.4s, v6.4s
+	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V14.S4]
+	WORD  $0x6e21ddce // fmul v14.4s, v14.4s, v1.4s
+	ADD   $36, R3, R7
+	VLD1R (R7), [V15.S4]
+	WORD  $0x6e29ddef // fmul v15.4s, v15.4s, v9.4s
+	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	ADD   $20, R3, R7
+	VLD1R (R7), [V15.S4]
+	WORD  $0x6e25ddef // fmul v15.4s, v15.4s, v5.4s
+	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	ADD   $12, R3, R7
+	VLD1R (R7), [V15.S4]
+	WORD  $0x6e23ddef // fmul v15.4s, v15.4s, v3.4s
+	ADD   $44, R3, R7
+	VLD1R (R7), [V16.S4]
+	WORD  $0x6e2bde10 // fmul v16.4s, v16.4s, v11.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	ADD   $28, R3, R7
+	VLD1R (R7), [V16.S4]
+	WORD  $0x6e27de10 // fmul v16.4s, v16.4s, v7.4s
+	WORD  $0x4e30d5ef // fadd v15.4s, v15.4s, v16.4s
+	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
+	VMOVI $0, V14.B16
+	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
+	CMP   $1, R6
+	BNE   linear188
+	WORD  $0x4e2ef5ad // fmax v13.4s, v13.4s, v14.4s
+
+linear188:
+	TST   $2, R0
+	BEQ   one189
+	FMOVD F13, 0(R1)
+	TST   $1, R0
+	BEQ   moved190
+	ADD   $8, R1, R7
+	VST1  V13.S[2], (R7)
+	B     moved190
+
+one189:
+	FMOVS F13, 0(R1)
+
+moved190:
+	ADD  R4, R3
+	ADD  R2, R1
+	SUBS $1, R5
+	BNE  row187
+	RET
+
+other157:
+	CMP  $11, R0
+	BNE  other191
+	MOVD cols+64(FP), R0
+	CMP  $4, R0
+	BNE  part192
+
+	// 11 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F11
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	ADD   R2, R1
+	FMOVQ 0(R1), F2
+	ADD   R2, R1
+	FMOVQ 0(R1), F3
+	ADD   R2, R1
+	FMOVQ 0(R1), F4
+	ADD   R2, R1
+	FMOVQ 0(R1), F5
+	ADD   R2, R1
+	FMOVQ 0(R1), F6
+	ADD   R2, R1
+	FMOVQ 0(R1), F7
+	ADD   R2, R1
+	FMOVQ 0(R1), F8
+	ADD   R2, R1
+	FMOVQ 0(R1), F9
+	ADD   R2, R1
+	FMOVQ 0(R1), F10
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row193:
+	VLD1R (R3), [V12.S4]
+	VORR  V11.B16, V11.B16, V13.B16
+	VFMLA V0.S4, V12.S4, V13.S4
+	VORR  V13.B16, V13.B16, V12.B16
+	ADD   $32, R3, R7
+	VLD1R (R7), [V13.S4]
+	WORD  $0x6e28ddad // fmul v13.4s, v13.4s, v8.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	ADD   $16, R3, R7
+	VLD1R (R7), [V13.S4]
+	WORD  $0x6e24ddad // fmul v13.4s, v13.4s, v4.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	ADD   $8, R3, R7
+	VLD1R (R7), [V13.S4]
+	WORD  $0x6e22ddad // fmul v13.4s, v13.4s, v2.4s
+	ADD   $40, R3, R7
+	VLD1R (R7), [V14.S4]
+	WORD  $0x6e2addce // fmul v14.4s, v14.4s, v10.4s
+	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
+	ADD   $24, R3, R7
+	VLD1R (R7), [V14.S4]
+	WORD  $0x6e26ddce // fmul v14.4s, v14.4s, v6.4s
+	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V13.S4]
+	WORD  $0x6e21ddad // fmul v13.4s, v13.4s, v1.4s
+	ADD   $36, R3, R7
+	VLD1R (R7), [V14.S4]
+	WORD  $0x6e29ddce // fmul v14.4s, v14.4s, v9.4s
+	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
+	ADD   $20, R3, R7
+	VLD1R (R7), [V14.S4]
+	WORD  $0x6e25ddce // fmul v14.4s, v14.4s, v5.4s
+	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
+	ADD   $12, R3, R7
+	VLD1R (R7), [V14.S4]
+	WORD  $0x6e23ddce // fmul v14.4s, v14.4s, v3.4s
+	ADD   $28, R3, R7
+	VLD1R (R7), [V15.S4]
+	WORD  $0x6e27ddef // fmul v15.4s, v15.4s, v7.4s
+	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	VMOVI $0, V13.B16
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	CMP   $1, R6
+	BNE   linear194
+	WORD  $0x4e2df58c // fmax v12.4s, v12.4s, v13.4s
+
+linear194:
+	FMOVQ F12, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row193
+	RET
+
+part192:
+	// 11 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	TST   $2, R0
+	BEQ   one195
+	FMOVD 0(R1), F11
+	TST   $1, R0
+	BEQ   moved196
+	ADD   $8, R1, R3
+	VLD1  (R3), V11.S[2]
+	B     moved196
+
+one195:
+	FMOVS 0(R1), F11
+
+moved196:
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	TST   $2, R0
+	BEQ   one197
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved198
+	ADD   $8, R1, R3
+	VLD1  (R3), V0.S[2]
+	B     moved198
+
+one197:
+	FMOVS 0(R1), F0
+
+moved198:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one199
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved200
+	ADD   $8, R1, R3
+	VLD1  (R3), V1.S[2]
+	B     moved200
+
+one199:
+	FMOVS 0(R1), F1
+
+moved200:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one201
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved202
+	ADD   $8, R1, R3
+	VLD1  (R3), V2.S[2]
+	B     moved202
+
+one201:
+	FMOVS 0(R1), F2
+
+moved202:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one203
+	FMOVD 0(R1), F3
+	TST   $1, R0
+	BEQ   moved204
+	ADD   $8, R1, R3
+	VLD1  (R3), V3.S[2]
+	B     moved204
+
+one203:
+	FMOVS 0(R1), F3
+
+moved204:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one205
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved206
+	ADD   $8, R1, R3
+	VLD1  (R3), V4.S[2]
+	B     moved206
+
+one205:
+	FMOVS 0(R1), F4
+
+moved206:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one207
+	FMOVD 0(R1), F5
+	TST   $1, R0
+	BEQ   moved208
+	ADD   $8, R1, R3
+	VLD1  (R3), V5.S[2]
+	B     moved208
+
+one207:
+	FMOVS 0(R1), F5
+
+moved208:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one209
+	FMOVD 0(R1), F6
+	TST   $1, R0
+	BEQ   moved210
+	ADD   $8, R1, R3
+	VLD1  (R3), V6.S[2]
+	B     moved210
+
+one209:
+	FMOVS 0(R1), F6
+
+moved210:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one211
+	FMOVD 0(R1), F7
+	TST   $1, R0
+	BEQ   moved212
+	ADD   $8, R1, R3
+	VLD1  (R3), V7.S[2]
+	B     moved212
+
+one211:
+	FMOVS 0(R1), F7
+
+moved212:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one213
+	FMOVD 0(R1), F8
+	TST   $1, R0
+	BEQ   moved214
+	ADD   $8, R1, R3
+	VLD1  (R3), V8.S[2]
+	B     moved214
+
+one213:
+	FMOVS 0(R1), F8
+
+moved214:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one215
+	FMOVD 0(R1), F9
+	TST   $1, R0
+	BEQ   moved216
+	ADD   $8, R1, R3
+	VLD1  (R3), V9.S[2]
+	B     moved216
+
+one215:
+	FMOVS 0(R1), F9
+
+moved216:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one217
+	FMOVD 0(R1), F10
+	TST   $1, R0
+	BEQ   moved218
+	ADD   $8, R1, R3
+	VLD1  (R3), V10.S[2]
+	B     moved218
+
+one217:
+	FMOVS 0(R1), F10
+
+moved218:
+	MOVD y+0(FP), R1
+	MOVD ldy+8(FP), R2
+	MOVD x+16(FP), R3
+	MOVD ldx+24(FP), R4
+	MOVD rows+56(FP), R5
+	MOVD act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row219:
+	VLD1R (R3), [V12.S4]
+	VORR  V11.B16, V11.B16, V13.B16
+	VFMLA V0.S4, V12.S4, V13.S4
+	VORR  V13.B16, V13.B16, V12.B16
+	ADD   $32, R3, R7
+	VLD1R (R7), [V13.S4]
+	WORD  $0x6e28ddad // fmul v13.4s, v13.4s, v8.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	ADD   $16, R3, R7
+	VLD1R (R7), [V13.S4]
+	WORD  $0x6e24ddad // fmul v13.4s, v13.4s, v4.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	ADD   $8, R3, R7
+	VLD1R (R7), [V13.S4]
+	WORD  $0x6e22ddad // fmul v13.4s, v13.4s, v2.4s
+	ADD   $40, R3, R7
+	VLD1R (R7), [V14.S4]
+	WORD  $0x6e2addce // fmul v14.4s, v14.4s, v10.4s
+	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
+	ADD   $24, R3, R7
+	VLD1R (R7), [V14.S4]
+	WORD  $0x6e26ddce // fmul v14.4s, v14.4s, v6.4s
+	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V13.S4]
+	WORD  $0x6e21ddad // fmul v13.4s, v13.4s, v1.4s
+	ADD   $36, R3, R7
+	VLD1R (R7), [V14.S4]
+	WORD  $0x6e29ddce // fmul v14.4s, v14.4s, v9.4s
+	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
+	ADD   $20, R3, R7
+	VLD1R (R7), [V14.S4]
+	WORD  $0x6e25ddce // fmul v14.4s, v14.4s, v5.4s
+	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
+	ADD   $12, R3, R7
+	VLD1R (R7), [V14.S4]
+	WORD  $0x6e23ddce // fmul v14.4s, v14.4s, v3.4s
+	ADD   $28, R3, R7
+	VLD1R (R7), [V15.S4]
+	WORD  $0x6e27ddef // fmul v15.4s, v15.4s, v7.4s
+	WORD  $0x4e2fd5ce // fadd v14.4s, v14.4s, v15.4s
+	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	VMOVI $0, V13.B16
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	CMP   $1, R6
+	BNE   linear220
+	WORD  $0x4e2df58c // fmax v12.4s, v12.4s, v13.4s
+
+linear220:
+	TST   $2, R0
+	BEQ   one221
+	FMOVD F12, 0(R1)
+	TST   $1, R0
+	BEQ   moved222
+	ADD   $8, R1, R7
+	VST1  V12.S[2], (R7)
+	B     moved222
+
+one221:
+	FMOVS F12, 0(R1)
+
+moved222:
+	ADD  R4, R3
+	ADD  R2, R1
+	SUBS $1, R5
+	BNE  row219
+	RET
+
+other191:
+	CMP  $10, R0
+	BNE  other223
+	MOVD cols+64(FP), R0
+	CMP  $4, R0
+	BNE  part224
+
+	// 10 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F10
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	ADD   R2, R1
+	FMOVQ 0(R1), F2
+	ADD   R2, R1
+	FMOVQ 0(R1), F3
+	ADD   R2, R1
+	FMOVQ 0(R1), F4
+	ADD   R2, R1
+	FMOVQ 0(R1), F5
+	ADD   R2, R1
+	FMOVQ 0(R1), F6
+	ADD   R2, R1
+	FMOVQ 0(R1), F7
+	ADD   R2, R1
+	FMOVQ 0(R1), F8
+	ADD   R2, R1
+	FMOVQ 0(R1), F9
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row225:
+	VLD1R (R3), [V11.S4]
+	VORR  V10.B16, V10.B16, V12.B16
+	VFMLA V0.S4, V11.S4, V12.S4
+	VORR  V12.B16, V12.B16, V11.B16
+	ADD   $32, R3, R7
+	VLD1R (R7), [V12.S4]
+	WORD  $0x6e28dd8c // fmul v12.4s, v12.4s, v8.4s
+	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
+	ADD   $16, R3, R7
+	VLD1R (R7), [V12.S4]
+	WORD  $0x6e24dd8c // fmul v12.4s, v12.4s, v4.4s
+	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
+	ADD   $8, R3, R7
+	VLD1R (R7), [V12.S4]
+	WORD  $0x6e22dd8c // fmul v12.4s, v12.4s, v2.4s
+	ADD   $24, R3, R7
+	VLD1R (R7), [V13.S4]
+	WORD  $0x6e26ddad // fmul v13.4s, v13.4s, v6.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V12.S4]
+	WORD  $0x6e21dd8c // fmul v12.4s, v12.4s, v1.4s
+	ADD   $36, R3, R7
+	VLD1R (R7), [V13.S4]
+	WORD  $0x6e29ddad // fmul v13.4s, v13.4s, v9.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	ADD   $20, R3, R7
+	VLD1R (R7), [V13.S4]
+	WORD  $0x6e25ddad // fmul v13.4s, v13.4s, v5.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	ADD   $12, R3, R7
+	VLD1R (R7), [V13.S4]
+	WORD  $0x6e23ddad // fmul v13.4s, v13.4s, v3.4s
+	ADD   $28, R3, R7
+	VLD1R (R7), [V14.S4]
+	WORD  $0x6e27ddce // fmul v14.4s, v14.4s, v7.4s
+	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
+	VMOVI $0, V12.B16
+	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
+	CMP   $1, R6
+	BNE   linear226
+	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
+
+linear226:
+	FMOVQ F11, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row225
+	RET
+
+part224:
+	// 10 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	TST   $2, R0
+	BEQ   one227
+	FMOVD 0(R1), F10
+	TST   $1, R0
+	BEQ   moved228
+	ADD   $8, R1, R3
+	VLD1  (R3), V10.S[2]
+	B     moved228
+
+one227:
+	FMOVS 0(R1), F10
+
+moved228:
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	TST   $2, R0
+	BEQ   one229
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved230
+	ADD   $8, R1, R3
+	VLD1  (R3), V0.S[2]
+	B     moved230
+
+one229:
+	FMOVS 0(R1), F0
+
+moved230:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one231
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved232
+	ADD   $8, R1, R3
+	VLD1  (R3), V1.S[2]
+	B     moved232
+
+one231:
+	FMOVS 0(R1), F1
+
+moved232:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one233
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved234
+	ADD   $8, R1, R3
+	VLD1  (R3), V2.S[2]
+	B     moved234
+
+one233:
+	FMOVS 0(R1), F2
+
+moved234:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one235
+	FMOVD 0(R1), F3
+	TST   $1, R0
+	BEQ   moved236
+	ADD   $8, R1, R3
+	VLD1  (R3), V3.S[2]
+	B     moved236
+
+one235:
+	FMOVS 0(R1), F3
+
+moved236:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one237
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved238
+	ADD   $8, R1, R3
+	VLD1  (R3), V4.S[2]
+	B     moved238
+
+one237:
+	FMOVS 0(R1), F4
+
+moved238:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one239
+	FMOVD 0(R1), F5
+	TST   $1, R0
+	BEQ   moved240
+	ADD   $8, R1, R3
+	VLD1  (R3), V5.S[2]
+	B     moved240
+
+one239:
+	FMOVS 0(R1), F5
+
+moved240:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one241
+	FMOVD 0(R1), F6
+	TST   $1, R0
+	BEQ   moved242
+	ADD   $8, R1, R3
+	VLD1  (R3), V6.S[2]
+	B     moved242
+
+one241:
+	FMOVS 0(R1), F6
+
+moved242:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one243
+	FMOVD 0(R1), F7
+	TST   $1, R0
+	BEQ   moved244
+	ADD   $8, R1, R3
+	VLD1  (R3), V7.S[2]
+	B     moved244
+
+one243:
+	FMOVS 0(R1), F7
+
+moved244:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one245
+	FMOVD 0(R1), F8
+	TST   $1, R0
+	BEQ   moved246
+	ADD   $8, R1, R3
+	VLD1  (R3), V8.S[2]
+	B     moved246
+
+one245:
+	FMOVS 0(R1), F8
+
+moved246:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one247
+	FMOVD 0(R1), F9
+	TST   $1, R0
+	BEQ   moved248
+	ADD   $8, R1, R3
+	VLD1  (R3), V9.S[2]
+	B     moved248
+
+one247:
+	FMOVS 0(R1), F9
+
+moved248:
+	MOVD y+0(FP), R1
+	MOVD ldy+8(FP), R2
+	MOVD x+16(FP), R3
+	MOVD ldx+24(FP), R4
+	MOVD rows+56(FP), R5
+	MOVD act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row249:
+	VLD1R (R3), [V11.S4]
+	VORR  V10.B16, V10.B16, V12.B16
+	VFMLA V0.S4, V11.S4, V12.S4
+	VORR  V12.B16, V12.B16, V11.B16
+	ADD   $32, R3, R7
+	VLD1R (R7), [V12.S4]
+	WORD  $0x6e28dd8c // fmul v12.4s, v12.4s, v8.4s
+	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
+	ADD   $16, R3, R7
+	VLD1R (R7), [V12.S4]
+	WORD  $0x6e24dd8c // fmul v12.4s, v12.4s, v4.4s
+	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
+	ADD   $8, R3, R7
+	VLD1R (R7), [V12.S4]
+	WORD  $0x6e22dd8c // fmul v12.4s, v12.4s, v2.4s
+	ADD   $24, R3, R7
+	VLD1R (R7), [V13.S4]
+	WORD  $0x6e26ddad // fmul v13.4s, v13.4s, v6.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V12.S4]
+	WORD  $0x6e21dd8c // fmul v12.4s, v12.4s, v1.4s
+	ADD   $36, R3, R7
+	VLD1R (R7), [V13.S4]
+	WORD  $0x6e29ddad // fmul v13.4s, v13.4s, v9.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	ADD   $20, R3, R7
+	VLD1R (R7), [V13.S4]
+	WORD  $0x6e25ddad // fmul v13.4s, v13.4s, v5.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	ADD   $12, R3, R7
+	VLD1R (R7), [V13.S4]
+	WORD  $0x6e23ddad // fmul v13.4s, v13.4s, v3.4s
+	ADD   $28, R3, R7
+	VLD1R (R7), [V14.S4]
+	WORD  $0x6e27ddce // fmul v14.4s, v14.4s, v7.4s
+	WORD  $0x4e2ed5ad // fadd v13.4s, v13.4s, v14.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
+	VMOVI $0, V12.B16
+	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
+	CMP   $1, R6
+	BNE   linear250
+	WORD  $0x4e2cf56b // fmax v11.4s, v11.4s, v12.4s
+
+linear250:
+	TST   $2, R0
+	BEQ   one251
+	FMOVD F11, 0(R1)
+	TST   $1, R0
+	BEQ   moved252
+	ADD   $8, R1, R7
+	VST1  V11.S[2], (R7)
+	B     moved252
+
+one251:
+	FMOVS F11, 0(R1)
+
+moved252:
+	ADD  R4, R3
+	ADD  R2, R1
+	SUBS $1, R5
+	BNE  row249
+	RET
+
+other223:
+	CMP  $9, R0
+	BNE  other253
+	MOVD cols+64(FP), R0
+	CMP  $4, R0
+	BNE  part254
+
+	// 9 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F9
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	ADD   R2, R1
+	FMOVQ 0(R1), F2
+	ADD   R2, R1
+	FMOVQ 0(R1), F3
+	ADD   R2, R1
+	FMOVQ 0(R1), F4
+	ADD   R2, R1
+	FMOVQ 0(R1), F5
+	ADD   R2, R1
+	FMOVQ 0(R1), F6
+	ADD   R2, R1
+	FMOVQ 0(R1), F7
+	ADD   R2, R1
+	FMOVQ 0(R1), F8
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row255:
+	VLD1R (R3), [V10.S4]
+	VORR  V9.B16, V9.B16, V11.B16
+	VFMLA V0.S4, V10.S4, V11.S4
+	VORR  V11.B16, V11.B16, V10.B16
+	ADD   $32, R3, R7
+	VLD1R (R7), [V11.S4]
+	WORD  $0x6e28dd6b // fmul v11.4s, v11.4s, v8.4s
+	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	ADD   $16, R3, R7
+	VLD1R (R7), [V11.S4]
+	WORD  $0x6e24dd6b // fmul v11.4s, v11.4s, v4.4s
+	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	ADD   $8, R3, R7
+	VLD1R (R7), [V11.S4]
+	WORD  $0x6e22dd6b // fmul v11.4s, v11.4s, v2.4s
+	ADD   $24, R3, R7
+	VLD1R (R7), [V12.S4]
+	WORD  $0x6e26dd8c // fmul v12.4s, v12.4s, v6.4s
+	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
+	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V11.S4]
+	WORD  $0x6e21dd6b // fmul v11.4s, v11.4s, v1.4s
+	ADD   $20, R3, R7
+	VLD1R (R7), [V12.S4]
+	WORD  $0x6e25dd8c // fmul v12.4s, v12.4s, v5.4s
+	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
+	ADD   $12, R3, R7
+	VLD1R (R7), [V12.S4]
+	WORD  $0x6e23dd8c // fmul v12.4s, v12.4s, v3.4s
+	ADD   $28, R3, R7
+	VLD1R (R7), [V13.S4]
+	WORD  $0x6e27ddad // fmul v13.4s, v13.4s, v7.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
+	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	VMOVI $0, V11.B16
+	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	CMP   $1, R6
+	BNE   linear256
+	WORD  $0x4e2bf54a // fmax v10.4s, v10.4s, v11.4s
+
+linear256:
+	FMOVQ F10, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row255
+	RET
+
+part254:
+	// 9 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	TST   $2, R0
+	BEQ   one257
+	FMOVD 0(R1), F9
+	TST   $1, R0
+	BEQ   moved258
+	ADD   $8, R1, R3
+	VLD1  (R3), V9.S[2]
+	B     moved258
+
+one257:
+	FMOVS 0(R1), F9
+
+moved258:
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	TST   $2, R0
+	BEQ   one259
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved260
+	ADD   $8, R1, R3
+	VLD1  (R3), V0.S[2]
+	B     moved260
+
+one259:
+	FMOVS 0(R1), F0
+
+moved260:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one261
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved262
+	ADD   $8, R1, R3
+	VLD1  (R3), V1.S[2]
+	B     moved262
+
+one261:
+	FMOVS 0(R1), F1
+
+moved262:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one263
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved264
+	ADD   $8, R1, R3
+	VLD1  (R3), V2.S[2]
+	B     moved264
+
+one263:
+	FMOVS 0(R1), F2
+
+moved264:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one265
+	FMOVD 0(R1), F3
+	TST   $1, R0
+	BEQ   moved266
+	ADD   $8, R1, R3
+	VLD1  (R3), V3.S[2]
+	B     moved266
+
+one265:
+	FMOVS 0(R1), F3
+
+moved266:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one267
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved268
+	ADD   $8, R1, R3
+	VLD1  (R3), V4.S[2]
+	B     moved268
+
+one267:
+	FMOVS 0(R1), F4
+
+moved268:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one269
+	FMOVD 0(R1), F5
+	TST   $1, R0
+	BEQ   moved270
+	ADD   $8, R1, R3
+	VLD1  (R3), V5.S[2]
+	B     moved270
+
+one269:
+	FMOVS 0(R1), F5
+
+moved270:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one271
+	FMOVD 0(R1), F6
+	TST   $1, R0
+	BEQ   moved272
+	ADD   $8, R1, R3
+	VLD1  (R3), V6.S[2]
+	B     moved272
+
+one271:
+	FMOVS 0(R1), F6
+
+moved272:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one273
+	FMOVD 0(R1), F7
+	TST   $1, R0
+	BEQ   moved274
+	ADD   $8, R1, R3
+	VLD1  (R3), V7.S[2]
+	B     moved274
+
+one273:
+	FMOVS 0(R1), F7
+
+moved274:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one275
+	FMOVD 0(R1), F8
+	TST   $1, R0
+	BEQ   moved276
+	ADD   $8, R1, R3
+	VLD1  (R3), V8.S[2]
+	B     moved276
+
+one275:
+	FMOVS 0(R1), F8
+
+moved276:
+	MOVD y+0(FP), R1
+	MOVD ldy+8(FP), R2
+	MOVD x+16(FP), R3
+	MOVD ldx+24(FP), R4
+	MOVD rows+56(FP), R5
+	MOVD act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row277:
+	VLD1R (R3), [V10.S4]
+	VORR  V9.B16, V9.B16, V11.B16
+	VFMLA V0.S4, V10.S4, V11.S4
+	VORR  V11.B16, V11.B16, V10.B16
+	ADD   $32, R3, R7
+	VLD1R (R7), [V11.S4]
+	WORD  $0x6e28dd6b // fmul v11.4s, v11.4s, v8.4s
+	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	ADD   $16, R3, R7
+	VLD1R (R7), [V11.S4]
+	WORD  $0x6e24dd6b // fmul v11.4s, v11.4s, v4.4s
+	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	ADD   $8, R3, R7
+	VLD1R (R7), [V11.S4]
+	WORD  $0x6e22dd6b // fmul v11.4s, v11.4s, v2.4s
+	ADD   $24, R3, R7
+	VLD1R (R7), [V12.S4]
+	WORD  $0x6e26dd8c // fmul v12.4s, v12.4s, v6.4s
+	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
+	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V11.S4]
+	WORD  $0x6e21dd6b // fmul v11.4s, v11.4s, v1.4s
+	ADD   $20, R3, R7
+	VLD1R (R7), [V12.S4]
+	WORD  $0x6e25dd8c // fmul v12.4s, v12.4s, v5.4s
+	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
+	ADD   $12, R3, R7
+	VLD1R (R7), [V12.S4]
+	WORD  $0x6e23dd8c // fmul v12.4s, v12.4s, v3.4s
+	ADD   $28, R3, R7
+	VLD1R (R7), [V13.S4]
+	WORD  $0x6e27ddad // fmul v13.4s, v13.4s, v7.4s
+	WORD  $0x4e2dd58c // fadd v12.4s, v12.4s, v13.4s
+	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
+	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	VMOVI $0, V11.B16
+	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	CMP   $1, R6
+	BNE   linear278
+	WORD  $0x4e2bf54a // fmax v10.4s, v10.4s, v11.4s
+
+linear278:
+	TST   $2, R0
+	BEQ   one279
+	FMOVD F10, 0(R1)
+	TST   $1, R0
+	BEQ   moved280
+	ADD   $8, R1, R7
+	VST1  V10.S[2], (R7)
+	B     moved280
+
+one279:
+	FMOVS F10, 0(R1)
+
+moved280:
+	ADD  R4, R3
+	ADD  R2, R1
+	SUBS $1, R5
+	BNE  row277
+	RET
+
+other253:
+	CMP  $8, R0
+	BNE  other281
+	MOVD cols+64(FP), R0
+	CMP  $4, R0
+	BNE  part282
+
+	// 8 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F8
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	ADD   R2, R1
+	FMOVQ 0(R1), F2
+	ADD   R2, R1
+	FMOVQ 0(R1), F3
+	ADD   R2, R1
+	FMOVQ 0(R1), F4
+	ADD   R2, R1
+	FMOVQ 0(R1), F5
+	ADD   R2, R1
+	FMOVQ 0(R1), F6
+	ADD   R2, R1
+	FMOVQ 0(R1), F7
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row283:
+	VLD1R (R3), [V9.S4]
+	VORR  V8.B16, V8.B16, V10.B16
+	VFMLA V0.S4, V9.S4, V10.S4
+	VORR  V10.B16, V10.B16, V9.B16
+	ADD   $16, R3, R7
+	VLD1R (R7), [V10.S4]
+	WORD  $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	ADD   $8, R3, R7
+	VLD1R (R7), [V10.S4]
+	WORD  $0x6e22dd4a // fmul v10.4s, v10.4s, v2.4s
+	ADD   $24, R3, R7
+	VLD1R (R7), [V11.S4]
+	WORD  $0x6e26dd6b // fmul v11.4s, v11.4s, v6.4s
+	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V10.S4]
+	WORD  $0x6e21dd4a // fmul v10.4s, v10.4s, v1.4s
+	ADD   $20, R3, R7
+	VLD1R (R7), [V11.S4]
+	WORD  $0x6e25dd6b // fmul v11.4s, v11.4s, v5.4s
+	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	ADD   $12, R3, R7
+	VLD1R (R7), [V11.S4]
+	WORD  $0x6e23dd6b // fmul v11.4s, v11.4s, v3.4s
+	ADD   $28, R3, R7
+	VLD1R (R7), [V12.S4]
+	WORD  $0x6e27dd8c // fmul v12.4s, v12.4s, v7.4s
+	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
+	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	VMOVI $0, V10.B16
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	CMP   $1, R6
+	BNE   linear284
+	WORD  $0x4e2af529 // fmax v9.4s, v9.4s, v10.4s
+
+linear284:
+	FMOVQ F9, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row283
+	RET
+
+part282:
+	// 8 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	TST   $2, R0
+	BEQ   one285
+	FMOVD 0(R1), F8
+	TST   $1, R0
+	BEQ   moved286
+	ADD   $8, R1, R3
+	VLD1  (R3), V8.S[2]
+	B     moved286
+
+one285:
+	FMOVS 0(R1), F8
+
+moved286:
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	TST   $2, R0
+	BEQ   one287
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved288
+	ADD   $8, R1, R3
+	VLD1  (R3), V0.S[2]
+	B     moved288
+
+one287:
+	FMOVS 0(R1), F0
+
+moved288:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one289
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved290
+	ADD   $8, R1, R3
+	VLD1  (R3), V1.S[2]
+	B     moved290
+
+one289:
+	FMOVS 0(R1), F1
+
+moved290:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one291
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved292
+	ADD   $8, R1, R3
+	VLD1  (R3), V2.S[2]
+	B     moved292
+
+one291:
+	FMOVS 0(R1), F2
+
+moved292:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one293
+	FMOVD 0(R1), F3
+	TST   $1, R0
+	BEQ   moved294
+	ADD   $8, R1, R3
+	VLD1  (R3), V3.S[2]
+	B     moved294
+
+one293:
+	FMOVS 0(R1), F3
+
+moved294:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one295
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved296
+	ADD   $8, R1, R3
+	VLD1  (R3), V4.S[2]
+	B     moved296
+
+one295:
+	FMOVS 0(R1), F4
+
+moved296:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one297
+	FMOVD 0(R1), F5
+	TST   $1, R0
+	BEQ   moved298
+	ADD   $8, R1, R3
+	VLD1  (R3), V5.S[2]
+	B     moved298
+
+one297:
+	FMOVS 0(R1), F5
+
+moved298:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one299
+	FMOVD 0(R1), F6
+	TST   $1, R0
+	BEQ   moved300
+	ADD   $8, R1, R3
+	VLD1  (R3), V6.S[2]
+	B     moved300
+
+one299:
+	FMOVS 0(R1), F6
+
+moved300:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one301
+	FMOVD 0(R1), F7
+	TST   $1, R0
+	BEQ   moved302
+	ADD   $8, R1, R3
+	VLD1  (R3), V7.S[2]
+	B     moved302
+
+one301:
+	FMOVS 0(R1), F7
+
+moved302:
+	MOVD y+0(FP), R1
+	MOVD ldy+8(FP), R2
+	MOVD x+16(FP), R3
+	MOVD ldx+24(FP), R4
+	MOVD rows+56(FP), R5
+	MOVD act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row303:
+	VLD1R (R3), [V9.S4]
+	VORR  V8.B16, V8.B16, V10.B16
+	VFMLA V0.S4, V9.S4, V10.S4
+	VORR  V10.B16, V10.B16, V9.B16
+	ADD   $16, R3, R7
+	VLD1R (R7), [V10.S4]
+	WORD  $0x6e24dd4a // fmul v10.4s, v10.4s, v4.4s
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	ADD   $8, R3, R7
+	VLD1R (R7), [V10.S4]
+	WORD  $0x6e22dd4a // fmul v10.4s, v10.4s, v2.4s
+	ADD   $24, R3, R7
+	VLD1R (R7), [V11.S4]
+	WORD  $0x6e26dd6b // fmul v11.4s, v11.4s, v6.4s
+	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V10.S4]
+	WORD  $0x6e21dd4a // fmul v10.4s, v10.4s, v1.4s
+	ADD   $20, R3, R7
+	VLD1R (R7), [V11.S4]
+	WORD  $0x6e25dd6b // fmul v11.4s, v11.4s, v5.4s
+	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	ADD   $12, R3, R7
+	VLD1R (R7), [V11.S4]
+	WORD  $0x6e23dd6b // fmul v11.4s, v11.4s, v3.4s
+	ADD   $28, R3, R7
+	VLD1R (R7), [V12.S4]
+	WORD  $0x6e27dd8c // fmul v12.4s, v12.4s, v7.4s
+	WORD  $0x4e2cd56b // fadd v11.4s, v11.4s, v12.4s
+	WORD  $0x4e2bd54a // fadd v10.4s, v10.4s, v11.4s
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	VMOVI $0, V10.B16
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	CMP   $1, R6
+	BNE   linear304
+	WORD  $0x4e2af529 // fmax v9.4s, v9.4s, v10.4s
+
+linear304:
+	TST   $2, R0
+	BEQ   one305
+	FMOVD F9, 0(R1)
+	TST   $1, R0
+	BEQ   moved306
+	ADD   $8, R1, R7
+	VST1  V9.S[2], (R7)
+	B     moved306
+
+one305:
+	FMOVS F9, 0(R1)
+
+moved306:
+	ADD  R4, R3
+	ADD  R2, R1
+	SUBS $1, R5
+	BNE  row303
+	RET
+
+other281:
+	CMP  $7, R0
+	BNE  other307
+	MOVD cols+64(FP), R0
+	CMP  $4, R0
+	BNE  part308
+
+	// 7 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F7
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	ADD   R2, R1
+	FMOVQ 0(R1), F2
+	ADD   R2, R1
+	FMOVQ 0(R1), F3
+	ADD   R2, R1
+	FMOVQ 0(R1), F4
+	ADD   R2, R1
+	FMOVQ 0(R1), F5
+	ADD   R2, R1
+	FMOVQ 0(R1), F6
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row309:
+	VLD1R (R3), [V8.S4]
+	VORR  V7.B16, V7.B16, V9.B16
+	VFMLA V0.S4, V8.S4, V9.S4
+	VORR  V9.B16, V9.B16, V8.B16
+	ADD   $16, R3, R7
+	VLD1R (R7), [V9.S4]
+	WORD  $0x6e24dd29 // fmul v9.4s, v9.4s, v4.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	ADD   $8, R3, R7
+	VLD1R (R7), [V9.S4]
+	WORD  $0x6e22dd29 // fmul v9.4s, v9.4s, v2.4s
+	ADD   $24, R3, R7
+	VLD1R (R7), [V10.S4]
+	WORD  $0x6e26dd4a // fmul v10.4s, v10.4s, v6.4s
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V9.S4]
+	WORD  $0x6e21dd29 // fmul v9.4s, v9.4s, v1.4s
+	ADD   $20, R3, R7
+	VLD1R (R7), [V10.S4]
+	WORD  $0x6e25dd4a // fmul v10.4s, v10.4s, v5.4s
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	ADD   $12, R3, R7
+	VLD1R (R7), [V10.S4]
+	WORD  $0x6e23dd4a // fmul v10.4s, v10.4s, v3.4s
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	VMOVI $0, V9.B16
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	CMP   $1, R6
+	BNE   linear310
+	WORD  $0x4e29f508 // fmax v8.4s, v8.4s, v9.4s
+
+linear310:
+	FMOVQ F8, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row309
+	RET
+
+part308:
+	// 7 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	TST   $2, R0
+	BEQ   one311
+	FMOVD 0(R1), F7
+	TST   $1, R0
+	BEQ   moved312
+	ADD   $8, R1, R3
+	VLD1  (R3), V7.S[2]
+	B     moved312
+
+one311:
+	FMOVS 0(R1), F7
+
+moved312:
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	TST   $2, R0
+	BEQ   one313
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved314
+	ADD   $8, R1, R3
+	VLD1  (R3), V0.S[2]
+	B     moved314
+
+one313:
+	FMOVS 0(R1), F0
+
+moved314:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one315
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved316
+	ADD   $8, R1, R3
+	VLD1  (R3), V1.S[2]
+	B     moved316
+
+one315:
+	FMOVS 0(R1), F1
+
+moved316:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one317
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved318
+	ADD   $8, R1, R3
+	VLD1  (R3), V2.S[2]
+	B     moved318
+
+one317:
+	FMOVS 0(R1), F2
+
+moved318:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one319
+	FMOVD 0(R1), F3
+	TST   $1, R0
+	BEQ   moved320
+	ADD   $8, R1, R3
+	VLD1  (R3), V3.S[2]
+	B     moved320
+
+one319:
+	FMOVS 0(R1), F3
+
+moved320:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one321
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved322
+	ADD   $8, R1, R3
+	VLD1  (R3), V4.S[2]
+	B     moved322
+
+one321:
+	FMOVS 0(R1), F4
+
+moved322:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one323
+	FMOVD 0(R1), F5
+	TST   $1, R0
+	BEQ   moved324
+	ADD   $8, R1, R3
+	VLD1  (R3), V5.S[2]
+	B     moved324
+
+one323:
+	FMOVS 0(R1), F5
+
+moved324:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one325
+	FMOVD 0(R1), F6
+	TST   $1, R0
+	BEQ   moved326
+	ADD   $8, R1, R3
+	VLD1  (R3), V6.S[2]
+	B     moved326
+
+one325:
+	FMOVS 0(R1), F6
+
+moved326:
+	MOVD y+0(FP), R1
+	MOVD ldy+8(FP), R2
+	MOVD x+16(FP), R3
+	MOVD ldx+24(FP), R4
+	MOVD rows+56(FP), R5
+	MOVD act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row327:
+	VLD1R (R3), [V8.S4]
+	VORR  V7.B16, V7.B16, V9.B16
+	VFMLA V0.S4, V8.S4, V9.S4
+	VORR  V9.B16, V9.B16, V8.B16
+	ADD   $16, R3, R7
+	VLD1R (R7), [V9.S4]
+	WORD  $0x6e24dd29 // fmul v9.4s, v9.4s, v4.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	ADD   $8, R3, R7
+	VLD1R (R7), [V9.S4]
+	WORD  $0x6e22dd29 // fmul v9.4s, v9.4s, v2.4s
+	ADD   $24, R3, R7
+	VLD1R (R7), [V10.S4]
+	WORD  $0x6e26dd4a // fmul v10.4s, v10.4s, v6.4s
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V9.S4]
+	WORD  $0x6e21dd29 // fmul v9.4s, v9.4s, v1.4s
+	ADD   $20, R3, R7
+	VLD1R (R7), [V10.S4]
+	WORD  $0x6e25dd4a // fmul v10.4s, v10.4s, v5.4s
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	ADD   $12, R3, R7
+	VLD1R (R7), [V10.S4]
+	WORD  $0x6e23dd4a // fmul v10.4s, v10.4s, v3.4s
+	WORD  $0x4e2ad529 // fadd v9.4s, v9.4s, v10.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	VMOVI $0, V9.B16
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	CMP   $1, R6
+	BNE   linear328
+	WORD  $0x4e29f508 // fmax v8.4s, v8.4s, v9.4s
+
+linear328:
+	TST   $2, R0
+	BEQ   one329
+	FMOVD F8, 0(R1)
+	TST   $1, R0
+	BEQ   moved330
+	ADD   $8, R1, R7
+	VST1  V8.S[2], (R7)
+	B     moved330
+
+one329:
+	FMOVS F8, 0(R1)
+
+moved330:
+	ADD  R4, R3
+	ADD  R2, R1
+	SUBS $1, R5
+	BNE  row327
+	RET
+
+other307:
+	CMP  $6, R0
+	BNE  other331
+	MOVD cols+64(FP), R0
+	CMP  $4, R0
+	BNE  part332
+
+	// 6 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F6
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	ADD   R2, R1
+	FMOVQ 0(R1), F2
+	ADD   R2, R1
+	FMOVQ 0(R1), F3
+	ADD   R2, R1
+	FMOVQ 0(R1), F4
+	ADD   R2, R1
+	FMOVQ 0(R1), F5
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row333:
+	VLD1R (R3), [V7.S4]
+	VORR  V6.B16, V6.B16, V8.B16
+	VFMLA V0.S4, V7.S4, V8.S4
+	VORR  V8.B16, V8.B16, V7.B16
+	ADD   $16, R3, R7
+	VLD1R (R7), [V8.S4]
+	WORD  $0x6e24dd08 // fmul v8.4s, v8.4s, v4.4s
+	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	ADD   $8, R3, R7
+	VLD1R (R7), [V8.S4]
+	WORD  $0x6e22dd08 // fmul v8.4s, v8.4s, v2.4s
+	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V8.S4]
+	WORD  $0x6e21dd08 // fmul v8.4s, v8.4s, v1.4s
+	ADD   $20, R3, R7
+	VLD1R (R7), [V9.S4]
+	WORD  $0x6e25dd29 // fmul v9.4s, v9.4s, v5.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	ADD   $12, R3, R7
+	VLD1R (R7), [V9.S4]
+	WORD  $0x6e23dd29 // fmul v9.4s, v9.4s, v3.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	CMP   $1, R6
+	BNE   linear334
+	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
+
+linear334:
+	FMOVQ F7, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row333
+	RET
+
+part332:
+	// 6 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	TST   $2, R0
+	BEQ   one335
+	FMOVD 0(R1), F6
+	TST   $1, R0
+	BEQ   moved336
+	ADD   $8, R1, R3
+	VLD1  (R3), V6.S[2]
+	B     moved336
+
+one335:
+	FMOVS 0(R1), F6
+
+moved336:
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	TST   $2, R0
+	BEQ   one337
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved338
+	ADD   $8, R1, R3
+	VLD1  (R3), V0.S[2]
+	B     moved338
+
+one337:
+	FMOVS 0(R1), F0
+
+moved338:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one339
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved340
+	ADD   $8, R1, R3
+	VLD1  (R3), V1.S[2]
+	B     moved340
+
+one339:
+	FMOVS 0(R1), F1
+
+moved340:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one341
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved342
+	ADD   $8, R1, R3
+	VLD1  (R3), V2.S[2]
+	B     moved342
+
+one341:
+	FMOVS 0(R1), F2
+
+moved342:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one343
+	FMOVD 0(R1), F3
+	TST   $1, R0
+	BEQ   moved344
+	ADD   $8, R1, R3
+	VLD1  (R3), V3.S[2]
+	B     moved344
+
+one343:
+	FMOVS 0(R1), F3
+
+moved344:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one345
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved346
+	ADD   $8, R1, R3
+	VLD1  (R3), V4.S[2]
+	B     moved346
+
+one345:
+	FMOVS 0(R1), F4
+
+moved346:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one347
+	FMOVD 0(R1), F5
+	TST   $1, R0
+	BEQ   moved348
+	ADD   $8, R1, R3
+	VLD1  (R3), V5.S[2]
+	B     moved348
+
+one347:
+	FMOVS 0(R1), F5
+
+moved348:
+	MOVD y+0(FP), R1
+	MOVD ldy+8(FP), R2
+	MOVD x+16(FP), R3
+	MOVD ldx+24(FP), R4
+	MOVD rows+56(FP), R5
+	MOVD act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row349:
+	VLD1R (R3), [V7.S4]
+	VORR  V6.B16, V6.B16, V8.B16
+	VFMLA V0.S4, V7.S4, V8.S4
+	VORR  V8.B16, V8.B16, V7.B16
+	ADD   $16, R3, R7
+	VLD1R (R7), [V8.S4]
+	WORD  $0x6e24dd08 // fmul v8.4s, v8.4s, v4.4s
+	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	ADD   $8, R3, R7
+	VLD1R (R7), [V8.S4]
+	WORD  $0x6e22dd08 // fmul v8.4s, v8.4s, v2.4s
+	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V8.S4]
+	WORD  $0x6e21dd08 // fmul v8.4s, v8.4s, v1.4s
+	ADD   $20, R3, R7
+	VLD1R (R7), [V9.S4]
+	WORD  $0x6e25dd29 // fmul v9.4s, v9.4s, v5.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	ADD   $12, R3, R7
+	VLD1R (R7), [V9.S4]
+	WORD  $0x6e23dd29 // fmul v9.4s, v9.4s, v3.4s
+	WORD  $0x4e29d508 // fadd v8.4s, v8.4s, v9.4s
+	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	VMOVI $0, V8.B16
+	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	CMP   $1, R6
+	BNE   linear350
+	WORD  $0x4e28f4e7 // fmax v7.4s, v7.4s, v8.4s
+
+linear350:
+	TST   $2, R0
+	BEQ   one351
+	FMOVD F7, 0(R1)
+	TST   $1, R0
+	BEQ   moved352
+	ADD   $8, R1, R7
+	VST1  V7.S[2], (R7)
+	B     moved352
+
+one351:
+	FMOVS F7, 0(R1)
+
+moved352:
+	ADD  R4, R3
+	ADD  R2, R1
+	SUBS $1, R5
+	BNE  row349
+	RET
+
+other331:
+	CMP  $5, R0
+	BNE  other353
+	MOVD cols+64(FP), R0
+	CMP  $4, R0
+	BNE  part354
+
+	// 5 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F5
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	ADD   R2, R1
+	FMOVQ 0(R1), F2
+	ADD   R2, R1
+	FMOVQ 0(R1), F3
+	ADD   R2, R1
+	FMOVQ 0(R1), F4
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row355:
+	VLD1R (R3), [V6.S4]
+	VORR  V5.B16, V5.B16, V7.B16
+	VFMLA V0.S4, V6.S4, V7.S4
+	VORR  V7.B16, V7.B16, V6.B16
+	ADD   $16, R3, R7
+	VLD1R (R7), [V7.S4]
+	WORD  $0x6e24dce7 // fmul v7.4s, v7.4s, v4.4s
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	ADD   $8, R3, R7
+	VLD1R (R7), [V7.S4]
+	WORD  $0x6e22dce7 // fmul v7.4s, v7.4s, v2.4s
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V7.S4]
+	WORD  $0x6e21dce7 // fmul v7.4s, v7.4s, v1.4s
+	ADD   $12, R3, R7
+	VLD1R (R7), [V8.S4]
+	WORD  $0x6e23dd08 // fmul v8.4s, v8.4s, v3.4s
+	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	VMOVI $0, V7.B16
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	CMP   $1, R6
+	BNE   linear356
+	WORD  $0x4e27f4c6 // fmax v6.4s, v6.4s, v7.4s
+
+linear356:
+	FMOVQ F6, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row355
+	RET
+
+part354:
+	// 5 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	TST   $2, R0
+	BEQ   one357
+	FMOVD 0(R1), F5
+	TST   $1, R0
+	BEQ   moved358
+	ADD   $8, R1, R3
+	VLD1  (R3), V5.S[2]
+	B     moved358
+
+one357:
+	FMOVS 0(R1), F5
+
+moved358:
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	TST   $2, R0
+	BEQ   one359
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved360
+	ADD   $8, R1, R3
+	VLD1  (R3), V0.S[2]
+	B     moved360
+
+one359:
+	FMOVS 0(R1), F0
+
+moved360:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one361
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved362
+	ADD   $8, R1, R3
+	VLD1  (R3), V1.S[2]
+	B     moved362
+
+one361:
+	FMOVS 0(R1), F1
+
+moved362:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one363
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved364
+	ADD   $8, R1, R3
+	VLD1  (R3), V2.S[2]
+	B     moved364
+
+one363:
+	FMOVS 0(R1), F2
+
+moved364:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one365
+	FMOVD 0(R1), F3
+	TST   $1, R0
+	BEQ   moved366
+	ADD   $8, R1, R3
+	VLD1  (R3), V3.S[2]
+	B     moved366
+
+one365:
+	FMOVS 0(R1), F3
+
+moved366:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one367
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved368
+	ADD   $8, R1, R3
+	VLD1  (R3), V4.S[2]
+	B     moved368
+
+one367:
+	FMOVS 0(R1), F4
+
+moved368:
+	MOVD y+0(FP), R1
+	MOVD ldy+8(FP), R2
+	MOVD x+16(FP), R3
+	MOVD ldx+24(FP), R4
+	MOVD rows+56(FP), R5
+	MOVD act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row369:
+	VLD1R (R3), [V6.S4]
+	VORR  V5.B16, V5.B16, V7.B16
+	VFMLA V0.S4, V6.S4, V7.S4
+	VORR  V7.B16, V7.B16, V6.B16
+	ADD   $16, R3, R7
+	VLD1R (R7), [V7.S4]
+	WORD  $0x6e24dce7 // fmul v7.4s, v7.4s, v4.4s
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	ADD   $8, R3, R7
+	VLD1R (R7), [V7.S4]
+	WORD  $0x6e22dce7 // fmul v7.4s, v7.4s, v2.4s
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V7.S4]
+	WORD  $0x6e21dce7 // fmul v7.4s, v7.4s, v1.4s
+	ADD   $12, R3, R7
+	VLD1R (R7), [V8.S4]
+	WORD  $0x6e23dd08 // fmul v8.4s, v8.4s, v3.4s
+	WORD  $0x4e28d4e7 // fadd v7.4s, v7.4s, v8.4s
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	VMOVI $0, V7.B16
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	CMP   $1, R6
+	BNE   linear370
+	WORD  $0x4e27f4c6 // fmax v6.4s, v6.4s, v7.4s
+
+linear370:
+	TST   $2, R0
+	BEQ   one371
+	FMOVD F6, 0(R1)
+	TST   $1, R0
+	BEQ   moved372
+	ADD   $8, R1, R7
+	VST1  V6.S[2], (R7)
+	B     moved372
+
+one371:
+	FMOVS F6, 0(R1)
+
+moved372:
+	ADD  R4, R3
+	ADD  R2, R1
+	SUBS $1, R5
+	BNE  row369
+	RET
+
+other353:
+	CMP  $4, R0
+	BNE  other373
+	MOVD cols+64(FP), R0
+	CMP  $4, R0
+	BNE  part374
+
+	// 4 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F4
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	ADD   R2, R1
+	FMOVQ 0(R1), F2
+	ADD   R2, R1
+	FMOVQ 0(R1), F3
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row375:
+	VLD1R (R3), [V5.S4]
+	VORR  V4.B16, V4.B16, V6.B16
+	VFMLA V0.S4, V5.S4, V6.S4
+	VORR  V6.B16, V6.B16, V5.B16
+	ADD   $8, R3, R7
+	VLD1R (R7), [V6.S4]
+	WORD  $0x6e22dcc6 // fmul v6.4s, v6.4s, v2.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V6.S4]
+	WORD  $0x6e21dcc6 // fmul v6.4s, v6.4s, v1.4s
+	ADD   $12, R3, R7
+	VLD1R (R7), [V7.S4]
+	WORD  $0x6e23dce7 // fmul v7.4s, v7.4s, v3.4s
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	CMP   $1, R6
+	BNE   linear376
+	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
+
+linear376:
+	FMOVQ F5, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row375
+	RET
+
+part374:
+	// 4 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	TST   $2, R0
+	BEQ   one377
+	FMOVD 0(R1), F4
+	TST   $1, R0
+	BEQ   moved378
+	ADD   $8, R1, R3
+	VLD1  (R3), V4.S[2]
+	B     moved378
+
+one377:
+	FMOVS 0(R1), F4
+
+moved378:
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	TST   $2, R0
+	BEQ   one379
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved380
+	ADD   $8, R1, R3
+	VLD1  (R3), V0.S[2]
+	B     moved380
+
+one379:
+	FMOVS 0(R1), F0
+
+moved380:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one381
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved382
+	ADD   $8, R1, R3
+	VLD1  (R3), V1.S[2]
+	B     moved382
+
+one381:
+	FMOVS 0(R1), F1
+
+moved382:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one383
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved384
+	ADD   $8, R1, R3
+	VLD1  (R3), V2.S[2]
+	B     moved384
+
+one383:
+	FMOVS 0(R1), F2
+
+moved384:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one385
+	FMOVD 0(R1), F3
+	TST   $1, R0
+	BEQ   moved386
+	ADD   $8, R1, R3
+	VLD1  (R3), V3.S[2]
+	B     moved386
+
+one385:
+	FMOVS 0(R1), F3
+
+moved386:
+	MOVD y+0(FP), R1
+	MOVD ldy+8(FP), R2
+	MOVD x+16(FP), R3
+	MOVD ldx+24(FP), R4
+	MOVD rows+56(FP), R5
+	MOVD act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row387:
+	VLD1R (R3), [V5.S4]
+	VORR  V4.B16, V4.B16, V6.B16
+	VFMLA V0.S4, V5.S4, V6.S4
+	VORR  V6.B16, V6.B16, V5.B16
+	ADD   $8, R3, R7
+	VLD1R (R7), [V6.S4]
+	WORD  $0x6e22dcc6 // fmul v6.4s, v6.4s, v2.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V6.S4]
+	WORD  $0x6e21dcc6 // fmul v6.4s, v6.4s, v1.4s
+	ADD   $12, R3, R7
+	VLD1R (R7), [V7.S4]
+	WORD  $0x6e23dce7 // fmul v7.4s, v7.4s, v3.4s
+	WORD  $0x4e27d4c6 // fadd v6.4s, v6.4s, v7.4s
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	VMOVI $0, V6.B16
+	WORD  $0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	CMP   $1, R6
+	BNE   linear388
+	WORD  $0x4e26f4a5 // fmax v5.4s, v5.4s, v6.4s
+
+linear388:
+	TST   $2, R0
+	BEQ   one389
+	FMOVD F5, 0(R1)
+	TST   $1, R0
+	BEQ   moved390
+	ADD   $8, R1, R7
+	VST1  V5.S[2], (R7)
+	B     moved390
+
+one389:
+	FMOVS F5, 0(R1)
+
+moved390:
+	ADD  R4, R3
+	ADD  R2, R1
+	SUBS $1, R5
+	BNE  row387
+	RET
+
+other373:
+	CMP  $3, R0
+	BNE  other391
+	MOVD cols+64(FP), R0
+	CMP  $4, R0
+	BNE  part392
+
+	// 3 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F3
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	ADD   R2, R1
+	FMOVQ 0(R1), F2
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row393:
+	VLD1R (R3), [V4.S4]
+	VORR  V3.B16, V3.B16, V5.B16
+	VFMLA V0.S4, V4.S4, V5.S4
+	VORR  V5.B16, V5.B16, V4.B16
+	ADD   $8, R3, R7
+	VLD1R (R7), [V5.S4]
+	WORD  $0x6e22dca5 // fmul v5.4s, v5.4s, v2.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V5.S4]
+	WORD  $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	CMP   $1, R6
+	BNE   linear394
+	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
+
+linear394:
+	FMOVQ F4, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row393
+	RET
+
+part392:
+	// 3 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	TST   $2, R0
+	BEQ   one395
+	FMOVD 0(R1), F3
+	TST   $1, R0
+	BEQ   moved396
+	ADD   $8, R1, R3
+	VLD1  (R3), V3.S[2]
+	B     moved396
+
+one395:
+	FMOVS 0(R1), F3
+
+moved396:
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	TST   $2, R0
+	BEQ   one397
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved398
+	ADD   $8, R1, R3
+	VLD1  (R3), V0.S[2]
+	B     moved398
+
+one397:
+	FMOVS 0(R1), F0
+
+moved398:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one399
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved400
+	ADD   $8, R1, R3
+	VLD1  (R3), V1.S[2]
+	B     moved400
+
+one399:
+	FMOVS 0(R1), F1
+
+moved400:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one401
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved402
+	ADD   $8, R1, R3
+	VLD1  (R3), V2.S[2]
+	B     moved402
+
+one401:
+	FMOVS 0(R1), F2
+
+moved402:
+	MOVD y+0(FP), R1
+	MOVD ldy+8(FP), R2
+	MOVD x+16(FP), R3
+	MOVD ldx+24(FP), R4
+	MOVD rows+56(FP), R5
+	MOVD act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row403:
+	VLD1R (R3), [V4.S4]
+	VORR  V3.B16, V3.B16, V5.B16
+	VFMLA V0.S4, V4.S4, V5.S4
+	VORR  V5.B16, V5.B16, V4.B16
+	ADD   $8, R3, R7
+	VLD1R (R7), [V5.S4]
+	WORD  $0x6e22dca5 // fmul v5.4s, v5.4s, v2.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	ADD   $4, R3, R7
+	VLD1R (R7), [V5.S4]
+	WORD  $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	VMOVI $0, V5.B16
+	WORD  $0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	CMP   $1, R6
+	BNE   linear404
+	WORD  $0x4e25f484 // fmax v4.4s, v4.4s, v5.4s
+
+linear404:
+	TST   $2, R0
+	BEQ   one405
+	FMOVD F4, 0(R1)
+	TST   $1, R0
+	BEQ   moved406
+	ADD   $8, R1, R7
+	VST1  V4.S[2], (R7)
+	B     moved406
+
+one405:
+	FMOVS F4, 0(R1)
+
+moved406:
+	ADD  R4, R3
+	ADD  R2, R1
+	SUBS $1, R5
+	BNE  row403
+	RET
+
+other391:
+	MOVD cols+64(FP), R0
+	CMP  $4, R0
+	BNE  part408
+
+	// 2 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F2
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row409:
+	VLD1R (R3), [V3.S4]
+	VORR  V2.B16, V2.B16, V4.B16
+	VFMLA V0.S4, V3.S4, V4.S4
+	VORR  V4.B16, V4.B16, V3.B16
+	ADD   $4, R3, R7
+	VLD1R (R7), [V4.S4]
+	WORD  $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	CMP   $1, R6
+	BNE   linear410
+	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
+
+linear410:
+	FMOVQ F3, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row409
+	RET
+
+part408:
+	// 2 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	TST   $2, R0
+	BEQ   one411
+	FMOVD 0(R1), F2
+	TST   $1, R0
+	BEQ   moved412
+	ADD   $8, R1, R3
+	VLD1  (R3), V2.S[2]
+	B     moved412
+
+one411:
+	FMOVS 0(R1), F2
+
+moved412:
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	TST   $2, R0
+	BEQ   one413
+	FMOVD 0(R1), F0
+	TST   $1, R0
+	BEQ   moved414
+	ADD   $8, R1, R3
+	VLD1  (R3), V0.S[2]
+	B     moved414
+
+one413:
+	FMOVS 0(R1), F0
+
+moved414:
+	ADD   R2, R1
+	TST   $2, R0
+	BEQ   one415
+	FMOVD 0(R1), F1
+	TST   $1, R0
+	BEQ   moved416
+	ADD   $8, R1, R3
+	VLD1  (R3), V1.S[2]
+	B     moved416
+
+one415:
+	FMOVS 0(R1), F1
+
+moved416:
+	MOVD y+0(FP), R1
+	MOVD ldy+8(FP), R2
+	MOVD x+16(FP), R3
+	MOVD ldx+24(FP), R4
+	MOVD rows+56(FP), R5
+	MOVD act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row417:
+	VLD1R (R3), [V3.S4]
+	VORR  V2.B16, V2.B16, V4.B16
+	VFMLA V0.S4, V3.S4, V4.S4
+	VORR  V4.B16, V4.B16, V3.B16
+	ADD   $4, R3, R7
+	VLD1R (R7), [V4.S4]
+	WORD  $0x6e21dc84 // fmul v4.4s, v4.4s, v1.4s
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	VMOVI $0, V4.B16
+	WORD  $0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	CMP   $1, R6
+	BNE   linear418
+	WORD  $0x4e24f463 // fmax v3.4s, v3.4s, v4.4s
+
+linear418:
+	TST   $2, R0
+	BEQ   one419
+	FMOVD F3, 0(R1)
+	TST   $1, R0
+	BEQ   moved420
+	ADD   $8, R1, R7
+	VST1  V3.S[2], (R7)
+	B     moved420
+
+one419:
+	FMOVS F3, 0(R1)
+
+moved420:
+	ADD  R4, R3
+	ADD  R2, R1
+	SUBS $1, R5
+	BNE  row417
+	RET
+
+// func treeNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+TEXT ·treeNEONF64(SB), NOSPLIT, $0-88
+	MOVD n+72(FP), R0
+	CMP  $16, R0
+	BNE  other1
+	MOVD cols+64(FP), R0
+	CMP  $2, R0
+	BNE  part2
+
+	// 16 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F16
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	ADD   R2, R1
+	FMOVQ 0(R1), F2
+	ADD   R2, R1
+	FMOVQ 0(R1), F3
+	ADD   R2, R1
+	FMOVQ 0(R1), F4
+	ADD   R2, R1
+	FMOVQ 0(R1), F5
+	ADD   R2, R1
+	FMOVQ 0(R1), F6
+	ADD   R2, R1
+	FMOVQ 0(R1), F7
+	ADD   R2, R1
+	FMOVQ 0(R1), F8
+	ADD   R2, R1
+	FMOVQ 0(R1), F9
+	ADD   R2, R1
+	FMOVQ 0(R1), F10
+	ADD   R2, R1
+	FMOVQ 0(R1), F11
+	ADD   R2, R1
+	FMOVQ 0(R1), F12
+	ADD   R2, R1
+	FMOVQ 0(R1), F13
+	ADD   R2, R1
+	FMOVQ 0(R1), F14
+	ADD   R2, R1
+	FMOVQ 0(R1), F15
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row3:
+	VLD1R (R3), [V17.D2]
+	VORR  V16.B16, V16.B16, V18.B16
+	VFMLA V0.D2, V17.D2, V18.D2
+	VORR  V18.B16, V18.B16, V17.B16
+	ADD   $64, R3, R7
+	VLD1R (R7), [V18.D2]
+	WORD  $0x6e68de52 // fmul v18.2d, v18.2d, v8.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	ADD   $32, R3, R7
+	VLD1R (R7), [V18.D2]
+	WORD  $0x6e64de52 // fmul v18.2d, v18.2d, v4.2d
+	ADD   $96, R3, R7
+	VLD1R (R7), [V19.D2]
+	WORD  $0x6e6cde73 // fmul v19.2d, v19.2d, v12.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	ADD   $16, R3, R7
+	VLD1R (R7), [V18.D2]
+	WORD  $0x6e62de52 // fmul v18.2d, v18.2d, v2.2d
+	ADD   $80, R3, R7
+	VLD1R (R7), [V19.D2]
+	WORD  $0x6e6ade73 // fmul v19.2d, v19.2d, v10.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	ADD   $48, R3, R7
+	VLD1R (R7), [V19.D2]
+	WORD  $0x6e66de73 // fmul v19.2d, v19.2d, v6.2d
+	ADD   $112, R3, R7
+	VLD1R (R7), [V20.D2]
+	WORD  $0x6e6ede94 // fmul v20.2d, v20.2d, v14.2d
+	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V18.D2]
+	WORD  $0x6e61de52 // fmul v18.2d, v18.2d, v1.2d
+	ADD   $72, R3, R7
+	VLD1R (R7), [V19.D2]
+	WORD  $0x6e69de73 // fmul v19.2d, v19.2d, v9.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	ADD   $40, R3, R7
+	VLD1R (R7), [V19.D2]
+	WORD  $0x6e65de73 // fmul v19.2d, v19.2d, v5.2d
+	ADD   $104, R3, R7
+	VLD1R (R7), [V20.D2]
+	WORD  $0x6e6dde94 // fmul v20.2d, v20.2d, v13.2d
+	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	ADD   $24, R3, R7
+	VLD1R (R7), [V19.D2]
+	WORD  $0x6e63de73 // fmul v19.2d, v19.2d, v3.2d
+	ADD   $88, R3, R7
+	VLD1R (R7), [V20.D2]
+	WORD  $0x6e6bde94 // fmul v20.2d, v20.2d, v11.2d
+	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
+	ADD   $56, R3, R7
+	VLD1R (R7), [V20.D2]
+	WORD  $0x6e67de94 // fmul v20.2d, v20.2d, v7.2d
+	ADD   $120, R3, R7
+	VLD1R (R7), [V21.D2]
+	WORD  $0x6e6fdeb5 // fmul v21.2d, v21.2d, v15.2d
+	WORD  $0x4e75d694 // fadd v20.2d, v20.2d, v21.2d
+	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	VMOVI $0, V18.B16
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	CMP   $1, R6
+	BNE   linear4
+	WORD  $0x4e72f631 // fmax v17.2d, v17.2d, v18.2d
+
+linear4:
+	FMOVQ F17, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row3
+	RET
+
+part2:
+	// 16 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVD 0(R1), F16
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVD 0(R1), F0
+	ADD   R2, R1
+	FMOVD 0(R1), F1
+	ADD   R2, R1
+	FMOVD 0(R1), F2
+	ADD   R2, R1
+	FMOVD 0(R1), F3
+	ADD   R2, R1
+	FMOVD 0(R1), F4
+	ADD   R2, R1
+	FMOVD 0(R1), F5
+	ADD   R2, R1
+	FMOVD 0(R1), F6
+	ADD   R2, R1
+	FMOVD 0(R1), F7
+	ADD   R2, R1
+	FMOVD 0(R1), F8
+	ADD   R2, R1
+	FMOVD 0(R1), F9
+	ADD   R2, R1
+	FMOVD 0(R1), F10
+	ADD   R2, R1
+	FMOVD 0(R1), F11
+	ADD   R2, R1
+	FMOVD 0(R1), F12
+	ADD   R2, R1
+	FMOVD 0(R1), F13
+	ADD   R2, R1
+	FMOVD 0(R1), F14
+	ADD   R2, R1
+	FMOVD 0(R1), F15
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row5:
+	VLD1R (R3), [V17.D2]
+	VORR  V16.B16, V16.B16, V18.B16
+	VFMLA V0.D2, V17.D2, V18.D2
+	VORR  V18.B16, V18.B16, V17.B16
+	ADD   $64, R3, R7
+	VLD1R (R7), [V18.D2]
+	WORD  $0x6e68de52 // fmul v18.2d, v18.2d, v8.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	ADD   $32, R3, R7
+	VLD1R (R7), [V18.D2]
+	WORD  $0x6e64de52 // fmul v18.2d, v18.2d, v4.2d
+	ADD   $96, R3, R7
+	VLD1R (R7), [V19.D2]
+	WORD  $0x6e6cde73 // fmul v19.2d, v19.2d, v12.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	ADD   $16, R3, R7
+	VLD1R (R7), [V18.D2]
+	WORD  $0x6e62de52 // fmul v18.2d, v18.2d, v2.2d
+	ADD   $80, R3, R7
+	VLD1R (R7), [V19.D2]
+	WORD  $0x6e6ade73 // fmul v19.2d, v19.2d, v10.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	ADD   $48, R3, R7
+	VLD1R (R7), [V19.D2]
+	WORD  $0x6e66de73 // fmul v19.2d, v19.2d, v6.2d
+	ADD   $112, R3, R7
+	VLD1R (R7), [V20.D2]
+	WORD  $0x6e6ede94 // fmul v20.2d, v20.2d, v14.2d
+	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V18.D2]
+	WORD  $0x6e61de52 // fmul v18.2d, v18.2d, v1.2d
+	ADD   $72, R3, R7
+	VLD1R (R7), [V19.D2]
+	WORD  $0x6e69de73 // fmul v19.2d, v19.2d, v9.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	ADD   $40, R3, R7
+	VLD1R (R7), [V19.D2]
+	WORD  $0x6e65de73 // fmul v19.2d, v19.2d, v5.2d
+	ADD   $104, R3, R7
+	VLD1R (R7), [V20.D2]
+	WORD  $0x6e6dde94 // fmul v20.2d, v20.2d, v13.2d
+	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	ADD   $24, R3, R7
+	VLD1R (R7), [V19.D2]
+	WORD  $0x6e63de73 // fmul v19.2d, v19.2d, v3.2d
+	ADD   $88, R3, R7
+	VLD1R (R7), [V20.D2]
+	WORD  $0x6e6bde94 // fmul v20.2d, v20.2d, v11.2d
+	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
+	ADD   $56, R3, R7
+	VLD1R (R7), [V20.D2]
+	WORD  $0x6e67de94 // fmul v20.2d, v20.2d, v7.2d
+	ADD   $120, R3, R7
+	VLD1R (R7), [V21.D2]
+	WORD  $0x6e6fdeb5 // fmul v21.2d, v21.2d, v15.2d
+	WORD  $0x4e75d694 // fadd v20.2d, v20.2d, v21.2d
+	WORD  $0x4e74d673 // fadd v19.2d, v19.2d, v20.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	VMOVI $0, V18.B16
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	CMP   $1, R6
+	BNE   linear6
+	WORD  $0x4e72f631 // fmax v17.2d, v17.2d, v18.2d
+
+linear6:
+	FMOVD F17, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row5
+	RET
+
+other1:
+	CMP  $15, R0
+	BNE  other7
+	MOVD cols+64(FP), R0
+	CMP  $2, R0
+	BNE  part8
+
+	// 15 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F15
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	ADD   R2, R1
+	FMOVQ 0(R1), F2
+	ADD   R2, R1
+	FMOVQ 0(R1), F3
+	ADD   R2, R1
+	FMOVQ 0(R1), F4
+	ADD   R2, R1
+	FMOVQ 0(R1), F5
+	ADD   R2, R1
+	FMOVQ 0(R1), F6
+	ADD   R2, R1
+	FMOVQ 0(R1), F7
+	ADD   R2, R1
+	FMOVQ 0(R1), F8
+	ADD   R2, R1
+	FMOVQ 0(R1), F9
+	ADD   R2, R1
+	FMOVQ 0(R1), F10
+	ADD   R2, R1
+	FMOVQ 0(R1), F11
+	ADD   R2, R1
+	FMOVQ 0(R1), F12
+	ADD   R2, R1
+	FMOVQ 0(R1), F13
+	ADD   R2, R1
+	FMOVQ 0(R1), F14
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row9:
+	VLD1R (R3), [V16.D2]
+	VORR  V15.B16, V15.B16, V17.B16
+	VFMLA V0.D2, V16.D2, V17.D2
+	VORR  V17.B16, V17.B16, V16.B16
+	ADD   $64, R3, R7
+	VLD1R (R7), [V17.D2]
+	WORD  $0x6e68de31 // fmul v17.2d, v17.2d, v8.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	ADD   $32, R3, R7
+	VLD1R (R7), [V17.D2]
+	WORD  $0x6e64de31 // fmul v17.2d, v17.2d, v4.2d
+	ADD   $96, R3, R7
+	VLD1R (R7), [V18.D2]
+	WORD  $0x6e6cde52 // fmul v18.2d, v18.2d, v12.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	ADD   $16, R3, R7
+	VLD1R (R7), [V17.D2]
+	WORD  $0x6e62de31 // fmul v17.2d, v17.2d, v2.2d
+	ADD   $80, R3, R7
+	VLD1R (R7), [V18.D2]
+	WORD  $0x6e6ade52 // fmul v18.2d, v18.2d, v10.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	ADD   $48, R3, R7
+	VLD1R (R7), [V18.D2]
+	WORD  $0x6e66de52 // fmul v18.2d, v18.2d, v6.2d
+	ADD   $112, R3, R7
+	VLD1R (R7), [V19.D2]
+	WORD  $0x6e6ede73 // fmul v19.2d, v19.2d, v14.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V17.D2]
+	WORD  $0x6e61de31 // fmul v17.2d, v17.2d, v1.2d
+	ADD   $72, R3, R7
+	VLD1R (R7), [V18.D2]
+	WORD  $0x6e69de52 // fmul v18.2d, v18.2d, v9.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	ADD   $40, R3, R7
+	VLD1R (R7), [V18.D2]
+	WORD  $0x6e65de52 // fmul v18.2d, v18.2d, v5.2d
+	ADD   $104, R3, R7
+	VLD1R (R7), [V19.D2]
+	WORD  $0x6e6dde73 // fmul v19.2d, v19.2d, v13.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	ADD   $24, R3, R7
+	VLD1R (R7), [V18.D2]
+	WORD  $0x6e63de52 // fmul v18.2d, v18.2d, v3.2d
+	ADD   $88, R3, R7
+	VLD1R (R7), [V19.D2]
+	WORD  $0x6e6bde73 // fmul v19.2d, v19.2d, v11.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	ADD   $56, R3, R7
+	VLD1R (R7), [V19.D2]
+	WORD  $0x6e67de73 // fmul v19.2d, v19.2d, v7.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	VMOVI $0, V17.B16
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	CMP   $1, R6
+	BNE   linear10
+	WORD  $0x4e71f610 // fmax v16.2d, v16.2d, v17.2d
+
+linear10:
+	FMOVQ F16, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row9
+	RET
+
+part8:
+	// 15 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVD 0(R1), F15
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVD 0(R1), F0
+	ADD   R2, R1
+	FMOVD 0(R1), F1
+	ADD   R2, R1
+	FMOVD 0(R1), F2
+	ADD   R2, R1
+	FMOVD 0(R1), F3
+	ADD   R2, R1
+	FMOVD 0(R1), F4
+	ADD   R2, R1
+	FMOVD 0(R1), F5
+	ADD   R2, R1
+	FMOVD 0(R1), F6
+	ADD   R2, R1
+	FMOVD 0(R1), F7
+	ADD   R2, R1
+	FMOVD 0(R1), F8
+	ADD   R2, R1
+	FMOVD 0(R1), F9
+	ADD   R2, R1
+	FMOVD 0(R1), F10
+	ADD   R2, R1
+	FMOVD 0(R1), F11
+	ADD   R2, R1
+	FMOVD 0(R1), F12
+	ADD   R2, R1
+	FMOVD 0(R1), F13
+	ADD   R2, R1
+	FMOVD 0(R1), F14
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row11:
+	VLD1R (R3), [V16.D2]
+	VORR  V15.B16, V15.B16, V17.B16
+	VFMLA V0.D2, V16.D2, V17.D2
+	VORR  V17.B16, V17.B16, V16.B16
+	ADD   $64, R3, R7
+	VLD1R (R7), [V17.D2]
+	WORD  $0x6e68de31 // fmul v17.2d, v17.2d, v8.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	ADD   $32, R3, R7
+	VLD1R (R7), [V17.D2]
+	WORD  $0x6e64de31 // fmul v17.2d, v17.2d, v4.2d
+	ADD   $96, R3, R7
+	VLD1R (R7), [V18.D2]
+	WORD  $0x6e6cde52 // fmul v18.2d, v18.2d, v12.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	ADD   $16, R3, R7
+	VLD1R (R7), [V17.D2]
+	WORD  $0x6e62de31 // fmul v17.2d, v17.2d, v2.2d
+	ADD   $80, R3, R7
+	VLD1R (R7), [V18.D2]
+	WORD  $0x6e6ade52 // fmul v18.2d, v18.2d, v10.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	ADD   $48, R3, R7
+	VLD1R (R7), [V18.D2]
+	WORD  $0x6e66de52 // fmul v18.2d, v18.2d, v6.2d
+	ADD   $112, R3, R7
+	VLD1R (R7), [V19.D2]
+	WORD  $0x6e6ede73 // fmul v19.2d, v19.2d, v14.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V17.D2]
+	WORD  $0x6e61de31 // fmul v17.2d, v17.2d, v1.2d
+	ADD   $72, R3, R7
+	VLD1R (R7), [V18.D2]
+	WORD  $0x6e69de52 // fmul v18.2d, v18.2d, v9.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	ADD   $40, R3, R7
+	VLD1R (R7), [V18.D2]
+	WORD  $0x6e65de52 // fmul v18.2d, v18.2d, v5.2d
+	ADD   $104, R3, R7
+	VLD1R (R7), [V19.D2]
+	WORD  $0x6e6dde73 // fmul v19.2d, v19.2d, v13.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	ADD   $24, R3, R7
+	VLD1R (R7), [V18.D2]
+	WORD  $0x6e63de52 // fmul v18.2d, v18.2d, v3.2d
+	ADD   $88, R3, R7
+	VLD1R (R7), [V19.D2]
+	WORD  $0x6e6bde73 // fmul v19.2d, v19.2d, v11.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	ADD   $56, R3, R7
+	VLD1R (R7), [V19.D2]
+	WORD  $0x6e67de73 // fmul v19.2d, v19.2d, v7.2d
+	WORD  $0x4e73d652 // fadd v18.2d, v18.2d, v19.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	VMOVI $0, V17.B16
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	CMP   $1, R6
+	BNE   linear12
+	WORD  $0x4e71f610 // fmax v16.2d, v16.2d, v17.2d
+
+linear12:
+	FMOVD F16, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row11
+	RET
+
+other7:
+	CMP  $14, R0
+	BNE  other13
+	MOVD cols+64(FP), R0
+	CMP  $2, R0
+	BNE  part14
+
+	// 14 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F14
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	ADD   R2, R1
+	FMOVQ 0(R1), F2
+	ADD   R2, R1
+	FMOVQ 0(R1), F3
+	ADD   R2, R1
+	FMOVQ 0(R1), F4
+	ADD   R2, R1
+	FMOVQ 0(R1), F5
+	ADD   R2, R1
+	FMOVQ 0(R1), F6
+	ADD   R2, R1
+	FMOVQ 0(R1), F7
+	ADD   R2, R1
+	FMOVQ 0(R1), F8
+	ADD   R2, R1
+	FMOVQ 0(R1), F9
+	ADD   R2, R1
+	FMOVQ 0(R1), F10
+	ADD   R2, R1
+	FMOVQ 0(R1), F11
+	ADD   R2, R1
+	FMOVQ 0(R1), F12
+	ADD   R2, R1
+	FMOVQ 0(R1), F13
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row15:
+	VLD1R (R3), [V15.D2]
+	VORR  V14.B16, V14.B16, V16.B16
+	VFMLA V0.D2, V15.D2, V16.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	ADD   $64, R3, R7
+	VLD1R (R7), [V16.D2]
+	WORD  $0x6e68de10 // fmul v16.2d, v16.2d, v8.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	ADD   $32, R3, R7
+	VLD1R (R7), [V16.D2]
+	WORD  $0x6e64de10 // fmul v16.2d, v16.2d, v4.2d
+	ADD   $96, R3, R7
+	VLD1R (R7), [V17.D2]
+	WORD  $0x6e6cde31 // fmul v17.2d, v17.2d, v12.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	ADD   $16, R3, R7
+	VLD1R (R7), [V16.D2]
+	WORD  $0x6e62de10 // fmul v16.2d, v16.2d, v2.2d
+	ADD   $80, R3, R7
+	VLD1R (R7), [V17.D2]
+	WORD  $0x6e6ade31 // fmul v17.2d, v17.2d, v10.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	ADD   $48, R3, R7
+	VLD1R (R7), [V17.D2]
+	WORD  $0x6e66de31 // fmul v17.2d, v17.2d, v6.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V16.D2]
+	WORD  $0x6e61de10 // fmul v16.2d, v16.2d, v1.2d
+	ADD   $72, R3, R7
+	VLD1R (R7), [V17.D2]
+	WORD  $0x6e69de31 // fmul v17.2d, v17.2d, v9.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	ADD   $40, R3, R7
+	VLD1R (R7), [V17.D2]
+	WORD  $0x6e65de31 // fmul v17.2d, v17.2d, v5.2d
+	ADD   $104, R3, R7
+	VLD1R (R7), [V18.D2]
+	WORD  $0x6e6dde52 // fmul v18.2d, v18.2d, v13.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	ADD   $24, R3, R7
+	VLD1R (R7), [V17.D2]
+	WORD  $0x6e63de31 // fmul v17.2d, v17.2d, v3.2d
+	ADD   $88, R3, R7
+	VLD1R (R7), [V18.D2]
+	WORD  $0x6e6bde52 // fmul v18.2d, v18.2d, v11.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	ADD   $56, R3, R7
+	VLD1R (R7), [V18.D2]
+	WORD  $0x6e67de52 // fmul v18.2d, v18.2d, v7.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	VMOVI $0, V16.B16
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	CMP   $1, R6
+	BNE   linear16
+	WORD  $0x4e70f5ef // fmax v15.2d, v15.2d, v16.2d
+
+linear16:
+	FMOVQ F15, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row15
+	RET
+
+part14:
+	// 14 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVD 0(R1), F14
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVD 0(R1), F0
+	ADD   R2, R1
+	FMOVD 0(R1), F1
+	ADD   R2, R1
+	FMOVD 0(R1), F2
+	ADD   R2, R1
+	FMOVD 0(R1), F3
+	ADD   R2, R1
+	FMOVD 0(R1), F4
+	ADD   R2, R1
+	FMOVD 0(R1), F5
+	ADD   R2, R1
+	FMOVD 0(R1), F6
+	ADD   R2, R1
+	FMOVD 0(R1), F7
+	ADD   R2, R1
+	FMOVD 0(R1), F8
+	ADD   R2, R1
+	FMOVD 0(R1), F9
+	ADD   R2, R1
+	FMOVD 0(R1), F10
+	ADD   R2, R1
+	FMOVD 0(R1), F11
+	ADD   R2, R1
+	FMOVD 0(R1), F12
+	ADD   R2, R1
+	FMOVD 0(R1), F13
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row17:
+	VLD1R (R3), [V15.D2]
+	VORR  V14.B16, V14.B16, V16.B16
+	VFMLA V0.D2, V15.D2, V16.D2
+	VORR  V16.B16, V16.B16, V15.B16
+	ADD   $64, R3, R7
+	VLD1R (R7), [V16.D2]
+	WORD  $0x6e68de10 // fmul v16.2d, v16.2d, v8.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	ADD   $32, R3, R7
+	VLD1R (R7), [V16.D2]
+	WORD  $0x6e64de10 // fmul v16.2d, v16.2d, v4.2d
+	ADD   $96, R3, R7
+	VLD1R (R7), [V17.D2]
+	WORD  $0x6e6cde31 // fmul v17.2d, v17.2d, v12.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	ADD   $16, R3, R7
+	VLD1R (R7), [V16.D2]
+	WORD  $0x6e62de10 // fmul v16.2d, v16.2d, v2.2d
+	ADD   $80, R3, R7
+	VLD1R (R7), [V17.D2]
+	WORD  $0x6e6ade31 // fmul v17.2d, v17.2d, v10.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	ADD   $48, R3, R7
+	VLD1R (R7), [V17.D2]
+	WORD  $0x6e66de31 // fmul v17.2d, v17.2d, v6.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V16.D2]
+	WORD  $0x6e61de10 // fmul v16.2d, v16.2d, v1.2d
+	ADD   $72, R3, R7
+	VLD1R (R7), [V17.D2]
+	WORD  $0x6e69de31 // fmul v17.2d, v17.2d, v9.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	ADD   $40, R3, R7
+	VLD1R (R7), [V17.D2]
+	WORD  $0x6e65de31 // fmul v17.2d, v17.2d, v5.2d
+	ADD   $104, R3, R7
+	VLD1R (R7), [V18.D2]
+	WORD  $0x6e6dde52 // fmul v18.2d, v18.2d, v13.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	ADD   $24, R3, R7
+	VLD1R (R7), [V17.D2]
+	WORD  $0x6e63de31 // fmul v17.2d, v17.2d, v3.2d
+	ADD   $88, R3, R7
+	VLD1R (R7), [V18.D2]
+	WORD  $0x6e6bde52 // fmul v18.2d, v18.2d, v11.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	ADD   $56, R3, R7
+	VLD1R (R7), [V18.D2]
+	WORD  $0x6e67de52 // fmul v18.2d, v18.2d, v7.2d
+	WORD  $0x4e72d631 // fadd v17.2d, v17.2d, v18.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	VMOVI $0, V16.B16
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	CMP   $1, R6
+	BNE   linear18
+	WORD  $0x4e70f5ef // fmax v15.2d, v15.2d, v16.2d
+
+linear18:
+	FMOVD F15, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row17
+	RET
+
+other13:
+	CMP  $13, R0
+	BNE  other19
+	MOVD cols+64(FP), R0
+	CMP  $2, R0
+	BNE  part20
+
+	// 13 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F13
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	ADD   R2, R1
+	FMOVQ 0(R1), F2
+	ADD   R2, R1
+	FMOVQ 0(R1), F3
+	ADD   R2, R1
+	FMOVQ 0(R1), F4
+	ADD   R2, R1
+	FMOVQ 0(R1), F5
+	ADD   R2, R1
+	FMOVQ 0(R1), F6
+	ADD   R2, R1
+	FMOVQ 0(R1), F7
+	ADD   R2, R1
+	FMOVQ 0(R1), F8
+	ADD   R2, R1
+	FMOVQ 0(R1), F9
+	ADD   R2, R1
+	FMOVQ 0(R1), F10
+	ADD   R2, R1
+	FMOVQ 0(R1), F11
+	ADD   R2, R1
+	FMOVQ 0(R1), F12
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row21:
+	VLD1R (R3), [V14.D2]
+	VORR  V13.B16, V13.B16, V15.B16
+	VFMLA V0.D2, V14.D2, V15.D2
+	VORR  V15.B16, V15.B16, V14.B16
+	ADD   $64, R3, R7
+	VLD1R (R7), [V15.D2]
+	WORD  $0x6e68ddef // fmul v15.2d, v15.2d, v8.2d
+	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
+	ADD   $32, R3, R7
+	VLD1R (R7), [V15.D2]
+	WORD  $0x6e64ddef // fmul v15.2d, v15.2d, v4.2d
+	ADD   $96, R3, R7
+	VLD1R (R7), [V16.D2]
+	WORD  $0x6e6cde10 // fmul v16.2d, v16.2d, v12.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
+	ADD   $16, R3, R7
+	VLD1R (R7), [V15.D2]
+	WORD  $0x6e62ddef // fmul v15.2d, v15.2d, v2.2d
+	ADD   $80, R3, R7
+	VLD1R (R7), [V16.D2]
+	WORD  $0x6e6ade10 // fmul v16.2d, v16.2d, v10.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	ADD   $48, R3, R7
+	VLD1R (R7), [V16.D2]
+	WORD  $0x6e66de10 // fmul v16.2d, v16.2d, v6.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V15.D2]
+	WORD  $0x6e61ddef // fmul v15.2d, v15.2d, v1.2d
+	ADD   $72, R3, R7
+	VLD1R (R7), [V16.D2]
+	WORD  $0x6e69de10 // fmul v16.2d, v16.2d, v9.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	ADD   $40, R3, R7
+	VLD1R (R7), [V16.D2]
+	WORD  $0x6e65de10 // fmul v16.2d, v16.2d, v5.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	ADD   $24, R3, R7
+	VLD1R (R7), [V16.D2]
+	WORD  $0x6e63de10 // fmul v16.2d, v16.2d, v3.2d
+	ADD   $88, R3, R7
+	VLD1R (R7), [V17.D2]
+	WORD  $0x6e6bde31 // fmul v17.2d, v17.2d, v11.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	ADD   $56, R3, R7
+	VLD1R (R7), [V17.D2]
+	WORD  $0x6e67de31 // fmul v17.2d, v17.2d, v7.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
+	VMOVI $0, V15.B16
+	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
+	CMP   $1, R6
+	BNE   linear22
+	WORD  $0x4e6ff5ce // fmax v14.2d, v14.2d, v15.2d
+
+linear22:
+	FMOVQ F14, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row21
+	RET
+
+part20:
+	// 13 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVD 0(R1), F13
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVD 0(R1), F0
+	ADD   R2, R1
+	FMOVD 0(R1), F1
+	ADD   R2, R1
+	FMOVD 0(R1), F2
+	ADD   R2, R1
+	FMOVD 0(R1), F3
+	ADD   R2, R1
+	FMOVD 0(R1), F4
+	ADD   R2, R1
+	FMOVD 0(R1), F5
+	ADD   R2, R1
+	FMOVD 0(R1), F6
+	ADD   R2, R1
+	FMOVD 0(R1), F7
+	ADD   R2, R1
+	FMOVD 0(R1), F8
+	ADD   R2, R1
+	FMOVD 0(R1), F9
+	ADD   R2, R1
+	FMOVD 0(R1), F10
+	ADD   R2, R1
+	FMOVD 0(R1), F11
+	ADD   R2, R1
+	FMOVD 0(R1), F12
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row23:
+	VLD1R (R3), [V14.D2]
+	VORR  V13.B16, V13.B16, V15.B16
+	VFMLA V0.D2, V14.D2, V15.D2
+	VORR  V15.B16, V15.B16, V14.B16
+	ADD   $64, R3, R7
+	VLD1R (R7), [V15.D2]
+	WORD  $0x6e68ddef // fmul v15.2d, v15.2d, v8.2d
+	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
+	ADD   $32, R3, R7
+	VLD1R (R7), [V15.D2]
+	WORD  $0x6e64ddef // fmul v15.2d, v15.2d, v4.2d
+	ADD   $96, R3, R7
+	VLD1R (R7), [V16.D2]
+	WORD  $0x6e6cde10 // fmul v16.2d, v16.2d, v12.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
+	ADD   $16, R3, R7
+	VLD1R (R7), [V15.D2]
+	WORD  $0x6e62ddef // fmul v15.2d, v15.2d, v2.2d
+	ADD   $80, R3, R7
+	VLD1R (R7), [V16.D2]
+	WORD  $0x6e6ade10 // fmul v16.2d, v16.2d, v10.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	ADD   $48, R3, R7
+	VLD1R (R7), [V16.D2]
+	WORD  $0x6e66de10 // fmul v16.2d, v16.2d, v6.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V15.D2]
+	WORD  $0x6e61ddef // fmul v15.2d, v15.2d, v1.2d
+	ADD   $72, R3, R7
+	VLD1R (R7), [V16.D2]
+	WORD  $0x6e69de10 // fmul v16.2d, v16.2d, v9.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	ADD   $40, R3, R7
+	VLD1R (R7), [V16.D2]
+	WORD  $0x6e65de10 // fmul v16.2d, v16.2d, v5.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	ADD   $24, R3, R7
+	VLD1R (R7), [V16.D2]
+	WORD  $0x6e63de10 // fmul v16.2d, v16.2d, v3.2d
+	ADD   $88, R3, R7
+	VLD1R (R7), [V17.D2]
+	WORD  $0x6e6bde31 // fmul v17.2d, v17.2d, v11.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	ADD   $56, R3, R7
+	VLD1R (R7), [V17.D2]
+	WORD  $0x6e67de31 // fmul v17.2d, v17.2d, v7.2d
+	WORD  $0x4e71d610 // fadd v16.2d, v16.2d, v17.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
+	VMOVI $0, V15.B16
+	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
+	CMP   $1, R6
+	BNE   linear24
+	WORD  $0x4e6ff5ce // fmax v14.2d, v14.2d, v15.2d
+
+linear24:
+	FMOVD F14, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row23
+	RET
+
+other19:
+	CMP  $12, R0
+	BNE  other25
+	MOVD cols+64(FP), R0
+	CMP  $2, R0
+	BNE  part26
+
+	// 12 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F12
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	ADD   R2, R1
+	FMOVQ 0(R1), F2
+	ADD   R2, R1
+	FMOVQ 0(R1), F3
+	ADD   R2, R1
+	FMOVQ 0(R1), F4
+	ADD   R2, R1
+	FMOVQ 0(R1), F5
+	ADD   R2, R1
+	FMOVQ 0(R1), F6
+	ADD   R2, R1
+	FMOVQ 0(R1), F7
+	ADD   R2, R1
+	FMOVQ 0(R1), F8
+	ADD   R2, R1
+	FMOVQ 0(R1), F9
+	ADD   R2, R1
+	FMOVQ 0(R1), F10
+	ADD   R2, R1
+	FMOVQ 0(R1), F11
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row27:
+	VLD1R (R3), [V13.D2]
+	VORR  V12.B16, V12.B16, V14.B16
+	VFMLA V0.D2, V13.D2, V14.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	ADD   $64, R3, R7
+	VLD1R (R7), [V14.D2]
+	WORD  $0x6e68ddce // fmul v14.2d, v14.2d, v8.2d
+	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
+	ADD   $32, R3, R7
+	VLD1R (R7), [V14.D2]
+	WORD  $0x6e64ddce // fmul v14.2d, v14.2d, v4.2d
+	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
+	ADD   $16, R3, R7
+	VLD1R (R7), [V14.D2]
+	WORD  $0x6e62ddce // fmul v14.2d, v14.2d, v2.2d
+	ADD   $80, R3, R7
+	VLD1R (R7), [V15.D2]
+	WORD  $0x6e6addef // fmul v15.2d, v15.2d, v10.2d
+	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
+	ADD   $48, R3, R7
+	VLD1R (R7), [V15.D2]
+	WORD  $0x6e66ddef // fmul v15.2d, v15.2d, v6.2d
+	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
+	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V14.D2]
+	WORD  $0x6e61ddce // fmul v14.2d, v14.2d, v1.2d
+	ADD   $72, R3, R7
+	VLD1R (R7), [V15.D2]
+	WORD  $0x6e69ddef // fmul v15.2d, v15.2d, v9.2d
+	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
+	ADD   $40, R3, R7
+	VLD1R (R7), [V15.D2]
+	WORD  $0x6e65ddef // fmul v15.2d, v15.2d, v5.2d
+	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
+	ADD   $24, R3, R7
+	VLD1R (R7), [V15.D2]
+	WORD  $0x6e63ddef // fmul v15.2d, v15.2d, v3.2d
+	ADD   $88, R3, R7
+	VLD1R (R7), [V16.D2]
+	WORD  $0x6e6bde10 // fmul v16.2d, v16.2d, v11.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	ADD   $56, R3, R7
+	VLD1R (R7), [V16.D2]
+	WORD  $0x6e67de10 // fmul v16.2d, v16.2d, v7.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
+	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
+	VMOVI $0, V14.B16
+	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
+	CMP   $1, R6
+	BNE   linear28
+	WORD  $0x4e6ef5ad // fmax v13.2d, v13.2d, v14.2d
+
+linear28:
+	FMOVQ F13, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row27
+	RET
+
+part26:
+	// 12 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVD 0(R1), F12
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVD 0(R1), F0
+	ADD   R2, R1
+	FMOVD 0(R1), F1
+	ADD   R2, R1
+	FMOVD 0(R1), F2
+	ADD   R2, R1
+	FMOVD 0(R1), F3
+	ADD   R2, R1
+	FMOVD 0(R1), F4
+	ADD   R2, R1
+	FMOVD 0(R1), F5
+	ADD   R2, R1
+	FMOVD 0(R1), F6
+	ADD   R2, R1
+	FMOVD 0(R1), F7
+	ADD   R2, R1
+	FMOVD 0(R1), F8
+	ADD   R2, R1
+	FMOVD 0(R1), F9
+	ADD   R2, R1
+	FMOVD 0(R1), F10
+	ADD   R2, R1
+	FMOVD 0(R1), F11
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row29:
+	VLD1R (R3), [V13.D2]
+	VORR  V12.B16, V12.B16, V14.B16
+	VFMLA V0.D2, V13.D2, V14.D2
+	VORR  V14.B16, V14.B16, V13.B16
+	ADD   $64, R3, R7
+	VLD1R (R7), [V14.D2]
+	WORD  $0x6e68ddce // fmul v14.2d, v14.2d, v8.2d
+	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
+	ADD   $32, R3, R7
+	VLD1R (R7), [V14.D2]
+	WORD  $0x6e64ddce // fmul v14.2d, v14.2d, v4.2d
+	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
+	ADD   $16, R3, R7
+	VLD1R (R7), [V14.D2]
+	WORD  $0x6e62ddce // fmul v14.2d, v14.2d, v2.2d
+	ADD   $80, R3, R7
+	VLD1R (R7), [V15.D2]
+	WORD  $0x6e6addef // fmul v15.2d, v15.2d, v10.2d
+	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
+	ADD   $48, R3, R7
+	VLD1R (R7), [V15.D2]
+	WORD  $0x6e66ddef // fmul v15.2d, v15.2d, v6.2d
+	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
+	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V14.D2]
+	WORD  $0x6e61ddce // fmul v14.2d, v14.2d, v1.2d
+	ADD   $72, R3, R7
+	VLD1R (R7), [V15.D2]
+	WORD  $0x6e69ddef // fmul v15.2d, v15.2d, v9.2d
+	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
+	ADD   $40, R3, R7
+	VLD1R (R7), [V15.D2]
+	WORD  $0x6e65ddef // fmul v15.2d, v15.2d, v5.2d
+	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
+	ADD   $24, R3, R7
+	VLD1R (R7), [V15.D2]
+	WORD  $0x6e63ddef // fmul v15.2d, v15.2d, v3.2d
+	ADD   $88, R3, R7
+	VLD1R (R7), [V16.D2]
+	WORD  $0x6e6bde10 // fmul v16.2d, v16.2d, v11.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	ADD   $56, R3, R7
+	VLD1R (R7), [V16.D2]
+	WORD  $0x6e67de10 // fmul v16.2d, v16.2d, v7.2d
+	WORD  $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
+	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
+	VMOVI $0, V14.B16
+	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
+	CMP   $1, R6
+	BNE   linear30
+	WORD  $0x4e6ef5ad // fmax v13.2d, v13.2d, v14.2d
+
+linear30:
+	FMOVD F13, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row29
+	RET
+
+other25:
+	CMP  $11, R0
+	BNE  other31
+	MOVD cols+64(FP), R0
+	CMP  $2, R0
+	BNE  part32
+
+	// 11 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F11
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	ADD   R2, R1
+	FMOVQ 0(R1), F2
+	ADD   R2, R1
+	FMOVQ 0(R1), F3
+	ADD   R2, R1
+	FMOVQ 0(R1), F4
+	ADD   R2, R1
+	FMOVQ 0(R1), F5
+	ADD   R2, R1
+	FMOVQ 0(R1), F6
+	ADD   R2, R1
+	FMOVQ 0(R1), F7
+	ADD   R2, R1
+	FMOVQ 0(R1), F8
+	ADD   R2, R1
+	FMOVQ 0(R1), F9
+	ADD   R2, R1
+	FMOVQ 0(R1), F10
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row33:
+	VLD1R (R3), [V12.D2]
+	VORR  V11.B16, V11.B16, V13.B16
+	VFMLA V0.D2, V12.D2, V13.D2
+	VORR  V13.B16, V13.B16, V12.B16
+	ADD   $64, R3, R7
+	VLD1R (R7), [V13.D2]
+	WORD  $0x6e68ddad // fmul v13.2d, v13.2d, v8.2d
+	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
+	ADD   $32, R3, R7
+	VLD1R (R7), [V13.D2]
+	WORD  $0x6e64ddad // fmul v13.2d, v13.2d, v4.2d
+	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
+	ADD   $16, R3, R7
+	VLD1R (R7), [V13.D2]
+	WORD  $0x6e62ddad // fmul v13.2d, v13.2d, v2.2d
+	ADD   $80, R3, R7
+	VLD1R (R7), [V14.D2]
+	WORD  $0x6e6addce // fmul v14.2d, v14.2d, v10.2d
+	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
+	ADD   $48, R3, R7
+	VLD1R (R7), [V14.D2]
+	WORD  $0x6e66ddce // fmul v14.2d, v14.2d, v6.2d
+	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
+	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V13.D2]
+	WORD  $0x6e61ddad // fmul v13.2d, v13.2d, v1.2d
+	ADD   $72, R3, R7
+	VLD1R (R7), [V14.D2]
+	WORD  $0x6e69ddce // fmul v14.2d, v14.2d, v9.2d
+	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
+	ADD   $40, R3, R7
+	VLD1R (R7), [V14.D2]
+	WORD  $0x6e65ddce // fmul v14.2d, v14.2d, v5.2d
+	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
+	ADD   $24, R3, R7
+	VLD1R (R7), [V14.D2]
+	WORD  $0x6e63ddce // fmul v14.2d, v14.2d, v3.2d
+	ADD   $56, R3, R7
+	VLD1R (R7), [V15.D2]
+	WORD  $0x6e67ddef // fmul v15.2d, v15.2d, v7.2d
+	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
+	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
+	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
+	VMOVI $0, V13.B16
+	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
+	CMP   $1, R6
+	BNE   linear34
+	WORD  $0x4e6df58c // fmax v12.2d, v12.2d, v13.2d
+
+linear34:
+	FMOVQ F12, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row33
+	RET
+
+part32:
+	// 11 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVD 0(R1), F11
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVD 0(R1), F0
+	ADD   R2, R1
+	FMOVD 0(R1), F1
+	ADD   R2, R1
+	FMOVD 0(R1), F2
+	ADD   R2, R1
+	FMOVD 0(R1), F3
+	ADD   R2, R1
+	FMOVD 0(R1), F4
+	ADD   R2, R1
+	FMOVD 0(R1), F5
+	ADD   R2, R1
+	FMOVD 0(R1), F6
+	ADD   R2, R1
+	FMOVD 0(R1), F7
+	ADD   R2, R1
+	FMOVD 0(R1), F8
+	ADD   R2, R1
+	FMOVD 0(R1), F9
+	ADD   R2, R1
+	FMOVD 0(R1), F10
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row35:
+	VLD1R (R3), [V12.D2]
+	VORR  V11.B16, V11.B16, V13.B16
+	VFMLA V0.D2, V12.D2, V13.D2
+	VORR  V13.B16, V13.B16, V12.B16
+	ADD   $64, R3, R7
+	VLD1R (R7), [V13.D2]
+	WORD  $0x6e68ddad // fmul v13.2d, v13.2d, v8.2d
+	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
+	ADD   $32, R3, R7
+	VLD1R (R7), [V13.D2]
+	WORD  $0x6e64ddad // fmul v13.2d, v13.2d, v4.2d
+	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
+	ADD   $16, R3, R7
+	VLD1R (R7), [V13.D2]
+	WORD  $0x6e62ddad // fmul v13.2d, v13.2d, v2.2d
+	ADD   $80, R3, R7
+	VLD1R (R7), [V14.D2]
+	WORD  $0x6e6addce // fmul v14.2d, v14.2d, v10.2d
+	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
+	ADD   $48, R3, R7
+	VLD1R (R7), [V14.D2]
+	WORD  $0x6e66ddce // fmul v14.2d, v14.2d, v6.2d
+	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
+	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V13.D2]
+	WORD  $0x6e61ddad // fmul v13.2d, v13.2d, v1.2d
+	ADD   $72, R3, R7
+	VLD1R (R7), [V14.D2]
+	WORD  $0x6e69ddce // fmul v14.2d, v14.2d, v9.2d
+	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
+	ADD   $40, R3, R7
+	VLD1R (R7), [V14.D2]
+	WORD  $0x6e65ddce // fmul v14.2d, v14.2d, v5.2d
+	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
+	ADD   $24, R3, R7
+	VLD1R (R7), [V14.D2]
+	WORD  $0x6e63ddce // fmul v14.2d, v14.2d, v3.2d
+	ADD   $56, R3, R7
+	VLD1R (R7), [V15.D2]
+	WORD  $0x6e67ddef // fmul v15.2d, v15.2d, v7.2d
+	WORD  $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
+	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
+	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
+	VMOVI $0, V13.B16
+	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
+	CMP   $1, R6
+	BNE   linear36
+	WORD  $0x4e6df58c // fmax v12.2d, v12.2d, v13.2d
+
+linear36:
+	FMOVD F12, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row35
+	RET
+
+other31:
+	CMP  $10, R0
+	BNE  other37
+	MOVD cols+64(FP), R0
+	CMP  $2, R0
+	BNE  part38
+
+	// 10 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F10
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	ADD   R2, R1
+	FMOVQ 0(R1), F2
+	ADD   R2, R1
+	FMOVQ 0(R1), F3
+	ADD   R2, R1
+	FMOVQ 0(R1), F4
+	ADD   R2, R1
+	FMOVQ 0(R1), F5
+	ADD   R2, R1
+	FMOVQ 0(R1), F6
+	ADD   R2, R1
+	FMOVQ 0(R1), F7
+	ADD   R2, R1
+	FMOVQ 0(R1), F8
+	ADD   R2, R1
+	FMOVQ 0(R1), F9
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row39:
+	VLD1R (R3), [V11.D2]
+	VORR  V10.B16, V10.B16, V12.B16
+	VFMLA V0.D2, V11.D2, V12.D2
+	VORR  V12.B16, V12.B16, V11.B16
+	ADD   $64, R3, R7
+	VLD1R (R7), [V12.D2]
+	WORD  $0x6e68dd8c // fmul v12.2d, v12.2d, v8.2d
+	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
+	ADD   $32, R3, R7
+	VLD1R (R7), [V12.D2]
+	WORD  $0x6e64dd8c // fmul v12.2d, v12.2d, v4.2d
+	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
+	ADD   $16, R3, R7
+	VLD1R (R7), [V12.D2]
+	WORD  $0x6e62dd8c // fmul v12.2d, v12.2d, v2.2d
+	ADD   $48, R3, R7
+	VLD1R (R7), [V13.D2]
+	WORD  $0x6e66ddad // fmul v13.2d, v13.2d, v6.2d
+	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
+	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V12.D2]
+	WORD  $0x6e61dd8c // fmul v12.2d, v12.2d, v1.2d
+	ADD   $72, R3, R7
+	VLD1R (R7), [V13.D2]
+	WORD  $0x6e69ddad // fmul v13.2d, v13.2d, v9.2d
+	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
+	ADD   $40, R3, R7
+	VLD1R (R7), [V13.D2]
+	WORD  $0x6e65ddad // fmul v13.2d, v13.2d, v5.2d
+	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
+	ADD   $24, R3, R7
+	VLD1R (R7), [V13.D2]
+	WORD  $0x6e63ddad // fmul v13.2d, v13.2d, v3.2d
+	ADD   $56, R3, R7
+	VLD1R (R7), [V14.D2]
+	WORD  $0x6e67ddce // fmul v14.2d, v14.2d, v7.2d
+	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
+	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
+	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
+	VMOVI $0, V12.B16
+	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
+	CMP   $1, R6
+	BNE   linear40
+	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
+
+linear40:
+	FMOVQ F11, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row39
+	RET
+
+part38:
+	// 10 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVD 0(R1), F10
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVD 0(R1), F0
+	ADD   R2, R1
+	FMOVD 0(R1), F1
+	ADD   R2, R1
+	FMOVD 0(R1), F2
+	ADD   R2, R1
+	FMOVD 0(R1), F3
+	ADD   R2, R1
+	FMOVD 0(R1), F4
+	ADD   R2, R1
+	FMOVD 0(R1), F5
+	ADD   R2, R1
+	FMOVD 0(R1), F6
+	ADD   R2, R1
+	FMOVD 0(R1), F7
+	ADD   R2, R1
+	FMOVD 0(R1), F8
+	ADD   R2, R1
+	FMOVD 0(R1), F9
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row41:
+	VLD1R (R3), [V11.D2]
+	VORR  V10.B16, V10.B16, V12.B16
+	VFMLA V0.D2, V11.D2, V12.D2
+	VORR  V12.B16, V12.B16, V11.B16
+	ADD   $64, R3, R7
+	VLD1R (R7), [V12.D2]
+	WORD  $0x6e68dd8c // fmul v12.2d, v12.2d, v8.2d
+	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
+	ADD   $32, R3, R7
+	VLD1R (R7), [V12.D2]
+	WORD  $0x6e64dd8c // fmul v12.2d, v12.2d, v4.2d
+	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
+	ADD   $16, R3, R7
+	VLD1R (R7), [V12.D2]
+	WORD  $0x6e62dd8c // fmul v12.2d, v12.2d, v2.2d
+	ADD   $48, R3, R7
+	VLD1R (R7), [V13.D2]
+	WORD  $0x6e66ddad // fmul v13.2d, v13.2d, v6.2d
+	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
+	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V12.D2]
+	WORD  $0x6e61dd8c // fmul v12.2d, v12.2d, v1.2d
+	ADD   $72, R3, R7
+	VLD1R (R7), [V13.D2]
+	WORD  $0x6e69ddad // fmul v13.2d, v13.2d, v9.2d
+	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
+	ADD   $40, R3, R7
+	VLD1R (R7), [V13.D2]
+	WORD  $0x6e65ddad // fmul v13.2d, v13.2d, v5.2d
+	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
+	ADD   $24, R3, R7
+	VLD1R (R7), [V13.D2]
+	WORD  $0x6e63ddad // fmul v13.2d, v13.2d, v3.2d
+	ADD   $56, R3, R7
+	VLD1R (R7), [V14.D2]
+	WORD  $0x6e67ddce // fmul v14.2d, v14.2d, v7.2d
+	WORD  $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
+	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
+	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
+	VMOVI $0, V12.B16
+	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
+	CMP   $1, R6
+	BNE   linear42
+	WORD  $0x4e6cf56b // fmax v11.2d, v11.2d, v12.2d
+
+linear42:
+	FMOVD F11, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row41
+	RET
+
+other37:
+	CMP  $9, R0
+	BNE  other43
+	MOVD cols+64(FP), R0
+	CMP  $2, R0
+	BNE  part44
+
+	// 9 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F9
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	ADD   R2, R1
+	FMOVQ 0(R1), F2
+	ADD   R2, R1
+	FMOVQ 0(R1), F3
+	ADD   R2, R1
+	FMOVQ 0(R1), F4
+	ADD   R2, R1
+	FMOVQ 0(R1), F5
+	ADD   R2, R1
+	FMOVQ 0(R1), F6
+	ADD   R2, R1
+	FMOVQ 0(R1), F7
+	ADD   R2, R1
+	FMOVQ 0(R1), F8
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row45:
+	VLD1R (R3), [V10.D2]
+	VORR  V9.B16, V9.B16, V11.B16
+	VFMLA V0.D2, V10.D2, V11.D2
+	VORR  V11.B16, V11.B16, V10.B16
+	ADD   $64, R3, R7
+	VLD1R (R7), [V11.D2]
+	WORD  $0x6e68dd6b // fmul v11.2d, v11.2d, v8.2d
+	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
+	ADD   $32, R3, R7
+	VLD1R (R7), [V11.D2]
+	WORD  $0x6e64dd6b // fmul v11.2d, v11.2d, v4.2d
+	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
+	ADD   $16, R3, R7
+	VLD1R (R7), [V11.D2]
+	WORD  $0x6e62dd6b // fmul v11.2d, v11.2d, v2.2d
+	ADD   $48, R3, R7
+	VLD1R (R7), [V12.D2]
+	WORD  $0x6e66dd8c // fmul v12.2d, v12.2d, v6.2d
+	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
+	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V11.D2]
+	WORD  $0x6e61dd6b // fmul v11.2d, v11.2d, v1.2d
+	ADD   $40, R3, R7
+	VLD1R (R7), [V12.D2]
+	WORD  $0x6e65dd8c // fmul v12.2d, v12.2d, v5.2d
+	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
+	ADD   $24, R3, R7
+	VLD1R (R7), [V12.D2]
+	WORD  $0x6e63dd8c // fmul v12.2d, v12.2d, v3.2d
+	ADD   $56, R3, R7
+	VLD1R (R7), [V13.D2]
+	WORD  $0x6e67ddad // fmul v13.2d, v13.2d, v7.2d
+	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
+	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
+	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
+	VMOVI $0, V11.B16
+	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
+	CMP   $1, R6
+	BNE   linear46
+	WORD  $0x4e6bf54a // fmax v10.2d, v10.2d, v11.2d
+
+linear46:
+	FMOVQ F10, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row45
+	RET
+
+part44:
+	// 9 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVD 0(R1), F9
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVD 0(R1), F0
+	ADD   R2, R1
+	FMOVD 0(R1), F1
+	ADD   R2, R1
+	FMOVD 0(R1), F2
+	ADD   R2, R1
+	FMOVD 0(R1), F3
+	ADD   R2, R1
+	FMOVD 0(R1), F4
+	ADD   R2, R1
+	FMOVD 0(R1), F5
+	ADD   R2, R1
+	FMOVD 0(R1), F6
+	ADD   R2, R1
+	FMOVD 0(R1), F7
+	ADD   R2, R1
+	FMOVD 0(R1), F8
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row47:
+	VLD1R (R3), [V10.D2]
+	VORR  V9.B16, V9.B16, V11.B16
+	VFMLA V0.D2, V10.D2, V11.D2
+	VORR  V11.B16, V11.B16, V10.B16
+	ADD   $64, R3, R7
+	VLD1R (R7), [V11.D2]
+	WORD  $0x6e68dd6b // fmul v11.2d, v11.2d, v8.2d
+	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
+	ADD   $32, R3, R7
+	VLD1R (R7), [V11.D2]
+	WORD  $0x6e64dd6b // fmul v11.2d, v11.2d, v4.2d
+	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
+	ADD   $16, R3, R7
+	VLD1R (R7), [V11.D2]
+	WORD  $0x6e62dd6b // fmul v11.2d, v11.2d, v2.2d
+	ADD   $48, R3, R7
+	VLD1R (R7), [V12.D2]
+	WORD  $0x6e66dd8c // fmul v12.2d, v12.2d, v6.2d
+	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
+	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V11.D2]
+	WORD  $0x6e61dd6b // fmul v11.2d, v11.2d, v1.2d
+	ADD   $40, R3, R7
+	VLD1R (R7), [V12.D2]
+	WORD  $0x6e65dd8c // fmul v12.2d, v12.2d, v5.2d
+	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
+	ADD   $24, R3, R7
+	VLD1R (R7), [V12.D2]
+	WORD  $0x6e63dd8c // fmul v12.2d, v12.2d, v3.2d
+	ADD   $56, R3, R7
+	VLD1R (R7), [V13.D2]
+	WORD  $0x6e67ddad // fmul v13.2d, v13.2d, v7.2d
+	WORD  $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
+	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
+	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
+	VMOVI $0, V11.B16
+	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
+	CMP   $1, R6
+	BNE   linear48
+	WORD  $0x4e6bf54a // fmax v10.2d, v10.2d, v11.2d
+
+linear48:
+	FMOVD F10, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row47
+	RET
+
+other43:
+	CMP  $8, R0
+	BNE  other49
+	MOVD cols+64(FP), R0
+	CMP  $2, R0
+	BNE  part50
+
+	// 8 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F8
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	ADD   R2, R1
+	FMOVQ 0(R1), F2
+	ADD   R2, R1
+	FMOVQ 0(R1), F3
+	ADD   R2, R1
+	FMOVQ 0(R1), F4
+	ADD   R2, R1
+	FMOVQ 0(R1), F5
+	ADD   R2, R1
+	FMOVQ 0(R1), F6
+	ADD   R2, R1
+	FMOVQ 0(R1), F7
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row51:
+	VLD1R (R3), [V9.D2]
+	VORR  V8.B16, V8.B16, V10.B16
+	VFMLA V0.D2, V9.D2, V10.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	ADD   $32, R3, R7
+	VLD1R (R7), [V10.D2]
+	WORD  $0x6e64dd4a // fmul v10.2d, v10.2d, v4.2d
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	ADD   $16, R3, R7
+	VLD1R (R7), [V10.D2]
+	WORD  $0x6e62dd4a // fmul v10.2d, v10.2d, v2.2d
+	ADD   $48, R3, R7
+	VLD1R (R7), [V11.D2]
+	WORD  $0x6e66dd6b // fmul v11.2d, v11.2d, v6.2d
+	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V10.D2]
+	WORD  $0x6e61dd4a // fmul v10.2d, v10.2d, v1.2d
+	ADD   $40, R3, R7
+	VLD1R (R7), [V11.D2]
+	WORD  $0x6e65dd6b // fmul v11.2d, v11.2d, v5.2d
+	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
+	ADD   $24, R3, R7
+	VLD1R (R7), [V11.D2]
+	WORD  $0x6e63dd6b // fmul v11.2d, v11.2d, v3.2d
+	ADD   $56, R3, R7
+	VLD1R (R7), [V12.D2]
+	WORD  $0x6e67dd8c // fmul v12.2d, v12.2d, v7.2d
+	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
+	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	VMOVI $0, V10.B16
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	CMP   $1, R6
+	BNE   linear52
+	WORD  $0x4e6af529 // fmax v9.2d, v9.2d, v10.2d
+
+linear52:
+	FMOVQ F9, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row51
+	RET
+
+part50:
+	// 8 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVD 0(R1), F8
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVD 0(R1), F0
+	ADD   R2, R1
+	FMOVD 0(R1), F1
+	ADD   R2, R1
+	FMOVD 0(R1), F2
+	ADD   R2, R1
+	FMOVD 0(R1), F3
+	ADD   R2, R1
+	FMOVD 0(R1), F4
+	ADD   R2, R1
+	FMOVD 0(R1), F5
+	ADD   R2, R1
+	FMOVD 0(R1), F6
+	ADD   R2, R1
+	FMOVD 0(R1), F7
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row53:
+	VLD1R (R3), [V9.D2]
+	VORR  V8.B16, V8.B16, V10.B16
+	VFMLA V0.D2, V9.D2, V10.D2
+	VORR  V10.B16, V10.B16, V9.B16
+	ADD   $32, R3, R7
+	VLD1R (R7), [V10.D2]
+	WORD  $0x6e64dd4a // fmul v10.2d, v10.2d, v4.2d
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	ADD   $16, R3, R7
+	VLD1R (R7), [V10.D2]
+	WORD  $0x6e62dd4a // fmul v10.2d, v10.2d, v2.2d
+	ADD   $48, R3, R7
+	VLD1R (R7), [V11.D2]
+	WORD  $0x6e66dd6b // fmul v11.2d, v11.2d, v6.2d
+	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V10.D2]
+	WORD  $0x6e61dd4a // fmul v10.2d, v10.2d, v1.2d
+	ADD   $40, R3, R7
+	VLD1R (R7), [V11.D2]
+	WORD  $0x6e65dd6b // fmul v11.2d, v11.2d, v5.2d
+	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
+	ADD   $24, R3, R7
+	VLD1R (R7), [V11.D2]
+	WORD  $0x6e63dd6b // fmul v11.2d, v11.2d, v3.2d
+	ADD   $56, R3, R7
+	VLD1R (R7), [V12.D2]
+	WORD  $0x6e67dd8c // fmul v12.2d, v12.2d, v7.2d
+	WORD  $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
+	WORD  $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	VMOVI $0, V10.B16
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	CMP   $1, R6
 	BNE   linear54
-	WORD  $0x4e62f400 // fmax v0.2d, v0.2d, v2.2d
-	WORD  $0x4e62f421 // fmax v1.2d, v1.2d, v2.2d
+	WORD  $0x4e6af529 // fmax v9.2d, v9.2d, v10.2d
 
 linear54:
-	FMOVQ F0, 0(R2)
-	FMOVD F1, 16(R2)
-	MOVD  y+0(FP), R1
-	MOVD  ldy+8(FP), R2
-	MOVD  $1, R3
-	MUL   R3, R2, R2
+	FMOVD F9, 0(R1)
+	ADD   R4, R3
 	ADD   R2, R1
-	MOVD  R1, y+0(FP)
-	MOVD  x+16(FP), R1
-	MOVD  ldx+24(FP), R2
-	MOVD  $1, R3
-	MUL   R3, R2, R2
-	ADD   R2, R1
-	MOVD  R1, x+16(FP)
-	MOVD  rows+56(FP), R1
-	SUB   $1, R1
-	MOVD  R1, rows+56(FP)
-	CMP   $1, R1
-	BGE   tile46
-
-rest47:
+	SUBS  $1, R5
+	BNE   row53
 	RET
 
-more26:
+other49:
+	CMP  $7, R0
+	BNE  other55
+	MOVD cols+64(FP), R0
+	CMP  $2, R0
+	BNE  part56
+
+	// 7 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F7
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	ADD   R2, R1
+	FMOVQ 0(R1), F2
+	ADD   R2, R1
+	FMOVQ 0(R1), F3
+	ADD   R2, R1
+	FMOVQ 0(R1), F4
+	ADD   R2, R1
+	FMOVQ 0(R1), F5
+	ADD   R2, R1
+	FMOVQ 0(R1), F6
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row57:
+	VLD1R (R3), [V8.D2]
+	VORR  V7.B16, V7.B16, V9.B16
+	VFMLA V0.D2, V8.D2, V9.D2
+	VORR  V9.B16, V9.B16, V8.B16
+	ADD   $32, R3, R7
+	VLD1R (R7), [V9.D2]
+	WORD  $0x6e64dd29 // fmul v9.2d, v9.2d, v4.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	ADD   $16, R3, R7
+	VLD1R (R7), [V9.D2]
+	WORD  $0x6e62dd29 // fmul v9.2d, v9.2d, v2.2d
+	ADD   $48, R3, R7
+	VLD1R (R7), [V10.D2]
+	WORD  $0x6e66dd4a // fmul v10.2d, v10.2d, v6.2d
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V9.D2]
+	WORD  $0x6e61dd29 // fmul v9.2d, v9.2d, v1.2d
+	ADD   $40, R3, R7
+	VLD1R (R7), [V10.D2]
+	WORD  $0x6e65dd4a // fmul v10.2d, v10.2d, v5.2d
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	ADD   $24, R3, R7
+	VLD1R (R7), [V10.D2]
+	WORD  $0x6e63dd4a // fmul v10.2d, v10.2d, v3.2d
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	VMOVI $0, V9.B16
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	CMP   $1, R6
+	BNE   linear58
+	WORD  $0x4e69f508 // fmax v8.2d, v8.2d, v9.2d
+
+linear58:
+	FMOVQ F8, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row57
+	RET
+
+part56:
+	// 7 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVD 0(R1), F7
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVD 0(R1), F0
+	ADD   R2, R1
+	FMOVD 0(R1), F1
+	ADD   R2, R1
+	FMOVD 0(R1), F2
+	ADD   R2, R1
+	FMOVD 0(R1), F3
+	ADD   R2, R1
+	FMOVD 0(R1), F4
+	ADD   R2, R1
+	FMOVD 0(R1), F5
+	ADD   R2, R1
+	FMOVD 0(R1), F6
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row59:
+	VLD1R (R3), [V8.D2]
+	VORR  V7.B16, V7.B16, V9.B16
+	VFMLA V0.D2, V8.D2, V9.D2
+	VORR  V9.B16, V9.B16, V8.B16
+	ADD   $32, R3, R7
+	VLD1R (R7), [V9.D2]
+	WORD  $0x6e64dd29 // fmul v9.2d, v9.2d, v4.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	ADD   $16, R3, R7
+	VLD1R (R7), [V9.D2]
+	WORD  $0x6e62dd29 // fmul v9.2d, v9.2d, v2.2d
+	ADD   $48, R3, R7
+	VLD1R (R7), [V10.D2]
+	WORD  $0x6e66dd4a // fmul v10.2d, v10.2d, v6.2d
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V9.D2]
+	WORD  $0x6e61dd29 // fmul v9.2d, v9.2d, v1.2d
+	ADD   $40, R3, R7
+	VLD1R (R7), [V10.D2]
+	WORD  $0x6e65dd4a // fmul v10.2d, v10.2d, v5.2d
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	ADD   $24, R3, R7
+	VLD1R (R7), [V10.D2]
+	WORD  $0x6e63dd4a // fmul v10.2d, v10.2d, v3.2d
+	WORD  $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	VMOVI $0, V9.B16
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	CMP   $1, R6
+	BNE   linear60
+	WORD  $0x4e69f508 // fmax v8.2d, v8.2d, v9.2d
+
+linear60:
+	FMOVD F8, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row59
+	RET
+
+other55:
+	CMP  $6, R0
+	BNE  other61
+	MOVD cols+64(FP), R0
+	CMP  $2, R0
+	BNE  part62
+
+	// 6 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F6
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	ADD   R2, R1
+	FMOVQ 0(R1), F2
+	ADD   R2, R1
+	FMOVQ 0(R1), F3
+	ADD   R2, R1
+	FMOVQ 0(R1), F4
+	ADD   R2, R1
+	FMOVQ 0(R1), F5
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row63:
+	VLD1R (R3), [V7.D2]
+	VORR  V6.B16, V6.B16, V8.B16
+	VFMLA V0.D2, V7.D2, V8.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	ADD   $32, R3, R7
+	VLD1R (R7), [V8.D2]
+	WORD  $0x6e64dd08 // fmul v8.2d, v8.2d, v4.2d
+	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
+	ADD   $16, R3, R7
+	VLD1R (R7), [V8.D2]
+	WORD  $0x6e62dd08 // fmul v8.2d, v8.2d, v2.2d
+	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V8.D2]
+	WORD  $0x6e61dd08 // fmul v8.2d, v8.2d, v1.2d
+	ADD   $40, R3, R7
+	VLD1R (R7), [V9.D2]
+	WORD  $0x6e65dd29 // fmul v9.2d, v9.2d, v5.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	ADD   $24, R3, R7
+	VLD1R (R7), [V9.D2]
+	WORD  $0x6e63dd29 // fmul v9.2d, v9.2d, v3.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
+	VMOVI $0, V8.B16
+	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
+	CMP   $1, R6
+	BNE   linear64
+	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
+
+linear64:
+	FMOVQ F7, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row63
+	RET
+
+part62:
+	// 6 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVD 0(R1), F6
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVD 0(R1), F0
+	ADD   R2, R1
+	FMOVD 0(R1), F1
+	ADD   R2, R1
+	FMOVD 0(R1), F2
+	ADD   R2, R1
+	FMOVD 0(R1), F3
+	ADD   R2, R1
+	FMOVD 0(R1), F4
+	ADD   R2, R1
+	FMOVD 0(R1), F5
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row65:
+	VLD1R (R3), [V7.D2]
+	VORR  V6.B16, V6.B16, V8.B16
+	VFMLA V0.D2, V7.D2, V8.D2
+	VORR  V8.B16, V8.B16, V7.B16
+	ADD   $32, R3, R7
+	VLD1R (R7), [V8.D2]
+	WORD  $0x6e64dd08 // fmul v8.2d, v8.2d, v4.2d
+	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
+	ADD   $16, R3, R7
+	VLD1R (R7), [V8.D2]
+	WORD  $0x6e62dd08 // fmul v8.2d, v8.2d, v2.2d
+	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V8.D2]
+	WORD  $0x6e61dd08 // fmul v8.2d, v8.2d, v1.2d
+	ADD   $40, R3, R7
+	VLD1R (R7), [V9.D2]
+	WORD  $0x6e65dd29 // fmul v9.2d, v9.2d, v5.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	ADD   $24, R3, R7
+	VLD1R (R7), [V9.D2]
+	WORD  $0x6e63dd29 // fmul v9.2d, v9.2d, v3.2d
+	WORD  $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
+	VMOVI $0, V8.B16
+	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
+	CMP   $1, R6
+	BNE   linear66
+	WORD  $0x4e68f4e7 // fmax v7.2d, v7.2d, v8.2d
+
+linear66:
+	FMOVD F7, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row65
+	RET
+
+other61:
+	CMP  $5, R0
+	BNE  other67
+	MOVD cols+64(FP), R0
+	CMP  $2, R0
+	BNE  part68
+
+	// 5 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F5
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	ADD   R2, R1
+	FMOVQ 0(R1), F2
+	ADD   R2, R1
+	FMOVQ 0(R1), F3
+	ADD   R2, R1
+	FMOVQ 0(R1), F4
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row69:
+	VLD1R (R3), [V6.D2]
+	VORR  V5.B16, V5.B16, V7.B16
+	VFMLA V0.D2, V6.D2, V7.D2
+	VORR  V7.B16, V7.B16, V6.B16
+	ADD   $32, R3, R7
+	VLD1R (R7), [V7.D2]
+	WORD  $0x6e64dce7 // fmul v7.2d, v7.2d, v4.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	ADD   $16, R3, R7
+	VLD1R (R7), [V7.D2]
+	WORD  $0x6e62dce7 // fmul v7.2d, v7.2d, v2.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V7.D2]
+	WORD  $0x6e61dce7 // fmul v7.2d, v7.2d, v1.2d
+	ADD   $24, R3, R7
+	VLD1R (R7), [V8.D2]
+	WORD  $0x6e63dd08 // fmul v8.2d, v8.2d, v3.2d
+	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	VMOVI $0, V7.B16
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	CMP   $1, R6
+	BNE   linear70
+	WORD  $0x4e67f4c6 // fmax v6.2d, v6.2d, v7.2d
+
+linear70:
+	FMOVQ F6, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row69
+	RET
+
+part68:
+	// 5 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVD 0(R1), F5
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVD 0(R1), F0
+	ADD   R2, R1
+	FMOVD 0(R1), F1
+	ADD   R2, R1
+	FMOVD 0(R1), F2
+	ADD   R2, R1
+	FMOVD 0(R1), F3
+	ADD   R2, R1
+	FMOVD 0(R1), F4
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row71:
+	VLD1R (R3), [V6.D2]
+	VORR  V5.B16, V5.B16, V7.B16
+	VFMLA V0.D2, V6.D2, V7.D2
+	VORR  V7.B16, V7.B16, V6.B16
+	ADD   $32, R3, R7
+	VLD1R (R7), [V7.D2]
+	WORD  $0x6e64dce7 // fmul v7.2d, v7.2d, v4.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	ADD   $16, R3, R7
+	VLD1R (R7), [V7.D2]
+	WORD  $0x6e62dce7 // fmul v7.2d, v7.2d, v2.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V7.D2]
+	WORD  $0x6e61dce7 // fmul v7.2d, v7.2d, v1.2d
+	ADD   $24, R3, R7
+	VLD1R (R7), [V8.D2]
+	WORD  $0x6e63dd08 // fmul v8.2d, v8.2d, v3.2d
+	WORD  $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	VMOVI $0, V7.B16
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	CMP   $1, R6
+	BNE   linear72
+	WORD  $0x4e67f4c6 // fmax v6.2d, v6.2d, v7.2d
+
+linear72:
+	FMOVD F6, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row71
+	RET
+
+other67:
+	CMP  $4, R0
+	BNE  other73
+	MOVD cols+64(FP), R0
+	CMP  $2, R0
+	BNE  part74
+
+	// 4 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F4
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	ADD   R2, R1
+	FMOVQ 0(R1), F2
+	ADD   R2, R1
+	FMOVQ 0(R1), F3
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row75:
+	VLD1R (R3), [V5.D2]
+	VORR  V4.B16, V4.B16, V6.B16
+	VFMLA V0.D2, V5.D2, V6.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	ADD   $16, R3, R7
+	VLD1R (R7), [V6.D2]
+	WORD  $0x6e62dcc6 // fmul v6.2d, v6.2d, v2.2d
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V6.D2]
+	WORD  $0x6e61dcc6 // fmul v6.2d, v6.2d, v1.2d
+	ADD   $24, R3, R7
+	VLD1R (R7), [V7.D2]
+	WORD  $0x6e63dce7 // fmul v7.2d, v7.2d, v3.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	CMP   $1, R6
+	BNE   linear76
+	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
+
+linear76:
+	FMOVQ F5, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row75
+	RET
+
+part74:
+	// 4 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVD 0(R1), F4
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVD 0(R1), F0
+	ADD   R2, R1
+	FMOVD 0(R1), F1
+	ADD   R2, R1
+	FMOVD 0(R1), F2
+	ADD   R2, R1
+	FMOVD 0(R1), F3
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row77:
+	VLD1R (R3), [V5.D2]
+	VORR  V4.B16, V4.B16, V6.B16
+	VFMLA V0.D2, V5.D2, V6.D2
+	VORR  V6.B16, V6.B16, V5.B16
+	ADD   $16, R3, R7
+	VLD1R (R7), [V6.D2]
+	WORD  $0x6e62dcc6 // fmul v6.2d, v6.2d, v2.2d
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V6.D2]
+	WORD  $0x6e61dcc6 // fmul v6.2d, v6.2d, v1.2d
+	ADD   $24, R3, R7
+	VLD1R (R7), [V7.D2]
+	WORD  $0x6e63dce7 // fmul v7.2d, v7.2d, v3.2d
+	WORD  $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	VMOVI $0, V6.B16
+	WORD  $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+	CMP   $1, R6
+	BNE   linear78
+	WORD  $0x4e66f4a5 // fmax v5.2d, v5.2d, v6.2d
+
+linear78:
+	FMOVD F5, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row77
+	RET
+
+other73:
+	CMP  $3, R0
+	BNE  other79
+	MOVD cols+64(FP), R0
+	CMP  $2, R0
+	BNE  part80
+
+	// 3 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F3
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	ADD   R2, R1
+	FMOVQ 0(R1), F2
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row81:
+	VLD1R (R3), [V4.D2]
+	VORR  V3.B16, V3.B16, V5.B16
+	VFMLA V0.D2, V4.D2, V5.D2
+	VORR  V5.B16, V5.B16, V4.B16
+	ADD   $16, R3, R7
+	VLD1R (R7), [V5.D2]
+	WORD  $0x6e62dca5 // fmul v5.2d, v5.2d, v2.2d
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V5.D2]
+	WORD  $0x6e61dca5 // fmul v5.2d, v5.2d, v1.2d
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	VMOVI $0, V5.B16
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	CMP   $1, R6
+	BNE   linear82
+	WORD  $0x4e65f484 // fmax v4.2d, v4.2d, v5.2d
+
+linear82:
+	FMOVQ F4, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row81
+	RET
+
+part80:
+	// 3 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVD 0(R1), F3
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVD 0(R1), F0
+	ADD   R2, R1
+	FMOVD 0(R1), F1
+	ADD   R2, R1
+	FMOVD 0(R1), F2
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row83:
+	VLD1R (R3), [V4.D2]
+	VORR  V3.B16, V3.B16, V5.B16
+	VFMLA V0.D2, V4.D2, V5.D2
+	VORR  V5.B16, V5.B16, V4.B16
+	ADD   $16, R3, R7
+	VLD1R (R7), [V5.D2]
+	WORD  $0x6e62dca5 // fmul v5.2d, v5.2d, v2.2d
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	ADD   $8, R3, R7
+	VLD1R (R7), [V5.D2]
+	WORD  $0x6e61dca5 // fmul v5.2d, v5.2d, v1.2d
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	VMOVI $0, V5.B16
+	WORD  $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	CMP   $1, R6
+	BNE   linear84
+	WORD  $0x4e65f484 // fmax v4.2d, v4.2d, v5.2d
+
+linear84:
+	FMOVD F4, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row83
+	RET
+
+other79:
+	MOVD cols+64(FP), R0
+	CMP  $2, R0
+	BNE  part86
+
+	// 2 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVQ 0(R1), F2
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVQ 0(R1), F0
+	ADD   R2, R1
+	FMOVQ 0(R1), F1
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row87:
+	VLD1R (R3), [V3.D2]
+	VORR  V2.B16, V2.B16, V4.B16
+	VFMLA V0.D2, V3.D2, V4.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	ADD   $8, R3, R7
+	VLD1R (R7), [V4.D2]
+	WORD  $0x6e61dc84 // fmul v4.2d, v4.2d, v1.2d
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	CMP   $1, R6
+	BNE   linear88
+	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
+
+linear88:
+	FMOVQ F3, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row87
+	RET
+
+part86:
+	// 2 rows of w and the bias
+	MOVD  bias+48(FP), R1
+	FMOVD 0(R1), F2
+	MOVD  w+32(FP), R1
+	MOVD  ldw+40(FP), R2
+	FMOVD 0(R1), F0
+	ADD   R2, R1
+	FMOVD 0(R1), F1
+	MOVD  y+0(FP), R1
+	MOVD  ldy+8(FP), R2
+	MOVD  x+16(FP), R3
+	MOVD  ldx+24(FP), R4
+	MOVD  rows+56(FP), R5
+	MOVD  act+80(FP), R6
+
+	// lane[k,j] = x[i,k]·w[k,j], the first from bias; halved
+row89:
+	VLD1R (R3), [V3.D2]
+	VORR  V2.B16, V2.B16, V4.B16
+	VFMLA V0.D2, V3.D2, V4.D2
+	VORR  V4.B16, V4.B16, V3.B16
+	ADD   $8, R3, R7
+	VLD1R (R7), [V4.D2]
+	WORD  $0x6e61dc84 // fmul v4.2d, v4.2d, v1.2d
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	VMOVI $0, V4.B16
+	WORD  $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+	CMP   $1, R6
+	BNE   linear90
+	WORD  $0x4e64f463 // fmax v3.2d, v3.2d, v4.2d
+
+linear90:
+	FMOVD F3, 0(R1)
+	ADD   R4, R3
+	ADD   R2, R1
+	SUBS  $1, R5
+	BNE   row89
 	RET
 
 // func unpackedNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)

@@ -98,6 +98,24 @@ func abreastAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64
 
 // y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
 //
+// Each sum is sixteen chains, as those of narrow, of a term or none. The rows of
+// y, x and w are as many bytes apart as follows each. cols is 1 to treeCols and
+// no more than 7, n 2 to treeTerms.
+//
+//go:noescape
+func treeAVX2F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
+//
+// Each sum is sixteen chains, as those of narrow, of a term or none. The rows of
+// y, x and w are as many bytes apart as follows each. cols is 1 to treeCols and
+// no more than 7, n 2 to treeTerms.
+//
+//go:noescape
+func treeAVX2F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
+//
 // What abreast computes. cols is 2 to unpackedCols.
 //
 //go:noescape
@@ -476,6 +494,8 @@ var avx2F32 = tiles[float32]{
 	gradRows:       2,
 	inputRows:      6,
 	flatPeriod:     3,
+	treeTerms:      10,
+	treeCols:       8,
 	unpackedCols:   2,
 	narrowBothCols: 6,
 	severalRows:    []int{2: 3, 2, 1, 1, 1},
@@ -487,6 +507,7 @@ var avx2F32 = tiles[float32]{
 	narrow:         narrowAVX2F32,
 	dot:            dotAVX2F32,
 	abreast:        abreastAVX2F32,
+	tree:           treeAVX2F32,
 	unpacked:       unpackedAVX2F32,
 	several:        severalAVX2F32,
 	columns:        columnsAVX2F32,
@@ -518,6 +539,8 @@ var avx2F64 = tiles[float64]{
 	gradRows:       2,
 	inputRows:      8,
 	flatPeriod:     3,
+	treeTerms:      10,
+	treeCols:       4,
 	unpackedCols:   2,
 	narrowBothCols: 6,
 	severalRows:    []int{2: 1, 1},
@@ -529,6 +552,7 @@ var avx2F64 = tiles[float64]{
 	narrow:         narrowAVX2F64,
 	dot:            dotAVX2F64,
 	abreast:        abreastAVX2F64,
+	tree:           treeAVX2F64,
 	unpacked:       unpackedAVX2F64,
 	several:        severalAVX2F64,
 	columns:        columnsAVX2F64,

@@ -98,6 +98,24 @@ func abreastAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float
 
 // y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
 //
+// Each sum is sixteen chains, as those of narrow, of a term or none. The rows of
+// y, x and w are as many bytes apart as follows each. cols is 1 to treeCols and
+// no more than 7, n 2 to treeTerms.
+//
+//go:noescape
+func treeAVX512F32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
+//
+// Each sum is sixteen chains, as those of narrow, of a term or none. The rows of
+// y, x and w are as many bytes apart as follows each. cols is 1 to treeCols and
+// no more than 7, n 2 to treeTerms.
+//
+//go:noescape
+func treeAVX512F64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
+//
 // What abreast computes. cols is 2 to unpackedCols.
 //
 //go:noescape
@@ -462,6 +480,8 @@ var avx512F32 = tiles[float32]{
 	gradRows:       4,
 	inputRows:      8,
 	flatPeriod:     9,
+	treeTerms:      16,
+	treeCols:       8,
 	unpackedCols:   3,
 	narrowBothCols: 14,
 	severalRows:    []int{2: 8, 5, 4, 3, 2, 2},
@@ -473,6 +493,7 @@ var avx512F32 = tiles[float32]{
 	narrow:         narrowAVX512F32,
 	dot:            dotAVX512F32,
 	abreast:        abreastAVX512F32,
+	tree:           treeAVX512F32,
 	unpacked:       unpackedAVX512F32,
 	several:        severalAVX512F32,
 	columns:        columnsAVX512F32,
@@ -503,6 +524,8 @@ var avx512F64 = tiles[float64]{
 	gradRows:       4,
 	inputRows:      8,
 	flatPeriod:     7,
+	treeTerms:      16,
+	treeCols:       4,
 	unpackedCols:   3,
 	narrowBothCols: 14,
 	severalRows:    []int{2: 4, 2, 2, 1, 1, 1},
@@ -514,6 +537,7 @@ var avx512F64 = tiles[float64]{
 	narrow:         narrowAVX512F64,
 	dot:            dotAVX512F64,
 	abreast:        abreastAVX512F64,
+	tree:           treeAVX512F64,
 	unpacked:       unpackedAVX512F64,
 	several:        severalAVX512F64,
 	columns:        columnsAVX512F64,

@@ -98,6 +98,24 @@ func abreastNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64
 
 // y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
 //
+// Each sum is sixteen chains, as those of narrow, of a term or none. The rows of
+// y, x and w are as many bytes apart as follows each. cols is 1 to treeCols and
+// no more than 7, n 2 to treeTerms.
+//
+//go:noescape
+func treeNEONF32(y *float32, ldy uintptr, x *float32, ldx uintptr, w *float32, ldw uintptr, bias *float32, rows int, cols int, n int, act int)
+
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
+//
+// Each sum is sixteen chains, as those of narrow, of a term or none. The rows of
+// y, x and w are as many bytes apart as follows each. cols is 1 to treeCols and
+// no more than 7, n 2 to treeTerms.
+//
+//go:noescape
+func treeNEONF64(y *float64, ldy uintptr, x *float64, ldx uintptr, w *float64, ldw uintptr, bias *float64, rows int, cols int, n int, act int)
+
+// y[i,j] = act(bias[j] + Σ_k x[i,k]·w[k,j]),  i < rows, j < cols, k < n
+//
 // What abreast computes. cols is 2 to unpackedCols.
 //
 //go:noescape
@@ -476,6 +494,8 @@ var neonF32 = tiles[float32]{
 	gradRows:       4,
 	inputRows:      8,
 	flatPeriod:     3,
+	treeTerms:      16,
+	treeCols:       4,
 	unpackedCols:   3,
 	narrowBothCols: 14,
 	severalRows:    []int{2: 2, 1, 1, 1, 1, 1},
@@ -487,6 +507,7 @@ var neonF32 = tiles[float32]{
 	narrow:         narrowNEONF32,
 	dot:            dotNEONF32,
 	abreast:        abreastNEONF32,
+	tree:           treeNEONF32,
 	unpacked:       unpackedNEONF32,
 	several:        severalNEONF32,
 	columns:        columnsNEONF32,
@@ -518,6 +539,8 @@ var neonF64 = tiles[float64]{
 	gradRows:       4,
 	inputRows:      8,
 	flatPeriod:     1,
+	treeTerms:      16,
+	treeCols:       2,
 	unpackedCols:   2,
 	narrowBothCols: 14,
 	severalRows:    []int{2: 1, 1},
@@ -529,6 +552,7 @@ var neonF64 = tiles[float64]{
 	narrow:         narrowNEONF64,
 	dot:            dotNEONF64,
 	abreast:        abreastNEONF64,
+	tree:           treeNEONF64,
 	unpacked:       unpackedNEONF64,
 	several:        severalNEONF64,
 	columns:        columnsNEONF64,

@@ -22,6 +22,8 @@ type tiles[T Float] struct {
 	bothCols       int   // of so many rows at the most
 	flatPeriod     int   // vectors after which flat can begin again
 	narrowBothCols int   // outputs that narrowBoth can have
+	treeTerms      int   // inputs that tree can have,
+	treeCols       int   // and outputs
 	unpackedCols   int   // outputs that unpacked can have
 	severalRows    []int // rows that several takes at a time, by outputs
 
@@ -33,6 +35,7 @@ type tiles[T Float] struct {
 	several    func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
 	unpacked   func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
 	abreast    func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
+	tree       func(y *T, ldy uintptr, x *T, ldx uintptr, w *T, ldw uintptr, bias *T, rows, cols, n, act int)
 	narrowBoth func(dx *T, lddx uintptr, dw *T, lddw uintptr, dz *T, lddz uintptr, x *T, ldx uintptr, w *T, ldw uintptr, rows, cols, n int)
 	grad       func(dw *T, lddw uintptr, dwinit *T, lddwinit uintptr, db, dbinit, dy *T, lddy uintptr, y *T, ldy uintptr, x *T, ldx uintptr, rows, cols, n, act int)
 	gate       func(db, dy *T, lddy uintptr, y *T, ldy uintptr, rows, cols, act int)
