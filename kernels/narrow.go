@@ -5,7 +5,7 @@ package kernels
 const (
 	shortRow = 12 // of the sixteen terms that a narrow layer takes at once
 
-	treeTurns = 4 // times as many vectors of products as there are outputs are for tree
+	treeTurns = 4 // times as many vectors of products as there are outputs are for tree, or more if they are short
 
 	abreastFew  = 2   // rows of a narrow layer that abreast computes,
 	abreastRows = 16  // or more, up to these,
@@ -117,7 +117,7 @@ func (t *tiles[T]) forwardFew(kernel func(*T, uintptr, *T, uintptr, *T, uintptr,
 func (t *tiles[T]) treePays(y, x *Mat[T]) bool {
 	passes := (y.Cols + t.treeCols - 1) / t.treeCols
 	return 0 < x.Cols && x.Cols <= t.treeTerms && (passes == 1 || y.Rows > abreastFew) &&
-		(y.Rows < lanes || passes*x.Cols <= treeTurns*y.Cols)
+		(y.Rows < lanes || passes*x.Cols <= max(treeTurns, lanes/t.treeCols)*y.Cols)
 }
 
 // forwardTree computes a narrow layer of few inputs.
