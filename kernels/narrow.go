@@ -5,7 +5,7 @@ package kernels
 const (
 	shortRow = 12 // of the sixteen terms that a narrow layer takes at once
 
-	treeTurns = 4 // times as many vectors of products as there are outputs are for tree, or more if they are short
+	treeTurns = 5 // times as many vectors of products as there are outputs are for tree, or more if they are short
 
 	abreastFew  = 2   // rows of a narrow layer that abreast computes,
 	abreastRows = 16  // or more, up to these,
