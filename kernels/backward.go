@@ -3,21 +3,22 @@
 package kernels
 
 const (
-	singleRows  = 16      // of dw that single computes at a time
-	bothInputs  = 24      // columns of dx that both computes at the most, half as many of more rows of float64,
-	bothSide    = 3       // and bothTurned,
-	bothBytes   = 128     // of no more elements than this holds
-	dotsSide    = 3       // rows and columns that dots computes at the most
-	packedSize  = 1 << 10 // weights from which it pays to pack them for so few rows
-	inputLines  = 32      // rows of squares that input takes at a time, at the most
-	fewInputs   = 8       // of a layer whose dw stays in the first-level cache
-	gateLines   = 9       // that gate goes through at once,
-	gradTerms   = 16      // of a sum of dw from which grad pays for many outputs,
-	gradLines   = 256     // of dy and y that must not crowd the first-level cache
-	turnedTerms = 32      // of a sum of dw from which its transpose pays for few outputs
-	turnedFrom  = 7       // rows of dx that are computed as its transpose,
-	turnedRows  = 16      // or more, up to these,
-	turnedSize  = 1 << 12 // by at least so many weights
+	singleRows   = 16      // of dw that single computes at a time
+	bothInputs   = 24      // columns of dx that both computes at the most, half as many of more rows of float64,
+	bothSide     = 3       // and bothTurned,
+	bothBytes    = 128     // of no more elements than this holds
+	dotsSide     = 3       // rows and columns that dots computes at the most
+	packedSize   = 1 << 10 // weights from which it pays to pack them for so few rows
+	inputLines   = 32      // rows of squares that input takes at a time, at the most
+	fewInputs    = 8       // of a layer whose dw stays in the first-level cache
+	gateLines    = 9       // that gate goes through at once,
+	gradTerms    = 16      // of a sum of dw from which grad pays for many outputs,
+	gradLines    = 256     // of dy and y that must not crowd the first-level cache
+	smallWeights = 1 << 12 // of dw that a call of sweep computes
+	turnedTerms  = 32      // of a sum of dw from which its transpose pays for few outputs
+	turnedFrom   = 7       // rows of dx that are computed as its transpose,
+	turnedRows   = 16      // or more, up to these,
+	turnedSize   = 1 << 12 // by at least so many weights
 )
 
 func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Activation, add bool) {
@@ -43,6 +44,13 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 	// is together, a panel of columns at a time, unless their lines crowd the cache.
 	together := dw.Rows <= t.gradRows && dy.Rows >= gradTerms && !crowds(dy.pitch(), min(2*dy.Rows, gradLines))
 	many := dw.Cols > t.panelCols && !together
+	if many && !add && t.weightsAtOnce(dw, dy) {
+		clear(db)
+		t.gateAll(db, dy, y, 0, dy.Rows, act)
+		t.sweep(dw.at(0, 0), dw.pitch(), nil, 0, x.at(0, 0), size[T](), x.pitch(), dy.at(0, 0), dy.pitch(), dw.Rows, dw.Cols, dy.Rows, int(Identity))
+		t.backwardInputs(dx, dy, w)
+		return
+	}
 	thin := dw.Cols < min(narrow, t.lanes) && dw.Rows >= 2*t.lanes && dw.Rows*dw.Cols <= maxTurned && dy.Rows >= turnedTerms
 	first := 0
 	switch {
@@ -78,10 +86,21 @@ func (t *tiles[T]) backward(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], act Act
 	case !sweep:
 		t.multiply(&p, first, dw.Rows, dy, false)
 	}
-	if dx.empty() || dy.Cols <= maxRun && t.backwardFew(dx, dy, w) {
+	t.backwardInputs(dx, dy, w)
+}
+
+// weightsAtOnce reports whether dw is so small that a single call of sweep
+// computes it.
+func (t *tiles[T]) weightsAtOnce(dw, dz *Mat[T]) bool {
+	return 0 < dz.Rows && dz.Rows <= sweepTerms && 0 < dw.Rows && dw.Rows*dw.Cols <= smallWeights
+}
+
+// backwardInputs computes dx.
+func (t *tiles[T]) backwardInputs(dx, dz, w *Mat[T]) {
+	if dx.empty() || dz.Cols <= maxRun && t.backwardFew(dx, dz, w) {
 		return
 	}
-	p = product[T]{c: *dx, a: dy.at(0, 0), lda: dy.pitch(), stepa: size[T](), n: dy.Cols}
+	p := product[T]{c: *dx, a: dz.at(0, 0), lda: dz.pitch(), stepa: size[T](), n: dz.Cols}
 	if p.n <= 2*narrow && dx.Cols > t.panelCols && p.n*dx.Cols <= maxTurned {
 		s := t.scratch.Get().(*scratch[T])
 		defer t.scratch.Put(s)
@@ -211,10 +230,12 @@ func (t *tiles[T]) gradPanel(p *product[T], db []T, dy, y *Mat[T], i, j, first i
 
 // gateAll makes dz of rows i to end-1 of dy and continues db.
 func (t *tiles[T]) gateAll(db []T, dy, y *Mat[T], i, end int, act Activation) {
-	cols := min(dy.Cols, maxWork/64)
-	tall := max(maxWork/8/cols/4*4, 4)
-	if dy.Rows*dy.Cols*int(size[T]()) > blockBytes || crowds(dy.pitch(), gateLines) {
+	cols, tall := min(dy.Cols, maxWork/64), end-i
+	switch {
+	case dy.bytes() > blockBytes || crowds(dy.pitch(), gateLines):
 		tall = 1 // they come from afar, best as few streams, or drive each other out
+	case tall*cols > maxWork/8:
+		tall = max(maxWork/8/cols/4*4, 4)
 	}
 	if dy.Rows == 0 {
 		for j := range db {
@@ -277,6 +298,10 @@ func (t *tiles[T]) turnedInput(dx, dz, w *Mat[T]) {
 // follow c and as many terms each, are the factors, the second of which is taken
 // in squares, the last of them perhaps once more.
 func (t *tiles[T]) squares(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, int, int, int), dx *Mat[T], rows, cols int, a, b *Mat[T], turned bool) {
+	if rows <= t.inputRows && (rows+1)*cols*a.Cols <= maxWork && !crowds(b.pitch(), inputLines) {
+		kernel(dx.at(0, 0), dx.pitch(), a.at(0, 0), a.pitch(), b.at(0, 0), b.pitch(), rows, cols, a.Cols)
+		return
+	}
 	height := rows
 	if rows > t.inputRows {
 		height = even(rows, t.inputRows)

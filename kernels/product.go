@@ -305,5 +305,5 @@ func (t *tiles[T]) packTransposed(dst *T, ldd uintptr, m *Mat[T], i, rows, j, co
 // sets of a first-level cache that they fall into: it has eight ways at least,
 // and sets repeat every 4096 bytes.
 func crowds(pitch uintptr, lines int) bool {
-	return lines > 8*4096/max(line, int(min(pitch&-pitch, 4096)))
+	return lines*max(line, int(min(pitch&-pitch, 4096))) > 8*4096
 }
