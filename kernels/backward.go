@@ -275,8 +275,7 @@ func (t *tiles[T]) backwardFew(dx, dz, w *Mat[T]) bool {
 // it in each lane: if they all but fill one vector or more, and there is enough
 // to do for what that costs. Below turnedFrom rows input is faster.
 func (t *tiles[T]) lanesAreRows(dx, w *Mat[T]) bool {
-	vectors := (dx.Rows + t.lanes - 1) / t.lanes
-	return turnedFrom <= dx.Rows && dx.Rows <= turnedRows && 8*dx.Rows >= 7*vectors*t.lanes && t.lanes <= dx.Cols &&
+	return turnedFrom <= dx.Rows && dx.Rows <= turnedRows && 8*dx.Rows >= 7*t.whole(dx.Rows+t.lanes-1) && t.lanes <= dx.Cols &&
 		w.Rows*w.Cols >= turnedSize && dx.Rows*(w.Rows+w.Cols) <= maxTurned
 }
 
@@ -298,28 +297,25 @@ func (t *tiles[T]) turnedInput(dx, dz, w *Mat[T]) {
 // follow c and as many terms each, are the factors, the second of which is taken
 // in squares, the last of them perhaps once more.
 func (t *tiles[T]) squares(kernel func(*T, uintptr, *T, uintptr, *T, uintptr, int, int, int), dx *Mat[T], rows, cols int, a, b *Mat[T], turned bool) {
-	if rows <= t.inputRows && (rows+1)*cols*a.Cols <= maxWork && !crowds(b.pitch(), inputLines) {
-		kernel(dx.at(0, 0), dx.pitch(), a.at(0, 0), a.pitch(), b.at(0, 0), b.pitch(), rows, cols, a.Cols)
-		return
-	}
-	height := rows
+	height, wide := rows, cols
 	if rows > t.inputRows {
 		height = even(rows, t.inputRows)
 	}
+	if (height+1)*cols*a.Cols > maxWork {
+		wide = max(t.whole(maxWork/((height+1)*a.Cols)), t.lanes)
+	}
+	// The lines of more squares would drive each other out of the cache.
+	for lines := inputLines; lines > t.lanes && crowds(b.pitch(), lines); lines /= 2 {
+		wide = min(wide, lines/2)
+	}
 	for i := 0; i < rows; i += height {
-		tall := min(height, rows-i)
-		wide := max(maxWork/((tall+1)*max(a.Cols, 1))/t.lanes, 1) * t.lanes
-		// The lines of more squares would drive each other out of the cache.
-		for lines := inputLines; lines > t.lanes && crowds(b.pitch(), lines); lines /= 2 {
-			wide = min(wide, lines/2)
-		}
 		for k := 0; k < cols; k += wide {
 			k := max(0, min(k, cols-t.lanes/2))
 			c := dx.at(i, k)
 			if turned {
 				c = dx.at(k, i)
 			}
-			kernel(c, dx.pitch(), a.at(i, 0), a.pitch(), b.at(k, 0), b.pitch(), tall, min(wide, cols-k), a.Cols)
+			kernel(c, dx.pitch(), a.at(i, 0), a.pitch(), b.at(k, 0), b.pitch(), min(height, rows-i), min(wide, cols-k), a.Cols)
 		}
 	}
 }

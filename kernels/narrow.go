@@ -153,9 +153,12 @@ func (t *tiles[T]) backwardNarrow(dx, dw *Mat[T], db []T, dy, y, x, w *Mat[T], a
 		clear(db)
 		t.gateAll(db, dy, y, 0, dy.Rows, act)
 	}
-	each := max(min(maxWork/2/dw.Cols/(dy.Rows+8), maxRun)/t.lanes, 1) * t.lanes
+	each := dw.Rows
+	if 2*dw.Rows*dw.Cols*(dy.Rows+8) > maxWork || dw.Rows > maxRun {
+		each = max(min(maxWork/2/dw.Cols/(dy.Rows+8), maxRun)/t.lanes, 1) * t.lanes
+	}
 	for k := 0; k < dw.Rows; k += each {
-		rows := min(each, dw.Rows-k) / t.lanes * t.lanes
+		rows := t.whole(min(each, dw.Rows-k))
 		if rows == 0 {
 			k, rows = dw.Rows-t.lanes, t.lanes
 		}
@@ -210,7 +213,7 @@ func (t *tiles[T]) forwardSeveral(y, x, w *Mat[T], b []T, act Activation) {
 // lanes, column after column to dst, ldd bytes apart. The last rows are perhaps
 // copied twice.
 func (t *tiles[T]) packColumns(dst *T, ldd uintptr, w *Mat[T]) {
-	whole := w.Rows / t.lanes * t.lanes
+	whole := t.whole(w.Rows)
 	t.columns(dst, ldd, w.at(0, 0), w.pitch(), whole, w.Cols)
 	if k := w.Rows - t.lanes; whole < w.Rows {
 		t.columns(plus(dst, uintptr(k)*size[T]()), ldd, w.at(k, 0), w.pitch(), t.lanes, w.Cols)

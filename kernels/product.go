@@ -209,7 +209,7 @@ func (t *tiles[T]) panelOf(p *product[T], i, end, tall int, m *Mat[T], k int, b 
 // last two share what is left: a panel of one vector has few chains.
 func (t *tiles[T]) panelWidth(left int) int {
 	if t.panelCols < left && left < 2*t.panelCols {
-		return (left/2 + t.lanes - 1) / t.lanes * t.lanes
+		return t.whole(left/2 + t.lanes - 1)
 	}
 	return min(left, t.panelCols)
 }
@@ -257,7 +257,7 @@ func (t *tiles[T]) sweepRows(p *product[T], i, end int, m *Mat[T], k int) {
 				rows, count := min(tall, end-i), min(cols, p.c.Cols-j)
 				first, whole := 0, 0
 				if ahead && q.n == streams && (q.add || q.bias != nil) && from+q.n < p.n {
-					first, whole = min(rows, streamRows), count/t.lanes*t.lanes
+					first, whole = min(rows, streamRows), t.whole(count)
 					init, ldinit := q.init(i, j)
 					t.stream(p.c.at(i, j), p.c.pitch(), init, ldinit, q.row(i), p.lda, m.at(k+from, j), m.pitch(), first, whole)
 				}
@@ -283,8 +283,11 @@ func (t *tiles[T]) sweepPiece(p *product[T], i, rows, j, cols int, m *Mat[T], k 
 
 // even is the length of equal pieces of total that are at most limit long.
 func even(total, limit int) int {
-	count := max(1, (total+limit-1)/limit)
-	return max(1, (total+count-1)/count)
+	if total <= limit {
+		return max(1, total)
+	}
+	count := (total + limit - 1) / limit
+	return (total + count - 1) / count
 }
 
 // packTransposed copies the elements (i, j) to (i+rows-1, j+cols-1) of m to

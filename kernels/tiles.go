@@ -172,6 +172,10 @@ func (m *Mat[T]) bytes() int { return m.Rows * m.Cols * int(size[T]()) }
 // far reports whether m is too large for the caches of a core.
 func (m *Mat[T]) far() bool { return m.bytes() > farBytes }
 
+// whole is how many of so many elements fill whole vectors, whose lanes are a power
+// of two.
+func (t *tiles[T]) whole(elements int) int { return elements &^ (t.lanes - 1) }
+
 // atMost returns the widest tiles with at most so many lanes, or nil.
 func (t *tiles[T]) atMost(lanes int) *tiles[T] {
 	for t != nil && t.lanes > lanes {
